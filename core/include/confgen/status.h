@@ -31,12 +31,12 @@ enum {
     CG_ERR_LIMIT = 202,    /* a size is beyond a stated bound */
     CG_ERR_MISMATCH = 203, /* two things that must agree do not (resume, model and tokenizer) */
 
-    CG_ERR_IO = 300,    /* open, read, write, disk full */
-    CG_ERR_NOMEM = 301, /* host memory */
-    CG_ERR_PLUGIN = 302, /* a plugin could not be loaded or broke its promise */
+    CG_ERR_IO = 300,          /* open, read, write, disk full */
+    CG_ERR_NOMEM = 301,       /* host memory */
+    CG_ERR_PLUGIN = 302,      /* a plugin could not be loaded or broke its promise */
     CG_ERR_INTERRUPTED = 303, /* stopped by a signal; the output can be resumed */
 
-    CG_ERR_CUDA = 400,       /* a CUDA call failed */
+    CG_ERR_CUDA = 400,         /* a CUDA call failed */
     CG_ERR_DEVICE_NOMEM = 401, /* device memory */
 
     CG_ERR_INTERNAL = 500, /* a bug of ours */
@@ -55,7 +55,13 @@ typedef struct cg_error {
     char msg[CG_ERROR_TEXT];
 } cg_error;
 
-#define CG_ERROR_INIT { sizeof(cg_error), CG_OK, { 0 } }
+#define CG_ERROR_INIT                                                                              \
+    {                                                                                              \
+        sizeof(cg_error), CG_OK,                                                                   \
+        {                                                                                          \
+            0                                                                                      \
+        }                                                                                          \
+    }
 
 /** Name of a status for reports, e.g. "bad input". Static storage. */
 CG_EXPORT const char *cg_status_name(cg_status status);
