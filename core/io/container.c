@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: MIT */
+#include "container.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <zlib.h>
+#include <zstd.h>
+
+#include "base/error.h"
+#include "base/size.h"
+#include "io/file.h"
+
+cg_container_format cg_container_format_of(const char *path)
+{
+    const char *dot = strrchr(path, '.');
+
+    if (dot && !strcasecmp(dot, ".zst"))
+        return CG_CONTAINER_ZST;
+    if (dot && !strcasecmp(dot, ".gz"))
+        return CG_CONTAINER_GZ;
+    return CG_CONTAINER_PLAIN;
+}
+
+const char *cg_container_format_name(cg_container_format format)
+{
+    return format == CG_CONTAINER_ZST ? "zst" : format == CG_CONTAINER_GZ ? "gz" : "plain";
+}
+
+/* ---- frames ----------------------------------------------------------------------------- */
+
+static cg_status compress_zstd(int level, const void *bytes, size_t len, cg_buf *out, cg_error *err)
+{
+    size_t bound = ZSTD_compressBound(len);
+    ZSTD_CCtx *ctx = ZSTD_createCCtx();
+    cg_status st = CG_OK;
+    size_t n;
+
+    if (!ctx || cg_buf_reserve(out, bound)) {
+        st = cg_fail(err, CG_ERR_NOMEM, "compressing a molecule of %zu bytes: out of memory", len);
+        goto out;
+    }
+    n = ZSTD_CCtx_setParameter(ctx, ZSTD_c_compressionLevel, level);
+    if (!ZSTD_isError(n))
+        n = ZSTD_CCtx_setParameter(ctx, ZSTD_c_checksumFlag, 1);
+    if (!ZSTD_isError(n))
+        n = ZSTD_compress2(ctx, out->data + out->len, bound, bytes, len);
+    if (ZSTD_isError(n)) {
+        st = cg_fail(err, CG_ERR_INTERNAL, "compressing a molecule of %zu bytes: %s", len,
+                     ZSTD_getErrorName(n));
+        goto out;
+    }
+    out->len += n;
+    out->data[out->len] = '\0';
+out:
+    ZSTD_freeCCtx(ctx);
+    return st;
+}
+
+static cg_status compress_gzip(int level, const void *bytes, size_t len, cg_buf *out, cg_error *err)
+{
+    z_stream z = { 0 };
+    cg_status st = CG_OK;
+    size_t bound;
+    int rc = deflateInit2(&z, level, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY);
+
+    if (rc != Z_OK)
+        return cg_fail(err, rc == Z_MEM_ERROR ? CG_ERR_NOMEM : CG_ERR_INTERNAL,
+                       "compressing a molecule of %zu bytes: gzip error %d", len, rc);
+    bound = deflateBound(&z, len);
+    if (cg_buf_reserve(out, bound)) {
+        st = cg_fail(err, CG_ERR_NOMEM, "compressing a molecule of %zu bytes: out of memory", len);
+        goto out;
+    }
+    /* zlib does not write through next_in; both sizes fit: len <= CG_FRAME_MAX_PLAIN. */
+    z.next_in = (Bytef *)(uintptr_t)bytes;
+    z.avail_in = (uInt)len;
+    z.next_out = (Bytef *)out->data + out->len;
+    z.avail_out = (uInt)bound;
+    rc = deflate(&z, Z_FINISH);
+    if (rc != Z_STREAM_END) {
+        st = cg_fail(err, CG_ERR_INTERNAL, "compressing a molecule of %zu bytes: gzip error %d",
+                     len, rc);
+        goto out;
+    }
+    out->len += z.total_out;
+    out->data[out->len] = '\0';
+out:
+    deflateEnd(&z);
+    return st;
+}
+
+cg_status cg_frame_compress(cg_container_format format, int level, const void *bytes, size_t len,
+                            cg_buf *out, cg_error *err)
+{
+    if (len > CG_FRAME_MAX_PLAIN)
+        return cg_fail(err, CG_ERR_LIMIT,
+                       "the records of one molecule have %zu bytes, at most %llu can be written",
+                       len, (unsigned long long)CG_FRAME_MAX_PLAIN);
+    if (format == CG_CONTAINER_ZST)
+        return compress_zstd(level, bytes, len, out, err);
+    if (format == CG_CONTAINER_GZ)
+        return compress_gzip(level, bytes, len, out, err);
+    cg_buf_put(out, bytes, len);
+    return cg_buf_check(out, "record", err);
+}
+
+/* ---- writing ---------------------------------------------------------------------------- */
+
+struct cg_container {
+    cg_file file;
+    cg_container_format format;
+    cg_frame *frames; /* [n_frames] of frames_cap */
+    size_t n_frames, frames_cap;
+    int finished; /* the table is written, or a write failed: no more frames */
+};
+
+static cg_status open_container(const char *path, cg_container_format format, int truncate,
+                                cg_container **ret, cg_error *err)
+{
+    cg_container *c = calloc(1, sizeof *c);
+    cg_status st;
+
+    if (!c)
+        return cg_fail(err, CG_ERR_NOMEM, "'%s': out of memory", path);
+    c->format = format;
+    if ((st = cg_file_open(&c->file, path, truncate, err)) != CG_OK) {
+        cg_container_close(c);
+        return st;
+    }
+    *ret = c;
+    return CG_OK;
+}
+
+cg_status cg_container_create(const char *path, cg_container_format format, cg_container **ret,
+                              cg_error *err)
+{
+    return open_container(path, format, 1, ret, err);
+}
+
+cg_status cg_container_reopen(const char *path, cg_container_format format, const cg_frame *frames,
+                              size_t n_frames, cg_container **ret, cg_error *err)
+{
+    cg_container *c = NULL;
+    cg_status st = open_container(path, format, 0, &c, err);
+    const cg_frame *last = n_frames ? &frames[n_frames - 1] : NULL;
+
+    if (st != CG_OK)
+        return st;
+    if (cg_grow((void **)&c->frames, &c->frames_cap, n_frames, sizeof *c->frames)) {
+        st = cg_fail(err, CG_ERR_NOMEM, "'%s': out of memory", path);
+        goto out;
+    }
+    if (n_frames)
+        memcpy(c->frames, frames, n_frames * sizeof *frames);
+    c->n_frames = n_frames;
+    if ((st = cg_file_cut(&c->file, last ? last->offset + last->size : 0, err)) != CG_OK)
+        goto out;
+    *ret = c;
+    c = NULL;
+out:
+    cg_container_close(c);
+    return st;
+}
+
+cg_status cg_container_append_frame(cg_container *c, const void *frame, size_t size, uint64_t plain,
+                                    cg_error *err)
+{
+    uint64_t start = c->file.end;
+    cg_status st;
+
+    if (c->finished)
+        return cg_fail(err, CG_ERR_INTERNAL, "'%s': a frame after the end of the file",
+                       c->file.name);
+    if (!size)
+        return CG_OK;
+    /* The seek table's numbers have 32 bits. */
+    if (c->n_frames == CG_CONTAINER_FRAMES || size > UINT32_MAX || plain > CG_FRAME_MAX_PLAIN)
+        return cg_fail(err, CG_ERR_LIMIT,
+                       "'%s': frame %zu of %zu bytes is beyond what the file can hold",
+                       c->file.name, c->n_frames, size);
+    if (cg_grow((void **)&c->frames, &c->frames_cap, c->n_frames + 1, sizeof *c->frames))
+        return cg_fail(err, CG_ERR_NOMEM, "'%s': out of memory", c->file.name);
+    st = cg_file_append(&c->file, frame, size, err);
+    if (st != CG_OK) {
+        c->finished = 1;
+        return cg_fail_prefix(err, st, "output stopped after %zu complete molecules", c->n_frames);
+    }
+    c->frames[c->n_frames++] = (cg_frame) { start, size, plain };
+    return CG_OK;
+}
+
+cg_status cg_container_append(cg_container *c, const void *bytes, size_t len, cg_error *err)
+{
+    cg_buf frame = { 0 };
+    cg_status st;
+
+    if (!len)
+        return CG_OK;
+    st = cg_frame_compress(c->format, CG_CONTAINER_LEVEL, bytes, len, &frame, err);
+    if (st == CG_OK)
+        st = cg_container_append_frame(c, frame.data, frame.len, len, err);
+    cg_buf_finish(&frame);
+    return st;
+}
+
+cg_status cg_container_drop_last(cg_container *c, cg_error *err)
+{
+    if (!c->n_frames)
+        return CG_OK;
+    return cg_file_cut(&c->file, c->frames[--c->n_frames].offset, err);
+}
+
+uint64_t cg_container_end(const cg_container *c)
+{
+    return c->file.end;
+}
+
+cg_status cg_container_sync(cg_container *c, cg_error *err)
+{
+    return cg_file_sync(&c->file, err);
+}
+
+uint64_t cg_seek_table_size(size_t n_frames)
+{
+    return 8 + (uint64_t)n_frames * 8 + CG_SEEK_FOOTER_SIZE;
+}
+
+static void put_u32(cg_buf *b, uint64_t v)
+{
+    for (int i = 0; i < 32; i += 8)
+        cg_buf_putc(b, (char)(v >> i & 0xff));
+}
+
+static void put_seek_table(const cg_container *c, cg_buf *b)
+{
+    put_u32(b, CG_SEEK_SKIPPABLE_MAGIC);
+    put_u32(b, cg_seek_table_size(c->n_frames) - 8);
+    for (size_t i = 0; i < c->n_frames; i++) {
+        put_u32(b, c->frames[i].size);
+        put_u32(b, c->frames[i].plain);
+    }
+    put_u32(b, c->n_frames);
+    cg_buf_putc(b, 0); /* descriptor: entries without checksum */
+    put_u32(b, CG_SEEK_FOOTER_MAGIC);
+}
+
+cg_status cg_container_finish(cg_container *c, cg_error *err)
+{
+    cg_buf tail = { 0 };
+    cg_status st = CG_OK;
+
+    if (c->finished)
+        return cg_fail(err, CG_ERR_INTERNAL, "'%s': finished twice, or after a failed write",
+                       c->file.name);
+    c->finished = 1;
+    if (c->format == CG_CONTAINER_ZST)
+        put_seek_table(c, &tail);
+    else if (c->format == CG_CONTAINER_GZ && !c->n_frames)
+        st = cg_frame_compress(c->format, CG_CONTAINER_LEVEL, "", 0, &tail,
+                               err); /* zcat wants one */
+    if (st == CG_OK)
+        st = cg_buf_check(&tail, c->file.name, err);
+    if (st == CG_OK)
+        st = cg_file_append(&c->file, tail.data, tail.len, err);
+    if (st == CG_OK)
+        st = cg_file_sync(&c->file, err);
+    cg_buf_finish(&tail);
+    return st;
+}
+
+void cg_container_close(cg_container *c)
+{
+    if (!c)
+        return;
+    cg_file_close(&c->file);
+    free(c->frames);
+    free(c);
+}

@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: MIT */
+#include "input_csv.h"
+
+#include <csv.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/error.h"
+#include "base/size.h"
+
+enum column { SMILES, CORRECTED, NAME, COUNT, N_COLUMNS };
+
+static const char *const column_names[N_COLUMNS] = { "smiles", "corrected_smiles", "name",
+                                                     "n_conformers" };
+
+struct cg_csv {
+    const char *file;
+    struct csv_parser parser;
+    int parser_live;
+
+    cg_buf bytes; /* the columns of the row, one after the other */
+    size_t *ends; /* [n_columns] of ends_cap: where each ends in bytes */
+    size_t n_columns, ends_cap;
+    int row_done;
+    int nomem;
+
+    size_t n_header;         /* columns of the header */
+    size_t place[N_COLUMNS]; /* their places; SIZE_MAX: absent */
+};
+
+cg_status cg_csv_create(const char *file, cg_csv **ret, cg_error *err)
+{
+    cg_csv *c = calloc(1, sizeof *c);
+
+    if (!c)
+        return cg_fail(err, CG_ERR_NOMEM, "'%s': out of memory", file);
+    c->file = file;
+    *ret = c;
+    return CG_OK;
+}
+
+void cg_csv_destroy(cg_csv *c)
+{
+    if (!c)
+        return;
+    if (c->parser_live)
+        csv_free(&c->parser);
+    cg_buf_finish(&c->bytes);
+    free(c->ends);
+    free(c);
+}
+
+static void take_column(void *text, size_t len, void *arg)
+{
+    cg_csv *c = arg;
+
+    cg_buf_put(&c->bytes, text, len);
+    if (cg_grow((void **)&c->ends, &c->ends_cap, c->n_columns + 1, sizeof *c->ends)) {
+        c->nomem = 1;
+        return;
+    }
+    c->ends[c->n_columns++] = c->bytes.len;
+}
+
+static void take_row(int terminator, void *arg)
+{
+    cg_csv *c = arg;
+
+    (void)terminator;
+    c->row_done = 1;
+}
+
+static const char *column(const cg_csv *c, size_t i, size_t *ret_len)
+{
+    size_t from = i ? c->ends[i - 1] : 0;
+
+    *ret_len = c->ends[i] - from;
+    return cg_buf_text(&c->bytes) + from;
+}
+
+/* Feed one line; notes in `f` where it breaks the rules of quoting. */
+static cg_status feed(cg_csv *c, const cg_line *line, cg_input_fields *f, cg_error *err)
+{
+    if (cg_input_fields_bad_line(f, line))
+        return CG_OK;
+    if (csv_parse(&c->parser, line->text, line->len, take_column, take_row, c) != line->len ||
+        csv_parse(&c->parser, "\n", 1, take_column, take_row, c) != 1) {
+        if (csv_error(&c->parser) != CSV_EPARSE)
+            return cg_fail(err, CG_ERR_NOMEM, "'%s': out of memory", c->file);
+        cg_input_fields_fail(f, CG_ERR_INPUT,
+                             "a quote within a column (line %lld); wanted the whole column in "
+                             "quotes, and quotes in it doubled",
+                             (long long)line->number);
+    }
+    if (c->nomem || c->bytes.failed)
+        return cg_fail(err, CG_ERR_NOMEM, "'%s': out of memory", c->file);
+    return CG_OK;
+}
+
+/* Collect the columns of the row that begins with `first`. */
+static cg_status read_row(cg_csv *c, cg_lines *lines, const cg_line *first, cg_input_fields *f,
+                          cg_error *err)
+{
+    cg_line line = *first;
+    uint64_t total = 0;
+
+    /* A row that went wrong leaves the parser within a column: each row starts with a fresh one. */
+    if (c->parser_live)
+        csv_free(&c->parser);
+    c->parser_live = 0;
+    if (csv_init(&c->parser, CSV_STRICT))
+        return cg_fail(err, CG_ERR_INTERNAL, "'%s': cannot start the CSV parser", c->file);
+    c->parser_live = 1;
+    cg_buf_clear(&c->bytes);
+    c->n_columns = 0;
+    c->row_done = 0;
+    for (int n = 1;; n++) {
+        int more;
+        cg_status st = feed(c, &line, f, err);
+
+        if (st != CG_OK)
+            return st;
+        total += line.len;
+        if (f->problem.code == CG_OK && c->row_done)
+            return CG_OK;
+        if (total > CG_INPUT_MAX_LINE)
+            cg_input_fields_fail(f, CG_ERR_LIMIT, "the row has more than %d bytes",
+                                 CG_INPUT_MAX_LINE);
+        if (n == CG_CSV_MAX_LINES)
+            cg_input_fields_fail(f, CG_ERR_INPUT, "a quote is not closed within %d lines", n);
+        if (f->problem.code == CG_OK) {
+            st = cg_lines_next(lines, &line, &more, err);
+            if (st != CG_OK)
+                return st;
+            if (!more)
+                cg_input_fields_fail(f, CG_ERR_INPUT, "a quote is not closed");
+        }
+        if (f->problem.code != CG_OK) {
+            cg_lines_rewind(lines);
+            return CG_OK;
+        }
+    }
+}
+
+cg_status cg_csv_header(cg_csv *c, cg_lines *lines, const cg_line *first, cg_error *err)
+{
+    cg_input_fields f = { .file = c->file };
+    cg_status st;
+
+    cg_input_fields_begin(&f, first->number);
+    st = read_row(c, lines, first, &f, err);
+    if (st != CG_OK)
+        return st;
+    if (f.problem.code != CG_OK)
+        return cg_fail(err, CG_ERR_FORMAT, "%s (in the header line)", f.problem.msg);
+    c->n_header = c->n_columns;
+    for (int k = 0; k < N_COLUMNS; k++) {
+        c->place[k] = SIZE_MAX;
+        for (size_t i = 0; i < c->n_columns; i++) {
+            size_t len;
+            const char *text = column(c, i, &len);
+
+            if (len != strlen(column_names[k]) || strncasecmp(text, column_names[k], len))
+                continue;
+            if (c->place[k] != SIZE_MAX)
+                return cg_fail(err, CG_ERR_FORMAT,
+                               "%s:%lld: the header names the column '%s' twice", c->file,
+                               (long long)first->number, column_names[k]);
+            c->place[k] = i;
+        }
+    }
+    if (c->place[SMILES] == SIZE_MAX && c->place[CORRECTED] == SIZE_MAX)
+        return cg_fail(err, CG_ERR_FORMAT,
+                       "%s:%lld: the header '%.*s' has no column 'smiles' (columns are separated "
+                       "by commas)",
+                       c->file, (long long)first->number,
+                       (int)(first->len < 200 ? first->len : 200), first->text);
+    return CG_OK;
+}
+
+cg_status cg_csv_read(cg_csv *c, cg_lines *lines, const cg_line *first, cg_input_fields *f,
+                      cg_error *err)
+{
+    const char *text;
+    size_t len = 0;
+    cg_status st = read_row(c, lines, first, f, err);
+
+    if (st != CG_OK || f->problem.code != CG_OK)
+        return st;
+    if (c->n_columns != c->n_header) {
+        cg_input_fields_fail(f, CG_ERR_INPUT, "the row has %zu columns, the header has %zu",
+                             c->n_columns, c->n_header);
+        return CG_OK;
+    }
+    if (c->place[CORRECTED] != SIZE_MAX) {
+        text = column(c, c->place[CORRECTED], &len);
+        cg_buf_put(&f->smiles, text, len);
+    }
+    if (!len && c->place[SMILES] != SIZE_MAX) {
+        text = column(c, c->place[SMILES], &len);
+        cg_buf_put(&f->smiles, text, len);
+    }
+    if (c->place[NAME] != SIZE_MAX) {
+        text = column(c, c->place[NAME], &len);
+        cg_buf_put(&f->name, text, len);
+    }
+    cg_input_fields_check_smiles(f);
+    if (c->place[COUNT] != SIZE_MAX) {
+        text = column(c, c->place[COUNT], &len);
+        cg_input_fields_set_count(f, text, len);
+    }
+    return CG_OK;
+}

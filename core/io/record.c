@@ -1,0 +1,452 @@
+/* SPDX-License-Identifier: MIT */
+#include "record.h"
+
+#include <ctype.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+
+static const char *const format_names[] = { "sdf", "xyz", "smiles3d", "json" };
+
+enum { N_FORMATS = sizeof format_names / sizeof *format_names };
+
+cg_status cg_record_format_parse(const char *name, cg_record_format *ret, cg_error *err)
+{
+    for (int i = 0; i < N_FORMATS; i++)
+        if (!strcmp(name, format_names[i])) {
+            *ret = (cg_record_format)i;
+            return CG_OK;
+        }
+    return cg_fail(err, CG_ERR_USAGE, "output format '%s', wanted sdf, xyz, smiles3d or json",
+                   name);
+}
+
+const char *cg_record_format_name(cg_record_format format)
+{
+    return format_names[format];
+}
+
+/* ---- writing ---------------------------------------------------------------------------- */
+
+/* Text on one line: control characters become blanks. */
+static void put_line_text(cg_buf *out, const char *s)
+{
+    for (; *s; s++)
+        cg_buf_putc(out, iscntrl((unsigned char)*s) ? ' ' : *s);
+}
+
+/* A line of an SDF; readers split records at lines that begin with "$$$$". */
+static void put_sdf_line(cg_buf *out, const char *s)
+{
+    if (!strncmp(s, "$$$$", 4))
+        cg_buf_putc(out, ' ');
+    put_line_text(out, s);
+    cg_buf_putc(out, '\n');
+}
+
+static void put_sdf_item(cg_buf *out, const char *key, const char *value)
+{
+    cg_buf_printf(out, ">  <%s>\n", key);
+    /* An empty line ends the item; an empty value has no line of its own. */
+    if (*value)
+        put_sdf_line(out, value);
+    cg_buf_putc(out, '\n');
+}
+
+static cg_status write_sdf(const cg_conformer *c, cg_buf *out, cg_error *err)
+{
+    const char *body = c->molblock ? strchr(c->molblock, '\n') : NULL;
+    const char *end = c->molblock ? strstr(c->molblock, "M  END") : NULL;
+    char number[32];
+
+    if (!body || !end || end < body)
+        return cg_fail(err, CG_ERR_INTERNAL,
+                       "record of '%s': no molblock from a title line to 'M  END'", c->name);
+    put_sdf_line(out, c->name);
+    cg_buf_put(out, body + 1, (size_t)(end - body - 1));
+    cg_buf_puts(out, "M  END\n");
+    put_sdf_item(out, "name", c->name);
+    put_sdf_item(out, "SMILES", c->smiles);
+    snprintf(number, sizeof number, "%" PRId64, c->generation);
+    put_sdf_item(out, "generation", number);
+    snprintf(number, sizeof number, "%" PRIu64, c->seed);
+    put_sdf_item(out, "seed", number);
+    for (size_t i = 0; i < c->n_tags; i++)
+        put_sdf_item(out, c->tags[i].key, c->tags[i].value);
+    cg_buf_puts(out, "$$$$\n");
+    return CG_OK;
+}
+
+static cg_status check_atoms(const cg_conformer *c, cg_error *err)
+{
+    if (c->n_atoms && (!c->elements || !c->xyz))
+        return cg_fail(err, CG_ERR_INTERNAL, "record of '%s': no elements or coordinates", c->name);
+    for (size_t i = 0; i < c->n_atoms; i++)
+        for (int k = 0; k < 3; k++)
+            if (!isfinite(c->xyz[i][k]))
+                return cg_fail(err, CG_ERR_INTERNAL,
+                               "record of '%s': coordinate %d of atom %zu is not finite", c->name,
+                               k, i);
+    return CG_OK;
+}
+
+static void put_coordinate(cg_buf *out, int decimals, double v)
+{
+    char text[400]; /* the longest double has 309 digits before the point */
+    int n = snprintf(text, sizeof text, "%.*f", decimals, v);
+
+    /* What rounds to zero has no sign. */
+    if (text[0] == '-' && strspn(text, "-0.") == (size_t)n)
+        cg_buf_put(out, text + 1, (size_t)n - 1);
+    else
+        cg_buf_put(out, text, (size_t)n);
+}
+
+/* A quoted extended-XYZ value: backslash and quote are escaped. */
+static void put_xyz_string(cg_buf *out, const char *key, const char *value)
+{
+    cg_buf_printf(out, " %s=\"", key);
+    for (; *value; value++) {
+        if (*value == '"' || *value == '\\')
+            cg_buf_putc(out, '\\');
+        cg_buf_putc(out, iscntrl((unsigned char)*value) ? ' ' : *value);
+    }
+    cg_buf_putc(out, '"');
+}
+
+static cg_status write_xyz(const cg_conformer *c, cg_buf *out, cg_error *err)
+{
+    cg_status st = check_atoms(c, err);
+
+    if (st != CG_OK)
+        return st;
+    cg_buf_printf(out, "%zu\nProperties=species:S:1:pos:R:3", c->n_atoms);
+    put_xyz_string(out, "name", c->name);
+    put_xyz_string(out, "smiles", c->smiles);
+    cg_buf_printf(out, " generation=%" PRId64 " seed=%" PRIu64, c->generation, c->seed);
+    for (size_t i = 0; i < c->n_tags; i++)
+        put_xyz_string(out, c->tags[i].key, c->tags[i].value);
+    cg_buf_putc(out, '\n');
+    for (size_t i = 0; i < c->n_atoms; i++) {
+        cg_buf_puts(out, c->elements[i]);
+        for (int k = 0; k < 3; k++) {
+            cg_buf_putc(out, ' ');
+            put_coordinate(out, c->decimals, c->xyz[i][k]);
+        }
+        cg_buf_putc(out, '\n');
+    }
+    return CG_OK;
+}
+
+static cg_status write_smiles3d(const cg_conformer *c, cg_buf *out, cg_error *err)
+{
+    if (!c->text)
+        return cg_fail(err, CG_ERR_INTERNAL, "record of '%s': no enriched SMILES", c->name);
+    put_line_text(out, c->text);
+    cg_buf_putc(out, '\t');
+    put_line_text(out, c->name);
+    cg_buf_printf(out, "\t%" PRId64 "\t%" PRIu64, c->generation, c->seed);
+    for (size_t i = 0; i < c->n_tags; i++) {
+        cg_buf_printf(out, "\t%s=", c->tags[i].key);
+        put_line_text(out, c->tags[i].value);
+    }
+    cg_buf_putc(out, '\n');
+    return CG_OK;
+}
+
+/* Length of the UTF-8 sequence at s, 0 where it is none (overlong, surrogate, cut off, stray). */
+static int utf8_length(const unsigned char *s)
+{
+    static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
+    uint32_t cp;
+    int n;
+
+    if (s[0] < 0x80)
+        return 1;
+    n = s[0] >= 0xf0 ? 4 : s[0] >= 0xe0 ? 3 : s[0] >= 0xc0 ? 2 : 0;
+    if (!n || s[0] > 0xf4)
+        return 0;
+    cp = s[0] & (0xffu >> (n + 1));
+    for (int i = 1; i < n; i++) {
+        if ((s[i] & 0xc0) != 0x80)
+            return 0;
+        cp = cp << 6 | (s[i] & 0x3f);
+    }
+    return cp < least[n] || cp > 0x10ffff || (cp >= 0xd800 && cp < 0xe000) ? 0 : n;
+}
+
+static void put_json_string(cg_buf *out, const char *s)
+{
+    cg_buf_putc(out, '"');
+    while (*s) {
+        unsigned char c = (unsigned char)*s;
+        int n = utf8_length((const unsigned char *)s);
+
+        if (!n) {
+            cg_buf_puts(out, "\\ufffd");
+            n = 1;
+        } else if (c == '"' || c == '\\') {
+            cg_buf_putc(out, '\\');
+            cg_buf_putc(out, *s);
+        } else if (c < 0x20 || c == 0x7f) {
+            cg_buf_printf(out, "\\u%04x", c);
+        } else {
+            cg_buf_put(out, s, (size_t)n);
+        }
+        s += n;
+    }
+    cg_buf_putc(out, '"');
+}
+
+static void put_json_item(cg_buf *out, const char *key, const char *value)
+{
+    put_json_string(out, key);
+    cg_buf_puts(out, ": ");
+    put_json_string(out, value);
+}
+
+static cg_status write_json(const cg_conformer *c, cg_buf *out, cg_error *err)
+{
+    cg_status st = check_atoms(c, err);
+
+    if (st != CG_OK)
+        return st;
+    cg_buf_putc(out, '{');
+    put_json_item(out, "name", c->name);
+    cg_buf_puts(out, ", ");
+    put_json_item(out, "smiles", c->smiles);
+    cg_buf_printf(out, ", \"generation\": %" PRId64 ", \"seed\": %" PRIu64 ", \"elements\": [",
+                  c->generation, c->seed);
+    for (size_t i = 0; i < c->n_atoms; i++) {
+        cg_buf_puts(out, i ? ", " : "");
+        put_json_string(out, c->elements[i]);
+    }
+    cg_buf_puts(out, "], \"xyz\": [");
+    for (size_t i = 0; i < c->n_atoms; i++) {
+        cg_buf_puts(out, i ? ", [" : "[");
+        for (int k = 0; k < 3; k++) {
+            cg_buf_puts(out, k ? ", " : "");
+            put_coordinate(out, c->decimals, c->xyz[i][k]);
+        }
+        cg_buf_putc(out, ']');
+    }
+    cg_buf_putc(out, ']');
+    for (size_t i = 0; i < c->n_tags; i++) {
+        cg_buf_puts(out, ", ");
+        put_json_item(out, c->tags[i].key, c->tags[i].value);
+    }
+    cg_buf_puts(out, "}\n");
+    return CG_OK;
+}
+
+cg_status cg_record_write(cg_record_format format, const cg_conformer *c, cg_buf *out,
+                          cg_error *err)
+{
+    size_t before = out->len;
+    cg_status st = CG_ERR_INTERNAL;
+
+    switch (format) {
+    case CG_RECORD_SDF:
+        st = write_sdf(c, out, err);
+        break;
+    case CG_RECORD_XYZ:
+        st = write_xyz(c, out, err);
+        break;
+    case CG_RECORD_SMILES3D:
+        st = write_smiles3d(c, out, err);
+        break;
+    case CG_RECORD_JSON:
+        st = write_json(c, out, err);
+        break;
+    }
+    if (st == CG_OK)
+        st = cg_buf_check(out, "record", err);
+    if (st != CG_OK && out->data) {
+        out->len = before;
+        out->data[before] = '\0';
+    }
+    return st;
+}
+
+const char *cg_failed_header(void)
+{
+    return "line\tname\tsmiles\tgeneration\treason\ttext\n";
+}
+
+static void put_escaped(cg_buf *out, const char *s)
+{
+    for (; s && *s; s++) {
+        unsigned char c = (unsigned char)*s;
+
+        if (c == '\t')
+            cg_buf_puts(out, "\\t");
+        else if (c == '\n')
+            cg_buf_puts(out, "\\n");
+        else if (c == '\r')
+            cg_buf_puts(out, "\\r");
+        else if (c == '\\')
+            cg_buf_puts(out, "\\\\");
+        else if (iscntrl(c))
+            cg_buf_printf(out, "\\x%02x", c);
+        else
+            cg_buf_putc(out, *s);
+    }
+}
+
+void cg_failed_write(int64_t line, const char *name, const char *smiles, int64_t generation,
+                     const char *reason, const char *raw, cg_buf *out)
+{
+    cg_buf_printf(out, "%" PRId64 "\t", line);
+    put_escaped(out, name);
+    cg_buf_putc(out, '\t');
+    put_escaped(out, smiles);
+    if (generation < 0)
+        cg_buf_puts(out, "\t-\t");
+    else
+        cg_buf_printf(out, "\t%" PRId64 "\t", generation);
+    put_escaped(out, reason);
+    cg_buf_putc(out, '\t');
+    put_escaped(out, raw);
+    cg_buf_putc(out, '\n');
+}
+
+/* ---- reading back ----------------------------------------------------------------------- */
+
+/* End of the line that begins at p: its LF, or `end`. */
+static const char *line_end(const char *p, const char *end)
+{
+    const char *lf = memchr(p, '\n', (size_t)(end - p));
+
+    return lf ? lf : end;
+}
+
+static int begins(const char *p, const char *end, const char *with)
+{
+    size_t n = strlen(with);
+
+    return (size_t)(end - p) >= n && !memcmp(p, with, n);
+}
+
+cg_record_format cg_record_guess(const char *text, size_t len)
+{
+    const char *end = text + len;
+    const char *first = line_end(text, end);
+
+    if (begins(text, end, "{\""))
+        return CG_RECORD_JSON;
+    if (first < end && begins(first + 1, end, "Properties="))
+        return CG_RECORD_XYZ;
+    if (memchr(text, '<', (size_t)(first - text)) && memchr(text, '\t', (size_t)(first - text)))
+        return CG_RECORD_SMILES3D;
+    return CG_RECORD_SDF;
+}
+
+static void json_name(const char *text, size_t len, cg_buf *out)
+{
+    json_t *root = json_loadb(text, len, JSON_DISABLE_EOF_CHECK | JSON_ALLOW_NUL, NULL);
+    const json_t *name = json_object_get(root, "name");
+
+    if (json_is_string(name))
+        cg_buf_put(out, json_string_value(name), json_string_length(name));
+    json_decref(root);
+}
+
+static void xyz_name(const char *p, const char *end, cg_buf *out)
+{
+    static const char key[] = " name=\"";
+    const char *stop;
+
+    p = line_end(p, end);
+    if (p < end)
+        p++;
+    stop = line_end(p, end);
+    p = memmem(p, (size_t)(stop - p), key, sizeof key - 1);
+    if (!p)
+        return;
+    for (p += sizeof key - 1; p < stop && *p != '"'; p++) {
+        if (*p == '\\' && p + 1 < stop)
+            p++;
+        cg_buf_putc(out, *p);
+    }
+}
+
+void cg_record_name(cg_record_format format, const char *text, size_t len, cg_buf *out)
+{
+    const char *end = text + len;
+    const char *stop = line_end(text, end);
+
+    switch (format) {
+    case CG_RECORD_SDF:
+        if (stop > text && stop[-1] == '\r')
+            stop--;
+        cg_buf_put(out, text, (size_t)(stop - text));
+        break;
+    case CG_RECORD_XYZ:
+        xyz_name(text, end, out);
+        break;
+    case CG_RECORD_SMILES3D: {
+        const char *tab = memchr(text, '\t', (size_t)(stop - text));
+
+        if (tab) {
+            const char *next = memchr(tab + 1, '\t', (size_t)(stop - tab - 1));
+
+            cg_buf_put(out, tab + 1, (size_t)((next ? next : stop) - tab - 1));
+        }
+        break;
+    }
+    case CG_RECORD_JSON:
+        json_name(text, len, out);
+        break;
+    }
+}
+
+/* The whole number that begins a line; what is no number is 0, what is too large the largest. */
+static size_t leading_number(const char *p, const char *end)
+{
+    size_t n = 0;
+
+    while (p < end && *p == ' ')
+        p++;
+    for (; p < end && *p >= '0' && *p <= '9'; p++)
+        if (__builtin_mul_overflow(n, 10, &n) || __builtin_add_overflow(n, *p - '0', &n))
+            return SIZE_MAX;
+    return n;
+}
+
+int64_t cg_record_count(cg_record_format format, const char *text, size_t len)
+{
+    const char *end = text + len;
+    int64_t n = 0;
+    int unfinished = 0;
+
+    for (const char *p = text; p < end;) {
+        const char *stop = line_end(p, end);
+        const char *q = p;
+
+        while (q < stop && isspace((unsigned char)*q))
+            q++;
+        if (format == CG_RECORD_SDF && begins(p, stop, "$$$$")) {
+            n++;
+            unfinished = 0;
+        } else if (q < stop && format == CG_RECORD_SDF) {
+            unfinished = 1;
+        } else if (q < stop) {
+            n++;
+            /* The comment line and the atoms follow. */
+            if (format == CG_RECORD_XYZ && stop < end) {
+                size_t left = leading_number(p, stop);
+
+                stop = line_end(stop + 1, end);
+                for (; left && stop < end; left--)
+                    stop = line_end(stop + 1, end);
+            }
+        }
+        p = stop < end ? stop + 1 : end;
+    }
+    return n + unfinished;
+}

@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: MIT */
+#include "source.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <zlib.h>
+#include <zstd.h>
+
+#include "base/error.h"
+
+enum { RAW_BYTES = 1 << 16 };
+
+enum coding { PLAIN, GZIP, ZSTD };
+
+struct cg_source {
+    char *name;
+    int fd; /* -1 for memory */
+    int owns_fd;
+    const unsigned char *mem; /* what is left of the memory */
+    size_t mem_len;
+
+    unsigned char *raw; /* [RAW_BYTES] bytes as stored; raw[pos..len) are unread */
+    size_t pos, len;
+    int raw_end;
+    unsigned long long raw_total; /* stored bytes read so far */
+
+    enum coding coding;
+    z_stream z;
+    int z_live;
+    ZSTD_DStream *zstd;
+    int inside; /* within a gzip member or zstd frame: the end of the data here is a truncation */
+};
+
+static cg_status new_source(const char *name, cg_source **ret, cg_error *err)
+{
+    cg_source *s = calloc(1, sizeof *s);
+
+    if (s) {
+        s->fd = -1;
+        s->name = strdup(name);
+        s->raw = malloc(RAW_BYTES);
+    }
+    if (!s || !s->name || !s->raw) {
+        cg_source_close(s);
+        return cg_fail(err, CG_ERR_NOMEM, "'%s': out of memory", name);
+    }
+    *ret = s;
+    return CG_OK;
+}
+
+/* Refill raw[] once it is used up; raw_end is set at the end of the data. */
+static cg_status fill(cg_source *s, cg_error *err)
+{
+    ssize_t n;
+
+    if (s->raw_end || s->pos < s->len)
+        return CG_OK;
+    s->pos = s->len = 0;
+    if (s->fd < 0) {
+        n = (ssize_t)(s->mem_len < RAW_BYTES ? s->mem_len : RAW_BYTES);
+        if (n)
+            memcpy(s->raw, s->mem, (size_t)n);
+        s->mem += n;
+        s->mem_len -= (size_t)n;
+    } else {
+        do
+            n = read(s->fd, s->raw, RAW_BYTES);
+        while (n < 0 && errno == EINTR);
+        if (n < 0)
+            return cg_fail(err, CG_ERR_IO, "'%s': cannot read: %s", s->name, strerror(errno));
+    }
+    s->len = (size_t)n;
+    s->raw_total += (unsigned long long)n;
+    s->raw_end = n == 0;
+    return CG_OK;
+}
+
+/* The first bytes decide the coding. A pipe may hand out one byte at a time, so ask for four. */
+static cg_status sniff(cg_source *s, cg_error *err)
+{
+    static const unsigned char zstd_magic[] = { 0x28, 0xb5, 0x2f, 0xfd };
+    cg_status st = fill(s, err);
+
+    while (st == CG_OK && !s->raw_end && s->fd >= 0 && s->len < 4) {
+        ssize_t n = read(s->fd, s->raw + s->len, 4 - s->len);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return cg_fail(err, CG_ERR_IO, "'%s': cannot read: %s", s->name, strerror(errno));
+        if (n == 0)
+            break;
+        s->len += (size_t)n;
+        s->raw_total += (unsigned long long)n;
+    }
+    if (st != CG_OK)
+        return st;
+    if (s->len >= 2 && s->raw[0] == 0x1f && s->raw[1] == 0x8b) {
+        if (inflateInit2(&s->z, 15 + 16) != Z_OK)
+            return cg_fail(err, CG_ERR_NOMEM, "'%s': out of memory", s->name);
+        s->z_live = 1;
+        s->coding = GZIP;
+    } else if (s->len >= 4 && (!memcmp(s->raw, zstd_magic, 4) ||
+                               ((s->raw[0] & 0xf0) == 0x50 && s->raw[1] == 0x2a &&
+                                s->raw[2] == 0x4d && s->raw[3] == 0x18))) {
+        s->zstd = ZSTD_createDStream();
+        if (!s->zstd)
+            return cg_fail(err, CG_ERR_NOMEM, "'%s': out of memory", s->name);
+        s->coding = ZSTD;
+    }
+    return CG_OK;
+}
+
+cg_status cg_source_open(const char *path, cg_source **ret_source, cg_error *err)
+{
+    int is_stdin = !strcmp(path, "-");
+    cg_source *s = NULL;
+    struct stat sb;
+    cg_status st = new_source(is_stdin ? "standard input" : path, &s, err);
+
+    if (st != CG_OK)
+        return st;
+    s->fd = is_stdin ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
+    s->owns_fd = !is_stdin;
+    if (s->fd < 0)
+        st = cg_fail(err, CG_ERR_IO, "'%s': cannot open: %s", s->name, strerror(errno));
+    else if (fstat(s->fd, &sb) == 0 && S_ISDIR(sb.st_mode))
+        st = cg_fail(err, CG_ERR_IO, "'%s' is a directory, wanted a file", s->name);
+    else
+        st = sniff(s, err);
+    if (st != CG_OK) {
+        cg_source_close(s);
+        return st;
+    }
+    *ret_source = s;
+    return CG_OK;
+}
+
+cg_status cg_source_open_memory(const char *name, const void *bytes, size_t len,
+                                cg_source **ret_source, cg_error *err)
+{
+    cg_source *s = NULL;
+    cg_status st = new_source(name, &s, err);
+
+    if (st != CG_OK)
+        return st;
+    s->mem = bytes;
+    s->mem_len = len;
+    st = sniff(s, err);
+    if (st != CG_OK) {
+        cg_source_close(s);
+        return st;
+    }
+    *ret_source = s;
+    return CG_OK;
+}
+
+void cg_source_close(cg_source *s)
+{
+    if (!s)
+        return;
+    if (s->z_live)
+        inflateEnd(&s->z);
+    ZSTD_freeDStream(s->zstd);
+    if (s->owns_fd && s->fd >= 0)
+        close(s->fd);
+    free(s->raw);
+    free(s->name);
+    free(s);
+}
+
+static cg_status truncated(const cg_source *s, cg_error *err)
+{
+    return cg_fail(err, CG_ERR_FORMAT,
+                   "'%s': the %s data are cut off after %llu bytes; the file is incomplete",
+                   s->name, cg_source_compression(s), s->raw_total);
+}
+
+static cg_status damaged(const cg_source *s, const char *why, cg_error *err)
+{
+    return cg_fail(err, CG_ERR_FORMAT, "'%s': damaged %s data near byte %llu: %s", s->name,
+                   cg_source_compression(s), s->raw_total - (s->len - s->pos), why);
+}
+
+static cg_status read_gzip(cg_source *s, void *out, size_t cap, size_t *ret_n, cg_error *err)
+{
+    size_t made = 0;
+
+    while (!made) {
+        cg_status st = fill(s, err);
+        int rc;
+
+        if (st != CG_OK)
+            return st;
+        if (s->raw_end) {
+            if (s->inside)
+                return truncated(s, err);
+            break;
+        }
+        if (!s->inside) {
+            if (inflateReset(&s->z) != Z_OK)
+                return cg_fail(err, CG_ERR_INTERNAL, "'%s': gzip reset failed", s->name);
+            s->inside = 1;
+        }
+        s->z.next_in = s->raw + s->pos;
+        s->z.avail_in = (uInt)(s->len - s->pos);
+        s->z.next_out = out;
+        s->z.avail_out = cap > UINT32_MAX / 2 ? UINT32_MAX / 2 : (uInt)cap;
+        rc = inflate(&s->z, Z_NO_FLUSH);
+        s->pos = s->len - s->z.avail_in;
+        made = (size_t)((unsigned char *)s->z.next_out - (unsigned char *)out);
+        if (rc == Z_STREAM_END)
+            s->inside = 0;
+        else if (rc == Z_MEM_ERROR)
+            return cg_fail(err, CG_ERR_NOMEM, "'%s': out of memory", s->name);
+        else if (rc != Z_OK && rc != Z_BUF_ERROR)
+            return damaged(s, s->z.msg ? s->z.msg : "not a gzip member", err);
+    }
+    *ret_n = made;
+    return CG_OK;
+}
+
+static cg_status read_zstd(cg_source *s, void *out, size_t cap, size_t *ret_n, cg_error *err)
+{
+    ZSTD_outBuffer o = { out, cap, 0 };
+
+    while (!o.pos) {
+        ZSTD_inBuffer in;
+        cg_status st = fill(s, err);
+        size_t rc;
+
+        if (st != CG_OK)
+            return st;
+        if (s->raw_end && !s->inside)
+            break;
+        in = (ZSTD_inBuffer) { s->raw, s->len, s->pos };
+        rc = ZSTD_decompressStream(s->zstd, &o, &in);
+        if (ZSTD_isError(rc))
+            return damaged(s, ZSTD_getErrorName(rc), err);
+        /* At the end of the file the decoder may still hold output; no progress is a truncation. */
+        if (s->raw_end && rc && !o.pos)
+            return truncated(s, err);
+        s->pos = in.pos;
+        s->inside = rc != 0;
+    }
+    *ret_n = o.pos;
+    return CG_OK;
+}
+
+cg_status cg_source_read(cg_source *s, void *out, size_t cap, size_t *ret_n, cg_error *err)
+{
+    cg_status st;
+    size_t n;
+
+    if (s->coding == GZIP)
+        return read_gzip(s, out, cap, ret_n, err);
+    if (s->coding == ZSTD)
+        return read_zstd(s, out, cap, ret_n, err);
+    if ((st = fill(s, err)) != CG_OK)
+        return st;
+    n = s->len - s->pos;
+    if (n > cap)
+        n = cap;
+    memcpy(out, s->raw + s->pos, n);
+    s->pos += n;
+    *ret_n = n;
+    return CG_OK;
+}
+
+const char *cg_source_name(const cg_source *s)
+{
+    return s->name;
+}
+
+const char *cg_source_compression(const cg_source *s)
+{
+    return s->coding == GZIP ? "gzip" : s->coding == ZSTD ? "zstd" : "plain";
+}
