@@ -48,16 +48,25 @@ static cg_status build_program(const cg_template_builder *b, cg_molecule_templat
     return status;
 }
 
+/*
+ * A program of the molecule's own length must fit as a whole; one of any length (fields_per_atom 0)
+ * is cut at the bound, and only needs room to begin.
+ */
 static cg_status check_length(const cg_template_builder *b, const cg_molecule_template *t,
                               cg_error *err)
 {
-    int64_t need = (int64_t)t->n_prompt + (b->bounded ? t->program->max_tokens : 1);
+    int bounded = t->program->fields_per_atom > 0;
+    int64_t need = (int64_t)t->n_prompt + (bounded ? t->program->max_tokens : 1);
 
     if (need > b->max_len)
         return cg_fail(err, CG_ERR_LIMIT,
-                       "a molecule of %zu atoms needs %lld tokens (%d of prompt), the context has "
-                       "%d",
+                       "a molecule of %zu atoms needs %lld tokens (%d of prompt), the model's "
+                       "context has %d",
                        t->split.n_atoms, (long long)need, t->n_prompt, b->max_len);
+    if (bounded && b->max_new_tokens && t->program->max_tokens > b->max_new_tokens)
+        return cg_fail(err, CG_ERR_LIMIT,
+                       "a molecule of %zu atoms needs %d new tokens, --max-new-tokens allows %d",
+                       t->split.n_atoms, t->program->max_tokens, b->max_new_tokens);
     return CG_OK;
 }
 

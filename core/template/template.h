@@ -30,8 +30,8 @@ typedef struct cg_template_builder {
     const cg_constraint_ops *constraint;
     void *constraint_self;
     const cg_format_config *format;
-    int32_t max_len; /* tokens of a sequence, prompt included */
-    int32_t bounded; /* nonzero: programs are bounded by the molecule, and must fit max_len */
+    int32_t max_len;        /* tokens of a sequence, prompt included */
+    int32_t max_new_tokens; /* of a completion; 0: no bound but max_len */
 } cg_template_builder;
 
 /** A molecule, ready to be generated. Zero first. */
@@ -50,7 +50,7 @@ typedef struct cg_molecule_template {
  * Build from a SMILES text (no blanks, need not be terminated).
  *
  * @return CG_OK; CG_ERR_INPUT, CG_ERR_UNSUPPORTED for a molecule that cannot be served;
- *         CG_ERR_LIMIT if it does not fit max_len; CG_ERR_NOMEM. On failure nothing is held.
+ *         CG_ERR_LIMIT if it does not fit the bounds; CG_ERR_NOMEM. On failure nothing is held.
  */
 cg_status cg_molecule_template_build(const cg_template_builder *builder, const char *smiles,
                                      size_t len, cg_molecule_template *ret_template, cg_error *err);
