@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include <zstd.h>
+#include <zstd_errors.h>
 
 #include "error.h"
 #include "size.h"
@@ -149,6 +150,13 @@ char *cg_path_join(const char *dir, const char *name)
 
 /* ---- zstd ------------------------------------------------------------------------------- */
 
+static cg_status unpack_failed(const char *name, size_t code, cg_error *err)
+{
+    if (ZSTD_getErrorCode(code) == ZSTD_error_memory_allocation)
+        return cg_fail(err, CG_ERR_NOMEM, "%s: no memory to decompress", name);
+    return cg_fail(err, CG_ERR_FORMAT, "%s: damaged zstd data: %s", name, ZSTD_getErrorName(code));
+}
+
 /* All frames declare their sizes, `size` bytes together. */
 static cg_status unpack_declared(const char *name, const void *src, size_t len, size_t size,
                                  uint8_t **ret_buf, cg_error *err)
@@ -162,8 +170,7 @@ static cg_status unpack_declared(const char *name, const void *src, size_t len, 
     if (ZSTD_isError(n) || n != size) {
         free(buf);
         if (ZSTD_isError(n))
-            return cg_fail(err, CG_ERR_FORMAT, "%s: damaged zstd data: %s", name,
-                           ZSTD_getErrorName(n));
+            return unpack_failed(name, n, err);
         return cg_fail(err, CG_ERR_FORMAT, "%s: holds %zu bytes after decompression, declares %zu",
                        name, n, size);
     }
@@ -194,8 +201,7 @@ static cg_status unpack_stream(const char *name, const void *src, size_t len, si
         out.size = cap - 1;
         left = ZSTD_decompressStream(ctx, &out, &in);
         if (ZSTD_isError(left)) {
-            st = cg_fail(err, CG_ERR_FORMAT, "%s: damaged zstd data at byte %zu: %s", name, in.pos,
-                         ZSTD_getErrorName(left));
+            st = unpack_failed(name, left, err);
             goto out;
         }
         if (out.pos > max_bytes) {

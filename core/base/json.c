@@ -14,7 +14,8 @@ cg_status cg_json_parse(const char *file, const void *bytes, size_t len, json_t 
     json_t *root = json_loadb(bytes ? bytes : "", len, JSON_REJECT_DUPLICATES, &je);
 
     if (!root) {
-        if (json_error_code(&je) == json_error_out_of_memory)
+        /* The parser writes a text for all but its own lack of memory. */
+        if (!je.text[0])
             return cg_fail(err, CG_ERR_NOMEM, "%s: out of memory", file);
         return cg_fail(err, CG_ERR_FORMAT, "%s:%d:%d: %s, wanted a JSON object", file, je.line,
                        je.column, je.text);
