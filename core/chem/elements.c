@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "elements.h"
 
-#include <string.h>
-
 static const char symbols[CG_N_ELEMENTS + 1][3] = {
     "*",  "H",  "He", "Li", "Be", "B",  "C",  "N",  "O",  "F",  "Ne", "Na", "Mg", "Al", "Si",
     "P",  "S",  "Cl", "Ar", "K",  "Ca", "Sc", "Ti", "V",  "Cr", "Mn", "Fe", "Co", "Ni", "Cu",
@@ -21,10 +19,13 @@ const char *cg_element_symbol(int z)
 
 int cg_element_find(const char *symbol, size_t len)
 {
+    char second;
+
     if (len < 1 || len > 2)
         return 0;
+    second = len == 2 ? symbol[1] : '\0';
     for (int z = 1; z <= CG_N_ELEMENTS; z++)
-        if (strlen(symbols[z]) == len && memcmp(symbols[z], symbol, len) == 0)
+        if (symbols[z][0] == symbol[0] && symbols[z][1] == second)
             return z;
     return 0;
 }

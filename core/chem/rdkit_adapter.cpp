@@ -150,7 +150,9 @@ RDKit::RWMol unpickle(const char *pkl, size_t size)
 {
     if (!pkl || !size)
         throw std::invalid_argument("no molecule");
-    RDKit::RWMol mol(std::string(pkl, size));
+    /* Not the constructor that takes a pickle: it leaks when the pickle is bad. */
+    RDKit::RWMol mol;
+    RDKit::MolPickler::molFromPickle(std::string(pkl, size), &mol);
     /* Stereo was assigned before pickling; without the mark the writers would do it again. */
     mol.setProp(RDKit::common_properties::_StereochemDone, 1, true);
     return mol;

@@ -132,19 +132,28 @@ static cg_status add_atom(struct scanner *s, size_t start, cg_smiles_atom atom)
     return st;
 }
 
-/* Length of the bracketless atom at text[0 .. len): 0, 1 or 2 bytes. */
-static size_t bare_atom(const char *text, size_t len)
+/* Length of the bracketless atom at text[0 .. len): 0, 1 or 2 bytes; its atomic number. */
+static size_t bare_atom(const char *text, size_t len, uint8_t *ret_element)
 {
-    if (len == 0 || !text[0])
-        return 0;
-    if (len > 1 && ((text[0] == 'C' && text[1] == 'l') || (text[0] == 'B' && text[1] == 'r')))
+    static const uint8_t elements[128] = {
+        ['B'] = 5,  ['C'] = 6, ['N'] = 7, ['O'] = 8, ['P'] = 15, ['S'] = 16, ['F'] = 9,
+        ['I'] = 53, ['b'] = 5, ['c'] = 6, ['n'] = 7, ['o'] = 8,  ['p'] = 15, ['s'] = 16,
+    };
+    unsigned char c = len > 0 ? (unsigned char)text[0] : 0;
+
+    *ret_element = c < 128 ? elements[c] : 0;
+    if (len > 1 && ((c == 'C' && text[1] == 'l') || (c == 'B' && text[1] == 'r'))) {
+        *ret_element = c == 'C' ? 17 : 35;
         return 2;
-    return strchr("BCNOPSFIbcnops", text[0]) != NULL;
+    }
+    return *ret_element != 0;
 }
 
 int cg_smiles_is_bare(const char *text, size_t len)
 {
-    return len > 0 && bare_atom(text, len) == len;
+    uint8_t element;
+
+    return len > 0 && bare_atom(text, len, &element) == len;
 }
 
 /* Element symbol, in lower case where aromatic: [nH], [se]. */
@@ -296,11 +305,10 @@ static cg_status read_atom(struct scanner *s)
         s->at++;
         return add_atom(s, start, atom);
     }
-    n = bare_atom(s->text + s->at, s->len - s->at);
+    n = bare_atom(s->text + s->at, s->len - s->at, &atom.element);
     if (n == 0)
         return wanted(s, s->at, "an atom, bond, branch or ring closure");
-    if (s->flags & CG_SMILES_STRICT)
-        atom.element = (uint8_t)element_at(s->text + s->at, n, &n, &atom.aromatic);
+    atom.aromatic = peek(s, 0) >= 'a';
     s->at += n;
     return add_atom(s, start, atom);
 }

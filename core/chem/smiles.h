@@ -22,7 +22,7 @@ typedef struct cg_smiles_atom {
     uint16_t isotope; /* mass number, 0 without */
     int16_t charge;   /* elementary charges */
     uint16_t degree;  /* bonds to other atoms of the text */
-    uint8_t element;  /* atomic number, 0 for `*` and for atoms scanned without CG_SMILES_STRICT */
+    uint8_t element;  /* atomic number, 0 for `*` and for brackets that were skipped */
     uint8_t n_h;      /* hydrogens written in the bracket */
     uint8_t bracket;  /* 1 in brackets */
     uint8_t aromatic; /* 1 in lower case */

@@ -2,13 +2,12 @@
 /* The chemistry over whole lists: the 1000 GEOM-Drugs molecules, 200 texts in the training
  * format, and odd molecules put together at random. */
 #include <check.h>
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/pool.h"
 #include "chem/enriched.h"
-#include "chem/frame.h"
 #include "chem/molblock.h"
 #include "chem/rdkit_c.h"
 
@@ -127,6 +126,56 @@ START_TEST(lists_are_stable_and_round_trip)
     fclose(f);
     ck_assert_int_eq(n, rows[_i]);
     ck_assert_int_eq(k_sum, _i == 2 ? 166 : 106778);
+}
+END_TEST
+
+struct batch {
+    char *in[1000];
+    char *serial[1000];
+    char *parallel[1000];
+};
+
+static void parse_item(void *ctx, int64_t i, int worker)
+{
+    struct batch *b = ctx;
+    cg_molecule *mol = NULL;
+    cg_error err = CG_ERROR_INIT;
+
+    (void)worker;
+    if (cg_molecule_parse(b->in[i], strlen(b->in[i]), &mol, &err) == CG_OK)
+        b->parallel[i] = strdup(cg_molecule_smiles(mol, NULL));
+    cg_molecule_destroy(mol);
+}
+
+START_TEST(threads_do_not_disturb_each_other)
+{
+    static struct batch b;
+    FILE *f = open_tree("data/geom_drugs_test.smi");
+    cg_error err = CG_ERROR_INIT;
+    cg_team *team = NULL;
+    char line[4096];
+
+    for (int i = 0; i < 1000; i++) {
+        cg_molecule *mol;
+
+        ck_assert_ptr_nonnull(fgets(line, sizeof line, f));
+        line[strcspn(line, "\t")] = '\0';
+        b.in[i] = strdup(line);
+        mol = parse_ok(line, strlen(line));
+        b.serial[i] = strdup(cg_molecule_smiles(mol, NULL));
+        cg_molecule_destroy(mol);
+    }
+    fclose(f);
+    ck_assert_int_eq(cg_team_create(4, &team, &err), CG_OK);
+    cg_team_loop(team, 1000, parse_item, &b);
+    cg_team_destroy(team);
+    for (int i = 0; i < 1000; i++) {
+        ck_assert_ptr_nonnull(b.parallel[i]);
+        ck_assert_str_eq(b.parallel[i], b.serial[i]);
+        free(b.in[i]);
+        free(b.serial[i]);
+        free(b.parallel[i]);
+    }
 }
 END_TEST
 
@@ -334,6 +383,7 @@ int main(void)
 
     tcase_set_timeout(tc, 110);
     tcase_add_loop_test(tc, lists_are_stable_and_round_trip, 0, 3);
+    tcase_add_test(tc, threads_do_not_disturb_each_other);
     tcase_add_test(tc, training_texts_are_read_written_and_become_molblocks);
     tcase_add_test(tc, odd_molecules_are_stable_and_round_trip);
     suite_add_tcase(s, tc);
