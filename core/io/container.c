@@ -225,46 +225,42 @@ cg_status cg_container_sync(cg_container *c, cg_error *err)
     return cg_file_sync(&c->file, err);
 }
 
-uint64_t cg_seek_table_size(size_t n_frames)
-{
-    return 8 + (uint64_t)n_frames * 8 + CG_SEEK_FOOTER_SIZE;
-}
-
 static void put_u32(cg_buf *b, uint64_t v)
 {
     for (int i = 0; i < 32; i += 8)
         cg_buf_putc(b, (char)(v >> i & 0xff));
 }
 
-static void put_seek_table(const cg_container *c, cg_buf *b)
+cg_status cg_container_tail(cg_container_format format, const cg_frame *frames, size_t n_frames,
+                            cg_buf *out, cg_error *err)
 {
-    put_u32(b, CG_SEEK_SKIPPABLE_MAGIC);
-    put_u32(b, cg_seek_table_size(c->n_frames) - 8);
-    for (size_t i = 0; i < c->n_frames; i++) {
-        put_u32(b, c->frames[i].size);
-        put_u32(b, c->frames[i].plain);
+    /* zcat takes an empty file for a cut-off one; an empty member says that there is nothing. */
+    if (format == CG_CONTAINER_GZ && !n_frames)
+        return cg_frame_compress(format, CG_CONTAINER_LEVEL, "", 0, out, err);
+    if (format != CG_CONTAINER_ZST)
+        return CG_OK;
+    put_u32(out, CG_SEEK_SKIPPABLE_MAGIC);
+    put_u32(out, (uint64_t)n_frames * 8 + CG_SEEK_FOOTER_SIZE);
+    for (size_t i = 0; i < n_frames; i++) {
+        put_u32(out, frames[i].size);
+        put_u32(out, frames[i].plain);
     }
-    put_u32(b, c->n_frames);
-    cg_buf_putc(b, 0); /* descriptor: entries without checksum */
-    put_u32(b, CG_SEEK_FOOTER_MAGIC);
+    put_u32(out, n_frames);
+    cg_buf_putc(out, 0); /* descriptor: entries without checksum */
+    put_u32(out, CG_SEEK_FOOTER_MAGIC);
+    return cg_buf_check(out, "seek table", err);
 }
 
 cg_status cg_container_finish(cg_container *c, cg_error *err)
 {
     cg_buf tail = { 0 };
-    cg_status st = CG_OK;
+    cg_status st;
 
     if (c->finished)
         return cg_fail(err, CG_ERR_INTERNAL, "'%s': finished twice, or after a failed write",
                        c->file.name);
     c->finished = 1;
-    if (c->format == CG_CONTAINER_ZST)
-        put_seek_table(c, &tail);
-    else if (c->format == CG_CONTAINER_GZ && !c->n_frames)
-        st = cg_frame_compress(c->format, CG_CONTAINER_LEVEL, "", 0, &tail,
-                               err); /* zcat wants one */
-    if (st == CG_OK)
-        st = cg_buf_check(&tail, c->file.name, err);
+    st = cg_container_tail(c->format, c->frames, c->n_frames, &tail, err);
     if (st == CG_OK)
         st = cg_file_append(&c->file, tail.data, tail.len, err);
     if (st == CG_OK)

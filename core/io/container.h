@@ -80,10 +80,11 @@ cg_status cg_container_finish(cg_container *container, cg_error *err);
 /** Close; without finish before it the file keeps its frames and has no table. Accepts NULL. */
 void cg_container_close(cg_container *container);
 
-/** Bytes of the seek table frame of n_frames frames. */
-uint64_t cg_seek_table_size(size_t n_frames);
+/** Append what a finished file of these frames has behind them: the seek table, or nothing. */
+cg_status cg_container_tail(cg_container_format format, const cg_frame *frames, size_t n_frames,
+                            cg_buf *out, cg_error *err);
 
-/** CG_SEEK_*: numbers of the seekable format, little-endian in the file. */
+/* Numbers of the seekable format; little-endian in the file. */
 #define CG_SEEK_SKIPPABLE_MAGIC 0x184D2A5Eu
 #define CG_SEEK_FOOTER_MAGIC    0x8F92EAB1u
 #define CG_SEEK_FOOTER_SIZE     9

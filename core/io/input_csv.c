@@ -122,11 +122,11 @@ static cg_status read_row(cg_csv *c, cg_lines *lines, const cg_line *first, cg_i
         if (st != CG_OK)
             return st;
         total += line.len;
-        if (f->problem.code == CG_OK && c->row_done)
-            return CG_OK;
         if (total > CG_INPUT_MAX_LINE)
             cg_input_fields_fail(f, CG_ERR_LIMIT, "the row has more than %d bytes",
                                  CG_INPUT_MAX_LINE);
+        if (f->problem.code == CG_OK && c->row_done)
+            return CG_OK;
         if (n == CG_CSV_MAX_LINES)
             cg_input_fields_fail(f, CG_ERR_INPUT, "a quote is not closed within %d lines", n);
         if (f->problem.code == CG_OK) {

@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: MIT */
+#include "manifest.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/error.h"
+#include "base/json_text.h"
+#include "base/size.h"
+#include "io/container.h"
+#include "io/file.h"
+
+enum { VERSION = 1 };
+
+/* A line and where its text ends in the manifest. */
+struct entry {
+    cg_manifest_line line;
+    uint64_t text_end;
+};
+
+struct cg_manifest {
+    cg_file file;
+    json_t *header; /* NULL: none */
+    uint64_t header_end;
+    struct entry *entries; /* [n] of cap */
+    size_t n, cap;
+    int complete;
+    uint64_t end, failed_end; /* of the complete files */
+};
+
+/* ---- reading ---------------------------------------------------------------------------- */
+
+/* A non-negative integer member; 0, or -1 where it is absent or something else. */
+static int get_u64(const json_t *object, const char *key, uint64_t *ret)
+{
+    const json_t *v = json_object_get(object, key);
+
+    if (!json_is_integer(v) || json_integer_value(v) < 0)
+        return -1;
+    *ret = (uint64_t)json_integer_value(v);
+    return 0;
+}
+
+/* A number of things: bounded, so that sums of hostile ones stay numbers. */
+static int get_count(const json_t *object, const char *key, int64_t *ret)
+{
+    uint64_t v;
+
+    if (get_u64(object, key, &v) || v > UINT32_MAX)
+        return -1;
+    *ret = (int64_t)v;
+    return 0;
+}
+
+static int get_hash(const json_t *object, uint64_t *ret)
+{
+    const char *text = json_string_value(json_object_get(object, "xxh"));
+    char *end;
+
+    if (!text || strlen(text) != 16 || strspn(text, "0123456789abcdef") != 16)
+        return -1;
+    *ret = strtoull(text, &end, 16);
+    return 0;
+}
+
+/* Read a molecule's line and see that it follows from the one before; 0, or -1. */
+static int get_line(const cg_manifest *m, const json_t *o, cg_manifest_line *l)
+{
+    const cg_manifest_line *before = m->n ? &m->entries[m->n - 1].line : NULL;
+
+    if (get_count(o, "i", &l->index) || get_u64(o, "end", &l->end) ||
+        get_u64(o, "size", &l->size) || get_u64(o, "plain", &l->plain) || get_hash(o, &l->hash) ||
+        get_count(o, "records", &l->n_records) || get_count(o, "failed", &l->n_failed) ||
+        get_u64(o, "failed_end", &l->failed_end) || l->size > UINT32_MAX ||
+        l->plain > CG_FRAME_MAX_PLAIN)
+        return -1;
+    if (!before)
+        return l->end == l->size ? 0 : -1;
+    return l->index > before->index && l->end >= before->end && l->size == l->end - before->end &&
+                   l->failed_end >= before->failed_end
+               ? 0
+               : -1;
+}
+
+/* Take the line `text`, which ends at offset `end` of the manifest. 0 to go on, 1 to stop. */
+static int take_line(cg_manifest *m, const char *text, size_t len, uint64_t end, cg_error *err,
+                     cg_status *ret)
+{
+    json_t *o = json_loadb(text, len, 0, NULL);
+    cg_manifest_line line;
+    int stop = 1;
+
+    if (!m->header) {
+        if (json_is_integer(json_object_get(o, "confgen_manifest")) &&
+            json_is_object(json_object_get(o, "fingerprint"))) {
+            m->header = json_incref(o);
+            m->header_end = end;
+            stop = 0;
+        }
+    } else if (json_is_true(json_object_get(o, "complete"))) {
+        m->complete = !get_u64(o, "end", &m->end) && !get_u64(o, "failed_end", &m->failed_end);
+    } else if (!get_line(m, o, &line)) {
+        if (cg_grow((void **)&m->entries, &m->cap, m->n + 1, sizeof *m->entries)) {
+            *ret = cg_fail(err, CG_ERR_NOMEM, "'%s': out of memory", m->file.name);
+        } else {
+            m->entries[m->n++] = (struct entry) { line, end };
+            stop = 0;
+        }
+    }
+    json_decref(o);
+    return stop;
+}
+
+static cg_status read_all(const char *path, cg_buf *out, cg_error *err)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    cg_status st = CG_OK;
+    ssize_t n = -1;
+
+    while (fd >= 0) {
+        if (cg_buf_reserve(out, 1 << 16)) {
+            st = cg_buf_check(out, path, err);
+            break;
+        }
+        n = read(fd, out->data + out->len, 1 << 16);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            break;
+        out->len += (size_t)n;
+    }
+    if (st == CG_OK && n < 0)
+        st = cg_fail(err, CG_ERR_IO, "'%s': cannot read: %s", path, strerror(errno));
+    if (fd >= 0)
+        close(fd);
+    return st;
+}
+
+static cg_status load(cg_manifest *m, const char *path, cg_error *err)
+{
+    cg_buf text = { 0 };
+    cg_status st = read_all(path, &text, err);
+
+    for (size_t pos = 0; st == CG_OK && pos < text.len;) {
+        const char *line = text.data + pos;
+        const char *lf = memchr(line, '\n', text.len - pos);
+
+        if (!lf)
+            break; /* torn */
+        pos += (size_t)(lf - line) + 1;
+        if (take_line(m, line, (size_t)(lf - line), pos, err, &st))
+            break;
+    }
+    cg_buf_finish(&text);
+    return st;
+}
+
+cg_status cg_manifest_open(const char *path, cg_manifest **ret, cg_error *err)
+{
+    cg_manifest *m = calloc(1, sizeof *m);
+    cg_status st;
+
+    if (!m)
+        return cg_fail(err, CG_ERR_NOMEM, "'%s': out of memory", path);
+    if ((st = cg_file_open(&m->file, path, 0, err)) != CG_OK)
+        goto out;
+    if (!m->file.regular) {
+        st = cg_fail(err, CG_ERR_IO, "'%s' is not a regular file", path);
+        goto out;
+    }
+    /* Some network file systems know no locks; there the user has to keep the runs apart. */
+    if (flock(m->file.fd, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK) {
+        st = cg_fail(err, CG_ERR_IO, "'%s' is in use: another run is writing this output", path);
+        goto out;
+    }
+    if ((st = load(m, path, err)) != CG_OK)
+        goto out;
+    *ret = m;
+    m = NULL;
+out:
+    cg_manifest_close(m);
+    return st;
+}
+
+void cg_manifest_close(cg_manifest *m)
+{
+    if (!m)
+        return;
+    cg_file_close(&m->file);
+    json_decref(m->header);
+    free(m->entries);
+    free(m);
+}
+
+int cg_manifest_has_header(const cg_manifest *m)
+{
+    return m->header != NULL;
+}
+
+size_t cg_manifest_count(const cg_manifest *m)
+{
+    return m->n;
+}
+
+const cg_manifest_line *cg_manifest_get(const cg_manifest *m, size_t i)
+{
+    return &m->entries[i].line;
+}
+
+int cg_manifest_is_complete(const cg_manifest *m, uint64_t *ret_end, uint64_t *ret_failed_end)
+{
+    *ret_end = m->end;
+    *ret_failed_end = m->failed_end;
+    return m->complete;
+}
+
+/* ---- fingerprint ------------------------------------------------------------------------ */
+
+static void put_header(cg_buf *b, const cg_fingerprint_item *items, size_t n)
+{
+    cg_buf_printf(b, "{\"confgen_manifest\":%d,\"fingerprint\":{", VERSION);
+    for (size_t i = 0; i < n; i++) {
+        if (i)
+            cg_buf_putc(b, ',');
+        cg_json_put_string(b, items[i].key);
+        cg_buf_putc(b, ':');
+        cg_json_put_string(b, items[i].value);
+    }
+    cg_buf_puts(b, "}}\n");
+}
+
+static cg_status differs(const cg_manifest *m, const char *key, const char *found,
+                         const char *wanted, cg_error *err)
+{
+    return cg_fail(
+        err, CG_ERR_MISMATCH,
+        "'%s': the run to resume had %s '%.200s', this one has '%.200s'; resume with the "
+        "same settings or start again with --overwrite",
+        m->file.name, key, found ? found : "(none)", wanted ? wanted : "(none)");
+}
+
+cg_status cg_manifest_check(const cg_manifest *m, const cg_fingerprint_item *items, size_t n_items,
+                            cg_error *err)
+{
+    json_int_t version = json_integer_value(json_object_get(m->header, "confgen_manifest"));
+    json_t *found = json_object_get(m->header, "fingerprint");
+    json_t *wanted_header = NULL, *wanted, *value;
+    cg_buf text = { 0 };
+    cg_status st = CG_OK;
+    const char *key;
+
+    if (version != VERSION)
+        return cg_fail(err, CG_ERR_MISMATCH,
+                       "'%s' has version %lld, this confgen resumes version %d; start again with "
+                       "--overwrite",
+                       m->file.name, (long long)version, VERSION);
+    /* Through the same writer and reader, so that what JSON cannot hold compares equal to itself.
+     */
+    put_header(&text, items, n_items);
+    if ((st = cg_buf_check(&text, m->file.name, err)) != CG_OK)
+        goto out;
+    wanted_header = json_loadb(text.data, text.len, 0, NULL);
+    wanted = json_object_get(wanted_header, "fingerprint");
+    if (!wanted) {
+        st = cg_fail(err, CG_ERR_NOMEM, "'%s': out of memory", m->file.name);
+        goto out;
+    }
+    json_object_foreach(wanted, key, value)
+    {
+        const json_t *old = json_object_get(found, key);
+
+        if (!old || !json_equal(old, value)) {
+            st = differs(m, key, json_string_value(old), json_string_value(value), err);
+            goto out;
+        }
+    }
+    json_object_foreach(found, key, value)
+    {
+        if (!json_object_get(wanted, key)) {
+            st = differs(m, key, json_string_value(value), NULL, err);
+            goto out;
+        }
+    }
+out:
+    json_decref(wanted_header);
+    cg_buf_finish(&text);
+    return st;
+}
+
+/* ---- writing ---------------------------------------------------------------------------- */
+
+static cg_status write_text(cg_manifest *m, const cg_buf *text, cg_error *err)
+{
+    cg_status st = cg_buf_check(text, m->file.name, err);
+
+    return st == CG_OK ? cg_file_append(&m->file, text->data, text->len, err) : st;
+}
+
+cg_status cg_manifest_start(cg_manifest *m, const cg_fingerprint_item *items, size_t n_items,
+                            cg_error *err)
+{
+    cg_buf text = { 0 };
+    cg_status st = cg_file_cut(&m->file, 0, err);
+
+    json_decref(m->header);
+    m->header = NULL;
+    m->n = 0;
+    m->complete = 0;
+    put_header(&text, items, n_items);
+    if (st == CG_OK)
+        st = write_text(m, &text, err);
+    if (st == CG_OK) {
+        m->header_end = m->file.end;
+        m->header = json_loadb(text.data, text.len, 0, NULL);
+        if (!m->header)
+            st = cg_fail(err, CG_ERR_NOMEM, "'%s': out of memory", m->file.name);
+    }
+    cg_buf_finish(&text);
+    return st;
+}
+
+cg_status cg_manifest_keep(cg_manifest *m, size_t n, cg_error *err)
+{
+    m->n = n;
+    m->complete = 0;
+    return cg_file_cut(&m->file, n ? m->entries[n - 1].text_end : m->header_end, err);
+}
+
+cg_status cg_manifest_append(cg_manifest *m, const cg_manifest_line *l, cg_error *err)
+{
+    cg_buf text = { 0 };
+    cg_status st;
+
+    if (cg_grow((void **)&m->entries, &m->cap, m->n + 1, sizeof *m->entries))
+        return cg_fail(err, CG_ERR_NOMEM, "'%s': out of memory", m->file.name);
+    cg_buf_printf(&text,
+                  "{\"i\":%" PRId64 ",\"end\":%" PRIu64 ",\"size\":%" PRIu64 ",\"plain\":%" PRIu64
+                  ",\"xxh\":\"%016" PRIx64 "\",\"records\":%" PRId64 ",\"failed\":%" PRId64
+                  ",\"failed_end\":%" PRIu64 "}\n",
+                  l->index, l->end, l->size, l->plain, l->hash, l->n_records, l->n_failed,
+                  l->failed_end);
+    st = write_text(m, &text, err);
+    if (st == CG_OK)
+        m->entries[m->n++] = (struct entry) { *l, m->file.end };
+    cg_buf_finish(&text);
+    return st;
+}
+
+cg_status cg_manifest_complete(cg_manifest *m, uint64_t end, uint64_t failed_end, cg_error *err)
+{
+    cg_buf text = { 0 };
+    cg_status st;
+
+    cg_buf_printf(&text, "{\"complete\":true,\"end\":%" PRIu64 ",\"failed_end\":%" PRIu64 "}\n",
+                  end, failed_end);
+    st = write_text(m, &text, err);
+    if (st == CG_OK) {
+        m->complete = 1;
+        m->end = end;
+        m->failed_end = failed_end;
+    }
+    cg_buf_finish(&text);
+    return st;
+}
+
+cg_status cg_manifest_sync(cg_manifest *m, cg_error *err)
+{
+    return cg_file_sync(&m->file, err);
+}

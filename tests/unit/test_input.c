@@ -1,0 +1,489 @@
+/* SPDX-License-Identifier: MIT */
+#include <check.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <zlib.h>
+#include <zstd.h>
+
+#include "base/buf.h"
+#include "io/input.h"
+
+/* All records of an input as text: "line|smiles|name|k" or "line!reason" each, a newline after. */
+static char *records(cg_input *in)
+{
+    cg_error err = CG_ERROR_INIT;
+    cg_buf b = { 0 };
+    cg_input_record r;
+    int64_t index = 0;
+    int more;
+
+    for (;; index++) {
+        cg_status st = cg_input_next(in, &r, &more, &err);
+
+        if (st != CG_OK) {
+            cg_buf_printf(&b, "END %d %s\n", st, err.msg);
+            break;
+        }
+        if (!more)
+            break;
+        ck_assert_int_eq(r.index, index);
+        ck_assert_uint_eq(r.smiles_len, strlen(r.smiles));
+        ck_assert_uint_eq(r.name_len, strlen(r.name));
+        if (r.status != CG_OK) {
+            ck_assert(r.status == CG_ERR_INPUT || r.status == CG_ERR_LIMIT);
+            cg_buf_printf(&b, "%lld!%s\n", (long long)r.line, r.reason);
+        } else {
+            ck_assert_str_eq(r.reason, "");
+            cg_buf_printf(&b, "%lld|%s|%s|%lld\n", (long long)r.line, r.smiles, r.name,
+                          (long long)r.count);
+        }
+    }
+    cg_input_close(in);
+    return b.data;
+}
+
+static void check_text(const char *name, const char *text, size_t len, cg_input_options o,
+                       const char *wanted)
+{
+    cg_error err = CG_ERROR_INIT;
+    cg_input *in = NULL;
+    cg_status st = cg_input_open_memory(name, text, len, &o, &in, &err);
+    char *got;
+
+    ck_assert_msg(st == CG_OK, "%s", err.msg);
+    got = records(in);
+    if (!got || strcmp(got, wanted))
+        ck_abort_msg("got:\n%.2000s\nwanted:\n%.2000s", got ? got : "", wanted);
+    free(got);
+}
+
+#define SMI(...)                                                                                   \
+    {                                                                                              \
+        .format = CG_INPUT_SMI, __VA_ARGS__                                                        \
+    }
+#define CSV                                                                                        \
+    {                                                                                              \
+        .format = CG_INPUT_CSV                                                                     \
+    }
+
+static const struct {
+    cg_input_options options;
+    const char *text, *wanted;
+} cases[] = {
+    /* columns */
+    { SMI(), "C#N\thcn\t3\nCCO\tmy name \t 12 \tmore\nC\n",
+      "1|C#N|hcn|3\n2|CCO|my name|12\n3|C||-1\n" },
+    { SMI(), "CCO ethanol 5\nCCO acetic acid\nCCO a b 7\nCCO  x  8 \n CC\n",
+      "1|CCO|ethanol|5\n2|CCO|acetic acid|-1\n3|CCO|a b 7|-1\n4|CCO|x|8\n5|CC||-1\n" },
+    { SMI(), "CCO vitamin\t9\nCCO\t\t9\nCCO \t a \t\nCCO 5\n",
+      "1|CCO|vitamin|9\n2|CCO||9\n3|CCO|a|-1\n4|CCO|5|-1\n" },
+    /* line ends, byte order mark, no last line end */
+    { SMI(),
+      "\xef\xbb\xbf"
+      "CC\ta\t1\r\nCO\tb\t2\r\r\nCN",
+      "1|CC|a|1\n2|CO|b|2\n3|CN||-1\n" },
+    /* comments and headers */
+    { SMI(), "# list\nSMILES name k\nC\n#C\nO\n", "3|C||-1\n5|O||-1\n" },
+    { SMI(),
+      "\xef\xbb\xbf"
+      "smiles\tid\nC\n",
+      "2|C||-1\n" },
+    { SMI(.header = CG_HEADER_NO), "smiles\nC\n", "1|smiles||-1\n2|C||-1\n" },
+    { SMI(.header = CG_HEADER_YES), "C\nO\n", "2|O||-1\n" },
+    { SMI(), "smilesx\n", "1|smilesx||-1\n" },
+    /* empty lines: told inside, silent at the end */
+    { SMI(), "\nC\n\n  \nO\n\n\n \t \n",
+      "1!t:1: the line is empty, wanted a molecule\n2|C||-1\n"
+      "3!t:3: the line is empty, wanted a molecule\n4!t:4: the line is empty, wanted a molecule\n"
+      "5|O||-1\n" },
+    { SMI(), "C\n\n# end\n", "1|C||-1\n2!t:2: the line is empty, wanted a molecule\n" },
+    /* bad lines */
+    { SMI(),
+      "C\ta\t0\nC\ta\t1000001\nC\ta\t1000000\nC\ta\tx\nC a -3\nC a 2.0\nC a 99999999999999999999\n",
+      "1!t:1: the conformer count is '0', wanted a number from 1 to 1000000\n"
+      "2!t:2: the conformer count is '1000001', wanted a number from 1 to 1000000\n"
+      "3|C|a|1000000\n"
+      "4!t:4: the conformer count is 'x', wanted a number from 1 to 1000000\n"
+      "5!t:5: the conformer count is '-3', wanted a number from 1 to 1000000\n"
+      "6!t:6: the conformer count is '2.0', wanted a number from 1 to 1000000\n"
+      "7!t:7: the conformer count is '99999999999999999999', wanted a number from 1 to 1000000\n" },
+    { SMI(), "\tname\t3\nC\x01\nC\rO\nCC\xc3\xa9 x\nC\tcaf\xc3\xa9\n",
+      "1!t:1: no SMILES: its column is empty\n"
+      "2!t:2: a control character (byte 0x01) in column 2, wanted text\n"
+      "3!t:3: a control character (byte 0x0d) in column 2, wanted text\n"
+      "4!t:4: byte 0xc3 at position 3 of the SMILES, which no SMILES holds\n"
+      "5|C|caf\xc3\xa9|-1\n" },
+    /* .csv */
+    { CSV, "smiles,n_conformers,corrected_smiles\nCC,3,\nCC,4,CO\nCC,,\n",
+      "2|CC||3\n3|CO||4\n4|CC||-1\n" },
+    { CSV, "\xef\xbb\xbfNAME, Smiles ,x\r\n\"a, \"\"b\"\"\",CC,1\r\n\"two\r\nlines\",CO,\r\n",
+      "2|CC|a, \"b\"|-1\n3|CO|two\nlines|-1\n" },
+    { CSV, "corrected_smiles\nCC\n\nCO\n\n",
+      "2|CC||-1\n3!t:3: the line is empty, wanted a molecule\n4|CO||-1\n" },
+    { CSV, "smiles,name\nCC\nCO,a,b\n,x\n\"C C\",x\nCN,y\n",
+      "2!t:2: the row has 1 columns, the header has 2\n"
+      "3!t:3: the row has 3 columns, the header has 2\n"
+      "4!t:4: no SMILES: its column is empty\n"
+      "5!t:5: byte 0x20 at position 2 of the SMILES, which no SMILES holds\n6|CN|y|-1\n" },
+    { CSV, "smiles,n_conformers\nCC,x\nCC,5\n",
+      "2!t:2: the conformer count is 'x', wanted a number from 1 to 1000000\n3|CC||5\n" },
+    /* a quote that is not closed costs its own line only */
+    { CSV, "smiles,name\nCC,\"a\nCO,b\nCN,c\n",
+      "2!t:2: a quote is not closed\n3|CO|b|-1\n4|CN|c|-1\n" },
+    { CSV, "smiles,name\nCC,\"a\nCO,\"b\nCN,c\n",
+      "2!t:2: a quote within a column (line 3); wanted the whole column in quotes, and quotes in "
+      "it "
+      "doubled\n3!t:3: a quote is not closed\n4|CN|c|-1\n" },
+    { CSV, "smiles,name\nCC,5\" nail\nCO,b\n",
+      "2!t:2: a quote within a column (line 2); wanted the whole column in quotes, and quotes in "
+      "it "
+      "doubled\n3|CO|b|-1\n" },
+    /* the format by the first line */
+    { { 0 }, "name,\"smiles\"\na,CC\n", "2|CC|a|-1\n" },
+    { { 0 }, "CC a,smiles2\n", "1|CC|a,smiles2|-1\n" },
+};
+
+START_TEST(lines_are_read)
+{
+    check_text("t", cases[_i].text, strlen(cases[_i].text), cases[_i].options, cases[_i].wanted);
+}
+END_TEST
+
+START_TEST(unclosed_quote_is_given_up_after_some_lines)
+{
+    cg_buf text = { 0 }, wanted = { 0 };
+
+    cg_buf_puts(&text, "smiles,name\nCC,\"a\n");
+    cg_buf_puts(&wanted, "2!t:2: a quote is not closed within 16 lines\n");
+    for (int i = 3; i < 100; i++) {
+        cg_buf_printf(&text, "CO,n%d\n", i);
+        cg_buf_printf(&wanted, "%d|CO|n%d|-1\n", i, i);
+    }
+    check_text("t", text.data, text.len, (cg_input_options)CSV, wanted.data);
+    cg_buf_finish(&text);
+    cg_buf_finish(&wanted);
+}
+END_TEST
+
+/* Lines around the bound; one of 5 MB; then a good one. */
+START_TEST(long_lines_are_told_with_their_length)
+{
+    cg_buf text = { 0 }, wanted = { 0 };
+    char *c = malloc(5000000);
+
+    memset(c, 'C', 5000000);
+    cg_buf_put(&text, c, 65536);
+    cg_buf_puts(&text, "\r\n");
+    cg_buf_put(&text, c, 65537);
+    cg_buf_puts(&text, "\n");
+    cg_buf_put(&text, c, 5000000);
+    cg_buf_puts(&text, "\nCO\tok\t1\n");
+    cg_buf_puts(&wanted, "1|");
+    cg_buf_put(&wanted, c, 65536);
+    cg_buf_puts(&wanted, "||-1\n2!t:2: the line has 65537 bytes, at most 65536 are read\n"
+                         "3!t:3: the line has 5000000 bytes, at most 65536 are read\n4|CO|ok|1\n");
+    check_text("t", text.data, text.len, (cg_input_options)SMI(), wanted.data);
+    /* The same as the rows of a .csv. */
+    cg_buf_clear(&text);
+    cg_buf_clear(&wanted);
+    cg_buf_puts(&text, "smiles,name\n\"");
+    cg_buf_put(&text, c, 5000000);
+    cg_buf_puts(&text, "\nCO,ok\nCC,\"");
+    cg_buf_put(&text, c, 40000);
+    cg_buf_puts(&text, "\n");
+    cg_buf_put(&text, c, 40000);
+    cg_buf_puts(&text, "\"\nCN,ok\n");
+    cg_buf_puts(&wanted, "2!t:2: the line has 5000001 bytes, at most 65536 are read\n3|CO|ok|-1\n"
+                         "4!t:4: the row has more than 65536 bytes\n"
+                         "5!t:5: a quote within a column (line 5); wanted the whole column in "
+                         "quotes, and quotes in it doubled\n6|CN|ok|-1\n");
+    check_text("t", text.data, text.len, (cg_input_options)CSV, wanted.data);
+    free(c);
+    cg_buf_finish(&text);
+    cg_buf_finish(&wanted);
+}
+END_TEST
+
+static const struct {
+    cg_input_options options;
+    const char *text;
+    size_t len;
+    cg_status status;
+    const char *reason;
+} refused[] = {
+    { SMI(), "", 0, CG_ERR_FORMAT, "'t' is empty" },
+    { SMI(), "\xef\xbb\xbf", 3, CG_ERR_FORMAT, "'t' holds no molecule line" },
+    { SMI(), "# only\n\n", 8, CG_ERR_FORMAT, "'t' holds no molecule line" },
+    { SMI(), "\n\n", 2, CG_ERR_FORMAT, "'t' holds no molecule line" },
+    { SMI(), "smiles\n", 7, CG_ERR_FORMAT, "'t' holds no molecule line" },
+    { SMI(), "CC\0C\n", 5, CG_ERR_FORMAT, "binary file (a NUL byte at offset 2)" },
+    { SMI(),
+      "\xff\xfe"
+      "C\0",
+      4, CG_ERR_FORMAT, "UTF-16" },
+    { SMI(), "PK\x03\x04zzz", 7, CG_ERR_FORMAT, "a zip archive" },
+    { SMI(), "\x1f\x8b\x08\x00", 4, CG_ERR_FORMAT, "gzip data are cut off after 4 bytes" },
+    { SMI(), "\x1f\x8b\x09\x00zzzzzzzzzz", 14, CG_ERR_FORMAT, "damaged gzip data" },
+    { SMI(), "\x28\xb5\x2f\xfd", 4, CG_ERR_FORMAT, "zstd data are cut off after 4 bytes" },
+    { SMI(), "\x28\xb5\x2f\xfd\x20\x01\x07\x00\x00\x00", 10, CG_ERR_FORMAT, "damaged zstd data" },
+    { CSV, "name,k\nCC,1\n", 12, CG_ERR_FORMAT, "t:1: the header 'name,k' has no column 'smiles'" },
+    { CSV, "smiles;k\nCC;1\n", 14, CG_ERR_FORMAT, "the header 'smiles;k' has no column" },
+    { CSV, "smiles,Smiles\n", 14, CG_ERR_FORMAT, "names the column 'smiles' twice" },
+    { CSV, "\"smiles\nCC\n", 11, CG_ERR_FORMAT, "a quote is not closed (in the header line)" },
+    { CSV, "smiles\n", 7, CG_ERR_FORMAT, "'t' holds no molecule line" },
+    { { .format = CG_INPUT_CSV, .header = CG_HEADER_NO },
+      "CC\n",
+      3,
+      CG_ERR_USAGE,
+      "without a header" },
+};
+
+START_TEST(bad_files_are_refused_at_once)
+{
+    cg_error err = CG_ERROR_INIT;
+    cg_input *in = NULL;
+
+    ck_assert_int_eq(cg_input_open_memory("t", refused[_i].text, refused[_i].len,
+                                          &refused[_i].options, &in, &err),
+                     refused[_i].status);
+    ck_assert_msg(strstr(err.msg, refused[_i].reason) != NULL, "%s", err.msg);
+    ck_assert_ptr_null(in);
+}
+END_TEST
+
+START_TEST(nul_later_in_the_file_is_a_bad_line)
+{
+    char text[70000];
+
+    memset(text, '\n', sizeof text);
+    for (size_t i = 0; i < 69990; i += 2)
+        text[i] = 'C';
+    text[69994] = '\0';
+    {
+        cg_error err = CG_ERROR_INIT;
+        cg_input_options o = SMI();
+        cg_input *in = NULL;
+        char *got;
+
+        ck_assert_int_eq(cg_input_open_memory("t", text, sizeof text, &o, &in, &err), CG_OK);
+        got = records(in);
+        ck_assert_ptr_nonnull(strstr(got, "t:35000: a control character (byte 0x00) in column 1"));
+        free(got);
+    }
+}
+END_TEST
+
+/* ---- files ------------------------------------------------------------------------------ */
+
+static char dir[] = "/tmp/confgen_test_input_XXXXXX";
+static char path[4096];
+
+static const char *in_dir(const char *name)
+{
+    snprintf(path, sizeof path, "%s/%s", dir, name);
+    return path;
+}
+
+static void write_file(const char *name, const void *bytes, size_t len)
+{
+    FILE *f = fopen(in_dir(name), "wb");
+
+    ck_assert_ptr_nonnull(f);
+    ck_assert_uint_eq(fwrite(bytes, 1, len, f), len);
+    fclose(f);
+}
+
+static void gzip_into(cg_buf *out, const char *text)
+{
+    z_stream z = { 0 };
+
+    ck_assert_int_eq(deflateInit2(&z, 6, Z_DEFLATED, 31, 8, Z_DEFAULT_STRATEGY), Z_OK);
+    cg_buf_reserve(out, 1 << 16);
+    z.next_in = (Bytef *)text;
+    z.avail_in = (uInt)strlen(text);
+    z.next_out = (Bytef *)out->data + out->len;
+    z.avail_out = 1 << 16;
+    ck_assert_int_eq(deflate(&z, Z_FINISH), Z_STREAM_END);
+    out->len += z.total_out;
+    deflateEnd(&z);
+}
+
+static void zstd_into(cg_buf *out, const char *text)
+{
+    size_t n;
+
+    cg_buf_reserve(out, 1 << 16);
+    n = ZSTD_compress(out->data + out->len, 1 << 16, text, strlen(text), 3);
+    ck_assert(!ZSTD_isError(n));
+    out->len += n;
+}
+
+static char *read_path(const char *name)
+{
+    cg_error err = CG_ERROR_INIT;
+    cg_input *in = NULL;
+
+    ck_assert_msg(cg_input_open(in_dir(name), NULL, &in, &err) == CG_OK, "%s", err.msg);
+    return records(in);
+}
+
+/* Two gzip members or zstd frames, whole and cut off at every byte. */
+START_TEST(compressed_files_are_read_and_truncation_is_told)
+{
+    const char *first = "smiles,name\nCC,a\nCO,b\n", *second = "CN,c\n";
+    cg_buf data = { 0 };
+    char *got;
+
+    if (_i)
+        zstd_into(&data, first), zstd_into(&data, second);
+    else
+        gzip_into(&data, first), gzip_into(&data, second);
+    /* The name tells .csv although the compression is sniffed. */
+    write_file(_i ? "x.csv.zst" : "x.csv.gz", data.data, data.len);
+    got = read_path(_i ? "x.csv.zst" : "x.csv.gz");
+    ck_assert_str_eq(got, "2|CC|a|-1\n3|CO|b|-1\n4|CN|c|-1\n");
+    free(got);
+    write_file("x.csv", data.data, data.len);
+    got = read_path("x.csv");
+    ck_assert_str_eq(got, "2|CC|a|-1\n3|CO|b|-1\n4|CN|c|-1\n");
+    free(got);
+    for (size_t cut = 4; cut < data.len; cut++) {
+        cg_error err = CG_ERROR_INIT;
+        cg_input_options o = CSV;
+        cg_input *in = NULL;
+        cg_status st = cg_input_open_memory("t", data.data, cut, &o, &in, &err);
+
+        if (st == CG_OK) {
+            got = records(in);
+            /* Between the two members nothing is missing that could be known of. */
+            ck_assert_msg(strstr(got, "cut off") || strstr(got, "3|CO|b|-1\n"), "cut at %zu: %s",
+                          cut, got);
+            free(got);
+        } else {
+            ck_assert_int_eq(st, CG_ERR_FORMAT);
+            ck_assert_msg(strstr(err.msg, "cut off") != NULL, "cut at %zu: %s", cut, err.msg);
+        }
+    }
+    cg_buf_finish(&data);
+}
+END_TEST
+
+START_TEST(paths_that_cannot_be_read_are_named)
+{
+    cg_error err = CG_ERROR_INIT;
+    cg_input *in = NULL;
+    uint64_t hash;
+
+    ck_assert_int_eq(cg_input_open(in_dir("none.smi"), NULL, &in, &err), CG_ERR_IO);
+    ck_assert_ptr_nonnull(strstr(err.msg, "none.smi': cannot open: No such file"));
+    ck_assert_int_eq(cg_input_open(dir, NULL, &in, &err), CG_ERR_IO);
+    ck_assert_ptr_nonnull(strstr(err.msg, "is a directory"));
+    write_file("x.sdf", "C\n", 2);
+    ck_assert_int_eq(cg_input_open(in_dir("x.sdf"), NULL, &in, &err), CG_ERR_USAGE);
+    ck_assert_ptr_nonnull(strstr(err.msg, "x.sdf': cannot tell the input format"));
+    write_file("empty.smi", "", 0);
+    ck_assert_int_eq(cg_input_open(in_dir("empty.smi"), NULL, &in, &err), CG_ERR_FORMAT);
+    ck_assert_ptr_nonnull(strstr(err.msg, "empty.smi' is empty"));
+    if (geteuid() != 0) { /* root may read everything */
+        write_file("secret.smi", "C\n", 2);
+        chmod(in_dir("secret.smi"), 0);
+        ck_assert_int_eq(cg_input_open(in_dir("secret.smi"), NULL, &in, &err), CG_ERR_IO);
+        ck_assert_ptr_nonnull(strstr(err.msg, "Permission denied"));
+    }
+    ck_assert_int_eq(cg_input_hash(in_dir("none.smi"), &hash, &err), CG_ERR_IO);
+    ck_assert_ptr_null(in);
+}
+END_TEST
+
+START_TEST(hash_is_of_the_content)
+{
+    uint64_t a, b, c;
+    cg_error err = CG_ERROR_INIT;
+
+    write_file("a.smi", "CC\n", 3);
+    write_file("b.smi", "CC\n", 3);
+    write_file("c.smi", "CO\n", 3);
+    ck_assert_int_eq(cg_input_hash(in_dir("a.smi"), &a, &err), CG_OK);
+    ck_assert_int_eq(cg_input_hash(in_dir("b.smi"), &b, &err), CG_OK);
+    ck_assert_int_eq(cg_input_hash(in_dir("c.smi"), &c, &err), CG_OK);
+    ck_assert(a == b && a != c);
+}
+END_TEST
+
+/* A pipe that hands out one byte at a time, read as standard input. */
+START_TEST(standard_input_is_read)
+{
+    cg_error err = CG_ERROR_INIT;
+    const char *header = NULL;
+    cg_input *in = NULL;
+    cg_buf data = { 0 };
+    int fd[2];
+    char *got;
+    pid_t pid;
+
+    zstd_into(&data, "smiles name\nCC a 4\n");
+    ck_assert_int_eq(pipe(fd), 0);
+    pid = fork();
+    if (pid == 0) {
+        for (size_t i = 0; i < data.len; i++)
+            if (write(fd[1], data.data + i, 1) != 1)
+                _exit(1);
+        _exit(0);
+    }
+    close(fd[1]);
+    ck_assert_int_ge(dup2(fd[0], STDIN_FILENO), 0);
+    ck_assert_msg(cg_input_open("-", NULL, &in, &err) == CG_OK, "%s", err.msg);
+    ck_assert_int_eq(cg_input_format_of(in), CG_INPUT_SMI);
+    ck_assert_int_eq(cg_input_header_line(in, &header), 1);
+    ck_assert_str_eq(header, "smiles name");
+    got = records(in);
+    ck_assert_str_eq(got, "2|CC|a|4\n");
+    free(got);
+    cg_buf_finish(&data);
+}
+END_TEST
+
+static void make_dir(void)
+{
+    ck_assert_ptr_nonnull(mkdtemp(dir));
+}
+
+static void remove_dir(void)
+{
+    static const char *const names[] = { "x.csv.zst", "x.csv.gz", "x.csv",      "x.sdf",    "a.smi",
+                                         "b.smi",     "c.smi",    "secret.smi", "empty.smi" };
+
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        unlink(in_dir(names[i]));
+    rmdir(dir);
+}
+
+int main(void)
+{
+    Suite *s = suite_create("input");
+    TCase *tc = tcase_create("input");
+    SRunner *sr;
+    int failed;
+
+    tcase_add_unchecked_fixture(tc, make_dir, remove_dir);
+    tcase_add_loop_test(tc, lines_are_read, 0, sizeof cases / sizeof *cases);
+    tcase_add_test(tc, unclosed_quote_is_given_up_after_some_lines);
+    tcase_add_test(tc, long_lines_are_told_with_their_length);
+    tcase_add_loop_test(tc, bad_files_are_refused_at_once, 0, sizeof refused / sizeof *refused);
+    tcase_add_test(tc, nul_later_in_the_file_is_a_bad_line);
+    tcase_add_loop_test(tc, compressed_files_are_read_and_truncation_is_told, 0, 2);
+    tcase_add_test(tc, paths_that_cannot_be_read_are_named);
+    tcase_add_test(tc, hash_is_of_the_content);
+    tcase_add_test(tc, standard_input_is_read);
+    suite_add_tcase(s, tc);
+    sr = srunner_create(s);
+    srunner_run_all(sr, CK_NORMAL);
+    failed = srunner_ntests_failed(sr);
+    srunner_free(sr);
+    return failed != 0;
+}
