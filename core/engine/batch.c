@@ -110,44 +110,68 @@ static cg_status open_input(const cg_batch *o, cg_input **ret_input, cg_error *e
     return cg_input_open(o->input, &options, ret_input, err);
 }
 
-/* Molecule lines in the input, for cutting it into shards of neighbouring lines. */
-static cg_status count_lines(const cg_batch *o, int64_t *ret_n, cg_error *err)
+/* Conformers that a line asks for, 0 where it has no count to multiply. */
+static int64_t generations_of(const cg_batch *o, const cg_input_record *r)
+{
+    if (!o->gens_per_reference)
+        return o->gens;
+    return r->count < 0 ? 0 : o->gens * r->count;
+}
+
+/*
+ * Go over lines [first, end) of the input once, ahead of the run: how many there are, and how many
+ * conformers they ask for. Standard input cannot be read twice: *ret_n = 0.
+ */
+static cg_status survey(const cg_batch *o, int64_t first, int64_t end, int64_t *ret_n,
+                        int64_t *ret_conformers, cg_error *err)
 {
     cg_input *input = NULL;
-    cg_input_record record;
+    cg_input_record r;
     int more = 1;
     cg_status status;
 
+    *ret_n = *ret_conformers = 0;
     if (!strcmp(o->input, "-"))
-        return cg_fail(err, CG_ERR_USAGE,
-                       "--shard reads the input twice, which standard input does not allow");
+        return CG_OK;
     status = open_input(o, &input, err);
-    *ret_n = 0;
     while (status == CG_OK && more) {
-        status = cg_input_next(input, &record, &more, err);
-        *ret_n += status == CG_OK && more;
+        status = cg_input_next(input, &r, &more, err);
+        if (status != CG_OK || !more || r.index < first)
+            continue;
+        if (r.index >= end)
+            break;
+        ++*ret_n;
+        if (r.status == CG_OK)
+            *ret_conformers += generations_of(o, &r);
     }
     cg_input_close(input);
     return status;
 }
 
+/* Shards are stretches of neighbouring lines, so that their outputs join to the whole. */
 static cg_status choose_range(struct batch *b, cg_error *err)
 {
     const cg_batch *o = b->options;
-    int64_t n = 0;
+    int64_t n, conformers;
     cg_status status;
 
     b->first = 0;
     b->end = o->limit ? o->limit : INT64_MAX;
-    if (o->shards <= 1)
+    if (o->shards > 1) {
+        if (!strcmp(o->input, "-"))
+            return cg_fail(err, CG_ERR_USAGE,
+                           "--shard reads the input twice, which standard input does not allow");
+        status = survey(o, 0, b->end, &n, &conformers, err);
+        if (status != CG_OK)
+            return status;
+        /* 128 bits: n * shards may pass 2^63 */
+        b->first = (int64_t)((__int128)n * o->shard / o->shards);
+        b->end = (int64_t)((__int128)n * (o->shard + 1) / o->shards);
+    }
+    if (!o->progress)
         return CG_OK;
-    status = count_lines(o, &n, err);
-    if (n > b->end)
-        n = b->end;
-    /* 128 bits: n * shards may pass 2^63 */
-    b->first = (int64_t)((__int128)n * o->shard / o->shards);
-    b->end = (int64_t)((__int128)n * (o->shard + 1) / o->shards);
-    return status;
+    return survey(o, b->first, b->end, &b->report->total_molecules, &b->report->total_conformers,
+                  err);
 }
 
 /* How many conformers this line asks for. */
@@ -155,7 +179,7 @@ static cg_status count_generations(struct batch *b, const cg_input_record *r,
                                    cg_pipeline_molecule *m, cg_error *err)
 {
     const cg_batch *o = b->options;
-    int64_t n = o->gens;
+    int64_t n = generations_of(o, r);
 
     if (o->gens_per_reference && r->count < 0) {
         if (r->index == 0)
@@ -170,8 +194,6 @@ static cg_status count_generations(struct batch *b, const cg_input_record *r,
                 o->input, r->line, o->gens);
         return CG_OK;
     }
-    if (o->gens_per_reference)
-        n *= r->count;
     if (n > INT32_MAX)
         cg_fail(&m->failure, CG_ERR_LIMIT,
                 "%s:%" PRId64 ": %" PRId64 " conformers of one molecule, at most %d", o->input,

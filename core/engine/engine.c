@@ -62,7 +62,7 @@ static cg_status check_options(const cg_engine_options *o, cg_error *err)
                            device);
         return cg_fail(err, CG_ERR_USAGE, "device '%s': wanted auto, cpu, cuda or cuda:I", device);
     }
-    return o->sampling ? cg_sampling_check(o->sampling, err) : CG_OK;
+    return CG_OK;
 }
 
 static void choose_counts(cg_engine *e, const cg_engine_options *o)
@@ -77,16 +77,22 @@ static void choose_counts(cg_engine *e, const cg_engine_options *o)
     e->n_prefixes = e->info.batch_size < PREFIXES ? e->info.batch_size : PREFIXES;
 }
 
-static cg_sampling model_sampling(const cg_generation_config *g)
+/* What was asked for, and the model's own setting where nothing was. */
+static cg_sampling choose_sampling(const cg_sampling *asked, const cg_generation_config *g)
 {
-    return (cg_sampling){
-        CG_SIZED(cg_sampling),
-        .greedy = !g->do_sample,
-        .temperature = (float)g->temperature,
-        .top_k = g->top_k,
-        .top_p = (float)g->top_p,
-        .min_p = (float)g->min_p,
-    };
+    cg_sampling s = asked ? *asked : (cg_sampling){ sizeof s, -1, -1, -1, -1, -1 };
+
+    if (s.greedy < 0)
+        s.greedy = !g->do_sample;
+    if (s.temperature < 0)
+        s.temperature = (float)g->temperature;
+    if (s.top_k < 0)
+        s.top_k = g->top_k;
+    if (s.top_p < 0)
+        s.top_p = (float)g->top_p;
+    if (s.min_p < 0)
+        s.min_p = (float)g->min_p;
+    return s;
 }
 
 /* ---- parts -------------------------------------------------------------------------------- */
@@ -253,7 +259,7 @@ cg_status cg_engine_open(const cg_engine_options *o, cg_engine **ret_engine, cg_
     if (status == CG_OK)
         status = open_model(e, o, err);
     if (status == CG_OK) {
-        e->info.sampling = o->sampling ? *o->sampling : model_sampling(&e->model->generation);
+        e->info.sampling = choose_sampling(o->sampling, &e->model->generation);
         status = cg_sampling_check(&e->info.sampling, err);
     }
     if (status == CG_OK)

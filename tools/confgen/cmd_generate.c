@@ -104,14 +104,21 @@ static double now(void)
 
 /* ---- progress ----------------------------------------------------------------------------- */
 
-static void show_bar(const struct settings *s, const cg_report *r, int64_t done, double seconds)
+static void show_bar(const cg_report *r, int64_t done, double seconds)
 {
-    /* The input's length is not known ahead; the share of what was read so far is honest. */
-    fprintf(stderr, "\r%lld molecules, %lld conformers, %.0f tokens/s, %.1f conformers/s, %.0f s \033[K",
-            (long long)done, (long long)r->conformers,
-            seconds > 0 ? (double)r->tokens / seconds : 0.0,
-            seconds > 0 ? (double)r->conformers / seconds : 0.0, seconds);
-    (void)s;
+    enum { WIDTH = 24 };
+    double rate = seconds > 0 ? (double)r->conformers / seconds : 0;
+    double share = r->total_conformers ? (double)r->conformers / (double)r->total_conformers : 0;
+    int filled = share < 1 ? (int)(share * WIDTH) : WIDTH;
+
+    fprintf(stderr, "\r[%.*s%*s] %lld/%lld molecules, %lld conformers, %.0f tokens/s",
+            filled, "########################", WIDTH - filled, "", (long long)done,
+            (long long)r->total_molecules, (long long)r->conformers,
+            seconds > 0 ? (double)r->tokens / seconds : 0.0);
+    if (rate > 0 && r->total_conformers)
+        fprintf(stderr, ", %.0f s left",
+                (double)(r->total_conformers - r->conformers) / rate);
+    fputs("\033[K", stderr);
 }
 
 static void on_progress(void *ctx, const cg_report *r, int64_t done)
@@ -127,7 +134,7 @@ static void on_progress(void *ctx, const cg_report *r, int64_t done)
                 "{\"molecules\":%lld,\"conformers\":%lld,\"tokens\":%lld,\"seconds\":%.3f}\n",
                 (long long)done, (long long)r->conformers, (long long)r->tokens, seconds);
     else
-        show_bar(s, r, done, seconds);
+        show_bar(r, done, seconds);
 }
 
 static void clear_bar(const struct settings *s)
@@ -311,21 +318,125 @@ static void take_option(struct settings *s, int option, const char *arg)
     }
 }
 
-/* The preset, or the model's own sampling, with what was given one by one on top. */
-static cg_sampling merge_sampling(const struct settings *s, cg_sampling base)
+/* The model's own sampling or a preset, with what was given one by one on top. */
+static void choose_sampling(struct settings *s)
 {
+    cg_sampling *chosen = &s->sampling; /* members below 0: the model's own */
+    const cg_sampling *preset = s->preset;
+
+    if (preset) {
+        chosen->greedy = preset->greedy;
+        chosen->temperature = s->given_temperature ? chosen->temperature : preset->temperature;
+        chosen->top_p = s->given_top_p ? chosen->top_p : preset->top_p;
+        chosen->top_k = s->given_top_k ? chosen->top_k : preset->top_k;
+        chosen->min_p = s->given_min_p ? chosen->min_p : preset->min_p;
+    }
     if (s->given_greedy)
-        base.greedy = 1;
+        chosen->greedy = 1;
     else if (s->given_temperature || s->given_top_p || s->given_top_k || s->given_min_p)
-        base.greedy = 0;
-    if (s->given_temperature)
-        base.temperature = s->sampling.temperature;
-    if (s->given_top_p)
-        base.top_p = s->sampling.top_p;
-    if (s->given_top_k)
-        base.top_k = s->sampling.top_k;
-    if (s->given_min_p)
-        base.min_p = s->sampling.min_p;
-    return base;
+        chosen->greedy = 0;
+    s->engine.sampling = chosen;
 }
 
+static void parse_command_line(struct settings *s, int argc, char **argv)
+{
+    int option;
+
+    *s = (struct settings){
+        .engine = { CG_SIZED(cg_engine_options), .log = on_log, .log_ctx = s },
+        .batch = { CG_SIZED(cg_batch), .gens = 1, .on_failure = on_failure, .ctx = s,
+                   .stop = &stop_run },
+        .sampling = { sizeof(cg_sampling), -1, -1, -1, -1, -1 },
+    };
+    s->engine.plugins = s->plugins;
+    opterr = 0;
+    optind = 1;
+    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        if (option == '?')
+            usage_error("%s: unknown option, or its value is missing", argv[optind - 1]);
+        take_option(s, option, optarg);
+    }
+    if (optind < argc)
+        usage_error("'%s': no such command, and no option takes it", argv[optind]);
+    if (!s->batch.input)
+        usage_error("no input: give --input FILE, or - for standard input");
+    choose_sampling(s);
+    if (s->progress == PROGRESS_JSON ||
+        (s->progress == PROGRESS_AUTO && !s->quiet && isatty(STDERR_FILENO)))
+        s->batch.progress = on_progress;
+}
+
+/* ---- run ---------------------------------------------------------------------------------- */
+
+static void print_summary(const struct settings *s, const cg_report *r, const char *path)
+{
+    int64_t failures = r->wrong_molecules + r->parse_failures + r->unfinished;
+
+    if (s->quiet)
+        return;
+    clear_bar(s);
+    fprintf(stderr, "%s: %lld conformers of %lld molecules in %.1f s", path,
+            (long long)r->conformers, (long long)(r->molecules + r->molecules_resumed), r->seconds);
+    if (r->seconds > 0 && r->tokens)
+        fprintf(stderr, " (%.1f conformers/s, %.0f tokens/s)",
+                (double)(r->conformers) / r->seconds, (double)r->tokens / r->seconds);
+    fputc('\n', stderr);
+    if (r->molecules_failed || failures)
+        fprintf(stderr,
+                "%lld molecules failed; %lld conformers of a wrong molecule, %lld parse failures, "
+                "%lld unfinished\n",
+                (long long)r->molecules_failed, (long long)r->wrong_molecules,
+                (long long)r->parse_failures, (long long)r->unfinished);
+}
+
+static void print_choices(const struct settings *s, const cg_engine_info *info)
+{
+    if (s->quiet || !isatty(STDERR_FILENO))
+        return;
+    fprintf(stderr, "%s, %.1f M parameters, on %s with %d threads; attention %s (%s), KV cache %s (%s), "
+                    "constraint %s, batch %d (%s)\n",
+            info->architecture, (double)info->parameters * 1e-6, info->device, info->threads,
+            info->attention, info->attention_reason, info->kv_cache, info->kv_cache_reason,
+            info->constraint, info->batch_size, info->batch_reason);
+}
+
+int cmd_generate(int argc, char **argv)
+{
+    struct settings s;
+    cg_error err = CG_ERROR_INIT, report_err = CG_ERROR_INIT;
+    cg_engine *engine = NULL;
+    cg_report report = { CG_SIZED(cg_report) };
+    char path[4096];
+    cg_status status;
+    int exit_status = EXIT_OK;
+
+    parse_command_line(&s, argc, argv);
+    catch_signals();
+    status = cg_batch_output_path(&s.batch, path, sizeof path, &err);
+    if (status == CG_OK)
+        status = cg_engine_open(&s.engine, &engine, &err);
+    if (status != CG_OK)
+        return report_error(&err);
+    print_choices(&s, cg_engine_get_info(engine));
+    s.started = now();
+    status = cg_engine_run(engine, &s.batch, &report, &err);
+    clear_bar(&s);
+    if (status == CG_OK || status == CG_ERR_INTERRUPTED)
+        print_summary(&s, &report, path);
+    if (status == CG_ERR_INTERRUPTED)
+        fprintf(stderr, "confgen: interrupted by signal %d; --resume goes on with '%s'\n",
+                (int)signalled, path);
+    else if (status != CG_OK)
+        report_error(&err);
+    if (status != CG_OK)
+        exit_status = status == CG_ERR_INTERRUPTED ? EXIT_INTERRUPTED
+                      : status == CG_ERR_USAGE     ? EXIT_USAGE
+                                                   : EXIT_ENVIRONMENT;
+    else if (report.molecules_failed)
+        exit_status = EXIT_SOME_FAILED;
+    if (s.report && report_write(s.report, cg_engine_get_info(engine), &report, status,
+                                 &report_err) != CG_OK)
+        exit_status = report_error(&report_err);
+    cg_engine_close(engine);
+    return exit_status;
+}

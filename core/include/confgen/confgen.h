@@ -81,6 +81,8 @@ CG_EXPORT const cg_engine_info *cg_engine_get_info(const cg_engine *engine);
 typedef struct cg_report {
     uint32_t struct_size;
     uint32_t reserved;
+    int64_t total_molecules;   /* of the whole input part, 0 if not known (standard input) */
+    int64_t total_conformers;  /* asked for in it */
     int64_t molecules;         /* read */
     int64_t molecules_failed;  /* with fewer conformers than asked for */
     int64_t molecules_resumed; /* found in the output of an earlier run */

@@ -9,7 +9,10 @@
 extern "C" {
 #endif
 
-/** Filters apply in this order: temperature, top-k, top-p, min-p. */
+/**
+ * Filters apply in this order: temperature, top-k, top-p, min-p. In cg_engine_options a member
+ * below 0 stands for the model's own setting.
+ */
 typedef struct cg_sampling {
     uint32_t struct_size;
     int32_t greedy;    /* nonzero: the likeliest token, the rest is ignored */
