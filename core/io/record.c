@@ -303,14 +303,20 @@ cg_record_format cg_record_guess(const char *text, size_t len)
     return CG_RECORD_SDF;
 }
 
+/* The name is the first member; only it is parsed, the record may be cut off behind it. */
 static void json_name(const char *text, size_t len, cg_buf *out)
 {
-    json_t *root = json_loadb(text, len, JSON_DISABLE_EOF_CHECK | JSON_ALLOW_NUL, NULL);
-    const json_t *name = json_object_get(root, "name");
+    static const char key[] = "{\"name\": ";
+    size_t skip = sizeof key - 1;
+    json_t *name;
 
+    if (!begins(text, text + len, key))
+        return;
+    name = json_loadb(text + skip, len - skip,
+                      JSON_DECODE_ANY | JSON_DISABLE_EOF_CHECK | JSON_ALLOW_NUL, NULL);
     if (json_is_string(name))
         cg_buf_put(out, json_string_value(name), json_string_length(name));
-    json_decref(root);
+    json_decref(name);
 }
 
 static void xyz_name(const char *p, const char *end, cg_buf *out)
