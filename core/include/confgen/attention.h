@@ -45,7 +45,7 @@ typedef struct cg_attention_problem {
     int32_t max_tokens;   /* rows of q in one call, at most */
     int32_t max_seqs;     /* sequences in one call, at most */
     int32_t max_kv_len;   /* cached tokens of one sequence, at most */
-    int32_t window;       /* sliding window in tokens; 0: plain causal */
+    int32_t window;       /* newest tokens a row attends to, itself included; 0: all */
     float scale;          /* usually 1/sqrt(head_dim) */
     uint32_t flags;       /* CG_ATTENTION_* that the host needs */
 } cg_attention_problem;

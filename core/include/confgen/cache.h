@@ -80,6 +80,9 @@ typedef struct cg_cache_ops {
     /** Layout of a layer now. */
     cg_status (*view)(void *self, int32_t layer, cg_kv_view *ret_view, cg_error *err);
     void (*stats)(const void *self, cg_cache_stats *ret_stats);
+    /** Tokens of a block where that is known before create(); 0: views tell. For matching. */
+    int32_t block_tokens;
+    int32_t reserved; /* 0 */
 } cg_cache_ops;
 
 #ifdef __cplusplus

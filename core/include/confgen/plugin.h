@@ -29,6 +29,10 @@ extern "C" {
     ((ptr)->struct_size >= offsetof(__typeof__(*(ptr)), field) + sizeof((ptr)->field) &&           \
      (ptr)->field != NULL)
 
+/** CG_HAS() for a member that is not a pointer: true if the struct is long enough to hold it. */
+#define CG_HAS_SIZE(ptr, field)                                                                    \
+    ((ptr)->struct_size >= offsetof(__typeof__(*(ptr)), field) + sizeof((ptr)->field))
+
 /** First member of every sized struct: `{ CG_SIZED(struct cg_foo), .x = ... }`. */
 #define CG_SIZED(type) .struct_size = sizeof(type)
 
@@ -61,6 +65,13 @@ typedef struct cg_host {
     /** Writes an error text (printf rules) and returns code. Thread: any. */
     cg_status (*fail)(cg_error *err, cg_status code, const char *fmt, ...) CG_PRINTF(3, 4);
 } cg_host;
+
+/** True if `host` offers all services of ABI 1.0: for a plugin's entry. */
+static inline int cg_host_is_complete(const cg_host *host)
+{
+    return host && CG_HAS(host, fail) && host->alloc && host->free && host->log &&
+           host->parallel_for && host->workers >= 1;
+}
 
 typedef int32_t cg_plugin_kind;
 enum { CG_PLUGIN_ATTENTION = 1, CG_PLUGIN_CACHE = 2, CG_PLUGIN_CONSTRAINT = 3 };

@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: MIT */
+#include "file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <zstd.h>
+#include <zstd_errors.h>
+
+#include "error.h"
+#include "size.h"
+
+void cg_bytes_release(cg_bytes *b)
+{
+    if (!b)
+        return;
+    if (b->map_len)
+        munmap((void *)(uintptr_t)b->data, b->map_len);
+    free(b->heap);
+    memset(b, 0, sizeof *b);
+}
+
+static const char *kind_of(mode_t mode)
+{
+    if (S_ISDIR(mode))
+        return "a directory";
+    if (S_ISFIFO(mode))
+        return "a FIFO";
+    if (S_ISCHR(mode) || S_ISBLK(mode))
+        return "a device";
+    return "not a regular file";
+}
+
+/* Open a regular file of at most max_bytes; *ret_size is its size at this moment. */
+static cg_status open_regular(const char *path, size_t max_bytes, int *ret_fd, size_t *ret_size,
+                              cg_error *err)
+{
+    struct stat sb;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    cg_status st;
+
+    if (fd < 0)
+        return cg_fail(err, CG_ERR_IO, "%s: cannot open: %s", path, strerror(errno));
+    if (fstat(fd, &sb)) {
+        st = cg_fail(err, CG_ERR_IO, "%s: cannot examine: %s", path, strerror(errno));
+    } else if (!S_ISREG(sb.st_mode)) {
+        st = cg_fail(err, CG_ERR_IO, "%s: is %s, wanted a regular file", path, kind_of(sb.st_mode));
+    } else if (sb.st_size < 0 || (uintmax_t)sb.st_size > max_bytes) {
+        st = cg_fail(err, CG_ERR_LIMIT, "%s: %jd bytes, wanted at most %zu", path,
+                     (intmax_t)sb.st_size, max_bytes);
+    } else {
+        *ret_fd = fd;
+        *ret_size = (size_t)sb.st_size;
+        return CG_OK;
+    }
+    close(fd);
+    return st;
+}
+
+cg_status cg_file_read(const char *path, size_t max_bytes, cg_bytes *ret, cg_error *err)
+{
+    uint8_t *buf = NULL;
+    size_t len = 0, cap = 0, size = 0;
+    int fd = -1;
+    cg_status st = open_regular(path, max_bytes, &fd, &size, err);
+
+    if (st != CG_OK)
+        return st;
+    /* The size may change while we read, and files of /proc say 0: read until the end. */
+    for (;;) {
+        ssize_t n;
+
+        if (len == cap) {
+            size_t want = len < size ? size : len;
+
+            if (cg_add(want, 2, &want) || cg_grow((void **)&buf, &cap, want, 1)) {
+                st = cg_fail(err, CG_ERR_NOMEM, "%s: no memory for %zu bytes", path, want);
+                goto out;
+            }
+        }
+        n = read(fd, buf + len, cap - len);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0) {
+            st = cg_fail(err, CG_ERR_IO, "%s: cannot read: %s", path, strerror(errno));
+            goto out;
+        }
+        if (!n)
+            break;
+        len += (size_t)n;
+        if (len > max_bytes) {
+            st = cg_fail(err, CG_ERR_LIMIT, "%s: grew beyond %zu bytes while it was read", path,
+                         max_bytes);
+            goto out;
+        }
+    }
+    buf[len] = '\0'; /* len < cap: the last read had room and returned 0 */
+    *ret = (cg_bytes) { .data = buf, .len = len, .heap = buf };
+    buf = NULL;
+out:
+    free(buf);
+    close(fd);
+    return st;
+}
+
+cg_status cg_file_map(const char *path, size_t max_bytes, cg_bytes *ret, cg_error *err)
+{
+    size_t size = 0;
+    int fd = -1;
+    void *p;
+    cg_status st = open_regular(path, max_bytes, &fd, &size, err);
+
+    if (st != CG_OK)
+        return st;
+    if (!size) {
+        *ret = (cg_bytes) { 0 };
+        close(fd);
+        return CG_OK;
+    }
+    p = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
+    if (p == MAP_FAILED)
+        st = cg_fail(err, errno == ENOMEM ? CG_ERR_NOMEM : CG_ERR_IO,
+                     "%s: cannot map %zu bytes: %s", path, size, strerror(errno));
+    else
+        *ret = (cg_bytes) { .data = p, .len = size, .map_len = size };
+    close(fd);
+    return st;
+}
+
+int cg_file_exists(const char *path)
+{
+    struct stat sb;
+
+    return stat(path, &sb) == 0;
+}
+
+char *cg_path_join(const char *dir, const char *name)
+{
+    size_t n = strlen(dir);
+    const char *slash = !n || dir[n - 1] == '/' ? "" : "/";
+    char *path = NULL;
+
+    return asprintf(&path, "%s%s%s", dir, slash, name) < 0 ? NULL : path;
+}
+
+/* ---- zstd ------------------------------------------------------------------------------- */
+
+static cg_status unpack_failed(const char *name, size_t code, cg_error *err)
+{
+    if (ZSTD_getErrorCode(code) == ZSTD_error_memory_allocation)
+        return cg_fail(err, CG_ERR_NOMEM, "%s: no memory to decompress", name);
+    return cg_fail(err, CG_ERR_FORMAT, "%s: damaged zstd data: %s", name, ZSTD_getErrorName(code));
+}
+
+/* All frames declare their sizes, `size` bytes together. */
+static cg_status unpack_declared(const char *name, const void *src, size_t len, size_t size,
+                                 uint8_t **ret_buf, cg_error *err)
+{
+    uint8_t *buf = cg_alloc_array(size + 1, 1); /* size <= max_bytes < SIZE_MAX */
+    size_t n;
+
+    if (!buf)
+        return cg_fail(err, CG_ERR_NOMEM, "%s: no memory for %zu bytes", name, size);
+    n = ZSTD_decompress(buf, size, src, len);
+    if (ZSTD_isError(n) || n != size) {
+        free(buf);
+        if (ZSTD_isError(n))
+            return unpack_failed(name, n, err);
+        return cg_fail(err, CG_ERR_FORMAT, "%s: holds %zu bytes after decompression, declares %zu",
+                       name, n, size);
+    }
+    *ret_buf = buf;
+    return CG_OK;
+}
+
+/* Some frame declares no size: grow as the data come. */
+static cg_status unpack_stream(const char *name, const void *src, size_t len, size_t max_bytes,
+                               uint8_t **ret_buf, size_t *ret_size, cg_error *err)
+{
+    ZSTD_DCtx *ctx = ZSTD_createDCtx();
+    ZSTD_inBuffer in = { src, len, 0 };
+    ZSTD_outBuffer out = { NULL, 0, 0 };
+    uint8_t *buf = NULL;
+    size_t cap = 0, left = 1;
+    cg_status st = CG_OK;
+
+    if (!ctx)
+        goto nomem;
+    /* left == 0: a frame is complete and all of it written. */
+    while (in.pos < in.size || left) {
+        size_t in_before = in.pos, out_before = out.pos;
+
+        if (out.pos + 1 >= cap && cg_grow((void **)&buf, &cap, out.pos + (64u << 10), 1))
+            goto nomem;
+        out.dst = buf;
+        out.size = cap - 1;
+        left = ZSTD_decompressStream(ctx, &out, &in);
+        if (ZSTD_isError(left)) {
+            st = unpack_failed(name, left, err);
+            goto out;
+        }
+        if (out.pos > max_bytes) {
+            st = cg_fail(err, CG_ERR_LIMIT,
+                         "%s: more than %zu bytes after decompression, wanted at most that", name,
+                         max_bytes);
+            goto out;
+        }
+        if (left && in.pos == in_before && out.pos == out_before) {
+            st = cg_fail(err, CG_ERR_FORMAT, "%s: zstd data end at byte %zu inside a frame", name,
+                         in.pos);
+            goto out;
+        }
+    }
+    *ret_buf = buf;
+    *ret_size = out.pos;
+    buf = NULL;
+    goto out;
+nomem:
+    st = cg_fail(err, CG_ERR_NOMEM, "%s: no memory to decompress", name);
+out:
+    free(buf);
+    ZSTD_freeDCtx(ctx);
+    return st;
+}
+
+cg_status cg_zstd_unpack(const char *name, const void *src, size_t len, size_t max_bytes,
+                         cg_bytes *ret, cg_error *err)
+{
+    const uint8_t *p = src;
+    size_t pos = 0, size = 0;
+    int declared = 1;
+    uint8_t *buf = NULL;
+    cg_status st;
+
+    if (!len)
+        return cg_fail(err, CG_ERR_FORMAT, "%s: empty file, wanted zstd data", name);
+    if (max_bytes > SIZE_MAX / 4) /* leaves room for the doubling below */
+        max_bytes = SIZE_MAX / 4;
+    /* First the frame sizes: cheap, and it finds truncation before memory is taken. */
+    while (pos < len) {
+        size_t frame = ZSTD_findFrameCompressedSize(p + pos, len - pos);
+        unsigned long long content = ZSTD_getFrameContentSize(p + pos, len - pos);
+
+        if (ZSTD_isError(frame) || content == ZSTD_CONTENTSIZE_ERROR)
+            return cg_fail(err, CG_ERR_FORMAT, "%s: bad or truncated zstd frame at byte %zu of %zu",
+                           name, pos, len);
+        if (content == ZSTD_CONTENTSIZE_UNKNOWN)
+            declared = 0;
+        else if (content > max_bytes || size > max_bytes - (size_t)content)
+            return cg_fail(err, CG_ERR_LIMIT,
+                           "%s: zstd frame at byte %zu declares %llu bytes, wanted at most %zu in "
+                           "all",
+                           name, pos, content, max_bytes);
+        else
+            size += (size_t)content;
+        pos += frame;
+    }
+    st = declared ? unpack_declared(name, src, len, size, &buf, err)
+                  : unpack_stream(name, src, len, max_bytes, &buf, &size, err);
+    if (st != CG_OK)
+        return st;
+    buf[size] = '\0';
+    *ret = (cg_bytes) { .data = buf, .len = size, .heap = buf };
+    return CG_OK;
+}

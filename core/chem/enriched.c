@@ -1,0 +1,389 @@
+/* SPDX-License-Identifier: MIT */
+#include "chem/enriched.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/size.h"
+#include "chem/fixed.h"
+
+/* Longest enriched text that is read; one of 2000 atoms has about 70 kB. */
+enum { MAX_TEXT = 1 << 24 };
+
+/* ---- splitting --------------------------------------------------------------------------- */
+
+static cg_status split_scanned(const char *smiles, size_t len, const cg_smiles *scan,
+                               cg_enriched_split *ret_split, cg_error *err)
+{
+    size_t n = scan->n_atoms;
+    size_t at = 0; /* next byte of smiles to copy */
+    size_t out = 0;
+    uint32_t *gap_at, *desc_at, *desc_len;
+    char *text;
+
+    /* One block: gap_at[n + 2], desc_at[n], desc_len[n], then the text. n < 2^31: no overflow. */
+    gap_at = malloc((3 * n + 2) * sizeof *gap_at + len + 4 * n + 1);
+    if (!gap_at)
+        return cg_fail(err, CG_ERR_NOMEM, "SMILES of %zu bytes: out of memory", len);
+    desc_at = gap_at + n + 2;
+    desc_len = desc_at + n;
+    text = (char *)(desc_len + n);
+    for (size_t i = 0; i < n; i++) {
+        const cg_smiles_atom *a = &scan->atoms[i];
+
+        gap_at[i] = (uint32_t)out;
+        if (i > 0)
+            text[out++] = '>';
+        memcpy(text + out, smiles + at, a->start - at);
+        out += a->start - at;
+        desc_at[i] = (uint32_t)out;
+        if (!a->bracket)
+            text[out++] = '[';
+        memcpy(text + out, smiles + a->start, a->len);
+        out += a->len;
+        if (!a->bracket)
+            text[out++] = ']';
+        desc_len[i] = (uint32_t)out - desc_at[i];
+        text[out++] = '<';
+        at = a->start + a->len;
+        if (a->bracket ? cg_smiles_is_bare(smiles + a->start + 1, a->len - 2)
+                       : !cg_smiles_is_bare(smiles + a->start, a->len)) {
+            free(gap_at);
+            return cg_fail(
+                err, CG_ERR_UNSUPPORTED,
+                "SMILES offset %u: found '%.*s', wanted an atom whose brackets cannot be "
+                "mistaken for those that enriched SMILES put around every atom",
+                (unsigned)a->start, (int)a->len, smiles + a->start);
+        }
+    }
+    gap_at[n] = (uint32_t)out;
+    text[out++] = '>';
+    memcpy(text + out, smiles + at, len - at);
+    out += len - at;
+    gap_at[n + 1] = (uint32_t)out;
+    text[out] = '\0';
+    *ret_split = (cg_enriched_split) {
+        .n_atoms = n, .gap_at = gap_at, .desc_at = desc_at, .desc_len = desc_len, .text = text
+    };
+    return CG_OK;
+}
+
+cg_status cg_enriched_split_smiles(const char *smiles, size_t len, cg_enriched_split *ret_split,
+                                   cg_error *err)
+{
+    cg_smiles scan = { 0 };
+    cg_status st;
+
+    if (len > MAX_TEXT)
+        return cg_fail(err, CG_ERR_LIMIT, "SMILES: found %zu bytes, wanted at most %d", len,
+                       MAX_TEXT);
+    if ((st = cg_smiles_scan(smiles, len, CG_SMILES_STRICT, len, &scan, err)) != CG_OK)
+        return st;
+    st = split_scanned(smiles, len, &scan, ret_split, err);
+    cg_smiles_finish(&scan);
+    return st;
+}
+
+cg_status cg_enriched_split_molecule(const cg_molecule *mol, cg_enriched_split *ret_split,
+                                     cg_error *err)
+{
+    size_t len;
+    const char *smiles = cg_molecule_smiles(mol, &len);
+
+    return split_scanned(smiles, len, cg_molecule_graph(mol), ret_split, err);
+}
+
+void cg_enriched_split_finish(cg_enriched_split *split)
+{
+    if (!split)
+        return;
+    free((void *)split->gap_at); /* the first member of the block */
+    *split = (cg_enriched_split) { 0 };
+}
+
+/* ---- writing ----------------------------------------------------------------------------- */
+
+size_t cg_enriched_bound(const cg_enriched_split *split, int decimals, int max_int_digits)
+{
+    size_t number = (size_t)(1 + max_int_digits + 1 + decimals);
+
+    return split->gap_at[split->n_atoms + 1] + split->n_atoms * (3 * number + 2) + 1;
+}
+
+static cg_status check_format(int decimals, int max_int_digits, int low, cg_error *err)
+{
+    if (decimals < low || decimals > CG_ENRICHED_MAX_DECIMALS || max_int_digits < low ||
+        max_int_digits > CG_ENRICHED_MAX_INT_DIGITS)
+        return cg_fail(err, CG_ERR_USAGE,
+                       "number format: found %d decimals and %d digits before the point, wanted "
+                       "%d to %d and %d to %d",
+                       decimals, max_int_digits, low, CG_ENRICHED_MAX_DECIMALS, low,
+                       CG_ENRICHED_MAX_INT_DIGITS);
+    return CG_OK;
+}
+
+/* Units of the last decimal in v, toward zero but for the noise of binary fractions. */
+static int64_t truncate_units(double v, double unit)
+{
+    double scaled = v * unit;
+    double nearest = nearbyint(scaled);
+
+    return (int64_t)(fabs(scaled - nearest) < 1e-6 ? nearest : trunc(scaled));
+}
+
+cg_status cg_enriched_write(const cg_enriched_split *split, const double (*xyz)[3], int decimals,
+                            int max_int_digits, char *buf, size_t cap, size_t *ret_len,
+                            cg_error *err)
+{
+    double unit;
+    int64_t limit;
+    size_t out = 0;
+    cg_status st;
+
+    if ((st = check_format(decimals, max_int_digits, 1, err)) != CG_OK)
+        return st;
+    if (cap < cg_enriched_bound(split, decimals, max_int_digits))
+        return cg_fail(err, CG_ERR_LIMIT, "enriched text: found room for %zu bytes, wanted %zu",
+                       cap, cg_enriched_bound(split, decimals, max_int_digits));
+    unit = (double)cg_fixed_unit(decimals);
+    limit = cg_fixed_unit(decimals + max_int_digits);
+    for (size_t i = 0; i <= split->n_atoms; i++) {
+        size_t n = split->gap_at[i + 1] - split->gap_at[i];
+
+        memcpy(buf + out, split->text + split->gap_at[i], n);
+        out += n;
+        for (int k = 0; i < split->n_atoms && k < 3; k++) {
+            double v = xyz[i][k];
+            int64_t units;
+
+            if (!(fabs(v) < 1e7)) /* NaN and infinity too; the product below fits 64 bits */
+                return cg_fail(err, CG_ERR_LIMIT, "atom %zu: found the coordinate %g", i + 1, v);
+            units = truncate_units(v, unit);
+            if (units >= limit || -units >= limit)
+                return cg_fail(err, CG_ERR_LIMIT,
+                               "atom %zu: found the coordinate %.3f, wanted at most %d digits "
+                               "before the point",
+                               i + 1, v, max_int_digits);
+            if (k > 0)
+                buf[out++] = ',';
+            out += cg_fixed_write(units, decimals, buf + out);
+        }
+    }
+    buf[out] = '\0';
+    *ret_len = out;
+    return CG_OK;
+}
+
+/* ---- reading ----------------------------------------------------------------------------- */
+
+struct reader {
+    const char *text;
+    size_t len;
+    size_t at;
+    int decimals;       /* 0 = any */
+    int max_int_digits; /* at least 1 */
+    cg_error *err;
+};
+
+static cg_status wanted(const struct reader *r, size_t at, const char *what)
+{
+    char buf[16];
+
+    return cg_fail(r->err, CG_ERR_INPUT, "enriched SMILES offset %zu: found %s, wanted %s", at,
+                   cg_smiles_show_byte(r->text, r->len, at, buf), what);
+}
+
+static char peek(const struct reader *r)
+{
+    return r->at < r->len ? r->text[r->at] : '\0';
+}
+
+static int is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+static cg_status read_number(struct reader *r, double *ret)
+{
+    int max_decimals = r->decimals ? r->decimals : CG_ENRICHED_MAX_DECIMALS;
+    size_t start = r->at;
+    int negative = 0;
+    int n = 0;
+    int64_t units = 0;
+
+    if (peek(r) == '-') {
+        negative = 1;
+        r->at++;
+    }
+    for (; is_digit(peek(r)); r->at++, n++) {
+        if (n == r->max_int_digits)
+            return wanted(r, r->at, "'.': the number has all its digits before the point");
+        if (n == 1 && units == 0)
+            return wanted(r, r->at, "'.': a number has no leading zero");
+        units = units * 10 + (peek(r) - '0');
+    }
+    if (n == 0)
+        return wanted(r, r->at, negative ? "a digit" : "a number");
+    if (peek(r) != '.')
+        return wanted(r, r->at, "'.' in a number");
+    r->at++;
+    for (n = 0; is_digit(peek(r)) && n < max_decimals; r->at++, n++)
+        units = units * 10 + (peek(r) - '0');
+    if (n == 0 || (r->decimals && n < r->decimals))
+        return wanted(r, r->at, "another digit behind the point");
+    if (negative && units == 0)
+        return wanted(r, start, "a zero without a sign");
+    /* Both are exact and division rounds once: the nearest double of the decimal. */
+    *ret = (double)(negative ? -units : units) / (double)cg_fixed_unit(n);
+    return CG_OK;
+}
+
+static cg_status read_triple(struct reader *r, double xyz[3])
+{
+    cg_status st;
+
+    for (int k = 0; k < 3; k++) {
+        if (k > 0) {
+            if (peek(r) != ',')
+                return wanted(r, r->at, "',' between coordinates");
+            r->at++;
+        }
+        if ((st = read_number(r, &xyz[k])) != CG_OK)
+            return st;
+    }
+    return CG_OK;
+}
+
+static cg_status start_reader(struct reader *r, const char *text, size_t len, int decimals,
+                              int max_int_digits, cg_error *err)
+{
+    *r = (struct reader) { .text = text, .len = len, .decimals = decimals, .err = err };
+    r->max_int_digits = max_int_digits ? max_int_digits : CG_ENRICHED_MAX_INT_DIGITS;
+    if (len > MAX_TEXT)
+        return cg_fail(err, CG_ERR_LIMIT, "enriched SMILES: found %zu bytes, wanted at most %d",
+                       len, MAX_TEXT);
+    return check_format(decimals, max_int_digits, 0, err);
+}
+
+/* `[...]<x,y,z>` at r->at: the descriptor, unwrapped where the writer wraps, joins the SMILES. */
+static cg_status read_atom(struct reader *r, cg_enriched *e)
+{
+    size_t start = r->at;
+    size_t n;
+    const char *close = memchr(r->text + start, ']', r->len - start);
+    cg_status st;
+
+    if (!close)
+        return wanted(r, r->len, "']' after an atom");
+    n = (size_t)(close - (r->text + start)) + 1;
+    if (cg_smiles_is_bare(r->text + start + 1, n - 2)) {
+        memcpy(e->smiles + e->smiles_len, r->text + start + 1, n - 2);
+        e->smiles_len += n - 2;
+    } else {
+        memcpy(e->smiles + e->smiles_len, r->text + start, n);
+        e->smiles_len += n;
+    }
+    r->at = start + n;
+    if (peek(r) != '<')
+        return wanted(r, r->at, "'<' after an atom");
+    r->at++;
+    if ((st = read_triple(r, e->xyz[e->n_atoms])) != CG_OK)
+        return st;
+    if (peek(r) != '>')
+        return wanted(r, r->at, "'>' after three coordinates");
+    r->at++;
+    e->n_atoms++;
+    return CG_OK;
+}
+
+cg_status cg_enriched_parse(const char *text, size_t len, int decimals, int max_int_digits,
+                            cg_enriched *ret, cg_error *err)
+{
+    struct reader r;
+    cg_enriched e = { 0 };
+    cg_smiles scan = { 0 };
+    size_t n_open = 0;
+    cg_status st;
+
+    if ((st = start_reader(&r, text, len, decimals, max_int_digits, err)) != CG_OK)
+        return st;
+    for (size_t i = 0; i < len; i++)
+        n_open += text[i] == '[';
+    e.smiles = malloc(len + 1);
+    e.xyz = cg_alloc_array(n_open, sizeof *e.xyz);
+    if (!e.smiles || !e.xyz) {
+        st = cg_fail(err, CG_ERR_NOMEM, "enriched SMILES of %zu bytes: out of memory", len);
+        goto out;
+    }
+    while (r.at < len) {
+        char c = text[r.at];
+
+        if (c == '[') {
+            if ((st = read_atom(&r, &e)) != CG_OK)
+                goto out;
+        } else if (c && strchr("0123456789%()-=#$:/\\.", c)) {
+            e.smiles[e.smiles_len++] = c;
+            r.at++;
+        } else {
+            st = wanted(&r, r.at, "'[' of an atom, a bond, branch or ring closure");
+            goto out;
+        }
+    }
+    e.smiles[e.smiles_len] = '\0';
+    /* Every atom was bracketed, so the plain text has as many atoms as there are triples. */
+    st = cg_smiles_scan(e.smiles, e.smiles_len, CG_SMILES_STRICT, n_open, &scan, err);
+    if (st != CG_OK) {
+        st = cg_fail_prefix(err, st, "enriched SMILES, without coordinates");
+        goto out;
+    }
+    cg_smiles_finish(&scan);
+    *ret = e;
+    e = (cg_enriched) { 0 };
+out:
+    cg_enriched_finish(&e);
+    return st;
+}
+
+void cg_enriched_finish(cg_enriched *enriched)
+{
+    if (!enriched)
+        return;
+    free(enriched->smiles);
+    free(enriched->xyz);
+    *enriched = (cg_enriched) { 0 };
+}
+
+cg_status cg_enriched_read(const cg_enriched_split *split, const char *text, size_t len,
+                           int decimals, int max_int_digits, double (*ret_xyz)[3], cg_error *err)
+{
+    struct reader r;
+    cg_status st;
+
+    if ((st = start_reader(&r, text, len, decimals, max_int_digits, err)) != CG_OK)
+        return st;
+    for (size_t i = 0; i <= split->n_atoms; i++) {
+        const char *gap = split->text + split->gap_at[i];
+        size_t n = split->gap_at[i + 1] - split->gap_at[i];
+
+        for (size_t k = 0; k < n; k++, r.at++) {
+            char want[32] = "";
+            char buf[16];
+
+            if (r.at < len && text[r.at] == gap[k])
+                continue;
+            strcpy(want, cg_smiles_show_byte(gap, n, k, buf));
+            return cg_fail(err, CG_ERR_INPUT,
+                           "enriched SMILES offset %zu: found %s, wanted %s of the molecule's "
+                           "text before coordinates %zu of %zu",
+                           r.at, cg_smiles_show_byte(text, len, r.at, buf), want, i + 1,
+                           split->n_atoms + 1);
+        }
+        if (i < split->n_atoms && (st = read_triple(&r, ret_xyz[i])) != CG_OK)
+            return st;
+    }
+    if (r.at < len)
+        return wanted(&r, r.at, "the end");
+    return CG_OK;
+}

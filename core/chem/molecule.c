@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: MIT */
+#include "chem/molecule.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/size.h"
+#include "chem/elements.h"
+#include "chem/rdkit_c.h"
+
+/* Rounds of parsing and writing until a canonical SMILES must have settled. */
+enum { MAX_ROUNDS = 4, SHOWN = 60 };
+
+struct cg_molecule {
+    char *smiles;
+    size_t len;
+    cg_smiles graph;
+    size_t n_heavy;
+    size_t n_fragments;
+    int charge;
+};
+
+/* cg_fail for a molecule: its SMILES, cut to a readable length, stands in front. */
+#define REFUSE(err, code, smiles, len, fmt, ...)                                                   \
+    cg_fail(err, code, "SMILES '%.*s'%s: " fmt, (int)((len) < SHOWN ? (len) : SHOWN), smiles,      \
+            (len) > SHOWN ? "..." : "", __VA_ARGS__)
+
+static cg_status check_text(const char *smiles, size_t len, const cg_molecule_limits *limits,
+                            cg_error *err)
+{
+    cg_smiles raw = { 0 };
+    cg_status st;
+
+    if (len == 0)
+        return cg_fail(err, CG_ERR_INPUT, "SMILES: found an empty text, wanted a molecule");
+    if (len > limits->max_chars)
+        return cg_fail(err, CG_ERR_LIMIT, "SMILES: found %zu bytes, wanted at most %zu", len,
+                       limits->max_chars);
+    /* RDKit reads up to the first NUL and takes what follows a blank for a name. */
+    for (size_t i = 0; i < len; i++) {
+        unsigned char c = (unsigned char)smiles[i];
+        char buf[16];
+
+        if (c <= 0x20 || c >= 0x7f)
+            return cg_fail(err, CG_ERR_INPUT, "SMILES offset %zu: found %s, wanted printable ASCII",
+                           i, cg_smiles_show_byte(smiles, len, i, buf));
+    }
+    st = cg_smiles_scan(smiles, len, 0, limits->max_atoms, &raw, err);
+    cg_smiles_finish(&raw);
+    return st;
+}
+
+/* Write the canonical SMILES of `smiles` until it stays the same. */
+static cg_status settle(const char *smiles, char **ret_text, cg_error *err)
+{
+    char reason[256] = "";
+    size_t len = strlen(smiles);
+    char *before = NULL;
+    char *text;
+
+    for (int round = 0; round < MAX_ROUNDS; round++) {
+        const char *from = before ? before : smiles;
+
+        text = cgrd_canonical_smiles(from, reason, sizeof reason);
+        if (!text) {
+            free_ptr(before);
+            return round == 0
+                       ? REFUSE(err, CG_ERR_INPUT, smiles, len, "RDKit refuses it: %s", reason)
+                       : REFUSE(err, CG_ERR_UNSUPPORTED, smiles, len,
+                                "RDKit refuses its own canonical SMILES: %s", reason);
+        }
+        if (strcmp(text, from) == 0) {
+            free_ptr(before);
+            *ret_text = text;
+            return CG_OK;
+        }
+        free_ptr(before);
+        before = text;
+    }
+    free_ptr(before);
+    return REFUSE(err, CG_ERR_UNSUPPORTED, smiles, len,
+                  "its canonical SMILES still changes after %d rounds of reading and writing it",
+                  MAX_ROUNDS);
+}
+
+static size_t find_root(size_t *parent, size_t i)
+{
+    while (parent[i] != i)
+        i = parent[i] = parent[parent[i]];
+    return i;
+}
+
+static cg_status count_fragments(cg_molecule *mol, cg_error *err)
+{
+    const cg_smiles *g = &mol->graph;
+    size_t *parent = cg_alloc_array(g->n_atoms, sizeof *parent);
+
+    if (!parent)
+        return cg_fail(err, CG_ERR_NOMEM, "molecule of %zu atoms: out of memory", g->n_atoms);
+    for (size_t i = 0; i < g->n_atoms; i++)
+        parent[i] = i;
+    mol->n_fragments = g->n_atoms;
+    for (size_t i = 0; i < g->n_bonds; i++) {
+        size_t a = find_root(parent, g->bonds[i].first);
+        size_t b = find_root(parent, g->bonds[i].second);
+
+        mol->n_fragments -= a != b;
+        parent[a] = b;
+    }
+    free(parent);
+    return CG_OK;
+}
+
+/* Refuse what no conformer model here can mean; counts heavy atoms and charge on the way. */
+static cg_status check_atoms(cg_molecule *mol, cg_error *err)
+{
+    const cg_smiles *g = &mol->graph;
+
+    for (size_t i = 0; i < g->n_atoms; i++) {
+        const cg_smiles_atom *a = &g->atoms[i];
+
+        if (a->element == 0)
+            return REFUSE(err, CG_ERR_UNSUPPORTED, mol->smiles, mol->len,
+                          "atom %zu is a dummy atom '*', wanted elements", i + 1);
+        if (cg_element_is_metal(a->element) && (a->degree || a->n_h))
+            return REFUSE(err, CG_ERR_UNSUPPORTED, mol->smiles, mol->len,
+                          "atom %zu is %s with bonds: metal complexes are not served, metal ions "
+                          "only on their own",
+                          i + 1, cg_element_symbol(a->element));
+        mol->n_heavy += a->element != 1;
+        mol->charge += a->charge;
+    }
+    if (mol->n_heavy == 0)
+        return REFUSE(err, CG_ERR_UNSUPPORTED, mol->smiles, mol->len,
+                      "found %zu hydrogens alone, wanted a heavy atom", g->n_atoms);
+    for (size_t i = 0; i < g->n_bonds; i++)
+        if (g->bonds[i].symbol == '$')
+            return REFUSE(err, CG_ERR_UNSUPPORTED, mol->smiles, mol->len,
+                          "the bond of atoms %u and %u is quadruple, wanted single to triple",
+                          (unsigned)g->bonds[i].first + 1, (unsigned)g->bonds[i].second + 1);
+    return CG_OK;
+}
+
+cg_status cg_molecule_parse_limited(const char *smiles, size_t len,
+                                    const cg_molecule_limits *limits, cg_molecule **ret_mol,
+                                    cg_error *err)
+{
+    cg_molecule *mol = NULL;
+    char *canonical = NULL;
+    char *copy = NULL;
+    cg_status st;
+
+    if ((st = check_text(smiles, len, limits, err)) != CG_OK)
+        return st;
+    mol = calloc(1, sizeof *mol);
+    copy = cg_alloc_array(len + 1, 1);
+    if (!mol || !copy) {
+        st = cg_fail(err, CG_ERR_NOMEM, "SMILES of %zu bytes: out of memory", len);
+        goto out;
+    }
+    memcpy(copy, smiles, len);
+    copy[len] = '\0';
+    if ((st = settle(copy, &canonical, err)) != CG_OK)
+        goto out;
+    mol->smiles = strdup(canonical);
+    if (!mol->smiles) {
+        st = cg_fail(err, CG_ERR_NOMEM, "SMILES of %zu bytes: out of memory", len);
+        goto out;
+    }
+    mol->len = strlen(canonical);
+    st = cg_smiles_scan(mol->smiles, mol->len, CG_SMILES_STRICT, limits->max_atoms, &mol->graph,
+                        err);
+    if (st != CG_OK) {
+        st = cg_fail_prefix(err, st == CG_ERR_INPUT ? CG_ERR_UNSUPPORTED : st,
+                            "canonical SMILES '%.*s'", SHOWN, mol->smiles);
+        goto out;
+    }
+    if ((st = check_atoms(mol, err)) != CG_OK || (st = count_fragments(mol, err)) != CG_OK)
+        goto out;
+    *ret_mol = mol;
+    mol = NULL;
+out:
+    free_ptr(canonical);
+    free(copy);
+    cg_molecule_destroy(mol);
+    return st;
+}
+
+cg_status cg_molecule_parse(const char *smiles, size_t len, cg_molecule **ret_mol, cg_error *err)
+{
+    static const cg_molecule_limits limits = { CG_MOLECULE_MAX_CHARS, CG_MOLECULE_MAX_ATOMS };
+
+    return cg_molecule_parse_limited(smiles, len, &limits, ret_mol, err);
+}
+
+void cg_molecule_destroy(cg_molecule *mol)
+{
+    if (!mol)
+        return;
+    cg_smiles_finish(&mol->graph);
+    free(mol->smiles);
+    free(mol);
+}
+
+const char *cg_molecule_smiles(const cg_molecule *mol, size_t *ret_len)
+{
+    if (ret_len)
+        *ret_len = mol->len;
+    return mol->smiles;
+}
+
+const cg_smiles *cg_molecule_graph(const cg_molecule *mol)
+{
+    return &mol->graph;
+}
+
+size_t cg_molecule_n_atoms(const cg_molecule *mol)
+{
+    return mol->graph.n_atoms;
+}
+
+size_t cg_molecule_n_heavy(const cg_molecule *mol)
+{
+    return mol->n_heavy;
+}
+
+int cg_molecule_charge(const cg_molecule *mol)
+{
+    return mol->charge;
+}
+
+size_t cg_molecule_n_fragments(const cg_molecule *mol)
+{
+    return mol->n_fragments;
+}

@@ -1,0 +1,440 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The functions of rdkit_c.h over RDKit's C++ libraries: the only C++ of the chemistry. Every
+ * function body runs inside guarded(), which turns exceptions into the function's failure value.
+ */
+#include "rdkit_c.h"
+
+#include <GraphMol/Descriptors/Property.h>
+#include <GraphMol/DistGeomHelpers/Embedder.h>
+#include <GraphMol/FileParsers/FileParsers.h>
+#include <GraphMol/MolDraw2D/MolDraw2DSVG.h>
+#include <GraphMol/MolDraw2D/MolDraw2DUtils.h>
+#include <GraphMol/MolOps.h>
+#include <GraphMol/MolPickler.h>
+#include <GraphMol/RDKitBase.h>
+#include <GraphMol/SmilesParse/SmilesParse.h>
+#include <GraphMol/SmilesParse/SmilesWrite.h>
+#include <GraphMol/Substruct/SubstructMatch.h>
+#include <RDGeneral/RDLog.h>
+#include <RDGeneral/versions.h>
+
+#include <jansson.h>
+
+#include <climits>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <initializer_list>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+namespace
+{
+
+template <typename R, typename F> R guarded(R failed, F body) noexcept
+{
+    try {
+        return body();
+    } catch (...) {
+        return failed;
+    }
+}
+
+/* As guarded() for functions that return text or NULL and explain themselves in reason[cap]. */
+template <typename F> char *explained(char *reason, size_t cap, F body) noexcept
+{
+    const char *text = "unknown exception";
+
+    try {
+        return body();
+    } catch (const std::exception &e) {
+        /* what() lives as long as the exception: copy here */
+        if (reason && cap)
+            snprintf(reason, cap, "%s", e.what());
+        return nullptr;
+    } catch (...) {
+        if (reason && cap)
+            snprintf(reason, cap, "%s", text);
+        return nullptr;
+    }
+}
+
+char *to_c(const std::string &s, size_t *ret_size = nullptr)
+{
+    char *p = static_cast<char *>(malloc(s.size() + 1));
+
+    if (!p)
+        throw std::bad_alloc();
+    memcpy(p, s.data(), s.size());
+    p[s.size()] = '\0';
+    if (ret_size)
+        *ret_size = s.size();
+    return p;
+}
+
+/* A details object: keys are fetched one by one, finish() refuses those that nobody asked for. */
+class Details
+{
+  public:
+    explicit Details(const char *json)
+    {
+        if (!json || !*json)
+            return;
+        root_.reset(json_loads(json, JSON_REJECT_DUPLICATES, nullptr));
+        if (!json_is_object(root_.get()))
+            throw std::invalid_argument("details are not a JSON object");
+    }
+
+    bool flag(const char *key, bool def)
+    {
+        json_t *v = fetch(key);
+
+        if (!v)
+            return def;
+        if (!json_is_boolean(v))
+            throw std::invalid_argument(std::string(key) + " is not true or false");
+        return json_is_true(v);
+    }
+
+    int number(const char *key, int def, int low, int high)
+    {
+        json_t *v = fetch(key);
+
+        if (!v)
+            return def;
+        if (!json_is_integer(v) || json_integer_value(v) < low || json_integer_value(v) > high)
+            throw std::invalid_argument(std::string(key) + " is not a number within its bounds");
+        return static_cast<int>(json_integer_value(v));
+    }
+
+    void finish() const
+    {
+        if (root_ && json_object_size(root_.get()) != used_)
+            throw std::invalid_argument("details have a key that is not known");
+    }
+
+  private:
+    struct Release {
+        void operator()(json_t *p) const
+        {
+            json_decref(p);
+        }
+    };
+
+    json_t *fetch(const char *key)
+    {
+        json_t *v = root_ ? json_object_get(root_.get(), key) : nullptr;
+
+        used_ += v != nullptr;
+        return v;
+    }
+
+    std::unique_ptr<json_t, Release> root_;
+    size_t used_ = 0;
+};
+
+char *pickle(const RDKit::ROMol &mol, size_t *ret_size)
+{
+    const unsigned props = RDKit::PicklerOps::PropertyPickleOptions::AllProps ^
+                           RDKit::PicklerOps::PropertyPickleOptions::ComputedProps;
+    std::string pkl;
+
+    RDKit::MolPickler::pickleMol(mol, pkl, props);
+    return to_c(pkl, ret_size);
+}
+
+RDKit::RWMol unpickle(const char *pkl, size_t size)
+{
+    if (!pkl || !size)
+        throw std::invalid_argument("no molecule");
+    /* Not the constructor that takes a pickle: it leaks when the pickle is bad. */
+    RDKit::RWMol mol;
+    RDKit::MolPickler::molFromPickle(std::string(pkl, size), &mol);
+    /* Stereo was assigned before pickling; without the mark the writers would do it again. */
+    mol.setProp(RDKit::common_properties::_StereochemDone, 1, true);
+    return mol;
+}
+
+/* Replace a caller's pickle by that of `mol`. */
+void repickle(const RDKit::ROMol &mol, char **pkl, size_t *size)
+{
+    size_t n = 0;
+    char *p = pickle(mol, &n);
+
+    free(*pkl);
+    *pkl = p;
+    *size = n;
+}
+
+/* No name and no extension behind the SMILES: a blank in it is an error. */
+std::unique_ptr<RDKit::RWMol> parse_smiles(const char *smiles, bool sanitize, bool remove_hs)
+{
+    RDKit::SmilesParserParams params;
+
+    params.sanitize = sanitize;
+    params.removeHs = remove_hs;
+    params.allowCXSMILES = false;
+    params.parseName = false;
+    std::unique_ptr<RDKit::RWMol> mol(RDKit::SmilesToMol(std::string(smiles), params));
+    if (!mol)
+        throw std::invalid_argument("not a SMILES");
+    return mol;
+}
+
+RDKit::SmilesWriteParams smiles_params(const char *details_json)
+{
+    Details details(details_json);
+    RDKit::SmilesWriteParams params;
+
+    params.doIsomericSmiles = details.flag("doIsomericSmiles", true);
+    params.canonical = details.flag("canonical", true);
+    params.allHsExplicit = details.flag("allHsExplicit", false);
+    details.finish();
+    return params;
+}
+
+char *molblock(const char *pkl, size_t pkl_sz, const char *details_json, bool v3000) noexcept
+{
+    return guarded<char *>(nullptr, [&] {
+        Details details(details_json);
+        bool stereo = details.flag("includeStereo", true);
+        bool kekulize = details.flag("kekulize", true);
+
+        details.finish();
+        return to_c(RDKit::MolToMolBlock(unpickle(pkl, pkl_sz), stereo, -1, kekulize, v3000));
+    });
+}
+
+std::string int_list(const std::vector<int> &v)
+{
+    std::string s = "[";
+
+    for (size_t i = 0; i < v.size(); i++)
+        s += (i ? "," : "") + std::to_string(v[i]);
+    return s + "]";
+}
+
+} // namespace
+
+char *get_mol(const char *input, size_t *mol_sz, const char *details_json)
+{
+    if (mol_sz)
+        *mol_sz = 0;
+    return guarded<char *>(nullptr, [&]() -> char * {
+        Details details(details_json);
+        bool sanitize = details.flag("sanitize", true);
+        bool remove_hs = details.flag("removeHs", true);
+        std::unique_ptr<RDKit::RWMol> mol;
+
+        details.finish();
+        if (!input || !mol_sz)
+            return nullptr;
+        if (strstr(input, "M  END"))
+            mol.reset(RDKit::MolBlockToMol(input, sanitize, remove_hs, false));
+        else
+            mol = parse_smiles(input, sanitize, remove_hs);
+        return mol ? pickle(*mol, mol_sz) : nullptr;
+    });
+}
+
+char *get_qmol(const char *input, size_t *mol_sz, const char *details_json)
+{
+    if (mol_sz)
+        *mol_sz = 0;
+    return guarded<char *>(nullptr, [&]() -> char * {
+        Details(details_json).finish();
+        if (!input || !mol_sz)
+            return nullptr;
+        std::unique_ptr<RDKit::RWMol> mol(RDKit::SmartsToMol(input));
+        return mol ? pickle(*mol, mol_sz) : nullptr;
+    });
+}
+
+char *get_smiles(const char *pkl, size_t pkl_sz, const char *details_json)
+{
+    return guarded<char *>(nullptr, [&] {
+        return to_c(RDKit::MolToSmiles(unpickle(pkl, pkl_sz), smiles_params(details_json)));
+    });
+}
+
+char *get_cxsmiles(const char *pkl, size_t pkl_sz, const char *details_json)
+{
+    return guarded<char *>(nullptr, [&] {
+        return to_c(RDKit::MolToCXSmiles(unpickle(pkl, pkl_sz), smiles_params(details_json)));
+    });
+}
+
+char *get_molblock(const char *pkl, size_t pkl_sz, const char *details_json)
+{
+    return molblock(pkl, pkl_sz, details_json, false);
+}
+
+char *get_v3kmolblock(const char *pkl, size_t pkl_sz, const char *details_json)
+{
+    return molblock(pkl, pkl_sz, details_json, true);
+}
+
+char *get_substruct_matches(const char *mol_pkl, size_t mol_pkl_sz, const char *query_pkl,
+                            size_t query_pkl_sz, const char *options_json)
+{
+    return guarded<char *>(nullptr, [&] {
+        RDKit::RWMol mol = unpickle(mol_pkl, mol_pkl_sz);
+        RDKit::RWMol query = unpickle(query_pkl, query_pkl_sz);
+        RDKit::SubstructMatchParameters params;
+        std::string out;
+
+        if (options_json && *options_json)
+            RDKit::updateSubstructMatchParamsFromJSON(params, options_json);
+        for (const RDKit::MatchVectType &match : RDKit::SubstructMatch(mol, query, params)) {
+            std::vector<int> atoms(match.size());
+            std::vector<int> bonds;
+
+            for (const auto &pair : match)
+                atoms[pair.first] = pair.second;
+            for (const RDKit::Bond *qb : query.bonds()) {
+                const RDKit::Bond *b = mol.getBondBetweenAtoms(atoms[qb->getBeginAtomIdx()],
+                                                               atoms[qb->getEndAtomIdx()]);
+                if (b)
+                    bonds.push_back(static_cast<int>(b->getIdx()));
+            }
+            out += out.empty() ? "[" : ",";
+            out += "{\"atoms\":" + int_list(atoms) + ",\"bonds\":" + int_list(bonds) + "}";
+        }
+        return to_c(out.empty() ? "{}" : out + "]");
+    });
+}
+
+char *get_descriptors(const char *pkl, size_t pkl_sz)
+{
+    return guarded<char *>(nullptr, [&] {
+        RDKit::RWMol mol = unpickle(pkl, pkl_sz);
+        RDKit::Descriptors::Properties props;
+        std::vector<std::string> names = props.getPropertyNames();
+        std::vector<double> values = props.computeProperties(mol);
+        std::string out = "{";
+        char number[64];
+
+        for (size_t i = 0; i < names.size(); i++) {
+            snprintf(number, sizeof number, "%.9g", values[i]);
+            out += (i ? ",\"" : "\"") + names[i] + "\":" + number;
+        }
+        return to_c(out + "}");
+    });
+}
+
+char *get_svg(const char *pkl, size_t pkl_sz, const char *details_json)
+{
+    return guarded<char *>(nullptr, [&] {
+        Details details(details_json);
+        int width = details.number("width", 250, 16, 10000);
+        int height = details.number("height", 200, 16, 10000);
+
+        details.finish();
+        RDKit::RWMol mol = unpickle(pkl, pkl_sz);
+        RDKit::MolDraw2DSVG drawer(width, height);
+        RDKit::MolDraw2DUtils::prepareAndDrawMolecule(drawer, mol);
+        drawer.finishDrawing();
+        return to_c(drawer.getDrawingText());
+    });
+}
+
+short add_hs(char **pkl, size_t *pkl_sz)
+{
+    return guarded<short>(0, [&]() -> short {
+        if (!pkl || !pkl_sz)
+            return 0;
+        RDKit::RWMol mol = unpickle(*pkl, *pkl_sz);
+        RDKit::MolOps::addHs(mol);
+        repickle(mol, pkl, pkl_sz);
+        return 1;
+    });
+}
+
+short remove_all_hs(char **pkl, size_t *pkl_sz)
+{
+    return guarded<short>(0, [&]() -> short {
+        if (!pkl || !pkl_sz)
+            return 0;
+        RDKit::RWMol mol = unpickle(*pkl, *pkl_sz);
+        RDKit::MolOps::removeAllHs(mol);
+        repickle(mol, pkl, pkl_sz);
+        return 1;
+    });
+}
+
+short set_3d_coords(char **pkl, size_t *pkl_sz, const char *params_json)
+{
+    return guarded<short>(0, [&]() -> short {
+        if (!pkl || !pkl_sz)
+            return 0;
+        RDKit::RWMol mol = unpickle(*pkl, *pkl_sz);
+        RDKit::DGeomHelpers::EmbedParameters params = RDKit::DGeomHelpers::srETKDGv3;
+        std::unique_ptr<const std::map<int, RDGeom::Point3D>> coord_map;
+
+        if (params_json && *params_json)
+            RDKit::DGeomHelpers::updateEmbedParametersFromJSON(params, params_json);
+        coord_map.reset(params.coordMap); /* allocated by the line above, owned by nobody */
+        int id = RDKit::DGeomHelpers::EmbedMolecule(mol, params);
+        repickle(mol, pkl, pkl_sz);
+        return static_cast<short>(id >= 0 ? id + 1 : id);
+    });
+}
+
+short has_coords(char *mol_pkl, size_t mol_pkl_sz)
+{
+    return guarded<short>(0, [&]() -> short {
+        RDKit::RWMol mol = unpickle(mol_pkl, mol_pkl_sz);
+
+        if (!mol.getNumConformers())
+            return 0;
+        return mol.getConformer().is3D() ? 3 : 2;
+    });
+}
+
+void free_ptr(char *ptr)
+{
+    free(ptr);
+}
+
+char *version(void)
+{
+    return guarded<char *>(nullptr, [] { return to_c(RDKit::rdkitVersion); });
+}
+
+void enable_logging(void)
+{
+    guarded<int>(0, [] {
+        RDLog::InitLogs();
+        boost::logging::enable_logs("rdApp.*");
+        return 0;
+    });
+}
+
+void disable_logging(void)
+{
+    guarded<int>(0, [] {
+        boost::logging::disable_logs("rdApp.*");
+        return 0;
+    });
+}
+
+char *cgrd_canonical_smiles(const char *smiles, char *reason, size_t reason_cap)
+{
+    return explained(reason, reason_cap,
+                     [&] { return to_c(RDKit::MolToSmiles(*parse_smiles(smiles, true, true))); });
+}
+
+char *cgrd_add_hs_with_coords(const char *molblock, char *reason, size_t reason_cap)
+{
+    return explained(reason, reason_cap, [&] {
+        std::unique_ptr<RDKit::RWMol> mol(RDKit::MolBlockToMol(molblock, true, false, true));
+
+        if (!mol || !mol->getNumConformers() || !mol->getConformer().is3D())
+            throw std::invalid_argument("not a molblock with 3D coordinates");
+        RDKit::MolOps::addHs(*mol, false, true);
+        return to_c(RDKit::MolToMolBlock(*mol, false, -1, true));
+    });
+}

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * @file rdkit_c.h  RDKit as C functions: all that confgen knows of it.
+ *
+ * The first part has the names and signatures of RDKit MinimalLib's C interface (release 2022.09),
+ * so that a system librdkitcffi can stand behind it. Where there is none, rdkit_adapter.cpp
+ * exports the same functions over RDKit's C++ libraries. The second part (cgrd_) is what that
+ * interface lacks.
+ *
+ * Rules for all of them: molecules travel as pickles (`pkl`, `pkl_sz` bytes, opaque); returned
+ * texts and pickles are owned by the caller and go back through free_ptr(); NULL or 0 means
+ * failure, and no C++ exception leaves a function. Texts are NUL-terminated. `details_json` is
+ * NULL or a JSON object. Our adapter reads the keys listed with each function and fails on others;
+ * a system library may know more and skips those that it does not know.
+ *
+ * Threads: all functions may be called at once from several threads, except the logging switches.
+ */
+#ifndef CG_CHEM_RDKIT_C_H
+#define CG_CHEM_RDKIT_C_H
+
+#include <stddef.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- MinimalLib's names and signatures ------------------------------------------------- */
+
+/**
+ * SMILES or molblock (told apart by "M  END") -> pickle, its size in *mol_sz. Sanitized, stereo
+ * assigned; that of a 3D molblock is read from the coordinates. Adapter keys: sanitize, removeHs.
+ * The text is not bounded here and the parser is about cubic on long chains: bound it before.
+ */
+char *get_mol(const char *input, size_t *mol_sz, const char *details_json);
+/** SMARTS -> pickle of a query molecule. Adapter keys: none. */
+char *get_qmol(const char *input, size_t *mol_sz, const char *details_json);
+
+/** Canonical isomeric SMILES. Adapter keys: doIsomericSmiles, canonical, allHsExplicit. */
+char *get_smiles(const char *pkl, size_t pkl_sz, const char *details_json);
+/** The same with the CXSMILES extension, coordinates included. Adapter keys: as get_smiles. */
+char *get_cxsmiles(const char *pkl, size_t pkl_sz, const char *details_json);
+/** V2000 molblock (V3000 beyond 999 atoms or bonds). Adapter keys: includeStereo, kekulize. */
+char *get_molblock(const char *pkl, size_t pkl_sz, const char *details_json);
+/** V3000 molblock. Adapter keys: includeStereo, kekulize. */
+char *get_v3kmolblock(const char *pkl, size_t pkl_sz, const char *details_json);
+
+/** JSON array of {"atoms":[],"bonds":[]}, "{}" without a match. Options: RDKit's
+ * SubstructMatchParameters, e.g. {"uniquify":false,"maxMatches":1000}. */
+char *get_substruct_matches(const char *mol_pkl, size_t mol_pkl_sz, const char *query_pkl,
+                            size_t query_pkl_sz, const char *options_json);
+/** JSON object of descriptor names and values. */
+char *get_descriptors(const char *pkl, size_t pkl_sz);
+/** Drawing. Adapter keys: width, height (pixels, 16 to 10000). */
+char *get_svg(const char *pkl, size_t pkl_sz, const char *details_json);
+
+/** Adds hydrogens as atoms, without places: they stand at the origin. 1 on success. */
+short add_hs(char **pkl, size_t *pkl_sz);
+/** Removes every hydrogen, [2H] too. 1 on success. */
+short remove_all_hs(char **pkl, size_t *pkl_sz);
+/** Embeds one conformer (small-ring ETKDGv3). Parameters: RDKit's EmbedParameters, e.g.
+ * {"randomSeed":7}. Conformer id + 1, or -1 where embedding failed, or 0. */
+short set_3d_coords(char **pkl, size_t *pkl_sz, const char *params_json);
+/** 0 without coordinates, else 2 or 3. */
+short has_coords(char *mol_pkl, size_t mol_pkl_sz);
+
+void free_ptr(char *ptr); /* accepts NULL */
+char *version(void);
+void enable_logging(void);
+void disable_logging(void);
+
+/* ---- what MinimalLib lacks ------------------------------------------------------------- */
+
+/**
+ * Canonical isomeric SMILES of a SMILES in one call, without the detour over a pickle.
+ *
+ * @param smiles  no blanks, length bounded by the caller
+ * @param reason  [reason_cap] on failure one phrase, always terminated. With a system librdkitcffi
+ *                it only says that RDKit refused.
+ * @return the text (free_ptr), NULL on failure.
+ */
+char *cgrd_canonical_smiles(const char *smiles, char *reason, size_t reason_cap);
+
+/**
+ * Adds hydrogens to a 3D molblock, placed by the geometry of their neighbours; heavy atoms keep
+ * order and coordinates, hydrogens come last.
+ *
+ * @return a molblock (free_ptr), NULL on failure with `reason` as above. With a system
+ *         librdkitcffi always NULL: its C functions cannot place hydrogens.
+ */
+char *cgrd_add_hs_with_coords(const char *molblock, char *reason, size_t reason_cap);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

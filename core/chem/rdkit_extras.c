@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The cgrd_ functions of rdkit_c.h on top of a system librdkitcffi, through its C functions alone.
+ * What that costs: a molecule goes through a pickle, the reason of a refusal is not known, and
+ * hydrogens cannot be placed (add_hs leaves them at the origin).
+ */
+#include "rdkit_c.h"
+
+#include <stdio.h>
+
+static void explain(char *reason, size_t cap, const char *text)
+{
+    if (reason && cap)
+        snprintf(reason, cap, "%s", text);
+}
+
+char *cgrd_canonical_smiles(const char *smiles, char *reason, size_t reason_cap)
+{
+    size_t size = 0;
+    char *pkl = get_mol(smiles, &size, "{}");
+    char *text;
+
+    if (!pkl) {
+        explain(reason, reason_cap, "not a valid molecule");
+        return NULL;
+    }
+    text = get_smiles(pkl, size, "{}");
+    free_ptr(pkl);
+    if (!text)
+        explain(reason, reason_cap, "no SMILES can be written for it");
+    return text;
+}
+
+char *cgrd_add_hs_with_coords(const char *molblock, char *reason, size_t reason_cap)
+{
+    (void)molblock;
+    explain(reason, reason_cap,
+            "this confgen was built on the system's librdkitcffi, which cannot place hydrogens; "
+            "build it with -Drdkit=adapter");
+    return NULL;
+}

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT */
+#include "automaton.h"
+
+static void append(cg_sequence *seq, int32_t token, int32_t *tokens)
+{
+    if (seq->n_tokens == seq->limit) {
+        seq->done = CG_SEQUENCE_UNFINISHED;
+        return;
+    }
+    tokens[seq->n_tokens++] = token;
+}
+
+/*
+ * Follow what is forced from `state` (a state or CG_EXIT) of the current field until a choice or
+ * the end. `fresh`: no token of the field has been sampled yet.
+ */
+static void settle(cg_sequence *seq, const cg_program *prog, const cg_automaton *aut, int32_t state,
+                   int fresh, int32_t *tokens, int32_t *atom_start)
+{
+    while (!seq->done) {
+        if (state == CG_EXIT) {
+            seq->field++;
+            for (int32_t i = prog->span_start[seq->field]; i < prog->span_start[seq->field + 1];
+                 i++)
+                append(seq, prog->span_token[i], tokens);
+            if (seq->field == prog->n_fields) {
+                if (!seq->done)
+                    seq->done = CG_SEQUENCE_COMPLETE;
+                return;
+            }
+            state = prog->entry[seq->field];
+            fresh = 1;
+            continue;
+        }
+        if (aut->row[state + 1] - aut->row[state] > 1) {
+            if (seq->n_tokens == seq->limit) {
+                seq->done = CG_SEQUENCE_UNFINISHED;
+                return;
+            }
+            if (fresh && atom_start && prog->fields_per_atom &&
+                seq->field % prog->fields_per_atom == 0)
+                atom_start[seq->field / prog->fields_per_atom] = seq->n_tokens;
+            seq->state = state;
+            return;
+        }
+        append(seq, aut->token[aut->row[state]], tokens);
+        state = aut->next[aut->row[state]];
+    }
+}
+
+void cg_sequence_begin(cg_sequence *seq, const cg_program *prog, const cg_automaton *aut,
+                       int32_t *tokens, int32_t *atom_start)
+{
+    seq->field = -1; /* span 0 stands before field 0, as span f+1 behind field f */
+    settle(seq, prog, aut, CG_EXIT, 1, tokens, atom_start);
+}
+
+void cg_sequence_advance(cg_sequence *seq, const cg_program *prog, const cg_automaton *aut,
+                         int32_t t, int32_t *tokens, int32_t *atom_start)
+{
+    append(seq, aut->token[t], tokens);
+    settle(seq, prog, aut, aut->next[t], 0, tokens, atom_start);
+}
+
+void cg_sequence_roll_back(cg_sequence *seq, const cg_program *prog, const cg_automaton *aut,
+                           int32_t atom, const int32_t *atom_start)
+{
+    int32_t state;
+
+    seq->field = atom * prog->fields_per_atom;
+    seq->n_tokens = atom_start[atom];
+    if (seq->n_kv > seq->n_tokens - 1)
+        seq->n_kv = seq->n_tokens - 1;
+    state = prog->entry[seq->field];
+    while (aut->row[state + 1] - aut->row[state] == 1)
+        state = aut->next[aut->row[state]];
+    seq->state = state;
+    seq->done = CG_SEQUENCE_RUNNING;
+    seq->attempt++;
+}

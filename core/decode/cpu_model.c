@@ -1,0 +1,492 @@
+/* SPDX-License-Identifier: MIT */
+#include "cpu_model.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/size.h"
+#include "ops/elementwise.h"
+#include "ops/linear.h"
+
+struct layer {
+    float *input_norm, *post_norm;  /* [hidden] */
+    float *q_norm, *k_norm;         /* [head_dim] or NULL */
+    float *qkv_bias;                /* [q_dim + 2 kv_dim] or NULL */
+    cg_linear *qkv, *o, *gate_up, *down;
+};
+
+struct cg_cpu_model {
+    cg_cpu_model_config config;
+    int64_t hidden, q_dim, kv_dim, qkv_dim, inter, head_dim;
+    int64_t n_heads, n_kv_heads;
+    float eps;
+    cg_linear_context *linears;
+    struct layer *layers;
+    float *final_norm;
+    cg_linear *head;
+    int32_t n_columns;
+    float *cosines, *sines; /* [max_len, head_dim / 2] */
+    void *plan;
+    void *workspace;
+    double matmul_seconds, attention_seconds;
+    /* activations; rows padded as linear.h asks */
+    float *x, *h, *qkv, *att, *gate_up, *act; /* [max_tokens + pad, ...] */
+    float *out_h;                             /* [max_out + pad, hidden] */
+    float *logits;                            /* [max_out + pad, n_columns] */
+};
+
+/* ---- weights ------------------------------------------------------------------------------ */
+
+static cg_status nomem(cg_error *err)
+{
+    return cg_fail(err, CG_ERR_NOMEM, "model: out of memory");
+}
+
+static float *to_f32(const cg_tensor_ref *ref)
+{
+    float *p = cg_alloc_array((size_t)(ref->rows * ref->cols), sizeof *p);
+
+    if (p)
+        cg_weight_to_f32(ref, 0, ref->rows, p);
+    return p;
+}
+
+/* Rows of several matrices of the same width, one below the other. */
+struct stack {
+    const cg_tensor_ref *part[3];
+    int n;
+};
+
+static void stack_rows(void *arg, int64_t row0, int64_t n_rows, float *dst)
+{
+    const struct stack *s = arg;
+    int64_t begin = 0;
+
+    for (int i = 0; i < s->n; i++) {
+        int64_t end = begin + s->part[i]->rows;
+        int64_t a = row0 > begin ? row0 : begin;
+        int64_t b = row0 + n_rows < end ? row0 + n_rows : end;
+
+        if (a < b)
+            cg_weight_to_f32(s->part[i], a - begin, b - a, dst + (a - row0) * s->part[i]->cols);
+        begin = end;
+    }
+}
+
+static cg_status make_linear(cg_cpu_model *m, struct stack s, int accumulate,
+                             cg_linear **ret_linear, cg_error *err)
+{
+    int64_t rows = 0;
+
+    for (int i = 0; i < s.n; i++)
+        rows += s.part[i]->rows;
+    return cg_linear_create(m->linears, rows, s.part[0]->cols, accumulate, stack_rows, &s,
+                            ret_linear, err);
+}
+
+static cg_status make_layer(cg_cpu_model *m, const cg_layer_weights *w, struct layer *l,
+                            cg_error *err)
+{
+    cg_status status;
+
+    l->input_norm = to_f32(&w->input_norm);
+    l->post_norm = to_f32(&w->post_norm);
+    if (!l->input_norm || !l->post_norm)
+        return nomem(err);
+    if (w->q_norm.data) {
+        l->q_norm = to_f32(&w->q_norm);
+        l->k_norm = to_f32(&w->k_norm);
+        if (!l->q_norm || !l->k_norm)
+            return nomem(err);
+    }
+    if (w->q_bias.data) {
+        l->qkv_bias = cg_alloc_array((size_t)m->qkv_dim, sizeof *l->qkv_bias);
+        if (!l->qkv_bias)
+            return nomem(err);
+        cg_weight_to_f32(&w->q_bias, 0, 1, l->qkv_bias);
+        cg_weight_to_f32(&w->k_bias, 0, 1, l->qkv_bias + m->q_dim);
+        cg_weight_to_f32(&w->v_bias, 0, 1, l->qkv_bias + m->q_dim + m->kv_dim);
+    }
+    status = make_linear(m, (struct stack){ { &w->q, &w->k, &w->v }, 3 }, 0, &l->qkv, err);
+    if (status == CG_OK)
+        status = make_linear(m, (struct stack){ { &w->o }, 1 }, 1, &l->o, err);
+    if (status == CG_OK)
+        status = make_linear(m, (struct stack){ { &w->gate, &w->up }, 2 }, 0, &l->gate_up, err);
+    if (status == CG_OK)
+        status = make_linear(m, (struct stack){ { &w->down }, 1 }, 1, &l->down, err);
+    return status;
+}
+
+static cg_status make_rope(cg_cpu_model *m, cg_error *err)
+{
+    int64_t half = m->head_dim / 2;
+    float *inv_freq = cg_alloc_array((size_t)half, sizeof *inv_freq);
+    size_t n = (size_t)m->config.max_len * (size_t)half;
+
+    m->cosines = cg_alloc_array(n, sizeof *m->cosines);
+    m->sines = cg_alloc_array(n, sizeof *m->sines);
+    if (!inv_freq || !m->cosines || !m->sines) {
+        free(inv_freq);
+        return nomem(err);
+    }
+    cg_rope_inv_freq(&m->config.model->config, inv_freq);
+    for (int64_t p = 0; p < m->config.max_len; p++)
+        for (int64_t i = 0; i < half; i++) {
+            float angle = (float)p * inv_freq[i]; /* rounded to f32, as in training */
+
+            m->cosines[p * half + i] = cosf(angle);
+            m->sines[p * half + i] = sinf(angle);
+        }
+    free(inv_freq);
+    return CG_OK;
+}
+
+static float *make_rows(int64_t rows, int64_t width)
+{
+    size_t bytes;
+    float *p;
+
+    if (cg_mul((size_t)(rows + CG_LINEAR_PAD), (size_t)width * sizeof(float), &bytes))
+        return NULL;
+    bytes = (bytes + 63) / 64 * 64;
+    p = aligned_alloc(64, bytes);
+    if (p)
+        memset(p, 0, bytes);
+    return p;
+}
+
+static cg_status make_plan(cg_cpu_model *m, cg_error *err)
+{
+    const cg_cpu_model_config *c = &m->config;
+    cg_kv_view view = { CG_SIZED(cg_kv_view) };
+    cg_attention_problem problem;
+    size_t workspace;
+    cg_status status = c->cache->view(c->cache_self, 0, &view, err);
+
+    if (status != CG_OK)
+        return status;
+    problem = (cg_attention_problem){
+        CG_SIZED(cg_attention_problem),
+        .device = CG_DEVICE_CPU,
+        .dtype = CG_F32,
+        .kv_dtype = view.dtype,
+        .n_heads = (int32_t)m->n_heads,
+        .n_kv_heads = (int32_t)m->n_kv_heads,
+        .head_dim = (int32_t)m->head_dim,
+        .paged = c->cache->paged,
+        .block_tokens = c->cache->paged ? view.block_tokens : 0,
+        .max_tokens = c->max_tokens,
+        .max_seqs = c->max_seqs,
+        .max_kv_len = c->max_len,
+        .scale = 1.0f / sqrtf((float)m->head_dim),
+        .flags = CG_ATTENTION_DETERMINISTIC | CG_ATTENTION_BATCH_INVARIANT,
+    };
+    status = c->attention->supports(c->host, &problem, err);
+    if (status == CG_OK)
+        status = c->attention->plan(c->host, &problem, &m->plan, err);
+    if (status != CG_OK)
+        return status;
+    workspace = c->attention->workspace_size(m->plan);
+    if (workspace) {
+        if (cg_add(workspace, 255, &workspace))
+            return nomem(err);
+        m->workspace = aligned_alloc(256, workspace / 256 * 256);
+        if (!m->workspace)
+            return nomem(err);
+    }
+    return CG_OK;
+}
+
+cg_status cg_cpu_model_create(const cg_cpu_model_config *config, cg_cpu_model **ret_model,
+                              cg_error *err)
+{
+    const cg_model_config *mc = &config->model->config;
+    cg_cpu_model *m = calloc(1, sizeof *m);
+    cg_status status;
+
+    if (!m)
+        return nomem(err);
+    m->config = *config;
+    m->hidden = mc->hidden;
+    m->head_dim = mc->head_dim;
+    m->n_heads = mc->n_heads;
+    m->n_kv_heads = mc->n_kv_heads;
+    m->q_dim = m->n_heads * m->head_dim;
+    m->kv_dim = m->n_kv_heads * m->head_dim;
+    m->qkv_dim = m->q_dim + 2 * m->kv_dim;
+    m->inter = mc->intermediate;
+    m->eps = (float)mc->rms_eps;
+    m->layers = calloc((size_t)mc->n_layers, sizeof *m->layers);
+    m->final_norm = to_f32(&config->model->final_norm);
+    m->x = make_rows(config->max_tokens, m->hidden);
+    m->h = make_rows(config->max_tokens, m->hidden);
+    m->qkv = make_rows(config->max_tokens, m->qkv_dim);
+    m->att = make_rows(config->max_tokens, m->q_dim);
+    m->gate_up = make_rows(config->max_tokens, 2 * m->inter);
+    m->act = make_rows(config->max_tokens, m->inter);
+    m->out_h = make_rows(config->max_out, m->hidden);
+    status = m->layers && m->final_norm && m->x && m->h && m->qkv && m->att && m->gate_up &&
+                     m->act && m->out_h
+                 ? CG_OK
+                 : nomem(err);
+    if (status == CG_OK)
+        status = cg_linear_context_create(config->team, &m->linears, err);
+    for (int32_t l = 0; l < mc->n_layers && status == CG_OK; l++)
+        status = make_layer(m, &config->model->layers[l], &m->layers[l], err);
+    if (status == CG_OK)
+        status = make_rope(m, err);
+    if (status == CG_OK)
+        status = make_plan(m, err);
+    if (status != CG_OK) {
+        cg_cpu_model_destroy(m);
+        return status;
+    }
+    *ret_model = m;
+    return CG_OK;
+}
+
+void cg_cpu_model_destroy(cg_cpu_model *m)
+{
+    if (!m)
+        return;
+    if (m->plan)
+        m->config.attention->destroy(m->plan);
+    for (int32_t i = 0; m->layers && i < m->config.model->config.n_layers; i++) {
+        struct layer *l = &m->layers[i];
+
+        free(l->input_norm);
+        free(l->post_norm);
+        free(l->q_norm);
+        free(l->k_norm);
+        free(l->qkv_bias);
+        cg_linear_destroy(l->qkv);
+        cg_linear_destroy(l->o);
+        cg_linear_destroy(l->gate_up);
+        cg_linear_destroy(l->down);
+    }
+    cg_linear_destroy(m->head);
+    cg_linear_context_destroy(m->linears);
+    free(m->layers);
+    free(m->final_norm);
+    free(m->cosines);
+    free(m->sines);
+    free(m->workspace);
+    free(m->x);
+    free(m->h);
+    free(m->qkv);
+    free(m->att);
+    free(m->gate_up);
+    free(m->act);
+    free(m->out_h);
+    free(m->logits);
+    free(m);
+}
+
+struct head_rows {
+    const cg_tensor_ref *head;
+    const int32_t *token;
+};
+
+static void head_rows(void *arg, int64_t row0, int64_t n_rows, float *dst)
+{
+    const struct head_rows *r = arg;
+
+    for (int64_t i = 0; i < n_rows; i++)
+        cg_weight_to_f32(r->head, r->token[row0 + i], 1, dst + i * r->head->cols);
+}
+
+cg_status cg_cpu_model_set_columns(cg_cpu_model *m, const int32_t *column_token, int32_t n,
+                                   cg_error *err)
+{
+    struct head_rows rows = { &m->config.model->head, column_token };
+    cg_linear *head = NULL;
+    float *logits = make_rows(m->config.max_out, n);
+    cg_status status;
+
+    if (!logits)
+        return nomem(err);
+    status = cg_linear_create(m->linears, n, m->hidden, 0, head_rows, &rows, &head, err);
+    if (status != CG_OK) {
+        free(logits);
+        return status;
+    }
+    cg_linear_destroy(m->head);
+    free(m->logits);
+    m->head = head;
+    m->logits = logits;
+    m->n_columns = n;
+    return CG_OK;
+}
+
+/* ---- the pass ----------------------------------------------------------------------------- */
+
+struct pass {
+    cg_cpu_model *m;
+    const cg_cpu_batch *batch;
+    const struct layer *layer;
+    const float *norm;
+};
+
+static void embed_row(void *arg, int64_t i, int worker)
+{
+    const struct pass *p = arg;
+
+    (void)worker;
+    cg_weight_to_f32(&p->m->config.model->embed, p->batch->token[i], 1, p->m->x + i * p->m->hidden);
+}
+
+static void norm_row(void *arg, int64_t i, int worker)
+{
+    const struct pass *p = arg;
+    int64_t n = p->m->hidden;
+
+    (void)worker;
+    cg_rms_norm(p->m->x + i * n, p->norm, p->m->eps, n, p->m->h + i * n);
+}
+
+/* Bias, q/k norm and rotation of one row of qkv, in place. */
+static void qkv_row(void *arg, int64_t i, int worker)
+{
+    const struct pass *p = arg;
+    const cg_cpu_model *m = p->m;
+    float *row = m->qkv + i * m->qkv_dim;
+    int64_t d = m->head_dim, at = p->batch->pos[i] * (d / 2);
+
+    (void)worker;
+    if (p->layer->qkv_bias)
+        for (int64_t j = 0; j < m->qkv_dim; j++)
+            row[j] += p->layer->qkv_bias[j];
+    for (int64_t h = 0; h < m->n_heads + m->n_kv_heads; h++) {
+        float *head = row + h * d;
+
+        if (p->layer->q_norm)
+            cg_rms_norm(head, h < m->n_heads ? p->layer->q_norm : p->layer->k_norm, m->eps, d,
+                        head);
+        cg_rope(head, m->cosines + at, m->sines + at, d);
+    }
+}
+
+static void act_row(void *arg, int64_t i, int worker)
+{
+    const struct pass *p = arg;
+    int64_t n = p->m->inter;
+
+    (void)worker;
+    cg_silu_mul(p->m->gate_up + i * 2 * n, n, p->m->act + i * n);
+}
+
+static void out_row(void *arg, int64_t i, int worker)
+{
+    const struct pass *p = arg;
+    int64_t n = p->m->hidden;
+
+    (void)worker;
+    cg_rms_norm(p->m->x + p->batch->out_row[i] * n, p->m->final_norm, p->m->eps, n,
+                p->m->out_h + i * n);
+}
+
+static cg_status matmul(cg_cpu_model *m, cg_linear *l, const float *x, float *y, int64_t rows,
+                        cg_error *err)
+{
+    double t = cg_now();
+    cg_status status = cg_linear_run(l, x, y, rows, err);
+
+    m->matmul_seconds += cg_now() - t;
+    return status;
+}
+
+/* Append this layer's keys and values, then attend. */
+static cg_status attend(cg_cpu_model *m, const cg_cpu_batch *b, int32_t layer, cg_error *err)
+{
+    const cg_cpu_model_config *c = &m->config;
+    int64_t row_bytes = m->qkv_dim * (int64_t)sizeof(float);
+    cg_kv_view view = { CG_SIZED(cg_kv_view) };
+    cg_cache_append append = {
+        CG_SIZED(cg_cache_append),
+        .n_tokens = b->n_tokens,
+        .slot = b->slot,
+        .pos = b->pos,
+        .k = m->qkv + m->q_dim,
+        .v = m->qkv + m->q_dim + m->kv_dim,
+        .k_stride = row_bytes,
+        .v_stride = row_bytes,
+        .dtype = CG_F32,
+    };
+    cg_attention_args args = {
+        CG_SIZED(cg_attention_args),
+        .n_tokens = b->n_tokens,
+        .n_seqs = b->n_seqs,
+        .q = m->qkv,
+        .out = m->att,
+        .q_stride = row_bytes,
+        .out_stride = m->q_dim * (int64_t)sizeof(float),
+        .q_start = b->q_start,
+        .slot = b->seq_slot,
+        .kv_len = b->kv_len,
+        .kv = &view,
+        .workspace = m->workspace,
+    };
+    double t = cg_now();
+    cg_status status = c->cache->append(c->cache_self, layer, &append, err);
+
+    if (status == CG_OK)
+        status = c->cache->view(c->cache_self, layer, &view, err);
+    if (status == CG_OK)
+        status = c->attention->run(m->plan, &args, err);
+    m->attention_seconds += cg_now() - t;
+    return status;
+}
+
+static cg_status run_layer(cg_cpu_model *m, const cg_cpu_batch *b, int32_t i, cg_error *err)
+{
+    const struct layer *l = &m->layers[i];
+    struct pass pass = { m, b, l, l->input_norm };
+    cg_team *team = m->config.team;
+    int64_t n = b->n_tokens;
+    cg_status status;
+
+    cg_team_loop(team, n, norm_row, &pass);
+    status = matmul(m, l->qkv, m->h, m->qkv, n, err);
+    if (status != CG_OK)
+        return status;
+    cg_team_loop(team, n, qkv_row, &pass);
+    status = attend(m, b, i, err);
+    if (status == CG_OK)
+        status = matmul(m, l->o, m->att, m->x, n, err); /* x += */
+    if (status != CG_OK)
+        return status;
+    pass.norm = l->post_norm;
+    cg_team_loop(team, n, norm_row, &pass);
+    status = matmul(m, l->gate_up, m->h, m->gate_up, n, err);
+    if (status != CG_OK)
+        return status;
+    cg_team_loop(team, n, act_row, &pass);
+    return matmul(m, l->down, m->act, m->x, n, err); /* x += */
+}
+
+cg_status cg_cpu_model_forward(cg_cpu_model *m, const cg_cpu_batch *b, const float **ret_logits,
+                               int64_t *ret_stride, cg_error *err)
+{
+    struct pass pass = { m, b, NULL, NULL };
+    cg_status status = CG_OK;
+
+    cg_team_loop(m->config.team, b->n_tokens, embed_row, &pass);
+    for (int32_t l = 0; l < m->config.model->config.n_layers && status == CG_OK; l++)
+        status = run_layer(m, b, l, err);
+    if (status != CG_OK)
+        return status;
+    cg_team_loop(m->config.team, b->n_out, out_row, &pass);
+    status = b->n_out ? matmul(m, m->head, m->out_h, m->logits, b->n_out, err) : CG_OK;
+    *ret_logits = m->logits;
+    *ret_stride = m->n_columns;
+    return status;
+}
+
+void cg_cpu_model_seconds(const cg_cpu_model *m, double *ret_matmul, double *ret_attention)
+{
+    *ret_matmul = m->matmul_seconds;
+    *ret_attention = m->attention_seconds;
+}

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * @file cpu_model.h  The forward pass of a Llama or Qwen model on the CPU, in f32.
+ *
+ * Rows of a batch are tokens of any sequences; what a row becomes does not depend on the others.
+ */
+#ifndef CG_DECODE_CPU_MODEL_H
+#define CG_DECODE_CPU_MODEL_H
+
+#include <confgen/attention.h>
+#include <confgen/cache.h>
+#include <confgen/constraint.h>
+
+#include "base/pool.h"
+#include "model/model.h"
+
+typedef struct cg_cpu_model cg_cpu_model;
+
+/** Weights are packed here (about 4 bytes a parameter); the rest is borrowed until destroy. */
+typedef struct cg_cpu_model_config {
+    const cg_model *model;
+    cg_team *team;
+    const cg_host *host;
+    const cg_attention_ops *attention;
+    const cg_cache_ops *cache;
+    void *cache_self;
+    int32_t max_tokens; /* rows of a batch */
+    int32_t max_seqs;
+    int32_t max_out; /* rows of logits of a batch */
+    int32_t max_len;
+} cg_cpu_model_config;
+
+/** The tokens of one step. Sequence i has rows q_start[i] .. q_start[i+1]. */
+typedef struct cg_cpu_batch {
+    int32_t n_tokens, n_seqs, n_out;
+    int32_t *token;   /* [n_tokens] */
+    int32_t *pos;     /* [n_tokens] position in its sequence */
+    int32_t *slot;    /* [n_tokens] */
+    int32_t *q_start; /* [n_seqs + 1] */
+    int32_t *seq_slot; /* [n_seqs] */
+    int32_t *kv_len;  /* [n_seqs] with this step's tokens */
+    int32_t *out_row; /* [n_out] rows whose logits are wanted */
+} cg_cpu_batch;
+
+cg_status cg_cpu_model_create(const cg_cpu_model_config *config, cg_cpu_model **ret_model,
+                              cg_error *err);
+void cg_cpu_model_destroy(cg_cpu_model *m); /* accepts NULL */
+
+/** Logits are computed for these tokens of the vocabulary, [n]; column i is column_token[i]. */
+cg_status cg_cpu_model_set_columns(cg_cpu_model *m, const int32_t *column_token, int32_t n,
+                                   cg_error *err);
+
+/**
+ * Run the batch: appends its keys and values to the cache, computes the logits of out_row.
+ *
+ * @param ret_logits  [n_out, *ret_stride], valid until the next call
+ */
+cg_status cg_cpu_model_forward(cg_cpu_model *m, const cg_cpu_batch *batch,
+                               const float **ret_logits, int64_t *ret_stride, cg_error *err);
+
+/** Wall seconds since creation in the matrix library and in attention (append included). */
+void cg_cpu_model_seconds(const cg_cpu_model *m, double *ret_matmul, double *ret_attention);
+
+#endif

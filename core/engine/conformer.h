@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/** @file conformer.h  From the tokens of an ended sequence to a checked conformer. */
+#ifndef CG_ENGINE_CONFORMER_H
+#define CG_ENGINE_CONFORMER_H
+
+#include <confgen/confgen.h>
+
+#include "template/template.h"
+
+/** Zero first; cg_checked_finish() releases. */
+typedef struct cg_checked {
+    int32_t verdict; /* CG_CONFORMER_* */
+    char *text;      /* all that the model wrote, terminated */
+    size_t text_len;
+    const char *body; /* within text: the enriched SMILES, body_len bytes, when OK */
+    size_t body_len;
+    double (*xyz)[3]; /* [atoms], when OK */
+    char reason[CG_ERROR_TEXT];
+} cg_checked;
+
+/**
+ * Read what a sequence says and compare it with the molecule it was to be.
+ *
+ * @param tokens  [n] of the completion
+ * @param done    CG_SEQUENCE_*
+ * @return CG_OK whatever the verdict; CG_ERR_NOMEM
+ */
+cg_status cg_conformer_check(const cg_molecule_template *t, const cg_tokenizer *tokenizer,
+                             const int32_t *tokens, int32_t n, int32_t done, cg_checked *ret,
+                             cg_error *err);
+void cg_checked_finish(cg_checked *checked); /* accepts zeroed structs */
+
+#endif

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT */
+/* Molecules in memory: cg_engine_generate(). */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "engine/pipeline.h"
+
+struct memory {
+    cg_engine *engine;
+    const cg_request *requests;
+    int64_t n, next;
+    void (*on_conformer)(void *ctx, const cg_generated *conformer);
+    void *ctx;
+    cg_report *report;
+};
+
+static cg_status memory_next(void *ctx, cg_pipeline_molecule *m, int *ret_more, cg_error *err)
+{
+    struct memory *s = ctx;
+    const cg_request *r;
+
+    *ret_more = s->next < s->n;
+    if (!*ret_more)
+        return CG_OK;
+    r = &s->requests[s->next++];
+    if (!r->smiles || r->n_conformers < 1)
+        return cg_fail(err, CG_ERR_USAGE, "request %lld: %s", (long long)s->next - 1,
+                       r->smiles ? "no conformers are asked for" : "no SMILES");
+    m->index = (int64_t)r->index;
+    m->n_generations = r->n_conformers;
+    m->smiles = strdup(r->smiles);
+    m->name = strdup(r->name ? r->name : "");
+    m->line = s->next - 1;
+    return m->smiles && m->name ? CG_OK : cg_fail(err, CG_ERR_NOMEM, "generate: out of memory");
+}
+
+/* user: [n_generations] of cg_checked */
+static void memory_finish(void *ctx, cg_pipeline_molecule *m)
+{
+    struct memory *s = ctx;
+    cg_checked *checked = calloc((size_t)m->n_generations, sizeof *checked);
+    cg_status status = checked ? CG_OK : cg_fail(&m->failure, CG_ERR_NOMEM, "out of memory");
+
+    m->user = checked;
+    for (int32_t i = 0; i < m->n_generations && status == CG_OK; i++)
+        status = cg_conformer_check(&m->built, s->engine->tokenizer, m->generations[i].tokens,
+                                    m->generations[i].n_tokens, m->generations[i].done,
+                                    &checked[i], &m->failure);
+}
+
+static void count_verdict(cg_report *r, int32_t verdict)
+{
+    r->conformers += verdict == CG_CONFORMER_OK;
+    r->wrong_molecules += verdict == CG_CONFORMER_WRONG_MOLECULE;
+    r->parse_failures += verdict == CG_CONFORMER_PARSE_FAILURE;
+    r->unfinished += verdict == CG_CONFORMER_UNFINISHED;
+}
+
+static cg_status memory_emit(void *ctx, cg_pipeline_molecule *m, cg_error *err)
+{
+    struct memory *s = ctx;
+    const cg_checked *checked = m->user;
+    int64_t before = s->report->conformers;
+    cg_generated g = { CG_SIZED(cg_generated), .request = &s->requests[m->line] };
+
+    (void)err;
+    if (m->failure.code != CG_OK) {
+        g.verdict = CG_CONFORMER_PARSE_FAILURE;
+        g.generation = -1;
+        g.smiles = m->smiles;
+        g.text = "";
+        g.reason = m->failure.msg;
+        s->report->molecules_failed++;
+        if (s->on_conformer)
+            s->on_conformer(s->ctx, &g);
+        return CG_OK;
+    }
+    g.n_atoms = (int32_t)m->built.split.n_atoms;
+    g.smiles = cg_molecule_smiles(m->built.molecule, NULL);
+    for (int32_t i = 0; i < m->n_generations; i++) {
+        g.verdict = checked[i].verdict;
+        g.generation = i;
+        g.text = checked[i].text;
+        g.reason = checked[i].reason;
+        g.xyz = (const double (*)[3])checked[i].xyz;
+        count_verdict(s->report, g.verdict);
+        if (s->on_conformer)
+            s->on_conformer(s->ctx, &g);
+    }
+    s->report->molecules_failed += s->report->conformers - before < m->n_generations;
+    return CG_OK;
+}
+
+static void memory_forget(void *ctx, cg_pipeline_molecule *m)
+{
+    cg_checked *checked = m->user;
+
+    (void)ctx;
+    for (int32_t i = 0; checked && i < m->n_generations; i++)
+        cg_checked_finish(&checked[i]);
+    free(checked);
+}
+
+static int memory_stop(void *ctx)
+{
+    (void)ctx;
+    return 0;
+}
+
+cg_status cg_engine_generate(cg_engine *engine, const cg_request *requests, int64_t n,
+                             void (*on_conformer)(void *ctx, const cg_generated *conformer),
+                             void *ctx, cg_report *ret_report, cg_error *err)
+{
+    cg_report report = { CG_SIZED(cg_report) };
+    struct memory s = { engine, requests, n, 0, on_conformer, ctx, &report };
+    cg_pipeline_io io = { &s,          memory_next,   NULL,       memory_finish,
+                          memory_emit, memory_forget, memory_stop };
+    cg_status status = cg_pipeline_run(engine, &io, &report, err);
+
+    if (ret_report)
+        *ret_report = report;
+    return status;
+}

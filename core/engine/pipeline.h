@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * @file pipeline.h  Molecules through the engine: built ahead, decoded, finished, emitted in order.
+ *
+ *   source (this thread) -> build (workers) -> decode (this thread and the team)
+ *                        -> finish (workers) -> emit (this thread, in the order of the source)
+ *
+ * A bounded window of molecules is under way, so memory does not grow with the input.
+ */
+#ifndef CG_ENGINE_PIPELINE_H
+#define CG_ENGINE_PIPELINE_H
+
+#include "engine/conformer.h"
+#include "engine/engine.h"
+
+/** An ended sequence. */
+typedef struct cg_generation {
+    int32_t *tokens; /* [n_tokens] of the completion */
+    int32_t n_tokens, n_sampled;
+    int32_t done; /* CG_SEQUENCE_* */
+} cg_generation;
+
+/** A molecule on its way. The source fills the first part; `user` is the sink's. */
+typedef struct cg_pipeline_molecule {
+    int64_t index;  /* in the whole input; keys the random numbers */
+    int64_t line;   /* in the file, 0 without one */
+    char *name;     /* owned, not NULL */
+    char *smiles;   /* as given; owned, not NULL */
+    int32_t n_generations;
+    cg_error failure; /* code != CG_OK: the molecule is not generated, with the reason */
+
+    cg_molecule_template built;  /* while failure.code is CG_OK */
+    cg_generation *generations;  /* [n_generations] */
+    int32_t n_ended;
+    void *user;
+    double finish_seconds;
+
+    struct cg_pipeline *pipeline;
+    int32_t state; /* under the pipeline's lock */
+} cg_pipeline_molecule;
+
+/** What the pipeline asks of its caller. */
+typedef struct cg_pipeline_io {
+    void *ctx;
+    /** Fill the first part of a zeroed molecule; *ret_more = 0 at the end. This thread. */
+    cg_status (*next)(void *ctx, cg_pipeline_molecule *m, int *ret_more, cg_error *err);
+    /** The template stands; may set failure. May be NULL. Workers. */
+    void (*prepare)(void *ctx, cg_pipeline_molecule *m);
+    /** All generations have ended. May set failure. Workers. Not called for failed molecules. */
+    void (*finish)(void *ctx, cg_pipeline_molecule *m);
+    /** In order, failed molecules too. This thread. */
+    cg_status (*emit)(void *ctx, cg_pipeline_molecule *m, cg_error *err);
+    /** Free `user`. Any thread. */
+    void (*forget)(void *ctx, cg_pipeline_molecule *m);
+    /** Called between steps; nonzero ends the run with CG_ERR_INTERRUPTED. This thread. */
+    int (*stop)(void *ctx);
+} cg_pipeline_io;
+
+/**
+ * Run all molecules of the source. *report: counts and times are added to.
+ *
+ * @return CG_OK; CG_ERR_INTERRUPTED; what next, emit or the executor failed with. Molecules that
+ *         were not emitted are forgotten.
+ */
+cg_status cg_pipeline_run(cg_engine *engine, const cg_pipeline_io *io, cg_report *report,
+                          cg_error *err);
+
+/** Resident memory of the process at its peak, bytes. */
+int64_t cg_peak_memory(void);
+
+#endif

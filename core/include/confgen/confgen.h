@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * @file confgen.h  The engine, for applications: open a model, generate conformers.
+ *
+ *     cg_error err = CG_ERROR_INIT;
+ *     cg_engine_options options = { CG_SIZED(cg_engine_options), .seed = 1 };
+ *     cg_request request = { CG_SIZED(cg_request), .smiles = "CCO", .n_conformers = 10 };
+ *     cg_engine *engine;
+ *
+ *     if (cg_engine_open(&options, &engine, &err) != CG_OK ||
+ *         cg_engine_generate(engine, &request, 1, on_conformer, NULL, NULL, &err) != CG_OK)
+ *         puts(err.msg);
+ *     cg_engine_close(engine);
+ *
+ * One thread at a time uses an engine; several engines may live at once. Coordinates are in
+ * ångström.
+ */
+#ifndef CONFGEN_CONFGEN_H
+#define CONFGEN_CONFGEN_H
+
+#include <confgen/plugin.h>
+#include <confgen/sampling.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct cg_engine cg_engine;
+
+/** Zero or NULL stands for the default of every member. Strings are copied. */
+typedef struct cg_engine_options {
+    uint32_t struct_size;
+    int32_t batch_size;       /* sequences at once; 0: chosen */
+    int32_t max_new_tokens;   /* of a sequence; 0: the model's own bound */
+    int32_t threads;          /* of the decoder; 0: the cores this process may use */
+    int32_t template_workers; /* 0: SLURM_CPUS_PER_TASK, else the cores */
+    int32_t token_cache;      /* nonzero: remember tokenized pieces of text */
+    int32_t n_plugins;
+    uint64_t seed;
+    const char *model;           /* directory; NULL: the model that comes with confgen */
+    const char *device;          /* "auto", "cpu", "cuda", "cuda:I" */
+    const char *attention;       /* "auto" or a plugin's name */
+    const char *kv_cache;        /* same */
+    const char *constraint;      /* a plugin's name; "grammar" */
+    const char *const *plugins;  /* [n_plugins] files to load */
+    const cg_sampling *sampling; /* NULL: what the model's generation_config.json says */
+    /** Receives log lines, NULL: none. Thread: any. */
+    void (*log)(void *ctx, int32_t level, const char *text);
+    void *log_ctx;
+} cg_engine_options;
+
+/** What was chosen, and why. Strings live with the engine. */
+typedef struct cg_engine_info {
+    uint32_t struct_size;
+    int32_t batch_size;
+    int32_t threads;
+    int32_t template_workers;
+    int32_t max_len; /* tokens of a sequence, prompt included */
+    int32_t decimals;
+    const char *model;        /* directory */
+    const char *architecture; /* e.g. "Qwen3ForCausalLM" */
+    const char *device;
+    const char *attention;
+    const char *kv_cache;
+    const char *constraint;
+    const char *attention_reason;
+    const char *kv_cache_reason;
+    const char *batch_reason;
+    uint64_t fingerprint; /* of the model */
+    uint64_t seed;
+    cg_sampling sampling;
+    int64_t parameters;
+} cg_engine_info;
+
+CG_EXPORT cg_status cg_engine_open(const cg_engine_options *options, cg_engine **ret_engine,
+                                   cg_error *err);
+CG_EXPORT void cg_engine_close(cg_engine *engine); /* accepts NULL */
+CG_EXPORT const cg_engine_info *cg_engine_get_info(const cg_engine *engine);
+
+/** Counts and times of one call. Times are wall seconds unless said otherwise. */
+typedef struct cg_report {
+    uint32_t struct_size;
+    uint32_t reserved;
+    int64_t total_molecules;   /* of the whole input part, 0 if not known (standard input) */
+    int64_t total_conformers;  /* asked for in it */
+    int64_t molecules;         /* read */
+    int64_t molecules_failed;  /* with fewer conformers than asked for */
+    int64_t molecules_resumed; /* found in the output of an earlier run */
+    int64_t requested;         /* conformers asked for, of the molecules that could be built */
+    int64_t conformers;        /* delivered */
+    int64_t wrong_molecules;   /* generations whose text is another molecule's */
+    int64_t parse_failures;    /* whose text cannot be read */
+    int64_t unfinished;        /* that met the limit of tokens */
+    int64_t prompt_tokens;     /* evaluated */
+    int64_t tokens;            /* of the ended sequences, forced ones included */
+    int64_t sampled;           /* of them sampled */
+    int64_t forced;            /* of them forced */
+    int64_t steps;
+    int64_t token_cache_hits;
+    int64_t token_cache_misses;
+    int64_t kv_bytes;   /* of the KV cache at the end */
+    int64_t peak_bytes; /* resident memory of the process at its peak */
+    int64_t bytes_written;
+    double seconds;           /* of the call */
+    double decode_seconds;    /* in the executor */
+    double matmul_seconds;    /* of them in the matrix library */
+    double attention_seconds; /* of them in attention and the cache */
+    double sample_seconds;    /* of them sampling */
+    double chemistry_seconds; /* building templates: RDKit's part, summed over the workers */
+    double template_seconds;  /* the rest of building templates, summed over the workers */
+    double record_seconds;    /* checking and writing records, summed over the workers */
+} cg_report;
+
+enum {
+    CG_CONFORMER_OK = 0,
+    CG_CONFORMER_WRONG_MOLECULE = 1,
+    CG_CONFORMER_PARSE_FAILURE = 2,
+    CG_CONFORMER_UNFINISHED = 3,
+};
+
+/** One molecule to generate. */
+typedef struct cg_request {
+    uint32_t struct_size;
+    int32_t n_conformers; /* >= 1 */
+    uint64_t index;       /* keys the random numbers, with the seed and the conformer's number */
+    const char *smiles;
+    const char *name; /* may be NULL */
+} cg_request;
+
+/** A conformer, or what became of it. Borrowed for the call. */
+typedef struct cg_generated {
+    uint32_t struct_size;
+    int32_t verdict; /* CG_CONFORMER_* */
+    const cg_request *request;
+    int32_t generation;
+    int32_t n_atoms;        /* in the order of smiles */
+    const char *smiles;     /* canonical */
+    const char *text;       /* as the model wrote it */
+    const char *reason;     /* of a verdict other than OK, else "" */
+    const double (*xyz)[3]; /* [n_atoms]; NULL unless OK */
+} cg_generated;
+
+/**
+ * Generate conformers of some molecules in memory.
+ *
+ * @param on_conformer  called on this thread, molecules in order, conformers in order. A molecule
+ *                      that cannot be built is one call with generation -1, a parse failure and
+ *                      the reason.
+ * @param ret_report    may be NULL
+ */
+CG_EXPORT cg_status cg_engine_generate(cg_engine *engine, const cg_request *requests, int64_t n,
+                                       void (*on_conformer)(void *ctx,
+                                                            const cg_generated *conformer),
+                                       void *ctx, cg_report *ret_report, cg_error *err);
+
+/** A run from file to file. Zero or NULL stands for the default of every member. */
+typedef struct cg_batch {
+    uint32_t struct_size;
+    int32_t gens; /* conformers a molecule; with gens_per_reference a reference; >= 1 */
+    int32_t gens_per_reference; /* nonzero: times the molecule's count of reference conformers */
+    int32_t header;             /* 0: find out; 1: the first line is one; 2: it is none */
+    int32_t resume;             /* complete the output of an interrupted run */
+    int32_t overwrite;          /* replace an existing output */
+    int32_t add_hs;             /* sdf: with hydrogens */
+    int32_t shard;  /* 0-based part of `shards`: molecules whose index % shards == shard */
+    int32_t shards; /* 0 or 1: all */
+    int32_t reserved;
+    int64_t limit;      /* molecules read at most; 0: all */
+    const char *input;  /* file or "-" */
+    const char *output; /* file or "-"; NULL: <stem of the input>.<format>.zst */
+    const char *format; /* "sdf", "xyz", "smiles3d", "json"; NULL: by the output's name, sdf */
+    const char *failed; /* file for what failed, or NULL */
+    /** Called on this thread now and then. NULL: none. */
+    void (*progress)(void *ctx, const cg_report *so_far, int64_t molecules_done);
+    /** One molecule or conformer failed: a sentence with file and line. NULL: none. */
+    void (*on_failure)(void *ctx, const char *text);
+    void *ctx;
+    const volatile int *stop; /* set to nonzero by a signal handler: end, resumable */
+} cg_batch;
+
+/**
+ * Run a batch. CG_OK even if molecules failed: the report says how many. CG_ERR_INTERRUPTED if
+ * *stop was set. The report is filled in every case.
+ */
+CG_EXPORT cg_status cg_engine_run(cg_engine *engine, const cg_batch *batch, cg_report *ret_report,
+                                  cg_error *err);
+
+/** Path that a batch writes to: batch->output, or the default made from the input's name. */
+CG_EXPORT cg_status cg_batch_output_path(const cg_batch *batch, char *ret_path, size_t cap,
+                                         cg_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/** @file sampling.h  How a token is drawn from the allowed ones. */
+#ifndef CONFGEN_SAMPLING_H
+#define CONFGEN_SAMPLING_H
+
+#include <confgen/status.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/**
+ * Filters apply in this order: temperature, top-k, top-p, min-p. In cg_engine_options a member
+ * below 0 stands for the model's own setting.
+ */
+typedef struct cg_sampling {
+    uint32_t struct_size;
+    int32_t greedy;    /* nonzero: the likeliest token, the rest is ignored */
+    float temperature; /* > 0 */
+    int32_t top_k;     /* keep the k likeliest; 0: all */
+    float top_p;       /* keep the fewest that hold this share of probability; 1: all */
+    float min_p;       /* keep those at least min_p times as likely as the likeliest; 0: all */
+} cg_sampling;
+
+/** A named preset of earlier systems: greedy, top_p_sampling1..4, min_p_sampling1..3, qwen3. */
+typedef struct cg_sampling_preset {
+    const char *name;
+    cg_sampling sampling;
+} cg_sampling_preset;
+
+/** All presets; *ret_n of them. Static storage. */
+CG_EXPORT const cg_sampling_preset *cg_sampling_presets(int32_t *ret_n);
+
+/** CG_OK, or CG_ERR_USAGE naming the value that is out of range. */
+CG_EXPORT cg_status cg_sampling_check(const cg_sampling *sampling, cg_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

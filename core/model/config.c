@@ -1,0 +1,496 @@
+/* SPDX-License-Identifier: MIT */
+#include "model/config.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/json.h"
+
+static const struct {
+    const char *name;
+    int32_t arch;
+} archs[] = {
+    { "LlamaForCausalLM", CG_ARCH_LLAMA },
+    { "Qwen2ForCausalLM", CG_ARCH_QWEN2 },
+    { "Qwen3ForCausalLM", CG_ARCH_QWEN3 },
+};
+
+enum { N_ARCHS = sizeof archs / sizeof *archs };
+
+const char *cg_arch_name(int32_t arch)
+{
+    for (int i = 0; i < N_ARCHS; i++)
+        if (archs[i].arch == arch)
+            return archs[i].name;
+    return "unknown architecture";
+}
+
+/* ---- config.json ------------------------------------------------------------------------ */
+
+static cg_status unsupported(const cg_json *o, const char *key, const char *why, cg_error *err)
+{
+    cg_json_unwanted(o, key, why, err);
+    if (err)
+        err->code = CG_ERR_UNSUPPORTED;
+    return CG_ERR_UNSUPPORTED;
+}
+
+static cg_status get_i32(const cg_json *o, const char *key, int required, int64_t lo, int64_t hi,
+                         int32_t *ret, cg_error *err)
+{
+    int64_t v = *ret;
+    cg_status st = cg_json_int(o, key, required, lo, hi, &v, err);
+
+    if (st == CG_OK)
+        *ret = (int32_t)v;
+    return st;
+}
+
+/* A switch that must be off, or absent. */
+static cg_status must_be_false(const cg_json *o, const char *key, cg_error *err)
+{
+    int on = 0;
+    cg_status st = cg_json_bool(o, key, CG_JSON_OPTIONAL, &on, err);
+
+    if (st == CG_OK && on)
+        return unsupported(o, key, "false: this is not supported", err);
+    return st;
+}
+
+static cg_status read_arch(const cg_json *o, int32_t *ret_arch, cg_error *err)
+{
+    const json_t *list = cg_json_member(o, "architectures");
+    const char *name;
+
+    if (!json_is_array(list) || json_array_size(list) != 1 ||
+        !(name = json_string_value(json_array_get(list, 0))))
+        return cg_json_unwanted(o, "architectures", "a list of one name", err);
+    for (int i = 0; i < N_ARCHS; i++) {
+        if (!strcmp(name, archs[i].name)) {
+            *ret_arch = archs[i].arch;
+            return CG_OK;
+        }
+    }
+    return cg_fail(err, CG_ERR_UNSUPPORTED,
+                   "%s: architectures: found \"%.60s\", wanted LlamaForCausalLM, Qwen2ForCausalLM "
+                   "or Qwen3ForCausalLM",
+                   o->file, name);
+}
+
+/* "default", "llama3"; the older files say "type" for "rope_type". */
+static cg_status read_rope_kind(const cg_json *o, cg_rope_config *rope, cg_error *err)
+{
+    const char *key = cg_json_member(o, "rope_type") ? "rope_type" : "type";
+    const char *kind = "default";
+    cg_status st;
+
+    if ((st = cg_json_string(o, key, CG_JSON_OPTIONAL, &kind, err)) != CG_OK)
+        return st;
+    if (!strcmp(kind, "default")) {
+        rope->kind = CG_ROPE_DEFAULT;
+        return CG_OK;
+    }
+    if (strcmp(kind, "llama3"))
+        return unsupported(o, key, "\"default\" or \"llama3\"", err);
+    rope->kind = CG_ROPE_LLAMA3;
+    if ((st = cg_json_real(o, "factor", CG_JSON_REQUIRED, 1, 1e6, &rope->factor, err)) ||
+        (st = cg_json_real(o, "low_freq_factor", CG_JSON_REQUIRED, 1e-6, 1e6,
+                           &rope->low_freq_factor, err)) ||
+        (st = cg_json_real(o, "high_freq_factor", CG_JSON_REQUIRED, 1e-6, 1e6,
+                           &rope->high_freq_factor, err)) ||
+        (st = cg_json_real(o, "original_max_position_embeddings", CG_JSON_REQUIRED, 1,
+                           CG_MAX_POSITIONS, &rope->original_max_positions, err)))
+        return st;
+    if (rope->high_freq_factor <= rope->low_freq_factor)
+        return cg_json_unwanted(o, "high_freq_factor", "more than low_freq_factor", err);
+    return CG_OK;
+}
+
+/* rope_theta and rope_scaling at the top, or both in rope_parameters (transformers >= 5). */
+static cg_status read_rope(const cg_json *o, cg_rope_config *rope, cg_error *err)
+{
+    const char *key = cg_json_member(o, "rope_parameters") ? "rope_parameters" : "rope_scaling";
+    const json_t *node = cg_json_member(o, key);
+    cg_json sub = { o->file, key, node };
+    cg_status st;
+
+    rope->theta = 10000.0;
+    if ((st = cg_json_real(o, "rope_theta", CG_JSON_OPTIONAL, 1, 1e12, &rope->theta, err)) || !node)
+        return st;
+    if (!json_is_object(node))
+        return cg_json_unwanted(o, key, "an object", err);
+    if (json_is_object(json_object_get(node, "full_attention")))
+        return unsupported(&sub, "full_attention", "one setting for all layers", err);
+    if ((st = cg_json_real(&sub, "rope_theta", CG_JSON_OPTIONAL, 1, 1e12, &rope->theta, err)))
+        return st;
+    return read_rope_kind(&sub, rope, err);
+}
+
+/* Sliding windows are a Qwen setting; a file may name one and leave it unused. */
+static cg_status check_windows(const cg_json *o, const cg_model_config *c, cg_error *err)
+{
+    const json_t *types = cg_json_member(o, "layer_types");
+    int use = 0;
+    int64_t window = 0, first = 0;
+    cg_status st;
+
+    if (types && !json_is_array(types))
+        return cg_json_unwanted(o, "layer_types", "a list", err);
+    for (size_t i = 0; i < json_array_size(types); i++) {
+        const char *t = json_string_value(json_array_get(types, i));
+
+        if (!t || strcmp(t, "full_attention"))
+            return cg_fail(err, CG_ERR_UNSUPPORTED,
+                           "%s: layer_types: found \"%.40s\" for layer %zu, wanted "
+                           "\"full_attention\" for all",
+                           o->file, t ? t : "?", i);
+    }
+    if ((st = cg_json_bool(o, "use_sliding_window", CG_JSON_OPTIONAL, &use, err)) ||
+        (st = cg_json_int(o, "sliding_window", CG_JSON_OPTIONAL, 0, INT32_MAX, &window, err)) ||
+        (st = cg_json_int(o, "max_window_layers", CG_JSON_OPTIONAL, 0, INT32_MAX, &first, err)))
+        return st;
+    /* Layers from max_window_layers on have the window; none is narrower than the context. */
+    if (use && window && window < c->max_positions && first < c->n_layers)
+        return unsupported(o, "sliding_window", "no sliding window: it is not supported", err);
+    return CG_OK;
+}
+
+static cg_status read_eos(const cg_json *o, int32_t vocab, int32_t *n, int32_t eos[CG_MAX_EOS],
+                          cg_error *err)
+{
+    const json_t *v = cg_json_member(o, "eos_token_id");
+    size_t count = json_is_array(v) ? json_array_size(v) : 1;
+    char wanted[96];
+
+    if (!v)
+        return CG_OK;
+    snprintf(wanted, sizeof wanted, "a token id below %d or a list of 1 to %d of them", vocab,
+             CG_MAX_EOS);
+    if (!count || count > CG_MAX_EOS)
+        return cg_json_unwanted(o, "eos_token_id", wanted, err);
+    for (size_t i = 0; i < count; i++) {
+        const json_t *id = json_is_array(v) ? json_array_get(v, i) : v;
+
+        if (!json_is_integer(id) || json_integer_value(id) < 0 || json_integer_value(id) >= vocab)
+            return cg_json_unwanted(o, "eos_token_id", wanted, err);
+        eos[i] = (int32_t)json_integer_value(id);
+    }
+    *n = (int32_t)count;
+    return CG_OK;
+}
+
+/* What would change the arithmetic and is not implemented. */
+static cg_status check_unsupported(const cg_json *o, const cg_model_config *c, cg_error *err)
+{
+    const char *act = "silu";
+    double partial = 1.0;
+    cg_status st;
+
+    if ((st = cg_json_string(o, "hidden_act", CG_JSON_OPTIONAL, &act, err)))
+        return st;
+    if (strcmp(act, "silu"))
+        return unsupported(o, "hidden_act", "\"silu\"", err);
+    if (cg_json_member(o, "quantization_config"))
+        return unsupported(o, "quantization_config", "plain bf16, f16 or f32 weights", err);
+    if ((st = cg_json_real(o, "partial_rotary_factor", CG_JSON_OPTIONAL, 0, 1, &partial, err)))
+        return st;
+    if (partial != 1.0)
+        return unsupported(o, "partial_rotary_factor", "1", err);
+    /* Qwen2 has q, k and v biases whatever the file says, and never one on the output. */
+    if (c->arch != CG_ARCH_QWEN2 && (st = must_be_false(o, "attention_bias", err)))
+        return st;
+    if ((st = must_be_false(o, "mlp_bias", err)))
+        return st;
+    return check_windows(o, c, err);
+}
+
+static cg_status read_config(const cg_json *o, cg_model_config *c, cg_error *err)
+{
+    cg_status st;
+
+    if ((st = read_arch(o, &c->arch, err)) ||
+        (st = get_i32(o, "hidden_size", CG_JSON_REQUIRED, 1, CG_MAX_HIDDEN, &c->hidden, err)) ||
+        (st = get_i32(o, "intermediate_size", CG_JSON_REQUIRED, 1, CG_MAX_INTERMEDIATE,
+                      &c->intermediate, err)) ||
+        (st = get_i32(o, "num_hidden_layers", CG_JSON_REQUIRED, 1, CG_MAX_LAYERS, &c->n_layers,
+                      err)) ||
+        (st = get_i32(o, "num_attention_heads", CG_JSON_REQUIRED, 1, CG_MAX_HEADS, &c->n_heads,
+                      err)) ||
+        (st = get_i32(o, "vocab_size", CG_JSON_REQUIRED, 1, CG_MAX_VOCAB, &c->vocab, err)) ||
+        (st = get_i32(o, "max_position_embeddings", CG_JSON_REQUIRED, 1, CG_MAX_POSITIONS,
+                      &c->max_positions, err)))
+        return st;
+
+    /* The Qwen classes of transformers default to 32 key/value heads and, Qwen3, to heads of 128;
+     * files that rely on it are unknown, files with a lost key are not: ask for them. */
+    c->n_kv_heads = c->n_heads;
+    if ((st = get_i32(o, "num_key_value_heads", c->arch != CG_ARCH_LLAMA, 1, CG_MAX_HEADS,
+                      &c->n_kv_heads, err)))
+        return st;
+    if (c->n_heads % c->n_kv_heads)
+        return cg_json_unwanted(o, "num_key_value_heads", "a divisor of num_attention_heads", err);
+    if (!cg_json_member(o, "head_dim") && c->arch != CG_ARCH_QWEN3) {
+        if (c->hidden % c->n_heads)
+            return cg_json_unwanted(o, "num_attention_heads",
+                                    "a divisor of hidden_size, or head_dim stated", err);
+        c->head_dim = c->hidden / c->n_heads;
+    }
+    if ((st = get_i32(o, "head_dim", c->arch == CG_ARCH_QWEN3, 2, CG_MAX_HEAD_DIM, &c->head_dim,
+                      err)))
+        return st;
+    if (c->head_dim % 2 || c->head_dim > CG_MAX_HEAD_DIM)
+        return cg_fail(err, CG_ERR_UNSUPPORTED,
+                       "%s: head_dim: found %d, wanted an even number up to %d", o->file,
+                       c->head_dim, CG_MAX_HEAD_DIM);
+
+    c->rms_eps = 1e-6;
+    c->qkv_bias = c->arch == CG_ARCH_QWEN2;
+    c->qk_norm = c->arch == CG_ARCH_QWEN3;
+    if ((st = cg_json_real(o, "rms_norm_eps", CG_JSON_OPTIONAL, 1e-12, 1e-1, &c->rms_eps, err)) ||
+        (st = cg_json_bool(o, "tie_word_embeddings", CG_JSON_OPTIONAL, &c->tie_embeddings, err)) ||
+        (st = read_rope(o, &c->rope, err)) || (st = read_eos(o, c->vocab, &c->n_eos, c->eos, err)))
+        return st;
+    return check_unsupported(o, c, err);
+}
+
+cg_status cg_model_config_parse(const char *name, const void *bytes, size_t len,
+                                cg_model_config *ret, cg_error *err)
+{
+    cg_model_config c = { 0 };
+    json_t *root = NULL;
+    cg_status st;
+
+    if ((st = cg_json_parse(name, bytes, len, &root, err)) != CG_OK)
+        return st;
+    st = read_config(&(cg_json) { name, "", root }, &c, err);
+    json_decref(root);
+    if (st == CG_OK)
+        *ret = c;
+    return st;
+}
+
+cg_status cg_model_config_named(const char *shape, cg_model_config *ret, cg_error *err)
+{
+    static const struct {
+        const char *name;
+        cg_model_config config;
+    } shapes[] = {
+        { "default",
+          { .arch = CG_ARCH_QWEN3,
+            .hidden = 512,
+            .n_layers = 10,
+            .n_heads = 8,
+            .n_kv_heads = 4,
+            .head_dim = 64,
+            .intermediate = 1280,
+            .vocab = 2304,
+            .max_positions = 2048,
+            .tie_embeddings = 1,
+            .qk_norm = 1,
+            .rms_eps = 1e-6,
+            .rope = { .theta = 1e4 } } },
+        { "llama380m",
+          { .arch = CG_ARCH_LLAMA,
+            .hidden = 1024,
+            .n_layers = 16,
+            .n_heads = 16,
+            .n_kv_heads = 8,
+            .head_dim = 64,
+            .intermediate = 4096,
+            .vocab = 128256,
+            .max_positions = 8192,
+            .tie_embeddings = 1,
+            .rms_eps = 1e-5,
+            .rope = { .theta = 5e5 } } },
+        { "qwen3-0.6b",
+          { .arch = CG_ARCH_QWEN3,
+            .hidden = 1024,
+            .n_layers = 28,
+            .n_heads = 16,
+            .n_kv_heads = 8,
+            .head_dim = 128,
+            .intermediate = 3072,
+            .vocab = 151936,
+            .max_positions = 40960,
+            .tie_embeddings = 1,
+            .qk_norm = 1,
+            .rms_eps = 1e-6,
+            .rope = { .theta = 1e6 } } },
+    };
+
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+        if (!strcmp(shape, shapes[i].name)) {
+            *ret = shapes[i].config;
+            return CG_OK;
+        }
+    }
+    return cg_fail(err, CG_ERR_USAGE,
+                   "model shape '%s' is unknown, wanted default, llama380m or qwen3-0.6b", shape);
+}
+
+/* ---- generation_config.json ------------------------------------------------------------- */
+
+static cg_status read_generation(const cg_json *o, int32_t vocab, cg_generation_config *g,
+                                 cg_error *err)
+{
+    cg_status st;
+
+    if ((st = cg_json_bool(o, "do_sample", CG_JSON_OPTIONAL, &g->do_sample, err)) ||
+        (st = cg_json_real(o, "temperature", CG_JSON_OPTIONAL, 0, 100, &g->temperature, err)) ||
+        (st = cg_json_real(o, "top_p", CG_JSON_OPTIONAL, 0, 1, &g->top_p, err)) ||
+        (st = cg_json_real(o, "min_p", CG_JSON_OPTIONAL, 0, 1, &g->min_p, err)) ||
+        (st = get_i32(o, "top_k", CG_JSON_OPTIONAL, 0, CG_MAX_VOCAB, &g->top_k, err)) ||
+        (st = get_i32(o, "max_new_tokens", CG_JSON_OPTIONAL, 1, CG_MAX_POSITIONS,
+                      &g->max_new_tokens, err)))
+        return st;
+    return read_eos(o, vocab, &g->n_eos, g->eos, err);
+}
+
+cg_status cg_generation_config_parse(const char *name, const void *bytes, size_t len,
+                                     const cg_model_config *model, cg_generation_config *ret,
+                                     cg_error *err)
+{
+    cg_generation_config g = { .do_sample = 1, .temperature = 1.0, .top_p = 1.0 };
+    json_t *root = NULL;
+    cg_status st = CG_OK;
+
+    g.n_eos = model->n_eos;
+    memcpy(g.eos, model->eos, sizeof g.eos);
+    if (bytes) {
+        if ((st = cg_json_parse(name, bytes, len, &root, err)) != CG_OK)
+            return st;
+        st = read_generation(&(cg_json) { name, "", root }, model->vocab, &g, err);
+        json_decref(root);
+    }
+    if (st == CG_OK)
+        *ret = g;
+    return st;
+}
+
+/* ---- confgen.json ----------------------------------------------------------------------- */
+
+/* Copy a tag of lo to CG_MAX_TAG - 1 bytes; parsed JSON has no NUL inside. */
+static int copy_tag(const json_t *v, size_t lo, char dst[CG_MAX_TAG])
+{
+    size_t n = json_string_length(v);
+
+    if (!json_is_string(v) || n < lo || n >= CG_MAX_TAG)
+        return -1;
+    memcpy(dst, json_string_value(v), n + 1);
+    return 0;
+}
+
+static cg_status read_pair(const cg_json *o, const char *key, char open[CG_MAX_TAG],
+                           char close[CG_MAX_TAG], cg_error *err)
+{
+    const json_t *v = cg_json_member(o, key);
+
+    if (!v)
+        return CG_OK;
+    if (!json_is_array(v) || json_array_size(v) != 2 || copy_tag(json_array_get(v, 0), 1, open) ||
+        copy_tag(json_array_get(v, 1), 1, close))
+        return cg_json_unwanted(o, key, "a list of two tags of 1 to 63 bytes", err);
+    return CG_OK;
+}
+
+static cg_status read_format(const cg_json *o, cg_format_config *f, cg_error *err)
+{
+    static const char *const known[] = { "format", "decimals", "max_integer_digits",
+                                         "prompt", "end",      "completion",
+                                         "frame" };
+    const char *format = "enriched-smiles-v2", *frame = "none", *key;
+    json_t *value;
+    cg_status st;
+
+    /* Our own file: a key we do not know is a misspelt one. */
+    json_object_foreach((json_t *)(uintptr_t)o->node, key, value)
+    {
+        size_t i = 0;
+
+        while (i < sizeof known / sizeof *known && strcmp(key, known[i]))
+            i++;
+        if (i == sizeof known / sizeof *known)
+            return cg_fail(err, CG_ERR_FORMAT,
+                           "%s: unknown key \"%.40s\", wanted format, decimals, "
+                           "max_integer_digits, prompt, completion, end or frame",
+                           o->file, key);
+    }
+    if ((st = cg_json_string(o, "format", CG_JSON_OPTIONAL, &format, err)) ||
+        (st = cg_json_string(o, "frame", CG_JSON_OPTIONAL, &frame, err)))
+        return st;
+    if (strcmp(format, "enriched-smiles-v2"))
+        return unsupported(o, "format", "\"enriched-smiles-v2\"", err);
+    if (!strcmp(frame, "first-atoms"))
+        f->frame = CG_FRAME_FIRST_ATOMS;
+    else if (strcmp(frame, "none"))
+        return unsupported(o, "frame", "\"first-atoms\" or \"none\"", err);
+    if ((st = get_i32(o, "decimals", CG_JSON_OPTIONAL, 3, 4, &f->decimals, err)) ||
+        (st = get_i32(o, "max_integer_digits", CG_JSON_OPTIONAL, 1, 4, &f->max_integer_digits,
+                      err)) ||
+        (st = read_pair(o, "prompt", f->prompt_open, f->prompt_close, err)) ||
+        (st = read_pair(o, "completion", f->completion_open, f->completion_close, err)))
+        return st;
+    if (cg_json_member(o, "end") && copy_tag(cg_json_member(o, "end"), 0, f->end))
+        return cg_json_unwanted(o, "end", "a string of at most 63 bytes", err);
+    return CG_OK;
+}
+
+cg_status cg_format_config_parse(const char *name, const void *bytes, size_t len,
+                                 cg_format_config *ret, cg_error *err)
+{
+    cg_format_config f = {
+        .format = CG_FORMAT_ENRICHED_V2,
+        .decimals = 4,
+        .max_integer_digits = 2,
+        .frame = CG_FRAME_NONE,
+        .prompt_open = "[SMILES]",
+        .prompt_close = "[/SMILES]",
+        .completion_open = "[CONFORMER]",
+        .completion_close = "[/CONFORMER]",
+        .end = "<|endoftext|>",
+    };
+    json_t *root = NULL;
+    cg_status st = CG_OK;
+
+    if (bytes) {
+        if ((st = cg_json_parse(name, bytes, len, &root, err)) != CG_OK)
+            return st;
+        st = read_format(&(cg_json) { name, "", root }, &f, err);
+        json_decref(root);
+    }
+    if (st == CG_OK)
+        *ret = f;
+    return st;
+}
+
+/* ---- rotary frequencies ----------------------------------------------------------------- */
+
+void cg_rope_inv_freq(const cg_model_config *c, float *ret_inv_freq)
+{
+    const cg_rope_config *r = &c->rope;
+    const double two_pi = 6.283185307179586;
+
+    for (int32_t i = 0; i < c->head_dim / 2; i++) {
+        float exponent = (float)(2 * i) / (float)c->head_dim;
+        float freq = 1.0f / (float)pow(r->theta, exponent);
+
+        if (r->kind == CG_ROPE_LLAMA3) {
+            /* Wavelengths beyond the old context are stretched, short ones kept, in between a
+             * blend by how many waves the old context held. */
+            double wavelength = two_pi / freq;
+            double waves = r->original_max_positions / wavelength;
+
+            if (waves < r->low_freq_factor) {
+                freq = freq / (float)r->factor;
+            } else if (waves <= r->high_freq_factor) {
+                float keep = (float)((waves - r->low_freq_factor) /
+                                     (r->high_freq_factor - r->low_freq_factor));
+
+                freq = (1.0f - keep) * freq / (float)r->factor + keep * freq;
+            }
+        }
+        ret_inv_freq[i] = freq;
+    }
+}

@@ -1,0 +1,478 @@
+/* SPDX-License-Identifier: MIT */
+#include "model/model.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "base/pool.h"
+#include "base/size.h"
+#include "model/safetensors.h"
+#include "model/slots.h"
+
+enum {
+    MAX_SETTINGS_BYTES = 1 << 20,
+    MAX_INDEX_BYTES = 4 << 20,
+    MAX_SHARDS = 1024,
+    MAX_THREADS = 8, /* opening is bound by memory bandwidth beyond that */
+    NAMES_SHOWN = 3,
+};
+
+static const char index_name[] = "model.safetensors.index.json";
+static const char single_name[] = "model.safetensors";
+
+/* Everything that is needed only while a directory is being opened. */
+struct loader {
+    const char *dir;
+    cg_model *model;
+    cg_team *team;
+    size_t max_file;  /* bytes of a decompressed file */
+    json_t *index;    /* NULL for a single file */
+    char **names;     /* [store->n_files] plain file names, as the index has them */
+    cg_error *errors; /* [n_files] or [n_slots], written by the loops */
+    cg_model_slot *slots;
+    size_t n_slots;
+    cg_model_slot **by_name; /* [n_slots], sorted */
+};
+
+/* ---- settings --------------------------------------------------------------------------- */
+
+/* A settings file's bytes; an optional one that is missing gives data NULL. */
+static cg_status read_settings(const char *dir, const char *name, int required, size_t max_bytes,
+                               char **ret_path, cg_bytes *ret, cg_error *err)
+{
+    char *path = cg_path_join(dir, name);
+    cg_status st = CG_OK;
+
+    if (!path)
+        return cg_fail(err, CG_ERR_NOMEM, "%s: out of memory", dir);
+    if (required || cg_file_exists(path))
+        st = cg_file_read(path, max_bytes, ret, err);
+    if (st == CG_OK)
+        *ret_path = path;
+    else
+        free(path);
+    return st;
+}
+
+static cg_status load_settings(const char *dir, cg_model *m, cg_error *err)
+{
+    cg_bytes b = { 0 };
+    char *path = NULL;
+    cg_status st;
+
+    st = read_settings(dir, "config.json", 1, MAX_SETTINGS_BYTES, &path, &b, err);
+    if (st == CG_OK)
+        st = cg_model_config_parse(path, b.data, b.len, &m->config, err);
+    cg_bytes_release(&b);
+    free(path);
+    path = NULL;
+    if (st != CG_OK)
+        return st;
+
+    st = read_settings(dir, "generation_config.json", 0, MAX_SETTINGS_BYTES, &path, &b, err);
+    if (st == CG_OK)
+        st = cg_generation_config_parse(path, b.data, b.len, &m->config, &m->generation, err);
+    cg_bytes_release(&b);
+    free(path);
+    path = NULL;
+    if (st != CG_OK)
+        return st;
+
+    st = read_settings(dir, "confgen.json", 0, MAX_SETTINGS_BYTES, &path, &b, err);
+    if (st == CG_OK)
+        st = cg_format_config_parse(path, b.data, b.len, &m->format, err);
+    cg_bytes_release(&b);
+    free(path);
+    return st;
+}
+
+/* ---- which files ------------------------------------------------------------------------ */
+
+/* dir/name or dir/name.zst, whichever is there; *ret NULL where neither is. */
+static cg_status find_file(const char *dir, const char *name, char **ret, cg_error *err)
+{
+    static const char *const tails[] = { "", ".zst" };
+
+    *ret = NULL;
+    for (int i = 0; i < 2; i++) {
+        char *path = NULL;
+
+        if (asprintf(&path, "%s/%s%s", dir, name, tails[i]) < 0)
+            return cg_fail(err, CG_ERR_NOMEM, "%s: out of memory", dir);
+        if (cg_file_exists(path)) {
+            *ret = path;
+            return CG_OK;
+        }
+        free(path);
+    }
+    return CG_OK;
+}
+
+/* A shard's name is a name in this directory, nothing that leads out of it. */
+static int good_shard_name(const char *name)
+{
+    size_t n = strlen(name), tail = sizeof ".safetensors" - 1;
+
+    return n > tail && n < 200 && !strchr(name, '/') && name[0] != '.' &&
+           !strcmp(name + n - tail, ".safetensors");
+}
+
+static cg_status add_name(struct loader *l, const char *name, cg_error *err)
+{
+    struct cg_model_store *s = l->model->store;
+
+    for (size_t i = 0; i < s->n_files; i++)
+        if (!strcmp(l->names[i], name))
+            return CG_OK;
+    if (s->n_files == MAX_SHARDS)
+        return cg_fail(err, CG_ERR_LIMIT, "%s/%s: more than %d shards", l->dir, index_name,
+                       MAX_SHARDS);
+    l->names[s->n_files] = strdup(name);
+    if (!l->names[s->n_files])
+        return cg_fail(err, CG_ERR_NOMEM, "%s: out of memory", l->dir);
+    s->n_files++;
+    return CG_OK;
+}
+
+static cg_status read_index(struct loader *l, cg_error *err)
+{
+    cg_bytes b = { 0 };
+    char *path = NULL;
+    const json_t *map;
+    const char *key;
+    json_t *value;
+    cg_status st;
+
+    if ((st = read_settings(l->dir, index_name, 1, MAX_INDEX_BYTES, &path, &b, err)) != CG_OK)
+        return st;
+    st = cg_json_parse(path, b.data, b.len, &l->index, err);
+    cg_bytes_release(&b);
+    if (st != CG_OK)
+        goto out;
+    map = json_object_get(l->index, "weight_map");
+    if (!json_is_object(map) || !json_object_size(map)) {
+        st = cg_json_unwanted(&(cg_json) { path, "", l->index }, "weight_map",
+                              "an object naming each tensor's file", err);
+        goto out;
+    }
+    json_object_foreach((json_t *)(uintptr_t)map, key, value)
+    {
+        const char *name = json_string_value(value);
+
+        if (!name || !good_shard_name(name)) {
+            st = cg_fail(err, CG_ERR_FORMAT,
+                         "%s: weight_map.%.60s: found \"%.60s\", wanted the name of a .safetensors "
+                         "file in this directory",
+                         path, key, name ? name : "?");
+            goto out;
+        }
+        if ((st = add_name(l, name, err)) != CG_OK)
+            goto out;
+    }
+out:
+    free(path);
+    return st;
+}
+
+static cg_status list_files(struct loader *l, cg_error *err)
+{
+    struct cg_model_store *s = l->model->store;
+    char *path = NULL;
+    cg_status st;
+
+    l->names = calloc(MAX_SHARDS, sizeof *l->names);
+    if (!l->names)
+        return cg_fail(err, CG_ERR_NOMEM, "%s: out of memory", l->dir);
+    if ((st = find_file(l->dir, single_name, &path, err)) != CG_OK)
+        return st;
+    if (path) {
+        free(path);
+        st = add_name(l, single_name, err);
+    } else if ((st = find_file(l->dir, index_name, &path, err)) == CG_OK) {
+        if (!path)
+            return cg_fail(err, CG_ERR_IO, "%s: no weights: neither %s[.zst] nor %s", l->dir,
+                           single_name, index_name);
+        free(path);
+        st = read_index(l, err);
+    }
+    if (st != CG_OK)
+        return st;
+    s->files = calloc(s->n_files, sizeof *s->files);
+    if (!s->files)
+        return cg_fail(err, CG_ERR_NOMEM, "%s: out of memory", l->dir);
+    return CG_OK;
+}
+
+/* ---- opening, in parallel --------------------------------------------------------------- */
+
+static void open_one(void *ctx, int64_t i, int worker)
+{
+    struct loader *l = ctx;
+    cg_error *err = &l->errors[i];
+    char *path = NULL;
+
+    (void)worker;
+    if (find_file(l->dir, l->names[i], &path, err) != CG_OK)
+        return;
+    if (!path) {
+        cg_fail(err, CG_ERR_IO, "%s/%s: no such file, plain or .zst", l->dir, l->names[i]);
+        return;
+    }
+    cg_safetensors_open(path, l->max_file, &l->model->store->files[i], err);
+    free(path);
+}
+
+static cg_status check_one(const char *dir, cg_model_slot *s, cg_error *err)
+{
+    int64_t bad = cg_weight_find_nonfinite(s->ref);
+
+    if (bad >= 0)
+        return cg_fail(err, CG_ERR_FORMAT,
+                       "%s/%s: tensor %s: element %jd of %jd is NaN or infinite, wanted finite "
+                       "weights",
+                       dir, s->file, s->name, (intmax_t)bad, (intmax_t)(s->rows * s->cols));
+    s->hash = XXH3_64bits(s->ref->data, (size_t)cg_weight_bytes(s->ref));
+    return CG_OK;
+}
+
+static void check_item(void *ctx, int64_t i, int worker)
+{
+    struct loader *l = ctx;
+
+    (void)worker;
+    check_one(l->dir, &l->slots[i], &l->errors[i]);
+}
+
+/* Run fn over n items with an error record each; the first failure by index is the one told. */
+static cg_status run_loop(struct loader *l, size_t n, cg_loop_fn fn, cg_error *err)
+{
+    cg_status st = CG_OK;
+
+    l->errors = calloc(n, sizeof *l->errors);
+    if (!l->errors)
+        return cg_fail(err, CG_ERR_NOMEM, "%s: out of memory", l->dir);
+    cg_team_loop(l->team, (int64_t)n, fn, l);
+    for (size_t i = 0; i < n && st == CG_OK; i++)
+        if (l->errors[i].code != CG_OK)
+            st = cg_fail(err, l->errors[i].code, "%s", l->errors[i].msg);
+    free(l->errors);
+    l->errors = NULL;
+    return st;
+}
+
+/* ---- binding tensors to their places ---------------------------------------------------- */
+
+/* A few names of many, for an error text. */
+struct names {
+    size_t n;
+    char text[400];
+};
+
+static void note(struct names *s, const char *name)
+{
+    size_t used = strlen(s->text);
+
+    if (s->n < NAMES_SHOWN)
+        snprintf(s->text + used, sizeof s->text - used, "%s%.80s", s->n ? ", " : "", name);
+    else if (s->n == NAMES_SHOWN)
+        snprintf(s->text + used, sizeof s->text - used, ", ...");
+    s->n++;
+}
+
+static int compare_slots(const void *a, const void *b)
+{
+    return strcmp((*(cg_model_slot *const *)a)->name, (*(cg_model_slot *const *)b)->name);
+}
+
+static int compare_key(const void *key, const void *slot)
+{
+    return strcmp(key, (*(cg_model_slot *const *)slot)->name);
+}
+
+/* Buffers that old checkpoints hold and nobody reads; a tied head repeats the embedding. */
+static int is_harmless(const char *name, const cg_model_config *c)
+{
+    size_t n = strlen(name), tail = sizeof "rotary_emb.inv_freq" - 1;
+
+    if (c->tie_embeddings && !strcmp(name, "lm_head.weight"))
+        return 1;
+    return n > tail && !strcmp(name + n - tail, "rotary_emb.inv_freq");
+}
+
+static void print_shape(const cg_st_tensor *t, char *dst, size_t cap)
+{
+    size_t n = (size_t)snprintf(dst, cap, "[");
+
+    for (int32_t i = 0; i < t->n_dims && n < cap; i++)
+        n += (size_t)snprintf(dst + n, cap - n, "%s%jd", i ? ", " : "", (intmax_t)t->shape[i]);
+    if (n < cap)
+        snprintf(dst + n, cap - n, "]");
+}
+
+static cg_status bind(struct loader *l, size_t file, const cg_st_tensor *t, cg_model_slot *s,
+                      cg_error *err)
+{
+    const char *where = l->names[file];
+    const json_t *map = l->index ? json_object_get(l->index, "weight_map") : NULL;
+
+    if (s->file)
+        return cg_fail(err, CG_ERR_FORMAT, "%s: tensor %s is in %s and in %s", l->dir, s->name,
+                       s->file, where);
+    if (map) {
+        const char *said = json_string_value(json_object_get(map, s->name));
+
+        if (!said || strcmp(said, where))
+            return cg_fail(err, CG_ERR_FORMAT, "%s/%s: tensor %s is in %s, the index says %s",
+                           l->dir, index_name, s->name, where, said ? said : "nothing of it");
+    }
+    if (t->dtype == CG_ST_OTHER)
+        return cg_fail(err, CG_ERR_UNSUPPORTED,
+                       "%s/%s: tensor %s: wanted weights in BF16, F16 or F32", l->dir, where,
+                       s->name);
+    if (t->n_dims != s->n_dims || t->shape[t->n_dims - 1] != s->cols ||
+        (s->n_dims == 2 && t->shape[0] != s->rows)) {
+        char found[120], wanted[48];
+
+        print_shape(t, found, sizeof found);
+        if (s->n_dims == 2)
+            snprintf(wanted, sizeof wanted, "[%jd, %jd]", (intmax_t)s->rows, (intmax_t)s->cols);
+        else
+            snprintf(wanted, sizeof wanted, "[%jd]", (intmax_t)s->cols);
+        return cg_fail(err, CG_ERR_FORMAT,
+                       "%s/%s: tensor %s: found shape %s, wanted %s by config.json", l->dir, where,
+                       s->name, found, wanted);
+    }
+    s->file = where;
+    s->ref->data = l->model->store->files[file]->data + t->begin;
+    s->ref->dtype = t->dtype;
+    s->ref->rows = s->rows;
+    s->ref->cols = s->cols;
+    return CG_OK;
+}
+
+static cg_status bind_all(struct loader *l, cg_error *err)
+{
+    struct cg_model_store *store = l->model->store;
+    struct names missing = { 0 }, surplus = { 0 };
+    cg_status st;
+
+    l->by_name = cg_alloc_array(l->n_slots, sizeof *l->by_name);
+    if (!l->by_name)
+        return cg_fail(err, CG_ERR_NOMEM, "%s: out of memory", l->dir);
+    for (size_t i = 0; i < l->n_slots; i++)
+        l->by_name[i] = &l->slots[i];
+    qsort(l->by_name, l->n_slots, sizeof *l->by_name, compare_slots);
+
+    for (size_t f = 0; f < store->n_files; f++) {
+        const cg_st_table *table = &store->files[f]->table;
+
+        for (size_t i = 0; i < table->n; i++) {
+            const cg_st_tensor *t = &table->tensors[i];
+            cg_model_slot **s =
+                bsearch(t->name, l->by_name, l->n_slots, sizeof *l->by_name, compare_key);
+
+            if (s) {
+                if ((st = bind(l, f, t, *s, err)) != CG_OK)
+                    return st;
+            } else if (!is_harmless(t->name, &l->model->config)) {
+                note(&surplus, t->name);
+            }
+        }
+    }
+    for (size_t i = 0; i < l->n_slots; i++)
+        if (!l->slots[i].file)
+            note(&missing, l->slots[i].name);
+    if (!missing.n && !surplus.n)
+        return CG_OK;
+    return cg_fail(
+        err, CG_ERR_FORMAT, "%s: %zu tensors of %s missing%s%s%s, %zu tensors too many%s%s%s",
+        l->dir, missing.n, cg_arch_name(l->model->config.arch), missing.n ? " (" : "", missing.text,
+        missing.n ? ")" : "", surplus.n, surplus.n ? " (" : "", surplus.text, surplus.n ? ")" : "");
+}
+
+/* No file decompresses to more than all tensors in float32, a head and a header. */
+static cg_status bound_file(struct loader *l, cg_error *err)
+{
+    size_t sum = 0, bytes = 0;
+
+    for (size_t i = 0; i <= l->n_slots; i++) {
+        /* one embedding more: a tied model may store its head */
+        const cg_model_slot *s = &l->slots[i < l->n_slots ? i : 0];
+
+        if (cg_mul((size_t)s->rows, (size_t)s->cols, &bytes) || cg_mul(bytes, 4, &bytes) ||
+            cg_add(sum, bytes, &sum))
+            return cg_fail(err, CG_ERR_LIMIT, "%s/config.json: the weights exceed all memory",
+                           l->dir);
+    }
+    if (cg_add(sum, CG_ST_MAX_HEADER + (1u << 20), &sum)) /* 1 MiB for rotary buffers */
+        return cg_fail(err, CG_ERR_LIMIT, "%s/config.json: the weights exceed all memory", l->dir);
+    l->max_file = sum;
+    return CG_OK;
+}
+
+static cg_status load(struct loader *l, cg_error *err)
+{
+    cg_model *m = l->model;
+    int n_threads = cg_cpu_count();
+    cg_status st;
+
+    m->store = calloc(1, sizeof *m->store);
+    if (!m->store)
+        return cg_fail(err, CG_ERR_NOMEM, "%s: out of memory", l->dir);
+    if ((st = load_settings(l->dir, m, err)) || (st = list_files(l, err)) ||
+        (st = cg_model_slots_create(m, &l->slots, &l->n_slots, err)) || (st = bound_file(l, err)) ||
+        (st = cg_team_create(n_threads < MAX_THREADS ? n_threads : MAX_THREADS, &l->team, err)) ||
+        (st = run_loop(l, m->store->n_files, open_one, err)) || (st = bind_all(l, err)) ||
+        (st = run_loop(l, l->n_slots, check_item, err)))
+        return st;
+    cg_model_slots_seal(m, l->slots, l->n_slots);
+    return CG_OK;
+}
+
+cg_status cg_model_open(const char *dir, cg_model **ret_model, cg_error *err)
+{
+    struct loader l = { .dir = dir, .model = calloc(1, sizeof *l.model) };
+    cg_status st;
+
+    if (!l.model)
+        return cg_fail(err, CG_ERR_NOMEM, "%s: out of memory", dir);
+    st = load(&l, err);
+    if (st == CG_OK) {
+        *ret_model = l.model;
+        l.model = NULL;
+    }
+    cg_team_destroy(l.team);
+    json_decref(l.index);
+    for (size_t i = 0; l.names && i < MAX_SHARDS; i++)
+        free(l.names[i]);
+    free(l.names);
+    free(l.by_name);
+    free(l.slots);
+    cg_model_close(l.model);
+    return st;
+}
+
+void cg_model_close(cg_model *m)
+{
+    if (!m)
+        return;
+    for (size_t i = 0; m->store && m->store->files && i < m->store->n_files; i++)
+        cg_safetensors_close(m->store->files[i]);
+    if (m->store) {
+        free(m->store->files);
+        free(m->store->heap);
+    }
+    free(m->store);
+    free(m->layers);
+    free(m);
+}
+
+uint64_t cg_model_fingerprint(const cg_model *model)
+{
+    return model->fingerprint;
+}

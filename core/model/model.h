@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * @file model.h  A model directory: settings and checked weights.
+ *
+ *   cg_model_open(dir) : config.json, generation_config.json?, confgen.json?, and either
+ *                        model.safetensors or model.safetensors.index.json with its shards;
+ *                        wherever a file NAME is missing, NAME.zst (zstd) is read instead
+ *
+ * Plain files are mapped, compressed ones decompressed into memory. What is open has been checked:
+ * every tensor of the architecture is there once, with the shape that config.json implies, in bf16,
+ * f16 or f32, without NaN or infinity, and nothing else is there (but for rotary buffers, and the
+ * head of a model that ties it).
+ *
+ * Threads: immutable after open, shared freely.
+ */
+#ifndef CG_MODEL_MODEL_H
+#define CG_MODEL_MODEL_H
+
+#include <stdint.h>
+
+#include <confgen/status.h>
+
+#include "model/config.h"
+#include "model/weights.h"
+
+/**
+ * One decoder layer; projections are [outputs, inputs]. H hidden, D head_dim, Q = n_heads * D,
+ * K = n_kv_heads * D, I intermediate.
+ */
+typedef struct cg_layer_weights {
+    cg_tensor_ref input_norm; /* [1, H] */
+    cg_tensor_ref q;          /* [Q, H] */
+    cg_tensor_ref k;          /* [K, H] */
+    cg_tensor_ref v;          /* [K, H] */
+    cg_tensor_ref q_bias;     /* [1, Q], Qwen2 only */
+    cg_tensor_ref k_bias;     /* [1, K], Qwen2 only */
+    cg_tensor_ref v_bias;     /* [1, K], Qwen2 only */
+    cg_tensor_ref q_norm;     /* [1, D], Qwen3 only */
+    cg_tensor_ref k_norm;     /* [1, D], Qwen3 only */
+    cg_tensor_ref o;          /* [H, Q] */
+    cg_tensor_ref post_norm;  /* [1, H] */
+    cg_tensor_ref gate;       /* [I, H] */
+    cg_tensor_ref up;         /* [I, H] */
+    cg_tensor_ref down;       /* [H, I] */
+} cg_layer_weights;
+
+typedef struct cg_model {
+    cg_model_config config;
+    cg_generation_config generation;
+    cg_format_config format;
+    cg_tensor_ref embed;          /* [vocab, H] */
+    cg_tensor_ref final_norm;     /* [1, H] */
+    cg_tensor_ref head;           /* [vocab, H]; equal to embed where tied */
+    cg_layer_weights *layers;     /* [n_layers] */
+    uint64_t fingerprint;         /* see cg_model_fingerprint */
+    struct cg_model_store *store; /* owns the memory behind the references */
+} cg_model;
+
+/**
+ * Open a model directory.
+ *
+ * @return CG_OK; CG_ERR_IO, CG_ERR_FORMAT, CG_ERR_LIMIT, CG_ERR_UNSUPPORTED, CG_ERR_NOMEM with a
+ *         text naming the file. On failure *ret_model is unchanged.
+ */
+cg_status cg_model_open(const char *dir, cg_model **ret_model, cg_error *err);
+
+/**
+ * A model of random bf16 weights, for benchmarks: normal(0, 0.02), norms 1. The weights depend on
+ * `config` and `seed` alone.
+ *
+ * @return CG_OK; CG_ERR_NOMEM
+ */
+cg_status cg_model_random(const cg_model_config *config, uint64_t seed, cg_model **ret_model,
+                          cg_error *err);
+
+void cg_model_close(cg_model *model); /* accepts NULL */
+
+/**
+ * 64 bits that tell two models apart, for resume manifests: XXH3 over architecture, shape, RoPE,
+ * text format and all weights. Sharding, compression, paths and generation_config.json do not
+ * change it. Computed when the model is opened.
+ */
+uint64_t cg_model_fingerprint(const cg_model *model);
+
+#endif

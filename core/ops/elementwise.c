@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: MIT */
+#include "elementwise.h"
+
+#include <math.h>
+#include <string.h>
+
+/* ThreadSanitizer's runtime is not up yet when the loader resolves the clones. */
+#if defined(__x86_64__) && defined(__gnu_linux__) && !defined(__SANITIZE_THREAD__)
+#define CLONES __attribute__((target_clones("avx512f", "avx2", "default")))
+#else
+#define CLONES
+#endif
+
+enum { LANES = 16 };
+
+/*
+ * exp(x), relative error below 3e-7 for -87 <= x <= 88; smaller x give 0, larger exp(88).
+ * x = n ln 2 + r, |r| <= ln(2)/2; exp(r) by Taylor to the 6th power; 2^n through the exponent bits.
+ */
+static inline float fast_exp(float x)
+{
+    const float shift = 0x1.8p23f; /* adding it rounds to an integer */
+    float given = x, n, r, p;
+    int32_t bits, pbits;
+
+    x = x < -87.0f ? -87.0f : x;
+    x = x > 88.0f ? 88.0f : x;
+    n = x * 0x1.715476p+0f + shift;
+    memcpy(&bits, &n, sizeof bits);
+    n -= shift;
+    r = x - n * 0x1.62e4p-1f;        /* ln 2, upper part: n times it is exact */
+    r = r - n * 0x1.7f7d1cp-20f;     /* and the rest */
+    p = 0x1.6c16c2p-10f;             /* 1/720 */
+    p = p * r + 0x1.111112p-7f;      /* 1/120 */
+    p = p * r + 0x1.555556p-5f;      /* 1/24 */
+    p = p * r + 0x1.555556p-3f;      /* 1/6 */
+    p = p * r + 0.5f;
+    p = p * r + 1.0f;
+    p = p * r + 1.0f;
+    bits = (int32_t)((uint32_t)bits << 23); /* the low bits of n + shift are n itself */
+    memcpy(&pbits, &p, sizeof pbits);
+    pbits += bits;
+    memcpy(&p, &pbits, sizeof p);
+    return given < -87.0f ? 0.0f : p;
+}
+
+CLONES void cg_rms_norm(const float *x, const float *weight, float eps, int64_t n, float *out)
+{
+    float lane[LANES] = { 0 };
+    float sum = 0, scale;
+    int64_t i = 0;
+
+    for (; i + LANES <= n; i += LANES)
+        for (int j = 0; j < LANES; j++)
+            lane[j] += x[i + j] * x[i + j];
+    for (; i < n; i++)
+        lane[i % LANES] += x[i] * x[i];
+    for (int j = 0; j < LANES; j++)
+        sum += lane[j];
+    scale = 1.0f / sqrtf(sum / (float)n + eps);
+    for (i = 0; i < n; i++)
+        out[i] = x[i] * scale * weight[i];
+}
+
+CLONES void cg_silu_mul(const float *gate_up, int64_t n, float *out)
+{
+    const float *up = gate_up + n;
+
+    for (int64_t i = 0; i < n; i++) {
+        float g = gate_up[i];
+
+        out[i] = g / (1.0f + fast_exp(-g)) * up[i];
+    }
+}
+
+CLONES void cg_rope(float *head, const float *cosines, const float *sines, int64_t head_dim)
+{
+    int64_t half = head_dim / 2;
+
+    for (int64_t i = 0; i < half; i++) {
+        float a = head[i], b = head[i + half];
+
+        head[i] = a * cosines[i] - b * sines[i];
+        head[i + half] = b * cosines[i] + a * sines[i];
+    }
+}
+
+CLONES static void exp_array(const float *x, float max, float scale, int64_t n, float *p)
+{
+    for (int64_t i = 0; i < n; i++)
+        p[i] = fast_exp((x[i] - max) * scale);
+}
+
+double cg_exp_row(const float *x, float max, float scale, int64_t n, float *p)
+{
+    double sum = 0;
+
+    exp_array(x, max, scale, n, p);
+    for (int64_t i = 0; i < n; i++)
+        sum += p[i];
+    return sum;
+}
+
+CLONES float cg_max(const float *x, int64_t n)
+{
+    float lane[LANES], m;
+    int64_t i = 0;
+
+    for (int j = 0; j < LANES; j++)
+        lane[j] = -INFINITY;
+    for (; i + LANES <= n; i += LANES)
+        for (int j = 0; j < LANES; j++)
+            lane[j] = x[i + j] > lane[j] ? x[i + j] : lane[j];
+    for (; i < n; i++)
+        lane[i % LANES] = x[i] > lane[i % LANES] ? x[i] : lane[i % LANES];
+    m = lane[0];
+    for (int j = 1; j < LANES; j++)
+        m = lane[j] > m ? lane[j] : m;
+    return m;
+}

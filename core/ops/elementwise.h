@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * @file elementwise.h  What surrounds the matrix products on the CPU, one row at a time.
+ *
+ * Each function is plain C whose sums run over a fixed number of lanes, compiled for several
+ * instruction sets: the compiler may not reorder, so every variant gives the same bits.
+ */
+#ifndef CG_OPS_ELEMENTWISE_H
+#define CG_OPS_ELEMENTWISE_H
+
+#include <stdint.h>
+
+/** out = x / sqrt(mean(x^2) + eps) * weight; all [n]; out may be x. Zhang and Sennrich 2019. */
+void cg_rms_norm(const float *x, const float *weight, float eps, int64_t n, float *out);
+
+/** out[i] = silu(gate[i]) * up[i] for gate_up = [gate (n) | up (n)]; out may be gate. */
+void cg_silu_mul(const float *gate_up, int64_t n, float *out);
+
+/**
+ * Rotate one head in place: pairs (i, i + head_dim/2) by the angle of position, as Hugging Face
+ * lays them out. cos, sin [head_dim/2] of that position.
+ */
+void cg_rope(float *head, const float *cosines, const float *sines, int64_t head_dim);
+
+/** p[i] = exp((x[i] - max) * scale) for i < n; returns the sum, added in order of i in double. */
+double cg_exp_row(const float *x, float max, float scale, int64_t n, float *p);
+
+/** Largest of x [n], n >= 1. NaN is passed over unless all are NaN. */
+float cg_max(const float *x, int64_t n);
+
+#endif

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * @file template.h  From a molecule to what the decoder needs: prompt, gaps, program.
+ *
+ * Built once a molecule for all its generations, by any thread.
+ */
+#ifndef CG_TEMPLATE_TEMPLATE_H
+#define CG_TEMPLATE_TEMPLATE_H
+
+#include <confgen/constraint.h>
+#include <confgen/tokenizer.h>
+
+#include "chem/enriched.h"
+#include "chem/molecule.h"
+#include "model/config.h"
+
+/** cg_vocabulary over a tokenizer; both are borrowed. */
+typedef struct cg_vocabulary_adapter {
+    cg_vocabulary vocabulary;
+    const cg_tokenizer *tokenizer;
+    cg_token_cache *cache; /* NULL: none */
+} cg_vocabulary_adapter;
+
+void cg_vocabulary_init(cg_vocabulary_adapter *adapter, const cg_tokenizer *tokenizer,
+                        cg_token_cache *cache);
+
+/** What all molecules of a run share; borrowed by the builder. Thread: shared freely. */
+typedef struct cg_template_builder {
+    const cg_vocabulary *vocabulary;
+    const cg_constraint_ops *constraint;
+    void *constraint_self;
+    const cg_format_config *format;
+    int32_t max_len;        /* tokens of a sequence, prompt included */
+    int32_t max_new_tokens; /* of a completion; 0: no bound but max_len */
+} cg_template_builder;
+
+/** A molecule, ready to be generated. Zero first. */
+typedef struct cg_molecule_template {
+    const cg_template_builder *builder;
+    cg_molecule *molecule;
+    cg_enriched_split split;
+    int32_t *prompt; /* [n_prompt] */
+    int32_t n_prompt;
+    cg_program *program;
+    double chemistry_seconds; /* in RDKit and around it */
+    double own_seconds;       /* the rest */
+} cg_molecule_template;
+
+/**
+ * Build from a SMILES text (no blanks, need not be terminated).
+ *
+ * @return CG_OK; CG_ERR_INPUT, CG_ERR_UNSUPPORTED for a molecule that cannot be served;
+ *         CG_ERR_LIMIT if it does not fit the bounds; CG_ERR_NOMEM. On failure nothing is held.
+ */
+cg_status cg_molecule_template_build(const cg_template_builder *builder, const char *smiles,
+                                     size_t len, cg_molecule_template *ret_template, cg_error *err);
+void cg_molecule_template_finish(cg_molecule_template *t); /* accepts zeroed structs */
+
+#endif

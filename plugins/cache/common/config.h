@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/** @file config.h  What all caches of this folder check and do alike. */
+#ifndef CACHE_COMMON_CONFIG_H
+#define CACHE_COMMON_CONFIG_H
+
+#include <confgen/cache.h>
+
+/**
+ * The part of supports() that does not depend on the layout: well-formed, on the CPU, f32.
+ * CG_ERR_UNSUPPORTED with the reason.
+ */
+cg_status cg_cache_check_config(const cg_host *host, const cg_cache_config *config, cg_error *err);
+
+/** CG_ERR_USAGE unless 0 <= slot < n_slots and 0 <= len <= max_len. */
+cg_status cg_cache_check_slot(const cg_host *host, const cg_cache_config *config, int32_t slot,
+                              int32_t len, cg_error *err);
+
+/** CG_ERR_USAGE unless 0 <= layer < n_layers. */
+cg_status cg_cache_check_layer(const cg_host *host, const cg_cache_config *config, int32_t layer,
+                               cg_error *err);
+
+/**
+ * Is this append well-formed and does every token have room?
+ *
+ * @param room  [n_slots] tokens that a slot has room for
+ */
+cg_status cg_cache_check_append(const cg_host *host, const cg_cache_config *config,
+                                const cg_cache_append *args, const int32_t *room, cg_error *err);
+
+/** Copy keys and values to where the view says, on the host's threads. The arguments were checked.
+ */
+void cg_cache_store(const cg_host *host, const cg_kv_view *view, const cg_cache_append *args);
+
+#endif

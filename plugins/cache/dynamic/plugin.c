@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/* dynamic: contiguous slots that begin small and double together when one of them is full. */
+#include <confgen/cache.h>
+
+#include "config.h"
+#include "contiguous.h"
+
+enum { FIRST_CAPACITY = 64 }; /* tokens of a slot at first */
+
+static cg_status create(const cg_host *host, const cg_cache_config *config, void **ret_self,
+                        cg_error *err)
+{
+    return cg_contiguous_create(host, config, FIRST_CAPACITY, ret_self, err);
+}
+
+static const cg_cache_ops ops = {
+    CG_SIZED(cg_cache_ops),
+    .paged = 0,
+    .supports = cg_cache_check_config,
+    .create = create,
+    .destroy = cg_contiguous_destroy,
+    .reserve = cg_contiguous_reserve,
+    .append = cg_contiguous_append,
+    .share_prefix = cg_contiguous_share_prefix,
+    .truncate = cg_contiguous_truncate,
+    .release = cg_contiguous_release,
+    .view = cg_contiguous_view,
+    .stats = cg_contiguous_stats,
+};
+
+static const cg_plugin plugin = {
+    CG_SIZED(cg_plugin),
+    .kind = CG_PLUGIN_CACHE,
+    .abi_major = CG_PLUGIN_ABI_MAJOR,
+    .abi_minor = CG_PLUGIN_ABI_MINOR,
+    .name = "dynamic",
+    .version = CG_VERSION_STRING,
+    .description = "contiguous KV cache that doubles when a slot is full (CPU)",
+    .ops = &ops,
+};
+
+cg_status cg_plugin_entry_v1(const cg_host *host, const cg_plugin **ret_plugin, cg_error *err)
+{
+    if (!cg_host_is_complete(host))
+        return CG_ERR_PLUGIN;
+    *ret_plugin = &plugin;
+    return CG_OK;
+}

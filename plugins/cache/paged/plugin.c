@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/* paged: pages of one pool; slots share the pages of a common prefix. */
+#include <confgen/cache.h>
+
+#include "config.h"
+#include "paged.h"
+
+static const cg_cache_ops ops = {
+    CG_SIZED(cg_cache_ops),
+    .paged = 1,
+    .supports = cg_cache_check_config,
+    .create = cg_paged_create,
+    .destroy = cg_paged_destroy,
+    .reserve = cg_paged_reserve,
+    .append = cg_paged_append,
+    .share_prefix = cg_paged_share_prefix,
+    .truncate = cg_paged_truncate,
+    .release = cg_paged_release,
+    .view = cg_paged_view,
+    .stats = cg_paged_stats,
+    .block_tokens = CG_PAGE_TOKENS,
+};
+
+static const cg_plugin plugin = {
+    CG_SIZED(cg_plugin),
+    .kind = CG_PLUGIN_CACHE,
+    .abi_major = CG_PLUGIN_ABI_MAJOR,
+    .abi_minor = CG_PLUGIN_ABI_MINOR,
+    .name = "paged",
+    .version = CG_VERSION_STRING,
+    .description = "KV cache of pages from one pool, prefixes shared by reference (CPU)",
+    .ops = &ops,
+};
+
+cg_status cg_plugin_entry_v1(const cg_host *host, const cg_plugin **ret_plugin, cg_error *err)
+{
+    if (!cg_host_is_complete(host))
+        return CG_ERR_PLUGIN;
+    *ret_plugin = &plugin;
+    return CG_OK;
+}

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * @file tables.h  Growing automaton tables and programs, for constraint plugins.
+ *
+ * States are hash-consed: two states with the same transitions are one. So the automaton that is
+ * built from a set of token sequences, last token first, is minimal. Not thread-safe: the plugin
+ * holds its own lock; readers need none, because entries never change once they are named by a
+ * program.
+ */
+#ifndef CG_CONSTRAINTS_TABLES_H
+#define CG_CONSTRAINTS_TABLES_H
+
+#include <confgen/constraint.h>
+
+typedef struct cg_tables {
+    const cg_host *host;
+    cg_automaton automaton; /* the public view of the arrays below */
+    int32_t n_tokens;       /* of the vocabulary */
+    int32_t n_states, n_transitions, n_columns;
+    int32_t *row, *token, *next, *column, *column_token;
+    int32_t *column_of; /* [n_tokens] column of a token or -1 */
+    int32_t *longest;   /* [states] tokens of the longest path to CG_EXIT; CG_TABLES_CYCLE */
+    int32_t *bucket;    /* hash of states, open addressing, -1 empty */
+    uint32_t bucket_mask;
+} cg_tables;
+
+enum { CG_TABLES_CYCLE = -1 };
+
+cg_status cg_tables_init(cg_tables *t, const cg_host *host, int32_t n_tokens,
+                         int32_t capacity_states, int32_t capacity_transitions, cg_error *err);
+void cg_tables_finish(cg_tables *t);
+
+/**
+ * The state with these transitions (ascending tokens, n >= 1), found or appended. A next of
+ * CG_TABLES_SELF - 0 means the state itself.
+ */
+cg_status cg_tables_state(cg_tables *t, int32_t n, const int32_t *token, const int32_t *next,
+                          int32_t *ret_state, cg_error *err);
+
+/** In `next`: this very state (a loop). */
+enum { CG_TABLES_SELF = -2 };
+
+/** One accepted sequence of tokens and the state (or CG_EXIT) behind it. */
+typedef struct cg_path {
+    const int32_t *token;
+    int32_t n;
+    int32_t then;
+} cg_path;
+
+/**
+ * The state from which exactly these paths are accepted. Sorts `paths`. All n >= 1; no path may be
+ * another's prefix (CG_ERR_UNSUPPORTED: the tokenization is ambiguous).
+ */
+cg_status cg_tables_paths(cg_tables *t, cg_path *paths, int32_t n_paths, int32_t *ret_state,
+                          cg_error *err);
+
+/**
+ * A program with these fields and spans, in one allocation of the host; freed with host->free.
+ * span_start [n_fields + 2]. max_tokens: the longest sequence, or `bound` where a field may be of
+ * any length.
+ */
+cg_status cg_tables_program(const cg_tables *t, int32_t n_fields, const int32_t *entry,
+                            const int32_t *span_start, const int32_t *span_token,
+                            int32_t fields_per_atom, int32_t bound, cg_program **ret_program,
+                            cg_error *err);
+
+#endif

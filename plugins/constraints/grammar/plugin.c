@@ -1,0 +1,616 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * grammar: exactly the texts of the molecule with one number per coordinate, each in exactly the
+ * tokens that the tokenizer makes of it.
+ *
+ * How the tables come about. A pre-tokenizer cuts a text into pieces, and no token crosses a cut.
+ * Two cuts exist around every number, whatever its digits: one between the point and the decimals,
+ * and one behind the decimals (both are verified, for every text that is compiled; a tokenizer
+ * without them is refused). So the text falls into stretches that are tokenized independently:
+ *
+ *     decimals | gap sign integer '.' | decimals | gap sign integer '.' | decimals | gap end
+ *
+ * where a gap is what stands between two numbers: "," or ">[O]<" and the like.
+ *
+ *  - decimals: all 10^d of them are tokenized once and become states (D). After "-0." the decimals
+ *    must not be all zero; that is a second entry (N).
+ *  - gap sign integer '.': only the last piece of the gap can be merged with the number behind it
+ *    ("]<-" is one piece for some tokenizers, ",-12." for others). The pieces before it are the
+ *    same for every number: forced tokens. The last piece, the *tail*, is tokenized with every sign
+ *    and integer, and becomes states that lead on to D and N. Tails are few and are remembered, and
+ *    so are whole gaps: most molecules need no tokenization at all.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <pthread.h>
+#include <string.h>
+
+#include <confgen/constraint.h>
+
+#include "../common/tables.h"
+
+enum {
+    MAX_DECIMALS = 5,
+    MAX_INTEGER_DIGITS = 3,
+    MAX_NUMBER = 16,   /* bytes of sign, integer, point, decimals */
+    MAX_GAP = 4096,    /* bytes of one gap; a SMILES is bounded before */
+    CAP_STATES = 1 << 16,
+    CAP_TRANSITIONS = 1 << 20,
+    GAP_BUCKETS = 4096,
+    MAX_GAP_BYTES = 64 << 20, /* of all gaps that are remembered */
+};
+
+/* Where a gap stands: behind the begin token, between two numbers, before the end. */
+enum place { AT_BEGIN, BETWEEN, AT_END };
+
+/* A compiled gap: forced tokens, then the state in which the number begins. */
+struct gap {
+    struct gap *link;
+    enum place place;
+    uint32_t hash, len;
+    int32_t entry; /* CG_EXIT at the end */
+    int32_t n_head;
+    int32_t *head; /* [n_head], behind the struct; the text follows it */
+    char *text;
+};
+
+/* Every number's part before the decimals, as "sign integer point". */
+struct prefix {
+    char text[MAX_NUMBER];
+    uint32_t len;
+    int32_t then; /* state of the decimals behind it */
+};
+
+struct grammar {
+    const cg_host *host;
+    const cg_vocabulary *vocab;
+    const cg_text_format *format;
+    pthread_mutex_t lock; /* all below */
+    cg_tables tables;
+    char number[MAX_NUMBER]; /* what stands before a gap that is compiled, e.g. "0.001" */
+    struct prefix *prefixes;
+    int32_t n_prefixes;
+    struct gap *gaps[GAP_BUCKETS];
+    struct gap *tails; /* text: the tail alone */
+    size_t gap_bytes;
+    int32_t *ids; /* scratch of encode(), [cap] */
+    cg_range *ranges;
+    uint32_t *ends;
+    int32_t cap;
+};
+
+static cg_status nomem(const struct grammar *g, cg_error *err)
+{
+    return g->host->fail(err, CG_ERR_NOMEM, "grammar: out of memory");
+}
+
+/* ---- tokenizing with a context ---------------------------------------------------------------- */
+
+/*
+ * Tokens of text[begin, end), which must be bounded by token boundaries; they are left in
+ * g->ids[*ret_first .. + *ret_n].
+ */
+static cg_status encode_within(struct grammar *g, const char *text, uint32_t len, uint32_t begin,
+                               uint32_t end, int32_t *ret_first, int32_t *ret_n, cg_error *err)
+{
+    int32_t n, first, last;
+    cg_status status =
+        g->vocab->encode(g->vocab->ctx, text, len, g->ids, g->ranges, g->cap, &n, err);
+
+    if (status != CG_OK)
+        return status;
+    for (first = 0; first < n && g->ranges[first].begin < begin; first++)
+        ;
+    for (last = first; last < n && g->ranges[last].end <= end; last++)
+        ;
+    if (first == last || g->ranges[first].begin != begin || g->ranges[last - 1].end != end)
+        return g->host->fail(err, CG_ERR_UNSUPPORTED,
+                             "grammar: in '%.80s' no token ends at byte %u or %u: the tokenizer "
+                             "merges numbers with what surrounds them",
+                             text, begin, end);
+    *ret_first = first;
+    *ret_n = last - first;
+    return CG_OK;
+}
+
+/* Is `at` in the ascending list of cuts? 0 always is. */
+static int is_cut(const uint32_t *ends, int32_t n, uint32_t at)
+{
+    for (int32_t i = 0; i < n; i++)
+        if (ends[i] == at)
+            return 1;
+    return at == 0;
+}
+
+/* The cuts of a text without added tokens, in g->ends; those at a and b must be among them. */
+static cg_status cut(struct grammar *g, const char *text, uint32_t len, uint32_t a, uint32_t b,
+                     int32_t *ret_n, cg_error *err)
+{
+    cg_status status = g->vocab->pretokenize(g->vocab->ctx, text, len, g->ends, g->cap, ret_n, err);
+
+    if (status == CG_OK && (!is_cut(g->ends, *ret_n, a) || !is_cut(g->ends, *ret_n, b)))
+        return g->host->fail(err, CG_ERR_UNSUPPORTED,
+                             "grammar: the pre-tokenizer does not cut '%.80s' at bytes %u and %u: "
+                             "it merges decimals with what surrounds them",
+                             text, a, b);
+    return status;
+}
+
+/* ---- decimals ----------------------------------------------------------------------------- */
+
+/* States of all decimals; those of "-0." less the zero. */
+static cg_status compile_decimals(struct grammar *g, int32_t *ret_any, int32_t *ret_nonzero,
+                                  cg_error *err)
+{
+    int32_t d = g->format->decimals, count = 1;
+    int32_t per = d + 1; /* tokens of one, at most (bytes) */
+    cg_path *paths;
+    int32_t *tokens;
+    cg_status status = CG_OK;
+
+    for (int32_t i = 0; i < d; i++)
+        count *= 10;
+    paths = calloc((size_t)count, sizeof *paths);
+    tokens = calloc((size_t)count * (size_t)per, sizeof *tokens);
+    if (!paths || !tokens)
+        status = nomem(g, err);
+    for (int32_t i = 0; i < count && status == CG_OK; i++) {
+        char text[MAX_NUMBER + 4];
+        int32_t first, n;
+        int len = snprintf(text, sizeof text, "0.%0*d,", (int)d, (int)i);
+
+        status = cut(g, text, (uint32_t)len, 2, 2 + (uint32_t)d, &n, err);
+        if (status == CG_OK)
+            status = encode_within(g, text, (uint32_t)len, 2, 2 + (uint32_t)d, &first, &n, err);
+        if (status != CG_OK)
+            break;
+        memcpy(tokens + (size_t)i * (size_t)per, g->ids + first, (size_t)n * sizeof *tokens);
+        paths[i] = (cg_path){ tokens + (size_t)i * (size_t)per, n, CG_EXIT };
+    }
+    if (status == CG_OK) /* paths[0] is the zero; the call sorts, so it comes first */
+        status = cg_tables_paths(&g->tables, paths + 1, count - 1, ret_nonzero, err);
+    if (status == CG_OK)
+        status = cg_tables_paths(&g->tables, paths, count, ret_any, err);
+    free(paths);
+    free(tokens);
+    return status;
+}
+
+static cg_status make_prefixes(struct grammar *g, cg_error *err)
+{
+    int32_t integers = 1, any = 0, nonzero = 0;
+    cg_status status = compile_decimals(g, &any, &nonzero, err);
+
+    if (status != CG_OK)
+        return status;
+    for (int32_t i = 0; i < g->format->max_integer_digits; i++)
+        integers *= 10;
+    g->prefixes = calloc((size_t)integers * 2, sizeof *g->prefixes);
+    if (!g->prefixes)
+        return nomem(g, err);
+    for (int32_t i = 0; i < 2 * integers; i++) {
+        struct prefix *p = &g->prefixes[g->n_prefixes++];
+        int negative = i >= integers, value = i % integers;
+
+        p->len = (uint32_t)snprintf(p->text, sizeof p->text, "%s%d.", negative ? "-" : "", value);
+        p->then = negative && value == 0 ? nonzero : any;
+    }
+    return CG_OK;
+}
+
+/* ---- gaps --------------------------------------------------------------------------------- */
+
+static uint32_t hash_text(const char *text, uint32_t len)
+{
+    uint32_t h = 2166136261u;
+
+    for (uint32_t i = 0; i < len; i++)
+        h = (h ^ (unsigned char)text[i]) * 16777619u;
+    return h ^ h >> 15;
+}
+
+static struct gap *gap_new(const struct grammar *g, enum place place, const char *text,
+                           uint32_t len, const int32_t *head, int32_t n_head, int32_t entry)
+{
+    struct gap *gap = g->host->alloc(g->host->ctx, sizeof *gap + (size_t)n_head * sizeof *head +
+                                                       len + 1);
+
+    if (!gap)
+        return NULL;
+    gap->link = NULL;
+    gap->place = place;
+    gap->hash = hash_text(text, len);
+    gap->len = len;
+    gap->entry = entry;
+    gap->n_head = n_head;
+    gap->head = (int32_t *)(gap + 1);
+    if (n_head)
+        memcpy(gap->head, head, (size_t)n_head * sizeof *head);
+    gap->text = (char *)(gap->head + n_head);
+    memcpy(gap->text, text, len);
+    gap->text[len] = '\0';
+    return gap;
+}
+
+/* The state in which the numbers behind `tail` begin: the tail with every sign and integer. */
+static cg_status tail_entry(struct grammar *g, const char *tail, uint32_t len, int32_t *ret_entry,
+                            cg_error *err)
+{
+    uint32_t hash = hash_text(tail, len);
+    int32_t per = (int32_t)len + MAX_NUMBER;
+    cg_path *paths;
+    int32_t *tokens;
+    char *text;
+    struct gap *known;
+    cg_status status = CG_OK;
+
+    for (known = g->tails; known; known = known->link)
+        if (known->hash == hash && known->len == len && !memcmp(known->text, tail, len)) {
+            *ret_entry = known->entry;
+            return CG_OK;
+        }
+    paths = calloc((size_t)g->n_prefixes, sizeof *paths);
+    tokens = calloc((size_t)g->n_prefixes * (size_t)per, sizeof *tokens);
+    text = malloc((size_t)len + 2 * MAX_NUMBER);
+    if (!paths || !tokens || !text)
+        status = nomem(g, err);
+    for (int32_t i = 0; i < g->n_prefixes && status == CG_OK; i++) {
+        const struct prefix *p = &g->prefixes[i];
+        int32_t first, n;
+
+        memcpy(text, tail, len);
+        memcpy(text + len, p->text, p->len);
+        snprintf(text + len + p->len, MAX_NUMBER, "%0*d,", (int)g->format->decimals, 1);
+        status = cut(g, text, (uint32_t)strlen(text), 0, len + p->len, &n, err);
+        if (status == CG_OK)
+            status = encode_within(g, text, (uint32_t)strlen(text), 0, len + p->len, &first, &n,
+                                   err);
+        if (status != CG_OK)
+            break;
+        memcpy(tokens + (size_t)i * (size_t)per, g->ids + first, (size_t)n * sizeof *tokens);
+        paths[i] = (cg_path){ tokens + (size_t)i * (size_t)per, n, p->then };
+    }
+    if (status == CG_OK)
+        status = cg_tables_paths(&g->tables, paths, g->n_prefixes, ret_entry, err);
+    if (status == CG_OK) {
+        known = gap_new(g, BETWEEN, tail, len, NULL, 0, *ret_entry);
+        if (known) {
+            known->link = g->tails;
+            g->tails = known;
+        } else {
+            status = nomem(g, err);
+        }
+    }
+    free(paths);
+    free(tokens);
+    free(text);
+    return status;
+}
+
+/*
+ * Where the gap's last piece begins: the last cut within text[begin, end] that there is whatever
+ * number follows. Tries each shape of number (sign, count of integer digits).
+ */
+static cg_status find_tail(struct grammar *g, char *text, uint32_t begin, uint32_t end,
+                           uint32_t *ret_tail, cg_error *err)
+{
+    uint32_t tail = end;
+
+    for (int again = 1; again;) {
+        again = 0;
+        for (int32_t digits = 1; digits <= g->format->max_integer_digits; digits++)
+            for (int negative = 0; negative < 2; negative++) {
+                int len = sprintf(text + end, "%s%.*s.%0*d,", negative ? "-" : "", (int)digits,
+                                  "1234567", (int)g->format->decimals, 1);
+                int32_t n;
+                cg_status status = cut(g, text, end + (uint32_t)len, begin,
+                                       end + (uint32_t)len - 1, &n, err);
+
+                if (status != CG_OK)
+                    return status;
+                for (; !is_cut(g->ends, n, tail); tail--)
+                    again = 1;
+            }
+    }
+    *ret_tail = tail;
+    return CG_OK;
+}
+
+/* Compile gap_text[0, len). */
+static cg_status compile_gap(struct grammar *g, enum place place, const char *gap_text,
+                             uint32_t len, struct gap **ret_gap, cg_error *err)
+{
+    const char *before = place == AT_BEGIN ? g->format->begin : g->number;
+    const char *end = g->format->end, *stop = g->format->stop;
+    uint32_t gap_begin = (uint32_t)strlen(before), gap_end = gap_begin + len;
+    /* The begin token is itself part of the head, and no text: pieces start anew behind it. */
+    uint32_t head_begin = place == AT_BEGIN ? 0 : gap_begin, head_end = 0;
+    uint32_t skip = place == AT_BEGIN ? gap_begin : 0;
+    char *text = malloc((size_t)gap_end + strlen(end) + strlen(stop) + 2 * MAX_NUMBER);
+    int32_t first = 0, n = 0, entry = CG_EXIT;
+    cg_status status = CG_OK;
+
+    if (!text)
+        return nomem(g, err);
+    memcpy(text, before, gap_begin);
+    memcpy(text + gap_begin, gap_text, len);
+    if (place == AT_END) {
+        status = cut(g, text, gap_end, gap_begin, gap_end, &n, err);
+        strcpy(text + gap_end, end);
+        strcat(text + gap_end, stop);
+        head_end = (uint32_t)strlen(text);
+    } else {
+        status = find_tail(g, text + skip, gap_begin - skip, gap_end - skip, &head_end, err);
+        head_end += skip;
+        if (status == CG_OK)
+            status = tail_entry(g, gap_text + (head_end - gap_begin), gap_end - head_end, &entry,
+                                err);
+        sprintf(text + gap_end, "1.%0*d,", (int)g->format->decimals, 1);
+    }
+    n = 0;
+    if (status == CG_OK && head_end > head_begin)
+        status = encode_within(g, text, (uint32_t)strlen(text), head_begin, head_end, &first, &n,
+                               err);
+    if (status == CG_OK) {
+        *ret_gap = gap_new(g, place, gap_text, len, g->ids + first, n, entry);
+        if (!*ret_gap)
+            status = nomem(g, err);
+    }
+    free(text);
+    return status;
+}
+
+/* Are ids[0, n) what the gap and a number behind it accept? Walks the tables as a decoder does. */
+static int accepts(const struct grammar *g, const struct gap *gap, const int32_t *ids, int32_t n)
+{
+    int32_t state = gap->entry, i = 0;
+
+    for (; i < gap->n_head; i++)
+        if (i >= n || ids[i] != gap->head[i])
+            return 0;
+    for (; state != CG_EXIT; i++) {
+        int32_t t = g->tables.row[state], end = g->tables.row[state + 1];
+
+        while (t < end && (i >= n || g->tables.token[t] != ids[i]))
+            t++;
+        if (t == end)
+            return 0;
+        state = g->tables.next[t];
+    }
+    return i == n;
+}
+
+/*
+ * The argument at the top of this file rests on the pre-tokenizer looking at shapes, not at single
+ * digits, and never back across a cut. Try it: numbers of every shape behind this gap, tokenized as
+ * a whole, must be what the tables accept.
+ */
+static cg_status verify_gap(struct grammar *g, const struct gap *gap, cg_error *err)
+{
+    const char *before = gap->place == AT_BEGIN ? g->format->begin : g->number;
+    uint32_t gap_begin = (uint32_t)strlen(before);
+    uint32_t begin = gap->place == AT_BEGIN ? 0 : gap_begin;
+    int d = (int)g->format->decimals;
+    char *text = malloc((size_t)gap_begin + gap->len + 2 * MAX_NUMBER);
+    cg_status status = CG_OK;
+
+    if (!text)
+        return nomem(g, err);
+    for (int32_t i = 0; i < g->n_prefixes && status == CG_OK; i += 1 + i % 13) {
+        const struct prefix *p = &g->prefixes[i];
+        int32_t first, n;
+        int len = sprintf(text, "%s%s%s%0*d>", before, gap->text, p->text, d, 7 * i % 97 + 1);
+
+        status = encode_within(g, text, (uint32_t)len, begin, (uint32_t)len - 1, &first, &n, err);
+        if (status == CG_OK && !accepts(g, gap, g->ids + first, n))
+            status = g->host->fail(err, CG_ERR_UNSUPPORTED,
+                                   "grammar: the tokenizer cuts '%.80s' differently from its parts",
+                                   text);
+    }
+    free(text);
+    return status;
+}
+
+/* Find the gap, or compile and remember it. */
+static cg_status get_gap(struct grammar *g, enum place place, const char *text, uint32_t len,
+                         struct gap **ret_gap, cg_error *err)
+{
+    uint32_t hash = hash_text(text, len);
+    struct gap **bucket = &g->gaps[(hash + (uint32_t)place) % GAP_BUCKETS];
+    struct gap *gap;
+    cg_status status;
+
+    for (gap = *bucket; gap; gap = gap->link)
+        if (gap->hash == hash && gap->len == len && gap->place == place &&
+            !memcmp(gap->text, text, len)) {
+            *ret_gap = gap;
+            return CG_OK;
+        }
+    if (len > MAX_GAP || g->gap_bytes > MAX_GAP_BYTES)
+        return g->host->fail(err, CG_ERR_LIMIT,
+                             "grammar: %u bytes between two atoms behind %zu bytes of other such "
+                             "texts; at most %d and %d are served",
+                             len, g->gap_bytes, MAX_GAP, MAX_GAP_BYTES);
+    status = compile_gap(g, place, text, len, &gap, err);
+    if (status != CG_OK)
+        return status;
+    if (place != AT_END && (status = verify_gap(g, gap, err)) != CG_OK) {
+        g->host->free(g->host->ctx, gap);
+        return status;
+    }
+    gap->link = *bucket;
+    *bucket = gap;
+    g->gap_bytes += sizeof *gap + len + (size_t)gap->n_head * sizeof(int32_t);
+    *ret_gap = gap;
+    return CG_OK;
+}
+
+/* ---- the plugin --------------------------------------------------------------------------- */
+
+static void grammar_destroy(void *self)
+{
+    struct grammar *g = self;
+
+    if (!g)
+        return;
+    for (int32_t b = -1; b < GAP_BUCKETS; b++) {
+        struct gap *gap = b < 0 ? g->tails : g->gaps[b];
+
+        while (gap) {
+            struct gap *link = gap->link;
+
+            g->host->free(g->host->ctx, gap);
+            gap = link;
+        }
+    }
+    if (g->tables.host)
+        cg_tables_finish(&g->tables);
+    free(g->prefixes);
+    free(g->ids);
+    free(g->ranges);
+    free(g->ends);
+    pthread_mutex_destroy(&g->lock);
+    free(g);
+}
+
+static cg_status grammar_create(const cg_host *host, const cg_vocabulary *vocab,
+                                const cg_text_format *format, void **ret_self, cg_error *err)
+{
+    struct grammar *g;
+    struct gap *comma;
+    cg_status status;
+
+    if (format->decimals < 1 || format->decimals > MAX_DECIMALS ||
+        format->max_integer_digits < 1 || format->max_integer_digits > MAX_INTEGER_DIGITS)
+        return host->fail(err, CG_ERR_UNSUPPORTED,
+                          "grammar: numbers of %d integer digits and %d decimals; up to %d and %d "
+                          "are served",
+                          format->max_integer_digits, format->decimals, MAX_INTEGER_DIGITS,
+                          MAX_DECIMALS);
+    g = calloc(1, sizeof *g);
+    if (!g)
+        return host->fail(err, CG_ERR_NOMEM, "grammar: out of memory");
+    g->host = host;
+    g->vocab = vocab;
+    g->format = format;
+    pthread_mutex_init(&g->lock, NULL);
+    snprintf(g->number, sizeof g->number, "0.%0*d", (int)format->decimals, 1);
+    /* a byte is at most one token; begin, end and stop are a few more */
+    g->cap = MAX_GAP + 4 * MAX_NUMBER + (int32_t)(strlen(format->begin) + strlen(format->end) +
+                                                  strlen(format->stop));
+    g->ids = calloc((size_t)g->cap, sizeof *g->ids);
+    g->ranges = calloc((size_t)g->cap, sizeof *g->ranges);
+    g->ends = calloc((size_t)g->cap, sizeof *g->ends);
+    status = g->ids && g->ranges && g->ends ? CG_OK : nomem(g, err);
+    if (status == CG_OK)
+        status = cg_tables_init(&g->tables, host, vocab->n_tokens, CAP_STATES, CAP_TRANSITIONS,
+                                err);
+    if (status == CG_OK)
+        status = make_prefixes(g, err);
+    if (status == CG_OK)
+        status = get_gap(g, BETWEEN, ",", 1, &comma, err);
+    if (status != CG_OK) {
+        grammar_destroy(g);
+        return status;
+    }
+    *ret_self = g;
+    return CG_OK;
+}
+
+static const cg_automaton *grammar_automaton(const void *self)
+{
+    return &((const struct grammar *)self)->tables.automaton;
+}
+
+/* The gap that stands before field f; f = n_fields: the end. */
+static cg_status field_gap(struct grammar *g, const cg_template *text, int32_t f,
+                           struct gap **ret_gap, cg_error *err)
+{
+    const cg_range *r = &text->gap[f / 3];
+
+    if (f % 3)
+        return get_gap(g, BETWEEN, ",", 1, ret_gap, err);
+    return get_gap(g, f == 0 ? AT_BEGIN : f == 3 * text->n_atoms ? AT_END : BETWEEN,
+                   text->text + r->begin, r->end - r->begin, ret_gap, err);
+}
+
+static cg_status grammar_compile(void *self, const cg_template *text, cg_program **ret_program,
+                                 cg_error *err)
+{
+    struct grammar *g = self;
+    int32_t n_fields = 3 * text->n_atoms, n_span = 0;
+    int32_t *entry, *span_start, *span_token = NULL;
+    struct gap **gaps;
+    cg_status status = CG_OK;
+
+    if (text->n_atoms < 1 || text->n_atoms > INT32_MAX / 64)
+        return g->host->fail(err, CG_ERR_INPUT, "grammar: a molecule of %d atoms", text->n_atoms);
+    entry = calloc((size_t)n_fields, sizeof *entry);
+    span_start = calloc((size_t)n_fields + 2, sizeof *span_start);
+    gaps = calloc((size_t)n_fields + 1, sizeof *gaps);
+    if (!entry || !span_start || !gaps)
+        status = nomem(g, err);
+    pthread_mutex_lock(&g->lock);
+    for (int32_t f = 0; f <= n_fields && status == CG_OK; f++) {
+        status = field_gap(g, text, f, &gaps[f], err);
+        if (status != CG_OK)
+            break;
+        if (f < n_fields)
+            entry[f] = gaps[f]->entry;
+        n_span += gaps[f]->n_head;
+        span_start[f + 1] = n_span;
+    }
+    if (status == CG_OK) {
+        span_token = calloc((size_t)n_span + 1, sizeof *span_token);
+        if (!span_token)
+            status = nomem(g, err);
+    }
+    if (status == CG_OK) {
+        for (int32_t f = 0; f <= n_fields; f++)
+            memcpy(span_token + span_start[f], gaps[f]->head,
+                   (size_t)gaps[f]->n_head * sizeof *span_token);
+        status = cg_tables_program(&g->tables, n_fields, entry, span_start, span_token, 3, 0,
+                                   ret_program, err);
+    }
+    pthread_mutex_unlock(&g->lock);
+    free(entry);
+    free(span_start);
+    free(span_token);
+    free(gaps);
+    return status;
+}
+
+static void grammar_release(void *self, cg_program *program)
+{
+    struct grammar *g = self;
+
+    g->host->free(g->host->ctx, program);
+}
+
+static const cg_constraint_ops ops = {
+    CG_SIZED(cg_constraint_ops),
+    .create = grammar_create,
+    .destroy = grammar_destroy,
+    .automaton = grammar_automaton,
+    .compile = grammar_compile,
+    .release = grammar_release,
+};
+
+static const cg_plugin plugin = {
+    CG_SIZED(cg_plugin),
+    .kind = CG_PLUGIN_CONSTRAINT,
+    .abi_major = CG_PLUGIN_ABI_MAJOR,
+    .abi_minor = CG_PLUGIN_ABI_MINOR,
+    .name = "grammar",
+    .version = CG_VERSION_STRING,
+    .description = "this molecule, one canonical number a coordinate, nothing else",
+    .ops = &ops,
+};
+
+cg_status cg_plugin_entry_v1(const cg_host *host, const cg_plugin **ret_plugin, cg_error *err)
+{
+    (void)host;
+    (void)err;
+    *ret_plugin = &plugin;
+    return CG_OK;
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdio.h>
+
+#include "conformance.h"
+
+int32_t cg_conformance_run(const cg_plugin *plugin, const cg_host *host,
+                           const cg_conformance_options *options)
+{
+    switch (plugin->kind) {
+    case CG_PLUGIN_ATTENTION:
+        return cg_conformance_attention(plugin->ops, host, options);
+    case CG_PLUGIN_CACHE:
+        return cg_conformance_cache(plugin->ops, host, options);
+    case CG_PLUGIN_CONSTRAINT:
+        return cg_conformance_constraint(plugin->ops, host, options);
+    }
+    if (options->report) {
+        char text[64];
+
+        snprintf(text, sizeof text, "kind %d is none that can be checked", plugin->kind);
+        options->report(options->ctx, 0, "kind", text);
+    }
+    return 1;
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/* config.json, generation_config.json and confgen.json: the same bytes as each of them. */
+#include <math.h>
+#include <stdlib.h>
+
+#include "model/config.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void check_status(cg_status st, const cg_error *err)
+{
+    if (st != CG_OK && (err->code != st || !err->msg[0]))
+        abort();
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    cg_model_config c = { .vocab = 2304 };
+    cg_generation_config g;
+    cg_format_config f;
+    cg_error err = CG_ERROR_INIT;
+    cg_status st = cg_model_config_parse("fuzz", data, size, &c, &err);
+
+    check_status(st, &err);
+    if (st == CG_OK) {
+        float freq[CG_MAX_HEAD_DIM / 2];
+
+        if (c.n_heads % c.n_kv_heads || c.head_dim % 2 || c.head_dim > CG_MAX_HEAD_DIM)
+            abort();
+        cg_rope_inv_freq(&c, freq);
+        for (int32_t i = 0; i < c.head_dim / 2; i++)
+            if (!isfinite(freq[i]) || freq[i] < 0 || freq[i] > 1)
+                abort();
+    }
+    st = cg_generation_config_parse("fuzz", data, size, &c, &g, &err);
+    check_status(st, &err);
+    if (st == CG_OK)
+        for (int32_t i = 0; i < g.n_eos; i++)
+            if (g.eos[i] < 0 || g.eos[i] >= c.vocab)
+                abort();
+    st = cg_format_config_parse("fuzz", data, size, &f, &err);
+    check_status(st, &err);
+    if (st == CG_OK && (f.decimals < 3 || f.decimals > 4 || !f.prompt_open[0]))
+        abort();
+    return 0;
+}

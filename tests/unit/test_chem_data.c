@@ -1,0 +1,395 @@
+/* SPDX-License-Identifier: MIT */
+/* The chemistry over whole lists: the 1000 GEOM-Drugs molecules, 200 texts in the training
+ * format, and odd molecules put together at random. */
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/pool.h"
+#include "chem/enriched.h"
+#include "chem/molblock.h"
+#include "chem/rdkit_c.h"
+
+enum { MAX_ATOMS = 600, MAX_TEXT = 1 << 16 };
+
+static uint64_t rng_state;
+
+static uint32_t draw(uint32_t n)
+{
+    rng_state = rng_state * 6364136223846793005u + 1442695040888963407u;
+    return (uint32_t)((rng_state >> 33) % n);
+}
+
+static FILE *open_tree(const char *name)
+{
+    char path[4096];
+    const char *root = getenv("CONFGEN_SOURCE_ROOT");
+    FILE *f;
+
+    ck_assert_msg(root != NULL, "CONFGEN_SOURCE_ROOT is not set");
+    snprintf(path, sizeof path, "%s/%s", root, name);
+    f = fopen(path, "r");
+    ck_assert_msg(f != NULL, "cannot open %s", path);
+    return f;
+}
+
+static cg_molecule *parse_ok(const char *smiles, size_t len)
+{
+    cg_error err = CG_ERROR_INIT;
+    cg_molecule *mol = NULL;
+
+    ck_assert_msg(cg_molecule_parse(smiles, len, &mol, &err) == CG_OK, "'%.*s': %s", (int)len,
+                  smiles, err.msg);
+    return mol;
+}
+
+/* Random coordinates -> text -> both readers -> the same text and the same SMILES. */
+static void check_round_trip(const cg_molecule *mol)
+{
+    static double xyz[MAX_ATOMS][3], back[MAX_ATOMS][3];
+    static char text[MAX_TEXT], again[MAX_TEXT];
+    cg_error err = CG_ERROR_INIT;
+    cg_enriched_split split = { 0 };
+    cg_enriched e = { 0 };
+    int decimals = 3 + (int)draw(2);
+    size_t len, len2;
+
+    ck_assert_msg(cg_enriched_split_molecule(mol, &split, &err) == CG_OK, "'%s': %s",
+                  cg_molecule_smiles(mol, NULL), err.msg);
+    ck_assert_uint_eq(split.n_atoms, cg_molecule_n_atoms(mol));
+    for (size_t i = 0; i < split.n_atoms; i++)
+        for (int k = 0; k < 3; k++)
+            xyz[i][k] = ((double)draw(400001) - 200000.0) / (draw(4) ? 2e3 : 2e5);
+    xyz[0][0] = -0.0;
+    ck_assert_int_eq(cg_enriched_write(&split, (const double(*)[3])xyz, decimals, 3, text,
+                                       sizeof text, &len, &err),
+                     CG_OK);
+    ck_assert_ptr_null(strstr(text, "-0.0000"));
+    ck_assert_msg(cg_enriched_parse(text, len, decimals, 3, &e, &err) == CG_OK, "'%s': %s", text,
+                  err.msg);
+    ck_assert_str_eq(e.smiles, cg_molecule_smiles(mol, NULL));
+    ck_assert_uint_eq(e.n_atoms, split.n_atoms);
+    ck_assert_int_eq(cg_enriched_read(&split, text, len, decimals, 3, back, &err), CG_OK);
+    ck_assert_mem_eq(back, e.xyz, e.n_atoms * sizeof *back);
+    for (size_t i = 0; i < e.n_atoms; i++)
+        for (int k = 0; k < 3; k++)
+            ck_assert_double_eq_tol(back[i][k], xyz[i][k], decimals == 3 ? 1.001e-3 : 1.001e-4);
+    ck_assert_int_eq(cg_enriched_write(&split, (const double(*)[3])back, decimals, 3, again,
+                                       sizeof again, &len2, &err),
+                     CG_OK);
+    ck_assert_str_eq(again, text);
+    cg_enriched_finish(&e);
+    cg_enriched_split_finish(&split);
+}
+
+/* The canonical SMILES is a fixed point and its scan agrees with RDKit's molblock. */
+static void check_molecule(const cg_molecule *mol)
+{
+    size_t len;
+    const char *smiles = cg_molecule_smiles(mol, &len);
+    cg_molecule *again = parse_ok(smiles, len);
+    cg_molblock *block = NULL;
+    cg_error err = CG_ERROR_INIT;
+
+    ck_assert_str_eq(cg_molecule_smiles(again, NULL), smiles);
+    ck_assert_msg(cg_molblock_create(mol, &block, &err) == CG_OK, "%s", err.msg);
+    ck_assert_uint_eq(cg_molblock_n_atoms(block), cg_molecule_n_atoms(mol));
+    cg_molblock_destroy(block);
+    cg_molecule_destroy(again);
+}
+
+START_TEST(lists_are_stable_and_round_trip)
+{
+    static const char *lists[] = { "data/geom_drugs_test.smi", "data/geom_drugs_test_corrected.smi",
+                                   "data/geom_drugs_sample.smi" };
+    static const int rows[] = { 1000, 1000, 12 };
+    FILE *f = open_tree(lists[_i]);
+    char line[4096];
+    int n = 0;
+    long k_sum = 0;
+
+    rng_state = 1;
+    while (fgets(line, sizeof line, f)) {
+        char *name = strchr(line, '\t');
+        char *count = name ? strchr(name + 1, '\t') : NULL;
+        cg_molecule *mol;
+
+        ck_assert_msg(count != NULL, "%s line %d has no three columns", lists[_i], n + 1);
+        mol = parse_ok(line, (size_t)(name - line));
+        check_round_trip(mol);
+        check_molecule(mol);
+        cg_molecule_destroy(mol);
+        k_sum += strtol(count + 1, NULL, 10);
+        n++;
+    }
+    fclose(f);
+    ck_assert_int_eq(n, rows[_i]);
+    ck_assert_int_eq(k_sum, _i == 2 ? 166 : 106778);
+}
+END_TEST
+
+struct batch {
+    char *in[1000];
+    char *serial[1000];
+    char *parallel[1000];
+};
+
+static void parse_item(void *ctx, int64_t i, int worker)
+{
+    struct batch *b = ctx;
+    cg_molecule *mol = NULL;
+    cg_error err = CG_ERROR_INIT;
+
+    (void)worker;
+    if (cg_molecule_parse(b->in[i], strlen(b->in[i]), &mol, &err) == CG_OK)
+        b->parallel[i] = strdup(cg_molecule_smiles(mol, NULL));
+    cg_molecule_destroy(mol);
+}
+
+START_TEST(threads_do_not_disturb_each_other)
+{
+    static struct batch b;
+    FILE *f = open_tree("data/geom_drugs_test.smi");
+    cg_error err = CG_ERROR_INIT;
+    cg_team *team = NULL;
+    char line[4096];
+
+    for (int i = 0; i < 1000; i++) {
+        cg_molecule *mol;
+
+        ck_assert_ptr_nonnull(fgets(line, sizeof line, f));
+        line[strcspn(line, "\t")] = '\0';
+        b.in[i] = strdup(line);
+        mol = parse_ok(line, strlen(line));
+        b.serial[i] = strdup(cg_molecule_smiles(mol, NULL));
+        cg_molecule_destroy(mol);
+    }
+    fclose(f);
+    ck_assert_int_eq(cg_team_create(4, &team, &err), CG_OK);
+    cg_team_loop(team, 1000, parse_item, &b);
+    cg_team_destroy(team);
+    for (int i = 0; i < 1000; i++) {
+        ck_assert_ptr_nonnull(b.parallel[i]);
+        ck_assert_str_eq(b.parallel[i], b.serial[i]);
+        free(b.in[i]);
+        free(b.serial[i]);
+        free(b.parallel[i]);
+    }
+}
+END_TEST
+
+static size_t count_stereo(const char *smiles)
+{
+    size_t n = 0;
+
+    for (; *smiles; smiles++)
+        n += *smiles == '@' || *smiles == '/' || *smiles == '\\';
+    return n;
+}
+
+/* SMILES that RDKit reads from a molblock, without or with stereo; free_ptr(). Hydrogens in a
+ * block are atoms of the SMILES; RDKit would drop those of imines before it sees their bond. */
+static char *smiles_of_block(const char *block, const char *details)
+{
+    size_t size = 0;
+    char *pkl = get_mol(block, &size, "{\"removeHs\":false}");
+    char *smiles = pkl ? get_smiles(pkl, size, details) : NULL;
+
+    free_ptr(pkl);
+    return smiles;
+}
+
+START_TEST(training_texts_are_read_written_and_become_molblocks)
+{
+    static char line[MAX_TEXT], text[MAX_TEXT], block_text[MAX_TEXT];
+    FILE *f = open_tree("tests/data/chem/val_enriched_200.txt");
+    cg_error err = CG_ERROR_INIT;
+    int n = 0, with_stereo = 0, perceived = 0;
+
+    while (fgets(line, sizeof line, f)) {
+        char *enriched = strchr(line, '\t');
+        cg_enriched e = { 0 };
+        cg_enriched_split split = { 0 };
+        cg_molecule *mol;
+        cg_molblock *block = NULL;
+        char *flat, *flat_want, *full;
+        size_t len;
+
+        ck_assert_ptr_nonnull(enriched);
+        *enriched++ = '\0';
+        enriched[strcspn(enriched, "\n")] = '\0';
+        ck_assert_msg(cg_enriched_parse(enriched, strlen(enriched), 3, 2, &e, &err) == CG_OK,
+                      "line %d: %s", n + 1, err.msg);
+        ck_assert_str_eq(e.smiles, line);
+        mol = parse_ok(line, strlen(line));
+        ck_assert_str_eq(cg_molecule_smiles(mol, NULL), line);
+        ck_assert_int_eq(cg_enriched_split_molecule(mol, &split, &err), CG_OK);
+        ck_assert_int_eq(cg_enriched_write(&split, (const double(*)[3])e.xyz, 3, 2, text,
+                                           sizeof text, &len, &err),
+                         CG_OK);
+        ck_assert_str_eq(text, enriched);
+
+        ck_assert_int_eq(cg_molblock_create(mol, &block, &err), CG_OK);
+        ck_assert_int_eq(cg_molblock_write(block, "x", 1, (const double(*)[3])e.xyz, block_text,
+                                           sizeof block_text, &len, &err),
+                         CG_OK);
+        flat = smiles_of_block(block_text, "{\"doIsomericSmiles\":false}");
+        flat_want = get_mol(line, &len, "{\"removeHs\":false}");
+        full = get_smiles(flat_want, len, "{\"doIsomericSmiles\":false}");
+        free_ptr(flat_want);
+        ck_assert_msg(flat && strcmp(flat, full) == 0, "line %d: block reads %s, wanted %s", n + 1,
+                      flat ? flat : "nothing", full);
+        free_ptr(full);
+        free_ptr(flat);
+        /* Texts may leave stereo unlabelled that coordinates show, but labels must agree. */
+        full = smiles_of_block(block_text, "{}");
+        ck_assert_ptr_nonnull(full);
+        if (count_stereo(full) == count_stereo(line)) {
+            ck_assert_str_eq(full, line);
+            with_stereo += count_stereo(line) > 0;
+            perceived++;
+        } else {
+            ck_assert_uint_gt(count_stereo(full), count_stereo(line));
+        }
+        free_ptr(full);
+        cg_molblock_destroy(block);
+        cg_enriched_split_finish(&split);
+        cg_enriched_finish(&e);
+        cg_molecule_destroy(mol);
+        n++;
+    }
+    fclose(f);
+    ck_assert_int_eq(n, 200);
+    ck_assert_int_gt(perceived, 100);
+    ck_assert_int_gt(with_stereo, 30);
+}
+END_TEST
+
+/* Grow one odd molecule: pieces that can follow each other, joined by dots, rings of all kinds. */
+static size_t odd_molecule(char *out)
+{
+    static const char *pieces[] = {
+        "C",
+        "N",
+        "O",
+        "S",
+        "CC",
+        "C(=O)",
+        "C(C)",
+        "C(Cl)",
+        "C(Br)",
+        "C(F)(F)",
+        "[C@H](O)",
+        "[C@@H](N)",
+        "[C@](C)(F)",
+        "[13CH2]",
+        "[15NH]",
+        "C([2H])",
+        "[NH2+]",
+        "[N+](C)(C)",
+        "[SiH2]",
+        "[Si](C)(C)",
+        "[SeH0]",
+        "P(=O)(O)",
+        "[P@](=O)(C)",
+        "S(=O)(=O)",
+        "[S@](=O)",
+        "B(O)",
+        "[B-](F)(F)",
+        "/C=C/",
+        "/C=C\\",
+        "C#C",
+        "C([O-])",
+        "c1ccc(cc1)",
+        "c1cc[nH]c1",
+        "c1ccsc1",
+        "c1ccoc1",
+        "c1cnc[nH]1",
+        "C1CC1",
+        "C%11CCC%11",
+        "C%(100)CCCC%(100)",
+        "C%(12345)CC%(12345)",
+        "[CH2:1]",
+        "[CH:42](C)",
+        "N(O)",
+        "C(=NO)",
+        "[N+](=O)([O-])C",
+        "C1(CCC1)",
+        "[As](C)",
+        "[TeH0]",
+        "n1cccc1",
+        "c1ccc2ccccc2c1",
+        "C12CC(C1)C2",
+        "[nH]1cccc1",
+    };
+    static const char *ions[] = { "[Na+]",        "[Cl-]",     "[Ca+2]", "[NH4+]", "O",
+                                  "[Br-]",        "[2H]O[2H]", "[K+]",   "F",      "[I-]",
+                                  "C[N+](C)(C)C", "[18F-]",    "[13CH4]" };
+    size_t len = (size_t)sprintf(out, "%s", draw(2) ? "C" : "N");
+    uint32_t n = 1 + draw(8);
+
+    for (uint32_t i = 0; i < n; i++)
+        len += (size_t)sprintf(out + len, "%s", pieces[draw(sizeof pieces / sizeof *pieces)]);
+    len += (size_t)sprintf(out + len, "%s", draw(2) ? "C" : "O");
+    while (draw(4) == 0)
+        len += (size_t)sprintf(out + len, ".%s", ions[draw(sizeof ions / sizeof *ions)]);
+    return len;
+}
+
+START_TEST(odd_molecules_are_stable_and_round_trip)
+{
+    enum { WANTED = 1500 };
+    char text[1024];
+    int accepted = 0, tried = 0, unsupported = 0;
+
+    rng_state = 77;
+    while (accepted < WANTED) {
+        size_t len = odd_molecule(text);
+        cg_error err = CG_ERROR_INIT;
+        cg_molecule *mol = NULL;
+        cg_enriched_split split = { 0 };
+        cg_status st;
+
+        ck_assert_int_lt(++tried, 6 * WANTED);
+        st = cg_molecule_parse(text, len, &mol, &err);
+        if (st != CG_OK) { /* chains of random pieces are not always molecules: RDKit agrees */
+            size_t size;
+
+            ck_assert_msg(st == CG_ERR_INPUT, "'%s': %s", text, err.msg);
+            ck_assert_msg(get_mol(text, &size, "{}") == NULL, "'%s': %s", text, err.msg);
+            continue;
+        }
+        if (cg_enriched_split_molecule(mol, &split, &err) == CG_ERR_UNSUPPORTED) {
+            unsupported++;
+        } else {
+            cg_enriched_split_finish(&split);
+            check_round_trip(mol);
+            check_molecule(mol);
+            accepted++;
+        }
+        cg_molecule_destroy(mol);
+    }
+    ck_assert_int_lt(unsupported, WANTED / 5);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("chem_data");
+    TCase *tc = tcase_create("lists");
+    SRunner *sr;
+    int failed;
+
+    tcase_set_timeout(tc, 110);
+    tcase_add_loop_test(tc, lists_are_stable_and_round_trip, 0, 3);
+    tcase_add_test(tc, threads_do_not_disturb_each_other);
+    tcase_add_test(tc, training_texts_are_read_written_and_become_molblocks);
+    tcase_add_test(tc, odd_molecules_are_stable_and_round_trip);
+    suite_add_tcase(s, tc);
+    sr = srunner_create(s);
+    srunner_run_all(sr, CK_NORMAL);
+    failed = srunner_ntests_failed(sr);
+    srunner_free(sr);
+    return failed != 0;
+}

@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: MIT */
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "chem/molecule.h"
+#include "chem/rdkit_c.h"
+
+static double now(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static const struct {
+    const char *in, *out;
+    size_t atoms, heavy, fragments;
+    int charge;
+} good[] = {
+    { "C", "C", 1, 1, 1, 0 },
+    { "OCC", "CCO", 3, 3, 1, 0 },
+    { "[H]C([H])([H])[H]", "C", 1, 1, 1, 0 },
+    { "[2H]C([H])([H])[H]", "[2H]C", 2, 1, 1, 0 },
+    { "[13CH4]", "[13CH4]", 1, 1, 1, 0 },
+    { "C1=CC=CC=C1", "c1ccccc1", 6, 6, 1, 0 },
+    { "C1=CNC=C1", "c1cc[nH]c1", 5, 5, 1, 0 },
+    { "[Na+].[Cl-]", "[Cl-].[Na+]", 2, 2, 2, 0 },
+    { "[NH4+]", "[NH4+]", 1, 1, 1, 1 },
+    { "C[N+](C)(C)CC(=O)[O-]", "C[N+](C)(C)CC(=O)[O-]", 8, 8, 1, 0 },
+    { "[O-]S(=O)(=O)[O-]", "O=S(=O)([O-])[O-]", 5, 5, 1, -2 },
+    { "[C:1](C)[O:2]", NULL, 3, 3, 1, 0 },
+    { "[CH3:7]O", "O[CH3:7]", 2, 2, 1, 0 },
+    { "F/C=C/F", "F/C=C/F", 4, 4, 1, 0 },
+    { "N[C@@H](C)C(=O)O", "C[C@H](N)C(=O)O", 6, 6, 1, 0 },
+    { "C[C@H](C)C", "CC(C)C", 4, 4, 1, 0 },
+    { "C%12CCCCC%12", "C1CCCCC1", 6, 6, 1, 0 },
+    { "C%(345)CCCCC%(345)", "C1CCCCC1", 6, 6, 1, 0 },
+    { "C1.C1", "CC", 2, 2, 1, 0 },
+    { "[#6]O", "[C]O", 2, 2, 1, 0 },
+    { "[Ca+2]", "[Ca+2]", 1, 1, 1, 2 },
+    { "c1ccc2[se]ccc2c1", NULL, 9, 9, 1, 0 },
+};
+
+START_TEST(molecules_are_made_canonical)
+{
+    cg_error err = CG_ERROR_INIT;
+    cg_molecule *mol = NULL;
+    size_t len = 0;
+
+    ck_assert_msg(cg_molecule_parse(good[_i].in, strlen(good[_i].in), &mol, &err) == CG_OK,
+                  "'%s': %s", good[_i].in, err.msg);
+    if (good[_i].out)
+        ck_assert_str_eq(cg_molecule_smiles(mol, &len), good[_i].out);
+    ck_assert_uint_eq(strlen(cg_molecule_smiles(mol, &len)), len);
+    ck_assert_uint_eq(cg_molecule_n_atoms(mol), good[_i].atoms);
+    ck_assert_uint_eq(cg_molecule_graph(mol)->n_atoms, good[_i].atoms);
+    ck_assert_uint_eq(cg_molecule_n_heavy(mol), good[_i].heavy);
+    ck_assert_uint_eq(cg_molecule_n_fragments(mol), good[_i].fragments);
+    ck_assert_int_eq(cg_molecule_charge(mol), good[_i].charge);
+    cg_molecule_destroy(mol);
+}
+END_TEST
+
+static const struct {
+    const char *in;
+    size_t len; /* 0 = strlen */
+    cg_status status;
+    const char *said;
+} bad[] = {
+    { "", 0, CG_ERR_INPUT, "found an empty text" },
+    { "C C", 0, CG_ERR_INPUT, "offset 1: found byte 0x20, wanted printable ASCII" },
+    { "C\tname", 0, CG_ERR_INPUT, "offset 1: found byte 0x09" },
+    { "C\0C", 3, CG_ERR_INPUT, "offset 1: found byte 0x00" },
+    { "C\xff", 0, CG_ERR_INPUT, "offset 1: found byte 0xff" },
+    { "CC(", 0, CG_ERR_INPUT, "offset 3: found the end, wanted ')'" },
+    { "C[Q]C", 0, CG_ERR_INPUT, "'C[Q]C': RDKit refuses it: " },
+    { "C(C)(C)(C)(C)C", 0, CG_ERR_INPUT, "RDKit refuses it: Explicit valence for atom # 0 C" },
+    { "c1cccc1", 0, CG_ERR_INPUT, "RDKit refuses it: Can't kekulize" },
+    { "[H][H]", 0, CG_ERR_UNSUPPORTED, "wanted a heavy atom" },
+    { "[2H][2H]", 0, CG_ERR_UNSUPPORTED, "wanted a heavy atom" },
+    { "[H+]", 0, CG_ERR_UNSUPPORTED, "wanted a heavy atom" },
+    { "*C", 0, CG_ERR_UNSUPPORTED, "dummy atom '*'" },
+    { "[1*]CC", 0, CG_ERR_UNSUPPORTED, "dummy atom '*'" },
+    { "C[Mg]Br", 0, CG_ERR_UNSUPPORTED, "is Mg with bonds: metal complexes are not served" },
+    { "N[Pt](N)(Cl)Cl", 0, CG_ERR_UNSUPPORTED, "Pt with bonds" },
+    { "[AlH3]", 0, CG_ERR_UNSUPPORTED, "Al with bonds" },
+    { "N->[Fe]", 0, CG_ERR_INPUT, "dative bonds are not served" },
+    { "C~C", 0, CG_ERR_INPUT, "offset 1: found '~'" },
+    { "C|x|", 0, CG_ERR_INPUT, "offset 1: found '|'" },
+    { "\n  M  END", 0, CG_ERR_INPUT, "offset 0: found byte 0x0a" },
+    { "SMILES", 0, CG_ERR_INPUT, "offset 1: found 'M'" },
+};
+
+START_TEST(bad_molecules_say_why)
+{
+    cg_error err = CG_ERROR_INIT;
+    cg_molecule *mol = NULL;
+    size_t len = bad[_i].len ? bad[_i].len : strlen(bad[_i].in);
+    cg_status st = cg_molecule_parse(bad[_i].in, len, &mol, &err);
+
+    ck_assert_msg(st == bad[_i].status && strstr(err.msg, bad[_i].said), "'%s' gave %d: %s",
+                  bad[_i].in, (int)st, err.msg);
+    ck_assert_int_eq(err.code, st);
+    ck_assert_ptr_null(mol);
+}
+END_TEST
+
+/* Refusals and the worst texts within the bounds take less than a second. */
+START_TEST(long_texts_are_bounded)
+{
+    static const struct {
+        const char *unit;
+        size_t n;
+        cg_status status;
+    } cases[] = {
+        { "C", 5 << 20, CG_ERR_LIMIT },
+        { "C", 100000, CG_ERR_LIMIT },
+        { "C", CG_MOLECULE_MAX_CHARS, CG_ERR_LIMIT },
+        { "C", CG_MOLECULE_MAX_ATOMS + 1, CG_ERR_LIMIT },
+        { "C", CG_MOLECULE_MAX_ATOMS, CG_OK },
+        { "C1CC1", CG_MOLECULE_MAX_ATOMS / 3, CG_OK },
+        { "(", CG_MOLECULE_MAX_CHARS, CG_ERR_INPUT },
+        { "C(", 400, CG_ERR_INPUT },
+        { "[", CG_MOLECULE_MAX_CHARS, CG_ERR_INPUT },
+        { "C/C=C/", 150, CG_ERR_INPUT },
+        { "[C@@H](O)", 200, CG_OK },
+    };
+    size_t unit = strlen(cases[_i].unit);
+    size_t len = unit * cases[_i].n;
+    char *text = malloc(len);
+    cg_error err = CG_ERROR_INIT;
+    cg_molecule *mol = NULL;
+    double start = now();
+    cg_status st;
+
+    for (size_t i = 0; i < cases[_i].n; i++)
+        memcpy(text + i * unit, cases[_i].unit, unit);
+    st = cg_molecule_parse(text, len, &mol, &err);
+    ck_assert_msg(st == cases[_i].status, "'%s' x %zu gave %d: %s", cases[_i].unit, cases[_i].n,
+                  (int)st, err.msg);
+    ck_assert_double_lt(now() - start, 5.0); /* 0.3 s; room for sanitizers and a busy machine */
+    cg_molecule_destroy(mol);
+    free(text);
+}
+END_TEST
+
+START_TEST(bounds_can_be_raised)
+{
+    const cg_molecule_limits limits = { .max_chars = 10000, .max_atoms = 1200 };
+    char text[1100 * 2 + 1];
+    cg_error err = CG_ERROR_INIT;
+    cg_molecule *mol = NULL;
+
+    for (int i = 0; i < 1100; i++)
+        memcpy(text + 2 * i, "O.", 2);
+    ck_assert_int_eq(cg_molecule_parse(text, 2199, &mol, &err), CG_ERR_LIMIT);
+    ck_assert_int_eq(cg_molecule_parse_limited(text, 2199, &limits, &mol, &err), CG_OK);
+    ck_assert_uint_eq(cg_molecule_n_atoms(mol), 1100);
+    ck_assert_uint_eq(cg_molecule_n_fragments(mol), 1100);
+    cg_molecule_destroy(mol);
+}
+END_TEST
+
+START_TEST(destructors_accept_null)
+{
+    cg_molecule_destroy(NULL);
+    cg_smiles_finish(NULL);
+    free_ptr(NULL);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("chem_molecule");
+    TCase *tc = tcase_create("molecule");
+    SRunner *sr;
+    int failed;
+
+    tcase_set_timeout(tc, 60);
+    tcase_add_loop_test(tc, molecules_are_made_canonical, 0, sizeof good / sizeof *good);
+    tcase_add_loop_test(tc, bad_molecules_say_why, 0, sizeof bad / sizeof *bad);
+    tcase_add_loop_test(tc, long_texts_are_bounded, 0, 11);
+    tcase_add_test(tc, bounds_can_be_raised);
+    tcase_add_test(tc, destructors_accept_null);
+    suite_add_tcase(s, tc);
+    sr = srunner_create(s);
+    srunner_run_all(sr, CK_NORMAL);
+    failed = srunner_ntests_failed(sr);
+    srunner_free(sr);
+    return failed != 0;
+}

@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: MIT */
+/* RDKit's C functions, whoever provides them, as far as confgen relies on them. */
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "chem/rdkit_c.h"
+
+static char *pickle(const char *text, size_t *size)
+{
+    char *pkl = get_mol(text, size, "{}");
+
+    ck_assert_msg(pkl != NULL && *size > 0, "get_mol('%s') failed", text);
+    return pkl;
+}
+
+START_TEST(smiles_go_through_pickles)
+{
+    size_t size = 0;
+    char *pkl = pickle("OC(=O)[C@@H](N)C", &size);
+    char *smiles = get_smiles(pkl, size, NULL);
+    char *flat = get_smiles(pkl, size, "{\"doIsomericSmiles\":false}");
+    char *cx = get_cxsmiles(pkl, size, "{}");
+
+    ck_assert_str_eq(smiles, "C[C@H](N)C(=O)O");
+    ck_assert_str_eq(flat, "CC(N)C(=O)O");
+    ck_assert_int_eq(strncmp(cx, smiles, strlen(smiles)), 0);
+    ck_assert_int_eq(has_coords(pkl, size), 0);
+    free_ptr(cx);
+    free_ptr(flat);
+    free_ptr(smiles);
+    free_ptr(pkl);
+}
+END_TEST
+
+START_TEST(bad_texts_give_null)
+{
+    static const char *texts[] = {
+        "C(",  "c1cccc1",          "C(C)(C)(C)(C)C",
+        "[Q]", "\n\n\n  M  END\n", "\n\n\n  9  9  0  0  0  0  0  0  0  0999 V2000\nM  END\n"
+    };
+    size_t size = 7;
+
+    ck_assert_ptr_null(get_mol(texts[_i], &size, "{}"));
+    ck_assert_uint_eq(size, 0);
+}
+END_TEST
+
+START_TEST(bad_pickles_give_failure)
+{
+    char *null_pkl = NULL;
+    size_t zero = 0, size = 4;
+    char junk[] = "junk";
+
+    ck_assert_ptr_null(get_smiles(NULL, 0, "{}"));
+    ck_assert_ptr_null(get_smiles(junk, size, "{}"));
+    ck_assert_ptr_null(get_molblock(junk, size, "{}"));
+    ck_assert_ptr_null(get_substruct_matches(junk, size, junk, size, "{}"));
+    ck_assert_ptr_null(get_descriptors(junk, size));
+    ck_assert_ptr_null(get_svg(junk, size, "{}"));
+    ck_assert_int_eq(add_hs(&null_pkl, &zero), 0);
+    ck_assert_int_eq(remove_all_hs(&null_pkl, &zero), 0);
+    ck_assert_int_eq(set_3d_coords(&null_pkl, &zero, "{}"), 0);
+    ck_assert_int_eq(has_coords(NULL, 0), 0);
+}
+END_TEST
+
+START_TEST(details_are_checked)
+{
+    static const char *bad[] = { "{\"noSuchKey\":true}", "{\"removeHs\":1}", "[]", "{", "{}{}" };
+    size_t size = 0;
+
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        ck_assert_ptr_null(get_mol("C", &size, bad[i]));
+}
+END_TEST
+
+START_TEST(queries_match)
+{
+    size_t mol_size = 0, query_size = 0;
+    char *mol = pickle("c1ccccc1", &mol_size);
+    char *query = get_qmol("c:c", &query_size, "{}");
+    char *all, *some, *none;
+    char *miss;
+    size_t n = 0, miss_size = 0;
+
+    ck_assert_ptr_nonnull(query);
+    all = get_substruct_matches(mol, mol_size, query, query_size, "{\"uniquify\":false}");
+    for (const char *p = all; (p = strstr(p, "\"atoms\":[")) != NULL; p++)
+        n++;
+    ck_assert_uint_eq(n, 12);
+    some = get_substruct_matches(mol, mol_size, query, query_size,
+                                 "{\"uniquify\":false,\"maxMatches\":1}");
+    ck_assert_str_eq(some, "[{\"atoms\":[0,1],\"bonds\":[0]}]");
+    miss = get_qmol("N", &miss_size, "{}");
+    none = get_substruct_matches(mol, mol_size, miss, miss_size, "{}");
+    ck_assert_str_eq(none, "{}");
+    free_ptr(none);
+    free_ptr(miss);
+    free_ptr(some);
+    free_ptr(all);
+    free_ptr(query);
+    free_ptr(mol);
+}
+END_TEST
+
+START_TEST(hydrogens_and_embedding)
+{
+    size_t size = 0;
+    char *pkl = pickle("CCO", &size);
+    char *block, *smiles, *descriptors, *svg, *v3;
+
+    ck_assert_int_eq(add_hs(&pkl, &size), 1);
+    smiles = get_smiles(pkl, size, "{}");
+    ck_assert_str_eq(smiles, "[H]OC([H])([H])C([H])([H])[H]");
+    free_ptr(smiles);
+    ck_assert_int_eq(set_3d_coords(&pkl, &size, "{\"randomSeed\":42}"), 1);
+    ck_assert_int_eq(has_coords(pkl, size), 3);
+    block = get_molblock(pkl, size, "{\"includeStereo\":false}");
+    ck_assert_ptr_nonnull(strstr(block, "V2000"));
+    v3 = get_v3kmolblock(pkl, size, "{}");
+    ck_assert_ptr_nonnull(strstr(v3, "V3000"));
+    descriptors = get_descriptors(pkl, size);
+    ck_assert_ptr_nonnull(strstr(descriptors, "\"exactmw\":46.04"));
+    ck_assert_int_eq(remove_all_hs(&pkl, &size), 1);
+    smiles = get_smiles(pkl, size, "{}");
+    ck_assert_str_eq(smiles, "CCO");
+    svg = get_svg(pkl, size, "{\"width\":100,\"height\":80}");
+    ck_assert_ptr_nonnull(strstr(svg, "<svg"));
+    free_ptr(svg);
+    free_ptr(descriptors);
+    free_ptr(v3);
+    free_ptr(block);
+    free_ptr(smiles);
+    free_ptr(pkl);
+}
+END_TEST
+
+START_TEST(extras_explain_themselves)
+{
+    char reason[64] = "";
+    char *smiles = cgrd_canonical_smiles("OCC", reason, sizeof reason);
+
+    ck_assert_str_eq(smiles, "CCO");
+    free_ptr(smiles);
+    ck_assert_ptr_null(cgrd_canonical_smiles("c1cccc1", reason, sizeof reason));
+    ck_assert_uint_gt(strlen(reason), 10);
+    ck_assert_ptr_null(cgrd_canonical_smiles("c1cccc1", reason, 5)); /* cut, terminated */
+    ck_assert_uint_le(strlen(reason), 4);
+    ck_assert_ptr_null(cgrd_canonical_smiles("c1cccc1", NULL, 0));
+    ck_assert_ptr_null(cgrd_add_hs_with_coords("junk", reason, sizeof reason));
+}
+END_TEST
+
+/* rdkit_extras.c, what a system librdkitcffi gets, compiled under other names. */
+char *extras_canonical_smiles(const char *smiles, char *reason, size_t reason_cap);
+char *extras_add_hs_with_coords(const char *molblock, char *reason, size_t reason_cap);
+
+START_TEST(extras_over_c_functions_agree)
+{
+    static const char *texts[] = { "OCC",         "N[C@@H](C)C(=O)O", "F/C=C\\F",
+                                   "[2H]C",       "[H]/N=C(/C)F",     "C[CH2]",
+                                   "[Na+].[Cl-]", "c1ccc2[nH]ccc2c1", "[CH3:3]O" };
+    char reason[128] = "";
+
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        char *a = cgrd_canonical_smiles(texts[i], reason, sizeof reason);
+        char *b = extras_canonical_smiles(texts[i], reason, sizeof reason);
+
+        ck_assert_str_eq(a, b);
+        free_ptr(a);
+        free_ptr(b);
+    }
+    ck_assert_ptr_null(extras_canonical_smiles("C(", reason, sizeof reason));
+    ck_assert_str_eq(reason, "not a valid molecule");
+    ck_assert_ptr_null(extras_add_hs_with_coords("", reason, sizeof reason));
+    ck_assert_ptr_nonnull(strstr(reason, "cannot place hydrogens"));
+}
+END_TEST
+
+START_TEST(version_and_logging)
+{
+    char *text = version();
+
+    ck_assert_uint_gt(strlen(text), 4);
+    free_ptr(text);
+    disable_logging();
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("chem_rdkit");
+    TCase *tc = tcase_create("C functions");
+    SRunner *sr;
+    int failed;
+
+    tcase_set_timeout(tc, 60);
+    tcase_add_test(tc, smiles_go_through_pickles);
+    tcase_add_loop_test(tc, bad_texts_give_null, 0, 6);
+    tcase_add_test(tc, bad_pickles_give_failure);
+    tcase_add_test(tc, details_are_checked);
+    tcase_add_test(tc, queries_match);
+    tcase_add_test(tc, hydrogens_and_embedding);
+    tcase_add_test(tc, extras_explain_themselves);
+    tcase_add_test(tc, extras_over_c_functions_agree);
+    tcase_add_test(tc, version_and_logging);
+    suite_add_tcase(s, tc);
+    sr = srunner_create(s);
+    srunner_run_all(sr, CK_NORMAL);
+    failed = srunner_ntests_failed(sr);
+    srunner_free(sr);
+    return failed != 0;
+}

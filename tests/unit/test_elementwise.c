@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: MIT */
+#include <check.h>
+#include <math.h>
+#include <stdlib.h>
+
+#include "ops/elementwise.h"
+
+START_TEST(exp_row_is_exact_to_three_in_ten_million)
+{
+    float x[1000], p[1000];
+    double sum = 0;
+
+    for (int i = 0; i < 1000; i++)
+        x[i] = -86.0f + 0.171f * (float)i;
+    cg_exp_row(x, 0, 1.0f, 1000, p);
+    for (int i = 0; i < 1000; i++) {
+        double want = exp((double)x[i]);
+
+        ck_assert_msg(fabs(p[i] - want) <= 3e-7 * want, "exp(%g) = %g, wanted %g", (double)x[i],
+                      (double)p[i], want);
+    }
+    ck_assert(p[0] > 0);
+    x[0] = 3.0f;
+    x[1] = 1.0f;
+    sum = cg_exp_row(x, 3.0f, 0.5f, 2, p);
+    ck_assert(p[0] == 1.0f);
+    ck_assert(fabs(p[1] - exp(-1.0)) < 1e-6 && fabs(sum - 1 - exp(-1.0)) < 1e-6);
+}
+END_TEST
+
+START_TEST(rms_norm_equals_its_definition)
+{
+    int n = 1 + 7 * _i;
+    float *x = calloc((size_t)n, 4), *w = calloc((size_t)n, 4), *out = calloc((size_t)n, 4);
+    double ss = 0;
+
+    for (int i = 0; i < n; i++) {
+        x[i] = sinf((float)i * 1.7f) * 3;
+        w[i] = 1 + 0.1f * (float)(i % 5);
+        ss += (double)x[i] * x[i];
+    }
+    cg_rms_norm(x, w, 1e-6f, n, out);
+    for (int i = 0; i < n; i++) {
+        double want = x[i] / sqrt(ss / n + 1e-6) * w[i];
+
+        ck_assert_msg(fabs(out[i] - want) < 1e-5, "n %d, element %d", n, i);
+    }
+    cg_rms_norm(x, w, 1e-6f, n, x); /* in place */
+    for (int i = 0; i < n; i++)
+        ck_assert(x[i] == out[i]);
+    free(x);
+    free(w);
+    free(out);
+}
+END_TEST
+
+START_TEST(silu_mul_equals_its_definition)
+{
+    float gu[74], out[37];
+
+    for (int i = 0; i < 74; i++)
+        gu[i] = (float)(i % 37 - 18) * 2.5f;
+    gu[36] = 90;
+    cg_silu_mul(gu, 37, out);
+    for (int i = 0; i < 37; i++) {
+        double want = gu[i] / (1 + exp(-(double)gu[i])) * gu[37 + i];
+
+        ck_assert_msg(fabs(out[i] - want) <= 1e-6 * fabs(want) + 1e-30, "element %d: %g, wanted %g",
+                      i, (double)out[i], want);
+    }
+}
+END_TEST
+
+START_TEST(rope_turns_pairs)
+{
+    float head[4] = { 1, 2, 3, 4 }, c[2] = { 0, 0.5f }, s[2] = { 1, 0.25f };
+
+    cg_rope(head, c, s, 4);
+    ck_assert(head[0] == -3 && head[2] == 1);
+    ck_assert(head[1] == 2 * 0.5f - 4 * 0.25f && head[3] == 4 * 0.5f + 2 * 0.25f);
+}
+END_TEST
+
+START_TEST(max_of_any_length)
+{
+    float x[40];
+
+    for (int n = 1; n <= 40; n++) {
+        for (int i = 0; i < n; i++)
+            x[i] = -5.0f - (float)((i * 7) % n);
+        ck_assert_msg(cg_max(x, n) == -5.0f, "n %d", n);
+    }
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("elementwise");
+    TCase *tc = tcase_create("rows");
+    SRunner *sr;
+    int failed;
+
+    tcase_add_test(tc, exp_row_is_exact_to_three_in_ten_million);
+    tcase_add_loop_test(tc, rms_norm_equals_its_definition, 0, 20);
+    tcase_add_test(tc, silu_mul_equals_its_definition);
+    tcase_add_test(tc, rope_turns_pairs);
+    tcase_add_test(tc, max_of_any_length);
+    suite_add_tcase(s, tc);
+    sr = srunner_create(s);
+    srunner_run_all(sr, CK_NORMAL);
+    failed = srunner_ntests_failed(sr);
+    srunner_free(sr);
+    return failed != 0;
+}

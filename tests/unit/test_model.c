@@ -1,0 +1,431 @@
+/* SPDX-License-Identifier: MIT */
+#include <sys/stat.h>
+#include <xxhash.h>
+
+#include "base/file.h"
+#include "model/model.h"
+#include "tiny_model.h"
+
+static cg_model *open_good(void)
+{
+    cg_model *m = NULL;
+    cg_error err = CG_ERROR_INIT;
+
+    ck_assert_msg(cg_model_open(scratch_dir, &m, &err) == CG_OK, "%s", err.msg);
+    return m;
+}
+
+static void refused(cg_status code, const char *text)
+{
+    cg_model *m = NULL;
+    cg_error err = CG_ERROR_INIT;
+
+    ck_assert_msg(cg_model_open(scratch_dir, &m, &err) == code, "%d: %s", err.code, err.msg);
+    ck_assert_contains(err.msg, text);
+    ck_assert_contains(err.msg, scratch_dir);
+    ck_assert_int_eq(err.code, code);
+    ck_assert_ptr_null(m);
+}
+
+static void same(const cg_tensor_ref *r, const char *name, int rows, int cols)
+{
+    float *x = malloc(sizeof *x * (size_t)(rows * cols));
+
+    ck_assert_msg(r->data != NULL, "%s", name);
+    ck_assert_int_eq(r->rows, rows);
+    ck_assert_int_eq(r->cols, cols);
+    cg_weight_to_f32(r, 0, rows, x);
+    for (int i = 0; i < rows * cols; i++)
+        ck_assert_msg(x[i] == value(name, i), "%s: element %d", name, i);
+    free(x);
+}
+
+static void check_tiny(const cg_model *m, int arch, int tied)
+{
+    char name[80];
+
+    same(&m->embed, "model.embed_tokens.weight", VOCAB, HIDDEN);
+    same(&m->head, tied ? "model.embed_tokens.weight" : "lm_head.weight", VOCAB, HIDDEN);
+    same(&m->final_norm, "model.norm.weight", 1, HIDDEN);
+    for (int i = 0; i < LAYERS; i++) {
+        const cg_layer_weights *w = &m->layers[i];
+
+#define SAME(field, rows, cols, part)                                                              \
+    snprintf(name, sizeof name, "model.layers.%d." part, i);                                       \
+    same(&w->field, name, rows, cols)
+        SAME(input_norm, 1, HIDDEN, "input_layernorm.weight");
+        SAME(q, HEADS * DIM, HIDDEN, "self_attn.q_proj.weight");
+        SAME(k, KV * DIM, HIDDEN, "self_attn.k_proj.weight");
+        SAME(v, KV * DIM, HIDDEN, "self_attn.v_proj.weight");
+        SAME(o, HIDDEN, HEADS * DIM, "self_attn.o_proj.weight");
+        SAME(post_norm, 1, HIDDEN, "post_attention_layernorm.weight");
+        SAME(gate, INTER, HIDDEN, "mlp.gate_proj.weight");
+        SAME(up, INTER, HIDDEN, "mlp.up_proj.weight");
+        SAME(down, HIDDEN, INTER, "mlp.down_proj.weight");
+        if (arch == CG_ARCH_QWEN2) {
+            SAME(q_bias, 1, HEADS * DIM, "self_attn.q_proj.bias");
+            SAME(k_bias, 1, KV * DIM, "self_attn.k_proj.bias");
+            SAME(v_bias, 1, KV * DIM, "self_attn.v_proj.bias");
+        } else {
+            ck_assert_ptr_null(w->q_bias.data);
+        }
+        if (arch == CG_ARCH_QWEN3) {
+            SAME(q_norm, 1, DIM, "self_attn.q_norm.weight");
+            SAME(k_norm, 1, DIM, "self_attn.k_norm.weight");
+        } else {
+            ck_assert_ptr_null(w->q_norm.data);
+        }
+#undef SAME
+    }
+}
+
+START_TEST(every_architecture_opens)
+{
+    int arch = _i / 2, tied = _i % 2;
+    struct tiny t = tiny_model(arch, tied);
+    cg_model *m;
+
+    write_config(arch, tied);
+    write_shard(&t, -1, "model.safetensors", 0);
+    m = open_good();
+    check_tiny(m, arch, tied);
+    ck_assert_int_eq(m->head.data == m->embed.data, tied);
+    cg_model_close(m);
+    cg_model_close(NULL);
+}
+END_TEST
+
+START_TEST(dtypes_shards_and_compression_do_not_matter)
+{
+    static const char *const dtypes[] = { "BF16", "F16", "F32" };
+    struct tiny t = tiny_model(CG_ARCH_QWEN3, 1);
+    uint64_t prints[3] = { 0 };
+    cg_model *m;
+
+    write_config(CG_ARCH_QWEN3, 1);
+    for (int i = 0; i < t.n; i++) {
+        t.items[i].dtype = dtypes[(i + _i) % 3];
+        t.items[i].shard = i % 3;
+    }
+    /* 4-byte tensors first: the format wants aligned offsets, and here sizes are odd */
+    for (int i = 0; i < t.n; i++)
+        for (int j = i + 1; j < t.n; j++)
+            if (!strcmp(t.items[j].dtype, "F32") && strcmp(t.items[i].dtype, "F32")) {
+                struct item x = t.items[i];
+
+                t.items[i] = t.items[j];
+                t.items[j] = x;
+            }
+    for (int form = 0; form < 3; form++) {
+        if (form == 0) {
+            write_shard(&t, -1, "model.safetensors", 0);
+        } else if (form == 1) {
+            unlink(scratch_path("model.safetensors"));
+            write_shard(&t, -1, "model.safetensors.zst", 1);
+        } else {
+            unlink(scratch_path("model.safetensors.zst"));
+            write_index(&t);
+            write_shard(&t, 0, "0.safetensors", 0);
+            write_shard(&t, 1, "1.safetensors.zst", 1);
+            write_shard(&t, 2, "2.safetensors", 0);
+        }
+        m = open_good();
+        check_tiny(m, CG_ARCH_QWEN3, 1);
+        prints[form] = cg_model_fingerprint(m);
+        cg_model_close(m);
+    }
+    ck_assert_uint_eq(prints[0], prints[1]);
+    ck_assert_uint_eq(prints[0], prints[2]);
+}
+END_TEST
+
+START_TEST(fingerprint_sees_weights_settings_and_format)
+{
+    struct tiny t = tiny_model(CG_ARCH_LLAMA, 1);
+    uint64_t prints[5];
+    cg_model *m;
+
+    for (int i = 0; i < 5; i++) {
+        write_config(CG_ARCH_LLAMA, i != 1);
+        if (i == 1)
+            add(&t, VOCAB, HIDDEN, "lm_head.weight");
+        if (i == 2)
+            find(&t, "model.norm.weight")->dtype = "F16";
+        if (i == 3)
+            scratch_write_text("confgen.json", "{\"decimals\": 3}");
+        if (i == 4) /* how to sample is not what the model is */
+            scratch_write_text("generation_config.json", "{\"temperature\": 0.5}");
+        write_shard(&t, -1, "model.safetensors", 0);
+        m = open_good();
+        prints[i] = cg_model_fingerprint(m);
+        for (int j = 0; j < i; j++)
+            ck_assert_msg((prints[i] == prints[j]) == (i == 4 && j == 3), "%d and %d", i, j);
+        ck_assert_int_eq(m->format.decimals, i >= 3 ? 3 : 4);
+        ck_assert_double_eq(m->generation.temperature, i == 4 ? 0.5 : 1.0);
+        cg_model_close(m);
+    }
+}
+END_TEST
+
+START_TEST(harmless_extras_are_accepted)
+{
+    struct tiny t = tiny_model(CG_ARCH_LLAMA, 1);
+    cg_model *m;
+
+    write_config(CG_ARCH_LLAMA, 1);
+    add(&t, VOCAB, HIDDEN, "lm_head.weight");
+    add(&t, 0, DIM / 2, "model.layers.0.self_attn.rotary_emb.inv_freq");
+    add(&t, 0, DIM / 2, "model.rotary_emb.inv_freq");
+    write_shard(&t, -1, "model.safetensors", 0);
+    m = open_good();
+    check_tiny(m, CG_ARCH_LLAMA, 1);
+    cg_model_close(m);
+}
+END_TEST
+
+START_TEST(wrong_tensors_are_refused)
+{
+    struct tiny t = tiny_model(CG_ARCH_LLAMA, 0);
+    struct item *x;
+
+    write_config(CG_ARCH_LLAMA, 0);
+    switch (_i) {
+    case 0:
+        find(&t, "lm_head.weight")->rows--;
+        write_shard(&t, -1, "model.safetensors", 0);
+        refused(CG_ERR_FORMAT, "tensor lm_head.weight: found shape [9, 8], wanted [10, 8]");
+        break;
+    case 1:
+        x = find(&t, "model.norm.weight");
+        x->rows = 1;
+        write_shard(&t, -1, "model.safetensors", 0);
+        refused(CG_ERR_FORMAT, "tensor model.norm.weight: found shape [1, 8], wanted [8] by");
+        break;
+    case 2:
+        find(&t, "model.norm.weight")->dtype = "I16";
+        write_shard(&t, -1, "model.safetensors", 0);
+        refused(CG_ERR_UNSUPPORTED, "tensor model.norm.weight: wanted weights in BF16");
+        break;
+    case 3:
+        t.n--;
+        write_shard(&t, -1, "model.safetensors", 0);
+        refused(CG_ERR_FORMAT, "1 tensors of LlamaForCausalLM missing (lm_head.weight), 0 tensors "
+                               "too many");
+        break;
+    case 4:
+        for (int i = 0; i < 5; i++) {
+            char name[40];
+
+            snprintf(name, sizeof name, "model.extra.%d", i);
+            add(&t, 0, 2, name);
+        }
+        strcpy(find(&t, "model.norm.weight")->name, "norm.weight");
+        write_shard(&t, -1, "model.safetensors", 0);
+        refused(CG_ERR_FORMAT, "1 tensors of LlamaForCausalLM missing (model.norm.weight), 6 "
+                               "tensors too many (norm.weight, model.extra.0, model.extra.1, ...)");
+        break;
+    case 5:
+        find(&t, "model.layers.1.mlp.up_proj.weight")->poison = 5;
+        write_shard(&t, -1, "model.safetensors", 0);
+        refused(CG_ERR_FORMAT, "model.safetensors: tensor model.layers.1.mlp.up_proj.weight: "
+                               "element 4 of 96 is NaN or infinite");
+        break;
+    case 6: /* the tied config meets an untied model of another architecture */
+        write_config(CG_ARCH_QWEN3, 1);
+        write_shard(&t, -1, "model.safetensors", 0);
+        refused(CG_ERR_FORMAT, "4 tensors of Qwen3ForCausalLM missing "
+                               "(model.layers.0.self_attn.q_norm.weight, ");
+        break;
+    }
+}
+END_TEST
+
+START_TEST(wrong_directories_are_refused)
+{
+    struct tiny t = tiny_model(CG_ARCH_LLAMA, 1);
+    char saved[256];
+
+    switch (_i) {
+    case 0:
+        refused(CG_ERR_IO, "config.json: cannot open: No such file");
+        break;
+    case 1:
+        write_config(CG_ARCH_LLAMA, 1);
+        refused(CG_ERR_IO, "no weights: neither model.safetensors[.zst] nor "
+                           "model.safetensors.index.json");
+        break;
+    case 2:
+        write_config(CG_ARCH_LLAMA, 1);
+        ck_assert_int_eq(mkdir(scratch_path("model.safetensors"), 0700), 0);
+        refused(CG_ERR_IO, "model.safetensors: is a directory");
+        break;
+    case 3:
+        write_config(CG_ARCH_LLAMA, 1);
+        write_shard(&t, -1, "model.safetensors", 0);
+        ck_assert_int_eq(mkdir(scratch_path("confgen.json"), 0700), 0);
+        refused(CG_ERR_IO, "confgen.json: is a directory");
+        break;
+    case 4:
+        write_config(CG_ARCH_LLAMA, 1);
+        write_shard(&t, -1, "model.safetensors", 0);
+        scratch_write_text("generation_config.json", "{\"top_k\": 1.5}");
+        refused(CG_ERR_FORMAT, "generation_config.json: top_k: found 1.5");
+        break;
+    case 5:
+        write_config(CG_ARCH_LLAMA, 1);
+        ck_assert_int_eq(symlink("model.safetensors", scratch_path("model.safetensors")), 0);
+        refused(CG_ERR_IO, "no weights"); /* a link to itself is no file */
+        break;
+    case 6: /* a file instead of a directory */
+        write_config(CG_ARCH_LLAMA, 1);
+        strcpy(saved, scratch_dir);
+        strcat(scratch_dir, "/config.json");
+        refused(CG_ERR_IO, "Not a directory");
+        strcpy(scratch_dir, saved);
+        break;
+    case 7: /* a compressed file of more than the model can be */
+        write_config(CG_ARCH_LLAMA, 1);
+        {
+            size_t n = (size_t)32 << 20;
+            struct st_file f = { calloc(n, 1), n };
+
+            st_save_zst(&f, "model.safetensors.zst");
+            free(f.bytes);
+        }
+        refused(CG_ERR_LIMIT, "declares 33554432 bytes, wanted at most");
+        break;
+    }
+}
+END_TEST
+
+static void two_shards(struct tiny *t)
+{
+    *t = tiny_model(CG_ARCH_LLAMA, 1);
+    write_config(CG_ARCH_LLAMA, 1);
+    for (int i = 0; i < t->n; i++)
+        t->items[i].shard = i % 2;
+    write_index(t);
+    write_shard(t, 0, "0.safetensors", 0);
+    write_shard(t, 1, "1.safetensors", 0);
+}
+
+START_TEST(wrong_indexes_are_refused)
+{
+    static const struct {
+        const char *text, *found;
+    } bad[] = {
+        { "{}", "weight_map: found nothing, wanted an object" },
+        { "{\"weight_map\": {}}", "weight_map: found an object" },
+        { "{\"weight_map\": {\"a\": 3}}", "weight_map.a: found \"?\"" },
+        { "{\"weight_map\": {\"a\": \"../x.safetensors\"}}", "found \"../x.safetensors\", wanted" },
+        { "{\"weight_map\": {\"a\": \".safetensors\"}}", "wanted the name of a .safetensors file" },
+        { "{\"weight_map\": {\"a\": \"/dev/zero\"}}", "weight_map.a" },
+        { "{\"weight_map\": {\"a\": \"model.bin\"}}", "weight_map.a" },
+        { "{\"weight_map\"", "model.safetensors.index.json:1:" },
+    };
+    struct tiny t;
+
+    two_shards(&t);
+    cg_model_close(open_good());
+    scratch_write_text("model.safetensors.index.json", bad[_i].text);
+    refused(CG_ERR_FORMAT, bad[_i].found);
+}
+END_TEST
+
+START_TEST(shards_must_agree_with_the_index)
+{
+    struct tiny t;
+
+    two_shards(&t);
+    unlink(scratch_path("1.safetensors"));
+    refused(CG_ERR_IO, "1.safetensors: no such file, plain or .zst");
+
+    for (int i = 0; i < t.n; i++)
+        t.items[i].shard = 1 - i % 2; /* now the index is the wrong way round */
+    write_shard(&t, 0, "0.safetensors", 0);
+    write_shard(&t, 1, "1.safetensors", 0);
+    refused(CG_ERR_FORMAT, "is in 0.safetensors, the index says 1.safetensors");
+
+    two_shards(&t);
+    write_shard(&t, -1, "1.safetensors", 0); /* holds everything */
+    refused(CG_ERR_FORMAT, "tensor model.embed_tokens.weight is in 0.safetensors and in "
+                           "1.safetensors");
+
+    two_shards(&t);
+    t.n -= 1; /* the index does not know the last tensor */
+    write_index(&t);
+    refused(CG_ERR_FORMAT, "the index says nothing of it");
+
+    two_shards(&t);
+    scratch_write("1.safetensors", "xx", 2);
+    refused(CG_ERR_FORMAT, "1.safetensors: 2 bytes, wanted a safetensors file");
+}
+END_TEST
+
+START_TEST(too_many_shards_are_refused)
+{
+    char *text = malloc(1 << 17);
+    size_t n = (size_t)sprintf(text, "{\"weight_map\": {");
+
+    for (int i = 0; i <= 1024; i++)
+        n += (size_t)sprintf(text + n, "%s\"t%d\": \"s%d.safetensors\"", i ? ", " : "", i, i);
+    strcpy(text + n, "}}");
+    write_config(CG_ARCH_LLAMA, 1);
+    scratch_write_text("model.safetensors.index.json", text);
+    refused(CG_ERR_LIMIT, "more than 1024 shards");
+    free(text);
+}
+END_TEST
+
+/* ---- the default model ------------------------------------------------------------------ */
+
+static uint64_t hash(const cg_tensor_ref *r)
+{
+    return XXH3_64bits(r->data, (size_t)cg_weight_bytes(r));
+}
+
+START_TEST(default_model_is_the_trained_one)
+{
+    const char *root = getenv("CONFGEN_SOURCE_ROOT");
+    char *dir;
+    cg_model *m = NULL;
+    cg_error err = CG_ERROR_INIT;
+
+    ck_assert_msg(root != NULL, "CONFGEN_SOURCE_ROOT is not set");
+    dir = cg_path_join(root, "data/confgen-default");
+    ck_assert_msg(cg_model_open(dir, &m, &err) == CG_OK, "%s", err.msg);
+    free(dir);
+    ck_assert_int_eq(m->config.arch, CG_ARCH_QWEN3);
+    ck_assert_int_eq(m->config.n_layers, 10);
+    ck_assert_int_eq(m->format.decimals, 3);
+    ck_assert_double_eq(m->generation.temperature, 0.8);
+    ck_assert_int_eq(m->generation.max_new_tokens, 1536);
+    ck_assert_int_eq(m->generation.n_eos, 1);
+    ck_assert_int_eq(m->generation.eos[0], 0);
+    /* XXH3 of the tensors' bytes in the uncompressed files as they left training */
+    ck_assert_uint_eq(hash(&m->embed), 0xa2bd3b98f9e2ca33);
+    ck_assert_uint_eq(hash(&m->layers[0].q), 0x64a70c8083c9a5f2);
+    ck_assert_uint_eq(hash(&m->layers[9].down), 0x3ad15d0846bb9f21);
+    ck_assert_uint_eq(hash(&m->final_norm), 0x1376fa496ea359cd);
+    ck_assert_uint_eq(cg_model_fingerprint(m), 0xc54da8d9060ac3b7);
+    cg_model_close(m);
+}
+END_TEST
+
+int main(void)
+{
+    TCase *tiny = tcase_create("tiny models"), *shipped = tcase_create("default model");
+
+    tcase_add_checked_fixture(tiny, scratch_make, scratch_remove);
+    tcase_add_loop_test(tiny, every_architecture_opens, 0, 6);
+    tcase_add_loop_test(tiny, dtypes_shards_and_compression_do_not_matter, 0, 3);
+    tcase_add_test(tiny, fingerprint_sees_weights_settings_and_format);
+    tcase_add_test(tiny, harmless_extras_are_accepted);
+    tcase_add_loop_test(tiny, wrong_tensors_are_refused, 0, 7);
+    tcase_add_loop_test(tiny, wrong_directories_are_refused, 0, 8);
+    tcase_add_loop_test(tiny, wrong_indexes_are_refused, 0, 8);
+    tcase_add_test(tiny, shards_must_agree_with_the_index);
+    tcase_add_test(tiny, too_many_shards_are_refused);
+    tcase_add_test(shipped, default_model_is_the_trained_one);
+    return run_suite("model", (TCase *[]) { tiny, shipped }, 2);
+}

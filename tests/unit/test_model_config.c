@@ -1,0 +1,460 @@
+/* SPDX-License-Identifier: MIT */
+#include <math.h>
+
+#include "base/file.h"
+#include "model/config.h"
+#include "scratch.h"
+
+/* A valid file into which a test puts its own keys: the last of the format's arguments. */
+#define BASE(arch, more)                                                                           \
+    "{\"architectures\": [\"" arch "\"], \"hidden_size\": 64, \"intermediate_size\": 96, "         \
+    "\"num_hidden_layers\": 2, \"num_attention_heads\": 4, \"num_key_value_heads\": 2, "           \
+    "\"vocab_size\": 100, \"max_position_embeddings\": 128" more "}"
+
+static cg_status parse(const char *text, cg_model_config *c, cg_error *err)
+{
+    return cg_model_config_parse("config.json", text, strlen(text), c, err);
+}
+
+static cg_model_config good(const char *text)
+{
+    cg_model_config c;
+    cg_error err = CG_ERROR_INIT;
+
+    ck_assert_msg(parse(text, &c, &err) == CG_OK, "%s: %s", text, err.msg);
+    return c;
+}
+
+START_TEST(defaults_by_architecture)
+{
+    cg_model_config c = good(BASE("LlamaForCausalLM", ""));
+
+    ck_assert_int_eq(c.arch, CG_ARCH_LLAMA);
+    ck_assert_int_eq(c.hidden, 64);
+    ck_assert_int_eq(c.intermediate, 96);
+    ck_assert_int_eq(c.n_layers, 2);
+    ck_assert_int_eq(c.n_heads, 4);
+    ck_assert_int_eq(c.n_kv_heads, 2);
+    ck_assert_int_eq(c.head_dim, 16);
+    ck_assert_int_eq(c.vocab, 100);
+    ck_assert_int_eq(c.max_positions, 128);
+    ck_assert_int_eq(c.tie_embeddings, 0);
+    ck_assert_int_eq(c.qkv_bias, 0);
+    ck_assert_int_eq(c.qk_norm, 0);
+    ck_assert_double_eq(c.rms_eps, 1e-6);
+    ck_assert_int_eq(c.rope.kind, CG_ROPE_DEFAULT);
+    ck_assert_double_eq(c.rope.theta, 10000.0);
+    ck_assert_int_eq(c.n_eos, 0);
+
+    c = good(BASE("Qwen2ForCausalLM", ", \"tie_word_embeddings\": true, \"eos_token_id\": [7, 9]"));
+    ck_assert_int_eq(c.arch, CG_ARCH_QWEN2);
+    ck_assert_int_eq(c.qkv_bias, 1);
+    ck_assert_int_eq(c.qk_norm, 0);
+    ck_assert_int_eq(c.tie_embeddings, 1);
+    ck_assert_int_eq(c.n_eos, 2);
+    ck_assert_int_eq(c.eos[1], 9);
+
+    c = good(BASE("Qwen3ForCausalLM", ", \"head_dim\": 32, \"rope_theta\": 1000000"));
+    ck_assert_int_eq(c.arch, CG_ARCH_QWEN3);
+    ck_assert_int_eq(c.qk_norm, 1);
+    ck_assert_int_eq(c.qkv_bias, 0);
+    ck_assert_int_eq(c.head_dim, 32);
+    ck_assert_double_eq(c.rope.theta, 1e6);
+    ck_assert_str_eq(cg_arch_name(c.arch), "Qwen3ForCausalLM");
+    ck_assert_str_eq(cg_arch_name(99), "unknown architecture");
+}
+END_TEST
+
+#define LLAMA3                                                                                     \
+    "\"factor\": 32.0, \"high_freq_factor\": 4.0, \"low_freq_factor\": 1.0, "                      \
+    "\"original_max_position_embeddings\": 8192"
+
+START_TEST(rope_settings_old_and_new)
+{
+    static const char *const texts[] = {
+        BASE("LlamaForCausalLM",
+             ", \"rope_theta\": 500000.0, \"rope_scaling\": {\"rope_type\": \"llama3\", " LLAMA3
+             "}"),
+        BASE("LlamaForCausalLM",
+             ", \"rope_theta\": 500000.0, \"rope_scaling\": {\"type\": \"llama3\", " LLAMA3 "}"),
+        BASE("LlamaForCausalLM", ", \"rope_parameters\": {\"rope_type\": \"llama3\", "
+                                 "\"rope_theta\": 500000.0, " LLAMA3 "}"),
+        BASE("LlamaForCausalLM", ", \"rope_theta\": 3.0, \"rope_scaling\": null, "
+                                 "\"rope_parameters\": {\"rope_type\": \"llama3\", "
+                                 "\"rope_theta\": 500000.0, " LLAMA3 "}"),
+    };
+    cg_model_config c = good(texts[_i]);
+
+    ck_assert_int_eq(c.rope.kind, CG_ROPE_LLAMA3);
+    ck_assert_double_eq(c.rope.theta, 5e5);
+    ck_assert_double_eq(c.rope.factor, 32);
+    ck_assert_double_eq(c.rope.low_freq_factor, 1);
+    ck_assert_double_eq(c.rope.high_freq_factor, 4);
+    ck_assert_double_eq(c.rope.original_max_positions, 8192);
+}
+END_TEST
+
+START_TEST(unused_settings_are_accepted)
+{
+    good(BASE("Qwen2ForCausalLM", ", \"use_sliding_window\": false, \"sliding_window\": 16"));
+    good(BASE("Qwen2ForCausalLM", ", \"use_sliding_window\": true, \"sliding_window\": 128"));
+    good(BASE("Qwen2ForCausalLM", ", \"use_sliding_window\": true, \"sliding_window\": 16, "
+                                  "\"max_window_layers\": 2"));
+    good(BASE("Qwen2ForCausalLM", ", \"layer_types\": [\"full_attention\", \"full_attention\"]"));
+    good(BASE("LlamaForCausalLM", ", \"attention_bias\": false, \"mlp_bias\": false, "
+                                  "\"quantization_config\": null, \"partial_rotary_factor\": 1.0, "
+                                  "\"rope_parameters\": {\"rope_theta\": 10000.0}"));
+}
+END_TEST
+
+static const struct {
+    const char *text;
+    cg_status code;
+    const char *found;
+} bad_configs[] = {
+    { "", CG_ERR_FORMAT, "config.json:1:0" },
+    { "[]", CG_ERR_FORMAT, "wanted a JSON object" },
+    { "{}", CG_ERR_FORMAT, "architectures: found nothing, wanted a list of one name" },
+    { "{\"architectures\": [\"A\", \"B\"]}", CG_ERR_FORMAT, "found a list of 2" },
+    { "{\"architectures\": [3]}", CG_ERR_FORMAT, "architectures" },
+    { "{\"architectures\": [\"GPT2LMHeadModel\"]}", CG_ERR_UNSUPPORTED,
+      "found \"GPT2LMHeadModel\", wanted LlamaForCausalLM" },
+    { "{\"architectures\": [\"LlamaForCausalLM\"]}", CG_ERR_FORMAT,
+      "hidden_size: found nothing, wanted a whole number from 1 to 65536" },
+    { "{\"architectures\": [\"LlamaForCausalLM\"], \"hidden_size\": 1e300}", CG_ERR_FORMAT,
+      "hidden_size: found 1.0000000000000001e+300" },
+    { "{\"architectures\": [\"LlamaForCausalLM\"], \"hidden_size\": -4}", CG_ERR_FORMAT,
+      "hidden_size: found -4" },
+    { BASE("LlamaForCausalLM", ", \"head_dim\": 15"), CG_ERR_UNSUPPORTED, "head_dim: found 15" },
+    { BASE("LlamaForCausalLM", ", \"head_dim\": 0"), CG_ERR_FORMAT, "head_dim: found 0" },
+    { BASE("Qwen3ForCausalLM", ""), CG_ERR_FORMAT, "head_dim: found nothing" },
+    { BASE("LlamaForCausalLM", ", \"rms_norm_eps\": 0"), CG_ERR_FORMAT, "rms_norm_eps" },
+    { BASE("LlamaForCausalLM", ", \"rope_theta\": 0.5"), CG_ERR_FORMAT, "rope_theta" },
+    { BASE("LlamaForCausalLM", ", \"rope_scaling\": 3"), CG_ERR_FORMAT, "wanted an object" },
+    { BASE("LlamaForCausalLM", ", \"rope_scaling\": {\"type\": \"yarn\", \"factor\": 2}"),
+      CG_ERR_UNSUPPORTED, "rope_scaling.type: found \"yarn\", wanted \"default\" or \"llama3\"" },
+    { BASE("LlamaForCausalLM", ", \"rope_parameters\": {\"rope_type\": \"llama3\"}"), CG_ERR_FORMAT,
+      "rope_parameters.factor: found nothing" },
+    { BASE("LlamaForCausalLM",
+           ", \"rope_scaling\": {\"type\": \"llama3\", \"factor\": 2, \"low_freq_factor\": 4, "
+           "\"high_freq_factor\": 4, \"original_max_position_embeddings\": 8192}"),
+      CG_ERR_FORMAT, "wanted more than low_freq_factor" },
+    { BASE("LlamaForCausalLM",
+           ", \"rope_parameters\": {\"full_attention\": {\"rope_type\": \"default\"}}"),
+      CG_ERR_UNSUPPORTED, "rope_parameters.full_attention" },
+    { BASE("LlamaForCausalLM", ", \"hidden_act\": \"gelu\""), CG_ERR_UNSUPPORTED,
+      "hidden_act: found \"gelu\", wanted \"silu\"" },
+    { BASE("LlamaForCausalLM", ", \"attention_bias\": true"), CG_ERR_UNSUPPORTED,
+      "attention_bias" },
+    { BASE("LlamaForCausalLM", ", \"mlp_bias\": true"), CG_ERR_UNSUPPORTED, "mlp_bias" },
+    { BASE("LlamaForCausalLM", ", \"partial_rotary_factor\": 0.5"), CG_ERR_UNSUPPORTED,
+      "partial_rotary_factor" },
+    { BASE("LlamaForCausalLM", ", \"quantization_config\": {}"), CG_ERR_UNSUPPORTED,
+      "quantization_config: found an object" },
+    { BASE("Qwen2ForCausalLM", ", \"use_sliding_window\": true, \"sliding_window\": 16"),
+      CG_ERR_UNSUPPORTED, "sliding_window: found 16" },
+    { BASE("Qwen2ForCausalLM", ", \"layer_types\": [\"full_attention\", \"sliding_attention\"]"),
+      CG_ERR_UNSUPPORTED, "\"sliding_attention\" for layer 1" },
+    { BASE("Qwen2ForCausalLM", ", \"layer_types\": 3"), CG_ERR_FORMAT, "layer_types" },
+    { BASE("LlamaForCausalLM", ", \"tie_word_embeddings\": 1"), CG_ERR_FORMAT,
+      "tie_word_embeddings: found 1, wanted true or false" },
+    { BASE("LlamaForCausalLM", ", \"eos_token_id\": 100"), CG_ERR_FORMAT,
+      "eos_token_id: found 100, wanted a token id below 100" },
+    { BASE("LlamaForCausalLM", ", \"eos_token_id\": [1, -1]"), CG_ERR_FORMAT, "eos_token_id" },
+    { BASE("LlamaForCausalLM", ", \"eos_token_id\": []"), CG_ERR_FORMAT, "eos_token_id" },
+    { BASE("LlamaForCausalLM", ", \"eos_token_id\": \"</s>\""), CG_ERR_FORMAT, "eos_token_id" },
+    { BASE("LlamaForCausalLM", ", \"hidden_size\": 64"), CG_ERR_FORMAT, "duplicate object key" },
+    { "{\"architectures\": [\"LlamaForCausalLM\"], \"hidden_size\": 64, \"intermediate_size\": 96, "
+      "\"num_hidden_layers\": 2, \"num_attention_heads\": 4, \"num_key_value_heads\": 3, "
+      "\"vocab_size\": 100, \"max_position_embeddings\": 128}",
+      CG_ERR_FORMAT, "num_key_value_heads: found 3, wanted a divisor of num_attention_heads" },
+    { "{\"architectures\": [\"LlamaForCausalLM\"], \"hidden_size\": 64, \"intermediate_size\": 96, "
+      "\"num_hidden_layers\": 2, \"num_attention_heads\": 5, \"vocab_size\": 100, "
+      "\"max_position_embeddings\": 128}",
+      CG_ERR_FORMAT, "num_attention_heads: found 5, wanted a divisor of hidden_size" },
+    { "{\"architectures\": [\"Qwen2ForCausalLM\"], \"hidden_size\": 64, \"intermediate_size\": 96, "
+      "\"num_hidden_layers\": 2, \"num_attention_heads\": 4, \"vocab_size\": 100, "
+      "\"max_position_embeddings\": 128}",
+      CG_ERR_FORMAT, "num_key_value_heads: found nothing" },
+};
+
+enum { N_BAD = sizeof bad_configs / sizeof *bad_configs };
+
+START_TEST(bad_configs_are_refused)
+{
+    cg_model_config c = { .hidden = 12345 };
+    cg_error err = CG_ERROR_INIT;
+
+    ck_assert_msg(parse(bad_configs[_i].text, &c, &err) == bad_configs[_i].code, "%d: '%s'", _i,
+                  err.msg);
+    ck_assert_int_eq(err.code, bad_configs[_i].code);
+    ck_assert_contains(err.msg, bad_configs[_i].found);
+    ck_assert_contains(err.msg, "config.json");
+    ck_assert_int_eq(c.hidden, 12345);
+    ck_assert_int_eq(parse(bad_configs[_i].text, &c, NULL), bad_configs[_i].code);
+}
+END_TEST
+
+START_TEST(named_shapes)
+{
+    static const struct {
+        const char *name;
+        double params;
+    } shapes[] = { { "default", 28.7e6 }, { "llama380m", 383e6 }, { "qwen3-0.6b", 596e6 } };
+    cg_model_config c = { 0 };
+    cg_error err = CG_ERROR_INIT;
+
+    for (int i = 0; i < 3; i++) {
+        double q, kv, layer, all;
+
+        ck_assert_int_eq(cg_model_config_named(shapes[i].name, &c, &err), CG_OK);
+        q = (double)c.n_heads * c.head_dim;
+        kv = (double)c.n_kv_heads * c.head_dim;
+        layer = c.hidden * (2 * q + 2 * kv + 3.0 * c.intermediate);
+        all = (double)c.vocab * c.hidden + c.n_layers * layer;
+        ck_assert_msg(fabs(all / shapes[i].params - 1) < 0.005, "%s: %g", shapes[i].name, all);
+        ck_assert_int_eq(c.tie_embeddings, 1);
+    }
+    ck_assert_int_eq(cg_model_config_named("big", &c, &err), CG_ERR_USAGE);
+    ck_assert_str_eq(err.msg,
+                     "model shape 'big' is unknown, wanted default, llama380m or qwen3-0.6b");
+}
+END_TEST
+
+/* ---- generation_config.json ------------------------------------------------------------- */
+
+static cg_status parse_generation(const char *text, cg_generation_config *g, cg_error *err)
+{
+    cg_model_config c = { .vocab = 100, .n_eos = 1, .eos = { 42 } };
+
+    return cg_generation_config_parse("generation_config.json", text, text ? strlen(text) : 0, &c,
+                                      g, err);
+}
+
+START_TEST(generation_settings)
+{
+    cg_generation_config g;
+    cg_error err = CG_ERROR_INIT;
+
+    ck_assert_int_eq(parse_generation(NULL, &g, &err), CG_OK);
+    ck_assert_int_eq(g.do_sample, 1);
+    ck_assert_double_eq(g.temperature, 1);
+    ck_assert_double_eq(g.top_p, 1);
+    ck_assert_double_eq(g.min_p, 0);
+    ck_assert_int_eq(g.top_k, 0);
+    ck_assert_int_eq(g.max_new_tokens, 0);
+    ck_assert_int_eq(g.n_eos, 1);
+    ck_assert_int_eq(g.eos[0], 42);
+
+    ck_assert_int_eq(
+        parse_generation("{\"do_sample\": false, \"temperature\": 0.7, \"top_p\": 0.8, "
+                         "\"top_k\": 20, \"min_p\": 0.05, \"max_new_tokens\": 500, "
+                         "\"eos_token_id\": [1, 2, 3], \"pad_token_id\": 0}",
+                         &g, &err),
+        CG_OK);
+    ck_assert_int_eq(g.do_sample, 0);
+    ck_assert_double_eq(g.temperature, 0.7);
+    ck_assert_double_eq(g.top_p, 0.8);
+    ck_assert_double_eq(g.min_p, 0.05);
+    ck_assert_int_eq(g.top_k, 20);
+    ck_assert_int_eq(g.max_new_tokens, 500);
+    ck_assert_int_eq(g.n_eos, 3);
+    ck_assert_int_eq(g.eos[2], 3);
+}
+END_TEST
+
+START_TEST(bad_generation_settings)
+{
+    static const char *const texts[] = {
+        "{\"temperature\": -1}",   "{\"top_p\": 1.5}",
+        "{\"top_k\": -1}",         "{\"min_p\": \"x\"}",
+        "{\"max_new_tokens\": 0}", "{\"eos_token_id\": 100}",
+        "{\"do_sample\": 1}",      "{",
+    };
+    cg_generation_config g = { .top_k = 77 };
+    cg_error err = CG_ERROR_INIT;
+
+    ck_assert_int_eq(parse_generation(texts[_i], &g, &err), CG_ERR_FORMAT);
+    ck_assert_contains(err.msg, "generation_config.json");
+    ck_assert_int_eq(g.top_k, 77);
+}
+END_TEST
+
+/* ---- confgen.json ----------------------------------------------------------------------- */
+
+static cg_status parse_format(const char *text, cg_format_config *f, cg_error *err)
+{
+    return cg_format_config_parse("confgen.json", text, text ? strlen(text) : 0, f, err);
+}
+
+START_TEST(format_settings)
+{
+    cg_format_config f;
+    cg_error err = CG_ERROR_INIT;
+
+    for (int i = 0; i < 2; i++) { /* no file and an empty object mean the same */
+        ck_assert_int_eq(parse_format(i ? "{}" : NULL, &f, &err), CG_OK);
+        ck_assert_int_eq(f.format, CG_FORMAT_ENRICHED_V2);
+        ck_assert_int_eq(f.decimals, 4);
+        ck_assert_int_eq(f.max_integer_digits, 2);
+        ck_assert_int_eq(f.frame, CG_FRAME_NONE);
+        ck_assert_str_eq(f.prompt_open, "[SMILES]");
+        ck_assert_str_eq(f.prompt_close, "[/SMILES]");
+        ck_assert_str_eq(f.completion_open, "[CONFORMER]");
+        ck_assert_str_eq(f.completion_close, "[/CONFORMER]");
+        ck_assert_str_eq(f.end, "<|endoftext|>");
+    }
+    ck_assert_int_eq(parse_format("{\"format\": \"enriched-smiles-v2\", \"decimals\": 3, "
+                                  "\"max_integer_digits\": 3, \"prompt\": [\"<a>\", \"</a>\"], "
+                                  "\"completion\": [\"<b>\", \"</b>\"], \"end\": \"\", "
+                                  "\"frame\": \"first-atoms\"}",
+                                  &f, &err),
+                     CG_OK);
+    ck_assert_int_eq(f.decimals, 3);
+    ck_assert_int_eq(f.max_integer_digits, 3);
+    ck_assert_int_eq(f.frame, CG_FRAME_FIRST_ATOMS);
+    ck_assert_str_eq(f.prompt_open, "<a>");
+    ck_assert_str_eq(f.prompt_close, "</a>");
+    ck_assert_str_eq(f.completion_open, "<b>");
+    ck_assert_str_eq(f.completion_close, "</b>");
+    ck_assert_str_eq(f.end, "");
+}
+END_TEST
+
+START_TEST(bad_format_settings)
+{
+    static const struct {
+        const char *text;
+        cg_status code;
+        const char *found;
+    } bad[] = {
+        { "{\"decimals\": 5}", CG_ERR_FORMAT, "decimals: found 5, wanted a whole number from 3" },
+        { "{\"decimals\": 2}", CG_ERR_FORMAT, "decimals" },
+        { "{\"max_integer_digits\": 0}", CG_ERR_FORMAT, "max_integer_digits" },
+        { "{\"format\": \"binned\"}", CG_ERR_UNSUPPORTED, "format: found \"binned\"" },
+        { "{\"frame\": \"inertia\"}", CG_ERR_UNSUPPORTED, "frame: found \"inertia\"" },
+        { "{\"prompt\": [\"a\"]}", CG_ERR_FORMAT, "prompt: found a list of 1" },
+        { "{\"prompt\": [\"a\", \"\"]}", CG_ERR_FORMAT, "prompt" },
+        { "{\"completion\": \"a\"}", CG_ERR_FORMAT, "completion: found \"a\"" },
+        { "{\"completion\": [1, 2]}", CG_ERR_FORMAT, "completion" },
+        { "{\"end\": \"0123456789012345678901234567890123456789012345678901234567890123\"}",
+          CG_ERR_FORMAT, "end: found \"0123456789" },
+        { "{\"end\": 3}", CG_ERR_FORMAT, "end: found 3" },
+        { "{\"decimal\": 3}", CG_ERR_FORMAT, "unknown key \"decimal\"" },
+    };
+    cg_format_config f = { .decimals = 77 };
+    cg_error err = CG_ERROR_INIT;
+
+    ck_assert_int_eq(parse_format(bad[_i].text, &f, &err), bad[_i].code);
+    ck_assert_contains(err.msg, bad[_i].found);
+    ck_assert_int_eq(f.decimals, 77);
+}
+END_TEST
+
+/* ---- rotary frequencies ----------------------------------------------------------------- */
+
+START_TEST(rope_default)
+{
+    cg_model_config c = { .head_dim = 64, .rope = { .theta = 10000 } };
+    float f[32];
+
+    cg_rope_inv_freq(&c, f);
+    ck_assert_float_eq(f[0], 1.0f);
+    for (int i = 0; i < 32; i++) {
+        double want = pow(10000, -2.0 * i / 64);
+
+        ck_assert_msg(fabs(f[i] / want - 1) < 2e-7, "%d: %.9g, wanted %.9g", i, (double)f[i], want);
+    }
+}
+END_TEST
+
+START_TEST(rope_llama3)
+{
+    /* Llama-3.2-1B's settings; the bands begin at wavelengths 8192 / 4 and 8192 / 1. */
+    cg_model_config c = { .head_dim = 64, .rope = { CG_ROPE_LLAMA3, 500000, 32, 1, 4, 8192 } };
+    float f[32];
+    int kept = 0, blended = 0, stretched = 0;
+
+    cg_rope_inv_freq(&c, f);
+    for (int i = 0; i < 32; i++) {
+        double plain = pow(500000, -2.0 * i / 64), wave = 2 * M_PI / plain, want;
+
+        if (wave < 8192 / 4.0) {
+            want = plain;
+            kept++;
+        } else if (wave > 8192) {
+            want = plain / 32;
+            stretched++;
+        } else {
+            double s = (8192 / wave - 1) / (4 - 1);
+
+            want = (1 - s) * plain / 32 + s * plain;
+            blended++;
+        }
+        ck_assert_msg(fabs(f[i] / want - 1) < 1e-6, "%d: %.9g, wanted %.9g", i, (double)f[i], want);
+    }
+    ck_assert_int_eq(kept, 15);
+    ck_assert_int_eq(blended, 3);
+    ck_assert_int_eq(stretched, 14);
+}
+END_TEST
+
+START_TEST(default_models_settings)
+{
+    const char *root = getenv("CONFGEN_SOURCE_ROOT");
+    char *dir, *path;
+    cg_bytes b = { 0 };
+    cg_error err = CG_ERROR_INIT;
+    cg_model_config c, named;
+    cg_format_config f;
+
+    ck_assert_msg(root != NULL, "CONFGEN_SOURCE_ROOT is not set");
+    dir = cg_path_join(root, "data/confgen-default");
+    path = cg_path_join(dir, "config.json");
+    ck_assert_int_eq(cg_file_read(path, 1 << 20, &b, &err), CG_OK);
+    ck_assert_int_eq(cg_model_config_parse(path, b.data, b.len, &c, &err), CG_OK);
+    cg_bytes_release(&b);
+    free(path);
+    ck_assert_int_eq(cg_model_config_named("default", &named, &err), CG_OK);
+    ck_assert_int_eq(c.n_eos, 1);
+    named.n_eos = c.n_eos;
+    ck_assert_int_eq(c.hidden, named.hidden);
+    ck_assert_int_eq(c.n_layers, named.n_layers);
+    ck_assert_int_eq(c.n_heads, named.n_heads);
+    ck_assert_int_eq(c.n_kv_heads, named.n_kv_heads);
+    ck_assert_int_eq(c.head_dim, named.head_dim);
+    ck_assert_int_eq(c.intermediate, named.intermediate);
+    ck_assert_int_eq(c.vocab, named.vocab);
+    ck_assert_int_eq(c.max_positions, named.max_positions);
+    ck_assert_double_eq(c.rms_eps, named.rms_eps);
+    ck_assert_double_eq(c.rope.theta, named.rope.theta);
+
+    path = cg_path_join(dir, "confgen.json");
+    ck_assert_int_eq(cg_file_read(path, 1 << 20, &b, &err), CG_OK);
+    ck_assert_int_eq(cg_format_config_parse(path, b.data, b.len, &f, &err), CG_OK);
+    ck_assert_int_eq(f.decimals, 3);
+    ck_assert_int_eq(f.frame, CG_FRAME_FIRST_ATOMS);
+    cg_bytes_release(&b);
+    free(path);
+    free(dir);
+}
+END_TEST
+
+int main(void)
+{
+    TCase *tc = tcase_create("settings");
+
+    tcase_add_test(tc, defaults_by_architecture);
+    tcase_add_loop_test(tc, rope_settings_old_and_new, 0, 4);
+    tcase_add_test(tc, unused_settings_are_accepted);
+    tcase_add_loop_test(tc, bad_configs_are_refused, 0, N_BAD);
+    tcase_add_test(tc, named_shapes);
+    tcase_add_test(tc, generation_settings);
+    tcase_add_loop_test(tc, bad_generation_settings, 0, 8);
+    tcase_add_test(tc, format_settings);
+    tcase_add_loop_test(tc, bad_format_settings, 0, 12);
+    tcase_add_test(tc, rope_default);
+    tcase_add_test(tc, rope_llama3);
+    tcase_add_test(tc, default_models_settings);
+    return run_suite("model settings", (TCase *[]) { tc }, 1);
+}

@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/size.h"
+#include "tok_bpe.h"
+#include "tok_cache.h"
+#include "tok_impl.h"
+#include "tok_nfc.h"
+#include "tok_text.h"
+
+/* One call: text -> added tokens -> normalized stretches -> pieces -> ids. */
+typedef struct encoder {
+    const cg_tokenizer *tok;
+    cg_token_cache *cache;
+    cg_tokens *out; /* NULL: pieces are wanted, not tokens */
+    cg_spans *pieces;
+    uint32_t flags;
+    size_t origin;        /* of the stretch in the text */
+    size_t base;          /* of the part being split in the stretch */
+    const cg_nfc *mapped; /* offsets in the stretch are those of this, NULL: unchanged */
+    int nomem;
+    uint64_t hits, misses;
+    cg_bpe_memory bpe;
+    cg_split_memory split;
+    cg_nfc nfc;
+    cg_error *err;
+} encoder;
+
+void cg_tokens_finish(cg_tokens *tokens)
+{
+    if (!tokens)
+        return;
+    free(tokens->ids);
+    free(tokens->spans);
+    tokens->ids = NULL;
+    tokens->spans = NULL;
+    tokens->n = tokens->n_alloc = 0;
+}
+
+/* Both arrays grow together. */
+static int grow_tokens(cg_tokens *t, size_t want)
+{
+    size_t cap = t->n_alloc;
+
+    if (want > INT32_MAX || cg_grow((void **)&t->ids, &cap, want, sizeof *t->ids))
+        return -1;
+    cap = t->n_alloc;
+    if (cg_grow((void **)&t->spans, &cap, want, sizeof *t->spans))
+        return -1;
+    t->n_alloc = (uint32_t)cap;
+    return 0;
+}
+
+static inline int reserve(encoder *e, size_t more)
+{
+    if (e->out->n + more > e->out->n_alloc && grow_tokens(e->out, e->out->n + more)) {
+        e->nomem = 1;
+        return 1;
+    }
+    return 0;
+}
+
+/* Range of the text for a range of the part being split. */
+static cg_span text_span(const encoder *e, size_t start, size_t end)
+{
+    start += e->base;
+    end += e->base;
+    if (e->mapped) {
+        start = cg_nfc_origin(e->mapped, start, 0);
+        end = cg_nfc_origin(e->mapped, end, 1);
+    }
+    return (cg_span) { (uint32_t)(e->origin + start), (uint32_t)(e->origin + end) };
+}
+
+/* Spans of the newest n tokens, which make up a piece of len bytes for text [start, end). */
+static void put_spans(encoder *e, size_t n, size_t len, size_t start, size_t end)
+{
+    const cg_vocab *v = &e->tok->vocab;
+    size_t synthetic = len - (end - start), at = 0;
+    cg_tokens *t = e->out;
+
+    for (size_t i = t->n - n; i < t->n; i++) {
+        size_t next = at + v->length[t->ids[i]];
+
+        t->spans[i] = text_span(e, start + (at > synthetic ? at - synthetic : 0),
+                                start + (next > synthetic ? next - synthetic : 0));
+        at = next;
+    }
+}
+
+/* Ids of a piece that is not one token, appended to the output. */
+static size_t encode_piece(encoder *e, const char *bytes, size_t len, uint64_t key)
+{
+    const cg_vocab *v = &e->tok->vocab;
+    int32_t *ids = e->out->ids + e->out->n;
+    uint64_t hash = 0;
+    size_t n;
+
+    if (e->cache && len <= CG_CACHE_BYTES_MAX) {
+        int32_t kept[CG_CACHE_IDS_MAX];
+
+        hash = cg_mix(key ^ (uint64_t)len << 56 ^ (uint64_t)e->tok->serial << 40);
+        n = cg_token_cache_find(e->cache, e->tok->serial, hash, bytes, len, kept);
+        if (n) {
+            e->hits++;
+            memcpy(ids, kept, n * sizeof *ids); /* n <= len: a token has at least one byte */
+            return n;
+        }
+        e->misses++;
+    }
+    if (cg_bpe_encode(v, &e->bpe, bytes, len, ids, &n)) {
+        e->nomem = 1;
+        return 0;
+    }
+    if (e->cache && len <= CG_CACHE_BYTES_MAX)
+        cg_token_cache_store(e->cache, e->tok->serial, hash, bytes, len, ids, n);
+    return n;
+}
+
+static int on_piece(void *ctx, const char *bytes, size_t len, size_t start, size_t end)
+{
+    encoder *e = ctx;
+    const cg_vocab *v = &e->tok->vocab;
+    const cg_name_slot *slot;
+    uint64_t key;
+    size_t n = 1;
+
+    if (reserve(e, len))
+        return 1;
+    if (len == 1) {
+        e->out->ids[e->out->n] = v->byte_id[(uint8_t)bytes[0]];
+    } else {
+        key = cg_name_key(bytes, len);
+        slot = cg_name_find(v, &v->pieces, bytes, len, key);
+        if (slot && (slot->len & CG_NAME_WHOLE))
+            e->out->ids[e->out->n] = slot->id;
+        else if (!(n = encode_piece(e, bytes, len, key)))
+            return 1;
+    }
+    e->out->n += n;
+    if (e->flags & CG_ENCODE_SPANS)
+        put_spans(e, n, len, start, end);
+    return 0;
+}
+
+static int on_pretoken(void *ctx, const char *bytes, size_t len, size_t start, size_t end)
+{
+    encoder *e = ctx;
+    cg_span span = text_span(e, start, end);
+
+    (void)bytes;
+    (void)len;
+    /* two pieces inside one stretch that normalization changed are one range of the text */
+    if (e->pieces->n && e->mapped) {
+        cg_span *last = &e->pieces->items[e->pieces->n - 1];
+
+        if (span.start < last->end) {
+            if (span.end > last->end)
+                last->end = span.end;
+            return 0;
+        }
+    }
+    if (cg_spans_push(e->pieces, span.start, span.end)) {
+        e->nomem = 1;
+        return 1;
+    }
+    return 0;
+}
+
+static cg_status run_split(encoder *e, const char *text, size_t len, int ascii)
+{
+    int rc = cg_pretok_run(&e->tok->pretok, &e->split, text, len, ascii,
+                           e->out ? on_piece : on_pretoken, e, e->err);
+
+    if (e->nomem)
+        return cg_fail(e->err, CG_ERR_NOMEM, "encoding a text of %zu bytes: out of memory", len);
+    if (rc)
+        return e->err ? e->err->code : CG_ERR_LIMIT;
+    return CG_OK;
+}
+
+static cg_status put_added(encoder *e, const cg_added_match *m)
+{
+    if (reserve(e, 1))
+        return cg_fail(e->err, CG_ERR_NOMEM, "encoding: out of memory");
+    e->out->ids[e->out->n] = m->id;
+    if (e->flags & CG_ENCODE_SPANS)
+        e->out->spans[e->out->n] = text_span(e, m->start, m->end);
+    e->out->n++;
+    return CG_OK;
+}
+
+/* A stretch between the added tokens that are looked for in the text as it is. */
+static cg_status run_stretch(encoder *e, const char *text, size_t start, size_t end, int ascii)
+{
+    const char *s = text + start;
+    size_t len = end - start, from = 0, used = 0;
+    int same = 1, find = e->out && !(e->flags & CG_ENCODE_PLAIN);
+    cg_added_match m;
+    cg_status st;
+
+    e->origin = start;
+    e->mapped = NULL;
+    if (e->tok->nfc && !ascii) {
+        if ((st = cg_nfc_run(&e->nfc, s, len, &same, e->err)) != CG_OK)
+            return st;
+        if (!same) {
+            e->mapped = &e->nfc;
+            s = e->nfc.text;
+            len = e->nfc.len;
+        }
+    }
+    while (find && cg_added_next(&e->tok->added_norm, s, len, &from, used, &m)) {
+        e->base = used;
+        if (used < m.start && (st = run_split(e, s + used, m.start - used, ascii)) != CG_OK)
+            return st;
+        e->base = 0;
+        if ((st = put_added(e, &m)) != CG_OK)
+            return st;
+        used = m.end;
+    }
+    e->base = used;
+    return used < len ? run_split(e, s + used, len - used, ascii) : CG_OK;
+}
+
+static cg_status run_text(encoder *e, const char *text, size_t len)
+{
+    int ascii, find = e->out && !(e->flags & CG_ENCODE_PLAIN);
+    size_t bad, from = 0, used = 0;
+    cg_added_match m;
+    cg_status st;
+
+    if (len > CG_TOKENIZER_TEXT_MAX)
+        return cg_fail(e->err, CG_ERR_LIMIT, "text of %zu bytes; at most %u are encoded at once",
+                       len, CG_TOKENIZER_TEXT_MAX);
+    if ((bad = cg_utf8_check(text, len, &ascii)) != len)
+        return cg_fail(e->err, CG_ERR_INPUT, "text is not UTF-8: bad byte 0x%02x at offset %zu",
+                       (unsigned char)text[bad], bad);
+    while (find && cg_added_next(&e->tok->added_raw, text, len, &from, used, &m)) {
+        if (used < m.start && (st = run_stretch(e, text, used, m.start, ascii)) != CG_OK)
+            return st;
+        e->origin = e->base = 0;
+        e->mapped = NULL;
+        if ((st = put_added(e, &m)) != CG_OK)
+            return st;
+        used = m.end;
+    }
+    return used < len ? run_stretch(e, text, used, len, ascii) : CG_OK;
+}
+
+static void finish(encoder *e)
+{
+    cg_bpe_memory_finish(&e->bpe);
+    cg_split_memory_finish(&e->split);
+    cg_nfc_finish(&e->nfc);
+}
+
+cg_status cg_tokenizer_encode(const cg_tokenizer *tokenizer, cg_token_cache *cache,
+                              const char *text, size_t len, uint32_t flags, cg_tokens *tokens,
+                              cg_error *err)
+{
+    cg_error own = CG_ERROR_INIT;
+    encoder e = {
+        .tok = tokenizer, .cache = cache, .out = tokens, .flags = flags, .err = err ? err : &own
+    };
+    cg_status st;
+
+    tokens->n = 0;
+    st = run_text(&e, text, len);
+    if (cache)
+        cg_token_cache_count(cache, e.hits, e.misses);
+    finish(&e);
+    return st;
+}
+
+cg_status cg_tokenizer_pretokens(const cg_tokenizer *tokenizer, const char *text, size_t len,
+                                 cg_spans *spans, cg_error *err)
+{
+    cg_error own = CG_ERROR_INIT;
+    encoder e = { .tok = tokenizer, .pieces = spans, .err = err ? err : &own };
+    cg_status st;
+
+    spans->n = 0;
+    st = run_text(&e, text, len);
+    finish(&e);
+    return st;
+}

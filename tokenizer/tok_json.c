@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: MIT */
+/* The tokenizer.json form: one object with every part of the tokenizer. */
+#include <string.h>
+
+#include "base/error.h"
+#include "tok_load.h"
+
+/* Sequences of sequences are read this deep. */
+#define MAX_DEPTH 8
+
+static const char *type_of(const json_t *part)
+{
+    const char *type = json_string_value(json_object_get(part, "type"));
+
+    return type ? type : "(none)";
+}
+
+/* A boolean member; *value stays as it is where the member is missing and not needed. */
+static cg_status get_bool(const json_t *part, const char *key, int needed, int *value,
+                          cg_error *err)
+{
+    const json_t *v = json_object_get(part, key);
+
+    if (!v && !needed)
+        return CG_OK;
+    if (!json_is_boolean(v))
+        return cg_fail(err, CG_ERR_FORMAT, "'%s' is missing or not true or false", key);
+    *value = json_is_true(v);
+    return CG_OK;
+}
+
+static cg_status load_normalizer(cg_tokenizer *t, const json_t *part, int depth, cg_error *err)
+{
+    const json_t *list, *item;
+    cg_status st;
+    size_t i;
+
+    if (!part || json_is_null(part))
+        return CG_OK;
+    if (!strcmp(type_of(part), "NFC")) {
+        t->nfc = 1;
+        return CG_OK;
+    }
+    if (strcmp(type_of(part), "Sequence"))
+        return cg_fail(err, CG_ERR_UNSUPPORTED,
+                       "normalizer: type '%.40s' is not supported; none, NFC and Sequence are",
+                       type_of(part));
+    list = json_object_get(part, "normalizers");
+    if (!json_is_array(list) || depth == MAX_DEPTH)
+        return cg_fail(err, CG_ERR_FORMAT, "normalizer: Sequence without a list, or deeper than %d",
+                       MAX_DEPTH);
+    json_array_foreach(list, i, item) if ((st = load_normalizer(t, item, depth + 1, err)) !=
+                                          CG_OK) return st;
+    return CG_OK;
+}
+
+static cg_status add_split(cg_tokenizer *t, const char *pattern, size_t len, int literal,
+                           enum cg_split_behavior behavior, int invert, cg_error *err)
+{
+    cg_pretok *p = &t->pretok;
+    cg_status st;
+
+    if (p->n_splits == CG_SPLIT_STEPS)
+        return cg_fail(err, CG_ERR_LIMIT, "more than %d Split steps", CG_SPLIT_STEPS);
+    st = cg_pattern_create(pattern, len, literal, &p->splits[p->n_splits].pattern, err);
+    if (st != CG_OK)
+        return st;
+    p->splits[p->n_splits].behavior = behavior;
+    p->splits[p->n_splits].invert = invert;
+    p->n_splits++;
+    return CG_OK;
+}
+
+static cg_status load_split(cg_tokenizer *t, const json_t *part, cg_error *err)
+{
+    static const struct {
+        const char *name;
+        enum cg_split_behavior behavior;
+    } behaviors[] = {
+        { "Isolated", CG_SPLIT_ISOLATED },
+        { "Removed", CG_SPLIT_REMOVED },
+        { "MergedWithPrevious", CG_SPLIT_MERGED_BEFORE },
+        { "MergedWithNext", CG_SPLIT_MERGED_AFTER },
+        { "Contiguous", CG_SPLIT_CONTIGUOUS },
+    };
+    const json_t *pattern = json_object_get(part, "pattern");
+    const json_t *regex = json_object_get(pattern, "Regex");
+    const json_t *string = json_object_get(pattern, "String");
+    const char *name = json_string_value(json_object_get(part, "behavior"));
+    const json_t *text = regex ? regex : string;
+    int invert = 0;
+    cg_status st;
+
+    if (!json_is_string(text) || (regex && string))
+        return cg_fail(err, CG_ERR_FORMAT,
+                       "Split: pattern is neither {\"Regex\": text} nor {\"String\": text}");
+    if ((st = get_bool(part, "invert", 1, &invert, err)) != CG_OK)
+        return st;
+    for (size_t i = 0; name && i < sizeof behaviors / sizeof behaviors[0]; i++)
+        if (!strcmp(name, behaviors[i].name))
+            return add_split(t, json_string_value(text), json_string_length(text), !regex,
+                             behaviors[i].behavior, invert, err);
+    return cg_fail(err, CG_ERR_UNSUPPORTED, "Split: behavior '%.40s' is not known",
+                   name ? name : "(none)");
+}
+
+static cg_status load_byte_level(cg_tokenizer *t, const json_t *part, cg_error *err)
+{
+    static const char own[] =
+        "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
+    int split = 1;
+    cg_status st;
+
+    if ((st = get_bool(part, "add_prefix_space", 1, &t->pretok.prefix_space, err)) != CG_OK ||
+        (st = get_bool(part, "use_regex", 0, &split, err)) != CG_OK)
+        return st;
+    t->pretok.byte_level = 1;
+    return split ? cg_pattern_create(own, sizeof own - 1, 0, &t->pretok.byte_split, err) : CG_OK;
+}
+
+static cg_status load_pretokenizer(cg_tokenizer *t, const json_t *part, int depth, cg_error *err)
+{
+    const char *type = type_of(part);
+    const json_t *list, *item;
+    cg_status st;
+    size_t i;
+
+    if (!part || json_is_null(part))
+        return CG_OK;
+    if (!strcmp(type, "Sequence")) {
+        list = json_object_get(part, "pretokenizers");
+        if (!json_is_array(list) || depth == MAX_DEPTH)
+            return cg_fail(err, CG_ERR_FORMAT, "Sequence without a list, or deeper than %d",
+                           MAX_DEPTH);
+        json_array_foreach(list, i, item) if ((st = load_pretokenizer(t, item, depth + 1, err)) !=
+                                              CG_OK) return st;
+        return CG_OK;
+    }
+    if (t->pretok.byte_level)
+        return cg_fail(err, CG_ERR_UNSUPPORTED, "step '%.40s' after ByteLevel is not supported",
+                       type);
+    if (!strcmp(type, "Split"))
+        return load_split(t, part, err);
+    if (!strcmp(type, "ByteLevel"))
+        return load_byte_level(t, part, err);
+    if (!strcmp(type, "Digits")) {
+        int individual = 0;
+
+        if ((st = get_bool(part, "individual_digits", 1, &individual, err)) != CG_OK)
+            return st;
+        return add_split(t, "\\p{N}", 5, 0, individual ? CG_SPLIT_ISOLATED : CG_SPLIT_CONTIGUOUS, 0,
+                         err);
+    }
+    return cg_fail(err, CG_ERR_UNSUPPORTED,
+                   "type '%.40s' is not supported; Split, Digits, ByteLevel and Sequence are",
+                   type);
+}
+
+/* Post-processors that leave the ids alone when no special tokens are asked for. */
+static cg_status check_post_processor(const json_t *part, int depth, cg_error *err)
+{
+    const char *type = type_of(part);
+    const json_t *list, *item;
+    cg_status st;
+    size_t i;
+
+    if (!part || json_is_null(part) || !strcmp(type, "ByteLevel") ||
+        !strcmp(type, "TemplateProcessing"))
+        return CG_OK;
+    list = json_object_get(part, "processors");
+    if (strcmp(type, "Sequence") || !json_is_array(list) || depth == MAX_DEPTH)
+        return cg_fail(err, CG_ERR_UNSUPPORTED,
+                       "post_processor: type '%.40s' is not supported; ByteLevel, "
+                       "TemplateProcessing and Sequence of them are",
+                       type);
+    json_array_foreach(list, i, item) if ((st = check_post_processor(item, depth + 1, err)) !=
+                                          CG_OK) return st;
+    return CG_OK;
+}
+
+static cg_status check_decoder(const json_t *part, cg_error *err)
+{
+    if (strcmp(type_of(part), "ByteLevel"))
+        return cg_fail(err, CG_ERR_UNSUPPORTED,
+                       "decoder: type '%.40s' is not supported; ByteLevel is", type_of(part));
+    return CG_OK;
+}
+
+static cg_status check_model(const json_t *model, cg_error *err)
+{
+    static const char *const affixes[] = { "continuing_subword_prefix", "end_of_word_suffix" };
+    const json_t *type = json_object_get(model, "type");
+    const json_t *dropout = json_object_get(model, "dropout");
+
+    if (!json_is_object(model))
+        return cg_fail(err, CG_ERR_FORMAT, "model is missing or not an object");
+    if (type && (!json_is_string(type) || strcmp(json_string_value(type), "BPE")))
+        return cg_fail(err, CG_ERR_UNSUPPORTED, "model: type '%.40s' is not supported; BPE is",
+                       type_of(model));
+    if (dropout && !json_is_null(dropout) && json_number_value(dropout) != 0)
+        return cg_fail(err, CG_ERR_UNSUPPORTED,
+                       "model: dropout makes ids random; only none is "
+                       "supported");
+    for (size_t i = 0; i < sizeof affixes / sizeof affixes[0]; i++) {
+        const json_t *affix = json_object_get(model, affixes[i]);
+
+        if (affix && !json_is_null(affix) && json_string_length(affix))
+            return cg_fail(err, CG_ERR_UNSUPPORTED, "model: %s is not supported", affixes[i]);
+    }
+    return CG_OK;
+}
+
+static cg_status load_merges(cg_tok_builder *b, const json_t *merges, cg_error *err)
+{
+    const json_t *item;
+    cg_status st;
+    size_t i;
+
+    if (!json_is_array(merges))
+        return cg_fail(err, CG_ERR_FORMAT, "merges is missing or not a list");
+    if ((st = cg_vocab_reserve_merges(&b->tok->vocab, json_array_size(merges), err)) != CG_OK)
+        return st;
+    json_array_foreach(merges, i, item)
+    {
+        const json_t *left = json_array_get(item, 0), *right = json_array_get(item, 1);
+
+        if (json_is_string(item))
+            st = cg_load_merge_line(b, json_string_value(item), json_string_length(item), i, err);
+        else if (json_is_string(left) && json_is_string(right) && json_array_size(item) == 2)
+            st = cg_load_merge(b, json_string_value(left), json_string_length(left),
+                               json_string_value(right), json_string_length(right), i, err);
+        else
+            st = cg_fail(err, CG_ERR_FORMAT, "merge %zu is neither \"a b\" nor [\"a\", \"b\"]", i);
+        if (st != CG_OK)
+            return st;
+    }
+    return CG_OK;
+}
+
+static cg_status load_added_tokens(cg_tok_builder *b, const json_t *list, cg_error *err)
+{
+    const json_t *item;
+    size_t i;
+
+    if (!list || json_is_null(list))
+        return CG_OK;
+    if (!json_is_array(list))
+        return cg_fail(err, CG_ERR_FORMAT, "added_tokens is not a list");
+    json_array_foreach(list, i, item)
+    {
+        const json_t *id = json_object_get(item, "id"), *content = json_object_get(item, "content");
+        cg_added_spec spec = { 0 };
+        cg_status st;
+
+        if (!json_is_integer(id) || !json_is_string(content))
+            return cg_fail(err, CG_ERR_FORMAT, "added_tokens[%zu]: without id or content", i);
+        spec.id = json_integer_value(id);
+        spec.content = json_string_value(content);
+        if ((st = get_bool(item, "special", 1, &spec.special, err)) != CG_OK ||
+            (st = get_bool(item, "normalized", 1, &spec.normalized, err)) != CG_OK ||
+            (st = get_bool(item, "single_word", 1, &spec.single_word, err)) != CG_OK ||
+            (st = get_bool(item, "lstrip", 1, &spec.lstrip, err)) != CG_OK ||
+            (st = get_bool(item, "rstrip", 1, &spec.rstrip, err)) != CG_OK ||
+            (st = cg_load_added(b, &spec, err)) != CG_OK)
+            return cg_fail_prefix(err, st, "added_tokens[%zu]", i);
+    }
+    return CG_OK;
+}
+
+static cg_status load_root(cg_tok_builder *b, const json_t *root, cg_tokenizer **ret_tokenizer,
+                           cg_error *err)
+{
+    const json_t *model = json_object_get(root, "model");
+    cg_tokenizer *t = b->tok;
+    cg_status st;
+
+    if ((st = check_model(model, err)) != CG_OK ||
+        (st = check_decoder(json_object_get(root, "decoder"), err)) != CG_OK ||
+        (st = check_post_processor(json_object_get(root, "post_processor"), 0, err)) != CG_OK ||
+        (st = load_normalizer(t, json_object_get(root, "normalizer"), 0, err)) != CG_OK)
+        return st;
+    if ((st = load_pretokenizer(t, json_object_get(root, "pre_tokenizer"), 0, err)) != CG_OK)
+        return cg_fail_prefix(err, st, "pre_tokenizer");
+    if (!t->pretok.byte_level)
+        return cg_fail(err, CG_ERR_UNSUPPORTED,
+                       "pre_tokenizer: no ByteLevel step; only byte-level vocabularies are "
+                       "supported");
+    if ((st = get_bool(model, "ignore_merges", 0, &t->vocab.ignore_merges, err)) != CG_OK ||
+        (st = cg_load_vocab(b, json_object_get(model, "vocab"), err)) != CG_OK ||
+        (st = load_merges(b, json_object_get(model, "merges"), err)) != CG_OK)
+        return cg_fail_prefix(err, st, "model");
+    if ((st = load_added_tokens(b, json_object_get(root, "added_tokens"), err)) != CG_OK)
+        return st;
+    return cg_load_seal(b, ret_tokenizer, err);
+}
+
+cg_status cg_tokenizer_from_json(const char *name, const char *json, size_t len,
+                                 cg_tokenizer **ret_tokenizer, cg_error *err)
+{
+    cg_tok_builder b = { cg_tokenizer_new(), NULL, NULL, 0 };
+    json_t *root = NULL;
+    cg_status st;
+
+    if (!b.tok)
+        return cg_fail(err, CG_ERR_NOMEM, "%s: out of memory", name);
+    if ((st = cg_load_parse(name, json, len, &root, err)) == CG_OK) {
+        st = load_root(&b, root, ret_tokenizer, err);
+        if (st != CG_OK)
+            cg_fail_prefix(err, st, "%s", name);
+    }
+    cg_builder_finish(&b);
+    json_decref(root);
+    return st;
+}

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: MIT */
+#include "tok_load.h"
+
+#include <stdlib.h>
+
+#include "base/error.h"
+#include "base/size.h"
+#include "tok_nfc.h"
+#include "tok_text.h"
+
+void cg_builder_finish(cg_tok_builder *b)
+{
+    cg_tokenizer_destroy(b->tok);
+    free(b->scratch);
+    *b = (cg_tok_builder) { NULL, NULL, NULL, 0 };
+}
+
+cg_status cg_load_parse(const char *name, const char *json, size_t len, json_t **ret_root,
+                        cg_error *err)
+{
+    json_error_t where;
+    json_t *root = json_loadb(json, len, JSON_REJECT_DUPLICATES, &where);
+
+    if (!root)
+        return cg_fail(err, CG_ERR_FORMAT, "%s: line %d, column %d: %s", name, where.line,
+                       where.column, where.text);
+    if (!json_is_object(root)) {
+        json_decref(root);
+        return cg_fail(err, CG_ERR_FORMAT, "%s: not a JSON object", name);
+    }
+    *ret_root = root;
+    return CG_OK;
+}
+
+/* Bytes of a string written in the byte-level alphabet, into scratch; 0 if it is not. */
+static int alphabet_bytes(char *scratch, const char *s, size_t len, size_t *ret_len)
+{
+    size_t n = 0, step;
+
+    for (size_t i = 0; i < len; i += step) {
+        int byte = cg_char_byte(cg_utf8_get(s + i, &step));
+
+        if (byte < 0)
+            return 0;
+        scratch[n++] = (char)byte;
+    }
+    *ret_len = n;
+    return 1;
+}
+
+cg_status cg_load_vocab(cg_tok_builder *b, const json_t *vocab, cg_error *err)
+{
+    const char *token;
+    json_t *value;
+    cg_status st;
+
+    if (!json_is_object(vocab) || !json_object_size(vocab))
+        return cg_fail(err, CG_ERR_FORMAT, "vocabulary is not an object of tokens and ids");
+    b->vocab = vocab;
+    json_object_foreach((json_t *)vocab, token, value)
+    {
+        size_t len = strlen(token), n;
+
+        if (!json_is_integer(value))
+            return cg_fail(err, CG_ERR_FORMAT, "token '%.64s': id is not an integer", token);
+        if (cg_grow((void **)&b->scratch, &b->scratch_cap, len + 1, 1))
+            return cg_fail(err, CG_ERR_NOMEM, "vocabulary: out of memory");
+        if (alphabet_bytes(b->scratch, token, len, &n))
+            st = cg_vocab_set(&b->tok->vocab, json_integer_value(value), b->scratch, n,
+                              CG_TOKEN_BYTES, err);
+        else
+            st = cg_vocab_set(&b->tok->vocab, json_integer_value(value), token, len, 0, err);
+        if (st != CG_OK)
+            return st;
+    }
+    return CG_OK;
+}
+
+/* Id of a token string given in two parts, -1 if the vocabulary has none. */
+static cg_status find_token(cg_tok_builder *b, const char *left, size_t left_len, const char *right,
+                            size_t right_len, size_t rank, int32_t *ret_id, cg_error *err)
+{
+    const json_t *value;
+    size_t len;
+
+    if (cg_add(left_len, right_len, &len) ||
+        cg_grow((void **)&b->scratch, &b->scratch_cap, len + 1, 1))
+        return cg_fail(err, CG_ERR_NOMEM, "merges: out of memory");
+    memcpy(b->scratch, left, left_len);
+    memcpy(b->scratch + left_len, right, right_len);
+    b->scratch[len] = '\0';
+    value = json_object_get(b->vocab, b->scratch);
+    if (!value)
+        return cg_fail(err, CG_ERR_FORMAT, "merge %zu: token '%.64s' is not in the vocabulary",
+                       rank, b->scratch);
+    *ret_id = (int32_t)json_integer_value(value); /* cg_load_vocab() checked type and range */
+    return CG_OK;
+}
+
+cg_status cg_load_merge(cg_tok_builder *b, const char *left, size_t left_len, const char *right,
+                        size_t right_len, size_t rank, cg_error *err)
+{
+    int32_t l = -1, r = -1, id = -1;
+    cg_status st;
+
+    if (!left_len || !right_len)
+        return cg_fail(err, CG_ERR_FORMAT, "merge %zu: an empty half", rank);
+    if ((st = find_token(b, left, left_len, "", 0, rank, &l, err)) != CG_OK ||
+        (st = find_token(b, right, right_len, "", 0, rank, &r, err)) != CG_OK ||
+        (st = find_token(b, left, left_len, right, right_len, rank, &id, err)) != CG_OK)
+        return st;
+    cg_vocab_merge(&b->tok->vocab, l, r, (uint32_t)rank, id);
+    return CG_OK;
+}
+
+cg_status cg_load_merge_line(cg_tok_builder *b, const char *line, size_t len, size_t rank,
+                             cg_error *err)
+{
+    const char *space = memchr(line, ' ', len);
+    size_t left = space ? (size_t)(space - line) : 0;
+
+    if (!space || memchr(space + 1, ' ', len - left - 1))
+        return cg_fail(err, CG_ERR_FORMAT, "merge %zu: '%.*s' is not two tokens with one blank",
+                       rank, (int)(len < 64 ? len : 64), line);
+    return cg_load_merge(b, line, left, space + 1, len - left - 1, rank, err);
+}
+
+/* The content as it is looked for: normalized where the token says so. */
+static cg_status add_to_set(cg_tok_builder *b, const cg_added_spec *spec, cg_error *err)
+{
+    cg_tokenizer *t = b->tok;
+    size_t len = strlen(spec->content);
+    uint32_t flags = (spec->single_word ? CG_ADDED_SINGLE_WORD : 0) |
+                     (spec->lstrip ? CG_ADDED_LSTRIP : 0) | (spec->rstrip ? CG_ADDED_RSTRIP : 0);
+    cg_nfc nfc = { 0 };
+    int same = 1;
+    cg_status st;
+
+    if (!spec->normalized)
+        return cg_added_add(&t->added_raw, spec->content, len, (int32_t)spec->id, flags, err);
+    if (t->nfc && (st = cg_nfc_run(&nfc, spec->content, len, &same, err)) != CG_OK) {
+        cg_nfc_finish(&nfc);
+        return st;
+    }
+    st = cg_added_add(&t->added_norm, same ? spec->content : nfc.text, same ? len : nfc.len,
+                      (int32_t)spec->id, flags, err);
+    cg_nfc_finish(&nfc);
+    return st;
+}
+
+cg_status cg_load_added(cg_tok_builder *b, const cg_added_spec *spec, cg_error *err)
+{
+    cg_vocab *v = &b->tok->vocab;
+    size_t len = strlen(spec->content);
+    const json_t *known = json_object_get(b->vocab, spec->content);
+    unsigned flags = CG_TOKEN_ADDED | (spec->special ? CG_TOKEN_SPECIAL : 0);
+    int taken = spec->id >= 0 && spec->id < v->n_ids && (v->flags[spec->id] & CG_TOKEN_PRESENT);
+    cg_status st;
+
+    if (!len || len > CG_ADDED_MAX)
+        return cg_fail(err, CG_ERR_LIMIT,
+                       "added token %lld: content of %zu bytes; 1 to %d are accepted",
+                       (long long)spec->id, len, CG_ADDED_MAX);
+    if (known && json_integer_value(known) != spec->id)
+        return cg_fail(err, CG_ERR_FORMAT,
+                       "added token '%.64s': id %lld, but the vocabulary says %lld", spec->content,
+                       (long long)spec->id, (long long)json_integer_value(known));
+    if (!taken) {
+        if ((st = cg_vocab_set(v, spec->id, spec->content, len, flags, err)) != CG_OK)
+            return st;
+        return add_to_set(b, spec, err);
+    }
+    if (v->length[spec->id] != len || memcmp(v->bytes + v->offset[spec->id], spec->content, len)) {
+        if (known)
+            return cg_fail(err, CG_ERR_UNSUPPORTED,
+                           "added token '%.64s': its content is how the byte-level alphabet "
+                           "writes other bytes",
+                           spec->content);
+        return cg_fail(err, CG_ERR_FORMAT, "added token '%.64s': id %lld is already that of '%.*s'",
+                       spec->content, (long long)spec->id,
+                       (int)(v->length[spec->id] < 64 ? v->length[spec->id] : 64),
+                       v->bytes + v->offset[spec->id]);
+    }
+    if (v->flags[spec->id] & CG_TOKEN_ADDED)
+        return CG_OK;
+    v->flags[spec->id] |= (uint8_t)flags;
+    return add_to_set(b, spec, err);
+}
+
+cg_status cg_load_seal(cg_tok_builder *b, cg_tokenizer **ret_tokenizer, cg_error *err)
+{
+    cg_status st;
+
+    cg_added_seal(&b->tok->added_raw);
+    cg_added_seal(&b->tok->added_norm);
+    if ((st = cg_vocab_seal(&b->tok->vocab, err)) != CG_OK)
+        return st;
+    *ret_tokenizer = b->tok;
+    b->tok = NULL;
+    return CG_OK;
+}

@@ -1,0 +1,442 @@
+/* SPDX-License-Identifier: MIT */
+/* confgen --input FILE ...: the main job. */
+#include <getopt.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "commands.h"
+
+static const char help[] =
+    "confgen: SMILES to 3D conformers\n"
+    "\n"
+    "  confgen --input FILE|- [options]      generate conformers\n"
+    "  confgen plugins list|matrix|check     attention, KV-cache and constraint plugins\n"
+    "  confgen inspect FILE                  list an output's molecules, fetch one\n"
+    "  confgen bench decode|attention|tokenizer|templates\n"
+    "  confgen doctor                        what this machine offers\n"
+    "\n"
+    "input and output\n"
+    "  --input FILE|-        .smi (SMILES, name, k) or .csv, also .gz, .zst; - is standard input\n"
+    "  --output FILE|-       default <stem>.sdf.zst; the ending chooses .zst, .gz or plain\n"
+    "  --format FORMAT       sdf, xyz, smiles3d, json (default: by the output's name, sdf)\n"
+    "  --gens N|Nk           conformers a molecule; Nk: N for each of its k reference conformers\n"
+    "                        (default 1)\n"
+    "  --add-hs              sdf with hydrogens\n"
+    "  --failed FILE         what failed, with reasons and raw text\n"
+    "  --header auto|yes|no  is the first line of a .smi a header? (auto)\n"
+    "  --limit N             read the first N molecules only\n"
+    "  --shard I/N           the I-th of N parts, counted from 0; their outputs join to the whole\n"
+    "  --resume              go on with an interrupted output\n"
+    "  --overwrite           replace an output that exists\n"
+    "\n"
+    "model and sampling\n"
+    "  --model DIR           a Hugging Face directory (default: the model that comes along)\n"
+    "  --constraint NAME     grammar (default), template, none, or a plugin's\n"
+    "  --temperature T  --top-p P  --top-k K  --min-p M  --greedy\n"
+    "  --sampling PRESET     greedy, top_p_sampling1..4, min_p_sampling1..3, qwen3\n"
+    "  --seed S              default 0\n"
+    "  --max-new-tokens N    bound of a conformer's tokens\n"
+    "\n"
+    "machine\n"
+    "  --device auto|cpu|cuda|cuda:I\n"
+    "  --attention auto|NAME  --kv-cache auto|NAME  --plugin FILE.so (repeatable)\n"
+    "  --batch-size auto|N   sequences at once\n"
+    "  --threads N           of the decoder (default: cores)\n"
+    "  --parallel-templates  --template-workers N\n"
+    "                        threads that prepare molecules and write records\n"
+    "                        (default: SLURM_CPUS_PER_TASK, else cores)\n"
+    "  --cache-tokenizer     remember tokenized pieces of text\n"
+    "\n"
+    "  --report FILE.json    counts, times, choices and their reasons\n"
+    "  --progress auto|never|json   a bar on a terminal; json: a line a second on standard error\n"
+    "  --quiet               no words but errors\n"
+    "  --version  --help\n"
+    "\n"
+    "Exit status: 0 all conformers written, 1 some molecules failed, 2 wrong usage,\n"
+    "3 environment (model, plugin, device, disk), 130 interrupted, resumable.\n";
+
+enum { PROGRESS_AUTO, PROGRESS_NEVER, PROGRESS_JSON };
+
+struct settings {
+    cg_engine_options engine;
+    cg_batch batch;
+    cg_sampling sampling;      /* as far as given */
+    int given_temperature, given_top_p, given_top_k, given_min_p, given_greedy;
+    const cg_sampling *preset;
+    const char *plugins[64];
+    const char *report;
+    int progress, quiet;
+    double last_shown; /* seconds */
+    double started;
+};
+
+static volatile sig_atomic_t signalled;
+static volatile int stop_run;
+
+static void on_signal(int number)
+{
+    signalled = number;
+    stop_run = 1;
+}
+
+/* The first signal ends the run in good order; a second of the same kind ends it at once. */
+static void catch_signals(void)
+{
+    struct sigaction action = { .sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND };
+
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGUSR1, &action, NULL);
+    signal(SIGPIPE, SIG_IGN); /* a closed pipe is a write error */
+    signal(SIGXFSZ, SIG_IGN); /* so is a file size limit */
+}
+
+static double now(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+/* ---- progress ----------------------------------------------------------------------------- */
+
+static void show_bar(const cg_report *r, int64_t done, double seconds)
+{
+    enum { WIDTH = 24 };
+    double rate = seconds > 0 ? (double)r->conformers / seconds : 0;
+    double share = r->total_conformers ? (double)r->conformers / (double)r->total_conformers : 0;
+    int filled = share < 1 ? (int)(share * WIDTH) : WIDTH;
+
+    fprintf(stderr, "\r[%.*s%*s] %lld/%lld molecules, %lld conformers, %.0f tokens/s",
+            filled, "########################", WIDTH - filled, "", (long long)done,
+            (long long)r->total_molecules, (long long)r->conformers,
+            seconds > 0 ? (double)r->tokens / seconds : 0.0);
+    if (rate > 0 && r->total_conformers)
+        fprintf(stderr, ", %.0f s left",
+                (double)(r->total_conformers - r->conformers) / rate);
+    fputs("\033[K", stderr);
+}
+
+static void on_progress(void *ctx, const cg_report *r, int64_t done)
+{
+    struct settings *s = ctx;
+    double t = now(), seconds = t - s->started;
+
+    if (t - s->last_shown < (s->progress == PROGRESS_JSON ? 1.0 : 0.2))
+        return;
+    s->last_shown = t;
+    if (s->progress == PROGRESS_JSON)
+        fprintf(stderr,
+                "{\"molecules\":%lld,\"conformers\":%lld,\"tokens\":%lld,\"seconds\":%.3f}\n",
+                (long long)done, (long long)r->conformers, (long long)r->tokens, seconds);
+    else
+        show_bar(r, done, seconds);
+}
+
+static void clear_bar(const struct settings *s)
+{
+    if (s->batch.progress && s->progress == PROGRESS_AUTO)
+        fputs("\r\033[K", stderr);
+}
+
+static void on_failure(void *ctx, const char *text)
+{
+    const struct settings *s = ctx;
+
+    clear_bar(s);
+    fprintf(stderr, "confgen: %s\n", text);
+}
+
+static void on_log(void *ctx, int32_t level, const char *text)
+{
+    const struct settings *s = ctx;
+
+    if (level <= CG_LOG_WARNING && !s->quiet)
+        fprintf(stderr, "confgen: %s\n", text);
+}
+
+/* ---- options ------------------------------------------------------------------------------ */
+
+enum {
+    O_INPUT = 256, O_OUTPUT, O_FORMAT, O_GENS, O_ADD_HS, O_FAILED, O_HEADER, O_LIMIT, O_SHARD,
+    O_RESUME, O_OVERWRITE, O_MODEL, O_CONSTRAINT, O_TEMPERATURE, O_TOP_P, O_TOP_K, O_MIN_P,
+    O_GREEDY, O_SAMPLING, O_SEED, O_MAX_NEW, O_DEVICE, O_ATTENTION, O_KV_CACHE, O_PLUGIN, O_BATCH,
+    O_THREADS, O_PARALLEL, O_WORKERS, O_TOKEN_CACHE, O_REPORT, O_PROGRESS, O_QUIET, O_VERSION,
+    O_HELP,
+};
+
+static const struct option options[] = {
+    { "input", required_argument, NULL, O_INPUT },
+    { "output", required_argument, NULL, O_OUTPUT },
+    { "format", required_argument, NULL, O_FORMAT },
+    { "gens", required_argument, NULL, O_GENS },
+    { "add-hs", no_argument, NULL, O_ADD_HS },
+    { "failed", required_argument, NULL, O_FAILED },
+    { "header", required_argument, NULL, O_HEADER },
+    { "limit", required_argument, NULL, O_LIMIT },
+    { "shard", required_argument, NULL, O_SHARD },
+    { "resume", no_argument, NULL, O_RESUME },
+    { "overwrite", no_argument, NULL, O_OVERWRITE },
+    { "model", required_argument, NULL, O_MODEL },
+    { "constraint", required_argument, NULL, O_CONSTRAINT },
+    { "temperature", required_argument, NULL, O_TEMPERATURE },
+    { "top-p", required_argument, NULL, O_TOP_P },
+    { "top-k", required_argument, NULL, O_TOP_K },
+    { "min-p", required_argument, NULL, O_MIN_P },
+    { "greedy", no_argument, NULL, O_GREEDY },
+    { "sampling", required_argument, NULL, O_SAMPLING },
+    { "seed", required_argument, NULL, O_SEED },
+    { "max-new-tokens", required_argument, NULL, O_MAX_NEW },
+    { "device", required_argument, NULL, O_DEVICE },
+    { "attention", required_argument, NULL, O_ATTENTION },
+    { "kv-cache", required_argument, NULL, O_KV_CACHE },
+    { "plugin", required_argument, NULL, O_PLUGIN },
+    { "batch-size", required_argument, NULL, O_BATCH },
+    { "threads", required_argument, NULL, O_THREADS },
+    { "parallel-templates", no_argument, NULL, O_PARALLEL },
+    { "template-workers", required_argument, NULL, O_WORKERS },
+    { "cache-tokenizer", no_argument, NULL, O_TOKEN_CACHE },
+    { "report", required_argument, NULL, O_REPORT },
+    { "progress", required_argument, NULL, O_PROGRESS },
+    { "quiet", no_argument, NULL, O_QUIET },
+    { "version", no_argument, NULL, O_VERSION },
+    { "help", no_argument, NULL, O_HELP },
+    { NULL, 0, NULL, 0 },
+};
+
+/* N or Nk */
+static void parse_gens(cg_batch *b, const char *text)
+{
+    size_t len = strlen(text);
+    char number[16];
+
+    b->gens_per_reference = len && (text[len - 1] == 'k' || text[len - 1] == 'K');
+    if (len - (size_t)b->gens_per_reference >= sizeof number)
+        usage_error("--gens '%s': wanted a number such as 10, or 2k", text);
+    snprintf(number, sizeof number, "%.*s", (int)(len - (size_t)b->gens_per_reference), text);
+    b->gens = parse_int("--gens", number, 1, 1000000000);
+}
+
+/* I/N */
+static void parse_shard(cg_batch *b, const char *text)
+{
+    int used = 0;
+
+    if (sscanf(text, "%d/%d%n", &b->shard, &b->shards, &used) != 2 || text[used] ||
+        b->shards < 1 || b->shard < 0 || b->shard >= b->shards)
+        usage_error("--shard '%s': wanted I/N with I from 0 to N-1", text);
+}
+
+static const cg_sampling *find_preset(const char *name)
+{
+    int32_t n;
+    const cg_sampling_preset *p = cg_sampling_presets(&n);
+
+    for (int32_t i = 0; i < n; i++)
+        if (!strcmp(p[i].name, name))
+            return &p[i].sampling;
+    usage_error("--sampling '%s': wanted greedy, top_p_sampling1 to 4, min_p_sampling1 to 3 or "
+                "qwen3",
+                name);
+}
+
+static int parse_word(const char *name, const char *text, const char *const *words, int n)
+{
+    for (int i = 0; i < n; i++)
+        if (!strcmp(text, words[i]))
+            return i;
+    usage_error("%s '%s': wanted %s, %s or %s", name, text, words[0], words[1], words[2]);
+}
+
+static int32_t parse_auto(const char *name, const char *text, int32_t hi)
+{
+    return strcmp(text, "auto") ? parse_int(name, text, 1, hi) : 0;
+}
+
+static void take_option(struct settings *s, int option, const char *arg)
+{
+    static const char *const headers[] = { "auto", "yes", "no" };
+    static const char *const progresses[] = { "auto", "never", "json" };
+
+    switch (option) {
+    case O_INPUT: s->batch.input = arg; break;
+    case O_OUTPUT: s->batch.output = arg; break;
+    case O_FORMAT: s->batch.format = arg; break;
+    case O_GENS: parse_gens(&s->batch, arg); break;
+    case O_ADD_HS: s->batch.add_hs = 1; break;
+    case O_FAILED: s->batch.failed = arg; break;
+    case O_HEADER: s->batch.header = parse_word("--header", arg, headers, 3); break;
+    case O_LIMIT: s->batch.limit = parse_int64("--limit", arg, 1, INT64_MAX / 2); break;
+    case O_SHARD: parse_shard(&s->batch, arg); break;
+    case O_RESUME: s->batch.resume = 1; break;
+    case O_OVERWRITE: s->batch.overwrite = 1; break;
+    case O_MODEL: s->engine.model = arg; break;
+    case O_CONSTRAINT: s->engine.constraint = arg; break;
+    case O_TEMPERATURE:
+        s->sampling.temperature = parse_real("--temperature", arg);
+        s->given_temperature = 1;
+        break;
+    case O_TOP_P:
+        s->sampling.top_p = parse_real("--top-p", arg);
+        s->given_top_p = 1;
+        break;
+    case O_TOP_K:
+        s->sampling.top_k = parse_int("--top-k", arg, 0, 1 << 24);
+        s->given_top_k = 1;
+        break;
+    case O_MIN_P:
+        s->sampling.min_p = parse_real("--min-p", arg);
+        s->given_min_p = 1;
+        break;
+    case O_GREEDY: s->given_greedy = 1; break;
+    case O_SAMPLING: s->preset = find_preset(arg); break;
+    case O_SEED: s->engine.seed = parse_uint64("--seed", arg); break;
+    case O_MAX_NEW: s->engine.max_new_tokens = parse_int("--max-new-tokens", arg, 1, 1 << 24); break;
+    case O_DEVICE: s->engine.device = arg; break;
+    case O_ATTENTION: s->engine.attention = arg; break;
+    case O_KV_CACHE: s->engine.kv_cache = arg; break;
+    case O_PLUGIN:
+        if (s->engine.n_plugins == (int32_t)(sizeof s->plugins / sizeof s->plugins[0]))
+            usage_error("--plugin: more than %d of them", s->engine.n_plugins);
+        s->plugins[s->engine.n_plugins++] = arg;
+        break;
+    case O_BATCH: s->engine.batch_size = parse_auto("--batch-size", arg, 65536); break;
+    case O_THREADS: s->engine.threads = parse_int("--threads", arg, 1, 4096); break;
+    case O_PARALLEL: break; /* always so; kept for scripts of earlier systems */
+    case O_WORKERS: s->engine.template_workers = parse_int("--template-workers", arg, 1, 4096); break;
+    case O_TOKEN_CACHE: s->engine.token_cache = 1; break;
+    case O_REPORT: s->report = arg; break;
+    case O_PROGRESS: s->progress = parse_word("--progress", arg, progresses, 3); break;
+    case O_QUIET: s->quiet = 1; break;
+    case O_VERSION: printf("confgen %s\n", cg_version()); exit(EXIT_OK);
+    case O_HELP: fputs(help, stdout); exit(EXIT_OK);
+    default: usage_error("unknown option or missing value");
+    }
+}
+
+/* The model's own sampling or a preset, with what was given one by one on top. */
+static void choose_sampling(struct settings *s)
+{
+    cg_sampling *chosen = &s->sampling; /* members below 0: the model's own */
+    const cg_sampling *preset = s->preset;
+
+    if (preset) {
+        chosen->greedy = preset->greedy;
+        chosen->temperature = s->given_temperature ? chosen->temperature : preset->temperature;
+        chosen->top_p = s->given_top_p ? chosen->top_p : preset->top_p;
+        chosen->top_k = s->given_top_k ? chosen->top_k : preset->top_k;
+        chosen->min_p = s->given_min_p ? chosen->min_p : preset->min_p;
+    }
+    if (s->given_greedy)
+        chosen->greedy = 1;
+    else if (s->given_temperature || s->given_top_p || s->given_top_k || s->given_min_p)
+        chosen->greedy = 0;
+    s->engine.sampling = chosen;
+}
+
+static void parse_command_line(struct settings *s, int argc, char **argv)
+{
+    int option;
+
+    *s = (struct settings){
+        .engine = { CG_SIZED(cg_engine_options), .log = on_log, .log_ctx = s },
+        .batch = { CG_SIZED(cg_batch), .gens = 1, .on_failure = on_failure, .ctx = s,
+                   .stop = &stop_run },
+        .sampling = { sizeof(cg_sampling), -1, -1, -1, -1, -1 },
+    };
+    s->engine.plugins = s->plugins;
+    opterr = 0;
+    optind = 1;
+    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        if (option == '?')
+            usage_error("%s: unknown option, or its value is missing", argv[optind - 1]);
+        take_option(s, option, optarg);
+    }
+    if (optind < argc)
+        usage_error("'%s': no such command, and no option takes it", argv[optind]);
+    if (!s->batch.input)
+        usage_error("no input: give --input FILE, or - for standard input");
+    choose_sampling(s);
+    if (s->progress == PROGRESS_JSON ||
+        (s->progress == PROGRESS_AUTO && !s->quiet && isatty(STDERR_FILENO)))
+        s->batch.progress = on_progress;
+}
+
+/* ---- run ---------------------------------------------------------------------------------- */
+
+static void print_summary(const struct settings *s, const cg_report *r, const char *path)
+{
+    int64_t failures = r->wrong_molecules + r->parse_failures + r->unfinished;
+
+    if (s->quiet)
+        return;
+    clear_bar(s);
+    fprintf(stderr, "%s: %lld conformers of %lld molecules in %.1f s", path,
+            (long long)r->conformers, (long long)(r->molecules + r->molecules_resumed), r->seconds);
+    if (r->seconds > 0 && r->tokens)
+        fprintf(stderr, " (%.1f conformers/s, %.0f tokens/s)",
+                (double)(r->conformers) / r->seconds, (double)r->tokens / r->seconds);
+    fputc('\n', stderr);
+    if (r->molecules_failed || failures)
+        fprintf(stderr,
+                "%lld molecules failed; %lld conformers of a wrong molecule, %lld parse failures, "
+                "%lld unfinished\n",
+                (long long)r->molecules_failed, (long long)r->wrong_molecules,
+                (long long)r->parse_failures, (long long)r->unfinished);
+}
+
+static void print_choices(const struct settings *s, const cg_engine_info *info)
+{
+    if (s->quiet || !isatty(STDERR_FILENO))
+        return;
+    fprintf(stderr, "%s, %.1f M parameters, on %s with %d threads; attention %s (%s), KV cache %s (%s), "
+                    "constraint %s, batch %d (%s)\n",
+            info->architecture, (double)info->parameters * 1e-6, info->device, info->threads,
+            info->attention, info->attention_reason, info->kv_cache, info->kv_cache_reason,
+            info->constraint, info->batch_size, info->batch_reason);
+}
+
+int cmd_generate(int argc, char **argv)
+{
+    struct settings s;
+    cg_error err = CG_ERROR_INIT, report_err = CG_ERROR_INIT;
+    cg_engine *engine = NULL;
+    cg_report report = { CG_SIZED(cg_report) };
+    char path[4096];
+    cg_status status;
+    int exit_status = EXIT_OK;
+
+    parse_command_line(&s, argc, argv);
+    catch_signals();
+    status = cg_batch_output_path(&s.batch, path, sizeof path, &err);
+    if (status == CG_OK)
+        status = cg_engine_open(&s.engine, &engine, &err);
+    if (status != CG_OK)
+        return report_error(&err);
+    print_choices(&s, cg_engine_get_info(engine));
+    s.started = now();
+    status = cg_engine_run(engine, &s.batch, &report, &err);
+    clear_bar(&s);
+    if (status == CG_OK || status == CG_ERR_INTERRUPTED)
+        print_summary(&s, &report, path);
+    if (status == CG_ERR_INTERRUPTED)
+        fprintf(stderr, "confgen: interrupted by signal %d; --resume goes on with '%s'\n",
+                (int)signalled, path);
+    else if (status != CG_OK)
+        report_error(&err);
+    if (status != CG_OK)
+        exit_status = status == CG_ERR_INTERRUPTED ? EXIT_INTERRUPTED
+                      : status == CG_ERR_USAGE     ? EXIT_USAGE
+                                                   : EXIT_ENVIRONMENT;
+    else if (report.molecules_failed)
+        exit_status = EXIT_SOME_FAILED;
+    if (s.report && report_write(s.report, cg_engine_get_info(engine), &report, status,
+                                 &report_err) != CG_OK)
+        exit_status = report_error(&report_err);
+    cg_engine_close(engine);
+    return exit_status;
+}

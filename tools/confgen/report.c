@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT */
+/* The report of a run, as JSON. */
+#include <errno.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "commands.h"
+
+static json_t *sampling_json(const cg_sampling *s)
+{
+    return json_pack("{s:b, s:f, s:i, s:f, s:f}", "greedy", s->greedy, "temperature",
+                     (double)s->temperature, "top_k", (int)s->top_k, "top_p", (double)s->top_p,
+                     "min_p", (double)s->min_p);
+}
+
+static json_t *engine_json(const cg_engine_info *info)
+{
+    char fingerprint[32];
+
+    snprintf(fingerprint, sizeof fingerprint, "%016llx", (unsigned long long)info->fingerprint);
+    return json_pack(
+        "{s:s, s:s, s:s, s:I, s:s, s:s, s:s, s:s, s:s, s:s, s:i, s:s, s:i, s:i, s:i, s:I, s:o}",
+        "model", info->model, "architecture", info->architecture, "fingerprint", fingerprint,
+        "parameters", (json_int_t)info->parameters, "device", info->device, "attention",
+        info->attention, "attention_reason", info->attention_reason, "kv_cache", info->kv_cache,
+        "kv_cache_reason", info->kv_cache_reason, "constraint", info->constraint, "batch_size",
+        (int)info->batch_size, "batch_reason", info->batch_reason, "threads", (int)info->threads,
+        "template_workers", (int)info->template_workers, "context", (int)info->max_len, "seed",
+        (json_int_t)info->seed, "sampling", sampling_json(&info->sampling));
+}
+
+static json_t *counts_json(const cg_report *r)
+{
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:{s:I, s:I, s:I}, s:{s:I, s:I, s:I, s:I}, s:I}",
+                     "molecules", (json_int_t)r->molecules, "molecules_failed",
+                     (json_int_t)r->molecules_failed, "molecules_resumed",
+                     (json_int_t)r->molecules_resumed, "requested", (json_int_t)r->requested,
+                     "conformers", (json_int_t)r->conformers, "failures", "wrong_molecule",
+                     (json_int_t)r->wrong_molecules, "parse_failure",
+                     (json_int_t)r->parse_failures, "unfinished", (json_int_t)r->unfinished,
+                     "tokens", "prompt", (json_int_t)r->prompt_tokens, "completion",
+                     (json_int_t)r->tokens, "sampled", (json_int_t)r->sampled, "forced",
+                     (json_int_t)r->forced, "steps", (json_int_t)r->steps);
+}
+
+static double rate(double n, double seconds)
+{
+    return seconds > 0 ? n / seconds : 0;
+}
+
+static json_t *times_json(const cg_report *r)
+{
+    return json_pack("{s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f}", "total", r->seconds, "decode",
+                     r->decode_seconds, "matmul", r->matmul_seconds, "attention",
+                     r->attention_seconds, "sample", r->sample_seconds, "chemistry",
+                     r->chemistry_seconds, "template", r->template_seconds, "record",
+                     r->record_seconds);
+}
+
+cg_status report_write(const char *path, const cg_engine_info *info, const cg_report *r,
+                       cg_status outcome, cg_error *err)
+{
+    json_t *root = json_pack(
+        "{s:s, s:s, s:o, s:o, s:o, s:{s:f, s:f}, s:{s:I, s:I}, s:{s:I, s:I, s:I}}", "confgen",
+        cg_version(), "outcome", cg_status_name(outcome), "engine", engine_json(info), "counts",
+        counts_json(r), "seconds", times_json(r), "rates", "tokens_per_second",
+        rate((double)r->tokens, r->seconds), "conformers_per_second",
+        rate((double)r->conformers, r->seconds), "token_cache", "hits",
+        (json_int_t)r->token_cache_hits, "misses", (json_int_t)r->token_cache_misses, "bytes",
+        "peak_memory", (json_int_t)r->peak_bytes, "kv_cache", (json_int_t)r->kv_bytes, "written",
+        (json_int_t)r->bytes_written);
+    int failed = !root || json_dump_file(root, path, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
+
+    json_decref(root);
+    if (failed && err) {
+        err->code = CG_ERR_IO;
+        snprintf(err->msg, sizeof err->msg, "report '%s': cannot be written: %s", path,
+                 strerror(errno));
+    }
+    return failed ? CG_ERR_IO : CG_OK;
+}

@@ -1,0 +1,63 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# Installs what confgen needs from the distribution's packages, configures and builds it.
+#
+#   tools/setup.sh [MESON_OPTION...]     e.g. tools/setup.sh -Dcuda=disabled
+#
+# Debian 12 or later, Ubuntu 22.04 or later; as root, or with sudo. Running it again is cheap: only
+# what is missing is installed, only what changed is built. BUILD names the build folder (build).
+set -euo pipefail
+
+cd "$(dirname "$0")/.."
+build=${BUILD:-build}
+
+packages=(
+  gcc g++ meson ninja-build pkgconf          # to build
+  libjansson-dev libpcre2-dev libutf8proc-dev # JSON, regular expressions, Unicode
+  libzstd-dev zlib1g-dev libcsv-dev libxxhash-dev
+  libdnnl-dev                                 # oneDNN: matrix products on the CPU
+  librdkit-dev libboost-dev                   # chemistry
+  check zstd binutils                         # tests
+)
+
+say() { printf 'setup: %s\n' "$*"; }
+die() { printf 'setup: %s\n' "$*" >&2; exit 1; }
+
+command -v dpkg-query >/dev/null || die "this is no Debian or Ubuntu: install these packages' like by hand, then run 'meson setup $build && ninja -C $build': ${packages[*]}"
+
+missing=()
+for p in "${packages[@]}"; do
+  dpkg-query -W -f='${Status}' "$p" 2>/dev/null | grep -q 'ok installed' || missing+=("$p")
+done
+if ((${#missing[@]})); then
+  say "installing ${missing[*]}"
+  root=()
+  if [ "$(id -u)" != 0 ]; then
+    command -v sudo >/dev/null || die "not root and no sudo; as root: apt-get install ${missing[*]}"
+    root=(sudo)
+  fi
+  log=$(mktemp)
+  "${root[@]}" apt-get update -qq >"$log" 2>&1 || { cat "$log" >&2; die "apt-get update failed"; }
+  "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+    "${missing[@]}" >"$log" 2>&1 || { tail -n 20 "$log" >&2; die "apt-get install failed"; }
+  rm -f "$log"
+else
+  say "all packages are there"
+fi
+
+if [ -f "$build/build.ninja" ]; then
+  if (($#)); then
+    say "configuring $build with $*"
+    meson configure "$build" "$@" >/dev/null || die "meson configure failed"
+  fi
+else
+  say "configuring $build${*:+ with $*}"
+  log=$(mktemp)
+  meson setup "$build" "$@" >"$log" 2>&1 || { tail -n 30 "$log" >&2; die "meson setup failed"; }
+  sed -n '/^confgen/,$p' "$log"
+  rm -f "$log"
+fi
+
+say "building"
+ninja -C "$build" --quiet || die "the build failed"
+say "done: $build/confgen"

@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# Runs the test suites of a build and ends with the line "N passed, N failed".
+#
+#   tools/test.sh [MESON_TEST_OPTION...]     e.g. tools/test.sh --suite unit
+#
+# BUILD names the build folder (build).
+set -uo pipefail
+
+cd "$(dirname "$0")/.."
+build=${BUILD:-build}
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+
+meson test -C "$build" --print-errorlogs "$@" 2>&1 | tee "$log"
+status=${PIPESTATUS[0]}
+
+count() { sed -n "s/^$1: *\([0-9][0-9]*\).*/\1/p" "$log" | tail -n 1; }
+passed=$(( $(count Ok) + $(count 'Expected Fail') + 0 ))
+failed=$(( $(count Fail) + $(count 'Unexpected Pass') + $(count Timeout) + 0 ))
+if ((passed + failed == 0)); then
+  echo "no test was run" >&2
+  failed=1
+fi
+if ((status != 0 && failed == 0)); then
+  echo "meson test ended with status $status" >&2
+  failed=1
+fi
+echo "$passed passed, $failed failed"
+((failed == 0))
