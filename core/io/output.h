@@ -38,7 +38,7 @@ typedef struct cg_output_state {
     int64_t n_molecules; /* done, with or without records */
     int64_t n_records;
     int64_t n_failed;
-    const char *note; /* a sentence for the user, or ""; borrowed from the output */
+    cg_error note; /* note.msg: a sentence for the user about molecules made again, or "" */
 } cg_output_state;
 
 /** A finished molecule; everything borrowed. */
