@@ -459,7 +459,7 @@ START_TEST(full_disk_leaves_a_readable_file)
 
     signal(SIGXFSZ, SIG_IGN);
     ck_assert_int_eq(getrlimit(RLIMIT_FSIZE, &before), 0);
-    limit = (struct rlimit){ 3000, before.rlim_max };
+    limit = (struct rlimit) { 3000, before.rlim_max };
     ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
     srand(1);
     for (int i = 0; i < 700; i++)
