@@ -517,8 +517,8 @@ static cg_status open_output(struct batch *b, const char *path, cg_error *err)
         return status;
     b->next_index = state.kind == CG_OUTPUT_COMPLETE ? INT64_MAX : state.next_index;
     b->report->conformers += state.n_records;
-    if (state.note.msg[0])
-        tell(b, state.note.msg);
+    if (*state.note)
+        tell(b, state.note);
     return CG_OK;
 }
 

@@ -115,10 +115,21 @@ static int get_line(const cg_manifest *m, const json_t *o, cg_manifest_line *l)
 static int take_line(cg_manifest *m, const char *text, size_t len, uint64_t end, cg_error *err,
                      cg_status *ret)
 {
-    json_t *o = has_right_sum(text, len) ? json_loadb(text, len, 0, NULL) : NULL;
+    json_t *o;
     cg_manifest_line line;
     int stop = 1;
 
+    if (!has_right_sum(text, len))
+        return 1;
+    o = json_loadb(text, len, 0, NULL);
+    if (!o) {
+        /* Not torn: to go on would throw finished molecules away. */
+        *ret = cg_fail(err, CG_ERR_FORMAT,
+                       "'%s': the line that ends at offset %llu is whole but cannot be read (out "
+                       "of memory?)",
+                       m->file.name, (unsigned long long)end);
+        return 1;
+    }
     if (!m->header) {
         if (json_is_integer(json_object_get(o, "confgen_manifest")) &&
             json_is_object(json_object_get(o, "fingerprint"))) {

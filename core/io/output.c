@@ -27,6 +27,7 @@ struct cg_output {
     int64_t last_index;
     int closed; /* finished, or a write failed */
     struct timespec synced;
+    cg_error note;              /* for cg_output_state */
     cg_fingerprint_item *items; /* [n_items] the caller's and our own; texts borrowed */
     size_t n_items;
     const char *failed_path; /* borrowed while opening */
@@ -211,7 +212,7 @@ static cg_status resume(cg_output *o, cg_output_state *state, cg_error *err)
     o->last_index = last ? last->index : -1;
     state->kind = n ? CG_OUTPUT_RESUMED : CG_OUTPUT_FRESH;
     if (n < n_all)
-        cg_fail(&state->note, CG_ERR_FORMAT,
+        cg_fail(&o->note, CG_ERR_FORMAT,
                 "'%s': of %zu molecules in the manifest only the first %zu are whole in the file; "
                 "the others are made again",
                 o->path, n_all, n);
@@ -249,7 +250,7 @@ cg_status cg_output_open(const char *path, const cg_output_options *opt, cg_outp
     cg_status st;
 
     memset(state, 0, sizeof *state);
-    state->note = (cg_error)CG_ERROR_INIT;
+    state->note = "";
     if (opt->resume && opt->overwrite)
         return cg_fail(err, CG_ERR_USAGE,
                        "--resume and --overwrite exclude each other: go on, or start again");
@@ -270,6 +271,7 @@ cg_status cg_output_open(const char *path, const cg_output_options *opt, cg_outp
     o->format = opt->format;
     o->failed_path = opt->failed_path;
     o->last_index = -1;
+    o->note = (cg_error)CG_ERROR_INIT;
     clock_gettime(CLOCK_MONOTONIC, &o->synced);
     if ((st = make_items(o, opt, err)) != CG_OK)
         goto out;
@@ -290,6 +292,7 @@ cg_status cg_output_open(const char *path, const cg_output_options *opt, cg_outp
     if (st != CG_OK)
         goto out;
     o->failed_path = NULL;
+    state->note = o->note.msg;
     *ret = o;
     o = NULL;
 out:

@@ -38,7 +38,9 @@ typedef struct cg_output_state {
     int64_t n_molecules; /* done, with or without records */
     int64_t n_records;
     int64_t n_failed;
-    cg_error note; /* note.msg: a sentence for the user about molecules made again, or "" */
+    /* A sentence for the user about molecules that are made again, or ""; borrowed from the
+     * output. */
+    const char *note;
 } cg_output_state;
 
 /** A finished molecule; everything borrowed. */

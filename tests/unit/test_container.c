@@ -448,7 +448,7 @@ END_TEST
 /* A file size limit stands for a full disk: the file keeps its whole frames and says so. */
 START_TEST(full_disk_leaves_a_readable_file)
 {
-    struct rlimit limit = { 3000, 3000 };
+    struct rlimit limit, before;
     cg_error err = CG_ERROR_INIT;
     cg_container *c = NULL;
     cg_reader *r = NULL;
@@ -458,7 +458,9 @@ START_TEST(full_disk_leaves_a_readable_file)
     size_t n;
 
     signal(SIGXFSZ, SIG_IGN);
-    ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0); /* in the test's own process */
+    ck_assert_int_eq(getrlimit(RLIMIT_FSIZE, &before), 0);
+    limit = (struct rlimit) { 3000, before.rlim_max };
+    ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
     srand(1);
     for (int i = 0; i < 700; i++)
         cg_buf_printf(&b, "%c", 32 + rand() % 90);
@@ -467,6 +469,7 @@ START_TEST(full_disk_leaves_a_readable_file)
     for (n = 0; st == CG_OK && n < 100; n++)
         st = cg_container_append(c, b.data, b.len, &err);
     n--;
+    ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &before), 0);
     ck_assert_int_eq(st, CG_ERR_IO);
     ck_assert_msg(strstr(err.msg, names[_i]) && strstr(err.msg, "File too large") &&
                       strstr(err.msg, "complete molecules"),

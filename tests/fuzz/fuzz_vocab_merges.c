@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tokenizer.json, or (first byte 0x1e) vocab.json, merges.txt, tokenizer_config.json and
- * added_tokens.json, each introduced by 0x1e. A tokenizer that loads must encode: the spans follow
- * one another within the text, and without a normalizer the tokens' bytes are the text's.
+ * The older form of a tokenizer: vocab.json, merges.txt, tokenizer_config.json and
+ * added_tokens.json, each introduced by byte 0x1e. What loads must encode: the spans follow one
+ * another within the text, and the tokens decode.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -27,8 +27,6 @@ static cg_status load(const char *text, size_t size, cg_tokenizer **ret, cg_erro
     size_t *len[] = { &f.vocab_len, &f.merges_len, &f.config_len, &f.added_tokens_len };
     int n = 0;
 
-    if (!size || text[0] != 0x1e)
-        return cg_tokenizer_from_json("fuzz", text, size, ret, err);
     f.vocab = f.merges = f.config = "";
     for (size_t at = 0; n < 4 && at < size && text[at] == 0x1e; n++) {
         const char *begin = text + at + 1, *end = memchr(begin, 0x1e, size - at - 1);
