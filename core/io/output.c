@@ -205,6 +205,7 @@ static cg_status resume(cg_output *o, cg_output_state *state, cg_error *err)
             frames[n_frames++] = (cg_frame) { l->end - l->size, l->size, l->plain };
         state->n_records += l->n_records;
         state->n_failed += l->n_failed;
+        state->n_molecules_failed += l->n_failed > 0 || !l->n_records;
     }
     state->n_molecules = (int64_t)n;
     last = n ? cg_manifest_get(o->manifest, n - 1) : NULL;

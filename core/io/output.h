@@ -38,6 +38,7 @@ typedef struct cg_output_state {
     int64_t n_molecules; /* done, with or without records */
     int64_t n_records;
     int64_t n_failed;
+    int64_t n_molecules_failed; /* with a failed generation, or without records */
     /* A sentence for the user about molecules that are made again, or ""; borrowed from the
      * output. */
     const char *note;

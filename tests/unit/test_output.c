@@ -179,6 +179,7 @@ START_TEST(complete_output_is_left_alone)
     ck_assert_int_eq(state.n_molecules, N_MOLECULES);
     ck_assert_int_eq(state.n_records, 102);
     ck_assert_int_eq(state.n_failed, 19);
+    ck_assert_int_eq(state.n_molecules_failed, 19);
     ck_assert_str_eq(state.note, "");
     check_files(&wanted, "complete", 0);
     ck_assert_int_eq(cg_reader_open(out_path, &r, &err), CG_OK);

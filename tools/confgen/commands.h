@@ -28,7 +28,6 @@ cg_status report_write(const char *path, const cg_engine_info *info, const cg_re
 
 int32_t parse_int(const char *name, const char *text, int32_t lo, int32_t hi);
 int64_t parse_int64(const char *name, const char *text, int64_t lo, int64_t hi);
-uint64_t parse_uint64(const char *name, const char *text);
 float parse_real(const char *name, const char *text);
 /** "confgen: ..." and exit with EXIT_USAGE. */
 _Noreturn void usage_error(const char *fmt, ...) CG_PRINTF(1, 2);
