@@ -162,6 +162,9 @@ START_TEST(added_tokens_that_lie)
     tok_refused(
         &(tok_parts) { .added = ADDED(300, "x1", true, false) "," ADDED(300, "x2", true, false) },
         CG_ERR_FORMAT, "added_tokens[1]");
+    tok_refused(
+        &(tok_parts) { .added = ADDED(300, "x1", true, false) "," ADDED(301, "x1", true, false) },
+        CG_ERR_FORMAT, "before it was 300");
 }
 END_TEST
 
