@@ -279,6 +279,32 @@ static cg_status read_bracket(struct scanner *s, cg_smiles_atom *atom)
     return CG_OK;
 }
 
+/*
+ * RDKit counts charges, hydrogens and mass numbers in small integers and reads [C+255] as [C-]:
+ * numbers inside a bracket [begin, s->at) that could come around are refused before it sees them.
+ */
+static cg_status check_numbers(const struct scanner *s, size_t begin)
+{
+    size_t run = 0, sign = 0;
+
+    for (size_t i = begin; i < s->at; i++) {
+        char c = s->text[i], before = i > begin ? s->text[i - 1] : '[';
+        size_t most;
+
+        run = is_digit(c) ? run + 1 : 0;
+        sign = (c == '+' || c == '-') ? (before == c ? sign + 1 : 1) : 0;
+        if (sign > 15)
+            return wanted(s, i, "at most 15 signs of charge");
+        if (!run)
+            continue;
+        before = i - run + 1 > begin ? s->text[i - run] : '[';
+        most = before == ':' ? 8 : before == '[' || before == '#' ? 3 : 2;
+        if (run > most)
+            return wanted(s, i, "a mass number, charge or count of hydrogens of fewer digits");
+    }
+    return CG_OK;
+}
+
 static cg_status read_atom(struct scanner *s)
 {
     size_t start = s->at;
@@ -297,6 +323,8 @@ static cg_status read_atom(struct scanner *s)
                 s->at++;
             if (peek(s, 0) != ']')
                 return wanted(s, s->at, "']' for the '[' before it");
+            if ((st = check_numbers(s, start + 1)) != CG_OK)
+                return st;
             s->at++;
         }
         return add_atom(s, start, atom);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
 
 #include "base/error.h"
 #include "chem/elements.h"
@@ -407,10 +408,13 @@ static void tell(const struct batch *b, const char *text)
 static void fail_molecule(struct batch *b, const cg_pipeline_molecule *m, cg_buf *failed)
 {
     char text[CG_ERROR_TEXT + 256];
-    int has_place = !strncmp(m->failure.msg, b->options->input, strlen(b->options->input));
+    const char *input = b->options->input;
 
-    snprintf(text, sizeof text, has_place ? "%.0s%.0" PRId64 "%.0s%s" : "%s:%" PRId64 ": %s: %s",
-             b->options->input, m->line, m->name, m->failure.msg);
+    if (!strncmp(m->failure.msg, input, strlen(input))) /* it names the place itself */
+        snprintf(text, sizeof text, "%s", m->failure.msg);
+    else
+        snprintf(text, sizeof text, "%s:%" PRId64 ": %s: %s", input, m->line, m->name,
+                 m->failure.msg);
     tell(b, text);
     cg_failed_write(m->line, m->name, m->smiles, -1, m->failure.msg, NULL, failed);
 }
@@ -495,6 +499,24 @@ static cg_status check_batch(const cg_batch *o, cg_error *err)
     return CG_OK;
 }
 
+/* Two paths of one existing file? Standard input and output are none. */
+static int same_file(const char *a, const char *b)
+{
+    struct stat sa, sb;
+
+    return strcmp(a, "-") && strcmp(b, "-") && !stat(a, &sa) && !stat(b, &sb) &&
+           S_ISREG(sa.st_mode) && sa.st_dev == sb.st_dev && sa.st_ino == sb.st_ino;
+}
+
+static cg_status check_paths(const cg_batch *o, const char *path, cg_error *err)
+{
+    if (same_file(o->input, path))
+        return cg_fail(err, CG_ERR_USAGE, "'%s' is input and output", path);
+    if (o->failed && same_file(o->input, o->failed))
+        return cg_fail(err, CG_ERR_USAGE, "'%s' is input and file of failures", o->failed);
+    return CG_OK;
+}
+
 /* What a resumed run must have in common with the first. */
 static cg_status open_output(struct batch *b, const char *path, cg_error *err)
 {
@@ -564,6 +586,8 @@ cg_status cg_engine_run(cg_engine *engine, const cg_batch *options, cg_report *r
 
     if (status == CG_OK)
         status = cg_batch_output_path(options, path, sizeof path, err);
+    if (status == CG_OK)
+        status = check_paths(options, path, err);
     if (status == CG_OK)
         status = choose_format(&b, path, err);
     if (status == CG_OK && options->add_hs && b.format != CG_RECORD_SDF)

@@ -2,7 +2,10 @@
 #include "plugin/loader.h"
 
 #include <dlfcn.h>
+#include <elf.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <link.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -84,6 +87,46 @@ static cg_status check_file(const char *path, cg_error *err)
     if (access(path, R_OK))
         return cg_fail(err, CG_ERR_IO, "plugin '%s': %s; wanted a file that this user may read",
                        path, strerror(errno));
+    return CG_OK;
+}
+
+/*
+ * dlopen maps the segments that a file declares and dies of SIGBUS where the file ends before them:
+ * a copy that was cut off must be found out first. What is no ELF file of this machine's word size
+ * is left to dlopen, which says so.
+ */
+static cg_status check_whole(const char *path, cg_error *err)
+{
+    ElfW(Ehdr) head;
+    ElfW(Phdr) segment;
+    struct stat st;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    uint64_t size, end = 0;
+
+    if (fd < 0 || fstat(fd, &st) || pread(fd, &head, sizeof head, 0) != (ssize_t)sizeof head ||
+        memcmp(head.e_ident, ELFMAG, SELFMAG) || head.e_phentsize != sizeof segment) {
+        if (fd >= 0)
+            close(fd);
+        return CG_OK;
+    }
+    size = (uint64_t)st.st_size;
+    for (unsigned i = 0; i < head.e_phnum && end <= size; i++) {
+        uint64_t at = head.e_phoff + (uint64_t)i * sizeof segment;
+
+        if (at > size || pread(fd, &segment, sizeof segment, (off_t)at) != (ssize_t)sizeof segment)
+            end = UINT64_MAX;
+        else if (segment.p_type == PT_LOAD && segment.p_filesz > UINT64_MAX - segment.p_offset)
+            end = UINT64_MAX;
+        else if (segment.p_type == PT_LOAD && segment.p_offset + segment.p_filesz > end)
+            end = segment.p_offset + segment.p_filesz;
+    }
+    close(fd);
+    if (end > size)
+        return cg_fail(
+            err, CG_ERR_PLUGIN,
+            "plugin '%s': cut off: its segments end behind the file's %llu bytes; wanted "
+            "the whole shared object",
+            path, (unsigned long long)size);
     return CG_OK;
 }
 
@@ -215,7 +258,7 @@ cg_status cg_plugin_load(const char *path, const cg_host *host, const cg_plugin 
     void *handle, *symbol;
     cg_status st;
 
-    if ((st = check_file(path, err)) != CG_OK)
+    if ((st = check_file(path, err)) != CG_OK || (st = check_whole(path, err)) != CG_OK)
         return st;
     /* Without a slash dlopen would look in the library path instead of here. */
     if ((size_t)snprintf(with_slash, sizeof with_slash, "%s%s", strchr(path, '/') ? "" : "./",

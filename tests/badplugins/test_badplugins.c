@@ -154,6 +154,36 @@ START_TEST(files_that_are_none)
 }
 END_TEST
 
+/* dlopen would map what is not there and die. */
+START_TEST(file_that_was_cut_off)
+{
+    char path[] = "/tmp/cut-plugin-XXXXXX", want[CG_ERROR_TEXT];
+    static char bytes[1 << 20];
+    cg_error err = CG_ERROR_INIT;
+    const cg_plugin *plugin = NULL;
+    FILE *f = fopen(module("good"), "rb");
+    size_t n;
+    int fd = mkstemp(path);
+
+    ck_assert_ptr_nonnull(f);
+    n = fread(bytes, 1, sizeof bytes, f);
+    fclose(f);
+    ck_assert(n > 4096 && n < sizeof bytes);
+    ck_assert_int_eq(write(fd, bytes, n), n);
+    for (size_t keep = n / 2; keep > 64; keep /= 2) {
+        ck_assert_int_eq(ftruncate(fd, (off_t)keep), 0);
+        ck_assert_int_eq(cg_plugin_load(path, &host.host, &plugin, &err), CG_ERR_PLUGIN);
+        snprintf(want, sizeof want,
+                 "plugin '%s': cut off: its segments end behind the file's %zu bytes; wanted the "
+                 "whole shared object",
+                 path, keep);
+        ck_assert_str_eq(err.msg, want);
+    }
+    close(fd);
+    ck_assert_int_eq(unlink(path), 0);
+}
+END_TEST
+
 START_TEST(name_that_is_taken)
 {
     char first[512], want[2 * CG_ERROR_TEXT];
@@ -236,6 +266,7 @@ int main(void)
     tcase_add_loop_test(tc, module_is_refused_with_its_text, 0, N_REFUSALS);
     tcase_add_test(tc, good_module_is_loaded);
     tcase_add_test(tc, files_that_are_none);
+    tcase_add_test(tc, file_that_was_cut_off);
     tcase_add_test(tc, name_that_is_taken);
     tcase_add_test(tc, directory_of_bad_plugins);
     tcase_add_test(tc, registry_of_a_run);

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* confgen --input FILE ...: the main job. */
+#include <errno.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -254,6 +256,16 @@ static int parse_word(const char *name, const char *text, const char *const *wor
     usage_error("%s '%s': wanted %s, %s or %s", name, text, words[0], words[1], words[2]);
 }
 
+/* Below 0 would stand for the model's own value. */
+static float parse_nonnegative(const char *name, const char *text)
+{
+    float value = parse_real(name, text);
+
+    if (value < 0)
+        usage_error("%s '%s': wanted 0 or more", name, text);
+    return value;
+}
+
 static int32_t parse_auto(const char *name, const char *text, int32_t hi)
 {
     return strcmp(text, "auto") ? parse_int(name, text, 1, hi) : 0;
@@ -279,11 +291,11 @@ static void take_option(struct settings *s, int option, const char *arg)
     case O_MODEL: s->engine.model = arg; break;
     case O_CONSTRAINT: s->engine.constraint = arg; break;
     case O_TEMPERATURE:
-        s->sampling.temperature = parse_real("--temperature", arg);
+        s->sampling.temperature = parse_nonnegative("--temperature", arg);
         s->given_temperature = 1;
         break;
     case O_TOP_P:
-        s->sampling.top_p = parse_real("--top-p", arg);
+        s->sampling.top_p = parse_nonnegative("--top-p", arg);
         s->given_top_p = 1;
         break;
     case O_TOP_K:
@@ -291,7 +303,7 @@ static void take_option(struct settings *s, int option, const char *arg)
         s->given_top_k = 1;
         break;
     case O_MIN_P:
-        s->sampling.min_p = parse_real("--min-p", arg);
+        s->sampling.min_p = parse_nonnegative("--min-p", arg);
         s->given_min_p = 1;
         break;
     case O_GREEDY: s->given_greedy = 1; break;
@@ -368,6 +380,25 @@ static void parse_command_line(struct settings *s, int argc, char **argv)
         s->batch.progress = on_progress;
 }
 
+/* A report that cannot be written, or that would replace another file, is known before the work. */
+static void check_report(const struct settings *s, const char *output)
+{
+    const char *others[] = { s->batch.input, output, s->batch.failed };
+    struct stat a, b;
+    FILE *f = fopen(s->report, "a");
+
+    if (!f || fclose(f)) {
+        fprintf(stderr, "confgen: report '%s': cannot be written: %s\n", s->report,
+                strerror(errno));
+        exit(EXIT_ENVIRONMENT);
+    }
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
+        if (others[i] && !stat(s->report, &a) && S_ISREG(a.st_mode) && !stat(others[i], &b) &&
+            a.st_dev == b.st_dev && a.st_ino == b.st_ino)
+            usage_error("--report '%s' is the input, the output or the file of failures",
+                        s->report);
+}
+
 /* ---- run ---------------------------------------------------------------------------------- */
 
 static void print_summary(const struct settings *s, const cg_report *r, const char *path)
@@ -419,6 +450,8 @@ int cmd_generate(int argc, char **argv)
     parse_command_line(&s, argc, argv);
     catch_signals();
     status = cg_batch_output_path(&s.batch, path, sizeof path, &err);
+    if (status == CG_OK && s.report)
+        check_report(&s, path);
     if (status == CG_OK)
         status = cg_engine_open(&s.engine, &engine, &err);
     if (status != CG_OK)
