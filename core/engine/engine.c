@@ -190,14 +190,28 @@ static cg_status find_plugins(cg_engine *e, const cg_engine_options *o, cg_error
     return status;
 }
 
-/* Do attention and cache serve this model together? Asked before anything is allocated for it. */
-static cg_status match_plugins(cg_engine *e, cg_error *err)
+/*
+ * Do attention and cache serve this model together? Asked before anything is allocated for it.
+ * "auto" takes the plain attention where the fast one refuses, and says why.
+ */
+static cg_status match_plugins(cg_engine *e, const cg_engine_options *o, cg_error *err)
 {
+    const cg_host *host = &e->host.host;
+    const cg_plugin *plain;
     cg_attention_problem problem;
     cg_cache_config cache;
+    cg_status status;
 
     cg_model_needs(&e->model->config, CG_DEVICE_CPU, e->info.batch_size, &problem, &cache);
-    return cg_match(&e->host.host, e->attention, e->cache, &problem, &cache, NULL, err);
+    status = cg_match(host, e->attention, e->cache, &problem, &cache, NULL, err);
+    if (status == CG_OK || !is_auto(o->attention) ||
+        cg_registry_find(e->registry, CG_PLUGIN_ATTENTION, "eager", &plain, NULL) != CG_OK ||
+        cg_match(host, plain, e->cache, &problem, &cache, NULL, NULL) != CG_OK)
+        return status;
+    e->attention = plain;
+    snprintf(e->reasons[0], sizeof e->reasons[0], "auto: %.*s", (int)sizeof e->reasons[0] - 7,
+             err ? err->msg : "the fast one refuses");
+    return CG_OK;
 }
 
 static cg_status open_constraint(cg_engine *e, const cg_engine_options *o, cg_error *err)
@@ -308,7 +322,7 @@ cg_status cg_engine_open(const cg_engine_options *o, cg_engine **ret_engine, cg_
         status = cg_sampling_check(&e->info.sampling, err);
     }
     if (status == CG_OK)
-        status = match_plugins(e, err);
+        status = match_plugins(e, o, err);
     if (status == CG_OK)
         status = open_constraint(e, o, err);
     if (status == CG_OK)

@@ -82,18 +82,6 @@ int32_t parse_int(const char *name, const char *text, int32_t lo, int32_t hi)
     return (int32_t)parse_int64(name, text, lo, hi);
 }
 
-uint64_t parse_uint64(const char *name, const char *text)
-{
-    char *end;
-    unsigned long long value;
-
-    errno = 0;
-    value = strtoull(text, &end, 10);
-    if (end == text || *end || errno || strchr(text, '-'))
-        usage_error("%s '%s': wanted a whole number from 0 to 2^64-1", name, text);
-    return value;
-}
-
 float parse_real(const char *name, const char *text)
 {
     char *end;

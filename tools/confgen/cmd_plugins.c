@@ -181,7 +181,7 @@ static int check(int argc, char **argv)
     command_name = "plugins check";
     while ((option = next_option(argc, argv, options, check_help)) != -1)
         if (option == 's')
-            conformance.seed = parse_uint64("--seed", optarg);
+            conformance.seed = (uint64_t)parse_int64("--seed", optarg, 0, INT64_MAX);
         else if (option == 'r')
             conformance.rounds = parse_int("--rounds", optarg, 1, 1000000);
         else

@@ -33,7 +33,6 @@ cg_status report_write(const char *path, const cg_engine_info *info, const cg_re
 
 int32_t parse_int(const char *name, const char *text, int32_t lo, int32_t hi);
 int64_t parse_int64(const char *name, const char *text, int64_t lo, int64_t hi);
-uint64_t parse_uint64(const char *name, const char *text);
 float parse_real(const char *name, const char *text);
 /** Whole numbers separated by commas, [lo, hi] each, at most `cap`; returns their number. */
 int parse_ints(const char *name, const char *text, int32_t lo, int32_t hi, int32_t *ret, int cap);

@@ -91,8 +91,9 @@ typedef struct cg_report {
     int64_t total_molecules;   /* of the whole input part, 0 if not known (standard input) */
     int64_t total_conformers;  /* asked for in it */
     int64_t molecules;         /* read */
-    int64_t molecules_failed;  /* with fewer conformers than asked for */
-    int64_t molecules_resumed; /* found in the output of an earlier run */
+    int64_t molecules_failed;  /* with fewer conformers than asked for, also in an earlier run */
+    int64_t molecules_resumed; /* found in the output of an earlier run, */
+    int64_t conformers_resumed; /* with as many conformers */
     int64_t requested;         /* conformers asked for, of the molecules that could be built */
     int64_t conformers;        /* delivered */
     int64_t wrong_molecules;   /* generations whose text is another molecule's */

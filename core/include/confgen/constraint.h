@@ -97,7 +97,7 @@ typedef struct cg_text_format {
     int32_t max_integer_digits; /* before it, without a leading zero */
     const char *begin;          /* e.g. "[CONFORMER]" */
     const char *end;            /* e.g. "[/CONFORMER]" */
-    const char *stop;           /* e.g. "<|endoftext|>"; one token */
+    const char *stop;           /* e.g. "<|endoftext|>"; one token, or "" for none */
     int32_t max_new_tokens;     /* bound for constraints that have none of their own */
 } cg_text_format;
 

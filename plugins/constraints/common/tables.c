@@ -4,9 +4,23 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void *take(const cg_host *host, size_t n, size_t size)
+void *cg_take(const cg_host *host, size_t n, size_t size)
 {
-    return host->alloc(host->ctx, (n ? n : 1) * size);
+    size_t bytes;
+    void *memory;
+
+    if (__builtin_mul_overflow(n ? n : 1, size, &bytes))
+        return NULL;
+    memory = host->alloc(host->ctx, bytes);
+    if (memory)
+        memset(memory, 0, bytes);
+    return memory;
+}
+
+void cg_give(const cg_host *host, void *memory)
+{
+    if (memory)
+        host->free(host->ctx, memory);
 }
 
 cg_status cg_tables_init(cg_tables *t, const cg_host *host, int32_t n_tokens,
@@ -21,14 +35,14 @@ cg_status cg_tables_init(cg_tables *t, const cg_host *host, int32_t n_tokens,
     t->host = host;
     t->n_tokens = n_tokens;
     t->bucket_mask = buckets - 1;
-    t->row = take(host, states + 1, sizeof *t->row);
-    t->longest = take(host, states, sizeof *t->longest);
-    t->token = take(host, transitions, sizeof *t->token);
-    t->next = take(host, transitions, sizeof *t->next);
-    t->column = take(host, transitions, sizeof *t->column);
-    t->column_token = take(host, (size_t)n_tokens, sizeof *t->column_token);
-    t->column_of = take(host, (size_t)n_tokens, sizeof *t->column_of);
-    t->bucket = take(host, buckets, sizeof *t->bucket);
+    t->row = cg_take(host, states + 1, sizeof *t->row);
+    t->longest = cg_take(host, states, sizeof *t->longest);
+    t->token = cg_take(host, transitions, sizeof *t->token);
+    t->next = cg_take(host, transitions, sizeof *t->next);
+    t->column = cg_take(host, transitions, sizeof *t->column);
+    t->column_token = cg_take(host, (size_t)n_tokens, sizeof *t->column_token);
+    t->column_of = cg_take(host, (size_t)n_tokens, sizeof *t->column_of);
+    t->bucket = cg_take(host, buckets, sizeof *t->bucket);
     if (!t->row || !t->longest || !t->token || !t->next || !t->column || !t->column_token ||
         !t->column_of || !t->bucket) {
         cg_tables_finish(t);
@@ -39,7 +53,7 @@ cg_status cg_tables_init(cg_tables *t, const cg_host *host, int32_t n_tokens,
         t->column_of[i] = -1;
     for (uint32_t i = 0; i < buckets; i++)
         t->bucket[i] = -1;
-    t->automaton = (cg_automaton){
+    t->automaton = (cg_automaton) {
         CG_SIZED(cg_automaton),
         .capacity_states = capacity_states,
         .capacity_transitions = capacity_transitions,
@@ -59,8 +73,7 @@ void cg_tables_finish(cg_tables *t)
                        t->column, t->column_token, t->column_of, t->bucket };
 
     for (size_t i = 0; i < sizeof arrays / sizeof arrays[0]; i++)
-        if (arrays[i])
-            t->host->free(t->host->ctx, arrays[i]);
+        cg_give(t->host, arrays[i]);
     memset(t, 0, sizeof *t);
 }
 
@@ -75,6 +88,20 @@ static uint32_t hash_state(int32_t n, const int32_t *token, const int32_t *next)
     return h ^ h >> 15;
 }
 
+static int is_state(const cg_tables *t, int32_t state, int32_t n, const int32_t *token,
+                    const int32_t *next)
+{
+    int32_t r = t->row[state];
+
+    if (t->row[state + 1] - r != n)
+        return 0;
+    for (int32_t i = 0; i < n; i++)
+        if (t->token[r + i] != token[i] ||
+            t->next[r + i] != (next[i] == CG_TABLES_SELF ? state : next[i]))
+            return 0;
+    return 1;
+}
+
 cg_status cg_tables_state(cg_tables *t, int32_t n, const int32_t *token, const int32_t *next,
                           int32_t *ret_state, cg_error *err)
 {
@@ -82,11 +109,8 @@ cg_status cg_tables_state(cg_tables *t, int32_t n, const int32_t *token, const i
     int32_t s = t->n_states, first = t->n_transitions, longest = 0;
 
     for (; t->bucket[at] >= 0; at = (at + 1) & t->bucket_mask) {
-        int32_t have = t->bucket[at], r = t->row[have];
-
-        if (t->row[have + 1] - r == n && !memcmp(t->token + r, token, (size_t)n * sizeof *token) &&
-            !memcmp(t->next + r, next, (size_t)n * sizeof *next)) {
-            *ret_state = have;
+        if (is_state(t, t->bucket[at], n, token, next)) {
+            *ret_state = t->bucket[at];
             return CG_OK;
         }
     }
@@ -149,8 +173,8 @@ static cg_status paths_state(cg_tables *t, const cg_path *paths, int32_t begin, 
         }
         cap += i == begin || paths[i].token[depth] != paths[i - 1].token[depth];
     }
-    token = take(t->host, (size_t)cap, sizeof *token);
-    next = take(t->host, (size_t)cap, sizeof *next);
+    token = cg_take(t->host, (size_t)cap, sizeof *token);
+    next = cg_take(t->host, (size_t)cap, sizeof *next);
     if (!token || !next)
         status = t->host->fail(err, CG_ERR_NOMEM, "automaton: out of memory");
     for (int32_t i = begin; i < end && status == CG_OK;) {
@@ -165,8 +189,8 @@ static cg_status paths_state(cg_tables *t, const cg_path *paths, int32_t begin, 
     }
     if (status == CG_OK)
         status = cg_tables_state(t, n, token, next, ret_state, err);
-    t->host->free(t->host->ctx, token);
-    t->host->free(t->host->ctx, next);
+    cg_give(t->host, token);
+    cg_give(t->host, next);
     return status;
 }
 
@@ -184,7 +208,7 @@ cg_status cg_tables_program(const cg_tables *t, int32_t n_fields, const int32_t 
 {
     int32_t n_span = span_start[n_fields + 1];
     size_t ints = (size_t)n_fields + (size_t)n_fields + 2 + (size_t)n_span;
-    cg_program *p = take(t->host, 1, sizeof *p + ints * sizeof(int32_t));
+    cg_program *p = cg_take(t->host, 1, sizeof *p + ints * sizeof(int32_t));
     int32_t *at, bounded = 1;
     int64_t max_tokens = n_span;
 
@@ -198,12 +222,12 @@ cg_status cg_tables_program(const cg_tables *t, int32_t n_fields, const int32_t 
     if (!bounded)
         max_tokens = (int64_t)n_span + bound;
     if (max_tokens > INT32_MAX) {
-        t->host->free(t->host->ctx, p);
+        cg_give(t->host, p);
         return t->host->fail(err, CG_ERR_LIMIT, "program of %d fields: more than 2^31 tokens",
                              n_fields);
     }
     at = (int32_t *)(p + 1);
-    *p = (cg_program){
+    *p = (cg_program) {
         CG_SIZED(cg_program),
         .n_fields = n_fields,
         .n_states = t->n_states,

@@ -12,6 +12,11 @@
 
 #include <confgen/constraint.h>
 
+/** Zeroed memory of the host for n elements, at least one; NULL if there is none. Back: cg_give().
+ */
+void *cg_take(const cg_host *host, size_t n, size_t size);
+void cg_give(const cg_host *host, void *memory); /* accepts NULL */
+
 typedef struct cg_tables {
     const cg_host *host;
     cg_automaton automaton; /* the public view of the arrays below */
@@ -24,21 +29,21 @@ typedef struct cg_tables {
     uint32_t bucket_mask;
 } cg_tables;
 
-enum { CG_TABLES_CYCLE = -1 };
+enum {
+    CG_TABLES_CYCLE = -1, /* in `longest`: there is no bound */
+    CG_TABLES_SELF = -2,  /* in `next`: this very state (a loop) */
+};
 
 cg_status cg_tables_init(cg_tables *t, const cg_host *host, int32_t n_tokens,
                          int32_t capacity_states, int32_t capacity_transitions, cg_error *err);
 void cg_tables_finish(cg_tables *t);
 
 /**
- * The state with these transitions (ascending tokens, n >= 1), found or appended. A next of
- * CG_TABLES_SELF - 0 means the state itself.
+ * The state with these transitions (ascending tokens, n >= 1), found or appended. CG_ERR_LIMIT if
+ * the tables are full; they are as before then.
  */
 cg_status cg_tables_state(cg_tables *t, int32_t n, const int32_t *token, const int32_t *next,
                           int32_t *ret_state, cg_error *err);
-
-/** In `next`: this very state (a loop). */
-enum { CG_TABLES_SELF = -2 };
 
 /** One accepted sequence of tokens and the state (or CG_EXIT) behind it. */
 typedef struct cg_path {

@@ -20,24 +20,22 @@
  *    and integer, and becomes states that lead on to D and N. Tails are few and are remembered, and
  *    so are whole gaps: most molecules need no tokenization at all.
  */
-#include <stdio.h>
-#include <stdlib.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <confgen/constraint.h>
 
+#include "../common/check.h"
 #include "../common/tables.h"
 
 enum {
-    MAX_DECIMALS = 5,
-    MAX_INTEGER_DIGITS = 3,
-    MAX_NUMBER = 16,   /* bytes of sign, integer, point, decimals */
-    MAX_GAP = 4096,    /* bytes of one gap; a SMILES is bounded before */
+    MAX_NUMBER = 16, /* bytes of sign, integer, point, decimals, and what ends a number */
+    MAX_GAP = 4096,  /* bytes of one gap; a SMILES is bounded before */
     CAP_STATES = 1 << 16,
     CAP_TRANSITIONS = 1 << 20,
-    GAP_BUCKETS = 4096,
-    MAX_GAP_BYTES = 64 << 20, /* of all gaps that are remembered */
+    GAP_BUCKETS = 1 << 14,
+    MAX_GAP_BYTES = 64 << 20, /* of all gaps that are remembered; others are compiled each time */
 };
 
 /* Where a gap stands: behind the begin token, between two numbers, before the end. */
@@ -72,6 +70,7 @@ struct grammar {
     int32_t n_prefixes;
     struct gap *gaps[GAP_BUCKETS];
     struct gap *tails; /* text: the tail alone */
+    struct gap *loose; /* of the molecule that is being compiled: not remembered */
     size_t gap_bytes;
     int32_t *ids; /* scratch of encode(), [cap] */
     cg_range *ranges;
@@ -84,7 +83,8 @@ static cg_status nomem(const struct grammar *g, cg_error *err)
     return g->host->fail(err, CG_ERR_NOMEM, "grammar: out of memory");
 }
 
-/* ---- tokenizing with a context ---------------------------------------------------------------- */
+/* ---- tokenizing with a context ----------------------------------------------------------------
+ */
 
 /*
  * Tokens of text[begin, end), which must be bounded by token boundaries; they are left in
@@ -150,8 +150,8 @@ static cg_status compile_decimals(struct grammar *g, int32_t *ret_any, int32_t *
 
     for (int32_t i = 0; i < d; i++)
         count *= 10;
-    paths = calloc((size_t)count, sizeof *paths);
-    tokens = calloc((size_t)count * (size_t)per, sizeof *tokens);
+    paths = cg_take(g->host, (size_t)count, sizeof *paths);
+    tokens = cg_take(g->host, (size_t)count * (size_t)per, sizeof *tokens);
     if (!paths || !tokens)
         status = nomem(g, err);
     for (int32_t i = 0; i < count && status == CG_OK; i++) {
@@ -165,14 +165,14 @@ static cg_status compile_decimals(struct grammar *g, int32_t *ret_any, int32_t *
         if (status != CG_OK)
             break;
         memcpy(tokens + (size_t)i * (size_t)per, g->ids + first, (size_t)n * sizeof *tokens);
-        paths[i] = (cg_path){ tokens + (size_t)i * (size_t)per, n, CG_EXIT };
+        paths[i] = (cg_path) { tokens + (size_t)i * (size_t)per, n, CG_EXIT };
     }
     if (status == CG_OK) /* paths[0] is the zero; the call sorts, so it comes first */
         status = cg_tables_paths(&g->tables, paths + 1, count - 1, ret_nonzero, err);
     if (status == CG_OK)
         status = cg_tables_paths(&g->tables, paths, count, ret_any, err);
-    free(paths);
-    free(tokens);
+    cg_give(g->host, paths);
+    cg_give(g->host, tokens);
     return status;
 }
 
@@ -185,7 +185,7 @@ static cg_status make_prefixes(struct grammar *g, cg_error *err)
         return status;
     for (int32_t i = 0; i < g->format->max_integer_digits; i++)
         integers *= 10;
-    g->prefixes = calloc((size_t)integers * 2, sizeof *g->prefixes);
+    g->prefixes = cg_take(g->host, (size_t)integers * 2, sizeof *g->prefixes);
     if (!g->prefixes)
         return nomem(g, err);
     for (int32_t i = 0; i < 2 * integers; i++) {
@@ -212,12 +212,10 @@ static uint32_t hash_text(const char *text, uint32_t len)
 static struct gap *gap_new(const struct grammar *g, enum place place, const char *text,
                            uint32_t len, const int32_t *head, int32_t n_head, int32_t entry)
 {
-    struct gap *gap = g->host->alloc(g->host->ctx, sizeof *gap + (size_t)n_head * sizeof *head +
-                                                       len + 1);
+    struct gap *gap = cg_take(g->host, 1, sizeof *gap + (size_t)n_head * sizeof *head + len + 1);
 
     if (!gap)
         return NULL;
-    gap->link = NULL;
     gap->place = place;
     gap->hash = hash_text(text, len);
     gap->len = len;
@@ -228,7 +226,6 @@ static struct gap *gap_new(const struct grammar *g, enum place place, const char
         memcpy(gap->head, head, (size_t)n_head * sizeof *head);
     gap->text = (char *)(gap->head + n_head);
     memcpy(gap->text, text, len);
-    gap->text[len] = '\0';
     return gap;
 }
 
@@ -249,9 +246,9 @@ static cg_status tail_entry(struct grammar *g, const char *tail, uint32_t len, i
             *ret_entry = known->entry;
             return CG_OK;
         }
-    paths = calloc((size_t)g->n_prefixes, sizeof *paths);
-    tokens = calloc((size_t)g->n_prefixes * (size_t)per, sizeof *tokens);
-    text = malloc((size_t)len + 2 * MAX_NUMBER);
+    paths = cg_take(g->host, (size_t)g->n_prefixes, sizeof *paths);
+    tokens = cg_take(g->host, (size_t)g->n_prefixes * (size_t)per, sizeof *tokens);
+    text = cg_take(g->host, (size_t)len + 2 * MAX_NUMBER, 1);
     if (!paths || !tokens || !text)
         status = nomem(g, err);
     for (int32_t i = 0; i < g->n_prefixes && status == CG_OK; i++) {
@@ -263,12 +260,12 @@ static cg_status tail_entry(struct grammar *g, const char *tail, uint32_t len, i
         snprintf(text + len + p->len, MAX_NUMBER, "%0*d,", (int)g->format->decimals, 1);
         status = cut(g, text, (uint32_t)strlen(text), 0, len + p->len, &n, err);
         if (status == CG_OK)
-            status = encode_within(g, text, (uint32_t)strlen(text), 0, len + p->len, &first, &n,
-                                   err);
+            status =
+                encode_within(g, text, (uint32_t)strlen(text), 0, len + p->len, &first, &n, err);
         if (status != CG_OK)
             break;
         memcpy(tokens + (size_t)i * (size_t)per, g->ids + first, (size_t)n * sizeof *tokens);
-        paths[i] = (cg_path){ tokens + (size_t)i * (size_t)per, n, p->then };
+        paths[i] = (cg_path) { tokens + (size_t)i * (size_t)per, n, p->then };
     }
     if (status == CG_OK)
         status = cg_tables_paths(&g->tables, paths, g->n_prefixes, ret_entry, err);
@@ -281,9 +278,9 @@ static cg_status tail_entry(struct grammar *g, const char *tail, uint32_t len, i
             status = nomem(g, err);
         }
     }
-    free(paths);
-    free(tokens);
-    free(text);
+    cg_give(g->host, paths);
+    cg_give(g->host, tokens);
+    cg_give(g->host, text);
     return status;
 }
 
@@ -303,8 +300,8 @@ static cg_status find_tail(struct grammar *g, char *text, uint32_t begin, uint32
                 int len = sprintf(text + end, "%s%.*s.%0*d,", negative ? "-" : "", (int)digits,
                                   "1234567", (int)g->format->decimals, 1);
                 int32_t n;
-                cg_status status = cut(g, text, end + (uint32_t)len, begin,
-                                       end + (uint32_t)len - 1, &n, err);
+                cg_status status =
+                    cut(g, text, end + (uint32_t)len, begin, end + (uint32_t)len - 1, &n, err);
 
                 if (status != CG_OK)
                     return status;
@@ -326,7 +323,7 @@ static cg_status compile_gap(struct grammar *g, enum place place, const char *ga
     /* The begin token is itself part of the head, and no text: pieces start anew behind it. */
     uint32_t head_begin = place == AT_BEGIN ? 0 : gap_begin, head_end = 0;
     uint32_t skip = place == AT_BEGIN ? gap_begin : 0;
-    char *text = malloc((size_t)gap_end + strlen(end) + strlen(stop) + 2 * MAX_NUMBER);
+    char *text = cg_take(g->host, (size_t)gap_end + strlen(end) + strlen(stop) + 2 * MAX_NUMBER, 1);
     int32_t first = 0, n = 0, entry = CG_EXIT;
     cg_status status = CG_OK;
 
@@ -343,20 +340,20 @@ static cg_status compile_gap(struct grammar *g, enum place place, const char *ga
         status = find_tail(g, text + skip, gap_begin - skip, gap_end - skip, &head_end, err);
         head_end += skip;
         if (status == CG_OK)
-            status = tail_entry(g, gap_text + (head_end - gap_begin), gap_end - head_end, &entry,
-                                err);
+            status =
+                tail_entry(g, gap_text + (head_end - gap_begin), gap_end - head_end, &entry, err);
         sprintf(text + gap_end, "1.%0*d,", (int)g->format->decimals, 1);
     }
     n = 0;
     if (status == CG_OK && head_end > head_begin)
-        status = encode_within(g, text, (uint32_t)strlen(text), head_begin, head_end, &first, &n,
-                               err);
+        status =
+            encode_within(g, text, (uint32_t)strlen(text), head_begin, head_end, &first, &n, err);
     if (status == CG_OK) {
         *ret_gap = gap_new(g, place, gap_text, len, g->ids + first, n, entry);
         if (!*ret_gap)
             status = nomem(g, err);
     }
-    free(text);
+    cg_give(g->host, text);
     return status;
 }
 
@@ -390,28 +387,36 @@ static cg_status verify_gap(struct grammar *g, const struct gap *gap, cg_error *
     const char *before = gap->place == AT_BEGIN ? g->format->begin : g->number;
     uint32_t gap_begin = (uint32_t)strlen(before);
     uint32_t begin = gap->place == AT_BEGIN ? 0 : gap_begin;
+    int32_t integers = g->n_prefixes / 2;
     int d = (int)g->format->decimals;
-    char *text = malloc((size_t)gap_begin + gap->len + 2 * MAX_NUMBER);
+    char *text = cg_take(g->host, (size_t)gap_begin + gap->len + 2 * MAX_NUMBER, 1);
     cg_status status = CG_OK;
 
     if (!text)
         return nomem(g, err);
-    for (int32_t i = 0; i < g->n_prefixes && status == CG_OK; i += 1 + i % 13) {
-        const struct prefix *p = &g->prefixes[i];
-        int32_t first, n;
-        int len = sprintf(text, "%s%s%s%0*d>", before, gap->text, p->text, d, 7 * i % 97 + 1);
+    /* 0, 3, 9, 21, 45, 93, 189: some of every number of digits, with either sign */
+    for (int32_t v = 0; v < integers; v = 2 * v + 3)
+        for (int32_t i = v; i < g->n_prefixes && status == CG_OK; i += integers) {
+            int32_t first, n;
+            int len = sprintf(text, "%s%s%s%0*d>", before, gap->text, g->prefixes[i].text, d,
+                              7 * i % 97 + 1);
 
-        status = encode_within(g, text, (uint32_t)len, begin, (uint32_t)len - 1, &first, &n, err);
-        if (status == CG_OK && !accepts(g, gap, g->ids + first, n))
-            status = g->host->fail(err, CG_ERR_UNSUPPORTED,
-                                   "grammar: the tokenizer cuts '%.80s' differently from its parts",
-                                   text);
-    }
-    free(text);
+            status =
+                encode_within(g, text, (uint32_t)len, begin, (uint32_t)len - 1, &first, &n, err);
+            if (status == CG_OK && !accepts(g, gap, g->ids + first, n))
+                status = g->host->fail(err, CG_ERR_UNSUPPORTED,
+                                       "grammar: the tokenizer cuts '%.80s' differently from its "
+                                       "parts",
+                                       text);
+        }
+    cg_give(g->host, text);
     return status;
 }
 
-/* Find the gap, or compile and remember it. */
+/*
+ * Find the gap, or compile and remember it. Beyond MAX_GAP_BYTES of them it lives for the molecule
+ * that is being compiled: a long run of ever new molecules is served, in bounded memory.
+ */
 static cg_status get_gap(struct grammar *g, enum place place, const char *text, uint32_t len,
                          struct gap **ret_gap, cg_error *err)
 {
@@ -426,23 +431,35 @@ static cg_status get_gap(struct grammar *g, enum place place, const char *text, 
             *ret_gap = gap;
             return CG_OK;
         }
-    if (len > MAX_GAP || g->gap_bytes > MAX_GAP_BYTES)
+    if (len > MAX_GAP)
         return g->host->fail(err, CG_ERR_LIMIT,
-                             "grammar: %u bytes between two atoms behind %zu bytes of other such "
-                             "texts; at most %d and %d are served",
-                             len, g->gap_bytes, MAX_GAP, MAX_GAP_BYTES);
+                             "grammar: %u bytes between two atoms; at most %d are served", len,
+                             MAX_GAP);
     status = compile_gap(g, place, text, len, &gap, err);
     if (status != CG_OK)
         return status;
     if (place != AT_END && (status = verify_gap(g, gap, err)) != CG_OK) {
-        g->host->free(g->host->ctx, gap);
+        cg_give(g->host, gap);
         return status;
     }
+    if (g->gap_bytes > MAX_GAP_BYTES)
+        bucket = &g->loose;
+    else
+        g->gap_bytes += sizeof *gap + len + (size_t)gap->n_head * sizeof(int32_t);
     gap->link = *bucket;
     *bucket = gap;
-    g->gap_bytes += sizeof *gap + len + (size_t)gap->n_head * sizeof(int32_t);
     *ret_gap = gap;
     return CG_OK;
+}
+
+static void free_gaps(const struct grammar *g, struct gap **list)
+{
+    while (*list) {
+        struct gap *gap = *list;
+
+        *list = gap->link;
+        cg_give(g->host, gap);
+    }
 }
 
 /* ---- the plugin --------------------------------------------------------------------------- */
@@ -453,24 +470,18 @@ static void grammar_destroy(void *self)
 
     if (!g)
         return;
-    for (int32_t b = -1; b < GAP_BUCKETS; b++) {
-        struct gap *gap = b < 0 ? g->tails : g->gaps[b];
-
-        while (gap) {
-            struct gap *link = gap->link;
-
-            g->host->free(g->host->ctx, gap);
-            gap = link;
-        }
-    }
+    for (int32_t b = 0; b < GAP_BUCKETS; b++)
+        free_gaps(g, &g->gaps[b]);
+    free_gaps(g, &g->tails);
+    free_gaps(g, &g->loose);
     if (g->tables.host)
         cg_tables_finish(&g->tables);
-    free(g->prefixes);
-    free(g->ids);
-    free(g->ranges);
-    free(g->ends);
+    cg_give(g->host, g->prefixes);
+    cg_give(g->host, g->ids);
+    cg_give(g->host, g->ranges);
+    cg_give(g->host, g->ends);
     pthread_mutex_destroy(&g->lock);
-    free(g);
+    cg_give(g->host, g);
 }
 
 static cg_status grammar_create(const cg_host *host, const cg_vocabulary *vocab,
@@ -478,16 +489,12 @@ static cg_status grammar_create(const cg_host *host, const cg_vocabulary *vocab,
 {
     struct grammar *g;
     struct gap *comma;
-    cg_status status;
+    int32_t stop;
+    cg_status status = cg_check_format("grammar", host, vocab, format, &stop, err);
 
-    if (format->decimals < 1 || format->decimals > MAX_DECIMALS ||
-        format->max_integer_digits < 1 || format->max_integer_digits > MAX_INTEGER_DIGITS)
-        return host->fail(err, CG_ERR_UNSUPPORTED,
-                          "grammar: numbers of %d integer digits and %d decimals; up to %d and %d "
-                          "are served",
-                          format->max_integer_digits, format->decimals, MAX_INTEGER_DIGITS,
-                          MAX_DECIMALS);
-    g = calloc(1, sizeof *g);
+    if (status != CG_OK)
+        return status;
+    g = cg_take(host, 1, sizeof *g);
     if (!g)
         return host->fail(err, CG_ERR_NOMEM, "grammar: out of memory");
     g->host = host;
@@ -495,16 +502,16 @@ static cg_status grammar_create(const cg_host *host, const cg_vocabulary *vocab,
     g->format = format;
     pthread_mutex_init(&g->lock, NULL);
     snprintf(g->number, sizeof g->number, "0.%0*d", (int)format->decimals, 1);
-    /* a byte is at most one token; begin, end and stop are a few more */
-    g->cap = MAX_GAP + 4 * MAX_NUMBER + (int32_t)(strlen(format->begin) + strlen(format->end) +
-                                                  strlen(format->stop));
-    g->ids = calloc((size_t)g->cap, sizeof *g->ids);
-    g->ranges = calloc((size_t)g->cap, sizeof *g->ranges);
-    g->ends = calloc((size_t)g->cap, sizeof *g->ends);
+    /* a token is a byte or more */
+    g->cap = MAX_GAP + 4 * MAX_NUMBER +
+             (int32_t)(strlen(format->begin) + strlen(format->end) + strlen(format->stop));
+    g->ids = cg_take(host, (size_t)g->cap, sizeof *g->ids);
+    g->ranges = cg_take(host, (size_t)g->cap, sizeof *g->ranges);
+    g->ends = cg_take(host, (size_t)g->cap, sizeof *g->ends);
     status = g->ids && g->ranges && g->ends ? CG_OK : nomem(g, err);
     if (status == CG_OK)
-        status = cg_tables_init(&g->tables, host, vocab->n_tokens, CAP_STATES, CAP_TRANSITIONS,
-                                err);
+        status =
+            cg_tables_init(&g->tables, host, vocab->n_tokens, CAP_STATES, CAP_TRANSITIONS, err);
     if (status == CG_OK)
         status = make_prefixes(g, err);
     if (status == CG_OK)
@@ -530,7 +537,10 @@ static cg_status field_gap(struct grammar *g, const cg_template *text, int32_t f
 
     if (f % 3)
         return get_gap(g, BETWEEN, ",", 1, ret_gap, err);
-    return get_gap(g, f == 0 ? AT_BEGIN : f == 3 * text->n_atoms ? AT_END : BETWEEN,
+    return get_gap(g,
+                   f == 0                   ? AT_BEGIN
+                   : f == 3 * text->n_atoms ? AT_END
+                                            : BETWEEN,
                    text->text + r->begin, r->end - r->begin, ret_gap, err);
 }
 
@@ -538,16 +548,17 @@ static cg_status grammar_compile(void *self, const cg_template *text, cg_program
                                  cg_error *err)
 {
     struct grammar *g = self;
-    int32_t n_fields = 3 * text->n_atoms, n_span = 0;
+    int32_t n_fields, n_span = 0;
     int32_t *entry, *span_start, *span_token = NULL;
     struct gap **gaps;
-    cg_status status = CG_OK;
+    cg_status status = cg_check_template("grammar", g->host, text, err);
 
-    if (text->n_atoms < 1 || text->n_atoms > INT32_MAX / 64)
-        return g->host->fail(err, CG_ERR_INPUT, "grammar: a molecule of %d atoms", text->n_atoms);
-    entry = calloc((size_t)n_fields, sizeof *entry);
-    span_start = calloc((size_t)n_fields + 2, sizeof *span_start);
-    gaps = calloc((size_t)n_fields + 1, sizeof *gaps);
+    if (status != CG_OK)
+        return status;
+    n_fields = 3 * text->n_atoms;
+    entry = cg_take(g->host, (size_t)n_fields, sizeof *entry);
+    span_start = cg_take(g->host, (size_t)n_fields + 2, sizeof *span_start);
+    gaps = cg_take(g->host, (size_t)n_fields + 1, sizeof(struct gap *));
     if (!entry || !span_start || !gaps)
         status = nomem(g, err);
     pthread_mutex_lock(&g->lock);
@@ -561,22 +572,24 @@ static cg_status grammar_compile(void *self, const cg_template *text, cg_program
         span_start[f + 1] = n_span;
     }
     if (status == CG_OK) {
-        span_token = calloc((size_t)n_span + 1, sizeof *span_token);
+        span_token = cg_take(g->host, (size_t)n_span, sizeof *span_token);
         if (!span_token)
             status = nomem(g, err);
     }
     if (status == CG_OK) {
         for (int32_t f = 0; f <= n_fields; f++)
-            memcpy(span_token + span_start[f], gaps[f]->head,
-                   (size_t)gaps[f]->n_head * sizeof *span_token);
+            if (gaps[f]->n_head)
+                memcpy(span_token + span_start[f], gaps[f]->head,
+                       (size_t)gaps[f]->n_head * sizeof *span_token);
         status = cg_tables_program(&g->tables, n_fields, entry, span_start, span_token, 3, 0,
                                    ret_program, err);
     }
+    free_gaps(g, &g->loose);
     pthread_mutex_unlock(&g->lock);
-    free(entry);
-    free(span_start);
-    free(span_token);
-    free(gaps);
+    cg_give(g->host, entry);
+    cg_give(g->host, span_start);
+    cg_give(g->host, span_token);
+    cg_give(g->host, gaps);
     return status;
 }
 
@@ -584,16 +597,12 @@ static void grammar_release(void *self, cg_program *program)
 {
     struct grammar *g = self;
 
-    g->host->free(g->host->ctx, program);
+    cg_give(g->host, program);
 }
 
 static const cg_constraint_ops ops = {
-    CG_SIZED(cg_constraint_ops),
-    .create = grammar_create,
-    .destroy = grammar_destroy,
-    .automaton = grammar_automaton,
-    .compile = grammar_compile,
-    .release = grammar_release,
+    CG_SIZED(cg_constraint_ops),    .create = grammar_create,   .destroy = grammar_destroy,
+    .automaton = grammar_automaton, .compile = grammar_compile, .release = grammar_release,
 };
 
 static const cg_plugin plugin = {

@@ -3,11 +3,11 @@
  * none: after the begin token every token of the vocabulary is allowed, until the stop token. What
  * comes out is checked afterwards, and may be the wrong molecule, malformed or unfinished.
  */
-#include <stdlib.h>
 #include <string.h>
 
 #include <confgen/constraint.h>
 
+#include "../common/check.h"
 #include "../common/tables.h"
 
 enum { MAX_BEGIN = 64 };
@@ -29,55 +29,64 @@ static void none_destroy(void *self)
         return;
     if (c->tables.host)
         cg_tables_finish(&c->tables);
-    free(c);
+    cg_give(c->host, c);
 }
 
-/* One state: every token leads back to it, the stop token out. */
-static cg_status any_token(struct none *c, int32_t n, int32_t stop, cg_error *err)
+/* One state: every token leads back to it, the stop token out. Ids that name nothing stay out. */
+static cg_status any_token(struct none *c, const cg_vocabulary *vocab, int32_t stop, cg_error *err)
 {
-    int32_t *token = calloc((size_t)n, sizeof *token);
-    int32_t *next = calloc((size_t)n, sizeof *next);
+    int32_t *token = cg_take(c->host, (size_t)vocab->n_tokens, sizeof *token);
+    int32_t *next = cg_take(c->host, (size_t)vocab->n_tokens, sizeof *next);
+    int32_t n = 0;
     cg_status status;
 
     if (token && next) {
-        for (int32_t i = 0; i < n; i++) {
-            token[i] = i;
-            next[i] = i == stop ? CG_EXIT : CG_TABLES_SELF;
+        for (int32_t id = 0; id < vocab->n_tokens; id++) {
+            uint32_t len;
+            int32_t special;
+
+            if (!vocab->token(vocab->ctx, id, &len, &special))
+                continue;
+            token[n] = id;
+            next[n++] = id == stop ? CG_EXIT : CG_TABLES_SELF;
         }
         status = cg_tables_state(&c->tables, n, token, next, &c->entry, err);
     } else {
         status = c->host->fail(err, CG_ERR_NOMEM, "none: out of memory");
     }
-    free(token);
-    free(next);
+    cg_give(c->host, token);
+    cg_give(c->host, next);
     return status;
 }
 
 static cg_status none_create(const cg_host *host, const cg_vocabulary *vocab,
                              const cg_text_format *format, void **ret_self, cg_error *err)
 {
-    struct none *c = calloc(1, sizeof *c);
-    int32_t stop = 0, n = 0;
-    cg_status status;
+    struct none *c;
+    int32_t stop;
+    cg_status status = cg_check_format("none", host, vocab, format, &stop, err);
 
+    if (status != CG_OK)
+        return status;
+    if (stop < 0)
+        return host->fail(err, CG_ERR_UNSUPPORTED,
+                          "none: the text format has no stop token, so the end of a sequence "
+                          "cannot be told");
+    if (format->max_new_tokens < 1)
+        return host->fail(err, CG_ERR_UNSUPPORTED,
+                          "none: a bound of %d new tokens; sequences need at least 1",
+                          format->max_new_tokens);
+    c = cg_take(host, 1, sizeof *c);
     if (!c)
         return host->fail(err, CG_ERR_NOMEM, "none: out of memory");
     c->host = host;
     c->format = format;
-    status = vocab->encode(vocab->ctx, format->stop, (uint32_t)strlen(format->stop), &stop, NULL, 1,
-                           &n, NULL);
-    if (status != CG_OK || n != 1)
-        status = host->fail(err, CG_ERR_UNSUPPORTED,
-                            "none: '%s' is not one token of this tokenizer, so the end of a "
-                            "sequence cannot be told",
-                            format->stop);
-    if (status == CG_OK)
-        status = vocab->encode(vocab->ctx, format->begin, (uint32_t)strlen(format->begin), c->begin,
-                               NULL, MAX_BEGIN, &c->n_begin, err);
+    status = vocab->encode(vocab->ctx, format->begin, (uint32_t)strlen(format->begin), c->begin,
+                           NULL, MAX_BEGIN, &c->n_begin, err);
     if (status == CG_OK)
         status = cg_tables_init(&c->tables, host, vocab->n_tokens, 1, vocab->n_tokens, err);
     if (status == CG_OK)
-        status = any_token(c, vocab->n_tokens, stop, err);
+        status = any_token(c, vocab, stop, err);
     if (status != CG_OK) {
         none_destroy(c);
         return status;
@@ -96,8 +105,10 @@ static cg_status none_compile(void *self, const cg_template *text, cg_program **
 {
     struct none *c = self;
     int32_t span_start[3] = { 0, c->n_begin, c->n_begin };
+    cg_status status = cg_check_template("none", c->host, text, err);
 
-    (void)text;
+    if (status != CG_OK)
+        return status;
     return cg_tables_program(&c->tables, 1, &c->entry, span_start, c->begin, 0,
                              c->format->max_new_tokens, ret_program, err);
 }
@@ -106,16 +117,12 @@ static void none_release(void *self, cg_program *program)
 {
     struct none *c = self;
 
-    c->host->free(c->host->ctx, program);
+    cg_give(c->host, program);
 }
 
 static const cg_constraint_ops ops = {
-    CG_SIZED(cg_constraint_ops),
-    .create = none_create,
-    .destroy = none_destroy,
-    .automaton = none_automaton,
-    .compile = none_compile,
-    .release = none_release,
+    CG_SIZED(cg_constraint_ops), .create = none_create,   .destroy = none_destroy,
+    .automaton = none_automaton, .compile = none_compile, .release = none_release,
 };
 
 static const cg_plugin plugin = {

@@ -4,31 +4,30 @@
  *
  * The molecule is written with a placeholder, "0.000,0.000,0.000", for every triple, and tokenized
  * once. Tokens of placeholders are free: there the model may write any token made of digits, '.',
- * ',' and '-'. All other tokens are forced. The count of free tokens is the placeholder's, so a
- * triple that needs more (a minus sign is a token for some tokenizers) is cut short, and one that
- * needs fewer is filled with junk. Both were measured on earlier systems; `grammar` cannot do
- * either.
+ * ',' and '-'. All other tokens are forced. The count of free tokens is the placeholder's whatever
+ * the model writes, so a triple that needs more (a minus sign or a fourth decimal is a token for
+ * some tokenizers) is cut short, and one that needs fewer is filled with junk. Both were measured
+ * on earlier systems; `grammar` cannot do either.
  */
 #include <pthread.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <confgen/constraint.h>
 
+#include "../common/check.h"
 #include "../common/tables.h"
 
+/* Three decimals whatever the model's number format is: so it was, and that is what it costs. */
+static const char placeholder[] = "0.000,0.000,0.000";
+
 enum {
-    MAX_DECIMALS = 5,
-    PLACEHOLDER = 3 * (2 + MAX_DECIMALS) + 3,
-    MAX_CHAIN = 64, /* free tokens of one triple, at most */
-};
+    MAX_CHAIN = sizeof placeholder - 1
+}; /* free tokens of one triple: a token is a byte or more */
 
 struct scheme {
     const cg_host *host;
     const cg_vocabulary *vocab;
     const cg_text_format *format;
-    char placeholder[PLACEHOLDER];
     pthread_mutex_t lock; /* tables and chain */
     cg_tables tables;
     int32_t n_free;
@@ -51,10 +50,10 @@ static void scheme_destroy(void *self)
         return;
     if (c->tables.host)
         cg_tables_finish(&c->tables);
-    free(c->free_token);
-    free(c->next);
+    cg_give(c->host, c->free_token);
+    cg_give(c->host, c->next);
     pthread_mutex_destroy(&c->lock);
-    free(c);
+    cg_give(c->host, c);
 }
 
 static int is_numeric(const char *bytes, uint32_t len)
@@ -67,8 +66,8 @@ static int is_numeric(const char *bytes, uint32_t len)
 
 static cg_status find_free_tokens(struct scheme *c, cg_error *err)
 {
-    c->free_token = calloc((size_t)c->vocab->n_tokens + 1, sizeof *c->free_token);
-    c->next = calloc((size_t)c->vocab->n_tokens + 1, sizeof *c->next);
+    c->free_token = cg_take(c->host, (size_t)c->vocab->n_tokens, sizeof *c->free_token);
+    c->next = cg_take(c->host, (size_t)c->vocab->n_tokens, sizeof *c->next);
     if (!c->free_token || !c->next)
         return nomem(c, err);
     for (int32_t id = 0; id < c->vocab->n_tokens; id++) {
@@ -90,24 +89,22 @@ static cg_status scheme_create(const cg_host *host, const cg_vocabulary *vocab,
                                const cg_text_format *format, void **ret_self, cg_error *err)
 {
     struct scheme *c;
-    cg_status status;
+    int32_t stop;
+    cg_status status = cg_check_format("template", host, vocab, format, &stop, err);
 
-    if (format->decimals < 1 || format->decimals > MAX_DECIMALS)
-        return host->fail(err, CG_ERR_UNSUPPORTED, "template: %d decimals; 1 to %d are served",
-                          format->decimals, MAX_DECIMALS);
-    c = calloc(1, sizeof *c);
+    if (status != CG_OK)
+        return status;
+    c = cg_take(host, 1, sizeof *c);
     if (!c)
         return host->fail(err, CG_ERR_NOMEM, "template: out of memory");
     c->host = host;
     c->vocab = vocab;
     c->format = format;
     pthread_mutex_init(&c->lock, NULL);
-    snprintf(c->placeholder, sizeof c->placeholder, "0.%0*d,0.%0*d,0.%0*d", (int)format->decimals,
-             0, (int)format->decimals, 0, (int)format->decimals, 0);
     status = find_free_tokens(c, err);
     if (status == CG_OK)
-        status = cg_tables_init(&c->tables, host, vocab->n_tokens, MAX_CHAIN,
-                                MAX_CHAIN * c->n_free, err);
+        status = cg_tables_init(&c->tables, host, vocab->n_tokens, MAX_CHAIN, MAX_CHAIN * c->n_free,
+                                err);
     if (status != CG_OK) {
         scheme_destroy(c);
         return status;
@@ -121,13 +118,9 @@ static const cg_automaton *scheme_automaton(const void *self)
     return &((const struct scheme *)self)->tables.automaton;
 }
 
-/* The state with n free tokens to go. */
+/* The state with n free tokens to go, 1 <= n <= MAX_CHAIN. */
 static cg_status chain_state(struct scheme *c, int32_t n, int32_t *ret_state, cg_error *err)
 {
-    if (n < 1 || n > MAX_CHAIN)
-        return c->host->fail(err, CG_ERR_UNSUPPORTED,
-                             "template: the placeholder has %d tokens; 1 to %d are served", n,
-                             MAX_CHAIN);
     for (; c->n_chain < n; c->n_chain++) {
         int32_t next = c->n_chain ? c->chain[c->n_chain - 1] : CG_EXIT;
         cg_status status;
@@ -143,59 +136,102 @@ static cg_status chain_state(struct scheme *c, int32_t n, int32_t *ret_state, cg
     return CG_OK;
 }
 
-/* The text with placeholders; hole[a] is where atom a's stands. */
-static char *write_text(const struct scheme *c, const cg_template *text, cg_range *hole,
-                        uint32_t *ret_len)
-{
-    size_t per = strlen(c->placeholder);
-    size_t room = strlen(c->format->begin) + strlen(c->format->end) + strlen(c->format->stop) +
-                  text->gap[text->n_atoms].end + (size_t)text->n_atoms * per + 1;
-    char *out = malloc(room), *at = out;
+/* What one molecule is compiled in. */
+struct work {
+    int32_t n_atoms;
+    char *text;       /* with placeholders; hole[a] is where atom a's stands */
+    uint32_t len;     /* bytes of text */
+    cg_range *hole;   /* [n_atoms] */
+    int32_t *ids;     /* [n_ids] tokens of the text, and the bytes each stands for */
+    cg_range *ranges; /* [n_ids] */
+    int32_t n_ids;
+    int32_t *entry;      /* [n_atoms] */
+    int32_t *span_start; /* [n_atoms + 2] */
+    int32_t *span_token; /* [n_ids] */
+};
 
-    if (!out)
-        return NULL;
-    at = stpcpy(at, c->format->begin);
-    for (int32_t a = 0; a <= text->n_atoms; a++) {
+static void work_finish(const struct scheme *c, struct work *w)
+{
+    cg_give(c->host, w->text);
+    cg_give(c->host, w->hole);
+    cg_give(c->host, w->ids);
+    cg_give(c->host, w->ranges);
+    cg_give(c->host, w->entry);
+    cg_give(c->host, w->span_start);
+    cg_give(c->host, w->span_token);
+}
+
+static cg_status work_init(const struct scheme *c, const cg_template *text, struct work *w,
+                           cg_error *err)
+{
+    size_t atoms = (size_t)text->n_atoms;
+    size_t room = strlen(c->format->begin) + strlen(c->format->end) + strlen(c->format->stop) +
+                  (text->gap[atoms].end - text->gap[0].begin) + atoms * strlen(placeholder) + 1;
+
+    if (room > INT32_MAX)
+        return c->host->fail(err, CG_ERR_LIMIT, "template: a molecule of %zu bytes", room);
+    w->n_atoms = text->n_atoms;
+    w->text = cg_take(c->host, room, 1);
+    w->hole = cg_take(c->host, atoms, sizeof *w->hole);
+    w->ids = cg_take(c->host, room, sizeof *w->ids); /* a token is at least a byte */
+    w->ranges = cg_take(c->host, room, sizeof *w->ranges);
+    w->entry = cg_take(c->host, atoms, sizeof *w->entry);
+    w->span_start = cg_take(c->host, atoms + 2, sizeof *w->span_start);
+    w->span_token = cg_take(c->host, room, sizeof *w->span_token);
+    if (!w->text || !w->hole || !w->ids || !w->ranges || !w->entry || !w->span_start ||
+        !w->span_token)
+        return nomem(c, err);
+    return CG_OK;
+}
+
+static void write_text(const struct scheme *c, const cg_template *text, struct work *w)
+{
+    char *at = stpcpy(w->text, c->format->begin);
+
+    for (int32_t a = 0; a <= w->n_atoms; a++) {
         size_t len = text->gap[a].end - text->gap[a].begin;
 
         memcpy(at, text->text + text->gap[a].begin, len);
         at += len;
-        if (a == text->n_atoms)
+        if (a == w->n_atoms)
             break;
-        hole[a].begin = (uint32_t)(at - out);
-        at = stpcpy(at, c->placeholder);
-        hole[a].end = (uint32_t)(at - out);
+        w->hole[a].begin = (uint32_t)(at - w->text);
+        at = stpcpy(at, placeholder);
+        w->hole[a].end = (uint32_t)(at - w->text);
     }
     at = stpcpy(at, c->format->end);
     at = stpcpy(at, c->format->stop);
-    *ret_len = (uint32_t)(at - out);
-    return out;
+    w->len = (uint32_t)(at - w->text);
 }
 
 /* Sort the tokens into free ones (of a hole) and forced ones (all others). */
-static cg_status split_tokens(struct scheme *c, int32_t n_atoms, const cg_range *hole,
-                              const int32_t *ids, const cg_range *ranges, int32_t n,
-                              int32_t *entry, int32_t *span_start, int32_t *span_token,
-                              cg_error *err)
+static cg_status split_tokens(struct scheme *c, struct work *w, cg_error *err)
 {
+    const cg_range *ranges = w->ranges;
     int32_t i = 0, n_span = 0;
 
-    for (int32_t a = 0; a < n_atoms; a++) {
-        int32_t n_free = 0;
+    for (int32_t a = 0; a < w->n_atoms; a++) {
+        const cg_range *hole = &w->hole[a];
+        int32_t first;
         cg_status status;
 
-        for (; i < n && ranges[i].end <= hole[a].begin; i++)
-            span_token[n_span++] = ids[i];
-        span_start[a + 1] = n_span;
-        for (; i < n && ranges[i].begin < hole[a].end; i++)
-            n_free++;
-        status = chain_state(c, n_free, &entry[a], err);
+        for (; i < w->n_ids && ranges[i].end <= hole->begin; i++)
+            w->span_token[n_span++] = w->ids[i];
+        w->span_start[a + 1] = n_span;
+        for (first = i; i < w->n_ids && ranges[i].begin < hole->end; i++)
+            ;
+        if (first == i || ranges[first].begin != hole->begin || ranges[i - 1].end != hole->end)
+            return c->host->fail(err, CG_ERR_UNSUPPORTED,
+                                 "template: in '%.80s' no token ends at byte %u or %u: the "
+                                 "tokenizer merges the placeholder with what surrounds it",
+                                 w->text, hole->begin, hole->end);
+        status = chain_state(c, i - first, &w->entry[a], err);
         if (status != CG_OK)
             return status;
     }
-    for (; i < n; i++)
-        span_token[n_span++] = ids[i];
-    span_start[n_atoms + 1] = n_span;
+    for (; i < w->n_ids; i++)
+        w->span_token[n_span++] = w->ids[i];
+    w->span_start[w->n_atoms + 1] = n_span;
     return CG_OK;
 }
 
@@ -203,37 +239,25 @@ static cg_status scheme_compile(void *self, const cg_template *text, cg_program 
                                 cg_error *err)
 {
     struct scheme *c = self;
-    int32_t n_atoms = text->n_atoms, n = 0;
-    uint32_t len = 0;
-    cg_range *hole = calloc((size_t)n_atoms + 1, sizeof *hole), *ranges = NULL;
-    int32_t *entry = calloc((size_t)n_atoms + 1, sizeof *entry), *ids = NULL, *span_token = NULL;
-    int32_t *span_start = calloc((size_t)n_atoms + 2, sizeof *span_start);
-    char *written = hole ? write_text(c, text, hole, &len) : NULL;
-    cg_status status = CG_OK;
+    struct work w = { 0 };
+    cg_status status = cg_check_template("template", c->host, text, err);
 
-    if (written) {
-        ids = calloc(len, sizeof *ids); /* a token is at least a byte */
-        ranges = calloc(len, sizeof *ranges);
-        span_token = calloc(len, sizeof *span_token);
+    if (status == CG_OK)
+        status = work_init(c, text, &w, err);
+    if (status == CG_OK) {
+        write_text(c, text, &w);
+        status = c->vocab->encode(c->vocab->ctx, w.text, w.len, w.ids, w.ranges, (int32_t)w.len,
+                                  &w.n_ids, err);
     }
-    if (!entry || !span_start || !ids || !ranges || !span_token)
-        status = nomem(c, err);
-    if (status == CG_OK)
-        status = c->vocab->encode(c->vocab->ctx, written, len, ids, ranges, (int32_t)len, &n, err);
-    pthread_mutex_lock(&c->lock);
-    if (status == CG_OK)
-        status = split_tokens(c, n_atoms, hole, ids, ranges, n, entry, span_start, span_token, err);
-    if (status == CG_OK)
-        status = cg_tables_program(&c->tables, n_atoms, entry, span_start, span_token, 1, 0,
-                                   ret_program, err);
-    pthread_mutex_unlock(&c->lock);
-    free(hole);
-    free(ranges);
-    free(entry);
-    free(ids);
-    free(span_token);
-    free(span_start);
-    free(written);
+    if (status == CG_OK) {
+        pthread_mutex_lock(&c->lock);
+        status = split_tokens(c, &w, err);
+        if (status == CG_OK)
+            status = cg_tables_program(&c->tables, w.n_atoms, w.entry, w.span_start, w.span_token,
+                                       1, 0, ret_program, err);
+        pthread_mutex_unlock(&c->lock);
+    }
+    work_finish(c, &w);
     return status;
 }
 
@@ -241,16 +265,12 @@ static void scheme_release(void *self, cg_program *program)
 {
     struct scheme *c = self;
 
-    c->host->free(c->host->ctx, program);
+    cg_give(c->host, program);
 }
 
 static const cg_constraint_ops ops = {
-    CG_SIZED(cg_constraint_ops),
-    .create = scheme_create,
-    .destroy = scheme_destroy,
-    .automaton = scheme_automaton,
-    .compile = scheme_compile,
-    .release = scheme_release,
+    CG_SIZED(cg_constraint_ops),   .create = scheme_create,   .destroy = scheme_destroy,
+    .automaton = scheme_automaton, .compile = scheme_compile, .release = scheme_release,
 };
 
 static const cg_plugin plugin = {
