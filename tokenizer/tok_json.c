@@ -49,8 +49,11 @@ static cg_status load_normalizer(cg_tokenizer *t, const json_t *part, int depth,
     if (!json_is_array(list) || depth == MAX_DEPTH)
         return cg_fail(err, CG_ERR_FORMAT, "normalizer: Sequence without a list, or deeper than %d",
                        MAX_DEPTH);
-    json_array_foreach(list, i, item) if ((st = load_normalizer(t, item, depth + 1, err)) !=
-                                          CG_OK) return st;
+    json_array_foreach(list, i, item)
+    {
+        if ((st = load_normalizer(t, item, depth + 1, err)) != CG_OK)
+            return st;
+    }
     return CG_OK;
 }
 
@@ -132,8 +135,11 @@ static cg_status load_pretokenizer(cg_tokenizer *t, const json_t *part, int dept
         if (!json_is_array(list) || depth == MAX_DEPTH)
             return cg_fail(err, CG_ERR_FORMAT, "Sequence without a list, or deeper than %d",
                            MAX_DEPTH);
-        json_array_foreach(list, i, item) if ((st = load_pretokenizer(t, item, depth + 1, err)) !=
-                                              CG_OK) return st;
+        json_array_foreach(list, i, item)
+        {
+            if ((st = load_pretokenizer(t, item, depth + 1, err)) != CG_OK)
+                return st;
+        }
         return CG_OK;
     }
     if (t->pretok.byte_level)
@@ -173,8 +179,11 @@ static cg_status check_post_processor(const json_t *part, int depth, cg_error *e
                        "post_processor: type '%.40s' is not supported; ByteLevel, "
                        "TemplateProcessing and Sequence of them are",
                        type);
-    json_array_foreach(list, i, item) if ((st = check_post_processor(item, depth + 1, err)) !=
-                                          CG_OK) return st;
+    json_array_foreach(list, i, item)
+    {
+        if ((st = check_post_processor(item, depth + 1, err)) != CG_OK)
+            return st;
+    }
     return CG_OK;
 }
 
@@ -297,7 +306,7 @@ static cg_status load_root(cg_tok_builder *b, const json_t *root, cg_tokenizer *
 cg_status cg_tokenizer_from_json(const char *name, const char *json, size_t len,
                                  cg_tokenizer **ret_tokenizer, cg_error *err)
 {
-    cg_tok_builder b = { cg_tokenizer_new(), NULL, NULL, 0 };
+    cg_tok_builder b = { .tok = cg_tokenizer_new() };
     json_t *root = NULL;
     cg_status st;
 

@@ -11,8 +11,9 @@
 void cg_builder_finish(cg_tok_builder *b)
 {
     cg_tokenizer_destroy(b->tok);
+    json_decref(b->added);
     free(b->scratch);
-    *b = (cg_tok_builder) { NULL, NULL, NULL, 0 };
+    memset(b, 0, sizeof *b);
 }
 
 cg_status cg_load_parse(const char *name, const char *json, size_t len, json_t **ret_root,
@@ -155,6 +156,7 @@ cg_status cg_load_added(cg_tok_builder *b, const cg_added_spec *spec, cg_error *
     const json_t *known = json_object_get(b->vocab, spec->content);
     unsigned flags = CG_TOKEN_ADDED | (spec->special ? CG_TOKEN_SPECIAL : 0);
     int taken = spec->id >= 0 && spec->id < v->n_ids && (v->flags[spec->id] & CG_TOKEN_PRESENT);
+    const json_t *before = json_object_get(b->added, spec->content);
     cg_status st;
 
     if (!len || len > CG_ADDED_MAX)
@@ -165,6 +167,15 @@ cg_status cg_load_added(cg_tok_builder *b, const cg_added_spec *spec, cg_error *
         return cg_fail(err, CG_ERR_FORMAT,
                        "added token '%.64s': id %lld, but the vocabulary says %lld", spec->content,
                        (long long)spec->id, (long long)json_integer_value(known));
+    if (before && json_integer_value(before) != spec->id)
+        return cg_fail(err, CG_ERR_FORMAT, "added token '%.64s': id %lld, but before it was %lld",
+                       spec->content, (long long)spec->id, (long long)json_integer_value(before));
+    if (before)
+        return CG_OK;
+    if (!b->added)
+        b->added = json_object();
+    if (json_object_set_new(b->added, spec->content, json_integer(spec->id)))
+        return cg_fail(err, CG_ERR_NOMEM, "added tokens: out of memory");
     if (!taken) {
         if ((st = cg_vocab_set(v, spec->id, spec->content, len, flags, err)) != CG_OK)
             return st;
@@ -181,8 +192,6 @@ cg_status cg_load_added(cg_tok_builder *b, const cg_added_spec *spec, cg_error *
                        (int)(v->length[spec->id] < 64 ? v->length[spec->id] : 64),
                        v->bytes + v->offset[spec->id]);
     }
-    if (v->flags[spec->id] & CG_TOKEN_ADDED)
-        return CG_OK;
     v->flags[spec->id] |= (uint8_t)flags;
     return add_to_set(b, spec, err);
 }

@@ -11,6 +11,7 @@
 typedef struct cg_tok_builder {
     cg_tokenizer *tok;
     const json_t *vocab; /* string -> id, borrowed while loading */
+    json_t *added;       /* content -> id of the added tokens so far */
     char *scratch;
     size_t scratch_cap;
 } cg_tok_builder;
@@ -41,7 +42,8 @@ typedef struct cg_added_spec {
 
 /**
  * Take an added token over. After the vocabulary and the normalizer.
- * The same token a second time is passed over; another content for its id is an error.
+ * The same token a second time is passed over; another content for its id, or another id for its
+ * content, is an error.
  */
 cg_status cg_load_added(cg_tok_builder *b, const cg_added_spec *spec, cg_error *err);
 

@@ -618,7 +618,7 @@ static cg_status finish(translator *t, cg_status st, char **ret_ascii, char **re
 {
     put(t, &t->ascii, "", 0);
     put(t, &t->utf, "", 0);
-    if (st == CG_OK && t->nomem)
+    if (t->nomem) /* also where a lost piece of output looked like an error */
         st = cg_fail(t->err, CG_ERR_NOMEM, "regular expression: out of memory");
     if (st != CG_OK) {
         free(t->ascii.s);

@@ -59,7 +59,7 @@ cg_status cg_vocab_set(cg_vocab *v, int64_t id, const char *bytes, size_t len, u
         return cg_fail(err, CG_ERR_LIMIT, "token '%.*s': id %lld; ids from 0 to %d are accepted",
                        (int)(len < 64 ? len : 64), bytes, (long long)id, CG_TOKENIZER_ID_MAX - 1);
     if (grow_ids(v, (size_t)id + 1) ||
-        cg_grow((void **)&v->bytes, &v->bytes_cap, v->n_bytes + len, 1))
+        cg_grow((void **)&v->bytes, &v->bytes_cap, v->n_bytes + len + 1, 1))
         return cg_fail(err, CG_ERR_NOMEM, "vocabulary: out of memory");
     if (v->flags[id] & CG_TOKEN_PRESENT)
         return cg_fail(err, CG_ERR_FORMAT, "token '%.*s': id %lld is already that of '%.*s'",

@@ -102,8 +102,11 @@ static int named_special(const json_t *config, const char *content)
         if (json_is_string(v) && !strcmp(json_string_value(v), content))
             return 1;
     }
-    json_array_foreach(list, i, item) if (json_is_string(item) &&
-                                          !strcmp(json_string_value(item), content)) return 1;
+    json_array_foreach(list, i, item)
+    {
+        if (json_is_string(item) && !strcmp(json_string_value(item), content))
+            return 1;
+    }
     return 0;
 }
 
@@ -195,7 +198,7 @@ static cg_status load_parsed(cg_tok_builder *b, const parsed *p, const cg_vocab_
 cg_status cg_tokenizer_from_vocab_merges(const char *dir, const cg_vocab_merges_files *files,
                                          cg_tokenizer **ret_tokenizer, cg_error *err)
 {
-    cg_tok_builder b = { cg_tokenizer_new(), NULL, NULL, 0 };
+    cg_tok_builder b = { .tok = cg_tokenizer_new() };
     parsed p = { NULL, NULL, NULL };
     const char *file = "vocab.json";
     cg_status st;

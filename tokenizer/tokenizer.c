@@ -80,7 +80,8 @@ static cg_status read_file(const char *dir, const char *name, int needed, char *
     int fd;
 
     if (snprintf(path, sizeof path, "%s/%s", dir, name) >= (int)sizeof path)
-        return cg_fail(err, CG_ERR_IO, "%s: path is too long", dir);
+        return cg_fail(err, CG_ERR_IO, "%.64s...: a path of %zu bytes is too long", dir,
+                       strlen(dir));
     /* non-blocking: a named pipe must be refused, not waited for */
     fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0) {

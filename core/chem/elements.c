@@ -19,11 +19,12 @@ const char *cg_element_symbol(int z)
 
 int cg_element_find(const char *symbol, size_t len)
 {
-    char second;
+    char second = '\0';
 
     if (len < 1 || len > 2)
         return 0;
-    second = len == 2 ? symbol[1] : '\0';
+    if (len == 2)
+        second = symbol[1];
     for (int z = 1; z <= CG_N_ELEMENTS; z++)
         if (symbols[z][0] == symbol[0] && symbols[z][1] == second)
             return z;

@@ -194,6 +194,33 @@ cg_status cg_molecule_parse(const char *smiles, size_t len, cg_molecule **ret_mo
     return cg_molecule_parse_limited(smiles, len, &limits, ret_mol, err);
 }
 
+cg_status cg_molecule_from_molblock(const char *molblock, cg_molecule **ret_mol, cg_error *err)
+{
+    /* Bounded by the block: every atom is a line. Hydrogens make SMILES long: [H] is an atom. */
+    static const cg_molecule_limits limits = { CG_MOLECULE_MAX_BLOCK, CG_MOLECULE_MAX_BLOCK };
+    size_t block_len = strnlen(molblock, CG_MOLECULE_MAX_BLOCK + 1);
+    size_t size = 0;
+    char *pkl, *smiles = NULL;
+    cg_status st;
+
+    if (block_len > CG_MOLECULE_MAX_BLOCK)
+        return cg_fail(err, CG_ERR_LIMIT, "molblock: found more than %d bytes",
+                       CG_MOLECULE_MAX_BLOCK);
+    if (!strstr(molblock, "M  END"))
+        return cg_fail(err, CG_ERR_INPUT, "molblock: found no line 'M  END'");
+    pkl = get_mol(molblock, &size, "{\"removeHs\":false}");
+    if (!pkl)
+        return cg_fail(err, CG_ERR_INPUT, "molblock: RDKit cannot read it");
+    if (has_coords(pkl, size) == 3)
+        smiles = get_smiles(pkl, size, "{}");
+    free_ptr(pkl);
+    if (!smiles)
+        return cg_fail(err, CG_ERR_INPUT, "molblock: found no 3D coordinates");
+    st = cg_molecule_parse_limited(smiles, strlen(smiles), &limits, ret_mol, err);
+    free_ptr(smiles);
+    return st;
+}
+
 void cg_molecule_destroy(cg_molecule *mol)
 {
     if (!mol)

@@ -44,6 +44,19 @@ cg_status cg_molecule_parse_limited(const char *smiles, size_t len,
                                     const cg_molecule_limits *limits, cg_molecule **ret_mol,
                                     cg_error *err);
 
+/**
+ * The molecule that a 3D molblock shows, its stereo perceived from the coordinates: for checking a
+ * record against the molecule that it should be. Hydrogens that are atoms of the block are removed
+ * as in cg_molecule_parse(), after they have helped to perceive stereo. Atom order is that of the
+ * new canonical SMILES, not of the block.
+ *
+ * @param molblock  terminated, at most CG_MOLECULE_MAX_BLOCK bytes
+ * @return as cg_molecule_parse(); CG_ERR_INPUT where RDKit cannot read the block or it is not 3D.
+ */
+cg_status cg_molecule_from_molblock(const char *molblock, cg_molecule **ret_mol, cg_error *err);
+
+enum { CG_MOLECULE_MAX_BLOCK = 128 << 10 };
+
 void cg_molecule_destroy(cg_molecule *mol); /* accepts NULL */
 
 /** Canonical SMILES, terminated, owned by the molecule; its length in *ret_len (may be NULL). */

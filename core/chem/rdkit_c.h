@@ -74,9 +74,9 @@ void disable_logging(void);
  * Canonical isomeric SMILES of a SMILES in one call, without the detour over a pickle.
  *
  * @param smiles  no blanks, length bounded by the caller
- * @param reason  [reason_cap] on failure one phrase, always terminated. With a system librdkitcffi
- *                it only says that RDKit refused.
- * @return the text (free_ptr), NULL on failure.
+ * @param reason  [reason_cap] on failure one phrase, always terminated
+ * @return the text (free_ptr), NULL on failure. What a system librdkitcffi makes less of:
+ *         rdkit_extras.c.
  */
 char *cgrd_canonical_smiles(const char *smiles, char *reason, size_t reason_cap);
 

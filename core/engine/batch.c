@@ -24,6 +24,8 @@ struct batch {
     cg_container_format container;
     int64_t first, end; /* indices of this shard */
     int64_t next_index; /* those below are in the output already */
+    cg_input_record first_record; /* read ahead; borrowed from the input until it is read on */
+    int has_first_record;
     int64_t done;
 };
 
@@ -90,10 +92,9 @@ static cg_status choose_format(struct batch *b, const char *path, cg_error *err)
     if (b->options->format)
         return cg_record_format_parse(b->options->format, &b->format, err);
     len = less_ending(path, less_ending(path, len, ".zst"), ".gz");
-    for (dot = path + len; dot > path && *dot != '.' && *dot != '/'; dot--)
+    for (dot = path + len; dot > path && dot[-1] != '.' && dot[-1] != '/'; dot--)
         ;
-    snprintf(ending, sizeof ending, "%.*s", (int)(path + len - dot - (*dot == '.')),
-             dot + (*dot == '.'));
+    snprintf(ending, sizeof ending, "%.*s", (int)(path + len - dot), dot);
     if (!strcmp(ending, "jsonl"))
         strcpy(ending, "json");
     if (cg_record_format_parse(ending, &b->format, NULL) != CG_OK)
@@ -174,32 +175,60 @@ static cg_status choose_range(struct batch *b, cg_error *err)
                   err);
 }
 
+/* Read one line, the one that was read ahead first. */
+static cg_status read_record(struct batch *b, cg_input_record *r, int *ret_more, cg_error *err)
+{
+    if (!b->has_first_record)
+        return cg_input_next(b->input, r, ret_more, err);
+    *r = b->first_record;
+    b->has_first_record = 0;
+    *ret_more = 1;
+    return CG_OK;
+}
+
+/*
+ * Read up to the first line of this run: where it has no count that --gens Nk needs, none will
+ * have, and that is said before anything is written.
+ */
+static cg_status read_ahead(struct batch *b, cg_error *err)
+{
+    const cg_batch *o = b->options;
+    cg_input_record *r = &b->first_record;
+    int more;
+
+    do {
+        cg_status status = cg_input_next(b->input, r, &more, err);
+
+        if (status != CG_OK || !more)
+            return status;
+    } while (r->index < b->first);
+    b->has_first_record = 1;
+    if (o->gens_per_reference && r->status == CG_OK && r->count < 0)
+        return cg_fail(err, CG_ERR_USAGE,
+                       "%s:%" PRId64 ": --gens %dk is %d conformers for each of the molecule's "
+                       "k reference conformers, but this line has no count k (third column, or "
+                       "n_conformers of a .csv); give counts, or a number such as --gens 10",
+                       o->input, r->line, o->gens, o->gens);
+    return CG_OK;
+}
+
 /* How many conformers this line asks for. */
-static cg_status count_generations(struct batch *b, const cg_input_record *r,
-                                   cg_pipeline_molecule *m, cg_error *err)
+static void count_generations(struct batch *b, const cg_input_record *r, cg_pipeline_molecule *m)
 {
     const cg_batch *o = b->options;
     int64_t n = generations_of(o, r);
 
-    if (o->gens_per_reference && r->count < 0) {
-        if (r->index == 0)
-            return cg_fail(err, CG_ERR_USAGE,
-                           "%s:%" PRId64 ": --gens %dk is %d conformers for each of the molecule's "
-                           "k reference conformers, but this line has no count k (third column, or "
-                           "n_conformers of a .csv); give counts, or a number such as --gens 10",
-                           o->input, r->line, o->gens, o->gens);
+    if (o->gens_per_reference && r->count < 0)
         cg_fail(&m->failure, CG_ERR_INPUT,
                 "%s:%" PRId64 ": no count k of reference conformers, which --gens %dk needs; give "
                 "one, or a number such as --gens 10",
                 o->input, r->line, o->gens);
-        return CG_OK;
-    }
-    if (n > INT32_MAX)
+    else if (n > INT32_MAX)
         cg_fail(&m->failure, CG_ERR_LIMIT,
                 "%s:%" PRId64 ": %" PRId64 " conformers of one molecule, at most %d", o->input,
                 r->line, n, INT32_MAX);
-    m->n_generations = (int32_t)(n > INT32_MAX ? 0 : n);
-    return CG_OK;
+    else
+        m->n_generations = (int32_t)n;
 }
 
 static cg_status batch_next(void *ctx, cg_pipeline_molecule *m, int *ret_more, cg_error *err)
@@ -210,7 +239,7 @@ static cg_status batch_next(void *ctx, cg_pipeline_molecule *m, int *ret_more, c
     cg_status status;
 
     do {
-        status = cg_input_next(b->input, &r, ret_more, err);
+        status = read_record(b, &r, ret_more, err);
         if (status != CG_OK || !*ret_more)
             return status;
         if (r.index >= b->end) {
@@ -226,11 +255,11 @@ static cg_status batch_next(void *ctx, cg_pipeline_molecule *m, int *ret_more, c
     m->smiles = strdup(r.smiles);
     if (!m->name || !m->smiles)
         return cg_fail(err, CG_ERR_NOMEM, "input: out of memory");
-    if (r.status != CG_OK) {
+    if (r.status != CG_OK)
         cg_fail(&m->failure, r.status, "%s", r.reason);
-        return CG_OK;
-    }
-    return count_generations(b, &r, m, err);
+    else
+        count_generations(b, &r, m);
+    return CG_OK;
 }
 
 /* ---- workers ------------------------------------------------------------------------------ */
@@ -516,7 +545,8 @@ static cg_status open_output(struct batch *b, const char *path, cg_error *err)
     if (status != CG_OK)
         return status;
     b->next_index = state.kind == CG_OUTPUT_COMPLETE ? INT64_MAX : state.next_index;
-    b->report->conformers += state.n_records;
+    b->report->conformers_resumed += state.n_records;
+    b->report->molecules_failed += state.n_molecules_failed;
     if (*state.note)
         tell(b, state.note);
     return CG_OK;
@@ -542,6 +572,8 @@ cg_status cg_engine_run(cg_engine *engine, const cg_batch *options, cg_report *r
         status = choose_range(&b, err);
     if (status == CG_OK)
         status = open_input(options, &b.input, err);
+    if (status == CG_OK)
+        status = read_ahead(&b, err);
     if (status == CG_OK)
         status = open_output(&b, path, err);
     if (status == CG_OK)

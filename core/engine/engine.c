@@ -9,14 +9,12 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "engine/paths.h"
+#include "engine/settings.h"
 #include "plugin/match.h"
 
 enum {
-    DEFAULT_BATCH = 64,
     DEFAULT_MAX_NEW = 4096, /* where neither the user nor the model says */
-    MAX_LEN = 4096,         /* tokens of a sequence; a static cache reserves as many */
     MAX_BATCH = 65536,
-    PREFIXES = 4, /* prompts under way at once; a molecule lives much longer than its prompt */
     TOKEN_CACHE = 1 << 16,
 };
 
@@ -71,10 +69,10 @@ static void choose_counts(cg_engine *e, const cg_engine_options *o)
 
     e->info.threads = o->threads ? o->threads : cores;
     e->info.template_workers = o->template_workers ? o->template_workers : slurm ? slurm : cores;
-    e->info.batch_size = o->batch_size ? o->batch_size : DEFAULT_BATCH;
+    e->info.batch_size = o->batch_size ? o->batch_size : CG_DEFAULT_BATCH;
     snprintf(e->reasons[2], sizeof e->reasons[2], "%s",
              o->batch_size ? "asked for" : "auto: fills the matrix products of a CPU");
-    e->n_prefixes = e->info.batch_size < PREFIXES ? e->info.batch_size : PREFIXES;
+    e->n_prefixes = cg_prefixes_of(e->info.batch_size);
 }
 
 /* What was asked for, and the model's own setting where nothing was. */
@@ -97,20 +95,62 @@ static cg_sampling choose_sampling(const cg_sampling *asked, const cg_generation
 
 /* ---- parts -------------------------------------------------------------------------------- */
 
+/* Random weights in a named shape, with the text format of the tokenizer's directory. */
+static cg_status make_random_model(cg_engine *e, const char *shape, const char *tokenizer_dir,
+                                   cg_error *err)
+{
+    char name[64];
+    cg_model_config config;
+    cg_status status = cg_model_config_named(shape, &config, err);
+
+    if (status == CG_OK)
+        status = cg_model_random(&config, 0, &e->model, err);
+    if (status == CG_OK)
+        status = cg_read_format_config(tokenizer_dir, &e->model->format, err);
+    if (status != CG_OK)
+        return status;
+    snprintf(name, sizeof name, "shape:%s", shape);
+    e->model_dir = strdup(name);
+    return e->model_dir ? CG_OK : cg_fail(err, CG_ERR_NOMEM, "engine: out of memory");
+}
+
+static cg_status open_weights(cg_engine *e, const cg_engine_options *o, cg_error *err)
+{
+    char *dir = NULL;
+    cg_status status;
+
+    if (!o->shape) {
+        if (o->tokenizer)
+            return cg_fail(err, CG_ERR_USAGE,
+                           "a tokenizer '%s' without a shape: a model brings its own",
+                           o->tokenizer);
+        if (!o->model)
+            status = cg_default_model_dir(&e->model_dir, err);
+        else if ((e->model_dir = strdup(o->model)))
+            status = CG_OK;
+        else
+            status = cg_fail(err, CG_ERR_NOMEM, "engine: out of memory");
+        if (status == CG_OK)
+            status = cg_model_open(e->model_dir, &e->model, err);
+        return status == CG_OK ? cg_tokenizer_load(e->model_dir, &e->tokenizer, err) : status;
+    }
+    if (o->model)
+        return cg_fail(err, CG_ERR_USAGE, "a model '%s' and a shape '%s': wanted one of them",
+                       o->model, o->shape);
+    if (!o->tokenizer && (status = cg_default_model_dir(&dir, err)) != CG_OK)
+        return status;
+    status = cg_tokenizer_load(dir ? dir : o->tokenizer, &e->tokenizer, err);
+    if (status == CG_OK)
+        status = make_random_model(e, o->shape, dir ? dir : o->tokenizer, err);
+    free(dir);
+    return status;
+}
+
 static cg_status open_model(cg_engine *e, const cg_engine_options *o, cg_error *err)
 {
-    cg_status status;
     int32_t ids;
+    cg_status status = open_weights(e, o, err);
 
-    e->model_dir = o->model ? strdup(o->model) : cg_default_model_dir();
-    if (!e->model_dir)
-        return o->model ? cg_fail(err, CG_ERR_NOMEM, "engine: out of memory")
-                        : cg_fail(err, CG_ERR_IO,
-                                  "the default model is neither beside the program nor installed; "
-                                  "name one with --model DIR");
-    status = cg_model_open(e->model_dir, &e->model, err);
-    if (status == CG_OK)
-        status = cg_tokenizer_load(e->model_dir, &e->tokenizer, err);
     if (status != CG_OK)
         return status;
     ids = cg_tokenizer_vocab_size(e->tokenizer);
@@ -150,9 +190,28 @@ static cg_status find_plugins(cg_engine *e, const cg_engine_options *o, cg_error
     return status;
 }
 
-static int32_t smaller(int32_t a, int32_t b)
+/*
+ * Do attention and cache serve this model together? Asked before anything is allocated for it.
+ * "auto" takes the plain attention where the fast one refuses, and says why.
+ */
+static cg_status match_plugins(cg_engine *e, const cg_engine_options *o, cg_error *err)
 {
-    return a < b ? a : b;
+    const cg_host *host = &e->host.host;
+    const cg_plugin *plain;
+    cg_attention_problem problem;
+    cg_cache_config cache;
+    cg_status status;
+
+    cg_model_needs(&e->model->config, CG_DEVICE_CPU, e->info.batch_size, &problem, &cache);
+    status = cg_match(host, e->attention, e->cache, &problem, &cache, NULL, err);
+    if (status == CG_OK || !is_auto(o->attention) ||
+        cg_registry_find(e->registry, CG_PLUGIN_ATTENTION, "eager", &plain, NULL) != CG_OK ||
+        cg_match(host, plain, e->cache, &problem, &cache, NULL, NULL) != CG_OK)
+        return status;
+    e->attention = plain;
+    snprintf(e->reasons[0], sizeof e->reasons[0], "auto: %.*s", (int)sizeof e->reasons[0] - 7,
+             err ? err->msg : "the fast one refuses");
+    return CG_OK;
 }
 
 static cg_status open_constraint(cg_engine *e, const cg_engine_options *o, cg_error *err)
@@ -178,7 +237,7 @@ static cg_status open_constraint(cg_engine *e, const cg_engine_options *o, cg_er
     if (status != CG_OK)
         return cg_fail_prefix(err, status, "constraint '%s' for model '%s'", e->constraint->name,
                               e->model_dir);
-    e->info.max_len = smaller(e->model->config.max_positions, MAX_LEN);
+    e->info.max_len = cg_context_of(&e->model->config);
     e->builder = (cg_template_builder){
         .vocabulary = &e->vocabulary.vocabulary,
         .constraint = ops,
@@ -262,6 +321,8 @@ cg_status cg_engine_open(const cg_engine_options *o, cg_engine **ret_engine, cg_
         e->info.sampling = choose_sampling(o->sampling, &e->model->generation);
         status = cg_sampling_check(&e->info.sampling, err);
     }
+    if (status == CG_OK)
+        status = match_plugins(e, o, err);
     if (status == CG_OK)
         status = open_constraint(e, o, err);
     if (status == CG_OK)

@@ -1,44 +1,63 @@
 /* SPDX-License-Identifier: MIT */
 #include "paths.h"
 
+#include <confgen/machine.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-static const char model_name[] = "confgen-default";
+#include "base/error.h"
 
-/* root/below/model_name if it has a config.json. */
-static char *try_dir(const char *root, const char *below)
+/* root/below/name into ret_path if it can be read. */
+static int try_path(const char *root, const char *below, const char *name, char *ret_path,
+                    size_t cap)
 {
-    char path[PATH_MAX + 16];
-    int n = snprintf(path, PATH_MAX, "%s%s/%s", root, below, model_name);
+    char path[PATH_MAX];
+    int n = snprintf(path, sizeof path, "%s%s/%s", root, below, name);
 
-    if (n < 0 || n >= PATH_MAX)
-        return NULL;
-    strcpy(path + n, "/config.json");
-    if (access(path, R_OK))
-        return NULL;
-    path[n] = '\0';
-    return strdup(path);
+    if (n < 0 || (size_t)n >= sizeof path || (size_t)n >= cap || access(path, R_OK))
+        return 0;
+    memcpy(ret_path, path, (size_t)n + 1);
+    return 1;
 }
 
-char *cg_default_model_dir(void)
+cg_status cg_data_path(const char *name, char *ret_path, size_t cap, cg_error *err)
 {
+    /* a build folder in the source tree; an installed tree, wherever it was moved */
+    static const char *const below[] = { "/../data", CG_DATADIR_FROM_BINDIR };
     const char *env = getenv("CONFGEN_DATA");
     char exe[PATH_MAX];
-    ssize_t n = readlink("/proc/self/exe", exe, sizeof exe - 1);
-    char *dir = env ? try_dir(env, "") : NULL;
+    ssize_t n;
 
-    if (dir || env)
-        return dir;
+    if (env && try_path(env, "", name, ret_path, cap))
+        return CG_OK;
+    if (env)
+        return cg_fail(err, CG_ERR_IO, "'%s': not in the directory '%s' that CONFGEN_DATA names",
+                       name, env);
+    n = readlink("/proc/self/exe", exe, sizeof exe - 1);
     if (n > 0) {
         exe[n] = '\0';
         *strrchr(exe, '/') = '\0';
-        dir = try_dir(exe, "/../data"); /* a build folder in the source tree */
-        if (!dir)
-            dir = try_dir(exe, CG_DATADIR_FROM_BINDIR);
+        for (size_t i = 0; i < sizeof below / sizeof below[0]; i++)
+            if (try_path(exe, below[i], name, ret_path, cap))
+                return CG_OK;
     }
-    return dir ? dir : try_dir(CG_DATADIR, "");
+    if (try_path(CG_DATADIR, "", name, ret_path, cap))
+        return CG_OK;
+    return cg_fail(err, CG_ERR_IO, "'%s': neither beside the program nor in %s", name, CG_DATADIR);
+}
+
+cg_status cg_default_model_dir(char **ret_dir, cg_error *err)
+{
+    char path[PATH_MAX];
+
+    if (cg_data_path("confgen-default/config.json", path, sizeof path, NULL) != CG_OK)
+        return cg_fail(err, CG_ERR_IO,
+                       "the default model is neither beside the program nor installed; name one "
+                       "with --model DIR");
+    *strrchr(path, '/') = '\0';
+    *ret_dir = strdup(path);
+    return *ret_dir ? CG_OK : cg_fail(err, CG_ERR_NOMEM, "model: out of memory");
 }

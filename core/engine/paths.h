@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/** @file paths.h  Where the data that come with confgen are. */
+/** @file paths.h  Where the data that come with confgen are; see also cg_data_path(). */
 #ifndef CG_ENGINE_PATHS_H
 #define CG_ENGINE_PATHS_H
 
-/**
- * Directory of the default model: confgen-default in $CONFGEN_DATA, in the source tree above a
- * build folder, or installed. Fresh string, free(); NULL if there is none.
- */
-char *cg_default_model_dir(void);
+#include <confgen/status.h>
+
+/** Directory of the default model. Fresh string, free(). CG_ERR_IO if there is none. */
+cg_status cg_default_model_dir(char **ret_dir, cg_error *err);
 
 #endif

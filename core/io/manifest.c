@@ -5,10 +5,12 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <unistd.h>
+#include <xxhash.h>
 
 #include "base/buf.h"
 #include "base/error.h"
@@ -34,6 +36,26 @@ struct cg_manifest {
     int complete;
     uint64_t end, failed_end; /* of the complete files */
 };
+
+/* ---- lines ----------------------------------------------------------------------------- */
+
+/* Every line ends in `,"sum":"<XXH3 of what is before, 16 hex digits>"}`. */
+enum { SUM_BYTES = 26 };
+
+static void put_sum(cg_buf *line)
+{
+    cg_buf_printf(line, ",\"sum\":\"%016" PRIx64 "\"}\n", XXH3_64bits(line->data, line->len));
+}
+
+static int has_right_sum(const char *line, size_t len)
+{
+    char text[SUM_BYTES + 1];
+
+    if (len < SUM_BYTES)
+        return 0;
+    snprintf(text, sizeof text, ",\"sum\":\"%016" PRIx64 "\"}", XXH3_64bits(line, len - SUM_BYTES));
+    return !memcmp(line + len - SUM_BYTES, text, SUM_BYTES);
+}
 
 /* ---- reading ---------------------------------------------------------------------------- */
 
@@ -93,10 +115,21 @@ static int get_line(const cg_manifest *m, const json_t *o, cg_manifest_line *l)
 static int take_line(cg_manifest *m, const char *text, size_t len, uint64_t end, cg_error *err,
                      cg_status *ret)
 {
-    json_t *o = json_loadb(text, len, 0, NULL);
+    json_t *o;
     cg_manifest_line line;
     int stop = 1;
 
+    if (!has_right_sum(text, len))
+        return 1;
+    o = json_loadb(text, len, 0, NULL);
+    if (!o) {
+        /* Not torn: to go on would throw finished molecules away. */
+        *ret = cg_fail(err, CG_ERR_FORMAT,
+                       "'%s': the line that ends at offset %llu is whole but cannot be read (out "
+                       "of memory?)",
+                       m->file.name, (unsigned long long)end);
+        return 1;
+    }
     if (!m->header) {
         if (json_is_integer(json_object_get(o, "confgen_manifest")) &&
             json_is_object(json_object_get(o, "fingerprint"))) {
@@ -233,7 +266,8 @@ static void put_header(cg_buf *b, const cg_fingerprint_item *items, size_t n)
         cg_buf_putc(b, ':');
         cg_json_put_string(b, items[i].value);
     }
-    cg_buf_puts(b, "}}\n");
+    cg_buf_putc(b, '}');
+    put_sum(b);
 }
 
 static cg_status differs(const cg_manifest *m, const char *key, const char *found,
@@ -343,9 +377,10 @@ cg_status cg_manifest_append(cg_manifest *m, const cg_manifest_line *l, cg_error
     cg_buf_printf(&text,
                   "{\"i\":%" PRId64 ",\"end\":%" PRIu64 ",\"size\":%" PRIu64 ",\"plain\":%" PRIu64
                   ",\"xxh\":\"%016" PRIx64 "\",\"records\":%" PRId64 ",\"failed\":%" PRId64
-                  ",\"failed_end\":%" PRIu64 "}\n",
+                  ",\"failed_end\":%" PRIu64,
                   l->index, l->end, l->size, l->plain, l->hash, l->n_records, l->n_failed,
                   l->failed_end);
+    put_sum(&text);
     st = write_text(m, &text, err);
     if (st == CG_OK)
         m->entries[m->n++] = (struct entry) { *l, m->file.end };
@@ -358,8 +393,9 @@ cg_status cg_manifest_complete(cg_manifest *m, uint64_t end, uint64_t failed_end
     cg_buf text = { 0 };
     cg_status st;
 
-    cg_buf_printf(&text, "{\"complete\":true,\"end\":%" PRIu64 ",\"failed_end\":%" PRIu64 "}\n",
-                  end, failed_end);
+    cg_buf_printf(&text, "{\"complete\":true,\"end\":%" PRIu64 ",\"failed_end\":%" PRIu64, end,
+                  failed_end);
+    put_sum(&text);
     st = write_text(m, &text, err);
     if (st == CG_OK) {
         m->complete = 1;

@@ -5,11 +5,13 @@
  *
  * JSON lines, only ever appended to: the fingerprint of the run, a line a finished molecule in
  * input order, and a last line when the output is complete. A line is written after the bytes that
- * it tells of; a last line that is torn or does not follow from the one before is ignored.
+ * it tells of; it ends in a checksum of itself. A line that is torn or damaged or does not follow
+ * from the one before is ignored, with all behind it.
  *
- *     {"confgen_manifest":1,"fingerprint":{"input":"...","seed":"..."}}
- *     {"i":0,"end":812,"size":812,"plain":4411,"xxh":"81d2...","records":10,"failed":0,"failed_end":44}
- *     {"complete":true,"end":845,"failed_end":44}
+ *     {"confgen_manifest":1,"fingerprint":{"input":"...","seed":"..."},"sum":"..."}
+ *     {"i":0,"end":812,"size":812,"plain":4411,"xxh":"81d2...","records":10,"failed":0,
+ *      "failed_end":44,"sum":"..."}
+ *     {"complete":true,"end":845,"failed_end":44,"sum":"..."}
  *
  * The file is locked while it is open, so that two runs do not write one output.
  */

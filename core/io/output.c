@@ -27,7 +27,7 @@ struct cg_output {
     int64_t last_index;
     int closed; /* finished, or a write failed */
     struct timespec synced;
-    cg_error note;
+    cg_error note;              /* for cg_output_state */
     cg_fingerprint_item *items; /* [n_items] the caller's and our own; texts borrowed */
     size_t n_items;
     const char *failed_path; /* borrowed while opening */
@@ -183,7 +183,7 @@ static cg_status refuse_without_manifest(const char *path, cg_error *err)
 
 static cg_status resume(cg_output *o, cg_output_state *state, cg_error *err)
 {
-    size_t n, n_all = cg_manifest_count(o->manifest), n_frames = 0;
+    size_t n = 0, n_all = cg_manifest_count(o->manifest), n_frames = 0;
     const cg_manifest_line *last;
     cg_frame *frames = NULL;
     int right = 0;
@@ -205,6 +205,7 @@ static cg_status resume(cg_output *o, cg_output_state *state, cg_error *err)
             frames[n_frames++] = (cg_frame) { l->end - l->size, l->size, l->plain };
         state->n_records += l->n_records;
         state->n_failed += l->n_failed;
+        state->n_molecules_failed += l->n_failed > 0 || !l->n_records;
     }
     state->n_molecules = (int64_t)n;
     last = n ? cg_manifest_get(o->manifest, n - 1) : NULL;

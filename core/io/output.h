@@ -38,7 +38,10 @@ typedef struct cg_output_state {
     int64_t n_molecules; /* done, with or without records */
     int64_t n_records;
     int64_t n_failed;
-    const char *note; /* a sentence for the user, or ""; borrowed from the output */
+    int64_t n_molecules_failed; /* with a failed generation, or without records */
+    /* A sentence for the user about molecules that are made again, or ""; borrowed from the
+     * output. */
+    const char *note;
 } cg_output_state;
 
 /** A finished molecule; everything borrowed. */

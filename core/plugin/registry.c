@@ -32,6 +32,8 @@ struct cg_registry {
     cg_registry_entry *entries; /* ordered by kind and name */
     struct file_id *ids;        /* of all files that were tried, in no order */
     cg_registry_refusal *refusals;
+    char **dirs; /* that were searched */
+    size_t n_dirs, cap_dirs;
     size_t n_entries, cap_entries;
     size_t n_ids, cap_ids;
     size_t n_refusals, cap_refusals;
@@ -58,6 +60,9 @@ void cg_registry_destroy(cg_registry *r)
         free((char *)r->refusals[i].path);
         free((char *)r->refusals[i].text);
     }
+    for (size_t i = 0; i < r->n_dirs; i++)
+        free(r->dirs[i]);
+    free(r->dirs);
     free(r->entries);
     free(r->ids);
     free(r->refusals);
@@ -236,8 +241,14 @@ static cg_status scan(cg_registry *r, const char *dir, int depth, int *n_dirs, c
 
 cg_status cg_registry_add_dir(cg_registry *r, const char *dir, cg_error *err)
 {
+    char *copy = strdup(dir);
     int n_dirs = 0;
 
+    if (!copy || cg_grow((void **)&r->dirs, &r->cap_dirs, r->n_dirs + 1, sizeof *r->dirs)) {
+        free(copy);
+        return cg_fail(err, CG_ERR_NOMEM, "plugin directory '%s': out of memory", dir);
+    }
+    r->dirs[r->n_dirs++] = copy;
     return scan(r, dir, 0, &n_dirs, err);
 }
 
@@ -368,6 +379,12 @@ int32_t cg_registry_entries(const cg_registry *r, const cg_registry_entry **ret_
 {
     *ret_entries = r->entries;
     return (int32_t)r->n_entries;
+}
+
+int32_t cg_registry_dirs(const cg_registry *r, const char *const **ret_dirs)
+{
+    *ret_dirs = (const char *const *)r->dirs;
+    return (int32_t)r->n_dirs;
 }
 
 int32_t cg_registry_refusals(const cg_registry *r, const cg_registry_refusal **ret_refusals)

@@ -66,6 +66,8 @@ cg_status cg_registry_find(const cg_registry *registry, cg_plugin_kind kind, con
  * something is added.
  */
 int32_t cg_registry_entries(const cg_registry *registry, const cg_registry_entry **ret_entries);
+/** Directories that were searched, in their order; ownership as above. */
+int32_t cg_registry_dirs(const cg_registry *registry, const char *const **ret_dirs);
 /** Refusals in the order they came; ownership as above. */
 int32_t cg_registry_refusals(const cg_registry *registry, const cg_registry_refusal **ret_refusals);
 

@@ -138,6 +138,13 @@ static int check_content(struct suite *s, const char *after)
                                          "slot %d has room for %d tokens in blocks of %d", slot,
                                          s->room[slot], v.block_tokens))
                 return 0;
+            for (int32_t pos = 0; v.page_table && pos < s->room[slot]; pos += v.block_tokens) {
+                int32_t page = v.page_table[slot * v.table_stride + pos / v.block_tokens];
+
+                if (!expect(&s->c, page >= 0, "after %s: token %d of slot %d lies in page %d",
+                            after, pos, slot, page))
+                    return 0;
+            }
             for (int32_t pos = 0; pos < s->valid[slot]; pos++)
                 for (int32_t head = 0; head < HEADS; head++)
                     for (int32_t d = 0; d < DIM; d++)

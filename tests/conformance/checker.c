@@ -104,7 +104,7 @@ enum { GUARD_BYTE = 0xc3, FILL_BYTE = 0xff };
 void *guarded_alloc(size_t bytes, size_t align)
 {
     struct guarded g = { NULL, bytes };
-    size_t head = sizeof g + GUARD;
+    size_t head = sizeof g + GUARD, skip;
     char *p;
 
     if (bytes > SIZE_MAX / 2)
@@ -112,7 +112,8 @@ void *guarded_alloc(size_t bytes, size_t align)
     g.start = malloc(head + align + bytes + GUARD);
     if (!g.start)
         return NULL;
-    p = (char *)(((uintptr_t)g.start + head + align - 1) / align * align);
+    skip = ((uintptr_t)g.start + head + align - 1) / align * align - (uintptr_t)g.start;
+    p = (char *)g.start + skip;
     memcpy(p - head, &g, sizeof g);
     memset(p - GUARD, GUARD_BYTE, GUARD);
     memset(p, FILL_BYTE, bytes);

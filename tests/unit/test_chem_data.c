@@ -188,16 +188,36 @@ static size_t count_stereo(const char *smiles)
     return n;
 }
 
-/* SMILES that RDKit reads from a molblock, without or with stereo; free_ptr(). Hydrogens in a
- * block are atoms of the SMILES; RDKit would drop those of imines before it sees their bond. */
-static char *smiles_of_block(const char *block, const char *details)
+/* The SMILES without stereo and isotopes; free_ptr(). */
+static char *flat_smiles(const char *smiles)
 {
     size_t size = 0;
-    char *pkl = get_mol(block, &size, "{\"removeHs\":false}");
-    char *smiles = pkl ? get_smiles(pkl, size, details) : NULL;
+    char *pkl = get_mol(smiles, &size, "{\"removeHs\":false}");
+    char *flat = get_smiles(pkl, size, "{\"doIsomericSmiles\":false}");
 
+    ck_assert_ptr_nonnull(flat);
     free_ptr(pkl);
-    return smiles;
+    return flat;
+}
+
+/* A block with its hydrogens shows the molecule `smiles`, apart from imines' double bonds: the
+ * hydrogen that adding places there gives them a stereo of their own. */
+static void check_with_hydrogens(const char *block_text, const char *smiles)
+{
+    cg_error err = CG_ERROR_INIT;
+    cg_molecule *seen = NULL;
+    char *with_hs = NULL;
+    cg_status st = cg_molblock_add_hs(block_text, &with_hs, &err);
+
+    if (!CG_RDKIT_ADAPTER)
+        return;
+    ck_assert_msg(st == CG_OK, "'%s': %s", smiles, err.msg);
+    ck_assert_msg(cg_molecule_from_molblock(with_hs, &seen, &err) == CG_OK, "'%s': %s", smiles,
+                  err.msg);
+    if (!strstr(cg_molecule_smiles(seen, NULL), "[H]"))
+        ck_assert_str_eq(cg_molecule_smiles(seen, NULL), smiles);
+    cg_molecule_destroy(seen);
+    free(with_hs);
 }
 
 START_TEST(training_texts_are_read_written_and_become_molblocks)
@@ -213,7 +233,9 @@ START_TEST(training_texts_are_read_written_and_become_molblocks)
         cg_enriched_split split = { 0 };
         cg_molecule *mol;
         cg_molblock *block = NULL;
-        char *flat, *flat_want, *full;
+        cg_molecule *seen = NULL;
+        char *flat, *flat_want;
+        const char *full;
         size_t len;
 
         ck_assert_ptr_nonnull(enriched);
@@ -223,8 +245,9 @@ START_TEST(training_texts_are_read_written_and_become_molblocks)
                       "line %d: %s", n + 1, err.msg);
         ck_assert_str_eq(e.smiles, line);
         mol = parse_ok(line, strlen(line));
-        ck_assert_str_eq(cg_molecule_smiles(mol, NULL), line);
-        ck_assert_int_eq(cg_enriched_split_molecule(mol, &split, &err), CG_OK);
+        if (CG_RDKIT_ADAPTER) /* others may write ring stereo otherwise, see rdkit_extras.c */
+            ck_assert_str_eq(cg_molecule_smiles(mol, NULL), line);
+        ck_assert_int_eq(cg_enriched_split_smiles(line, strlen(line), &split, &err), CG_OK);
         ck_assert_int_eq(cg_enriched_write(&split, (const double(*)[3])e.xyz, 3, 2, text,
                                            sizeof text, &len, &err),
                          CG_OK);
@@ -234,25 +257,24 @@ START_TEST(training_texts_are_read_written_and_become_molblocks)
         ck_assert_int_eq(cg_molblock_write(block, "x", 1, (const double(*)[3])e.xyz, block_text,
                                            sizeof block_text, &len, &err),
                          CG_OK);
-        flat = smiles_of_block(block_text, "{\"doIsomericSmiles\":false}");
-        flat_want = get_mol(line, &len, "{\"removeHs\":false}");
-        full = get_smiles(flat_want, len, "{\"doIsomericSmiles\":false}");
-        free_ptr(flat_want);
-        ck_assert_msg(flat && strcmp(flat, full) == 0, "line %d: block reads %s, wanted %s", n + 1,
-                      flat ? flat : "nothing", full);
-        free_ptr(full);
+        ck_assert_msg(cg_molecule_from_molblock(block_text, &seen, &err) == CG_OK, "line %d: %s",
+                      n + 1, err.msg);
+        flat = flat_smiles(cg_molecule_smiles(seen, NULL));
+        flat_want = flat_smiles(line);
+        ck_assert_str_eq(flat, flat_want);
         free_ptr(flat);
+        free_ptr(flat_want);
         /* Texts may leave stereo unlabelled that coordinates show, but labels must agree. */
-        full = smiles_of_block(block_text, "{}");
-        ck_assert_ptr_nonnull(full);
+        full = cg_molecule_smiles(seen, NULL);
         if (count_stereo(full) == count_stereo(line)) {
-            ck_assert_str_eq(full, line);
+            ck_assert_str_eq(full, cg_molecule_smiles(mol, NULL));
             with_stereo += count_stereo(line) > 0;
             perceived++;
         } else {
             ck_assert_uint_gt(count_stereo(full), count_stereo(line));
         }
-        free_ptr(full);
+        check_with_hydrogens(block_text, full);
+        cg_molecule_destroy(seen);
         cg_molblock_destroy(block);
         cg_enriched_split_finish(&split);
         cg_enriched_finish(&e);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <check.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -100,9 +101,15 @@ START_TEST(bad_molecules_say_why)
     cg_molecule *mol = NULL;
     size_t len = bad[_i].len ? bad[_i].len : strlen(bad[_i].in);
     cg_status st = cg_molecule_parse(bad[_i].in, len, &mol, &err);
+    char said[128];
+    char *reason;
 
-    ck_assert_msg(st == bad[_i].status && strstr(err.msg, bad[_i].said), "'%s' gave %d: %s",
-                  bad[_i].in, (int)st, err.msg);
+    snprintf(said, sizeof said, "%s", bad[_i].said);
+    reason = strstr(said, "RDKit refuses it: ");
+    if (reason && !CG_RDKIT_ADAPTER) /* a system librdkitcffi does not say why */
+        strcpy(reason, "RDKit refuses it: not a valid molecule");
+    ck_assert_msg(st == bad[_i].status && strstr(err.msg, said), "'%s' gave %d: %s", bad[_i].in,
+                  (int)st, err.msg);
     ck_assert_int_eq(err.code, st);
     ck_assert_ptr_null(mol);
 }
@@ -164,6 +171,30 @@ START_TEST(bounds_can_be_raised)
 }
 END_TEST
 
+START_TEST(bad_blocks_say_why)
+{
+    static const char flat[] = "\n     x            2D\n\n"
+                               "  1  0  0  0  0  0  0  0  0  0999 V2000\n"
+                               "    0.0000    0.0000    0.0000 C   0  0\n"
+                               "M  END\n";
+    cg_error err = CG_ERROR_INIT;
+    cg_molecule *mol = NULL;
+    char *large = malloc(CG_MOLECULE_MAX_BLOCK + 2);
+
+    memset(large, 'C', CG_MOLECULE_MAX_BLOCK + 1);
+    large[CG_MOLECULE_MAX_BLOCK + 1] = '\0';
+    ck_assert_int_eq(cg_molecule_from_molblock(large, &mol, &err), CG_ERR_LIMIT);
+    ck_assert_int_eq(cg_molecule_from_molblock("CC", &mol, &err), CG_ERR_INPUT);
+    ck_assert_ptr_nonnull(strstr(err.msg, "no line 'M  END'"));
+    ck_assert_int_eq(cg_molecule_from_molblock("\n\n\n 99 99\nM  END", &mol, &err), CG_ERR_INPUT);
+    ck_assert_ptr_nonnull(strstr(err.msg, "RDKit cannot read it"));
+    ck_assert_int_eq(cg_molecule_from_molblock(flat, &mol, &err), CG_ERR_INPUT);
+    ck_assert_ptr_nonnull(strstr(err.msg, "no 3D coordinates"));
+    ck_assert_ptr_null(mol);
+    free(large);
+}
+END_TEST
+
 START_TEST(destructors_accept_null)
 {
     cg_molecule_destroy(NULL);
@@ -184,6 +215,7 @@ int main(void)
     tcase_add_loop_test(tc, bad_molecules_say_why, 0, sizeof bad / sizeof *bad);
     tcase_add_loop_test(tc, long_texts_are_bounded, 0, 11);
     tcase_add_test(tc, bounds_can_be_raised);
+    tcase_add_test(tc, bad_blocks_say_why);
     tcase_add_test(tc, destructors_accept_null);
     suite_add_tcase(s, tc);
     sr = srunner_create(s);

@@ -200,7 +200,8 @@ int main(void)
     tcase_add_test(tc, smiles_go_through_pickles);
     tcase_add_loop_test(tc, bad_texts_give_null, 0, 6);
     tcase_add_test(tc, bad_pickles_give_failure);
-    tcase_add_test(tc, details_are_checked);
+    if (CG_RDKIT_ADAPTER) /* upstream skips what it does not know */
+        tcase_add_test(tc, details_are_checked);
     tcase_add_test(tc, queries_match);
     tcase_add_test(tc, hydrogens_and_embedding);
     tcase_add_test(tc, extras_explain_themselves);

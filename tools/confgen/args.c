@@ -8,6 +8,8 @@
 
 #include "commands.h"
 
+const char *command_name = "";
+
 void usage_error(const char *fmt, ...)
 {
     va_list ap;
@@ -16,8 +18,50 @@ void usage_error(const char *fmt, ...)
     va_start(ap, fmt);
     vfprintf(stderr, fmt, ap);
     va_end(ap);
-    fputs("; see confgen --help\n", stderr);
+    fprintf(stderr, "; see confgen %s%s--help\n", command_name, *command_name ? " " : "");
     exit(EXIT_USAGE);
+}
+
+void out_of_memory(void)
+{
+    fputs("confgen: out of memory\n", stderr);
+    exit(EXIT_ENVIRONMENT);
+}
+
+int next_option(int argc, char **argv, const struct option *options, const char *help)
+{
+    int option;
+
+    opterr = 0;
+    option = getopt_long(argc, argv, "", options, NULL);
+    if (option == '?')
+        usage_error("%s: unknown option, or its value is missing", argv[optind - 1]);
+    if (option == OPTION_HELP) {
+        fputs(help, stdout);
+        exit(EXIT_OK);
+    }
+    return option;
+}
+
+void add_plugin_file(struct plugin_files *p, const char *file)
+{
+    if (p->n == (int32_t)(sizeof p->files / sizeof p->files[0]))
+        usage_error("--plugin: more than %d of them", p->n);
+    p->files[p->n++] = file;
+}
+
+int run_command(int argc, char **argv, const struct command *commands, size_t n, const char *help)
+{
+    for (size_t i = 0; argc > 1 && i < n; i++)
+        if (!strcmp(argv[1], commands[i].name))
+            return commands[i].main(argc - 1, argv + 1);
+    if (argc > 1 && !strcmp(argv[1], "--help")) {
+        fputs(help, stdout);
+        return EXIT_OK;
+    }
+    if (argc > 1)
+        usage_error("'%s': no such command", argv[1]);
+    usage_error("which one?");
 }
 
 int64_t parse_int64(const char *name, const char *text, int64_t lo, int64_t hi)
@@ -38,18 +82,6 @@ int32_t parse_int(const char *name, const char *text, int32_t lo, int32_t hi)
     return (int32_t)parse_int64(name, text, lo, hi);
 }
 
-uint64_t parse_uint64(const char *name, const char *text)
-{
-    char *end;
-    unsigned long long value;
-
-    errno = 0;
-    value = strtoull(text, &end, 10);
-    if (end == text || *end || errno || strchr(text, '-'))
-        usage_error("%s '%s': wanted a whole number from 0 to 2^64-1", name, text);
-    return value;
-}
-
 float parse_real(const char *name, const char *text)
 {
     char *end;
@@ -60,6 +92,35 @@ float parse_real(const char *name, const char *text)
     if (end == text || *end || !isfinite(value))
         usage_error("%s '%s': wanted a number", name, text);
     return value;
+}
+
+int parse_words(const char *name, char *text, const char **ret, int cap)
+{
+    char *save = NULL;
+    int n = 0;
+
+    for (char *word = strtok_r(text, ",", &save); word; word = strtok_r(NULL, ",", &save)) {
+        if (n == cap)
+            usage_error("%s: more than %d of them", name, cap);
+        ret[n++] = word;
+    }
+    if (!n)
+        usage_error("%s: wanted names separated by commas", name);
+    return n;
+}
+
+int parse_ints(const char *name, const char *text, int32_t lo, int32_t hi, int32_t *ret, int cap)
+{
+    const char *words[16];
+    char copy[256];
+    int n;
+
+    if ((size_t)snprintf(copy, sizeof copy, "%s", text) >= sizeof copy)
+        usage_error("%s: longer than %zu bytes", name, sizeof copy - 1);
+    n = parse_words(name, copy, words, cap < 16 ? cap : 16);
+    for (int i = 0; i < n; i++)
+        ret[i] = parse_int(name, words[i], lo, hi);
+    return n;
 }
 
 int report_error(const cg_error *err)

@@ -108,16 +108,16 @@ static void show_bar(const cg_report *r, int64_t done, double seconds)
 {
     enum { WIDTH = 24 };
     double rate = seconds > 0 ? (double)r->conformers / seconds : 0;
-    double share = r->total_conformers ? (double)r->conformers / (double)r->total_conformers : 0;
+    int64_t conformers = r->conformers + r->conformers_resumed;
+    double share = r->total_conformers ? (double)conformers / (double)r->total_conformers : 0;
     int filled = share < 1 ? (int)(share * WIDTH) : WIDTH;
 
     fprintf(stderr, "\r[%.*s%*s] %lld/%lld molecules, %lld conformers, %.0f tokens/s",
             filled, "########################", WIDTH - filled, "", (long long)done,
-            (long long)r->total_molecules, (long long)r->conformers,
+            (long long)r->total_molecules, (long long)conformers,
             seconds > 0 ? (double)r->tokens / seconds : 0.0);
     if (rate > 0 && r->total_conformers)
-        fprintf(stderr, ", %.0f s left",
-                (double)(r->total_conformers - r->conformers) / rate);
+        fprintf(stderr, ", %.0f s left", (double)(r->total_conformers - conformers) / rate);
     fputs("\033[K", stderr);
 }
 
@@ -129,10 +129,12 @@ static void on_progress(void *ctx, const cg_report *r, int64_t done)
     if (t - s->last_shown < (s->progress == PROGRESS_JSON ? 1.0 : 0.2))
         return;
     s->last_shown = t;
+    done += r->molecules_resumed;
     if (s->progress == PROGRESS_JSON)
         fprintf(stderr,
                 "{\"molecules\":%lld,\"conformers\":%lld,\"tokens\":%lld,\"seconds\":%.3f}\n",
-                (long long)done, (long long)r->conformers, (long long)r->tokens, seconds);
+                (long long)done, (long long)(r->conformers + r->conformers_resumed),
+                (long long)r->tokens, seconds);
     else
         show_bar(r, done, seconds);
 }
@@ -294,7 +296,7 @@ static void take_option(struct settings *s, int option, const char *arg)
         break;
     case O_GREEDY: s->given_greedy = 1; break;
     case O_SAMPLING: s->preset = find_preset(arg); break;
-    case O_SEED: s->engine.seed = parse_uint64("--seed", arg); break;
+    case O_SEED: s->engine.seed = (uint64_t)parse_int64("--seed", arg, 0, INT64_MAX); break;
     case O_MAX_NEW: s->engine.max_new_tokens = parse_int("--max-new-tokens", arg, 1, 1 << 24); break;
     case O_DEVICE: s->engine.device = arg; break;
     case O_ATTENTION: s->engine.attention = arg; break;
@@ -375,11 +377,15 @@ static void print_summary(const struct settings *s, const cg_report *r, const ch
     if (s->quiet)
         return;
     clear_bar(s);
-    fprintf(stderr, "%s: %lld conformers of %lld molecules in %.1f s", path,
-            (long long)r->conformers, (long long)(r->molecules + r->molecules_resumed), r->seconds);
+    fprintf(stderr, "%s: %lld conformers of %lld molecules in %.1f s",
+            strcmp(path, "-") ? path : "standard output", (long long)r->conformers,
+            (long long)r->molecules, r->seconds);
     if (r->seconds > 0 && r->tokens)
         fprintf(stderr, " (%.1f conformers/s, %.0f tokens/s)",
                 (double)(r->conformers) / r->seconds, (double)r->tokens / r->seconds);
+    if (r->molecules_resumed)
+        fprintf(stderr, "; %lld of %lld molecules were there already",
+                (long long)r->conformers_resumed, (long long)r->molecules_resumed);
     fputc('\n', stderr);
     if (r->molecules_failed || failures)
         fprintf(stderr,

@@ -4,11 +4,9 @@
 
 #include "commands.h"
 
-static const struct {
-    const char *name;
-    int (*main)(int argc, char **argv);
-} commands[] = {
-    { "generate", cmd_generate },
+static const struct command commands[] = {
+    { "generate", cmd_generate }, { "plugins", cmd_plugins }, { "inspect", cmd_inspect },
+    { "doctor", cmd_doctor },     { "bench", cmd_bench },
 };
 
 int main(int argc, char **argv)

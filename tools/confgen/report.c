@@ -32,16 +32,21 @@ static json_t *engine_json(const cg_engine_info *info)
 
 static json_t *counts_json(const cg_report *r)
 {
-    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:{s:I, s:I, s:I}, s:{s:I, s:I, s:I, s:I}, s:I}",
-                     "molecules", (json_int_t)r->molecules, "molecules_failed",
+    json_t *failures = json_pack("{s:I, s:I, s:I}", "wrong_molecule",
+                                 (json_int_t)r->wrong_molecules, "parse_failure",
+                                 (json_int_t)r->parse_failures, "unfinished",
+                                 (json_int_t)r->unfinished);
+    json_t *tokens = json_pack("{s:I, s:I, s:I, s:I}", "prompt", (json_int_t)r->prompt_tokens,
+                               "completion", (json_int_t)r->tokens, "sampled",
+                               (json_int_t)r->sampled, "forced", (json_int_t)r->forced);
+
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:I}", "molecules",
+                     (json_int_t)r->molecules, "molecules_failed",
                      (json_int_t)r->molecules_failed, "molecules_resumed",
                      (json_int_t)r->molecules_resumed, "requested", (json_int_t)r->requested,
-                     "conformers", (json_int_t)r->conformers, "failures", "wrong_molecule",
-                     (json_int_t)r->wrong_molecules, "parse_failure",
-                     (json_int_t)r->parse_failures, "unfinished", (json_int_t)r->unfinished,
-                     "tokens", "prompt", (json_int_t)r->prompt_tokens, "completion",
-                     (json_int_t)r->tokens, "sampled", (json_int_t)r->sampled, "forced",
-                     (json_int_t)r->forced, "steps", (json_int_t)r->steps);
+                     "conformers", (json_int_t)r->conformers, "conformers_resumed",
+                     (json_int_t)r->conformers_resumed, "failures", failures, "tokens", tokens,
+                     "steps", (json_int_t)r->steps);
 }
 
 static double rate(double n, double seconds)

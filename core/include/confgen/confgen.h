@@ -47,6 +47,13 @@ typedef struct cg_engine_options {
     /** Receives log lines, NULL: none. Thread: any. */
     void (*log)(void *ctx, int32_t level, const char *text);
     void *log_ctx;
+    /**
+     * Instead of a model: random weights of a shape, for benches ("default", "llama380m",
+     * "qwen3-0.6b"), with the tokenizer and text format of the directory `tokenizer` (NULL: the
+     * default model's).
+     */
+    const char *shape;
+    const char *tokenizer;
 } cg_engine_options;
 
 /** What was chosen, and why. Strings live with the engine. */
@@ -57,7 +64,7 @@ typedef struct cg_engine_info {
     int32_t template_workers;
     int32_t max_len; /* tokens of a sequence, prompt included */
     int32_t decimals;
-    const char *model;        /* directory */
+    const char *model;        /* directory, or shape:NAME */
     const char *architecture; /* e.g. "Qwen3ForCausalLM" */
     const char *device;
     const char *attention;
@@ -84,8 +91,9 @@ typedef struct cg_report {
     int64_t total_molecules;   /* of the whole input part, 0 if not known (standard input) */
     int64_t total_conformers;  /* asked for in it */
     int64_t molecules;         /* read */
-    int64_t molecules_failed;  /* with fewer conformers than asked for */
-    int64_t molecules_resumed; /* found in the output of an earlier run */
+    int64_t molecules_failed;  /* with fewer conformers than asked for, also in an earlier run */
+    int64_t molecules_resumed; /* found in the output of an earlier run, */
+    int64_t conformers_resumed; /* with as many conformers */
     int64_t requested;         /* conformers asked for, of the molecules that could be built */
     int64_t conformers;        /* delivered */
     int64_t wrong_molecules;   /* generations whose text is another molecule's */
@@ -152,6 +160,40 @@ CG_EXPORT cg_status cg_engine_generate(cg_engine *engine, const cg_request *requ
                                        void (*on_conformer)(void *ctx,
                                                             const cg_generated *conformer),
                                        void *ctx, cg_report *ret_report, cg_error *err);
+
+/** Molecules read from a file, as requests. */
+typedef struct cg_requests cg_requests;
+
+/**
+ * Read a list of molecules (.smi, .csv, also .gz and .zst) into memory.
+ *
+ * @param limit         molecules at most; 0: all
+ * @param n_conformers  of each request, >= 1
+ * @param ret_requests  owned by the caller, cg_requests_free()
+ * @return CG_OK; CG_ERR_IO, CG_ERR_FORMAT, CG_ERR_USAGE naming the file; CG_ERR_NOMEM
+ */
+CG_EXPORT cg_status cg_requests_read(const char *path, int64_t limit, int32_t n_conformers,
+                                     cg_requests **ret_requests, cg_error *err);
+CG_EXPORT void cg_requests_free(cg_requests *requests); /* accepts NULL */
+/**
+ * The requests; the number of them. Storage of the list. *ret_skipped (may be NULL): lines that
+ * hold no molecule.
+ */
+CG_EXPORT int64_t cg_requests_get(const cg_requests *requests, const cg_request **ret_items,
+                                  int64_t *ret_skipped);
+
+/**
+ * Do the part of generation that comes before the model: parse each molecule, write and tokenize
+ * its prompt, compile its constraint. Nothing is kept.
+ *
+ * @param workers     threads; 0: the engine's own number
+ * @param ret_report  molecules, molecules_failed, seconds, chemistry_seconds, template_seconds,
+ *                    token_cache_*
+ * @return CG_OK whatever became of the molecules; CG_ERR_NOMEM
+ */
+CG_EXPORT cg_status cg_engine_build_templates(cg_engine *engine, const cg_request *requests,
+                                              int64_t n, int32_t workers, cg_report *ret_report,
+                                              cg_error *err);
 
 /** A run from file to file. Zero or NULL stands for the default of every member. */
 typedef struct cg_batch {

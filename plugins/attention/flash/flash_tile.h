@@ -62,6 +62,9 @@ struct tile {
     int64_t stride; /* bytes between tokens of a piece */
     int32_t lo;     /* tokens of the tile that may be read: lo <= j < hi */
     int32_t hi;
+    /* The tile that comes next, to be fetched ahead; NULL where there is none. */
+    const char *next_k[FLASH_PIECES];
+    const char *next_v[FLASH_PIECES];
 };
 
 /*
@@ -92,14 +95,26 @@ INLINE int32_t clamp(int32_t x, int32_t lo, int32_t hi)
 }
 
 /*
+ * A token's keys or values, into the second-level cache. Measured on decode over pages: the
+ * hardware stops at every page, and fetching one tile ahead makes it 1.4 times as fast; two tiles
+ * ahead, or into the first-level cache, is slower.
+ */
+INLINE void prefetch(const char *p, const int dim)
+{
+    for (int d = 0; d < dim * (int)sizeof(float); d += 64)
+        __builtin_prefetch(p + d, 0, 2);
+}
+
+/*
  * Scores of W tokens for nr rows.
  *
  * @param k       token 0 of the W
+ * @param next    the same place of the next tile, to be fetched ahead; or NULL
  * @param lo, hi  tokens that may be read, 0 <= lo < hi <= W; others take a neighbour's place
  * @param s       lane i of s[r]: q[r] . k[i]
  */
 INLINE void score_vec(const int nr, const int dim, const float (*q)[PAD_DIM], const char *k,
-                      int64_t stride, int32_t lo, int32_t hi, vec *s)
+                      const char *next, int64_t stride, int32_t lo, int32_t hi, vec *s)
 {
     vec u[NQ][W / 4];
 
@@ -110,6 +125,9 @@ INLINE void score_vec(const int nr, const int dim, const float (*q)[PAD_DIM], co
 
         for (int i = 0; i < 4; i++)
             kp[i] = (const float *)(k + clamp(4 * m + i, lo, hi - 1) * stride);
+        if (next)
+            for (int i = 0; i < 4; i++)
+                prefetch(next + (4 * m + i) * stride, dim);
         for (int r = 0; r < nr; r++)
             for (int i = 0; i < 4; i++)
                 a[r][i] = v_zero();
@@ -144,16 +162,18 @@ INLINE void score_tile(struct rows *w, const int nr, const int dim, const struct
 {
     for (int v = 0; v < VECS; v++) {
         int32_t j = v * W, lo = clamp(t->lo - j, 0, W), hi = clamp(t->hi - j, 0, W);
-        const char *k;
+        const char *k, *next;
         vec s[NQ];
 
         if (lo >= hi)
             continue;
         k = t->k[j / FLASH_PIECE] + j % FLASH_PIECE * t->stride;
+        next = t->next_k[j / FLASH_PIECE];
+        next = next ? next + j % FLASH_PIECE * t->stride : NULL;
         if (lo == 0 && hi == W)
-            score_vec(nr, dim, w->q, k, t->stride, 0, W, s);
+            score_vec(nr, dim, w->q, k, next, t->stride, 0, W, s);
         else
-            score_vec(nr, dim, w->q, k, t->stride, lo, hi, s);
+            score_vec(nr, dim, w->q, k, next, t->stride, lo, hi, s);
         for (int r = 0; r < nr; r++)
             v_store(w->p[r] + j, s[r]);
     }
@@ -208,8 +228,16 @@ INLINE void weigh_chunks(struct rows *w, int r0, const int nr, const int nc, con
         const char *v = t->v[j / FLASH_PIECE] + j % FLASH_PIECE * t->stride;
         int32_t end = (j / FLASH_PIECE + 1) * FLASH_PIECE;
 
+        const char *next = t->next_v[j / FLASH_PIECE];
+
+        next = next ? next + j % FLASH_PIECE * t->stride + d * 4 : NULL;
         for (end = end < to ? end : to; j < end; j++, v += t->stride) {
             vec p[NQ];
+
+            if (next) {
+                prefetch(next, nc * W);
+                next += t->stride;
+            }
 
             for (int r = 0; r < nr; r++)
                 p[r] = v_set1(w->p[r0 + r][j]);
@@ -242,11 +270,26 @@ INLINE void weigh(struct rows *w, int r0, const int nr, const int dim, const str
         weigh_chunks(w, r0, nr, 1, dim - d, t, from, to, d);
 }
 
-/* Where the tile at position j0 lies; tokens t->lo <= j < t->hi of it are wanted. */
-INLINE void find_tile(const flash_work *wk, int32_t j0, struct tile *t)
+/*
+ * Where the tile at position j0 lies, of which tokens t->lo <= j < t->hi are wanted, and the one
+ * behind it up to position `end`.
+ */
+INLINE void find_tile(const flash_work *wk, int32_t j0, int32_t end, struct tile *t)
 {
     const cg_kv_view *kv = wk->kv;
     size_t row = (size_t)wk->head_dim * sizeof(float);
+
+    for (int i = 0; i < FLASH_PIECES; i++) {
+        int32_t pos = j0 + FLASH_TILE + i * FLASH_PIECE;
+
+        t->next_k[i] = t->next_v[i] = NULL;
+        if (pos < end && !wk->gather) {
+            int64_t offset = cg_kv_offset(kv, wk->slot, wk->kv_head, pos);
+
+            t->next_k[i] = (const char *)kv->k + offset;
+            t->next_v[i] = (const char *)kv->v + offset;
+        }
+    }
 
     t->stride = wk->gather ? (int64_t)row : kv->token_stride;
     for (int i = 0; i < FLASH_PIECES; i++) {
@@ -315,7 +358,7 @@ INLINE void run_rows(const flash_work *wk, int32_t r0, const int nr, const int d
             from = w.lo[r] > from ? w.lo[r] : from;
             to = w.hi[r] < to ? w.hi[r] : to;
         }
-        find_tile(wk, j0, &t);
+        find_tile(wk, j0, end, &t);
         score_tile(&w, nr, dim, &t);
         for (int r = 0; r < nr; r++)
             if (w.lo[r] < w.hi[r])

@@ -9,7 +9,7 @@
 
 enum {
     NO_PAGE = -1,
-    SLAB_MIN = 1 << 20, /* bytes of one plane that are made accessible at a time, at least */
+    SLAB_MIN = 2 << 20, /* bytes of one plane that are made accessible at a time, at least */
 };
 
 /* A plane is the keys or the values of one layer; the cache has 2 n_layers of them, one behind the
@@ -110,6 +110,10 @@ cg_status cg_paged_create(const cg_host *host, const cg_cache_config *config, vo
         goto out;
     }
     s->memory = p;
+#ifdef MADV_HUGEPAGE
+    /* Advice. A step reads all that is used, and 4 KiB pages would miss the TLB for every head. */
+    (void)madvise(p, (size_t)(s->plane_stride * s->n_planes), MADV_HUGEPAGE);
+#endif
     for (size_t i = 0; i < entries; i++)
         s->table[i] = NO_PAGE;
     memset(s->room, 0, (size_t)config->n_slots * sizeof *s->room);

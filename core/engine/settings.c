@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT */
+#include "engine/settings.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "base/error.h"
+#include "base/file.h"
+
+enum { MAX_SETTINGS_BYTES = 1 << 20 };
+
+/* dir/name; a file that is absent and need not be there gives no bytes. */
+static cg_status read_file(const char *dir, const char *name, int needed, char **ret_path,
+                           cg_bytes *ret_bytes, cg_error *err)
+{
+    char *path = cg_path_join(dir, name);
+    cg_status status = CG_OK;
+
+    if (!path)
+        return cg_fail(err, CG_ERR_NOMEM, "'%s': out of memory", name);
+    if (needed || cg_file_exists(path))
+        status = cg_file_read(path, MAX_SETTINGS_BYTES, ret_bytes, err);
+    if (status != CG_OK) {
+        free(path);
+        return status;
+    }
+    *ret_path = path;
+    return CG_OK;
+}
+
+cg_status cg_read_model_config(const char *dir, cg_model_config *ret, cg_error *err)
+{
+    cg_bytes bytes = { 0 };
+    char *path = NULL;
+    cg_status status = read_file(dir, "config.json", 1, &path, &bytes, err);
+
+    if (status == CG_OK)
+        status = cg_model_config_parse(path, bytes.data, bytes.len, ret, err);
+    cg_bytes_release(&bytes);
+    free(path);
+    return status;
+}
+
+cg_status cg_read_format_config(const char *dir, cg_format_config *ret, cg_error *err)
+{
+    cg_bytes bytes = { 0 };
+    char *path = NULL;
+    cg_status status = read_file(dir, "confgen.json", 0, &path, &bytes, err);
+
+    if (status == CG_OK)
+        status = cg_format_config_parse(path, bytes.data, bytes.len, ret, err);
+    cg_bytes_release(&bytes);
+    free(path);
+    return status;
+}
+
+int32_t cg_context_of(const cg_model_config *config)
+{
+    return config->max_positions < CG_MAX_CONTEXT ? config->max_positions : CG_MAX_CONTEXT;
+}
+
+int32_t cg_prefixes_of(int32_t batch_size)
+{
+    return batch_size < CG_PREFIXES ? batch_size : CG_PREFIXES;
+}
+
+void cg_model_needs(const cg_model_config *c, cg_device device, int32_t batch_size,
+                    cg_attention_problem *ret_problem, cg_cache_config *ret_cache)
+{
+    int32_t places = batch_size + cg_prefixes_of(batch_size);
+    cg_dtype dtype = device == CG_DEVICE_CPU ? CG_F32 : CG_BF16;
+
+    *ret_problem = (cg_attention_problem) {
+        CG_SIZED(cg_attention_problem),
+        .device = device,
+        .dtype = dtype,
+        .kv_dtype = dtype,
+        .n_heads = c->n_heads,
+        .n_kv_heads = c->n_kv_heads,
+        .head_dim = c->head_dim,
+        .max_tokens = cg_context_of(c),
+        .max_seqs = places,
+        .max_kv_len = cg_context_of(c),
+        .scale = 1.0f / sqrtf((float)c->head_dim),
+        .flags = CG_ATTENTION_DETERMINISTIC | CG_ATTENTION_BATCH_INVARIANT,
+    };
+    *ret_cache = (cg_cache_config) {
+        CG_SIZED(cg_cache_config),
+        .device = device,
+        .dtype = dtype,
+        .n_layers = c->n_layers,
+        .n_slots = places,
+        .n_kv_heads = c->n_kv_heads,
+        .head_dim = c->head_dim,
+        .max_len = cg_context_of(c),
+    };
+}

@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: MIT */
+/* Every way to be no plugin has its sentence: path, what was found, what was wanted. */
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "plugin/host.h"
+#include "plugin/loader.h"
+#include "plugin/registry.h"
+
+static cg_plugin_host host;
+static int warnings;
+
+static void count_warning(void *ctx, int32_t level, const char *text)
+{
+    (void)ctx;
+    ck_assert_int_eq(level, CG_LOG_WARNING);
+    ck_assert_ptr_nonnull(text);
+    warnings++;
+}
+
+static void setup(void)
+{
+    warnings = 0;
+    cg_plugin_host_init(&host, NULL, count_warning, NULL, CG_LOG_DEBUG);
+}
+
+static const char *module(const char *name)
+{
+    static char path[512];
+    const char *dir = getenv("CONFGEN_BADPLUGINS");
+
+    ck_assert_ptr_nonnull(dir);
+    snprintf(path, sizeof path, "%s/attention_%s.so", dir, name);
+    return path;
+}
+
+static const struct {
+    const char *name;
+    cg_status status;
+    const char *text; /* behind "plugin 'PATH'" */
+} refusals[] = {
+    { "no_symbol", CG_ERR_PLUGIN,
+      ": found no symbol cg_plugin_entry_v1; wanted a confgen plugin, which exports it "
+      "(confgen/plugin.h, CG_EXPORT)" },
+    { "wrong_symbol", CG_ERR_PLUGIN,
+      ": found plugin ABI 2 (symbol cg_plugin_entry_v2), this confgen speaks 1; rebuild it against "
+      "the headers of confgen " CG_VERSION_STRING },
+    { "failing_entry", CG_ERR_PLUGIN,
+      ": its entry refused (unsupported): wanted a host that makes coffee" },
+    { "silent_entry", CG_ERR_PLUGIN, ": its entry refused (internal error): without a reason" },
+    { "null_descriptor", CG_ERR_PLUGIN,
+      ": its entry returned success but no descriptor; wanted a cg_plugin in *ret_plugin" },
+    { "short_descriptor", CG_ERR_PLUGIN,
+      ": its descriptor has 16 bytes, wanted at least 48; set struct_size with "
+      "CG_SIZED(cg_plugin)" },
+    { "other_major", CG_ERR_PLUGIN,
+      ": found plugin ABI 2.0 in its descriptor, this confgen speaks 1.0; rebuild it against the "
+      "headers of confgen " CG_VERSION_STRING },
+    { "bad_kind", CG_ERR_PLUGIN,
+      ": found kind 9, wanted 1 (attention), 2 (cache) or 3 (constraint)" },
+    { "bad_name", CG_ERR_PLUGIN, ": its name 'Bad Name' holds a character outside [a-z0-9_]" },
+    { "long_name", CG_ERR_PLUGIN,
+      ": its name 'a_name_that_is_longer_than_the_31_charac' is too long; wanted 1 to 31 of "
+      "[a-z0-9_]" },
+    { "empty_name", CG_ERR_PLUGIN, ": its name '' is empty; wanted 1 to 31 of [a-z0-9_]" },
+    { "null_name", CG_ERR_PLUGIN, ": its descriptor has no name; wanted 1 to 31 of [a-z0-9_]" },
+    { "null_description", CG_ERR_PLUGIN,
+      " (good): its descriptor has no description; wanted a string" },
+    { "null_ops", CG_ERR_PLUGIN,
+      " (good): its operation table is NULL; wanted a cg_attention_ops" },
+    { "short_ops", CG_ERR_PLUGIN,
+      " (good): its cg_attention_ops has 32 bytes and ends before 'run', wanted at least 48; set "
+      "struct_size with CG_SIZED(cg_attention_ops)" },
+    { "null_member", CG_ERR_PLUGIN,
+      " (good): 'run' of its cg_attention_ops is NULL; wanted a function" },
+};
+enum { N_REFUSALS = sizeof refusals / sizeof *refusals };
+
+START_TEST(module_is_refused_with_its_text)
+{
+    const char *path = module(refusals[_i].name);
+    cg_error err = CG_ERROR_INIT;
+    const cg_plugin *plugin = NULL;
+    char want[2 * CG_ERROR_TEXT];
+
+    snprintf(want, sizeof want, "plugin '%s'%s", path, refusals[_i].text);
+    ck_assert_int_eq(cg_plugin_load(path, &host.host, &plugin, &err), refusals[_i].status);
+    ck_assert_str_eq(err.msg, want);
+    ck_assert_int_eq(err.code, refusals[_i].status);
+    ck_assert_ptr_null(plugin);
+}
+END_TEST
+
+START_TEST(good_module_is_loaded)
+{
+    cg_error err = CG_ERROR_INIT;
+    const cg_plugin *plugin = NULL;
+
+    ck_assert_msg(cg_plugin_load(module("good"), &host.host, &plugin, &err) == CG_OK, "%s",
+                  err.msg);
+    ck_assert_str_eq(plugin->name, "good");
+}
+END_TEST
+
+START_TEST(files_that_are_none)
+{
+    char dir[] = "/tmp/badplugins-XXXXXX", path[512], want[2 * CG_ERROR_TEXT];
+    cg_error err = CG_ERROR_INIT;
+    const cg_plugin *plugin = NULL;
+    FILE *f;
+
+    ck_assert_ptr_nonnull(mkdtemp(dir));
+    ck_assert_int_eq(cg_plugin_load("", &host.host, &plugin, &err), CG_ERR_USAGE);
+    ck_assert_str_eq(err.msg, "plugin '': empty path; wanted the path of a plugin's shared object");
+
+    ck_assert_int_eq(cg_plugin_load("/nowhere/attention_x.so", &host.host, &plugin, &err),
+                     CG_ERR_IO);
+    ck_assert_str_eq(err.msg, "plugin '/nowhere/attention_x.so': No such file or directory; wanted "
+                              "the path of a plugin's shared object");
+
+    ck_assert_int_eq(cg_plugin_load(dir, &host.host, &plugin, &err), CG_ERR_PLUGIN);
+    snprintf(want, sizeof want,
+             "plugin '%s': is a directory; wanted one shared object, or name the directory in "
+             "CONFGEN_PLUGIN_PATH",
+             dir);
+    ck_assert_str_eq(err.msg, want);
+
+    ck_assert_int_eq(cg_plugin_load("/dev/null", &host.host, &plugin, &err), CG_ERR_PLUGIN);
+    ck_assert_str_eq(err.msg,
+                     "plugin '/dev/null': not a regular file; wanted a plugin's shared object");
+
+    snprintf(path, sizeof path, "%s/attention_text.so", dir);
+    f = fopen(path, "w");
+    ck_assert_ptr_nonnull(f);
+    fputs("this is a text, and it goes on for longer than the header of a shared object\n", f);
+    fclose(f);
+    ck_assert_int_eq(cg_plugin_load(path, &host.host, &plugin, &err), CG_ERR_PLUGIN);
+    snprintf(want, sizeof want, "plugin '%s': cannot be loaded (", path);
+    ck_assert_ptr_eq(strstr(err.msg, want), err.msg);
+    ck_assert_ptr_nonnull(strstr(err.msg, "invalid ELF header); wanted a shared object for this "
+                                          "machine, all of its symbols and libraries present"));
+
+    /* without a slash it is the file here, not one of the library path */
+    ck_assert_int_eq(chdir(dir), 0);
+    ck_assert_int_eq(cg_plugin_load("attention_text.so", &host.host, &plugin, &err), CG_ERR_PLUGIN);
+    ck_assert_ptr_nonnull(strstr(err.msg, "invalid ELF header"));
+    ck_assert_ptr_null(plugin);
+    ck_assert_int_eq(unlink(path), 0);
+    ck_assert_int_eq(rmdir(dir), 0);
+}
+END_TEST
+
+START_TEST(name_that_is_taken)
+{
+    char first[512], want[2 * CG_ERROR_TEXT];
+    const cg_registry_entry *entries;
+    cg_error err = CG_ERROR_INIT;
+    cg_registry *r = NULL;
+
+    snprintf(first, sizeof first, "%s", module("good"));
+    ck_assert_int_eq(cg_registry_create(&host.host, &r, &err), CG_OK);
+    ck_assert_int_eq(cg_registry_add_file(r, first, &err), CG_OK);
+    ck_assert_int_eq(cg_registry_add_file(r, first, &err), CG_OK); /* the same file: no matter */
+    ck_assert_int_eq(cg_registry_add_file(r, module("same_name"), &err), CG_ERR_PLUGIN);
+    snprintf(want, sizeof want,
+             "plugin '%s': the name 'good' is already taken by the attention plugin '%s'; rename "
+             "one of them",
+             module("same_name"), first);
+    ck_assert_str_eq(err.msg, want);
+    ck_assert_int_eq(cg_registry_entries(r, &entries), 1);
+    ck_assert_str_eq(entries[0].path, first);
+    cg_registry_destroy(r);
+}
+END_TEST
+
+/* A whole directory of them: the good one is loaded, every other one leaves its sentence. */
+START_TEST(directory_of_bad_plugins)
+{
+    const cg_registry_refusal *refused;
+    const cg_registry_entry *entries;
+    cg_error err = CG_ERROR_INIT;
+    cg_registry *r = NULL;
+    int32_t n;
+
+    ck_assert_int_eq(cg_registry_create(&host.host, &r, &err), CG_OK);
+    ck_assert_int_eq(cg_registry_add_dir(r, getenv("CONFGEN_BADPLUGINS"), &err), CG_OK);
+    ck_assert_int_eq(cg_registry_entries(r, &entries), 1);
+    ck_assert_str_eq(entries[0].plugin->name, "good");
+    n = cg_registry_refusals(r, &refused);
+    ck_assert_int_eq(n, N_REFUSALS + 1); /* and same_name */
+    ck_assert_int_eq(warnings, n);
+    for (int32_t i = 0; i < n; i++)
+        ck_assert_ptr_nonnull(strstr(refused[i].text, refused[i].path));
+    ck_assert_int_eq(cg_registry_add_dir(r, "/nowhere", &err), CG_ERR_IO);
+    ck_assert_str_eq(err.msg, "plugin directory '/nowhere': No such file or directory; wanted a "
+                              "readable directory");
+    cg_registry_destroy(r);
+}
+END_TEST
+
+/* A file of the command line that is refused stops the run; a directory's does not. */
+START_TEST(registry_of_a_run)
+{
+    const char *bad = module("bad_kind");
+    cg_error err = CG_ERROR_INIT;
+    cg_registry *r = NULL;
+    const cg_plugin *plugin = NULL;
+
+    ck_assert_int_eq(cg_registry_open(&host.host, &bad, 1, &r, &err), CG_ERR_PLUGIN);
+    ck_assert_ptr_null(r);
+    ck_assert_ptr_nonnull(strstr(err.msg, "found kind 9"));
+
+    ck_assert_int_eq(setenv("CONFGEN_PLUGIN_PATH", "/nowhere", 1), 0);
+    ck_assert_int_eq(cg_registry_open(&host.host, NULL, 0, &r, &err), CG_OK);
+    ck_assert_int_ge(warnings, 1);
+    ck_assert_int_eq(cg_registry_find(r, CG_PLUGIN_CONSTRAINT, "nowhere", &plugin, &err),
+                     CG_ERR_USAGE);
+    ck_assert_ptr_nonnull(strstr(err.msg, "constraint 'nowhere': no such plugin; there "));
+    ck_assert_ptr_nonnull(strstr(err.msg, "plugin directory '/nowhere': No such file"));
+    cg_registry_destroy(r);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("badplugins");
+    TCase *tc = tcase_create("refusals");
+    SRunner *sr;
+    int failed;
+
+    tcase_add_checked_fixture(tc, setup, NULL);
+    tcase_add_loop_test(tc, module_is_refused_with_its_text, 0, N_REFUSALS);
+    tcase_add_test(tc, good_module_is_loaded);
+    tcase_add_test(tc, files_that_are_none);
+    tcase_add_test(tc, name_that_is_taken);
+    tcase_add_test(tc, directory_of_bad_plugins);
+    tcase_add_test(tc, registry_of_a_run);
+    suite_add_tcase(s, tc);
+    sr = srunner_create(s);
+    srunner_run_all(sr, CK_NORMAL);
+    failed = srunner_ntests_failed(sr);
+    srunner_free(sr);
+    return failed != 0;
+}

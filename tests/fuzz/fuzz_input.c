@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/* Molecule lists: any bytes as .smi, as .csv and as what they look like. */
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "io/input.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void require(int ok)
+{
+    if (!ok)
+        abort();
+}
+
+static void read_as(cg_input_options options, const uint8_t *data, size_t size)
+{
+    cg_error err = CG_ERROR_INIT;
+    cg_input *in = NULL;
+    cg_input_record r;
+    int64_t index = 0, line = 0;
+    int more = 1;
+
+    if (cg_input_open_memory("fuzz", data, size, &options, &in, &err) != CG_OK) {
+        require(err.msg[0] != '\0');
+        return;
+    }
+    while (cg_input_next(in, &r, &more, &err) == CG_OK && more) {
+        require(r.index == index++);
+        require(r.line > line);
+        line = r.line;
+        require(strlen(r.smiles) == r.smiles_len && strlen(r.name) == r.name_len);
+        require(r.status == CG_OK ? r.smiles_len > 0 : r.reason[0] != '\0');
+        require(r.count == -1 || (r.count >= 1 && r.count <= CG_INPUT_MAX_K));
+    }
+    cg_input_close(in);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    read_as((cg_input_options) { CG_INPUT_AUTO, CG_HEADER_AUTO }, data, size);
+    read_as((cg_input_options) { CG_INPUT_SMI, CG_HEADER_NO }, data, size);
+    read_as((cg_input_options) { CG_INPUT_CSV, CG_HEADER_YES }, data, size);
+    return 0;
+}

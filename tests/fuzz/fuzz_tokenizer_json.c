@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * tokenizer.json from bytes. What loads must also encode a few texts, with spans inside the text,
+ * give the same ids with a cache, and decode.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "tok_impl.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static const char *const texts[] = {
+    "",
+    "[SMILES]C[nH]1cc(Cl)c1[/SMILES][CONFORMER][C]<-1.234,0.123,-12.345>",
+    " it's\t2 \xc3\xa9 e\xcc\x81 \xed\x95\x9c\xea\xb8\x80\xe3\x80\x80\xf0\x9f\x98\x80\r\n\n  x",
+};
+
+static void encode(const cg_tokenizer *t, cg_token_cache *cache, const char *text)
+{
+    cg_tokens plain = CG_TOKENS_INIT, cached = CG_TOKENS_INIT;
+    cg_spans spans = CG_SPANS_INIT;
+    size_t len = strlen(text), size;
+    char *bytes;
+
+    if (cg_tokenizer_encode(t, NULL, text, len, CG_ENCODE_SPANS, &plain, NULL) == CG_OK) {
+        for (size_t i = 0; i < plain.n; i++)
+            if (plain.spans[i].start > plain.spans[i].end || plain.spans[i].end > len)
+                abort();
+        if (cg_tokenizer_encode(t, cache, text, len, 0, &cached, NULL) != CG_OK ||
+            cached.n != plain.n ||
+            (plain.n && memcmp(cached.ids, plain.ids, plain.n * sizeof *plain.ids)))
+            abort();
+        if (cg_tokenizer_decode(t, plain.ids, plain.n, 0, &bytes, &size, NULL) != CG_OK)
+            abort();
+        free(bytes);
+    }
+    if (cg_tokenizer_pretokens(t, text, len, &spans, NULL) == CG_OK)
+        for (size_t i = 0; i < spans.n; i++)
+            if (spans.items[i].start > spans.items[i].end || spans.items[i].end > len)
+                abort();
+    cg_tokens_finish(&plain);
+    cg_tokens_finish(&cached);
+    cg_spans_finish(&spans);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    cg_error err = CG_ERROR_INIT;
+    cg_token_cache *cache = NULL;
+    cg_tokenizer *t = NULL;
+
+    if (cg_tokenizer_from_json("fuzz", (const char *)data, size, &t, &err) != CG_OK) {
+        if (!err.msg[0] || t)
+            abort(); /* a refusal says why and gives nothing */
+        return 0;
+    }
+    if (cg_token_cache_create(16, &cache, NULL) != CG_OK)
+        abort();
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
+        for (int round = 0; round < 2; round++)
+            encode(t, cache, texts[i]);
+    cg_token_cache_destroy(cache);
+    cg_tokenizer_destroy(t);
+    return 0;
+}

@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: MIT */
+/* flash beyond its contract: the error of its exp2, and the same bits over every cache of ours. */
+#include <check.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "flash.h"
+#include "plugin/host.h"
+#include "plugin/registry.h"
+
+enum { LAYERS = 2, SLOTS = 4, HEADS = 6, KV_HEADS = 2, DIM = 64, MAX_LEN = 131, ROWS = 40 };
+
+static const struct {
+    const char *name;
+    void (*exp2)(const float *x, float *ret_y, int32_t n);
+} variants[] = {
+    { "generic", flash_exp2_generic },
+#ifdef FLASH_X86
+    { "avx2", flash_exp2_avx2 },
+    { "avx512", flash_exp2_avx512 },
+#endif
+};
+enum { N_VARIANTS = sizeof variants / sizeof *variants };
+
+static int runs_here(const char *name)
+{
+#ifdef FLASH_X86
+    if (strcmp(name, "avx2") == 0)
+        return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    if (strcmp(name, "avx512") == 0)
+        return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+               __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw");
+#endif
+    return 1;
+}
+
+static float exp2_of(int variant, float x)
+{
+    float in[16], out[16];
+
+    for (int i = 0; i < 16; i++)
+        in[i] = x;
+    variants[variant].exp2(in, out, 16);
+    return out[7];
+}
+
+START_TEST(exp2_is_close)
+{
+    enum { N = 1 << 20 };
+    double worst = 0, at = 0;
+    float *x, *y;
+
+    if (!runs_here(variants[_i].name)) {
+        fprintf(stderr, "exp2 of %s not tried: not on this processor\n", variants[_i].name);
+        return;
+    }
+    x = malloc(N * sizeof *x);
+    y = malloc(N * sizeof *y);
+    ck_assert(x && y);
+    for (int i = 0; i < N; i++)
+        x[i] = -126.0f * (float)i / N * (i & 1 ? 1.0f : 0.01f);
+    variants[_i].exp2(x, y, N);
+    for (int i = 0; i < N; i++) {
+        double want = exp2((double)x[i]), ulp = exp2(floor(log2(want)) - 23);
+        double error = fabs((double)y[i] - want) / ulp;
+
+        if (error > worst) {
+            worst = error;
+            at = (double)x[i];
+        }
+    }
+    printf("exp2 of %s: at most %.3f units in the last place, at %.9g\n", variants[_i].name, worst,
+           at);
+    ck_assert_double_le(worst, 1.5);
+    ck_assert(exp2_of(_i, 0.0f) == 1.0f);
+    ck_assert(exp2_of(_i, -126.0f) == 0x1p-126f);
+    ck_assert(exp2_of(_i, -127.0f) == 0.0f);
+    ck_assert(exp2_of(_i, -1e30f) == 0.0f);
+    ck_assert(exp2_of(_i, -INFINITY) == 0.0f);
+    ck_assert(isnan(exp2_of(_i, NAN)));
+    free(x);
+    free(y);
+}
+END_TEST
+
+static cg_plugin_host host;
+
+/* Fill a cache with the same tokens, attend over it; out is [ROWS, HEADS, DIM]. */
+static void attend(const cg_registry *r, const char *cache_name, int32_t window, float *out)
+{
+    static float k[MAX_LEN * KV_HEADS * DIM], v[MAX_LEN * KV_HEADS * DIM], q[ROWS * HEADS * DIM];
+    static const int32_t kv_len[SLOTS] = { 131, 17, 64, 90 }, rows[SLOTS] = { 1, 17, 2, 20 };
+    int32_t slot[MAX_LEN], pos[MAX_LEN], slots[SLOTS] = { 0, 1, 2, 3 }, q_start[SLOTS + 1] = { 0 };
+    const cg_plugin *attention = NULL, *cache = NULL;
+    cg_error err = CG_ERROR_INIT;
+    const cg_attention_ops *ops;
+    const cg_cache_ops *cache_ops;
+    void *self = NULL, *plan = NULL, *workspace;
+    cg_kv_view view;
+    cg_cache_config config = {
+        CG_SIZED(cg_cache_config), .n_layers = LAYERS, .n_slots = SLOTS,
+        .n_kv_heads = KV_HEADS,    .head_dim = DIM,    .max_len = MAX_LEN,
+    };
+    cg_attention_problem problem = {
+        CG_SIZED(cg_attention_problem),
+        .n_heads = HEADS,
+        .n_kv_heads = KV_HEADS,
+        .head_dim = DIM,
+        .max_tokens = ROWS,
+        .max_seqs = SLOTS,
+        .max_kv_len = MAX_LEN,
+        .window = window,
+        .scale = 0.125f,
+    };
+
+    ck_assert_int_eq(cg_registry_find(r, CG_PLUGIN_ATTENTION, "flash", &attention, &err), CG_OK);
+    ck_assert_int_eq(cg_registry_find(r, CG_PLUGIN_CACHE, cache_name, &cache, &err), CG_OK);
+    ops = attention->ops;
+    cache_ops = cache->ops;
+    ck_assert_int_eq(cache_ops->create(&host.host, &config, &self, &err), CG_OK);
+    srand(7);
+    for (int32_t i = 0; i < ROWS * HEADS * DIM; i++)
+        q[i] = (float)rand() / (float)RAND_MAX * 4 - 2;
+    for (int32_t s = 0; s < SLOTS; s++) {
+        ck_assert_int_eq(cache_ops->reserve(self, s, kv_len[s], &err), CG_OK);
+        for (int32_t i = 0; i < kv_len[s] * KV_HEADS * DIM; i++) {
+            k[i] = (float)rand() / (float)RAND_MAX * 4 - 2;
+            v[i] = (float)rand() / (float)RAND_MAX * 4 - 2;
+        }
+        for (int32_t i = 0; i < kv_len[s]; i++) {
+            slot[i] = s;
+            pos[i] = i;
+        }
+        ck_assert_int_eq(cache_ops->append(self, 1,
+                                           &(cg_cache_append) {
+                                               CG_SIZED(cg_cache_append),
+                                               .n_tokens = kv_len[s],
+                                               .slot = slot,
+                                               .pos = pos,
+                                               .k = k,
+                                               .v = v,
+                                               .k_stride = KV_HEADS * DIM * sizeof(float),
+                                               .v_stride = KV_HEADS * DIM * sizeof(float),
+                                           },
+                                           &err),
+                         CG_OK);
+        q_start[s + 1] = q_start[s] + rows[s];
+    }
+    ck_assert_int_eq(q_start[SLOTS], ROWS);
+    ck_assert_int_eq(cache_ops->view(self, 1, &view, &err), CG_OK);
+    problem.paged = view.page_table != NULL;
+    ck_assert_int_eq(ops->plan(&host.host, &problem, &plan, &err), CG_OK);
+    workspace = host.host.alloc(host.host.ctx, ops->workspace_size(plan));
+    ck_assert_int_eq(ops->run(plan,
+                              &(cg_attention_args) {
+                                  CG_SIZED(cg_attention_args),
+                                  .n_tokens = ROWS,
+                                  .n_seqs = SLOTS,
+                                  .q = q,
+                                  .out = out,
+                                  .q_stride = HEADS * DIM * sizeof(float),
+                                  .out_stride = HEADS * DIM * sizeof(float),
+                                  .q_start = q_start,
+                                  .slot = slots,
+                                  .kv_len = kv_len,
+                                  .kv = &view,
+                                  .workspace = workspace,
+                              },
+                              &err),
+                     CG_OK);
+    host.host.free(host.host.ctx, workspace);
+    ops->destroy(plan);
+    cache_ops->destroy(self);
+}
+
+START_TEST(same_bits_over_every_cache)
+{
+    static float a[ROWS * HEADS * DIM], b[ROWS * HEADS * DIM], c[ROWS * HEADS * DIM];
+    cg_error err = CG_ERROR_INIT;
+    cg_registry *r = NULL;
+
+    if (!runs_here(variants[_i].name))
+        return; /* said by the test above */
+    cg_plugin_host_init(&host, NULL, NULL, NULL, 0);
+    ck_assert_int_eq(setenv("CONFGEN_FLASH_ISA", variants[_i].name, 1), 0);
+    ck_assert_int_eq(cg_registry_create(&host.host, &r, &err), CG_OK);
+    ck_assert_int_eq(cg_registry_add_dir(r, getenv("CONFGEN_PLUGINS"), &err), CG_OK);
+    for (int32_t window = 0; window < 50; window += 23) {
+        attend(r, "static", window, a);
+        attend(r, "dynamic", window, b);
+        attend(r, "paged", window, c);
+        ck_assert_int_eq(memcmp(a, b, sizeof a), 0);
+        ck_assert_int_eq(memcmp(a, c, sizeof a), 0);
+    }
+    cg_registry_destroy(r);
+}
+END_TEST
+
+START_TEST(unknown_variant_is_refused)
+{
+    cg_attention_problem problem = {
+        CG_SIZED(cg_attention_problem),
+        .n_heads = 1,
+        .n_kv_heads = 1,
+        .head_dim = 64,
+        .max_tokens = 1,
+        .max_seqs = 1,
+        .max_kv_len = 1,
+        .scale = 1,
+    };
+    const cg_plugin *attention = NULL;
+    cg_error err = CG_ERROR_INIT;
+    cg_registry *r = NULL;
+
+    cg_plugin_host_init(&host, NULL, NULL, NULL, 0);
+    ck_assert_int_eq(setenv("CONFGEN_FLASH_ISA", "sse9", 1), 0);
+    ck_assert_int_eq(cg_registry_create(&host.host, &r, &err), CG_OK);
+    ck_assert_int_eq(cg_registry_add_dir(r, getenv("CONFGEN_PLUGINS"), &err), CG_OK);
+    ck_assert_int_eq(cg_registry_find(r, CG_PLUGIN_ATTENTION, "flash", &attention, &err), CG_OK);
+    ck_assert_int_eq(
+        ((const cg_attention_ops *)attention->ops)->supports(&host.host, &problem, &err),
+        CG_ERR_UNSUPPORTED);
+    ck_assert_str_eq(err.msg, "CONFGEN_FLASH_ISA is 'sse9', wanted one of avx512, avx2, generic "
+                              "that this processor has");
+    cg_registry_destroy(r);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("flash");
+    TCase *tc = tcase_create("flash");
+    SRunner *sr;
+    int failed;
+
+    tcase_add_loop_test(tc, exp2_is_close, 0, N_VARIANTS);
+    tcase_add_loop_test(tc, same_bits_over_every_cache, 0, N_VARIANTS);
+    tcase_add_test(tc, unknown_variant_is_refused);
+    tcase_set_timeout(tc, 60);
+    suite_add_tcase(s, tc);
+    sr = srunner_create(s);
+    srunner_run_all(sr, CK_NORMAL);
+    failed = srunner_ntests_failed(sr);
+    srunner_free(sr);
+    return failed != 0;
+}

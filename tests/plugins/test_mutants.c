@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: MIT */
+/* Do the conformance checks see what they are for? Good plugins, each made wrong in one way. */
+#include <check.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "conformance.h"
+#include "plugin/host.h"
+#include "plugin/loader.h"
+
+static cg_plugin_host host;
+static char failed_checks[4096];
+
+static void note_failure(void *ctx, int32_t passed, const char *check, const char *detail)
+{
+    size_t n = strlen(failed_checks);
+
+    (void)ctx;
+    if (!passed)
+        snprintf(failed_checks + n, sizeof failed_checks - n, "%s: %.200s\n", check, detail);
+}
+
+static const void *load(const char *file)
+{
+    const char *dir =
+        getenv(strncmp(file, "constraint", 10) ? "CONFGEN_PLUGINS" : "CONFGEN_SAMPLE");
+    const cg_plugin *plugin = NULL;
+    cg_error err = CG_ERROR_INIT;
+    char path[1024];
+
+    cg_plugin_host_init(&host, NULL, NULL, NULL, 0);
+    snprintf(path, sizeof path, "%s/%s", dir, file);
+    ck_assert_msg(cg_plugin_load(path, &host.host, &plugin, &err) == CG_OK, "%s", err.msg);
+    return plugin->ops;
+}
+
+static cg_conformance_options options(void)
+{
+    failed_checks[0] = '\0';
+    return (cg_conformance_options) { .seed = 3, .rounds = 8, .report = note_failure };
+}
+
+/* ---- attention ----------------------------------------------------------------------------- */
+
+static const cg_attention_ops *attention;
+static int mutant, calls;
+static cg_attention_problem planned;
+
+static cg_status keep_plan(const cg_host *h, const cg_attention_problem *problem, void **ret_plan,
+                           cg_error *err)
+{
+    if (problem->struct_size >= sizeof planned)
+        planned = *problem;
+    return attention->plan(h, problem, ret_plan, err);
+}
+
+static cg_status wrong_run(void *plan, const cg_attention_args *args, cg_error *err)
+{
+    int64_t row = (int64_t)planned.n_heads * planned.head_dim;
+    float *out = args->out;
+    cg_attention_args changed = *args;
+    int32_t kv_len[64];
+    cg_status st;
+
+    memcpy(kv_len, args->kv_len, (size_t)args->n_seqs * sizeof *kv_len);
+    if (mutant == 1) { /* sees one token too many */
+        changed.kv_len = kv_len;
+        for (int32_t i = 0; i < args->n_seqs; i++)
+            kv_len[i] += kv_len[i] < planned.max_kv_len;
+    }
+    st = attention->run(plan, &changed, err);
+    calls++;
+    if (mutant == 2 && args->n_tokens && args->out_stride > row * 4)
+        out[row] = 1; /* behind a row */
+    if (mutant == 3)
+        ((char *)args->workspace)[attention->workspace_size(plan)] = 1;
+    if (mutant == 4 && args->n_tokens)
+        out[0] += (float)calls * 1e-6f; /* other bits each time */
+    if (mutant == 5 && args->n_tokens > 1)
+        out[0] = nextafterf(out[0], 1e9f); /* bits depend on the company */
+    if (mutant == 6 && args->n_tokens)
+        out[row - 1] *= 1.001f; /* not precise */
+    if (mutant == 7)
+        *(float *)args->kv->v = 0; /* writes to the cache */
+    for (int64_t i = 0; mutant == 8 && i < args->n_tokens * args->out_stride / 4; i++)
+        out[i] = isnan(out[i]) ? 0 : out[i]; /* hides NaN */
+    return st;
+}
+
+static cg_status wrong_supports(const cg_host *h, const cg_attention_problem *p, cg_error *err)
+{
+    if (mutant == 9)
+        return CG_OK;                       /* everything */
+    return attention->supports(h, p, NULL); /* no reason */
+}
+
+/* Leaks, as far as the host can see; a leak checker is told where it is. */
+static void wrong_destroy(void *self)
+{
+    static void *kept[4096] __attribute__((used));
+    static int n;
+
+    if (n < 4096)
+        kept[n++] = self;
+}
+
+START_TEST(attention_mutants_are_found)
+{
+    cg_conformance_options o = options();
+    cg_attention_ops ops;
+    int32_t failures;
+
+    attention = load("attention/eager/attention_eager.so");
+    ops = *attention;
+    ops.plan = keep_plan;
+    if (_i >= 1 && _i <= 8)
+        ops.run = wrong_run;
+    if (_i == 9 || _i == 10)
+        ops.supports = wrong_supports;
+    if (_i == 11)
+        ops.destroy = wrong_destroy;
+    mutant = _i;
+    failures = cg_conformance_attention(&ops, &host.host, &o);
+    if (_i == 0)
+        ck_assert_msg(failures == 0, "%s", failed_checks);
+    else
+        ck_assert_msg(failures > 0, "mutant %d was not found", _i);
+    printf("attention mutant %d:\n%s", _i, failed_checks);
+}
+END_TEST
+
+/* ---- caches -------------------------------------------------------------------------------- */
+
+static const cg_cache_ops *cache;
+
+static cg_status wrong_view(void *self, int32_t layer, cg_kv_view *ret_view, cg_error *err)
+{
+    cg_status st = cache->view(self, mutant == 1 ? 0 : layer, ret_view, err);
+
+    if (mutant == 2)
+        ret_view->generation = 1;
+    return st;
+}
+
+static cg_status wrong_append(void *self, int32_t layer, const cg_cache_append *args, cg_error *err)
+{
+    cg_cache_append changed = *args;
+
+    changed.v = args->k;
+    return cache->append(self, layer, &changed, err);
+}
+
+static cg_status wrong_share(void *self, int32_t dst, int32_t src, int32_t len, cg_error *err)
+{
+    return cache->share_prefix(self, dst, src, len > 1 ? len - 1 : len, err);
+}
+
+static cg_status wrong_reserve(void *self, int32_t slot, int32_t len, cg_error *err)
+{
+    cg_status st = cache->reserve(self, slot, len, err);
+
+    return st == CG_ERR_USAGE ? CG_OK : st;
+}
+
+static void wrong_release(void *self, int32_t slot)
+{
+    (void)self; /* keeps what it has */
+    (void)slot;
+}
+
+static void wrong_stats(const void *self, cg_cache_stats *ret_stats)
+{
+    cache->stats(self, ret_stats);
+    ret_stats->bytes_used = ret_stats->bytes_allocated + 1;
+}
+
+START_TEST(cache_mutants_are_found)
+{
+    cg_conformance_options o = options();
+    cg_cache_ops ops;
+    int32_t failures;
+
+    cache = load(_i == 2 ? "cache/dynamic/cache_dynamic.so" : "cache/paged/cache_paged.so");
+    ops = *cache;
+    mutant = _i;
+    switch (_i) {
+    case 1:
+    case 2:
+        ops.view = wrong_view;
+        break;
+    case 3:
+        ops.append = wrong_append;
+        break;
+    case 4:
+        ops.share_prefix = wrong_share;
+        break;
+    case 5:
+        ops.reserve = wrong_reserve;
+        break;
+    case 6:
+        ops.release = wrong_release;
+        break;
+    case 7:
+        ops.stats = wrong_stats;
+        break;
+    case 8:
+        ops.paged = 0;
+        break;
+    case 9:
+        ops.destroy = wrong_destroy;
+        break;
+    case 10:
+        ops.block_tokens = 64;
+        break;
+    }
+    failures = cg_conformance_cache(&ops, &host.host, &o);
+    if (_i == 0)
+        ck_assert_msg(failures == 0, "%s", failed_checks);
+    else
+        ck_assert_msg(failures > 0, "mutant %d was not found", _i);
+    printf("cache mutant %d:\n%s", _i, failed_checks);
+}
+END_TEST
+
+/* ---- constraints --------------------------------------------------------------------------- */
+
+static const cg_constraint_ops *constraint;
+
+static cg_status wrong_compile(void *self, const cg_template *text, cg_program **ret_program,
+                               cg_error *err)
+{
+    cg_status st = constraint->compile(self, text, ret_program, err);
+    const cg_automaton *a = constraint->automaton(self);
+    cg_program *p = *ret_program;
+
+    if (st != CG_OK)
+        return mutant == 1 ? CG_OK : st;
+    switch (mutant) {
+    case 2:
+        ((int32_t *)p->entry)[0] = p->n_states;
+        break;
+    case 3:
+        ((int32_t *)p->span_token)[1] = 260; /* an unused id */
+        break;
+    case 4:
+        p->max_tokens = p->span_start[p->n_fields + 1] + p->n_fields;
+        break;
+    case 5:
+        ((int32_t *)a->token)[1] = a->token[0];
+        break;
+    case 6:
+        ((int32_t *)a->next)[2] = p->n_states;
+        break;
+    case 7: /* the last state leads to itself */
+        for (int32_t i = a->row[p->n_states - 1]; i < a->row[p->n_states]; i++)
+            ((int32_t *)a->next)[i] = p->n_states - 1;
+        break;
+    case 8:
+        ((int32_t *)a->column)[0] = a->column[1];
+        break;
+    case 9:
+        p->n_states = a->capacity_states + 1;
+        break;
+    case 10:
+        ((int32_t *)p->entry)[p->n_fields - 1] =
+            calls++ % 5 == 0; /* not the same for all threads */
+        break;
+    case 11:
+        ((int32_t *)p->span_start)[1] = p->span_start[2] + 1;
+        break;
+    }
+    return st;
+}
+
+START_TEST(constraint_mutants_are_found)
+{
+    cg_conformance_options o = options();
+    cg_constraint_ops ops;
+    int32_t failures;
+
+    constraint = load("constraint_sample.so");
+    ops = *constraint;
+    mutant = _i;
+    o.rounds = 2;
+    if (_i == 12)
+        ops.destroy = wrong_destroy;
+    else if (_i > 0)
+        ops.compile = wrong_compile;
+    failures = cg_conformance_constraint(&ops, &host.host, &o);
+    if (_i == 0)
+        ck_assert_msg(failures == 0, "%s", failed_checks);
+    else
+        ck_assert_msg(failures > 0, "mutant %d was not found", _i);
+    printf("constraint mutant %d:\n%s", _i, failed_checks);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("mutants");
+    TCase *tc = tcase_create("mutants");
+    SRunner *sr;
+    int failed;
+
+    tcase_add_loop_test(tc, attention_mutants_are_found, 0, 12);
+    tcase_add_loop_test(tc, cache_mutants_are_found, 0, 11);
+    tcase_add_loop_test(tc, constraint_mutants_are_found, 0, 13);
+    tcase_set_timeout(tc, 120);
+    suite_add_tcase(s, tc);
+    sr = srunner_create(s);
+    srunner_run_all(sr, CK_NORMAL);
+    failed = srunner_ntests_failed(sr);
+    srunner_free(sr);
+    return failed != 0;
+}

@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: MIT */
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "plugin/host.h"
+#include "plugin/loader.h"
+#include "plugin/match.h"
+#include "plugin/registry.h"
+
+#undef fail /* a macro of Check, and a member of cg_host */
+
+static cg_plugin_host host;
+static char log_text[256];
+
+static void keep_line(void *ctx, int32_t level, const char *text)
+{
+    (void)ctx;
+    (void)level;
+    strncpy(log_text, text, sizeof log_text - 1);
+}
+
+static cg_registry *open_ours(void)
+{
+    cg_error err = CG_ERROR_INIT;
+    cg_registry *r = NULL;
+
+    cg_plugin_host_init(&host, NULL, NULL, NULL, 0);
+    ck_assert_int_eq(cg_registry_create(&host.host, &r, &err), CG_OK);
+    ck_assert_msg(cg_registry_add_dir(r, getenv("CONFGEN_PLUGINS"), &err) == CG_OK, "%s", err.msg);
+    return r;
+}
+
+struct sum {
+    const cg_host *host;
+    int64_t items[1000];
+};
+
+static void add_item(void *arg, int64_t i, int32_t worker)
+{
+    struct sum *s = arg;
+
+    ck_assert_int_ge(worker, 0);
+    ck_assert_int_lt(worker, s->host->workers);
+    s->items[i] += i;
+}
+
+START_TEST(host_serves)
+{
+    cg_error err = CG_ERROR_INIT;
+    struct sum s = { .host = &host.host };
+    cg_team *team = NULL;
+    void *p;
+
+    ck_assert_int_eq(cg_team_create(_i + 1, &team, &err), CG_OK);
+    cg_plugin_host_init(&host, _i ? team : NULL, keep_line, NULL, CG_LOG_WARNING);
+    ck_assert(cg_host_is_complete(&host.host));
+    ck_assert(!cg_host_is_complete(NULL));
+    ck_assert_int_eq(host.host.workers, _i + 1);
+    for (size_t bytes = 0; bytes < (size_t)40 << 20; bytes = bytes * 7 + 1) {
+        p = host.host.alloc(host.host.ctx, bytes);
+        ck_assert_ptr_nonnull(p);
+        ck_assert_uint_eq((uintptr_t)p % 64, 0);
+        memset(p, 1, bytes);
+        host.host.free(host.host.ctx, p);
+    }
+    ck_assert_ptr_null(host.host.alloc(host.host.ctx, SIZE_MAX));
+    host.host.free(host.host.ctx, NULL);
+    host.host.parallel_for(host.host.ctx, 1000, add_item, &s);
+    for (int i = 0; i < 1000; i++)
+        ck_assert_int_eq(s.items[i], i);
+    host.host.log(host.host.ctx, CG_LOG_INFO, "not of interest");
+    ck_assert_str_eq(log_text, "");
+    host.host.log(host.host.ctx, CG_LOG_WARNING, "of interest");
+    ck_assert_str_eq(log_text, "of interest");
+    ck_assert_int_eq(host.host.fail(&err, CG_ERR_IO, "%d of %s", 7, "nine"), CG_ERR_IO);
+    ck_assert_str_eq(err.msg, "7 of nine");
+    cg_team_destroy(team);
+}
+END_TEST
+
+START_TEST(registry_lists_and_finds)
+{
+    static const char *const names[] = { "eager", "flash", "dynamic", "paged", "static" };
+    cg_registry *r = open_ours();
+    const cg_registry_entry *entries;
+    const cg_registry_refusal *refusals;
+    cg_error err = CG_ERROR_INIT;
+    const cg_plugin *plugin = NULL;
+    int32_t n = cg_registry_entries(r, &entries), seen = 0;
+
+    /* ours, in this order; constraints may follow */
+    ck_assert_int_ge(n, 5);
+    for (int32_t i = 0; i < 5; i++, seen++)
+        ck_assert_str_eq(entries[i].plugin->name, names[i]);
+    for (int32_t i = 5; i < n; i++)
+        ck_assert_int_eq(entries[i].plugin->kind, CG_PLUGIN_CONSTRAINT);
+    ck_assert_int_eq(cg_registry_refusals(r, &refusals), 0);
+    ck_assert_int_eq(cg_registry_find(r, CG_PLUGIN_CACHE, "paged", &plugin, &err), CG_OK);
+    ck_assert_ptr_eq(plugin, entries[3].plugin);
+    ck_assert_int_eq(cg_registry_find(r, CG_PLUGIN_CACHE, "flash", &plugin, &err), CG_ERR_USAGE);
+    ck_assert_str_eq(err.msg, "cache 'flash': no such plugin; there are: dynamic, paged, static");
+    /* once more: every file is known already */
+    ck_assert_int_eq(cg_registry_add_dir(r, getenv("CONFGEN_PLUGINS"), &err), CG_OK);
+    ck_assert_int_eq(cg_registry_entries(r, &entries), n);
+    cg_registry_destroy(r);
+    cg_registry_destroy(NULL);
+}
+END_TEST
+
+START_TEST(registry_reads_the_path_variable)
+{
+    cg_registry *r = NULL;
+    cg_error err = CG_ERROR_INIT;
+    const cg_plugin *plugin = NULL;
+    char path[2048];
+
+    cg_plugin_host_init(&host, NULL, NULL, NULL, 0);
+    snprintf(path, sizeof path, "::%s:%s", getenv("CONFGEN_PLUGINS"), getenv("CONFGEN_PLUGINS"));
+    ck_assert_int_eq(setenv("CONFGEN_PLUGIN_PATH", path, 1), 0);
+    ck_assert_msg(cg_registry_open(&host.host, NULL, 0, &r, &err) == CG_OK, "%s", err.msg);
+    ck_assert_int_eq(cg_registry_find(r, CG_PLUGIN_ATTENTION, "flash", &plugin, &err), CG_OK);
+    cg_registry_destroy(r);
+}
+END_TEST
+
+static cg_attention_problem make_problem(void)
+{
+    return (cg_attention_problem) {
+        CG_SIZED(cg_attention_problem),
+        .n_heads = 8,
+        .n_kv_heads = 4,
+        .head_dim = 64,
+        .max_tokens = 64,
+        .max_seqs = 16,
+        .max_kv_len = 300,
+        .scale = 0.125f,
+        .flags = CG_ATTENTION_BATCH_INVARIANT,
+    };
+}
+
+static cg_cache_config make_config(void)
+{
+    return (cg_cache_config) {
+        CG_SIZED(cg_cache_config), .n_layers = 2,  .n_slots = 16,
+        .n_kv_heads = 4,           .head_dim = 64, .max_len = 300,
+    };
+}
+
+static void find_pair(const cg_registry *r, const char *attention, const char *cache,
+                      const cg_plugin **ret_attention, const cg_plugin **ret_cache)
+{
+    cg_error err = CG_ERROR_INIT;
+
+    ck_assert_int_eq(cg_registry_find(r, CG_PLUGIN_ATTENTION, attention, ret_attention, &err),
+                     CG_OK);
+    ck_assert_int_eq(cg_registry_find(r, CG_PLUGIN_CACHE, cache, ret_cache, &err), CG_OK);
+}
+
+START_TEST(matrix_of_ours_is_full)
+{
+    cg_attention_problem problem = make_problem();
+    cg_cache_config config = make_config();
+    cg_registry *r = open_ours();
+    cg_match_cell *cells = NULL;
+    cg_error err = CG_ERROR_INIT;
+    int32_t n = 0;
+
+    ck_assert_int_eq(cg_match_matrix(r, &host.host, &problem, &config, &cells, &n, &err), CG_OK);
+    ck_assert_int_eq(n, 6);
+    for (int32_t i = 0; i < n; i++) {
+        ck_assert_msg(cells[i].status == CG_OK, "%s", cells[i].reason);
+        ck_assert_str_eq(cells[i].reason, "");
+        ck_assert_str_eq(cells[i].attention->name, i < 3 ? "eager" : "flash");
+    }
+    cg_match_matrix_free(cells, n);
+    cg_match_matrix_free(NULL, 0);
+    cg_registry_destroy(r);
+}
+END_TEST
+
+START_TEST(match_tells_why_not)
+{
+    cg_attention_problem problem = make_problem(), filled;
+    cg_cache_config config = make_config();
+    cg_registry *r = open_ours();
+    const cg_plugin *attention = NULL, *cache = NULL;
+    cg_error err = CG_ERROR_INIT;
+
+    find_pair(r, "flash", "paged", &attention, &cache);
+    ck_assert_int_eq(cg_match(&host.host, attention, cache, &problem, &config, &filled, &err),
+                     CG_OK);
+    ck_assert_int_eq(filled.paged, 1);
+    ck_assert_int_eq(filled.block_tokens, 16);
+
+    problem.head_dim = config.head_dim = 60;
+    ck_assert_int_eq(cg_match(&host.host, attention, cache, &problem, &config, NULL, &err),
+                     CG_ERR_UNSUPPORTED);
+    ck_assert_str_eq(err.msg, "attention 'flash': head size 60, wanted a multiple of 8 up to 256");
+
+    config.head_dim = 64;
+    ck_assert_int_eq(cg_match(&host.host, attention, cache, &problem, &config, NULL, &err),
+                     CG_ERR_MISMATCH);
+    ck_assert_str_eq(err.msg, "attention over 4 key/value heads of 60 elements, but the cache "
+                              "holds 4 of 64");
+    problem = make_problem();
+    problem.device = config.device = CG_DEVICE_CUDA;
+    ck_assert_int_eq(cg_match(&host.host, attention, cache, &problem, &config, NULL, &err),
+                     CG_ERR_UNSUPPORTED);
+    ck_assert_str_eq(err.msg, "cache 'paged': device 1: this cache was built for CPU memory only");
+    problem.device = CG_DEVICE_CPU;
+    ck_assert_int_eq(cg_match(&host.host, attention, cache, &problem, &config, NULL, &err),
+                     CG_ERR_MISMATCH);
+    config.device = CG_DEVICE_CPU;
+    config.dtype = CG_BF16;
+    ck_assert_int_eq(cg_match(&host.host, attention, cache, &problem, &config, NULL, &err),
+                     CG_ERR_UNSUPPORTED);
+    ck_assert_str_eq(err.msg, "cache 'paged': element type 1: this cache holds f32 only");
+    config.dtype = CG_F32;
+    problem.max_kv_len = 301;
+    ck_assert_int_eq(cg_match(&host.host, attention, cache, &problem, &config, NULL, &err),
+                     CG_ERR_MISMATCH);
+    ck_assert_int_eq(cg_match(&host.host, cache, attention, &problem, &config, NULL, &err),
+                     CG_ERR_INTERNAL);
+    cg_registry_destroy(r);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("plugins");
+    TCase *tc = tcase_create("host, registry, matching");
+    SRunner *sr;
+    int failed;
+
+    tcase_add_loop_test(tc, host_serves, 0, 3);
+    tcase_add_test(tc, registry_lists_and_finds);
+    tcase_add_test(tc, registry_reads_the_path_variable);
+    tcase_add_test(tc, matrix_of_ours_is_full);
+    tcase_add_test(tc, match_tells_why_not);
+    suite_add_tcase(s, tc);
+    sr = srunner_create(s);
+    srunner_run_all(sr, CK_NORMAL);
+    failed = srunner_ntests_failed(sr);
+    srunner_free(sr);
+    return failed != 0;
+}

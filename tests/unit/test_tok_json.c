@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: MIT */
+#include "tok_testing.h"
+
+#define PRE(text) (&(tok_parts) { .pre_tokenizer = text })
+
+START_TEST(bad_json_names_the_line)
+{
+    static const struct {
+        const char *json, *words;
+    } cases[] = {
+        { "", "line 1" },
+        { "{\n\"a\":", "line 2" },
+        { "[]", "not a JSON object" },
+        { "{\"a\":1,\"a\":2}", "duplicate" },
+        { "{\"a\":\"\xff\"}", "decode" },
+        { "{}", "model is missing" },
+    };
+
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        cg_error err = CG_ERROR_INIT;
+        cg_tokenizer *t = NULL;
+
+        ck_assert_int_eq(
+            cg_tokenizer_from_json("t.json", cases[i].json, strlen(cases[i].json), &t, &err),
+            CG_ERR_FORMAT);
+        ck_assert_msg(strstr(err.msg, cases[i].words) != NULL, "case %zu: %s", i, err.msg);
+        ck_assert_ptr_null(t);
+    }
+}
+END_TEST
+
+START_TEST(deep_nesting_is_refused)
+{
+    enum { N = 1 << 20 };
+    cg_error err = CG_ERROR_INIT;
+    cg_tokenizer *t = NULL;
+    char *json = malloc(N);
+
+    memset(json, '[', N);
+    ck_assert_int_eq(cg_tokenizer_from_json("t.json", json, N, &t, &err), CG_ERR_FORMAT);
+    ck_assert_ptr_nonnull(strstr(err.msg, "depth"));
+    free(json);
+    tok_refused(PRE(SEQUENCE(SEQUENCE(SEQUENCE(SEQUENCE(
+                    SEQUENCE(SEQUENCE(SEQUENCE(SEQUENCE(SEQUENCE(SEQUENCE(BYTE_LEVEL))))))))))),
+                CG_ERR_FORMAT, "deeper than 8");
+}
+END_TEST
+
+START_TEST(pre_tokenizers_that_are_not_served)
+{
+    tok_refused(PRE("null"), CG_ERR_UNSUPPORTED, "no ByteLevel step");
+    tok_refused(PRE("{\"type\":\"Metaspace\"}"), CG_ERR_UNSUPPORTED, "'Metaspace'");
+    tok_refused(PRE("{}"), CG_ERR_UNSUPPORTED, "'(none)'");
+    tok_refused(PRE("{\"type\":\"Sequence\"}"), CG_ERR_FORMAT, "without a list");
+    tok_refused(PRE(SEQUENCE(BYTE_LEVEL "," SPLIT("a", "Isolated"))), CG_ERR_UNSUPPORTED,
+                "'Split' after ByteLevel");
+    tok_refused(PRE(SEQUENCE(SPLIT("a", "Shattered") "," BYTE_LEVEL)), CG_ERR_UNSUPPORTED,
+                "'Shattered'");
+    tok_refused(PRE(SEQUENCE(SPLIT("(a", "Isolated") "," BYTE_LEVEL)), CG_ERR_FORMAT,
+                "pre_tokenizer: regular expression: '(' without ')'");
+    tok_refused(PRE(SEQUENCE(SPLIT("\\\\w", "Isolated") "," BYTE_LEVEL)), CG_ERR_UNSUPPORTED,
+                "offset 1");
+    tok_refused(PRE(SEQUENCE(SPLIT("", "Isolated") "," BYTE_LEVEL)), CG_ERR_UNSUPPORTED,
+                "empty pattern");
+    tok_refused(PRE("{\"type\":\"Split\",\"pattern\":\"a\",\"behavior\":\"Isolated\","
+                    "\"invert\":false}"),
+                CG_ERR_FORMAT, "pattern is neither");
+    tok_refused(PRE("{\"type\":\"Split\",\"pattern\":{\"Regex\":\"a\"},\"behavior\":\"Isolated\"}"),
+                CG_ERR_FORMAT, "'invert'");
+    tok_refused(PRE("{\"type\":\"ByteLevel\"}"), CG_ERR_FORMAT, "'add_prefix_space'");
+    tok_refused(PRE("{\"type\":\"Digits\",\"individual_digits\":1}"), CG_ERR_FORMAT,
+                "'individual_digits'");
+}
+END_TEST
+
+#define S1 SPLIT("a", "Isolated")
+#define S4 S1 "," S1 "," S1 "," S1
+
+START_TEST(other_parts_that_are_not_served)
+{
+    tok_refused(PRE(SEQUENCE(S4 "," S4 "," S4 "," S4 "," S1 "," BYTE_LEVEL)), CG_ERR_LIMIT,
+                "more than 16");
+    tok_refused(&(tok_parts) { .normalizer = "{\"type\":\"Lowercase\"}" }, CG_ERR_UNSUPPORTED,
+                "'Lowercase'");
+    tok_refused(&(tok_parts) { .normalizer = "{\"type\":\"Sequence\"}" }, CG_ERR_FORMAT,
+                "without a list");
+    tok_refused(&(tok_parts) { .decoder = "null" }, CG_ERR_UNSUPPORTED, "decoder");
+    tok_refused(&(tok_parts) { .post_processor = "{\"type\":\"BertProcessing\"}" },
+                CG_ERR_UNSUPPORTED, "'BertProcessing'");
+    tok_refused(&(tok_parts) { .model = ",\"dropout\":0.1" }, CG_ERR_UNSUPPORTED, "dropout");
+    tok_refused(&(tok_parts) { .model = ",\"end_of_word_suffix\":\"</w>\"" }, CG_ERR_UNSUPPORTED,
+                "end_of_word_suffix");
+    tok_refused(&(tok_parts) { .model = ",\"ignore_merges\":0" }, CG_ERR_FORMAT, "ignore_merges");
+}
+END_TEST
+
+START_TEST(vocabularies_that_lie)
+{
+    tok_refused(&(tok_parts) { .vocab = ",\"ab\":255" }, CG_ERR_FORMAT, "already that of");
+    tok_refused(&(tok_parts) { .vocab = ",\"ab\":16777216" }, CG_ERR_LIMIT, "16777216");
+    tok_refused(&(tok_parts) { .vocab = ",\"ab\":-1" }, CG_ERR_LIMIT, "-1");
+    tok_refused(&(tok_parts) { .vocab = ",\"ab\":1.5" }, CG_ERR_FORMAT, "not an integer");
+    tok_refused(&(tok_parts) { .vocab = ",\"ab\":9223372036854775807" }, CG_ERR_LIMIT, "ab");
+    tok_refused(&(tok_parts) { .vocab = ",\"ab\":256,\"ab\":257" }, CG_ERR_FORMAT, "duplicate");
+    tok_refused(&(tok_parts) { .vocab = ",\"ab\":256", .merges = "\"a c\"" }, CG_ERR_FORMAT,
+                "merge 0: token 'ac'");
+    tok_refused(&(tok_parts) { .merges = "\"a bb\"" }, CG_ERR_FORMAT, "token 'bb'");
+    tok_refused(&(tok_parts) { .merges = "\"ab\"" }, CG_ERR_FORMAT, "not two tokens");
+    tok_refused(&(tok_parts) { .merges = "\"a b c\"" }, CG_ERR_FORMAT, "not two tokens");
+    tok_refused(&(tok_parts) { .merges = "\"a \"" }, CG_ERR_FORMAT, "empty half");
+    tok_refused(&(tok_parts) { .merges = "[\"a\"]" }, CG_ERR_FORMAT, "neither");
+    tok_refused(&(tok_parts) { .merges = "[\"a\",\"b\",\"c\"]" }, CG_ERR_FORMAT, "neither");
+    tok_refused(&(tok_parts) { .merges = "7" }, CG_ERR_FORMAT, "neither");
+}
+END_TEST
+
+START_TEST(parts_of_the_model_that_are_missing)
+{
+    static const struct {
+        const char *model, *words;
+        cg_status status;
+    } cases[] = {
+        { "[]", "model is missing", CG_ERR_FORMAT },
+        { "{\"type\":\"WordPiece\"}", "'WordPiece'", CG_ERR_UNSUPPORTED },
+        { "{\"type\":\"BPE\"}", "vocabulary is not", CG_ERR_FORMAT },
+        { "{\"vocab\":{}}", "vocabulary is not", CG_ERR_FORMAT },
+        { "{\"vocab\":{\"a\":0}}", "merges is missing", CG_ERR_FORMAT },
+        { "{\"vocab\":{\"a\":0},\"merges\":[]}", "no token for byte 0x00", CG_ERR_UNSUPPORTED },
+    };
+
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        cg_error err = CG_ERROR_INIT;
+        cg_tokenizer *t = NULL;
+        char json[512];
+
+        snprintf(json, sizeof json,
+                 "{\"pre_tokenizer\":" BYTE_LEVEL ",\"decoder\":{\"type\":\"ByteLevel\"},"
+                 "\"model\":%s}",
+                 cases[i].model);
+        ck_assert_msg(cg_tokenizer_from_json("t.json", json, strlen(json), &t, &err) ==
+                          cases[i].status,
+                      "case %zu: %s", i, err.msg);
+        ck_assert_msg(strstr(err.msg, cases[i].words) != NULL, "case %zu: %s", i, err.msg);
+    }
+}
+END_TEST
+
+START_TEST(added_tokens_that_lie)
+{
+    tok_refused(&(tok_parts) { .added = "{\"id\":300}" }, CG_ERR_FORMAT, "added_tokens[0]");
+    tok_refused(&(tok_parts) { .added = "{\"id\":300,\"content\":\"x\"}" }, CG_ERR_FORMAT,
+                "'special'");
+    tok_refused(&(tok_parts) { .added = ADDED(300, "", true, false) }, CG_ERR_LIMIT, "0 bytes");
+    tok_refused(&(tok_parts) { .added = ADDED(97, "[S]", true, false) }, CG_ERR_FORMAT,
+                "id 97 is already that of 'a'");
+    tok_refused(&(tok_parts) { .added = ADDED(300, "a", true, false) }, CG_ERR_FORMAT,
+                "the vocabulary says 97");
+    tok_refused(&(tok_parts) { .added = ADDED(99999999, "[S]", true, false) }, CG_ERR_LIMIT,
+                "99999999");
+    tok_refused(&(tok_parts) { .added = ADDED(233, "\u00e9", true, false) }, CG_ERR_UNSUPPORTED,
+                "alphabet");
+    tok_refused(
+        &(tok_parts) { .added = ADDED(300, "x1", true, false) "," ADDED(300, "x2", true, false) },
+        CG_ERR_FORMAT, "added_tokens[1]");
+    tok_refused(
+        &(tok_parts) { .added = ADDED(300, "x1", true, false) "," ADDED(301, "x1", true, false) },
+        CG_ERR_FORMAT, "before it was 300");
+}
+END_TEST
+
+START_TEST(what_is_served_loads)
+{
+    cg_tokenizer *t = tok_make(&(tok_parts) {
+        .normalizer = "{\"type\":\"NFC\"}",
+        .post_processor = "{\"type\":\"Sequence\",\"processors\":[{\"type\":\"ByteLevel\"},"
+                          "{\"type\":\"TemplateProcessing\"}]}",
+        .vocab = ",\"ab\":256,\"[S]\":257,\"\uff5cx\":258,\"\":259",
+        .merges = "[\"a\",\"b\"],\"a b\"",
+        .added = ADDED(257, "[S]", true, false) "," ADDED(257, "[S]", true, false) "," ADDED(
+            400, "\u00e9x", false, true),
+        .model = ",\"dropout\":null,\"unk_token\":null,\"continuing_subword_prefix\":\"\"" });
+    const char *bytes;
+    size_t len;
+
+    ck_assert_int_eq(cg_tokenizer_vocab_size(t), 401);
+    ck_assert_int_eq(t->nfc, 1);
+    ck_assert_int_eq(cg_tokenizer_token_bytes(t, 258, &bytes, &len), CG_OK);
+    ck_assert_uint_eq(len, 4); /* not in the byte alphabet: its own UTF-8 */
+    ck_assert_int_eq(cg_tokenizer_token_id(t, "\uff5cx", 4), 258);
+    ck_assert_int_eq(cg_tokenizer_token_bytes(t, 259, &bytes, &len), CG_OK);
+    ck_assert_uint_eq(len, 0);
+    tok_encodes(t, NULL, "[S]abe\u0301x", 0, "257 256 400");
+    cg_tokenizer_destroy(t);
+}
+END_TEST
+
+int main(void)
+{
+    const TTest *tests[] = { bad_json_names_the_line,
+                             deep_nesting_is_refused,
+                             pre_tokenizers_that_are_not_served,
+                             other_parts_that_are_not_served,
+                             vocabularies_that_lie,
+                             parts_of_the_model_that_are_missing,
+                             added_tokens_that_lie,
+                             what_is_served_loads,
+                             NULL };
+
+    return tok_run("tok_json", tests);
+}

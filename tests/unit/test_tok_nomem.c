@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Every allocation of ours fails once: the call must say so, give nothing and lose nothing. Linked
+ * with --wrap, which catches the allocations of our libraries, not those of shared ones.
+ */
+#include "tok_testing.h"
+
+void *__real_malloc(size_t n);
+void *__real_calloc(size_t n, size_t size);
+void *__real_realloc(void *p, size_t n);
+void *__real_aligned_alloc(size_t align, size_t n);
+void *__wrap_malloc(size_t n);
+void *__wrap_calloc(size_t n, size_t size);
+void *__wrap_realloc(void *p, size_t n);
+void *__wrap_aligned_alloc(size_t align, size_t n);
+
+static long countdown = -1; /* allocations until one fails; negative: none does */
+
+static int fails(void)
+{
+    return countdown >= 0 && countdown-- == 0;
+}
+
+void *__wrap_malloc(size_t n)
+{
+    return fails() ? NULL : __real_malloc(n);
+}
+
+void *__wrap_calloc(size_t n, size_t size)
+{
+    return fails() ? NULL : __real_calloc(n, size);
+}
+
+void *__wrap_realloc(void *p, size_t n)
+{
+    return fails() ? NULL : __real_realloc(p, n);
+}
+
+void *__wrap_aligned_alloc(size_t align, size_t n)
+{
+    return fails() ? NULL : __real_aligned_alloc(align, n);
+}
+
+static const tok_parts parts = {
+    .pre_tokenizer = SEQUENCE(SPLIT("\\\\d|\\\\p{L}+", "Contiguous") "," SPLIT(
+        "[0-9]", "Isolated") ",{\"type\":\"ByteLevel\",\"add_prefix_space\":true}"),
+    .normalizer = "{\"type\":\"NFC\"}",
+    .vocab = ",\"ab\":256,\"\uff5cx\":257",
+    .merges = "\"a b\"",
+    .added = ADDED(300, "[S]", true, false) "," ADDED(301, "e\u0301!", false, true),
+};
+
+START_TEST(loading)
+{
+    char *json = tok_json(&parts);
+    long failed = 0;
+
+    for (long k = 0;; k++, failed++) {
+        cg_error err = CG_ERROR_INIT;
+        cg_tokenizer *t = NULL;
+        cg_status st;
+
+        countdown = k;
+        st = cg_tokenizer_from_json("t.json", json, strlen(json), &t, &err);
+        if (countdown >= 0) { /* none failed any more */
+            countdown = -1;
+            ck_assert_int_eq(st, CG_OK);
+            cg_tokenizer_destroy(t);
+            break;
+        }
+        countdown = -1;
+        ck_assert_msg(st == CG_ERR_NOMEM, "allocation %ld: %s", k, err.msg);
+        ck_assert_ptr_nonnull(strstr(err.msg, "out of memory"));
+        ck_assert_ptr_null(t);
+    }
+    ck_assert_int_gt(failed, 20);
+    free(json);
+}
+END_TEST
+
+START_TEST(encoding_and_decoding)
+{
+    cg_tokenizer *t = tok_make(&parts);
+    char text[400];
+    long failed = 0;
+    int len = snprintf(text, sizeof text, "[S]ab1 e\u0301!q%040d\u0301\u0323", 7);
+
+    /* a long run of marks and a long piece take their own ways */
+    while (len < 300)
+        len += snprintf(text + len, sizeof text - (size_t)len, "\u0301\u0323");
+    while (len < 390)
+        text[len++] = 'z';
+    for (long k = 0;; k++, failed++) {
+        cg_tokens tokens = CG_TOKENS_INIT;
+        cg_spans spans = CG_SPANS_INIT;
+        cg_error err = CG_ERROR_INIT;
+        char *bytes = NULL;
+        cg_status st;
+        size_t n;
+
+        countdown = k;
+        st = cg_tokenizer_encode(t, NULL, text, (size_t)len, CG_ENCODE_SPANS, &tokens, &err);
+        if (st == CG_OK)
+            st = cg_tokenizer_pretokens(t, text, (size_t)len, &spans, &err);
+        if (st == CG_OK)
+            st = cg_tokenizer_decode(t, tokens.ids, tokens.n, 0, &bytes, &n, &err);
+        n = countdown >= 0;
+        countdown = -1;
+        cg_tokens_finish(&tokens);
+        cg_spans_finish(&spans);
+        free(bytes);
+        if (n) {
+            ck_assert_msg(st == CG_OK, "%s", err.msg);
+            break;
+        }
+        ck_assert_msg(st == CG_ERR_NOMEM, "allocation %ld: status %d, %s", k, (int)st, err.msg);
+    }
+    ck_assert_int_gt(failed, 10);
+    cg_tokenizer_destroy(t);
+}
+END_TEST
+
+START_TEST(caches)
+{
+    for (countdown = 0; countdown < 2;) {
+        long k = countdown;
+        cg_error err = CG_ERROR_INIT;
+        cg_token_cache *c = NULL;
+
+        ck_assert_int_eq(cg_token_cache_create(8, &c, &err), CG_ERR_NOMEM);
+        ck_assert_ptr_null(c);
+        countdown = k + 1;
+    }
+    countdown = -1;
+}
+END_TEST
+
+int main(void)
+{
+    const TTest *tests[] = { loading, encoding_and_decoding, caches, NULL };
+
+    return tok_run("tok_nomem", tests);
+}

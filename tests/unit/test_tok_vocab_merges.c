@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: MIT */
+#include "tok_testing.h"
+
+#define CONFIG(class, rest) "{\"tokenizer_class\":\"" class "\"" rest "}"
+
+/* Vocabulary of the bytes and `extra`; free() it. */
+static char *vocab_json(const char *extra)
+{
+    char *json = tok_json(&(tok_parts) { .vocab = extra }), *start, *end, *out;
+
+    start = strstr(json, "\"vocab\":") + 8;
+    end = strstr(json, ",\"merges\"");
+    out = strndup(start, (size_t)(end - start));
+    free(json);
+    return out;
+}
+
+static cg_status load(const char *extra, const char *merges, const char *config, const char *added,
+                      cg_tokenizer **ret, cg_error *err)
+{
+    char *vocab = vocab_json(extra);
+    cg_vocab_merges_files f = { vocab,          merges,
+                                config,         added,
+                                strlen(vocab),  strlen(merges),
+                                strlen(config), added ? strlen(added) : 0 };
+    cg_status st = cg_tokenizer_from_vocab_merges("dir", &f, ret, err);
+
+    free(vocab);
+    return st;
+}
+
+static void refused(const char *merges, const char *config, const char *added, cg_status status,
+                    const char *words)
+{
+    cg_error err = CG_ERROR_INIT;
+    cg_tokenizer *t = NULL;
+
+    ck_assert_msg(load(",\"ab\":256", merges, config, added, &t, &err) == status, "%s", err.msg);
+    ck_assert_msg(strstr(err.msg, words) != NULL, "%s", err.msg);
+    ck_assert_msg(!strncmp(err.msg, "dir", 3), "%s", err.msg);
+    ck_assert_ptr_null(t);
+}
+
+START_TEST(qwen2)
+{
+    static const char config[] =
+        CONFIG("Qwen2Tokenizer", ",\"eos_token\":\"<e>\",\"pad_token\":{\"content\":\"<p>\"},"
+                                 "\"additional_special_tokens\":[\"<x>\"],"
+                                 "\"added_tokens_decoder\":{\"300\":{\"content\":\"<e>\","
+                                 "\"special\":true}}");
+    cg_error err = CG_ERROR_INIT;
+    cg_tokenizer *t = NULL;
+
+    ck_assert_msg(load(",\"ab\":256,\"]<\":257,\",-\":258", "#version: 0.2\na b\r\n\n] <\n, -",
+                       config, "{\"<e>\":300,\"<p>\":301,\"<x>\":302,\"<n>\":303}", &t,
+                       &err) == CG_OK,
+                  "%s", err.msg);
+    ck_assert_int_eq(t->nfc, 1);
+    tok_encodes(t, NULL, "ab]<-12,-ab<e>", 0, "256 257 45 49 50 258 256 300");
+    tok_pieces(t, "x1234 yz\n", "0:1 1:2 2:3 3:4 4:5 5:8 8:9");
+    ck_assert(cg_tokenizer_is_special(t, 300) && cg_tokenizer_is_special(t, 301) &&
+              cg_tokenizer_is_special(t, 302));
+    ck_assert(!cg_tokenizer_is_special(t, 303) && cg_tokenizer_is_added(t, 303));
+    cg_tokenizer_destroy(t);
+}
+END_TEST
+
+START_TEST(gpt2_with_a_blank_in_front)
+{
+    cg_error err = CG_ERROR_INIT;
+    cg_tokenizer *t = NULL;
+
+    ck_assert_msg(load(",\"\u0120a\":256", "\u0120 a\n",
+                       CONFIG("GPT2Tokenizer", ",\"add_prefix_space\":true"), NULL, &t,
+                       &err) == CG_OK,
+                  "%s", err.msg);
+    ck_assert_int_eq(t->nfc, 0);
+    tok_encodes(t, NULL, "a12 a", CG_ENCODE_SPANS, "256:0:1 49:1:2 50:2:3 256:3:5");
+    cg_tokenizer_destroy(t);
+}
+END_TEST
+
+START_TEST(what_is_wrong_is_named_with_its_file)
+{
+    static const char qwen[] = CONFIG("Qwen2Tokenizer", "");
+
+    refused("", "{}", NULL, CG_ERR_UNSUPPORTED, "dir/tokenizer_config.json: tokenizer_class");
+    refused("", CONFIG("LlamaTokenizer", ""), NULL, CG_ERR_UNSUPPORTED, "'LlamaTokenizer'");
+    refused("", "{", NULL, CG_ERR_FORMAT, "tokenizer_config.json: line 1");
+    refused("", qwen, "[", CG_ERR_FORMAT, "added_tokens.json: line 1");
+    refused("a b\na c\n", qwen, NULL, CG_ERR_FORMAT, "dir/merges.txt: line 2: merge 1");
+    refused("a b c\n", qwen, NULL, CG_ERR_FORMAT, "not two tokens");
+    refused("a\xff b\n", qwen, NULL, CG_ERR_FORMAT, "not in the vocabulary");
+    refused("a b\n", qwen, "{\"<e>\":1.5}", CG_ERR_FORMAT, "dir/added_tokens.json: token '<e>'");
+    refused("a b\n", qwen, "{\"<e>\":97}", CG_ERR_FORMAT, "already that of 'a'");
+    refused("a b\n", CONFIG("Qwen2Tokenizer", ",\"added_tokens_decoder\":[]"), NULL, CG_ERR_FORMAT,
+            "added_tokens_decoder");
+    refused("a b\n", CONFIG("Qwen2Tokenizer", ",\"added_tokens_decoder\":{\"3x\":{}}"), NULL,
+            CG_ERR_FORMAT, "'3x' is not an id");
+    refused("a b\n",
+            CONFIG("Qwen2Tokenizer", ",\"added_tokens_decoder\":{\"99999999999999999999\":"
+                                     "{\"content\":\"<e>\"}}"),
+            NULL, CG_ERR_LIMIT, "<e>");
+}
+END_TEST
+
+int main(void)
+{
+    const TTest *tests[] = { qwen2, gpt2_with_a_blank_in_front,
+                             what_is_wrong_is_named_with_its_file, NULL };
+
+    return tok_run("tok_vocab_merges", tests);
+}

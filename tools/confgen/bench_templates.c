@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: MIT */
+/* confgen bench templates: molecules/s before the model is asked. */
+#include <stdlib.h>
+
+#include "bench.h"
+#include "table.h"
+
+enum { MAX_CELLS = 16, MIN_ROUNDS = 3 };
+
+static const char help[] =
+    "confgen bench templates FILE [options]\n"
+    "\n"
+    "  --workers N,...     default 1,2\n"
+    "  --model DIR         whose tokenizer and text format (default: the default model)\n"
+    "  --constraint NAME   default grammar\n"
+    "  --cache-tokenizer   remember tokenized pieces of text\n"
+    "  --limit N           read the first N molecules only\n"
+    "  --seconds S         of measuring for each number of workers (default 5); three rounds at\n"
+    "                      least\n"
+    "\n"
+    "FILE is a list of molecules, as for --input. RDKit is the time of parsing and writing the\n"
+    "canonical SMILES, own that of everything else (splitting, prompt, tokenizer, constraint), "
+    "for\n"
+    "one molecule on one worker.\n";
+
+struct cell {
+    int32_t workers;
+    struct samples rate, chemistry, own, speedup;
+};
+
+static cg_status run_round(cg_engine *engine, const cg_request *items, int64_t n,
+                           struct cell *cells, int n_cells, cg_report *r, cg_error *err)
+{
+    for (int i = 0; i < n_cells; i++) {
+        struct cell *c = &cells[i];
+        cg_status status = cg_engine_build_templates(engine, items, n, c->workers, r, err);
+
+        if (status != CG_OK)
+            return status;
+        samples_add(&c->rate, (double)r->molecules / r->seconds);
+        samples_add(&c->chemistry, 1e6 * r->chemistry_seconds / (double)r->molecules);
+        samples_add(&c->own, 1e6 * r->template_seconds / (double)r->molecules);
+        samples_add(&c->speedup,
+                    c->rate.values[c->rate.n - 1] / cells[0].rate.values[cells[0].rate.n - 1]);
+    }
+    return CG_OK;
+}
+
+static void print(struct cell *cells, int n_cells, const cg_report *last)
+{
+    static const char *const heads[] = { "workers",         "molecules/s", "RDKit us/molecule",
+                                         "own us/molecule", "own/RDKit",   "speed-up" };
+    struct table t;
+
+    printf("%lld molecules, %lld of them refused; medians of %zu rounds\n\n",
+           (long long)last->molecules, (long long)last->molecules_failed, cells[0].rate.n);
+    table_begin(&t, "rrrrrr", heads);
+    for (int i = 0; i < n_cells; i++) {
+        double chemistry = samples_median(&cells[i].chemistry);
+        double own = samples_median(&cells[i].own);
+
+        table_cell(&t, "%d", cells[i].workers);
+        table_cell(&t, "%.0f", samples_median(&cells[i].rate));
+        table_cell(&t, "%.1f", chemistry);
+        table_cell(&t, "%.1f", own);
+        table_cell(&t, "%.3f", own / chemistry);
+        table_cell(&t, "%.2f", samples_median(&cells[i].speedup));
+    }
+    table_print(&t, stdout);
+    if (last->token_cache_hits + last->token_cache_misses)
+        printf("\ntoken cache: %lld hits, %lld misses\n", (long long)last->token_cache_hits,
+               (long long)last->token_cache_misses);
+}
+
+int bench_templates(int argc, char **argv)
+{
+    static const struct option options[] = {
+        { "workers", required_argument, NULL, 'w' },
+        { "model", required_argument, NULL, 'm' },
+        { "constraint", required_argument, NULL, 'c' },
+        { "cache-tokenizer", no_argument, NULL, 'k' },
+        { "limit", required_argument, NULL, 'l' },
+        { "seconds", required_argument, NULL, 'S' },
+        { "help", no_argument, NULL, OPTION_HELP },
+        { NULL, 0, NULL, 0 },
+    };
+    cg_engine_options engine_options = { CG_SIZED(cg_engine_options), .batch_size = 1 };
+    struct cell cells[MAX_CELLS] = { 0 };
+    int32_t workers[MAX_CELLS];
+    int option, n_cells = parse_ints("--workers", "1,2", 1, 4096, workers, MAX_CELLS);
+    int64_t limit = 0, n = 0;
+    double seconds = 5, start;
+    cg_requests *requests = NULL;
+    const cg_request *items;
+    cg_engine *engine = NULL;
+    cg_report last = { CG_SIZED(cg_report) };
+    cg_error err = CG_ERROR_INIT;
+    cg_status status;
+
+    command_name = "bench templates";
+    while ((option = next_option(argc, argv, options, help)) != -1)
+        switch (option) {
+        case 'w':
+            n_cells = parse_ints("--workers", optarg, 1, 4096, workers, MAX_CELLS);
+            break;
+        case 'm':
+            engine_options.model = optarg;
+            break;
+        case 'c':
+            engine_options.constraint = optarg;
+            break;
+        case 'k':
+            engine_options.token_cache = 1;
+            break;
+        case 'l':
+            limit = parse_int64("--limit", optarg, 1, INT64_MAX / 2);
+            break;
+        default:
+            seconds = (double)parse_real("--seconds", optarg);
+        }
+    if (optind + 1 != argc)
+        usage_error("%s", optind < argc ? "one file at a time" : "which file of molecules?");
+    for (int i = 0; i < n_cells; i++)
+        cells[i].workers = workers[i];
+    status = cg_requests_read(argv[optind], limit, 1, &requests, &err);
+    if (status == CG_OK && !(n = cg_requests_get(requests, &items, NULL)))
+        usage_error("'%s': no molecule in it", argv[optind]);
+    if (status == CG_OK)
+        status = cg_engine_open(&engine_options, &engine, &err);
+    if (status == CG_OK) /* warm-up */
+        status = cg_engine_build_templates(engine, items, n, 0, &last, &err);
+    start = now();
+    for (int i = 0; status == CG_OK && (i < MIN_ROUNDS || now() - start < seconds * n_cells); i++)
+        status = run_round(engine, items, n, cells, n_cells, &last, &err);
+    if (status == CG_OK)
+        print(cells, n_cells, &last);
+    for (int i = 0; i < n_cells; i++) {
+        samples_finish(&cells[i].rate);
+        samples_finish(&cells[i].chemistry);
+        samples_finish(&cells[i].own);
+        samples_finish(&cells[i].speedup);
+    }
+    cg_engine_close(engine);
+    cg_requests_free(requests);
+    return status == CG_OK ? EXIT_OK : report_error(&err);
+}

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: MIT */
+/* confgen doctor: what this machine offers, in one page. */
+#include <confgen/machine.h>
+#include <confgen/plugins.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "commands.h"
+
+static const char help[] =
+    "confgen doctor\n"
+    "\n"
+    "What this machine offers: processor, memory, libraries, plugins, the default model and what\n"
+    "would be chosen for it. Exit status 3 where something that every run needs is missing.\n";
+
+/* The rest of the first line of `path` that begins with `key`, behind its colon; 0 if there is. */
+static int find_line(const char *path, const char *key, char *ret, size_t cap)
+{
+    FILE *f = fopen(path, "re");
+    char line[512];
+    int found = 0;
+
+    while (f && !found && fgets(line, sizeof line, f)) {
+        char *at = strchr(line, ':');
+
+        if (strncmp(line, key, strlen(key)) || !at)
+            continue;
+        at += 1 + strspn(at + 1, " \t");
+        at[strcspn(at, "\n")] = '\0';
+        snprintf(ret, cap, "%s", at);
+        found = 1;
+    }
+    if (f)
+        fclose(f);
+    return found ? 0 : -1;
+}
+
+static const char *flash_isa(void)
+{
+    const char *forced = getenv("CONFGEN_FLASH_ISA");
+
+    if (forced && *forced)
+        return forced;
+#if defined(__x86_64__)
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
+        __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq"))
+        return "avx512";
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+        return "avx2";
+#endif
+    return "generic";
+}
+
+static void print_cpu(void)
+{
+    char model[256];
+    cpu_set_t set;
+    int usable = sched_getaffinity(0, sizeof set, &set) ? 0 : CPU_COUNT(&set);
+
+    if (find_line("/proc/cpuinfo", "model name", model, sizeof model))
+        snprintf(model, sizeof model, "unknown");
+    printf("processor       %s, %d of %ld cores usable\n", model, usable,
+           sysconf(_SC_NPROCESSORS_ONLN));
+    printf("vector unit     %s (attention 'flash'; CONFGEN_FLASH_ISA=avx512|avx2|generic)\n",
+           flash_isa());
+}
+
+static double gib(double bytes)
+{
+    return bytes / (1 << 30);
+}
+
+static void print_memory(void)
+{
+    char total[64] = "0", available[64] = "0", limit[64] = "";
+    FILE *f = fopen("/sys/fs/cgroup/memory.max", "re");
+
+    find_line("/proc/meminfo", "MemTotal", total, sizeof total);
+    find_line("/proc/meminfo", "MemAvailable", available, sizeof available);
+    printf("memory          %.1f GiB, %.1f GiB available", gib(1024 * strtod(total, NULL)),
+           gib(1024 * strtod(available, NULL)));
+    if (f && fgets(limit, sizeof limit, f) && strtod(limit, NULL) > 0)
+        printf(", this process may use %.1f GiB", gib(strtod(limit, NULL)));
+    putchar('\n');
+    if (f)
+        fclose(f);
+}
+
+static void print_libraries(void)
+{
+    cg_library libraries[32];
+    int32_t n = cg_libraries(libraries, 32);
+
+    printf("chemistry       %s %s\nlibraries       ", libraries[0].name, libraries[0].version);
+    for (int32_t i = 1; i < n && i < 32; i++)
+        printf("%s%s %s", i > 1 ? ", " : "", libraries[i].name, libraries[i].version);
+    putchar('\n');
+}
+
+static int print_plugins(void)
+{
+    cg_plugin_set_options open = { CG_SIZED(cg_plugin_set_options), .threads = 1 };
+    cg_error err = CG_ERROR_INIT;
+    const cg_found_plugin *found;
+    const cg_refused_plugin *refused;
+    const char *const *dirs;
+    cg_plugin_set *set;
+    int32_t n;
+
+    if (cg_plugin_set_open(&open, &set, &err) != CG_OK) {
+        printf("plugins         %s\n", err.msg);
+        return -1;
+    }
+    n = cg_plugin_set_dirs(set, &dirs);
+    for (int32_t i = 0; i < n; i++)
+        printf("%-16s%s\n", i ? "" : "plugins from", dirs[i]);
+    if (!n)
+        printf("plugins from    no directory: none beside the program, none installed, "
+               "CONFGEN_PLUGIN_PATH not set\n");
+    n = cg_plugin_set_found(set, &found);
+    for (int32_t i = 0; i < n; i++) {
+        int first = !i || strcmp(found[i].kind, found[i - 1].kind) != 0;
+
+        if (first)
+            printf("%s%-16s", i ? "\n" : "", found[i].kind);
+        printf("%s%s %s", first ? "" : ", ", found[i].plugin->name, found[i].plugin->version);
+    }
+    fputs(n ? "\n" : "", stdout);
+    n = cg_plugin_set_refused(set, &refused);
+    for (int32_t i = 0; i < n; i++)
+        printf("%-16s%s\n", i ? "" : "refused", refused[i].reason);
+    cg_plugin_set_close(set);
+    return 0;
+}
+
+static int print_model(void)
+{
+    cg_engine_options options = { CG_SIZED(cg_engine_options) };
+    cg_error err = CG_ERROR_INIT;
+    const cg_engine_info *info;
+    cg_engine *engine;
+
+    if (cg_engine_open(&options, &engine, &err) != CG_OK) {
+        printf("default model   %s\n", err.msg);
+        return -1;
+    }
+    info = cg_engine_get_info(engine);
+    printf("default model   %s\n", info->model);
+    printf("                %s, %.1f M parameters, %d tokens of context, %d decimals\n",
+           info->architecture, (double)info->parameters * 1e-6, info->max_len, info->decimals);
+    printf("  device        %s, %d threads, %d template workers\n", info->device, info->threads,
+           info->template_workers);
+    printf("  attention     %s (%s)\n", info->attention, info->attention_reason);
+    printf("  KV cache      %s (%s)\n", info->kv_cache, info->kv_cache_reason);
+    printf("  constraint    %s\n", info->constraint);
+    printf("  batch size    %d (%s)\n", info->batch_size, info->batch_reason);
+    cg_engine_close(engine);
+    return 0;
+}
+
+int cmd_doctor(int argc, char **argv)
+{
+    static const struct option options[] = { { "help", no_argument, NULL, OPTION_HELP },
+                                             { NULL, 0, NULL, 0 } };
+    int bad;
+
+    command_name = "doctor";
+    while (next_option(argc, argv, options, help) != -1)
+        ;
+    if (optind < argc)
+        usage_error("'%s': takes no operand", argv[optind]);
+    printf("confgen         %s, plugin ABI %d.%d\n", cg_version(), CG_PLUGIN_ABI_MAJOR,
+           CG_PLUGIN_ABI_MINOR);
+    print_cpu();
+    print_memory();
+    puts("CUDA            not built: the CUDA executor comes with a later release");
+    print_libraries();
+    bad = print_plugins();
+    bad |= print_model();
+    return bad ? EXIT_ENVIRONMENT : EXIT_OK;
+}

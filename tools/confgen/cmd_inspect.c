@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: MIT */
+/* confgen inspect FILE: what is in a file of results. */
+#include <confgen/results.h>
+#include <errno.h>
+#include <string.h>
+
+#include "commands.h"
+#include "table.h"
+
+static const char help[] =
+    "confgen inspect FILE                   list the molecules of an output\n"
+    "confgen inspect FILE --molecule NAME   write the records of one to standard output\n"
+    "confgen inspect FILE --frame I         the same by its place, counted from 0\n"
+    "\n"
+    "FILE is what a run wrote: .zst, .gz or plain; also the unfinished file of an interrupted "
+    "run.\n"
+    "\n"
+    "Exit status: 0, 1 where a frame is damaged or no molecule has that name, 3 where FILE cannot\n"
+    "be read.\n";
+
+static int list(cg_results *results, cg_error *err)
+{
+    static const char *const heads[] = { "frame", "molecule", "records", "compressed", "plain" };
+    int64_t n = cg_results_count(results), records = 0, damaged = 0;
+    uint64_t compressed = 0, plain = 0;
+    struct table table;
+
+    table_begin(&table, "rlrrr", heads);
+    for (int64_t i = 0; i < n; i++) {
+        cg_results_frame frame;
+
+        table_cell(&table, "%lld", (long long)i);
+        if (cg_results_get(results, i, &frame, err) != CG_OK) {
+            table_cell(&table, "damaged: %s", err->msg);
+            for (int k = 0; k < 3; k++)
+                table_cell(&table, "-");
+            damaged++;
+            continue;
+        }
+        table_cell(&table, "%s", frame.name);
+        table_cell(&table, "%lld", (long long)frame.records);
+        table_cell(&table, "%llu", (unsigned long long)frame.compressed);
+        table_cell(&table, "%llu", (unsigned long long)frame.plain);
+        records += frame.records;
+        compressed += frame.compressed;
+        plain += frame.plain;
+    }
+    table_print(&table, stdout);
+    printf("%lld molecules, %lld records, %llu bytes of %llu; container %s%s\n",
+           (long long)(n - damaged), (long long)records, (unsigned long long)compressed,
+           (unsigned long long)plain, cg_results_container(results),
+           cg_results_has_table(results) ? " with a seek table" : "");
+    if (*cg_results_note(results))
+        printf("%s\n", cg_results_note(results));
+    return damaged ? EXIT_SOME_FAILED : EXIT_OK;
+}
+
+static int fetch(cg_results *results, const char *name, int64_t i, cg_error *err)
+{
+    const char *bytes;
+    size_t len;
+
+    if (name && cg_results_find(results, name, &i, err) != CG_OK) {
+        int status = report_error(err);
+
+        return err->code == CG_ERR_INPUT ? EXIT_SOME_FAILED : status;
+    }
+    if (cg_results_read(results, i, &bytes, &len, err) != CG_OK)
+        return report_error(err);
+    if (fwrite(bytes, 1, len, stdout) != len || fflush(stdout)) {
+        fprintf(stderr, "confgen: standard output: %s\n", strerror(errno));
+        return EXIT_ENVIRONMENT;
+    }
+    return EXIT_OK;
+}
+
+int cmd_inspect(int argc, char **argv)
+{
+    static const struct option options[] = {
+        { "molecule", required_argument, NULL, 'm' },
+        { "frame", required_argument, NULL, 'f' },
+        { "help", no_argument, NULL, OPTION_HELP },
+        { NULL, 0, NULL, 0 },
+    };
+    const char *name = NULL;
+    int64_t frame = -1;
+    cg_results *results;
+    cg_error err = CG_ERROR_INIT;
+    int option, status;
+
+    command_name = "inspect";
+    while ((option = next_option(argc, argv, options, help)) != -1)
+        if (option == 'm')
+            name = optarg;
+        else
+            frame = parse_int64("--frame", optarg, 0, INT64_MAX);
+    if (optind + 1 != argc)
+        usage_error("%s", optind < argc ? "one file at a time" : "which file?");
+    if (name && frame >= 0)
+        usage_error("--molecule and --frame: wanted one of them");
+    if (cg_results_open(argv[optind], &results, &err) != CG_OK)
+        return report_error(&err);
+    status = name || frame >= 0 ? fetch(results, name, frame, &err) : list(results, &err);
+    cg_results_close(results);
+    return status;
+}

@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: MIT */
+/* confgen plugins list|matrix|check */
+#include <confgen/plugins.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "commands.h"
+#include "conformance.h"
+#include "table.h"
+
+/* ---- list --------------------------------------------------------------------------------- */
+
+static const char list_help[] =
+    "confgen plugins list [--plugin FILE.so]...\n"
+    "\n"
+    "The plugins that a run could use, and the files that were refused, with the reason. They are\n"
+    "looked for in the files given, in the directories of CONFGEN_PLUGIN_PATH (separated by\n"
+    "colons) and in the program's own directory of plugins; the first to claim a name has it.\n";
+
+static int list(int argc, char **argv)
+{
+    static const struct option options[] = {
+        { "plugin", required_argument, NULL, 'p' },
+        { "help", no_argument, NULL, OPTION_HELP },
+        { NULL, 0, NULL, 0 },
+    };
+    static const char *const heads[] = { "kind", "name", "version", "description", "path" };
+    struct plugin_files files = { .n = 0 };
+    cg_plugin_set_options open = { CG_SIZED(cg_plugin_set_options), .threads = 1 };
+    const cg_found_plugin *found;
+    const cg_refused_plugin *refused;
+    cg_plugin_set *set;
+    cg_error err = CG_ERROR_INIT;
+    struct table table;
+    int32_t n;
+
+    command_name = "plugins list";
+    while (next_option(argc, argv, options, list_help) != -1)
+        add_plugin_file(&files, optarg);
+    if (optind < argc)
+        usage_error("'%s': takes no operand; a file is given with --plugin", argv[optind]);
+    open.files = files.files;
+    open.n_files = files.n;
+    if (cg_plugin_set_open(&open, &set, &err) != CG_OK)
+        return report_error(&err);
+    table_begin(&table, "lllll", heads);
+    n = cg_plugin_set_found(set, &found);
+    for (int32_t i = 0; i < n; i++) {
+        table_cell(&table, "%s", found[i].kind);
+        table_cell(&table, "%s", found[i].plugin->name);
+        table_cell(&table, "%s", found[i].plugin->version);
+        table_cell(&table, "%s", found[i].plugin->description);
+        table_cell(&table, "%s", found[i].path);
+    }
+    table_print(&table, stdout);
+    n = cg_plugin_set_refused(set, &refused);
+    for (int32_t i = 0; i < n; i++)
+        printf("%srefused: %s\n", i ? "" : "\n", refused[i].reason);
+    cg_plugin_set_close(set);
+    return EXIT_OK;
+}
+
+/* ---- matrix ------------------------------------------------------------------------------- */
+
+static const char matrix_help[] =
+    "confgen plugins matrix [--model DIR | --shape NAME] [--device cpu|cuda] [--batch-size N]\n"
+    "                       [--plugin FILE.so]...\n"
+    "\n"
+    "Every attention plugin with every cache plugin: `ok`, or why the two do not serve this "
+    "model.\n"
+    "Shapes: default, llama380m, qwen3-0.6b. Without a model or shape: the default model.\n";
+
+static int matrix(int argc, char **argv)
+{
+    static const struct option options[] = {
+        { "model", required_argument, NULL, 'm' },
+        { "shape", required_argument, NULL, 's' },
+        { "device", required_argument, NULL, 'd' },
+        { "batch-size", required_argument, NULL, 'b' },
+        { "plugin", required_argument, NULL, 'p' },
+        { "help", no_argument, NULL, OPTION_HELP },
+        { NULL, 0, NULL, 0 },
+    };
+    static const char *const heads[] = { "attention", "cache", "together" };
+    struct plugin_files files = { .n = 0 };
+    cg_plugin_set_options open = { CG_SIZED(cg_plugin_set_options), .threads = 1 };
+    cg_match_options match = { CG_SIZED(cg_match_options) };
+    const cg_plugin_pair *pairs;
+    cg_plugin_set *set = NULL;
+    cg_error err = CG_ERROR_INIT;
+    struct table table;
+    int32_t n;
+    int option;
+
+    command_name = "plugins matrix";
+    while ((option = next_option(argc, argv, options, matrix_help)) != -1)
+        switch (option) {
+        case 'm':
+            match.model = optarg;
+            break;
+        case 's':
+            match.shape = optarg;
+            break;
+        case 'd':
+            match.device = optarg;
+            break;
+        case 'b':
+            match.batch_size = parse_int("--batch-size", optarg, 1, 65536);
+            break;
+        default:
+            add_plugin_file(&files, optarg);
+        }
+    if (optind < argc)
+        usage_error("'%s': takes no operand", argv[optind]);
+    open.files = files.files;
+    open.n_files = files.n;
+    if (cg_plugin_set_open(&open, &set, &err) != CG_OK ||
+        cg_plugin_set_match(set, &match, &pairs, &n, &err) != CG_OK) {
+        cg_plugin_set_close(set);
+        return report_error(&err);
+    }
+    table_begin(&table, "lll", heads);
+    for (int32_t i = 0; i < n; i++) {
+        table_cell(&table, "%s", pairs[i].attention->name);
+        table_cell(&table, "%s", pairs[i].cache->name);
+        table_cell(&table, "%s", pairs[i].status == CG_OK ? "ok" : pairs[i].reason);
+    }
+    table_print(&table, stdout);
+    cg_plugin_set_close(set);
+    return EXIT_OK;
+}
+
+/* ---- check -------------------------------------------------------------------------------- */
+
+static const char check_help[] =
+    "confgen plugins check FILE.so [--seed S] [--rounds N] [--threads N]\n"
+    "\n"
+    "Does a plugin keep the promises of its header? Runs the conformance suite of its kind, the\n"
+    "same that confgen's own plugins pass: lifecycle, random shapes, edge lengths, poisoned\n"
+    "workspace, guard bytes, refusals, failing allocations, and, for attention, comparison with a\n"
+    "float64 reference. --seed draws other random cases, --rounds more of them.\n"
+    "\n"
+    "Exit status: 0 all checks passed, 1 some failed, 3 the file was refused.\n";
+
+static void print_check(void *ctx, int32_t passed, const char *check, const char *detail)
+{
+    int32_t *n = ctx;
+
+    ++*n;
+    printf("%-48s  %-6s  %s\n", check, passed ? "ok" : "FAILED", detail);
+    fflush(stdout);
+}
+
+static void print_log(void *ctx, int32_t level, const char *text)
+{
+    (void)ctx;
+    if (level <= CG_LOG_WARNING)
+        fprintf(stderr, "confgen: %s\n", text);
+}
+
+static int check(int argc, char **argv)
+{
+    static const struct option options[] = {
+        { "seed", required_argument, NULL, 's' },
+        { "rounds", required_argument, NULL, 'r' },
+        { "threads", required_argument, NULL, 't' },
+        { "help", no_argument, NULL, OPTION_HELP },
+        { NULL, 0, NULL, 0 },
+    };
+    /* two threads at least: what is not safe for threads must show */
+    cg_plugin_set_options open = { CG_SIZED(cg_plugin_set_options), .threads = 2, .files_only = 1,
+                                   .n_files = 1, .log = print_log };
+    int32_t n_checks = 0, failures;
+    cg_conformance_options conformance = { .seed = 1, .report = print_check, .ctx = &n_checks };
+    const char *file;
+    const cg_found_plugin *found;
+    cg_plugin_set *set;
+    cg_error err = CG_ERROR_INIT;
+    int option;
+
+    command_name = "plugins check";
+    while ((option = next_option(argc, argv, options, check_help)) != -1)
+        if (option == 's')
+            conformance.seed = (uint64_t)parse_int64("--seed", optarg, 0, INT64_MAX);
+        else if (option == 'r')
+            conformance.rounds = parse_int("--rounds", optarg, 1, 1000000);
+        else
+            open.threads = parse_int("--threads", optarg, 1, 4096);
+    if (optind + 1 != argc)
+        usage_error("%s", optind < argc ? "one file at a time" : "which file?");
+    file = argv[optind];
+    open.files = &file;
+    if (cg_plugin_set_open(&open, &set, &err) != CG_OK)
+        return report_error(&err);
+    cg_plugin_set_found(set, &found);
+    printf("%s plugin %s %s: %s\n\n", found->kind, found->plugin->name, found->plugin->version,
+           found->plugin->description);
+    failures = cg_conformance_run(found->plugin, cg_plugin_set_host(set), &conformance);
+    printf("\n%s: %d checks passed, %d failed\n", file, n_checks - failures, failures);
+    cg_plugin_set_close(set);
+    return failures ? EXIT_SOME_FAILED : EXIT_OK;
+}
+
+static const char help[] =
+    "confgen plugins list               what there is, and what was refused\n"
+    "confgen plugins matrix             which attention works with which cache\n"
+    "confgen plugins check FILE.so      does a plugin keep its promises?\n"
+    "\n"
+    "Each takes --help.\n";
+
+int cmd_plugins(int argc, char **argv)
+{
+    static const struct command commands[] = { { "list", list },
+                                               { "matrix", matrix },
+                                               { "check", check } };
+
+    command_name = "plugins";
+    return run_command(argc, argv, commands, sizeof commands / sizeof commands[0], help);
+}

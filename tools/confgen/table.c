@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT */
+#include "table.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "commands.h"
+
+void table_cell(struct table *t, const char *fmt, ...)
+{
+    va_list ap;
+    char *text;
+
+    va_start(ap, fmt);
+    if (vasprintf(&text, fmt, ap) < 0)
+        out_of_memory();
+    va_end(ap);
+    for (char *c = text; *c; c++) /* names come from files */
+        if ((unsigned char)*c < 0x20 || *c == 0x7f)
+            *c = '?';
+    if (t->n_cells == t->cap) {
+        t->cap = t->cap ? 2 * t->cap : 64;
+        t->cells = realloc(t->cells, t->cap * sizeof *t->cells);
+        if (!t->cells)
+            out_of_memory();
+    }
+    t->cells[t->n_cells++] = text;
+}
+
+void table_begin(struct table *t, const char *align, const char *const *heads)
+{
+    *t = (struct table) { .align = align, .n_columns = (int)strlen(align) };
+    for (int i = 0; i < t->n_columns; i++)
+        table_cell(t, "%s", heads[i]);
+}
+
+/* Characters of UTF-8 text: bytes that begin one. */
+static int width(const char *text)
+{
+    int n = 0;
+
+    for (; *text; text++)
+        n += (*text & 0xc0) != 0x80;
+    return n;
+}
+
+void table_print(struct table *t, FILE *out)
+{
+    int widths[TABLE_COLUMNS] = { 0 };
+
+    for (size_t i = 0; i < t->n_cells; i++) {
+        int *w = &widths[i % (size_t)t->n_columns];
+
+        *w = width(t->cells[i]) > *w ? width(t->cells[i]) : *w;
+    }
+    for (size_t i = 0; i < t->n_cells; i++) {
+        int column = (int)(i % (size_t)t->n_columns), last = column == t->n_columns - 1;
+        int pad = widths[column] - width(t->cells[i]);
+
+        if (t->align[column] == 'r')
+            fprintf(out, "%*s%s", pad, "", t->cells[i]);
+        else
+            fprintf(out, "%s%*s", t->cells[i], last ? 0 : pad, "");
+        fputs(last ? "\n" : "  ", out);
+        free(t->cells[i]);
+    }
+    free(t->cells);
+    *t = (struct table) { 0 };
+}
