@@ -137,13 +137,8 @@ static cg_status run(void *plan, const cg_attention_args *args, cg_error *err)
 }
 
 static const cg_attention_ops ops = {
-    CG_SIZED(cg_attention_ops),
-    .caps = CAPS,
-    .supports = supports,
-    .plan = plan,
-    .workspace_size = workspace_size,
-    .run = run,
-    .destroy = destroy,
+    CG_SIZED(cg_attention_ops),       .caps = CAPS, .supports = supports, .plan = plan,
+    .workspace_size = workspace_size, .run = run,   .destroy = destroy,
 };
 
 static const cg_plugin plugin = {
