@@ -287,7 +287,8 @@ void cg_cpu_model_destroy(cg_cpu_model *m)
 
 struct head_rows {
     const cg_tensor_ref *head;
-    const int32_t *token;
+    const int32_t *token; /* [n] */
+    int64_t n;
 };
 
 static void head_rows(void *arg, int64_t row0, int64_t n_rows, float *dst)
@@ -295,20 +296,28 @@ static void head_rows(void *arg, int64_t row0, int64_t n_rows, float *dst)
     const struct head_rows *r = arg;
 
     for (int64_t i = 0; i < n_rows; i++)
-        cg_weight_to_f32(r->head, r->token[row0 + i], 1, dst + i * r->head->cols);
+        if (row0 + i < r->n)
+            cg_weight_to_f32(r->head, r->token[row0 + i], 1, dst + i * r->head->cols);
+        else
+            memset(dst + i * r->head->cols, 0, (size_t)r->head->cols * sizeof *dst);
 }
 
+/*
+ * How many columns there are, and in which order, depends on the molecules so far and on who
+ * compiled first. Whole panels make the logit of a token independent of both.
+ */
 cg_status cg_cpu_model_set_columns(cg_cpu_model *m, const int32_t *column_token, int32_t n,
                                    cg_error *err)
 {
-    struct head_rows rows = { &m->config.model->head, column_token };
+    struct head_rows rows = { &m->config.model->head, column_token, n };
+    int64_t padded = ((int64_t)n + CG_LINEAR_PANEL - 1) / CG_LINEAR_PANEL * CG_LINEAR_PANEL;
     cg_linear *head = NULL;
-    float *logits = make_rows(m->config.max_out, n);
+    float *logits = make_rows(m->config.max_out, padded);
     cg_status status;
 
     if (!logits)
         return nomem(err);
-    status = cg_linear_create(m->linears, n, m->hidden, 0, head_rows, &rows, &head, err);
+    status = cg_linear_create(m->linears, padded, m->hidden, 0, head_rows, &rows, &head, err);
     if (status != CG_OK) {
         free(logits);
         return status;
@@ -317,7 +326,7 @@ cg_status cg_cpu_model_set_columns(cg_cpu_model *m, const int32_t *column_token,
     free(m->logits);
     m->head = head;
     m->logits = logits;
-    m->n_columns = n;
+    m->n_columns = padded;
     return CG_OK;
 }
 

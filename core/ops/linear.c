@@ -11,8 +11,8 @@
 #include "base/error.h"
 #include "base/size.h"
 
-/* Output features of a panel: K x 128 floats stay in the L2 cache up to K = 1280 or so. */
-enum { PANEL = 128 };
+/* K x 128 floats stay in the L2 cache up to K = 1280 or so. */
+enum { PANEL = CG_LINEAR_PANEL };
 
 /* Row counts a task may have, ascending. The last is the reference of the check. */
 static const int row_counts[] = { 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, CG_LINEAR_PAD };
@@ -21,6 +21,7 @@ enum { N_COUNTS = sizeof row_counts / sizeof row_counts[0], LAST = N_COUNTS - 1 
 /* oneDNN calls per worker; a worker touches only its own. */
 struct worker_memory {
     dnnl_memory_t x[N_COUNTS], w, y[N_COUNTS];
+    dnnl_memory_t scratch[N_COUNTS]; /* NULL where a primitive needs none */
 };
 
 /* One shape of task: x[rows, k] times a panel of n features, into rows ldy floats apart. */
@@ -40,6 +41,10 @@ struct cg_linear_context {
     cg_team *team;
     dnnl_engine_t engine;
     dnnl_stream_t *stream; /* [workers] */
+    /* oneDNN's own scratchpad belongs to a primitive: two workers that run one at the same time
+     * would write over each other. So each worker has its own, of the largest size any needs. */
+    void **scratch; /* [workers] */
+    size_t scratch_bytes;
     struct kernel *kernels;
 };
 
@@ -195,7 +200,8 @@ cg_status cg_linear_context_create(cg_team *team, cg_linear_context **ret_ctx, c
         return cg_fail(err, CG_ERR_NOMEM, "linear: out of memory");
     ctx->team = team;
     ctx->stream = calloc((size_t)workers, sizeof *ctx->stream);
-    if (!ctx->stream) {
+    ctx->scratch = calloc((size_t)workers, sizeof *ctx->scratch);
+    if (!ctx->stream || !ctx->scratch) {
         cg_linear_context_destroy(ctx);
         return cg_fail(err, CG_ERR_NOMEM, "linear: out of memory");
     }
@@ -219,6 +225,7 @@ static void kernel_destroy(struct kernel *kn, int workers)
         for (int w = 0; w < workers && kn->mem; w++) {
             dnnl_memory_destroy(kn->mem[w].x[c]);
             dnnl_memory_destroy(kn->mem[w].y[c]);
+            dnnl_memory_destroy(kn->mem[w].scratch[c]);
         }
     }
     for (int w = 0; w < workers && kn->mem; w++)
@@ -243,12 +250,47 @@ void cg_linear_context_destroy(cg_linear_context *ctx)
     }
     for (int w = 0; w < workers && ctx->stream; w++)
         dnnl_stream_destroy(ctx->stream[w]);
+    for (int w = 0; w < workers && ctx->scratch; w++)
+        free(ctx->scratch[w]);
     dnnl_engine_destroy(ctx->engine);
+    free(ctx->scratch);
     free(ctx->stream);
     free(ctx);
 }
 
 /* ---- kernels ----------------------------------------------------------------------------- */
+
+/* Room in every worker's scratchpad for `bytes`. */
+static cg_status grow_scratch(cg_linear_context *ctx, size_t bytes, cg_error *err)
+{
+    for (int w = 0; w < cg_team_size(ctx->team) && bytes > ctx->scratch_bytes; w++) {
+        free(ctx->scratch[w]);
+        ctx->scratch[w] = aligned_alloc(64, (bytes + 63) / 64 * 64);
+        if (!ctx->scratch[w]) {
+            ctx->scratch_bytes = 0; /* they differ now: the next one begins anew */
+            return cg_fail(err, CG_ERR_NOMEM, "linear: out of memory");
+        }
+    }
+    if (bytes > ctx->scratch_bytes)
+        ctx->scratch_bytes = bytes;
+    return CG_OK;
+}
+
+static cg_status make_scratch(struct kernel *kn, cg_linear_context *ctx, dnnl_primitive_desc_t pd,
+                              int c, cg_error *err)
+{
+    dnnl_memory_desc_t md;
+    size_t bytes;
+
+    if (!dnnl_primitive_desc_query_md(pd, dnnl_query_scratchpad_md, 0))
+        return CG_OK;
+    DNNL(copy_desc(&md, dnnl_primitive_desc_query_md(pd, dnnl_query_scratchpad_md, 0)));
+    bytes = desc_size(&md);
+    for (int w = 0; w < cg_team_size(ctx->team) && bytes; w++)
+        DNNL(memory_create(&kn->mem[w].scratch[c], &md, ctx->engine));
+    forget(&md);
+    return grow_scratch(ctx, bytes, err);
+}
 
 /* Primitive of row count index c. The largest count (made first) chooses the weights' layout. */
 static cg_status make_primitive(struct kernel *kn, cg_linear_context *ctx,
@@ -258,6 +300,7 @@ static cg_status make_primitive(struct kernel *kn, cg_linear_context *ctx,
     int m = row_counts[c];
     dnnl_memory_desc_t x, y, any;
     dnnl_primitive_desc_t pd;
+    cg_status status;
 
     DNNL(describe(&x, m, kn->k, kn->k, 1));
     DNNL(describe(&y, m, kn->n, kn->ldy, 1));
@@ -275,7 +318,10 @@ static cg_status make_primitive(struct kernel *kn, cg_linear_context *ctx,
         return CG_OK; /* no kernel of this row count takes the layout: not used */
     }
     DNNL(dnnl_primitive_create(&kn->prim[c], pd));
+    status = make_scratch(kn, ctx, pd, c, err);
     DNNL(dnnl_primitive_desc_destroy(pd));
+    if (status != CG_OK)
+        return status;
     for (int w = 0; w < workers; w++) {
         DNNL(memory_create(&kn->mem[w].x[c], &x, ctx->engine));
         DNNL(memory_create(&kn->mem[w].y[c], &y, ctx->engine));
@@ -285,20 +331,23 @@ static cg_status make_primitive(struct kernel *kn, cg_linear_context *ctx,
     return CG_OK;
 }
 
-static dnnl_status_t execute(const struct kernel *kn, dnnl_stream_t stream, int worker, int c,
-                             const float *x, const void *packed, float *y)
+static dnnl_status_t execute(const struct kernel *kn, const cg_linear_context *ctx, int worker,
+                             int c, const float *x, const void *packed, float *y)
 {
     struct worker_memory *mem = &kn->mem[worker];
-    dnnl_exec_arg_t args[3] = { { DNNL_ARG_SRC, mem->x[c] },
+    dnnl_exec_arg_t args[4] = { { DNNL_ARG_SRC, mem->x[c] },
                                 { DNNL_ARG_WEIGHTS, mem->w },
-                                { DNNL_ARG_DST, mem->y[c] } };
+                                { DNNL_ARG_DST, mem->y[c] },
+                                { DNNL_ARG_SCRATCHPAD, mem->scratch[c] } };
 
     /* The task is one thread's: oneDNN must not open a team of its own. */
     omp_set_num_threads(1);
     dnnl_memory_set_data_handle(mem->x[c], (void *)(uintptr_t)x);
     dnnl_memory_set_data_handle(mem->w, (void *)(uintptr_t)packed);
     dnnl_memory_set_data_handle(mem->y[c], y);
-    return dnnl_primitive_execute(kn->prim[c], stream, 3, args);
+    if (mem->scratch[c])
+        dnnl_memory_set_data_handle(mem->scratch[c], ctx->scratch[worker]);
+    return dnnl_primitive_execute(kn->prim[c], ctx->stream[worker], mem->scratch[c] ? 4 : 3, args);
 }
 
 /* Numbers in [-1, 1) with all mantissa bits in use. */
@@ -330,7 +379,7 @@ static cg_status check_row_counts(struct kernel *kn, cg_linear_context *ctx, cg_
     }
     fill_noise(x, nx);
     fill_noise(w, kn->packed_bytes / 4);
-    st = execute(kn, ctx->stream[0], 0, LAST, x, w, want);
+    st = execute(kn, ctx, 0, LAST, x, w, want);
     for (int c = 0; c < N_COUNTS && st == dnnl_success; c++) {
         int m = row_counts[c];
         int same = kn->prim[c] != NULL;
@@ -341,7 +390,7 @@ static cg_status check_row_counts(struct kernel *kn, cg_linear_context *ctx, cg_
 
             for (int i = 0; i < m; i++)
                 memset(got + (r0 + i) * kn->ldy, 0, (size_t)kn->n * 4);
-            st = execute(kn, ctx->stream[0], 0, c, x + r0 * kn->k, w, got + r0 * kn->ldy);
+            st = execute(kn, ctx, 0, c, x + r0 * kn->k, w, got + r0 * kn->ldy);
         }
         for (int r = 0; same && r < rows; r++)
             same = !memcmp(got + r * kn->ldy, want + r * kn->ldy, (size_t)kn->n * 4);
@@ -365,6 +414,7 @@ static cg_status make_primitives(struct kernel *kn, cg_linear_context *ctx, cg_e
     cg_status status = CG_OK;
 
     DNNL(dnnl_primitive_attr_create(&attr));
+    DNNL(dnnl_primitive_attr_set_scratchpad_mode(attr, dnnl_scratchpad_mode_user));
     if (kn->accumulate) {
         DNNL(dnnl_post_ops_create(&ops));
         DNNL(append_sum(ops));
@@ -536,7 +586,7 @@ static void run_task(void *arg, int64_t i, int worker)
 
     while (row < end) {
         int c = choose_count(kn, end - row);
-        dnnl_status_t st = execute(kn, l->ctx->stream[worker], worker, c, r->x + row * l->k,
+        dnnl_status_t st = execute(kn, l->ctx, worker, c, r->x + row * l->k,
                                    l->packed[p], r->y + row * l->n + p * PANEL);
 
         if (st != dnnl_success) {

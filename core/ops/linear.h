@@ -15,6 +15,12 @@
 #include "base/pool.h"
 #include <confgen/status.h>
 
+/**
+ * Output features that are computed together. Two products of one k that share a row of W give the
+ * same bits for it, as long as the numbers of features of both are multiples of this.
+ */
+enum { CG_LINEAR_PANEL = 128 };
+
 /** Rows that may be read and written beyond the last one: buffers of x and y have room for them. */
 enum { CG_LINEAR_PAD = 64 };
 

@@ -22,6 +22,19 @@ static float noise(uint32_t *s)
     return (float)(int32_t)*s * 0x1p-31f;
 }
 
+struct rows_of {
+    int k;
+};
+
+/* The first k numbers of each row. */
+static void get_rows_of(void *arg, int64_t row0, int64_t n, float *dst)
+{
+    const struct rows_of *r = arg;
+
+    for (int64_t i = 0; i < n; i++)
+        memcpy(dst + i * r->k, w + (row0 + i) * K, (size_t)r->k * sizeof *dst);
+}
+
 static void setup(void)
 {
     uint32_t s = 7;
@@ -78,7 +91,7 @@ END_TEST
 /* A row's bits depend neither on the rows it shares a call with nor on the number of threads. */
 START_TEST(rows_do_not_depend_on_the_batch)
 {
-    static const int cuts[][2] = { { 0, 1 },  { 1, 3 },   { 3, 10 },  { 10, 27 },
+    static const int cuts[][2] = { { 0, 1 },   { 1, 3 },   { 3, 10 },  { 10, 27 },
                                    { 27, 64 }, { 64, 65 }, { 65, 150 } };
     float *other = calloc((ROWS + CG_LINEAR_PAD) * N, sizeof *other);
 
@@ -94,6 +107,83 @@ START_TEST(rows_do_not_depend_on_the_batch)
 }
 END_TEST
 
+static void get_padded_rows(void *arg, int64_t row0, int64_t n, float *dst)
+{
+    (void)arg;
+    memset(dst, 0, (size_t)(n * K) * sizeof *dst);
+    for (int64_t i = 0; i < n && row0 + i < N; i++)
+        memcpy(dst + i * K, w + (row0 + i) * K, K * sizeof *dst);
+}
+
+/* Nor, in whole panels, do its features depend on the other features: the head grows as it runs. */
+START_TEST(features_do_not_depend_on_their_number)
+{
+    enum { ROW = 9, LEAST = CG_LINEAR_PANEL, MOST = 6 * LEAST };
+    cg_error err = CG_ERROR_INIT;
+    cg_team *team;
+    cg_linear_context *ctx;
+    float *want = calloc((ROW + CG_LINEAR_PAD) * MOST, sizeof *want);
+    float *got = calloc((ROW + CG_LINEAR_PAD) * MOST, sizeof *got);
+
+    ck_assert_int_eq(cg_team_create(2, &team, &err), CG_OK);
+    ck_assert_int_eq(cg_linear_context_create(team, &ctx, &err), CG_OK);
+    for (int n = LEAST; n <= MOST; n += LEAST) {
+        cg_linear *l;
+
+        ck_assert_int_eq(cg_linear_create(ctx, n, K, 0, get_padded_rows, NULL, &l, &err), CG_OK);
+        ck_assert_int_eq(cg_linear_run(l, x, got, ROW, &err), CG_OK);
+        if (n == LEAST)
+            memcpy(want, got, (ROW + CG_LINEAR_PAD) * MOST * sizeof *want);
+        for (int r = 0; r < ROW; r++)
+            ck_assert_msg(!memcmp(got + r * n, want + r * LEAST, LEAST * sizeof *got),
+                          "row %d of %d features", r, n);
+        cg_linear_destroy(l);
+    }
+    cg_linear_context_destroy(ctx);
+    cg_team_destroy(team);
+    free(want);
+    free(got);
+}
+END_TEST
+
+/*
+ * Workers run one primitive at the same time. The narrow shapes are those for which oneDNN keeps
+ * intermediate results in a scratchpad, which must not be shared.
+ */
+START_TEST(threads_do_not_disturb_each_other)
+{
+    static const int shapes[][2] = { { 64, 32 }, { 32, 32 }, { 128, 64 }, { 96, 192 } };
+    const int n = shapes[_i][0], k = shapes[_i][1];
+    cg_error err = CG_ERROR_INIT;
+    cg_team *team[2];
+    cg_linear_context *ctx[2];
+    cg_linear *l[2];
+    float *out[2];
+    struct rows_of rows = { k };
+
+    for (int t = 0; t < 2; t++) {
+        out[t] = calloc((ROWS + CG_LINEAR_PAD) * N, sizeof *y);
+        ck_assert_int_eq(cg_team_create(t ? 4 : 1, &team[t], &err), CG_OK);
+        ck_assert_int_eq(cg_linear_context_create(team[t], &ctx[t], &err), CG_OK);
+        ck_assert_int_eq(cg_linear_create(ctx[t], n, k, 0, get_rows_of, &rows, &l[t], &err), CG_OK);
+    }
+    ck_assert_int_eq(cg_linear_run(l[0], x, out[0], ROWS - 64, &err), CG_OK);
+    for (int run = 0; run < 500; run++) {
+        int r = 1 + run % (ROWS - 64);
+
+        ck_assert_int_eq(cg_linear_run(l[1], x, out[1], r, &err), CG_OK);
+        ck_assert_msg(!memcmp(out[0], out[1], (size_t)(r * n) * sizeof *y), "run %d, %d rows", run,
+                      r);
+    }
+    for (int t = 0; t < 2; t++) {
+        cg_linear_destroy(l[t]);
+        cg_linear_context_destroy(ctx[t]);
+        cg_team_destroy(team[t]);
+        free(out[t]);
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("linear");
@@ -105,6 +195,8 @@ int main(void)
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_add_loop_test(tc, equals_float64, 0, 2);
     tcase_add_test(tc, rows_do_not_depend_on_the_batch);
+    tcase_add_test(tc, features_do_not_depend_on_their_number);
+    tcase_add_loop_test(tc, threads_do_not_disturb_each_other, 0, 4);
     suite_add_tcase(s, tc);
     sr = srunner_create(s);
     srunner_run_all(sr, CK_NORMAL);

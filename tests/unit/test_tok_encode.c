@@ -97,8 +97,8 @@ END_TEST
 
 START_TEST(catastrophic_pattern_fails_without_an_error_record_too)
 {
-    cg_tokenizer *t = tok_make(
-        &(tok_parts) { .pre_tokenizer = SEQUENCE(SPLIT("(x+x+)+[yz]", "Isolated") "," BYTE_LEVEL) });
+    cg_tokenizer *t = tok_make(&(tok_parts) {
+        .pre_tokenizer = SEQUENCE(SPLIT("(x+x+)+[yz]", "Isolated") "," BYTE_LEVEL) });
     cg_tokens tokens = CG_TOKENS_INIT;
     cg_error err = CG_ERROR_INIT;
     char text[200];

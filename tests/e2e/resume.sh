@@ -1,0 +1,143 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# A run that is killed goes on where it was, to the bytes of an undisturbed one. KILLS is the number
+# of random moments (default 6); SEED fixes them.
+. "$(dirname "$0")/lib.sh"
+
+kills=${KILLS:-6}
+RANDOM=${SEED:-1}
+tiny_model tiny
+for i in 1 2 3 4; do
+  write_molecules part
+  sed "s/\t\([a-z]*\)\t/\t\1_$i\t/" part
+  printf 'C1CC\topen_%d\t2\n' $i
+done >in.smi
+common=(--model tiny --input in.smi --gens 1k --seed 3 --batch-size 8 --quiet)
+
+microseconds() { local t=$EPOCHREALTIME; echo $((${t/./})); }
+now=$(microseconds)
+run 1 "${common[@]}" --output want.sdf.zst --failed want.tsv
+length=$(($(microseconds) - now))
+say "an undisturbed run takes $((length / 1000)) ms"
+verdict 'and ends with a manifest that says so' grep -q '"complete":true' want.sdf.zst.manifest
+
+say "$kills runs killed at random moments (SIGKILL) and resumed"
+n_cut=0
+for ((k = 0; k < kills; k++)); do
+  rm -f got.*
+  # One to three kills in a row, then to the end.
+  tries=$((RANDOM % 3 + 1))
+  for ((t = 0; t < tries; t++)); do
+    "$CONFGEN" "${common[@]}" --output got.sdf.zst --failed got.tsv --resume 2>err &
+    pid=$!
+    us=$((RANDOM * 32768 + RANDOM))
+    us=$((us % length))
+    sleep "$((us / 1000000)).$(printf %06d $((us % 1000000)))"
+    kill -KILL $pid 2>/dev/null || true
+    wait $pid 2>/dev/null || true
+  done
+  if [ -s got.sdf.zst.manifest ] && ! grep -q '"complete":true' got.sdf.zst.manifest; then
+    n_cut=$((n_cut + 1))
+  fi
+  run 1 "${common[@]}" --output got.sdf.zst --failed got.tsv --resume || continue
+  verdict "kill $((k + 1)): the same file" cmp -s want.sdf.zst got.sdf.zst
+  verdict "kill $((k + 1)): the same failures" cmp -s want.tsv got.tsv
+done
+say "$n_cut of $kills were cut in the middle of their output"
+
+say 'signals: status 130, a readable file, resumable'
+for signal in INT TERM USR1; do
+  rm -f got.*
+  "$CONFGEN" "${common[@]}" --output got.sdf.zst --failed got.tsv 2>err &
+  pid=$!
+  # as soon as the first molecules are written
+  for ((i = 0; i < 2000; i++)); do
+    if [ "$({ wc -l <got.sdf.zst.manifest || echo 0; } 2>/dev/null)" -ge 4 ]; then break; fi
+    sleep 0.005
+  done
+  kill -$signal $pid
+  status=0
+  wait $pid || status=$?
+  verdict "SIG$signal: status 130" test $status = 130
+  says 'resume' "SIG$signal: says how to go on"
+  verdict "SIG$signal: what is there is readable" zstdcat -q got.sdf.zst -o /dev/null -f
+  verdict "SIG$signal: it is not all" test "$(zstdcat got.sdf.zst | count_sdf)" -lt \
+    "$(zstdcat want.sdf.zst | count_sdf)"
+  mkdir -p saved
+  cp got.* saved
+  run 1 "${common[@]}" --output got.sdf.zst --failed got.tsv --resume || continue
+  same want.sdf.zst got.sdf.zst "SIG$signal: resumed to the same file"
+  same want.tsv got.tsv "SIG$signal: and the same failures"
+done
+
+say 'what differs is refused by name; the files stay as they are'
+cp saved/got.* .
+refused() { # TEXT REGEX ARG...
+  local text=$1 regex=$2
+  shift 2
+  if run 3 "${common[@]}" --output got.sdf.zst --failed got.tsv --resume "$@"; then
+    says "$regex" "$text"
+    verdict "$text: nothing is changed" cmp -s saved/got.sdf.zst got.sdf.zst
+  fi
+}
+refused 'another seed' "had seed '3', this one has '4'" --seed 4
+refused 'another number of generations' "had gens '1k', this one has '9k'" --gens 9k
+refused 'another temperature' 'had sampling ' --temperature 0.5
+refused 'another format' "had record 'sdf', this one has 'xyz'" --format xyz
+refused 'another constraint' "had constraint 'grammar', this one has 'none'" --constraint none
+refused 'another bound of tokens' 'had max_new_tokens' --max-new-tokens 900
+refused 'another limit' 'had molecules ' --limit 30
+refused 'another file of failures' 'had file of failures ' --failed other.tsv
+sed 's/ethanol_1/Ethanol_1/' in.smi >other.smi
+refused 'another input' "had input '[0-9a-f]{16}', this one has '[0-9a-f]{16}'" --input other.smi
+cp -r tiny other
+printf '\001' | dd of=other/model.safetensors bs=1 seek=100000 conv=notrunc status=none
+refused 'another model' "had model '[0-9a-f]{16}', this one has" --model other
+check 1 'threads, batch, cache and attention may differ' "${common[@]}" --output got.sdf.zst \
+  --failed got.tsv --resume --batch-size 3 --threads 1 --kv-cache dynamic
+same want.sdf.zst got.sdf.zst 'and the file is the same'
+
+say 'resuming what is complete, what is not ours, and what is not there'
+before=$(stat -c %Y.%Z want.sdf.zst)
+check 1 'complete: nothing to do, and the status still tells of the failures' "${common[@]}" \
+  --output want.sdf.zst --failed want.tsv --resume
+verdict 'complete: untouched' test "$(stat -c %Y.%Z want.sdf.zst)" = "$before"
+check 1 'nothing there: begun' "${common[@]}" --output new.sdf.zst --failed new.tsv --resume
+same want.sdf.zst new.sdf.zst 'and made whole'
+zstdcat want.sdf.zst | zstd -q >foreign.sdf.zst
+check 3 'a file without a manifest is refused' "${common[@]}" --output foreign.sdf.zst --resume
+says 'manifest' 'and the manifest is named'
+check 2 'standard output cannot be resumed' "${common[@]}" --output - --resume
+check 2 'an output that exists is not replaced' "${common[@]}" --output want.sdf.zst
+says 'want.sdf.zst.*(--resume|--overwrite)' 'and the ways out are named'
+check 1 'overwrite replaces it' "${common[@]}" --output new.sdf.zst --seed 9 --overwrite
+verdict 'with another' test "$(cmp -s new.sdf.zst want.sdf.zst; echo $?)" = 1
+
+say 'damage behind a killed run: torn tails are cut off, a flipped byte is made again'
+for what in 'torn frame' 'torn manifest' 'flipped byte' 'output shorter than its manifest'; do
+  run 1 "${common[@]}" --output d.sdf.zst --failed d.tsv --overwrite || true
+  lines=$(wc -l <d.sdf.zst.manifest)
+  sed -i "$((lines / 2)),\$d" d.sdf.zst.manifest
+  case $what in
+    'torn frame') truncate -s -1 d.sdf.zst ;;
+    'torn manifest') truncate -s -7 d.sdf.zst.manifest ;;
+    'flipped byte') printf '\377' | dd of=d.sdf.zst bs=1 seek=900 conv=notrunc status=none ;;
+    *) truncate -s 700 d.sdf.zst ;;
+  esac
+  run 1 "${common[@]}" --output d.sdf.zst --failed d.tsv --resume || continue
+  same want.sdf.zst d.sdf.zst "$what: the same file"
+  same want.tsv d.tsv "$what: the same failures"
+done
+
+say 'two runs do not write one output'
+"$CONFGEN" "${common[@]}" --output two.sdf.zst 2>err.first &
+pid=$!
+for ((i = 0; i < 400; i++)); do
+  if [ -s two.sdf.zst.manifest ]; then break; fi
+  sleep 0.01
+done
+check 3 'the second is refused' "${common[@]}" --output two.sdf.zst --resume
+says 'in use|another run' 'and told why'
+kill -TERM $pid 2>/dev/null || true
+wait $pid 2>/dev/null || true
+finish
