@@ -359,7 +359,7 @@ static double eager_seconds(const struct bench *b, const struct variant *v)
 
 static void print_shape(const struct bench *b)
 {
-    static const char *const heads[] = { "attention", "cache",     "ms",      "GFLOP/s",
+    static const char *const heads[] = { "attention", "cache",     "ms",     "GFLOP/s",
                                          "GB/s",      "of memory", "x eager" };
     double memory = samples_median(&b->memory_rate);
     struct table t;

@@ -241,7 +241,8 @@ cg_status cg_tables_program(const cg_tables *t, int32_t n_fields, const int32_t 
     };
     memcpy(at, entry, (size_t)n_fields * sizeof *at);
     memcpy(at + n_fields, span_start, ((size_t)n_fields + 2) * sizeof *at);
-    memcpy(at + n_fields + n_fields + 2, span_token, (size_t)n_span * sizeof *at);
+    if (n_span)
+        memcpy(at + n_fields + n_fields + 2, span_token, (size_t)n_span * sizeof *at);
     *ret_program = p;
     return CG_OK;
 }

@@ -1,0 +1,96 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# The commands beside the main job: what they print, and with which status they end.
+#
+#   commands.sh CONFGEN SOURCE_ROOT
+set -uo pipefail
+
+confgen=$1 root=$2
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+failures=0
+unset CONFGEN_DATA CONFGEN_PLUGIN_PATH
+plugins=$(dirname "$confgen")/plugins
+
+# expect STATUS PATTERN ARGUMENT...: run confgen; the status, and a line of its output.
+expect() {
+  local want=$1 pattern=$2 got
+  shift 2
+  "$confgen" "$@" >"$work/out" 2>&1
+  got=$?
+  if [ $got != "$want" ] || ! grep -Eq -- "$pattern" "$work/out"; then
+    printf 'FAILED: confgen %s\n  status %d, wanted %d with a line like: %s\n' "$*" $got "$want" \
+      "$pattern"
+    sed 's/^/  | /' "$work/out" | head -n 20
+    failures=$((failures + 1))
+  fi
+}
+
+# plugins
+expect 0 '^attention +flash +.*attention_flash.so$' plugins list
+expect 0 '^constraint +grammar ' plugins list
+expect 0 '^flash +paged +ok$' plugins matrix
+expect 0 '^eager +static +ok$' plugins matrix --shape qwen3-0.6b --batch-size 8
+expect 0 "^flash +paged +cache 'paged': .*CPU" plugins matrix --device cuda
+expect 2 "device 'tpu': wanted cpu or cuda" plugins matrix --device tpu
+expect 2 "shape 'huge'" plugins matrix --shape huge
+expect 2 'wanted one of them' plugins matrix --shape default --model "$root/data/confgen-default"
+expect 3 'config.json' plugins matrix --model "$work"
+expect 0 ' 0 failed$' plugins check "$plugins/attention/eager/attention_eager.so" --rounds 2
+expect 0 ' 0 failed$' plugins check "$plugins/cache/paged/cache_paged.so" --rounds 2
+expect 0 ' 0 failed$' plugins check "$plugins/constraints/constraint_grammar.so" --rounds 2
+echo 'no plugin' >"$work/attention_text.so"
+expect 3 "attention_text.so': cannot be loaded" plugins check "$work/attention_text.so"
+expect 3 'No such file' plugins check "$work/missing.so"
+expect 2 'which file' plugins check
+expect 2 'no such command' plugins remove
+expect 2 'unknown option' plugins list --all
+export CONFGEN_PLUGIN_PATH=$work
+expect 0 "^refused: .*attention_text.so': cannot be loaded" plugins list
+expect 0 "^refused .*attention_text.so': cannot be loaded" doctor
+unset CONFGEN_PLUGIN_PATH
+for command in 'plugins' 'plugins list' 'plugins matrix' 'plugins check' inspect doctor bench \
+    'bench decode' 'bench attention' 'bench tokenizer' 'bench templates'; do
+  # shellcheck disable=SC2086
+  expect 0 "^confgen $command" $command --help
+done
+
+# doctor
+expect 0 '^default model +.*confgen-default$' doctor
+expect 0 '^CUDA +not built' doctor
+CONFGEN_DATA=$work expect 3 '^default model +the default model is neither' doctor
+
+# inspect
+printf 'CCO\tethanol\nC(C\tbad\nOc1ccccc1\tphenol\n' >"$work/three.smi"
+for ending in sdf.zst sdf.gz sdf xyz.zst smiles3d json.gz; do
+  file=$work/out.$ending
+  expect 1 'conformers' --input "$work/three.smi" --gens 2 --output "$file"
+  expect 0 '^ +0 +ethanol +2 ' inspect "$file"
+  expect 0 '^2 molecules, 4 records' inspect "$file"
+done
+expect 0 'container zst with a seek table' inspect "$work/out.sdf.zst"
+"$confgen" inspect "$work/out.sdf.zst" --molecule phenol >"$work/phenol.sdf"
+"$confgen" inspect "$work/out.sdf.zst" --frame 1 >"$work/frame.sdf"
+"$confgen" inspect "$work/out.sdf.zst" --frame 0 >"$work/ethanol.sdf"
+cmp -s "$work/phenol.sdf" "$work/frame.sdf" || { echo 'FAILED: phenol is not frame 1'; failures=$((failures + 1)); }
+cat "$work/ethanol.sdf" "$work/phenol.sdf" | cmp -s - "$work/out.sdf" ||
+  { echo 'FAILED: the frames of .sdf.zst are not the .sdf'; failures=$((failures + 1)); }
+expect 1 "no molecule 'benzene'" inspect "$work/out.sdf.zst" --molecule benzene
+expect 2 'there are 2, counted from 0' inspect "$work/out.sdf.zst" --frame 2
+expect 3 'missing' inspect "$work/missing.sdf.zst"
+head -c 700 "$work/out.sdf.zst" >"$work/cut.sdf.zst"
+expect 0 'ethanol' inspect "$work/cut.sdf.zst"
+
+# bench: that the tables come; the figures are another matter
+expect 0 '^ +2 +grammar ' bench decode --molecules "$work/three.smi" --batch 2 --gens 1 --seconds 0
+expect 0 '^ +2 +none ' bench decode --shape default --molecules "$work/three.smi" --batch 2 \
+  --gens 1 --seconds 0 --max-new-tokens 64
+expect 2 'wanted one of them' bench decode --shape default --model "$root/data/confgen-default"
+expect 0 '^flash +paged +[0-9.]+ ' bench attention --case prefill512 --seconds 0
+expect 2 'no such plugin' bench attention --attention warp --case wide
+expect 0 '^ +1 +yes +[0-9]+ ' bench tokenizer "$work/three.smi" --seconds 0
+expect 0 '^ +2 +[0-9]+ ' bench templates "$root/data/geom_drugs_sample.smi" --seconds 0
+expect 2 'which file' bench templates
+
+echo "$failures failures"
+[ $failures = 0 ]

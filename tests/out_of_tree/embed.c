@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * embed: a program that has confgen inside. Conformers of ethanol, as XYZ on standard output.
+ *
+ *     cc embed.c $(pkg-config --cflags --libs confgen) -o embed
+ */
+#include <confgen/confgen.h>
+#include <stdio.h>
+
+/* Called once a conformer; what it is given lives for the call. */
+static void on_conformer(void *ctx, const cg_generated *c)
+{
+    int *n = ctx;
+
+    if (c->verdict != CG_CONFORMER_OK) {
+        fprintf(stderr, "%s, conformer %d: %s\n", c->smiles, c->generation, c->reason);
+        return;
+    }
+    ++*n;
+    printf("%d\n%s, conformer %d\n", c->n_atoms, c->smiles, c->generation);
+    for (int32_t i = 0; i < c->n_atoms; i++)
+        printf("%d %8.3f %8.3f %8.3f\n", i, c->xyz[i][0], c->xyz[i][1], c->xyz[i][2]);
+}
+
+int main(void)
+{
+    cg_error err = CG_ERROR_INIT;
+    cg_engine_options options = { CG_SIZED(cg_engine_options), .seed = 1 };
+    cg_request request = { CG_SIZED(cg_request), .n_conformers = 3, .smiles = "CCO" };
+    cg_engine *engine = NULL;
+    int n = 0;
+    cg_status status = cg_engine_open(&options, &engine, &err);
+
+    if (status == CG_OK)
+        status = cg_engine_generate(engine, &request, 1, on_conformer, &n, NULL, &err);
+    cg_engine_close(engine);
+    if (status != CG_OK) {
+        fprintf(stderr, "%s\n", err.msg);
+        return 1;
+    }
+    return n == 3 ? 0 : 1;
+}

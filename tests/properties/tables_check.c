@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: MIT */
+#include "tables_check.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "subject.h"
+
+enum { NEW = 0, OPEN = 1, DONE = 2 };
+
+static int wrong(tables_facts *f, const char *format, ...)
+{
+    va_list ap;
+
+    va_start(ap, format);
+    vsnprintf(f->text, sizeof f->text, format, ap);
+    va_end(ap);
+    return 0;
+}
+
+void tables_facts_finish(tables_facts *f)
+{
+    free(f->longest);
+    free(f->shortest);
+    free(f->paths);
+    free(f->color);
+    memset(f, 0, sizeof *f);
+}
+
+static void *grown(void *memory, size_t from, size_t to, size_t size)
+{
+    void *more = realloc(memory, to * size);
+
+    if (!more)
+        abort();
+    memset((char *)more + from * size, 0, (to - from) * size);
+    return more;
+}
+
+static void grow(tables_facts *f, int32_t n)
+{
+    size_t from = (size_t)f->cap, to = 2 * (size_t)n;
+
+    if (n <= f->cap)
+        return;
+    f->longest = grown(f->longest, from, to, sizeof *f->longest);
+    f->shortest = grown(f->shortest, from, to, sizeof *f->shortest);
+    f->paths = grown(f->paths, from, to, sizeof *f->paths);
+    f->color = grown(f->color, from, to, 1);
+    f->cap = (int32_t)to;
+}
+
+static int check_state(tables_facts *f, const cg_program *p, int32_t s)
+{
+    const cg_automaton *a = f->automaton;
+    int32_t from = a->row[s], to = a->row[s + 1];
+
+    if (from < 0 || to <= from || to > p->n_transitions)
+        return wrong(f, "state %d has transitions %d to %d of %d", s, from, to, p->n_transitions);
+    for (int32_t i = from; i < to; i++) {
+        int32_t token = a->token[i], column = a->column[i], special;
+        uint32_t len;
+
+        if (token < 0 || token >= f->vocabulary->n_tokens ||
+            !f->vocabulary->token(f->vocabulary->ctx, token, &len, &special))
+            return wrong(f, "state %d allows token %d, which names nothing", s, token);
+        if (i > from && token <= a->token[i - 1])
+            return wrong(f, "state %d: token %d comes after %d", s, token, a->token[i - 1]);
+        if (a->next[i] != CG_EXIT && (a->next[i] < 0 || a->next[i] >= p->n_states))
+            return wrong(f, "state %d leads to state %d of %d", s, a->next[i], p->n_states);
+        if (to - from == 1 && column != -1)
+            return wrong(f, "state %d is forced and has column %d", s, column);
+        if (to - from > 1 &&
+            (column < 0 || column >= p->n_columns || a->column_token[column] != token))
+            return wrong(f, "state %d: token %d has column %d of %d", s, token, column,
+                         p->n_columns);
+    }
+    return 1;
+}
+
+/* Depth first: a state is known once all that it leads to is. Paths are short (tens of tokens). */
+static int visit(tables_facts *f, const cg_program *p, int32_t s)
+{
+    const cg_automaton *a = f->automaton;
+
+    if (f->color[s] == DONE)
+        return 1;
+    if (f->color[s] == OPEN)
+        return wrong(f, "state %d lies on a cycle", s);
+    if (!check_state(f, p, s))
+        return 0;
+    f->color[s] = OPEN;
+    f->longest[s] = 0;
+    f->shortest[s] = INT32_MAX;
+    f->paths[s] = 0;
+    for (int32_t i = a->row[s]; i < a->row[s + 1]; i++) {
+        int32_t t = a->next[i];
+
+        if (t != CG_EXIT && !visit(f, p, t))
+            return 0;
+        if (1 + (t == CG_EXIT ? 0 : f->longest[t]) > f->longest[s])
+            f->longest[s] = 1 + (t == CG_EXIT ? 0 : f->longest[t]);
+        if (1 + (t == CG_EXIT ? 0 : f->shortest[t]) < f->shortest[s])
+            f->shortest[s] = 1 + (t == CG_EXIT ? 0 : f->shortest[t]);
+        f->paths[s] += t == CG_EXIT ? 1 : f->paths[t];
+    }
+    f->color[s] = DONE;
+    return 1;
+}
+
+int tables_learn(tables_facts *f, const cg_program *p)
+{
+    const cg_automaton *a = f->automaton;
+
+    if (p->n_states < 1 || p->n_states > a->capacity_states || p->n_transitions < 1 ||
+        p->n_transitions > a->capacity_transitions || p->n_columns > a->capacity_columns)
+        return wrong(f, "the program needs %d states, %d transitions, %d columns", p->n_states,
+                     p->n_transitions, p->n_columns);
+    grow(f, p->n_states);
+    for (; f->n_states < p->n_states; f->n_states++)
+        if (!visit(f, p, f->n_states))
+            return 0;
+    return 1;
+}
+
+int tables_check_program(tables_facts *f, const cg_program *p, int32_t n_atoms)
+{
+    int64_t most;
+
+    if (p->struct_size != sizeof *p || p->n_fields != n_atoms * p->fields_per_atom)
+        return wrong(f, "%d fields of %d atoms, %d an atom", p->n_fields, n_atoms,
+                     p->fields_per_atom);
+    if (p->span_start[0] != 0)
+        return wrong(f, "span 0 begins at %d", p->span_start[0]);
+    for (int32_t i = 0; i <= p->n_fields; i++)
+        if (p->span_start[i] > p->span_start[i + 1])
+            return wrong(f, "span %d runs from %d to %d", i, p->span_start[i],
+                         p->span_start[i + 1]);
+    most = p->span_start[p->n_fields + 1];
+    for (int32_t i = 0; i < p->n_fields; i++) {
+        if (p->entry[i] < 0 || p->entry[i] >= p->n_states || f->color[p->entry[i]] != DONE)
+            return wrong(f, "field %d begins in state %d of %d", i, p->entry[i], p->n_states);
+        most += f->longest[p->entry[i]];
+    }
+    if (p->max_tokens != most)
+        return wrong(f, "max_tokens is %d, the longest sequence has %lld", p->max_tokens,
+                     (long long)most);
+    return 1;
+}
+
+/* ---- equal languages ------------------------------------------------------------------------ */
+
+struct both {
+    const cg_automaton *a, *b;
+    int32_t *pair; /* [states of a] the state of b that was met beside it, -1 */
+};
+
+static int same_state(const struct both *w, int32_t s, int32_t t)
+{
+    int32_t i = w->a->row[s], j = w->b->row[t];
+
+    if (w->pair[s] >= 0)
+        return w->pair[s] == t; /* both automata are minimal: one partner each */
+    w->pair[s] = t;
+    if (w->a->row[s + 1] - i != w->b->row[t + 1] - j)
+        return 0;
+    for (; i < w->a->row[s + 1]; i++, j++) {
+        int32_t to = w->a->next[i], beside = w->b->next[j];
+
+        if (w->a->token[i] != w->b->token[j] || (to == CG_EXIT) != (beside == CG_EXIT) ||
+            (to != CG_EXIT && !same_state(w, to, beside)))
+            return 0;
+    }
+    return 1;
+}
+
+int tables_same(const cg_automaton *a, const cg_program *p, const cg_automaton *b,
+                const cg_program *q)
+{
+    struct both w = { a, b, NULL };
+    int same = 1;
+
+    if (p->n_fields != q->n_fields || p->max_tokens != q->max_tokens ||
+        p->fields_per_atom != q->fields_per_atom ||
+        memcmp(p->span_start, q->span_start, ((size_t)p->n_fields + 2) * sizeof *p->span_start) ||
+        memcmp(p->span_token, q->span_token,
+               (size_t)p->span_start[p->n_fields + 1] * sizeof *p->span_token))
+        return 0;
+    w.pair = must_alloc((size_t)p->n_states, sizeof *w.pair);
+    memset(w.pair, 0xff, (size_t)p->n_states * sizeof *w.pair);
+    for (int32_t i = 0; i < p->n_fields && same; i++)
+        same = same_state(&w, p->entry[i], q->entry[i]);
+    free(w.pair);
+    return same;
+}
