@@ -95,9 +95,9 @@ INLINE int32_t clamp(int32_t x, int32_t lo, int32_t hi)
 }
 
 /*
- * A token's keys or values, into the second-level cache. Measured on decode over pages: the
- * hardware stops at every page, and fetching one tile ahead makes it 1.4 times as fast; two tiles
- * ahead, or into the first-level cache, is slower.
+ * A token's keys or values, into the second-level cache. The hardware's own fetching stops at every
+ * page. Measured on decode over pages: one tile ahead helps (README.md); two tiles ahead, or into
+ * the first-level cache, is slower.
  */
 INLINE void prefetch(const char *p, const int dim)
 {
