@@ -135,7 +135,6 @@ START_TEST(everything_comes_out_in_order)
     ck_assert_int_eq(report.tokens, report.sampled + report.forced);
     ck_assert(report.sampled > 0 && report.steps > 0 && report.prompt_tokens > 0);
     ck_assert(report.seconds > 0 && report.decode_seconds > 0 && report.peak_bytes > 0);
-    ck_assert_int_gt(report.token_cache_misses, 0);
 }
 END_TEST
 
