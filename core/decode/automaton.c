@@ -15,7 +15,7 @@ static void append(cg_sequence *seq, int32_t token, int32_t *tokens)
  * the end. `fresh`: no token of the field has been sampled yet.
  */
 static void settle(cg_sequence *seq, const cg_program *prog, const cg_automaton *aut, int32_t state,
-                   int fresh, int32_t *tokens, int32_t *atom_start)
+                   int fresh, int32_t *tokens, cg_atom_mark *marks)
 {
     while (!seq->done) {
         if (state == CG_EXIT) {
@@ -37,9 +37,9 @@ static void settle(cg_sequence *seq, const cg_program *prog, const cg_automaton 
                 seq->done = CG_SEQUENCE_UNFINISHED;
                 return;
             }
-            if (fresh && atom_start && prog->fields_per_atom &&
-                seq->field % prog->fields_per_atom == 0)
-                atom_start[seq->field / prog->fields_per_atom] = seq->n_tokens;
+            if (fresh && marks && prog->fields_per_atom && seq->field % prog->fields_per_atom == 0)
+                marks[seq->field / prog->fields_per_atom] =
+                    (cg_atom_mark){ seq->n_tokens, seq->n_sampled };
             seq->state = state;
             return;
         }
@@ -49,26 +49,29 @@ static void settle(cg_sequence *seq, const cg_program *prog, const cg_automaton 
 }
 
 void cg_sequence_begin(cg_sequence *seq, const cg_program *prog, const cg_automaton *aut,
-                       int32_t *tokens, int32_t *atom_start)
+                       int32_t *tokens, cg_atom_mark *marks)
 {
     seq->field = -1; /* span 0 stands before field 0, as span f+1 behind field f */
-    settle(seq, prog, aut, CG_EXIT, 1, tokens, atom_start);
+    settle(seq, prog, aut, CG_EXIT, 1, tokens, marks);
 }
 
 void cg_sequence_advance(cg_sequence *seq, const cg_program *prog, const cg_automaton *aut,
-                         int32_t t, int32_t *tokens, int32_t *atom_start)
+                         int32_t t, int32_t *tokens, cg_atom_mark *marks)
 {
     append(seq, aut->token[t], tokens);
-    settle(seq, prog, aut, aut->next[t], 0, tokens, atom_start);
+    if (!seq->done)
+        seq->n_sampled++;
+    settle(seq, prog, aut, aut->next[t], 0, tokens, marks);
 }
 
 void cg_sequence_roll_back(cg_sequence *seq, const cg_program *prog, const cg_automaton *aut,
-                           int32_t atom, const int32_t *atom_start)
+                           int32_t atom, const cg_atom_mark *marks)
 {
     int32_t state;
 
     seq->field = atom * prog->fields_per_atom;
-    seq->n_tokens = atom_start[atom];
+    seq->n_tokens = marks[atom].n_tokens;
+    seq->n_sampled = marks[atom].n_sampled;
     if (seq->n_kv > seq->n_tokens - 1)
         seq->n_kv = seq->n_tokens - 1;
     state = prog->entry[seq->field];

@@ -13,14 +13,21 @@
 #include <confgen/constraint.h>
 
 typedef struct cg_sequence {
-    int32_t n_tokens; /* in the token array: prompt, then the completion */
-    int32_t n_kv;     /* of them in the KV cache */
-    int32_t field;    /* of the program, n_fields when complete */
-    int32_t state;    /* of the automaton, in which the next token is to be sampled */
-    int32_t limit;    /* n_tokens may not pass it */
-    int32_t attempt;  /* roll-backs so far: part of the random counter */
-    int32_t done;     /* CG_SEQUENCE_* */
+    int32_t n_tokens;  /* in the token array: prompt, then the completion */
+    int32_t n_kv;      /* of them in the KV cache */
+    int32_t n_sampled; /* of them sampled, the rest is prompt or forced */
+    int32_t field;     /* of the program, n_fields when complete */
+    int32_t state;     /* of the automaton, in which the next token is to be sampled */
+    int32_t limit;     /* n_tokens may not pass it */
+    int32_t attempt;   /* roll-backs so far: part of the random counter */
+    int32_t done;      /* CG_SEQUENCE_* */
 } cg_sequence;
+
+/** Where an atom began: what roll-back restores. */
+typedef struct cg_atom_mark {
+    int32_t n_tokens; /* at its first choice */
+    int32_t n_sampled;
+} cg_atom_mark;
 
 enum {
     CG_SEQUENCE_RUNNING = 0,
@@ -33,23 +40,22 @@ enum {
  * it.
  *
  * @param tokens      [seq->limit]; tokens beyond the limit are not stored
- * @param atom_start  [n_fields / fields_per_atom] or NULL: n_tokens at which the first choice of
- *                    each atom stands, written as the atoms are reached
+ * @param marks       [n_fields / fields_per_atom] or NULL: written as the atoms are reached
  */
 void cg_sequence_begin(cg_sequence *seq, const cg_program *program, const cg_automaton *automaton,
-                       int32_t *tokens, int32_t *atom_start);
+                       int32_t *tokens, cg_atom_mark *marks);
 
 /** Append the token of transition `t` of the current state and all that is forced behind it. */
 void cg_sequence_advance(cg_sequence *seq, const cg_program *program,
                          const cg_automaton *automaton, int32_t t, int32_t *tokens,
-                         int32_t *atom_start);
+                         cg_atom_mark *marks);
 
 /**
  * Go back to the first choice of `atom`, which must have been reached (fields_per_atom > 0): token
- * count, KV length, field and state are what they were there, and `attempt` is one more, so that
+ * counts, KV length, field and state are what they were there, and `attempt` is one more, so that
  * the next draws differ. The last kept token is evaluated again, for its logits.
  */
 void cg_sequence_roll_back(cg_sequence *seq, const cg_program *program,
-                           const cg_automaton *automaton, int32_t atom, const int32_t *atom_start);
+                           const cg_automaton *automaton, int32_t atom, const cg_atom_mark *marks);
 
 #endif

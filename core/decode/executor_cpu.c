@@ -20,9 +20,8 @@ struct place {
     cg_sequence_job job;
     int32_t *tokens; /* [max_len] */
     int32_t n_prompt;
-    int32_t n_sampled;
-    int32_t *atom_start;
-    size_t cap_atom_start;
+    cg_atom_mark *marks;
+    size_t cap_marks;
     int32_t reported; /* ended and collected, or a prefix seen to be ready */
 };
 
@@ -64,7 +63,7 @@ static void cpu_destroy(cg_executor *ex)
     if (c->cache)
         c->config.cache->destroy(c->cache);
     for (int32_t i = 0; c->places && i < c->n_places; i++)
-        free(c->places[i].atom_start);
+        free(c->places[i].marks);
     for (int w = 0; w < cg_team_size(c->team); w++) {
         if (c->scratch)
             cg_sampler_scratch_finish(&c->scratch[w]);
@@ -251,19 +250,17 @@ static cg_status cpu_admit(cg_executor *ex, int32_t slot, int32_t prefix,
     if (status != CG_OK)
         return status;
     n_atoms = prog->fields_per_atom ? prog->n_fields / prog->fields_per_atom : 0;
-    if (cg_grow((void **)&p->atom_start, &p->cap_atom_start, (size_t)n_atoms,
-                sizeof *p->atom_start))
+    if (cg_grow((void **)&p->marks, &p->cap_marks, (size_t)n_atoms, sizeof *p->marks))
         return nomem(err);
     memcpy(p->tokens, from->tokens, (size_t)n_prompt * sizeof *p->tokens);
     p->job = *job;
     p->n_prompt = n_prompt;
-    p->n_sampled = 0;
     p->reported = 0;
     p->seq = (cg_sequence){
         .n_tokens = n_prompt,
         .limit = limit < c->config.max_len ? (int32_t)limit : c->config.max_len,
     };
-    cg_sequence_begin(&p->seq, prog, c->config.automaton, p->tokens, p->atom_start);
+    cg_sequence_begin(&p->seq, prog, c->config.automaton, p->tokens, p->marks);
     /* At least one token must be evaluated to give the first logits. */
     p->seq.n_kv = n_prompt < p->seq.n_tokens ? n_prompt : p->seq.n_tokens - 1;
     if (p->seq.n_kv > 0)
@@ -285,8 +282,8 @@ static int cpu_collect(cg_executor *ex, cg_sequence_result *ret_result)
         if (p->kind != SEQUENCE || !p->seq.done || p->reported)
             continue;
         p->reported = 1;
-        c->stats.forced += n - p->n_sampled;
-        *ret_result = (cg_sequence_result){ i, p->seq.done, n, p->n_sampled,
+        c->stats.forced += n - p->seq.n_sampled;
+        *ret_result = (cg_sequence_result){ i, p->seq.done, n, p->seq.n_sampled,
                                             p->tokens + p->n_prompt };
         return 1;
     }
@@ -297,13 +294,13 @@ static cg_status cpu_roll_back(cg_executor *ex, int32_t slot, int32_t atom, cg_e
 {
     struct cpu *c = (struct cpu *)ex;
     struct place *p = &c->places[slot];
-    int32_t per = p->job.program ? p->job.program->fields_per_atom : 0;
+    int32_t per = p->kind == SEQUENCE ? p->job.program->fields_per_atom : 0;
 
     if (p->kind != SEQUENCE || !per || atom < 0 || atom > p->seq.field / per ||
         atom >= p->job.program->n_fields / per)
         return cg_fail(err, CG_ERR_USAGE, "roll-back to atom %d: the sequence has not reached it",
                        atom);
-    cg_sequence_roll_back(&p->seq, p->job.program, c->config.automaton, atom, p->atom_start);
+    cg_sequence_roll_back(&p->seq, p->job.program, c->config.automaton, atom, p->marks);
     p->reported = 0;
     return c->config.cache->truncate(c->cache, slot, p->seq.n_kv, err);
 }
@@ -399,8 +396,7 @@ static void sample_row(void *arg, int64_t row, int worker)
         c->sample_status = status;
         return;
     }
-    p->n_sampled++;
-    cg_sequence_advance(&p->seq, p->job.program, aut, begin + choice, p->tokens, p->atom_start);
+    cg_sequence_advance(&p->seq, p->job.program, aut, begin + choice, p->tokens, p->marks);
 }
 
 static cg_status step(struct cpu *c, cg_error *err)

@@ -88,7 +88,7 @@ static struct prefix *oldest_prefix(struct scheduler *s)
     return best;
 }
 
-/* Start generations of the oldest molecule whose prompt is ready, in free slots. */
+/* Start generations of the oldest molecule in free slots, once its prompt is ready. */
 static cg_status fill_slots(struct scheduler *s, cg_error *err)
 {
     struct prefix *p = oldest_prefix(s);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* From file to file: cg_engine_run(). */
+#include <ctype.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -59,7 +60,8 @@ static size_t less_ending(const char *name, size_t len, const char *ending)
 
 cg_status cg_batch_output_path(const cg_batch *b, char *ret_path, size_t cap, cg_error *err)
 {
-    static const char *const endings[] = { ".gz", ".zst", ".smi", ".csv", ".smiles", ".txt" };
+    static const char *const endings[] = { ".gz", ".zst", ".smi",
+                                          ".ism", ".can", ".smiles", ".csv", ".txt" };
     const char *format = b->format ? b->format : "sdf", *name;
     size_t len;
     int n;
@@ -88,6 +90,7 @@ static cg_status choose_format(struct batch *b, const char *path, cg_error *err)
     size_t len = strlen(path);
     const char *dot;
     char ending[16];
+    int n;
 
     b->container = cg_container_format_of(path);
     if (b->options->format)
@@ -95,11 +98,19 @@ static cg_status choose_format(struct batch *b, const char *path, cg_error *err)
     len = less_ending(path, less_ending(path, len, ".zst"), ".gz");
     for (dot = path + len; dot > path && dot[-1] != '.' && dot[-1] != '/'; dot--)
         ;
-    snprintf(ending, sizeof ending, "%.*s", (int)(path + len - dot), dot);
+    b->format = CG_RECORD_SDF;
+    if (dot == path || dot[-1] == '/')
+        return CG_OK; /* no ending */
+    n = snprintf(ending, sizeof ending, "%.*s", (int)(path + len - dot), dot);
+    for (char *c = ending; *c; c++)
+        *c = (char)tolower((unsigned char)*c);
     if (!strcmp(ending, "jsonl"))
         strcpy(ending, "json");
-    if (cg_record_format_parse(ending, &b->format, NULL) != CG_OK)
-        b->format = CG_RECORD_SDF;
+    if (n >= (int)sizeof ending || cg_record_format_parse(ending, &b->format, NULL) != CG_OK)
+        return cg_fail(err, CG_ERR_USAGE,
+                       "output '%s': the ending names no format; wanted .sdf, .xyz, .smiles3d, .json "
+                       "or .jsonl (and .gz or .zst behind it), or --format",
+                       path);
     return CG_OK;
 }
 
@@ -120,9 +131,17 @@ static int64_t generations_of(const cg_batch *o, const cg_input_record *r)
     return r->count < 0 ? 0 : o->gens * r->count;
 }
 
+/* Can the input be read twice? Standard input, pipes and terminals cannot. */
+static int is_rereadable(const cg_batch *o)
+{
+    struct stat st;
+
+    return strcmp(o->input, "-") && !stat(o->input, &st) && S_ISREG(st.st_mode);
+}
+
 /*
  * Go over lines [first, end) of the input once, ahead of the run: how many there are, and how many
- * conformers they ask for. Standard input cannot be read twice: *ret_n = 0.
+ * conformers they ask for. What cannot be read twice has none: *ret_n = 0.
  */
 static cg_status survey(const cg_batch *o, int64_t first, int64_t end, int64_t *ret_n,
                         int64_t *ret_conformers, cg_error *err)
@@ -133,7 +152,7 @@ static cg_status survey(const cg_batch *o, int64_t first, int64_t end, int64_t *
     cg_status status;
 
     *ret_n = *ret_conformers = 0;
-    if (!strcmp(o->input, "-"))
+    if (!is_rereadable(o))
         return CG_OK;
     status = open_input(o, &input, err);
     while (status == CG_OK && more) {
@@ -160,9 +179,11 @@ static cg_status choose_range(struct batch *b, cg_error *err)
     b->first = 0;
     b->end = o->limit ? o->limit : INT64_MAX;
     if (o->shards > 1) {
-        if (!strcmp(o->input, "-"))
+        if (!is_rereadable(o))
             return cg_fail(err, CG_ERR_USAGE,
-                           "--shard reads the input twice, which standard input does not allow");
+                           "--shard reads the input twice, which '%s' does not allow: it is no "
+                           "regular file",
+                           o->input);
         status = survey(o, 0, b->end, &n, &conformers, err);
         if (status != CG_OK)
             return status;
@@ -419,6 +440,12 @@ static void fail_molecule(struct batch *b, const cg_pipeline_molecule *m, cg_buf
     cg_failed_write(m->line, m->name, m->smiles, -1, m->failure.msg, NULL, failed);
 }
 
+/* Is it the molecule's fault? Memory, disk and bugs are not: they end the run, to be resumed. */
+static int is_molecules_fault(cg_status status)
+{
+    return status == CG_ERR_INPUT || status == CG_ERR_LIMIT || status == CG_ERR_UNSUPPORTED;
+}
+
 static cg_status batch_emit(void *ctx, cg_pipeline_molecule *m, cg_error *err)
 {
     struct batch *b = ctx;
@@ -428,6 +455,9 @@ static cg_status batch_emit(void *ctx, cg_pipeline_molecule *m, cg_error *err)
     char text[CG_ERROR_TEXT + 256];
     cg_status status;
 
+    if (m->failure.code != CG_OK && !is_molecules_fault(m->failure.code))
+        return cg_fail(err, m->failure.code, "%s:%" PRId64 ": %s: %s", b->options->input, m->line,
+                       m->name, m->failure.msg);
     if (m->failure.code != CG_OK) {
         cg_buf_clear(&p->failed);
         cg_buf_clear(&p->frame);
@@ -449,6 +479,9 @@ static cg_status batch_emit(void *ctx, cg_pipeline_molecule *m, cg_error *err)
     out.failed_text = cg_buf_text(&p->failed);
     out.failed_len = p->failed.len;
     status = cg_output_put_frame(b->output, &out, p->plain, err);
+    cg_buf_finish(&none.failed);
+    if (status != CG_OK)
+        return status;
     r->conformers += p->counts[CG_CONFORMER_OK];
     r->wrong_molecules += p->counts[CG_CONFORMER_WRONG_MOLECULE];
     r->parse_failures += p->counts[CG_CONFORMER_PARSE_FAILURE];
@@ -456,8 +489,7 @@ static cg_status batch_emit(void *ctx, cg_pipeline_molecule *m, cg_error *err)
     r->molecules_failed += m->failure.code != CG_OK || out.n_failed > 0;
     r->bytes_written += (int64_t)p->frame.len;
     b->done++;
-    cg_buf_finish(&none.failed);
-    return status;
+    return CG_OK;
 }
 
 static void batch_forget(void *ctx, cg_pipeline_molecule *m)
@@ -550,11 +582,16 @@ static cg_status open_output(struct batch *b, const char *path, cg_error *err)
         .n_fingerprint = sizeof items / sizeof items[0],
     };
 
-    if (strcmp(o->input, "-")) {
+    if (is_rereadable(o)) {
         status = cg_input_hash(o->input, &input_hash, err);
         if (status != CG_OK)
             return status;
         snprintf(hash, sizeof hash, "%016" PRIx64, input_hash);
+    } else if (o->resume) {
+        return cg_fail(err, CG_ERR_USAGE,
+                       "--resume needs the same input again, which '%s' cannot be checked for: it is "
+                       "no regular file",
+                       o->input);
     }
     snprintf(model, sizeof model, "%016" PRIx64, info->fingerprint);
     snprintf(seed, sizeof seed, "%" PRIu64, info->seed);

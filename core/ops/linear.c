@@ -597,6 +597,12 @@ static void run_task(void *arg, int64_t i, int worker)
     }
 }
 
+/* No task is ever padded: every panel has a kernel for single rows. */
+static int fits_any_rows(const cg_linear *l)
+{
+    return (!l->body || l->body->usable[0]) && (!l->tail || l->tail->usable[0]);
+}
+
 cg_status cg_linear_run(cg_linear *l, const float *x, float *y, int64_t rows, cg_error *err)
 {
     struct run r = { l, x, y, rows, MAX_TILE, 0, dnnl_success };
@@ -604,10 +610,10 @@ cg_status cg_linear_run(cg_linear *l, const float *x, float *y, int64_t rows, cg
 
     if (rows <= 0)
         return CG_OK;
-    /* Enough tasks to keep the team busy to the end, as long as tiles stay worth their panel. A
-     * tile must be a multiple of every padded row count, or padding would overwrite live rows. */
+    /* Enough tasks to keep the team busy to the end, as long as tiles stay worth their panel. Where
+     * tasks are padded, tiles stay whole: only the last one may reach beyond its rows. */
     if (l->n_panels * ((rows + MAX_TILE - 1) / MAX_TILE) < 4 * workers && workers > 1 &&
-        choose_count(l->body ? l->body : l->tail, 1) == 0)
+        fits_any_rows(l))
         r.tile = MAX_TILE / 2;
     r.n_tiles = (rows + r.tile - 1) / r.tile;
     cg_team_loop(l->ctx->team, l->n_panels * r.n_tiles, run_task, &r);

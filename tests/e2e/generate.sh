@@ -151,6 +151,16 @@ run 0 "${tiny[@]}" --seed 1 --output s1.sdf || true
 run 0 "${tiny[@]}" --seed 2 --output s2.sdf || true
 verdict 'another seed, other conformers' test "$(diff s1.sdf s2.sdf | wc -l)" -gt 40
 
+say 'a pipe of more than one read is read to its end, and cannot be resumed'
+awk 'BEGIN { print "CCO good"; for (i = 0; i < 4000; i++) print "C1CC bad-molecule-number-" i; \
+             print "CCN last" }' >long.smi
+verdict 'the list is longer than a read' test "$(wc -c <long.smi)" -gt 100000
+run 1 --model tiny --input <(cat long.smi) --output pipe.sdf --failed pipe.tsv --quiet || true
+verdict 'every bad line is told of' test "$(wc -l <pipe.tsv)" = 4001
+verdict 'and the last molecule is there' test "$(sdf_item pipe.sdf name | tail -n 1)" = last
+check 2 'an unchecked input is not resumed' --model tiny --input <(cat long.smi) --output x.sdf --resume
+says 'no regular file' 'and says why'
+
 say 'progress and silence'
 run 0 "${tiny[@]}" --output q.sdf --quiet && verdict '--quiet says nothing' test ! -s err
 run 0 "${tiny[@]}" --output q.sdf --progress never && verdict 'never: one line at the end' \

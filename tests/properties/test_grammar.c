@@ -58,7 +58,8 @@ struct run {
     int32_t n_compiled, n_canonical;
     struct entry entry[MAX_ENTRIES];
     int32_t n_entries;
-    int32_t *tokens, *atom_start; /* room for any molecule */
+    int32_t *tokens; /* room for any molecule */
+    cg_atom_mark *marks;
     int32_t cap_tokens, cap_atoms;
     double (*xyz)[3];
     char *text;
@@ -100,10 +101,10 @@ static void make_room(struct run *r, const struct compiled *c)
         r->tokens = must_alloc((size_t)r->cap_tokens, sizeof *r->tokens);
     }
     if (atoms > r->cap_atoms) {
-        free(r->atom_start);
+        free(r->marks);
         free(r->xyz);
         r->cap_atoms = 2 * atoms;
-        r->atom_start = must_alloc((size_t)r->cap_atoms, sizeof *r->atom_start);
+        r->marks = must_alloc((size_t)r->cap_atoms, sizeof *r->marks);
         r->xyz = must_alloc((size_t)r->cap_atoms, sizeof *r->xyz);
     }
     if (text > r->cap_text) {
@@ -196,14 +197,14 @@ static int walk(struct run *r, const struct compiled *c, enum choice choice)
     cg_sequence seq = { .limit = p->max_tokens };
     int rolls = choice == ROLLING ? ROLL_BACKS : 0;
 
-    cg_sequence_begin(&seq, p, r->s.automaton, r->tokens, r->atom_start);
+    cg_sequence_begin(&seq, p, r->s.automaton, r->tokens, r->marks);
     while (!seq.done) {
         if (rolls > 0 && odd_below(&r->random, 20) == 0 && rolls--)
             cg_sequence_roll_back(&seq, p, r->s.automaton,
                                   (int32_t)odd_below(&r->random, (uint32_t)seq.field / 3 + 1),
-                                  r->atom_start);
+                                  r->marks);
         cg_sequence_advance(&seq, p, r->s.automaton, choose(r, seq.state, choice), r->tokens,
-                            r->atom_start);
+                            r->marks);
     }
     r->walks++;
     r->walked_tokens += seq.n_tokens;
@@ -225,7 +226,7 @@ static int accepts(struct run *r, const struct compiled *c, const int32_t *ids, 
     cg_sequence seq = { .limit = c->program->max_tokens };
     int32_t seen = 0;
 
-    cg_sequence_begin(&seq, c->program, a, r->tokens, r->atom_start);
+    cg_sequence_begin(&seq, c->program, a, r->tokens, r->marks);
     for (;;) {
         int32_t lo, hi;
 
@@ -591,7 +592,7 @@ static int32_t test(const char *name, const char *plugin, const molecule_set *se
     subject_close(&r->s);
     free(r->compiled);
     free(r->tokens);
-    free(r->atom_start);
+    free(r->marks);
     free(r->xyz);
     free(r->text);
     failures = r->failures;

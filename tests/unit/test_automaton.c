@@ -21,13 +21,14 @@ static const int32_t span_token[] = { 1, 2, 3, 4, 5 };
 static const cg_program program = { .n_fields = 2, .fields_per_atom = 1, .entry = entry,
                                     .span_start = span_start, .span_token = span_token };
 
-static int32_t tokens[32], atom_start[2];
+static int32_t tokens[32];
+static cg_atom_mark marks[2];
 
 static cg_sequence begin(int32_t n_prompt, int32_t limit)
 {
     cg_sequence seq = { .n_tokens = n_prompt, .limit = limit };
 
-    cg_sequence_begin(&seq, &program, &automaton, tokens, atom_start);
+    cg_sequence_begin(&seq, &program, &automaton, tokens, marks);
     return seq;
 }
 
@@ -46,20 +47,20 @@ START_TEST(forced_tokens_ride_along)
     seq = begin(1, 32);
     expect(&seq, (int32_t[]){ 99, 1, 2 }, 3);
     ck_assert_int_eq(seq.state, 0);
-    ck_assert_int_eq(atom_start[0], 3);
-    cg_sequence_advance(&seq, &program, &automaton, 0, tokens, atom_start); /* '-' */
+    ck_assert_int_eq(marks[0].n_tokens, 3);
+    cg_sequence_advance(&seq, &program, &automaton, 0, tokens, marks); /* '-' */
     expect(&seq, (int32_t[]){ 99, 1, 2, 10 }, 4);
     ck_assert_int_eq(seq.state, 1);
-    cg_sequence_advance(&seq, &program, &automaton, 4, tokens, atom_start); /* 21, forced 30 */
+    cg_sequence_advance(&seq, &program, &automaton, 4, tokens, marks); /* 21, forced 30 */
     expect(&seq, (int32_t[]){ 99, 1, 2, 10, 21, 30 }, 6);
     ck_assert_int_eq(seq.state, 3);
     /* 40 ends the field: span [3], and the forced '.' of the next field */
-    cg_sequence_advance(&seq, &program, &automaton, 6, tokens, atom_start);
+    cg_sequence_advance(&seq, &program, &automaton, 6, tokens, marks);
     expect(&seq, (int32_t[]){ 99, 1, 2, 10, 21, 30, 40, 3, 30 }, 9);
     ck_assert_int_eq(seq.field, 1);
-    ck_assert_int_eq(atom_start[1], 9);
+    ck_assert_int_eq(marks[1].n_tokens, 9);
     ck_assert_int_eq(seq.done, CG_SEQUENCE_RUNNING);
-    cg_sequence_advance(&seq, &program, &automaton, 7, tokens, atom_start);
+    cg_sequence_advance(&seq, &program, &automaton, 7, tokens, marks);
     expect(&seq, (int32_t[]){ 99, 1, 2, 10, 21, 30, 40, 3, 30, 41, 4, 5 }, 12);
     ck_assert_int_eq(seq.done, CG_SEQUENCE_COMPLETE);
 }
@@ -71,7 +72,7 @@ START_TEST(the_limit_ends_a_sequence_unfinished)
 
     for (int guard = 0; !seq.done; guard++) {
         ck_assert_int_lt(guard, 20);
-        cg_sequence_advance(&seq, &program, &automaton, row[seq.state], tokens, atom_start);
+        cg_sequence_advance(&seq, &program, &automaton, row[seq.state], tokens, marks);
     }
     /* '-' 20 30 40: the longest path is 11 tokens */
     ck_assert_int_eq(seq.done, _i < 11 ? CG_SEQUENCE_UNFINISHED : CG_SEQUENCE_COMPLETE);
@@ -83,22 +84,23 @@ START_TEST(roll_back_restores_the_atom)
 {
     cg_sequence seq = begin(0, 32), at_atom1;
 
-    cg_sequence_advance(&seq, &program, &automaton, 1, tokens, atom_start);
-    cg_sequence_advance(&seq, &program, &automaton, 6, tokens, atom_start);
+    cg_sequence_advance(&seq, &program, &automaton, 1, tokens, marks);
+    cg_sequence_advance(&seq, &program, &automaton, 6, tokens, marks);
     at_atom1 = seq;
     seq.n_kv = seq.n_tokens;
-    cg_sequence_advance(&seq, &program, &automaton, 7, tokens, atom_start);
+    cg_sequence_advance(&seq, &program, &automaton, 7, tokens, marks);
     ck_assert_int_eq(seq.done, CG_SEQUENCE_COMPLETE);
 
-    cg_sequence_roll_back(&seq, &program, &automaton, 1, atom_start);
+    cg_sequence_roll_back(&seq, &program, &automaton, 1, marks);
     ck_assert_int_eq(seq.n_tokens, at_atom1.n_tokens);
     ck_assert_int_eq(seq.n_kv, at_atom1.n_tokens - 1);
     ck_assert_int_eq(seq.field, 1);
     ck_assert_int_eq(seq.state, at_atom1.state);
     ck_assert_int_eq(seq.done, CG_SEQUENCE_RUNNING);
     ck_assert_int_eq(seq.attempt, 1);
+    ck_assert_int_eq(seq.n_sampled, at_atom1.n_sampled);
 
-    cg_sequence_roll_back(&seq, &program, &automaton, 0, atom_start);
+    cg_sequence_roll_back(&seq, &program, &automaton, 0, marks);
     ck_assert_int_eq(seq.n_tokens, 2);
     ck_assert_int_eq(seq.state, 0);
     ck_assert_int_eq(seq.attempt, 2);

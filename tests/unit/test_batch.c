@@ -214,7 +214,7 @@ START_TEST(counts_of_references)
     refused(CG_ERR_USAGE, "in.smi:1: --gens 2k is 2 conformers for each");
     batch.input = "-"; /* an example, and no file of the name is made */
     batch.shards = 2;
-    refused(CG_ERR_USAGE, "standard input does not allow");
+    refused(CG_ERR_USAGE, "no regular file");
 }
 END_TEST
 

@@ -206,6 +206,7 @@ START_TEST(a_sequence_that_was_rolled_back_goes_on_from_the_atom)
     r = wait_for_one(ex);
     ck_assert_int_eq(r.done, CG_SEQUENCE_COMPLETE);
     ck_assert_int_eq(r.n_tokens, program.max_tokens);
+    ck_assert_int_eq(r.n_sampled, 2 * FIELDS); /* what was rolled back does not count */
     ck_assert_msg(!memcmp(r.tokens, first, (size_t)at_atom3 * sizeof *first),
                   "%s: tokens before the atom changed", cache);
     ck_assert_msg(memcmp(r.tokens + at_atom3, first + at_atom3,
@@ -237,6 +238,8 @@ START_TEST(roll_back_refuses_what_was_not_reached)
     ck_assert_ptr_nonnull(strstr(err.msg, "has not reached it"));
     ck_assert_int_eq(ex->ops->roll_back(ex, 0, -1, &err), CG_ERR_USAGE);
     ck_assert_int_eq(ex->ops->roll_back(ex, 1, 0, &err), CG_ERR_USAGE); /* an empty slot */
+    ex->ops->release(ex, 0);
+    ck_assert_int_eq(ex->ops->roll_back(ex, 0, 0, &err), CG_ERR_USAGE); /* a released one */
     ex->ops->destroy(ex);
 }
 END_TEST

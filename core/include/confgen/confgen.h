@@ -195,7 +195,7 @@ CG_EXPORT cg_status cg_engine_build_templates(cg_engine *engine, const cg_reques
                                               int64_t n, int32_t workers, cg_report *ret_report,
                                               cg_error *err);
 
-/** A run from file to file. Zero or NULL stands for the default of every member. */
+/** A run from file to file. Zero or NULL stands for the default of a member, but for gens. */
 typedef struct cg_batch {
     uint32_t struct_size;
     int32_t gens; /* conformers a molecule; with gens_per_reference a reference; >= 1 */
@@ -204,7 +204,7 @@ typedef struct cg_batch {
     int32_t resume;             /* complete the output of an interrupted run */
     int32_t overwrite;          /* replace an existing output */
     int32_t add_hs;             /* sdf: with hydrogens */
-    int32_t shard;  /* 0-based part of `shards`: molecules whose index % shards == shard */
+    int32_t shard;  /* 0-based part of `shards`: a stretch of neighbouring lines */
     int32_t shards; /* 0 or 1: all */
     int32_t reserved;
     int64_t limit;      /* molecules read at most; 0: all */

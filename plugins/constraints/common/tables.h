@@ -61,8 +61,8 @@ cg_status cg_tables_paths(cg_tables *t, cg_path *paths, int32_t n_paths, int32_t
 
 /**
  * A program with these fields and spans, in one allocation of the host; freed with host->free.
- * span_start [n_fields + 2]. max_tokens: the longest sequence, or `bound` where a field may be of
- * any length.
+ * span_start [n_fields + 2]. max_tokens: the longest sequence; where a field may be of any
+ * length, the spans and `bound`.
  */
 cg_status cg_tables_program(const cg_tables *t, int32_t n_fields, const int32_t *entry,
                             const int32_t *span_start, const int32_t *span_token,
