@@ -487,6 +487,7 @@ static cg_status batch_emit(void *ctx, cg_pipeline_molecule *m, cg_error *err)
     r->parse_failures += p->counts[CG_CONFORMER_PARSE_FAILURE];
     r->unfinished += p->counts[CG_CONFORMER_UNFINISHED];
     r->molecules_failed += m->failure.code != CG_OK || out.n_failed > 0;
+    cg_report_failure(r, m->failure.code);
     r->bytes_written += (int64_t)p->frame.len;
     b->done++;
     return CG_OK;
@@ -555,7 +556,7 @@ static cg_status open_output(struct batch *b, const char *path, cg_error *err)
     const cg_engine_info *info = &b->engine->info;
     const cg_batch *o = b->options;
     const cg_sampling *s = &info->sampling;
-    char hash[32] = "-", model[32], seed[32], gens[32], sampling[128], range[64], bound[32];
+    char hash[32] = "-", model[32], tokenizer[32], seed[32], gens[32], sampling[128], range[64], bound[32];
     uint64_t input_hash;
     cg_output_state state;
     cg_status status;
@@ -563,6 +564,7 @@ static cg_status open_output(struct batch *b, const char *path, cg_error *err)
         { "version", CG_VERSION_STRING },
         { "input", hash },
         { "model", model },
+        { "tokenizer", tokenizer },
         { "constraint", info->constraint },
         { "seed", seed },
         { "gens", gens },
@@ -594,6 +596,7 @@ static cg_status open_output(struct batch *b, const char *path, cg_error *err)
                        o->input);
     }
     snprintf(model, sizeof model, "%016" PRIx64, info->fingerprint);
+    snprintf(tokenizer, sizeof tokenizer, "%016" PRIx64, info->tokenizer_fingerprint);
     snprintf(seed, sizeof seed, "%" PRIu64, info->seed);
     snprintf(gens, sizeof gens, "%d%s", o->gens, o->gens_per_reference ? "k" : "");
     snprintf(sampling, sizeof sampling, "greedy %d temperature %.9g top_k %d top_p %.9g min_p %.9g",

@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "engine/paths.h"
 #include "engine/settings.h"
+#include "io/input.h"
 #include "plugin/match.h"
 
 enum {
@@ -114,6 +115,29 @@ static cg_status make_random_model(cg_engine *e, const char *shape, const char *
     return e->model_dir ? CG_OK : cg_fail(err, CG_ERR_NOMEM, "engine: out of memory");
 }
 
+/* XXH3 of the tokenizer's files, mixed in a fixed order; a file that is not there counts as 0. */
+static cg_status hash_tokenizer(const char *dir, uint64_t *ret_hash, cg_error *err)
+{
+    static const char *const names[] = { "tokenizer.json", "vocab.json", "merges.txt",
+                                         "added_tokens.json", "tokenizer_config.json" };
+    uint64_t sum = 0, hash;
+    cg_status status = CG_OK;
+
+    for (size_t i = 0; i < sizeof names / sizeof names[0] && status == CG_OK; i++) {
+        char *path = cg_path_join(dir, names[i]);
+
+        hash = 0;
+        if (!path)
+            status = cg_fail(err, CG_ERR_NOMEM, "engine: out of memory");
+        else if (cg_file_exists(path))
+            status = cg_input_hash(path, &hash, err);
+        free(path);
+        sum = (sum ^ hash) * UINT64_C(0x9e3779b97f4a7c15);
+    }
+    *ret_hash = sum;
+    return status;
+}
+
 static cg_status open_weights(cg_engine *e, const cg_engine_options *o, cg_error *err)
 {
     char *dir = NULL;
@@ -132,6 +156,8 @@ static cg_status open_weights(cg_engine *e, const cg_engine_options *o, cg_error
             status = cg_fail(err, CG_ERR_NOMEM, "engine: out of memory");
         if (status == CG_OK)
             status = cg_model_open(e->model_dir, &e->model, err);
+        if (status == CG_OK)
+            status = hash_tokenizer(e->model_dir, &e->info.tokenizer_fingerprint, err);
         return status == CG_OK ? cg_tokenizer_load(e->model_dir, &e->tokenizer, err) : status;
     }
     if (o->model)
@@ -184,6 +210,8 @@ static cg_status find_plugins(cg_engine *e, const cg_engine_options *o, cg_error
                                   &e->constraint, err);
     snprintf(e->reasons[0], sizeof e->reasons[0], "%s",
              is_auto(o->attention) ? "auto: vectorised, reads keys and values once" : "asked for");
+    snprintf(e->reasons[3], sizeof e->reasons[3], "%s",
+             is_auto(o->constraint) ? "default: no wrong molecule, no malformed text" : "asked for");
     snprintf(e->reasons[1], sizeof e->reasons[1], "%s",
              is_auto(o->kv_cache) ? "auto: shares the prompt, holds only what is used"
                                   : "asked for");
@@ -291,6 +319,8 @@ static void fill_info(cg_engine *e)
     e->info.attention = e->attention->name;
     e->info.kv_cache = e->cache->name;
     e->info.constraint = e->constraint->name;
+    e->info.device_reason = "this release has a CPU executor only";
+    e->info.constraint_reason = e->reasons[3];
     e->info.attention_reason = e->reasons[0];
     e->info.kv_cache_reason = e->reasons[1];
     e->info.batch_reason = e->reasons[2];

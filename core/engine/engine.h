@@ -15,7 +15,7 @@
 struct cg_engine {
     cg_engine_info info;
     char *model_dir;
-    char reasons[3][128];
+    char reasons[4][256]; /* attention, KV cache, batch, constraint */
     cg_team *team;
     cg_plugin_host host;
     cg_registry *registry;

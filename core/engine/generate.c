@@ -72,6 +72,7 @@ static cg_status memory_emit(void *ctx, cg_pipeline_molecule *m, cg_error *err)
         g.text = "";
         g.reason = m->failure.msg;
         s->report->molecules_failed++;
+        cg_report_failure(s->report, m->failure.code);
         if (s->on_conformer)
             s->on_conformer(s->ctx, &g);
         return CG_OK;

@@ -146,11 +146,6 @@ static void count(cg_report *r, const cg_pipeline_molecule *m)
     r->chemistry_seconds += m->built.chemistry_seconds;
     r->template_seconds += m->built.own_seconds;
     r->record_seconds += m->finish_seconds;
-    for (int32_t i = 0; i < m->n_ended; i++) {
-        r->tokens += m->generations[i].n_tokens;
-        r->sampled += m->generations[i].n_sampled;
-        r->forced += m->generations[i].n_tokens - m->generations[i].n_sampled;
-    }
 }
 
 /* Hand out what is done, in order. */
@@ -232,6 +227,10 @@ static cg_status sequence_ended(void *ctx, const cg_work *work, uint32_t generat
     g->n_tokens = result->n_tokens;
     g->n_sampled = result->n_sampled;
     g->done = result->done;
+    p->report->sequences++;
+    p->report->tokens += result->n_tokens;
+    p->report->sampled += result->n_sampled;
+    p->report->forced += result->n_tokens - result->n_sampled;
     if (++m->n_ended == m->n_generations) {
         set_state(m, FINISHING);
         cg_queue_push(p->workers, finish_job, m);

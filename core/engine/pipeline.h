@@ -65,6 +65,14 @@ typedef struct cg_pipeline_io {
 cg_status cg_pipeline_run(cg_engine *engine, const cg_pipeline_io *io, cg_report *report,
                           cg_error *err);
 
+/** Count a molecule that failed as a whole by kind; CG_OK counts nothing. */
+static inline void cg_report_failure(cg_report *report, cg_status failure)
+{
+    report->failed_input += failure == CG_ERR_INPUT;
+    report->failed_limit += failure == CG_ERR_LIMIT;
+    report->failed_unsupported += failure == CG_ERR_UNSUPPORTED;
+}
+
 /** Resident memory of the process at its peak, bytes. */
 int64_t cg_peak_memory(void);
 

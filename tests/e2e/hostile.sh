@@ -288,6 +288,6 @@ verdict 'none of them wrote anything' test ! -e flag.sdf
 case_ 1 'new tokens, --max-new-tokens allows 3' 'too few new tokens' --model tiny --input ok.smi \
   --output few.sdf --max-new-tokens 3
 tiny_model small 40
-case_ 1 'the model.s context has 40' 'longer than the context' --model small --input \
+case_ 1 'a sequence has 40' 'longer than the context' --model small --input \
   <(echo 'CCCCCCCCCCCCCCCC cetane') --output small.sdf
 finish

@@ -70,6 +70,7 @@ struct settings {
     const cg_sampling *preset;
     const char *plugins[64];
     const char *report;
+    json_t *messages; /* of failures, for the report */
     int progress, quiet;
     double last_shown; /* seconds */
     double started;
@@ -109,36 +110,40 @@ static double now(void)
 static void show_bar(const cg_report *r, int64_t done, double seconds)
 {
     enum { WIDTH = 24 };
-    double rate = seconds > 0 ? (double)r->conformers / seconds : 0;
-    int64_t conformers = r->conformers + r->conformers_resumed;
+    double rate = seconds > 0 ? (double)r->sequences / seconds : 0;
+    int64_t conformers = r->sequences + r->conformers_resumed;
     double share = r->total_conformers ? (double)conformers / (double)r->total_conformers : 0;
     int filled = share < 1 ? (int)(share * WIDTH) : WIDTH;
 
-    fprintf(stderr, "\r[%.*s%*s] %lld/%lld molecules, %lld conformers, %.0f tokens/s",
-            filled, "########################", WIDTH - filled, "", (long long)done,
-            (long long)r->total_molecules, (long long)conformers,
+    fputs("\r", stderr);
+    if (r->total_conformers) /* not known of a pipe */
+        fprintf(stderr, "[%.*s%*s] %lld of ", filled, "########################", WIDTH - filled,
+                "", (long long)done);
+    fprintf(stderr, "%lld molecules, %lld conformers, %.0f tokens/s",
+            (long long)(r->total_conformers ? r->total_molecules : done), (long long)conformers,
             seconds > 0 ? (double)r->tokens / seconds : 0.0);
     if (rate > 0 && r->total_conformers)
         fprintf(stderr, ", %.0f s left", (double)(r->total_conformers - conformers) / rate);
     fputs("\033[K", stderr);
 }
 
+static void show_json(const cg_report *r, int64_t done, double seconds)
+{
+    fprintf(stderr, "{\"molecules\":%lld,\"conformers\":%lld,\"tokens\":%lld,\"seconds\":%.3f}\n",
+            (long long)done, (long long)(r->sequences + r->conformers_resumed),
+            (long long)r->tokens, seconds);
+}
+
 static void on_progress(void *ctx, const cg_report *r, int64_t done)
 {
     struct settings *s = ctx;
-    double t = now(), seconds = t - s->started;
+    double t = now();
 
     if (t - s->last_shown < (s->progress == PROGRESS_JSON ? 1.0 : 0.2))
         return;
     s->last_shown = t;
-    done += r->molecules_resumed;
-    if (s->progress == PROGRESS_JSON)
-        fprintf(stderr,
-                "{\"molecules\":%lld,\"conformers\":%lld,\"tokens\":%lld,\"seconds\":%.3f}\n",
-                (long long)done, (long long)(r->conformers + r->conformers_resumed),
-                (long long)r->tokens, seconds);
-    else
-        show_bar(r, done, seconds);
+    (s->progress == PROGRESS_JSON ? show_json : show_bar)(r, done + r->molecules_resumed,
+                                                          t - s->started);
 }
 
 static void clear_bar(const struct settings *s)
@@ -147,12 +152,17 @@ static void clear_bar(const struct settings *s)
         fputs("\r\033[K", stderr);
 }
 
+/* Failures that the report repeats; stderr and --failed have all of them. */
+enum { MAX_MESSAGES = 1000 };
+
 static void on_failure(void *ctx, const char *text)
 {
-    const struct settings *s = ctx;
+    struct settings *s = ctx;
 
     clear_bar(s);
     fprintf(stderr, "confgen: %s\n", text);
+    if (json_array_size(s->messages) < MAX_MESSAGES)
+        json_array_append_new(s->messages, json_string(text));
 }
 
 static void on_log(void *ctx, int32_t level, const char *text)
@@ -449,22 +459,29 @@ int cmd_generate(int argc, char **argv)
 
     parse_command_line(&s, argc, argv);
     catch_signals();
+    s.messages = json_array();
     status = cg_batch_output_path(&s.batch, path, sizeof path, &err);
     if (status == CG_OK && s.report)
         check_report(&s, path);
     if (status == CG_OK)
         status = cg_engine_open(&s.engine, &engine, &err);
-    if (status != CG_OK)
+    if (status != CG_OK) {
+        json_decref(s.messages);
         return report_error(&err);
+    }
     print_choices(&s, cg_engine_get_info(engine));
     s.started = now();
     status = cg_engine_run(engine, &s.batch, &report, &err);
     clear_bar(&s);
+    if (s.progress == PROGRESS_JSON)
+        show_json(&report, report.molecules + report.molecules_resumed, now() - s.started);
     if (status == CG_OK || status == CG_ERR_INTERRUPTED)
         print_summary(&s, &report, path);
-    if (status == CG_ERR_INTERRUPTED)
+    if (status == CG_ERR_INTERRUPTED && strcmp(path, "-"))
         fprintf(stderr, "confgen: interrupted by signal %d; --resume goes on with '%s'\n",
                 (int)signalled, path);
+    else if (status == CG_ERR_INTERRUPTED)
+        fprintf(stderr, "confgen: interrupted by signal %d\n", (int)signalled);
     else if (status != CG_OK)
         report_error(&err);
     if (status != CG_OK)
@@ -473,9 +490,14 @@ int cmd_generate(int argc, char **argv)
                                                    : EXIT_ENVIRONMENT;
     else if (report.molecules_failed)
         exit_status = EXIT_SOME_FAILED;
-    if (s.report && report_write(s.report, cg_engine_get_info(engine), &report, status,
-                                 &report_err) != CG_OK)
-        exit_status = report_error(&report_err);
+    if (s.report && report_write(s.report, cg_engine_get_info(engine), &report, status, s.messages,
+                                 &report_err) != CG_OK) {
+        int worse = report_error(&report_err);
+
+        if (exit_status != EXIT_INTERRUPTED)
+            exit_status = worse;
+    }
+    json_decref(s.messages);
     cg_engine_close(engine);
     return exit_status;
 }

@@ -4,6 +4,7 @@
 #define CG_TOOLS_COMMANDS_H
 
 #include <confgen/confgen.h>
+#include <jansson.h>
 #include <getopt.h>
 #include <stdio.h>
 
@@ -27,7 +28,7 @@ int report_error(const cg_error *err);
 
 /** Write the report of a run as JSON. CG_ERR_IO naming the file. */
 cg_status report_write(const char *path, const cg_engine_info *info, const cg_report *report,
-                       cg_status outcome, cg_error *err);
+                       cg_status outcome, json_t *messages, cg_error *err);
 
 /* ---- options (args.c): NAME is the flag for error texts; a bad value ends the program ---- */
 

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <confgen/machine.h>
+
 #include "commands.h"
 
 static json_t *sampling_json(const cg_sampling *s)
@@ -20,11 +22,13 @@ static json_t *engine_json(const cg_engine_info *info)
 
     snprintf(fingerprint, sizeof fingerprint, "%016llx", (unsigned long long)info->fingerprint);
     return json_pack(
-        "{s:s, s:s, s:s, s:I, s:s, s:s, s:s, s:s, s:s, s:s, s:i, s:s, s:i, s:i, s:i, s:I, s:o}",
+        "{s:s, s:s, s:s, s:I, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:i, s:s, s:i, s:i, s:i, s:I, "
+        "s:o}",
         "model", info->model, "architecture", info->architecture, "fingerprint", fingerprint,
         "parameters", (json_int_t)info->parameters, "device", info->device, "attention",
         info->attention, "attention_reason", info->attention_reason, "kv_cache", info->kv_cache,
-        "kv_cache_reason", info->kv_cache_reason, "constraint", info->constraint, "batch_size",
+        "kv_cache_reason", info->kv_cache_reason, "device_reason", info->device_reason,
+        "constraint_reason", info->constraint_reason, "constraint", info->constraint, "batch_size",
         (int)info->batch_size, "batch_reason", info->batch_reason, "threads", (int)info->threads,
         "template_workers", (int)info->template_workers, "context", (int)info->max_len, "seed",
         (json_int_t)info->seed, "sampling", sampling_json(&info->sampling));
@@ -32,7 +36,10 @@ static json_t *engine_json(const cg_engine_info *info)
 
 static json_t *counts_json(const cg_report *r)
 {
-    json_t *failures = json_pack("{s:I, s:I, s:I}", "wrong_molecule",
+    json_t *molecules = json_pack("{s:I, s:I, s:I}", "bad_input", (json_int_t)r->failed_input,
+                                  "too_large", (json_int_t)r->failed_limit, "unsupported",
+                                  (json_int_t)r->failed_unsupported);
+    json_t *failures = json_pack("{s:o, s:I, s:I, s:I}", "whole_molecules", molecules, "wrong_molecule",
                                  (json_int_t)r->wrong_molecules, "parse_failure",
                                  (json_int_t)r->parse_failures, "unfinished",
                                  (json_int_t)r->unfinished);
@@ -47,6 +54,21 @@ static json_t *counts_json(const cg_report *r)
                      "conformers", (json_int_t)r->conformers, "conformers_resumed",
                      (json_int_t)r->conformers_resumed, "failures", failures, "tokens", tokens,
                      "steps", (json_int_t)r->steps);
+}
+
+static json_t *versions_json(void)
+{
+    cg_library libraries[32];
+    int32_t n = cg_libraries(libraries, 32);
+    char abi[16];
+    json_t *root;
+
+    snprintf(abi, sizeof abi, "%d.%d", CG_PLUGIN_ABI_MAJOR, CG_PLUGIN_ABI_MINOR);
+    root = json_pack("{s:s, s:s}", "confgen", cg_version(), "plugin_abi", abi);
+
+    for (int32_t i = 0; i < n && i < 32; i++)
+        json_object_set_new(root, libraries[i].name, json_string(libraries[i].version));
+    return root;
 }
 
 static double rate(double n, double seconds)
@@ -64,11 +86,12 @@ static json_t *times_json(const cg_report *r)
 }
 
 cg_status report_write(const char *path, const cg_engine_info *info, const cg_report *r,
-                       cg_status outcome, cg_error *err)
+                       cg_status outcome, json_t *messages, cg_error *err)
 {
     json_t *root = json_pack(
-        "{s:s, s:s, s:o, s:o, s:o, s:{s:f, s:f}, s:{s:I, s:I}, s:{s:I, s:I, s:I}}", "confgen",
-        cg_version(), "outcome", cg_status_name(outcome), "engine", engine_json(info), "counts",
+        "{s:o, s:O, s:s, s:o, s:o, s:o, s:{s:f, s:f}, s:{s:I, s:I}, s:{s:I, s:I, s:I}}", "versions",
+        versions_json(), "messages", messages, "outcome", cg_status_name(outcome), "engine",
+        engine_json(info), "counts",
         counts_json(r), "seconds", times_json(r), "rates", "tokens_per_second",
         rate((double)r->tokens, r->seconds), "conformers_per_second",
         rate((double)r->conformers, r->seconds), "token_cache", "hits",
@@ -77,11 +100,11 @@ cg_status report_write(const char *path, const cg_engine_info *info, const cg_re
         (json_int_t)r->bytes_written);
     int failed = !root || json_dump_file(root, path, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
 
-    json_decref(root);
     if (failed && err) {
         err->code = CG_ERR_IO;
         snprintf(err->msg, sizeof err->msg, "report '%s': cannot be written: %s", path,
-                 strerror(errno));
+                 root ? strerror(errno) : "a name in it is no UTF-8, or out of memory");
     }
+    json_decref(root);
     return failed ? CG_ERR_IO : CG_OK;
 }

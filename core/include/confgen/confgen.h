@@ -77,6 +77,9 @@ typedef struct cg_engine_info {
     uint64_t seed;
     cg_sampling sampling;
     int64_t parameters;
+    const char *device_reason;
+    const char *constraint_reason;
+    uint64_t tokenizer_fingerprint; /* of the tokenizer's files */
 } cg_engine_info;
 
 CG_EXPORT cg_status cg_engine_open(const cg_engine_options *options, cg_engine **ret_engine,
@@ -117,6 +120,10 @@ typedef struct cg_report {
     double chemistry_seconds; /* building templates: RDKit's part, summed over the workers */
     double template_seconds;  /* the rest of building templates, summed over the workers */
     double record_seconds;    /* checking and writing records, summed over the workers */
+    int64_t failed_input;       /* of molecules_failed, as a whole: bad SMILES or line */
+    int64_t failed_limit;       /* too large */
+    int64_t failed_unsupported; /* cannot be served */
+    int64_t sequences;          /* that have ended; ahead of conformers, which count as written */
 } cg_report;
 
 enum {
