@@ -33,13 +33,13 @@ struct cg_team {
     int n_started; /* threads to join */
     pthread_t *threads;
     pthread_mutex_t lock;
-    pthread_cond_t wake;  /* a loop began, or stop */
-    pthread_cond_t done;  /* the last worker left the loop */
-    atomic_uint epoch;    /* number of loops begun; written under the lock */
-    atomic_int stop;      /* written under the lock */
-    atomic_int busy;      /* workers that have not left the loop */
-    atomic_llong next;    /* next item */
-    int64_t n;            /* items, body and its argument: published by epoch */
+    pthread_cond_t wake; /* a loop began, or stop */
+    pthread_cond_t done; /* the last worker left the loop */
+    atomic_uint epoch;   /* number of loops begun; written under the lock */
+    atomic_int stop;     /* written under the lock */
+    atomic_int busy;     /* workers that have not left the loop */
+    atomic_llong next;   /* next item */
+    int64_t n;           /* items, body and its argument: published by epoch */
     cg_loop_fn fn;
     void *ctx;
 };
@@ -285,7 +285,7 @@ void cg_queue_push(cg_queue *q, cg_job_fn fn, void *arg)
     pthread_mutex_lock(&q->lock);
     while (q->count == q->bound)
         pthread_cond_wait(&q->not_full, &q->lock);
-    q->ring[(q->head + q->count) % q->bound] = (struct job){ fn, arg };
+    q->ring[(q->head + q->count) % q->bound] = (struct job) { fn, arg };
     q->count++;
     pthread_cond_signal(&q->not_empty);
     pthread_mutex_unlock(&q->lock);

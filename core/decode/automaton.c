@@ -39,7 +39,7 @@ static void settle(cg_sequence *seq, const cg_program *prog, const cg_automaton 
             }
             if (fresh && marks && prog->fields_per_atom && seq->field % prog->fields_per_atom == 0)
                 marks[seq->field / prog->fields_per_atom] =
-                    (cg_atom_mark){ seq->n_tokens, seq->n_sampled };
+                    (cg_atom_mark) { seq->n_tokens, seq->n_sampled };
             seq->state = state;
             return;
         }

@@ -46,9 +46,8 @@ void cg_sequence_begin(cg_sequence *seq, const cg_program *program, const cg_aut
                        int32_t *tokens, cg_atom_mark *marks);
 
 /** Append the token of transition `t` of the current state and all that is forced behind it. */
-void cg_sequence_advance(cg_sequence *seq, const cg_program *program,
-                         const cg_automaton *automaton, int32_t t, int32_t *tokens,
-                         cg_atom_mark *marks);
+void cg_sequence_advance(cg_sequence *seq, const cg_program *program, const cg_automaton *automaton,
+                         int32_t t, int32_t *tokens, cg_atom_mark *marks);
 
 /**
  * Go back to the first choice of `atom`, which must have been reached (fields_per_atom > 0): token

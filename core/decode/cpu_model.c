@@ -12,9 +12,9 @@
 #include "ops/linear.h"
 
 struct layer {
-    float *input_norm, *post_norm;  /* [hidden] */
-    float *q_norm, *k_norm;         /* [head_dim] or NULL */
-    float *qkv_bias;                /* [q_dim + 2 kv_dim] or NULL */
+    float *input_norm, *post_norm; /* [hidden] */
+    float *q_norm, *k_norm;        /* [head_dim] or NULL */
+    float *qkv_bias;               /* [q_dim + 2 kv_dim] or NULL */
     cg_linear *qkv, *o, *gate_up, *down;
 };
 
@@ -110,13 +110,13 @@ static cg_status make_layer(cg_cpu_model *m, const cg_layer_weights *w, struct l
         cg_weight_to_f32(&w->k_bias, 0, 1, l->qkv_bias + m->q_dim);
         cg_weight_to_f32(&w->v_bias, 0, 1, l->qkv_bias + m->q_dim + m->kv_dim);
     }
-    status = make_linear(m, (struct stack){ { &w->q, &w->k, &w->v }, 3 }, 0, &l->qkv, err);
+    status = make_linear(m, (struct stack) { { &w->q, &w->k, &w->v }, 3 }, 0, &l->qkv, err);
     if (status == CG_OK)
-        status = make_linear(m, (struct stack){ { &w->o }, 1 }, 1, &l->o, err);
+        status = make_linear(m, (struct stack) { { &w->o }, 1 }, 1, &l->o, err);
     if (status == CG_OK)
-        status = make_linear(m, (struct stack){ { &w->gate, &w->up }, 2 }, 0, &l->gate_up, err);
+        status = make_linear(m, (struct stack) { { &w->gate, &w->up }, 2 }, 0, &l->gate_up, err);
     if (status == CG_OK)
-        status = make_linear(m, (struct stack){ { &w->down }, 1 }, 1, &l->down, err);
+        status = make_linear(m, (struct stack) { { &w->down }, 1 }, 1, &l->down, err);
     return status;
 }
 
@@ -168,7 +168,7 @@ static cg_status make_plan(cg_cpu_model *m, cg_error *err)
 
     if (status != CG_OK)
         return status;
-    problem = (cg_attention_problem){
+    problem = (cg_attention_problem) {
         CG_SIZED(cg_attention_problem),
         .device = CG_DEVICE_CPU,
         .dtype = CG_F32,
@@ -414,14 +414,10 @@ static cg_status attend(cg_cpu_model *m, const cg_cpu_batch *b, int32_t layer, c
     int64_t row_bytes = m->qkv_dim * (int64_t)sizeof(float);
     cg_kv_view view = { CG_SIZED(cg_kv_view) };
     cg_cache_append append = {
-        CG_SIZED(cg_cache_append),
-        .n_tokens = b->n_tokens,
-        .slot = b->slot,
-        .pos = b->pos,
-        .k = m->qkv + m->q_dim,
-        .v = m->qkv + m->q_dim + m->kv_dim,
-        .k_stride = row_bytes,
-        .v_stride = row_bytes,
+        CG_SIZED(cg_cache_append), .n_tokens = b->n_tokens,
+        .slot = b->slot,           .pos = b->pos,
+        .k = m->qkv + m->q_dim,    .v = m->qkv + m->q_dim + m->kv_dim,
+        .k_stride = row_bytes,     .v_stride = row_bytes,
         .dtype = CG_F32,
     };
     cg_attention_args args = {

@@ -33,13 +33,13 @@ typedef struct cg_cpu_model_config {
 /** The tokens of one step. Sequence i has rows q_start[i] .. q_start[i+1]. */
 typedef struct cg_cpu_batch {
     int32_t n_tokens, n_seqs, n_out;
-    int32_t *token;   /* [n_tokens] */
-    int32_t *pos;     /* [n_tokens] position in its sequence */
-    int32_t *slot;    /* [n_tokens] */
-    int32_t *q_start; /* [n_seqs + 1] */
+    int32_t *token;    /* [n_tokens] */
+    int32_t *pos;      /* [n_tokens] position in its sequence */
+    int32_t *slot;     /* [n_tokens] */
+    int32_t *q_start;  /* [n_seqs + 1] */
     int32_t *seq_slot; /* [n_seqs] */
-    int32_t *kv_len;  /* [n_seqs] with this step's tokens */
-    int32_t *out_row; /* [n_out] rows whose logits are wanted */
+    int32_t *kv_len;   /* [n_seqs] with this step's tokens */
+    int32_t *out_row;  /* [n_out] rows whose logits are wanted */
 } cg_cpu_batch;
 
 cg_status cg_cpu_model_create(const cg_cpu_model_config *config, cg_cpu_model **ret_model,
@@ -55,8 +55,8 @@ cg_status cg_cpu_model_set_columns(cg_cpu_model *m, const int32_t *column_token,
  *
  * @param ret_logits  [n_out, *ret_stride], valid until the next call
  */
-cg_status cg_cpu_model_forward(cg_cpu_model *m, const cg_cpu_batch *batch,
-                               const float **ret_logits, int64_t *ret_stride, cg_error *err);
+cg_status cg_cpu_model_forward(cg_cpu_model *m, const cg_cpu_batch *batch, const float **ret_logits,
+                               int64_t *ret_stride, cg_error *err);
 
 /** Wall seconds since creation in the matrix library and in attention (append included). */
 void cg_cpu_model_seconds(const cg_cpu_model *m, double *ret_matmul, double *ret_attention);

@@ -47,21 +47,21 @@ typedef struct cg_sequence_job {
 /** A sequence that has ended. */
 typedef struct cg_sequence_result {
     int32_t slot;
-    int32_t done;           /* CG_SEQUENCE_COMPLETE or CG_SEQUENCE_UNFINISHED */
-    int32_t n_tokens;       /* of the completion, forced ones included */
-    int32_t n_sampled;      /* of them sampled */
-    const int32_t *tokens;  /* [n_tokens] valid until the slot is released */
+    int32_t done;          /* CG_SEQUENCE_COMPLETE or CG_SEQUENCE_UNFINISHED */
+    int32_t n_tokens;      /* of the completion, forced ones included */
+    int32_t n_sampled;     /* of them sampled */
+    const int32_t *tokens; /* [n_tokens] valid until the slot is released */
 } cg_sequence_result;
 
 /** Totals since creation. Seconds are wall time of the calling thread. */
 typedef struct cg_executor_stats {
     int64_t steps;
-    int64_t prompt_tokens;  /* evaluated in prefixes */
-    int64_t tokens;         /* evaluated in sequences */
+    int64_t prompt_tokens; /* evaluated in prefixes */
+    int64_t tokens;        /* evaluated in sequences */
     int64_t sampled;
-    int64_t forced;         /* appended without sampling; evaluated or not */
-    double seconds;         /* in run() */
-    double matmul_seconds;  /* of them in the matrix library */
+    int64_t forced;        /* appended without sampling; evaluated or not */
+    double seconds;        /* in run() */
+    double matmul_seconds; /* of them in the matrix library */
     double attention_seconds;
     double sample_seconds;
 } cg_executor_stats;

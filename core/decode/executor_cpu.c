@@ -36,7 +36,7 @@ struct cpu {
     int32_t *tokens; /* [n_places, max_len] */
     int32_t first;   /* place that is served first in the next step */
     cg_cpu_batch batch;
-    int32_t *out_place; /* [n_places] whose logits row i is */
+    int32_t *out_place;          /* [n_places] whose logits row i is */
     cg_sampler_scratch *scratch; /* [workers] */
     float **gathered;            /* [workers][n_columns] */
     cg_executor_stats stats;
@@ -153,21 +153,16 @@ cg_status cg_executor_cpu_create(const cg_executor_config *config, cg_team *team
                      c->batch.seq_slot && c->batch.kv_len && c->batch.out_row
                  ? CG_OK
                  : nomem(err);
-    cache_config = (cg_cache_config){
-        CG_SIZED(cg_cache_config),
-        .device = CG_DEVICE_CPU,
-        .dtype = CG_F32,
-        .n_layers = mc->n_layers,
-        .n_slots = c->n_places,
-        .n_kv_heads = mc->n_kv_heads,
-        .head_dim = mc->head_dim,
-        .max_len = config->max_len,
+    cache_config = (cg_cache_config) {
+        CG_SIZED(cg_cache_config), .device = CG_DEVICE_CPU,    .dtype = CG_F32,
+        .n_layers = mc->n_layers,  .n_slots = c->n_places,     .n_kv_heads = mc->n_kv_heads,
+        .head_dim = mc->head_dim,  .max_len = config->max_len,
     };
     if (status == CG_OK)
         status = config->cache->supports(config->host, &cache_config, err);
     if (status == CG_OK)
         status = config->cache->create(config->host, &cache_config, &c->cache, err);
-    model_config = (cg_cpu_model_config){
+    model_config = (cg_cpu_model_config) {
         .model = config->model,
         .team = team,
         .host = config->host,
@@ -203,7 +198,7 @@ static cg_status cpu_begin_prefix(cg_executor *ex, int32_t prefix, const int32_t
         return cg_fail(err, CG_ERR_LIMIT, "prompt of %d tokens; 1 to %d fit", n,
                        c->config.max_len - 1);
     memcpy(p->tokens, tokens, (size_t)n * sizeof *tokens);
-    p->seq = (cg_sequence){ .n_tokens = n, .limit = c->config.max_len };
+    p->seq = (cg_sequence) { .n_tokens = n, .limit = c->config.max_len };
     p->kind = PREFIX;
     p->reported = 0;
     return CG_OK;
@@ -256,7 +251,7 @@ static cg_status cpu_admit(cg_executor *ex, int32_t slot, int32_t prefix,
     p->job = *job;
     p->n_prompt = n_prompt;
     p->reported = 0;
-    p->seq = (cg_sequence){
+    p->seq = (cg_sequence) {
         .n_tokens = n_prompt,
         .limit = limit < c->config.max_len ? (int32_t)limit : c->config.max_len,
     };
@@ -283,8 +278,8 @@ static int cpu_collect(cg_executor *ex, cg_sequence_result *ret_result)
             continue;
         p->reported = 1;
         c->stats.forced += n - p->seq.n_sampled;
-        *ret_result = (cg_sequence_result){ i, p->seq.done, n, p->seq.n_sampled,
-                                            p->tokens + p->n_prompt };
+        *ret_result =
+            (cg_sequence_result) { i, p->seq.done, n, p->seq.n_sampled, p->tokens + p->n_prompt };
         return 1;
     }
     return 0;
@@ -401,7 +396,8 @@ static void sample_row(void *arg, int64_t row, int worker)
 
 static cg_status step(struct cpu *c, cg_error *err)
 {
-    cg_status status = cg_cpu_model_forward(c->model, &c->batch, &c->logits, &c->logits_stride, err);
+    cg_status status =
+        cg_cpu_model_forward(c->model, &c->batch, &c->logits, &c->logits_stride, err);
     double t = cg_now();
 
     if (status != CG_OK)

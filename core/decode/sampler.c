@@ -9,7 +9,12 @@
 #include "ops/elementwise.h"
 
 #define PRESET(name, greedy, t, k, p, m)                                                           \
-    { name, { sizeof(cg_sampling), greedy, t, k, p, m } }
+    {                                                                                              \
+        name,                                                                                      \
+        {                                                                                          \
+            sizeof(cg_sampling), greedy, t, k, p, m                                                \
+        }                                                                                          \
+    }
 
 static const cg_sampling_preset presets[] = {
     PRESET("greedy", 1, 1.0f, 0, 1.0f, 0.0f),
@@ -49,7 +54,7 @@ void cg_sampler_scratch_finish(cg_sampler_scratch *scratch)
 {
     free(scratch->p);
     free(scratch->order);
-    *scratch = (cg_sampler_scratch){ 0 };
+    *scratch = (cg_sampler_scratch) { 0 };
 }
 
 static int32_t argmax(const float *x, int32_t n)

@@ -106,7 +106,7 @@ static cg_status fill_slots(struct scheduler *s, cg_error *err)
         slot->work = p->work;
         slot->generation = p->admitted++;
         job.program = p->work.program;
-        job.key = (cg_rng_key){ s->seed, p->work.molecule, slot->generation };
+        job.key = (cg_rng_key) { s->seed, p->work.molecule, slot->generation };
         status = s->ex->ops->admit(s->ex, i, place, &job, err);
         if (status != CG_OK)
             return status;

@@ -16,7 +16,7 @@ typedef struct cg_work {
     const int32_t *prompt; /* [n_prompt] */
     int32_t n_prompt;
     const cg_program *program;
-    uint64_t molecule; /* index in the whole input, for the random numbers */
+    uint64_t molecule;      /* index in the whole input, for the random numbers */
     uint32_t n_generations; /* >= 1 */
     void *owner;
 } cg_work;

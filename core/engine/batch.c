@@ -24,8 +24,8 @@ struct batch {
     cg_output *output;
     cg_record_format format;
     cg_container_format container;
-    int64_t first, end; /* indices of this shard */
-    int64_t next_index; /* those below are in the output already */
+    int64_t first, end;           /* indices of this shard */
+    int64_t next_index;           /* those below are in the output already */
     cg_input_record first_record; /* read ahead; borrowed from the input until it is read on */
     int has_first_record;
     int64_t done;
@@ -33,8 +33,8 @@ struct batch {
 
 /* What the workers make of a molecule; cg_pipeline_molecule.user. */
 struct product {
-    cg_molblock *block;     /* sdf */
-    const char **elements;  /* xyz, json: [atoms] */
+    cg_molblock *block;    /* sdf */
+    const char **elements; /* xyz, json: [atoms] */
     cg_buf frame, failed;
     uint64_t plain;         /* bytes of the records before compression */
     int64_t counts[4];      /* by verdict */
@@ -60,8 +60,8 @@ static size_t less_ending(const char *name, size_t len, const char *ending)
 
 cg_status cg_batch_output_path(const cg_batch *b, char *ret_path, size_t cap, cg_error *err)
 {
-    static const char *const endings[] = { ".gz", ".zst", ".smi",
-                                          ".ism", ".can", ".smiles", ".csv", ".txt" };
+    static const char *const endings[] = { ".gz",  ".zst",    ".smi", ".ism",
+                                           ".can", ".smiles", ".csv", ".txt" };
     const char *format = b->format ? b->format : "sdf", *name;
     size_t len;
     int n;
@@ -74,8 +74,8 @@ cg_status cg_batch_output_path(const cg_batch *b, char *ret_path, size_t cap, cg
         for (size_t i = 0; i < sizeof endings / sizeof endings[0]; i++)
             len = less_ending(name, len, endings[i]);
         if (b->shards > 1)
-            n = snprintf(ret_path, cap, "%.*s.%d-of-%d.%s.zst", (int)len, name, b->shard,
-                         b->shards, format);
+            n = snprintf(ret_path, cap, "%.*s.%d-of-%d.%s.zst", (int)len, name, b->shard, b->shards,
+                         format);
         else
             n = snprintf(ret_path, cap, "%.*s.%s.zst", (int)len, name, format);
     }
@@ -107,10 +107,11 @@ static cg_status choose_format(struct batch *b, const char *path, cg_error *err)
     if (!strcmp(ending, "jsonl"))
         strcpy(ending, "json");
     if (n >= (int)sizeof ending || cg_record_format_parse(ending, &b->format, NULL) != CG_OK)
-        return cg_fail(err, CG_ERR_USAGE,
-                       "output '%s': the ending names no format; wanted .sdf, .xyz, .smiles3d, .json "
-                       "or .jsonl (and .gz or .zst behind it), or --format",
-                       path);
+        return cg_fail(
+            err, CG_ERR_USAGE,
+            "output '%s': the ending names no format; wanted .sdf, .xyz, .smiles3d, .json "
+            "or .jsonl (and .gz or .zst behind it), or --format",
+            path);
     return CG_OK;
 }
 
@@ -348,7 +349,7 @@ static cg_status write_record(const struct batch *b, const struct product *p,
         .seed = b->engine->info.seed,
         .n_atoms = m->built.split.n_atoms,
         .elements = p->elements,
-        .xyz = (const double (*)[3])c->xyz,
+        .xyz = (const double(*)[3])c->xyz,
         .decimals = b->engine->info.decimals,
     };
     cg_status status = CG_OK;
@@ -467,15 +468,14 @@ static cg_status batch_emit(void *ctx, cg_pipeline_molecule *m, cg_error *err)
     } else if (p->counts[CG_CONFORMER_OK] < m->n_generations) {
         snprintf(text, sizeof text,
                  "%s:%" PRId64 ": %s: %" PRId64 " of %d conformers failed, e.g. %s",
-                 b->options->input, m->line, m->name,
-                 m->n_generations - p->counts[CG_CONFORMER_OK], m->n_generations, p->first_reason);
+                 b->options->input, m->line, m->name, m->n_generations - p->counts[CG_CONFORMER_OK],
+                 m->n_generations, p->first_reason);
         tell(b, text);
     }
     out.bytes = p->frame.data;
     out.len = p->frame.len;
     out.n_records = p->counts[CG_CONFORMER_OK];
-    out.n_failed = m->failure.code != CG_OK ? m->n_generations
-                                            : m->n_generations - out.n_records;
+    out.n_failed = m->failure.code != CG_OK ? m->n_generations : m->n_generations - out.n_records;
     out.failed_text = cg_buf_text(&p->failed);
     out.failed_len = p->failed.len;
     status = cg_output_put_frame(b->output, &out, p->plain, err);
@@ -556,7 +556,8 @@ static cg_status open_output(struct batch *b, const char *path, cg_error *err)
     const cg_engine_info *info = &b->engine->info;
     const cg_batch *o = b->options;
     const cg_sampling *s = &info->sampling;
-    char hash[32] = "-", model[32], tokenizer[32], seed[32], gens[32], sampling[128], range[64], bound[32];
+    char hash[32] = "-", model[32], tokenizer[32], seed[32], gens[32], sampling[128], range[64],
+         bound[32];
     uint64_t input_hash;
     cg_output_state state;
     cg_status status;
@@ -573,7 +574,9 @@ static cg_status open_output(struct batch *b, const char *path, cg_error *err)
         { "max_new_tokens", bound },
         { "record", cg_record_format_name(b->format) },
         { "add_hs", o->add_hs ? "yes" : "no" },
-        { "header", o->header == 0 ? "auto" : o->header == 1 ? "yes" : "no" },
+        { "header", o->header == 0   ? "auto"
+                    : o->header == 1 ? "yes"
+                                     : "no" },
     };
     cg_output_options options = {
         .format = b->container,
@@ -590,10 +593,11 @@ static cg_status open_output(struct batch *b, const char *path, cg_error *err)
             return status;
         snprintf(hash, sizeof hash, "%016" PRIx64, input_hash);
     } else if (o->resume) {
-        return cg_fail(err, CG_ERR_USAGE,
-                       "--resume needs the same input again, which '%s' cannot be checked for: it is "
-                       "no regular file",
-                       o->input);
+        return cg_fail(
+            err, CG_ERR_USAGE,
+            "--resume needs the same input again, which '%s' cannot be checked for: it is "
+            "no regular file",
+            o->input);
     }
     snprintf(model, sizeof model, "%016" PRIx64, info->fingerprint);
     snprintf(tokenizer, sizeof tokenizer, "%016" PRIx64, info->tokenizer_fingerprint);

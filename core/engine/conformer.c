@@ -63,8 +63,8 @@ cg_status cg_conformer_check(const cg_molecule_template *t, const cg_tokenizer *
     const cg_format_config *format = t->builder->format;
     cg_checked c = { 0 };
     cg_error why = CG_ERROR_INIT;
-    cg_status status = cg_tokenizer_decode(tokenizer, tokens, (size_t)n, 0, &c.text, &c.text_len,
-                                           err);
+    cg_status status =
+        cg_tokenizer_decode(tokenizer, tokens, (size_t)n, 0, &c.text, &c.text_len, err);
 
     if (status != CG_OK)
         return status;
@@ -104,5 +104,5 @@ void cg_checked_finish(cg_checked *c)
 {
     free(c->text);
     free(c->xyz);
-    *c = (cg_checked){ 0 };
+    *c = (cg_checked) { 0 };
 }

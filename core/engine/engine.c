@@ -79,7 +79,7 @@ static void choose_counts(cg_engine *e, const cg_engine_options *o)
 /* What was asked for, and the model's own setting where nothing was. */
 static cg_sampling choose_sampling(const cg_sampling *asked, const cg_generation_config *g)
 {
-    cg_sampling s = asked ? *asked : (cg_sampling){ sizeof s, -1, -1, -1, -1, -1 };
+    cg_sampling s = asked ? *asked : (cg_sampling) { sizeof s, -1, -1, -1, -1, -1 };
 
     if (s.greedy < 0)
         s.greedy = !g->do_sample;
@@ -198,9 +198,9 @@ static cg_status find_plugins(cg_engine *e, const cg_engine_options *o, cg_error
     cg_status status = cg_registry_open(&e->host.host, o->plugins, o->n_plugins, &e->registry, err);
 
     if (status == CG_OK)
-        status = cg_registry_find(e->registry, CG_PLUGIN_ATTENTION,
-                                  is_auto(o->attention) ? "flash" : o->attention, &e->attention,
-                                  err);
+        status =
+            cg_registry_find(e->registry, CG_PLUGIN_ATTENTION,
+                             is_auto(o->attention) ? "flash" : o->attention, &e->attention, err);
     if (status == CG_OK)
         status = cg_registry_find(e->registry, CG_PLUGIN_CACHE,
                                   is_auto(o->kv_cache) ? "paged" : o->kv_cache, &e->cache, err);
@@ -211,7 +211,8 @@ static cg_status find_plugins(cg_engine *e, const cg_engine_options *o, cg_error
     snprintf(e->reasons[0], sizeof e->reasons[0], "%s",
              is_auto(o->attention) ? "auto: vectorised, reads keys and values once" : "asked for");
     snprintf(e->reasons[3], sizeof e->reasons[3], "%s",
-             is_auto(o->constraint) ? "default: no wrong molecule, no malformed text" : "asked for");
+             is_auto(o->constraint) ? "default: no wrong molecule, no malformed text"
+                                    : "asked for");
     snprintf(e->reasons[1], sizeof e->reasons[1], "%s",
              is_auto(o->kv_cache) ? "auto: shares the prompt, holds only what is used"
                                   : "asked for");
@@ -249,7 +250,7 @@ static cg_status open_constraint(cg_engine *e, const cg_engine_options *o, cg_er
     int32_t model_max = e->model->generation.max_new_tokens;
     cg_status status;
 
-    e->format = (cg_text_format){
+    e->format = (cg_text_format) {
         CG_SIZED(cg_text_format),
         .decimals = f->decimals,
         .max_integer_digits = f->max_integer_digits,
@@ -260,13 +261,13 @@ static cg_status open_constraint(cg_engine *e, const cg_engine_options *o, cg_er
                           : model_max       ? model_max
                                             : DEFAULT_MAX_NEW,
     };
-    status = ops->create(&e->host.host, &e->vocabulary.vocabulary, &e->format, &e->constraint_self,
-                         err);
+    status =
+        ops->create(&e->host.host, &e->vocabulary.vocabulary, &e->format, &e->constraint_self, err);
     if (status != CG_OK)
         return cg_fail_prefix(err, status, "constraint '%s' for model '%s'", e->constraint->name,
                               e->model_dir);
     e->info.max_len = cg_context_of(&e->model->config);
-    e->builder = (cg_template_builder){
+    e->builder = (cg_template_builder) {
         .vocabulary = &e->vocabulary.vocabulary,
         .constraint = ops,
         .constraint_self = e->constraint_self,

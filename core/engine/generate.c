@@ -45,8 +45,8 @@ static void memory_finish(void *ctx, cg_pipeline_molecule *m)
     m->user = checked;
     for (int32_t i = 0; i < m->n_generations && status == CG_OK; i++)
         status = cg_conformer_check(&m->built, s->engine->tokenizer, m->generations[i].tokens,
-                                    m->generations[i].n_tokens, m->generations[i].done,
-                                    &checked[i], &m->failure);
+                                    m->generations[i].n_tokens, m->generations[i].done, &checked[i],
+                                    &m->failure);
 }
 
 static void count_verdict(cg_report *r, int32_t verdict)
@@ -84,7 +84,7 @@ static cg_status memory_emit(void *ctx, cg_pipeline_molecule *m, cg_error *err)
         g.generation = i;
         g.text = checked[i].text;
         g.reason = checked[i].reason;
-        g.xyz = (const double (*)[3])checked[i].xyz;
+        g.xyz = (const double(*)[3])checked[i].xyz;
         count_verdict(s->report, g.verdict);
         if (s->on_conformer)
             s->on_conformer(s->ctx, &g);

@@ -151,7 +151,8 @@ static void count(cg_report *r, const cg_pipeline_molecule *m)
 /* Hand out what is done, in order. */
 static cg_status emit_done(struct cg_pipeline *p)
 {
-    while (p->status == CG_OK && p->n_emitted < p->n_read && get_state(at(p, p->n_emitted)) == DONE) {
+    while (p->status == CG_OK && p->n_emitted < p->n_read &&
+           get_state(at(p, p->n_emitted)) == DONE) {
         cg_pipeline_molecule *m = at(p, p->n_emitted);
 
         p->window[p->n_emitted++ % p->cap] = NULL;
@@ -195,7 +196,7 @@ static int next_work(void *ctx, int wait, cg_work *ret_work)
         if (state == READY) {
             m->state = RUNNING;
             p->n_scheduled++;
-            *ret_work = (cg_work){
+            *ret_work = (cg_work) {
                 .prompt = m->built.prompt,
                 .n_prompt = m->built.n_prompt,
                 .program = m->built.program,
@@ -287,8 +288,9 @@ static void add_token_cache_stats(cg_report *r, const cg_token_cache *cache)
 cg_status cg_pipeline_run(cg_engine *engine, const cg_pipeline_io *io, cg_report *report,
                           cg_error *err)
 {
-    struct cg_pipeline p = { .engine = engine, .io = io, .report = report,
-                             .failure = CG_ERROR_INIT };
+    struct cg_pipeline p = {
+        .engine = engine, .io = io, .report = report, .failure = CG_ERROR_INIT
+    };
     cg_scheduler_io scheduler_io = { &p, next_work, sequence_ended, stop };
     cg_executor *ex = engine->executor;
     cg_executor_stats before;

@@ -22,15 +22,15 @@ typedef struct cg_generation {
 
 /** A molecule on its way. The source fills the first part; `user` is the sink's. */
 typedef struct cg_pipeline_molecule {
-    int64_t index;  /* in the whole input; keys the random numbers */
-    int64_t line;   /* in the file, 0 without one */
-    char *name;     /* owned, not NULL */
-    char *smiles;   /* as given; owned, not NULL */
+    int64_t index; /* in the whole input; keys the random numbers */
+    int64_t line;  /* in the file, 0 without one */
+    char *name;    /* owned, not NULL */
+    char *smiles;  /* as given; owned, not NULL */
     int32_t n_generations;
     cg_error failure; /* code != CG_OK: the molecule is not generated, with the reason */
 
-    cg_molecule_template built;  /* while failure.code is CG_OK */
-    cg_generation *generations;  /* [n_generations] */
+    cg_molecule_template built; /* while failure.code is CG_OK */
+    cg_generation *generations; /* [n_generations] */
     int32_t n_ended;
     void *user;
     double finish_seconds;

@@ -28,12 +28,12 @@ static inline float fast_exp(float x)
     n = x * 0x1.715476p+0f + shift;
     memcpy(&bits, &n, sizeof bits);
     n -= shift;
-    r = x - n * 0x1.62e4p-1f;        /* ln 2, upper part: n times it is exact */
-    r = r - n * 0x1.7f7d1cp-20f;     /* and the rest */
-    p = 0x1.6c16c2p-10f;             /* 1/720 */
-    p = p * r + 0x1.111112p-7f;      /* 1/120 */
-    p = p * r + 0x1.555556p-5f;      /* 1/24 */
-    p = p * r + 0x1.555556p-3f;      /* 1/6 */
+    r = x - n * 0x1.62e4p-1f;    /* ln 2, upper part: n times it is exact */
+    r = r - n * 0x1.7f7d1cp-20f; /* and the rest */
+    p = 0x1.6c16c2p-10f;         /* 1/720 */
+    p = p * r + 0x1.111112p-7f;  /* 1/120 */
+    p = p * r + 0x1.555556p-5f;  /* 1/24 */
+    p = p * r + 0x1.555556p-3f;  /* 1/6 */
     p = p * r + 0.5f;
     p = p * r + 1.0f;
     p = p * r + 1.0f;

@@ -486,8 +486,8 @@ static cg_status pack_panel(cg_linear *l, struct kernel *kn, const float *rows, 
     DNNL(memory_create(&from, &plain, ctx->engine));
     DNNL(dnnl_memory_set_data_handle(from, (void *)(uintptr_t)rows));
     DNNL(dnnl_memory_set_data_handle(kn->mem[0].w, packed));
-    args[0] = (dnnl_exec_arg_t){ DNNL_ARG_FROM, from };
-    args[1] = (dnnl_exec_arg_t){ DNNL_ARG_TO, kn->mem[0].w };
+    args[0] = (dnnl_exec_arg_t) { DNNL_ARG_FROM, from };
+    args[1] = (dnnl_exec_arg_t) { DNNL_ARG_TO, kn->mem[0].w };
     DNNL(dnnl_primitive_execute(prim, ctx->stream[0], 2, args));
     DNNL(dnnl_memory_destroy(from));
     DNNL(dnnl_primitive_destroy(prim));
@@ -496,8 +496,7 @@ static cg_status pack_panel(cg_linear *l, struct kernel *kn, const float *rows, 
 }
 
 cg_status cg_linear_create(cg_linear_context *ctx, int64_t n, int64_t k, int accumulate,
-                           cg_linear_rows_fn rows, void *arg, cg_linear **ret_linear,
-                           cg_error *err)
+                           cg_linear_rows_fn rows, void *arg, cg_linear **ret_linear, cg_error *err)
 {
     cg_linear *l = calloc(1, sizeof *l);
     float *panel = NULL;
@@ -586,8 +585,8 @@ static void run_task(void *arg, int64_t i, int worker)
 
     while (row < end) {
         int c = choose_count(kn, end - row);
-        dnnl_status_t st = execute(kn, l->ctx, worker, c, r->x + row * l->k,
-                                   l->packed[p], r->y + row * l->n + p * PANEL);
+        dnnl_status_t st = execute(kn, l->ctx, worker, c, r->x + row * l->k, l->packed[p],
+                                   r->y + row * l->n + p * PANEL);
 
         if (st != dnnl_success) {
             r->status = (int)st;

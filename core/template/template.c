@@ -42,7 +42,7 @@ static cg_status build_program(const cg_template_builder *b, cg_molecule_templat
     if (!gap)
         return cg_fail(err, CG_ERR_NOMEM, "template: out of memory");
     for (int32_t i = 0; i <= n_atoms; i++)
-        gap[i] = (cg_range){ t->split.gap_at[i], t->split.gap_at[i + 1] };
+        gap[i] = (cg_range) { t->split.gap_at[i], t->split.gap_at[i + 1] };
     status = b->constraint->compile(b->constraint_self, &text, &t->program, err);
     free(gap);
     return status;
@@ -104,5 +104,5 @@ void cg_molecule_template_finish(cg_molecule_template *t)
     free(t->prompt);
     cg_enriched_split_finish(&t->split);
     cg_molecule_destroy(t->molecule);
-    *t = (cg_molecule_template){ 0 };
+    *t = (cg_molecule_template) { 0 };
 }

@@ -33,7 +33,7 @@ static cg_status encode(const void *ctx, const char *text, uint32_t len, int32_t
         for (size_t i = 0; i < tokens.n; i++) {
             ret_ids[i] = tokens.ids[i];
             if (ret_ranges)
-                ret_ranges[i] = (cg_range){ tokens.spans[i].start, tokens.spans[i].end };
+                ret_ranges[i] = (cg_range) { tokens.spans[i].start, tokens.spans[i].end };
         }
     }
     cg_tokens_finish(&tokens);
@@ -64,7 +64,7 @@ void cg_vocabulary_init(cg_vocabulary_adapter *a, const cg_tokenizer *tokenizer,
 {
     a->tokenizer = tokenizer;
     a->cache = cache;
-    a->vocabulary = (cg_vocabulary){
+    a->vocabulary = (cg_vocabulary) {
         CG_SIZED(cg_vocabulary),
         .n_tokens = cg_tokenizer_vocab_size(tokenizer),
         .ctx = a,

@@ -114,8 +114,8 @@ static void check_logits(const cg_attention_ops *attention, const cg_cache_ops *
                                      .n_kv_heads = mc->n_kv_heads,
                                      .head_dim = mc->head_dim,
                                      .max_len = MAX_LEN };
-    cg_cpu_model_config config = { model, team, &host.host, attention, cache, NULL, 64, 2, 2,
-                                   MAX_LEN };
+    cg_cpu_model_config config = { model, team, &host.host, attention, cache,
+                                   NULL,  64,   2,          2,         MAX_LEN };
     int32_t n, *ids = get_ids(c, "ids", &n), *all = calloc((size_t)mc->vocab, sizeof *all);
     int32_t pos[64], slot[64], q_start[2] = { 0 }, seq_slot = 1, kv_len, out_row = 0;
     float *want = read_npy(c, mc->vocab);
@@ -133,8 +133,8 @@ static void check_logits(const cg_attention_ops *attention, const cg_cache_ops *
         ck_assert_int_lt(end - 1, n);
         while (at < end) {
             int32_t len = end - at < 37 ? end - at : 37;
-            cg_cpu_batch batch = { len, 1, end == at + len, ids + at, pos, slot, q_start,
-                                   &seq_slot, &kv_len, &out_row };
+            cg_cpu_batch batch = { len,  1,       end == at + len, ids + at, pos,
+                                   slot, q_start, &seq_slot,       &kv_len,  &out_row };
             const float *logits;
             int64_t stride;
 
@@ -195,12 +195,9 @@ START_TEST(greedy_ids_equal_the_oracles)
 {
     const cg_constraint_ops *none = find(CG_PLUGIN_CONSTRAINT, "none");
     cg_vocabulary_adapter vocabulary;
-    cg_text_format format = { CG_SIZED(cg_text_format),
-                              .decimals = 3,
-                              .max_integer_digits = 2,
-                              .begin = "[CONFORMER]",
-                              .end = "[/CONFORMER]",
-                              .stop = "<|endoftext|>",
+    cg_text_format format = { CG_SIZED(cg_text_format), .decimals = 3,
+                              .max_integer_digits = 2,  .begin = "[CONFORMER]",
+                              .end = "[/CONFORMER]",    .stop = "<|endoftext|>",
                               .max_new_tokens = 900 };
     cg_template text = { CG_SIZED(cg_template) };
     cg_executor_config config = { .model = model,
@@ -260,7 +257,8 @@ int main(void)
     tcase_set_timeout(tc, 240);
     tcase_add_checked_fixture(tc, setup, NULL);
     tcase_add_loop_test(tc, logits_equal_the_oracles, 0, 6);
-    /* without a constraint a case takes a minute with eager attention: the pairs that differ most */
+    /* without a constraint a case takes a minute with eager attention: the pairs that differ most
+     */
     tcase_add_loop_test(tc, greedy_ids_equal_the_oracles, 4, 6);
     suite_add_tcase(s, tc);
     sr = srunner_create(s);

@@ -13,13 +13,17 @@ static const int32_t row[] = { 0, 3, 5, 6, 8 };
 static const int32_t token[] = { 10, 20, 21, 20, 21, 30, 40, 41 };
 static const int32_t next[] = { 1, 2, 2, 2, 2, 3, CG_EXIT, CG_EXIT };
 static const int32_t column[] = { 0, 1, 2, 1, 2, -1, 3, 4 };
-static const cg_automaton automaton = { .row = row, .token = token, .next = next,
-                                        .column = column };
+static const cg_automaton automaton = {
+    .row = row, .token = token, .next = next, .column = column
+};
 static const int32_t entry[] = { 0, 2 }; /* the second field begins with the forced '.' */
 static const int32_t span_start[] = { 0, 2, 3, 5 };
 static const int32_t span_token[] = { 1, 2, 3, 4, 5 };
-static const cg_program program = { .n_fields = 2, .fields_per_atom = 1, .entry = entry,
-                                    .span_start = span_start, .span_token = span_token };
+static const cg_program program = { .n_fields = 2,
+                                    .fields_per_atom = 1,
+                                    .entry = entry,
+                                    .span_start = span_start,
+                                    .span_token = span_token };
 
 static int32_t tokens[32];
 static cg_atom_mark marks[2];
@@ -45,23 +49,23 @@ START_TEST(forced_tokens_ride_along)
 
     tokens[0] = 99;
     seq = begin(1, 32);
-    expect(&seq, (int32_t[]){ 99, 1, 2 }, 3);
+    expect(&seq, (int32_t[]) { 99, 1, 2 }, 3);
     ck_assert_int_eq(seq.state, 0);
     ck_assert_int_eq(marks[0].n_tokens, 3);
     cg_sequence_advance(&seq, &program, &automaton, 0, tokens, marks); /* '-' */
-    expect(&seq, (int32_t[]){ 99, 1, 2, 10 }, 4);
+    expect(&seq, (int32_t[]) { 99, 1, 2, 10 }, 4);
     ck_assert_int_eq(seq.state, 1);
     cg_sequence_advance(&seq, &program, &automaton, 4, tokens, marks); /* 21, forced 30 */
-    expect(&seq, (int32_t[]){ 99, 1, 2, 10, 21, 30 }, 6);
+    expect(&seq, (int32_t[]) { 99, 1, 2, 10, 21, 30 }, 6);
     ck_assert_int_eq(seq.state, 3);
     /* 40 ends the field: span [3], and the forced '.' of the next field */
     cg_sequence_advance(&seq, &program, &automaton, 6, tokens, marks);
-    expect(&seq, (int32_t[]){ 99, 1, 2, 10, 21, 30, 40, 3, 30 }, 9);
+    expect(&seq, (int32_t[]) { 99, 1, 2, 10, 21, 30, 40, 3, 30 }, 9);
     ck_assert_int_eq(seq.field, 1);
     ck_assert_int_eq(marks[1].n_tokens, 9);
     ck_assert_int_eq(seq.done, CG_SEQUENCE_RUNNING);
     cg_sequence_advance(&seq, &program, &automaton, 7, tokens, marks);
-    expect(&seq, (int32_t[]){ 99, 1, 2, 10, 21, 30, 40, 3, 30, 41, 4, 5 }, 12);
+    expect(&seq, (int32_t[]) { 99, 1, 2, 10, 21, 30, 40, 3, 30, 41, 4, 5 }, 12);
     ck_assert_int_eq(seq.done, CG_SEQUENCE_COMPLETE);
 }
 END_TEST

@@ -17,13 +17,14 @@ enum { VOCAB = 64, ATOMS = 5, FIELDS = 3 * ATOMS, PROMPT = 21, MAX_LEN = 160 };
  * between fields, [4 5] at the end.
  */
 static int32_t row[4] = { 0, 10, 20, 21 }, token[21], next[21], column[21], column_token[20];
-static const cg_automaton automaton = { CG_SIZED(cg_automaton), .row = row, .token = token,
-                                        .next = next, .column = column,
-                                        .column_token = column_token };
+static const cg_automaton automaton = { CG_SIZED(cg_automaton), .row = row,
+                                        .token = token,         .next = next,
+                                        .column = column,       .column_token = column_token };
 static int32_t entry[FIELDS], span_start[FIELDS + 2], span_token[FIELDS + 3];
-static cg_program program = { CG_SIZED(cg_program), .n_fields = FIELDS, .n_states = 3,
-                              .n_transitions = 21, .n_columns = 20, .fields_per_atom = 3,
-                              .entry = entry, .span_start = span_start,
+static cg_program program = { CG_SIZED(cg_program),    .n_fields = FIELDS,
+                              .n_states = 3,           .n_transitions = 21,
+                              .n_columns = 20,         .fields_per_atom = 3,
+                              .entry = entry,          .span_start = span_start,
                               .span_token = span_token };
 static int32_t prompt[PROMPT];
 
@@ -41,9 +42,18 @@ static cg_error err = CG_ERROR_INIT;
 static void setup(void)
 {
     static const cg_model_config config = {
-        .arch = CG_ARCH_QWEN3, .hidden = 32, .n_layers = 2, .n_heads = 4, .n_kv_heads = 2,
-        .head_dim = 16, .intermediate = 48, .vocab = VOCAB, .max_positions = 256,
-        .tie_embeddings = 1, .qk_norm = 1, .rms_eps = 1e-6,
+        .arch = CG_ARCH_QWEN3,
+        .hidden = 32,
+        .n_layers = 2,
+        .n_heads = 4,
+        .n_kv_heads = 2,
+        .head_dim = 16,
+        .intermediate = 48,
+        .vocab = VOCAB,
+        .max_positions = 256,
+        .tie_embeddings = 1,
+        .qk_norm = 1,
+        .rms_eps = 1e-6,
         .rope = { .kind = CG_ROPE_DEFAULT, .theta = 10000 },
     };
     int32_t n = 0;

@@ -86,10 +86,10 @@ START_TEST(extreme_logits_stay_in_range)
 
     for (int i = 0; i < 300; i++)
         wide[i] = i == 123 ? 80.0f : -1e30f;
-    ck_assert_int_eq(draw((cg_sampling){ .temperature = 1, .top_p = 1 }, wide, 300, 0.0f), 123);
-    ck_assert_int_eq(draw((cg_sampling){ .temperature = 1, .top_p = 1 }, wide, 300, 0.9999999f),
+    ck_assert_int_eq(draw((cg_sampling) { .temperature = 1, .top_p = 1 }, wide, 300, 0.0f), 123);
+    ck_assert_int_eq(draw((cg_sampling) { .temperature = 1, .top_p = 1 }, wide, 300, 0.9999999f),
                      123);
-    ck_assert_int_eq(draw((cg_sampling){ .temperature = 0.01f, .top_p = 0.9f }, wide, 300, 0.5f),
+    ck_assert_int_eq(draw((cg_sampling) { .temperature = 0.01f, .top_p = 0.9f }, wide, 300, 0.5f),
                      123);
 }
 END_TEST

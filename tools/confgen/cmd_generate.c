@@ -65,7 +65,7 @@ enum { PROGRESS_AUTO, PROGRESS_NEVER, PROGRESS_JSON };
 struct settings {
     cg_engine_options engine;
     cg_batch batch;
-    cg_sampling sampling;      /* as far as given */
+    cg_sampling sampling; /* as far as given */
     int given_temperature, given_top_p, given_top_k, given_min_p, given_greedy;
     const cg_sampling *preset;
     const char *plugins[64];
@@ -176,10 +176,40 @@ static void on_log(void *ctx, int32_t level, const char *text)
 /* ---- options ------------------------------------------------------------------------------ */
 
 enum {
-    O_INPUT = 256, O_OUTPUT, O_FORMAT, O_GENS, O_ADD_HS, O_FAILED, O_HEADER, O_LIMIT, O_SHARD,
-    O_RESUME, O_OVERWRITE, O_MODEL, O_CONSTRAINT, O_TEMPERATURE, O_TOP_P, O_TOP_K, O_MIN_P,
-    O_GREEDY, O_SAMPLING, O_SEED, O_MAX_NEW, O_DEVICE, O_ATTENTION, O_KV_CACHE, O_PLUGIN, O_BATCH,
-    O_THREADS, O_PARALLEL, O_WORKERS, O_TOKEN_CACHE, O_REPORT, O_PROGRESS, O_QUIET, O_VERSION,
+    O_INPUT = 256,
+    O_OUTPUT,
+    O_FORMAT,
+    O_GENS,
+    O_ADD_HS,
+    O_FAILED,
+    O_HEADER,
+    O_LIMIT,
+    O_SHARD,
+    O_RESUME,
+    O_OVERWRITE,
+    O_MODEL,
+    O_CONSTRAINT,
+    O_TEMPERATURE,
+    O_TOP_P,
+    O_TOP_K,
+    O_MIN_P,
+    O_GREEDY,
+    O_SAMPLING,
+    O_SEED,
+    O_MAX_NEW,
+    O_DEVICE,
+    O_ATTENTION,
+    O_KV_CACHE,
+    O_PLUGIN,
+    O_BATCH,
+    O_THREADS,
+    O_PARALLEL,
+    O_WORKERS,
+    O_TOKEN_CACHE,
+    O_REPORT,
+    O_PROGRESS,
+    O_QUIET,
+    O_VERSION,
     O_HELP,
 };
 
@@ -240,8 +270,8 @@ static void parse_shard(cg_batch *b, const char *text)
 {
     int used = 0;
 
-    if (sscanf(text, "%d/%d%n", &b->shard, &b->shards, &used) != 2 || text[used] ||
-        b->shards < 1 || b->shard < 0 || b->shard >= b->shards)
+    if (sscanf(text, "%d/%d%n", &b->shard, &b->shards, &used) != 2 || text[used] || b->shards < 1 ||
+        b->shard < 0 || b->shard >= b->shards)
         usage_error("--shard '%s': wanted I/N with I from 0 to N-1", text);
 }
 
@@ -287,19 +317,45 @@ static void take_option(struct settings *s, int option, const char *arg)
     static const char *const progresses[] = { "auto", "never", "json" };
 
     switch (option) {
-    case O_INPUT: s->batch.input = arg; break;
-    case O_OUTPUT: s->batch.output = arg; break;
-    case O_FORMAT: s->batch.format = arg; break;
-    case O_GENS: parse_gens(&s->batch, arg); break;
-    case O_ADD_HS: s->batch.add_hs = 1; break;
-    case O_FAILED: s->batch.failed = arg; break;
-    case O_HEADER: s->batch.header = parse_word("--header", arg, headers, 3); break;
-    case O_LIMIT: s->batch.limit = parse_int64("--limit", arg, 1, INT64_MAX / 2); break;
-    case O_SHARD: parse_shard(&s->batch, arg); break;
-    case O_RESUME: s->batch.resume = 1; break;
-    case O_OVERWRITE: s->batch.overwrite = 1; break;
-    case O_MODEL: s->engine.model = arg; break;
-    case O_CONSTRAINT: s->engine.constraint = arg; break;
+    case O_INPUT:
+        s->batch.input = arg;
+        break;
+    case O_OUTPUT:
+        s->batch.output = arg;
+        break;
+    case O_FORMAT:
+        s->batch.format = arg;
+        break;
+    case O_GENS:
+        parse_gens(&s->batch, arg);
+        break;
+    case O_ADD_HS:
+        s->batch.add_hs = 1;
+        break;
+    case O_FAILED:
+        s->batch.failed = arg;
+        break;
+    case O_HEADER:
+        s->batch.header = parse_word("--header", arg, headers, 3);
+        break;
+    case O_LIMIT:
+        s->batch.limit = parse_int64("--limit", arg, 1, INT64_MAX / 2);
+        break;
+    case O_SHARD:
+        parse_shard(&s->batch, arg);
+        break;
+    case O_RESUME:
+        s->batch.resume = 1;
+        break;
+    case O_OVERWRITE:
+        s->batch.overwrite = 1;
+        break;
+    case O_MODEL:
+        s->engine.model = arg;
+        break;
+    case O_CONSTRAINT:
+        s->engine.constraint = arg;
+        break;
     case O_TEMPERATURE:
         s->sampling.temperature = parse_nonnegative("--temperature", arg);
         s->given_temperature = 1;
@@ -316,29 +372,63 @@ static void take_option(struct settings *s, int option, const char *arg)
         s->sampling.min_p = parse_nonnegative("--min-p", arg);
         s->given_min_p = 1;
         break;
-    case O_GREEDY: s->given_greedy = 1; break;
-    case O_SAMPLING: s->preset = find_preset(arg); break;
-    case O_SEED: s->engine.seed = (uint64_t)parse_int64("--seed", arg, 0, INT64_MAX); break;
-    case O_MAX_NEW: s->engine.max_new_tokens = parse_int("--max-new-tokens", arg, 1, 1 << 24); break;
-    case O_DEVICE: s->engine.device = arg; break;
-    case O_ATTENTION: s->engine.attention = arg; break;
-    case O_KV_CACHE: s->engine.kv_cache = arg; break;
+    case O_GREEDY:
+        s->given_greedy = 1;
+        break;
+    case O_SAMPLING:
+        s->preset = find_preset(arg);
+        break;
+    case O_SEED:
+        s->engine.seed = (uint64_t)parse_int64("--seed", arg, 0, INT64_MAX);
+        break;
+    case O_MAX_NEW:
+        s->engine.max_new_tokens = parse_int("--max-new-tokens", arg, 1, 1 << 24);
+        break;
+    case O_DEVICE:
+        s->engine.device = arg;
+        break;
+    case O_ATTENTION:
+        s->engine.attention = arg;
+        break;
+    case O_KV_CACHE:
+        s->engine.kv_cache = arg;
+        break;
     case O_PLUGIN:
         if (s->engine.n_plugins == (int32_t)(sizeof s->plugins / sizeof s->plugins[0]))
             usage_error("--plugin: more than %d of them", s->engine.n_plugins);
         s->plugins[s->engine.n_plugins++] = arg;
         break;
-    case O_BATCH: s->engine.batch_size = parse_auto("--batch-size", arg, 65536); break;
-    case O_THREADS: s->engine.threads = parse_int("--threads", arg, 1, 4096); break;
-    case O_PARALLEL: break; /* always so; kept for scripts of earlier systems */
-    case O_WORKERS: s->engine.template_workers = parse_int("--template-workers", arg, 1, 4096); break;
-    case O_TOKEN_CACHE: s->engine.token_cache = 1; break;
-    case O_REPORT: s->report = arg; break;
-    case O_PROGRESS: s->progress = parse_word("--progress", arg, progresses, 3); break;
-    case O_QUIET: s->quiet = 1; break;
-    case O_VERSION: printf("confgen %s\n", cg_version()); exit(EXIT_OK);
-    case O_HELP: fputs(help, stdout); exit(EXIT_OK);
-    default: usage_error("unknown option or missing value");
+    case O_BATCH:
+        s->engine.batch_size = parse_auto("--batch-size", arg, 65536);
+        break;
+    case O_THREADS:
+        s->engine.threads = parse_int("--threads", arg, 1, 4096);
+        break;
+    case O_PARALLEL:
+        break; /* always so; kept for scripts of earlier systems */
+    case O_WORKERS:
+        s->engine.template_workers = parse_int("--template-workers", arg, 1, 4096);
+        break;
+    case O_TOKEN_CACHE:
+        s->engine.token_cache = 1;
+        break;
+    case O_REPORT:
+        s->report = arg;
+        break;
+    case O_PROGRESS:
+        s->progress = parse_word("--progress", arg, progresses, 3);
+        break;
+    case O_QUIET:
+        s->quiet = 1;
+        break;
+    case O_VERSION:
+        printf("confgen %s\n", cg_version());
+        exit(EXIT_OK);
+    case O_HELP:
+        fputs(help, stdout);
+        exit(EXIT_OK);
+    default:
+        usage_error("unknown option or missing value");
     }
 }
 
@@ -366,7 +456,7 @@ static void parse_command_line(struct settings *s, int argc, char **argv)
 {
     int option;
 
-    *s = (struct settings){
+    *s = (struct settings) {
         .engine = { CG_SIZED(cg_engine_options), .log = on_log, .log_ctx = s },
         .batch = { CG_SIZED(cg_batch), .gens = 1, .on_failure = on_failure, .ctx = s,
                    .stop = &stop_run },
@@ -422,8 +512,8 @@ static void print_summary(const struct settings *s, const cg_report *r, const ch
             strcmp(path, "-") ? path : "standard output", (long long)r->conformers,
             (long long)r->molecules, r->seconds);
     if (r->seconds > 0 && r->tokens)
-        fprintf(stderr, " (%.1f conformers/s, %.0f tokens/s)",
-                (double)(r->conformers) / r->seconds, (double)r->tokens / r->seconds);
+        fprintf(stderr, " (%.1f conformers/s, %.0f tokens/s)", (double)(r->conformers) / r->seconds,
+                (double)r->tokens / r->seconds);
     if (r->molecules_resumed)
         fprintf(stderr, "; %lld of %lld molecules were there already",
                 (long long)r->conformers_resumed, (long long)r->molecules_resumed);
@@ -440,8 +530,9 @@ static void print_choices(const struct settings *s, const cg_engine_info *info)
 {
     if (s->quiet || !isatty(STDERR_FILENO))
         return;
-    fprintf(stderr, "%s, %.1f M parameters, on %s with %d threads; attention %s (%s), KV cache %s (%s), "
-                    "constraint %s, batch %d (%s)\n",
+    fprintf(stderr,
+            "%s, %.1f M parameters, on %s with %d threads; attention %s (%s), KV cache %s (%s), "
+            "constraint %s, batch %d (%s)\n",
             info->architecture, (double)info->parameters * 1e-6, info->device, info->threads,
             info->attention, info->attention_reason, info->kv_cache, info->kv_cache_reason,
             info->constraint, info->batch_size, info->batch_reason);

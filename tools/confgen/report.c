@@ -22,7 +22,8 @@ static json_t *engine_json(const cg_engine_info *info)
 
     snprintf(fingerprint, sizeof fingerprint, "%016llx", (unsigned long long)info->fingerprint);
     return json_pack(
-        "{s:s, s:s, s:s, s:I, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:i, s:s, s:i, s:i, s:i, s:I, "
+        "{s:s, s:s, s:s, s:I, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:i, s:s, s:i, s:i, s:i, "
+        "s:I, "
         "s:o}",
         "model", info->model, "architecture", info->architecture, "fingerprint", fingerprint,
         "parameters", (json_int_t)info->parameters, "device", info->device, "attention",
@@ -36,24 +37,23 @@ static json_t *engine_json(const cg_engine_info *info)
 
 static json_t *counts_json(const cg_report *r)
 {
-    json_t *molecules = json_pack("{s:I, s:I, s:I}", "bad_input", (json_int_t)r->failed_input,
-                                  "too_large", (json_int_t)r->failed_limit, "unsupported",
-                                  (json_int_t)r->failed_unsupported);
-    json_t *failures = json_pack("{s:o, s:I, s:I, s:I}", "whole_molecules", molecules, "wrong_molecule",
-                                 (json_int_t)r->wrong_molecules, "parse_failure",
-                                 (json_int_t)r->parse_failures, "unfinished",
-                                 (json_int_t)r->unfinished);
+    json_t *molecules =
+        json_pack("{s:I, s:I, s:I}", "bad_input", (json_int_t)r->failed_input, "too_large",
+                  (json_int_t)r->failed_limit, "unsupported", (json_int_t)r->failed_unsupported);
+    json_t *failures =
+        json_pack("{s:o, s:I, s:I, s:I}", "whole_molecules", molecules, "wrong_molecule",
+                  (json_int_t)r->wrong_molecules, "parse_failure", (json_int_t)r->parse_failures,
+                  "unfinished", (json_int_t)r->unfinished);
     json_t *tokens = json_pack("{s:I, s:I, s:I, s:I}", "prompt", (json_int_t)r->prompt_tokens,
                                "completion", (json_int_t)r->tokens, "sampled",
                                (json_int_t)r->sampled, "forced", (json_int_t)r->forced);
 
     return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:I}", "molecules",
-                     (json_int_t)r->molecules, "molecules_failed",
-                     (json_int_t)r->molecules_failed, "molecules_resumed",
-                     (json_int_t)r->molecules_resumed, "requested", (json_int_t)r->requested,
-                     "conformers", (json_int_t)r->conformers, "conformers_resumed",
-                     (json_int_t)r->conformers_resumed, "failures", failures, "tokens", tokens,
-                     "steps", (json_int_t)r->steps);
+                     (json_int_t)r->molecules, "molecules_failed", (json_int_t)r->molecules_failed,
+                     "molecules_resumed", (json_int_t)r->molecules_resumed, "requested",
+                     (json_int_t)r->requested, "conformers", (json_int_t)r->conformers,
+                     "conformers_resumed", (json_int_t)r->conformers_resumed, "failures", failures,
+                     "tokens", tokens, "steps", (json_int_t)r->steps);
 }
 
 static json_t *versions_json(void)
@@ -91,9 +91,8 @@ cg_status report_write(const char *path, const cg_engine_info *info, const cg_re
     json_t *root = json_pack(
         "{s:o, s:O, s:s, s:o, s:o, s:o, s:{s:f, s:f}, s:{s:I, s:I}, s:{s:I, s:I, s:I}}", "versions",
         versions_json(), "messages", messages, "outcome", cg_status_name(outcome), "engine",
-        engine_json(info), "counts",
-        counts_json(r), "seconds", times_json(r), "rates", "tokens_per_second",
-        rate((double)r->tokens, r->seconds), "conformers_per_second",
+        engine_json(info), "counts", counts_json(r), "seconds", times_json(r), "rates",
+        "tokens_per_second", rate((double)r->tokens, r->seconds), "conformers_per_second",
         rate((double)r->conformers, r->seconds), "token_cache", "hits",
         (json_int_t)r->token_cache_hits, "misses", (json_int_t)r->token_cache_misses, "bytes",
         "peak_memory", (json_int_t)r->peak_bytes, "kv_cache", (json_int_t)r->kv_bytes, "written",

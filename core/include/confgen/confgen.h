@@ -91,35 +91,35 @@ CG_EXPORT const cg_engine_info *cg_engine_get_info(const cg_engine *engine);
 typedef struct cg_report {
     uint32_t struct_size;
     uint32_t reserved;
-    int64_t total_molecules;   /* of the whole input part, 0 if not known (standard input) */
-    int64_t total_conformers;  /* asked for in it */
-    int64_t molecules;         /* read */
-    int64_t molecules_failed;  /* with fewer conformers than asked for, also in an earlier run */
-    int64_t molecules_resumed; /* found in the output of an earlier run, */
+    int64_t total_molecules;    /* of the whole input part, 0 if not known (standard input) */
+    int64_t total_conformers;   /* asked for in it */
+    int64_t molecules;          /* read */
+    int64_t molecules_failed;   /* with fewer conformers than asked for, also in an earlier run */
+    int64_t molecules_resumed;  /* found in the output of an earlier run, */
     int64_t conformers_resumed; /* with as many conformers */
-    int64_t requested;         /* conformers asked for, of the molecules that could be built */
-    int64_t conformers;        /* delivered */
-    int64_t wrong_molecules;   /* generations whose text is another molecule's */
-    int64_t parse_failures;    /* whose text cannot be read */
-    int64_t unfinished;        /* that met the limit of tokens */
-    int64_t prompt_tokens;     /* evaluated */
-    int64_t tokens;            /* of the ended sequences, forced ones included */
-    int64_t sampled;           /* of them sampled */
-    int64_t forced;            /* of them forced */
+    int64_t requested;          /* conformers asked for, of the molecules that could be built */
+    int64_t conformers;         /* delivered */
+    int64_t wrong_molecules;    /* generations whose text is another molecule's */
+    int64_t parse_failures;     /* whose text cannot be read */
+    int64_t unfinished;         /* that met the limit of tokens */
+    int64_t prompt_tokens;      /* evaluated */
+    int64_t tokens;             /* of the ended sequences, forced ones included */
+    int64_t sampled;            /* of them sampled */
+    int64_t forced;             /* of them forced */
     int64_t steps;
     int64_t token_cache_hits;
     int64_t token_cache_misses;
     int64_t kv_bytes;   /* of the KV cache at the end */
     int64_t peak_bytes; /* resident memory of the process at its peak */
     int64_t bytes_written;
-    double seconds;           /* of the call */
-    double decode_seconds;    /* in the executor */
-    double matmul_seconds;    /* of them in the matrix library */
-    double attention_seconds; /* of them in attention and the cache */
-    double sample_seconds;    /* of them sampling */
-    double chemistry_seconds; /* building templates: RDKit's part, summed over the workers */
-    double template_seconds;  /* the rest of building templates, summed over the workers */
-    double record_seconds;    /* checking and writing records, summed over the workers */
+    double seconds;             /* of the call */
+    double decode_seconds;      /* in the executor */
+    double matmul_seconds;      /* of them in the matrix library */
+    double attention_seconds;   /* of them in attention and the cache */
+    double sample_seconds;      /* of them sampling */
+    double chemistry_seconds;   /* building templates: RDKit's part, summed over the workers */
+    double template_seconds;    /* the rest of building templates, summed over the workers */
+    double record_seconds;      /* checking and writing records, summed over the workers */
     int64_t failed_input;       /* of molecules_failed, as a whole: bad SMILES or line */
     int64_t failed_limit;       /* too large */
     int64_t failed_unsupported; /* cannot be served */
@@ -211,8 +211,8 @@ typedef struct cg_batch {
     int32_t resume;             /* complete the output of an interrupted run */
     int32_t overwrite;          /* replace an existing output */
     int32_t add_hs;             /* sdf: with hydrogens */
-    int32_t shard;  /* 0-based part of `shards`: a stretch of neighbouring lines */
-    int32_t shards; /* 0 or 1: all */
+    int32_t shard;              /* 0-based part of `shards`: a stretch of neighbouring lines */
+    int32_t shards;             /* 0 or 1: all */
     int32_t reserved;
     int64_t limit;      /* molecules read at most; 0: all */
     const char *input;  /* file or "-" */
