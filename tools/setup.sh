@@ -4,7 +4,7 @@
 #
 #   tools/setup.sh [MESON_OPTION...]     e.g. tools/setup.sh -Dcuda=disabled
 #
-# Debian 12 or later, Ubuntu 22.04 or later; as root, or with sudo. Running it again is cheap: only
+# Debian 12 or later, Ubuntu 24.04 or later; as root, or with sudo. Running it again is cheap: only
 # what is missing is installed, only what changed is built. BUILD names the build folder (build).
 set -euo pipefail
 
@@ -44,6 +44,10 @@ if ((${#missing[@]})); then
 else
   say "all packages are there"
 fi
+
+have=$(meson --version)
+[ "$(printf '1.0.0\n%s\n' "$have" | sort -V | head -n 1)" = 1.0.0 ] ||
+  die "meson $have is too old, 1.0.0 is wanted: use Debian 12, Ubuntu 24.04 or later"
 
 if [ -f "$build/build.ninja" ]; then
   if (($#)); then
