@@ -5,8 +5,9 @@
 
 #include "base/error.h"
 
-/* Steps between two looks at the clock of others: signals, finished templates. */
-enum { STEPS_A_RUN = 64 };
+/* Steps between two looks at what others do: signals, finished templates. A step of a full batch
+ * may take a tenth of a second, and a signal should not wait for many. */
+enum { STEPS_A_RUN = 8 };
 
 /* A prefix place and the molecule in it. */
 struct prefix {

@@ -131,7 +131,6 @@ static cg_status read_ahead(struct cg_pipeline *p)
             p->at_end = 1;
             return status;
         }
-        p->report->molecules++;
         p->window[p->n_read++ % p->cap] = m;
         if (m->failure.code != CG_OK)
             m->state = DONE;
@@ -158,6 +157,7 @@ static cg_status emit_done(struct cg_pipeline *p)
         p->window[p->n_emitted++ % p->cap] = NULL;
         if (p->n_scheduled < p->n_emitted)
             p->n_scheduled = p->n_emitted; /* a failed molecule is never scheduled */
+        p->report->molecules++;
         count(p->report, m);
         p->status = p->io->emit(p->io->ctx, m, &p->failure);
         destroy_molecule(p, m);

@@ -93,7 +93,7 @@ typedef struct cg_report {
     uint32_t reserved;
     int64_t total_molecules;    /* of the whole input part, 0 if not known (standard input) */
     int64_t total_conformers;   /* asked for in it */
-    int64_t molecules;          /* read */
+    int64_t molecules;          /* that came out, with conformers or with a reason */
     int64_t molecules_failed;   /* with fewer conformers than asked for, also in an earlier run */
     int64_t molecules_resumed;  /* found in the output of an earlier run, */
     int64_t conformers_resumed; /* with as many conformers */
