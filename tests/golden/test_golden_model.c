@@ -199,7 +199,8 @@ START_TEST(greedy_ids_equal_the_oracles)
                               .max_integer_digits = 2,  .begin = "[CONFORMER]",
                               .end = "[/CONFORMER]",    .stop = "<|endoftext|>",
                               .max_new_tokens = 900 };
-    cg_template text = { CG_SIZED(cg_template) };
+    static const cg_range gaps[2] = { { 0, 4 }, { 4, 5 } };
+    cg_template text = { CG_SIZED(cg_template), .n_atoms = 1, .text = "[C]<>", .gap = gaps };
     cg_executor_config config = { .model = model,
                                   .attention = find(CG_PLUGIN_ATTENTION, attentions[_i / 3]),
                                   .cache = find(CG_PLUGIN_CACHE, caches[_i % 3]),
