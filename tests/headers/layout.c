@@ -152,7 +152,7 @@ AT(cg_cache_ops, release, 64);
 AT(cg_cache_ops, view, 72);
 AT(cg_cache_ops, stats, 80);
 AT(cg_cache_ops, block_tokens, 88);
-AT(cg_cache_ops, reserved, 92);
+AT(cg_cache_ops, flags, 92);
 
 SIZE(cg_automaton, 56);
 AT(cg_automaton, struct_size, 0);

@@ -51,6 +51,13 @@ typedef struct cg_cache_stats {
     int64_t grown;           /* how often memory was allocated anew */
 } cg_cache_stats;
 
+/** cg_cache_ops.flags */
+enum {
+    /* CUDA: a kernel of the host may store new keys and values where view() says (converted to the
+     * view's dtype) in place of append(): the cache wants no more than that. */
+    CG_CACHE_STORE_BY_VIEW = 1 << 0,
+};
+
 typedef struct cg_cache_ops {
     uint32_t struct_size;
     int32_t paged; /* nonzero: views carry a page table */
@@ -82,7 +89,7 @@ typedef struct cg_cache_ops {
     void (*stats)(const void *self, cg_cache_stats *ret_stats);
     /** Tokens of a block where that is known before create(); 0: views tell. For matching. */
     int32_t block_tokens;
-    int32_t reserved; /* 0 */
+    int32_t flags; /* CG_CACHE_* */
 } cg_cache_ops;
 
 #ifdef __cplusplus

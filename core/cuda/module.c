@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/* The one symbol of the CUDA module. */
+#include "gpu/module.h"
+
+#include <confgen/version.h>
+
+#include "cuda.h"
+
+CG_EXPORT const cg_cuda_module *cg_cuda_module_get(void);
+
+const cg_cuda_module *cg_cuda_module_get(void)
+{
+    static const cg_cuda_module module = {
+        .struct_size = sizeof module,
+        .version = CG_VERSION_STRING,
+        .count = cg_cuda_count,
+        .open = cg_cuda_gpu_open,
+        .close = cg_cuda_gpu_close,
+        .get_info = cg_cuda_gpu_get_info,
+        .stream = cg_cuda_gpu_stream,
+        .alloc = cg_cuda_gpu_alloc,
+        .free = cg_cuda_gpu_free,
+        .write = cg_cuda_gpu_write,
+        .read = cg_cuda_gpu_read,
+        .fill = cg_cuda_gpu_fill,
+        .synchronize = cg_cuda_gpu_synchronize,
+        .mark = cg_cuda_gpu_mark,
+        .elapsed = cg_cuda_gpu_elapsed,
+        .capture_begin = cg_cuda_gpu_capture_begin,
+        .capture_end = cg_cuda_gpu_capture_end,
+        .replay = cg_cuda_gpu_replay,
+        .graph_destroy = cg_cuda_gpu_graph_destroy,
+        .measure = cg_cuda_gpu_measure,
+    };
+
+    return &module;
+}

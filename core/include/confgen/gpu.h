@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * @file gpu.h  NVIDIA GPUs, for applications that check or time plugins on one.
+ *
+ * Everything here goes through the CUDA module, which is loaded at the first call: a program that
+ * links against confgen runs on a machine without a driver, and is told so in a sentence.
+ *
+ * An open GPU has one stream. Calls that take a size in bytes copy or fill synchronously; kernels
+ * that a plugin queues on the stream run after what was queued before. One thread at a time uses a
+ * cg_gpu.
+ */
+#ifndef CONFGEN_GPU_H
+#define CONFGEN_GPU_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <confgen/status.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct cg_gpu cg_gpu;
+/** Work that was captured from the stream of a GPU. */
+typedef struct cg_gpu_graph cg_gpu_graph;
+
+typedef struct cg_gpu_info {
+    uint32_t struct_size;
+    int32_t index;              /* of the CUDA device */
+    int32_t compute_capability; /* 10 * major + minor */
+    int32_t multiprocessors;
+    int32_t driver_version;  /* CUDA version the driver serves, 1000 * major + 10 * minor */
+    int32_t runtime_version; /* of the runtime this was built with */
+    int64_t memory_bytes;
+    int64_t free_bytes; /* when it was asked */
+    int64_t l2_bytes;
+    char name[64];
+    char uuid[40];
+} cg_gpu_info;
+
+/**
+ * Number of GPUs that confgen can use.
+ *
+ * @return CG_OK, also for none; CG_ERR_UNSUPPORTED with the reason if this build has no CUDA
+ *         module, or the machine no driver or one that is too old
+ */
+CG_EXPORT cg_status cg_gpu_count(int32_t *ret_n, cg_error *err);
+
+/** Open GPU `index`. *ret_gpu is owned by the caller, cg_gpu_close(). */
+CG_EXPORT cg_status cg_gpu_open(int32_t index, cg_gpu **ret_gpu, cg_error *err);
+CG_EXPORT void cg_gpu_close(cg_gpu *gpu); /* accepts NULL; memory that was not freed goes too */
+CG_EXPORT void cg_gpu_get_info(const cg_gpu *gpu, cg_gpu_info *ret_info);
+/** The cudaStream_t, for plugins' calls. */
+CG_EXPORT void *cg_gpu_stream(const cg_gpu *gpu);
+
+/** Device memory, 256-byte aligned; contents undefined. CG_ERR_DEVICE_NOMEM. */
+CG_EXPORT cg_status cg_gpu_alloc(cg_gpu *gpu, size_t bytes, void **ret_ptr, cg_error *err);
+CG_EXPORT void cg_gpu_free(cg_gpu *gpu, void *ptr); /* accepts NULL */
+CG_EXPORT cg_status cg_gpu_write(cg_gpu *gpu, void *dst, const void *src, size_t bytes,
+                                 cg_error *err);
+CG_EXPORT cg_status cg_gpu_read(cg_gpu *gpu, void *dst, const void *src, size_t bytes,
+                                cg_error *err);
+/** Fill with a byte. */
+CG_EXPORT cg_status cg_gpu_fill(cg_gpu *gpu, void *dst, int32_t byte, size_t bytes, cg_error *err);
+/** Wait for the stream. Errors of kernels that ran before show here: CG_ERR_CUDA. */
+CG_EXPORT cg_status cg_gpu_synchronize(cg_gpu *gpu, cg_error *err);
+
+/** Record the time on the stream: which = 0 at the start, 1 at the end of what is timed. */
+CG_EXPORT cg_status cg_gpu_mark(cg_gpu *gpu, int32_t which, cg_error *err);
+/** Wait for mark 1; seconds from mark 0 to it. */
+CG_EXPORT cg_status cg_gpu_elapsed(cg_gpu *gpu, double *ret_seconds, cg_error *err);
+
+/** Begin to capture what is queued on the stream instead of running it. */
+CG_EXPORT cg_status cg_gpu_capture_begin(cg_gpu *gpu, cg_error *err);
+/** End it. *ret_graph is owned by the caller. CG_ERR_CUDA if something cannot be captured. */
+CG_EXPORT cg_status cg_gpu_capture_end(cg_gpu *gpu, cg_gpu_graph **ret_graph, cg_error *err);
+/** Queue the captured work once. */
+CG_EXPORT cg_status cg_gpu_replay(cg_gpu *gpu, cg_gpu_graph *graph, cg_error *err);
+CG_EXPORT void cg_gpu_graph_destroy(cg_gpu_graph *graph); /* accepts NULL */
+
+/** What the memory and the matrix units of this GPU give, measured: the two ceilings. */
+typedef struct cg_gpu_ceilings {
+    uint32_t struct_size;
+    uint32_t reserved;
+    double copy_bytes;   /* bytes read + bytes written a second, large device-to-device copy */
+    double matmul_flops; /* bf16 in, f32 accumulation, 8192 x 8192 x 8192, random data */
+} cg_gpu_ceilings;
+
+/** Measure them: about a second, and about 3 GB of memory. */
+CG_EXPORT cg_status cg_gpu_measure(cg_gpu *gpu, cg_gpu_ceilings *ret_ceilings, cg_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
