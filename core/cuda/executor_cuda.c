@@ -146,12 +146,13 @@ static cg_status take_host(struct cuda *c, size_t n, size_t size, void *ret_ptr,
 }
 
 /*
- * Room for a step: a sampled token and the forced ones behind it for most slots. Rows cost time
- * whether they are used or not, so it is not room for the longest spans of all.
+ * Room for a step: a sampled token and what is forced behind it, which is half a token on average
+ * (1.25 to 1.5 in all, by tokenizer). Rows cost time whether they are used or not, so a longer span
+ * waits for the next step.
  */
 static int32_t choose_step_tokens(const cg_executor_config *config)
 {
-    int32_t want = config->step_tokens ? config->step_tokens : 2 * config->n_slots + 32;
+    int32_t want = config->step_tokens ? config->step_tokens : config->n_slots * 3 / 2 + 32;
     int32_t unit = want > 128 || config->deterministic ? 128 : 16;
 
     return (want + unit - 1) / unit * unit;
