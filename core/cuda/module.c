@@ -31,6 +31,7 @@ const cg_cuda_module *cg_cuda_module_get(void)
         .replay = cg_cuda_gpu_replay,
         .graph_destroy = cg_cuda_gpu_graph_destroy,
         .measure = cg_cuda_gpu_measure,
+        .random = cg_cuda_gpu_random,
     };
 
     return &module;
