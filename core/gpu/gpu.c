@@ -87,6 +87,15 @@ cg_status cg_cuda_module_load(const cg_cuda_module **ret_module, cg_error *err)
     return status;
 }
 
+cg_status cg_executor_cuda_create(const cg_executor_config *config, cg_executor **ret_executor,
+                                  cg_error *err)
+{
+    const cg_cuda_module *module;
+    cg_status status = cg_cuda_module_load(&module, err);
+
+    return status == CG_OK ? module->executor_create(config, ret_executor, err) : status;
+}
+
 /* ---- confgen/gpu.h ------------------------------------------------------------------------ */
 
 cg_status cg_gpu_count(int32_t *ret_n, cg_error *err)
