@@ -32,12 +32,9 @@ const cg_cuda_module *cg_cuda_module_get(void)
         .replay = cg_cuda_gpu_replay,
         .graph_destroy = cg_cuda_gpu_graph_destroy,
         .measure = cg_cuda_gpu_measure,
-<<<<<<< HEAD
         .random = cg_cuda_gpu_random,
-=======
         .executor_create = cg_cuda_executor_create,
         .logits = cg_cuda_logits,
->>>>>>> main
     };
 
     return &module;
