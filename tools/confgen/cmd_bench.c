@@ -82,7 +82,7 @@ cg_status write_bench_json(const char *path, json_t *root, cg_error *err)
 {
     int failed = !root || json_dump_file(root, path, JSON_INDENT(1) | JSON_REAL_PRECISION(9));
 
-    if (failed) {
+    if (failed && err) {
         err->code = CG_ERR_IO;
         snprintf(err->msg, sizeof err->msg, "--json '%s': cannot be written: %s", path,
                  root ? strerror(errno) : "a name in it is no UTF-8, or out of memory");
