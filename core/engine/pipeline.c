@@ -272,6 +272,13 @@ static void add_executor_stats(cg_report *r, cg_executor *ex, const cg_executor_
     r->attention_seconds += now.attention_seconds - before->attention_seconds;
     r->sample_seconds += now.sample_seconds - before->sample_seconds;
     r->kv_bytes = cache.bytes_allocated;
+    r->evaluated += now.tokens - before->tokens;
+    r->attended += now.attended - before->attended;
+    r->step_rows += now.step_rows - before->step_rows;
+    r->head_rows = now.head_rows;
+    r->device_seconds += now.device_seconds - before->device_seconds;
+    r->idle_seconds += now.idle_seconds - before->idle_seconds;
+    r->device_bytes = now.device_bytes;
 }
 
 static void add_token_cache_stats(cg_report *r, const cg_token_cache *cache)

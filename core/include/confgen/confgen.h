@@ -54,6 +54,10 @@ typedef struct cg_engine_options {
      */
     const char *shape;
     const char *tokenizer;
+    const char *dtype;     /* of weights, activations and KV cache: "auto", "bf16", "f32" */
+    int32_t deterministic; /* GPU: nonzero: tokens do not depend on the batch, at some cost */
+    int32_t max_length;    /* tokens of a sequence, prompt included; 0: the model's context */
+    int32_t step_tokens;   /* token budget of a step; 0: chosen */
 } cg_engine_options;
 
 /** What was chosen, and why. Strings live with the engine. */
@@ -80,6 +84,13 @@ typedef struct cg_engine_info {
     const char *device_reason;
     const char *constraint_reason;
     uint64_t tokenizer_fingerprint; /* of the tokenizer's files */
+    const char *dtype;              /* of weights, activations and KV cache: "f32", "bf16" */
+    /* what a step's work follows from, in elements */
+    int64_t layer_parameters; /* of the layers, without embedding and head */
+    int32_t head_width;       /* of a row of the head */
+    int32_t kv_elements;      /* keys and values of a token, all layers */
+    int32_t query_elements;   /* queries of a token, all layers */
+    int32_t reserved;
 } cg_engine_info;
 
 CG_EXPORT cg_status cg_engine_open(const cg_engine_options *options, cg_engine **ret_engine,
@@ -124,6 +135,13 @@ typedef struct cg_report {
     int64_t failed_limit;       /* too large */
     int64_t failed_unsupported; /* cannot be served */
     int64_t sequences;          /* that have ended; ahead of conformers, which count as written */
+    int64_t device_bytes;       /* GPU: of weights, activations and cache at the end */
+    int64_t evaluated;          /* tokens of sequences that went through the model */
+    int64_t attended;           /* cached tokens that sequences attended to, summed over steps */
+    int64_t step_rows;          /* rows that steps computed, unused ones included */
+    int64_t head_rows;          /* rows of the head that a step multiplied with at the end */
+    double device_seconds;      /* GPU: in launches */
+    double idle_seconds;        /* GPU: between them */
 } cg_report;
 
 enum {
