@@ -368,18 +368,28 @@ static cg_status open_device(cg_engine *e, const cg_engine_options *o,
     return open_on_cpu(e, o, dtype, err);
 }
 
-static int64_t count_parameters(const cg_model *m)
+static int64_t count_layer_parameters(const cg_model_config *c)
 {
-    const cg_model_config *c = &m->config;
     int64_t q = (int64_t)c->n_heads * c->head_dim, kv = (int64_t)c->n_kv_heads * c->head_dim;
     int64_t layer = c->hidden * (2 * q + 2 * kv + 3 * (int64_t)c->intermediate + 2);
-    int64_t embed = (int64_t)c->vocab * c->hidden;
 
     if (c->qk_norm)
         layer += 2 * c->head_dim;
     if (c->qkv_bias)
         layer += q + 2 * kv;
-    return c->n_layers * layer + c->hidden + (c->tie_embeddings ? 1 : 2) * embed;
+    return c->n_layers * layer;
+}
+
+/* What is in the model, and what a step's work follows from. */
+static void count_elements(cg_engine_info *info, const cg_model_config *c)
+{
+    int64_t embed = (int64_t)c->vocab * c->hidden;
+
+    info->layer_parameters = count_layer_parameters(c);
+    info->parameters = info->layer_parameters + c->hidden + (c->tie_embeddings ? 1 : 2) * embed;
+    info->head_width = c->hidden;
+    info->kv_elements = 2 * c->n_layers * c->n_kv_heads * c->head_dim;
+    info->query_elements = c->n_layers * c->n_heads * c->head_dim;
 }
 
 /* What a conformer depends on, besides model, sampling and seed. */
@@ -432,7 +442,7 @@ static void fill_info(cg_engine *e)
     e->info.kv_cache_reason = e->kv_cache_reason;
     e->info.batch_reason = e->batch_reason;
     e->info.fingerprint = cg_model_fingerprint(e->model);
-    e->info.parameters = count_parameters(e->model);
+    count_elements(&e->info, &e->model->config);
     e->info.promise = promise_of(e);
     e->info.gpus = e->gpus;
     e->info.figures = e->tuning.figures;

@@ -449,6 +449,12 @@ static void add_executor_stats(struct cg_pipeline *p)
         r->matmul_seconds += now.matmul_seconds - before->matmul_seconds;
         r->attention_seconds += now.attention_seconds - before->attention_seconds;
         r->sample_seconds += now.sample_seconds - before->sample_seconds;
+        r->evaluated += now.tokens - before->tokens;
+        r->attended += now.attended - before->attended;
+        r->step_rows += now.step_rows - before->step_rows;
+        r->head_rows = now.head_rows;
+        r->device_seconds += now.device_seconds - before->device_seconds;
+        r->idle_seconds += now.idle_seconds - before->idle_seconds;
         r->kv_bytes += cache.bytes_allocated;
         r->device_bytes += now.device_bytes;
         r->halvings += w->halvings;

@@ -120,7 +120,7 @@ typedef struct cg_engine_info {
     const char *device_reason;
     const char *constraint_reason;
     uint64_t tokenizer_fingerprint; /* of the tokenizer's files */
-    const char *dtype;              /* "f32", "bf16" */
+    const char *dtype;              /* of weights, activations and KV cache: "f32", "bf16" */
     const char *promise;            /* on what a conformer depends, a sentence */
     int32_t deterministic;          /* tokens do not depend on batch size, slot or GPU count */
     int32_t step_tokens;            /* as asked for */
@@ -129,6 +129,12 @@ typedef struct cg_engine_info {
     const cg_engine_gpu *gpus;       /* [n_gpus] */
     const cg_tuning_figure *figures; /* [n_figures] behind the choice for the first GPU */
     const char *tuning;              /* where they come from, "" without any */
+    /* what a step's work follows from, in elements */
+    int64_t layer_parameters; /* of the layers, without embedding and head */
+    int32_t head_width;       /* of a row of the head */
+    int32_t kv_elements;      /* keys and values of a token, all layers */
+    int32_t query_elements;   /* queries of a token, all layers */
+    int32_t reserved;
 } cg_engine_info;
 
 CG_EXPORT cg_status cg_engine_open(const cg_engine_options *options, cg_engine **ret_engine,
@@ -177,6 +183,12 @@ typedef struct cg_report {
     int32_t n_executors;        /* GPUs; 1 on the CPU */
     int32_t halvings;           /* how often a batch was halved because memory ran short */
     int64_t executor_tokens[CG_MAX_GPUS]; /* of tokens, by GPU */
+    int64_t evaluated;          /* tokens of sequences that went through the model */
+    int64_t attended;           /* cached tokens that sequences attended to, summed over steps */
+    int64_t step_rows;          /* rows that steps computed, unused ones included */
+    int64_t head_rows;          /* rows of the head that a step multiplied with at the end */
+    double device_seconds;      /* GPU: in launches */
+    double idle_seconds;        /* GPU: between them */
 } cg_report;
 
 enum {
