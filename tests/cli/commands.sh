@@ -57,7 +57,9 @@ done
 
 # doctor
 expect 0 '^default model +.*confgen-default$' doctor
-expect 0 '^CUDA +not built' doctor
+expect 0 '^GPUs +(none: .|cuda:0 .)' doctor
+CONFGEN_CUDA_MODULE=$work/none.so expect 0 '^GPUs +none: CONFGEN_CUDA_MODULE names' doctor
+CONFGEN_CUDA_MODULE=$work/none.so expect 0 '  device +cpu, f32 \(auto: CONFGEN' doctor
 CONFGEN_DATA=$work expect 3 '^default model +the default model is neither' doctor
 
 # inspect
