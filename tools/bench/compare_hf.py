@@ -78,7 +78,7 @@ class Log:
     def line(self, **what):
         what["t"] = round(time.monotonic() - self.start, 1)
         text = json.dumps(what)
-        print(text, flush=True)
+        print(text, file=sys.stderr, flush=True)
         if self.file:
             self.file.write(text + "\n")
             self.file.flush()
