@@ -15,8 +15,9 @@
 #include "tables.h"
 
 enum {
-    LAUNCH_STEPS = 4, /* of a full launch */
-    DEPTH = 2,        /* launches under way */
+    LAUNCH_STEPS = 4,   /* of a full launch */
+    DEPTH = 2,          /* launches under way */
+    EVENTS = DEPTH + 1, /* those of the launch heard last are still read */
 };
 
 /* What the host knows of a place. */
@@ -47,7 +48,7 @@ struct cuda {
     size_t n_device, cap_device, n_host, cap_host;
     int32_t n_columns;
     cudaGraphExec_t one, full; /* of one step, of LAUNCH_STEPS; NULL: to be captured */
-    struct launch launches[DEPTH];
+    struct launch launches[EVENTS];
     int64_t n_queued, n_heard; /* launches */
     cudaEvent_t last_end;      /* of the launch heard last, NULL before */
     cg_executor_stats stats;
@@ -89,7 +90,7 @@ static void cuda_destroy(cg_executor *ex)
     cg_tables_destroy(c->tables);
     if (c->cache)
         c->config.cache->destroy(c->cache);
-    for (int i = 0; i < DEPTH; i++) {
+    for (int i = 0; i < EVENTS; i++) {
         if (c->launches[i].begin)
             cudaEventDestroy(c->launches[i].begin);
         if (c->launches[i].end)
@@ -300,7 +301,7 @@ cg_status cg_cuda_executor_create(const cg_executor_config *config, cg_executor 
     c->compute_capability = 10 * major + minor;
     if (status == CG_OK)
         status = CG_CUDA(cudaStreamCreateWithFlags(&c->stream, cudaStreamNonBlocking), err);
-    for (int i = 0; i < DEPTH && status == CG_OK; i++) {
+    for (int i = 0; i < EVENTS && status == CG_OK; i++) {
         status = CG_CUDA(cudaEventCreate(&c->launches[i].begin), err);
         if (status == CG_OK)
             status = CG_CUDA(cudaEventCreate(&c->launches[i].end), err);
@@ -515,7 +516,7 @@ static cg_status capture(struct cuda *c, int32_t steps, cudaGraphExec_t *ret_exe
 
 static cg_status queue_launch(struct cuda *c, int32_t max_steps, cg_error *err)
 {
-    struct launch *l = &c->launches[c->n_queued % DEPTH];
+    struct launch *l = &c->launches[c->n_queued % EVENTS];
     cudaGraphExec_t *exec = max_steps >= LAUNCH_STEPS ? &c->full : &c->one;
     cg_status status = CG_OK;
 
@@ -535,7 +536,7 @@ static cg_status queue_launch(struct cuda *c, int32_t max_steps, cg_error *err)
 /* Wait for the oldest launch and hear what it told. */
 static cg_status hear(struct cuda *c, cg_error *err)
 {
-    struct launch *l = &c->launches[c->n_heard % DEPTH];
+    struct launch *l = &c->launches[c->n_heard % EVENTS];
     float ms = 0;
     cg_status status = CG_CUDA(cudaEventSynchronize(l->end), err);
 
