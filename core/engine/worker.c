@@ -168,6 +168,7 @@ static void add_stats(cg_executor_stats *sum, const cg_executor_stats *s)
     sum->sample_seconds += s->sample_seconds;
     sum->attended += s->attended;
     sum->step_rows += s->step_rows;
+    sum->head_rows = s->head_rows;
     sum->device_seconds += s->device_seconds;
     sum->idle_seconds += s->idle_seconds;
     sum->head_rows = s->head_rows;
