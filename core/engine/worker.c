@@ -171,7 +171,6 @@ static void add_stats(cg_executor_stats *sum, const cg_executor_stats *s)
     sum->head_rows = s->head_rows;
     sum->device_seconds += s->device_seconds;
     sum->idle_seconds += s->idle_seconds;
-    sum->head_rows = s->head_rows;
     if (s->device_bytes > sum->device_bytes)
         sum->device_bytes = s->device_bytes; /* the peak: a smaller executor came after */
 }
