@@ -93,9 +93,9 @@ cg_status cg_worker_match(const cg_worker *w, const cg_plugin *attention, const 
     problem.max_seqs = config.n_slots = places;
     if (w->device == CG_DEVICE_CUDA) {
         problem.compute_capability = w->gpu_info.compute_capability;
-        problem.flags = CG_ATTENTION_DETERMINISTIC | CG_ATTENTION_GRAPH_SAFE;
+        problem.flags = CG_ATTENTION_GRAPH_SAFE;
         if (e->info.deterministic)
-            problem.flags |= CG_ATTENTION_BATCH_INVARIANT;
+            problem.flags |= CG_ATTENTION_DETERMINISTIC | CG_ATTENTION_BATCH_INVARIANT;
     }
     return cg_match(&w->host.host, attention, cache, &problem, &config, NULL, err);
 }
