@@ -3,53 +3,51 @@
 #include "flash_cuda.h"
 #include "mma.cuh"
 
-/* A block's tiles of keys and values, as one thread copies them. */
+/* A block's tiles of keys and values, as one thread copies them: a unit of every 16th or 8th row.
+ */
 typedef struct tile_stream {
-    const char
-        *k; /* of the key/value head, plus the thread's row and unit; contiguous: of the slot */
-    const char *v;
-    int64_t token_stride;
+    int64_t
+        unit; /* byte offset from k and v of the thread's first unit of piece 0; paged: of a page */
     int32_t lo; /* tokens that are read: lo <= j < hi */
     int32_t hi;
     int32_t row; /* the thread's first row of a tile */
     /* pages */
     const int32_t *table; /* of the slot */
-    int64_t block_stride;
-    int32_t block_pieces;
-    int64_t place; /* lane l: byte offset of piece l % 4 of the tile that is fetched next */
+    int64_t place;        /* lane l: byte offset of piece l % 4 of the tile that is fetched next */
 } tile_stream;
 
-/* Byte offset of piece lane % 4 of tile j from k and v, 0 where no token of it is read. */
-FLASH_INLINE int64_t tile_place(const tile_stream *s, int j, int lane)
+/* Byte offset of piece lane % 4 of tile j, 0 where no token of it is read. */
+FLASH_INLINE int64_t tile_place(const flash_cuda_call *c, const tile_stream *s, int j, int lane)
 {
     int piece = j * (FLASH_PREFILL_KEYS / FLASH_CUDA_PIECE) +
                 lane % (FLASH_PREFILL_KEYS / FLASH_CUDA_PIECE);
 
     if (piece * FLASH_CUDA_PIECE >= s->hi || (piece + 1) * FLASH_CUDA_PIECE <= s->lo)
         return 0;
-    return __ldg(s->table + piece / s->block_pieces) * s->block_stride +
-           piece % s->block_pieces * FLASH_CUDA_PIECE * s->token_stride;
+    return __ldg(s->table + piece / c->block_pieces) * c->block_stride +
+           piece % c->block_pieces * FLASH_CUDA_PIECE * c->token_stride;
 }
 
 /* Queue the copies of tile j, tiles in order: K, V behind it; dst: of the thread's first unit. */
-FLASH_INLINE void fetch_tile(tile_stream *s, int j, uint32_t dst, int lane, int dim, int paged)
+FLASH_INLINE void fetch_tile(const flash_cuda_call *c, tile_stream *s, int j, uint32_t dst,
+                             int lane, int dim, int paged)
 {
     const int rows = FLASH_PREFILL_WARPS * 32 / (dim / 8); /* of one pass of the block: 16 or 8 */
     const int token = j * FLASH_PREFILL_KEYS + s->row;
-    int64_t at = j * (FLASH_PREFILL_KEYS * s->token_stride);
+    int64_t at = s->unit + j * (FLASH_PREFILL_KEYS * c->token_stride);
 
 #pragma unroll
     for (int i = 0; i < FLASH_PREFILL_KEYS / rows; i++) {
         const bool valid = token + i * rows >= s->lo && token + i * rows < s->hi;
 
         if (paged && i * rows % FLASH_CUDA_PIECE == 0)
-            at = __shfl_sync(FULL_WARP, s->place, i * rows / FLASH_CUDA_PIECE);
-        copy_unit(dst + i * rows * dim * 2, s->k + at, valid);
-        copy_unit(dst + (FLASH_PREFILL_KEYS + i * rows) * dim * 2, s->v + at, valid);
-        at += rows * s->token_stride;
+            at = s->unit + __shfl_sync(FULL_WARP, s->place, i * rows / FLASH_CUDA_PIECE);
+        copy_unit(dst + i * rows * dim * 2, c->k + at, valid);
+        copy_unit(dst + (FLASH_PREFILL_KEYS + i * rows) * dim * 2, c->v + at, valid);
+        at += rows * c->token_stride;
     }
     if (paged)
-        s->place = tile_place(s, j + 1, lane);
+        s->place = tile_place(c, s, j + 1, lane);
     copies_commit();
 }
 
@@ -65,6 +63,19 @@ FLASH_INLINE bool units_are_finite(int f16, uint32_t address, int n, int step)
         finite = finite && unit_is_finite(f16, x);
     }
     return finite;
+}
+
+/* Two C fragments of scores become weights, which are added to the sums of the lane's two rows. */
+FLASH_INLINE void weigh(float (*p)[4], softmax *soft, const float *offset, float scale)
+{
+#pragma unroll
+    for (int n = 0; n < 2; n++)
+#pragma unroll
+        for (int h = 0; h < 2; h++) {
+            p[n][2 * h] = exp2_fast(__fmaf_rn(p[n][2 * h], scale, -offset[h]));
+            p[n][2 * h + 1] = exp2_fast(__fmaf_rn(p[n][2 * h + 1], scale, -offset[h]));
+            soft[h].sum = __fadd_rn(soft[h].sum, __fadd_rn(p[n][2 * h], p[n][2 * h + 1]));
+        }
 }
 
 FLASH_INLINE void flip_signs(uint32_t address, int n, int step, uint32_t sign_flip)

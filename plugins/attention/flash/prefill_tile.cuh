@@ -61,20 +61,15 @@ static __global__ void __launch_bounds__(FLASH_PREFILL_WARPS * 32, 2)
     const uint32_t copy_dst = copy_row * ROW + ((copy_unit_of_row ^ (copy_row & 7)) << 4);
     tile_stream s;
 
-    s.k = c.k + head * c.head_stride + copy_row * c.token_stride + copy_unit_of_row * 16;
-    s.v = c.v + head * c.head_stride + copy_row * c.token_stride + copy_unit_of_row * 16;
-    s.token_stride = c.token_stride;
+    s.unit = head * c.head_stride + copy_row * c.token_stride + copy_unit_of_row * 16;
     s.lo = lo;
     s.hi = hi;
     s.row = copy_row;
 #if PAGED
     s.table = c.page_table + (int64_t)slot * c.table_stride;
-    s.block_stride = c.block_stride;
-    s.block_pieces = c.block_pieces;
-    s.place = tile_place(&s, first, lane);
+    s.place = tile_place(&c, &s, first, lane);
 #else
-    s.k += slot * c.block_stride;
-    s.v += slot * c.block_stride;
+    s.unit += slot * c.block_stride;
 #endif
 
     {
@@ -90,7 +85,7 @@ static __global__ void __launch_bounds__(FLASH_PREFILL_WARPS * 32, 2)
         }
     }
     copies_commit();
-    fetch_tile(&s, first, stages + copy_dst, lane, DIM, PAGED);
+    fetch_tile(&c, &s, first, stages + copy_dst, lane, DIM, PAGED);
     copies_wait(1);
     if (c.sign_flip)
         flip_signs(q_tile + copy_dst, FLASH_PREFILL_ROWS / PASS, PASS * ROW, c.sign_flip);
@@ -128,14 +123,18 @@ static __global__ void __launch_bounds__(FLASH_PREFILL_WARPS * 32, 2)
             load_matrices(q[m][kk], q_rows + m * 16 * ROW + (v_lane ^ kk << 5));
 #endif
 
+    uint32_t k_next = stages; /* where the next tile is, or will be */
+
     for (int j = first; j < end; j++) {
         const int token = j * KEYS;
-        const uint32_t k = stages + ((j - first) & 1) * STAGE, v = k + KEYS * ROW;
+        const uint32_t k = k_next, v = k + KEYS * ROW;
         /* some rows of the block do not see tokens that others do */
         const bool split = pos_lo < pos_hi &&
                            (token + KEYS > pos_lo + 1 || (c.window && token <= pos_hi - c.window));
         bool finite = true;
         float p[2][NN][4];
+
+        k_next = stages + (STAGE - (k - stages));
 
         /* The barrier ends all use of the place that is filled next, too. */
         copies_wait(0);
@@ -145,8 +144,7 @@ static __global__ void __launch_bounds__(FLASH_PREFILL_WARPS * 32, 2)
         else
             __syncthreads();
         if (j + 1 < end)
-            fetch_tile(&s, j + 1, stages + ((j + 1 - first) & 1) * STAGE + copy_dst, lane, DIM,
-                       PAGED);
+            fetch_tile(&c, &s, j + 1, k_next + copy_dst, lane, DIM, PAGED);
         if (warp_rows <= 0 || token > warp_hi ||
             (c.window && token + KEYS - 1 <= warp_lo - c.window))
             continue;
@@ -238,31 +236,26 @@ static __global__ void __launch_bounds__(FLASH_PREFILL_WARPS * 32, 2)
                 }
         }
 
-        /* Weights. */
+        float offset[2][2];
+
 #pragma unroll
         for (int m = 0; m < 2; m++)
 #pragma unroll
-            for (int h = 0; h < 2; h++) {
-                float offset = softmax_offset(soft[m][h].max, c.scale), sum = 0;
+            for (int h = 0; h < 2; h++)
+                offset[m][h] = softmax_offset(soft[m][h].max, c.scale);
 
-#pragma unroll
-                for (int n = 0; n < NN; n++) {
-                    p[m][n][2 * h] = exp2_fast(__fmaf_rn(p[m][n][2 * h], c.scale, -offset));
-                    p[m][n][2 * h + 1] = exp2_fast(__fmaf_rn(p[m][n][2 * h + 1], c.scale, -offset));
-                    sum = __fadd_rn(sum, __fadd_rn(p[m][n][2 * h], p[m][n][2 * h + 1]));
-                }
-                soft[m][h].sum = __fadd_rn(soft[m][h].sum, sum);
-            }
-
-        /* C fragments of 16 tokens are the A fragment of the next product. */
+        /* 16 tokens at a time, so that weights are computed while products are under way: their C
+         * fragments are the A fragment of the next product. */
         if (finite) {
 #pragma unroll
             for (int n = 0; n < NN; n += 2) {
                 uint32_t a[2][4];
 
 #pragma unroll
-                for (int m = 0; m < 2; m++)
+                for (int m = 0; m < 2; m++) {
+                    weigh(p[m] + n, soft[m], offset[m], c.scale);
                     pack_weights(F16, a[m], p[m] + n);
+                }
 #pragma unroll
                 for (int nn = 0; nn < KK; nn++) {
                     uint32_t b[4];
@@ -276,13 +269,14 @@ static __global__ void __launch_bounds__(FLASH_PREFILL_WARPS * 32, 2)
                 }
             }
         } else {
-            /* Rare, so one copy of the code: the weights move down by 16 tokens a turn. */
+            /* Rare, so one copy of the code: the scores move down by 16 tokens a turn. */
 #pragma unroll 1
             for (int n = 0; n < NN; n += 2) {
                 uint32_t a[2][4];
 
 #pragma unroll
                 for (int m = 0; m < 2; m++) {
+                    weigh(p[m], soft[m], offset[m], c.scale);
                     add_not_finite(F16, p[m], v + n * 8 * ROW, acc[m], lane, DIM);
                     pack_weights(F16, a[m], p[m]);
                 }
