@@ -17,6 +17,8 @@ enum {
     /* Tokens of a chunk where bits must not depend on how many sequences a plan is for. */
     FIXED_CHUNK = 512,
     MIN_CHUNK = 128,
+    /* Rows a sequence on average from which a call is a matter of arithmetic, not of memory. */
+    PREFILL_TOKENS = 16,
     /* Blocks that a decode launch should have at its longest: some waves of what is resident, so
      * that sequences of unequal length even out. */
     BLOCKS_PER_MULTIPROCESSOR = 8,
@@ -79,7 +81,8 @@ static cg_status supports(const cg_host *host, const cg_attention_problem *p, cg
         return host->fail(err, CG_ERR_UNSUPPORTED,
                           "pages of %d tokens: on CUDA flash wants a multiple of %d",
                           p->block_tokens, FLASH_CUDA_PIECE);
-    if ((rows + (int64_t)FLASH_DECODE_ROWS * p->max_seqs) * p->n_kv_heads > INT32_MAX ||
+    /* rows, tiles and blocks are counted in 32 bits */
+    if (rows + (int64_t)FLASH_DECODE_ROWS * p->max_seqs > INT32_MAX / p->n_kv_heads ||
         p->max_kv_len > INT32_MAX - 1024)
         return host->fail(err, CG_ERR_UNSUPPORTED,
                           "%d rows of %d heads over %d cached tokens: too many for one launch",
@@ -153,10 +156,31 @@ static cg_status allocate_finished(cuda_plan *f, cg_error *err)
     return st;
 }
 
+static void pick_decode(cuda_plan *f)
+{
+    const cg_attention_problem *p = &f->problem;
+
+    f->kernel = flash_decode_kernel(p->head_dim, p->dtype == CG_F16, p->paged);
+    f->rows = FLASH_DECODE_ROWS;
+    f->threads = FLASH_DECODE_WARPS * 32;
+    f->smem = (size_t)flash_decode_smem(p->head_dim);
+}
+
+static void pick_prefill(cuda_plan *f)
+{
+    const cg_attention_problem *p = &f->problem;
+
+    f->kernel = flash_prefill_kernel(p->head_dim, p->dtype == CG_F16, p->paged);
+    f->rows = FLASH_PREFILL_ROWS;
+    f->threads = FLASH_PREFILL_WARPS * 32;
+    f->smem = (size_t)flash_prefill_smem(p->head_dim);
+    f->n_chunks = 1;
+}
+
 static cg_status plan(const cg_host *host, const cg_attention_problem *p, void **ret_plan,
                       cg_error *err)
 {
-    int device = 0, multiprocessors = 0;
+    int is_prefill, device = 0, multiprocessors = 0;
     cg_status st = supports(host, p, err);
     cuda_plan *f;
 
@@ -170,11 +194,12 @@ static cg_status plan(const cg_host *host, const cg_attention_problem *p, void *
         .host = host,
         .problem = *p,
         .group = p->n_heads / p->n_kv_heads,
-        .rows = FLASH_DECODE_ROWS,
-        .kernel = flash_decode_kernel(p->head_dim, p->dtype == CG_F16, p->paged),
-        .threads = FLASH_DECODE_WARPS * 32,
-        .smem = (size_t)flash_decode_smem(p->head_dim),
     };
+    is_prefill = p->max_tokens / PREFILL_TOKENS >= p->max_seqs;
+    if (is_prefill)
+        pick_prefill(f);
+    else
+        pick_decode(f);
     if ((st = CHECK(host, cudaGetDevice(&device), err)) != CG_OK ||
         (st = CHECK(
              host, cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount, device),
@@ -183,7 +208,7 @@ static cg_status plan(const cg_host *host, const cg_attention_problem *p, void *
                     cudaFuncSetAttribute(f->kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
                                          (int)f->smem),
                     err)) != CG_OK ||
-        (st = cut(f, multiprocessors, err)) != CG_OK)
+        (!is_prefill && (st = cut(f, multiprocessors, err)) != CG_OK))
         goto out;
     if (f->n_chunks > 1 && (st = allocate_finished(f, err)) != CG_OK)
         goto out;

@@ -75,46 +75,6 @@ FLASH_INLINE void fetch(stream *s, int i, uint32_t dst, int lane, int dim, int p
     copies_commit();
 }
 
-/*
- * Values that are not finite, times the weights of the rows that see them: what a product of
- * matrices must not do, where 0 times infinity would reach the other rows.
- *
- * @param p      weights of 16 tokens, as C fragments; 0: not seen
- * @param v      shared address of the 16 tokens' values
- * @param acc    += weights times those values
- */
-FLASH_INLINE void add_not_finite(int f16, const float p[2][4], uint32_t v, float (*acc)[4],
-                                 int lane, int dim)
-{
-#pragma unroll 1
-    for (int u = 0; u < 16; u++) {
-        /* token u is column u % 8 of p[u / 8], kept by lane t = u % 8 / 2 */
-        int from = (lane & ~3) | u % 8 / 2;
-        float a[2], b[2];
-        float weight_a, weight_b;
-
-        for (int n = 0; n < 2; n++) {
-            a[n] = __shfl_sync(FULL_WARP, u & 1 ? p[n][1] : p[n][0], from);
-            b[n] = __shfl_sync(FULL_WARP, u & 1 ? p[n][3] : p[n][2], from);
-        }
-        weight_a = u < 8 ? a[0] : a[1];
-        weight_b = u < 8 ? b[0] : b[1];
-#pragma unroll
-        for (int n = 0; n < dim / 8; n++) {
-            uint32_t x = load_word(v + u * dim * 2 + ((n ^ (u & 7)) << 4) + (lane & 3) * 4);
-
-            if (!lower_is_finite(f16, x)) {
-                acc[n][0] += weight_a != 0 ? weight_a * unpack(f16, x) : 0;
-                acc[n][2] += weight_b != 0 ? weight_b * unpack(f16, x) : 0;
-            }
-            if (!lower_is_finite(f16, x >> 16)) {
-                acc[n][1] += weight_a != 0 ? weight_a * unpack(f16, x >> 16) : 0;
-                acc[n][3] += weight_b != 0 ? weight_b * unpack(f16, x >> 16) : 0;
-            }
-        }
-    }
-}
-
 /* Whether 16 tokens' values are all finite; the lanes look at a part each. */
 FLASH_INLINE bool piece_is_finite(int f16, uint32_t v, int lane, int dim)
 {
@@ -125,8 +85,7 @@ FLASH_INLINE bool piece_is_finite(int f16, uint32_t v, int lane, int dim)
         uint32_t x[4];
 
         load_unit(x, v + i * 512 + lane * 16);
-        finite = finite && both_are_finite(f16, x[0]) && both_are_finite(f16, x[1]) &&
-                 both_are_finite(f16, x[2]) && both_are_finite(f16, x[3]);
+        finite = finite && unit_is_finite(f16, x);
     }
     return __all_sync(FULL_WARP, finite);
 }
@@ -149,13 +108,10 @@ FLASH_INLINE void merge(merged *m, float2 ml, float2 xy, float scale)
     m->y = __fmaf_rn(factor, xy.y, m->y);
 }
 
-/* Two elements of out. (The addition of 0 makes a negative zero positive: which of the two a sum
- * of nothing but zeros is depends on how the call was cut.) */
+/* Two elements of out. */
 FLASH_INLINE void write_out(int f16, const merged *m, char *out)
 {
-    float inverse = __fdiv_rn(1.0f, m->sum);
-
-    *(uint32_t *)out = pack(f16, __fmaf_rn(m->x, inverse, 0.0f), __fmaf_rn(m->y, inverse, 0.0f));
+    *(uint32_t *)out = pack_out(f16, m->x, m->y, __fdiv_rn(1.0f, m->sum));
 }
 
 #define DIM   64

@@ -45,7 +45,7 @@ static __global__ void __launch_bounds__(FLASH_DECODE_WARPS * 32, DIM == 64 ? 4 
 
         if (x >= __ldg(c.q_start + c.n_seqs) * c.group / FLASH_DECODE_ROWS)
             return;
-        seq = find_sequence(c.q_start, c.n_seqs, c.group, FLASH_DECODE_ROWS, lane, x);
+        seq = find_sequence(c.q_start, c.n_seqs, c.group, FLASH_DECODE_ROWS, 0, lane, x);
         row0 = (x - __ldg(c.q_start + seq) * c.group / FLASH_DECODE_ROWS + 1) * FLASH_DECODE_ROWS;
     }
 
@@ -201,8 +201,9 @@ static __global__ void __launch_bounds__(FLASH_DECODE_WARPS * 32, DIM == 64 ? 4 
         }
 
         /* C fragments of 16 tokens are the A fragment of the next product. */
-        const uint32_t a[4] = { pack(F16, p[0][0], p[0][1]), pack(F16, p[0][2], p[0][3]),
-                                pack(F16, p[1][0], p[1][1]), pack(F16, p[1][2], p[1][3]) };
+        uint32_t a[4];
+
+        pack_weights(F16, a, p);
 
         if (!finite)
             add_not_finite(F16, p, v, acc, lane, DIM);

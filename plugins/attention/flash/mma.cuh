@@ -172,6 +172,12 @@ FLASH_INLINE bool both_are_finite(int f16, uint32_t x)
     return lower_is_finite(f16, x) && lower_is_finite(f16, x >> 16);
 }
 
+FLASH_INLINE bool unit_is_finite(int f16, const uint32_t x[4])
+{
+    return both_are_finite(f16, x[0]) && both_are_finite(f16, x[1]) && both_are_finite(f16, x[2]) &&
+           both_are_finite(f16, x[3]);
+}
+
 /* Zero in place of what is not finite. */
 FLASH_INLINE uint32_t finite_part(int f16, uint32_t x)
 {
@@ -217,18 +223,77 @@ FLASH_INLINE float row_sum(float x)
     return __fadd_rn(x, __shfl_xor_sync(FULL_WARP, x, 2));
 }
 
+/* The A fragment of 16 tokens' weights, of which p[0] and p[1] are the C fragments. */
+FLASH_INLINE void pack_weights(int f16, uint32_t a[4], const float (*p)[4])
+{
+    a[0] = pack(f16, p[0][0], p[0][1]);
+    a[1] = pack(f16, p[0][2], p[0][3]);
+    a[2] = pack(f16, p[1][0], p[1][1]);
+    a[3] = pack(f16, p[1][2], p[1][3]);
+}
+
 /*
- * The last sequence i with floor(q_start[i] * group / rows) <= x; there is one for x >= 0. A warp
- * looks together, 32 places a step.
+ * Two elements of out: sums of weights times values, over the sum of weights. The addition of 0
+ * makes a negative zero positive: which of the two a sum of zeros is may depend on tokens that the
+ * row does not see.
  */
-FLASH_INLINE int find_sequence(const int32_t *q_start, int n_seqs, int group, int rows, int lane,
-                               int x)
+FLASH_INLINE uint32_t pack_out(int f16, float x, float y, float inverse)
+{
+    return pack(f16, __fmaf_rn(x, inverse, 0.0f), __fmaf_rn(y, inverse, 0.0f));
+}
+
+/*
+ * Values that are not finite, times the weights of the rows that see them: what a product of
+ * matrices must not do, where 0 times infinity would reach the other rows.
+ *
+ * @param p      weights of 16 tokens, as two C fragments; 0: not seen
+ * @param v      shared address of the 16 tokens' values
+ * @param acc    += weights times those values
+ */
+FLASH_INLINE void add_not_finite(int f16, const float (*p)[4], uint32_t v, float (*acc)[4],
+                                 int lane, int dim)
+{
+#pragma unroll 1
+    for (int u = 0; u < 16; u++) {
+        /* token u is column u % 8 of p[u / 8], kept by lane t = u % 8 / 2 */
+        int from = (lane & ~3) | u % 8 / 2;
+        float a[2], b[2];
+        float weight_a, weight_b;
+
+        for (int n = 0; n < 2; n++) {
+            a[n] = __shfl_sync(FULL_WARP, u & 1 ? p[n][1] : p[n][0], from);
+            b[n] = __shfl_sync(FULL_WARP, u & 1 ? p[n][3] : p[n][2], from);
+        }
+        weight_a = u < 8 ? a[0] : a[1];
+        weight_b = u < 8 ? b[0] : b[1];
+#pragma unroll
+        for (int n = 0; n < dim / 8; n++) {
+            uint32_t x = load_word(v + u * dim * 2 + ((n ^ (u & 7)) << 4) + (lane & 3) * 4);
+
+            if (!lower_is_finite(f16, x)) {
+                acc[n][0] += weight_a != 0 ? weight_a * unpack(f16, x) : 0;
+                acc[n][2] += weight_b != 0 ? weight_b * unpack(f16, x) : 0;
+            }
+            if (!lower_is_finite(f16, x >> 16)) {
+                acc[n][1] += weight_a != 0 ? weight_a * unpack(f16, x >> 16) : 0;
+                acc[n][3] += weight_b != 0 ? weight_b * unpack(f16, x >> 16) : 0;
+            }
+        }
+    }
+}
+
+/*
+ * The last sequence i with floor(q_start[i] * group / rows) + own * i <= x; there is one for x >=
+ * 0. A warp looks together, 32 places a step.
+ */
+FLASH_INLINE int find_sequence(const int32_t *q_start, int n_seqs, int group, int rows, int own,
+                               int lane, int x)
 {
     int lo = 0, n = n_seqs; /* it is in [lo, lo + n) */
 
     while (n > 1) {
         int step = (n + 31) / 32, i = lane * step;
-        bool below = i < n && q_start[lo + i] * group / rows <= x;
+        bool below = i < n && __ldg(q_start + lo + i) * group / rows + own * (lo + i) <= x;
         int last = __popc(__ballot_sync(FULL_WARP, below)) - 1; /* lane 0's is below */
 
         lo += last * step;

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: MIT */
+/* The prefill kernels: what their variants share, and the variants. prefill_tile.cuh explains. */
+#include "flash_cuda.h"
+#include "mma.cuh"
+
+/* A block's tiles of keys and values, as one thread copies them: a unit of every 16th or 8th row.
+ */
+typedef struct tile_stream {
+    int64_t
+        unit; /* byte offset from k and v of the thread's first unit of piece 0; paged: of a page */
+    int32_t lo; /* tokens that are read: lo <= j < hi */
+    int32_t hi;
+    int32_t row; /* the thread's first row of a tile */
+    /* pages */
+    const int32_t *table; /* of the slot */
+    int64_t place;        /* lane l: byte offset of piece l % 4 of the tile that is fetched next */
+} tile_stream;
+
+/* Byte offset of piece lane % 4 of tile j, 0 where no token of it is read. */
+FLASH_INLINE int64_t tile_place(const flash_cuda_call *c, const tile_stream *s, int j, int lane)
+{
+    int piece = j * (FLASH_PREFILL_KEYS / FLASH_CUDA_PIECE) +
+                lane % (FLASH_PREFILL_KEYS / FLASH_CUDA_PIECE);
+
+    if (piece * FLASH_CUDA_PIECE >= s->hi || (piece + 1) * FLASH_CUDA_PIECE <= s->lo)
+        return 0;
+    return __ldg(s->table + piece / c->block_pieces) * c->block_stride +
+           piece % c->block_pieces * FLASH_CUDA_PIECE * c->token_stride;
+}
+
+/* Queue the copies of tile j, tiles in order: K, V behind it; dst: of the thread's first unit. */
+FLASH_INLINE void fetch_tile(const flash_cuda_call *c, tile_stream *s, int j, uint32_t dst,
+                             int lane, int dim, int paged)
+{
+    const int rows = FLASH_PREFILL_WARPS * 32 / (dim / 8); /* of one pass of the block: 16 or 8 */
+    const int token = j * FLASH_PREFILL_KEYS + s->row;
+    int64_t at = s->unit + j * (FLASH_PREFILL_KEYS * c->token_stride);
+
+#pragma unroll
+    for (int i = 0; i < FLASH_PREFILL_KEYS / rows; i++) {
+        const bool valid = token + i * rows >= s->lo && token + i * rows < s->hi;
+
+        if (paged && i * rows % FLASH_CUDA_PIECE == 0)
+            at = s->unit + __shfl_sync(FULL_WARP, s->place, i * rows / FLASH_CUDA_PIECE);
+        copy_unit(dst + i * rows * dim * 2, c->k + at, valid);
+        copy_unit(dst + (FLASH_PREFILL_KEYS + i * rows) * dim * 2, c->v + at, valid);
+        at += rows * c->token_stride;
+    }
+    if (paged)
+        s->place = tile_place(c, s, j + 1, lane);
+    copies_commit();
+}
+
+/* Whether n of the thread's units, `step` bytes apart, are finite. */
+FLASH_INLINE bool units_are_finite(int f16, uint32_t address, int n, int step)
+{
+    bool finite = true;
+
+    for (int i = 0; i < n; i++) {
+        uint32_t x[4];
+
+        load_unit(x, address + i * step);
+        finite = finite && unit_is_finite(f16, x);
+    }
+    return finite;
+}
+
+/* Two C fragments of scores become weights, which are added to the sums of the lane's two rows. */
+FLASH_INLINE void weigh(float (*p)[4], softmax *soft, const float *offset, float scale)
+{
+#pragma unroll
+    for (int n = 0; n < 2; n++)
+#pragma unroll
+        for (int h = 0; h < 2; h++) {
+            p[n][2 * h] = exp2_fast(__fmaf_rn(p[n][2 * h], scale, -offset[h]));
+            p[n][2 * h + 1] = exp2_fast(__fmaf_rn(p[n][2 * h + 1], scale, -offset[h]));
+            soft[h].sum = __fadd_rn(soft[h].sum, __fadd_rn(p[n][2 * h], p[n][2 * h + 1]));
+        }
+}
+
+FLASH_INLINE void flip_signs(uint32_t address, int n, int step, uint32_t sign_flip)
+{
+    for (int i = 0; i < n; i++)
+        for (int e = 0; e < 4; e++) {
+            uint32_t at = address + i * step + e * 4;
+
+            store_word(at, load_word(at) ^ sign_flip);
+        }
+}
+
+FLASH_INLINE void store_global(char *dst, const uint32_t x[4])
+{
+    uint4 unit;
+
+    unit.x = x[0];
+    unit.y = x[1];
+    unit.z = x[2];
+    unit.w = x[3];
+    *(uint4 *)dst = unit;
+}
+
+#define DIM   64
+#define F16   0
+#define PAGED 0
+#define NAME  flash_prefill_64_bf16_kernel
+#include "prefill_tile.cuh"
+
+#define DIM   64
+#define F16   0
+#define PAGED 1
+#define NAME  flash_prefill_64_bf16_paged_kernel
+#include "prefill_tile.cuh"
+
+#define DIM   64
+#define F16   1
+#define PAGED 0
+#define NAME  flash_prefill_64_f16_kernel
+#include "prefill_tile.cuh"
+
+#define DIM   64
+#define F16   1
+#define PAGED 1
+#define NAME  flash_prefill_64_f16_paged_kernel
+#include "prefill_tile.cuh"
+
+#define DIM   128
+#define F16   0
+#define PAGED 0
+#define NAME  flash_prefill_128_bf16_kernel
+#include "prefill_tile.cuh"
+
+#define DIM   128
+#define F16   0
+#define PAGED 1
+#define NAME  flash_prefill_128_bf16_paged_kernel
+#include "prefill_tile.cuh"
+
+#define DIM   128
+#define F16   1
+#define PAGED 0
+#define NAME  flash_prefill_128_f16_kernel
+#include "prefill_tile.cuh"
+
+#define DIM   128
+#define F16   1
+#define PAGED 1
+#define NAME  flash_prefill_128_f16_paged_kernel
+#include "prefill_tile.cuh"
+
+extern "C" const void *flash_prefill_kernel(int head_dim, int f16, int paged)
+{
+    static const void *const kernels[2][2][2] = {
+        { { (const void *)flash_prefill_64_bf16_kernel,
+            (const void *)flash_prefill_64_bf16_paged_kernel },
+          { (const void *)flash_prefill_64_f16_kernel,
+            (const void *)flash_prefill_64_f16_paged_kernel } },
+        { { (const void *)flash_prefill_128_bf16_kernel,
+            (const void *)flash_prefill_128_bf16_paged_kernel },
+          { (const void *)flash_prefill_128_f16_kernel,
+            (const void *)flash_prefill_128_f16_paged_kernel } },
+    };
+
+    return kernels[head_dim == 128][f16 != 0][paged != 0];
+}
