@@ -629,6 +629,7 @@ static void cuda_stats(const cg_executor *ex, cg_executor_stats *ret_stats)
     ret_stats->sampled = told->sampled;
     ret_stats->attended = told->attended;
     ret_stats->step_rows = told->steps * c->state.step_tokens;
+    ret_stats->head_rows = c->n_columns;
     ret_stats->device_bytes =
         c->device_bytes + cg_forward_bytes(c->forward) + cache.bytes_allocated;
 }

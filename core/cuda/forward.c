@@ -503,12 +503,11 @@ cg_status cg_forward_run(cg_forward *f, cg_error *err)
 
     for (int32_t l = 0; l < f->shape.n_layers && status == CG_OK; l++)
         status = run_layer(f, l, err);
-    if (status == CG_OK)
-        status = cg_cuda_rms_norm(f->x, f->final_norm, eps, s->out_row, s->n_out, f->out_rows,
-                                  f->shape.hidden, f->config.dtype, f->out_h, stream, err);
-    if (status == CG_OK)
-        status = cg_gemm_run(f->head_gemm, f->out_h, f->head, f->logits, err);
-    return status;
+    if (status != CG_OK || !f->n_columns) /* no program yet: only prompts */
+        return status;
+    status = cg_cuda_rms_norm(f->x, f->final_norm, eps, s->out_row, s->n_out, f->out_rows,
+                              f->shape.hidden, f->config.dtype, f->out_h, stream, err);
+    return status == CG_OK ? cg_gemm_run(f->head_gemm, f->out_h, f->head, f->logits, err) : status;
 }
 
 const float *cg_forward_logits(const cg_forward *f, int64_t *ret_stride, int32_t *ret_n)

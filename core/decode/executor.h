@@ -73,6 +73,7 @@ typedef struct cg_executor_stats {
     double device_seconds; /* CUDA: in launches */
     double idle_seconds;   /* CUDA: between them */
     int64_t device_bytes;  /* CUDA: weights, activations and cache */
+    int64_t head_rows;     /* rows of the head that a step multiplies with, now */
 } cg_executor_stats;
 
 typedef struct cg_executor cg_executor;

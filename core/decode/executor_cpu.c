@@ -455,6 +455,7 @@ static void cpu_stats(const cg_executor *ex, cg_executor_stats *ret_stats)
     const struct cpu *c = (const struct cpu *)ex;
 
     *ret_stats = c->stats;
+    ret_stats->head_rows = c->n_columns;
     cg_cpu_model_seconds(c->model, &ret_stats->matmul_seconds, &ret_stats->attention_seconds);
 }
 

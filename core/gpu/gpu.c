@@ -158,6 +158,12 @@ cg_status cg_gpu_fill(cg_gpu *gpu, void *dst, int32_t byte, size_t bytes, cg_err
     return loaded->fill(gpu, dst, byte, bytes, err);
 }
 
+cg_status cg_gpu_random(cg_gpu *gpu, void *dst, int64_t n, cg_dtype dtype, uint32_t seed,
+                        cg_error *err)
+{
+    return loaded->random(gpu, dst, n, dtype, seed, err);
+}
+
 cg_status cg_gpu_synchronize(cg_gpu *gpu, cg_error *err)
 {
     return loaded->synchronize(gpu, err);

@@ -38,6 +38,8 @@ typedef struct cg_cuda_module {
     cg_status (*replay)(cg_gpu *gpu, cg_gpu_graph *graph, cg_error *err);
     void (*graph_destroy)(cg_gpu_graph *graph);
     cg_status (*measure)(cg_gpu *gpu, cg_gpu_ceilings *ret_ceilings, cg_error *err);
+    cg_status (*random)(cg_gpu *gpu, void *dst, int64_t n, cg_dtype dtype, uint32_t seed,
+                        cg_error *err);
 
     /** An executor on GPU config->gpu. */
     cg_status (*executor_create)(const cg_executor_config *config, cg_executor **ret_executor,
