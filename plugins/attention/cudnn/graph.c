@@ -60,7 +60,7 @@ static cg_status check(const cudnn_library *lib, const cg_host *host, int trace,
 
         snprintf(text, sizeof text, "cudnn: %s: %s: %s%s%s", name, call, lib->error_string(code),
                  *reason ? ": " : "", reason);
-        host->log(host->ctx, CG_LOG_INFO, text);
+        host->log(host->ctx, CG_LOG_WARNING, text);
     }
     if (code == CUDNN_STATUS_SUCCESS)
         return CG_OK;
@@ -469,7 +469,7 @@ static void trace_engine(builder *b, desc config)
             CUDNN_STATUS_SUCCESS)
         return;
     snprintf(text, sizeof text, "cudnn: engine %lld", (long long)index);
-    b->g->host->log(b->g->host->ctx, CG_LOG_INFO, text);
+    b->g->host->log(b->g->host->ctx, CG_LOG_WARNING, text);
 }
 
 /* Engines that a mode of heuristics names; with `finish` the plan of the first that can be had. */
