@@ -45,6 +45,8 @@ cg_status cg_cuda_gpu_capture_end(cg_gpu *gpu, cg_gpu_graph **ret_graph, cg_erro
 cg_status cg_cuda_gpu_replay(cg_gpu *gpu, cg_gpu_graph *graph, cg_error *err);
 void cg_cuda_gpu_graph_destroy(cg_gpu_graph *graph);
 cg_status cg_cuda_gpu_measure(cg_gpu *gpu, cg_gpu_ceilings *ret_ceilings, cg_error *err);
+cg_status cg_cuda_gpu_random(cg_gpu *gpu, void *dst, int64_t n, cg_dtype dtype, uint32_t seed,
+                             cg_error *err);
 
 #ifdef __cplusplus
 }

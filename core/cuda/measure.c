@@ -91,3 +91,19 @@ cg_status cg_cuda_gpu_measure(cg_gpu *gpu, cg_gpu_ceilings *ret_ceilings, cg_err
         *ret_ceilings = c;
     return status;
 }
+
+cg_status cg_cuda_gpu_random(cg_gpu *gpu, void *dst, int64_t n, cg_dtype dtype, uint32_t seed,
+                             cg_error *err)
+{
+    cg_gpu_info info;
+    cg_status status;
+
+    if (n < 0 || !cg_dtype_size(dtype))
+        return cg_fail(err, CG_ERR_USAGE, "%lld random numbers of type %d: wanted f32, bf16 or f16",
+                       (long long)n, dtype);
+    cg_cuda_gpu_get_info(gpu, &info);
+    status = cg_cuda_use(info.index, err);
+    if (status == CG_OK)
+        status = cg_cuda_fill_random(dst, n, dtype, seed, cg_cuda_gpu_stream(gpu), err);
+    return status == CG_OK ? cg_cuda_gpu_synchronize(gpu, err) : status;
+}

@@ -5,6 +5,7 @@
 #include <confgen/version.h>
 
 #include "cuda.h"
+#include "executor_cuda.h"
 
 CG_EXPORT const cg_cuda_module *cg_cuda_module_get(void);
 
@@ -31,6 +32,9 @@ const cg_cuda_module *cg_cuda_module_get(void)
         .replay = cg_cuda_gpu_replay,
         .graph_destroy = cg_cuda_gpu_graph_destroy,
         .measure = cg_cuda_gpu_measure,
+        .random = cg_cuda_gpu_random,
+        .executor_create = cg_cuda_executor_create,
+        .logits = cg_cuda_logits,
     };
 
     return &module;

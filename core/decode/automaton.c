@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
+/* core/cuda/step.cu includes this file, to run it in a kernel. */
 #include "automaton.h"
 
-static void append(cg_sequence *seq, int32_t token, int32_t *tokens)
+static CG_HOST_DEVICE void append(cg_sequence *seq, int32_t token, int32_t *tokens)
 {
     if (seq->n_tokens == seq->limit) {
         seq->done = CG_SEQUENCE_UNFINISHED;
@@ -14,7 +15,7 @@ static void append(cg_sequence *seq, int32_t token, int32_t *tokens)
  * Follow what is forced from `state` (a state or CG_EXIT) of the current field until a choice or
  * the end. `fresh`: no token of the field has been sampled yet.
  */
-static void settle(cg_sequence *seq, const cg_program *prog, const cg_automaton *aut, int32_t state,
+static CG_HOST_DEVICE void settle(cg_sequence *seq, const cg_program *prog, const cg_automaton *aut, int32_t state,
                    int fresh, int32_t *tokens, cg_atom_mark *marks)
 {
     while (!seq->done) {
@@ -48,14 +49,14 @@ static void settle(cg_sequence *seq, const cg_program *prog, const cg_automaton 
     }
 }
 
-void cg_sequence_begin(cg_sequence *seq, const cg_program *prog, const cg_automaton *aut,
+CG_HOST_DEVICE void cg_sequence_begin(cg_sequence *seq, const cg_program *prog, const cg_automaton *aut,
                        int32_t *tokens, cg_atom_mark *marks)
 {
     seq->field = -1; /* span 0 stands before field 0, as span f+1 behind field f */
     settle(seq, prog, aut, CG_EXIT, 1, tokens, marks);
 }
 
-void cg_sequence_advance(cg_sequence *seq, const cg_program *prog, const cg_automaton *aut,
+CG_HOST_DEVICE void cg_sequence_advance(cg_sequence *seq, const cg_program *prog, const cg_automaton *aut,
                          int32_t t, int32_t *tokens, cg_atom_mark *marks)
 {
     append(seq, aut->token[t], tokens);
@@ -64,7 +65,7 @@ void cg_sequence_advance(cg_sequence *seq, const cg_program *prog, const cg_auto
     settle(seq, prog, aut, aut->next[t], 0, tokens, marks);
 }
 
-void cg_sequence_roll_back(cg_sequence *seq, const cg_program *prog, const cg_automaton *aut,
+CG_HOST_DEVICE void cg_sequence_roll_back(cg_sequence *seq, const cg_program *prog, const cg_automaton *aut,
                            int32_t atom, const cg_atom_mark *marks)
 {
     int32_t state;

@@ -12,6 +12,8 @@
 
 #include <confgen/constraint.h>
 
+#include "base/device.h"
+
 typedef struct cg_sequence {
     int32_t n_tokens;  /* in the token array: prompt, then the completion */
     int32_t n_kv;      /* of them in the KV cache */
@@ -42,11 +44,11 @@ enum {
  * @param tokens      [seq->limit]; tokens beyond the limit are not stored
  * @param marks       [n_fields / fields_per_atom] or NULL: written as the atoms are reached
  */
-void cg_sequence_begin(cg_sequence *seq, const cg_program *program, const cg_automaton *automaton,
+CG_HOST_DEVICE void cg_sequence_begin(cg_sequence *seq, const cg_program *program, const cg_automaton *automaton,
                        int32_t *tokens, cg_atom_mark *marks);
 
 /** Append the token of transition `t` of the current state and all that is forced behind it. */
-void cg_sequence_advance(cg_sequence *seq, const cg_program *program, const cg_automaton *automaton,
+CG_HOST_DEVICE void cg_sequence_advance(cg_sequence *seq, const cg_program *program, const cg_automaton *automaton,
                          int32_t t, int32_t *tokens, cg_atom_mark *marks);
 
 /**
@@ -54,7 +56,7 @@ void cg_sequence_advance(cg_sequence *seq, const cg_program *program, const cg_a
  * counts, KV length, field and state are what they were there, and `attempt` is one more, so that
  * the next draws differ. The last kept token is evaluated again, for its logits.
  */
-void cg_sequence_roll_back(cg_sequence *seq, const cg_program *program,
+CG_HOST_DEVICE void cg_sequence_roll_back(cg_sequence *seq, const cg_program *program,
                            const cg_automaton *automaton, int32_t atom, const cg_atom_mark *marks);
 
 #endif

@@ -68,6 +68,12 @@ typedef struct cg_executor_stats {
     double matmul_seconds; /* of them in the matrix library */
     double attention_seconds;
     double sample_seconds;
+    int64_t attended;      /* cached tokens that sequences attended to, summed over steps */
+    int64_t step_rows;     /* rows that steps computed, unused ones included */
+    double device_seconds; /* CUDA: in launches */
+    double idle_seconds;   /* CUDA: between them */
+    int64_t device_bytes;  /* CUDA: weights, activations and cache */
+    int64_t head_rows;     /* rows of the head that a step multiplies with, now */
 } cg_executor_stats;
 
 typedef struct cg_executor cg_executor;

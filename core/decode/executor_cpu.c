@@ -328,10 +328,12 @@ static cg_status take_tokens(struct cpu *c, int32_t place, int32_t room, cg_erro
         c->out_place[b->n_out] = place;
         b->out_row[b->n_out++] = b->n_tokens - 1;
     }
-    if (p->kind == PREFIX)
+    if (p->kind == PREFIX) {
         c->stats.prompt_tokens += n;
-    else
+    } else {
         c->stats.tokens += n;
+        c->stats.attended += p->seq.n_kv;
+    }
     return CG_OK;
 }
 
@@ -407,6 +409,7 @@ static cg_status step(struct cpu *c, cg_error *err)
     c->stats.sample_seconds += cg_now() - t;
     c->stats.sampled += c->batch.n_out;
     c->stats.steps++;
+    c->stats.step_rows += c->batch.n_tokens;
     if (c->sample_status == CG_ERR_FORMAT)
         return cg_fail(err, CG_ERR_FORMAT,
                        "the model's logits are not finite: its weights are damaged or overflow");
@@ -452,6 +455,7 @@ static void cpu_stats(const cg_executor *ex, cg_executor_stats *ret_stats)
     const struct cpu *c = (const struct cpu *)ex;
 
     *ret_stats = c->stats;
+    ret_stats->head_rows = c->n_columns;
     cg_cpu_model_seconds(c->model, &ret_stats->matmul_seconds, &ret_stats->attention_seconds);
 }
 

@@ -10,6 +10,8 @@
 
 #include <stdint.h>
 
+#include "base/device.h"
+
 /** What identifies the draws of one conformer. */
 typedef struct cg_rng_key {
     uint64_t seed;       /* of the run */
@@ -17,7 +19,7 @@ typedef struct cg_rng_key {
     uint32_t generation; /* index among the molecule's conformers */
 } cg_rng_key;
 
-static inline void cg_philox4x32(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4])
+static inline CG_HOST_DEVICE void cg_philox4x32(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4])
 {
     uint32_t c0 = counter[0], c1 = counter[1], c2 = counter[2], c3 = counter[3];
     uint32_t k0 = key[0], k1 = key[1];
@@ -45,7 +47,7 @@ static inline void cg_philox4x32(const uint32_t counter[4], const uint32_t key[2
  * Uniform in [0, 1), 24 bits, for the token at index `token` of the completion. `attempt` counts
  * how often the sequence was rolled back.
  */
-static inline float cg_rng_uniform(const cg_rng_key *key, uint32_t token, uint32_t attempt)
+static inline CG_HOST_DEVICE float cg_rng_uniform(const cg_rng_key *key, uint32_t token, uint32_t attempt)
 {
     uint32_t k[2] = { (uint32_t)key->seed, (uint32_t)(key->seed >> 32) };
     uint32_t c[4] = { (uint32_t)key->molecule, (uint32_t)(key->molecule >> 32) | attempt << 8,

@@ -171,31 +171,37 @@ static cg_status survey(const cg_batch *o, int64_t first, int64_t end, int64_t *
 }
 
 /* Shards are stretches of neighbouring lines, so that their outputs join to the whole. */
-static cg_status choose_range(struct batch *b, cg_error *err)
+static cg_status find_range(const cg_batch *o, int64_t *ret_first, int64_t *ret_end, cg_error *err)
 {
-    const cg_batch *o = b->options;
     int64_t n, conformers;
     cg_status status;
 
-    b->first = 0;
-    b->end = o->limit ? o->limit : INT64_MAX;
-    if (o->shards > 1) {
-        if (!is_rereadable(o))
-            return cg_fail(err, CG_ERR_USAGE,
-                           "--shard reads the input twice, which '%s' does not allow: it is no "
-                           "regular file",
-                           o->input);
-        status = survey(o, 0, b->end, &n, &conformers, err);
-        if (status != CG_OK)
-            return status;
-        /* 128 bits: n * shards may pass 2^63 */
-        b->first = (int64_t)((__int128)n * o->shard / o->shards);
-        b->end = (int64_t)((__int128)n * (o->shard + 1) / o->shards);
-    }
-    if (!o->progress)
+    *ret_first = 0;
+    *ret_end = o->limit ? o->limit : INT64_MAX;
+    if (o->shards <= 1)
         return CG_OK;
-    return survey(o, b->first, b->end, &b->report->total_molecules, &b->report->total_conformers,
-                  err);
+    if (!is_rereadable(o))
+        return cg_fail(err, CG_ERR_USAGE,
+                       "--shard reads the input twice, which '%s' does not allow: it is no "
+                       "regular file",
+                       o->input);
+    status = survey(o, 0, *ret_end, &n, &conformers, err);
+    if (status != CG_OK)
+        return status;
+    /* 128 bits: n * shards may pass 2^63 */
+    *ret_first = (int64_t)((__int128)n * o->shard / o->shards);
+    *ret_end = (int64_t)((__int128)n * (o->shard + 1) / o->shards);
+    return CG_OK;
+}
+
+static cg_status choose_range(struct batch *b, cg_error *err)
+{
+    cg_status status = find_range(b->options, &b->first, &b->end, err);
+
+    if (status != CG_OK || !b->options->progress)
+        return status;
+    return survey(b->options, b->first, b->end, &b->report->total_molecules,
+                  &b->report->total_conformers, err);
 }
 
 /* Read one line, the one that was read ahead first. */
@@ -532,6 +538,16 @@ static cg_status check_batch(const cg_batch *o, cg_error *err)
     return CG_OK;
 }
 
+cg_status cg_batch_workload(const cg_batch *o, int64_t *ret_conformers, cg_error *err)
+{
+    int64_t first, end, n;
+    cg_status status = check_batch(o, err);
+
+    if (status == CG_OK)
+        status = find_range(o, &first, &end, err);
+    return status == CG_OK ? survey(o, first, end, &n, ret_conformers, err) : status;
+}
+
 /* Two paths of one existing file? Standard input and output are none. */
 static int same_file(const char *a, const char *b)
 {
@@ -550,6 +566,22 @@ static cg_status check_paths(const cg_batch *o, const char *path, cg_error *err)
     return CG_OK;
 }
 
+/*
+ * What of the machine a conformer depends on (cg_engine_info.promise): in a batch-invariant run
+ * neither batch nor cache, in another all that decides how sums are cut.
+ */
+static void describe_machine(const cg_engine *e, char *ret_device, char *ret_sums, size_t cap)
+{
+    const cg_engine_info *info = &e->info;
+
+    snprintf(ret_device, cap, "%s", info->n_gpus ? info->gpus[0].name : "cpu");
+    if (info->deterministic)
+        snprintf(ret_sums, cap, "batch-invariant, attention %s", info->attention);
+    else
+        snprintf(ret_sums, cap, "batch %d, attention %s, KV cache %s, step tokens %d",
+                 info->batch_size, info->attention, info->kv_cache, info->step_tokens);
+}
+
 /* What a resumed run must have in common with the first. */
 static cg_status open_output(struct batch *b, const char *path, cg_error *err)
 {
@@ -557,7 +589,7 @@ static cg_status open_output(struct batch *b, const char *path, cg_error *err)
     const cg_batch *o = b->options;
     const cg_sampling *s = &info->sampling;
     char hash[32] = "-", model[32], tokenizer[32], seed[32], gens[32], sampling[128], range[64],
-         bound[32];
+         bound[32], length[32], device[160], sums[160];
     uint64_t input_hash;
     cg_output_state state;
     cg_status status;
@@ -572,6 +604,10 @@ static cg_status open_output(struct batch *b, const char *path, cg_error *err)
         { "sampling", sampling },
         { "molecules", range },
         { "max_new_tokens", bound },
+        { "max_length", length },
+        { "device", device },
+        { "dtype", info->dtype },
+        { "arithmetic", sums },
         { "record", cg_record_format_name(b->format) },
         { "add_hs", o->add_hs ? "yes" : "no" },
         { "header", o->header == 0   ? "auto"
@@ -607,6 +643,8 @@ static cg_status open_output(struct batch *b, const char *path, cg_error *err)
              s->greedy, (double)s->temperature, s->top_k, (double)s->top_p, (double)s->min_p);
     snprintf(range, sizeof range, "%" PRId64 " to %" PRId64, b->first, b->end);
     snprintf(bound, sizeof bound, "%d", b->engine->format.max_new_tokens);
+    snprintf(length, sizeof length, "%d", info->max_len);
+    describe_machine(b->engine, device, sums, sizeof sums);
     status = cg_output_open(path, &options, &b->output, &state, err);
     if (status != CG_OK)
         return status;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,14 +9,16 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "engine/choice.h"
+#include "engine/device.h"
 #include "engine/paths.h"
 #include "engine/settings.h"
 #include "io/input.h"
-#include "plugin/match.h"
 
 enum {
     DEFAULT_MAX_NEW = 4096, /* where neither the user nor the model says */
     MAX_BATCH = 65536,
+    MAX_STEP_TOKENS = 1 << 20,
     TOKEN_CACHE = 1 << 16,
 };
 
@@ -24,12 +27,19 @@ const char *cg_version(void)
     return CG_VERSION_STRING;
 }
 
-/* ---- choices ------------------------------------------------------------------------------ */
-
-static int is_auto(const char *name)
+void cg_engine_log(const cg_engine *e, int32_t level, const char *fmt, ...)
 {
-    return !name || !strcmp(name, "auto");
+    const cg_host *host = &e->host.host;
+    char text[CG_REASON_TEXT + 256];
+    va_list ap;
+
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    host->log(host->ctx, level, text);
 }
+
+/* ---- choices ------------------------------------------------------------------------------ */
 
 /* A positive number in an environment variable, 0 without. */
 static int32_t env_count(const char *name)
@@ -42,8 +52,6 @@ static int32_t env_count(const char *name)
 
 static cg_status check_options(const cg_engine_options *o, cg_error *err)
 {
-    const char *device = o->device;
-
     if (o->batch_size < 0 || o->batch_size > MAX_BATCH)
         return cg_fail(err, CG_ERR_USAGE, "batch size %d: wanted 1 to %d, or auto", o->batch_size,
                        MAX_BATCH);
@@ -54,13 +62,13 @@ static cg_status check_options(const cg_engine_options *o, cg_error *err)
     if (o->max_new_tokens < 0)
         return cg_fail(err, CG_ERR_USAGE, "max-new-tokens %d: wanted at least 1",
                        o->max_new_tokens);
-    if (!is_auto(device) && strcmp(device, "cpu")) {
-        if (!strncmp(device, "cuda", 4))
-            return cg_fail(err, CG_ERR_UNSUPPORTED,
-                           "device '%s': this build has no CUDA executor; use --device cpu",
-                           device);
-        return cg_fail(err, CG_ERR_USAGE, "device '%s': wanted auto, cpu, cuda or cuda:I", device);
-    }
+    if (o->max_length < 0)
+        return cg_fail(err, CG_ERR_USAGE, "max-length %d: wanted at least 1", o->max_length);
+    if (o->step_tokens < 0 || o->step_tokens > MAX_STEP_TOKENS)
+        return cg_fail(err, CG_ERR_USAGE, "step-tokens %d: wanted 1 to %d", o->step_tokens,
+                       MAX_STEP_TOKENS);
+    if (o->tuning < CG_TUNING_AUTO || o->tuning > CG_TUNING_ALWAYS)
+        return cg_fail(err, CG_ERR_USAGE, "tuning %d: wanted 0, 1 or 2", o->tuning);
     return CG_OK;
 }
 
@@ -70,10 +78,7 @@ static void choose_counts(cg_engine *e, const cg_engine_options *o)
 
     e->info.threads = o->threads ? o->threads : cores;
     e->info.template_workers = o->template_workers ? o->template_workers : slurm ? slurm : cores;
-    e->info.batch_size = o->batch_size ? o->batch_size : CG_DEFAULT_BATCH;
-    snprintf(e->reasons[2], sizeof e->reasons[2], "%s",
-             o->batch_size ? "asked for" : "auto: fills the matrix products of a CPU");
-    e->n_prefixes = cg_prefixes_of(e->info.batch_size);
+    e->info.step_tokens = o->step_tokens;
 }
 
 /* What was asked for, and the model's own setting where nothing was. */
@@ -92,6 +97,17 @@ static cg_sampling choose_sampling(const cg_sampling *asked, const cg_generation
     if (s.min_p < 0)
         s.min_p = (float)g->min_p;
     return s;
+}
+
+static cg_status choose_length(cg_engine *e, const cg_engine_options *o, cg_error *err)
+{
+    int32_t positions = e->model->config.max_positions;
+
+    if (o->max_length > positions)
+        return cg_fail(err, CG_ERR_USAGE, "max-length %d: model '%s' has %d positions",
+                       o->max_length, e->model_dir, positions);
+    e->info.max_len = o->max_length ? o->max_length : cg_context_of(&e->model->config);
+    return CG_OK;
 }
 
 /* ---- parts -------------------------------------------------------------------------------- */
@@ -193,54 +209,21 @@ static cg_status open_model(cg_engine *e, const cg_engine_options *o, cg_error *
     return CG_OK;
 }
 
+/* The constraint; attention and cache by name only as far as they must exist. */
 static cg_status find_plugins(cg_engine *e, const cg_engine_options *o, cg_error *err)
 {
+    const cg_plugin *plugin;
     cg_status status = cg_registry_open(&e->host.host, o->plugins, o->n_plugins, &e->registry, err);
 
-    if (status == CG_OK)
-        status =
-            cg_registry_find(e->registry, CG_PLUGIN_ATTENTION,
-                             is_auto(o->attention) ? "flash" : o->attention, &e->attention, err);
-    if (status == CG_OK)
-        status = cg_registry_find(e->registry, CG_PLUGIN_CACHE,
-                                  is_auto(o->kv_cache) ? "paged" : o->kv_cache, &e->cache, err);
+    if (status == CG_OK && !cg_is_auto(o->attention))
+        status = cg_registry_find(e->registry, CG_PLUGIN_ATTENTION, o->attention, &plugin, err);
+    if (status == CG_OK && !cg_is_auto(o->kv_cache))
+        status = cg_registry_find(e->registry, CG_PLUGIN_CACHE, o->kv_cache, &plugin, err);
     if (status == CG_OK)
         status = cg_registry_find(e->registry, CG_PLUGIN_CONSTRAINT,
-                                  is_auto(o->constraint) ? "grammar" : o->constraint,
+                                  cg_is_auto(o->constraint) ? "grammar" : o->constraint,
                                   &e->constraint, err);
-    snprintf(e->reasons[0], sizeof e->reasons[0], "%s",
-             is_auto(o->attention) ? "auto: vectorised, reads keys and values once" : "asked for");
-    snprintf(e->reasons[3], sizeof e->reasons[3], "%s",
-             is_auto(o->constraint) ? "default: no wrong molecule, no malformed text"
-                                    : "asked for");
-    snprintf(e->reasons[1], sizeof e->reasons[1], "%s",
-             is_auto(o->kv_cache) ? "auto: shares the prompt, holds only what is used"
-                                  : "asked for");
     return status;
-}
-
-/*
- * Do attention and cache serve this model together? Asked before anything is allocated for it.
- * "auto" takes the plain attention where the fast one refuses, and says why.
- */
-static cg_status match_plugins(cg_engine *e, const cg_engine_options *o, cg_error *err)
-{
-    const cg_host *host = &e->host.host;
-    const cg_plugin *plain;
-    cg_attention_problem problem;
-    cg_cache_config cache;
-    cg_status status;
-
-    cg_model_needs(&e->model->config, CG_DEVICE_CPU, e->info.batch_size, &problem, &cache);
-    status = cg_match(host, e->attention, e->cache, &problem, &cache, NULL, err);
-    if (status == CG_OK || !is_auto(o->attention) ||
-        cg_registry_find(e->registry, CG_PLUGIN_ATTENTION, "eager", &plain, NULL) != CG_OK ||
-        cg_match(host, plain, e->cache, &problem, &cache, NULL, NULL) != CG_OK)
-        return status;
-    e->attention = plain;
-    snprintf(e->reasons[0], sizeof e->reasons[0], "auto: %.*s", (int)sizeof e->reasons[0] - 7,
-             err ? err->msg : "the fast one refuses");
-    return CG_OK;
 }
 
 static cg_status open_constraint(cg_engine *e, const cg_engine_options *o, cg_error *err)
@@ -266,7 +249,6 @@ static cg_status open_constraint(cg_engine *e, const cg_engine_options *o, cg_er
     if (status != CG_OK)
         return cg_fail_prefix(err, status, "constraint '%s' for model '%s'", e->constraint->name,
                               e->model_dir);
-    e->info.max_len = cg_context_of(&e->model->config);
     e->builder = (cg_template_builder) {
         .vocabulary = &e->vocabulary.vocabulary,
         .constraint = ops,
@@ -278,86 +260,240 @@ static cg_status open_constraint(cg_engine *e, const cg_engine_options *o, cg_er
     return CG_OK;
 }
 
-static cg_status open_executor(cg_engine *e, cg_error *err)
-{
-    const cg_constraint_ops *constraint = e->constraint->ops;
-    cg_executor_config config = {
-        .model = e->model,
-        .attention = e->attention->ops,
-        .cache = e->cache->ops,
-        .host = &e->host.host,
-        .automaton = constraint->automaton(e->constraint_self),
-        .sampling = e->info.sampling,
-        .n_slots = e->info.batch_size,
-        .n_prefixes = e->n_prefixes,
-        .max_len = e->info.max_len,
-    };
+/* ---- the device --------------------------------------------------------------------------- */
 
-    return cg_executor_cpu_create(&config, e->team, &e->executor, err);
+static void close_workers(cg_engine *e)
+{
+    for (int32_t i = 0; i < e->n_workers; i++)
+        cg_worker_finish(&e->workers[i]);
+    free(e->workers);
+    e->workers = NULL;
+    e->n_workers = 0;
 }
 
-static int64_t count_parameters(const cg_model *m)
+static cg_status alloc_workers(cg_engine *e, int32_t n, cg_error *err)
 {
-    const cg_model_config *c = &m->config;
+    e->workers = calloc((size_t)n, sizeof *e->workers);
+    if (!e->workers)
+        return cg_fail(err, CG_ERR_NOMEM, "engine: out of memory");
+    e->n_workers = n;
+    return CG_OK;
+}
+
+/* Choices and executors of the workers. */
+static cg_status open_workers(cg_engine *e, const cg_engine_options *o, cg_error *err)
+{
+    char halved[CG_ERROR_TEXT];
+    cg_status status;
+
+    e->info.dtype = cg_dtype_name(e->dtype);
+    status = cg_choose(e, o, err);
+    for (int32_t i = 0; i < e->n_workers && status == CG_OK; i++) {
+        status = cg_worker_open(&e->workers[i], halved, err);
+        if (!i && halved[0])
+            snprintf(e->batch_reason, sizeof e->batch_reason, "%s", halved);
+    }
+    return status;
+}
+
+static cg_status open_on_cpu(cg_engine *e, const cg_engine_options *o, cg_dtype dtype,
+                             cg_error *err)
+{
+    int32_t n = e->hooks.n_cpu ? e->hooks.n_cpu : 1;
+    cg_status status;
+
+    if (dtype == CG_BF16)
+        return cg_fail(err, CG_ERR_USAGE, "dtype bf16: the CPU computes in f32 (%.800s)",
+                       e->device_reason);
+    e->dtype = CG_F32;
+    e->info.deterministic = 1;
+    snprintf(e->device, sizeof e->device, "cpu");
+    status = alloc_workers(e, n, err);
+    for (int32_t i = 0; i < e->n_workers && status == CG_OK; i++)
+        status = cg_worker_init_cpu(&e->workers[i], e, i, err);
+    return status == CG_OK ? open_workers(e, o, err) : status;
+}
+
+static cg_status open_on_gpus(cg_engine *e, const cg_engine_options *o,
+                              const cg_device_request *request, cg_dtype dtype, cg_error *err)
+{
+    const char *text = request->kind == CG_ASKED_AUTO ? "auto" : o->device;
+    int32_t gpus[CG_MAX_GPUS], n_gpus = 0, n = 0;
+    size_t at;
+    cg_status status = cg_gpu_count(&n_gpus, err);
+
+    if (status != CG_OK)
+        return cg_fail_prefix(err, status, "device '%.200s'", text);
+    status = cg_device_resolve(request, text, n_gpus, gpus, &n, err);
+    if (status == CG_OK)
+        status = alloc_workers(e, n, err);
+    e->dtype = dtype < 0 ? CG_BF16 : dtype;
+    e->info.deterministic = o->deterministic != 0;
+    at = (size_t)snprintf(e->device, sizeof e->device, "cuda:");
+    for (int32_t i = 0; i < e->n_workers && status == CG_OK; i++) {
+        at +=
+            (size_t)snprintf(e->device + at, sizeof e->device - at, "%s%d", i ? "," : "", gpus[i]);
+        status = cg_worker_init_gpu(&e->workers[i], e, gpus[i], err);
+    }
+    return status == CG_OK ? open_workers(e, o, err) : status;
+}
+
+/* "auto" is the first GPU if there is one that can serve the model, else the CPU: with the reason.
+ */
+static cg_status open_device(cg_engine *e, const cg_engine_options *o,
+                             const cg_device_request *request, cg_dtype dtype, cg_error *err)
+{
+    cg_error why = CG_ERROR_INIT;
+    cg_status status;
+
+    if (request->kind == CG_ASKED_CUDA) {
+        snprintf(e->device_reason, sizeof e->device_reason, "asked for");
+        return open_on_gpus(e, o, request, dtype, err);
+    }
+    if (request->kind == CG_ASKED_CPU) {
+        snprintf(e->device_reason, sizeof e->device_reason, "asked for");
+        return open_on_cpu(e, o, dtype, err);
+    }
+    status = open_on_gpus(e, o, request, dtype, &why);
+    if (status == CG_OK) {
+        snprintf(e->device_reason, sizeof e->device_reason, "auto: the first GPU");
+        return CG_OK;
+    }
+    if (status == CG_ERR_NOMEM || status == CG_ERR_INTERNAL)
+        return cg_fail(err, status, "%s", why.msg);
+    if (e->n_workers) /* a GPU is there and is not used: not in silence */
+        cg_engine_log(e, CG_LOG_WARNING, "the GPU is not used: %s", why.msg);
+    close_workers(e);
+    snprintf(e->device_reason, sizeof e->device_reason, "auto: %s", why.msg);
+    return open_on_cpu(e, o, dtype, err);
+}
+
+static int64_t count_layer_parameters(const cg_model_config *c)
+{
     int64_t q = (int64_t)c->n_heads * c->head_dim, kv = (int64_t)c->n_kv_heads * c->head_dim;
     int64_t layer = c->hidden * (2 * q + 2 * kv + 3 * (int64_t)c->intermediate + 2);
-    int64_t embed = (int64_t)c->vocab * c->hidden;
 
     if (c->qk_norm)
         layer += 2 * c->head_dim;
     if (c->qkv_bias)
         layer += q + 2 * kv;
-    return c->n_layers * layer + c->hidden + (c->tie_embeddings ? 1 : 2) * embed;
+    return c->n_layers * layer;
+}
+
+/* What is in the model, and what a step's work follows from. */
+static void count_elements(cg_engine_info *info, const cg_model_config *c)
+{
+    int64_t embed = (int64_t)c->vocab * c->hidden;
+
+    info->layer_parameters = count_layer_parameters(c);
+    info->parameters = info->layer_parameters + c->hidden + (c->tie_embeddings ? 1 : 2) * embed;
+    info->head_width = c->hidden;
+    info->kv_elements = 2 * c->n_layers * c->n_kv_heads * c->head_dim;
+    info->query_elements = c->n_layers * c->n_heads * c->head_dim;
+}
+
+/* What a conformer depends on, besides model, sampling and seed. */
+static const char *promise_of(const cg_engine *e)
+{
+    if (e->workers[0].device == CG_DEVICE_CPU)
+        return "the same conformers for any batch size, threads and KV cache";
+    if (e->info.deterministic)
+        return "the same conformers for any batch size, slot order and number of GPUs of one kind";
+    return "the same conformers for the same kind of GPU, batch size and plugins";
+}
+
+static void fill_gpus(cg_engine *e)
+{
+    for (int32_t i = 0; i < e->n_workers; i++) {
+        const cg_worker *w = &e->workers[i];
+
+        if (w->device != CG_DEVICE_CUDA)
+            return;
+        e->gpus[e->info.n_gpus++] = (cg_engine_gpu) {
+            CG_SIZED(cg_engine_gpu),
+            .index = w->gpu_info.index,
+            .compute_capability = w->gpu_info.compute_capability,
+            .driver_version = w->gpu_info.driver_version,
+            .memory_bytes = w->gpu_info.memory_bytes,
+            .name = w->gpu_info.name,
+            .uuid = w->gpu_info.uuid,
+            .attention = w->attention->name,
+            .kv_cache = w->cache->name,
+            .batch_size = w->batch_size,
+        };
+    }
 }
 
 static void fill_info(cg_engine *e)
 {
+    const cg_worker *w = &e->workers[0];
+
     e->info.struct_size = sizeof e->info;
     e->info.decimals = e->model->format.decimals;
+    e->info.batch_size = w->batch_size;
     e->info.model = e->model_dir;
     e->info.architecture = cg_arch_name(e->model->config.arch);
-    e->info.device = "cpu";
-    e->info.attention = e->attention->name;
-    e->info.kv_cache = e->cache->name;
+    e->info.device = e->device;
+    e->info.attention = w->attention->name;
+    e->info.kv_cache = w->cache->name;
     e->info.constraint = e->constraint->name;
-    e->info.device_reason = "this release has a CPU executor only";
-    e->info.constraint_reason = e->reasons[3];
-    e->info.attention_reason = e->reasons[0];
-    e->info.kv_cache_reason = e->reasons[1];
-    e->info.batch_reason = e->reasons[2];
+    e->info.device_reason = e->device_reason;
+    e->info.attention_reason = e->attention_reason;
+    e->info.kv_cache_reason = e->kv_cache_reason;
+    e->info.batch_reason = e->batch_reason;
     e->info.fingerprint = cg_model_fingerprint(e->model);
-    e->info.parameters = count_parameters(e->model);
+    count_elements(&e->info, &e->model->config);
+    e->info.promise = promise_of(e);
+    e->info.gpus = e->gpus;
+    e->info.figures = e->tuning.figures;
+    e->info.n_figures = e->tuning.n_figures;
+    e->info.tuning = e->tuning_source;
+    fill_gpus(e);
 }
 
-cg_status cg_engine_open(const cg_engine_options *o, cg_engine **ret_engine, cg_error *err)
+cg_status cg_engine_open_with(const cg_engine_options *options, const cg_engine_hooks *hooks,
+                              cg_engine **ret_engine, cg_error *err)
 {
+    cg_engine_options o = { 0 }; /* an older application knows fewer members */
+    cg_device_request request;
+    cg_dtype dtype;
     cg_engine *e;
-    cg_status status = check_options(o, err);
+    cg_status status;
 
+    memcpy(&o, options, options->struct_size < sizeof o ? options->struct_size : sizeof o);
+    status = check_options(&o, err);
+    if (status == CG_OK)
+        status = cg_device_parse(o.device, &request, err);
+    if (status == CG_OK)
+        status = cg_dtype_parse(o.dtype, &dtype, err);
     if (status != CG_OK)
         return status;
     e = calloc(1, sizeof *e);
     if (!e)
         return cg_fail(err, CG_ERR_NOMEM, "engine: out of memory");
-    choose_counts(e, o);
-    e->info.seed = o->seed;
+    if (hooks)
+        e->hooks = *hooks;
+    choose_counts(e, &o);
+    e->info.seed = o.seed;
+    e->info.constraint_reason =
+        cg_is_auto(o.constraint) ? "default: no wrong molecule, no malformed text" : "asked for";
     status = cg_team_create(e->info.threads, &e->team, err);
     if (status == CG_OK) {
-        cg_plugin_host_init(&e->host, e->team, o->log, o->log_ctx, CG_LOG_INFO);
-        status = find_plugins(e, o, err);
+        cg_plugin_host_init(&e->host, e->team, o.log, o.log_ctx, CG_LOG_INFO);
+        status = find_plugins(e, &o, err);
     }
     if (status == CG_OK)
-        status = open_model(e, o, err);
+        status = open_model(e, &o, err);
     if (status == CG_OK) {
-        e->info.sampling = choose_sampling(o->sampling, &e->model->generation);
+        e->info.sampling = choose_sampling(o.sampling, &e->model->generation);
         status = cg_sampling_check(&e->info.sampling, err);
     }
     if (status == CG_OK)
-        status = match_plugins(e, o, err);
+        status = choose_length(e, &o, err);
     if (status == CG_OK)
-        status = open_constraint(e, o, err);
+        status = open_constraint(e, &o, err);
     if (status == CG_OK)
-        status = open_executor(e, err);
+        status = open_device(e, &o, &request, dtype, err);
     if (status != CG_OK) {
         cg_engine_close(e);
         return status;
@@ -367,12 +503,16 @@ cg_status cg_engine_open(const cg_engine_options *o, cg_engine **ret_engine, cg_
     return CG_OK;
 }
 
+cg_status cg_engine_open(const cg_engine_options *options, cg_engine **ret_engine, cg_error *err)
+{
+    return cg_engine_open_with(options, NULL, ret_engine, err);
+}
+
 void cg_engine_close(cg_engine *e)
 {
     if (!e)
         return;
-    if (e->executor)
-        e->executor->ops->destroy(e->executor);
+    close_workers(e);
     if (e->constraint_self)
         ((const cg_constraint_ops *)e->constraint->ops)->destroy(e->constraint_self);
     cg_token_cache_destroy(e->token_cache);

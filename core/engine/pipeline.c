@@ -2,9 +2,11 @@
 #include "pipeline.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <time.h>
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -14,18 +16,34 @@
 /* A molecule passes through these in order; FAILED molecules go from BUILDING to DONE. */
 enum { BUILDING = 0, READY, RUNNING, FINISHING, DONE };
 
+/* The calling thread looks up from waiting this often, for signals and progress. */
+enum { LOOK_MS = 50 };
+
+/* A thread that keeps an executor busy. */
+struct decoder {
+    struct cg_pipeline *pipeline;
+    cg_worker *worker;
+    pthread_t thread;
+    int started;
+    cg_executor_stats before;
+    int64_t tokens; /* under the lock */
+};
+
 struct cg_pipeline {
     cg_engine *engine;
     const cg_pipeline_io *io;
-    cg_report *report;
-    cg_queue *workers;
-    pthread_mutex_t lock; /* states */
+    cg_report *report; /* the calling thread's */
+    cg_queue *jobs;
+    struct decoder *decoders; /* [engine->n_workers] */
+    _Atomic int stopping;     /* decoders are to end */
+    pthread_mutex_t lock;     /* of all below */
     pthread_cond_t changed;
     cg_pipeline_molecule **window; /* ring: molecules that were read and not yet emitted */
     int64_t cap;
-    int64_t n_read, n_scheduled, n_emitted; /* this thread's; ring positions modulo cap */
+    int64_t n_read, n_scheduled, n_emitted; /* ring positions modulo cap */
     int at_end;
-    cg_status status; /* first failure of a callback, */
+    cg_report counts; /* what decoders have counted and *report does not have yet */
+    cg_status status; /* first failure, */
     cg_error failure; /* and its text */
 };
 
@@ -57,19 +75,24 @@ static void set_state(cg_pipeline_molecule *m, int32_t state)
 
     pthread_mutex_lock(&p->lock);
     m->state = state;
-    pthread_cond_signal(&p->changed);
+    pthread_cond_broadcast(&p->changed);
     pthread_mutex_unlock(&p->lock);
 }
 
-static int32_t get_state(cg_pipeline_molecule *m)
+/* The run ends; the first failure is the one that is told. */
+static void fail_locked(struct cg_pipeline *p, cg_status status, const cg_error *why)
 {
-    struct cg_pipeline *p = m->pipeline;
-    int32_t state;
+    if (p->status == CG_OK) {
+        p->status = status;
+        p->failure = *why;
+    }
+    p->stopping = 1;
+    pthread_cond_broadcast(&p->changed);
+}
 
-    pthread_mutex_lock(&p->lock);
-    state = m->state;
-    pthread_mutex_unlock(&p->lock);
-    return state;
+static cg_pipeline_molecule *at_locked(const struct cg_pipeline *p, int64_t i)
+{
+    return p->window[i % p->cap];
 }
 
 /* ---- jobs --------------------------------------------------------------------------------- */
@@ -106,118 +129,74 @@ static void finish_job(void *arg, int worker)
     set_state(m, DONE);
 }
 
-/* ---- this thread -------------------------------------------------------------------------- */
+/* ---- decoders ----------------------------------------------------------------------------- */
 
-static cg_pipeline_molecule *at(const struct cg_pipeline *p, int64_t i)
+/*
+ * How many of a molecule's waiting generations a decoder takes: all, unless there are other
+ * decoders and it would fill its slots more than once with them.
+ */
+static int32_t share_locked(const struct decoder *d, const cg_pipeline_molecule *m)
 {
-    return p->window[i % p->cap];
+    int32_t n = m->n_generations - m->n_begun, batch = d->worker->batch_size;
+
+    return d->pipeline->engine->n_workers > 1 && n / 2 >= batch ? batch : n;
 }
 
-/* Read on while there is room, and have templates built. */
-static cg_status read_ahead(struct cg_pipeline *p)
+static void take_locked(struct decoder *d, cg_pipeline_molecule *m, cg_work *ret_work)
 {
-    while (!p->at_end && p->n_read - p->n_emitted < p->cap) {
-        cg_pipeline_molecule *m = calloc(1, sizeof *m);
-        int more = 0;
-        cg_status status;
+    struct cg_pipeline *p = d->pipeline;
+    int32_t n = share_locked(d, m);
 
-        if (!m)
-            return cg_fail(&p->failure, CG_ERR_NOMEM, "pipeline: out of memory");
-        m->pipeline = p;
-        m->failure.struct_size = sizeof m->failure;
-        status = p->io->next(p->io->ctx, m, &more, &p->failure);
-        if (status != CG_OK || !more) {
-            destroy_molecule(p, m);
-            p->at_end = 1;
-            return status;
-        }
-        p->window[p->n_read++ % p->cap] = m;
-        if (m->failure.code != CG_OK)
-            m->state = DONE;
-        else
-            cg_queue_push(p->workers, build_job, m);
+    *ret_work = (cg_work) {
+        .prompt = m->built.prompt,
+        .n_prompt = m->built.n_prompt,
+        .program = m->built.program,
+        .molecule = (uint64_t)m->index,
+        .first_generation = (uint32_t)m->n_begun,
+        .n_generations = (uint32_t)n,
+        .owner = m,
+    };
+    m->n_begun += n;
+    p->counts.requested += n;
+    if (m->n_begun == m->n_generations) {
+        m->state = RUNNING;
+        p->n_scheduled++;
     }
-    return CG_OK;
 }
 
-static void count(cg_report *r, const cg_pipeline_molecule *m)
-{
-    r->chemistry_seconds += m->built.chemistry_seconds;
-    r->template_seconds += m->built.own_seconds;
-    r->record_seconds += m->finish_seconds;
-}
-
-/* Hand out what is done, in order. */
-static cg_status emit_done(struct cg_pipeline *p)
-{
-    while (p->status == CG_OK && p->n_emitted < p->n_read &&
-           get_state(at(p, p->n_emitted)) == DONE) {
-        cg_pipeline_molecule *m = at(p, p->n_emitted);
-
-        p->window[p->n_emitted++ % p->cap] = NULL;
-        if (p->n_scheduled < p->n_emitted)
-            p->n_scheduled = p->n_emitted; /* a failed molecule is never scheduled */
-        p->report->molecules++;
-        count(p->report, m);
-        p->status = p->io->emit(p->io->ctx, m, &p->failure);
-        destroy_molecule(p, m);
-    }
-    return p->status;
-}
-
-/* The scheduler wants the next molecule; cg_scheduler_io.next. */
+/* cg_scheduler_io.next */
 static int next_work(void *ctx, int wait, cg_work *ret_work)
 {
-    struct cg_pipeline *p = ctx;
+    struct decoder *d = ctx;
+    struct cg_pipeline *p = d->pipeline;
+    int got = CG_WORK_NONE_YET;
 
+    pthread_mutex_lock(&p->lock);
     for (;;) {
-        cg_pipeline_molecule *m;
-        int32_t state;
-
-        if (emit_done(p) == CG_OK)
-            p->status = read_ahead(p);
-        if (p->status != CG_OK)
-            return CG_WORK_END;
-        if (p->n_scheduled == p->n_read) {
-            if (p->at_end)
-                return CG_WORK_END;
-            /* the window is full of molecules that are being finished */
-            m = at(p, p->n_emitted);
-            if (!wait)
-                return CG_WORK_NONE_YET;
-        } else {
-            m = at(p, p->n_scheduled);
-        }
-        pthread_mutex_lock(&p->lock);
-        while (wait && (m->state == BUILDING || m->state == FINISHING))
-            pthread_cond_wait(&p->changed, &p->lock);
-        state = m->state;
-        pthread_mutex_unlock(&p->lock);
-        if (state == READY) {
-            m->state = RUNNING;
-            p->n_scheduled++;
-            *ret_work = (cg_work) {
-                .prompt = m->built.prompt,
-                .n_prompt = m->built.n_prompt,
-                .program = m->built.program,
-                .molecule = (uint64_t)m->index,
-                .n_generations = (uint32_t)m->n_generations,
-                .owner = m,
-            };
-            p->report->requested += m->n_generations;
-            return CG_WORK_TAKEN;
-        }
-        if (state == DONE && p->n_scheduled < p->n_read && m == at(p, p->n_scheduled))
+        while (p->n_scheduled < p->n_read && at_locked(p, p->n_scheduled)->state == DONE)
             p->n_scheduled++; /* failed: nothing to run */
-        else if (state != DONE)
-            return CG_WORK_NONE_YET;
+        if (p->stopping || (p->at_end && p->n_scheduled == p->n_read)) {
+            got = CG_WORK_END;
+            break;
+        }
+        if (p->n_scheduled < p->n_read && at_locked(p, p->n_scheduled)->state == READY) {
+            take_locked(d, at_locked(p, p->n_scheduled), ret_work);
+            got = CG_WORK_TAKEN;
+            break;
+        }
+        if (!wait)
+            break;
+        pthread_cond_wait(&p->changed, &p->lock);
     }
+    pthread_mutex_unlock(&p->lock);
+    return got;
 }
 
 static cg_status sequence_ended(void *ctx, const cg_work *work, uint32_t generation,
                                 const cg_sequence_result *result, cg_error *err)
 {
-    struct cg_pipeline *p = ctx;
+    struct decoder *d = ctx;
+    struct cg_pipeline *p = d->pipeline;
     cg_pipeline_molecule *m = work->owner;
     cg_generation *g = &m->generations[generation];
 
@@ -228,50 +207,258 @@ static cg_status sequence_ended(void *ctx, const cg_work *work, uint32_t generat
     g->n_tokens = result->n_tokens;
     g->n_sampled = result->n_sampled;
     g->done = result->done;
-    p->report->sequences++;
-    p->report->tokens += result->n_tokens;
-    p->report->sampled += result->n_sampled;
-    p->report->forced += result->n_tokens - result->n_sampled;
-    if (++m->n_ended == m->n_generations) {
-        set_state(m, FINISHING);
-        cg_queue_push(p->workers, finish_job, m);
+    pthread_mutex_lock(&p->lock);
+    p->counts.sequences++;
+    p->counts.tokens += result->n_tokens;
+    p->counts.sampled += result->n_sampled;
+    p->counts.forced += result->n_tokens - result->n_sampled;
+    d->tokens += result->n_tokens;
+    pthread_mutex_unlock(&p->lock);
+    return CG_OK;
+}
+
+static void sequence_gone(void *ctx, const cg_work *work)
+{
+    struct decoder *d = ctx;
+    struct cg_pipeline *p = d->pipeline;
+    cg_pipeline_molecule *m = work->owner;
+    int all;
+
+    pthread_mutex_lock(&p->lock);
+    all = ++m->n_ended == m->n_generations;
+    if (all)
+        m->state = FINISHING;
+    pthread_mutex_unlock(&p->lock);
+    if (all)
+        cg_queue_push(p->jobs, finish_job, m);
+}
+
+static int decoder_stop(void *ctx)
+{
+    return ((struct decoder *)ctx)->pipeline->stopping;
+}
+
+static void decoder_crowded(void *ctx, int32_t n_busy, const cg_error *why)
+{
+    const struct decoder *d = ctx;
+    char name[32];
+
+    cg_engine_log(d->pipeline->engine, CG_LOG_WARNING,
+                  "%s: %d of %d sequences fill the memory, the others wait: %s",
+                  cg_worker_name(d->worker, name, sizeof name), n_busy, d->worker->batch_size,
+                  why->msg);
+}
+
+static cg_status decoder_shrink(void *ctx, const cg_error *why, cg_executor **ret_executor,
+                                int32_t *ret_slots, int32_t *ret_prefixes, cg_error *err)
+{
+    struct decoder *d = ctx;
+    cg_status status = cg_worker_shrink(d->worker, why, err);
+
+    if (status != CG_OK)
+        return status;
+    *ret_executor = d->worker->executor;
+    *ret_slots = d->worker->batch_size;
+    *ret_prefixes = d->worker->n_prefixes;
+    return CG_OK;
+}
+
+static void *decode(void *arg)
+{
+    struct decoder *d = arg;
+    struct cg_pipeline *p = d->pipeline;
+    cg_scheduler_io io = {
+        d, next_work, sequence_ended, sequence_gone, decoder_stop, decoder_crowded, decoder_shrink
+    };
+    cg_error err = CG_ERROR_INIT;
+    cg_status status = cg_schedule(d->worker->executor, d->worker->batch_size,
+                                   d->worker->n_prefixes, p->engine->info.seed, &io, &err);
+
+    if (status != CG_OK) {
+        pthread_mutex_lock(&p->lock);
+        fail_locked(p, status, &err);
+        pthread_mutex_unlock(&p->lock);
+    }
+    return NULL;
+}
+
+/* ---- the calling thread ------------------------------------------------------------------- */
+
+/* Read on while there is room, and have templates built. */
+static cg_status read_ahead(struct cg_pipeline *p, cg_error *err)
+{
+    while (!p->at_end && p->n_read - p->n_emitted < p->cap) { /* written by this thread alone */
+        cg_pipeline_molecule *m = calloc(1, sizeof *m);
+        int more = 0, build;
+        cg_status status;
+
+        if (!m)
+            return cg_fail(err, CG_ERR_NOMEM, "pipeline: out of memory");
+        m->pipeline = p;
+        m->failure.struct_size = sizeof m->failure;
+        status = p->io->next(p->io->ctx, m, &more, err);
+        build = status == CG_OK && more && m->failure.code == CG_OK;
+        if (status != CG_OK || !more) {
+            destroy_molecule(p, m);
+            m = NULL;
+        } else if (!build) {
+            m->state = DONE;
+        }
+        pthread_mutex_lock(&p->lock);
+        if (m)
+            p->window[p->n_read++ % p->cap] = m;
+        else
+            p->at_end = 1;
+        pthread_cond_broadcast(&p->changed);
+        pthread_mutex_unlock(&p->lock);
+        if (build)
+            cg_queue_push(p->jobs, build_job, m);
+        if (status != CG_OK)
+            return status;
     }
     return CG_OK;
 }
 
-static int stop(void *ctx)
+/* The next molecule in order, if it is done: it leaves the window. */
+static cg_pipeline_molecule *take_done(struct cg_pipeline *p)
 {
-    struct cg_pipeline *p = ctx;
+    cg_pipeline_molecule *m = NULL;
 
-    return emit_done(p) != CG_OK || p->io->stop(p->io->ctx);
-}
-
-/* Everything was decoded: wait for the rest to be finished and emit it. */
-static cg_status drain(struct cg_pipeline *p)
-{
-    while (emit_done(p) == CG_OK && p->n_emitted < p->n_read) {
-        pthread_mutex_lock(&p->lock);
-        while (at(p, p->n_emitted)->state != DONE)
-            pthread_cond_wait(&p->changed, &p->lock);
-        pthread_mutex_unlock(&p->lock);
+    pthread_mutex_lock(&p->lock);
+    if (p->n_emitted < p->n_read && at_locked(p, p->n_emitted)->state == DONE) {
+        m = at_locked(p, p->n_emitted);
+        p->window[p->n_emitted++ % p->cap] = NULL;
+        if (p->n_scheduled < p->n_emitted)
+            p->n_scheduled = p->n_emitted; /* a failed molecule is never scheduled */
     }
-    return p->status;
+    pthread_mutex_unlock(&p->lock);
+    return m;
 }
 
-static void add_executor_stats(cg_report *r, cg_executor *ex, const cg_executor_stats *before)
+/* Hand out what is done, in order. */
+static cg_status emit_done(struct cg_pipeline *p, cg_error *err)
 {
-    cg_executor_stats now;
-    cg_cache_stats cache = { CG_SIZED(cg_cache_stats) };
+    cg_report *r = p->report;
+    cg_pipeline_molecule *m;
+    cg_status status = CG_OK;
 
-    ex->ops->stats(ex, &now);
-    ex->ops->cache_stats(ex, &cache);
-    r->steps += now.steps - before->steps;
-    r->prompt_tokens += now.prompt_tokens - before->prompt_tokens;
-    r->decode_seconds += now.seconds - before->seconds;
-    r->matmul_seconds += now.matmul_seconds - before->matmul_seconds;
-    r->attention_seconds += now.attention_seconds - before->attention_seconds;
-    r->sample_seconds += now.sample_seconds - before->sample_seconds;
-    r->kv_bytes = cache.bytes_allocated;
+    while (status == CG_OK && (m = take_done(p)) != NULL) {
+        r->molecules++;
+        r->chemistry_seconds += m->built.chemistry_seconds;
+        r->template_seconds += m->built.own_seconds;
+        r->record_seconds += m->finish_seconds;
+        status = p->io->emit(p->io->ctx, m, err);
+        destroy_molecule(p, m);
+    }
+    return status;
+}
+
+static void publish_locked(struct cg_pipeline *p)
+{
+    cg_report *r = p->report, *c = &p->counts;
+
+    r->requested += c->requested;
+    r->sequences += c->sequences;
+    r->tokens += c->tokens;
+    r->sampled += c->sampled;
+    r->forced += c->forced;
+    *c = (cg_report) { 0 };
+    for (int32_t i = 0; i < p->engine->n_workers && i < CG_MAX_GPUS; i++) {
+        r->executor_tokens[i] += p->decoders[i].tokens;
+        p->decoders[i].tokens = 0;
+    }
+}
+
+/* Wait until there is something to do; 0 at the end of the run. */
+static int wait_for_news(struct cg_pipeline *p)
+{
+    struct timespec until;
+    int go_on;
+
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_nsec += LOOK_MS * 1000000L;
+    until.tv_sec += until.tv_nsec / 1000000000L;
+    until.tv_nsec %= 1000000000L;
+    pthread_mutex_lock(&p->lock);
+    if (!p->stopping && p->n_emitted < p->n_read && at_locked(p, p->n_emitted)->state != DONE)
+        pthread_cond_timedwait(&p->changed, &p->lock, &until);
+    publish_locked(p);
+    go_on = !p->stopping && !(p->at_end && p->n_emitted == p->n_read);
+    pthread_mutex_unlock(&p->lock);
+    return go_on;
+}
+
+static void coordinate(struct cg_pipeline *p)
+{
+    cg_error err = CG_ERROR_INIT;
+    cg_status status;
+
+    do {
+        status = emit_done(p, &err);
+        if (status == CG_OK)
+            status = read_ahead(p, &err);
+        if (status == CG_OK && p->io->stop(p->io->ctx))
+            status = cg_fail(&err, CG_ERR_INTERRUPTED, "stopped before all molecules were done");
+    } while (status == CG_OK && wait_for_news(p));
+    pthread_mutex_lock(&p->lock);
+    if (status != CG_OK)
+        fail_locked(p, status, &err);
+    pthread_mutex_unlock(&p->lock);
+}
+
+/* Decoders of all workers; those that were started end by themselves or by `stopping`. */
+static void start_decoders(struct cg_pipeline *p)
+{
+    cg_error err = CG_ERROR_INIT;
+
+    for (int32_t i = 0; i < p->engine->n_workers; i++) {
+        struct decoder *d = &p->decoders[i];
+
+        if (pthread_create(&d->thread, NULL, decode, d)) {
+            cg_fail(&err, CG_ERR_NOMEM, "pipeline: no thread can be started");
+            pthread_mutex_lock(&p->lock);
+            fail_locked(p, CG_ERR_NOMEM, &err);
+            pthread_mutex_unlock(&p->lock);
+            return;
+        }
+        d->started = 1;
+    }
+}
+
+/* ---- run ---------------------------------------------------------------------------------- */
+
+static void add_executor_stats(struct cg_pipeline *p)
+{
+    cg_report *r = p->report;
+
+    r->kv_bytes = r->device_bytes = 0;
+    r->halvings = 0;
+    r->n_executors = p->engine->n_workers;
+    for (int32_t i = 0; i < p->engine->n_workers; i++) {
+        const cg_worker *w = p->decoders[i].worker;
+        const cg_executor_stats *before = &p->decoders[i].before;
+        cg_cache_stats cache = { CG_SIZED(cg_cache_stats) };
+        cg_executor_stats now;
+
+        cg_worker_stats(w, &now);
+        if (w->executor)
+            w->executor->ops->cache_stats(w->executor, &cache);
+        r->steps += now.steps - before->steps;
+        r->prompt_tokens += now.prompt_tokens - before->prompt_tokens;
+        r->decode_seconds += now.seconds - before->seconds;
+        r->matmul_seconds += now.matmul_seconds - before->matmul_seconds;
+        r->attention_seconds += now.attention_seconds - before->attention_seconds;
+        r->sample_seconds += now.sample_seconds - before->sample_seconds;
+        r->evaluated += now.tokens - before->tokens;
+        r->attended += now.attended - before->attended;
+        r->step_rows += now.step_rows - before->step_rows;
+        r->head_rows = now.head_rows;
+        r->device_seconds += now.device_seconds - before->device_seconds;
+        r->idle_seconds += now.idle_seconds - before->idle_seconds;
+        r->kv_bytes += cache.bytes_allocated;
+        r->device_bytes += now.device_bytes;
+        r->halvings += w->halvings;
+    }
 }
 
 static void add_token_cache_stats(cg_report *r, const cg_token_cache *cache)
@@ -285,43 +472,71 @@ static void add_token_cache_stats(cg_report *r, const cg_token_cache *cache)
     r->token_cache_misses = (int64_t)stats.misses;
 }
 
+/* Decoders and window, sized by the executors; an executor that an earlier run lost is made again.
+ */
+static cg_status prepare(struct cg_pipeline *p, cg_error *err)
+{
+    cg_engine *e = p->engine;
+    char reason[CG_ERROR_TEXT];
+    cg_status status = CG_OK;
+
+    p->decoders = calloc((size_t)e->n_workers, sizeof *p->decoders);
+    if (!p->decoders)
+        return cg_fail(err, CG_ERR_NOMEM, "pipeline: out of memory");
+    p->cap = 16;
+    for (int32_t i = 0; i < e->n_workers && status == CG_OK; i++) {
+        struct decoder *d = &p->decoders[i];
+
+        d->pipeline = p;
+        d->worker = &e->workers[i];
+        if (!d->worker->executor)
+            status = cg_worker_open(d->worker, reason, err);
+        cg_worker_stats(d->worker, &d->before);
+        /* Room for a batch of molecules with one conformer each, and as many being built. */
+        p->cap += 4 * (int64_t)d->worker->batch_size;
+    }
+    if (status != CG_OK)
+        return status;
+    p->window = calloc((size_t)p->cap, sizeof *p->window);
+    if (!p->window)
+        return cg_fail(err, CG_ERR_NOMEM, "pipeline: out of memory");
+    /* The queue holds the whole window: pushing never waits. */
+    return cg_queue_create(e->info.template_workers, (int)p->cap * 2, &p->jobs, err);
+}
+
 cg_status cg_pipeline_run(cg_engine *engine, const cg_pipeline_io *io, cg_report *report,
                           cg_error *err)
 {
-    struct cg_pipeline p = {
-        .engine = engine, .io = io, .report = report, .failure = CG_ERROR_INIT
-    };
-    cg_scheduler_io scheduler_io = { &p, next_work, sequence_ended, stop };
-    cg_executor *ex = engine->executor;
-    cg_executor_stats before;
+    struct cg_pipeline p = { .engine = engine, .io = io, .report = report };
+    pthread_condattr_t monotonic;
     double t = cg_now();
     cg_status status;
 
-    /* Room for a batch of molecules with one conformer each, and as many being built. */
-    p.cap = 4 * (int64_t)engine->info.batch_size + 16;
-    p.window = calloc((size_t)p.cap, sizeof *p.window);
-    if (!p.window)
-        return cg_fail(err, CG_ERR_NOMEM, "pipeline: out of memory");
     pthread_mutex_init(&p.lock, NULL);
-    pthread_cond_init(&p.changed, NULL);
-    ex->ops->stats(ex, &before);
-    /* The queue holds the whole window: pushing from this thread never waits for this thread. */
-    status = cg_queue_create(engine->info.template_workers, (int)p.cap * 2, &p.workers, err);
-    if (status == CG_OK)
-        status = cg_schedule(ex, engine->info.batch_size, engine->n_prefixes, engine->info.seed,
-                             &scheduler_io, err);
-    if (status == CG_OK)
-        status = drain(&p);
-    if (p.status != CG_OK) /* it is why the scheduler stopped */
-        status = cg_fail(err, p.status, "%s", p.failure.msg);
-    cg_queue_destroy(p.workers);
-    for (; p.n_emitted < p.n_read; p.n_emitted++)
-        destroy_molecule(&p, at(&p, p.n_emitted));
-    add_executor_stats(report, ex, &before);
-    add_token_cache_stats(report, engine->token_cache);
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&p.changed, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    status = prepare(&p, err);
+    if (status == CG_OK) {
+        start_decoders(&p);
+        coordinate(&p);
+        for (int32_t i = 0; i < engine->n_workers; i++)
+            if (p.decoders[i].started)
+                pthread_join(p.decoders[i].thread, NULL);
+        cg_queue_destroy(p.jobs);
+        publish_locked(&p); /* nobody else is left */
+        if (p.status != CG_OK)
+            status = cg_fail(err, p.status, "%s", p.failure.msg);
+        for (; p.n_emitted < p.n_read; p.n_emitted++)
+            destroy_molecule(&p, at_locked(&p, p.n_emitted));
+        add_executor_stats(&p);
+        add_token_cache_stats(report, engine->token_cache);
+    }
     report->seconds += cg_now() - t;
     report->peak_bytes = cg_peak_memory();
     free(p.window);
+    free(p.decoders);
     pthread_mutex_destroy(&p.lock);
     pthread_cond_destroy(&p.changed);
     return status;

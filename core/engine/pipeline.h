@@ -2,10 +2,12 @@
 /**
  * @file pipeline.h  Molecules through the engine: built ahead, decoded, finished, emitted in order.
  *
- *   source (this thread) -> build (workers) -> decode (this thread and the team)
- *                        -> finish (workers) -> emit (this thread, in the order of the source)
+ *   source (this thread) -> build (jobs) -> decode (a thread an executor)
+ *                        -> finish (jobs) -> emit (this thread, in the order of the source)
  *
- * A bounded window of molecules is under way, so memory does not grow with the input.
+ * A bounded window of molecules is under way, so memory does not grow with the input. All executors
+ * take from one queue; the generations of a molecule that fills an executor more than once are
+ * handed out in parts.
  */
 #ifndef CG_ENGINE_PIPELINE_H
 #define CG_ENGINE_PIPELINE_H
@@ -30,13 +32,14 @@ typedef struct cg_pipeline_molecule {
     cg_error failure; /* code != CG_OK: the molecule is not generated, with the reason */
 
     cg_molecule_template built; /* while failure.code is CG_OK */
-    cg_generation *generations; /* [n_generations] */
-    int32_t n_ended;
+    cg_generation *generations; /* [n_generations] each written by the thread that decoded it */
     void *user;
     double finish_seconds;
 
     struct cg_pipeline *pipeline;
-    int32_t state; /* under the pipeline's lock */
+    int32_t state;   /* this and what follows: under the pipeline's lock */
+    int32_t n_begun; /* generations that were handed to an executor */
+    int32_t n_ended;
 } cg_pipeline_molecule;
 
 /** What the pipeline asks of its caller. */
@@ -44,15 +47,15 @@ typedef struct cg_pipeline_io {
     void *ctx;
     /** Fill the first part of a zeroed molecule; *ret_more = 0 at the end. This thread. */
     cg_status (*next)(void *ctx, cg_pipeline_molecule *m, int *ret_more, cg_error *err);
-    /** The template stands; may set failure. May be NULL. Workers. */
+    /** The template stands; may set failure. May be NULL. Jobs, any thread. */
     void (*prepare)(void *ctx, cg_pipeline_molecule *m);
-    /** All generations have ended. May set failure. Workers. Not called for failed molecules. */
+    /** All generations have ended. May set failure. Jobs. Not called for failed molecules. */
     void (*finish)(void *ctx, cg_pipeline_molecule *m);
     /** In order, failed molecules too. This thread. */
     cg_status (*emit)(void *ctx, cg_pipeline_molecule *m, cg_error *err);
     /** Free `user`. Any thread. */
     void (*forget)(void *ctx, cg_pipeline_molecule *m);
-    /** Called between steps; nonzero ends the run with CG_ERR_INTERRUPTED. This thread. */
+    /** Called now and then; nonzero ends the run with CG_ERR_INTERRUPTED. This thread. */
     int (*stop)(void *ctx);
 } cg_pipeline_io;
 

@@ -87,6 +87,15 @@ cg_status cg_cuda_module_load(const cg_cuda_module **ret_module, cg_error *err)
     return status;
 }
 
+cg_status cg_executor_cuda_create(const cg_executor_config *config, cg_executor **ret_executor,
+                                  cg_error *err)
+{
+    const cg_cuda_module *module;
+    cg_status status = cg_cuda_module_load(&module, err);
+
+    return status == CG_OK ? module->executor_create(config, ret_executor, err) : status;
+}
+
 /* ---- confgen/gpu.h ------------------------------------------------------------------------ */
 
 cg_status cg_gpu_count(int32_t *ret_n, cg_error *err)
@@ -147,6 +156,12 @@ cg_status cg_gpu_read(cg_gpu *gpu, void *dst, const void *src, size_t bytes, cg_
 cg_status cg_gpu_fill(cg_gpu *gpu, void *dst, int32_t byte, size_t bytes, cg_error *err)
 {
     return loaded->fill(gpu, dst, byte, bytes, err);
+}
+
+cg_status cg_gpu_random(cg_gpu *gpu, void *dst, int64_t n, cg_dtype dtype, uint32_t seed,
+                        cg_error *err)
+{
+    return loaded->random(gpu, dst, n, dtype, seed, err);
 }
 
 cg_status cg_gpu_synchronize(cg_gpu *gpu, cg_error *err)

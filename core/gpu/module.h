@@ -11,6 +11,8 @@
 
 #include <confgen/gpu.h>
 
+#include "decode/executor.h"
+
 #define CG_CUDA_MODULE_SYMBOL "cg_cuda_module_get"
 
 typedef struct cg_cuda_module {
@@ -36,6 +38,22 @@ typedef struct cg_cuda_module {
     cg_status (*replay)(cg_gpu *gpu, cg_gpu_graph *graph, cg_error *err);
     void (*graph_destroy)(cg_gpu_graph *graph);
     cg_status (*measure)(cg_gpu *gpu, cg_gpu_ceilings *ret_ceilings, cg_error *err);
+    cg_status (*random)(cg_gpu *gpu, void *dst, int64_t n, cg_dtype dtype, uint32_t seed,
+                        cg_error *err);
+
+    /** An executor on GPU config->gpu. */
+    cg_status (*executor_create)(const cg_executor_config *config, cg_executor **ret_executor,
+                                 cg_error *err);
+    /**
+     * Logits of a text after given positions, for tests: the text runs through an executor's
+     * forward pass in steps.
+     *
+     * @param positions   [n_positions] ascending; at most config->n_slots and 64 of them
+     * @param ret_logits  [n_positions, vocab]
+     */
+    cg_status (*logits)(const cg_executor_config *config, const int32_t *tokens, int32_t n_tokens,
+                        const int32_t *positions, int32_t n_positions, float *ret_logits,
+                        cg_error *err);
 } cg_cuda_module;
 
 typedef const cg_cuda_module *(*cg_cuda_module_get_fn)(void);
@@ -48,5 +66,9 @@ typedef const cg_cuda_module *(*cg_cuda_module_get_fn)(void);
  * Thread: any.
  */
 cg_status cg_cuda_module_load(const cg_cuda_module **ret_module, cg_error *err);
+
+/** An executor on a GPU, through the module. */
+cg_status cg_executor_cuda_create(const cg_executor_config *config, cg_executor **ret_executor,
+                                  cg_error *err);
 
 #endif

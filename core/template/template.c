@@ -61,7 +61,7 @@ static cg_status check_length(const cg_template_builder *b, const cg_molecule_te
     if (need > b->max_len)
         return cg_fail(err, CG_ERR_LIMIT,
                        "a molecule of %zu atoms needs %lld tokens (%d of prompt), a sequence has "
-                       "%d: the model's context, at most 4096",
+                       "%d: --max-length, else the model's context, at most 4096",
                        t->split.n_atoms, (long long)need, t->n_prompt, b->max_len);
     if (bounded && b->max_new_tokens && t->program->max_tokens > b->max_new_tokens)
         return cg_fail(err, CG_ERR_LIMIT,

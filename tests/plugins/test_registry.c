@@ -205,10 +205,11 @@ START_TEST(match_tells_why_not)
     ck_assert_str_eq(err.msg, "attention over 4 key/value heads of 60 elements, but the cache "
                               "holds 4 of 64");
     problem = make_problem();
-    problem.device = config.device = CG_DEVICE_CUDA;
+    problem.device = config.device = 7;
     ck_assert_int_eq(cg_match(&host.host, attention, cache, &problem, &config, NULL, &err),
                      CG_ERR_UNSUPPORTED);
-    ck_assert_str_eq(err.msg, "cache 'paged': device 1: this cache was built for CPU memory only");
+    ck_assert_str_eq(err.msg, "cache 'paged': device 7: this cache knows the CPU (0) and NVIDIA "
+                              "GPUs (1)");
     problem.device = CG_DEVICE_CPU;
     ck_assert_int_eq(cg_match(&host.host, attention, cache, &problem, &config, NULL, &err),
                      CG_ERR_MISMATCH);
@@ -227,6 +228,52 @@ START_TEST(match_tells_why_not)
 }
 END_TEST
 
+/* With a GPU or without, with CUDA built in or not: served, or refused in a sentence. */
+START_TEST(caches_tell_why_not_on_a_gpu)
+{
+    static const char *const names[] = { "dynamic", "static", "paged" };
+    cg_registry *r = open_ours();
+    const cg_plugin *plugin = NULL;
+    cg_cache_config config = make_config(), odd;
+    const cg_cache_ops *ops;
+    cg_error err = CG_ERROR_INIT;
+    void *self = NULL;
+    cg_status st;
+
+    ck_assert_int_eq(cg_registry_find(r, CG_PLUGIN_CACHE, names[_i], &plugin, &err), CG_OK);
+    ops = plugin->ops;
+    config.device = CG_DEVICE_CUDA;
+    config.dtype = CG_BF16;
+    st = ops->supports(&host.host, &config, &err);
+    if (st != CG_OK) {
+        ck_assert_int_eq(st, CG_ERR_UNSUPPORTED);
+        ck_assert_str_eq(err.msg, "device 1: this cache was built without CUDA");
+    } else {
+        ck_assert_int_eq(ops->flags & CG_CACHE_STORE_BY_VIEW, CG_CACHE_STORE_BY_VIEW);
+        odd = config;
+        odd.dtype = 3;
+        ck_assert_int_eq(ops->supports(&host.host, &odd, &err), CG_ERR_UNSUPPORTED);
+        ck_assert_str_eq(err.msg, "element type 3: on a GPU this cache holds f32 (0), bf16 (1) or "
+                                  "f16 (2)");
+        odd = config;
+        odd.n_kv_heads = odd.head_dim = 1 << 20;
+        ck_assert_int_eq(ops->supports(&host.host, &odd, &err), CG_ERR_UNSUPPORTED);
+    }
+    err = (cg_error)CG_ERROR_INIT;
+    st = ops->create(&host.host, &config, &self, &err);
+    if (st == CG_OK) {
+        ck_assert_ptr_nonnull(self);
+    } else {
+        ck_assert_int_eq(st, CG_ERR_UNSUPPORTED);
+        ck_assert_msg(strlen(err.msg) > 20 && !strchr(err.msg, '\n'), "'%s'", err.msg);
+        ck_assert_ptr_null(self);
+        printf("%s: %s\n", names[_i], err.msg);
+    }
+    ops->destroy(self);
+    cg_registry_destroy(r);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("plugins");
@@ -239,6 +286,7 @@ int main(void)
     tcase_add_test(tc, registry_reads_the_path_variable);
     tcase_add_test(tc, matrix_of_ours_is_full);
     tcase_add_test(tc, match_tells_why_not);
+    tcase_add_loop_test(tc, caches_tell_why_not_on_a_gpu, 0, 3);
     suite_add_tcase(s, tc);
     sr = srunner_create(s);
     srunner_run_all(sr, CK_NORMAL);

@@ -17,9 +17,17 @@ enum { VOCAB = 64, ATOMS = 5, FIELDS = 3 * ATOMS, PROMPT = 21, MAX_LEN = 160 };
  * between fields, [4 5] at the end.
  */
 static int32_t row[4] = { 0, 10, 20, 21 }, token[21], next[21], column[21], column_token[20];
-static const cg_automaton automaton = { CG_SIZED(cg_automaton), .row = row,
-                                        .token = token,         .next = next,
-                                        .column = column,       .column_token = column_token };
+static const cg_automaton automaton = {
+    CG_SIZED(cg_automaton),
+    .capacity_states = 3,
+    .capacity_transitions = 21,
+    .capacity_columns = 20,
+    .row = row,
+    .token = token,
+    .next = next,
+    .column = column,
+    .column_token = column_token,
+};
 static int32_t entry[FIELDS], span_start[FIELDS + 2], span_token[FIELDS + 3];
 static cg_program program = { CG_SIZED(cg_program),    .n_fields = FIELDS,
                               .n_states = 3,           .n_transitions = 21,

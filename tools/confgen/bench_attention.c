@@ -29,10 +29,27 @@ static const char help[] =
     "  --case NAME,...         decode, prefill512, prefill2048, wide (default: all)\n"
     "  --threads N             default: cores\n"
     "  --seconds S             of measuring for each case (default 4); five rounds at least\n"
+    "  --device cpu|cuda[:I]   default cpu; cuda: the first GPU\n"
+    "\n"
+    "On a GPU, where --kv-cache names layouts (static: contiguous slots; paged: pages of 16 "
+    "tokens\n"
+    "in random order), beside --plugin and --attention:\n"
+    "  --set NAME,...          prefill, decode, generator, all (default)\n"
+    "  --case NAME,...         single shapes; the tables begin with their names\n"
+    "  --dtype bf16|f16|f32    of queries, keys and values (default bf16)\n"
+    "  --deterministic         ask for plans that do not depend on the batch\n"
+    "  --seconds S             of measuring for each cell (default 0.2); five rounds at least, "
+    "but\n"
+    "                          no more than five times S\n"
+    "  --json FILE             the figures, for scripts\n"
     "\n"
     "A call is one layer of one step. The keys and values of several layers are gone through in\n"
     "turn, as in a model, so that they come from memory where a model's would. GB/s counts every\n"
-    "cached key and value once; memory is a loop that reads as many bytes, in the same rounds.\n";
+    "cached key and value once; memory is a loop that reads as many bytes, in the same rounds.\n"
+    "On a GPU calls over several sets of inputs, many times its L2 cache together, are replayed "
+    "as\n"
+    "a graph; TFLOP/s counts the pairs a causal mask leaves, error is the largest one of a slice\n"
+    "against f64 on the host, and the ceilings (a copy, a matrix product) are of the same run.\n";
 
 struct shape {
     const char *name, *text;
@@ -419,8 +436,8 @@ static cg_status bench_shape(struct bench *b, const struct shape *s, cg_error *e
 
 /* ---- the command -------------------------------------------------------------------------- */
 
-static cg_status find_plugins(struct bench *b, const cg_plugin_set *set, char *attention,
-                              char *caches, cg_error *err)
+static cg_status find_attention(struct bench *b, const cg_plugin_set *set, char *attention,
+                                cg_error *err)
 {
     const char *names[MAX_PLUGINS];
     const cg_found_plugin *found;
@@ -436,6 +453,14 @@ static cg_status find_plugins(struct bench *b, const cg_plugin_set *set, char *a
             if (found[i].plugin->kind == CG_PLUGIN_ATTENTION)
                 b->attention[b->n_attention++] = found[i].plugin;
     }
+    return status;
+}
+
+static cg_status find_caches(struct bench *b, const cg_plugin_set *set, char *caches, cg_error *err)
+{
+    const char *names[MAX_CACHES];
+    cg_status status = CG_OK;
+
     b->n_caches = parse_words("--kv-cache", caches, names, MAX_CACHES);
     for (int i = 0; i < b->n_caches && status == CG_OK; i++)
         status = cg_plugin_set_find(set, CG_PLUGIN_CACHE, names[i], &b->caches[i], err);
@@ -450,66 +475,155 @@ static const struct shape *find_shape(const char *name)
     usage_error("--case '%s': wanted decode, prefill512, prefill2048 or wide", name);
 }
 
-int bench_attention(int argc, char **argv)
+/* What the command line says. */
+struct arguments {
+    struct plugin_files files;
+    int32_t threads, gpu; /* gpu -1: the CPU */
+    char *attention, *caches, *cases;
+    double seconds;       /* negative: by device */
+    const char *gpu_only; /* an option that was given and only a GPU has */
+    cg_dtype dtype;
+    int deterministic;
+    const char *json;
+};
+
+static void parse(struct arguments *a, int argc, char **argv)
 {
     static const struct option options[] = {
-        { "plugin", required_argument, NULL, 'p' },   { "attention", required_argument, NULL, 'a' },
-        { "kv-cache", required_argument, NULL, 'k' }, { "case", required_argument, NULL, 'c' },
-        { "threads", required_argument, NULL, 't' },  { "seconds", required_argument, NULL, 'S' },
-        { "help", no_argument, NULL, OPTION_HELP },   { NULL, 0, NULL, 0 },
+        { "plugin", required_argument, NULL, 'p' },
+        { "attention", required_argument, NULL, 'a' },
+        { "kv-cache", required_argument, NULL, 'k' },
+        { "case", required_argument, NULL, 'c' },
+        { "set", required_argument, NULL, 's' },
+        { "threads", required_argument, NULL, 't' },
+        { "seconds", required_argument, NULL, 'S' },
+        { "device", required_argument, NULL, 'd' },
+        { "dtype", required_argument, NULL, 'T' },
+        { "json", required_argument, NULL, 'j' },
+        { "deterministic", no_argument, NULL, 'D' },
+        { "help", no_argument, NULL, OPTION_HELP },
+        { NULL, 0, NULL, 0 },
     };
-    static char default_caches[] = "static,paged";
-    static char default_cases[] = "decode,prefill512,prefill2048,wide";
-    static struct bench b = { .seconds = 4 };
-    struct plugin_files files = { .n = 0 };
-    cg_plugin_set_options open = { CG_SIZED(cg_plugin_set_options) };
-    char *attention = NULL, *caches = default_caches, *cases = default_cases;
-    const char *case_names[N_SHAPES];
-    const struct shape *chosen[N_SHAPES];
-    cg_plugin_set *set = NULL;
-    cg_error err = CG_ERROR_INIT;
-    cg_status status;
-    int option, n;
+    int option;
 
-    command_name = "bench attention";
     while ((option = next_option(argc, argv, options, help)) != -1)
         switch (option) {
         case 'p':
-            add_plugin_file(&files, optarg);
+            add_plugin_file(&a->files, optarg);
             break;
         case 'a':
-            attention = optarg;
+            a->attention = optarg;
             break;
         case 'k':
-            caches = optarg;
+            a->caches = optarg;
+            break;
+        case 's':
+            a->gpu_only = "--set";
+            a->cases = optarg;
             break;
         case 'c':
-            cases = optarg;
+            a->cases = optarg;
             break;
         case 't':
-            open.threads = parse_int("--threads", optarg, 1, 4096);
+            a->threads = parse_int("--threads", optarg, 1, 4096);
+            break;
+        case 'S':
+            a->seconds = (double)parse_real("--seconds", optarg);
+            break;
+        case 'd':
+            a->gpu = parse_gpu(optarg);
+            break;
+        case 'T':
+            a->gpu_only = "--dtype";
+            a->dtype = parse_dtype(optarg);
+            break;
+        case 'j':
+            a->gpu_only = "--json";
+            a->json = optarg;
             break;
         default:
-            b.seconds = (double)parse_real("--seconds", optarg);
+            a->gpu_only = "--deterministic";
+            a->deterministic = 1;
         }
     if (optind < argc)
         usage_error("'%s': takes no operand; a file is given with --plugin", argv[optind]);
-    n = parse_words("--case", cases, case_names, N_SHAPES);
+    if (a->gpu < 0 && a->gpu_only)
+        usage_error("%s: only with --device cuda", a->gpu_only);
+}
+
+static cg_status bench_cpu(struct bench *b, const cg_plugin_set *set, const struct arguments *a,
+                           cg_error *err)
+{
+    static char all[] = "decode,prefill512,prefill2048,wide";
+    const struct shape *chosen[N_SHAPES];
+    const char *names[N_SHAPES];
+    int n = parse_words("--case", a->cases ? a->cases : all, names, N_SHAPES);
+    cg_status status;
+
     for (int i = 0; i < n; i++)
-        chosen[i] = find_shape(case_names[i]);
-    open.files = files.files;
-    open.n_files = files.n;
+        chosen[i] = find_shape(names[i]);
+    status = find_caches(b, set, a->caches, err);
+    if (status != CG_OK)
+        return status;
+    b->seconds = a->seconds >= 0 ? a->seconds : 4;
+    printf("%d threads\n", b->host->workers);
+    for (int i = 0; i < n && status == CG_OK; i++) {
+        putchar('\n');
+        status = bench_shape(b, chosen[i], err);
+    }
+    return status;
+}
+
+static cg_status bench_gpu(const struct bench *b, const struct arguments *a, cg_error *err)
+{
+    const char *names[32], *layouts[2];
+    struct attention_gpu_options o = {
+        .host = b->host,
+        .attention = b->attention,
+        .n_attention = b->n_attention,
+        .gpu = a->gpu,
+        .dtype = a->dtype,
+        .flags = a->deterministic ? CG_ATTENTION_DETERMINISTIC | CG_ATTENTION_BATCH_INVARIANT : 0,
+        .seconds = a->seconds >= 0 ? a->seconds : 0.2,
+        .json = a->json,
+        .names = names,
+    };
+    int n = parse_words("--kv-cache", a->caches, layouts, 2);
+
+    for (int i = 0; i < n; i++) {
+        int paged = !strcmp(layouts[i], "paged");
+
+        if (!paged && strcmp(layouts[i], "static"))
+            usage_error("--kv-cache '%s': on a GPU wanted static or paged, a layout", layouts[i]);
+        o.layouts |= 1 << paged;
+    }
+    if (a->cases && strcmp(a->cases, "all"))
+        o.n_names = parse_words("--set", a->cases, names, 32);
+    return bench_attention_gpu(&o, err);
+}
+
+int bench_attention(int argc, char **argv)
+{
+    static char default_caches[] = "static,paged";
+    static struct bench b;
+    struct arguments a = { .gpu = -1, .dtype = CG_BF16, .seconds = -1, .caches = default_caches };
+    cg_plugin_set_options open = { CG_SIZED(cg_plugin_set_options) };
+    cg_plugin_set *set = NULL;
+    cg_error err = CG_ERROR_INIT;
+    cg_status status;
+
+    command_name = "bench attention";
+    parse(&a, argc, argv);
+    open.files = a.files.files;
+    open.n_files = a.files.n;
+    open.threads = a.threads;
     status = cg_plugin_set_open(&open, &set, &err);
     if (status == CG_OK) {
         b.host = cg_plugin_set_host(set);
-        status = find_plugins(&b, set, attention, caches, &err);
+        status = find_attention(&b, set, a.attention, &err);
     }
     if (status == CG_OK)
-        printf("%d threads\n", b.host->workers);
-    for (int i = 0; i < n && status == CG_OK; i++) {
-        putchar('\n');
-        status = bench_shape(&b, chosen[i], &err);
-    }
+        status = a.gpu < 0 ? bench_cpu(&b, set, &a, &err) : bench_gpu(&b, &a, &err);
     cg_plugin_set_close(set);
     return status == CG_OK ? EXIT_OK : report_error(&err);
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* confgen bench decode|attention|tokenizer|templates; and what they share. */
+#include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "bench.h"
@@ -52,6 +54,41 @@ void samples_finish(struct samples *s)
 {
     free(s->values);
     *s = (struct samples) { 0 };
+}
+
+int32_t parse_gpu(const char *text)
+{
+    if (!strcmp(text, "cpu"))
+        return -1;
+    if (!strcmp(text, "cuda"))
+        return 0;
+    if (!strncmp(text, "cuda:", 5))
+        return parse_int("--device cuda:", text + 5, 0, 1023);
+    usage_error("--device '%s': wanted cpu, cuda or cuda:I", text);
+}
+
+cg_dtype parse_dtype(const char *text)
+{
+    if (!strcmp(text, "bf16"))
+        return CG_BF16;
+    if (!strcmp(text, "f16"))
+        return CG_F16;
+    if (!strcmp(text, "f32"))
+        return CG_F32;
+    usage_error("--dtype '%s': wanted bf16, f16 or f32", text);
+}
+
+cg_status write_bench_json(const char *path, json_t *root, cg_error *err)
+{
+    int failed = !root || json_dump_file(root, path, JSON_INDENT(1) | JSON_REAL_PRECISION(9));
+
+    if (failed && err) {
+        err->code = CG_ERR_IO;
+        snprintf(err->msg, sizeof err->msg, "--json '%s': cannot be written: %s", path,
+                 root ? strerror(errno) : "a name in it is no UTF-8, or out of memory");
+    }
+    json_decref(root);
+    return failed ? CG_ERR_IO : CG_OK;
 }
 
 static const char help[] =

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* confgen --input FILE ...: the main job. */
+#include <confgen/gpu.h>
 #include <errno.h>
 #include <getopt.h>
 #include <signal.h>
@@ -43,9 +44,14 @@ static const char help[] =
     "  --max-new-tokens N    bound of a conformer's tokens\n"
     "\n"
     "machine\n"
-    "  --device auto|cpu|cuda|cuda:I\n"
+    "  --device auto|cpu|cuda|cuda:I|cuda:I,J,...|cuda:all\n"
+    "  --dtype auto|bf16|f32 on a GPU bf16, or f32 for parity; the CPU computes in f32\n"
+    "  --deterministic       on a GPU: the same conformers for any batch size and number of GPUs\n"
     "  --attention auto|NAME  --kv-cache auto|NAME  --plugin FILE.so (repeatable)\n"
-    "  --batch-size auto|N   sequences at once\n"
+    "  --batch-size auto|N   sequences at once, on each GPU\n"
+    "  --tune auto|never|always   on a GPU: measure what is auto once, not, or anew\n"
+    "  --max-length N        tokens of a sequence, prompt included (default: the model's context)\n"
+    "  --step-tokens auto|N  tokens evaluated in a step\n"
     "  --threads N           of the decoder (default: cores)\n"
     "  --parallel-templates  --template-workers N\n"
     "                        threads that prepare molecules and write records\n"
@@ -198,6 +204,11 @@ enum {
     O_SEED,
     O_MAX_NEW,
     O_DEVICE,
+    O_DTYPE,
+    O_DETERMINISTIC,
+    O_TUNE,
+    O_MAX_LENGTH,
+    O_STEP_TOKENS,
     O_ATTENTION,
     O_KV_CACHE,
     O_PLUGIN,
@@ -236,6 +247,11 @@ static const struct option options[] = {
     { "seed", required_argument, NULL, O_SEED },
     { "max-new-tokens", required_argument, NULL, O_MAX_NEW },
     { "device", required_argument, NULL, O_DEVICE },
+    { "dtype", required_argument, NULL, O_DTYPE },
+    { "deterministic", no_argument, NULL, O_DETERMINISTIC },
+    { "tune", required_argument, NULL, O_TUNE },
+    { "max-length", required_argument, NULL, O_MAX_LENGTH },
+    { "step-tokens", required_argument, NULL, O_STEP_TOKENS },
     { "attention", required_argument, NULL, O_ATTENTION },
     { "kv-cache", required_argument, NULL, O_KV_CACHE },
     { "plugin", required_argument, NULL, O_PLUGIN },
@@ -315,6 +331,7 @@ static void take_option(struct settings *s, int option, const char *arg)
 {
     static const char *const headers[] = { "auto", "yes", "no" };
     static const char *const progresses[] = { "auto", "never", "json" };
+    static const char *const tunings[] = { "auto", "never", "always" };
 
     switch (option) {
     case O_INPUT:
@@ -386,6 +403,21 @@ static void take_option(struct settings *s, int option, const char *arg)
         break;
     case O_DEVICE:
         s->engine.device = arg;
+        break;
+    case O_DTYPE:
+        s->engine.dtype = arg;
+        break;
+    case O_DETERMINISTIC:
+        s->engine.deterministic = 1;
+        break;
+    case O_TUNE: /* CG_TUNING_* in this order */
+        s->engine.tuning = parse_word("--tune", arg, tunings, 3);
+        break;
+    case O_MAX_LENGTH:
+        s->engine.max_length = parse_int("--max-length", arg, 1, 1 << 24);
+        break;
+    case O_STEP_TOKENS:
+        s->engine.step_tokens = parse_auto("--step-tokens", arg, 1 << 20);
         break;
     case O_ATTENTION:
         s->engine.attention = arg;
@@ -526,16 +558,45 @@ static void print_summary(const struct settings *s, const cg_report *r, const ch
                 (long long)r->parse_failures, (long long)r->unfinished);
 }
 
+/* On a terminal, and wherever a GPU was measured, which took its time. */
 static void print_choices(const struct settings *s, const cg_engine_info *info)
 {
-    if (s->quiet || !isatty(STDERR_FILENO))
+    if (s->quiet || (!isatty(STDERR_FILENO) && !info->n_figures))
         return;
-    fprintf(stderr,
-            "%s, %.1f M parameters, on %s with %d threads; attention %s (%s), KV cache %s (%s), "
-            "constraint %s, batch %d (%s)\n",
-            info->architecture, (double)info->parameters * 1e-6, info->device, info->threads,
+    fprintf(stderr, "%s, %.1f M parameters in %s, on %s", info->architecture,
+            (double)info->parameters * 1e-6, info->dtype, info->device);
+    if (info->n_gpus)
+        fprintf(stderr, " (%s)", info->gpus[0].name);
+    else
+        fprintf(stderr, " with %d threads", info->threads);
+    fprintf(stderr, "; attention %s (%s), KV cache %s (%s), constraint %s, batch %d (%s); %s%s%s\n",
             info->attention, info->attention_reason, info->kv_cache, info->kv_cache_reason,
-            info->constraint, info->batch_size, info->batch_reason);
+            info->constraint, info->batch_size, info->batch_reason, info->promise,
+            *info->tuning ? "; " : "", info->tuning);
+}
+
+/* The first line of --progress json. */
+static void show_machine(const cg_engine_info *info)
+{
+    json_t *line = json_pack("{s:s, s:s, s:b, s:s}", "device", info->device, "dtype", info->dtype,
+                             "deterministic", info->deterministic, "promise", info->promise);
+    char *text = json_dumps(line, JSON_COMPACT);
+
+    if (text)
+        fprintf(stderr, "%s\n", text);
+    free(text);
+    json_decref(line);
+}
+
+/* A GPU's batch is chosen by what there is to do. What the input fails with, the run will tell. */
+static void find_workload(struct settings *s)
+{
+    int32_t n_gpus = 0;
+
+    if (!s->engine.device || strcmp(s->engine.device, "cpu"))
+        if (cg_gpu_count(&n_gpus, NULL) == CG_OK && n_gpus > 0 &&
+            cg_batch_workload(&s->batch, &s->engine.workload, NULL) != CG_OK)
+            s->engine.workload = 0;
 }
 
 int cmd_generate(int argc, char **argv)
@@ -554,13 +615,17 @@ int cmd_generate(int argc, char **argv)
     status = cg_batch_output_path(&s.batch, path, sizeof path, &err);
     if (status == CG_OK && s.report)
         check_report(&s, path);
-    if (status == CG_OK)
+    if (status == CG_OK) {
+        find_workload(&s);
         status = cg_engine_open(&s.engine, &engine, &err);
+    }
     if (status != CG_OK) {
         json_decref(s.messages);
         return report_error(&err);
     }
     print_choices(&s, cg_engine_get_info(engine));
+    if (s.progress == PROGRESS_JSON)
+        show_machine(cg_engine_get_info(engine));
     s.started = now();
     status = cg_engine_run(engine, &s.batch, &report, &err);
     clear_bar(&s);

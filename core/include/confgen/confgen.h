@@ -38,7 +38,7 @@ typedef struct cg_engine_options {
     int32_t n_plugins;
     uint64_t seed;
     const char *model;           /* directory; NULL: the model that comes with confgen */
-    const char *device;          /* "auto", "cpu", "cuda", "cuda:I" */
+    const char *device;          /* "auto", "cpu", "cuda", "cuda:I", "cuda:I,J", "cuda:all" */
     const char *attention;       /* "auto" or a plugin's name */
     const char *kv_cache;        /* same */
     const char *constraint;      /* a plugin's name; "grammar" */
@@ -54,7 +54,47 @@ typedef struct cg_engine_options {
      */
     const char *shape;
     const char *tokenizer;
+    const char *dtype;     /* of weights, activations and KV cache: "auto", "bf16", "f32" */
+    int32_t deterministic; /* GPU: nonzero: tokens do not depend on the batch, at some cost */
+    int32_t max_length;    /* tokens of a sequence, prompt included; 0: the model's context */
+    int32_t step_tokens;   /* token budget of a step; 0: chosen */
+    int32_t tuning;        /* CG_TUNING_*: how what is "auto" on a GPU is chosen */
+    int64_t workload;      /* conformers that will be asked for; 0: not known */
 } cg_engine_options;
+
+/** cg_engine_options.tuning */
+enum {
+    CG_TUNING_AUTO = 0,   /* measured once, and remembered; not for a few conformers */
+    CG_TUNING_NEVER = 1,  /* what is remembered, else the default */
+    CG_TUNING_ALWAYS = 2, /* measured anew */
+};
+
+enum { CG_MAX_GPUS = 16 }; /* that one engine uses */
+
+/** One attempt of choosing by measurement. */
+typedef struct cg_tuning_figure {
+    uint32_t struct_size;
+    int32_t batch_size;
+    double tokens_per_second; /* 0 where it was refused */
+    char attention[32];
+    char kv_cache[32];
+    char refused[192]; /* why it was not measured, else "" */
+} cg_tuning_figure;
+
+/** A GPU in use. Strings live with the engine. */
+typedef struct cg_engine_gpu {
+    uint32_t struct_size;
+    int32_t index;
+    int32_t compute_capability; /* 10 * major + minor */
+    int32_t driver_version;     /* 1000 * major + 10 * minor */
+    int64_t memory_bytes;
+    const char *name;
+    const char *uuid;
+    const char *attention;
+    const char *kv_cache;
+    int32_t batch_size;
+    int32_t reserved;
+} cg_engine_gpu;
 
 /** What was chosen, and why. Strings live with the engine. */
 typedef struct cg_engine_info {
@@ -80,6 +120,21 @@ typedef struct cg_engine_info {
     const char *device_reason;
     const char *constraint_reason;
     uint64_t tokenizer_fingerprint; /* of the tokenizer's files */
+    const char *dtype;              /* of weights, activations and KV cache: "f32", "bf16" */
+    const char *promise;            /* on what a conformer depends, a sentence */
+    int32_t deterministic;          /* tokens do not depend on batch size, slot or GPU count */
+    int32_t step_tokens;            /* as asked for */
+    int32_t n_gpus;                 /* 0: the CPU */
+    int32_t n_figures;
+    const cg_engine_gpu *gpus;       /* [n_gpus] */
+    const cg_tuning_figure *figures; /* [n_figures] behind the choice for the first GPU */
+    const char *tuning;              /* where they come from, "" without any */
+    /* what a step's work follows from, in elements */
+    int64_t layer_parameters; /* of the layers, without embedding and head */
+    int32_t head_width;       /* of a row of the head */
+    int32_t kv_elements;      /* keys and values of a token, all layers */
+    int32_t query_elements;   /* queries of a token, all layers */
+    int32_t reserved;
 } cg_engine_info;
 
 CG_EXPORT cg_status cg_engine_open(const cg_engine_options *options, cg_engine **ret_engine,
@@ -124,6 +179,16 @@ typedef struct cg_report {
     int64_t failed_limit;       /* too large */
     int64_t failed_unsupported; /* cannot be served */
     int64_t sequences;          /* that have ended; ahead of conformers, which count as written */
+    int64_t device_bytes;       /* held on the GPUs at the peak: weights, activations, KV cache */
+    int32_t n_executors;        /* GPUs; 1 on the CPU */
+    int32_t halvings;           /* how often a batch was halved because memory ran short */
+    int64_t executor_tokens[CG_MAX_GPUS]; /* of tokens, by GPU */
+    int64_t evaluated;          /* tokens of sequences that went through the model */
+    int64_t attended;           /* cached tokens that sequences attended to, summed over steps */
+    int64_t step_rows;          /* rows that steps computed, unused ones included */
+    int64_t head_rows;          /* rows of the head that a step multiplied with at the end */
+    double device_seconds;      /* GPU: in launches */
+    double idle_seconds;        /* GPU: between them */
 } cg_report;
 
 enum {
@@ -237,6 +302,34 @@ CG_EXPORT cg_status cg_engine_run(cg_engine *engine, const cg_batch *batch, cg_r
 /** Path that a batch writes to: batch->output, or the default made from the input's name. */
 CG_EXPORT cg_status cg_batch_output_path(const cg_batch *batch, char *ret_path, size_t cap,
                                          cg_error *err);
+
+/**
+ * How many conformers a batch asks for, for cg_engine_options.workload; 0 if that is not known
+ * before it has run (standard input). Reads the input once.
+ */
+CG_EXPORT cg_status cg_batch_workload(const cg_batch *batch, int64_t *ret_conformers,
+                                      cg_error *err);
+
+/** What was once measured on a GPU of this machine. Borrowed for the call. */
+typedef struct cg_tuned {
+    uint32_t struct_size;
+    int32_t batch_size;
+    double tokens_per_second;
+    const char *gpu;   /* its name */
+    const char *model; /* its shape */
+    const char *dtype;
+    const char *attention;
+    const char *kv_cache;
+} cg_tuned;
+
+/**
+ * Go through the remembered choices.
+ *
+ * @param ret_path  the file they are kept in, "" if there is no place for one
+ * @return CG_OK, also without a file; CG_ERR_FORMAT, CG_ERR_IO if it cannot be read
+ */
+CG_EXPORT cg_status cg_tuning_list(void (*on_choice)(void *ctx, const cg_tuned *choice), void *ctx,
+                                   char *ret_path, size_t cap, cg_error *err);
 
 #ifdef __cplusplus
 }

@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include <confgen/status.h>
+#include <confgen/tensor.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -63,6 +64,9 @@ CG_EXPORT cg_status cg_gpu_read(cg_gpu *gpu, void *dst, const void *src, size_t 
                                 cg_error *err);
 /** Fill with a byte. */
 CG_EXPORT cg_status cg_gpu_fill(cg_gpu *gpu, void *dst, int32_t byte, size_t bytes, cg_error *err);
+/** Fill with n elements of `dtype`, uniform in [-1, 1): a function of seed and index alone. */
+CG_EXPORT cg_status cg_gpu_random(cg_gpu *gpu, void *dst, int64_t n, cg_dtype dtype, uint32_t seed,
+                                  cg_error *err);
 /** Wait for the stream. Errors of kernels that ran before show here: CG_ERR_CUDA. */
 CG_EXPORT cg_status cg_gpu_synchronize(cg_gpu *gpu, cg_error *err);
 

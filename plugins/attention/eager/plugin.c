@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * eager: the operation of confgen/attention.h written down as it reads. Scores in full, softmax in
- * full, then the weighted sum; float arithmetic, tokens and elements in ascending order.
+ * full, then the weighted sum; float arithmetic, tokens and elements in ascending order. This file
+ * is the CPU side and hands what is on a GPU to eager_cuda.c.
  */
 #include <math.h>
 #include <string.h>
@@ -9,7 +10,12 @@
 #include <confgen/attention.h>
 #include <confgen/attention_check.h>
 
+#ifdef CG_WITH_CUDA
+#include "eager_cuda.h"
+enum { CAPS = CG_ATTENTION_DETERMINISTIC | CG_ATTENTION_BATCH_INVARIANT | CG_ATTENTION_GRAPH_SAFE };
+#else
 enum { CAPS = CG_ATTENTION_DETERMINISTIC | CG_ATTENTION_BATCH_INVARIANT };
+#endif
 
 typedef struct eager_plan {
     const cg_host *host;
@@ -22,15 +28,20 @@ static cg_status supports(const cg_host *host, const cg_attention_problem *p, cg
 
     if (st != CG_OK)
         return st;
+    if (p->device == CG_DEVICE_CUDA)
+#ifdef CG_WITH_CUDA
+        return eager_cuda_supports(host, p, err);
+#else
+        return host->fail(err, CG_ERR_UNSUPPORTED, "eager: built without CUDA");
+#endif
     if (p->device != CG_DEVICE_CPU)
-        return host->fail(err, CG_ERR_UNSUPPORTED, "device %d: eager runs on the CPU only",
-                          p->device);
+        return host->fail(err, CG_ERR_UNSUPPORTED, "unknown device %d", p->device);
     if (p->dtype != CG_F32 || p->kv_dtype != CG_F32)
         return host->fail(err, CG_ERR_UNSUPPORTED,
-                          "element types %d and %d of q and cache: eager computes in f32 only",
+                          "element types %d and %d of q and cache: on the CPU eager takes f32 only",
                           p->dtype, p->kv_dtype);
-    if (p->flags & ~(uint32_t)CAPS)
-        return host->fail(err, CG_ERR_UNSUPPORTED, "CUDA graph capture: eager runs on the CPU");
+    if (p->flags & CG_ATTENTION_GRAPH_SAFE)
+        return host->fail(err, CG_ERR_UNSUPPORTED, "CUDA graph capture: the device is the CPU");
     return CG_OK;
 }
 
@@ -59,11 +70,13 @@ static void destroy(void *self)
         e->host->free(e->host->ctx, e);
 }
 
-/* Scores of one row, for every worker. */
+/* Scores of one row, for every worker; a GPU keeps them in shared memory. */
 static size_t workspace_size(const void *self)
 {
     const eager_plan *e = self;
 
+    if (e->problem.device != CG_DEVICE_CPU)
+        return 0;
     return (size_t)e->host->workers * (size_t)e->problem.max_kv_len * sizeof(float);
 }
 
@@ -133,9 +146,13 @@ static cg_status run(void *self, const cg_attention_args *args, cg_error *err)
 {
     eager_plan *e = self;
     struct loop loop = { &e->problem, args };
-    cg_status st = cg_attention_check_args(e->host, &e->problem, args, err);
+    cg_status st;
 
-    if (st != CG_OK)
+#ifdef CG_WITH_CUDA
+    if (e->problem.device == CG_DEVICE_CUDA)
+        return eager_cuda_run(e->host, &e->problem, args, err);
+#endif
+    if ((st = cg_attention_check_args(e->host, &e->problem, args, err)) != CG_OK)
         return st;
     e->host->parallel_for(e->host->ctx, (int64_t)args->n_seqs * e->problem.n_heads, run_item,
                           &loop);
@@ -154,7 +171,7 @@ static const cg_plugin plugin = {
     .abi_minor = CG_PLUGIN_ABI_MINOR,
     .name = "eager",
     .version = CG_VERSION_STRING,
-    .description = "plain f32 attention on the CPU: the reference shape of the operation",
+    .description = "plain attention in f32 arithmetic: the reference shape of the operation",
     .ops = &ops,
 };
 

@@ -1,14 +1,35 @@
 /* SPDX-License-Identifier: MIT */
 #include "config.h"
 
-#include <string.h>
+enum { CUDA_TOKEN_MAX = 1 << 20 }; /* elements of a token's keys: the kernels count in 32 bits */
 
-enum {
-    /* Tokens of one piece of work, and from how many bytes on threads are worth waking: a step of
-     * plain decode (64 tokens of 1 KiB) is copied in less time than that takes. */
-    STORE_TOKENS = 32,
-    STORE_THREADS_FROM = 512 << 10,
-};
+static cg_status check_cpu(const cg_host *host, const cg_cache_config *c, cg_error *err)
+{
+    if (c->dtype != CG_F32)
+        return host->fail(err, CG_ERR_UNSUPPORTED, "element type %d: this cache holds f32 only",
+                          c->dtype);
+    return CG_OK;
+}
+
+static cg_status check_cuda(const cg_host *host, const cg_cache_config *c, cg_error *err)
+{
+#ifdef CG_WITH_CUDA
+    if (!cg_dtype_size(c->dtype))
+        return host->fail(err, CG_ERR_UNSUPPORTED,
+                          "element type %d: on a GPU this cache holds f32 (%d), bf16 (%d) or f16 "
+                          "(%d)",
+                          c->dtype, CG_F32, CG_BF16, CG_F16);
+    if ((int64_t)c->n_kv_heads * c->head_dim > CUDA_TOKEN_MAX)
+        return host->fail(err, CG_ERR_UNSUPPORTED,
+                          "%d heads of %d: on a GPU this cache holds at most %d elements of keys a "
+                          "token",
+                          c->n_kv_heads, c->head_dim, CUDA_TOKEN_MAX);
+    return CG_OK;
+#else
+    return host->fail(err, CG_ERR_UNSUPPORTED, "device %d: this cache was built without CUDA",
+                      c->device);
+#endif
+}
 
 cg_status cg_cache_check_config(const cg_host *host, const cg_cache_config *c, cg_error *err)
 {
@@ -22,13 +43,13 @@ cg_status cg_cache_check_config(const cg_host *host, const cg_cache_config *c, c
                           "positive numbers (bytes: or 0)",
                           c->n_layers, c->n_slots, c->n_kv_heads, c->head_dim, c->max_len,
                           (long long)c->max_bytes);
-    if (c->device != CG_DEVICE_CPU)
-        return host->fail(err, CG_ERR_UNSUPPORTED,
-                          "device %d: this cache was built for CPU memory only", c->device);
-    if (c->dtype != CG_F32)
-        return host->fail(err, CG_ERR_UNSUPPORTED, "element type %d: this cache holds f32 only",
-                          c->dtype);
-    return CG_OK;
+    if (c->device == CG_DEVICE_CPU)
+        return check_cpu(host, c, err);
+    if (c->device == CG_DEVICE_CUDA)
+        return check_cuda(host, c, err);
+    return host->fail(err, CG_ERR_UNSUPPORTED,
+                      "device %d: this cache knows the CPU (%d) and NVIDIA GPUs (%d)", c->device,
+                      CG_DEVICE_CPU, CG_DEVICE_CUDA);
 }
 
 cg_status cg_cache_check_slot(const cg_host *host, const cg_cache_config *c, int32_t slot,
@@ -74,49 +95,4 @@ cg_status cg_cache_check_append(const cg_host *host, const cg_cache_config *c,
                               i, a->pos[i], a->slot[i], room[a->slot[i]]);
     }
     return CG_OK;
-}
-
-struct store {
-    const cg_kv_view *view;
-    const cg_cache_append *args;
-};
-
-/* Item: STORE_TOKENS tokens. */
-static void store_item(void *arg, int64_t item, int32_t worker)
-{
-    const struct store *s = arg;
-    const cg_kv_view *view = s->view;
-    const cg_cache_append *a = s->args;
-    size_t row = (size_t)view->head_dim * sizeof(float);
-    int32_t first = (int32_t)item * STORE_TOKENS;
-    int32_t end = a->n_tokens - first < STORE_TOKENS ? a->n_tokens : first + STORE_TOKENS;
-
-    (void)worker;
-    for (int32_t i = first; i < end; i++) {
-        const char *k = (const char *)a->k + i * a->k_stride;
-        const char *v = (const char *)a->v + i * a->v_stride;
-        int64_t to;
-
-        if (a->slot[i] < 0)
-            continue;
-        to = cg_kv_offset(view, a->slot[i], 0, a->pos[i]);
-        for (int32_t h = 0; h < view->n_kv_heads; h++, to += view->head_stride) {
-            memcpy((char *)view->k + to, k + (size_t)h * row, row);
-            memcpy((char *)view->v + to, v + (size_t)h * row, row);
-        }
-    }
-}
-
-void cg_cache_store(const cg_host *host, const cg_kv_view *view, const cg_cache_append *a)
-{
-    struct store s = { view, a };
-    int64_t items = ((int64_t)a->n_tokens + STORE_TOKENS - 1) / STORE_TOKENS;
-    int64_t bytes = (int64_t)a->n_tokens * view->n_kv_heads * view->head_dim * 8;
-
-    if (bytes >= STORE_THREADS_FROM) {
-        host->parallel_for(host->ctx, items, store_item, &s);
-        return;
-    }
-    for (int64_t i = 0; i < items; i++)
-        store_item(&s, i, 0);
 }

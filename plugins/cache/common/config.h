@@ -5,9 +5,17 @@
 
 #include <confgen/cache.h>
 
+/** What the caches of this build serve, for descriptions. */
+#ifdef CG_WITH_CUDA
+#define CG_CACHE_DEVICES "CPU, CUDA"
+#else
+#define CG_CACHE_DEVICES "CPU"
+#endif
+
 /**
- * The part of supports() that does not depend on the layout: well-formed, on the CPU, f32.
- * CG_ERR_UNSUPPORTED with the reason.
+ * The part of supports() that does not depend on the layout: well-formed; f32 on the CPU; on a GPU,
+ * where this was built with CUDA, f32, bf16 or f16. CG_ERR_UNSUPPORTED with the reason. Touches no
+ * device.
  */
 cg_status cg_cache_check_config(const cg_host *host, const cg_cache_config *config, cg_error *err);
 
@@ -20,15 +28,11 @@ cg_status cg_cache_check_layer(const cg_host *host, const cg_cache_config *confi
                                cg_error *err);
 
 /**
- * Is this append well-formed and does every token have room?
+ * Is this append on the CPU well-formed and does every token have room?
  *
  * @param room  [n_slots] tokens that a slot has room for
  */
 cg_status cg_cache_check_append(const cg_host *host, const cg_cache_config *config,
                                 const cg_cache_append *args, const int32_t *room, cg_error *err);
-
-/** Copy keys and values to where the view says, on the host's threads. The arguments were checked.
- */
-void cg_cache_store(const cg_host *host, const cg_kv_view *view, const cg_cache_append *args);
 
 #endif

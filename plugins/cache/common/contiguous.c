@@ -4,14 +4,16 @@
 #include <string.h>
 
 #include "config.h"
+#include "memory.h"
 
 struct cg_contiguous {
     const cg_host *host;
+    const cg_cache_memory *in; /* where `memory` lies */
     cg_cache_config config;
     int32_t capacity; /* tokens of a slot */
     int64_t grown;
     uint64_t generation;
-    char *memory;  /* keys of all layers, then values */
+    char *memory;  /* keys of all layers, then values; of the device */
     int32_t *room; /* [n_slots] tokens that were reserved; 0: the slot is empty */
 };
 
@@ -23,14 +25,14 @@ static int64_t size_at(const cg_cache_config *c, int32_t capacity)
     if (__builtin_mul_overflow((int64_t)c->n_layers * 2, (int64_t)c->n_slots, &bytes) ||
         __builtin_mul_overflow(bytes, (int64_t)c->n_kv_heads, &bytes) ||
         __builtin_mul_overflow(bytes, (int64_t)capacity, &bytes) ||
-        __builtin_mul_overflow(bytes, (int64_t)c->head_dim * (int64_t)sizeof(float), &bytes))
+        __builtin_mul_overflow(bytes, (int64_t)c->head_dim * cg_dtype_size(c->dtype), &bytes))
         return -1;
     return bytes;
 }
 
 static int64_t head_bytes(const cg_contiguous *s, int32_t tokens)
 {
-    return (int64_t)tokens * s->config.head_dim * (int64_t)sizeof(float);
+    return (int64_t)tokens * s->config.head_dim * cg_dtype_size(s->config.dtype);
 }
 
 /* Memory for a capacity, beside `held` bytes that are in use. */
@@ -39,33 +41,41 @@ static cg_status allocate(const cg_contiguous *s, int32_t capacity, int64_t held
 {
     const cg_cache_config *c = &s->config;
     int64_t bytes = size_at(c, capacity);
+    void *memory = NULL;
+    cg_status st;
 
     if (bytes < 0 || (c->max_bytes && bytes > c->max_bytes - held))
-        return s->host->fail(err, CG_ERR_NOMEM,
+        return s->host->fail(err, s->in->no_memory,
                              "KV cache: %lld bytes for %d slots of %d tokens (%lld more while it "
                              "moves), but the bound is %lld",
                              (long long)bytes, c->n_slots, capacity, (long long)held,
                              (long long)c->max_bytes);
-    *ret_memory = s->host->alloc(s->host->ctx, (size_t)bytes);
-    if (!*ret_memory)
-        return s->host->fail(err, CG_ERR_NOMEM,
-                             "KV cache: no memory for %lld bytes (%d slots of %d tokens)",
-                             (long long)bytes, c->n_slots, capacity);
-    return CG_OK;
+    st = s->in->alloc(s->host, bytes, &memory, err);
+    if (st == s->in->no_memory)
+        return s->host->fail(
+            err, st, "KV cache: no %smemory for %lld bytes (%d slots of %d tokens)",
+            c->device == CG_DEVICE_CUDA ? "GPU " : "", (long long)bytes, c->n_slots, capacity);
+    if (st == CG_OK)
+        *ret_memory = memory;
+    return st;
 }
 
 cg_status cg_contiguous_create(const cg_host *host, const cg_cache_config *config, int32_t capacity,
                                void **ret_self, cg_error *err)
 {
     cg_status st = cg_cache_check_config(host, config, err);
+    const cg_cache_memory *in;
     cg_contiguous *s;
 
     if (st != CG_OK)
         return st;
+    in = cg_cache_memory_of(config);
+    if ((st = in->check(host, err)) != CG_OK)
+        return st;
     s = host->alloc(host->ctx, sizeof *s);
     if (!s)
         return host->fail(err, CG_ERR_NOMEM, "KV cache: out of memory");
-    *s = (cg_contiguous) { .host = host, .config = *config, .generation = 1 };
+    *s = (cg_contiguous) { .host = host, .in = in, .config = *config, .generation = 1 };
     s->capacity = capacity < config->max_len ? capacity : config->max_len;
     s->room = host->alloc(host->ctx, (size_t)config->n_slots * sizeof *s->room);
     if (!s->room)
@@ -87,51 +97,71 @@ void cg_contiguous_destroy(void *self)
 
     if (!s)
         return;
-    s->host->free(s->host->ctx, s->memory);
+    if (s->memory)
+        s->in->settle();
+    s->in->free(s->host, s->memory);
     s->host->free(s->host->ctx, s->room);
     s->host->free(s->host->ctx, s);
 }
 
-struct move {
-    const cg_contiguous *self;
-    char *to;
-    int32_t capacity; /* of `to` */
-};
-
-/* Item: one slot of the keys or values of one layer. */
-static void move_item(void *arg, int64_t item, int32_t worker)
+/* What slots hold, to memory of another capacity. */
+static cg_status move(const cg_contiguous *s, char *to, int32_t capacity, cg_error *err)
 {
-    const struct move *m = arg;
-    const cg_contiguous *s = m->self;
-    int32_t heads = s->config.n_kv_heads, used = s->room[item % s->config.n_slots];
-    int64_t from_head = head_bytes(s, s->capacity), to_head = head_bytes(s, m->capacity);
+    const cg_cache_config *c = &s->config;
+    int64_t to_head = head_bytes(s, capacity), from_head = head_bytes(s, s->capacity);
+    int64_t to_slot = to_head * c->n_kv_heads, from_slot = from_head * c->n_kv_heads;
+    cg_status st = CG_OK;
 
-    (void)worker;
-    for (int64_t h = item * heads; h < (item + 1) * heads; h++)
-        memcpy(m->to + h * to_head, s->memory + h * from_head, (size_t)head_bytes(s, used));
+    for (int32_t slot = 0; slot < c->n_slots && st == CG_OK; slot++)
+        if (s->room[slot])
+            st = s->in->copy(s->host, c,
+                             &(cg_cache_rows) {
+                                 .to = to + slot * to_slot,
+                                 .from = s->memory + slot * from_slot,
+                                 .n_planes = (int64_t)c->n_layers * 2,
+                                 .to_plane = to_slot * c->n_slots,
+                                 .from_plane = from_slot * c->n_slots,
+                                 .n_heads = c->n_kv_heads,
+                                 .to_head = to_head,
+                                 .from_head = from_head,
+                                 .bytes = head_bytes(s, s->room[slot]),
+                             },
+                             err);
+    return st;
 }
 
-/* Double the capacity, or at least reach `len`, for all slots. */
+/*
+ * Double the capacity, or at least reach `len`, for all slots. On a GPU this waits for the stream:
+ * it happens a handful of times in the life of a cache and voids captured graphs anyway, and
+ * max_bytes is kept only if the old memory is gone when the call returns (cudaFreeAsync() would
+ * leave it in a pool that other allocations do not see).
+ */
 static cg_status grow(cg_contiguous *s, int32_t len, cg_error *err)
 {
     const cg_cache_config *c = &s->config;
     int64_t held = size_at(c, s->capacity);
-    struct move m = { .self = s };
     int64_t wanted = s->capacity;
-    cg_status st;
+    int32_t capacity;
+    char *to = NULL;
+    cg_status st, waited;
 
     while (wanted < len)
         wanted *= 2;
-    m.capacity = wanted < c->max_len ? (int32_t)wanted : c->max_len;
-    if (allocate(s, m.capacity, held, &m.to, NULL) != CG_OK) {
-        m.capacity = len; /* no room for twice as much: just what is needed */
-        if ((st = allocate(s, m.capacity, held, &m.to, err)) != CG_OK)
+    capacity = wanted < c->max_len ? (int32_t)wanted : c->max_len;
+    if (allocate(s, capacity, held, &to, NULL) != CG_OK) {
+        capacity = len; /* no room for twice as much: just what is needed */
+        if ((st = allocate(s, capacity, held, &to, err)) != CG_OK)
             return st;
     }
-    s->host->parallel_for(s->host->ctx, (int64_t)c->n_layers * 2 * c->n_slots, move_item, &m);
-    s->host->free(s->host->ctx, s->memory);
-    s->memory = m.to;
-    s->capacity = m.capacity;
+    st = move(s, to, capacity, err);
+    waited = s->in->wait(s->host, c, st == CG_OK ? err : NULL);
+    if (st != CG_OK || waited != CG_OK) {
+        s->in->free(s->host, to);
+        return st != CG_OK ? st : waited;
+    }
+    s->in->free(s->host, s->memory);
+    s->memory = to;
+    s->capacity = capacity;
     s->generation++;
     s->grown++;
     return CG_OK;
@@ -160,8 +190,8 @@ cg_status cg_contiguous_view(void *self, int32_t layer, cg_kv_view *ret_view, cg
         return st;
     *ret_view = (cg_kv_view) {
         CG_SIZED(cg_kv_view),
-        .device = CG_DEVICE_CPU,
-        .dtype = CG_F32,
+        .device = c->device,
+        .dtype = c->dtype,
         .n_slots = c->n_slots,
         .n_kv_heads = c->n_kv_heads,
         .head_dim = c->head_dim,
@@ -184,9 +214,9 @@ cg_status cg_contiguous_append(void *self, int32_t layer, const cg_cache_append 
     cg_status st = cg_contiguous_view(s, layer, &view, err);
 
     if (st == CG_OK)
-        st = cg_cache_check_append(s->host, &s->config, args, s->room, err);
+        st = s->in->check_append(s->host, &s->config, args, s->room, err);
     if (st == CG_OK)
-        cg_cache_store(s->host, &view, args);
+        st = s->in->store(s->host, &view, s->config.n_slots, args, err);
     return st;
 }
 
@@ -195,7 +225,7 @@ cg_status cg_contiguous_share_prefix(void *self, int32_t dst, int32_t src, int32
 {
     cg_contiguous *s = self;
     const cg_cache_config *c = &s->config;
-    int64_t head = head_bytes(s, s->capacity);
+    int64_t head = head_bytes(s, s->capacity), slot_bytes = head * c->n_kv_heads;
     cg_status st;
 
     if ((st = cg_cache_check_slot(s->host, c, dst, len, err)) != CG_OK ||
@@ -206,11 +236,22 @@ cg_status cg_contiguous_share_prefix(void *self, int32_t dst, int32_t src, int32
                              "share %d tokens of slot %d (which has %d) with slot %d (which has "
                              "%d), wanted another, empty slot",
                              len, src, s->room[src], dst, s->room[dst]);
-    for (int64_t plane = 0; plane < (int64_t)c->n_layers * 2; plane++)
-        for (int32_t h = 0; h < c->n_kv_heads; h++)
-            memcpy(s->memory + ((plane * c->n_slots + dst) * c->n_kv_heads + h) * head,
-                   s->memory + ((plane * c->n_slots + src) * c->n_kv_heads + h) * head,
-                   (size_t)head_bytes(s, len));
+    if (len)
+        st = s->in->copy(s->host, c,
+                         &(cg_cache_rows) {
+                             .to = s->memory + dst * slot_bytes,
+                             .from = s->memory + src * slot_bytes,
+                             .n_planes = (int64_t)c->n_layers * 2,
+                             .to_plane = slot_bytes * c->n_slots,
+                             .from_plane = slot_bytes * c->n_slots,
+                             .n_heads = c->n_kv_heads,
+                             .to_head = head,
+                             .from_head = head,
+                             .bytes = head_bytes(s, len),
+                         },
+                         err);
+    if (st != CG_OK)
+        return st;
     s->room[dst] = len;
     return CG_OK;
 }

@@ -26,6 +26,7 @@ static const cg_cache_ops ops = {
     .release = cg_contiguous_release,
     .view = cg_contiguous_view,
     .stats = cg_contiguous_stats,
+    .flags = CG_CACHE_STORE_BY_VIEW,
 };
 
 static const cg_plugin plugin = {
@@ -35,7 +36,7 @@ static const cg_plugin plugin = {
     .abi_minor = CG_PLUGIN_ABI_MINOR,
     .name = "dynamic",
     .version = CG_VERSION_STRING,
-    .description = "contiguous KV cache that doubles when a slot is full (CPU)",
+    .description = "contiguous KV cache that doubles when a slot is full (" CG_CACHE_DEVICES ")",
     .ops = &ops,
 };
 

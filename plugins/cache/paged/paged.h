@@ -7,7 +7,7 @@
  *
  * Addresses must be base + page * stride for as long as the cache lives, yet memory should be taken
  * as it is needed: address space for all pages that can ever be used is reserved at the start
- * (inaccessible, costs nothing), and made accessible slab by slab.
+ * (inaccessible, costs nothing), and given memory slab by slab (pool.h).
  *
  * A page has a count of the slots it belongs to. Only a page of count 1 is ever written: where a
  * slot was cut back into a page that it shares, the next reserve() gives it a copy.
@@ -16,6 +16,8 @@
 #define CACHE_PAGED_H
 
 #include <confgen/cache.h>
+
+#include "pool.h"
 
 enum {
     /*
@@ -29,6 +31,10 @@ enum {
 
 cg_status cg_paged_create(const cg_host *host, const cg_cache_config *config, void **ret_self,
                           cg_error *err);
+
+/** The same over a given pool; `config` was checked. */
+cg_status cg_paged_create_in(const cg_host *host, const cg_cache_config *config,
+                             const cg_page_pool_ops *ops, void **ret_self, cg_error *err);
 
 /* Members of cg_cache_ops. */
 void cg_paged_destroy(void *self);

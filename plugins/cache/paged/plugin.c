@@ -19,6 +19,7 @@ static const cg_cache_ops ops = {
     .view = cg_paged_view,
     .stats = cg_paged_stats,
     .block_tokens = CG_PAGE_TOKENS,
+    .flags = CG_CACHE_STORE_BY_VIEW,
 };
 
 static const cg_plugin plugin = {
@@ -28,7 +29,8 @@ static const cg_plugin plugin = {
     .abi_minor = CG_PLUGIN_ABI_MINOR,
     .name = "paged",
     .version = CG_VERSION_STRING,
-    .description = "KV cache of pages from one pool, prefixes shared by reference (CPU)",
+    .description =
+        "KV cache of pages from one pool, prefixes shared by reference (" CG_CACHE_DEVICES ")",
     .ops = &ops,
 };
 

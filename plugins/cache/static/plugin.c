@@ -24,6 +24,7 @@ static const cg_cache_ops ops = {
     .release = cg_contiguous_release,
     .view = cg_contiguous_view,
     .stats = cg_contiguous_stats,
+    .flags = CG_CACHE_STORE_BY_VIEW,
 };
 
 static const cg_plugin plugin = {
@@ -33,7 +34,7 @@ static const cg_plugin plugin = {
     .abi_minor = CG_PLUGIN_ABI_MINOR,
     .name = "static",
     .version = CG_VERSION_STRING,
-    .description = "contiguous KV cache of full length, allocated at once (CPU)",
+    .description = "contiguous KV cache of full length, allocated at once (" CG_CACHE_DEVICES ")",
     .ops = &ops,
 };
 

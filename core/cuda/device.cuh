@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/** @file device.cuh  Device functions that several kernels use. */
+#ifndef CG_CUDA_DEVICE_CUH
+#define CG_CUDA_DEVICE_CUH
+
+#include <confgen/tensor.h>
+#include <stdint.h>
+
+/* Sum over the block, for all of its threads; whole warps, at most 1024 threads. */
+static __device__ __forceinline__ float block_sum(float x)
+{
+    __shared__ float part[32];
+    int warp = threadIdx.x / 32, n_warps = (blockDim.x + 31) / 32;
+    float sum = 0;
+
+    for (int step = 16; step > 0; step /= 2)
+        x += __shfl_xor_sync(0xffffffffu, x, step);
+    if (threadIdx.x % 32 == 0)
+        part[warp] = x;
+    __syncthreads();
+    for (int i = 0; i < n_warps; i++)
+        sum += part[i];
+    return sum;
+}
+
+/* cg_kv_offset() of confgen/tensor.h, on the device. */
+static __device__ __forceinline__ int64_t kv_offset(const cg_kv_view *kv, int32_t slot,
+                                                    int32_t head, int32_t pos)
+{
+    int64_t block = slot;
+    int32_t in_block = pos;
+
+    if (kv->page_table) {
+        block = kv->page_table[(int64_t)slot * kv->table_stride + pos / kv->block_tokens];
+        in_block = pos % kv->block_tokens;
+    }
+    return block * kv->block_stride + head * kv->head_stride + in_block * kv->token_stride;
+}
+
+#endif

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: MIT */
+#include "layers.h"
+
+#include <cuda_bf16.h>
+
+#include "device.cuh"
+
+enum { THREADS = 256 };
+
+static __device__ __forceinline__ void load8_f32(const float *p, float v[8])
+{
+    float4 a = ((const float4 *)p)[0], b = ((const float4 *)p)[1];
+
+    v[0] = a.x, v[1] = a.y, v[2] = a.z, v[3] = a.w;
+    v[4] = b.x, v[5] = b.y, v[6] = b.z, v[7] = b.w;
+}
+
+static __device__ __forceinline__ void store8_f32(float *p, const float v[8])
+{
+    ((float4 *)p)[0] = make_float4(v[0], v[1], v[2], v[3]);
+    ((float4 *)p)[1] = make_float4(v[4], v[5], v[6], v[7]);
+}
+
+static __device__ __forceinline__ void load4_f32(const float *p, float v[4])
+{
+    float4 a = *(const float4 *)p;
+
+    v[0] = a.x, v[1] = a.y, v[2] = a.z, v[3] = a.w;
+}
+
+static __device__ __forceinline__ void store4_f32(float *p, const float v[4])
+{
+    *(float4 *)p = make_float4(v[0], v[1], v[2], v[3]);
+}
+
+/* Two neighbours in the halves of a word, the first one low. */
+static __device__ __forceinline__ void unpack(uint32_t w, float *a, float *b)
+{
+    *a = __uint_as_float(w << 16);
+    *b = __uint_as_float(w & 0xffff0000u);
+}
+
+static __device__ __forceinline__ uint32_t pack(float a, float b)
+{
+    __nv_bfloat162 p = __floats2bfloat162_rn(a, b);
+
+    return *(uint32_t *)&p;
+}
+
+static __device__ __forceinline__ void load8_bf16(const __nv_bfloat16 *p, float v[8])
+{
+    uint4 w = *(const uint4 *)p;
+
+    unpack(w.x, &v[0], &v[1]);
+    unpack(w.y, &v[2], &v[3]);
+    unpack(w.z, &v[4], &v[5]);
+    unpack(w.w, &v[6], &v[7]);
+}
+
+static __device__ __forceinline__ void store8_bf16(__nv_bfloat16 *p, const float v[8])
+{
+    *(uint4 *)p =
+        make_uint4(pack(v[0], v[1]), pack(v[2], v[3]), pack(v[4], v[5]), pack(v[6], v[7]));
+}
+
+static __device__ __forceinline__ void load4_bf16(const __nv_bfloat16 *p, float v[4])
+{
+    uint2 w = *(const uint2 *)p;
+
+    unpack(w.x, &v[0], &v[1]);
+    unpack(w.y, &v[2], &v[3]);
+}
+
+static __device__ __forceinline__ void store4_bf16(__nv_bfloat16 *p, const float v[4])
+{
+    *(uint2 *)p = make_uint2(pack(v[0], v[1]), pack(v[2], v[3]));
+}
+
+#define ACT      __nv_bfloat16
+#define LOAD8    load8_bf16
+#define STORE8   store8_bf16
+#define LOAD4    load4_bf16
+#define STORE4   store4_bf16
+#define FN(name) name##_bf16_kernel
+#include "layers_kernels.cuh"
+#undef ACT
+#undef LOAD8
+#undef STORE8
+#undef LOAD4
+#undef STORE4
+#undef FN
+
+#define ACT      float
+#define LOAD8    load8_f32
+#define STORE8   store8_f32
+#define LOAD4    load4_f32
+#define STORE4   store4_f32
+#define FN(name) name##_f32_kernel
+#include "layers_kernels.cuh"
+
+/* Whole warps, eight elements a thread, at most THREADS. */
+static int row_threads(int32_t hidden)
+{
+    int n = (hidden / 8 + 31) / 32 * 32;
+
+    return n < THREADS ? n : THREADS;
+}
+
+extern "C" cg_status cg_cuda_embed_norm(const int32_t *token, const void *embed,
+                                        const float *weight, float eps, int32_t rows,
+                                        int32_t hidden, cg_dtype act, float *x, void *h,
+                                        cudaStream_t stream, cg_error *err)
+{
+    if (act == CG_F32)
+        embed_norm_f32_kernel<<<rows, row_threads(hidden), 0, stream>>>(
+            token, (const float *)embed, weight, eps, hidden, x, (float *)h);
+    else
+        embed_norm_bf16_kernel<<<rows, row_threads(hidden), 0, stream>>>(
+            token, (const __nv_bfloat16 *)embed, weight, eps, hidden, x, (__nv_bfloat16 *)h);
+    return CG_CUDA(cudaGetLastError(), err);
+}
+
+extern "C" cg_status cg_cuda_rms_norm(const float *x, const float *weight, float eps,
+                                      const int32_t *row, const int32_t *n, int32_t rows,
+                                      int32_t hidden, cg_dtype act, void *h, cudaStream_t stream,
+                                      cg_error *err)
+{
+    if (act == CG_F32)
+        rms_norm_f32_kernel<<<rows, row_threads(hidden), 0, stream>>>(x, weight, eps, row, n,
+                                                                      hidden, (float *)h);
+    else
+        rms_norm_bf16_kernel<<<rows, row_threads(hidden), 0, stream>>>(x, weight, eps, row, n,
+                                                                       hidden, (__nv_bfloat16 *)h);
+    return CG_CUDA(cudaGetLastError(), err);
+}
+
+extern "C" cg_status cg_cuda_rope_store(const cg_cuda_qkv *args, cudaStream_t stream, cg_error *err)
+{
+    int64_t groups = (int64_t)args->rows * (args->n_heads + 2 * args->n_kv_heads);
+    int32_t lanes = 1;
+    unsigned blocks;
+
+    while (lanes * 8 < args->head_dim)
+        lanes *= 2;
+    blocks = (unsigned)((groups * lanes + THREADS - 1) / THREADS);
+    if (args->act == CG_F32)
+        rope_store_f32_kernel<<<blocks, THREADS, 0, stream>>>(*args, lanes);
+    else
+        rope_store_bf16_kernel<<<blocks, THREADS, 0, stream>>>(*args, lanes);
+    return CG_CUDA(cudaGetLastError(), err);
+}
+
+extern "C" cg_status cg_cuda_silu_mul(const void *gate_up, int32_t rows, int32_t inter,
+                                      cg_dtype act, void *out, cudaStream_t stream, cg_error *err)
+{
+    int64_t n = (int64_t)rows * inter;
+    unsigned blocks = (unsigned)((n / 8 + THREADS - 1) / THREADS);
+
+    if (act == CG_F32)
+        silu_mul_f32_kernel<<<blocks, THREADS, 0, stream>>>((const float *)gate_up, n, inter,
+                                                            (float *)out);
+    else
+        silu_mul_bf16_kernel<<<blocks, THREADS, 0, stream>>>((const __nv_bfloat16 *)gate_up, n,
+                                                             inter, (__nv_bfloat16 *)out);
+    return CG_CUDA(cudaGetLastError(), err);
+}
+
+extern "C" cg_status cg_cuda_gather_rows(const void *src, const int32_t *row, int32_t n,
+                                         int32_t rows, int32_t hidden, cg_dtype act, void *dst,
+                                         cudaStream_t stream, cg_error *err)
+{
+    if (act == CG_F32)
+        gather_rows_f32_kernel<<<rows, row_threads(hidden), 0, stream>>>((const float *)src, row, n,
+                                                                         hidden, (float *)dst);
+    else
+        gather_rows_bf16_kernel<<<rows, row_threads(hidden), 0, stream>>>(
+            (const __nv_bfloat16 *)src, row, n, hidden, (__nv_bfloat16 *)dst);
+    return CG_CUDA(cudaGetLastError(), err);
+}

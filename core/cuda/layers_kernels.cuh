@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Kernels over one activation type; layers.cu includes this once a type with ACT (the type),
+ * LOAD8/STORE8 (eight neighbours, 16-byte aligned for bf16, from and to float[8]), LOAD4/STORE4 and
+ * FN(name).
+ */
+
+/* One block a row. */
+static __global__ void FN(embed_norm)(const int32_t *token, const ACT *embed, const float *weight,
+                                      float eps, int32_t hidden, float *x, ACT *h)
+{
+    int64_t t = blockIdx.x, id = token[t];
+    float sum = 0, v[8];
+
+    for (int32_t i = threadIdx.x * 8; i < hidden; i += blockDim.x * 8) {
+        if (id >= 0)
+            LOAD8(embed + id * hidden + i, v);
+        else
+            for (int j = 0; j < 8; j++)
+                v[j] = 0;
+        for (int j = 0; j < 8; j++)
+            sum += v[j] * v[j];
+        store8_f32(x + t * hidden + i, v);
+    }
+    sum = rsqrtf(block_sum(sum) / (float)hidden + eps);
+    for (int32_t i = threadIdx.x * 8; i < hidden; i += blockDim.x * 8) {
+        float w[8];
+
+        load8_f32(x + t * hidden + i, v); /* the thread's own stores */
+        load8_f32(weight + i, w);
+        for (int j = 0; j < 8; j++)
+            v[j] = v[j] * sum * w[j];
+        STORE8(h + t * hidden + i, v);
+    }
+}
+
+/* One block a row. */
+static __global__ void FN(rms_norm)(const float *x, const float *weight, float eps,
+                                    const int32_t *row, const int32_t *n, int32_t hidden, ACT *h)
+{
+    int64_t t = blockIdx.x, from = t;
+    float sum = 0, v[8], w[8];
+
+    if (row) {
+        if (t >= *n) {
+            for (int j = 0; j < 8; j++)
+                v[j] = 0;
+            for (int32_t i = threadIdx.x * 8; i < hidden; i += blockDim.x * 8)
+                STORE8(h + t * hidden + i, v);
+            return;
+        }
+        from = row[t];
+    }
+    for (int32_t i = threadIdx.x * 8; i < hidden; i += blockDim.x * 8) {
+        load8_f32(x + from * hidden + i, v);
+        for (int j = 0; j < 8; j++)
+            sum += v[j] * v[j];
+    }
+    sum = rsqrtf(block_sum(sum) / (float)hidden + eps);
+    for (int32_t i = threadIdx.x * 8; i < hidden; i += blockDim.x * 8) {
+        load8_f32(x + from * hidden + i, v);
+        load8_f32(weight + i, w);
+        for (int j = 0; j < 8; j++)
+            v[j] = v[j] * sum * w[j];
+        STORE8(h + t * hidden + i, v);
+    }
+}
+
+/*
+ * A head of a row is served by `lanes` neighbouring lanes, lane l of which holds the elements
+ * 4l .. 4l+3 and head_dim/2 + 4l .. + 3: four pairs that rotate together. Lanes from head_dim/8 on
+ * have none.
+ */
+static __global__ void FN(rope_store)(cg_cuda_qkv a, int32_t lanes)
+{
+    int32_t n_all = a.n_heads + 2 * a.n_kv_heads, half = a.head_dim / 2;
+    int64_t group = ((int64_t)blockIdx.x * blockDim.x + threadIdx.x) / lanes;
+    int32_t l = threadIdx.x % lanes, head = (int32_t)(group % n_all);
+    int64_t t = group / n_all;
+    int is_q = head < a.n_heads, is_k = !is_q && head < a.n_heads + a.n_kv_heads;
+    int32_t slot = t < a.rows ? a.slot[t] : -1;
+    int here = slot >= 0 && 4 * l < half;
+    const float *norm = is_q ? a.q_norm : is_k ? a.k_norm : NULL;
+    ACT *row = (ACT *)a.qkv + (t * n_all + head) * a.head_dim + 4 * l;
+    ACT *out = row;
+    float u[4] = { 0, 0, 0, 0 }, v[4] = { 0, 0, 0, 0 }, sum = 0;
+    int32_t pos;
+
+    if (here) {
+        LOAD4(row, u);
+        LOAD4(row + half, v);
+        if (a.bias)
+            for (int j = 0; j < 4; j++) {
+                u[j] += a.bias[head * a.head_dim + 4 * l + j];
+                v[j] += a.bias[head * a.head_dim + half + 4 * l + j];
+            }
+    }
+    if (norm) { /* the same for all lanes of a head */
+        for (int j = 0; j < 4; j++)
+            sum += u[j] * u[j] + v[j] * v[j];
+    }
+    /* all lanes of the warp take part, whatever their heads are */
+    for (int32_t step = lanes / 2; step > 0; step /= 2)
+        sum += __shfl_xor_sync(0xffffffffu, sum, step);
+    if (!here)
+        return;
+    if (norm) {
+        float scale = rsqrtf(sum / (float)a.head_dim + a.eps);
+
+        for (int j = 0; j < 4; j++) {
+            u[j] *= scale * norm[4 * l + j];
+            v[j] *= scale * norm[half + 4 * l + j];
+        }
+    }
+    pos = a.pos[t];
+    if (is_q || is_k)
+        for (int j = 0; j < 4; j++) {
+            float c = a.cosines[(int64_t)pos * half + 4 * l + j];
+            float s = a.sines[(int64_t)pos * half + 4 * l + j];
+            float x = u[j], y = v[j];
+
+            u[j] = x * c - y * s;
+            v[j] = y * c + x * s;
+        }
+    if (!is_q && a.store) {
+        int32_t kv_head = head - a.n_heads - (is_k ? 0 : a.n_kv_heads);
+        char *base = (char *)(is_k ? a.view.k : a.view.v);
+
+        out = (ACT *)(base + kv_offset(&a.view, slot, kv_head, pos)) + 4 * l;
+    }
+    STORE4(out, u);
+    STORE4(out + half, v);
+}
+
+/* One thread eight elements. */
+static __global__ void FN(silu_mul)(const ACT *gate_up, int64_t n, int32_t inter, ACT *out)
+{
+    int64_t i = ((int64_t)blockIdx.x * blockDim.x + threadIdx.x) * 8;
+    int64_t t = i / inter, col = i % inter;
+    float g[8], u[8];
+
+    if (i >= n)
+        return;
+    LOAD8(gate_up + t * 2 * inter + col, g);
+    LOAD8(gate_up + t * 2 * inter + inter + col, u);
+    for (int j = 0; j < 8; j++)
+        g[j] = g[j] / (1.0f + __expf(-g[j])) * u[j];
+    STORE8(out + i, g);
+}
+
+/* One block a row. */
+static __global__ void FN(gather_rows)(const ACT *src, const int32_t *row, int32_t n,
+                                       int32_t hidden, ACT *dst)
+{
+    int64_t t = blockIdx.x;
+    float v[8] = { 0, 0, 0, 0, 0, 0, 0, 0 };
+
+    for (int32_t i = threadIdx.x * 8; i < hidden; i += blockDim.x * 8) {
+        if (t < n)
+            LOAD8(src + (int64_t)row[t] * hidden + i, v);
+        STORE8(dst + t * hidden + i, v);
+    }
+}

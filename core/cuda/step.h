@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * @file step.h  The step on the device: slots, automaton, sampling. No host in the loop.
+ *
+ * A step is  gather -> forward pass -> sample.  `gather` compacts what all places have waiting into
+ * the token budget; `sample` draws a token for each sequence whose tokens are all in the cache, and
+ * appends it with all that the automaton forces behind it. Both read and write device memory alone,
+ * so a step is captured once and replayed. What the host must hear - an ended sequence, a ready
+ * prompt, counts - is written to pinned memory of the host.
+ *
+ * Calls queue on `stream`.
+ */
+#ifndef CG_CUDA_STEP_H
+#define CG_CUDA_STEP_H
+
+#include <confgen/sampling.h>
+
+#include "cuda.h"
+#include "decode/automaton.h"
+#include "decode/rng.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum { CG_PLACE_FREE = 0, CG_PLACE_PREFIX = 1, CG_PLACE_SEQUENCE = 2 };
+
+/** A slot or, behind them, a prefix. */
+typedef struct cg_device_place {
+    cg_sequence seq;
+    cg_rng_key key;
+    int32_t kind;       /* CG_PLACE_* */
+    int32_t n_prompt;   /* tokens of the prompt */
+    cg_program program; /* its arrays in device memory */
+} cg_device_place;
+
+/** What the host hears of a place. Pinned; written by kernels, cleared by the host. */
+typedef struct cg_place_news {
+    int32_t done;      /* CG_SEQUENCE_*; of a prefix: nonzero once it is ready */
+    int32_t n_tokens;  /* of the completion */
+    int32_t n_sampled; /* of them */
+    int32_t reserved;
+} cg_place_news;
+
+/** Totals since creation. */
+typedef struct cg_step_counters {
+    int64_t steps;
+    int64_t prompt_tokens; /* rows of prefixes */
+    int64_t tokens;        /* rows of sequences */
+    int64_t sampled;
+    int64_t attended; /* cached tokens that sequences attended to, summed over steps */
+} cg_step_counters;
+
+/** Everything a step reads and writes; passed to kernels by value. Device memory but for the end.
+ */
+typedef struct cg_step_state {
+    int32_t n_slots;
+    int32_t n_places; /* slots, then prefixes */
+    int32_t max_len;
+    int32_t step_tokens; /* the budget */
+    cg_device_place *places;
+    int32_t *tokens;     /* [n_places, max_len] */
+    cg_atom_mark *marks; /* [n_slots, max_len] */
+    int32_t *first;      /* slot that is served first in the next step */
+    cg_step_counters *counters;
+    /* the batch of the running step */
+    int32_t *token;     /* [step_tokens]; -1: padding */
+    int32_t *pos;       /* [step_tokens] */
+    int32_t *slot;      /* [step_tokens]; -1: padding */
+    int32_t *q_start;   /* [n_places + 1] */
+    int32_t *seq_slot;  /* [n_places] */
+    int32_t *kv_len;    /* [n_places] */
+    int32_t *out_row;   /* [n_slots] rows whose logits are wanted */
+    int32_t *out_place; /* [n_slots] */
+    int32_t *n_out;
+    /* pinned host memory */
+    cg_place_news *news;    /* [n_places] */
+    int32_t *ended;         /* [n_slots, max_len] completions of ended sequences */
+    cg_step_counters *told; /* counters after the last step */
+    int32_t *failure;       /* nonzero: logits that are not finite */
+} cg_step_state;
+
+/** Fill the batch: prompts first, then sequences in turn, while there is room. */
+cg_status cg_step_gather(const cg_step_state *state, cudaStream_t stream, cg_error *err);
+
+/**
+ * Sample one token of each sequence of the batch that wants one and append what it forces.
+ *
+ * Probabilities are summed as integers (2^-40 of the largest), so that no order of summation shows
+ * in the choice.
+ *
+ * @param logits     [n_slots, stride] f32; row i is of out_place[i], entry c of column c
+ * @param automaton  its arrays in device memory
+ * @param n_columns  in use; decides the size of a block
+ */
+cg_status cg_step_sample(const cg_step_state *state, const float *logits, int64_t stride,
+                         const cg_automaton *automaton, const cg_sampling *sampling,
+                         int32_t n_columns, cudaStream_t stream, cg_error *err);
+
+/** Begin a prompt in a prefix place. `tokens`: [n] pinned, borrowed until the stream is there. */
+cg_status cg_step_begin_prefix(const cg_step_state *state, int32_t place, const int32_t *tokens,
+                               int32_t n, cudaStream_t stream, cg_error *err);
+
+/** Begin a sequence on top of a prefix. The program's arrays are device memory. */
+cg_status cg_step_admit(const cg_step_state *state, const cg_automaton *automaton, int32_t place,
+                        int32_t prefix, const cg_rng_key *key, const cg_program *program,
+                        cudaStream_t stream, cg_error *err);
+
+/** Forget what a place holds. */
+cg_status cg_step_release(const cg_step_state *state, int32_t place, cudaStream_t stream,
+                          cg_error *err);
+
+/** cg_sequence_roll_back() of a slot. */
+cg_status cg_step_roll_back(const cg_step_state *state, const cg_automaton *automaton,
+                            int32_t place, int32_t atom, cudaStream_t stream, cg_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT */
+#include "eager_cuda.h"
+
+#include <confgen/attention_check.h>
+#include <cuda_runtime_api.h>
+
+cg_status eager_cuda_supports(const cg_host *host, const cg_attention_problem *p, cg_error *err)
+{
+    int n = 0;
+    cudaError_t code;
+
+    if (p->compute_capability < 80)
+        return host->fail(err, CG_ERR_UNSUPPORTED, "compute capability %d.%d, wanted 8.0 or newer",
+                          p->compute_capability / 10, p->compute_capability % 10);
+    if (p->head_dim > EAGER_MAX_DIM || p->n_heads > EAGER_MAX_HEADS)
+        return host->fail(err, CG_ERR_UNSUPPORTED,
+                          "%d heads of %d elements, wanted at most %d of %d on CUDA", p->n_heads,
+                          p->head_dim, EAGER_MAX_HEADS, EAGER_MAX_DIM);
+    code = cudaGetDeviceCount(&n);
+    if (code != cudaSuccess) {
+        (void)cudaGetLastError();
+        return host->fail(err, CG_ERR_UNSUPPORTED, "CUDA: %s", cudaGetErrorString(code));
+    }
+    return CG_OK;
+}
+
+cg_status eager_cuda_run(const cg_host *host, const cg_attention_problem *p,
+                         const cg_attention_args *a, cg_error *err)
+{
+    int64_t size = cg_dtype_size(p->dtype), kv_size = cg_dtype_size(p->kv_dtype);
+    const cg_kv_view *kv = a->kv;
+    eager_call call;
+    cg_status st;
+    int code;
+
+    if (a->struct_size < offsetof(cg_attention_args, stream) + sizeof a->stream)
+        return host->fail(err, CG_ERR_USAGE, "attention arguments of %u bytes, wanted at least %u",
+                          a->struct_size,
+                          (unsigned)(offsetof(cg_attention_args, stream) + sizeof a->stream));
+    if (a->n_seqs < 0 || a->n_seqs > p->max_seqs || a->n_tokens < 0 || a->n_tokens > p->max_tokens)
+        return host->fail(err, CG_ERR_USAGE, "%d rows of %d sequences, planned for %d of %d",
+                          a->n_tokens, a->n_seqs, p->max_tokens, p->max_seqs);
+    if (a->n_seqs == 0 || a->n_tokens == 0)
+        return CG_OK;
+    if ((st = cg_attention_check_view(host, p, kv, err)) != CG_OK)
+        return st;
+    if (a->q_stride % size || a->out_stride % size)
+        return host->fail(err, CG_ERR_USAGE,
+                          "rows of q and out are %lld and %lld bytes apart, wanted multiples of %d",
+                          (long long)a->q_stride, (long long)a->out_stride, (int)size);
+    call = (eager_call) {
+        .q = a->q,
+        .out = a->out,
+        .k = kv->k,
+        .v = kv->v,
+        .q_start = a->q_start,
+        .slot = a->slot,
+        .kv_len = a->kv_len,
+        .page_table = kv->page_table,
+        .q_stride = a->q_stride / size,
+        .out_stride = a->out_stride / size,
+        .block_stride = kv->block_stride / kv_size,
+        .head_stride = kv->head_stride / kv_size,
+        .token_stride = kv->token_stride / kv_size,
+        .dtype = p->dtype,
+        .kv_dtype = p->kv_dtype,
+        .n_tokens = a->n_tokens,
+        .n_seqs = a->n_seqs,
+        .n_heads = p->n_heads,
+        .group = p->n_heads / p->n_kv_heads,
+        .head_dim = p->head_dim,
+        .block_tokens = kv->block_tokens,
+        .table_stride = kv->table_stride,
+        .window = p->window,
+        .scale = p->scale,
+    };
+    code = eager_cuda_launch(&call, a->stream);
+    if (code != cudaSuccess)
+        return host->fail(err, CG_ERR_CUDA, "CUDA: %s launching the kernel of eager",
+                          cudaGetErrorString((cudaError_t)code));
+    return CG_OK;
+}

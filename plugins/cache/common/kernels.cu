@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: MIT */
+#include "kernels.h"
+
+#include <cuda_bf16.h>
+#include <cuda_fp16.h>
+
+enum {
+    THREADS = 128,           /* K and V of a token are 128 vectors for 8 heads of 64 */
+    VECTOR = 8,              /* elements a thread moves at once */
+    COPY_UNROLL = 4,         /* 16-byte loads a thread has in flight */
+    COPY_CHUNKS_MAX = 65535, /* bound of gridDim.y */
+    FEW_ENTRIES = 16,
+    /* The parameters of a launch are 4 KiB on every GPU and driver. */
+    MANY_ENTRIES = 960,
+};
+
+/* ---- rows ---------------------------------------------------------------------------------- */
+
+/*
+ * Block (row, chunk): row = plane * n_heads + head; a chunk is COPY_UNROLL * THREADS units of a
+ * row, chunks are gridDim.y apart. Unit i of a row lies i * sizeof(unit) behind its start.
+ */
+#define COPY_ROWS_KERNEL(name, unit)                                                               \
+    static __global__ void __launch_bounds__(THREADS)                                              \
+        name(const __grid_constant__ cg_cache_rows r)                                              \
+    {                                                                                              \
+        int64_t plane = blockIdx.x / (uint32_t)r.n_heads;                                          \
+        int64_t head = blockIdx.x % (uint32_t)r.n_heads;                                           \
+        unit *__restrict__ to = (unit *)((char *)r.to + plane * r.to_plane + head * r.to_head);    \
+        const unit *__restrict__ from =                                                            \
+            (const unit *)((const char *)r.from + plane * r.from_plane + head * r.from_head);      \
+        int64_t n = r.bytes / (int64_t)sizeof(unit);                                               \
+        int64_t step = (int64_t)gridDim.y * THREADS * COPY_UNROLL;                                 \
+                                                                                                   \
+        for (int64_t first = (int64_t)blockIdx.y * THREADS * COPY_UNROLL + threadIdx.x; first < n; \
+             first += step) {                                                                      \
+            unit x[COPY_UNROLL];                                                                   \
+                                                                                                   \
+            _Pragma("unroll") for (int j = 0; j < COPY_UNROLL; j++) if (first + j * THREADS < n)   \
+                x[j] = from[first + j * THREADS];                                                  \
+            _Pragma("unroll") for (int j = 0; j < COPY_UNROLL; j++) if (first + j * THREADS < n)   \
+                to[first + j * THREADS] = x[j];                                                    \
+        }                                                                                          \
+    }
+
+COPY_ROWS_KERNEL(copy_rows_16_kernel, uint4)
+COPY_ROWS_KERNEL(copy_rows_2_kernel, uint16_t)
+
+static int all_multiples_of_16(const cg_cache_rows *r)
+{
+    return (((uint64_t)r->to | (uint64_t)r->from | (uint64_t)r->to_plane | (uint64_t)r->from_plane |
+             (uint64_t)r->to_head | (uint64_t)r->from_head | (uint64_t)r->bytes) &
+            15) == 0;
+}
+
+cudaError_t cg_cache_copy_rows_cuda(const cg_cache_rows *rows, cudaStream_t stream)
+{
+    int wide = all_multiples_of_16(rows);
+    int64_t units = rows->bytes / (wide ? 16 : 2);
+    int64_t n_chunks = (units + THREADS * COPY_UNROLL - 1) / (THREADS * COPY_UNROLL);
+    dim3 grid;
+
+    if (rows->n_planes < 1 || rows->n_heads < 1 || rows->bytes < 1)
+        return cudaSuccess;
+    if (rows->n_planes > INT32_MAX / rows->n_heads)
+        return cudaErrorInvalidValue;
+    grid.x = (uint32_t)(rows->n_planes * rows->n_heads);
+    grid.y = (uint32_t)(n_chunks < COPY_CHUNKS_MAX ? n_chunks : COPY_CHUNKS_MAX);
+    grid.z = 1;
+    if (wide)
+        copy_rows_16_kernel<<<grid, THREADS, 0, stream>>>(*rows);
+    else
+        copy_rows_2_kernel<<<grid, THREADS, 0, stream>>>(*rows);
+    return cudaGetLastError();
+}
+
+/* ---- page table ---------------------------------------------------------------------------- */
+
+struct few {
+    int32_t entry[FEW_ENTRIES];
+};
+
+struct many {
+    int32_t entry[MANY_ENTRIES];
+};
+
+static __global__ void __launch_bounds__(THREADS)
+    set_few_kernel(int32_t *table, int32_t n, const __grid_constant__ struct few few)
+{
+    if ((int32_t)threadIdx.x < n)
+        table[threadIdx.x] = few.entry[threadIdx.x];
+}
+
+static __global__ void __launch_bounds__(THREADS)
+    set_many_kernel(int32_t *table, int32_t n, const __grid_constant__ struct many many)
+{
+    for (int32_t i = (int32_t)threadIdx.x; i < n; i += THREADS)
+        table[i] = many.entry[i];
+}
+
+cudaError_t cg_cache_set_entries_cuda(int32_t *table, const int32_t *entries, int32_t n,
+                                      cudaStream_t stream)
+{
+    cudaError_t code = cudaSuccess;
+
+    if (n < 1)
+        return cudaSuccess;
+    if (n <= FEW_ENTRIES) {
+        struct few few = {};
+
+        for (int32_t i = 0; i < n; i++)
+            few.entry[i] = entries[i];
+        set_few_kernel<<<1, 32, 0, stream>>>(table, n, few);
+        return cudaGetLastError();
+    }
+    for (int32_t done = 0; done < n && code == cudaSuccess; done += MANY_ENTRIES) {
+        int32_t now = n - done < MANY_ENTRIES ? n - done : MANY_ENTRIES;
+        struct many many;
+
+        for (int32_t i = 0; i < MANY_ENTRIES; i++)
+            many.entry[i] = i < now ? entries[done + i] : 0;
+        set_many_kernel<<<1, THREADS, 0, stream>>>(table + done, now, many);
+        code = cudaGetLastError();
+    }
+    return code;
+}
+
+/* ---- append -------------------------------------------------------------------------------- */
+
+struct append {
+    const int32_t *slot;
+    const int32_t *pos;
+    const char *k;
+    const char *v;
+    int64_t k_stride;
+    int64_t v_stride;
+    char *to_k;
+    char *to_v;
+    const int32_t *page_table;
+    int64_t block_stride;
+    int64_t head_stride;
+    int64_t token_stride;
+    int32_t n_slots;
+    int32_t n_blocks;
+    int32_t block_tokens;
+    int32_t table_stride;
+    int32_t capacity; /* positions of a slot */
+    int32_t row;      /* elements of a token: n_kv_heads * head_dim */
+    int32_t head_dim;
+    cg_dtype from;
+    cg_dtype to;
+};
+
+/* Byte offset of head 0 of the token in the cache; -1 if it is to be left out. */
+static __device__ __forceinline__ int64_t token_offset(const struct append &a, int32_t token)
+{
+    int32_t slot = a.slot[token], pos, block;
+
+    if (slot < 0 || slot >= a.n_slots)
+        return -1;
+    pos = a.pos[token];
+    if (pos < 0 || pos >= a.capacity)
+        return -1;
+    block = slot;
+    if (a.page_table) {
+        block = a.page_table[(int64_t)slot * a.table_stride + pos / a.block_tokens];
+        pos %= a.block_tokens;
+    }
+    if (block < 0 || block >= a.n_blocks)
+        return -1;
+    return block * a.block_stride + pos * a.token_stride;
+}
+
+static __device__ __forceinline__ float load_1(const char *from, cg_dtype dtype)
+{
+    if (dtype == CG_F32)
+        return *(const float *)from;
+    if (dtype == CG_BF16)
+        return __bfloat162float(*(const __nv_bfloat16 *)from);
+    return __half2float(*(const __half *)from);
+}
+
+static __device__ __forceinline__ void store_1(char *to, float x, cg_dtype dtype)
+{
+    if (dtype == CG_F32)
+        *(float *)to = x;
+    else if (dtype == CG_BF16)
+        *(__nv_bfloat16 *)to = __float2bfloat16_rn(x);
+    else
+        *(__half *)to = __float2half_rn(x);
+}
+
+/* VECTOR elements at a 16-byte boundary. */
+static __device__ __forceinline__ void load_8(const char *from, cg_dtype dtype, float *x)
+{
+    if (dtype == CG_F32) {
+        float4 a = ((const float4 *)from)[0], b = ((const float4 *)from)[1];
+
+        x[0] = a.x, x[1] = a.y, x[2] = a.z, x[3] = a.w;
+        x[4] = b.x, x[5] = b.y, x[6] = b.z, x[7] = b.w;
+        return;
+    }
+    uint4 bits = *(const uint4 *)from;
+    const uint32_t pair[4] = { bits.x, bits.y, bits.z, bits.w };
+
+#pragma unroll
+    for (int i = 0; i < 4; i++) {
+        uint16_t low = (uint16_t)pair[i], high = (uint16_t)(pair[i] >> 16);
+
+        x[2 * i] = dtype == CG_BF16 ? __uint_as_float((uint32_t)low << 16)
+                                    : __half2float(__ushort_as_half(low));
+        x[2 * i + 1] = dtype == CG_BF16 ? __uint_as_float((uint32_t)high << 16)
+                                        : __half2float(__ushort_as_half(high));
+    }
+}
+
+static __device__ __forceinline__ void store_8(char *to, const float *x, cg_dtype dtype)
+{
+    uint32_t pair[4];
+
+    if (dtype == CG_F32) {
+        ((float4 *)to)[0] = make_float4(x[0], x[1], x[2], x[3]);
+        ((float4 *)to)[1] = make_float4(x[4], x[5], x[6], x[7]);
+        return;
+    }
+#pragma unroll
+    for (int i = 0; i < 4; i++) {
+        uint16_t low, high;
+
+        if (dtype == CG_BF16) {
+            low = __bfloat16_as_ushort(__float2bfloat16_rn(x[2 * i]));
+            high = __bfloat16_as_ushort(__float2bfloat16_rn(x[2 * i + 1]));
+        } else {
+            low = __half_as_ushort(__float2half_rn(x[2 * i]));
+            high = __half_as_ushort(__float2half_rn(x[2 * i + 1]));
+        }
+        pair[i] = low | (uint32_t)high << 16;
+    }
+    *(uint4 *)to = make_uint4(pair[0], pair[1], pair[2], pair[3]);
+}
+
+static __host__ __device__ __forceinline__ int32_t element_size(cg_dtype dtype)
+{
+    return dtype == CG_F32 ? 4 : 2;
+}
+
+/*
+ * Block: a token. Units of the token are numbered over K, then V: unit u is elements
+ * [e, e + width), e = u % n * width with n = row / width, of K where u < n, else of V; element e
+ * is d = e % head_dim of head e / head_dim. `width` divides head_dim.
+ *
+ *   from = k + token * k_stride + e * element
+ *   to   = to_k + offset(token) + head * head_stride + d * element
+ *
+ * The element types are the same for all threads: their branches do not diverge.
+ */
+static __device__ __forceinline__ void append_token(const struct append &a, int32_t width)
+{
+    int64_t token = blockIdx.x;
+    int64_t offset = token_offset(a, (int32_t)token);
+    int32_t n = a.row / width;
+
+    if (offset < 0)
+        return;
+    for (int32_t u = (int32_t)threadIdx.x; u < 2 * n; u += THREADS) {
+        int32_t e = (u < n ? u : u - n) * width;
+        int32_t head = e / a.head_dim, d = e - head * a.head_dim;
+        const char *from = u < n ? a.k + token * a.k_stride : a.v + token * a.v_stride;
+        char *to = (u < n ? a.to_k : a.to_v) + offset + head * a.head_stride +
+                   (int64_t)d * element_size(a.to);
+
+        from += (int64_t)e * element_size(a.from);
+        if (width == VECTOR) {
+            float x[VECTOR];
+
+            if (a.from == a.to && a.to != CG_F32) { /* the bits, NaN included */
+                *(uint4 *)to = *(const uint4 *)from;
+                continue;
+            }
+            load_8(from, a.from, x);
+            store_8(to, x, a.to);
+        } else if (a.from == a.to && a.to != CG_F32) {
+            *(uint16_t *)to = *(const uint16_t *)from;
+        } else {
+            store_1(to, load_1(from, a.from), a.to);
+        }
+    }
+}
+
+static __global__ void __launch_bounds__(THREADS)
+    append_8_kernel(const __grid_constant__ struct append a)
+{
+    append_token(a, VECTOR);
+}
+
+static __global__ void __launch_bounds__(THREADS)
+    append_1_kernel(const __grid_constant__ struct append a)
+{
+    append_token(a, 1);
+}
+
+cudaError_t cg_cache_append_cuda(const cg_kv_view *view, int32_t n_blocks,
+                                 const cg_cache_append *args)
+{
+    uint64_t sources =
+        (uint64_t)args->k | (uint64_t)args->v | (uint64_t)args->k_stride | (uint64_t)args->v_stride;
+    uint64_t places = (uint64_t)view->k | (uint64_t)view->v | (uint64_t)view->block_stride |
+                      (uint64_t)view->head_stride | (uint64_t)view->token_stride;
+    int64_t capacity = (int64_t)view->block_tokens * (view->page_table ? view->table_stride : 1);
+    struct append a = {};
+
+    if (args->n_tokens < 1)
+        return cudaSuccess;
+    a.slot = args->slot;
+    a.pos = args->pos;
+    a.k = (const char *)args->k;
+    a.v = (const char *)args->v;
+    a.k_stride = args->k_stride;
+    a.v_stride = args->v_stride;
+    a.to_k = (char *)view->k;
+    a.to_v = (char *)view->v;
+    a.page_table = view->page_table;
+    a.block_stride = view->block_stride;
+    a.head_stride = view->head_stride;
+    a.token_stride = view->token_stride;
+    a.n_slots = view->n_slots;
+    a.n_blocks = n_blocks;
+    a.block_tokens = view->block_tokens;
+    a.table_stride = view->table_stride;
+    a.capacity = capacity < INT32_MAX ? (int32_t)capacity : INT32_MAX;
+    a.row = view->n_kv_heads * view->head_dim;
+    a.head_dim = view->head_dim;
+    a.from = args->dtype;
+    a.to = view->dtype;
+    if (view->head_dim % VECTOR == 0 && ((sources | places) & 15) == 0)
+        append_8_kernel<<<args->n_tokens, THREADS, 0, (cudaStream_t)args->stream>>>(a);
+    else
+        append_1_kernel<<<args->n_tokens, THREADS, 0, (cudaStream_t)args->stream>>>(a);
+    return cudaGetLastError();
+}
+
+/* -------------------------------------------------------------------------------------------- */
+
+cudaError_t cg_cache_load_kernels(void)
+{
+    const void *const kernels[] = {
+        (const void *)copy_rows_16_kernel, (const void *)copy_rows_2_kernel,
+        (const void *)set_few_kernel,      (const void *)set_many_kernel,
+        (const void *)append_8_kernel,     (const void *)append_1_kernel,
+    };
+    cudaError_t code = cudaSuccess;
+
+    for (size_t i = 0; i < sizeof kernels / sizeof kernels[0] && code == cudaSuccess; i++) {
+        struct cudaFuncAttributes attributes;
+
+        code = cudaFuncGetAttributes(&attributes, kernels[i]);
+    }
+    return code;
+}

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: MIT */
+/* A GPU's memory. */
+#include <cuda_runtime_api.h>
+
+#include "cuda_check.h"
+#include "kernels.h"
+#include "memory.h"
+
+cg_status cg_cache_cuda_check(const cg_host *host, cudaError_t code, const char *call,
+                              cg_error *err)
+{
+    if (code == cudaSuccess)
+        return CG_OK;
+    (void)cudaGetLastError(); /* an error that is told is not to be met again */
+    if (code == cudaErrorMemoryAllocation)
+        return host->fail(err, CG_ERR_DEVICE_NOMEM, "KV cache: the GPU has no memory left (%s)",
+                          call);
+    return host->fail(err, CG_ERR_CUDA, "KV cache: CUDA: %s (%s) in %s", cudaGetErrorString(code),
+                      cudaGetErrorName(code), call);
+}
+
+static cg_status check(const cg_host *host, cg_error *err)
+{
+    int driver = 0, n = 0;
+    cudaError_t code = cudaDriverGetVersion(&driver);
+    cg_status st = CG_CACHE_CUDA(host, code, err);
+
+    if (st != CG_OK)
+        return st;
+    if (!driver)
+        return host->fail(err, CG_ERR_UNSUPPORTED,
+                          "KV cache: no NVIDIA driver is loaded on this machine");
+    code = cudaGetDeviceCount(&n);
+    if (code == cudaErrorInsufficientDriver) {
+        (void)cudaGetLastError();
+        return host->fail(err, CG_ERR_UNSUPPORTED,
+                          "KV cache: the NVIDIA driver serves CUDA %d.%d, this build needs %d.%d: "
+                          "update the driver",
+                          driver / 1000, driver % 1000 / 10, CUDART_VERSION / 1000,
+                          CUDART_VERSION % 1000 / 10);
+    }
+    if (code == cudaErrorNoDevice) {
+        (void)cudaGetLastError();
+        return host->fail(err, CG_ERR_UNSUPPORTED, "KV cache: this machine has no NVIDIA GPU");
+    }
+    if ((st = CG_CACHE_CUDA(host, code, err)) != CG_OK)
+        return st;
+    code = cg_cache_load_kernels();
+    if (code == cudaErrorNoKernelImageForDevice || code == cudaErrorInvalidDeviceFunction) {
+        (void)cudaGetLastError();
+        return host->fail(err, CG_ERR_UNSUPPORTED,
+                          "KV cache: this build has no code for this GPU (%s)",
+                          cudaGetErrorString(code));
+    }
+    return cg_cache_cuda_check(host, code, "loading kernels", err);
+}
+
+static cg_status cuda_alloc(const cg_host *host, int64_t bytes, void **ret_ptr, cg_error *err)
+{
+    cudaError_t code = cudaMalloc(ret_ptr, (size_t)bytes);
+
+    if (code == cudaErrorMemoryAllocation) {
+        (void)cudaGetLastError();
+        return CG_ERR_DEVICE_NOMEM;
+    }
+    return cg_cache_cuda_check(host, code, "cudaMalloc", err);
+}
+
+static void cuda_free(const cg_host *host, void *ptr)
+{
+    (void)host;
+    cudaFree(ptr);
+}
+
+static cg_status copy(const cg_host *host, const cg_cache_config *config, const cg_cache_rows *rows,
+                      cg_error *err)
+{
+    return cg_cache_cuda_check(host, cg_cache_copy_rows_cuda(rows, (cudaStream_t)config->stream),
+                               "copying rows", err);
+}
+
+static cg_status wait(const cg_host *host, const cg_cache_config *config, cg_error *err)
+{
+    return CG_CACHE_CUDA(host, cudaStreamSynchronize((cudaStream_t)config->stream), err);
+}
+
+/* The device and not the stream: append() may have been given another one. */
+static void settle(void)
+{
+    cudaDeviceSynchronize();
+}
+
+static cg_status check_append(const cg_host *host, const cg_cache_config *config,
+                              const cg_cache_append *a, const int32_t *room, cg_error *err)
+{
+    uint64_t odd;
+
+    (void)config;
+    (void)room; /* slots and positions are the device's: the kernel looks at them */
+    if (a->struct_size < offsetof(cg_cache_append, stream) + sizeof a->stream)
+        return host->fail(err, CG_ERR_USAGE, "append arguments of %u bytes, wanted %u",
+                          a->struct_size, (unsigned)sizeof *a);
+    if (a->n_tokens < 0 || !cg_dtype_size(a->dtype))
+        return host->fail(err, CG_ERR_USAGE,
+                          "append of %d tokens of element type %d, wanted f32 (%d), bf16 (%d) or "
+                          "f16 (%d)",
+                          a->n_tokens, a->dtype, CG_F32, CG_BF16, CG_F16);
+    odd = (uint64_t)(uintptr_t)a->k | (uint64_t)(uintptr_t)a->v | (uint64_t)a->k_stride |
+          (uint64_t)a->v_stride;
+    if (odd % cg_dtype_size(a->dtype))
+        return host->fail(err, CG_ERR_USAGE,
+                          "append: keys at %p, %lld bytes a row, values at %p, %lld bytes a row, "
+                          "wanted multiples of an element's %u bytes",
+                          a->k, (long long)a->k_stride, a->v, (long long)a->v_stride,
+                          cg_dtype_size(a->dtype));
+    return CG_OK;
+}
+
+static cg_status store(const cg_host *host, const cg_kv_view *view, int32_t n_blocks,
+                       const cg_cache_append *args, cg_error *err)
+{
+    return cg_cache_cuda_check(host, cg_cache_append_cuda(view, n_blocks, args), "append", err);
+}
+
+const cg_cache_memory cg_cache_memory_cuda = {
+    .device = CG_DEVICE_CUDA,
+    .no_memory = CG_ERR_DEVICE_NOMEM,
+    .check = check,
+    .alloc = cuda_alloc,
+    .free = cuda_free,
+    .copy = copy,
+    .wait = wait,
+    .settle = settle,
+    .check_append = check_append,
+    .store = store,
+};

@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Address space of a GPU: reserved at once, mapped slab by slab, through the driver's calls for
+ * virtual memory. Those are had from the run time, so that the plugin loads without a driver.
+ *
+ * Memory is mapped in granules (2 MiB), and every plane takes its own. Where a plane would be a few
+ * granules only, that rounding would matter and growth would not: such a pool is allocated whole.
+ */
+#include <cuda.h>
+#include <cudaTypedefs.h>
+#include <cuda_runtime_api.h>
+
+#include "cuda_check.h"
+#include "kernels.h"
+#include "pool.h"
+
+enum { WHOLE_GRANULES = 4 }; /* of a plane, at most, where the pool is allocated at once */
+
+/*
+ * Unlike on the CPU, what is opened is taken from others at once: doubling ahead of need ends here.
+ * Slabs of 4 GiB are 1/20 to 1/35 of a data centre's GPU, and some 10 ms of mapping each.
+ */
+static const int64_t STEP_MAX = (int64_t)4 << 30;
+
+/* Calls of the driver, by the version that the names are bound to. */
+struct driver {
+    PFN_cuGetErrorName_v6000 error_name;
+    PFN_cuDeviceGetAttribute_v2000 device_attribute;
+    PFN_cuMemGetAllocationGranularity_v10020 granularity;
+    PFN_cuMemAddressReserve_v10020 address_reserve;
+    PFN_cuMemAddressFree_v10020 address_free;
+    PFN_cuMemCreate_v10020 create;
+    PFN_cuMemRelease_v10020 release;
+    PFN_cuMemMap_v10020 map;
+    PFN_cuMemUnmap_v10020 unmap;
+    PFN_cuMemSetAccess_v10020 set_access;
+};
+
+struct state {
+    struct driver driver;
+    CUmemAllocationProp prop;
+    int64_t granule;
+    int64_t *slab_end; /* [plane_stride / granule] bytes of a plane that are mapped after slab i */
+    int64_t n_slabs;
+    int whole; /* allocated by cudaMalloc(): no slabs */
+};
+
+static int64_t round_up(int64_t x, int64_t to)
+{
+    return (x + to - 1) / to * to;
+}
+
+static cg_status check_driver(const cg_page_pool *pool, CUresult code, const char *call,
+                              cg_error *err)
+{
+    const struct state *s = pool->state;
+    const char *name = NULL;
+
+    if (code == CUDA_SUCCESS)
+        return CG_OK;
+    if (code == CUDA_ERROR_OUT_OF_MEMORY)
+        return pool->host->fail(err, CG_ERR_DEVICE_NOMEM,
+                                "KV cache: the GPU has no memory left (%s)", call);
+    if (s->driver.error_name(code, &name) != CUDA_SUCCESS || !name)
+        name = "unknown error";
+    return pool->host->fail(err, CG_ERR_CUDA, "KV cache: CUDA driver: %s (%d) in %s", name,
+                            (int)code, call);
+}
+
+static cg_status load_driver(const cg_page_pool *pool, struct driver *ret_driver, cg_error *err)
+{
+    struct driver *d = ret_driver;
+    const struct {
+        const char *name;
+        unsigned version;
+        void **entry;
+    } calls[] = {
+        { "cuGetErrorName", 6000, (void **)&d->error_name },
+        { "cuDeviceGetAttribute", 2000, (void **)&d->device_attribute },
+        { "cuMemGetAllocationGranularity", 10020, (void **)&d->granularity },
+        { "cuMemAddressReserve", 10020, (void **)&d->address_reserve },
+        { "cuMemAddressFree", 10020, (void **)&d->address_free },
+        { "cuMemCreate", 10020, (void **)&d->create },
+        { "cuMemRelease", 10020, (void **)&d->release },
+        { "cuMemMap", 10020, (void **)&d->map },
+        { "cuMemUnmap", 10020, (void **)&d->unmap },
+        { "cuMemSetAccess", 10020, (void **)&d->set_access },
+    };
+
+    for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++) {
+        enum cudaDriverEntryPointQueryResult found = cudaDriverEntryPointSymbolNotFound;
+        cg_status st = CG_CACHE_CUDA(pool->host,
+                                     cudaGetDriverEntryPointByVersion(calls[i].name, calls[i].entry,
+                                                                      calls[i].version,
+                                                                      cudaEnableDefault, &found),
+                                     err);
+
+        if (st != CG_OK)
+            return st;
+        if (found != cudaDriverEntryPointSuccess || !*calls[i].entry)
+            return pool->host->fail(err, CG_ERR_UNSUPPORTED,
+                                    "KV cache: the NVIDIA driver has no %s(): update it, or use "
+                                    "the static cache",
+                                    calls[i].name);
+    }
+    return CG_OK;
+}
+
+/* What memory is to be mapped, and in what granules. */
+static cg_status set_granule(cg_page_pool *pool, cg_error *err)
+{
+    struct state *s = pool->state;
+    int device = 0, has = 0;
+    size_t granule = 0;
+    cg_status st = CG_CACHE_CUDA(pool->host, cudaGetDevice(&device), err);
+
+    /* The driver's calls want a context: the first call that needs one makes it. */
+    if (st == CG_OK)
+        st = CG_CACHE_CUDA(pool->host, cudaFree(NULL), err);
+    if (st == CG_OK)
+        st = load_driver(pool, &s->driver, err);
+    if (st == CG_OK)
+        st =
+            check_driver(pool,
+                         s->driver.device_attribute(
+                             &has, CU_DEVICE_ATTRIBUTE_VIRTUAL_MEMORY_MANAGEMENT_SUPPORTED, device),
+                         "cuDeviceGetAttribute", err);
+    if (st != CG_OK)
+        return st;
+    if (!has)
+        return pool->host->fail(err, CG_ERR_UNSUPPORTED,
+                                "KV cache: GPU %d has no virtual memory management: use the static "
+                                "cache",
+                                device);
+    s->prop.type = CU_MEM_ALLOCATION_TYPE_PINNED;
+    s->prop.location.type = CU_MEM_LOCATION_TYPE_DEVICE;
+    s->prop.location.id = device;
+    st = check_driver(
+        pool, s->driver.granularity(&granule, &s->prop, CU_MEM_ALLOC_GRANULARITY_RECOMMENDED),
+        "cuMemGetAllocationGranularity", err);
+    if (st == CG_OK && (granule < 1 || granule > (size_t)1 << 40))
+        return pool->host->fail(err, CG_ERR_CUDA, "KV cache: GPU %d maps memory in %zu bytes",
+                                device, granule);
+    s->granule = (int64_t)granule;
+    return st;
+}
+
+static cg_status no_memory(const cg_page_pool *pool, int64_t bytes, int64_t pages, cg_error *err)
+{
+    return pool->host->fail(err, CG_ERR_DEVICE_NOMEM,
+                            "KV cache: no GPU memory for %lld bytes (%lld pages of %lld bytes)",
+                            (long long)bytes, (long long)pages,
+                            (long long)(pool->page_bytes * pool->n_planes));
+}
+
+static cg_status allocate_whole(cg_page_pool *pool, int64_t plane, cg_error *err)
+{
+    struct state *s = pool->state;
+    int64_t bytes = plane * pool->n_planes; /* <= max_bytes where there is a bound */
+    cudaError_t code = cudaMalloc((void **)&pool->base, (size_t)bytes);
+
+    if (code == cudaErrorMemoryAllocation) {
+        (void)cudaGetLastError();
+        return no_memory(pool, bytes, pool->n_pages, err);
+    }
+    s->whole = 1;
+    pool->plane_stride = plane;
+    pool->n_open = pool->n_pages;
+    pool->bytes = bytes;
+    return cg_cache_cuda_check(pool->host, code, "cudaMalloc", err);
+}
+
+static cg_status reserve_addresses(cg_page_pool *pool, int64_t plane, cg_error *err)
+{
+    const cg_cache_config *c = pool->config;
+    struct state *s = pool->state;
+    CUdeviceptr base = 0;
+    int64_t all_planes;
+    CUresult code;
+
+    /* Granules count against the bound, whole: a plane gets what is left of it, rounded down. */
+    if (c->max_bytes && plane > c->max_bytes / pool->n_planes / s->granule * s->granule) {
+        plane = c->max_bytes / pool->n_planes / s->granule * s->granule;
+        pool->n_pages = (int32_t)(plane / pool->page_bytes);
+    }
+    if (pool->n_pages < 1)
+        return pool->host->fail(
+            err, CG_ERR_DEVICE_NOMEM, "KV cache: %lld bytes hold no page of %lld bytes",
+            (long long)c->max_bytes, (long long)(pool->page_bytes * pool->n_planes));
+    if (plane > INT64_MAX - s->granule ||
+        __builtin_mul_overflow(round_up(plane, s->granule), pool->n_planes, &all_planes))
+        return pool->host->fail(err, CG_ERR_DEVICE_NOMEM,
+                                "KV cache: %d pages of %lld bytes are too many", pool->n_pages,
+                                (long long)pool->page_bytes);
+    pool->plane_stride = round_up(plane, s->granule);
+    s->slab_end = pool->host->alloc(pool->host->ctx, (size_t)(pool->plane_stride / s->granule) *
+                                                         sizeof *s->slab_end);
+    if (!s->slab_end)
+        return pool->host->fail(err, CG_ERR_NOMEM, "KV cache: out of memory");
+    code = s->driver.address_reserve(&base, (size_t)all_planes, (size_t)s->granule, 0, 0);
+    if (code == CUDA_ERROR_OUT_OF_MEMORY)
+        return pool->host->fail(err, CG_ERR_DEVICE_NOMEM,
+                                "KV cache: no address space for %lld bytes (%d slots of %d "
+                                "tokens) on the GPU; bound the cache's bytes",
+                                (long long)all_planes, c->n_slots, c->max_len);
+    pool->base = (char *)base;
+    return check_driver(pool, code, "cuMemAddressReserve", err);
+}
+
+static cg_status create(cg_page_pool *pool, cg_error *err)
+{
+    const cg_host *host = pool->host;
+    size_t table_bytes = (size_t)pool->n_entries * sizeof *pool->table;
+    struct state *s = host->alloc(host->ctx, sizeof *s);
+    cudaError_t code;
+    cg_status st;
+    int64_t plane;
+
+    if (!s)
+        return host->fail(err, CG_ERR_NOMEM, "KV cache: out of memory");
+    *s = (struct state) { 0 };
+    pool->state = s;
+    pool->step_max = STEP_MAX;
+    if ((st = set_granule(pool, err)) != CG_OK)
+        return st;
+    code = cudaMalloc((void **)&pool->table, table_bytes);
+    if (code == cudaErrorMemoryAllocation) {
+        (void)cudaGetLastError();
+        return host->fail(err, CG_ERR_DEVICE_NOMEM,
+                          "KV cache: no GPU memory for the page table of %zu bytes", table_bytes);
+    }
+    if ((st = cg_cache_cuda_check(host, code, "cudaMalloc", err)) != CG_OK ||
+        (st = CG_CACHE_CUDA(host,
+                            cudaMemsetAsync(pool->table, 0xff, table_bytes, /* -1: no page */
+                                            (cudaStream_t)pool->config->stream),
+                            err)) != CG_OK)
+        return st;
+    if (__builtin_mul_overflow((int64_t)pool->n_pages, pool->page_bytes, &plane))
+        return host->fail(err, CG_ERR_DEVICE_NOMEM, "KV cache: %d pages of %lld bytes are too many",
+                          pool->n_pages, (long long)pool->page_bytes);
+    if (plane <= WHOLE_GRANULES * s->granule)
+        return allocate_whole(pool, plane, err);
+    return reserve_addresses(pool, plane, err);
+}
+
+/* Take the mappings of a plane away: slab by slab, as they were made. */
+static void unmap_plane(cg_page_pool *pool, int64_t plane)
+{
+    struct state *s = pool->state;
+    char *at = pool->base + plane * pool->plane_stride;
+    int64_t from = 0;
+
+    for (int64_t i = 0; i < s->n_slabs; i++) {
+        s->driver.unmap((CUdeviceptr)(at + from), (size_t)(s->slab_end[i] - from));
+        from = s->slab_end[i];
+    }
+}
+
+static void destroy(cg_page_pool *pool)
+{
+    struct state *s = pool->state;
+
+    if (!s)
+        return;
+    if (pool->table)
+        cudaDeviceSynchronize(); /* whatever runs on whichever stream may still read pages */
+    if (s->whole) {
+        cudaFree(pool->base);
+    } else if (pool->base) {
+        for (int64_t plane = 0; plane < pool->n_planes; plane++)
+            unmap_plane(pool, plane);
+        s->driver.address_free((CUdeviceptr)pool->base,
+                               (size_t)(pool->plane_stride * pool->n_planes));
+    }
+    cudaFree(pool->table);
+    pool->host->free(pool->host->ctx, s->slab_end);
+    pool->host->free(pool->host->ctx, s);
+}
+
+/* Memory for bytes [from, to) of a plane; on failure nothing is mapped. */
+static cg_status map_slab(cg_page_pool *pool, int64_t plane, int64_t from, int64_t to,
+                          cg_error *err)
+{
+    struct state *s = pool->state;
+    const CUmemAccessDesc access = { .location = s->prop.location,
+                                     .flags = CU_MEM_ACCESS_FLAGS_PROT_READWRITE };
+    CUdeviceptr at = (CUdeviceptr)(pool->base + plane * pool->plane_stride + from);
+    size_t bytes = (size_t)(to - from);
+    CUmemGenericAllocationHandle handle = 0;
+    cg_status st =
+        check_driver(pool, s->driver.create(&handle, bytes, &s->prop, 0), "cuMemCreate", err);
+
+    if (st != CG_OK)
+        return st;
+    st = check_driver(pool, s->driver.map(at, bytes, 0, handle, 0), "cuMemMap", err);
+    /* The mapping keeps the memory; where there is none it goes here. */
+    s->driver.release(handle);
+    if (st != CG_OK)
+        return st;
+    st = check_driver(pool, s->driver.set_access(at, bytes, &access, 1), "cuMemSetAccess", err);
+    if (st != CG_OK)
+        s->driver.unmap(at, bytes);
+    return st;
+}
+
+static cg_status open_pages(cg_page_pool *pool, int32_t pages, cg_error *err)
+{
+    struct state *s = pool->state;
+    int64_t from = s->n_slabs ? s->slab_end[s->n_slabs - 1] : 0;
+    int64_t to = round_up(pages * pool->page_bytes, s->granule);
+    int64_t open, plane = 0;
+    cg_status st = CG_OK;
+
+    for (; plane < pool->n_planes && st == CG_OK; plane++)
+        st = map_slab(pool, plane, from, to, err);
+    if (st != CG_OK) {
+        /* plane - 1 is the one that failed: it has nothing to undo */
+        for (int64_t done = 0; done < plane - 1; done++)
+            s->driver.unmap((CUdeviceptr)(pool->base + done * pool->plane_stride + from),
+                            (size_t)(to - from));
+        if (st == CG_ERR_DEVICE_NOMEM)
+            return no_memory(pool, (to - from) * pool->n_planes, pages - pool->n_open, err);
+        return st;
+    }
+    s->slab_end[s->n_slabs++] = to;
+    open = to / pool->page_bytes;
+    pool->n_open = open < pool->n_pages ? (int32_t)open : pool->n_pages;
+    pool->bytes = to * pool->n_planes;
+    return CG_OK;
+}
+
+static cg_status publish(cg_page_pool *pool, int64_t first, int32_t n, cg_error *err)
+{
+    return cg_cache_cuda_check(pool->host,
+                               cg_cache_set_entries_cuda(pool->table + first, pool->entries + first,
+                                                         n, (cudaStream_t)pool->config->stream),
+                               "writing the page table", err);
+}
+
+const cg_page_pool_ops cg_page_pool_cuda = {
+    .no_memory = CG_ERR_DEVICE_NOMEM,
+    .create = create,
+    .destroy = destroy,
+    .open = open_pages,
+    .publish = publish,
+};

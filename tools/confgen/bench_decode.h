@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+/** @file bench_decode.h  bench decode: what is measured (bench_decode.c) and shown
+ * (bench_decode_show.c). */
+#ifndef CG_TOOLS_BENCH_DECODE_H
+#define CG_TOOLS_BENCH_DECODE_H
+
+#include <confgen/gpu.h>
+#include <limits.h>
+
+#include "bench.h"
+
+enum { DECODE_CELLS = 128, DECODE_LIST = 32 };
+
+/** A batch size, a constraint, an attention and a cache. */
+struct decode_cell {
+    int32_t batch;
+    const char *constraint, *attention, *kv_cache; /* as asked for; the last two may be NULL */
+    int32_t gens;
+    cg_engine *engine; /* NULL while it is closed */
+    struct samples tokens, sampled, forced, conformers, ratio;
+    cg_report sum; /* of all rounds; head_rows and device_bytes: the largest */
+    char chosen_attention[32], chosen_cache[32];
+    cg_error failure; /* code CG_OK: none */
+};
+
+struct decode_bench {
+    cg_engine_options options;
+    cg_sampling sampling;
+    struct plugin_files plugins;
+    int32_t batches[DECODE_LIST], n_batches;
+    const char *constraints[DECODE_LIST], *attentions[DECODE_LIST], *caches[DECODE_LIST];
+    int32_t n_constraints, n_attentions, n_caches;
+    const char *molecules, *json;
+    int64_t limit;
+    int32_t gens, free_tokens, rounds;
+    double seconds;
+    int etkdg;
+    char default_molecules[PATH_MAX];
+    cg_requests *requests;
+    const cg_request *items;
+    int64_t n_items;
+    struct decode_cell cells[DECODE_CELLS];
+    int n_cells;
+    struct samples etkdg_rates;
+    /* the engines alike, kept when they are closed */
+    cg_engine_info info;
+    char model[PATH_MAX], device[128], dtype[16];
+    /* on a GPU */
+    int on_gpu;
+    cg_gpu_info gpu;
+    cg_gpu_ceilings ceilings;
+};
+
+/** The unconstrained cell that is otherwise like c, NULL without one. */
+struct decode_cell *decode_free_cell(struct decode_bench *b, const struct decode_cell *c);
+
+/** The tables. */
+void decode_print(struct decode_bench *b);
+/** All figures, to b->json. */
+cg_status decode_write_json(struct decode_bench *b, cg_error *err);
+
+#endif

@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: MIT */
+/* The tables and the file of `bench decode`, and the least time that a step can take. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "bench_decode.h"
+#include "table.h"
+
+static double per(double n, double by)
+{
+    return by > 0 ? n / by : 0;
+}
+
+/* ---- the roofline ------------------------------------------------------------------------- */
+
+/* Bytes that must be moved, and operations of the matrix units. */
+struct work {
+    double bytes, flops;
+};
+
+/* An average step of a cell. tools/bench/README.md states the formulas. */
+struct step {
+    double rows, used;  /* computed; with a token in them */
+    double context;     /* cached tokens that a sampled token attends to */
+    double device_time; /* seconds from the begin of a step to that of the next, on the device */
+    double idle;        /* share of it between launches */
+    struct work layers, attention, head;
+    double bytes, flops; /* of the three */
+    double bound;        /* seconds, if all memory traffic and all products overlap */
+    double sum_bound;    /* seconds, if they overlap within each of the three alone */
+};
+
+static double work_time(const struct decode_bench *b, const struct work *w)
+{
+    double memory = w->bytes / b->ceilings.copy_bytes,
+           product = w->flops / b->ceilings.matmul_flops;
+
+    return memory > product ? memory : product;
+}
+
+static struct step average_step(const struct decode_bench *b, const struct decode_cell *c)
+{
+    const cg_report *r = &c->sum;
+    double n = (double)r->steps, element = strcmp(b->dtype, "f32") ? 2 : 4;
+    double used = per((double)(r->evaluated + r->prompt_tokens), n);
+    double attended = per((double)r->attended, n), sampled = per((double)r->sampled, n);
+    double head = (double)r->head_rows * b->info.head_width;
+    struct step s = {
+        .rows = per((double)r->step_rows, n),
+        .used = used,
+        .context = per((double)r->attended, (double)r->sampled),
+        .device_time = per(r->device_seconds + r->idle_seconds, n),
+        .idle = per(r->idle_seconds, r->device_seconds + r->idle_seconds),
+        .layers = { element * (double)b->info.layer_parameters,
+                    2 * (double)b->info.layer_parameters * used },
+        /* what is attended to is read, what is new is written */
+        .attention = { element * b->info.kv_elements * (attended + used),
+                       4.0 * b->info.query_elements * attended },
+        .head = { element * head, 2 * head * sampled },
+    };
+    struct work all = { s.layers.bytes + s.attention.bytes + s.head.bytes,
+                        s.layers.flops + s.attention.flops + s.head.flops };
+
+    s.bytes = all.bytes;
+    s.flops = all.flops;
+    if (b->on_gpu) {
+        s.bound = work_time(b, &all);
+        s.sum_bound = work_time(b, &s.layers) + work_time(b, &s.attention) + work_time(b, &s.head);
+    }
+    return s;
+}
+
+/* ---- tables ------------------------------------------------------------------------------- */
+
+/* Columns that tell cells apart. */
+struct names {
+    int attention, cache;
+};
+
+static struct names begin(const struct decode_bench *b, struct table *t, const char *const *more,
+                          int n_more)
+{
+    static char align[TABLE_COLUMNS + 1];
+    static const char *heads[TABLE_COLUMNS];
+    struct names names = { b->n_attentions > 1, b->n_caches > 1 };
+    int n = 0;
+
+    heads[n] = "batch";
+    align[n++] = 'r';
+    heads[n] = "constraint";
+    align[n++] = 'l';
+    if (names.attention) {
+        heads[n] = "attention";
+        align[n++] = 'l';
+    }
+    if (names.cache) {
+        heads[n] = "cache";
+        align[n++] = 'l';
+    }
+    for (int i = 0; i < n_more; i++) {
+        heads[n] = more[i];
+        align[n++] = 'r';
+    }
+    align[n] = '\0';
+    table_begin(t, align, heads);
+    return names;
+}
+
+static void name_cell(struct table *t, const struct names *names, const struct decode_cell *c)
+{
+    table_cell(t, "%d", c->batch);
+    table_cell(t, "%s", c->constraint);
+    if (names->attention)
+        table_cell(t, "%s", c->chosen_attention);
+    if (names->cache)
+        table_cell(t, "%s", c->chosen_cache);
+}
+
+static void print_rates(const struct decode_bench *b)
+{
+    static const char *const heads[] = { "tokens/s",     "sampled",   "forced", "ratio",
+                                         "conformers/s", "failed",    "steps",  "ms/step",
+                                         "matmul",       "attention", "sample" };
+    struct table t;
+    struct names names = begin(b, &t, heads, b->on_gpu ? 7 : 11);
+
+    for (int i = 0; i < b->n_cells; i++) {
+        const struct decode_cell *c = &b->cells[i];
+        const cg_report *s = &c->sum;
+        double decode = s->decode_seconds;
+
+        if (!c->tokens.n)
+            continue;
+        name_cell(&t, &names, c);
+        table_cell(&t, "%.1f", samples_median(&c->tokens));
+        table_cell(&t, "%.1f", samples_median(&c->sampled));
+        table_cell(&t, "%.1f", samples_median(&c->forced));
+        if (c->ratio.n)
+            table_cell(&t, "%.2f", samples_median(&c->ratio));
+        else
+            table_cell(&t, "-");
+        table_cell(&t, "%.2f", samples_median(&c->conformers));
+        table_cell(&t, "%.1f %%",
+                   100.0 * (double)(s->requested - s->conformers) / (double)s->requested);
+        table_cell(&t, "%lld", (long long)s->steps / (long long)c->tokens.n);
+        if (b->on_gpu)
+            continue;
+        table_cell(&t, "%.3f", 1e3 * decode / (double)s->steps);
+        table_cell(&t, "%.1f %%", 100 * s->matmul_seconds / decode);
+        table_cell(&t, "%.1f %%", 100 * s->attention_seconds / decode);
+        table_cell(&t, "%.1f %%", 100 * s->sample_seconds / decode);
+    }
+    table_print(&t, stdout);
+}
+
+static void print_steps(const struct decode_bench *b)
+{
+    static const char *const heads[] = { "ms/step",  "idle",     "rows",    "used",
+                                         "context",  "head",     "MB/step", "GFLOP/step",
+                                         "bound ms", "of bound", "of sum",  "GiB" };
+    struct table t;
+    struct names names = begin(b, &t, heads, 12);
+
+    for (int i = 0; i < b->n_cells; i++) {
+        const struct decode_cell *c = &b->cells[i];
+        struct step s = average_step(b, c);
+
+        if (!c->tokens.n)
+            continue;
+        name_cell(&t, &names, c);
+        table_cell(&t, "%.4f", 1e3 * s.device_time);
+        table_cell(&t, "%.1f %%", 100 * s.idle);
+        table_cell(&t, "%.0f", s.rows);
+        table_cell(&t, "%.1f %%", 100 * per(s.used, s.rows));
+        table_cell(&t, "%.1f", s.context);
+        table_cell(&t, "%lld", (long long)c->sum.head_rows);
+        table_cell(&t, "%.1f", s.bytes * 1e-6);
+        table_cell(&t, "%.1f", s.flops * 1e-9);
+        table_cell(&t, "%.4f", 1e3 * s.bound);
+        table_cell(&t, "%.1f %%", 100 * per(s.bound, s.device_time));
+        table_cell(&t, "%.1f %%", 100 * per(s.sum_bound, s.device_time));
+        table_cell(&t, "%.2f", (double)c->sum.device_bytes / (1 << 30));
+    }
+    table_print(&t, stdout);
+}
+
+void decode_print(struct decode_bench *b)
+{
+    const struct decode_cell *first = &b->cells[0];
+
+    printf("%s, %.1f M parameters, %s", b->model, (double)b->info.parameters * 1e-6, b->device);
+    if (b->on_gpu)
+        printf(" (%s), %s%s", b->gpu.name, b->dtype,
+               b->options.deterministic ? ", deterministic" : "");
+    else
+        printf(", %d threads", b->info.threads);
+    if (b->n_attentions == 1)
+        printf(", attention %s", first->chosen_attention);
+    if (b->n_caches == 1)
+        printf(", KV cache %s", first->chosen_cache);
+    printf(", temperature %g\n%lld molecules of %s; medians of %zu rounds\n\n",
+           (double)b->info.sampling.temperature, (long long)b->n_items, b->molecules,
+           first->tokens.n);
+    print_rates(b);
+    if (b->on_gpu) {
+        printf("\ncopy %.3f TB/s (read and written), bf16 matrix product %.1f TFLOP/s\n\n",
+               b->ceilings.copy_bytes * 1e-12, b->ceilings.matmul_flops * 1e-12);
+        print_steps(b);
+    }
+    for (int i = 0; i < b->n_cells; i++)
+        if (b->cells[i].failure.code != CG_OK)
+            printf("\nbatch %d, %s%s%s%s%s: %s\n", b->cells[i].batch, b->cells[i].constraint,
+                   b->cells[i].attention ? ", " : "",
+                   b->cells[i].attention ? b->cells[i].attention : "",
+                   b->cells[i].kv_cache ? ", " : "",
+                   b->cells[i].kv_cache ? b->cells[i].kv_cache : "", b->cells[i].failure.msg);
+    if (b->etkdg)
+        printf("\nRDKit ETKDGv3, hydrogens added, no force field, %d threads: %.2f conformers/s\n",
+               b->info.threads, samples_median(&b->etkdg_rates));
+    fflush(stdout);
+}
+
+/* ---- the file ----------------------------------------------------------------------------- */
+
+static json_t *work_json(const struct work *w)
+{
+    return json_pack("{s:f, s:f}", "bytes", w->bytes, "flops", w->flops);
+}
+
+static json_t *step_json(const struct step *s)
+{
+    return json_pack("{s:f, s:f, s:f, s:f, s:f, s:o, s:o, s:o, s:f, s:f, s:f, s:f}", "seconds",
+                     s->device_time, "idle_share", s->idle, "rows", s->rows, "used_rows", s->used,
+                     "context", s->context, "layers", work_json(&s->layers), "attention",
+                     work_json(&s->attention), "head", work_json(&s->head), "bytes", s->bytes,
+                     "flops", s->flops, "bound_seconds", s->bound, "sum_bound_seconds",
+                     s->sum_bound);
+}
+
+static json_t *cell_json(const struct decode_bench *b, const struct decode_cell *c)
+{
+    const cg_report *r = &c->sum;
+    struct step step = average_step(b, c);
+    json_t *cell = json_pack("{s:i, s:s, s:s, s:s, s:i, s:i}", "batch", (int)c->batch, "constraint",
+                             c->constraint, "attention",
+                             c->chosen_attention[0] ? c->chosen_attention
+                             : c->attention         ? c->attention
+                                                    : "",
+                             "kv_cache",
+                             c->chosen_cache[0] ? c->chosen_cache
+                             : c->kv_cache      ? c->kv_cache
+                                                : "",
+                             "gens", (int)c->gens, "rounds", (int)c->tokens.n);
+
+    if (c->failure.code != CG_OK)
+        json_object_set_new(cell, "failure", json_string(c->failure.msg));
+    if (!c->tokens.n)
+        return cell;
+    json_object_update_new(
+        cell,
+        json_pack("{s:f, s:f, s:f, s:f, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:f}",
+                  "tokens_per_second", samples_median(&c->tokens), "sampled_per_second",
+                  samples_median(&c->sampled), "forced_per_second", samples_median(&c->forced),
+                  "conformers_per_second", samples_median(&c->conformers), "tokens",
+                  (json_int_t)r->tokens, "requested", (json_int_t)r->requested, "conformers",
+                  (json_int_t)r->conformers, "steps", (json_int_t)r->steps, "kv_bytes",
+                  (json_int_t)r->kv_bytes, "device_bytes", (json_int_t)r->device_bytes, "seconds",
+                  r->seconds, "decode_seconds", r->decode_seconds));
+    if (c->ratio.n)
+        json_object_set_new(cell, "ratio", json_real(samples_median(&c->ratio)));
+    json_object_set_new(cell, "head_rows", json_integer((json_int_t)r->head_rows));
+    json_object_set_new(cell, "step", step_json(&step));
+    return cell;
+}
+
+cg_status decode_write_json(struct decode_bench *b, cg_error *err)
+{
+    json_t *cells = json_array();
+    json_t *root;
+
+    for (int i = 0; i < b->n_cells; i++)
+        if (b->cells[i].tokens.n || b->cells[i].failure.code != CG_OK)
+            json_array_append_new(cells, cell_json(b, &b->cells[i]));
+    root = json_pack("{s:s, s:s, s:I, s:s, s:s, s:b, s:i, s:f, s:s, s:I, s:o}", "bench", "decode",
+                     "model", b->model, "parameters", (json_int_t)b->info.parameters, "device",
+                     b->device, "dtype", b->dtype, "deterministic", b->options.deterministic,
+                     "threads", (int)b->info.threads, "temperature",
+                     (double)b->info.sampling.temperature, "molecules_file", b->molecules,
+                     "molecules", (json_int_t)b->n_items, "cells", cells);
+    if (root && b->on_gpu) {
+        json_object_set_new(root, "gpu", json_string(b->gpu.name));
+        json_object_set_new(root, "copy_bytes_per_second", json_real(b->ceilings.copy_bytes));
+        json_object_set_new(root, "matmul_flops", json_real(b->ceilings.matmul_flops));
+    }
+    return write_bench_json(b->json, root, err);
+}
