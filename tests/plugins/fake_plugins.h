@@ -11,4 +11,8 @@ extern int fake_mutant;
 
 extern const cg_attention_ops fake_attention;
 
+/** The cache of the CPU behind fake_cache(). */
+extern const cg_cache_ops *fake_cache_base;
+cg_cache_ops fake_cache(void);
+
 #endif
