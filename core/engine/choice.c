@@ -17,6 +17,8 @@ enum {
     KEY_TEXT = 512,
 };
 
+static const double attempt_seconds = 0.8; /* beside opening the executor */
+
 static const int32_t batches[] = { 64, 128, 256, 512, 1024, 2048 };
 enum { N_BATCHES = sizeof batches / sizeof batches[0] };
 
@@ -139,12 +141,13 @@ static cg_status build_molecule(struct choice *c, cg_error *err)
 static cg_status measure(struct choice *c, cg_tuning *ret_tuning, cg_error *err)
 {
     const cg_engine_options *o = c->options;
+    double hook = c->engine->hooks.tuning_seconds;
     cg_tuning_pair names[CG_TUNING_PAIRS];
     cg_tuner tuner = { .pairs = names,
                        .n_pairs = c->n_pairs,
                        .batches = o->batch_size ? &o->batch_size : batches,
                        .n_batches = o->batch_size ? 1 : N_BATCHES,
-                       .seconds = 0.8,
+                       .seconds = hook > 0 ? hook : attempt_seconds,
                        .ctx = c,
                        .open = open_pair,
                        .now = clock_now };
@@ -321,7 +324,7 @@ static void cap_batch(struct choice *c, char *reason)
              c->engine->n_workers > 1 ? ", in equal parts" : "");
 }
 
-static cg_status choose_on_gpu(struct choice *c, cg_error *err)
+static cg_status choose_by_measurement(struct choice *c, cg_error *err)
 {
     const cg_engine_options *o = c->options;
     cg_engine *e = c->engine;
@@ -427,7 +430,9 @@ cg_status cg_choose(cg_engine *e, const cg_engine_options *o, cg_error *err)
             w->cache = twin->cache;
             w->batch_size = twin->batch_size;
         } else {
-            status = w->device == CG_DEVICE_CUDA ? choose_on_gpu(&c, err) : choose_on_cpu(&c, err);
+            status = w->device == CG_DEVICE_CUDA || e->hooks.tuning_seconds > 0
+                         ? choose_by_measurement(&c, err)
+                         : choose_on_cpu(&c, err);
         }
         if (status != CG_OK)
             return status;

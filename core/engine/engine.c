@@ -322,8 +322,10 @@ static cg_status open_on_gpus(cg_engine *e, const cg_engine_options *o,
     size_t at;
     cg_status status = cg_gpu_count(&n_gpus, err);
 
+    if (status != CG_OK && request->kind == CG_ASKED_CUDA)
+        cg_fail_prefix(err, status, "device '%.200s'", text);
     if (status != CG_OK)
-        return cg_fail_prefix(err, status, "device '%.200s'", text);
+        return status;
     status = cg_device_resolve(request, text, n_gpus, gpus, &n, err);
     if (status == CG_OK)
         status = alloc_workers(e, n, err);

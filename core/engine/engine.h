@@ -18,6 +18,8 @@
 /** How an engine comes by its executors, for tests: zero is how it always does. */
 typedef struct cg_engine_hooks {
     int32_t n_cpu; /* executors on the CPU, each with threads of its own; 0: one */
+    /* > 0: on the CPU too what is "auto" is measured, for so many seconds an attempt */
+    double tuning_seconds;
     /** In place of cg_executor_cpu_create(), cg_executor_cuda_create(). */
     cg_status (*create)(void *ctx, const cg_executor_config *config, cg_team *team,
                         cg_executor **ret_executor, cg_error *err);

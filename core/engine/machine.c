@@ -2,6 +2,7 @@
 /* Libraries, and RDKit alone: confgen/machine.h. */
 #include <confgen/machine.h>
 
+#include <dlfcn.h>
 #include <dnnl.h>
 #include <jansson.h>
 #define PCRE2_CODE_UNIT_WIDTH 8
@@ -39,6 +40,44 @@ int32_t cg_libraries(cg_library *ret_libraries, int32_t cap)
         snprintf(ret_libraries[i].version, sizeof ret_libraries[i].version, "%s", items[i][1]);
     }
     free_ptr(rdkit);
+    return n;
+}
+
+/* What the function `symbol` of the first of these libraries says; 0 if there is none. */
+static size_t ask_version(const char *const *names, const char *symbol)
+{
+    size_t (*ask)(void);
+    void *handle = NULL;
+
+    for (; *names && !handle; names++)
+        handle = dlopen(*names, RTLD_LAZY | RTLD_LOCAL); /* stays: others may use it */
+    if (!handle)
+        return 0;
+    *(void **)&ask = dlsym(handle, symbol);
+    return ask ? ask() : 0;
+}
+
+int32_t cg_cuda_libraries(cg_library *ret_libraries, int32_t cap)
+{
+    static const char *const cublas[] = { "libcublasLt.so.13", "libcublasLt.so.12", NULL };
+    static const char *const cudnn[] = { "libcudnn.so.9", NULL };
+    const struct {
+        const char *name;
+        size_t version;
+    } items[] = { { "cuBLASLt", ask_version(cublas, "cublasLtGetVersion") },
+                  { "cuDNN", ask_version(cudnn, "cudnnGetVersion") } };
+    int32_t n = (int32_t)(sizeof items / sizeof items[0]);
+
+    for (int32_t i = 0; i < n && i < cap; i++) {
+        cg_library *l = &ret_libraries[i];
+        size_t v = items[i].version;
+
+        *l = (cg_library) { .struct_size = sizeof *l };
+        snprintf(l->name, sizeof l->name, "%s", items[i].name);
+        if (v)
+            snprintf(l->version, sizeof l->version, "%zu.%zu.%zu", v / 10000, v / 100 % 100,
+                     v % 100);
+    }
     return n;
 }
 

@@ -57,7 +57,9 @@ done
 
 # doctor
 expect 0 '^default model +.*confgen-default$' doctor
-expect 0 '^CUDA +not built' doctor
+expect 0 '^GPUs +(none: .|cuda:0 .)' doctor
+CONFGEN_CUDA_MODULE=$work/none.so expect 0 '^GPUs +none: CONFGEN_CUDA_MODULE names' doctor
+CONFGEN_CUDA_MODULE=$work/none.so expect 0 '  device +cpu, f32 \(auto: CONFGEN' doctor
 CONFGEN_DATA=$work expect 3 '^default model +the default model is neither' doctor
 
 # inspect
@@ -85,6 +87,22 @@ expect 0 'ethanol' inspect "$work/cut.sdf.zst"
 expect 0 '^ +2 +grammar ' bench decode --molecules "$work/three.smi" --batch 2 --gens 1 --seconds 0
 expect 0 '^ +2 +none ' bench decode --shape default --molecules "$work/three.smi" --batch 2 \
   --gens 1 --seconds 0 --max-new-tokens 64
+expect 0 '^ +2 +grammar +eager +static +[0-9.]+ ' bench decode --molecules "$work/three.smi" --limit 1 \
+    --batch 2 --gens 1 --seconds 0 --rounds 1 --constraint grammar --attention flash,eager \
+    --kv-cache static,paged --json "$work/bench.json"
+for figure in tokens_per_second head_rows context used_rows; do
+  if ! grep -Eq "\"$figure\": [1-9]" "$work/bench.json"; then
+    echo "FAILED: bench decode --json: no $figure"
+    failures=$((failures + 1))
+  fi
+done
+expect 2 'wanted cpu or cuda' bench decode --device tpu
+expect 3 'cannot be written' bench decode --molecules "$work/three.smi" --limit 1 --batch 2 --gens 1 \
+    --seconds 0 --rounds 1 --constraint grammar --json "$work/missing/bench.json"
+expect 2 'only with --device cuda' bench attention --set decode
+expect 2 'wanted bf16, f16 or f32' bench attention --device cuda --dtype f64
+expect 2 'layout' bench attention --device cuda --kv-cache dynamic
+expect 2 'wanted the set' bench attention --device cuda --set wide
 expect 2 'wanted one of them' bench decode --shape default --model "$root/data/confgen-default"
 expect 0 '^flash +paged +[0-9.]+ ' bench attention --case prefill512 --seconds 0
 expect 2 'no such plugin' bench attention --attention warp --case wide

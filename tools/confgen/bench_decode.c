@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* confgen bench decode: whole generations, constrained and not, small batches and large. */
 #include <confgen/machine.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -24,7 +25,7 @@ static const char help[] =
     "  --dtype NAME                  of weights, activations and cache: bf16, f32\n"
     "  --batch N,...                 default 1,64; on a GPU 512\n"
     "  --constraint NAME,...         default none,grammar\n"
-    "  --attention NAME,...          default: the engine's choice\n"
+    "  --attention NAME,...          default: what was chosen for this GPU before, else the usual\n"
     "  --kv-cache NAME,...           the same\n"
     "  --plugin FILE.so              beside confgen's (repeatable)\n"
     "  --deterministic               tokens that do not depend on the batch\n"
@@ -230,6 +231,7 @@ static cg_status open_cell(struct decode_bench *b, struct decode_cell *c, cg_err
     o.constraint = c->constraint;
     o.attention = c->attention;
     o.kv_cache = c->kv_cache;
+    o.tuning = CG_TUNING_NEVER; /* a cell is what it says, or what a run would take */
     if (o.shape && !strcmp(c->constraint, "none") && (b->free_tokens || !o.max_new_tokens))
         o.max_new_tokens = b->free_tokens ? b->free_tokens : FREE_TOKENS;
     status = cg_engine_open(&o, &c->engine, err);
@@ -307,6 +309,7 @@ static void add_report(cg_report *sum, const cg_report *r)
     sum->step_rows += r->step_rows;
     sum->device_seconds += r->device_seconds;
     sum->idle_seconds += r->idle_seconds;
+    sum->halvings += r->halvings;
     sum->head_rows = r->head_rows > sum->head_rows ? r->head_rows : sum->head_rows;
     sum->device_bytes = r->device_bytes > sum->device_bytes ? r->device_bytes : sum->device_bytes;
     sum->kv_bytes = r->kv_bytes > sum->kv_bytes ? r->kv_bytes : sum->kv_bytes;
@@ -444,6 +447,10 @@ static cg_status measure_cell(struct decode_bench *b, struct decode_cell *c, cg_
  */
 static cg_status measure_apart(struct decode_bench *b, cg_error *err)
 {
+    /* The next engine's weights lie where the last one's did: gigabytes of fresh pages take the
+     * system seconds. (glibc; where it does nothing, only time is lost.) */
+    mallopt(M_MMAP_MAX, 0);
+    mallopt(M_TRIM_THRESHOLD, -1);
     for (int i = 0; i < b->n_cells; i++) {
         struct decode_cell *c = &b->cells[i];
         cg_status status = measure_cell(b, c, &c->failure);

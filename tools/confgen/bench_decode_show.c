@@ -108,7 +108,7 @@ static struct names begin(const struct decode_bench *b, struct table *t, const c
 
 static void name_cell(struct table *t, const struct names *names, const struct decode_cell *c)
 {
-    table_cell(t, "%d", c->batch);
+    table_cell(t, "%d%s", c->batch, c->sum.halvings ? "*" : "");
     table_cell(t, "%s", c->constraint);
     if (names->attention)
         table_cell(t, "%s", c->chosen_attention);
@@ -207,6 +207,9 @@ void decode_print(struct decode_bench *b)
                b->ceilings.copy_bytes * 1e-12, b->ceilings.matmul_flops * 1e-12);
         print_steps(b);
     }
+    for (int i = 0, told = 0; i < b->n_cells && !told; i++)
+        if ((told = b->cells[i].sum.halvings > 0))
+            puts("\n* memory ran short: this cell ran at half its batch size, or less");
     for (int i = 0; i < b->n_cells; i++)
         if (b->cells[i].failure.code != CG_OK)
             printf("\nbatch %d, %s%s%s%s%s: %s\n", b->cells[i].batch, b->cells[i].constraint,
@@ -268,6 +271,7 @@ static json_t *cell_json(const struct decode_bench *b, const struct decode_cell 
                   r->seconds, "decode_seconds", r->decode_seconds));
     if (c->ratio.n)
         json_object_set_new(cell, "ratio", json_real(samples_median(&c->ratio)));
+    json_object_set_new(cell, "halvings", json_integer(r->halvings));
     json_object_set_new(cell, "head_rows", json_integer((json_int_t)r->head_rows));
     json_object_set_new(cell, "step", step_json(&step));
     return cell;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* confgen doctor: what this machine offers, in one page. */
+#include <confgen/gpu.h>
 #include <confgen/machine.h>
 #include <confgen/plugins.h>
 #include <sched.h>
@@ -9,11 +10,13 @@
 
 #include "commands.h"
 
-static const char help[] =
-    "confgen doctor\n"
-    "\n"
-    "What this machine offers: processor, memory, libraries, plugins, the default model and what\n"
-    "would be chosen for it. Exit status 3 where something that every run needs is missing.\n";
+static const char help[] = "confgen doctor\n"
+                           "\n"
+                           "What this machine offers: processor, memory, GPUs, libraries, plugins, "
+                           "what was measured on a\n"
+                           "GPU and is remembered, the default model and what would be chosen for "
+                           "it. Exit status 3 where\n"
+                           "something that every run needs is missing; a GPU is not.\n";
 
 /* The rest of the first line of `path` that begins with `key`, behind its colon; 0 if there is. */
 static int find_line(const char *path, const char *key, char *ret, size_t cap)
@@ -100,7 +103,96 @@ static void print_libraries(void)
     putchar('\n');
 }
 
-static int print_plugins(void)
+/* Returns the number of GPUs. */
+static int32_t print_gpus(void)
+{
+    cg_error err = CG_ERROR_INIT;
+    int32_t n = 0;
+
+    if (cg_gpu_count(&n, &err) != CG_OK)
+        printf("GPUs            none: %s\n", err.msg);
+    else if (!n)
+        puts("GPUs            none: the driver knows no GPU");
+    for (int32_t i = 0; i < n; i++) {
+        cg_gpu_info info = { CG_SIZED(cg_gpu_info) };
+        cg_gpu *gpu;
+
+        printf("%-16scuda:%d ", i ? "" : "GPUs", i);
+        if (cg_gpu_open(i, &gpu, &err) != CG_OK) {
+            printf("cannot be used: %s\n", err.msg);
+            continue;
+        }
+        cg_gpu_get_info(gpu, &info);
+        cg_gpu_close(gpu);
+        printf("%s, %.1f GiB, %.1f GiB free, compute capability %d.%d, driver for CUDA %d.%d\n",
+               info.name, gib((double)info.memory_bytes), gib((double)info.free_bytes),
+               info.compute_capability / 10, info.compute_capability % 10,
+               info.driver_version / 1000, info.driver_version % 1000 / 10);
+        if (i == n - 1)
+            printf("%-16sCUDA runtime %d.%d\n", "built with", info.runtime_version / 1000,
+                   info.runtime_version % 1000 / 10);
+    }
+    return n;
+}
+
+static void print_cuda_libraries(void)
+{
+    cg_library libraries[8];
+    int32_t n = cg_cuda_libraries(libraries, 8);
+
+    printf("%-16s", "CUDA libraries");
+    for (int32_t i = 0; i < n && i < 8; i++)
+        printf("%s%s %s", i ? ", " : "", libraries[i].name,
+               *libraries[i].version ? libraries[i].version : "not found");
+    putchar('\n');
+}
+
+/* Which attention works with which cache on a GPU: those that do in one line, then the reasons. */
+static void print_gpu_pairs(cg_plugin_set *set)
+{
+    cg_match_options match = { CG_SIZED(cg_match_options), .device = "cuda" };
+    cg_error err = CG_ERROR_INIT;
+    const cg_plugin_pair *pairs;
+    int32_t n, shown = 0;
+
+    if (cg_plugin_set_match(set, &match, &pairs, &n, &err) != CG_OK) {
+        printf("on a GPU        %s\n", err.msg);
+        return;
+    }
+    printf("%-16s", "on a GPU");
+    for (int32_t i = 0; i < n; i++)
+        if (pairs[i].status == CG_OK)
+            printf("%s%s/%s", shown++ ? ", " : "", pairs[i].attention->name, pairs[i].cache->name);
+    puts(shown ? "" : "no attention and KV cache work together");
+    for (int32_t i = 0; i < n; i++)
+        if (pairs[i].status != CG_OK)
+            printf("%-16snot %s/%s: %s\n", "", pairs[i].attention->name, pairs[i].cache->name,
+                   pairs[i].reason);
+}
+
+static void print_choice(void *ctx, const cg_tuned *t)
+{
+    int *n = ctx;
+
+    printf("%-16s%s, %s, %s: %s/%s, batch %d: %.0f tokens/s\n", (*n)++ ? "" : "remembered", t->gpu,
+           t->model, t->dtype, t->attention, t->kv_cache, t->batch_size, t->tokens_per_second);
+}
+
+static void print_choices(void)
+{
+    cg_error err = CG_ERROR_INIT;
+    char path[4096] = "";
+    int n = 0;
+
+    if (cg_tuning_list(print_choice, &n, path, sizeof path, &err) != CG_OK)
+        printf("remembered      %s\n", err.msg);
+    else if (!n)
+        printf("remembered      nothing was measured yet%s%s\n", *path ? "; kept in " : "", path);
+    else
+        printf("%-16s(%s)\n", "", path);
+}
+
+static int print_plugins(int32_t n_gpus)
 {
     cg_plugin_set_options open = { CG_SIZED(cg_plugin_set_options), .threads = 1 };
     cg_error err = CG_ERROR_INIT;
@@ -132,13 +224,15 @@ static int print_plugins(void)
     n = cg_plugin_set_refused(set, &refused);
     for (int32_t i = 0; i < n; i++)
         printf("%-16s%s\n", i ? "" : "refused", refused[i].reason);
+    if (n_gpus)
+        print_gpu_pairs(set);
     cg_plugin_set_close(set);
     return 0;
 }
 
 static int print_model(void)
 {
-    cg_engine_options options = { CG_SIZED(cg_engine_options) };
+    cg_engine_options options = { CG_SIZED(cg_engine_options), .tuning = CG_TUNING_NEVER };
     cg_error err = CG_ERROR_INIT;
     const cg_engine_info *info;
     cg_engine *engine;
@@ -151,8 +245,8 @@ static int print_model(void)
     printf("default model   %s\n", info->model);
     printf("                %s, %.1f M parameters, %d tokens of context, %d decimals\n",
            info->architecture, (double)info->parameters * 1e-6, info->max_len, info->decimals);
-    printf("  device        %s, %d threads, %d template workers\n", info->device, info->threads,
-           info->template_workers);
+    printf("  device        %s, %s (%s), %d threads, %d template workers\n", info->device,
+           info->dtype, info->device_reason, info->threads, info->template_workers);
     printf("  attention     %s (%s)\n", info->attention, info->attention_reason);
     printf("  KV cache      %s (%s)\n", info->kv_cache, info->kv_cache_reason);
     printf("  constraint    %s\n", info->constraint);
@@ -165,6 +259,7 @@ int cmd_doctor(int argc, char **argv)
 {
     static const struct option options[] = { { "help", no_argument, NULL, OPTION_HELP },
                                              { NULL, 0, NULL, 0 } };
+    int32_t n_gpus;
     int bad;
 
     command_name = "doctor";
@@ -176,9 +271,13 @@ int cmd_doctor(int argc, char **argv)
            CG_PLUGIN_ABI_MINOR);
     print_cpu();
     print_memory();
-    puts("CUDA            not built: the CUDA executor comes with a later release");
+    n_gpus = print_gpus();
+    if (n_gpus)
+        print_cuda_libraries();
     print_libraries();
-    bad = print_plugins();
+    bad = print_plugins(n_gpus);
+    if (n_gpus)
+        print_choices();
     bad |= print_model();
     return bad ? EXIT_ENVIRONMENT : EXIT_OK;
 }

@@ -16,15 +16,52 @@ static json_t *sampling_json(const cg_sampling *s)
                      "min_p", (double)s->min_p);
 }
 
-static json_t *engine_json(const cg_engine_info *info)
+/* The GPUs in use, with what each has done. */
+static json_t *gpus_json(const cg_engine_info *info, const cg_report *r)
+{
+    json_t *list = json_array();
+
+    for (int32_t i = 0; i < info->n_gpus; i++) {
+        const cg_engine_gpu *g = &info->gpus[i];
+        json_t *o = json_pack("{s:i, s:s, s:s, s:i, s:i, s:I, s:s, s:s, s:i, s:I}", "index",
+                              (int)g->index, "name", g->name, "uuid", g->uuid, "compute_capability",
+                              (int)g->compute_capability, "driver", (int)g->driver_version,
+                              "memory", (json_int_t)g->memory_bytes, "attention", g->attention,
+                              "kv_cache", g->kv_cache, "batch_size", (int)g->batch_size,
+                              "completion_tokens", (json_int_t)r->executor_tokens[i]);
+
+        json_array_append_new(list, o);
+    }
+    return list;
+}
+
+/* What attention, cache and batch were chosen by. */
+static json_t *tuning_json(const cg_engine_info *info)
+{
+    json_t *figures = json_array();
+
+    for (int32_t i = 0; i < info->n_figures; i++) {
+        const cg_tuning_figure *f = &info->figures[i];
+        json_t *o = json_pack("{s:s, s:s, s:i}", "attention", f->attention, "kv_cache", f->kv_cache,
+                              "batch_size", (int)f->batch_size);
+
+        if (*f->refused)
+            json_object_set_new(o, "refused", json_string(f->refused));
+        else
+            json_object_set_new(o, "tokens_per_second", json_real(f->tokens_per_second));
+        json_array_append_new(figures, o);
+    }
+    return json_pack("{s:s, s:o}", "source", info->tuning, "figures", figures);
+}
+
+static json_t *engine_json(const cg_engine_info *info, const cg_report *r)
 {
     char fingerprint[32];
 
     snprintf(fingerprint, sizeof fingerprint, "%016llx", (unsigned long long)info->fingerprint);
     return json_pack(
         "{s:s, s:s, s:s, s:I, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:i, s:s, s:i, s:i, s:i, "
-        "s:I, "
-        "s:o}",
+        "s:I, s:s, s:b, s:s, s:i, s:i, s:o, s:o, s:o}",
         "model", info->model, "architecture", info->architecture, "fingerprint", fingerprint,
         "parameters", (json_int_t)info->parameters, "device", info->device, "attention",
         info->attention, "attention_reason", info->attention_reason, "kv_cache", info->kv_cache,
@@ -32,7 +69,10 @@ static json_t *engine_json(const cg_engine_info *info)
         "constraint_reason", info->constraint_reason, "constraint", info->constraint, "batch_size",
         (int)info->batch_size, "batch_reason", info->batch_reason, "threads", (int)info->threads,
         "template_workers", (int)info->template_workers, "context", (int)info->max_len, "seed",
-        (json_int_t)info->seed, "sampling", sampling_json(&info->sampling));
+        (json_int_t)info->seed, "dtype", info->dtype, "deterministic", info->deterministic,
+        "promise", info->promise, "step_tokens", (int)info->step_tokens, "halvings",
+        (int)r->halvings, "gpus", gpus_json(info, r), "tuning", tuning_json(info), "sampling",
+        sampling_json(&info->sampling));
 }
 
 static json_t *counts_json(const cg_report *r)
@@ -89,14 +129,14 @@ cg_status report_write(const char *path, const cg_engine_info *info, const cg_re
                        cg_status outcome, json_t *messages, cg_error *err)
 {
     json_t *root = json_pack(
-        "{s:o, s:O, s:s, s:o, s:o, s:o, s:{s:f, s:f}, s:{s:I, s:I}, s:{s:I, s:I, s:I}}", "versions",
-        versions_json(), "messages", messages, "outcome", cg_status_name(outcome), "engine",
-        engine_json(info), "counts", counts_json(r), "seconds", times_json(r), "rates",
+        "{s:o, s:O, s:s, s:o, s:o, s:o, s:{s:f, s:f}, s:{s:I, s:I}, s:{s:I, s:I, s:I, s:I}}",
+        "versions", versions_json(), "messages", messages, "outcome", cg_status_name(outcome),
+        "engine", engine_json(info, r), "counts", counts_json(r), "seconds", times_json(r), "rates",
         "tokens_per_second", rate((double)r->tokens, r->seconds), "conformers_per_second",
         rate((double)r->conformers, r->seconds), "token_cache", "hits",
         (json_int_t)r->token_cache_hits, "misses", (json_int_t)r->token_cache_misses, "bytes",
-        "peak_memory", (json_int_t)r->peak_bytes, "kv_cache", (json_int_t)r->kv_bytes, "written",
-        (json_int_t)r->bytes_written);
+        "peak_memory", (json_int_t)r->peak_bytes, "kv_cache", (json_int_t)r->kv_bytes, "device",
+        (json_int_t)r->device_bytes, "written", (json_int_t)r->bytes_written);
     int failed = !root || json_dump_file(root, path, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
 
     if (failed && err) {

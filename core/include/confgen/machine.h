@@ -30,6 +30,12 @@ typedef struct cg_library {
 CG_EXPORT int32_t cg_libraries(cg_library *ret_libraries, int32_t cap);
 
 /**
+ * The CUDA libraries that GPUs are used through, cuBLASLt and cuDNN, as far as they can be loaded;
+ * the version of one that cannot is "". Loads them. As cg_libraries().
+ */
+CG_EXPORT int32_t cg_cuda_libraries(cg_library *ret_libraries, int32_t cap);
+
+/**
  * What RDKit alone makes of a molecule, to compare with: embed `n` conformers with hydrogens
  * (ETKDGv3 with small-ring terms, random seeds seed, seed + 1, ...; no force field).
  *

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT */
+/** @file flash_cuda.h  What the host side of flash on CUDA and its kernels share. */
+#ifndef FLASH_CUDA_H
+#define FLASH_CUDA_H
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum {
+    /* Tokens that the kernels take to be evenly spaced in memory: blocks hold a multiple of it. */
+    FLASH_CUDA_PIECE = 16,
+
+    FLASH_DECODE_ROWS = 16, /* rows of a tile: of one mma */
+    FLASH_DECODE_WARPS = 4, /* each with its own pieces and ring: piece p is warp p % 4's */
+    FLASH_DECODE_STAGES = 3,
+
+    FLASH_PREFILL_ROWS = 128, /* rows of a tile: four warps of 32 */
+    FLASH_PREFILL_KEYS = 64,  /* tokens of a tile, from absolute positions 0, 64, 128 ... */
+    FLASH_PREFILL_WARPS = 4,
+    FLASH_PREFILL_STAGES = 2,
+};
+
+/**
+ * One call, as the kernels get it: pointers are device memory, strides are bytes.
+ *
+ * Rows. With g = n_heads / n_kv_heads, row r of a sequence and key/value head is query head
+ * kv_head * g + r % g of the sequence's token r / g. Rows that share a key/value head form tiles;
+ * a block does one tile of one key/value head (decode: of one chunk of its keys).
+ */
+typedef struct flash_cuda_call {
+    const char *q;
+    char *out;
+    const char *k;
+    const char *v;
+    const int32_t *q_start;    /* [n_seqs + 1] */
+    const int32_t *slot;       /* [n_seqs] */
+    const int32_t *kv_len;     /* [n_seqs] */
+    const int32_t *page_table; /* [n_slots, table_stride]; contiguous views: not used */
+    int64_t q_stride;
+    int64_t out_stride;
+    int64_t block_stride;
+    int64_t head_stride;
+    int64_t token_stride;
+    int32_t table_stride;
+    int32_t block_pieces; /* pieces of a page */
+    int32_t n_seqs;
+    int32_t n_kv_heads;
+    int32_t group;      /* g */
+    int32_t window;     /* 0: all */
+    float scale;        /* |scale| log2(e), for exp2 */
+    uint32_t sign_flip; /* 0x80008000 where the scale is negative: xor of pairs of q's elements */
+
+    /* decode only */
+    int32_t chunk_pieces; /* pieces of a chunk; chunks begin at absolute multiples of it */
+    int32_t max_rows;     /* rows that the partial results have room for, a head and chunk */
+    float *partial_acc;   /* [n_chunks, n_kv_heads, max_rows, head_dim] sum of weights x values */
+    float *partial_ml;    /* [n_chunks, n_kv_heads, max_rows, 2] largest score, sum of weights */
+    uint32_t *finished;   /* [tiles, n_kv_heads] blocks that are done; zero between launches */
+} flash_cuda_call;
+
+/**
+ * The kernel for a head size (64 or 128), an element type (f16 or else bf16) and a layout (paged or
+ * contiguous); its one parameter is a flash_cuda_call.
+ *
+ * Decode: grid (tiles * n_kv_heads, chunks), tiles = n_seqs + floor(n_tokens g / 16).
+ * Prefill: grid tiles * n_kv_heads, tiles = n_seqs + floor(n_tokens g / 128).
+ */
+const void *flash_decode_kernel(int head_dim, int f16, int paged);
+const void *flash_prefill_kernel(int head_dim, int f16, int paged);
+
+/** Bytes of dynamic shared memory of a block. */
+static inline int flash_decode_smem(int head_dim)
+{
+    return FLASH_DECODE_WARPS * FLASH_DECODE_STAGES * 2 * FLASH_CUDA_PIECE * head_dim * 2;
+}
+
+static inline int flash_prefill_smem(int head_dim)
+{
+    return (FLASH_PREFILL_ROWS + FLASH_PREFILL_STAGES * 2 * FLASH_PREFILL_KEYS) * head_dim * 2;
+}
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,466 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Hugging Face generate() and confgen on one GPU in one run, random weights of the same shapes; or
+PyTorch's attention back ends and confgen's plugins (development only; needs torch, transformers).
+
+    tools/bench/compare_hf.py [--shape llama380m|qwen3-0.6b] [--budget S] [--out FILE.jsonl] ...
+    tools/bench/compare_hf.py --attention [--set NAME,...] [--budget S] [--out FILE.jsonl] ...
+
+Each figure is a JSON line of --out as soon as it is there. Runs of generate() are made best known
+figure first, as long as the budget allows, with --reserve seconds kept for confgen.
+"""
+import argparse
+import gc
+import json
+import math
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+import torch
+import torch.nn.functional as F
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from pad_tokenizer import pad
+
+ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
+PROMPT = 48  # tokens of a prompt of generate()
+
+# batch, cache, constraint, new tokens, seconds the run takes with its warm-up (on an H200). The
+# first line is the best known unconstrained figure, the second the best constrained one.
+#
+# A constraint is a LogitsProcessor, called for each token, with a loop over rows in Python:
+#   "position"  keeps what may stand where on the GPU and asks it row by row, as one writes it first
+#   "lean"      the same without waiting for the GPU
+PLANS = {
+    "llama380m": [
+        (1024, "dynamic", None, 256, 20),
+        (1024, "static", "position", 128, 60),
+        (256, "dynamic", "position", 256, 15),
+        (1024, "static", "lean", 128, 50),
+        (256, "static", "position", 256, 50),
+        (1024, "static", None, 256, 50),
+        (256, "static", None, 256, 45),
+        (256, "dynamic", None, 256, 25),
+        (16, "static", "position", 256, 45),
+        (16, "static", None, 256, 40),
+        (16, "dynamic", None, 256, 8),
+        (16, "dynamic", "position", 256, 8),
+    ],
+    "qwen3-0.6b": [
+        (1024, "dynamic", None, 192, 40),
+        (256, "static", "position", 192, 55),
+        (1024, "static", None, 256, 60),
+        (256, "dynamic", None, 192, 20),
+        (256, "static", "lean", 192, 50),
+        (256, "dynamic", "position", 192, 20),
+        (256, "static", None, 256, 55),
+    ],
+    "tiny": [(2, "dynamic", None, 8, 1), (2, "static", "position", 8, 1),
+             (2, "dynamic", "lean", 8, 1)],
+}
+
+# What confgen is asked for: batch sizes, room of a sequence (the longest test molecule with the
+# tokenizer of the shape's kind needs 1197 and 1901 tokens).
+SIZES = {"llama380m": ("512,1024", 1280), "qwen3-0.6b": ("256,512", 1920), "tiny": ("2", 1280)}
+
+
+class Log:
+    def __init__(self, path, budget):
+        self.file = open(path, "w") if path else None
+        self.start = time.monotonic()
+        self.budget = budget
+
+    def left(self):
+        return self.budget - (time.monotonic() - self.start)
+
+    def line(self, **what):
+        what["t"] = round(time.monotonic() - self.start, 1)
+        text = json.dumps(what)
+        print(text, file=sys.stderr, flush=True)
+        if self.file:
+            self.file.write(text + "\n")
+            self.file.flush()
+
+
+def free_memory():
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
+
+
+# ---- generate() ---------------------------------------------------------------------------------
+
+
+def make_model(shape, device):
+    from transformers import LlamaConfig, LlamaForCausalLM, Qwen3Config, Qwen3ForCausalLM
+
+    if shape == "llama380m":
+        cls, config = LlamaForCausalLM, LlamaConfig(
+            vocab_size=128256, hidden_size=1024, intermediate_size=4096, num_hidden_layers=16,
+            num_attention_heads=16, num_key_value_heads=8, head_dim=64, max_position_embeddings=8192,
+            rope_theta=5e5, rms_norm_eps=1e-5, tie_word_embeddings=True)
+    elif shape == "qwen3-0.6b":
+        cls, config = Qwen3ForCausalLM, Qwen3Config(
+            vocab_size=151936, hidden_size=1024, intermediate_size=3072, num_hidden_layers=28,
+            num_attention_heads=16, num_key_value_heads=8, head_dim=128, max_position_embeddings=40960,
+            rope_theta=1e6, rms_norm_eps=1e-6, tie_word_embeddings=True)
+    else:  # to try the script out without a GPU
+        cls, config = LlamaForCausalLM, LlamaConfig(
+            vocab_size=512, hidden_size=64, intermediate_size=128, num_hidden_layers=2,
+            num_attention_heads=4, num_key_value_heads=2, head_dim=16, max_position_embeddings=512,
+            tie_word_embeddings=True)
+    config._attn_implementation = "sdpa"
+    torch.manual_seed(0)
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.bfloat16)
+    try:
+        with torch.device(device):
+            return cls(config).eval()
+    finally:
+        torch.set_default_dtype(before)
+
+
+def make_constraint(kind, batch, new, vocab, device):
+    """What one writes against generate(): for each row and token, leave the tokens that may stand
+    there. A fifth of the positions allow one token, the others a set of 66."""
+    from transformers import LogitsProcessor
+
+    rng = torch.Generator().manual_seed(0)
+    free = torch.rand(batch, new, generator=rng) < 0.8
+    token = torch.randint(0, vocab, (batch, new), generator=rng)
+    allowed = torch.zeros(vocab, dtype=torch.bool, device=device)
+    allowed[:66] = True
+
+    class Position(LogitsProcessor):
+        def __init__(self):
+            self.free, self.token, self.at = free.to(device), token.to(device), 0
+
+        def __call__(self, ids, scores):
+            for row in range(scores.shape[0]):
+                if self.free[row, self.at]:
+                    scores[row, ~allowed] = -math.inf
+                else:
+                    scores[row, :] = -math.inf
+                    scores[row, self.token[row, self.at]] = 0
+            self.at += 1
+            return scores
+
+    class Lean(LogitsProcessor):
+        def __init__(self):
+            self.free, self.token, self.at = free.tolist(), token.tolist(), 0
+            self.denied = ~allowed
+
+        def __call__(self, ids, scores):
+            for row in range(scores.shape[0]):
+                if self.free[row][self.at]:
+                    scores[row].masked_fill_(self.denied, -math.inf)
+                else:
+                    scores[row] = -math.inf
+                    scores[row, self.token[row][self.at]] = 0
+            self.at += 1
+            return scores
+
+    return Position() if kind == "position" else Lean()
+
+
+@torch.inference_mode()
+def generate(model, batch, cache, constraint, new):
+    """Seconds of the second of two equal calls; seconds of both."""
+    from transformers import GenerationConfig, LogitsProcessorList
+
+    device, vocab = model.device, model.config.vocab_size
+    ids = torch.randint(0, vocab, (batch, PROMPT), device=device)
+    options = dict(max_new_tokens=new, do_sample=True, temperature=1.0, top_k=0, top_p=1.0,
+                   pad_token_id=0)
+    if cache != "dynamic":
+        options["cache_implementation"] = cache
+    config = GenerationConfig(**options)
+    config.eos_token_id = None
+    seconds = []
+    for _ in range(2):
+        processors = LogitsProcessorList()
+        if constraint:
+            processors.append(make_constraint(constraint, batch, new, vocab, device))
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+        start = time.perf_counter()
+        out = model.generate(input_ids=ids, attention_mask=torch.ones_like(ids),
+                             generation_config=config, logits_processor=processors)
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+        seconds.append(time.perf_counter() - start)
+        if out.shape[1] != PROMPT + new:
+            raise RuntimeError(f"{out.shape[1] - PROMPT} tokens instead of {new}")
+    return seconds[1], sum(seconds)
+
+
+def run_generate(args, log, device):
+    rows = []
+    model = make_model(args.shape, device)
+    log.line(what="model", shape=args.shape,
+             parameters=sum(p.numel() for p in model.parameters()))
+    for batch, cache, constraint, new, estimate in PLANS[args.shape]:
+        row = dict(what="generate", shape=args.shape, batch=batch, cache=cache,
+                   constraint=constraint or "none", new=new)
+        if log.left() - args.reserve < estimate:
+            log.line(**row, skipped="no time left")
+            continue
+        try:
+            seconds, both = generate(model, batch, cache, constraint, new)
+            row.update(tokens_per_second=batch * new / seconds, seconds=seconds, with_warm_up=both)
+            if device == "cuda":
+                row["peak_gib"] = torch.cuda.max_memory_allocated() / 2**30
+            rows.append(row)
+        except Exception as e:  # one configuration that fails must not cost the others
+            row["error"] = f"{type(e).__name__}: {e}"[:300]
+        log.line(**row)
+        torch._dynamo.reset()
+        free_memory()
+    del model
+    free_memory()
+    return rows
+
+
+def generate_apart(args, log):
+    """run_generate() in a process of its own, which gives all memory back and can be stopped."""
+    limit = log.left() - args.reserve
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "generate.jsonl")
+        try:
+            subprocess.run([sys.executable, os.path.abspath(__file__), "--only", "generate",
+                            "--shape", args.shape, "--budget", str(limit), "--reserve", "0",
+                            "--out", path], stdout=subprocess.DEVNULL, timeout=limit + 20)
+        except subprocess.TimeoutExpired:
+            log.line(what="generate", stopped="no time left; what precedes is what it had measured")
+        if os.path.exists(path):
+            with open(path) as f:
+                rows = [json.loads(line) for line in f if line.endswith("\n")]
+    for row in rows:
+        log.line(**row, t_generate=row.pop("t"))
+    return [r for r in rows if "tokens_per_second" in r]
+
+
+# ---- confgen ------------------------------------------------------------------------------------
+
+
+def run_confgen(args, log, command):
+    """The figures of `confgen bench ... --json`; what it prints goes to standard error."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "figures.json")
+        command = [args.confgen, "bench"] + command + ["--json", path]
+        log.line(what="confgen", command=command)
+        try:
+            code = subprocess.run(command, stdout=sys.stderr, timeout=max(30, log.left())).returncode
+        except subprocess.TimeoutExpired:
+            code = -1
+            log.line(what="confgen", stopped="no time left; what follows is what it had measured")
+        if code > 0:
+            log.line(what="confgen", exit_status=code)
+        if not os.path.exists(path):
+            sys.exit("confgen left no figures")
+        with open(path) as f:
+            return json.load(f)
+
+
+def confgen_decode(args, log, folder):
+    if not args.tokenizer and args.shape == "llama380m":
+        source = os.path.join(ROOT, "tests", "data", "tokenizers", "llama3_test")
+        args.tokenizer = pad(source, folder, 128256)
+    command = ["decode", "--device", args.device, "--shape", args.shape, "--batch", args.batch,
+               "--constraint", args.constraint, "--molecules", args.molecules, "--gens",
+               str(args.gens), "--max-length", str(args.max_length), "--temperature", "1"]
+    more = {"--tokenizer": args.tokenizer, "--limit": args.limit, "--kv-cache": args.kv_cache,
+            "--attention": args.plugins, "--dtype": args.dtype, "--step-tokens": args.step_tokens}
+    for flag, value in more.items():
+        if value:
+            command += [flag, str(value)]
+    found = run_confgen(args, log, command)
+    for cell in found["cells"]:
+        log.line(what="confgen_decode", shape=args.shape, **cell)
+    return found["cells"]
+
+
+def print_decode(theirs, ours):
+    print(f"\n{'':28}{'batch':>6}  {'cache':8}  {'constraint':10}  {'tokens/s':>10}")
+    for r in theirs:
+        print(f"{'generate()':28}{r['batch']:6}  {r['cache']:8}  "
+              f"{r['constraint']:10}  {r['tokens_per_second']:10.0f}")
+    ours = [c for c in ours if "tokens_per_second" in c]
+    for c in ours:
+        print(f"{'confgen ' + c['attention']:28}{c['batch']:6}  {c['kv_cache']:8}  "
+              f"{c['constraint']:10}  {c['tokens_per_second']:10.0f}")
+
+    def best(rows):
+        return max((r["tokens_per_second"] for r in rows), default=None)
+
+    pairs = [("generate() " + kind, best(r for r in theirs if r["constraint"] == kind))
+             for kind in ("position", "lean", "none")]
+    pairs.append(("confgen none", best(c for c in ours if c["constraint"] == "none")))
+    grammar = best(c for c in ours if c["constraint"] != "none")
+    print()
+    for name, value in pairs:
+        if grammar and value:
+            print(f"confgen constrained {grammar:.0f} / {name} {value:.0f} = {grammar / value:.2f}")
+
+
+# ---- attention ----------------------------------------------------------------------------------
+
+BACKENDS = {"flash": SDPBackend.FLASH_ATTENTION, "cudnn": SDPBackend.CUDNN_ATTENTION,
+            "efficient": SDPBackend.EFFICIENT_ATTENTION}
+
+
+def time_calls(calls, rounds=7, replay=4e-3):
+    """Median seconds of a call: all calls in turn, replayed as a graph; where that is refused,
+    queued one after the other. Returns it and how it was measured."""
+    def turn():
+        for call in calls:
+            call()
+
+    def elapsed(f):
+        a, b = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        a.record()
+        f()
+        b.record()
+        b.synchronize()
+        return a.elapsed_time(b) * 1e-3
+
+    torch.cuda.synchronize()
+    side = torch.cuda.Stream()  # as a capture wants it
+    with torch.cuda.stream(side):
+        turn()
+        turn()
+    torch.cuda.synchronize()
+    turns = max(1, int(replay / max(elapsed(turn), 1e-6)))
+    try:
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            for _ in range(turns):
+                turn()
+        run, how = graph.replay, "graph"
+    except Exception:
+        torch.cuda.synchronize()
+
+        def run():
+            for _ in range(turns):
+                turn()
+
+        how = "stream"
+    run()
+    return statistics.median(elapsed(run) for _ in range(rounds)) / (turns * len(calls)), how
+
+
+def sdpa(cell, dtype):
+    """Milliseconds of each back end at the shape of one of confgen's cells, and how measured."""
+    b, h, hkv, d = cell["sequences"], cell["heads"], cell["kv_heads"], cell["head_dim"]
+    rows, n = cell["rows"], cell["kv_max"]
+    q = [torch.randn(b, h, rows, d, device="cuda", dtype=dtype) for _ in range(cell["sets"])]
+    k = [torch.randn(b, hkv, n, d, device="cuda", dtype=dtype) for _ in q]
+    v = [torch.randn(b, hkv, n, d, device="cuda", dtype=dtype) for _ in q]
+
+    def make(i):
+        return lambda: F.scaled_dot_product_attention(q[i], k[i], v[i], is_causal=rows > 1,
+                                                      enable_gqa=h != hkv)
+
+    ms, how = {}, {}
+    for name, backend in BACKENDS.items():
+        try:
+            with torch.inference_mode(), sdpa_kernel(backend):
+                seconds, how[name] = time_calls([make(i) for i in range(len(q))])
+            ms[name] = seconds * 1e3
+        except Exception as e:
+            how[name] = f"{type(e).__name__}: {e}"[:120]
+            torch.cuda.synchronize()
+    return ms, how
+
+
+def run_attention(args, log):
+    found = run_confgen(args, log, ["attention", "--device", args.device, "--set", args.set,
+                                    "--dtype", args.dtype or "bf16", "--seconds", "0.1"])
+    dtype = {"bf16": torch.bfloat16, "f16": torch.float16, "f32": torch.float32}[found["dtype"]]
+    shapes = {}
+    for cell in found["cells"]:
+        shapes.setdefault(cell["shape"], []).append(cell)
+    ceiling = found["copy_bytes_per_second"]
+    print(f"\n{'shape':28}{'ours: flash':>12}{'paged':>9}{'cudnn':>9}{'paged':>9}"
+          f"{'torch: flash':>14}{'cudnn':>9}{'effic.':>9}{'flash x':>9}{'cudnn x':>9}  (ms)")
+    for name, cells in shapes.items():
+        ours = {(c["attention"], c["layout"]): c["ms"] for c in cells if "ms" in c}
+        first = next((c for c in cells if "ms" in c), None)
+        ms, how = {}, {}
+        # (ragged batches have no counterpart; a call a shape must not run into the end)
+        if first and first["kv_min"] == first["kv_max"] and log.left() > 15:
+            ms, how = sdpa(first, dtype)
+            free_memory()
+        for c in cells:
+            log.line(what="confgen_attention", **c)
+        if first:
+            log.line(what="sdpa", shape=name, ms=ms, how=how, copy_bytes_per_second=ceiling)
+
+        def show(value, width, digits=4):
+            return f"{value:{width}.{digits}f}" if value else f"{'-':>{width}}"
+
+        ratios = [ms[a] / ours[a, "static"] if a in ms and (a, "static") in ours else None
+                  for a in ("flash", "cudnn")]
+        print(f"{name:28}" + show(ours.get(("flash", "static")), 12) +
+              show(ours.get(("flash", "paged")), 9) + show(ours.get(("cudnn", "static")), 9) +
+              show(ours.get(("cudnn", "paged")), 9) + show(ms.get("flash"), 14) +
+              show(ms.get("cudnn"), 9) + show(ms.get("efficient"), 9) + show(ratios[0], 9, 2) +
+              show(ratios[1], 9, 2), flush=True)
+    print("x: PyTorch's time over that of our plugin of the same name, contiguous: above 1, ours is "
+          "faster")
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__,
+                                formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--confgen", default=os.path.join(ROOT, "build", "confgen"))
+    p.add_argument("--device", default="cuda", help="of confgen (generate() uses the first GPU)")
+    p.add_argument("--budget", type=float, default=540, help="seconds in all")
+    p.add_argument("--reserve", type=float, default=240, help="of them for confgen")
+    p.add_argument("--out", help="file for the figures, JSON lines")
+    p.add_argument("--dtype", help="of confgen")
+    p.add_argument("--attention", action="store_true", help="compare attention instead")
+    p.add_argument("--set", default="all", help="of `confgen bench attention`")
+    p.add_argument("--shape", default="llama380m", choices=PLANS)
+    p.add_argument("--tokenizer", help="directory (default: the default model's; llama380m: the "
+                   "test tokenizer with as many tokens as the model has)")
+    p.add_argument("--batch", help="of confgen (default: by shape)")
+    p.add_argument("--constraint", default="grammar,none", help="of confgen")
+    p.add_argument("--kv-cache", default="static,paged", help="of confgen")
+    p.add_argument("--plugins", help="attention plugins of confgen, NAME,...")
+    p.add_argument("--step-tokens", help="of confgen")
+    p.add_argument("--max-length", type=int, help="of confgen (default: by shape)")
+    p.add_argument("--molecules", default=os.path.join(ROOT, "data", "geom_drugs_test.smi"))
+    p.add_argument("--limit", type=int, help="of them the first N")
+    p.add_argument("--gens", type=int, default=8)
+    p.add_argument("--only", choices=["generate", "confgen"], help="one of the two")
+    args = p.parse_args()
+    batch, max_length = SIZES[args.shape]
+    args.batch = args.batch or batch
+    args.max_length = args.max_length or max_length
+    log = Log(args.out, args.budget)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    log.line(what="machine", torch=torch.__version__, cudnn=torch.backends.cudnn.version(),
+             gpu=torch.cuda.get_device_name() if device == "cuda" else "none")
+    if args.attention:
+        run_attention(args, log)
+        return
+    theirs, ours = [], []
+    if args.only == "generate":
+        theirs = run_generate(args, log, device)
+    elif not args.only:
+        theirs = generate_apart(args, log)
+    if args.only != "generate":
+        with tempfile.TemporaryDirectory() as folder:
+            ours = confgen_decode(args, log, folder)
+    print_decode(theirs, ours)
+
+
+if __name__ == "__main__":
+    main()
