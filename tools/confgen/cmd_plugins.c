@@ -63,23 +63,21 @@ static int list(int argc, char **argv)
 /* ---- matrix ------------------------------------------------------------------------------- */
 
 static const char matrix_help[] =
-    "confgen plugins matrix [--model DIR | --shape NAME] [--device cpu|cuda] [--batch-size N]\n"
-    "                       [--plugin FILE.so]...\n"
+    "confgen plugins matrix [--model DIR | --shape NAME] [--device cpu|cuda|cuda:I]\n"
+    "                       [--batch-size N] [--deterministic] [--plugin FILE.so]...\n"
     "\n"
     "Every attention plugin with every cache plugin: `ok`, or why the two do not serve this "
     "model.\n"
-    "Shapes: default, llama380m, qwen3-0.6b. Without a model or shape: the default model.\n";
+    "Shapes: default, llama380m, qwen3-0.6b. Without a model or shape: the default model.\n"
+    "--deterministic asks on CUDA for what a run with that flag needs; the CPU always does.\n";
 
 static int matrix(int argc, char **argv)
 {
     static const struct option options[] = {
-        { "model", required_argument, NULL, 'm' },
-        { "shape", required_argument, NULL, 's' },
-        { "device", required_argument, NULL, 'd' },
-        { "batch-size", required_argument, NULL, 'b' },
-        { "plugin", required_argument, NULL, 'p' },
-        { "help", no_argument, NULL, OPTION_HELP },
-        { NULL, 0, NULL, 0 },
+        { "model", required_argument, NULL, 'm' },   { "shape", required_argument, NULL, 's' },
+        { "device", required_argument, NULL, 'd' },  { "batch-size", required_argument, NULL, 'b' },
+        { "deterministic", no_argument, NULL, 'D' }, { "plugin", required_argument, NULL, 'p' },
+        { "help", no_argument, NULL, OPTION_HELP },  { NULL, 0, NULL, 0 },
     };
     static const char *const heads[] = { "attention", "cache", "together" };
     struct plugin_files files = { .n = 0 };
@@ -106,6 +104,9 @@ static int matrix(int argc, char **argv)
             break;
         case 'b':
             match.batch_size = parse_int("--batch-size", optarg, 1, 65536);
+            break;
+        case 'D':
+            match.deterministic = 1;
             break;
         default:
             add_plugin_file(&files, optarg);
