@@ -43,6 +43,7 @@ struct cuda {
     cg_tables *tables;
     cg_forward *forward;
     cg_step_state state;
+    cg_step_counters *told; /* pinned: the counters after the last launch */
     struct place *places;
     void **device_blocks, **host_blocks;
     size_t n_device, cap_device, n_host, cap_host;
@@ -148,12 +149,12 @@ static cg_status take_host(struct cuda *c, size_t n, size_t size, void *ret_ptr,
 
 /*
  * Room for a step: a sampled token and what is forced behind it, which is half a token on average
- * (1.25 to 1.5 in all, by tokenizer). Rows cost time whether they are used or not, so a longer span
- * waits for the next step.
+ * (1.3 to 1.5 in all, by tokenizer). Rows cost time whether they are used or not, so there is room
+ * for a little less, and a longer span waits for the next step.
  */
 static int32_t choose_step_tokens(const cg_executor_config *config)
 {
-    int32_t want = config->step_tokens ? config->step_tokens : config->n_slots * 3 / 2 + 32;
+    int32_t want = config->step_tokens ? config->step_tokens : config->n_slots * 5 / 4;
     int32_t unit = want > 128 || config->deterministic ? 128 : 16;
 
     return (want + unit - 1) / unit * unit;
@@ -207,7 +208,7 @@ static cg_status make_state(struct cuda *c, cg_error *err)
     if (status == CG_OK)
         status = take_host(c, slots * len, sizeof *s->ended, &s->ended, err);
     if (status == CG_OK)
-        status = take_host(c, 1, sizeof *s->told, &s->told, err);
+        status = take_host(c, 1, sizeof *c->told, &c->told, err);
     if (status == CG_OK)
         status = take_host(c, 1, sizeof *s->failure, &s->failure, err);
     return status;
@@ -504,6 +505,10 @@ static cg_status capture(struct cuda *c, int32_t steps, cudaGraphExec_t *ret_exe
         return status;
     for (int32_t i = 0; i < steps && status == CG_OK; i++)
         status = queue_step(c, err);
+    if (status == CG_OK)
+        status = CG_CUDA(cudaMemcpyAsync(c->told, c->state.counters, sizeof *c->told,
+                                         cudaMemcpyDeviceToHost, c->stream),
+                         err);
     ended = CG_CUDA(cudaStreamEndCapture(c->stream, &graph), status == CG_OK ? err : NULL);
     if (status == CG_OK)
         status = ended;
@@ -618,7 +623,7 @@ static cg_status cuda_roll_back(cg_executor *ex, int32_t slot, int32_t atom, cg_
 static void cuda_stats(const cg_executor *ex, cg_executor_stats *ret_stats)
 {
     const struct cuda *c = (const struct cuda *)ex;
-    const cg_step_counters *told = c->state.told;
+    const cg_step_counters *told = c->told;
     cg_cache_stats cache = { CG_SIZED(cg_cache_stats) };
 
     c->config.cache->stats(c->cache, &cache);

@@ -98,12 +98,12 @@ static __device__ __forceinline__ void store4_bf16(__nv_bfloat16 *p, const float
 #define FN(name) name##_f32_kernel
 #include "layers_kernels.cuh"
 
-/* Whole warps, eight elements a thread, at most THREADS. */
+/* Whole warps, eight elements a thread. */
 static int row_threads(int32_t hidden)
 {
     int n = (hidden / 8 + 31) / 32 * 32;
 
-    return n < THREADS ? n : THREADS;
+    return n < 1024 ? n : 1024;
 }
 
 extern "C" cg_status cg_cuda_embed_norm(const int32_t *token, const void *embed,

@@ -5,12 +5,31 @@
  * FN(name).
  */
 
-/* One block a row. */
+/*
+ * One block a row. A thread keeps its first eight elements; what a row of more than 8192 has beyond
+ * them is read again.
+ */
+static __device__ __forceinline__ void FN(norm_row)(float v[8], const float *x, const float *weight,
+                                                    float sum, float eps, int32_t hidden, ACT *h)
+{
+    float w[8];
+
+    sum = rsqrtf(block_sum(sum) / (float)hidden + eps);
+    for (int32_t i = threadIdx.x * 8; i < hidden; i += blockDim.x * 8) {
+        if (i >= (int32_t)blockDim.x * 8)
+            load8_f32(x + i, v);
+        load8_f32(weight + i, w);
+        for (int j = 0; j < 8; j++)
+            w[j] *= v[j] * sum;
+        STORE8(h + i, w);
+    }
+}
+
 static __global__ void FN(embed_norm)(const int32_t *token, const ACT *embed, const float *weight,
                                       float eps, int32_t hidden, float *x, ACT *h)
 {
     int64_t t = blockIdx.x, id = token[t];
-    float sum = 0, v[8];
+    float sum = 0, v[8], kept[8];
 
     for (int32_t i = threadIdx.x * 8; i < hidden; i += blockDim.x * 8) {
         if (id >= 0)
@@ -18,28 +37,21 @@ static __global__ void FN(embed_norm)(const int32_t *token, const ACT *embed, co
         else
             for (int j = 0; j < 8; j++)
                 v[j] = 0;
-        for (int j = 0; j < 8; j++)
+        for (int j = 0; j < 8; j++) {
             sum += v[j] * v[j];
+            if (i < (int32_t)blockDim.x * 8)
+                kept[j] = v[j];
+        }
         store8_f32(x + t * hidden + i, v);
     }
-    sum = rsqrtf(block_sum(sum) / (float)hidden + eps);
-    for (int32_t i = threadIdx.x * 8; i < hidden; i += blockDim.x * 8) {
-        float w[8];
-
-        load8_f32(x + t * hidden + i, v); /* the thread's own stores */
-        load8_f32(weight + i, w);
-        for (int j = 0; j < 8; j++)
-            v[j] = v[j] * sum * w[j];
-        STORE8(h + t * hidden + i, v);
-    }
+    FN(norm_row)(kept, x + t * hidden, weight, sum, eps, hidden, h + t * hidden);
 }
 
-/* One block a row. */
 static __global__ void FN(rms_norm)(const float *x, const float *weight, float eps,
                                     const int32_t *row, const int32_t *n, int32_t hidden, ACT *h)
 {
     int64_t t = blockIdx.x, from = t;
-    float sum = 0, v[8], w[8];
+    float sum = 0, v[8], kept[8];
 
     if (row) {
         if (t >= *n) {
@@ -53,17 +65,13 @@ static __global__ void FN(rms_norm)(const float *x, const float *weight, float e
     }
     for (int32_t i = threadIdx.x * 8; i < hidden; i += blockDim.x * 8) {
         load8_f32(x + from * hidden + i, v);
-        for (int j = 0; j < 8; j++)
+        for (int j = 0; j < 8; j++) {
             sum += v[j] * v[j];
+            if (i < (int32_t)blockDim.x * 8)
+                kept[j] = v[j];
+        }
     }
-    sum = rsqrtf(block_sum(sum) / (float)hidden + eps);
-    for (int32_t i = threadIdx.x * 8; i < hidden; i += blockDim.x * 8) {
-        load8_f32(x + from * hidden + i, v);
-        load8_f32(weight + i, w);
-        for (int j = 0; j < 8; j++)
-            v[j] = v[j] * sum * w[j];
-        STORE8(h + t * hidden + i, v);
-    }
+    FN(norm_row)(kept, x + from * hidden, weight, sum, eps, hidden, h + t * hidden);
 }
 
 /*

@@ -10,7 +10,6 @@ typedef unsigned long long u64;
 
 enum {
     GATHER_THREADS = 1024,
-    LONG = 8, /* waiting tokens from which a whole block copies them */
     FAILURE_NOT_FINITE = 1,
 };
 
@@ -57,14 +56,20 @@ static __device__ u64 scan(u64 x, u64 *part, u64 *ret_total)
 
 /* ---- gather ------------------------------------------------------------------------------- */
 
-static __device__ void write_rows(const cg_step_state *s, int32_t place, int32_t row, int32_t n_kv,
-                                  int32_t n, int32_t begin, int32_t step)
+/* Sequence of row t: the last one that begins at or before it. */
+static __device__ int32_t sequence_of(const int32_t *q_start, int32_t n_seqs, int32_t t)
 {
-    for (int32_t j = begin; j < n; j += step) {
-        s->token[row + j] = s->tokens[(int64_t)place * s->max_len + n_kv + j];
-        s->pos[row + j] = n_kv + j;
-        s->slot[row + j] = place;
+    int32_t lo = 0, hi = n_seqs; /* q_start[lo] <= t < q_start[hi] */
+
+    while (hi - lo > 1) {
+        int32_t mid = (lo + hi) / 2;
+
+        if (q_start[mid] <= t)
+            lo = mid;
+        else
+            hi = mid;
     }
+    return lo;
 }
 
 /*
@@ -74,9 +79,7 @@ static __device__ void write_rows(const cg_step_state *s, int32_t place, int32_t
 static __global__ void __launch_bounds__(GATHER_THREADS) gather_kernel(cg_step_state s)
 {
     __shared__ u64 part[33];
-    __shared__ int32_t long_place[GATHER_THREADS], long_row[GATHER_THREADS],
-        long_kv[GATHER_THREADS], long_n[GATHER_THREADS];
-    __shared__ int32_t n_long, next_first;
+    __shared__ int32_t next_first;
     __shared__ u64 attended, prompt_rows;
     int32_t first = *s.first, rows = 0, seqs = 0, outs = 0; /* the same in all threads */
     int32_t n_prefixes = s.n_places - s.n_slots;
@@ -90,8 +93,6 @@ static __global__ void __launch_bounds__(GATHER_THREADS) gather_kernel(cg_step_s
         int32_t n_kv = 0, kind = CG_PLACE_FREE;
         u64 before, total, flags;
 
-        if (threadIdx.x == 0)
-            n_long = 0;
         if (rank < s.n_places) {
             const cg_device_place *p;
 
@@ -101,10 +102,11 @@ static __global__ void __launch_bounds__(GATHER_THREADS) gather_kernel(cg_step_s
             p = &s.places[place];
             kind = p->kind;
             n_kv = p->seq.n_kv;
-            if (kind != CG_PLACE_FREE && !p->seq.done)
-                want = p->seq.n_tokens - n_kv;
+            want = p->seq.n_tokens - n_kv;
+            if (kind == CG_PLACE_FREE || p->seq.done)
+                want = 0;
         }
-        before = scan((u64)want, part, &total); /* its barriers also publish n_long = 0 */
+        before = scan((u64)want, part, &total);
         room = s.step_tokens - rows;
         if (want && before < (u64)room)
             take = want < room - (int32_t)before ? want : room - (int32_t)before;
@@ -137,32 +139,27 @@ static __global__ void __launch_bounds__(GATHER_THREADS) gather_kernel(cg_step_s
                 if (take == want)
                     s.news[place].done = 1;
             }
-            if (take <= LONG) {
-                write_rows(&s, place, row, n_kv, take, 0, 1);
-            } else {
-                int32_t i = atomicAdd(&n_long, 1);
-
-                long_place[i] = place;
-                long_row[i] = row;
-                long_kv[i] = n_kv;
-                long_n[i] = take;
-            }
         }
         seqs += (int32_t)(total & 0xffffffffu);
         outs += (int32_t)(total >> 32);
-        __syncthreads();
-        for (int32_t i = 0; i < n_long; i++)
-            write_rows(&s, long_place[i], long_row[i], long_kv[i], long_n[i], threadIdx.x,
-                       blockDim.x);
-        __syncthreads();
-    }
-    for (int32_t t = rows + (int32_t)threadIdx.x; t < s.step_tokens; t += blockDim.x) {
-        s.token[t] = -1;
-        s.pos[t] = 0;
-        s.slot[t] = -1;
     }
     for (int32_t i = seqs + (int32_t)threadIdx.x; i <= s.n_places; i += blockDim.x)
         s.q_start[i] = rows;
+    __syncthreads(); /* the lists above are read by other threads of the block now */
+    for (int32_t t = threadIdx.x; t < s.step_tokens; t += blockDim.x) {
+        int32_t token = -1, pos = 0, place = -1;
+
+        if (t < rows) {
+            int32_t i = sequence_of(s.q_start, seqs, t);
+
+            place = s.seq_slot[i];
+            pos = s.kv_len[i] - s.q_start[i + 1] + t;
+            token = s.tokens[(int64_t)place * s.max_len + pos];
+        }
+        s.token[t] = token;
+        s.pos[t] = pos;
+        s.slot[t] = place;
+    }
     if (threadIdx.x == 0) {
         cg_step_counters c = *s.counters;
 
@@ -175,7 +172,6 @@ static __global__ void __launch_bounds__(GATHER_THREADS) gather_kernel(cg_step_s
         c.sampled += outs;
         c.attended += (int64_t)attended;
         *s.counters = c;
-        *s.told = c;
     }
 }
 

@@ -76,7 +76,6 @@ typedef struct cg_step_state {
     /* pinned host memory */
     cg_place_news *news;    /* [n_places] */
     int32_t *ended;         /* [n_slots, max_len] completions of ended sequences */
-    cg_step_counters *told; /* counters after the last step */
     int32_t *failure;       /* nonzero: logits that are not finite */
 } cg_step_state;
 

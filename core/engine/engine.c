@@ -366,6 +366,8 @@ static cg_status open_device(cg_engine *e, const cg_engine_options *o,
     if (e->n_workers) /* a GPU is there and is not used: not in silence */
         cg_engine_log(e, CG_LOG_WARNING, "the GPU is not used: %s", why.msg);
     close_workers(e);
+    e->tuning = (cg_tuning) { .n_figures = 0 };
+    e->tuning_source[0] = '\0';
     snprintf(e->device_reason, sizeof e->device_reason, "auto: %s", why.msg);
     return open_on_cpu(e, o, dtype, err);
 }
@@ -401,7 +403,9 @@ static const char *promise_of(const cg_engine *e)
         return "the same conformers for any batch size, threads and KV cache";
     if (e->info.deterministic)
         return "the same conformers for any batch size, slot order and number of GPUs of one kind";
-    return "the same conformers for the same kind of GPU, batch size and plugins";
+    /* the fastest algorithms of matrix products are found anew by each executor */
+    return "the same conformers for the same kind of GPU, batch size and plugins, as long as the "
+           "same algorithms are the fastest there";
 }
 
 static void fill_gpus(cg_engine *e)

@@ -19,6 +19,9 @@ enum { BUILDING = 0, READY, RUNNING, FINISHING, DONE };
 /* The calling thread looks up from waiting this often, for signals and progress. */
 enum { LOOK_MS = 50 };
 
+/* Templates that stand ready for a slot, at most. */
+enum { MAX_BUILT = 4096 };
+
 /* A thread that keeps an executor busy. */
 struct decoder {
     struct cg_pipeline *pipeline;
@@ -478,12 +481,12 @@ static cg_status prepare(struct cg_pipeline *p, cg_error *err)
 {
     cg_engine *e = p->engine;
     char reason[CG_ERROR_TEXT];
+    int64_t slots = 0;
     cg_status status = CG_OK;
 
     p->decoders = calloc((size_t)e->n_workers, sizeof *p->decoders);
     if (!p->decoders)
         return cg_fail(err, CG_ERR_NOMEM, "pipeline: out of memory");
-    p->cap = 16;
     for (int32_t i = 0; i < e->n_workers && status == CG_OK; i++) {
         struct decoder *d = &p->decoders[i];
 
@@ -492,11 +495,13 @@ static cg_status prepare(struct cg_pipeline *p, cg_error *err)
         if (!d->worker->executor)
             status = cg_worker_open(d->worker, reason, err);
         cg_worker_stats(d->worker, &d->before);
-        /* Room for a batch of molecules with one conformer each, and as many being built. */
-        p->cap += 4 * (int64_t)d->worker->batch_size;
+        slots += d->worker->batch_size;
     }
     if (status != CG_OK)
         return status;
+    /* Room for a batch of molecules with one conformer each, as many that wait for one of them to
+     * be emitted, and some that are being built. */
+    p->cap = 16 + 2 * slots + (2 * slots < MAX_BUILT ? 2 * slots : MAX_BUILT);
     p->window = calloc((size_t)p->cap, sizeof *p->window);
     if (!p->window)
         return cg_fail(err, CG_ERR_NOMEM, "pipeline: out of memory");

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The registry of plugins, for applications: confgen/plugins.h. */
+#include <confgen/gpu.h>
 #include <confgen/plugins.h>
 
 #include <stdlib.h>
@@ -7,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/pool.h"
+#include "engine/device.h"
 #include "engine/paths.h"
 #include "engine/settings.h"
 #include "plugin/host.h"
@@ -24,6 +26,7 @@ struct cg_plugin_set {
     cg_match_cell *cells;
     cg_plugin_pair *pairs;
     int32_t n_pairs;
+    cg_error no_gpu; /* why CUDA was not asked about at the last match; code CG_OK: it was */
 };
 
 static cg_status nomem(cg_error *err)
@@ -163,21 +166,52 @@ static cg_status read_shape(const cg_match_options *o, cg_model_config *ret_conf
     return status;
 }
 
+static cg_status read_device(const char *text, cg_device *ret_device, int32_t *ret_gpu,
+                             cg_error *err)
+{
+    cg_device_request request;
+
+    if (cg_device_parse(text, &request, NULL) != CG_OK || request.kind == CG_ASKED_AUTO ||
+        request.all || request.n > 1)
+        return cg_fail(err, CG_ERR_USAGE, "device '%s': wanted cpu, cuda or cuda:I", text);
+    *ret_device = request.kind == CG_ASKED_CUDA ? CG_DEVICE_CUDA : CG_DEVICE_CPU;
+    *ret_gpu = request.n ? request.gpus[0] : 0;
+    return CG_OK;
+}
+
+/* 10 * major + minor; 0 and the reason if this GPU cannot be asked. */
+static int32_t capability_of(int32_t gpu, cg_error *ret_reason)
+{
+    cg_gpu_info info = { CG_SIZED(cg_gpu_info) };
+    cg_gpu *open = NULL;
+
+    if (cg_gpu_open(gpu, &open, ret_reason) != CG_OK)
+        return 0;
+    cg_gpu_get_info(open, &info);
+    cg_gpu_close(open);
+    return info.compute_capability;
+}
+
 cg_status cg_plugin_set_match(cg_plugin_set *s, const cg_match_options *o,
                               const cg_plugin_pair **ret_pairs, int32_t *ret_n, cg_error *err)
 {
-    const char *device = o->device ? o->device : "cpu";
+    int32_t deterministic = CG_HAS_SIZE(o, deterministic) && o->deterministic, capability = 0;
+    int32_t batch_size = o->batch_size > 0 ? o->batch_size : CG_DEFAULT_BATCH, gpu = 0;
+    const char *text = o->device ? o->device : "cpu";
     cg_attention_problem problem;
     cg_cache_config cache;
     cg_model_config config;
+    cg_device device = CG_DEVICE_CPU;
     cg_status status;
 
-    if (strcmp(device, "cpu") && strcmp(device, "cuda"))
-        return cg_fail(err, CG_ERR_USAGE, "device '%s': wanted cpu or cuda", device);
-    if ((status = read_shape(o, &config, err)) != CG_OK)
+    if ((status = read_device(text, &device, &gpu, err)) != CG_OK ||
+        (status = read_shape(o, &config, err)) != CG_OK)
         return status;
-    cg_model_needs(&config, strcmp(device, "cpu") ? CG_DEVICE_CUDA : CG_DEVICE_CPU,
-                   o->batch_size > 0 ? o->batch_size : CG_DEFAULT_BATCH, &problem, &cache);
+    s->no_gpu = (cg_error)CG_ERROR_INIT;
+    if (device == CG_DEVICE_CUDA)
+        capability = capability_of(gpu, &s->no_gpu);
+    cg_model_needs(&config, device, capability, cg_attention_needs(device, deterministic),
+                   batch_size, &problem, &cache);
     forget_pairs(s);
     status =
         cg_match_matrix(s->registry, &s->host.host, &problem, &cache, &s->cells, &s->n_pairs, err);
@@ -186,12 +220,17 @@ cg_status cg_plugin_set_match(cg_plugin_set *s, const cg_match_options *o,
     s->pairs = calloc((size_t)s->n_pairs + 1, sizeof *s->pairs);
     if (!s->pairs)
         return nomem(err);
-    for (int32_t i = 0; i < s->n_pairs; i++)
+    for (int32_t i = 0; i < s->n_pairs; i++) {
         s->pairs[i] = (cg_plugin_pair) {
             CG_SIZED(cg_plugin_pair),           .status = s->cells[i].status,
             .attention = s->cells[i].attention, .cache = s->cells[i].cache,
             .reason = s->cells[i].reason,
         };
+        if (s->no_gpu.code != CG_OK) {
+            s->pairs[i].status = CG_ERR_UNSUPPORTED;
+            s->pairs[i].reason = s->no_gpu.msg;
+        }
+    }
     *ret_pairs = s->pairs;
     *ret_n = s->n_pairs;
     return CG_OK;

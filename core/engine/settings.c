@@ -64,8 +64,17 @@ int32_t cg_prefixes_of(int32_t batch_size)
     return batch_size < CG_PREFIXES ? batch_size : CG_PREFIXES;
 }
 
-void cg_model_needs(const cg_model_config *c, cg_device device, int32_t batch_size,
-                    cg_attention_problem *ret_problem, cg_cache_config *ret_cache)
+uint32_t cg_attention_needs(cg_device device, int32_t deterministic)
+{
+    if (device == CG_DEVICE_CPU)
+        return CG_ATTENTION_DETERMINISTIC | CG_ATTENTION_BATCH_INVARIANT;
+    return CG_ATTENTION_GRAPH_SAFE |
+           (deterministic ? CG_ATTENTION_DETERMINISTIC | CG_ATTENTION_BATCH_INVARIANT : 0);
+}
+
+void cg_model_needs(const cg_model_config *c, cg_device device, int32_t compute_capability,
+                    uint32_t flags, int32_t batch_size, cg_attention_problem *ret_problem,
+                    cg_cache_config *ret_cache)
 {
     int32_t places = batch_size + cg_prefixes_of(batch_size);
     cg_dtype dtype = device == CG_DEVICE_CPU ? CG_F32 : CG_BF16;
@@ -73,6 +82,7 @@ void cg_model_needs(const cg_model_config *c, cg_device device, int32_t batch_si
     *ret_problem = (cg_attention_problem) {
         CG_SIZED(cg_attention_problem),
         .device = device,
+        .compute_capability = compute_capability,
         .dtype = dtype,
         .kv_dtype = dtype,
         .n_heads = c->n_heads,
@@ -82,7 +92,7 @@ void cg_model_needs(const cg_model_config *c, cg_device device, int32_t batch_si
         .max_seqs = places,
         .max_kv_len = cg_context_of(c),
         .scale = 1.0f / sqrtf((float)c->head_dim),
-        .flags = CG_ATTENTION_DETERMINISTIC | CG_ATTENTION_BATCH_INVARIANT,
+        .flags = flags,
     };
     *ret_cache = (cg_cache_config) {
         CG_SIZED(cg_cache_config),

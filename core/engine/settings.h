@@ -24,11 +24,18 @@ int32_t cg_context_of(const cg_model_config *config);
 /** Prompts under way at once. */
 int32_t cg_prefixes_of(int32_t batch_size);
 
+/** CG_ATTENTION_* that a run on a device needs; `deterministic` is asked of CUDA alone. */
+uint32_t cg_attention_needs(cg_device device, int32_t deterministic);
+
 /**
  * What a run of a model asks of attention and cache, for cg_match(). Neither knows the other's
  * layout yet.
+ *
+ * @param compute_capability  of the GPU, 10 * major + minor; CPU: 0
+ * @param flags               cg_attention_needs()
  */
-void cg_model_needs(const cg_model_config *config, cg_device device, int32_t batch_size,
-                    cg_attention_problem *ret_problem, cg_cache_config *ret_cache);
+void cg_model_needs(const cg_model_config *config, cg_device device, int32_t compute_capability,
+                    uint32_t flags, int32_t batch_size, cg_attention_problem *ret_problem,
+                    cg_cache_config *ret_cache);
 
 #endif

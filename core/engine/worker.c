@@ -87,16 +87,12 @@ cg_status cg_worker_match(const cg_worker *w, const cg_plugin *attention, const 
     cg_attention_problem problem;
     cg_cache_config config;
 
-    cg_model_needs(&e->model->config, w->device, batch_size, &problem, &config);
+    cg_model_needs(&e->model->config, w->device, w->gpu_info.compute_capability,
+                   cg_attention_needs(w->device, e->info.deterministic), batch_size, &problem,
+                   &config);
     problem.dtype = problem.kv_dtype = config.dtype = e->dtype;
     problem.max_kv_len = config.max_len = e->info.max_len;
     problem.max_seqs = config.n_slots = places;
-    if (w->device == CG_DEVICE_CUDA) {
-        problem.compute_capability = w->gpu_info.compute_capability;
-        problem.flags = CG_ATTENTION_DETERMINISTIC | CG_ATTENTION_GRAPH_SAFE;
-        if (e->info.deterministic)
-            problem.flags |= CG_ATTENTION_BATCH_INVARIANT;
-    }
     return cg_match(&w->host.host, attention, cache, &problem, &config, NULL, err);
 }
 

@@ -31,14 +31,24 @@ expect 0 '^attention +flash +.*attention_flash.so$' plugins list
 expect 0 '^constraint +grammar ' plugins list
 expect 0 '^flash +paged +ok$' plugins matrix
 expect 0 '^eager +static +ok$' plugins matrix --shape qwen3-0.6b --batch-size 8
-expect 0 "^flash +paged +cache 'paged': .*CPU" plugins matrix --device cuda
-expect 2 "device 'tpu': wanted cpu or cuda" plugins matrix --device tpu
+CONFGEN_CUDA_MODULE=$work/none.so expect 0 '^flash +paged +CONFGEN_CUDA_MODULE names' \
+  plugins matrix --device cuda --deterministic
+expect 0 '^flash +paged +.' plugins matrix --device cuda
+expect 2 "device 'tpu': wanted cpu, cuda or cuda:I" plugins matrix --device tpu
+expect 2 "device 'cuda:all': wanted" plugins matrix --device cuda:all
 expect 2 "shape 'huge'" plugins matrix --shape huge
 expect 2 'wanted one of them' plugins matrix --shape default --model "$root/data/confgen-default"
 expect 3 'config.json' plugins matrix --model "$work"
 expect 0 ' 0 failed$' plugins check "$plugins/attention/eager/attention_eager.so" --rounds 2
 expect 0 ' 0 failed$' plugins check "$plugins/cache/paged/cache_paged.so" --rounds 2
 expect 0 ' 0 failed$' plugins check "$plugins/constraints/constraint_grammar.so" --rounds 2
+expect 0 '^cpu:$' plugins check "$plugins/cache/paged/cache_paged.so" --rounds 1 --device cpu
+CONFGEN_CUDA_MODULE=$work/none.so expect 0 '^cuda: not checked: CONFGEN_CUDA_MODULE names' \
+  plugins check "$plugins/cache/paged/cache_paged.so" --rounds 1
+CONFGEN_CUDA_MODULE=$work/none.so expect 3 'nothing was checked$' \
+  plugins check "$plugins/cache/paged/cache_paged.so" --device cuda
+expect 2 "device 'tpu': wanted cpu, cuda, cuda:I or all" \
+  plugins check "$plugins/cache/paged/cache_paged.so" --device tpu
 echo 'no plugin' >"$work/attention_text.so"
 expect 3 "attention_text.so': cannot be loaded" plugins check "$work/attention_text.so"
 expect 3 'No such file' plugins check "$work/missing.so"

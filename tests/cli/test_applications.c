@@ -2,6 +2,7 @@
 /* The public headers that applications use, through the library that is installed. */
 #include <check.h>
 #include <confgen/confgen.h>
+#include <confgen/gpu.h>
 #include <confgen/machine.h>
 #include <confgen/plugins.h>
 #include <confgen/results.h>
@@ -114,7 +115,7 @@ START_TEST(plugins_are_found_and_matched)
     const char *const *dirs;
     const cg_plugin *plugin;
     cg_plugin_set *set;
-    int32_t n;
+    int32_t n, gpus = 0;
 
     ck_assert_int_eq(cg_plugin_set_open(&open, &set, &err), CG_OK);
     ck_assert_int_ge(cg_plugin_set_found(set, &found), 8);
@@ -134,8 +135,9 @@ START_TEST(plugins_are_found_and_matched)
                       pairs[i].attention->name, pairs[i].cache->name, pairs[i].reason);
     match.device = "cuda";
     ck_assert_int_eq(cg_plugin_set_match(set, &match, &pairs, &n, &err), CG_OK);
-    for (int32_t i = 0; i < n; i++)
-        ck_assert(pairs[i].status == CG_ERR_UNSUPPORTED && *pairs[i].reason);
+    if (cg_gpu_count(&gpus, &err) != CG_OK || gpus == 0)
+        for (int32_t i = 0; i < n; i++)
+            ck_assert(pairs[i].status == CG_ERR_UNSUPPORTED && *pairs[i].reason);
     match.device = "tpu";
     ck_assert_int_eq(cg_plugin_set_match(set, &match, &pairs, &n, &err), CG_ERR_USAGE);
     ck_text(&err, "tpu");

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "element.h"
+
 const case_layout case_layouts[] = {
     { "contiguous", 0, 0, 0, 0 },
     { "contiguous with room", 0, 13, 0, 0 },
@@ -22,10 +24,26 @@ const int32_t n_case_layouts = sizeof case_layouts / sizeof *case_layouts;
 
 /* ---- data ---------------------------------------------------------------------------------- */
 
+void case_layout_apply(const case_layout *layout, cg_attention_problem *problem)
+{
+    problem->paged = layout->page != 0;
+    problem->block_tokens = layout->growing ? 0 : case_layout_block(layout, problem);
+}
+
+int32_t case_layout_block(const case_layout *layout, const cg_attention_problem *problem)
+{
+    return layout->page ? layout->page : problem->max_kv_len + layout->spare;
+}
+
 static size_t q_index(const attention_case *ac, int32_t row, int32_t head)
 {
     return ((size_t)row * (size_t)ac->problem.n_heads + (size_t)head) *
            (size_t)ac->problem.head_dim;
+}
+
+const float *attention_case_q(const attention_case *ac, int32_t row)
+{
+    return ac->q + q_index(ac, row, 0);
 }
 
 static size_t kv_index(const attention_case *ac, int32_t seq, int32_t pos, int32_t head)
@@ -36,8 +54,13 @@ static size_t kv_index(const attention_case *ac, int32_t seq, int32_t pos, int32
            (size_t)ac->problem.head_dim;
 }
 
-/* Lengths around the sizes that tiles and pages have, and the ends. */
-static int32_t random_len(checker *c, int32_t max)
+float *attention_case_kv(const attention_case *ac, int32_t values, int32_t seq, int32_t pos,
+                         int32_t head)
+{
+    return (values ? ac->v : ac->k) + kv_index(ac, seq, pos, head);
+}
+
+int32_t case_random_len(checker *c, int32_t max)
 {
     static const int32_t edges[] = {
         1, 2, 7, 8, 9, 15, 16, 17, 24, 31, 32, 33, 48, 63, 64, 65, 97
@@ -48,61 +71,68 @@ static int32_t random_len(checker *c, int32_t max)
     return len < max ? len : max;
 }
 
+int32_t case_random_rows(checker *c, int32_t len)
+{
+    switch (random_in(c, 0, 5)) {
+    case 0:
+        return len; /* a prompt */
+    case 1:
+        return random_in(c, 0, 1) ? 0 : random_in(c, 1, len);
+    case 2:
+        return random_in(c, 1, len < 9 ? len : 9); /* a forced span */
+    default:
+        return 1; /* decode */
+    }
+}
+
+int attention_case_draw(checker *c, attention_case *ac)
+{
+    const cg_attention_problem *p = &ac->problem;
+    int32_t slots[CASE_MAX_SEQS + 8], n_slots = p->max_seqs, rows = ac->q_start[ac->n_seqs];
+    size_t n_q = q_index(ac, rows, 0), n_kv = kv_index(ac, ac->n_seqs, 0, 0);
+
+    for (int32_t i = 0; i < n_slots; i++)
+        slots[i] = i;
+    for (int32_t i = n_slots - 1; i > 0; i--) { /* slots in random order */
+        int32_t j = random_in(c, 0, i), t = slots[i];
+
+        slots[i] = slots[j];
+        slots[j] = t;
+    }
+    memcpy(ac->slot, slots, (size_t)ac->n_seqs * sizeof *slots);
+    ac->q = malloc((n_q + 1) * sizeof *ac->q);
+    ac->k = malloc(n_kv * sizeof *ac->k);
+    ac->v = malloc(n_kv * sizeof *ac->v);
+    ac->out = malloc((n_q + 1) * sizeof *ac->out);
+    ac->bound = malloc((n_q + 1) * sizeof *ac->bound);
+    if (!ac->q || !ac->k || !ac->v || !ac->out || !ac->bound) {
+        attention_case_destroy(ac);
+        return 0;
+    }
+    for (size_t i = 0; i < n_q; i++)
+        ac->q[i] = element_round(random_normal(c), p->dtype);
+    for (int32_t s = 0; s < ac->n_seqs; s++)
+        for (size_t i = kv_index(ac, s, 0, 0); i < kv_index(ac, s, ac->kv_len[s], 0); i++) {
+            ac->k[i] = element_round(random_normal(c), p->kv_dtype);
+            ac->v[i] = element_round(random_normal(c), p->kv_dtype);
+        }
+    return 1;
+}
+
 int attention_case_create(checker *c, const cg_attention_problem *problem, attention_case *ret_case)
 {
     attention_case ac = { .problem = *problem, .n_seqs = CASE_SEQS };
     int32_t rows;
-    size_t n_q, n_kv;
 
     for (int32_t i = 0; i < CASE_SEQS; i++) {
-        int32_t len = random_len(c, problem->max_kv_len), n;
-
-        switch (random_in(c, 0, 5)) {
-        case 0:
-            n = len; /* a prompt */
-            break;
-        case 1:
-            n = random_in(c, 0, 1) ? 0 : random_in(c, 1, len);
-            break;
-        case 2:
-            n = random_in(c, 1, len < 9 ? len : 9); /* a forced span */
-            break;
-        default:
-            n = 1; /* decode */
-            break;
-        }
-        ac.kv_len[i] = len;
-        ac.q_start[i + 1] = ac.q_start[i] + n;
-        ac.slot[i] = i;
-    }
-    for (int32_t i = CASE_SEQS - 1; i > 0; i--) { /* slots in random order */
-        int32_t j = random_in(c, 0, i), t = ac.slot[i];
-
-        ac.slot[i] = ac.slot[j];
-        ac.slot[j] = t;
+        ac.kv_len[i] = case_random_len(c, problem->max_kv_len);
+        ac.q_start[i + 1] = ac.q_start[i] + case_random_rows(c, ac.kv_len[i]);
     }
     rows = ac.q_start[CASE_SEQS];
     ac.problem.max_seqs = CASE_SEQS;
     ac.problem.max_tokens = rows ? rows : 1;
-    n_q = q_index(&ac, rows, 0);
-    n_kv = kv_index(&ac, CASE_SEQS, 0, 0);
-    ac.q = malloc((n_q + 1) * sizeof *ac.q);
-    ac.k = malloc(n_kv * sizeof *ac.k);
-    ac.v = malloc(n_kv * sizeof *ac.v);
-    ac.out = malloc((n_q + 1) * sizeof *ac.out);
-    ac.bound = malloc(((size_t)rows * (size_t)problem->n_heads + 1) * sizeof *ac.bound);
     *ret_case = ac;
-    if (!ac.q || !ac.k || !ac.v || !ac.out || !ac.bound) {
-        attention_case_destroy(ret_case);
-        return 0;
-    }
-    for (size_t i = 0; i < n_q; i++)
-        ac.q[i] = random_normal(c);
-    for (size_t i = 0; i < n_kv; i++) {
-        ac.k[i] = random_normal(c);
-        ac.v[i] = random_normal(c);
-    }
-    return 1;
+    return attention_case_draw(c, ret_case);
 }
 
 void attention_case_destroy(attention_case *ac)
@@ -112,24 +142,40 @@ void attention_case_destroy(attention_case *ac)
     free(ac->v);
     free(ac->out);
     free(ac->bound);
+    ac->q = ac->k = ac->v = NULL;
+    ac->out = ac->bound = NULL;
+}
+
+/* Relative error of rounding to a type, doubled. */
+static double step_of(cg_dtype t)
+{
+    return t == CG_BF16 ? 0x1p-8 : t == CG_F16 ? 0x1p-10 : 0;
 }
 
 /*
- * One row and head. The bound: a score of size s is computed with a relative error of some units in
- * the last place (2^-24), which the exponential turns into the relative error of a weight; what the
- * weights sum up is at most the largest value.
+ * One row and head. The bound has three parts:
+ *
+ * - f32 arithmetic. A score of size s is computed with a relative error of some units in the last
+ *   place (2^-24), which the exponential turns into the relative error of a weight; what the
+ * weights sum up is at most the largest value; errors of long sums grow with their length, but
+ * slower.
+ * - Weights and result rounded to the 16-bit type: each twice its step at most (twice as many as
+ *   need be), so that element d may be off by step * (sum_j weight_j |v_jd| + |out_d|).
+ * - f16 has no weights below 2^-24: each may be off by that, before the sum of them divides it.
  */
 static void solve_row(const attention_case *ac, int32_t seq, int32_t row, int32_t head,
                       double *score)
 {
     const cg_attention_problem *p = &ac->problem;
     int32_t kv_head = head / (p->n_heads / p->n_kv_heads);
-    int32_t pos = ac->kv_len[seq] - ac->q_start[seq + 1] + row;
+    int32_t pos = ac->kv_len[seq] - ac->q_start[seq + 1] + row, n;
     int32_t first = p->window && pos >= p->window ? pos - p->window + 1 : 0;
     const float *q = ac->q + q_index(ac, row, head);
-    double *out = ac->out + q_index(ac, row, head);
-    double max = -INFINITY, sum = 0, size = 0, largest = 0;
+    double *out = ac->out + q_index(ac, row, head), *bound = ac->bound + q_index(ac, row, head);
+    double max = -INFINITY, sum = 0, size = 0, largest = 0, everywhere;
+    double step = fmax(step_of(p->dtype), step_of(p->kv_dtype));
 
+    n = pos - first + 1;
     for (int32_t j = first; j <= pos; j++) {
         const float *k = ac->k + kv_index(ac, seq, j, kv_head);
         double dot = 0, magnitude = 0;
@@ -147,32 +193,78 @@ static void solve_row(const attention_case *ac, int32_t seq, int32_t row, int32_
         sum += score[j];
     }
     for (int32_t d = 0; d < p->head_dim; d++)
-        out[d] = 0;
+        out[d] = bound[d] = 0;
     for (int32_t j = first; j <= pos; j++) {
         const float *v = ac->v + kv_index(ac, seq, j, kv_head);
+        double weight = score[j] / sum;
 
         for (int32_t d = 0; d < p->head_dim; d++) {
-            out[d] += score[j] / sum * v[d];
+            out[d] += weight * v[d];
+            bound[d] += weight * fabs((double)v[d]);
             if (isfinite(v[d]))
                 largest = fmax(largest, fabs((double)v[d]));
         }
     }
     if (!isfinite(size))
         size = 0; /* then the result is not finite and the bound not used */
-    ac->bound[row * p->n_heads + head] = 0x1p-24 * (16 + 4 * size) * (largest + 0x1p-100);
+    everywhere = 0x1p-24 * (16 + 4 * size + n / 64.0) * (largest + 0x1p-100);
+    if (p->dtype == CG_F16 || p->kv_dtype == CG_F16)
+        everywhere += 0x1p-24 * (1 + largest * n / sum);
+    for (int32_t d = 0; d < p->head_dim; d++)
+        bound[d] = everywhere + step * (bound[d] + fabs(out[d]));
 }
 
-void attention_case_solve(attention_case *ac)
-{
-    double *score = malloc((size_t)ac->problem.max_kv_len * sizeof *score);
+struct solve {
+    const attention_case *ac;
+    double *score; /* [workers, max_kv_len] */
+};
 
-    if (!score)
+/* Item: one row. */
+static void solve_item(void *arg, int64_t item, int32_t worker)
+{
+    const struct solve *s = arg;
+    const attention_case *ac = s->ac;
+    int32_t row = (int32_t)item, seq = 0;
+
+    while (row >= ac->q_start[seq + 1])
+        seq++;
+    for (int32_t h = 0; h < ac->problem.n_heads; h++)
+        solve_row(ac, seq, row, h, s->score + (size_t)worker * (size_t)ac->problem.max_kv_len);
+}
+
+void attention_case_solve(attention_case *ac, const cg_host *host)
+{
+    struct solve s = { ac, malloc((size_t)host->workers * (size_t)ac->problem.max_kv_len *
+                                  sizeof *s.score) };
+
+    if (!s.score)
         abort();
+    host->parallel_for(host->ctx, ac->q_start[ac->n_seqs], solve_item, &s);
+    free(s.score);
+}
+
+void attention_case_table(checker *c, const attention_case *ac, int32_t block_tokens,
+                          int32_t n_pages, int32_t beyond, int32_t table_stride, int32_t *ret_table)
+{
+    int32_t *free_pages = malloc((size_t)n_pages * sizeof *free_pages);
+    int32_t n = 0;
+
+    if (!free_pages)
+        abort();
+    for (int32_t i = 0; i < n_pages; i++)
+        free_pages[i] = i;
+    for (int32_t i = n_pages - 1; i > 0; i--) {
+        int32_t j = random_in(c, 0, i), t = free_pages[i];
+
+        free_pages[i] = free_pages[j];
+        free_pages[j] = t;
+    }
+    for (int32_t i = 0; i < ac->problem.max_seqs * table_stride; i++)
+        ret_table[i] = beyond;
     for (int32_t i = 0; i < ac->n_seqs; i++)
-        for (int32_t t = ac->q_start[i]; t < ac->q_start[i + 1]; t++)
-            for (int32_t h = 0; h < ac->problem.n_heads; h++)
-                solve_row(ac, i, t, h, score);
-    free(score);
+        for (int32_t p = 0; p * block_tokens < ac->kv_len[i]; p++)
+            ret_table[ac->slot[i] * table_stride + p] = free_pages[n++];
+    free(free_pages);
 }
 
 /* ---- memory -------------------------------------------------------------------------------- */
@@ -197,31 +289,6 @@ static uint64_t sum_memory(const case_memory *m)
     return h;
 }
 
-/* A table in which every slot has as many pages as it needs, shuffled; the other entries name the
- * last page, which holds nothing but NaN. */
-static void fill_table(checker *c, const attention_case *ac, case_memory *m, int32_t n_pages)
-{
-    int32_t *free_pages = malloc((size_t)n_pages * sizeof *free_pages);
-    int32_t n = 0;
-
-    if (!free_pages)
-        abort();
-    for (int32_t i = 0; i < n_pages - 1; i++)
-        free_pages[i] = i;
-    for (int32_t i = n_pages - 2; i > 0; i--) {
-        int32_t j = random_in(c, 0, i), t = free_pages[i];
-
-        free_pages[i] = free_pages[j];
-        free_pages[j] = t;
-    }
-    for (int32_t i = 0; i < m->view.n_slots * m->view.table_stride; i++)
-        m->table[i] = n_pages - 1;
-    for (int32_t i = 0; i < ac->n_seqs; i++)
-        for (int32_t p = 0; p * m->view.block_tokens < ac->kv_len[i]; p++)
-            m->table[ac->slot[i] * m->view.table_stride + p] = free_pages[n++];
-    free(free_pages);
-}
-
 int case_memory_create(checker *c, attention_case *ac, const case_layout *layout,
                        case_memory *ret_memory)
 {
@@ -239,7 +306,8 @@ int case_memory_create(checker *c, attention_case *ac, const case_layout *layout
     cg_kv_view *view = &m.view;
     int32_t n_blocks = CASE_SEQS;
 
-    view->block_tokens = layout->page ? layout->page : p->max_kv_len + layout->spare;
+    case_layout_apply(layout, p);
+    view->block_tokens = case_layout_block(layout, p);
     if (layout->page) {
         view->table_stride = (p->max_kv_len + layout->page - 1) / layout->page;
         n_blocks = CASE_SEQS * view->table_stride + 1;
@@ -257,7 +325,9 @@ int case_memory_create(checker *c, attention_case *ac, const case_layout *layout
         return 0;
     }
     if (layout->page) {
-        fill_table(c, ac, &m, n_blocks);
+        /* entries that are not needed name the last page, which holds nothing but NaN */
+        attention_case_table(c, ac, view->block_tokens, n_blocks - 1, n_blocks - 1,
+                             view->table_stride, m.table);
         view->page_table = m.table;
     }
     for (int32_t i = 0; i < ac->n_seqs; i++)
@@ -265,12 +335,10 @@ int case_memory_create(checker *c, attention_case *ac, const case_layout *layout
             for (int32_t h = 0; h < p->n_kv_heads; h++) {
                 int64_t to = cg_kv_offset(view, ac->slot[i], h, j);
 
-                memcpy((char *)view->k + to, ac->k + kv_index(ac, i, j, h), (size_t)row);
-                memcpy((char *)view->v + to, ac->v + kv_index(ac, i, j, h), (size_t)row);
+                memcpy((char *)view->k + to, attention_case_kv(ac, 0, i, j, h), (size_t)row);
+                memcpy((char *)view->v + to, attention_case_kv(ac, 1, i, j, h), (size_t)row);
             }
     m.sum = sum_memory(&m);
-    p->paged = layout->page != 0;
-    p->block_tokens = layout->growing ? 0 : view->block_tokens;
     *ret_memory = m;
     return 1;
 }
@@ -285,7 +353,7 @@ void case_memory_destroy(case_memory *m)
 void case_memory_poke(attention_case *ac, case_memory *m, int32_t values, int32_t seq, int32_t pos,
                       int32_t head, int32_t element, float x)
 {
-    float *plain = (values ? ac->v : ac->k) + kv_index(ac, seq, pos, head);
+    float *plain = attention_case_kv(ac, values, seq, pos, head);
     char *base = values ? m->view.v : m->view.k;
 
     plain[element] = x;
@@ -308,14 +376,13 @@ void case_out_destroy(case_out *o)
     o->data = NULL;
 }
 
-/* Nothing was written between the rows or around them. */
-static int gaps_intact(const case_out *o, int64_t row)
+int case_out_gaps_intact(const case_out *o, int64_t row_bytes)
 {
     for (int32_t t = 0; t < o->n; t++)
-        for (int64_t i = row; i < o->stride; i++)
+        for (int64_t i = row_bytes; i < o->stride; i++)
             if ((unsigned char)o->data[t * o->stride + i] != 0xff)
                 return 0;
-    return guarded_intact(o->data);
+    return 1;
 }
 
 void attention_case_run(checker *c, const cg_attention_ops *ops, void *plan,
@@ -367,7 +434,8 @@ void attention_case_run(checker *c, const cg_attention_ops *ops, void *plan,
                   },
                   &err);
     expect(c, st == CG_OK, "run() failed (%d): %s", st, err.msg);
-    expect(c, gaps_intact(&o, row), "run() wrote outside of the rows of out");
+    expect(c, case_out_gaps_intact(&o, row) && guarded_intact(o.data),
+           "run() wrote outside of the rows of out");
     expect(c, guarded_intact(workspace), "run() wrote outside of its %zu bytes of workspace",
            workspace_bytes);
     expect(c, case_memory_intact(m), "run() wrote to keys, values or page table");

@@ -17,6 +17,7 @@ typedef struct checker {
     int32_t cases;
     int32_t bad;       /* cases of it that failed */
     int32_t failures;  /* checks that failed */
+    int32_t lost;      /* the GPU does not answer any more: no further case can be tried */
     char detail[1400]; /* of the first failed case */
 } checker;
 

@@ -1,7 +1,26 @@
 /* SPDX-License-Identifier: MIT */
 #include <stdio.h>
 
+#include "attention_suite.h"
 #include "conformance.h"
+
+int32_t cg_conformance_attention(const cg_attention_ops *ops, const cg_host *host,
+                                 const cg_conformance_options *options)
+{
+    attention_suite s = { .ops = ops, .gpu = options->gpu };
+    cg_gpu_info info = { CG_SIZED(cg_gpu_info) };
+
+    checker_init(&s.c, options);
+    watch_host_init(&s.watch, host);
+    if (s.gpu) {
+        cg_gpu_get_info(s.gpu, &info);
+        s.capability = info.compute_capability;
+        attention_suite_cuda(&s);
+    } else {
+        attention_suite_cpu(&s);
+    }
+    return s.c.failures;
+}
 
 int32_t cg_conformance_run(const cg_plugin *plugin, const cg_host *host,
                            const cg_conformance_options *options)

@@ -29,7 +29,8 @@ done
 for key in confgen model architecture device attention attention_reason kv_cache kv_cache_reason \
   constraint batch_size batch_reason threads template_workers sampling sampled forced steps total \
   decode matmul chemistry template record tokens_per_second conformers_per_second token_cache \
-  peak_memory written; do
+  peak_memory written device device_reason dtype deterministic promise step_tokens halvings gpus \
+  tuning; do
   verdict "report has $key" grep -q "\"$key\":" report.json
 done
 verdict 'report: bytes written' test "$(json_number report.json written)" -gt 0
@@ -168,6 +169,8 @@ run 0 "${tiny[@]}" --output q.sdf --progress never && verdict 'never: one line a
 run 0 --input mols.smi --gens 40 --limit 4 --overwrite --output q.sdf --progress json || true
 verdict 'json: objects on standard error' grep -Eq \
   '^\{"molecules":[0-9]+,"conformers":[0-9]+,"tokens":[0-9]+,"seconds":[0-9.]+\}$' err
+verdict 'and the first tells of the machine' grep -Eq \
+  '^\{"device":"[^"]+","dtype":"[^"]+","deterministic":(true|false),"promise":"[^"]+"\}$' err
 check 0 '--version' --version
 verdict 'names program and version' grep -Eq '^confgen [0-9]+\.[0-9]+\.[0-9]+$' out
 check 0 '--help' --help

@@ -278,6 +278,14 @@ flag 'limit' --limit 0
 flag 'shard' --shard 2/2
 flag 'progress' --progress loud
 flag 'device' --device tpu
+flag 'device' --device cuda:0,0
+flag 'device' --device cuda:first
+flag 'dtype' --dtype fp8
+flag 'dtype bf16: the CPU computes in f32' --dtype bf16 --device cpu
+flag 'tune' --tune sometimes
+flag 'max-length' --max-length 0
+flag 'max-length 100000: model' --max-length 100000
+flag 'step-tokens' --step-tokens 0
 flag 'max-new-tokens' --max-new-tokens 0
 flag 'model' --model
 case_ 3 'cuda' 'no GPU executor' --model tiny --input ok.smi --output flag.sdf --device cuda:99
@@ -287,6 +295,8 @@ case_ 2 'freedom' 'a constraint nobody has' --model tiny --input ok.smi --output
 verdict 'none of them wrote anything' test ! -e flag.sdf
 case_ 1 'new tokens, --max-new-tokens allows 3' 'too few new tokens' --model tiny --input ok.smi \
   --output few.sdf --max-new-tokens 3
+case_ 1 'a sequence has 20: --max-length' 'a bound of length' --model tiny --input ok.smi \
+  --output short.sdf --max-length 20
 tiny_model small 40
 case_ 1 'a sequence has 40' 'longer than the context' --model small --input \
   <(echo 'CCCCCCCCCCCCCCCC cetane') --output small.sdf

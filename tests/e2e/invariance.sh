@@ -15,7 +15,8 @@ verdict '15 records' test "$(count_sdf <want.sdf)" = 15
 variants=('--threads 1' '--threads 3' '--template-workers 1' '--template-workers 4'
   '--batch-size 1' '--batch-size 7' '--batch-size 7 --threads 3 --template-workers 4'
   '--kv-cache static' '--kv-cache dynamic' '--kv-cache dynamic --batch-size 3 --threads 1'
-  '--cache-tokenizer' '--attention auto' '--parallel-templates')
+  '--cache-tokenizer' '--attention auto' '--parallel-templates' '--step-tokens 5'
+  '--max-length 1500 --kv-cache static' '--device cpu --dtype f32 --deterministic')
 for variant in "${variants[@]}"; do
   # shellcheck disable=SC2086 # several words
   run 1 "${common[@]}" $variant --output got.sdf || continue

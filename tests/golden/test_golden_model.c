@@ -2,7 +2,8 @@
 /*
  * The default model against oracles from Hugging Face transformers (README.md): f32 logits after
  * given prefixes to 1e-3, greedy continuations without a constraint id by id, for every attention
- * plugin over every cache plugin.
+ * plugin over every cache plugin. On the CPU, or on CUDA when CONFGEN_TEST_GPU is 1: there also
+ * bf16 logits, of which the norm of the error is within 1e-2 of that of the oracle's.
  */
 #include <check.h>
 #include <jansson.h>
@@ -14,6 +15,8 @@
 #include "decode/automaton.h"
 #include "decode/cpu_model.h"
 #include "decode/executor.h"
+#include "gpu/module.h"
+#include "gpu_mode.h"
 #include "plugin/host.h"
 #include "plugin/registry.h"
 #include "template/template.h"
@@ -21,6 +24,15 @@
 enum { POSITIONS = 4, MAX_LEN = 1024 };
 
 static const char *const attentions[] = { "eager", "flash" };
+/* CUDA. What a plugin is in no build of, or refuses, is told. */
+static const struct {
+    const char *attention;
+    cg_dtype dtype;
+    int32_t optional;
+} on_cuda[] = { { "eager", CG_F32, 0 },
+                { "eager", CG_BF16, 0 },
+                { "flash", CG_BF16, 0 },
+                { "cudnn", CG_BF16, 1 } };
 static const char *const caches[] = { "dynamic", "static", "paged" };
 
 static cg_team *team;
@@ -28,7 +40,7 @@ static cg_plugin_host host;
 static cg_registry *registry;
 static cg_model *model;
 static cg_tokenizer *tokenizer;
-static json_t *cases; /* array */
+static json_t *document, *cases; /* cases: an array of it */
 static cg_error err = CG_ERROR_INIT;
 
 #define OK(call) ck_assert_msg((call) == CG_OK, "%s", err.msg)
@@ -44,7 +56,6 @@ static const char *root(void)
 static void setup(void)
 {
     char path[4096];
-    json_t *doc;
     json_error_t json_err;
 
     OK(cg_team_create(2, &team, &err));
@@ -54,10 +65,19 @@ static void setup(void)
     OK(cg_model_open(path, &model, &err));
     OK(cg_tokenizer_load(path, &tokenizer, &err));
     snprintf(path, sizeof path, "%s/tests/golden/generation.json", root());
-    doc = json_load_file(path, 0, &json_err);
-    ck_assert_msg(doc != NULL, "%s: %s", path, json_err.text);
-    cases = json_object_get(doc, "cases");
+    document = json_load_file(path, 0, &json_err);
+    ck_assert_msg(document != NULL, "%s: %s", path, json_err.text);
+    cases = json_object_get(document, "cases");
     ck_assert_int_eq((int)json_array_size(cases), 8);
+}
+
+static void teardown(void)
+{
+    json_decref(document);
+    cg_tokenizer_destroy(tokenizer);
+    cg_model_close(model);
+    cg_registry_destroy(registry);
+    cg_team_destroy(team);
 }
 
 static const void *find(cg_plugin_kind kind, const char *name)
@@ -172,6 +192,108 @@ START_TEST(logits_equal_the_oracles)
 }
 END_TEST
 
+/* The constraint that allows everything, for one molecule that is never looked at. */
+struct free_text {
+    const cg_constraint_ops *ops;
+    cg_vocabulary_adapter vocabulary;
+    void *self;
+    cg_program *program;
+};
+
+static void open_free_text(struct free_text *f)
+{
+    static const cg_range gaps[2] = { { 0, 4 }, { 4, 5 } };
+    const cg_text_format format = { CG_SIZED(cg_text_format), .decimals = 3,
+                                    .max_integer_digits = 2,  .begin = "[CONFORMER]",
+                                    .end = "[/CONFORMER]",    .stop = "<|endoftext|>",
+                                    .max_new_tokens = 900 };
+    const cg_template text = { CG_SIZED(cg_template), .n_atoms = 1, .text = "[C]<>", .gap = gaps };
+
+    f->ops = find(CG_PLUGIN_CONSTRAINT, "none");
+    cg_vocabulary_init(&f->vocabulary, tokenizer, NULL);
+    OK(f->ops->create(&host.host, &f->vocabulary.vocabulary, &format, &f->self, &err));
+    OK(f->ops->compile(f->self, &text, &f->program, &err));
+}
+
+static void close_free_text(struct free_text *f)
+{
+    f->ops->release(f->self, f->program);
+    f->ops->destroy(f->self);
+}
+
+/* Logits of a text on CUDA, in steps of 37 tokens; the largest relative error of a position. */
+static double check_cuda_logits(const cg_executor_config *config, const json_t *c, cg_status *ret)
+{
+    const json_t *list = json_object_get(c, "logits_positions");
+    const char *name = json_string_value(json_object_get(c, "name"));
+    int32_t n, *ids = get_ids(c, "ids", &n), vocab = model->config.vocab, positions[POSITIONS];
+    float *want = read_npy(c, vocab);
+    float *got = calloc((size_t)POSITIONS * (size_t)vocab, sizeof *got);
+    const cg_cuda_module *module;
+    double largest = 0;
+
+    OK(cg_cuda_module_load(&module, &err));
+    for (int p = 0; p < POSITIONS; p++)
+        positions[p] = (int32_t)json_integer_value(json_array_get(list, (size_t)p));
+    *ret = module->logits(config, ids, n, positions, POSITIONS, got, &err);
+    for (int p = 0; p < POSITIONS && *ret == CG_OK; p++) {
+        double error = 0, size = 0;
+
+        for (int32_t v = 0; v < vocab; v++) {
+            double a = got[p * vocab + v], b = want[p * vocab + v];
+
+            ck_assert_msg(isfinite(a) && (config->dtype != CG_F32 || fabs(a - b) < 1e-3),
+                          "%s, position %d, token %d: %g, wanted %g", name, positions[p], v, a, b);
+            error += (a - b) * (a - b);
+            size += b * b;
+        }
+        largest = fmax(largest, sqrt(error / size));
+        ck_assert_msg(error <= 1e-4 * size, "%s, position %d: relative error %.2e", name,
+                      positions[p], sqrt(error / size));
+    }
+    free(ids);
+    free(want);
+    free(got);
+    return largest;
+}
+
+START_TEST(logits_on_cuda_equal_the_oracles)
+{
+    const char *attention = on_cuda[_i / 3].attention, *cache = caches[_i % 3];
+    const cg_plugin *plugin = NULL;
+    cg_executor_config config = { .model = model,
+                                  .cache = find(CG_PLUGIN_CACHE, cache),
+                                  .host = &host.host,
+                                  .sampling = { sizeof(cg_sampling), 1, 1, 0, 1, 0 },
+                                  .n_slots = POSITIONS,
+                                  .n_prefixes = 1,
+                                  .max_len = MAX_LEN,
+                                  .step_tokens = 37,
+                                  .dtype = on_cuda[_i / 3].dtype };
+    struct free_text none;
+    cg_status status;
+    double error = 0;
+
+    status = cg_registry_find(registry, CG_PLUGIN_ATTENTION, attention, &plugin, &err);
+    if (status == CG_OK) {
+        config.attention = plugin->ops;
+        open_free_text(&none);
+        config.automaton = none.ops->automaton(none.self);
+        for (size_t c = 0; c < 8 && status == CG_OK; c += _i % 3 == 2 ? 1 : 7)
+            error = fmax(error, check_cuda_logits(&config, json_array_get(cases, c), &status));
+        close_free_text(&none);
+    }
+    if (status != CG_OK)
+        printf("%s over %s: %s\n", attention, cache, err.msg);
+    else
+        printf("%s over %s, %s: relative error of the logits %.1e\n", attention, cache,
+               config.dtype == CG_F32 ? "f32" : "bf16", error);
+    ck_assert_msg(status == CG_OK ||
+                      (on_cuda[_i / 3].optional && (!plugin || status == CG_ERR_UNSUPPORTED)),
+                  "%s", err.msg);
+}
+END_TEST
+
 /* Compare one greedy continuation as far as the oracle's own gap between the best two is clear. */
 static void check_greedy(const json_t *c, const cg_sequence_result *r)
 {
@@ -191,16 +313,10 @@ static void check_greedy(const json_t *c, const cg_sequence_result *r)
     free(want);
 }
 
+static int gpu; /* the tests below run there */
+
 START_TEST(greedy_ids_equal_the_oracles)
 {
-    const cg_constraint_ops *none = find(CG_PLUGIN_CONSTRAINT, "none");
-    cg_vocabulary_adapter vocabulary;
-    cg_text_format format = { CG_SIZED(cg_text_format), .decimals = 3,
-                              .max_integer_digits = 2,  .begin = "[CONFORMER]",
-                              .end = "[/CONFORMER]",    .stop = "<|endoftext|>",
-                              .max_new_tokens = 900 };
-    static const cg_range gaps[2] = { { 0, 4 }, { 4, 5 } };
-    cg_template text = { CG_SIZED(cg_template), .n_atoms = 1, .text = "[C]<>", .gap = gaps };
     cg_executor_config config = { .model = model,
                                   .attention = find(CG_PLUGIN_ATTENTION, attentions[_i / 3]),
                                   .cache = find(CG_PLUGIN_CACHE, caches[_i % 3]),
@@ -209,17 +325,15 @@ START_TEST(greedy_ids_equal_the_oracles)
                                   .n_slots = 8,
                                   .n_prefixes = 8,
                                   .max_len = MAX_LEN };
-    cg_program *program;
+    struct free_text none;
     cg_executor *ex;
     cg_sequence_result result;
-    void *self;
     int ended = 0;
 
-    cg_vocabulary_init(&vocabulary, tokenizer, NULL);
-    OK(none->create(&host.host, &vocabulary.vocabulary, &format, &self, &err));
-    config.automaton = none->automaton(self);
-    OK(none->compile(self, &text, &program, &err));
-    OK(cg_executor_cpu_create(&config, team, &ex, &err));
+    open_free_text(&none);
+    config.automaton = none.ops->automaton(none.self);
+    OK(gpu ? cg_executor_cuda_create(&config, &ex, &err)
+           : cg_executor_cpu_create(&config, team, &ex, &err));
     for (int i = 0; i < 8; i++) {
         int32_t n, *prompt = get_ids(json_array_get(cases, (size_t)i), "prompt_ids", &n);
 
@@ -227,7 +341,7 @@ START_TEST(greedy_ids_equal_the_oracles)
         free(prompt);
     }
     for (int i = 0; i < 8; i++) {
-        cg_sequence_job job = { program, { 0, (uint64_t)i, 0 } };
+        cg_sequence_job job = { none.program, { 0, (uint64_t)i, 0 } };
 
         while (!ex->ops->prefix_ready(ex, i))
             OK(ex->ops->run(ex, 1, &err));
@@ -243,8 +357,7 @@ START_TEST(greedy_ids_equal_the_oracles)
         }
     }
     ex->ops->destroy(ex);
-    none->release(self, program);
-    none->destroy(self);
+    close_free_text(&none);
 }
 END_TEST
 
@@ -252,19 +365,27 @@ int main(void)
 {
     Suite *s = suite_create("golden");
     TCase *tc = tcase_create("default model");
+    int mode = gpu_mode(), failed;
     SRunner *sr;
-    int failed;
 
     tcase_set_timeout(tc, 240);
-    tcase_add_checked_fixture(tc, setup, NULL);
-    tcase_add_loop_test(tc, logits_equal_the_oracles, 0, 6);
-    /* without a constraint a case takes a minute with eager attention: the pairs that differ most
-     */
-    tcase_add_loop_test(tc, greedy_ids_equal_the_oracles, 4, 6);
+    tcase_add_checked_fixture(tc, setup, teardown);
+    if (mode == GPU_ASKED) {
+        gpu = 1;
+        tcase_add_loop_test(tc, logits_on_cuda_equal_the_oracles, 0,
+                            3 * (int)(sizeof on_cuda / sizeof *on_cuda));
+        tcase_add_loop_test(tc, greedy_ids_equal_the_oracles, 0, 3); /* eager, f32 */
+    } else {
+        tcase_add_loop_test(tc, logits_equal_the_oracles, 0, 6);
+        /* without a constraint a case takes a minute with eager attention: the pairs that differ
+         * most */
+        tcase_add_loop_test(tc, greedy_ids_equal_the_oracles, 4, 6);
+    }
     suite_add_tcase(s, tc);
     sr = srunner_create(s);
-    srunner_run_all(sr, CK_NORMAL);
+    if (mode != GPU_MISSING)
+        srunner_run_all(sr, CK_NORMAL);
     failed = srunner_ntests_failed(sr);
     srunner_free(sr);
-    return failed != 0;
+    return mode == GPU_MISSING ? EXIT_SKIPPED : failed != 0;
 }

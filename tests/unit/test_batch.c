@@ -218,6 +218,35 @@ START_TEST(counts_of_references)
 }
 END_TEST
 
+START_TEST(what_there_is_to_do)
+{
+    int64_t n = -1, sum = 0;
+
+    ck_assert_int_eq(cg_batch_workload(&batch, &n, &err), CG_OK);
+    ck_assert_int_eq(n, 10); /* the empty line asks for none */
+    batch.limit = 1;
+    ck_assert_int_eq(cg_batch_workload(&batch, &n, &err), CG_OK);
+    ck_assert_int_eq(n, 2);
+    batch.limit = 0;
+    batch.gens_per_reference = 1;
+    batch.shards = 3;
+    for (batch.shard = 0; batch.shard < 3; batch.shard++) {
+        ck_assert_int_eq(cg_batch_workload(&batch, &n, &err), CG_OK);
+        sum += n;
+    }
+    ck_assert_int_eq(sum, 2 * (2 + 2 + 3 + 1)); /* that one cannot be built is not known yet */
+    batch.shards = 0;
+    batch.input = "-";
+    ck_assert_int_eq(cg_batch_workload(&batch, &n, &err), CG_OK);
+    ck_assert_int_eq(n, 0);
+    batch.input = "/nowhere.smi";
+    ck_assert_int_eq(cg_batch_workload(&batch, &n, &err), CG_OK); /* the run will tell */
+    ck_assert_int_eq(n, 0);
+    batch.gens = 0;
+    ck_assert_int_eq(cg_batch_workload(&batch, &n, &err), CG_ERR_USAGE);
+}
+END_TEST
+
 START_TEST(refusals)
 {
     batch.gens = 0;
@@ -321,6 +350,7 @@ int main(void)
     tcase_add_test(tc, shards_join_to_the_whole);
     tcase_add_test(tc, a_stopped_run_goes_on);
     tcase_add_test(tc, counts_of_references);
+    tcase_add_test(tc, what_there_is_to_do);
     tcase_add_test(tc, refusals);
     tcase_add_test(tc, hydrogens);
     tcase_add_test(tc, unfinished_and_unreadable_conformers);

@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* The executor's interface, with a tiny random model over every attention and cache plugin. */
+/*
+ * The executor's interface, with a tiny random model over attention and cache plugins: the CPU's,
+ * or CUDA's when CONFGEN_TEST_GPU is 1.
+ */
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "decode/automaton.h"
 #include "decode/executor.h"
+#include "gpu/module.h"
+#include "gpu_mode.h"
 #include "plugin/host.h"
 #include "plugin/registry.h"
 
@@ -18,15 +23,9 @@ enum { VOCAB = 64, ATOMS = 5, FIELDS = 3 * ATOMS, PROMPT = 21, MAX_LEN = 160 };
  */
 static int32_t row[4] = { 0, 10, 20, 21 }, token[21], next[21], column[21], column_token[20];
 static const cg_automaton automaton = {
-    CG_SIZED(cg_automaton),
-    .capacity_states = 3,
-    .capacity_transitions = 21,
-    .capacity_columns = 20,
-    .row = row,
-    .token = token,
-    .next = next,
-    .column = column,
-    .column_token = column_token,
+    CG_SIZED(cg_automaton), .capacity_states = 3, .capacity_transitions = 21,
+    .capacity_columns = 20, .row = row,           .token = token,
+    .next = next,           .column = column,     .column_token = column_token,
 };
 static int32_t entry[FIELDS], span_start[FIELDS + 2], span_token[FIELDS + 3];
 static cg_program program = { CG_SIZED(cg_program),    .n_fields = FIELDS,
@@ -36,26 +35,34 @@ static cg_program program = { CG_SIZED(cg_program),    .n_fields = FIELDS,
                               .span_token = span_token };
 static int32_t prompt[PROMPT];
 
-static const char *const attentions[] = { "eager", "flash" };
+/* What the tests run over. */
+struct machine {
+    int cuda;
+    const char *attention;
+    cg_dtype dtype;   /* CUDA */
+    int32_t head_dim; /* of the model */
+};
+static const struct machine cpus[] = { { 0, "eager", CG_F32, 16 }, { 0, "flash", CG_F32, 16 } };
+static const struct machine gpus[] = { { 1, "eager", CG_F32, 16 }, { 1, "flash", CG_BF16, 64 } };
+static const struct machine *machines = cpus; /* [2]; many tests use the second alone */
 static const char *const caches[] = { "dynamic", "static", "paged" };
 
 static cg_team *team;
 static cg_plugin_host host;
 static cg_registry *registry;
-static cg_model *model;
+static cg_model *models[2]; /* of the machines */
 static cg_error err = CG_ERROR_INIT;
 
 #define OK(call) ck_assert_msg((call) == CG_OK, "%s", err.msg)
 
 static void setup(void)
 {
-    static const cg_model_config config = {
+    cg_model_config config = {
         .arch = CG_ARCH_QWEN3,
         .hidden = 32,
         .n_layers = 2,
         .n_heads = 4,
         .n_kv_heads = 2,
-        .head_dim = 16,
         .intermediate = 48,
         .vocab = VOCAB,
         .max_positions = 256,
@@ -91,12 +98,16 @@ static void setup(void)
     OK(cg_team_create(2, &team, &err));
     cg_plugin_host_init(&host, team, NULL, NULL, CG_LOG_WARNING);
     OK(cg_registry_open(&host.host, NULL, 0, &registry, &err));
-    OK(cg_model_random(&config, 5, &model, &err));
+    for (int i = 0; i < 2; i++) {
+        config.head_dim = machines[i].head_dim;
+        OK(cg_model_random(&config, 5, &models[i], &err));
+    }
 }
 
 static void teardown(void)
 {
-    cg_model_close(model);
+    cg_model_close(models[0]);
+    cg_model_close(models[1]);
     cg_registry_destroy(registry);
     cg_team_destroy(team);
 }
@@ -109,11 +120,12 @@ static const void *find(cg_plugin_kind kind, const char *name)
     return plugin->ops;
 }
 
-static cg_executor *open_executor(const char *attention, const char *cache, int32_t n_slots,
-                                  int32_t step_tokens, int32_t max_len)
+static cg_executor *create(int32_t machine, const char *cache, int32_t deterministic,
+                           int32_t n_slots, int32_t step_tokens, int32_t max_len)
 {
-    cg_executor_config config = { .model = model,
-                                  .attention = find(CG_PLUGIN_ATTENTION, attention),
+    const struct machine *m = &machines[machine];
+    cg_executor_config config = { .model = models[machine],
+                                  .attention = find(CG_PLUGIN_ATTENTION, m->attention),
                                   .cache = find(CG_PLUGIN_CACHE, cache),
                                   .host = &host.host,
                                   .automaton = &automaton,
@@ -121,14 +133,23 @@ static cg_executor *open_executor(const char *attention, const char *cache, int3
                                   .n_slots = n_slots,
                                   .n_prefixes = 1,
                                   .max_len = max_len,
-                                  .step_tokens = step_tokens };
+                                  .step_tokens = step_tokens,
+                                  .dtype = m->dtype,
+                                  .deterministic = deterministic };
     cg_executor *ex;
 
-    OK(cg_executor_cpu_create(&config, team, &ex, &err));
+    OK(m->cuda ? cg_executor_cuda_create(&config, &ex, &err)
+               : cg_executor_cpu_create(&config, team, &ex, &err));
     OK(ex->ops->begin_prefix(ex, 0, prompt, PROMPT, &err));
     while (!ex->ops->prefix_ready(ex, 0))
         OK(ex->ops->run(ex, 1, &err));
     return ex;
+}
+
+/* On the second machine, as users run it. */
+static cg_executor *open_executor(const char *cache, int32_t n_slots, int32_t max_len)
+{
+    return create(1, cache, 0, n_slots, 0, max_len);
 }
 
 static void admit(cg_executor *ex, int32_t slot, uint32_t generation)
@@ -182,12 +203,12 @@ static int32_t *generate(cg_executor *ex, int32_t n_slots, int32_t n)
 START_TEST(sequences_depend_on_their_job_alone)
 {
     static const int32_t shapes[][2] = { { 1, 0 }, { 3, 4 }, { 9, 0 }, { 5, 33 } };
-    const char *attention = attentions[_i / 3], *cache = caches[_i % 3];
+    const char *attention = machines[_i / 3].attention, *cache = caches[_i % 3];
     enum { N = 9 };
     int32_t *want = NULL;
 
     for (int s = 0; s < 4; s++) {
-        cg_executor *ex = open_executor(attention, cache, shapes[s][0], shapes[s][1], MAX_LEN);
+        cg_executor *ex = create(_i / 3, cache, 1, shapes[s][0], shapes[s][1], MAX_LEN);
         int32_t *got = generate(ex, shapes[s][0], N);
 
         if (!want) {
@@ -210,8 +231,8 @@ END_TEST
 
 START_TEST(a_sequence_that_was_rolled_back_goes_on_from_the_atom)
 {
-    const char *cache = caches[_i];
-    cg_executor *ex = open_executor("flash", cache, 2, 0, MAX_LEN);
+    const char *cache = caches[_i % 3];
+    cg_executor *ex = create(_i / 3, cache, 0, 2, 0, MAX_LEN);
     cg_sequence_result r;
     int32_t first[MAX_LEN], at_atom3;
 
@@ -248,7 +269,7 @@ END_TEST
 
 START_TEST(roll_back_refuses_what_was_not_reached)
 {
-    cg_executor *ex = open_executor("flash", "paged", 2, 0, MAX_LEN);
+    cg_executor *ex = open_executor("paged", 2, MAX_LEN);
 
     admit(ex, 0, 0);
     OK(ex->ops->run(ex, 3, &err));
@@ -264,7 +285,7 @@ END_TEST
 
 START_TEST(the_context_ends_a_sequence)
 {
-    cg_executor *ex = open_executor("flash", "static", 1, 0, PROMPT + 20);
+    cg_executor *ex = open_executor("static", 1, PROMPT + 20);
     cg_sequence_result r;
 
     admit(ex, 0, 0);
@@ -278,7 +299,7 @@ END_TEST
 
 START_TEST(a_prompt_is_evaluated_once_and_shared)
 {
-    cg_executor *ex = open_executor("flash", "paged", 6, 0, MAX_LEN);
+    cg_executor *ex = open_executor("paged", 6, MAX_LEN);
     cg_cache_stats cache = { CG_SIZED(cg_cache_stats) };
     cg_executor_stats stats;
 
@@ -302,21 +323,25 @@ END_TEST
 int main(void)
 {
     Suite *s = suite_create("executor");
-    TCase *tc = tcase_create("cpu");
+    int mode = gpu_mode(), failed;
+    TCase *tc = tcase_create(mode == GPU_ASKED ? "cuda" : "cpu");
     SRunner *sr;
-    int failed;
 
+    if (mode == GPU_ASKED)
+        machines = gpus;
     tcase_set_timeout(tc, 120);
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_add_loop_test(tc, sequences_depend_on_their_job_alone, 0, 6);
-    tcase_add_loop_test(tc, a_sequence_that_was_rolled_back_goes_on_from_the_atom, 0, 3);
+    tcase_add_loop_test(tc, a_sequence_that_was_rolled_back_goes_on_from_the_atom,
+                        mode == GPU_ASKED ? 0 : 3, 6);
     tcase_add_test(tc, roll_back_refuses_what_was_not_reached);
     tcase_add_test(tc, the_context_ends_a_sequence);
     tcase_add_test(tc, a_prompt_is_evaluated_once_and_shared);
     suite_add_tcase(s, tc);
     sr = srunner_create(s);
-    srunner_run_all(sr, CK_NORMAL);
+    if (mode != GPU_MISSING)
+        srunner_run_all(sr, CK_NORMAL);
     failed = srunner_ntests_failed(sr);
     srunner_free(sr);
-    return failed != 0;
+    return mode == GPU_MISSING ? EXIT_SKIPPED : failed != 0;
 }

@@ -63,23 +63,21 @@ static int list(int argc, char **argv)
 /* ---- matrix ------------------------------------------------------------------------------- */
 
 static const char matrix_help[] =
-    "confgen plugins matrix [--model DIR | --shape NAME] [--device cpu|cuda] [--batch-size N]\n"
-    "                       [--plugin FILE.so]...\n"
+    "confgen plugins matrix [--model DIR | --shape NAME] [--device cpu|cuda|cuda:I]\n"
+    "                       [--batch-size N] [--deterministic] [--plugin FILE.so]...\n"
     "\n"
     "Every attention plugin with every cache plugin: `ok`, or why the two do not serve this "
     "model.\n"
-    "Shapes: default, llama380m, qwen3-0.6b. Without a model or shape: the default model.\n";
+    "Shapes: default, llama380m, qwen3-0.6b. Without a model or shape: the default model.\n"
+    "--deterministic asks on CUDA for what a run with that flag needs; the CPU always does.\n";
 
 static int matrix(int argc, char **argv)
 {
     static const struct option options[] = {
-        { "model", required_argument, NULL, 'm' },
-        { "shape", required_argument, NULL, 's' },
-        { "device", required_argument, NULL, 'd' },
-        { "batch-size", required_argument, NULL, 'b' },
-        { "plugin", required_argument, NULL, 'p' },
-        { "help", no_argument, NULL, OPTION_HELP },
-        { NULL, 0, NULL, 0 },
+        { "model", required_argument, NULL, 'm' },   { "shape", required_argument, NULL, 's' },
+        { "device", required_argument, NULL, 'd' },  { "batch-size", required_argument, NULL, 'b' },
+        { "deterministic", no_argument, NULL, 'D' }, { "plugin", required_argument, NULL, 'p' },
+        { "help", no_argument, NULL, OPTION_HELP },  { NULL, 0, NULL, 0 },
     };
     static const char *const heads[] = { "attention", "cache", "together" };
     struct plugin_files files = { .n = 0 };
@@ -107,6 +105,9 @@ static int matrix(int argc, char **argv)
         case 'b':
             match.batch_size = parse_int("--batch-size", optarg, 1, 65536);
             break;
+        case 'D':
+            match.deterministic = 1;
+            break;
         default:
             add_plugin_file(&files, optarg);
         }
@@ -133,14 +134,21 @@ static int matrix(int argc, char **argv)
 /* ---- check -------------------------------------------------------------------------------- */
 
 static const char check_help[] =
-    "confgen plugins check FILE.so [--seed S] [--rounds N] [--threads N]\n"
+    "confgen plugins check FILE.so [--device cpu|cuda|cuda:I|all] [--seed S] [--rounds N]\n"
+    "                      [--threads N]\n"
     "\n"
     "Does a plugin keep the promises of its header? Runs the conformance suite of its kind, the\n"
     "same that confgen's own plugins pass: lifecycle, random shapes, edge lengths, poisoned\n"
     "workspace, guard bytes, refusals, failing allocations, and, for attention, comparison with a\n"
     "float64 reference. --seed draws other random cases, --rounds more of them.\n"
     "\n"
-    "Exit status: 0 all checks passed, 1 some failed, 3 the file was refused.\n";
+    "A plugin is checked on the devices that it serves: the CPU, and the first GPU where there is\n"
+    "one; --device picks, all is the CPU and every GPU. What was left out is told with the "
+    "reason.\n"
+    "\n"
+    "Exit status: 0 all checks passed, 1 some failed, 3 the file was refused, or served none of "
+    "the\n"
+    "devices, so that nothing was checked.\n";
 
 static void print_check(void *ctx, int32_t passed, const char *check, const char *detail)
 {
@@ -148,6 +156,13 @@ static void print_check(void *ctx, int32_t passed, const char *check, const char
 
     ++*n;
     printf("%-48s  %-6s  %s\n", check, passed ? "ok" : "FAILED", detail);
+    fflush(stdout);
+}
+
+static void print_line(void *ctx, const char *line)
+{
+    (void)ctx;
+    printf("%s\n", line);
     fflush(stdout);
 }
 
@@ -161,18 +176,19 @@ static void print_log(void *ctx, int32_t level, const char *text)
 static int check(int argc, char **argv)
 {
     static const struct option options[] = {
-        { "seed", required_argument, NULL, 's' },
-        { "rounds", required_argument, NULL, 'r' },
-        { "threads", required_argument, NULL, 't' },
-        { "help", no_argument, NULL, OPTION_HELP },
-        { NULL, 0, NULL, 0 },
+        { "seed", required_argument, NULL, 's' },    { "rounds", required_argument, NULL, 'r' },
+        { "threads", required_argument, NULL, 't' }, { "device", required_argument, NULL, 'd' },
+        { "help", no_argument, NULL, OPTION_HELP },  { NULL, 0, NULL, 0 },
     };
     /* two threads at least: what is not safe for threads must show */
     cg_plugin_set_options open = { CG_SIZED(cg_plugin_set_options), .threads = 2, .files_only = 1,
                                    .n_files = 1, .log = print_log };
-    int32_t n_checks = 0, failures;
-    cg_conformance_options conformance = { .seed = 1, .report = print_check, .ctx = &n_checks };
-    const char *file;
+    int32_t n_checks = 0;
+    cg_conformance_options conformance = {
+        .seed = 1, .report = print_check, .ctx = &n_checks, .say = print_line
+    };
+    cg_conformance_result result;
+    const char *file, *device = NULL;
     const cg_found_plugin *found;
     cg_plugin_set *set;
     cg_error err = CG_ERROR_INIT;
@@ -184,6 +200,8 @@ static int check(int argc, char **argv)
             conformance.seed = (uint64_t)parse_int64("--seed", optarg, 0, INT64_MAX);
         else if (option == 'r')
             conformance.rounds = parse_int("--rounds", optarg, 1, 1000000);
+        else if (option == 'd')
+            device = optarg;
         else
             open.threads = parse_int("--threads", optarg, 1, 4096);
     if (optind + 1 != argc)
@@ -195,10 +213,18 @@ static int check(int argc, char **argv)
     cg_plugin_set_found(set, &found);
     printf("%s plugin %s %s: %s\n\n", found->kind, found->plugin->name, found->plugin->version,
            found->plugin->description);
-    failures = cg_conformance_run(found->plugin, cg_plugin_set_host(set), &conformance);
-    printf("\n%s: %d checks passed, %d failed\n", file, n_checks - failures, failures);
+    if (cg_conformance_run_devices(found->plugin, cg_plugin_set_host(set), device, &conformance,
+                                   &result, &err) != CG_OK) {
+        cg_plugin_set_close(set);
+        return report_error(&err);
+    }
+    if (result.checked)
+        printf("\n%s: %d checks passed, %d failed\n", file, n_checks - result.failures,
+               result.failures);
+    else
+        printf("\n%s: nothing was checked\n", file);
     cg_plugin_set_close(set);
-    return failures ? EXIT_SOME_FAILED : EXIT_OK;
+    return result.failures ? EXIT_SOME_FAILED : result.checked ? EXIT_OK : EXIT_ENVIRONMENT;
 }
 
 static const char help[] =

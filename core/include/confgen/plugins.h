@@ -77,7 +77,9 @@ typedef struct cg_match_options {
     int32_t batch_size; /* sequences at once; 0: 64 */
     const char *model;  /* directory, of which config.json is read; NULL: the default model */
     const char *shape;  /* instead of a model: "default", "llama380m", "qwen3-0.6b" */
-    const char *device; /* "cpu" (default) or "cuda" */
+    const char *device; /* "cpu" (default), "cuda" (the first GPU) or "cuda:I" */
+    /* CUDA: nonzero asks for tokens that do not depend on the batch, as --deterministic does */
+    int32_t deterministic;
 } cg_match_options;
 
 /** An attention plugin over a cache plugin. */
@@ -91,7 +93,8 @@ typedef struct cg_plugin_pair {
 
 /**
  * Ask every attention plugin with every cache plugin whether they serve a model together. Nothing
- * is allocated on a device and no weights are read.
+ * is allocated on a device and no weights are read. On a machine without a GPU all pairs are
+ * refused for CUDA, with that reason.
  *
  * @param ret_pairs  [*ret_n] by attention, then cache; storage of the set, valid until the next
  *                   match

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: MIT */
+/* What only caches on a GPU are asked for. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "cache_suite.h"
+
+/* append() captured once and replayed for other tokens. */
+void cache_check_captured_append(cache_suite *s)
+{
+    cg_cache_config config = cache_config(s);
+    int32_t some[CACHE_SLOTS] = { 20, 3, 33, 0, 1 };
+    cg_gpu_graph *graph = NULL;
+    cg_error err = CG_ERROR_INIT;
+    cache_device_rows d;
+    cache_rows r;
+
+    checker_begin(&s->c, "append() captured once, replayed for other tokens");
+    if (cache_create(s, &config)) {
+        for (int32_t i = 0; i < CACHE_SLOTS; i++)
+            (void)cache_reserve(s, i, CACHE_MAX_LEN);
+        cache_rows_draw(s, some, &r);
+        if (cache_device_rows_create(s, &r, CACHE_MAX_ROWS, &d) &&
+            gpu_ok(&s->c, cg_gpu_capture_begin(s->gpu, &err), &err, "a capture")) {
+            cache_append(s, 1, &r, &d);
+            expect(&s->c, cg_gpu_capture_end(s->gpu, &graph, &err) == CG_OK,
+                   "append() cannot be captured: %s", err.msg);
+        }
+        for (int i = 0; graph && i < 3 && !s->c.lost; i++) {
+            cache_rows next = r;
+
+            if (i > 0) { /* other tokens, of the type and in the memory that were captured */
+                cache_rows_draw(s, some, &next);
+                cache_rows_free(&next);
+                next.dtype = r.dtype;
+                for (int32_t k = 0; k < next.n; k++)
+                    next.token[k] = (next.token[k] & ~3u) | (uint32_t)r.dtype;
+                for (int32_t k = 0; k < next.n; k++)
+                    if (next.slot[k] >= 0)
+                        s->token[next.slot[k]][next.pos[k]] = next.token[k];
+                memcpy(next.stride, r.stride, sizeof r.stride);
+                memcpy(next.data, r.data, sizeof r.data);
+            }
+            cache_rows_fill(s, &next, 1);
+            cache_device_rows_load(&d, &next);
+            if (gpu_ok(&s->c, cg_gpu_replay(s->gpu, graph, &err), &err, "a replay"))
+                (void)gpu_wait(&s->c, s->gpu, "what append() queued");
+            for (int32_t layer = 0; layer < CACHE_LAYERS; layer += 2) { /* the others as ever */
+                cache_rows_fill(s, &next, layer);
+                cache_device_rows_load(&d, &next);
+                cache_append(s, layer, &next, &d);
+                (void)gpu_wait(&s->c, s->gpu, "what append() queued");
+            }
+            cache_check_content(s, "a replay");
+        }
+        cg_gpu_graph_destroy(graph);
+        cache_device_rows_destroy(&d);
+        cache_rows_free(&r);
+    }
+    s->ops->destroy(s->self);
+    checker_end(&s->c);
+}
+
+static int64_t free_memory(const cache_suite *s)
+{
+    cg_gpu_info info = { CG_SIZED(cg_gpu_info) };
+
+    cg_gpu_get_info(s->gpu, &info);
+    return info.free_bytes;
+}
+
+/*
+ * A cache of hundreds of MiB, as in use: what it may take, what it takes, what it gives back.
+ * Memory of a GPU comes in steps of some MiB.
+ */
+void cache_check_device_memory(cache_suite *s)
+{
+    enum { LARGE_SLOTS = 8, LARGE_LEN = 4096, SLACK = 64 << 20 };
+    cg_cache_config config = cache_config(s);
+    int64_t token = (int64_t)2 * CACHE_LAYERS * 8 * 128 * cg_dtype_size(s->dtype), before = 0;
+
+    config.n_slots = LARGE_SLOTS;
+    config.n_kv_heads = 8;
+    config.head_dim = 128;
+    config.max_len = LARGE_LEN;
+    checker_begin(&s->c, "a large cache keeps to its bound and gives memory back");
+    for (int32_t round = 0; round < 12 && !s->c.lost; round++) {
+        cg_error err = CG_ERROR_INIT;
+        void *self = NULL;
+        cg_status st;
+
+        if (round == 2)
+            before = free_memory(s);
+        config.max_bytes = round % 3 ? token * random_in(&s->c, 2000, LARGE_SLOTS * LARGE_LEN) : 0;
+        st = s->ops->create(&s->watch.host, &config, &self, &err);
+        if (st != CG_OK) {
+            expect(&s->c, cache_is_nomem(s, st) && err.msg[0],
+                   "create() within %lld bytes: status %d, text '%s'", (long long)config.max_bytes,
+                   st, err.msg);
+            continue;
+        }
+        for (int32_t i = 0; i < 24; i++) {
+            cg_cache_stats stats = { CG_SIZED(cg_cache_stats) };
+            int32_t slot = i % LARGE_SLOTS;
+
+            if (random_in(&s->c, 0, 4) == 0)
+                s->ops->release(self, slot);
+            st = s->ops->reserve(self, slot, random_in(&s->c, 1, LARGE_LEN), &err);
+            expect(&s->c, st == CG_OK || (cache_is_nomem(s, st) && config.max_bytes && err.msg[0]),
+                   "reserve() within %lld bytes: status %d, text '%s'", (long long)config.max_bytes,
+                   st, err.msg);
+            s->ops->stats(self, &stats);
+            expect(&s->c, !config.max_bytes || stats.bytes_allocated <= config.max_bytes,
+                   "%lld bytes allocated, the bound is %lld", (long long)stats.bytes_allocated,
+                   (long long)config.max_bytes);
+            expect(&s->c, !before || before - free_memory(s) <= stats.bytes_allocated + SLACK,
+                   "%lld bytes of the GPU are taken, but the cache says %lld",
+                   (long long)(before - free_memory(s)), (long long)stats.bytes_allocated);
+        }
+        s->ops->destroy(self);
+        (void)gpu_wait(&s->c, s->gpu, "destroy()");
+        expect(&s->c, !before || before - free_memory(s) <= SLACK,
+               "%lld bytes of the GPU were not given back", (long long)(before - free_memory(s)));
+    }
+    expect_clean(&s->c, &s->watch, "destroy()");
+    checker_end(&s->c);
+}

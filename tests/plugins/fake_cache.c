@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: MIT */
+/* A cache of the CPU that passes for one of CUDA, over the GPU of fake_gpu.h; f32 is all it holds.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "element.h"
+#include "fake_gpu.h"
+#include "fake_plugins.h"
+
+const cg_cache_ops *fake_cache_base;
+
+struct append_call {
+    void *self;
+    int32_t layer;
+    cg_cache_append args;
+};
+
+/* What the host's services are to the plugin below is what they were to us. */
+static const cg_host *services;
+static cg_cache_config shape;
+
+static cg_cache_config on_cpu(const cg_cache_config *config)
+{
+    cg_cache_config c = *config;
+
+    c.device = config->device == CG_DEVICE_CUDA ? CG_DEVICE_CPU : 99;
+    return c;
+}
+
+static cg_status supports(const cg_host *h, const cg_cache_config *config, cg_error *err)
+{
+    cg_cache_config c = *config;
+
+    if (config->struct_size >= sizeof c)
+        c = on_cpu(config);
+    return fake_cache_base->supports(h, &c, err);
+}
+
+static cg_status create(const cg_host *h, const cg_cache_config *config, void **ret_self,
+                        cg_error *err)
+{
+    cg_cache_config c = *config;
+
+    if (config->struct_size >= sizeof c)
+        c = on_cpu(config);
+    if (fake_mutant == 1 && config->struct_size >= sizeof c)
+        c.max_bytes = 0; /* knows no bound */
+    services = h;
+    shape = c;
+    return fake_cache_base->create(h, &c, ret_self, err);
+}
+
+static cg_status view(void *self, int32_t layer, cg_kv_view *ret_view, cg_error *err)
+{
+    cg_status st = fake_cache_base->view(self, layer, ret_view, err);
+
+    ret_view->device = CG_DEVICE_CUDA;
+    return st;
+}
+
+/* Converts to f32 and leaves out what has no slot: the cache below takes nothing else. */
+static void append_kernel(const void *at)
+{
+    const struct append_call *c = at;
+    const cg_cache_append *a = &c->args;
+    cg_cache_append f32 = *a;
+    size_t n = (size_t)(shape.n_kv_heads * shape.head_dim), size = cg_dtype_size(a->dtype);
+    float *k = calloc((size_t)a->n_tokens + 1, n * sizeof *k);
+    float *v = calloc((size_t)a->n_tokens + 1, n * sizeof *v);
+    cg_error err = CG_ERROR_INIT;
+
+    for (int32_t i = 0; i < a->n_tokens; i++)
+        for (size_t d = 0; d < n && a->slot[i] >= 0; d++) {
+            k[(size_t)i * n + d] =
+                element_load((const char *)a->k + i * a->k_stride + d * size, a->dtype);
+            v[(size_t)i * n + d] =
+                element_load((const char *)a->v + i * a->v_stride + d * size,
+                             fake_mutant == 2 ? CG_BF16 : a->dtype); /* mistakes the type */
+        }
+    f32.k = k;
+    f32.v = v;
+    f32.k_stride = f32.v_stride = (int64_t)(n * sizeof *k);
+    f32.dtype = CG_F32;
+    fake_cache_base->append(c->self, c->layer, &f32, &err);
+    if (fake_mutant == 3)
+        ((char *)(uintptr_t)a->v)[a->n_tokens * a->v_stride] = 1; /* writes around its arguments */
+    free(k);
+    free(v);
+}
+
+static cg_status append(void *self, int32_t layer, const cg_cache_append *args, cg_error *err)
+{
+    struct append_call c = { self, layer, *args };
+
+    (void)err;
+    if (fake_mutant == 4 && layer == 1 && args->n_tokens > 300)
+        append_kernel(&c); /* runs at once, also in a capture */
+    else
+        fake_launch(append_kernel, &c, sizeof c);
+    return CG_OK;
+}
+
+static cg_status reserve(void *self, int32_t slot, int32_t len, cg_error *err)
+{
+    cg_status st = fake_cache_base->reserve(self, slot, len, err);
+
+    if (fake_mutant == 5 && st == CG_OK)
+        services->alloc(services->ctx, 8); /* leaks, as far as the host can see */
+    return st;
+}
+
+static void destroy(void *self)
+{
+    fake_cache_base->destroy(self);
+}
+
+static cg_status share_prefix(void *self, int32_t dst, int32_t src, int32_t len, cg_error *err)
+{
+    return fake_cache_base->share_prefix(self, dst, src,
+                                         fake_mutant == 6 && len > 1 ? len - 1 : len, err);
+}
+
+static cg_status truncate_slot(void *self, int32_t slot, int32_t len, cg_error *err)
+{
+    return fake_cache_base->truncate(self, slot, len, err);
+}
+
+static void release(void *self, int32_t slot)
+{
+    fake_cache_base->release(self, slot);
+}
+
+static void stats(const void *self, cg_cache_stats *ret_stats)
+{
+    fake_cache_base->stats(self, ret_stats);
+}
+
+cg_cache_ops fake_cache(void)
+{
+    return (cg_cache_ops) {
+        CG_SIZED(cg_cache_ops),
+        .paged = fake_cache_base->paged,
+        .supports = supports,
+        .create = create,
+        .destroy = destroy,
+        .reserve = reserve,
+        .append = append,
+        .share_prefix = share_prefix,
+        .truncate = truncate_slot,
+        .release = release,
+        .view = view,
+        .stats = stats,
+        .block_tokens = fake_cache_base->block_tokens,
+        .flags = CG_CACHE_STORE_BY_VIEW,
+    };
+}

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: MIT */
+#include "fake_gpu.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { LAUNCHES = 64, ARGS = 256 };
+
+struct cg_gpu {
+    cg_gpu_graph *captured; /* NULL: nothing is being captured */
+};
+
+struct cg_gpu_graph {
+    int32_t n;
+    struct {
+        fake_kernel_fn kernel;
+        _Alignas(16) char args[ARGS];
+    } launch[LAUNCHES];
+};
+
+static cg_gpu gpu;
+int fake_gpu_live;
+
+void fake_launch(fake_kernel_fn kernel, const void *args, size_t bytes)
+{
+    cg_gpu_graph *g = gpu.captured;
+
+    if (!g) {
+        kernel(args);
+        return;
+    }
+    if (g->n == LAUNCHES || bytes > ARGS)
+        abort();
+    g->launch[g->n].kernel = kernel;
+    memcpy(g->launch[g->n++].args, args, bytes);
+}
+
+/* What a GPU refuses during a capture. */
+static cg_status not_captured(cg_error *err)
+{
+    if (!gpu.captured)
+        return CG_OK;
+    snprintf(err->msg, sizeof err->msg, "called during a capture");
+    return err->code = CG_ERR_CUDA;
+}
+
+cg_status cg_gpu_count(int32_t *ret_n, cg_error *err)
+{
+    (void)err;
+    *ret_n = 1;
+    return CG_OK;
+}
+
+cg_status cg_gpu_open(int32_t index, cg_gpu **ret_gpu, cg_error *err)
+{
+    (void)index;
+    (void)err;
+    *ret_gpu = &gpu;
+    return CG_OK;
+}
+
+void cg_gpu_close(cg_gpu *g)
+{
+    (void)g;
+}
+
+void cg_gpu_get_info(const cg_gpu *g, cg_gpu_info *ret_info)
+{
+    (void)g;
+    *ret_info = (cg_gpu_info) { .struct_size = sizeof *ret_info,
+                                .compute_capability = 90,
+                                .free_bytes = ((int64_t)1 << 32) - fake_gpu_live,
+                                .name = "host memory" };
+}
+
+void *cg_gpu_stream(const cg_gpu *g)
+{
+    return (void *)(uintptr_t)g;
+}
+
+cg_status cg_gpu_alloc(cg_gpu *g, size_t bytes, void **ret_ptr, cg_error *err)
+{
+    (void)g;
+    *ret_ptr = aligned_alloc(256, (bytes + 511) / 256 * 256);
+    fake_gpu_live++;
+    return *ret_ptr ? not_captured(err) : CG_ERR_DEVICE_NOMEM;
+}
+
+void cg_gpu_free(cg_gpu *g, void *ptr)
+{
+    (void)g;
+    fake_gpu_live -= ptr != NULL;
+    free(ptr);
+}
+
+cg_status cg_gpu_write(cg_gpu *g, void *dst, const void *src, size_t bytes, cg_error *err)
+{
+    (void)g;
+    memcpy(dst, src, bytes);
+    return not_captured(err);
+}
+
+cg_status cg_gpu_read(cg_gpu *g, void *dst, const void *src, size_t bytes, cg_error *err)
+{
+    return cg_gpu_write(g, dst, src, bytes, err);
+}
+
+cg_status cg_gpu_fill(cg_gpu *g, void *dst, int32_t byte, size_t bytes, cg_error *err)
+{
+    (void)g;
+    memset(dst, byte, bytes);
+    return not_captured(err);
+}
+
+cg_status cg_gpu_synchronize(cg_gpu *g, cg_error *err)
+{
+    (void)g;
+    return not_captured(err);
+}
+
+cg_status cg_gpu_capture_begin(cg_gpu *g, cg_error *err)
+{
+    cg_status st = not_captured(err);
+
+    if (st == CG_OK)
+        g->captured = calloc(1, sizeof *g->captured);
+    return st;
+}
+
+cg_status cg_gpu_capture_end(cg_gpu *g, cg_gpu_graph **ret_graph, cg_error *err)
+{
+    (void)err;
+    *ret_graph = g->captured;
+    g->captured = NULL;
+    return CG_OK;
+}
+
+cg_status cg_gpu_replay(cg_gpu *g, cg_gpu_graph *graph, cg_error *err)
+{
+    (void)g;
+    for (int32_t i = 0; i < graph->n; i++)
+        graph->launch[i].kernel(graph->launch[i].args);
+    return not_captured(err);
+}
+
+void cg_gpu_graph_destroy(cg_gpu_graph *graph)
+{
+    free(graph);
+}

@@ -1,0 +1,158 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# Runs the GPU tests of a ready build on a machine with a GPU, without a compiler or Meson: one line a
+# program, logs in a folder, and at the end "N passed, N failed".
+#
+#   tools/gpu_check.sh LOGS [OPTION...]
+#
+#   --build DIR       the build (build-gpu if something is unpacked, else build)
+#   --unpack ARCHIVE  unpack into the build first: what tools/pack_gpu.sh wrote; may be repeated
+#   --sanitize TOOLS  also under compute-sanitizer: memcheck,racecheck,synccheck,initcheck
+#   --only REGEX      the programs whose name matches
+#   --rounds N        random cases a check (0: the suites' own numbers)
+#   --seed S          other random cases (1)
+#   --list            print the names
+#
+# Libraries are looked for in DIR/libs, then NVIDIA's in /usr/local/cuda and in Python's packages;
+# CONFGEN_CUDA_LIBS names further folders, separated by colons.
+set -uo pipefail
+export LC_ALL=C
+
+root=$(cd "$(dirname "$0")/.." && pwd)
+usage() { sed -n '3,20s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+(($# >= 1)) && [ "${1#-}" = "$1" ] || usage
+logs=$1
+shift
+build='' archives=() sanitize='' only='.' rounds=0 seed=1 list=0
+while (($#)); do
+  case $1 in
+    --list) list=1; shift; continue ;;
+    --build | --unpack | --sanitize | --only | --rounds | --seed) (($# >= 2)) || usage ;;
+    *) usage ;;
+  esac
+  case $1 in
+    --build) build=$2 ;;
+    --unpack) archives+=("$2") ;;
+    --sanitize) sanitize=${2//,/ } ;;
+    --only) only=$2 ;;
+    --rounds) rounds=$2 ;;
+    --seed) seed=$2 ;;
+  esac
+  shift 2
+done
+if [ -z "$build" ]; then
+  build=$root/build
+  ((${#archives[@]} == 0)) || build=$root/build-gpu
+fi
+mkdir -p "$logs" "$build" || exit 2
+logs=$(cd "$logs" && pwd)
+build=$(cd "$build" && pwd)
+for archive in ${archives[@]+"${archives[@]}"}; do # tar may lack xz
+  python3 -c 'import sys, tarfile; tarfile.open(sys.argv[1]).extractall(sys.argv[2])' \
+    "$archive" "$build" || { echo "gpu_check: '$archive' cannot be unpacked" >&2; exit 2; }
+done
+[ -x "$build/confgen" ] || { echo "gpu_check: $build/confgen: no such program" >&2; exit 2; }
+
+# Folders that hold a library: $1, among those where NVIDIA's lie
+nvidia_folder() {
+  local folder
+  while read -r folder; do
+    if compgen -G "$folder/$1*" >/dev/null; then printf '%s' "$folder"; return; fi
+  done <"$logs/folders"
+}
+{
+  tr ':' '\n' <<<"${CONFGEN_CUDA_LIBS:-}"
+  compgen -G '/usr/local/cuda*/lib64'
+  python3 - <<'PYTHON' 2>/dev/null
+import glob, os, sys
+for base in sys.path:
+    for folder in sorted(glob.glob(os.path.join(base, "nvidia", "*", "lib*")), reverse=True):
+        print(folder)
+PYTHON
+} >"$logs/folders"
+path=$build/libs
+for library in libcublasLt.so.13 libcudnn.so.9; do
+  folder=$(nvidia_folder $library)
+  if [ -n "$folder" ]; then
+    path=$path:$folder
+  elif ! ldconfig -p 2>/dev/null | grep -q "$library"; then
+    echo "gpu_check: $library was not found; CONFGEN_CUDA_LIBS may name its folder" >&2
+  fi
+done
+export LD_LIBRARY_PATH=$path${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
+export CONFGEN_PLUGIN_PATH=$build/plugins CONFGEN_DATA=$root/data CONFGEN_SOURCE_ROOT=$root
+export CONFGEN_CUDA_MODULE=$build/core/cuda/confgen_cuda.so
+export CONFGEN=$build/confgen WRITE_MODEL=$build/tests/tools/write_model
+export CONFGEN_TEST_GPU=1 CK_FORK=no # CUDA does not survive a fork
+
+passed=0 failed=0 skipped=0
+# verdict NAME STATUS SECONDS: count, and print the line
+verdict() {
+  case $2 in
+    0) passed=$((passed + 1)); printf 'ok       %7ss  %s\n' "$3" "$1" ;;
+    77)
+      skipped=$((skipped + 1))
+      printf 'skipped  %7ss  %s: %s\n' "$3" "$1" \
+        "$(grep -Ei 'skip|not checked|no NVIDIA|GPU' "$logs/$1.log" | tail -n 1 | cut -c1-200)" ;;
+    *)
+      failed=$((failed + 1))
+      printf 'FAILED   %7ss  %s (status %s)\n' "$3" "$1" "$2"
+      { grep -E '^FAILED|:[FE]:|not ok|=========.*(error|Error|ERROR|hazard)' "$logs/$1.log" ||
+        tail -n 5 "$logs/$1.log"; } | head -n 8 | cut -c1-400 | sed 's/^/    /' ;;
+  esac
+}
+# program NAME LIMIT COMMAND...: LIMIT is in seconds
+program() {
+  local name=$1 limit=$2 start=$EPOCHREALTIME status=0
+  shift 2
+  grep -Eq -- "$only" <<<"$name" || return 0
+  if ((list)); then echo "$name"; return; fi
+  timeout -k 10 "$limit" "$@" >"$logs/$name.log" 2>&1 || status=$?
+  ((status != 124)) || echo "stopped after $limit s" >>"$logs/$name.log"
+  verdict "$name" $status "$(awk "BEGIN { printf \"%.1f\", $EPOCHREALTIME - $start }")"
+}
+
+((list)) || { nvidia-smi -L 2>&1 || true; } | tee "$logs/gpus.log"
+program doctor 60 "$build/confgen" doctor
+program matrix 60 "$build/confgen" plugins matrix --device cuda
+program matrix_deterministic 60 "$build/confgen" plugins matrix --device cuda --deterministic
+for module in "$build"/plugins/{attention,cache}/*/*.so; do
+  name=$(basename "$module" .so)
+  program "conformance_$name" 300 "$build/tests/conformance/conformance_${name%%_*}" "$module" \
+    --device cuda "$seed" "$rounds"
+done
+program executor 300 "$build/tests/unit/test_executor"
+program golden_model 300 "$build/tests/golden/test_golden_model"
+program e2e_generate 300 bash "$root/tests/gpu/generate.sh"
+
+sanitizer=''
+if [ -n "$sanitize" ]; then
+  sanitizer=$(command -v compute-sanitizer || compgen -G '/usr/local/cuda*/bin/compute-sanitizer' |
+    head -n 1)
+  while [ -z "$sanitizer" ] && read -r folder; do
+    [ ! -x "${folder%/*}/bin/compute-sanitizer" ] || sanitizer=${folder%/*}/bin/compute-sanitizer
+  done <"$logs/folders"
+  if [ -z "$sanitizer" ]; then
+    echo 'compute-sanitizer was not found' | tee "$logs/compute-sanitizer.log"
+    verdict compute-sanitizer 127 0
+    sanitize=''
+  fi
+fi
+for tool in $sanitize; do
+  with=("$sanitizer" --tool "$tool" --error-exitcode 99 --print-limit 20)
+  for module in "$build"/plugins/{attention,cache}/*/*.so; do
+    name=$(basename "$module" .so)
+    program "${tool}_$name" 580 "${with[@]}" \
+      "$build/tests/conformance/conformance_${name%%_*}" "$module" --device cuda "$seed" 1
+  done
+  program "${tool}_executor" 580 "${with[@]}" "$build/tests/unit/test_executor"
+done
+
+((list)) && exit 0
+if ((passed + failed + skipped == 0)); then
+  echo "gpu_check: no program is called '$only'" >&2
+  exit 2
+fi
+((skipped == 0)) || echo "$skipped skipped"
+echo "$passed passed, $failed failed"
+((failed == 0))

@@ -1,0 +1,54 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# Packs what a machine with a GPU needs to run the GPU tests of a build, which has no compiler and not
+# our libraries: stripped programs, plugins and the CUDA module in one archive, and the distribution's
+# shared libraries beyond the C and C++ run time in another.
+#
+#   tools/pack_gpu.sh [BUILD [FOLDER [PROGRAM...]]]
+#
+# BUILD (build) is best made for the one GPU, so that it is small:
+#   meson setup build-gpu -Dgpu_archs=90a -Dgpu_ptx=
+# FOLDER (BUILD/pack) receives confgen-gpu.tar.xz and libs.tar.xz. PROGRAMs are further files of the
+# build folder, e.g. tests/plugins/test_flash. Data and scripts are not packed: a checkout goes along.
+# On the other machine, in the checkout:
+#   tools/gpu_check.sh LOGS --unpack FOLDER/confgen-gpu.tar.xz --unpack FOLDER/libs.tar.xz
+set -euo pipefail
+export LC_ALL=C
+
+build=${1:-build}
+folder=${2:-$build/pack}
+shift $(($# < 2 ? $# : 2))
+die() { printf 'pack_gpu: %s\n' "$*" >&2; exit 1; }
+[ -x "$build/confgen" ] || die "$build/confgen: no such program; build first"
+[ -f "$build/core/cuda/confgen_cuda.so" ] || die "$build has no CUDA module: configure where nvcc is"
+
+stage=$(mktemp -d)
+trap 'rm -rf "$stage"' EXIT
+mkdir -p "$folder" "$stage/build" "$stage/libs/libs"
+
+(cd "$build" && printf '%s\n' confgen core/libconfgen.so.*[0-9] core/cuda/confgen_cuda.so \
+  tests/conformance/conformance_attention tests/conformance/conformance_cache \
+  tests/golden/test_golden_model tests/unit/test_executor tests/tools/write_model "$@" &&
+  find plugins -name '*.so') | sort -u >"$stage/list"
+while read -r file; do
+  [ -e "$build/$file" ] || die "$build/$file: no such file"
+  mkdir -p "$stage/build/$(dirname "$file")"
+  cp -P "$build/$file" "$stage/build/$file"
+  [ -L "$build/$file" ] || strip --strip-unneeded "$stage/build/$file"
+done <"$stage/list"
+
+# Libraries that are not of the C or C++ run time, of NVIDIA, or of the build itself.
+find "$stage/build" -type f -exec ldd {} + 2>/dev/null |
+  sed -n 's/^\t\(lib[^ ]*\) => \(\/[^ ]*\) .*/\1 \2/p' | sort -u |
+  grep -Ev '^lib(c|m|dl|rt|pthread|stdc\+\+|gcc_s|cuda|cudart|cublas|cublasLt|cudnn|confgen)\.so' \
+    >"$stage/needed" || true
+while read -r name path; do
+  cp -L "$path" "$stage/libs/libs/$name"
+  strip --strip-unneeded "$stage/libs/libs/$name"
+done <"$stage/needed"
+
+tar -C "$stage/build" -cJf "$folder/confgen-gpu.tar.xz" .
+tar -C "$stage/libs" -cJf "$folder/libs.tar.xz" libs
+for archive in confgen-gpu libs; do
+  printf '%s: %s bytes\n' "$folder/$archive.tar.xz" "$(stat -c %s "$folder/$archive.tar.xz")"
+done
