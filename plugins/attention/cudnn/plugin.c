@@ -154,6 +154,11 @@ static cg_status check_problem(const cg_host *host, const cg_attention_problem *
     if (p->paged && (b < 1 || (b & (b - 1))))
         return host->fail(err, CG_ERR_UNSUPPORTED,
                           "pages of %d tokens (0: not told), wanted a power of two", b);
+    if (p->paged && !is_by_row(p))
+        return host->fail(err, CG_ERR_UNSUPPORTED,
+                          "up to %d rows of %d sequences over pages: cuDNN lets NaN of memory that "
+                          "no token has used spread from there, wanted a contiguous cache or flash",
+                          p->max_tokens, p->max_seqs);
     if (p->flags & ~(uint32_t)CAPS)
         return host->fail(err, CG_ERR_UNSUPPORTED,
                           "deterministic or batch-invariant: cuDNN promises neither");
