@@ -254,6 +254,7 @@ static void open_variant(const struct bench *b, struct variant *v)
         .max_kv_len = s->kv_max,
         .scale = 1.0f / sqrtf((float)s->head_dim),
         .flags = CG_ATTENTION_DETERMINISTIC | CG_ATTENTION_BATCH_INVARIANT,
+        .heads_together = cg_kv_heads_together(&view),
     };
     if (ops->supports(b->host, &v->problem, &v->refusal) != CG_OK ||
         ops->plan(b->host, &v->problem, &v->plan, &v->refusal) != CG_OK)

@@ -252,7 +252,7 @@ static cg_status plan(const cg_host *host, const cg_attention_problem *p, void *
     *c = (cudnn_plan) {
         .host = host,
         .lib = lib,
-        .problem = *p,
+        .problem = cg_attention_keep_problem(p),
         .by_row = is_by_row(p),
         .n_units = is_by_row(p) ? p->max_tokens : p->max_seqs,
         .entries = is_by_head(p) ? p->n_kv_heads : 1,
