@@ -388,12 +388,14 @@ static void print_shape(const struct bench *b)
     table_begin(&t, "llrrrrr", heads);
     for (int i = 0; i < b->n_variants; i++) {
         const struct variant *v = &b->variants[i];
-        double s = samples_median(&v->seconds), eager = eager_seconds(b, v);
+        double s, eager;
 
+        if (!v->ready)
+            continue; /* said below the table */
+        s = samples_median(&v->seconds);
+        eager = eager_seconds(b, v);
         table_cell(&t, "%s", v->attention->name);
         table_cell(&t, "%s", v->store->plugin->name);
-        if (!v->ready)
-            continue;
         table_cell(&t, "%.4f", 1e3 * s);
         table_cell(&t, "%.2f", b->flops / s * 1e-9);
         table_cell(&t, "%.2f", b->bytes / s * 1e-9);
