@@ -240,6 +240,7 @@ static cg_status make_plan(cg_forward *f, cg_error *err)
         .scale = 1.0f / sqrtf((float)f->shape.head_dim),
         .flags = CG_ATTENTION_GRAPH_SAFE |
                  (c->deterministic ? CG_ATTENTION_DETERMINISTIC | CG_ATTENTION_BATCH_INVARIANT : 0),
+        .heads_together = cg_kv_heads_together(&view),
     };
     status = c->attention->supports(c->host, &problem, err);
     if (status == CG_OK)

@@ -183,6 +183,7 @@ static cg_status make_plan(cg_cpu_model *m, cg_error *err)
         .max_kv_len = c->max_len,
         .scale = 1.0f / sqrtf((float)m->head_dim),
         .flags = CG_ATTENTION_DETERMINISTIC | CG_ATTENTION_BATCH_INVARIANT,
+        .heads_together = cg_kv_heads_together(&view),
     };
     status = c->attention->supports(c->host, &problem, err);
     if (status == CG_OK)

@@ -11,6 +11,11 @@
 #include "plugin/loader.h"
 #include "plugin/registry.h"
 
+/* the ABI's minor number as text */
+#define TEXT_OF(x) #x
+#define TEXT(x)    TEXT_OF(x)
+#define MINOR      TEXT(CG_PLUGIN_ABI_MINOR)
+
 static cg_plugin_host host;
 static int warnings;
 
@@ -58,7 +63,8 @@ static const struct {
       ": its descriptor has 16 bytes, wanted at least 48; set struct_size with "
       "CG_SIZED(cg_plugin)" },
     { "other_major", CG_ERR_PLUGIN,
-      ": found plugin ABI 2.0 in its descriptor, this confgen speaks 1.0; rebuild it against the "
+      ": found plugin ABI 2." MINOR " in its descriptor, this confgen speaks 1." MINOR
+      "; rebuild it against the "
       "headers of confgen " CG_VERSION_STRING },
     { "bad_kind", CG_ERR_PLUGIN,
       ": found kind 9, wanted 1 (attention), 2 (cache) or 3 (constraint)" },

@@ -28,6 +28,7 @@ void case_layout_apply(const case_layout *layout, cg_attention_problem *problem)
 {
     problem->paged = layout->page != 0;
     problem->block_tokens = layout->growing ? 0 : case_layout_block(layout, problem);
+    problem->heads_together = layout->token_major;
 }
 
 int32_t case_layout_block(const case_layout *layout, const cg_attention_problem *problem)

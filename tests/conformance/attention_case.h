@@ -22,7 +22,7 @@ typedef struct case_layout {
 extern const case_layout case_layouts[];
 extern const int32_t n_case_layouts;
 
-/** Say in the problem what the layout is: paged, block_tokens. */
+/** Say in the problem what the layout is: paged, block_tokens, heads_together. */
 void case_layout_apply(const case_layout *layout, cg_attention_problem *problem);
 /** Tokens of a block. */
 int32_t case_layout_block(const case_layout *layout, const cg_attention_problem *problem);

@@ -2,6 +2,7 @@
 #include "attention_suite.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "element.h"
@@ -86,6 +87,25 @@ void attention_check_life(attention_suite *s, const cg_attention_problem *proble
     for (size_t i = 0; i < sizeof plans / sizeof *plans; i++)
         s->ops->destroy(plans[i]);
     expect_clean(&s->c, &s->watch, "20 plans");
+    checker_end(&s->c);
+
+    checker_begin(&s->c, "a host of ABI 1.0");
+    {
+        size_t bytes = offsetof(cg_attention_problem, heads_together);
+        cg_attention_problem p = *problem, *old = malloc(bytes); /* sanitizers see its end */
+        cg_error err = CG_ERROR_INIT;
+        void *plan = NULL;
+
+        if (!old)
+            abort();
+        p.struct_size = (uint32_t)bytes;
+        memcpy(old, &p, bytes);
+        expect(&s->c, s->ops->plan(&s->watch.host, old, &plan, &err) == CG_OK,
+               "plan() of a problem of %zu bytes failed: %s", bytes, err.msg);
+        free(old);
+        s->ops->destroy(plan);
+        expect_clean(&s->c, &s->watch, "a plan");
+    }
     checker_end(&s->c);
 
     checker_begin(&s->c, "plan() without memory");

@@ -65,7 +65,7 @@ AT(cg_plugin, version, 24);
 AT(cg_plugin, description, 32);
 AT(cg_plugin, ops, 40);
 
-SIZE(cg_attention_problem, 64);
+SIZE(cg_attention_problem, 68);
 AT(cg_attention_problem, struct_size, 0);
 AT(cg_attention_problem, device, 4);
 AT(cg_attention_problem, compute_capability, 8);
@@ -82,6 +82,7 @@ AT(cg_attention_problem, max_kv_len, 48);
 AT(cg_attention_problem, window, 52);
 AT(cg_attention_problem, scale, 56);
 AT(cg_attention_problem, flags, 60);
+AT(cg_attention_problem, heads_together, 64);
 
 SIZE(cg_attention_args, 96);
 AT(cg_attention_args, struct_size, 0);

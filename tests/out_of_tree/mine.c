@@ -46,7 +46,7 @@ static cg_status plan(const cg_host *host, const cg_attention_problem *p, void *
     if (!self)
         return host->fail(err, CG_ERR_NOMEM, "mine: out of memory");
     self->host = host;
-    self->problem = *p;
+    self->problem = cg_attention_keep_problem(p);
     *ret_plan = self;
     return CG_OK;
 }

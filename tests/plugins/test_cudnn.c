@@ -87,6 +87,10 @@ START_TEST(refuses_with_reasons)
     p = make_problem();
     p.block_tokens = 0;
     expect_refusal(ops, &p, "pages of 0 tokens (0: not told), wanted a power of two");
+    for (p = make_problem(), p.block_tokens = 1; p.block_tokens <= 32; p.block_tokens *= 2) {
+        p.max_tokens = 16 * p.max_seqs;
+        expect_refusal(ops, &p, "over pages: cuDNN lets NaN of memory");
+    }
     p = make_problem();
     p.flags |= CG_ATTENTION_BATCH_INVARIANT;
     expect_refusal(ops, &p, "cuDNN promises neither");

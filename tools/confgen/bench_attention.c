@@ -254,6 +254,7 @@ static void open_variant(const struct bench *b, struct variant *v)
         .max_kv_len = s->kv_max,
         .scale = 1.0f / sqrtf((float)s->head_dim),
         .flags = CG_ATTENTION_DETERMINISTIC | CG_ATTENTION_BATCH_INVARIANT,
+        .heads_together = cg_kv_heads_together(&view),
     };
     if (ops->supports(b->host, &v->problem, &v->refusal) != CG_OK ||
         ops->plan(b->host, &v->problem, &v->plan, &v->refusal) != CG_OK)
@@ -387,12 +388,14 @@ static void print_shape(const struct bench *b)
     table_begin(&t, "llrrrrr", heads);
     for (int i = 0; i < b->n_variants; i++) {
         const struct variant *v = &b->variants[i];
-        double s = samples_median(&v->seconds), eager = eager_seconds(b, v);
+        double s, eager;
 
+        if (!v->ready)
+            continue; /* said below the table */
+        s = samples_median(&v->seconds);
+        eager = eager_seconds(b, v);
         table_cell(&t, "%s", v->attention->name);
         table_cell(&t, "%s", v->store->plugin->name);
-        if (!v->ready)
-            continue;
         table_cell(&t, "%.4f", 1e3 * s);
         table_cell(&t, "%.2f", b->flops / s * 1e-9);
         table_cell(&t, "%.2f", b->bytes / s * 1e-9);

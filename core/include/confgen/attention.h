@@ -48,6 +48,9 @@ typedef struct cg_attention_problem {
     int32_t window;       /* newest tokens a row attends to, itself included; 0: all */
     float scale;          /* usually 1/sqrt(head_dim) */
     uint32_t flags;       /* CG_ATTENTION_* that the host needs */
+    /* since 1.1: nonzero: the heads of a token lie together in a block, else the tokens of a head
+     */
+    int32_t heads_together;
 } cg_attention_problem;
 
 /**

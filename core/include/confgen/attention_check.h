@@ -8,6 +8,8 @@
 #ifndef CONFGEN_ATTENTION_CHECK_H
 #define CONFGEN_ATTENTION_CHECK_H
 
+#include <string.h>
+
 #include <confgen/attention.h>
 
 #ifdef __cplusplus
@@ -44,6 +46,21 @@ static inline cg_status cg_attention_check_problem(const cg_host *host,
     if (p->flags & ~flags)
         return host->fail(err, CG_ERR_UNSUPPORTED, "unknown flags 0x%x", p->flags & ~flags);
     return CG_OK;
+}
+
+/**
+ * The problem as this plugin's headers know it, for a plan to keep: a host that is older or newer
+ * has a struct of another size, and members that it does not know are 0. For a problem that
+ * cg_attention_check_problem() has accepted.
+ */
+static inline cg_attention_problem cg_attention_keep_problem(const cg_attention_problem *p)
+{
+    cg_attention_problem kept;
+
+    memset(&kept, 0, sizeof kept);
+    memcpy(&kept, p, p->struct_size < sizeof kept ? p->struct_size : sizeof kept);
+    kept.struct_size = sizeof kept;
+    return kept;
 }
 
 /** Does a view have the shape that the problem was planned for? CG_ERR_MISMATCH if not. */

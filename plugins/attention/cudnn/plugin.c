@@ -45,10 +45,28 @@ static int32_t is_by_row(const cg_attention_problem *p)
     return p->max_tokens / FEW_ROWS <= p->max_seqs;
 }
 
-/* Contiguous tokens of slots whose size may change: the stride from head to head is not known. */
+static int32_t are_heads_together(const cg_attention_problem *p)
+{
+    return CG_HAS_SIZE(p, heads_together) && p->heads_together;
+}
+
+/* Contiguous tokens of slots whose size may change: the stride from head to head is not known,
+ * unless heads lie in tokens. */
 static int32_t is_by_head(const cg_attention_problem *p)
 {
-    return !p->paged && p->block_tokens == 0;
+    return !p->paged && p->block_tokens == 0 && !are_heads_together(p);
+}
+
+/* Elements from a token of a block to the next. */
+static int64_t token_stride(const cg_attention_problem *p)
+{
+    return (int64_t)(are_heads_together(p) ? p->n_kv_heads : 1) * p->head_dim;
+}
+
+/* Elements from a head of a block to the next; 0: not known. */
+static int64_t head_stride(const cg_attention_problem *p)
+{
+    return (int64_t)(are_heads_together(p) ? 1 : p->block_tokens) * p->head_dim;
 }
 
 static sdpa_shape make_shape(const cg_attention_problem *p)
@@ -72,8 +90,9 @@ static sdpa_shape make_shape(const cg_attention_problem *p)
         s.causal = 1;
         s.window = p->window;
     }
-    s.kv_strides[1] = block * dim;
-    s.kv_strides[0] = p->n_kv_heads * s.kv_strides[1];
+    s.kv_strides[2] = token_stride(p);
+    s.kv_strides[1] = head_stride(p);
+    s.kv_strides[0] = p->n_kv_heads * (block ? block : s.len) * dim;
     if (p->paged) {
         s.block_tokens = block;
         /* As many pages as indices of 31 bits reach: how many there are is the cache's business. */
@@ -87,7 +106,6 @@ static sdpa_shape make_shape(const cg_attention_problem *p)
         s.kv_heads = 1;
         s.kv_strides[0] = s.kv_strides[1] = s.len * dim; /* offsets tell */
     }
-    s.kv_strides[2] = dim;
     s.q_strides[2] = s.out_strides[2] = p->n_heads * dim;
     s.q_strides[1] = s.out_strides[1] = dim;
     s.q_strides[0] = s.out_strides[0] = s.rows * p->n_heads * dim; /* offsets tell */
@@ -154,6 +172,11 @@ static cg_status check_problem(const cg_host *host, const cg_attention_problem *
     if (p->paged && (b < 1 || (b & (b - 1))))
         return host->fail(err, CG_ERR_UNSUPPORTED,
                           "pages of %d tokens (0: not told), wanted a power of two", b);
+    if (p->paged && !is_by_row(p))
+        return host->fail(err, CG_ERR_UNSUPPORTED,
+                          "up to %d rows of %d sequences over pages: cuDNN lets NaN of memory that "
+                          "no token has used spread from there, wanted a contiguous cache or flash",
+                          p->max_tokens, p->max_seqs);
     if (p->flags & ~(uint32_t)CAPS)
         return host->fail(err, CG_ERR_UNSUPPORTED,
                           "deterministic or batch-invariant: cuDNN promises neither");
@@ -247,7 +270,7 @@ static cg_status plan(const cg_host *host, const cg_attention_problem *p, void *
     *c = (cudnn_plan) {
         .host = host,
         .lib = lib,
-        .problem = *p,
+        .problem = cg_attention_keep_problem(p),
         .by_row = is_by_row(p),
         .n_units = is_by_row(p) ? p->max_tokens : p->max_seqs,
         .entries = is_by_head(p) ? p->n_kv_heads : 1,
@@ -302,16 +325,18 @@ static cg_status check_args(const cudnn_plan *c, const cg_attention_args *a, cg_
         return c->host->fail(err, CG_ERR_MISMATCH,
                              "addresses or strides of q, out, keys or values that are no multiple "
                              "of the 16 bytes that cuDNN moves at a time");
-    if (kv->token_stride != token)
+    if (kv->token_stride != token_stride(p) * size)
         return c->host->fail(err, CG_ERR_MISMATCH,
                              "tokens of a head lie %lld bytes apart in the cache, cudnn plans for "
-                             "%lld: one behind the other",
-                             (long long)kv->token_stride, (long long)token);
-    if (p->block_tokens && kv->head_stride != token * p->block_tokens)
+                             "%lld: %s",
+                             (long long)kv->token_stride, (long long)(token_stride(p) * size),
+                             are_heads_together(p) ? "the heads of a token together, no gaps"
+                                                   : "one behind the other");
+    if (p->n_kv_heads > 1 && head_stride(p) && kv->head_stride != head_stride(p) * size)
         return c->host->fail(err, CG_ERR_MISMATCH,
                              "heads of a block lie %lld bytes apart in the cache, cudnn plans for "
                              "%lld: no gaps",
-                             (long long)kv->head_stride, (long long)(token * p->block_tokens));
+                             (long long)kv->head_stride, (long long)(head_stride(p) * size));
     if (p->paged && kv->block_stride != token * p->block_tokens * p->n_kv_heads)
         return c->host->fail(err, CG_ERR_MISMATCH,
                              "pages lie %lld bytes apart in the cache, cudnn plans for %lld: no "

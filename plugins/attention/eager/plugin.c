@@ -57,7 +57,7 @@ static cg_status plan(const cg_host *host, const cg_attention_problem *p, void *
     if (!e)
         return host->fail(err, CG_ERR_NOMEM, "attention plan: out of memory");
     e->host = host;
-    e->problem = *p;
+    e->problem = cg_attention_keep_problem(p);
     *ret_plan = e;
     return CG_OK;
 }

@@ -100,7 +100,7 @@ static cg_status plan(const cg_host *host, const cg_attention_problem *p, void *
         return host->fail(err, CG_ERR_NOMEM, "attention plan: out of memory");
     f->side = &flash_cpu_ops;
     f->host = host;
-    f->problem = *p;
+    f->problem = cg_attention_keep_problem(p);
     f->rows = rows;
     /* Blocks that cut a piece, or may: its tokens are copied together. */
     f->gather = p->paged && (p->block_tokens == 0 || p->block_tokens % FLASH_PIECE)

@@ -192,7 +192,7 @@ static cg_status plan(const cg_host *host, const cg_attention_problem *p, void *
     *f = (cuda_plan) {
         .side = &flash_cuda_ops,
         .host = host,
-        .problem = *p,
+        .problem = cg_attention_keep_problem(p),
         .group = p->n_heads / p->n_kv_heads,
     };
     is_prefill = p->max_tokens / PREFILL_TOKENS >= p->max_seqs;
