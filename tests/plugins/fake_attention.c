@@ -144,10 +144,9 @@ static cg_status attention_run(void *plan, const cg_attention_args *args, cg_err
     static int32_t kept[64];
     cg_error sync = CG_ERROR_INIT;
 
-    if (fake_mutant == 8 && !args->kv->page_table) { /* lengths of the moment of capture */
-        memcpy(kept, args->kv_len, (size_t)args->n_seqs * sizeof *kept);
+    if (fake_mutant == 8 && fake_capturing()) { /* lengths are those of the capture, if any */
         for (int32_t i = 0; i < args->n_seqs; i++)
-            kept[i] = args->q_start[i] < args->q_start[i + 1] ? kept[i] : 90;
+            kept[i] = 1;
         c.args.kv_len = kept;
     }
     if (fake_mutant == 15 && /* what may not be done in a capture */
