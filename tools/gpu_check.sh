@@ -71,7 +71,7 @@ for base in sys.path:
         print(folder)
 PYTHON
 } >"$logs/folders"
-path=$build/libs
+path=$build/libs # for our programs alone: the machine's own want its own
 for library in libcublasLt.so.13 libcudnn.so.9; do
   folder=$(nvidia_folder $library)
   if [ -n "$folder" ]; then
@@ -80,7 +80,7 @@ for library in libcublasLt.so.13 libcudnn.so.9; do
     echo "gpu_check: $library was not found; CONFGEN_CUDA_LIBS may name its folder" >&2
   fi
 done
-export LD_LIBRARY_PATH=$path${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
+path=$path${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
 export CONFGEN_PLUGIN_PATH=$build/plugins CONFGEN_DATA=$root/data CONFGEN_SOURCE_ROOT=$root
 export CONFGEN_CUDA_MODULE=$build/core/cuda/confgen_cuda.so
 export CONFGEN=$build/confgen WRITE_MODEL=$build/tests/tools/write_model
@@ -108,7 +108,7 @@ program() {
   shift 2
   grep -Eq -- "$only" <<<"$name" || return 0
   if ((list)); then echo "$name"; return; fi
-  timeout -k 10 "$limit" "$@" >"$logs/$name.log" 2>&1 || status=$?
+  timeout -k 10 "$limit" env LD_LIBRARY_PATH="$path" "$@" >"$logs/$name.log" 2>&1 || status=$?
   ((status != 124)) || echo "stopped after $limit s" >>"$logs/$name.log"
   verdict "$name" $status "$(awk "BEGIN { printf \"%.1f\", $EPOCHREALTIME - $start }")"
 }
