@@ -12,6 +12,7 @@ enum {
     TRIES = 4,
     REPEATS = 16,
     COLD_BYTES = 128 << 20, /* of weights that are read before the first is read again */
+    REFERENCE = 512,        /* rows for which deterministic contexts choose an algorithm */
 };
 
 #define FOR_EVER 1e30f
@@ -20,6 +21,7 @@ enum {
 struct choice {
     cg_gemm_shape shape;
     cublasLtMatmulAlgo_t algo;
+    int64_t pieces;
     struct choice *next;
 };
 
@@ -33,10 +35,10 @@ struct cg_gemm_context {
 
 struct cg_gemm {
     cg_gemm_context *context;
-    cg_gemm_shape shape; /* rows of one piece */
-    int64_t pieces;
+    cg_gemm_shape shape;
+    int64_t pieces; /* calls that the rows are cut into */
     cublasLtMatmulDesc_t op;
-    cublasLtMatrixLayout_t w, x, y;
+    cublasLtMatrixLayout_t w, x, y; /* x and y: of a piece */
     cublasLtMatmulAlgo_t algo;
 };
 
@@ -82,6 +84,28 @@ static cudaDataType_t cuda_type(cg_dtype t)
     return t == CG_F32 ? CUDA_R_32F : CUDA_R_16BF;
 }
 
+/* Layouts of x and y for so many rows. */
+static cg_status set_rows(cg_gemm *g, int64_t rows, cg_error *err)
+{
+    const cg_gemm_shape *s = &g->shape;
+    cg_status status;
+
+    if (g->x)
+        cublasLtMatrixLayoutDestroy(g->x);
+    if (g->y)
+        cublasLtMatrixLayoutDestroy(g->y);
+    g->x = g->y = NULL;
+    status = CG_CUBLAS(cublasLtMatrixLayoutCreate(&g->x, cuda_type(s->in), (uint64_t)s->inputs,
+                                                  (uint64_t)rows, s->inputs),
+                       err);
+    if (status == CG_OK)
+        status =
+            CG_CUBLAS(cublasLtMatrixLayoutCreate(&g->y, cuda_type(s->out), (uint64_t)s->outputs,
+                                                 (uint64_t)rows, s->outputs),
+                      err);
+    return status;
+}
+
 /* cuBLASLt counts column by column, so that our x w^T is its w^T x. */
 static cg_status describe(cg_gemm *g, cg_error *err)
 {
@@ -98,16 +122,7 @@ static cg_status describe(cg_gemm *g, cg_error *err)
         status = CG_CUBLAS(cublasLtMatrixLayoutCreate(&g->w, cuda_type(s->in), (uint64_t)s->inputs,
                                                       (uint64_t)s->outputs, s->inputs),
                            err);
-    if (status == CG_OK)
-        status = CG_CUBLAS(cublasLtMatrixLayoutCreate(&g->x, cuda_type(s->in), (uint64_t)s->inputs,
-                                                      (uint64_t)s->rows, s->inputs),
-                           err);
-    if (status == CG_OK)
-        status =
-            CG_CUBLAS(cublasLtMatrixLayoutCreate(&g->y, cuda_type(s->out), (uint64_t)s->outputs,
-                                                 (uint64_t)s->rows, s->outputs),
-                      err);
-    return status;
+    return status == CG_OK ? set_rows(g, s->rows, err) : status;
 }
 
 static cublasStatus_t launch(const cg_gemm *g, const cublasLtMatmulAlgo_t *algo, const void *x,
@@ -210,22 +225,15 @@ static cg_status measure(cg_gemm *g, const cublasLtMatmulHeuristicResult_t *foun
     return status;
 }
 
-static cg_status choose(cg_gemm *g, cg_error *err)
+/* Candidates for the rows that are set; at least one. */
+static cg_status find(cg_gemm *g, cublasLtMatmulHeuristicResult_t *found, int cap, int *ret_n,
+                      cg_error *err)
 {
-    cublasLtMatmulHeuristicResult_t found[CANDIDATES];
     cublasLtMatmulPreference_t preference = NULL;
     size_t workspace = WORKSPACE;
-    uint32_t no_reduction = CUBLASLT_REDUCTION_SCHEME_NONE;
-    struct choice *c;
-    int n = 0;
-    cg_status status;
+    uint32_t whole_sums = CUBLASLT_REDUCTION_SCHEME_NONE;
+    cg_status status = CG_CUBLAS(cublasLtMatmulPreferenceCreate(&preference), err);
 
-    for (c = g->context->choices; c; c = c->next)
-        if (!memcmp(&c->shape, &g->shape, sizeof c->shape)) {
-            g->algo = c->algo;
-            return CG_OK;
-        }
-    status = CG_CUBLAS(cublasLtMatmulPreferenceCreate(&preference), err);
     if (status == CG_OK)
         status = CG_CUBLAS(
             cublasLtMatmulPreferenceSetAttribute(
@@ -233,31 +241,132 @@ static cg_status choose(cg_gemm *g, cg_error *err)
             err);
     if (status == CG_OK && g->context->deterministic)
         status = CG_CUBLAS(cublasLtMatmulPreferenceSetAttribute(
-                               preference, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK,
-                               &no_reduction, sizeof no_reduction),
+                               preference, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, &whole_sums,
+                               sizeof whole_sums),
                            err);
-    /* Deterministic: the first guess, since a measured choice may differ between two runs. */
     if (status == CG_OK)
-        status = CG_CUBLAS(cublasLtMatmulAlgoGetHeuristic(
-                               g->context->handle, g->op, g->w, g->x, g->y, g->y, preference,
-                               g->context->deterministic ? 1 : CANDIDATES, found, &n),
-                           err);
+        status =
+            CG_CUBLAS(cublasLtMatmulAlgoGetHeuristic(g->context->handle, g->op, g->w, g->x, g->y,
+                                                     g->y, preference, cap, found, ret_n),
+                      err);
     if (preference)
         cublasLtMatmulPreferenceDestroy(preference);
-    if (status == CG_OK && n == 0)
+    if (status == CG_OK && *ret_n == 0)
         status = cg_fail(err, CG_ERR_CUDA, "cuBLASLt: no algorithm for %lld x %lld x %lld",
                          (long long)g->shape.rows, (long long)g->shape.outputs,
                          (long long)g->shape.inputs);
-    if (status == CG_OK && n > 1)
-        status = measure(g, found, n, err);
-    else if (status == CG_OK)
-        g->algo = found[0].algo;
+    return status;
+}
+
+/* The product by g->algo in `pieces` calls, to host memory. */
+static cg_status compute(cg_gemm *g, int64_t pieces, const void *x, const void *w, void *y,
+                         void *host, cg_error *err)
+{
+    size_t bytes = (size_t)(g->shape.rows * g->shape.outputs) * cg_dtype_size(g->shape.out);
+    cg_status status = set_rows(g, g->shape.rows / pieces, err);
+
+    g->pieces = pieces;
+    if (status == CG_OK)
+        status = CG_CUDA(cudaMemsetAsync(y, 0, bytes, g->context->stream), err);
+    if (status == CG_OK)
+        status = cg_gemm_run(g, x, w, y, err);
+    if (status == CG_OK)
+        status = CG_CUDA(
+            cudaMemcpyAsync(host, y, bytes, cudaMemcpyDeviceToHost, g->context->stream), err);
+    return status == CG_OK ? CG_CUDA(cudaStreamSynchronize(g->context->stream), err) : status;
+}
+
+/*
+ * The bits are defined as those of g->algo in pieces of CG_GEMM_PIECE rows. Where one call gives
+ * the same, for random data, there is one call; where it does not or fails, there are pieces.
+ */
+static cg_status choose_pieces(cg_gemm *g, cg_error *err)
+{
+    const cg_gemm_shape *s = &g->shape;
+    size_t n_x = (size_t)(s->rows * s->inputs), n_w = (size_t)(s->outputs * s->inputs);
+    size_t in = cg_dtype_size(s->in);
+    size_t bytes = (size_t)(s->rows * s->outputs) * cg_dtype_size(s->out);
+    int64_t pieces = s->rows / CG_GEMM_PIECE;
+    char *host = malloc(2 * bytes);
+    void *x = NULL, *w = NULL, *y = NULL;
+    cg_status status = host ? CG_OK : cg_fail(err, CG_ERR_NOMEM, "matrix products: out of memory");
+    int same = 0;
+
+    if (status == CG_OK)
+        status = CG_CUDA(cudaMalloc(&x, n_x * in), err);
+    if (status == CG_OK)
+        status = CG_CUDA(cudaMalloc(&w, n_w * in), err);
+    if (status == CG_OK)
+        status = CG_CUDA(cudaMalloc(&y, bytes), err);
+    if (status == CG_OK)
+        status = cg_cuda_fill_random(x, (int64_t)n_x, s->in, 1, g->context->stream, err);
+    if (status == CG_OK)
+        status = cg_cuda_fill_random(w, (int64_t)n_w, s->in, 2, g->context->stream, err);
+    if (status == CG_OK)
+        same = compute(g, 1, x, w, y, host, NULL) == CG_OK;
+    if (status == CG_OK)
+        status = compute(g, pieces, x, w, y, host + bytes, err);
+    if (status == CG_OK && same && !memcmp(host, host + bytes, bytes)) {
+        status = set_rows(g, s->rows, err);
+        g->pieces = 1;
+    }
+    cudaFree(x);
+    cudaFree(w);
+    cudaFree(y);
+    free(host);
+    return status;
+}
+
+/* The first guess for REFERENCE rows, whatever the rows: a measured one may differ between runs. */
+static cg_status choose_deterministic(cg_gemm *g, cg_error *err)
+{
+    cublasLtMatmulHeuristicResult_t found;
+    int n = 0;
+    cg_status status;
+
+    if (g->shape.rows % CG_GEMM_PIECE)
+        return cg_fail(err, CG_ERR_INTERNAL, "matrix product of %lld rows, wanted a multiple of %d",
+                       (long long)g->shape.rows, CG_GEMM_PIECE);
+    status = set_rows(g, REFERENCE, err);
+    if (status == CG_OK)
+        status = find(g, &found, 1, &n, err);
+    if (status != CG_OK)
+        return status;
+    g->algo = found.algo;
+    return choose_pieces(g, err);
+}
+
+static cg_status choose_fastest(cg_gemm *g, cg_error *err)
+{
+    cublasLtMatmulHeuristicResult_t found[CANDIDATES];
+    int n = 0;
+    cg_status status = find(g, found, CANDIDATES, &n, err);
+
+    if (status != CG_OK)
+        return status;
+    g->pieces = 1;
+    g->algo = found[0].algo;
+    return n > 1 ? measure(g, found, n, err) : CG_OK;
+}
+
+static cg_status choose(cg_gemm *g, cg_error *err)
+{
+    struct choice *c;
+    cg_status status;
+
+    for (c = g->context->choices; c; c = c->next)
+        if (!memcmp(&c->shape, &g->shape, sizeof c->shape)) {
+            g->algo = c->algo;
+            g->pieces = c->pieces;
+            return set_rows(g, g->shape.rows / g->pieces, err);
+        }
+    status = g->context->deterministic ? choose_deterministic(g, err) : choose_fastest(g, err);
     if (status != CG_OK)
         return status;
     c = calloc(1, sizeof *c);
     if (!c)
         return cg_fail(err, CG_ERR_NOMEM, "matrix products: out of memory");
-    *c = (struct choice) { g->shape, g->algo, g->context->choices };
+    *c = (struct choice) { g->shape, g->algo, g->pieces, g->context->choices };
     g->context->choices = c;
     return CG_OK;
 }
@@ -278,17 +387,6 @@ cg_status cg_gemm_create(cg_gemm_context *context, const cg_gemm_shape *shape, c
     g->shape.in = shape->in;
     g->shape.out = shape->out;
     g->shape.accumulate = shape->accumulate;
-    g->pieces = 1;
-    if (context->deterministic) {
-        if (shape->rows % CG_GEMM_PIECE) {
-            cg_gemm_destroy(g);
-            return cg_fail(err, CG_ERR_INTERNAL,
-                           "matrix product of %lld rows, wanted a multiple of %d",
-                           (long long)shape->rows, CG_GEMM_PIECE);
-        }
-        g->pieces = shape->rows / CG_GEMM_PIECE;
-        g->shape.rows = CG_GEMM_PIECE;
-    }
     status = describe(g, err);
     if (status == CG_OK)
         status = choose(g, err);
@@ -318,12 +416,13 @@ void cg_gemm_destroy(cg_gemm *g)
 cg_status cg_gemm_run(cg_gemm *g, const void *x, const void *w, void *y, cg_error *err)
 {
     const cg_gemm_shape *s = &g->shape;
+    int64_t rows = s->rows / g->pieces;
     cg_status status = CG_OK;
 
     for (int64_t i = 0; i < g->pieces && status == CG_OK; i++)
         status = CG_CUBLAS(launch(g, &g->algo,
-                                  (const char *)x + i * s->rows * s->inputs * cg_dtype_size(s->in),
-                                  w, (char *)y + i * s->rows * s->outputs * cg_dtype_size(s->out)),
+                                  (const char *)x + i * rows * s->inputs * cg_dtype_size(s->in), w,
+                                  (char *)y + i * rows * s->outputs * cg_dtype_size(s->out)),
                            err);
     return status;
 }

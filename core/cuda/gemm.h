@@ -8,8 +8,8 @@
  * memory of its own, and keeps the fastest; contexts remember by shape.
  *
  * A row's result may differ in its last bits between plans of different `rows`. A deterministic
- * context computes every product in pieces of CG_GEMM_PIECE rows by one algorithm, so that it does
- * not.
+ * context takes one algorithm for all of them, without split sums, and checks when it meets a shape
+ * that one call gives the bits of calls of CG_GEMM_PIECE rows; if not, it makes such calls.
  */
 #ifndef CG_CUDA_GEMM_H
 #define CG_CUDA_GEMM_H

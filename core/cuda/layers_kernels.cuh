@@ -6,19 +6,22 @@
  */
 
 /*
- * One block a row. A thread keeps its first eight elements; what a row of more than 8192 has beyond
- * them is read again.
+ * One block a row. A thread keeps its first eight elements and reads their weights before it waits
+ * for the sum; what a row of more than 8192 has beyond them is read again.
  */
 static __device__ __forceinline__ void FN(norm_row)(float v[8], const float *x, const float *weight,
                                                     float sum, float eps, int32_t hidden, ACT *h)
 {
-    float w[8];
+    float w[8] = { 0, 0, 0, 0, 0, 0, 0, 0 };
 
+    if ((int32_t)threadIdx.x * 8 < hidden)
+        load8_f32(weight + threadIdx.x * 8, w);
     sum = rsqrtf(block_sum(sum) / (float)hidden + eps);
     for (int32_t i = threadIdx.x * 8; i < hidden; i += blockDim.x * 8) {
-        if (i >= (int32_t)blockDim.x * 8)
+        if (i >= (int32_t)blockDim.x * 8) {
             load8_f32(x + i, v);
-        load8_f32(weight + i, w);
+            load8_f32(weight + i, w);
+        }
         for (int j = 0; j < 8; j++)
             w[j] *= v[j] * sum;
         STORE8(h + i, w);
@@ -86,30 +89,39 @@ static __global__ void FN(rope_store)(cg_cuda_qkv a, int32_t lanes)
     int32_t l = threadIdx.x % lanes, head = (int32_t)(group % n_all);
     int64_t t = group / n_all;
     int is_q = head < a.n_heads, is_k = !is_q && head < a.n_heads + a.n_kv_heads;
-    int32_t slot = t < a.rows ? a.slot[t] : -1;
-    int here = slot >= 0 && 4 * l < half;
+    int here = t < a.rows && 4 * l < half;
     const float *norm = is_q ? a.q_norm : is_k ? a.k_norm : NULL;
-    ACT *row = (ACT *)a.qkv + (t * n_all + head) * a.head_dim + 4 * l;
-    ACT *out = row;
-    float u[4] = { 0, 0, 0, 0 }, v[4] = { 0, 0, 0, 0 }, sum = 0;
-    int32_t pos;
+    ACT *row = (ACT *)a.qkv + (t * n_all + head) * a.head_dim + 4 * l, *out = row;
+    float u[4] = { 0, 0, 0, 0 }, v[4] = { 0, 0, 0, 0 }, c[4], s[4], sum = 0;
+    int32_t slot = -1, pos = 0;
 
+    /* all loads that do not wait for others come first: the kernel is as long as their chain */
     if (here) {
+        slot = a.slot[t];
+        pos = a.pos[t];
         LOAD4(row, u);
         LOAD4(row + half, v);
+        load4_f32(a.cosines + (int64_t)pos * half + 4 * l, c);
+        load4_f32(a.sines + (int64_t)pos * half + 4 * l, s);
         if (a.bias)
             for (int j = 0; j < 4; j++) {
                 u[j] += a.bias[head * a.head_dim + 4 * l + j];
                 v[j] += a.bias[head * a.head_dim + half + 4 * l + j];
             }
     }
-    if (norm) { /* the same for all lanes of a head */
+    here = here && slot >= 0;
+    if (here && !is_q && a.store) {
+        int32_t kv_head = head - a.n_heads - (is_k ? 0 : a.n_kv_heads);
+        char *base = (char *)(is_k ? a.view.k : a.view.v);
+
+        out = (ACT *)(base + kv_offset(&a.view, slot, kv_head, pos)) + 4 * l;
+    }
+    if (a.q_norm || a.k_norm) { /* the same for all threads */
         for (int j = 0; j < 4; j++)
             sum += u[j] * u[j] + v[j] * v[j];
+        for (int32_t step = lanes / 2; step > 0; step /= 2)
+            sum += __shfl_xor_sync(0xffffffffu, sum, step);
     }
-    /* all lanes of the warp take part, whatever their heads are */
-    for (int32_t step = lanes / 2; step > 0; step /= 2)
-        sum += __shfl_xor_sync(0xffffffffu, sum, step);
     if (!here)
         return;
     if (norm) {
@@ -120,22 +132,13 @@ static __global__ void FN(rope_store)(cg_cuda_qkv a, int32_t lanes)
             v[j] *= scale * norm[half + 4 * l + j];
         }
     }
-    pos = a.pos[t];
     if (is_q || is_k)
         for (int j = 0; j < 4; j++) {
-            float c = a.cosines[(int64_t)pos * half + 4 * l + j];
-            float s = a.sines[(int64_t)pos * half + 4 * l + j];
             float x = u[j], y = v[j];
 
-            u[j] = x * c - y * s;
-            v[j] = y * c + x * s;
+            u[j] = x * c[j] - y * s[j];
+            v[j] = y * c[j] + x * s[j];
         }
-    if (!is_q && a.store) {
-        int32_t kv_head = head - a.n_heads - (is_k ? 0 : a.n_kv_heads);
-        char *base = (char *)(is_k ? a.view.k : a.view.v);
-
-        out = (ACT *)(base + kv_offset(&a.view, slot, kv_head, pos)) + 4 * l;
-    }
     STORE4(out, u);
     STORE4(out + half, v);
 }

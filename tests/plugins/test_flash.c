@@ -228,6 +228,68 @@ START_TEST(unknown_variant_is_refused)
 }
 END_TEST
 
+/* What the CUDA half does not serve is said before a GPU is looked for. */
+START_TEST(cuda_problems_are_refused_with_the_reason)
+{
+    const cg_attention_problem good = {
+        CG_SIZED(cg_attention_problem),
+        .device = CG_DEVICE_CUDA,
+        .compute_capability = 90,
+        .dtype = CG_BF16,
+        .kv_dtype = CG_BF16,
+        .n_heads = 16,
+        .n_kv_heads = 8,
+        .head_dim = 64,
+        .paged = 1,
+        .block_tokens = 16,
+        .max_tokens = 64,
+        .max_seqs = 64,
+        .max_kv_len = 1024,
+        .scale = 0.125f,
+    };
+    struct {
+        cg_attention_problem p;
+        const char *text;
+    } bad[] = {
+        { good, "element types 0 and 0 of q and cache: on CUDA flash computes with bf16 or f16, "
+                "the same for both; eager serves f32" },
+        { good, "element types 1 and 2 of q and cache: on CUDA flash computes with bf16 or f16, "
+                "the same for both; eager serves f32" },
+        { good, "head size 96: on CUDA flash is built for 64 and 128" },
+        { good, "pages of 24 tokens: on CUDA flash wants a multiple of 16" },
+        { good, "1073741824 rows of 16 heads over 1024 cached tokens: too many for one launch" },
+    };
+    const cg_plugin *attention = NULL;
+    cg_error err = CG_ERROR_INIT;
+    cg_registry *r = NULL;
+    const cg_attention_ops *ops;
+
+    bad[0].p.dtype = bad[0].p.kv_dtype = CG_F32;
+    bad[1].p.kv_dtype = CG_F16;
+    bad[2].p.head_dim = 96;
+    bad[3].p.block_tokens = 24;
+    bad[4].p.max_tokens = 1 << 30;
+    cg_plugin_host_init(&host, NULL, NULL, NULL, 0);
+    ck_assert_int_eq(cg_registry_create(&host.host, &r, &err), CG_OK);
+    ck_assert_int_eq(cg_registry_add_dir(r, getenv("CONFGEN_PLUGINS"), &err), CG_OK);
+    ck_assert_int_eq(cg_registry_find(r, CG_PLUGIN_ATTENTION, "flash", &attention, &err), CG_OK);
+    ops = attention->ops;
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        void *plan = NULL;
+
+        ck_assert_int_eq(ops->supports(&host.host, &bad[i].p, &err), CG_ERR_UNSUPPORTED);
+#ifdef CG_WITH_CUDA
+        ck_assert_str_eq(err.msg, bad[i].text);
+#else
+        ck_assert_str_eq(err.msg, "this flash was built without CUDA");
+#endif
+        ck_assert_int_eq(ops->plan(&host.host, &bad[i].p, &plan, &err), CG_ERR_UNSUPPORTED);
+        ck_assert_ptr_null(plan);
+    }
+    cg_registry_destroy(r);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("flash");
@@ -238,6 +300,7 @@ int main(void)
     tcase_add_loop_test(tc, exp2_is_close, 0, N_VARIANTS);
     tcase_add_loop_test(tc, same_bits_over_every_cache, 0, N_VARIANTS);
     tcase_add_test(tc, unknown_variant_is_refused);
+    tcase_add_test(tc, cuda_problems_are_refused_with_the_reason);
     tcase_set_timeout(tc, 60);
     suite_add_tcase(s, tc);
     sr = srunner_create(s);

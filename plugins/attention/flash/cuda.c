@@ -65,10 +65,6 @@ static cg_status supports(const cg_host *host, const cg_attention_problem *p, cg
     cudaError_t code;
     int devices = 0;
 
-    if (p->compute_capability < 80)
-        return host->fail(err, CG_ERR_UNSUPPORTED,
-                          "compute capability %d.%d: flash on CUDA wants 8.0 or newer",
-                          p->compute_capability / 10, p->compute_capability % 10);
     if ((p->dtype != CG_BF16 && p->dtype != CG_F16) || p->dtype != p->kv_dtype)
         return host->fail(err, CG_ERR_UNSUPPORTED,
                           "element types %d and %d of q and cache: on CUDA flash computes with "
@@ -93,6 +89,10 @@ static cg_status supports(const cg_host *host, const cg_attention_problem *p, cg
         return host->fail(err, CG_ERR_UNSUPPORTED, "no GPU that flash can use: %s",
                           cudaGetErrorString(code));
     }
+    if (p->compute_capability < 80)
+        return host->fail(err, CG_ERR_UNSUPPORTED,
+                          "compute capability %d.%d: flash on CUDA wants 8.0 or newer",
+                          p->compute_capability / 10, p->compute_capability % 10);
     return CG_OK;
 }
 
@@ -207,6 +207,11 @@ static cg_status plan(const cg_host *host, const cg_attention_problem *p, void *
         (st = CHECK(host,
                     cudaFuncSetAttribute(f->kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
                                          (int)f->smem),
+                    err)) != CG_OK ||
+        /* the kernels count on several blocks a multiprocessor and use no other cache */
+        (st = CHECK(host,
+                    cudaFuncSetAttribute(f->kernel, cudaFuncAttributePreferredSharedMemoryCarveout,
+                                         cudaSharedmemCarveoutMaxShared),
                     err)) != CG_OK ||
         (!is_prefill && (st = cut(f, multiprocessors, err)) != CG_OK))
         goto out;

@@ -26,12 +26,12 @@
  *
  * Source: Dao et al. 2022, algorithm 1 (tiling); Dao et al. 2023, "Flash-Decoding" (chunks).
  */
-static __global__ void __launch_bounds__(FLASH_DECODE_WARPS * 32, DIM == 64 ? 4 : 2)
+static __global__ void __launch_bounds__(FLASH_DECODE_WARPS * 32, DIM == 64 ? 4 : 3)
     NAME(const __grid_constant__ flash_cuda_call c)
 {
     const int KK = DIM / 16;                     /* steps of 16 elements */
     const int TILE = FLASH_CUDA_PIECE * DIM * 2; /* bytes of a piece of K or of V */
-    const int RING = FLASH_DECODE_STAGES * 2 * TILE;
+    const int STAGES = FLASH_DECODE_STAGES(DIM), RING = STAGES * 2 * TILE;
     const int PITCH = DIM + 8; /* floats of a row in the exchange: rows g, g+1.. in other banks */
     extern __shared__ __align__(128) unsigned char shared[];
     __shared__ float2 shared_ml[FLASH_DECODE_WARPS][FLASH_DECODE_ROWS];
@@ -62,8 +62,9 @@ static __global__ void __launch_bounds__(FLASH_DECODE_WARPS * 32, DIM == 64 ? 4 
     const int pos_lo = pos0 + row0 / c.group, pos_hi = pos0 + (row0 + rows - 1) / c.group;
     const int lo = c.window ? max(0, pos_lo - c.window + 1) : 0, hi = pos_hi + 1;
     const int first = lo / FLASH_CUDA_PIECE, end = (hi + FLASH_CUDA_PIECE - 1) / FLASH_CUDA_PIECE;
-    const int first_chunk = first / c.chunk_pieces;
-    const int n_chunks = (end - 1) / c.chunk_pieces - first_chunk + 1, chunk = blockIdx.y;
+    const int first_chunk = gridDim.y == 1 ? 0 : first / c.chunk_pieces, chunk = blockIdx.y;
+    const int n_chunks =
+        gridDim.y == 1 ? 1 : (end - 1) / c.chunk_pieces - first_chunk + 1; /* that it sees */
 
     if (chunk >= n_chunks)
         return;
@@ -95,7 +96,7 @@ static __global__ void __launch_bounds__(FLASH_DECODE_WARPS * 32, DIM == 64 ? 4 
     }
 #endif
 #pragma unroll
-    for (int i = 0; i < FLASH_DECODE_STAGES; i++)
+    for (int i = 0; i < STAGES; i++)
         fetch(&s, i, ring + i * 2 * TILE, lane, DIM, PAGED);
 
     /* This lane's rows: g and g + 8 of the tile, "a" and "b". */
@@ -139,7 +140,7 @@ static __global__ void __launch_bounds__(FLASH_DECODE_WARPS * 32, DIM == 64 ? 4 
         float p[2][4] = { { 0, 0, 0, 0 }, { 0, 0, 0, 0 } };
         bool masked, split, finite = true;
 
-        copies_wait(FLASH_DECODE_STAGES - 1);
+        copies_wait(STAGES - 1);
         __syncwarp();
 
 #pragma unroll
@@ -205,21 +206,29 @@ static __global__ void __launch_bounds__(FLASH_DECODE_WARPS * 32, DIM == 64 ? 4 
 
         pack_weights(F16, a, p);
 
-        if (!finite)
+        if (finite) {
+#pragma unroll
+            for (int nn = 0; nn < KK; nn++) {
+                uint32_t b[4];
+
+                load_matrices_transposed(b, v + (v_lane ^ nn << 5));
+                mma(F16, acc[2 * nn], a, b[0], b[1]);
+                mma(F16, acc[2 * nn + 1], a, b[2], b[3]);
+            }
+        } else {
             add_not_finite(F16, p, v, acc, lane, DIM);
 #pragma unroll
-        for (int nn = 0; nn < KK; nn++) {
-            uint32_t b[4];
+            for (int nn = 0; nn < KK; nn++) {
+                uint32_t b[4];
 
-            load_matrices_transposed(b, v + (v_lane ^ nn << 5));
-            if (!finite)
-                for (int e = 0; e < 4; e++)
-                    b[e] = finite_part(F16, b[e]);
-            mma(F16, acc[2 * nn], a, b[0], b[1]);
-            mma(F16, acc[2 * nn + 1], a, b[2], b[3]);
+                load_matrices_transposed(b, v + (v_lane ^ nn << 5));
+                make_finite(F16, b);
+                mma(F16, acc[2 * nn], a, b[0], b[1]);
+                mma(F16, acc[2 * nn + 1], a, b[2], b[3]);
+            }
         }
         __syncwarp();
-        fetch(&s, i + FLASH_DECODE_STAGES, at, lane, DIM, PAGED);
+        fetch(&s, i + STAGES, at, lane, DIM, PAGED);
         at += 2 * TILE;
         if (at == ring + RING)
             at = ring;

@@ -15,13 +15,16 @@ enum {
 
     FLASH_DECODE_ROWS = 16, /* rows of a tile: of one mma */
     FLASH_DECODE_WARPS = 4, /* each with its own pieces and ring: piece p is warp p % 4's */
-    FLASH_DECODE_STAGES = 3,
 
     FLASH_PREFILL_ROWS = 128, /* rows of a tile: four warps of 32 */
     FLASH_PREFILL_KEYS = 64,  /* tokens of a tile, from absolute positions 0, 64, 128 ... */
     FLASH_PREFILL_WARPS = 4,
     FLASH_PREFILL_STAGES = 2,
 };
+
+/* Places of a warp's ring. Four (head size 64) or three blocks then share a multiprocessor of
+ * compute capability 9.0, and hide each other's begin and end. */
+#define FLASH_DECODE_STAGES(head_dim) ((head_dim) == 64 ? 3 : 2)
 
 /**
  * One call, as the kernels get it: pointers are device memory, strides are bytes.
@@ -74,7 +77,7 @@ const void *flash_prefill_kernel(int head_dim, int f16, int paged);
 /** Bytes of dynamic shared memory of a block. */
 static inline int flash_decode_smem(int head_dim)
 {
-    return FLASH_DECODE_WARPS * FLASH_DECODE_STAGES * 2 * FLASH_CUDA_PIECE * head_dim * 2;
+    return FLASH_DECODE_WARPS * FLASH_DECODE_STAGES(head_dim) * 2 * FLASH_CUDA_PIECE * head_dim * 2;
 }
 
 static inline int flash_prefill_smem(int head_dim)

@@ -179,10 +179,12 @@ FLASH_INLINE bool unit_is_finite(int f16, const uint32_t x[4])
 }
 
 /* Zero in place of what is not finite. */
-FLASH_INLINE uint32_t finite_part(int f16, uint32_t x)
+FLASH_INLINE void make_finite(int f16, uint32_t x[4])
 {
-    return (lower_is_finite(f16, x) ? x & 0xffffu : 0) |
-           (lower_is_finite(f16, x >> 16) ? x & 0xffff0000u : 0);
+#pragma unroll
+    for (int i = 0; i < 4; i++)
+        x[i] = (lower_is_finite(f16, x[i]) ? x[i] & 0xffffu : 0) |
+               (lower_is_finite(f16, x[i] >> 16) ? x[i] & 0xffff0000u : 0);
 }
 
 /*

@@ -285,9 +285,7 @@ static __global__ void __launch_bounds__(FLASH_PREFILL_WARPS * 32, 2)
                     uint32_t b[4];
 
                     load_matrices_transposed(b, v + n * 8 * ROW + (v_lane ^ nn << 5));
-#pragma unroll
-                    for (int e = 0; e < 4; e++)
-                        b[e] = finite_part(F16, b[e]);
+                    make_finite(F16, b);
 #pragma unroll
                     for (int m = 0; m < 2; m++) {
                         mma(F16, acc[m][2 * nn], a[m], b[0], b[1]);
