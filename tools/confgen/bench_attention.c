@@ -389,10 +389,10 @@ static void print_shape(const struct bench *b)
         const struct variant *v = &b->variants[i];
         double s = samples_median(&v->seconds), eager = eager_seconds(b, v);
 
+        if (!v->ready)
+            continue; /* refused: told below */
         table_cell(&t, "%s", v->attention->name);
         table_cell(&t, "%s", v->store->plugin->name);
-        if (!v->ready)
-            continue;
         table_cell(&t, "%.4f", 1e3 * s);
         table_cell(&t, "%.2f", b->flops / s * 1e-9);
         table_cell(&t, "%.2f", b->bytes / s * 1e-9);
