@@ -9,7 +9,8 @@
 #   --unpack ARCHIVE  unpack into the build first: what tools/pack_gpu.sh wrote; may be repeated
 #   --sanitize TOOLS  also under compute-sanitizer: memcheck,racecheck,synccheck,initcheck
 #   --only REGEX      the programs whose name matches
-#   --rounds N        random cases a check (0: the suites' own numbers)
+#   --rounds N        random cases a check (the suites' own numbers; of cudnn, which compiles a kernel
+#                     for every plan, 4)
 #   --seed S          other random cases (1)
 #   --list            print the names
 #
@@ -19,11 +20,11 @@ set -uo pipefail
 export LC_ALL=C
 
 root=$(cd "$(dirname "$0")/.." && pwd)
-usage() { sed -n '3,20s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+usage() { sed -n '3,21s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 (($# >= 1)) && [ "${1#-}" = "$1" ] || usage
 logs=$1
 shift
-build='' archives=() sanitize='' only='.' rounds=0 seed=1 list=0
+build='' archives=() sanitize='' only='.' rounds='' seed=1 list=0
 while (($#)); do
   case $1 in
     --list) list=1; shift; continue ;;
@@ -70,7 +71,7 @@ for base in sys.path:
         print(folder)
 PYTHON
 } >"$logs/folders"
-path=$build/libs
+path=$build/libs # for our programs alone: the machine's own want its own
 for library in libcublasLt.so.13 libcudnn.so.9; do
   folder=$(nvidia_folder $library)
   if [ -n "$folder" ]; then
@@ -79,7 +80,7 @@ for library in libcublasLt.so.13 libcudnn.so.9; do
     echo "gpu_check: $library was not found; CONFGEN_CUDA_LIBS may name its folder" >&2
   fi
 done
-export LD_LIBRARY_PATH=$path${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
+path=$path${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
 export CONFGEN_PLUGIN_PATH=$build/plugins CONFGEN_DATA=$root/data CONFGEN_SOURCE_ROOT=$root
 export CONFGEN_CUDA_MODULE=$build/core/cuda/confgen_cuda.so
 export CONFGEN=$build/confgen WRITE_MODEL=$build/tests/tools/write_model
@@ -107,7 +108,7 @@ program() {
   shift 2
   grep -Eq -- "$only" <<<"$name" || return 0
   if ((list)); then echo "$name"; return; fi
-  timeout -k 10 "$limit" "$@" >"$logs/$name.log" 2>&1 || status=$?
+  timeout -k 10 "$limit" env LD_LIBRARY_PATH="$path" "$@" >"$logs/$name.log" 2>&1 || status=$?
   ((status != 124)) || echo "stopped after $limit s" >>"$logs/$name.log"
   verdict "$name" $status "$(awk "BEGIN { printf \"%.1f\", $EPOCHREALTIME - $start }")"
 }
@@ -118,8 +119,10 @@ program matrix 60 "$build/confgen" plugins matrix --device cuda
 program matrix_deterministic 60 "$build/confgen" plugins matrix --device cuda --deterministic
 for module in "$build"/plugins/{attention,cache}/*/*.so; do
   name=$(basename "$module" .so)
+  some=${rounds:-0}
+  [ "$name$rounds" != attention_cudnn ] || some=4
   program "conformance_$name" 300 "$build/tests/conformance/conformance_${name%%_*}" "$module" \
-    --device cuda "$seed" "$rounds"
+    --device cuda "$seed" "$some"
 done
 program executor 300 "$build/tests/unit/test_executor"
 program golden_model 300 "$build/tests/golden/test_golden_model"
@@ -132,7 +135,7 @@ if [ -n "$sanitize" ]; then
   while [ -z "$sanitizer" ] && read -r folder; do
     [ ! -x "${folder%/*}/bin/compute-sanitizer" ] || sanitizer=${folder%/*}/bin/compute-sanitizer
   done <"$logs/folders"
-  if [ -z "$sanitizer" ]; then
+  if [ -z "$sanitizer" ] && ((!list)); then
     echo 'compute-sanitizer was not found' | tee "$logs/compute-sanitizer.log"
     verdict compute-sanitizer 127 0
     sanitize=''

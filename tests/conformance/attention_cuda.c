@@ -182,7 +182,7 @@ static void check_values(attention_suite *s)
             for (int32_t i = 0; i < checker_rounds(&s->c, 2 * N_DIMS); i++) {
                 enum kind kind = i % 2 ? PREFILL : DECODE;
                 cg_attention_problem p =
-                    make_problem(s, dtypes[t], head_dims[i / 2 % N_DIMS],
+                    make_problem(s, dtypes[t], head_dims[(i / 2 + l) % N_DIMS],
                                  head_pairs[random_in(&s->c, 0, N_PAIRS - 1)], kind);
 
                 if (random_in(&s->c, 0, 5) == 0)

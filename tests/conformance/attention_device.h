@@ -42,7 +42,7 @@ void case_device_load(case_device *d, const attention_case *ac);
  */
 void case_device_set_rows(case_device *d, const attention_case *ac, const int32_t *from,
                           const int32_t *to, int32_t largest);
-/** run(): 0 if it failed, which is a failed case. */
+/** run(): 0 if it failed, which is a failed case, or refused a layout that problems cannot tell. */
 int case_device_enqueue(case_device *d);
 /** Wait, look for writes where none may be, read the rows; ret_out->data is NULL if that failed. */
 void case_device_finish(case_device *d, case_out *ret_out);

@@ -26,22 +26,25 @@ struct attention_call {
     cg_kv_view kv;
 };
 
-static cg_status attention_supports(const cg_host *h, const cg_attention_problem *p, cg_error *err)
+static cg_status check(const cg_host *h, const cg_attention_problem *p, cg_error *err)
 {
     cg_status st = cg_attention_check_problem(h, p, err);
 
-    if (fake_mutant == 9)
-        return CG_OK; /* everything */
     if (st == CG_OK && (p->device != CG_DEVICE_CUDA || (p->head_dim != 64 && p->head_dim != 128)))
         st = h->fail(fake_mutant == 10 ? NULL : err, CG_ERR_UNSUPPORTED,
                      "head size %d on device %d", p->head_dim, p->device);
     return st;
 }
 
+static cg_status attention_supports(const cg_host *h, const cg_attention_problem *p, cg_error *err)
+{
+    return fake_mutant == 9 ? CG_OK : check(h, p, err); /* 9: everything */
+}
+
 static cg_status attention_plan(const cg_host *h, const cg_attention_problem *p, void **ret_plan,
                                 cg_error *err)
 {
-    cg_status st = attention_supports(h, p, err);
+    cg_status st = check(h, p, err);
     struct attention_plan *plan;
 
     if (st != CG_OK)
@@ -81,7 +84,7 @@ static void attend(const struct attention_call *c, int32_t slot, int32_t pos, in
     /* 1: sees a token too many; a page table is not asked for it, its entry is nothing to follow */
     int32_t last = fake_mutant == 1 && !c->kv.page_table ? pos + 1 : pos;
     uint32_t size = cg_dtype_size(p->dtype), kv_size = cg_dtype_size(p->kv_dtype);
-    float max = -INFINITY, sum = 0, acc[128] = { 0 }, score[4096];
+    float max = -INFINITY, sum = 0, acc[256] = { 0 }, score[4096];
 
     for (int32_t j = first; j <= last; j++) {
         const char *k = (const char *)c->kv.k + cg_kv_offset(&c->kv, slot, kv_head, j);
@@ -144,10 +147,9 @@ static cg_status attention_run(void *plan, const cg_attention_args *args, cg_err
     static int32_t kept[64];
     cg_error sync = CG_ERROR_INIT;
 
-    if (fake_mutant == 8 && !args->kv->page_table) { /* lengths of the moment of capture */
-        memcpy(kept, args->kv_len, (size_t)args->n_seqs * sizeof *kept);
+    if (fake_mutant == 8 && fake_capturing()) { /* lengths are those of the capture, if any */
         for (int32_t i = 0; i < args->n_seqs; i++)
-            kept[i] = args->q_start[i] < args->q_start[i + 1] ? kept[i] : 90;
+            kept[i] = 1;
         c.args.kv_len = kept;
     }
     if (fake_mutant == 15 && /* what may not be done in a capture */

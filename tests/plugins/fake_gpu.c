@@ -36,6 +36,11 @@ void fake_launch(fake_kernel_fn kernel, const void *args, size_t bytes)
     memcpy(g->launch[g->n++].args, args, bytes);
 }
 
+int fake_capturing(void)
+{
+    return gpu.captured != NULL;
+}
+
 /* What a GPU refuses during a capture. */
 static cg_status not_captured(cg_error *err)
 {

@@ -14,6 +14,9 @@ typedef void (*fake_kernel_fn)(const void *args);
 /** Run now, or remember it while the stream is captured. At most 256 bytes of arguments. */
 void fake_launch(fake_kernel_fn kernel, const void *args, size_t bytes);
 
+/** The stream is being captured. */
+int fake_capturing(void);
+
 /** Allocations that were not freed. */
 extern int fake_gpu_live;
 
