@@ -25,7 +25,7 @@ extern "C" {
 enum {
     CG_ATTENTION_DETERMINISTIC = 1 << 0, /* the same call gives the same bits */
     /* a row's bits do not depend on which other rows share the call, nor on how a sequence's rows
-     * were cut into calls */
+     * were cut into calls, nor on how many of either the plan is for */
     CG_ATTENTION_BATCH_INVARIANT = 1 << 1,
     CG_ATTENTION_GRAPH_SAFE = 1 << 2, /* run() may be captured into a CUDA graph */
 };

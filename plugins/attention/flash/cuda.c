@@ -195,7 +195,9 @@ static cg_status plan(const cg_host *host, const cg_attention_problem *p, void *
         .problem = cg_attention_keep_problem(p),
         .group = p->n_heads / p->n_kv_heads,
     };
-    is_prefill = p->max_tokens / PREFILL_TOKENS >= p->max_seqs;
+    /* Invariant bits are those of one kernel, whatever the plan's bounds. */
+    is_prefill = !(p->flags & CG_ATTENTION_BATCH_INVARIANT) &&
+                 p->max_tokens / PREFILL_TOKENS >= p->max_seqs;
     if (is_prefill)
         pick_prefill(f);
     else
