@@ -54,6 +54,15 @@ static __device__ u64 scan(u64 x, u64 *part, u64 *ret_total)
     return before;
 }
 
+/* Adds x of all threads of the warp to a sum in shared memory: one atomic instead of 32 in turn. */
+static __device__ void add_to(u64 *sum, u64 x)
+{
+    for (int step = 16; step > 0; step /= 2)
+        x += __shfl_xor_sync(0xffffffffu, x, step);
+    if (threadIdx.x % 32 == 0 && x)
+        atomicAdd(sum, x);
+}
+
 /* ---- gather ------------------------------------------------------------------------------- */
 
 /* Sequence of row t: the last one that begins at or before it. */
@@ -126,20 +135,17 @@ static __global__ void __launch_bounds__(GATHER_THREADS) gather_kernel(cg_step_s
             s.kv_len[seq] = n_kv + take;
             s.q_start[seq] = row;
             s.places[place].seq.n_kv = n_kv + take;
-            if (kind == CG_PLACE_SEQUENCE) {
-                atomicAdd(&attended, (u64)(n_kv + take));
-                if (take == want) {
-                    int32_t out = outs + (int32_t)(flags >> 32);
+            if (take == want && kind == CG_PLACE_SEQUENCE) {
+                int32_t out = outs + (int32_t)(flags >> 32);
 
-                    s.out_row[out] = row + take - 1;
-                    s.out_place[out] = place;
-                }
-            } else {
-                atomicAdd(&prompt_rows, (u64)take);
-                if (take == want)
-                    s.news[place].done = 1;
+                s.out_row[out] = row + take - 1;
+                s.out_place[out] = place;
+            } else if (take == want) {
+                s.news[place].done = 1;
             }
         }
+        add_to(&attended, take && kind == CG_PLACE_SEQUENCE ? (u64)(n_kv + take) : 0);
+        add_to(&prompt_rows, kind == CG_PLACE_PREFIX ? (u64)take : 0);
         seqs += (int32_t)(total & 0xffffffffu);
         outs += (int32_t)(total >> 32);
     }
