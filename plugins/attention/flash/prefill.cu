@@ -6,8 +6,8 @@
 /* A block's tiles of keys and values, as one thread copies them: a unit of every 16th or 8th row.
  */
 typedef struct tile_stream {
-    int64_t
-        unit; /* byte offset from k and v of the thread's first unit of piece 0; paged: of a page */
+    /* byte offset from k and v of the thread's first unit of piece 0; paged: of a page */
+    int64_t unit;
     int32_t lo; /* tokens that are read: lo <= j < hi */
     int32_t hi;
     int32_t row; /* the thread's first row of a tile */
@@ -15,6 +15,35 @@ typedef struct tile_stream {
     const int32_t *table; /* of the slot */
     int64_t place;        /* lane l: byte offset of piece l % 4 of the tile that is fetched next */
 } tile_stream;
+
+/* Every step-th row of a sequence, as token and query head of the group: without division. */
+typedef struct row_walk {
+    int32_t token;
+    int32_t head;
+    int32_t step_tokens;
+    int32_t step_heads;
+} row_walk;
+
+FLASH_INLINE row_walk walk_rows(const flash_cuda_call *c, int row, int step)
+{
+    row_walk w;
+
+    w.token = row / c->group;
+    w.head = row - w.token * c->group;
+    w.step_tokens = step / c->group;
+    w.step_heads = step - w.step_tokens * c->group;
+    return w;
+}
+
+FLASH_INLINE void walk_on(const flash_cuda_call *c, row_walk *w)
+{
+    w->token += w->step_tokens;
+    w->head += w->step_heads;
+    if (w->head >= c->group) {
+        w->head -= c->group;
+        w->token++;
+    }
+}
 
 /* Byte offset of piece lane % 4 of tile j, 0 where no token of it is read. */
 FLASH_INLINE int64_t tile_place(const flash_cuda_call *c, const tile_stream *s, int j, int lane)

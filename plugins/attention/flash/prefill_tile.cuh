@@ -12,12 +12,13 @@
  * Index map. Block x does 128 rows of key/value head x % n_kv_heads. Sequence i has room for tiles
  * floor(q_start[i] g / 128) + i <= x / n_kv_heads < floor(q_start[i+1] g / 128) + i + 1, never less
  * than it has tiles; its last tile, which sees most keys, comes first. A block without work ends at
- * once. Warp w does rows 32 w .. 32 w + 31 of the tile, as two A fragments: each load of keys and
- * values from shared memory serves both.
+ * once. A warp does 32 rows of the tile, as two A fragments: each load of keys and values from
+ * shared memory serves both. Warp w does rows from 32 w or, in half of the blocks, from 32 (3 - w):
+ * warp w of all blocks shares one quarter of a multiprocessor, and later rows see more keys.
  *
  * Keys are taken in tiles of 64 at absolute positions 0, 64, 128 ..., ascending, through two places
- * in shared memory: one is filled while the other is used. Tiles that no row of a warp sees are
- * skipped by it.
+ * in shared memory: both are filled at the start, then one while the other is used. Tiles that no
+ * row of a warp sees are skipped by it.
  *
  * Bits. As decode: a row takes no notice of tokens that it does not see, and where tiles begin
  * depends on nothing. Its result is a function of its query, its position and the cached tokens.
@@ -35,7 +36,9 @@ static __global__ void __launch_bounds__(FLASH_PREFILL_WARPS * 32, 2)
     const int UNITS = DIM / 8,
               PASS = FLASH_PREFILL_WARPS * 32 / UNITS; /* rows a pass of the block */
     extern __shared__ __align__(128) unsigned char shared[];
-    const int warp = threadIdx.x / 32, lane = threadIdx.x % 32, g = lane / 4, t = lane % 4;
+    const int lane = threadIdx.x % 32, g = lane / 4, t = lane % 4;
+    /* the parity of all bits: blocks that run side by side are any distance apart */
+    const int warp = (threadIdx.x / 32) ^ (__popc(blockIdx.x) % 2 * (FLASH_PREFILL_WARPS - 1));
     const int tile = blockIdx.x / c.n_kv_heads, head = blockIdx.x % c.n_kv_heads;
     const int seq = find_sequence(c.q_start, c.n_seqs, c.group, FLASH_PREFILL_ROWS, 1, lane, tile);
     /* slot and kv_len are garbage where the sequence has no rows: loaded early, used below */
@@ -53,7 +56,7 @@ static __global__ void __launch_bounds__(FLASH_PREFILL_WARPS * 32, 2)
     const int pos0 = kv_len - tokens;
     const int pos_lo = pos0 + row0 / c.group, pos_hi = pos0 + (row0 + rows - 1) / c.group;
     const int lo = c.window ? max(0, pos_lo - c.window + 1) : 0, hi = pos_hi + 1;
-    const int first = lo / KEYS, end = (hi + KEYS - 1) / KEYS;
+    const int first = lo / KEYS;
     const uint32_t q_tile = shared_address(shared), stages = q_tile + Q_BYTES;
 
     /* What this thread copies: one unit of every PASS-th row. PASS is 16 or 8. */
@@ -74,19 +77,23 @@ static __global__ void __launch_bounds__(FLASH_PREFILL_WARPS * 32, 2)
 
     {
         const char *heads = c.q + (int64_t)head * c.group * ROW + copy_unit_of_row * 16;
+        row_walk walk = walk_rows(&c, row0 + copy_row, PASS);
 
 #pragma unroll
         for (int i = 0; i < FLASH_PREFILL_ROWS / PASS; i++) {
-            int r = copy_row + i * PASS, row = row0 + r;
-
             copy_unit(q_tile + copy_dst + i * PASS * ROW,
-                      heads + (token0 + row / c.group) * c.q_stride + row % c.group * ROW,
-                      r < rows);
+                      heads + (token0 + walk.token) * c.q_stride + walk.head * ROW,
+                      copy_row + i * PASS < rows);
+            walk_on(&c, &walk);
         }
     }
     copies_commit();
     fetch_tile(&c, &s, first, stages + copy_dst, lane, DIM, PAGED);
-    copies_wait(1);
+    if ((first + 1) * KEYS < hi)
+        fetch_tile(&c, &s, first + 1, stages + STAGE + copy_dst, lane, DIM, PAGED);
+    else
+        copies_commit(); /* a group in any case: they are counted */
+    copies_wait(2);
     if (c.sign_flip)
         flip_signs(q_tile + copy_dst, FLASH_PREFILL_ROWS / PASS, PASS * ROW, c.sign_flip);
     __syncthreads();
@@ -125,8 +132,7 @@ static __global__ void __launch_bounds__(FLASH_PREFILL_WARPS * 32, 2)
 
     uint32_t k_next = stages; /* where the next tile is, or will be */
 
-    for (int j = first; j < end; j++) {
-        const int token = j * KEYS;
+    for (int token = first * KEYS; token < hi; token += KEYS) {
         const uint32_t k = k_next, v = k + KEYS * ROW;
         /* some rows of the block do not see tokens that others do */
         const bool split = pos_lo < pos_hi &&
@@ -137,14 +143,17 @@ static __global__ void __launch_bounds__(FLASH_PREFILL_WARPS * 32, 2)
         k_next = stages + (STAGE - (k - stages));
 
         /* The barrier ends all use of the place that is filled next, too. */
-        copies_wait(0);
+        if (token > lo)
+            copies_wait(0);
+        else /* the first */
+            copies_wait(1);
         if (split)
             finite =
                 !__syncthreads_or(!units_are_finite(F16, v + copy_dst, KEYS / PASS, PASS * ROW));
         else
             __syncthreads();
-        if (j + 1 < end)
-            fetch_tile(&c, &s, j + 1, k_next + copy_dst, lane, DIM, PAGED);
+        if (token > lo && token + KEYS < hi)
+            fetch_tile(&c, &s, token / KEYS + 1, k_next + copy_dst, lane, DIM, PAGED);
         if (warp_rows <= 0 || token > warp_hi ||
             (c.window && token + KEYS - 1 <= warp_lo - c.window))
             continue;
@@ -318,18 +327,19 @@ static __global__ void __launch_bounds__(FLASH_PREFILL_WARPS * 32, 2)
         }
     __syncwarp();
     {
-        const int unit = lane % UNITS;
+        const int unit = lane % UNITS, lane_row = lane / UNITS;
         char *heads = c.out + (int64_t)head * c.group * ROW + unit * 16;
+        row_walk walk = walk_rows(&c, row0 + warp_row + lane_row, 32 / UNITS);
 
 #pragma unroll
         for (int i = 0; i < UNITS; i++) { /* 32 rows, 32 / UNITS a turn */
-            int r = lane / UNITS + i * (32 / UNITS), row = row0 + warp_row + r;
+            int r = lane_row + i * (32 / UNITS);
             uint32_t x[4];
 
             load_unit(x, q_rows + r * ROW + ((unit ^ (r & 7)) << 4));
             if (r < warp_rows)
-                store_global(heads + (token0 + row / c.group) * c.out_stride + row % c.group * ROW,
-                             x);
+                store_global(heads + (token0 + walk.token) * c.out_stride + walk.head * ROW, x);
+            walk_on(&c, &walk);
         }
     }
 }
