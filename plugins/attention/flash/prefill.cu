@@ -57,23 +57,44 @@ FLASH_INLINE int64_t tile_place(const flash_cuda_call *c, const tile_stream *s, 
            piece % c->block_pieces * FLASH_CUDA_PIECE * c->token_stride;
 }
 
-/* Queue the copies of tile j, tiles in order: K, V behind it; dst: of the thread's first unit. */
-FLASH_INLINE void fetch_tile(const flash_cuda_call *c, tile_stream *s, int j, uint32_t dst,
-                             int lane, int dim, int paged)
+/* Queue the copies of piece `piece` of a tile that begins at token0; dst: of the tile's keys. */
+FLASH_INLINE void fetch_piece(const flash_cuda_call *c, const tile_stream *s, int token0, int piece,
+                              uint32_t dst, int dim, int paged)
 {
     const int rows = FLASH_PREFILL_WARPS * 32 / (dim / 8); /* of one pass of the block: 16 or 8 */
-    const int token = j * FLASH_PREFILL_KEYS + s->row;
-    int64_t at = s->unit + j * (FLASH_PREFILL_KEYS * c->token_stride);
+    const int token = token0 + piece * FLASH_CUDA_PIECE;
+    int64_t at =
+        s->unit + (paged ? __shfl_sync(FULL_WARP, s->place, piece) : token * c->token_stride);
 
+    dst += piece * (FLASH_CUDA_PIECE * dim * 2);
 #pragma unroll
-    for (int i = 0; i < FLASH_PREFILL_KEYS / rows; i++) {
-        const bool valid = token + i * rows >= s->lo && token + i * rows < s->hi;
+    for (int i = 0; i < FLASH_CUDA_PIECE / rows; i++) {
+        const int t = token + i * rows + s->row;
+        const bool valid = t >= s->lo && t < s->hi;
 
-        if (paged && i * rows % FLASH_CUDA_PIECE == 0)
-            at = s->unit + __shfl_sync(FULL_WARP, s->place, i * rows / FLASH_CUDA_PIECE);
         copy_unit(dst + i * rows * dim * 2, c->k + at, valid);
         copy_unit(dst + (FLASH_PREFILL_KEYS + i * rows) * dim * 2, c->v + at, valid);
         at += rows * c->token_stride;
+    }
+}
+
+/*
+ * Queue the copies of tile j, tiles in order: K, V behind it; dst: of the thread's first unit.
+ * rolled: a loop that runs, for kernels that would spill the addresses of a whole tile.
+ */
+FLASH_INLINE void fetch_tile(const flash_cuda_call *c, tile_stream *s, int j, uint32_t dst,
+                             int lane, int dim, int paged, int rolled)
+{
+    const int pieces = FLASH_PREFILL_KEYS / FLASH_CUDA_PIECE;
+
+    if (rolled) {
+#pragma unroll 1
+        for (int i = 0; i < pieces; i++)
+            fetch_piece(c, s, j * FLASH_PREFILL_KEYS, i, dst, dim, paged);
+    } else {
+#pragma unroll
+        for (int i = 0; i < pieces; i++)
+            fetch_piece(c, s, j * FLASH_PREFILL_KEYS, i, dst, dim, paged);
     }
     if (paged)
         s->place = tile_place(c, s, j + 1, lane);
@@ -129,65 +150,149 @@ FLASH_INLINE void store_global(char *dst, const uint32_t x[4])
 }
 
 #define DIM   64
+#define ROWS  128
 #define F16   0
 #define PAGED 0
-#define NAME  flash_prefill_64_bf16_kernel
+#define NAME  flash_prefill_64x128_bf16_kernel
 #include "prefill_tile.cuh"
 
 #define DIM   64
+#define ROWS  128
 #define F16   0
 #define PAGED 1
-#define NAME  flash_prefill_64_bf16_paged_kernel
+#define NAME  flash_prefill_64x128_bf16_paged_kernel
 #include "prefill_tile.cuh"
 
 #define DIM   64
+#define ROWS  128
 #define F16   1
 #define PAGED 0
-#define NAME  flash_prefill_64_f16_kernel
+#define NAME  flash_prefill_64x128_f16_kernel
 #include "prefill_tile.cuh"
 
 #define DIM   64
+#define ROWS  128
 #define F16   1
 #define PAGED 1
-#define NAME  flash_prefill_64_f16_paged_kernel
+#define NAME  flash_prefill_64x128_f16_paged_kernel
 #include "prefill_tile.cuh"
 
 #define DIM   128
+#define ROWS  128
 #define F16   0
 #define PAGED 0
-#define NAME  flash_prefill_128_bf16_kernel
+#define NAME  flash_prefill_128x128_bf16_kernel
 #include "prefill_tile.cuh"
 
 #define DIM   128
+#define ROWS  128
 #define F16   0
 #define PAGED 1
-#define NAME  flash_prefill_128_bf16_paged_kernel
+#define NAME  flash_prefill_128x128_bf16_paged_kernel
 #include "prefill_tile.cuh"
 
 #define DIM   128
+#define ROWS  128
 #define F16   1
 #define PAGED 0
-#define NAME  flash_prefill_128_f16_kernel
+#define NAME  flash_prefill_128x128_f16_kernel
 #include "prefill_tile.cuh"
 
 #define DIM   128
+#define ROWS  128
 #define F16   1
 #define PAGED 1
-#define NAME  flash_prefill_128_f16_paged_kernel
+#define NAME  flash_prefill_128x128_f16_paged_kernel
 #include "prefill_tile.cuh"
 
-extern "C" const void *flash_prefill_kernel(int head_dim, int f16, int paged)
+#define DIM   64
+#define ROWS  64
+#define F16   0
+#define PAGED 0
+#define NAME  flash_prefill_64x64_bf16_kernel
+#include "prefill_tile.cuh"
+
+#define DIM   64
+#define ROWS  64
+#define F16   0
+#define PAGED 1
+#define NAME  flash_prefill_64x64_bf16_paged_kernel
+#include "prefill_tile.cuh"
+
+#define DIM   64
+#define ROWS  64
+#define F16   1
+#define PAGED 0
+#define NAME  flash_prefill_64x64_f16_kernel
+#include "prefill_tile.cuh"
+
+#define DIM   64
+#define ROWS  64
+#define F16   1
+#define PAGED 1
+#define NAME  flash_prefill_64x64_f16_paged_kernel
+#include "prefill_tile.cuh"
+
+#define DIM   128
+#define ROWS  64
+#define F16   0
+#define PAGED 0
+#define NAME  flash_prefill_128x64_bf16_kernel
+#include "prefill_tile.cuh"
+
+#define DIM   128
+#define ROWS  64
+#define F16   0
+#define PAGED 1
+#define NAME  flash_prefill_128x64_bf16_paged_kernel
+#include "prefill_tile.cuh"
+
+#define DIM   128
+#define ROWS  64
+#define F16   1
+#define PAGED 0
+#define NAME  flash_prefill_128x64_f16_kernel
+#include "prefill_tile.cuh"
+
+#define DIM   128
+#define ROWS  64
+#define F16   1
+#define PAGED 1
+#define NAME  flash_prefill_128x64_f16_paged_kernel
+#include "prefill_tile.cuh"
+
+extern "C" const void *flash_prefill_kernel(int head_dim, int rows, int f16, int paged)
 {
-    static const void *const kernels[2][2][2] = {
-        { { (const void *)flash_prefill_64_bf16_kernel,
-            (const void *)flash_prefill_64_bf16_paged_kernel },
-          { (const void *)flash_prefill_64_f16_kernel,
-            (const void *)flash_prefill_64_f16_paged_kernel } },
-        { { (const void *)flash_prefill_128_bf16_kernel,
-            (const void *)flash_prefill_128_bf16_paged_kernel },
-          { (const void *)flash_prefill_128_f16_kernel,
-            (const void *)flash_prefill_128_f16_paged_kernel } },
+    static const void *const kernels[2][2][2][2] = {
+        {
+            {
+                { (const void *)flash_prefill_64x64_bf16_kernel,
+                  (const void *)flash_prefill_64x64_bf16_paged_kernel },
+                { (const void *)flash_prefill_64x64_f16_kernel,
+                  (const void *)flash_prefill_64x64_f16_paged_kernel },
+            },
+            {
+                { (const void *)flash_prefill_128x64_bf16_kernel,
+                  (const void *)flash_prefill_128x64_bf16_paged_kernel },
+                { (const void *)flash_prefill_128x64_f16_kernel,
+                  (const void *)flash_prefill_128x64_f16_paged_kernel },
+            },
+        },
+        {
+            {
+                { (const void *)flash_prefill_64x128_bf16_kernel,
+                  (const void *)flash_prefill_64x128_bf16_paged_kernel },
+                { (const void *)flash_prefill_64x128_f16_kernel,
+                  (const void *)flash_prefill_64x128_f16_paged_kernel },
+            },
+            {
+                { (const void *)flash_prefill_128x128_bf16_kernel,
+                  (const void *)flash_prefill_128x128_bf16_paged_kernel },
+                { (const void *)flash_prefill_128x128_f16_kernel,
+                  (const void *)flash_prefill_128x128_f16_paged_kernel },
+            },
+        },
     };
 
-    return kernels[head_dim == 128][f16 != 0][paged != 0];
+    return kernels[rows == 128][head_dim == 128][f16 != 0][paged != 0];
 }
