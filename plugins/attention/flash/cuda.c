@@ -19,6 +19,9 @@ enum {
     MIN_CHUNK = 128,
     /* Rows a sequence on average from which a call is a matter of arithmetic, not of memory. */
     PREFILL_TOKENS = 16,
+    /* Rows of a key/value head, a sequence on average, up to which prefill waits more than it
+     * computes. */
+    SHORT_ROWS = 256,
     /* Blocks that a decode launch should have at its longest: some waves of what is resident, so
      * that sequences of unequal length even out. */
     BLOCKS_PER_MULTIPROCESSOR = 8,
@@ -170,10 +173,12 @@ static void pick_prefill(cuda_plan *f)
 {
     const cg_attention_problem *p = &f->problem;
 
-    f->kernel = flash_prefill_kernel(p->head_dim, p->dtype == CG_F16, p->paged);
-    f->rows = FLASH_PREFILL_ROWS;
+    int64_t rows = (int64_t)p->max_tokens * f->group;
+
+    f->rows = rows / p->max_seqs <= SHORT_ROWS ? FLASH_PREFILL_SHORT_ROWS : FLASH_PREFILL_ROWS;
+    f->kernel = flash_prefill_kernel(p->head_dim, f->rows, p->dtype == CG_F16, p->paged);
     f->threads = FLASH_PREFILL_WARPS * 32;
-    f->smem = (size_t)flash_prefill_smem(p->head_dim);
+    f->smem = (size_t)flash_prefill_smem(p->head_dim, f->rows);
     f->n_chunks = 1;
 }
 
@@ -196,8 +201,8 @@ static cg_status plan(const cg_host *host, const cg_attention_problem *p, void *
         .group = p->n_heads / p->n_kv_heads,
     };
     /* Invariant bits are those of one kernel, whatever the plan's bounds. */
-    is_prefill = !(p->flags & CG_ATTENTION_BATCH_INVARIANT) &&
-                 p->max_tokens / PREFILL_TOKENS >= p->max_seqs;
+    is_prefill =
+        !(p->flags & CG_ATTENTION_BATCH_INVARIANT) && p->max_tokens / PREFILL_TOKENS >= p->max_seqs;
     if (is_prefill)
         pick_prefill(f);
     else

@@ -17,16 +17,17 @@ typedef struct stream {
     const int32_t *table; /* of the slot */
     int64_t block_stride;
     int32_t block_pieces;
+    int32_t end; /* of the pieces that are read */
     int64_t place;
     int64_t next_place;
 } stream;
 
-/* Byte offset of the warp's piece i from k and v, 0 beyond the last. */
-FLASH_INLINE int64_t paged_place(const stream *s, int i)
+/* Byte offset of the warp's piece i from k and v, 0 from piece n_pieces of the sequence. */
+FLASH_INLINE int64_t paged_place(const stream *s, int i, int n_pieces)
 {
     int piece = s->piece0 + i * FLASH_DECODE_WARPS;
 
-    if (i >= s->n)
+    if (piece >= n_pieces)
         return 0;
     return __ldg(s->table + piece / s->block_pieces) * s->block_stride +
            piece % s->block_pieces * FLASH_CUDA_PIECE * s->token_stride;
@@ -63,7 +64,7 @@ FLASH_INLINE void fetch(stream *s, int i, uint32_t dst, int lane, int dim, int p
         if (paged) {
             if (i && i % 32 == 0) {
                 s->place = s->next_place;
-                s->next_place = paged_place(s, i + 32 + lane);
+                s->next_place = paged_place(s, i + 32 + lane, s->end);
             }
             at = __shfl_sync(FULL_WARP, s->place, i % 32);
         } else {

@@ -57,37 +57,42 @@ static __global__ void __launch_bounds__(FLASH_DECODE_WARPS * 32, DIM == 64 ? 4 
         return;
 
     /* [lo, hi): tokens that a row of the tile sees; its first row sees them up to pos_lo. */
+    const int pos0 = kv_len - tokens, pos_lo = pos0 + row0 / c.group;
+    const int lo = c.window ? max(0, pos_lo - c.window + 1) : 0;
+    const int first = lo / FLASH_CUDA_PIECE, chunk = blockIdx.y;
+    const int first_chunk = gridDim.y == 1 ? 0 : first / c.chunk_pieces;
+    const int begin = max(first, (first_chunk + chunk) * c.chunk_pieces);
+    stream s;
+
+    s.piece0 = begin + ((warp - begin) & (FLASH_DECODE_WARPS - 1));
+    s.token_stride = c.token_stride;
+    s.lo = lo;
+#if PAGED
+    /* Before the end is known, since all else waits for these: the entries beyond are garbage, in
+     * places that are not used. */
+    s.table = c.page_table + (int64_t)slot * c.table_stride;
+    s.block_stride = c.block_stride;
+    s.block_pieces = c.block_pieces;
+    s.place = paged_place(&s, lane, c.table_stride * c.block_pieces);
+#endif
+
     const int rows = min(FLASH_DECODE_ROWS, tokens * c.group - row0);
-    const int pos0 = kv_len - tokens;
-    const int pos_lo = pos0 + row0 / c.group, pos_hi = pos0 + (row0 + rows - 1) / c.group;
-    const int lo = c.window ? max(0, pos_lo - c.window + 1) : 0, hi = pos_hi + 1;
-    const int first = lo / FLASH_CUDA_PIECE, end = (hi + FLASH_CUDA_PIECE - 1) / FLASH_CUDA_PIECE;
-    const int first_chunk = gridDim.y == 1 ? 0 : first / c.chunk_pieces, chunk = blockIdx.y;
+    const int pos_hi = pos0 + (row0 + rows - 1) / c.group, hi = pos_hi + 1;
+    const int end = (hi + FLASH_CUDA_PIECE - 1) / FLASH_CUDA_PIECE;
     const int n_chunks =
         gridDim.y == 1 ? 1 : (end - 1) / c.chunk_pieces - first_chunk + 1; /* that it sees */
 
     if (chunk >= n_chunks)
         return;
 
-    const int begin = max(first, (first_chunk + chunk) * c.chunk_pieces);
     const int stop = min(end, (first_chunk + chunk + 1) * c.chunk_pieces);
     const uint32_t ring = shared_address(shared) + warp * RING;
-    stream s;
 
     s.k = c.k + head * c.head_stride;
     s.v = c.v + head * c.head_stride;
-    s.token_stride = c.token_stride;
-    s.piece0 = begin + ((warp - begin) & (FLASH_DECODE_WARPS - 1));
     s.n = (stop - s.piece0 + FLASH_DECODE_WARPS - 1) / FLASH_DECODE_WARPS;
-    s.lo = lo;
     s.hi = hi;
-#if PAGED
-    s.table = c.page_table + (int64_t)slot * c.table_stride;
-    s.block_stride = c.block_stride;
-    s.block_pieces = c.block_pieces;
-    s.place = paged_place(&s, lane);
-    s.next_place = paged_place(&s, 32 + lane);
-#else
+#if !PAGED
     {
         int64_t at = slot * c.block_stride + s.piece0 * (FLASH_CUDA_PIECE * c.token_stride);
 
@@ -98,6 +103,10 @@ static __global__ void __launch_bounds__(FLASH_DECODE_WARPS * 32, DIM == 64 ? 4 
 #pragma unroll
     for (int i = 0; i < STAGES; i++)
         fetch(&s, i, ring + i * 2 * TILE, lane, DIM, PAGED);
+#if PAGED
+    s.end = stop;
+    s.next_place = paged_place(&s, 32 + lane, s.end);
+#endif
 
     /* This lane's rows: g and g + 8 of the tile, "a" and "b". */
     const int row_a = row0 + g, row_b = row0 + g + 8;

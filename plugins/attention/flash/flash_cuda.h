@@ -16,8 +16,9 @@ enum {
     FLASH_DECODE_ROWS = 16, /* rows of a tile: of one mma */
     FLASH_DECODE_WARPS = 4, /* each with its own pieces and ring: piece p is warp p % 4's */
 
-    FLASH_PREFILL_ROWS = 128, /* rows of a tile: four warps of 32 */
-    FLASH_PREFILL_KEYS = 64,  /* tokens of a tile, from absolute positions 0, 64, 128 ... */
+    FLASH_PREFILL_ROWS = 128,      /* rows of a tile: four warps of 32 */
+    FLASH_PREFILL_SHORT_ROWS = 64, /* the same for short prompts: four warps of 16 */
+    FLASH_PREFILL_KEYS = 64,       /* tokens of a tile, from absolute positions 0, 64, 128 ... */
     FLASH_PREFILL_WARPS = 4,
     FLASH_PREFILL_STAGES = 2,
 };
@@ -69,10 +70,11 @@ typedef struct flash_cuda_call {
  * contiguous); its one parameter is a flash_cuda_call.
  *
  * Decode: grid (tiles * n_kv_heads, chunks), tiles = n_seqs + floor(n_tokens g / 16).
- * Prefill: grid tiles * n_kv_heads, tiles = n_seqs + floor(n_tokens g / 128).
+ * Prefill, of tiles of 128 or 64 rows: grid tiles * n_kv_heads, tiles = n_seqs +
+ * floor(n_tokens g / rows).
  */
 const void *flash_decode_kernel(int head_dim, int f16, int paged);
-const void *flash_prefill_kernel(int head_dim, int f16, int paged);
+const void *flash_prefill_kernel(int head_dim, int rows, int f16, int paged);
 
 /** Bytes of dynamic shared memory of a block. */
 static inline int flash_decode_smem(int head_dim)
@@ -80,9 +82,12 @@ static inline int flash_decode_smem(int head_dim)
     return FLASH_DECODE_WARPS * FLASH_DECODE_STAGES(head_dim) * 2 * FLASH_CUDA_PIECE * head_dim * 2;
 }
 
-static inline int flash_prefill_smem(int head_dim)
+/* 64 rows of 128 begin in a place of keys. */
+static inline int flash_prefill_smem(int head_dim, int rows)
 {
-    return (FLASH_PREFILL_ROWS + FLASH_PREFILL_STAGES * 2 * FLASH_PREFILL_KEYS) * head_dim * 2;
+    return ((rows == FLASH_PREFILL_SHORT_ROWS && head_dim == 128 ? 0 : rows) +
+            FLASH_PREFILL_STAGES * 2 * FLASH_PREFILL_KEYS) *
+           head_dim * 2;
 }
 
 #ifdef __cplusplus
