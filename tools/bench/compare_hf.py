@@ -315,9 +315,9 @@ BACKENDS = {"flash": SDPBackend.FLASH_ATTENTION, "cudnn": SDPBackend.CUDNN_ATTEN
             "efficient": SDPBackend.EFFICIENT_ATTENTION}
 
 
-def time_calls(calls, rounds=7, replay=4e-3):
-    """Median seconds of a call: all calls in turn, replayed as a graph; where that is refused,
-    queued one after the other. Returns it and how it was measured."""
+def time_calls(calls, rounds=7, replay=4e-3, capture=True):
+    """Median seconds of a call: all calls in turn, replayed as a graph; where that is refused or
+    not wanted, queued one after the other. Returns it and how it was measured."""
     def turn():
         for call in calls:
             call()
@@ -337,22 +337,41 @@ def time_calls(calls, rounds=7, replay=4e-3):
         turn()
     torch.cuda.synchronize()
     turns = max(1, int(replay / max(elapsed(turn), 1e-6)))
-    try:
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
-            for _ in range(turns):
-                turn()
-        run, how = graph.replay, "graph"
-    except Exception:
-        torch.cuda.synchronize()
 
-        def run():
-            for _ in range(turns):
-                turn()
+    def queue():
+        for _ in range(turns):
+            turn()
 
-        how = "stream"
+    run, how = queue, "stream"
+    if capture:
+        try:
+            graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(graph):
+                queue()
+            run, how = graph.replay, "graph"
+        except Exception:
+            torch.cuda.synchronize()
     run()
     return statistics.median(elapsed(run) for _ in range(rounds)) / (turns * len(calls)), how
+
+
+def with_lengths(cell, q, k, v):
+    """The back ends' own forms for sequences of any lengths, which device data tell as they tell
+    our plugins; here all are alike. Rows of a sequence one behind the other, as ours."""
+    b, rows, n = cell["sequences"], cell["rows"], cell["kv_max"]
+    starts = torch.arange(b + 1, device="cuda", dtype=torch.int32) * rows
+
+    def packed(x):
+        return x.transpose(1, 2).reshape(b * x.shape[2], x.shape[1], x.shape[3]).contiguous()
+
+    q, k, v = ([packed(x) for x in list_] for list_ in (q, k, v))
+    ops = torch.ops.aten
+    return {
+        "flash": lambda i: ops._flash_attention_forward(q[i], k[i], v[i], starts, starts, rows, n,
+                                                        0.0, True, False),
+        "cudnn": lambda i: ops._cudnn_attention_forward(q[i], k[i], v[i], None, starts, starts,
+                                                        rows, n, False, 0.0, True, False),
+    }
 
 
 def sdpa(cell, dtype):
@@ -376,6 +395,17 @@ def sdpa(cell, dtype):
         except Exception as e:
             how[name] = f"{type(e).__name__}: {e}"[:120]
             torch.cuda.synchronize()
+    forms = with_lengths(cell, q, k, v) if 1 < rows == n else {}
+    for name, form in forms.items():
+        name += ", lengths"
+        try:
+            with torch.inference_mode():
+                seconds, how[name] = time_calls([lambda i=i: form(i) for i in range(len(q))],
+                                                capture=name != "cudnn, lengths")  # it copies
+            ms[name] = seconds * 1e3
+        except Exception as e:
+            how[name] = f"{type(e).__name__}: {e}"[:120]
+            torch.cuda.synchronize()
     return ms, how
 
 
@@ -388,7 +418,8 @@ def run_attention(args, log):
         shapes.setdefault(cell["shape"], []).append(cell)
     ceiling = found["copy_bytes_per_second"]
     print(f"\n{'shape':28}{'ours: flash':>12}{'paged':>9}{'cudnn':>9}{'paged':>9}"
-          f"{'torch: flash':>14}{'cudnn':>9}{'effic.':>9}{'flash x':>9}{'cudnn x':>9}  (ms)")
+          f"{'torch: flash':>14}{'cudnn':>9}{'effic.':>9}{'flash l.':>9}{'cudnn l.':>9}"
+          f"{'flash x':>9}{'cudnn x':>9}{'flash l. x':>12}{'cudnn l. x':>12}  (ms)")
     for name, cells in shapes.items():
         ours = {(c["attention"], c["layout"]): c["ms"] for c in cells if "ms" in c}
         first = next((c for c in cells if "ms" in c), None)
@@ -407,13 +438,20 @@ def run_attention(args, log):
 
         ratios = [ms[a] / ours[a, "static"] if a in ms and (a, "static") in ours else None
                   for a in ("flash", "cudnn")]
+        ratios += [ms[f"{a}, lengths"] / ours[a, "static"]
+                   if f"{a}, lengths" in ms and (a, "static") in ours else None
+                   for a in ("flash", "cudnn")]
         print(f"{name:28}" + show(ours.get(("flash", "static")), 12) +
               show(ours.get(("flash", "paged")), 9) + show(ours.get(("cudnn", "static")), 9) +
               show(ours.get(("cudnn", "paged")), 9) + show(ms.get("flash"), 14) +
-              show(ms.get("cudnn"), 9) + show(ms.get("efficient"), 9) + show(ratios[0], 9, 2) +
-              show(ratios[1], 9, 2), flush=True)
+              show(ms.get("cudnn"), 9) + show(ms.get("efficient"), 9) +
+              show(ms.get("flash, lengths"), 9) + show(ms.get("cudnn, lengths"), 9) +
+              show(ratios[0], 9, 2) + show(ratios[1], 9, 2) + show(ratios[2], 12, 2) +
+              show(ratios[3], 12, 2), flush=True)
     print("x: PyTorch's time over that of our plugin of the same name, contiguous: above 1, ours is "
           "faster")
+    print("l.: PyTorch's form for sequences of any lengths, told as device data; the others have one "
+          "length, which is part of their plan")
 
 
 def main():
