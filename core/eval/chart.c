@@ -4,7 +4,7 @@
 #include <math.h>
 #include <stdio.h>
 
-enum { LEFT = 46, RIGHT = 12, TOP = 34, BOTTOM = 48, ROW = 18 };
+enum { LEFT = 46, RIGHT = 12, TOP = 40, BOTTOM = 48 };
 
 /* The round number next above x > 0. */
 static double round_up(double x)
@@ -90,13 +90,13 @@ static void put_ticks(cg_chart *c, const cg_chart_axis *axis, int vertical)
 }
 
 void cg_chart_begin(cg_chart *c, cg_buf *out, const cg_chart_axis *x, const cg_chart_axis *y,
-                    const char *label, double margin)
+                    const char *label)
 {
     *c = (cg_chart) { .out = out,
                       .x = *x,
                       .y = *y,
                       .left = LEFT,
-                      .right = CG_CHART_WIDTH - RIGHT - margin,
+                      .right = CG_CHART_WIDTH - RIGHT,
                       .top = TOP,
                       .bottom = CG_CHART_HEIGHT - BOTTOM };
     cg_buf_printf(out,
@@ -173,20 +173,18 @@ void cg_chart_bar(cg_chart *c, double x0, double x1, double y, const char *cls, 
     put_tip(c, "rect", tip);
 }
 
-void cg_chart_rule(cg_chart *c, double x, const char *cls, int row, const char *label)
+void cg_chart_rule(cg_chart *c, double x, const char *cls, int leftwards, const char *label)
 {
     double at;
-    int end;
 
     if (!isfinite(x) || x < c->x.low || x > c->x.high)
         return;
     at = cg_chart_x(c, x);
-    end = at > (c->left + 2 * c->right) / 3; /* the label stays inside of the plot */
     cg_buf_printf(c->out,
                   "<path class=\"%s\" d=\"M%.1f %.1fV%.1f\"/>"
                   "<text class=\"label\" x=\"%.1f\" y=\"%.1f\" text-anchor=\"%s\">%s</text>\n",
-                  cls, at, c->top, c->bottom, end ? at - 6 : at + 6, c->top + 12 + row * ROW,
-                  end ? "end" : "start", label);
+                  cls, at, c->top - 5, c->bottom, leftwards ? at + 1 : at - 1, c->top - 9,
+                  leftwards ? "end" : "start", label);
 }
 
 void cg_chart_text(cg_chart *c, double x, double y, double dx, double dy, const char *anchor,
@@ -194,7 +192,6 @@ void cg_chart_text(cg_chart *c, double x, double y, double dx, double dy, const 
 {
     if (!isfinite(x) || !isfinite(y))
         return;
-    cg_buf_printf(c->out,
-                  "<text class=\"%s\" x=\"%.1f\" y=\"%.1f\" text-anchor=\"%s\">%s</text>\n", cls,
-                  cg_chart_x(c, x) + dx, cg_chart_y(c, y) + dy, anchor, text);
+    cg_buf_printf(c->out, "<text class=\"%s\" x=\"%.1f\" y=\"%.1f\" text-anchor=\"%s\">%s</text>\n",
+                  cls, cg_chart_x(c, x) + dx, cg_chart_y(c, y) + dy, anchor, text);
 }

@@ -16,10 +16,10 @@
 
 /** Where values fall and which of them get a tick. */
 typedef struct cg_chart_axis {
-    double low, high;   /* low < high, both multiples of step */
-    double step;        /* between ticks */
-    double factor;      /* of the figures at the ticks: 1, or 100 for shares in per cent; 0 is 1 */
-    const char *name;   /* escaped, with the unit */
+    double low, high; /* low < high, both multiples of step */
+    double step;      /* between ticks */
+    double factor;    /* of the figures at the ticks: 1, or 100 for shares in per cent; 0 is 1 */
+    const char *name; /* escaped, with the unit */
 } cg_chart_axis;
 
 /**
@@ -40,11 +40,10 @@ enum { CG_CHART_WIDTH = 520, CG_CHART_HEIGHT = 310 };
 
 /**
  * Open the element; grid, ticks and names of the axes.
- * @param label   escaped: what the chart shows, for those who cannot see it
- * @param margin  room right of the plot for labels at the ends of lines; 0 for none
+ * @param label  escaped: what the chart shows, for those who cannot see it
  */
 void cg_chart_begin(cg_chart *chart, cg_buf *out, const cg_chart_axis *x, const cg_chart_axis *y,
-                    const char *label, double margin);
+                    const char *label);
 void cg_chart_end(cg_chart *chart);
 
 /** Place of a value, cut off at the plot's edge. The value must be finite. */
@@ -61,8 +60,9 @@ void cg_chart_point(cg_chart *chart, double x, double y, double r, const char *c
 /** A bar from the x axis up to y, between x0 and x1. */
 void cg_chart_bar(cg_chart *chart, double x0, double x1, double y, const char *cls,
                   const char *tip);
-/** A vertical rule over the whole plot with `label` (escaped) in text row 0, 1, ... beside it. */
-void cg_chart_rule(cg_chart *chart, double x, const char *cls, int row, const char *label);
+/** A vertical rule over the whole plot with `label` (escaped) above it, reaching to the left of it
+ * where `leftwards` is set, so that two rules that stand close can be told apart. */
+void cg_chart_rule(cg_chart *chart, double x, const char *cls, int leftwards, const char *label);
 /** A text (escaped) at a value, moved by dx and dy; anchor "start", "middle" or "end". */
 void cg_chart_text(cg_chart *chart, double x, double y, double dx, double dy, const char *anchor,
                    const char *cls, const char *text);

@@ -51,26 +51,25 @@ static const char *rmsd_text(const cg_eval_settings *s)
 {
     if (s->rmsd == CG_RMSD_PLAIN)
         return "RMSD atom by atom";
-    return s->symmetry == CG_SYMMETRY_CONJUGATED ?
-               "best RMSD over automorphisms, conjugated terminal O and N alike" :
-               "best RMSD over automorphisms of the graph";
+    return s->symmetry == CG_SYMMETRY_CONJUGATED
+               ? "best RMSD over automorphisms, conjugated terminal O and N alike"
+               : "best RMSD over automorphisms of the graph";
 }
 
 static const char *missing_text(const cg_eval_settings *s)
 {
-    return s->missing == CG_MISSING_ZERO ? "molecules without output count as covering nothing" :
-                                           "molecules without output are left out";
+    return s->missing == CG_MISSING_ZERO ? "molecules without output count as covering nothing"
+                                         : "molecules without output are left out";
 }
 
 static void put_head(const cg_eval_result *r, cg_buf *out)
 {
-    cg_buf_puts(out,
-                "<!DOCTYPE html>\n<html lang=\"en\" xmlns=\"http://www.w3.org/1999/xhtml\">\n"
-                "<head>\n<meta charset=\"utf-8\"/>\n"
-                "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; "
-                "style-src 'unsafe-inline'; img-src data:\"/>\n"
-                "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>\n"
-                "<title>Evaluation of ");
+    cg_buf_puts(out, "<!DOCTYPE html>\n<html lang=\"en\" xmlns=\"http://www.w3.org/1999/xhtml\">\n"
+                     "<head>\n<meta charset=\"utf-8\"/>\n"
+                     "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; "
+                     "style-src 'unsafe-inline'; img-src data:\"/>\n"
+                     "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>\n"
+                     "<title>Evaluation of ");
     cg_html_put_text(out, base_name(r->gen_path));
     cg_buf_puts(out, "</title>\n");
     cg_html_put_style(out);
@@ -90,7 +89,8 @@ static void put_tile(cg_buf *out, const char *cls, const char *name, const char 
 {
     void (*put)(cg_buf *, double) = coverage ? cg_html_put_percent : cg_html_put_angstrom;
 
-    cg_buf_printf(out, "<div class=\"tile %s\"><h2>%s <span>%s, mean</span></h2>\n<p class=\"big\">",
+    cg_buf_printf(out,
+                  "<div class=\"tile %s\"><h2>%s <span>%s, mean</span></h2>\n<p class=\"big\">",
                   cls, name, side);
     put(out, f->mean);
     cg_buf_puts(out, "</p>\n<p class=\"median\">median ");
@@ -134,8 +134,6 @@ static void put_tiles(const cg_eval_result *r, cg_buf *out)
     put_tally(out, "RMSD pairs", s->pairs, 0);
     cg_buf_puts(out, "<div><dt>pass all checks</dt><dd>");
     cg_html_put_percent(out, s->checked ? (double)s->passed_all / (double)s->checked : NAN);
-    cg_buf_puts(out, "</dd></div>\n<div><dt>evaluated in</dt><dd>");
-    cg_html_put_seconds(out, s->seconds);
     cg_buf_puts(out, "</dd></div>\n</dl>\n");
 }
 
@@ -151,7 +149,7 @@ static const struct published {
     { "Torsional diffusion", 72.7, 0.582, 55.2, 0.778 },
     { "MCF-L", 84.7, 0.390, 66.8, 0.618 },
     { "ET-Flow", 79.5, 0.452, 74.4, 0.541 },
-    { "Language model of 0.6" NBSP "B, own protocol", 68.3, 0.59, 52.4, 0.82 },
+    { "Qwen3-0.6B, own protocol", 68.3, 0.59, 52.4, 0.82 },
 };
 
 static void put_row(cg_buf *out, double cov_r, double mat_r, double cov_p, double mat_p)
@@ -183,13 +181,12 @@ static void put_published(const cg_eval_result *r, cg_buf *out)
         cg_buf_printf(out, "<tr><th>%s</th>", p->name);
         put_row(out, p->cov_r / 100, p->mat_r, p->cov_p / 100, p->mat_p);
     }
-    cg_buf_printf(out,
-                  "</tbody></table>\n<p class=\"note\">They compare only for the same protocol: the "
-                  "same molecules with their CREST references, two conformers generated for each "
-                  "reference, " DELTA " = 0.75" NBSP ANGSTROM
-                  ", best RMSD of heavy atoms.%s</p>\n",
-                  fabs(r->settings.delta - 0.75) > 1e-9 ? " This evaluation used another " DELTA "." :
-                                                          "");
+    cg_buf_printf(
+        out,
+        "</tbody></table>\n<p class=\"note\">They compare only for the same protocol: the "
+        "same molecules with their CREST references, two conformers generated for each "
+        "reference, " DELTA " = 0.75" NBSP ANGSTROM ", best RMSD of heavy atoms.%s</p>\n",
+        fabs(r->settings.delta - 0.75) > 1e-9 ? " This evaluation used another " DELTA "." : "");
     cg_html_close_card(out);
 }
 
@@ -210,6 +207,21 @@ static void put_count_setting(cg_buf *out, const char *name, uint64_t n, const c
     cg_buf_printf(out, "<span class=\"why\">%s ", hit_by);
     cg_html_put_count(out, hits);
     cg_buf_puts(out, "</span></td></tr>\n");
+}
+
+static void put_check_meanings(cg_buf *out)
+{
+    cg_buf_puts(out, "<div class=\"card wide\"><h3>Checks of single conformers</h3>\n"
+                     "<table class=\"facts\"><tbody>\n");
+    for (int k = 0; k < CG_CHECK_COUNT; k++) {
+        cg_buf_puts(out, "<tr><th>");
+        cg_html_put_check_name(out, cg_check_name(k));
+        cg_buf_puts(out, "</th><td>");
+        cg_html_put_text(out, cg_check_meaning(k));
+        cg_buf_puts(out, "</td></tr>\n");
+    }
+    cg_buf_puts(out, "</tbody></table>\n");
+    cg_html_close_card(out);
 }
 
 static void put_settings(const cg_eval_result *r, cg_buf *out)
@@ -239,7 +251,10 @@ static void put_settings(const cg_eval_result *r, cg_buf *out)
     put_setting(out, "checks of single conformers", s->checks ? "on" : "off");
     cg_buf_puts(out, "<tr><th>generated molecules without references</th><td>");
     cg_html_put_count(out, r->summary.n_extra);
-    cg_buf_puts(out, "<span class=\"why\">not evaluated</span></td></tr>\n</tbody></table>\n");
+    cg_buf_puts(out, "<span class=\"why\">not evaluated</span></td></tr>\n<tr><th>evaluated in</th>"
+                     "<td>");
+    cg_html_put_seconds(out, r->summary.seconds);
+    cg_buf_puts(out, "</td></tr>\n</tbody></table>\n");
     cg_html_close_card(out);
     cg_html_open_card(out, "Definitions", NULL);
     cg_buf_puts(
@@ -261,6 +276,8 @@ static void put_settings(const cg_eval_result *r, cg_buf *out)
              "<tr><th>broken</th><td>generated records that cannot be read</td></tr>\n"
              "</tbody></table>\n");
     cg_html_close_card(out);
+    if (s->checks)
+        put_check_meanings(out);
     cg_html_close_section(out);
 }
 
@@ -270,8 +287,9 @@ static cg_status put_page(const cg_eval_result *r, const json_t *run, cg_buf *ou
 
     put_head(r, out);
     put_tiles(r, out);
-    cg_html_open_section(out, "Coverage", "How many of the references are found, and how much of "
-                                          "what is generated is near one.");
+    cg_html_open_section(out, "Coverage",
+                         "How many of the references are found, and how much of "
+                         "what is generated is near one.");
     cg_html_put_curve(r, out);
     put_published(r, out);
     cg_html_close_section(out);
@@ -280,8 +298,9 @@ static cg_status put_page(const cg_eval_result *r, const json_t *run, cg_buf *ou
     if ((st = cg_html_put_histograms(r, out, err)) != CG_OK)
         return st;
     cg_html_close_section(out);
-    cg_html_open_section(out, "By molecule",
-                         "A point is a molecule; rest the pointer on one for its name and figures.");
+    cg_html_open_section(
+        out, "By molecule",
+        "A point is a molecule; rest the pointer on one for its name and figures.");
     cg_html_put_scatters(r, out);
     if ((st = cg_html_put_sizes(r, out, err)) != CG_OK)
         return st;

@@ -33,8 +33,8 @@ void cg_html_put_molecule_tip(cg_buf *out, const cg_eval_molecule *m)
 }
 
 static const char key_lines[] =
-    "<p class=\"key\"><span class=\"r solid\">recall, mean</span><span class=\"r dashed\">recall, "
-    "median</span><span class=\"p solid\">precision, mean</span><span class=\"p dashed\">precision,"
+    "<p class=\"key\"><span class=\"r solid\">recall mean</span><span class=\"r dashed\">recall "
+    "median</span><span class=\"p solid\">precision mean</span><span class=\"p dashed\">precision"
     " median</span></p>\n";
 
 /* Wide invisible marks that tell the figures of every delta. */
@@ -95,7 +95,7 @@ void cg_html_put_curve(const cg_eval_result *result, cg_buf *out)
     cg_html_open_card(out, "Coverage against " DELTA,
                       "How much is found as the bound on RMSD is loosened.");
     cg_buf_puts(out, key_lines);
-    cg_chart_begin(&c, out, &x, &y, "COV-R and COV-P against delta, mean and median", 0);
+    cg_chart_begin(&c, out, &x, &y, "COV-R and COV-P against delta, mean and median");
     cg_buf_printf(&text, DELTA " = %.4g " ANGSTROM, at);
     cg_chart_rule(&c, at, "rule", 0, cg_buf_text(&text));
     for (size_t k = 0; k < sizeof lines / sizeof lines[0]; k++) {
@@ -186,11 +186,11 @@ struct bins {
 
 static void cut(struct bins *b, const struct values s[2], double delta)
 {
-    double high = fmax(fmax(quantile(&s[0], 0.995), quantile(&s[1], 0.995)), 2 * delta);
+    /* A few far ones would squeeze all the others: they are counted instead. */
+    double high = 1.2 * fmax(quantile(&s[0], 0.98), quantile(&s[1], 0.98));
 
     memset(b, 0, sizeof *b);
-    if (!(high <= 1e6))
-        high = isfinite(high) ? 1e6 : 2 * delta;
+    high = fmin(fmax(high, 2 * delta), 1e6); /* without values the quantiles are NaN */
     b->width = delta / fmax(1, round(delta / (high / 32)));
     if (b->width * MAX_BINS < high)
         b->width = high / 32;
@@ -210,25 +210,23 @@ static void put_histogram(const struct bins *b, int precision, const struct valu
                           double highest, cg_buf *out)
 {
     static const char *const what[] = { "references", "generated conformers" };
-    cg_chart_axis x = cg_chart_axis_over(0, b->n * b->width, 6, "best RMSD, " ANGSTROM);
-    cg_chart_axis y = cg_chart_axis_over(0, highest, 5,
-                                         precision ? "generated conformers, %" : "references, %");
+    cg_chart_axis x = cg_chart_axis_over(0, b->n * b->width, 9, "best RMSD, " ANGSTROM);
+    cg_chart_axis y =
+        cg_chart_axis_over(0, highest, 5, precision ? "generated conformers, %" : "references, %");
     double median = quantile(s, 0.5);
     cg_buf text = { 0 };
     cg_chart c;
 
     y.factor = 100;
     if (precision)
-        cg_html_open_card(out, "Precision: from a generated conformer to the nearest reference",
-                          NULL);
+        cg_html_open_card(out, "Precision: generated conformer to nearest reference", NULL);
     else
-        cg_html_open_card(out, "Recall: from a reference to the nearest generated conformer", NULL);
+        cg_html_open_card(out, "Recall: reference to nearest generated conformer", NULL);
     cg_chart_begin(&c, out, &x, &y,
                    precision ? "Histogram of the RMSD of generated conformers to the nearest "
-                               "reference" :
-                               "Histogram of the RMSD of references to the nearest generated "
-                               "conformer",
-                   0);
+                               "reference"
+                             : "Histogram of the RMSD of references to the nearest generated "
+                               "conformer");
     for (int i = 0; i < b->n && s->n; i++) {
         double share = (double)b->count[precision][i] / (double)s->n;
         int near = (i + 0.5) * b->width < delta;
@@ -240,18 +238,18 @@ static void put_histogram(const struct bins *b, int precision, const struct valu
         cg_html_put_percent(&text, share);
         if (b->count[precision][i])
             cg_chart_bar(&c, i * b->width, (i + 1) * b->width, share,
-                         precision ? near ? "p bar" : "p bar far" :
-                         near      ? "r bar" :
-                                     "r bar far",
+                         precision ? near ? "p bar" : "p bar far"
+                         : near    ? "r bar"
+                                   : "r bar far",
                          cg_buf_text(&text));
     }
     cg_buf_clear(&text);
     cg_buf_printf(&text, DELTA " = %.4g " ANGSTROM, delta);
-    cg_chart_rule(&c, delta, "rule", 0, cg_buf_text(&text));
+    cg_chart_rule(&c, delta, "rule", delta <= median, cg_buf_text(&text));
     cg_buf_clear(&text);
     cg_buf_puts(&text, "median ");
     cg_html_put_angstrom(&text, median);
-    cg_chart_rule(&c, median, "rule dash", 1, cg_buf_text(&text));
+    cg_chart_rule(&c, median, "rule dash", delta > median, cg_buf_text(&text));
     cg_chart_end(&c);
     cg_buf_puts(out, "<p class=\"note\">");
     cg_html_put_count(out, s->n);
@@ -329,7 +327,7 @@ static double largest_mat(const cg_eval_result *result, int precision)
 
 void cg_html_put_scatters(const cg_eval_result *result, cg_buf *out)
 {
-    cg_chart_axis r = cg_chart_axis_over(0, largest_mat(result, 1), 6, "MAT-R, " ANGSTROM);
+    cg_chart_axis r = cg_chart_axis_over(0, largest_mat(result, 1), 8, "MAT-R, " ANGSTROM);
     cg_chart_axis p = r, cov = { 0, 1, 0.2, 100, "COV-R, %" };
     cg_buf tip = { 0 };
     cg_chart c;
@@ -338,8 +336,8 @@ void cg_html_put_scatters(const cg_eval_result *result, cg_buf *out)
     cg_html_open_card(out, "MAT-P against MAT-R",
                       "Above the diagonal: some of what is generated is near no reference. Below: "
                       "references are left without a neighbour.");
-    cg_chart_begin(&c, out, &r, &p, "MAT-P against MAT-R, a point a molecule", 0);
-    cg_chart_segment(&c, r.low, r.low, r.high, r.high, "rule");
+    cg_chart_begin(&c, out, &r, &p, "MAT-P against MAT-R, a point a molecule");
+    cg_chart_segment(&c, r.low, r.low, r.high, r.high, "rule dash");
     for (size_t i = 0; i < result->n_molecules; i += stride(result)) {
         const cg_eval_molecule *m = &result->molecules[i];
 
@@ -354,8 +352,8 @@ void cg_html_put_scatters(const cg_eval_result *result, cg_buf *out)
     cg_html_open_card(out, "COV-R against MAT-R",
                       "At the foot and left: near misses, which a little more precision would "
                       "cover. At the foot and right: shapes that are not found at all.");
-    r = cg_chart_axis_over(0, largest_mat(result, 0), 6, "MAT-R, " ANGSTROM);
-    cg_chart_begin(&c, out, &r, &cov, "COV-R against MAT-R, a point a molecule", 0);
+    r = cg_chart_axis_over(0, largest_mat(result, 0), 8, "MAT-R, " ANGSTROM);
+    cg_chart_begin(&c, out, &r, &cov, "COV-R against MAT-R, a point a molecule");
     for (size_t i = 0; i < result->n_molecules; i += stride(result)) {
         const cg_eval_molecule *m = &result->molecules[i];
 
@@ -417,31 +415,44 @@ static size_t group(const struct size_point *p, size_t n, double *size, double *
     return groups;
 }
 
-/* The names of two lines at their right ends, moved apart where they would touch. */
+/* The names of the lines, above the upper and below the lower at their right ends. */
 static void put_line_names(cg_chart *c, double x, double r, double p)
 {
-    double gap = cg_chart_y(c, r) - cg_chart_y(c, p), apart = 17;
-    double move = fabs(gap) < apart ? (apart - fabs(gap)) / 2 : 0;
+    int r_above = r > p;
 
-    cg_chart_text(c, x, r, 9, 5 + (gap < 0 ? -move : move), "start", "r label", "MAT-R");
-    cg_chart_text(c, x, p, 9, 5 + (gap < 0 ? move : -move), "start", "p label", "MAT-P");
+    cg_chart_text(c, x, r, 4, r_above ? -12 : 23, "middle", "r label", "MAT-R");
+    cg_chart_text(c, x, p, 4, r_above ? 23 : -12, "middle", "p label", "MAT-P");
+}
+
+/* The axis of RMSD: the few farthest molecules may lie beyond it. */
+static cg_chart_axis rmsd_axis(const cg_eval_result *result, struct values mats[2])
+{
+    double high = 0;
+
+    for (int side = 0; side < 2; side++) {
+        qsort(mats[side].v, mats[side].n, sizeof *mats[side].v, compare_doubles);
+        high = fmax(high, 1.2 * quantile(&mats[side], 0.95));
+    }
+    return cg_chart_axis_over(0, fmin(high, largest_mat(result, 1)), 6, "RMSD, " ANGSTROM);
 }
 
 static void put_size(const struct size_point *p, size_t n, const char *title, const char *axis,
-                     double highest, size_t step, cg_buf *out)
+                     const cg_chart_axis *y, size_t step, cg_buf *out)
 {
     double size[MAX_GROUPS], mat_r[MAX_GROUPS], mat_p[MAX_GROUPS];
-    size_t members[MAX_GROUPS], groups = group(p, n, size, mat_r, mat_p, members);
-    cg_chart_axis x = cg_chart_axis_over(n ? p[0].size : NAN, n ? p[n - 1].size : NAN, 7, axis);
-    cg_chart_axis y = cg_chart_axis_over(0, highest, 6, "RMSD, " ANGSTROM);
+    size_t members[MAX_GROUPS], groups = group(p, n, size, mat_r, mat_p, members), beyond = 0;
+    cg_chart_axis x = cg_chart_axis_over(n ? p[0].size : NAN, n ? p[n - 1].size : NAN, 9, axis);
     cg_buf text = { 0 };
     cg_chart c;
 
     cg_html_open_card(out, title, NULL);
-    cg_chart_begin(&c, out, &x, &y, title, 58);
+    cg_chart_begin(&c, out, &x, y, title);
     for (size_t i = 0; i < n; i += step) {
-        cg_chart_point(&c, p[i].size, p[i].mat_p, 2.5, "p faint", NULL);
-        cg_chart_point(&c, p[i].size, p[i].mat_r, 2.5, "r faint", NULL);
+        int out_p = p[i].mat_p > y->high, out_r = p[i].mat_r > y->high;
+
+        cg_chart_point(&c, p[i].size, p[i].mat_p, 3, out_p ? "p ring" : "p faint", NULL);
+        cg_chart_point(&c, p[i].size, p[i].mat_r, 3, out_r ? "r ring" : "r faint", NULL);
+        beyond += (size_t)(out_p | out_r);
     }
     if (groups > 1) {
         cg_chart_line(&c, size, mat_p, groups, "p line");
@@ -449,17 +460,20 @@ static void put_size(const struct size_point *p, size_t n, const char *title, co
     }
     for (size_t g = 0; g < groups; g++) {
         cg_buf_clear(&text);
-        cg_buf_printf(&text, "%zu molecules, mean size %.1f\nMAT-R %.3f " ANGSTROM
-                             ", MAT-P %.3f " ANGSTROM,
-                      members[g], size[g], mat_r[g], mat_p[g]);
+        cg_buf_printf(
+            &text, "%zu molecules, mean size %.1f\nMAT-R %.3f " ANGSTROM ", MAT-P %.3f " ANGSTROM,
+            members[g], size[g], mat_r[g], mat_p[g]);
         cg_chart_point(&c, size[g], mat_p[g], 4.5, "p dot", cg_buf_text(&text));
         cg_chart_point(&c, size[g], mat_r[g], 4.5, "r dot", cg_buf_text(&text));
     }
     if (groups)
         put_line_names(&c, size[groups - 1], mat_r[groups - 1], mat_p[groups - 1]);
     cg_chart_end(&c);
-    cg_buf_puts(out, "<p class=\"note\">Faint: molecules. Line: means over groups of molecules of "
-                     "like size.</p>\n");
+    cg_buf_puts(out, "<p class=\"note\">Faint: molecules. Lines: means over groups of molecules of "
+                     "like size.");
+    if (beyond)
+        cg_buf_printf(out, " Rings at the upper edge: %zu beyond it.", beyond);
+    cg_buf_puts(out, "</p>\n");
     cg_html_close_card(out);
     out->failed |= text.failed;
     cg_buf_finish(&text);
@@ -467,15 +481,28 @@ static void put_size(const struct size_point *p, size_t n, const char *title, co
 
 cg_status cg_html_put_sizes(const cg_eval_result *result, cg_buf *out, cg_error *err)
 {
-    struct size_point *points = cg_alloc_array(result->n_molecules, sizeof *points);
-    size_t step = stride(result);
+    size_t all = result->n_molecules, step = stride(result), n = 0;
+    struct size_point *points = cg_alloc_array(all, sizeof *points);
+    struct values mats[2] = { { cg_alloc_array(all, sizeof(double)), 0 },
+                              { cg_alloc_array(all, sizeof(double)), 0 } };
+    cg_status st = CG_OK;
+    cg_chart_axis y;
 
-    if (!points)
-        return cg_fail(err, CG_ERR_NOMEM, "report: out of memory");
-    for (int rotatable = 0; rotatable < 2; rotatable++) {
-        size_t n = 0;
+    if (!points || !mats[0].v || !mats[1].v) {
+        st = cg_fail(err, CG_ERR_NOMEM, "report: out of memory");
+        goto out;
+    }
+    for (size_t i = 0; i < all; i++) {
+        const cg_eval_molecule *m = &result->molecules[i];
 
-        for (size_t i = 0; i < result->n_molecules; i++) {
+        if (isfinite(m->mat_r) && isfinite(m->mat_p)) {
+            mats[0].v[mats[0].n++] = m->mat_r;
+            mats[1].v[mats[1].n++] = m->mat_p;
+        }
+    }
+    y = rmsd_axis(result, mats);
+    for (int rotatable = 0; rotatable < 2; rotatable++, n = 0) {
+        for (size_t i = 0; i < all; i++) {
             const cg_eval_molecule *m = &result->molecules[i];
 
             if (isfinite(m->mat_r) && isfinite(m->mat_p))
@@ -484,8 +511,11 @@ cg_status cg_html_put_sizes(const cg_eval_result *result, cg_buf *out, cg_error 
         }
         qsort(points, n, sizeof *points, compare_sizes);
         put_size(points, n, rotatable ? "RMSD against rotatable bonds" : "RMSD against heavy atoms",
-                 rotatable ? "rotatable bonds" : "heavy atoms", largest_mat(result, 1), step, out);
+                 rotatable ? "rotatable bonds" : "heavy atoms", &y, step, out);
     }
+out:
     free(points);
-    return CG_OK;
+    free(mats[0].v);
+    free(mats[1].v);
+    return st;
 }

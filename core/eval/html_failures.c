@@ -100,8 +100,7 @@ static void put_counts(const cg_eval_summary *s, const json_t *run, cg_buf *out)
     cg_html_close_card(out);
 }
 
-/* "Bond lengths" of "bond_lengths". */
-static void put_check_name(cg_buf *out, const char *name)
+void cg_html_put_check_name(cg_buf *out, const char *name)
 {
     for (const char *c = name; *c; c++)
         cg_buf_putc(out, *c == '_' ? ' ' : *c);
@@ -116,14 +115,15 @@ static void put_checks(const cg_eval_result *result, cg_buf *out)
     for (int k = 0; k < CG_CHECK_COUNT; k++)
         f[k] = (struct failure) { cg_check_name(k), s->check_failed[k], s->check_done[k] };
     f[CG_CHECK_COUNT] =
-        (struct failure) { "any test", s->checked > s->passed_all ? s->checked - s->passed_all : 0, s->checked };
+        (struct failure) { "any test", s->checked > s->passed_all ? s->checked - s->passed_all : 0,
+                           s->checked };
     scale = scale_of(f, CG_CHECK_COUNT + 1);
     cg_html_open_card(out, "Checks of single conformers",
                       "By test; tests that do not apply to a molecule are not made.");
     if (!s->checked) {
         cg_buf_puts(out, result->settings.checks ? "<p class=\"note\">No conformer was checked."
-                                                   "</p>\n" :
-                                                   "<p class=\"note\">The checks were switched "
+                                                   "</p>\n"
+                                                 : "<p class=\"note\">The checks were switched "
                                                    "off.</p>\n");
         cg_html_close_card(out);
         return;
@@ -131,12 +131,7 @@ static void put_checks(const cg_eval_result *result, cg_buf *out)
     open_bars(out, "test", scale, "passed");
     for (int k = 0; k <= CG_CHECK_COUNT; k++) {
         cg_buf_puts(out, k == CG_CHECK_COUNT ? "<tr class=\"all\"><th>" : "<tr><th>");
-        put_check_name(out, f[k].label);
-        if (k < CG_CHECK_COUNT) {
-            cg_buf_puts(out, "<span class=\"meaning\">");
-            cg_html_put_text(out, cg_check_meaning(k));
-            cg_buf_puts(out, "</span>");
-        }
+        cg_html_put_check_name(out, f[k].label);
         cg_buf_puts(out, "</th>");
         put_bar(out, &f[k], scale, 1);
     }
@@ -146,9 +141,10 @@ static void put_checks(const cg_eval_result *result, cg_buf *out)
 
 void cg_html_put_failures(const cg_eval_result *result, const json_t *run, cg_buf *out)
 {
-    cg_html_open_section(out, "Failures", "What is missing, what is something else, what is not "
-                                          "sane by itself. A bar is the share of those that "
-                                          "could have failed.");
+    cg_html_open_section(out, "Failures",
+                         "What is missing, what is something else, what is not "
+                         "sane by itself. A bar is the share of those that "
+                         "could have failed.");
     put_counts(&result->summary, run, out);
     put_checks(result, out);
     cg_html_close_section(out);

@@ -21,6 +21,9 @@ void cg_html_close_card(cg_buf *out);
 /** Member at a path of names joined by dots; NULL where there is none, or null. */
 const json_t *cg_html_json_at(const json_t *node, const char *path);
 
+/** "bond lengths" of "bond_lengths". */
+void cg_html_put_check_name(cg_buf *out, const char *name);
+
 /* Charts, each a card. CG_ERR_NOMEM from those that need room of their own. */
 void cg_html_put_curve(const cg_eval_result *result, cg_buf *out);
 cg_status cg_html_put_histograms(const cg_eval_result *result, cg_buf *out, cg_error *err);

@@ -139,30 +139,37 @@ static void put_facts(cg_buf *out, const json_t *run, const struct fact *facts, 
 
 enum { MAX_LISTED = 64 };
 
-/* Versions of libraries, GPUs and messages: as many as there are, within reason. */
+/* Versions, GPUs and messages: as many as there are, within reason. */
 static void put_versions(cg_buf *out, const json_t *versions)
 {
     const char *key;
     json_t *v;
     int n = 0;
 
-    /* The iterator wants a json_t that it does not change. */
-    json_object_foreach ((json_t *)versions, key, v) {
+    if (!json_object_size(versions))
+        return;
+    cg_buf_puts(out, "<div class=\"card wide\"><h3>Versions</h3>\n<p class=\"versions\">");
+    /* The loop wants a json_t that it does not change. */
+    json_object_foreach((json_t *)versions, key, v)
+    {
         if (++n > MAX_LISTED)
             break;
-        cg_buf_puts(out, "<tr><th>");
-        cg_html_put_text(out, key);
-        cg_buf_puts(out, "</th><td>");
+        cg_buf_puts(out, "<span>");
+        cg_html_put_text(out, strcmp(key, "plugin_abi") ? key : "plugin ABI");
+        cg_buf_puts(out, " <b>");
         put_value(out, v, TEXT);
-        cg_buf_puts(out, "</td></tr>\n");
+        cg_buf_puts(out, "</b></span> ");
     }
+    cg_buf_puts(out, "</p>\n");
+    cg_html_close_card(out);
 }
 
 static void put_gpus(cg_buf *out, const json_t *gpus)
 {
     for (size_t i = 0; i < json_array_size(gpus) && i < MAX_LISTED; i++) {
         const json_t *g = json_array_get(gpus, i), *name = cg_html_json_at(g, "name");
-        const json_t *attention = cg_html_json_at(g, "attention"), *cache = cg_html_json_at(g, "kv_cache");
+        const json_t *attention = cg_html_json_at(g, "attention"),
+                     *cache = cg_html_json_at(g, "kv_cache");
 
         cg_buf_printf(out, "<tr><th>GPU %zu</th><td>", i);
         if (name)
@@ -212,8 +219,8 @@ void cg_html_put_run(const json_t *run, cg_buf *out)
     close_facts(out);
     open_facts(out, "Work and time");
     put_facts(out, run, work, sizeof work / sizeof work[0]);
-    put_versions(out, cg_html_json_at(run, "versions"));
     put_messages(out, cg_html_json_at(run, "messages"));
     close_facts(out);
+    put_versions(out, cg_html_json_at(run, "versions"));
     cg_html_close_section(out);
 }

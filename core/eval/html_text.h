@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/** @file html_text.h  Text and figures for HTML and SVG: escaped, and formatted alike everywhere. */
+/** @file html_text.h  Text and figures for HTML and SVG: escaped, and formatted alike everywhere.
+ */
 #ifndef CG_EVAL_HTML_TEXT_H
 #define CG_EVAL_HTML_TEXT_H
 

@@ -69,8 +69,8 @@ static void put_molecule(const cg_eval_molecule *m, cg_buf *out)
     put_drawing(m, out);
     cg_buf_puts(out, "<h3>");
     cg_html_put_text(out, *m->name ? m->name : m->smiles);
-    cg_buf_printf(out, "</h3><p class=\"about\">%u heavy atoms, %u rotatable bonds<br/>",
-                  m->n_heavy, m->n_rotatable);
+    cg_buf_printf(out, "</h3><p class=\"about\">%u heavy atoms, %u rotatable<br/>", m->n_heavy,
+                  m->n_rotatable);
     cg_html_put_count(out, m->n_ref);
     cg_buf_puts(out, " references, ");
     cg_html_put_count(out, m->n_gen);
