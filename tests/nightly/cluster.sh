@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
+# shellcheck shell=bash
 # Sourced by nightly.sh: a Slurm of one node on loopback, run by the calling user in a folder of its
-# own, with ports of its own; nothing of a Slurm that the machine may have is touched. bash.
+# own, with ports of its own; nothing of a Slurm that the machine may have is touched.
 #
 #   cluster_start FOLDER   munged, slurmctld and slurmd; exports SLURM_CONF
 #   cluster_stop           ends them
@@ -43,6 +44,11 @@ cluster_wait() {
     sleep 0.2
   done
 }
+
+# shellcheck disable=SC2317 # called by cluster_wait
+node_is_idle() { [ "$(sinfo -h -n node0 -p a100 -o %T)" = idle ]; }
+# shellcheck disable=SC2317
+queue_is_empty() { [ -z "$(squeue -h)" ]; }
 
 cluster_start() {
   local at=$1 user host ports
@@ -104,14 +110,14 @@ CONF
   cluster_pids+=($!)
   slurmd -D -c -N node0 >"$at/log/slurmd.err" 2>&1 &
   cluster_pids+=($!)
-  cluster_wait 30 'the node is idle' eval '[ "$(sinfo -h -n node0 -p a100 -o %T)" = idle ]'
+  cluster_wait 30 'the node is idle' node_is_idle
 }
 
 cluster_stop() {
   local pid
   if ((${#cluster_pids[@]} == 3)); then
     scancel --quiet --user="$(id -un)" 2>/dev/null || true
-    cluster_wait 15 'no job is left' eval '[ -z "$(squeue -h)" ]' || true
+    cluster_wait 15 'no job is left' queue_is_empty || true
   fi
   # slurmd, slurmctld, munged: each needs the one behind it to the last
   for ((pid = ${#cluster_pids[@]} - 1; pid >= 0; pid--)); do
