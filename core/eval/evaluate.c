@@ -2,6 +2,7 @@
 #include "eval/evaluate.h"
 
 #include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <xxhash.h>
@@ -26,7 +27,7 @@ struct pairing {
     size_t *owner;                  /* [gen molecules] their reference, or CG_INDEX_NONE */
     size_t *first, *next;           /* [ref], [gen] the generated molecules of a reference */
     unsigned char *own_output;      /* [ref] 1: has records under its own name */
-    cg_eval_matching matching;
+    cg_eval_notes notes;
 };
 
 static uint64_t hash_text(const char *text)
@@ -106,7 +107,7 @@ static void pair_names(struct pairing *p, cg_eval_molecule *molecules)
         p->owner[g] = CG_INDEX_NONE;
         if (r == CG_INDEX_NONE)
             continue;
-        p->matching.by_name++;
+        p->notes.by_name++;
         p->own_output[r] = 1;
         if (!strcmp(m->graph, p->ref->molecules[r].graph))
             p->owner[g] = r;
@@ -117,7 +118,7 @@ static void pair_names(struct pairing *p, cg_eval_molecule *molecules)
 
 static void pair_molecules(struct pairing *p)
 {
-    int gen_names = 0, names_serve = p->matching.by_name > 0;
+    int gen_names = 0, names_serve = p->notes.by_name > 0;
 
     for (size_t g = 0; g < p->gen->n_molecules; g++) {
         const cg_conformers *m = &p->gen->molecules[g];
@@ -128,11 +129,11 @@ static void pair_molecules(struct pairing *p)
         if (!*m->name || !names_serve)
             p->owner[g] = find_molecule(p, m);
         if (p->owner[g] == CG_INDEX_NONE)
-            p->matching.extra++;
+            p->notes.extra++;
         else
-            p->matching.by_smiles++;
+            p->notes.by_smiles++;
     }
-    p->matching.names_failed = gen_names && !names_serve && p->names.n;
+    p->notes.names_failed = gen_names && !names_serve && p->names.n;
 }
 
 static cg_status pair(struct pairing *p, cg_eval_molecule *molecules, cg_error *err)
@@ -182,6 +183,7 @@ struct evaluation {
     cg_status *status;
     cg_error *errors; /* [threads] the last one of each */
     size_t *failed;   /* [threads] the molecule of that error */
+    char **unchecked; /* [n] why a molecule was not checked, or NULL */
 };
 
 /* Generated conformers of reference r in its atom order; free(). */
@@ -277,12 +279,17 @@ out:
     return st;
 }
 
+/* A molecule that RDKit has no bounds for stays unchecked: *ret_unchecked is the reason. */
 static cg_status check(const cg_conformers *ref, const float (*gen_xyz)[3], cg_eval_molecule *m,
-                       cg_error *err)
+                       char **ret_unchecked, cg_error *err)
 {
     cg_checker *checker = NULL;
     cg_status st = cg_checker_create(ref->mol, &checker, err);
 
+    if (st == CG_ERR_UNSUPPORTED) {
+        *ret_unchecked = strdup(err->msg);
+        return *ret_unchecked ? CG_OK : cg_fail(err, CG_ERR_NOMEM, "out of memory");
+    }
     for (size_t i = 0; st == CG_OK && i < m->n_gen; i++) {
         cg_verdict verdict = { 0 };
 
@@ -333,7 +340,7 @@ static cg_status evaluate_molecule(const struct evaluation *e, size_t r, cg_erro
         if (st == CG_OK)
             st = compare(e, ref, (const float(*)[3])xyz, m, err);
         if (st == CG_OK && e->settings->checks)
-            st = check(ref, (const float(*)[3])xyz, m, err);
+            st = check(ref, (const float(*)[3])xyz, m, &e->unchecked[r], err);
     }
     free(xyz);
     cg_eval_molecule_figures(m, e->settings->delta);
@@ -397,7 +404,8 @@ static cg_status run_all(struct evaluation *e, int n_threads, cg_error *err)
     e->status = calloc((size_t)n_threads, sizeof *e->status);
     e->errors = calloc((size_t)n_threads, sizeof *e->errors);
     e->failed = calloc((size_t)n_threads, sizeof *e->failed);
-    if (!e->status || !e->errors || !e->failed)
+    e->unchecked = calloc(e->pairing.ref->n_molecules, sizeof *e->unchecked);
+    if (!e->status || !e->errors || !e->failed || !e->unchecked)
         return cg_fail(err, CG_ERR_NOMEM, "evaluation: out of memory");
     if ((st = cg_team_create(n_threads, &team, err)) != CG_OK)
         return st;
@@ -409,6 +417,29 @@ static cg_status run_all(struct evaluation *e, int n_threads, cg_error *err)
                            e->molecules[e->failed[w]].name, e->molecules[e->failed[w]].smiles,
                            e->errors[w].msg);
     return CG_OK;
+}
+
+static void evaluation_finish(struct evaluation *e)
+{
+    for (size_t i = 0; e->unchecked && i < e->pairing.ref->n_molecules; i++)
+        free(e->unchecked[i]);
+    free(e->unchecked);
+    free(e->order);
+    free(e->status);
+    free(e->errors);
+    free(e->failed);
+    pairing_finish(&e->pairing);
+}
+
+static void note_unchecked(const struct evaluation *e, cg_eval_notes *notes)
+{
+    for (size_t i = 0; i < e->pairing.ref->n_molecules; i++) {
+        if (!e->unchecked[i])
+            continue;
+        if (!notes->unchecked++)
+            snprintf(notes->unchecked_reason, sizeof notes->unchecked_reason, "%s",
+                     e->unchecked[i]);
+    }
 }
 
 static cg_status prepare(const cg_conformer_file *ref, const cg_conformer_file *gen,
@@ -438,7 +469,7 @@ static cg_status prepare(const cg_conformer_file *ref, const cg_conformer_file *
 
 cg_status cg_evaluate(const cg_conformer_file *ref, const cg_conformer_file *gen,
                       const cg_eval_settings *settings, int n_threads, cg_eval_result *ret_result,
-                      cg_eval_matching *ret_matching, cg_error *err)
+                      cg_eval_notes *ret_notes, cg_error *err)
 {
     cg_eval_result result = { .settings = *settings };
     struct evaluation e = { .pairing = { .ref = ref, .gen = gen }, .settings = settings };
@@ -459,19 +490,16 @@ cg_status cg_evaluate(const cg_conformer_file *ref, const cg_conformer_file *gen
         st = run_all(&e, n_threads, err);
     if (st == CG_OK)
         st = cg_eval_summarize(&result, err);
-    result.summary.n_extra = e.pairing.matching.extra;
+    result.summary.n_extra = e.pairing.notes.extra;
     result.summary.seconds = cg_now() - begun;
     if (st == CG_OK) {
+        note_unchecked(&e, &e.pairing.notes);
         *ret_result = result;
-        if (ret_matching)
-            *ret_matching = e.pairing.matching;
+        if (ret_notes)
+            *ret_notes = e.pairing.notes;
         memset(&result, 0, sizeof result);
     }
-    pairing_finish(&e.pairing);
-    free(e.order);
-    free(e.status);
-    free(e.errors);
-    free(e.failed);
+    evaluation_finish(&e);
     cg_eval_result_finish(&result);
     return st;
 }
