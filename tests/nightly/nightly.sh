@@ -7,7 +7,7 @@
 # Nights: a first one, a second one that is preempted, one with worse sampling, one that is slower
 # than those before. SLURM_WANTED=1 makes the lack of a Slurm a failure; else the test is skipped.
 . "$(dirname "$0")/../e2e/lib.sh"
-. "$(dirname "$0")/cluster.sh"
+. "$CONFGEN_SOURCE_ROOT/tests/nightly/cluster.sh"
 nightly=$CONFGEN_SOURCE_ROOT/tools/nightly
 inputs=$CONFGEN_SOURCE_ROOT/tests/data/eval
 
@@ -70,28 +70,36 @@ submit() {
 job_state() { scontrol show job "$1" | sed -n 's/^ *JobState=\([A-Z_]*\).*/\1/p' | sort -u | paste -sd' '; }
 # shellcheck disable=SC2317 # called by cluster_wait
 over() { [[ $(job_state "$1") =~ ^(COMPLETED|FAILED|CANCELLED|TIMEOUT)$ ]]; }
-wait_judged() { cluster_wait 120 "$1 is judged" over "$judge" || fail "$1: not judged in time"; }
+wait_judged() { cluster_wait 300 "$1 is judged" over "$judge" || fail "$1: not judged in time"; }
 last_line() { tail -n 1 "$state/history.jsonl"; }
 line_says() { # JQ-EXPRESSION TEXT
-  verdict "$2" jq -e "$1" <<<"$(last_line)" >/dev/null
+  verdict "$2" test "$(last_line | jq "$1")" = true
 }
-# A task that is running and has molecules written and molecules to go: its number
+# Until every task that was begun and is not over has molecules written and molecules to go: a
+# manifest has a line for itself, one for each of the three molecules, and one at the end
 half_done() {
-  local task n end=$((SECONDS + 60))
+  local task n halves end=$((SECONDS + 120))
   while ((SECONDS < end)); do
+    halves=0
     for task in 0 1 2 3; do
-      n=$(wc -l 2>/dev/null <"$run/shards/out-$task.sdf.zst.manifest" || echo 0)
-      if ((n == 2)); then echo $task; return; fi
+      [ -e "$run/shards/begun-$task.tsv" ] || continue
+      n=$({ wc -l <"$run/shards/out-$task.sdf.zst.manifest"; } 2>/dev/null || echo 0)
+      case $n in
+        2 | 3) halves=$((halves + 1)) ;;
+        5) ;;
+        *) halves=-9 ;;
+      esac
     done
+    ((halves < 1)) || return 0
     sleep 0.05
   done
   return 1
 }
-# Preempt the running tasks of the array by a job for the whole node
+# Preempt a running task of the array by a job that finds no other core
 preempt() {
   local urgent
-  half_done >/dev/null || { fail 'a task is half done'; return; }
-  urgent=$(sbatch --parsable --partition=urgent --cpus-per-task=2 --output=/dev/null --wrap 'sleep 1')
+  half_done || { fail 'a task is half done'; return; }
+  urgent=$(sbatch --parsable --partition=urgent --cpus-per-task=1 --output=/dev/null --wrap 'sleep 1')
   cluster_wait 60 'the urgent job is over' over "$urgent" || fail 'the urgent job runs'
 }
 

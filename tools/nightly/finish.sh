@@ -53,8 +53,12 @@ prune() {
   done
 }
 
-# The last words in a task's log
-last_words() { tail -n 3 "$run/log/shard-$1.log" 2>/dev/null | tr '\n' ' ' | cut -c1-300; }
+# The last words in a task's log: the program's, if it had any
+last_words() {
+  local log=$run/log/shard-$1.log
+  { grep -a '^confgen: ' "$log" || tail -n 3 "$log" || echo 'no log'; } 2>/dev/null | tail -n 3 |
+    paste -sd' ' | cut -c1-300
+}
 
 trap 'broken "$step failed: $(tail -n 3 "$work/err" 2>/dev/null | tr "\n" " " | cut -c1-400)"' ERR
 step='preparing'
@@ -65,6 +69,7 @@ for ((task = 0; task < shards; task++)); do
   tail -n 1 "$at/out-$task.sdf.zst.manifest" 2>/dev/null | grep -q '^{"complete":true' ||
     missing+=("shard $task of $shards was not finished: $(last_words $task)")
 done
+if ((${#missing[@]} > 5)); then missing=("${missing[@]:0:5}" "and $((${#missing[@]} - 5)) more"); fi
 ((${#missing[@]} == 0)) || broken "${missing[@]}"
 
 step='joining the shards'
@@ -83,16 +88,18 @@ for file in "$at"/report-*.json; do
 done >"$work/reports"
 wc -l "$at"/begun-*.tsv | sed -n 's/^ *\([0-9]*\) .*begun-\([0-9]*\)\.tsv$/\2 \1/p' |
   jq -Rn '[inputs | split(" ") | {(.[0]): (.[1] | tonumber)}] | add' >"$work/begun"
-awk -F'\t' 'NR > 1 { n[$4 == "-" ? "whole" : substr($5, 1, index($5, ":") - 1)]++ }
-  END { printf "{\"whole_molecules\": %d, \"wrong_molecule\": %d, \"parse_failure\": %d, \"unfinished\": %d}\n",
-    n["whole"], n["wrong molecule"], n["parse failure"], n["unfinished"] }' "$run/failed.tsv" >"$work/failed"
+awk -F'\t' 'NR > 1 && $4 != "-" { n[substr($5, 1, index($5, ":") - 1)]++ }
+  END { printf "{\"wrong_molecule\": %d, \"parse_failure\": %d, \"unfinished\": %d}\n", n["wrong molecule"], n["parse failure"], n["unfinished"] }' "$run/failed.tsv" >"$work/failed"
 jq -s --slurpfile begun "$work/begun" --slurpfile failed "$work/failed" \
   -f "$here/report.jq" "$work/reports" >"$run/report.json" 2>"$work/err"
 
 step='the evaluation'
+status=0 # 1: records that could not be read or checked; they are counted
 "$program" eval --ref "$reference" --gen "$run/gen.sdf.zst" --run "$run/report.json" \
-  --json "$run/eval.json" --html "$run/eval.html" --csv "$run/eval.csv" \
-  ${eval_options[@]+"${eval_options[@]}"} 2>"$work/err"
+  --json "$run/eval.json" --html "$run/eval.html" --csv "$run/eval.csv" --overwrite \
+  --threads "${SLURM_CPUS_PER_TASK:-1}" ${eval_options[@]+"${eval_options[@]}"} \
+  >"$run/eval.txt" 2>"$work/err" || status=$?
+((status <= 1))
 
 step='judging'
 cut -f5 "$at"/begun-*.tsv | sort -u | jq -R . | jq -sc . >"$work/machines"
@@ -107,8 +114,12 @@ declare -n pinned=baseline_$partition
 # compare RUN ROLE: a line to $work/compared
 compare() {
   local status=0 old=$state/runs/$1/eval.json
+  jq -e --arg run "$1" 'any(.[]; .run == $run and .figures)' "$work/history" >/dev/null || {
+    echo "'$1' is no run in the history that was evaluated" >"$work/err"
+    return 1
+  }
   "$program" eval --compare "$old" "$run/eval.json" --json "$work/compare.json" \
-    ${compare_options[@]+"${compare_options[@]}"} >"$work/out" 2>"$work/err" || status=$?
+    --tolerance "$tolerance_share,$tolerance_rmsd" >"$run/compare-$1.txt" 2>"$work/err" || status=$?
   ((status <= 1)) || return 1
   jq -c --arg against "$1" --arg role "$2" '{against: $against, role: $role, result: .}' \
     "$work/compare.json" >>"$work/compared"
@@ -123,8 +134,7 @@ if [ -n "${pinned-}" ] && [ "$pinned" != "$last" ]; then
 fi
 step='judging'
 conf_json=$(jq -nc --arg figure "$speed_figure" '$ARGS.named | del(.figure)
-  | with_entries(.value |= tonumber) + {speed_figure: $figure}' --arg cov_tolerance "$cov_tolerance" \
-  --arg mat_tolerance "$mat_tolerance" --arg valid_tolerance "$valid_tolerance" \
+  | with_entries(.value |= tonumber) + {speed_figure: $figure}' --arg tolerance_share "$tolerance_share" \
   --arg speed_runs "$speed_runs" --arg speed_tolerance "$speed_tolerance" --arg speed_sigmas "$speed_sigmas" \
   --arg speed_min_runs "$speed_min_runs" --arg speed_tolerance_few "$speed_tolerance_few")
 jq -c --slurpfile history "$work/history" --slurpfile compared "$work/compared" --argjson conf "$conf_json" \

@@ -17,43 +17,37 @@ def noise: median as $m | map(. - $m | if . < 0 then -. else . end) | 1.4826 * m
 def round_to($digits): pow(10; $digits) as $f | (. * $f | round) / $f;
 def percent($digits): "\(. * 100 | round_to($digits)) %";
 def signed: if . > 0 then "+\(.)" else tostring end;
-def share($n; $of): if $of > 0 then $n / $of else null end;
 
-# A figure of quality with what --compare says of it: it has to find it worse, and by more than the
-# tolerance.
-def figure($with):
-  .metric as $name
-  | ($name | startswith("cov")) as $is_cov
-  | (if $is_cov then {scale: 100, unit: " %"} else {scale: 1, unit: " Å"} end) as $u
-  | def show: . * $u.scale | round_to(3);
-    (if $is_cov then $conf.cov_tolerance else $conf.mat_tolerance end) as $tolerance
-  | (.difference | if . < 0 then -. else . end) as $size
-  | {name: $name, against: $with.against, from: .old, to: .new, low: .low, high: .high,
-     allowed: $tolerance, worse: (.verdict == "worse" and $size > $tolerance)}
-  | .text = "\($name | ascii_upcase | sub("_"; "-")): \(.from | show)\($u.unit) in \($with.against) (\($with.role)), now \(.to | show)\($u.unit) (\(.to - .from | show | signed), 95 % interval \(.low | show | signed) to \(.high | show | signed); allowed \($tolerance | show))";
+# ---- quality: what --compare found over all molecules, and over those with output on both sides
+# where that is something else
+def metric: {cov_r: {name: "COV-R", scale: 100, unit: " %"}, cov_p: {name: "COV-P", scale: 100, unit: " %"},
+  mat_r: {name: "MAT-R", scale: 1, unit: " Å"}, mat_p: {name: "MAT-P", scale: 1, unit: " Å"},
+  pass: {name: "conformers that pass the checks", scale: 100, unit: " %"},
+  wrong: {name: "records that are another molecule or broken", scale: 100, unit: " %"},
+  missing: {name: "molecules without output", scale: 100, unit: " %"}};
+def figures($with):
+  .result as $c | .result.settings.level as $level
+  | (($c.all | to_entries[] | . + {set: "all"}), ($c.both | to_entries[] | select(.value != $c.all[.key]) | . + {set: "both"}))
+  | . as $e | metric[.key] as $m | .value
+  | select(.a != null and .b != null)
+  | def show: if . == null then "?" else . * $m.scale | round_to(3) end;
+    {name: $m.name, against: $with.against, from: .a, to: .b, low: .low, high: .high,
+     verdict: .verdict, worse: (.verdict == "worse")}
+  | .text = "\($m.name)\(if $e.set == "both" then " where both have output" else "" end): \(.from | show)\($m.unit) in \($with.against) (\($with.role)), now \(.to | show)\($m.unit): \(.to - .from | show | signed), \($level * 100 | round_to(1)) % interval \(.low | show | signed) to \(.high | show | signed)";
 
-# A share of $of that should not shrink: by more than the tolerance and three standard errors.
-def share_check($name; $from; $from_of; $to; $to_of; $against):
-  share($from; $from_of) as $old | share($to; $to_of) as $new
-  | if $old == null or $new == null then empty else
-      ((($from + $to) / ($from_of + $to_of)) as $p
-       | [$conf.valid_tolerance, 3 * ($p * (1 - $p) * (1 / $from_of + 1 / $to_of) | sqrt)] | max) as $allowed
-      | {name: $name, against: $against, from: $old, to: $new, allowed: $allowed,
-         worse: ($old - $new > $allowed)}
-      | .text = "\($name): \($old | percent(2)) in \($against), now \($new | percent(2)) (allowed: \($allowed | percent(2)) less)"
-    end;
+# What generation lost, by more than the tolerance and three standard errors
+def delivered($with; $old):
+  if $old.counts.requested > 0 and .counts.requested > 0 then
+    .counts as $new | $old.counts as $was
+    | ($was.conformers / $was.requested) as $from | ($new.conformers / $new.requested) as $to
+    | (($was.conformers + $new.conformers) / ($was.requested + $new.requested)) as $p
+    | ([$conf.tolerance_share, 3 * ($p * (1 - $p) * (1 / $was.requested + 1 / $new.requested) | sqrt)] | max) as $allowed
+    | {name: "conformers delivered", against: $with.against, from: $from, to: $to, allowed: $allowed,
+       worse: ($from - $to > $allowed)}
+    | .text = "conformers delivered: \($from | percent(2)) in \($with.against) (\($with.role)), now \($to | percent(2)): wrong molecule \($new.failures.wrong_molecule), parse failure \($new.failures.parse_failure), unfinished \($new.failures.unfinished); allowed \($allowed | percent(2)) less"
+  else empty end;
 
-def valid_checks($old):
-  share_check("conformers delivered"; $old.counts.conformers; $old.counts.requested;
-    .counts.conformers; .counts.requested; $old.run),
-  share_check("conformers that pass the checks"; $old.counts.passed_all; $old.counts.checked;
-    .counts.passed_all; .counts.checked; $old.run),
-  share_check("molecules with output"; $old.counts.molecules - $old.counts.missing; $old.counts.molecules;
-    .counts.molecules - .counts.missing; .counts.molecules; $old.run),
-  ({name: "records of another molecule", against: $old.run, from: $old.counts.wrong, to: .counts.wrong,
-    allowed: 0, worse: (.counts.wrong > $old.counts.wrong)}
-   | .text = "\(.name): \(.from) in \(.against), now \(.to)");
-
+def rate: round_to(if . < 10 then 2 else 1 end);
 def speed_check:
   . as $line | .speed[$conf.speed_figure] as $now | ($conf.speed_figure | sub("_per_second"; "/s")) as $unit
   | [$history[] | select(.good and .partition == $line.partition and .speed_series == $line.speed_series)
@@ -70,7 +64,7 @@ def speed_check:
                how: "\($n) good runs, noise \($noise / $m | percent(1))"} end) as $a
       | {name: "speed", against: "the median of \($n)", from: $m, to: $now, allowed: $a.allowed,
          worse: ($m - $now > $a.allowed)}
-      | .text = "speed: \($m | round_to(1)) \($unit) is the median on \($line.machine) (\($a.how)), now \($now | round_to(1)) (\($now / $m - 1 | . * 100 | round_to(1) | signed) %; allowed \(-$a.allowed / $m | percent(1)))"
+      | .text = "speed: \($m | rate) \($unit) is the median on \($line.machine) (\($a.how)), now \($now | rate) (\($now / $m - 1 | . * 100 | round_to(1) | signed) %; allowed \(-$a.allowed / $m | percent(1)))"
       | if $n >= $conf.speed_min_runs and $conf.speed_sigmas * $noise > $conf.speed_tolerance * $m
         then .note = "speed is noisy: a loss of less than \($a.allowed / $m | percent(1)) cannot be told from chance"
         else . end
@@ -78,13 +72,15 @@ def speed_check:
 
 . as $line
 | [$compared[] as $with | ($history[] | select(.run == $with.against)) as $old
-   | ($with.result.metrics[] | figure($with)), ($line | valid_checks($old))] as $quality
+   | ($with | figures($with)), ($line | delivered($with; $old))] as $quality
 | [$line | speed_check] as $speed
 | [($quality + $speed)[] | select(has("name"))] as $checks
 | {
     verdict: (if any($checks[]; .worse) then "fail" else "pass" end),
     reasons: [$checks[] | select(.worse) | .text],
     notes: ([$speed[] | .note | strings]
+      + [$compared[] | select(.result.verdict == "unknown")
+         | "too few molecules (\(.result.molecules.common)) to judge the quality against \(.against)"]
       + if ($compared | length) == 0 then
           [if any($history[]; .partition == $line.partition)
            then "no good run with this input, reference and settings to compare the quality with"

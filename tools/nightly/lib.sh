@@ -58,11 +58,11 @@ conf_read() {
   conf_number speed_figure '(conformers|tokens)_per_second' \
     'conformers_per_second or tokens_per_second'
   conf_number notify_arguments 'yes|no' 'yes or no'
-  for name in cov_tolerance mat_tolerance valid_tolerance speed_tolerance speed_sigmas \
+  for name in tolerance_share tolerance_rmsd speed_tolerance speed_sigmas \
     speed_tolerance_few; do
     conf_number $name '[0-9]+(\.[0-9]+)?' 'a number, 0 or more'
   done
-  for name in partitions confgen_options eval_options compare_options finish_sbatch notify; do
+  for name in partitions confgen_options eval_options finish_sbatch notify; do
     conf_list $name
   done
   ((${#partitions[@]})) || die "$conf: partitions is empty"

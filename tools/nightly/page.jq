@@ -12,39 +12,41 @@ def bad: verdict | . == "fail" or . == "broken";
 def link: "runs/\(.run | @uri)/eval.html";
 
 # ---- charts: an SVG of figures over nights
-def plot: {w: 380, h: 190, left: 46, right: 10, top: 12, bottom: 24};
+def plot: {w: 300, h: 180, left: 38, right: 8, top: 12, bottom: 24};
 # A step of 1, 2 or 5 that cuts $range into four or fewer
 def step($range): pow(10; $range / 4 | log10 | floor) as $p
   | first((1, 2, 5, 10) * $p | select(. * 4 >= $range * 0.999));
-# Input: the runs. $lines: [{label, class, values: [number or null for each run]}]
-def chart($title; $lines; $band):
+# Input: the runs. $lines: [{label, class, values: [number or null for each run]}]; no figure is
+# below 0 or above $ceiling (null: none). $band: {low, high} or null
+def chart($title; $lines; $ceiling; $band):
   . as $runs | length as $n | plot as $p
   | [$lines[].values[], ($band // {} | .low, .high) | numbers] as $all
   | if ($all | length) == 0 then "" else
       (($all | max) - ($all | min)) as $spread | (($all | max) | if . < 0 then -. else . end) as $most
       | ([$spread, $most * 0.02, 1e-9] | max) as $range
       | step($range) as $step
-      | ((($all | min) / $step - 0.1 | floor) * $step) as $y0
-      | ((($all | max) / $step + 0.1 | ceil) * $step) as $y1
+      | ([0, (($all | min) / $step - 0.1 | floor) * $step] | max) as $y0
+      | ((($all | max) / $step + 0.1 | ceil) * $step
+         | if $ceiling and . > $ceiling then $ceiling else . end) as $y1
       | ([0, -($step | log10 | floor)] | max) as $digits
       | def x: $p.left + (. + 0.5) * ($p.w - $p.left - $p.right) / $n | round_to(1);
         def y: $p.top + ($y1 - .) / ($y1 - $y0) * ($p.h - $p.top - $p.bottom) | round_to(1);
         "<figure><figcaption>\($title | esc)"
-        + ([$lines[] | "<span class=\"key \(.class)\">\(.label | esc)</span>"] | join(""))
+        + ([select($lines | length > 1) | $lines[] | "<span class=\"key \(.class)\">\(.label | esc)</span>"] | join(""))
         + "</figcaption><svg viewBox=\"0 0 \($p.w) \($p.h)\" role=\"img\" aria-label=\"\($title | esc)\">"
         + ([range(0; ($y1 - $y0) / $step + 0.5 | floor | . + 1) | $y0 + . * $step
             | "<path class=\"grid\" d=\"M\($p.left) \(y)H\($p.w - $p.right)\"/><text class=\"tick\" x=\"\($p.left - 6)\" y=\"\(y + 3.5 | round_to(1))\" text-anchor=\"end\">\(round_to($digits))</text>"]
            | join(""))
         + (if $band then "<rect class=\"band\" x=\"\($p.left)\" width=\"\($p.w - $p.left - $p.right)\" y=\"\($band.high | y)\" height=\"\(($band.low | y) - ($band.high | y) | round_to(1))\"/>" else "" end)
-        + ([0, ($n - 1 | . / 2 | floor), $n - 1] | unique
+        + ([0, (select($n > 8) | $n / 2 | floor), $n - 1] | unique
            | [.[] as $i | "<text class=\"tick\" x=\"\($i | x)\" y=\"\($p.h - 8)\" text-anchor=\"\(if $n == 1 or ($i > 0 and $i < $n - 1) then "middle" elif $i == 0 then "start" else "end" end)\">\($runs[$i].date[0:10])</text>"] | join(""))
-        + ([$lines[] | .class as $class | .label as $label | .values as $v
+        + ([$lines[] | .class as $class | .label as $what | .values as $v
             | ([range(0; $n) | select($v[.] != null)] as $at
                | if ($at | length) > 1 then
                    "<path class=\"line \($class)\" d=\"M\([$at[] as $i | "\($i | x) \($v[$i] | y)"] | join("L"))\"/>"
                  else "" end),
               ([range(0; $n) as $i | select($v[$i] != null)
-                | "<circle class=\"\($class)\(if $runs[$i] | bad then " worse" else "" end)\" cx=\"\($i | x)\" cy=\"\($v[$i] | y)\" r=\"\(if $runs[$i] | bad then 4.5 else 3 end)\"><title>\($label | esc) \($v[$i] | show($digits + 2)), \($runs[$i].run | esc): \($runs[$i] | verdict)</title></circle>"] | join(""))]
+                | "<circle class=\"\($class)\(if $runs[$i] | bad then " worse" else "" end)\" cx=\"\($i | x)\" cy=\"\($v[$i] | y)\" r=\"\(if $runs[$i] | bad then 4.5 else 3 end)\"><title>\($what | esc) \($v[$i] | show($digits + 2)), \($runs[$i].run | esc): \($runs[$i] | verdict)</title></circle>"] | join(""))]
            | join(""))
         + "</svg></figure>"
     end;
@@ -65,16 +67,16 @@ def section:
   + "<div class=\"charts\">"
   + ($runs | chart("Coverage, mean, %"; [
       {label: "COV-R", class: "one", values: map(.figures.cov_r.mean | if . then . * 100 else null end)},
-      {label: "COV-P", class: "two", values: map(.figures.cov_p.mean | if . then . * 100 else null end)}]; null))
+      {label: "COV-P", class: "two", values: map(.figures.cov_p.mean | if . then . * 100 else null end)}]; 100; null))
   + ($runs | chart("Matching, mean, Å"; [
       {label: "MAT-R", class: "one", values: map(.figures.mat_r.mean)},
-      {label: "MAT-P", class: "two", values: map(.figures.mat_p.mean)}]; null))
+      {label: "MAT-P", class: "two", values: map(.figures.mat_p.mean)}]; null; null))
   + ($runs | chart("Speed, \($figure | sub("_per_second"; "/s")) a task"; [
-      {label: "speed", class: "one", values: map(.speed[$figure]?)}]; speed_band))
+      {label: "speed", class: "one", values: map(.speed[$figure]?)}]; null; speed_band))
   + ($runs | chart("Conformers, %"; [
       {label: "delivered", class: "one", values: map(.counts | if . and .requested > 0 then 100 * .conformers / .requested else null end)},
-      {label: "pass the checks", class: "two", values: map(.counts | if . and .checked > 0 then 100 * .passed_all / .checked else null end)}]; null))
-  + "</div><div class=\"wide\"><table><thead><tr><th>night<th>verdict<th>commit<th>COV-R %<th>MAT-R Å<th>COV-P %<th>MAT-P Å<th>conformers<th>failed<th>checks %<th>\($figure | sub("_per_second"; "/s"))<th>restarts<th>why</tr></thead><tbody>"
+      {label: "pass the checks", class: "two", values: map(.counts | if . and .checked > 0 then 100 * .passed_all / .checked else null end)}]; 100; null))
+  + "</div><div class=\"wide\"><table><thead><tr><th>night<th>verdict<th>commit<th>COV-R %<th>MAT-R Å<th>COV-P %<th>MAT-P Å<th>conformers<th>failed<th>checks %<th>\($figure | sub("_per_second"; "/s"))<th>restarts</tr></thead><tbody>"
   + ([$runs | reverse[]
       | "<tr><td>\(if .figures then "<a href=\"\(link)\">\(.run | esc)</a>" else .run | esc end)"
       + "<td><span class=\"verdict \(verdict)\">\(verdict)</span><td><code>\(commit_of | esc)</code>"
@@ -83,7 +85,8 @@ def section:
       + "<td>\(.counts.conformers | show(0))<td>\(.counts | if . then .requested - .conformers else null end | show(0))"
       + "<td>\(.counts | if . and .checked > 0 then 100 * .passed_all / .checked else null end | show(2))"
       + "<td>\(.speed[$figure]? | show(1))<td>\(.restarts | show(0))"
-      + "<td class=\"why\">\(if .accepted then "accepted: \(.accepted)" else "" end | esc)\(.gate.reasons | join("; ") | esc)</tr>"]
+      + "</tr>" + ([if .accepted then "accepted: \(.accepted)" else empty end, .gate.reasons[]]
+        | if length > 0 then "<tr class=\"why\"><td colspan=\"12\">\(map(esc) | join("<br>"))</tr>" else "" end)]
      | join("\n"))
   + "</tbody></table></div></section>";
 
@@ -101,21 +104,21 @@ body { margin: 0 auto; max-width: 76rem; padding: 1.5rem; background: var(--back
 h1 { font-size: 1.5rem; margin: 0; } h2 { font-size: 1.2rem; margin: 0 0 .3rem; }
 p { margin: .2rem 0 .8rem; } .soft, .tick { color: var(--soft); fill: var(--soft); }
 section { background: var(--paper); border: 1px solid var(--line); border-radius: 8px; padding: 1rem 1.2rem; margin: 1.2rem 0; }
-.charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(19rem, 1fr)); gap: 1rem; }
+.charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(16rem, 1fr)); gap: 1rem; }
 figure { margin: 0; } figcaption { font-weight: 600; font-size: .9rem; } svg { width: 100%; height: auto; display: block; }
 .tick { font-size: 10.5px; } .grid { stroke: var(--line); } .band { fill: var(--band); }
 .line { fill: none; stroke-width: 1.6; } .line.one { stroke: var(--one); } .line.two { stroke: var(--two); }
 circle.one { fill: var(--one); } circle.two { fill: var(--two); } circle.worse { fill: var(--fail); }
-.key { font-weight: 400; margin-left: .8rem; color: var(--soft); }
+.key { display: inline-block; white-space: nowrap; font-weight: 400; margin-left: .8rem; color: var(--soft); }
 .key::before { content: \"\"; display: inline-block; width: .7rem; height: .2rem; margin: 0 .3rem .2rem 0; background: var(--one); }
 .key.two::before { background: var(--two); }
 .verdict { color: #fff; border-radius: 4px; padding: .05rem .45rem; font-size: .8rem; font-weight: 600; background: var(--pass); }
 .verdict.fail { background: var(--fail); } .verdict.broken { background: var(--broken); }
 .verdict.accepted { background: var(--soft); }
 li.worse { color: var(--fail); font-weight: 600; } .wide { overflow-x: auto; margin-top: 1rem; }
-table { border-collapse: collapse; width: 100%; font-size: .85rem; font-variant-numeric: tabular-nums; }
-th, td { text-align: right; padding: .25rem .5rem; border-bottom: 1px solid var(--line); white-space: nowrap; }
-th:first-child, td:first-child, td.why, th:last-child { text-align: left; } td.why { white-space: normal; min-width: 16rem; }
+table { border-collapse: collapse; width: 100%; font-size: .82rem; font-variant-numeric: tabular-nums; }
+th, td { text-align: right; padding: .25rem .4rem; border-bottom: 1px solid var(--line); white-space: nowrap; }
+th:first-child, td:first-child { text-align: left; } .why td { white-space: normal; color: var(--soft); padding-left: 1.5rem; }
 a { color: var(--one); }
 </style></head><body>
 <h1>confgen nightly</h1>

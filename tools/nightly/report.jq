@@ -2,7 +2,7 @@
 # The reports of a night's tasks as one, in the form of a run's report, with `shards` beside it.
 #
 # Input: [{shard, attempt, report}]. $begun: [{"SHARD": times it was begun}]. $failed: [{wrong_molecule,
-# parse_failure, unfinished, whole_molecules}], counted in the joined file of failures.
+# parse_failure, unfinished}], counted in the joined file of failures.
 #
 # What was made is in the last report of each shard, which also counts what its earlier attempts left.
 # So is the speed: an attempt that was stopped throws away the conformers in its hands, so only what
@@ -26,7 +26,9 @@ group_by(.shard) | map(max_by(.attempt)) as $last
       molecules_resumed: ($r | sum(.counts.molecules_resumed)),
       requested: ($conformers + $lost), conformers: $conformers,
       conformers_resumed: ($r | sum(.counts.conformers_resumed)),
-      failures: ($r[0].counts.failures + $failed),
+      failures: ($r[0].counts.failures + $failed + {
+        whole_molecules: ($r[0].counts.failures.whole_molecules
+          | with_entries(.key as $k | .value = ($r | sum(.counts.failures.whole_molecules[$k]))))}),
       tokens: ($r[0].counts.tokens | with_entries(.key as $k | .value = ($r | sum(.counts.tokens[$k])))),
       steps: ($r | sum(.counts.steps))
     }),
