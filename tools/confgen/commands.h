@@ -22,6 +22,7 @@ int cmd_plugins(int argc, char **argv);
 int cmd_inspect(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
 int cmd_bench(int argc, char **argv);
+int cmd_eval(int argc, char **argv);
 
 /** "confgen: TEXT" on standard error; returns the exit status that the error's code stands for. */
 int report_error(const cg_error *err);
