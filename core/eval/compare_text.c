@@ -31,15 +31,17 @@ static const char *verdict_text(cg_compare_verdict verdict)
     return texts[verdict];
 }
 
-/* Right-aligned; a dash where there is none. */
+/* Right-aligned; a dash where there is none. What rounds to nothing has no sign. */
 static void put_cell(cg_buf *out, int width, const struct shown *s, double value, int sign)
 {
+    double shown_value = value * s->factor;
+
+    if (fabs(shown_value) < 0.5 * pow(10, -s->decimals))
+        shown_value = sign = 0;
     if (isnan(value))
         cg_buf_printf(out, "%*s", width, "-");
     else
-        cg_buf_printf(out, sign ? "%+*.*f" : "%*.*f", width, s->decimals,
-                      fabs(value * s->factor) < 0.5 * pow(10, -s->decimals) ? 0
-                                                                            : value * s->factor);
+        cg_buf_printf(out, sign ? "%+*.*f" : "%*.*f", width, s->decimals, shown_value);
 }
 
 /* Names come from files and go to a terminal: no control characters. */

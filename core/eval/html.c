@@ -176,7 +176,7 @@ static void put_published(const cg_eval_result *r, cg_buf *out)
 
     cg_html_open_card(out, "Beside published GEOM-Drugs figures",
                       "Means over molecules, " DELTA " = 0.75" NBSP ANGSTROM ".");
-    cg_buf_puts(out, "<table><thead><tr><th>method</th><th class=\"n\">COV-R, %</th>"
+    cg_buf_puts(out, "<table class=\"published\"><thead><tr><th>method</th><th class=\"n\">COV-R, %</th>"
                      "<th class=\"n\">MAT-R, " ANGSTROM "</th><th class=\"n\">COV-P, %</th>"
                      "<th class=\"n\">MAT-P, " ANGSTROM "</th></tr></thead><tbody>\n"
                      "<tr class=\"self\"><th>this evaluation</th>");

@@ -270,7 +270,7 @@ START_TEST(text_for_people)
     ck_assert_contains(text, "40 molecules in both files; without output: 0 in A, 0 in B");
     ck_assert_contains(text, "COV-R, %            69.50     68.25      -1.25      -1.25 to   -1.25"
                              "  worse\n");
-    ck_assert_contains(text, "MAT-R, \xc3\x85           0.9950    0.9950    +0.0000");
+    ck_assert_contains(text, "MAT-R, \xc3\x85           0.9950    0.9950     0.0000");
     ck_assert_contains(text, "B against A: worse (COV-R where both have output; COV-R over all "
                              "molecules)\n");
 }

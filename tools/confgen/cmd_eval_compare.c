@@ -17,7 +17,7 @@ static const char help[] =
     "                     (default: X for both; 0)\n"
     "  --resamples N      of the bootstrap, 100 to 1000000 (default 10000)\n"
     "  --seed S           of the bootstrap (default 1)\n"
-    "  --json FILE        the comparison for programs\n"
+    "  --json FILE        the comparison for programs; replaced where it exists\n"
     "\n"
     "Molecules are matched by name; differences are B - A of the means over molecules, with 95 %\n"
     "intervals from a bootstrap over molecules, once over the molecules for which both have "
@@ -51,21 +51,6 @@ static void parse_tolerance(const char *text, cg_compare_settings *s)
     s->tolerance_rmsd = v[n - 1];
 }
 
-static cg_status write_file(const char *path, const cg_buf *text, cg_error *err)
-{
-    FILE *f = fopen(path, "wb");
-    int failed = !f || fwrite(text->data, 1, text->len, f) != text->len;
-
-    if (f && fclose(f))
-        failed = 1;
-    if (failed) {
-        err->code = CG_ERR_IO;
-        snprintf(err->msg, sizeof err->msg, "'%s': cannot be written: %s", path, strerror(errno));
-        return CG_ERR_IO;
-    }
-    return CG_OK;
-}
-
 static int print(const cg_eval_comparison *c, const char *json, cg_error *err)
 {
     cg_buf text = { 0 };
@@ -73,7 +58,7 @@ static int print(const cg_eval_comparison *c, const char *json, cg_error *err)
 
     if (json) {
         if (cg_eval_comparison_json(c, &text, err) != CG_OK ||
-            write_file(json, &text, err) != CG_OK)
+            write_whole_file(json, &text, err) != CG_OK)
             goto failed;
         cg_buf_clear(&text);
     }
@@ -122,8 +107,8 @@ int eval_compare(int argc, char **argv)
             json = optarg;
     if (optind + 2 != argc)
         usage_error("--compare: wanted two evaluations, A.json and B.json");
-    if (cg_eval_read_json(argv[optind], &a, &err) != CG_OK ||
-        cg_eval_read_json(argv[optind + 1], &b, &err) != CG_OK ||
+    if (cg_eval_read_json_file(argv[optind], &a, &err) != CG_OK ||
+        cg_eval_read_json_file(argv[optind + 1], &b, &err) != CG_OK ||
         cg_eval_compare(&a, &b, &settings, &c, &err) != CG_OK ||
         cg_eval_comparison_label(&c, argv[optind], argv[optind + 1], &err) != CG_OK)
         status = report_error(&err);
