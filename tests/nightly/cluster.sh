@@ -12,6 +12,7 @@
 
 PATH=$PATH:/usr/sbin:/sbin
 cluster_pids=()
+cluster_conf=''
 
 # Why there can be no cluster here; nothing where there can be one
 cluster_lacks() {
@@ -105,7 +106,8 @@ PartitionName=a100 Nodes=node0 Default=YES PriorityTier=1 PreemptMode=REQUEUE Gr
 PartitionName=h100 Nodes=node0 PriorityTier=1 PreemptMode=REQUEUE GraceTime=0 MaxTime=60 State=UP
 PartitionName=urgent Nodes=node0 PriorityTier=10 PreemptMode=OFF MaxTime=60 State=UP
 CONF
-  export SLURM_CONF=$at/slurm.conf
+  cluster_conf=$at/slurm.conf
+  export SLURM_CONF=$cluster_conf
   slurmctld -D -c >"$at/log/slurmctld.err" 2>&1 &
   cluster_pids+=($!)
   slurmd -D -c -N node0 >"$at/log/slurmd.err" 2>&1 &
@@ -125,4 +127,9 @@ cluster_stop() {
     wait "${cluster_pids[pid]}" 2>/dev/null || true
   done
   cluster_pids=()
+  # what outlived them: steps of this cluster's slurmd
+  [ -n "$cluster_conf" ] || return 0
+  grep -lzxsF "SLURM_CONF=$cluster_conf" /proc/[0-9]*/environ | cut -d/ -f3 | while read -r pid; do
+    [ "$pid" = $$ ] || kill -KILL "$pid" 2>/dev/null || true
+  done
 }

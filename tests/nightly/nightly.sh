@@ -4,8 +4,8 @@
 # shards, tasks that are preempted and requeued, joined outputs, evaluation, gate, history and page.
 # The default model; twelve small molecules with three ETKDG references each.
 #
-# Nights: a first one, a second one that is preempted, one with worse sampling, one that is slower
-# than those before. SLURM_WANTED=1 makes the lack of a Slurm a failure; else the test is skipped.
+# Nights: a first one, one that is preempted, one with worse sampling, one that is slower than those
+# before, one whose program fails, one that is cancelled and taken up again. SLURM_WANTED=1 makes the lack of a Slurm a failure; else the test is skipped.
 . "$(dirname "$0")/../e2e/lib.sh"
 . "$CONFGEN_SOURCE_ROOT/tests/nightly/cluster.sh"
 nightly=$CONFGEN_SOURCE_ROOT/tools/nightly
@@ -33,7 +33,7 @@ pass "a Slurm starts: $(sinfo --version)"
 state=$work/state
 cat >notify.sh <<'EOS'
 #!/bin/sh
-{ echo "partition $1, run $(basename "$2"), page $(basename "$3")"; cat; } >>"$(dirname "$0")/notified"
+{ echo "partition $NIGHTLY_PARTITION, run $NIGHTLY_RUN, page $NIGHTLY_PAGE"; cat; } >>"$(dirname "$0")/notified"
 EOS
 chmod +x notify.sh
 cat >nightly.conf <<CONF
@@ -135,7 +135,7 @@ second=$(basename "$run")
 verdict 'nobody was called' test ! -e notified
 
 say 'a night with worse sampling'
-sed -i 's/^confgen_options=.*/confgen_options=(--batch-size 4 --seed 1 --temperature 3)/' nightly.conf
+sed -i 's/^confgen_options=.*/confgen_options=(--batch-size 4 --seed 1 --temperature 2)/' nightly.conf
 submit a100 && wait_judged 'the night with worse sampling'
 verdict 'the job that judges is FAILED' test "$(job_state "$judge")" = FAILED
 line_says '.gate.verdict == "fail"' 'the gate fails'
@@ -143,7 +143,7 @@ line_says '.gate.reasons | any(test("^MAT-R: [0-9.]+ Å in '"$second"' .the last
   'the reason names figure, run and values'
 verdict 'the log says so' grep -q 'worse: MAT-R' "$run/log/finish.log"
 verdict 'so does the file' grep -q '^worse: MAT-R' "$run/gate.txt"
-verdict 'the configured command was called' grep -q 'partition a100' notified
+verdict 'the configured command was called' grep -qx "partition a100, run $run, page $state/index.html" notified
 sed 's/^/    /' "$run/gate.txt"
 
 say 'a night that is slower, on the other partition; preempted without time to write down anything'
@@ -183,22 +183,37 @@ if submit h100; then
   verdict 'the job that judges is FAILED' test "$(job_state "$judge")" = FAILED
 fi
 
-say 'a night that leaves no verdict'
+say 'a night that is cancelled in the middle'
 sed -i 's/^confgen_options=.*/confgen_options=(--batch-size 4 --seed 1)/' nightly.conf
-scontrol update partitionname=a100 state=down
 if submit a100; then
+  half_done || fail 'a task is half done'
   scancel "$array" "$judge"
-  cluster_wait 30 'it is cancelled' over "$judge" || fail 'the night is cancelled'
-  scontrol update partitionname=a100 state=up
-  lost=$(basename "$run")
-  status=0
-  run_nightly submit nowhere || status=$?
-  verdict 'a partition that is not configured is refused' test $status = 1
+  cluster_wait 60 'its tasks are cancelled' over "$array" || fail 'the night is cancelled'
+  cluster_wait 60 'the job that judges is cancelled' over "$judge" || true
+  sleep 1
+  verdict 'cancelled tasks stay so' test "$(job_state "$array")$(cat "$run"/shards/begun-?.tsv | cut -f3 | sort -u)" = CANCELLED0
+  cancelled=$(basename "$run")
   status=0
   run_nightly submit h100 || status=$?
   verdict 'the next submit ends with 1' test $status = 1
-  says "$lost: job .* left no verdict" 'and names the night'
+  says "$cancelled: its job $judge is gone and left no verdict" 'and names the night'
+  line_says '.gate.verdict == "broken"' 'so does the history'
+  scancel --user="$(id -un)"
+  cluster_wait 60 'the queue is empty' queue_is_empty || fail 'the queue is empty'
+
+  run=$state/runs/$cancelled
+  if run_nightly again "$cancelled"; then
+    { read -r array; read -r judge; } <"$run/jobs"
+    wait_judged 'what was left of the night'
+    verdict 'what was left is made, to the bytes of the undisturbed run' cmp want.sdf.zst "$run/gen.sdf.zst"
+    line_says ".run == \"$cancelled\" and .gate.verdict == \"pass\"" 'and the night passes'
+  else
+    fail 'the night is taken up again'
+  fi
 fi
+status=0
+run_nightly submit nowhere || status=$?
+verdict 'a partition that is not configured is refused' test $status = 1
 
 say 'the page'
 page=$state/index.html

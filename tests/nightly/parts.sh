@@ -129,6 +129,65 @@ for bad in cut huge wild empty absent; do
 done
 verdict 'and nothing is left behind' test "$(compgen -G 'no.sdf.zst*' || true)" = ''
 
+say 'a task, with a Slurm and a program that are played'
+mkdir -p played run/log run/shards
+cat >played/srun <<'EOS'
+#!/bin/sh
+while [ "${1#-}" != "$1" ]; do shift; done
+exec "$@"
+EOS
+printf '#!/bin/sh\ncat played/state\n' >played/squeue
+printf '#!/bin/sh\necho "$@" >>played/requeued\n' >played/scontrol
+printf '#!/bin/sh\n:\n' >played/sleep # that Slurm ends an attempt is not waited for
+# ends with the status in played/status, having written what is in played/molecules
+cat >played/program <<'EOS'
+#!/bin/sh
+echo "$@" >played/arguments
+while [ "$1" != --output ]; do shift; done
+cat played/molecules >>"$2.manifest"
+exit "$(cat played/status)"
+EOS
+chmod +x played/*
+cp -r "$nightly" run/tools
+printf '. %s\nstate=%s\nconfgen_options=(--seed 3)\nmax_restarts=5\n' "$nightly/nightly.conf" "$work/state" >run/nightly.conf
+jq -n --arg folder "$work" --arg program "$work/played/program" --arg sum "$(sha256sum <played/program | cut -d' ' -f1)" \
+  '{run: "r", partition: "h100", shards: 4, conf_folder: $folder, program: $program, program_sha256: $sum}' >run/run.json
+# task STATUS JOB-STATE MOLECULES WANTED-STATUS TEXT: an attempt that writes 0 or 1 molecules
+task() {
+  local status=0
+  echo "$1" >played/status
+  echo "$2" >played/state
+  : >played/molecules
+  (($3 == 0)) || echo '{}' >played/molecules
+  : >played/requeued
+  PATH=$work/played:$PATH SLURM_ARRAY_TASK_ID=2 SLURM_JOB_ID=77 bash run/tools/shard.sh "$work/run" >out 2>err ||
+    status=$?
+  verdict "$5" test $status = "$4"
+}
+requeued() { verdict "$2" test "$(cat played/requeued)" = "$1"; }
+printf '%s\n' '{"fingerprint":{"arithmetic":"batch 512, attention flash, KV cache paged, step tokens 64"}}' \
+  >run/shards/out-2.sdf.zst.manifest
+task 130 RUNNING 1 130 'stopped while Slurm lets it run'
+requeued 'requeue 77' 'it is requeued'
+verdict 'it ran as the attempt before did on its GPU' grep -qF -- '--seed 3 --device cuda --deterministic' played/arguments
+verdict 'with its batch, cache and steps' grep -qF -- \
+  '--attention flash --batch-size 512 --kv-cache paged --step-tokens 64 --shard 2/4' played/arguments
+task 130 COMPLETING 0 130 'stopped because it was cancelled or preempted'
+requeued '' 'it is not requeued'
+task 130 RUNNING 0 130 'stopped without progress'
+requeued 'requeue 77' 'it is requeued'
+task 130 RUNNING 0 1 'stopped three times without progress'
+requeued '' 'it is given up'
+verdict 'and says why' grep -q 'three attempts were stopped before a molecule was complete' err
+task 3 RUNNING 0 3 'a failure is handed on'
+task 1 RUNNING 0 0 'failed molecules are no failure of the task'
+task 130 RUNNING 1 1 'begun more than max_restarts times'
+verdict 'it says so' grep -q 'was begun 7 times: given up' err
+rm run/shards/begun-2.tsv
+echo '# another build' >>played/program
+task 0 RUNNING 0 1 'another program than that of the submission'
+verdict 'is refused' grep -q 'another program' err
+
 say 'the configuration'
 # refused TEXT EDIT: a configuration with this line more
 refused() {

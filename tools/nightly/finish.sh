@@ -16,12 +16,8 @@ step=''
 
 # broken REASON...: nothing to judge; that is a failed night, too
 broken() {
-  local gate line
   trap - ERR
-  gate=$(jq -nc '{verdict: "broken", reasons: $ARGS.positional, notes: [], against: [], checks: []}' --args "$@")
-  line=$(jq -c --argjson gate "$gate" --arg now "$(date -u +%FT%TZ)" --arg commit "$commit" \
-    '{format: "confgen-nightly-1", run, date, ended: $now, partition, commit: .commit, gate: $gate}' "$run/run.json")
-  ended broken "$(printf 'broken: %s\n' "$@")" "$line"
+  ended broken "$(printf 'broken: %s\n' "$@")" "$(broken_line "$run" "$@")"
 }
 
 # ended VERDICT TEXT LINE: write it down, say it, and end

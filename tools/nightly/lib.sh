@@ -57,7 +57,6 @@ conf_read() {
   conf_number keep '[1-9][0-9]{0,4}' 'a number of runs'
   conf_number speed_figure '(conformers|tokens)_per_second' \
     'conformers_per_second or tokens_per_second'
-  conf_number notify_arguments 'yes|no' 'yes or no'
   for name in tolerance_share tolerance_rmsd speed_tolerance speed_sigmas \
     speed_tolerance_few; do
     conf_number $name '[0-9]+(\.[0-9]+)?' 'a number, 0 or more'
@@ -120,8 +119,16 @@ page_write() {
 
 # tell_all PARTITION FOLDER REASONS: the configured command; its failure is said, too
 tell_all() {
-  local more=()
   ((${#notify[@]})) || return 0
-  [ "$notify_arguments" = no ] || more=("$1" "$2" "$page")
-  "${notify[@]}" ${more[@]+"${more[@]}"} <<<"$3" || warn "notify: '${notify[*]}' ended with status $?"
+  NIGHTLY_PARTITION=$1 NIGHTLY_RUN=$2 NIGHTLY_PAGE=$page "${notify[@]}" <<<"$3" ||
+    warn "notify: '${notify[*]}' ended with status $?"
+}
+
+# broken_line RUN REASON...: the line of a run, by its folder, that cannot be judged
+broken_line() {
+  local run=$1
+  shift
+  jq -c --arg now "$(date -u +%FT%TZ)" '{format: "confgen-nightly-1", run, date, ended: $now, partition, commit,
+    gate: {verdict: "broken", reasons: $ARGS.positional, notes: [], against: [], checks: []}}' \
+    "$run/run.json" --args "$@"
 }

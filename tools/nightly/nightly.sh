@@ -72,9 +72,16 @@ prepare() {
     '$ARGS.named' >"$run/run.json"
 }
 
-# What was submitted, has no line in the history and no job in the queue, will never be judged: say so
+# lost FOLDER REASON: a run that will never be judged
+lost() {
+  warn "$(basename "$1"): $2; see $1/log"
+  history_add "$(broken_line "$1" "$2")"
+  tell_all "$(jq -r .partition "$1/run.json")" "$1" "$(basename "$1"): broken: $2"
+}
+
+# What was submitted, has no line in the history and no job in the queue: 1 where there is such a run
 find_lost() {
-  local known run name job line found=0
+  local known run name job found=0
   known=$(history_read | jq -r '.[].run')
   for run in "$state"/runs/*/; do
     run=${run%/}
@@ -87,12 +94,7 @@ find_lost() {
     # it may have ended since the history was read
     ! history_read | jq -e --arg run "$name" 'any(.[]; .run == $run)' >/dev/null || continue
     found=1
-    line=$(jq -c --arg now "$(date -u +%FT%TZ)" --arg reason "its job $job is gone and left no verdict; see its logs" \
-      '{format: "confgen-nightly-1", run, date, ended: $now, partition, commit,
-        gate: {verdict: "broken", reasons: [$reason], notes: [], against: [], checks: []}}' "$run/run.json")
-    history_add "$line"
-    warn "$name: job $job is gone and left no verdict; see $run/log"
-    tell_all "$(jq -r .partition "$run/run.json")" "$run" "$name: job $job left no verdict"
+    lost "$run" "its job $job is gone and left no verdict"
   done
   return $found
 }
@@ -122,7 +124,10 @@ submit() {
   find_lost || failed=1
   for partition in "${wanted[@]}"; do
     prepare "$partition"
-    queue "$run" || failed=1
+    queue "$run" || {
+      failed=1
+      lost "$run" 'sbatch refused it'
+    }
   done
   return $failed
 }

@@ -18,8 +18,11 @@ task=$SLURM_ARRAY_TASK_ID
 at=$run/shards
 mkdir -p "$at"
 machine=$(sed -n 's/^model name[^:]*: *//p' /proc/cpuinfo | head -n 1)
-printf '%s\t%s\t%s\t%s\t%s\n' "$(date -u +%FT%TZ)" "$SLURM_JOB_ID" "${SLURM_RESTART_COUNT:-0}" \
-  "$(hostname)" "${machine:-unknown}" >>"$at/begun-$task.tsv" || die "$at: cannot be written"
+output=$at/out-$task.sdf.zst
+# Lines of the manifest: one a molecule that is written
+written() { { wc -l <"$output.manifest"; } 2>/dev/null || echo 0; }
+printf '%s\t%s\t%s\t%s\t%s\t%s\n' "$(date -u +%FT%TZ)" "$SLURM_JOB_ID" "${SLURM_RESTART_COUNT:-0}" \
+  "$(hostname)" "${machine:-unknown}" "$(written)" >>"$at/begun-$task.tsv" || die "$at: cannot be written"
 attempt=$(wc -l <"$at/begun-$task.tsv")
 say "shard $task of $shards, attempt $attempt, job $SLURM_JOB_ID on $(hostname), $(date -u +%FT%TZ)"
 ((attempt <= max_restarts + 1)) || die "shard $task was begun $attempt times: given up (max_restarts)"
@@ -28,7 +31,6 @@ say "shard $task of $shards, attempt $attempt, job $SLURM_JOB_ID on $(hostname),
 
 # A GPU's batch, cache and steps are measured; a resumed run must have what the first one had.
 same=()
-output=$at/out-$task.sdf.zst
 if [ -e "$output.manifest" ]; then
   sums=$(head -n 1 "$output.manifest" | jq -r '.fingerprint.arithmetic // ""' 2>/dev/null) || sums=
   [[ ! $sums =~ attention\ ([A-Za-z0-9_-]+) ]] || same+=(--attention "${BASH_REMATCH[1]}")
@@ -60,6 +62,10 @@ esac
 # Cancelled, or requeued already: the state tells
 job=$(squeue --noheader --jobs="$SLURM_JOB_ID" --format=%T)
 if [ "$job" = RUNNING ]; then
+  now=$(written)
+  if ((attempt >= 3)) && [ "$(tail -n 3 "$at/begun-$task.tsv" | cut -f6 | sort -u)" = "$now" ]; then
+    die "shard $task: three attempts were stopped before a molecule was complete: given up; more time, or more shards"
+  fi
   say "shard $task: stopped; requeued to go on"
   scontrol requeue "$SLURM_JOB_ID" || die "shard $task: scontrol requeue failed: this task ends here"
   sleep 300 & # for Slurm to end this attempt
