@@ -73,19 +73,23 @@ parts=()
 for ((task = 0; task < shards; task++)); do parts+=("$at/out-$task.sdf.zst"); done
 "$here/merge.sh" "$run/gen.sdf.zst" "${parts[@]}" 2>"$work/err"
 head -n 1 "$at/failed-0.tsv" >"$run/failed.tsv"
-for ((task = 0; task < shards; task++)); do tail -q -n +2 "$at/failed-$task.tsv"; done >>"$run/failed.tsv"
+for ((task = 0; task < shards; task++)); do
+  tail -n +2 "$at/failed-$task.tsv"
+done >>"$run/failed.tsv"
 
 step='joining the reports'
 # A report that was being written when its task was killed is none
 for file in "$at"/report-*.json; do
   task=${file##*/report-}
   jq -c --arg task "${task%-*}" --arg attempt "$(basename "${task#*-}" .json)" \
-    '{shard: ($task | tonumber), attempt: ($attempt | tonumber), report: .}' "$file" 2>>"$work/torn" || true
+    '{shard: ($task | tonumber), attempt: ($attempt | tonumber), report: .}' "$file" \
+    2>>"$work/torn" || true
 done >"$work/reports"
 wc -l "$at"/begun-*.tsv | sed -n 's/^ *\([0-9]*\) .*begun-\([0-9]*\)\.tsv$/\2 \1/p' |
   jq -Rn '[inputs | split(" ") | {(.[0]): (.[1] | tonumber)}] | add' >"$work/begun"
 awk -F'\t' 'NR > 1 && $4 != "-" { n[substr($5, 1, index($5, ":") - 1)]++ }
-  END { printf "{\"wrong_molecule\": %d, \"parse_failure\": %d, \"unfinished\": %d}\n", n["wrong molecule"], n["parse failure"], n["unfinished"] }' "$run/failed.tsv" >"$work/failed"
+  END { printf "{\"wrong_molecule\": %d, \"parse_failure\": %d, \"unfinished\": %d}\n",
+    n["wrong molecule"], n["parse failure"], n["unfinished"] }' "$run/failed.tsv" >"$work/failed"
 jq -s --slurpfile begun "$work/begun" --slurpfile failed "$work/failed" \
   -f "$here/report.jq" "$work/reports" >"$run/report.json" 2>"$work/err"
 
@@ -130,12 +134,14 @@ if [ -n "${pinned-}" ] && [ "$pinned" != "$last" ]; then
 fi
 step='judging'
 conf_json=$(jq -nc --arg figure "$speed_figure" '$ARGS.named | del(.figure)
-  | with_entries(.value |= tonumber) + {speed_figure: $figure}' --arg tolerance_share "$tolerance_share" \
-  --arg speed_runs "$speed_runs" --arg speed_tolerance "$speed_tolerance" --arg speed_sigmas "$speed_sigmas" \
+  | with_entries(.value |= tonumber) + {speed_figure: $figure}' \
+  --arg tolerance_share "$tolerance_share" --arg speed_runs "$speed_runs" \
+  --arg speed_tolerance "$speed_tolerance" --arg speed_sigmas "$speed_sigmas" \
   --arg speed_min_runs "$speed_min_runs" --arg speed_tolerance_few "$speed_tolerance_few")
-jq -c --slurpfile history "$work/history" --slurpfile compared "$work/compared" --argjson conf "$conf_json" \
-  -f "$here/gate.jq" "$work/line" >"$work/gate" 2>"$work/err"
+jq -c --slurpfile history "$work/history" --slurpfile compared "$work/compared" \
+  --argjson conf "$conf_json" -f "$here/gate.jq" "$work/line" >"$work/gate" 2>"$work/err"
 line=$(jq -c --slurpfile gate "$work/gate" '. + {gate: $gate[0]}' "$work/line")
 ended "$(jq -r .verdict "$work/gate")" \
-  "$(jq -r '(.reasons[] | "worse: " + .), (.notes[] | "note: " + .), (.checks[] | select(.worse | not) | "ok: " + .text)' "$work/gate")" \
+  "$(jq -r '(.reasons[] | "worse: " + .), (.notes[] | "note: " + .),
+    (.checks[] | select(.worse | not) | "ok: " + .text)' "$work/gate")" \
   "$line"

@@ -91,7 +91,8 @@ run_read() {
 # What history.jsonl holds, as an array: of each run its last line. Accepted runs are good ones.
 history_read() {
   [ -e "$history" ] || { echo '[]'; return; }
-  jq -sc 'map(select(.accept | not)) as $lines | map(select(.accept) | {(.accept): .why}) | add as $accepted
+  jq -sc 'map(select(.accept | not)) as $lines
+    | map(select(.accept) | {(.accept): .why}) | add as $accepted
     | $lines | [group_by(.run)[] | last] | sort_by(.date)
     | map(. + {accepted: ($accepted[.run]? // null)})
     | map(. + {good: (.gate.verdict == "pass" or .accepted != null)})' "$history" ||
@@ -128,7 +129,8 @@ tell_all() {
 broken_line() {
   local run=$1
   shift
-  jq -c --arg now "$(date -u +%FT%TZ)" '{format: "confgen-nightly-1", run, date, ended: $now, partition, commit,
-    gate: {verdict: "broken", reasons: $ARGS.positional, notes: [], against: [], checks: []}}' \
+  jq -c --arg now "$(date -u +%FT%TZ)" '{format: "confgen-nightly-1", run, date, ended: $now,
+    partition, commit, gate: {verdict: "broken", reasons: $ARGS.positional, notes: [], against: [],
+    checks: []}}' \
     "$run/run.json" --args "$@"
 }

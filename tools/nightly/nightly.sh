@@ -45,7 +45,8 @@ queue() {
   array=${array%%;*}
   finish=$(sbatch --parsable --job-name="confgen-judge-$partition" \
     --dependency="afterany:$array,singleton" --requeue --open-mode=append \
-    --output="$run/log/finish.log" ${finish_sbatch[@]+"${finish_sbatch[@]}"} "$run/tools/finish.sh" "$run") || {
+    --output="$run/log/finish.log" ${finish_sbatch[@]+"${finish_sbatch[@]}"} \
+    "$run/tools/finish.sh" "$run") || {
     warn "$name: sbatch did not take the job behind the array, which is cancelled"
     scancel "$array"
     return 1
@@ -109,13 +110,13 @@ submit() {
       die "'$partition' is none of the partitions of $conf: ${partitions[*]}"
   done
   need sbatch squeue scancel
-  program=$(command -v "$program") || die "$conf: program: there is no such program, or it cannot be run"
+  program=$(command -v "$program") || die "$conf: program: not there, or it cannot be run"
   program=$(readlink -f "$program")
   [ -r "$input" ] || die "$conf: input: $input cannot be read"
   [ -r "$reference" ] || die "$conf: reference: $reference cannot be read"
   if [ -z "$commit" ]; then
-    commit=$(git -C "$(dirname "$program")" describe --always --dirty --abbrev=12 --exclude='*' 2>/dev/null) ||
-      commit=$("$program" --version)
+    commit=$(git -C "$(dirname "$program")" describe --always --dirty --abbrev=12 --exclude='*' \
+      2>/dev/null) || commit=$("$program" --version)
   fi
   program_sha256=$(sum_of "$program")
   input_sha256=$(sum_of "$input")
@@ -155,7 +156,8 @@ case $command in
     history_read | jq -e --arg run "$accepted" 'any(.[]; .run == $run and .figures)' >/dev/null ||
       die "'$accepted' is no run that was evaluated: see $history"
     shift
-    history_add "$(jq -nc --arg accept "$accepted" --arg why "$*" --arg date "$(date -u +%FT%TZ)" '$ARGS.named')"
+    history_add "$(jq -nc --arg accept "$accepted" --arg why "$*" \
+      --arg date "$(date -u +%FT%TZ)" '$ARGS.named')"
     say "$accepted is accepted: later nights are compared with it"
     ;;
   page)

@@ -105,7 +105,7 @@ h1 { font-size: 1.5rem; margin: 0; } h2 { font-size: 1.2rem; margin: 0 0 .3rem; 
 p { margin: .2rem 0 .8rem; } .soft, .tick { color: var(--soft); fill: var(--soft); }
 section { background: var(--paper); border: 1px solid var(--line); border-radius: 8px; padding: 1rem 1.2rem; margin: 1.2rem 0; }
 .charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(16rem, 1fr)); gap: 1rem; }
-figure { margin: 0; } figcaption { font-weight: 600; font-size: .9rem; } svg { width: 100%; height: auto; display: block; }
+figure { margin: 0; } figcaption { font-weight: 600; font-size: .9rem; min-height: 2.9em; } svg { width: 100%; height: auto; display: block; }
 .tick { font-size: 10.5px; } .grid { stroke: var(--line); } .band { fill: var(--band); }
 .line { fill: none; stroke-width: 1.6; } .line.one { stroke: var(--one); } .line.two { stroke: var(--two); }
 circle.one { fill: var(--one); } circle.two { fill: var(--two); } circle.worse { fill: var(--fail); }

@@ -64,7 +64,8 @@ job=$(squeue --noheader --jobs="$SLURM_JOB_ID" --format=%T)
 if [ "$job" = RUNNING ]; then
   now=$(written)
   if ((attempt >= 3)) && [ "$(tail -n 3 "$at/begun-$task.tsv" | cut -f6 | sort -u)" = "$now" ]; then
-    die "shard $task: three attempts were stopped before a molecule was complete: given up; more time, or more shards"
+    die "shard $task: three attempts were stopped before a molecule was complete: given up;" \
+      "it needs more time, or more shards"
   fi
   say "shard $task: stopped; requeued to go on"
   scontrol requeue "$SLURM_JOB_ID" || die "shard $task: scontrol requeue failed: this task ends here"
