@@ -199,7 +199,7 @@ static void cut(struct bins *b, const struct values s[2], double delta)
         for (size_t i = 0; i < s[side].n; i++) {
             double bin = floor(s[side].v[i] / b->width);
 
-            if (bin < b->n)
+            if (bin >= 0 && bin < b->n)
                 b->count[side][(int)bin]++;
             else
                 b->beyond[side]++;

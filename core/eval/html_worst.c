@@ -31,6 +31,17 @@ static int compare_worst(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+/* Sulfur's yellow and fluorine's turquoise are all but invisible on white, and on black where the
+ * page turns lightness round: darker ones of the same length stand in for them. */
+static void darken(char *svg)
+{
+    static const char *const colours[][2] = { { "#CCCC00", "#9C7C00" }, { "#33CCCC", "#1B8A8A" } };
+
+    for (size_t i = 0; i < sizeof colours / sizeof colours[0]; i++)
+        for (char *at = svg; (at = strstr(at, colours[i][0])); at += 7)
+            memcpy(at, colours[i][1], 7);
+}
+
 /* The drawing, as an image of its own: an <img> runs no script, and ids and styles inside of it
  * meet nothing of the page. Where there is none, the reason. */
 static void put_drawing(const cg_eval_molecule *m, cg_buf *out)
@@ -46,6 +57,7 @@ static void put_drawing(const cg_eval_molecule *m, cg_buf *out)
         svg = pickle ? get_svg(pickle, size, "{\"width\":320,\"height\":240}") : NULL;
     }
     if (svg) {
+        darken(svg);
         cg_buf_puts(out, "<img class=\"drawing\" width=\"320\" height=\"240\" alt=\"");
         cg_html_put_text(out, m->smiles);
         cg_buf_puts(out, "\" title=\"");

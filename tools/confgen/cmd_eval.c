@@ -21,6 +21,7 @@
 
 static const char help[] =
     "confgen eval --ref REF.sdf --gen GEN.sdf    COV and MAT of generated conformers\n"
+    "confgen eval --compare A.json B.json        is evaluation B better than A? (--compare --help)\n"
     "\n"
     "Both files are SDF, plain, .gz or .zst, from anywhere: with hydrogens or without, in any "
     "order\n"
@@ -343,8 +344,7 @@ static cg_status io_failed(const char *path, cg_error *err)
     return CG_ERR_IO;
 }
 
-/* Write a file and give it its name when it is whole. */
-static cg_status write_file(const char *path, const cg_buf *text, cg_error *err)
+cg_status write_whole_file(const char *path, const cg_buf *text, cg_error *err)
 {
     char *part = NULL;
     FILE *f;
@@ -382,7 +382,7 @@ static cg_status write_result(const char *path, writer *write, const cg_eval_res
         return CG_OK;
     st = write(result, &text, err);
     if (st == CG_OK)
-        st = write_file(path, &text, err);
+        st = write_whole_file(path, &text, err);
     cg_buf_finish(&text);
     return st;
 }
@@ -440,6 +440,9 @@ int cmd_eval(int argc, char **argv)
     int status = EXIT_OK;
     cg_status st;
 
+    for (int i = 1; i < argc; i++)
+        if (!strcmp(argv[i], "--compare"))
+            return eval_compare(argc, argv);
     command_name = "eval";
     parse(argc, argv, &j);
     st = read_run(j.run, &run, &err);
