@@ -16,6 +16,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+enum { CG_MATCH_MAX_RINGS = 48 }; /* in one piece; buckminsterfullerene has 31 */
+
 /** Heavy atoms and their bonds. Zero first; cg_match_graph_finish() releases. */
 typedef struct cg_match_graph {
     size_t n;        /* heavy atoms */
@@ -29,7 +31,8 @@ typedef struct cg_match_graph {
 /**
  * Take a molecule in RDKit's form apart (rdkit_c.h). Hydrogens, isotopes too, are left out.
  *
- * @return CG_OK; CG_ERR_UNSUPPORTED where RDKit's text of it is not as expected; CG_ERR_NOMEM.
+ * @return CG_OK; CG_ERR_UNSUPPORTED where RDKit's text of it is not as expected; CG_ERR_LIMIT for
+ *         more than CG_MATCH_MAX_RINGS; CG_ERR_NOMEM.
  */
 cg_status cg_match_graph_read(const char *pkl, size_t size, cg_match_graph *ret_graph,
                               cg_error *err);
