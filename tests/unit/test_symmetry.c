@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <check.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -152,6 +153,37 @@ START_TEST(too_many_maps_are_cut)
 }
 END_TEST
 
+/* A search that tries atoms by element and bonds alone does not come back from a lattice. */
+START_TEST(lattices_are_searched)
+{
+    enum { SIDE = 9 };
+    char smiles[SIDE * SIDE * 32] = "";
+    size_t len = 0;
+    cg_molecule *mol;
+    cg_symmetry s;
+
+    for (int y = 0; y < SIDE; y++)
+        for (int x = 0; x < SIDE; x++) {
+            int right = y * SIDE + x + 1, down = 200 + y * SIDE + x + 1;
+
+            len += (size_t)sprintf(smiles + len, "%sC", len ? "." : "");
+            if (x > 0)
+                len += (size_t)sprintf(smiles + len, "%%(%d)", right - 1);
+            if (x < SIDE - 1)
+                len += (size_t)sprintf(smiles + len, "%%(%d)", right);
+            if (y > 0)
+                len += (size_t)sprintf(smiles + len, "%%(%d)", down - SIDE);
+            if (y < SIDE - 1)
+                len += (size_t)sprintf(smiles + len, "%%(%d)", down);
+        }
+    mol = parse(smiles);
+    s = find(mol, CG_SYMMETRY_CONJUGATED, CG_SYMMETRY_MAX_MAPS);
+    ck_assert_uint_eq(s.n_maps, 8);
+    cg_symmetry_finish(&s);
+    cg_molecule_destroy(mol);
+}
+END_TEST
+
 START_TEST(the_bound_is_checked)
 {
     cg_molecule *mol = parse("CC");
@@ -177,6 +209,7 @@ int main(void)
 
     tcase_add_loop_test(tc, maps_are_automorphisms, 0, (int)(sizeof known / sizeof known[0]));
     tcase_add_test(tc, too_many_maps_are_cut);
+    tcase_add_test(tc, lattices_are_searched);
     tcase_add_test(tc, the_bound_is_checked);
     suite_add_tcase(s, tc);
     sr = srunner_create(s);

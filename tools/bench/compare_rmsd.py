@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """RMSDs of core/eval beside RDKit's GetBestRMS: every pair of two sets of conformers of some
-hundred molecules, and pairs a second of one thread, molecule by molecule in turn (development only;
-needs PyPI's rdkit and numpy).
+hundred molecules, and pairs a second of processor time, molecule by molecule in turn (development
+only; needs PyPI's rdkit and numpy).
 
     tools/bench/compare_rmsd.py [--build build] [--list FILE.smi] [--molecules N] [--conformers N]
                                 [--rule best|plain] [--maps] [--json FILE]
@@ -156,12 +156,12 @@ def rdkit_matrix(mol, a, b, conjugated):
     """Matrix and seconds of GetBestRMS."""
     probe, ref = with_conformers(mol, a), with_conformers(mol, b)
     out = np.empty((len(a), len(b)))
-    start = time.perf_counter()
+    start = time.process_time()
     for i in range(len(a)):
         for j in range(len(b)):
             out[i, j] = rdMolAlign.GetBestRMS(probe, ref, i, j,
                                               symmetrizeConjugatedTerminalGroups=conjugated)
-    return out, time.perf_counter() - start
+    return out, time.process_time() - start
 
 
 def kabsch(p, q):
@@ -181,10 +181,10 @@ def third_opinion(mol, a, b, pairs, conjugated):
 def rdkit_all_seconds(mol, a, conjugated):
     """Seconds a pair of GetAllConformerBestRMS, which searches the maps once."""
     both = with_conformers(mol, a)
-    start = time.perf_counter()
+    start = time.process_time()
     rdMolAlign.GetAllConformerBestRMS(both, numThreads=1,
                                       symmetrizeConjugatedTerminalGroups=conjugated)
-    return (time.perf_counter() - start) / (len(a) * (len(a) - 1) / 2)
+    return (time.process_time() - start) / (len(a) * (len(a) - 1) / 2)
 
 
 def main():
