@@ -60,7 +60,7 @@ expect 0 "^refused: .*attention_text.so': cannot be loaded" plugins list
 expect 0 "^refused .*attention_text.so': cannot be loaded" doctor
 unset CONFGEN_PLUGIN_PATH
 for command in 'plugins' 'plugins list' 'plugins matrix' 'plugins check' inspect doctor bench eval \
-    'bench decode' 'bench attention' 'bench tokenizer' 'bench templates' 'eval --compare'; do
+    'bench decode' 'bench attention' 'bench tokenizer' 'bench templates' 'bench rmsd' 'eval --compare'; do
   # shellcheck disable=SC2086
   expect 0 "^confgen $command" $command --help
 done
@@ -130,6 +130,13 @@ for figure in tokens_per_second head_rows context used_rows; do
   fi
 done
 expect 2 'wanted cpu or cuda' bench decode --device tpu
+expect 0 '^all +2 +400 ' bench rmsd --molecules "$work/three.smi" --conformers 10 --threads 2 \
+    --json "$work/rmsd.json"
+if ! grep -q '"pairs": 200' "$work/rmsd.json"; then
+  echo "FAILED: bench rmsd --json: no pairs"
+  failures=$((failures + 1))
+fi
+expect 2 "--symmetry 'x': wanted conjugated or plain" bench rmsd --symmetry x
 expect 3 'cannot be written' bench decode --molecules "$work/three.smi" --limit 1 --batch 2 --gens 1 \
     --seconds 0 --rounds 1 --constraint grammar --json "$work/missing/bench.json"
 expect 2 'only with --device cuda' bench attention --set decode

@@ -60,7 +60,7 @@ static cg_rmsd_set *read_set(const json_t *list, size_t n_atoms)
         for (size_t k = 0; k < n_atoms * 3; k++)
             xyz[i * n_atoms * 3 + k] = (float)json_number_value(json_array_get(c, k));
     }
-    if (cg_rmsd_set_create((const float (*)[3])xyz, n, n_atoms, &set, &err) != CG_OK)
+    if (cg_rmsd_set_create((const float(*)[3])xyz, n, n_atoms, &set, &err) != CG_OK)
         stop("conformers", &err);
     free(xyz);
     return set;
