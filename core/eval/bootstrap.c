@@ -72,6 +72,39 @@ static double quantile(const double *v, size_t n, double q)
     return i + 1 < n ? v[i] + (at - (double)i) * (v[i + 1] - v[i]) : v[i];
 }
 
+static double normal_cdf(double x)
+{
+    return 0.5 * erfc(-x / sqrt(2));
+}
+
+/* x > 0 with a normal tail of `tail` < 0.5 above it. */
+static double normal_above(double tail)
+{
+    double low = 0, high = 40;
+
+    for (int i = 0; i < 80; i++) {
+        double x = (low + high) / 2;
+
+        if (normal_cdf(-x) > tail)
+            low = x;
+        else
+            high = x;
+    }
+    return (low + high) / 2;
+}
+
+/* The tail to cut off, so that the interval has about the width of Student's t for n values: the
+ * plain percentile interval is too narrow by sqrt((n - 1) / n) and by the ratio of z to t. The
+ * quantile of t is a series in 1 / (n - 1) (Abramowitz and Stegun, 26.7.5). */
+static double expanded_tail(double tail, size_t n)
+{
+    double z = normal_above(tail), f = (double)(n - 1);
+    double t =
+        z + (pow(z, 3) + z) / (4 * f) + (5 * pow(z, 5) + 16 * pow(z, 3) + 3 * z) / (96 * f * f);
+
+    return normal_cdf(-t * sqrt((double)n / f));
+}
+
 static cg_status check(const cg_bootstrap_settings *s, size_t n, cg_error *err)
 {
     if (s->resamples < 100 || s->resamples > 1000000)
@@ -126,10 +159,11 @@ cg_status cg_bootstrap_differences(const double *a, const double *b, size_t n, s
                     mean(s[k].b, s[k].n_b) - mean(s[k].a, s[k].n_a);
     }
     for (size_t k = 0; k < n_metrics; k++) {
-        double *v = found + k * resamples, tail = (1 - settings->level) / 2;
+        double *v = found + k * resamples, tail;
 
         if (ret[k].n < 2)
             continue;
+        tail = expanded_tail((1 - settings->level) / 2, ret[k].n);
         qsort(v, n_found[k], sizeof *v, compare_doubles);
         ret[k].low = quantile(v, n_found[k], tail);
         ret[k].high = quantile(v, n_found[k], 1 - tail);

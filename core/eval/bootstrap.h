@@ -4,7 +4,9 @@
  *
  * Percentile bootstrap (Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13):
  * molecules are drawn with replacement, as many as there are; the difference of the two means over
- * the draw is one resample; the interval lies between the quantiles of the resamples. The draws are
+ * the draw is one resample; the interval lies between two quantiles of the resamples. The quantiles
+ * are moved outwards for few molecules, where plain ones cover too little (Hesterberg, What
+ * Teachers Should Know About the Bootstrap, The American Statistician 69 (2015) 371). The draws are
  * Philox4x32-10 of (seed, resample, place): the same on every machine, for any order of work.
  */
 #ifndef CG_EVAL_BOOTSTRAP_H

@@ -1,62 +1,30 @@
 /* SPDX-License-Identifier: MIT */
 #include "eval/identity.h"
 
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
 #include "base/size.h"
 #include "chem/rdkit_c.h"
+#include "eval/match.h"
 #include "eval/sdf.h"
 
 /* Of SMILES with all hydrogens written: as long as a block may make them. */
 static const cg_molecule_limits limits = { CG_SDF_MAX_BLOCK, CG_SDF_MAX_ATOMS };
 
-/* Atoms of the target for the atoms of the query, the first match that RDKit finds. */
-static cg_status match(const char *query, size_t query_size, size_t n, const char *target,
-                       size_t target_size, size_t n_target, uint16_t *ret_order, cg_error *err)
+/* The heavy atoms of a molecule, in the order of its canonical SMILES. */
+static cg_status read_graph(const cg_molecule *mol, cg_match_graph *ret_graph, cg_error *err)
 {
-    char *text = get_substruct_matches(target, target_size, query, query_size,
-                                       "{\"uniquify\":false,\"maxMatches\":1}");
-    json_t *root = text ? json_loads(text, 0, NULL) : NULL;
-    json_t *atoms = json_object_get(json_array_get(root, 0), "atoms");
-    unsigned char *seen = calloc(n_target ? n_target : 1, 1);
-    cg_status st = CG_OK;
+    size_t size = 0;
+    char *pkl = get_mol(cg_molecule_smiles(mol, NULL), &size, "{}");
+    cg_status st;
 
-    free_ptr(text);
-    if (!seen) {
-        st = cg_fail(err, CG_ERR_NOMEM, "matching %zu atoms: out of memory", n);
-    } else if (json_array_size(atoms) != n) {
-        st = cg_fail(err, CG_ERR_UNSUPPORTED, "RDKit does not find the SMILES' atoms in it");
-    } else {
-        for (size_t i = 0; st == CG_OK && i < n; i++) {
-            json_int_t at = json_integer_value(json_array_get(atoms, i));
-
-            if (at < 0 || (size_t)at >= n_target || seen[at]) {
-                st = cg_fail(err, CG_ERR_UNSUPPORTED, "RDKit's match has atom %lld, of %zu, wrong",
-                             (long long)at, n_target);
-            } else {
-                seen[at] = 1;
-                ret_order[i] = (uint16_t)at;
-            }
-        }
-    }
-    json_decref(root);
-    free(seen);
+    if (!pkl)
+        return cg_fail(err, CG_ERR_UNSUPPORTED, "RDKit cannot read its SMILES again");
+    st = cg_match_graph_read(pkl, size, ret_graph, err);
+    free_ptr(pkl);
     return st;
-}
-
-/* The heavy atoms of a molecule, in the order of its canonical SMILES; free_ptr(). */
-static char *heavy_atoms(const cg_molecule *mol, size_t *ret_size)
-{
-    char *pkl = get_mol(cg_molecule_smiles(mol, NULL), ret_size, "{}");
-
-    if (pkl && !remove_all_hs(&pkl, ret_size)) {
-        free_ptr(pkl);
-        return NULL;
-    }
-    return pkl;
 }
 
 /* Canonical SMILES without stereo and isotopes of a molecule in RDKit's form. */
@@ -107,8 +75,9 @@ cg_status cg_identity_find(const char *block, size_t n_atoms, const char *smiles
                            cg_identity *ret_identity, cg_error *err)
 {
     cg_identity id = { 0 };
-    char *pkl, *query = NULL, *own = NULL;
-    size_t size = 0, query_size = 0;
+    cg_match_graph wanted = { 0 }, shown = { 0 };
+    char *pkl, *own = NULL;
+    size_t size = 0;
     cg_status st;
 
     /* Hydrogens stay: the match is to the block's atoms. */
@@ -130,18 +99,24 @@ cg_status cg_identity_find(const char *block, size_t n_atoms, const char *smiles
     }
     id.n_heavy = cg_molecule_n_heavy(id.mol);
     id.order = cg_alloc_array(id.n_heavy, sizeof *id.order);
-    query = heavy_atoms(id.mol, &query_size);
-    if (!id.order || !query) {
+    if (!id.order) {
         st = cg_fail(err, CG_ERR_NOMEM, "molecule of %zu atoms: out of memory", n_atoms);
         goto out;
     }
-    st = match(query, query_size, id.n_heavy, pkl, size, n_atoms, id.order, err);
-    if (st != CG_OK)
+    if ((st = read_graph(id.mol, &wanted, err)) != CG_OK ||
+        (st = cg_match_graph_read(pkl, size, &shown, err)) != CG_OK ||
+        (st = cg_match_find(&wanted, &shown, id.order, err)) != CG_OK)
         goto out;
+    for (size_t i = 0; i < id.n_heavy; i++)
+        if (wanted.n != id.n_heavy || id.order[i] >= n_atoms) {
+            st = cg_fail(err, CG_ERR_UNSUPPORTED, "RDKit has other atoms than the block");
+            goto out;
+        }
     *ret_identity = id;
     memset(&id, 0, sizeof id);
 out:
-    free_ptr(query);
+    cg_match_graph_finish(&wanted);
+    cg_match_graph_finish(&shown);
     free_ptr(own);
     free_ptr(pkl);
     cg_identity_finish(&id);
@@ -161,16 +136,20 @@ void cg_identity_finish(cg_identity *identity)
 cg_status cg_identity_match(const cg_molecule *from, const cg_molecule *to, uint16_t *ret_order,
                             cg_error *err)
 {
-    size_t from_size = 0, to_size = 0;
-    char *a = heavy_atoms(from, &from_size), *b = heavy_atoms(to, &to_size);
+    cg_match_graph a = { 0 }, b = { 0 };
     cg_status st;
 
-    if (a && b)
-        st = match(a, from_size, cg_molecule_n_heavy(from), b, to_size, cg_molecule_n_heavy(to),
-                   ret_order, err);
+    if ((st = read_graph(from, &a, err)) != CG_OK || (st = read_graph(to, &b, err)) != CG_OK)
+        goto out;
+    /* Places among all atoms become places among the heavy ones. */
+    for (size_t i = 0; i < b.n; i++)
+        b.atom[i] = (uint16_t)i;
+    if (a.n == cg_molecule_n_heavy(from))
+        st = cg_match_find(&a, &b, ret_order, err);
     else
-        st = cg_fail(err, CG_ERR_NOMEM, "matching two molecules: out of memory");
-    free_ptr(a);
-    free_ptr(b);
+        st = cg_fail(err, CG_ERR_UNSUPPORTED, "RDKit has other atoms than the SMILES");
+out:
+    cg_match_graph_finish(&a);
+    cg_match_graph_finish(&b);
     return st;
 }

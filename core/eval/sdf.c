@@ -68,6 +68,7 @@ struct parse {
     XXH3_state_t *hash;
     double (*xyz)[3]; /* [CG_SDF_MAX_ATOMS] */
     size_t n_atoms, n_bonds;
+    size_t n_heavy;
     cg_error *err;
 };
 
@@ -93,6 +94,16 @@ static cg_status ended(struct parse *p, const char *wanted)
 {
     return cg_fail(p->err, CG_ERR_INPUT, "the record ends after line %zu, wanted %s", p->l.number,
                    wanted);
+}
+
+/* Count an atom by its symbol, which a blank or the end follows. */
+static void count_heavy(struct parse *p, const char *symbol, size_t len)
+{
+    size_t n = 0;
+
+    while (n < len && !is_blank(symbol[n]))
+        n++;
+    p->n_heavy += !(n == 1 && strchr("HDT", *symbol));
 }
 
 /* ---- numbers ---------------------------------------------------------------------------- */
@@ -180,6 +191,7 @@ static cg_status read_v2000_atoms(struct parse *p)
                                "then the element");
         while (len && l->line[len - 1] == ' ')
             len--;
+        count_heavy(p, l->line + 3 * FIELD + 1, l->len - 3 * FIELD - 1);
         /* Columns 40 to 42 are the stereo parity. */
         add_key(p, l->line + 3 * FIELD, (len < 39 ? len : 39) - 3 * FIELD);
         add_piece(p, len > 42 ? l->line + 42 : "", len > 42 ? len - 42 : 0);
@@ -305,6 +317,7 @@ static cg_status read_v3000_atoms(struct parse *p, struct logical *g)
         add_piece(p, word, len);
         ok = ok && next_word(g, &word, &len) && !is_line(g, "END ");
         add_piece(p, word, len);
+        count_heavy(p, word, len);
         for (int k = 0; k < 3; k++)
             ok = ok && next_word(g, &word, &len) && coordinate(word, len, &p->xyz[i][k]);
         if (!ok)
@@ -469,6 +482,9 @@ static cg_status read_block(struct parse *p, cg_sdf_record *record)
                        record->block_len, CG_SDF_MAX_BLOCK);
     if (!p->n_atoms)
         return cg_fail(p->err, CG_ERR_INPUT, "found no atoms, wanted a conformer");
+    if (p->n_heavy > CG_SDF_MAX_HEAVY)
+        return cg_fail(p->err, CG_ERR_LIMIT, "found %zu heavy atoms, wanted at most %d", p->n_heavy,
+                       CG_SDF_MAX_HEAVY);
     return check_dimension(p, stamp, stamp_len);
 }
 

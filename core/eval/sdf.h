@@ -17,6 +17,7 @@
 
 enum {
     CG_SDF_MAX_ATOMS = 2048,       /* of a block, hydrogens too; bounds what RDKit gets to see */
+    CG_SDF_MAX_HEAVY = 512,        /* of them that are not hydrogen */
     CG_SDF_MAX_BLOCK = 256 << 10,  /* bytes of a block */
     CG_SDF_MAX_COORDINATE = 10000, /* Å, either way */
     CG_SDF_MIN_ATOM_BYTES = 18,    /* no atom takes fewer bytes of text: "M  V30 1 C 0 0 0 0" */

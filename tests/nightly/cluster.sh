@@ -127,9 +127,9 @@ cluster_stop() {
     wait "${cluster_pids[pid]}" 2>/dev/null || true
   done
   cluster_pids=()
-  # what outlived them: steps of this cluster's slurmd
+  # what outlived them: steps of this cluster's slurmd. (grep fails where a process ends under it.)
   [ -n "$cluster_conf" ] || return 0
-  grep -lzxsF "SLURM_CONF=$cluster_conf" /proc/[0-9]*/environ | cut -d/ -f3 | while read -r pid; do
+  { grep -lzxsF "SLURM_CONF=$cluster_conf" /proc/[0-9]*/environ || true; } | cut -d/ -f3 | while read -r pid; do
     [ "$pid" = $$ ] || kill -KILL "$pid" 2>/dev/null || true
   done
 }

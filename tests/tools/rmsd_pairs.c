@@ -6,19 +6,28 @@
  *       a line each: canonical SMILES, maps by the plain and by the conjugated rule, 1 if limited
  *   rmsd_pairs best|plain < JSON
  *       a line each, {"smiles": canonical, "a": [[x, y, z, ...], ...], "b": ...} with the heavy
- *       atoms in the order of the text; answered by {"maps", "seconds" (a matrix, one thread),
- *       "min_seconds" (its minima), "pruned" (pairs, for the minima), "rmsd": [n_a * n_b]}
+ *       atoms in the order of the text; answered by {"maps", "seconds" (of processor time, a
+ * matrix), "min_seconds" (its minima), "pruned" (pairs, for the minima), "rmsd": [n_a * n_b]}
  */
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
-#include "base/clock.h"
 #include "eval/rmsd.h"
 
-enum { MAX_MAPS = 1000000 };
+enum { MAX_MAPS = 10000 };
 static const double measured_seconds = 0.01;
+
+/* Of this thread: what else the machine does counts for nothing. */
+static double now(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
 
 static void stop(const char *what, const cg_error *err)
 {
@@ -60,7 +69,7 @@ static cg_rmsd_set *read_set(const json_t *list, size_t n_atoms)
         for (size_t k = 0; k < n_atoms * 3; k++)
             xyz[i * n_atoms * 3 + k] = (float)json_number_value(json_array_get(c, k));
     }
-    if (cg_rmsd_set_create((const float (*)[3])xyz, n, n_atoms, &set, &err) != CG_OK)
+    if (cg_rmsd_set_create((const float(*)[3])xyz, n, n_atoms, &set, &err) != CG_OK)
         stop("conformers", &err);
     free(xyz);
     return set;
@@ -90,20 +99,20 @@ static void compare(const char *smiles, const json_t *request, cg_symmetry_rule 
     }
     a = read_set(json_object_get(request, "a"), symmetry.n_atoms);
     b = read_set(json_object_get(request, "b"), symmetry.n_atoms);
-    start = cg_now();
+    start = now();
     do {
         if (cg_rmsd_minima(a, b, &symmetry, NULL, rmsd, rmsd + na, &count, &err) != CG_OK)
             stop(smiles, &err);
         rounds++;
-    } while ((min_seconds = cg_now() - start) < measured_seconds);
+    } while ((min_seconds = now() - start) < measured_seconds);
     min_seconds /= rounds;
-    start = cg_now();
+    start = now();
     rounds = 0;
     do {
         if (cg_rmsd_matrix(a, b, &symmetry, rmsd, &err) != CG_OK)
             stop(smiles, &err);
         rounds++;
-    } while ((seconds = cg_now() - start) < measured_seconds);
+    } while ((seconds = now() - start) < measured_seconds);
     seconds /= rounds;
     printf("{\"maps\":%zu,\"seconds\":%.9g,\"min_seconds\":%.9g,\"pruned\":%llu,\"rmsd\":[",
            symmetry.n_maps, seconds, min_seconds, (unsigned long long)count.pruned);

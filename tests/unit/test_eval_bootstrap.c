@@ -112,15 +112,15 @@ START_TEST(the_same_for_the_same_seed)
 }
 END_TEST
 
-/* What a share of intervals covers is binomial: over 1000 sets of 50 within 4 deviations and the
- * shortfall that the percentile method is known for at that size. */
+/* The number of intervals that cover is binomial: over 1000 sets 4 deviations are 0.027 at 0.95 and
+ * 0.05 at 0.8. Skewed differences are covered less often at that size. */
 START_TEST(intervals_cover_as_often_as_they_say)
 {
     enum { SETS = 1000, N = 50 };
     static const struct {
         double level, least, most;
         int skewed;
-    } cases[] = { { 0.95, 0.915, 0.975, 0 }, { 0.8, 0.74, 0.85, 0 }, { 0.95, 0.89, 0.97, 1 } };
+    } cases[] = { { 0.95, 0.925, 0.975, 0 }, { 0.8, 0.75, 0.85, 0 }, { 0.95, 0.91, 0.97, 1 } };
     cg_bootstrap_settings s = { .resamples = 500, .seed = 7, .level = cases[_i].level };
     cg_error err = CG_ERROR_INIT;
     int covered = 0;

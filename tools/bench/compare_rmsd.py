@@ -1,11 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """RMSDs of core/eval beside RDKit's GetBestRMS: every pair of two sets of conformers of some
-hundred molecules, and pairs a second of one thread, molecule by molecule in turn (development only;
-needs PyPI's rdkit and numpy).
+hundred molecules, and pairs a second of processor time, molecule by molecule in turn (development
+only; needs PyPI's rdkit and numpy).
 
     tools/bench/compare_rmsd.py [--build build] [--list FILE.smi] [--molecules N] [--conformers N]
                                 [--rule best|plain] [--maps] [--json FILE]
+
+Where the two differ by more than 1e-4 Å the pair is computed a third time, by numpy's singular
+value decomposition: GetBestRMS is not exact for atoms on a line.
 
 Set a has RDKit-embedded conformers, rotated anywhere. Set b has such, copies of a's moved by 0.001
 to 0.3 Å a coordinate, a's with their atoms exchanged by an automorphism, and mirror images. With
@@ -153,21 +156,35 @@ def rdkit_matrix(mol, a, b, conjugated):
     """Matrix and seconds of GetBestRMS."""
     probe, ref = with_conformers(mol, a), with_conformers(mol, b)
     out = np.empty((len(a), len(b)))
-    start = time.perf_counter()
+    start = time.process_time()
     for i in range(len(a)):
         for j in range(len(b)):
             out[i, j] = rdMolAlign.GetBestRMS(probe, ref, i, j,
                                               symmetrizeConjugatedTerminalGroups=conjugated)
-    return out, time.perf_counter() - start
+    return out, time.process_time() - start
+
+
+def kabsch(p, q):
+    """RMSD after the best proper rotation, by singular values."""
+    p, q = p - p.mean(0), q - q.mean(0)
+    u, _, v = np.linalg.svd(p.T @ q)
+    turned = p @ (u @ np.diag([1, 1, np.sign(np.linalg.det(u @ v))]) @ v)
+    return np.sqrt(((turned - q) ** 2).sum() / len(p))
+
+
+def third_opinion(mol, a, b, pairs, conjugated):
+    """What numpy says of these pairs."""
+    maps = [list(m) for m in matches(mol, symmetric_query(mol) if conjugated else mol)]
+    return np.array([min(kabsch(a[i][m], b[j]) for m in maps) for i, j in pairs])
 
 
 def rdkit_all_seconds(mol, a, conjugated):
     """Seconds a pair of GetAllConformerBestRMS, which searches the maps once."""
     both = with_conformers(mol, a)
-    start = time.perf_counter()
+    start = time.process_time()
     rdMolAlign.GetAllConformerBestRMS(both, numThreads=1,
                                       symmetrizeConjugatedTerminalGroups=conjugated)
-    return (time.perf_counter() - start) / (len(a) * (len(a) - 1) / 2)
+    return (time.process_time() - start) / (len(a) * (len(a) - 1) / 2)
 
 
 def main():
@@ -194,7 +211,7 @@ def main():
     rng = np.random.default_rng(11)
     tool = subprocess.Popen([args.tool, args.rule], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                             text=True)
-    rows, pairs, worst, skipped, small = [], 0, 0.0, 0, 0
+    rows, pairs, worst, skipped, small, inexact = [], 0, 0.0, 0, 0, 0
     for canonical, *_ in ask_maps(args, smiles):
         mol = parse(canonical)
         sets = make_sets(mol, canonical, args.conformers, rng)
@@ -209,7 +226,17 @@ def main():
         ours = json.loads(tool.stdout.readline())
         theirs, seconds = rdkit_matrix(mol, a, b, args.rule == "best")
         all_seconds = rdkit_all_seconds(mol, a, args.rule == "best")
-        difference = float(np.abs(np.array(ours["rmsd"]).reshape(theirs.shape) - theirs).max())
+        found = np.array(ours["rmsd"]).reshape(theirs.shape)
+        apart = np.argwhere(np.abs(found - theirs) > LIMIT)
+        if len(apart):
+            true = third_opinion(mol, a, b, apart, args.rule == "best")
+            at = tuple(apart.T)
+            print(f"{canonical}: {len(apart)} pairs differ by up to "
+                  f"{np.abs(found - theirs).max():.2e} Å; from numpy's value GetBestRMS by up to "
+                  f"{np.abs(theirs[at] - true).max():.2e} Å, we by {np.abs(found[at] - true).max():.2e} Å")
+            inexact += len(apart)
+            theirs[at] = true
+        difference = float(np.abs(found - theirs).max())
         pairs += theirs.size
         small += int((theirs < 0.01).sum())
         worst = max(worst, difference)
@@ -220,15 +247,14 @@ def main():
                      "minima_us": ours["min_seconds"] / theirs.size * 1e6,
                      "ratio": seconds / ours["seconds"],
                      "ratio_all": all_seconds * theirs.size / ours["seconds"]})
-        if difference > LIMIT:
-            print(f"{canonical}: differs by {difference:.2e} Å")
     tool.stdin.close()
     tool.wait()
 
     def median(key):
         return statistics.median(r[key] for r in rows)
     print(f"{len(rows)} molecules ({skipped} left out), {pairs} pairs, {small} of them below 0.01 Å, "
-          f"up to {max(r['maps'] for r in rows)} maps: largest difference {worst:.2e} Å")
+          f"up to {max(r['maps'] for r in rows)} maps: largest difference {worst:.2e} Å "
+          f"(not counting {inexact} pairs that numpy decided)")
     print("medians over molecules: "
           f"GetBestRMS {median('rdkit_us'):.2f} us a pair, GetAllConformerBestRMS "
           f"{median('rdkit_all_us'):.2f}, matrix {median('us'):.4f}, minima {median('minima_us'):.4f}")
@@ -246,6 +272,7 @@ def main():
     if args.json:
         with open(args.json, "w") as f:
             json.dump({"rdkit": rdkit.__version__, "pairs": pairs, "largest_difference": worst,
+                       "decided_by_numpy": inexact,
                        "molecules": rows}, f, indent=1)
     sys.exit(0 if worst <= LIMIT and pairs else 1)
 
