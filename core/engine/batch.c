@@ -348,6 +348,8 @@ static cg_status write_record(const struct batch *b, const struct product *p,
                               const cg_checked *c, cg_buf *records, cg_error *err)
 {
     char *molblock = NULL, *body = NULL;
+    char checks[CG_CHECK_TEXT], again[16];
+    cg_tag tags[2];
     cg_conformer record = {
         .name = m->name,
         .smiles = cg_molecule_smiles(m->built.molecule, NULL),
@@ -357,8 +359,18 @@ static cg_status write_record(const struct batch *b, const struct product *p,
         .elements = p->elements,
         .xyz = (const double(*)[3])c->xyz,
         .decimals = b->engine->info.decimals,
+        .tags = tags,
     };
     cg_status status = CG_OK;
+
+    if (b->engine->info.check) {
+        cg_check_text(c->checks_failed, checks, sizeof checks);
+        tags[record.n_tags++] = (cg_tag) { "checks", checks };
+    }
+    if (b->engine->info.retry) {
+        snprintf(again, sizeof again, "%" PRIu32, c->again);
+        tags[record.n_tags++] = (cg_tag) { "retry", again };
+    }
 
     if (b->format == CG_RECORD_SDF) {
         status = write_molblock(b, p, m, record.xyz, &molblock, err);
@@ -383,24 +395,20 @@ static cg_status finish_one(const struct batch *b, cg_pipeline_molecule *m, int3
                             cg_buf *records, cg_error *err)
 {
     struct product *p = m->user;
-    const cg_generation *g = &m->generations[generation];
-    cg_checked c = { 0 };
+    cg_checked *c = &m->generations[generation].checked;
     char reason[CG_ERROR_TEXT + 32];
-    cg_status status = cg_conformer_check(&m->built, b->engine->tokenizer, g->tokens, g->n_tokens,
-                                          g->done, &c, err);
+    cg_status status = CG_OK;
 
-    if (status != CG_OK)
-        return status;
-    p->counts[c.verdict]++;
-    if (c.verdict == CG_CONFORMER_OK) {
-        status = write_record(b, p, m, generation, &c, records, err);
+    p->counts[c->verdict]++;
+    if (c->verdict == CG_CONFORMER_OK) {
+        status = write_record(b, p, m, generation, c, records, err);
     } else {
-        snprintf(reason, sizeof reason, "%s: %s", verdict_names[c.verdict], c.reason);
+        snprintf(reason, sizeof reason, "%s: %s", verdict_names[c->verdict], c->reason);
         if (!p->first_reason[0])
             snprintf(p->first_reason, sizeof p->first_reason, "%.250s", reason);
-        cg_failed_write(m->line, m->name, m->smiles, generation, reason, c.text, &p->failed);
+        cg_failed_write(m->line, m->name, m->smiles, generation, reason, c->text, &p->failed);
     }
-    cg_checked_finish(&c);
+    cg_checked_finish(c); /* a molecule may wait long for its turn to be emitted */
     return status;
 }
 
@@ -589,7 +597,7 @@ static cg_status open_output(struct batch *b, const char *path, cg_error *err)
     const cg_batch *o = b->options;
     const cg_sampling *s = &info->sampling;
     char hash[32] = "-", model[32], tokenizer[32], seed[32], gens[32], sampling[128], range[64],
-         bound[32], length[32], device[160], sums[160];
+         bound[32], length[32], device[160], sums[160], retry[32];
     uint64_t input_hash;
     cg_output_state state;
     cg_status status;
@@ -610,6 +618,8 @@ static cg_status open_output(struct batch *b, const char *path, cg_error *err)
         { "arithmetic", sums },
         { "record", cg_record_format_name(b->format) },
         { "add_hs", o->add_hs ? "yes" : "no" },
+        { "check", info->check ? "yes" : "no" },
+        { "retry", retry },
         { "header", o->header == 0   ? "auto"
                     : o->header == 1 ? "yes"
                                      : "no" },
@@ -644,6 +654,7 @@ static cg_status open_output(struct batch *b, const char *path, cg_error *err)
     snprintf(range, sizeof range, "%" PRId64 " to %" PRId64, b->first, b->end);
     snprintf(bound, sizeof bound, "%d", b->engine->format.max_new_tokens);
     snprintf(length, sizeof length, "%d", info->max_len);
+    snprintf(retry, sizeof retry, "%d", info->retry);
     describe_machine(b->engine, device, sums, sizeof sums);
     status = cg_output_open(path, &options, &b->output, &state, err);
     if (status != CG_OK)

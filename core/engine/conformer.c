@@ -106,3 +106,46 @@ void cg_checked_finish(cg_checked *c)
     free(c->xyz);
     *c = (cg_checked) { 0 };
 }
+
+cg_status cg_conformer_check_geometry(const cg_checker *checker, const cg_molecule *mol,
+                                      cg_checked *c, cg_error *err)
+{
+    const cg_smiles *graph = cg_molecule_graph(mol);
+    float(*heavy)[3];
+    cg_verdict v;
+    size_t n = 0;
+    cg_status status;
+
+    if (c->verdict != CG_CONFORMER_OK)
+        return CG_OK;
+    heavy = cg_alloc_array(cg_molecule_n_heavy(mol), sizeof *heavy);
+    if (!heavy)
+        return cg_fail(err, CG_ERR_NOMEM, "conformer: out of memory");
+    for (size_t i = 0; i < graph->n_atoms; i++) {
+        if (graph->atoms[i].element == 1)
+            continue;
+        for (int k = 0; k < 3; k++)
+            heavy[n][k] = (float)c->xyz[i][k];
+        n++;
+    }
+    status = cg_checker_run(checker, (const float(*)[3])heavy, &v, err);
+    free(heavy);
+    if (status != CG_OK)
+        return status;
+    c->checks_done = v.done;
+    c->checks_failed = v.failed;
+    if (v.failed)
+        snprintf(c->reason, sizeof c->reason, "%s", v.detail);
+    return CG_OK;
+}
+
+int cg_checked_badness(const cg_checked *c)
+{
+    int n = 0;
+
+    if (c->verdict != CG_CONFORMER_OK)
+        return CG_CHECK_COUNT + 1;
+    for (int id = 0; id < CG_CHECK_COUNT; id++)
+        n += (int)(c->checks_failed >> id & 1);
+    return n;
+}

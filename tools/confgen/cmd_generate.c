@@ -42,6 +42,9 @@ static const char help[] =
     "  --sampling PRESET     greedy, top_p_sampling1..4, min_p_sampling1..3, qwen3\n"
     "  --seed S              default 0\n"
     "  --max-new-tokens N    bound of a conformer's tokens\n"
+    "  --check               check the geometry and stereo of each conformer, write what failed\n"
+    "                        into its record and count it in the report\n"
+    "  --retry N             draw a conformer that fails up to N times more, keep the best (0)\n"
     "\n"
     "machine\n"
     "  --device auto|cpu|cuda|cuda:I|cuda:I,J,...|cuda:all\n"
@@ -203,6 +206,8 @@ enum {
     O_SAMPLING,
     O_SEED,
     O_MAX_NEW,
+    O_CHECK,
+    O_RETRY,
     O_DEVICE,
     O_DTYPE,
     O_DETERMINISTIC,
@@ -246,6 +251,8 @@ static const struct option options[] = {
     { "sampling", required_argument, NULL, O_SAMPLING },
     { "seed", required_argument, NULL, O_SEED },
     { "max-new-tokens", required_argument, NULL, O_MAX_NEW },
+    { "check", no_argument, NULL, O_CHECK },
+    { "retry", required_argument, NULL, O_RETRY },
     { "device", required_argument, NULL, O_DEVICE },
     { "dtype", required_argument, NULL, O_DTYPE },
     { "deterministic", no_argument, NULL, O_DETERMINISTIC },
@@ -401,6 +408,12 @@ static void take_option(struct settings *s, int option, const char *arg)
     case O_MAX_NEW:
         s->engine.max_new_tokens = parse_int("--max-new-tokens", arg, 1, 1 << 24);
         break;
+    case O_CHECK:
+        s->engine.check = 1;
+        break;
+    case O_RETRY:
+        s->engine.retry = parse_int("--retry", arg, 0, 1000000);
+        break;
     case O_DEVICE:
         s->engine.device = arg;
         break;
@@ -550,6 +563,12 @@ static void print_summary(const struct settings *s, const cg_report *r, const ch
         fprintf(stderr, "; %lld of %lld molecules were there already",
                 (long long)r->conformers_resumed, (long long)r->molecules_resumed);
     fputc('\n', stderr);
+    if (r->checked)
+        fprintf(stderr, "%lld of %lld conformers checked passed every test\n", (long long)r->passed,
+                (long long)r->checked);
+    if (r->retried)
+        fprintf(stderr, "%lld more were drawn for those that failed, which mended %lld\n",
+                (long long)r->retried, (long long)r->mended);
     if (r->molecules_failed || failures)
         fprintf(stderr,
                 "%lld molecules failed; %lld conformers of a wrong molecule, %lld parse failures, "

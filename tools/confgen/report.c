@@ -96,6 +96,25 @@ static json_t *counts_json(const cg_report *r)
                      "tokens", tokens, "steps", (json_int_t)r->steps);
 }
 
+/* What the checks of geometry found; as in the files of confgen eval. */
+static json_t *checks_json(const cg_engine_info *info, const cg_report *r)
+{
+    json_t *tests = json_object();
+    const char *name;
+
+    if (!info->check) {
+        json_decref(tests);
+        return json_null();
+    }
+    for (int32_t i = 0; i < CG_MAX_CHECKS && (name = cg_check_describe(i, NULL)); i++)
+        json_object_set_new(tests, name,
+                            json_pack("{s:I, s:I}", "done", (json_int_t)r->check_done[i], "failed",
+                                      (json_int_t)r->check_failed[i]));
+    return json_pack("{s:I, s:I, s:o, s:i, s:I, s:I}", "checked", (json_int_t)r->checked,
+                     "passed_all", (json_int_t)r->passed, "tests", tests, "retry", (int)info->retry,
+                     "retried", (json_int_t)r->retried, "mended", (json_int_t)r->mended);
+}
+
 static json_t *versions_json(void)
 {
     cg_library libraries[32];
@@ -129,11 +148,11 @@ cg_status report_write(const char *path, const cg_engine_info *info, const cg_re
                        cg_status outcome, json_t *messages, cg_error *err)
 {
     json_t *root = json_pack(
-        "{s:o, s:O, s:s, s:o, s:o, s:o, s:{s:f, s:f}, s:{s:I, s:I}, s:{s:I, s:I, s:I, s:I}}",
+        "{s:o, s:O, s:s, s:o, s:o, s:o, s:o, s:{s:f, s:f}, s:{s:I, s:I}, s:{s:I, s:I, s:I, s:I}}",
         "versions", versions_json(), "messages", messages, "outcome", cg_status_name(outcome),
-        "engine", engine_json(info, r), "counts", counts_json(r), "seconds", times_json(r), "rates",
-        "tokens_per_second", rate((double)r->tokens, r->seconds), "conformers_per_second",
-        rate((double)r->conformers, r->seconds), "token_cache", "hits",
+        "engine", engine_json(info, r), "counts", counts_json(r), "checks", checks_json(info, r),
+        "seconds", times_json(r), "rates", "tokens_per_second", rate((double)r->tokens, r->seconds),
+        "conformers_per_second", rate((double)r->conformers, r->seconds), "token_cache", "hits",
         (json_int_t)r->token_cache_hits, "misses", (json_int_t)r->token_cache_misses, "bytes",
         "peak_memory", (json_int_t)r->peak_bytes, "kv_cache", (json_int_t)r->kv_bytes, "device",
         (json_int_t)r->device_bytes, "written", (json_int_t)r->bytes_written);
