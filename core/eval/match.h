@@ -3,10 +3,10 @@
  * @file match.h  An isomorphism between the heavy atoms of two molecules.
  *
  * RDKit's substructure search needs exponential time for molecules of many like branches, pieces or
- * rings in different orders of atoms (a dendrimer of 160 carbons: 5 s; thirty benzenes: given up after 20 s).
- * Here colours are refined first (an atom's colour is its element, charge and what its neighbours
- * have), then ties are broken atom by atom; that takes milliseconds and steps back only in graphs
- * that chemistry does not know, so rarely that the steps can be bounded.
+ * rings in different orders of atoms (a dendrimer of 160 carbons: 5 s; thirty benzenes: given up
+ * after 20 s). Here colours are refined first (an atom's colour is its element, charge and what its
+ * neighbours have), then ties are broken atom by atom; that takes milliseconds and steps back only
+ * in graphs that chemistry does not know, so rarely that the steps can be bounded.
  */
 #ifndef CG_EVAL_MATCH_H
 #define CG_EVAL_MATCH_H
