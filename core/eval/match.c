@@ -217,45 +217,6 @@ out:
     return st;
 }
 
-/*
- * Refuse cages and sheets beyond CG_MATCH_MAX_RINGS in a piece: the search for automorphisms is
- * RDKit's, and takes for ever from about 80 rings on.
- */
-static cg_status check_rings(const cg_match_graph *g, cg_error *err)
-{
-    size_t *stack = cg_alloc_array(g->n, sizeof *stack);
-    unsigned char *seen = calloc(g->n ? g->n : 1, 1);
-    cg_status st = CG_OK;
-
-    if (!stack || !seen)
-        st = cg_fail(err, CG_ERR_NOMEM, "molecule of %zu atoms: out of memory", g->n);
-    for (size_t i = 0; st == CG_OK && i < g->n; i++) {
-        size_t depth = 0, atoms = 0, ends = 0;
-
-        if (seen[i])
-            continue;
-        seen[i] = 1;
-        stack[depth++] = i;
-        while (depth) {
-            size_t a = stack[--depth];
-
-            atoms++;
-            ends += g->first[a + 1] - g->first[a];
-            for (size_t k = g->first[a]; k < g->first[a + 1]; k++)
-                if (!seen[g->neighbor[k]]) {
-                    seen[g->neighbor[k]] = 1;
-                    stack[depth++] = g->neighbor[k];
-                }
-        }
-        if (ends / 2 + 1 - atoms > CG_MATCH_MAX_RINGS)
-            st = cg_fail(err, CG_ERR_LIMIT, "found %zu rings, wanted at most %d",
-                         ends / 2 + 1 - atoms, CG_MATCH_MAX_RINGS);
-    }
-    free(stack);
-    free(seen);
-    return st;
-}
-
 cg_status cg_match_graph_read(const char *pkl, size_t size, cg_match_graph *ret_graph,
                               cg_error *err)
 {
@@ -278,8 +239,6 @@ cg_status cg_match_graph_read(const char *pkl, size_t size, cg_match_graph *ret_
         st = read_v2000(&b, line, err);
     if (st == CG_OK)
         st = make_graph(&b, &g, err);
-    if (st == CG_OK)
-        st = check_rings(&g, err);
     if (st == CG_OK) {
         *ret_graph = g;
         g = (cg_match_graph) { 0 };

@@ -3,10 +3,10 @@
  * @file match.h  An isomorphism between the heavy atoms of two molecules.
  *
  * RDKit's substructure search needs exponential time for molecules of many like branches, pieces or
- * rings in different orders of atoms (a dendrimer of 160 carbons: 5 s, thirty benzenes: hours).
- * Here colours are refined first (an atom's colour is its element, charge and what its neighbours
- * have), then ties are broken atom by atom; that takes milliseconds and steps back only in graphs
- * that chemistry does not know, so rarely that the steps can be bounded.
+ * rings in different orders of atoms (a dendrimer of 160 carbons: 5 s; thirty benzenes: given up
+ * after 20 s). Here colours are refined first (an atom's colour is its element, charge and what its
+ * neighbours have), then ties are broken atom by atom; that takes milliseconds and steps back only
+ * in graphs that chemistry does not know, so rarely that the steps can be bounded.
  */
 #ifndef CG_EVAL_MATCH_H
 #define CG_EVAL_MATCH_H
@@ -15,8 +15,6 @@
 
 #include <stddef.h>
 #include <stdint.h>
-
-enum { CG_MATCH_MAX_RINGS = 48 }; /* in one piece; buckminsterfullerene has 31 */
 
 /** Heavy atoms and their bonds. Zero first; cg_match_graph_finish() releases. */
 typedef struct cg_match_graph {
@@ -31,8 +29,7 @@ typedef struct cg_match_graph {
 /**
  * Take a molecule in RDKit's form apart (rdkit_c.h). Hydrogens, isotopes too, are left out.
  *
- * @return CG_OK; CG_ERR_UNSUPPORTED where RDKit's text of it is not as expected; CG_ERR_LIMIT for
- *         more than CG_MATCH_MAX_RINGS; CG_ERR_NOMEM.
+ * @return CG_OK; CG_ERR_UNSUPPORTED where RDKit's text of it is not as expected; CG_ERR_NOMEM.
  */
 cg_status cg_match_graph_read(const char *pkl, size_t size, cg_match_graph *ret_graph,
                               cg_error *err);

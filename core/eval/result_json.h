@@ -15,7 +15,7 @@ enum { CG_EVAL_MAX_JSON = 256 << 20 }; /* bytes of a file that is read */
 
 /**
  * Append the whole result as one JSON object.
- * @return CG_OK; CG_ERR_NOMEM; CG_ERR_INTERNAL for a value that is not finite where one must be.
+ * What is not finite is written as null. CG_ERR_NOMEM.
  */
 cg_status cg_eval_write_json(const cg_eval_result *result, cg_buf *out, cg_error *err);
 

@@ -72,6 +72,27 @@ CONFGEN_CUDA_MODULE=$work/none.so expect 0 '^GPUs +none: CONFGEN_CUDA_MODULE nam
 CONFGEN_CUDA_MODULE=$work/none.so expect 0 '  device +cpu, f32 \(auto: CONFGEN' doctor
 CONFGEN_DATA=$work expect 3 '^default model +the default model is neither' doctor
 
+# eval
+sets=$root/tests/data/eval
+expect 0 '^COV-R +45.83 % +50.00 %$' eval --ref "$sets/ref.sdf" --gen "$sets/gen.sdf" --delta 0.4 --threads 2
+expect 0 'told apart .--symmetry plain' eval --ref "$sets/ref.sdf" --gen "$sets/gen.sdf" --symmetry plain
+expect 0 'atom by atom' eval --ref "$sets/ref.sdf" --gen "$sets/gen.sdf" --rmsd plain
+expect 0 'limits: 2 automorphisms, met by [1-9] molecules; 60 s, met by 0' eval --ref "$sets/ref.sdf" \
+  --gen "$sets/gen.sdf" --max-matches 2 --time-limit 60
+expect 2 '--ref FILE is missing' eval --gen "$sets/gen.sdf"
+expect 2 '--gen FILE is missing' eval --ref "$sets/ref.sdf"
+expect 2 'only one of them can be standard input' eval --ref - --gen -
+expect 2 "delta '0': wanted a number from" eval --ref a --gen b --delta 0
+expect 2 "missing 'skip': wanted zero or drop" eval --ref a --gen b --missing skip
+expect 2 "rmsd 'worst': wanted best or plain" eval --ref a --gen b --rmsd worst
+expect 2 "symmetry 'all': wanted plain or conjugated" eval --ref a --gen b --symmetry all
+expect 2 "max-matches '0'" eval --ref a --gen b --max-matches 0
+expect 2 "time-limit '-1'" eval --ref a --gen b --time-limit -1
+expect 2 "threads 'many'" eval --ref a --gen b --threads many
+expect 2 "'c': wanted options only" eval --ref a --gen b c
+expect 3 'missing.sdf' eval --ref "$work/missing.sdf" --gen "$sets/gen.sdf"
+expect 3 'neither zstd nor gzip nor text' eval --ref "$confgen" --gen "$sets/gen.sdf"
+
 # eval --compare
 for i in 1 2 3 4 5 6 7 8 9 10 11 12; do
   printf '%.*sO\tm%d\n' $i CCCCCCCCCCCC $i

@@ -21,7 +21,8 @@
 
 static const char help[] =
     "confgen eval --ref REF.sdf --gen GEN.sdf    COV and MAT of generated conformers\n"
-    "confgen eval --compare A.json B.json        is evaluation B better than A? (--compare --help)\n"
+    "confgen eval --compare A.json B.json        is evaluation B better than A? (--compare "
+    "--help)\n"
     "\n"
     "Both files are SDF, plain, .gz or .zst, from anywhere: with hydrogens or without, in any "
     "order\n"
@@ -295,10 +296,11 @@ static void print_result(const cg_eval_result *r)
     print_figures(s);
     putchar('\n');
     print_settings(&r->settings, s);
-    printf("not counted as generated: %llu wrong (another molecule), %llu broken (cannot be read); "
-           "%llu generated molecules have no reference\n",
-           (unsigned long long)s->n_wrong, (unsigned long long)s->n_broken,
-           (unsigned long long)s->n_extra);
+    printf(
+        "not counted as generated: %llu wrong (another molecule), %llu broken (cannot be read);\n"
+        "      %llu generated molecules have no reference\n",
+        (unsigned long long)s->n_wrong, (unsigned long long)s->n_broken,
+        (unsigned long long)s->n_extra);
     if (r->settings.checks) {
         putchar('\n');
         print_checks(s);
