@@ -273,11 +273,11 @@ static void print_settings(const cg_eval_settings *s, const cg_eval_summary *m)
         printf("RMSD: atom by atom, without symmetry (--rmsd plain)\n");
         return;
     }
-    printf(
-        "RMSD: smallest over the automorphisms, conjugated terminal O and N %s (--symmetry %s)\n",
-        s->symmetry == CG_SYMMETRY_CONJUGATED ? "count as equal, as in RDKit since 2022.09"
-                                              : "are told apart",
-        cg_symmetry_rule_name(s->symmetry));
+    printf("RMSD: smallest over the automorphisms (--rmsd best); conjugated terminal O and N\n"
+           "      %s (--symmetry %s)\n",
+           s->symmetry == CG_SYMMETRY_CONJUGATED ? "count as equal, as in RDKit since 2022.09"
+                                                 : "are told apart",
+           cg_symmetry_rule_name(s->symmetry));
     printf("limits: %zu automorphisms, met by %llu molecules; ", s->max_maps,
            (unsigned long long)m->n_maps_limited);
     if (s->seconds > 0)
