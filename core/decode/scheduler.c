@@ -250,6 +250,7 @@ static cg_status fill_slots(struct scheduler *s, cg_error *err)
         slot->work = p->batch.work;
         slot->generation = generation_of(&p->batch, p->batch.begun);
         job.program = slot->work.program;
+        job.geometry = slot->work.geometry;
         job.key = (cg_rng_key) { s->seed, slot->work.molecule, slot->generation };
         status = s->ex->ops->admit(s->ex, i, place, &job, &why);
         if (status == CG_ERR_DEVICE_NOMEM)

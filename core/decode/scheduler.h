@@ -25,6 +25,7 @@ typedef struct cg_work {
     const int32_t *prompt; /* [n_prompt] */
     int32_t n_prompt;
     const cg_program *program;
+    const cg_geometry *geometry; /* NULL: none */
     uint64_t molecule; /* index in the whole input, for the random numbers */
     uint32_t first_generation;
     uint32_t n_generations; /* >= 1 */
