@@ -5,7 +5,9 @@
  */
 #include "rdkit_c.h"
 
+#include <DistGeom/TriangleSmooth.h>
 #include <GraphMol/Descriptors/Property.h>
+#include <GraphMol/DistGeomHelpers/BoundsMatrixBuilder.h>
 #include <GraphMol/DistGeomHelpers/Embedder.h>
 #include <GraphMol/FileParsers/FileParsers.h>
 #include <GraphMol/MolDraw2D/MolDraw2DSVG.h>
@@ -450,4 +452,38 @@ char *cgrd_add_hs_with_coords(const char *molblock, char *reason, size_t reason_
         RDKit::MolOps::addHs(*mol, false, true);
         return to_c(RDKit::MolToMolBlock(*mol, false, -1, true));
     });
+}
+
+double *cgrd_distance_bounds(const char *pkl, size_t pkl_sz, const char *details_json,
+                             size_t *ret_n_atoms, char *reason, size_t reason_cap)
+{
+    const unsigned max_atoms = 10000; /* 800 MB */
+    char *bytes = explained(reason, reason_cap, [&] {
+        Details details(details_json);
+        bool set15 = details.flag("set15bounds", true);
+        bool scale = details.flag("scaleVDW", true);
+        bool smooth = details.flag("doTriangleSmoothing", true);
+        bool macrocycle = details.flag("useMacrocycle14config", false);
+        bool trans = details.flag("forceTransAmides", true);
+
+        details.finish();
+        RDKit::RWMol mol = unpickle(pkl, pkl_sz);
+        const unsigned n = mol.getNumAtoms();
+        if (!n || n > max_atoms)
+            throw std::invalid_argument("bounds are set for 1 to 10000 atoms");
+        DistGeom::BoundsMatPtr bounds(new DistGeom::BoundsMatrix(n));
+        RDKit::DGeomHelpers::initBoundsMat(bounds);
+        RDKit::DGeomHelpers::setTopolBounds(mol, bounds, set15, scale, macrocycle, trans);
+        if (smooth && !DistGeom::triangleSmoothBounds(bounds))
+            throw std::runtime_error("its distance bounds contradict each other");
+        const size_t size = sizeof(double) * n * n;
+        std::unique_ptr<char, decltype(&free)> copy(static_cast<char *>(malloc(size)), free);
+        if (!copy)
+            throw std::bad_alloc();
+        memcpy(copy.get(), bounds->getData(), size);
+        *ret_n_atoms = n;
+        return copy.release();
+    });
+
+    return reinterpret_cast<double *>(bytes); /* malloc'ed: aligned */
 }

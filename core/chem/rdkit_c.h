@@ -89,6 +89,23 @@ char *cgrd_canonical_smiles(const char *smiles, char *reason, size_t reason_cap)
  */
 char *cgrd_add_hs_with_coords(const char *molblock, char *reason, size_t reason_cap);
 
+/**
+ * Bounds of the distances between all pairs of atoms, as RDKit's distance geometry sets them from
+ * bond lengths, angles, torsion ranges and van der Waals radii. Coordinates are not looked at.
+ *
+ * Adapter keys, all true or false: set15bounds (true: 1-5 pairs have their own), scaleVDW (true:
+ * smaller radii for pairs less than five bonds apart), doTriangleSmoothing (true),
+ * useMacrocycle14config (false), forceTransAmides (true).
+ *
+ * @param ret_n_atoms  atoms of the molecule, hydrogens that are atoms included
+ * @return [n][n] Å in rows, to free_ptr() as char *: with i < j the upper bound of the pair stands
+ *         at [i][j] and the lower one at [j][i]. NULL on failure with `reason` as above; among the
+ *         failures: smoothing was asked for and shows that the bounds contradict each other. With
+ *         a system librdkitcffi always NULL: its C functions do not give bounds.
+ */
+double *cgrd_distance_bounds(const char *pkl, size_t pkl_sz, const char *details_json,
+                             size_t *ret_n_atoms, char *reason, size_t reason_cap);
+
 #ifdef __cplusplus
 }
 #endif

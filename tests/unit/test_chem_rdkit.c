@@ -153,9 +153,43 @@ START_TEST(extras_explain_themselves)
 }
 END_TEST
 
+START_TEST(distance_bounds)
+{
+    char reason[128] = "";
+    size_t size = 0, n = 0;
+    char *pkl = pickle("CCCCC", &size);
+    double *smooth = cgrd_distance_bounds(pkl, size, "{}", &n, reason, sizeof reason);
+    double *raw = cgrd_distance_bounds(pkl, size, "{\"doTriangleSmoothing\":false}", &n, reason,
+                                       sizeof reason);
+
+    ck_assert_msg(smooth && raw, "%s", reason);
+    ck_assert_uint_eq(n, 5);
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = i + 1; j < n; j++) { /* [i][j] is the upper one, [j][i] the lower one */
+            ck_assert(smooth[j * n + i] > 1 && smooth[j * n + i] <= smooth[i * n + j]);
+            ck_assert(smooth[i * n + j] <= raw[i * n + j] + 1e-9);
+            ck_assert(smooth[j * n + i] >= raw[j * n + i] - 1e-9);
+        }
+    ck_assert(smooth[0 * n + 1] < 1.6 && smooth[1 * n + 0] > 1.4);          /* C-C */
+    ck_assert(smooth[0 * n + 2] < 2.7 && smooth[2 * n + 0] > 2.3);          /* C-C-C */
+    ck_assert(raw[0 * n + 3] < 4.1 && raw[3 * n + 0] > 2.3);                /* cis to trans */
+    ck_assert(smooth[0 * n + 4] < 6 && raw[0 * n + 4] > smooth[0 * n + 4]); /* 1-5: of the others */
+    free_ptr((char *)raw);
+    free_ptr((char *)smooth);
+    ck_assert_ptr_null(
+        cgrd_distance_bounds(pkl, size, "{\"smooth\":true}", &n, reason, sizeof reason));
+    ck_assert_str_eq(reason, "details have a key that is not known");
+    ck_assert_ptr_null(cgrd_distance_bounds("junk", 4, "{}", &n, reason, sizeof reason));
+    ck_assert_ptr_null(cgrd_distance_bounds(NULL, 0, NULL, &n, NULL, 0));
+    free_ptr(pkl);
+}
+END_TEST
+
 /* rdkit_extras.c, what a system librdkitcffi gets, compiled under other names. */
 char *extras_canonical_smiles(const char *smiles, char *reason, size_t reason_cap);
 char *extras_add_hs_with_coords(const char *molblock, char *reason, size_t reason_cap);
+double *extras_distance_bounds(const char *pkl, size_t pkl_sz, const char *details_json,
+                               size_t *ret_n_atoms, char *reason, size_t reason_cap);
 
 START_TEST(extras_over_c_functions_agree)
 {
@@ -163,6 +197,7 @@ START_TEST(extras_over_c_functions_agree)
                                    "[2H]C",       "[H]/N=C(/C)F",     "C[CH2]",
                                    "[Na+].[Cl-]", "c1ccc2[nH]ccc2c1", "[CH3:3]O" };
     char reason[128] = "";
+    size_t n = 0;
 
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         char *a = cgrd_canonical_smiles(texts[i], reason, sizeof reason);
@@ -176,6 +211,8 @@ START_TEST(extras_over_c_functions_agree)
     ck_assert_str_eq(reason, "not a valid molecule");
     ck_assert_ptr_null(extras_add_hs_with_coords("", reason, sizeof reason));
     ck_assert_ptr_nonnull(strstr(reason, "cannot place hydrogens"));
+    ck_assert_ptr_null(extras_distance_bounds("", 0, "{}", &n, reason, sizeof reason));
+    ck_assert_ptr_nonnull(strstr(reason, "gives no distance bounds"));
 }
 END_TEST
 
@@ -200,8 +237,10 @@ int main(void)
     tcase_add_test(tc, smiles_go_through_pickles);
     tcase_add_loop_test(tc, bad_texts_give_null, 0, 6);
     tcase_add_test(tc, bad_pickles_give_failure);
-    if (CG_RDKIT_ADAPTER) /* upstream skips what it does not know */
+    if (CG_RDKIT_ADAPTER) { /* upstream skips what it does not know */
         tcase_add_test(tc, details_are_checked);
+        tcase_add_test(tc, distance_bounds);
+    }
     tcase_add_test(tc, queries_match);
     tcase_add_test(tc, hydrogens_and_embedding);
     tcase_add_test(tc, extras_explain_themselves);

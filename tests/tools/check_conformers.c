@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Our checks of single conformers, for tools/compare_posebusters.py. A line of standard input is
+ *
+ *     SMILES                      answered by: its canonical SMILES
+ *     SMILES <TAB> x y z x y z... answered by: tests done, tests failed (names with commas, "pass"
+ *                                 without), the first failure with its figures; tab-separated
+ *
+ * Coordinates are of heavy atoms in ångström, in the order of the canonical SMILES. What cannot be
+ * answered is "error", a tab and the reason. With "--time" each conformer is checked 1000 times,
+ * and microseconds a check stand behind the answer.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "eval/check.h"
+
+enum { REPEATS = 1000 };
+
+static int read_coordinates(char *text, float (*xyz)[3], size_t n)
+{
+    char *end = text;
+
+    for (size_t i = 0; i < 3 * n; i++) {
+        xyz[i / 3][i % 3] = strtof(text, &end);
+        if (end == text)
+            return 0;
+        text = end;
+    }
+    return strspn(end, " \n") == strlen(end);
+}
+
+static cg_status check(const cg_molecule *mol, char *coordinates, int timed, cg_error *err)
+{
+    float(*xyz)[3] = malloc((cg_molecule_n_heavy(mol) + 1) * sizeof *xyz);
+    char failed[CG_CHECK_TEXT], done[CG_CHECK_TEXT];
+    cg_checker *checker = NULL;
+    cg_verdict v;
+    double t;
+    cg_status status = cg_checker_create(mol, &checker, err);
+
+    if (status == CG_OK && (!xyz || !read_coordinates(coordinates, xyz, cg_molecule_n_heavy(mol))))
+        status = CG_ERR_INPUT;
+    t = cg_now();
+    for (int i = 0; i < (timed ? REPEATS : 1) && status == CG_OK; i++)
+        status = cg_checker_run(checker, (const float(*)[3])xyz, &v, err);
+    t = cg_now() - t;
+    if (status == CG_OK) {
+        cg_check_text(v.done, done, sizeof done);
+        cg_check_text(v.failed, failed, sizeof failed);
+        printf("%s\t%s\t%s", done, failed, v.detail);
+        if (timed)
+            printf("\t%.3f", t / REPEATS * 1e6);
+        putchar('\n');
+    }
+    cg_checker_destroy(checker);
+    free(xyz);
+    return status;
+}
+
+int main(int argc, char **argv)
+{
+    int timed = argc > 1 && !strcmp(argv[1], "--time");
+    char *line = NULL;
+    size_t cap = 0;
+    ssize_t len;
+
+    while ((len = getline(&line, &cap, stdin)) > 0) {
+        char *tab = strchr(line, '\t');
+        cg_error err = CG_ERROR_INIT;
+        cg_molecule *mol = NULL;
+        cg_status status;
+
+        status =
+            cg_molecule_parse(line, tab ? (size_t)(tab - line) : strcspn(line, "\n"), &mol, &err);
+        if (status == CG_OK && tab)
+            status = check(mol, tab + 1, timed, &err);
+        else if (status == CG_OK)
+            puts(cg_molecule_smiles(mol, NULL));
+        if (status != CG_OK)
+            printf("error\t%s\n", *err.msg ? err.msg : "wanted three coordinates a heavy atom");
+        cg_molecule_destroy(mol);
+        fflush(stdout);
+    }
+    free(line);
+    return 0;
+}

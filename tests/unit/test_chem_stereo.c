@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: MIT */
+/* The tests that a SMILES' stereo marks stand for, against the geometry that RDKit makes of it. */
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "chem/rdkit_c.h"
+#include "chem/stereo.h"
+
+static cg_molecule *parse(const char *smiles)
+{
+    cg_error err = CG_ERROR_INIT;
+    cg_molecule *mol = NULL;
+
+    ck_assert_msg(cg_molecule_parse(smiles, strlen(smiles), &mol, &err) == CG_OK, "%s: %s", smiles,
+                  err.msg);
+    return mol;
+}
+
+static cg_stereo find(const cg_molecule *mol)
+{
+    cg_error err = CG_ERROR_INIT;
+    cg_stereo stereo = { 0 };
+
+    ck_assert_msg(cg_stereo_find(mol, &stereo, &err) == CG_OK, "%s", err.msg);
+    return stereo;
+}
+
+/* The molecule's atoms as RDKit places them, hydrogens that it added behind them. */
+static float (*embed(const cg_molecule *mol))[3]
+{
+    size_t n = cg_molecule_n_atoms(mol), size;
+    char *pkl = get_mol(cg_molecule_smiles(mol, NULL), &size, "{}"), *block, *line;
+    float(*xyz)[3] = calloc(n, sizeof *xyz);
+
+    ck_assert_ptr_nonnull(pkl);
+    ck_assert_int_eq(add_hs(&pkl, &size), 1);
+    ck_assert_msg(set_3d_coords(&pkl, &size, "{\"randomSeed\":7}") > 0, "%s",
+                  cg_molecule_smiles(mol, NULL));
+    block = get_molblock(pkl, size, "{}");
+    line = block;
+    for (int i = 0; i < 4; i++)
+        line = strchr(line, '\n') + 1;
+    for (size_t i = 0; i < n; i++, line = strchr(line, '\n') + 1)
+        ck_assert_int_eq(sscanf(line, "%f %f %f", &xyz[i][0], &xyz[i][1], &xyz[i][2]), 3);
+    free_ptr(block);
+    free_ptr(pkl);
+    return xyz;
+}
+
+static const struct {
+    const char *smiles;
+    size_t centres, bonds, untested;
+} cases[] = {
+    { "CCO", 0, 0, 0 },
+    { "C[C@H](N)C(=O)O", 1, 0, 0 },
+    { "C[C@@H](N)C(=O)O", 1, 0, 0 },
+    { "[C@](F)(Cl)(Br)I", 1, 0, 0 },
+    { "C[S@](=O)c1ccccc1", 1, 0, 0 },
+    { "C[S@@](=O)CC", 1, 0, 0 },
+    { "CC[P@](=O)(OC)c1ccccc1", 1, 0, 0 },
+    { "O[C@H]1CC[C@@H](C)CC1", 2, 0, 0 },
+    { "C[C@@H]1CCCC[C@H]1O", 2, 0, 0 },
+    { "C1C[C@]2(C)CC[C@@H](O)C[C@@H]2C1", 3, 0, 0 },
+    { "C[C@]12CC[C@H]3[C@@H](CCc4cc(O)ccc43)[C@@H]1CC[C@@H]2O", 5, 0, 0 },
+    { "CN1[C@@H]2CC[C@H]1C[C@@H](C2)OC(=O)C(CO)c1ccccc1", 3, 0, 0 },
+    { "C[C@@]1(F)CO1", 1, 0, 0 },
+    { "C1C[C@@]2(CO1)CC(=O)[C@H](F)C2", 2, 0, 0 },
+    { "F/C=C/F", 0, 1, 0 },
+    { "F/C=C\\F", 0, 1, 0 },
+    { "C/C(F)=C(/Cl)Br", 0, 1, 0 },
+    { "C/C=C/C=C\\C", 0, 2, 0 },
+    { "C/C=N/O", 0, 1, 0 },
+    { "c1ccccc1/N=N/c1ccccc1", 0, 1, 0 },
+    { "C1=C/CCCCCCCCCC/1", 0, 1, 0 },
+    { "C1=C\\CCCCCC/1", 0, 1, 0 },
+    { "C/C=C1\\CCCC[C@@H]1C", 1, 1, 0 },
+    { "C/C=C1/C=CC(=O)C(F)=C1", 0, 1, 0 },
+    { "CC(/C=C/C(C)=O)=C\\C(=O)O", 0, 2, 0 },
+    { "C[C@H](O)/C=C/[C@@H](C)F", 2, 1, 0 },
+    { "[2H][C@](C)(F)Cl", 1, 0, 0 },
+    { "[2H][C@H](C)F", 0, 0, 1 },
+    { "[H]/N=C(/C)F", 0, 0, 1 },
+    { "[2H]/C(C)=C/F", 0, 1, 0 },
+};
+
+START_TEST(rdkit_places_what_the_marks_say)
+{
+    cg_molecule *mol = parse(cases[_i].smiles);
+    cg_stereo stereo = find(mol);
+    float(*xyz)[3] = embed(mol);
+
+    ck_assert_msg(stereo.n_centres == cases[_i].centres, "%s", cases[_i].smiles);
+    ck_assert_msg(stereo.n_bonds == cases[_i].bonds, "%s", cases[_i].smiles);
+    ck_assert_msg(stereo.n_untested == cases[_i].untested, "%s", cases[_i].smiles);
+    for (int mirrored = 0; mirrored < 2; mirrored++) {
+        for (size_t i = 0; i < stereo.n_centres; i++) {
+            double volume = cg_stereo_centre_volume(&stereo.centres[i], (const float(*)[3])xyz);
+
+            ck_assert_msg(mirrored ? volume < -0.5 : volume > 0.5, "%s: centre %u, %.2f",
+                          cases[_i].smiles, stereo.centres[i].atom, volume);
+        }
+        for (size_t i = 0; i < stereo.n_bonds; i++)
+            ck_assert_msg(cg_stereo_bond_cosine(&stereo.bonds[i], (const float(*)[3])xyz) > 0.8,
+                          "%s: bond %u=%u", cases[_i].smiles, stereo.bonds[i].ends[0],
+                          stereo.bonds[i].ends[1]);
+        for (size_t i = 0; i < cg_molecule_n_atoms(mol); i++)
+            xyz[i][2] = -xyz[i][2];
+    }
+    free(xyz);
+    cg_stereo_finish(&stereo);
+    cg_molecule_destroy(mol);
+}
+END_TEST
+
+START_TEST(degenerate_places_have_no_sense)
+{
+    cg_molecule *mol = parse("C[C@H](O)/C=C/[C@@](F)(Cl)Br");
+    cg_stereo stereo = find(mol);
+    float xyz[16][3] = { { 0 } };
+
+    ck_assert_uint_eq(stereo.n_centres, 2);
+    ck_assert_uint_eq(stereo.n_bonds, 1);
+    for (int line = 0; line < 2; line++) { /* in a point, then in a line */
+        for (size_t i = 0; i < 2; i++)
+            ck_assert(cg_stereo_centre_volume(&stereo.centres[i], (const float(*)[3])xyz) <
+                      CG_STEREO_FLAT);
+        ck_assert(cg_stereo_bond_cosine(&stereo.bonds[0], (const float(*)[3])xyz) <= 0);
+        for (int i = 0; i < 16; i++)
+            xyz[i][0] = (float)i;
+    }
+    cg_stereo_finish(&stereo);
+    cg_stereo_finish(NULL);
+    cg_molecule_destroy(mol);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("chem_stereo");
+    TCase *tc = tcase_create("marks");
+    SRunner *sr;
+    int failed;
+
+    tcase_set_timeout(tc, 60);
+    tcase_add_loop_test(tc, rdkit_places_what_the_marks_say, 0,
+                        (int)(sizeof cases / sizeof cases[0]));
+    tcase_add_test(tc, degenerate_places_have_no_sense);
+    suite_add_tcase(s, tc);
+    sr = srunner_create(s);
+    srunner_run_all(sr, CK_NORMAL);
+    failed = srunner_ntests_failed(sr);
+    srunner_free(sr);
+    return failed != 0;
+}
