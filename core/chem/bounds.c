@@ -9,6 +9,8 @@
 #include "base/size.h"
 #include "chem/rdkit_c.h"
 
+enum { FAR = 255 };
+
 /* What is known while the bounds are made. */
 struct maker {
     const cg_smiles *graph;
@@ -38,9 +40,9 @@ double cg_bounds_high(const cg_bounds *b, size_t i, size_t j)
     return b->distance[upper(b, i, j)];
 }
 
-cg_pair_kind cg_bounds_kind(const cg_bounds *b, size_t i, size_t j)
+int cg_bounds_steps(const cg_bounds *b, size_t i, size_t j)
 {
-    return (cg_pair_kind)b->kind[upper(b, i, j)];
+    return b->steps[i * b->n_atoms + j];
 }
 
 /*
@@ -90,15 +92,28 @@ static void find_neighbours(struct maker *m)
     m->first[0] = 0;
 }
 
-static void find_kinds(struct maker *m)
+/* Breadth first from every atom; `queue` is [n]. */
+static void find_steps(struct maker *m, uint32_t *queue)
 {
-    for (uint32_t c = 0; c < m->graph->n_atoms; c++)
-        for (uint32_t i = m->first[c]; i < m->first[c + 1]; i++)
-            for (uint32_t j = m->first[c]; j < i; j++)
-                m->bounds->kind[upper(m->bounds, m->to[i], m->to[j])] = CG_PAIR_ANGLE;
-    for (size_t b = 0; b < m->graph->n_bonds; b++)
-        m->bounds->kind[upper(m->bounds, m->graph->bonds[b].first, m->graph->bonds[b].second)] =
-            CG_PAIR_BOND;
+    size_t n = m->bounds->n_atoms;
+
+    memset(m->bounds->steps, FAR, n * n);
+    for (size_t from = 0; from < n; from++) {
+        uint8_t *steps = m->bounds->steps + from * n;
+        size_t head = 0, tail = 0;
+
+        steps[from] = 0;
+        queue[tail++] = (uint32_t)from;
+        while (head < tail) {
+            uint32_t at = queue[head++];
+
+            for (uint32_t k = m->first[at]; k < m->first[at + 1] && steps[at] < FAR - 1; k++)
+                if (steps[m->to[k]] == FAR) {
+                    steps[m->to[k]] = (uint8_t)(steps[at] + 1);
+                    queue[tail++] = m->to[k];
+                }
+        }
+    }
 }
 
 /* O or N with one bond, which may be the single or the double one of a conjugated group. */
@@ -147,22 +162,25 @@ cg_status cg_bounds_find(const cg_molecule *mol, cg_bounds *ret, cg_error *err)
     cg_bounds bounds = { .n_atoms = cg_molecule_n_atoms(mol) };
     struct maker m = { .graph = cg_molecule_graph(mol), .bounds = &bounds };
     size_t n = bounds.n_atoms;
+    uint32_t *queue;
     cg_status status = ask_rdkit(mol, &bounds.distance, err);
 
     if (status != CG_OK)
         return status;
-    bounds.kind = calloc(n, n);
+    bounds.steps = calloc(n, n);
     m.first = cg_alloc_array(n + 1, sizeof *m.first);
     m.to = cg_alloc_array(2 * m.graph->n_bonds + 1, sizeof *m.to);
-    if (!bounds.kind || !m.first || !m.to) {
+    queue = cg_alloc_array(n + 1, sizeof *queue);
+    if (!bounds.steps || !m.first || !m.to || !queue) {
         status = cg_fail(err, CG_ERR_NOMEM, "bounds of %zu atoms: out of memory", n);
     } else {
         find_neighbours(&m);
-        find_kinds(&m);
+        find_steps(&m, queue);
         widen_conjugated(&m);
     }
     free(m.first);
     free(m.to);
+    free(queue);
     if (status == CG_OK)
         *ret = bounds;
     else
@@ -175,6 +193,6 @@ void cg_bounds_finish(cg_bounds *bounds)
     if (!bounds)
         return;
     free_ptr((char *)bounds->distance);
-    free(bounds->kind);
+    free(bounds->steps);
     *bounds = (cg_bounds) { 0 };
 }

@@ -11,17 +11,11 @@
 
 #include "chem/molecule.h"
 
-typedef enum cg_pair_kind {
-    CG_PAIR_FAR = 0,
-    CG_PAIR_BOND,
-    CG_PAIR_ANGLE, /* neighbours of one atom */
-} cg_pair_kind;
-
 /** Zero first; cg_bounds_finish() releases. Atoms are those of the canonical SMILES. */
 typedef struct cg_bounds {
     size_t n_atoms;
     double *distance; /* [n][n] Å: see cg_bounds_low(), cg_bounds_high() */
-    uint8_t *kind;    /* [n][n] */
+    uint8_t *steps;   /* [n][n] see cg_bounds_steps() */
 } cg_bounds;
 
 /**
@@ -34,6 +28,7 @@ void cg_bounds_finish(cg_bounds *bounds); /* accepts NULL and a zeroed struct */
 /** Of two different atoms, in any order. */
 double cg_bounds_low(const cg_bounds *bounds, size_t i, size_t j);
 double cg_bounds_high(const cg_bounds *bounds, size_t i, size_t j);
-cg_pair_kind cg_bounds_kind(const cg_bounds *bounds, size_t i, size_t j);
+/** Bonds of the shortest way between them; 1 of neighbours; 255: that many, or no way. */
+int cg_bounds_steps(const cg_bounds *bounds, size_t i, size_t j);
 
 #endif

@@ -48,8 +48,8 @@ typedef struct cg_executor_config {
 /** A sequence to generate. Borrowed until it is collected. */
 typedef struct cg_sequence_job {
     const cg_program *program;
-    const cg_geometry *geometry; /* NULL: none is looked at */
     cg_rng_key key;
+    const cg_geometry *geometry; /* NULL: none is looked at */
 } cg_sequence_job;
 
 /** A sequence that has ended. */

@@ -26,7 +26,7 @@ struct place {
     float (*xyz)[3]; /* [atoms] of those that are written, while geometry is looked at */
     size_t cap_xyz;
     int32_t rolled_back; /* in the running step */
-    int32_t reported; /* ended and collected, or a prefix seen to be ready */
+    int32_t reported;    /* ended and collected, or a prefix seen to be ready */
 };
 
 struct cpu {
@@ -252,8 +252,7 @@ static cg_status cpu_admit(cg_executor *ex, int32_t slot, int32_t prefix,
         return status;
     n_atoms = prog->fields_per_atom ? prog->n_fields / prog->fields_per_atom : 0;
     if (cg_grow((void **)&p->marks, &p->cap_marks, (size_t)n_atoms, sizeof *p->marks) ||
-        (job->geometry &&
-         cg_grow((void **)&p->xyz, &p->cap_xyz, (size_t)n_atoms, sizeof *p->xyz)))
+        (job->geometry && cg_grow((void **)&p->xyz, &p->cap_xyz, (size_t)n_atoms, sizeof *p->xyz)))
         return nomem(err);
     memcpy(p->tokens, from->tokens, (size_t)n_prompt * sizeof *p->tokens);
     p->job = *job;
@@ -383,17 +382,17 @@ static cg_status gather_batch(struct cpu *c, cg_error *err)
 static void look_at_atoms(struct cpu *c, struct place *p, int32_t before)
 {
     const cg_program *prog = p->job.program;
-    int32_t per = prog->fields_per_atom, end = p->seq.field / per, cause;
+    int32_t per = prog->fields_per_atom, end = p->seq.field / per, fault;
 
     for (int32_t atom = before / per; atom < end; atom++) {
         int32_t begin = p->marks[atom].n_tokens;
 
         if (cg_geometry_read(p->tokens + begin, p->seq.n_tokens - begin, c->config.spelling,
                              p->xyz[atom]))
-            cause = cg_geometry_test_atom(p->job.geometry, (const float(*)[3])p->xyz, atom, 0, 1);
+            fault = cg_geometry_test_atom(p->job.geometry, (const float(*)[3])p->xyz, atom, 0, 1);
         else
-            cause = CG_CAUSE_BOND;
-        p->rolled_back = cg_repair_atom(&p->repair, c->config.geometry, atom, cause, &p->seq, prog,
+            fault = CG_FAULT(CG_CAUSE_BOND, 0);
+        p->rolled_back = cg_repair_atom(&p->repair, c->config.geometry, atom, fault, &p->seq, prog,
                                         c->config.automaton, p->marks);
         if (p->rolled_back)
             return;

@@ -4,6 +4,7 @@
 
 #ifndef __CUDACC__
 #include <math.h>
+#include <stdio.h>
 #endif
 
 /* ---- spelling ----------------------------------------------------------------------------- */
@@ -129,19 +130,34 @@ static CG_HOST_DEVICE float volume(const float apex[3], const float a[3], const 
     return dot(u, n);
 }
 
+/* The last of a test's atoms before `atom`. */
+static CG_HOST_DEVICE int32_t last_but_one(const cg_geometry_test *t, int32_t atom)
+{
+    int32_t last = 0;
+
+    for (int k = 0; k < 4; k++)
+        if (t->atom[k] != atom && t->atom[k] > last)
+            last = t->atom[k];
+    return last;
+}
+
 CG_HOST_DEVICE int32_t cg_geometry_test_atom(const cg_geometry *g, const float (*xyz)[3],
                                              int32_t atom, int32_t thread, int32_t n_threads)
 {
-    int32_t first = atom * (atom - 1) / 2, cause = CG_CAUSE_NONE;
+    int32_t first = atom * (atom - 1) / 2, least = CG_FAULT_NONE, fault;
 
     for (int32_t j = thread; j < atom; j += n_threads) {
         float v[3], d2;
 
         between(xyz[j], xyz[atom], v);
         d2 = dot(v, v);
-        if (!(d2 >= g->low2[first + j] && d2 <= g->high2[first + j]) &&
-            (!cause || g->pair_cause[first + j] < cause))
-            cause = g->pair_cause[first + j];
+        if (d2 >= g->low2[first + j] && d2 <= g->high2[first + j])
+            continue;
+        fault = g->pair_cause[first + j];
+        if (fault == CG_CAUSE_CLASH && d2 > g->high2[first + j])
+            fault = CG_CAUSE_REACH;
+        fault = CG_FAULT(fault, j);
+        least = fault < least ? fault : least;
     }
     for (int32_t i = g->test_start[atom] + thread; i < g->test_start[atom + 1]; i += n_threads) {
         const cg_geometry_test *t = &g->tests[i];
@@ -151,17 +167,32 @@ CG_HOST_DEVICE int32_t cg_geometry_test_atom(const cg_geometry *g, const float (
 
         if (t->kind == CG_TEST_FLAT)
             x *= x;
-        if (!(x >= t->low && x <= t->high) && (!cause || t->cause < cause))
-            cause = t->cause;
+        if (x >= t->low && x <= t->high)
+            continue;
+        fault = CG_FAULT(t->cause, last_but_one(t, atom));
+        least = fault < least ? fault : least;
     }
-    return cause;
+    return least;
 }
 
 /* ---- what to do about it ------------------------------------------------------------------ */
 
-CG_HOST_DEVICE int32_t cg_repair_judge(cg_repair *r, int32_t n_atoms, int32_t atom, int32_t cause)
+/* Where to go back to when an atom's tries are used up. */
+static CG_HOST_DEVICE int32_t further_back(const cg_repair *r, int32_t atom, int32_t fault)
 {
-    int32_t target = atom;
+    int32_t level = r->level, by;
+
+    if (CG_FAULT_CAUSE(fault) >= CG_CAUSE_CENTRE) {
+        atom = CG_FAULT_ATOM(fault);
+        level--;
+    }
+    by = level < 1 ? 0 : level > 12 ? 1 << 12 : 1 << (level - 1);
+    return atom > by ? atom - by : 0;
+}
+
+CG_HOST_DEVICE int32_t cg_repair_judge(cg_repair *r, int32_t n_atoms, int32_t atom, int32_t fault)
+{
+    int32_t cause = CG_FAULT_CAUSE(fault);
 
     r->count[cause]++;
     if (!cause)
@@ -170,35 +201,33 @@ CG_HOST_DEVICE int32_t cg_repair_judge(cg_repair *r, int32_t n_atoms, int32_t at
         if (r->restarts == CG_REPAIR_RESTARTS)
             return CG_REPAIR_GIVE_UP;
         r->restarts++;
-        r->total = r->at = r->tries = r->front = r->back = 0;
+        r->total = r->at = r->tries = r->front = r->level = 0;
         return 0;
     }
     if (atom + 1 > r->front) {
         r->front = atom + 1;
-        r->back = 1;
+        r->level = 0;
     }
     r->tries = r->at == atom + 1 ? r->tries + 1 : 1;
     r->at = atom + 1;
-    if (r->tries == CG_REPAIR_TRIES) {
-        target = atom > r->back ? atom - r->back : 0;
-        if (r->back < n_atoms)
-            r->back *= 2;
-        r->tries = r->at = 0;
-    }
-    return target;
+    if (r->tries < CG_REPAIR_TRIES)
+        return atom;
+    r->tries = r->at = 0;
+    r->level++;
+    return further_back(r, atom, fault);
 }
 
-CG_HOST_DEVICE int cg_repair_atom(cg_repair *r, int32_t mode, int32_t atom, int32_t cause,
+CG_HOST_DEVICE int cg_repair_atom(cg_repair *r, int32_t mode, int32_t atom, int32_t fault,
                                   cg_sequence *seq, const cg_program *prog, const cg_automaton *aut,
                                   const cg_atom_mark *marks)
 {
     int32_t target;
 
     if (mode != CG_GEOMETRY_REPAIR) {
-        r->count[cause]++;
+        r->count[CG_FAULT_CAUSE(fault)]++;
         return 0;
     }
-    target = cg_repair_judge(r, prog->n_fields / prog->fields_per_atom, atom, cause);
+    target = cg_repair_judge(r, prog->n_fields / prog->fields_per_atom, atom, fault);
     if (target == CG_REPAIR_PASS)
         return 0;
     if (target == CG_REPAIR_GIVE_UP) {
@@ -238,10 +267,21 @@ void cg_geometry_place(cg_geometry *g, const void *memory)
     g->pair_cause = (const int8_t *)(g->test_start + g->n_atoms + 1);
 }
 
+void cg_repair_text(const cg_repair *r, char *ret_text, size_t cap)
+{
+    size_t len = 0;
+
+    snprintf(ret_text, cap, "none");
+    for (int i = CG_CAUSE_NONE + 1; i < CG_CAUSES && len < cap; i++)
+        if (r->count[i])
+            len += (size_t)snprintf(ret_text + len, cap - len, "%s%s=%d", len ? " " : "",
+                                    cg_geometry_cause_name((cg_geometry_cause)i), r->count[i]);
+}
+
 const char *cg_geometry_cause_name(cg_geometry_cause cause)
 {
-    static const char *const names[CG_CAUSES] = { "none",   "bond",        "angle", "clash",
-                                                  "centre", "double_bond", "ring" };
+    static const char *const names[CG_CAUSES] = { "none",  "bond",   "angle",       "clash",
+                                                  "reach", "centre", "double_bond", "ring" };
 
     return names[cause];
 }

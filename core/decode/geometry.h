@@ -28,13 +28,14 @@ typedef enum cg_geometry_cause {
     CG_CAUSE_BOND,   /* a bond is too long or too short */
     CG_CAUSE_ANGLE,  /* two neighbours of an atom are too near or too far */
     CG_CAUSE_CLASH,  /* other atoms are too near */
+    CG_CAUSE_REACH,  /* or so far that the bonds between them cannot be */
     CG_CAUSE_CENTRE, /* a stereocentre has the wrong sense or none */
     CG_CAUSE_DOUBLE, /* a double bond has the wrong sense or is twisted */
     CG_CAUSE_RING,   /* an aromatic ring is not flat */
     CG_CAUSES,
 } cg_geometry_cause;
 
-/** "bond", "angle", "clash", "centre", "double_bond", "ring"; static storage. */
+/** "bond", "angle", "clash", "reach", "centre", "double_bond", "ring"; static storage. */
 const char *cg_geometry_cause_name(cg_geometry_cause cause);
 
 enum {
@@ -60,10 +61,10 @@ typedef struct cg_geometry {
     int32_t n_tests;
     int32_t n_unchecked; /* senses that the SMILES asks for and no test can see */
     /* squared distance of atoms i and j < i at [i (i - 1) / 2 + j], Å^2 */
-    const float *low2, *high2; /* high2 is infinite where there is no upper bound */
+    const float *low2, *high2;
     const int32_t *test_start; /* [n_atoms + 1] tests that atom i completes */
     const cg_geometry_test *tests;
-    const int8_t *pair_cause; /* of a distance out of its bounds */
+    const int8_t *pair_cause; /* of a distance below its bounds, or out of them */
 } cg_geometry;
 
 /** Bytes of the block. n_atoms is at most 4096. */
@@ -87,12 +88,19 @@ cg_spelling cg_spell(const char *token, size_t len);
 CG_HOST_DEVICE int cg_geometry_read(const int32_t *tokens, int32_t n, const cg_spelling *spelling,
                                     float ret_xyz[3]);
 
+/* A fault: its cause, and of the atoms that the test looks at the last one before the tested atom.
+ */
+#define CG_FAULT(cause, atom) ((int32_t)(cause) << 16 | (atom))
+#define CG_FAULT_NONE         CG_FAULT(CG_CAUSES, 0)
+#define CG_FAULT_CAUSE(fault) ((fault) == CG_FAULT_NONE ? CG_CAUSE_NONE : (fault) >> 16)
+#define CG_FAULT_ATOM(fault)  ((fault)&0xffff)
+
 /**
  * Test atom `atom`, the last one that is written. Threads share the work: this is number `thread`
- * of `n_threads`, and the least nonzero of their results is the atom's.
+ * of `n_threads`, and the least of their results is the atom's.
  *
  * @param xyz  [atom + 1][3] Å
- * @return CG_CAUSE_*
+ * @return CG_FAULT_NONE, or the cause and where to look for it: CG_FAULT_CAUSE(), CG_FAULT_ATOM()
  */
 CG_HOST_DEVICE int32_t cg_geometry_test_atom(const cg_geometry *g, const float (*xyz)[3],
                                              int32_t atom, int32_t thread, int32_t n_threads);
@@ -107,11 +115,16 @@ typedef struct cg_repair {
     int32_t at;    /* atom that failed last, plus 1 */
     int32_t tries; /* how often in a row */
     int32_t front; /* the furthest atom that failed, plus 1 */
-    int32_t back;  /* atoms to go back beyond it, the next time that tries are used up */
+    int32_t level; /* how often tries were used up since it failed first */
 } cg_repair;
 
+enum { CG_REPAIR_TEXT = 128 };
+
+/** "bond=2 centre=1", or "none": what failed, by cause. Terminated. */
+void cg_repair_text(const cg_repair *r, char *ret_text, size_t cap);
+
 enum {
-    CG_REPAIR_TRIES = 8,    /* of an atom before its neighbours in the text are drawn again too */
+    CG_REPAIR_TRIES = 3,    /* of an atom before others are drawn again too */
     CG_REPAIR_RESTARTS = 3, /* before the sequence is given up */
 };
 
@@ -128,17 +141,22 @@ enum {
 
 /**
  * Count the verdict on an atom and decide: the atom to go back to, or CG_REPAIR_PASS or _GIVE_UP.
- * An atom is drawn CG_REPAIR_TRIES times; then the sequence goes back by 1, 2, 4, ... atoms more,
- * from 1 again once it has come further than ever; after cg_repair_limit() failures it begins anew.
+ *
+ * An atom is drawn CG_REPAIR_TRIES times. Then the sequence goes back further: for a figure of four
+ * atoms to the last but one of them, whose place may leave no right one for the last; else, and
+ * where that does not help, by 1, 2, 4, ... atoms, until it has come further than ever. After
+ * cg_repair_limit() failures it begins anew.
+ *
+ * @param fault  of cg_geometry_test_atom()
  */
-CG_HOST_DEVICE int32_t cg_repair_judge(cg_repair *r, int32_t n_atoms, int32_t atom, int32_t cause);
+CG_HOST_DEVICE int32_t cg_repair_judge(cg_repair *r, int32_t n_atoms, int32_t atom, int32_t fault);
 
 /**
  * What follows from the verdict on an atom that is complete: with CG_GEOMETRY_CHECK a count; with
  * CG_GEOMETRY_REPAIR what cg_repair_judge() says is done to the sequence.
  * @return nonzero where the sequence was rolled back or given up
  */
-CG_HOST_DEVICE int cg_repair_atom(cg_repair *r, int32_t mode, int32_t atom, int32_t cause,
+CG_HOST_DEVICE int cg_repair_atom(cg_repair *r, int32_t mode, int32_t atom, int32_t fault,
                                   cg_sequence *seq, const cg_program *prog, const cg_automaton *aut,
                                   const cg_atom_mark *marks);
 

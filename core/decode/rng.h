@@ -46,6 +46,7 @@ static inline CG_HOST_DEVICE void cg_philox4x32(const uint32_t counter[4], const
 /**
  * Uniform in [0, 1), 24 bits, for the token at index `token` of the completion. `attempt` counts
  * how often the sequence was rolled back.
+ * See cg_rng_again() for a conformer that is drawn anew.
  */
 static inline CG_HOST_DEVICE float cg_rng_uniform(const cg_rng_key *key, uint32_t token, uint32_t attempt)
 {
@@ -56,6 +57,22 @@ static inline CG_HOST_DEVICE float cg_rng_uniform(const cg_rng_key *key, uint32_
 
     cg_philox4x32(c, k, r);
     return (float)(r[0] >> 8) * 0x1p-24f;
+}
+
+/**
+ * The seed of a conformer's draws when it is drawn for the `again`-th time more: the seed of the run
+ * for 0, else one that has nothing to do with it or with those of other times (splitmix64's mixing,
+ * Steele et al. 2014).
+ */
+static inline uint64_t cg_rng_again(uint64_t seed, uint32_t again)
+{
+    uint64_t z = seed + again * 0x9E3779B97F4A7C15u;
+
+    if (!again)
+        return seed;
+    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
+    z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
+    return z ^ (z >> 31);
 }
 
 #endif

@@ -14,7 +14,7 @@ enum { STEPS_A_RUN = 8 };
 /* Generations of a molecule that are still to be begun: a range or, again, a list. */
 struct batch {
     cg_work work;
-    uint32_t *list; /* owned; NULL: all from work.first_generation on */
+    uint32_t *list; /* owned; NULL: those of `work` */
     uint32_t n, begun;
 };
 
@@ -51,7 +51,9 @@ static cg_status nomem(cg_error *err)
 
 static uint32_t generation_of(const struct batch *b, uint32_t i)
 {
-    return b->list ? b->list[i] : b->work.first_generation + i;
+    if (b->list)
+        return b->list[i];
+    return b->work.generations ? b->work.generations[i] : b->work.first_generation + i;
 }
 
 static void free_prefix(struct scheduler *s, struct prefix *p)
@@ -251,7 +253,8 @@ static cg_status fill_slots(struct scheduler *s, cg_error *err)
         slot->generation = generation_of(&p->batch, p->batch.begun);
         job.program = slot->work.program;
         job.geometry = slot->work.geometry;
-        job.key = (cg_rng_key) { s->seed, slot->work.molecule, slot->generation };
+        job.key = (cg_rng_key) { cg_rng_again(s->seed, slot->work.again), slot->work.molecule,
+                                 slot->generation };
         status = s->ex->ops->admit(s->ex, i, place, &job, &why);
         if (status == CG_ERR_DEVICE_NOMEM)
             return wait_for_room(s, &why, err);

@@ -18,18 +18,20 @@
 #include "decode/executor.h"
 
 /**
- * Generations of a molecule: [first_generation, first_generation + n_generations). Everything is
- * borrowed until gone() was called for the last of them.
+ * Generations of a molecule: [first_generation, first_generation + n_generations), or those listed.
+ * Everything is borrowed until gone() was called for the last of them.
  */
 typedef struct cg_work {
     const int32_t *prompt; /* [n_prompt] */
     int32_t n_prompt;
     const cg_program *program;
-    const cg_geometry *geometry; /* NULL: none */
     uint64_t molecule; /* index in the whole input, for the random numbers */
     uint32_t first_generation;
     uint32_t n_generations; /* >= 1 */
     void *owner;
+    const uint32_t *generations; /* [n_generations] or NULL */
+    uint32_t again;              /* they are drawn for the again-th time more: cg_rng_again() */
+    const cg_geometry *geometry; /* NULL: none */
 } cg_work;
 
 enum { CG_WORK_END = -1, CG_WORK_NONE_YET = 0, CG_WORK_TAKEN = 1 };

@@ -37,7 +37,7 @@ struct product {
     const char **elements; /* xyz, json: [atoms] */
     cg_buf frame, failed;
     uint64_t plain;         /* bytes of the records before compression */
-    int64_t counts[4];      /* by verdict */
+    int64_t counts[5];      /* by verdict */
     char first_reason[256]; /* of a conformer that failed */
 };
 
@@ -348,6 +348,8 @@ static cg_status write_record(const struct batch *b, const struct product *p,
                               const cg_checked *c, cg_buf *records, cg_error *err)
 {
     char *molblock = NULL, *body = NULL;
+    char checks[CG_CHECK_TEXT], again[16], repair[CG_REPAIR_TEXT];
+    cg_tag tags[3];
     cg_conformer record = {
         .name = m->name,
         .smiles = cg_molecule_smiles(m->built.molecule, NULL),
@@ -357,8 +359,24 @@ static cg_status write_record(const struct batch *b, const struct product *p,
         .elements = p->elements,
         .xyz = (const double(*)[3])c->xyz,
         .decimals = b->engine->info.decimals,
+        .tags = tags,
     };
     cg_status status = CG_OK;
+
+    if (m->built.geometry) {
+        cg_repair_text(&c->repair, repair, sizeof repair);
+        tags[record.n_tags++] = (cg_tag) {
+            b->engine->builder.geometry == CG_GEOMETRY_REPAIR ? "repaired" : "impossible", repair
+        };
+    }
+    if (b->engine->info.check) {
+        cg_check_text(c->checks_failed, checks, sizeof checks);
+        tags[record.n_tags++] = (cg_tag) { "checks", checks };
+    }
+    if (b->engine->info.retry) {
+        snprintf(again, sizeof again, "%" PRIu32, c->again);
+        tags[record.n_tags++] = (cg_tag) { "retry", again };
+    }
 
     if (b->format == CG_RECORD_SDF) {
         status = write_molblock(b, p, m, record.xyz, &molblock, err);
@@ -376,31 +394,27 @@ static cg_status write_record(const struct batch *b, const struct product *p,
     return status;
 }
 
-static const char *const verdict_names[] = { "ok", "wrong molecule", "parse failure",
-                                             "unfinished" };
+static const char *const verdict_names[] = { "ok", "wrong molecule", "parse failure", "unfinished",
+                                             "impossible geometry" };
 
 static cg_status finish_one(const struct batch *b, cg_pipeline_molecule *m, int32_t generation,
                             cg_buf *records, cg_error *err)
 {
     struct product *p = m->user;
-    const cg_generation *g = &m->generations[generation];
-    cg_checked c = { 0 };
+    cg_checked *c = &m->generations[generation].checked;
     char reason[CG_ERROR_TEXT + 32];
-    cg_status status = cg_conformer_check(&m->built, b->engine->tokenizer, g->tokens, g->n_tokens,
-                                          g->done, &c, err);
+    cg_status status = CG_OK;
 
-    if (status != CG_OK)
-        return status;
-    p->counts[c.verdict]++;
-    if (c.verdict == CG_CONFORMER_OK) {
-        status = write_record(b, p, m, generation, &c, records, err);
+    p->counts[c->verdict]++;
+    if (c->verdict == CG_CONFORMER_OK) {
+        status = write_record(b, p, m, generation, c, records, err);
     } else {
-        snprintf(reason, sizeof reason, "%s: %s", verdict_names[c.verdict], c.reason);
+        snprintf(reason, sizeof reason, "%s: %s", verdict_names[c->verdict], c->reason);
         if (!p->first_reason[0])
             snprintf(p->first_reason, sizeof p->first_reason, "%.250s", reason);
-        cg_failed_write(m->line, m->name, m->smiles, generation, reason, c.text, &p->failed);
+        cg_failed_write(m->line, m->name, m->smiles, generation, reason, c->text, &p->failed);
     }
-    cg_checked_finish(&c);
+    cg_checked_finish(c); /* a molecule may wait long for its turn to be emitted */
     return status;
 }
 
@@ -492,6 +506,7 @@ static cg_status batch_emit(void *ctx, cg_pipeline_molecule *m, cg_error *err)
     r->wrong_molecules += p->counts[CG_CONFORMER_WRONG_MOLECULE];
     r->parse_failures += p->counts[CG_CONFORMER_PARSE_FAILURE];
     r->unfinished += p->counts[CG_CONFORMER_UNFINISHED];
+    r->impossible += p->counts[CG_CONFORMER_IMPOSSIBLE];
     r->molecules_failed += m->failure.code != CG_OK || out.n_failed > 0;
     cg_report_failure(r, m->failure.code);
     r->bytes_written += (int64_t)p->frame.len;
@@ -589,7 +604,7 @@ static cg_status open_output(struct batch *b, const char *path, cg_error *err)
     const cg_batch *o = b->options;
     const cg_sampling *s = &info->sampling;
     char hash[32] = "-", model[32], tokenizer[32], seed[32], gens[32], sampling[128], range[64],
-         bound[32], length[32], device[160], sums[160];
+         bound[32], length[32], device[160], sums[160], retry[32];
     uint64_t input_hash;
     cg_output_state state;
     cg_status status;
@@ -610,6 +625,9 @@ static cg_status open_output(struct batch *b, const char *path, cg_error *err)
         { "arithmetic", sums },
         { "record", cg_record_format_name(b->format) },
         { "add_hs", o->add_hs ? "yes" : "no" },
+        { "check", info->check ? "yes" : "no" },
+        { "retry", retry },
+        { "geometry", info->geometry },
         { "header", o->header == 0   ? "auto"
                     : o->header == 1 ? "yes"
                                      : "no" },
@@ -644,6 +662,7 @@ static cg_status open_output(struct batch *b, const char *path, cg_error *err)
     snprintf(range, sizeof range, "%" PRId64 " to %" PRId64, b->first, b->end);
     snprintf(bound, sizeof bound, "%d", b->engine->format.max_new_tokens);
     snprintf(length, sizeof length, "%d", info->max_len);
+    snprintf(retry, sizeof retry, "%d", info->retry);
     describe_machine(b->engine, device, sums, sizeof sums);
     status = cg_output_open(path, &options, &b->output, &state, err);
     if (status != CG_OK)

@@ -56,18 +56,33 @@ static cg_status judge_misfit(cg_checked *c, const cg_molecule_template *t, cons
     return CG_OK;
 }
 
+static void judge_given_up(cg_checked *c)
+{
+    char causes[CG_REPAIR_TEXT];
+
+    c->verdict = CG_CONFORMER_IMPOSSIBLE;
+    cg_repair_text(&c->repair, causes, sizeof causes);
+    snprintf(c->reason, sizeof c->reason,
+             "no possible geometry was found, having begun anew %d times (%s)", c->repair.restarts,
+             causes);
+}
+
 cg_status cg_conformer_check(const cg_molecule_template *t, const cg_tokenizer *tokenizer,
-                             const int32_t *tokens, int32_t n, int32_t done, cg_checked *ret,
-                             cg_error *err)
+                             const int32_t *tokens, int32_t n, int32_t done,
+                             const cg_repair *repair, cg_checked *ret, cg_error *err)
 {
     const cg_format_config *format = t->builder->format;
-    cg_checked c = { 0 };
+    cg_checked c = { .repair = *repair };
     cg_error why = CG_ERROR_INIT;
     cg_status status =
         cg_tokenizer_decode(tokenizer, tokens, (size_t)n, 0, &c.text, &c.text_len, err);
 
     if (status != CG_OK)
         return status;
+    if (done == CG_SEQUENCE_GIVEN_UP) {
+        judge_given_up(&c);
+        goto out;
+    }
     if (done != CG_SEQUENCE_COMPLETE) {
         judge(&c, CG_CONFORMER_UNFINISHED, "the limit of tokens was reached before the end");
         goto out;
@@ -105,4 +120,47 @@ void cg_checked_finish(cg_checked *c)
     free(c->text);
     free(c->xyz);
     *c = (cg_checked) { 0 };
+}
+
+cg_status cg_conformer_check_geometry(const cg_checker *checker, const cg_molecule *mol,
+                                      cg_checked *c, cg_error *err)
+{
+    const cg_smiles *graph = cg_molecule_graph(mol);
+    float(*heavy)[3];
+    cg_verdict v;
+    size_t n = 0;
+    cg_status status;
+
+    if (c->verdict != CG_CONFORMER_OK)
+        return CG_OK;
+    heavy = cg_alloc_array(cg_molecule_n_heavy(mol), sizeof *heavy);
+    if (!heavy)
+        return cg_fail(err, CG_ERR_NOMEM, "conformer: out of memory");
+    for (size_t i = 0; i < graph->n_atoms; i++) {
+        if (graph->atoms[i].element == 1)
+            continue;
+        for (int k = 0; k < 3; k++)
+            heavy[n][k] = (float)c->xyz[i][k];
+        n++;
+    }
+    status = cg_checker_run(checker, (const float(*)[3])heavy, &v, err);
+    free(heavy);
+    if (status != CG_OK)
+        return status;
+    c->checks_done = v.done;
+    c->checks_failed = v.failed;
+    if (v.failed)
+        snprintf(c->reason, sizeof c->reason, "%s", v.detail);
+    return CG_OK;
+}
+
+int cg_checked_badness(const cg_checked *c)
+{
+    int n = 0;
+
+    if (c->verdict != CG_CONFORMER_OK)
+        return CG_CHECK_COUNT + 1;
+    for (int id = 0; id < CG_CHECK_COUNT; id++)
+        n += (int)(c->checks_failed >> id & 1);
+    return n;
 }

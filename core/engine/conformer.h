@@ -5,6 +5,7 @@
 
 #include <confgen/confgen.h>
 
+#include "eval/check.h"
 #include "template/template.h"
 
 /** Zero first; cg_checked_finish() releases. */
@@ -14,7 +15,10 @@ typedef struct cg_checked {
     size_t text_len;
     const char *body; /* within text: the enriched SMILES, body_len bytes, when OK */
     size_t body_len;
-    double (*xyz)[3]; /* [atoms], when OK */
+    double (*xyz)[3];                    /* [atoms], when OK */
+    uint32_t checks_done, checks_failed; /* of its geometry; bits as of cg_verdict, 0 unchecked */
+    uint32_t again;                      /* how often it was drawn before; 0: at once */
+    cg_repair repair;                    /* of the sequence it is */
     char reason[CG_ERROR_TEXT];
 } cg_checked;
 
@@ -26,8 +30,18 @@ typedef struct cg_checked {
  * @return CG_OK whatever the verdict; CG_ERR_NOMEM
  */
 cg_status cg_conformer_check(const cg_molecule_template *t, const cg_tokenizer *tokenizer,
-                             const int32_t *tokens, int32_t n, int32_t done, cg_checked *ret,
-                             cg_error *err);
+                             const int32_t *tokens, int32_t n, int32_t done,
+                             const cg_repair *repair, cg_checked *ret, cg_error *err);
 void cg_checked_finish(cg_checked *checked); /* accepts zeroed structs */
+
+/**
+ * Check the geometry of a conformer that is OK; another one has none, and is left as it is.
+ * @return CG_OK whatever was found; CG_ERR_NOMEM
+ */
+cg_status cg_conformer_check_geometry(const cg_checker *checker, const cg_molecule *mol,
+                                      cg_checked *checked, cg_error *err);
+
+/** How bad a conformer is: 0 nothing is wrong; by the tests failed; worst without coordinates. */
+int cg_checked_badness(const cg_checked *checked);
 
 #endif

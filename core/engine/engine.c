@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "eval/check.h"
 #include "engine/choice.h"
 #include "engine/device.h"
 #include "engine/paths.h"
@@ -457,6 +458,39 @@ static void fill_info(cg_engine *e)
     fill_gpus(e);
 }
 
+/* Whether to check and to retry; where RDKit cannot help with it, that is said before any work. */
+static cg_status choose_checks(cg_engine *e, const cg_engine_options *o, cg_error *err)
+{
+    cg_molecule *probe = NULL;
+    cg_checker *checker = NULL;
+    cg_status status;
+
+    e->info.retry = o->retry;
+    e->info.check = o->check || o->retry;
+    if (o->retry < 0)
+        return cg_fail(err, CG_ERR_USAGE, "--retry %d: wanted 0 or more", o->retry);
+    if (o->retry && e->info.sampling.greedy)
+        return cg_fail(err, CG_ERR_USAGE,
+                       "--retry %d: greedy sampling draws the same conformer again", o->retry);
+    if (!e->info.check)
+        return CG_OK;
+    status = cg_molecule_parse("CC", 2, &probe, err);
+    if (status == CG_OK)
+        status = cg_checker_create(probe, &checker, err);
+    cg_checker_destroy(checker);
+    cg_molecule_destroy(probe);
+    return status == CG_OK ? CG_OK : cg_fail_prefix(err, status, "--check");
+}
+
+const char *cg_check_describe(int32_t id, const char **ret_meaning)
+{
+    if (id < 0 || id >= CG_CHECK_COUNT)
+        return NULL;
+    if (ret_meaning)
+        *ret_meaning = cg_check_meaning((cg_check_id)id);
+    return cg_check_name((cg_check_id)id);
+}
+
 cg_status cg_engine_open_with(const cg_engine_options *options, const cg_engine_hooks *hooks,
                               cg_engine **ret_engine, cg_error *err)
 {
@@ -495,9 +529,13 @@ cg_status cg_engine_open_with(const cg_engine_options *options, const cg_engine_
         status = cg_sampling_check(&e->info.sampling, err);
     }
     if (status == CG_OK)
+        status = choose_checks(e, &o, err);
+    if (status == CG_OK)
         status = choose_length(e, &o, err);
     if (status == CG_OK)
         status = open_constraint(e, &o, err);
+    if (status == CG_OK)
+        status = cg_engine_choose_geometry(e, &o, err);
     if (status == CG_OK)
         status = open_device(e, &o, &request, dtype, err);
     if (status != CG_OK) {
@@ -526,6 +564,7 @@ void cg_engine_close(cg_engine *e)
     cg_model_close(e->model);
     cg_registry_destroy(e->registry);
     cg_team_destroy(e->team);
+    free(e->spelling);
     free(e->model_dir);
     free(e);
 }

@@ -35,18 +35,10 @@ static cg_status memory_next(void *ctx, cg_pipeline_molecule *m, int *ret_more, 
     return m->smiles && m->name ? CG_OK : cg_fail(err, CG_ERR_NOMEM, "generate: out of memory");
 }
 
-/* user: [n_generations] of cg_checked */
 static void memory_finish(void *ctx, cg_pipeline_molecule *m)
 {
-    struct memory *s = ctx;
-    cg_checked *checked = calloc((size_t)m->n_generations, sizeof *checked);
-    cg_status status = checked ? CG_OK : cg_fail(&m->failure, CG_ERR_NOMEM, "out of memory");
-
-    m->user = checked;
-    for (int32_t i = 0; i < m->n_generations && status == CG_OK; i++)
-        status = cg_conformer_check(&m->built, s->engine->tokenizer, m->generations[i].tokens,
-                                    m->generations[i].n_tokens, m->generations[i].done, &checked[i],
-                                    &m->failure);
+    (void)ctx;
+    (void)m; /* the conformers are handed out as they were read */
 }
 
 static void count_verdict(cg_report *r, int32_t verdict)
@@ -55,12 +47,12 @@ static void count_verdict(cg_report *r, int32_t verdict)
     r->wrong_molecules += verdict == CG_CONFORMER_WRONG_MOLECULE;
     r->parse_failures += verdict == CG_CONFORMER_PARSE_FAILURE;
     r->unfinished += verdict == CG_CONFORMER_UNFINISHED;
+    r->impossible += verdict == CG_CONFORMER_IMPOSSIBLE;
 }
 
 static cg_status memory_emit(void *ctx, cg_pipeline_molecule *m, cg_error *err)
 {
     struct memory *s = ctx;
-    const cg_checked *checked = m->user;
     int64_t before = s->report->conformers;
     cg_generated g = { CG_SIZED(cg_generated), .request = &s->requests[m->line] };
 
@@ -80,11 +72,16 @@ static cg_status memory_emit(void *ctx, cg_pipeline_molecule *m, cg_error *err)
     g.n_atoms = (int32_t)m->built.split.n_atoms;
     g.smiles = cg_molecule_smiles(m->built.molecule, NULL);
     for (int32_t i = 0; i < m->n_generations; i++) {
-        g.verdict = checked[i].verdict;
+        const cg_checked *c = &m->generations[i].checked;
+
+        g.verdict = c->verdict;
         g.generation = i;
-        g.text = checked[i].text;
-        g.reason = checked[i].reason;
-        g.xyz = (const double(*)[3])checked[i].xyz;
+        g.text = c->text;
+        g.reason = c->reason;
+        g.xyz = (const double(*)[3])c->xyz;
+        g.checks_done = c->checks_done;
+        g.checks_failed = c->checks_failed;
+        g.again = (int32_t)c->again;
         count_verdict(s->report, g.verdict);
         if (s->on_conformer)
             s->on_conformer(s->ctx, &g);
@@ -95,12 +92,8 @@ static cg_status memory_emit(void *ctx, cg_pipeline_molecule *m, cg_error *err)
 
 static void memory_forget(void *ctx, cg_pipeline_molecule *m)
 {
-    cg_checked *checked = m->user;
-
     (void)ctx;
-    for (int32_t i = 0; checked && i < m->n_generations; i++)
-        cg_checked_finish(&checked[i]);
-    free(checked);
+    (void)m;
 }
 
 static int memory_stop(void *ctx)

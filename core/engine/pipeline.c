@@ -13,7 +13,8 @@
 #include "base/size.h"
 #include "decode/scheduler.h"
 
-/* A molecule passes through these in order; FAILED molecules go from BUILDING to DONE. */
+/* A molecule passes through these in order, from FINISHING back to RUNNING where some of it is
+ * drawn again; molecules that fail go from BUILDING to DONE. */
 enum { BUILDING = 0, READY, RUNNING, FINISHING, DONE };
 
 /* The calling thread looks up from waiting this often, for signals and progress. */
@@ -43,7 +44,9 @@ struct cg_pipeline {
     pthread_cond_t changed;
     cg_pipeline_molecule **window; /* ring: molecules that were read and not yet emitted */
     int64_t cap;
-    int64_t n_read, n_scheduled, n_emitted; /* ring positions modulo cap */
+    int64_t n_read, n_scheduled, n_emitted;    /* ring positions modulo cap */
+    int64_t n_running;                         /* molecules from RUNNING on that are not DONE */
+    cg_pipeline_molecule *again, **last_again; /* with waves to be handed out, the oldest first */
     int at_end;
     cg_report counts; /* what decoders have counted and *report does not have yet */
     cg_status status; /* first failure, */
@@ -62,9 +65,13 @@ static void destroy_molecule(struct cg_pipeline *p, cg_pipeline_molecule *m)
     if (!m)
         return;
     p->io->forget(p->io->ctx, m);
-    for (int32_t i = 0; m->generations && i < m->n_generations; i++)
+    for (int32_t i = 0; m->generations && i < m->n_generations; i++) {
         free(m->generations[i].tokens);
+        cg_checked_finish(&m->generations[i].checked);
+    }
     free(m->generations);
+    free((uint32_t *)m->wave);
+    cg_checker_destroy(m->checker);
     if (m->built.builder)
         cg_molecule_template_finish(&m->built);
     free(m->name);
@@ -109,6 +116,9 @@ static void build_job(void *arg, int worker)
                                                   &m->built, &err);
 
     (void)worker;
+    if (status == CG_OK && p->engine->info.check)
+        status = cg_checker_create(m->built.molecule, &m->checker, &err);
+    m->n_wave = m->n_generations;
     if (status == CG_OK) {
         m->generations = calloc((size_t)m->n_generations, sizeof *m->generations);
         if (!m->generations)
@@ -121,15 +131,119 @@ static void build_job(void *arg, int worker)
     set_state(m, m->failure.code == CG_OK ? READY : DONE);
 }
 
+static uint32_t generation_of(const cg_pipeline_molecule *m, int32_t i)
+{
+    return m->wave ? m->wave[i] : (uint32_t)i;
+}
+
+/* What has a generation become? The best of its attempts stays, of equals the first. */
+static cg_status read_generation(const cg_pipeline_molecule *m, cg_generation *g, cg_error *err)
+{
+    cg_checked c = { 0 };
+    cg_status status = cg_conformer_check(&m->built, m->pipeline->engine->tokenizer, g->tokens,
+                                          g->n_tokens, g->done, &g->repair, &c, err);
+
+    if (status == CG_OK && m->checker)
+        status = cg_conformer_check_geometry(m->checker, m->built.molecule, &c, err);
+    c.again = m->again;
+    free(g->tokens);
+    g->tokens = NULL;
+    if (status == CG_OK &&
+        (!g->is_read || cg_checked_badness(&c) < cg_checked_badness(&g->checked))) {
+        cg_checked better = c;
+
+        c = g->checked;
+        g->checked = better;
+        g->is_read = 1;
+    }
+    cg_checked_finish(&c);
+    return status;
+}
+
+/* Read what the wave has become; *ret_n of its generations are still bad: the next wave. */
+static cg_status read_wave(cg_pipeline_molecule *m, int32_t *ret_n, cg_error *err)
+{
+    uint32_t *bad = cg_alloc_array((size_t)m->n_wave, sizeof *bad);
+    int32_t n = 0;
+    cg_status status = bad ? CG_OK : cg_fail(err, CG_ERR_NOMEM, "pipeline: out of memory");
+
+    for (int32_t i = 0; i < m->n_wave && status == CG_OK; i++) {
+        cg_generation *g = &m->generations[generation_of(m, i)];
+
+        status = read_generation(m, g, err);
+        if (cg_checked_badness(&g->checked) > 0 && status == CG_OK)
+            bad[n++] = generation_of(m, i);
+    }
+    if (status != CG_OK) {
+        free(bad);
+        return status;
+    }
+    free((uint32_t *)m->wave);
+    m->wave = bad;
+    *ret_n = n;
+    return CG_OK;
+}
+
+/* Hand the bad ones out again. */
+static void begin_wave(cg_pipeline_molecule *m, int32_t n)
+{
+    struct cg_pipeline *p = m->pipeline;
+
+    m->again++;
+    m->n_wave = n;
+    pthread_mutex_lock(&p->lock);
+    m->state = RUNNING;
+    m->n_begun = m->n_ended = 0;
+    m->next_again = NULL;
+    *(p->again ? p->last_again : &p->again) = m;
+    p->last_again = &m->next_again;
+    pthread_cond_broadcast(&p->changed);
+    pthread_mutex_unlock(&p->lock);
+}
+
+static void count_checks(cg_pipeline_molecule *m)
+{
+    cg_report *r = &m->checks;
+
+    for (int32_t i = 0; i < m->n_generations; i++) {
+        const cg_checked *c = &m->generations[i].checked;
+
+        r->mended += c->again && !cg_checked_badness(c);
+        if (!c->checks_done)
+            continue;
+        r->checked++;
+        r->passed += !c->checks_failed;
+        for (int id = 0; id < CG_CHECK_COUNT; id++) {
+            r->check_done[id] += c->checks_done >> id & 1;
+            r->check_failed[id] += c->checks_failed >> id & 1;
+        }
+    }
+}
+
 static void finish_job(void *arg, int worker)
 {
     cg_pipeline_molecule *m = arg;
+    struct cg_pipeline *p = m->pipeline;
     double t = cg_now();
+    int32_t n_bad;
+    cg_status status = read_wave(m, &n_bad, &m->failure);
 
     (void)worker;
-    m->pipeline->io->finish(m->pipeline->io->ctx, m);
-    m->finish_seconds = cg_now() - t;
-    set_state(m, DONE);
+    if (status == CG_OK && n_bad && m->again < (uint32_t)p->engine->info.retry) {
+        m->finish_seconds += cg_now() - t;
+        begin_wave(m, n_bad);
+        return;
+    }
+    if (status == CG_OK) {
+        count_checks(m);
+        p->io->finish(p->io->ctx, m);
+    }
+    m->finish_seconds += cg_now() - t;
+    pthread_mutex_lock(&p->lock);
+    m->state = DONE;
+    p->n_running--;
+    pthread_cond_broadcast(&p->changed);
+    pthread_mutex_unlock(&p->lock);
 }
 
 /* ---- decoders ----------------------------------------------------------------------------- */
@@ -140,7 +254,7 @@ static void finish_job(void *arg, int worker)
  */
 static int32_t share_locked(const struct decoder *d, const cg_pipeline_molecule *m)
 {
-    int32_t n = m->n_generations - m->n_begun, batch = d->worker->batch_size;
+    int32_t n = m->n_wave - m->n_begun, batch = d->worker->batch_size;
 
     return d->pipeline->engine->n_workers > 1 && n / 2 >= batch ? batch : n;
 }
@@ -154,17 +268,28 @@ static void take_locked(struct decoder *d, cg_pipeline_molecule *m, cg_work *ret
         .prompt = m->built.prompt,
         .n_prompt = m->built.n_prompt,
         .program = m->built.program,
+        .geometry = m->built.geometry,
         .molecule = (uint64_t)m->index,
         .first_generation = (uint32_t)m->n_begun,
         .n_generations = (uint32_t)n,
         .owner = m,
+        .generations = m->wave ? m->wave + m->n_begun : NULL,
+        .again = m->again,
     };
     m->n_begun += n;
-    p->counts.requested += n;
-    if (m->n_begun == m->n_generations) {
-        m->state = RUNNING;
-        p->n_scheduled++;
+    if (m->again)
+        p->counts.retried += n;
+    else
+        p->counts.requested += n;
+    if (m->n_begun < m->n_wave)
+        return;
+    if (m->again) {
+        p->again = m->next_again;
+        return;
     }
+    m->state = RUNNING;
+    p->n_running++;
+    p->n_scheduled++;
 }
 
 /* cg_scheduler_io.next */
@@ -178,7 +303,13 @@ static int next_work(void *ctx, int wait, cg_work *ret_work)
     for (;;) {
         while (p->n_scheduled < p->n_read && at_locked(p, p->n_scheduled)->state == DONE)
             p->n_scheduled++; /* failed: nothing to run */
-        if (p->stopping || (p->at_end && p->n_scheduled == p->n_read)) {
+        if (!p->stopping && p->again) {
+            take_locked(d, p->again, ret_work);
+            got = CG_WORK_TAKEN;
+            break;
+        }
+        if (p->stopping || (p->at_end && p->n_scheduled == p->n_read &&
+                            !(p->engine->info.retry && p->n_running))) {
             got = CG_WORK_END;
             break;
         }
@@ -193,6 +324,16 @@ static int next_work(void *ctx, int wait, cg_work *ret_work)
     }
     pthread_mutex_unlock(&p->lock);
     return got;
+}
+
+static void count_repair(cg_report *r, const cg_sequence_result *result)
+{
+    const cg_repair *repair = &result->repair;
+
+    for (int32_t i = 0; i < CG_CAUSES; i++)
+        r->geometry_count[i] += repair->count[i];
+    r->geometry_restarts += repair->restarts;
+    r->geometry_wasted += repair->wasted;
 }
 
 static cg_status sequence_ended(void *ctx, const cg_work *work, uint32_t generation,
@@ -210,8 +351,10 @@ static cg_status sequence_ended(void *ctx, const cg_work *work, uint32_t generat
     g->n_tokens = result->n_tokens;
     g->n_sampled = result->n_sampled;
     g->done = result->done;
+    g->repair = result->repair;
     pthread_mutex_lock(&p->lock);
-    p->counts.sequences++;
+    count_repair(&p->counts, result);
+    p->counts.sequences += !work->again;
     p->counts.tokens += result->n_tokens;
     p->counts.sampled += result->n_sampled;
     p->counts.forced += result->n_tokens - result->n_sampled;
@@ -228,7 +371,7 @@ static void sequence_gone(void *ctx, const cg_work *work)
     int all;
 
     pthread_mutex_lock(&p->lock);
-    all = ++m->n_ended == m->n_generations;
+    all = ++m->n_ended == m->n_wave;
     if (all)
         m->state = FINISHING;
     pthread_mutex_unlock(&p->lock);
@@ -338,6 +481,17 @@ static cg_pipeline_molecule *take_done(struct cg_pipeline *p)
     return m;
 }
 
+static void add_checks(cg_report *r, const cg_report *checks)
+{
+    r->checked += checks->checked;
+    r->passed += checks->passed;
+    r->mended += checks->mended;
+    for (int id = 0; id < CG_CHECK_COUNT; id++) {
+        r->check_done[id] += checks->check_done[id];
+        r->check_failed[id] += checks->check_failed[id];
+    }
+}
+
 /* Hand out what is done, in order. */
 static cg_status emit_done(struct cg_pipeline *p, cg_error *err)
 {
@@ -350,6 +504,10 @@ static cg_status emit_done(struct cg_pipeline *p, cg_error *err)
         r->chemistry_seconds += m->built.chemistry_seconds;
         r->template_seconds += m->built.own_seconds;
         r->record_seconds += m->finish_seconds;
+        if (m->failure.code == CG_OK)
+            add_checks(r, &m->checks);
+        if (m->built.geometry)
+            r->geometry_untested += m->built.geometry->n_unchecked;
         status = p->io->emit(p->io->ctx, m, err);
         destroy_molecule(p, m);
     }
@@ -361,6 +519,11 @@ static void publish_locked(struct cg_pipeline *p)
     cg_report *r = p->report, *c = &p->counts;
 
     r->requested += c->requested;
+    for (int32_t i = 0; i < CG_CAUSES; i++)
+        r->geometry_count[i] += c->geometry_count[i];
+    r->geometry_restarts += c->geometry_restarts;
+    r->geometry_wasted += c->geometry_wasted;
+    r->retried += c->retried;
     r->sequences += c->sequences;
     r->tokens += c->tokens;
     r->sampled += c->sampled;

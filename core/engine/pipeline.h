@@ -5,6 +5,9 @@
  *   source (this thread) -> build (jobs) -> decode (a thread an executor)
  *                        -> finish (jobs) -> emit (this thread, in the order of the source)
  *
+ * Where the engine retries, finish sends those generations of a molecule that failed back to
+ * decode.
+ *
  * A bounded window of molecules is under way, so memory does not grow with the input. All executors
  * take from one queue; the generations of a molecule that fills an executor more than once are
  * handed out in parts.
@@ -15,15 +18,19 @@
 #include "engine/conformer.h"
 #include "engine/engine.h"
 
-/** An ended sequence. */
+/** A conformer: the sequence that has ended last, until it is read, and the best one so far. */
 typedef struct cg_generation {
-    int32_t *tokens; /* [n_tokens] of the completion */
+    int32_t *tokens; /* [n_tokens] of the completion; NULL once it is read */
     int32_t n_tokens, n_sampled;
     int32_t done; /* CG_SEQUENCE_* */
+    cg_repair repair;
+    int32_t is_read; /* `checked` holds something */
+    cg_checked checked;
 } cg_generation;
 
 /** A molecule on its way. The source fills the first part; `user` is the sink's. */
-typedef struct cg_pipeline_molecule {
+typedef struct cg_pipeline_molecule cg_pipeline_molecule;
+struct cg_pipeline_molecule {
     int64_t index; /* in the whole input; keys the random numbers */
     int64_t line;  /* in the file, 0 without one */
     char *name;    /* owned, not NULL */
@@ -35,12 +42,18 @@ typedef struct cg_pipeline_molecule {
     cg_generation *generations; /* [n_generations] each written by the thread that decoded it */
     void *user;
     double finish_seconds;
-
+    cg_checker *checker;  /* where the engine checks */
+    cg_report checks;     /* members of checks alone: what they found */
+    const uint32_t *wave; /* [n_wave] generations that are drawn again; NULL: all */
+    uint32_t again;       /* how often those of this wave were drawn before */
+    int32_t n_wave;       /* n_generations at first */
     struct cg_pipeline *pipeline;
+
     int32_t state;   /* this and what follows: under the pipeline's lock */
-    int32_t n_begun; /* generations that were handed to an executor */
+    int32_t n_begun; /* of the wave: handed to an executor */
     int32_t n_ended;
-} cg_pipeline_molecule;
+    cg_pipeline_molecule *next_again;
+};
 
 /** What the pipeline asks of its caller. */
 typedef struct cg_pipeline_io {
@@ -49,7 +62,10 @@ typedef struct cg_pipeline_io {
     cg_status (*next)(void *ctx, cg_pipeline_molecule *m, int *ret_more, cg_error *err);
     /** The template stands; may set failure. May be NULL. Jobs, any thread. */
     void (*prepare)(void *ctx, cg_pipeline_molecule *m);
-    /** All generations have ended. May set failure. Jobs. Not called for failed molecules. */
+    /**
+     * All generations are checked, and drawn again where that was asked for. May set failure and
+     * take what it needs of their `checked`. Jobs. Not called for failed molecules.
+     */
     void (*finish)(void *ctx, cg_pipeline_molecule *m);
     /** In order, failed molecules too. This thread. */
     cg_status (*emit)(void *ctx, cg_pipeline_molecule *m, cg_error *err);

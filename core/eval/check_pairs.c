@@ -12,6 +12,15 @@
 /* Shares of a bound by which a distance may miss it. */
 static const double margin_bond = 0.25, margin_angle = 0.25, margin_clash = 0.3;
 
+enum { BOND, ANGLE, OTHER };
+
+static int kind_of(const cg_bounds *b, size_t i, size_t j)
+{
+    int steps = cg_bounds_steps(b, i, j);
+
+    return steps == 1 ? BOND : steps == 2 ? ANGLE : OTHER;
+}
+
 static void add(cg_check_pairs *pairs, uint32_t i, uint32_t j, double low, double high)
 {
     pairs->items[pairs->n++] = (cg_check_pair) {
@@ -29,15 +38,15 @@ static void list_pairs(const cg_bounds *b, const uint32_t *heavy, cg_checker *ch
     for (size_t i = 0; i < b->n_atoms; i++)
         for (size_t j = i + 1; j < b->n_atoms; j++) {
             double low = cg_bounds_low(b, i, j), high = cg_bounds_high(b, i, j);
-            cg_pair_kind kind = cg_bounds_kind(b, i, j);
+            int kind = kind_of(b, i, j);
             uint32_t first = heavy[i], second = heavy[j];
 
             if (first == CG_CHECK_NOT_HEAVY || second == CG_CHECK_NOT_HEAVY)
                 continue;
-            if (kind == CG_PAIR_BOND)
+            if (kind == BOND)
                 add(&checker->bonds, first, second, low * (1 - margin_bond),
                     high * (1 + margin_bond));
-            else if (kind == CG_PAIR_ANGLE)
+            else if (kind == ANGLE)
                 add(&checker->angles, first, second, low * (1 - margin_angle),
                     high * (1 + margin_angle));
             else
@@ -55,10 +64,10 @@ cg_status cg_check_find_pairs(cg_checker *checker, const uint32_t *heavy, cg_err
         return status;
     for (size_t i = 0; i < n; i++)
         for (size_t j = i + 1; j < n; j++)
-            n_pairs[cg_bounds_kind(&bounds, i, j)]++;
-    checker->bonds.items = cg_alloc_array(n_pairs[CG_PAIR_BOND] + 1, sizeof(cg_check_pair));
-    checker->angles.items = cg_alloc_array(n_pairs[CG_PAIR_ANGLE] + 1, sizeof(cg_check_pair));
-    checker->others.items = cg_alloc_array(n_pairs[CG_PAIR_FAR] + 1, sizeof(cg_check_pair));
+            n_pairs[kind_of(&bounds, i, j)]++;
+    checker->bonds.items = cg_alloc_array(n_pairs[BOND] + 1, sizeof(cg_check_pair));
+    checker->angles.items = cg_alloc_array(n_pairs[ANGLE] + 1, sizeof(cg_check_pair));
+    checker->others.items = cg_alloc_array(n_pairs[OTHER] + 1, sizeof(cg_check_pair));
     if (checker->bonds.items && checker->angles.items && checker->others.items)
         list_pairs(&bounds, heavy, checker);
     else

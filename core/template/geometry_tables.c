@@ -11,9 +11,7 @@
 #include "chem/planes.h"
 #include "chem/stereo.h"
 
-/* Of 1367 conformers of 100 drug molecules (ETKDG, MMFF94) no bond is off by more than 0.127 Å and
- * no neighbour of a neighbour by more than 0.345 Å; 2 % have a pair below 75 % of its bound. */
-static const double bond_margin = 0.15, angle_margin = 0.35, clash_share = 0.75;
+static const double clash_share = 0.75; /* of a lower bound, at least */
 static const float least_volume = 0.5F, least_cosine = 0.9F, least_flat = 0.95F;
 
 /* Tests in any order. */
@@ -125,27 +123,32 @@ static void sort_tests(const struct list *list, int32_t n_atoms, int32_t *start,
     start[n_atoms] = (int32_t)list->n;
 }
 
+/* By how much a distance may miss its bounds, Å, by the bonds between the two atoms. */
+static const struct margin {
+    double low, high;
+    int8_t cause;
+} margins[] = {
+    { 0, 0, CG_CAUSE_NONE },        { 0.15, 0.15, CG_CAUSE_BOND }, { 0.35, 0.35, CG_CAUSE_ANGLE },
+    { 0.35, 0.45, CG_CAUSE_CLASH }, { 0.5, 0.75, CG_CAUSE_CLASH }, { 0.5, 0.5, CG_CAUSE_CLASH },
+};
+
 static void set_pairs(const cg_bounds *bounds, float *low2, float *high2, int8_t *cause)
 {
-    static const int8_t causes[] = { [CG_PAIR_FAR] = CG_CAUSE_CLASH,
-                                     [CG_PAIR_BOND] = CG_CAUSE_BOND,
-                                     [CG_PAIR_ANGLE] = CG_CAUSE_ANGLE };
+    const int last = sizeof margins / sizeof margins[0] - 1;
     size_t at = 0;
 
     for (size_t i = 1; i < bounds->n_atoms; i++)
         for (size_t j = 0; j < i; j++, at++) {
-            cg_pair_kind kind = cg_bounds_kind(bounds, i, j);
-            double margin = kind == CG_PAIR_BOND ? bond_margin : angle_margin;
-            double low = cg_bounds_low(bounds, i, j) - margin;
-            double high = cg_bounds_high(bounds, i, j) + margin;
+            int steps = cg_bounds_steps(bounds, i, j);
+            const struct margin *m = &margins[steps < last ? steps : last];
+            double least = cg_bounds_low(bounds, i, j), low = least - m->low;
+            double high = cg_bounds_high(bounds, i, j) + m->high;
 
-            if (kind == CG_PAIR_FAR) {
-                low = cg_bounds_low(bounds, i, j) * clash_share;
-                high = INFINITY;
-            }
+            if (steps > 2) /* what a finished conformer is checked for */
+                low = fmax(low, least * clash_share);
             low2[at] = low > 0 ? (float)(low * low) : 0;
             high2[at] = (float)(high * high);
-            cause[at] = causes[kind];
+            cause[at] = m->cause;
         }
 }
 

@@ -152,6 +152,7 @@ enum { MOLECULES = 24, MANY = 61 };
 
 static char log_text[1 << 14], texts[2][1 << 20];
 static char *text_at;
+static int32_t retry; /* of the engines that are opened */
 static char model_path[512];
 static cg_error err;
 static cg_engine *engine;
@@ -168,8 +169,10 @@ static void on_log(void *ctx, int32_t level, const char *text)
 static void on_conformer(void *ctx, const cg_generated *g)
 {
     (void)ctx;
-    text_at += sprintf(text_at, "%llu %d %d %s\n", (unsigned long long)g->request->index,
-                       g->generation, g->verdict, g->text);
+    text_at += sprintf(text_at, "%llu %d %d %#x %d %s\n", (unsigned long long)g->request->index,
+                       g->generation, g->verdict, g->checks_failed, g->again, g->text);
+    ck_assert_int_eq(g->checks_done != 0, retry && g->verdict == CG_CONFORMER_OK);
+    ck_assert_int_eq(g->reason[0] != '\0', g->verdict != CG_CONFORMER_OK || g->checks_failed);
     ck_assert(text_at < texts[1] + sizeof texts[1] - 10000);
 }
 
@@ -180,6 +183,7 @@ static void setup(void)
     snprintf(model_path, sizeof model_path, "%s", scratch_path("model"));
     memory = (struct memory) { .fits = 1 << 20, .fits_after = 1 << 20 };
     log_text[0] = '\0';
+    retry = 0;
     err = (cg_error)CG_ERROR_INIT;
 }
 
@@ -192,10 +196,15 @@ static void teardown(void)
 
 static cg_status open_engine(int32_t n_cpu, int32_t batch_size)
 {
-    cg_engine_options options = {
-        CG_SIZED(cg_engine_options), .model = model_path, .batch_size = batch_size, .threads = 1,
-        .template_workers = 2,       .seed = 3,           .device = "cpu",          .log = on_log
-    };
+    cg_engine_options options = { CG_SIZED(cg_engine_options),
+                                  .model = model_path,
+                                  .batch_size = batch_size,
+                                  .threads = 1,
+                                  .template_workers = 2,
+                                  .seed = 3,
+                                  .device = "cpu",
+                                  .log = on_log,
+                                  .retry = retry };
     cg_engine_hooks hooks = { .n_cpu = n_cpu, .create = shell_create };
 
     return cg_engine_open_with(&options, &hooks, &engine, &err);
@@ -286,6 +295,58 @@ START_TEST(one_molecule_spreads)
 }
 END_TEST
 
+/* Random weights make hardly a sane conformer: nearly all are drawn again, up to the limit. */
+START_TEST(what_is_bad_is_drawn_again)
+{
+    static const int32_t shapes[][2] = { { 1, 8 }, { 2, 1 }, { 2, 8 }, { 3, 4 }, { 4, 64 } };
+    cg_report plain, want, got;
+
+    make_reference(&plain);
+    ck_assert_int_eq(plain.retried + plain.checked + plain.mended, 0);
+    retry = 3;
+    make_reference(&want);
+    ck_assert_int_eq(want.requested, plain.requested);
+    ck_assert_int_eq(want.sequences, plain.sequences);
+    ck_assert_int_eq(want.conformers, plain.conformers);
+    ck_assert_int_eq(want.checked, plain.conformers);
+    ck_assert_int_gt(want.retried, want.requested);
+    ck_assert_int_le(want.retried, 3 * want.requested);
+    ck_assert_int_gt(want.passed, 0);
+    ck_assert_int_lt(want.passed, want.checked);
+    ck_assert_int_eq(want.check_done[0], want.checked); /* sanitization */
+    ck_assert_int_eq(want.check_failed[0], 0);
+    ck_assert_int_gt(want.check_failed[2], 0); /* bonds */
+    ck_assert_int_eq(open_engine(shapes[_i][0], shapes[_i][1]), CG_OK);
+    memory.runs = _i % 2 ? 20 : -1; /* it may run short too */
+    memory.fits_after = 2;
+    ck_assert_msg(generate(texts[1], &got) == CG_OK, "%s", err.msg);
+    ck_assert_str_eq(texts[1], texts[0]);
+    ck_assert_int_eq(got.tokens, want.tokens);
+    ck_assert_int_eq(got.retried, want.retried);
+    ck_assert_int_eq(got.mended, want.mended);
+    ck_assert_int_eq(got.passed, want.passed);
+    ck_assert_mem_eq(got.check_failed, want.check_failed, sizeof got.check_failed);
+}
+END_TEST
+
+START_TEST(what_cannot_be_drawn_again)
+{
+    static const cg_sampling greedy = { CG_SIZED(cg_sampling), 1, -1, -1, -1, -1 };
+    cg_engine_options options = { CG_SIZED(cg_engine_options), .model = model_path, .retry = 1,
+                                  .sampling = &greedy };
+
+    ck_assert_int_eq(cg_engine_open(&options, &engine, &err), CG_ERR_USAGE);
+    ck_assert_str_eq(err.msg, "--retry 1: greedy sampling draws the same conformer again");
+    options.retry = -1;
+    ck_assert_int_eq(cg_engine_open(&options, &engine, &err), CG_ERR_USAGE);
+    ck_assert_str_eq(err.msg, "--retry -1: wanted 0 or more");
+    options.retry = 0;
+    options.check = 1;
+    ck_assert_int_eq(cg_engine_open(&options, &engine, &err), CG_OK);
+    ck_assert_int_eq(cg_engine_get_info(engine)->check, 1);
+}
+END_TEST
+
 START_TEST(what_does_not_fit_is_halved)
 {
     cg_report want, got;
@@ -370,6 +431,8 @@ int main(void)
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_add_loop_test(tc, any_number_of_executors_gives_the_same, 0, 5);
     tcase_add_test(tc, one_molecule_spreads);
+    tcase_add_loop_test(tc, what_is_bad_is_drawn_again, 0, 5);
+    tcase_add_test(tc, what_cannot_be_drawn_again);
     tcase_add_test(tc, what_does_not_fit_is_halved);
     tcase_add_loop_test(tc, memory_that_runs_short_costs_time_alone, 0, 12);
     tcase_add_test(tc, sequences_wait_for_room);

@@ -62,9 +62,9 @@ static void finish(void *ctx, cg_pipeline_molecule *m)
 {
     struct run *r = ctx;
 
-    ck_assert_int_eq(m->n_ended, m->n_generations);
+    ck_assert_int_eq(m->n_ended, m->n_wave);
     for (int32_t i = 0; i < m->n_generations; i++)
-        ck_assert_int_gt(m->generations[i].n_tokens, 0);
+        ck_assert_uint_gt(m->generations[i].checked.text_len, 0);
     r->finished++;
     if (m->index + 1 == r->fail_finish_of)
         m->failure.code = CG_ERR_NOMEM;

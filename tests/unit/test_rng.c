@@ -46,6 +46,26 @@ START_TEST(draws_depend_on_every_part_of_the_key)
 }
 END_TEST
 
+START_TEST(drawing_again_has_seeds_of_its_own)
+{
+    uint64_t seen[64];
+    int n = 0;
+
+    for (uint64_t seed = 0; seed < 4; seed++) {
+        ck_assert_uint_eq(cg_rng_again(seed, 0), seed);
+        for (uint32_t again = 0; again < 16; again++) {
+            seen[n] = cg_rng_again(seed, again);
+            for (int i = 0; i < n; i++)
+                ck_assert_uint_ne(seen[i], seen[n]);
+            n++;
+        }
+    }
+    /* splitmix64's first values from the state 0 */
+    ck_assert_uint_eq(cg_rng_again(0, 1), 0xE220A8397B1DCDAFu);
+    ck_assert_uint_eq(cg_rng_again(0, 2), 0x6E789E6AA1B965F4u);
+}
+END_TEST
+
 START_TEST(draws_are_uniform)
 {
     enum { N = 100000, BINS = 10 };
@@ -70,6 +90,7 @@ int main(void)
 
     tcase_add_loop_test(tc, philox_known_answers, 0, 3);
     tcase_add_test(tc, draws_depend_on_every_part_of_the_key);
+    tcase_add_test(tc, drawing_again_has_seeds_of_its_own);
     tcase_add_test(tc, draws_are_uniform);
     suite_add_tcase(s, tc);
     sr = srunner_create(s);

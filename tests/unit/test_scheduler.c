@@ -7,6 +7,14 @@
 #include "decode/scheduler.h"
 #include "scratch.h"
 
+enum { SEED = 5 };
+
+/* How often before the generations of a molecule were drawn. */
+static uint32_t again_of(uint64_t molecule)
+{
+    return (uint32_t)(molecule % 3 == 2 ? molecule % 4 : 0);
+}
+
 enum { MAX_SLOTS = 64, MAX_PREFIXES = 8, MOLECULES = 20, MAX_GENERATIONS = 40 };
 
 /* ---- the executor ------------------------------------------------------------------------- */
@@ -124,8 +132,10 @@ static int fake_collect(cg_executor *ex, cg_sequence_result *ret_result)
             f->slots[i].told = 1;
             f->slots[i].tokens[0] = (int32_t)f->slots[i].key.molecule;
             f->slots[i].tokens[1] = (int32_t)f->slots[i].key.generation;
+            ck_assert_uint_eq(f->slots[i].key.seed,
+                              cg_rng_again(SEED, again_of(f->slots[i].key.molecule)));
             *ret_result =
-                (cg_sequence_result) { i, CG_SEQUENCE_COMPLETE, 2, 1, f->slots[i].tokens };
+                (cg_sequence_result) { i, CG_SEQUENCE_COMPLETE, 2, 1, f->slots[i].tokens, { { 0 } } };
             return 1;
         }
     return 0;
@@ -184,6 +194,15 @@ static uint32_t generations_of(int64_t molecule)
     return 1 + (uint32_t)(molecule * 7 % MAX_GENERATIONS) / 2;
 }
 
+/* Every third molecule is a wave of some of its generations, drawn again. */
+static const uint32_t *wave_of(int64_t molecule)
+{
+    static const uint32_t some[MAX_GENERATIONS] = { 1,  3,  4,  5,  7,  8,  10, 11, 14, 15,
+                                                    16, 17, 20, 21, 25, 26, 28, 30, 31, 39 };
+
+    return molecule % 3 == 2 ? some : NULL;
+}
+
 static int next(void *ctx, int wait, cg_work *ret_work)
 {
     struct run *r = ctx;
@@ -199,7 +218,10 @@ static int next(void *ctx, int wait, cg_work *ret_work)
                             (uint64_t)r->next,
                             (uint32_t)r->next % 5,
                             generations_of(r->next),
-                            &r->ended[r->next] };
+                            &r->ended[r->next],
+                            wave_of(r->next),
+                            again_of((uint64_t)r->next),
+                            NULL };
     r->n_wanted += ret_work->n_generations;
     r->next++;
     return CG_WORK_TAKEN;
@@ -214,8 +236,16 @@ static cg_status ended(void *ctx, const cg_work *work, uint32_t generation,
     ck_assert_uint_eq((uint32_t)result->tokens[0], work->molecule);
     ck_assert_uint_eq((uint32_t)result->tokens[1], generation);
     ck_assert_ptr_eq(work->owner, &r->ended[work->molecule]);
-    ck_assert_uint_ge(generation, work->first_generation);
-    ck_assert_uint_lt(generation, work->first_generation + work->n_generations);
+    if (work->generations) {
+        uint32_t i = 0;
+
+        while (i < work->n_generations && work->generations[i] != generation)
+            i++;
+        ck_assert_uint_lt(i, work->n_generations);
+    } else {
+        ck_assert_uint_ge(generation, work->first_generation);
+        ck_assert_uint_lt(generation, work->first_generation + work->n_generations);
+    }
     ck_assert_uint_eq(r->ended[work->molecule][generation]++, 0);
     r->n_ended++;
     return CG_OK;
@@ -273,7 +303,7 @@ static cg_status schedule(int32_t slots, int32_t prefixes, int32_t room, int32_t
 {
     run.slots = slots;
     run.ex = make(slots, prefixes, room, runs);
-    return cg_schedule(run.ex, slots, prefixes, 5, &io, err);
+    return cg_schedule(run.ex, slots, prefixes, SEED, &io, err);
 }
 
 static void setup(void)

@@ -60,6 +60,13 @@ typedef struct cg_engine_options {
     int32_t step_tokens;   /* token budget of a step; 0: chosen */
     int32_t tuning;        /* CG_TUNING_*: how what is "auto" on a GPU is chosen */
     int64_t workload;      /* conformers that will be asked for; 0: not known */
+    int32_t check;         /* nonzero: check the geometry of every conformer */
+    int32_t retry;         /* >= 0: draw a bad one so often again; checks too where it is not 0 */
+    /**
+     * Geometry while it is written: "off", "check" (count what is impossible) or "repair" (draw it
+     * again); NULL or "auto": repair where that can be.
+     */
+    const char *geometry;
 } cg_engine_options;
 
 /** cg_engine_options.tuning */
@@ -134,13 +141,30 @@ typedef struct cg_engine_info {
     int32_t head_width;       /* of a row of the head */
     int32_t kv_elements;      /* keys and values of a token, all layers */
     int32_t query_elements;   /* queries of a token, all layers */
+    int32_t check;            /* geometry is checked */
+    int32_t retry;            /* so often a bad conformer is drawn again */
     int32_t reserved;
+    const char *geometry; /* "off", "check", "repair" */
+    const char *geometry_reason;
 } cg_engine_info;
 
 CG_EXPORT cg_status cg_engine_open(const cg_engine_options *options, cg_engine **ret_engine,
                                    cg_error *err);
 CG_EXPORT void cg_engine_close(cg_engine *engine); /* accepts NULL */
 CG_EXPORT const cg_engine_info *cg_engine_get_info(const cg_engine *engine);
+
+enum { CG_MAX_CHECKS = 16 }; /* room for tests of geometry; there may be fewer */
+
+/**
+ * Name and meaning (a sentence with threshold and source; may be NULL) of test `id` of geometry,
+ * counted from 0; NULL behind the last. Static storage.
+ */
+CG_EXPORT const char *cg_check_describe(int32_t id, const char **ret_meaning);
+
+enum { CG_MAX_CAUSES = 16 }; /* room for reasons why an atom is impossible; there may be fewer */
+
+/** Name of reason `cause`, counted from 1 (0: "none"); NULL behind the last. Static storage. */
+CG_EXPORT const char *cg_geometry_describe(int32_t cause);
 
 /** Counts and times of one call. Times are wall seconds unless said otherwise. */
 typedef struct cg_report {
@@ -183,12 +207,25 @@ typedef struct cg_report {
     int32_t n_executors;        /* GPUs; 1 on the CPU */
     int32_t halvings;           /* how often a batch was halved because memory ran short */
     int64_t executor_tokens[CG_MAX_GPUS]; /* of tokens, by GPU */
-    int64_t evaluated;          /* tokens of sequences that went through the model */
-    int64_t attended;           /* cached tokens that sequences attended to, summed over steps */
-    int64_t step_rows;          /* rows that steps computed, unused ones included */
-    int64_t head_rows;          /* rows of the head that a step multiplied with at the end */
-    double device_seconds;      /* GPU: in launches */
-    double idle_seconds;        /* GPU: between them */
+    int64_t evaluated;                    /* tokens of sequences that went through the model */
+    int64_t attended;      /* cached tokens that sequences attended to, summed over steps */
+    int64_t step_rows;     /* rows that steps computed, unused ones included */
+    int64_t head_rows;     /* rows of the head that a step multiplied with at the end */
+    double device_seconds; /* GPU: in launches */
+    double idle_seconds;   /* GPU: between them */
+    int64_t retried; /* draws beyond each conformer's first; their tokens count, sequences do not */
+    int64_t mended;  /* conformers that nothing is wrong with since they were drawn again */
+    int64_t checked; /* of the conformers delivered, geometry, */
+    int64_t passed;  /* without a failure */
+    int64_t check_done[CG_MAX_CHECKS]; /* of them, by test: applied */
+    int64_t check_failed[CG_MAX_CHECKS];
+    int64_t impossible; /* generations given up because their geometry could not be repaired */
+    /* While geometry is looked at: atoms that were written, by the first reason why they are
+     * impossible; [0]: possible ones. */
+    int64_t geometry_count[CG_MAX_CAUSES];
+    int64_t geometry_restarts; /* conformers begun anew, where drawing atoms again did not help */
+    int64_t geometry_wasted;   /* tokens that were taken back */
+    int64_t geometry_untested; /* senses asked for that no test can see, summed over molecules */
 } cg_report;
 
 enum {
@@ -196,6 +233,7 @@ enum {
     CG_CONFORMER_WRONG_MOLECULE = 1,
     CG_CONFORMER_PARSE_FAILURE = 2,
     CG_CONFORMER_UNFINISHED = 3,
+    CG_CONFORMER_IMPOSSIBLE = 4, /* its geometry could not be repaired */
 };
 
 /** One molecule to generate. */
@@ -216,8 +254,12 @@ typedef struct cg_generated {
     int32_t n_atoms;        /* in the order of smiles */
     const char *smiles;     /* canonical */
     const char *text;       /* as the model wrote it */
-    const char *reason;     /* of a verdict other than OK, else "" */
+    const char *reason;     /* of a verdict other than OK or a failed check, else "" */
     const double (*xyz)[3]; /* [n_atoms]; NULL unless OK */
+    uint32_t checks_done;   /* bits: 1 << id of cg_check_describe(); 0: not checked */
+    uint32_t checks_failed; /* of them; `reason` then tells of the first one */
+    int32_t again;          /* how often it was drawn before */
+    int32_t reserved;
 } cg_generated;
 
 /**
