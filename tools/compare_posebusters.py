@@ -8,6 +8,8 @@ whole mirrored. Each is judged by PoseBusters (configuration "mol" without its e
 record as confgen writes it: heavy atoms) and by tests/tools/check_conformers of the build folder;
 stereo, which that configuration does not test, is compared with what RDKit perceives.
 
+With --sdf the conformers are those of a file that confgen wrote (plain SDF), as they are.
+
 For development; needs the packages posebusters and rdkit:
 
     python tools/compare_posebusters.py --build build --input data/geom_drugs_test.smi
@@ -244,10 +246,24 @@ def make_conformers(args, checker):
                 made += 1
 
 
+def read_conformers(path, limit):
+    """The same from an output of confgen: heavy atoms in the order of the item SMILES."""
+    for record in Chem.SDMolSupplier(path, sanitize=False, removeHs=False):
+        mol = Chem.MolFromSmiles(record.GetProp("SMILES"))
+        if mol is None or mol.GetNumAtoms() != record.GetNumAtoms():
+            print("skipped: %s" % record.GetProp("SMILES"))
+            continue
+        yield record.GetProp("SMILES"), mol, "file", record.GetConformer().GetPositions()
+        limit -= 1
+        if not limit:
+            return
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--build", default="build", help="build folder (build)")
     parser.add_argument("--input", default="data/geom_drugs_test.smi", help="molecules, .smi")
+    parser.add_argument("--sdf", help="judge the records of this file instead")
     parser.add_argument("--conformers", type=int, default=1000, help="how many to judge (1000)")
     parser.add_argument("--damages", type=int, default=3, help="damaged ones a good one (3)")
     parser.add_argument("--seed", type=int, default=1)
@@ -257,7 +273,8 @@ def main():
     args = parser.parse_args()
     RDLogger.DisableLog("rdApp.*")
     checker = Checker(args.build + "/tests/tools/check_conformers")
-    cases = list(make_conformers(args, checker))
+    cases = list(read_conformers(args.sdf, args.conformers) if args.sdf
+                 else make_conformers(args, checker))
     buster = PoseBusters(config="mol_fast", max_workers=0)
     table = buster.bust([posed(mol, xyz, args.with_hs) for _, mol, _, xyz in cases])
     both = collections.Counter()

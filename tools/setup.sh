@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: MIT
 # Installs what confgen needs from the distribution's packages, configures and builds it.
 #
-#   tools/setup.sh [MESON_OPTION...]     e.g. tools/setup.sh -Dcuda=disabled
+#   tools/setup.sh [--with-slurm] [MESON_OPTION...]     e.g. tools/setup.sh -Dcuda=disabled
 #
+# --with-slurm: also what the test of tools/nightly runs against, a Slurm; that test then has to run.
 # Debian 12 or later, Ubuntu 24.04 or later; as root, or with sudo. Running it again is cheap: only
 # what is missing is installed, only what changed is built. BUILD names the build folder (build).
 set -euo pipefail
@@ -19,6 +20,12 @@ packages=(
   librdkit-dev libboost-dev                   # chemistry
   check zstd binutils                         # tests
 )
+
+if [ "${1-}" = --with-slurm ]; then
+  shift
+  packages+=(slurm-wlm munge jq)
+  set -- -Dslurm=enabled "$@"
+fi
 
 say() { printf 'setup: %s\n' "$*"; }
 die() { printf 'setup: %s\n' "$*" >&2; exit 1; }

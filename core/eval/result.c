@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "eval/result.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "base/error.h"
+#include "base/size.h"
 
 void cg_eval_result_finish(cg_eval_result *result)
 {
@@ -20,4 +24,144 @@ void cg_eval_result_finish(cg_eval_result *result)
     free(result->gen_path);
     free(result->run_json);
     memset(result, 0, sizeof *result);
+}
+
+const char *cg_eval_missing_name(cg_eval_missing missing)
+{
+    return missing == CG_MISSING_DROP ? "drop" : "zero";
+}
+
+const char *cg_eval_rmsd_name(cg_eval_rmsd rmsd)
+{
+    return rmsd == CG_RMSD_PLAIN ? "plain" : "best";
+}
+
+const char *cg_symmetry_rule_name(cg_symmetry_rule rule)
+{
+    return rule == CG_SYMMETRY_PLAIN ? "plain" : "conjugated";
+}
+
+double cg_eval_coverage(const float *d, size_t n, double delta)
+{
+    size_t covered = 0;
+
+    for (size_t i = 0; i < n; i++)
+        covered += (double)d[i] < delta;
+    return n ? (double)covered / (double)n : 0;
+}
+
+static double mean_of(const float *d, size_t n)
+{
+    double sum = 0;
+
+    for (size_t i = 0; i < n; i++)
+        sum += (double)d[i];
+    return n ? sum / (double)n : NAN;
+}
+
+void cg_eval_molecule_figures(cg_eval_molecule *m, double delta)
+{
+    size_t n_ref = m->n_gen ? m->n_ref : 0; /* without output there are no distances */
+
+    m->cov_r = cg_eval_coverage(m->ref_min, n_ref, delta);
+    m->cov_p = cg_eval_coverage(m->gen_min, m->n_gen, delta);
+    m->mat_r = mean_of(m->ref_min, n_ref);
+    m->mat_p = mean_of(m->gen_min, m->n_gen);
+}
+
+static int ascending(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+
+    return (x > y) - (x < y);
+}
+
+cg_eval_figure cg_eval_figure_of(double *values, size_t n)
+{
+    cg_eval_figure f = { NAN, NAN };
+    double sum = 0;
+
+    if (!n)
+        return f;
+    qsort(values, n, sizeof *values, ascending);
+    for (size_t i = 0; i < n; i++)
+        sum += values[i];
+    f.mean = sum / (double)n;
+    f.median = n % 2 ? values[n / 2] : 0.5 * (values[n / 2 - 1] + values[n / 2]);
+    return f;
+}
+
+static void add_molecule(cg_eval_summary *s, const cg_eval_molecule *m)
+{
+    s->n_missing += !m->n_gen;
+    s->n_ref += m->n_ref;
+    s->n_gen += m->n_gen;
+    s->n_wrong += m->n_wrong;
+    s->n_maps_limited += m->maps_limited != 0;
+    s->n_time_limited += m->time_limited != 0;
+    s->pairs += m->n_ref * m->n_gen;
+    s->checked += m->checked;
+    s->passed_all += m->passed_all;
+    for (int k = 0; k < CG_CHECK_COUNT; k++) {
+        s->check_done[k] += m->check_done[k];
+        s->check_failed[k] += m->check_failed[k];
+    }
+}
+
+cg_status cg_eval_summarize(cg_eval_result *result, cg_error *err)
+{
+    cg_eval_summary *s = &result->summary;
+    size_t n = result->n_molecules, n_cov = 0, n_mat = 0;
+    double *values[4] = { NULL };
+    cg_status st = CG_OK;
+
+    *s = (cg_eval_summary) {
+        .n_molecules = n,
+        .n_extra = s->n_extra,
+        .n_broken = s->n_broken,
+        .n_ref_broken = s->n_ref_broken,
+        .seconds = s->seconds,
+    };
+    for (int k = 0; k < 4; k++)
+        if (!(values[k] = cg_alloc_array(n, sizeof **values)))
+            st = cg_fail(err, CG_ERR_NOMEM, "summary of %zu molecules: out of memory", n);
+    if (st != CG_OK)
+        goto out;
+    for (size_t i = 0; i < n; i++) {
+        const cg_eval_molecule *m = &result->molecules[i];
+
+        add_molecule(s, m);
+        if (m->n_gen || result->settings.missing == CG_MISSING_ZERO) {
+            values[0][n_cov] = m->cov_r;
+            values[1][n_cov++] = m->cov_p;
+        }
+        if (m->n_gen) {
+            values[2][n_mat] = m->mat_r;
+            values[3][n_mat++] = m->mat_p;
+        }
+    }
+    s->cov_r = cg_eval_figure_of(values[0], n_cov);
+    s->cov_p = cg_eval_figure_of(values[1], n_cov);
+    s->mat_r = cg_eval_figure_of(values[2], n_mat);
+    s->mat_p = cg_eval_figure_of(values[3], n_mat);
+    for (int d = 0; d < CG_EVAL_DELTAS; d++) {
+        size_t k = 0;
+
+        for (size_t i = 0; i < n; i++) {
+            const cg_eval_molecule *m = &result->molecules[i];
+
+            if (m->n_gen || result->settings.missing == CG_MISSING_ZERO) {
+                size_t n_ref = m->n_gen ? m->n_ref : 0;
+
+                values[0][k] = cg_eval_coverage(m->ref_min, n_ref, cg_eval_delta(d));
+                values[1][k++] = cg_eval_coverage(m->gen_min, m->n_gen, cg_eval_delta(d));
+            }
+        }
+        s->curve_r[d] = cg_eval_figure_of(values[0], k);
+        s->curve_p[d] = cg_eval_figure_of(values[1], k);
+    }
+out:
+    for (int k = 0; k < 4; k++)
+        free(values[k]);
+    return st;
 }

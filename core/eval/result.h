@@ -77,7 +77,9 @@ typedef struct cg_eval_summary {
     uint64_t n_molecules; /* of the references */
     uint64_t n_missing;   /* of them without a generated conformer */
     uint64_t n_extra;     /* generated molecules without references: not evaluated */
-    uint64_t n_ref, n_gen, n_wrong, n_broken;
+    uint64_t n_ref, n_gen, n_wrong;
+    uint64_t n_broken;                       /* generated records, whatever their names */
+    uint64_t n_ref_broken;                   /* reference records */
     uint64_t n_maps_limited, n_time_limited; /* molecules */
     uint64_t pairs;                          /* sum of n_ref * n_gen */
     cg_eval_figure cov_r, cov_p;             /* over all, or over those with output */
@@ -98,5 +100,27 @@ typedef struct cg_eval_result {
 } cg_eval_result;
 
 void cg_eval_result_finish(cg_eval_result *result); /* accepts NULL and a zeroed struct */
+
+/** "zero", "drop"; "best", "plain"; "conjugated", "plain". Static storage. */
+const char *cg_eval_missing_name(cg_eval_missing missing);
+const char *cg_eval_rmsd_name(cg_eval_rmsd rmsd);
+const char *cg_symmetry_rule_name(cg_symmetry_rule rule);
+
+/** The share of d[n] below delta; 0 where n is 0. */
+double cg_eval_coverage(const float *d, size_t n, double delta);
+
+/** Mean and median of values[n], NaN where n is 0; puts the values into order. */
+cg_eval_figure cg_eval_figure_of(double *values, size_t n);
+
+/**
+ * A molecule's COV and MAT from its ref_min and gen_min: cov 0 and mat NaN where n_gen is 0.
+ */
+void cg_eval_molecule_figures(cg_eval_molecule *molecule, double delta);
+
+/**
+ * Fill in the summary from molecules and settings: all but n_extra, n_broken, n_ref_broken and
+ * seconds, which the molecules do not know.
+ */
+cg_status cg_eval_summarize(cg_eval_result *result, cg_error *err);
 
 #endif

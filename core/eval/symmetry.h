@@ -2,9 +2,12 @@
 /**
  * @file symmetry.h  The automorphisms of a molecule's heavy atoms: which atom may stand for which.
  *
- * Found by get_substruct_matches() of the molecule in itself. With CG_SYMMETRY_CONJUGATED the two
- * ends of a conjugated terminal group (O and N of carboxylates, nitro groups, amidines, ...) count
- * as equal, as RDKit's GetBestRMS does since 2022.09. Stereo is not looked at, as there.
+ * Found by get_substruct_matches() of the heavy atoms in themselves, as after RemoveAllHs():
+ * elements, isotopes, charges and bond orders count; hydrogens do not, [2H] neither, nor does
+ * stereo. With CG_SYMMETRY_CONJUGATED the ends of a conjugated terminal group (O and N of
+ * carboxylates, nitro groups, amidines, ...) count as equal whatever their charge and bond order,
+ * as in RDKit's GetBestRMS since 2022.09: an aliphatic O or N with one neighbour, bonded singly
+ * where another such atom is bonded doubly, or the other way round.
  */
 #ifndef CG_EVAL_SYMMETRY_H
 #define CG_EVAL_SYMMETRY_H
@@ -26,10 +29,14 @@ typedef struct cg_symmetry {
 enum { CG_SYMMETRY_MAX_MAPS = 10000 };
 
 /**
- * All automorphisms of `mol`, at most max_maps of them, in canonical atom order.
+ * All automorphisms of `mol`, at most max_maps of them, in canonical atom order, hydrogens left
+ * out.
  *
+ * @param max_maps      1 to INT_MAX - 1
  * @param ret_symmetry  cg_symmetry_finish(); unchanged on failure
- * @return CG_OK; CG_ERR_UNSUPPORTED where RDKit gives none; CG_ERR_NOMEM.
+ * @return CG_OK; CG_ERR_UNSUPPORTED where RDKit gives none; CG_ERR_USAGE; CG_ERR_LIMIT beyond 65535
+ *         heavy atoms; CG_ERR_NOMEM.
+ * Thread: any number at once.
  */
 cg_status cg_symmetry_find(const cg_molecule *mol, cg_symmetry_rule rule, size_t max_maps,
                            cg_symmetry *ret_symmetry, cg_error *err);

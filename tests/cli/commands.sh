@@ -59,8 +59,8 @@ export CONFGEN_PLUGIN_PATH=$work
 expect 0 "^refused: .*attention_text.so': cannot be loaded" plugins list
 expect 0 "^refused .*attention_text.so': cannot be loaded" doctor
 unset CONFGEN_PLUGIN_PATH
-for command in 'plugins' 'plugins list' 'plugins matrix' 'plugins check' inspect doctor bench \
-    'bench decode' 'bench attention' 'bench tokenizer' 'bench templates'; do
+for command in 'plugins' 'plugins list' 'plugins matrix' 'plugins check' inspect doctor bench eval \
+    'bench decode' 'bench attention' 'bench tokenizer' 'bench templates' 'bench rmsd' 'eval --compare'; do
   # shellcheck disable=SC2086
   expect 0 "^confgen $command" $command --help
 done
@@ -71,6 +71,50 @@ expect 0 '^GPUs +(none: .|cuda:0 .)' doctor
 CONFGEN_CUDA_MODULE=$work/none.so expect 0 '^GPUs +none: CONFGEN_CUDA_MODULE names' doctor
 CONFGEN_CUDA_MODULE=$work/none.so expect 0 '  device +cpu, f32 \(auto: CONFGEN' doctor
 CONFGEN_DATA=$work expect 3 '^default model +the default model is neither' doctor
+
+# eval
+sets=$root/tests/data/eval
+expect 0 '^COV-R +45.83 % +50.00 %$' eval --ref "$sets/ref.sdf" --gen "$sets/gen.sdf" --delta 0.4 --threads 2
+expect 0 'told apart .--symmetry plain' eval --ref "$sets/ref.sdf" --gen "$sets/gen.sdf" --symmetry plain
+expect 0 'atom by atom' eval --ref "$sets/ref.sdf" --gen "$sets/gen.sdf" --rmsd plain
+expect 0 'limits: 2 automorphisms, met by [1-9] molecules; 60 s, met by 0' eval --ref "$sets/ref.sdf" \
+  --gen "$sets/gen.sdf" --max-matches 2 --time-limit 60
+expect 2 '--ref FILE is missing' eval --gen "$sets/gen.sdf"
+expect 2 '--gen FILE is missing' eval --ref "$sets/ref.sdf"
+expect 2 'only one of them can be standard input' eval --ref - --gen -
+expect 2 "delta '0': wanted a number from" eval --ref a --gen b --delta 0
+expect 2 "missing 'skip': wanted zero or drop" eval --ref a --gen b --missing skip
+expect 2 "rmsd 'worst': wanted best or plain" eval --ref a --gen b --rmsd worst
+expect 2 "symmetry 'all': wanted plain or conjugated" eval --ref a --gen b --symmetry all
+expect 2 "max-matches '0'" eval --ref a --gen b --max-matches 0
+expect 2 "time-limit '-1'" eval --ref a --gen b --time-limit -1
+expect 2 "threads 'many'" eval --ref a --gen b --threads many
+expect 2 "'c': wanted options only" eval --ref a --gen b c
+expect 3 'missing.sdf' eval --ref "$work/missing.sdf" --gen "$sets/gen.sdf"
+expect 3 'neither zstd nor gzip nor text' eval --ref "$confgen" --gen "$sets/gen.sdf"
+
+# eval --compare
+for i in 1 2 3 4 5 6 7 8 9 10 11 12; do
+  printf '%.*sO\tm%d\n' $i CCCCCCCCCCCC $i
+done >"$work/alcohols.smi"
+expect 0 'conformers' --input "$work/alcohols.smi" --gens 1 --output "$work/alcohols.sdf.zst"
+"$confgen" inspect "$work/alcohols.sdf.zst" --frame 0 >"$work/one.sdf"
+expect 0 '^12 molecules, 12 references, 12 generated' eval --ref "$work/alcohols.sdf.zst" \
+  --gen "$work/alcohols.sdf.zst" --json "$work/all.json" --html "$work/all.html"
+expect 0 '^12 molecules, 12 references, 1 generated' eval --ref "$work/alcohols.sdf.zst" \
+  --gen "$work/one.sdf" --json "$work/one.json"
+grep -q '^</html>$' "$work/all.html" || { echo 'FAILED: no page'; failures=$((failures + 1)); }
+expect 0 '^B against A: no difference shown$' eval --compare "$work/all.json" "$work/all.json"
+expect 1 '^B against A: worse \(COV-R, COV-P, missing over all molecules\)$' \
+  eval --compare "$work/all.json" "$work/one.json" --json "$work/compare.json"
+grep -q '"verdict": "worse"' "$work/compare.json" ||
+  { echo 'FAILED: no verdict in JSON'; failures=$((failures + 1)); }
+expect 0 '^B against A: better \(' eval --compare "$work/one.json" "$work/all.json"
+expect 0 '^B against A: within tolerance \(' eval --compare "$work/all.json" "$work/one.json" --tolerance 1,0
+expect 2 "tolerance '1,x': wanted X or X,Y" eval --compare "$work/all.json" "$work/one.json" --tolerance 1,x
+expect 2 'wanted two evaluations' eval --compare "$work/all.json"
+expect 3 'missing.json' eval --compare "$work/all.json" "$work/missing.json"
+expect 3 'cannot be written' eval --compare "$work/all.json" "$work/all.json" --json "$work/no/compare.json"
 
 # inspect
 printf 'CCO\tethanol\nC(C\tbad\nOc1ccccc1\tphenol\n' >"$work/three.smi"
@@ -107,6 +151,13 @@ for figure in tokens_per_second head_rows context used_rows; do
   fi
 done
 expect 2 'wanted cpu or cuda' bench decode --device tpu
+expect 0 '^all +2 +400 ' bench rmsd --molecules "$work/three.smi" --conformers 10 --threads 2 \
+    --json "$work/rmsd.json"
+if ! grep -q '"pairs": 200' "$work/rmsd.json"; then
+  echo "FAILED: bench rmsd --json: no pairs"
+  failures=$((failures + 1))
+fi
+expect 2 "--symmetry 'x': wanted conjugated or plain" bench rmsd --symmetry x
 expect 3 'cannot be written' bench decode --molecules "$work/three.smi" --limit 1 --batch 2 --gens 1 \
     --seconds 0 --rounds 1 --constraint grammar --json "$work/missing/bench.json"
 expect 2 'only with --device cuda' bench attention --set decode

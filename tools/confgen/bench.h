@@ -12,6 +12,7 @@ int bench_decode(int argc, char **argv);
 int bench_attention(int argc, char **argv);
 int bench_tokenizer(int argc, char **argv);
 int bench_templates(int argc, char **argv);
+int bench_rmsd(int argc, char **argv);
 
 /** Seconds on a clock that never goes back. */
 double now(void);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* confgen bench decode|attention|tokenizer|templates; and what they share. */
+/* confgen bench decode|attention|tokenizer|templates|rmsd; and what they share. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -96,6 +96,7 @@ static const char help[] =
     "confgen bench attention   attention plugins against each other and the memory\n"
     "confgen bench tokenizer   tokens/s, with and without the cache\n"
     "confgen bench templates   molecules/s before the model is asked\n"
+    "confgen bench rmsd        pairs of conformers/s, compared over a molecule's automorphisms\n"
     "\n"
     "Each takes --help. All cells of a table are measured in turn in one process, several times\n"
     "over; what is printed are medians, so that a noisy neighbour meets all cells alike.\n";
@@ -103,10 +104,9 @@ static const char help[] =
 int cmd_bench(int argc, char **argv)
 {
     static const struct command commands[] = {
-        { "decode", bench_decode },
-        { "attention", bench_attention },
-        { "tokenizer", bench_tokenizer },
-        { "templates", bench_templates },
+        { "decode", bench_decode },       { "attention", bench_attention },
+        { "tokenizer", bench_tokenizer }, { "templates", bench_templates },
+        { "rmsd", bench_rmsd },
     };
 
     command_name = "bench";

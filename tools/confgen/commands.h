@@ -23,12 +23,20 @@ int cmd_inspect(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
 int cmd_bench(int argc, char **argv);
 
+/** confgen eval --compare: arguments as those of cmd_eval(). */
+int eval_compare(int argc, char **argv);
+int cmd_eval(int argc, char **argv);
+
 /** "confgen: TEXT" on standard error; returns the exit status that the error's code stands for. */
 int report_error(const cg_error *err);
 
 /** Write the report of a run as JSON. CG_ERR_IO naming the file. */
 cg_status report_write(const char *path, const cg_engine_info *info, const cg_report *report,
                        cg_status outcome, json_t *messages, cg_error *err);
+
+/** Write a file and give it its name when it is whole (cmd_eval.c). CG_ERR_IO naming the file. */
+struct cg_buf;
+cg_status write_whole_file(const char *path, const struct cg_buf *text, cg_error *err);
 
 /* ---- options (args.c): NAME is the flag for error texts; a bad value ends the program ---- */
 

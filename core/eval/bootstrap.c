@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: MIT */
+#include "eval/bootstrap.h"
+
+#include "base/error.h"
+#include "base/size.h"
+#include "decode/rng.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Sums of a metric over molecules, for both sides. */
+struct sums {
+    double a, b;
+    size_t n_a, n_b;
+};
+
+static int compare_doubles(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+
+    return (x > y) - (x < y);
+}
+
+static void add(struct sums *s, const double *a, const double *b, size_t n_metrics)
+{
+    for (size_t k = 0; k < n_metrics; k++) {
+        if (!isnan(a[k])) {
+            s[k].a += a[k];
+            s[k].n_a++;
+        }
+        if (!isnan(b[k])) {
+            s[k].b += b[k];
+            s[k].n_b++;
+        }
+    }
+}
+
+static double mean(double sum, size_t n)
+{
+    return n ? sum / (double)n : NAN;
+}
+
+/* Sums over n molecules drawn with replacement. A draw of 32 bits is scaled to [0, n): the bias is
+ * below n / 2^32. */
+static void resample(const double *a, const double *b, size_t n, size_t n_metrics, uint64_t seed,
+                     uint32_t index, struct sums *s)
+{
+    uint32_t key[2] = { (uint32_t)seed, (uint32_t)(seed >> 32) }, random[4];
+
+    memset(s, 0, n_metrics * sizeof *s);
+    for (size_t i = 0; i < n; i++) {
+        size_t at;
+
+        if (i % 4 == 0) {
+            uint32_t counter[4] = { (uint32_t)(i / 4), (uint32_t)((uint64_t)i / 4 >> 32), index,
+                                    0 };
+
+            cg_philox4x32(counter, key, random);
+        }
+        at = (size_t)((uint64_t)random[i % 4] * n >> 32);
+        add(s, a + at * n_metrics, b + at * n_metrics, n_metrics);
+    }
+}
+
+/* Quantile of sorted values, between neighbours by their distance. */
+static double quantile(const double *v, size_t n, double q)
+{
+    double at = q * (double)(n - 1);
+    size_t i = (size_t)at;
+
+    return i + 1 < n ? v[i] + (at - (double)i) * (v[i + 1] - v[i]) : v[i];
+}
+
+static double normal_cdf(double x)
+{
+    return 0.5 * erfc(-x / sqrt(2));
+}
+
+/* x > 0 with a normal tail of `tail` < 0.5 above it. */
+static double normal_above(double tail)
+{
+    double low = 0, high = 40;
+
+    for (int i = 0; i < 80; i++) {
+        double x = (low + high) / 2;
+
+        if (normal_cdf(-x) > tail)
+            low = x;
+        else
+            high = x;
+    }
+    return (low + high) / 2;
+}
+
+/* The tail to cut off, so that the interval has about the width of Student's t for n values: the
+ * plain percentile interval is too narrow by sqrt((n - 1) / n) and by the ratio of z to t. The
+ * quantile of t is a series in 1 / (n - 1) (Abramowitz and Stegun, 26.7.5). */
+static double expanded_tail(double tail, size_t n)
+{
+    double z = normal_above(tail), f = (double)(n - 1);
+    double t =
+        z + (pow(z, 3) + z) / (4 * f) + (5 * pow(z, 5) + 16 * pow(z, 3) + 3 * z) / (96 * f * f);
+
+    return normal_cdf(-t * sqrt((double)n / f));
+}
+
+static cg_status check(const cg_bootstrap_settings *s, size_t n, cg_error *err)
+{
+    if (s->resamples < 100 || s->resamples > 1000000)
+        return cg_fail(err, CG_ERR_INPUT, "bootstrap: %u resamples, wanted 100 to 1000000",
+                       s->resamples);
+    if (!(s->level > 0 && s->level < 1))
+        return cg_fail(err, CG_ERR_INPUT, "bootstrap: level %g, wanted above 0 and below 1",
+                       s->level);
+    if (n > UINT32_MAX)
+        return cg_fail(err, CG_ERR_INPUT, "bootstrap: %zu molecules, wanted at most %u", n,
+                       UINT32_MAX);
+    return CG_OK;
+}
+
+cg_status cg_bootstrap_differences(const double *a, const double *b, size_t n, size_t n_metrics,
+                                   const cg_bootstrap_settings *settings, cg_bootstrap_figure *ret,
+                                   cg_error *err)
+{
+    size_t values, resamples = settings->resamples;
+    struct sums *s = NULL;
+    double *found = NULL; /* [n_metrics][resamples] */
+    size_t *n_found = NULL;
+    cg_status st = check(settings, n, err);
+
+    if (st != CG_OK)
+        return st;
+    if (!cg_mul(n_metrics, resamples, &values))
+        found = cg_alloc_array(values, sizeof *found);
+    s = calloc(n_metrics ? n_metrics : 1, sizeof *s);
+    n_found = calloc(n_metrics ? n_metrics : 1, sizeof *n_found);
+    if (!found || !s || !n_found) {
+        st = cg_fail(err, CG_ERR_NOMEM, "bootstrap: out of memory");
+        goto out;
+    }
+    for (size_t k = 0; k < n_metrics; k++) {
+        ret[k] = (cg_bootstrap_figure) { .low = NAN, .high = NAN };
+        for (size_t i = 0; i < n; i++)
+            ret[k].n += !isnan(a[i * n_metrics + k]) && !isnan(b[i * n_metrics + k]);
+    }
+    for (size_t i = 0; i < n; i++)
+        add(s, a + i * n_metrics, b + i * n_metrics, n_metrics);
+    for (size_t k = 0; k < n_metrics; k++) {
+        ret[k].a = mean(s[k].a, s[k].n_a);
+        ret[k].b = mean(s[k].b, s[k].n_b);
+        ret[k].difference = ret[k].b - ret[k].a;
+    }
+    for (size_t r = 0; r < resamples && n; r++) {
+        resample(a, b, n, n_metrics, settings->seed, (uint32_t)r, s);
+        for (size_t k = 0; k < n_metrics; k++)
+            if (s[k].n_a && s[k].n_b)
+                found[k * resamples + n_found[k]++] =
+                    mean(s[k].b, s[k].n_b) - mean(s[k].a, s[k].n_a);
+    }
+    for (size_t k = 0; k < n_metrics; k++) {
+        double *v = found + k * resamples, tail;
+
+        if (ret[k].n < 2)
+            continue;
+        tail = expanded_tail((1 - settings->level) / 2, ret[k].n);
+        qsort(v, n_found[k], sizeof *v, compare_doubles);
+        ret[k].low = quantile(v, n_found[k], tail);
+        ret[k].high = quantile(v, n_found[k], 1 - tail);
+    }
+out:
+    free(found);
+    free(s);
+    free(n_found);
+    return st;
+}

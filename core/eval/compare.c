@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: MIT */
+#include "eval/compare.h"
+
+#include "base/error.h"
+#include "base/size.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct metric {
+    const char *name;
+    int higher_is_better;
+    int is_rmsd;
+} metrics[CG_COMPARE_METRICS] = {
+    [CG_COMPARE_COV_R] = { "cov_r", 1, 0 },     [CG_COMPARE_MAT_R] = { "mat_r", 0, 1 },
+    [CG_COMPARE_COV_P] = { "cov_p", 1, 0 },     [CG_COMPARE_MAT_P] = { "mat_p", 0, 1 },
+    [CG_COMPARE_PASS] = { "pass", 1, 0 },       [CG_COMPARE_WRONG] = { "wrong", 0, 0 },
+    [CG_COMPARE_MISSING] = { "missing", 0, 0 },
+};
+
+const char *cg_compare_metric_name(cg_compare_metric metric)
+{
+    return metrics[metric].name;
+}
+
+const char *cg_compare_set_name(cg_compare_set set)
+{
+    return set == CG_COMPARE_BOTH ? "both" : "all";
+}
+
+const char *cg_compare_verdict_name(cg_compare_verdict verdict)
+{
+    static const char *const names[] = { "unknown", "no_difference", "better", "within_tolerance",
+                                         "worse" };
+
+    return names[verdict];
+}
+
+cg_compare_settings cg_compare_default_settings(void)
+{
+    return (cg_compare_settings) {
+        .bootstrap = { .resamples = 10000, .seed = 1, .level = 0.95 },
+    };
+}
+
+void cg_eval_comparison_finish(cg_eval_comparison *c)
+{
+    if (!c)
+        return;
+    free(c->label_a);
+    free(c->label_b);
+    memset(c, 0, sizeof *c);
+}
+
+cg_status cg_eval_comparison_label(cg_eval_comparison *c, const char *a, const char *b,
+                                   cg_error *err)
+{
+    char *label_a = strdup(a), *label_b = strdup(b);
+
+    if (!label_a || !label_b) {
+        free(label_a);
+        free(label_b);
+        return cg_fail(err, CG_ERR_NOMEM, "comparison: out of memory");
+    }
+    free(c->label_a);
+    free(c->label_b);
+    c->label_a = label_a;
+    c->label_b = label_b;
+    return CG_OK;
+}
+
+/* ---- matching -------------------------------------------------------------------------- */
+
+static const char *key_of(const cg_eval_molecule *m)
+{
+    return *m->name ? m->name : m->smiles;
+}
+
+static int compare_keys(const void *a, const void *b)
+{
+    const cg_eval_molecule *const *x = a, *const *y = b;
+
+    return strcmp(key_of(*x), key_of(*y));
+}
+
+/* The molecules of a result in the order of their keys; NULL with the error set. */
+static const cg_eval_molecule **sorted(const cg_eval_result *result, const char *which,
+                                       cg_error *err)
+{
+    size_t n = result->n_molecules;
+    const cg_eval_molecule **list = cg_alloc_array(n, sizeof(const cg_eval_molecule *));
+
+    if (!list) {
+        cg_fail(err, CG_ERR_NOMEM, "comparison: out of memory");
+        return NULL;
+    }
+    for (size_t i = 0; i < n; i++)
+        list[i] = &result->molecules[i];
+    qsort(list, n, sizeof *list, compare_keys);
+    for (size_t i = 1; i < n; i++)
+        if (!strcmp(key_of(list[i - 1]), key_of(list[i]))) {
+            cg_fail(err, CG_ERR_INPUT,
+                    "comparison: '%s' is the name of two molecules of %s, wanted names that tell "
+                    "them apart",
+                    key_of(list[i]), which);
+            free(list);
+            return NULL;
+        }
+    return list;
+}
+
+/* Molecules of both, in pairs. */
+struct pairs {
+    const cg_eval_molecule **a, **b; /* [n] */
+    size_t n, only_a, only_b;
+};
+
+/* Walks two sorted lists; those in both stay in place, packed to the front. */
+static cg_status match(const cg_eval_result *ra, const cg_eval_result *rb, struct pairs *p,
+                       cg_error *err)
+{
+    size_t i = 0, k = 0;
+
+    p->a = sorted(ra, "A", err);
+    if (!p->a)
+        return err ? err->code : CG_ERR_INPUT;
+    p->b = sorted(rb, "B", err);
+    if (!p->b)
+        return err ? err->code : CG_ERR_INPUT;
+    while (i < ra->n_molecules && k < rb->n_molecules) {
+        const cg_eval_molecule *a = p->a[i], *b = p->b[k];
+        int order = strcmp(key_of(a), key_of(b));
+
+        if (order) {
+            i += order < 0;
+            k += order > 0;
+            continue;
+        }
+        if (a->n_ref != b->n_ref || a->n_heavy != b->n_heavy)
+            return cg_fail(err, CG_ERR_INPUT,
+                           "comparison: '%s' has %llu references of %u heavy atoms in A, %llu of "
+                           "%u in B; wanted evaluations against the same references",
+                           key_of(a), (unsigned long long)a->n_ref, a->n_heavy,
+                           (unsigned long long)b->n_ref, b->n_heavy);
+        p->a[p->n] = a;
+        p->b[p->n++] = b;
+        i++;
+        k++;
+    }
+    p->only_a = ra->n_molecules - p->n;
+    p->only_b = rb->n_molecules - p->n;
+    if (!p->n)
+        return cg_fail(err, CG_ERR_INPUT, "comparison: no molecule of A (%zu) is in B (%zu)",
+                       ra->n_molecules, rb->n_molecules);
+    return CG_OK;
+}
+
+/* Figures mean the same only by the same rules. */
+static cg_status check_protocol(const cg_eval_settings *a, const cg_eval_settings *b, cg_error *err)
+{
+    if (fabs(a->delta - b->delta) > 1e-9)
+        return cg_fail(err, CG_ERR_INPUT,
+                       "comparison: delta is %g in A and %g in B, wanted the same", a->delta,
+                       b->delta);
+    if (a->rmsd != b->rmsd)
+        return cg_fail(
+            err, CG_ERR_INPUT, "comparison: RMSD is '%s' in A and '%s' in B, wanted the same",
+            a->rmsd == CG_RMSD_BEST ? "best" : "plain", b->rmsd == CG_RMSD_BEST ? "best" : "plain");
+    if (a->rmsd == CG_RMSD_BEST && a->symmetry != b->symmetry)
+        return cg_fail(err, CG_ERR_INPUT,
+                       "comparison: symmetry is '%s' in A and '%s' in B, wanted the same",
+                       a->symmetry == CG_SYMMETRY_CONJUGATED ? "conjugated" : "plain",
+                       b->symmetry == CG_SYMMETRY_CONJUGATED ? "conjugated" : "plain");
+    return CG_OK;
+}
+
+static cg_status check_tolerance(const cg_compare_settings *s, cg_error *err)
+{
+    if (!(s->tolerance_share >= 0) || !(s->tolerance_rmsd >= 0))
+        return cg_fail(err, CG_ERR_INPUT, "comparison: tolerance %g and %g, wanted 0 or more",
+                       s->tolerance_share, s->tolerance_rmsd);
+    return CG_OK;
+}
+
+/* ---- figures --------------------------------------------------------------------------- */
+
+/* What a molecule has of each metric; NaN where it has none. */
+static void values_of(const cg_eval_molecule *m, double *v)
+{
+    uint64_t records = m->n_gen + m->n_wrong + m->n_broken;
+
+    v[CG_COMPARE_COV_R] = m->n_gen ? m->cov_r : 0;
+    v[CG_COMPARE_COV_P] = m->n_gen ? m->cov_p : 0;
+    v[CG_COMPARE_MAT_R] = m->n_gen ? m->mat_r : NAN;
+    v[CG_COMPARE_MAT_P] = m->n_gen ? m->mat_p : NAN;
+    v[CG_COMPARE_PASS] = m->checked ? (double)m->passed_all / (double)m->checked : NAN;
+    v[CG_COMPARE_WRONG] = records ? (double)(m->n_wrong + m->n_broken) / (double)records : NAN;
+    v[CG_COMPARE_MISSING] = m->n_gen == 0;
+}
+
+static int compare_doubles(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+
+    return (x > y) - (x < y);
+}
+
+/* Median of metric k over the rows that have it; `room` holds n values. */
+static double median(const double *values, size_t n, int k, double *room)
+{
+    size_t m = 0;
+
+    for (size_t i = 0; i < n; i++)
+        if (!isnan(values[i * CG_COMPARE_METRICS + (size_t)k]))
+            room[m++] = values[i * CG_COMPARE_METRICS + (size_t)k];
+    if (!m)
+        return NAN;
+    qsort(room, m, sizeof *room, compare_doubles);
+    return m % 2 ? room[m / 2] : (room[m / 2 - 1] + room[m / 2]) / 2;
+}
+
+static cg_compare_verdict judge(const cg_bootstrap_figure *f, const struct metric *metric,
+                                const cg_compare_settings *s)
+{
+    double tolerance = metric->is_rmsd ? s->tolerance_rmsd : s->tolerance_share;
+    double gain = metric->higher_is_better ? f->difference : -f->difference;
+    double least = metric->higher_is_better ? f->low : -f->high;
+    double most = metric->higher_is_better ? f->high : -f->low;
+
+    if (f->n < CG_COMPARE_LEAST || isnan(least) || isnan(most))
+        return CG_COMPARE_UNKNOWN;
+    if (least > 0)
+        return CG_COMPARE_BETTER;
+    if (most < 0)
+        return -gain > tolerance ? CG_COMPARE_WORSE : CG_COMPARE_WITHIN;
+    return CG_COMPARE_NO_DIFFERENCE;
+}
+
+static cg_status compare_set(const struct pairs *p, cg_compare_set set, cg_eval_comparison *c,
+                             cg_error *err)
+{
+    size_t n_values, n = 0;
+    double *a = NULL, *b = NULL, *room = NULL;
+    cg_bootstrap_figure means[CG_COMPARE_METRICS];
+    cg_status st;
+
+    if (!cg_mul(p->n, CG_COMPARE_METRICS, &n_values)) {
+        a = cg_alloc_array(n_values, sizeof *a);
+        b = cg_alloc_array(n_values, sizeof *b);
+        room = cg_alloc_array(p->n, sizeof *room);
+    }
+    if (!a || !b || !room) {
+        st = cg_fail(err, CG_ERR_NOMEM, "comparison: out of memory");
+        goto out;
+    }
+    for (size_t i = 0; i < p->n; i++) {
+        if (set == CG_COMPARE_BOTH && (!p->a[i]->n_gen || !p->b[i]->n_gen))
+            continue;
+        values_of(p->a[i], a + n * CG_COMPARE_METRICS);
+        values_of(p->b[i], b + n * CG_COMPARE_METRICS);
+        n++;
+    }
+    st = cg_bootstrap_differences(a, b, n, CG_COMPARE_METRICS, &c->settings.bootstrap, means, err);
+    if (st != CG_OK)
+        goto out;
+    for (int k = 0; k < CG_COMPARE_METRICS; k++)
+        c->figures[set][k] = (cg_compare_figure) {
+            .mean = means[k],
+            .median_a = median(a, n, k, room),
+            .median_b = median(b, n, k, room),
+            .verdict = judge(&means[k], &metrics[k], &c->settings),
+        };
+    /* None is missing among those that are not. */
+    if (set == CG_COMPARE_BOTH)
+        c->figures[set][CG_COMPARE_MISSING] =
+            (cg_compare_figure) { .mean = { 0, NAN, NAN, NAN, NAN, NAN }, NAN, NAN, 0 };
+out:
+    free(a);
+    free(b);
+    free(room);
+    return st;
+}
+
+static void count(const struct pairs *p, cg_eval_comparison *c)
+{
+    c->n_common = p->n;
+    c->n_only_a = p->only_a;
+    c->n_only_b = p->only_b;
+    for (size_t i = 0; i < p->n; i++) {
+        c->n_missing_a += p->a[i]->n_gen == 0;
+        c->n_missing_b += p->b[i]->n_gen == 0;
+        c->n_both += p->a[i]->n_gen && p->b[i]->n_gen;
+    }
+}
+
+/* The gravest of all, which is the last in the order of the enumeration: a gain in one metric does
+ * not make up for a loss in another. */
+static cg_compare_verdict overall(const cg_eval_comparison *c)
+{
+    cg_compare_verdict worst = CG_COMPARE_UNKNOWN;
+
+    for (int set = 0; set < CG_COMPARE_SETS; set++)
+        for (int k = 0; k < CG_COMPARE_METRICS; k++)
+            if (c->figures[set][k].verdict > worst)
+                worst = c->figures[set][k].verdict;
+    return worst;
+}
+
+cg_status cg_eval_compare(const cg_eval_result *a, const cg_eval_result *b,
+                          const cg_compare_settings *settings, cg_eval_comparison *ret,
+                          cg_error *err)
+{
+    cg_error own = CG_ERROR_INIT;
+    cg_eval_comparison c = { .settings = settings ? *settings : cg_compare_default_settings(),
+                             .protocol = a->settings };
+    struct pairs p = { 0 };
+    cg_status st;
+
+    if (!err)
+        err = &own;
+    if ((st = check_tolerance(&c.settings, err)) != CG_OK)
+        goto out;
+    if ((st = check_protocol(&a->settings, &b->settings, err)) != CG_OK)
+        goto out;
+    if ((st = match(a, b, &p, err)) != CG_OK)
+        goto out;
+    count(&p, &c);
+    for (int set = 0; set < CG_COMPARE_SETS; set++)
+        if ((st = compare_set(&p, set, &c, err)) != CG_OK)
+            goto out;
+    if ((st = cg_eval_comparison_label(&c, a->gen_path, b->gen_path, err)) != CG_OK)
+        goto out;
+    c.verdict = overall(&c);
+    *ret = c;
+    c = (cg_eval_comparison) { 0 };
+out:
+    free(p.a);
+    free(p.b);
+    cg_eval_comparison_finish(&c);
+    return st;
+}

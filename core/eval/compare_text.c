@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: MIT */
+/* A comparison for people and for programs. */
+#include "base/json_text.h"
+#include "eval/compare.h"
+#include "eval/html_text.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+/* How a metric is shown: shares in per cent. */
+static const struct shown {
+    const char *name;
+    double factor;
+    int decimals;
+} shown[CG_COMPARE_METRICS] = {
+    [CG_COMPARE_COV_R] = { "COV-R, %", 100, 2 },
+    [CG_COMPARE_MAT_R] = { "MAT-R, \xc3\x85", 1, 4 },
+    [CG_COMPARE_COV_P] = { "COV-P, %", 100, 2 },
+    [CG_COMPARE_MAT_P] = { "MAT-P, \xc3\x85", 1, 4 },
+    [CG_COMPARE_PASS] = { "pass checks, %", 100, 2 },
+    [CG_COMPARE_WRONG] = { "wrong, %", 100, 3 },
+    [CG_COMPARE_MISSING] = { "missing, %", 100, 2 },
+};
+
+static const char *verdict_text(cg_compare_verdict verdict)
+{
+    static const char *const texts[] = { "too few molecules", "no difference shown", "better",
+                                         "within tolerance", "worse" };
+
+    return texts[verdict];
+}
+
+/* Right-aligned; a dash where there is none. What rounds to nothing has no sign. */
+static void put_cell(cg_buf *out, int width, const struct shown *s, double value, int sign)
+{
+    double shown_value = value * s->factor;
+
+    if (fabs(shown_value) < 0.5 * pow(10, -s->decimals))
+        shown_value = sign = 0;
+    if (isnan(value))
+        cg_buf_printf(out, "%*s", width, "-");
+    else
+        cg_buf_printf(out, sign ? "%+*.*f" : "%*.*f", width, s->decimals, shown_value);
+}
+
+/* Names come from files and go to a terminal: no control characters. */
+static void put_label(cg_buf *out, const char *label)
+{
+    for (; *label; label++)
+        cg_buf_putc(out, (unsigned char)*label < 0x20 || *label == 0x7f ? '?' : *label);
+}
+
+static void put_table(cg_buf *out, const cg_eval_comparison *c, cg_compare_set set)
+{
+    char level[32];
+
+    snprintf(level, sizeof level, "%g %% interval", 100 * c->settings.bootstrap.level);
+    cg_buf_printf(out, "\n%-15s%10s%10s%11s%22s  verdict\n", "", "A", "B", "B - A", level);
+    for (int k = 0; k < CG_COMPARE_METRICS; k++) {
+        const cg_compare_figure *f = &c->figures[set][k];
+        /* The ring on the A takes a byte more than it takes room. */
+        int width = 15 + (strstr(shown[k].name, "\xc3\x85") != NULL);
+
+        if (isnan(f->mean.a) && isnan(f->mean.b))
+            continue;
+        cg_buf_printf(out, "%-*s", width, shown[k].name);
+        put_cell(out, 10, &shown[k], f->mean.a, 0);
+        put_cell(out, 10, &shown[k], f->mean.b, 0);
+        put_cell(out, 11, &shown[k], f->mean.difference, 1);
+        put_cell(out, 11, &shown[k], f->mean.low, 1);
+        cg_buf_puts(out, " to");
+        put_cell(out, 8, &shown[k], f->mean.high, 1);
+        cg_buf_printf(out, "  %s\n", verdict_text(f->verdict));
+    }
+}
+
+static int any(const cg_eval_comparison *c, cg_compare_verdict verdict)
+{
+    for (int set = 0; set < CG_COMPARE_SETS; set++)
+        for (int k = 0; k < CG_COMPARE_METRICS; k++)
+            if (c->figures[set][k].verdict == verdict)
+                return 1;
+    return 0;
+}
+
+/* "COV-R, MAT-R over all molecules": the metrics with a verdict. */
+static void put_which(cg_buf *out, const cg_eval_comparison *c, cg_compare_verdict verdict)
+{
+    static const char *const over[] = { " where both have output", " over all molecules" };
+    const char *between = "";
+
+    for (int set = 0; set < CG_COMPARE_SETS; set++) {
+        int n = 0;
+
+        for (int k = 0; k < CG_COMPARE_METRICS; k++) {
+            const char *name = shown[k].name;
+
+            if (c->figures[set][k].verdict != verdict)
+                continue;
+            cg_buf_printf(out, "%s%.*s", n++ ? ", " : between, (int)strcspn(name, ","), name);
+        }
+        if (n) {
+            cg_buf_puts(out, over[set]);
+            between = "; ";
+        }
+    }
+}
+
+cg_status cg_eval_comparison_text(const cg_eval_comparison *c, cg_buf *out, cg_error *err)
+{
+    cg_buf_puts(out, "A  ");
+    put_label(out, c->label_a);
+    cg_buf_puts(out, "\nB  ");
+    put_label(out, c->label_b);
+    cg_buf_puts(out, "\n\n");
+    cg_html_put_count(out, c->n_common);
+    cg_buf_puts(out, c->n_common == 1 ? " molecule" : " molecules");
+    cg_buf_puts(out, " in both files");
+    if (c->n_only_a || c->n_only_b)
+        cg_buf_printf(out, " (not compared: %zu of A alone, %zu of B alone)", c->n_only_a,
+                      c->n_only_b);
+    cg_buf_printf(out, "; without output: %zu in A, %zu in B\n", c->n_missing_a, c->n_missing_b);
+    cg_buf_printf(out, "intervals by bootstrap over molecules: ");
+    cg_html_put_count(out, c->settings.bootstrap.resamples);
+    cg_buf_printf(out, " resamples, seed %llu; delta %g \xc3\x85\n",
+                  (unsigned long long)c->settings.bootstrap.seed, c->protocol.delta);
+    if (c->settings.tolerance_share > 0 || c->settings.tolerance_rmsd > 0)
+        cg_buf_printf(out, "tolerated loss: %g points of per cent, %g \xc3\x85\n",
+                      100 * c->settings.tolerance_share, c->settings.tolerance_rmsd);
+    cg_buf_puts(out, "\nwhere both have output: ");
+    cg_html_put_count(out, c->n_both);
+    cg_buf_puts(out, " molecules");
+    put_table(out, c, CG_COMPARE_BOTH);
+    cg_buf_puts(out, "\nall molecules, one without output covers nothing: ");
+    cg_html_put_count(out, c->n_common);
+    cg_buf_puts(out, " molecules");
+    put_table(out, c, CG_COMPARE_ALL);
+
+    cg_buf_puts(out, "\nB against A: ");
+    cg_buf_puts(out, verdict_text(c->verdict));
+    if (c->verdict > CG_COMPARE_NO_DIFFERENCE) {
+        cg_buf_puts(out, " (");
+        put_which(out, c, c->verdict);
+        cg_buf_puts(out, ")");
+    }
+    if (c->verdict > CG_COMPARE_BETTER && any(c, CG_COMPARE_BETTER)) {
+        cg_buf_puts(out, "; better (");
+        put_which(out, c, CG_COMPARE_BETTER);
+        cg_buf_puts(out, ")");
+    }
+    cg_buf_puts(out, "\n");
+    return cg_buf_check(out, "comparison", err);
+}
+
+/* ---- JSON ------------------------------------------------------------------------------ */
+
+static void put_real(cg_buf *out, const char *key, double value)
+{
+    if (isfinite(value))
+        cg_buf_printf(out, "\"%s\": %.9g, ", key, value);
+    else
+        cg_buf_printf(out, "\"%s\": null, ", key);
+}
+
+static void put_figure(cg_buf *out, const char *name, const cg_compare_figure *f)
+{
+    cg_buf_printf(out, "    \"%s\": {\"molecules\": %zu, ", name, f->mean.n);
+    put_real(out, "a", f->mean.a);
+    put_real(out, "b", f->mean.b);
+    put_real(out, "difference", f->mean.difference);
+    put_real(out, "low", f->mean.low);
+    put_real(out, "high", f->mean.high);
+    put_real(out, "median_a", f->median_a);
+    put_real(out, "median_b", f->median_b);
+    cg_buf_printf(out, "\"verdict\": \"%s\"}", cg_compare_verdict_name(f->verdict));
+}
+
+cg_status cg_eval_comparison_json(const cg_eval_comparison *c, cg_buf *out, cg_error *err)
+{
+    const cg_compare_settings *s = &c->settings;
+
+    cg_buf_puts(out, "{\n  \"format\": \"confgen-comparison-1\",\n  \"a\": ");
+    cg_json_put_string(out, c->label_a);
+    cg_buf_puts(out, ",\n  \"b\": ");
+    cg_json_put_string(out, c->label_b);
+    cg_buf_printf(out, ",\n  \"verdict\": \"%s\",\n", cg_compare_verdict_name(c->verdict));
+    cg_buf_printf(out,
+                  "  \"settings\": {\"delta\": %.9g, \"tolerance_share\": %.9g, "
+                  "\"tolerance_rmsd\": %.9g, \"resamples\": %u, \"seed\": %llu, \"level\": "
+                  "%.9g},\n",
+                  c->protocol.delta, s->tolerance_share, s->tolerance_rmsd, s->bootstrap.resamples,
+                  (unsigned long long)s->bootstrap.seed, s->bootstrap.level);
+    cg_buf_printf(out,
+                  "  \"molecules\": {\"common\": %zu, \"only_a\": %zu, \"only_b\": %zu, \"both\": "
+                  "%zu, \"missing_a\": %zu, \"missing_b\": %zu}",
+                  c->n_common, c->n_only_a, c->n_only_b, c->n_both, c->n_missing_a, c->n_missing_b);
+    for (int set = 0; set < CG_COMPARE_SETS; set++) {
+        /* What is missing is no question among those that are not. */
+        int n = set == CG_COMPARE_BOTH ? CG_COMPARE_MISSING : CG_COMPARE_METRICS;
+
+        cg_buf_printf(out, ",\n  \"%s\": {\n", cg_compare_set_name(set));
+        for (int k = 0; k < n; k++) {
+            put_figure(out, cg_compare_metric_name(k), &c->figures[set][k]);
+            cg_buf_puts(out, k + 1 < n ? ",\n" : "\n  }");
+        }
+    }
+    cg_buf_puts(out, "\n}\n");
+    return cg_buf_check(out, "comparison", err);
+}

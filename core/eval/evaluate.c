@@ -1,0 +1,505 @@
+/* SPDX-License-Identifier: MIT */
+#include "eval/evaluate.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/pool.h"
+#include "base/size.h"
+#include "chem/rdkit_c.h"
+#include "eval/identity.h"
+#include "eval/index.h"
+#include "eval/rmsd.h"
+
+/* Automorphisms that the pairs left over at a molecule's time limit still see. */
+enum { FEW_MAPS = 16 };
+
+/* ---- which generated molecule belongs to which reference ---------------------------------- */
+
+struct pairing {
+    const cg_conformer_file *ref, *gen;
+    cg_index names, smiles, graphs; /* of the references */
+    size_t *owner;                  /* [gen molecules] their reference, or CG_INDEX_NONE */
+    size_t *first, *next;           /* [ref], [gen] the generated molecules of a reference */
+    unsigned char *own_output;      /* [ref] 1: has records under its own name */
+    cg_eval_notes notes;
+};
+
+static uint64_t hash_text(const char *text)
+{
+    return XXH3_64bits(text, strlen(text));
+}
+
+static cg_status index_references(struct pairing *p, cg_error *err)
+{
+    const cg_conformer_file *f = p->ref;
+
+    for (size_t i = 0; i < f->n_molecules; i++) {
+        const cg_conformers *m = &f->molecules[i];
+        uint64_t hash = hash_text(m->name);
+
+        if (*m->name) {
+            for (size_t probe = 0, k;
+                 (k = cg_index_next(&p->names, hash, &probe)) != CG_INDEX_NONE;)
+                if (!strcmp(f->molecules[k].name, m->name))
+                    return cg_fail(err, CG_ERR_INPUT,
+                                   "'%s': records %zu and %zu have the name '%.60s' and are "
+                                   "different molecules, '%.100s' and '%.100s'",
+                                   f->path, f->molecules[k].first_record, m->first_record, m->name,
+                                   f->molecules[k].smiles, m->smiles);
+            if (cg_index_add(&p->names, hash, i))
+                return cg_fail(err, CG_ERR_NOMEM, "'%s': out of memory", f->path);
+        }
+        if (cg_index_add(&p->smiles, hash_text(m->smiles), i) ||
+            cg_index_add(&p->graphs, hash_text(m->graph), i))
+            return cg_fail(err, CG_ERR_NOMEM, "'%s': out of memory", f->path);
+    }
+    return CG_OK;
+}
+
+/* The reference of a name, CG_INDEX_NONE without. */
+static size_t find_name(const struct pairing *p, const char *name)
+{
+    uint64_t hash = hash_text(name);
+
+    for (size_t probe = 0, i;
+         *name && (i = cg_index_next(&p->names, hash, &probe)) != CG_INDEX_NONE;)
+        if (!strcmp(p->ref->molecules[i].name, name))
+            return i;
+    return CG_INDEX_NONE;
+}
+
+/* The first reference of that SMILES, else of that graph, that has nothing under its own name. */
+static size_t find_molecule(const struct pairing *p, const cg_conformers *m)
+{
+    uint64_t hash = hash_text(m->smiles);
+
+    for (size_t probe = 0, i; (i = cg_index_next(&p->smiles, hash, &probe)) != CG_INDEX_NONE;)
+        if (!p->own_output[i] && !strcmp(p->ref->molecules[i].smiles, m->smiles))
+            return i;
+    hash = hash_text(m->graph);
+    for (size_t probe = 0, i; (i = cg_index_next(&p->graphs, hash, &probe)) != CG_INDEX_NONE;)
+        if (!p->own_output[i] && !strcmp(p->ref->molecules[i].graph, m->graph))
+            return i;
+    return CG_INDEX_NONE;
+}
+
+/* Names first; the counts of wrong and broken records go to the molecules on the way. */
+static void pair_names(struct pairing *p, cg_eval_molecule *molecules)
+{
+    for (size_t i = 0; i < p->gen->n_broken_names; i++) {
+        size_t r = find_name(p, p->gen->broken[i].name);
+
+        if (r != CG_INDEX_NONE) {
+            molecules[r].n_broken += p->gen->broken[i].n;
+            p->own_output[r] = 1;
+        }
+    }
+    for (size_t g = 0; g < p->gen->n_molecules; g++) {
+        const cg_conformers *m = &p->gen->molecules[g];
+        size_t r = find_name(p, m->name);
+
+        p->owner[g] = CG_INDEX_NONE;
+        if (r == CG_INDEX_NONE)
+            continue;
+        p->notes.by_name++;
+        p->own_output[r] = 1;
+        if (!strcmp(m->graph, p->ref->molecules[r].graph))
+            p->owner[g] = r;
+        else
+            molecules[r].n_wrong += m->n;
+    }
+}
+
+static void pair_molecules(struct pairing *p)
+{
+    int gen_names = 0, names_serve = p->notes.by_name > 0;
+
+    for (size_t g = 0; g < p->gen->n_molecules; g++) {
+        const cg_conformers *m = &p->gen->molecules[g];
+
+        gen_names |= *m->name != '\0';
+        if (find_name(p, m->name) != CG_INDEX_NONE)
+            continue;
+        if (!*m->name || !names_serve)
+            p->owner[g] = find_molecule(p, m);
+        if (p->owner[g] == CG_INDEX_NONE)
+            p->notes.extra++;
+        else
+            p->notes.by_smiles++;
+    }
+    p->notes.names_failed = gen_names && !names_serve && p->names.n;
+}
+
+static cg_status pair(struct pairing *p, cg_eval_molecule *molecules, cg_error *err)
+{
+    size_t n_ref = p->ref->n_molecules, n_gen = p->gen->n_molecules;
+    cg_status st;
+
+    p->owner = cg_alloc_array(n_gen, sizeof *p->owner);
+    p->next = cg_alloc_array(n_gen, sizeof *p->next);
+    p->first = cg_alloc_array(n_ref, sizeof *p->first);
+    p->own_output = calloc(n_ref ? n_ref : 1, 1);
+    if (!p->owner || !p->next || !p->first || !p->own_output)
+        return cg_fail(err, CG_ERR_NOMEM, "evaluation of %zu molecules: out of memory", n_ref);
+    if ((st = index_references(p, err)) != CG_OK)
+        return st;
+    pair_names(p, molecules);
+    pair_molecules(p);
+    for (size_t r = 0; r < n_ref; r++)
+        p->first[r] = CG_INDEX_NONE;
+    for (size_t g = n_gen; g-- > 0;) /* backwards, so that lists are in the order of the file */
+        if (p->owner[g] != CG_INDEX_NONE) {
+            p->next[g] = p->first[p->owner[g]];
+            p->first[p->owner[g]] = g;
+            molecules[p->owner[g]].n_gen += p->gen->molecules[g].n;
+        }
+    return CG_OK;
+}
+
+static void pairing_finish(struct pairing *p)
+{
+    cg_index_finish(&p->names);
+    cg_index_finish(&p->smiles);
+    cg_index_finish(&p->graphs);
+    free(p->owner);
+    free(p->first);
+    free(p->next);
+    free(p->own_output);
+}
+
+/* ---- a molecule --------------------------------------------------------------------------- */
+
+struct evaluation {
+    struct pairing pairing;
+    const cg_eval_settings *settings;
+    cg_eval_molecule *molecules;
+    size_t *order; /* [n] molecules by falling cost */
+    cg_status *status;
+    cg_error *errors; /* [threads] the last one of each */
+    size_t *failed;   /* [threads] the molecule of that error */
+    char **unchecked; /* [n] why a molecule was not checked, or NULL */
+};
+
+/* Generated conformers of reference r in its atom order; free(). */
+static cg_status collect(const struct pairing *p, size_t r, size_t n_gen, float (**ret_xyz)[3],
+                         cg_error *err)
+{
+    const cg_conformers *ref = &p->ref->molecules[r];
+    size_t n_atoms = ref->n_atoms, values;
+    uint16_t *order = cg_alloc_array(n_atoms, sizeof *order);
+    float(*xyz)[3] = NULL, (*to)[3];
+    cg_status st = CG_OK;
+
+    if (!cg_mul(n_gen, n_atoms, &values))
+        xyz = cg_alloc_array(values, sizeof *xyz);
+    if (!order || !xyz) {
+        st = cg_fail(err, CG_ERR_NOMEM, "%zu conformers: out of memory", n_gen);
+        goto out;
+    }
+    to = xyz;
+    for (size_t g = p->first[r]; g != CG_INDEX_NONE; g = p->next[g]) {
+        const cg_conformers *gen = &p->gen->molecules[g];
+
+        if (gen->n_atoms != n_atoms) {
+            st = cg_fail(err, CG_ERR_UNSUPPORTED, "found %zu heavy atoms in '%.100s', wanted %zu",
+                         gen->n_atoms, gen->smiles, n_atoms);
+            goto out;
+        }
+        if (!strcmp(gen->smiles, ref->smiles)) {
+            memcpy(to, gen->xyz, gen->n * n_atoms * sizeof *to);
+        } else {
+            if ((st = cg_identity_match(ref->mol, gen->mol, order, err)) != CG_OK)
+                goto out;
+            for (size_t c = 0; c < gen->n; c++)
+                for (size_t i = 0; i < n_atoms; i++)
+                    memcpy(to[c * n_atoms + i], gen->xyz[c * n_atoms + order[i]], sizeof *to);
+        }
+        to += gen->n * n_atoms;
+    }
+    *ret_xyz = xyz;
+    xyz = NULL;
+out:
+    free(order);
+    free(xyz);
+    return st;
+}
+
+static cg_status find_maps(const struct evaluation *e, const cg_conformers *ref,
+                           cg_symmetry *ret_symmetry, cg_error *err)
+{
+    cg_symmetry plain = { .n_atoms = ref->n_atoms, .n_maps = 1 };
+
+    if (e->settings->rmsd == CG_RMSD_BEST)
+        return cg_symmetry_find(ref->mol, e->settings->symmetry, e->settings->max_maps,
+                                ret_symmetry, err);
+    plain.maps = cg_alloc_array(ref->n_atoms, sizeof *plain.maps);
+    if (!plain.maps)
+        return cg_fail(err, CG_ERR_NOMEM, "molecule of %zu atoms: out of memory", ref->n_atoms);
+    for (size_t i = 0; i < ref->n_atoms; i++)
+        plain.maps[i] = (uint16_t)i;
+    *ret_symmetry = plain;
+    return CG_OK;
+}
+
+static cg_status compare(const struct evaluation *e, const cg_conformers *ref,
+                         const float (*gen_xyz)[3], cg_eval_molecule *m, cg_error *err)
+{
+    cg_rmsd_limits limits = { .seconds = e->settings->seconds, .few_maps = FEW_MAPS };
+    cg_rmsd_set *a = NULL, *b = NULL;
+    cg_symmetry symmetry = { 0 };
+    cg_rmsd_count count = { 0 };
+    cg_status st = find_maps(e, ref, &symmetry, err);
+
+    if (st != CG_OK)
+        return st;
+    m->n_maps = symmetry.n_maps;
+    m->maps_limited = symmetry.limited;
+    m->ref_min = cg_alloc_array(m->n_ref, sizeof *m->ref_min);
+    m->gen_min = cg_alloc_array(m->n_gen, sizeof *m->gen_min);
+    if (!m->ref_min || !m->gen_min) {
+        st = cg_fail(err, CG_ERR_NOMEM, "out of memory");
+        goto out;
+    }
+    st = cg_rmsd_set_create((const float(*)[3])ref->xyz, ref->n, ref->n_atoms, &a, err);
+    if (st == CG_OK)
+        st = cg_rmsd_set_create(gen_xyz, m->n_gen, ref->n_atoms, &b, err);
+    if (st == CG_OK)
+        st = cg_rmsd_minima(a, b, &symmetry, &limits, m->ref_min, m->gen_min, &count, err);
+    m->time_limited = count.limited;
+out:
+    cg_rmsd_set_destroy(a);
+    cg_rmsd_set_destroy(b);
+    cg_symmetry_finish(&symmetry);
+    return st;
+}
+
+/* A molecule that RDKit has no bounds for stays unchecked: *ret_unchecked is the reason. */
+static cg_status check(const cg_conformers *ref, const float (*gen_xyz)[3], cg_eval_molecule *m,
+                       char **ret_unchecked, cg_error *err)
+{
+    cg_checker *checker = NULL;
+    cg_status st = cg_checker_create(ref->mol, &checker, err);
+
+    if (st == CG_ERR_UNSUPPORTED) {
+        *ret_unchecked = strdup(err->msg);
+        return *ret_unchecked ? CG_OK : cg_fail(err, CG_ERR_NOMEM, "out of memory");
+    }
+    for (size_t i = 0; st == CG_OK && i < m->n_gen; i++) {
+        cg_verdict verdict = { 0 };
+
+        st = cg_checker_run(checker, gen_xyz + i * ref->n_atoms, &verdict, err);
+        if (st != CG_OK)
+            break;
+        m->checked++;
+        m->passed_all += !verdict.failed;
+        for (int k = 0; k < CG_CHECK_COUNT; k++) {
+            m->check_done[k] += verdict.done >> k & 1;
+            m->check_failed[k] += verdict.failed >> k & 1;
+        }
+    }
+    cg_checker_destroy(checker);
+    return st;
+}
+
+/* Rotatable bonds as RDKit counts them. */
+static cg_status count_rotatable(const cg_conformers *ref, cg_eval_molecule *m, cg_error *err)
+{
+    size_t size = 0;
+    char *pkl = get_mol(ref->smiles, &size, "{}");
+    char *text = pkl ? get_descriptors(pkl, size) : NULL;
+    json_t *root = text ? json_loads(text, 0, NULL) : NULL;
+    json_t *value = json_object_get(root, "NumRotatableBonds");
+    cg_status st = CG_OK;
+
+    if (json_is_number(value))
+        m->n_rotatable = (uint32_t)json_number_value(value);
+    else
+        st = cg_fail(err, CG_ERR_UNSUPPORTED, "RDKit does not count its rotatable bonds");
+    json_decref(root);
+    free_ptr(text);
+    free_ptr(pkl);
+    return st;
+}
+
+static cg_status evaluate_molecule(const struct evaluation *e, size_t r, cg_error *err)
+{
+    const cg_conformers *ref = &e->pairing.ref->molecules[r];
+    cg_eval_molecule *m = &e->molecules[r];
+    double begun = cg_now();
+    float(*xyz)[3] = NULL;
+    cg_status st = count_rotatable(ref, m, err);
+
+    if (st == CG_OK && m->n_gen) {
+        st = collect(&e->pairing, r, m->n_gen, &xyz, err);
+        if (st == CG_OK)
+            st = compare(e, ref, (const float(*)[3])xyz, m, err);
+        if (st == CG_OK && e->settings->checks)
+            st = check(ref, (const float(*)[3])xyz, m, &e->unchecked[r], err);
+    }
+    free(xyz);
+    cg_eval_molecule_figures(m, e->settings->delta);
+    m->seconds = cg_now() - begun;
+    return st;
+}
+
+static void evaluate_item(void *ctx, int64_t i, int worker)
+{
+    struct evaluation *e = ctx;
+    size_t r = e->order[i];
+
+    if (e->status[worker] != CG_OK)
+        return;
+    e->status[worker] = evaluate_molecule(e, r, &e->errors[worker]);
+    e->failed[worker] = r;
+}
+
+/* ---- all of them -------------------------------------------------------------------------- */
+
+struct cost {
+    double cost;
+    size_t place;
+};
+
+static int falling(const void *a, const void *b)
+{
+    const struct cost *x = a, *y = b;
+
+    if (x->cost != y->cost)
+        return x->cost < y->cost ? 1 : -1;
+    return (x->place > y->place) - (x->place < y->place);
+}
+
+/* The costly ones first: the last ones to end should be short. */
+static cg_status order_molecules(struct evaluation *e, cg_error *err)
+{
+    size_t n = e->pairing.ref->n_molecules;
+    struct cost *costs = cg_alloc_array(n, sizeof *costs);
+
+    e->order = cg_alloc_array(n, sizeof *e->order);
+    if (!costs || !e->order) {
+        free(costs);
+        return cg_fail(err, CG_ERR_NOMEM, "evaluation of %zu molecules: out of memory", n);
+    }
+    for (size_t i = 0; i < n; i++)
+        costs[i] =
+            (struct cost) { (double)e->molecules[i].n_ref * (double)e->molecules[i].n_gen, i };
+    qsort(costs, n, sizeof *costs, falling);
+    for (size_t i = 0; i < n; i++)
+        e->order[i] = costs[i].place;
+    free(costs);
+    return CG_OK;
+}
+
+static cg_status run_all(struct evaluation *e, int n_threads, cg_error *err)
+{
+    cg_team *team = NULL;
+    cg_status st;
+
+    e->status = calloc((size_t)n_threads, sizeof *e->status);
+    e->errors = calloc((size_t)n_threads, sizeof *e->errors);
+    e->failed = calloc((size_t)n_threads, sizeof *e->failed);
+    e->unchecked = calloc(e->pairing.ref->n_molecules, sizeof *e->unchecked);
+    if (!e->status || !e->errors || !e->failed || !e->unchecked)
+        return cg_fail(err, CG_ERR_NOMEM, "evaluation: out of memory");
+    if ((st = cg_team_create(n_threads, &team, err)) != CG_OK)
+        return st;
+    cg_team_loop(team, (int64_t)e->pairing.ref->n_molecules, evaluate_item, e);
+    cg_team_destroy(team);
+    for (int w = 0; w < n_threads; w++)
+        if (e->status[w] != CG_OK)
+            return cg_fail(err, e->status[w], "molecule '%.60s' ('%.100s'): %s",
+                           e->molecules[e->failed[w]].name, e->molecules[e->failed[w]].smiles,
+                           e->errors[w].msg);
+    return CG_OK;
+}
+
+static void evaluation_finish(struct evaluation *e)
+{
+    for (size_t i = 0; e->unchecked && i < e->pairing.ref->n_molecules; i++)
+        free(e->unchecked[i]);
+    free(e->unchecked);
+    free(e->order);
+    free(e->status);
+    free(e->errors);
+    free(e->failed);
+    pairing_finish(&e->pairing);
+}
+
+static void note_unchecked(const struct evaluation *e, cg_eval_notes *notes)
+{
+    for (size_t i = 0; i < e->pairing.ref->n_molecules; i++) {
+        if (!e->unchecked[i])
+            continue;
+        if (!notes->unchecked++)
+            snprintf(notes->unchecked_reason, sizeof notes->unchecked_reason, "%s",
+                     e->unchecked[i]);
+    }
+}
+
+static cg_status prepare(const cg_conformer_file *ref, const cg_conformer_file *gen,
+                         cg_eval_result *result, cg_error *err)
+{
+    result->ref_path = strdup(ref->path);
+    result->gen_path = strdup(gen->path);
+    result->molecules = calloc(ref->n_molecules, sizeof *result->molecules);
+    if (!result->ref_path || !result->gen_path || !result->molecules)
+        return cg_fail(err, CG_ERR_NOMEM, "evaluation: out of memory");
+    result->n_molecules = ref->n_molecules;
+    for (size_t i = 0; i < ref->n_molecules; i++) {
+        const cg_conformers *c = &ref->molecules[i];
+        cg_eval_molecule *m = &result->molecules[i];
+
+        m->name = strdup(c->name);
+        m->smiles = strdup(c->smiles);
+        if (!m->name || !m->smiles)
+            return cg_fail(err, CG_ERR_NOMEM, "evaluation: out of memory");
+        m->n_heavy = (uint32_t)c->n_atoms;
+        m->n_ref = c->n;
+    }
+    result->summary.n_broken = gen->n_broken;
+    result->summary.n_ref_broken = ref->n_broken;
+    return CG_OK;
+}
+
+cg_status cg_evaluate(const cg_conformer_file *ref, const cg_conformer_file *gen,
+                      const cg_eval_settings *settings, int n_threads, cg_eval_result *ret_result,
+                      cg_eval_notes *ret_notes, cg_error *err)
+{
+    cg_eval_result result = { .settings = *settings };
+    struct evaluation e = { .pairing = { .ref = ref, .gen = gen }, .settings = settings };
+    double begun = cg_now();
+    cg_status st;
+
+    if (!ref->n_molecules)
+        return cg_fail(err, CG_ERR_INPUT, "'%s' has no reference conformer that can be read%s%s",
+                       ref->path, ref->first_trouble ? "; the first trouble: " : "",
+                       ref->first_trouble ? ref->first_trouble : "");
+    st = prepare(ref, gen, &result, err);
+    e.molecules = result.molecules;
+    if (st == CG_OK)
+        st = pair(&e.pairing, result.molecules, err);
+    if (st == CG_OK)
+        st = order_molecules(&e, err);
+    if (st == CG_OK)
+        st = run_all(&e, n_threads, err);
+    if (st == CG_OK)
+        st = cg_eval_summarize(&result, err);
+    result.summary.n_extra = e.pairing.notes.extra;
+    result.summary.seconds = cg_now() - begun;
+    if (st == CG_OK) {
+        note_unchecked(&e, &e.pairing.notes);
+        *ret_result = result;
+        if (ret_notes)
+            *ret_notes = e.pairing.notes;
+        memset(&result, 0, sizeof result);
+    }
+    evaluation_finish(&e);
+    cg_eval_result_finish(&result);
+    return st;
+}

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: MIT */
+/* What failed: of the references, of the records, in the run, in the checks. */
+#include "eval/html_parts.h"
+#include "eval/html_text.h"
+
+#include <math.h>
+
+/* A count; 0 where it is absent or none. */
+static uint64_t count_at(const json_t *run, const char *path)
+{
+    const json_t *v = cg_html_json_at(run, path);
+
+    return json_is_integer(v) && json_integer_value(v) > 0 ? (uint64_t)json_integer_value(v) : 0;
+}
+
+struct failure {
+    const char *label;
+    uint64_t n, of;
+};
+
+/* The share that fills a bar: the next of 1, 2, 5, 10, 20, 50, 100 % above them all. */
+static double scale_of(const struct failure *f, size_t n)
+{
+    static const double steps[] = { 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1 };
+    double most = 0;
+    size_t i = 0;
+
+    for (size_t k = 0; k < n; k++)
+        if (f[k].of)
+            most = fmax(most, (double)f[k].n / (double)f[k].of);
+    while (i + 1 < sizeof steps / sizeof steps[0] && steps[i] < most)
+        i++;
+    return steps[i];
+}
+
+/* A table whose last column is what failed, or what passed. */
+static void open_bars(cg_buf *out, const char *what, double scale, const char *last)
+{
+    cg_buf_printf(out,
+                  "<table class=\"bars\"><thead><tr><th>%s</th><th>0 to %g\xc2\xa0%%</th>"
+                  "<th class=\"n\">failed</th><th class=\"n wider\">of</th><th class=\"n\">%s"
+                  "</th></tr></thead><tbody>\n",
+                  what, 100 * scale, last);
+}
+
+/* What of a row comes after its head: bar, counts, share of those that failed or passed. */
+static void put_bar(cg_buf *out, const struct failure *f, double scale, int passed)
+{
+    double share = f->of ? (double)f->n / (double)f->of : NAN;
+
+    cg_buf_printf(out, "<td class=\"track\"><i><b style=\"width:%.1f%%\"></b></i></td>",
+                  isfinite(share) ? 100 * fmin(share / scale, 1) : 0.0);
+    cg_buf_puts(out, "<td class=\"n\">");
+    cg_html_put_count(out, f->n);
+    cg_buf_puts(out, "</td><td class=\"n wider\">");
+    cg_html_put_count(out, f->of);
+    cg_buf_puts(out, "</td><td class=\"n\">");
+    cg_html_put_percent(out, passed ? 1 - share : share);
+    cg_buf_puts(out, "</td></tr>\n");
+}
+
+static void put_group(cg_buf *out, const char *title, const struct failure *f, size_t n,
+                      double scale)
+{
+    cg_buf_printf(out, "<tr><th colspan=\"5\">%s</th></tr>\n", title);
+    for (size_t i = 0; i < n; i++) {
+        cg_buf_printf(out, "<tr><th>%s</th>", f[i].label);
+        put_bar(out, &f[i], scale, 0);
+    }
+}
+
+static void put_counts(const cg_eval_summary *s, const json_t *run, cg_buf *out)
+{
+    uint64_t records = s->n_gen + s->n_wrong + s->n_broken;
+    uint64_t asked = count_at(run, "counts.requested"), in = count_at(run, "counts.molecules");
+    const struct failure f[] = {
+        { "missing: nothing generated", s->n_missing, s->n_molecules },
+        { "wrong: another molecule", s->n_wrong, records },
+        { "broken: cannot be read", s->n_broken, records },
+        { "wrong molecule", count_at(run, "counts.failures.wrong_molecule"), asked },
+        { "parse failure", count_at(run, "counts.failures.parse_failure"), asked },
+        { "unfinished", count_at(run, "counts.failures.unfinished"), asked },
+        { "bad input", count_at(run, "counts.failures.whole_molecules.bad_input"), in },
+        { "too large", count_at(run, "counts.failures.whole_molecules.too_large"), in },
+        { "unsupported", count_at(run, "counts.failures.whole_molecules.unsupported"), in },
+    };
+    size_t n = run ? sizeof f / sizeof f[0] : 3;
+    double scale = scale_of(f, n);
+
+    cg_html_open_card(out, "What is not there",
+                      run ? "In the files, and as the run itself counted." : "In the files.");
+    open_bars(out, "kind", scale, "share");
+    put_group(out, "Molecules of the references", f, 1, scale);
+    put_group(out, "Generated records", f + 1, 2, scale);
+    if (run) {
+        put_group(out, "Run: conformers asked for", f + 3, 3, scale);
+        put_group(out, "Run: whole molecules", f + 6, 3, scale);
+    }
+    cg_buf_puts(out, "</tbody></table>\n");
+    cg_html_close_card(out);
+}
+
+void cg_html_put_check_name(cg_buf *out, const char *name)
+{
+    for (const char *c = name; *c; c++)
+        cg_buf_putc(out, *c == '_' ? ' ' : *c);
+}
+
+static void put_checks(const cg_eval_result *result, cg_buf *out)
+{
+    const cg_eval_summary *s = &result->summary;
+    struct failure f[CG_CHECK_COUNT + 1];
+    double scale;
+
+    for (int k = 0; k < CG_CHECK_COUNT; k++)
+        f[k] = (struct failure) { cg_check_name(k), s->check_failed[k], s->check_done[k] };
+    f[CG_CHECK_COUNT] =
+        (struct failure) { "any test", s->checked > s->passed_all ? s->checked - s->passed_all : 0,
+                           s->checked };
+    scale = scale_of(f, CG_CHECK_COUNT + 1);
+    cg_html_open_card(out, "Checks of single conformers",
+                      "By test; tests that do not apply to a molecule are not made.");
+    if (!s->checked) {
+        cg_buf_puts(out, result->settings.checks ? "<p class=\"note\">No conformer was checked."
+                                                   "</p>\n"
+                                                 : "<p class=\"note\">The checks were switched "
+                                                   "off.</p>\n");
+        cg_html_close_card(out);
+        return;
+    }
+    open_bars(out, "test", scale, "passed");
+    for (int k = 0; k <= CG_CHECK_COUNT; k++) {
+        cg_buf_puts(out, k == CG_CHECK_COUNT ? "<tr class=\"all\"><th>" : "<tr><th>");
+        cg_html_put_check_name(out, f[k].label);
+        cg_buf_puts(out, "</th>");
+        put_bar(out, &f[k], scale, 1);
+    }
+    cg_buf_puts(out, "</tbody></table>\n");
+    cg_html_close_card(out);
+}
+
+void cg_html_put_failures(const cg_eval_result *result, const json_t *run, cg_buf *out)
+{
+    cg_html_open_section(out, "Failures",
+                         "What is missing, what is something else, what is not "
+                         "sane by itself. A bar is the share of those that "
+                         "could have failed.");
+    put_counts(&result->summary, run, out);
+    put_checks(result, out);
+    cg_html_close_section(out);
+}

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: MIT */
+#include "eval/result_json.h"
+
+#include <confgen/version.h>
+#include <math.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/json_text.h"
+
+/* Seventeen digits: reading them gives the same double. */
+static void put_real(cg_buf *out, double v)
+{
+    if (isfinite(v))
+        cg_buf_printf(out, "%.17g", v);
+    else
+        cg_buf_puts(out, "null");
+}
+
+static void put_count(cg_buf *out, const char *key, uint64_t v)
+{
+    cg_buf_printf(out, "\"%s\": %llu, ", key, (unsigned long long)v);
+}
+
+static void put_flag(cg_buf *out, const char *key, int v)
+{
+    cg_buf_printf(out, "\"%s\": %s, ", key, v ? "true" : "false");
+}
+
+static void put_text(cg_buf *out, const char *key, const char *text)
+{
+    cg_buf_printf(out, "\"%s\": ", key);
+    cg_json_put_string(out, text);
+    cg_buf_puts(out, ", ");
+}
+
+static void put_settings(cg_buf *out, const cg_eval_settings *s)
+{
+    cg_buf_puts(out, " \"settings\": {\"delta\": ");
+    put_real(out, s->delta);
+    cg_buf_puts(out, ", ");
+    put_text(out, "missing", cg_eval_missing_name(s->missing));
+    put_text(out, "rmsd", cg_eval_rmsd_name(s->rmsd));
+    put_text(out, "symmetry", cg_symmetry_rule_name(s->symmetry));
+    put_count(out, "max_maps", s->max_maps);
+    cg_buf_puts(out, "\"seconds\": ");
+    put_real(out, s->seconds);
+    cg_buf_printf(out, ", \"checks\": %s},\n", s->checks ? "true" : "false");
+}
+
+static void put_checks(cg_buf *out, uint64_t checked, uint64_t passed, const uint64_t *done,
+                       const uint64_t *failed)
+{
+    cg_buf_puts(out, "\"checks\": {");
+    put_count(out, "checked", checked);
+    put_count(out, "passed_all", passed);
+    cg_buf_puts(out, "\"tests\": {");
+    for (int k = 0; k < CG_CHECK_COUNT; k++)
+        cg_buf_printf(out, "%s\"%s\": {\"done\": %llu, \"failed\": %llu}", k ? ", " : "",
+                      cg_check_name((cg_check_id)k), (unsigned long long)done[k],
+                      (unsigned long long)failed[k]);
+    cg_buf_puts(out, "}}");
+}
+
+static void put_figure(cg_buf *out, const char *key, cg_eval_figure f)
+{
+    cg_buf_printf(out, "  \"%s\": {\"mean\": ", key);
+    put_real(out, f.mean);
+    cg_buf_puts(out, ", \"median\": ");
+    put_real(out, f.median);
+    cg_buf_puts(out, "},\n");
+}
+
+/* Means (offset 0) or medians (1) of a curve. */
+static void put_curve(cg_buf *out, const char *key, const cg_eval_figure *curve, int median)
+{
+    cg_buf_printf(out, ",\n   \"%s\": [", key);
+    for (int i = 0; i < CG_EVAL_DELTAS; i++) {
+        if (i)
+            cg_buf_puts(out, ", ");
+        put_real(out, median ? curve[i].median : curve[i].mean);
+    }
+    cg_buf_puts(out, "]");
+}
+
+static void put_summary(cg_buf *out, const cg_eval_result *r)
+{
+    const cg_eval_summary *s = &r->summary;
+
+    cg_buf_puts(out, " \"summary\": {\n  ");
+    put_count(out, "molecules", s->n_molecules);
+    put_count(out, "missing", s->n_missing);
+    put_count(out, "extra", s->n_extra);
+    put_count(out, "references", s->n_ref);
+    put_count(out, "generated", s->n_gen);
+    put_count(out, "wrong", s->n_wrong);
+    put_count(out, "broken", s->n_broken);
+    put_count(out, "references_broken", s->n_ref_broken);
+    put_count(out, "maps_limited", s->n_maps_limited);
+    put_count(out, "time_limited", s->n_time_limited);
+    put_count(out, "pairs", s->pairs);
+    cg_buf_puts(out, "\n");
+    put_figure(out, "cov_r", s->cov_r);
+    put_figure(out, "mat_r", s->mat_r);
+    put_figure(out, "cov_p", s->cov_p);
+    put_figure(out, "mat_p", s->mat_p);
+    cg_buf_puts(out, "  \"curve\": {\n   \"delta\": [");
+    for (int i = 0; i < CG_EVAL_DELTAS; i++)
+        cg_buf_printf(out, "%s%.2f", i ? ", " : "", cg_eval_delta(i));
+    cg_buf_puts(out, "]");
+    put_curve(out, "cov_r_mean", s->curve_r, 0);
+    put_curve(out, "cov_r_median", s->curve_r, 1);
+    put_curve(out, "cov_p_mean", s->curve_p, 0);
+    put_curve(out, "cov_p_median", s->curve_p, 1);
+    cg_buf_puts(out, "},\n  ");
+    if (r->settings.checks) {
+        put_checks(out, s->checked, s->passed_all, s->check_done, s->check_failed);
+        cg_buf_puts(out, ",\n  ");
+    }
+    cg_buf_puts(out, "\"seconds\": ");
+    put_real(out, s->seconds);
+    cg_buf_puts(out, "},\n");
+}
+
+static void put_distances(cg_buf *out, const char *key, const float *d, uint64_t n)
+{
+    cg_buf_printf(out, ",\n   \"%s\": [", key);
+    for (uint64_t i = 0; d && i < n; i++)
+        cg_buf_printf(out, "%s%.4f", i ? "," : "", (double)d[i]);
+    cg_buf_puts(out, "]");
+}
+
+static void put_molecule(cg_buf *out, const cg_eval_molecule *m, int checks)
+{
+    cg_buf_puts(out, "  {");
+    put_text(out, "name", m->name);
+    put_text(out, "smiles", m->smiles);
+    put_count(out, "heavy_atoms", m->n_heavy);
+    put_count(out, "rotatable_bonds", m->n_rotatable);
+    put_count(out, "references", m->n_ref);
+    put_count(out, "generated", m->n_gen);
+    put_count(out, "wrong", m->n_wrong);
+    put_count(out, "broken", m->n_broken);
+    put_count(out, "maps", m->n_maps);
+    put_flag(out, "maps_limited", m->maps_limited);
+    put_flag(out, "time_limited", m->time_limited);
+    cg_buf_puts(out, "\"seconds\": ");
+    put_real(out, m->seconds);
+    cg_buf_puts(out, ",\n   \"cov_r\": ");
+    put_real(out, m->cov_r);
+    cg_buf_puts(out, ", \"mat_r\": ");
+    put_real(out, m->mat_r);
+    cg_buf_puts(out, ", \"cov_p\": ");
+    put_real(out, m->cov_p);
+    cg_buf_puts(out, ", \"mat_p\": ");
+    put_real(out, m->mat_p);
+    if (checks) {
+        cg_buf_puts(out, ",\n   ");
+        put_checks(out, m->checked, m->passed_all, m->check_done, m->check_failed);
+    }
+    put_distances(out, "ref_min", m->n_gen ? m->ref_min : NULL, m->n_ref);
+    put_distances(out, "gen_min", m->gen_min, m->n_gen);
+    cg_buf_puts(out, "}");
+}
+
+cg_status cg_eval_write_json(const cg_eval_result *result, cg_buf *out, cg_error *err)
+{
+    cg_buf_puts(out, "{");
+    put_text(out, "format", "confgen-eval-1");
+    put_text(out, "confgen", CG_VERSION_STRING);
+    cg_buf_puts(out, "\n ");
+    put_text(out, "ref", result->ref_path);
+    put_text(out, "gen", result->gen_path);
+    cg_buf_puts(out, "\n");
+    put_settings(out, &result->settings);
+    put_summary(out, result);
+    cg_buf_puts(out, " \"molecules\": [\n");
+    for (size_t i = 0; i < result->n_molecules; i++) {
+        put_molecule(out, &result->molecules[i], result->settings.checks);
+        cg_buf_puts(out, i + 1 < result->n_molecules ? ",\n" : "\n");
+    }
+    cg_buf_puts(out, " ],\n \"run\": ");
+    cg_buf_puts(out, result->run_json ? result->run_json : "null");
+    cg_buf_puts(out, "}\n");
+    return cg_buf_check(out, "evaluation", err);
+}

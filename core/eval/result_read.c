@@ -1,0 +1,415 @@
+/* SPDX-License-Identifier: MIT */
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "base/size.h"
+#include "eval/result_json.h"
+
+#define MAX_COUNT ((int64_t)1 << 53) /* every whole number up to it is a JSON number */
+#define MAX_REAL  1e12
+
+/* An object and its whole path, for objects in objects. */
+struct place {
+    cg_json o;
+    char path[96];
+};
+
+static cg_status nomem(const char *name, cg_error *err)
+{
+    return cg_fail(err, CG_ERR_NOMEM, "%s: out of memory", name);
+}
+
+/* Every member of the object is one of these: words separated by blanks. */
+static cg_status known_members(const cg_json *o, const char *words, cg_error *err)
+{
+    const char *key;
+    json_t *v;
+
+    json_object_foreach((json_t *)(uintptr_t)o->node, key, v)
+    {
+        size_t len = strlen(key);
+        const char *at = words;
+
+        while ((at = strstr(at, key)) != NULL &&
+               !((at == words || at[-1] == ' ') && (at[len] == ' ' || !at[len])))
+            at++;
+        if (!at || !len || strchr(key, ' '))
+            return cg_fail(err, CG_ERR_FORMAT, "%s: %s%sfound the member '%.60s', wanted one of %s",
+                           o->file, o->path, *o->path ? ": " : "", key, words);
+    }
+    return CG_OK;
+}
+
+static cg_status open_object(const cg_json *o, const char *key, struct place *ret, cg_error *err)
+{
+    const json_t *v = cg_json_member(o, key);
+
+    if (!json_is_object(v))
+        return cg_json_unwanted(o, key, "an object", err);
+    snprintf(ret->path, sizeof ret->path, "%s%s%s", o->path, *o->path ? "." : "", key);
+    ret->o = (cg_json) { o->file, ret->path, v };
+    return CG_OK;
+}
+
+/* Several members of one type; the list ends with NULL. The first failure ends the reading. */
+static cg_status read_counts(const cg_json *o, cg_error *err, ...)
+{
+    va_list ap;
+    const char *key;
+    cg_status st = CG_OK;
+
+    va_start(ap, err);
+    while (st == CG_OK && (key = va_arg(ap, const char *)) != NULL) {
+        uint64_t *ret = va_arg(ap, uint64_t *);
+        int64_t v = 0;
+
+        st = cg_json_int(o, key, CG_JSON_REQUIRED, 0, MAX_COUNT, &v, err);
+        *ret = (uint64_t)v;
+    }
+    va_end(ap);
+    return st;
+}
+
+/* A number; null, where it is allowed, is NaN. The member must be there. */
+static cg_status read_real(const cg_json *o, const char *key, int null, double hi, double *ret,
+                           cg_error *err)
+{
+    *ret = NAN;
+    if (null && json_is_null(json_object_get(o->node, key)))
+        return CG_OK;
+    return cg_json_real(o, key, CG_JSON_REQUIRED, 0, hi, ret, err);
+}
+
+/* One of two words, the first being 0. */
+static cg_status read_word(const cg_json *o, const char *key, const char *zero, const char *one,
+                           int *ret, cg_error *err)
+{
+    const char *text = "";
+    char wanted[64];
+    cg_status st = cg_json_string(o, key, CG_JSON_REQUIRED, &text, err);
+
+    if (st != CG_OK)
+        return st;
+    *ret = !strcmp(text, one);
+    if (*ret || !strcmp(text, zero))
+        return CG_OK;
+    snprintf(wanted, sizeof wanted, "\"%s\" or \"%s\"", zero, one);
+    return cg_json_unwanted(o, key, wanted, err);
+}
+
+static cg_status read_text(const cg_json *o, const char *key, char **ret, cg_error *err)
+{
+    const char *text = NULL;
+    cg_status st = cg_json_string(o, key, CG_JSON_REQUIRED, &text, err);
+
+    if (st != CG_OK)
+        return st;
+    *ret = strdup(text);
+    return *ret ? CG_OK : nomem(o->file, err);
+}
+
+static cg_status read_settings(const cg_json *top, cg_eval_settings *s, cg_error *err)
+{
+    struct place p;
+    int missing = 0, rmsd = 0, symmetry = 0;
+    uint64_t max_maps = 0;
+    cg_status st;
+
+    if ((st = open_object(top, "settings", &p, err)) != CG_OK ||
+        (st = known_members(&p.o, "delta missing rmsd symmetry max_maps seconds checks", err)) !=
+            CG_OK ||
+        (st = read_real(&p.o, "delta", 0, MAX_REAL, &s->delta, err)) != CG_OK ||
+        (st = read_word(&p.o, "missing", "zero", "drop", &missing, err)) != CG_OK ||
+        (st = read_word(&p.o, "rmsd", "best", "plain", &rmsd, err)) != CG_OK ||
+        (st = read_word(&p.o, "symmetry", "plain", "conjugated", &symmetry, err)) != CG_OK ||
+        (st = read_counts(&p.o, err, "max_maps", &max_maps, NULL)) != CG_OK ||
+        (st = read_real(&p.o, "seconds", 0, MAX_REAL, &s->seconds, err)) != CG_OK ||
+        (st = cg_json_bool(&p.o, "checks", CG_JSON_REQUIRED, &s->checks, err)) != CG_OK)
+        return st;
+    s->missing = missing ? CG_MISSING_DROP : CG_MISSING_ZERO;
+    s->rmsd = rmsd ? CG_RMSD_PLAIN : CG_RMSD_BEST;
+    s->symmetry = symmetry ? CG_SYMMETRY_CONJUGATED : CG_SYMMETRY_PLAIN;
+    s->max_maps = (size_t)max_maps;
+    return CG_OK;
+}
+
+/* What single conformers were found to be; the member is there where the settings say so. */
+static cg_status read_checks(const cg_json *o, int wanted, uint64_t *checked, uint64_t *passed,
+                             uint64_t *done, uint64_t *failed, cg_error *err)
+{
+    struct place p, tests;
+    char words[512] = "";
+    cg_status st;
+
+    if (!wanted)
+        return json_object_get(o->node, "checks")
+                   ? cg_json_unwanted(o, "checks", "nothing, as the settings say", err)
+                   : CG_OK;
+    if ((st = open_object(o, "checks", &p, err)) != CG_OK ||
+        (st = known_members(&p.o, "checked passed_all tests", err)) != CG_OK ||
+        (st = read_counts(&p.o, err, "checked", checked, "passed_all", passed, NULL)) != CG_OK ||
+        (st = open_object(&p.o, "tests", &tests, err)) != CG_OK)
+        return st;
+    for (int k = 0; k < CG_CHECK_COUNT; k++) {
+        const char *name = cg_check_name((cg_check_id)k);
+        size_t at = strlen(words);
+        struct place test;
+
+        snprintf(words + at, sizeof words - at, "%s%s", at ? " " : "", name);
+        if ((st = open_object(&tests.o, name, &test, err)) != CG_OK ||
+            (st = known_members(&test.o, "done failed", err)) != CG_OK ||
+            (st = read_counts(&test.o, err, "done", &done[k], "failed", &failed[k], NULL)) != CG_OK)
+            return st;
+        if (failed[k] > done[k] || done[k] > *checked)
+            return cg_json_unwanted(&test.o, "failed", "at most as many as were done and checked",
+                                    err);
+    }
+    if (*passed > *checked)
+        return cg_json_unwanted(&p.o, "passed_all", "at most as many as were checked", err);
+    return known_members(&tests.o, words, err);
+}
+
+static cg_status read_figure(const cg_json *o, const char *key, double hi, cg_eval_figure *ret,
+                             cg_error *err)
+{
+    struct place p;
+    cg_status st;
+
+    if ((st = open_object(o, key, &p, err)) != CG_OK ||
+        (st = known_members(&p.o, "mean median", err)) != CG_OK ||
+        (st = read_real(&p.o, "mean", 1, hi, &ret->mean, err)) != CG_OK)
+        return st;
+    return read_real(&p.o, "median", 1, hi, &ret->median, err);
+}
+
+/* A list of n numbers in [0, hi], into every `stride`-th double of ret; null is NaN if allowed. */
+static cg_status read_list(const cg_json *o, const char *key, size_t n, int null, double hi,
+                           double *ret, size_t stride, cg_error *err)
+{
+    const json_t *list = cg_json_member(o, key);
+    char wanted[64];
+
+    snprintf(wanted, sizeof wanted, "a list of %zu numbers", n);
+    if (!json_is_array(list) || json_array_size(list) != n)
+        return cg_json_unwanted(o, key, wanted, err);
+    for (size_t i = 0; i < n; i++) {
+        const json_t *v = json_array_get(list, i);
+
+        if (null && json_is_null(v))
+            ret[i * stride] = NAN;
+        else if (json_is_number(v) && json_number_value(v) >= 0 && json_number_value(v) <= hi)
+            ret[i * stride] = json_number_value(v);
+        else
+            return cg_fail(err, CG_ERR_FORMAT, "%s: %s.%s[%zu]: wanted a number from 0 to %g",
+                           o->file, o->path, key, i, hi);
+    }
+    return CG_OK;
+}
+
+static cg_status read_curve(const cg_json *summary, cg_eval_summary *s, cg_error *err)
+{
+    double delta[CG_EVAL_DELTAS];
+    struct place p;
+    cg_status st;
+
+    if ((st = open_object(summary, "curve", &p, err)) != CG_OK ||
+        (st = known_members(&p.o, "delta cov_r_mean cov_r_median cov_p_mean cov_p_median", err)) !=
+            CG_OK ||
+        (st = read_list(&p.o, "delta", CG_EVAL_DELTAS, 0, MAX_REAL, delta, 1, err)) != CG_OK ||
+        (st = read_list(&p.o, "cov_r_mean", CG_EVAL_DELTAS, 1, 1, &s->curve_r[0].mean, 2, err)) !=
+            CG_OK ||
+        (st = read_list(&p.o, "cov_r_median", CG_EVAL_DELTAS, 1, 1, &s->curve_r[0].median, 2,
+                        err)) != CG_OK ||
+        (st = read_list(&p.o, "cov_p_mean", CG_EVAL_DELTAS, 1, 1, &s->curve_p[0].mean, 2, err)) !=
+            CG_OK ||
+        (st = read_list(&p.o, "cov_p_median", CG_EVAL_DELTAS, 1, 1, &s->curve_p[0].median, 2,
+                        err)) != CG_OK)
+        return st;
+    for (int i = 0; i < CG_EVAL_DELTAS; i++)
+        if (fabs(delta[i] - cg_eval_delta(i)) > 1e-9)
+            return cg_fail(err, CG_ERR_FORMAT, "%s: summary.curve.delta[%d]: found %g, wanted %.2f",
+                           p.o.file, i, delta[i], cg_eval_delta(i));
+    return CG_OK;
+}
+
+static cg_status read_summary(const cg_json *top, cg_eval_result *r, cg_error *err)
+{
+    cg_eval_summary *s = &r->summary;
+    struct place p;
+    cg_status st;
+
+    if ((st = open_object(top, "summary", &p, err)) != CG_OK ||
+        (st = known_members(&p.o,
+                            "molecules missing extra references generated wrong broken "
+                            "references_broken maps_limited time_limited pairs cov_r mat_r cov_p "
+                            "mat_p curve checks seconds",
+                            err)) != CG_OK ||
+        (st = read_counts(&p.o, err, "molecules", &s->n_molecules, "missing", &s->n_missing,
+                          "extra", &s->n_extra, "references", &s->n_ref, "generated", &s->n_gen,
+                          "wrong", &s->n_wrong, "broken", &s->n_broken, "references_broken",
+                          &s->n_ref_broken, "maps_limited", &s->n_maps_limited, "time_limited",
+                          &s->n_time_limited, "pairs", &s->pairs, NULL)) != CG_OK ||
+        (st = read_figure(&p.o, "cov_r", 1, &s->cov_r, err)) != CG_OK ||
+        (st = read_figure(&p.o, "mat_r", MAX_REAL, &s->mat_r, err)) != CG_OK ||
+        (st = read_figure(&p.o, "cov_p", 1, &s->cov_p, err)) != CG_OK ||
+        (st = read_figure(&p.o, "mat_p", MAX_REAL, &s->mat_p, err)) != CG_OK ||
+        (st = read_curve(&p.o, s, err)) != CG_OK ||
+        (st = read_checks(&p.o, r->settings.checks, &s->checked, &s->passed_all, s->check_done,
+                          s->check_failed, err)) != CG_OK)
+        return st;
+    return read_real(&p.o, "seconds", 0, MAX_REAL, &s->seconds, err);
+}
+
+static cg_status read_distances(const cg_json *o, const char *key, uint64_t n, float **ret,
+                                cg_error *err)
+{
+    const json_t *list = cg_json_member(o, key);
+    char wanted[64];
+    float *d;
+
+    snprintf(wanted, sizeof wanted, "a list of %llu numbers", (unsigned long long)n);
+    if (!json_is_array(list) || json_array_size(list) != n)
+        return cg_json_unwanted(o, key, wanted, err);
+    if (!n)
+        return CG_OK;
+    *ret = d = cg_alloc_array((size_t)n, sizeof *d);
+    if (!d)
+        return nomem(o->file, err);
+    for (size_t i = 0; i < n; i++) {
+        const json_t *v = json_array_get(list, i);
+        double x = json_is_number(v) ? json_number_value(v) : -1;
+
+        if (!(x >= 0 && x <= MAX_REAL))
+            return cg_fail(err, CG_ERR_FORMAT, "%s: %s.%s[%zu]: wanted a distance", o->file,
+                           o->path, key, i);
+        d[i] = (float)x;
+    }
+    return CG_OK;
+}
+
+static cg_status read_molecule(const cg_json *o, int checks, cg_eval_molecule *m, cg_error *err)
+{
+    uint64_t n_heavy = 0, n_rotatable = 0;
+    cg_status st;
+
+    if ((st = known_members(o,
+                            "name smiles heavy_atoms rotatable_bonds references generated wrong "
+                            "broken maps maps_limited time_limited seconds cov_r mat_r cov_p mat_p "
+                            "checks ref_min gen_min",
+                            err)) != CG_OK ||
+        (st = read_text(o, "name", &m->name, err)) != CG_OK ||
+        (st = read_text(o, "smiles", &m->smiles, err)) != CG_OK ||
+        (st = read_counts(o, err, "heavy_atoms", &n_heavy, "rotatable_bonds", &n_rotatable,
+                          "references", &m->n_ref, "generated", &m->n_gen, "wrong", &m->n_wrong,
+                          "broken", &m->n_broken, "maps", &m->n_maps, NULL)) != CG_OK ||
+        (st = cg_json_bool(o, "maps_limited", CG_JSON_REQUIRED, &m->maps_limited, err)) != CG_OK ||
+        (st = cg_json_bool(o, "time_limited", CG_JSON_REQUIRED, &m->time_limited, err)) != CG_OK ||
+        (st = read_real(o, "seconds", 0, MAX_REAL, &m->seconds, err)) != CG_OK ||
+        (st = read_real(o, "cov_r", 0, 1, &m->cov_r, err)) != CG_OK ||
+        (st = read_real(o, "mat_r", !m->n_gen, MAX_REAL, &m->mat_r, err)) != CG_OK ||
+        (st = read_real(o, "cov_p", 0, 1, &m->cov_p, err)) != CG_OK ||
+        (st = read_real(o, "mat_p", !m->n_gen, MAX_REAL, &m->mat_p, err)) != CG_OK ||
+        (st = read_checks(o, checks, &m->checked, &m->passed_all, m->check_done, m->check_failed,
+                          err)) != CG_OK ||
+        (st = read_distances(o, "ref_min", m->n_gen ? m->n_ref : 0, &m->ref_min, err)) != CG_OK ||
+        (st = read_distances(o, "gen_min", m->n_gen, &m->gen_min, err)) != CG_OK)
+        return st;
+    if (n_heavy > UINT32_MAX || n_rotatable > UINT32_MAX)
+        return cg_json_unwanted(o, "heavy_atoms", "the size of a molecule", err);
+    m->n_heavy = (uint32_t)n_heavy;
+    m->n_rotatable = (uint32_t)n_rotatable;
+    return CG_OK;
+}
+
+static cg_status read_molecules(const cg_json *top, cg_eval_result *r, cg_error *err)
+{
+    const json_t *list = cg_json_member(top, "molecules");
+    size_t n = json_array_size(list);
+    char wanted[64];
+
+    snprintf(wanted, sizeof wanted, "a list of %llu molecules, as the summary says",
+             (unsigned long long)r->summary.n_molecules);
+    if (!json_is_array(list) || n != r->summary.n_molecules)
+        return cg_json_unwanted(top, "molecules", wanted, err);
+    r->molecules = calloc(n ? n : 1, sizeof *r->molecules);
+    if (!r->molecules)
+        return nomem(top->file, err);
+    r->n_molecules = n;
+    for (size_t i = 0; i < n; i++) {
+        char path[48];
+        cg_json o = { top->file, path, json_array_get(list, i) };
+        cg_status st;
+
+        snprintf(path, sizeof path, "molecules[%zu]", i);
+        if (!json_is_object(o.node))
+            return cg_fail(err, CG_ERR_FORMAT, "%s: %s: wanted an object", top->file, path);
+        st = read_molecule(&o, r->settings.checks, &r->molecules[i], err);
+        if (st != CG_OK)
+            return st;
+    }
+    return CG_OK;
+}
+
+static cg_status read_top(const cg_json *top, cg_eval_result *r, cg_error *err)
+{
+    const char *format = "", *version = NULL;
+    const json_t *run = cg_json_member(top, "run");
+    cg_status st = cg_json_string(top, "format", CG_JSON_REQUIRED, &format, err);
+
+    if (st != CG_OK)
+        return st;
+    if (strcmp(format, "confgen-eval-1") != 0)
+        return cg_json_unwanted(top, "format", "\"confgen-eval-1\"", err);
+    if ((st = known_members(top, "format confgen ref gen settings summary molecules run", err)) !=
+            CG_OK ||
+        (st = cg_json_string(top, "confgen", CG_JSON_REQUIRED, &version, err)) != CG_OK ||
+        (st = read_text(top, "ref", &r->ref_path, err)) != CG_OK ||
+        (st = read_text(top, "gen", &r->gen_path, err)) != CG_OK ||
+        (st = read_settings(top, &r->settings, err)) != CG_OK ||
+        (st = read_summary(top, r, err)) != CG_OK || (st = read_molecules(top, r, err)) != CG_OK)
+        return st;
+    if (run && !json_is_object(run))
+        return cg_json_unwanted(top, "run", "an object or null", err);
+    if (run && !(r->run_json = json_dumps(run, JSON_COMPACT)))
+        return nomem(top->file, err);
+    return CG_OK;
+}
+
+cg_status cg_eval_read_json(const char *name, const void *bytes, size_t len,
+                            cg_eval_result *ret_result, cg_error *err)
+{
+    cg_eval_result result = { 0 };
+    json_t *root = NULL;
+    cg_json top = { name, "", NULL };
+    cg_status st = cg_json_parse(name, bytes, len, &root, err);
+
+    if (st != CG_OK)
+        return st;
+    top.node = root;
+    st = read_top(&top, &result, err);
+    json_decref(root);
+    if (st == CG_OK) {
+        *ret_result = result;
+        memset(&result, 0, sizeof result);
+    }
+    cg_eval_result_finish(&result);
+    return st;
+}
+
+cg_status cg_eval_read_json_file(const char *path, cg_eval_result *ret_result, cg_error *err)
+{
+    cg_bytes bytes = { 0 };
+    cg_status st = cg_file_read(path, CG_EVAL_MAX_JSON, &bytes, err);
+
+    if (st != CG_OK)
+        return st;
+    st = cg_eval_read_json(path, bytes.data, bytes.len, ret_result, err);
+    cg_bytes_release(&bytes);
+    return st;
+}

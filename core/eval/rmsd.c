@@ -1,0 +1,422 @@
+/* SPDX-License-Identifier: MIT */
+#include "eval/rmsd.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/size.h"
+#include "eval/rmsd_kernel.h"
+
+enum {
+    LANES = CG_RMSD_LANES,
+    ALIGN = 64,
+    CLOCK_PERIOD = 4096, /* superpositions of eight between two looks at the clock */
+};
+
+/*
+ * Conformers are kept by size, so that those that stand side by side are alike and a bound decides
+ * on eight at once. The last block is filled up with copies of the last conformer.
+ */
+struct cg_rmsd_set {
+    size_t n, n_atoms, n_blocks;
+    size_t *index;    /* [n] place in the caller's order */
+    double *xyz;      /* [n_blocks][n_atoms][3][LANES] centred, of norm 1 (or all 0) */
+    double *norm;     /* [n_blocks][LANES] Å, ascending */
+    double *singular; /* [n_blocks][3][LANES] singular values of xyz, descending */
+};
+
+static double *alloc_doubles(size_t a, size_t b)
+{
+    size_t n, bytes;
+
+    if (cg_mul(a, b, &n) || cg_mul(n, sizeof(double), &bytes) || cg_add(bytes, ALIGN - 1, &bytes))
+        return NULL;
+    bytes = bytes / ALIGN * ALIGN;
+    return aligned_alloc(ALIGN, bytes ? bytes : ALIGN);
+}
+
+/* ---- sets -------------------------------------------------------------------------------- */
+
+struct sized {
+    double norm;
+    size_t index;
+};
+
+static int compare_sized(const void *x, const void *y)
+{
+    const struct sized *a = x, *b = y;
+
+    if (a->norm != b->norm)
+        return a->norm < b->norm ? -1 : 1;
+    return a->index < b->index ? -1 : a->index > b->index;
+}
+
+static void find_centre(const float (*xyz)[3], size_t n_atoms, double centre[3])
+{
+    centre[0] = centre[1] = centre[2] = 0;
+    for (size_t i = 0; i < n_atoms; i++)
+        for (int k = 0; k < 3; k++)
+            centre[k] += (double)xyz[i][k];
+    for (int k = 0; k < 3; k++)
+        centre[k] /= (double)n_atoms;
+}
+
+/* Root of the sum of squares about the centre; not finite where a coordinate is not. */
+static double find_norm(const float (*xyz)[3], size_t n_atoms)
+{
+    double centre[3], sum = 0;
+
+    find_centre(xyz, n_atoms, centre);
+    for (size_t i = 0; i < n_atoms; i++)
+        for (int k = 0; k < 3; k++) {
+            double d = (double)xyz[i][k] - centre[k];
+
+            sum += d * d;
+        }
+    return sqrt(sum);
+}
+
+/* Put a conformer into its lane. */
+static void place(cg_rmsd_set *set, const float (*xyz)[3], double norm, size_t at)
+{
+    size_t lane = at % LANES;
+    double *to = set->xyz + at / LANES * set->n_atoms * 3 * LANES + lane;
+    double *singular = set->singular + at / LANES * 3 * LANES + lane;
+    double centre[3], values[3], gram[4][4] = { { 0 } };
+
+    find_centre(xyz, set->n_atoms, centre);
+    for (size_t i = 0; i < set->n_atoms; i++) {
+        double p[3];
+
+        for (int k = 0; k < 3; k++) {
+            p[k] = norm > 0 ? ((double)xyz[i][k] - centre[k]) / norm : 0;
+            to[(i * 3 + (size_t)k) * LANES] = p[k];
+        }
+        for (int k = 0; k < 3; k++)
+            for (int l = 0; l < 3; l++)
+                gram[k][l] += p[k] * p[l];
+    }
+    cg_rmsd_eigenvalues(3, gram, values);
+    for (int k = 0; k < 3; k++)
+        singular[k * LANES] = sqrt(values[k] > 0 ? values[k] : 0);
+    set->norm[at] = norm;
+}
+
+cg_status cg_rmsd_set_create(const float (*xyz)[3], size_t n_conformers, size_t n_atoms,
+                             cg_rmsd_set **ret_set, cg_error *err)
+{
+    cg_rmsd_set *set = calloc(1, sizeof *set);
+    struct sized *order = cg_alloc_array(n_conformers, sizeof *order);
+    size_t values;
+    cg_status st = CG_OK;
+
+    if (n_atoms == 0) {
+        st =
+            cg_fail(err, CG_ERR_USAGE, "RMSD: found conformers without atoms, wanted one at least");
+        goto out;
+    }
+    if (set) {
+        set->n = n_conformers;
+        set->n_atoms = n_atoms;
+        set->n_blocks = n_conformers / LANES + (n_conformers % LANES != 0);
+        set->index = cg_alloc_array(n_conformers, sizeof *set->index);
+        set->xyz =
+            cg_mul(n_atoms, 3 * LANES, &values) ? NULL : alloc_doubles(set->n_blocks, values);
+        set->norm = alloc_doubles(set->n_blocks, LANES);
+        set->singular = alloc_doubles(set->n_blocks, 3 * LANES);
+    }
+    if (!set || !order || !set->index || !set->xyz || !set->norm || !set->singular) {
+        st = cg_fail(err, CG_ERR_NOMEM, "RMSD of %zu conformers of %zu atoms: out of memory",
+                     n_conformers, n_atoms);
+        goto out;
+    }
+    for (size_t i = 0; i < n_conformers; i++) {
+        order[i] = (struct sized) { find_norm(xyz + i * n_atoms, n_atoms), i };
+        if (!isfinite(order[i].norm)) {
+            st = cg_fail(err, CG_ERR_INPUT,
+                         "RMSD: conformer %zu: found a coordinate that is not finite", i + 1);
+            goto out;
+        }
+    }
+    qsort(order, n_conformers, sizeof *order, compare_sized);
+    for (size_t at = 0; at < set->n_blocks * LANES; at++) {
+        const struct sized *s = &order[at < n_conformers ? at : n_conformers - 1];
+
+        if (at < n_conformers)
+            set->index[at] = s->index;
+        place(set, xyz + s->index * n_atoms, s->norm, at);
+    }
+    *ret_set = set;
+    set = NULL;
+out:
+    free(order);
+    cg_rmsd_set_destroy(set);
+    return st;
+}
+
+void cg_rmsd_set_destroy(cg_rmsd_set *set)
+{
+    if (!set)
+        return;
+    free(set->index);
+    free(set->xyz);
+    free(set->norm);
+    free(set->singular);
+    free(set);
+}
+
+/* ---- kernels ----------------------------------------------------------------------------- */
+
+const cg_rmsd_kernel *cg_rmsd_kernel_get(int i)
+{
+    const cg_rmsd_kernel *have[4] = { NULL };
+    int n = 0;
+
+#ifdef CG_RMSD_X86
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
+        __builtin_cpu_supports("avx512dq"))
+        have[n++] = &cg_rmsd_avx512;
+    if (__builtin_cpu_supports("avx2"))
+        have[n++] = &cg_rmsd_avx2;
+#endif
+    have[n++] = &cg_rmsd_generic;
+    return i >= 0 && i < n ? have[i] : NULL;
+}
+
+/* ---- comparison -------------------------------------------------------------------------- */
+
+/* A comparison of a set with another. */
+struct comparison {
+    const cg_rmsd_set *a, *b;
+    const cg_rmsd_kernel *kernel;
+    cg_rmsd_program program;
+    double *level, *row;
+    double *buf; /* what follows points into it, [LANES] each */
+    double *floor, *best;
+};
+
+static void comparison_finish(struct comparison *c)
+{
+    cg_rmsd_program_finish(&c->program);
+    free(c->level);
+    free(c->row);
+    free(c->buf);
+}
+
+static cg_status comparison_init(struct comparison *c, const cg_rmsd_set *a, const cg_rmsd_set *b,
+                                 const cg_symmetry *symmetry, cg_error *err)
+{
+    cg_status st;
+
+    c->a = a;
+    c->b = b;
+    c->kernel = cg_rmsd_kernel_get(0);
+    if (a->n_atoms != b->n_atoms || a->n_atoms != symmetry->n_atoms || symmetry->n_maps < 1)
+        return cg_fail(err, CG_ERR_MISMATCH,
+                       "RMSD: found conformers of %zu and of %zu atoms and %zu maps of %zu, wanted "
+                       "one molecule",
+                       a->n_atoms, b->n_atoms, symmetry->n_maps, symmetry->n_atoms);
+    st = cg_rmsd_program_init(symmetry, symmetry->n_maps, &c->program, err);
+    if (st != CG_OK)
+        return st;
+    c->level = alloc_doubles(c->program.n_levels, CG_RMSD_PRODUCTS * LANES);
+    c->row = alloc_doubles(a->n_atoms, 3);
+    c->buf = alloc_doubles(2, LANES);
+    if (!c->level || !c->row || !c->buf)
+        return cg_fail(err, CG_ERR_NOMEM, "RMSD: out of memory");
+    c->floor = c->buf;
+    c->best = c->buf + LANES;
+    return CG_OK;
+}
+
+/* Coordinates of a's conformer at place i, one after the other. */
+static void fetch_row(struct comparison *c, size_t i)
+{
+    size_t n = c->a->n_atoms * 3;
+    const double *from = c->a->xyz + i / LANES * n * LANES + i % LANES;
+
+    for (size_t k = 0; k < n; k++)
+        c->row[k] = from[k * LANES];
+}
+
+/* Largest lambdas of the row with the eight of a block, to c->best. */
+static void run_block(struct comparison *c, const cg_rmsd_program *program, size_t block)
+{
+    cg_rmsd_block t = { program,  c->row,   c->b->xyz + block * c->b->n_atoms * 3 * LANES,
+                        c->floor, c->level, c->best };
+
+    c->kernel->run(&t);
+}
+
+/* Mean square deviation times the number of atoms, from the norms and lambda. */
+static double square(double norm_a, double norm_b, double lambda)
+{
+    double rest = lambda < 1 ? 1 - lambda : 0;
+
+    return (norm_a - norm_b) * (norm_a - norm_b) + 2 * norm_a * norm_b * rest;
+}
+
+static float to_rmsd(double squares, size_t n_atoms)
+{
+    return (float)sqrt(squares / (double)n_atoms);
+}
+
+cg_status cg_rmsd_matrix(const cg_rmsd_set *a, const cg_rmsd_set *b, const cg_symmetry *symmetry,
+                         float *ret_rmsd, cg_error *err)
+{
+    struct comparison c = { 0 };
+    cg_status st = comparison_init(&c, a, b, symmetry, err);
+
+    for (int l = 0; l < LANES && st == CG_OK; l++)
+        c.floor[l] = CG_RMSD_NO_LAMBDA;
+    for (size_t i = 0; i < a->n && st == CG_OK; i++) {
+        float *row = ret_rmsd + a->index[i] * b->n;
+
+        fetch_row(&c, i);
+        for (size_t at = 0; at < b->n; at++) {
+            if (at % LANES == 0)
+                run_block(&c, &c.program, at / LANES);
+            row[b->index[at]] =
+                to_rmsd(square(a->norm[i], b->norm[at], c.best[at % LANES]), a->n_atoms);
+        }
+    }
+    comparison_finish(&c);
+    return st;
+}
+
+/* ---- minima ------------------------------------------------------------------------------ */
+
+struct minima {
+    struct comparison c;
+    cg_rmsd_program few;            /* of the first maps, for the time after the limit */
+    const cg_rmsd_program *program; /* the one in use */
+    double *min_a;                  /* [n_a] squares so far, by place */
+    double *min_b;                  /* [n_blocks][LANES] */
+    double deadline;                /* 0: none */
+    size_t until_clock;             /* superpositions before the next look at it */
+    cg_rmsd_count count;
+};
+
+static void look_at_clock(struct minima *m)
+{
+    if (m->deadline == 0 || m->count.limited)
+        return;
+    if (m->until_clock > m->program->n_maps) {
+        m->until_clock -= m->program->n_maps;
+        return;
+    }
+    m->until_clock = CLOCK_PERIOD;
+    if (cg_now() > m->deadline) {
+        m->program = &m->few;
+        m->count.limited = 1;
+    }
+}
+
+/* One conformer of a with all of b. */
+static void run_row(struct minima *m, size_t i)
+{
+    const cg_rmsd_set *a = m->c.a, *b = m->c.b;
+    const double *singular = a->singular + i / LANES * 3 * LANES + i % LANES;
+    cg_rmsd_bound bound = { .norm_a = a->norm[i],
+                            .singular_a = { singular[0], singular[LANES], singular[2 * LANES] },
+                            .floor = m->c.floor };
+
+    fetch_row(&m->c, i);
+    for (size_t block = 0; block < b->n_blocks; block++) {
+        size_t valid = b->n - block * LANES < LANES ? b->n - block * LANES : LANES;
+        double *min_b = m->min_b + block * LANES;
+
+        bound.msd_a = m->min_a[i];
+        bound.norm_b = b->norm + block * LANES;
+        bound.singular_b = b->singular + block * 3 * LANES;
+        bound.msd_b = min_b;
+        if (!m->c.kernel->bound(&bound)) {
+            m->count.pruned += valid;
+            continue;
+        }
+        look_at_clock(m);
+        run_block(&m->c, m->program, block);
+        m->count.exact += valid * m->program->n_maps;
+        for (int l = 0; l < LANES; l++) {
+            double d = square(bound.norm_a, bound.norm_b[l], m->c.best[l]);
+
+            min_b[l] = d < min_b[l] ? d : min_b[l];
+            m->min_a[i] = d < m->min_a[i] ? d : m->min_a[i];
+        }
+    }
+}
+
+/* A step through n places that meets all of them and soon some of every size: about n / 1.618. */
+static size_t stride(size_t n)
+{
+    size_t s = (size_t)((double)n * 0.6180339887498949), a, b;
+
+    for (s = s ? s : 1;; s++) {
+        for (a = n, b = s; b;) {
+            size_t rest = a % b;
+
+            a = b;
+            b = rest;
+        }
+        if (a == 1)
+            return s;
+    }
+}
+
+static cg_status minima_init(struct minima *m, const cg_rmsd_set *a, const cg_rmsd_set *b,
+                             const cg_symmetry *symmetry, const cg_rmsd_limits *limits,
+                             cg_error *err)
+{
+    cg_status st = comparison_init(&m->c, a, b, symmetry, err);
+
+    if (st != CG_OK)
+        return st;
+    m->min_a = alloc_doubles(a->n, 1);
+    m->min_b = alloc_doubles(b->n_blocks, LANES);
+    if (!m->min_a || !m->min_b)
+        return cg_fail(err, CG_ERR_NOMEM, "RMSD: out of memory");
+    for (size_t i = 0; i < a->n; i++)
+        m->min_a[i] = INFINITY;
+    for (size_t i = 0; i < b->n_blocks * LANES; i++)
+        m->min_b[i] = INFINITY;
+    m->program = &m->c.program;
+    m->count.pairs = (uint64_t)a->n * b->n;
+    if (!limits || limits->seconds <= 0 || limits->few_maps >= symmetry->n_maps)
+        return CG_OK;
+    if (limits->few_maps < 1)
+        return cg_fail(err, CG_ERR_USAGE,
+                       "RMSD: found 0 maps for the time after the limit, wanted "
+                       "one at least");
+    m->deadline = cg_now() + limits->seconds;
+    return cg_rmsd_program_init(symmetry, limits->few_maps, &m->few, err);
+}
+
+cg_status cg_rmsd_minima(const cg_rmsd_set *a, const cg_rmsd_set *b, const cg_symmetry *symmetry,
+                         const cg_rmsd_limits *limits, float *ret_min_a, float *ret_min_b,
+                         cg_rmsd_count *ret_count, cg_error *err)
+{
+    struct minima m = { .until_clock = CLOCK_PERIOD };
+    cg_status st = minima_init(&m, a, b, symmetry, limits, err);
+
+    if (st != CG_OK)
+        goto out;
+    for (size_t i = 0, at = 0, by = a->n ? stride(a->n) : 0; i < a->n; i++) {
+        run_row(&m, at);
+        at = (at + by) % a->n;
+    }
+    for (size_t i = 0; i < a->n; i++)
+        ret_min_a[a->index[i]] = to_rmsd(m.min_a[i], a->n_atoms);
+    for (size_t i = 0; i < b->n; i++)
+        ret_min_b[b->index[i]] = to_rmsd(m.min_b[i], b->n_atoms);
+    if (ret_count)
+        *ret_count = m.count;
+out:
+    comparison_finish(&m.c);
+    cg_rmsd_program_finish(&m.few);
+    free(m.min_a);
+    free(m.min_b);
+    return st;
+}

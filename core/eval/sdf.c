@@ -1,0 +1,527 @@
+/* SPDX-License-Identifier: MIT */
+#include "eval/sdf.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <xxhash.h>
+
+#include "base/error.h"
+
+enum {
+    HEADER_LINES = 4,   /* title, stamp, comment, counts */
+    FIELD = 10,         /* columns of a V2000 coordinate */
+    LOGICAL_MAX = 4096, /* bytes of a V3000 line with its continuations */
+    SHOWN = 60,
+};
+
+/* Lines of a record, without their ends. */
+struct lines {
+    const char *at, *end; /* what is still to be read */
+    const char *line;
+    size_t len;
+    size_t number; /* of `line`, from 1 */
+};
+
+static int next_line(struct lines *l)
+{
+    const char *lf;
+
+    if (l->at == l->end)
+        return 0;
+    lf = memchr(l->at, '\n', (size_t)(l->end - l->at));
+    l->line = l->at;
+    l->len = (size_t)((lf ? lf : l->end) - l->at);
+    l->at = lf ? lf + 1 : l->end;
+    while (l->len && l->line[l->len - 1] == '\r')
+        l->len--;
+    l->number++;
+    return 1;
+}
+
+static int starts_with(const char *text, size_t len, const char *prefix)
+{
+    size_t n = strlen(prefix);
+
+    return len >= n && memcmp(text, prefix, n) == 0;
+}
+
+static int is_blank(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
+static void trim(const char **text, size_t *len)
+{
+    while (*len && is_blank((*text)[*len - 1]))
+        (*len)--;
+    while (*len && is_blank(**text)) {
+        (*text)++;
+        (*len)--;
+    }
+}
+
+/* What a record is read in. */
+struct parse {
+    struct lines l;
+    XXH3_state_t *hash;
+    double (*xyz)[3]; /* [CG_SDF_MAX_ATOMS] */
+    size_t n_atoms, n_bonds;
+    size_t n_heavy;
+    cg_error *err;
+};
+
+static void add_key(struct parse *p, const char *text, size_t len)
+{
+    XXH3_128bits_update(p->hash, text, len);
+}
+
+/* A piece of the key, with what ends it. */
+static void add_piece(struct parse *p, const char *text, size_t len)
+{
+    add_key(p, text, len);
+    add_key(p, "\n", 1);
+}
+
+static cg_status unwanted(struct parse *p, const char *wanted)
+{
+    return cg_fail(p->err, CG_ERR_INPUT, "line %zu: found '%.*s', wanted %s", p->l.number,
+                   (int)(p->l.len < SHOWN ? p->l.len : SHOWN), p->l.line, wanted);
+}
+
+static cg_status ended(struct parse *p, const char *wanted)
+{
+    return cg_fail(p->err, CG_ERR_INPUT, "the record ends after line %zu, wanted %s", p->l.number,
+                   wanted);
+}
+
+/* Count an atom by its symbol, which a blank or the end follows. */
+static void count_heavy(struct parse *p, const char *symbol, size_t len)
+{
+    size_t n = 0;
+
+    while (n < len && !is_blank(symbol[n]))
+        n++;
+    p->n_heavy += !(n == 1 && strchr("HDT", *symbol));
+}
+
+/* ---- numbers ---------------------------------------------------------------------------- */
+
+/* Whole number in text[len], blanks around it allowed; -1 for anything else. */
+static long whole_number(const char *text, size_t len)
+{
+    long v = 0;
+
+    trim(&text, &len);
+    if (!len || len > 9)
+        return -1;
+    for (size_t i = 0; i < len; i++) {
+        if (text[i] < '0' || text[i] > '9')
+            return -1;
+        v = v * 10 + (text[i] - '0');
+    }
+    return v;
+}
+
+/* What strtod() makes of text[len], as a whole; 0 where it is no number. */
+static int any_number(const char *text, size_t len, double *ret)
+{
+    char copy[64], *end;
+
+    if (!len || len >= sizeof copy)
+        return 0;
+    memcpy(copy, text, len);
+    copy[len] = '\0';
+    *ret = strtod(copy, &end);
+    return end == copy + len;
+}
+
+/*
+ * A coordinate in text[len], blanks around it allowed; 0 for anything else. Digits with a point in
+ * them are read here, ten times as fast as by strtod() and as exactly: a whole number below 2^53
+ * over a power of ten that a double holds.
+ */
+static int coordinate(const char *text, size_t len, double *ret)
+{
+    static const double power[] = { 1,   1e1, 1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                    1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15 };
+    uint64_t v = 0;
+    size_t i, digits = 0, decimals = 0;
+    int point = 0;
+    double x;
+
+    trim(&text, &len);
+    i = len && (text[0] == '-' || text[0] == '+');
+    for (; i < len && digits < 16; i++) {
+        if (text[i] == '.' && !point) {
+            point = 1;
+        } else if (text[i] >= '0' && text[i] <= '9') {
+            v = v * 10 + (uint64_t)(text[i] - '0');
+            digits++;
+            decimals += (size_t)point;
+        } else {
+            break;
+        }
+    }
+    if (i == len && digits && digits < 16)
+        x = (text[0] == '-' ? -(double)v : (double)v) / power[decimals];
+    else if (!any_number(text, len, &x))
+        return 0;
+    *ret = x;
+    return fabs(x) <= CG_SDF_MAX_COORDINATE; /* no for NaN */
+}
+
+/* ---- V2000 ------------------------------------------------------------------------------ */
+
+static cg_status read_v2000_atoms(struct parse *p)
+{
+    const struct lines *l = &p->l;
+
+    for (size_t i = 0; i < p->n_atoms; i++) {
+        size_t len;
+
+        if (!next_line(&p->l))
+            return ended(p, "an atom line");
+        len = l->len;
+        if (len < 3 * FIELD + 2 || !coordinate(l->line, FIELD, &p->xyz[i][0]) ||
+            !coordinate(l->line + FIELD, FIELD, &p->xyz[i][1]) ||
+            !coordinate(l->line + 2 * FIELD, FIELD, &p->xyz[i][2]))
+            return unwanted(p, "an atom line: three coordinates within 10000 Å in columns of ten, "
+                               "then the element");
+        while (len && l->line[len - 1] == ' ')
+            len--;
+        count_heavy(p, l->line + 3 * FIELD + 1, l->len - 3 * FIELD - 1);
+        /* Columns 40 to 42 are the stereo parity. */
+        add_key(p, l->line + 3 * FIELD, (len < 39 ? len : 39) - 3 * FIELD);
+        add_piece(p, len > 42 ? l->line + 42 : "", len > 42 ? len - 42 : 0);
+    }
+    return CG_OK;
+}
+
+static cg_status read_v2000(struct parse *p)
+{
+    cg_status st;
+
+    if ((st = read_v2000_atoms(p)) != CG_OK)
+        return st;
+    for (size_t i = 0; i < p->n_bonds; i++) {
+        if (!next_line(&p->l))
+            return ended(p, "a bond line");
+        if (p->l.len < 9 || whole_number(p->l.line, 3) < 1 || whole_number(p->l.line + 3, 3) < 1 ||
+            whole_number(p->l.line + 6, 3) < 1)
+            return unwanted(p, "a bond line: two atoms and a type in columns of three");
+        add_piece(p, p->l.line, 9); /* behind it comes the stereo mark */
+    }
+    for (;;) {
+        if (!next_line(&p->l))
+            return ended(p, "a line 'M  END'");
+        if (starts_with(p->l.line, p->l.len, "M  END"))
+            return CG_OK;
+        add_piece(p, p->l.line, p->l.len);
+    }
+}
+
+/* ---- V3000 ------------------------------------------------------------------------------ */
+
+/* A line of the V30 part: behind "M  V30 ", its continuations joined. */
+struct logical {
+    char text[LOGICAL_MAX];
+    size_t len;
+    size_t at; /* next word */
+};
+
+static cg_status next_logical(struct parse *p, struct logical *g)
+{
+    static const char prefix[] = "M  V30 ";
+
+    g->len = g->at = 0;
+    for (;;) {
+        const char *text;
+        size_t len;
+        int more;
+
+        if (!next_line(&p->l))
+            return ended(p, "a line 'M  V30 ...'");
+        if (!starts_with(p->l.line, p->l.len, prefix))
+            return unwanted(p, "a line 'M  V30 ...'");
+        text = p->l.line + sizeof prefix - 1;
+        len = p->l.len - (sizeof prefix - 1);
+        more = len && text[len - 1] == '-';
+        len -= (size_t)more;
+        if (len > sizeof g->text - g->len)
+            return unwanted(p, "no more than 4096 bytes with its continuations");
+        memcpy(g->text + g->len, text, len);
+        g->len += len;
+        if (!more)
+            return CG_OK;
+    }
+}
+
+/* The next word; 0 at the end. */
+static int next_word(struct logical *g, const char **ret_word, size_t *ret_len)
+{
+    size_t start;
+
+    while (g->at < g->len && is_blank(g->text[g->at]))
+        g->at++;
+    start = g->at;
+    while (g->at < g->len && !is_blank(g->text[g->at]))
+        g->at++;
+    *ret_word = g->text + start;
+    *ret_len = g->at - start;
+    return *ret_len > 0;
+}
+
+/* The words that are left are part of the key, but for stereo marks. */
+static void add_words(struct parse *p, struct logical *g)
+{
+    const char *word;
+    size_t len;
+
+    while (next_word(g, &word, &len))
+        if (!starts_with(word, len, "CFG="))
+            add_piece(p, word, len);
+    add_piece(p, "", 0);
+}
+
+static int is_line(const struct logical *g, const char *text)
+{
+    return starts_with(g->text, g->len, text);
+}
+
+/* Skip to the line that begins so. */
+static cg_status find_logical(struct parse *p, struct logical *g, const char *text)
+{
+    cg_status st;
+
+    do
+        if ((st = next_logical(p, g)) != CG_OK)
+            return st;
+    while (!is_line(g, text));
+    return CG_OK;
+}
+
+static cg_status read_v3000_atoms(struct parse *p, struct logical *g)
+{
+    const char *word;
+    size_t len;
+    cg_status st;
+
+    for (size_t i = 0; i < p->n_atoms; i++) {
+        int ok;
+
+        if ((st = next_logical(p, g)) != CG_OK)
+            return st;
+        ok = next_word(g, &word, &len) && whole_number(word, len) > 0;
+        add_piece(p, word, len);
+        ok = ok && next_word(g, &word, &len) && !is_line(g, "END ");
+        add_piece(p, word, len);
+        count_heavy(p, word, len);
+        for (int k = 0; k < 3; k++)
+            ok = ok && next_word(g, &word, &len) && coordinate(word, len, &p->xyz[i][k]);
+        if (!ok)
+            return unwanted(p, "an atom line: number, element, three coordinates within 10000 Å");
+        add_words(p, g);
+    }
+    return CG_OK;
+}
+
+static cg_status read_v3000(struct parse *p)
+{
+    struct logical *g = malloc(sizeof *g);
+    const char *word;
+    size_t len;
+    long atoms, bonds;
+    cg_status st;
+
+    if (!g)
+        return cg_fail(p->err, CG_ERR_NOMEM, "out of memory");
+    if ((st = find_logical(p, g, "COUNTS ")) != CG_OK)
+        goto out;
+    next_word(g, &word, &len);
+    atoms = next_word(g, &word, &len) ? whole_number(word, len) : -1;
+    bonds = next_word(g, &word, &len) ? whole_number(word, len) : -1;
+    if (atoms < 0 || bonds < 0) {
+        st = unwanted(p, "the numbers of atoms and bonds");
+        goto out;
+    }
+    if (atoms > CG_SDF_MAX_ATOMS) {
+        st = cg_fail(p->err, CG_ERR_LIMIT, "found %ld atoms, wanted at most %d", atoms,
+                     CG_SDF_MAX_ATOMS);
+        goto out;
+    }
+    p->n_atoms = (size_t)atoms;
+    p->n_bonds = (size_t)bonds;
+    if ((st = find_logical(p, g, "BEGIN ATOM")) != CG_OK || (st = read_v3000_atoms(p, g)) != CG_OK)
+        goto out;
+    if (bonds && (st = find_logical(p, g, "BEGIN BOND")) != CG_OK)
+        goto out;
+    for (size_t i = 0; i < p->n_bonds; i++) {
+        if ((st = next_logical(p, g)) != CG_OK)
+            goto out;
+        if (is_line(g, "END ")) {
+            st = unwanted(p, "another bond line");
+            goto out;
+        }
+        add_words(p, g);
+    }
+    st = CG_OK;
+    while (next_line(&p->l))
+        if (starts_with(p->l.line, p->l.len, "M  END"))
+            goto out;
+    st = ended(p, "a line 'M  END'");
+out:
+    free(g);
+    return st;
+}
+
+/* ---- the record ------------------------------------------------------------------------- */
+
+/* Name and SMILES among the data items that follow. */
+static void read_items(struct lines l, cg_sdf_record *record)
+{
+    while (next_line(&l)) {
+        const char *open, *close;
+        size_t len;
+        int smiles, name;
+
+        if (!l.len || l.line[0] != '>')
+            continue;
+        open = memchr(l.line, '<', l.len);
+        close = open ? memchr(open, '>', (size_t)(l.line + l.len - open)) : NULL;
+        if (!close)
+            continue;
+        open++;
+        len = (size_t)(close - open);
+        smiles = len == 6 && !strncasecmp(open, "SMILES", 6) && !record->smiles;
+        name = len == 4 && !strncasecmp(open, "name", 4) && !record->name_len;
+        if ((!smiles && !name) || !next_line(&l))
+            continue;
+        trim(&l.line, &l.len);
+        if (smiles && l.len) {
+            record->smiles = l.line;
+            record->smiles_len = l.len;
+        } else if (name) {
+            record->name = l.line;
+            record->name_len = l.len;
+        }
+    }
+}
+
+/* Where the data items begin, wherever the block may be damaged. */
+static void find_items(struct lines l, cg_sdf_record *record)
+{
+    while (next_line(&l))
+        if (starts_with(l.line, l.len, "M  END")) {
+            read_items(l, record);
+            return;
+        }
+}
+
+/* Columns 21 and 22 of the second line say which; without them a flat molecule is a drawing. */
+static cg_status check_dimension(struct parse *p, const char *stamp, size_t stamp_len)
+{
+    int says_3d = stamp_len >= 22 && !strncasecmp(stamp + 20, "3D", 2);
+
+    if (says_3d)
+        return CG_OK;
+    for (size_t i = 0; i < p->n_atoms; i++)
+        if (p->xyz[i][2] != 0)
+            return CG_OK;
+    return cg_fail(p->err, CG_ERR_INPUT,
+                   "found a drawing (no z coordinate, and line 2 does not "
+                   "say 3D), wanted a conformer");
+}
+
+static void center(struct parse *p, float (*ret_xyz)[3])
+{
+    double sum[3] = { 0 };
+
+    for (size_t i = 0; i < p->n_atoms; i++)
+        for (int k = 0; k < 3; k++)
+            sum[k] += p->xyz[i][k];
+    for (size_t i = 0; i < p->n_atoms; i++)
+        for (int k = 0; k < 3; k++)
+            ret_xyz[i][k] = (float)(p->xyz[i][k] - sum[k] / (double)p->n_atoms);
+}
+
+static cg_status read_block(struct parse *p, cg_sdf_record *record)
+{
+    const char *stamp = "";
+    size_t stamp_len = 0;
+    long atoms, bonds;
+    cg_status st;
+
+    for (int i = 1; i < HEADER_LINES; i++) {
+        if (!next_line(&p->l))
+            return ended(p, "a header of three lines and a counts line");
+        if (i == 1) {
+            stamp = p->l.line;
+            stamp_len = p->l.len;
+        }
+    }
+    if (p->l.len >= 39 && starts_with(p->l.line + 34, 5, "V3000")) {
+        add_piece(p, "V3000", 5);
+        st = read_v3000(p);
+    } else {
+        atoms = p->l.len >= 6 ? whole_number(p->l.line, 3) : -1;
+        bonds = p->l.len >= 6 ? whole_number(p->l.line + 3, 3) : -1;
+        if (atoms < 0 || bonds < 0)
+            return unwanted(p, "a counts line: atoms and bonds in columns of three");
+        p->n_atoms = (size_t)atoms;
+        p->n_bonds = (size_t)bonds;
+        add_piece(p, p->l.line, 6);
+        st = read_v2000(p);
+    }
+    if (st != CG_OK)
+        return st;
+    record->block_len = (size_t)(p->l.at - record->block);
+    if (record->block_len > CG_SDF_MAX_BLOCK)
+        return cg_fail(p->err, CG_ERR_LIMIT, "found a molblock of %zu bytes, wanted at most %d",
+                       record->block_len, CG_SDF_MAX_BLOCK);
+    if (!p->n_atoms)
+        return cg_fail(p->err, CG_ERR_INPUT, "found no atoms, wanted a conformer");
+    if (p->n_heavy > CG_SDF_MAX_HEAVY)
+        return cg_fail(p->err, CG_ERR_LIMIT, "found %zu heavy atoms, wanted at most %d", p->n_heavy,
+                       CG_SDF_MAX_HEAVY);
+    return check_dimension(p, stamp, stamp_len);
+}
+
+cg_status cg_sdf_read(const char *text, size_t len, float (*ret_xyz)[3], size_t cap,
+                      cg_sdf_record *ret_record, cg_error *err)
+{
+    struct parse p = { .l = { .at = text, .end = text + len }, .err = err };
+    XXH128_hash_t hash;
+    cg_status st;
+
+    *ret_record = (cg_sdf_record) { .name = "", .block = text };
+    if (next_line(&p.l)) {
+        ret_record->name = p.l.line;
+        ret_record->name_len = p.l.len;
+        trim(&ret_record->name, &ret_record->name_len);
+    }
+    find_items(p.l, ret_record);
+    p.hash = XXH3_createState();
+    p.xyz = malloc(CG_SDF_MAX_ATOMS * sizeof *p.xyz);
+    if (!p.hash || !p.xyz) {
+        st = cg_fail(err, CG_ERR_NOMEM, "out of memory");
+        goto out;
+    }
+    XXH3_128bits_reset(p.hash);
+    if ((st = read_block(&p, ret_record)) != CG_OK)
+        goto out;
+    if (p.n_atoms > cap) {
+        st = cg_fail(err, CG_ERR_LIMIT, "found %zu atoms, wanted at most %zu", p.n_atoms, cap);
+        goto out;
+    }
+    center(&p, ret_xyz);
+    ret_record->n_atoms = p.n_atoms;
+    hash = XXH3_128bits_digest(p.hash);
+    ret_record->key[0] = hash.low64;
+    ret_record->key[1] = hash.high64;
+out:
+    XXH3_freeState(p.hash);
+    free(p.xyz);
+    return st;
+}

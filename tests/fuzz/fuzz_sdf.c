@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/* Conformer sets: any bytes are an SDF or are refused; what is kept has its size. */
+#include <math.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "eval/conformers.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void require(int ok)
+{
+    if (!ok)
+        abort();
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    cg_conformer_file f = { 0 };
+    cg_error err = CG_ERROR_INIT;
+    size_t kept = 0, broken = 0;
+
+    if (cg_conformer_file_read_memory("fuzz", data, size, 1, &f, &err) != CG_OK) {
+        require(err.msg[0] != '\0');
+        require(!f.path);
+        return 0;
+    }
+    for (size_t i = 0; i < f.n_molecules; i++) {
+        const cg_conformers *m = &f.molecules[i];
+
+        require(m->n > 0 && m->n_atoms > 0 && m->first_record > 0);
+        require(m->n_atoms == cg_molecule_n_heavy(m->mol) && *m->smiles && *m->graph);
+        for (size_t k = 0; k < m->n * m->n_atoms * 3; k++)
+            require(isfinite((&m->xyz[0][0])[k]));
+        kept += m->n;
+    }
+    for (size_t i = 0; i < f.n_broken_names; i++)
+        broken += f.broken[i].n;
+    require(kept + f.n_broken == f.n_records && broken == f.n_broken);
+    require(!f.n_broken == !f.first_trouble);
+    cg_conformer_file_finish(&f);
+    return 0;
+}

@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=bash
+# Sourced by nightly.sh: a Slurm of one node on loopback, run by the calling user in a folder of its
+# own, with ports of its own; nothing of a Slurm that the machine may have is touched.
+#
+#   cluster_start FOLDER   munged, slurmctld and slurmd; exports SLURM_CONF
+#   cluster_stop           ends them
+#
+# Two partitions share the node: `a100` and `h100` (the names of the configuration; they are CPUs
+# here) and above them `urgent`, whose jobs preempt theirs: preempted jobs get SIGTERM, have
+# CLUSTER_GRACE seconds and are requeued.
+
+PATH=$PATH:/usr/sbin:/sbin
+cluster_pids=()
+cluster_conf=''
+
+# Why there can be no cluster here; nothing where there can be one
+cluster_lacks() {
+  local program
+  for program in munged munge slurmctld slurmd sbatch srun scontrol squeue sinfo; do
+    command -v "$program" >/dev/null || { echo "$program is not installed"; return; }
+  done
+}
+
+# $1 ports that nobody listens on; below the range that the kernel gives to clients
+free_ports() {
+  local port n=0
+  for ((port = 20000 + $$ % 5000; n < $1 && port < 32000; port++)); do
+    if ! (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then
+      echo "$port"
+      n=$((n + 1))
+    fi
+  done
+}
+
+# cluster_wait SECONDS TEXT COMMAND...: until the command succeeds
+cluster_wait() {
+  local end=$((SECONDS + $1)) text=$2
+  shift 2
+  until "$@" >/dev/null 2>&1; do
+    if ((SECONDS >= end)); then
+      echo "cluster: $text: not within the time" >&2
+      return 1
+    fi
+    sleep 0.2
+  done
+}
+
+# shellcheck disable=SC2317 # called by cluster_wait
+node_is_idle() { [ "$(sinfo -h -n node0 -p a100 -o %T)" = idle ]; }
+# shellcheck disable=SC2317
+queue_is_empty() { [ -z "$(squeue -h)" ]; }
+
+cluster_start() {
+  local at=$1 user host ports
+  user=$(id -un)
+  host=$(hostname -s)
+  mapfile -t ports < <(free_ports 2)
+  mkdir -p "$at"/{state,spool,log}
+  mkdir -m 700 "$at/munge"
+  (umask 077 && dd if=/dev/urandom of="$at/munge/key" bs=128 count=1 status=none)
+  munged --foreground --force --socket="$at/munge.socket" --key-file="$at/munge/key" \
+    --pid-file="$at/munge/pid" --log-file="$at/munge/log" --seed-file="$at/munge/seed" \
+    --num-threads=2 >"$at/log/munged" 2>&1 &
+  cluster_pids+=($!)
+  cluster_wait 20 'munged answers' munge --socket="$at/munge.socket" --no-input || return 1
+
+  cat >"$at/slurm.conf" <<CONF
+ClusterName=confgen_test
+SlurmctldHost=$host(127.0.0.1)
+SlurmctldPort=${ports[0]}
+SlurmdPort=${ports[1]}
+SlurmUser=$user
+SlurmdUser=$user
+AuthType=auth/munge
+CredType=cred/munge
+# A requeued job waits as long as its credential lives.
+AuthInfo=socket=$at/munge.socket,cred_expire=${CLUSTER_EXPIRE:-5}
+StateSaveLocation=$at/state
+SlurmdSpoolDir=$at/spool
+SlurmctldPidFile=$at/slurmctld.pid
+SlurmdPidFile=$at/slurmd.pid
+SlurmctldLogFile=$at/log/slurmctld
+SlurmdLogFile=$at/log/slurmd
+MailProg=$(command -v true)
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+JobAcctGatherType=jobacct_gather/none
+AccountingStorageType=accounting_storage/none
+JobCompType=jobcomp/none
+SwitchType=switch/none
+MpiDefault=none
+ReturnToService=2
+SlurmctldTimeout=30
+SlurmdTimeout=120
+KillWait=5
+SchedulerType=sched/backfill
+SchedulerParameters=sched_interval=2,bf_interval=2,sched_min_interval=0,batch_sched_delay=0
+SelectType=select/cons_tres
+SelectTypeParameters=CR_Core
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
+PriorityType=priority/basic
+NodeName=node0 NodeHostname=$host NodeAddr=127.0.0.1 CPUs=${CLUSTER_CPUS:-4} RealMemory=1000 State=UNKNOWN
+PartitionName=a100 Nodes=node0 Default=YES PriorityTier=1 PreemptMode=REQUEUE GraceTime=${CLUSTER_GRACE:-30} MaxTime=60 State=UP
+PartitionName=h100 Nodes=node0 PriorityTier=1 PreemptMode=REQUEUE GraceTime=0 MaxTime=60 State=UP
+PartitionName=urgent Nodes=node0 PriorityTier=10 PreemptMode=OFF MaxTime=60 State=UP
+CONF
+  cluster_conf=$at/slurm.conf
+  export SLURM_CONF=$cluster_conf
+  slurmctld -D -c >"$at/log/slurmctld.err" 2>&1 &
+  cluster_pids+=($!)
+  slurmd -D -c -N node0 >"$at/log/slurmd.err" 2>&1 &
+  cluster_pids+=($!)
+  cluster_wait 30 'the node is idle' node_is_idle
+}
+
+cluster_stop() {
+  local pid
+  if ((${#cluster_pids[@]} == 3)); then
+    scancel --quiet --user="$(id -un)" 2>/dev/null || true
+    cluster_wait 15 'no job is left' queue_is_empty || true
+  fi
+  # slurmd, slurmctld, munged: each needs the one behind it to the last
+  for ((pid = ${#cluster_pids[@]} - 1; pid >= 0; pid--)); do
+    kill "${cluster_pids[pid]}" 2>/dev/null || true
+    wait "${cluster_pids[pid]}" 2>/dev/null || true
+  done
+  cluster_pids=()
+  # what outlived them: steps of this cluster's slurmd. (grep fails where a process ends under it.)
+  [ -n "$cluster_conf" ] || return 0
+  { grep -lzxsF "SLURM_CONF=$cluster_conf" /proc/[0-9]*/environ || true; } | cut -d/ -f3 | while read -r pid; do
+    [ "$pid" = $$ ] || kill -KILL "$pid" 2>/dev/null || true
+  done
+}

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT */
+/* Every allocation fails once: results are then read, written and summed up cleanly or not at all,
+ * and so are files of records that need no RDKit. */
+#include <jansson.h>
+#include <stdlib.h>
+
+#include "alloc_fail.h"
+#include "eval/conformers.h"
+#include "eval/result_json.h"
+#include "eval_made.h"
+
+static cg_buf json;
+static cg_eval_result result;
+
+static cg_status read_it(cg_error *err)
+{
+    cg_eval_result r = { 0 };
+    cg_status st = cg_eval_read_json("x", json.data, json.len, &r, err);
+
+    cg_eval_result_finish(&r);
+    return st;
+}
+
+static cg_status write_it(cg_error *err)
+{
+    cg_buf out = { 0 };
+    cg_status st = cg_eval_write_json(&result, &out, err);
+
+    if (st == CG_OK)
+        st = cg_eval_write_csv(&result, &out, err);
+    cg_buf_finish(&out);
+    return st;
+}
+
+static cg_status sum_up(cg_error *err)
+{
+    return cg_eval_summarize(&result, err);
+}
+
+/* Broken records go through everything but RDKit. */
+static cg_status read_records(cg_error *err)
+{
+    static const char text[] = "a\n\n\n$$$$\nb\n\n\nx\n$$$$\na\n\n\n 1  0\n$$$$\nc\n\n\n"
+                               "  1  0  0\n    0.0000    0.0000    0.0000 C   0\nM  END\n$$$$\n";
+    cg_conformer_file f = { 0 };
+    cg_status st = cg_conformer_file_read_memory("records", text, sizeof text - 1, 1, &f, err);
+
+    if (st == CG_OK && (f.n_broken != 4 || f.n_broken_names != 3)) /* Check's macros allocate */
+        st = CG_ERR_INTERNAL;
+    cg_conformer_file_finish(&f);
+    return st;
+}
+
+/* Allocations of the JSON parser alone: jansson 2.14 frees twice what it has no memory to keep. */
+static long parser_allocations(void)
+{
+    const long plenty = 1000000000;
+    json_t *root;
+    long n;
+
+    atomic_store(&countdown, plenty);
+    root = json_loadb(json.data, json.len, JSON_REJECT_DUPLICATES, NULL);
+    n = plenty - atomic_load(&countdown);
+    atomic_store(&countdown, -1);
+    ck_assert_ptr_nonnull(root);
+    json_decref(root);
+    return n;
+}
+
+/* Let each allocation from number `from` on fail. */
+static void sweep(cg_status (*run)(cg_error *err), long from, long at_least)
+{
+    long n = from, nomem = 0;
+
+    ck_assert_int_eq(run(NULL), CG_OK); /* what libraries allocate once for all */
+    for (;; n++) {
+        cg_error err = CG_ERROR_INIT;
+        long before = atomic_load(&live);
+        cg_status st;
+
+        atomic_store(&alloc_failed, 0);
+        atomic_store(&countdown, n);
+        st = run(&err);
+        atomic_store(&countdown, -1);
+        ck_assert_msg(st == CG_OK || (st == CG_ERR_NOMEM && err.code == st && err.msg[0]),
+                      "allocation %ld: status %d: %s", n, st, err.msg);
+        nomem += st == CG_ERR_NOMEM;
+        ck_assert_msg(atomic_load(&live) == before, "allocation %ld: %ld blocks leaked", n,
+                      atomic_load(&live) - before);
+        if (!atomic_load(&alloc_failed))
+            break;
+    }
+    ck_assert_msg(nomem >= at_least, "only %ld of %ld failures told", nomem, n);
+}
+
+START_TEST(every_failure_is_survived)
+{
+    cg_error err = CG_ERROR_INIT;
+
+    result = made_result(3);
+    result.run_json = strdup("{\"engine\": {}}");
+    ck_assert_int_eq(cg_eval_write_json(&result, &json, &err), CG_OK);
+    sweep(read_it, parser_allocations(), 20);
+    sweep(write_it, 0, 5);
+    sweep(sum_up, 0, 4);
+    sweep(read_records, 0, 15);
+    cg_eval_result_finish(&result);
+    cg_buf_finish(&json);
+}
+END_TEST
+
+int main(void)
+{
+    TCase *tc = tcase_create("allocation failures");
+
+    tcase_add_test(tc, every_failure_is_survived);
+    tcase_set_timeout(tc, 60);
+    return run_suite("eval_alloc", &tc, 1);
+}

@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: MIT */
+#include "eval/evaluate.h"
+
+#include <math.h>
+
+#include "sdf_made.h"
+
+static const cg_eval_settings defaults = { .delta = 0.75,
+                                           .symmetry = CG_SYMMETRY_CONJUGATED,
+                                           .max_maps = 1000 };
+
+static cg_eval_result evaluate(const cg_conformer_file *ref, const cg_conformer_file *gen,
+                               const cg_eval_settings *settings, int n_threads,
+                               cg_eval_notes *notes)
+{
+    cg_eval_result r = { 0 };
+    cg_error err = CG_ERROR_INIT;
+
+    ck_assert_msg(cg_evaluate(ref, gen, settings, n_threads, &r, notes, &err) == CG_OK, "%s",
+                  err.msg);
+    return r;
+}
+
+static cg_conformer_file read_data(const char *name)
+{
+    cg_conformer_file f = { 0 };
+    cg_error err = CG_ERROR_INIT;
+
+    ck_assert_msg(cg_conformer_file_read(eval_data(name), 2, &f, &err) == CG_OK, "%s", err.msg);
+    return f;
+}
+
+/* What tools/eval_reference.py finds with GetBestRMS, at 0.25 Å; our files and foreign ones. */
+START_TEST(figures_of_rdkit)
+{
+    cg_eval_settings settings = defaults;
+    cg_conformer_file ref = read_data("ref.sdf");
+
+    settings.delta = 0.25;
+    for (int k = 0; k < 2; k++) {
+        cg_conformer_file gen = read_data(k ? "foreign.sdf" : "gen.sdf");
+        cg_eval_notes notes;
+        cg_eval_result r = evaluate(&ref, &gen, &settings, 2, &notes);
+        const cg_eval_summary *s = &r.summary;
+
+        ck_assert_uint_eq(s->n_molecules, 8);
+        ck_assert_uint_eq(s->n_ref, 24);
+        ck_assert_uint_eq(s->n_gen, 32);
+        ck_assert_uint_eq(s->pairs, 96);
+        ck_assert_uint_eq(s->n_missing + s->n_wrong + s->n_broken + s->n_extra, 0);
+        ck_assert_uint_eq(notes.by_name, 8);
+        ck_assert_double_eq_tol(s->cov_r.mean, 0.41666666666666663, 1e-12);
+        ck_assert_double_eq_tol(s->cov_r.median, 0.3333333333333333, 1e-12);
+        ck_assert_double_eq_tol(s->mat_r.mean, 0.3674606709001743, 1e-6);
+        ck_assert_double_eq_tol(s->mat_r.median, 0.3678461990752451, 1e-6);
+        ck_assert_double_eq_tol(s->cov_p.mean, 0.40625, 1e-12);
+        ck_assert_double_eq_tol(s->cov_p.median, 0.375, 1e-12);
+        ck_assert_double_eq_tol(s->mat_p.mean, 0.370864530997381, 1e-6);
+        ck_assert_double_eq_tol(s->mat_p.median, 0.3650550103436245, 1e-6);
+        ck_assert_double_eq_tol(s->curve_r[4].mean, s->cov_r.mean, 1e-12); /* 0.25 Å */
+        ck_assert_double_eq(s->curve_r[59].mean, 1);
+        ck_assert_str_eq(r.molecules[3].name, "imidazole");
+        ck_assert_uint_eq(r.molecules[3].n_maps, 2);
+        ck_assert_uint_eq(r.molecules[1].n_maps, 4); /* nitro, ring */
+        ck_assert_uint_eq(r.molecules[4].n_rotatable, 3);
+        cg_eval_result_finish(&r);
+        cg_conformer_file_finish(&gen);
+    }
+    cg_conformer_file_finish(&ref);
+}
+END_TEST
+
+/* A molecule against itself is all zeros, on any number of threads, checks included. */
+START_TEST(itself)
+{
+    cg_eval_settings settings = defaults;
+    cg_conformer_file ref = read_data("ref.sdf");
+
+    settings.checks = 1;
+    for (int threads = 1; threads <= 3; threads++) {
+        cg_eval_result r = evaluate(&ref, &ref, &settings, threads, NULL);
+
+        ck_assert_double_eq(r.summary.cov_r.mean, 1);
+        ck_assert_double_eq_tol(r.summary.mat_p.mean, 0, 1e-3);
+        ck_assert_uint_eq(r.summary.checked, 24);
+        ck_assert_uint_eq(r.summary.check_done[CG_CHECK_BOND_LENGTHS], 24);
+        ck_assert_uint_eq(r.summary.check_failed[CG_CHECK_BOND_LENGTHS], 0);
+        ck_assert_uint_eq(r.summary.check_done[CG_CHECK_STEREO], 6);
+        for (size_t i = 0; i < r.n_molecules; i++)
+            for (size_t k = 0; k < r.molecules[i].n_ref; k++)
+                ck_assert_float_eq_tol(r.molecules[i].ref_min[k], 0, 2e-3);
+        cg_eval_result_finish(&r);
+    }
+    cg_conformer_file_finish(&ref);
+}
+END_TEST
+
+static const cg_eval_molecule *find(const cg_eval_result *r, const char *name)
+{
+    for (size_t i = 0; i < r->n_molecules; i++)
+        if (!strcmp(r->molecules[i].name, name))
+            return &r->molecules[i];
+    ck_abort_msg("no molecule %s", name);
+    return NULL;
+}
+
+START_TEST(names)
+{
+    cg_buf ref_text = { 0 }, gen_text = { 0 };
+    cg_conformer_file ref, gen;
+    cg_eval_settings settings = defaults;
+    cg_eval_notes notes;
+    cg_eval_result r;
+
+    sdf_chain(&ref_text, "full", "CCO", 0.5, NULL);
+    sdf_chain(&ref_text, "full", "CCO", 1.5, NULL);
+    sdf_chain(&ref_text, "wrong", "CCN", 0.5, NULL);
+    sdf_chain(&ref_text, "none", "CCS", 0.5, NULL);
+    sdf_chain(&ref_text, "broken", "CCF", 0.5, NULL);
+    sdf_chain(&ref_text, "unnamed", "CCCO", 0.5, NULL);
+    sdf_chain(&gen_text, "full", "OCC", 0.5, NULL);
+    sdf_chain(&gen_text, "wrong", "CCO", 0.5, NULL);
+    sdf_chain(&gen_text, "wrong", "CCO", 0.6, NULL);
+    sdf_chain(&gen_text, "stranger", "CCS", 0.6, NULL); /* names serve: not taken for "none" */
+    cg_buf_puts(&gen_text, "broken\n\n\n$$$$\n");
+    sdf_chain(&gen_text, "full", "CCC", 0.5, NULL);
+    sdf_chain(&gen_text, "", "CCCO", 0.5, NULL);
+    ref = sdf_read(&ref_text, 1);
+    gen = sdf_read(&gen_text, 1);
+    r = evaluate(&ref, &gen, &settings, 1, &notes);
+    ck_assert_uint_eq(r.summary.n_molecules, 5);
+    ck_assert_uint_eq(r.summary.n_missing, 3);
+    ck_assert_uint_eq(r.summary.n_extra, 1);
+    ck_assert_uint_eq(r.summary.n_wrong, 3);
+    ck_assert_uint_eq(r.summary.n_broken, 1);
+    ck_assert_uint_eq(r.summary.pairs, 3);
+    ck_assert_uint_eq(find(&r, "full")->n_gen, 1);
+    ck_assert_uint_eq(find(&r, "full")->n_wrong, 1);
+    ck_assert_uint_eq(find(&r, "wrong")->n_wrong, 2);
+    ck_assert_uint_eq(find(&r, "wrong")->n_gen, 0);
+    ck_assert_uint_eq(find(&r, "broken")->n_broken, 1);
+    ck_assert_uint_eq(find(&r, "unnamed")->n_gen, 1);
+    ck_assert_uint_eq(notes.by_name, 3);
+    ck_assert_uint_eq(notes.by_smiles, 1);
+    ck_assert_int_eq(notes.names_failed, 0);
+    ck_assert_float_eq_tol(find(&r, "full")->ref_min[0], 0, 1e-3);
+    ck_assert_double_eq(find(&r, "none")->cov_r, 0);
+    ck_assert(isnan(find(&r, "none")->mat_r));
+    /* five molecules, two of which cover all: 2/5; without those that are missing: all */
+    ck_assert_double_eq_tol(r.summary.cov_r.mean, 0.4, 1e-12);
+    ck_assert_double_eq_tol(r.summary.cov_r.median, 0, 1e-12);
+    cg_eval_result_finish(&r);
+    settings.missing = CG_MISSING_DROP;
+    r = evaluate(&ref, &gen, &settings, 1, NULL);
+    ck_assert_double_eq_tol(r.summary.cov_r.mean, 1, 1e-12);
+    ck_assert_uint_eq(r.summary.n_missing, 3);
+    cg_eval_result_finish(&r);
+    cg_conformer_file_finish(&ref);
+    cg_conformer_file_finish(&gen);
+    cg_buf_finish(&ref_text);
+    cg_buf_finish(&gen_text);
+}
+END_TEST
+
+START_TEST(smiles_where_names_fail)
+{
+    cg_buf ref_text = { 0 }, gen_text = { 0 };
+    cg_conformer_file ref, gen;
+    cg_eval_notes notes;
+    cg_eval_result r;
+
+    sdf_chain(&ref_text, "a", "CCO", 0.5, NULL);
+    sdf_chain(&ref_text, "b", "CCN", 0.5, NULL);
+    sdf_chain(&ref_text, "twin of b", "CCN", 0.5, NULL);
+    sdf_chain(&gen_text, "x_1", "OCC", 0.5, NULL);
+    sdf_chain(&gen_text, "x_2", "NCC", 0.5, NULL);
+    sdf_chain(&gen_text, "x_3", "CCO", 0.9, NULL);
+    sdf_chain(&gen_text, "x_4", "CCS", 0.9, NULL);
+    ref = sdf_read(&ref_text, 1);
+    gen = sdf_read(&gen_text, 1);
+    r = evaluate(&ref, &gen, &defaults, 1, &notes);
+    ck_assert_int_eq(notes.names_failed, 1);
+    ck_assert_uint_eq(notes.by_name, 0);
+    ck_assert_uint_eq(notes.by_smiles, 3);
+    ck_assert_uint_eq(notes.extra, 1);
+    ck_assert_uint_eq(find(&r, "a")->n_gen, 2);
+    ck_assert_uint_eq(find(&r, "b")->n_gen, 1);
+    ck_assert_uint_eq(find(&r, "twin of b")->n_gen, 0);
+    ck_assert_float_eq_tol(find(&r, "a")->gen_min[0], 0, 1e-3);
+    ck_assert_float_gt(find(&r, "a")->gen_min[1], 0.05f);
+    cg_eval_result_finish(&r);
+    cg_conformer_file_finish(&ref);
+    cg_conformer_file_finish(&gen);
+    cg_buf_finish(&ref_text);
+    cg_buf_finish(&gen_text);
+}
+END_TEST
+
+START_TEST(refused_references)
+{
+    cg_buf text = { 0 };
+    cg_conformer_file ref;
+    cg_eval_result r = { 0 };
+    cg_error err = CG_ERROR_INIT;
+
+    sdf_chain(&text, "a", "CCO", 0.5, NULL);
+    sdf_chain(&text, "b", "CCO", 0.5, NULL);
+    sdf_chain(&text, "a", "CCN", 0.5, NULL);
+    ref = sdf_read(&text, 1);
+    ck_assert_int_eq(cg_evaluate(&ref, &ref, &defaults, 1, &r, NULL, &err), CG_ERR_INPUT);
+    ck_assert_contains(err.msg, "'made.sdf': records 1 and 3 have the name 'a' and are different "
+                                "molecules, 'CCO' and 'CCN'");
+    cg_conformer_file_finish(&ref);
+    cg_buf_clear(&text);
+    cg_buf_puts(&text, "a\n\n\n$$$$\n");
+    ref = sdf_read(&text, 1);
+    ck_assert_int_eq(cg_evaluate(&ref, &ref, &defaults, 1, &r, NULL, &err), CG_ERR_INPUT);
+    ck_assert_contains(err.msg, "no reference conformer that can be read; the first trouble: ");
+    cg_conformer_file_finish(&ref);
+    cg_buf_finish(&text);
+}
+END_TEST
+
+/* Plain RMSD looks at no symmetry: a turned-around propane differs, the best RMSD is 0. */
+START_TEST(plain)
+{
+    cg_buf a = { 0 }, b = { 0 };
+    cg_conformer_file ref, gen;
+    cg_eval_settings settings = defaults;
+    cg_eval_result r;
+
+    sdf_head(&a, "p", 3, 2);
+    sdf_atom(&a, -1.5, 0, 0.5, "C");
+    sdf_atom(&a, 0, 0, 0.5, "C");
+    sdf_atom(&a, 0, 2.5, 0.5, "C");
+    cg_buf_puts(&a, "  1  2  1  0\n  2  3  1  0\n");
+    sdf_end(&a, NULL);
+    sdf_head(&b, "p", 3, 2);
+    sdf_atom(&b, 0, 2.5, 0.5, "C");
+    sdf_atom(&b, 0, 0, 0.5, "C");
+    sdf_atom(&b, -1.5, 0, 0.5, "C");
+    cg_buf_puts(&b, "  1  2  1  0\n  2  3  1  0\n");
+    sdf_end(&b, NULL);
+    ref = sdf_read(&a, 1);
+    gen = sdf_read(&b, 1);
+    r = evaluate(&ref, &gen, &settings, 1, NULL);
+    ck_assert_double_eq_tol(r.summary.mat_r.mean, 0, 1e-3);
+    ck_assert_uint_eq(r.molecules[0].n_maps, 2);
+    cg_eval_result_finish(&r);
+    settings.rmsd = CG_RMSD_PLAIN;
+    r = evaluate(&ref, &gen, &settings, 1, NULL);
+    ck_assert_double_gt(r.summary.mat_r.mean, 0.4);
+    ck_assert_uint_eq(r.molecules[0].n_maps, 1);
+    cg_eval_result_finish(&r);
+    cg_conformer_file_finish(&ref);
+    cg_conformer_file_finish(&gen);
+    cg_buf_finish(&a);
+    cg_buf_finish(&b);
+}
+END_TEST
+
+int main(void)
+{
+    TCase *tc = tcase_create("evaluate");
+
+    tcase_set_timeout(tc, 60);
+    tcase_add_test(tc, figures_of_rdkit);
+    tcase_add_test(tc, itself);
+    tcase_add_test(tc, names);
+    tcase_add_test(tc, smiles_where_names_fail);
+    tcase_add_test(tc, refused_references);
+    tcase_add_test(tc, plain);
+    return run_suite("eval_evaluate", &tc, 1);
+}

@@ -1,0 +1,174 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# The nightly evaluation on a Slurm cluster.
+#
+#   tools/nightly/nightly.sh [--conf FILE] submit [PARTITION...]   tonight's jobs; for cron
+#   tools/nightly/nightly.sh [--conf FILE] again RUN               what is left of a run that broke
+#   tools/nightly/nightly.sh [--conf FILE] accept RUN WHY          a failed run is good from now on
+#   tools/nightly/nightly.sh [--conf FILE] page                    write the page anew
+#   tools/nightly/nightly.sh [--conf FILE] check                   read the configuration, no more
+#
+# FILE: $CONFGEN_NIGHTLY_CONF, else nightly.conf beside this script. README.md has the rest.
+# Exit status: 0; 1 where something could not be done, or `submit` finds that a night before was
+# never judged; 2 wrong usage.
+set -euo pipefail
+export LC_ALL=C
+here=$(cd "$(dirname "$0")" && pwd)
+# shellcheck source=lib.sh
+. "$here/lib.sh"
+
+usage() { sed -n '3,13s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+file=${CONFGEN_NIGHTLY_CONF:-$here/nightly.conf}
+if [ "${1-}" = --conf ]; then
+  (($# >= 2)) || usage
+  file=$2
+  shift 2
+fi
+(($# >= 1)) || usage
+command=$1
+shift
+need jq flock sha256sum
+conf_read "$file"
+
+# queue FOLDER: the array and the job behind it
+queue() {
+  local run=$1 name partition last array finish=
+  name=$(basename "$run")
+  partition=$(jq -r .partition "$run/run.json")
+  last=$(($(jq .shards "$run/run.json") - 1))
+  declare -n options=sbatch_$partition
+  # Slurm's `singleton`: not beside the night before on the same partition
+  array=$(sbatch --parsable --job-name="confgen-nightly-$partition" --array="0-$last" \
+    --dependency=singleton --requeue --signal="TERM@$stop_before" --open-mode=append \
+    --output="$run/log/shard-%a.log" ${options[@]+"${options[@]}"} "$run/tools/shard.sh" "$run") ||
+    { warn "$name: sbatch did not take the array"; return 1; }
+  array=${array%%;*}
+  finish=$(sbatch --parsable --job-name="confgen-judge-$partition" \
+    --dependency="afterany:$array,singleton" --requeue --open-mode=append \
+    --output="$run/log/finish.log" ${finish_sbatch[@]+"${finish_sbatch[@]}"} \
+    "$run/tools/finish.sh" "$run") || {
+    warn "$name: sbatch did not take the job behind the array, which is cancelled"
+    scancel "$array"
+    return 1
+  }
+  printf '%s\n' "$array" "${finish%%;*}" >"$run/jobs"
+  say "$name: array $array of $((last + 1)) tasks, then job ${finish%%;*}"
+}
+
+# prepare PARTITION: a new run's folder, as $run
+prepare() {
+  local partition=$1 date stamp
+  date=$(date -u +%FT%TZ)
+  stamp=$(date -u +%Y-%m-%dT%H%M%SZ)
+  run=$state/runs/$stamp-$partition
+  mkdir -p "$state/runs"
+  mkdir "$run" "$run/log" "$run/shards" "$run/tools"
+  # the jobs read these hours later, whatever has become of the originals
+  cp "$conf" "$run/nightly.conf"
+  cp "$here"/*.sh "$here"/*.jq "$run/tools"
+  jq -n --arg run "$stamp-$partition" --arg date "$date" --arg partition "$partition" \
+    --argjson shards "$shards" --arg gens "$gens" --arg program "$program" --arg commit "$commit" \
+    --arg program_sha256 "$program_sha256" --arg input_sha256 "$input_sha256" \
+    --arg reference_sha256 "$reference_sha256" --arg conf_folder "$conf_folder" \
+    '$ARGS.named' >"$run/run.json"
+}
+
+# lost FOLDER REASON: a run that will never be judged
+lost() {
+  warn "$(basename "$1"): $2; see $1/log"
+  history_add "$(broken_line "$1" "$2")"
+  tell_all "$(jq -r .partition "$1/run.json")" "$1" "$(basename "$1"): broken: $2"
+}
+
+# What was submitted, has no line in the history and no job in the queue: 1 where there is such a run
+find_lost() {
+  local known run name job found=0
+  known=$(history_read | jq -r '.[].run')
+  for run in "$state"/runs/*/; do
+    run=${run%/}
+    name=$(basename "$run")
+    [ -e "$run/jobs" ] || continue
+    [[ $'\n'$known$'\n' != *$'\n'$name$'\n'* ]] || continue
+    job=$(tail -n 1 "$run/jobs")
+    # squeue fails for a job that is long gone
+    [ -z "$(squeue --noheader --jobs="$job" --format=%i 2>/dev/null)" ] || continue
+    # it may have ended since the history was read
+    ! history_read | jq -e --arg run "$name" 'any(.[]; .run == $run)' >/dev/null || continue
+    found=1
+    lost "$run" "its job $job is gone and left no verdict"
+  done
+  return $found
+}
+
+sum_of() { sha256sum <"$1" | cut -d' ' -f1; }
+
+submit() {
+  local wanted=("$@") partition failed=0
+  ((${#wanted[@]})) || wanted=("${partitions[@]}")
+  for partition in "${wanted[@]}"; do
+    [[ " ${partitions[*]} " == *" $partition "* ]] ||
+      die "'$partition' is none of the partitions of $conf: ${partitions[*]}"
+  done
+  need sbatch squeue scancel
+  program=$(command -v "$program") || die "$conf: program: not there, or it cannot be run"
+  program=$(readlink -f "$program")
+  [ -r "$input" ] || die "$conf: input: $input cannot be read"
+  [ -r "$reference" ] || die "$conf: reference: $reference cannot be read"
+  if [ -z "$commit" ]; then
+    commit=$(git -C "$(dirname "$program")" describe --always --dirty --abbrev=12 --exclude='*' \
+      2>/dev/null) || commit=$("$program" --version)
+  fi
+  program_sha256=$(sum_of "$program")
+  input_sha256=$(sum_of "$input")
+  reference_sha256=$(sum_of "$reference")
+  mkdir -p "$state/runs"
+  find_lost || failed=1
+  for partition in "${wanted[@]}"; do
+    prepare "$partition"
+    queue "$run" || {
+      failed=1
+      lost "$run" 'sbatch refused it'
+    }
+  done
+  return $failed
+}
+
+# run_folder RUN: the folder of a run by its name
+run_folder() {
+  [[ $1 != */* && -e $state/runs/$1/run.json ]] || die "'$1' is no run in $state/runs"
+  printf '%s' "$state/runs/$1"
+}
+
+case $command in
+  submit) submit "$@" ;;
+  again)
+    (($# == 1)) || usage
+    need sbatch squeue scancel
+    run=$(run_folder "$1")
+    if [ -n "$(squeue --noheader --jobs="$(paste -sd, "$run/jobs")" --format=%i 2>/dev/null)" ]; then
+      die "$1: its jobs are still in the queue"
+    fi
+    queue "$run"
+    ;;
+  accept)
+    (($# >= 2)) || usage
+    accepted=$1
+    history_read | jq -e --arg run "$accepted" 'any(.[]; .run == $run and .figures)' >/dev/null ||
+      die "'$accepted' is no run that was evaluated: see $history"
+    shift
+    history_add "$(jq -nc --arg accept "$accepted" --arg why "$*" \
+      --arg date "$(date -u +%FT%TZ)" '$ARGS.named')"
+    say "$accepted is accepted: later nights are compared with it"
+    ;;
+  page)
+    (($# == 0)) || usage
+    mkdir -p "$state"
+    (flock 9; page_write) 9>"$state/lock"
+    say "$page"
+    ;;
+  check)
+    (($# == 0)) || usage
+    say "$conf: partitions ${partitions[*]}; $shards shards; state in $state"
+    ;;
+  *) usage ;;
+esac

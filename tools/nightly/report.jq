@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: MIT
+# The reports of a night's tasks as one, in the form of a run's report, with `shards` beside it.
+#
+# Input: [{shard, attempt, report}]. $begun: [{"SHARD": times it was begun}]. $failed: [{wrong_molecule,
+# parse_failure, unfinished}], counted in the joined file of failures.
+#
+# What was made is in the last report of each shard, which also counts what its earlier attempts left.
+# So is the speed: an attempt that was stopped throws away the conformers in its hands, so only what
+# a last attempt made, in its own time, is counted. Rates are those of one task.
+$begun[0] as $begun | $failed[0] as $failed
+| def sum(f): map(f) | add // 0;
+def rate($n; $seconds): if $seconds > 0 then $n / $seconds else null end;
+
+group_by(.shard) | map(max_by(.attempt)) as $last
+| ($last | map(.report)) as $r
+| ($r | sum(.seconds.total)) as $seconds
+| ($r | sum(.counts.conformers)) as $made
+| ($r | sum(.counts.conformers + .counts.conformers_resumed)) as $conformers
+| ($failed.wrong_molecule + $failed.parse_failure + $failed.unfinished) as $lost
+| $r[0] + {
+    messages: ([$r[].messages[]?] | unique),
+    engine: ($r[0].engine + {gpus: ([$r[].engine.gpus[]?] | unique_by(.uuid))}),
+    counts: ($r[0].counts + {
+      molecules: ($r | sum(.counts.molecules + .counts.molecules_resumed)),
+      molecules_failed: ($r | sum(.counts.molecules_failed)),
+      molecules_resumed: ($r | sum(.counts.molecules_resumed)),
+      requested: ($conformers + $lost), conformers: $conformers,
+      conformers_resumed: ($r | sum(.counts.conformers_resumed)),
+      failures: ($r[0].counts.failures + $failed + {
+        whole_molecules: ($r[0].counts.failures.whole_molecules
+          | with_entries(.key as $k | .value = ($r | sum(.counts.failures.whole_molecules[$k]))))}),
+      tokens: ($r[0].counts.tokens | with_entries(.key as $k | .value = ($r | sum(.counts.tokens[$k])))),
+      steps: ($r | sum(.counts.steps))
+    }),
+    seconds: ($r[0].seconds | with_entries(.key as $k | .value = ($r | sum(.seconds[$k])))),
+    rates: {
+      conformers_per_second: rate($made; $seconds),
+      tokens_per_second: rate($r | sum(.counts.tokens.completion); $seconds)
+    },
+    bytes: ($r[0].bytes | with_entries(.key as $k | .value =
+      ($r | map(.bytes[$k]) | if $k == "written" then add else max end))),
+    shards: ($last | map({
+      shard, begun: $begun[.shard | tostring],
+      conformers: (.report.counts.conformers + .report.counts.conformers_resumed),
+      last_attempt: {conformers: .report.counts.conformers, seconds: .report.seconds.total,
+        conformers_per_second: rate(.report.counts.conformers; .report.seconds.total)}
+    }))
+  }
