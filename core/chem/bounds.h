@@ -19,10 +19,11 @@ typedef struct cg_bounds {
 } cg_bounds;
 
 /**
- * @param ret  unchanged on failure
+ * @param cis_amides  nonzero: secondary amides may be cis, as in macrocycles; else RDKit's default
+ * @param ret         unchanged on failure
  * @return CG_OK; CG_ERR_UNSUPPORTED with the reason where RDKit gives no bounds; CG_ERR_NOMEM
  */
-cg_status cg_bounds_find(const cg_molecule *mol, cg_bounds *ret, cg_error *err);
+cg_status cg_bounds_find(const cg_molecule *mol, int cis_amides, cg_bounds *ret, cg_error *err);
 void cg_bounds_finish(cg_bounds *bounds); /* accepts NULL and a zeroed struct */
 
 /** Of two different atoms, in any order. */

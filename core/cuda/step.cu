@@ -411,8 +411,8 @@ static __device__ void look_at_atoms(const cg_step_state *s, const cg_automaton 
         if (threadIdx.x == 0) {
             cg_repair r = p->repair;
 
-            rolled_back =
-                cg_repair_atom(&r, s->geometry, atom, *fault, seq, &p->program, aut, marks);
+            rolled_back = cg_repair_atom(&r, s->geometry, &p->geometry, atom, *fault, seq,
+                                         &p->program, aut, marks);
             p->repair = r;
         }
         __syncthreads();

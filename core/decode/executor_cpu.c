@@ -392,8 +392,8 @@ static void look_at_atoms(struct cpu *c, struct place *p, int32_t before)
             fault = cg_geometry_test_atom(p->job.geometry, (const float(*)[3])p->xyz, atom, 0, 1);
         else
             fault = CG_FAULT(CG_CAUSE_BOND, 0);
-        p->rolled_back = cg_repair_atom(&p->repair, c->config.geometry, atom, fault, &p->seq, prog,
-                                        c->config.automaton, p->marks);
+        p->rolled_back = cg_repair_atom(&p->repair, c->config.geometry, p->job.geometry, atom,
+                                        fault, &p->seq, prog, c->config.automaton, p->marks);
         if (p->rolled_back)
             return;
     }

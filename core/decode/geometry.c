@@ -178,7 +178,8 @@ CG_HOST_DEVICE int32_t cg_geometry_test_atom(const cg_geometry *g, const float (
 /* ---- what to do about it ------------------------------------------------------------------ */
 
 /* Where to go back to when an atom's tries are used up. */
-static CG_HOST_DEVICE int32_t further_back(const cg_repair *r, int32_t atom, int32_t fault)
+static CG_HOST_DEVICE int32_t further_back(const cg_repair *r, const cg_geometry *g, int32_t atom,
+                                           int32_t fault)
 {
     int32_t level = r->level, by;
 
@@ -187,17 +188,20 @@ static CG_HOST_DEVICE int32_t further_back(const cg_repair *r, int32_t atom, int
         level--;
     }
     by = level < 1 ? 0 : level > 12 ? 1 << 12 : 1 << (level - 1);
-    return atom > by ? atom - by : 0;
+    for (; by > 0 && atom > 0; by--)
+        atom = g->parent[atom];
+    return atom > 0 ? atom : 0;
 }
 
-CG_HOST_DEVICE int32_t cg_repair_judge(cg_repair *r, int32_t n_atoms, int32_t atom, int32_t fault)
+CG_HOST_DEVICE int32_t cg_repair_judge(cg_repair *r, const cg_geometry *g, int32_t atom,
+                                       int32_t fault)
 {
     int32_t cause = CG_FAULT_CAUSE(fault);
 
     r->count[cause]++;
     if (!cause)
         return CG_REPAIR_PASS;
-    if (++r->total > cg_repair_limit(n_atoms)) {
+    if (++r->total > cg_repair_limit(g->n_atoms)) {
         if (r->restarts == CG_REPAIR_RESTARTS)
             return CG_REPAIR_GIVE_UP;
         r->restarts++;
@@ -214,12 +218,12 @@ CG_HOST_DEVICE int32_t cg_repair_judge(cg_repair *r, int32_t n_atoms, int32_t at
         return atom;
     r->tries = r->at = 0;
     r->level++;
-    return further_back(r, atom, fault);
+    return further_back(r, g, atom, fault);
 }
 
-CG_HOST_DEVICE int cg_repair_atom(cg_repair *r, int32_t mode, int32_t atom, int32_t fault,
-                                  cg_sequence *seq, const cg_program *prog, const cg_automaton *aut,
-                                  const cg_atom_mark *marks)
+CG_HOST_DEVICE int cg_repair_atom(cg_repair *r, int32_t mode, const cg_geometry *g, int32_t atom,
+                                  int32_t fault, cg_sequence *seq, const cg_program *prog,
+                                  const cg_automaton *aut, const cg_atom_mark *marks)
 {
     int32_t target;
 
@@ -227,7 +231,7 @@ CG_HOST_DEVICE int cg_repair_atom(cg_repair *r, int32_t mode, int32_t atom, int3
         r->count[CG_FAULT_CAUSE(fault)]++;
         return 0;
     }
-    target = cg_repair_judge(r, prog->n_fields / prog->fields_per_atom, atom, fault);
+    target = cg_repair_judge(r, g, atom, fault);
     if (target == CG_REPAIR_PASS)
         return 0;
     if (target == CG_REPAIR_GIVE_UP) {
@@ -253,7 +257,7 @@ size_t cg_geometry_size(int32_t n_atoms, int32_t n_tests)
 
     /* tests first: they are the most strictly aligned, all to 4 bytes */
     return (size_t)n_tests * sizeof(cg_geometry_test) + 2 * pairs * sizeof(float) +
-           ((size_t)n_atoms + 1) * sizeof(int32_t) + (pairs + 3) / 4 * 4;
+           (2 * (size_t)n_atoms + 1) * sizeof(int32_t) + (pairs + 3) / 4 * 4;
 }
 
 void cg_geometry_place(cg_geometry *g, const void *memory)
@@ -264,7 +268,8 @@ void cg_geometry_place(cg_geometry *g, const void *memory)
     g->low2 = (const float *)(g->tests + g->n_tests);
     g->high2 = g->low2 + pairs;
     g->test_start = (const int32_t *)(g->high2 + pairs);
-    g->pair_cause = (const int8_t *)(g->test_start + g->n_atoms + 1);
+    g->parent = g->test_start + g->n_atoms + 1;
+    g->pair_cause = (const int8_t *)(g->parent + g->n_atoms);
 }
 
 void cg_repair_text(const cg_repair *r, char *ret_text, size_t cap)

@@ -63,6 +63,7 @@ typedef struct cg_geometry {
     /* squared distance of atoms i and j < i at [i (i - 1) / 2 + j], Å^2 */
     const float *low2, *high2;
     const int32_t *test_start; /* [n_atoms + 1] tests that atom i completes */
+    const int32_t *parent;     /* [n_atoms] the atom that atom i is bonded to in the text; -1 */
     const cg_geometry_test *tests;
     const int8_t *pair_cause; /* of a distance below its bounds, or out of them */
 } cg_geometry;
@@ -144,20 +145,21 @@ enum {
  *
  * An atom is drawn CG_REPAIR_TRIES times. Then the sequence goes back further: for a figure of four
  * atoms to the last but one of them, whose place may leave no right one for the last; else, and
- * where that does not help, by 1, 2, 4, ... atoms, until it has come further than ever. After
- * cg_repair_limit() failures it begins anew.
+ * where that does not help, along the bonds: to the 1st, 2nd, 4th, ... atom before it, until it has
+ * come further than ever. After cg_repair_limit() failures it begins anew.
  *
  * @param fault  of cg_geometry_test_atom()
  */
-CG_HOST_DEVICE int32_t cg_repair_judge(cg_repair *r, int32_t n_atoms, int32_t atom, int32_t fault);
+CG_HOST_DEVICE int32_t cg_repair_judge(cg_repair *r, const cg_geometry *g, int32_t atom,
+                                       int32_t fault);
 
 /**
  * What follows from the verdict on an atom that is complete: with CG_GEOMETRY_CHECK a count; with
  * CG_GEOMETRY_REPAIR what cg_repair_judge() says is done to the sequence.
  * @return nonzero where the sequence was rolled back or given up
  */
-CG_HOST_DEVICE int cg_repair_atom(cg_repair *r, int32_t mode, int32_t atom, int32_t fault,
-                                  cg_sequence *seq, const cg_program *prog, const cg_automaton *aut,
-                                  const cg_atom_mark *marks);
+CG_HOST_DEVICE int cg_repair_atom(cg_repair *r, int32_t mode, const cg_geometry *g, int32_t atom,
+                                  int32_t fault, cg_sequence *seq, const cg_program *prog,
+                                  const cg_automaton *aut, const cg_atom_mark *marks);
 
 #endif

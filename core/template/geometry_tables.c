@@ -144,12 +144,22 @@ static void set_pairs(const cg_bounds *bounds, float *low2, float *high2, int8_t
             double least = cg_bounds_low(bounds, i, j), low = least - m->low;
             double high = cg_bounds_high(bounds, i, j) + m->high;
 
-            if (steps > 2) /* what a finished conformer is checked for */
-                low = fmax(low, least * clash_share);
+            if (steps > 2)
+                low = fmin(low, least * clash_share);
             low2[at] = low > 0 ? (float)(low * low) : 0;
             high2[at] = (float)(high * high);
             cause[at] = m->cause;
         }
+}
+
+/* The bond to the atom that an atom is written behind comes before those that close rings. */
+static void set_parents(const cg_smiles *graph, int32_t n_atoms, int32_t *parent)
+{
+    for (int32_t i = 0; i < n_atoms; i++)
+        parent[i] = -1;
+    for (size_t b = 0; b < graph->n_bonds; b++)
+        if (parent[graph->bonds[b].second] < 0)
+            parent[graph->bonds[b].second] = (int32_t)graph->bonds[b].first;
 }
 
 /* The struct and behind it its block. */
@@ -169,6 +179,7 @@ static cg_status assemble(const cg_molecule *mol, const cg_bounds *bounds, const
     *g = counts;
     cg_geometry_place(g, g + 1);
     set_pairs(bounds, (float *)g->low2, (float *)g->high2, (int8_t *)g->pair_cause);
+    set_parents(cg_molecule_graph(mol), g->n_atoms, (int32_t *)g->parent);
     sort_tests(list, g->n_atoms, (int32_t *)g->test_start, (cg_geometry_test *)g->tests);
     *ret = g;
     return CG_OK;
@@ -180,7 +191,7 @@ cg_status cg_geometry_compile(const cg_molecule *mol, cg_geometry **ret, cg_erro
     cg_stereo stereo = { 0 };
     cg_planes planes = { 0 };
     struct list list = { 0 };
-    cg_status status = cg_bounds_find(mol, &bounds, err);
+    cg_status status = cg_bounds_find(mol, 1, &bounds, err);
 
     if (status == CG_OK)
         status = cg_stereo_find(mol, &stereo, err);
