@@ -196,29 +196,27 @@ static CG_HOST_DEVICE int32_t further_back(const cg_repair *r, const cg_geometry
 CG_HOST_DEVICE int32_t cg_repair_judge(cg_repair *r, const cg_geometry *g, int32_t atom,
                                        int32_t fault)
 {
-    int32_t cause = CG_FAULT_CAUSE(fault);
+    int32_t cause = CG_FAULT_CAUSE(fault), target = atom;
 
     r->count[cause]++;
     if (!cause)
         return CG_REPAIR_PASS;
-    if (++r->total > cg_repair_limit(g->n_atoms)) {
-        if (r->restarts == CG_REPAIR_RESTARTS)
-            return CG_REPAIR_GIVE_UP;
-        r->restarts++;
-        r->total = r->at = r->tries = r->front = r->level = 0;
-        return 0;
-    }
     if (atom + 1 > r->front) {
         r->front = atom + 1;
         r->level = 0;
     }
     r->tries = r->at == atom + 1 ? r->tries + 1 : 1;
     r->at = atom + 1;
-    if (r->tries < CG_REPAIR_TRIES)
-        return atom;
-    r->tries = r->at = 0;
-    r->level++;
-    return further_back(r, g, atom, fault);
+    if (r->tries == CG_REPAIR_TRIES) {
+        r->tries = r->at = 0;
+        r->level++;
+        target = further_back(r, g, atom, fault);
+    }
+    r->spent += atom - target + 1;
+    if (r->spent > cg_repair_budget(g->n_atoms))
+        return CG_REPAIR_GIVE_UP;
+    r->restarts += target == 0;
+    return target;
 }
 
 CG_HOST_DEVICE int cg_repair_atom(cg_repair *r, int32_t mode, const cg_geometry *g, int32_t atom,

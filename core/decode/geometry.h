@@ -110,9 +110,9 @@ CG_HOST_DEVICE int32_t cg_geometry_test_atom(const cg_geometry *g, const float (
 typedef struct cg_repair {
     int32_t count[CG_CAUSES]; /* atoms that failed, by cause; [0]: that passed */
     int32_t wasted;           /* tokens that were appended and taken back */
-    int32_t restarts;
+    int32_t restarts;         /* how often it went back to the first atom */
     /* where it stands */
-    int32_t total; /* failures since it began or began anew */
+    int32_t spent; /* atoms that were taken back */
     int32_t at;    /* atom that failed last, plus 1 */
     int32_t tries; /* how often in a row */
     int32_t front; /* the furthest atom that failed, plus 1 */
@@ -124,15 +124,12 @@ enum { CG_REPAIR_TEXT = 128 };
 /** "bond=2 centre=1", or "none": what failed, by cause. Terminated. */
 void cg_repair_text(const cg_repair *r, char *ret_text, size_t cap);
 
-enum {
-    CG_REPAIR_TRIES = 3,    /* of an atom before others are drawn again too */
-    CG_REPAIR_RESTARTS = 3, /* before the sequence is given up */
-};
+enum { CG_REPAIR_TRIES = 2 }; /* of an atom before others are drawn again too */
 
-/** Failures after which a sequence of n atoms begins anew. */
-static inline CG_HOST_DEVICE int32_t cg_repair_limit(int32_t n_atoms)
+/** Atoms that a sequence of n may take back; where that does not do, it is given up. */
+static inline CG_HOST_DEVICE int32_t cg_repair_budget(int32_t n_atoms)
 {
-    return 64 + 8 * n_atoms;
+    return 32 + 4 * n_atoms;
 }
 
 enum {
@@ -146,7 +143,7 @@ enum {
  * An atom is drawn CG_REPAIR_TRIES times. Then the sequence goes back further: for a figure of four
  * atoms to the last but one of them, whose place may leave no right one for the last; else, and
  * where that does not help, along the bonds: to the 1st, 2nd, 4th, ... atom before it, until it has
- * come further than ever. After cg_repair_limit() failures it begins anew.
+ * come further than ever. cg_repair_budget() bounds all of it.
  *
  * @param fault  of cg_geometry_test_atom()
  */
