@@ -63,7 +63,7 @@ static void judge_given_up(cg_checked *c)
     c->verdict = CG_CONFORMER_IMPOSSIBLE;
     cg_repair_text(&c->repair, causes, sizeof causes);
     snprintf(c->reason, sizeof c->reason,
-             "no possible geometry was found, having begun anew %d times (%s)", c->repair.restarts,
+             "no possible geometry was found, having taken back %d atoms (%s)", c->repair.spent,
              causes);
 }
 

@@ -48,7 +48,6 @@ struct cg_engine {
     cg_template_builder builder;
     cg_spelling *spelling; /* [n_spelling] while geometry is looked at */
     int32_t n_spelling;
-    char geometry_reason[CG_REASON_TEXT];
     cg_dtype dtype;
     cg_worker *workers; /* [n_workers] one a GPU; on the CPU one */
     int32_t n_workers;

@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Whether geometry is looked at while it is written: what was asked for, and what there is. */
-#include <stdio.h>
 #include <string.h>
 
 #include "base/error.h"
 #include "base/size.h"
-#include "engine/choice.h"
 #include "engine/engine.h"
 #include "template/geometry_tables.h"
 
@@ -13,18 +11,17 @@ static const char *const modes[] = {
     [CG_GEOMETRY_OFF] = "off", [CG_GEOMETRY_CHECK] = "check", [CG_GEOMETRY_REPAIR] = "repair"
 };
 
-static cg_status parse_mode(const char *name, int *ret_auto, cg_geometry_mode *ret, cg_error *err)
+static cg_status parse_mode(const char *name, cg_geometry_mode *ret, cg_error *err)
 {
-    *ret_auto = cg_is_auto(name);
-    *ret = CG_GEOMETRY_REPAIR;
-    if (*ret_auto)
+    *ret = CG_GEOMETRY_OFF;
+    if (!name)
         return CG_OK;
     for (int i = 0; i < 3; i++)
         if (!strcmp(name, modes[i])) {
             *ret = (cg_geometry_mode)i;
             return CG_OK;
         }
-    return cg_fail(err, CG_ERR_USAGE, "--geometry '%s': wanted auto, off, check or repair", name);
+    return cg_fail(err, CG_ERR_USAGE, "--geometry '%s': wanted off, check or repair", name);
 }
 
 /* What every token adds to a number. */
@@ -70,35 +67,22 @@ cg_status cg_engine_choose_geometry(cg_engine *e, const cg_engine_options *o, cg
 {
     cg_error why = CG_ERROR_INIT;
     cg_geometry_mode mode;
-    int is_auto;
-    cg_status status = parse_mode(o->geometry, &is_auto, &mode, err);
+    cg_status status = parse_mode(o->geometry, &mode, err);
 
     if (status != CG_OK)
         return status;
-    strcpy(e->geometry_reason, is_auto ? "default: no impossible geometry" : "asked for");
-    if (is_auto && o->shape) {
-        mode = CG_GEOMETRY_OFF;
-        strcpy(e->geometry_reason, "random weights");
-    } else if (is_auto && e->info.sampling.greedy) {
-        mode = CG_GEOMETRY_OFF;
-        strcpy(e->geometry_reason, "greedy sampling draws the same atom again");
-    } else if (mode == CG_GEOMETRY_REPAIR && e->info.sampling.greedy) {
-        return cg_fail(err, CG_ERR_USAGE,
-                       "--geometry repair: greedy sampling draws the same atom again");
-    }
-    if (mode != CG_GEOMETRY_OFF) {
-        status = try_it(e, &why);
-        if (status == CG_ERR_NOMEM || (status != CG_OK && !is_auto))
-            return cg_fail(err, status, "--geometry %s: %s", modes[mode], why.msg);
-        if (status != CG_OK) {
-            mode = CG_GEOMETRY_OFF;
-            snprintf(e->geometry_reason, sizeof e->geometry_reason, "%s", why.msg);
-        }
-    }
     e->builder.geometry = mode;
     e->info.geometry = modes[mode];
-    e->info.geometry_reason = e->geometry_reason;
-    return mode == CG_GEOMETRY_OFF ? CG_OK : make_spelling(e, err);
+    if (mode == CG_GEOMETRY_OFF)
+        return CG_OK;
+    if (mode == CG_GEOMETRY_REPAIR && e->info.sampling.greedy)
+        return cg_fail(err, CG_ERR_USAGE,
+                       "--geometry repair: greedy sampling draws the same atom again");
+    status = try_it(e, &why);
+    if (status != CG_OK)
+        return cg_fail(err, status == CG_ERR_NOMEM ? status : CG_ERR_USAGE, "--geometry %s: %s",
+                       modes[mode], why.msg);
+    return make_spelling(e, err);
 }
 
 const char *cg_geometry_describe(int32_t cause)

@@ -126,11 +126,10 @@ static json_t *geometry_json(const cg_engine_info *info, const cg_report *r)
         json_object_set_new(causes, name, json_integer((json_int_t)r->geometry_count[i]));
         atoms += r->geometry_count[i];
     }
-    return json_pack("{s:s, s:s, s:I, s:o, s:I, s:I, s:I}", "mode", info->geometry, "reason",
-                     info->geometry_reason, "atoms", (json_int_t)atoms, "impossible", causes,
-                     "restarts", (json_int_t)r->geometry_restarts, "tokens_taken_back",
-                     (json_int_t)r->geometry_wasted, "untested_senses",
-                     (json_int_t)r->geometry_untested);
+    return json_pack(
+        "{s:s, s:I, s:o, s:I, s:I, s:I}", "mode", info->geometry, "atoms", (json_int_t)atoms,
+        "impossible", causes, "restarts", (json_int_t)r->geometry_restarts, "tokens_taken_back",
+        (json_int_t)r->geometry_wasted, "untested_senses", (json_int_t)r->geometry_untested);
 }
 
 static json_t *versions_json(void)

@@ -62,10 +62,8 @@ typedef struct cg_engine_options {
     int64_t workload;      /* conformers that will be asked for; 0: not known */
     int32_t check;         /* nonzero: check the geometry of every conformer */
     int32_t retry;         /* >= 0: draw a bad one so often again; checks too where it is not 0 */
-    /**
-     * Geometry while it is written: "off", "check" (count what is impossible) or "repair" (draw it
-     * again); NULL or "auto": repair where that can be.
-     */
+    /** Geometry while it is written: "off" (NULL), "check": count what is impossible, "repair":
+     * draw it again. */
     const char *geometry;
 } cg_engine_options;
 
@@ -145,7 +143,6 @@ typedef struct cg_engine_info {
     int32_t retry;            /* so often a bad conformer is drawn again */
     int32_t reserved;
     const char *geometry; /* "off", "check", "repair" */
-    const char *geometry_reason;
 } cg_engine_info;
 
 CG_EXPORT cg_status cg_engine_open(const cg_engine_options *options, cg_engine **ret_engine,
