@@ -65,6 +65,11 @@ CG_HOST_DEVICE int cg_geometry_read(const int32_t *tokens, int32_t n, const cg_s
 
         if (i > 0 && s & SPELL_END)
             break;
+        if (s & SPELL_BEGIN) {
+            k = 0;
+            value = 0;
+            decimals = minus = point = 0;
+        }
         if (s & SPELL_NEXT) {
             if (k == 2)
                 return 0;

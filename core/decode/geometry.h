@@ -75,7 +75,9 @@ void cg_geometry_place(cg_geometry *g, const void *memory);
 
 /**
  * What a token adds to a number, in 32 bits: made from its bytes by cg_spell(). Coordinates stand
- * in the text as `<x,y,z>`.
+ * in the text as `<x,y,z>`, and no token crosses the end of a number: digits are told behind the
+ * last separator only, and six of them at most (numbers have up to four before the point, where
+ * there is a cut, and five behind it).
  */
 typedef int32_t cg_spelling;
 cg_spelling cg_spell(const char *token, size_t len);
