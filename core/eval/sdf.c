@@ -184,14 +184,14 @@ static cg_status read_v2000_atoms(struct parse *p)
         if (!next_line(&p->l))
             return ended(p, "an atom line");
         len = l->len;
+        while (len && l->line[len - 1] == ' ')
+            len--;
         if (len < 3 * FIELD + 2 || !coordinate(l->line, FIELD, &p->xyz[i][0]) ||
             !coordinate(l->line + FIELD, FIELD, &p->xyz[i][1]) ||
             !coordinate(l->line + 2 * FIELD, FIELD, &p->xyz[i][2]))
             return unwanted(p, "an atom line: three coordinates within 10000 Å in columns of ten, "
                                "then the element");
-        while (len && l->line[len - 1] == ' ')
-            len--;
-        count_heavy(p, l->line + 3 * FIELD + 1, l->len - 3 * FIELD - 1);
+        count_heavy(p, l->line + 3 * FIELD + 1, len - 3 * FIELD - 1);
         /* Columns 40 to 42 are the stereo parity. */
         add_key(p, l->line + 3 * FIELD, (len < 39 ? len : 39) - 3 * FIELD);
         add_piece(p, len > 42 ? l->line + 42 : "", len > 42 ? len - 42 : 0);

@@ -199,6 +199,8 @@ START_TEST(refusals)
         { "name\n\n\n -1  0  0\n", "wanted a counts line" },
         { HEAD COUNTS(3, 2), "ends after line 4, wanted an atom line" },
         { HEAD COUNTS(1, 0) "   -1.0000    0.5000    0.0000\nM  END\n", "line 5: found" },
+        { HEAD COUNTS(1, 0) "1         2         3                     \nM  END\n",
+          "then the element" },
         { HEAD COUNTS(1, 0) "   -1.0000       nan    0.0000 C   0\nM  END\n",
           "wanted an atom line: three coordinates" },
         { HEAD COUNTS(1, 0) "   -1.0000       inf    0.0000 C   0\nM  END\n", "three coordinates" },
