@@ -502,6 +502,11 @@ cg_status cg_sdf_read(const char *text, size_t len, float (*ret_xyz)[3], size_t 
         trim(&ret_record->name, &ret_record->name_len);
     }
     find_items(p.l, ret_record);
+    if (memchr(text, '\0', len)) {
+        /* names are terminated texts from here on */
+        ret_record->name_len = strnlen(ret_record->name, ret_record->name_len);
+        return cg_fail(err, CG_ERR_INPUT, "found a NUL byte, wanted text");
+    }
     p.hash = XXH3_createState();
     p.xyz = malloc(CG_SDF_MAX_ATOMS * sizeof *p.xyz);
     if (!p.hash || !p.xyz) {

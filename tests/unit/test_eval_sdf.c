@@ -244,6 +244,21 @@ START_TEST(broken_keeps_its_name)
 }
 END_TEST
 
+/* Bytes that are no text, which would cut names short where they are compared. */
+START_TEST(nul_bytes)
+{
+    static const char text[] =
+        "eth\0nol\n     RDKit          3D\n\n" COUNTS(3, 2) ATOMS BONDS "M  END\n";
+    cg_sdf_record r;
+
+    err = (cg_error)CG_ERROR_INIT;
+    ck_assert_int_eq(cg_sdf_read(text, sizeof text - 1, xyz, CG_SDF_MAX_ATOMS, &r, &err),
+                     CG_ERR_INPUT);
+    ck_assert_contains(err.msg, "found a NUL byte");
+    ck_assert(is_text(r.name, r.name_len, "eth"));
+}
+END_TEST
+
 START_TEST(bounds)
 {
     cg_buf text = { 0 };
@@ -277,6 +292,7 @@ int main(void)
     tcase_add_test(tc, numbers);
     tcase_add_test(tc, refusals);
     tcase_add_test(tc, broken_keeps_its_name);
+    tcase_add_test(tc, nul_bytes);
     tcase_add_test(tc, bounds);
     return run_suite("eval_sdf", &tc, 1);
 }
