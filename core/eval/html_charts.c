@@ -303,10 +303,9 @@ static void put_drawn_note(const cg_eval_result *result, cg_buf *out)
 
     if (step < 2)
         return;
-    cg_buf_puts(out, "<p class=\"note\">Every ");
+    cg_buf_puts(out, "<p class=\"note\">One molecule in ");
     cg_html_put_count(out, step);
-    cg_buf_puts(out, step == 2 ? "nd" : step == 3 ? "rd" : "th");
-    cg_buf_puts(out, " molecule is drawn.</p>\n");
+    cg_buf_puts(out, " is drawn.</p>\n");
 }
 
 /* The largest finite value of mat_r and, where asked for, of mat_p. */
