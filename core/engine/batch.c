@@ -369,7 +369,7 @@ static cg_status write_record(const struct batch *b, const struct product *p,
             b->engine->builder.geometry == CG_GEOMETRY_REPAIR ? "repaired" : "impossible", repair
         };
     }
-    if (b->engine->info.check) {
+    if (m->checker) {
         cg_check_text(c->checks_failed, checks, sizeof checks);
         tags[record.n_tags++] = (cg_tag) { "checks", checks };
     }

@@ -161,6 +161,6 @@ int cg_checked_badness(const cg_checked *c)
     if (c->verdict != CG_CONFORMER_OK)
         return CG_CHECK_COUNT + 1;
     for (int id = 0; id < CG_CHECK_COUNT; id++)
-        n += (int)(c->checks_failed >> id & 1);
+        n += id != CG_CHECK_SANITIZE && (c->checks_failed >> id & 1);
     return n;
 }

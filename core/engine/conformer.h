@@ -41,7 +41,10 @@ void cg_checked_finish(cg_checked *checked); /* accepts zeroed structs */
 cg_status cg_conformer_check_geometry(const cg_checker *checker, const cg_molecule *mol,
                                       cg_checked *checked, cg_error *err);
 
-/** How bad a conformer is: 0 nothing is wrong; by the tests failed; worst without coordinates. */
+/**
+ * How bad a conformer is: 0 nothing is wrong; by the tests failed; worst without coordinates. What
+ * is the molecule's own (sanitization) does not count: no other draw would mend it.
+ */
 int cg_checked_badness(const cg_checked *checked);
 
 #endif

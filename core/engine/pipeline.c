@@ -107,6 +107,18 @@ static cg_pipeline_molecule *at_locked(const struct cg_pipeline *p, int64_t i)
 
 /* ---- jobs --------------------------------------------------------------------------------- */
 
+/* A molecule without distance bounds is not checked: its conformers are not lost for that. */
+static cg_status make_checker(cg_pipeline_molecule *m, cg_error *err)
+{
+    cg_error why = CG_ERROR_INIT;
+    cg_status status = cg_checker_create(m->built.molecule, &m->checker, &why);
+
+    if (status != CG_ERR_UNSUPPORTED)
+        return status == CG_OK ? CG_OK : cg_fail(err, status, "%s", why.msg);
+    cg_engine_log(m->pipeline->engine, CG_LOG_WARNING, "%s: not checked: %s", m->name, why.msg);
+    return CG_OK;
+}
+
 static void build_job(void *arg, int worker)
 {
     cg_pipeline_molecule *m = arg;
@@ -117,7 +129,7 @@ static void build_job(void *arg, int worker)
 
     (void)worker;
     if (status == CG_OK && p->engine->info.check)
-        status = cg_checker_create(m->built.molecule, &m->checker, &err);
+        status = make_checker(m, &err);
     m->n_wave = m->n_generations;
     if (status == CG_OK) {
         m->generations = calloc((size_t)m->n_generations, sizeof *m->generations);
