@@ -24,6 +24,7 @@ tiny_model tiny
 study 0 --input three.smi --gens 1k --model tiny --temperature 1.0 --seed 3 --out all -- \
   --max-new-tokens 400 --quiet
 row 'conformers asked for' 9 9 9
+row 'conformers written' 0 '[0-9]' 9
 n_bad=$(jq '.counts.failures | .wrong_molecule + .parse_failure + .unfinished' all/none.json)
 verdict 'all of none fail' test "$n_bad" = 9
 row 'molecules without output' 3 '[0-3]' 0

@@ -16,8 +16,8 @@
 #                        --report), and so on, that were made elsewhere
 #   --delta D            threshold of COV (0.75 Å)
 #
-# CONFGEN names the program (build/confgen). Needs jq. Exit status: 0; 1 where by a comparison grammar
-# is worse, or where it failed; 2 wrong usage; 3 where something could not be done.
+# CONFGEN names the program (build/confgen). Needs jq. Exit status: 0; 1 where grammar is worse by a
+# comparison, or failed; 2 wrong usage; 3 where something could not be done.
 set -euo pipefail
 export LC_ALL=C.UTF-8
 here=$(cd "$(dirname "$0")" && pwd)
@@ -73,8 +73,9 @@ for c in "${constraints[@]}"; do
 done
 # Runs that differ in more than the constraint say nothing about it
 different=$(jq -rs '
-  map({constraint: .engine.constraint, molecules: .counts.molecules}
-    + (.engine | {fingerprint, seed, sampling, geometry, device, dtype, deterministic}))
+  map({constraint: .engine.constraint, molecules: .counts.molecules, retry: .checks.retry,
+      geometry: .geometry.mode}
+    + (.engine | {fingerprint, seed, sampling, device, dtype, deterministic}))
   | (if map(.constraint) != ["none", "template", "grammar"] then [map(.constraint)] else [] end)
     + [map(del(.constraint) | to_entries) | transpose[]
       | select(map(.value) | unique | length > 1) | {(.[0].key): map(.value)}]
@@ -88,8 +89,9 @@ for c in "${constraints[@]}"; do
 done
 jq -rsf "$here/table.jq" "${results[@]}"
 
-status=$(jq '.counts.failures | if .wrong_molecule + .parse_failure + .unfinished > 0 then 1 else 0 end' \
-  "$generated/grammar.json")
+status=$(jq '.counts.failures
+  | if .wrong_molecule + .parse_failure + .unfinished > 0 then 1 else 0 end' \
+  "$generated/grammar.json") || die "$generated/grammar.json: counts no failures"
 # compare A B: is B better than A?
 compare() {
   local ended=0

@@ -19,6 +19,7 @@ def share: if . then . * 100 | fixed(2) else "-" end;
   ("| " + ("" | left(26)) + " |" + (map(" " + (.run.engine.constraint | right(9)) + " |") | add)),
   "| --- | ---: | ---: | ---: |",
   row("conformers asked for"; .run.counts.requested),
+  row("conformers written"; .run.counts.conformers),
   row("wrong molecules"; .run.counts.failures.wrong_molecule),
   row("parse failures"; .run.counts.failures.parse_failure),
   row("unfinished"; .run.counts.failures.unfinished),
