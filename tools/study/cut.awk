@@ -3,10 +3,12 @@
 #
 #   awk -f tools/study/cut.awk WHOLE.sdf FAILED >CUT.sdf
 #
-# WHOLE.sdf has a record (V2000) of each molecule, FAILED is what confgen --failed wrote. A text with
-# another number of triples than atoms, or something in them that is no number or none that an SDF's
+# WHOLE.sdf has a record (V2000) of each molecule, FAILED is what confgen --failed wrote. A text
+# with another number of triples than atoms, or something in them that is no number or none that an SDF's
 # columns hold, is left out and counted.
-function number(text) { return text ~ /^-?[0-9]+\.?[0-9]*$/ && text + 0 < 10000 && text + 0 > -10000 }
+function number(text) {
+  return text ~ /^-?[0-9]+\.?[0-9]*$/ && text + 0 < 10000 && text + 0 > -10000
+}
 FNR == 1 { line_of = 0 }
 FNR == NR {
   if (++line_of == 1) name = $0

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# What it costs to cut coordinates: the scheme of `template` with a field that is one token too short,
-# against `grammar`, on the same checkpoint, molecules, sampling and seed.
+# What it costs to cut coordinates: the scheme of `template` with a field that is one token too
+# short, against `grammar`, on the same checkpoint, molecules, sampling and seed.
 #
 #   tools/study/cut.sh --ref REF --input FILE [--out FOLDER] [--gens N|Nk] [-- CONFGEN_OPTION...]
 #
@@ -10,8 +10,8 @@
 #   --out FOLDER  for all that is made (cut)
 #   --gens N|Nk   conformers a molecule (2k)
 #
-# The plugin `template` is built anew with a placeholder that lacks its last token, the decimals of z
-# by the default model's tokenizer (as Llama-3's 4 decimals lose theirs). What it writes is read as
+# The plugin `template` is built anew with a placeholder that lacks its last token: the decimals of
+# z, by the default model's tokenizer (Llama-3's lose theirs with 4 decimals). What it writes is read as
 # float() would read it, "2." as 2. Beside it stands what the same cut does to conformers that were
 # written whole. CONFGEN names the program (build/confgen), CC the compiler.
 # Exit status: 0; 2 wrong usage; 3 where something could not be done.
