@@ -160,6 +160,26 @@ static int32_t choose_step_tokens(const cg_executor_config *config)
     return (want + unit - 1) / unit * unit;
 }
 
+/* What looking at geometry needs: coordinates of the slots, the spelling of tokens. */
+static cg_status make_geometry(struct cuda *c, cg_error *err)
+{
+    cg_step_state *s = &c->state;
+    size_t vocab = (size_t)c->config.model->config.vocab;
+    cg_spelling *spelling = NULL;
+    cg_status status =
+        take_device(c, (size_t)s->n_slots * (size_t)s->max_len, sizeof *s->xyz, &s->xyz, err);
+
+    if (status == CG_OK)
+        status = take_device(c, vocab, sizeof *spelling, &spelling, err);
+    if (status == CG_OK)
+        status = CG_CUDA(cudaMemcpyAsync(spelling, c->config.spelling, vocab * sizeof *spelling,
+                                         cudaMemcpyHostToDevice, c->stream),
+                         err);
+    s->spelling = spelling;
+    s->geometry = c->config.geometry;
+    return status;
+}
+
 static cg_status make_state(struct cuda *c, cg_error *err)
 {
     const cg_executor_config *config = &c->config;
@@ -181,6 +201,8 @@ static cg_status make_state(struct cuda *c, cg_error *err)
         status = take_device(c, places * len, sizeof *s->tokens, &s->tokens, err);
     if (status == CG_OK)
         status = take_device(c, slots * len, sizeof *s->marks, &s->marks, err);
+    if (status == CG_OK && config->geometry != CG_GEOMETRY_OFF)
+        status = make_geometry(c, err);
     if (status == CG_OK)
         status = take_device(c, 1, sizeof *s->first, &s->first, err);
     if (status == CG_OK)
@@ -425,7 +447,8 @@ static cg_status cuda_admit(cg_executor *ex, int32_t slot, int32_t prefix,
     int32_t n_kv = begins_forced(prog, c->config.automaton) ? n_prompt : n_prompt - 1;
     int64_t limit = (int64_t)n_prompt + prog->max_tokens;
     cg_program program;
-    cg_status status = cg_tables_use(c->tables, prog, &program, err);
+    cg_geometry geometry;
+    cg_status status = cg_tables_use(c->tables, prog, job->geometry, &program, &geometry, err);
 
     if (status != CG_OK)
         return status;
@@ -446,7 +469,7 @@ static cg_status cuda_admit(cg_executor *ex, int32_t slot, int32_t prefix,
     if (status == CG_OK) {
         c->state.news[slot] = (cg_place_news) { 0 };
         status = cg_step_admit(&c->state, cg_tables_automaton(c->tables), slot, from, &job->key,
-                               &program, c->stream, err);
+                               &program, &geometry, c->stream, err);
     }
     if (status != CG_OK) {
         cache->release(c->cache, slot);
@@ -470,8 +493,14 @@ static int cuda_collect(cg_executor *ex, cg_sequence_result *ret_result)
             continue;
         p->reported = 1;
         c->stats.forced += news->n_tokens - news->n_sampled;
-        *ret_result = (cg_sequence_result) { i, news->done, news->n_tokens, news->n_sampled,
-                                             c->state.ended + (int64_t)i * c->config.max_len };
+        *ret_result = (cg_sequence_result) {
+            i,
+            news->done,
+            news->n_tokens,
+            news->n_sampled,
+            c->state.ended + (int64_t)i * c->config.max_len,
+            news->repair,
+        };
         return 1;
     }
     return 0;

@@ -3,8 +3,9 @@
 
 #include <math_constants.h>
 
-/* The automaton's few functions, compiled for the device. */
+/* The few functions of automaton and geometry, compiled for the device. */
 #include "decode/automaton.c"
+#include "decode/geometry.c"
 
 typedef unsigned long long u64;
 
@@ -371,6 +372,55 @@ static __device__ int32_t draw(struct choice *c, const cg_sampling *sampling, fl
     return (int32_t)shared[0];
 }
 
+/* What the host hears of a sequence that has ended. */
+static __device__ cg_place_news news_of(const cg_device_place *p, const cg_sequence *seq)
+{
+    cg_place_news news = { seq->done, seq->n_tokens - p->n_prompt, seq->n_sampled };
+
+    news.repair = p->repair;
+    return news;
+}
+
+/*
+ * Look at the atoms that are complete since the sequence was in field `before`; all threads of the
+ * block. `seq` and `fault` are shared, the sequence is changed where it is rolled back.
+ */
+static __device__ void look_at_atoms(const cg_step_state *s, const cg_automaton *aut, int32_t place,
+                                     int32_t before, cg_sequence *seq, int32_t *fault)
+{
+    cg_device_place *p = &s->places[place];
+    const int32_t *tokens = s->tokens + (int64_t)place * s->max_len;
+    const cg_atom_mark *marks = s->marks + (int64_t)place * s->max_len;
+    float(*xyz)[3] = (float(*)[3])(s->xyz + (int64_t)place * s->max_len);
+    int32_t per = p->program.fields_per_atom, end = seq->field / per;
+    __shared__ int rolled_back;
+
+    for (int32_t atom = before / per; atom < end; atom++) {
+        int32_t begin = marks[atom].n_tokens, mine;
+
+        if (threadIdx.x == 0)
+            *fault = cg_geometry_read(tokens + begin, seq->n_tokens - begin, s->spelling, xyz[atom])
+                         ? CG_FAULT_NONE
+                         : CG_FAULT(CG_CAUSE_BOND, 0);
+        __syncthreads();
+        mine = cg_geometry_test_atom(&p->geometry, (const float(*)[3])xyz, atom,
+                                     (int32_t)threadIdx.x, (int32_t)blockDim.x);
+        if (mine != CG_FAULT_NONE)
+            atomicMin(fault, mine);
+        __syncthreads();
+        if (threadIdx.x == 0) {
+            cg_repair r = p->repair;
+
+            rolled_back = cg_repair_atom(&r, s->geometry, &p->geometry, atom, *fault, seq,
+                                         &p->program, aut, marks);
+            p->repair = r;
+        }
+        __syncthreads();
+        if (rolled_back)
+            return;
+    }
+}
+
 /* One block a row of logits. Dynamic shared memory: `cap` probabilities. */
 static __global__ void sample_kernel(cg_step_state s, const float *logits, int64_t stride,
                                      cg_automaton aut, cg_sampling sampling, int32_t cap)
@@ -379,16 +429,18 @@ static __global__ void sample_kernel(cg_step_state s, const float *logits, int64
     __shared__ u64 shared[257 + 33 + 1];
     __shared__ cg_sequence seq;
     __shared__ int bad;
+    __shared__ int32_t fault;
     u64 *part = shared + 257;
     struct choice c;
     cg_device_place *p;
-    int32_t place, first, chosen;
+    int32_t place, first, chosen, before;
 
     if ((int32_t)blockIdx.x >= *s.n_out)
         return;
     place = s.out_place[blockIdx.x];
     p = &s.places[place];
     first = aut.row[p->seq.state];
+    before = p->seq.field;
     c.logits = logits + (int64_t)blockIdx.x * stride;
     c.column = aut.column + first;
     c.n = aut.row[p->seq.state + 1] - first;
@@ -427,17 +479,20 @@ static __global__ void sample_kernel(cg_step_state s, const float *logits, int64
         cg_sequence_advance(&q, &p->program, &aut, first + chosen,
                             s.tokens + (int64_t)place * s.max_len,
                             s.marks + (int64_t)place * s.max_len);
-        p->seq = q;
         seq = q;
     }
     __syncthreads();
+    if (p->geometry.n_atoms)
+        look_at_atoms(&s, &aut, place, before, &seq, &fault);
+    if (threadIdx.x == 0)
+        p->seq = seq;
     if (!seq.done)
         return;
     for (int32_t i = p->n_prompt + (int32_t)threadIdx.x; i < seq.n_tokens; i += blockDim.x)
         s.ended[(int64_t)place * s.max_len + i - p->n_prompt] =
             s.tokens[(int64_t)place * s.max_len + i];
     if (threadIdx.x == 0)
-        s.news[place] = (cg_place_news) { seq.done, seq.n_tokens - p->n_prompt, seq.n_sampled, 0 };
+        s.news[place] = news_of(p, &seq);
 }
 
 extern "C" cg_status cg_step_sample(const cg_step_state *state, const float *logits, int64_t stride,
@@ -485,12 +540,12 @@ static __device__ void tell_end(const cg_step_state *s, int32_t place, const cg_
     for (int32_t i = p->n_prompt; i < p->seq.n_tokens; i++)
         s->ended[(int64_t)place * s->max_len + i - p->n_prompt] =
             s->tokens[(int64_t)place * s->max_len + i];
-    s->news[place] =
-        (cg_place_news) { p->seq.done, p->seq.n_tokens - p->n_prompt, p->seq.n_sampled, 0 };
+    s->news[place] = news_of(p, &p->seq);
 }
 
 static __global__ void admit_kernel(cg_step_state s, cg_automaton aut, int32_t place,
-                                    int32_t prefix, cg_rng_key key, cg_program program)
+                                    int32_t prefix, cg_rng_key key, cg_program program,
+                                    cg_geometry geometry)
 {
     int32_t n_prompt = s.places[prefix].seq.n_tokens;
     int32_t *tokens = s.tokens + (int64_t)place * s.max_len;
@@ -506,6 +561,7 @@ static __global__ void admit_kernel(cg_step_state s, cg_automaton aut, int32_t p
         p.kind = CG_PLACE_SEQUENCE;
         p.n_prompt = n_prompt;
         p.program = program;
+        p.geometry = geometry;
         p.seq.n_tokens = n_prompt;
         p.seq.limit = limit < s.max_len ? (int32_t)limit : s.max_len;
         cg_sequence_begin(&p.seq, &program, &aut, tokens, s.marks + (int64_t)place * s.max_len);
@@ -519,9 +575,11 @@ static __global__ void admit_kernel(cg_step_state s, cg_automaton aut, int32_t p
 
 extern "C" cg_status cg_step_admit(const cg_step_state *state, const cg_automaton *automaton,
                                    int32_t place, int32_t prefix, const cg_rng_key *key,
-                                   const cg_program *program, cudaStream_t stream, cg_error *err)
+                                   const cg_program *program, const cg_geometry *geometry,
+                                   cudaStream_t stream, cg_error *err)
 {
-    admit_kernel<<<1, 128, 0, stream>>>(*state, *automaton, place, prefix, *key, *program);
+    admit_kernel<<<1, 128, 0, stream>>>(*state, *automaton, place, prefix, *key, *program,
+                                        *geometry);
     return CG_CUDA(cudaGetLastError(), err);
 }
 

@@ -16,7 +16,7 @@
 #include <confgen/sampling.h>
 
 #include "cuda.h"
-#include "decode/automaton.h"
+#include "decode/geometry.h"
 #include "decode/rng.h"
 
 #ifdef __cplusplus
@@ -29,9 +29,11 @@ enum { CG_PLACE_FREE = 0, CG_PLACE_PREFIX = 1, CG_PLACE_SEQUENCE = 2 };
 typedef struct cg_device_place {
     cg_sequence seq;
     cg_rng_key key;
-    int32_t kind;       /* CG_PLACE_* */
-    int32_t n_prompt;   /* tokens of the prompt */
-    cg_program program; /* its arrays in device memory */
+    int32_t kind;         /* CG_PLACE_* */
+    int32_t n_prompt;     /* tokens of the prompt */
+    cg_program program;   /* its arrays in device memory, */
+    cg_geometry geometry; /* and these; n_atoms 0: none is looked at */
+    cg_repair repair;
 } cg_device_place;
 
 /** What the host hears of a place. Pinned; written by kernels, cleared by the host. */
@@ -40,6 +42,7 @@ typedef struct cg_place_news {
     int32_t n_tokens;  /* of the completion */
     int32_t n_sampled; /* of them */
     int32_t reserved;
+    cg_repair repair;
 } cg_place_news;
 
 /** Totals since creation. */
@@ -61,7 +64,10 @@ typedef struct cg_step_state {
     cg_device_place *places;
     int32_t *tokens;     /* [n_places, max_len] */
     cg_atom_mark *marks; /* [n_slots, max_len] */
-    int32_t *first;      /* slot that is served first in the next step */
+    float *xyz;          /* [n_slots, max_len] Å, three an atom; not used while geometry is off */
+    const cg_spelling *spelling; /* [vocabulary] the same */
+    int32_t geometry;            /* cg_geometry_mode */
+    int32_t *first;              /* slot that is served first in the next step */
     cg_step_counters *counters;
     /* the batch of the running step */
     int32_t *token;     /* [step_tokens]; -1: padding */
@@ -74,9 +80,9 @@ typedef struct cg_step_state {
     int32_t *out_place; /* [n_slots] */
     int32_t *n_out;
     /* pinned host memory */
-    cg_place_news *news;    /* [n_places] */
-    int32_t *ended;         /* [n_slots, max_len] completions of ended sequences */
-    int32_t *failure;       /* nonzero: logits that are not finite */
+    cg_place_news *news; /* [n_places] */
+    int32_t *ended;      /* [n_slots, max_len] completions of ended sequences */
+    int32_t *failure;    /* nonzero: logits that are not finite */
 } cg_step_state;
 
 /** Fill the batch: prompts first, then sequences in turn, while there is room. */
@@ -100,10 +106,10 @@ cg_status cg_step_sample(const cg_step_state *state, const float *logits, int64_
 cg_status cg_step_begin_prefix(const cg_step_state *state, int32_t place, const int32_t *tokens,
                                int32_t n, cudaStream_t stream, cg_error *err);
 
-/** Begin a sequence on top of a prefix. The program's arrays are device memory. */
+/** Begin a sequence on top of a prefix. The arrays of program and geometry are device memory. */
 cg_status cg_step_admit(const cg_step_state *state, const cg_automaton *automaton, int32_t place,
                         int32_t prefix, const cg_rng_key *key, const cg_program *program,
-                        cudaStream_t stream, cg_error *err);
+                        const cg_geometry *geometry, cudaStream_t stream, cg_error *err);
 
 /** Forget what a place holds. */
 cg_status cg_step_release(const cg_step_state *state, int32_t place, cudaStream_t stream,

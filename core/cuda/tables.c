@@ -12,6 +12,8 @@ struct entry {
     int32_t users;
     int32_t *memory; /* entry, span_start, span_token */
     cg_program program;
+    void *geometry_memory; /* NULL without */
+    cg_geometry geometry;
     struct entry *next;
 };
 
@@ -77,6 +79,7 @@ void cg_tables_destroy(cg_tables *t)
         struct entry *next = t->entries->next;
 
         cudaFree(t->entries->memory);
+        cudaFree(t->entries->geometry_memory);
         free(t->entries);
         t->entries = next;
     }
@@ -190,8 +193,31 @@ static cg_status upload(cg_tables *t, struct entry *e, cg_error *err)
     return CG_OK;
 }
 
-cg_status cg_tables_use(cg_tables *t, const cg_program *program, cg_program *ret_program,
-                        cg_error *err)
+static cg_status upload_geometry(cg_tables *t, struct entry *e, const cg_geometry *g, cg_error *err)
+{
+    size_t bytes = cg_geometry_size(g->n_atoms, g->n_tests);
+    cg_status status = CG_CUDA(cudaMallocAsync(&e->geometry_memory, bytes, t->stream), err);
+
+    if (status != CG_OK)
+        return status;
+    e->geometry = *g;
+    cg_geometry_place(&e->geometry, e->geometry_memory);
+    /* the block begins with the tests */
+    return copy_range(t, e->geometry_memory, (const int32_t *)(const void *)g->tests, 0,
+                      (int64_t)(bytes / sizeof(int32_t)), err);
+}
+
+static void free_entry(cg_tables *t, struct entry *e)
+{
+    if (e->memory)
+        cudaFreeAsync(e->memory, t->stream);
+    if (e->geometry_memory)
+        cudaFreeAsync(e->geometry_memory, t->stream);
+    free(e);
+}
+
+cg_status cg_tables_use(cg_tables *t, const cg_program *program, const cg_geometry *geometry,
+                        cg_program *ret_program, cg_geometry *ret_geometry, cg_error *err)
 {
     struct entry *e;
     cg_status status = complete(t, program, err);
@@ -206,10 +232,10 @@ cg_status cg_tables_use(cg_tables *t, const cg_program *program, cg_program *ret
             return cg_fail(err, CG_ERR_NOMEM, "program: out of memory");
         e->key = program;
         status = upload(t, e, err);
+        if (status == CG_OK && geometry)
+            status = upload_geometry(t, e, geometry, err);
         if (status != CG_OK) {
-            if (e->memory)
-                cudaFreeAsync(e->memory, t->stream);
-            free(e);
+            free_entry(t, e);
             return status;
         }
         e->next = t->entries;
@@ -217,6 +243,7 @@ cg_status cg_tables_use(cg_tables *t, const cg_program *program, cg_program *ret
     }
     e->users++;
     *ret_program = e->program;
+    *ret_geometry = e->geometry;
     return CG_OK;
 }
 
@@ -229,8 +256,7 @@ void cg_tables_drop(cg_tables *t, const cg_program *program)
             if (--e->users)
                 return;
             *at = e->next;
-            cudaFreeAsync(e->memory, t->stream);
-            free(e);
+            free_entry(t, e);
             return;
         }
 }

@@ -12,6 +12,7 @@
 #include <confgen/constraint.h>
 
 #include "cuda.h"
+#include "decode/geometry.h"
 
 typedef struct cg_tables cg_tables;
 
@@ -25,11 +26,13 @@ const cg_automaton *cg_tables_automaton(const cg_tables *t);
 /**
  * Bring a program, and what it needs of the automaton, to the device.
  *
- * @param program      may be in use already; borrowed until its last cg_tables_drop()
- * @param ret_program  the same with arrays in device memory
+ * @param program       may be in use already; borrowed until its last cg_tables_drop()
+ * @param geometry      of the same molecule, or NULL; the same whenever the program is
+ * @param ret_program   the same with arrays in device memory
+ * @param ret_geometry  likewise; zero where there is none
  */
-cg_status cg_tables_use(cg_tables *t, const cg_program *program, cg_program *ret_program,
-                        cg_error *err);
+cg_status cg_tables_use(cg_tables *t, const cg_program *program, const cg_geometry *geometry,
+                        cg_program *ret_program, cg_geometry *ret_geometry, cg_error *err);
 /** One user less. */
 void cg_tables_drop(cg_tables *t, const cg_program *program);
 

@@ -35,6 +35,7 @@ enum {
     CG_SEQUENCE_RUNNING = 0,
     CG_SEQUENCE_COMPLETE = 1,
     CG_SEQUENCE_UNFINISHED = 2, /* the limit was reached first */
+    CG_SEQUENCE_GIVEN_UP = 3,   /* its geometry could not be repaired: decode/geometry.h */
 };
 
 /**

@@ -21,6 +21,7 @@
 #include <confgen/sampling.h>
 
 #include "base/pool.h"
+#include "decode/geometry.h"
 #include "decode/rng.h"
 #include "model/model.h"
 
@@ -32,6 +33,8 @@ typedef struct cg_executor_config {
     const cg_host *host; /* for the plugins */
     const cg_automaton *automaton;
     cg_sampling sampling;
+    cg_geometry_mode geometry;
+    const cg_spelling *spelling; /* [vocabulary of the model] unless geometry is off; borrowed */
     int32_t n_slots;
     int32_t n_prefixes;
     int32_t max_len;     /* tokens of a sequence, prompt included */
@@ -46,15 +49,17 @@ typedef struct cg_executor_config {
 typedef struct cg_sequence_job {
     const cg_program *program;
     cg_rng_key key;
+    const cg_geometry *geometry; /* NULL: none is looked at */
 } cg_sequence_job;
 
 /** A sequence that has ended. */
 typedef struct cg_sequence_result {
     int32_t slot;
-    int32_t done;          /* CG_SEQUENCE_COMPLETE or CG_SEQUENCE_UNFINISHED */
+    int32_t done;          /* CG_SEQUENCE_*, not _RUNNING */
     int32_t n_tokens;      /* of the completion, forced ones included */
     int32_t n_sampled;     /* of them sampled */
     const int32_t *tokens; /* [n_tokens] valid until the slot is released */
+    cg_repair repair;      /* what its geometry took; zero where none was looked at */
 } cg_sequence_result;
 
 /** Totals since creation. Seconds are wall time of the calling thread. */

@@ -22,7 +22,11 @@ struct place {
     int32_t n_prompt;
     cg_atom_mark *marks;
     size_t cap_marks;
-    int32_t reported; /* ended and collected, or a prefix seen to be ready */
+    cg_repair repair;
+    float (*xyz)[3]; /* [atoms] of those that are written, while geometry is looked at */
+    size_t cap_xyz;
+    int32_t rolled_back; /* in the running step */
+    int32_t reported;    /* ended and collected, or a prefix seen to be ready */
 };
 
 struct cpu {
@@ -62,8 +66,10 @@ static void cpu_destroy(cg_executor *ex)
     cg_cpu_model_destroy(c->model);
     if (c->cache)
         c->config.cache->destroy(c->cache);
-    for (int32_t i = 0; c->places && i < c->n_places; i++)
+    for (int32_t i = 0; c->places && i < c->n_places; i++) {
         free(c->places[i].marks);
+        free(c->places[i].xyz);
+    }
     for (int w = 0; w < cg_team_size(c->team); w++) {
         if (c->scratch)
             cg_sampler_scratch_finish(&c->scratch[w]);
@@ -245,12 +251,14 @@ static cg_status cpu_admit(cg_executor *ex, int32_t slot, int32_t prefix,
     if (status != CG_OK)
         return status;
     n_atoms = prog->fields_per_atom ? prog->n_fields / prog->fields_per_atom : 0;
-    if (cg_grow((void **)&p->marks, &p->cap_marks, (size_t)n_atoms, sizeof *p->marks))
+    if (cg_grow((void **)&p->marks, &p->cap_marks, (size_t)n_atoms, sizeof *p->marks) ||
+        (job->geometry && cg_grow((void **)&p->xyz, &p->cap_xyz, (size_t)n_atoms, sizeof *p->xyz)))
         return nomem(err);
     memcpy(p->tokens, from->tokens, (size_t)n_prompt * sizeof *p->tokens);
     p->job = *job;
     p->n_prompt = n_prompt;
     p->reported = 0;
+    p->repair = (cg_repair) { 0 };
     p->seq = (cg_sequence) {
         .n_tokens = n_prompt,
         .limit = limit < c->config.max_len ? (int32_t)limit : c->config.max_len,
@@ -278,8 +286,9 @@ static int cpu_collect(cg_executor *ex, cg_sequence_result *ret_result)
             continue;
         p->reported = 1;
         c->stats.forced += n - p->seq.n_sampled;
-        *ret_result =
-            (cg_sequence_result) { i, p->seq.done, n, p->seq.n_sampled, p->tokens + p->n_prompt };
+        *ret_result = (cg_sequence_result) {
+            i, p->seq.done, n, p->seq.n_sampled, p->tokens + p->n_prompt, p->repair,
+        };
         return 1;
     }
     return 0;
@@ -369,6 +378,27 @@ static cg_status gather_batch(struct cpu *c, cg_error *err)
     return CG_OK;
 }
 
+/* Look at the atoms that are complete since the sequence was in field `before`. */
+static void look_at_atoms(struct cpu *c, struct place *p, int32_t before)
+{
+    const cg_program *prog = p->job.program;
+    int32_t per = prog->fields_per_atom, end = p->seq.field / per, fault;
+
+    for (int32_t atom = before / per; atom < end; atom++) {
+        int32_t begin = p->marks[atom].n_tokens;
+
+        if (cg_geometry_read(p->tokens + begin, p->seq.n_tokens - begin, c->config.spelling,
+                             p->xyz[atom]))
+            fault = cg_geometry_test_atom(p->job.geometry, (const float(*)[3])p->xyz, atom, 0, 1);
+        else
+            fault = CG_FAULT(CG_CAUSE_BOND, 0);
+        p->rolled_back = cg_repair_atom(&p->repair, c->config.geometry, p->job.geometry, atom,
+                                        fault, &p->seq, prog, c->config.automaton, p->marks);
+        if (p->rolled_back)
+            return;
+    }
+}
+
 /* Sample one token of a sequence and append what it forces. */
 static void sample_row(void *arg, int64_t row, int worker)
 {
@@ -380,6 +410,7 @@ static void sample_row(void *arg, int64_t row, int worker)
     float *allowed = c->gathered[worker];
     float u = cg_rng_uniform(&p->job.key, (uint32_t)(p->seq.n_tokens - p->n_prompt),
                              (uint32_t)p->seq.attempt);
+    int32_t field = p->seq.field;
     cg_status status = CG_OK;
 
     for (int32_t i = 0; i < n; i++) {
@@ -394,6 +425,23 @@ static void sample_row(void *arg, int64_t row, int worker)
         return;
     }
     cg_sequence_advance(&p->seq, p->job.program, aut, begin + choice, p->tokens, p->marks);
+    if (p->job.geometry)
+        look_at_atoms(c, p, field);
+}
+
+/* The cache forgets what was taken back; one place after the other, since pages are shared. */
+static cg_status forget_tokens(struct cpu *c, cg_error *err)
+{
+    cg_status status = CG_OK;
+
+    for (int32_t i = 0; i < c->batch.n_out && status == CG_OK; i++) {
+        struct place *p = &c->places[c->out_place[i]];
+
+        if (p->rolled_back && !p->seq.done)
+            status = c->config.cache->truncate(c->cache, c->out_place[i], p->seq.n_kv, err);
+        p->rolled_back = 0;
+    }
+    return status;
 }
 
 static cg_status step(struct cpu *c, cg_error *err)
@@ -413,7 +461,7 @@ static cg_status step(struct cpu *c, cg_error *err)
     if (c->sample_status == CG_ERR_FORMAT)
         return cg_fail(err, CG_ERR_FORMAT,
                        "the model's logits are not finite: its weights are damaged or overflow");
-    return c->sample_status == CG_OK ? CG_OK : nomem(err);
+    return c->sample_status == CG_OK ? forget_tokens(c, err) : nomem(err);
 }
 
 /* Has a sequence ended or a prefix become ready that was not told yet? */

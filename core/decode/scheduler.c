@@ -252,6 +252,7 @@ static cg_status fill_slots(struct scheduler *s, cg_error *err)
         slot->work = p->batch.work;
         slot->generation = generation_of(&p->batch, p->batch.begun);
         job.program = slot->work.program;
+        job.geometry = slot->work.geometry;
         job.key = (cg_rng_key) { cg_rng_again(s->seed, slot->work.again), slot->work.molecule,
                                  slot->generation };
         status = s->ex->ops->admit(s->ex, i, place, &job, &why);

@@ -31,6 +31,7 @@ typedef struct cg_work {
     void *owner;
     const uint32_t *generations; /* [n_generations] or NULL */
     uint32_t again;              /* they are drawn for the again-th time more: cg_rng_again() */
+    const cg_geometry *geometry; /* NULL: none */
 } cg_work;
 
 enum { CG_WORK_END = -1, CG_WORK_NONE_YET = 0, CG_WORK_TAKEN = 1 };

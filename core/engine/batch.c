@@ -37,7 +37,7 @@ struct product {
     const char **elements; /* xyz, json: [atoms] */
     cg_buf frame, failed;
     uint64_t plain;         /* bytes of the records before compression */
-    int64_t counts[4];      /* by verdict */
+    int64_t counts[5];      /* by verdict */
     char first_reason[256]; /* of a conformer that failed */
 };
 
@@ -348,8 +348,8 @@ static cg_status write_record(const struct batch *b, const struct product *p,
                               const cg_checked *c, cg_buf *records, cg_error *err)
 {
     char *molblock = NULL, *body = NULL;
-    char checks[CG_CHECK_TEXT], again[16];
-    cg_tag tags[2];
+    char checks[CG_CHECK_TEXT], again[16], repair[CG_REPAIR_TEXT];
+    cg_tag tags[3];
     cg_conformer record = {
         .name = m->name,
         .smiles = cg_molecule_smiles(m->built.molecule, NULL),
@@ -363,6 +363,12 @@ static cg_status write_record(const struct batch *b, const struct product *p,
     };
     cg_status status = CG_OK;
 
+    if (m->built.geometry) {
+        cg_repair_text(&c->repair, repair, sizeof repair);
+        tags[record.n_tags++] = (cg_tag) {
+            b->engine->builder.geometry == CG_GEOMETRY_REPAIR ? "repaired" : "impossible", repair
+        };
+    }
     if (b->engine->info.check) {
         cg_check_text(c->checks_failed, checks, sizeof checks);
         tags[record.n_tags++] = (cg_tag) { "checks", checks };
@@ -388,8 +394,8 @@ static cg_status write_record(const struct batch *b, const struct product *p,
     return status;
 }
 
-static const char *const verdict_names[] = { "ok", "wrong molecule", "parse failure",
-                                             "unfinished" };
+static const char *const verdict_names[] = { "ok", "wrong molecule", "parse failure", "unfinished",
+                                             "impossible geometry" };
 
 static cg_status finish_one(const struct batch *b, cg_pipeline_molecule *m, int32_t generation,
                             cg_buf *records, cg_error *err)
@@ -500,6 +506,7 @@ static cg_status batch_emit(void *ctx, cg_pipeline_molecule *m, cg_error *err)
     r->wrong_molecules += p->counts[CG_CONFORMER_WRONG_MOLECULE];
     r->parse_failures += p->counts[CG_CONFORMER_PARSE_FAILURE];
     r->unfinished += p->counts[CG_CONFORMER_UNFINISHED];
+    r->impossible += p->counts[CG_CONFORMER_IMPOSSIBLE];
     r->molecules_failed += m->failure.code != CG_OK || out.n_failed > 0;
     cg_report_failure(r, m->failure.code);
     r->bytes_written += (int64_t)p->frame.len;
@@ -620,6 +627,7 @@ static cg_status open_output(struct batch *b, const char *path, cg_error *err)
         { "add_hs", o->add_hs ? "yes" : "no" },
         { "check", info->check ? "yes" : "no" },
         { "retry", retry },
+        { "geometry", info->geometry },
         { "header", o->header == 0   ? "auto"
                     : o->header == 1 ? "yes"
                                      : "no" },

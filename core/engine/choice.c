@@ -161,6 +161,7 @@ static cg_status measure(struct choice *c, cg_tuning *ret_tuning, cg_error *err)
     tuner.work = (cg_work) { .prompt = c->built.prompt,
                              .n_prompt = c->built.n_prompt,
                              .program = c->built.program,
+                             .geometry = c->built.geometry,
                              .n_generations = 1 };
     cg_engine_log(c->engine, CG_LOG_INFO,
                   "%s: measuring attention, KV cache and batch size on %s, which takes some "

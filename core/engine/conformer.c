@@ -56,18 +56,33 @@ static cg_status judge_misfit(cg_checked *c, const cg_molecule_template *t, cons
     return CG_OK;
 }
 
+static void judge_given_up(cg_checked *c)
+{
+    char causes[CG_REPAIR_TEXT];
+
+    c->verdict = CG_CONFORMER_IMPOSSIBLE;
+    cg_repair_text(&c->repair, causes, sizeof causes);
+    snprintf(c->reason, sizeof c->reason,
+             "no possible geometry was found, having taken back %d atoms (%s)", c->repair.spent,
+             causes);
+}
+
 cg_status cg_conformer_check(const cg_molecule_template *t, const cg_tokenizer *tokenizer,
-                             const int32_t *tokens, int32_t n, int32_t done, cg_checked *ret,
-                             cg_error *err)
+                             const int32_t *tokens, int32_t n, int32_t done,
+                             const cg_repair *repair, cg_checked *ret, cg_error *err)
 {
     const cg_format_config *format = t->builder->format;
-    cg_checked c = { 0 };
+    cg_checked c = { .repair = *repair };
     cg_error why = CG_ERROR_INIT;
     cg_status status =
         cg_tokenizer_decode(tokenizer, tokens, (size_t)n, 0, &c.text, &c.text_len, err);
 
     if (status != CG_OK)
         return status;
+    if (done == CG_SEQUENCE_GIVEN_UP) {
+        judge_given_up(&c);
+        goto out;
+    }
     if (done != CG_SEQUENCE_COMPLETE) {
         judge(&c, CG_CONFORMER_UNFINISHED, "the limit of tokens was reached before the end");
         goto out;

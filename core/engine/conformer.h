@@ -18,6 +18,7 @@ typedef struct cg_checked {
     double (*xyz)[3];                    /* [atoms], when OK */
     uint32_t checks_done, checks_failed; /* of its geometry; bits as of cg_verdict, 0 unchecked */
     uint32_t again;                      /* how often it was drawn before; 0: at once */
+    cg_repair repair;                    /* of the sequence it is */
     char reason[CG_ERROR_TEXT];
 } cg_checked;
 
@@ -29,8 +30,8 @@ typedef struct cg_checked {
  * @return CG_OK whatever the verdict; CG_ERR_NOMEM
  */
 cg_status cg_conformer_check(const cg_molecule_template *t, const cg_tokenizer *tokenizer,
-                             const int32_t *tokens, int32_t n, int32_t done, cg_checked *ret,
-                             cg_error *err);
+                             const int32_t *tokens, int32_t n, int32_t done,
+                             const cg_repair *repair, cg_checked *ret, cg_error *err);
 void cg_checked_finish(cg_checked *checked); /* accepts zeroed structs */
 
 /**

@@ -535,6 +535,8 @@ cg_status cg_engine_open_with(const cg_engine_options *options, const cg_engine_
     if (status == CG_OK)
         status = open_constraint(e, &o, err);
     if (status == CG_OK)
+        status = cg_engine_choose_geometry(e, &o, err);
+    if (status == CG_OK)
         status = open_device(e, &o, &request, dtype, err);
     if (status != CG_OK) {
         cg_engine_close(e);
@@ -562,6 +564,7 @@ void cg_engine_close(cg_engine *e)
     cg_model_close(e->model);
     cg_registry_destroy(e->registry);
     cg_team_destroy(e->team);
+    free(e->spelling);
     free(e->model_dir);
     free(e);
 }

@@ -46,6 +46,8 @@ struct cg_engine {
     cg_text_format format;
     void *constraint_self;
     cg_template_builder builder;
+    cg_spelling *spelling; /* [n_spelling] while geometry is looked at */
+    int32_t n_spelling;
     cg_dtype dtype;
     cg_worker *workers; /* [n_workers] one a GPU; on the CPU one */
     int32_t n_workers;
@@ -57,6 +59,10 @@ struct cg_engine {
 /** cg_engine_open() with hooks. */
 cg_status cg_engine_open_with(const cg_engine_options *options, const cg_engine_hooks *hooks,
                               cg_engine **ret_engine, cg_error *err);
+
+/** Whether geometry is looked at while it is written; the constraint is open. */
+cg_status cg_engine_choose_geometry(cg_engine *engine, const cg_engine_options *options,
+                                    cg_error *err);
 
 /** One line for the log of the application. */
 void cg_engine_log(const cg_engine *engine, int32_t level, const char *fmt, ...) CG_PRINTF(3, 4);

@@ -47,6 +47,7 @@ static void count_verdict(cg_report *r, int32_t verdict)
     r->wrong_molecules += verdict == CG_CONFORMER_WRONG_MOLECULE;
     r->parse_failures += verdict == CG_CONFORMER_PARSE_FAILURE;
     r->unfinished += verdict == CG_CONFORMER_UNFINISHED;
+    r->impossible += verdict == CG_CONFORMER_IMPOSSIBLE;
 }
 
 static cg_status memory_emit(void *ctx, cg_pipeline_molecule *m, cg_error *err)

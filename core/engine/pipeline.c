@@ -141,7 +141,7 @@ static cg_status read_generation(const cg_pipeline_molecule *m, cg_generation *g
 {
     cg_checked c = { 0 };
     cg_status status = cg_conformer_check(&m->built, m->pipeline->engine->tokenizer, g->tokens,
-                                          g->n_tokens, g->done, &c, err);
+                                          g->n_tokens, g->done, &g->repair, &c, err);
 
     if (status == CG_OK && m->checker)
         status = cg_conformer_check_geometry(m->checker, m->built.molecule, &c, err);
@@ -268,6 +268,7 @@ static void take_locked(struct decoder *d, cg_pipeline_molecule *m, cg_work *ret
         .prompt = m->built.prompt,
         .n_prompt = m->built.n_prompt,
         .program = m->built.program,
+        .geometry = m->built.geometry,
         .molecule = (uint64_t)m->index,
         .first_generation = (uint32_t)m->n_begun,
         .n_generations = (uint32_t)n,
@@ -325,6 +326,16 @@ static int next_work(void *ctx, int wait, cg_work *ret_work)
     return got;
 }
 
+static void count_repair(cg_report *r, const cg_sequence_result *result)
+{
+    const cg_repair *repair = &result->repair;
+
+    for (int32_t i = 0; i < CG_CAUSES; i++)
+        r->geometry_count[i] += repair->count[i];
+    r->geometry_restarts += repair->restarts;
+    r->geometry_wasted += repair->wasted;
+}
+
 static cg_status sequence_ended(void *ctx, const cg_work *work, uint32_t generation,
                                 const cg_sequence_result *result, cg_error *err)
 {
@@ -340,7 +351,9 @@ static cg_status sequence_ended(void *ctx, const cg_work *work, uint32_t generat
     g->n_tokens = result->n_tokens;
     g->n_sampled = result->n_sampled;
     g->done = result->done;
+    g->repair = result->repair;
     pthread_mutex_lock(&p->lock);
+    count_repair(&p->counts, result);
     p->counts.sequences += !work->again;
     p->counts.tokens += result->n_tokens;
     p->counts.sampled += result->n_sampled;
@@ -493,6 +506,8 @@ static cg_status emit_done(struct cg_pipeline *p, cg_error *err)
         r->record_seconds += m->finish_seconds;
         if (m->failure.code == CG_OK)
             add_checks(r, &m->checks);
+        if (m->built.geometry)
+            r->geometry_untested += m->built.geometry->n_unchecked;
         status = p->io->emit(p->io->ctx, m, err);
         destroy_molecule(p, m);
     }
@@ -504,6 +519,10 @@ static void publish_locked(struct cg_pipeline *p)
     cg_report *r = p->report, *c = &p->counts;
 
     r->requested += c->requested;
+    for (int32_t i = 0; i < CG_CAUSES; i++)
+        r->geometry_count[i] += c->geometry_count[i];
+    r->geometry_restarts += c->geometry_restarts;
+    r->geometry_wasted += c->geometry_wasted;
     r->retried += c->retried;
     r->sequences += c->sequences;
     r->tokens += c->tokens;

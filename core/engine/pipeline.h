@@ -22,7 +22,8 @@
 typedef struct cg_generation {
     int32_t *tokens; /* [n_tokens] of the completion; NULL once it is read */
     int32_t n_tokens, n_sampled;
-    int32_t done;    /* CG_SEQUENCE_* */
+    int32_t done; /* CG_SEQUENCE_* */
+    cg_repair repair;
     int32_t is_read; /* `checked` holds something */
     cg_checked checked;
 } cg_generation;

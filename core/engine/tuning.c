@@ -34,7 +34,7 @@ struct attempt {
 static cg_status admit(struct attempt *a, int32_t slot, cg_error *err)
 {
     const cg_work *w = &a->tuner->work;
-    cg_sequence_job job = { w->program, { 0, w->molecule, a->generation++ } };
+    cg_sequence_job job = { w->program, { 0, w->molecule, a->generation++ }, w->geometry };
 
     return a->ex->ops->admit(a->ex, slot, 0, &job, err);
 }

@@ -108,6 +108,8 @@ cg_status cg_worker_make(const cg_worker *w, const cg_plugin *attention, const c
         .host = &w->host.host,
         .automaton = constraint->automaton(e->constraint_self),
         .sampling = e->info.sampling,
+        .geometry = e->builder.geometry,
+        .spelling = e->spelling,
         .n_slots = batch_size,
         .n_prefixes = prefixes_of(w, batch_size),
         .max_len = e->info.max_len,

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/size.h"
 #include "decode/rng.h"
+#include "eval/quantile.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -14,13 +15,6 @@ struct sums {
     double a, b;
     size_t n_a, n_b;
 };
-
-static int compare_doubles(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-
-    return (x > y) - (x < y);
-}
 
 static void add(struct sums *s, const double *a, const double *b, size_t n_metrics)
 {
@@ -61,15 +55,6 @@ static void resample(const double *a, const double *b, size_t n, size_t n_metric
         at = (size_t)((uint64_t)random[i % 4] * n >> 32);
         add(s, a + at * n_metrics, b + at * n_metrics, n_metrics);
     }
-}
-
-/* Quantile of sorted values, between neighbours by their distance. */
-static double quantile(const double *v, size_t n, double q)
-{
-    double at = q * (double)(n - 1);
-    size_t i = (size_t)at;
-
-    return i + 1 < n ? v[i] + (at - (double)i) * (v[i + 1] - v[i]) : v[i];
 }
 
 static double normal_cdf(double x)
@@ -164,9 +149,9 @@ cg_status cg_bootstrap_differences(const double *a, const double *b, size_t n, s
         if (ret[k].n < 2)
             continue;
         tail = expanded_tail((1 - settings->level) / 2, ret[k].n);
-        qsort(v, n_found[k], sizeof *v, compare_doubles);
-        ret[k].low = quantile(v, n_found[k], tail);
-        ret[k].high = quantile(v, n_found[k], 1 - tail);
+        cg_sort_doubles(v, n_found[k]);
+        ret[k].low = cg_quantile(v, n_found[k], tail);
+        ret[k].high = cg_quantile(v, n_found[k], 1 - tail);
     }
 out:
     free(found);

@@ -34,7 +34,7 @@ typedef struct cg_check_plane {
 
 typedef struct cg_check_planes {
     cg_check_plane *items;
-    size_t n, cap;
+    size_t n;
 } cg_check_planes;
 
 struct cg_checker {

@@ -199,13 +199,6 @@ static void values_of(const cg_eval_molecule *m, double *v)
     v[CG_COMPARE_MISSING] = m->n_gen == 0;
 }
 
-static int compare_doubles(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-
-    return (x > y) - (x < y);
-}
-
 /* Median of metric k over the rows that have it; `room` holds n values. */
 static double median(const double *values, size_t n, int k, double *room)
 {
@@ -214,10 +207,7 @@ static double median(const double *values, size_t n, int k, double *room)
     for (size_t i = 0; i < n; i++)
         if (!isnan(values[i * CG_COMPARE_METRICS + (size_t)k]))
             room[m++] = values[i * CG_COMPARE_METRICS + (size_t)k];
-    if (!m)
-        return NAN;
-    qsort(room, m, sizeof *room, compare_doubles);
-    return m % 2 ? room[m / 2] : (room[m / 2 - 1] + room[m / 2]) / 2;
+    return cg_eval_figure_of(room, m).median;
 }
 
 static cg_compare_verdict judge(const cg_bootstrap_figure *f, const struct metric *metric,

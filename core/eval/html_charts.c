@@ -6,6 +6,7 @@
 #include "eval/html.h"
 #include "eval/html_parts.h"
 #include "eval/html_text.h"
+#include "eval/quantile.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -126,13 +127,6 @@ struct values {
     size_t n;
 };
 
-static int compare_doubles(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-
-    return (x > y) - (x < y);
-}
-
 static cg_status collect(const cg_eval_result *result, int precision, struct values *ret,
                          cg_error *err)
 {
@@ -158,20 +152,13 @@ static cg_status collect(const cg_eval_result *result, int precision, struct val
             if (isfinite(from[k]))
                 v[ret->n++] = (double)from[k];
     }
-    qsort(v, ret->n, sizeof *v, compare_doubles);
+    cg_sort_doubles(v, ret->n);
     return CG_OK;
 }
 
 static double quantile(const struct values *s, double q)
 {
-    double at;
-    size_t i;
-
-    if (!s->n)
-        return NAN;
-    at = q * (double)(s->n - 1);
-    i = (size_t)at;
-    return i + 1 < s->n ? s->v[i] + (at - (double)i) * (s->v[i + 1] - s->v[i]) : s->v[i];
+    return s->n ? cg_quantile(s->v, s->n, q) : NAN;
 }
 
 enum { MAX_BINS = 80 };
@@ -303,10 +290,9 @@ static void put_drawn_note(const cg_eval_result *result, cg_buf *out)
 
     if (step < 2)
         return;
-    cg_buf_puts(out, "<p class=\"note\">Every ");
+    cg_buf_puts(out, "<p class=\"note\">One molecule in ");
     cg_html_put_count(out, step);
-    cg_buf_puts(out, step == 2 ? "nd" : step == 3 ? "rd" : "th");
-    cg_buf_puts(out, " molecule is drawn.</p>\n");
+    cg_buf_puts(out, " is drawn.</p>\n");
 }
 
 /* The largest finite value of mat_r and, where asked for, of mat_p. */
@@ -430,7 +416,7 @@ static cg_chart_axis rmsd_axis(const cg_eval_result *result, struct values mats[
     double high = 0;
 
     for (int side = 0; side < 2; side++) {
-        qsort(mats[side].v, mats[side].n, sizeof *mats[side].v, compare_doubles);
+        cg_sort_doubles(mats[side].v, mats[side].n);
         high = fmax(high, 1.2 * quantile(&mats[side], 0.95));
     }
     return cg_chart_axis_over(0, fmin(high, largest_mat(result, 1)), 6, "RMSD, " ANGSTROM);

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/size.h"
+#include "eval/quantile.h"
 
 void cg_eval_result_finish(cg_eval_result *result)
 {
@@ -69,13 +70,6 @@ void cg_eval_molecule_figures(cg_eval_molecule *m, double delta)
     m->mat_p = mean_of(m->gen_min, m->n_gen);
 }
 
-static int ascending(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-
-    return (x > y) - (x < y);
-}
-
 cg_eval_figure cg_eval_figure_of(double *values, size_t n)
 {
     cg_eval_figure f = { NAN, NAN };
@@ -83,7 +77,7 @@ cg_eval_figure cg_eval_figure_of(double *values, size_t n)
 
     if (!n)
         return f;
-    qsort(values, n, sizeof *values, ascending);
+    cg_sort_doubles(values, n);
     for (size_t i = 0; i < n; i++)
         sum += values[i];
     f.mean = sum / (double)n;

@@ -184,14 +184,14 @@ static cg_status read_v2000_atoms(struct parse *p)
         if (!next_line(&p->l))
             return ended(p, "an atom line");
         len = l->len;
+        while (len && l->line[len - 1] == ' ')
+            len--;
         if (len < 3 * FIELD + 2 || !coordinate(l->line, FIELD, &p->xyz[i][0]) ||
             !coordinate(l->line + FIELD, FIELD, &p->xyz[i][1]) ||
             !coordinate(l->line + 2 * FIELD, FIELD, &p->xyz[i][2]))
             return unwanted(p, "an atom line: three coordinates within 10000 Å in columns of ten, "
                                "then the element");
-        while (len && l->line[len - 1] == ' ')
-            len--;
-        count_heavy(p, l->line + 3 * FIELD + 1, l->len - 3 * FIELD - 1);
+        count_heavy(p, l->line + 3 * FIELD + 1, len - 3 * FIELD - 1);
         /* Columns 40 to 42 are the stereo parity. */
         add_key(p, l->line + 3 * FIELD, (len < 39 ? len : 39) - 3 * FIELD);
         add_piece(p, len > 42 ? l->line + 42 : "", len > 42 ? len - 42 : 0);
@@ -502,6 +502,11 @@ cg_status cg_sdf_read(const char *text, size_t len, float (*ret_xyz)[3], size_t 
         trim(&ret_record->name, &ret_record->name_len);
     }
     find_items(p.l, ret_record);
+    if (memchr(text, '\0', len)) {
+        /* names are terminated texts from here on */
+        ret_record->name_len = strnlen(ret_record->name, ret_record->name_len);
+        return cg_fail(err, CG_ERR_INPUT, "found a NUL byte, wanted text");
+    }
     p.hash = XXH3_createState();
     p.xyz = malloc(CG_SDF_MAX_ATOMS * sizeof *p.xyz);
     if (!p.hash || !p.xyz) {

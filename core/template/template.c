@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/size.h"
+#include "template/geometry_tables.h"
 
 /* prompt_open SMILES prompt_close, tokenized as one text */
 static cg_status build_prompt(const cg_template_builder *b, cg_molecule_template *t, cg_error *err)
@@ -74,7 +75,7 @@ cg_status cg_molecule_template_build(const cg_template_builder *builder, const c
                                      size_t len, cg_molecule_template *ret_template, cg_error *err)
 {
     cg_molecule_template t = { 0 };
-    double start = cg_now(), parsed;
+    double start = cg_now(), parsed, built;
     cg_status status = cg_molecule_parse(smiles, len, &t.molecule, err);
 
     t.builder = builder;
@@ -87,8 +88,11 @@ cg_status cg_molecule_template_build(const cg_template_builder *builder, const c
         status = build_program(builder, &t, err);
     if (status == CG_OK)
         status = check_length(builder, &t, err);
-    t.chemistry_seconds = parsed - start;
-    t.own_seconds = cg_now() - parsed;
+    built = cg_now();
+    if (status == CG_OK && builder->geometry != CG_GEOMETRY_OFF)
+        status = cg_geometry_compile(t.molecule, &t.geometry, err);
+    t.chemistry_seconds = parsed - start + (cg_now() - built); /* RDKit's bounds */
+    t.own_seconds = built - parsed;
     if (status != CG_OK) {
         cg_molecule_template_finish(&t);
         return status;
@@ -101,6 +105,7 @@ void cg_molecule_template_finish(cg_molecule_template *t)
 {
     if (t->program)
         t->builder->constraint->release(t->builder->constraint_self, t->program);
+    cg_geometry_destroy(t->geometry);
     free(t->prompt);
     cg_enriched_split_finish(&t->split);
     cg_molecule_destroy(t->molecule);

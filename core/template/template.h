@@ -12,6 +12,7 @@
 
 #include "chem/enriched.h"
 #include "chem/molecule.h"
+#include "decode/geometry.h"
 #include "model/config.h"
 
 /** cg_vocabulary over a tokenizer; both are borrowed. */
@@ -32,6 +33,7 @@ typedef struct cg_template_builder {
     const cg_format_config *format;
     int32_t max_len;        /* tokens of a sequence, prompt included */
     int32_t max_new_tokens; /* of a completion; 0: no bound but max_len */
+    cg_geometry_mode geometry;
 } cg_template_builder;
 
 /** A molecule, ready to be generated. Zero first. */
@@ -42,6 +44,7 @@ typedef struct cg_molecule_template {
     int32_t *prompt; /* [n_prompt] */
     int32_t n_prompt;
     cg_program *program;
+    cg_geometry *geometry;    /* NULL while it is not looked at */
     double chemistry_seconds; /* in RDKit and around it */
     double own_seconds;       /* the rest */
 } cg_molecule_template;

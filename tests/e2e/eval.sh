@@ -93,6 +93,14 @@ says 'cut off' 'said so'
 check 3 'no such file' eval --ref "$sets/ref.sdf" --gen none.sdf
 check 2 'an output that exists' eval --ref "$sets/ref.sdf" --gen "$sets/gen.sdf" --json plain.json
 says "'plain.json' exists: --overwrite replaces it" 'said so'
+check 2 'one output for two' eval --ref "$sets/ref.sdf" --gen "$sets/gen.sdf" --json x --html x
+says "'x' is wanted for two" 'said so'
+check 2 'an output that is an input' eval --ref "$sets/ref.sdf" --gen gen.sdf.gz --csv gen.sdf.gz --overwrite
+says "'gen.sdf.gz' is read" 'said so'
+status=0
+"$CONFGEN" eval --ref "$sets/ref.sdf" --gen "$sets/gen.sdf" --json full.json >/dev/full 2>err || status=$?
+verdict 'a full standard output' test "$status $(grep -c 'standard output' err)" = '3 1'
+verdict 'keeps the files' test -s full.json
 check 3 'an output that cannot be written' eval --ref "$sets/ref.sdf" --gen "$sets/gen.sdf" \
   --csv none/x.csv
 echo '[1]' >list.json

@@ -344,7 +344,7 @@ START_TEST(greedy_ids_equal_the_oracles)
         free(prompt);
     }
     for (int i = 0; i < 8; i++) {
-        cg_sequence_job job = { none.program, { 0, (uint64_t)i, 0 } };
+        cg_sequence_job job = { none.program, { 0, (uint64_t)i, 0 }, NULL };
 
         while (!ex->ops->prefix_ready(ex, i))
             OK(ex->ops->run(ex, 1, &err));

@@ -5,7 +5,8 @@
 # The default model; twelve small molecules with three ETKDG references each.
 #
 # Nights: a first one, one that is preempted, one with worse sampling, one that is slower than those
-# before, one whose program fails, one that is cancelled and taken up again. SLURM_WANTED=1 makes the lack of a Slurm a failure; else the test is skipped.
+# before, one whose program fails, one that is cancelled and taken up again. SLURM_WANTED=1 makes the
+# lack of a Slurm a failure; else the test is skipped.
 . "$(dirname "$0")/../e2e/lib.sh"
 . "$CONFGEN_SOURCE_ROOT/tests/nightly/cluster.sh"
 nightly=$CONFGEN_SOURCE_ROOT/tools/nightly

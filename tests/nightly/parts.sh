@@ -213,6 +213,20 @@ status=0
 "$nightly/nightly.sh" jump 2>err || status=$?
 verdict 'no such command: usage' test $status = 2
 
+say 'a Slurm that does not answer'
+mkdir quiet
+printf '#!/bin/sh\nexit 1\n' >quiet/squeue
+printf '#!/bin/sh\ntouch submitted\n' | tee quiet/sbatch >quiet/scancel
+chmod +x quiet/*
+mkdir -p quiet-state/runs/old
+echo 1 >quiet-state/runs/old/jobs
+printf '. %s\nstate=%s\nprogram=%s\ninput=%s\nreference=%s\n' "$nightly/nightly.conf" "$work/quiet-state" \
+  "$CONFGEN" "$work/in.smi" "$work/in.smi" >quiet.conf
+status=0
+PATH=$work/quiet:$PATH "$nightly/nightly.sh" --conf quiet.conf submit >out 2>err || status=$?
+verdict 'nothing is submitted' test "$status $(grep -c 'squeue does not answer' err)" = '1 1' -a ! -e submitted
+verdict 'and no night is called lost' test ! -e quiet-state/history.jsonl
+
 say 'the page'
 printf '. %s\nstate=%s\n' "$nightly/nightly.conf" "$work/state" >good.conf
 mkdir -p state

@@ -49,9 +49,9 @@ static void check(const char *text, int32_t done, cg_checked *ret)
 
     ck_assert_int_eq(cg_tokenizer_encode(tokenizer, NULL, text, strlen(text), 0, &tokens, &err),
                      CG_OK);
-    ck_assert_int_eq(
-        cg_conformer_check(&molecule, tokenizer, tokens.ids, (int32_t)tokens.n, done, ret, &err),
-        CG_OK);
+    ck_assert_int_eq(cg_conformer_check(&molecule, tokenizer, tokens.ids, (int32_t)tokens.n, done,
+                                        &(cg_repair) { 0 }, ret, &err),
+                     CG_OK);
     ck_assert_str_eq(ret->text, text);
     ck_assert_uint_eq(ret->text_len, strlen(text));
     cg_tokens_finish(&tokens);
@@ -117,9 +117,9 @@ START_TEST(tokens_that_are_none)
     cg_error err = CG_ERROR_INIT;
     cg_checked c = { 0 };
 
-    ck_assert_int_eq(
-        cg_conformer_check(&molecule, tokenizer, tokens, 1, CG_SEQUENCE_COMPLETE, &c, &err),
-        CG_ERR_INPUT);
+    ck_assert_int_eq(cg_conformer_check(&molecule, tokenizer, tokens, 1, CG_SEQUENCE_COMPLETE,
+                                        &(cg_repair) { 0 }, &c, &err),
+                     CG_ERR_INPUT);
     ck_assert_ptr_null(c.text);
     ck_assert_int_ne(err.msg[0], '\0');
 }

@@ -150,7 +150,7 @@ START_TEST(only_so_many_points)
     result = made_result(2 * CG_EVAL_HTML_POINTS + 1);
     page();
     ck_assert_int_le(count(cg_buf_text(&out), "m point\""), CG_EVAL_HTML_POINTS);
-    ck_assert_contains(cg_buf_text(&out), "Every 3rd molecule is drawn.");
+    ck_assert_contains(cg_buf_text(&out), "One molecule in 3 is drawn.");
 }
 END_TEST
 

@@ -199,6 +199,8 @@ START_TEST(refusals)
         { "name\n\n\n -1  0  0\n", "wanted a counts line" },
         { HEAD COUNTS(3, 2), "ends after line 4, wanted an atom line" },
         { HEAD COUNTS(1, 0) "   -1.0000    0.5000    0.0000\nM  END\n", "line 5: found" },
+        { HEAD COUNTS(1, 0) "1         2         3                     \nM  END\n",
+          "then the element" },
         { HEAD COUNTS(1, 0) "   -1.0000       nan    0.0000 C   0\nM  END\n",
           "wanted an atom line: three coordinates" },
         { HEAD COUNTS(1, 0) "   -1.0000       inf    0.0000 C   0\nM  END\n", "three coordinates" },
@@ -242,6 +244,21 @@ START_TEST(broken_keeps_its_name)
 }
 END_TEST
 
+/* Bytes that are no text, which would cut names short where they are compared. */
+START_TEST(nul_bytes)
+{
+    static const char text[] =
+        "eth\0nol\n     RDKit          3D\n\n" COUNTS(3, 2) ATOMS BONDS "M  END\n";
+    cg_sdf_record r;
+
+    err = (cg_error)CG_ERROR_INIT;
+    ck_assert_int_eq(cg_sdf_read(text, sizeof text - 1, xyz, CG_SDF_MAX_ATOMS, &r, &err),
+                     CG_ERR_INPUT);
+    ck_assert_contains(err.msg, "found a NUL byte");
+    ck_assert(is_text(r.name, r.name_len, "eth"));
+}
+END_TEST
+
 START_TEST(bounds)
 {
     cg_buf text = { 0 };
@@ -275,6 +292,7 @@ int main(void)
     tcase_add_test(tc, numbers);
     tcase_add_test(tc, refusals);
     tcase_add_test(tc, broken_keeps_its_name);
+    tcase_add_test(tc, nul_bytes);
     tcase_add_test(tc, bounds);
     return run_suite("eval_sdf", &tc, 1);
 }

@@ -154,7 +154,7 @@ static cg_executor *open_executor(const char *cache, int32_t n_slots, int32_t ma
 
 static void admit(cg_executor *ex, int32_t slot, uint32_t generation)
 {
-    cg_sequence_job job = { &program, { 7, 11, generation } };
+    cg_sequence_job job = { &program, { 7, 11, generation }, NULL };
 
     OK(ex->ops->admit(ex, slot, 0, &job, &err));
 }

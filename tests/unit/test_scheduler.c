@@ -135,7 +135,7 @@ static int fake_collect(cg_executor *ex, cg_sequence_result *ret_result)
             ck_assert_uint_eq(f->slots[i].key.seed,
                               cg_rng_again(SEED, again_of(f->slots[i].key.molecule)));
             *ret_result =
-                (cg_sequence_result) { i, CG_SEQUENCE_COMPLETE, 2, 1, f->slots[i].tokens };
+                (cg_sequence_result) { i, CG_SEQUENCE_COMPLETE, 2, 1, f->slots[i].tokens, { { 0 } } };
             return 1;
         }
     return 0;
@@ -220,7 +220,8 @@ static int next(void *ctx, int wait, cg_work *ret_work)
                             generations_of(r->next),
                             &r->ended[r->next],
                             wave_of(r->next),
-                            again_of((uint64_t)r->next) };
+                            again_of((uint64_t)r->next),
+                            NULL };
     r->n_wanted += ret_work->n_generations;
     r->next++;
     return CG_WORK_TAKEN;

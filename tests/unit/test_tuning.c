@@ -97,7 +97,7 @@ static int fake_collect(cg_executor *ex, cg_sequence_result *ret_result)
     if (!f->told)
         return 0;
     f->told = 0;
-    *ret_result = (cg_sequence_result) { 0, CG_SEQUENCE_COMPLETE, 0, 0, NULL };
+    *ret_result = (cg_sequence_result) { 0, CG_SEQUENCE_COMPLETE, 0, 0, NULL, { { 0 } } };
     return 1;
 }
 

@@ -171,11 +171,24 @@ static void set_option(struct job *j, int option, const char *value)
     }
 }
 
-/* Before the work: a file that exists is refused unless it may be replaced. */
-static void refuse_existing(const struct job *j, const char *path)
+/* Before the work: a file that exists is refused unless it may be replaced; one that is read, or
+ * written twice, always. */
+static void check_outputs(const struct job *j)
 {
-    if (path && !j->overwrite && cg_file_exists(path))
-        usage_error("'%s' exists: --overwrite replaces it", path);
+    const char *out[] = { j->json, j->csv, j->html }, *in[] = { j->ref, j->gen, j->run };
+
+    for (size_t i = 0; i < 3; i++) {
+        if (!out[i])
+            continue;
+        for (size_t k = 0; k < 3; k++)
+            if (in[k] && !strcmp(out[i], in[k]))
+                usage_error("'%s' is read and would be written over", out[i]);
+        for (size_t k = 0; k < i; k++)
+            if (out[k] && !strcmp(out[i], out[k]))
+                usage_error("'%s' is wanted for two of --json, --csv and --html", out[i]);
+        if (!j->overwrite && cg_file_exists(out[i]))
+            usage_error("'%s' exists: --overwrite replaces it", out[i]);
+    }
 }
 
 static void parse(int argc, char **argv, struct job *j)
@@ -196,9 +209,7 @@ static void parse(int argc, char **argv, struct job *j)
         usage_error("%s is missing", j->ref ? "--gen FILE" : "--ref FILE");
     if (!strcmp(j->ref, "-") && !strcmp(j->gen, "-"))
         usage_error("--ref and --gen: only one of them can be standard input");
-    refuse_existing(j, j->json);
-    refuse_existing(j, j->csv);
-    refuse_existing(j, j->html);
+    check_outputs(j);
 }
 
 /* ---- what is said ------------------------------------------------------------------------- */
@@ -425,8 +436,11 @@ static cg_status evaluate(const struct job *j, cg_eval_result *result, int *ret_
     if (st == CG_OK) {
         result->summary.seconds = cg_now() - begun;
         print_result(result);
-        fflush(stdout);
         *ret_status = warn(&ref, &gen, &notes);
+        if (fflush(stdout) || ferror(stdout)) {
+            fprintf(stderr, "confgen: standard output: %s\n", strerror(errno));
+            *ret_status = EXIT_ENVIRONMENT;
+        }
     }
     cg_conformer_file_finish(&ref);
     cg_conformer_file_finish(&gen);

@@ -43,6 +43,9 @@ static const char help[] =
     "  --sampling PRESET     greedy, top_p_sampling1..4, min_p_sampling1..3, qwen3\n"
     "  --seed S              default 0\n"
     "  --max-new-tokens N    bound of a conformer's tokens\n"
+    "  --geometry off|check|repair\n"
+    "                        look at each atom's place as it is written; repair draws those that\n"
+    "                        are impossible again (off)\n"
     "  --check               check the geometry and stereo of each conformer, write what failed\n"
     "                        into its record and count it in the report\n"
     "  --retry N             draw a conformer that fails up to N times more, keep the best (0)\n"
@@ -209,6 +212,7 @@ enum {
     O_MAX_NEW,
     O_CHECK,
     O_RETRY,
+    O_GEOMETRY,
     O_DEVICE,
     O_DTYPE,
     O_DETERMINISTIC,
@@ -254,6 +258,7 @@ static const struct option options[] = {
     { "max-new-tokens", required_argument, NULL, O_MAX_NEW },
     { "check", no_argument, NULL, O_CHECK },
     { "retry", required_argument, NULL, O_RETRY },
+    { "geometry", required_argument, NULL, O_GEOMETRY },
     { "device", required_argument, NULL, O_DEVICE },
     { "dtype", required_argument, NULL, O_DTYPE },
     { "deterministic", no_argument, NULL, O_DETERMINISTIC },
@@ -415,6 +420,9 @@ static void take_option(struct settings *s, int option, const char *arg)
     case O_RETRY:
         s->engine.retry = parse_int("--retry", arg, 0, 1000000);
         break;
+    case O_GEOMETRY:
+        s->engine.geometry = arg;
+        break;
     case O_DEVICE:
         s->engine.device = arg;
         break;
@@ -549,7 +557,8 @@ static void check_report(const struct settings *s, const char *output)
 
 static void print_summary(const struct settings *s, const cg_report *r, const char *path)
 {
-    int64_t failures = r->wrong_molecules + r->parse_failures + r->unfinished;
+    int64_t failures = r->wrong_molecules + r->parse_failures + r->unfinished + r->impossible;
+    int64_t atoms = 0;
 
     if (s->quiet)
         return;
@@ -564,6 +573,11 @@ static void print_summary(const struct settings *s, const cg_report *r, const ch
         fprintf(stderr, "; %lld of %lld molecules were there already",
                 (long long)r->conformers_resumed, (long long)r->molecules_resumed);
     fputc('\n', stderr);
+    for (int32_t i = 1; cg_geometry_describe(i); i++)
+        atoms += r->geometry_count[i];
+    if (atoms)
+        fprintf(stderr, "%lld atoms in impossible places%s\n", (long long)atoms,
+                r->geometry_wasted ? " were drawn again" : "");
     if (r->checked)
         fprintf(stderr, "%lld of %lld conformers checked passed every test\n", (long long)r->passed,
                 (long long)r->checked);
@@ -573,9 +587,9 @@ static void print_summary(const struct settings *s, const cg_report *r, const ch
     if (r->molecules_failed || failures)
         fprintf(stderr,
                 "%lld molecules failed; %lld conformers of a wrong molecule, %lld parse failures, "
-                "%lld unfinished\n",
+                "%lld unfinished, %lld of impossible geometry\n",
                 (long long)r->molecules_failed, (long long)r->wrong_molecules,
-                (long long)r->parse_failures, (long long)r->unfinished);
+                (long long)r->parse_failures, (long long)r->unfinished, (long long)r->impossible);
 }
 
 /* On a terminal, and wherever a GPU was measured, which took its time. */

@@ -80,10 +80,10 @@ static json_t *counts_json(const cg_report *r)
     json_t *molecules =
         json_pack("{s:I, s:I, s:I}", "bad_input", (json_int_t)r->failed_input, "too_large",
                   (json_int_t)r->failed_limit, "unsupported", (json_int_t)r->failed_unsupported);
-    json_t *failures =
-        json_pack("{s:o, s:I, s:I, s:I}", "whole_molecules", molecules, "wrong_molecule",
-                  (json_int_t)r->wrong_molecules, "parse_failure", (json_int_t)r->parse_failures,
-                  "unfinished", (json_int_t)r->unfinished);
+    json_t *failures = json_pack(
+        "{s:o, s:I, s:I, s:I, s:I}", "whole_molecules", molecules, "wrong_molecule",
+        (json_int_t)r->wrong_molecules, "parse_failure", (json_int_t)r->parse_failures,
+        "unfinished", (json_int_t)r->unfinished, "impossible_geometry", (json_int_t)r->impossible);
     json_t *tokens = json_pack("{s:I, s:I, s:I, s:I}", "prompt", (json_int_t)r->prompt_tokens,
                                "completion", (json_int_t)r->tokens, "sampled",
                                (json_int_t)r->sampled, "forced", (json_int_t)r->forced);
@@ -113,6 +113,23 @@ static json_t *checks_json(const cg_engine_info *info, const cg_report *r)
     return json_pack("{s:I, s:I, s:o, s:i, s:I, s:I}", "checked", (json_int_t)r->checked,
                      "passed_all", (json_int_t)r->passed, "tests", tests, "retry", (int)info->retry,
                      "retried", (json_int_t)r->retried, "mended", (json_int_t)r->mended);
+}
+
+/* What looking at geometry while it is written found. */
+static json_t *geometry_json(const cg_engine_info *info, const cg_report *r)
+{
+    json_t *causes = json_object();
+    const char *name;
+    int64_t atoms = r->geometry_count[0];
+
+    for (int32_t i = 1; i < CG_MAX_CAUSES && (name = cg_geometry_describe(i)); i++) {
+        json_object_set_new(causes, name, json_integer((json_int_t)r->geometry_count[i]));
+        atoms += r->geometry_count[i];
+    }
+    return json_pack(
+        "{s:s, s:I, s:o, s:I, s:I, s:I}", "mode", info->geometry, "atoms", (json_int_t)atoms,
+        "impossible", causes, "restarts", (json_int_t)r->geometry_restarts, "tokens_taken_back",
+        (json_int_t)r->geometry_wasted, "untested_senses", (json_int_t)r->geometry_untested);
 }
 
 static json_t *versions_json(void)
@@ -148,11 +165,13 @@ cg_status report_write(const char *path, const cg_engine_info *info, const cg_re
                        cg_status outcome, json_t *messages, cg_error *err)
 {
     json_t *root = json_pack(
-        "{s:o, s:O, s:s, s:o, s:o, s:o, s:o, s:{s:f, s:f}, s:{s:I, s:I}, s:{s:I, s:I, s:I, s:I}}",
+        "{s:o, s:O, s:s, s:o, s:o, s:o, s:o, s:o, s:{s:f, s:f}, s:{s:I, s:I}, s:{s:I, s:I, s:I, "
+        "s:I}}",
         "versions", versions_json(), "messages", messages, "outcome", cg_status_name(outcome),
         "engine", engine_json(info, r), "counts", counts_json(r), "checks", checks_json(info, r),
-        "seconds", times_json(r), "rates", "tokens_per_second", rate((double)r->tokens, r->seconds),
-        "conformers_per_second", rate((double)r->conformers, r->seconds), "token_cache", "hits",
+        "geometry", geometry_json(info, r), "seconds", times_json(r), "rates", "tokens_per_second",
+        rate((double)r->tokens, r->seconds), "conformers_per_second",
+        rate((double)r->conformers, r->seconds), "token_cache", "hits",
         (json_int_t)r->token_cache_hits, "misses", (json_int_t)r->token_cache_misses, "bytes",
         "peak_memory", (json_int_t)r->peak_bytes, "kv_cache", (json_int_t)r->kv_bytes, "device",
         (json_int_t)r->device_bytes, "written", (json_int_t)r->bytes_written);

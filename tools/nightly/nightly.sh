@@ -83,6 +83,8 @@ lost() {
 # What was submitted, has no line in the history and no job in the queue: 1 where there is such a run
 find_lost() {
   local known run name job found=0
+  # no answer does not mean that the jobs are gone
+  squeue --noheader --format=%i >/dev/null || die 'squeue does not answer: nothing is submitted'
   known=$(history_read | jq -r '.[].run')
   for run in "$state"/runs/*/; do
     run=${run%/}

@@ -18,6 +18,8 @@ group_by(.shard) | map(max_by(.attempt)) as $last
 | ($r | sum(.counts.conformers + .counts.conformers_resumed)) as $conformers
 | ($failed.wrong_molecule + $failed.parse_failure + $failed.unfinished) as $lost
 | $r[0] + {
+    # attempts that were stopped leave no counts of --check and of the cache; the evaluation checks
+    checks: null, token_cache: null,
     messages: ([$r[].messages[]?] | unique),
     engine: ($r[0].engine + {gpus: ([$r[].engine.gpus[]?] | unique_by(.uuid))}),
     counts: ($r[0].counts + {

@@ -62,6 +62,9 @@ typedef struct cg_engine_options {
     int64_t workload;      /* conformers that will be asked for; 0: not known */
     int32_t check;         /* nonzero: check the geometry of every conformer */
     int32_t retry;         /* >= 0: draw a bad one so often again; checks too where it is not 0 */
+    /** Geometry while it is written: "off" (NULL), "check": count what is impossible, "repair":
+     * draw it again. */
+    const char *geometry;
 } cg_engine_options;
 
 /** cg_engine_options.tuning */
@@ -139,6 +142,7 @@ typedef struct cg_engine_info {
     int32_t check;            /* geometry is checked */
     int32_t retry;            /* so often a bad conformer is drawn again */
     int32_t reserved;
+    const char *geometry; /* "off", "check", "repair" */
 } cg_engine_info;
 
 CG_EXPORT cg_status cg_engine_open(const cg_engine_options *options, cg_engine **ret_engine,
@@ -153,6 +157,11 @@ enum { CG_MAX_CHECKS = 16 }; /* room for tests of geometry; there may be fewer *
  * counted from 0; NULL behind the last. Static storage.
  */
 CG_EXPORT const char *cg_check_describe(int32_t id, const char **ret_meaning);
+
+enum { CG_MAX_CAUSES = 16 }; /* room for reasons why an atom is impossible; there may be fewer */
+
+/** Name of reason `cause`, counted from 1 (0: "none"); NULL behind the last. Static storage. */
+CG_EXPORT const char *cg_geometry_describe(int32_t cause);
 
 /** Counts and times of one call. Times are wall seconds unless said otherwise. */
 typedef struct cg_report {
@@ -207,6 +216,13 @@ typedef struct cg_report {
     int64_t passed;  /* without a failure */
     int64_t check_done[CG_MAX_CHECKS]; /* of them, by test: applied */
     int64_t check_failed[CG_MAX_CHECKS];
+    int64_t impossible; /* generations given up because their geometry could not be repaired */
+    /* While geometry is looked at: atoms that were written, by the first reason why they are
+     * impossible; [0]: possible ones. */
+    int64_t geometry_count[CG_MAX_CAUSES];
+    int64_t geometry_restarts; /* conformers begun anew, where drawing atoms again did not help */
+    int64_t geometry_wasted;   /* tokens that were taken back */
+    int64_t geometry_untested; /* senses asked for that no test can see, summed over molecules */
 } cg_report;
 
 enum {
@@ -214,6 +230,7 @@ enum {
     CG_CONFORMER_WRONG_MOLECULE = 1,
     CG_CONFORMER_PARSE_FAILURE = 2,
     CG_CONFORMER_UNFINISHED = 3,
+    CG_CONFORMER_IMPOSSIBLE = 4, /* its geometry could not be repaired */
 };
 
 /** One molecule to generate. */

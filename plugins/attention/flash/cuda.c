@@ -22,6 +22,10 @@ enum {
     /* Rows of a key/value head, a sequence on average, up to which prefill waits more than it
      * computes. */
     SHORT_ROWS = 256,
+    /* Rows of a key/value head, a sequence on average, from which products of warpgroups pay, where
+     * there are any: one block a multiprocessor begins and ends alone. */
+    LONG_ROWS_64 = 768, /* head size 64 */
+    LONG_ROWS_128 = 384,
     /* Blocks that a decode launch should have at its longest: some waves of what is resident, so
      * that sequences of unequal length even out. */
     BLOCKS_PER_MULTIPROCESSOR = 8,
@@ -169,17 +173,32 @@ static void pick_decode(cuda_plan *f)
     f->smem = (size_t)flash_decode_smem(p->head_dim);
 }
 
-static void pick_prefill(cuda_plan *f)
+/* Warpgroups multiply where the loaded image has that kernel: on compute capability 9.0, if sm_90a
+ * was built. */
+static cg_status pick_prefill(cuda_plan *f, cg_error *err)
 {
     const cg_attention_problem *p = &f->problem;
+    const void *kernel = flash_prefill90_kernel(p->head_dim, p->dtype == CG_F16, p->paged);
+    int64_t rows = (int64_t)p->max_tokens * f->group / p->max_seqs;
+    struct cudaFuncAttributes has;
+    cg_status st = CHECK(f->host, cudaFuncGetAttributes(&has, kernel), err);
 
-    int64_t rows = (int64_t)p->max_tokens * f->group;
-
-    f->rows = rows / p->max_seqs <= SHORT_ROWS ? FLASH_PREFILL_SHORT_ROWS : FLASH_PREFILL_ROWS;
+    if (st != CG_OK)
+        return st;
+    f->n_chunks = 1;
+    if (rows >= (p->head_dim == 64 ? LONG_ROWS_64 : LONG_ROWS_128) &&
+        has.maxThreadsPerBlock >= flash_prefill90_threads(p->head_dim)) {
+        f->kernel = kernel;
+        f->rows = flash_prefill90_rows(p->head_dim);
+        f->threads = (unsigned)flash_prefill90_threads(p->head_dim);
+        f->smem = (size_t)flash_prefill90_smem(p->head_dim);
+        return CG_OK;
+    }
+    f->rows = rows <= SHORT_ROWS ? FLASH_PREFILL_SHORT_ROWS : FLASH_PREFILL_ROWS;
     f->kernel = flash_prefill_kernel(p->head_dim, f->rows, p->dtype == CG_F16, p->paged);
     f->threads = FLASH_PREFILL_WARPS * 32;
     f->smem = (size_t)flash_prefill_smem(p->head_dim, f->rows);
-    f->n_chunks = 1;
+    return CG_OK;
 }
 
 static cg_status plan(const cg_host *host, const cg_attention_problem *p, void **ret_plan,
@@ -203,10 +222,10 @@ static cg_status plan(const cg_host *host, const cg_attention_problem *p, void *
     /* Invariant bits are those of one kernel, whatever the plan's bounds. */
     is_prefill =
         !(p->flags & CG_ATTENTION_BATCH_INVARIANT) && p->max_tokens / PREFILL_TOKENS >= p->max_seqs;
-    if (is_prefill)
-        pick_prefill(f);
-    else
+    if (!is_prefill)
         pick_decode(f);
+    else if ((st = pick_prefill(f, err)) != CG_OK)
+        goto out;
     if ((st = CHECK(host, cudaGetDevice(&device), err)) != CG_OK ||
         (st = CHECK(
              host, cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount, device),

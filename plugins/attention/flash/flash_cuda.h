@@ -21,7 +21,13 @@ enum {
     FLASH_PREFILL_KEYS = 64,       /* tokens of a tile, from absolute positions 0, 64, 128 ... */
     FLASH_PREFILL_WARPS = 4,
     FLASH_PREFILL_STAGES = 2,
+
+    FLASH_PREFILL90_KEYS = 128, /* the same where warpgroups multiply */
+    FLASH_PREFILL90_STAGES = 2,
 };
+
+/* Warpgroups of 64 rows: of a tile; one more copies. */
+#define FLASH_PREFILL90_WARPGROUPS(head_dim) ((head_dim) == 64 ? 3 : 2)
 
 /* Places of a warp's ring. Four (head size 64) or three blocks then share a multiprocessor of
  * compute capability 9.0, and hide each other's begin and end. */
@@ -71,10 +77,12 @@ typedef struct flash_cuda_call {
  *
  * Decode: grid (tiles * n_kv_heads, chunks), tiles = n_seqs + floor(n_tokens g / 16).
  * Prefill, of tiles of 128 or 64 rows: grid tiles * n_kv_heads, tiles = n_seqs +
- * floor(n_tokens g / rows).
+ * floor(n_tokens g / rows). Prefill90: the same, of tiles of flash_prefill90_rows(); images for
+ * other architectures than sm_90a have a stub in its place, whose blocks have at most 32 threads.
  */
 const void *flash_decode_kernel(int head_dim, int f16, int paged);
 const void *flash_prefill_kernel(int head_dim, int rows, int f16, int paged);
+const void *flash_prefill90_kernel(int head_dim, int f16, int paged);
 
 /** Bytes of dynamic shared memory of a block. */
 static inline int flash_decode_smem(int head_dim)
@@ -88,6 +96,24 @@ static inline int flash_prefill_smem(int head_dim, int rows)
     return ((rows == FLASH_PREFILL_SHORT_ROWS && head_dim == 128 ? 0 : rows) +
             FLASH_PREFILL_STAGES * 2 * FLASH_PREFILL_KEYS) *
            head_dim * 2;
+}
+
+static inline int flash_prefill90_rows(int head_dim)
+{
+    return 64 * FLASH_PREFILL90_WARPGROUPS(head_dim);
+}
+
+static inline int flash_prefill90_threads(int head_dim)
+{
+    return 128 * (FLASH_PREFILL90_WARPGROUPS(head_dim) + 1);
+}
+
+/* Queries, places of keys and of values, and the places' barriers. */
+static inline int flash_prefill90_smem(int head_dim)
+{
+    return (flash_prefill90_rows(head_dim) + FLASH_PREFILL90_STAGES * 2 * FLASH_PREFILL90_KEYS) *
+               head_dim * 2 +
+           FLASH_PREFILL90_STAGES * 4 * 8;
 }
 
 #ifdef __cplusplus

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * @file geometry.h  Is the atom that was just written possible? If not, write it again.
+ *
+ * When the coordinates of an atom are complete, they are tested against those of the atoms before
+ * it: distances, the sense of stereocentres and double bonds, flatness of aromatic rings. What to
+ * test is data, compiled once a molecule (template/geometry_tables.h); the functions here are the
+ * same few lines on any device, as those of automaton.h, and touch the sequence's own memory alone.
+ *
+ * An atom that fails is rolled back and drawn again with the next random numbers. Where that does
+ * not help, the sequence goes further back, and in the end begins anew, all of it a bounded number
+ * of times: cg_repair_judge().
+ */
+#ifndef CG_DECODE_GEOMETRY_H
+#define CG_DECODE_GEOMETRY_H
+
+#include "decode/automaton.h"
+
+typedef enum cg_geometry_mode {
+    CG_GEOMETRY_OFF = 0,
+    CG_GEOMETRY_CHECK,  /* test and count */
+    CG_GEOMETRY_REPAIR, /* and draw again */
+} cg_geometry_mode;
+
+/** Why an atom fails. Of several causes the first one counts. */
+typedef enum cg_geometry_cause {
+    CG_CAUSE_NONE = 0,
+    CG_CAUSE_BOND,   /* a bond is too long or too short */
+    CG_CAUSE_ANGLE,  /* two neighbours of an atom are too near or too far */
+    CG_CAUSE_CLASH,  /* other atoms are too near */
+    CG_CAUSE_REACH,  /* or so far that the bonds between them cannot be */
+    CG_CAUSE_CENTRE, /* a stereocentre has the wrong sense or none */
+    CG_CAUSE_DOUBLE, /* a double bond has the wrong sense or is twisted */
+    CG_CAUSE_RING,   /* an aromatic ring is not flat */
+    CG_CAUSES,
+} cg_geometry_cause;
+
+/** "bond", "angle", "clash", "reach", "centre", "double_bond", "ring"; static storage. */
+const char *cg_geometry_cause_name(cg_geometry_cause cause);
+
+enum {
+    CG_TEST_VOLUME = 0,  /* v1 . (v2 x v3) in Å^3; v: from atom[0] to atom[1], [2], [3] */
+    CG_TEST_TORSION = 1, /* cosine of the torsion atom[0]-[1]-[2]-[3] */
+    CG_TEST_FLAT = 2,    /* its square: cis or trans */
+};
+
+/** A figure of four atoms, at least `low` and at most `high`. */
+typedef struct cg_geometry_test {
+    int32_t atom[4];
+    int32_t kind;  /* CG_TEST_* */
+    int32_t cause; /* CG_CAUSE_* */
+    float low, high;
+} cg_geometry_test;
+
+/**
+ * The tests of a molecule, atoms in the order in which they are written. The arrays lie in one
+ * block of memory: cg_geometry_place().
+ */
+typedef struct cg_geometry {
+    int32_t n_atoms;
+    int32_t n_tests;
+    int32_t n_unchecked; /* senses that the SMILES asks for and no test can see */
+    /* squared distance of atoms i and j < i at [i (i - 1) / 2 + j], Å^2 */
+    const float *low2, *high2;
+    const int32_t *test_start; /* [n_atoms + 1] tests that atom i completes */
+    const int32_t *parent;     /* [n_atoms] the atom that atom i is bonded to in the text; -1 */
+    const cg_geometry_test *tests;
+    const int8_t *pair_cause; /* of a distance below its bounds, or out of them */
+} cg_geometry;
+
+/** Bytes of the block. n_atoms is at most 4096. */
+size_t cg_geometry_size(int32_t n_atoms, int32_t n_tests);
+/** Point the arrays of `g`, whose counts are set, into a block at `memory` (any device's). */
+void cg_geometry_place(cg_geometry *g, const void *memory);
+
+/**
+ * What a token adds to a number, in 32 bits: made from its bytes by cg_spell(). Coordinates stand
+ * in the text as `<x,y,z>`, and no token crosses the end of a number: digits are told behind the
+ * last separator only, and six of them at most (numbers have up to four before the point, where
+ * there is a cut, and five behind it).
+ */
+typedef int32_t cg_spelling;
+cg_spelling cg_spell(const char *token, size_t len);
+
+/**
+ * Read an atom's coordinates back.
+ * @param tokens    [n] from the first choice of the atom on; what follows the atom is skipped
+ * @param spelling  by token id
+ * @return 1; 0 where there are not three numbers
+ */
+CG_HOST_DEVICE int cg_geometry_read(const int32_t *tokens, int32_t n, const cg_spelling *spelling,
+                                    float ret_xyz[3]);
+
+/* A fault: its cause, and of the atoms that the test looks at the last one before the tested atom.
+ */
+#define CG_FAULT(cause, atom) ((int32_t)(cause) << 16 | (atom))
+#define CG_FAULT_NONE         CG_FAULT(CG_CAUSES, 0)
+#define CG_FAULT_CAUSE(fault) ((fault) == CG_FAULT_NONE ? CG_CAUSE_NONE : (fault) >> 16)
+#define CG_FAULT_ATOM(fault)  ((fault)&0xffff)
+
+/**
+ * Test atom `atom`, the last one that is written. Threads share the work: this is number `thread`
+ * of `n_threads`, and the least of their results is the atom's.
+ *
+ * @param xyz  [atom + 1][3] Å
+ * @return CG_FAULT_NONE, or the cause and where to look for it: CG_FAULT_CAUSE(), CG_FAULT_ATOM()
+ */
+CG_HOST_DEVICE int32_t cg_geometry_test_atom(const cg_geometry *g, const float (*xyz)[3],
+                                             int32_t atom, int32_t thread, int32_t n_threads);
+
+/** What became of a sequence's atoms. Zero first. */
+typedef struct cg_repair {
+    int32_t count[CG_CAUSES]; /* atoms that failed, by cause; [0]: that passed */
+    int32_t wasted;           /* tokens that were appended and taken back */
+    int32_t restarts;         /* how often it went back to the first atom */
+    /* where it stands */
+    int32_t spent; /* atoms that were taken back */
+    int32_t at;    /* atom that failed last, plus 1 */
+    int32_t tries; /* how often in a row */
+    int32_t front; /* the furthest atom that failed, plus 1 */
+    int32_t level; /* how often tries were used up since it failed first */
+} cg_repair;
+
+enum { CG_REPAIR_TEXT = 128 };
+
+/** "bond=2 centre=1", or "none": what failed, by cause. Terminated. */
+void cg_repair_text(const cg_repair *r, char *ret_text, size_t cap);
+
+enum { CG_REPAIR_TRIES = 2 }; /* of an atom before others are drawn again too */
+
+/** Atoms that a sequence of n may take back; where that does not do, it is given up. */
+static inline CG_HOST_DEVICE int32_t cg_repair_budget(int32_t n_atoms)
+{
+    return 32 + 4 * n_atoms;
+}
+
+enum {
+    CG_REPAIR_PASS = -1, /* go on */
+    CG_REPAIR_GIVE_UP = -2,
+};
+
+/**
+ * Count the verdict on an atom and decide: the atom to go back to, or CG_REPAIR_PASS or _GIVE_UP.
+ *
+ * An atom is drawn CG_REPAIR_TRIES times. Then the sequence goes back further: for a figure of four
+ * atoms to the last but one of them, whose place may leave no right one for the last; else, and
+ * where that does not help, along the bonds: to the 1st, 2nd, 4th, ... atom before it, until it has
+ * come further than ever. cg_repair_budget() bounds all of it.
+ *
+ * @param fault  of cg_geometry_test_atom()
+ */
+CG_HOST_DEVICE int32_t cg_repair_judge(cg_repair *r, const cg_geometry *g, int32_t atom,
+                                       int32_t fault);
+
+/**
+ * What follows from the verdict on an atom that is complete: with CG_GEOMETRY_CHECK a count; with
+ * CG_GEOMETRY_REPAIR what cg_repair_judge() says is done to the sequence.
+ * @return nonzero where the sequence was rolled back or given up
+ */
+CG_HOST_DEVICE int cg_repair_atom(cg_repair *r, int32_t mode, const cg_geometry *g, int32_t atom,
+                                  int32_t fault, cg_sequence *seq, const cg_program *prog,
+                                  const cg_automaton *aut, const cg_atom_mark *marks);
+
+#endif

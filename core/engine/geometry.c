@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT */
+/* Whether geometry is looked at while it is written: what was asked for, and what there is. */
+#include <string.h>
+
+#include "base/error.h"
+#include "base/size.h"
+#include "engine/engine.h"
+#include "template/geometry_tables.h"
+
+static const char *const modes[] = {
+    [CG_GEOMETRY_OFF] = "off", [CG_GEOMETRY_CHECK] = "check", [CG_GEOMETRY_REPAIR] = "repair"
+};
+
+static cg_status parse_mode(const char *name, cg_geometry_mode *ret, cg_error *err)
+{
+    *ret = CG_GEOMETRY_OFF;
+    if (!name)
+        return CG_OK;
+    for (int i = 0; i < 3; i++)
+        if (!strcmp(name, modes[i])) {
+            *ret = (cg_geometry_mode)i;
+            return CG_OK;
+        }
+    return cg_fail(err, CG_ERR_USAGE, "--geometry '%s': wanted off, check or repair", name);
+}
+
+/* What every token adds to a number. */
+static cg_status make_spelling(cg_engine *e, cg_error *err)
+{
+    const cg_vocabulary *v = &e->vocabulary.vocabulary;
+    int32_t n = e->model->config.vocab > v->n_tokens ? e->model->config.vocab : v->n_tokens;
+
+    e->n_spelling = n;
+    e->spelling = cg_alloc_array((size_t)n, sizeof *e->spelling);
+    if (!e->spelling)
+        return cg_fail(err, CG_ERR_NOMEM, "engine: out of memory");
+    for (int32_t i = 0; i < n; i++) {
+        uint32_t len = 0;
+        int32_t special = 0;
+        const char *bytes = i < v->n_tokens ? v->token(v->ctx, i, &len, &special) : NULL;
+
+        e->spelling[i] = bytes && !special ? cg_spell(bytes, len) : 0;
+    }
+    return CG_OK;
+}
+
+/* Can a molecule's geometry be looked at with this constraint and this RDKit? */
+static cg_status try_it(cg_engine *e, cg_error *err)
+{
+    cg_template_builder builder = e->builder;
+    cg_molecule_template built = { 0 };
+    cg_status status;
+
+    builder.geometry = CG_GEOMETRY_CHECK;
+    status = cg_molecule_template_build(&builder, "CC", 2, &built, err);
+    if (status != CG_OK)
+        return status;
+    if (built.program->fields_per_atom != 3)
+        status = cg_fail(err, CG_ERR_UNSUPPORTED,
+                         "the constraint '%s' does not mark where atoms are written",
+                         e->constraint->name);
+    cg_molecule_template_finish(&built);
+    return status;
+}
+
+cg_status cg_engine_choose_geometry(cg_engine *e, const cg_engine_options *o, cg_error *err)
+{
+    cg_error why = CG_ERROR_INIT;
+    cg_geometry_mode mode;
+    cg_status status = parse_mode(o->geometry, &mode, err);
+
+    if (status != CG_OK)
+        return status;
+    e->builder.geometry = mode;
+    e->info.geometry = modes[mode];
+    if (mode == CG_GEOMETRY_OFF)
+        return CG_OK;
+    if (mode == CG_GEOMETRY_REPAIR && e->info.sampling.greedy)
+        return cg_fail(err, CG_ERR_USAGE,
+                       "--geometry repair: greedy sampling draws the same atom again");
+    status = try_it(e, &why);
+    if (status != CG_OK)
+        return cg_fail(err, status == CG_ERR_NOMEM ? status : CG_ERR_USAGE, "--geometry %s: %s",
+                       modes[mode], why.msg);
+    return make_spelling(e, err);
+}
+
+const char *cg_geometry_describe(int32_t cause)
+{
+    return cause >= 0 && cause < CG_CAUSES ? cg_geometry_cause_name((cg_geometry_cause)cause)
+                                           : NULL;
+}

@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: MIT */
+#include "template/geometry_tables.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/size.h"
+#include "chem/bounds.h"
+#include "chem/planes.h"
+#include "chem/stereo.h"
+
+static const double clash_share = 0.75; /* of a lower bound, at least */
+static const float least_volume = 0.5F, least_cosine = 0.9F, least_flat = 0.95F;
+
+/* Tests in any order. */
+struct list {
+    cg_geometry_test *tests;
+    size_t n, cap;
+};
+
+static int add(struct list *list, uint32_t a, uint32_t b, uint32_t c, uint32_t d, int32_t kind,
+               int32_t cause, float low, float high)
+{
+    if (cg_grow((void **)&list->tests, &list->cap, list->n + 1, sizeof *list->tests))
+        return -1;
+    list->tests[list->n++] = (cg_geometry_test) {
+        .atom = { (int32_t)a, (int32_t)b, (int32_t)c, (int32_t)d },
+        .kind = kind,
+        .cause = cause,
+        .low = low,
+        .high = high,
+    };
+    return 0;
+}
+
+/* Three neighbours in the order that has the sign wanted. */
+static int add_volume(struct list *list, uint32_t centre, uint32_t a, uint32_t b, uint32_t c,
+                      int sign)
+{
+    return add(list, centre, a, b, c, CG_TEST_VOLUME, CG_CAUSE_CENTRE,
+               sign > 0 ? least_volume : -INFINITY, sign > 0 ? INFINITY : -least_volume);
+}
+
+/*
+ * Any three of four neighbours tell the sense, so that it is seen as soon as three are there. The
+ * vectors to all four sum to about nothing: leaving out the next one changes the sign.
+ */
+static int add_centre(struct list *list, const cg_stereo_centre *c)
+{
+    const uint32_t *n = c->neighbours;
+
+    if (c->n_neighbours == 3)
+        return add_volume(list, c->atom, n[0], n[1], n[2], c->sign);
+    return add_volume(list, c->atom, n[1], n[2], n[3], c->sign) ||
+           add_volume(list, c->atom, n[0], n[2], n[3], -c->sign) ||
+           add_volume(list, c->atom, n[0], n[1], n[3], c->sign) ||
+           add_volume(list, c->atom, n[0], n[1], n[2], -c->sign);
+}
+
+static int add_stereo(struct list *list, const cg_stereo *stereo)
+{
+    int failed = 0;
+
+    for (size_t i = 0; i < stereo->n_centres && !failed; i++)
+        failed = add_centre(list, &stereo->centres[i]);
+    for (size_t i = 0; i < stereo->n_bonds && !failed; i++) {
+        const cg_stereo_bond *b = &stereo->bonds[i];
+
+        failed = add(list, b->neighbours[0], b->ends[0], b->ends[1], b->neighbours[1],
+                     CG_TEST_TORSION, CG_CAUSE_DOUBLE, b->cis ? least_cosine : -INFINITY,
+                     b->cis ? INFINITY : -least_cosine);
+    }
+    return failed;
+}
+
+static int add_planes(struct list *list, const cg_planes *planes)
+{
+    int failed = 0;
+
+    for (size_t i = 0; i < planes->n_rings; i++) {
+        const cg_flat_ring *r = &planes->rings[i];
+
+        for (uint32_t k = 0; k < r->n && !failed; k++)
+            failed = add(list, r->atoms[k], r->atoms[(k + 1) % r->n], r->atoms[(k + 2) % r->n],
+                         r->atoms[(k + 3) % r->n], CG_TEST_TORSION, CG_CAUSE_RING, least_cosine,
+                         INFINITY);
+    }
+    for (size_t i = 0; i < planes->n_bonds; i++) {
+        const cg_flat_bond *b = &planes->bonds[i];
+
+        for (uint32_t k = 0; k < b->n_neighbours[0] * b->n_neighbours[1] && !failed; k++)
+            failed = add(list, b->neighbours[0][k % b->n_neighbours[0]], b->ends[0], b->ends[1],
+                         b->neighbours[1][k / b->n_neighbours[0]], CG_TEST_FLAT, CG_CAUSE_DOUBLE,
+                         least_flat * least_flat, INFINITY);
+    }
+    return failed;
+}
+
+static int32_t last_atom(const cg_geometry_test *t)
+{
+    int32_t last = t->atom[0];
+
+    for (int k = 1; k < 4; k++)
+        last = t->atom[k] > last ? t->atom[k] : last;
+    return last;
+}
+
+/* Tests to the atoms that complete them. */
+static void sort_tests(const struct list *list, int32_t n_atoms, int32_t *start,
+                       cg_geometry_test *tests)
+{
+    memset(start, 0, ((size_t)n_atoms + 1) * sizeof *start);
+    for (size_t i = 0; i < list->n; i++)
+        start[last_atom(&list->tests[i]) + 1]++;
+    for (int32_t a = 0; a < n_atoms; a++)
+        start[a + 1] += start[a];
+    for (size_t i = list->n; i > 0; i--) /* from behind: the order within an atom stays */
+        tests[--start[last_atom(&list->tests[i - 1]) + 1]] = list->tests[i - 1];
+    for (int32_t a = 0; a < n_atoms; a++) /* now start[a + 1] is where atom a begins */
+        start[a] = start[a + 1];
+    start[n_atoms] = (int32_t)list->n;
+}
+
+/* By how much a distance may miss its bounds, Å, by the bonds between the two atoms. */
+static const struct margin {
+    double low, high;
+    int8_t cause;
+} margins[] = {
+    { 0, 0, CG_CAUSE_NONE },        { 0.15, 0.15, CG_CAUSE_BOND }, { 0.35, 0.35, CG_CAUSE_ANGLE },
+    { 0.35, 0.45, CG_CAUSE_CLASH }, { 0.5, 0.75, CG_CAUSE_CLASH }, { 0.5, 0.5, CG_CAUSE_CLASH },
+};
+
+static void set_pairs(const cg_bounds *bounds, float *low2, float *high2, int8_t *cause)
+{
+    const int last = sizeof margins / sizeof margins[0] - 1;
+    size_t at = 0;
+
+    for (size_t i = 1; i < bounds->n_atoms; i++)
+        for (size_t j = 0; j < i; j++, at++) {
+            int steps = cg_bounds_steps(bounds, i, j);
+            const struct margin *m = &margins[steps < last ? steps : last];
+            double least = cg_bounds_low(bounds, i, j), low = least - m->low;
+            double high = cg_bounds_high(bounds, i, j) + m->high;
+
+            if (steps > 2)
+                low = fmin(low, least * clash_share);
+            low2[at] = low > 0 ? (float)(low * low) : 0;
+            high2[at] = (float)(high * high);
+            cause[at] = m->cause;
+        }
+}
+
+/* The bond to the atom that an atom is written behind comes before those that close rings. */
+static void set_parents(const cg_smiles *graph, int32_t n_atoms, int32_t *parent)
+{
+    for (int32_t i = 0; i < n_atoms; i++)
+        parent[i] = -1;
+    for (size_t b = 0; b < graph->n_bonds; b++)
+        if (parent[graph->bonds[b].second] < 0)
+            parent[graph->bonds[b].second] = (int32_t)graph->bonds[b].first;
+}
+
+/* The struct and behind it its block. */
+static cg_status assemble(const cg_molecule *mol, const cg_bounds *bounds, const struct list *list,
+                          size_t n_unchecked, cg_geometry **ret, cg_error *err)
+{
+    cg_geometry counts = {
+        .n_atoms = (int32_t)cg_molecule_n_atoms(mol),
+        .n_tests = (int32_t)list->n,
+        .n_unchecked = (int32_t)n_unchecked,
+    };
+    size_t size = cg_geometry_size(counts.n_atoms, counts.n_tests);
+    cg_geometry *g = calloc(1, sizeof *g + size);
+
+    if (!g)
+        return cg_fail(err, CG_ERR_NOMEM, "geometry of %d atoms: out of memory", counts.n_atoms);
+    *g = counts;
+    cg_geometry_place(g, g + 1);
+    set_pairs(bounds, (float *)g->low2, (float *)g->high2, (int8_t *)g->pair_cause);
+    set_parents(cg_molecule_graph(mol), g->n_atoms, (int32_t *)g->parent);
+    sort_tests(list, g->n_atoms, (int32_t *)g->test_start, (cg_geometry_test *)g->tests);
+    *ret = g;
+    return CG_OK;
+}
+
+cg_status cg_geometry_compile(const cg_molecule *mol, cg_geometry **ret, cg_error *err)
+{
+    cg_bounds bounds = { 0 };
+    cg_stereo stereo = { 0 };
+    cg_planes planes = { 0 };
+    struct list list = { 0 };
+    cg_status status = cg_bounds_find(mol, 1, &bounds, err);
+
+    if (status == CG_OK)
+        status = cg_stereo_find(mol, &stereo, err);
+    if (status == CG_OK)
+        status = cg_planes_find(mol, &planes, err);
+    if (status == CG_OK && (add_stereo(&list, &stereo) || add_planes(&list, &planes)))
+        status = cg_fail(err, CG_ERR_NOMEM, "geometry of %zu atoms: out of memory", bounds.n_atoms);
+    if (status == CG_OK)
+        status = assemble(mol, &bounds, &list, stereo.n_untested, ret, err);
+    cg_bounds_finish(&bounds);
+    cg_stereo_finish(&stereo);
+    cg_planes_finish(&planes);
+    free(list.tests);
+    return status;
+}
+
+void cg_geometry_destroy(cg_geometry *geometry)
+{
+    free(geometry);
+}

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * @file wgmma.cuh  Products of a warpgroup: instructions that sm_90a alone has.
+ *
+ * A warpgroup is four warps, the first of which has an index that is a multiple of 4. Together they
+ * multiply 64 rows; warp w has rows 16 w .. 16 w + 15. Its C fragment is that of mma.m16n8k16
+ * (mma.cuh) once for every 8 columns, and so is the A fragment of 16 columns where A is in
+ * registers (PTX ISA, "Register Fragments and Shared Memory Matrix Layouts" of wgmma).
+ *
+ * Shared tiles are panels of 64 elements: a row of a panel has 128 bytes, 16-byte unit u of row r
+ * lies at unit u ^ (r & 7), and panels begin at multiples of 1024 bytes. That is the hardware's
+ * "128-byte swizzle". A descriptor names a part of such a tile:
+ *
+ *   bits 0..13   address / 16
+ *   bits 16..29  leading byte offset / 16
+ *   bits 32..45  stride byte offset / 16: between groups of 8 rows, 1024
+ *   bits 62..63  1: 128-byte swizzle
+ *
+ *   Q and K [rows][elements], 16 elements a product ("K-major"): the address moves by 32 bytes from
+ *     one product to the next, four of them in a panel. The leading offset is not used.
+ *   V [tokens][elements], 16 tokens a product ("MN-major", the transpose bit of B is set): the
+ *     address moves by 16 rows, 2048 bytes; the leading offset is that between panels.
+ *
+ * Products are asynchronous. Between wgmma_begin() and the end of wgmma_wait() nobody may touch
+ * their registers, which pass through registers_settle() after the wait. share_writes() goes before
+ * products of shared memory that was written by anything but products.
+ *
+ * ptxas says so (C7510 and others near it) where it makes products wait for each other after all:
+ * when a branch lies between two of one group, or registers are short.
+ */
+#ifndef FLASH_WGMMA_CUH
+#define FLASH_WGMMA_CUH
+
+#include "mma.cuh"
+
+/* sm_90a alone: not sm_90, nor what comes after it. */
+#ifdef __CUDA_ARCH_FEAT_SM90_ALL
+#define FLASH_HAS_WGMMA 1
+#else
+#define FLASH_HAS_WGMMA 0
+#endif
+
+#if FLASH_HAS_WGMMA
+
+/* Writes to shared memory that this thread knows of, its own and those that it waited for, copies
+ * too, come before the products that it queues from here on; after a barrier, others' as well. */
+FLASH_INLINE void share_writes(void)
+{
+    asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
+}
+
+/* From here on a thread of the calling warpgroups has n registers, a constant: fewer, or more once
+ * others have fewer. */
+#define registers_shrink(n) asm volatile("setmaxnreg.dec.sync.aligned.u32 %0;" ::"n"(n))
+#define registers_grow(n)   asm volatile("setmaxnreg.inc.sync.aligned.u32 %0;" ::"n"(n))
+
+/* A barrier in shared memory, 8 bytes. A phase ends with the n-th arrival, then the next begins. */
+FLASH_INLINE void phase_barrier_create(uint32_t at, int n)
+{
+    asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(at), "r"(n) : "memory");
+}
+
+/* What this thread has read and written comes before. */
+FLASH_INLINE void phase_arrive(uint32_t at)
+{
+    asm volatile("{\n.reg .b64 state;\nmbarrier.arrive.shared::cta.b64 state, [%0];\n}" ::"r"(at)
+                 : "memory");
+}
+
+/* Arrives when all copies that this thread has queued are done. */
+FLASH_INLINE void phase_arrive_copied(uint32_t at)
+{
+    asm volatile("cp.async.mbarrier.arrive.noinc.shared::cta.b64 [%0];" ::"r"(at) : "memory");
+}
+
+/* Waits for the end of the phase of that parity: 0 for the first. */
+FLASH_INLINE void phase_wait(uint32_t at, uint32_t parity)
+{
+    asm volatile("{\n.reg .pred done;\nAGAIN:\n"
+                 "mbarrier.try_wait.parity.shared::cta.b64 done, [%0], %1;\n"
+                 "@!done bra AGAIN;\n}" ::"r"(at),
+                 "r"(parity)
+                 : "memory");
+}
+
+/* Waits for n threads of the block, those that call it; whether x holds for any. */
+FLASH_INLINE bool any_thread(int n, bool x)
+{
+    uint32_t any;
+
+    asm volatile("{\n.reg .pred p, q;\nsetp.ne.u32 p, %1, 0;\n"
+                 "bar.red.or.pred q, 8, %2, p;\nselp.u32 %0, 1, 0, q;\n}"
+                 : "=r"(any)
+                 : "r"((uint32_t)x), "r"(n)
+                 : "memory");
+    return any;
+}
+
+/* Waits for the 128 threads of warpgroup `group`. */
+FLASH_INLINE void warpgroup_barrier(int group)
+{
+    asm volatile("bar.sync %0, 128;" ::"r"(1 + group) : "memory");
+}
+
+FLASH_INLINE void wgmma_begin(void)
+{
+    asm volatile("wgmma.fence.sync.aligned;" ::: "memory");
+}
+
+FLASH_INLINE void wgmma_commit(void)
+{
+    asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory");
+}
+
+/* Waits until at most n (a constant) of the newest groups are under way. */
+#define wgmma_wait(n) asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(n) : "memory")
+
+/* The compiler must not move reads of c from here to before, nor what makes c to behind. */
+FLASH_INLINE void registers_settle(float (*c)[4], int n)
+{
+#pragma unroll
+    for (int i = 0; i < n; i++)
+        asm volatile("" : "+f"(c[i][0]), "+f"(c[i][1]), "+f"(c[i][2]), "+f"(c[i][3])::"memory");
+}
+
+/* The lower half of a descriptor: where unit 0 of row 0 is; leading: between panels, of V alone. */
+FLASH_INLINE uint32_t shared_descriptor(uint32_t address, uint32_t leading)
+{
+    return (leading >> 4) << 16 | address >> 4;
+}
+
+/* The upper half is alike in all. In the text of an instruction: b = {x, it}. */
+#define WGMMA_UPPER            ".reg .b32 h;\nmov.b32 h, 0x40000040;\n"
+#define WGMMA_DESCRIPTOR(b, x) ".reg .b64 " b ";\nmov.b64 " b ", {" x ", h};\n"
+
+/* Accumulators and their names. */
+#define WGMMA_C8(c, i)                                                                             \
+    "+f"((c)[i][0]), "+f"((c)[i][1]), "+f"((c)[i][2]), "+f"((c)[i][3]), "+f"((c)[i + 1][0]),       \
+        "+f"((c)[i + 1][1]), "+f"((c)[i + 1][2]), "+f"((c)[i + 1][3])
+#define WGMMA_C_64(c)  WGMMA_C8(c, 0), WGMMA_C8(c, 2), WGMMA_C8(c, 4), WGMMA_C8(c, 6)
+#define WGMMA_C_128(c) WGMMA_C_64(c), WGMMA_C_64((c) + 8)
+
+#define WGMMA_LIST_64                                                                              \
+    "{%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, %16, %17, %18, %19, "  \
+    "%20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31}"
+#define WGMMA_LIST_128                                                                             \
+    "{%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, %16, %17, %18, %19, "  \
+    "%20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, %32, %33, %34, %35, %36, %37, "   \
+    "%38, %39, %40, %41, %42, %43, %44, %45, %46, %47, %48, %49, %50, %51, %52, %53, %54, %55, "   \
+    "%56, %57, %58, %59, %60, %61, %62, %63}"
+
+/* The inputs have the names behind. p: whether there is something to add to. */
+#define WGMMA_SHARED_128                                                                           \
+    WGMMA_UPPER WGMMA_DESCRIPTOR("a", "%64") WGMMA_DESCRIPTOR("b", "%65") "setp.ne.b32 p, %66, "   \
+                                                                          "0;\n"
+#define WGMMA_REGISTERS_64  WGMMA_UPPER WGMMA_DESCRIPTOR("b", "%36") "setp.ne.b32 p, %37, 0;\n"
+#define WGMMA_REGISTERS_128 WGMMA_UPPER WGMMA_DESCRIPTOR("b", "%68") "setp.ne.b32 p, %69, 0;\n"
+#define WGMMA_A_64          "{%32, %33, %34, %35}"
+#define WGMMA_A_128         "{%64, %65, %66, %67}"
+
+/* A and B from shared memory, both K-major */
+#define WGMMA_S(n, type, c, a, b, add)                                                             \
+    asm volatile("{\n.reg .pred p;\n" WGMMA_SHARED_##n "wgmma.mma_async.sync.aligned.m64n" #n      \
+                                                       "k16.f32." type "." type " " WGMMA_LIST_##n \
+                 ", a, b, p, 1, 1, 0, 0;\n}"                                                       \
+                 : WGMMA_C_##n(c)                                                                  \
+                 : "r"(a), "r"(b), "r"(add))
+
+/* A in registers, B from shared memory, MN-major; added to c */
+#define WGMMA_R(n, type, c, a, b)                                                                  \
+    asm volatile("{\n.reg .pred p;\n" WGMMA_REGISTERS_##n                                          \
+                 "wgmma.mma_async.sync.aligned.m64n" #n "k16.f32." type "." type                   \
+                 " " WGMMA_LIST_##n ", " WGMMA_A_##n ", b, p, 1, 1, 1;\n}"                         \
+                 : WGMMA_C_##n(c)                                                                  \
+                 : "r"((a)[0]), "r"((a)[1]), "r"((a)[2]), "r"((a)[3]), "r"(b), "r"(1))
+
+/* c[16][4] = (add ? c : 0) + Q K^T of 16 elements and 128 tokens */
+FLASH_INLINE void wgmma_scores(int f16, float (*c)[4], uint32_t q, uint32_t k, int add)
+{
+    if (f16)
+        WGMMA_S(128, "f16", c, q, k, add);
+    else
+        WGMMA_S(128, "bf16", c, q, k, add);
+}
+
+/* c[n / 8][4] += P V of 16 tokens and n (64 or 128) elements */
+FLASH_INLINE void wgmma_values(int f16, int n, float (*c)[4], const uint32_t p[4], uint32_t v)
+{
+    if (n == 64 && f16)
+        WGMMA_R(64, "f16", c, p, v);
+    else if (n == 64)
+        WGMMA_R(64, "bf16", c, p, v);
+    else if (f16)
+        WGMMA_R(128, "f16", c, p, v);
+    else
+        WGMMA_R(128, "bf16", c, p, v);
+}
+
+#endif
+
+#endif
