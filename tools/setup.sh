@@ -19,11 +19,12 @@ packages=(
   libdnnl-dev                                 # oneDNN: matrix products on the CPU
   librdkit-dev libboost-dev                   # chemistry
   check zstd binutils                         # tests
+  jq                                          # tools/study, tools/nightly
 )
 
 if [ "${1-}" = --with-slurm ]; then
   shift
-  packages+=(slurm-wlm munge jq)
+  packages+=(slurm-wlm munge)
   set -- -Dslurm=enabled "$@"
 fi
 
