@@ -1,0 +1,69 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# Geometry looked at while it is written: what is delivered has the right hand, the bytes do not
+# depend on how it was computed, and what cannot be repaired is told.
+. "$(dirname "$0")/lib.sh"
+
+printf '%s\n' 'C[C@H](N)C(=O)O a' 'CC[C@@H](C)O b' 'C[C@@H](O)[C@H](C)N c' 'C/C=C\[C@H](C)F d' >in.smi
+common=(--input in.smi --seed 3 --quiet --overwrite)
+repair=("${common[@]}" --gens 6 --geometry repair)
+all_pass() { [ "$(json_number "$1" passed_all)" = "$(json_number "$1" checked)" ]; }
+
+say '4 chiral molecules, 6 conformers each'
+run 0 "${repair[@]}" --check --output want.sdf --report want.json
+verdict '24 records' test "$(count_sdf <want.sdf)" = 24
+verdict 'all are checked' test "$(json_number want.json checked)" = 24
+verdict 'all pass' all_pass want.json
+verdict 'a wrong hand was met' test "$(json_number want.json centre)" -gt 0
+verdict 'and taken back' test "$(json_number want.json tokens_taken_back)" -gt 0
+sdf_item want.sdf repaired >items
+verdict 'each record tells what was drawn again' test "$(wc -l <items)" = 24
+verdict 'as many as the report' test "$(json_number want.json centre)" = \
+  "$(sed -n 's/.*centre=\([0-9]*\).*/\1/p' items | awk '{ n += $1 } END { print n + 0 }')"
+verdict 'some nothing' grep -qx none items
+
+for variant in '--batch-size 1 --kv-cache static' '--batch-size 64 --kv-cache dynamic'; do
+  # shellcheck disable=SC2086 # several words
+  run 0 "${repair[@]}" --check $variant --output got.sdf || continue
+  same want.sdf got.sdf "$variant"
+done
+for i in 0 1; do
+  run 0 "${repair[@]}" --check --shard $i/2 --kv-cache paged --step-tokens 7 --threads 1 \
+    --output part$i.sdf || true
+done
+same want.sdf <(cat part[01].sdf) '--kv-cache paged --step-tokens 7 --threads 1, two shards joined'
+
+say 'check changes nothing, and counts'
+run 0 "${common[@]}" --gens 2 --geometry off --output off.sdf
+run 0 "${common[@]}" --gens 2 --geometry check --output check.sdf --report check.json
+verdict 'an item tells what is impossible' test "$(sdf_item check.sdf impossible | wc -l)" = 8
+verdict 'some is' test "$(sdf_item check.sdf impossible | grep -vcx none)" -gt 0
+same off.sdf <(sed '/^>  <impossible>$/,/^$/d' check.sdf) 'else it is the file without'
+verdict 'nothing is taken back' test "$(json_number check.json tokens_taken_back)" = 0
+
+say 'what cannot be repaired is given up'
+run 1 "${common[@]}" --limit 2 --gens 2 --geometry repair --check --temperature 5 \
+  --output hot.sdf --report hot.json --failed hot.tsv
+impossible=$(json_number hot.json impossible_geometry)
+verdict 'some are' test "$impossible" -gt 0
+verdict 'told in the list of failures' test "$(grep -c 'impossible geometry' hot.tsv)" = "$impossible"
+verdict 'the others are there' test "$(count_sdf <hot.sdf)" = $((4 - impossible))
+verdict 'and pass' all_pass hot.json
+
+say 'resuming, and what is refused'
+for mode in off repair; do
+  run 3 --input in.smi --seed 3 --gens 2 --output check.sdf --resume --geometry $mode &&
+    says "geometry 'check', this one has '$mode'" "--resume with --geometry $mode"
+done
+check 0 'with the same it goes on' --input in.smi --seed 3 --gens 2 --output check.sdf --resume \
+  --geometry check
+refused() {
+  run 2 "${common[@]}" --output no.sdf "$@" && says '^confgen: --geometry .*:' "$* is refused" &&
+    verdict 'in one line' test "$(wc -l <err)" = 1
+  verdict 'and nothing is written' test ! -e no.sdf
+}
+refused --geometry repair --greedy
+refused --geometry repair --constraint none
+refused --geometry check --constraint template
+refused --geometry perhaps
+finish
