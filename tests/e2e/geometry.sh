@@ -22,16 +22,14 @@ verdict 'as many as the report' test "$(json_number want.json centre)" = \
   "$(sed -n 's/.*centre=\([0-9]*\).*/\1/p' items | awk '{ n += $1 } END { print n + 0 }')"
 verdict 'some nothing' grep -qx none items
 
-for variant in '--batch-size 1 --kv-cache static' '--batch-size 64 --kv-cache dynamic'; do
-  # shellcheck disable=SC2086 # several words
-  run 0 "${repair[@]}" --check $variant --output got.sdf || continue
-  same want.sdf got.sdf "$variant"
-done
+run 0 "${repair[@]}" --check --batch-size 5 --kv-cache paged --step-tokens 7 --output got.sdf
+same want.sdf got.sdf '--batch-size 5 --kv-cache paged --step-tokens 7'
+shards=('--batch-size 1 --kv-cache static' '--batch-size 64 --kv-cache dynamic')
 for i in 0 1; do
-  run 0 "${repair[@]}" --check --shard $i/2 --kv-cache paged --step-tokens 7 --threads 1 \
-    --output part$i.sdf || true
+  # shellcheck disable=SC2086 # several words
+  run 0 "${repair[@]}" --check --shard $i/2 ${shards[i]} --output part$i.sdf || true
 done
-same want.sdf <(cat part[01].sdf) '--kv-cache paged --step-tokens 7 --threads 1, two shards joined'
+same want.sdf <(cat part[01].sdf) "shards joined: ${shards[0]}, ${shards[1]}"
 
 say 'check changes nothing, and counts'
 run 0 "${common[@]}" --gens 2 --geometry off --output off.sdf
@@ -42,12 +40,12 @@ same off.sdf <(sed '/^>  <impossible>$/,/^$/d' check.sdf) 'else it is the file w
 verdict 'nothing is taken back' test "$(json_number check.json tokens_taken_back)" = 0
 
 say 'what cannot be repaired is given up'
-run 1 "${common[@]}" --limit 2 --gens 2 --geometry repair --check --temperature 5 \
+run 1 "${common[@]}" --limit 1 --gens 2 --geometry repair --check --temperature 5 \
   --output hot.sdf --report hot.json --failed hot.tsv
 impossible=$(json_number hot.json impossible_geometry)
 verdict 'some are' test "$impossible" -gt 0
 verdict 'told in the list of failures' test "$(grep -c 'impossible geometry' hot.tsv)" = "$impossible"
-verdict 'the others are there' test "$(count_sdf <hot.sdf)" = $((4 - impossible))
+verdict 'the others are there' test "$(count_sdf <hot.sdf)" = $((2 - impossible))
 verdict 'and pass' all_pass hot.json
 
 say 'resuming, and what is refused'
