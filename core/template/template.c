@@ -49,6 +49,14 @@ static cg_status build_program(const cg_template_builder *b, cg_molecule_templat
     return status;
 }
 
+static cg_status build_geometry(cg_molecule_template *t, cg_error *err)
+{
+    if (t->program->fields_per_atom != 3)
+        return cg_fail(err, CG_ERR_UNSUPPORTED,
+                       "geometry: the constraint does not mark where atoms are written");
+    return cg_geometry_compile(t->molecule, &t->geometry, err);
+}
+
 /*
  * A program of the molecule's own length must fit as a whole; one of any length (fields_per_atom 0)
  * is cut at the bound, and only needs room to begin.
@@ -90,7 +98,7 @@ cg_status cg_molecule_template_build(const cg_template_builder *builder, const c
         status = check_length(builder, &t, err);
     built = cg_now();
     if (status == CG_OK && builder->geometry != CG_GEOMETRY_OFF)
-        status = cg_geometry_compile(t.molecule, &t.geometry, err);
+        status = build_geometry(&t, err);
     t.chemistry_seconds = parsed - start + (cg_now() - built); /* RDKit's bounds */
     t.own_seconds = built - parsed;
     if (status != CG_OK) {
