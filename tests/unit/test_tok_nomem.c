@@ -1,45 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Every allocation of ours fails once: the call must say so, give nothing and lose nothing. Linked
- * with --wrap, which catches the allocations of our libraries, not those of shared ones.
- */
+/* Every allocation of ours fails once: the call must say so, give nothing and lose nothing. */
+#include "failing_malloc.h"
 #include "tok_testing.h"
-
-void *__real_malloc(size_t n);
-void *__real_calloc(size_t n, size_t size);
-void *__real_realloc(void *p, size_t n);
-void *__real_aligned_alloc(size_t align, size_t n);
-void *__wrap_malloc(size_t n);
-void *__wrap_calloc(size_t n, size_t size);
-void *__wrap_realloc(void *p, size_t n);
-void *__wrap_aligned_alloc(size_t align, size_t n);
-
-static long countdown = -1; /* allocations until one fails; negative: none does */
-
-static int fails(void)
-{
-    return countdown >= 0 && countdown-- == 0;
-}
-
-void *__wrap_malloc(size_t n)
-{
-    return fails() ? NULL : __real_malloc(n);
-}
-
-void *__wrap_calloc(size_t n, size_t size)
-{
-    return fails() ? NULL : __real_calloc(n, size);
-}
-
-void *__wrap_realloc(void *p, size_t n)
-{
-    return fails() ? NULL : __real_realloc(p, n);
-}
-
-void *__wrap_aligned_alloc(size_t align, size_t n)
-{
-    return fails() ? NULL : __real_aligned_alloc(align, n);
-}
 
 static const tok_parts parts = {
     .pre_tokenizer = SEQUENCE(SPLIT("\\\\d|\\\\p{L}+", "Contiguous") "," SPLIT(
