@@ -59,11 +59,6 @@ static void table_destroy(struct cg_identity_table *t)
     free(t);
 }
 
-static uint64_t hash_text(const char *text)
-{
-    return XXH3_64bits(text, strlen(text));
-}
-
 static cg_status map_to_hub(struct known *k, const struct known *hub, cg_error *err)
 {
     cg_status st;
@@ -89,7 +84,7 @@ static cg_status table_add(struct cg_identity_table *t, cg_identity *id, size_t 
                            cg_error *err)
 {
     const char *smiles = cg_molecule_smiles(id->mol, NULL);
-    uint64_t hash = hash_text(smiles), graph_hash = hash_text(id->graph);
+    uint64_t hash = cg_index_hash(smiles), graph_hash = cg_index_hash(id->graph);
     struct known k = { .mol = id->mol, .graph = id->graph, .n_heavy = id->n_heavy };
     cg_status st;
 

@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <xxhash.h>
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -30,18 +29,13 @@ struct pairing {
     cg_eval_notes notes;
 };
 
-static uint64_t hash_text(const char *text)
-{
-    return XXH3_64bits(text, strlen(text));
-}
-
 static cg_status index_references(struct pairing *p, cg_error *err)
 {
     const cg_conformer_file *f = p->ref;
 
     for (size_t i = 0; i < f->n_molecules; i++) {
         const cg_conformers *m = &f->molecules[i];
-        uint64_t hash = hash_text(m->name);
+        uint64_t hash = cg_index_hash(m->name);
 
         if (*m->name) {
             for (size_t probe = 0, k;
@@ -55,8 +49,8 @@ static cg_status index_references(struct pairing *p, cg_error *err)
             if (cg_index_add(&p->names, hash, i))
                 return cg_fail(err, CG_ERR_NOMEM, "'%s': out of memory", f->path);
         }
-        if (cg_index_add(&p->smiles, hash_text(m->smiles), i) ||
-            cg_index_add(&p->graphs, hash_text(m->graph), i))
+        if (cg_index_add(&p->smiles, cg_index_hash(m->smiles), i) ||
+            cg_index_add(&p->graphs, cg_index_hash(m->graph), i))
             return cg_fail(err, CG_ERR_NOMEM, "'%s': out of memory", f->path);
     }
     return CG_OK;
@@ -65,7 +59,7 @@ static cg_status index_references(struct pairing *p, cg_error *err)
 /* The reference of a name, CG_INDEX_NONE without. */
 static size_t find_name(const struct pairing *p, const char *name)
 {
-    uint64_t hash = hash_text(name);
+    uint64_t hash = cg_index_hash(name);
 
     for (size_t probe = 0, i;
          *name && (i = cg_index_next(&p->names, hash, &probe)) != CG_INDEX_NONE;)
@@ -77,12 +71,12 @@ static size_t find_name(const struct pairing *p, const char *name)
 /* The first reference of that SMILES, else of that graph, that has nothing under its own name. */
 static size_t find_molecule(const struct pairing *p, const cg_conformers *m)
 {
-    uint64_t hash = hash_text(m->smiles);
+    uint64_t hash = cg_index_hash(m->smiles);
 
     for (size_t probe = 0, i; (i = cg_index_next(&p->smiles, hash, &probe)) != CG_INDEX_NONE;)
         if (!p->own_output[i] && !strcmp(p->ref->molecules[i].smiles, m->smiles))
             return i;
-    hash = hash_text(m->graph);
+    hash = cg_index_hash(m->graph);
     for (size_t probe = 0, i; (i = cg_index_next(&p->graphs, hash, &probe)) != CG_INDEX_NONE;)
         if (!p->own_output[i] && !strcmp(p->ref->molecules[i].graph, m->graph))
             return i;

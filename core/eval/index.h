@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
 
 #include "base/size.h"
 
@@ -21,6 +23,12 @@ typedef struct cg_index {
     struct cg_index_slot *slots; /* [cap] cap is 0 or a power of two, at least twice n */
     size_t cap, n;
 } cg_index;
+
+/** The hash of a text. */
+static inline uint64_t cg_index_hash(const char *text)
+{
+    return XXH3_64bits(text, strlen(text));
+}
 
 static inline void cg_index_finish(cg_index *index)
 {
