@@ -46,8 +46,7 @@ struct cg_engine {
     cg_text_format format;
     void *constraint_self;
     cg_template_builder builder;
-    cg_spelling *spelling; /* [n_spelling] while geometry is looked at */
-    int32_t n_spelling;
+    cg_spelling *spelling; /* by token id, while geometry is looked at */
     cg_dtype dtype;
     cg_worker *workers; /* [n_workers] one a GPU; on the CPU one */
     int32_t n_workers;

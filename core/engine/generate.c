@@ -35,12 +35,6 @@ static cg_status memory_next(void *ctx, cg_pipeline_molecule *m, int *ret_more, 
     return m->smiles && m->name ? CG_OK : cg_fail(err, CG_ERR_NOMEM, "generate: out of memory");
 }
 
-static void memory_finish(void *ctx, cg_pipeline_molecule *m)
-{
-    (void)ctx;
-    (void)m; /* the conformers are handed out as they were read */
-}
-
 static void count_verdict(cg_report *r, int32_t verdict)
 {
     r->conformers += verdict == CG_CONFORMER_OK;
@@ -90,12 +84,6 @@ static cg_status memory_emit(void *ctx, cg_pipeline_molecule *m, cg_error *err)
     return CG_OK;
 }
 
-static void memory_forget(void *ctx, cg_pipeline_molecule *m)
-{
-    (void)ctx;
-    (void)m;
-}
-
 static int memory_stop(void *ctx)
 {
     (void)ctx;
@@ -108,8 +96,8 @@ cg_status cg_engine_generate(cg_engine *engine, const cg_request *requests, int6
 {
     cg_report report = { CG_SIZED(cg_report) };
     struct memory s = { engine, requests, n, 0, on_conformer, ctx, &report };
-    cg_pipeline_io io = { &s,          memory_next,   NULL,       memory_finish,
-                          memory_emit, memory_forget, memory_stop };
+    /* the conformers are handed out as they were read */
+    cg_pipeline_io io = { &s, memory_next, NULL, NULL, memory_emit, NULL, memory_stop };
     cg_status status = cg_pipeline_run(engine, &io, &report, err);
 
     if (ret_report)

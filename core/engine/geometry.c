@@ -30,7 +30,6 @@ static cg_status make_spelling(cg_engine *e, cg_error *err)
     const cg_vocabulary *v = &e->vocabulary.vocabulary;
     int32_t n = e->model->config.vocab > v->n_tokens ? e->model->config.vocab : v->n_tokens;
 
-    e->n_spelling = n;
     e->spelling = cg_alloc_array((size_t)n, sizeof *e->spelling);
     if (!e->spelling)
         return cg_fail(err, CG_ERR_NOMEM, "engine: out of memory");
@@ -60,7 +59,6 @@ static cg_status try_it(cg_engine *e, cg_error *err)
 
 cg_status cg_engine_choose_geometry(cg_engine *e, const cg_engine_options *o, cg_error *err)
 {
-    cg_error why = CG_ERROR_INIT;
     cg_geometry_mode mode;
     cg_status status = parse_mode(o->geometry, &mode, err);
 
@@ -73,10 +71,10 @@ cg_status cg_engine_choose_geometry(cg_engine *e, const cg_engine_options *o, cg
     if (mode == CG_GEOMETRY_REPAIR && e->info.sampling.greedy)
         return cg_fail(err, CG_ERR_USAGE,
                        "--geometry repair: greedy sampling draws the same atom again");
-    status = try_it(e, &why);
+    status = try_it(e, err);
     if (status != CG_OK)
-        return cg_fail(err, status == CG_ERR_NOMEM ? status : CG_ERR_USAGE, "--geometry %s: %s",
-                       modes[mode], why.msg);
+        return cg_fail_prefix(err, status == CG_ERR_NOMEM ? status : CG_ERR_USAGE, "--geometry %s",
+                              modes[mode]);
     return make_spelling(e, err);
 }
 

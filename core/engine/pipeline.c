@@ -64,7 +64,8 @@ static void destroy_molecule(struct cg_pipeline *p, cg_pipeline_molecule *m)
 {
     if (!m)
         return;
-    p->io->forget(p->io->ctx, m);
+    if (p->io->forget)
+        p->io->forget(p->io->ctx, m);
     for (int32_t i = 0; m->generations && i < m->n_generations; i++) {
         free(m->generations[i].tokens);
         cg_checked_finish(&m->generations[i].checked);
@@ -248,7 +249,8 @@ static void finish_job(void *arg, int worker)
     }
     if (status == CG_OK) {
         count_checks(m);
-        p->io->finish(p->io->ctx, m);
+        if (p->io->finish)
+            p->io->finish(p->io->ctx, m);
     }
     m->finish_seconds += cg_now() - t;
     pthread_mutex_lock(&p->lock);

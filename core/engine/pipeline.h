@@ -64,12 +64,12 @@ typedef struct cg_pipeline_io {
     void (*prepare)(void *ctx, cg_pipeline_molecule *m);
     /**
      * All generations are checked, and drawn again where that was asked for. May set failure and
-     * take what it needs of their `checked`. Jobs. Not called for failed molecules.
+     * take what it needs of their `checked`. Jobs. Not called for failed molecules. May be NULL.
      */
     void (*finish)(void *ctx, cg_pipeline_molecule *m);
     /** In order, failed molecules too. This thread. */
     cg_status (*emit)(void *ctx, cg_pipeline_molecule *m, cg_error *err);
-    /** Free `user`. Any thread. */
+    /** Free `user`. May be NULL. Any thread. */
     void (*forget)(void *ctx, cg_pipeline_molecule *m);
     /** Called now and then; nonzero ends the run with CG_ERR_INTERRUPTED. This thread. */
     int (*stop)(void *ctx);

@@ -6,14 +6,15 @@
  * | --- | --- | --- |
  * | bonds | bounds of RDKit's distance geometry, 0.15 Å wider | chem/bounds.h |
  * | neighbours of one atom | the same, 0.35 Å wider | |
- * | other pairs | at least 75 % of their lower bound | |
+ * | other pairs | 0.35 to 0.75 Å wider by the bonds between them, at least down to 75 % | |
  * | stereocentres | volume of the asked sign, at least 0.5 Å^3 | chem/stereo.h |
  * | cis, trans | cosine of the torsion at least 0.9, of the asked sign | |
  * | other C=C bonds | at least 0.95, either sign | chem/planes.h |
  * | aromatic rings of 5 and 6 | cosine of each torsion at least 0.9 | |
  *
- * Every atom that is written counts, hydrogens among them. What passes here passes the checks of a
- * finished conformer (eval/check.h), whose margins are wider.
+ * Every atom that is written counts, hydrogens among them. The checks of a finished conformer
+ * (eval/check.h) have wider margins, but take every secondary amide to be trans, which this does
+ * not.
  */
 #ifndef CG_TEMPLATE_GEOMETRY_TABLES_H
 #define CG_TEMPLATE_GEOMETRY_TABLES_H
