@@ -127,9 +127,11 @@ cluster_stop() {
     wait "${cluster_pids[pid]}" 2>/dev/null || true
   done
   cluster_pids=()
-  # what outlived them: steps of this cluster's slurmd. (grep fails where a process ends under it.)
+  # what outlived them: steps of this cluster's slurmd. (What looks for them must not bear their mark itself;
+  # grep fails where a process ends under it.)
   [ -n "$cluster_conf" ] || return 0
-  { grep -lzxsF "SLURM_CONF=$cluster_conf" /proc/[0-9]*/environ || true; } | cut -d/ -f3 | while read -r pid; do
-    [ "$pid" = $$ ] || kill -KILL "$pid" 2>/dev/null || true
+  unset SLURM_CONF
+  for pid in $({ grep -lzxsF "SLURM_CONF=$cluster_conf" /proc/[0-9]*/environ || true; } | cut -d/ -f3); do
+    kill -KILL "$pid" 2>/dev/null || true
   done
 }
