@@ -167,7 +167,7 @@ static cg_status make_geometry(struct cuda *c, cg_error *err)
     size_t vocab = (size_t)c->config.model->config.vocab;
     cg_spelling *spelling = NULL;
     cg_status status =
-        take_device(c, (size_t)s->n_slots * (size_t)s->max_len, sizeof *s->xyz, &s->xyz, err);
+        take_device(c, 3 * (size_t)s->n_slots * (size_t)s->max_len, sizeof *s->xyz, &s->xyz, err);
 
     if (status == CG_OK)
         status = take_device(c, vocab, sizeof *spelling, &spelling, err);
@@ -177,6 +177,7 @@ static cg_status make_geometry(struct cuda *c, cg_error *err)
                          err);
     s->spelling = spelling;
     s->geometry = c->config.geometry;
+    s->decimals = c->config.decimals;
     return status;
 }
 

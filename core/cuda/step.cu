@@ -3,9 +3,13 @@
 
 #include <math_constants.h>
 
-/* The few functions of automaton and geometry, compiled for the device. */
+/* The few functions of the automaton and of geometry, compiled for the device. */
 #include "decode/automaton.c"
 #include "decode/geometry.c"
+#include "decode/placing.c"
+#include "decode/writing.c"
+
+#include "atoms.cuh"
 
 typedef unsigned long long u64;
 
@@ -381,55 +385,14 @@ static __device__ cg_place_news news_of(const cg_device_place *p, const cg_seque
     return news;
 }
 
-/*
- * Look at the atoms that are complete since the sequence was in field `before`; all threads of the
- * block. `seq` and `fault` are shared, the sequence is changed where it is rolled back.
- */
-static __device__ void look_at_atoms(const cg_step_state *s, const cg_automaton *aut, int32_t place,
-                                     int32_t before, cg_sequence *seq, int32_t *fault)
-{
-    cg_device_place *p = &s->places[place];
-    const int32_t *tokens = s->tokens + (int64_t)place * s->max_len;
-    const cg_atom_mark *marks = s->marks + (int64_t)place * s->max_len;
-    float(*xyz)[3] = (float(*)[3])(s->xyz + (int64_t)place * s->max_len);
-    int32_t per = p->program.fields_per_atom, end = seq->field / per;
-    __shared__ int rolled_back;
-
-    for (int32_t atom = before / per; atom < end; atom++) {
-        int32_t begin = marks[atom].n_tokens, mine;
-
-        if (threadIdx.x == 0)
-            *fault = cg_geometry_read(tokens + begin, seq->n_tokens - begin, s->spelling, xyz[atom])
-                         ? CG_FAULT_NONE
-                         : CG_FAULT(CG_CAUSE_BOND, 0);
-        __syncthreads();
-        mine = cg_geometry_test_atom(&p->geometry, (const float(*)[3])xyz, atom,
-                                     (int32_t)threadIdx.x, (int32_t)blockDim.x);
-        if (mine != CG_FAULT_NONE)
-            atomicMin(fault, mine);
-        __syncthreads();
-        if (threadIdx.x == 0) {
-            cg_repair r = p->repair;
-
-            rolled_back = cg_repair_atom(&r, s->geometry, &p->geometry, atom, *fault, seq,
-                                         &p->program, aut, marks);
-            p->repair = r;
-        }
-        __syncthreads();
-        if (rolled_back)
-            return;
-    }
-}
-
 /* One block a row of logits. Dynamic shared memory: `cap` probabilities. */
 static __global__ void sample_kernel(cg_step_state s, const float *logits, int64_t stride,
                                      cg_automaton aut, cg_sampling sampling, int32_t cap)
 {
     extern __shared__ float kept[];
     __shared__ u64 shared[257 + 33 + 1];
-    __shared__ cg_sequence seq;
+    __shared__ struct look look;
     __shared__ int bad;
-    __shared__ int32_t fault;
     u64 *part = shared + 257;
     struct choice c;
     cg_device_place *p;
@@ -479,20 +442,23 @@ static __global__ void sample_kernel(cg_step_state s, const float *logits, int64
         cg_sequence_advance(&q, &p->program, &aut, first + chosen,
                             s.tokens + (int64_t)place * s.max_len,
                             s.marks + (int64_t)place * s.max_len);
-        seq = q;
+        look.seq = q;
     }
     __syncthreads();
-    if (p->geometry.n_atoms)
-        look_at_atoms(&s, &aut, place, before, &seq, &fault);
+    if (p->geometry.n_atoms) {
+        struct slot slot = slot_of(&s, &aut, place);
+
+        look_at_atoms(&slot, &look, before);
+    }
     if (threadIdx.x == 0)
-        p->seq = seq;
-    if (!seq.done)
+        p->seq = look.seq;
+    if (!look.seq.done)
         return;
-    for (int32_t i = p->n_prompt + (int32_t)threadIdx.x; i < seq.n_tokens; i += blockDim.x)
+    for (int32_t i = p->n_prompt + (int32_t)threadIdx.x; i < look.seq.n_tokens; i += blockDim.x)
         s.ended[(int64_t)place * s.max_len + i - p->n_prompt] =
             s.tokens[(int64_t)place * s.max_len + i];
     if (threadIdx.x == 0)
-        s.news[place] = news_of(p, &seq);
+        s.news[place] = news_of(p, &look.seq);
 }
 
 extern "C" cg_status cg_step_sample(const cg_step_state *state, const float *logits, int64_t stride,

@@ -64,9 +64,11 @@ typedef struct cg_step_state {
     cg_device_place *places;
     int32_t *tokens;     /* [n_places, max_len] */
     cg_atom_mark *marks; /* [n_slots, max_len] */
-    float *xyz;          /* [n_slots, max_len] Å, three an atom; not used while geometry is off */
-    const cg_spelling *spelling; /* [vocabulary] the same */
+    /* while geometry is looked at */
+    float *xyz;                  /* [n_slots, 3, max_len] Å, three an atom: atoms.cuh */
+    const cg_spelling *spelling; /* [vocabulary] */
     int32_t geometry;            /* cg_geometry_mode */
+    int32_t decimals;            /* of coordinates as they are written */
     int32_t *first;              /* slot that is served first in the next step */
     cg_step_counters *counters;
     /* the batch of the running step */

@@ -35,6 +35,7 @@ typedef struct cg_executor_config {
     cg_sampling sampling;
     cg_geometry_mode geometry;
     const cg_spelling *spelling; /* [vocabulary of the model] unless geometry is off; borrowed */
+    int32_t decimals;            /* of coordinates as they are written */
     int32_t n_slots;
     int32_t n_prefixes;
     int32_t max_len;     /* tokens of a sequence, prompt included */

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/size.h"
 #include "decode/automaton.h"
+#include "decode/cpu_atoms.h"
 #include "decode/cpu_model.h"
 #include "decode/executor.h"
 #include "decode/sampler.h"
@@ -22,9 +23,7 @@ struct place {
     int32_t n_prompt;
     cg_atom_mark *marks;
     size_t cap_marks;
-    cg_repair repair;
-    float (*xyz)[3]; /* [atoms] of those that are written, while geometry is looked at */
-    size_t cap_xyz;
+    cg_cpu_atoms atoms;  /* while geometry is looked at */
     int32_t rolled_back; /* in the running step */
     int32_t reported;    /* ended and collected, or a prefix seen to be ready */
 };
@@ -68,7 +67,7 @@ static void cpu_destroy(cg_executor *ex)
         c->config.cache->destroy(c->cache);
     for (int32_t i = 0; c->places && i < c->n_places; i++) {
         free(c->places[i].marks);
-        free(c->places[i].xyz);
+        cg_cpu_atoms_finish(&c->places[i].atoms);
     }
     for (int w = 0; w < cg_team_size(c->team); w++) {
         if (c->scratch)
@@ -252,13 +251,12 @@ static cg_status cpu_admit(cg_executor *ex, int32_t slot, int32_t prefix,
         return status;
     n_atoms = prog->fields_per_atom ? prog->n_fields / prog->fields_per_atom : 0;
     if (cg_grow((void **)&p->marks, &p->cap_marks, (size_t)n_atoms, sizeof *p->marks) ||
-        (job->geometry && cg_grow((void **)&p->xyz, &p->cap_xyz, (size_t)n_atoms, sizeof *p->xyz)))
+        cg_cpu_atoms_begin(&p->atoms, job->geometry ? n_atoms : 0))
         return nomem(err);
     memcpy(p->tokens, from->tokens, (size_t)n_prompt * sizeof *p->tokens);
     p->job = *job;
     p->n_prompt = n_prompt;
     p->reported = 0;
-    p->repair = (cg_repair) { 0 };
     p->seq = (cg_sequence) {
         .n_tokens = n_prompt,
         .limit = limit < c->config.max_len ? (int32_t)limit : c->config.max_len,
@@ -287,7 +285,7 @@ static int cpu_collect(cg_executor *ex, cg_sequence_result *ret_result)
         p->reported = 1;
         c->stats.forced += n - p->seq.n_sampled;
         *ret_result = (cg_sequence_result) {
-            i, p->seq.done, n, p->seq.n_sampled, p->tokens + p->n_prompt, p->repair,
+            i, p->seq.done, n, p->seq.n_sampled, p->tokens + p->n_prompt, p->atoms.repair,
         };
         return 1;
     }
@@ -381,22 +379,21 @@ static cg_status gather_batch(struct cpu *c, cg_error *err)
 /* Look at the atoms that are complete since the sequence was in field `before`. */
 static void look_at_atoms(struct cpu *c, struct place *p, int32_t before)
 {
-    const cg_program *prog = p->job.program;
-    int32_t per = prog->fields_per_atom, end = p->seq.field / per, fault;
+    cg_writing_place at = {
+        .spelling = c->config.spelling,
+        .decimals = c->config.decimals,
+        .automaton = c->config.automaton,
+        .program = p->job.program,
+        .geometry = p->job.geometry,
+        .seq = &p->seq,
+        .tokens = p->tokens,
+        .marks = p->marks,
+    };
+    int32_t per = p->job.program->fields_per_atom, end = p->seq.field / per;
 
-    for (int32_t atom = before / per; atom < end; atom++) {
-        int32_t begin = p->marks[atom].n_tokens;
-
-        if (cg_geometry_read(p->tokens + begin, p->seq.n_tokens - begin, c->config.spelling,
-                             p->xyz[atom]))
-            fault = cg_geometry_test_atom(p->job.geometry, (const float(*)[3])p->xyz, atom, 0, 1);
-        else
-            fault = CG_FAULT(CG_CAUSE_BOND, 0);
-        p->rolled_back = cg_repair_atom(&p->repair, c->config.geometry, p->job.geometry, atom,
-                                        fault, &p->seq, prog, c->config.automaton, p->marks);
-        if (p->rolled_back)
-            return;
-    }
+    for (int32_t atom = before / per; atom < end && !p->rolled_back; atom++)
+        p->rolled_back =
+            cg_cpu_atoms_look(&p->atoms, &at, c->config.geometry == CG_GEOMETRY_REPAIR, atom);
 }
 
 /* Sample one token of a sequence and append what it forces. */

@@ -2,26 +2,14 @@
 /* core/cuda/step.cu includes this file, to run it in a kernel. */
 #include "geometry.h"
 
+#include "decode/vector.h"
+
 #ifndef __CUDACC__
 #include <math.h>
 #include <stdio.h>
 #endif
 
 /* ---- spelling ----------------------------------------------------------------------------- */
-
-/* Bits of a cg_spelling: digits behind the last separator, as a number; how many of them there are
- * and how many of these behind the point. */
-enum {
-    SPELL_VALUE_BITS = 20,
-    SPELL_MAX_DIGITS = 6, /* less than 2^20 */
-    SPELL_DIGITS = 20,    /* 3 bits */
-    SPELL_DECIMALS = 23,  /* 3 bits */
-    SPELL_POINT = 1 << 26,
-    SPELL_MINUS = 1 << 27,
-    SPELL_BEGIN = 1 << 28, /* '<': what stands before it is no number */
-    SPELL_NEXT = 1 << 29,  /* ',' */
-    SPELL_END = 1 << 30,   /* '>' */
-};
 
 #ifndef __CUDACC__
 cg_spelling cg_spell(const char *token, size_t len)
@@ -32,21 +20,21 @@ cg_spelling cg_spell(const char *token, size_t len)
         char c = token[i];
 
         if (c == '>') {
-            flags |= SPELL_END;
+            flags |= CG_SPELL_END;
         } else if (c == '<' || c == ',') {
-            flags = (flags & SPELL_END) | (c == '<' ? SPELL_BEGIN : SPELL_NEXT);
+            flags = (flags & CG_SPELL_END) | (c == '<' ? CG_SPELL_BEGIN : CG_SPELL_NEXT);
             value = digits = decimals = 0;
         } else if (c == '-') {
-            flags |= SPELL_MINUS;
+            flags |= CG_SPELL_MINUS;
         } else if (c == '.') {
-            flags |= SPELL_POINT;
-        } else if (c >= '0' && c <= '9' && digits < SPELL_MAX_DIGITS) {
+            flags |= CG_SPELL_POINT;
+        } else if (c >= '0' && c <= '9' && digits < CG_SPELL_MAX_DIGITS) {
             value = 10 * value + (c - '0');
             digits++;
-            decimals += (flags & SPELL_POINT) != 0;
+            decimals += (flags & CG_SPELL_POINT) != 0;
         }
     }
-    return value | digits << SPELL_DIGITS | decimals << SPELL_DECIMALS | flags;
+    return value | digits << CG_SPELL_DIGITS_AT | decimals << CG_SPELL_DECIMALS_AT | flags;
 }
 #endif
 
@@ -61,27 +49,27 @@ CG_HOST_DEVICE int cg_geometry_read(const int32_t *tokens, int32_t n, const cg_s
 
     for (int32_t i = 0; i < n; i++) {
         cg_spelling s = spelling[tokens[i]];
-        int32_t digits = s >> SPELL_DIGITS & 7;
+        int32_t digits = CG_SPELL_N_DIGITS(s);
 
-        if (i > 0 && s & SPELL_END)
+        if (i > 0 && s & CG_SPELL_END)
             break;
-        if (s & SPELL_BEGIN) {
+        if (s & CG_SPELL_BEGIN) {
             k = 0;
             value = 0;
             decimals = minus = point = 0;
         }
-        if (s & SPELL_NEXT) {
+        if (s & CG_SPELL_NEXT) {
             if (k == 2)
                 return 0;
             ret_xyz[k++] = (minus ? -value : value) * tenth[decimals];
             value = 0;
             decimals = minus = point = 0;
         }
-        minus |= (s & SPELL_MINUS) != 0;
-        value = value * ten[digits] + (float)(s & ((1 << SPELL_VALUE_BITS) - 1));
-        decimals += point ? digits : s >> SPELL_DECIMALS & 7;
-        point |= (s & SPELL_POINT) != 0;
-        if (decimals > SPELL_MAX_DIGITS)
+        minus |= (s & CG_SPELL_MINUS) != 0;
+        value = value * ten[digits] + (float)CG_SPELL_VALUE(s);
+        decimals += point ? digits : CG_SPELL_N_DECIMALS(s);
+        point |= (s & CG_SPELL_POINT) != 0;
+        if (decimals > CG_SPELL_MAX_DIGITS)
             return 0;
     }
     ret_xyz[k] = (minus ? -value : value) * tenth[decimals];
@@ -90,37 +78,19 @@ CG_HOST_DEVICE int cg_geometry_read(const int32_t *tokens, int32_t n, const cg_s
 
 /* ---- tests -------------------------------------------------------------------------------- */
 
-static CG_HOST_DEVICE void between(const float from[3], const float to[3], float v[3])
-{
-    for (int i = 0; i < 3; i++)
-        v[i] = to[i] - from[i];
-}
-
-static CG_HOST_DEVICE void cross(const float a[3], const float b[3], float c[3])
-{
-    c[0] = a[1] * b[2] - a[2] * b[1];
-    c[1] = a[2] * b[0] - a[0] * b[2];
-    c[2] = a[0] * b[1] - a[1] * b[0];
-}
-
-static CG_HOST_DEVICE float dot(const float a[3], const float b[3])
-{
-    return a[0] * b[0] + a[1] * b[1] + a[2] * b[2];
-}
-
 /* 0 where three of the atoms are in line: neither cis nor trans */
 static CG_HOST_DEVICE float torsion_cosine(const float a[3], const float b[3], const float c[3],
                                            const float d[3])
 {
     float axis[3], first[3], second[3], n[3], m[3], size;
 
-    between(b, c, axis);
-    between(b, a, first);
-    between(c, d, second);
-    cross(axis, first, n);
-    cross(axis, second, m);
-    size = sqrtf(dot(n, n) * dot(m, m));
-    return size > 0 ? dot(n, m) / size : 0;
+    cg_between(b, c, axis);
+    cg_between(b, a, first);
+    cg_between(c, d, second);
+    cg_cross(axis, first, n);
+    cg_cross(axis, second, m);
+    size = sqrtf(cg_dot(n, n) * cg_dot(m, m));
+    return size > 0 ? cg_dot(n, m) / size : 0;
 }
 
 static CG_HOST_DEVICE float volume(const float apex[3], const float a[3], const float b[3],
@@ -128,11 +98,11 @@ static CG_HOST_DEVICE float volume(const float apex[3], const float a[3], const 
 {
     float u[3], v[3], w[3], n[3];
 
-    between(apex, a, u);
-    between(apex, b, v);
-    between(apex, c, w);
-    cross(v, w, n);
-    return dot(u, n);
+    cg_between(apex, a, u);
+    cg_between(apex, b, v);
+    cg_between(apex, c, w);
+    cg_cross(v, w, n);
+    return cg_dot(u, n);
 }
 
 /* The last of a test's atoms before `atom`. */
@@ -154,8 +124,8 @@ CG_HOST_DEVICE int32_t cg_geometry_test_atom(const cg_geometry *g, const float (
     for (int32_t j = thread; j < atom; j += n_threads) {
         float v[3], d2;
 
-        between(xyz[j], xyz[atom], v);
-        d2 = dot(v, v);
+        cg_between(xyz[j], xyz[atom], v);
+        d2 = cg_dot(v, v);
         if (d2 >= g->low2[first + j] && d2 <= g->high2[first + j])
             continue;
         fault = g->pair_cause[first + j];
@@ -182,68 +152,16 @@ CG_HOST_DEVICE int32_t cg_geometry_test_atom(const cg_geometry *g, const float (
 
 /* ---- what to do about it ------------------------------------------------------------------ */
 
-/* Where to go back to when an atom's tries are used up. */
-static CG_HOST_DEVICE int32_t further_back(const cg_repair *r, const cg_geometry *g, int32_t atom,
-                                           int32_t fault)
+CG_HOST_DEVICE void cg_repair_restart(cg_repair *r, cg_sequence *seq, const cg_program *prog,
+                                      const cg_automaton *aut, const cg_atom_mark *marks)
 {
-    int32_t level = r->level, by;
-
-    if (CG_FAULT_CAUSE(fault) >= CG_CAUSE_CENTRE) {
-        atom = CG_FAULT_ATOM(fault);
-        level--;
-    }
-    by = level < 1 ? 0 : level > 12 ? 1 << 12 : 1 << (level - 1);
-    for (; by > 0 && atom > 0; by--)
-        atom = g->parent[atom];
-    return atom > 0 ? atom : 0;
-}
-
-CG_HOST_DEVICE int32_t cg_repair_judge(cg_repair *r, const cg_geometry *g, int32_t atom,
-                                       int32_t fault)
-{
-    int32_t cause = CG_FAULT_CAUSE(fault), target = atom;
-
-    r->count[cause]++;
-    if (!cause)
-        return CG_REPAIR_PASS;
-    if (atom + 1 > r->front) {
-        r->front = atom + 1;
-        r->level = 0;
-    }
-    r->tries = r->at == atom + 1 ? r->tries + 1 : 1;
-    r->at = atom + 1;
-    if (r->tries == CG_REPAIR_TRIES) {
-        r->tries = r->at = 0;
-        r->level++;
-        target = further_back(r, g, atom, fault);
-    }
-    r->spent += atom - target + 1;
-    if (r->spent > cg_repair_budget(g->n_atoms))
-        return CG_REPAIR_GIVE_UP;
-    r->restarts += target == 0;
-    return target;
-}
-
-CG_HOST_DEVICE int cg_repair_atom(cg_repair *r, int32_t mode, const cg_geometry *g, int32_t atom,
-                                  int32_t fault, cg_sequence *seq, const cg_program *prog,
-                                  const cg_automaton *aut, const cg_atom_mark *marks)
-{
-    int32_t target;
-
-    if (mode != CG_GEOMETRY_REPAIR) {
-        r->count[CG_FAULT_CAUSE(fault)]++;
-        return 0;
-    }
-    target = cg_repair_judge(r, g, atom, fault);
-    if (target == CG_REPAIR_PASS)
-        return 0;
-    if (target == CG_REPAIR_GIVE_UP) {
+    if (r->restarts == CG_REPAIR_RESTARTS) {
         seq->done = CG_SEQUENCE_GIVEN_UP;
-        return 1;
+        return;
     }
-    r->wasted += seq->n_tokens - marks[target].n_tokens;
-    cg_sequence_roll_back(seq, prog, aut, target, marks);
-    return 1;
+    r->restarts++;
+    r->wasted += seq->n_tokens - marks[0].n_tokens;
+    cg_sequence_roll_back(seq, prog, aut, 0, marks);
 }
 
 /* ---- tables ------------------------------------------------------------------------------- */

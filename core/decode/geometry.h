@@ -15,6 +15,7 @@
 #define CG_DECODE_GEOMETRY_H
 
 #include "decode/automaton.h"
+#include "decode/spelling.h"
 
 typedef enum cg_geometry_mode {
     CG_GEOMETRY_OFF = 0,
@@ -74,15 +75,6 @@ size_t cg_geometry_size(int32_t n_atoms, int32_t n_tests);
 void cg_geometry_place(cg_geometry *g, const void *memory);
 
 /**
- * What a token adds to a number, in 32 bits: made from its bytes by cg_spell(). Coordinates stand
- * in the text as `<x,y,z>`, and no token crosses the end of a number: digits are told behind the
- * last separator only, and six of them at most (numbers have up to four before the point, where
- * there is a cut, and five behind it).
- */
-typedef int32_t cg_spelling;
-cg_spelling cg_spell(const char *token, size_t len);
-
-/**
  * Read an atom's coordinates back.
  * @param tokens    [n] from the first choice of the atom on; what follows the atom is skipped
  * @param spelling  by token id
@@ -110,15 +102,10 @@ CG_HOST_DEVICE int32_t cg_geometry_test_atom(const cg_geometry *g, const float (
 
 /** What became of a sequence's atoms. Zero first. */
 typedef struct cg_repair {
-    int32_t count[CG_CAUSES]; /* atoms that failed, by cause; [0]: that passed */
+    int32_t count[CG_CAUSES]; /* atoms that were tested: [0] passed, the others failed, by cause */
+    int32_t moved;            /* atoms whose coordinates were written anew (placing.h) */
     int32_t wasted;           /* tokens that were appended and taken back */
-    int32_t restarts;         /* how often it went back to the first atom */
-    /* where it stands */
-    int32_t spent; /* atoms that were taken back */
-    int32_t at;    /* atom that failed last, plus 1 */
-    int32_t tries; /* how often in a row */
-    int32_t front; /* the furthest atom that failed, plus 1 */
-    int32_t level; /* how often tries were used up since it failed first */
+    int32_t restarts;         /* how often it began anew, where no place was found */
 } cg_repair;
 
 enum { CG_REPAIR_TEXT = 128 };
@@ -126,39 +113,10 @@ enum { CG_REPAIR_TEXT = 128 };
 /** "bond=2 centre=1", or "none": what failed, by cause. Terminated. */
 void cg_repair_text(const cg_repair *r, char *ret_text, size_t cap);
 
-enum { CG_REPAIR_TRIES = 2 }; /* of an atom before others are drawn again too */
+enum { CG_REPAIR_RESTARTS = 8 }; /* then a sequence is given up */
 
-/** Atoms that a sequence of n may take back; where that does not do, it is given up. */
-static inline CG_HOST_DEVICE int32_t cg_repair_budget(int32_t n_atoms)
-{
-    return 32 + 4 * n_atoms;
-}
-
-enum {
-    CG_REPAIR_PASS = -1, /* go on */
-    CG_REPAIR_GIVE_UP = -2,
-};
-
-/**
- * Count the verdict on an atom and decide: the atom to go back to, or CG_REPAIR_PASS or _GIVE_UP.
- *
- * An atom is drawn CG_REPAIR_TRIES times. Then the sequence goes back further: for a figure of four
- * atoms to the last but one of them, whose place may leave no right one for the last; else, and
- * where that does not help, along the bonds: to the 1st, 2nd, 4th, ... atom before it, until it has
- * come further than ever. cg_repair_budget() bounds all of it.
- *
- * @param fault  of cg_geometry_test_atom()
- */
-CG_HOST_DEVICE int32_t cg_repair_judge(cg_repair *r, const cg_geometry *g, int32_t atom,
-                                       int32_t fault);
-
-/**
- * What follows from the verdict on an atom that is complete: with CG_GEOMETRY_CHECK a count; with
- * CG_GEOMETRY_REPAIR what cg_repair_judge() says is done to the sequence.
- * @return nonzero where the sequence was rolled back or given up
- */
-CG_HOST_DEVICE int cg_repair_atom(cg_repair *r, int32_t mode, const cg_geometry *g, int32_t atom,
-                                  int32_t fault, cg_sequence *seq, const cg_program *prog,
-                                  const cg_automaton *aut, const cg_atom_mark *marks);
+/** There is no place for an atom: begin anew with other random numbers, or give up. */
+CG_HOST_DEVICE void cg_repair_restart(cg_repair *r, cg_sequence *seq, const cg_program *prog,
+                                      const cg_automaton *aut, const cg_atom_mark *marks);
 
 #endif

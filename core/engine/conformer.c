@@ -63,8 +63,7 @@ static void judge_given_up(cg_checked *c)
     c->verdict = CG_CONFORMER_IMPOSSIBLE;
     cg_repair_text(&c->repair, causes, sizeof causes);
     snprintf(c->reason, sizeof c->reason,
-             "no possible geometry was found, having taken back %d atoms (%s)", c->repair.spent,
-             causes);
+             "no possible geometry was found in %d attempts (%s)", c->repair.restarts + 1, causes);
 }
 
 cg_status cg_conformer_check(const cg_molecule_template *t, const cg_tokenizer *tokenizer,

@@ -68,9 +68,6 @@ cg_status cg_engine_choose_geometry(cg_engine *e, const cg_engine_options *o, cg
     e->info.geometry = modes[mode];
     if (mode == CG_GEOMETRY_OFF)
         return CG_OK;
-    if (mode == CG_GEOMETRY_REPAIR && e->info.sampling.greedy)
-        return cg_fail(err, CG_ERR_USAGE,
-                       "--geometry repair: greedy sampling draws the same atom again");
     status = try_it(e, err);
     if (status != CG_OK)
         return cg_fail_prefix(err, status == CG_ERR_NOMEM ? status : CG_ERR_USAGE, "--geometry %s",

@@ -110,6 +110,7 @@ cg_status cg_worker_make(const cg_worker *w, const cg_plugin *attention, const c
         .sampling = e->info.sampling,
         .geometry = e->builder.geometry,
         .spelling = e->spelling,
+        .decimals = e->model->format.decimals,
         .n_slots = batch_size,
         .n_prefixes = prefixes_of(w, batch_size),
         .max_len = e->info.max_len,

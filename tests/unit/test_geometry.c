@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Atoms that are looked at while they are written: reading them back, testing, taking them back. */
+/* Atoms that are looked at while they are written: reading them back, testing, beginning anew. */
 #include <check.h>
 #include <math.h>
 #include <stdlib.h>
@@ -403,122 +403,7 @@ START_TEST(threads_share_the_work)
 }
 END_TEST
 
-/* ---- judging ------------------------------------------------------------------------------ */
-
-/* What is said of a fault at `atom`, again and again */
-static void expect_targets(cg_repair *r, int32_t atom, int32_t fault, const int32_t *want, int n)
-{
-    for (int i = 0; i < n; i++) {
-        int32_t target = cg_repair_judge(r, &m.g, atom, fault);
-
-        ck_assert_msg(target == want[i], "fault %d: to %d, wanted %d", i, target, want[i]);
-    }
-}
-
-START_TEST(an_atom_is_tried_then_those_before_it)
-{
-    static const int32_t want[] = { 30, 29, 30, 28, 30, 26, 30, 22, 30, 14, 30, 0 };
-    cg_repair r = { 0 };
-
-    make(40, 0);
-    expect_targets(&r, 30, CG_FAULT(CG_CAUSE_CLASH, 3), want, 12);
-    ck_assert_int_eq(r.count[CG_CAUSE_CLASH], 12);
-    ck_assert_int_eq(r.restarts, 1);
-    ck_assert_int_eq(cg_repair_judge(&r, &m.g, 30, CG_FAULT_NONE), CG_REPAIR_PASS);
-    ck_assert_int_eq(r.count[0], 1);
-    /* further than ever: it begins with what is near */
-    expect_targets(&r, 31, CG_FAULT(CG_CAUSE_BOND, 3), (const int32_t[]) { 31, 30, 31, 29 }, 4);
-    /* not so at an atom that it has passed before: level 3, 4 */
-    expect_targets(&r, 20, CG_FAULT(CG_CAUSE_ANGLE, 3), (const int32_t[]) { 20, 16, 20, 12 }, 4);
-    ck_assert_int_eq(r.count[CG_CAUSE_BOND], 4);
-    ck_assert_int_eq(r.count[CG_CAUSE_ANGLE], 4);
-    ck_assert_int_eq(r.restarts, 1);
-}
-END_TEST
-
-START_TEST(tries_are_those_in_a_row)
-{
-    cg_repair r = { 0 };
-
-    make(40, 0);
-    for (int i = 0; i < 3; i++) { /* a fault elsewhere between them: each is the first */
-        ck_assert_int_eq(cg_repair_judge(&r, &m.g, 9, CG_FAULT(CG_CAUSE_BOND, 8)), 9);
-        ck_assert_int_eq(cg_repair_judge(&r, &m.g, 12, CG_FAULT(CG_CAUSE_BOND, 8)), 12);
-    }
-    /* what passes between them does not count: atoms before pass whenever it went back */
-    ck_assert_int_eq(cg_repair_judge(&r, &m.g, 9, CG_FAULT(CG_CAUSE_BOND, 8)), 9);
-    ck_assert_int_eq(cg_repair_judge(&r, &m.g, 8, CG_FAULT_NONE), CG_REPAIR_PASS);
-    ck_assert_int_eq(cg_repair_judge(&r, &m.g, 9, CG_FAULT(CG_CAUSE_BOND, 8)), 8);
-}
-END_TEST
-
-START_TEST(a_figure_of_four_goes_back_to_the_last_but_one)
-{
-    for (int32_t cause = CG_CAUSE_CENTRE; cause < CG_CAUSES; cause++) {
-        cg_repair r = { 0 };
-
-        make(40, 0);
-        expect_targets(&r, 30, CG_FAULT(cause, 17),
-                       (const int32_t[]) { 30, 17, 30, 16, 30, 15, 30, 13, 30, 9, 30, 1 }, 12);
-        ck_assert_int_eq(r.count[cause], 12);
-    }
-}
-END_TEST
-
-START_TEST(back_is_along_the_bonds)
-{
-    cg_repair r = { 0 };
-
-    /* 0-1-2(-3-4-5)-6-7, and another piece that begins with atom 8 */
-    make(10, 0);
-    m.parent[6] = 2;
-    m.parent[8] = -1;
-    expect_targets(&r, 7, CG_FAULT(CG_CAUSE_CLASH, 5), (const int32_t[]) { 7, 6, 7, 2, 7, 0 }, 6);
-    ck_assert_int_eq(r.restarts, 1);
-    /* before the first atom of a piece there is none: all begins anew */
-    expect_targets(&r, 8, CG_FAULT(CG_CAUSE_CLASH, 5), (const int32_t[]) { 8, 0 }, 2);
-    ck_assert_int_eq(r.restarts, 2);
-}
-END_TEST
-
-/* However it fails, there is an end to it, and no more atoms are taken back than are allowed. */
-START_TEST(the_budget_bounds_all)
-{
-    for (int round = 0; round < 200; round++) {
-        int32_t n = 1 + (int32_t)below(MAX_ATOMS), at = 0, taken = 0, written = 0;
-        uint32_t bad = 1 + below(4);
-        cg_repair r = { 0 };
-        int64_t judged = 0;
-
-        make(n, 0);
-        for (int32_t a = 1; a < n; a++)
-            m.parent[a] = (int32_t)below((uint32_t)a + 1) - 1;
-        while (at < n) {
-            int32_t fault = below(bad) && at > 0 ? CG_FAULT((int32_t)(1 + below(CG_CAUSES - 1)),
-                                                            (int32_t)below((uint32_t)at))
-                                                 : CG_FAULT_NONE;
-            int32_t target = cg_repair_judge(&r, &m.g, at, fault);
-
-            written++;
-            if (target == CG_REPAIR_GIVE_UP)
-                break;
-            ck_assert_int_ge(target, CG_REPAIR_PASS);
-            ck_assert_int_le(target, at);
-            if (target >= 0)
-                taken += at - target + 1;
-            at = target == CG_REPAIR_PASS ? at + 1 : target;
-            ck_assert_int_le(taken, cg_repair_budget(n));
-        }
-        for (int i = 0; i < CG_CAUSES; i++)
-            judged += r.count[i];
-        ck_assert_int_eq(judged, written);
-        ck_assert_int_le(written, n + cg_repair_budget(n) + 1);
-        ck_assert(at == n || r.spent > cg_repair_budget(n));
-    }
-}
-END_TEST
-
-/* ---- taking back -------------------------------------------------------------------------- */
+/* ---- beginning anew ------------------------------------------------------------------------- */
 
 /*
  * The toy of test_automaton.c, of three atoms: one number of one sign and two digits each. State 0
@@ -560,103 +445,32 @@ static void write_atom(cg_sequence *seq, int sign)
     cg_sequence_advance(seq, &program, &automaton, 6, tokens, marks);
 }
 
-static int judge(cg_repair *r, int32_t mode, int32_t atom, int32_t fault, cg_sequence *seq)
+START_TEST(a_restart_draws_other_numbers)
 {
-    return cg_repair_atom(r, mode, &m.g, atom, fault, seq, &program, &automaton, marks);
-}
+    cg_sequence seq = begin(), first = seq;
+    cg_repair r = { .restarts = 0 };
 
-START_TEST(check_only_counts)
-{
-    cg_sequence seq = begin(), before;
-    cg_repair r = { 0 };
+    for (int i = 1; i <= CG_REPAIR_RESTARTS; i++) {
+        int32_t n;
 
-    make(3, 0);
-    for (int32_t atom = 0; atom < 3; atom++) {
-        write_atom(&seq, atom == 1);
-        before = seq;
-        for (int i = 0; i < 50; i++) {
-            ck_assert_int_eq(judge(&r, CG_GEOMETRY_CHECK, atom, CG_FAULT(CG_CAUSE_RING, 0), &seq),
-                             0);
-            ck_assert_int_eq(judge(&r, CG_GEOMETRY_CHECK, atom, CG_FAULT_NONE, &seq), 0);
-        }
-        ck_assert_mem_eq(&seq, &before, sizeof seq);
+        for (int atom = 0; atom < 1 + i % 3; atom++) /* of three: the end is taken back too */
+            write_atom(&seq, i % 2);
+        n = seq.n_tokens - first.n_tokens;
+        r.wasted = 0;
+        cg_repair_restart(&r, &seq, &program, &automaton, marks);
+        ck_assert_int_eq(r.restarts, i);
+        ck_assert_int_eq(r.wasted, n);
+        ck_assert_int_eq(seq.done, CG_SEQUENCE_RUNNING);
+        ck_assert_int_eq(seq.attempt, i);
+        ck_assert_int_eq(seq.n_tokens, first.n_tokens);
+        ck_assert_int_eq(seq.n_sampled, first.n_sampled);
+        ck_assert_int_eq(seq.field, first.field);
+        ck_assert_int_eq(seq.state, first.state);
     }
-    ck_assert_int_eq(seq.done, CG_SEQUENCE_COMPLETE);
-    ck_assert_int_eq(r.count[CG_CAUSE_RING], 150);
-    ck_assert_int_eq(r.count[CG_CAUSE_NONE], 150);
-    ck_assert_int_eq(r.wasted | r.restarts | r.spent, 0);
-}
-END_TEST
-
-START_TEST(repair_takes_back)
-{
-    cg_sequence seq = begin(), at_atom1, at_atom2;
-    cg_repair r = { 0 };
-
-    make(3, 0);
     write_atom(&seq, 0);
-    ck_assert_int_eq(judge(&r, CG_GEOMETRY_REPAIR, 0, CG_FAULT_NONE, &seq), 0);
-    at_atom1 = seq;
-    write_atom(&seq, 1);
-    ck_assert_int_eq(judge(&r, CG_GEOMETRY_REPAIR, 1, CG_FAULT_NONE, &seq), 0);
-    at_atom2 = seq;
-    write_atom(&seq, 0);
-    ck_assert_int_eq(seq.done, CG_SEQUENCE_COMPLETE);
-    ck_assert_int_eq(seq.n_tokens, at_atom2.n_tokens + 4); /* the end is taken back too */
-
-    ck_assert_int_ne(judge(&r, CG_GEOMETRY_REPAIR, 2, CG_FAULT(CG_CAUSE_BOND, 1), &seq), 0);
-    ck_assert_int_eq(seq.done, CG_SEQUENCE_RUNNING);
-    ck_assert_int_eq(seq.n_tokens, at_atom2.n_tokens);
-    ck_assert_int_eq(seq.field, 2);
-    ck_assert_int_eq(seq.attempt, 1);
-    ck_assert_int_eq(r.wasted, 4);
-
-    write_atom(&seq, 1);
-    ck_assert_int_ne(judge(&r, CG_GEOMETRY_REPAIR, 2, CG_FAULT(CG_CAUSE_BOND, 1), &seq), 0);
-    ck_assert_int_eq(seq.n_tokens, at_atom1.n_tokens); /* tries are used up: one atom more */
-    ck_assert_int_eq(seq.field, 1);
-    ck_assert_int_eq(seq.n_sampled, at_atom1.n_sampled);
-    ck_assert_int_eq(seq.attempt, 2);
-    ck_assert_int_eq(r.wasted, 4 + 5 + 5);
-    ck_assert_int_eq(r.spent, 1 + 2);
-
-    for (int32_t atom = 1; atom < 3; atom++) {
-        write_atom(&seq, 0);
-        ck_assert_int_eq(judge(&r, CG_GEOMETRY_REPAIR, atom, CG_FAULT_NONE, &seq), 0);
-    }
-    ck_assert_int_eq(seq.done, CG_SEQUENCE_COMPLETE);
-    ck_assert_int_eq(r.count[CG_CAUSE_NONE], 4);
-    ck_assert_int_eq(r.count[CG_CAUSE_BOND], 2);
-    ck_assert_int_eq(r.restarts, 0);
-}
-END_TEST
-
-START_TEST(what_cannot_be_repaired_is_given_up)
-{
-    cg_sequence seq = begin();
-    cg_repair r = { 0 };
-    int32_t appended = 0, atom = 0;
-
-    make(3, 0);
-    while (!seq.done) {
-        int32_t fault = atom == 1 ? CG_FAULT(CG_CAUSE_CENTRE, 0) : CG_FAULT_NONE;
-        int32_t before = seq.n_tokens;
-
-        ck_assert_int_lt(atom, 2);
-        ck_assert_int_lt(appended, 32 * 50);
-        write_atom(&seq, seq.attempt % 2);
-        appended += seq.n_tokens - before;
-        if (judge(&r, CG_GEOMETRY_REPAIR, atom, fault, &seq))
-            atom = seq.field;
-        else
-            atom++;
-    }
+    cg_repair_restart(&r, &seq, &program, &automaton, marks);
     ck_assert_int_eq(seq.done, CG_SEQUENCE_GIVEN_UP);
-    ck_assert_int_gt(r.spent, cg_repair_budget(3));
-    ck_assert_int_le(r.spent, cg_repair_budget(3) + 2);
-    ck_assert_int_gt(r.restarts, 0);
-    ck_assert_int_eq(r.count[CG_CAUSE_CENTRE], seq.attempt + 1);
-    ck_assert_int_eq(appended, r.wasted + seq.n_tokens - 2); /* 2: the tokens it began with */
+    ck_assert_int_eq(r.restarts, CG_REPAIR_RESTARTS);
 }
 END_TEST
 
@@ -693,14 +507,7 @@ int main(void)
     tcase_add_test(tc, volumes_have_a_sign);
     tcase_add_test(tc, torsions);
     tcase_add_test(tc, threads_share_the_work);
-    tcase_add_test(tc, an_atom_is_tried_then_those_before_it);
-    tcase_add_test(tc, tries_are_those_in_a_row);
-    tcase_add_test(tc, a_figure_of_four_goes_back_to_the_last_but_one);
-    tcase_add_test(tc, back_is_along_the_bonds);
-    tcase_add_test(tc, the_budget_bounds_all);
-    tcase_add_test(tc, check_only_counts);
-    tcase_add_test(tc, repair_takes_back);
-    tcase_add_test(tc, what_cannot_be_repaired_is_given_up);
+    tcase_add_test(tc, a_restart_draws_other_numbers);
     tcase_add_test(tc, texts);
     suite_add_tcase(s, tc);
     sr = srunner_create(s);

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Geometry of a slot, by all threads of a block: look at its atoms, and mend them. What
+ * decode/cpu_atoms.c does on the host, with the same functions.
+ */
+#ifndef CG_CUDA_ATOMS_CUH
+#define CG_CUDA_ATOMS_CUH
+
+#include "step.h"
+
+#include "decode/placing.h"
+#include "decode/writing.h"
+
+typedef float point[3];
+
+/* Shared by the block. */
+struct look {
+    cg_sequence seq;
+    cg_writer writer;
+    int32_t fault, found, became, off, changed;
+};
+
+/* A slot and what it is written by; the same in all threads. */
+struct slot {
+    const cg_step_state *s;
+    const cg_automaton *aut;
+    cg_device_place *p;
+    int32_t *tokens;
+    cg_atom_mark *marks;
+    point *xyz, *moved, *by; /* [atoms] as written; as they are moved; where they are pulled */
+};
+
+static __device__ struct slot slot_of(const cg_step_state *s, const cg_automaton *aut,
+                                      int32_t place)
+{
+    int64_t first = (int64_t)place * s->max_len;
+
+    return (struct slot) {
+        s,
+        aut,
+        &s->places[place],
+        s->tokens + first,
+        s->marks + first,
+        (point *)(s->xyz + 3 * first),
+        (point *)(s->xyz + 3 * first + s->max_len),
+        (point *)(s->xyz + 3 * first + 2 * s->max_len),
+    };
+}
+
+/* Read an atom back and test it. */
+static __device__ int32_t test_atom(const struct slot *slot, struct look *look, int32_t atom)
+{
+    int32_t begin = slot->marks[atom].n_tokens, fault;
+
+    if (threadIdx.x == 0)
+        look->fault = cg_geometry_read(slot->tokens + begin, look->seq.n_tokens - begin,
+                                       slot->s->spelling, slot->xyz[atom])
+                          ? CG_FAULT_NONE
+                          : CG_FAULT(CG_CAUSE_BOND, 0);
+    __syncthreads();
+    fault = cg_geometry_test_atom(&slot->p->geometry, (const point *)slot->xyz, atom,
+                                  (int32_t)threadIdx.x, (int32_t)blockDim.x);
+    if (fault != CG_FAULT_NONE)
+        atomicMin(&look->fault, fault);
+    __syncthreads();
+    fault = look->fault;
+    __syncthreads();
+    return fault;
+}
+
+/* What is asked of atom i; a warp, its lanes add up in a fixed order. */
+static __device__ cg_pull pull_of(const struct slot *slot, int32_t first, int32_t last, int32_t i)
+{
+    cg_pull pull = { { 0, 0, 0 }, 0, 0 };
+
+    cg_placing_pull(&slot->p->geometry, (const point *)slot->moved, first, last, i,
+                    (int32_t)threadIdx.x % 32, 32, &pull);
+    for (int step = 16; step > 0; step /= 2) {
+        for (int k = 0; k < 3; k++)
+            pull.by[k] += __shfl_xor_sync(0xffffffffu, pull.by[k], step);
+        pull.n += __shfl_xor_sync(0xffffffffu, pull.n, step);
+        pull.off |= __shfl_xor_sync(0xffffffffu, pull.off, step);
+    }
+    return pull;
+}
+
+/* A possible place for atoms first to last, into slot->moved. */
+static __device__ int find_place(const struct slot *slot, struct look *look, int32_t first,
+                                 int32_t last)
+{
+    int32_t warp = (int32_t)threadIdx.x / 32, n_warps = (int32_t)blockDim.x / 32;
+
+    for (int32_t i = threadIdx.x; i <= last; i += blockDim.x)
+        for (int k = 0; k < 3; k++)
+            slot->moved[i][k] = slot->xyz[i][k];
+    for (int round = 0; round < CG_PLACING_ROUNDS; round++) {
+        if (threadIdx.x == 0)
+            look->off = 0;
+        __syncthreads();
+        for (int32_t i = first + warp; i <= last; i += n_warps) {
+            cg_pull pull = pull_of(slot, first, last, i);
+
+            if (threadIdx.x % 32 == 0) {
+                cg_placing_move(&pull, slot->by[i]);
+                if (pull.off)
+                    atomicOr(&look->off, 1);
+            }
+        }
+        __syncthreads();
+        if (!look->off)
+            return 1;
+        for (int32_t i = first + (int32_t)threadIdx.x; i <= last; i += blockDim.x)
+            for (int k = 0; k < 3; k++)
+                slot->moved[i][k] += slot->by[i][k];
+        __syncthreads();
+    }
+    return 0;
+}
+
+/* Append a coordinate, where the sequence is to choose one. */
+static __device__ int write_number(const struct slot *slot, struct look *look, float x)
+{
+    cg_writer *w = &look->writer;
+    cg_sequence *seq = &look->seq;
+    const cg_spelling *spelling = slot->s->spelling;
+    cg_number number;
+
+    if (seq->done || !cg_number_of(x, slot->s->decimals, &number))
+        return 0;
+    __syncthreads(); /* `done` is read by all before it is written again */
+    if (threadIdx.x == 0)
+        cg_writer_begin(w, &number, slot->aut, seq->state,
+                        spelling[slot->tokens[seq->n_tokens - 1]]);
+    do {
+        int32_t mine;
+
+        if (threadIdx.x == 0)
+            look->found = INT32_MAX;
+        __syncthreads();
+        mine = cg_writer_find(w, slot->aut, spelling, (int32_t)threadIdx.x, (int32_t)blockDim.x);
+        if (mine != INT32_MAX)
+            atomicMin(&look->found, mine);
+        __syncthreads();
+        if (threadIdx.x == 0) {
+            look->became = cg_writer_step(w, slot->aut, spelling, look->found);
+            if (look->became == CG_WRITER_DONE)
+                cg_writer_append(w, seq, &slot->p->program, slot->aut, slot->tokens, slot->marks);
+        }
+        __syncthreads();
+    } while (look->became == CG_WRITER_GOES_ON);
+    return look->became == CG_WRITER_DONE;
+}
+
+/* Write atoms first to last anew, where they were moved to. */
+static __device__ int rewrite(const struct slot *slot, struct look *look, int32_t first,
+                              int32_t last)
+{
+    if (threadIdx.x == 0) {
+        slot->p->repair.moved += last - first + 1;
+        slot->p->repair.wasted += look->seq.n_tokens - slot->marks[first].n_tokens;
+        cg_sequence_roll_back(&look->seq, &slot->p->program, slot->aut, first, slot->marks);
+    }
+    __syncthreads();
+    for (int32_t i = first; i <= last; i++)
+        for (int k = 0; k < 3; k++)
+            if (!write_number(slot, look, slot->moved[i][k]))
+                return 0;
+    for (int32_t i = first; i <= last; i++)
+        if (test_atom(slot, look, i) != CG_FAULT_NONE)
+            return 0;
+    return 1;
+}
+
+/* Mend an atom that fails; nonzero where that is done. */
+static __device__ int mend(const struct slot *slot, struct look *look, int32_t atom)
+{
+    for (int rung = 0; rung < CG_PLACING_RUNGS; rung++) {
+        int32_t first = cg_placing_first(atom, rung);
+
+        if (find_place(slot, look, first, atom))
+            return rewrite(slot, look, first, atom);
+    }
+    return 0;
+}
+
+/* Look at the atoms that are complete since the sequence was in field `before`. */
+static __device__ void look_at_atoms(const struct slot *slot, struct look *look, int32_t before)
+{
+    int32_t per = slot->p->program.fields_per_atom, end = look->seq.field / per;
+
+    for (int32_t atom = before / per; atom < end; atom++) {
+        int32_t fault = test_atom(slot, look, atom);
+
+        if (threadIdx.x == 0)
+            slot->p->repair.count[CG_FAULT_CAUSE(fault)]++;
+        if (fault == CG_FAULT_NONE || slot->s->geometry != CG_GEOMETRY_REPAIR)
+            continue;
+        if (!mend(slot, look, atom)) {
+            __syncthreads();
+            if (threadIdx.x == 0)
+                cg_repair_restart(&slot->p->repair, &look->seq, &slot->p->program, slot->aut,
+                                  slot->marks);
+        }
+        __syncthreads();
+        return;
+    }
+}
+
+#endif

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/** @file cpu_atoms.h  Geometry of a slot of the CPU executor: look at its atoms, and mend them. */
+#ifndef CG_DECODE_CPU_ATOMS_H
+#define CG_DECODE_CPU_ATOMS_H
+
+#include "decode/placing.h"
+#include "decode/writing.h"
+
+/** Zero first. */
+typedef struct cg_cpu_atoms {
+    cg_repair repair;
+    float (*xyz)[3]; /* [3 * atoms] Å: as written; as they are moved; where they are pulled */
+    size_t cap;
+} cg_cpu_atoms;
+
+/** A sequence and what it is written by. Borrowed. */
+typedef struct cg_writing_place {
+    const cg_spelling *spelling; /* by token id */
+    int32_t decimals;
+    const cg_automaton *automaton;
+    const cg_program *program;
+    const cg_geometry *geometry;
+    cg_sequence *seq;
+    int32_t *tokens;
+    cg_atom_mark *marks;
+} cg_writing_place;
+
+/** Begin a conformer of n atoms. @return 0, or -1 without memory */
+int cg_cpu_atoms_begin(cg_cpu_atoms *a, int32_t n);
+void cg_cpu_atoms_finish(cg_cpu_atoms *a);
+
+/**
+ * Look at an atom that is complete, the last one that is. With `repair` a failing one is moved,
+ * with others if it must be; where there is no place for it, the sequence begins anew or is given
+ * up.
+ * @return nonzero where the sequence was changed
+ */
+int cg_cpu_atoms_look(cg_cpu_atoms *a, const cg_writing_place *at, int repair, int32_t atom);
+
+#endif

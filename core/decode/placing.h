@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * @file placing.h  Somewhere else for atoms that stand where they cannot be, and its text.
+ *
+ * An atom that fails its tests (geometry.h) is moved to a possible place near the one that was
+ * drawn, and the text is written anew from there. The place is found by projection: every distance,
+ * volume and torsion that is out of its range asks the moving atoms to go the shortest way that
+ * mends it, and each atom goes the mean of what is asked of it, many times (position based
+ * dynamics: Müller et al., J. Vis. Commun. Image Represent. 18, 109 (2007), with the averaging of
+ * Macklin et al., Motion in Games 2014). Where no place is found for the atom alone, those
+ * written before it move too.
+ *
+ * The functions hold no loop that needs a barrier: threads of a device, or one of the host, call
+ * them in turns.
+ */
+#ifndef CG_DECODE_PLACING_H
+#define CG_DECODE_PLACING_H
+
+#include "decode/geometry.h"
+
+enum {
+    CG_PLACING_ROUNDS = 100,
+    CG_PLACING_RUNGS = 4,
+};
+
+/** First of the atoms that move in a rung: 0 the last one alone; then more; then all. */
+static inline CG_HOST_DEVICE int32_t cg_placing_first(int32_t atom, int32_t rung)
+{
+    const int32_t also[CG_PLACING_RUNGS] = { 0, 3, 15, INT32_MAX };
+
+    return atom > also[rung] ? atom - also[rung] : 0;
+}
+
+/** A sum of what is asked of one atom. Zero first; sums of several threads are added. */
+typedef struct cg_pull {
+    float by[3]; /* Å */
+    int32_t n;   /* how many ask */
+    int32_t off; /* nonzero where the atom is not well within the range of a test */
+} cg_pull;
+
+/**
+ * Add what is asked of atom i while atoms first to last move, those before stand, and those behind
+ * are not there. Threads share the work: this is number `thread` of `n_threads`.
+ *
+ * @param xyz  [last + 1][3] Å
+ */
+CG_HOST_DEVICE void cg_placing_pull(const cg_geometry *g, const float (*xyz)[3], int32_t first,
+                                    int32_t last, int32_t i, int32_t thread, int32_t n_threads,
+                                    cg_pull *pull);
+
+/** How far the atom goes for it, Å. */
+CG_HOST_DEVICE void cg_placing_move(const cg_pull *pull, float ret_by[3]);
+
+#endif

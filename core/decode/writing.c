@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: MIT */
+/* core/cuda/step.cu includes this file, to run it in a kernel. */
+#include "writing.h"
+
+#include "decode/spelling.h"
+
+#ifndef __CUDACC__
+#include <math.h>
+#endif
+
+enum {
+    MAX_DIGITS = 9,
+    MAX_TRIES = 256, /* steps of a search; a grammar's take few more than there are tokens */
+};
+
+static CG_HOST_DEVICE int32_t power_of_ten(int32_t n)
+{
+    int32_t p = 1;
+
+    for (; n > 0; n--)
+        p *= 10;
+    return p;
+}
+
+CG_HOST_DEVICE int cg_number_of(float x, int32_t decimals, cg_number *ret)
+{
+    float size = fabsf(x) * (float)power_of_ten(decimals);
+    cg_number n = { 0, decimals + 1, decimals, 0 };
+
+    if (!(size < 999999935.0F)) /* the last float before 10^9 */
+        return 0;
+    n.digits = (int32_t)(size + 0.5F);
+    n.minus = x < 0 && n.digits > 0;
+    while (n.n_digits < MAX_DIGITS && n.digits >= power_of_ten(n.n_digits))
+        n.n_digits++;
+    *ret = n;
+    return 1;
+}
+
+/* Does a token of this spelling continue what is written? Then *w is what is written with it. */
+static CG_HOST_DEVICE int fits(const cg_number *number, cg_spelling s, cg_written *w)
+{
+    int32_t n = CG_SPELL_N_DIGITS(s), decimals = CG_SPELL_N_DECIMALS(s), rest;
+    int32_t n_integer = number->n_digits - number->n_decimals;
+
+    if (s & (CG_SPELL_BEGIN | CG_SPELL_NEXT)) {
+        if (w->begun && (w->minus || w->n_digits))
+            return 0;
+        w->begun = 1;
+    }
+    if (!w->begun)
+        return 1;
+    if (s & CG_SPELL_MINUS) {
+        if (!number->minus || w->minus || w->n_digits)
+            return 0;
+        w->minus = 1;
+    }
+    if (s & CG_SPELL_POINT) {
+        if (w->point || w->n_digits + n - decimals != n_integer)
+            return 0;
+        w->point = 1;
+    } else if (!w->point && w->n_digits + n > n_integer) {
+        return 0;
+    }
+    if ((n && number->minus != w->minus) || w->n_digits + n > number->n_digits)
+        return 0;
+    rest = number->digits / power_of_ten(number->n_digits - w->n_digits - n);
+    if (n && rest % power_of_ten(n) != CG_SPELL_VALUE(s))
+        return 0;
+    w->n_digits = (int8_t)(w->n_digits + n);
+    return 1;
+}
+
+static CG_HOST_DEVICE int is_whole(const cg_number *number, const cg_written *w)
+{
+    return w->n_digits == number->n_digits && (w->point || !number->n_decimals);
+}
+
+CG_HOST_DEVICE void cg_writer_begin(cg_writer *w, const cg_number *number, const cg_automaton *aut,
+                                    int32_t state, cg_spelling before)
+{
+    const cg_written nothing = { 0, 0, 0, 0 };
+
+    w->number = *number;
+    w->depth = w->tries = 0;
+    w->state[0] = state;
+    w->from = aut->row[state];
+    w->written[0] = nothing;
+    w->written[0].begun = (before & (CG_SPELL_BEGIN | CG_SPELL_NEXT)) != 0;
+}
+
+CG_HOST_DEVICE int32_t cg_writer_find(const cg_writer *w, const cg_automaton *aut,
+                                      const cg_spelling *spelling, int32_t thread,
+                                      int32_t n_threads)
+{
+    int32_t end = aut->row[w->state[w->depth] + 1];
+
+    for (int32_t t = w->from + thread; t < end; t += n_threads) {
+        cg_written written = w->written[w->depth];
+
+        if (fits(&w->number, spelling[aut->token[t]], &written) &&
+            (aut->next[t] != CG_EXIT || is_whole(&w->number, &written)))
+            return t;
+    }
+    return INT32_MAX;
+}
+
+CG_HOST_DEVICE int cg_writer_step(cg_writer *w, const cg_automaton *aut,
+                                  const cg_spelling *spelling, int32_t found)
+{
+    if (++w->tries > MAX_TRIES)
+        return CG_WRITER_NO_PATH;
+    if (found == INT32_MAX) {
+        if (!w->depth)
+            return CG_WRITER_NO_PATH;
+        w->from = w->transition[--w->depth] + 1;
+        return CG_WRITER_GOES_ON;
+    }
+    w->transition[w->depth] = found;
+    if (aut->next[found] == CG_EXIT) {
+        w->depth++;
+        return CG_WRITER_DONE;
+    }
+    if (w->depth + 1 == CG_WRITER_DEPTH) { /* too long: look for another one */
+        w->from = found + 1;
+        return CG_WRITER_GOES_ON;
+    }
+    w->written[w->depth + 1] = w->written[w->depth];
+    fits(&w->number, spelling[aut->token[found]], &w->written[w->depth + 1]);
+    w->state[++w->depth] = aut->next[found];
+    w->from = aut->row[aut->next[found]];
+    return CG_WRITER_GOES_ON;
+}
+
+CG_HOST_DEVICE void cg_writer_append(const cg_writer *w, cg_sequence *seq, const cg_program *prog,
+                                     const cg_automaton *aut, int32_t *tokens, cg_atom_mark *marks)
+{
+    for (int32_t i = 0; i < w->depth && !seq->done; i++)
+        if (aut->row[w->state[i] + 1] - aut->row[w->state[i]] > 1) /* others are forced */
+            cg_sequence_advance(seq, prog, aut, w->transition[i], tokens, marks);
+}
