@@ -46,16 +46,16 @@ int cg_bounds_steps(const cg_bounds *b, size_t i, size_t j)
 }
 
 /*
- * Bounds as PoseBusters asks for them. In strained molecules those of 1-5 pairs may contradict the
- * others, and smoothing shows it: then without them, as RDKit advises, and in the end unsmoothed.
+ * Bounds as PoseBusters asks for them, but for secondary amides, which may be cis here: in
+ * macrocycles they are. In strained molecules the bounds of 1-5 pairs may contradict the others,
+ * and smoothing shows it: then without them, as RDKit advises, and in the end unsmoothed.
  */
-static cg_status ask_rdkit(const cg_molecule *mol, int cis_amides, double **ret_bounds,
-                           cg_error *err)
+static cg_status ask_rdkit(const cg_molecule *mol, double **ret_bounds, cg_error *err)
 {
-    static const char *const details[2][3] = {
-        { "{}", "{\"set15bounds\":false}", "{\"doTriangleSmoothing\":false}" },
-        { "{\"forceTransAmides\":false}", "{\"forceTransAmides\":false,\"set15bounds\":false}",
-          "{\"forceTransAmides\":false,\"doTriangleSmoothing\":false}" },
+    static const char *const details[] = {
+        "{\"forceTransAmides\":false}",
+        "{\"forceTransAmides\":false,\"set15bounds\":false}",
+        "{\"forceTransAmides\":false,\"doTriangleSmoothing\":false}",
     };
     char reason[256] = "RDKit cannot read its SMILES";
     size_t size, n = 0;
@@ -63,8 +63,7 @@ static cg_status ask_rdkit(const cg_molecule *mol, int cis_amides, double **ret_
     double *bounds = NULL;
 
     for (size_t i = 0; pkl && !bounds && i < 3; i++)
-        bounds =
-            cgrd_distance_bounds(pkl, size, details[cis_amides != 0][i], &n, reason, sizeof reason);
+        bounds = cgrd_distance_bounds(pkl, size, details[i], &n, reason, sizeof reason);
     free_ptr(pkl);
     if (bounds && n != cg_molecule_n_atoms(mol)) {
         free_ptr((char *)bounds);
@@ -162,13 +161,13 @@ static void widen_conjugated(struct maker *m)
             }
 }
 
-cg_status cg_bounds_find(const cg_molecule *mol, int cis_amides, cg_bounds *ret, cg_error *err)
+cg_status cg_bounds_find(const cg_molecule *mol, cg_bounds *ret, cg_error *err)
 {
     cg_bounds bounds = { .n_atoms = cg_molecule_n_atoms(mol) };
     struct maker m = { .graph = cg_molecule_graph(mol), .bounds = &bounds };
     size_t n = bounds.n_atoms;
     uint32_t *queue;
-    cg_status status = ask_rdkit(mol, cis_amides, &bounds.distance, err);
+    cg_status status = ask_rdkit(mol, &bounds.distance, err);
 
     if (status != CG_OK)
         return status;

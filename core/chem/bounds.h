@@ -3,8 +3,9 @@
  * @file bounds.h  The range that the distance of any two atoms of a molecule keeps to.
  *
  * RDKit's bounds of distance geometry (bond lengths, angles, torsions, van der Waals radii), with
- * one change: where two ends of a conjugated group differ by the drawing alone (carboxylates, nitro
- * groups, amidines, ...), both bonds get the range of both.
+ * two changes: secondary amides may be cis, as they are in macrocycles; and where two ends of a
+ * conjugated group differ by the drawing alone (carboxylates, nitro groups, amidines, ...), both
+ * bonds get the range of both.
  */
 #ifndef CG_CHEM_BOUNDS_H
 #define CG_CHEM_BOUNDS_H
@@ -19,11 +20,10 @@ typedef struct cg_bounds {
 } cg_bounds;
 
 /**
- * @param cis_amides  nonzero: secondary amides may be cis, as in macrocycles; else RDKit's default
- * @param ret         unchanged on failure
+ * @param ret  unchanged on failure
  * @return CG_OK; CG_ERR_UNSUPPORTED with the reason where RDKit gives no bounds; CG_ERR_NOMEM
  */
-cg_status cg_bounds_find(const cg_molecule *mol, int cis_amides, cg_bounds *ret, cg_error *err);
+cg_status cg_bounds_find(const cg_molecule *mol, cg_bounds *ret, cg_error *err);
 void cg_bounds_finish(cg_bounds *bounds); /* accepts NULL and a zeroed struct */
 
 /** Of two different atoms, in any order. */

@@ -178,7 +178,7 @@ size_t cg_geometry_size(int32_t n_atoms, int32_t n_tests)
 
     /* tests first: they are the most strictly aligned, all to 4 bytes */
     return (size_t)n_tests * sizeof(cg_geometry_test) + 2 * pairs * sizeof(float) +
-           (2 * (size_t)n_atoms + 1) * sizeof(int32_t) + (pairs + 3) / 4 * 4;
+           ((size_t)n_atoms + 1) * sizeof(int32_t) + (pairs + 3) / 4 * 4;
 }
 
 void cg_geometry_place(cg_geometry *g, const void *memory)
@@ -189,8 +189,7 @@ void cg_geometry_place(cg_geometry *g, const void *memory)
     g->low2 = (const float *)(g->tests + g->n_tests);
     g->high2 = g->low2 + pairs;
     g->test_start = (const int32_t *)(g->high2 + pairs);
-    g->parent = g->test_start + g->n_atoms + 1;
-    g->pair_cause = (const int8_t *)(g->parent + g->n_atoms);
+    g->pair_cause = (const int8_t *)(g->test_start + g->n_atoms + 1);
 }
 
 void cg_repair_text(const cg_repair *r, char *ret_text, size_t cap)

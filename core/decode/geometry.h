@@ -7,9 +7,8 @@
  * test is data, compiled once a molecule (template/geometry_tables.h); the functions here are the
  * same few lines on any device, as those of automaton.h, and touch the sequence's own memory alone.
  *
- * An atom that fails is rolled back and drawn again with the next random numbers. Where that does
- * not help, the sequence goes further back, and in the end begins anew, all of it a bounded number
- * of times: cg_repair_judge().
+ * An atom that fails is moved to a possible place and written anew (placing.h, writing.h). Where
+ * there is none, the sequence begins anew, a bounded number of times: cg_repair_restart().
  */
 #ifndef CG_DECODE_GEOMETRY_H
 #define CG_DECODE_GEOMETRY_H
@@ -20,7 +19,7 @@
 typedef enum cg_geometry_mode {
     CG_GEOMETRY_OFF = 0,
     CG_GEOMETRY_CHECK,  /* test and count */
-    CG_GEOMETRY_REPAIR, /* and draw again */
+    CG_GEOMETRY_REPAIR, /* and mend */
 } cg_geometry_mode;
 
 /** Why an atom fails. Of several causes the first one counts. */
@@ -64,7 +63,6 @@ typedef struct cg_geometry {
     /* squared distance of atoms i and j < i at [i (i - 1) / 2 + j], Å^2 */
     const float *low2, *high2;
     const int32_t *test_start; /* [n_atoms + 1] tests that atom i completes */
-    const int32_t *parent;     /* [n_atoms] the atom that atom i is bonded to in the text; -1 */
     const cg_geometry_test *tests;
     const int8_t *pair_cause; /* of a distance below its bounds, or out of them */
 } cg_geometry;

@@ -58,7 +58,7 @@ cg_status cg_check_find_pairs(cg_checker *checker, const uint32_t *heavy, cg_err
 {
     size_t n = cg_molecule_n_atoms(checker->mol), n_pairs[3] = { 0 };
     cg_bounds bounds = { 0 };
-    cg_status status = cg_bounds_find(checker->mol, 0, &bounds, err);
+    cg_status status = cg_bounds_find(checker->mol, &bounds, err);
 
     if (status != CG_OK)
         return status;

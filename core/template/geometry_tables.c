@@ -152,24 +152,24 @@ static void set_pairs(const cg_bounds *bounds, float *low2, float *high2, int8_t
         }
 }
 
-/* The bond to the atom that an atom is written behind comes before those that close rings. */
-static void set_parents(const cg_smiles *graph, int32_t n_atoms, int32_t *parent)
+/* The distance of two atoms that are cis where they should be trans, or the other way round. */
+static void set_stereo_pairs(const cg_stereo *stereo, int8_t *cause)
 {
-    for (int32_t i = 0; i < n_atoms; i++)
-        parent[i] = -1;
-    for (size_t b = 0; b < graph->n_bonds; b++)
-        if (parent[graph->bonds[b].second] < 0)
-            parent[graph->bonds[b].second] = (int32_t)graph->bonds[b].first;
+    for (size_t b = 0; b < stereo->n_bonds; b++) {
+        uint32_t i = stereo->bonds[b].neighbours[0], j = stereo->bonds[b].neighbours[1];
+
+        cause[i > j ? (size_t)i * (i - 1) / 2 + j : (size_t)j * (j - 1) / 2 + i] = CG_CAUSE_DOUBLE;
+    }
 }
 
 /* The struct and behind it its block. */
 static cg_status assemble(const cg_molecule *mol, const cg_bounds *bounds, const struct list *list,
-                          size_t n_unchecked, cg_geometry **ret, cg_error *err)
+                          const cg_stereo *stereo, cg_geometry **ret, cg_error *err)
 {
     cg_geometry counts = {
         .n_atoms = (int32_t)cg_molecule_n_atoms(mol),
         .n_tests = (int32_t)list->n,
-        .n_unchecked = (int32_t)n_unchecked,
+        .n_unchecked = (int32_t)stereo->n_untested,
     };
     size_t size = cg_geometry_size(counts.n_atoms, counts.n_tests);
     cg_geometry *g = calloc(1, sizeof *g + size);
@@ -179,7 +179,7 @@ static cg_status assemble(const cg_molecule *mol, const cg_bounds *bounds, const
     *g = counts;
     cg_geometry_place(g, g + 1);
     set_pairs(bounds, (float *)g->low2, (float *)g->high2, (int8_t *)g->pair_cause);
-    set_parents(cg_molecule_graph(mol), g->n_atoms, (int32_t *)g->parent);
+    set_stereo_pairs(stereo, (int8_t *)g->pair_cause);
     sort_tests(list, g->n_atoms, (int32_t *)g->test_start, (cg_geometry_test *)g->tests);
     *ret = g;
     return CG_OK;
@@ -191,7 +191,7 @@ cg_status cg_geometry_compile(const cg_molecule *mol, cg_geometry **ret, cg_erro
     cg_stereo stereo = { 0 };
     cg_planes planes = { 0 };
     struct list list = { 0 };
-    cg_status status = cg_bounds_find(mol, 1, &bounds, err);
+    cg_status status = cg_bounds_find(mol, &bounds, err);
 
     if (status == CG_OK)
         status = cg_stereo_find(mol, &stereo, err);
@@ -200,7 +200,7 @@ cg_status cg_geometry_compile(const cg_molecule *mol, cg_geometry **ret, cg_erro
     if (status == CG_OK && (add_stereo(&list, &stereo) || add_planes(&list, &planes)))
         status = cg_fail(err, CG_ERR_NOMEM, "geometry of %zu atoms: out of memory", bounds.n_atoms);
     if (status == CG_OK)
-        status = assemble(mol, &bounds, &list, stereo.n_untested, ret, err);
+        status = assemble(mol, &bounds, &list, &stereo, ret, err);
     cg_bounds_finish(&bounds);
     cg_stereo_finish(&stereo);
     cg_planes_finish(&planes);

@@ -13,8 +13,7 @@
  * | aromatic rings of 5 and 6 | cosine of each torsion at least 0.9 | |
  *
  * Every atom that is written counts, hydrogens among them. The checks of a finished conformer
- * (eval/check.h) have wider margins, but take every secondary amide to be trans, which this does
- * not.
+ * (eval/check.h) have wider margins.
  */
 #ifndef CG_TEMPLATE_GEOMETRY_TABLES_H
 #define CG_TEMPLATE_GEOMETRY_TABLES_H

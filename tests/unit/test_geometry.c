@@ -164,7 +164,7 @@ enum { MAX_ATOMS = 48, MAX_TESTS = 200 };
 static struct made {
     cg_geometry g;
     float *low2, *high2;
-    int32_t *start, *parent;
+    int32_t *start;
     cg_geometry_test *tests;
     int8_t *cause;
     void *memory;
@@ -181,15 +181,12 @@ static void make(int32_t n_atoms, int32_t n_tests)
     m.low2 = (float *)m.g.low2;
     m.high2 = (float *)m.g.high2;
     m.start = (int32_t *)m.g.test_start;
-    m.parent = (int32_t *)m.g.parent;
     m.tests = (cg_geometry_test *)m.g.tests;
     m.cause = (int8_t *)m.g.pair_cause;
     for (int32_t i = 0; i < pairs; i++) {
         m.high2[i] = INFINITY;
         m.cause[i] = CG_CAUSE_CLASH;
     }
-    for (int32_t a = 0; a < n_atoms; a++)
-        m.parent[a] = a - 1;
 }
 
 /* The whole of it lies in the block, one behind the other. */
@@ -207,8 +204,7 @@ START_TEST(the_arrays_fill_their_block)
         ck_assert_ptr_eq(m.low2, m.tests + counts[i][1]);
         ck_assert_ptr_eq(m.high2, m.low2 + pairs);
         ck_assert_ptr_eq(m.start, m.high2 + pairs);
-        ck_assert_ptr_eq(m.parent, m.start + n + 1);
-        ck_assert_ptr_eq(m.cause, m.parent + n);
+        ck_assert_ptr_eq(m.cause, m.start + n + 1);
         end = (const char *)m.cause + pairs;
         ck_assert(end <= (const char *)m.memory + size && end + 4 > (const char *)m.memory + size);
         ck_assert_uint_eq(size % sizeof(int32_t), 0); /* as words it goes to a GPU */
