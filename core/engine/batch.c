@@ -363,8 +363,11 @@ static cg_status write_record(const struct batch *b, const struct product *p,
     };
     cg_status status = CG_OK;
 
-    if (m->built.geometry) {
-        cg_repair_text(&c->repair, repair, sizeof repair);
+    if (b->engine->builder.geometry != CG_GEOMETRY_OFF) {
+        if (m->built.geometry)
+            cg_repair_text(&c->repair, repair, sizeof repair);
+        else
+            snprintf(repair, sizeof repair, "not tested");
         tags[record.n_tags++] = (cg_tag) {
             b->engine->builder.geometry == CG_GEOMETRY_REPAIR ? "repaired" : "impossible", repair
         };

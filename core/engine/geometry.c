@@ -52,8 +52,11 @@ static cg_status try_it(cg_engine *e, cg_error *err)
 
     builder.geometry = CG_GEOMETRY_CHECK;
     status = cg_molecule_template_build(&builder, "CC", 2, &built, err);
-    if (status == CG_OK)
-        cg_molecule_template_finish(&built);
+    if (status != CG_OK)
+        return status;
+    if (!built.geometry) /* then for its reason */
+        status = cg_geometry_compile(built.molecule, &built.geometry, err);
+    cg_molecule_template_finish(&built);
     return status;
 }
 

@@ -346,6 +346,7 @@ static void count_repair(cg_report *r, const cg_sequence_result *result)
 
     for (int32_t i = 0; i < CG_CAUSES; i++)
         r->geometry_count[i] += repair->count[i];
+    r->geometry_moved += repair->moved;
     r->geometry_restarts += repair->restarts;
     r->geometry_wasted += repair->wasted;
 }
@@ -522,6 +523,8 @@ static cg_status emit_done(struct cg_pipeline *p, cg_error *err)
             add_checks(r, &m->checks);
         if (m->built.geometry)
             r->geometry_untested += m->built.geometry->n_unchecked;
+        else if (m->failure.code == CG_OK && p->engine->builder.geometry != CG_GEOMETRY_OFF)
+            r->geometry_unbounded++;
         status = p->io->emit(p->io->ctx, m, err);
         destroy_molecule(p, m);
     }
@@ -535,6 +538,7 @@ static void publish_locked(struct cg_pipeline *p)
     r->requested += c->requested;
     for (int32_t i = 0; i < CG_CAUSES; i++)
         r->geometry_count[i] += c->geometry_count[i];
+    r->geometry_moved += c->geometry_moved;
     r->geometry_restarts += c->geometry_restarts;
     r->geometry_wasted += c->geometry_wasted;
     r->retried += c->retried;

@@ -49,12 +49,19 @@ static cg_status build_program(const cg_template_builder *b, cg_molecule_templat
     return status;
 }
 
+/* A molecule for which RDKit gives no bounds is served all the same, without geometry. */
 static cg_status build_geometry(cg_molecule_template *t, cg_error *err)
 {
+    cg_error why = CG_ERROR_INIT;
+    cg_status status;
+
     if (t->program->fields_per_atom != 3)
         return cg_fail(err, CG_ERR_UNSUPPORTED,
                        "geometry: the constraint does not mark where atoms are written");
-    return cg_geometry_compile(t->molecule, &t->geometry, err);
+    status = cg_geometry_compile(t->molecule, &t->geometry, &why);
+    if (status == CG_ERR_UNSUPPORTED)
+        return CG_OK;
+    return status == CG_OK ? CG_OK : cg_fail(err, status, "%s", why.msg);
 }
 
 /*

@@ -44,7 +44,7 @@ typedef struct cg_molecule_template {
     int32_t *prompt; /* [n_prompt] */
     int32_t n_prompt;
     cg_program *program;
-    cg_geometry *geometry;    /* NULL while it is not looked at */
+    cg_geometry *geometry;    /* NULL where none is looked at, or RDKit gives no bounds */
     double chemistry_seconds; /* in RDKit and around it */
     double own_seconds;       /* the rest */
 } cg_molecule_template;

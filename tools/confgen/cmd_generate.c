@@ -44,8 +44,8 @@ static const char help[] =
     "  --seed S              default 0\n"
     "  --max-new-tokens N    bound of a conformer's tokens\n"
     "  --geometry off|check|repair\n"
-    "                        look at each atom's place as it is written; repair draws those that\n"
-    "                        are impossible again (off)\n"
+    "                        look at each atom's place as it is written; repair moves those that\n"
+    "                        are in impossible ones (off)\n"
     "  --check               check the geometry and stereo of each conformer, write what failed\n"
     "                        into its record and count it in the report\n"
     "  --retry N             draw a conformer that fails up to N times more, keep the best (0)\n"
@@ -577,7 +577,7 @@ static void print_summary(const struct settings *s, const cg_report *r, const ch
         atoms += r->geometry_count[i];
     if (atoms)
         fprintf(stderr, "%lld atoms in impossible places%s\n", (long long)atoms,
-                r->geometry_wasted ? " were drawn again" : "");
+                r->geometry_moved ? " were mended" : "");
     if (r->checked)
         fprintf(stderr, "%lld of %lld conformers checked passed every test\n", (long long)r->passed,
                 (long long)r->checked);

@@ -127,9 +127,11 @@ static json_t *geometry_json(const cg_engine_info *info, const cg_report *r)
         atoms += r->geometry_count[i];
     }
     return json_pack(
-        "{s:s, s:I, s:o, s:I, s:I, s:I}", "mode", info->geometry, "atoms", (json_int_t)atoms,
-        "impossible", causes, "restarts", (json_int_t)r->geometry_restarts, "tokens_taken_back",
-        (json_int_t)r->geometry_wasted, "untested_senses", (json_int_t)r->geometry_untested);
+        "{s:s, s:I, s:o, s:I, s:I, s:I, s:I, s:I}", "mode", info->geometry, "atoms",
+        (json_int_t)atoms, "impossible", causes, "atoms_moved", (json_int_t)r->geometry_moved,
+        "restarts", (json_int_t)r->geometry_restarts, "tokens_taken_back",
+        (json_int_t)r->geometry_wasted, "untested_senses", (json_int_t)r->geometry_untested,
+        "untested_molecules", (json_int_t)r->geometry_unbounded);
 }
 
 static json_t *versions_json(void)

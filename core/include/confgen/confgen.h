@@ -63,7 +63,7 @@ typedef struct cg_engine_options {
     int32_t check;         /* nonzero: check the geometry of every conformer */
     int32_t retry;         /* >= 0: draw a bad one so often again; checks too where it is not 0 */
     /** Geometry while it is written: "off" (NULL), "check": count what is impossible, "repair":
-     * draw it again. */
+     * move it to a possible place. */
     const char *geometry;
 } cg_engine_options;
 
@@ -220,9 +220,11 @@ typedef struct cg_report {
     /* While geometry is looked at: atoms that were written, by the first reason why they are
      * impossible; [0]: possible ones. */
     int64_t geometry_count[CG_MAX_CAUSES];
-    int64_t geometry_restarts; /* conformers begun anew, where drawing atoms again did not help */
-    int64_t geometry_wasted;   /* tokens that were taken back */
-    int64_t geometry_untested; /* senses asked for that no test can see, summed over molecules */
+    int64_t geometry_moved;     /* atoms whose coordinates were written anew */
+    int64_t geometry_restarts;  /* conformers begun anew, where no place was found for an atom */
+    int64_t geometry_wasted;    /* tokens that were taken back */
+    int64_t geometry_untested;  /* senses asked for that no test can see, summed over molecules */
+    int64_t geometry_unbounded; /* molecules for which RDKit gives no bounds: nothing was tested */
 } cg_report;
 
 enum {
