@@ -29,7 +29,8 @@ CG_HOST_DEVICE int cg_number_of(float x, int32_t decimals, cg_number *ret)
 
     if (!(size < 999999935.0F)) /* the last float before 10^9 */
         return 0;
-    n.digits = (int32_t)(size + 0.5F);
+    n.digits = (int32_t)size;
+    n.digits += size - (float)n.digits >= 0.5F; /* size + 0.5 would be rounded itself */
     n.minus = x < 0 && n.digits > 0;
     while (n.n_digits < MAX_DIGITS && n.digits >= power_of_ten(n.n_digits))
         n.n_digits++;
