@@ -472,6 +472,9 @@ START_TEST(free_tokens)
     path_text(text);
     ck_assert_str_eq(text, "1.5");
     ck_assert_int_eq(search(&number, chain[1], cg_spell("<", 1), 1), CG_WRITER_NO_PATH);
+    ck_assert_int_eq(search(&number, chain[3], cg_spell("<", 1), 1), CG_WRITER_DONE);
+    path_text(text);
+    ck_assert_str_eq(text, ",1.5"); /* not "1..5", which comes first */
     number = (cg_number) { 123456789, 9, 1, 1 };
     ck_assert_int_eq(search(&number, chain[9], cg_spell("<", 1), 256), CG_WRITER_NO_PATH);
     ck_assert_int_eq(search(&number, chain[10], cg_spell("<", 1), 256), CG_WRITER_DONE);
