@@ -419,6 +419,24 @@ START_TEST(the_longest_path)
 }
 END_TEST
 
+/* Digits, points and signs of what stands before the number, as in [13C-]. */
+START_TEST(what_stands_before_is_no_number)
+{
+    static const char *const lead[] = { "<-", "]", "-", ".", "13", ">[" };
+    int32_t s = state(1, (int32_t[]) { id("5") }, (int32_t[]) { CG_EXIT });
+    cg_number n = one_half;
+    char text[64];
+
+    n.minus = 1;
+    s = state(1, (int32_t[]) { id("1.") }, &s);
+    for (int i = 0; i < 6; i++)
+        s = state(1, (int32_t[]) { id(lead[i]) }, &s);
+    ck_assert_int_eq(search(&n, s, cg_spell("999", 3), 1), CG_WRITER_DONE);
+    path_text(text);
+    ck_assert_str_eq(text, ">[13.-]<-1.5");
+}
+END_TEST
+
 START_TEST(a_short_path_beside_a_long_one)
 {
     int32_t aside = long_path(40), way = long_path(5), from;
@@ -690,6 +708,7 @@ int main(void)
     tcase_add_test(path, threads_find_the_same_path);
     tcase_add_test(path, what_the_format_lacks_has_no_path);
     tcase_add_test(path, the_longest_path);
+    tcase_add_test(path, what_stands_before_is_no_number);
     tcase_add_test(path, a_short_path_beside_a_long_one);
     tcase_add_test(path, cycles_end);
     tcase_add_test(path, free_tokens);
