@@ -384,6 +384,13 @@ START_TEST(slots_are_used_again)
     }
     ck_assert_int_eq(seq.done, CG_SEQUENCE_COMPLETE);
     expect_counts(ATOMS, 0, 0, 0, 0, 0);
+    /* all of them move: the last one is to be near two of the first, 3 Å apart */
+    pair(ATOMS - 1, 0, 1, 1.4f, CG_CAUSE_BOND);
+    pair(ATOMS - 1, 3, 1, 1.4f, CG_CAUSE_BOND);
+    ck_assert_int_eq(cg_cpu_atoms_look(&atoms, &at, 1, ATOMS - 1), 1);
+    ck_assert_int_eq(atoms.repair.moved, ATOMS);
+    expect_pass(ATOMS);
+    ck_assert_int_eq(seq.done, CG_SEQUENCE_COMPLETE);
     ck_assert_int_eq(cg_cpu_atoms_begin(&atoms, 0), 0);
     finish();
 }
