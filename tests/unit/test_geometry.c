@@ -99,9 +99,11 @@ static const char *const no_atoms[][MAX_PIECES] = {
 
 START_TEST(what_is_no_atom)
 {
-    float xyz[3];
+    float xyz[3] = { NAN, NAN, NAN };
 
     ck_assert_int_eq(read_pieces(no_atoms[_i], xyz), 0);
+    for (int k = 0; k < 3; k++) /* it is moved from where it is */
+        ck_assert(isfinite(xyz[k]));
 }
 END_TEST
 
