@@ -47,6 +47,7 @@ CG_HOST_DEVICE int cg_geometry_read(const int32_t *tokens, int32_t n, const cg_s
     int32_t k = 0, decimals = 0;
     int minus = 0, point = 0;
 
+    ret_xyz[0] = ret_xyz[1] = ret_xyz[2] = 0;
     for (int32_t i = 0; i < n; i++) {
         cg_spelling s = spelling[tokens[i]];
         int32_t digits = CG_SPELL_N_DIGITS(s);

@@ -76,6 +76,7 @@ void cg_geometry_place(cg_geometry *g, const void *memory);
  * Read an atom's coordinates back.
  * @param tokens    [n] from the first choice of the atom on; what follows the atom is skipped
  * @param spelling  by token id
+ * @param ret_xyz   zero what is not there
  * @return 1; 0 where there are not three numbers
  */
 CG_HOST_DEVICE int cg_geometry_read(const int32_t *tokens, int32_t n, const cg_spelling *spelling,

@@ -30,8 +30,8 @@ static CG_HOST_DEVICE void pull_pair(const cg_geometry *g, const float (*xyz)[3]
 
     cg_between(xyz[j], xyz[i], v);
     d = sqrtf(cg_dot(v, v));
-    if (d < low + in)
-        miss = low > 0 ? low + in - d : 0;
+    if (low > 0 && d < low + in)
+        miss = low + in - d;
     else if (d > high - in)
         miss = high - in - d;
     else

@@ -29,7 +29,8 @@ CG_HOST_DEVICE int cg_number_of(float x, int32_t decimals, cg_number *ret)
 
     if (!(size < 999999935.0F)) /* the last float before 10^9 */
         return 0;
-    n.digits = (int32_t)(size + 0.5F);
+    n.digits = (int32_t)size;
+    n.digits += size - (float)n.digits >= 0.5F; /* size + 0.5 would be rounded itself */
     n.minus = x < 0 && n.digits > 0;
     while (n.n_digits < MAX_DIGITS && n.digits >= power_of_ten(n.n_digits))
         n.n_digits++;
@@ -71,11 +72,6 @@ static CG_HOST_DEVICE int fits(const cg_number *number, cg_spelling s, cg_writte
     return 1;
 }
 
-static CG_HOST_DEVICE int is_whole(const cg_number *number, const cg_written *w)
-{
-    return w->n_digits == number->n_digits && (w->point || !number->n_decimals);
-}
-
 CG_HOST_DEVICE void cg_writer_begin(cg_writer *w, const cg_number *number, const cg_automaton *aut,
                                     int32_t state, cg_spelling before)
 {
@@ -99,7 +95,7 @@ CG_HOST_DEVICE int32_t cg_writer_find(const cg_writer *w, const cg_automaton *au
         cg_written written = w->written[w->depth];
 
         if (fits(&w->number, spelling[aut->token[t]], &written) &&
-            (aut->next[t] != CG_EXIT || is_whole(&w->number, &written)))
+            (aut->next[t] != CG_EXIT || written.n_digits == w->number.n_digits))
             return t;
     }
     return INT32_MAX;

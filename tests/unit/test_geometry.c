@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "decode/geometry.h"
+#include "geometry_made.h"
 
 static uint32_t state; /* of random numbers */
 
@@ -99,9 +99,11 @@ static const char *const no_atoms[][MAX_PIECES] = {
 
 START_TEST(what_is_no_atom)
 {
-    float xyz[3];
+    float xyz[3] = { NAN, NAN, NAN };
 
     ck_assert_int_eq(read_pieces(no_atoms[_i], xyz), 0);
+    for (int k = 0; k < 3; k++) /* it is moved from where it is */
+        ck_assert(isfinite(xyz[k]));
 }
 END_TEST
 
@@ -160,35 +162,6 @@ END_TEST
 
 enum { MAX_ATOMS = 48, MAX_TESTS = 200 };
 
-/* A geometry that its test fills; any distance is good to begin with. */
-static struct made {
-    cg_geometry g;
-    float *low2, *high2;
-    int32_t *start;
-    cg_geometry_test *tests;
-    int8_t *cause;
-    void *memory;
-} m;
-
-static void make(int32_t n_atoms, int32_t n_tests)
-{
-    int32_t pairs = n_atoms * (n_atoms - 1) / 2;
-
-    free(m.memory);
-    m = (struct made) { .g = { .n_atoms = n_atoms, .n_tests = n_tests } };
-    m.memory = calloc(1, cg_geometry_size(n_atoms, n_tests));
-    cg_geometry_place(&m.g, m.memory);
-    m.low2 = (float *)m.g.low2;
-    m.high2 = (float *)m.g.high2;
-    m.start = (int32_t *)m.g.test_start;
-    m.tests = (cg_geometry_test *)m.g.tests;
-    m.cause = (int8_t *)m.g.pair_cause;
-    for (int32_t i = 0; i < pairs; i++) {
-        m.high2[i] = INFINITY;
-        m.cause[i] = CG_CAUSE_CLASH;
-    }
-}
-
 /* The whole of it lies in the block, one behind the other. */
 START_TEST(the_arrays_fill_their_block)
 {
@@ -215,15 +188,6 @@ END_TEST
 static int32_t fault_of(const float (*xyz)[3], int32_t atom)
 {
     return cg_geometry_test_atom(&m.g, xyz, atom, 0, 1);
-}
-
-static void pair(int32_t i, int32_t j, float low, float high, cg_geometry_cause cause)
-{
-    int32_t at = i * (i - 1) / 2 + j;
-
-    m.low2[at] = low * low;
-    m.high2[at] = high * high;
-    m.cause[at] = (int8_t)cause;
 }
 
 static void expect(int32_t fault, cg_geometry_cause cause, int32_t atom)

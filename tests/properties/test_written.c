@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Numbers that are written through the grammar's tables: for many molecules, with a random number
+ * at every coordinate, the tokens are those that the tokenizer makes of the text.
+ *
+ *     test_written PLUGIN.so TOKENIZER
+ *
+ * Status 0: so it is; 1: the first counterexamples are printed.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "decode/writing.h"
+#include "molecule_set.h"
+#include "numbers.h"
+#include "subject.h"
+
+enum { MOLECULES = 1000, SHOWN = 20, THREADS = 32, MOST_TRIES = 64 };
+
+struct run {
+    subject s;
+    odd_random random;
+    cg_spelling *spelling; /* [vocabulary] */
+    cg_tokens encoded;
+    int64_t texts, numbers, tokens, tries;
+    int32_t most_tries; /* of a number */
+    int32_t failures;
+};
+
+static void learn_spelling(struct run *r)
+{
+    const cg_vocabulary *v = &r->s.vocabulary.vocabulary;
+
+    r->spelling = must_alloc((size_t)v->n_tokens, sizeof *r->spelling);
+    for (int32_t i = 0; i < v->n_tokens; i++) {
+        uint32_t len;
+        int32_t special;
+        const char *bytes = v->token(v->ctx, i, &len, &special);
+
+        r->spelling[i] = bytes && !special ? cg_spell(bytes, len) : 0;
+    }
+}
+
+/* Append the number nearest to x; threads share the search, or there is one. */
+static int write_number(struct run *r, const cg_program *p, cg_sequence *seq, int32_t *tokens,
+                        cg_atom_mark *marks, float x, int32_t n_threads)
+{
+    const cg_automaton *a = r->s.automaton;
+    cg_number number;
+    cg_writer w;
+    int became;
+
+    if (!cg_number_of(x, r->s.format.decimals, &number))
+        return 0;
+    cg_writer_begin(&w, &number, a, seq->state, r->spelling[tokens[seq->n_tokens - 1]]);
+    do {
+        int32_t least = INT32_MAX;
+
+        for (int32_t t = 0; t < n_threads; t++) {
+            int32_t mine = cg_writer_find(&w, a, r->spelling, t, n_threads);
+
+            least = mine < least ? mine : least;
+        }
+        became = cg_writer_step(&w, a, r->spelling, least);
+    } while (became == CG_WRITER_GOES_ON);
+    r->numbers++;
+    r->tries += w.tries;
+    if (w.tries > r->most_tries)
+        r->most_tries = w.tries;
+    if (became == CG_WRITER_DONE)
+        cg_writer_append(&w, seq, p, a, tokens, marks);
+    return became == CG_WRITER_DONE;
+}
+
+/* The molecule's text is put together beside its tokens. 1 if they are what they should be. */
+static int write_molecule(struct run *r, const cg_enriched_split *split, const cg_program *p,
+                          int32_t *tokens, cg_atom_mark *marks, char *text)
+{
+    const cg_text_format *f = &r->s.format;
+    cg_sequence seq = { .n_tokens = 1, .limit = p->max_tokens + 1 };
+    char *at = stpcpy(text, f->begin);
+
+    tokens[0] = p->span_token[0]; /* a prompt, of any token */
+    cg_sequence_begin(&seq, p, r->s.automaton, tokens, marks);
+    for (int32_t i = 0; i < p->n_fields; i++) {
+        const uint32_t *gap = split->gap_at + i / 3;
+        char number[NUMBER_MAX];
+
+        if (i % 3 == 0) {
+            memcpy(at, split->text + gap[0], gap[1] - gap[0]);
+            at += gap[1] - gap[0];
+        } else {
+            *at++ = ',';
+        }
+        if (odd_below(&r->random, 4))
+            number_random(f, &r->random, number);
+        else
+            number_edge(f, (int)odd_below(&r->random, NUMBER_EDGES), number);
+        at = stpcpy(at, number);
+        *at = '\0';
+        if (seq.done || seq.field != i ||
+            !write_number(r, p, &seq, tokens, marks, strtof(number, NULL), i % 7 ? 1 : THREADS))
+            return 0;
+    }
+    memcpy(at, split->text + split->gap_at[split->n_atoms],
+           split->gap_at[split->n_atoms + 1] - split->gap_at[split->n_atoms]);
+    at += split->gap_at[split->n_atoms + 1] - split->gap_at[split->n_atoms];
+    at = stpcpy(at, f->end);
+    at = stpcpy(at, f->stop);
+    r->texts++;
+    r->tokens += seq.n_tokens - 1;
+    return seq.done == CG_SEQUENCE_COMPLETE &&
+           cg_tokenizer_encode(r->s.tokenizer, NULL, text, (size_t)(at - text), CG_ENCODE_SPANS,
+                               &r->encoded, NULL) == CG_OK &&
+           r->encoded.n == (size_t)seq.n_tokens - 1 &&
+           !memcmp(r->encoded.ids, tokens + 1, r->encoded.n * sizeof *tokens);
+}
+
+static void check(struct run *r, const char *smiles, const cg_enriched_split *split,
+                  const cg_program *p)
+{
+    size_t atoms = split->n_atoms;
+    size_t room = cg_enriched_bound(split, CG_ENRICHED_MAX_DECIMALS, CG_ENRICHED_MAX_INT_DIGITS) +
+                  3 * atoms * NUMBER_MAX + strlen(r->s.format.begin) + strlen(r->s.format.end) +
+                  strlen(r->s.format.stop) + 1;
+    int32_t *tokens = must_alloc((size_t)p->max_tokens + 1, sizeof *tokens);
+    cg_atom_mark *marks = must_alloc(atoms, sizeof *marks);
+    char *text = must_alloc(room, 1);
+
+    if (!write_molecule(r, split, p, tokens, marks, text) && r->failures++ < SHOWN)
+        printf("FAILED %s, %s: '%s'\n", r->s.name, smiles, text);
+    free(text);
+    free(marks);
+    free(tokens);
+}
+
+/* As it is written by RDKit, and an odd one as it was spelled too. */
+static void check_item(struct run *r, const molecule *m)
+{
+    const char *const texts[] = { m->canonical, m->input };
+
+    for (int i = 0; i < (m->odd && strcmp(m->input, m->canonical) ? 2 : 1); i++) {
+        cg_enriched_split split = { 0 };
+        cg_error err = CG_ERROR_INIT;
+        cg_program *p;
+
+        if (cg_enriched_split_smiles(texts[i], strlen(texts[i]), &split, NULL) != CG_OK)
+            continue; /* ambiguous in brackets */
+        p = subject_compile(&r->s, r->s.self, &split, &err);
+        if (p) {
+            check(r, texts[i], &split, p);
+        } else {
+            printf("FAILED %s, %s: %s\n", r->s.name, texts[i], err.msg);
+            r->failures++;
+        }
+        r->s.ops->release(r->s.self, p);
+        cg_enriched_split_finish(&split);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    struct run r = { .random = { 5 }, .encoded = CG_TOKENS_INIT };
+    molecule_set set;
+
+    if (argc != 3) {
+        fprintf(stderr, "usage: %s PLUGIN.so TOKENIZER\n", argv[0]);
+        return 2;
+    }
+    subject_open(&r.s, argv[2], argv[1], "grammar");
+    learn_spelling(&r);
+    molecule_set_init(&set, MOLECULES, 2, NULL);
+    for (int32_t i = 0; i < set.n; i++)
+        check_item(&r, &set.items[i]);
+    printf("%s: %lld texts of %lld numbers and %lld tokens; steps of a search: %.2f on average, %d "
+           "at most; %d failures\n",
+           r.s.name, (long long)r.texts, (long long)r.numbers, (long long)r.tokens,
+           (double)r.tries / (double)(r.numbers ? r.numbers : 1), (int)r.most_tries,
+           (int)r.failures);
+    if (r.texts < MOLECULES) {
+        printf("FAILED %s: too few texts\n", r.s.name);
+        r.failures++;
+    }
+    if (r.most_tries > MOST_TRIES) { /* far from the bound of a search */
+        printf("FAILED %s: a search of %d steps\n", r.s.name, (int)r.most_tries);
+        r.failures++;
+    }
+    molecule_set_finish(&set);
+    cg_tokens_finish(&r.encoded);
+    free(r.spelling);
+    subject_close(&r.s);
+    return r.failures != 0;
+}

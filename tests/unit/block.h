@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A block of a kernel on one thread of the host: what core/cuda/atoms.cuh needs of CUDA. The threads
+ * of the block take turns, each from one barrier to the next, in an order that changes from turn to
+ * turn; where they do not all come to the same barrier, the program ends.
+ */
+#ifndef CG_TESTS_BLOCK_H
+#define CG_TESTS_BLOCK_H
+
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <ucontext.h>
+
+#define CG_CUDA_CUDA_H /* in the place of cuda/cuda.h */
+#define __device__
+
+typedef void *cudaStream_t;
+
+enum { BLOCK_THREADS = 64, BLOCK_STACK = 64 << 10 };
+
+static struct {
+    unsigned x;
+} threadIdx, blockDim = { BLOCK_THREADS };
+
+/* Where a thread waits: a line of the source, told for the whole block or for its warp. */
+static struct {
+    ucontext_t main, thread[BLOCK_THREADS];
+    char *stacks;
+    const char *file[BLOCK_THREADS];
+    int line[BLOCK_THREADS]; /* 0: it has ended */
+    int scope[BLOCK_THREADS];
+    uint32_t word[BLOCK_THREADS]; /* that it shows to its warp */
+    void (*body)(void *arg);
+    void *arg;
+    uint32_t seed;
+} block;
+
+static void block_wait(int scope, const char *file, int line)
+{
+    unsigned x = threadIdx.x;
+
+    block.scope[x] = scope;
+    block.file[x] = file;
+    block.line[x] = line;
+    swapcontext(&block.thread[x], &block.main);
+    threadIdx.x = x;
+}
+
+#define __syncthreads() block_wait(BLOCK_THREADS, __FILE__, __LINE__)
+
+static uint32_t block_shuffle(uint32_t word, int step, const char *file, int line)
+{
+    uint32_t other;
+
+    block.word[threadIdx.x] = word;
+    block_wait(32, file, line);
+    other = block.word[threadIdx.x ^ (unsigned)step];
+    block_wait(32, file, line);
+    return other;
+}
+
+static inline float block_shuffle_float(float x, int step, const char *file, int line)
+{
+    union {
+        float x;
+        uint32_t word;
+    } u = { x };
+
+    u.word = block_shuffle(u.word, step, file, line);
+    return u.x;
+}
+
+static inline int32_t block_shuffle_int(int32_t x, int step, const char *file, int line)
+{
+    return (int32_t)block_shuffle((uint32_t)x, step, file, line);
+}
+
+#define __shfl_xor_sync(mask, x, step) \
+    _Generic((x), float : block_shuffle_float, int32_t : block_shuffle_int)(x, step, __FILE__, \
+                                                                            __LINE__)
+
+static inline int32_t atomicMin(int32_t *at, int32_t x)
+{
+    int32_t was = *at;
+
+    *at = x < was ? x : was;
+    return was;
+}
+
+static inline int32_t atomicOr(int32_t *at, int32_t x)
+{
+    int32_t was = *at;
+
+    *at |= x;
+    return was;
+}
+
+static void block_thread(void)
+{
+    unsigned x = threadIdx.x;
+
+    block.body(block.arg);
+    block.line[x] = 0;
+    swapcontext(&block.thread[x], &block.main);
+}
+
+/* Let the threads that wait at `first` and its like go on, in some order. */
+static void block_turn(unsigned first, unsigned n)
+{
+    unsigned step, x;
+
+    for (unsigned k = 0; k < n; k++)
+        if (block.line[first + k] != block.line[first] ||
+            block.file[first + k] != block.file[first] ||
+            block.scope[first + k] != block.scope[first]) {
+            fprintf(stderr, "threads %u and %u wait at %s:%d and %s:%d\n", first, first + k,
+                    block.file[first], block.line[first], block.file[first + k],
+                    block.line[first + k]);
+            abort();
+        }
+    block.seed = block.seed * 1664525u + 1013904223u;
+    step = block.seed >> 16 | 1; /* odd: any order of a power of two */
+    x = block.seed >> 8;
+    for (unsigned k = 0; k < n; k++, x += step) {
+        threadIdx.x = first + x % n;
+        swapcontext(&block.main, &block.thread[threadIdx.x]);
+    }
+}
+
+/* Run body(arg) by all threads of a block. */
+static void block_run(void (*body)(void *arg), void *arg)
+{
+    block.body = body;
+    block.arg = arg;
+    if (!block.stacks)
+        block.stacks = malloc((size_t)BLOCK_THREADS * BLOCK_STACK);
+    for (unsigned x = 0; x < BLOCK_THREADS; x++) {
+        getcontext(&block.thread[x]);
+        block.thread[x].uc_stack.ss_sp = block.stacks + (size_t)x * BLOCK_STACK;
+        block.thread[x].uc_stack.ss_size = BLOCK_STACK;
+        makecontext(&block.thread[x], block_thread, 0);
+        block.line[x] = -1;
+        block.file[x] = "the beginning";
+        block.scope[x] = BLOCK_THREADS;
+    }
+    for (;;) {
+        int warps = 0;
+
+        for (unsigned x = 0; x < BLOCK_THREADS; x += 32)
+            for (; block.line[x] && block.scope[x] == 32; warps++)
+                block_turn(x, 32);
+        if (!block.line[0])
+            break;
+        block_turn(0, BLOCK_THREADS);
+    }
+    for (unsigned x = 0; x < BLOCK_THREADS; x++)
+        if (block.line[x]) {
+            fprintf(stderr, "thread %u waits at %s:%d for those that have ended\n", x,
+                    block.file[x], block.line[x]);
+            abort();
+        }
+}
+
+#endif
