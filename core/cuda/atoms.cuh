@@ -17,7 +17,7 @@ typedef float point[3];
 struct look {
     cg_sequence seq;
     cg_writer writer;
-    int32_t fault, found, became, off, changed;
+    int32_t fault, found, became, off;
 };
 
 /* A slot and what it is written by; the same in all threads. */

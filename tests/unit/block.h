@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A block of a kernel on one thread of the host: what core/cuda/atoms.cuh needs of CUDA. The threads
- * of the block take turns, each from one barrier to the next, in an order that changes from turn to
- * turn; where they do not all come to the same barrier, the program ends.
+ * A block of a kernel on one thread of the host: what core/cuda/atoms.cuh needs of CUDA. The
+ * threads of the block take turns, each from one barrier to the next, in an order that changes from
+ * turn to turn; where they do not all come to the same barrier, the program ends.
  */
 #ifndef CG_TESTS_BLOCK_H
 #define CG_TESTS_BLOCK_H
@@ -76,9 +76,10 @@ static inline int32_t block_shuffle_int(int32_t x, int step, const char *file, i
     return (int32_t)block_shuffle((uint32_t)x, step, file, line);
 }
 
-#define __shfl_xor_sync(mask, x, step) \
-    _Generic((x), float : block_shuffle_float, int32_t : block_shuffle_int)(x, step, __FILE__, \
-                                                                            __LINE__)
+#define __shfl_xor_sync(mask, x, step)                                                             \
+    _Generic((x), float                                                                            \
+             : block_shuffle_float, int32_t                                                        \
+             : block_shuffle_int)(x, step, __FILE__, __LINE__)
 
 static inline int32_t atomicMin(int32_t *at, int32_t x)
 {

@@ -8,6 +8,10 @@
 
 #include "decode/cpu_atoms.h"
 #include "geometry_made.h"
+#ifdef BLOCK
+#include "block.h"
+#include "cuda/atoms.cuh"
+#endif
 
 /* ---- a toy ---------------------------------------------------------------------------------- */
 
@@ -120,6 +124,50 @@ static void write_text(const char *text)
     }
 }
 
+#ifdef BLOCK
+/* On a block of a kernel instead: state of one slot, and what its threads share. */
+static struct look shared;
+static cg_step_state step;
+static cg_device_place device_place;
+static float device_xyz[3 * LIMIT];
+
+static void look_by_block(void *before)
+{
+    struct slot slot = slot_of(&step, &automaton, 0);
+
+    look_at_atoms(&slot, &shared, *(int32_t *)before);
+}
+
+static int look_at(int repair, int32_t atom)
+{
+    int32_t before = 3 * atom, attempt = seq.attempt;
+
+    device_place = (cg_device_place) { .program = program, .geometry = m.g };
+    device_place.repair = atoms.repair;
+    step = (cg_step_state) {
+        .max_len = LIMIT,
+        .places = &device_place,
+        .tokens = tokens,
+        .marks = marks,
+        .xyz = device_xyz,
+        .spelling = spelling,
+        .geometry = repair ? CG_GEOMETRY_REPAIR : CG_GEOMETRY_CHECK,
+        .decimals = 3,
+    };
+    shared.seq = seq;
+    block_run(look_by_block, &before);
+    seq = shared.seq;
+    atoms.repair = device_place.repair;
+    memcpy(atoms.xyz, device_xyz, (size_t)m.g.n_atoms * sizeof *atoms.xyz);
+    return seq.attempt != attempt || seq.done == CG_SEQUENCE_GIVEN_UP;
+}
+#else
+static int look_at(int repair, int32_t atom)
+{
+    return cg_cpu_atoms_look(&atoms, &at, repair, atom);
+}
+#endif
+
 /* And the executor: look at the atom once it is complete. */
 static int write_atom(int repair, const char *x, const char *y, const char *z)
 {
@@ -129,7 +177,7 @@ static int write_atom(int repair, const char *x, const char *y, const char *z)
     write_text(y);
     write_text(z);
     ck_assert_int_eq(seq.field, 3 * (atom + 1));
-    return cg_cpu_atoms_look(&atoms, &at, repair, atom);
+    return look_at(repair, atom);
 }
 
 static const char *text_of(int32_t from)
@@ -387,7 +435,7 @@ START_TEST(slots_are_used_again)
     /* all of them move: the last one is to be near two of the first, 3 Å apart */
     pair(ATOMS - 1, 0, 1, 1.4f, CG_CAUSE_BOND);
     pair(ATOMS - 1, 3, 1, 1.4f, CG_CAUSE_BOND);
-    ck_assert_int_eq(cg_cpu_atoms_look(&atoms, &at, 1, ATOMS - 1), 1);
+    ck_assert_int_eq(look_at(1, ATOMS - 1), 1);
     ck_assert_int_eq(atoms.repair.moved, ATOMS);
     expect_pass(ATOMS);
     ck_assert_int_eq(seq.done, CG_SEQUENCE_COMPLETE);
