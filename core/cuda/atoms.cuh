@@ -151,13 +151,16 @@ static __device__ int write_number(const struct slot *slot, struct look *look, f
     return look->became == CG_WRITER_DONE;
 }
 
-/* Write atoms first to last anew, where they were moved to. */
+/* Write atoms first to last anew, where they were moved to; random numbers as on the host. */
 static __device__ int rewrite(const struct slot *slot, struct look *look, int32_t first,
                               int32_t last)
 {
+    int32_t n_tokens = look->seq.n_tokens, attempt = look->seq.attempt;
+
+    __syncthreads(); /* read by all before it changes */
     if (threadIdx.x == 0) {
         slot->p->repair.moved += last - first + 1;
-        slot->p->repair.wasted += look->seq.n_tokens - slot->marks[first].n_tokens;
+        slot->p->repair.wasted += n_tokens - slot->marks[first].n_tokens;
         cg_sequence_roll_back(&look->seq, &slot->p->program, slot->aut, first, slot->marks);
     }
     __syncthreads();
@@ -165,6 +168,8 @@ static __device__ int rewrite(const struct slot *slot, struct look *look, int32_
         for (int k = 0; k < 3; k++)
             if (!write_number(slot, look, slot->moved[i][k]))
                 return 0;
+    if (threadIdx.x == 0 && look->seq.n_tokens >= n_tokens)
+        look->seq.attempt = attempt;
     for (int32_t i = first; i <= last; i++)
         if (test_atom(slot, look, i) != CG_FAULT_NONE)
             return 0;

@@ -76,18 +76,24 @@ static int write_number(const cg_writing_place *at, float x)
     return became == CG_WRITER_DONE;
 }
 
-/* Write atoms first to last anew, where they were moved to. */
+/*
+ * Write atoms first to last anew, where they were moved to. What is drawn behind them is drawn with
+ * the random numbers that it would have been, unless the text became shorter: these were used.
+ */
 static int rewrite(cg_cpu_atoms *a, const cg_writing_place *at, int32_t first, int32_t last)
 {
     const point *xyz = (const point *)a->xyz + at->geometry->n_atoms;
+    int32_t n_tokens = at->seq->n_tokens, attempt = at->seq->attempt;
 
     a->repair.moved += last - first + 1;
-    a->repair.wasted += at->seq->n_tokens - at->marks[first].n_tokens;
+    a->repair.wasted += n_tokens - at->marks[first].n_tokens;
     cg_sequence_roll_back(at->seq, at->program, at->automaton, first, at->marks);
     for (int32_t i = first; i <= last; i++)
         for (int k = 0; k < 3; k++)
             if (!write_number(at, xyz[i][k]))
                 return 0;
+    if (at->seq->n_tokens >= n_tokens)
+        at->seq->attempt = attempt;
     for (int32_t i = first; i <= last; i++)
         if (test(a, at, i) != CG_FAULT_NONE)
             return 0;

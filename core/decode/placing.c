@@ -18,7 +18,7 @@ static CG_HOST_DEVICE void ask(cg_pull *p, const float v[3], float times)
 /* Of a distance, Å: it is mended to this far within its range, and must be half as far. */
 static CG_HOST_DEVICE float depth(int32_t cause)
 {
-    return cause == CG_CAUSE_BOND ? 0.05f : 0.1f;
+    return cause == CG_CAUSE_BOND ? 0.1f : 0.2f;
 }
 
 static CG_HOST_DEVICE void pull_pair(const cg_geometry *g, const float (*xyz)[3], int32_t first,
