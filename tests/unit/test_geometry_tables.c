@@ -8,6 +8,7 @@
 
 #include "chem/rdkit_c.h"
 #include "chem/stereo.h"
+#include "decode/placing.h"
 #include "template/geometry_tables.h"
 
 enum { MAX_ATOMS = 512 };
@@ -604,6 +605,120 @@ START_TEST(without_bounds_it_is_refused)
 }
 END_TEST
 
+/* ---- what is mended ----------------------------------------------------------------------- */
+
+static uint32_t random_state = 1;
+
+static float any_in(float low, float high)
+{
+    random_state = random_state * 1664525u + 1013904223u;
+    return low + (high - low) * (float)(random_state >> 8) / (1 << 24);
+}
+
+/* Moves atoms first to last as the executors do, and rounds them as they are written. */
+static int find_place(int32_t first, int32_t last)
+{
+    static float by[MAX_ATOMS][3];
+
+    for (int round = 0; round < CG_PLACING_ROUNDS; round++) {
+        int off = 0;
+
+        for (int32_t i = first; i <= last; i++) {
+            cg_pull pull = { .n = 0 };
+
+            cg_placing_pull(s.g, (const float(*)[3])s.xyz, first, last, i, 0, 1, &pull);
+            cg_placing_move(&pull, by[i]);
+            off |= pull.off;
+        }
+        for (int32_t i = first; i <= last; i++)
+            for (int k = 0; k < 3; k++)
+                s.xyz[i][k] = off ? s.xyz[i][k] + by[i][k] : roundf(s.xyz[i][k] * 1e3f) / 1e3f;
+        if (!off)
+            return 1;
+    }
+    return 0;
+}
+
+/* Is there a place for an atom that fails? Where there is, all that moved pass. */
+static int mend(int32_t atom)
+{
+    float drawn[MAX_ATOMS][3];
+
+    memcpy(drawn, s.xyz, sizeof drawn);
+    for (int rung = 0; rung < CG_PLACING_RUNGS; rung++) {
+        int32_t first = cg_placing_first(atom, rung);
+
+        memcpy(s.xyz, drawn, sizeof drawn);
+        if (!find_place(first, atom))
+            continue;
+        for (int32_t i = first; i <= atom; i++)
+            ck_assert_msg(fault_of(i) == CG_FAULT_NONE, "%s: atom %d of %d to %d: %s",
+                          cg_molecule_smiles(s.mol, NULL), i, first, atom,
+                          cg_geometry_cause_name((cg_geometry_cause)CG_FAULT_CAUSE(fault_of(i))));
+        return 1;
+    }
+    return 0;
+}
+
+/* Good conformers in which one atom was drawn badly. */
+START_TEST(badly_drawn_atoms_find_a_place)
+{
+    static const float wide[] = { 0.4f, 1.5f, 6 }; /* Å from where it should be; from anywhere */
+    int tried[3] = { 0 }, mended[3] = { 0 };
+
+    for (size_t i = 0; i < sizeof isomers / sizeof isomers[0]; i++) {
+        float good[MAX_ATOMS][3];
+
+        make(isomers[i].smiles);
+        ck_assert(embed(7));
+        memcpy(good, s.xyz, sizeof good);
+        for (int32_t a = 1; a < s.g->n_atoms; a++)
+            for (int how = 0; how < 3; how++) {
+                memcpy(s.xyz, good, sizeof good);
+                for (int k = 0; k < 3; k++)
+                    s.xyz[a][k] =
+                        (how < 2 ? s.xyz[a][k] : s.xyz[0][k]) + any_in(-wide[how], wide[how]);
+                if (fault_of(a) == CG_FAULT_NONE)
+                    continue;
+                tried[how]++;
+                mended[how] += mend(a);
+            }
+    }
+    for (int how = 0; how < 3; how++)
+        ck_assert_msg(tried[how] > 150 && mended[how] >= tried[how] * (how < 2 ? 99 : 97) / 100,
+                      "%.1f Å: %d of %d", (double)wide[how], mended[how], tried[how]);
+    drop();
+}
+END_TEST
+
+/*
+ * Mirror images, atom after atom. It is harder than what a model draws, which sees where the atoms
+ * before have gone: those behind a centre that is mended are drawn where they cannot be.
+ */
+START_TEST(mirror_images_are_mended)
+{
+    int tried = 0, mended = 0;
+
+    for (size_t i = 0; i < sizeof isomers / sizeof isomers[0]; i++) {
+        int done = 1;
+
+        if (!isomers[i].chiral)
+            continue;
+        make(isomers[i].smiles);
+        ck_assert(embed(7));
+        mirror();
+        for (int32_t a = 0; a < s.g->n_atoms && done; a++)
+            done = fault_of(a) == CG_FAULT_NONE || mend(a);
+        tried++;
+        mended += done;
+        if (done)
+            expect_pass();
+    }
+    ck_assert_msg(tried > 20 && mended >= tried / 2, "%d of %d", mended, tried);
+    drop();
+}
+END_TEST
+
 int main(int argc, char **argv)
 {
     int many = argc == 2 && !strcmp(argv[1], "many");
@@ -627,6 +742,8 @@ int main(int argc, char **argv)
         tcase_add_test(tc, clashes_fail);
         tcase_add_test(tc, rings_that_do_not_close_fail);
         tcase_add_test(tc, puckered_rings_fail);
+        tcase_add_test(tc, badly_drawn_atoms_find_a_place);
+        tcase_add_test(tc, mirror_images_are_mended);
         tcase_add_test(tc, tests_stand_at_their_last_atom);
     } else {
         tcase_add_test(tc, without_bounds_it_is_refused);
