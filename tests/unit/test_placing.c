@@ -640,6 +640,43 @@ static void twist(float (*xyz)[3], double angle)
     place(xyz, at, 4);
 }
 
+/* Mended to 0.6 of the angle and twice the volume; 0.8 of it and one and a half are enough. */
+START_TEST(well_within_its_range)
+{
+    static const float volumes[] = { 0.7f, 0.8f, 1.1f }, shares[] = { 0.85f, 0.75f, 0.5f };
+
+    for (int i = 0; i < 3; i++)
+        for (int what = 0; what < 10; what++) {
+            double most = acos(0.9), angle = (double)shares[i] * most;
+            float xyz[4][3] = { { 0, 0, 0 }, { 1, 0, 0 }, { 0, 1, 0 }, { 0, 0, 0 } };
+            int other = what % 2;
+            cg_geometry_test *t;
+            cg_pull p;
+
+            make(4, 1);
+            m.start[4] = 1;
+            t = m.tests;
+            *t = (cg_geometry_test) { .atom = { 0, 1, 2, 3 }, .low = -INFINITY, .high = INFINITY };
+            if (what < 2) { /* either hand */
+                xyz[3][2] = other ? -volumes[i] : volumes[i];
+                *(other ? &t->high : &t->low) = other ? -0.5f : 0.5f;
+            } else { /* cis, trans, flat both ways; turned either way */
+                int trans = what / 2 % 2;
+
+                t->kind = what < 6 ? CG_TEST_TORSION : CG_TEST_FLAT;
+                if (what >= 6)
+                    t->low = 0.81f;
+                else
+                    *(trans ? &t->high : &t->low) = trans ? -0.9f : 0.9f;
+                twist(xyz, (trans ? pi : 0) + (other ? -angle : angle));
+            }
+            p = pull_of((const_points)xyz, 3, 3, 3);
+            ck_assert_msg(p.n == (i < 2) && p.off == (i < 1), "figure %d, %d: %d, off %d", what, i,
+                          p.n, p.off);
+        }
+}
+END_TEST
+
 static void make_double_bond(int32_t kind, float low, float high)
 {
     make(4, 1);
@@ -786,6 +823,7 @@ int main(void)
     tcase_add_test(tc, pulls_cancel);
     tcase_add_test(tc, threads_share_the_pull);
     tcase_add_test(tc, later_atoms_are_not_there);
+    tcase_add_test(tc, well_within_its_range);
     tcase_add_test(tc, a_good_atom_is_left_alone);
     tcase_add_test(tc, figures_that_are_none);
     tcase_add_test(tc, moves_are_bounded);
