@@ -179,13 +179,12 @@ static __device__ int rewrite(const struct slot *slot, struct look *look, int32_
 /* Mend an atom that fails; nonzero where that is done. */
 static __device__ int mend(const struct slot *slot, struct look *look, int32_t atom)
 {
-    for (int rung = 0; rung < CG_PLACING_RUNGS; rung++) {
-        int32_t first = cg_placing_first(atom, rung);
+    int32_t first, rung = 0;
 
-        if (find_place(slot, look, first, atom))
-            return rewrite(slot, look, first, atom);
-    }
-    return 0;
+    do
+        first = cg_placing_first(atom, rung++);
+    while (!find_place(slot, look, first, atom) && first > 0);
+    return rewrite(slot, look, first, atom);
 }
 
 /* Look at the atoms that are complete since the sequence was in field `before`. */

@@ -15,6 +15,7 @@ typedef unsigned long long u64;
 
 enum {
     GATHER_THREADS = 1024,
+    LOOK_THREADS = 256,
     FAILURE_NOT_FINITE = 1,
 };
 
@@ -376,13 +377,20 @@ static __device__ int32_t draw(struct choice *c, const cg_sampling *sampling, fl
     return (int32_t)shared[0];
 }
 
-/* What the host hears of a sequence that has ended. */
-static __device__ cg_place_news news_of(const cg_device_place *p, const cg_sequence *seq)
+/* Tell the host of a sequence that has ended; all threads, which see its place as it is. */
+static __device__ void tell_end(const cg_step_state *s, int32_t place)
 {
-    cg_place_news news = { seq->done, seq->n_tokens - p->n_prompt, seq->n_sampled };
+    const cg_device_place *p = &s->places[place];
+    int64_t base = (int64_t)place * s->max_len;
 
-    news.repair = p->repair;
-    return news;
+    for (int32_t i = p->n_prompt + (int32_t)threadIdx.x; i < p->seq.n_tokens; i += blockDim.x)
+        s->ended[base + i - p->n_prompt] = s->tokens[base + i];
+    if (threadIdx.x == 0) {
+        cg_place_news news = { p->seq.done, p->seq.n_tokens - p->n_prompt, p->seq.n_sampled };
+
+        news.repair = p->repair;
+        s->news[place] = news;
+    }
 }
 
 /* One block a row of logits. Dynamic shared memory: `cap` probabilities. */
@@ -391,25 +399,25 @@ static __global__ void sample_kernel(cg_step_state s, const float *logits, int64
 {
     extern __shared__ float kept[];
     __shared__ u64 shared[257 + 33 + 1];
-    __shared__ struct look look;
     __shared__ int bad;
     u64 *part = shared + 257;
     struct choice c;
     cg_device_place *p;
-    int32_t place, first, chosen, before;
+    int32_t place, first, chosen;
 
     if ((int32_t)blockIdx.x >= *s.n_out)
         return;
     place = s.out_place[blockIdx.x];
     p = &s.places[place];
     first = aut.row[p->seq.state];
-    before = p->seq.field;
     c.logits = logits + (int64_t)blockIdx.x * stride;
     c.column = aut.column + first;
     c.n = aut.row[p->seq.state + 1] - first;
     c.kept = NULL;
-    if (threadIdx.x == 0)
+    if (threadIdx.x == 0) {
         bad = 0;
+        p->before = p->seq.field;
+    }
     __syncthreads();
     for (int32_t i = threadIdx.x; i < c.n; i += blockDim.x)
         if (!isfinite(c.logits[c.column[i]]))
@@ -437,28 +445,44 @@ static __global__ void sample_kernel(cg_step_state s, const float *logits, int64
         chosen = draw(&c, &sampling, u, shared);
     }
     if (threadIdx.x == 0) {
-        cg_sequence q = p->seq;
+        cg_sequence seq = p->seq;
 
-        cg_sequence_advance(&q, &p->program, &aut, first + chosen,
+        cg_sequence_advance(&seq, &p->program, &aut, first + chosen,
                             s.tokens + (int64_t)place * s.max_len,
                             s.marks + (int64_t)place * s.max_len);
-        look.seq = q;
+        p->seq = seq;
     }
     __syncthreads();
-    if (p->geometry.n_atoms) {
-        struct slot slot = slot_of(&s, &aut, place);
+    if (p->seq.done && !s.geometry)
+        tell_end(&s, place);
+}
 
-        look_at_atoms(&slot, &look, before);
-    }
-    if (threadIdx.x == 0)
-        p->seq = look.seq;
-    if (!look.seq.done)
+/*
+ * Look at the atoms that the rows' sequences have completed. One block a row, apart from the
+ * sampling: it needs more registers than the largest of those blocks has.
+ */
+static __global__ void __launch_bounds__(LOOK_THREADS)
+    look_kernel(cg_step_state s, cg_automaton aut)
+{
+    __shared__ struct look look;
+    struct slot slot;
+    int32_t place;
+
+    if ((int32_t)blockIdx.x >= *s.n_out)
         return;
-    for (int32_t i = p->n_prompt + (int32_t)threadIdx.x; i < look.seq.n_tokens; i += blockDim.x)
-        s.ended[(int64_t)place * s.max_len + i - p->n_prompt] =
-            s.tokens[(int64_t)place * s.max_len + i];
+    place = s.out_place[blockIdx.x];
+    slot = slot_of(&s, &aut, place);
     if (threadIdx.x == 0)
-        s.news[place] = news_of(p, &look.seq);
+        look.seq = slot.p->seq;
+    __syncthreads();
+    if (slot.p->geometry.n_atoms)
+        look_at_atoms(&slot, &look, slot.p->before);
+    __syncthreads();
+    if (threadIdx.x == 0)
+        slot.p->seq = look.seq;
+    __syncthreads();
+    if (look.seq.done)
+        tell_end(&s, place);
 }
 
 extern "C" cg_status cg_step_sample(const cg_step_state *state, const float *logits, int64_t stride,
@@ -471,6 +495,8 @@ extern "C" cg_status cg_step_sample(const cg_step_state *state, const float *log
 
     sample_kernel<<<state->n_slots, threads, (size_t)cap * sizeof(float), stream>>>(
         *state, logits, stride, *automaton, *sampling, cap);
+    if (state->geometry)
+        look_kernel<<<state->n_slots, LOOK_THREADS, 0, stream>>>(*state, *automaton);
     return CG_CUDA(cudaGetLastError(), err);
 }
 
@@ -500,15 +526,6 @@ extern "C" cg_status cg_step_begin_prefix(const cg_step_state *state, int32_t pl
     return CG_CUDA(cudaGetLastError(), err);
 }
 
-/* A sequence may end at once: a program without choices, a limit that is met. */
-static __device__ void tell_end(const cg_step_state *s, int32_t place, const cg_device_place *p)
-{
-    for (int32_t i = p->n_prompt; i < p->seq.n_tokens; i++)
-        s->ended[(int64_t)place * s->max_len + i - p->n_prompt] =
-            s->tokens[(int64_t)place * s->max_len + i];
-    s->news[place] = news_of(p, &p->seq);
-}
-
 static __global__ void admit_kernel(cg_step_state s, cg_automaton aut, int32_t place,
                                     int32_t prefix, cg_rng_key key, cg_program program,
                                     cg_geometry geometry)
@@ -534,9 +551,10 @@ static __global__ void admit_kernel(cg_step_state s, cg_automaton aut, int32_t p
         /* At least one token must be evaluated to give the first logits. */
         p.seq.n_kv = n_prompt < p.seq.n_tokens ? n_prompt : p.seq.n_tokens - 1;
         s.places[place] = p;
-        if (p.seq.done)
-            tell_end(&s, place, &p);
     }
+    __syncthreads();
+    if (s.places[place].seq.done)
+        tell_end(&s, place);
 }
 
 extern "C" cg_status cg_step_admit(const cg_step_state *state, const cg_automaton *automaton,

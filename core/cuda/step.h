@@ -31,6 +31,7 @@ typedef struct cg_device_place {
     cg_rng_key key;
     int32_t kind;         /* CG_PLACE_* */
     int32_t n_prompt;     /* tokens of the prompt */
+    int32_t before;       /* field in which the running step found the sequence */
     cg_program program;   /* its arrays in device memory, */
     cg_geometry geometry; /* and these; n_atoms 0: none is looked at */
     cg_repair repair;
@@ -91,7 +92,8 @@ typedef struct cg_step_state {
 cg_status cg_step_gather(const cg_step_state *state, cudaStream_t stream, cg_error *err);
 
 /**
- * Sample one token of each sequence of the batch that wants one and append what it forces.
+ * Sample one token of each sequence of the batch that wants one and append what it forces; then, if
+ * geometry is on, look at the atoms that this completed.
  *
  * Probabilities are summed as integers (2^-40 of the largest), so that no order of summation shows
  * in the choice.

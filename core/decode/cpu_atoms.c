@@ -20,7 +20,7 @@ void cg_cpu_atoms_finish(cg_cpu_atoms *a)
 }
 
 /* Read an atom back and test it. */
-static int32_t test(const cg_cpu_atoms *a, const cg_writing_place *at, int32_t atom)
+static int32_t test(const cg_cpu_atoms *a, const cg_cpu_sequence *at, int32_t atom)
 {
     int32_t begin = at->marks[atom].n_tokens;
 
@@ -56,7 +56,7 @@ static int find_place(cg_cpu_atoms *a, const cg_geometry *g, int32_t first, int3
 }
 
 /* Append a coordinate, where the sequence is to choose one. */
-static int write_number(const cg_writing_place *at, float x)
+static int write_number(const cg_cpu_sequence *at, float x)
 {
     cg_sequence *seq = at->seq;
     cg_number number;
@@ -80,7 +80,7 @@ static int write_number(const cg_writing_place *at, float x)
  * Write atoms first to last anew, where they were moved to. What is drawn behind them is drawn with
  * the random numbers that it would have been, unless the text became shorter: these were used.
  */
-static int rewrite(cg_cpu_atoms *a, const cg_writing_place *at, int32_t first, int32_t last)
+static int rewrite(cg_cpu_atoms *a, const cg_cpu_sequence *at, int32_t first, int32_t last)
 {
     const point *xyz = (const point *)a->xyz + at->geometry->n_atoms;
     int32_t n_tokens = at->seq->n_tokens, attempt = at->seq->attempt;
@@ -100,22 +100,17 @@ static int rewrite(cg_cpu_atoms *a, const cg_writing_place *at, int32_t first, i
     return 1;
 }
 
-int cg_cpu_atoms_look(cg_cpu_atoms *a, const cg_writing_place *at, int repair, int32_t atom)
+int cg_cpu_atoms_look(cg_cpu_atoms *a, const cg_cpu_sequence *at, int repair, int32_t atom)
 {
-    int32_t fault = test(a, at, atom);
+    int32_t fault = test(a, at, atom), first, rung = 0;
 
     a->repair.count[CG_FAULT_CAUSE(fault)]++;
     if (fault == CG_FAULT_NONE || !repair)
         return 0;
-    for (int rung = 0; rung < CG_PLACING_RUNGS; rung++) {
-        int32_t first = cg_placing_first(atom, rung);
-
-        if (find_place(a, at->geometry, first, atom)) {
-            if (rewrite(a, at, first, atom))
-                return 1;
-            break;
-        }
-    }
-    cg_repair_restart(&a->repair, at->seq, at->program, at->automaton, at->marks);
+    do
+        first = cg_placing_first(atom, rung++);
+    while (!find_place(a, at->geometry, first, atom) && first > 0);
+    if (!rewrite(a, at, first, atom)) /* the last rung's place may do, though it is not well within */
+        cg_repair_restart(&a->repair, at->seq, at->program, at->automaton, at->marks);
     return 1;
 }

@@ -14,7 +14,7 @@ typedef struct cg_cpu_atoms {
 } cg_cpu_atoms;
 
 /** A sequence and what it is written by. Borrowed. */
-typedef struct cg_writing_place {
+typedef struct cg_cpu_sequence {
     const cg_spelling *spelling; /* by token id */
     int32_t decimals;
     const cg_automaton *automaton;
@@ -23,7 +23,7 @@ typedef struct cg_writing_place {
     cg_sequence *seq;
     int32_t *tokens;
     cg_atom_mark *marks;
-} cg_writing_place;
+} cg_cpu_sequence;
 
 /** Begin a conformer of n atoms. @return 0, or -1 without memory */
 int cg_cpu_atoms_begin(cg_cpu_atoms *a, int32_t n);
@@ -35,6 +35,6 @@ void cg_cpu_atoms_finish(cg_cpu_atoms *a);
  * up.
  * @return nonzero where the sequence was changed
  */
-int cg_cpu_atoms_look(cg_cpu_atoms *a, const cg_writing_place *at, int repair, int32_t atom);
+int cg_cpu_atoms_look(cg_cpu_atoms *a, const cg_cpu_sequence *at, int repair, int32_t atom);
 
 #endif

@@ -379,7 +379,7 @@ static cg_status gather_batch(struct cpu *c, cg_error *err)
 /* Look at the atoms that are complete since the sequence was in field `before`. */
 static void look_at_atoms(struct cpu *c, struct place *p, int32_t before)
 {
-    cg_writing_place at = {
+    cg_cpu_sequence at = {
         .spelling = c->config.spelling,
         .decimals = c->config.decimals,
         .automaton = c->config.automaton,

@@ -44,7 +44,10 @@ enum {
     CG_TEST_FLAT = 2,    /* its square: cis or trans */
 };
 
-/** A figure of four atoms, at least `low` and at most `high`. */
+/**
+ * A figure of four atoms, at least `low` and at most `high`. What mends it (placing.h) takes volumes
+ * to be of one sign, and torsions to be cis (`low` above 0, no `high`) or trans (the reverse).
+ */
 typedef struct cg_geometry_test {
     int32_t atom[4];
     int32_t kind;  /* CG_TEST_* */

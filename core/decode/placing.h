@@ -23,7 +23,7 @@ enum {
     CG_PLACING_RUNGS = 4,
 };
 
-/** First of the atoms that move in a rung: 0 the last one alone; then more; then all. */
+/** First of the atoms that move in a rung: 0 the last one alone; then more; in the end all. */
 static inline CG_HOST_DEVICE int32_t cg_placing_first(int32_t atom, int32_t rung)
 {
     const int32_t also[CG_PLACING_RUNGS] = { 0, 3, 15, INT32_MAX };

@@ -37,7 +37,7 @@ static cg_sequence seq;
 static int32_t tokens[LIMIT];
 static cg_atom_mark marks[ATOMS];
 static cg_cpu_atoms atoms;
-static cg_writing_place at;
+static cg_cpu_sequence at;
 
 static void make_automaton(void)
 {
@@ -91,7 +91,7 @@ static void begin(int32_t n, int32_t n_tests)
     tokens[0] = PROMPT;
     seq = (cg_sequence) { .n_tokens = 1, .limit = LIMIT };
     cg_sequence_begin(&seq, &program, &automaton, tokens, marks);
-    at = (cg_writing_place) {
+    at = (cg_cpu_sequence) {
         .spelling = spelling,
         .decimals = 3,
         .automaton = &automaton,
@@ -375,7 +375,6 @@ START_TEST(the_impossible_is_given_up)
     ck_assert_int_eq(atoms.repair.restarts, CG_REPAIR_RESTARTS);
     ck_assert_int_eq(atoms.repair.count[0], tries);
     ck_assert_int_gt(atoms.repair.wasted, wasted / 3);
-    ck_assert(atoms.xyz[0][0] == 1); /* as they are written, not as they were moved */
     finish();
 }
 END_TEST
