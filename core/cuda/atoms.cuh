@@ -13,9 +13,12 @@
 
 typedef float point[3];
 
+enum { ROUNDS_A_STEP = 8 }; /* of placing; the time that an atom's text takes, or less */
+
 /* Shared by the block. */
 struct look {
     cg_sequence seq;
+    cg_mending mending;
     cg_writer writer;
     int32_t fault, found, became, off;
 };
@@ -84,37 +87,32 @@ static __device__ cg_pull pull_of(const struct slot *slot, int32_t first, int32_
     return pull;
 }
 
-/* A possible place for atoms first to last, into slot->moved. */
-static __device__ int find_place(const struct slot *slot, struct look *look, int32_t first,
+/* Place atoms first to last, into slot->moved, once. @return nonzero where they are well placed */
+static __device__ int place_once(const struct slot *slot, struct look *look, int32_t first,
                                  int32_t last)
 {
-    int32_t warp = (int32_t)threadIdx.x / 32, n_warps = (int32_t)blockDim.x / 32;
+    int32_t warp = (int32_t)threadIdx.x / 32, n_warps = (int32_t)blockDim.x / 32, off;
 
-    for (int32_t i = threadIdx.x; i <= last; i += blockDim.x)
-        for (int k = 0; k < 3; k++)
-            slot->moved[i][k] = slot->xyz[i][k];
-    for (int round = 0; round < CG_PLACING_ROUNDS; round++) {
-        if (threadIdx.x == 0)
-            look->off = 0;
-        __syncthreads();
-        for (int32_t i = first + warp; i <= last; i += n_warps) {
-            cg_pull pull = pull_of(slot, first, last, i);
+    if (threadIdx.x == 0)
+        look->off = 0;
+    __syncthreads();
+    for (int32_t i = first + warp; i <= last; i += n_warps) {
+        cg_pull pull = pull_of(slot, first, last, i);
 
-            if (threadIdx.x % 32 == 0) {
-                cg_placing_move(&pull, slot->by[i]);
-                if (pull.off)
-                    atomicOr(&look->off, 1);
-            }
+        if (threadIdx.x % 32 == 0) {
+            cg_placing_move(&pull, slot->by[i]);
+            if (pull.off)
+                atomicOr(&look->off, 1);
         }
-        __syncthreads();
-        if (!look->off)
-            return 1;
+    }
+    __syncthreads();
+    off = look->off;
+    if (off)
         for (int32_t i = first + (int32_t)threadIdx.x; i <= last; i += blockDim.x)
             for (int k = 0; k < 3; k++)
                 slot->moved[i][k] += slot->by[i][k];
-        __syncthreads();
-    }
-    return 0;
+    __syncthreads();
+    return !off;
 }
 
 /* Append a coordinate, where the sequence is to choose one. */
@@ -128,21 +126,22 @@ static __device__ int write_number(const struct slot *slot, struct look *look, f
     if (seq->done || !cg_number_of(x, slot->s->decimals, &number))
         return 0;
     __syncthreads(); /* `done` is read by all before it is written again */
-    if (threadIdx.x == 0)
+    if (threadIdx.x == 0) {
         cg_writer_begin(w, &number, slot->aut, seq->state,
                         spelling[slot->tokens[seq->n_tokens - 1]]);
+        look->found = INT32_MAX;
+    }
+    __syncthreads();
     do {
-        int32_t mine;
+        int32_t mine =
+            cg_writer_find(w, slot->aut, spelling, (int32_t)threadIdx.x, (int32_t)blockDim.x);
 
-        if (threadIdx.x == 0)
-            look->found = INT32_MAX;
-        __syncthreads();
-        mine = cg_writer_find(w, slot->aut, spelling, (int32_t)threadIdx.x, (int32_t)blockDim.x);
         if (mine != INT32_MAX)
             atomicMin(&look->found, mine);
         __syncthreads();
         if (threadIdx.x == 0) {
             look->became = cg_writer_step(w, slot->aut, spelling, look->found);
+            look->found = INT32_MAX;
             if (look->became == CG_WRITER_DONE)
                 cg_writer_append(w, seq, &slot->p->program, slot->aut, slot->tokens, slot->marks);
         }
@@ -151,62 +150,105 @@ static __device__ int write_number(const struct slot *slot, struct look *look, f
     return look->became == CG_WRITER_DONE;
 }
 
-/* Write atoms first to last anew, where they were moved to; random numbers as on the host. */
-static __device__ int rewrite(const struct slot *slot, struct look *look, int32_t first,
-                              int32_t last)
+/* Begin to write the atoms that were moved, of those from `first` on; one thread. */
+static __device__ void begin_writing(const struct slot *slot, struct look *look, int32_t first)
 {
-    int32_t n_tokens = look->seq.n_tokens, attempt = look->seq.attempt;
+    cg_mending *mending = &look->mending;
 
-    __syncthreads(); /* read by all before it changes */
+    mending->stage = CG_MENDING_WRITE;
+    mending->next = cg_placing_moved((const point *)slot->xyz, (const point *)slot->moved, first,
+                                     mending->atom);
+    mending->n_tokens = look->seq.n_tokens;
+    mending->attempt = look->seq.attempt;
+    slot->p->repair.moved += mending->atom - mending->next + 1;
+    slot->p->repair.wasted += mending->n_tokens - slot->marks[mending->next].n_tokens;
+    cg_sequence_roll_back(&look->seq, &slot->p->program, slot->aut, mending->next, slot->marks);
+}
+
+/* A round of placing. */
+static __device__ void go_on_placing(const struct slot *slot, struct look *look)
+{
+    cg_mending *mending = &look->mending;
+    int32_t first = cg_placing_first(mending->atom, mending->rung), well;
+
+    if (mending->round == 0)
+        for (int32_t i = threadIdx.x; i <= mending->atom; i += blockDim.x)
+            for (int k = 0; k < 3; k++)
+                slot->moved[i][k] = slot->xyz[i][k];
+    well = place_once(slot, look, first, mending->atom);
     if (threadIdx.x == 0) {
-        slot->p->repair.moved += last - first + 1;
-        slot->p->repair.wasted += n_tokens - slot->marks[first].n_tokens;
-        cg_sequence_roll_back(&look->seq, &slot->p->program, slot->aut, first, slot->marks);
+        mending->round++;
+        /* the last rung's place may do, though it is not well within */
+        if (well || (mending->round == CG_PLACING_ROUNDS && first == 0)) {
+            begin_writing(slot, look, first);
+        } else if (mending->round == CG_PLACING_ROUNDS) {
+            mending->round = 0;
+            mending->rung++;
+        }
     }
     __syncthreads();
-    for (int32_t i = first; i <= last; i++)
-        for (int k = 0; k < 3; k++)
-            if (!write_number(slot, look, slot->moved[i][k]))
-                return 0;
-    if (threadIdx.x == 0 && look->seq.n_tokens >= n_tokens)
-        look->seq.attempt = attempt;
-    for (int32_t i = first; i <= last; i++)
-        if (test_atom(slot, look, i) != CG_FAULT_NONE)
-            return 0;
-    return 1;
 }
 
-/* Mend an atom that fails; nonzero where that is done. */
-static __device__ int mend(const struct slot *slot, struct look *look, int32_t atom)
+/* Write an atom where it was moved to; random numbers as on the host. */
+static __device__ void go_on_writing(const struct slot *slot, struct look *look)
 {
-    int32_t first, rung = 0;
+    cg_mending *mending = &look->mending;
+    int32_t atom = mending->next;
+    int good = 1;
 
-    do
-        first = cg_placing_first(atom, rung++);
-    while (!find_place(slot, look, first, atom) && first > 0);
-    return rewrite(slot, look, first, atom);
+    for (int k = 0; k < 3 && good; k++)
+        good = write_number(slot, look, slot->moved[atom][k]);
+    good = good && test_atom(slot, look, atom) == CG_FAULT_NONE;
+    __syncthreads();
+    if (threadIdx.x == 0) {
+        mending->next++;
+        if (!good || atom == mending->atom)
+            mending->stage = CG_MENDING_NOTHING;
+        if (!good)
+            cg_repair_restart(&slot->p->repair, &look->seq, &slot->p->program, slot->aut,
+                              slot->marks);
+        else if (atom == mending->atom && look->seq.n_tokens >= mending->n_tokens)
+            look->seq.attempt = mending->attempt;
+    }
+    __syncthreads();
 }
 
-/* Look at the atoms that are complete since the sequence was in field `before`. */
-static __device__ void look_at_atoms(const struct slot *slot, struct look *look, int32_t before)
+/* Look at the atoms that were completed since the sequence was in field `before`. */
+static __device__ void look_at_atoms(const struct slot *slot, struct look *look)
 {
-    int32_t per = slot->p->program.fields_per_atom, end = look->seq.field / per;
+    int32_t per = slot->p->program.fields_per_atom, end = look->seq.field / per, fault;
 
-    for (int32_t atom = before / per; atom < end; atom++) {
-        int32_t fault = test_atom(slot, look, atom);
-
+    if (threadIdx.x == 0)
+        look->mending.stage = CG_MENDING_NOTHING;
+    for (int32_t atom = look->mending.before / per; atom < end; atom++) {
+        fault = test_atom(slot, look, atom);
         if (threadIdx.x == 0)
             slot->p->repair.count[CG_FAULT_CAUSE(fault)]++;
-        if (fault == CG_FAULT_NONE || slot->s->geometry != CG_GEOMETRY_REPAIR)
-            continue;
-        if (!mend(slot, look, atom)) {
-            __syncthreads();
-            if (threadIdx.x == 0)
-                cg_repair_restart(&slot->p->repair, &look->seq, &slot->p->program, slot->aut,
-                                  slot->marks);
+        if (fault != CG_FAULT_NONE && slot->s->geometry == CG_GEOMETRY_REPAIR) {
+            if (threadIdx.x == 0) {
+                look->mending.stage = CG_MENDING_PLACE;
+                look->mending.atom = atom;
+                look->mending.rung = look->mending.round = 0;
+            }
+            break;
         }
-        __syncthreads();
-        return;
+    }
+    __syncthreads();
+}
+
+/* What a step does for a slot: a part of its mending, so that the others need not wait for it. */
+static __device__ void look_at_slot(const struct slot *slot, struct look *look)
+{
+    int32_t stage = look->mending.stage;
+
+    __syncthreads(); /* read by all before it changes */
+    if (stage == CG_MENDING_LOOK)
+        look_at_atoms(slot, look);
+    else if (stage == CG_MENDING_WRITE)
+        go_on_writing(slot, look);
+    for (int i = 0; i < ROUNDS_A_STEP && stage == CG_MENDING_PLACE; i++) {
+        go_on_placing(slot, look);
+        stage = look->mending.stage;
     }
 }
 

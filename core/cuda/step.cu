@@ -118,7 +118,7 @@ static __global__ void __launch_bounds__(GATHER_THREADS) gather_kernel(cg_step_s
             kind = p->kind;
             n_kv = p->seq.n_kv;
             want = p->seq.n_tokens - n_kv;
-            if (kind == CG_PLACE_FREE || p->seq.done)
+            if (kind == CG_PLACE_FREE || p->seq.done || p->mending.stage != CG_MENDING_NOTHING)
                 want = 0;
         }
         before = scan((u64)want, part, &total);
@@ -414,10 +414,8 @@ static __global__ void sample_kernel(cg_step_state s, const float *logits, int64
     c.column = aut.column + first;
     c.n = aut.row[p->seq.state + 1] - first;
     c.kept = NULL;
-    if (threadIdx.x == 0) {
+    if (threadIdx.x == 0)
         bad = 0;
-        p->before = p->seq.field;
-    }
     __syncthreads();
     for (int32_t i = threadIdx.x; i < c.n; i += blockDim.x)
         if (!isfinite(c.logits[c.column[i]]))
@@ -447,41 +445,45 @@ static __global__ void sample_kernel(cg_step_state s, const float *logits, int64
     if (threadIdx.x == 0) {
         cg_sequence seq = p->seq;
 
+        if (p->geometry.n_atoms) {
+            p->mending.stage = CG_MENDING_LOOK;
+            p->mending.before = seq.field;
+        }
         cg_sequence_advance(&seq, &p->program, &aut, first + chosen,
                             s.tokens + (int64_t)place * s.max_len,
                             s.marks + (int64_t)place * s.max_len);
         p->seq = seq;
     }
     __syncthreads();
-    if (p->seq.done && !s.geometry)
+    if (p->seq.done && !p->geometry.n_atoms)
         tell_end(&s, place);
 }
 
 /*
- * Look at the atoms that the rows' sequences have completed. One block a row, apart from the
+ * Look at the atoms that sequences have completed, and mend them. One block a slot, apart from the
  * sampling: it needs more registers than the largest of those blocks has.
  */
 static __global__ void __launch_bounds__(LOOK_THREADS)
     look_kernel(cg_step_state s, cg_automaton aut)
 {
     __shared__ struct look look;
-    struct slot slot;
-    int32_t place;
+    int32_t place = blockIdx.x;
+    struct slot slot = slot_of(&s, &aut, place);
 
-    if ((int32_t)blockIdx.x >= *s.n_out)
+    if (slot.p->kind != CG_PLACE_SEQUENCE || slot.p->mending.stage == CG_MENDING_NOTHING)
         return;
-    place = s.out_place[blockIdx.x];
-    slot = slot_of(&s, &aut, place);
-    if (threadIdx.x == 0)
+    if (threadIdx.x == 0) {
         look.seq = slot.p->seq;
+        look.mending = slot.p->mending;
+    }
     __syncthreads();
-    if (slot.p->geometry.n_atoms)
-        look_at_atoms(&slot, &look, slot.p->before);
-    __syncthreads();
-    if (threadIdx.x == 0)
+    look_at_slot(&slot, &look);
+    if (threadIdx.x == 0) {
         slot.p->seq = look.seq;
+        slot.p->mending = look.mending;
+    }
     __syncthreads();
-    if (look.seq.done)
+    if (look.seq.done && look.mending.stage == CG_MENDING_NOTHING)
         tell_end(&s, place);
 }
 
@@ -544,7 +546,8 @@ static __global__ void admit_kernel(cg_step_state s, cg_automaton aut, int32_t p
         p.kind = CG_PLACE_SEQUENCE;
         p.n_prompt = n_prompt;
         p.program = program;
-        p.geometry = geometry;
+        if (s.geometry)
+            p.geometry = geometry;
         p.seq.n_tokens = n_prompt;
         p.seq.limit = limit < s.max_len ? (int32_t)limit : s.max_len;
         cg_sequence_begin(&p.seq, &program, &aut, tokens, s.marks + (int64_t)place * s.max_len);

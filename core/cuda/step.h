@@ -25,15 +25,34 @@ extern "C" {
 
 enum { CG_PLACE_FREE = 0, CG_PLACE_PREFIX = 1, CG_PLACE_SEQUENCE = 2 };
 
+/** What is to be done about a slot's atoms. While it is anything, the slot takes part in no step.
+ */
+typedef enum cg_mending_stage {
+    CG_MENDING_NOTHING = 0,
+    CG_MENDING_LOOK,  /* at the atoms that were completed since field `before` */
+    CG_MENDING_PLACE, /* `atom` failed: find a place for it, and for others before it */
+    CG_MENDING_WRITE, /* write the text of atoms `next` to `atom` */
+} cg_mending_stage;
+
+/** How far that is: a step does a part of it. */
+typedef struct cg_mending {
+    int32_t stage; /* CG_MENDING_* */
+    int32_t before;
+    int32_t atom;
+    int32_t rung, round; /* of placing.h; the round that comes next */
+    int32_t next;
+    int32_t n_tokens, attempt; /* of the sequence before any of its text was taken back */
+} cg_mending;
+
 /** A slot or, behind them, a prefix. */
 typedef struct cg_device_place {
     cg_sequence seq;
     cg_rng_key key;
     int32_t kind;         /* CG_PLACE_* */
     int32_t n_prompt;     /* tokens of the prompt */
-    int32_t before;       /* field in which the running step found the sequence */
     cg_program program;   /* its arrays in device memory, */
     cg_geometry geometry; /* and these; n_atoms 0: none is looked at */
+    cg_mending mending;
     cg_repair repair;
 } cg_device_place;
 
@@ -93,7 +112,7 @@ cg_status cg_step_gather(const cg_step_state *state, cudaStream_t stream, cg_err
 
 /**
  * Sample one token of each sequence of the batch that wants one and append what it forces; then, if
- * geometry is on, look at the atoms that this completed.
+ * geometry is on, look at the atoms that this completed, and go on with those that are mended.
  *
  * Probabilities are summed as integers (2^-40 of the largest), so that no order of summation shows
  * in the choice.

@@ -77,26 +77,28 @@ static int write_number(const cg_cpu_sequence *at, float x)
 }
 
 /*
- * Write atoms first to last anew, where they were moved to. What is drawn behind them is drawn with
- * the random numbers that it would have been, unless the text became shorter: these were used.
+ * Write atoms first to last anew, from the first one on that was moved. What is drawn behind them
+ * is drawn with the random numbers that it would have been, unless the text became shorter: these
+ * were used.
  */
 static int rewrite(cg_cpu_atoms *a, const cg_cpu_sequence *at, int32_t first, int32_t last)
 {
     const point *xyz = (const point *)a->xyz + at->geometry->n_atoms;
     int32_t n_tokens = at->seq->n_tokens, attempt = at->seq->attempt;
 
+    first = cg_placing_moved((const point *)a->xyz, xyz, first, last);
     a->repair.moved += last - first + 1;
     a->repair.wasted += n_tokens - at->marks[first].n_tokens;
     cg_sequence_roll_back(at->seq, at->program, at->automaton, first, at->marks);
-    for (int32_t i = first; i <= last; i++)
+    for (int32_t i = first; i <= last; i++) {
         for (int k = 0; k < 3; k++)
             if (!write_number(at, xyz[i][k]))
                 return 0;
-    if (at->seq->n_tokens >= n_tokens)
-        at->seq->attempt = attempt;
-    for (int32_t i = first; i <= last; i++)
         if (test(a, at, i) != CG_FAULT_NONE)
             return 0;
+    }
+    if (at->seq->n_tokens >= n_tokens)
+        at->seq->attempt = attempt;
     return 1;
 }
 
@@ -110,7 +112,8 @@ int cg_cpu_atoms_look(cg_cpu_atoms *a, const cg_cpu_sequence *at, int repair, in
     do
         first = cg_placing_first(atom, rung++);
     while (!find_place(a, at->geometry, first, atom) && first > 0);
-    if (!rewrite(a, at, first, atom)) /* the last rung's place may do, though it is not well within */
+    if (!rewrite(a, at, first,
+                 atom)) /* the last rung's place may do, though it is not well within */
         cg_repair_restart(&a->repair, at->seq, at->program, at->automaton, at->marks);
     return 1;
 }

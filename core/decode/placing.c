@@ -139,6 +139,15 @@ static CG_HOST_DEVICE void pull_test(const cg_geometry_test *t, const float (*xy
         ask(p, of[which], miss / size);
 }
 
+CG_HOST_DEVICE int32_t cg_placing_moved(const float (*was)[3], const float (*is)[3], int32_t first,
+                                        int32_t last)
+{
+    while (first < last && was[first][0] == is[first][0] && was[first][1] == is[first][1] &&
+           was[first][2] == is[first][2])
+        first++;
+    return first;
+}
+
 CG_HOST_DEVICE void cg_placing_pull(const cg_geometry *g, const float (*xyz)[3], int32_t first,
                                     int32_t last, int32_t i, int32_t thread, int32_t n_threads,
                                     cg_pull *pull)

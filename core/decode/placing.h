@@ -31,6 +31,10 @@ static inline CG_HOST_DEVICE int32_t cg_placing_first(int32_t atom, int32_t rung
     return atom > also[rung] ? atom - also[rung] : 0;
 }
 
+/** The first of atoms first to last that is not where it was: from there on the text changes. */
+CG_HOST_DEVICE int32_t cg_placing_moved(const float (*was)[3], const float (*is)[3], int32_t first,
+                                        int32_t last);
+
 /** A sum of what is asked of one atom. Zero first; sums of several threads are added. */
 typedef struct cg_pull {
     float by[3]; /* Å */

@@ -126,22 +126,61 @@ static void write_text(const char *text)
 
 #ifdef BLOCK
 /* On a block of a kernel instead: state of one slot, and what its threads share. */
+enum { ORDERS = 3 };
+
 static struct look shared;
 static cg_step_state step;
 static cg_device_place device_place;
 static float device_xyz[3 * LIMIT];
 
-static void look_by_block(void *before)
+static void look_by_block(void *none)
 {
     struct slot slot = slot_of(&step, &automaton, 0);
 
-    look_at_atoms(&slot, &shared, *(int32_t *)before);
+    (void)none;
+    look_at_slot(&slot, &shared);
+}
+
+/* What a block leaves behind. */
+static struct state {
+    cg_sequence seq;
+    cg_repair repair;
+    int32_t tokens[LIMIT];
+    cg_atom_mark marks[ATOMS];
+    float xyz[3 * ATOMS];
+} state, other;
+
+static void save(struct state *s)
+{
+    s->seq = seq;
+    s->repair = device_place.repair;
+    memcpy(s->tokens, tokens, sizeof tokens);
+    memcpy(s->marks, marks, sizeof marks);
+    memcpy(s->xyz, device_xyz, sizeof s->xyz);
+}
+
+static void restore(const struct state *s)
+{
+    seq = s->seq;
+    device_place.repair = s->repair;
+    memcpy(tokens, s->tokens, sizeof tokens);
+    memcpy(marks, s->marks, sizeof marks);
+    memcpy(device_xyz, s->xyz, sizeof s->xyz);
+}
+
+/* Step by step, until nothing is left to do. */
+static void run_steps(int32_t atom)
+{
+    shared.seq = seq;
+    shared.mending = (cg_mending) { .stage = CG_MENDING_LOOK, .before = 3 * atom };
+    while (shared.mending.stage != CG_MENDING_NOTHING)
+        block_run(look_by_block, NULL);
+    seq = shared.seq;
 }
 
 static int look_at(int repair, int32_t atom)
 {
-    int32_t before = 3 * atom;
-    int changed;
+    static struct state before;
 
     device_place = (cg_device_place) { .program = program, .geometry = m.g };
     device_place.repair = atoms.repair;
@@ -155,15 +194,19 @@ static int look_at(int repair, int32_t atom)
         .geometry = repair ? CG_GEOMETRY_REPAIR : CG_GEOMETRY_CHECK,
         .decimals = 3,
     };
-    shared.seq = seq;
-    block_run(look_by_block, &before);
-    seq = shared.seq;
-    changed = device_place.repair.moved != atoms.repair.moved ||
-              device_place.repair.restarts != atoms.repair.restarts ||
-              seq.done == CG_SEQUENCE_GIVEN_UP;
-    atoms.repair = device_place.repair;
+    save(&before);
+    run_steps(atom);
+    save(&state);
+    for (int i = 0; i < ORDERS; i++) { /* the threads take turns in another order each time */
+        restore(&before);
+        run_steps(atom);
+        save(&other);
+        ck_assert_mem_eq(&other, &state, sizeof state);
+    }
+    atoms.repair = state.repair;
     memcpy(atoms.xyz, device_xyz, (size_t)m.g.n_atoms * sizeof *atoms.xyz);
-    return changed;
+    return state.repair.moved != before.repair.moved ||
+           state.repair.restarts != before.repair.restarts || seq.done == CG_SEQUENCE_GIVEN_UP;
 }
 #else
 static int look_at(int repair, int32_t atom)
