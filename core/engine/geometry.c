@@ -13,9 +13,6 @@ static const char *const modes[] = {
 
 static cg_status parse_mode(const char *name, cg_geometry_mode *ret, cg_error *err)
 {
-    *ret = CG_GEOMETRY_OFF;
-    if (!name)
-        return CG_OK;
     for (int i = 0; i < 3; i++)
         if (!strcmp(name, modes[i])) {
             *ret = (cg_geometry_mode)i;
@@ -62,20 +59,22 @@ static cg_status try_it(cg_engine *e, cg_error *err)
 
 cg_status cg_engine_choose_geometry(cg_engine *e, const cg_engine_options *o, cg_error *err)
 {
-    cg_geometry_mode mode;
-    cg_status status = parse_mode(o->geometry, &mode, err);
+    cg_geometry_mode mode = CG_GEOMETRY_REPAIR;
+    cg_error why = CG_ERROR_INIT;
+    cg_status status = o->geometry ? parse_mode(o->geometry, &mode, err) : CG_OK;
 
     if (status != CG_OK)
         return status;
+    if (mode != CG_GEOMETRY_OFF && (status = try_it(e, &why)) != CG_OK) {
+        if (status == CG_ERR_NOMEM || o->geometry)
+            return cg_fail(err, status == CG_ERR_NOMEM ? status : CG_ERR_USAGE, "--geometry %s: %s",
+                           modes[mode], why.msg);
+        cg_engine_log(e, CG_LOG_WARNING, "geometry is not looked at: %s", why.msg);
+        mode = CG_GEOMETRY_OFF;
+    }
     e->builder.geometry = mode;
     e->info.geometry = modes[mode];
-    if (mode == CG_GEOMETRY_OFF)
-        return CG_OK;
-    status = try_it(e, err);
-    if (status != CG_OK)
-        return cg_fail_prefix(err, status == CG_ERR_NOMEM ? status : CG_ERR_USAGE, "--geometry %s",
-                              modes[mode]);
-    return make_spelling(e, err);
+    return mode == CG_GEOMETRY_OFF ? CG_OK : make_spelling(e, err);
 }
 
 const char *cg_geometry_describe(int32_t cause)

@@ -518,7 +518,7 @@ static void finish(struct decode_bench *b)
 int bench_decode(int argc, char **argv)
 {
     static struct decode_bench b = {
-        .options = { CG_SIZED(cg_engine_options), .device = "cpu" },
+        .options = { CG_SIZED(cg_engine_options), .device = "cpu", .geometry = "off" },
         .sampling = { sizeof(cg_sampling), -1, -1, -1, -1, -1 },
         .n_attentions = 1, /* the engine's choice */
         .n_caches = 1,

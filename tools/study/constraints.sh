@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # What a constraint costs and what it buys: none, template and grammar on the same checkpoint,
-# molecules, sampling and seed, in one table, and compared in pairs.
+# molecules, sampling and seed, in one table, and compared in pairs. Geometry is left as it is drawn,
+# since only under grammar it could be mended; `-- --geometry repair` is for other questions.
 #
 #   tools/study/constraints.sh --ref REF --input FILE [OPTION...] [-- CONFGEN_OPTION...]
 #   tools/study/constraints.sh --ref REF --generated FOLDER [--out FOLDER] [--delta D]
@@ -24,7 +25,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 confgen=${CONFGEN:-$here/../../build/confgen}
 constraints=(none template grammar)
 
-usage() { sed -n '3,22s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+usage() { sed -n '3,23s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 die() { printf 'constraints: %s\n' "$*" >&2; exit 3; }
 
 ref='' input='' out=constraints generated='' gens=2k delta=0.75 options=()
@@ -57,8 +58,8 @@ if [ -z "$generated" ]; then
   generated=$out
   for c in "${constraints[@]}"; do
     # 1: some failed, which is what is looked at
-    "$confgen" --input "$input" --gens "$gens" --constraint "$c" --output "$out/$c.sdf.zst" \
-      --report "$out/$c.json" --failed "$out/$c.failed" ${options[@]+"${options[@]}"} ||
+    "$confgen" --input "$input" --gens "$gens" --constraint "$c" --geometry off \
+      --output "$out/$c.sdf.zst" --report "$out/$c.json" --failed "$out/$c.failed" ${options[@]+"${options[@]}"} ||
       (($? == 1)) || die "$c: confgen ended with an error"
   done
 fi

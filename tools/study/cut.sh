@@ -61,7 +61,7 @@ sed 's/"0\.000,0\.000,0\.000"/"0.000,0.000,0."/; s/"template"/"cut"/' \
 generate() {
   local name=$1
   shift
-  "$confgen" --input "$input" --gens "$gens" --output "$out/$name.sdf.zst" \
+  "$confgen" --input "$input" --gens "$gens" --geometry off --output "$out/$name.sdf.zst" \
     --report "$out/$name.json" --failed "$out/$name.failed" "$@" \
     ${options[@]+"${options[@]}"} 2>"$out/$name.log" ||
     (($? == 1)) || { cat "$out/$name.log" >&2; die "$name: confgen ended with an error"; }

@@ -62,8 +62,9 @@ typedef struct cg_engine_options {
     int64_t workload;      /* conformers that will be asked for; 0: not known */
     int32_t check;         /* nonzero: check the geometry of every conformer */
     int32_t retry;         /* >= 0: draw a bad one so often again; checks too where it is not 0 */
-    /** Geometry while it is written: "off" (NULL), "check": count what is impossible, "repair":
-     * move it to a possible place. */
+    /** Geometry while it is written: "off"; "check": count what is impossible; "repair": move it to
+     * a possible place. NULL: "repair", or with a word to the log "off", where the constraint does
+     * not tell where atoms end, or RDKit gives no bounds. */
     const char *geometry;
 } cg_engine_options;
 
