@@ -125,7 +125,6 @@ static __device__ int write_number(const struct slot *slot, struct look *look, f
 
     if (seq->done || !cg_number_of(x, slot->s->decimals, &number))
         return 0;
-    __syncthreads(); /* `done` is read by all before it is written again */
     if (threadIdx.x == 0) {
         cg_writer_begin(w, &number, slot->aut, seq->state,
                         spelling[slot->tokens[seq->n_tokens - 1]]);
@@ -210,7 +209,6 @@ static __device__ void go_on_writing(const struct slot *slot, struct look *look)
         else if (atom == mending->atom && look->seq.n_tokens >= mending->n_tokens)
             look->seq.attempt = mending->attempt;
     }
-    __syncthreads();
 }
 
 /* Look at the atoms that were completed since the sequence was in field `before`. */
@@ -233,10 +231,12 @@ static __device__ void look_at_atoms(const struct slot *slot, struct look *look)
             break;
         }
     }
-    __syncthreads();
 }
 
-/* What a step does for a slot: a part of its mending, so that the others need not wait for it. */
+/*
+ * What a step does for a slot: a part of its mending, so that the others need not wait for it. A
+ * barrier must follow, before all know what became of it.
+ */
 static __device__ void look_at_slot(const struct slot *slot, struct look *look)
 {
     int32_t stage = look->mending.stage;

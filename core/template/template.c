@@ -57,7 +57,7 @@ static cg_status build_geometry(cg_molecule_template *t, cg_error *err)
 
     if (t->program->fields_per_atom != 3)
         return cg_fail(err, CG_ERR_UNSUPPORTED,
-                       "geometry: the constraint does not mark where atoms are written");
+                       "the constraint does not mark where atoms are written");
     status = cg_geometry_compile(t->molecule, &t->geometry, &why);
     if (status == CG_ERR_UNSUPPORTED)
         return CG_OK;

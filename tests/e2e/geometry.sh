@@ -32,6 +32,17 @@ for i in 0 1; do
 done
 same want.sdf <(cat part[01].sdf) "shards joined: ${shards[0]}, ${shards[1]}"
 
+say 'it is the default'
+run 0 "${common[@]}" --gens 6 --check --output got.sdf
+same want.sdf got.sdf 'without --geometry'
+for constraint in none template; do # they do not tell where an atom ends
+  "$CONFGEN" --input in.smi --limit 1 --overwrite --constraint $constraint --max-new-tokens 300 \
+    --output any.sdf --report any.json 2>err || [ $? = 1 ]
+  verdict "$constraint says that there is none" \
+    grep -q '^confgen: geometry is not looked at: the constraint' err
+  verdict 'as its report does' grep -q '"mode": "off"' any.json
+done
+
 say 'check changes nothing, and counts'
 run 0 "${common[@]}" --gens 2 --geometry off --output off.sdf
 run 0 "${common[@]}" --gens 2 --geometry check --output check.sdf --report check.json

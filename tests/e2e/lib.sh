@@ -74,7 +74,8 @@ write_molecules() {
     'FC(F)(F)c1ccncc1' picoline 3 'O=C1NC(=O)C=C1' maleimide 2 'BrCC[Si](C)(C)C' silane 1 \
     '[2H]C([2H])([2H])S' thiol 2 'c1cc[nH]c1' pyrrole 2 'C#N' prussic 1 >"$1"
 }
-# A tiny model of random weights in folder $1, with a context of $2 tokens
+# A tiny model of random weights in folder $1, with a context of $2 tokens; its atoms are anywhere,
+# beyond repair: --geometry off
 tiny_model() {
   mkdir -p "$1"
   "$WRITE_MODEL" "$1" ${2:+"$2"}

@@ -67,9 +67,10 @@ for shape in '--batch-size 1' '--batch-size 7' '--batch-size 64 --step-tokens 96
 done
 
 say 'f32: the records of the CPU, but for choices that are as good as even'
-run 0 "${common[@]}" --device cpu --limit 8 --greedy --output cpu.smiles3d || true
+plain=(--geometry off --limit 8 --greedy) # an atom that is moved may differ in the last decimal
+run 0 "${common[@]}" --device cpu "${plain[@]}" --output cpu.smiles3d || true
 for cache in dynamic static paged; do
-  run 0 "${gpu[@]}" --dtype f32 --attention eager --kv-cache $cache --limit 8 --greedy \
+  run 0 "${gpu[@]}" --dtype f32 --attention eager --kv-cache $cache "${plain[@]}" \
     --output gpu.smiles3d || true
   equal=$(comm -12 <(sort cpu.smiles3d) <(sort gpu.smiles3d) | wc -l)
   verdict "eager over $cache: $equal of 8 greedy conformers are the CPU's, wanted 7 or more" \

@@ -204,6 +204,7 @@ static cg_status open_engine(int32_t n_cpu, int32_t batch_size)
                                   .seed = 3,
                                   .device = "cpu",
                                   .log = on_log,
+                                  .geometry = "off", /* random weights draw none */
                                   .retry = retry };
     cg_engine_hooks hooks = { .n_cpu = n_cpu, .create = shell_create };
 

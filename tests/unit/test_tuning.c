@@ -535,8 +535,8 @@ static void setup_engine(void)
     setenv("CONFGEN_CACHE_DIR", scratch_dir, 1);
     snprintf(model_path, sizeof model_path, "%s", scratch_path("model"));
     options = (cg_engine_options) {
-        CG_SIZED(cg_engine_options), .model = model_path, .threads = 1, .template_workers = 1,
-        .max_length = 128,           .device = "cpu",     .log = on_log
+        CG_SIZED(cg_engine_options), .model = model_path, .threads = 1,  .template_workers = 1,
+        .max_length = 128,           .device = "cpu",     .log = on_log, .geometry = "off"
     };
     log_text[0] = '\0';
     err = (cg_error)CG_ERROR_INIT;

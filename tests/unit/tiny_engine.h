@@ -40,6 +40,7 @@ static inline cg_engine *open_tiny_engine(int32_t batch_size, int32_t max_new_to
                                   .max_new_tokens = max_new_tokens,
                                   .constraint = constraint,
                                   .token_cache = 1,
+                                  .geometry = "off", /* random weights draw none */
                                   .seed = 3 };
     cg_error err = CG_ERROR_INIT;
     cg_engine *engine = NULL;
