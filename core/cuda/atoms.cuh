@@ -13,7 +13,12 @@
 
 typedef float point[3];
 
-enum { ROUNDS_A_STEP = 8 }; /* of placing; the time that an atom's text takes, or less */
+/* Work of a block: what a warp does for an atom in a round of placing is 1. */
+enum {
+    WORK_OF_TEXT = 8,     /* of an atom */
+    WORK_OF_STEP = 8,     /* for a slot, while all slots are busy; */
+    WORK_AT_MOST = 8 * 16 /* the fewer others would have to wait, the more */
+};
 
 /* Shared by the block. */
 struct look {
@@ -164,17 +169,17 @@ static __device__ void begin_writing(const struct slot *slot, struct look *look,
     cg_sequence_roll_back(&look->seq, &slot->p->program, slot->aut, mending->next, slot->marks);
 }
 
-/* A round of placing. */
-static __device__ void go_on_placing(const struct slot *slot, struct look *look)
+/* A round of placing. @return its work */
+static __device__ int32_t go_on_placing(const struct slot *slot, struct look *look)
 {
     cg_mending *mending = &look->mending;
-    int32_t first = cg_placing_first(mending->atom, mending->rung), well;
+    int32_t first = cg_placing_first(mending->atom, mending->rung), last = mending->atom, well;
 
     if (mending->round == 0)
-        for (int32_t i = threadIdx.x; i <= mending->atom; i += blockDim.x)
+        for (int32_t i = threadIdx.x; i <= last; i += blockDim.x)
             for (int k = 0; k < 3; k++)
                 slot->moved[i][k] = slot->xyz[i][k];
-    well = place_once(slot, look, first, mending->atom);
+    well = place_once(slot, look, first, last);
     if (threadIdx.x == 0) {
         mending->round++;
         /* the last rung's place may do, though it is not well within */
@@ -186,10 +191,11 @@ static __device__ void go_on_placing(const struct slot *slot, struct look *look)
         }
     }
     __syncthreads();
+    return (last - first) / ((int32_t)blockDim.x / 32) + 1;
 }
 
-/* Write an atom where it was moved to; random numbers as on the host. */
-static __device__ void go_on_writing(const struct slot *slot, struct look *look)
+/* Write an atom where it was moved to; random numbers as on the host. @return its work */
+static __device__ int32_t go_on_writing(const struct slot *slot, struct look *look)
 {
     cg_mending *mending = &look->mending;
     int32_t atom = mending->next;
@@ -209,6 +215,8 @@ static __device__ void go_on_writing(const struct slot *slot, struct look *look)
         else if (atom == mending->atom && look->seq.n_tokens >= mending->n_tokens)
             look->seq.attempt = mending->attempt;
     }
+    __syncthreads();
+    return WORK_OF_TEXT;
 }
 
 /* Look at the atoms that were completed since the sequence was in field `before`. */
@@ -233,21 +241,30 @@ static __device__ void look_at_atoms(const struct slot *slot, struct look *look)
     }
 }
 
+/* How much a step does for a slot, where `n_busy` of the others took part in it. */
+static __device__ int32_t work_of_step(int32_t n_slots, int32_t n_busy)
+{
+    int32_t work = WORK_OF_STEP * (n_slots / (n_busy + 1));
+
+    return work < WORK_OF_STEP ? WORK_OF_STEP : work < WORK_AT_MOST ? work : WORK_AT_MOST;
+}
+
 /*
- * What a step does for a slot: a part of its mending, so that the others need not wait for it. A
- * barrier must follow, before all know what became of it.
+ * Look at a slot's new atoms, or go on with its mending, a part of it, so that others need not
+ * wait. A barrier must follow, before all know what became of it.
  */
-static __device__ void look_at_slot(const struct slot *slot, struct look *look)
+static __device__ void look_at_slot(const struct slot *slot, struct look *look, int32_t work)
 {
     int32_t stage = look->mending.stage;
 
     __syncthreads(); /* read by all before it changes */
     if (stage == CG_MENDING_LOOK)
         look_at_atoms(slot, look);
-    else if (stage == CG_MENDING_WRITE)
-        go_on_writing(slot, look);
-    for (int i = 0; i < ROUNDS_A_STEP && stage == CG_MENDING_PLACE; i++) {
-        go_on_placing(slot, look);
+    while (work > 0 && (stage == CG_MENDING_PLACE || stage == CG_MENDING_WRITE)) {
+        if (stage == CG_MENDING_PLACE)
+            work -= go_on_placing(slot, look);
+        else
+            work -= go_on_writing(slot, look);
         stage = look->mending.stage;
     }
 }

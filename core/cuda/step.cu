@@ -477,7 +477,7 @@ static __global__ void __launch_bounds__(LOOK_THREADS)
         look.mending = slot.p->mending;
     }
     __syncthreads();
-    look_at_slot(&slot, &look);
+    look_at_slot(&slot, &look, work_of_step(s.n_slots, *s.n_out));
     if (threadIdx.x == 0) {
         slot.p->seq = look.seq;
         slot.p->mending = look.mending;
