@@ -138,8 +138,8 @@ static int is_double(const struct maker *m, uint32_t i, uint32_t j)
     return 0;
 }
 
-/* Carboxylates, nitro groups, amidines, ...: which of two ends has the double bond is a matter of
- * drawing, so both bonds get the range of both. */
+/* Carboxylates, nitro groups, amidinium, ...: which of two ends has the double bond is a matter of
+ * drawing, so both bonds get the range of both. One of the ends is charged; an acid's are not. */
 static void widen_conjugated(struct maker *m)
 {
     for (uint32_t c = 0; c < m->graph->n_atoms; c++)
@@ -150,6 +150,7 @@ static void widen_conjugated(struct maker *m)
 
                 if (!is_terminal(m, a) || !is_terminal(m, b) ||
                     m->graph->atoms[a].element != m->graph->atoms[b].element ||
+                    m->graph->atoms[a].charge == m->graph->atoms[b].charge ||
                     is_double(m, c, a) == is_double(m, c, b))
                     continue;
                 low = fmin(cg_bounds_low(m->bounds, c, a), cg_bounds_low(m->bounds, c, b));

@@ -4,7 +4,7 @@
  *
  * RDKit's bounds of distance geometry (bond lengths, angles, torsions, van der Waals radii), with
  * two changes: secondary amides may be cis, as they are in macrocycles; and where two ends of a
- * conjugated group differ by the drawing alone (carboxylates, nitro groups, amidines, ...), both
+ * conjugated group differ by the drawing alone (carboxylates, nitro groups, amidinium, ...), both
  * bonds get the range of both.
  */
 #ifndef CG_CHEM_BOUNDS_H

@@ -132,6 +132,9 @@ static const struct margin {
     { 0.35, 0.45, CG_CAUSE_CLASH }, { 0.5, 0.75, CG_CAUSE_CLASH }, { 0.5, 0.5, CG_CAUSE_CLASH },
 };
 
+/* And what no bond misses the middle of its bounds by: RDKit's are +-0.21 Å in some rings. */
+static const double bond_reach = 0.2;
+
 static void set_pairs(const cg_bounds *bounds, float *low2, float *high2, int8_t *cause)
 {
     const int last = sizeof margins / sizeof margins[0] - 1;
@@ -142,10 +145,14 @@ static void set_pairs(const cg_bounds *bounds, float *low2, float *high2, int8_t
             int steps = cg_bounds_steps(bounds, i, j);
             const struct margin *m = &margins[steps < last ? steps : last];
             double least = cg_bounds_low(bounds, i, j), low = least - m->low;
-            double high = cg_bounds_high(bounds, i, j) + m->high;
+            double most = cg_bounds_high(bounds, i, j), high = most + m->high;
 
-            if (steps > 2)
+            if (steps == 1) {
+                low = fmax(low, (least + most) / 2 - bond_reach);
+                high = fmin(high, (least + most) / 2 + bond_reach);
+            } else if (steps > 2) {
                 low = fmin(low, least * clash_share);
+            }
             low2[at] = low > 0 ? (float)(low * low) : 0;
             high2[at] = (float)(high * high);
             cause[at] = m->cause;

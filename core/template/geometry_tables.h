@@ -4,7 +4,7 @@
  *
  * | test | range | source |
  * | --- | --- | --- |
- * | bonds | bounds of RDKit's distance geometry, 0.15 Å wider | chem/bounds.h |
+ * | bonds | bounds of RDKit's distance geometry, 0.15 Å wider, at most 0.2 Å from their middle | chem/bounds.h |
  * | neighbours of one atom | the same, 0.35 Å wider | |
  * | other pairs | 0.35 to 0.75 Å wider by the bonds between them, at least down to 75 % | |
  * | stereocentres | volume of the asked sign, at least 0.5 Å^3 | chem/stereo.h |

@@ -410,6 +410,58 @@ START_TEST(stretched_bonds_fail)
 }
 END_TEST
 
+/* What is permitted to the bond of atoms i > j */
+static void bond_range(int i, int j, float *ret_low, float *ret_high)
+{
+    int at = i * (i - 1) / 2 + j;
+
+    ck_assert_int_eq(s.g->pair_cause[at], CG_CAUSE_BOND);
+    *ret_low = sqrtf(s.g->low2[at]);
+    *ret_high = sqrtf(s.g->high2[at]);
+}
+
+START_TEST(ends_of_a_carboxylate_are_alike_and_those_of_an_acid_are_not)
+{
+    float low[2], high[2];
+
+    make("CC(=O)[O-]");
+    for (int i = 0; i < 2; i++)
+        bond_range(2 + i, 1, &low[i], &high[i]);
+    ck_assert_float_eq(low[0], low[1]);
+    ck_assert_float_eq(high[0], high[1]);
+    make("CC(=O)O");
+    for (int i = 0; i < 2; i++)
+        bond_range(2 + i, 1, &low[i], &high[i]);
+    ck_assert(high[0] < 1.45f && high[1] > 1.45f && low[0] < low[1]);
+    drop();
+}
+END_TEST
+
+/* RDKit's bounds of bonds in such rings are 0.42 Å wide. */
+START_TEST(no_bond_has_a_range_of_more_than_0_4)
+{
+    static const char *const molecules[] = { "c1cc2sccc2s1", "CCNc1nnc(SC)s1",
+                                             "CCc1sc2c(c1C=O)CCCC2", "c1ccc2ocnc2c1",
+                                             "CS(=O)(=O)[O-]" };
+
+    for (int k = 0; k < 5; k++) {
+        const cg_smiles *graph;
+        float low, high;
+
+        make(molecules[k]);
+        graph = cg_molecule_graph(s.mol);
+        for (size_t b = 0; b < graph->n_bonds; b++) {
+            int i = (int)graph->bonds[b].first, j = (int)graph->bonds[b].second;
+
+            bond_range(i > j ? i : j, i > j ? j : i, &low, &high);
+            ck_assert_msg(high - low <= 0.4001f && high - low >= 0.3f, "%s: %d-%d: %g to %g",
+                          molecules[k], i, j, (double)low, (double)high);
+        }
+    }
+    drop();
+}
+END_TEST
+
 START_TEST(bent_angles_fail)
 {
     make("CCC");
@@ -738,6 +790,8 @@ int main(int argc, char **argv)
         tcase_add_loop_test(tc, diastereomers_fail, 0, 5);
         tcase_add_test(tc, double_bonds);
         tcase_add_test(tc, stretched_bonds_fail);
+        tcase_add_test(tc, ends_of_a_carboxylate_are_alike_and_those_of_an_acid_are_not);
+        tcase_add_test(tc, no_bond_has_a_range_of_more_than_0_4);
         tcase_add_test(tc, bent_angles_fail);
         tcase_add_test(tc, clashes_fail);
         tcase_add_test(tc, rings_that_do_not_close_fail);
