@@ -210,8 +210,8 @@ static __device__ int32_t go_on_writing(const struct slot *slot, struct look *lo
         if (!good || atom == mending->atom)
             mending->stage = CG_MENDING_NOTHING;
         if (!good)
-            cg_repair_restart(&slot->p->repair, &look->seq, &slot->p->program, slot->aut,
-                              slot->marks);
+            cg_repair_restart(&slot->p->repair, slot->s->restarts, &look->seq, &slot->p->program,
+                              slot->aut, slot->marks);
         else if (atom == mending->atom && look->seq.n_tokens >= mending->n_tokens)
             look->seq.attempt = mending->attempt;
     }

@@ -177,6 +177,7 @@ static cg_status make_geometry(struct cuda *c, cg_error *err)
                          err);
     s->spelling = spelling;
     s->geometry = c->config.geometry;
+    s->restarts = cg_repair_restarts(c->config.sampling.greedy);
     s->decimals = c->config.decimals;
     return status;
 }

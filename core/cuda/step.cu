@@ -587,6 +587,7 @@ static __global__ void roll_back_kernel(cg_step_state s, cg_automaton aut, int32
 {
     cg_device_place *p = &s.places[place];
 
+    p->mending.stage = CG_MENDING_NOTHING;
     cg_sequence_roll_back(&p->seq, &p->program, &aut, atom, s.marks + (int64_t)place * s.max_len);
 }
 

@@ -89,6 +89,7 @@ typedef struct cg_step_state {
     const cg_spelling *spelling; /* [vocabulary] */
     int32_t geometry;            /* cg_geometry_mode */
     int32_t decimals;            /* of coordinates as they are written */
+    int32_t restarts;            /* so often a sequence may begin anew */
     int32_t *first;              /* slot that is served first in the next step */
     cg_step_counters *counters;
     /* the batch of the running step */

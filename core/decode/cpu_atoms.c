@@ -114,6 +114,6 @@ int cg_cpu_atoms_look(cg_cpu_atoms *a, const cg_cpu_sequence *at, int repair, in
     while (!find_place(a, at->geometry, first, atom) && first > 0);
     if (!rewrite(a, at, first,
                  atom)) /* the last rung's place may do, though it is not well within */
-        cg_repair_restart(&a->repair, at->seq, at->program, at->automaton, at->marks);
+        cg_repair_restart(&a->repair, at->restarts, at->seq, at->program, at->automaton, at->marks);
     return 1;
 }

@@ -17,6 +17,7 @@ typedef struct cg_cpu_atoms {
 typedef struct cg_cpu_sequence {
     const cg_spelling *spelling; /* by token id */
     int32_t decimals;
+    int32_t restarts; /* so often the sequence may begin anew */
     const cg_automaton *automaton;
     const cg_program *program;
     const cg_geometry *geometry;

@@ -245,16 +245,19 @@ static cg_status cpu_admit(cg_executor *ex, int32_t slot, int32_t prefix,
     const cg_program *prog = job->program;
     int32_t n_prompt = from->seq.n_tokens, n_atoms;
     int64_t limit = (int64_t)n_prompt + prog->max_tokens;
+    int look = job->geometry && c->config.geometry != CG_GEOMETRY_OFF;
     cg_status status = set_columns(c, prog->n_columns, err);
 
     if (status != CG_OK)
         return status;
     n_atoms = prog->fields_per_atom ? prog->n_fields / prog->fields_per_atom : 0;
     if (cg_grow((void **)&p->marks, &p->cap_marks, (size_t)n_atoms, sizeof *p->marks) ||
-        cg_cpu_atoms_begin(&p->atoms, job->geometry ? n_atoms : 0))
+        cg_cpu_atoms_begin(&p->atoms, look ? n_atoms : 0))
         return nomem(err);
     memcpy(p->tokens, from->tokens, (size_t)n_prompt * sizeof *p->tokens);
     p->job = *job;
+    if (!look)
+        p->job.geometry = NULL;
     p->n_prompt = n_prompt;
     p->reported = 0;
     p->seq = (cg_sequence) {
@@ -382,6 +385,7 @@ static void look_at_atoms(struct cpu *c, struct place *p, int32_t before)
     cg_cpu_sequence at = {
         .spelling = c->config.spelling,
         .decimals = c->config.decimals,
+        .restarts = cg_repair_restarts(c->config.sampling.greedy),
         .automaton = c->config.automaton,
         .program = p->job.program,
         .geometry = p->job.geometry,

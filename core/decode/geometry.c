@@ -153,10 +153,13 @@ CG_HOST_DEVICE int32_t cg_geometry_test_atom(const cg_geometry *g, const float (
 
 /* ---- what to do about it ------------------------------------------------------------------ */
 
-CG_HOST_DEVICE void cg_repair_restart(cg_repair *r, cg_sequence *seq, const cg_program *prog,
-                                      const cg_automaton *aut, const cg_atom_mark *marks)
+CG_HOST_DEVICE void cg_repair_restart(cg_repair *r, int32_t most, cg_sequence *seq,
+                                      const cg_program *prog, const cg_automaton *aut,
+                                      const cg_atom_mark *marks)
 {
-    if (r->restarts == CG_REPAIR_RESTARTS) {
+    if (seq->done == CG_SEQUENCE_UNFINISHED)
+        return;
+    if (r->restarts == most) {
         seq->done = CG_SEQUENCE_GIVEN_UP;
         return;
     }

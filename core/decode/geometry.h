@@ -45,8 +45,9 @@ enum {
 };
 
 /**
- * A figure of four atoms, at least `low` and at most `high`. What mends it (placing.h) takes volumes
- * to be of one sign, and torsions to be cis (`low` above 0, no `high`) or trans (the reverse).
+ * A figure of four atoms, at least `low` and at most `high`. What mends it (placing.h) takes
+ * volumes to be of one sign, and torsions to be cis (`low` above 0, no `high`) or trans (the
+ * reverse).
  */
 typedef struct cg_geometry_test {
     int32_t atom[4];
@@ -117,8 +118,18 @@ void cg_repair_text(const cg_repair *r, char *ret_text, size_t cap);
 
 enum { CG_REPAIR_RESTARTS = 8 }; /* then a sequence is given up */
 
-/** There is no place for an atom: begin anew with other random numbers, or give up. */
-CG_HOST_DEVICE void cg_repair_restart(cg_repair *r, cg_sequence *seq, const cg_program *prog,
-                                      const cg_automaton *aut, const cg_atom_mark *marks);
+/** How often a sequence may begin anew: greedy sampling would draw the same again. */
+static inline int32_t cg_repair_restarts(int32_t greedy)
+{
+    return greedy ? 0 : CG_REPAIR_RESTARTS;
+}
+
+/**
+ * There is no place for an atom: begin anew with other random numbers, or after `most` times give
+ * up. A sequence that a limit has cut stays as it is.
+ */
+CG_HOST_DEVICE void cg_repair_restart(cg_repair *r, int32_t most, cg_sequence *seq,
+                                      const cg_program *prog, const cg_automaton *aut,
+                                      const cg_atom_mark *marks);
 
 #endif

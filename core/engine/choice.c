@@ -225,6 +225,7 @@ static void make_key(const struct choice *c, struct key *k)
     add_item(k, "tokenizer", k->tokenizer);
     add_item(k, "constraint", e->constraint->name);
     add_item(k, "dtype", e->info.dtype);
+    add_item(k, "geometry", e->info.geometry);
     add_item(k, "deterministic", e->info.deterministic ? "yes" : "no");
     add_item(k, "max_length", k->max_length);
     add_item(k, "step_tokens", k->step_tokens);

@@ -49,6 +49,8 @@ static cg_status try_it(cg_engine *e, cg_error *err)
 
     builder.geometry = CG_GEOMETRY_CHECK;
     status = cg_molecule_template_build(&builder, "CC", 2, &built, err);
+    if (status == CG_ERR_LIMIT) /* too little room even for this: molecules will be told so */
+        return CG_OK;
     if (status != CG_OK)
         return status;
     if (!built.geometry) /* then for its reason */
@@ -66,9 +68,9 @@ cg_status cg_engine_choose_geometry(cg_engine *e, const cg_engine_options *o, cg
     if (status != CG_OK)
         return status;
     if (mode != CG_GEOMETRY_OFF && (status = try_it(e, &why)) != CG_OK) {
-        if (status == CG_ERR_NOMEM || o->geometry)
-            return cg_fail(err, status == CG_ERR_NOMEM ? status : CG_ERR_USAGE, "--geometry %s: %s",
-                           modes[mode], why.msg);
+        if (status != CG_ERR_UNSUPPORTED || o->geometry)
+            return cg_fail(err, status == CG_ERR_UNSUPPORTED ? CG_ERR_USAGE : status,
+                           "--geometry %s: %s", modes[mode], why.msg);
         cg_engine_log(e, CG_LOG_WARNING, "geometry is not looked at: %s", why.msg);
         mode = CG_GEOMETRY_OFF;
     }

@@ -32,6 +32,13 @@ for i in 0 1; do
 done
 same want.sdf <(cat part[01].sdf) "shards joined: ${shards[0]}, ${shards[1]}"
 
+say 'interrupted and resumed'
+cp want.sdf cut.sdf
+head -n 3 want.sdf.manifest >cut.sdf.manifest # the first two molecules
+check 0 'resumed' --input in.smi --seed 3 --quiet --gens 6 --geometry repair --check --resume \
+  --output cut.sdf
+same want.sdf cut.sdf 'it is completed as it would have been'
+
 say 'it is the default'
 run 0 "${common[@]}" --gens 6 --check --output got.sdf
 same want.sdf got.sdf 'without --geometry'
@@ -61,11 +68,21 @@ verdict 'having been begun anew' test "$(json_number bredt.json restarts)" -ge 1
 verdict 'the others are there' test "$(count_sdf <bredt.sdf)" = 2
 verdict 'and pass' all_pass bredt.json
 
+say 'random weights put atoms anywhere, beyond repair: that ends, and is told'
+tiny_model tiny
+sed -n 1,3p "$data/geom_drugs_sample.smi" >drugs.smi
+run 1 --model tiny --input drugs.smi --gens 2 --quiet --output tiny.sdf --report tiny.json
+verdict 'all are given up' test "$(json_number tiny.json impossible_geometry)" = 6
+verdict 'each was begun anew 8 times' test "$(json_number tiny.json restarts)" = 48
+
 say 'greedy sampling is mended too'
 run 0 "${common[@]}" --gens 1 --greedy --geometry repair --check --output greedy.sdf \
   --report greedy.json
 verdict '4 records' test "$(count_sdf <greedy.sdf)" = 4
 verdict 'all pass' all_pass greedy.json
+run 1 --input bredt.smi --limit 1 --greedy --quiet --overwrite --output bredt.sdf --report greedy.json
+verdict 'it draws the same again, so it gives up at once' \
+  test "$(json_number greedy.json restarts) $(json_number greedy.json impossible_geometry)" = '0 1'
 
 say 'resuming, and what is refused'
 for mode in off repair; do

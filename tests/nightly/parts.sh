@@ -107,7 +107,7 @@ gives '.verdict == "pass"' 'a quarter of a per cent is allowed'
 say 'joining outputs and reports'
 tiny_model tiny
 write_molecules in.smi
-common=(--model tiny --geometry off --input in.smi --gens 2 --seed 3 --quiet)
+common=(--model tiny --geometry check --input in.smi --gens 2 --seed 3 --quiet)
 run 0 "${common[@]}" --output want.sdf.zst
 for n in 1 3 20; do # 20 shards of 12 molecules: some are empty
   parts=()

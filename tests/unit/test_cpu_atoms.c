@@ -94,6 +94,7 @@ static void begin(int32_t n, int32_t n_tests)
     at = (cg_cpu_sequence) {
         .spelling = spelling,
         .decimals = 3,
+        .restarts = CG_REPAIR_RESTARTS,
         .automaton = &automaton,
         .program = &program,
         .geometry = &m.g,
@@ -177,6 +178,21 @@ static void run_steps(int32_t atom, int32_t n_busy)
     seq = shared.seq;
 }
 
+/* What the host made of it is what the block did, but for the last digit. */
+static void expect_alike(const struct state *want, int32_t n)
+{
+    const cg_repair *r = &want->repair;
+
+    ck_assert_int_eq(seq.done, want->seq.done);
+    ck_assert_int_eq(seq.field, want->seq.field);
+    ck_assert_int_eq(seq.attempt, want->seq.attempt);
+    ck_assert_mem_eq(atoms.repair.count, r->count, sizeof r->count);
+    ck_assert_int_eq(atoms.repair.moved, r->moved);
+    ck_assert_int_eq(atoms.repair.restarts, r->restarts);
+    for (int32_t i = 0; i < 3 * n; i++)
+        ck_assert_float_eq_tol(atoms.xyz[i / 3][i % 3], want->xyz[i], 0.0015f);
+}
+
 static int look_at(int repair, int32_t atom)
 {
     static struct state before;
@@ -192,6 +208,7 @@ static int look_at(int repair, int32_t atom)
         .spelling = spelling,
         .geometry = repair ? CG_GEOMETRY_REPAIR : CG_GEOMETRY_CHECK,
         .decimals = 3,
+        .restarts = at.restarts,
     };
     save(&before);
     run_steps(atom, N_SLOTS);
@@ -202,6 +219,10 @@ static int look_at(int repair, int32_t atom)
         save(&other);
         ck_assert_mem_eq(&other, &state, sizeof state);
     }
+    restore(&before);
+    cg_cpu_atoms_look(&atoms, &at, repair, atom);
+    expect_alike(&state, seq.field / 3);
+    restore(&state);
     atoms.repair = state.repair;
     memcpy(atoms.xyz, device_xyz, (size_t)m.g.n_atoms * sizeof *atoms.xyz);
     return state.repair.moved != before.repair.moved ||

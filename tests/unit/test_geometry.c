@@ -417,7 +417,7 @@ START_TEST(a_restart_draws_other_numbers)
             write_atom(&seq, i % 2);
         n = seq.n_tokens - first.n_tokens;
         r.wasted = 0;
-        cg_repair_restart(&r, &seq, &program, &automaton, marks);
+        cg_repair_restart(&r, CG_REPAIR_RESTARTS, &seq, &program, &automaton, marks);
         ck_assert_int_eq(r.restarts, i);
         ck_assert_int_eq(r.wasted, n);
         ck_assert_int_eq(seq.done, CG_SEQUENCE_RUNNING);
@@ -428,9 +428,28 @@ START_TEST(a_restart_draws_other_numbers)
         ck_assert_int_eq(seq.state, first.state);
     }
     write_atom(&seq, 0);
-    cg_repair_restart(&r, &seq, &program, &automaton, marks);
+    cg_repair_restart(&r, CG_REPAIR_RESTARTS, &seq, &program, &automaton, marks);
     ck_assert_int_eq(seq.done, CG_SEQUENCE_GIVEN_UP);
     ck_assert_int_eq(r.restarts, CG_REPAIR_RESTARTS);
+}
+END_TEST
+
+START_TEST(when_a_restart_is_of_no_use)
+{
+    cg_sequence seq = begin();
+    cg_repair r = { .restarts = 0 };
+
+    ck_assert_int_eq(cg_repair_restarts(0), CG_REPAIR_RESTARTS);
+    write_atom(&seq, 0);
+    cg_repair_restart(&r, cg_repair_restarts(1), &seq, &program, &automaton, marks);
+    ck_assert_int_eq(seq.done, CG_SEQUENCE_GIVEN_UP);
+    ck_assert_int_eq(r.restarts, 0);
+    seq = begin();
+    write_atom(&seq, 0);
+    seq.done = CG_SEQUENCE_UNFINISHED; /* cut by a limit: it would be again */
+    cg_repair_restart(&r, CG_REPAIR_RESTARTS, &seq, &program, &automaton, marks);
+    ck_assert_int_eq(seq.done, CG_SEQUENCE_UNFINISHED);
+    ck_assert_int_eq(r.restarts, 0);
 }
 END_TEST
 
@@ -468,6 +487,7 @@ int main(void)
     tcase_add_test(tc, torsions);
     tcase_add_test(tc, threads_share_the_work);
     tcase_add_test(tc, a_restart_draws_other_numbers);
+    tcase_add_test(tc, when_a_restart_is_of_no_use);
     tcase_add_test(tc, texts);
     suite_add_tcase(s, tc);
     sr = srunner_create(s);

@@ -18,10 +18,10 @@ static const char help[] =
     "  --seconds S         of measuring for each number of workers (default 5); three rounds at\n"
     "                      least\n"
     "\n"
-    "FILE is a list of molecules, as for --input. RDKit is the time of parsing and writing the\n"
-    "canonical SMILES, own that of everything else (splitting, prompt, tokenizer, constraint), "
-    "for\n"
-    "one molecule on one worker.\n";
+    "FILE is a list of molecules, as for --input. RDKit is the time of parsing, of writing the\n"
+    "canonical SMILES and of the bounds of distances, own that of everything else (splitting,\n"
+    "prompt, tokenizer, constraint, tables of geometry), for one molecule on\n"
+    "one worker.\n";
 
 struct cell {
     int32_t workers;

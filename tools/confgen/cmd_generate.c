@@ -576,8 +576,8 @@ static void print_summary(const struct settings *s, const cg_report *r, const ch
     for (int32_t i = 1; cg_geometry_describe(i); i++)
         atoms += r->geometry_count[i];
     if (atoms)
-        fprintf(stderr, "%lld atoms in impossible places%s\n", (long long)atoms,
-                r->geometry_moved ? " were mended" : "");
+        fprintf(stderr, "%lld atoms in impossible places, %lld moved\n", (long long)atoms,
+                (long long)r->geometry_moved);
     if (r->checked)
         fprintf(stderr, "%lld of %lld conformers checked passed every test\n", (long long)r->passed,
                 (long long)r->checked);

@@ -181,7 +181,7 @@ typedef struct cg_report {
     int64_t unfinished;         /* that met the limit of tokens */
     int64_t prompt_tokens;      /* evaluated */
     int64_t tokens;             /* of the ended sequences, forced ones included */
-    int64_t sampled;            /* of them sampled */
+    int64_t sampled;            /* of them sampled, or chosen by repair */
     int64_t forced;             /* of them forced */
     int64_t steps;
     int64_t token_cache_hits;
