@@ -37,7 +37,7 @@ case_() { # STATUS REGEX TEXT ARG...
     fail "$text: status $status instead of $wanted"
   elif ! grep -Eq -- "$regex" err; then
     fail "$text: does not say '$regex'"
-  elif grep -v '^confgen: ' err | grep -Evq 'conformers of|molecules failed'; then
+  elif grep -v '^confgen: ' err | grep -Evq 'conformers of|molecules failed|atoms in impossible places'; then
     fail "$text: says more than sentences"
   elif [ "$spent" -gt $((base + case_limit)) ]; then
     fail "$text: took $((spent / 1000)) ms"
