@@ -80,6 +80,7 @@ static void put_counts(const cg_eval_summary *s, const json_t *run, cg_buf *out)
         { "wrong molecule", count_at(run, "counts.failures.wrong_molecule"), asked },
         { "parse failure", count_at(run, "counts.failures.parse_failure"), asked },
         { "unfinished", count_at(run, "counts.failures.unfinished"), asked },
+        { "impossible geometry", count_at(run, "counts.failures.impossible_geometry"), asked },
         { "bad input", count_at(run, "counts.failures.whole_molecules.bad_input"), in },
         { "too large", count_at(run, "counts.failures.whole_molecules.too_large"), in },
         { "unsupported", count_at(run, "counts.failures.whole_molecules.unsupported"), in },
@@ -93,8 +94,8 @@ static void put_counts(const cg_eval_summary *s, const json_t *run, cg_buf *out)
     put_group(out, "Molecules of the references", f, 1, scale);
     put_group(out, "Generated records", f + 1, 2, scale);
     if (run) {
-        put_group(out, "Run: conformers asked for", f + 3, 3, scale);
-        put_group(out, "Run: whole molecules", f + 6, 3, scale);
+        put_group(out, "Run: conformers asked for", f + 3, 4, scale);
+        put_group(out, "Run: whole molecules", f + 7, 3, scale);
     }
     cg_buf_puts(out, "</tbody></table>\n");
     cg_html_close_card(out);
@@ -139,6 +140,39 @@ static void put_checks(const cg_eval_result *result, cg_buf *out)
     cg_html_close_card(out);
 }
 
+/* Atoms that the run found in impossible places while it wrote, by cause. */
+static void put_geometry(const json_t *run, cg_buf *out)
+{
+    enum { MAX_CAUSES = 32 };
+    json_t *causes = (json_t *)cg_html_json_at(run, "geometry.impossible"), *v;
+    uint64_t atoms = count_at(run, "geometry.atoms");
+    struct failure f[MAX_CAUSES];
+    size_t n = 0;
+    const char *name;
+    double scale;
+
+    if (!atoms || !json_is_object(causes))
+        return;
+    json_object_foreach(causes, name, v)
+    {
+        if (n < MAX_CAUSES && json_is_integer(v) && json_integer_value(v) >= 0)
+            f[n++] = (struct failure) { name, (uint64_t)json_integer_value(v), atoms };
+    }
+    scale = scale_of(f, n);
+    cg_html_open_card(out, "Atoms as they were written",
+                      "In impossible places, by the first reason why. What was repaired is not in "
+                      "the files any more.");
+    open_bars(out, "reason", scale, "share");
+    for (size_t i = 0; i < n; i++) {
+        cg_buf_puts(out, "<tr><th>");
+        cg_html_put_text(out, f[i].label);
+        cg_buf_puts(out, "</th>");
+        put_bar(out, &f[i], scale, 0);
+    }
+    cg_buf_puts(out, "</tbody></table>\n");
+    cg_html_close_card(out);
+}
+
 void cg_html_put_failures(const cg_eval_result *result, const json_t *run, cg_buf *out)
 {
     cg_html_open_section(out, "Failures",
@@ -147,5 +181,6 @@ void cg_html_put_failures(const cg_eval_result *result, const json_t *run, cg_bu
                          "could have failed.");
     put_counts(&result->summary, run, out);
     put_checks(result, out);
+    put_geometry(run, out);
     cg_html_close_section(out);
 }

@@ -52,6 +52,11 @@ run 0 --model tiny --geometry check --input mols.smi --gens 3 --output run.sdf.z
 run 0 eval --ref run.sdf.zst --gen run.sdf.zst --run run.json --json self.json || true
 verdict 'all is covered' grep -Eq '^COV-R +100.00 % +100.00 %$' out
 verdict 'the report is kept' grep -q '"run": {.*"engine"' self.json
+for cause in bond clash centre; do
+  verdict "atoms in impossible places: $cause" \
+    grep -Eq "(^  |, )$cause $(json_number run.json $cause)(,|\$)" out
+done
+verdict 'how many in all' grep -q " of $(json_number run.json atoms) atoms were in impossible places" out
 run 0 eval --compare self.json self.json || true
 
 say 'molecules that are missing, wrong, broken, strangers'

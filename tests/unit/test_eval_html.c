@@ -166,7 +166,8 @@ START_TEST(run_facts)
         "\"flash\",\"completion_tokens\":12345}],\"sampling\":{\"greedy\":false}},\"counts\":{"
         "\"molecules\":40,\"requested\":1000,\"failures\":{\"wrong_molecule\":50,\"parse_failure\":"
         "-3,\"unfinished\":\"x\"}},\"rates\":{\"tokens_per_second\":1158.7},\"seconds\":{\"total\":"
-        "18725.0,\"decode\":[1]},\"bytes\":7}");
+        "18725.0,\"decode\":[1]},\"bytes\":7,\"geometry\":{\"atoms\":4000,\"impossible\":{"
+        "\"double_bond\":1000,\"<u>\":1}}}");
     text = page();
     ck_assert_contains(text, "28,716,800");
     ck_assert_contains(text, "m&amp;m");
@@ -176,6 +177,10 @@ START_TEST(run_facts)
     ck_assert_contains(text, "1,159");
     ck_assert_contains(text, "12,345 tokens");
     ck_assert_contains(text, "5.0\xc2\xa0%"); /* 50 of 1000 wrong */
+    ck_assert_contains(text, "Atoms as they were written");
+    ck_assert_contains(text, "<tr><th>double_bond</th>");
+    ck_assert_contains(text, "25.0\xc2\xa0%"); /* 1000 of 4000 */
+    ck_assert_contains(text, "<tr><th>&lt;u&gt;</th>");
 }
 END_TEST
 

@@ -43,7 +43,8 @@ static const char help[] =
     "  --check                       check every generated conformer by itself\n"
     "  --json FILE, --csv FILE, --html FILE\n"
     "                                write the result, a line a molecule, a page\n"
-    "  --run REPORT.json             the generating run's --report, kept in the result\n"
+    "  --run REPORT.json             the generating run's --report, kept in the result; what\n"
+    "                                it says of atoms in impossible places is printed\n"
     "  --overwrite                   replace files that exist\n"
     "\n"
     "Exit status: 0, 1 where records could not be read or checked, 2 wrong usage, 3 where a file\n"
@@ -419,6 +420,48 @@ static cg_status read_run(const char *path, char **ret, cg_error *err)
     return st;
 }
 
+static double number_at(const json_t *object, const char *key)
+{
+    const json_t *v = json_object_get(object, key);
+
+    return json_is_number(v) ? json_number_value(v) : 0;
+}
+
+/* What the run says of atoms in impossible places, where it looked at them. */
+static cg_status print_geometry(const char *path, const char *run, cg_error *err)
+{
+    json_t *root = NULL;
+    const json_t *geometry, *causes, *counts;
+    double atoms, conformers, off = 0;
+    const char *name;
+    cg_status st = cg_json_parse(path, run, strlen(run), &root, err);
+
+    if (st != CG_OK)
+        return st;
+    geometry = json_object_get(root, "geometry");
+    causes = json_object_get(geometry, "impossible");
+    counts = json_object_get(root, "counts");
+    atoms = number_at(geometry, "atoms");
+    conformers = number_at(counts, "conformers");
+    if (atoms > 0 && conformers > 0) {
+        for (int32_t i = 1; (name = cg_geometry_describe(i)); i++)
+            off += number_at(causes, name);
+        printf("\nthe run (--run): %.0f of %.0f atoms were in impossible places when they were "
+               "written, %.2f %%\n",
+               off, atoms, 100 * off / atoms);
+        for (int32_t i = 1; (name = cg_geometry_describe(i)); i++)
+            printf("%s%s %.0f", i > 1 ? ", " : "  ", name, number_at(causes, name));
+        printf("\n  %.0f atoms moved, %.0f conformers begun anew, %.0f given up; %.1f tokens a "
+               "conformer, %.1f more taken back\n",
+               number_at(geometry, "atoms_moved"), number_at(geometry, "restarts"),
+               number_at(json_object_get(counts, "failures"), "impossible_geometry"),
+               number_at(json_object_get(counts, "tokens"), "completion") / conformers,
+               number_at(geometry, "tokens_taken_back") / conformers);
+    }
+    json_decref(root);
+    return CG_OK;
+}
+
 /* ---- the command -------------------------------------------------------------------------- */
 
 static cg_status evaluate(const struct job *j, cg_eval_result *result, int *ret_status,
@@ -464,6 +507,8 @@ int cmd_eval(int argc, char **argv)
     st = read_run(j.run, &run, &err);
     if (st == CG_OK)
         st = evaluate(&j, &result, &status, &err);
+    if (st == CG_OK && run)
+        st = print_geometry(j.run, run, &err);
     if (st == CG_OK) {
         result.run_json = run;
         run = NULL;
