@@ -23,6 +23,21 @@ verdict 'as many as the report' test "$(json_number want.json centre)" = \
   "$(sed -n 's/.*centre=\([0-9]*\).*/\1/p' items | awk '{ n += $1 } END { print n + 0 }')"
 verdict 'some nothing' grep -qx none items
 
+say 'RDKit perceives by itself what was asked for: spiro and fused centres, bridges, double bonds'
+: "${PERCEIVED:?tests/tools/perceived}"
+# alike FILE: records from whose 3D block RDKit perceives their SMILES
+alike() { "$PERCEIVED" <"$1" | awk -F '\t' '$2 == $3 && $2 != "error"' | wc -l; }
+verdict 'in all of those' test "$(alike want.sdf)" = 24
+printf '%s\n' 'C[C@@H]1CC[C@@]2(C1)CCCO2 spiro' 'C[C@H]1CC[C@@H]2CCCC[C@H]2C1 decalin' \
+  'O=C1C[C@H]2CC[C@@H]1C2 bridge' 'C/C(F)=C(/C)[C@@H](C)O both' \
+  'C[C@@H]1[C@H](O)[C@@H](N)CO[C@H]1C ring' >rings.smi
+for mode in off repair; do
+  run 0 --input rings.smi --gens 4 --seed 3 --quiet --geometry $mode --output rings.$mode.sdf || true
+done
+verdict 'in 20 of 20 with rings' test "$(alike rings.repair.sdf)" = 20
+verdict 'in fewer without repair' test "$(alike rings.off.sdf)" -lt 20
+
+say 'the bytes depend on nothing else'
 run 0 "${repair[@]}" --check --batch-size 5 --kv-cache paged --step-tokens 7 --output got.sdf
 same want.sdf got.sdf '--batch-size 5 --kv-cache paged --step-tokens 7'
 shards=('--batch-size 1 --kv-cache static' '--batch-size 64 --kv-cache dynamic')
