@@ -108,16 +108,29 @@ say 'joining outputs and reports'
 tiny_model tiny
 write_molecules in.smi
 common=(--model tiny --geometry check --input in.smi --gens 2 --seed 3 --quiet)
-run 0 "${common[@]}" --output want.sdf.zst
+run 0 "${common[@]}" --output want.sdf.zst --report want.json
 for n in 1 3 20; do # 20 shards of 12 molecules: some are empty
   parts=()
   for ((i = 0; i < n; i++)); do
-    run 0 "${common[@]}" --shard $i/$n --output "p$i-$n.sdf.zst" || true
+    run 0 "${common[@]}" --shard $i/$n --output "p$i-$n.sdf.zst" --report "r$i-$n.json" || true
     parts+=("p$i-$n.sdf.zst")
   done
   verdict "$n parts are joined" "$nightly/merge.sh" got.sdf.zst "${parts[@]}"
   same want.sdf.zst got.sdf.zst 'to the bytes of one run'
 done
+# join_reports BEGUN: of the three shards, begun so often, with two conformers of no geometry
+join_reports() {
+  echo '{"wrong_molecule": 1, "parse_failure": 0, "unfinished": 0, "impossible_geometry": 2}' >failed
+  for i in 0 1 2; do
+    jq -c --argjson i $i '{shard: $i, attempt: 0, report: .}' "r$i-3.json"
+  done | jq -s --slurpfile begun <(echo "$1") --slurpfile failed failed -f "$nightly/report.jq" >joined.json
+}
+join_reports '{"0": 1, "1": 1, "2": 1}'
+same <(jq -S .geometry want.json) <(jq -S .geometry joined.json) 'the geometry of three reports is that of the whole run'
+verdict 'what was lost was asked for' \
+  test "$(jq '.counts.requested' joined.json)" = $(($(jq '.counts.conformers' want.json) + 3))
+join_reports '{"0": 1, "1": 2, "2": 1}'
+verdict 'unless an attempt was stopped, which leaves no counts' test "$(jq .geometry joined.json)" = null
 head -c 2000 want.sdf.zst >cut.sdf.zst
 printf '\x09\xff\xff\xff\x7f\x00\xb1\xea\x92\x8f' >huge.sdf.zst
 { head -c 100 /dev/zero; printf '\x01\0\0\0\0\xb1\xea\x92\x8f'; } >wild.sdf.zst

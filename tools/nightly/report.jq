@@ -2,7 +2,7 @@
 # The reports of a night's tasks as one, in the form of a run's report, with `shards` beside it.
 #
 # Input: [{shard, attempt, report}]. $begun: [{"SHARD": times it was begun}]. $failed: [{wrong_molecule,
-# parse_failure, unfinished}], counted in the joined file of failures.
+# parse_failure, unfinished, impossible_geometry}], counted in the joined file of failures.
 #
 # What was made is in the last report of each shard, which also counts what its earlier attempts left.
 # So is the speed: an attempt that was stopped throws away the conformers in its hands, so only what
@@ -16,10 +16,16 @@ group_by(.shard) | map(max_by(.attempt)) as $last
 | ($r | sum(.seconds.total)) as $seconds
 | ($r | sum(.counts.conformers)) as $made
 | ($r | sum(.counts.conformers + .counts.conformers_resumed)) as $conformers
-| ($failed.wrong_molecule + $failed.parse_failure + $failed.unfinished) as $lost
+| ($failed | add) as $lost
 | $r[0] + {
-    # attempts that were stopped leave no counts of --check and of the cache; the evaluation checks
+    # attempts that were stopped leave no counts of --check, the cache and geometry; the evaluation checks
     checks: null, token_cache: null,
+    geometry: (if $begun | all(. == 1) then $r[0].geometry | if . then
+        with_entries(.key as $k | .value |=
+          if type == "number" then ($r | sum(.geometry[$k]))
+          elif type == "object" then with_entries(.key as $c | .value = ($r | sum(.geometry[$k][$c])))
+          else . end)
+      else null end else null end),
     messages: ([$r[].messages[]?] | unique),
     engine: ($r[0].engine + {gpus: ([$r[].engine.gpus[]?] | unique_by(.uuid))}),
     counts: ($r[0].counts + {
