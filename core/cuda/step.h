@@ -25,8 +25,7 @@ extern "C" {
 
 enum { CG_PLACE_FREE = 0, CG_PLACE_PREFIX = 1, CG_PLACE_SEQUENCE = 2 };
 
-/** What is to be done about a slot's atoms. While it is anything, the slot takes part in no step.
- */
+/** What is to be done about a slot's atoms; until it is done the slot takes part in no step. */
 typedef enum cg_mending_stage {
     CG_MENDING_NOTHING = 0,
     CG_MENDING_LOOK,  /* at the atoms that were completed since field `before` */

@@ -112,8 +112,8 @@ int cg_cpu_atoms_look(cg_cpu_atoms *a, const cg_cpu_sequence *at, int repair, in
     do
         first = cg_placing_first(atom, rung++);
     while (!find_place(a, at->geometry, first, atom) && first > 0);
-    if (!rewrite(a, at, first,
-                 atom)) /* the last rung's place may do, though it is not well within */
+    /* the last rung's place may do, though it is not well within */
+    if (!rewrite(a, at, first, atom))
         cg_repair_restart(&a->repair, at->restarts, at->seq, at->program, at->automaton, at->marks);
     return 1;
 }

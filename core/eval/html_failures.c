@@ -59,14 +59,21 @@ static void put_bar(cg_buf *out, const struct failure *f, double scale, int pass
     cg_buf_puts(out, "</td></tr>\n");
 }
 
+static void put_rows(cg_buf *out, const struct failure *f, size_t n, double scale)
+{
+    for (size_t i = 0; i < n; i++) {
+        cg_buf_puts(out, "<tr><th>");
+        cg_html_put_text(out, f[i].label);
+        cg_buf_puts(out, "</th>");
+        put_bar(out, &f[i], scale, 0);
+    }
+}
+
 static void put_group(cg_buf *out, const char *title, const struct failure *f, size_t n,
                       double scale)
 {
     cg_buf_printf(out, "<tr><th colspan=\"5\">%s</th></tr>\n", title);
-    for (size_t i = 0; i < n; i++) {
-        cg_buf_printf(out, "<tr><th>%s</th>", f[i].label);
-        put_bar(out, &f[i], scale, 0);
-    }
+    put_rows(out, f, n, scale);
 }
 
 static void put_counts(const cg_eval_summary *s, const json_t *run, cg_buf *out)
@@ -163,12 +170,7 @@ static void put_geometry(const json_t *run, cg_buf *out)
                       "In impossible places, by the first reason why. What was repaired is not in "
                       "the files any more.");
     open_bars(out, "reason", scale, "share");
-    for (size_t i = 0; i < n; i++) {
-        cg_buf_puts(out, "<tr><th>");
-        cg_html_put_text(out, f[i].label);
-        cg_buf_puts(out, "</th>");
-        put_bar(out, &f[i], scale, 0);
-    }
+    put_rows(out, f, n, scale);
     cg_buf_puts(out, "</tbody></table>\n");
     cg_html_close_card(out);
 }

@@ -39,15 +39,16 @@ verdict 'report: sampled and forced make the completion' test "$(json_number rep
 
 say 'counts: --gens N, Nk, --limit, and a missing k'
 tiny_model tiny
+random=(--model tiny --geometry off)
 write_molecules mols.smi
-tiny=(--model tiny --geometry off --input mols.smi --overwrite)
+tiny=("${random[@]}" --input mols.smi --overwrite)
 check 0 '--gens 1k of all' "${tiny[@]}" --gens 1k --output k.sdf --report k.json
 verdict 'k conformers of each molecule' test "$(count_sdf <k.sdf)" = \
   "$(awk '{ n += $3 } END { print n }' mols.smi)"
 check 0 '--gens 2k, --limit 3' "${tiny[@]}" --gens 2k --limit 3 --output k.sdf
 verdict '2 * (3 + 2 + 2) records' test "$(count_sdf <k.sdf)" = 14
 cut -f 1,2 mols.smi >no_k.smi
-if run 2 --model tiny --geometry off --input no_k.smi --gens 2k --output no_k.sdf; then
+if run 2 "${random[@]}" --input no_k.smi --gens 2k --output no_k.sdf; then
   says '--gens 10' 'without counts, Nk is refused with an example'
 fi
 verdict 'and writes nothing' test ! -e no_k.sdf
@@ -76,7 +77,7 @@ verdict 'ethanol has nine atoms then' grep -q '^  9  8 ' hs.sdf
 check 2 'hydrogens in xyz are refused' "${tiny[@]}" --add-hs --output hs.xyz
 
 say 'inputs: compressed, .csv, standard input, line ends, byte order mark, header, comments, blanks'
-run 0 --model tiny --geometry off --input mols.smi --output want.sdf || true
+run 0 "${random[@]}" --input mols.smi --output want.sdf || true
 zstd -q mols.smi -o mols.smi.zst
 gzip -k mols.smi
 { echo 'smiles,name,n_conformers'; awk -F '\t' '{ printf "\"%s\",%s,%s\n", $1, $2, $3 }' mols.smi; } >mols.csv
@@ -86,32 +87,32 @@ sed 's/$/\r/' mols.smi >crlf.smi
 { printf 'smiles\tname\tk\n'; cat mols.smi; } >header.smi
 { printf '# a comment\n'; tr '\t' ' ' <mols.smi; } >blanks.smi
 for input in mols.smi.zst mols.smi.gz mols.csv mols.csv.gz crlf.smi bom.smi header.smi blanks.smi; do
-  if run 0 --model tiny --geometry off --input $input --output got.sdf --overwrite; then
+  if run 0 "${random[@]}" --input $input --output got.sdf --overwrite; then
     same want.sdf got.sdf "$input is read as mols.smi is"
   fi
 done
 for input in mols.smi mols.smi.gz mols.csv; do
-  if run 0 --model tiny --geometry off --input - --output got.sdf --overwrite <$input; then
+  if run 0 "${random[@]}" --input - --output got.sdf --overwrite <$input; then
     same want.sdf got.sdf "$input from standard input"
   fi
 done
-"$CONFGEN" --model tiny --geometry off --input - --output - --quiet <mols.smi 2>err | cat >piped.sdf
+"$CONFGEN" "${random[@]}" --input - --output - --quiet <mols.smi 2>err | cat >piped.sdf
 same want.sdf piped.sdf 'from a pipe into a pipe'
 verdict 'in silence' test ! -s err
 printf 'id smi\nCCO ethanol 3\n' >odd.smi
-check 1 '--header no: the first line is a molecule, and a bad one' --model tiny --geometry off --input odd.smi \
+check 1 '--header no: the first line is a molecule, and a bad one' "${random[@]}" --input odd.smi \
   --header no --output odd.sdf
-check 0 '--header yes: it is dropped' --model tiny --geometry off --input odd.smi --header yes --output odd.sdf \
+check 0 '--header yes: it is dropped' "${random[@]}" --input odd.smi --header yes --output odd.sdf \
   --overwrite
 verdict 'one record' test "$(count_sdf <odd.sdf)" = 1
 printf 'CCO a\n\nCCN b\n' >gap.smi
-check 1 'an empty line costs itself, not what follows' --model tiny --geometry off --input gap.smi --output gap.sdf
+check 1 'an empty line costs itself, not what follows' "${random[@]}" --input gap.smi --output gap.sdf
 says 'gap.smi:2: ' 'with its line number'
 verdict 'two records' test "$(count_sdf <gap.sdf)" = 2
 
 say 'bad molecules: status 1, a line each on standard error, --failed FILE, the report'
 printf 'CCO good\nC1CC open_ring\nxyz nonsense\nCCN fine\n' >mixed.smi
-check 1 'some molecules fail' --model tiny --geometry off --input mixed.smi --gens 2 --output mixed.sdf \
+check 1 'some molecules fail' "${random[@]}" --input mixed.smi --gens 2 --output mixed.sdf \
   --failed failed.tsv --report mixed.json
 verdict 'the others are written' test "$(count_sdf <mixed.sdf)" = 4
 says 'mixed.smi:2: .*open_ring' 'the open ring with file, line and name'
@@ -120,19 +121,19 @@ verdict 'failed: a header and two lines' test "$(wc -l <failed.tsv)" = 3
 verdict 'failed: line, name, SMILES, generation, reason' \
   grep -q '^2	open_ring	C1CC	-	.' failed.tsv
 verdict 'report counts them' test "$(json_number mixed.json molecules_failed)" = 2
-check 1 'all fail' --model tiny --geometry off --input <(echo 'C1CC x') --output none.sdf
+check 1 'all fail' "${random[@]}" --input <(echo 'C1CC x') --output none.sdf
 
 say 'an output that is there; wrong usage; the environment'
-check 2 'an existing output is not replaced' --model tiny --geometry off --input mols.smi --output want.sdf
+check 2 'an existing output is not replaced' "${random[@]}" --input mols.smi --output want.sdf
 says 'overwrite' 'unless one says so'
-check 2 'resume and overwrite at once' --model tiny --geometry off --input mols.smi --output want.sdf --resume \
+check 2 'resume and overwrite at once' "${random[@]}" --input mols.smi --output want.sdf --resume \
   --overwrite
-check 2 'no input' --model tiny --geometry off
-check 3 'no such input' --model tiny --geometry off --input nothing.smi --output x.sdf
+check 2 'no input' "${random[@]}"
+check 3 'no such input' "${random[@]}" --input nothing.smi --output x.sdf
 check 3 'no such model' --model nothing --input mols.smi --output x.sdf
-check 3 'no such folder for the output' --model tiny --geometry off --input mols.smi --output no/such/x.sdf
-check 3 'the report cannot be written' --model tiny --geometry off --input mols.smi --output - --report no/r.json
-check 3 'a full device' --model tiny --geometry off --input mols.smi --output /dev/full
+check 3 'no such folder for the output' "${random[@]}" --input mols.smi --output no/such/x.sdf
+check 3 'the report cannot be written' "${random[@]}" --input mols.smi --output - --report no/r.json
+check 3 'a full device' "${random[@]}" --input mols.smi --output /dev/full
 
 say 'samplings: presets, single numbers, greedy; the seed'
 for preset in greedy top_p_sampling1 top_p_sampling4 min_p_sampling1 min_p_sampling3 qwen3; do
@@ -156,10 +157,10 @@ say 'a pipe of more than one read is read to its end, and cannot be resumed'
 awk 'BEGIN { print "CCO good"; for (i = 0; i < 4000; i++) print "C1CC bad-molecule-number-" i; \
              print "CCN last" }' >long.smi
 verdict 'the list is longer than a read' test "$(wc -c <long.smi)" -gt 100000
-run 1 --model tiny --geometry off --input <(cat long.smi) --output pipe.sdf --failed pipe.tsv --quiet || true
+run 1 "${random[@]}" --input <(cat long.smi) --output pipe.sdf --failed pipe.tsv --quiet || true
 verdict 'every bad line is told of' test "$(wc -l <pipe.tsv)" = 4001
 verdict 'and the last molecule is there' test "$(sdf_item pipe.sdf name | tail -n 1)" = last
-check 2 'an unchecked input is not resumed' --model tiny --geometry off --input <(cat long.smi) --output x.sdf --resume
+check 2 'an unchecked input is not resumed' "${random[@]}" --input <(cat long.smi) --output x.sdf --resume
 says 'no regular file' 'and says why'
 
 say 'progress and silence'

@@ -6,6 +6,7 @@
 shopt -s lastpipe # functions at the end of a pipe count in this shell
 
 tiny_model tiny
+random=(--model tiny --geometry check)
 printf 'CCO ethanol 2\n' >ok.smi
 
 # Seconds of processor time that a row may take beyond a run that does nothing wrong: a loaded
@@ -19,7 +20,7 @@ microseconds() { # COMMAND...: user and system time, in $spent; its status is re
   spent=$(awk '{ printf "%d", ($1 + $2) * 1e6 }' <<<"$t")
   return "${status:-0}"
 }
-microseconds "$CONFGEN" --model tiny --geometry check --input ok.smi --output base.sdf
+microseconds "$CONFGEN" "${random[@]}" --input ok.smi --output base.sdf
 base=$spent
 say "a good run takes $((base / 1000)) ms of processor time, each row may take" \
   "$((limit / 1000)) ms more"
@@ -61,16 +62,16 @@ model() { # STATUS REGEX TEXT COMMAND...: run in a copy of the tiny model
 line() { # REGEX TEXT: the line on standard input
   cat >line.smi
   printf 'CCO ethanol 2\n' >>line.smi
-  case_ 1 "$1" "$2" --model tiny --geometry check --input line.smi --output line.sdf --overwrite
+  case_ 1 "$1" "$2" "${random[@]}" --input line.smi --output line.sdf --overwrite
   verdict "$2: the run goes on" test "$(count_sdf <line.sdf)" = 1
 }
 input() { # STATUS REGEX TEXT FILE
-  case_ "$1" "$2" "$3" --model tiny --geometry check --input "$4" --output input.sdf --overwrite
+  case_ "$1" "$2" "$3" "${random[@]}" --input "$4" --output input.sdf --overwrite
 }
 flag() { # REGEX ARG...
   local regex=$1
   shift
-  case_ 2 "$regex" "$*" --model tiny --geometry check --input ok.smi --output flag.sdf "$@"
+  case_ 2 "$regex" "$*" "${random[@]}" --input ok.smi --output flag.sdf "$@"
 }
 patch_bytes() { printf "$3" | dd of="$1" bs=1 seek="$2" conv=notrunc status=none; }
 # Replace in a file of any bytes, keeping its length
@@ -192,22 +193,22 @@ input 1 'bad_2000' 'two thousand bad lines, each told' bad.smi
 case_limit=$limit
 
 say 'outputs'
-case_ 3 'director|folder' 'a directory as output' --model tiny --geometry check --input ok.smi --output tiny --overwrite
-case_ 3 'no/such' 'a folder that is not there' --model tiny --geometry check --input ok.smi --output no/such.sdf
-case_ 3 '/proc' 'where nobody may write' --model tiny --geometry check --input ok.smi --output /proc/confgen.sdf
-case_ 2 'ok.smi. is input and output' 'the input as output' --model tiny --geometry check --input ok.smi --output ok.smi --overwrite
+case_ 3 'director|folder' 'a directory as output' "${random[@]}" --input ok.smi --output tiny --overwrite
+case_ 3 'no/such' 'a folder that is not there' "${random[@]}" --input ok.smi --output no/such.sdf
+case_ 3 '/proc' 'where nobody may write' "${random[@]}" --input ok.smi --output /proc/confgen.sdf
+case_ 2 'ok.smi. is input and output' 'the input as output' "${random[@]}" --input ok.smi --output ok.smi --overwrite
 verdict 'the input is still there' test "$(cat ok.smi)" = 'CCO ethanol 2'
-case_ 2 'fail' 'the file of failures is the output' --model tiny --geometry check --input ok.smi --output a.sdf \
+case_ 2 'fail' 'the file of failures is the output' "${random[@]}" --input ok.smi --output a.sdf \
   --failed a.sdf
-case_ 2 'report' 'the report is the input' --model tiny --geometry check --input ok.smi --output r.sdf --report ok.smi
-case_ 2 'ok.smi. is input and file' 'the file of failures is the input' --model tiny --geometry check --input ok.smi \
+case_ 2 'report' 'the report is the input' "${random[@]}" --input ok.smi --output r.sdf --report ok.smi
+case_ 2 'ok.smi. is input and file' 'the file of failures is the input' "${random[@]}" --input ok.smi \
   --output r.sdf --failed ok.smi --overwrite
 verdict 'the input is still there' test "$(cat ok.smi)" = 'CCO ethanol 2'
 echo '{"confgen_manifest":1,"fingerprint":[]}' >junk.sdf.manifest
 echo junk >junk.sdf
-case_ 3 'junk.sdf' 'junk to resume' --model tiny --geometry check --input ok.smi --output junk.sdf --resume
+case_ 3 'junk.sdf' 'junk to resume' "${random[@]}" --input ok.smi --output junk.sdf --resume
 head -c 4000 /dev/urandom >junk.sdf.manifest
-case_ 3 'junk.sdf' 'a manifest of random bytes' --model tiny --geometry check --input ok.smi --output junk.sdf --resume
+case_ 3 'junk.sdf' 'a manifest of random bytes' "${random[@]}" --input ok.smi --output junk.sdf --resume
 if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null; then
   mkdir locked
   cp ok.smi locked/secret.smi
@@ -221,9 +222,9 @@ if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null; then
     says "$regex" "$text: $(head -n 1 err | cut -c1-120)"
   }
   if setpriv --reuid=65534 --regid=65534 --clear-groups test -x "$CONFGEN" -a -r tiny/config.json; then
-    as_nobody 3 'Permission denied' 'an input without permission' --model tiny --geometry check \
+    as_nobody 3 'Permission denied' 'an input without permission' "${random[@]}" \
       --input locked/secret.smi --output -
-    as_nobody 3 'Permission denied' 'an output without permission' --model tiny --geometry check --input ok.smi \
+    as_nobody 3 'Permission denied' 'an output without permission' "${random[@]}" --input ok.smi \
       --output locked/x.sdf
     as_nobody 3 'Permission denied' 'a model without permission' --model locked --input ok.smi \
       --output -
@@ -243,13 +244,13 @@ case_ 3 'nothing' 'a model that is not there' --model nothing --input ok.smi --o
 case_ 3 'config.json' 'a folder without a model' --model . --input ok.smi --output m.sdf
 case_ 3 'ok.smi' 'a file as model' --model ok.smi --input ok.smi --output m.sdf
 echo text >text.so
-case_ 3 'text.so' 'a plugin that is a text' --model tiny --geometry check --input ok.smi --output m.sdf --plugin ./text.so
-case_ 3 'none.so' 'a plugin that is not there' --model tiny --geometry check --input ok.smi --output m.sdf --plugin ./none.so
-case_ 3 'libm.so.6|symbol|plugin' 'a library that is no plugin' --model tiny --geometry check --input ok.smi \
+case_ 3 'text.so' 'a plugin that is a text' "${random[@]}" --input ok.smi --output m.sdf --plugin ./text.so
+case_ 3 'none.so' 'a plugin that is not there' "${random[@]}" --input ok.smi --output m.sdf --plugin ./none.so
+case_ 3 'libm.so.6|symbol|plugin' 'a library that is no plugin' "${random[@]}" --input ok.smi \
   --output m.sdf --plugin libm.so.6
 head -c 3000 "$CONFGEN" >cut.so
-case_ 3 'cut.so' 'a cut plugin' --model tiny --geometry check --input ok.smi --output m.sdf --plugin ./cut.so
-case_ 3 'tiny' 'a folder as plugin' --model tiny --geometry check --input ok.smi --output m.sdf --plugin ./tiny
+case_ 3 'cut.so' 'a cut plugin' "${random[@]}" --input ok.smi --output m.sdf --plugin ./cut.so
+case_ 3 'tiny' 'a folder as plugin' "${random[@]}" --input ok.smi --output m.sdf --plugin ./tiny
 
 say 'flags'
 flag 'bogus' --bogus
@@ -288,14 +289,14 @@ flag 'max-length 100000: model' --max-length 100000
 flag 'step-tokens' --step-tokens 0
 flag 'max-new-tokens' --max-new-tokens 0
 flag 'model' --model
-case_ 3 'cuda' 'no GPU executor' --model tiny --geometry check --input ok.smi --output flag.sdf --device cuda:99
-case_ 2 'psychic' 'an attention nobody has' --model tiny --geometry check --input ok.smi --output flag.sdf --attention psychic
-case_ 2 'sieve' 'a KV cache nobody has' --model tiny --geometry check --input ok.smi --output flag.sdf --kv-cache sieve
-case_ 2 'freedom' 'a constraint nobody has' --model tiny --geometry check --input ok.smi --output flag.sdf --constraint freedom
+case_ 3 'cuda' 'no GPU executor' "${random[@]}" --input ok.smi --output flag.sdf --device cuda:99
+case_ 2 'psychic' 'an attention nobody has' "${random[@]}" --input ok.smi --output flag.sdf --attention psychic
+case_ 2 'sieve' 'a KV cache nobody has' "${random[@]}" --input ok.smi --output flag.sdf --kv-cache sieve
+case_ 2 'freedom' 'a constraint nobody has' "${random[@]}" --input ok.smi --output flag.sdf --constraint freedom
 verdict 'none of them wrote anything' test ! -e flag.sdf
-case_ 1 'new tokens, --max-new-tokens allows 3' 'too few new tokens' --model tiny --geometry check --input ok.smi \
+case_ 1 'new tokens, --max-new-tokens allows 3' 'too few new tokens' "${random[@]}" --input ok.smi \
   --output few.sdf --max-new-tokens 3
-case_ 1 'a sequence has 20: --max-length' 'a bound of length' --model tiny --geometry check --input ok.smi \
+case_ 1 'a sequence has 20: --max-length' 'a bound of length' "${random[@]}" --input ok.smi \
   --output short.sdf --max-length 20
 tiny_model small 40
 case_ 1 'a sequence has 40' 'longer than the context' --model small --input \

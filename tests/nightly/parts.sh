@@ -118,7 +118,7 @@ for n in 1 3 20; do # 20 shards of 12 molecules: some are empty
   verdict "$n parts are joined" "$nightly/merge.sh" got.sdf.zst "${parts[@]}"
   same want.sdf.zst got.sdf.zst 'to the bytes of one run'
 done
-# join_reports BEGUN: of the three shards, begun so often, with two conformers of no geometry
+# join_reports BEGUN: of the three shards, begun so often, with three conformers lost
 join_reports() {
   echo '{"wrong_molecule": 1, "parse_failure": 0, "unfinished": 0, "impossible_geometry": 2}' >failed
   for i in 0 1 2; do

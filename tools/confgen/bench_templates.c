@@ -20,8 +20,7 @@ static const char help[] =
     "\n"
     "FILE is a list of molecules, as for --input. RDKit is the time of parsing, of writing the\n"
     "canonical SMILES and of the bounds of distances, own that of everything else (splitting,\n"
-    "prompt, tokenizer, constraint, tables of geometry), for one molecule on\n"
-    "one worker.\n";
+    "prompt, tokenizer, constraint, tables of geometry), for one molecule on one worker.\n";
 
 struct cell {
     int32_t workers;

@@ -401,21 +401,17 @@ static cg_status write_result(const char *path, writer *write, const cg_eval_res
     return st;
 }
 
-/* The report of the run that generated; *ret is for free(). */
-static cg_status read_run(const char *path, char **ret, cg_error *err)
+/* The report of the run that generated; *ret is for json_decref(). */
+static cg_status read_run(const char *path, json_t **ret, cg_error *err)
 {
     cg_bytes bytes = { 0 };
-    json_t *root = NULL;
     cg_status st;
 
     if (!path)
         return CG_OK;
     st = cg_file_read(path, MAX_RUN, &bytes, err);
     if (st == CG_OK)
-        st = cg_json_parse(path, bytes.data, bytes.len, &root, err);
-    if (st == CG_OK && !(*ret = json_dumps(root, JSON_COMPACT)))
-        out_of_memory();
-    json_decref(root);
+        st = cg_json_parse(path, bytes.data, bytes.len, ret, err);
     cg_bytes_release(&bytes);
     return st;
 }
@@ -428,38 +424,30 @@ static double number_at(const json_t *object, const char *key)
 }
 
 /* What the run says of atoms in impossible places, where it looked at them. */
-static cg_status print_geometry(const char *path, const char *run, cg_error *err)
+static void print_geometry(const json_t *run)
 {
-    json_t *root = NULL;
-    const json_t *geometry, *causes, *counts;
-    double atoms, conformers, off = 0;
+    const json_t *geometry = json_object_get(run, "geometry");
+    const json_t *causes = json_object_get(geometry, "impossible");
+    const json_t *counts = json_object_get(run, "counts");
+    double atoms = number_at(geometry, "atoms"), off = 0;
+    double conformers = number_at(counts, "conformers");
     const char *name;
-    cg_status st = cg_json_parse(path, run, strlen(run), &root, err);
 
-    if (st != CG_OK)
-        return st;
-    geometry = json_object_get(root, "geometry");
-    causes = json_object_get(geometry, "impossible");
-    counts = json_object_get(root, "counts");
-    atoms = number_at(geometry, "atoms");
-    conformers = number_at(counts, "conformers");
-    if (atoms > 0 && conformers > 0) {
-        for (int32_t i = 1; (name = cg_geometry_describe(i)); i++)
-            off += number_at(causes, name);
-        printf("\nthe run (--run): %.0f of %.0f atoms were in impossible places when they were "
-               "written, %.2f %%\n",
-               off, atoms, 100 * off / atoms);
-        for (int32_t i = 1; (name = cg_geometry_describe(i)); i++)
-            printf("%s%s %.0f", i > 1 ? ", " : "  ", name, number_at(causes, name));
-        printf("\n  %.0f atoms moved, %.0f conformers begun anew, %.0f given up; %.1f tokens a "
-               "conformer, %.1f more taken back\n",
-               number_at(geometry, "atoms_moved"), number_at(geometry, "restarts"),
-               number_at(json_object_get(counts, "failures"), "impossible_geometry"),
-               number_at(json_object_get(counts, "tokens"), "completion") / conformers,
-               number_at(geometry, "tokens_taken_back") / conformers);
-    }
-    json_decref(root);
-    return CG_OK;
+    if (!(atoms > 0 && conformers > 0))
+        return;
+    for (int32_t i = 1; (name = cg_geometry_describe(i)); i++)
+        off += number_at(causes, name);
+    printf("\nthe run (--run): %.0f of %.0f atoms were in impossible places when they were "
+           "written, %.2f %%\n",
+           off, atoms, 100 * off / atoms);
+    for (int32_t i = 1; (name = cg_geometry_describe(i)); i++)
+        printf("%s%s %.0f", i > 1 ? ", " : "  ", name, number_at(causes, name));
+    printf("\n  %.0f atoms moved, %.0f conformers begun anew, %.0f given up; %.1f tokens a "
+           "conformer, %.1f more taken back\n",
+           number_at(geometry, "atoms_moved"), number_at(geometry, "restarts"),
+           number_at(json_object_get(counts, "failures"), "impossible_geometry"),
+           number_at(json_object_get(counts, "tokens"), "completion") / conformers,
+           number_at(geometry, "tokens_taken_back") / conformers);
 }
 
 /* ---- the command -------------------------------------------------------------------------- */
@@ -494,7 +482,7 @@ int cmd_eval(int argc, char **argv)
 {
     cg_eval_result result = { 0 };
     cg_error err = CG_ERROR_INIT;
-    char *run = NULL;
+    json_t *run = NULL;
     struct job j;
     int status = EXIT_OK;
     cg_status st;
@@ -507,20 +495,21 @@ int cmd_eval(int argc, char **argv)
     st = read_run(j.run, &run, &err);
     if (st == CG_OK)
         st = evaluate(&j, &result, &status, &err);
-    if (st == CG_OK && run)
-        st = print_geometry(j.run, run, &err);
-    if (st == CG_OK) {
-        result.run_json = run;
-        run = NULL;
-        st = write_result(j.json, cg_eval_write_json, &result, &err);
+    if (st == CG_OK && run) {
+        print_geometry(run);
+        result.run_json = json_dumps(run, JSON_COMPACT);
+        if (!result.run_json)
+            out_of_memory();
     }
+    if (st == CG_OK)
+        st = write_result(j.json, cg_eval_write_json, &result, &err);
     if (st == CG_OK)
         st = write_result(j.csv, cg_eval_write_csv, &result, &err);
     if (st == CG_OK)
         st = write_result(j.html, cg_eval_write_html, &result, &err);
     if (st != CG_OK)
         status = report_error(&err);
-    free(run);
+    json_decref(run);
     cg_eval_result_finish(&result);
     return status;
 }

@@ -9,6 +9,11 @@
 # a last attempt made, in its own time, is counted. Rates are those of one task.
 $begun[0] as $begun | $failed[0] as $failed
 | def sum(f): map(f) | add // 0;
+# An object of numbers, and of such objects: each number added up; what is none is the first report's
+def added(f): map(f) as $all | $all[0]
+  | if type == "object" then with_entries(.key as $k | .value = ($all | added(.[$k])))
+    elif type == "number" then $all | add
+    else . end;
 def rate($n; $seconds): if $seconds > 0 then $n / $seconds else null end;
 
 group_by(.shard) | map(max_by(.attempt)) as $last
@@ -20,12 +25,7 @@ group_by(.shard) | map(max_by(.attempt)) as $last
 | $r[0] + {
     # attempts that were stopped leave no counts of --check, the cache and geometry; the evaluation checks
     checks: null, token_cache: null,
-    geometry: (if $begun | all(. == 1) then $r[0].geometry | if . then
-        with_entries(.key as $k | .value |=
-          if type == "number" then ($r | sum(.geometry[$k]))
-          elif type == "object" then with_entries(.key as $c | .value = ($r | sum(.geometry[$k][$c])))
-          else . end)
-      else null end else null end),
+    geometry: (if $begun | all(. == 1) then $r | added(.geometry) else null end),
     messages: ([$r[].messages[]?] | unique),
     engine: ($r[0].engine + {gpus: ([$r[].engine.gpus[]?] | unique_by(.uuid))}),
     counts: ($r[0].counts + {
@@ -35,12 +35,11 @@ group_by(.shard) | map(max_by(.attempt)) as $last
       requested: ($conformers + $lost), conformers: $conformers,
       conformers_resumed: ($r | sum(.counts.conformers_resumed)),
       failures: ($r[0].counts.failures + $failed + {
-        whole_molecules: ($r[0].counts.failures.whole_molecules
-          | with_entries(.key as $k | .value = ($r | sum(.counts.failures.whole_molecules[$k]))))}),
-      tokens: ($r[0].counts.tokens | with_entries(.key as $k | .value = ($r | sum(.counts.tokens[$k])))),
+        whole_molecules: ($r | added(.counts.failures.whole_molecules))}),
+      tokens: ($r | added(.counts.tokens)),
       steps: ($r | sum(.counts.steps))
     }),
-    seconds: ($r[0].seconds | with_entries(.key as $k | .value = ($r | sum(.seconds[$k])))),
+    seconds: ($r | added(.seconds)),
     rates: {
       conformers_per_second: rate($made; $seconds),
       tokens_per_second: rate($r | sum(.counts.tokens.completion); $seconds)

@@ -59,7 +59,8 @@ if [ -z "$generated" ]; then
   for c in "${constraints[@]}"; do
     # 1: some failed, which is what is looked at
     "$confgen" --input "$input" --gens "$gens" --constraint "$c" --geometry off \
-      --output "$out/$c.sdf.zst" --report "$out/$c.json" --failed "$out/$c.failed" ${options[@]+"${options[@]}"} ||
+      --output "$out/$c.sdf.zst" --report "$out/$c.json" --failed "$out/$c.failed" \
+      ${options[@]+"${options[@]}"} ||
       (($? == 1)) || die "$c: confgen ended with an error"
   done
 fi
