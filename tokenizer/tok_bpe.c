@@ -29,7 +29,7 @@ void cg_bpe_memory_finish(cg_bpe_memory *memory)
 
 static uint32_t pair_rank(const cg_vocab *v, int32_t left, int32_t right, int32_t *ret_id)
 {
-    const cg_merge_slot *m = cg_merge_find(v, left, right);
+    const cg_merge_bucket *m = cg_merge_find(v, left, right);
 
     if (!m)
         return NO_RANK;

@@ -123,7 +123,7 @@ static int on_piece(void *ctx, const char *bytes, size_t len, size_t start, size
 {
     encoder *e = ctx;
     const cg_vocab *v = &e->tok->vocab;
-    const cg_name_slot *slot;
+    const cg_name_bucket *slot;
     uint64_t key;
     size_t n = 1;
 

@@ -97,7 +97,7 @@ cg_status cg_vocab_reserve_merges(cg_vocab *v, size_t n, cg_error *err)
     if (!v->merges)
         return cg_fail(err, CG_ERR_NOMEM, "merges: out of memory");
     for (uint64_t i = 0; i < size; i++)
-        v->merges[i] = (cg_merge_slot) { UINT64_MAX, 0, 0 };
+        v->merges[i] = (cg_merge_bucket) { UINT64_MAX, 0, 0 };
     v->merge_mask = size - 1;
     return CG_OK;
 }
@@ -110,7 +110,7 @@ void cg_vocab_merge(cg_vocab *v, int32_t left, int32_t right, uint32_t rank, int
     while (v->merges[i].pair != UINT64_MAX && v->merges[i].pair != pair)
         i = (i + 1) & v->merge_mask;
     v->n_merges += v->merges[i].pair != pair;
-    v->merges[i] = (cg_merge_slot) { pair, rank, id };
+    v->merges[i] = (cg_merge_bucket) { pair, rank, id };
 }
 
 static void table_add(const cg_vocab *v, cg_name_table *table, int32_t id)
@@ -122,7 +122,7 @@ static void table_add(const cg_vocab *v, cg_name_table *table, int32_t id)
 
     while (table->slots[i].len)
         i = (i + 1) & table->mask;
-    table->slots[i] = (cg_name_slot) { key, len, id };
+    table->slots[i] = (cg_name_bucket) { key, len, id };
 }
 
 static cg_status build_tables(cg_vocab *v, cg_error *err)
@@ -155,7 +155,7 @@ static cg_status find_byte_tokens(cg_vocab *v, cg_error *err)
 {
     for (int b = 0; b < 256; b++) {
         char c = (char)b;
-        const cg_name_slot *s = cg_name_find(v, &v->pieces, &c, 1, cg_name_key(&c, 1));
+        const cg_name_bucket *s = cg_name_find(v, &v->pieces, &c, 1, cg_name_key(&c, 1));
         int in_utf8 = b != 0xc0 && b != 0xc1 && b < 0xf5;
 
         v->byte_id[b] = s ? s->id : -1;
@@ -176,7 +176,7 @@ static cg_status mark_whole(cg_vocab *v, cg_error *err)
     cg_status st = CG_OK;
 
     for (uint64_t i = 0; i <= v->pieces.mask; i++) {
-        cg_name_slot *s = &v->pieces.slots[i];
+        cg_name_bucket *s = &v->pieces.slots[i];
         const char *p = v->bytes + v->offset[s->id];
         size_t n = 0;
         int encodable = 1;
@@ -219,7 +219,7 @@ cg_status cg_vocab_seal(cg_vocab *v, cg_error *err)
 
 int32_t cg_vocab_find(const cg_vocab *v, const char *bytes, size_t len)
 {
-    const cg_name_slot *s;
+    const cg_name_bucket *s;
     uint64_t key;
 
     if (!len || len >= CG_NAME_WHOLE)

@@ -13,25 +13,25 @@
 #define CG_TOKEN_SPECIAL 0x08
 
 /** Slot of a table from byte strings to ids. */
-typedef struct cg_name_slot {
+typedef struct cg_name_bucket {
     uint64_t key; /* the bytes themselves up to 8, else their hash */
     uint32_t len; /* 0: empty; CG_NAME_WHOLE may be set */
     int32_t id;
-} cg_name_slot;
+} cg_name_bucket;
 
 /** Encoding exactly these bytes gives exactly this token. */
 #define CG_NAME_WHOLE (UINT32_C(1) << 31)
 
 typedef struct cg_name_table {
-    cg_name_slot *slots; /* [mask + 1] */
+    cg_name_bucket *slots; /* [mask + 1] */
     uint64_t mask;
 } cg_name_table;
 
-typedef struct cg_merge_slot {
+typedef struct cg_merge_bucket {
     uint64_t pair; /* left id << 32 | right id; UINT64_MAX: empty */
     uint32_t rank; /* lower merges first */
     int32_t id;    /* of the merged token */
-} cg_merge_slot;
+} cg_merge_bucket;
 
 /** Filled by the loaders, then sealed and immutable. Zero-initialise. */
 typedef struct cg_vocab {
@@ -42,10 +42,10 @@ typedef struct cg_vocab {
     uint8_t *flags;   /* [n_ids] CG_TOKEN_* */
     char *bytes;
     size_t n_bytes, bytes_cap;
-    int32_t byte_id[256];  /* token of each single byte, -1 if there is none */
-    cg_name_table pieces;  /* CG_TOKEN_BYTES tokens */
-    cg_name_table names;   /* all others */
-    cg_merge_slot *merges; /* [merge_mask + 1] */
+    int32_t byte_id[256];    /* token of each single byte, -1 if there is none */
+    cg_name_table pieces;    /* CG_TOKEN_BYTES tokens */
+    cg_name_table names;     /* all others */
+    cg_merge_bucket *merges; /* [merge_mask + 1] */
     uint64_t merge_mask;
     size_t n_merges;
     int ignore_merges; /* a piece that is a token is that token, whatever the merges say */
@@ -105,11 +105,11 @@ static inline uint64_t cg_name_key(const char *p, size_t len)
 }
 
 /** Slot of a string in a table, NULL if it is not there. */
-static inline const cg_name_slot *cg_name_find(const cg_vocab *v, const cg_name_table *table,
-                                               const char *p, size_t len, uint64_t key)
+static inline const cg_name_bucket *cg_name_find(const cg_vocab *v, const cg_name_table *table,
+                                                 const char *p, size_t len, uint64_t key)
 {
     for (uint64_t i = cg_mix(key + len) & table->mask;; i = (i + 1) & table->mask) {
-        const cg_name_slot *s = &table->slots[i];
+        const cg_name_bucket *s = &table->slots[i];
 
         if (!s->len)
             return NULL;
@@ -120,12 +120,12 @@ static inline const cg_name_slot *cg_name_find(const cg_vocab *v, const cg_name_
 }
 
 /** Merge of a pair, NULL if there is none. */
-static inline const cg_merge_slot *cg_merge_find(const cg_vocab *v, int32_t left, int32_t right)
+static inline const cg_merge_bucket *cg_merge_find(const cg_vocab *v, int32_t left, int32_t right)
 {
     uint64_t pair = (uint64_t)(uint32_t)left << 32 | (uint32_t)right;
 
     for (uint64_t i = cg_mix(pair) & v->merge_mask;; i = (i + 1) & v->merge_mask) {
-        const cg_merge_slot *s = &v->merges[i];
+        const cg_merge_bucket *s = &v->merges[i];
 
         if (s->pair == pair)
             return s;

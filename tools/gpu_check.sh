@@ -124,7 +124,7 @@ for module in "$build"/plugins/{attention,cache}/*/*.so; do
   program "conformance_$name" 300 "$build/tests/conformance/conformance_${name%%_*}" "$module" \
     --device cuda "$seed" "$some"
 done
-program executor 300 "$build/tests/unit/test_executor"
+program executor 300 "$build/tests/unit/test_decode_executor"
 program golden_model 300 "$build/tests/golden/test_golden_model"
 program e2e_generate 300 bash "$root/tests/gpu/generate.sh"
 
@@ -148,7 +148,7 @@ for tool in $sanitize; do
     program "${tool}_$name" 580 "${with[@]}" \
       "$build/tests/conformance/conformance_${name%%_*}" "$module" --device cuda "$seed" 1
   done
-  program "${tool}_executor" 580 "${with[@]}" "$build/tests/unit/test_executor"
+  program "${tool}_executor" 580 "${with[@]}" "$build/tests/unit/test_decode_executor"
 done
 
 ((list)) && exit 0

@@ -97,3 +97,8 @@ const char *cg_status_name(cg_status status)
     }
     return "unknown status";
 }
+
+cg_status cg_fail_nomem(cg_error *err, const char *who)
+{
+    return cg_fail(err, CG_ERR_NOMEM, "%s: out of memory", who);
+}

@@ -12,6 +12,9 @@
  */
 cg_status cg_fail(cg_error *err, cg_status code, const char *fmt, ...) CG_PRINTF(3, 4);
 
+/** cg_fail() with CG_ERR_NOMEM and the text "WHO: out of memory". */
+cg_status cg_fail_nomem(cg_error *err, const char *who);
+
 /** Put "prefix: " in front of the text that `err` already carries; returns err->code. */
 cg_status cg_fail_prefix(cg_error *err, cg_status code, const char *fmt, ...) CG_PRINTF(3, 4);
 

@@ -364,19 +364,19 @@ cg_status cg_enriched_read(const cg_enriched_split *split, const char *text, siz
     if ((st = start_reader(&r, text, len, decimals, max_int_digits, err)) != CG_OK)
         return st;
     for (size_t i = 0; i <= split->n_atoms; i++) {
-        const char *gap = split->text + split->gap_at[i];
+        const char *literal = split->text + split->gap_at[i];
         size_t n = split->gap_at[i + 1] - split->gap_at[i];
 
         for (size_t k = 0; k < n; k++, r.at++) {
             char found[16], want[16];
 
-            if (r.at < len && text[r.at] == gap[k])
+            if (r.at < len && text[r.at] == literal[k])
                 continue;
             return cg_fail(err, CG_ERR_INPUT,
                            "enriched SMILES offset %zu: found %s, wanted %s of the molecule's "
                            "text before coordinates %zu of %zu",
                            r.at, cg_smiles_show_byte(text, len, r.at, found),
-                           cg_smiles_show_byte(gap, n, k, want), i + 1, split->n_atoms + 1);
+                           cg_smiles_show_byte(literal, n, k, want), i + 1, split->n_atoms + 1);
         }
         if (i < split->n_atoms && (st = read_triple(&r, ret_xyz[i])) != CG_OK)
             return st;

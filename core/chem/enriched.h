@@ -17,12 +17,12 @@
 /**
  * The text of a molecule around its coordinates. Everything but the numbers:
  *
- *   gap(0) x,y,z gap(1) x,y,z ... gap(n_atoms)       with x,y,z the numbers of one atom
+ *   literal(0) x,y,z literal(1) x,y,z ... literal(n_atoms)       with x,y,z the numbers of one atom
  *
- * gap(0) is `[C]<`, later ones are `>...[X]<`, the last is `>` and the rest. Gap i is
- * text[gap_at[i]] up to text[gap_at[i + 1]], for i in [0, n_atoms]: the gaps follow each other in
- * one arena without separators. Atom i's descriptor, brackets included, is the desc_len[i] bytes at
- * text[desc_at[i]], the part of gap i before its last byte, `<`.
+ * literal(0) is `[C]<`, later ones are `>...[X]<`, the last is `>` and the rest. Gap i is
+ * text[gap_at[i]] up to text[gap_at[i + 1]], for i in [0, n_atoms]: the literals follow each other
+ * in one arena without separators. Atom i's descriptor, brackets included, is the desc_len[i] bytes
+ * at text[desc_at[i]], the part of literal i before its last byte, `<`.
  *
  * Zero first; all members belong to one block that cg_enriched_split_finish() releases.
  */

@@ -12,7 +12,7 @@
 #include "base/size.h"
 #include "forward.h"
 #include "step.h"
-#include "tables.h"
+#include "device_tables.h"
 
 enum {
     LAUNCH_STEPS = 4,   /* of a full launch */
@@ -22,7 +22,7 @@ enum {
 
 /* What the host knows of a place. */
 struct place {
-    int32_t kind; /* CG_PLACE_* */
+    int32_t kind; /* CG_SLOT_* */
     int32_t n_prompt;
     int32_t ended; /* a sequence's end or a prefix's readiness has been heard */
     int32_t reported;
@@ -40,14 +40,14 @@ struct cuda {
     int32_t compute_capability;
     void *cache;
     uint64_t generation; /* of the cache's views when graphs were captured */
-    cg_tables *tables;
+    cg_device_tables *tables;
     cg_forward *forward;
     cg_step_state state;
     cg_step_counters *told; /* pinned: the counters after the last launch */
-    struct place *places;
+    struct place *slots;
     void **device_blocks, **host_blocks;
     size_t n_device, cap_device, n_host, cap_host;
-    int32_t n_columns;
+    int32_t n_head_rows;
     cudaGraphExec_t one, full; /* of one step, of LAUNCH_STEPS; NULL: to be captured */
     struct launch launches[EVENTS];
     int64_t n_queued, n_heard; /* launches */
@@ -88,7 +88,7 @@ static void cuda_destroy(cg_executor *ex)
         cudaStreamSynchronize(c->stream);
     forget_graphs(c);
     cg_forward_destroy(c->forward);
-    cg_tables_destroy(c->tables);
+    cg_device_tables_destroy(c->tables);
     if (c->cache)
         c->config.cache->destroy(c->cache);
     for (int i = 0; i < EVENTS; i++) {
@@ -105,7 +105,7 @@ static void cuda_destroy(cg_executor *ex)
         cudaStreamDestroy(c->stream);
     free(c->device_blocks);
     free(c->host_blocks);
-    free(c->places);
+    free(c->slots);
     free(c);
 }
 
@@ -160,24 +160,25 @@ static int32_t choose_step_tokens(const cg_executor_config *config)
     return (want + unit - 1) / unit * unit;
 }
 
-/* What looking at geometry needs: coordinates of the slots, the spelling of tokens. */
+/* What looking at geometry needs: coordinates of the slots, the token_numbers of tokens. */
 static cg_status make_geometry(struct cuda *c, cg_error *err)
 {
     cg_step_state *s = &c->state;
     size_t vocab = (size_t)c->config.model->config.vocab;
-    cg_spelling *spelling = NULL;
+    cg_token_number *token_numbers = NULL;
     cg_status status =
         take_device(c, 3 * (size_t)s->n_slots * (size_t)s->max_len, sizeof *s->xyz, &s->xyz, err);
 
     if (status == CG_OK)
-        status = take_device(c, vocab, sizeof *spelling, &spelling, err);
+        status = take_device(c, vocab, sizeof *token_numbers, &token_numbers, err);
     if (status == CG_OK)
-        status = CG_CUDA(cudaMemcpyAsync(spelling, c->config.spelling, vocab * sizeof *spelling,
-                                         cudaMemcpyHostToDevice, c->stream),
+        status = CG_CUDA(cudaMemcpyAsync(token_numbers, c->config.token_numbers,
+                                         vocab * sizeof *token_numbers, cudaMemcpyHostToDevice,
+                                         c->stream),
                          err);
-    s->spelling = spelling;
+    s->token_numbers = token_numbers;
     s->geometry = c->config.geometry;
-    s->restarts = cg_repair_restarts(c->config.sampling.greedy);
+    s->restarts = cg_restart_limit(c->config.sampling.greedy);
     s->decimals = c->config.decimals;
     return status;
 }
@@ -186,56 +187,49 @@ static cg_status make_state(struct cuda *c, cg_error *err)
 {
     const cg_executor_config *config = &c->config;
     cg_step_state *s = &c->state;
-    size_t places, rows, len = (size_t)config->max_len, slots = (size_t)config->n_slots;
-    cg_status status;
+    size_t slots = (size_t)config->n_slots, len = (size_t)config->max_len, kv_slots, rows;
 
     s->n_slots = config->n_slots;
-    s->n_places = config->n_slots + config->n_prefixes;
+    s->n_kv_slots = config->n_slots + config->n_prompt_slots;
     s->max_len = config->max_len;
     s->step_tokens = choose_step_tokens(config);
-    places = (size_t)s->n_places;
+    kv_slots = (size_t)s->n_kv_slots;
     rows = (size_t)s->step_tokens;
-    c->places = calloc(places, sizeof *c->places);
-    if (!c->places)
+    c->slots = calloc(kv_slots, sizeof *c->slots);
+    if (!c->slots)
         return nomem(err);
-    status = take_device(c, places, sizeof *s->places, &s->places, err);
-    if (status == CG_OK)
-        status = take_device(c, places * len, sizeof *s->tokens, &s->tokens, err);
-    if (status == CG_OK)
-        status = take_device(c, slots * len, sizeof *s->marks, &s->marks, err);
-    if (status == CG_OK && config->geometry != CG_GEOMETRY_OFF)
-        status = make_geometry(c, err);
-    if (status == CG_OK)
-        status = take_device(c, 1, sizeof *s->first, &s->first, err);
-    if (status == CG_OK)
-        status = take_device(c, 1, sizeof *s->counters, &s->counters, err);
-    if (status == CG_OK)
-        status = take_device(c, rows, sizeof *s->token, &s->token, err);
-    if (status == CG_OK)
-        status = take_device(c, rows, sizeof *s->pos, &s->pos, err);
-    if (status == CG_OK)
-        status = take_device(c, rows, sizeof *s->slot, &s->slot, err);
-    if (status == CG_OK)
-        status = take_device(c, places + 1, sizeof *s->q_start, &s->q_start, err);
-    if (status == CG_OK)
-        status = take_device(c, places, sizeof *s->seq_slot, &s->seq_slot, err);
-    if (status == CG_OK)
-        status = take_device(c, places, sizeof *s->kv_len, &s->kv_len, err);
-    if (status == CG_OK)
-        status = take_device(c, slots, sizeof *s->out_row, &s->out_row, err);
-    if (status == CG_OK)
-        status = take_device(c, slots, sizeof *s->out_place, &s->out_place, err);
-    if (status == CG_OK)
-        status = take_device(c, 1, sizeof *s->n_out, &s->n_out, err);
-    if (status == CG_OK)
-        status = take_host(c, places, sizeof *s->news, &s->news, err);
-    if (status == CG_OK)
-        status = take_host(c, slots * len, sizeof *s->ended, &s->ended, err);
-    if (status == CG_OK)
-        status = take_host(c, 1, sizeof *c->told, &c->told, err);
-    if (status == CG_OK)
-        status = take_host(c, 1, sizeof *s->failure, &s->failure, err);
-    return status;
+
+    const struct allocation {
+        cg_status (*take)(struct cuda *c, size_t n, size_t size, void *ret_ptr, cg_error *err);
+        void *ret_ptr; /* address of the pointer */
+        size_t n, size;
+    } allocations[] = {
+        { take_device, &s->slots, kv_slots, sizeof *s->slots },
+        { take_device, &s->tokens, kv_slots * len, sizeof *s->tokens },
+        { take_device, &s->marks, slots * len, sizeof *s->marks },
+        { take_device, &s->first, 1, sizeof *s->first },
+        { take_device, &s->counters, 1, sizeof *s->counters },
+        { take_device, &s->token, rows, sizeof *s->token },
+        { take_device, &s->pos, rows, sizeof *s->pos },
+        { take_device, &s->slot, rows, sizeof *s->slot },
+        { take_device, &s->q_start, kv_slots + 1, sizeof *s->q_start },
+        { take_device, &s->seq_slot, kv_slots, sizeof *s->seq_slot },
+        { take_device, &s->kv_len, kv_slots, sizeof *s->kv_len },
+        { take_device, &s->out_row, slots, sizeof *s->out_row },
+        { take_device, &s->out_slot, slots, sizeof *s->out_slot },
+        { take_device, &s->n_out, 1, sizeof *s->n_out },
+        { take_host, &s->events, kv_slots, sizeof *s->events },
+        { take_host, &s->ended, slots * len, sizeof *s->ended },
+        { take_host, &c->told, 1, sizeof *c->told },
+        { take_host, &s->failure, 1, sizeof *s->failure },
+    };
+
+    for (size_t i = 0; i < sizeof allocations / sizeof *allocations; i++) {
+        const struct allocation *a = &allocations[i];
+
+        CG_TRY(a->take(c, a->n, a->size, a->ret_ptr, err));
+    }
+    return config->geometry != CG_GEOMETRY_OFF ? make_geometry(c, err) : CG_OK;
 }
 
 /* Memory that the cache may take: what is free, less the weights and some room to work in. */
@@ -267,9 +261,9 @@ static cg_status make_cache(struct cuda *c, cg_error *err)
 {
     const cg_model_config *mc = &c->config.model->config;
     cg_cache_config config = {
-        CG_SIZED(cg_cache_config), .device = CG_DEVICE_CUDA,     .dtype = c->config.dtype,
-        .n_layers = mc->n_layers,  .n_slots = c->state.n_places, .n_kv_heads = mc->n_kv_heads,
-        .head_dim = mc->head_dim,  .max_len = c->config.max_len, .stream = c->stream,
+        CG_SIZED(cg_cache_config), .device = CG_DEVICE_CUDA,       .dtype = c->config.dtype,
+        .n_layers = mc->n_layers,  .n_slots = c->state.n_kv_slots, .n_kv_heads = mc->n_kv_heads,
+        .head_dim = mc->head_dim,  .max_len = c->config.max_len,   .stream = c->stream,
     };
     cg_status status = cache_bound(c, &config.max_bytes, err);
 
@@ -334,7 +328,7 @@ cg_status cg_cuda_executor_create(const cg_executor_config *config, cg_executor 
     if (status == CG_OK)
         status = make_state(c, err);
     if (status == CG_OK)
-        status = cg_tables_create(config->automaton, c->stream, &c->tables, err);
+        status = cg_device_tables_create(config->automaton, c->stream, &c->tables, err);
     if (status == CG_OK)
         status = make_cache(c, err);
     if (status == CG_OK)
@@ -349,7 +343,7 @@ cg_status cg_cuda_executor_create(const cg_executor_config *config, cg_executor 
     return CG_OK;
 }
 
-/* ---- filling and emptying places ---------------------------------------------------------- */
+/* ---- filling and emptying slots ---------------------------------------------------------- */
 
 /* Make room in the cache; where its memory has moved, graphs must be captured again. */
 static cg_status reserve(struct cuda *c, int32_t place, int32_t len, cg_error *err)
@@ -380,26 +374,26 @@ static cg_status cuda_begin_prefix(cg_executor *ex, int32_t prefix, const int32_
                        c->config.max_len - 1);
     status = reserve(c, place, n, err);
     if (status == CG_OK)
-        status = cg_tables_stage(c->tables, (size_t)n * sizeof *tokens, &staged, err);
+        status = cg_device_tables_stage(c->tables, (size_t)n * sizeof *tokens, &staged, err);
     if (status == CG_OK) {
         memcpy(staged, tokens, (size_t)n * sizeof *tokens);
-        c->state.news[place] = (cg_place_news) { 0 };
-        status = cg_step_begin_prefix(&c->state, place, staged, n, c->stream, err);
+        c->state.events[place] = (cg_slot_event) { 0 };
+        status = cg_step_begin_prompt(&c->state, place, staged, n, c->stream, err);
     }
     if (status != CG_OK) {
         c->config.cache->release(c->cache, place);
         return status;
     }
-    c->places[place] = (struct place) { .kind = CG_PLACE_PREFIX, .n_prompt = n };
+    c->slots[place] = (struct place) { .kind = CG_SLOT_PROMPT, .n_prompt = n };
     return CG_OK;
 }
 
 static int cuda_prefix_ready(const cg_executor *ex, int32_t prefix)
 {
     const struct cuda *c = (const struct cuda *)ex;
-    const struct place *p = &c->places[c->config.n_slots + prefix];
+    const struct place *p = &c->slots[c->config.n_slots + prefix];
 
-    return p->kind == CG_PLACE_PREFIX && p->ended;
+    return p->kind == CG_SLOT_PROMPT && p->ended;
 }
 
 /*
@@ -408,15 +402,15 @@ static int cuda_prefix_ready(const cg_executor *ex, int32_t prefix)
  */
 static void release_place(struct cuda *c, int32_t i)
 {
-    struct place *p = &c->places[i];
+    struct place *p = &c->slots[i];
 
-    if (p->kind == CG_PLACE_FREE)
+    if (p->kind == CG_SLOT_FREE)
         return;
     if (!p->ended && cg_step_release(&c->state, i, c->stream, NULL) == CG_OK)
         cudaStreamSynchronize(c->stream);
     c->config.cache->release(c->cache, i);
     if (p->program)
-        cg_tables_drop(c->tables, p->program);
+        cg_device_tables_drop(c->tables, p->program);
     *p = (struct place) { 0 };
 }
 
@@ -435,7 +429,7 @@ static void cuda_release(cg_executor *ex, int32_t slot)
 /* Does a program append a token before it chooses one? */
 static int begins_forced(const cg_program *p, const cg_automaton *a)
 {
-    return p->span_start[1] > p->span_start[0] ||
+    return p->forced_start[1] > p->forced_start[0] ||
            (p->n_fields > 0 && a->row[p->entry[0] + 1] - a->row[p->entry[0]] == 1);
 }
 
@@ -445,23 +439,24 @@ static cg_status cuda_admit(cg_executor *ex, int32_t slot, int32_t prefix,
     struct cuda *c = get(ex);
     const cg_cache_ops *cache = c->config.cache;
     const cg_program *prog = job->program;
-    int32_t from = c->config.n_slots + prefix, n_prompt = c->places[from].n_prompt;
+    int32_t from = c->config.n_slots + prefix, n_prompt = c->slots[from].n_prompt;
     int32_t n_kv = begins_forced(prog, c->config.automaton) ? n_prompt : n_prompt - 1;
     int64_t limit = (int64_t)n_prompt + prog->max_tokens;
     cg_program program;
     cg_geometry geometry;
-    cg_status status = cg_tables_use(c->tables, prog, job->geometry, &program, &geometry, err);
+    cg_status status =
+        cg_device_tables_use(c->tables, prog, job->geometry, &program, &geometry, err);
 
     if (status != CG_OK)
         return status;
     if (limit > c->config.max_len)
         limit = c->config.max_len;
-    if (prog->n_columns > c->n_columns) {
-        status = cg_forward_set_columns(c->forward, cg_tables_automaton(c->tables)->column_token,
-                                        prog->n_columns, err);
+    if (prog->n_head_rows > c->n_head_rows) {
+        status = cg_forward_set_head_rows(
+            c->forward, cg_device_tables_automaton(c->tables)->head_token, prog->n_head_rows, err);
         if (status == CG_OK) {
             forget_graphs(c);
-            c->n_columns = prog->n_columns;
+            c->n_head_rows = prog->n_head_rows;
         }
     }
     if (status == CG_OK && n_kv > 0)
@@ -469,17 +464,17 @@ static cg_status cuda_admit(cg_executor *ex, int32_t slot, int32_t prefix,
     if (status == CG_OK)
         status = reserve(c, slot, (int32_t)limit, err);
     if (status == CG_OK) {
-        c->state.news[slot] = (cg_place_news) { 0 };
-        status = cg_step_admit(&c->state, cg_tables_automaton(c->tables), slot, from, &job->key,
-                               &program, &geometry, c->stream, err);
+        c->state.events[slot] = (cg_slot_event) { 0 };
+        status = cg_step_admit(&c->state, cg_device_tables_automaton(c->tables), slot, from,
+                               &job->key, &program, &geometry, c->stream, err);
     }
     if (status != CG_OK) {
         cache->release(c->cache, slot);
-        cg_tables_drop(c->tables, prog);
+        cg_device_tables_drop(c->tables, prog);
         return status;
     }
-    c->places[slot] =
-        (struct place) { .kind = CG_PLACE_SEQUENCE, .n_prompt = n_prompt, .program = prog };
+    c->slots[slot] =
+        (struct place) { .kind = CG_SLOT_SEQUENCE, .n_prompt = n_prompt, .program = prog };
     return CG_OK;
 }
 
@@ -488,20 +483,20 @@ static int cuda_collect(cg_executor *ex, cg_sequence_result *ret_result)
     struct cuda *c = get(ex);
 
     for (int32_t i = 0; i < c->config.n_slots; i++) {
-        struct place *p = &c->places[i];
-        const cg_place_news *news = &c->state.news[i];
+        struct place *p = &c->slots[i];
+        const cg_slot_event *event = &c->state.events[i];
 
-        if (p->kind != CG_PLACE_SEQUENCE || !p->ended || p->reported)
+        if (p->kind != CG_SLOT_SEQUENCE || !p->ended || p->reported)
             continue;
         p->reported = 1;
-        c->stats.forced += news->n_tokens - news->n_sampled;
+        c->stats.forced += event->n_tokens - event->n_sampled;
         *ret_result = (cg_sequence_result) {
             i,
-            news->done,
-            news->n_tokens,
-            news->n_sampled,
+            event->done,
+            event->n_tokens,
+            event->n_sampled,
             c->state.ended + (int64_t)i * c->config.max_len,
-            news->repair,
+            event->repair,
         };
         return 1;
     }
@@ -513,17 +508,17 @@ static int cuda_collect(cg_executor *ex, cg_sequence_result *ret_result)
 static cg_status queue_step(struct cuda *c, cg_error *err)
 {
     int64_t stride;
-    int32_t n_columns;
+    int32_t n_head_rows;
     const float *logits;
     cg_status status = cg_step_gather(&c->state, c->stream, err);
 
     if (status == CG_OK)
         status = cg_forward_run(c->forward, err);
-    if (status != CG_OK || !c->n_columns) /* no program yet: only prompts */
+    if (status != CG_OK || !c->n_head_rows) /* no program yet: only prompts */
         return status;
-    logits = cg_forward_logits(c->forward, &stride, &n_columns);
-    return cg_step_sample(&c->state, logits, stride, cg_tables_automaton(c->tables),
-                          &c->config.sampling, n_columns, c->stream, err);
+    logits = cg_forward_logits(c->forward, &stride, &n_head_rows);
+    return cg_step_sample(&c->state, logits, stride, cg_device_tables_automaton(c->tables),
+                          &c->config.sampling, n_head_rows, c->stream, err);
 }
 
 static cg_status capture(struct cuda *c, int32_t steps, cudaGraphExec_t *ret_exec, cg_error *err)
@@ -588,9 +583,9 @@ static cg_status hear(struct cuda *c, cg_error *err)
     if (*c->state.failure)
         return cg_fail(err, CG_ERR_FORMAT,
                        "the model's logits are not finite: its weights are damaged or overflow");
-    for (int32_t i = 0; i < c->state.n_places; i++)
-        if (c->places[i].kind != CG_PLACE_FREE && c->state.news[i].done)
-            c->places[i].ended = 1;
+    for (int32_t i = 0; i < c->state.n_kv_slots; i++)
+        if (c->slots[i].kind != CG_SLOT_FREE && c->state.events[i].done)
+            c->slots[i].ended = 1;
     return CG_OK;
 }
 
@@ -598,7 +593,7 @@ static cg_status hear(struct cuda *c, cg_error *err)
 static int has_news(const struct cuda *c)
 {
     for (int32_t i = 0; i < c->config.n_slots; i++)
-        if (c->places[i].ended && !c->places[i].reported)
+        if (c->slots[i].ended && !c->slots[i].reported)
             return 1;
     return 0;
 }
@@ -632,23 +627,24 @@ static cg_status settle_all(struct cuda *c, cg_error *err)
 static cg_status cuda_roll_back(cg_executor *ex, int32_t slot, int32_t atom, cg_error *err)
 {
     struct cuda *c = get(ex);
-    struct place *p = &c->places[slot];
-    cg_device_place now;
+    struct place *p = &c->slots[slot];
+    cg_slot_state now;
     int32_t per = p->program ? p->program->fields_per_atom : 0;
     cg_status status = settle_all(c, err);
 
     if (status == CG_OK)
         status = CG_CUDA(
-            cudaMemcpy(&now, &c->state.places[slot], sizeof now, cudaMemcpyDeviceToHost), err);
+            cudaMemcpy(&now, &c->state.slots[slot], sizeof now, cudaMemcpyDeviceToHost), err);
     if (status != CG_OK)
         return status;
-    if (p->kind != CG_PLACE_SEQUENCE || !per || atom < 0 || atom > now.seq.field / per ||
+    if (p->kind != CG_SLOT_SEQUENCE || !per || atom < 0 || atom > now.seq.field / per ||
         atom >= p->program->n_fields / per)
         return cg_fail(err, CG_ERR_USAGE, "roll-back to atom %d: the sequence has not reached it",
                        atom);
-    c->state.news[slot] = (cg_place_news) { 0 };
+    c->state.events[slot] = (cg_slot_event) { 0 };
     p->ended = p->reported = 0;
-    return cg_step_roll_back(&c->state, cg_tables_automaton(c->tables), slot, atom, c->stream, err);
+    return cg_step_roll_back(&c->state, cg_device_tables_automaton(c->tables), slot, atom,
+                             c->stream, err);
 }
 
 static void cuda_stats(const cg_executor *ex, cg_executor_stats *ret_stats)
@@ -665,7 +661,7 @@ static void cuda_stats(const cg_executor *ex, cg_executor_stats *ret_stats)
     ret_stats->sampled = told->sampled;
     ret_stats->attended = told->attended;
     ret_stats->step_rows = told->steps * c->state.step_tokens;
-    ret_stats->head_rows = c->n_columns;
+    ret_stats->head_rows = c->n_head_rows;
     ret_stats->device_bytes =
         c->device_bytes + cg_forward_bytes(c->forward) + cache.bytes_allocated;
 }
@@ -680,9 +676,9 @@ static void cuda_cache_stats(const cg_executor *ex, cg_cache_stats *ret_stats)
 static const struct cg_executor_ops cuda_ops = {
     .name = "cuda",
     .destroy = cuda_destroy,
-    .begin_prefix = cuda_begin_prefix,
-    .prefix_ready = cuda_prefix_ready,
-    .release_prefix = cuda_release_prefix,
+    .begin_prompt = cuda_begin_prefix,
+    .prompt_ready = cuda_prefix_ready,
+    .release_prompt = cuda_release_prefix,
     .admit = cuda_admit,
     .run = cuda_run,
     .collect = cuda_collect,
@@ -700,12 +696,12 @@ static cg_status set_batch(struct cuda *c, const int32_t *tokens, int32_t from, 
 {
     const cg_step_state *s = &c->state;
     int32_t *host =
-        cg_alloc_array((size_t)s->step_tokens * 3 + (size_t)s->n_places * 3 + 1, sizeof *host);
+        cg_alloc_array((size_t)s->step_tokens * 3 + (size_t)s->n_kv_slots * 3 + 1, sizeof *host);
     int32_t *pos = host + s->step_tokens, *slot = pos + s->step_tokens;
-    int32_t *q_start = slot + s->step_tokens, *seq_slot = q_start + s->n_places + 1;
-    int32_t *kv_len = seq_slot + s->n_places;
+    int32_t *q_start = slot + s->step_tokens, *seq_slot = q_start + s->n_kv_slots + 1;
+    int32_t *kv_len = seq_slot + s->n_kv_slots;
     size_t rows = (size_t)s->step_tokens * sizeof *host,
-           places = (size_t)s->n_places * sizeof *host;
+           slots = (size_t)s->n_kv_slots * sizeof *host;
     cg_status status;
 
     if (!host)
@@ -715,9 +711,9 @@ static cg_status set_batch(struct cuda *c, const int32_t *tokens, int32_t from, 
         pos[t] = t < n ? from + t : 0;
         slot[t] = t < n ? 0 : -1;
     }
-    for (int32_t i = 0; i <= s->n_places; i++)
+    for (int32_t i = 0; i <= s->n_kv_slots; i++)
         q_start[i] = i ? n : 0;
-    for (int32_t i = 0; i < s->n_places; i++) {
+    for (int32_t i = 0; i < s->n_kv_slots; i++) {
         seq_slot[i] = 0;
         kv_len[i] = from + n;
     }
@@ -728,11 +724,11 @@ static cg_status set_batch(struct cuda *c, const int32_t *tokens, int32_t from, 
         status = CG_CUDA(cudaMemcpy(s->slot, slot, rows, cudaMemcpyHostToDevice), err);
     if (status == CG_OK)
         status = CG_CUDA(
-            cudaMemcpy(s->q_start, q_start, places + sizeof *host, cudaMemcpyHostToDevice), err);
+            cudaMemcpy(s->q_start, q_start, slots + sizeof *host, cudaMemcpyHostToDevice), err);
     if (status == CG_OK)
-        status = CG_CUDA(cudaMemcpy(s->seq_slot, seq_slot, places, cudaMemcpyHostToDevice), err);
+        status = CG_CUDA(cudaMemcpy(s->seq_slot, seq_slot, slots, cudaMemcpyHostToDevice), err);
     if (status == CG_OK)
-        status = CG_CUDA(cudaMemcpy(s->kv_len, kv_len, places, cudaMemcpyHostToDevice), err);
+        status = CG_CUDA(cudaMemcpy(s->kv_len, kv_len, slots, cudaMemcpyHostToDevice), err);
     if (status == CG_OK && n_out)
         status = CG_CUDA(cudaMemcpy(s->out_row, out_row, (size_t)n_out * sizeof *out_row,
                                     cudaMemcpyHostToDevice),
@@ -761,7 +757,7 @@ static cg_status set_all_columns(struct cuda *c, cg_error *err)
         status = CG_CUDA(
             cudaMemcpy(device, ids, (size_t)vocab * sizeof *ids, cudaMemcpyHostToDevice), err);
     if (status == CG_OK)
-        status = cg_forward_set_columns(c->forward, device, vocab, err);
+        status = cg_forward_set_head_rows(c->forward, device, vocab, err);
     free(ids);
     return status;
 }
@@ -801,8 +797,8 @@ cg_status cg_cuda_logits(const cg_executor_config *config, const int32_t *tokens
         if (status == CG_OK)
             status = CG_CUDA(cudaStreamSynchronize(c->stream), err);
         for (; next < stop && status == CG_OK; next++) {
-            int32_t n_columns;
-            const float *logits = cg_forward_logits(c->forward, &stride, &n_columns);
+            int32_t n_head_rows;
+            const float *logits = cg_forward_logits(c->forward, &stride, &n_head_rows);
 
             status = CG_CUDA(cudaMemcpy(ret_logits + (size_t)next * vocab,
                                         logits + (next - (stop - n_out)) * stride,

@@ -3,7 +3,7 @@
 #ifndef CG_CUDA_FILL_H
 #define CG_CUDA_FILL_H
 
-#include "cuda.h"
+#include "gpu_device.h"
 
 #include <confgen/tensor.h>
 

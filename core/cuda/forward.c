@@ -31,7 +31,7 @@ struct cg_forward {
     float *final_norm;
     void *embed, *head_weights; /* [vocab, hidden]; the same memory where tied */
     void *head;                 /* [padded columns, hidden] rows of head_weights */
-    int32_t n_columns;
+    int32_t n_head_rows;
     int64_t padded_columns;
     float *cosines, *sines; /* [max_len, head_dim / 2] */
     void *plan;
@@ -235,12 +235,12 @@ static cg_status make_plan(cg_forward *f, cg_error *err)
         .paged = c->cache->paged,
         .block_tokens = c->cache->paged ? view.block_tokens : 0,
         .max_tokens = f->rows,
-        .max_seqs = f->state->n_places,
+        .max_seqs = f->state->n_kv_slots,
         .max_kv_len = c->max_len,
         .scale = 1.0f / sqrtf((float)f->shape.head_dim),
         .flags = CG_ATTENTION_GRAPH_SAFE |
                  (c->deterministic ? CG_ATTENTION_DETERMINISTIC | CG_ATTENTION_BATCH_INVARIANT : 0),
-        .heads_together = cg_kv_heads_together(&view),
+        .kv_layout = cg_kv_layout(&view),
     };
     status = c->attention->supports(c->host, &problem, err);
     if (status == CG_OK)
@@ -356,8 +356,8 @@ void cg_forward_destroy(cg_forward *f)
     free(f);
 }
 
-cg_status cg_forward_set_columns(cg_forward *f, const int32_t *column_token, int32_t n,
-                                 cg_error *err)
+cg_status cg_forward_set_head_rows(cg_forward *f, const int32_t *head_token, int32_t n,
+                                   cg_error *err)
 {
     int64_t padded = ((int64_t)n + COLUMN_PANEL - 1) / COLUMN_PANEL * COLUMN_PANEL;
     cg_gemm_shape shape = { f->out_rows, padded, f->shape.hidden, f->config.dtype, CG_F32, 0 };
@@ -385,10 +385,10 @@ cg_status cg_forward_set_columns(cg_forward *f, const int32_t *column_token, int
     }
     if (status == CG_OK)
         status =
-            cg_cuda_gather_rows(f->head_weights, column_token, n, (int32_t)padded, f->shape.hidden,
+            cg_cuda_gather_rows(f->head_weights, head_token, n, (int32_t)padded, f->shape.hidden,
                                 f->config.dtype, f->head, f->config.stream, err);
     if (status == CG_OK)
-        f->n_columns = n;
+        f->n_head_rows = n;
     return status;
 }
 
@@ -447,7 +447,7 @@ static cg_status attend(cg_forward *f, int32_t layer, cg_error *err)
         cg_attention_args args = {
             CG_SIZED(cg_attention_args),
             .n_tokens = f->rows,
-            .n_seqs = s->n_places,
+            .n_seqs = s->n_kv_slots,
             .q = f->qkv,
             .out = f->att,
             .q_stride = f->qkv_dim * element,
@@ -504,7 +504,7 @@ cg_status cg_forward_run(cg_forward *f, cg_error *err)
 
     for (int32_t l = 0; l < f->shape.n_layers && status == CG_OK; l++)
         status = run_layer(f, l, err);
-    if (status != CG_OK || !f->n_columns) /* no program yet: only prompts */
+    if (status != CG_OK || !f->n_head_rows) /* no program yet: only prompts */
         return status;
     status = cg_cuda_rms_norm(f->x, f->final_norm, eps, s->out_row, s->n_out, f->out_rows,
                               f->shape.hidden, f->config.dtype, f->out_h, stream, err);
@@ -514,7 +514,7 @@ cg_status cg_forward_run(cg_forward *f, cg_error *err)
 const float *cg_forward_logits(const cg_forward *f, int64_t *ret_stride, int32_t *ret_n)
 {
     *ret_stride = f->padded_columns;
-    *ret_n = f->n_columns;
+    *ret_n = f->n_head_rows;
     return f->logits;
 }
 

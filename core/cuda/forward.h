@@ -11,7 +11,7 @@
 #include <confgen/attention.h>
 #include <confgen/cache.h>
 
-#include "cuda.h"
+#include "gpu_device.h"
 #include "model/model.h"
 #include "step.h"
 
@@ -40,13 +40,13 @@ cg_status cg_forward_create(const cg_forward_config *config, const cg_step_state
 void cg_forward_destroy(cg_forward *f); /* accepts NULL */
 
 /**
- * Logits are computed for these tokens of the vocabulary: column i is column_token[i]. Waits for
+ * Logits are computed for these tokens of the vocabulary: column i is head_token[i]. Waits for
  * the stream; passes captured before must not be run any more.
  *
- * @param column_token  [n] device memory, read on the stream
+ * @param head_token  [n] device memory, read on the stream
  */
-cg_status cg_forward_set_columns(cg_forward *f, const int32_t *column_token, int32_t n,
-                                 cg_error *err);
+cg_status cg_forward_set_head_rows(cg_forward *f, const int32_t *head_token, int32_t n,
+                                   cg_error *err);
 
 /** Queue the pass over the batch in `state`: cache appended, logits of its out rows computed. */
 cg_status cg_forward_run(cg_forward *f, cg_error *err);

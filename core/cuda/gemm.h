@@ -14,7 +14,7 @@
 #ifndef CG_CUDA_GEMM_H
 #define CG_CUDA_GEMM_H
 
-#include "cuda.h"
+#include "gpu_device.h"
 
 #include <confgen/tensor.h>
 

@@ -10,7 +10,7 @@
 #ifndef CG_CUDA_LAYERS_H
 #define CG_CUDA_LAYERS_H
 
-#include "cuda.h"
+#include "gpu_device.h"
 
 #include <confgen/tensor.h>
 

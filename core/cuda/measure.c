@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The two ceilings of a GPU, measured: copy bandwidth and bf16 matrix rate. */
-#include "cuda.h"
+#include "gpu_device.h"
 
 #include "fill.h"
 #include "gemm.h"

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* The one symbol of the CUDA module. */
-#include "gpu/module.h"
+#include "cuda_loader/cuda_module.h"
 
 #include <confgen/version.h>
 
-#include "cuda.h"
+#include "gpu_device.h"
 #include "executor_cuda.h"
 
 CG_EXPORT const cg_cuda_module *cg_cuda_module_get(void);

@@ -4,12 +4,12 @@
 #include <math_constants.h>
 
 /* The few functions of the automaton and of geometry, compiled for the device. */
-#include "decode/automaton.c"
-#include "decode/geometry.c"
-#include "decode/placing.c"
-#include "decode/writing.c"
+#include "sequence/automaton.c"
+#include "sequence/atom_tests.c"
+#include "sequence/relaxation.c"
+#include "sequence/number_path.c"
 
-#include "atoms.cuh"
+#include "repair.cuh"
 
 typedef unsigned long long u64;
 
@@ -97,41 +97,41 @@ static __global__ void __launch_bounds__(GATHER_THREADS) gather_kernel(cg_step_s
     __shared__ int32_t next_first;
     __shared__ u64 attended, prompt_rows;
     int32_t first = *s.first, rows = 0, seqs = 0, outs = 0; /* the same in all threads */
-    int32_t n_prefixes = s.n_places - s.n_slots;
+    int32_t n_prompt_slots = s.n_kv_slots - s.n_slots;
 
     if (threadIdx.x == 0) {
         next_first = INT32_MAX;
         attended = prompt_rows = 0;
     }
-    for (int32_t base = 0; base < s.n_places; base += blockDim.x) {
+    for (int32_t base = 0; base < s.n_kv_slots; base += blockDim.x) {
         int32_t rank = base + (int32_t)threadIdx.x, place = 0, want = 0, take = 0, room;
-        int32_t n_kv = 0, kind = CG_PLACE_FREE;
+        int32_t n_kv = 0, kind = CG_SLOT_FREE;
         u64 before, total, flags;
 
-        if (rank < s.n_places) {
-            const cg_device_place *p;
+        if (rank < s.n_kv_slots) {
+            const cg_slot_state *p;
 
-            place = rank < n_prefixes ? s.n_slots + rank : first + rank - n_prefixes;
-            if (rank >= n_prefixes && place >= s.n_slots)
+            place = rank < n_prompt_slots ? s.n_slots + rank : first + rank - n_prompt_slots;
+            if (rank >= n_prompt_slots && place >= s.n_slots)
                 place -= s.n_slots;
-            p = &s.places[place];
+            p = &s.slots[place];
             kind = p->kind;
             n_kv = p->seq.n_kv;
             want = p->seq.n_tokens - n_kv;
-            if (kind == CG_PLACE_FREE || p->seq.done || p->mending.stage != CG_MENDING_NOTHING)
+            if (kind == CG_SLOT_FREE || p->seq.done || p->progress.stage != CG_REPAIR_IDLE)
                 want = 0;
         }
         before = scan((u64)want, part, &total);
         room = s.step_tokens - rows;
         if (want && before < (u64)room)
             take = want < room - (int32_t)before ? want : room - (int32_t)before;
-        if (want && !take && rank >= n_prefixes)
-            atomicMin(&next_first, rank - n_prefixes);
+        if (want && !take && rank >= n_prompt_slots)
+            atomicMin(&next_first, rank - n_prompt_slots);
         before += (u64)rows;
         rows += total < (u64)room ? (int32_t)total : room;
         /* sequences of the batch in the low half, those that want logits in the high one */
         flags = take ? 1 : 0;
-        if (take && take == want && kind == CG_PLACE_SEQUENCE)
+        if (take && take == want && kind == CG_SLOT_SEQUENCE)
             flags |= (u64)1 << 32;
         flags = scan(flags, part, &total);
         if (take) {
@@ -140,22 +140,22 @@ static __global__ void __launch_bounds__(GATHER_THREADS) gather_kernel(cg_step_s
             s.seq_slot[seq] = place;
             s.kv_len[seq] = n_kv + take;
             s.q_start[seq] = row;
-            s.places[place].seq.n_kv = n_kv + take;
-            if (take == want && kind == CG_PLACE_SEQUENCE) {
+            s.slots[place].seq.n_kv = n_kv + take;
+            if (take == want && kind == CG_SLOT_SEQUENCE) {
                 int32_t out = outs + (int32_t)(flags >> 32);
 
                 s.out_row[out] = row + take - 1;
-                s.out_place[out] = place;
+                s.out_slot[out] = place;
             } else if (take == want) {
-                s.news[place].done = 1;
+                s.events[place].done = 1;
             }
         }
-        add_to(&attended, take && kind == CG_PLACE_SEQUENCE ? (u64)(n_kv + take) : 0);
-        add_to(&prompt_rows, kind == CG_PLACE_PREFIX ? (u64)take : 0);
+        add_to(&attended, take && kind == CG_SLOT_SEQUENCE ? (u64)(n_kv + take) : 0);
+        add_to(&prompt_rows, kind == CG_SLOT_PROMPT ? (u64)take : 0);
         seqs += (int32_t)(total & 0xffffffffu);
         outs += (int32_t)(total >> 32);
     }
-    for (int32_t i = seqs + (int32_t)threadIdx.x; i <= s.n_places; i += blockDim.x)
+    for (int32_t i = seqs + (int32_t)threadIdx.x; i <= s.n_kv_slots; i += blockDim.x)
         s.q_start[i] = rows;
     __syncthreads(); /* the lists above are read by other threads of the block now */
     for (int32_t t = threadIdx.x; t < s.step_tokens; t += blockDim.x) {
@@ -197,9 +197,9 @@ extern "C" cg_status cg_step_gather(const cg_step_state *state, cudaStream_t str
 
 /* The choice of one row: who is allowed, and how likely. */
 struct choice {
-    const float *logits;   /* of the row, by column */
-    const int32_t *column; /* [n] of the allowed transitions */
-    float *kept;           /* [n] shared: their probabilities; NULL: recomputed */
+    const float *logits;     /* of the row, by column */
+    const int32_t *head_row; /* [n] of the allowed transitions */
+    float *kept;             /* [n] shared: their probabilities; NULL: recomputed */
     int32_t n;
     float max, scale; /* p = exp2((logit - max) * scale) */
 };
@@ -207,7 +207,7 @@ struct choice {
 /* Probability relative to the likeliest, in [0, 1]. */
 static __device__ __forceinline__ float probability(const struct choice *c, int32_t i)
 {
-    return c->kept ? c->kept[i] : exp2f((c->logits[c->column[i]] - c->max) * c->scale);
+    return c->kept ? c->kept[i] : exp2f((c->logits[c->head_row[i]] - c->max) * c->scale);
 }
 
 static __device__ __forceinline__ u64 weight(float p)
@@ -224,7 +224,7 @@ static __device__ int32_t argmax(const struct choice *c, u64 *part)
     u64 key;
 
     for (int32_t i = threadIdx.x; i < c->n; i += blockDim.x) {
-        float x = c->logits[c->column[i]];
+        float x = c->logits[c->head_row[i]];
 
         if (x > best) {
             best = x;
@@ -380,16 +380,16 @@ static __device__ int32_t draw(struct choice *c, const cg_sampling *sampling, fl
 /* Tell the host of a sequence that has ended; all threads, which see its place as it is. */
 static __device__ void tell_end(const cg_step_state *s, int32_t place)
 {
-    const cg_device_place *p = &s->places[place];
+    const cg_slot_state *p = &s->slots[place];
     int64_t base = (int64_t)place * s->max_len;
 
     for (int32_t i = p->n_prompt + (int32_t)threadIdx.x; i < p->seq.n_tokens; i += blockDim.x)
         s->ended[base + i - p->n_prompt] = s->tokens[base + i];
     if (threadIdx.x == 0) {
-        cg_place_news news = { p->seq.done, p->seq.n_tokens - p->n_prompt, p->seq.n_sampled };
+        cg_slot_event event = { p->seq.done, p->seq.n_tokens - p->n_prompt, p->seq.n_sampled };
 
-        news.repair = p->repair;
-        s->news[place] = news;
+        event.repair = p->repair;
+        s->events[place] = event;
     }
 }
 
@@ -402,23 +402,23 @@ static __global__ void sample_kernel(cg_step_state s, const float *logits, int64
     __shared__ int bad;
     u64 *part = shared + 257;
     struct choice c;
-    cg_device_place *p;
+    cg_slot_state *p;
     int32_t place, first, chosen;
 
     if ((int32_t)blockIdx.x >= *s.n_out)
         return;
-    place = s.out_place[blockIdx.x];
-    p = &s.places[place];
+    place = s.out_slot[blockIdx.x];
+    p = &s.slots[place];
     first = aut.row[p->seq.state];
     c.logits = logits + (int64_t)blockIdx.x * stride;
-    c.column = aut.column + first;
+    c.head_row = aut.head_row + first;
     c.n = aut.row[p->seq.state + 1] - first;
     c.kept = NULL;
     if (threadIdx.x == 0)
         bad = 0;
     __syncthreads();
     for (int32_t i = threadIdx.x; i < c.n; i += blockDim.x)
-        if (!isfinite(c.logits[c.column[i]]))
+        if (!isfinite(c.logits[c.head_row[i]]))
             bad = 1;
     chosen = argmax(&c, part); /* its barriers publish `bad` */
     if (bad) {
@@ -432,7 +432,7 @@ static __global__ void sample_kernel(cg_step_state s, const float *logits, int64
         float u = cg_rng_uniform(&p->key, (uint32_t)(p->seq.n_tokens - p->n_prompt),
                                  (uint32_t)p->seq.attempt);
 
-        c.max = c.logits[c.column[chosen]];
+        c.max = c.logits[c.head_row[chosen]];
         c.scale = 1.44269504088896341f / sampling.temperature;
         if (c.n <= cap) {
             for (int32_t i = threadIdx.x; i < c.n; i += blockDim.x)
@@ -446,8 +446,8 @@ static __global__ void sample_kernel(cg_step_state s, const float *logits, int64
         cg_sequence seq = p->seq;
 
         if (p->geometry.n_atoms) {
-            p->mending.stage = CG_MENDING_LOOK;
-            p->mending.before = seq.field;
+            p->progress.stage = CG_REPAIR_TEST;
+            p->progress.before = seq.field;
         }
         cg_sequence_advance(&seq, &p->program, &aut, first + chosen,
                             s.tokens + (int64_t)place * s.max_len,
@@ -470,30 +470,30 @@ static __global__ void __launch_bounds__(LOOK_THREADS)
     int32_t place = blockIdx.x;
     struct slot slot = slot_of(&s, &aut, place);
 
-    if (slot.p->kind != CG_PLACE_SEQUENCE || slot.p->mending.stage == CG_MENDING_NOTHING)
+    if (slot.p->kind != CG_SLOT_SEQUENCE || slot.p->progress.stage == CG_REPAIR_IDLE)
         return;
     if (threadIdx.x == 0) {
         look.seq = slot.p->seq;
-        look.mending = slot.p->mending;
+        look.progress = slot.p->progress;
     }
     __syncthreads();
     look_at_slot(&slot, &look, work_of_step(s.n_slots, *s.n_out));
     if (threadIdx.x == 0) {
         slot.p->seq = look.seq;
-        slot.p->mending = look.mending;
+        slot.p->progress = look.progress;
     }
     __syncthreads();
-    if (look.seq.done && look.mending.stage == CG_MENDING_NOTHING)
+    if (look.seq.done && look.progress.stage == CG_REPAIR_IDLE)
         tell_end(&s, place);
 }
 
 extern "C" cg_status cg_step_sample(const cg_step_state *state, const float *logits, int64_t stride,
                                     const cg_automaton *automaton, const cg_sampling *sampling,
-                                    int32_t n_columns, cudaStream_t stream, cg_error *err)
+                                    int32_t n_head_rows, cudaStream_t stream, cg_error *err)
 {
     enum { CAP = 4096 };
-    int threads = n_columns > 8192 ? 1024 : 256;
-    int32_t cap = n_columns < CAP ? n_columns : CAP;
+    int threads = n_head_rows > 8192 ? 1024 : 256;
+    int32_t cap = n_head_rows < CAP ? n_head_rows : CAP;
 
     sample_kernel<<<state->n_slots, threads, (size_t)cap * sizeof(float), stream>>>(
         *state, logits, stride, *automaton, *sampling, cap);
@@ -502,7 +502,7 @@ extern "C" cg_status cg_step_sample(const cg_step_state *state, const float *log
     return CG_CUDA(cudaGetLastError(), err);
 }
 
-/* ---- places ------------------------------------------------------------------------------- */
+/* ---- slots ------------------------------------------------------------------------------- */
 
 static __global__ void begin_prefix_kernel(cg_step_state s, int32_t place, const int32_t *tokens,
                                            int32_t n)
@@ -510,17 +510,17 @@ static __global__ void begin_prefix_kernel(cg_step_state s, int32_t place, const
     for (int32_t i = threadIdx.x; i < n; i += blockDim.x)
         s.tokens[(int64_t)place * s.max_len + i] = tokens[i];
     if (threadIdx.x == 0) {
-        cg_device_place p = { 0 };
+        cg_slot_state p = { 0 };
 
         p.seq.n_tokens = n;
         p.seq.limit = s.max_len;
-        p.kind = CG_PLACE_PREFIX;
+        p.kind = CG_SLOT_PROMPT;
         p.n_prompt = n;
-        s.places[place] = p;
+        s.slots[place] = p;
     }
 }
 
-extern "C" cg_status cg_step_begin_prefix(const cg_step_state *state, int32_t place,
+extern "C" cg_status cg_step_begin_prompt(const cg_step_state *state, int32_t place,
                                           const int32_t *tokens, int32_t n, cudaStream_t stream,
                                           cg_error *err)
 {
@@ -532,18 +532,18 @@ static __global__ void admit_kernel(cg_step_state s, cg_automaton aut, int32_t p
                                     int32_t prefix, cg_rng_key key, cg_program program,
                                     cg_geometry geometry)
 {
-    int32_t n_prompt = s.places[prefix].seq.n_tokens;
+    int32_t n_prompt = s.slots[prefix].seq.n_tokens;
     int32_t *tokens = s.tokens + (int64_t)place * s.max_len;
 
     for (int32_t i = threadIdx.x; i < n_prompt; i += blockDim.x)
         tokens[i] = s.tokens[(int64_t)prefix * s.max_len + i];
     __syncthreads();
     if (threadIdx.x == 0) {
-        cg_device_place p = { 0 };
+        cg_slot_state p = { 0 };
         int64_t limit = (int64_t)n_prompt + program.max_tokens;
 
         p.key = key;
-        p.kind = CG_PLACE_SEQUENCE;
+        p.kind = CG_SLOT_SEQUENCE;
         p.n_prompt = n_prompt;
         p.program = program;
         if (s.geometry)
@@ -553,10 +553,10 @@ static __global__ void admit_kernel(cg_step_state s, cg_automaton aut, int32_t p
         cg_sequence_begin(&p.seq, &program, &aut, tokens, s.marks + (int64_t)place * s.max_len);
         /* At least one token must be evaluated to give the first logits. */
         p.seq.n_kv = n_prompt < p.seq.n_tokens ? n_prompt : p.seq.n_tokens - 1;
-        s.places[place] = p;
+        s.slots[place] = p;
     }
     __syncthreads();
-    if (s.places[place].seq.done)
+    if (s.slots[place].seq.done)
         tell_end(&s, place);
 }
 
@@ -572,7 +572,7 @@ extern "C" cg_status cg_step_admit(const cg_step_state *state, const cg_automato
 
 static __global__ void release_kernel(cg_step_state s, int32_t place)
 {
-    s.places[place].kind = CG_PLACE_FREE;
+    s.slots[place].kind = CG_SLOT_FREE;
 }
 
 extern "C" cg_status cg_step_release(const cg_step_state *state, int32_t place, cudaStream_t stream,
@@ -585,9 +585,9 @@ extern "C" cg_status cg_step_release(const cg_step_state *state, int32_t place, 
 static __global__ void roll_back_kernel(cg_step_state s, cg_automaton aut, int32_t place,
                                         int32_t atom)
 {
-    cg_device_place *p = &s.places[place];
+    cg_slot_state *p = &s.slots[place];
 
-    p->mending.stage = CG_MENDING_NOTHING;
+    p->progress.stage = CG_REPAIR_IDLE;
     cg_sequence_roll_back(&p->seq, &p->program, &aut, atom, s.marks + (int64_t)place * s.max_len);
 }
 

@@ -27,7 +27,7 @@ struct cg_cpu_model {
     struct layer *layers;
     float *final_norm;
     cg_linear *head;
-    int32_t n_columns;
+    int32_t n_head_rows;
     float *cosines, *sines; /* [max_len, head_dim / 2] */
     void *plan;
     void *workspace;
@@ -35,7 +35,7 @@ struct cg_cpu_model {
     /* activations; rows padded as linear.h asks */
     float *x, *h, *qkv, *att, *gate_up, *act; /* [max_tokens + pad, ...] */
     float *out_h;                             /* [max_out + pad, hidden] */
-    float *logits;                            /* [max_out + pad, n_columns] */
+    float *logits;                            /* [max_out + pad, n_head_rows] */
 };
 
 /* ---- weights ------------------------------------------------------------------------------ */
@@ -183,7 +183,7 @@ static cg_status make_plan(cg_cpu_model *m, cg_error *err)
         .max_kv_len = c->max_len,
         .scale = 1.0f / sqrtf((float)m->head_dim),
         .flags = CG_ATTENTION_DETERMINISTIC | CG_ATTENTION_BATCH_INVARIANT,
-        .heads_together = cg_kv_heads_together(&view),
+        .kv_layout = cg_kv_layout(&view),
     };
     status = c->attention->supports(c->host, &problem, err);
     if (status == CG_OK)
@@ -307,10 +307,10 @@ static void head_rows(void *arg, int64_t row0, int64_t n_rows, float *dst)
  * How many columns there are, and in which order, depends on the molecules so far and on who
  * compiled first. Whole panels make the logit of a token independent of both.
  */
-cg_status cg_cpu_model_set_columns(cg_cpu_model *m, const int32_t *column_token, int32_t n,
-                                   cg_error *err)
+cg_status cg_cpu_model_set_head_rows(cg_cpu_model *m, const int32_t *head_token, int32_t n,
+                                     cg_error *err)
 {
-    struct head_rows rows = { &m->config.model->head, column_token, n };
+    struct head_rows rows = { &m->config.model->head, head_token, n };
     int64_t padded = ((int64_t)n + CG_LINEAR_PANEL - 1) / CG_LINEAR_PANEL * CG_LINEAR_PANEL;
     cg_linear *head = NULL;
     float *logits = make_rows(m->config.max_out, padded);
@@ -327,7 +327,7 @@ cg_status cg_cpu_model_set_columns(cg_cpu_model *m, const int32_t *column_token,
     free(m->logits);
     m->head = head;
     m->logits = logits;
-    m->n_columns = padded;
+    m->n_head_rows = padded;
     return CG_OK;
 }
 
@@ -487,7 +487,7 @@ cg_status cg_cpu_model_forward(cg_cpu_model *m, const cg_cpu_batch *b, const flo
     cg_team_loop(m->config.team, b->n_out, out_row, &pass);
     status = b->n_out ? matmul(m, m->head, m->out_h, m->logits, b->n_out, err) : CG_OK;
     *ret_logits = m->logits;
-    *ret_stride = m->n_columns;
+    *ret_stride = m->n_head_rows;
     return status;
 }
 

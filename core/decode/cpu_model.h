@@ -46,9 +46,9 @@ cg_status cg_cpu_model_create(const cg_cpu_model_config *config, cg_cpu_model **
                               cg_error *err);
 void cg_cpu_model_destroy(cg_cpu_model *m); /* accepts NULL */
 
-/** Logits are computed for these tokens of the vocabulary, [n]; column i is column_token[i]. */
-cg_status cg_cpu_model_set_columns(cg_cpu_model *m, const int32_t *column_token, int32_t n,
-                                   cg_error *err);
+/** Logits are computed for these tokens of the vocabulary, [n]; column i is head_token[i]. */
+cg_status cg_cpu_model_set_head_rows(cg_cpu_model *m, const int32_t *head_token, int32_t n,
+                                     cg_error *err);
 
 /**
  * Run the batch: appends its keys and values to the cache, computes the logits of out_row.

@@ -2,12 +2,12 @@
 /**
  * @file executor.h  The one interface of the machines that run a model: the CPU's, and CUDA's.
  *
- * An executor owns the weights on its device, the KV cache, and `n_slots` + `n_prefixes` places for
- * sequences. A *prefix* is a prompt whose keys and values are computed once and then shared by the
- * sequences that are admitted on top of it. A *step* appends up to `step_tokens` tokens over all
- * places - the prompts' tokens, sampled tokens and the forced tokens behind them - and then samples
- * one token for each sequence whose tokens are all in the cache. The host only fills and empties
- * slots between runs; a run may be many steps.
+ * An executor owns the weights on its device, the KV cache, and `n_slots` + `n_prompt_slots` places
+ * for sequences. A *prefix* is a prompt whose keys and values are computed once and then shared by
+ * the sequences that are admitted on top of it. A *step* appends up to `step_tokens` tokens over
+ * all places - the prompts' tokens, sampled tokens and the forced tokens behind them - and then
+ * samples one token for each sequence whose tokens are all in the cache. The host only fills and
+ * empties slots between runs; a run may be many steps.
  *
  * What a sequence becomes depends on its job alone: not on its slot, its neighbours, the size of
  * steps or the number of threads. (CPU: bit for bit. See core/README.md.)
@@ -21,8 +21,8 @@
 #include <confgen/sampling.h>
 
 #include "base/pool.h"
-#include "decode/geometry.h"
-#include "decode/rng.h"
+#include "sequence/atom_tests.h"
+#include "sequence/rng.h"
 #include "model/model.h"
 
 /** What an executor is built for. */
@@ -34,10 +34,11 @@ typedef struct cg_executor_config {
     const cg_automaton *automaton;
     cg_sampling sampling;
     cg_geometry_mode geometry;
-    const cg_spelling *spelling; /* [vocabulary of the model] unless geometry is off; borrowed */
-    int32_t decimals;            /* of coordinates as they are written */
+    const cg_token_number
+        *token_numbers; /* [vocabulary of the model] unless geometry is off; borrowed */
+    int32_t decimals;   /* of coordinates as they are written */
     int32_t n_slots;
-    int32_t n_prefixes;
+    int32_t n_prompt_slots;
     int32_t max_len;     /* tokens of a sequence, prompt included */
     int32_t step_tokens; /* token budget of a step; 0: chosen */
     /* CUDA only */
@@ -56,11 +57,11 @@ typedef struct cg_sequence_job {
 /** A sequence that has ended. */
 typedef struct cg_sequence_result {
     int32_t slot;
-    int32_t done;          /* CG_SEQUENCE_*, not _RUNNING */
-    int32_t n_tokens;      /* of the completion, forced ones included */
-    int32_t n_sampled;     /* of them sampled */
-    const int32_t *tokens; /* [n_tokens] valid until the slot is released */
-    cg_repair repair;      /* what its geometry took; zero where none was looked at */
+    int32_t done;            /* CG_SEQUENCE_*, not _RUNNING */
+    int32_t n_tokens;        /* of the completion, forced ones included */
+    int32_t n_sampled;       /* of them sampled */
+    const int32_t *tokens;   /* [n_tokens] valid until the slot is released */
+    cg_repair_counts repair; /* what its geometry took; zero where none was looked at */
 } cg_sequence_result;
 
 /** Totals since creation. Seconds are wall time of the calling thread. */
@@ -89,11 +90,11 @@ struct cg_executor_ops {
     void (*destroy)(cg_executor *ex);
 
     /** Begin to compute a prompt [n] in the free prefix place `prefix`. Copies the tokens. */
-    cg_status (*begin_prefix)(cg_executor *ex, int32_t prefix, const int32_t *tokens, int32_t n,
+    cg_status (*begin_prompt)(cg_executor *ex, int32_t prefix, const int32_t *tokens, int32_t n,
                               cg_error *err);
     /** Nonzero once all of the prompt's tokens are in the cache. */
-    int (*prefix_ready)(const cg_executor *ex, int32_t prefix);
-    void (*release_prefix)(cg_executor *ex, int32_t prefix);
+    int (*prompt_ready)(const cg_executor *ex, int32_t prefix);
+    void (*release_prompt)(cg_executor *ex, int32_t prefix);
 
     /** Start a sequence in the free slot `slot` on top of a ready prefix. Copies the job. */
     cg_status (*admit)(cg_executor *ex, int32_t slot, int32_t prefix, const cg_sequence_job *job,

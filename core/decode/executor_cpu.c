@@ -6,8 +6,8 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/size.h"
-#include "decode/automaton.h"
-#include "decode/cpu_atoms.h"
+#include "sequence/automaton.h"
+#include "decode/repair_cpu.h"
 #include "decode/cpu_model.h"
 #include "decode/executor.h"
 #include "decode/sampler.h"
@@ -23,7 +23,7 @@ struct place {
     int32_t n_prompt;
     cg_atom_mark *marks;
     size_t cap_marks;
-    cg_cpu_atoms atoms;  /* while geometry is looked at */
+    cg_cpu_repair atoms; /* while geometry is looked at */
     int32_t rolled_back; /* in the running step */
     int32_t reported;    /* ended and collected, or a prefix seen to be ready */
 };
@@ -34,14 +34,14 @@ struct cpu {
     cg_team *team;
     void *cache;
     cg_cpu_model *model;
-    int32_t n_places, n_columns;
+    int32_t n_kv_slots, n_head_rows;
     struct place *places;
-    int32_t *tokens; /* [n_places, max_len] */
+    int32_t *tokens; /* [n_kv_slots, max_len] */
     int32_t first;   /* place that is served first in the next step */
     cg_cpu_batch batch;
-    int32_t *out_place;          /* [n_places] whose logits row i is */
+    int32_t *out_place;          /* [n_kv_slots] whose logits row i is */
     cg_sampler_scratch *scratch; /* [workers] */
-    float **gathered;            /* [workers][n_columns] */
+    float **gathered;            /* [workers][n_head_rows] */
     cg_executor_stats stats;
     /* of the running step */
     const float *logits;
@@ -65,9 +65,9 @@ static void cpu_destroy(cg_executor *ex)
     cg_cpu_model_destroy(c->model);
     if (c->cache)
         c->config.cache->destroy(c->cache);
-    for (int32_t i = 0; c->places && i < c->n_places; i++) {
+    for (int32_t i = 0; c->places && i < c->n_kv_slots; i++) {
         free(c->places[i].marks);
-        cg_cpu_atoms_finish(&c->places[i].atoms);
+        cg_cpu_repair_finish(&c->places[i].atoms);
     }
     for (int w = 0; w < cg_team_size(c->team); w++) {
         if (c->scratch)
@@ -91,11 +91,11 @@ static void cpu_destroy(cg_executor *ex)
 }
 
 /* The head for the automaton's first n columns. */
-static cg_status set_columns(struct cpu *c, int32_t n, cg_error *err)
+static cg_status set_head_rows(struct cpu *c, int32_t n, cg_error *err)
 {
     cg_status status;
 
-    if (n <= c->n_columns)
+    if (n <= c->n_head_rows)
         return CG_OK;
     for (int w = 0; w < cg_team_size(c->team); w++) {
         float *p = realloc(c->gathered[w], (size_t)n * sizeof *p);
@@ -104,9 +104,9 @@ static cg_status set_columns(struct cpu *c, int32_t n, cg_error *err)
             return nomem(err);
         c->gathered[w] = p;
     }
-    status = cg_cpu_model_set_columns(c->model, c->config.automaton->column_token, n, err);
+    status = cg_cpu_model_set_head_rows(c->model, c->config.automaton->head_token, n, err);
     if (status == CG_OK)
-        c->n_columns = n;
+        c->n_head_rows = n;
     return status;
 }
 
@@ -127,7 +127,7 @@ cg_status cg_executor_cpu_create(const cg_executor_config *config, cg_team *team
 {
     struct cpu *c = calloc(1, sizeof *c);
     const cg_model_config *mc = &config->model->config;
-    size_t workers = (size_t)cg_team_size(team), n_places, n_tokens;
+    size_t workers = (size_t)cg_team_size(team), n_kv_slots, n_tokens;
     cg_cache_config cache_config;
     cg_cpu_model_config model_config;
     cg_status status;
@@ -138,21 +138,21 @@ cg_status cg_executor_cpu_create(const cg_executor_config *config, cg_team *team
     c->config = *config;
     c->config.step_tokens = choose_step_tokens(config);
     c->team = team;
-    c->n_places = config->n_slots + config->n_prefixes;
-    n_places = (size_t)c->n_places;
+    c->n_kv_slots = config->n_slots + config->n_prompt_slots;
+    n_kv_slots = (size_t)c->n_kv_slots;
     n_tokens = (size_t)c->config.step_tokens;
-    c->places = calloc(n_places, sizeof *c->places);
-    c->tokens = cg_alloc_array(n_places * (size_t)config->max_len, sizeof *c->tokens);
-    c->out_place = cg_alloc_array(n_places, sizeof *c->out_place);
+    c->places = calloc(n_kv_slots, sizeof *c->places);
+    c->tokens = cg_alloc_array(n_kv_slots * (size_t)config->max_len, sizeof *c->tokens);
+    c->out_place = cg_alloc_array(n_kv_slots, sizeof *c->out_place);
     c->scratch = calloc(workers, sizeof *c->scratch);
     c->gathered = calloc(workers, sizeof *c->gathered);
     c->batch.token = cg_alloc_array(n_tokens, sizeof(int32_t));
     c->batch.pos = cg_alloc_array(n_tokens, sizeof(int32_t));
     c->batch.slot = cg_alloc_array(n_tokens, sizeof(int32_t));
-    c->batch.q_start = cg_alloc_array(n_places + 1, sizeof(int32_t));
-    c->batch.seq_slot = cg_alloc_array(n_places, sizeof(int32_t));
-    c->batch.kv_len = cg_alloc_array(n_places, sizeof(int32_t));
-    c->batch.out_row = cg_alloc_array(n_places, sizeof(int32_t));
+    c->batch.q_start = cg_alloc_array(n_kv_slots + 1, sizeof(int32_t));
+    c->batch.seq_slot = cg_alloc_array(n_kv_slots, sizeof(int32_t));
+    c->batch.kv_len = cg_alloc_array(n_kv_slots, sizeof(int32_t));
+    c->batch.out_row = cg_alloc_array(n_kv_slots, sizeof(int32_t));
     status = c->places && c->tokens && c->out_place && c->scratch && c->gathered &&
                      c->batch.token && c->batch.pos && c->batch.slot && c->batch.q_start &&
                      c->batch.seq_slot && c->batch.kv_len && c->batch.out_row
@@ -160,7 +160,7 @@ cg_status cg_executor_cpu_create(const cg_executor_config *config, cg_team *team
                  : nomem(err);
     cache_config = (cg_cache_config) {
         CG_SIZED(cg_cache_config), .device = CG_DEVICE_CPU,    .dtype = CG_F32,
-        .n_layers = mc->n_layers,  .n_slots = c->n_places,     .n_kv_heads = mc->n_kv_heads,
+        .n_layers = mc->n_layers,  .n_slots = c->n_kv_slots,   .n_kv_heads = mc->n_kv_heads,
         .head_dim = mc->head_dim,  .max_len = config->max_len,
     };
     if (status == CG_OK)
@@ -175,13 +175,13 @@ cg_status cg_executor_cpu_create(const cg_executor_config *config, cg_team *team
         .cache = config->cache,
         .cache_self = c->cache,
         .max_tokens = c->config.step_tokens,
-        .max_seqs = c->n_places,
+        .max_seqs = c->n_kv_slots,
         .max_out = config->n_slots,
         .max_len = config->max_len,
     };
     if (status == CG_OK)
         status = cg_cpu_model_create(&model_config, &c->model, err);
-    for (int32_t i = 0; i < c->n_places && status == CG_OK; i++)
+    for (int32_t i = 0; i < c->n_kv_slots && status == CG_OK; i++)
         c->places[i].tokens = c->tokens + (size_t)i * (size_t)config->max_len;
     if (status != CG_OK) {
         cpu_destroy(&c->base);
@@ -246,13 +246,13 @@ static cg_status cpu_admit(cg_executor *ex, int32_t slot, int32_t prefix,
     int32_t n_prompt = from->seq.n_tokens, n_atoms;
     int64_t limit = (int64_t)n_prompt + prog->max_tokens;
     int look = job->geometry && c->config.geometry != CG_GEOMETRY_OFF;
-    cg_status status = set_columns(c, prog->n_columns, err);
+    cg_status status = set_head_rows(c, prog->n_head_rows, err);
 
     if (status != CG_OK)
         return status;
     n_atoms = prog->fields_per_atom ? prog->n_fields / prog->fields_per_atom : 0;
     if (cg_grow((void **)&p->marks, &p->cap_marks, (size_t)n_atoms, sizeof *p->marks) ||
-        cg_cpu_atoms_begin(&p->atoms, look ? n_atoms : 0))
+        cg_cpu_repair_begin(&p->atoms, look ? n_atoms : 0))
         return nomem(err);
     memcpy(p->tokens, from->tokens, (size_t)n_prompt * sizeof *p->tokens);
     p->job = *job;
@@ -360,7 +360,7 @@ static cg_status gather_batch(struct cpu *c, cg_error *err)
 
     b->n_tokens = b->n_seqs = b->n_out = 0;
     b->q_start[0] = 0;
-    for (int32_t k = 0; k < c->n_places; k++) {
+    for (int32_t k = 0; k < c->n_kv_slots; k++) {
         int32_t i = k < n_slots ? (c->first + k) % n_slots : k;
         int32_t room = c->config.step_tokens - b->n_tokens;
         cg_status status;
@@ -382,10 +382,10 @@ static cg_status gather_batch(struct cpu *c, cg_error *err)
 /* Look at the atoms that are complete since the sequence was in field `before`. */
 static void look_at_atoms(struct cpu *c, struct place *p, int32_t before)
 {
-    cg_cpu_sequence at = {
-        .spelling = c->config.spelling,
+    cg_repair_target at = {
+        .token_numbers = c->config.token_numbers,
         .decimals = c->config.decimals,
-        .restarts = cg_repair_restarts(c->config.sampling.greedy),
+        .restarts = cg_restart_limit(c->config.sampling.greedy),
         .automaton = c->config.automaton,
         .program = p->job.program,
         .geometry = p->job.geometry,
@@ -397,7 +397,7 @@ static void look_at_atoms(struct cpu *c, struct place *p, int32_t before)
 
     for (int32_t atom = before / per; atom < end && !p->rolled_back; atom++)
         p->rolled_back =
-            cg_cpu_atoms_look(&p->atoms, &at, c->config.geometry == CG_GEOMETRY_REPAIR, atom);
+            cg_cpu_repair_atom(&p->atoms, &at, c->config.geometry == CG_GEOMETRY_REPAIR, atom);
 }
 
 /* Sample one token of a sequence and append what it forces. */
@@ -415,7 +415,7 @@ static void sample_row(void *arg, int64_t row, int worker)
     cg_status status = CG_OK;
 
     for (int32_t i = 0; i < n; i++) {
-        allowed[i] = logits[aut->column[begin + i]];
+        allowed[i] = logits[aut->head_row[begin + i]];
         if (!isfinite(allowed[i]))
             status = CG_ERR_FORMAT;
     }
@@ -468,7 +468,7 @@ static cg_status step(struct cpu *c, cg_error *err)
 /* Has a sequence ended or a prefix become ready that was not told yet? */
 static int has_news(struct cpu *c)
 {
-    for (int32_t i = 0; i < c->n_places; i++) {
+    for (int32_t i = 0; i < c->n_kv_slots; i++) {
         struct place *p = &c->places[i];
 
         if (p->reported)
@@ -504,7 +504,7 @@ static void cpu_stats(const cg_executor *ex, cg_executor_stats *ret_stats)
     const struct cpu *c = (const struct cpu *)ex;
 
     *ret_stats = c->stats;
-    ret_stats->head_rows = c->n_columns;
+    ret_stats->head_rows = c->n_head_rows;
     cg_cpu_model_seconds(c->model, &ret_stats->matmul_seconds, &ret_stats->attention_seconds);
 }
 
@@ -518,9 +518,9 @@ static void cpu_cache_stats(const cg_executor *ex, cg_cache_stats *ret_stats)
 static const struct cg_executor_ops cpu_ops = {
     .name = "cpu",
     .destroy = cpu_destroy,
-    .begin_prefix = cpu_begin_prefix,
-    .prefix_ready = cpu_prefix_ready,
-    .release_prefix = cpu_release_prefix,
+    .begin_prompt = cpu_begin_prefix,
+    .prompt_ready = cpu_prefix_ready,
+    .release_prompt = cpu_release_prefix,
     .admit = cpu_admit,
     .run = cpu_run,
     .collect = cpu_collect,

@@ -35,11 +35,11 @@ struct scheduler {
     cg_executor *ex;
     const cg_scheduler_io *io;
     uint64_t seed;
-    int32_t n_slots, n_prefixes, n_busy_slots, n_busy_prefixes;
+    int32_t n_slots, n_prompt_slots, n_busy_slots, n_busy_prefixes;
     struct slot *slots;
     struct prefix *prefixes;
-    struct batch *again; /* taken, and not in a prefix place: what is first goes first */
-    size_t n_again, cap_again;
+    struct batch *requeued; /* taken, and not in a prefix place: what is first goes first */
+    size_t n_requeued, cap_requeued;
     uint64_t arrivals;
     int at_end, told;
 };
@@ -58,7 +58,7 @@ static uint32_t generation_of(const struct batch *b, uint32_t i)
 
 static void free_prefix(struct scheduler *s, struct prefix *p)
 {
-    s->ex->ops->release_prefix(s->ex, (int32_t)(p - s->prefixes));
+    s->ex->ops->release_prompt(s->ex, (int32_t)(p - s->prefixes));
     free(p->batch.list);
     *p = (struct prefix) { 0 };
     s->n_busy_prefixes--;
@@ -92,9 +92,10 @@ static cg_status collect(struct scheduler *s, cg_error *err)
 /* Room in `again` for what places hold at most. */
 static cg_status make_room(struct scheduler *s, cg_error *err)
 {
-    size_t want = s->n_again + (size_t)s->n_busy_prefixes + (size_t)s->n_busy_slots;
+    size_t want = s->n_requeued + (size_t)s->n_busy_prefixes + (size_t)s->n_busy_slots;
 
-    return cg_grow((void **)&s->again, &s->cap_again, want, sizeof *s->again) ? nomem(err) : CG_OK;
+    return cg_grow((void **)&s->requeued, &s->cap_requeued, want, sizeof *s->requeued) ? nomem(err)
+                                                                                       : CG_OK;
 }
 
 /* Append a generation to a batch that is a list. */
@@ -114,11 +115,12 @@ static cg_status put_back(struct scheduler *s, const struct slot *slot, cg_error
 {
     size_t i = 0;
 
-    while (i < s->n_again && (s->again[i].work.owner != slot->work.owner || !s->again[i].list))
+    while (i < s->n_requeued &&
+           (s->requeued[i].work.owner != slot->work.owner || !s->requeued[i].list))
         i++;
-    if (i == s->n_again)
-        s->again[s->n_again++] = (struct batch) { .work = slot->work };
-    return append(&s->again[i], slot->generation, err);
+    if (i == s->n_requeued)
+        s->requeued[s->n_requeued++] = (struct batch) { .work = slot->work };
+    return append(&s->requeued[i], slot->generation, err);
 }
 
 /* Empty all places into `again`. */
@@ -131,9 +133,9 @@ static cg_status empty(struct scheduler *s, cg_error *err)
             status = put_back(s, &s->slots[i], err);
             free_slot(s, i);
         }
-    for (int32_t i = 0; i < s->n_prefixes && status == CG_OK; i++)
+    for (int32_t i = 0; i < s->n_prompt_slots && status == CG_OK; i++)
         if (s->prefixes[i].busy) {
-            struct batch b = s->prefixes[i].batch, *to = &s->again[s->n_again++];
+            struct batch b = s->prefixes[i].batch, *to = &s->requeued[s->n_requeued++];
 
             s->prefixes[i].batch.list = NULL; /* b has it now */
             free_prefix(s, &s->prefixes[i]);
@@ -153,7 +155,7 @@ static cg_status shrink(struct scheduler *s, const cg_error *why, cg_error *err)
     if (!s->io->shrink)
         return cg_fail(err, why->code, "%s", why->msg);
     /* places that there are no more stay unused */
-    return s->io->shrink(s->io->ctx, why, &s->ex, &s->n_slots, &s->n_prefixes, err);
+    return s->io->shrink(s->io->ctx, why, &s->ex, &s->n_slots, &s->n_prompt_slots, err);
 }
 
 /* There is no room for one more sequence: wait for those at work to make some, or shrink. */
@@ -174,9 +176,9 @@ static int next_batch(struct scheduler *s, struct batch *ret)
 {
     int idle = !s->n_busy_slots && !s->n_busy_prefixes, got;
 
-    if (s->n_again) {
-        *ret = s->again[0];
-        memmove(s->again, s->again + 1, --s->n_again * sizeof *s->again);
+    if (s->n_requeued) {
+        *ret = s->requeued[0];
+        memmove(s->requeued, s->requeued + 1, --s->n_requeued * sizeof *s->requeued);
         return CG_WORK_TAKEN;
     }
     if (s->at_end)
@@ -191,7 +193,7 @@ static int next_batch(struct scheduler *s, struct batch *ret)
 /* Put waiting molecules into free prefix places. */
 static cg_status fill_prefixes(struct scheduler *s, cg_error *err)
 {
-    for (int32_t i = 0; i < s->n_prefixes; i++) {
+    for (int32_t i = 0; i < s->n_prompt_slots; i++) {
         struct prefix *p = &s->prefixes[i];
         cg_error why = CG_ERROR_INIT;
         struct batch b;
@@ -201,14 +203,14 @@ static cg_status fill_prefixes(struct scheduler *s, cg_error *err)
             continue;
         if (next_batch(s, &b) != CG_WORK_TAKEN)
             return CG_OK;
-        status = s->ex->ops->begin_prefix(s->ex, i, b.work.prompt, b.work.n_prompt, &why);
+        status = s->ex->ops->begin_prompt(s->ex, i, b.work.prompt, b.work.n_prompt, &why);
         if (status != CG_OK) { /* it stays the next one */
-            if (cg_grow((void **)&s->again, &s->cap_again, s->n_again + 1, sizeof b)) {
+            if (cg_grow((void **)&s->requeued, &s->cap_requeued, s->n_requeued + 1, sizeof b)) {
                 free(b.list);
                 return nomem(err);
             }
-            memmove(s->again + 1, s->again, s->n_again++ * sizeof b);
-            s->again[0] = b;
+            memmove(s->requeued + 1, s->requeued, s->n_requeued++ * sizeof b);
+            s->requeued[0] = b;
             if (status != CG_ERR_DEVICE_NOMEM)
                 return cg_fail(err, status, "%s", why.msg);
             if (s->n_busy_slots || s->n_busy_prefixes)
@@ -227,7 +229,7 @@ static struct prefix *oldest_prefix(struct scheduler *s)
 {
     struct prefix *best = NULL;
 
-    for (int32_t i = 0; i < s->n_prefixes; i++)
+    for (int32_t i = 0; i < s->n_prompt_slots; i++)
         if (s->prefixes[i].busy && (!best || s->prefixes[i].order < best->order))
             best = &s->prefixes[i];
     return best;
@@ -247,13 +249,13 @@ static cg_status fill_slots(struct scheduler *s, cg_error *err)
 
         if (slot->busy)
             continue;
-        if (!s->ex->ops->prefix_ready(s->ex, place))
+        if (!s->ex->ops->prompt_ready(s->ex, place))
             return CG_OK;
         slot->work = p->batch.work;
         slot->generation = generation_of(&p->batch, p->batch.begun);
         job.program = slot->work.program;
         job.geometry = slot->work.geometry;
-        job.key = (cg_rng_key) { cg_rng_again(s->seed, slot->work.again), slot->work.molecule,
+        job.key = (cg_rng_key) { cg_rng_retry(s->seed, slot->work.retry), slot->work.molecule,
                                  slot->generation };
         status = s->ex->ops->admit(s->ex, i, place, &job, &why);
         if (status == CG_ERR_DEVICE_NOMEM)
@@ -292,7 +294,7 @@ static cg_status loop(struct scheduler *s, cg_error *err)
             status = fill_prefixes(s, err);
         if (status == CG_OK)
             status = fill_slots(s, err);
-        if (s->at_end && !s->n_again && !s->n_busy_slots && !s->n_busy_prefixes)
+        if (s->at_end && !s->n_requeued && !s->n_busy_slots && !s->n_busy_prefixes)
             return status;
         if (status == CG_OK && (s->n_busy_slots || s->n_busy_prefixes))
             status = run(s, err);
@@ -300,26 +302,26 @@ static cg_status loop(struct scheduler *s, cg_error *err)
     return status;
 }
 
-cg_status cg_schedule(cg_executor *ex, int32_t n_slots, int32_t n_prefixes, uint64_t seed,
+cg_status cg_schedule(cg_executor *ex, int32_t n_slots, int32_t n_prompt_slots, uint64_t seed,
                       const cg_scheduler_io *io, cg_error *err)
 {
     struct scheduler s = {
-        .ex = ex, .io = io, .seed = seed, .n_slots = n_slots, .n_prefixes = n_prefixes
+        .ex = ex, .io = io, .seed = seed, .n_slots = n_slots, .n_prompt_slots = n_prompt_slots
     };
     cg_status status;
 
     s.slots = calloc((size_t)n_slots, sizeof *s.slots);
-    s.prefixes = calloc((size_t)n_prefixes, sizeof *s.prefixes);
+    s.prefixes = calloc((size_t)n_prompt_slots, sizeof *s.prefixes);
     status = s.slots && s.prefixes ? loop(&s, err) : nomem(err);
     for (int32_t i = 0; s.slots && i < s.n_slots; i++)
         if (s.slots[i].busy)
             free_slot(&s, i);
-    for (int32_t i = 0; s.prefixes && i < s.n_prefixes; i++)
+    for (int32_t i = 0; s.prefixes && i < s.n_prompt_slots; i++)
         if (s.prefixes[i].busy)
             free_prefix(&s, &s.prefixes[i]);
-    for (size_t i = 0; i < s.n_again; i++)
-        free(s.again[i].list);
-    free(s.again);
+    for (size_t i = 0; i < s.n_requeued; i++)
+        free(s.requeued[i].list);
+    free(s.requeued);
     free(s.slots);
     free(s.prefixes);
     return status;

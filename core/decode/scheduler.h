@@ -30,7 +30,7 @@ typedef struct cg_work {
     uint32_t n_generations; /* >= 1 */
     void *owner;
     const uint32_t *generations; /* [n_generations] or NULL */
-    uint32_t again;              /* they are drawn for the again-th time more: cg_rng_again() */
+    uint32_t retry;              /* they are drawn for the again-th time more: cg_rng_retry() */
     const cg_geometry *geometry; /* NULL: none */
 } cg_work;
 
@@ -62,7 +62,7 @@ typedef struct cg_scheduler_io {
 } cg_scheduler_io;
 
 /** Run until next() has returned CG_WORK_END and every sequence has ended. */
-cg_status cg_schedule(cg_executor *ex, int32_t n_slots, int32_t n_prefixes, uint64_t seed,
+cg_status cg_schedule(cg_executor *ex, int32_t n_slots, int32_t n_prompt_slots, uint64_t seed,
                       const cg_scheduler_io *io, cg_error *err);
 
 #endif

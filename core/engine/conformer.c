@@ -7,16 +7,16 @@
 
 #include "base/error.h"
 #include "base/size.h"
-#include "decode/automaton.h"
+#include "sequence/automaton.h"
 
-static void judge(cg_checked *c, int32_t verdict, const char *reason)
+static void judge(cg_parsed_conformer *c, int32_t verdict, const char *reason)
 {
     c->verdict = verdict;
     snprintf(c->reason, sizeof c->reason, "%s", reason);
 }
 
 /* The text between the tags; 0 if one is missing. */
-static int find_body(cg_checked *c, const cg_format_config *format)
+static int find_body(cg_parsed_conformer *c, const cg_format_config *format)
 {
     size_t open = strlen(format->completion_open);
     const char *end;
@@ -32,7 +32,8 @@ static int find_body(cg_checked *c, const cg_format_config *format)
 }
 
 /* The molecule is not the one asked for, or the text is none: which? */
-static cg_status judge_misfit(cg_checked *c, const cg_molecule_template *t, const cg_error *why)
+static cg_status judge_misfit(cg_parsed_conformer *c, const cg_molecule_template *t,
+                              const cg_error *why)
 {
     const cg_format_config *format = t->builder->format;
     cg_enriched other = { 0 };
@@ -56,22 +57,23 @@ static cg_status judge_misfit(cg_checked *c, const cg_molecule_template *t, cons
     return CG_OK;
 }
 
-static void judge_given_up(cg_checked *c)
+static void judge_given_up(cg_parsed_conformer *c)
 {
-    char causes[CG_REPAIR_TEXT];
+    char causes[CG_REPAIR_COUNTS_TEXT];
 
-    c->verdict = CG_CONFORMER_IMPOSSIBLE;
-    cg_repair_text(&c->repair, causes, sizeof causes);
-    snprintf(c->reason, sizeof c->reason,
-             "no possible geometry was found in %d attempts (%s)", c->repair.restarts + 1, causes);
+    c->verdict = CG_CONFORMER_INVALID_GEOMETRY;
+    cg_repair_counts_text(&c->repair, causes, sizeof causes);
+    snprintf(c->reason, sizeof c->reason, "no possible geometry was found in %d attempts (%s)",
+             c->repair.restarts + 1, causes);
 }
 
 cg_status cg_conformer_check(const cg_molecule_template *t, const cg_tokenizer *tokenizer,
                              const int32_t *tokens, int32_t n, int32_t done,
-                             const cg_repair *repair, cg_checked *ret, cg_error *err)
+                             const cg_repair_counts *repair, cg_parsed_conformer *ret,
+                             cg_error *err)
 {
     const cg_format_config *format = t->builder->format;
-    cg_checked c = { .repair = *repair };
+    cg_parsed_conformer c = { .repair = *repair };
     cg_error why = CG_ERROR_INIT;
     cg_status status =
         cg_tokenizer_decode(tokenizer, tokens, (size_t)n, 0, &c.text, &c.text_len, err);
@@ -109,20 +111,20 @@ out:
     } else {
         if (err && status != err->code)
             cg_fail(err, status, "%s", why.msg);
-        cg_checked_finish(&c);
+        cg_parsed_conformer_finish(&c);
     }
     return status;
 }
 
-void cg_checked_finish(cg_checked *c)
+void cg_parsed_conformer_finish(cg_parsed_conformer *c)
 {
     free(c->text);
     free(c->xyz);
-    *c = (cg_checked) { 0 };
+    *c = (cg_parsed_conformer) { 0 };
 }
 
 cg_status cg_conformer_check_geometry(const cg_checker *checker, const cg_molecule *mol,
-                                      cg_checked *c, cg_error *err)
+                                      cg_parsed_conformer *c, cg_error *err)
 {
     const cg_smiles *graph = cg_molecule_graph(mol);
     float(*heavy)[3];
@@ -153,7 +155,7 @@ cg_status cg_conformer_check_geometry(const cg_checker *checker, const cg_molecu
     return CG_OK;
 }
 
-int cg_checked_badness(const cg_checked *c)
+int cg_parsed_conformer_badness(const cg_parsed_conformer *c)
 {
     int n = 0;
 

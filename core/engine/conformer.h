@@ -5,11 +5,11 @@
 
 #include <confgen/confgen.h>
 
-#include "eval/check.h"
+#include "check/checker.h"
 #include "template/template.h"
 
-/** Zero first; cg_checked_finish() releases. */
-typedef struct cg_checked {
+/** Zero first; cg_parsed_conformer_finish() releases. */
+typedef struct cg_parsed_conformer {
     int32_t verdict; /* CG_CONFORMER_* */
     char *text;      /* all that the model wrote, terminated */
     size_t text_len;
@@ -17,10 +17,10 @@ typedef struct cg_checked {
     size_t body_len;
     double (*xyz)[3];                    /* [atoms], when OK */
     uint32_t checks_done, checks_failed; /* of its geometry; bits as of cg_verdict, 0 unchecked */
-    uint32_t again;                      /* how often it was drawn before; 0: at once */
-    cg_repair repair;                    /* of the sequence it is */
+    uint32_t retry;                      /* how often it was drawn before; 0: at once */
+    cg_repair_counts repair;             /* of the sequence it is */
     char reason[CG_ERROR_TEXT];
-} cg_checked;
+} cg_parsed_conformer;
 
 /**
  * Read what a sequence says and compare it with the molecule it was to be.
@@ -31,20 +31,21 @@ typedef struct cg_checked {
  */
 cg_status cg_conformer_check(const cg_molecule_template *t, const cg_tokenizer *tokenizer,
                              const int32_t *tokens, int32_t n, int32_t done,
-                             const cg_repair *repair, cg_checked *ret, cg_error *err);
-void cg_checked_finish(cg_checked *checked); /* accepts zeroed structs */
+                             const cg_repair_counts *repair, cg_parsed_conformer *ret,
+                             cg_error *err);
+void cg_parsed_conformer_finish(cg_parsed_conformer *checked); /* accepts zeroed structs */
 
 /**
  * Check the geometry of a conformer that is OK; another one has none, and is left as it is.
  * @return CG_OK whatever was found; CG_ERR_NOMEM
  */
 cg_status cg_conformer_check_geometry(const cg_checker *checker, const cg_molecule *mol,
-                                      cg_checked *checked, cg_error *err);
+                                      cg_parsed_conformer *checked, cg_error *err);
 
 /**
  * How bad a conformer is: 0 nothing is wrong; by the tests failed; worst without coordinates. What
  * is the molecule's own (sanitization) does not count: no other draw would mend it.
  */
-int cg_checked_badness(const cg_checked *checked);
+int cg_parsed_conformer_badness(const cg_parsed_conformer *checked);
 
 #endif

@@ -9,9 +9,9 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "eval/check.h"
-#include "engine/choice.h"
-#include "engine/device.h"
+#include "check/checker.h"
+#include "engine/selection.h"
+#include "engine/device_request.h"
 #include "engine/paths.h"
 #include "engine/settings.h"
 #include "io/input.h"
@@ -107,7 +107,7 @@ static cg_status choose_length(cg_engine *e, const cg_engine_options *o, cg_erro
     if (o->max_length > positions)
         return cg_fail(err, CG_ERR_USAGE, "max-length %d: model '%s' has %d positions",
                        o->max_length, e->model_dir, positions);
-    e->info.max_len = o->max_length ? o->max_length : cg_context_of(&e->model->config);
+    e->info.max_length = o->max_length ? o->max_length : cg_context_length(&e->model->config);
     return CG_OK;
 }
 
@@ -255,7 +255,7 @@ static cg_status open_constraint(cg_engine *e, const cg_engine_options *o, cg_er
         .constraint = ops,
         .constraint_self = e->constraint_self,
         .format = f,
-        .max_len = e->info.max_len,
+        .max_len = e->info.max_length,
         .max_new_tokens = o->max_new_tokens,
     };
     return CG_OK;
@@ -288,7 +288,7 @@ static cg_status open_workers(cg_engine *e, const cg_engine_options *o, cg_error
     cg_status status;
 
     e->info.dtype = cg_dtype_name(e->dtype);
-    status = cg_choose(e, o, err);
+    status = cg_select_plugins(e, o, err);
     for (int32_t i = 0; i < e->n_workers && status == CG_OK; i++) {
         status = cg_worker_open(&e->workers[i], halved, err);
         if (!i && halved[0])
@@ -318,12 +318,12 @@ static cg_status open_on_cpu(cg_engine *e, const cg_engine_options *o, cg_dtype 
 static cg_status open_on_gpus(cg_engine *e, const cg_engine_options *o,
                               const cg_device_request *request, cg_dtype dtype, cg_error *err)
 {
-    const char *text = request->kind == CG_ASKED_AUTO ? "auto" : o->device;
+    const char *text = request->kind == CG_REQUEST_AUTO ? "auto" : o->device;
     int32_t gpus[CG_MAX_GPUS], n_gpus = 0, n = 0;
     size_t at;
     cg_status status = cg_gpu_count(&n_gpus, err);
 
-    if (status != CG_OK && request->kind == CG_ASKED_CUDA)
+    if (status != CG_OK && request->kind == CG_REQUEST_CUDA)
         cg_fail_prefix(err, status, "device '%.200s'", text);
     if (status != CG_OK)
         return status;
@@ -349,11 +349,11 @@ static cg_status open_device(cg_engine *e, const cg_engine_options *o,
     cg_error why = CG_ERROR_INIT;
     cg_status status;
 
-    if (request->kind == CG_ASKED_CUDA) {
+    if (request->kind == CG_REQUEST_CUDA) {
         snprintf(e->device_reason, sizeof e->device_reason, "asked for");
         return open_on_gpus(e, o, request, dtype, err);
     }
-    if (request->kind == CG_ASKED_CPU) {
+    if (request->kind == CG_REQUEST_CPU) {
         snprintf(e->device_reason, sizeof e->device_reason, "asked for");
         return open_on_cpu(e, o, dtype, err);
     }
@@ -491,7 +491,7 @@ const char *cg_check_describe(int32_t id, const char **ret_meaning)
     return cg_check_name((cg_check_id)id);
 }
 
-cg_status cg_engine_open_with(const cg_engine_options *options, const cg_engine_hooks *hooks,
+cg_status cg_engine_open_with(const cg_engine_options *options, const cg_engine_test_hooks *hooks,
                               cg_engine **ret_engine, cg_error *err)
 {
     cg_engine_options o = { 0 }; /* an older application knows fewer members */
@@ -535,7 +535,7 @@ cg_status cg_engine_open_with(const cg_engine_options *options, const cg_engine_
     if (status == CG_OK)
         status = open_constraint(e, &o, err);
     if (status == CG_OK)
-        status = cg_engine_choose_geometry(e, &o, err);
+        status = cg_engine_select_geometry(e, &o, err);
     if (status == CG_OK)
         status = open_device(e, &o, &request, dtype, err);
     if (status != CG_OK) {
@@ -564,7 +564,7 @@ void cg_engine_close(cg_engine *e)
     cg_model_close(e->model);
     cg_registry_destroy(e->registry);
     cg_team_destroy(e->team);
-    free(e->spelling);
+    free(e->token_numbers);
     free(e->model_dir);
     free(e);
 }

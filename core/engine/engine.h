@@ -16,7 +16,7 @@
 #include "template/template.h"
 
 /** How an engine comes by its executors, for tests: zero is how it always does. */
-typedef struct cg_engine_hooks {
+typedef struct cg_engine_test_hooks {
     int32_t n_cpu; /* executors on the CPU, each with threads of its own; 0: one */
     /* > 0: on the CPU too what is "auto" is measured, for so many seconds an attempt */
     double tuning_seconds;
@@ -24,13 +24,13 @@ typedef struct cg_engine_hooks {
     cg_status (*create)(void *ctx, const cg_executor_config *config, cg_team *team,
                         cg_executor **ret_executor, cg_error *err);
     void *ctx;
-} cg_engine_hooks;
+} cg_engine_test_hooks;
 
 enum { CG_REASON_TEXT = 1024 };
 
 struct cg_engine {
     cg_engine_info info;
-    cg_engine_hooks hooks;
+    cg_engine_test_hooks hooks;
     char *model_dir;
     char device[64 + 4 * CG_MAX_GPUS];
     char device_reason[CG_REASON_TEXT], attention_reason[CG_REASON_TEXT],
@@ -46,7 +46,7 @@ struct cg_engine {
     cg_text_format format;
     void *constraint_self;
     cg_template_builder builder;
-    cg_spelling *spelling; /* by token id, while geometry is looked at */
+    cg_token_number *token_numbers; /* by token id, while geometry is looked at */
     cg_dtype dtype;
     cg_worker *workers; /* [n_workers] one a GPU; on the CPU one */
     int32_t n_workers;
@@ -56,11 +56,11 @@ struct cg_engine {
 };
 
 /** cg_engine_open() with hooks. */
-cg_status cg_engine_open_with(const cg_engine_options *options, const cg_engine_hooks *hooks,
+cg_status cg_engine_open_with(const cg_engine_options *options, const cg_engine_test_hooks *hooks,
                               cg_engine **ret_engine, cg_error *err);
 
 /** Whether geometry is looked at while it is written; the constraint is open. */
-cg_status cg_engine_choose_geometry(cg_engine *engine, const cg_engine_options *options,
+cg_status cg_engine_select_geometry(cg_engine *engine, const cg_engine_options *options,
                                     cg_error *err);
 
 /** One line for the log of the application. */

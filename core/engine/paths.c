@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "paths.h"
 
-#include <confgen/machine.h>
+#include <confgen/build_info.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -44,9 +44,10 @@ struct cg_pipeline {
     pthread_cond_t changed;
     cg_pipeline_molecule **window; /* ring: molecules that were read and not yet emitted */
     int64_t cap;
-    int64_t n_read, n_scheduled, n_emitted;    /* ring positions modulo cap */
-    int64_t n_running;                         /* molecules from RUNNING on that are not DONE */
-    cg_pipeline_molecule *again, **last_again; /* with waves to be handed out, the oldest first */
+    int64_t n_read, n_scheduled, n_emitted; /* ring positions modulo cap */
+    int64_t n_running;                      /* molecules from RUNNING on that are not DONE */
+    cg_pipeline_molecule *retry_queue,
+        **last_retry; /* with waves to be handed out, the oldest first */
     int at_end;
     cg_report counts; /* what decoders have counted and *report does not have yet */
     cg_status status; /* first failure, */
@@ -68,10 +69,10 @@ static void destroy_molecule(struct cg_pipeline *p, cg_pipeline_molecule *m)
         p->io->forget(p->io->ctx, m);
     for (int32_t i = 0; m->generations && i < m->n_generations; i++) {
         free(m->generations[i].tokens);
-        cg_checked_finish(&m->generations[i].checked);
+        cg_parsed_conformer_finish(&m->generations[i].checked);
     }
     free(m->generations);
-    free((uint32_t *)m->wave);
+    free((uint32_t *)m->round);
     cg_checker_destroy(m->checker);
     if (m->built.builder)
         cg_molecule_template_finish(&m->built);
@@ -131,7 +132,7 @@ static void build_job(void *arg, int worker)
     (void)worker;
     if (status == CG_OK && p->engine->info.check)
         status = make_checker(m, &err);
-    m->n_wave = m->n_generations;
+    m->n_round = m->n_generations;
     if (status == CG_OK) {
         m->generations = calloc((size_t)m->n_generations, sizeof *m->generations);
         if (!m->generations)
@@ -146,70 +147,70 @@ static void build_job(void *arg, int worker)
 
 static uint32_t generation_of(const cg_pipeline_molecule *m, int32_t i)
 {
-    return m->wave ? m->wave[i] : (uint32_t)i;
+    return m->round ? m->round[i] : (uint32_t)i;
 }
 
 /* What has a generation become? The best of its attempts stays, of equals the first. */
 static cg_status read_generation(const cg_pipeline_molecule *m, cg_generation *g, cg_error *err)
 {
-    cg_checked c = { 0 };
+    cg_parsed_conformer c = { 0 };
     cg_status status = cg_conformer_check(&m->built, m->pipeline->engine->tokenizer, g->tokens,
                                           g->n_tokens, g->done, &g->repair, &c, err);
 
     if (status == CG_OK && m->checker)
         status = cg_conformer_check_geometry(m->checker, m->built.molecule, &c, err);
-    c.again = m->again;
+    c.retry = m->retry;
     free(g->tokens);
     g->tokens = NULL;
-    if (status == CG_OK &&
-        (!g->is_read || cg_checked_badness(&c) < cg_checked_badness(&g->checked))) {
-        cg_checked better = c;
+    if (status == CG_OK && (!g->is_read || cg_parsed_conformer_badness(&c) <
+                                               cg_parsed_conformer_badness(&g->checked))) {
+        cg_parsed_conformer better = c;
 
         c = g->checked;
         g->checked = better;
         g->is_read = 1;
     }
-    cg_checked_finish(&c);
+    cg_parsed_conformer_finish(&c);
     return status;
 }
 
-/* Read what the wave has become; *ret_n of its generations are still bad: the next wave. */
+/* Read what the round has become; *ret_n of its generations are still bad: the next round. */
 static cg_status read_wave(cg_pipeline_molecule *m, int32_t *ret_n, cg_error *err)
 {
-    uint32_t *bad = cg_alloc_array((size_t)m->n_wave, sizeof *bad);
+    uint32_t *bad = cg_alloc_array((size_t)m->n_round, sizeof *bad);
     int32_t n = 0;
     cg_status status = bad ? CG_OK : cg_fail(err, CG_ERR_NOMEM, "pipeline: out of memory");
 
-    for (int32_t i = 0; i < m->n_wave && status == CG_OK; i++) {
+    for (int32_t i = 0; i < m->n_round && status == CG_OK; i++) {
         cg_generation *g = &m->generations[generation_of(m, i)];
 
         status = read_generation(m, g, err);
-        if (cg_checked_badness(&g->checked) > 0 && status == CG_OK)
+        if (cg_parsed_conformer_badness(&g->checked) > 0 && status == CG_OK)
             bad[n++] = generation_of(m, i);
     }
     if (status != CG_OK) {
         free(bad);
         return status;
     }
-    free((uint32_t *)m->wave);
-    m->wave = bad;
+    free((uint32_t *)m->round);
+    m->round = bad;
     *ret_n = n;
     return CG_OK;
 }
 
 /* Hand the bad ones out again. */
-static void begin_wave(cg_pipeline_molecule *m, int32_t n)
+static void begin_round(cg_pipeline_molecule *m, int32_t n)
 {
     struct cg_pipeline *p = m->pipeline;
 
-    m->again++;
-    m->n_wave = n;
+    m->retry++;
+    m->n_round = n;
     pthread_mutex_lock(&p->lock);
     m->state = RUNNING;
     m->n_begun = m->n_ended = 0;
-    m->next_again = NULL;
-    *(p->again ? p->last_again : &p->again) = m;
-    p->last_again = &m->next_again;
+    m->next_retry = NULL;
+    *(p->retry_queue ? p->last_retry : &p->retry_queue) = m;
+    p->last_retry = &m->next_retry;
     pthread_cond_broadcast(&p->changed);
     pthread_mutex_unlock(&p->lock);
 }
@@ -219,9 +220,9 @@ static void count_checks(cg_pipeline_molecule *m)
     cg_report *r = &m->checks;
 
     for (int32_t i = 0; i < m->n_generations; i++) {
-        const cg_checked *c = &m->generations[i].checked;
+        const cg_parsed_conformer *c = &m->generations[i].checked;
 
-        r->mended += c->again && !cg_checked_badness(c);
+        r->fixed_by_retry += c->retry && !cg_parsed_conformer_badness(c);
         if (!c->checks_done)
             continue;
         r->checked++;
@@ -242,9 +243,9 @@ static void finish_job(void *arg, int worker)
     cg_status status = read_wave(m, &n_bad, &m->failure);
 
     (void)worker;
-    if (status == CG_OK && n_bad && m->again < (uint32_t)p->engine->info.retry) {
+    if (status == CG_OK && n_bad && m->retry < (uint32_t)p->engine->info.retry) {
         m->finish_seconds += cg_now() - t;
-        begin_wave(m, n_bad);
+        begin_round(m, n_bad);
         return;
     }
     if (status == CG_OK) {
@@ -268,7 +269,7 @@ static void finish_job(void *arg, int worker)
  */
 static int32_t share_locked(const struct decoder *d, const cg_pipeline_molecule *m)
 {
-    int32_t n = m->n_wave - m->n_begun, batch = d->worker->batch_size;
+    int32_t n = m->n_round - m->n_begun, batch = d->worker->batch_size;
 
     return d->pipeline->engine->n_workers > 1 && n / 2 >= batch ? batch : n;
 }
@@ -287,18 +288,18 @@ static void take_locked(struct decoder *d, cg_pipeline_molecule *m, cg_work *ret
         .first_generation = (uint32_t)m->n_begun,
         .n_generations = (uint32_t)n,
         .owner = m,
-        .generations = m->wave ? m->wave + m->n_begun : NULL,
-        .again = m->again,
+        .generations = m->round ? m->round + m->n_begun : NULL,
+        .retry = m->retry,
     };
     m->n_begun += n;
-    if (m->again)
+    if (m->retry)
         p->counts.retried += n;
     else
         p->counts.requested += n;
-    if (m->n_begun < m->n_wave)
+    if (m->n_begun < m->n_round)
         return;
-    if (m->again) {
-        p->again = m->next_again;
+    if (m->retry) {
+        p->retry_queue = m->next_retry;
         return;
     }
     m->state = RUNNING;
@@ -317,8 +318,8 @@ static int next_work(void *ctx, int wait, cg_work *ret_work)
     for (;;) {
         while (p->n_scheduled < p->n_read && at_locked(p, p->n_scheduled)->state == DONE)
             p->n_scheduled++; /* failed: nothing to run */
-        if (!p->stopping && p->again) {
-            take_locked(d, p->again, ret_work);
+        if (!p->stopping && p->retry_queue) {
+            take_locked(d, p->retry_queue, ret_work);
             got = CG_WORK_TAKEN;
             break;
         }
@@ -342,13 +343,13 @@ static int next_work(void *ctx, int wait, cg_work *ret_work)
 
 static void count_repair(cg_report *r, const cg_sequence_result *result)
 {
-    const cg_repair *repair = &result->repair;
+    const cg_repair_counts *repair = &result->repair;
 
     for (int32_t i = 0; i < CG_CAUSES; i++)
         r->geometry_count[i] += repair->count[i];
     r->geometry_moved += repair->moved;
     r->geometry_restarts += repair->restarts;
-    r->geometry_wasted += repair->wasted;
+    r->geometry_discarded_tokens += repair->wasted;
 }
 
 static cg_status sequence_ended(void *ctx, const cg_work *work, uint32_t generation,
@@ -369,7 +370,7 @@ static cg_status sequence_ended(void *ctx, const cg_work *work, uint32_t generat
     g->repair = result->repair;
     pthread_mutex_lock(&p->lock);
     count_repair(&p->counts, result);
-    p->counts.sequences += !work->again;
+    p->counts.sequences += !work->retry;
     p->counts.tokens += result->n_tokens;
     p->counts.sampled += result->n_sampled;
     p->counts.forced += result->n_tokens - result->n_sampled;
@@ -386,7 +387,7 @@ static void sequence_gone(void *ctx, const cg_work *work)
     int all;
 
     pthread_mutex_lock(&p->lock);
-    all = ++m->n_ended == m->n_wave;
+    all = ++m->n_ended == m->n_round;
     if (all)
         m->state = FINISHING;
     pthread_mutex_unlock(&p->lock);
@@ -420,7 +421,7 @@ static cg_status decoder_shrink(void *ctx, const cg_error *why, cg_executor **re
         return status;
     *ret_executor = d->worker->executor;
     *ret_slots = d->worker->batch_size;
-    *ret_prefixes = d->worker->n_prefixes;
+    *ret_prefixes = d->worker->n_prompt_slots;
     return CG_OK;
 }
 
@@ -433,7 +434,7 @@ static void *decode(void *arg)
     };
     cg_error err = CG_ERROR_INIT;
     cg_status status = cg_schedule(d->worker->executor, d->worker->batch_size,
-                                   d->worker->n_prefixes, p->engine->info.seed, &io, &err);
+                                   d->worker->n_prompt_slots, p->engine->info.seed, &io, &err);
 
     if (status != CG_OK) {
         pthread_mutex_lock(&p->lock);
@@ -500,7 +501,7 @@ static void add_checks(cg_report *r, const cg_report *checks)
 {
     r->checked += checks->checked;
     r->passed += checks->passed;
-    r->mended += checks->mended;
+    r->fixed_by_retry += checks->fixed_by_retry;
     for (int id = 0; id < CG_CHECK_COUNT; id++) {
         r->check_done[id] += checks->check_done[id];
         r->check_failed[id] += checks->check_failed[id];
@@ -522,9 +523,9 @@ static cg_status emit_done(struct cg_pipeline *p, cg_error *err)
         if (m->failure.code == CG_OK)
             add_checks(r, &m->checks);
         if (m->built.geometry)
-            r->geometry_untested += m->built.geometry->n_unchecked;
+            r->geometry_untested_stereo += m->built.geometry->n_unchecked;
         else if (m->failure.code == CG_OK && p->engine->builder.geometry != CG_GEOMETRY_OFF)
-            r->geometry_unbounded++;
+            r->geometry_untested_molecules++;
         status = p->io->emit(p->io->ctx, m, err);
         destroy_molecule(p, m);
     }
@@ -540,7 +541,7 @@ static void publish_locked(struct cg_pipeline *p)
         r->geometry_count[i] += c->geometry_count[i];
     r->geometry_moved += c->geometry_moved;
     r->geometry_restarts += c->geometry_restarts;
-    r->geometry_wasted += c->geometry_wasted;
+    r->geometry_discarded_tokens += c->geometry_discarded_tokens;
     r->retried += c->retried;
     r->sequences += c->sequences;
     r->tokens += c->tokens;

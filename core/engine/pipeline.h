@@ -23,9 +23,9 @@ typedef struct cg_generation {
     int32_t *tokens; /* [n_tokens] of the completion; NULL once it is read */
     int32_t n_tokens, n_sampled;
     int32_t done; /* CG_SEQUENCE_* */
-    cg_repair repair;
+    cg_repair_counts repair;
     int32_t is_read; /* `checked` holds something */
-    cg_checked checked;
+    cg_parsed_conformer checked;
 } cg_generation;
 
 /** A molecule on its way. The source fills the first part; `user` is the sink's. */
@@ -42,17 +42,17 @@ struct cg_pipeline_molecule {
     cg_generation *generations; /* [n_generations] each written by the thread that decoded it */
     void *user;
     double finish_seconds;
-    cg_checker *checker;  /* where the engine checks */
-    cg_report checks;     /* members of checks alone: what they found */
-    const uint32_t *wave; /* [n_wave] generations that are drawn again; NULL: all */
-    uint32_t again;       /* how often those of this wave were drawn before */
-    int32_t n_wave;       /* n_generations at first */
+    cg_checker *checker;   /* where the engine checks */
+    cg_report checks;      /* members of checks alone: what they found */
+    const uint32_t *round; /* [n_round] generations that are drawn again; NULL: all */
+    uint32_t retry;        /* how often those of this round were drawn before */
+    int32_t n_round;       /* n_generations at first */
     struct cg_pipeline *pipeline;
 
     int32_t state;   /* this and what follows: under the pipeline's lock */
-    int32_t n_begun; /* of the wave: handed to an executor */
+    int32_t n_begun; /* of the round: handed to an executor */
     int32_t n_ended;
-    cg_pipeline_molecule *next_again;
+    cg_pipeline_molecule *next_retry;
 };
 
 /** What the pipeline asks of its caller. */

@@ -54,14 +54,14 @@ cg_status cg_read_format_config(const char *dir, cg_format_config *ret, cg_error
     return status;
 }
 
-int32_t cg_context_of(const cg_model_config *config)
+int32_t cg_context_length(const cg_model_config *config)
 {
     return config->max_positions < CG_MAX_CONTEXT ? config->max_positions : CG_MAX_CONTEXT;
 }
 
-int32_t cg_prefixes_of(int32_t batch_size)
+int32_t cg_prompt_slots_for(int32_t batch_size)
 {
-    return batch_size < CG_PREFIXES ? batch_size : CG_PREFIXES;
+    return batch_size < CG_PROMPT_SLOTS ? batch_size : CG_PROMPT_SLOTS;
 }
 
 uint32_t cg_attention_needs(cg_device device, int32_t deterministic)
@@ -76,7 +76,7 @@ void cg_model_needs(const cg_model_config *c, cg_device device, int32_t compute_
                     uint32_t flags, int32_t batch_size, cg_attention_problem *ret_problem,
                     cg_cache_config *ret_cache)
 {
-    int32_t places = batch_size + cg_prefixes_of(batch_size);
+    int32_t places = batch_size + cg_prompt_slots_for(batch_size);
     cg_dtype dtype = device == CG_DEVICE_CPU ? CG_F32 : CG_BF16;
 
     *ret_problem = (cg_attention_problem) {
@@ -88,9 +88,9 @@ void cg_model_needs(const cg_model_config *c, cg_device device, int32_t compute_
         .n_heads = c->n_heads,
         .n_kv_heads = c->n_kv_heads,
         .head_dim = c->head_dim,
-        .max_tokens = cg_context_of(c),
+        .max_tokens = cg_context_length(c),
         .max_seqs = places,
-        .max_kv_len = cg_context_of(c),
+        .max_kv_len = cg_context_length(c),
         .scale = 1.0f / sqrtf((float)c->head_dim),
         .flags = flags,
     };
@@ -102,6 +102,6 @@ void cg_model_needs(const cg_model_config *c, cg_device device, int32_t compute_
         .n_slots = places,
         .n_kv_heads = c->n_kv_heads,
         .head_dim = c->head_dim,
-        .max_len = cg_context_of(c),
+        .max_len = cg_context_length(c),
     };
 }

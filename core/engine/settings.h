@@ -11,7 +11,8 @@
 enum {
     CG_DEFAULT_BATCH = 64,
     CG_MAX_CONTEXT = 4096, /* tokens of a sequence; a static cache reserves as many */
-    CG_PREFIXES = 4, /* prompts under way at once; a molecule lives much longer than its prompt */
+    CG_PROMPT_SLOTS =
+        4, /* prompts under way at once; a molecule lives much longer than its prompt */
 };
 
 /** config.json of a model directory. As cg_model_config_parse(), and CG_ERR_IO. */
@@ -20,16 +21,16 @@ cg_status cg_read_model_config(const char *dir, cg_model_config *ret, cg_error *
 cg_status cg_read_format_config(const char *dir, cg_format_config *ret, cg_error *err);
 
 /** Tokens of a sequence, prompt included: the model's positions, at most CG_MAX_CONTEXT. */
-int32_t cg_context_of(const cg_model_config *config);
+int32_t cg_context_length(const cg_model_config *config);
 /** Prompts under way at once. */
-int32_t cg_prefixes_of(int32_t batch_size);
+int32_t cg_prompt_slots_for(int32_t batch_size);
 
 /** CG_ATTENTION_* that a run on a device needs; `deterministic` is asked of CUDA alone. */
 uint32_t cg_attention_needs(cg_device device, int32_t deterministic);
 
 /**
- * What a run of a model asks of attention and cache, for cg_match(). Neither knows the other's
- * layout yet.
+ * What a run of a model asks of attention and cache, for cg_pairing_check(). Neither knows the
+ * other's layout yet.
  *
  * @param compute_capability  of the GPU, 10 * major + minor; CPU: 0
  * @param flags               cg_attention_needs()

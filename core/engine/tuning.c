@@ -42,9 +42,9 @@ static cg_status admit(struct attempt *a, int32_t slot, cg_error *err)
 static cg_status compute_prompt(struct attempt *a, cg_error *err)
 {
     const cg_work *w = &a->tuner->work;
-    cg_status status = a->ex->ops->begin_prefix(a->ex, 0, w->prompt, w->n_prompt, err);
+    cg_status status = a->ex->ops->begin_prompt(a->ex, 0, w->prompt, w->n_prompt, err);
 
-    for (int n = 0; status == CG_OK && !a->ex->ops->prefix_ready(a->ex, 0); n++) {
+    for (int n = 0; status == CG_OK && !a->ex->ops->prompt_ready(a->ex, 0); n++) {
         if (n == MAX_RUNS)
             return cg_fail(err, CG_ERR_INTERNAL, "the prompt is not ready after %d runs", n);
         status = a->ex->ops->run(a->ex, STEPS_A_LOOK, err);

@@ -7,8 +7,8 @@
 #include "base/error.h"
 #include "engine/engine.h"
 #include "engine/settings.h"
-#include "gpu/module.h"
-#include "plugin/match.h"
+#include "cuda_loader/cuda_module.h"
+#include "plugin/pairing.h"
 
 enum { MAX_GPU_PREFIXES = 64 };
 
@@ -74,8 +74,8 @@ static int32_t prefixes_of(const cg_worker *w, int32_t batch_size)
 {
     int32_t n = batch_size / 16;
 
-    if (w->device == CG_DEVICE_CPU || n < CG_PREFIXES)
-        return cg_prefixes_of(batch_size);
+    if (w->device == CG_DEVICE_CPU || n < CG_PROMPT_SLOTS)
+        return cg_prompt_slots_for(batch_size);
     return n < MAX_GPU_PREFIXES ? n : MAX_GPU_PREFIXES;
 }
 
@@ -91,9 +91,9 @@ cg_status cg_worker_match(const cg_worker *w, const cg_plugin *attention, const 
                    cg_attention_needs(w->device, e->info.deterministic), batch_size, &problem,
                    &config);
     problem.dtype = problem.kv_dtype = config.dtype = e->dtype;
-    problem.max_kv_len = config.max_len = e->info.max_len;
+    problem.max_kv_len = config.max_len = e->info.max_length;
     problem.max_seqs = config.n_slots = places;
-    return cg_match(&w->host.host, attention, cache, &problem, &config, NULL, err);
+    return cg_pairing_check(&w->host.host, attention, cache, &problem, &config, NULL, err);
 }
 
 cg_status cg_worker_make(const cg_worker *w, const cg_plugin *attention, const cg_plugin *cache,
@@ -109,11 +109,11 @@ cg_status cg_worker_make(const cg_worker *w, const cg_plugin *attention, const c
         .automaton = constraint->automaton(e->constraint_self),
         .sampling = e->info.sampling,
         .geometry = e->builder.geometry,
-        .spelling = e->spelling,
+        .token_numbers = e->token_numbers,
         .decimals = e->model->format.decimals,
         .n_slots = batch_size,
-        .n_prefixes = prefixes_of(w, batch_size),
-        .max_len = e->info.max_len,
+        .n_prompt_slots = prefixes_of(w, batch_size),
+        .max_len = e->info.max_length,
         .step_tokens = e->info.step_tokens,
         .gpu = w->gpu_info.index,
         .dtype = e->dtype,
@@ -150,7 +150,7 @@ cg_status cg_worker_open(cg_worker *w, char *ret_reason, cg_error *err)
     }
     if (status != CG_OK)
         return cg_fail(err, status, "%s", why.msg);
-    w->n_prefixes = prefixes_of(w, w->batch_size);
+    w->n_prompt_slots = prefixes_of(w, w->batch_size);
     return CG_OK;
 }
 

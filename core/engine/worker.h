@@ -18,7 +18,7 @@ typedef struct cg_worker {
     cg_plugin_host host;  /* over the team */
     const cg_plugin *attention, *cache;
     int32_t batch_size; /* slots of the executor */
-    int32_t n_prefixes;
+    int32_t n_prompt_slots;
     cg_executor *executor;
     cg_executor_stats past; /* of executors that were replaced by smaller ones */
     int32_t halvings;       /* of the batch because memory ran short */

@@ -3,7 +3,7 @@
 
 #include "base/error.h"
 #include "base/size.h"
-#include "decode/rng.h"
+#include "sequence/rng.h"
 #include "eval/quantile.h"
 
 #include <math.h>

@@ -87,7 +87,7 @@ static void put_counts(const cg_eval_summary *s, const json_t *run, cg_buf *out)
         { "wrong molecule", count_at(run, "counts.failures.wrong_molecule"), asked },
         { "parse failure", count_at(run, "counts.failures.parse_failure"), asked },
         { "unfinished", count_at(run, "counts.failures.unfinished"), asked },
-        { "impossible geometry", count_at(run, "counts.failures.impossible_geometry"), asked },
+        { "invalid geometry", count_at(run, "counts.failures.invalid_geometry"), asked },
         { "bad input", count_at(run, "counts.failures.whole_molecules.bad_input"), in },
         { "too large", count_at(run, "counts.failures.whole_molecules.too_large"), in },
         { "unsupported", count_at(run, "counts.failures.whole_molecules.unsupported"), in },
@@ -151,7 +151,7 @@ static void put_checks(const cg_eval_result *result, cg_buf *out)
 static void put_geometry(const json_t *run, cg_buf *out)
 {
     enum { MAX_CAUSES = 32 };
-    json_t *causes = (json_t *)cg_html_json_at(run, "geometry.impossible"), *v;
+    json_t *causes = (json_t *)cg_html_json_at(run, "geometry.faults"), *v;
     uint64_t atoms = count_at(run, "geometry.atoms");
     struct failure f[MAX_CAUSES];
     size_t n = 0;

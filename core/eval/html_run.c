@@ -91,7 +91,7 @@ static const struct fact work[] = {
     { "tokens completed", "counts.tokens.completion", NUMBER, NULL },
     { "of them sampled", "counts.tokens.sampled", NUMBER, NULL },
     { "of them forced", "counts.tokens.forced", NUMBER, NULL },
-    { "tokens taken back", "geometry.tokens_taken_back", NUMBER, NULL },
+    { "tokens taken back", "geometry.tokens_discarded", NUMBER, NULL },
     { "atoms moved", "geometry.atoms_moved", NUMBER, NULL },
     { "conformers begun anew", "geometry.restarts", NUMBER, NULL },
     { "tokens a second", "rates.tokens_per_second", NUMBER, NULL },

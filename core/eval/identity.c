@@ -7,14 +7,14 @@
 #include "base/error.h"
 #include "base/size.h"
 #include "chem/rdkit_c.h"
-#include "eval/match.h"
+#include "eval/isomorphism.h"
 #include "eval/sdf.h"
 
 /* Of SMILES with all hydrogens written: as long as a block may make them. */
 static const cg_molecule_limits limits = { CG_SDF_MAX_BLOCK, CG_SDF_MAX_ATOMS };
 
 /* The heavy atoms of a molecule, in the order of its canonical SMILES. */
-static cg_status read_graph(const cg_molecule *mol, cg_match_graph *ret_graph, cg_error *err)
+static cg_status read_graph(const cg_molecule *mol, cg_heavy_graph *ret_graph, cg_error *err)
 {
     size_t size = 0;
     char *pkl = get_mol(cg_molecule_smiles(mol, NULL), &size, "{}");
@@ -22,7 +22,7 @@ static cg_status read_graph(const cg_molecule *mol, cg_match_graph *ret_graph, c
 
     if (!pkl)
         return cg_fail(err, CG_ERR_UNSUPPORTED, "RDKit cannot read its SMILES again");
-    st = cg_match_graph_read(pkl, size, ret_graph, err);
+    st = cg_heavy_graph_read(pkl, size, ret_graph, err);
     free_ptr(pkl);
     return st;
 }
@@ -75,7 +75,7 @@ cg_status cg_identity_find(const char *block, size_t n_atoms, const char *smiles
                            cg_identity *ret_identity, cg_error *err)
 {
     cg_identity id = { 0 };
-    cg_match_graph wanted = { 0 }, shown = { 0 };
+    cg_heavy_graph wanted = { 0 }, shown = { 0 };
     char *pkl, *own = NULL;
     size_t size = 0;
     cg_status st;
@@ -104,8 +104,8 @@ cg_status cg_identity_find(const char *block, size_t n_atoms, const char *smiles
         goto out;
     }
     if ((st = read_graph(id.mol, &wanted, err)) != CG_OK ||
-        (st = cg_match_graph_read(pkl, size, &shown, err)) != CG_OK ||
-        (st = cg_match_find(&wanted, &shown, id.order, err)) != CG_OK)
+        (st = cg_heavy_graph_read(pkl, size, &shown, err)) != CG_OK ||
+        (st = cg_isomorphism_find(&wanted, &shown, id.order, err)) != CG_OK)
         goto out;
     for (size_t i = 0; i < id.n_heavy; i++)
         if (wanted.n != id.n_heavy || id.order[i] >= n_atoms) {
@@ -115,8 +115,8 @@ cg_status cg_identity_find(const char *block, size_t n_atoms, const char *smiles
     *ret_identity = id;
     memset(&id, 0, sizeof id);
 out:
-    cg_match_graph_finish(&wanted);
-    cg_match_graph_finish(&shown);
+    cg_heavy_graph_finish(&wanted);
+    cg_heavy_graph_finish(&shown);
     free_ptr(own);
     free_ptr(pkl);
     cg_identity_finish(&id);
@@ -136,7 +136,7 @@ void cg_identity_finish(cg_identity *identity)
 cg_status cg_identity_match(const cg_molecule *from, const cg_molecule *to, uint16_t *ret_order,
                             cg_error *err)
 {
-    cg_match_graph a = { 0 }, b = { 0 };
+    cg_heavy_graph a = { 0 }, b = { 0 };
     cg_status st;
 
     if ((st = read_graph(from, &a, err)) != CG_OK || (st = read_graph(to, &b, err)) != CG_OK)
@@ -145,11 +145,11 @@ cg_status cg_identity_match(const cg_molecule *from, const cg_molecule *to, uint
     for (size_t i = 0; i < b.n; i++)
         b.atom[i] = (uint16_t)i;
     if (a.n == cg_molecule_n_heavy(from))
-        st = cg_match_find(&a, &b, ret_order, err);
+        st = cg_isomorphism_find(&a, &b, ret_order, err);
     else
         st = cg_fail(err, CG_ERR_UNSUPPORTED, "RDKit has other atoms than the SMILES");
 out:
-    cg_match_graph_finish(&a);
-    cg_match_graph_finish(&b);
+    cg_heavy_graph_finish(&a);
+    cg_heavy_graph_finish(&b);
     return st;
 }

@@ -13,14 +13,14 @@
 
 #define CG_INDEX_NONE SIZE_MAX
 
-struct cg_index_slot {
+struct cg_index_bucket {
     uint64_t hash;
     size_t place; /* CG_INDEX_NONE: free */
 };
 
 /** Zero first; cg_index_finish() releases. */
 typedef struct cg_index {
-    struct cg_index_slot *slots; /* [cap] cap is 0 or a power of two, at least twice n */
+    struct cg_index_bucket *slots; /* [cap] cap is 0 or a power of two, at least twice n */
     size_t cap, n;
 } cg_index;
 
@@ -44,7 +44,7 @@ static inline void cg_index_finish(cg_index *index)
 static inline size_t cg_index_next(const cg_index *index, uint64_t hash, size_t *probe)
 {
     while (index->cap) {
-        const struct cg_index_slot *s = &index->slots[(hash + (*probe)++) & (index->cap - 1)];
+        const struct cg_index_bucket *s = &index->slots[(hash + (*probe)++) & (index->cap - 1)];
 
         if (s->place == CG_INDEX_NONE)
             break;
@@ -54,7 +54,7 @@ static inline size_t cg_index_next(const cg_index *index, uint64_t hash, size_t 
     return CG_INDEX_NONE;
 }
 
-static inline void cg_index_put(cg_index *index, struct cg_index_slot slot)
+static inline void cg_index_put(cg_index *index, struct cg_index_bucket slot)
 {
     size_t at = slot.hash & (index->cap - 1);
 
@@ -82,7 +82,7 @@ static inline int cg_index_add(cg_index *index, uint64_t hash, size_t place)
             while (index->slots[start].place != CG_INDEX_NONE)
                 start++;
             for (size_t i = 0; i < index->cap; i++) {
-                struct cg_index_slot s = index->slots[(start + i) & (index->cap - 1)];
+                struct cg_index_bucket s = index->slots[(start + i) & (index->cap - 1)];
 
                 if (s.place != CG_INDEX_NONE)
                     cg_index_put(&grown, s);
@@ -92,7 +92,7 @@ static inline int cg_index_add(cg_index *index, uint64_t hash, size_t place)
         free(index->slots);
         *index = grown;
     }
-    cg_index_put(index, (struct cg_index_slot) { hash, place });
+    cg_index_put(index, (struct cg_index_bucket) { hash, place });
     index->n++;
     return 0;
 }

@@ -10,7 +10,7 @@
 #ifndef CG_EVAL_RESULT_H
 #define CG_EVAL_RESULT_H
 
-#include "eval/check.h"
+#include "check/checker.h"
 #include "eval/symmetry.h"
 
 #include <confgen/status.h>

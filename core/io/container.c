@@ -13,7 +13,7 @@
 
 #include "base/error.h"
 #include "base/size.h"
-#include "io/file.h"
+#include "io/append_file.h"
 
 cg_container_format cg_container_format_of(const char *path)
 {
@@ -112,9 +112,9 @@ cg_status cg_frame_compress(cg_container_format format, int level, const void *b
 /* ---- writing ---------------------------------------------------------------------------- */
 
 struct cg_container {
-    cg_file file;
+    cg_append_file file;
     cg_container_format format;
-    cg_frame *frames; /* [n_frames] of frames_cap */
+    cg_coordinate_frame *frames; /* [n_frames] of frames_cap */
     size_t n_frames, frames_cap;
     int finished; /* the table is written, or a write failed: no more frames */
 };
@@ -128,7 +128,7 @@ static cg_status open_container(const char *path, cg_container_format format, in
     if (!c)
         return cg_fail(err, CG_ERR_NOMEM, "'%s': out of memory", path);
     c->format = format;
-    if ((st = cg_file_open(&c->file, path, truncate, err)) != CG_OK) {
+    if ((st = cg_append_file_open(&c->file, path, truncate, err)) != CG_OK) {
         cg_container_close(c);
         return st;
     }
@@ -142,12 +142,13 @@ cg_status cg_container_create(const char *path, cg_container_format format, cg_c
     return open_container(path, format, 1, ret, err);
 }
 
-cg_status cg_container_reopen(const char *path, cg_container_format format, const cg_frame *frames,
-                              size_t n_frames, cg_container **ret, cg_error *err)
+cg_status cg_container_reopen(const char *path, cg_container_format format,
+                              const cg_coordinate_frame *frames, size_t n_frames,
+                              cg_container **ret, cg_error *err)
 {
     cg_container *c = NULL;
     cg_status st = open_container(path, format, 0, &c, err);
-    const cg_frame *last = n_frames ? &frames[n_frames - 1] : NULL;
+    const cg_coordinate_frame *last = n_frames ? &frames[n_frames - 1] : NULL;
 
     if (st != CG_OK)
         return st;
@@ -158,7 +159,7 @@ cg_status cg_container_reopen(const char *path, cg_container_format format, cons
     if (n_frames)
         memcpy(c->frames, frames, n_frames * sizeof *frames);
     c->n_frames = n_frames;
-    if ((st = cg_file_cut(&c->file, last ? last->offset + last->size : 0, err)) != CG_OK)
+    if ((st = cg_append_file_cut(&c->file, last ? last->offset + last->size : 0, err)) != CG_OK)
         goto out;
     *ret = c;
     c = NULL;
@@ -185,12 +186,12 @@ cg_status cg_container_append_frame(cg_container *c, const void *frame, size_t s
                        c->file.name, c->n_frames, size);
     if (cg_grow((void **)&c->frames, &c->frames_cap, c->n_frames + 1, sizeof *c->frames))
         return cg_fail(err, CG_ERR_NOMEM, "'%s': out of memory", c->file.name);
-    st = cg_file_append(&c->file, frame, size, err);
+    st = cg_append_file_write(&c->file, frame, size, err);
     if (st != CG_OK) {
         c->finished = 1;
         return cg_fail_prefix(err, st, "output stopped after %zu complete molecules", c->n_frames);
     }
-    c->frames[c->n_frames++] = (cg_frame) { start, size, plain };
+    c->frames[c->n_frames++] = (cg_coordinate_frame) { start, size, plain };
     return CG_OK;
 }
 
@@ -212,7 +213,7 @@ cg_status cg_container_drop_last(cg_container *c, cg_error *err)
 {
     if (!c->n_frames)
         return CG_OK;
-    return cg_file_cut(&c->file, c->frames[--c->n_frames].offset, err);
+    return cg_append_file_cut(&c->file, c->frames[--c->n_frames].offset, err);
 }
 
 uint64_t cg_container_end(const cg_container *c)
@@ -222,7 +223,7 @@ uint64_t cg_container_end(const cg_container *c)
 
 cg_status cg_container_sync(cg_container *c, cg_error *err)
 {
-    return cg_file_sync(&c->file, err);
+    return cg_append_file_sync(&c->file, err);
 }
 
 static void put_u32(cg_buf *b, uint64_t v)
@@ -231,8 +232,8 @@ static void put_u32(cg_buf *b, uint64_t v)
         cg_buf_putc(b, (char)(v >> i & 0xff));
 }
 
-cg_status cg_container_tail(cg_container_format format, const cg_frame *frames, size_t n_frames,
-                            cg_buf *out, cg_error *err)
+cg_status cg_container_tail(cg_container_format format, const cg_coordinate_frame *frames,
+                            size_t n_frames, cg_buf *out, cg_error *err)
 {
     /* zcat takes an empty file for a cut-off one; an empty member says that there is nothing. */
     if (format == CG_CONTAINER_GZ && !n_frames)
@@ -262,9 +263,9 @@ cg_status cg_container_finish(cg_container *c, cg_error *err)
     c->finished = 1;
     st = cg_container_tail(c->format, c->frames, c->n_frames, &tail, err);
     if (st == CG_OK)
-        st = cg_file_append(&c->file, tail.data, tail.len, err);
+        st = cg_append_file_write(&c->file, tail.data, tail.len, err);
     if (st == CG_OK)
-        st = cg_file_sync(&c->file, err);
+        st = cg_append_file_sync(&c->file, err);
     cg_buf_finish(&tail);
     return st;
 }
@@ -273,7 +274,7 @@ void cg_container_close(cg_container *c)
 {
     if (!c)
         return;
-    cg_file_close(&c->file);
+    cg_append_file_close(&c->file);
     free(c->frames);
     free(c);
 }

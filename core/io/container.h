@@ -26,11 +26,11 @@ typedef enum cg_container_format {
 #define CG_CONTAINER_FRAMES ((size_t)0x8000000) /* frames a seek table may hold */
 
 /** Where a molecule stands in the file. */
-typedef struct cg_frame {
+typedef struct cg_coordinate_frame {
     uint64_t offset; /* bytes from the beginning of the file */
     uint64_t size;   /* stored bytes */
     uint64_t plain;  /* uncompressed bytes, or CG_FRAME_UNKNOWN */
-} cg_frame;
+} cg_coordinate_frame;
 
 /** By the end of the name: .zst, .gz, anything else plain. */
 cg_container_format cg_container_format_of(const char *path);
@@ -55,8 +55,9 @@ cg_status cg_container_create(const char *path, cg_container_format format,
  * Open an unfinished file to go on behind its first n_frames frames, which follow one another from
  * offset 0 (frames: copied); what stands behind them is cut off.
  */
-cg_status cg_container_reopen(const char *path, cg_container_format format, const cg_frame *frames,
-                              size_t n_frames, cg_container **ret_container, cg_error *err);
+cg_status cg_container_reopen(const char *path, cg_container_format format,
+                              const cg_coordinate_frame *frames, size_t n_frames,
+                              cg_container **ret_container, cg_error *err);
 
 /**
  * Write a frame made by cg_frame_compress with `plain` uncompressed bytes; size 0 writes nothing.
@@ -81,8 +82,8 @@ cg_status cg_container_finish(cg_container *container, cg_error *err);
 void cg_container_close(cg_container *container);
 
 /** Append what a finished file of these frames has behind them: the seek table, or nothing. */
-cg_status cg_container_tail(cg_container_format format, const cg_frame *frames, size_t n_frames,
-                            cg_buf *out, cg_error *err);
+cg_status cg_container_tail(cg_container_format format, const cg_coordinate_frame *frames,
+                            size_t n_frames, cg_buf *out, cg_error *err);
 
 /* Numbers of the seekable format; little-endian in the file. */
 #define CG_SEEK_SKIPPABLE_MAGIC 0x184D2A5Eu

@@ -17,7 +17,7 @@
 #include "base/json_text.h"
 #include "base/size.h"
 #include "io/container.h"
-#include "io/file.h"
+#include "io/append_file.h"
 
 enum { VERSION = 1 };
 
@@ -28,7 +28,7 @@ struct entry {
 };
 
 struct cg_manifest {
-    cg_file file;
+    cg_append_file file;
     json_t *header; /* NULL: none */
     uint64_t header_end;
     struct entry *entries; /* [n] of cap */
@@ -202,7 +202,7 @@ cg_status cg_manifest_open(const char *path, cg_manifest **ret, cg_error *err)
 
     if (!m)
         return cg_fail(err, CG_ERR_NOMEM, "'%s': out of memory", path);
-    if ((st = cg_file_open(&m->file, path, 0, err)) != CG_OK)
+    if ((st = cg_append_file_open(&m->file, path, 0, err)) != CG_OK)
         goto out;
     if (!m->file.regular) {
         st = cg_fail(err, CG_ERR_IO, "'%s' is not a regular file", path);
@@ -226,7 +226,7 @@ void cg_manifest_close(cg_manifest *m)
 {
     if (!m)
         return;
-    cg_file_close(&m->file);
+    cg_append_file_close(&m->file);
     json_decref(m->header);
     free(m->entries);
     free(m);
@@ -334,14 +334,14 @@ static cg_status write_text(cg_manifest *m, const cg_buf *text, cg_error *err)
 {
     cg_status st = cg_buf_check(text, m->file.name, err);
 
-    return st == CG_OK ? cg_file_append(&m->file, text->data, text->len, err) : st;
+    return st == CG_OK ? cg_append_file_write(&m->file, text->data, text->len, err) : st;
 }
 
 cg_status cg_manifest_start(cg_manifest *m, const cg_fingerprint_item *items, size_t n_items,
                             cg_error *err)
 {
     cg_buf text = { 0 };
-    cg_status st = cg_file_cut(&m->file, 0, err);
+    cg_status st = cg_append_file_cut(&m->file, 0, err);
 
     json_decref(m->header);
     m->header = NULL;
@@ -364,7 +364,7 @@ cg_status cg_manifest_keep(cg_manifest *m, size_t n, cg_error *err)
 {
     m->n = n;
     m->complete = 0;
-    return cg_file_cut(&m->file, n ? m->entries[n - 1].text_end : m->header_end, err);
+    return cg_append_file_cut(&m->file, n ? m->entries[n - 1].text_end : m->header_end, err);
 }
 
 cg_status cg_manifest_append(cg_manifest *m, const cg_manifest_line *l, cg_error *err)
@@ -408,5 +408,5 @@ cg_status cg_manifest_complete(cg_manifest *m, uint64_t end, uint64_t failed_end
 
 cg_status cg_manifest_sync(cg_manifest *m, cg_error *err)
 {
-    return cg_file_sync(&m->file, err);
+    return cg_append_file_sync(&m->file, err);
 }

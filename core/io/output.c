@@ -12,7 +12,7 @@
 
 #include "base/error.h"
 #include "base/size.h"
-#include "io/file.h"
+#include "io/append_file.h"
 #include "io/record.h"
 
 enum { SYNC_SECONDS = 30 };
@@ -23,7 +23,7 @@ struct cg_output {
     cg_container *container; /* NULL: complete already */
     cg_manifest *manifest;   /* NULL: no regular file */
     int has_failed;
-    cg_file failed;
+    cg_append_file failed;
     int64_t last_index;
     int closed; /* finished, or a write failed */
     struct timespec synced;
@@ -74,13 +74,14 @@ static cg_status open_failed(cg_output *o, const char *path, uint64_t keep, cg_e
 
     if (!path)
         return CG_OK;
-    st = cg_file_open(&o->failed, path, !keep, err);
+    st = cg_append_file_open(&o->failed, path, !keep, err);
     o->has_failed = 1;
     if (st != CG_OK)
         return st;
     if (!keep)
-        return cg_file_append(&o->failed, cg_failed_header(), strlen(cg_failed_header()), err);
-    return cg_file_cut(&o->failed, keep, err);
+        return cg_append_file_write(&o->failed, cg_failed_header(), strlen(cg_failed_header()),
+                                    err);
+    return cg_append_file_cut(&o->failed, keep, err);
 }
 
 static cg_status start(cg_output *o, cg_error *err)
@@ -142,7 +143,7 @@ static cg_status count_whole(const cg_output *o, size_t *ret_n, cg_error *err)
 }
 
 /* The output ends behind its frames as a finished one does. */
-static cg_status ends_right(const cg_output *o, const cg_frame *frames, size_t n_frames,
+static cg_status ends_right(const cg_output *o, const cg_coordinate_frame *frames, size_t n_frames,
                             int *ret_right, cg_error *err)
 {
     uint64_t end, failed_end,
@@ -185,7 +186,7 @@ static cg_status resume(cg_output *o, cg_output_state *state, cg_error *err)
 {
     size_t n = 0, n_all = cg_manifest_count(o->manifest), n_frames = 0;
     const cg_manifest_line *last;
-    cg_frame *frames = NULL;
+    cg_coordinate_frame *frames = NULL;
     int right = 0;
     cg_status st;
 
@@ -202,7 +203,7 @@ static cg_status resume(cg_output *o, cg_output_state *state, cg_error *err)
         const cg_manifest_line *l = cg_manifest_get(o->manifest, i);
 
         if (l->size)
-            frames[n_frames++] = (cg_frame) { l->end - l->size, l->size, l->plain };
+            frames[n_frames++] = (cg_coordinate_frame) { l->end - l->size, l->size, l->plain };
         state->n_records += l->n_records;
         state->n_failed += l->n_failed;
         state->n_molecules_failed += l->n_failed > 0 || !l->n_records;
@@ -309,7 +310,7 @@ static cg_status sync_all(cg_output *o, cg_error *err)
     cg_status st = cg_container_sync(o->container, err);
 
     if (st == CG_OK && o->has_failed)
-        st = cg_file_sync(&o->failed, err);
+        st = cg_append_file_sync(&o->failed, err);
     if (st == CG_OK && o->manifest)
         st = cg_manifest_sync(o->manifest, err);
     return st;
@@ -332,7 +333,7 @@ static void take_back(cg_output *o, int frame, uint64_t failed_end)
     if (frame)
         cg_container_drop_last(o->container, NULL);
     if (o->has_failed)
-        cg_file_cut(&o->failed, failed_end, NULL);
+        cg_append_file_cut(&o->failed, failed_end, NULL);
 }
 
 cg_status cg_output_put_frame(cg_output *o, const cg_output_molecule *m, uint64_t plain,
@@ -351,7 +352,7 @@ cg_status cg_output_put_frame(cg_output *o, const cg_output_molecule *m, uint64_
     if (st != CG_OK)
         return st;
     if (o->has_failed && m->failed_len) {
-        st = cg_file_append(&o->failed, m->failed_text, m->failed_len, err);
+        st = cg_append_file_write(&o->failed, m->failed_text, m->failed_len, err);
         if (st != CG_OK) {
             take_back(o, m->len > 0, failed_end);
             return st;
@@ -404,7 +405,7 @@ cg_status cg_output_finish(cg_output *o, cg_error *err)
     o->closed = 1;
     if ((st = cg_container_finish(o->container, err)) != CG_OK)
         return st;
-    if (o->has_failed && (st = cg_file_sync(&o->failed, err)) != CG_OK)
+    if (o->has_failed && (st = cg_append_file_sync(&o->failed, err)) != CG_OK)
         return st;
     if (!o->manifest)
         return CG_OK;
@@ -417,7 +418,7 @@ void cg_output_close(cg_output *o)
     if (!o)
         return;
     cg_container_close(o->container);
-    cg_file_close(&o->failed);
+    cg_append_file_close(&o->failed);
     cg_manifest_close(o->manifest);
     free(o->items);
     free(o->path);

@@ -47,7 +47,7 @@ cg_status cg_reader_add(cg_reader *r, uint64_t offset, uint64_t size, uint64_t p
     if (cg_grow((void **)&r->frames, &r->frames_cap, r->n_frames + 1, sizeof *r->frames))
         return cg_fail(err, CG_ERR_NOMEM, "'%s': out of memory for %zu frames", r->name,
                        r->n_frames);
-    r->frames[r->n_frames++] = (cg_frame) { offset, size, plain };
+    r->frames[r->n_frames++] = (cg_coordinate_frame) { offset, size, plain };
     return CG_OK;
 }
 
@@ -179,7 +179,7 @@ size_t cg_reader_count(const cg_reader *r)
     return r->n_frames;
 }
 
-const cg_frame *cg_reader_frame(const cg_reader *r, size_t i)
+const cg_coordinate_frame *cg_reader_frame(const cg_reader *r, size_t i)
 {
     return &r->frames[i];
 }

@@ -31,7 +31,7 @@ int cg_reader_has_table(const cg_reader *reader);
 const char *cg_reader_note(const cg_reader *reader);
 size_t cg_reader_count(const cg_reader *reader);
 /** Frame i < count; its `plain` is what the file says (or CG_FRAME_UNKNOWN). Borrowed. */
-const cg_frame *cg_reader_frame(const cg_reader *reader, size_t i);
+const cg_coordinate_frame *cg_reader_frame(const cg_reader *reader, size_t i);
 
 /**
  * Append the uncompressed bytes of frame i < count to `out`, at most `max` of them where max is not

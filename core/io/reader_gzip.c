@@ -126,7 +126,7 @@ out:
 
 cg_status cg_reader_read_gzip(cg_reader *r, size_t i, size_t max, cg_buf *out, cg_error *err)
 {
-    const cg_frame *f = &r->frames[i];
+    const cg_coordinate_frame *f = &r->frames[i];
     uint64_t limit = max && max < f->plain ? max : f->plain;
     struct member m = { 0 };
     cg_status st = member_begin(&m, r, f->offset, err);

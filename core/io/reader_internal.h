@@ -15,7 +15,7 @@ struct cg_reader {
     uint64_t size;            /* bytes of the file */
     cg_container_format format;
     int has_table;
-    cg_frame *frames; /* [n_frames] of frames_cap */
+    cg_coordinate_frame *frames; /* [n_frames] of frames_cap */
     size_t n_frames, frames_cap;
     cg_error note;
     cg_buf scratch;

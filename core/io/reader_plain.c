@@ -36,7 +36,7 @@ static cg_status end_record(struct split *s, uint64_t end, cg_error *err)
     cg_record_name(s->format, s->head.data, s->head.len, &s->name);
     if (r->n_frames && s->name.len && s->name.len == s->before.len &&
         !memcmp(s->name.data, s->before.data, s->name.len)) {
-        cg_frame *f = &r->frames[r->n_frames - 1];
+        cg_coordinate_frame *f = &r->frames[r->n_frames - 1];
 
         f->size = f->plain = end - f->offset;
     } else {
@@ -147,7 +147,7 @@ out:
 
 cg_status cg_reader_read_plain(cg_reader *r, size_t i, size_t max, cg_buf *out, cg_error *err)
 {
-    const cg_frame *f = &r->frames[i];
+    const cg_coordinate_frame *f = &r->frames[i];
     uint64_t want = max && max < f->size ? max : f->size;
     size_t n;
     cg_status st;

@@ -211,7 +211,7 @@ cg_status cg_reader_list_zstd(cg_reader *r, cg_error *err)
 
 cg_status cg_reader_read_zstd(cg_reader *r, size_t i, size_t max, cg_buf *out, cg_error *err)
 {
-    const cg_frame *f = &r->frames[i];
+    const cg_coordinate_frame *f = &r->frames[i];
     uint64_t limit = max ? max : CG_FRAME_MAX_PLAIN;
     ZSTD_DStream *ds = ZSTD_createDStream();
     unsigned char *chunk = malloc(CHUNK);

@@ -59,7 +59,7 @@ static void put_sdf_item(cg_buf *out, const char *key, const char *value)
     cg_buf_putc(out, '\n');
 }
 
-static cg_status write_sdf(const cg_conformer *c, cg_buf *out, cg_error *err)
+static cg_status write_sdf(const cg_record_conformer *c, cg_buf *out, cg_error *err)
 {
     const char *body = c->molblock ? strchr(c->molblock, '\n') : NULL;
     const char *end = c->molblock ? strstr(c->molblock, "M  END") : NULL;
@@ -83,7 +83,7 @@ static cg_status write_sdf(const cg_conformer *c, cg_buf *out, cg_error *err)
     return CG_OK;
 }
 
-static cg_status check_atoms(const cg_conformer *c, cg_error *err)
+static cg_status check_atoms(const cg_record_conformer *c, cg_error *err)
 {
     if (c->n_atoms && (!c->elements || !c->xyz))
         return cg_fail(err, CG_ERR_INTERNAL, "record of '%s': no elements or coordinates", c->name);
@@ -120,7 +120,7 @@ static void put_xyz_string(cg_buf *out, const char *key, const char *value)
     cg_buf_putc(out, '"');
 }
 
-static cg_status write_xyz(const cg_conformer *c, cg_buf *out, cg_error *err)
+static cg_status write_xyz(const cg_record_conformer *c, cg_buf *out, cg_error *err)
 {
     cg_status st = check_atoms(c, err);
 
@@ -144,7 +144,7 @@ static cg_status write_xyz(const cg_conformer *c, cg_buf *out, cg_error *err)
     return CG_OK;
 }
 
-static cg_status write_smiles3d(const cg_conformer *c, cg_buf *out, cg_error *err)
+static cg_status write_smiles3d(const cg_record_conformer *c, cg_buf *out, cg_error *err)
 {
     if (!c->text)
         return cg_fail(err, CG_ERR_INTERNAL, "record of '%s': no enriched SMILES", c->name);
@@ -167,7 +167,7 @@ static void put_json_item(cg_buf *out, const char *key, const char *value)
     cg_json_put_string(out, value);
 }
 
-static cg_status write_json(const cg_conformer *c, cg_buf *out, cg_error *err)
+static cg_status write_json(const cg_record_conformer *c, cg_buf *out, cg_error *err)
 {
     cg_status st = check_atoms(c, err);
 
@@ -201,7 +201,7 @@ static cg_status write_json(const cg_conformer *c, cg_buf *out, cg_error *err)
     return CG_OK;
 }
 
-cg_status cg_record_write(cg_record_format format, const cg_conformer *c, cg_buf *out,
+cg_status cg_record_write(cg_record_format format, const cg_record_conformer *c, cg_buf *out,
                           cg_error *err)
 {
     size_t before = out->len;

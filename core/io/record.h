@@ -32,7 +32,7 @@ typedef struct cg_tag {
 } cg_tag;
 
 /** What a record says; everything borrowed. Each format needs only the parts it writes. */
-typedef struct cg_conformer {
+typedef struct cg_record_conformer {
     const char *name;
     const char *smiles;
     int64_t generation; /* 0-based */
@@ -45,7 +45,7 @@ typedef struct cg_conformer {
     const char *molblock;        /* title line to "M  END", V2000 or V3000: sdf */
     const cg_tag *tags;          /* [n_tags] */
     size_t n_tags;
-} cg_conformer;
+} cg_record_conformer;
 
 /** "sdf", "xyz", "smiles3d", "json" to a format. CG_ERR_USAGE lists what there is. */
 cg_status cg_record_format_parse(const char *name, cg_record_format *ret_format, cg_error *err);
@@ -56,8 +56,8 @@ const char *cg_record_format_name(cg_record_format format);
  * Append the record of one conformer to `out`. CG_ERR_INTERNAL where the conformer lacks what the
  * format needs or holds a coordinate that is not finite; then `out` is as before. CG_ERR_NOMEM.
  */
-cg_status cg_record_write(cg_record_format format, const cg_conformer *conformer, cg_buf *out,
-                          cg_error *err);
+cg_status cg_record_write(cg_record_format format, const cg_record_conformer *conformer,
+                          cg_buf *out, cg_error *err);
 
 /** Header line of a file of failures, with its line end. Static storage. */
 const char *cg_failed_header(void);

@@ -12,7 +12,7 @@
 #include "base/pool.h"
 #include "base/size.h"
 #include "model/safetensors.h"
-#include "model/slots.h"
+#include "model/tensor_specs.h"
 
 enum {
     MAX_SETTINGS_BYTES = 1 << 20,
@@ -34,9 +34,9 @@ struct loader {
     json_t *index;    /* NULL for a single file */
     char **names;     /* [store->n_files] plain file names, as the index has them */
     cg_error *errors; /* [n_files] or [n_slots], written by the loops */
-    cg_model_slot *slots;
+    cg_tensor_spec *slots;
     size_t n_slots;
-    cg_model_slot **by_name; /* [n_slots], sorted */
+    cg_tensor_spec **by_name; /* [n_slots], sorted */
 };
 
 /* ---- settings --------------------------------------------------------------------------- */
@@ -227,7 +227,7 @@ static void open_one(void *ctx, int64_t i, int worker)
     free(path);
 }
 
-static cg_status check_one(const char *dir, cg_model_slot *s, cg_error *err)
+static cg_status check_one(const char *dir, cg_tensor_spec *s, cg_error *err)
 {
     int64_t bad = cg_weight_find_nonfinite(s->ref);
 
@@ -286,12 +286,12 @@ static void note(struct names *s, const char *name)
 
 static int compare_slots(const void *a, const void *b)
 {
-    return strcmp((*(cg_model_slot *const *)a)->name, (*(cg_model_slot *const *)b)->name);
+    return strcmp((*(cg_tensor_spec *const *)a)->name, (*(cg_tensor_spec *const *)b)->name);
 }
 
 static int compare_key(const void *key, const void *slot)
 {
-    return strcmp(key, (*(cg_model_slot *const *)slot)->name);
+    return strcmp(key, (*(cg_tensor_spec *const *)slot)->name);
 }
 
 /* Buffers that old checkpoints hold and nobody reads; a tied head repeats the embedding. */
@@ -314,7 +314,7 @@ static void print_shape(const cg_st_tensor *t, char *dst, size_t cap)
         snprintf(dst + n, cap - n, "]");
 }
 
-static cg_status bind(struct loader *l, size_t file, const cg_st_tensor *t, cg_model_slot *s,
+static cg_status bind(struct loader *l, size_t file, const cg_st_tensor *t, cg_tensor_spec *s,
                       cg_error *err)
 {
     const char *where = l->names[file];
@@ -373,7 +373,7 @@ static cg_status bind_all(struct loader *l, cg_error *err)
 
         for (size_t i = 0; i < table->n; i++) {
             const cg_st_tensor *t = &table->tensors[i];
-            cg_model_slot **s =
+            cg_tensor_spec **s =
                 bsearch(t->name, l->by_name, l->n_slots, sizeof *l->by_name, compare_key);
 
             if (s) {
@@ -402,7 +402,7 @@ static cg_status bound_file(struct loader *l, cg_error *err)
 
     for (size_t i = 0; i <= l->n_slots; i++) {
         /* one embedding more: a tied model may store its head */
-        const cg_model_slot *s = &l->slots[i < l->n_slots ? i : 0];
+        const cg_tensor_spec *s = &l->slots[i < l->n_slots ? i : 0];
 
         if (cg_mul((size_t)s->rows, (size_t)s->cols, &bytes) || cg_mul(bytes, 4, &bytes) ||
             cg_add(sum, bytes, &sum))
@@ -425,12 +425,13 @@ static cg_status load(struct loader *l, cg_error *err)
     if (!m->store)
         return cg_fail(err, CG_ERR_NOMEM, "%s: out of memory", l->dir);
     if ((st = load_settings(l->dir, m, err)) || (st = list_files(l, err)) ||
-        (st = cg_model_slots_create(m, &l->slots, &l->n_slots, err)) || (st = bound_file(l, err)) ||
+        (st = cg_tensor_specs_create(m, &l->slots, &l->n_slots, err)) ||
+        (st = bound_file(l, err)) ||
         (st = cg_team_create(n_threads < MAX_THREADS ? n_threads : MAX_THREADS, &l->team, err)) ||
         (st = run_loop(l, m->store->n_files, open_one, err)) || (st = bind_all(l, err)) ||
         (st = run_loop(l, l->n_slots, check_item, err)))
         return st;
-    cg_model_slots_seal(m, l->slots, l->n_slots);
+    cg_tensor_specs_seal(m, l->slots, l->n_slots);
     return CG_OK;
 }
 

@@ -6,7 +6,7 @@
 
 #include "base/error.h"
 #include "base/size.h"
-#include "model/slots.h"
+#include "model/tensor_specs.h"
 
 enum { TABLE = 1 << 16, ALIGN = 64 };
 
@@ -49,7 +49,7 @@ static void fill(uint16_t *dst, size_t n, uint64_t key, const uint16_t *table)
 }
 
 /* Offsets of the slots in one block of memory. */
-static cg_status place(const cg_model_slot *slots, size_t n, size_t *offsets, size_t *ret_bytes,
+static cg_status place(const cg_tensor_spec *slots, size_t n, size_t *offsets, size_t *ret_bytes,
                        cg_error *err)
 {
     size_t sum = 0, bytes = 0;
@@ -65,7 +65,7 @@ static cg_status place(const cg_model_slot *slots, size_t n, size_t *offsets, si
     return CG_OK;
 }
 
-static cg_status fill_model(cg_model *m, uint64_t seed, cg_model_slot *slots, size_t n,
+static cg_status fill_model(cg_model *m, uint64_t seed, cg_tensor_spec *slots, size_t n,
                             size_t *offsets, uint16_t *table, cg_error *err)
 {
     size_t bytes = 0;
@@ -89,7 +89,7 @@ static cg_status fill_model(cg_model *m, uint64_t seed, cg_model_slot *slots, si
         *slots[i].ref = (cg_tensor_ref) { dst, slots[i].rows, slots[i].cols, CG_BF16 };
         slots[i].hash = XXH3_64bits(dst, elems * sizeof *dst);
     }
-    cg_model_slots_seal(m, slots, n);
+    cg_tensor_specs_seal(m, slots, n);
     return CG_OK;
 }
 
@@ -97,7 +97,7 @@ cg_status cg_model_random(const cg_model_config *config, uint64_t seed, cg_model
                           cg_error *err)
 {
     cg_model *m = calloc(1, sizeof *m);
-    cg_model_slot *slots = NULL;
+    cg_tensor_spec *slots = NULL;
     size_t *offsets = NULL, n = 0;
     uint16_t *table = NULL;
     cg_status st;
@@ -109,7 +109,7 @@ cg_status cg_model_random(const cg_model_config *config, uint64_t seed, cg_model
     m->config = *config;
     if ((st = cg_generation_config_parse("", NULL, 0, config, &m->generation, err)) ||
         (st = cg_format_config_parse("", NULL, 0, &m->format, err)) ||
-        (st = cg_model_slots_create(m, &slots, &n, err)))
+        (st = cg_tensor_specs_create(m, &slots, &n, err)))
         goto out;
     offsets = cg_alloc_array(n, sizeof *offsets);
     table = cg_alloc_array(TABLE, sizeof *table);

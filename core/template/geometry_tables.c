@@ -184,7 +184,7 @@ static cg_status assemble(const cg_molecule *mol, const cg_bounds *bounds, const
     if (!g)
         return cg_fail(err, CG_ERR_NOMEM, "geometry of %d atoms: out of memory", counts.n_atoms);
     *g = counts;
-    cg_geometry_place(g, g + 1);
+    cg_geometry_bind(g, g + 1);
     set_pairs(bounds, (float *)g->low2, (float *)g->high2, (int8_t *)g->pair_cause);
     set_stereo_pairs(stereo, (int8_t *)g->pair_cause);
     sort_tests(list, g->n_atoms, (int32_t *)g->test_start, (cg_geometry_test *)g->tests);

@@ -4,13 +4,12 @@
  *
  * | test | range | source |
  * | --- | --- | --- |
- * | bonds | bounds of RDKit's distance geometry, 0.15 Å wider, at most 0.2 Å from their middle | chem/bounds.h |
- * | neighbours of one atom | the same, 0.35 Å wider | |
- * | other pairs | 0.35 to 0.75 Å wider by the bonds between them, at least down to 75 % | |
- * | stereocentres | volume of the asked sign, at least 0.5 Å^3 | chem/stereo.h |
- * | cis, trans | cosine of the torsion at least 0.9, of the asked sign | |
- * | other C=C bonds | at least 0.95, either sign | chem/planes.h |
- * | aromatic rings of 5 and 6 | cosine of each torsion at least 0.9 | |
+ * | bonds | bounds of RDKit's distance geometry, 0.15 Å wider, at most 0.2 Å from their middle |
+ * chem/bounds.h | | neighbours of one atom | the same, 0.35 Å wider | | | other pairs | 0.35 to
+ * 0.75 Å wider by the bonds between them, at least down to 75 % | | | stereocentres | volume of the
+ * asked sign, at least 0.5 Å^3 | chem/stereo.h | | cis, trans | cosine of the torsion at least 0.9,
+ * of the asked sign | | | other C=C bonds | at least 0.95, either sign | chem/planes.h | | aromatic
+ * rings of 5 and 6 | cosine of each torsion at least 0.9 | |
  *
  * Every atom that is written counts, hydrogens among them. The checks of a finished conformer
  * (eval/check.h) have wider margins.
@@ -19,7 +18,7 @@
 #define CG_TEMPLATE_GEOMETRY_TABLES_H
 
 #include "chem/molecule.h"
-#include "decode/geometry.h"
+#include "sequence/atom_tests.h"
 
 /**
  * @param ret  owned by the caller, cg_geometry_destroy(); unchanged on failure

@@ -35,17 +35,17 @@ static cg_status build_prompt(const cg_template_builder *b, cg_molecule_template
 static cg_status build_program(const cg_template_builder *b, cg_molecule_template *t, cg_error *err)
 {
     int32_t n_atoms = (int32_t)t->split.n_atoms;
-    cg_range *gap = cg_alloc_array((size_t)n_atoms + 1, sizeof *gap);
-    cg_template text = { CG_SIZED(cg_template), .n_atoms = n_atoms, .text = t->split.text,
-                         .gap = gap };
+    cg_range *literal = cg_alloc_array((size_t)n_atoms + 1, sizeof *literal);
+    cg_literals text = { CG_SIZED(cg_literals), .n_atoms = n_atoms, .text = t->split.text,
+                         .literal = literal };
     cg_status status;
 
-    if (!gap)
+    if (!literal)
         return cg_fail(err, CG_ERR_NOMEM, "template: out of memory");
     for (int32_t i = 0; i <= n_atoms; i++)
-        gap[i] = (cg_range) { t->split.gap_at[i], t->split.gap_at[i + 1] };
+        literal[i] = (cg_range) { t->split.gap_at[i], t->split.gap_at[i + 1] };
     status = b->constraint->compile(b->constraint_self, &text, &t->program, err);
-    free(gap);
+    free(literal);
     return status;
 }
 

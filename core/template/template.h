@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /**
- * @file template.h  From a molecule to what the decoder needs: prompt, gaps, program.
+ * @file template.h  From a molecule to what the decoder needs: prompt, literals, program.
  *
  * Built once a molecule for all its generations, by any thread.
  */
@@ -12,7 +12,7 @@
 
 #include "chem/enriched.h"
 #include "chem/molecule.h"
-#include "decode/geometry.h"
+#include "sequence/atom_tests.h"
 #include "model/config.h"
 
 /** cg_vocabulary over a tokenizer; both are borrowed. */

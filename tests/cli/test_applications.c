@@ -3,7 +3,7 @@
 #include <check.h>
 #include <confgen/confgen.h>
 #include <confgen/gpu.h>
-#include <confgen/machine.h>
+#include <confgen/build_info.h>
 #include <confgen/plugins.h>
 #include <confgen/results.h>
 #include <stdio.h>
@@ -109,7 +109,7 @@ START_TEST(plugins_are_found_and_matched)
     cg_plugin_set_options open = { CG_SIZED(cg_plugin_set_options), .threads = 2 };
     cg_match_options match = { CG_SIZED(cg_match_options), .shape = "default" };
     cg_error err = CG_ERROR_INIT;
-    const cg_found_plugin *found;
+    const cg_loaded_plugin *found;
     const cg_refused_plugin *refused;
     const cg_plugin_pair *pairs;
     const char *const *dirs;
@@ -118,7 +118,7 @@ START_TEST(plugins_are_found_and_matched)
     int32_t n, gpus = 0;
 
     ck_assert_int_eq(cg_plugin_set_open(&open, &set, &err), CG_OK);
-    ck_assert_int_ge(cg_plugin_set_found(set, &found), 8);
+    ck_assert_int_ge(cg_plugin_set_loaded(set, &found), 8);
     ck_assert_str_eq(found[0].kind, "attention");
     ck_assert_int_eq(cg_plugin_set_refused(set, &refused), 0);
     ck_assert_int_ge(cg_plugin_set_dirs(set, &dirs), 1);
@@ -198,7 +198,7 @@ END_TEST
 
 /* ---- engine ------------------------------------------------------------------------------- */
 
-static void count(void *ctx, const cg_generated *c)
+static void count(void *ctx, const cg_conformer *c)
 {
     int *n = ctx;
 

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "conformance.h"
+#include "conformance/conformance.h"
 #include "base/pool.h"
 #include "plugin/host.h"
 #include "plugin/loader.h"

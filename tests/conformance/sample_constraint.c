@@ -20,9 +20,9 @@ typedef struct sample {
     const cg_host *host;
     const cg_vocabulary *vocabulary;
     cg_text_format format;
-    int32_t n_states, n_transitions, n_columns;
+    int32_t n_states, n_transitions, n_head_rows;
     int32_t row[MAX_STATES + 1], token[MAX_TRANSITIONS], next[MAX_TRANSITIONS];
-    int32_t column[MAX_TRANSITIONS], column_token[MAX_COLUMNS];
+    int32_t head_row[MAX_TRANSITIONS], head_token[MAX_COLUMNS];
     cg_automaton automaton;
 } sample;
 
@@ -38,7 +38,7 @@ static void allow(sample *s, int32_t token, int32_t next)
 {
     s->token[s->n_transitions] = token;
     s->next[s->n_transitions] = next;
-    s->column[s->n_transitions++] = -1;
+    s->head_row[s->n_transitions++] = -1;
 }
 
 static void allow_digits(sample *s, char first, int32_t next)
@@ -57,11 +57,11 @@ static void end_state(sample *s)
     for (int32_t i = from; i < s->n_transitions; i++) {
         int32_t c = 0;
 
-        while (c < s->n_columns && s->column_token[c] != s->token[i])
+        while (c < s->n_head_rows && s->head_token[c] != s->token[i])
             c++;
-        if (c == s->n_columns)
-            s->column_token[s->n_columns++] = s->token[i];
-        s->column[i] = c;
+        if (c == s->n_head_rows)
+            s->head_token[s->n_head_rows++] = s->token[i];
+        s->head_row[i] = c;
     }
 }
 
@@ -120,12 +120,12 @@ static cg_status create(const cg_host *host, const cg_vocabulary *vocabulary,
         CG_SIZED(cg_automaton),
         .capacity_states = MAX_STATES,
         .capacity_transitions = MAX_TRANSITIONS,
-        .capacity_columns = MAX_COLUMNS,
+        .capacity_head_rows = MAX_COLUMNS,
         .row = s->row,
         .token = s->token,
         .next = s->next,
-        .column = s->column,
-        .column_token = s->column_token,
+        .head_row = s->head_row,
+        .head_token = s->head_token,
     };
     *ret_self = s;
     return CG_OK;
@@ -162,32 +162,32 @@ static void release(void *self, cg_program *program)
         s->host->free(s->host->ctx, program);
 }
 
-static cg_status check_template(const sample *s, const cg_template *text, cg_error *err)
+static cg_status check_template(const sample *s, const cg_literals *text, cg_error *err)
 {
     if (text->n_atoms < 1 || text->n_atoms > 100000)
         return s->host->fail(err, CG_ERR_INPUT, "a molecule of %d atoms", text->n_atoms);
     for (int32_t i = 0; i <= text->n_atoms; i++)
-        if (text->gap[i].begin > text->gap[i].end ||
-            (i > 0 && text->gap[i].begin != text->gap[i - 1].end))
-            return s->host->fail(err, CG_ERR_INPUT, "gap %d runs from %u to %u", i,
-                                 text->gap[i].begin, text->gap[i].end);
+        if (text->literal[i].begin > text->literal[i].end ||
+            (i > 0 && text->literal[i].begin != text->literal[i - 1].end))
+            return s->host->fail(err, CG_ERR_INPUT, "literal %d runs from %u to %u", i,
+                                 text->literal[i].begin, text->literal[i].end);
     return CG_OK;
 }
 
-static cg_status compile(void *self, const cg_template *text, cg_program **ret_program,
+static cg_status compile(void *self, const cg_literals *text, cg_program **ret_program,
                          cg_error *err)
 {
     sample *s = self;
     const cg_text_format *f = &s->format;
     cg_status st = check_template(s, text, err);
     struct writer w = { .s = s };
-    int32_t *entry, *span_start;
+    int32_t *entry, *forced_start;
     cg_program *p;
 
     if (st != CG_OK)
         return st;
     /* a byte is at least a part of a token; two commas an atom */
-    w.cap = (int32_t)(text->gap[text->n_atoms].end + strlen(f->begin) + strlen(f->end) +
+    w.cap = (int32_t)(text->literal[text->n_atoms].end + strlen(f->begin) + strlen(f->end) +
                       strlen(f->stop)) +
             2 * text->n_atoms;
     p = s->host->alloc(s->host->ctx,
@@ -195,18 +195,18 @@ static cg_status compile(void *self, const cg_template *text, cg_program **ret_p
     if (!p)
         return s->host->fail(err, CG_ERR_NOMEM, "constraint: out of memory");
     entry = (int32_t *)(p + 1);
-    span_start = entry + 3 * text->n_atoms;
-    w.ids = span_start + 3 * text->n_atoms + 2;
-    span_start[0] = 0;
+    forced_start = entry + 3 * text->n_atoms;
+    w.ids = forced_start + 3 * text->n_atoms + 2;
+    forced_start[0] = 0;
     st = write_text(&w, f->begin, strlen(f->begin), err);
     for (int32_t i = 0; i <= text->n_atoms && st == CG_OK; i++) {
-        st = write_text(&w, text->text + text->gap[i].begin, text->gap[i].end - text->gap[i].begin,
-                        err);
+        st = write_text(&w, text->text + text->literal[i].begin,
+                        text->literal[i].end - text->literal[i].begin, err);
         for (int32_t c = 0; c < 3 && i < text->n_atoms && st == CG_OK; c++) {
             if (c > 0)
                 st = write_text(&w, ",", 1, err);
             entry[3 * i + c] = 0;
-            span_start[3 * i + c + 1] = w.n;
+            forced_start[3 * i + c + 1] = w.n;
         }
     }
     if (st == CG_OK)
@@ -217,18 +217,18 @@ static cg_status compile(void *self, const cg_template *text, cg_program **ret_p
         release(s, p);
         return st;
     }
-    span_start[3 * text->n_atoms + 1] = w.n;
+    forced_start[3 * text->n_atoms + 1] = w.n;
     *p = (cg_program) {
         CG_SIZED(cg_program),
         .n_fields = 3 * text->n_atoms,
         .n_states = s->n_states,
         .n_transitions = s->n_transitions,
-        .n_columns = s->n_columns,
+        .n_head_rows = s->n_head_rows,
         .max_tokens = w.n + 3 * text->n_atoms * (2 + f->max_integer_digits + f->decimals),
         .fields_per_atom = 3,
         .entry = entry,
-        .span_start = span_start,
-        .span_token = w.ids,
+        .forced_start = forced_start,
+        .forced_token = w.ids,
     };
     *ret_program = p;
     return CG_OK;

@@ -28,7 +28,7 @@ run 1 "${common[@]}" --retry 2 --output retry.sdf --report retry.json
 verdict 'the same number of records' test "$(count_sdf <retry.sdf)" = 12
 better=$(sdf_item retry.sdf checks | grep -cx pass || true)
 verdict "more pass: $better" test "$better" -gt "$passed"
-mended=$(json_number retry.json mended)
+mended=$(json_number retry.json fixed_by_retry)
 verdict 'by as many as were mended' test "$better" = $((passed + mended))
 verdict 'records tell how often they were drawn again' \
   test "$(sdf_item retry.sdf retry | grep -cvx 0)" -ge "$mended"

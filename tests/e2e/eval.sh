@@ -48,7 +48,7 @@ done
 say 'a run of ours against itself, its report in the result'
 write_molecules mols.smi
 tiny_model tiny
-run 0 --model tiny --geometry check --input mols.smi --gens 3 --output run.sdf.zst --report run.json || true
+run 0 --model tiny --geometry count --input mols.smi --gens 3 --output run.sdf.zst --report run.json || true
 run 0 eval --ref run.sdf.zst --gen run.sdf.zst --run run.json --json self.json || true
 verdict 'all is covered' grep -Eq '^COV-R +100.00 % +100.00 %$' out
 verdict 'the report is kept' grep -q '"run": {.*"engine"' self.json

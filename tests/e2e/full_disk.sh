@@ -6,7 +6,7 @@
 
 tiny_model tiny
 for i in $(seq 30); do write_molecules part; cat part; done >in.smi
-common=(--model tiny --geometry check --input in.smi --gens 3 --quiet)
+common=(--model tiny --geometry count --input in.smi --gens 3 --quiet)
 run 0 "${common[@]}" --output want.sdf.zst
 total=$(stat -c %s want.sdf.zst)
 say "the whole output has $total bytes"

@@ -105,10 +105,10 @@ check 1 '--header no: the first line is a molecule, and a bad one' "${random[@]}
 check 0 '--header yes: it is dropped' "${random[@]}" --input odd.smi --header yes --output odd.sdf \
   --overwrite
 verdict 'one record' test "$(count_sdf <odd.sdf)" = 1
-printf 'CCO a\n\nCCN b\n' >gap.smi
-check 1 'an empty line costs itself, not what follows' "${random[@]}" --input gap.smi --output gap.sdf
-says 'gap.smi:2: ' 'with its line number'
-verdict 'two records' test "$(count_sdf <gap.sdf)" = 2
+printf 'CCO a\n\nCCN b\n' >literal.smi
+check 1 'an empty line costs itself, not what follows' "${random[@]}" --input literal.smi --output literal.sdf
+says 'literal.smi:2: ' 'with its line number'
+verdict 'two records' test "$(count_sdf <literal.sdf)" = 2
 
 say 'bad molecules: status 1, a line each on standard error, --failed FILE, the report'
 printf 'CCO good\nC1CC open_ring\nxyz nonsense\nCCN fine\n' >mixed.smi

@@ -16,7 +16,7 @@ verdict 'all are checked' test "$(json_number want.json checked)" = 24
 verdict 'all pass' all_pass want.json
 verdict 'a wrong hand was met' test "$(json_number want.json centre)" -gt 0
 verdict 'and moved' test "$(json_number want.json atoms_moved)" -gt 0
-verdict 'with tokens taken back' test "$(json_number want.json tokens_taken_back)" -gt 0
+verdict 'with tokens taken back' test "$(json_number want.json tokens_discarded)" -gt 0
 sdf_item want.sdf repaired >items
 verdict 'each record tells what was mended' test "$(wc -l <items)" = 24
 verdict 'as many as the report' test "$(json_number want.json centre)" = \
@@ -67,18 +67,23 @@ done
 
 say 'check changes nothing, and counts'
 run 0 "${common[@]}" --gens 2 --geometry off --output off.sdf
-run 0 "${common[@]}" --gens 2 --geometry check --output check.sdf --report check.json
-verdict 'an item tells what is impossible' test "$(sdf_item check.sdf impossible | wc -l)" = 8
-verdict 'some is' test "$(sdf_item check.sdf impossible | grep -vcx none)" -gt 0
-same off.sdf <(sed '/^>  <impossible>$/,/^$/d' check.sdf) 'else it is the file without'
-verdict 'nothing is taken back' test "$(json_number check.json tokens_taken_back)" = 0
+run 0 "${common[@]}" --gens 2 --geometry count --output count.sdf --report count.json
+verdict 'an item tells what is impossible' test "$(sdf_item count.sdf invalid_atoms | wc -l)" = 8
+verdict 'some is' test "$(sdf_item count.sdf invalid_atoms | grep -vcx none)" -gt 0
+same off.sdf <(sed '/^>  <invalid_atoms>$/,/^$/d' count.sdf) 'else it is the file without'
+verdict 'nothing is taken back' test "$(json_number count.json tokens_discarded)" = 0
+
+say 'check is an alias of count'
+run 0 "${common[@]}" --gens 2 --geometry check --output alias.sdf --report alias.json
+same count.sdf alias.sdf 'the same bytes'
+verdict 'the report names the mode count' grep -q '"mode": "count"' alias.json
 
 say 'what cannot be repaired is given up: a double bond that Bredt forbids'
 printf '%s\n' 'C1CC2=CCC1CC2 bridgehead' 'CCO ethanol' >bredt.smi
 run 1 --input bredt.smi --gens 2 --seed 3 --quiet --geometry repair --check --output bredt.sdf \
   --report bredt.json --failed bredt.tsv
-verdict 'both are' test "$(json_number bredt.json impossible_geometry)" = 2
-verdict 'told in the list of failures' test "$(grep -c 'impossible geometry' bredt.tsv)" = 2
+verdict 'both are' test "$(json_number bredt.json invalid_geometry)" = 2
+verdict 'told in the list of failures' test "$(grep -c 'invalid geometry' bredt.tsv)" = 2
 verdict 'having been begun anew' test "$(json_number bredt.json restarts)" -ge 16
 verdict 'the others are there' test "$(count_sdf <bredt.sdf)" = 2
 verdict 'and pass' all_pass bredt.json
@@ -87,7 +92,7 @@ say 'random weights put atoms anywhere, beyond repair: that ends, and is told'
 tiny_model tiny
 sed -n 1,3p "$data/geom_drugs_sample.smi" >drugs.smi
 run 1 --model tiny --input drugs.smi --gens 2 --quiet --output tiny.sdf --report tiny.json
-verdict 'all are given up' test "$(json_number tiny.json impossible_geometry)" = 6
+verdict 'all are given up' test "$(json_number tiny.json invalid_geometry)" = 6
 verdict 'each was begun anew 8 times' test "$(json_number tiny.json restarts)" = 48
 
 say 'greedy sampling is mended too'
@@ -97,21 +102,21 @@ verdict '4 records' test "$(count_sdf <greedy.sdf)" = 4
 verdict 'all pass' all_pass greedy.json
 run 1 --input bredt.smi --limit 1 --greedy --quiet --overwrite --output bredt.sdf --report greedy.json
 verdict 'it draws the same again, so it gives up at once' \
-  test "$(json_number greedy.json restarts) $(json_number greedy.json impossible_geometry)" = '0 1'
+  test "$(json_number greedy.json restarts) $(json_number greedy.json invalid_geometry)" = '0 1'
 
 say 'resuming, and what is refused'
 for mode in off repair; do
-  run 3 --input in.smi --seed 3 --gens 2 --output check.sdf --resume --geometry $mode &&
-    says "geometry 'check', this one has '$mode'" "--resume with --geometry $mode"
+  run 3 --input in.smi --seed 3 --gens 2 --output count.sdf --resume --geometry $mode &&
+    says "geometry 'count', this one has '$mode'" "--resume with --geometry $mode"
 done
-check 0 'with the same it goes on' --input in.smi --seed 3 --gens 2 --output check.sdf --resume \
-  --geometry check
+check 0 'with the same it goes on' --input in.smi --seed 3 --gens 2 --output count.sdf --resume \
+  --geometry count
 refused() {
   run 2 "${common[@]}" --output no.sdf "$@" && says '^confgen: --geometry .*:' "$* is refused" &&
     verdict 'in one line' test "$(wc -l <err)" = 1
   verdict 'and nothing is written' test ! -e no.sdf
 }
 refused --geometry repair --constraint none
-refused --geometry check --constraint template
+refused --geometry count --constraint template
 refused --geometry perhaps
 finish

@@ -6,7 +6,7 @@
 shopt -s lastpipe # functions at the end of a pipe count in this shell
 
 tiny_model tiny
-random=(--model tiny --geometry check)
+random=(--model tiny --geometry count)
 printf 'CCO ethanol 2\n' >ok.smi
 
 # Seconds of processor time that a row may take beyond a run that does nothing wrong: a loaded
@@ -54,7 +54,7 @@ model() { # STATUS REGEX TEXT COMMAND...: run in a copy of the tiny model
   n_models=$((n_models + 1))
   cp -r tiny m$n_models
   (cd m$n_models && "$@")
-  case_ "$wanted" "$regex" "$text" --model m$n_models --geometry check --input ok.smi --output m$n_models.sdf
+  case_ "$wanted" "$regex" "$text" --model m$n_models --geometry count --input ok.smi --output m$n_models.sdf
   verdict "$text: nothing is written" test ! -e m$n_models.sdf
   rm -r m$n_models
 }

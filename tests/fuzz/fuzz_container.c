@@ -28,7 +28,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     }
     for (size_t i = 0; i < cg_reader_count(r) && i < MAX_FRAMES; i++) {
-        const cg_frame *f = cg_reader_frame(r, i);
+        const cg_coordinate_frame *f = cg_reader_frame(r, i);
 
         require(f->offset >= end && f->size <= size && f->offset <= size - f->size);
         end = f->offset + f->size;

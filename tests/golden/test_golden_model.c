@@ -12,10 +12,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "decode/automaton.h"
+#include "sequence/automaton.h"
 #include "decode/cpu_model.h"
 #include "decode/executor.h"
-#include "gpu/module.h"
+#include "cuda_loader/cuda_module.h"
 #include "gpu_mode.h"
 #include "plugin/host.h"
 #include "plugin/registry.h"
@@ -146,7 +146,7 @@ static void check_logits(const cg_attention_ops *attention, const cg_cache_ops *
     OK(cg_cpu_model_create(&config, &m, &err));
     for (int32_t i = 0; i < mc->vocab; i++)
         all[i] = i;
-    OK(cg_cpu_model_set_columns(m, all, mc->vocab, &err));
+    OK(cg_cpu_model_set_head_rows(m, all, mc->vocab, &err));
     for (int p = 0; p < POSITIONS; p++) {
         int32_t end = (int32_t)json_integer_value(json_array_get(positions, (size_t)p)) + 1;
 
@@ -202,12 +202,13 @@ struct free_text {
 
 static void open_free_text(struct free_text *f)
 {
-    static const cg_range gaps[2] = { { 0, 4 }, { 4, 5 } };
+    static const cg_range literals[2] = { { 0, 4 }, { 4, 5 } };
     const cg_text_format format = { CG_SIZED(cg_text_format), .decimals = 3,
                                     .max_integer_digits = 2,  .begin = "[CONFORMER]",
                                     .end = "[/CONFORMER]",    .stop = "<|endoftext|>",
                                     .max_new_tokens = 900 };
-    const cg_template text = { CG_SIZED(cg_template), .n_atoms = 1, .text = "[C]<>", .gap = gaps };
+    const cg_literals text = { CG_SIZED(cg_literals), .n_atoms = 1, .text = "[C]<>",
+                               .literal = literals };
 
     f->ops = find(CG_PLUGIN_CONSTRAINT, "none");
     cg_vocabulary_init(&f->vocabulary, tokenizer, NULL);
@@ -269,7 +270,7 @@ START_TEST(logits_on_cuda_equal_the_oracles)
                                   .host = &host.host,
                                   .sampling = { sizeof(cg_sampling), 1, 1, 0, 1, 0 },
                                   .n_slots = POSITIONS,
-                                  .n_prefixes = 1,
+                                  .n_prompt_slots = 1,
                                   .max_len = MAX_LEN,
                                   .step_tokens = 37,
                                   .dtype = on_cuda[_i / 3].dtype };
@@ -297,7 +298,8 @@ START_TEST(logits_on_cuda_equal_the_oracles)
 }
 END_TEST
 
-/* Compare one greedy continuation as far as the oracle's own gap between the best two is clear. */
+/* Compare one greedy continuation as far as the oracle's own literal between the best two is clear.
+ */
 static void check_greedy(const json_t *c, const cg_sequence_result *r)
 {
     const json_t *branch = json_object_get(c, "greedy_first_gap_under_1e-3");
@@ -326,7 +328,7 @@ START_TEST(greedy_ids_equal_the_oracles)
                                   .host = &host.host,
                                   .sampling = { sizeof(cg_sampling), 1, 1, 0, 1, 0 },
                                   .n_slots = 8,
-                                  .n_prefixes = 8,
+                                  .n_prompt_slots = 8,
                                   .max_len = MAX_LEN };
     struct free_text none;
     cg_executor *ex;
@@ -340,13 +342,13 @@ START_TEST(greedy_ids_equal_the_oracles)
     for (int i = 0; i < 8; i++) {
         int32_t n, *prompt = get_ids(json_array_get(cases, (size_t)i), "prompt_ids", &n);
 
-        OK(ex->ops->begin_prefix(ex, i, prompt, n - 1, &err)); /* the begin token is forced */
+        OK(ex->ops->begin_prompt(ex, i, prompt, n - 1, &err)); /* the begin token is forced */
         free(prompt);
     }
     for (int i = 0; i < 8; i++) {
         cg_sequence_job job = { none.program, { 0, (uint64_t)i, 0 }, NULL };
 
-        while (!ex->ops->prefix_ready(ex, i))
+        while (!ex->ops->prompt_ready(ex, i))
             OK(ex->ops->run(ex, 1, &err));
         OK(ex->ops->admit(ex, i, i, &job, &err));
     }

@@ -47,7 +47,7 @@ static char *pieces(const cg_tokenizer *t, const char *text)
 
         ck_assert_int_eq(cg_tokenizer_token_bytes(t, tokens.ids[i], &bytes, &len), CG_OK);
         fprintf(f, "%s%.*s", i ? " " : "", (int)len, bytes);
-        ck_assert_uint_eq(tokens.spans[i].start, at); /* spans follow each other without gaps */
+        ck_assert_uint_eq(tokens.spans[i].start, at); /* spans follow each other without literals */
         at = tokens.spans[i].end;
         ck_assert_uint_eq(at - tokens.spans[i].start, len);
     }

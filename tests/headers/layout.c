@@ -82,7 +82,7 @@ AT(cg_attention_problem, max_kv_len, 48);
 AT(cg_attention_problem, window, 52);
 AT(cg_attention_problem, scale, 56);
 AT(cg_attention_problem, flags, 60);
-AT(cg_attention_problem, heads_together, 64);
+AT(cg_attention_problem, kv_layout, 64);
 
 SIZE(cg_attention_args, 96);
 AT(cg_attention_args, struct_size, 0);
@@ -159,24 +159,24 @@ SIZE(cg_automaton, 56);
 AT(cg_automaton, struct_size, 0);
 AT(cg_automaton, capacity_states, 4);
 AT(cg_automaton, capacity_transitions, 8);
-AT(cg_automaton, capacity_columns, 12);
+AT(cg_automaton, capacity_head_rows, 12);
 AT(cg_automaton, row, 16);
 AT(cg_automaton, token, 24);
 AT(cg_automaton, next, 32);
-AT(cg_automaton, column, 40);
-AT(cg_automaton, column_token, 48);
+AT(cg_automaton, head_row, 40);
+AT(cg_automaton, head_token, 48);
 
 SIZE(cg_program, 56);
 AT(cg_program, struct_size, 0);
 AT(cg_program, n_fields, 4);
 AT(cg_program, n_states, 8);
 AT(cg_program, n_transitions, 12);
-AT(cg_program, n_columns, 16);
+AT(cg_program, n_head_rows, 16);
 AT(cg_program, max_tokens, 20);
 AT(cg_program, fields_per_atom, 24);
 AT(cg_program, entry, 32);
-AT(cg_program, span_start, 40);
-AT(cg_program, span_token, 48);
+AT(cg_program, forced_start, 40);
+AT(cg_program, forced_token, 48);
 
 SIZE(cg_range, 8);
 AT(cg_range, begin, 0);
@@ -199,11 +199,11 @@ AT(cg_text_format, end, 24);
 AT(cg_text_format, stop, 32);
 AT(cg_text_format, max_new_tokens, 40);
 
-SIZE(cg_template, 24);
-AT(cg_template, struct_size, 0);
-AT(cg_template, n_atoms, 4);
-AT(cg_template, text, 8);
-AT(cg_template, gap, 16);
+SIZE(cg_literals, 24);
+AT(cg_literals, struct_size, 0);
+AT(cg_literals, n_atoms, 4);
+AT(cg_literals, text, 8);
+AT(cg_literals, literal, 16);
 
 SIZE(cg_constraint_ops, 48);
 AT(cg_constraint_ops, struct_size, 0);

@@ -107,7 +107,7 @@ gives '.verdict == "pass"' 'a quarter of a per cent is allowed'
 say 'joining outputs and reports'
 tiny_model tiny
 write_molecules in.smi
-common=(--model tiny --geometry check --input in.smi --gens 2 --seed 3 --quiet)
+common=(--model tiny --geometry count --input in.smi --gens 2 --seed 3 --quiet)
 run 0 "${common[@]}" --output want.sdf.zst --report want.json
 for n in 1 3 20; do # 20 shards of 12 molecules: some are empty
   parts=()
@@ -120,7 +120,7 @@ for n in 1 3 20; do # 20 shards of 12 molecules: some are empty
 done
 # join_reports BEGUN: of the three shards, begun so often, with three conformers lost
 join_reports() {
-  echo '{"wrong_molecule": 1, "parse_failure": 0, "unfinished": 0, "impossible_geometry": 2}' >failed
+  echo '{"wrong_molecule": 1, "parse_failure": 0, "unfinished": 0, "invalid_geometry": 2}' >failed
   for i in 0 1 2; do
     jq -c --argjson i $i '{shard: $i, attempt: 0, report: .}' "r$i-3.json"
   done | jq -s --slurpfile begun <(echo "$1") --slurpfile failed failed -f "$nightly/report.jq" >joined.json

@@ -8,7 +8,7 @@
 #include <stdio.h>
 
 /* Called once a conformer; what it is given lives for the call. */
-static void on_conformer(void *ctx, const cg_generated *c)
+static void on_conformer(void *ctx, const cg_conformer *c)
 {
     int *n = ctx;
 

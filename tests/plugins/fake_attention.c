@@ -7,7 +7,7 @@
 
 #include <confgen/attention_check.h>
 
-#include "element.h"
+#include "conformance/element.h"
 #include "fake_gpu.h"
 
 int fake_mutant;

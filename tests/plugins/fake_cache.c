@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "element.h"
+#include "conformance/element.h"
 #include "fake_gpu.h"
 #include "fake_plugins.h"
 

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "conformance.h"
+#include "conformance/conformance.h"
 #include "plugin/host.h"
 #include "plugin/loader.h"
 
@@ -228,7 +228,7 @@ END_TEST
 
 static const cg_constraint_ops *constraint;
 
-static cg_status wrong_compile(void *self, const cg_template *text, cg_program **ret_program,
+static cg_status wrong_compile(void *self, const cg_literals *text, cg_program **ret_program,
                                cg_error *err)
 {
     cg_status st = constraint->compile(self, text, ret_program, err);
@@ -242,10 +242,10 @@ static cg_status wrong_compile(void *self, const cg_template *text, cg_program *
         ((int32_t *)p->entry)[0] = p->n_states;
         break;
     case 3:
-        ((int32_t *)p->span_token)[1] = 260; /* an unused id */
+        ((int32_t *)p->forced_token)[1] = 260; /* an unused id */
         break;
     case 4:
-        p->max_tokens = p->span_start[p->n_fields + 1] + p->n_fields;
+        p->max_tokens = p->forced_start[p->n_fields + 1] + p->n_fields;
         break;
     case 5:
         ((int32_t *)a->token)[1] = a->token[0];
@@ -258,7 +258,7 @@ static cg_status wrong_compile(void *self, const cg_template *text, cg_program *
             ((int32_t *)a->next)[i] = p->n_states - 1;
         break;
     case 8:
-        ((int32_t *)a->column)[0] = a->column[1];
+        ((int32_t *)a->head_row)[0] = a->head_row[1];
         break;
     case 9:
         p->n_states = a->capacity_states + 1;
@@ -268,7 +268,7 @@ static cg_status wrong_compile(void *self, const cg_template *text, cg_program *
             calls++ % 5 == 0; /* not the same for all threads */
         break;
     case 11:
-        ((int32_t *)p->span_start)[1] = p->span_start[2] + 1;
+        ((int32_t *)p->forced_start)[1] = p->forced_start[2] + 1;
         break;
     }
     return st;

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "conformance.h"
+#include "conformance/conformance.h"
 #include "fake_gpu.h"
 #include "fake_plugins.h"
 #include "plugin/host.h"

@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "config.h"
-#include "conformance.h"
+#include "cache_checks.h"
+#include "conformance/conformance.h"
 #include "paged.h"
 #include "base/error.h"
 #include "plugin/host.h"

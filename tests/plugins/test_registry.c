@@ -6,7 +6,7 @@
 
 #include "plugin/host.h"
 #include "plugin/loader.h"
-#include "plugin/match.h"
+#include "plugin/pairing.h"
 #include "plugin/registry.h"
 
 #undef fail /* a macro of Check, and a member of cg_host */
@@ -169,11 +169,11 @@ START_TEST(matrix_of_ours_is_full)
     cg_attention_problem problem = make_problem();
     cg_cache_config config = make_config();
     cg_registry *r = open_ours();
-    cg_match_cell *cells = NULL;
+    cg_pairing *cells = NULL;
     cg_error err = CG_ERROR_INIT;
     int32_t n = 0, first = 0;
 
-    ck_assert_int_eq(cg_match_matrix(r, &host.host, &problem, &config, &cells, &n, &err), CG_OK);
+    ck_assert_int_eq(cg_pairing_matrix(r, &host.host, &problem, &config, &cells, &n, &err), CG_OK);
 #ifdef WITH_CUDNN
     for (; first < 3 && first < n; first++) {
         ck_assert_str_eq(cells[first].attention->name, "cudnn");
@@ -187,8 +187,8 @@ START_TEST(matrix_of_ours_is_full)
         ck_assert_str_eq(cells[i].reason, "");
         ck_assert_str_eq(cells[i].attention->name, i < first + 3 ? "eager" : "flash");
     }
-    cg_match_matrix_free(cells, n);
-    cg_match_matrix_free(NULL, 0);
+    cg_pairing_matrix_free(cells, n);
+    cg_pairing_matrix_free(NULL, 0);
     cg_registry_destroy(r);
 }
 END_TEST
@@ -202,40 +202,40 @@ START_TEST(match_tells_why_not)
     cg_error err = CG_ERROR_INIT;
 
     find_pair(r, "flash", "paged", &attention, &cache);
-    ck_assert_int_eq(cg_match(&host.host, attention, cache, &problem, &config, &filled, &err),
-                     CG_OK);
+    ck_assert_int_eq(
+        cg_pairing_check(&host.host, attention, cache, &problem, &config, &filled, &err), CG_OK);
     ck_assert_int_eq(filled.paged, 1);
     ck_assert_int_eq(filled.block_tokens, 16);
 
     problem.head_dim = config.head_dim = 60;
-    ck_assert_int_eq(cg_match(&host.host, attention, cache, &problem, &config, NULL, &err),
+    ck_assert_int_eq(cg_pairing_check(&host.host, attention, cache, &problem, &config, NULL, &err),
                      CG_ERR_UNSUPPORTED);
     ck_assert_str_eq(err.msg, "attention 'flash': head size 60, wanted a multiple of 8 up to 256");
 
     config.head_dim = 64;
-    ck_assert_int_eq(cg_match(&host.host, attention, cache, &problem, &config, NULL, &err),
+    ck_assert_int_eq(cg_pairing_check(&host.host, attention, cache, &problem, &config, NULL, &err),
                      CG_ERR_MISMATCH);
     ck_assert_str_eq(err.msg, "attention over 4 key/value heads of 60 elements, but the cache "
                               "holds 4 of 64");
     problem = make_problem();
     problem.device = config.device = 7;
-    ck_assert_int_eq(cg_match(&host.host, attention, cache, &problem, &config, NULL, &err),
+    ck_assert_int_eq(cg_pairing_check(&host.host, attention, cache, &problem, &config, NULL, &err),
                      CG_ERR_UNSUPPORTED);
     ck_assert_str_eq(err.msg, "cache 'paged': device 7: this cache knows the CPU (0) and NVIDIA "
                               "GPUs (1)");
     problem.device = CG_DEVICE_CPU;
-    ck_assert_int_eq(cg_match(&host.host, attention, cache, &problem, &config, NULL, &err),
+    ck_assert_int_eq(cg_pairing_check(&host.host, attention, cache, &problem, &config, NULL, &err),
                      CG_ERR_MISMATCH);
     config.device = CG_DEVICE_CPU;
     config.dtype = CG_BF16;
-    ck_assert_int_eq(cg_match(&host.host, attention, cache, &problem, &config, NULL, &err),
+    ck_assert_int_eq(cg_pairing_check(&host.host, attention, cache, &problem, &config, NULL, &err),
                      CG_ERR_UNSUPPORTED);
     ck_assert_str_eq(err.msg, "cache 'paged': element type 1: this cache holds f32 only");
     config.dtype = CG_F32;
     problem.max_kv_len = 301;
-    ck_assert_int_eq(cg_match(&host.host, attention, cache, &problem, &config, NULL, &err),
+    ck_assert_int_eq(cg_pairing_check(&host.host, attention, cache, &problem, &config, NULL, &err),
                      CG_ERR_MISMATCH);
-    ck_assert_int_eq(cg_match(&host.host, cache, attention, &problem, &config, NULL, &err),
+    ck_assert_int_eq(cg_pairing_check(&host.host, cache, attention, &problem, &config, NULL, &err),
                      CG_ERR_INTERNAL);
     cg_registry_destroy(r);
 }

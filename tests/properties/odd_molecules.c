@@ -291,7 +291,7 @@ struct writer {
     char *buf;
     size_t n, budget; /* bytes written; bytes after which nothing optional is written */
     char used[MAX_RING];
-    int spelling; /* how ring numbers are chosen */
+    int token_numbers; /* how ring numbers are chosen */
 };
 
 /* ---- random numbers ------------------------------------------------------------------------- */
@@ -338,7 +338,7 @@ static void put_number(struct writer *w, const char *format, uint32_t number)
 /* A ring number that is not open: the lowest, or any of one, two or three digits. */
 static int open_ring(struct writer *w)
 {
-    int ring, style = w->spelling ? w->spelling : (int)below(w, 5);
+    int ring, style = w->token_numbers ? w->token_numbers : (int)below(w, 5);
 
     for (int tries = 0; tries < 50; tries++) {
         ring = style == 1   ? 10 + (int)below(w, 90)
@@ -618,7 +618,7 @@ size_t odd_molecule(odd_random *random, char *buf)
     uint32_t kind = below(&w, 1000);
 
     buf[0] = '\0';
-    w.spelling = below(&w, 3) ? 9 : (int)below(&w, 3); /* mostly the lowest number */
+    w.token_numbers = below(&w, 3) ? 9 : (int)below(&w, 3); /* mostly the lowest number */
     if (kind < 640) {
         put_composed(&w);
     } else if (kind < 700) {

@@ -126,15 +126,15 @@ void subject_close(subject *s)
 cg_program *subject_compile(const subject *s, void *self, const cg_enriched_split *split,
                             cg_error *err)
 {
-    cg_range *gap = must_alloc(split->n_atoms + 1, sizeof *gap);
-    cg_template text = { CG_SIZED(cg_template), .n_atoms = (int32_t)split->n_atoms,
-                         .text = split->text, .gap = gap };
+    cg_range *literal = must_alloc(split->n_atoms + 1, sizeof *literal);
+    cg_literals text = { CG_SIZED(cg_literals), .n_atoms = (int32_t)split->n_atoms,
+                         .text = split->text, .literal = literal };
     cg_program *program = NULL;
     cg_status status;
 
     for (size_t i = 0; i <= split->n_atoms; i++)
-        gap[i] = (cg_range) { split->gap_at[i], split->gap_at[i + 1] };
+        literal[i] = (cg_range) { split->gap_at[i], split->gap_at[i + 1] };
     status = s->ops->compile(self, &text, &program, err);
-    free(gap);
+    free(literal);
     return status == CG_OK ? program : NULL;
 }

@@ -60,7 +60,7 @@ static int check_state(tables_facts *f, const cg_program *p, int32_t s)
     if (from < 0 || to <= from || to > p->n_transitions)
         return wrong(f, "state %d has transitions %d to %d of %d", s, from, to, p->n_transitions);
     for (int32_t i = from; i < to; i++) {
-        int32_t token = a->token[i], column = a->column[i], special;
+        int32_t token = a->token[i], head_row = a->head_row[i], special;
         uint32_t len;
 
         if (token < 0 || token >= f->vocabulary->n_tokens ||
@@ -70,12 +70,12 @@ static int check_state(tables_facts *f, const cg_program *p, int32_t s)
             return wrong(f, "state %d: token %d comes after %d", s, token, a->token[i - 1]);
         if (a->next[i] != CG_EXIT && (a->next[i] < 0 || a->next[i] >= p->n_states))
             return wrong(f, "state %d leads to state %d of %d", s, a->next[i], p->n_states);
-        if (to - from == 1 && column != -1)
-            return wrong(f, "state %d is forced and has column %d", s, column);
+        if (to - from == 1 && head_row != -1)
+            return wrong(f, "state %d is forced and has head_row %d", s, head_row);
         if (to - from > 1 &&
-            (column < 0 || column >= p->n_columns || a->column_token[column] != token))
-            return wrong(f, "state %d: token %d has column %d of %d", s, token, column,
-                         p->n_columns);
+            (head_row < 0 || head_row >= p->n_head_rows || a->head_token[head_row] != token))
+            return wrong(f, "state %d: token %d has head_row %d of %d", s, token, head_row,
+                         p->n_head_rows);
     }
     return 1;
 }
@@ -115,9 +115,9 @@ int tables_learn(tables_facts *f, const cg_program *p)
     const cg_automaton *a = f->automaton;
 
     if (p->n_states < 1 || p->n_states > a->capacity_states || p->n_transitions < 1 ||
-        p->n_transitions > a->capacity_transitions || p->n_columns > a->capacity_columns)
+        p->n_transitions > a->capacity_transitions || p->n_head_rows > a->capacity_head_rows)
         return wrong(f, "the program needs %d states, %d transitions, %d columns", p->n_states,
-                     p->n_transitions, p->n_columns);
+                     p->n_transitions, p->n_head_rows);
     grow(f, p->n_states);
     for (; f->n_states < p->n_states; f->n_states++)
         if (!visit(f, p, f->n_states))
@@ -132,13 +132,13 @@ int tables_check_program(tables_facts *f, const cg_program *p, int32_t n_atoms)
     if (p->struct_size != sizeof *p || p->n_fields != n_atoms * p->fields_per_atom)
         return wrong(f, "%d fields of %d atoms, %d an atom", p->n_fields, n_atoms,
                      p->fields_per_atom);
-    if (p->span_start[0] != 0)
-        return wrong(f, "span 0 begins at %d", p->span_start[0]);
+    if (p->forced_start[0] != 0)
+        return wrong(f, "span 0 begins at %d", p->forced_start[0]);
     for (int32_t i = 0; i <= p->n_fields; i++)
-        if (p->span_start[i] > p->span_start[i + 1])
-            return wrong(f, "span %d runs from %d to %d", i, p->span_start[i],
-                         p->span_start[i + 1]);
-    most = p->span_start[p->n_fields + 1];
+        if (p->forced_start[i] > p->forced_start[i + 1])
+            return wrong(f, "span %d runs from %d to %d", i, p->forced_start[i],
+                         p->forced_start[i + 1]);
+    most = p->forced_start[p->n_fields + 1];
     for (int32_t i = 0; i < p->n_fields; i++) {
         if (p->entry[i] < 0 || p->entry[i] >= p->n_states || f->color[p->entry[i]] != DONE)
             return wrong(f, "field %d begins in state %d of %d", i, p->entry[i], p->n_states);
@@ -184,9 +184,10 @@ int tables_same(const cg_automaton *a, const cg_program *p, const cg_automaton *
 
     if (p->n_fields != q->n_fields || p->max_tokens != q->max_tokens ||
         p->fields_per_atom != q->fields_per_atom ||
-        memcmp(p->span_start, q->span_start, ((size_t)p->n_fields + 2) * sizeof *p->span_start) ||
-        memcmp(p->span_token, q->span_token,
-               (size_t)p->span_start[p->n_fields + 1] * sizeof *p->span_token))
+        memcmp(p->forced_start, q->forced_start,
+               ((size_t)p->n_fields + 2) * sizeof *p->forced_start) ||
+        memcmp(p->forced_token, q->forced_token,
+               (size_t)p->forced_start[p->n_fields + 1] * sizeof *p->forced_token))
         return 0;
     w.pair = must_alloc((size_t)p->n_states, sizeof *w.pair);
     memset(w.pair, 0xff, (size_t)p->n_states * sizeof *w.pair);

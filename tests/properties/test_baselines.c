@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "decode/automaton.h"
+#include "sequence/automaton.h"
 #include "molecule_set.h"
 #include "subject.h"
 #include "tables_check.h"
@@ -125,11 +125,11 @@ static void check_template(const subject *s, const char *smiles, const cg_enrich
                 p->max_tokens, want.n))
         goto out;
     for (int32_t f = 0; f <= p->n_fields; f++) {
-        int32_t n = p->span_start[f + 1] - p->span_start[f];
+        int32_t n = p->forced_start[f + 1] - p->forced_start[f];
 
-        expect(
-            !memcmp(want.ids + at, p->span_token + p->span_start[f], (size_t)n * sizeof(int32_t)),
-            s, smiles, "other forced tokens before atom %d", f);
+        expect(!memcmp(want.ids + at, p->forced_token + p->forced_start[f],
+                       (size_t)n * sizeof(int32_t)),
+               s, smiles, "other forced tokens before atom %d", f);
         at += n;
         if (f < p->n_fields) {
             int32_t entry = p->entry[f];
@@ -144,7 +144,7 @@ static void check_template(const subject *s, const char *smiles, const cg_enrich
     expect(seq.done == CG_SEQUENCE_COMPLETE && seq.n_tokens == p->max_tokens, s, smiles,
            "a walk of %d tokens ended as %d", seq.n_tokens, seq.done);
     for (int32_t f = 0, i = 0; f < p->n_fields; f++) {
-        i = f ? i + n_free + p->span_start[f + 1] - p->span_start[f] : p->span_start[1];
+        i = f ? i + n_free + p->forced_start[f + 1] - p->forced_start[f] : p->forced_start[1];
         free(said);
         said = NULL;
         cg_tokenizer_decode(s->tokenizer, tokens + i, (size_t)n_free, 0, &said, &len, NULL);
@@ -167,9 +167,9 @@ static void check_any_token(const subject *s, const cg_program *p)
             stop = cg_tokenizer_token_id(s->tokenizer, s->format.stop, strlen(s->format.stop));
 
     if (!expect(p->n_states == 1 && p->n_fields == 1 && p->fields_per_atom == 0 &&
-                    p->entry[0] == 0 && p->n_columns == p->n_transitions,
+                    p->entry[0] == 0 && p->n_head_rows == p->n_transitions,
                 s, "none", "%d states, %d fields, %d columns", p->n_states, p->n_fields,
-                p->n_columns))
+                p->n_head_rows))
         return;
     for (int32_t id = 0; id < cg_tokenizer_vocab_size(s->tokenizer); id++) {
         const char *bytes;
@@ -178,7 +178,7 @@ static void check_any_token(const subject *s, const cg_program *p)
         if (cg_tokenizer_token_bytes(s->tokenizer, id, &bytes, &len) != CG_OK)
             continue;
         expect(n < p->n_transitions && a->token[n] == id &&
-                   a->next[n] == (id == stop ? CG_EXIT : 0) && a->column_token[a->column[n]] == id,
+                   a->next[n] == (id == stop ? CG_EXIT : 0) && a->head_token[a->head_row[n]] == id,
                s, "none", "token %d is not allowed as it should", id);
         n++;
     }
@@ -194,9 +194,9 @@ static void check_none(const subject *s, const char *smiles, const cg_program *p
     int32_t stop = cg_tokenizer_token_id(s->tokenizer, s->format.stop, strlen(s->format.stop));
     cg_sequence seq = walk(s, p, random, tokens);
 
-    expect(p->span_start[1] == (int32_t)begin.n && p->span_start[2] == (int32_t)begin.n &&
-               !memcmp(p->span_token, begin.ids, begin.n * sizeof *begin.ids),
-           s, smiles, "%d forced tokens, %zu begin a conformer", p->span_start[2], begin.n);
+    expect(p->forced_start[1] == (int32_t)begin.n && p->forced_start[2] == (int32_t)begin.n &&
+               !memcmp(p->forced_token, begin.ids, begin.n * sizeof *begin.ids),
+           s, smiles, "%d forced tokens, %zu begin a conformer", p->forced_start[2], begin.n);
     expect(p->max_tokens == s->format.max_new_tokens + (int32_t)begin.n, s, smiles,
            "max_tokens is %d", p->max_tokens);
     for (int32_t i = 0; i < seq.n_tokens; i++)

@@ -19,7 +19,7 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "decode/automaton.h"
+#include "sequence/automaton.h"
 #include "molecule_set.h"
 #include "numbers.h"
 #include "subject.h"
@@ -254,7 +254,7 @@ static int accepts(struct run *r, const struct compiled *c, const int32_t *ids, 
 enum numbers { RANDOM_NUMBERS, ONE_EDGE, MIXED_EDGES };
 
 /*
- * The molecule's text with numbers in its gaps, in r->text; number `bad_field` (-1 for none) is
+ * The molecule's text with numbers in its literals, in r->text; number `bad_field` (-1 for none) is
  * text `bad` instead.
  */
 static size_t write_text(struct run *r, const struct compiled *c, enum numbers kind, int edge,
@@ -391,8 +391,8 @@ static int accepts_piece(const struct run *r, const struct entry *e, const int32
     int32_t state = e->state;
     size_t i = 0;
 
-    for (int32_t k = p->span_start[e->field]; k < p->span_start[e->field + 1]; k++, i++)
-        if (i >= n || ids[i] != p->span_token[k])
+    for (int32_t k = p->forced_start[e->field]; k < p->forced_start[e->field + 1]; k++, i++)
+        if (i >= n || ids[i] != p->forced_token[k])
             return 0;
     for (; state != CG_EXIT; i++) {
         int32_t t = a->row[state], end = a->row[state + 1];
@@ -507,7 +507,7 @@ static void compile_molecule(struct run *r, const molecule *m)
     r->n_compiled++;
 }
 
-/* An odd spelling as it stands: RDKit would number its rings anew. */
+/* An odd token_numbers as it stands: RDKit would number its rings anew. */
 static void compile_spelling(struct run *r, const molecule *m)
 {
     struct compiled *c = &r->compiled[r->n_compiled];
@@ -577,7 +577,7 @@ static int32_t test(const char *name, const char *plugin, const molecule_set *se
                (long long)r->pieces);
     printf("%s: %d states, %d transitions, %d columns, %d kinds of text before a number\n", name,
            r->facts.n_states, r->compiled[r->n_compiled - 1].program->n_transitions,
-           r->compiled[r->n_compiled - 1].program->n_columns, r->n_entries);
+           r->compiled[r->n_compiled - 1].program->n_head_rows, r->n_entries);
     if (r->n_canonical)
         measure(r);
     printf("%s: %.2f s to load and create, %.1f s to build templates, %.1f s to check; %d "

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "byte_vocabulary.h"
+#include "conformance/byte_vocabulary.h"
 #include "plugin/host.h"
 #include "plugin/registry.h"
 #include "tables_check.h"
@@ -92,8 +92,8 @@ static void teardown(void)
 static cg_status compile(uint32_t len, int number, cg_program **ret)
 {
     char *text = malloc(len + 16);
-    cg_range gap[3];
-    cg_template t = { CG_SIZED(cg_template), .n_atoms = 2, .text = text, .gap = gap };
+    cg_range literal[3];
+    cg_literals t = { CG_SIZED(cg_literals), .n_atoms = 2, .text = text, .literal = literal };
     cg_status status;
 
     ck_assert_ptr_nonnull(text);
@@ -103,9 +103,9 @@ static cg_status compile(uint32_t len, int number, cg_program **ret)
     for (int i = 0; number; i++, number /= 26)
         text[5 + i] = (char)('a' + number % 26);
     strcpy(text + 4 + len - 1, "<>");
-    gap[0] = (cg_range) { 0, 4 };
-    gap[1] = (cg_range) { 4, 4 + len };
-    gap[2] = (cg_range) { 4 + len, 5 + len };
+    literal[0] = (cg_range) { 0, 4 };
+    literal[1] = (cg_range) { 4, 4 + len };
+    literal[2] = (cg_range) { 4 + len, 5 + len };
     status = ops->compile(self, &t, ret, &err);
     free(text);
     return status;

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "decode/writing.h"
+#include "sequence/number_path.h"
 #include "molecule_set.h"
 #include "numbers.h"
 #include "subject.h"
@@ -21,7 +21,7 @@ enum { MOLECULES = 1000, SHOWN = 20, THREADS = 32, MOST_TRIES = 64 };
 struct run {
     subject s;
     odd_random random;
-    cg_spelling *spelling; /* [vocabulary] */
+    cg_token_number *token_numbers; /* [vocabulary] */
     cg_tokens encoded;
     int64_t texts, numbers, tokens, tries;
     int32_t most_tries; /* of a number */
@@ -32,13 +32,13 @@ static void learn_spelling(struct run *r)
 {
     const cg_vocabulary *v = &r->s.vocabulary.vocabulary;
 
-    r->spelling = must_alloc((size_t)v->n_tokens, sizeof *r->spelling);
+    r->token_numbers = must_alloc((size_t)v->n_tokens, sizeof *r->token_numbers);
     for (int32_t i = 0; i < v->n_tokens; i++) {
         uint32_t len;
         int32_t special;
         const char *bytes = v->token(v->ctx, i, &len, &special);
 
-        r->spelling[i] = bytes && !special ? cg_spell(bytes, len) : 0;
+        r->token_numbers[i] = bytes && !special ? cg_token_number_of(bytes, len) : 0;
     }
 }
 
@@ -47,30 +47,30 @@ static int write_number(struct run *r, const cg_program *p, cg_sequence *seq, in
                         cg_atom_mark *marks, float x, int32_t n_threads)
 {
     const cg_automaton *a = r->s.automaton;
-    cg_number number;
-    cg_writer w;
+    cg_decimal number;
+    cg_number_path w;
     int became;
 
-    if (!cg_number_of(x, r->s.format.decimals, &number))
+    if (!cg_decimal_from_float(x, r->s.format.decimals, &number))
         return 0;
-    cg_writer_begin(&w, &number, a, seq->state, r->spelling[tokens[seq->n_tokens - 1]]);
+    cg_number_path_begin(&w, &number, a, seq->state, r->token_numbers[tokens[seq->n_tokens - 1]]);
     do {
         int32_t least = INT32_MAX;
 
         for (int32_t t = 0; t < n_threads; t++) {
-            int32_t mine = cg_writer_find(&w, a, r->spelling, t, n_threads);
+            int32_t mine = cg_number_path_find(&w, a, r->token_numbers, t, n_threads);
 
             least = mine < least ? mine : least;
         }
-        became = cg_writer_step(&w, a, r->spelling, least);
-    } while (became == CG_WRITER_GOES_ON);
+        became = cg_number_path_step(&w, a, r->token_numbers, least);
+    } while (became == CG_NUMBER_PATH_RUNNING);
     r->numbers++;
     r->tries += w.tries;
     if (w.tries > r->most_tries)
         r->most_tries = w.tries;
-    if (became == CG_WRITER_DONE)
-        cg_writer_append(&w, seq, p, a, tokens, marks);
-    return became == CG_WRITER_DONE;
+    if (became == CG_NUMBER_PATH_FOUND)
+        cg_number_path_append(&w, seq, p, a, tokens, marks);
+    return became == CG_NUMBER_PATH_FOUND;
 }
 
 /* The molecule's text is put together beside its tokens. 1 if they are what they should be. */
@@ -81,15 +81,15 @@ static int write_molecule(struct run *r, const cg_enriched_split *split, const c
     cg_sequence seq = { .n_tokens = 1, .limit = p->max_tokens + 1 };
     char *at = stpcpy(text, f->begin);
 
-    tokens[0] = p->span_token[0]; /* a prompt, of any token */
+    tokens[0] = p->forced_token[0]; /* a prompt, of any token */
     cg_sequence_begin(&seq, p, r->s.automaton, tokens, marks);
     for (int32_t i = 0; i < p->n_fields; i++) {
-        const uint32_t *gap = split->gap_at + i / 3;
+        const uint32_t *literal = split->gap_at + i / 3;
         char number[NUMBER_MAX];
 
         if (i % 3 == 0) {
-            memcpy(at, split->text + gap[0], gap[1] - gap[0]);
-            at += gap[1] - gap[0];
+            memcpy(at, split->text + literal[0], literal[1] - literal[0]);
+            at += literal[1] - literal[0];
         } else {
             *at++ = ',';
         }
@@ -188,7 +188,7 @@ int main(int argc, char **argv)
     }
     molecule_set_finish(&set);
     cg_tokens_finish(&r.encoded);
-    free(r.spelling);
+    free(r.token_numbers);
     subject_close(&r.s);
     return r.failures != 0;
 }

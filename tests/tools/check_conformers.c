@@ -15,7 +15,7 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "eval/check.h"
+#include "check/checker.h"
 
 enum { REPEATS = 1000 };
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * geometry_faults FILE.sdf...: which atoms of finished conformers would not have been written. One line
- * a conformer: name, atoms at fault, the faults as atom:cause:other (atoms of the canonical SMILES,
- * from 0); at the end the counts by cause. Heavy atoms only.
+ * geometry_faults FILE.sdf...: which atoms of finished conformers would not have been written. One
+ * line a conformer: name, atoms at fault, the faults as atom:cause:other (atoms of the canonical
+ * SMILES, from 0); at the end the counts by cause. Heavy atoms only.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,7 +33,7 @@ static int look_at(const cg_conformers *c)
             if (fault == CG_FAULT_NONE)
                 continue;
             faulty = 1;
-            printf(" %d:%s:%d", a, cg_geometry_cause_name((cg_geometry_cause)CG_FAULT_CAUSE(fault)),
+            printf(" %d:%s:%d", a, cg_fault_cause_name((cg_fault_cause)CG_FAULT_CAUSE(fault)),
                    CG_FAULT_ATOM(fault));
         }
         putchar('\n');
@@ -62,6 +62,6 @@ int main(int argc, char **argv)
     }
     printf("%lld conformers, %lld with a fault\n", (long long)n_conformers, (long long)n_faulty);
     for (int i = 1; i < CG_CAUSES; i++)
-        printf("%s %lld\n", cg_geometry_cause_name((cg_geometry_cause)i), (long long)counts[i]);
+        printf("%s %lld\n", cg_fault_cause_name((cg_fault_cause)i), (long long)counts[i]);
     return failed;
 }

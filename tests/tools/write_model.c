@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "model/slots.h"
+#include "model/tensor_specs.h"
 
 static const char config_text[] =
     "{\"architectures\": [\"%s\"], \"hidden_size\": %d, \"intermediate_size\": %d,\n"
@@ -52,7 +52,7 @@ static float draw(void)
     return (float)(int32_t)(state & 0xffffff00u) * 0x1p-31f;
 }
 
-static void write_weights(FILE *f, const cg_model_slot *slots, size_t n)
+static void write_weights(FILE *f, const cg_tensor_spec *slots, size_t n)
 {
     char *header = calloc(n + 1, 256);
     size_t len = 1, at = 0, padded;
@@ -106,7 +106,7 @@ int main(int argc, char **argv)
                                .rope = { .theta = 10000.0 } };
     cg_error err = CG_ERROR_INIT;
     cg_model names = { 0 };
-    cg_model_slot *slots = NULL;
+    cg_tensor_spec *slots = NULL;
     size_t n = 0;
     FILE *f;
 
@@ -115,7 +115,7 @@ int main(int argc, char **argv)
     if (argc == 3)
         config.max_positions = atoi(argv[2]);
     names.config = config;
-    if (cg_model_slots_create(&names, &slots, &n, &err) != CG_OK)
+    if (cg_tensor_specs_create(&names, &slots, &n, &err) != CG_OK)
         die("model", err.msg);
     f = create(argv[1], "config.json");
     fprintf(f, config_text, cg_arch_name(config.arch), config.hidden, config.intermediate,

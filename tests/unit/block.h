@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <ucontext.h>
 
-#define CG_CUDA_CUDA_H /* in the place of cuda/cuda.h */
+#define CG_CUDA_GPU_DEVICE_H /* in the place of cuda/gpu_device.h */
 #define __device__
 
 typedef void *cudaStream_t;

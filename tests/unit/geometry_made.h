@@ -7,7 +7,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#include "decode/geometry.h"
+#include "sequence/atom_tests.h"
 
 static struct made {
     cg_geometry g;
@@ -25,7 +25,7 @@ static inline void make(int32_t n_atoms, int32_t n_tests)
     free(m.memory);
     m = (struct made) { .g = { .n_atoms = n_atoms, .n_tests = n_tests } };
     m.memory = calloc(1, cg_geometry_size(n_atoms, n_tests));
-    cg_geometry_place(&m.g, m.memory);
+    cg_geometry_bind(&m.g, m.memory);
     m.low2 = (float *)m.g.low2;
     m.high2 = (float *)m.g.high2;
     m.start = (int32_t *)m.g.test_start;
@@ -38,7 +38,7 @@ static inline void make(int32_t n_atoms, int32_t n_tests)
 }
 
 /* Atoms i and j < i, from low to high Å apart. */
-static inline void pair(int32_t i, int32_t j, float low, float high, cg_geometry_cause cause)
+static inline void pair(int32_t i, int32_t j, float low, float high, cg_fault_cause cause)
 {
     int32_t at = i * (i - 1) / 2 + j;
 

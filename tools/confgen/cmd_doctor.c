@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* confgen doctor: what this machine offers, in one page. */
 #include <confgen/gpu.h>
-#include <confgen/machine.h>
+#include <confgen/build_info.h>
 #include <confgen/plugins.h>
 #include <sched.h>
 #include <stdlib.h>
@@ -196,7 +196,7 @@ static int print_plugins(int32_t n_gpus)
 {
     cg_plugin_set_options open = { CG_SIZED(cg_plugin_set_options), .threads = 1 };
     cg_error err = CG_ERROR_INIT;
-    const cg_found_plugin *found;
+    const cg_loaded_plugin *found;
     const cg_refused_plugin *refused;
     const char *const *dirs;
     cg_plugin_set *set;
@@ -212,7 +212,7 @@ static int print_plugins(int32_t n_gpus)
     if (!n)
         printf("plugins from    no directory: none beside the program, none installed, "
                "CONFGEN_PLUGIN_PATH not set\n");
-    n = cg_plugin_set_found(set, &found);
+    n = cg_plugin_set_loaded(set, &found);
     for (int32_t i = 0; i < n; i++) {
         int first = !i || strcmp(found[i].kind, found[i - 1].kind) != 0;
 
@@ -244,7 +244,7 @@ static int print_model(void)
     info = cg_engine_get_info(engine);
     printf("default model   %s\n", info->model);
     printf("                %s, %.1f M parameters, %d tokens of context, %d decimals\n",
-           info->architecture, (double)info->parameters * 1e-6, info->max_len, info->decimals);
+           info->architecture, (double)info->parameters * 1e-6, info->max_length, info->decimals);
     printf("  device        %s, %s (%s), %d threads, %d template workers\n", info->device,
            info->dtype, info->device_reason, info->threads, info->template_workers);
     printf("  attention     %s (%s)\n", info->attention, info->attention_reason);

@@ -427,7 +427,7 @@ static double number_at(const json_t *object, const char *key)
 static void print_geometry(const json_t *run)
 {
     const json_t *geometry = json_object_get(run, "geometry");
-    const json_t *causes = json_object_get(geometry, "impossible");
+    const json_t *causes = json_object_get(geometry, "faults");
     const json_t *counts = json_object_get(run, "counts");
     double atoms = number_at(geometry, "atoms"), off = 0;
     double conformers = number_at(counts, "conformers");
@@ -435,19 +435,19 @@ static void print_geometry(const json_t *run)
 
     if (!(atoms > 0 && conformers > 0))
         return;
-    for (int32_t i = 1; (name = cg_geometry_describe(i)); i++)
+    for (int32_t i = 1; (name = cg_fault_describe(i)); i++)
         off += number_at(causes, name);
     printf("\nthe run (--run): %.0f of %.0f atoms were in impossible places when they were "
            "written, %.2f %%\n",
            off, atoms, 100 * off / atoms);
-    for (int32_t i = 1; (name = cg_geometry_describe(i)); i++)
+    for (int32_t i = 1; (name = cg_fault_describe(i)); i++)
         printf("%s%s %.0f", i > 1 ? ", " : "  ", name, number_at(causes, name));
     printf("\n  %.0f atoms moved, %.0f conformers begun anew, %.0f given up; %.1f tokens a "
            "conformer, %.1f more taken back\n",
            number_at(geometry, "atoms_moved"), number_at(geometry, "restarts"),
-           number_at(json_object_get(counts, "failures"), "impossible_geometry"),
+           number_at(json_object_get(counts, "failures"), "invalid_geometry"),
            number_at(json_object_get(counts, "tokens"), "completion") / conformers,
-           number_at(geometry, "tokens_taken_back") / conformers);
+           number_at(geometry, "tokens_discarded") / conformers);
 }
 
 /* ---- the command -------------------------------------------------------------------------- */

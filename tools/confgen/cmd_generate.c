@@ -43,7 +43,7 @@ static const char help[] =
     "  --sampling PRESET     greedy, top_p_sampling1..4, min_p_sampling1..3, qwen3\n"
     "  --seed S              default 0\n"
     "  --max-new-tokens N    bound of a conformer's tokens\n"
-    "  --geometry off|check|repair\n"
+    "  --geometry off|count|repair\n"
     "                        look at each atom's place as it is written; repair, the default,\n"
     "                        moves those that are in impossible ones\n"
     "  --check               check the geometry and stereo of each conformer, write what failed\n"
@@ -77,7 +77,7 @@ enum { PROGRESS_AUTO, PROGRESS_NEVER, PROGRESS_JSON };
 
 struct settings {
     cg_engine_options engine;
-    cg_batch batch;
+    cg_run_options batch;
     cg_sampling sampling; /* as far as given */
     int given_temperature, given_top_p, given_top_k, given_min_p, given_greedy;
     const cg_sampling *preset;
@@ -282,7 +282,7 @@ static const struct option options[] = {
 };
 
 /* N or Nk */
-static void parse_gens(cg_batch *b, const char *text)
+static void parse_gens(cg_run_options *b, const char *text)
 {
     size_t len = strlen(text);
     char number[16];
@@ -295,7 +295,7 @@ static void parse_gens(cg_batch *b, const char *text)
 }
 
 /* I/N */
-static void parse_shard(cg_batch *b, const char *text)
+static void parse_shard(cg_run_options *b, const char *text)
 {
     int used = 0;
 
@@ -512,7 +512,7 @@ static void parse_command_line(struct settings *s, int argc, char **argv)
 
     *s = (struct settings) {
         .engine = { CG_SIZED(cg_engine_options), .log = on_log, .log_ctx = s },
-        .batch = { CG_SIZED(cg_batch), .gens = 1, .on_failure = on_failure, .ctx = s,
+        .batch = { CG_SIZED(cg_run_options), .gens = 1, .on_failure = on_failure, .ctx = s,
                    .stop = &stop_run },
         .sampling = { sizeof(cg_sampling), -1, -1, -1, -1, -1 },
     };
@@ -557,7 +557,7 @@ static void check_report(const struct settings *s, const char *output)
 
 static void print_summary(const struct settings *s, const cg_report *r, const char *path)
 {
-    int64_t failures = r->wrong_molecules + r->parse_failures + r->unfinished + r->impossible;
+    int64_t failures = r->wrong_molecules + r->parse_failures + r->unfinished + r->invalid_geometry;
     int64_t atoms = 0;
 
     if (s->quiet)
@@ -573,7 +573,7 @@ static void print_summary(const struct settings *s, const cg_report *r, const ch
         fprintf(stderr, "; %lld of %lld molecules were there already",
                 (long long)r->conformers_resumed, (long long)r->molecules_resumed);
     fputc('\n', stderr);
-    for (int32_t i = 1; cg_geometry_describe(i); i++)
+    for (int32_t i = 1; cg_fault_describe(i); i++)
         atoms += r->geometry_count[i];
     if (atoms)
         fprintf(stderr, "%lld atoms in impossible places, %lld moved\n", (long long)atoms,
@@ -583,13 +583,14 @@ static void print_summary(const struct settings *s, const cg_report *r, const ch
                 (long long)r->checked);
     if (r->retried)
         fprintf(stderr, "%lld more were drawn for those that failed, which mended %lld\n",
-                (long long)r->retried, (long long)r->mended);
+                (long long)r->retried, (long long)r->fixed_by_retry);
     if (r->molecules_failed || failures)
         fprintf(stderr,
                 "%lld molecules failed; %lld conformers of a wrong molecule, %lld parse failures, "
                 "%lld unfinished, %lld of impossible geometry\n",
                 (long long)r->molecules_failed, (long long)r->wrong_molecules,
-                (long long)r->parse_failures, (long long)r->unfinished, (long long)r->impossible);
+                (long long)r->parse_failures, (long long)r->unfinished,
+                (long long)r->invalid_geometry);
 }
 
 /* On a terminal, and wherever a GPU was measured, which took its time. */
@@ -629,7 +630,7 @@ static void find_workload(struct settings *s)
 
     if (!s->engine.device || strcmp(s->engine.device, "cpu"))
         if (cg_gpu_count(&n_gpus, NULL) == CG_OK && n_gpus > 0 &&
-            cg_batch_workload(&s->batch, &s->engine.workload, NULL) != CG_OK)
+            cg_run_workload(&s->batch, &s->engine.workload, NULL) != CG_OK)
             s->engine.workload = 0;
 }
 
@@ -646,7 +647,7 @@ int cmd_generate(int argc, char **argv)
     parse_command_line(&s, argc, argv);
     catch_signals();
     s.messages = json_array();
-    status = cg_batch_output_path(&s.batch, path, sizeof path, &err);
+    status = cg_run_output_path(&s.batch, path, sizeof path, &err);
     if (status == CG_OK && s.report)
         check_report(&s, path);
     if (status == CG_OK) {

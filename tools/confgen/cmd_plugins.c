@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "commands.h"
-#include "conformance.h"
+#include "conformance/conformance.h"
 #include "table.h"
 
 /* ---- list --------------------------------------------------------------------------------- */
@@ -27,7 +27,7 @@ static int list(int argc, char **argv)
     static const char *const heads[] = { "kind", "name", "version", "description", "path" };
     struct plugin_files files = { .n = 0 };
     cg_plugin_set_options open = { CG_SIZED(cg_plugin_set_options), .threads = 1 };
-    const cg_found_plugin *found;
+    const cg_loaded_plugin *found;
     const cg_refused_plugin *refused;
     cg_plugin_set *set;
     cg_error err = CG_ERROR_INIT;
@@ -44,7 +44,7 @@ static int list(int argc, char **argv)
     if (cg_plugin_set_open(&open, &set, &err) != CG_OK)
         return report_error(&err);
     table_begin(&table, "lllll", heads);
-    n = cg_plugin_set_found(set, &found);
+    n = cg_plugin_set_loaded(set, &found);
     for (int32_t i = 0; i < n; i++) {
         table_cell(&table, "%s", found[i].kind);
         table_cell(&table, "%s", found[i].plugin->name);
@@ -189,7 +189,7 @@ static int check(int argc, char **argv)
     };
     cg_conformance_result result;
     const char *file, *device = NULL;
-    const cg_found_plugin *found;
+    const cg_loaded_plugin *found;
     cg_plugin_set *set;
     cg_error err = CG_ERROR_INIT;
     int option;
@@ -210,7 +210,7 @@ static int check(int argc, char **argv)
     open.files = &file;
     if (cg_plugin_set_open(&open, &set, &err) != CG_OK)
         return report_error(&err);
-    cg_plugin_set_found(set, &found);
+    cg_plugin_set_loaded(set, &found);
     printf("%s plugin %s %s: %s\n\n", found->kind, found->plugin->name, found->plugin->version,
            found->plugin->description);
     if (cg_conformance_run_devices(found->plugin, cg_plugin_set_host(set), device, &conformance,

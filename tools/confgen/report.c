@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <confgen/machine.h>
+#include <confgen/build_info.h>
 
 #include "commands.h"
 
@@ -68,7 +68,7 @@ static json_t *engine_json(const cg_engine_info *info, const cg_report *r)
         "kv_cache_reason", info->kv_cache_reason, "device_reason", info->device_reason,
         "constraint_reason", info->constraint_reason, "constraint", info->constraint, "batch_size",
         (int)info->batch_size, "batch_reason", info->batch_reason, "threads", (int)info->threads,
-        "template_workers", (int)info->template_workers, "context", (int)info->max_len, "seed",
+        "template_workers", (int)info->template_workers, "context", (int)info->max_length, "seed",
         (json_int_t)info->seed, "dtype", info->dtype, "deterministic", info->deterministic,
         "promise", info->promise, "step_tokens", (int)info->step_tokens, "halvings",
         (int)r->halvings, "gpus", gpus_json(info, r), "tuning", tuning_json(info), "sampling",
@@ -80,10 +80,11 @@ static json_t *counts_json(const cg_report *r)
     json_t *molecules =
         json_pack("{s:I, s:I, s:I}", "bad_input", (json_int_t)r->failed_input, "too_large",
                   (json_int_t)r->failed_limit, "unsupported", (json_int_t)r->failed_unsupported);
-    json_t *failures = json_pack(
-        "{s:o, s:I, s:I, s:I, s:I}", "whole_molecules", molecules, "wrong_molecule",
-        (json_int_t)r->wrong_molecules, "parse_failure", (json_int_t)r->parse_failures,
-        "unfinished", (json_int_t)r->unfinished, "impossible_geometry", (json_int_t)r->impossible);
+    json_t *failures =
+        json_pack("{s:o, s:I, s:I, s:I, s:I}", "whole_molecules", molecules, "wrong_molecule",
+                  (json_int_t)r->wrong_molecules, "parse_failure", (json_int_t)r->parse_failures,
+                  "unfinished", (json_int_t)r->unfinished, "invalid_geometry",
+                  (json_int_t)r->invalid_geometry);
     json_t *tokens = json_pack("{s:I, s:I, s:I, s:I}", "prompt", (json_int_t)r->prompt_tokens,
                                "completion", (json_int_t)r->tokens, "sampled",
                                (json_int_t)r->sampled, "forced", (json_int_t)r->forced);
@@ -112,7 +113,8 @@ static json_t *checks_json(const cg_engine_info *info, const cg_report *r)
                                       (json_int_t)r->check_failed[i]));
     return json_pack("{s:I, s:I, s:o, s:i, s:I, s:I}", "checked", (json_int_t)r->checked,
                      "passed_all", (json_int_t)r->passed, "tests", tests, "retry", (int)info->retry,
-                     "retried", (json_int_t)r->retried, "mended", (json_int_t)r->mended);
+                     "retried", (json_int_t)r->retried, "fixed_by_retry",
+                     (json_int_t)r->fixed_by_retry);
 }
 
 /* What looking at geometry while it is written found. */
@@ -122,16 +124,16 @@ static json_t *geometry_json(const cg_engine_info *info, const cg_report *r)
     const char *name;
     int64_t atoms = r->geometry_count[0];
 
-    for (int32_t i = 1; i < CG_MAX_CAUSES && (name = cg_geometry_describe(i)); i++) {
+    for (int32_t i = 1; i < CG_MAX_CAUSES && (name = cg_fault_describe(i)); i++) {
         json_object_set_new(causes, name, json_integer((json_int_t)r->geometry_count[i]));
         atoms += r->geometry_count[i];
     }
-    return json_pack(
-        "{s:s, s:I, s:o, s:I, s:I, s:I, s:I, s:I}", "mode", info->geometry, "atoms",
-        (json_int_t)atoms, "impossible", causes, "atoms_moved", (json_int_t)r->geometry_moved,
-        "restarts", (json_int_t)r->geometry_restarts, "tokens_taken_back",
-        (json_int_t)r->geometry_wasted, "untested_senses", (json_int_t)r->geometry_untested,
-        "untested_molecules", (json_int_t)r->geometry_unbounded);
+    return json_pack("{s:s, s:I, s:o, s:I, s:I, s:I, s:I, s:I}", "mode", info->geometry, "atoms",
+                     (json_int_t)atoms, "faults", causes, "atoms_moved",
+                     (json_int_t)r->geometry_moved, "restarts", (json_int_t)r->geometry_restarts,
+                     "tokens_discarded", (json_int_t)r->geometry_discarded_tokens,
+                     "untested_stereo", (json_int_t)r->geometry_untested_stereo,
+                     "untested_molecules", (json_int_t)r->geometry_untested_molecules);
 }
 
 static json_t *versions_json(void)

@@ -90,7 +90,7 @@ wc -l "$at"/begun-*.tsv | sed -n 's/^ *\([0-9]*\) .*begun-\([0-9]*\)\.tsv$/\2 \1
 awk -F'\t' 'NR > 1 && $4 != "-" { n[substr($5, 1, index($5, ":") - 1)]++ }
   END { printf "{\"wrong_molecule\": %d, \"parse_failure\": %d, \"unfinished\": %d, ",
       n["wrong molecule"], n["parse failure"], n["unfinished"]
-    printf "\"impossible_geometry\": %d}\n", n["impossible geometry"] }' "$run/failed.tsv" >"$work/failed"
+    printf "\"invalid_geometry\": %d}\n", n["invalid geometry"] }' "$run/failed.tsv" >"$work/failed"
 jq -s --slurpfile begun "$work/begun" --slurpfile failed "$work/failed" \
   -f "$here/report.jq" "$work/reports" >"$run/report.json" 2>"$work/err"
 

@@ -44,7 +44,7 @@ def delivered($with; $old):
     | ([$conf.tolerance_share, 3 * ($p * (1 - $p) * (1 / $was.requested + 1 / $new.requested) | sqrt)] | max) as $allowed
     | {name: "conformers delivered", against: $with.against, from: $from, to: $to, allowed: $allowed,
        worse: ($from - $to > $allowed)}
-    | .text = "conformers delivered: \($from | percent(2)) in \($with.against) (\($with.role)), now \($to | percent(2)): wrong molecule \($new.failures.wrong_molecule), parse failure \($new.failures.parse_failure), unfinished \($new.failures.unfinished), impossible geometry \($new.failures.impossible_geometry // 0); allowed \($allowed | percent(2)) less"
+    | .text = "conformers delivered: \($from | percent(2)) in \($with.against) (\($with.role)), now \($to | percent(2)): wrong molecule \($new.failures.wrong_molecule), parse failure \($new.failures.parse_failure), unfinished \($new.failures.unfinished), impossible geometry \($new.failures.invalid_geometry // 0); allowed \($allowed | percent(2)) less"
   else empty end;
 
 def rate: round_to(if . < 10 then 2 else 1 end);

@@ -2,7 +2,7 @@
 # The reports of a night's tasks as one, in the form of a run's report, with `shards` beside it.
 #
 # Input: [{shard, attempt, report}]. $begun: [{"SHARD": times it was begun}]. $failed: [{wrong_molecule,
-# parse_failure, unfinished, impossible_geometry}], counted in the joined file of failures.
+# parse_failure, unfinished, invalid_geometry}], counted in the joined file of failures.
 #
 # What was made is in the last report of each shard, which also counts what its earlier attempts left.
 # So is the speed: an attempt that was stopped throws away the conformers in its hands, so only what

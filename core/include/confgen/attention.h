@@ -15,6 +15,7 @@
 #ifndef CONFGEN_ATTENTION_H
 #define CONFGEN_ATTENTION_H
 
+#include <confgen/host_device.h>
 #include <confgen/plugin.h>
 
 #ifdef __cplusplus
@@ -50,7 +51,7 @@ typedef struct cg_attention_problem {
     uint32_t flags;       /* CG_ATTENTION_* that the host needs */
     /* since 1.1: nonzero: the heads of a token lie together in a block, else the tokens of a head
      */
-    int32_t heads_together;
+    int32_t kv_layout;
 } cg_attention_problem;
 
 /**
@@ -72,6 +73,28 @@ typedef struct cg_attention_args {
     void *workspace;        /* workspace_size() bytes, 256-byte aligned, contents undefined */
     void *stream;           /* CUDA: cudaStream_t; CPU: NULL */
 } cg_attention_args;
+
+/**
+ * The sequence that row `row` of q belongs to: q_start[i] <= row < q_start[i + 1].
+ *
+ * @param q_start  [n_seqs + 1] ascending; sequences without rows are allowed
+ * @param row      0 <= row < q_start[n_seqs]
+ */
+static inline CG_HOST_DEVICE int32_t cg_attention_sequence_of_row(const int32_t *q_start,
+                                                                  int32_t n_seqs, int32_t row)
+{
+    int32_t low = 0, high = n_seqs - 1;
+
+    while (low < high) {
+        int32_t middle = low + (high - low) / 2;
+
+        if (q_start[middle + 1] > row)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return low;
+}
 
 typedef struct cg_attention_ops {
     uint32_t struct_size;

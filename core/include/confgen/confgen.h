@@ -108,7 +108,7 @@ typedef struct cg_engine_info {
     int32_t batch_size;
     int32_t threads;
     int32_t template_workers;
-    int32_t max_len; /* tokens of a sequence, prompt included */
+    int32_t max_length; /* tokens of a sequence, prompt included */
     int32_t decimals;
     const char *model;        /* directory, or shape:NAME */
     const char *architecture; /* e.g. "Qwen3ForCausalLM" */
@@ -162,7 +162,7 @@ CG_EXPORT const char *cg_check_describe(int32_t id, const char **ret_meaning);
 enum { CG_MAX_CAUSES = 16 }; /* room for reasons why an atom is impossible; there may be fewer */
 
 /** Name of reason `cause`, counted from 1 (0: "none"); NULL behind the last. Static storage. */
-CG_EXPORT const char *cg_geometry_describe(int32_t cause);
+CG_EXPORT const char *cg_fault_describe(int32_t cause);
 
 /** Counts and times of one call. Times are wall seconds unless said otherwise. */
 typedef struct cg_report {
@@ -212,20 +212,23 @@ typedef struct cg_report {
     double device_seconds; /* GPU: in launches */
     double idle_seconds;   /* GPU: between them */
     int64_t retried; /* draws beyond each conformer's first; their tokens count, sequences do not */
-    int64_t mended;  /* conformers that nothing is wrong with since they were drawn again */
-    int64_t checked; /* of the conformers delivered, geometry, */
-    int64_t passed;  /* without a failure */
+    int64_t fixed_by_retry; /* conformers that nothing is wrong with since they were drawn again */
+    int64_t checked;        /* of the conformers delivered, geometry, */
+    int64_t passed;         /* without a failure */
     int64_t check_done[CG_MAX_CHECKS]; /* of them, by test: applied */
     int64_t check_failed[CG_MAX_CHECKS];
-    int64_t impossible; /* generations given up because their geometry could not be repaired */
+    int64_t
+        invalid_geometry; /* generations given up because their geometry could not be repaired */
     /* While geometry is looked at: atoms that were written, by the first reason why they are
      * impossible; [0]: possible ones. */
     int64_t geometry_count[CG_MAX_CAUSES];
-    int64_t geometry_moved;     /* atoms whose coordinates were written anew */
-    int64_t geometry_restarts;  /* conformers begun anew, where no place was found for an atom */
-    int64_t geometry_wasted;    /* tokens that were taken back */
-    int64_t geometry_untested;  /* senses asked for that no test can see, summed over molecules */
-    int64_t geometry_unbounded; /* molecules for which RDKit gives no bounds: nothing was tested */
+    int64_t geometry_moved;    /* atoms whose coordinates were written anew */
+    int64_t geometry_restarts; /* conformers begun anew, where no place was found for an atom */
+    int64_t geometry_discarded_tokens; /* tokens that were taken back */
+    int64_t
+        geometry_untested_stereo; /* senses asked for that no test can see, summed over molecules */
+    int64_t geometry_untested_molecules; /* molecules for which RDKit gives no bounds: nothing was
+                                            tested */
 } cg_report;
 
 enum {
@@ -233,7 +236,7 @@ enum {
     CG_CONFORMER_WRONG_MOLECULE = 1,
     CG_CONFORMER_PARSE_FAILURE = 2,
     CG_CONFORMER_UNFINISHED = 3,
-    CG_CONFORMER_IMPOSSIBLE = 4, /* its geometry could not be repaired */
+    CG_CONFORMER_INVALID_GEOMETRY = 4, /* its geometry could not be repaired */
 };
 
 /** One molecule to generate. */
@@ -246,7 +249,7 @@ typedef struct cg_request {
 } cg_request;
 
 /** A conformer, or what became of it. Borrowed for the call. */
-typedef struct cg_generated {
+typedef struct cg_conformer {
     uint32_t struct_size;
     int32_t verdict; /* CG_CONFORMER_* */
     const cg_request *request;
@@ -258,9 +261,9 @@ typedef struct cg_generated {
     const double (*xyz)[3]; /* [n_atoms]; NULL unless OK */
     uint32_t checks_done;   /* bits: 1 << id of cg_check_describe(); 0: not checked */
     uint32_t checks_failed; /* of them; `reason` then tells of the first one */
-    int32_t again;          /* how often it was drawn before */
+    int32_t retries;        /* how often it was drawn before */
     int32_t reserved;
-} cg_generated;
+} cg_conformer;
 
 /**
  * Generate conformers of some molecules in memory.
@@ -272,7 +275,7 @@ typedef struct cg_generated {
  */
 CG_EXPORT cg_status cg_engine_generate(cg_engine *engine, const cg_request *requests, int64_t n,
                                        void (*on_conformer)(void *ctx,
-                                                            const cg_generated *conformer),
+                                                            const cg_conformer *conformer),
                                        void *ctx, cg_report *ret_report, cg_error *err);
 
 /** Molecules read from a file, as requests. */
@@ -310,7 +313,7 @@ CG_EXPORT cg_status cg_engine_build_templates(cg_engine *engine, const cg_reques
                                               cg_error *err);
 
 /** A run from file to file. Zero or NULL stands for the default of a member, but for gens. */
-typedef struct cg_batch {
+typedef struct cg_run_options {
     uint32_t struct_size;
     int32_t gens; /* conformers a molecule; with gens_per_reference a reference; >= 1 */
     int32_t gens_per_reference; /* nonzero: times the molecule's count of reference conformers */
@@ -332,25 +335,25 @@ typedef struct cg_batch {
     void (*on_failure)(void *ctx, const char *text);
     void *ctx;
     const volatile int *stop; /* set to nonzero by a signal handler: end, resumable */
-} cg_batch;
+} cg_run_options;
 
 /**
  * Run a batch. CG_OK even if molecules failed: the report says how many. CG_ERR_INTERRUPTED if
  * *stop was set. The report is filled in every case.
  */
-CG_EXPORT cg_status cg_engine_run(cg_engine *engine, const cg_batch *batch, cg_report *ret_report,
-                                  cg_error *err);
+CG_EXPORT cg_status cg_engine_run(cg_engine *engine, const cg_run_options *batch,
+                                  cg_report *ret_report, cg_error *err);
 
 /** Path that a batch writes to: batch->output, or the default made from the input's name. */
-CG_EXPORT cg_status cg_batch_output_path(const cg_batch *batch, char *ret_path, size_t cap,
-                                         cg_error *err);
+CG_EXPORT cg_status cg_run_output_path(const cg_run_options *batch, char *ret_path, size_t cap,
+                                       cg_error *err);
 
 /**
  * How many conformers a batch asks for, for cg_engine_options.workload; 0 if that is not known
  * before it has run (standard input). Reads the input once.
  */
-CG_EXPORT cg_status cg_batch_workload(const cg_batch *batch, int64_t *ret_conformers,
-                                      cg_error *err);
+CG_EXPORT cg_status cg_run_workload(const cg_run_options *batch, int64_t *ret_conformers,
+                                    cg_error *err);
 
 /** What was once measured on a GPU of this machine. Borrowed for the call. */
 typedef struct cg_tuned {

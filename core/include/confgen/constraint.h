@@ -37,14 +37,14 @@ enum { CG_EXIT = -1 };
 typedef struct cg_automaton {
     uint32_t struct_size;
     int32_t capacity_states;      /* entries that `row` has room for, less 1 */
-    int32_t capacity_transitions; /* entries that token, next, column have room for */
-    int32_t capacity_columns;     /* entries that column_token has room for */
+    int32_t capacity_transitions; /* entries that token, next, head_row have room for */
+    int32_t capacity_head_rows;   /* entries that head_token has room for */
     const int32_t *row;           /* [states + 1] first transition of a state */
     const int32_t *token;         /* [transitions] token id */
     const int32_t *next;          /* [transitions] state or CG_EXIT */
     /* Tokens that are ever sampled get a column: the head computes logits for these rows only. */
-    const int32_t *column;       /* [transitions] column of token[i]; -1 in forced states */
-    const int32_t *column_token; /* [columns] token of a column */
+    const int32_t *head_row;   /* [transitions] column of token[i]; -1 in forced states */
+    const int32_t *head_token; /* [columns] token of a column */
 } cg_automaton;
 
 /** The program of one molecule. All arrays are owned by the program and live in one allocation. */
@@ -53,12 +53,12 @@ typedef struct cg_program {
     int32_t n_fields;
     int32_t n_states; /* the automaton's counts that this program needs */
     int32_t n_transitions;
-    int32_t n_columns;
+    int32_t n_head_rows;
     int32_t max_tokens;      /* longest accepted sequence in tokens, spans included */
     int32_t fields_per_atom; /* 3 where fields are coordinates: where roll-back may stop; else 0 */
     const int32_t *entry;    /* [n_fields] */
-    const int32_t *span_start; /* [n_fields + 2] offsets into span_token */
-    const int32_t *span_token; /* [span_start[n_fields + 1]] */
+    const int32_t *forced_start; /* [n_fields + 2] offsets into forced_token */
+    const int32_t *forced_token; /* [forced_start[n_fields + 1]] */
 } cg_program;
 
 /** Byte range of a text. */
@@ -102,15 +102,16 @@ typedef struct cg_text_format {
 } cg_text_format;
 
 /**
- * The text of a molecule's conformer, less its numbers: gap[0] x,y,z gap[1] x,y,z ... gap[n_atoms],
- * e.g. "[C]<", ">[O]<", ">". begin, end and stop of the format are not part of it.
+ * The text of a molecule's conformer, less its numbers: literal[0] x,y,z literal[1] x,y,z ...
+ * literal[n_atoms], e.g. "[C]<", ">[O]<", ">". begin, end and stop of the format are not part of
+ * it.
  */
-typedef struct cg_template {
+typedef struct cg_literals {
     uint32_t struct_size;
     int32_t n_atoms;
-    const char *text;    /* all gaps, one after the other */
-    const cg_range *gap; /* [n_atoms + 1] */
-} cg_template;
+    const char *text;        /* all literals, one after the other */
+    const cg_range *literal; /* [n_atoms + 1] */
+} cg_literals;
 
 typedef struct cg_constraint_ops {
     uint32_t struct_size;
@@ -130,7 +131,7 @@ typedef struct cg_constraint_ops {
      * Compile one molecule. *ret_program is owned by the caller and given back with
      * release(). Thread: any number of threads at once.
      */
-    cg_status (*compile)(void *self, const cg_template *text, cg_program **ret_program,
+    cg_status (*compile)(void *self, const cg_literals *text, cg_program **ret_program,
                          cg_error *err);
     void (*release)(void *self, cg_program *program); /* accepts NULL program */
 } cg_constraint_ops;

@@ -27,13 +27,13 @@ typedef struct cg_plugin_set_options {
     void *log_ctx;
 } cg_plugin_set_options;
 
-typedef struct cg_found_plugin {
+typedef struct cg_loaded_plugin {
     uint32_t struct_size;
     uint32_t reserved;
     const cg_plugin *plugin;
     const char *kind; /* "attention", "cache", "constraint" */
     const char *path;
-} cg_found_plugin;
+} cg_loaded_plugin;
 
 /** A file or directory that was looked at and not taken. */
 typedef struct cg_refused_plugin {
@@ -58,8 +58,8 @@ CG_EXPORT void cg_plugin_set_close(cg_plugin_set *set); /* accepts NULL */
 CG_EXPORT const cg_host *cg_plugin_set_host(const cg_plugin_set *set);
 
 /** Plugins by kind, then name; the number of them. Storage of the set. */
-CG_EXPORT int32_t cg_plugin_set_found(const cg_plugin_set *set,
-                                      const cg_found_plugin **ret_plugins);
+CG_EXPORT int32_t cg_plugin_set_loaded(const cg_plugin_set *set,
+                                       const cg_loaded_plugin **ret_plugins);
 /** Refusals in the order they came; as above. */
 CG_EXPORT int32_t cg_plugin_set_refused(const cg_plugin_set *set,
                                         const cg_refused_plugin **ret_refused);

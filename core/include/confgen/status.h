@@ -42,6 +42,23 @@ enum {
     CG_ERR_INTERNAL = 500, /* a bug of ours */
 };
 
+/** Return the status of `call` from the calling function if it failed. */
+#define CG_TRY(call)                                                                               \
+    do {                                                                                           \
+        cg_status cg_try_status_ = (call);                                                         \
+                                                                                                   \
+        if (cg_try_status_ != CG_OK)                                                               \
+            return cg_try_status_;                                                                 \
+    } while (0)
+
+/** Store the status of `call` in `st`; if it failed, go to the cleanup at `label`. */
+#define CG_TRY_GOTO(st, call, label)                                                               \
+    do {                                                                                           \
+        (st) = (call);                                                                             \
+        if ((st) != CG_OK)                                                                         \
+            goto label;                                                                            \
+    } while (0)
+
 #define CG_ERROR_TEXT 960
 
 /**

@@ -71,7 +71,7 @@ static inline int64_t cg_kv_offset(const cg_kv_view *kv, int32_t slot, int32_t h
 }
 
 /** Do the heads of a token lie together, or the tokens of a head? cg_attention_problem asks. */
-static inline int32_t cg_kv_heads_together(const cg_kv_view *kv)
+static inline int32_t cg_kv_layout(const cg_kv_view *kv)
 {
     return kv->token_stride > kv->head_stride;
 }

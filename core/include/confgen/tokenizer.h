@@ -96,8 +96,8 @@ CG_EXPORT void cg_tokenizer_destroy(cg_tokenizer *tokenizer); /* accepts NULL */
  * token is put in front or at the end.
  *
  * With CG_ENCODE_SPANS, spans[i] is the range of `text` that token i covers; the ranges are in
- * order and cover the text without gaps, unless a Removed split of the tokenizer drops text. Where
- * normalization changed the text, a token inside the changed stretch covers all of it.
+ * order and cover the text without literals, unless a Removed split of the tokenizer drops text.
+ * Where normalization changed the text, a token inside the changed stretch covers all of it.
  *
  * @param cache   borrowed, NULL for none; never changes the result
  * @param text    [len] UTF-8, len <= CG_TOKENIZER_TEXT_MAX; need not end in NUL

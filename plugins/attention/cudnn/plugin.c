@@ -47,7 +47,7 @@ static int32_t is_by_row(const cg_attention_problem *p)
 
 static int32_t are_heads_together(const cg_attention_problem *p)
 {
-    return CG_HAS_SIZE(p, heads_together) && p->heads_together;
+    return CG_HAS_SIZE(p, kv_layout) && p->kv_layout;
 }
 
 /* Contiguous tokens of slots whose size may change: the stride from head to head is not known,

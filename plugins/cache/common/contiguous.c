@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "config.h"
+#include "cache_checks.h"
 #include "memory.h"
 
 struct cg_contiguous {

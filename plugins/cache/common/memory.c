@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "config.h"
+#include "cache_checks.h"
 
 enum {
     /* Tokens of one piece of work, and from how many bytes on threads are worth waking: a step of

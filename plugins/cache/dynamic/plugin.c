@@ -2,7 +2,7 @@
 /* dynamic: contiguous slots that begin small and double together when one of them is full. */
 #include <confgen/cache.h>
 
-#include "config.h"
+#include "cache_checks.h"
 #include "contiguous.h"
 
 enum { FIRST_CAPACITY = 64 }; /* tokens of a slot at first */

@@ -2,7 +2,7 @@
 /* paged: pages of one pool; slots share the pages of a common prefix. */
 #include <confgen/cache.h>
 
-#include "config.h"
+#include "cache_checks.h"
 #include "paged.h"
 
 static const cg_cache_ops ops = {

@@ -2,7 +2,7 @@
 /* static: contiguous slots of full length from the start; nothing ever moves. */
 #include <confgen/cache.h>
 
-#include "config.h"
+#include "cache_checks.h"
 #include "contiguous.h"
 
 static cg_status create(const cg_host *host, const cg_cache_config *config, void **ret_self,

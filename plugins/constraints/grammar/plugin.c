@@ -8,17 +8,19 @@
  * and one behind the decimals (both are verified, for every text that is compiled; a tokenizer
  * without them is refused). So the text falls into stretches that are tokenized independently:
  *
- *     decimals | gap sign integer '.' | decimals | gap sign integer '.' | decimals | gap end
+ *     decimals | literal sign integer '.' | decimals | literal sign integer '.' | decimals |
+ * literal end
  *
- * where a gap is what stands between two numbers: "," or ">[O]<" and the like.
+ * where a literal is what stands between two numbers: "," or ">[O]<" and the like.
  *
  *  - decimals: all 10^d of them are tokenized once and become states (D). After "-0." the decimals
  *    must not be all zero; that is a second entry (N).
- *  - gap sign integer '.': only the last piece of the gap can be merged with the number behind it
+ *  - literal sign integer '.': only the last piece of the literal can be merged with the number
+ * behind it
  *    ("]<-" is one piece for some tokenizers, ",-12." for others). The pieces before it are the
  *    same for every number: forced tokens. The last piece, the *tail*, is tokenized with every sign
  *    and integer, and becomes states that lead on to D and N. Tails are few and are remembered, and
- *    so are whole gaps: most molecules need no tokenization at all.
+ *    so are whole literals: most molecules need no tokenization at all.
  */
 #include <pthread.h>
 #include <stdio.h>
@@ -26,24 +28,25 @@
 
 #include <confgen/constraint.h>
 
-#include "../common/check.h"
-#include "../common/tables.h"
+#include "../common/compile_checks.h"
+#include "../common/automaton_builder.h"
 
 enum {
     MAX_NUMBER = 16, /* bytes of sign, integer, point, decimals, and what ends a number */
-    MAX_GAP = 4096,  /* bytes of one gap; a SMILES is bounded before */
+    MAX_GAP = 4096,  /* bytes of one literal; a SMILES is bounded before */
     CAP_STATES = 1 << 16,
     CAP_TRANSITIONS = 1 << 20,
     GAP_BUCKETS = 1 << 14,
-    MAX_GAP_BYTES = 64 << 20, /* of all gaps that are remembered; others are compiled each time */
+    MAX_GAP_BYTES =
+        64 << 20, /* of all literals that are remembered; others are compiled each time */
 };
 
-/* Where a gap stands: behind the begin token, between two numbers, before the end. */
+/* Where a literal stands: behind the begin token, between two numbers, before the end. */
 enum place { AT_BEGIN, BETWEEN, AT_END };
 
-/* A compiled gap: forced tokens, then the state in which the number begins. */
-struct gap {
-    struct gap *link;
+/* A compiled literal: forced tokens, then the state in which the number begins. */
+struct literal {
+    struct literal *link;
     enum place place;
     uint32_t hash, len;
     int32_t entry; /* CG_EXIT at the end */
@@ -64,13 +67,13 @@ struct grammar {
     const cg_vocabulary *vocab;
     const cg_text_format *format;
     pthread_mutex_t lock; /* all below */
-    cg_tables tables;
-    char number[MAX_NUMBER]; /* what stands before a gap that is compiled, e.g. "0.001" */
+    cg_automaton_builder tables;
+    char number[MAX_NUMBER]; /* what stands before a literal that is compiled, e.g. "0.001" */
     struct prefix *prefixes;
-    int32_t n_prefixes;
-    struct gap *gaps[GAP_BUCKETS];
-    struct gap *tails; /* text: the tail alone */
-    struct gap *loose; /* of the molecule that is being compiled: not remembered */
+    int32_t n_prompt_slots;
+    struct literal *literals[GAP_BUCKETS];
+    struct literal *tails; /* text: the tail alone */
+    struct literal *loose; /* of the molecule that is being compiled: not remembered */
     size_t gap_bytes;
     int32_t *ids; /* scratch of encode(), [cap] */
     cg_range *ranges;
@@ -168,9 +171,9 @@ static cg_status compile_decimals(struct grammar *g, int32_t *ret_any, int32_t *
         paths[i] = (cg_path) { tokens + (size_t)i * (size_t)per, n, CG_EXIT };
     }
     if (status == CG_OK) /* paths[0] is the zero; the call sorts, so it comes first */
-        status = cg_tables_paths(&g->tables, paths + 1, count - 1, ret_nonzero, err);
+        status = cg_automaton_builder_paths(&g->tables, paths + 1, count - 1, ret_nonzero, err);
     if (status == CG_OK)
-        status = cg_tables_paths(&g->tables, paths, count, ret_any, err);
+        status = cg_automaton_builder_paths(&g->tables, paths, count, ret_any, err);
     cg_give(g->host, paths);
     cg_give(g->host, tokens);
     return status;
@@ -189,7 +192,7 @@ static cg_status make_prefixes(struct grammar *g, cg_error *err)
     if (!g->prefixes)
         return nomem(g, err);
     for (int32_t i = 0; i < 2 * integers; i++) {
-        struct prefix *p = &g->prefixes[g->n_prefixes++];
+        struct prefix *p = &g->prefixes[g->n_prompt_slots++];
         int negative = i >= integers, value = i % integers;
 
         p->len = (uint32_t)snprintf(p->text, sizeof p->text, "%s%d.", negative ? "-" : "", value);
@@ -198,7 +201,8 @@ static cg_status make_prefixes(struct grammar *g, cg_error *err)
     return CG_OK;
 }
 
-/* ---- gaps --------------------------------------------------------------------------------- */
+/* ---- literals ---------------------------------------------------------------------------------
+ */
 
 static uint32_t hash_text(const char *text, uint32_t len)
 {
@@ -209,24 +213,25 @@ static uint32_t hash_text(const char *text, uint32_t len)
     return h ^ h >> 15;
 }
 
-static struct gap *gap_new(const struct grammar *g, enum place place, const char *text,
-                           uint32_t len, const int32_t *head, int32_t n_head, int32_t entry)
+static struct literal *gap_new(const struct grammar *g, enum place place, const char *text,
+                               uint32_t len, const int32_t *head, int32_t n_head, int32_t entry)
 {
-    struct gap *gap = cg_take(g->host, 1, sizeof *gap + (size_t)n_head * sizeof *head + len + 1);
+    struct literal *literal =
+        cg_take(g->host, 1, sizeof *literal + (size_t)n_head * sizeof *head + len + 1);
 
-    if (!gap)
+    if (!literal)
         return NULL;
-    gap->place = place;
-    gap->hash = hash_text(text, len);
-    gap->len = len;
-    gap->entry = entry;
-    gap->n_head = n_head;
-    gap->head = (int32_t *)(gap + 1);
+    literal->place = place;
+    literal->hash = hash_text(text, len);
+    literal->len = len;
+    literal->entry = entry;
+    literal->n_head = n_head;
+    literal->head = (int32_t *)(literal + 1);
     if (n_head)
-        memcpy(gap->head, head, (size_t)n_head * sizeof *head);
-    gap->text = (char *)(gap->head + n_head);
-    memcpy(gap->text, text, len);
-    return gap;
+        memcpy(literal->head, head, (size_t)n_head * sizeof *head);
+    literal->text = (char *)(literal->head + n_head);
+    memcpy(literal->text, text, len);
+    return literal;
 }
 
 /* The state in which the numbers behind `tail` begin: the tail with every sign and integer. */
@@ -238,7 +243,7 @@ static cg_status tail_entry(struct grammar *g, const char *tail, uint32_t len, i
     cg_path *paths;
     int32_t *tokens;
     char *text;
-    struct gap *known;
+    struct literal *known;
     cg_status status = CG_OK;
 
     for (known = g->tails; known; known = known->link)
@@ -246,12 +251,12 @@ static cg_status tail_entry(struct grammar *g, const char *tail, uint32_t len, i
             *ret_entry = known->entry;
             return CG_OK;
         }
-    paths = cg_take(g->host, (size_t)g->n_prefixes, sizeof *paths);
-    tokens = cg_take(g->host, (size_t)g->n_prefixes * (size_t)per, sizeof *tokens);
+    paths = cg_take(g->host, (size_t)g->n_prompt_slots, sizeof *paths);
+    tokens = cg_take(g->host, (size_t)g->n_prompt_slots * (size_t)per, sizeof *tokens);
     text = cg_take(g->host, (size_t)len + 2 * MAX_NUMBER, 1);
     if (!paths || !tokens || !text)
         status = nomem(g, err);
-    for (int32_t i = 0; i < g->n_prefixes && status == CG_OK; i++) {
+    for (int32_t i = 0; i < g->n_prompt_slots && status == CG_OK; i++) {
         const struct prefix *p = &g->prefixes[i];
         int32_t first, n;
 
@@ -268,7 +273,7 @@ static cg_status tail_entry(struct grammar *g, const char *tail, uint32_t len, i
         paths[i] = (cg_path) { tokens + (size_t)i * (size_t)per, n, p->then };
     }
     if (status == CG_OK)
-        status = cg_tables_paths(&g->tables, paths, g->n_prefixes, ret_entry, err);
+        status = cg_automaton_builder_paths(&g->tables, paths, g->n_prompt_slots, ret_entry, err);
     if (status == CG_OK) {
         known = gap_new(g, BETWEEN, tail, len, NULL, 0, *ret_entry);
         if (known) {
@@ -285,8 +290,8 @@ static cg_status tail_entry(struct grammar *g, const char *tail, uint32_t len, i
 }
 
 /*
- * Where the gap's last piece begins: the last cut within text[begin, end] that there is whatever
- * number follows. Tries each shape of number (sign, count of integer digits).
+ * Where the literal's last piece begins: the last cut within text[begin, end] that there is
+ * whatever number follows. Tries each shape of number (sign, count of integer digits).
  */
 static cg_status find_tail(struct grammar *g, char *text, uint32_t begin, uint32_t end,
                            uint32_t *ret_tail, cg_error *err)
@@ -315,7 +320,7 @@ static cg_status find_tail(struct grammar *g, char *text, uint32_t begin, uint32
 
 /* Compile gap_text[0, len). */
 static cg_status compile_gap(struct grammar *g, enum place place, const char *gap_text,
-                             uint32_t len, struct gap **ret_gap, cg_error *err)
+                             uint32_t len, struct literal **ret_gap, cg_error *err)
 {
     const char *before = place == AT_BEGIN ? g->format->begin : g->number;
     const char *end = g->format->end, *stop = g->format->stop;
@@ -357,13 +362,15 @@ static cg_status compile_gap(struct grammar *g, enum place place, const char *ga
     return status;
 }
 
-/* Are ids[0, n) what the gap and a number behind it accept? Walks the tables as a decoder does. */
-static int accepts(const struct grammar *g, const struct gap *gap, const int32_t *ids, int32_t n)
+/* Are ids[0, n) what the literal and a number behind it accept? Walks the tables as a decoder does.
+ */
+static int accepts(const struct grammar *g, const struct literal *literal, const int32_t *ids,
+                   int32_t n)
 {
-    int32_t state = gap->entry, i = 0;
+    int32_t state = literal->entry, i = 0;
 
-    for (; i < gap->n_head; i++)
-        if (i >= n || ids[i] != gap->head[i])
+    for (; i < literal->n_head; i++)
+        if (i >= n || ids[i] != literal->head[i])
             return 0;
     for (; state != CG_EXIT; i++) {
         int32_t t = g->tables.row[state], end = g->tables.row[state + 1];
@@ -379,31 +386,31 @@ static int accepts(const struct grammar *g, const struct gap *gap, const int32_t
 
 /*
  * The argument at the top of this file rests on the pre-tokenizer looking at shapes, not at single
- * digits, and never back across a cut. Try it: numbers of every shape behind this gap, tokenized as
- * a whole, must be what the tables accept.
+ * digits, and never back across a cut. Try it: numbers of every shape behind this literal,
+ * tokenized as a whole, must be what the tables accept.
  */
-static cg_status verify_gap(struct grammar *g, const struct gap *gap, cg_error *err)
+static cg_status verify_gap(struct grammar *g, const struct literal *literal, cg_error *err)
 {
-    const char *before = gap->place == AT_BEGIN ? g->format->begin : g->number;
+    const char *before = literal->place == AT_BEGIN ? g->format->begin : g->number;
     uint32_t gap_begin = (uint32_t)strlen(before);
-    uint32_t begin = gap->place == AT_BEGIN ? 0 : gap_begin;
-    int32_t integers = g->n_prefixes / 2;
+    uint32_t begin = literal->place == AT_BEGIN ? 0 : gap_begin;
+    int32_t integers = g->n_prompt_slots / 2;
     int d = (int)g->format->decimals;
-    char *text = cg_take(g->host, (size_t)gap_begin + gap->len + 2 * MAX_NUMBER, 1);
+    char *text = cg_take(g->host, (size_t)gap_begin + literal->len + 2 * MAX_NUMBER, 1);
     cg_status status = CG_OK;
 
     if (!text)
         return nomem(g, err);
     /* 0, 3, 9, 21, 45, 93, 189: some of every number of digits, with either sign */
     for (int32_t v = 0; v < integers; v = 2 * v + 3)
-        for (int32_t i = v; i < g->n_prefixes && status == CG_OK; i += integers) {
+        for (int32_t i = v; i < g->n_prompt_slots && status == CG_OK; i += integers) {
             int32_t first, n;
-            int len = sprintf(text, "%s%s%s%0*d>", before, gap->text, g->prefixes[i].text, d,
+            int len = sprintf(text, "%s%s%s%0*d>", before, literal->text, g->prefixes[i].text, d,
                               7 * i % 97 + 1);
 
             status =
                 encode_within(g, text, (uint32_t)len, begin, (uint32_t)len - 1, &first, &n, err);
-            if (status == CG_OK && !accepts(g, gap, g->ids + first, n))
+            if (status == CG_OK && !accepts(g, literal, g->ids + first, n))
                 status = g->host->fail(err, CG_ERR_UNSUPPORTED,
                                        "grammar: the tokenizer cuts '%.80s' differently from its "
                                        "parts",
@@ -414,51 +421,51 @@ static cg_status verify_gap(struct grammar *g, const struct gap *gap, cg_error *
 }
 
 /*
- * Find the gap, or compile and remember it. Beyond MAX_GAP_BYTES of them it lives for the molecule
- * that is being compiled: a long run of ever new molecules is served, in bounded memory.
+ * Find the literal, or compile and remember it. Beyond MAX_GAP_BYTES of them it lives for the
+ * molecule that is being compiled: a long run of ever new molecules is served, in bounded memory.
  */
 static cg_status get_gap(struct grammar *g, enum place place, const char *text, uint32_t len,
-                         struct gap **ret_gap, cg_error *err)
+                         struct literal **ret_gap, cg_error *err)
 {
     uint32_t hash = hash_text(text, len);
-    struct gap **bucket = &g->gaps[(hash + (uint32_t)place) % GAP_BUCKETS];
-    struct gap *gap;
+    struct literal **bucket = &g->literals[(hash + (uint32_t)place) % GAP_BUCKETS];
+    struct literal *literal;
     cg_status status;
 
-    for (gap = *bucket; gap; gap = gap->link)
-        if (gap->hash == hash && gap->len == len && gap->place == place &&
-            !memcmp(gap->text, text, len)) {
-            *ret_gap = gap;
+    for (literal = *bucket; literal; literal = literal->link)
+        if (literal->hash == hash && literal->len == len && literal->place == place &&
+            !memcmp(literal->text, text, len)) {
+            *ret_gap = literal;
             return CG_OK;
         }
     if (len > MAX_GAP)
         return g->host->fail(err, CG_ERR_LIMIT,
                              "grammar: %u bytes between two atoms; at most %d are served", len,
                              MAX_GAP);
-    status = compile_gap(g, place, text, len, &gap, err);
+    status = compile_gap(g, place, text, len, &literal, err);
     if (status != CG_OK)
         return status;
-    if (place != AT_END && (status = verify_gap(g, gap, err)) != CG_OK) {
-        cg_give(g->host, gap);
+    if (place != AT_END && (status = verify_gap(g, literal, err)) != CG_OK) {
+        cg_give(g->host, literal);
         return status;
     }
     if (g->gap_bytes > MAX_GAP_BYTES)
         bucket = &g->loose;
     else
-        g->gap_bytes += sizeof *gap + len + (size_t)gap->n_head * sizeof(int32_t);
-    gap->link = *bucket;
-    *bucket = gap;
-    *ret_gap = gap;
+        g->gap_bytes += sizeof *literal + len + (size_t)literal->n_head * sizeof(int32_t);
+    literal->link = *bucket;
+    *bucket = literal;
+    *ret_gap = literal;
     return CG_OK;
 }
 
-static void free_gaps(const struct grammar *g, struct gap **list)
+static void free_gaps(const struct grammar *g, struct literal **list)
 {
     while (*list) {
-        struct gap *gap = *list;
+        struct literal *literal = *list;
 
-        *list = gap->link;
-        cg_give(g->host, gap);
+        *list = literal->link;
+        cg_give(g->host, literal);
     }
 }
 
@@ -471,11 +478,11 @@ static void grammar_destroy(void *self)
     if (!g)
         return;
     for (int32_t b = 0; b < GAP_BUCKETS; b++)
-        free_gaps(g, &g->gaps[b]);
+        free_gaps(g, &g->literals[b]);
     free_gaps(g, &g->tails);
     free_gaps(g, &g->loose);
     if (g->tables.host)
-        cg_tables_finish(&g->tables);
+        cg_automaton_builder_finish(&g->tables);
     cg_give(g->host, g->prefixes);
     cg_give(g->host, g->ids);
     cg_give(g->host, g->ranges);
@@ -488,9 +495,9 @@ static cg_status grammar_create(const cg_host *host, const cg_vocabulary *vocab,
                                 const cg_text_format *format, void **ret_self, cg_error *err)
 {
     struct grammar *g;
-    struct gap *comma;
+    struct literal *comma;
     int32_t stop;
-    cg_status status = cg_check_format("grammar", host, vocab, format, &stop, err);
+    cg_status status = cg_constraint_check_format("grammar", host, vocab, format, &stop, err);
 
     if (status != CG_OK)
         return status;
@@ -510,8 +517,8 @@ static cg_status grammar_create(const cg_host *host, const cg_vocabulary *vocab,
     g->ends = cg_take(host, (size_t)g->cap, sizeof *g->ends);
     status = g->ids && g->ranges && g->ends ? CG_OK : nomem(g, err);
     if (status == CG_OK)
-        status =
-            cg_tables_init(&g->tables, host, vocab->n_tokens, CAP_STATES, CAP_TRANSITIONS, err);
+        status = cg_automaton_builder_init(&g->tables, host, vocab->n_tokens, CAP_STATES,
+                                           CAP_TRANSITIONS, err);
     if (status == CG_OK)
         status = make_prefixes(g, err);
     if (status == CG_OK)
@@ -529,11 +536,11 @@ static const cg_automaton *grammar_automaton(const void *self)
     return &((const struct grammar *)self)->tables.automaton;
 }
 
-/* The gap that stands before field f; f = n_fields: the end. */
-static cg_status field_gap(struct grammar *g, const cg_template *text, int32_t f,
-                           struct gap **ret_gap, cg_error *err)
+/* The literal that stands before field f; f = n_fields: the end. */
+static cg_status field_gap(struct grammar *g, const cg_literals *text, int32_t f,
+                           struct literal **ret_gap, cg_error *err)
 {
-    const cg_range *r = &text->gap[f / 3];
+    const cg_range *r = &text->literal[f / 3];
 
     if (f % 3)
         return get_gap(g, BETWEEN, ",", 1, ret_gap, err);
@@ -544,52 +551,52 @@ static cg_status field_gap(struct grammar *g, const cg_template *text, int32_t f
                    text->text + r->begin, r->end - r->begin, ret_gap, err);
 }
 
-static cg_status grammar_compile(void *self, const cg_template *text, cg_program **ret_program,
+static cg_status grammar_compile(void *self, const cg_literals *text, cg_program **ret_program,
                                  cg_error *err)
 {
     struct grammar *g = self;
     int32_t n_fields, n_span = 0;
-    int32_t *entry, *span_start, *span_token = NULL;
-    struct gap **gaps;
-    cg_status status = cg_check_template("grammar", g->host, text, err);
+    int32_t *entry, *forced_start, *forced_token = NULL;
+    struct literal **literals;
+    cg_status status = cg_constraint_check_literals("grammar", g->host, text, err);
 
     if (status != CG_OK)
         return status;
     n_fields = 3 * text->n_atoms;
     entry = cg_take(g->host, (size_t)n_fields, sizeof *entry);
-    span_start = cg_take(g->host, (size_t)n_fields + 2, sizeof *span_start);
-    gaps = cg_take(g->host, (size_t)n_fields + 1, sizeof(struct gap *));
-    if (!entry || !span_start || !gaps)
+    forced_start = cg_take(g->host, (size_t)n_fields + 2, sizeof *forced_start);
+    literals = cg_take(g->host, (size_t)n_fields + 1, sizeof(struct literal *));
+    if (!entry || !forced_start || !literals)
         status = nomem(g, err);
     pthread_mutex_lock(&g->lock);
     for (int32_t f = 0; f <= n_fields && status == CG_OK; f++) {
-        status = field_gap(g, text, f, &gaps[f], err);
+        status = field_gap(g, text, f, &literals[f], err);
         if (status != CG_OK)
             break;
         if (f < n_fields)
-            entry[f] = gaps[f]->entry;
-        n_span += gaps[f]->n_head;
-        span_start[f + 1] = n_span;
+            entry[f] = literals[f]->entry;
+        n_span += literals[f]->n_head;
+        forced_start[f + 1] = n_span;
     }
     if (status == CG_OK) {
-        span_token = cg_take(g->host, (size_t)n_span, sizeof *span_token);
-        if (!span_token)
+        forced_token = cg_take(g->host, (size_t)n_span, sizeof *forced_token);
+        if (!forced_token)
             status = nomem(g, err);
     }
     if (status == CG_OK) {
         for (int32_t f = 0; f <= n_fields; f++)
-            if (gaps[f]->n_head)
-                memcpy(span_token + span_start[f], gaps[f]->head,
-                       (size_t)gaps[f]->n_head * sizeof *span_token);
-        status = cg_tables_program(&g->tables, n_fields, entry, span_start, span_token, 3, 0,
-                                   ret_program, err);
+            if (literals[f]->n_head)
+                memcpy(forced_token + forced_start[f], literals[f]->head,
+                       (size_t)literals[f]->n_head * sizeof *forced_token);
+        status = cg_automaton_builder_program(&g->tables, n_fields, entry, forced_start,
+                                              forced_token, 3, 0, ret_program, err);
     }
     free_gaps(g, &g->loose);
     pthread_mutex_unlock(&g->lock);
     cg_give(g->host, entry);
-    cg_give(g->host, span_start);
-    cg_give(g->host, span_token);
-    cg_give(g->host, gaps);
+    cg_give(g->host, forced_start);
+    cg_give(g->host, forced_token);
+    cg_give(g->host, literals);
     return status;
 }
 

@@ -7,15 +7,15 @@
 
 #include <confgen/constraint.h>
 
-#include "../common/check.h"
-#include "../common/tables.h"
+#include "../common/compile_checks.h"
+#include "../common/automaton_builder.h"
 
 enum { MAX_BEGIN = 64 };
 
 struct none {
     const cg_host *host;
     const cg_text_format *format;
-    cg_tables tables;
+    cg_automaton_builder tables;
     int32_t entry;
     int32_t n_begin;
     int32_t begin[MAX_BEGIN];
@@ -28,7 +28,7 @@ static void none_destroy(void *self)
     if (!c)
         return;
     if (c->tables.host)
-        cg_tables_finish(&c->tables);
+        cg_automaton_builder_finish(&c->tables);
     cg_give(c->host, c);
 }
 
@@ -48,9 +48,9 @@ static cg_status any_token(struct none *c, const cg_vocabulary *vocab, int32_t s
             if (!vocab->token(vocab->ctx, id, &len, &special))
                 continue;
             token[n] = id;
-            next[n++] = id == stop ? CG_EXIT : CG_TABLES_SELF;
+            next[n++] = id == stop ? CG_EXIT : CG_BUILDER_SELF;
         }
-        status = cg_tables_state(&c->tables, n, token, next, &c->entry, err);
+        status = cg_automaton_builder_state(&c->tables, n, token, next, &c->entry, err);
     } else {
         status = c->host->fail(err, CG_ERR_NOMEM, "none: out of memory");
     }
@@ -64,7 +64,7 @@ static cg_status none_create(const cg_host *host, const cg_vocabulary *vocab,
 {
     struct none *c;
     int32_t stop;
-    cg_status status = cg_check_format("none", host, vocab, format, &stop, err);
+    cg_status status = cg_constraint_check_format("none", host, vocab, format, &stop, err);
 
     if (status != CG_OK)
         return status;
@@ -84,7 +84,8 @@ static cg_status none_create(const cg_host *host, const cg_vocabulary *vocab,
     status = vocab->encode(vocab->ctx, format->begin, (uint32_t)strlen(format->begin), c->begin,
                            NULL, MAX_BEGIN, &c->n_begin, err);
     if (status == CG_OK)
-        status = cg_tables_init(&c->tables, host, vocab->n_tokens, 1, vocab->n_tokens, err);
+        status =
+            cg_automaton_builder_init(&c->tables, host, vocab->n_tokens, 1, vocab->n_tokens, err);
     if (status == CG_OK)
         status = any_token(c, vocab, stop, err);
     if (status != CG_OK) {
@@ -100,17 +101,17 @@ static const cg_automaton *none_automaton(const void *self)
     return &((const struct none *)self)->tables.automaton;
 }
 
-static cg_status none_compile(void *self, const cg_template *text, cg_program **ret_program,
+static cg_status none_compile(void *self, const cg_literals *text, cg_program **ret_program,
                               cg_error *err)
 {
     struct none *c = self;
-    int32_t span_start[3] = { 0, c->n_begin, c->n_begin };
-    cg_status status = cg_check_template("none", c->host, text, err);
+    int32_t forced_start[3] = { 0, c->n_begin, c->n_begin };
+    cg_status status = cg_constraint_check_literals("none", c->host, text, err);
 
     if (status != CG_OK)
         return status;
-    return cg_tables_program(&c->tables, 1, &c->entry, span_start, c->begin, 0,
-                             c->format->max_new_tokens, ret_program, err);
+    return cg_automaton_builder_program(&c->tables, 1, &c->entry, forced_start, c->begin, 0,
+                                        c->format->max_new_tokens, ret_program, err);
 }
 
 static void none_release(void *self, cg_program *program)

@@ -14,8 +14,8 @@
 
 #include <confgen/constraint.h>
 
-#include "../common/check.h"
-#include "../common/tables.h"
+#include "../common/compile_checks.h"
+#include "../common/automaton_builder.h"
 
 /* Three decimals whatever the model's number format is: so it was, and that is what it costs. */
 static const char placeholder[] = "0.000,0.000,0.000";
@@ -29,7 +29,7 @@ struct scheme {
     const cg_vocabulary *vocab;
     const cg_text_format *format;
     pthread_mutex_t lock; /* tables and chain */
-    cg_tables tables;
+    cg_automaton_builder tables;
     int32_t n_free;
     int32_t *free_token; /* [n_free] ascending */
     int32_t *next;       /* [n_free] scratch */
@@ -49,7 +49,7 @@ static void scheme_destroy(void *self)
     if (!c)
         return;
     if (c->tables.host)
-        cg_tables_finish(&c->tables);
+        cg_automaton_builder_finish(&c->tables);
     cg_give(c->host, c->free_token);
     cg_give(c->host, c->next);
     pthread_mutex_destroy(&c->lock);
@@ -90,7 +90,7 @@ static cg_status scheme_create(const cg_host *host, const cg_vocabulary *vocab,
 {
     struct scheme *c;
     int32_t stop;
-    cg_status status = cg_check_format("template", host, vocab, format, &stop, err);
+    cg_status status = cg_constraint_check_format("template", host, vocab, format, &stop, err);
 
     if (status != CG_OK)
         return status;
@@ -103,8 +103,8 @@ static cg_status scheme_create(const cg_host *host, const cg_vocabulary *vocab,
     pthread_mutex_init(&c->lock, NULL);
     status = find_free_tokens(c, err);
     if (status == CG_OK)
-        status = cg_tables_init(&c->tables, host, vocab->n_tokens, MAX_CHAIN, MAX_CHAIN * c->n_free,
-                                err);
+        status = cg_automaton_builder_init(&c->tables, host, vocab->n_tokens, MAX_CHAIN,
+                                           MAX_CHAIN * c->n_free, err);
     if (status != CG_OK) {
         scheme_destroy(c);
         return status;
@@ -127,8 +127,8 @@ static cg_status chain_state(struct scheme *c, int32_t n, int32_t *ret_state, cg
 
         for (int32_t i = 0; i < c->n_free; i++)
             c->next[i] = next;
-        status = cg_tables_state(&c->tables, c->n_free, c->free_token, c->next,
-                                 &c->chain[c->n_chain], err);
+        status = cg_automaton_builder_state(&c->tables, c->n_free, c->free_token, c->next,
+                                            &c->chain[c->n_chain], err);
         if (status != CG_OK)
             return status;
     }
@@ -145,9 +145,9 @@ struct work {
     int32_t *ids;     /* [n_ids] tokens of the text, and the bytes each stands for */
     cg_range *ranges; /* [n_ids] */
     int32_t n_ids;
-    int32_t *entry;      /* [n_atoms] */
-    int32_t *span_start; /* [n_atoms + 2] */
-    int32_t *span_token; /* [n_ids] */
+    int32_t *entry;        /* [n_atoms] */
+    int32_t *forced_start; /* [n_atoms + 2] */
+    int32_t *forced_token; /* [n_ids] */
 };
 
 static void work_finish(const struct scheme *c, struct work *w)
@@ -157,16 +157,17 @@ static void work_finish(const struct scheme *c, struct work *w)
     cg_give(c->host, w->ids);
     cg_give(c->host, w->ranges);
     cg_give(c->host, w->entry);
-    cg_give(c->host, w->span_start);
-    cg_give(c->host, w->span_token);
+    cg_give(c->host, w->forced_start);
+    cg_give(c->host, w->forced_token);
 }
 
-static cg_status work_init(const struct scheme *c, const cg_template *text, struct work *w,
+static cg_status work_init(const struct scheme *c, const cg_literals *text, struct work *w,
                            cg_error *err)
 {
     size_t atoms = (size_t)text->n_atoms;
     size_t room = strlen(c->format->begin) + strlen(c->format->end) + strlen(c->format->stop) +
-                  (text->gap[atoms].end - text->gap[0].begin) + atoms * strlen(placeholder) + 1;
+                  (text->literal[atoms].end - text->literal[0].begin) +
+                  atoms * strlen(placeholder) + 1;
 
     if (room > INT32_MAX)
         return c->host->fail(err, CG_ERR_LIMIT, "template: a molecule of %zu bytes", room);
@@ -176,22 +177,22 @@ static cg_status work_init(const struct scheme *c, const cg_template *text, stru
     w->ids = cg_take(c->host, room, sizeof *w->ids); /* a token is at least a byte */
     w->ranges = cg_take(c->host, room, sizeof *w->ranges);
     w->entry = cg_take(c->host, atoms, sizeof *w->entry);
-    w->span_start = cg_take(c->host, atoms + 2, sizeof *w->span_start);
-    w->span_token = cg_take(c->host, room, sizeof *w->span_token);
-    if (!w->text || !w->hole || !w->ids || !w->ranges || !w->entry || !w->span_start ||
-        !w->span_token)
+    w->forced_start = cg_take(c->host, atoms + 2, sizeof *w->forced_start);
+    w->forced_token = cg_take(c->host, room, sizeof *w->forced_token);
+    if (!w->text || !w->hole || !w->ids || !w->ranges || !w->entry || !w->forced_start ||
+        !w->forced_token)
         return nomem(c, err);
     return CG_OK;
 }
 
-static void write_text(const struct scheme *c, const cg_template *text, struct work *w)
+static void write_text(const struct scheme *c, const cg_literals *text, struct work *w)
 {
     char *at = stpcpy(w->text, c->format->begin);
 
     for (int32_t a = 0; a <= w->n_atoms; a++) {
-        size_t len = text->gap[a].end - text->gap[a].begin;
+        size_t len = text->literal[a].end - text->literal[a].begin;
 
-        memcpy(at, text->text + text->gap[a].begin, len);
+        memcpy(at, text->text + text->literal[a].begin, len);
         at += len;
         if (a == w->n_atoms)
             break;
@@ -216,8 +217,8 @@ static cg_status split_tokens(struct scheme *c, struct work *w, cg_error *err)
         cg_status status;
 
         for (; i < w->n_ids && ranges[i].end <= hole->begin; i++)
-            w->span_token[n_span++] = w->ids[i];
-        w->span_start[a + 1] = n_span;
+            w->forced_token[n_span++] = w->ids[i];
+        w->forced_start[a + 1] = n_span;
         for (first = i; i < w->n_ids && ranges[i].begin < hole->end; i++)
             ;
         if (first == i || ranges[first].begin != hole->begin || ranges[i - 1].end != hole->end)
@@ -230,17 +231,17 @@ static cg_status split_tokens(struct scheme *c, struct work *w, cg_error *err)
             return status;
     }
     for (; i < w->n_ids; i++)
-        w->span_token[n_span++] = w->ids[i];
-    w->span_start[w->n_atoms + 1] = n_span;
+        w->forced_token[n_span++] = w->ids[i];
+    w->forced_start[w->n_atoms + 1] = n_span;
     return CG_OK;
 }
 
-static cg_status scheme_compile(void *self, const cg_template *text, cg_program **ret_program,
+static cg_status scheme_compile(void *self, const cg_literals *text, cg_program **ret_program,
                                 cg_error *err)
 {
     struct scheme *c = self;
     struct work w = { 0 };
-    cg_status status = cg_check_template("template", c->host, text, err);
+    cg_status status = cg_constraint_check_literals("template", c->host, text, err);
 
     if (status == CG_OK)
         status = work_init(c, text, &w, err);
@@ -253,8 +254,8 @@ static cg_status scheme_compile(void *self, const cg_template *text, cg_program 
         pthread_mutex_lock(&c->lock);
         status = split_tokens(c, &w, err);
         if (status == CG_OK)
-            status = cg_tables_program(&c->tables, w.n_atoms, w.entry, w.span_start, w.span_token,
-                                       1, 0, ret_program, err);
+            status = cg_automaton_builder_program(&c->tables, w.n_atoms, w.entry, w.forced_start,
+                                                  w.forced_token, 1, 0, ret_program, err);
         pthread_mutex_unlock(&c->lock);
     }
     work_finish(c, &w);

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT */
+/* Libraries, and RDKit alone: confgen/build_info.h. */
+#include <confgen/build_info.h>
+
+#include <dlfcn.h>
+#include <dnnl.h>
+#include <jansson.h>
+#define PCRE2_CODE_UNIT_WIDTH 8
+#include <pcre2.h>
+#include <stdio.h>
+#include <string.h>
+#include <utf8proc.h>
+#include <xxhash.h>
+#include <zlib.h>
+#include <zstd.h>
+
+#include "base/error.h"
+#include "chem/molecule.h"
+#include "chem/rdkit_c.h"
+
+int32_t cg_libraries(cg_library *ret_libraries, int32_t cap)
+{
+    char *rdkit = version(), pcre2[64] = "", dnnl[32], xxh[32];
+    const dnnl_version_t *d = dnnl_version();
+    unsigned x = XXH_versionNumber();
+    const char *const items[][2] = {
+        { "RDKit", rdkit ? rdkit : "unknown" }, { "oneDNN", dnnl },
+        { "zstd", ZSTD_versionString() },       { "zlib", zlibVersion() },
+        { "jansson", jansson_version_str() },   { "PCRE2", pcre2 },
+        { "utf8proc", utf8proc_version() },     { "xxHash", xxh },
+    };
+    int32_t n = (int32_t)(sizeof items / sizeof items[0]);
+
+    pcre2_config(PCRE2_CONFIG_VERSION, pcre2);
+    snprintf(dnnl, sizeof dnnl, "%d.%d.%d", d->major, d->minor, d->patch);
+    snprintf(xxh, sizeof xxh, "%u.%u.%u", x / 10000, x / 100 % 100, x % 100);
+    for (int32_t i = 0; i < n && i < cap; i++) {
+        ret_libraries[i] = (cg_library) { .struct_size = sizeof(cg_library) };
+        snprintf(ret_libraries[i].name, sizeof ret_libraries[i].name, "%s", items[i][0]);
+        snprintf(ret_libraries[i].version, sizeof ret_libraries[i].version, "%s", items[i][1]);
+    }
+    free_ptr(rdkit);
+    return n;
+}
+
+/* What the function `symbol` of the first of these libraries says; 0 if there is none. */
+static size_t ask_version(const char *const *names, const char *symbol)
+{
+    size_t (*ask)(void);
+    void *handle = NULL;
+
+    for (; *names && !handle; names++)
+        handle = dlopen(*names, RTLD_LAZY | RTLD_LOCAL); /* stays: others may use it */
+    if (!handle)
+        return 0;
+    *(void **)&ask = dlsym(handle, symbol);
+    return ask ? ask() : 0;
+}
+
+int32_t cg_cuda_libraries(cg_library *ret_libraries, int32_t cap)
+{
+    static const char *const cublas[] = { "libcublasLt.so.13", "libcublasLt.so.12", NULL };
+    static const char *const cudnn[] = { "libcudnn.so.9", NULL };
+    const struct {
+        const char *name;
+        size_t version;
+    } items[] = { { "cuBLASLt", ask_version(cublas, "cublasLtGetVersion") },
+                  { "cuDNN", ask_version(cudnn, "cudnnGetVersion") } };
+    int32_t n = (int32_t)(sizeof items / sizeof items[0]);
+
+    for (int32_t i = 0; i < n && i < cap; i++) {
+        cg_library *l = &ret_libraries[i];
+        size_t v = items[i].version;
+
+        *l = (cg_library) { .struct_size = sizeof *l };
+        snprintf(l->name, sizeof l->name, "%s", items[i].name);
+        if (v)
+            snprintf(l->version, sizeof l->version, "%zu.%zu.%zu", v / 10000, v / 100 % 100,
+                     v % 100);
+    }
+    return n;
+}
+
+cg_status cg_etkdg_embed(const char *smiles, int32_t n, int32_t seed, int32_t *ret_embedded,
+                         cg_error *err)
+{
+    cg_molecule *molecule = NULL;
+    size_t size = 0;
+    char *pkl = NULL, params[64];
+    int32_t embedded = 0;
+    /* bounds the text before RDKit sees it */
+    cg_status status = cg_molecule_parse(smiles, strlen(smiles), &molecule, err);
+
+    if (status != CG_OK)
+        return status;
+    pkl = get_mol(cg_molecule_smiles(molecule, NULL), &size, NULL);
+    cg_molecule_destroy(molecule);
+    if (!pkl || !add_hs(&pkl, &size)) {
+        free_ptr(pkl);
+        return cg_fail(err, CG_ERR_INPUT, "'%s': RDKit cannot add its hydrogens", smiles);
+    }
+    for (int32_t i = 0; i < n; i++) {
+        snprintf(params, sizeof params, "{\"randomSeed\":%d}", (seed & 0xffffff) + i);
+        embedded += set_3d_coords(&pkl, &size, params) > 0;
+    }
+    free_ptr(pkl);
+    *ret_embedded = embedded;
+    return CG_OK;
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+/* The planes of a molecule as a checker has them: by heavy atoms, hydrogens of double bonds named.
+ */
+#include <stdlib.h>
+
+#include "base/error.h"
+#include "base/size.h"
+#include "chem/planes.h"
+#include "check/checker_internal.h"
+
+static cg_status make_room(cg_check_planes *planes, size_t n, cg_error *err)
+{
+    planes->items = cg_alloc_array(n + 1, sizeof *planes->items);
+    return planes->items ? CG_OK : cg_fail(err, CG_ERR_NOMEM, "checks: out of memory");
+}
+
+static void add_ring(const cg_flat_ring *ring, const uint32_t *heavy, cg_check_planes *out)
+{
+    cg_check_plane plane = { .n = (int32_t)ring->n };
+
+    for (uint32_t i = 0; i < ring->n; i++)
+        plane.atoms[i] = (int32_t)heavy[ring->atoms[i]];
+    out->items[out->n++] = plane;
+}
+
+static void add_bond(const cg_flat_bond *bond, const uint32_t *heavy, cg_check_planes *out)
+{
+    cg_check_plane plane = { 0 };
+
+    for (int e = 0; e < 2; e++) {
+        plane.atoms[plane.n++] = (int32_t)heavy[bond->ends[e]];
+        for (uint32_t i = 0; i < bond->n_neighbours[e]; i++)
+            plane.atoms[plane.n++] = (int32_t)heavy[bond->neighbours[e][i]];
+        if (bond->n_neighbours[e] == 1)
+            plane.atoms[plane.n++] = CG_CHECK_HYDROGEN;
+    }
+    out->items[out->n++] = plane;
+}
+
+cg_status cg_check_find_planes(cg_checker *checker, const uint32_t *heavy, cg_error *err)
+{
+    cg_planes planes = { 0 };
+    cg_status status = cg_planes_find(checker->mol, &planes, err);
+
+    if (status == CG_OK)
+        status = make_room(&checker->rings, planes.n_rings, err);
+    if (status == CG_OK)
+        status = make_room(&checker->double_bonds, planes.n_bonds, err);
+    for (size_t i = 0; i < planes.n_rings && status == CG_OK; i++)
+        add_ring(&planes.rings[i], heavy, &checker->rings);
+    for (size_t i = 0; i < planes.n_bonds && status == CG_OK; i++)
+        add_bond(&planes.bonds[i], heavy, &checker->double_bonds);
+    cg_planes_finish(&planes);
+    return status;
+}

@@ -1,0 +1,499 @@
+/* SPDX-License-Identifier: MIT */
+#include "check/checker.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/size.h"
+#include "chem/molblock.h"
+#include "chem/rdkit_c.h"
+#include "check/checker_internal.h"
+
+/* Å from the plane; PoseBusters' threshold of both tests of flatness. */
+static const double max_out_of_plane = 0.25;
+/* Å, C-H of a hydrogen that is placed. */
+static const double hydrogen_bond = 1.09;
+
+static const struct {
+    const char *name, *meaning;
+} tests[CG_CHECK_COUNT] = {
+    [CG_CHECK_SANITIZE] = { "sanitization",
+                            "RDKit reads the molblock, sanitizes it and finds the molecule asked "
+                            "for, stereo aside." },
+    [CG_CHECK_CONNECTED] = { "connected",
+                             "The molecule is one piece; not asked of salts and mixtures." },
+    [CG_CHECK_BOND_LENGTHS] = { "bond_lengths",
+                                "Each bond is at most 25 % shorter or longer than its bounds in "
+                                "RDKit's distance geometry (PoseBusters' threshold)." },
+    [CG_CHECK_BOND_ANGLES] = { "bond_angles",
+                               "Each distance across an angle misses its bounds in RDKit's "
+                               "distance geometry by at most 25 % (PoseBusters' threshold)." },
+    [CG_CHECK_CLASH] = { "internal_clash",
+                         "No other pair of atoms is nearer than 70 % of its lower bound in RDKit's "
+                         "distance geometry (PoseBusters' threshold)." },
+    [CG_CHECK_AROMATIC_FLAT] = { "aromatic_flatness",
+                                 "No atom of an aromatic ring of 5 or 6 is more than 0.25 Å off "
+                                 "the ring's plane (PoseBusters' threshold)." },
+    [CG_CHECK_DOUBLE_FLAT] = { "double_bond_flatness",
+                               "No atom of a C=C double bond or next to it is more than 0.25 Å off "
+                               "their plane (PoseBusters' threshold)." },
+    [CG_CHECK_STEREO] = { "stereo",
+                          "Every stereocentre and double bond whose sense the SMILES states has "
+                          "that sense in 3D; those that it leaves open are free." },
+};
+
+const char *cg_check_name(cg_check_id id)
+{
+    return tests[id].name;
+}
+
+const char *cg_check_meaning(cg_check_id id)
+{
+    return tests[id].meaning;
+}
+
+void cg_check_text(uint32_t failed, char *ret_text, size_t cap)
+{
+    size_t len = 0;
+
+    snprintf(ret_text, cap, "pass");
+    for (int id = 0; id < CG_CHECK_COUNT && len < cap; id++)
+        if (failed >> id & 1)
+            len +=
+                (size_t)snprintf(ret_text + len, cap - len, "%s%s", len ? "," : "", tests[id].name);
+}
+
+/* ---- making ------------------------------------------------------------------------------- */
+
+/* A place for each atom of a template whose coordinates do not matter: no two the same, not flat.
+ */
+static void spread(double (*xyz)[3], size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        xyz[i][0] = 1.2 * cos((double)i);
+        xyz[i][1] = 1.2 * sin((double)i);
+        xyz[i][2] = 0.3 * (double)i;
+    }
+}
+
+static char *flat_smiles(const char *text)
+{
+    size_t size;
+    char *pkl = get_mol(text, &size, "{}"), *smiles = NULL;
+
+    if (pkl)
+        smiles = get_smiles(pkl, size, "{\"doIsomericSmiles\":false}");
+    free_ptr(pkl);
+    return smiles;
+}
+
+/*
+ * Does RDKit read the molblock that records of this molecule get, as this molecule? The block of
+ * all its conformers differs in coordinates only, so this is a property of the molecule.
+ */
+static cg_status try_molblock(cg_checker *c, cg_error *err)
+{
+    size_t n = cg_molecule_n_atoms(c->mol), cap, len;
+    cg_molblock *block = NULL;
+    double(*xyz)[3] = cg_alloc_array(n, sizeof *xyz);
+    char *text = NULL, *found = NULL, *wanted = NULL;
+    cg_status status = cg_molblock_create(c->mol, &block, NULL);
+
+    if (!xyz)
+        status = CG_ERR_NOMEM;
+    if (status == CG_OK) {
+        cap = cg_molblock_bound(block, 0);
+        text = malloc(cap);
+        spread(xyz, n);
+        status =
+            text ? cg_molblock_write(block, "", 0, (const double(*)[3])xyz, text, cap, &len, NULL)
+                 : CG_ERR_NOMEM;
+    }
+    if (status == CG_OK) {
+        found = flat_smiles(text);
+        wanted = flat_smiles(cg_molecule_smiles(c->mol, NULL));
+    }
+    if (!found || !wanted || strcmp(found, wanted))
+        c->sanitize_failed = 1;
+    free_ptr(found);
+    free_ptr(wanted);
+    free(text);
+    free(xyz);
+    cg_molblock_destroy(block);
+    return status == CG_ERR_NOMEM ? cg_fail(err, status, "checks of %zu atoms: out of memory", n)
+                                  : CG_OK;
+}
+
+/* From atoms of the SMILES to those of xyz: cg_stereo_find() names none but heavy ones. */
+static void renumber_stereo(cg_checker *c, const uint32_t *heavy)
+{
+    for (size_t i = 0; i < c->stereo.n_centres; i++) {
+        cg_stereo_centre *t = &c->stereo.centres[i];
+
+        t->atom = heavy[t->atom];
+        for (int k = 0; k < t->n_neighbours; k++)
+            t->neighbours[k] = heavy[t->neighbours[k]];
+    }
+    for (size_t i = 0; i < c->stereo.n_bonds; i++)
+        for (int e = 0; e < 2; e++) {
+            c->stereo.bonds[i].ends[e] = heavy[c->stereo.bonds[i].ends[e]];
+            c->stereo.bonds[i].neighbours[e] = heavy[c->stereo.bonds[i].neighbours[e]];
+        }
+}
+
+static cg_status prepare(cg_checker *c, uint32_t *heavy, cg_error *err)
+{
+    const cg_smiles *graph = cg_molecule_graph(c->mol);
+    cg_status status;
+
+    for (size_t i = 0; i < graph->n_atoms; i++) {
+        heavy[i] = CG_CHECK_NOT_HEAVY;
+        if (graph->atoms[i].element == 1)
+            continue;
+        c->text_atoms[c->n_atoms] = (uint32_t)i;
+        heavy[i] = (uint32_t)c->n_atoms++;
+    }
+    status = cg_check_find_pairs(c, heavy, err);
+    if (status == CG_OK)
+        status = cg_check_find_planes(c, heavy, err);
+    if (status == CG_OK)
+        status = cg_stereo_find(c->mol, &c->stereo, err);
+    if (status == CG_OK)
+        status = try_molblock(c, err);
+    if (status == CG_OK)
+        renumber_stereo(c, heavy);
+    return status;
+}
+
+cg_status cg_checker_create(const cg_molecule *mol, cg_checker **ret_checker, cg_error *err)
+{
+    size_t n = cg_molecule_n_atoms(mol);
+    cg_checker *c = calloc(1, sizeof *c);
+    uint32_t *heavy = cg_alloc_array(n, sizeof *heavy);
+    cg_status status;
+
+    if (c)
+        c->text_atoms = cg_alloc_array(n, sizeof *c->text_atoms);
+    if (!c || !heavy || !c->text_atoms) {
+        status = cg_fail(err, CG_ERR_NOMEM, "checks of %zu atoms: out of memory", n);
+    } else {
+        c->mol = mol;
+        status = prepare(c, heavy, err);
+    }
+    free(heavy);
+    if (status == CG_OK)
+        *ret_checker = c;
+    else
+        cg_checker_destroy(c);
+    return status;
+}
+
+void cg_checker_destroy(cg_checker *c)
+{
+    if (!c)
+        return;
+    free(c->bonds.items);
+    free(c->angles.items);
+    free(c->others.items);
+    free(c->rings.items);
+    free(c->double_bonds.items);
+    free(c->text_atoms);
+    cg_stereo_finish(&c->stereo);
+    free(c);
+}
+
+/* ---- running ------------------------------------------------------------------------------ */
+
+/* A test was made; where it failed and is the first to, `fmt` tells how. */
+static void CG_PRINTF(3, 4) fail_test(cg_verdict *v, cg_check_id id, const char *fmt, ...)
+{
+    va_list args;
+
+    if (!v->failed) {
+        va_start(args, fmt);
+        vsnprintf(v->detail, sizeof v->detail, fmt, args);
+        va_end(args);
+    }
+    v->failed |= 1u << id;
+}
+
+static float distance2(const float a[3], const float b[3])
+{
+    float x = a[0] - b[0], y = a[1] - b[1], z = a[2] - b[2];
+
+    return x * x + y * y + z * z;
+}
+
+/* The first pair out of its range; NULL if all keep to it. An infinite `high` has no upper end. */
+static const cg_check_pair *find_bad(const cg_check_pairs *pairs, const float (*xyz)[3])
+{
+    for (size_t i = 0; i < pairs->n; i++) {
+        const cg_check_pair *p = &pairs->items[i];
+        float d2 = distance2(xyz[p->first], xyz[p->second]);
+
+        if (!(d2 >= p->low2 && d2 <= p->high2))
+            return p;
+    }
+    return NULL;
+}
+
+static void check_pairs(const cg_check_pairs *pairs, cg_check_id id, const char *what,
+                        const float (*xyz)[3], cg_verdict *v)
+{
+    const cg_check_pair *p = find_bad(pairs, xyz);
+    double d;
+
+    if (!pairs->n)
+        return;
+    v->done |= 1u << id;
+    if (!p)
+        return;
+    d = sqrt((double)distance2(xyz[p->first], xyz[p->second]));
+    fail_test(v, id, "%s %u-%u %.2f Å, %s %.2f", what, p->first + 1, p->second + 1, d,
+              d < (double)p->low ? "at least" : "at most",
+              d < (double)p->low ? (double)p->low : (double)p->high);
+}
+
+/* Where the hydrogen of an end stands: opposite to the end's two other neighbours. */
+static void place_hydrogen(const double end[3], const double one[3], const double two[3],
+                           double ret[3])
+{
+    double a[3], b[3], la = 0, lb = 0, l = 0;
+
+    for (int i = 0; i < 3; i++) {
+        a[i] = end[i] - one[i];
+        b[i] = end[i] - two[i];
+        la += a[i] * a[i];
+        lb += b[i] * b[i];
+    }
+    for (int i = 0; i < 3; i++) {
+        ret[i] = (la > 0 ? a[i] / sqrt(la) : 0) + (lb > 0 ? b[i] / sqrt(lb) : 0);
+        l += ret[i] * ret[i];
+    }
+    for (int i = 0; i < 3; i++)
+        ret[i] = end[i] + (l > 0 ? ret[i] / sqrt(l) * hydrogen_bond : 0);
+}
+
+/* Coordinates of a plane's atoms. A hydrogen is the third of its end's three. */
+static void gather(const cg_check_plane *plane, const float (*xyz)[3],
+                   double points[CG_CHECK_PLANE_ATOMS][3])
+{
+    for (int k = 0; k < plane->n; k++)
+        for (int i = 0; i < 3 && plane->atoms[k] != CG_CHECK_HYDROGEN; i++)
+            points[k][i] = (double)xyz[plane->atoms[k]][i];
+    for (int k = 0; k < plane->n; k++)
+        if (plane->atoms[k] == CG_CHECK_HYDROGEN)
+            place_hydrogen(points[k - 2], points[k - 1], points[k == 2 ? 3 : 0], points[k]);
+}
+
+/* Direction in which a symmetric matrix stretches least, by Jacobi's rotations. */
+static void least_axis(double m[3][3], double ret[3])
+{
+    double v[3][3] = { { 1, 0, 0 }, { 0, 1, 0 }, { 0, 0, 1 } };
+    int least = 0;
+
+    for (int sweep = 0; sweep < 12; sweep++) {
+        double rest = fabs(m[0][1]) + fabs(m[0][2]) + fabs(m[1][2]);
+
+        if (rest <= 1e-14 * (fabs(m[0][0]) + fabs(m[1][1]) + fabs(m[2][2])))
+            break;
+        for (int p = 0; p < 2; p++)
+            for (int q = p + 1; q < 3; q++) {
+                double theta, t, c, s;
+
+                if (m[p][q] == 0)
+                    continue;
+                theta = (m[q][q] - m[p][p]) / (2 * m[p][q]);
+                t = (theta < 0 ? -1 : 1) / (fabs(theta) + sqrt(theta * theta + 1));
+                c = 1 / sqrt(t * t + 1);
+                s = t * c;
+                for (int k = 0; k < 3; k++) { /* columns, then rows */
+                    double a = m[k][p], b = m[k][q];
+
+                    m[k][p] = c * a - s * b;
+                    m[k][q] = s * a + c * b;
+                    a = v[k][p];
+                    b = v[k][q];
+                    v[k][p] = c * a - s * b;
+                    v[k][q] = s * a + c * b;
+                }
+                for (int k = 0; k < 3; k++) {
+                    double a = m[p][k], b = m[q][k];
+
+                    m[p][k] = c * a - s * b;
+                    m[q][k] = s * a + c * b;
+                }
+            }
+    }
+    for (int i = 1; i < 3; i++)
+        if (m[i][i] < m[least][least])
+            least = i;
+    for (int i = 0; i < 3; i++)
+        ret[i] = v[i][least];
+}
+
+/* The largest distance of a point from the plane that fits all of them best, Å. */
+static double out_of_plane(const cg_check_plane *plane, const float (*xyz)[3])
+{
+    double p[CG_CHECK_PLANE_ATOMS][3], m[3][3] = { { 0 } }, normal[3], largest = 0;
+
+    gather(plane, xyz, p);
+    for (int i = 0; i < 3; i++) {
+        double mean = 0;
+
+        for (int k = 0; k < plane->n; k++)
+            mean += p[k][i] / plane->n;
+        for (int k = 0; k < plane->n; k++)
+            p[k][i] -= mean;
+    }
+    for (int k = 0; k < plane->n; k++)
+        for (int i = 0; i < 3; i++)
+            for (int j = 0; j < 3; j++)
+                m[i][j] += p[k][i] * p[k][j];
+    least_axis(m, normal);
+    for (int k = 0; k < plane->n; k++) {
+        double d = fabs(p[k][0] * normal[0] + p[k][1] * normal[1] + p[k][2] * normal[2]);
+
+        largest = d > largest ? d : largest;
+    }
+    return largest;
+}
+
+static void check_planes(const cg_check_planes *planes, cg_check_id id, const char *what,
+                         const float (*xyz)[3], cg_verdict *v)
+{
+    if (planes->n)
+        v->done |= 1u << id;
+    for (size_t i = 0; i < planes->n; i++) {
+        const cg_check_plane *plane = &planes->items[i];
+        double d = out_of_plane(plane, xyz);
+        int second = id == CG_CHECK_DOUBLE_FLAT ? 3 : 1; /* the other end of the double bond */
+
+        if (d <= max_out_of_plane)
+            continue;
+        fail_test(v, id, "%s of %d-%d %.2f Å out of plane, at most %.2f", what, plane->atoms[0] + 1,
+                  plane->atoms[second] + 1, d, max_out_of_plane);
+        return;
+    }
+}
+
+/*
+ * Centres of the wrong sense: is the molecule still the one asked for? A meso compound with all
+ * centres exchanged is. Asked of RDKit with the SMILES whose wrong marks are turned.
+ */
+static cg_status is_same_isomer(const cg_checker *c, const uint8_t *wrong, int *ret_same,
+                                cg_error *err)
+{
+    const cg_smiles *graph = cg_molecule_graph(c->mol);
+    size_t len, at = 0;
+    const char *text = cg_molecule_smiles(c->mol, &len);
+    char *turned = cg_alloc_array(len + c->stereo.n_centres + 1, 1), *canonical;
+    char reason[8];
+
+    if (!turned)
+        return cg_fail(err, CG_ERR_NOMEM, "checks of %zu atoms: out of memory", c->n_atoms);
+    for (size_t i = 0, from = 0; i <= graph->n_atoms; i++) {
+        size_t to = i < graph->n_atoms ? graph->atoms[i].start : len;
+
+        memcpy(turned + at, text + from, to - from); /* what stands between the atoms */
+        at += to - from;
+        if (i == graph->n_atoms)
+            break;
+        from = to + graph->atoms[i].len;
+        for (size_t k = to; k < from; k++) {
+            turned[at++] = text[k];
+            if (text[k] != '@' || !wrong[i])
+                continue;
+            if (graph->atoms[i].chiral == 1)
+                turned[at++] = '@';
+            else
+                k++; /* the second one is left out */
+        }
+    }
+    turned[at] = '\0';
+    canonical = cgrd_canonical_smiles(turned, reason, sizeof reason);
+    *ret_same = canonical && !strcmp(canonical, text);
+    free_ptr(canonical);
+    free(turned);
+    return CG_OK;
+}
+
+/* Centres; *ret_first is the first of the wrong ones, NULL if all are right. */
+static cg_status find_wrong_centre(const cg_checker *c, const float (*xyz)[3],
+                                   const cg_stereo_centre **ret_first, cg_error *err)
+{
+    const cg_stereo_centre *first = NULL;
+    uint8_t *wrong = NULL;
+    int flat = 0, same = 0;
+    cg_status status = CG_OK;
+
+    for (size_t i = 0; i < c->stereo.n_centres; i++) {
+        const cg_stereo_centre *t = &c->stereo.centres[i];
+        double volume = cg_stereo_centre_volume(t, xyz);
+
+        if (volume >= CG_STEREO_FLAT)
+            continue;
+        flat |= volume > -CG_STEREO_FLAT;
+        if (!first) {
+            first = t;
+            wrong = calloc(cg_molecule_n_atoms(c->mol), 1);
+            if (!wrong)
+                return cg_fail(err, CG_ERR_NOMEM, "checks of %zu atoms: out of memory", c->n_atoms);
+        }
+        wrong[c->text_atoms[t->atom]] = 1;
+    }
+    if (first && !flat)
+        status = is_same_isomer(c, wrong, &same, err);
+    free(wrong);
+    *ret_first = same ? NULL : first;
+    return status;
+}
+
+static cg_status check_stereo(const cg_checker *c, const float (*xyz)[3], cg_verdict *v,
+                              cg_error *err)
+{
+    const cg_stereo_centre *centre = NULL;
+    cg_status status;
+
+    if (!c->stereo.n_centres && !c->stereo.n_bonds)
+        return CG_OK;
+    v->done |= 1u << CG_CHECK_STEREO;
+    for (size_t i = 0; i < c->stereo.n_bonds; i++) {
+        const cg_stereo_bond *b = &c->stereo.bonds[i];
+
+        if (cg_stereo_bond_cosine(b, xyz) > 0)
+            continue;
+        fail_test(v, CG_CHECK_STEREO, "double bond %u-%u is not %s", b->ends[0] + 1, b->ends[1] + 1,
+                  b->cis ? "cis" : "trans");
+        return CG_OK;
+    }
+    status = find_wrong_centre(c, xyz, &centre, err);
+    if (centre)
+        fail_test(v, CG_CHECK_STEREO, "stereocentre %u has the wrong sense", centre->atom + 1);
+    return status;
+}
+
+cg_status cg_checker_run(const cg_checker *c, const float (*xyz)[3], cg_verdict *ret_verdict,
+                         cg_error *err)
+{
+    cg_verdict v = { .done = 1u << CG_CHECK_SANITIZE };
+    cg_status status;
+
+    if (cg_molecule_n_fragments(c->mol) == 1)
+        v.done |= 1u << CG_CHECK_CONNECTED;
+    if (c->sanitize_failed)
+        fail_test(&v, CG_CHECK_SANITIZE, "RDKit reads its molblock as another molecule");
+    check_pairs(&c->bonds, CG_CHECK_BOND_LENGTHS, "bond", xyz, &v);
+    check_pairs(&c->angles, CG_CHECK_BOND_ANGLES, "angle ends", xyz, &v);
+    check_pairs(&c->others, CG_CHECK_CLASH, "atoms", xyz, &v);
+    check_planes(&c->rings, CG_CHECK_AROMATIC_FLAT, "aromatic ring", xyz, &v);
+    check_planes(&c->double_bonds, CG_CHECK_DOUBLE_FLAT, "double bond", xyz, &v);
+    status = check_stereo(c, xyz, &v, err);
+    if (status == CG_OK)
+        *ret_verdict = v;
+    return status;
+}

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/** @file checker_internal.h  What a checker knows of its molecule. Atoms are counted without H. */
+#ifndef CG_CHECK_CHECKER_INTERNAL_H
+#define CG_CHECK_CHECKER_INTERNAL_H
+
+#include "chem/stereo.h"
+#include "check/checker.h"
+
+/** Two atoms and the range that their distance must keep to, margins included. */
+typedef struct cg_check_pair {
+    uint32_t first, second;
+    float low, high;   /* Å */
+    float low2, high2; /* squared */
+} cg_check_pair;
+
+typedef struct cg_check_pairs {
+    cg_check_pair *items;
+    size_t n;
+} cg_check_pairs;
+
+enum {
+    CG_CHECK_PLANE_ATOMS = 6,
+    CG_CHECK_HYDROGEN = -1, /* of a double bond: placed by the other neighbours */
+};
+
+/**
+ * Atoms that must lie in a plane: a ring, or a double bond as end, its neighbours; end, its
+ * neighbours.
+ */
+typedef struct cg_check_plane {
+    int32_t atoms[CG_CHECK_PLANE_ATOMS];
+    int32_t n; /* 5 or 6 */
+} cg_check_plane;
+
+typedef struct cg_check_planes {
+    cg_check_plane *items;
+    size_t n;
+} cg_check_planes;
+
+struct cg_checker {
+    const cg_molecule *mol;
+    size_t n_atoms;
+    int sanitize_failed; /* RDKit does not read its molblock as this molecule */
+    cg_check_pairs bonds, angles, others;
+    cg_check_planes rings, double_bonds;
+    cg_stereo stereo;
+    uint32_t *text_atoms; /* [n_atoms] index among all atoms of the SMILES */
+};
+
+/** Fill bonds, angles and others. */
+cg_status cg_check_find_pairs(cg_checker *checker, const uint32_t *heavy, cg_error *err);
+/** Fill rings and double_bonds. */
+cg_status cg_check_find_planes(cg_checker *checker, const uint32_t *heavy, cg_error *err);
+
+/** In `heavy`: an atom of the SMILES that is a hydrogen. */
+#define CG_CHECK_NOT_HEAVY UINT32_MAX
+
+#endif

@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: MIT */
+#include "attention_suite.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "element.h"
+
+/* ---- refusals ------------------------------------------------------------------------------ */
+
+void attention_check_refusals(attention_suite *s, const cg_attention_problem *good)
+{
+    struct {
+        const char *what;
+        cg_attention_problem p;
+    } bad[] = {
+        { "a problem of 8 bytes", *good },
+        { "no heads", *good },
+        { "no key/value heads", *good },
+        { "heads that are not divided", *good },
+        { "a head size of 0", *good },
+        { "a negative head size", *good },
+        { "an unknown element type", *good },
+        { "an unknown cache type", *good },
+        { "an unknown device", *good },
+        { "unknown flags", *good },
+        { "a negative window", *good },
+        { "no rows", *good },
+        { "no sequences", *good },
+        { "no cached tokens", *good },
+        { "a scale of NaN", *good },
+        { "negative blocks", *good },
+    };
+    size_t n = sizeof bad / sizeof *bad;
+
+    bad[0].p.struct_size = 8;
+    bad[1].p.n_heads = 0;
+    bad[2].p.n_kv_heads = 0;
+    bad[3].p.n_kv_heads = 3;
+    bad[4].p.head_dim = 0;
+    bad[5].p.head_dim = -64;
+    bad[6].p.dtype = 99;
+    bad[7].p.kv_dtype = 99;
+    bad[8].p.device = 77;
+    bad[9].p.flags = 1u << 30;
+    bad[10].p.window = -1;
+    bad[11].p.max_tokens = 0;
+    bad[12].p.max_seqs = 0;
+    bad[13].p.max_kv_len = 0;
+    bad[14].p.scale = NAN;
+    bad[15].p.block_tokens = -16;
+    checker_begin(&s->c, "nonsense is refused");
+    for (size_t i = 0; i < n; i++) {
+        cg_error err = CG_ERROR_INIT;
+        void *plan = NULL;
+
+        expect_refused(&s->c, s->ops->supports(&s->watch.host, &bad[i].p, &err), &err, bad[i].what);
+        err = (cg_error)CG_ERROR_INIT;
+        expect_refused(&s->c, s->ops->plan(&s->watch.host, &bad[i].p, &plan, &err), &err,
+                       bad[i].what);
+        expect(&s->c, plan == NULL, "%s: a plan was handed out", bad[i].what);
+    }
+    expect(&s->c, s->ops->supports(&s->watch.host, &bad[0].p, NULL) != CG_OK,
+           "refusal without an error record");
+    expect_clean(&s->c, &s->watch, "refusals");
+    checker_end(&s->c);
+}
+
+/* ---- life ---------------------------------------------------------------------------------- */
+
+void attention_check_life(attention_suite *s, const cg_attention_problem *problem)
+{
+    void *plans[20] = { NULL };
+
+    checker_begin(&s->c, "plans are made and destroyed");
+    s->ops->destroy(NULL);
+    for (size_t i = 0; i < sizeof plans / sizeof *plans; i++) {
+        cg_error err = CG_ERROR_INIT;
+
+        if (expect(&s->c, s->ops->plan(&s->watch.host, problem, &plans[i], &err) == CG_OK,
+                   "plan() of a head size of %d failed: %s", problem->head_dim, err.msg)) {
+            expect(&s->c, plans[i] != NULL, "plan() succeeded but gave NULL");
+            (void)s->ops->workspace_size(plans[i]);
+        }
+    }
+    for (size_t i = 0; i < sizeof plans / sizeof *plans; i++)
+        s->ops->destroy(plans[i]);
+    expect_clean(&s->c, &s->watch, "20 plans");
+    checker_end(&s->c);
+
+    checker_begin(&s->c, "a host of ABI 1.0");
+    {
+        size_t bytes = offsetof(cg_attention_problem, kv_layout);
+        cg_attention_problem p = *problem, *old = malloc(bytes); /* sanitizers see its end */
+        cg_error err = CG_ERROR_INIT;
+        void *plan = NULL;
+
+        if (!old)
+            abort();
+        p.struct_size = (uint32_t)bytes;
+        memcpy(old, &p, bytes);
+        expect(&s->c, s->ops->plan(&s->watch.host, old, &plan, &err) == CG_OK,
+               "plan() of a problem of %zu bytes failed: %s", bytes, err.msg);
+        free(old);
+        s->ops->destroy(plan);
+        expect_clean(&s->c, &s->watch, "a plan");
+    }
+    checker_end(&s->c);
+
+    checker_begin(&s->c, "plan() without memory");
+    for (int32_t k = 0; k < 100; k++) {
+        cg_error err = CG_ERROR_INIT;
+        void *plan = NULL;
+        cg_status st;
+        int met;
+
+        atomic_store(&s->watch.until_failure, k);
+        st = s->ops->plan(&s->watch.host, problem, &plan, &err);
+        met = atomic_exchange(&s->watch.until_failure, -1) < 0;
+        if (!met) {
+            s->ops->destroy(plan);
+            break; /* it needs k allocations */
+        }
+        if (st == CG_OK)
+            s->ops->destroy(plan); /* it could do without */
+        else
+            expect(&s->c, st == CG_ERR_NOMEM && err.msg[0] && !plan,
+                   "allocation %d failed: status %d, text '%s'", k, st, err.msg);
+        expect_clean(&s->c, &s->watch, "plan() without memory");
+    }
+    checker_end(&s->c);
+}
+
+/* ---- values -------------------------------------------------------------------------------- */
+
+static int32_t sequence_of(const attention_case *ac, int32_t row)
+{
+    int32_t i = 0;
+
+    while (row >= ac->q_start[i + 1])
+        i++;
+    return i;
+}
+
+/* One row and head; 0 at the first element that is wrong. */
+static int compare_head(attention_suite *s, const attention_case *ac, const case_out *o, int32_t t,
+                        int32_t head, int loose, const char *where)
+{
+    const cg_attention_problem *p = &ac->problem;
+    size_t at = ((size_t)t * (size_t)p->n_heads + (size_t)head) * (size_t)p->head_dim;
+    double largest_error = p->dtype == CG_BF16 || p->kv_dtype == CG_BF16 ? 1e-2 : 2e-3;
+    double error = 0, size = 0;
+
+    for (int32_t d = 0; d < p->head_dim; d++) {
+        double want = ac->out[at + (size_t)d], bound = ac->bound[at + (size_t)d];
+        double got = element_load(o->data + t * o->stride +
+                                      (head * p->head_dim + d) * (int64_t)cg_dtype_size(o->dtype),
+                                  o->dtype);
+        int ok = isnan(want)   ? isnan(got)
+                 : isinf(want) ? got == want || (loose && isnan(got))
+                               : fabs(got - want) <= bound || (loose && isnan(got));
+
+        if (!ok)
+            return expect(&s->c, 0,
+                          "%s, %s over %s, %d/%d heads of %d, window %d, up to %d rows of %d "
+                          "sequences: row %d (of a sequence of %d rows and %d tokens), head %d, "
+                          "element %d is %.9g, wanted %.9g +- %.1e",
+                          where, dtype_name(p->dtype), dtype_name(p->kv_dtype), p->n_heads,
+                          p->n_kv_heads, p->head_dim, p->window, p->max_tokens, p->max_seqs, t,
+                          ac->q_start[sequence_of(ac, t) + 1] - ac->q_start[sequence_of(ac, t)],
+                          ac->kv_len[sequence_of(ac, t)], head, d, got, want, bound);
+        error += (got - want) * (got - want);
+        size += want * want;
+    }
+    if (p->dtype == CG_F32 && p->kv_dtype == CG_F32)
+        return 1; /* bounded tightly enough */
+    if (!(error <= largest_error * largest_error * size) && isfinite(error) && isfinite(size))
+        return expect(&s->c, 0,
+                      "%s, %s over %s, %d/%d heads of %d: row %d, head %d has a relative "
+                      "error of %.1e, wanted %.0e at most",
+                      where, dtype_name(p->dtype), dtype_name(p->kv_dtype), p->n_heads,
+                      p->n_kv_heads, p->head_dim, t, head, sqrt(error / size), largest_error);
+    return 1;
+}
+
+void attention_compare(attention_suite *s, const attention_case *ac, const case_out *o, int loose,
+                       const char *where)
+{
+    for (int32_t t = 0; t < o->n; t++)
+        for (int32_t h = 0; h < ac->problem.n_heads; h++)
+            if (!compare_head(s, ac, o, t, h, loose && ac->poked[sequence_of(ac, t)], where))
+                return;
+    expect(&s->c, 1, "%s", where);
+}
+
+int attention_same_row(const attention_case *ac, const case_out *o, int32_t t, const case_out *all,
+                       int32_t u)
+{
+    return memcmp(o->data + t * o->stride, all->data + u * all->stride,
+                  (size_t)ac->problem.n_heads * (size_t)ac->problem.head_dim *
+                      cg_dtype_size(o->dtype)) == 0;
+}
+
+/* ---- cuts ---------------------------------------------------------------------------------- */
+
+int attention_cut_next(checker *c, const attention_case *ac, attention_cut *cut)
+{
+    attention_cut next = { .only = -1 };
+    int32_t left = 0;
+
+    for (int32_t i = 0; i < ac->n_seqs; i++)
+        left += ac->q_start[i + 1] - ac->q_start[i] - cut->to[i];
+    if (!left)
+        return 0;
+    if (random_in(c, 0, 1))
+        next.only = random_in(c, 0, ac->n_seqs - 1);
+    for (int32_t i = 0; i < ac->n_seqs; i++) {
+        int32_t n = ac->q_start[i + 1] - ac->q_start[i];
+
+        next.from[i] = next.to[i] = cut->to[i];
+        if ((next.only < 0 || next.only == i) && cut->to[i] < n)
+            next.to[i] = random_in(c, cut->to[i] + 1, n);
+    }
+    *cut = next;
+    return 1;
+}
+
+void attention_compare_cut(attention_suite *s, const attention_case *ac, const attention_cut *cut,
+                           const case_out *part, const case_out *all, const char *where)
+{
+    const cg_attention_problem *p = &ac->problem;
+    int32_t row = 0;
+
+    for (int32_t i = 0; i < ac->n_seqs; i++)
+        for (int32_t t = cut->from[i]; t < cut->to[i]; t++, row++)
+            expect(&s->c, attention_same_row(ac, part, row, all, ac->q_start[i] + t),
+                   "%s, %s, %d/%d heads of %d, window %d: row %d of sequence %d (%d cached tokens) "
+                   "has other bits when %d of %d rows are computed%s",
+                   where, dtype_name(p->dtype), p->n_heads, p->n_kv_heads, p->head_dim, p->window,
+                   t, i, ac->kv_len[i], cut->to[i] - cut->from[i],
+                   ac->q_start[i + 1] - ac->q_start[i], cut->only >= 0 ? " alone" : "");
+}

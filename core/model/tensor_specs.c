@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: MIT */
+#include "model/tensor_specs.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
+
+#include "base/error.h"
+#include "base/size.h"
+
+enum { MAX_LAYER_SLOTS = 14, OTHER_SLOTS = 3 };
+
+struct list {
+    cg_tensor_spec *slots;
+    size_t n;
+};
+
+static void add(struct list *l, cg_tensor_ref *ref, int32_t n_dims, int64_t rows, int64_t cols,
+                const char *name)
+{
+    cg_tensor_spec *s = &l->slots[l->n++];
+
+    snprintf(s->name, sizeof s->name, "%s", name);
+    s->ref = ref;
+    s->n_dims = n_dims;
+    s->rows = rows;
+    s->cols = cols;
+    s->is_norm = strstr(name, "norm.weight") != NULL;
+}
+
+static void add_layer(struct list *l, const cg_model_config *c, int32_t i, cg_layer_weights *w)
+{
+    int64_t hidden = c->hidden, inter = c->intermediate, d = c->head_dim;
+    int64_t q = c->n_heads * d, kv = c->n_kv_heads * d;
+    const struct {
+        cg_tensor_ref *ref;
+        const char *part;
+        int32_t wanted, n_dims;
+        int64_t rows, cols;
+    } parts[MAX_LAYER_SLOTS] = {
+        { &w->input_norm, "input_layernorm.weight", 1, 1, 1, hidden },
+        { &w->q, "self_attn.q_proj.weight", 1, 2, q, hidden },
+        { &w->k, "self_attn.k_proj.weight", 1, 2, kv, hidden },
+        { &w->v, "self_attn.v_proj.weight", 1, 2, kv, hidden },
+        { &w->q_bias, "self_attn.q_proj.bias", c->qkv_bias, 1, 1, q },
+        { &w->k_bias, "self_attn.k_proj.bias", c->qkv_bias, 1, 1, kv },
+        { &w->v_bias, "self_attn.v_proj.bias", c->qkv_bias, 1, 1, kv },
+        { &w->q_norm, "self_attn.q_norm.weight", c->qk_norm, 1, 1, d },
+        { &w->k_norm, "self_attn.k_norm.weight", c->qk_norm, 1, 1, d },
+        { &w->o, "self_attn.o_proj.weight", 1, 2, hidden, q },
+        { &w->post_norm, "post_attention_layernorm.weight", 1, 1, 1, hidden },
+        { &w->gate, "mlp.gate_proj.weight", 1, 2, inter, hidden },
+        { &w->up, "mlp.up_proj.weight", 1, 2, inter, hidden },
+        { &w->down, "mlp.down_proj.weight", 1, 2, hidden, inter },
+    };
+
+    for (int p = 0; p < MAX_LAYER_SLOTS; p++) {
+        char name[64];
+
+        if (!parts[p].wanted)
+            continue;
+        snprintf(name, sizeof name, "model.layers.%d.%s", i, parts[p].part);
+        add(l, parts[p].ref, parts[p].n_dims, parts[p].rows, parts[p].cols, name);
+    }
+}
+
+cg_status cg_tensor_specs_create(cg_model *m, cg_tensor_spec **ret_slots, size_t *ret_n,
+                                 cg_error *err)
+{
+    const cg_model_config *c = &m->config;
+    size_t n_layers = (size_t)c->n_layers; /* <= CG_MAX_LAYERS */
+    struct list l = { calloc(n_layers * MAX_LAYER_SLOTS + OTHER_SLOTS, sizeof *l.slots), 0 };
+
+    m->layers = calloc(n_layers, sizeof *m->layers);
+    if (!l.slots || !m->layers) {
+        free(l.slots);
+        return cg_fail(err, CG_ERR_NOMEM, "model: out of memory");
+    }
+    add(&l, &m->embed, 2, c->vocab, c->hidden, "model.embed_tokens.weight");
+    for (int32_t i = 0; i < c->n_layers; i++)
+        add_layer(&l, c, i, &m->layers[i]);
+    add(&l, &m->final_norm, 1, 1, c->hidden, "model.norm.weight");
+    if (!c->tie_embeddings)
+        add(&l, &m->head, 2, c->vocab, c->hidden, "lm_head.weight");
+    *ret_slots = l.slots;
+    *ret_n = l.n;
+    return CG_OK;
+}
+
+void cg_tensor_specs_seal(cg_model *m, const cg_tensor_spec *slots, size_t n)
+{
+    const cg_model_config *c = &m->config;
+    const cg_format_config *f = &m->format;
+    char text[1024];
+    uint64_t hash;
+
+    if (c->tie_embeddings)
+        m->head = m->embed;
+    /* Field by field: the padding of a struct is nobody's value. */
+    snprintf(text, sizeof text,
+             "%s %d %d %d %d %d %d %d %d tied %d bias %d norm %d %.17g "
+             "rope %d %.17g %.17g %.17g %.17g %.17g "
+             "format %d %d %d %d '%s' '%s' '%s' '%s' '%s'",
+             cg_arch_name(c->arch), c->hidden, c->n_layers, c->n_heads, c->n_kv_heads, c->head_dim,
+             c->intermediate, c->vocab, c->max_positions, c->tie_embeddings, c->qkv_bias,
+             c->qk_norm, c->rms_eps, c->rope.kind, c->rope.theta, c->rope.factor,
+             c->rope.low_freq_factor, c->rope.high_freq_factor, c->rope.original_max_positions,
+             f->format, f->decimals, f->max_integer_digits, f->frame, f->prompt_open,
+             f->prompt_close, f->completion_open, f->completion_close, f->end);
+    hash = XXH3_64bits(text, strlen(text));
+    for (size_t i = 0; i < n; i++) {
+        uint64_t mix[3] = { hash, (uint64_t)slots[i].ref->dtype, slots[i].hash };
+
+        hash = XXH3_64bits(mix, sizeof mix);
+    }
+    m->fingerprint = hash;
+}

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT */
+#include "plugin/pairing.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/size.h"
+
+/* Both describe the same keys and values, or the host has mixed two models up. */
+static cg_status check_agreement(const cg_attention_problem *p, const cg_cache_config *c,
+                                 cg_error *err)
+{
+    if (p->device != c->device)
+        return cg_fail(err, CG_ERR_MISMATCH, "attention on device %d over a cache on device %d",
+                       p->device, c->device);
+    if (p->n_kv_heads != c->n_kv_heads || p->head_dim != c->head_dim)
+        return cg_fail(err, CG_ERR_MISMATCH,
+                       "attention over %d key/value heads of %d elements, but the cache holds %d "
+                       "of %d",
+                       p->n_kv_heads, p->head_dim, c->n_kv_heads, c->head_dim);
+    if (p->max_kv_len > c->max_len)
+        return cg_fail(err, CG_ERR_MISMATCH,
+                       "attention over up to %d cached tokens, but a slot of the cache holds %d",
+                       p->max_kv_len, c->max_len);
+    return CG_OK;
+}
+
+/* Names the plugin that refused. A refusal without a reason is a broken promise, but still one. */
+static cg_status refused(const cg_plugin *plugin, const char *kind, cg_status st,
+                         const cg_error *why, cg_error *err)
+{
+    if (!why->msg[0])
+        return cg_fail(err, CG_ERR_PLUGIN, "%s '%s' refused without a reason (%s)", kind,
+                       plugin->name, cg_status_name(st));
+    return cg_fail(err, st, "%s '%s': %s", kind, plugin->name, why->msg);
+}
+
+cg_status cg_pairing_check(const cg_host *host, const cg_plugin *attention, const cg_plugin *cache,
+                           const cg_attention_problem *problem, const cg_cache_config *config,
+                           cg_attention_problem *ret_problem, cg_error *err)
+{
+    const cg_attention_ops *attention_ops = attention->ops;
+    const cg_cache_ops *cache_ops = cache->ops;
+    cg_attention_problem p = *problem;
+    cg_error why = CG_ERROR_INIT;
+    cg_status st;
+
+    if (attention->kind != CG_PLUGIN_ATTENTION || cache->kind != CG_PLUGIN_CACHE)
+        return cg_fail(err, CG_ERR_INTERNAL, "match: '%s' and '%s' are of kinds %d and %d",
+                       attention->name, cache->name, attention->kind, cache->kind);
+    if ((st = check_agreement(problem, config, err)) != CG_OK)
+        return st;
+    if ((st = cache_ops->supports(host, config, &why)) != CG_OK)
+        return refused(cache, "cache", st, &why, err);
+    p.kv_dtype = config->dtype;
+    p.paged = cache_ops->paged != 0;
+    p.block_tokens = CG_HAS_SIZE(cache_ops, block_tokens) ? cache_ops->block_tokens : 0;
+    if ((st = attention_ops->supports(host, &p, &why)) != CG_OK)
+        return refused(attention, "attention", st, &why, err);
+    if (ret_problem)
+        *ret_problem = p;
+    return CG_OK;
+}
+
+cg_status cg_pairing_matrix(const cg_registry *registry, const cg_host *host,
+                            const cg_attention_problem *problem, const cg_cache_config *config,
+                            cg_pairing **ret_cells, int32_t *ret_n, cg_error *err)
+{
+    const cg_registry_entry *entries;
+    int32_t n_entries = cg_registry_entries(registry, &entries);
+    size_t n_attention = 0, n_cache = 0, n_cells, n = 0;
+    cg_pairing *cells;
+
+    for (int32_t i = 0; i < n_entries; i++) {
+        n_attention += entries[i].plugin->kind == CG_PLUGIN_ATTENTION;
+        n_cache += entries[i].plugin->kind == CG_PLUGIN_CACHE;
+    }
+    if (cg_mul(n_attention, n_cache, &n_cells) || n_cells > INT32_MAX ||
+        !(cells = cg_alloc_array(n_cells, sizeof *cells)))
+        return cg_fail(err, CG_ERR_NOMEM, "plugin matrix: out of memory");
+    for (int32_t i = 0; i < n_entries; i++) {
+        const cg_plugin *a = entries[i].plugin;
+
+        for (int32_t j = 0; j < n_entries && a->kind == CG_PLUGIN_ATTENTION; j++) {
+            const cg_plugin *c = entries[j].plugin;
+            cg_error why = CG_ERROR_INIT;
+            cg_status st;
+
+            if (c->kind != CG_PLUGIN_CACHE)
+                continue;
+            st = cg_pairing_check(host, a, c, problem, config, NULL, &why);
+            cells[n] = (cg_pairing) { a, c, st, strdup(why.msg) };
+            if (!cells[n++].reason) {
+                cg_pairing_matrix_free(cells, (int32_t)n);
+                return cg_fail(err, CG_ERR_NOMEM, "plugin matrix: out of memory");
+            }
+        }
+    }
+    *ret_cells = cells;
+    *ret_n = (int32_t)n;
+    return CG_OK;
+}
+
+void cg_pairing_matrix_free(cg_pairing *cells, int32_t n)
+{
+    if (!cells)
+        return;
+    for (int32_t i = 0; i < n; i++)
+        free(cells[i].reason);
+    free(cells);
+}

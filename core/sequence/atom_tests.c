@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: MIT */
+/* core/cuda/step.cu includes this file, to run it in a kernel. */
+#include "sequence/atom_tests.h"
+
+#include "base/vec3.h"
+
+#ifndef __CUDACC__
+#include <math.h>
+#include <stdio.h>
+#endif
+
+/* ---- token_numbers -----------------------------------------------------------------------------
+ */
+
+#ifndef __CUDACC__
+cg_token_number cg_token_number_of(const char *token, size_t len)
+{
+    int32_t value = 0, digits = 0, decimals = 0, flags = 0;
+
+    for (size_t i = 0; i < len; i++) {
+        char c = token[i];
+
+        if (c == '>') {
+            flags |= CG_TOKEN_NUMBER_END;
+        } else if (c == '<' || c == ',') {
+            flags = (flags & CG_TOKEN_NUMBER_END) |
+                    (c == '<' ? CG_TOKEN_NUMBER_BEGIN : CG_TOKEN_NUMBER_NEXT);
+            value = digits = decimals = 0;
+        } else if (c == '-') {
+            flags |= CG_TOKEN_NUMBER_MINUS;
+        } else if (c == '.') {
+            flags |= CG_TOKEN_NUMBER_POINT;
+        } else if (c >= '0' && c <= '9' && digits < CG_TOKEN_NUMBER_MAX_DIGITS) {
+            value = 10 * value + (c - '0');
+            digits++;
+            decimals += (flags & CG_TOKEN_NUMBER_POINT) != 0;
+        }
+    }
+    return value | digits << CG_TOKEN_NUMBER_DIGITS_SHIFT |
+           decimals << CG_TOKEN_NUMBER_DECIMALS_SHIFT | flags;
+}
+#endif
+
+CG_HOST_DEVICE int cg_geometry_read_xyz(const int32_t *tokens, int32_t n,
+                                        const cg_token_number *token_numbers, float ret_xyz[3])
+{
+    const float tenth[] = { 1, 1e-1f, 1e-2f, 1e-3f, 1e-4f, 1e-5f, 1e-6f };
+    const float ten[] = { 1, 1e1f, 1e2f, 1e3f, 1e4f, 1e5f, 1e6f };
+    float value = 0;
+    int32_t k = 0, decimals = 0;
+    int minus = 0, point = 0;
+
+    ret_xyz[0] = ret_xyz[1] = ret_xyz[2] = 0;
+    for (int32_t i = 0; i < n; i++) {
+        cg_token_number s = token_numbers[tokens[i]];
+        int32_t digits = CG_TOKEN_NUMBER_N_DIGITS(s);
+
+        if (i > 0 && s & CG_TOKEN_NUMBER_END)
+            break;
+        if (s & CG_TOKEN_NUMBER_BEGIN) {
+            k = 0;
+            value = 0;
+            decimals = minus = point = 0;
+        }
+        if (s & CG_TOKEN_NUMBER_NEXT) {
+            if (k == 2)
+                return 0;
+            ret_xyz[k++] = (minus ? -value : value) * tenth[decimals];
+            value = 0;
+            decimals = minus = point = 0;
+        }
+        minus |= (s & CG_TOKEN_NUMBER_MINUS) != 0;
+        value = value * ten[digits] + (float)CG_TOKEN_NUMBER_VALUE(s);
+        decimals += point ? digits : CG_TOKEN_NUMBER_N_DECIMALS(s);
+        point |= (s & CG_TOKEN_NUMBER_POINT) != 0;
+        if (decimals > CG_TOKEN_NUMBER_MAX_DIGITS)
+            return 0;
+    }
+    ret_xyz[k] = (minus ? -value : value) * tenth[decimals];
+    return k == 2;
+}
+
+/* ---- tests -------------------------------------------------------------------------------- */
+
+/* 0 where three of the atoms are in line: neither cis nor trans */
+static CG_HOST_DEVICE float torsion_cosine(const float a[3], const float b[3], const float c[3],
+                                           const float d[3])
+{
+    float axis[3], first[3], second[3], n[3], m[3], size;
+
+    cg_vec3_between(b, c, axis);
+    cg_vec3_between(b, a, first);
+    cg_vec3_between(c, d, second);
+    cg_vec3_cross(axis, first, n);
+    cg_vec3_cross(axis, second, m);
+    size = sqrtf(cg_vec3_dot(n, n) * cg_vec3_dot(m, m));
+    return size > 0 ? cg_vec3_dot(n, m) / size : 0;
+}
+
+static CG_HOST_DEVICE float volume(const float apex[3], const float a[3], const float b[3],
+                                   const float c[3])
+{
+    float u[3], v[3], w[3], n[3];
+
+    cg_vec3_between(apex, a, u);
+    cg_vec3_between(apex, b, v);
+    cg_vec3_between(apex, c, w);
+    cg_vec3_cross(v, w, n);
+    return cg_vec3_dot(u, n);
+}
+
+/* The last of a test's atoms before `atom`. */
+static CG_HOST_DEVICE int32_t last_but_one(const cg_geometry_test *t, int32_t atom)
+{
+    int32_t last = 0;
+
+    for (int k = 0; k < 4; k++)
+        if (t->atom[k] != atom && t->atom[k] > last)
+            last = t->atom[k];
+    return last;
+}
+
+CG_HOST_DEVICE int32_t cg_geometry_test_atom(const cg_geometry *g, const float (*xyz)[3],
+                                             int32_t atom, int32_t thread, int32_t n_threads)
+{
+    int32_t first = atom * (atom - 1) / 2, least = CG_FAULT_NONE, fault;
+
+    for (int32_t j = thread; j < atom; j += n_threads) {
+        float v[3], d2;
+
+        cg_vec3_between(xyz[j], xyz[atom], v);
+        d2 = cg_vec3_dot(v, v);
+        if (d2 >= g->low2[first + j] && d2 <= g->high2[first + j])
+            continue;
+        fault = g->pair_cause[first + j];
+        if (fault == CG_CAUSE_CLASH && d2 > g->high2[first + j])
+            fault = CG_CAUSE_STRETCHED;
+        fault = CG_FAULT(fault, j);
+        least = fault < least ? fault : least;
+    }
+    for (int32_t i = g->test_start[atom] + thread; i < g->test_start[atom + 1]; i += n_threads) {
+        const cg_geometry_test *t = &g->tests[i];
+        const float *a = xyz[t->atom[0]], *b = xyz[t->atom[1]], *c = xyz[t->atom[2]],
+                    *d = xyz[t->atom[3]];
+        float x = t->kind == CG_TEST_VOLUME ? volume(a, b, c, d) : torsion_cosine(a, b, c, d);
+
+        if (t->kind == CG_TEST_FLAT)
+            x *= x;
+        if (x >= t->low && x <= t->high)
+            continue;
+        fault = CG_FAULT(t->cause, last_but_one(t, atom));
+        least = fault < least ? fault : least;
+    }
+    return least;
+}
+
+/* ---- what to do about it ------------------------------------------------------------------ */
+
+CG_HOST_DEVICE void cg_sequence_restart(cg_repair_counts *r, int32_t most, cg_sequence *seq,
+                                        const cg_program *prog, const cg_automaton *aut,
+                                        const cg_atom_mark *marks)
+{
+    if (seq->done == CG_SEQUENCE_UNFINISHED)
+        return;
+    if (r->restarts == most) {
+        seq->done = CG_SEQUENCE_GIVEN_UP;
+        return;
+    }
+    r->restarts++;
+    r->wasted += seq->n_tokens - marks[0].n_tokens;
+    cg_sequence_roll_back(seq, prog, aut, 0, marks);
+}
+
+/* ---- tables ------------------------------------------------------------------------------- */
+
+#ifndef __CUDACC__
+static size_t n_pairs(int32_t n_atoms)
+{
+    return (size_t)n_atoms * (size_t)(n_atoms > 0 ? n_atoms - 1 : 0) / 2;
+}
+
+size_t cg_geometry_size(int32_t n_atoms, int32_t n_tests)
+{
+    size_t pairs = n_pairs(n_atoms);
+
+    /* tests first: they are the most strictly aligned, all to 4 bytes */
+    return (size_t)n_tests * sizeof(cg_geometry_test) + 2 * pairs * sizeof(float) +
+           ((size_t)n_atoms + 1) * sizeof(int32_t) + (pairs + 3) / 4 * 4;
+}
+
+void cg_geometry_bind(cg_geometry *g, const void *memory)
+{
+    size_t pairs = n_pairs(g->n_atoms);
+
+    g->tests = memory;
+    g->low2 = (const float *)(g->tests + g->n_tests);
+    g->high2 = g->low2 + pairs;
+    g->test_start = (const int32_t *)(g->high2 + pairs);
+    g->pair_cause = (const int8_t *)(g->test_start + g->n_atoms + 1);
+}
+
+void cg_repair_counts_text(const cg_repair_counts *r, char *ret_text, size_t cap)
+{
+    size_t len = 0;
+
+    snprintf(ret_text, cap, "none");
+    for (int i = CG_CAUSE_NONE + 1; i < CG_CAUSES && len < cap; i++)
+        if (r->count[i])
+            len += (size_t)snprintf(ret_text + len, cap - len, "%s%s=%d", len ? " " : "",
+                                    cg_fault_cause_name((cg_fault_cause)i), r->count[i]);
+}
+
+const char *cg_fault_cause_name(cg_fault_cause cause)
+{
+    static const char *const names[CG_CAUSES] = { "none",      "bond",   "angle",       "clash",
+                                                  "stretched", "centre", "double_bond", "ring" };
+
+    return names[cause];
+}
+#endif

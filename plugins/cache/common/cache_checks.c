@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT */
+#include "cache_checks.h"
+
+enum { CUDA_TOKEN_MAX = 1 << 20 }; /* elements of a token's keys: the kernels count in 32 bits */
+
+static cg_status check_cpu(const cg_host *host, const cg_cache_config *c, cg_error *err)
+{
+    if (c->dtype != CG_F32)
+        return host->fail(err, CG_ERR_UNSUPPORTED, "element type %d: this cache holds f32 only",
+                          c->dtype);
+    return CG_OK;
+}
+
+static cg_status check_cuda(const cg_host *host, const cg_cache_config *c, cg_error *err)
+{
+#ifdef CG_WITH_CUDA
+    if (!cg_dtype_size(c->dtype))
+        return host->fail(err, CG_ERR_UNSUPPORTED,
+                          "element type %d: on a GPU this cache holds f32 (%d), bf16 (%d) or f16 "
+                          "(%d)",
+                          c->dtype, CG_F32, CG_BF16, CG_F16);
+    if ((int64_t)c->n_kv_heads * c->head_dim > CUDA_TOKEN_MAX)
+        return host->fail(err, CG_ERR_UNSUPPORTED,
+                          "%d heads of %d: on a GPU this cache holds at most %d elements of keys a "
+                          "token",
+                          c->n_kv_heads, c->head_dim, CUDA_TOKEN_MAX);
+    return CG_OK;
+#else
+    return host->fail(err, CG_ERR_UNSUPPORTED, "device %d: this cache was built without CUDA",
+                      c->device);
+#endif
+}
+
+cg_status cg_cache_check_config(const cg_host *host, const cg_cache_config *c, cg_error *err)
+{
+    if (c->struct_size < offsetof(cg_cache_config, stream) + sizeof c->stream)
+        return host->fail(err, CG_ERR_UNSUPPORTED, "cache configuration of %u bytes, wanted %u",
+                          c->struct_size, (unsigned)sizeof *c);
+    if (c->n_layers < 1 || c->n_slots < 1 || c->n_kv_heads < 1 || c->head_dim < 1 ||
+        c->max_len < 1 || c->max_bytes < 0)
+        return host->fail(err, CG_ERR_UNSUPPORTED,
+                          "%d layers, %d slots, %d heads of %d, %d tokens, %lld bytes: wanted "
+                          "positive numbers (bytes: or 0)",
+                          c->n_layers, c->n_slots, c->n_kv_heads, c->head_dim, c->max_len,
+                          (long long)c->max_bytes);
+    if (c->device == CG_DEVICE_CPU)
+        return check_cpu(host, c, err);
+    if (c->device == CG_DEVICE_CUDA)
+        return check_cuda(host, c, err);
+    return host->fail(err, CG_ERR_UNSUPPORTED,
+                      "device %d: this cache knows the CPU (%d) and NVIDIA GPUs (%d)", c->device,
+                      CG_DEVICE_CPU, CG_DEVICE_CUDA);
+}
+
+cg_status cg_cache_check_slot(const cg_host *host, const cg_cache_config *c, int32_t slot,
+                              int32_t len, cg_error *err)
+{
+    if (slot < 0 || slot >= c->n_slots)
+        return host->fail(err, CG_ERR_USAGE, "cache slot %d, wanted 0 to %d", slot, c->n_slots - 1);
+    if (len < 0 || len > c->max_len)
+        return host->fail(err, CG_ERR_USAGE, "%d tokens for cache slot %d, wanted 0 to %d", len,
+                          slot, c->max_len);
+    return CG_OK;
+}
+
+cg_status cg_cache_check_layer(const cg_host *host, const cg_cache_config *c, int32_t layer,
+                               cg_error *err)
+{
+    if (layer < 0 || layer >= c->n_layers)
+        return host->fail(err, CG_ERR_USAGE, "cache layer %d, wanted 0 to %d", layer,
+                          c->n_layers - 1);
+    return CG_OK;
+}
+
+cg_status cg_cache_check_append(const cg_host *host, const cg_cache_config *c,
+                                const cg_cache_append *a, const int32_t *room, cg_error *err)
+{
+    if (a->struct_size < offsetof(cg_cache_append, stream) + sizeof a->stream)
+        return host->fail(err, CG_ERR_USAGE, "append arguments of %u bytes, wanted %u",
+                          a->struct_size, (unsigned)sizeof *a);
+    if (a->n_tokens < 0 || a->dtype != CG_F32)
+        return host->fail(err, CG_ERR_USAGE,
+                          "append of %d tokens of element type %d, wanted f32 (%d)", a->n_tokens,
+                          a->dtype, CG_F32);
+    for (int32_t i = 0; i < a->n_tokens; i++) {
+        if (a->slot[i] < 0)
+            continue;
+        if (a->slot[i] >= c->n_slots)
+            return host->fail(err, CG_ERR_USAGE, "append: token %d goes to slot %d, wanted 0 to %d",
+                              i, a->slot[i], c->n_slots - 1);
+        if (a->pos[i] < 0 || a->pos[i] >= room[a->slot[i]])
+            return host->fail(err, CG_ERR_USAGE,
+                              "append: token %d goes to position %d of slot %d, which has room for "
+                              "%d; reserve first",
+                              i, a->pos[i], a->slot[i], room[a->slot[i]]);
+    }
+    return CG_OK;
+}

@@ -1,0 +1,364 @@
+/* SPDX-License-Identifier: MIT */
+/* From file to file, in this process: outputs, failures, shards, resuming, stopping, refusals. */
+#include "base/file.h"
+#include "tiny_engine.h"
+
+static const char list[] = "CCO\tethanol\t2\n"
+                           "C1CC\topen\t2\n"
+                           "\n"
+                           "c1ccccc1\tbenzene\t3\n"
+                           "CC(=O)N\tamide\n"
+                           "[NH4+].[Cl-]\tsalt\t1\n";
+
+static cg_engine *engine;
+static cg_run_options batch;
+static cg_report report;
+static cg_error err;
+static volatile int stop_flag;
+static char told[8192];
+static int64_t progressed;
+static char input[512], output[512], failed[512];
+
+static void on_failure(void *ctx, const char *text)
+{
+    size_t n = strlen(told);
+
+    (void)ctx;
+    snprintf(told + n, sizeof told - n, "%s\n", text);
+}
+
+static void on_progress(void *ctx, const cg_report *so_far, int64_t done)
+{
+    (void)ctx;
+    ck_assert_int_le(done, so_far->total_molecules);
+    progressed++;
+}
+
+static void setup(void)
+{
+    scratch_make();
+    write_tiny_model();
+    engine = open_tiny_engine(4, 0, NULL);
+    snprintf(input, sizeof input, "%s", scratch_write_text("in.smi", list));
+    snprintf(output, sizeof output, "%s", scratch_path("out.sdf"));
+    snprintf(failed, sizeof failed, "%s", scratch_path("failed.tsv"));
+    batch = (cg_run_options) { CG_SIZED(cg_run_options), .gens = 2,
+                               .input = input,           .output = output,
+                               .on_failure = on_failure, .stop = &stop_flag };
+    err = (cg_error)CG_ERROR_INIT;
+}
+
+static void teardown(void)
+{
+    cg_engine_close(engine);
+    scratch_remove();
+}
+
+static cg_status run(void)
+{
+    told[0] = '\0';
+    return cg_engine_run(engine, &batch, &report, &err);
+}
+
+static void run_ok(void)
+{
+    ck_assert_msg(run() == CG_OK, "%s", err.msg);
+}
+
+static void refused(cg_status status, const char *text)
+{
+    ck_assert_int_eq(run(), status);
+    ck_assert_msg(strstr(err.msg, text) != NULL, "'%s' is not in '%s'", text, err.msg);
+}
+
+/* Contents of a file; free(). */
+static char *read_all(const char *path)
+{
+    cg_bytes b = { 0 };
+    cg_error e = CG_ERROR_INIT;
+
+    ck_assert_msg(cg_file_read(path, 1 << 24, &b, &e) == CG_OK, "%s", e.msg);
+    return (char *)b.data;
+}
+
+static int count(const char *text, const char *what)
+{
+    int n = 0;
+
+    for (const char *p = text; (p = strstr(p, what)) != NULL; p += strlen(what))
+        n++;
+    return n;
+}
+
+START_TEST(a_run_tells_what_became_of_each_line)
+{
+    char *text;
+
+    batch.failed = failed;
+    batch.progress = on_progress;
+    run_ok();
+    ck_assert_int_eq(report.molecules, 6);
+    ck_assert_int_eq(report.molecules_failed, 2);
+    ck_assert_int_eq(report.total_molecules, 6);
+    ck_assert_int_eq(report.total_conformers, 10); /* the empty line asks for none */
+    ck_assert_int_eq(report.requested, 8);
+    ck_assert_int_eq(report.conformers, 8);
+    ck_assert_int_gt(report.bytes_written, 1000);
+    ck_assert_int_gt(progressed, 0);
+    ck_assert_ptr_nonnull(strstr(told, "in.smi:2: open: SMILES offset 4"));
+    ck_assert_ptr_nonnull(strstr(told, "in.smi:3: the line is empty"));
+    ck_assert_int_eq(count(told, "\n"), 2);
+    text = read_all(output);
+    ck_assert_int_eq(count(text, "$$$$\n"), 8);
+    ck_assert_ptr_nonnull(strstr(text, "[Cl-].[NH4+]"));
+    free(text);
+    text = read_all(failed);
+    ck_assert_int_eq(count(text, "\n"), 3);
+    ck_assert_ptr_nonnull(strstr(text, "\n2\topen\tC1CC\t-\tSMILES offset 4"));
+    free(text);
+}
+END_TEST
+
+START_TEST(formats_follow_the_name)
+{
+    static const struct {
+        const char *name, *format, *mark;
+        int n;
+    } cases[] = {
+        { "a.xyz", NULL, "Properties=species:S:1:pos:R:3", 8 },
+        { "a.json", NULL, "{\"name\": ", 8 },
+        { "a.jsonl", NULL, "{\"name\": ", 8 },
+        { "a.smiles3d", NULL, "]<", 2 * (3 + 6 + 4 + 2) },
+        { "a.sdf", NULL, "$$$$\n", 8 },
+        { "a", NULL, "$$$$\n", 8 },
+        { "a.b/c", NULL, "$$$$\n", 8 },
+        { "a.sdf", "xyz", "Properties=", 8 },
+    };
+    char *text;
+
+    shell("mkdir -p '%s/a.b'", scratch_dir);
+    snprintf(output, sizeof output, "%s", scratch_path(cases[_i].name));
+    batch.format = cases[_i].format;
+    run_ok();
+    text = read_all(output);
+    ck_assert_int_eq(count(text, cases[_i].mark), cases[_i].n);
+    free(text);
+}
+END_TEST
+
+START_TEST(shards_join_to_the_whole)
+{
+    char *whole, joined[1 << 16] = "";
+
+    run_ok();
+    whole = read_all(output);
+    batch.overwrite = 1;
+    batch.shards = 3;
+    for (batch.shard = 0; batch.shard < 3; batch.shard++) {
+        char *part;
+
+        run_ok();
+        ck_assert_int_eq(report.molecules, 2);
+        part = read_all(output);
+        ck_assert_uint_lt(strlen(joined) + strlen(part), sizeof joined);
+        strcat(joined, part);
+        free(part);
+    }
+    ck_assert_str_eq(joined, whole);
+    free(whole);
+}
+END_TEST
+
+START_TEST(a_stopped_run_goes_on)
+{
+    char *want, *got;
+
+    run_ok();
+    want = read_all(output);
+    batch.overwrite = 1;
+    stop_flag = 1;
+    ck_assert_int_eq(run(), CG_ERR_INTERRUPTED);
+    stop_flag = 0;
+    refused(CG_OK, "");
+    batch.overwrite = 0;
+    batch.resume = 1;
+    run_ok();
+    ck_assert_int_eq(report.molecules_resumed, 6);
+    ck_assert_int_eq(report.conformers_resumed, 8);
+    ck_assert_int_eq(report.molecules_failed, 2);
+    ck_assert_int_eq(report.molecules + report.conformers, 0);
+    got = read_all(output);
+    ck_assert_str_eq(got, want);
+    free(want);
+    free(got);
+    batch.gens = 3;
+    refused(CG_ERR_MISMATCH, "had gens '2', this one has '3'");
+}
+END_TEST
+
+START_TEST(counts_of_references)
+{
+    batch.gens_per_reference = 1;
+    run_ok();
+    ck_assert_int_eq(report.conformers, 2 * (2 + 3 + 1));
+    ck_assert_ptr_nonnull(strstr(told, "in.smi:5: no count k of reference conformers"));
+    ck_assert_int_eq(report.molecules_failed, 3);
+    batch.overwrite = 1;
+    batch.gens = 1000000000;
+    scratch_write_text("in.smi", "CCO\tmany\t3\n");
+    run_ok();
+    ck_assert_ptr_nonnull(
+        strstr(told, "3000000000 conformers of one molecule, at most 2147483647"));
+    batch.gens = 2;
+    scratch_write_text("in.smi", "CCO\tno_count\n");
+    refused(CG_ERR_USAGE, "in.smi:1: --gens 2k is 2 conformers for each");
+    batch.input = "-"; /* an example, and no file of the name is made */
+    batch.shards = 2;
+    refused(CG_ERR_USAGE, "no regular file");
+}
+END_TEST
+
+START_TEST(what_there_is_to_do)
+{
+    int64_t n = -1, sum = 0;
+
+    ck_assert_int_eq(cg_run_workload(&batch, &n, &err), CG_OK);
+    ck_assert_int_eq(n, 10); /* the empty line asks for none */
+    batch.limit = 1;
+    ck_assert_int_eq(cg_run_workload(&batch, &n, &err), CG_OK);
+    ck_assert_int_eq(n, 2);
+    batch.limit = 0;
+    batch.gens_per_reference = 1;
+    batch.shards = 3;
+    for (batch.shard = 0; batch.shard < 3; batch.shard++) {
+        ck_assert_int_eq(cg_run_workload(&batch, &n, &err), CG_OK);
+        sum += n;
+    }
+    ck_assert_int_eq(sum, 2 * (2 + 2 + 3 + 1)); /* that one cannot be built is not known yet */
+    batch.shards = 0;
+    batch.input = "-";
+    ck_assert_int_eq(cg_run_workload(&batch, &n, &err), CG_OK);
+    ck_assert_int_eq(n, 0);
+    batch.input = "/nowhere.smi";
+    ck_assert_int_eq(cg_run_workload(&batch, &n, &err), CG_OK); /* the run will tell */
+    ck_assert_int_eq(n, 0);
+    batch.gens = 0;
+    ck_assert_int_eq(cg_run_workload(&batch, &n, &err), CG_ERR_USAGE);
+}
+END_TEST
+
+START_TEST(refusals)
+{
+    batch.gens = 0;
+    refused(CG_ERR_USAGE, "--gens 0: wanted at least 1");
+    batch.gens = 1;
+    batch.limit = -1;
+    refused(CG_ERR_USAGE, "--limit -1");
+    batch.limit = 0;
+    batch.shards = 2;
+    batch.shard = 2;
+    refused(CG_ERR_USAGE, "--shard 2/2");
+    batch.shards = 0;
+    batch.format = "pdb";
+    refused(CG_ERR_USAGE, "output format 'pdb'");
+    batch.format = "xyz";
+    batch.add_hs = 1;
+    refused(CG_ERR_USAGE, "--add-hs: only the sdf format");
+    batch.add_hs = 0;
+    batch.output = input;
+    refused(CG_ERR_USAGE, "is input and output");
+    batch.output = output;
+    batch.failed = input;
+    refused(CG_ERR_USAGE, "is input and file of failures");
+    batch.failed = NULL;
+    batch.input = "/nowhere.smi";
+    refused(CG_ERR_IO, "/nowhere.smi");
+    batch.input = NULL;
+    refused(CG_ERR_USAGE, "no input");
+    ck_assert_int_ne(access(output, F_OK), 0);
+}
+END_TEST
+
+START_TEST(hydrogens)
+{
+    char *text;
+
+    /* Random coordinates lie far apart, but hydrogens are counted, not judged. */
+    batch.add_hs = 1;
+    batch.limit = 1;
+    run_ok();
+    text = read_all(output);
+    ck_assert_int_eq(count(text, "  9  8  0"), 2);
+    free(text);
+}
+END_TEST
+
+START_TEST(unfinished_and_unreadable_conformers)
+{
+    char *text;
+
+    cg_engine_close(engine);
+    engine = open_tiny_engine(4, 30, "none"); /* random weights write nonsense */
+    batch.failed = failed;
+    batch.limit = 1;
+    run_ok();
+    ck_assert_int_eq(report.conformers, 0);
+    ck_assert_int_eq(report.unfinished + report.parse_failures + report.wrong_molecules, 2);
+    ck_assert_int_eq(report.molecules_failed, 1);
+    ck_assert_ptr_nonnull(strstr(told, "in.smi:1: ethanol: 2 of 2 conformers failed, e.g. "));
+    text = read_all(failed);
+    ck_assert_int_eq(count(text, "\n1\tethanol\tCCO\t"), 2);
+    free(text);
+}
+END_TEST
+
+START_TEST(default_names)
+{
+    static const struct {
+        const char *input, *format, *want;
+        int shards;
+    } cases[] = {
+        { "dir/geom.smi", NULL, "geom.sdf.zst", 0 }, { "geom.smi.gz", "xyz", "geom.xyz.zst", 0 },
+        { "a.b.csv.zst", NULL, "a.b.sdf.zst", 1 },   { "list", NULL, "list.sdf.zst", 0 },
+        { "list.SMI", NULL, "list.sdf.zst", 0 },     { ".smi", NULL, ".smi.sdf.zst", 0 },
+        { "-", "json", "stdin.json.zst", 0 },        { "x.txt", NULL, "x.1-of-4.sdf.zst", 4 },
+    };
+    char got[64];
+
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        cg_run_options b = { CG_SIZED(cg_run_options), .input = cases[i].input,
+                             .format = cases[i].format, .shard = 1, .shards = cases[i].shards };
+
+        ck_assert_int_eq(cg_run_output_path(&b, got, sizeof got, &err), CG_OK);
+        ck_assert_str_eq(got, cases[i].want);
+        ck_assert_int_eq(cg_run_output_path(&b, got, 8, &err), CG_ERR_USAGE);
+    }
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("batch");
+    TCase *tc = tcase_create("files");
+    SRunner *sr;
+    int n_failed;
+
+    tcase_set_timeout(tc, 120);
+    tcase_add_checked_fixture(tc, setup, teardown);
+    tcase_add_test(tc, a_run_tells_what_became_of_each_line);
+    tcase_add_loop_test(tc, formats_follow_the_name, 0, 8);
+    tcase_add_test(tc, shards_join_to_the_whole);
+    tcase_add_test(tc, a_stopped_run_goes_on);
+    tcase_add_test(tc, counts_of_references);
+    tcase_add_test(tc, what_there_is_to_do);
+    tcase_add_test(tc, refusals);
+    tcase_add_test(tc, hydrogens);
+    tcase_add_test(tc, unfinished_and_unreadable_conformers);
+    tcase_add_test(tc, default_names);
+    suite_add_tcase(s, tc);
+    sr = srunner_create(s);
+    srunner_run_all(sr, CK_NORMAL);
+    n_failed = srunner_ntests_failed(sr);
+    srunner_free(sr);
+    return n_failed != 0;
+}

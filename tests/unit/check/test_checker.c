@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: MIT */
+/* Checks of single conformers: sane ones pass, each kind of damage is found by its test. */
+#include <check.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "chem/rdkit_c.h"
+#include "check/checker.h"
+
+#define BIT(test) (1u << CG_CHECK_##test)
+
+/* A molecule, its checker, and a conformer that RDKit made of its heavy atoms. */
+struct subject {
+    cg_molecule *mol;
+    cg_checker *checker;
+    size_t n;
+    float (*xyz)[3];
+};
+
+static void embed(struct subject *s)
+{
+    const cg_smiles *graph = cg_molecule_graph(s->mol);
+    size_t size, n = 0;
+    char *pkl = get_mol(cg_molecule_smiles(s->mol, NULL), &size, "{}"), *block, *line;
+
+    ck_assert_int_eq(add_hs(&pkl, &size), 1);
+    ck_assert_msg(set_3d_coords(&pkl, &size, "{\"randomSeed\":7}") > 0, "%s",
+                  cg_molecule_smiles(s->mol, NULL));
+    block = get_molblock(pkl, size, "{}");
+    line = block;
+    for (int i = 0; i < 4; i++)
+        line = strchr(line, '\n') + 1;
+    for (size_t i = 0; i < graph->n_atoms; i++, line = strchr(line, '\n') + 1)
+        if (graph->atoms[i].element != 1) {
+            float *p = s->xyz[n++];
+
+            ck_assert_int_eq(sscanf(line, "%f %f %f", &p[0], &p[1], &p[2]), 3);
+        }
+    free_ptr(block);
+    free_ptr(pkl);
+}
+
+static struct subject make(const char *smiles)
+{
+    struct subject s = { 0 };
+    cg_error err = CG_ERROR_INIT;
+
+    ck_assert_msg(cg_molecule_parse(smiles, strlen(smiles), &s.mol, &err) == CG_OK, "%s", err.msg);
+    ck_assert_msg(cg_checker_create(s.mol, &s.checker, &err) == CG_OK, "%s", err.msg);
+    s.n = cg_molecule_n_heavy(s.mol);
+    s.xyz = calloc(s.n, sizeof *s.xyz);
+    embed(&s);
+    return s;
+}
+
+static void drop(struct subject *s)
+{
+    cg_checker_destroy(s->checker);
+    cg_molecule_destroy(s->mol);
+    free(s->xyz);
+}
+
+static cg_verdict run(const struct subject *s)
+{
+    cg_error err = CG_ERROR_INIT;
+    cg_verdict v;
+
+    ck_assert_msg(cg_checker_run(s->checker, (const float(*)[3])s->xyz, &v, &err) == CG_OK, "%s",
+                  err.msg);
+    ck_assert_uint_eq(v.failed & ~v.done, 0);
+    ck_assert_int_eq(v.failed == 0, v.detail[0] == '\0');
+    return v;
+}
+
+static void move(float p[3], float x, float y, float z)
+{
+    p[0] += x;
+    p[1] += y;
+    p[2] += z;
+}
+
+/* Normal of the plane of three atoms, of length 1. */
+static void normal_of(const struct subject *s, int a, int b, int c, float ret[3])
+{
+    float u[3], v[3], l = 0;
+
+    for (int i = 0; i < 3; i++) {
+        u[i] = s->xyz[b][i] - s->xyz[a][i];
+        v[i] = s->xyz[c][i] - s->xyz[a][i];
+    }
+    for (int i = 0; i < 3; i++) {
+        ret[i] = u[(i + 1) % 3] * v[(i + 2) % 3] - u[(i + 2) % 3] * v[(i + 1) % 3];
+        l += ret[i] * ret[i];
+    }
+    for (int i = 0; i < 3; i++)
+        ret[i] /= sqrtf(l);
+}
+
+enum {
+    ALWAYS = 1u << CG_CHECK_SANITIZE | 1u << CG_CHECK_CONNECTED | 1u << CG_CHECK_BOND_LENGTHS,
+    CHAIN = ALWAYS | 1u << CG_CHECK_BOND_ANGLES | 1u << CG_CHECK_CLASH,
+};
+
+static const struct {
+    const char *smiles;
+    uint32_t done;
+} sane[] = {
+    { "C", BIT(SANITIZE) | BIT(CONNECTED) },
+    { "CC", ALWAYS },
+    { "CCO", ALWAYS | BIT(BOND_ANGLES) },
+    { "CCCC", CHAIN },
+    { "c1ccccc1", CHAIN | BIT(AROMATIC_FLAT) },
+    { "c1ccsc1", ALWAYS | BIT(BOND_ANGLES) | BIT(AROMATIC_FLAT) },
+    { "c1ccc2[nH]ccc2c1", CHAIN | BIT(AROMATIC_FLAT) },
+    { "C/C=C/C", CHAIN | BIT(DOUBLE_FLAT) | BIT(STEREO) },
+    { "C=CC", ALWAYS | BIT(BOND_ANGLES) },
+    { "CC(C)=C(C)C", CHAIN | BIT(DOUBLE_FLAT) },
+    { "CC=C=CC", CHAIN },
+    { "C[C@H](N)C(=O)O", CHAIN | BIT(STEREO) },
+    { "C[C@H](O)[C@@H](C)O", CHAIN | BIT(STEREO) },
+    { "C[C@H]1CC[C@@H](C)CC1", CHAIN | BIT(STEREO) },
+    { "[2H]C([2H])([2H])OC", ALWAYS | BIT(BOND_ANGLES) },
+    { "[2H][C@](C)(F)Cl", ALWAYS | BIT(BOND_ANGLES) | BIT(STEREO) },
+    { "C1C2CC3CC1CC(C2)C3", CHAIN },
+    { "C1CC1", ALWAYS },
+    { "O=[N+]([O-])c1ccc(C(=O)[O-])cc1", CHAIN | BIT(AROMATIC_FLAT) },
+    { "CC(O)C(F)Cl", CHAIN }, /* centres without a mark are free */
+};
+
+START_TEST(sane_conformers_pass)
+{
+    struct subject s = make(sane[_i].smiles);
+    cg_verdict v = run(&s);
+
+    ck_assert_msg(v.failed == 0, "%s: %s", sane[_i].smiles, v.detail);
+    ck_assert_msg(v.done == sane[_i].done, "%s: %#x, not %#x", sane[_i].smiles, v.done,
+                  sane[_i].done);
+    drop(&s);
+}
+END_TEST
+
+START_TEST(a_salt_may_be_in_pieces)
+{
+    struct subject s = make("CC(=O)[O-].[Na+]");
+
+    ck_assert_uint_eq(cg_molecule_graph(s.mol)->atoms[4].element, 11);
+    for (int i = 0; i < 3; i++) /* RDKit does not keep pieces apart */
+        s.xyz[4][i] = s.xyz[0][i];
+    ck_assert_uint_eq(run(&s).failed, BIT(CLASH));
+    move(s.xyz[4], 9, 0, 0);
+    ck_assert_uint_eq(run(&s).failed, 0);
+    ck_assert_uint_eq(run(&s).done, CHAIN & ~BIT(CONNECTED));
+    drop(&s);
+}
+END_TEST
+
+START_TEST(stretched_bonds_fail)
+{
+    struct subject s = make("CC");
+    cg_verdict v;
+
+    /* bounds of C-C are 1.505 to 1.525 Å or so, the margin a quarter */
+    for (int i = 0; i < 3; i++)
+        s.xyz[0][i] = s.xyz[1][i] = 0;
+    s.xyz[1][0] = 1.85f;
+    ck_assert_uint_eq(run(&s).failed, 0);
+    s.xyz[1][0] = 1.97f;
+    v = run(&s);
+    ck_assert_uint_eq(v.failed, BIT(BOND_LENGTHS));
+    ck_assert_msg(!strncmp(v.detail, "bond 1-2 1.97 Å, at most 1.9", 29), "%s", v.detail);
+    s.xyz[1][0] = 1.09f;
+    v = run(&s);
+    ck_assert_uint_eq(v.failed, BIT(BOND_LENGTHS));
+    ck_assert_msg(!strncmp(v.detail, "bond 1-2 1.09 Å, at least 1.1", 30), "%s", v.detail);
+    s.xyz[1][0] = 1.17f;
+    ck_assert_uint_eq(run(&s).failed, 0);
+    drop(&s);
+}
+END_TEST
+
+START_TEST(bent_angles_fail)
+{
+    struct subject s = make("CCC");
+    cg_verdict v;
+
+    for (int i = 0; i < 3; i++)
+        s.xyz[0][i] = s.xyz[1][i] = s.xyz[2][i] = 0;
+    s.xyz[0][0] = 1.52f;
+    s.xyz[2][0] = 1.52f * cosf(1.2f);
+    s.xyz[2][1] = 1.52f * sinf(1.2f);
+    v = run(&s);
+    ck_assert_uint_eq(v.failed, BIT(BOND_ANGLES));
+    ck_assert_msg(!strncmp(v.detail, "angle ends 1-3 1.72 Å, at least", 31), "%s", v.detail);
+    drop(&s);
+}
+END_TEST
+
+START_TEST(clashes_fail)
+{
+    struct subject s = make("CCCCCCC");
+
+    for (int i = 0; i < 3; i++)
+        s.xyz[6][i] = s.xyz[0][i];
+    move(s.xyz[6], 0.5f, 0, 0);
+    ck_assert_uint_ne(run(&s).failed & BIT(CLASH), 0);
+    drop(&s);
+}
+END_TEST
+
+START_TEST(puckered_rings_fail)
+{
+    static const struct {
+        const char *smiles;
+        int ring[3], moved;
+        uint32_t only; /* which other tests may fail with it */
+    } rings[] = {
+        { "c1ccccc1", { 1, 2, 3 }, 0, 0 },
+        { "c1ccsc1", { 1, 2, 3 }, 0, 0 },
+        { "c1ccc2[nH]ccc2c1", { 0, 1, 2 }, 8, 0 }, /* the six-ring of a fused pair */
+    };
+    struct subject s = make(rings[_i].smiles);
+    float up[3];
+
+    normal_of(&s, rings[_i].ring[0], rings[_i].ring[1], rings[_i].ring[2], up);
+    move(s.xyz[rings[_i].moved], 0.3f * up[0], 0.3f * up[1], 0.3f * up[2]);
+    ck_assert_uint_eq(run(&s).failed, 0);
+    move(s.xyz[rings[_i].moved], 0.5f * up[0], 0.5f * up[1], 0.5f * up[2]);
+    ck_assert_uint_eq(run(&s).failed & ~BIT(BOND_LENGTHS), BIT(AROMATIC_FLAT));
+    drop(&s);
+}
+END_TEST
+
+/* Twist by turning the last atom about the double bond of atoms 1 and 2. */
+static void twist(struct subject *s, int atom, float angle)
+{
+    float axis[3], l = 0, p[3], out[3], d = 0;
+
+    for (int i = 0; i < 3; i++) {
+        axis[i] = s->xyz[2][i] - s->xyz[1][i];
+        l += axis[i] * axis[i];
+    }
+    for (int i = 0; i < 3; i++) {
+        axis[i] /= sqrtf(l);
+        p[i] = s->xyz[atom][i] - s->xyz[2][i];
+        d += axis[i] * p[i];
+    }
+    for (int i = 0; i < 3; i++)
+        out[i] = p[i] * cosf(angle) +
+                 (axis[(i + 1) % 3] * p[(i + 2) % 3] - axis[(i + 2) % 3] * p[(i + 1) % 3]) *
+                     sinf(angle) +
+                 axis[i] * d * (1 - cosf(angle));
+    for (int i = 0; i < 3; i++)
+        s->xyz[atom][i] = s->xyz[2][i] + out[i];
+}
+
+START_TEST(twisted_double_bonds_fail)
+{
+    struct subject s = make("C/C=C/C");
+
+    twist(&s, 3, 0.2f);
+    ck_assert_uint_eq(run(&s).failed, 0);
+    twist(&s, 3, 0.4f); /* 0.6: with its hydrogen the end is 0.3 Å off */
+    ck_assert_uint_eq(run(&s).failed, BIT(DOUBLE_FLAT));
+    twist(&s, 3, 1.4f); /* 2.0: past a right angle, cis */
+    ck_assert_uint_eq(run(&s).failed, BIT(DOUBLE_FLAT) | BIT(STEREO));
+    twist(&s, 3, 1.14f); /* flat again */
+    ck_assert_uint_eq(run(&s).failed, BIT(STEREO));
+    ck_assert_str_eq(run(&s).detail, "double bond 2-3 is not trans");
+    drop(&s);
+}
+END_TEST
+
+static const struct {
+    const char *smiles;
+    int same; /* its mirror image is the same molecule */
+} mirrors[] = {
+    { "C[C@H](N)C(=O)O", 0 },
+    { "C[C@H](O)[C@@H](C)O", 1 }, /* meso */
+    { "C[C@H](O)[C@H](C)O", 0 },
+    { "C[C@H]1CC[C@@H](C)CC1", 1 },
+    { "O[C@H]1CC[C@H](O)CC1", 1 },
+    { "C[C@@H]1C[C@H](C)C[C@@H](C)C1", 1 },
+    { "CC(O)[C@H](F)Cl", 0 }, /* one of two is stated */
+    { "CC(F)C", 1 },
+    { "C/C=C/C", 1 },
+    { "C[S@](=O)CC", 0 },
+};
+
+START_TEST(mirror_images)
+{
+    struct subject s = make(mirrors[_i].smiles);
+    cg_verdict v;
+
+    for (size_t i = 0; i < s.n; i++)
+        s.xyz[i][2] = -s.xyz[i][2];
+    v = run(&s);
+    ck_assert_msg(v.failed == (mirrors[_i].same ? 0 : BIT(STEREO)), "%s: %s", mirrors[_i].smiles,
+                  v.detail);
+    drop(&s);
+}
+END_TEST
+
+START_TEST(flat_centres_fail)
+{
+    struct subject s = make("C[C@H](O)[C@@H](C)O"); /* meso: no way around it */
+
+    for (size_t i = 0; i < s.n; i++)
+        s.xyz[i][2] = 0;
+    ck_assert_uint_ne(run(&s).failed & BIT(STEREO), 0);
+    drop(&s);
+}
+END_TEST
+
+START_TEST(what_is_not_sane_at_all)
+{
+    struct subject s = make("CC(/C=C/c1ccccc1)[C@H](F)Cl");
+    cg_verdict v;
+
+    for (size_t i = 0; i < s.n; i++)
+        s.xyz[i][0] = s.xyz[i][1] = s.xyz[i][2] = 0;
+    v = run(&s); /* all in one point: flat, but nothing else is right */
+    ck_assert_uint_eq(v.failed, BIT(BOND_LENGTHS) | BIT(BOND_ANGLES) | BIT(CLASH) | BIT(STEREO));
+    s.xyz[0][0] = 1e30f;
+    ck_assert_uint_ne(run(&s).failed & BIT(BOND_LENGTHS), 0);
+    drop(&s);
+    cg_checker_destroy(NULL);
+}
+END_TEST
+
+START_TEST(names)
+{
+    char text[CG_CHECK_TEXT], small[8];
+
+    for (int i = 0; i < CG_CHECK_COUNT; i++) {
+        ck_assert_uint_gt(strlen(cg_check_name((cg_check_id)i)), 3);
+        ck_assert_uint_gt(strlen(cg_check_meaning((cg_check_id)i)), 20);
+    }
+    cg_check_text(0, text, sizeof text);
+    ck_assert_str_eq(text, "pass");
+    cg_check_text(BIT(BOND_LENGTHS) | BIT(STEREO), text, sizeof text);
+    ck_assert_str_eq(text, "bond_lengths,stereo");
+    cg_check_text((1u << CG_CHECK_COUNT) - 1, text, sizeof text);
+    ck_assert_ptr_nonnull(strstr(text, ",stereo"));
+    cg_check_text((1u << CG_CHECK_COUNT) - 1, small, sizeof small);
+    ck_assert_str_eq(small, "sanitiz");
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("eval_check");
+    TCase *tc = tcase_create("checks");
+    SRunner *sr;
+    int failed;
+
+    tcase_set_timeout(tc, 60);
+    tcase_add_loop_test(tc, sane_conformers_pass, 0, (int)(sizeof sane / sizeof sane[0]));
+    tcase_add_test(tc, a_salt_may_be_in_pieces);
+    tcase_add_test(tc, stretched_bonds_fail);
+    tcase_add_test(tc, bent_angles_fail);
+    tcase_add_test(tc, clashes_fail);
+    tcase_add_loop_test(tc, puckered_rings_fail, 0, 3);
+    tcase_add_test(tc, twisted_double_bonds_fail);
+    tcase_add_loop_test(tc, mirror_images, 0, (int)(sizeof mirrors / sizeof mirrors[0]));
+    tcase_add_test(tc, flat_centres_fail);
+    tcase_add_test(tc, what_is_not_sane_at_all);
+    tcase_add_test(tc, names);
+    suite_add_tcase(s, tc);
+    sr = srunner_create(s);
+    srunner_run_all(sr, CK_NORMAL);
+    failed = srunner_ntests_failed(sr);
+    srunner_free(sr);
+    return failed != 0;
+}

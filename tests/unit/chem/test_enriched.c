@@ -1,0 +1,382 @@
+/* SPDX-License-Identifier: MIT */
+#include <check.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "chem/enriched.h"
+#include "chem/fixed.h"
+#include "chem/coordinate_frame.h"
+
+static cg_enriched_split split_ok(const char *smiles)
+{
+    cg_error err = CG_ERROR_INIT;
+    cg_enriched_split s = { 0 };
+
+    ck_assert_msg(cg_enriched_split_smiles(smiles, strlen(smiles), &s, &err) == CG_OK, "'%s': %s",
+                  smiles, err.msg);
+    return s;
+}
+
+static void assert_gap(const cg_enriched_split *s, size_t i, const char *want)
+{
+    size_t n = s->gap_at[i + 1] - s->gap_at[i];
+
+    ck_assert_msg(n == strlen(want) && memcmp(s->text + s->gap_at[i], want, n) == 0,
+                  "literal %zu is '%.*s', wanted '%s'", i, (int)n, s->text + s->gap_at[i], want);
+}
+
+START_TEST(gaps_and_descriptors)
+{
+    cg_enriched_split s = split_ok("C[C@@H]1(Cl)/N=c2\\[nH]c%12.[2H]%12C21");
+
+    ck_assert_uint_eq(s.n_atoms, 9);
+    assert_gap(&s, 0, "[C]<");
+    assert_gap(&s, 1, ">[C@@H]<");
+    assert_gap(&s, 2, ">1([Cl]<");
+    assert_gap(&s, 3, ">)/[N]<");
+    assert_gap(&s, 4, ">=[c]<");
+    assert_gap(&s, 5, ">2\\[nH]<");
+    assert_gap(&s, 6, ">[c]<");
+    assert_gap(&s, 7, ">%12.[2H]<");
+    assert_gap(&s, 8, ">%12[C]<");
+    assert_gap(&s, 9, ">21");
+    for (size_t i = 0; i < s.n_atoms; i++) {
+        ck_assert_int_eq(s.text[s.desc_at[i]], '[');
+        ck_assert_int_eq(s.text[s.desc_at[i] + s.desc_len[i] - 1], ']');
+        ck_assert_uint_eq(s.desc_at[i] + s.desc_len[i] + 1, s.gap_at[i + 1]);
+    }
+    ck_assert_uint_eq(strlen(s.text), s.gap_at[s.n_atoms + 1]);
+    cg_enriched_split_finish(&s);
+    cg_enriched_split_finish(&s); /* harmless twice */
+    cg_enriched_split_finish(NULL);
+}
+END_TEST
+
+START_TEST(atoms_that_read_like_wrapped_ones_are_refused)
+{
+    static const char *texts[] = { "[C]O", "C[O]", "C[N]C", "[Cl]", "[n]1ccccc1", "[B]", "*C" };
+    cg_error err = CG_ERROR_INIT;
+    cg_enriched_split s = { 0 };
+
+    ck_assert_int_eq(cg_enriched_split_smiles(texts[_i], strlen(texts[_i]), &s, &err),
+                     CG_ERR_UNSUPPORTED);
+    ck_assert_ptr_nonnull(strstr(err.msg, "mistaken"));
+    ck_assert_ptr_null(s.text);
+}
+END_TEST
+
+static const struct {
+    double v;
+    int decimals;
+    const char *text;
+} numbers[] = {
+    { 0.0, 3, "0.000" },          { -0.0, 3, "0.000" },         { -0.0009, 3, "0.000" },
+    { 0.0009, 3, "0.000" },       { -0.001, 3, "-0.001" },      { 1.9999, 3, "1.999" },
+    { -1.9999, 3, "-1.999" },     { 1.001, 3, "1.001" },        { 4.0180, 3, "4.018" },
+    { 12.3456, 4, "12.3456" },    { -12.34569, 4, "-12.3456" }, { 99.9999, 3, "99.999" },
+    { -99.99996, 4, "-99.9999" }, { 0.05, 4, "0.0500" },        { 0.1 + 0.2, 3, "0.300" },
+    { 8.199999, 1, "8.1" },       { 1.005, 6, "1.005000" },
+};
+
+START_TEST(numbers_are_cut_toward_zero)
+{
+    cg_error err = CG_ERROR_INIT;
+    cg_enriched_split s = split_ok("C");
+    double xyz[1][3] = { { numbers[_i].v, 0.0, 0.0 } };
+    char buf[128], want[128];
+    size_t len = 0;
+
+    ck_assert_int_eq(cg_enriched_write(&s, (const double(*)[3])xyz, numbers[_i].decimals, 2, buf,
+                                       sizeof buf, &len, &err),
+                     CG_OK);
+    snprintf(want, sizeof want, "[C]<%s,%.*f,%.*f>", numbers[_i].text, numbers[_i].decimals, 0.0,
+             numbers[_i].decimals, 0.0);
+    ck_assert_str_eq(buf, want);
+    ck_assert_uint_eq(len, strlen(want));
+    ck_assert_uint_lt(len, cg_enriched_bound(&s, numbers[_i].decimals, 2));
+    cg_enriched_split_finish(&s);
+}
+END_TEST
+
+START_TEST(every_number_comes_back_as_it_was)
+{
+    cg_error err = CG_ERROR_INIT;
+    cg_enriched_split s = split_ok("C");
+
+    for (int decimals = 3; decimals <= 4; decimals++)
+        for (int64_t u = -99999; u <= 99999; u += 7) {
+            char text[128], again[128], number[CG_FIXED_MAX + 1];
+            double xyz[1][3];
+            size_t len;
+
+            number[cg_fixed_write(u, decimals, number)] = '\0';
+            len = (size_t)snprintf(text, sizeof text, "[C]<%s,%s,%s>", number, number, number);
+            ck_assert_int_eq(cg_enriched_read(&s, text, len, decimals, 2, xyz, &err), CG_OK);
+            ck_assert_double_eq(xyz[0][1], strtod(number, NULL));
+            ck_assert_int_eq(cg_enriched_write(&s, (const double(*)[3])xyz, decimals, 2, again,
+                                               sizeof again, &len, &err),
+                             CG_OK);
+            ck_assert_str_eq(again, text);
+        }
+    cg_enriched_split_finish(&s);
+}
+END_TEST
+
+START_TEST(numbers_out_of_range_are_refused)
+{
+    static const double bad[] = { 100.0, -100.0, 1e300, -1e7, NAN, INFINITY, -INFINITY };
+    cg_error err = CG_ERROR_INIT;
+    cg_enriched_split s = split_ok("C");
+    char buf[128];
+    size_t len;
+
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        double xyz[1][3] = { { 0.0, 0.0, bad[i] } };
+
+        ck_assert_int_eq(
+            cg_enriched_write(&s, (const double(*)[3])xyz, 3, 2, buf, sizeof buf, &len, &err),
+            CG_ERR_LIMIT);
+        ck_assert_ptr_nonnull(strstr(err.msg, "atom 1: found the coordinate"));
+    }
+    cg_enriched_split_finish(&s);
+}
+END_TEST
+
+START_TEST(wrong_arguments_are_refused)
+{
+    cg_error err = CG_ERROR_INIT;
+    cg_enriched_split s = split_ok("C");
+    cg_enriched e = { 0 };
+    double xyz[1][3] = { { 0.0, 0.0, 0.0 } };
+    char buf[128];
+    size_t len;
+
+    ck_assert_int_eq(
+        cg_enriched_write(&s, (const double(*)[3])xyz, 0, 2, buf, sizeof buf, &len, &err),
+        CG_ERR_USAGE);
+    ck_assert_int_eq(
+        cg_enriched_write(&s, (const double(*)[3])xyz, 3, 7, buf, sizeof buf, &len, &err),
+        CG_ERR_USAGE);
+    ck_assert_int_eq(cg_enriched_write(&s, (const double(*)[3])xyz, 3, 2, buf, 10, &len, &err),
+                     CG_ERR_LIMIT);
+    ck_assert_int_eq(cg_enriched_parse("", 0, -1, 2, &e, &err), CG_ERR_USAGE);
+    ck_assert_int_eq(cg_enriched_parse("", 0, 3, 99, &e, &err), CG_ERR_USAGE);
+    cg_enriched_split_finish(&s);
+}
+END_TEST
+
+START_TEST(text_is_taken_apart)
+{
+    static const char text[] =
+        "[C]<0.000,0.000,0.000>[NH3+]<1.520,0.000,0.000>1([cH-]<-2.010,1.398,-0.001>=1)";
+    cg_error err = CG_ERROR_INIT;
+    cg_enriched e = { 0 };
+
+    ck_assert_msg(cg_enriched_parse(text, strlen(text), 3, 2, &e, &err) == CG_OK, "%s", err.msg);
+    ck_assert_str_eq(e.smiles, "C[NH3+]1([cH-]=1)");
+    ck_assert_uint_eq(e.smiles_len, strlen(e.smiles));
+    ck_assert_uint_eq(e.n_atoms, 3);
+    ck_assert_double_eq(e.xyz[2][0], -2.010);
+    ck_assert_double_eq(e.xyz[2][1], 1.398);
+    ck_assert_double_eq(e.xyz[2][2], -0.001);
+    cg_enriched_finish(&e);
+    cg_enriched_finish(NULL);
+}
+END_TEST
+
+static const struct {
+    const char *text, *said;
+} bad_texts[] = {
+    { "", "offset 0: found the end, wanted at least one atom" },
+    { "C<0.000,0.000,0.000>", "offset 0: found 'C', wanted '[' of an atom" },
+    { "[C]", "offset 3: found the end, wanted '<' after an atom" },
+    { "[C<0.000", "offset 8: found the end, wanted ']'" },
+    { "[C][C]<0.000,0.000,0.000>", "offset 3: found '[', wanted '<'" },
+    { "[C]<0.000,0.000>", "offset 15: found '>', wanted ',' between" },
+    { "[C]<0.000,0.000,0.000,0.000>", "offset 21: found ',', wanted '>'" },
+    { "[C]<0.000,0.000,0.00>", "offset 20: found '>', wanted another digit" },
+    { "[C]<0.000,0.000,0.0000>", "offset 21: found '0', wanted '>'" },
+    { "[C]<0.000,0.000,-0.000>", "offset 16: found '-', wanted a zero without a sign" },
+    { "[C]<01.000,0.000,0.000>", "offset 5: found '1', wanted '.': a number has no leading zero" },
+    { "[C]<123.000,0.000,0.000>", "offset 6: found '3', wanted '.': the number has all" },
+    { "[C]<.000,0.000,0.000>", "offset 4: found '.', wanted a number" },
+    { "[C]<+1.000,0.000,0.000>", "offset 4: found '+', wanted a number" },
+    { "[C]<--1.000,0.000,0.000>", "offset 5: found '-', wanted a digit" },
+    { "[C]<1,0.000,0.000>", "offset 5: found ',', wanted '.'" },
+    { "[C]<1e0,0.000,0.000>", "offset 5: found 'e', wanted '.'" },
+    { "[C]< 1.000,0.000,0.000>", "offset 4: found byte 0x20" },
+    { "[C]<0.000,0.000,0.000", "offset 21: found the end, wanted '>'" },
+    { "[C]<0.000,0.000,0.000>\n", "offset 22: found byte 0x0a" },
+    { "[C]<0.000,0.000,0.000>C", "offset 22: found 'C'" },
+    { "[C]<0.000,0.000,0.000>1", "without coordinates: SMILES offset 2: found the end" },
+    { "[C]<0.000,0.000,0.000>=", "without coordinates: SMILES offset 2" },
+    { "[Xx]<0.000,0.000,0.000>", "wanted an element symbol" },
+    { "[]<0.000,0.000,0.000>", "wanted an element symbol" },
+    { "[[C]]<0.000,0.000,0.000>", "offset 4: found ']', wanted '<'" },
+};
+
+START_TEST(bad_texts_say_where)
+{
+    cg_error err = CG_ERROR_INIT;
+    cg_enriched e = { 0 };
+    const char *text = bad_texts[_i].text;
+
+    ck_assert_int_eq(cg_enriched_parse(text, strlen(text), 3, 2, &e, &err), CG_ERR_INPUT);
+    ck_assert_msg(strstr(err.msg, bad_texts[_i].said) != NULL, "'%s' gave: %s", text, err.msg);
+    ck_assert_ptr_null(e.smiles);
+}
+END_TEST
+
+START_TEST(any_number_format_is_read_on_request)
+{
+    static const char text[] = "[C]<0.1,-123456.123456,0.0000>";
+    cg_error err = CG_ERROR_INIT;
+    cg_enriched e = { 0 };
+
+    ck_assert_int_eq(cg_enriched_parse(text, strlen(text), 0, 0, &e, &err), CG_OK);
+    ck_assert_double_eq(e.xyz[0][0], 0.1);
+    ck_assert_double_eq(e.xyz[0][1], -123456.123456);
+    ck_assert_double_eq(e.xyz[0][2], 0.0);
+    cg_enriched_finish(&e);
+    ck_assert_int_eq(cg_enriched_parse("[C]<0.1234567,0.1,0.1>", 22, 0, 0, &e, &err), CG_ERR_INPUT);
+    ck_assert_int_eq(cg_enriched_parse("[C]<1234567.1,0.1,0.1>", 22, 0, 0, &e, &err), CG_ERR_INPUT);
+}
+END_TEST
+
+START_TEST(known_molecule_is_compared)
+{
+    static const struct {
+        const char *text, *said; /* NULL: accepted */
+    } cases[] = {
+        { "[C]<0.000,0.000,0.000>=[O]<1.200,0.000,0.000>", NULL },
+        { "[C]<0.000,0.000,0.000>#[O]<1.200,0.000,0.000>",
+          "offset 22: found '#', wanted '=' of the molecule's text before coordinates 2 of 3" },
+        { "[C]<0.000,0.000,0.000>=[N]<1.200,0.000,0.000>", "offset 24: found 'N', wanted 'O'" },
+        { "[C]<0.000,0.000,0.000>", "offset 22: found the end, wanted '='" },
+        { "[C]<0.000,0.000,0.000>=[O]<1.200,0.000,0.000>.",
+          "offset 45: found '.', wanted the end" },
+        { "[C]<0.000,0.000,0.000>=[O]<1.200,0.000,0.00>", "offset 43: found '>'" },
+        { "", "offset 0: found the end, wanted '['" },
+    };
+    cg_error err = CG_ERROR_INIT;
+    cg_enriched_split s = split_ok("C=O");
+    double xyz[2][3];
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        cg_status st = cg_enriched_read(&s, cases[i].text, strlen(cases[i].text), 3, 2, xyz, &err);
+
+        ck_assert_int_eq(st, cases[i].said ? CG_ERR_INPUT : CG_OK);
+        if (cases[i].said)
+            ck_assert_msg(strstr(err.msg, cases[i].said) != NULL, "'%s' gave: %s", cases[i].text,
+                          err.msg);
+        else
+            ck_assert_double_eq(xyz[1][0], 1.2);
+    }
+    cg_enriched_split_finish(&s);
+}
+END_TEST
+
+/* ---- frame ------------------------------------------------------------------------------- */
+
+static double distance(const double a[3], const double b[3])
+{
+    return sqrt((a[0] - b[0]) * (a[0] - b[0]) + (a[1] - b[1]) * (a[1] - b[1]) +
+                (a[2] - b[2]) * (a[2] - b[2]));
+}
+
+static double volume(double (*p)[3], size_t a, size_t b, size_t c, size_t d)
+{
+    double u[3], v[3], w[3];
+
+    for (int k = 0; k < 3; k++) {
+        u[k] = p[b][k] - p[a][k];
+        v[k] = p[c][k] - p[a][k];
+        w[k] = p[d][k] - p[a][k];
+    }
+    return u[0] * (v[1] * w[2] - v[2] * w[1]) - u[1] * (v[0] * w[2] - v[2] * w[0]) +
+           u[2] * (v[0] * w[1] - v[1] * w[0]);
+}
+
+START_TEST(frame_is_canonical_and_keeps_shape)
+{
+    enum { N = 7 };
+    double p[N][3], q[N][3];
+    uint64_t state = 12345u + (uint64_t)_i * 7919u;
+    cg_error err = CG_ERROR_INIT;
+
+    for (int i = 0; i < N; i++)
+        for (int k = 0; k < 3; k++) {
+            state = state * 6364136223846793005u + 1442695040888963407u;
+            p[i][k] = q[i][k] = (double)(state >> 40) / (double)(1 << 22) - 2.0;
+        }
+    if (_i % 2) /* atom 2 on the axis: atom 3 fixes the plane */
+        for (int k = 0; k < 3; k++)
+            p[2][k] = q[2][k] = p[0][k] + 2.5 * (p[1][k] - p[0][k]);
+    ck_assert_int_eq(cg_coordinate_frame_first_atoms(q, N, &err), CG_OK);
+    for (int k = 0; k < 3; k++)
+        ck_assert_double_eq_tol(q[0][k], 0.0, 1e-12);
+    ck_assert_double_gt(q[1][0], 0.0);
+    ck_assert_double_eq_tol(q[1][1], 0.0, 1e-12);
+    ck_assert_double_eq_tol(q[1][2], 0.0, 1e-12);
+    ck_assert_double_gt(q[2 + _i % 2][1], 0.0);
+    ck_assert_double_eq_tol(q[2 + _i % 2][2], 0.0, 1e-12);
+    for (int i = 0; i < N; i++)
+        for (int j = 0; j < i; j++)
+            ck_assert_double_eq_tol(distance(p[i], p[j]), distance(q[i], q[j]), 1e-10);
+    ck_assert_double_eq_tol(volume(p, 0, 3, 4, 5), volume(q, 0, 3, 4, 5), 1e-9);
+}
+END_TEST
+
+START_TEST(frame_of_few_or_aligned_atoms)
+{
+    double one[1][3] = { { 1.0, 2.0, 3.0 } };
+    double line[3][3] = { { 1.0, 1.0, 1.0 }, { 1.0, 1.0, 2.0 }, { 1.0, 1.0, -1.0 } };
+    double same[2][3] = { { 1.0, 1.0, 1.0 }, { 1.0, 1.0, 1.0 } };
+    double nan_atom[2][3] = { { 1.0, 1.0, 1.0 }, { NAN, 1.0, 1.0 } };
+    cg_error err = CG_ERROR_INIT;
+
+    ck_assert_int_eq(cg_coordinate_frame_first_atoms(one, 0, &err), CG_OK);
+    ck_assert_double_eq(one[0][1], 2.0);
+    ck_assert_int_eq(cg_coordinate_frame_first_atoms(one, 1, &err), CG_OK);
+    ck_assert_double_eq(one[0][1], 0.0);
+    ck_assert_int_eq(cg_coordinate_frame_first_atoms(line, 3, &err), CG_OK);
+    ck_assert_double_eq_tol(line[1][0], 1.0, 1e-12);
+    ck_assert_double_eq_tol(line[2][0], -2.0, 1e-12);
+    ck_assert_double_eq_tol(line[2][1], 0.0, 1e-12);
+    ck_assert_int_eq(cg_coordinate_frame_first_atoms(same, 2, &err), CG_ERR_INPUT);
+    ck_assert_ptr_nonnull(strstr(err.msg, "atoms 1 and 2"));
+    ck_assert_double_eq(same[0][0], 1.0);
+    ck_assert_int_eq(cg_coordinate_frame_first_atoms(nan_atom, 2, &err), CG_ERR_INPUT);
+    ck_assert_ptr_nonnull(strstr(err.msg, "atom 2"));
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("chem_enriched");
+    TCase *tc = tcase_create("enriched and frame");
+    SRunner *sr;
+    int failed;
+
+    tcase_set_timeout(tc, 60);
+    tcase_add_test(tc, gaps_and_descriptors);
+    tcase_add_loop_test(tc, atoms_that_read_like_wrapped_ones_are_refused, 0, 7);
+    tcase_add_loop_test(tc, numbers_are_cut_toward_zero, 0, sizeof numbers / sizeof *numbers);
+    tcase_add_test(tc, every_number_comes_back_as_it_was);
+    tcase_add_test(tc, numbers_out_of_range_are_refused);
+    tcase_add_test(tc, wrong_arguments_are_refused);
+    tcase_add_test(tc, text_is_taken_apart);
+    tcase_add_loop_test(tc, bad_texts_say_where, 0, sizeof bad_texts / sizeof *bad_texts);
+    tcase_add_test(tc, any_number_format_is_read_on_request);
+    tcase_add_test(tc, known_molecule_is_compared);
+    tcase_add_loop_test(tc, frame_is_canonical_and_keeps_shape, 0, 20);
+    tcase_add_test(tc, frame_of_few_or_aligned_atoms);
+    suite_add_tcase(s, tc);
+    sr = srunner_create(s);
+    srunner_run_all(sr, CK_NORMAL);
+    failed = srunner_ntests_failed(sr);
+    srunner_free(sr);
+    return failed != 0;
+}

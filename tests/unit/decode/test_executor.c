@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The executor's interface, with a tiny random model over attention and cache plugins: the CPU's,
+ * or CUDA's when CONFGEN_TEST_GPU is 1.
+ */
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sequence/automaton.h"
+#include "decode/executor.h"
+#include "cuda_loader/cuda_module.h"
+#include "gpu_mode.h"
+#include "plugin/host.h"
+#include "plugin/registry.h"
+
+enum { VOCAB = 64, ATOMS = 5, FIELDS = 3 * ATOMS, PROMPT = 21, MAX_LEN = 160 };
+
+/*
+ * A coordinate: state 2 is the forced token 30, state 0 chooses 10..19, state 1 chooses 20..29 and
+ * ends the field. x begins in state 2, y and z in state 0. Spans: [1 2] before the first field, [3]
+ * between fields, [4 5] at the end.
+ */
+static int32_t row[4] = { 0, 10, 20, 21 }, token[21], next[21], head_row[21], head_token[20];
+static const cg_automaton automaton = {
+    CG_SIZED(cg_automaton),
+    .capacity_states = 3,
+    .capacity_transitions = 21,
+    .capacity_head_rows = 20,
+    .row = row,
+    .token = token,
+    .next = next,
+    .head_row = head_row,
+    .head_token = head_token,
+};
+static int32_t entry[FIELDS], forced_start[FIELDS + 2], forced_token[FIELDS + 3];
+static cg_program program = {
+    CG_SIZED(cg_program),        .n_fields = FIELDS,   .n_states = 3,  .n_transitions = 21,
+    .n_head_rows = 20,           .fields_per_atom = 3, .entry = entry, .forced_start = forced_start,
+    .forced_token = forced_token
+};
+static int32_t prompt[PROMPT];
+
+/* What the tests run over. */
+struct machine {
+    int cuda;
+    const char *attention;
+    cg_dtype dtype;   /* CUDA */
+    int32_t head_dim; /* of the model */
+};
+static const struct machine cpus[] = { { 0, "eager", CG_F32, 16 }, { 0, "flash", CG_F32, 16 } };
+static const struct machine gpus[] = { { 1, "eager", CG_F32, 16 }, { 1, "flash", CG_BF16, 64 } };
+static const struct machine *machines = cpus; /* [2]; many tests use the second alone */
+static const char *const caches[] = { "dynamic", "static", "paged" };
+
+static cg_team *team;
+static cg_plugin_host host;
+static cg_registry *registry;
+static cg_model *models[2]; /* of the machines */
+static cg_error err = CG_ERROR_INIT;
+
+#define OK(call) ck_assert_msg((call) == CG_OK, "%s", err.msg)
+
+static void setup(void)
+{
+    cg_model_config config = {
+        .arch = CG_ARCH_QWEN3,
+        .hidden = 32,
+        .n_layers = 2,
+        .n_heads = 4,
+        .n_kv_heads = 2,
+        .intermediate = 48,
+        .vocab = VOCAB,
+        .max_positions = 256,
+        .tie_embeddings = 1,
+        .qk_norm = 1,
+        .rms_eps = 1e-6,
+        .rope = { .kind = CG_ROPE_DEFAULT, .theta = 10000 },
+    };
+    int32_t n = 0;
+
+    for (int i = 0; i < 20; i++) {
+        token[i] = head_token[i] = 10 + i;
+        next[i] = i < 10 ? 1 : CG_EXIT;
+        head_row[i] = i;
+    }
+    token[20] = 30;
+    next[20] = 0;
+    head_row[20] = -1;
+    forced_token[n++] = 1;
+    forced_token[n++] = 2;
+    for (int f = 0; f < FIELDS; f++) {
+        entry[f] = f % 3 ? 0 : 2;
+        forced_start[f + 1] = n;
+        if (f + 1 < FIELDS)
+            forced_token[n++] = 3;
+    }
+    forced_token[n++] = 4;
+    forced_token[n++] = 5;
+    forced_start[FIELDS + 1] = n;
+    program.max_tokens = n + FIELDS * 2 + ATOMS;
+    for (int i = 0; i < PROMPT; i++)
+        prompt[i] = 40 + i;
+    OK(cg_team_create(2, &team, &err));
+    cg_plugin_host_init(&host, team, NULL, NULL, CG_LOG_WARNING);
+    OK(cg_registry_open(&host.host, NULL, 0, &registry, &err));
+    for (int i = 0; i < 2; i++) {
+        config.head_dim = machines[i].head_dim;
+        OK(cg_model_random(&config, 5, &models[i], &err));
+    }
+}
+
+static void teardown(void)
+{
+    cg_model_close(models[0]);
+    cg_model_close(models[1]);
+    cg_registry_destroy(registry);
+    cg_team_destroy(team);
+}
+
+static const void *find(cg_plugin_kind kind, const char *name)
+{
+    const cg_plugin *plugin;
+
+    OK(cg_registry_find(registry, kind, name, &plugin, &err));
+    return plugin->ops;
+}
+
+static cg_executor *create(int32_t machine, const char *cache, int32_t deterministic,
+                           int32_t n_slots, int32_t step_tokens, int32_t max_len)
+{
+    const struct machine *m = &machines[machine];
+    cg_executor_config config = { .model = models[machine],
+                                  .attention = find(CG_PLUGIN_ATTENTION, m->attention),
+                                  .cache = find(CG_PLUGIN_CACHE, cache),
+                                  .host = &host.host,
+                                  .automaton = &automaton,
+                                  .sampling = { sizeof(cg_sampling), 0, 1, 0, 1, 0 },
+                                  .n_slots = n_slots,
+                                  .n_prompt_slots = 1,
+                                  .max_len = max_len,
+                                  .step_tokens = step_tokens,
+                                  .dtype = m->dtype,
+                                  .deterministic = deterministic };
+    cg_executor *ex;
+
+    OK(m->cuda ? cg_executor_cuda_create(&config, &ex, &err)
+               : cg_executor_cpu_create(&config, team, &ex, &err));
+    OK(ex->ops->begin_prompt(ex, 0, prompt, PROMPT, &err));
+    while (!ex->ops->prompt_ready(ex, 0))
+        OK(ex->ops->run(ex, 1, &err));
+    return ex;
+}
+
+/* On the second machine, as users run it. */
+static cg_executor *open_executor(const char *cache, int32_t n_slots, int32_t max_len)
+{
+    return create(1, cache, 0, n_slots, 0, max_len);
+}
+
+static void admit(cg_executor *ex, int32_t slot, uint32_t generation)
+{
+    cg_sequence_job job = { &program, { 7, 11, generation }, NULL };
+
+    OK(ex->ops->admit(ex, slot, 0, &job, &err));
+}
+
+static cg_sequence_result wait_for_one(cg_executor *ex)
+{
+    cg_sequence_result r;
+
+    for (int guard = 0; !ex->ops->collect(ex, &r); guard++) {
+        ck_assert_int_lt(guard, 1000);
+        OK(ex->ops->run(ex, 16, &err));
+    }
+    return r;
+}
+
+/* Tokens of generations 0 .. n-1, [n][program.max_tokens], made in n_slots slots. */
+static int32_t *generate(cg_executor *ex, int32_t n_slots, int32_t n)
+{
+    int32_t *all = calloc((size_t)(n * program.max_tokens), sizeof *all);
+    int32_t *in_slot = calloc((size_t)n_slots, sizeof *in_slot);
+    int32_t started = 0;
+
+    for (; started < n_slots && started < n; started++) {
+        in_slot[started] = started;
+        admit(ex, started, (uint32_t)started);
+    }
+    for (int32_t ended = 0; ended < n; ended++) {
+        cg_sequence_result r = wait_for_one(ex);
+
+        ck_assert_int_eq(r.done, CG_SEQUENCE_COMPLETE);
+        ck_assert_int_eq(r.n_tokens, program.max_tokens); /* all paths are of one length here */
+        ck_assert_int_eq(r.n_sampled, 2 * FIELDS);
+        memcpy(all + in_slot[r.slot] * program.max_tokens, r.tokens,
+               (size_t)r.n_tokens * sizeof *all);
+        ex->ops->release(ex, r.slot);
+        if (started < n) {
+            in_slot[r.slot] = started;
+            admit(ex, r.slot, (uint32_t)started++);
+        }
+    }
+    free(in_slot);
+    return all;
+}
+
+/* Slots, step size, attention and cache may not show in the tokens. */
+START_TEST(sequences_depend_on_their_job_alone)
+{
+    static const int32_t shapes[][2] = { { 1, 0 }, { 3, 4 }, { 9, 0 }, { 5, 33 } };
+    const char *attention = machines[_i / 3].attention, *cache = caches[_i % 3];
+    enum { N = 9 };
+    int32_t *want = NULL;
+
+    for (int s = 0; s < 4; s++) {
+        cg_executor *ex = create(_i / 3, cache, 1, shapes[s][0], shapes[s][1], MAX_LEN);
+        int32_t *got = generate(ex, shapes[s][0], N);
+
+        if (!want) {
+            want = got;
+            got = NULL;
+        } else {
+            ck_assert_msg(!memcmp(got, want, (size_t)(N * program.max_tokens) * sizeof *got),
+                          "%s over %s: %d slots, steps of %d", attention, cache, shapes[s][0],
+                          shapes[s][1]);
+        }
+        free(got);
+        ex->ops->destroy(ex);
+    }
+    for (int g = 1; g < N; g++) /* and they are not all the same */
+        ck_assert(memcmp(want, want + g * program.max_tokens,
+                         (size_t)program.max_tokens * sizeof *want) != 0);
+    free(want);
+}
+END_TEST
+
+START_TEST(a_sequence_that_was_rolled_back_goes_on_from_the_atom)
+{
+    const char *cache = caches[_i % 3];
+    cg_executor *ex = create(_i / 3, cache, 0, 2, 0, MAX_LEN);
+    cg_sequence_result r;
+    int32_t first[MAX_LEN], at_atom3;
+
+    admit(ex, 0, 0);
+    r = wait_for_one(ex);
+    memcpy(first, r.tokens, (size_t)r.n_tokens * sizeof *first);
+    /* [1 2] 30, then per atom 3 * (2 + span) + the forced 30 of the next */
+    at_atom3 = 3 + 3 * (3 * 3 + 1);
+    OK(ex->ops->roll_back(ex, 0, 3, &err));
+    r = wait_for_one(ex);
+    ck_assert_int_eq(r.done, CG_SEQUENCE_COMPLETE);
+    ck_assert_int_eq(r.n_tokens, program.max_tokens);
+    ck_assert_int_eq(r.n_sampled, 2 * FIELDS); /* what was rolled back does not count */
+    ck_assert_msg(!memcmp(r.tokens, first, (size_t)at_atom3 * sizeof *first),
+                  "%s: tokens before the atom changed", cache);
+    ck_assert_msg(memcmp(r.tokens + at_atom3, first + at_atom3,
+                         (size_t)(r.n_tokens - at_atom3) * sizeof *first) != 0,
+                  "%s: the same tokens were drawn again", cache);
+    /* once more, in the middle of the sequence, with a neighbour that must not notice */
+    memcpy(first, r.tokens, (size_t)r.n_tokens * sizeof *first);
+    OK(ex->ops->roll_back(ex, 0, 0, &err));
+    admit(ex, 1, 1);
+    OK(ex->ops->run(ex, 9, &err));
+    OK(ex->ops->roll_back(ex, 0, 0, &err));
+    for (int ended = 0; ended < 2; ended++) {
+        r = wait_for_one(ex);
+        ck_assert_int_eq(r.done, CG_SEQUENCE_COMPLETE);
+        ck_assert_int_eq(r.n_tokens, program.max_tokens);
+        ck_assert(memcmp(r.tokens, first, (size_t)r.n_tokens * sizeof *first) != 0);
+    }
+    ex->ops->destroy(ex);
+}
+END_TEST
+
+START_TEST(roll_back_refuses_what_was_not_reached)
+{
+    cg_executor *ex = open_executor("paged", 2, MAX_LEN);
+
+    admit(ex, 0, 0);
+    OK(ex->ops->run(ex, 3, &err));
+    ck_assert_int_eq(ex->ops->roll_back(ex, 0, ATOMS - 1, &err), CG_ERR_USAGE);
+    ck_assert_ptr_nonnull(strstr(err.msg, "has not reached it"));
+    ck_assert_int_eq(ex->ops->roll_back(ex, 0, -1, &err), CG_ERR_USAGE);
+    ck_assert_int_eq(ex->ops->roll_back(ex, 1, 0, &err), CG_ERR_USAGE); /* an empty slot */
+    ex->ops->release(ex, 0);
+    ck_assert_int_eq(ex->ops->roll_back(ex, 0, 0, &err), CG_ERR_USAGE); /* a released one */
+    ex->ops->destroy(ex);
+}
+END_TEST
+
+START_TEST(the_context_ends_a_sequence)
+{
+    cg_executor *ex = open_executor("static", 1, PROMPT + 20);
+    cg_sequence_result r;
+
+    admit(ex, 0, 0);
+    r = wait_for_one(ex);
+    ck_assert_int_eq(r.done, CG_SEQUENCE_UNFINISHED);
+    ck_assert_int_eq(r.n_tokens, 20);
+    ck_assert_int_eq(ex->ops->begin_prompt(ex, 0, prompt, PROMPT + 20, &err), CG_ERR_LIMIT);
+    ex->ops->destroy(ex);
+}
+END_TEST
+
+START_TEST(a_prompt_is_evaluated_once_and_shared)
+{
+    cg_executor *ex = open_executor("paged", 6, MAX_LEN);
+    cg_cache_stats cache = { CG_SIZED(cg_cache_stats) };
+    cg_executor_stats stats;
+
+    for (int i = 0; i < 6; i++)
+        admit(ex, i, (uint32_t)i);
+    OK(ex->ops->run(ex, 2, &err));
+    ex->ops->cache_stats(ex, &cache);
+    ck_assert_int_gt(cache.blocks_shared, 0);
+    for (int i = 0; i < 6; i++)
+        wait_for_one(ex);
+    ex->ops->stats(ex, &stats);
+    ck_assert_int_eq(stats.prompt_tokens, PROMPT);
+    ck_assert_int_eq(stats.sampled, 6 * 2 * FIELDS);
+    ck_assert_int_eq(stats.forced, 6 * (program.max_tokens - 2 * FIELDS));
+    /* the tokens behind the last choice are never evaluated */
+    ck_assert_int_eq(stats.tokens, 6 * (program.max_tokens - 3));
+    ex->ops->destroy(ex);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("executor");
+    int mode = gpu_mode(), failed;
+    TCase *tc = tcase_create(mode == GPU_ASKED ? "cuda" : "cpu");
+    SRunner *sr;
+
+    if (mode == GPU_ASKED)
+        machines = gpus;
+    tcase_set_timeout(tc, 120);
+    tcase_add_checked_fixture(tc, setup, teardown);
+    tcase_add_loop_test(tc, sequences_depend_on_their_job_alone, 0, 6);
+    tcase_add_loop_test(tc, a_sequence_that_was_rolled_back_goes_on_from_the_atom,
+                        mode == GPU_ASKED ? 0 : 3, 6);
+    tcase_add_test(tc, roll_back_refuses_what_was_not_reached);
+    tcase_add_test(tc, the_context_ends_a_sequence);
+    tcase_add_test(tc, a_prompt_is_evaluated_once_and_shared);
+    suite_add_tcase(s, tc);
+    sr = srunner_create(s);
+    if (mode != GPU_MISSING)
+        srunner_run_all(sr, CK_NORMAL);
+    failed = srunner_ntests_failed(sr);
+    srunner_free(sr);
+    return mode == GPU_MISSING ? EXIT_SKIPPED : failed != 0;
+}

@@ -1,0 +1,537 @@
+/* SPDX-License-Identifier: MIT */
+/* A sequence whose atoms are looked at and mended, over an automaton of one digit a token. */
+#include <check.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "decode/repair_cpu.h"
+#include "geometry_made.h"
+#ifdef BLOCK
+#include "block.h"
+#include "cuda/repair.cuh"
+#endif
+
+/* ---- a toy ---------------------------------------------------------------------------------- */
+
+/*
+ * Numbers of one or two digits before the point and three behind it, "-" at will, token i the i-th
+ * piece. State 0 begins a number; 1 is behind '-'; 2 behind a digit but 0; 3 and 4 are forced: '.'
+ * behind 0 and behind two digits; 5, 6, 7 choose the decimals.
+ */
+enum { DIGIT = 0, POINT = 10, MINUS, BEGIN, NEXT, END, CARBON, PROMPT, N_PIECES };
+
+static const char *const pieces[N_PIECES] = { "0", "1", "2", "3", "4", "5", "6",   "7",     "8",
+                                              "9", ".", "-", "<", ",", ">", "[C]", "PROMPT" };
+static const int32_t row[] = { 0, 11, 21, 32, 33, 34, 44, 54, 64 };
+static int32_t token[64], next[64];
+static cg_token_number token_numbers[N_PIECES];
+static const cg_automaton automaton = { .row = row, .token = token, .next = next };
+
+enum { ATOMS = 20, LIMIT = ATOMS * 40 };
+
+static int32_t entry[3 * ATOMS], forced_start[3 * ATOMS + 2], forced_token[6 * ATOMS + 2];
+static cg_program program;
+static cg_sequence seq;
+static int32_t tokens[LIMIT];
+static cg_atom_mark marks[ATOMS];
+static cg_cpu_repair atoms;
+static cg_repair_target at;
+
+static void make_automaton(void)
+{
+    int n = 0;
+
+    for (int d = 0; d < 10; d++) /* 0 */
+        token[n] = DIGIT + d, next[n++] = d ? 2 : 3;
+    token[n] = MINUS, next[n++] = 1;
+    for (int d = 0; d < 10; d++) /* 1 */
+        token[n] = DIGIT + d, next[n++] = d ? 2 : 3;
+    for (int d = 0; d < 10; d++) /* 2 */
+        token[n] = DIGIT + d, next[n++] = 4;
+    token[n] = POINT, next[n++] = 5;
+    token[n] = POINT, next[n++] = 5; /* 3 */
+    token[n] = POINT, next[n++] = 5; /* 4 */
+    for (int k = 5; k < 8; k++)
+        for (int d = 0; d < 10; d++)
+            token[n] = DIGIT + d, next[n++] = k < 7 ? k + 1 : CG_EXIT;
+    ck_assert_int_eq(n, 64);
+    for (int i = 0; i < N_PIECES; i++)
+        token_numbers[i] = cg_token_number_of(pieces[i], strlen(pieces[i]));
+}
+
+/* n atoms, "[C]<x,y,z>" each; any geometry is good to begin with. */
+static void begin(int32_t n, int32_t n_tests)
+{
+    int32_t spans = 0;
+
+    make_automaton();
+    make(n, n_tests);
+    for (int32_t f = 0; f <= 3 * n; f++) {
+        forced_start[f] = spans;
+        if (f % 3) {
+            forced_token[spans++] = NEXT;
+            continue;
+        }
+        if (f)
+            forced_token[spans++] = END;
+        if (f < 3 * n) {
+            forced_token[spans++] = CARBON;
+            forced_token[spans++] = BEGIN;
+        }
+    }
+    forced_start[3 * n + 1] = spans;
+    program = (cg_program) { .n_fields = 3 * n,
+                             .fields_per_atom = 3,
+                             .entry = entry,
+                             .forced_start = forced_start,
+                             .forced_token = forced_token };
+    ck_assert_int_eq(cg_cpu_repair_begin(&atoms, n), 0);
+    tokens[0] = PROMPT;
+    seq = (cg_sequence) { .n_tokens = 1, .limit = LIMIT };
+    cg_sequence_begin(&seq, &program, &automaton, tokens, marks);
+    at = (cg_repair_target) {
+        .token_numbers = token_numbers,
+        .decimals = 3,
+        .restarts = CG_MAX_RESTARTS,
+        .automaton = &automaton,
+        .program = &program,
+        .geometry = &m.g,
+        .seq = &seq,
+        .tokens = tokens,
+        .marks = marks,
+    };
+}
+
+static void finish(void)
+{
+    cg_cpu_repair_finish(&atoms);
+    atoms = (cg_cpu_repair) { .cap = 0 };
+}
+
+/* As the model would: the tokens of a text, which are the choices. */
+static void write_text(const char *text)
+{
+    for (const char *p = text; *p; p++) {
+        int32_t want = *p == '-' ? MINUS : *p == '.' ? POINT : *p - '0', t = row[seq.state];
+
+        if (want == POINT && tokens[seq.n_tokens - 1] == POINT)
+            continue; /* it was forced */
+        while (t < row[seq.state + 1] && token[t] != want)
+            t++;
+        ck_assert_int_lt(t, row[seq.state + 1]);
+        cg_sequence_advance(&seq, &program, &automaton, t, tokens, marks);
+    }
+}
+
+#ifdef BLOCK
+/* On a block of a kernel instead: state of one slot, and what its threads share. */
+enum { ORDERS = 3, N_SLOTS = 16 };
+
+static struct look shared;
+static cg_step_state step;
+static cg_slot_state device_place;
+static float device_xyz[3 * LIMIT];
+
+static void look_by_block(void *n_busy)
+{
+    struct slot slot = slot_of(&step, &automaton, 0);
+
+    look_at_slot(&slot, &shared, work_of_step(N_SLOTS, *(int32_t *)n_busy));
+}
+
+/* What a block leaves behind. */
+static struct state {
+    cg_sequence seq;
+    cg_repair_counts repair;
+    int32_t tokens[LIMIT];
+    cg_atom_mark marks[ATOMS];
+    float xyz[3 * ATOMS];
+} state, other;
+
+static void save(struct state *s)
+{
+    s->seq = seq;
+    s->repair = device_place.repair;
+    memcpy(s->tokens, tokens, sizeof tokens);
+    memcpy(s->marks, marks, sizeof marks);
+    memcpy(s->xyz, device_xyz, sizeof s->xyz);
+}
+
+static void restore(const struct state *s)
+{
+    seq = s->seq;
+    device_place.repair = s->repair;
+    memcpy(tokens, s->tokens, sizeof tokens);
+    memcpy(marks, s->marks, sizeof marks);
+    memcpy(device_xyz, s->xyz, sizeof s->xyz);
+}
+
+/* Step by step, until nothing is left to do. */
+static void run_steps(int32_t atom, int32_t n_busy)
+{
+    shared.seq = seq;
+    shared.progress = (cg_repair_progress) { .stage = CG_REPAIR_TEST, .before = 3 * atom };
+    while (shared.progress.stage != CG_REPAIR_IDLE)
+        block_run(look_by_block, &n_busy);
+    seq = shared.seq;
+}
+
+/* What the host made of it is what the block did, but for the last digit. */
+static void expect_alike(const struct state *want, int32_t n)
+{
+    const cg_repair_counts *r = &want->repair;
+
+    ck_assert_int_eq(seq.done, want->seq.done);
+    ck_assert_int_eq(seq.field, want->seq.field);
+    ck_assert_int_eq(seq.attempt, want->seq.attempt);
+    ck_assert_mem_eq(atoms.repair.count, r->count, sizeof r->count);
+    ck_assert_int_eq(atoms.repair.moved, r->moved);
+    ck_assert_int_eq(atoms.repair.restarts, r->restarts);
+    for (int32_t i = 0; i < 3 * n; i++)
+        ck_assert_float_eq_tol(atoms.xyz[i / 3][i % 3], want->xyz[i], 0.0015f);
+}
+
+static int look_at(int repair, int32_t atom)
+{
+    static struct state before;
+
+    device_place = (cg_slot_state) { .program = program, .geometry = m.g };
+    device_place.repair = atoms.repair;
+    step = (cg_step_state) {
+        .max_len = LIMIT,
+        .slots = &device_place,
+        .tokens = tokens,
+        .marks = marks,
+        .xyz = device_xyz,
+        .token_numbers = token_numbers,
+        .geometry = repair ? CG_GEOMETRY_REPAIR : CG_GEOMETRY_COUNT,
+        .decimals = 3,
+        .restarts = at.restarts,
+    };
+    save(&before);
+    run_steps(atom, N_SLOTS);
+    save(&state);
+    for (int i = 0; i < ORDERS; i++) { /* in more or fewer steps, the threads in another order */
+        restore(&before);
+        run_steps(atom, i * N_SLOTS / 2);
+        save(&other);
+        ck_assert_mem_eq(&other, &state, sizeof state);
+    }
+    restore(&before);
+    cg_cpu_repair_atom(&atoms, &at, repair, atom);
+    expect_alike(&state, seq.field / 3);
+    restore(&state);
+    atoms.repair = state.repair;
+    memcpy(atoms.xyz, device_xyz, (size_t)m.g.n_atoms * sizeof *atoms.xyz);
+    return state.repair.moved != before.repair.moved ||
+           state.repair.restarts != before.repair.restarts || seq.done == CG_SEQUENCE_GIVEN_UP;
+}
+#else
+static int look_at(int repair, int32_t atom)
+{
+    return cg_cpu_repair_atom(&atoms, &at, repair, atom);
+}
+#endif
+
+/* And the executor: look at the atom once it is complete. */
+static int write_atom(int repair, const char *x, const char *y, const char *z)
+{
+    int32_t atom = seq.field / 3;
+
+    write_text(x);
+    write_text(y);
+    write_text(z);
+    ck_assert_int_eq(seq.field, 3 * (atom + 1));
+    return look_at(repair, atom);
+}
+
+static const char *text_of(int32_t from)
+{
+    static char text[8 * LIMIT];
+
+    *text = '\0';
+    for (int32_t i = from; i < seq.n_tokens; i++)
+        strcat(text, pieces[tokens[i]]);
+    return text;
+}
+
+static void read_atoms(float (*xyz)[3], int32_t n)
+{
+    for (int32_t i = 0; i < n; i++)
+        ck_assert(cg_geometry_read_xyz(tokens + marks[i].n_tokens, seq.n_tokens - marks[i].n_tokens,
+                                       token_numbers, xyz[i]));
+}
+
+/* Atoms 0 to n - 1 of the text pass. */
+static void expect_pass(int32_t n)
+{
+    float xyz[ATOMS][3];
+
+    read_atoms(xyz, n);
+    for (int32_t i = 0; i < n; i++)
+        ck_assert_msg(cg_geometry_test_atom(&m.g, (const float(*)[3])xyz, i, 0, 1) == CG_FAULT_NONE,
+                      "atom %d: %s", i, text_of(0));
+}
+
+/* Atoms looked at by cause, moved ones, tokens taken back, restarts. */
+static void expect_counts(int32_t passed, int32_t bonds, int32_t others, int32_t moved,
+                          int32_t wasted, int32_t restarts)
+{
+    const cg_repair_counts *r = &atoms.repair;
+    int32_t rest = 0;
+
+    for (int i = CG_CAUSE_BOND + 1; i < CG_CAUSES; i++)
+        rest += r->count[i];
+    ck_assert_msg(r->count[0] == passed && r->count[CG_CAUSE_BOND] == bonds && rest == others &&
+                      r->moved == moved && r->wasted == wasted && r->restarts == restarts,
+                  "passed %d, bonds %d, others %d, moved %d, wasted %d, restarts %d", r->count[0],
+                  r->count[CG_CAUSE_BOND], rest, r->moved, r->wasted, r->restarts);
+}
+
+/* ---- what becomes of an atom ------------------------------------------------------------------
+ */
+
+START_TEST(good_atoms_stay)
+{
+    for (int repair = 0; repair < 2; repair++) {
+        begin(2, 0);
+        pair(1, 0, 1.4f, 1.7f, CG_CAUSE_BOND);
+        ck_assert_int_eq(write_atom(repair, "0.000", "-1.250", "12.345"), 0);
+        ck_assert_int_eq(write_atom(repair, "1.500", "-1.250", "12.345"), 0);
+        ck_assert_str_eq(text_of(0), "PROMPT[C]<0.000,-1.250,12.345>[C]<1.500,-1.250,12.345>");
+        ck_assert_int_eq(seq.done, CG_SEQUENCE_COMPLETE);
+        ck_assert_int_eq(seq.attempt, 0);
+        expect_counts(2, 0, 0, 0, 0, 0);
+        finish();
+    }
+}
+END_TEST
+
+START_TEST(without_repair_nothing_changes)
+{
+    begin(3, 0);
+    pair(1, 0, 1.4f, 1.7f, CG_CAUSE_BOND);
+    pair(2, 1, 1.4f, 1.7f, CG_CAUSE_BOND);
+    pair(2, 0, 2.2f, 2.8f, CG_CAUSE_ANGLE);
+    write_atom(0, "0.000", "0.000", "0.000");
+    ck_assert_int_eq(write_atom(0, "9.000", "0.000", "0.000"), 0);
+    ck_assert_int_eq(write_atom(0, "9.000", "1.500", "0.000"), 0);
+    ck_assert_str_eq(text_of(1), "[C]<0.000,0.000,0.000>[C]<9.000,0.000,0.000>"
+                                 "[C]<9.000,1.500,0.000>");
+    ck_assert_int_eq(seq.done, CG_SEQUENCE_COMPLETE);
+    ck_assert_int_eq(seq.attempt, 0);
+    expect_counts(1, 1, 1, 0, 0, 0);
+    finish();
+}
+END_TEST
+
+/* In the middle of a sequence, and its last atom. */
+START_TEST(a_failing_atom_is_written_anew)
+{
+    const char *const before = "PROMPT[C]<-0.500,0.000,0.000>[C]<";
+    int32_t n_before, n_kv;
+
+    begin(2 + _i, 0);
+    pair(1, 0, 1.4f, 1.7f, CG_CAUSE_BOND);
+    write_atom(1, "-0.500", "0.000", "0.000");
+    n_before = marks[1].n_tokens;
+    seq.n_kv = n_kv = seq.n_tokens - 1;
+    ck_assert_int_eq(write_atom(1, "-10.123", "0.000", "0.000"), 1);
+    expect_pass(2);
+    ck_assert_int_eq(strncmp(text_of(0), before, strlen(before)), 0);
+    ck_assert_int_eq(marks[1].n_tokens, n_before);
+    ck_assert_int_eq(seq.field, 6);
+    ck_assert_int_eq(seq.done, _i ? CG_SEQUENCE_RUNNING : CG_SEQUENCE_COMPLETE);
+    ck_assert_int_eq(seq.attempt, 1);
+    ck_assert_int_eq(seq.n_kv, n_before - 1);
+    ck_assert_int_le(seq.n_kv, n_kv);
+    /* "-10.123,0.000,0.000>" and, where there is an atom more, "[C]<" */
+    expect_counts(1, 1, 0, 1, _i ? 22 : 20, 0);
+    finish();
+}
+END_TEST
+
+/* The last atom's place is nowhere while those before it stand. */
+START_TEST(others_move_where_they_must)
+{
+    begin(6, 0);
+    pair(4, 3, 1, 2, CG_CAUSE_BOND);
+    pair(5, 3, 1.4f, 1.8f, CG_CAUSE_BOND);
+    pair(5, 2, 1.4f, 1.8f, CG_CAUSE_BOND); /* and atoms 2 and 3 stand far apart */
+    for (int i = 0; i < 4; i++) {
+        static const char *const x[] = { "-20.000", "-10.000", "0.000", "6.000" };
+
+        ck_assert_int_eq(write_atom(1, x[i], "0.000", "0.000"), 0);
+    }
+    ck_assert_int_eq(write_atom(1, "7.000", "1.000", "0.000"), 0);
+    ck_assert_int_eq(write_atom(1, "3.000", "0.000", "0.000"), 1);
+    expect_pass(6);
+    ck_assert_int_eq(
+        strncmp(text_of(1), "[C]<-20.000,0.000,0.000>[C]<-10.000,0.000,0.000>[C]<", 52), 0);
+    ck_assert_int_eq(seq.done, CG_SEQUENCE_COMPLETE);
+    ck_assert_int_eq(seq.n_sampled, seq.n_tokens - 1 - (6 * 5 + 2 * 6) - (1 + 1));
+    /* atoms 2 to 5; what was taken back is as long as four atoms, less the first one's "[C]<" */
+    expect_counts(5, 1, 0, 4, 4 * (2 + 18) - 2, 0);
+    finish();
+}
+END_TEST
+
+/* A stereocentre: the text has the other hand afterwards, and nothing else has changed. */
+START_TEST(a_wrong_hand_is_rewritten)
+{
+    const char *const before =
+        "[C]<0.000,0.000,0.000>[C]<0.880,0.880,0.880>[C]<0.880,-0.880,-0.880>"
+        "[C]<";
+
+    begin(4, 1);
+    for (int32_t i = 1; i < 4; i++)
+        for (int32_t j = 0; j < i; j++)
+            pair(i, j, j ? 2.1f : 1.38f, j ? 2.85f : 1.68f, j ? CG_CAUSE_ANGLE : CG_CAUSE_BOND);
+    m.tests[0] = (cg_geometry_test) { .atom = { 0, 1, 2, 3 },
+                                      .kind = CG_TEST_VOLUME,
+                                      .cause = CG_CAUSE_CENTRE,
+                                      .low = -INFINITY,
+                                      .high = -0.5f };
+    m.start[4] = 1;
+    write_atom(1, "0.000", "0.000", "0.000");
+    write_atom(1, "0.880", "0.880", "0.880");
+    ck_assert_int_eq(write_atom(1, "0.880", "-0.880", "-0.880"), 0);
+    ck_assert_int_eq(write_atom(1, "-0.880", "0.880", "-0.880"), 1);
+    expect_pass(4);
+    ck_assert_int_eq(strncmp(text_of(1), before, strlen(before)), 0);
+    ck_assert_int_eq(atoms.repair.count[CG_CAUSE_CENTRE], 1);
+    expect_counts(3, 0, 1, 1, 20, 0);
+    finish();
+}
+END_TEST
+
+/* ---- no place ---------------------------------------------------------------------------------
+ */
+
+/* Nothing is both farther than 3 Å and nearer than 2 Å; and what is infinite ends as well. */
+START_TEST(the_impossible_is_given_up)
+{
+    static const float lows[] = { 3, INFINITY, 3, NAN }, highs[] = { 2, INFINITY, -3, 2 };
+    int32_t tries = 0, wasted = 0, n_begin;
+
+    begin(3, 0);
+    pair(1, 0, 3, 2, CG_CAUSE_BOND);
+    m.low2[0] = lows[_i] * lows[_i];
+    m.high2[0] = highs[_i] * fabsf(highs[_i]);
+    n_begin = seq.n_tokens;
+    for (; !seq.done && tries < 100; tries++) {
+        int32_t n;
+
+        ck_assert_int_eq(seq.n_tokens, n_begin);
+        ck_assert_int_eq(seq.field, 0);
+        ck_assert_int_eq(write_atom(1, "1.000", "0.000", "0.000"), 0);
+        n = seq.n_tokens;
+        ck_assert_int_eq(write_atom(1, "2.500", "0.000", "0.000"), 1);
+        ck_assert_int_le(atoms.repair.restarts, CG_MAX_RESTARTS);
+        wasted += n - n_begin;
+    }
+    ck_assert_int_eq(seq.done, CG_SEQUENCE_GIVEN_UP);
+    ck_assert_int_eq(tries, CG_MAX_RESTARTS + 1);
+    ck_assert_int_ge(seq.attempt, CG_MAX_RESTARTS);
+    ck_assert_int_eq(atoms.repair.restarts, CG_MAX_RESTARTS);
+    ck_assert_int_eq(atoms.repair.count[0], tries);
+    ck_assert_int_gt(atoms.repair.wasted, wasted / 3);
+    finish();
+}
+END_TEST
+
+/* A place that the text cannot say: more digits before the point than there are. */
+START_TEST(a_place_without_a_text)
+{
+    int32_t n_begin;
+
+    begin(2, 0);
+    pair(1, 0, 6, 7, CG_CAUSE_BOND);
+    n_begin = seq.n_tokens;
+    write_atom(1, "99.000", "0.000", "0.000");
+    ck_assert_int_eq(write_atom(1, "99.900", "0.000", "0.000"), 1); /* 105, or so */
+    ck_assert_int_eq(seq.n_tokens, n_begin);
+    ck_assert_int_eq(seq.done, CG_SEQUENCE_RUNNING);
+    /* atom 1 by itself, then atom 0 and the "[C]<" behind it */
+    expect_counts(1, 1, 0, 1, 19 + 21, 1);
+    write_atom(1, "10.000", "0.000", "0.000"); /* with other numbers it goes well */
+    ck_assert_int_eq(write_atom(1, "10.900", "0.000", "0.000"), 1);
+    expect_pass(2);
+    ck_assert_int_eq(seq.done, CG_SEQUENCE_COMPLETE);
+    finish();
+}
+END_TEST
+
+/* What is drawn fits, what it is moved to does not: the sequence ends there, as any other. */
+START_TEST(the_limit)
+{
+    begin(2, 0);
+    pair(1, 0, 20, 30, CG_CAUSE_BOND);
+    seq.limit = marks[0].n_tokens + 38;
+    write_atom(1, "0.000", "0.000", "0.000");
+    ck_assert_int_eq(write_atom(1, "9.000", "0.000", "0.000"), 1);
+    ck_assert_int_eq(seq.done, CG_SEQUENCE_UNFINISHED);
+    ck_assert_int_eq(seq.n_tokens, seq.limit);
+    ck_assert_int_eq(tokens[seq.limit - 1], DIGIT); /* for want of a ">" */
+    expect_counts(1, 1, 0, 1, 18, 0);
+    finish();
+}
+END_TEST
+
+/* A slot is used again: nothing of its last sequence is left, and its memory is enough. */
+START_TEST(slots_are_used_again)
+{
+    begin(2, 0);
+    pair(1, 0, 1.4f, 1.7f, CG_CAUSE_BOND);
+    write_atom(1, "0.000", "0.000", "0.000");
+    write_atom(1, "9.000", "0.000", "0.000");
+    ck_assert_int_eq(atoms.repair.moved, 1);
+    begin(ATOMS, 0);
+    expect_counts(0, 0, 0, 0, 0, 0);
+    for (int i = 0; i < ATOMS; i++) {
+        char x[16];
+
+        snprintf(x, sizeof x, "%d.000", i);
+        ck_assert_int_eq(write_atom(1, x, "0.000", "0.000"), 0);
+    }
+    ck_assert_int_eq(seq.done, CG_SEQUENCE_COMPLETE);
+    expect_counts(ATOMS, 0, 0, 0, 0, 0);
+    /* all of them move: the last one is to be near two of the first, 3 Å apart */
+    pair(ATOMS - 1, 0, 1, 1.4f, CG_CAUSE_BOND);
+    pair(ATOMS - 1, 3, 1, 1.4f, CG_CAUSE_BOND);
+    ck_assert_int_eq(look_at(1, ATOMS - 1), 1);
+    ck_assert_int_eq(atoms.repair.moved, ATOMS);
+    expect_pass(ATOMS);
+    ck_assert_int_eq(seq.done, CG_SEQUENCE_COMPLETE);
+    ck_assert_int_eq(cg_cpu_repair_begin(&atoms, 0), 0);
+    finish();
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("cpu_atoms");
+    TCase *tc = tcase_create("atoms");
+    SRunner *sr;
+    int failed;
+
+    tcase_set_timeout(tc, 120); /* a block on the host takes its time */
+    tcase_add_test(tc, good_atoms_stay);
+    tcase_add_test(tc, without_repair_nothing_changes);
+    tcase_add_loop_test(tc, a_failing_atom_is_written_anew, 0, 2);
+    tcase_add_test(tc, others_move_where_they_must);
+    tcase_add_test(tc, a_wrong_hand_is_rewritten);
+    tcase_add_loop_test(tc, the_impossible_is_given_up, 0, 4);
+    tcase_add_test(tc, a_place_without_a_text);
+    tcase_add_test(tc, the_limit);
+    tcase_add_test(tc, slots_are_used_again);
+    suite_add_tcase(s, tc);
+    sr = srunner_create(s);
+    srunner_run_all(sr, CK_NORMAL);
+    failed = srunner_ntests_failed(sr);
+    srunner_free(sr);
+    free(m.memory);
+    return failed != 0;
+}

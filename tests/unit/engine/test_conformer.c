@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: MIT */
+/* What becomes of an ended sequence: conformer, wrong molecule, parse failure, unfinished. */
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/conformer.h"
+
+#include "sequence/automaton.h"
+
+static const cg_format_config format = {
+    .decimals = 3,
+    .max_integer_digits = 2,
+    .prompt_open = "[SMILES]",
+    .prompt_close = "[/SMILES]",
+    .completion_open = "[CONFORMER]",
+    .completion_close = "[/CONFORMER]",
+    .end = "<|endoftext|>",
+};
+static const cg_template_builder builder = { .format = &format };
+
+static cg_tokenizer *tokenizer;
+static cg_molecule_template molecule; /* CCO */
+
+static void setup(void)
+{
+    cg_error err = CG_ERROR_INIT;
+    char dir[512];
+
+    snprintf(dir, sizeof dir, "%s/data/confgen-default", getenv("CONFGEN_SOURCE_ROOT"));
+    ck_assert_msg(cg_tokenizer_load(dir, &tokenizer, &err) == CG_OK, "%s", err.msg);
+    molecule = (cg_molecule_template) { .builder = &builder };
+    ck_assert_int_eq(cg_molecule_parse("CCO", 3, &molecule.molecule, &err), CG_OK);
+    ck_assert_int_eq(cg_enriched_split_molecule(molecule.molecule, &molecule.split, &err), CG_OK);
+}
+
+static void teardown(void)
+{
+    cg_enriched_split_finish(&molecule.split);
+    cg_molecule_destroy(molecule.molecule);
+    cg_tokenizer_destroy(tokenizer);
+}
+
+static void check(const char *text, int32_t done, cg_parsed_conformer *ret)
+{
+    cg_tokens tokens = CG_TOKENS_INIT;
+    cg_error err = CG_ERROR_INIT;
+
+    ck_assert_int_eq(cg_tokenizer_encode(tokenizer, NULL, text, strlen(text), 0, &tokens, &err),
+                     CG_OK);
+    ck_assert_int_eq(cg_conformer_check(&molecule, tokenizer, tokens.ids, (int32_t)tokens.n, done,
+                                        &(cg_repair_counts) { 0 }, ret, &err),
+                     CG_OK);
+    ck_assert_str_eq(ret->text, text);
+    ck_assert_uint_eq(ret->text_len, strlen(text));
+    cg_tokens_finish(&tokens);
+}
+
+#define BODY         "[C]<0.000,0.000,0.000>[C]<1.500,0.000,0.000>[O]<2.000,-1.250,0.001>"
+#define FRAMED(body) "[CONFORMER]" body "[/CONFORMER]<|endoftext|>"
+
+static const struct {
+    const char *text, *reason;
+    int32_t done, verdict;
+} cases[] = {
+    { FRAMED(BODY), "", CG_SEQUENCE_COMPLETE, CG_CONFORMER_OK },
+    { FRAMED(BODY), "the limit of tokens was reached before the end", CG_SEQUENCE_UNFINISHED,
+      CG_CONFORMER_UNFINISHED },
+    { "", "the limit of tokens was reached", CG_SEQUENCE_UNFINISHED, CG_CONFORMER_UNFINISHED },
+    { "", "tags are missing", CG_SEQUENCE_COMPLETE, CG_CONFORMER_PARSE_FAILURE },
+    { BODY, "tags are missing", CG_SEQUENCE_COMPLETE, CG_CONFORMER_PARSE_FAILURE },
+    { "[CONFORMER]" BODY, "tags are missing", CG_SEQUENCE_COMPLETE, CG_CONFORMER_PARSE_FAILURE },
+    { FRAMED("[C]<0.000,0.000,0.000>[O]<1.500,0.000,0.000>[C]<2.000,-1.250,0.001>"),
+      "the text is of COC", CG_SEQUENCE_COMPLETE, CG_CONFORMER_WRONG_MOLECULE },
+    { FRAMED("[C]<0.000,0.000,0.000>"), "the text is of C", CG_SEQUENCE_COMPLETE,
+      CG_CONFORMER_WRONG_MOLECULE },
+    { FRAMED("[C]<0.000,0.000,0.000>[C]<1.500,0.00,0.000>[O]<2.000,-1.250,0.001>"), "offset 36",
+      CG_SEQUENCE_COMPLETE, CG_CONFORMER_PARSE_FAILURE },
+    { FRAMED("hello"), "", CG_SEQUENCE_COMPLETE, CG_CONFORMER_PARSE_FAILURE },
+    { FRAMED(""), "", CG_SEQUENCE_COMPLETE, CG_CONFORMER_PARSE_FAILURE },
+};
+
+START_TEST(verdicts)
+{
+    cg_parsed_conformer c = { 0 };
+
+    check(cases[_i].text, cases[_i].done, &c);
+    ck_assert_msg(c.verdict == cases[_i].verdict, "verdict %d instead of %d: %s", c.verdict,
+                  cases[_i].verdict, c.reason);
+    ck_assert_msg(strstr(c.reason, cases[_i].reason) != NULL, "'%s' is not in '%s'",
+                  cases[_i].reason, c.reason);
+    ck_assert_int_eq(c.verdict == CG_CONFORMER_OK, c.reason[0] == '\0');
+    ck_assert_int_eq(c.verdict == CG_CONFORMER_OK, c.xyz != NULL);
+    cg_parsed_conformer_finish(&c);
+    ck_assert_ptr_null(c.text);
+}
+END_TEST
+
+START_TEST(coordinates_and_body)
+{
+    cg_parsed_conformer c = { 0 };
+
+    check(FRAMED(BODY), CG_SEQUENCE_COMPLETE, &c);
+    ck_assert_uint_eq(c.body_len, strlen(BODY));
+    ck_assert_int_eq(memcmp(c.body, BODY, c.body_len), 0);
+    ck_assert_double_eq(c.xyz[1][0], 1.5);
+    ck_assert_double_eq(c.xyz[2][1], -1.25);
+    ck_assert_double_eq(c.xyz[2][2], 0.001);
+    cg_parsed_conformer_finish(&c);
+}
+END_TEST
+
+START_TEST(tokens_that_are_none)
+{
+    const int32_t tokens[] = { 1 << 20 };
+    cg_error err = CG_ERROR_INIT;
+    cg_parsed_conformer c = { 0 };
+
+    ck_assert_int_eq(cg_conformer_check(&molecule, tokenizer, tokens, 1, CG_SEQUENCE_COMPLETE,
+                                        &(cg_repair_counts) { 0 }, &c, &err),
+                     CG_ERR_INPUT);
+    ck_assert_ptr_null(c.text);
+    ck_assert_int_ne(err.msg[0], '\0');
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("conformer");
+    TCase *tc = tcase_create("verdicts");
+    SRunner *sr;
+    int failed;
+
+    tcase_add_checked_fixture(tc, setup, teardown);
+    tcase_add_loop_test(tc, verdicts, 0, (int)(sizeof cases / sizeof cases[0]));
+    tcase_add_test(tc, coordinates_and_body);
+    tcase_add_test(tc, tokens_that_are_none);
+    suite_add_tcase(s, tc);
+    sr = srunner_create(s);
+    srunner_run_all(sr, CK_NORMAL);
+    failed = srunner_ntests_failed(sr);
+    srunner_free(sr);
+    return failed != 0;
+}

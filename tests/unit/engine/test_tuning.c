@@ -1,0 +1,693 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Choosing by measurement: the search over executors that only pretend to take time; the file of
+ * remembered choices; and the whole way, with the CPU's executors in the place of a GPU's.
+ */
+#include "base/file.h"
+#include "sequence/automaton.h"
+#include "engine/engine.h"
+#include "engine/tuning_cache.h"
+#include "plugin/registry.h"
+#include "tiny_engine.h"
+
+#include <math.h>
+#include <sys/stat.h>
+
+/* ---- executors that take pretended time --------------------------------------------------- */
+
+enum { PAIRS = 4, BATCHES = 6, RUN_STEPS = 4, LIFE = 40 };
+
+static const int32_t batches[BATCHES] = { 64, 128, 256, 512, 1024, 2048 };
+static const cg_tuning_pair pairs[PAIRS] = {
+    { "flash", "paged" }, { "flash", "static" }, { "cudnn", "paged" }, { "eager", "paged" }
+};
+
+/* A step takes fixed + row * batch seconds. */
+static struct pretence {
+    double fixed[PAIRS], row[PAIRS];
+    int32_t fits[PAIRS];      /* largest batch; 0: the pair is refused */
+    int32_t runs_fail[PAIRS]; /* > 0: this run finds no memory */
+    double clock;
+    int opened, alive;
+} world;
+
+struct fake {
+    cg_executor base;
+    int32_t pair, n_slots, runs, busy, told;
+    int64_t steps;
+    uint32_t next_generation;
+};
+
+static struct fake *get(cg_executor *ex)
+{
+    return (struct fake *)ex;
+}
+
+static void fake_destroy(cg_executor *ex)
+{
+    world.alive--;
+    free(ex);
+}
+
+static cg_status fake_begin_prefix(cg_executor *ex, int32_t prefix, const int32_t *tokens,
+                                   int32_t n, cg_error *err)
+{
+    (void)ex;
+    (void)err;
+    ck_assert(prefix == 0 && n == 2 && tokens[1] == 8);
+    return CG_OK;
+}
+
+static int fake_prefix_ready(const cg_executor *ex, int32_t prefix)
+{
+    return prefix == 0 && ((const struct fake *)ex)->steps > 0;
+}
+
+static cg_status fake_admit(cg_executor *ex, int32_t slot, int32_t prefix,
+                            const cg_sequence_job *job, cg_error *err)
+{
+    struct fake *f = get(ex);
+
+    (void)err;
+    ck_assert(slot < f->n_slots && prefix == 0);
+    ck_assert_uint_eq(job->key.generation, f->next_generation++);
+    f->busy++;
+    return CG_OK;
+}
+
+static cg_status fake_run(cg_executor *ex, int32_t max_steps, cg_error *err)
+{
+    struct fake *f = get(ex);
+
+    ck_assert_int_ge(max_steps, RUN_STEPS);
+    if (++f->runs == world.runs_fail[f->pair]) {
+        snprintf(err->msg, sizeof err->msg, "the cache cannot grow");
+        return err->code = CG_ERR_DEVICE_NOMEM;
+    }
+    f->steps += RUN_STEPS;
+    f->told = f->steps % LIFE == 0 && f->busy; /* then slot 0 ends */
+    world.clock += RUN_STEPS * (world.fixed[f->pair] + world.row[f->pair] * f->n_slots);
+    return CG_OK;
+}
+
+static int fake_collect(cg_executor *ex, cg_sequence_result *ret_result)
+{
+    struct fake *f = get(ex);
+
+    if (!f->told)
+        return 0;
+    f->told = 0;
+    *ret_result = (cg_sequence_result) { 0, CG_SEQUENCE_COMPLETE, 0, 0, NULL, { .wasted = 0 } };
+    return 1;
+}
+
+static void fake_release(cg_executor *ex, int32_t slot)
+{
+    ck_assert_int_eq(slot, 0);
+    get(ex)->busy--;
+}
+
+static void fake_stats(const cg_executor *ex, cg_executor_stats *ret_stats)
+{
+    const struct fake *f = (const struct fake *)ex;
+
+    *ret_stats = (cg_executor_stats) { .steps = f->steps, .tokens = f->steps * f->n_slots };
+}
+
+static const struct cg_executor_ops fake_ops = {
+    .destroy = fake_destroy,
+    .begin_prompt = fake_begin_prefix,
+    .prompt_ready = fake_prefix_ready,
+    .admit = fake_admit,
+    .run = fake_run,
+    .collect = fake_collect,
+    .release = fake_release,
+    .stats = fake_stats,
+};
+
+static cg_status fake_open(void *ctx, int32_t pair, int32_t batch_size, cg_executor **ret_executor,
+                           cg_error *err)
+{
+    struct fake *f;
+
+    (void)ctx;
+    world.opened++;
+    if (!world.fits[pair]) {
+        snprintf(err->msg, sizeof err->msg, "attention '%s': not on this GPU",
+                 pairs[pair].attention);
+        return err->code = CG_ERR_UNSUPPORTED;
+    }
+    if (batch_size > world.fits[pair]) {
+        snprintf(err->msg, sizeof err->msg, "no memory for %d", batch_size);
+        return err->code = CG_ERR_DEVICE_NOMEM;
+    }
+    f = calloc(1, sizeof *f);
+    f->base.ops = &fake_ops;
+    f->pair = pair;
+    f->n_slots = batch_size;
+    world.alive++;
+    *ret_executor = &f->base;
+    return CG_OK;
+}
+
+static double fake_now(void *ctx)
+{
+    (void)ctx;
+    return world.clock;
+}
+
+static const int32_t prompt[2] = { 7, 8 };
+static cg_tuner tuner;
+static cg_tuning tuning;
+static cg_error err;
+
+static void setup_search(void)
+{
+    world = (struct pretence) { .clock = 100 };
+    for (int i = 0; i < PAIRS; i++) {
+        world.fixed[i] = 1e-3;
+        world.row[i] = 1e-6;
+        world.fits[i] = 1 << 20;
+    }
+    tuner = (cg_tuner) { .pairs = pairs,
+                         .n_pairs = PAIRS,
+                         .batches = batches,
+                         .n_batches = BATCHES,
+                         .work = { .prompt = prompt, .n_prompt = 2, .n_generations = 1 },
+                         .seconds = 0.8,
+                         .open = fake_open,
+                         .now = fake_now };
+    err = (cg_error)CG_ERROR_INIT;
+}
+
+static void tune_ok(void)
+{
+    ck_assert_msg(cg_tune(&tuner, &tuning, &err) == CG_OK, "%s", err.msg);
+    ck_assert_int_eq(world.alive, 0);
+}
+
+static const cg_tuning_figure *figure(const char *attention, const char *cache, int32_t batch)
+{
+    for (int32_t i = 0; i < tuning.n_figures; i++)
+        if (!strcmp(tuning.figures[i].attention, attention) &&
+            !strcmp(tuning.figures[i].kv_cache, cache) && tuning.figures[i].batch_size == batch)
+            return &tuning.figures[i];
+    return NULL;
+}
+
+START_TEST(the_smallest_batch_that_is_good_enough)
+{
+    /* batch / (1e-3 + 1e-6 batch): 2048 gives 671,917 tokens/s, 1024 505,929 */
+    tune_ok();
+    ck_assert_int_eq(tuning.batch_size, 2048);
+    ck_assert_str_eq(tuning.attention, "flash");
+    ck_assert_str_eq(tuning.kv_cache, "paged");
+    ck_assert_double_eq_tol(tuning.tokens_per_second, 671917, 100);
+    ck_assert_double_eq_tol(figure("flash", "paged", 64)->tokens_per_second, 60150, 10);
+    ck_assert_int_eq(tuning.n_figures, BATCHES + PAIRS - 1);
+    ck_assert(tuning.seconds > 1 && tuning.seconds < 20);
+
+    /* 97.2 % of 512's at 128, and the search ends after two that do not help */
+    setup_search();
+    for (int i = 0; i < PAIRS; i++)
+        world.fixed[i] = 5e-6;
+    tune_ok();
+    ck_assert_int_eq(tuning.batch_size, 128);
+    ck_assert_ptr_nonnull(figure("flash", "paged", 512));
+    ck_assert_ptr_null(figure("flash", "paged", 1024));
+}
+END_TEST
+
+START_TEST(another_pair_must_be_better)
+{
+    world.fixed[1] = 0.995e-3; /* by less than measuring differs */
+    tune_ok();
+    ck_assert_str_eq(tuning.kv_cache, "paged");
+
+    setup_search();
+    world.fixed[2] = 0.8e-3;
+    tune_ok();
+    ck_assert_str_eq(tuning.attention, "cudnn");
+    ck_assert_double_eq_tol(tuning.tokens_per_second, 2048 / 2.848e-3, 100);
+}
+END_TEST
+
+START_TEST(what_is_hopeless_is_given_up)
+{
+    double all, but_one;
+
+    world.fixed[3] = 3e-3;
+    tune_ok();
+    all = tuning.seconds;
+    ck_assert_double_gt(figure("eager", "paged", 2048)->tokens_per_second, 0);
+    setup_search();
+    tuner.n_pairs = 3;
+    tune_ok();
+    but_one = tuning.seconds;
+    ck_assert_double_lt(all - but_one, 0.5); /* of 0.8 and the warming up */
+}
+END_TEST
+
+START_TEST(memory_bounds_the_batch)
+{
+    world.fits[0] = 600;
+    world.fits[1] = 500;
+    world.runs_fail[2] = 5;
+    tune_ok();
+    ck_assert_int_eq(tuning.batch_size, 512);
+    ck_assert_str_eq(figure("flash", "paged", 1024)->refused, "no memory for 1024");
+    ck_assert_ptr_null(figure("flash", "paged", 2048));
+    ck_assert_str_eq(figure("flash", "static", 512)->refused, "no memory for 512");
+    ck_assert_str_eq(figure("cudnn", "paged", 512)->refused, "the cache cannot grow");
+    ck_assert_str_eq(figure("cudnn", "paged", 512)->attention, "cudnn");
+}
+END_TEST
+
+START_TEST(a_default_that_fails_is_replaced)
+{
+    world.fits[0] = world.fits[1] = 0;
+    tune_ok();
+    ck_assert_str_eq(tuning.attention, "cudnn");
+    ck_assert_int_eq(tuning.batch_size, 2048);
+    ck_assert_int_eq(tuning.n_figures, 2 + BATCHES + 1);
+
+    setup_search();
+    for (int i = 0; i < PAIRS; i++)
+        world.fits[i] = 0;
+    ck_assert_int_eq(cg_tune(&tuner, &tuning, &err), CG_ERR_UNSUPPORTED);
+    ck_assert_str_eq(err.msg, "attention 'flash': not on this GPU");
+    ck_assert_int_eq(world.opened, PAIRS);
+}
+END_TEST
+
+START_TEST(a_single_batch)
+{
+    static const int32_t one = 300;
+
+    tuner.batches = &one;
+    tuner.n_batches = 1;
+    world.fixed[1] = 0.5e-3;
+    tune_ok();
+    ck_assert_int_eq(tuning.batch_size, 300);
+    ck_assert_str_eq(tuning.kv_cache, "static");
+    ck_assert_int_eq(tuning.n_figures, PAIRS);
+    tuner.n_batches = 0;
+    ck_assert_int_eq(cg_tune(&tuner, &tuning, &err), CG_ERR_LIMIT);
+}
+END_TEST
+
+START_TEST(the_text)
+{
+    char text[512], cut[24];
+
+    world.fits[0] = 150;
+    world.fits[2] = 0;
+    tuner.n_pairs = 3;
+    tune_ok();
+    cg_tuning_text(&tuning, text, sizeof text);
+    ck_assert_str_eq(text, "flash/paged 64: 60,150 tokens/s; flash/paged 128: 113,475; "
+                           "flash/paged 256 refused: no memory for 256; flash/static 128: 113,475; "
+                           "cudnn/paged 128 refused: attention 'cudnn': not on this GPU");
+    ck_assert_uint_lt(strlen(cg_tuning_text(&tuning, cut, sizeof cut)), sizeof cut);
+    tuning.n_figures = 0;
+    ck_assert_str_eq(cg_tuning_text(&tuning, text, sizeof text), "");
+}
+END_TEST
+
+/* ---- the file ----------------------------------------------------------------------------- */
+
+static const cg_tuning_item key[] = {
+    { "confgen", "0.1.0" }, { "gpu", "NVIDIA H200" },
+    { "driver", "13000" },  { "model", "a shape" },
+    { "dtype", "bf16" },    { "max_length", "4096" },
+    { "batch_size", "0" },  { "plugins", "flash 1, paged 1" },
+};
+enum { KEYS = sizeof key / sizeof key[0] };
+
+static char path[512];
+
+static void setup_file(void)
+{
+    scratch_make();
+    snprintf(path, sizeof path, "%s", scratch_path("a/b/tuning.json"));
+    err = (cg_error)CG_ERROR_INIT;
+    tuning = (cg_tuning) { .attention = "flash",
+                           .kv_cache = "static",
+                           .batch_size = 512,
+                           .n_figures = 2,
+                           .tokens_per_second = 310000.5,
+                           .seconds = 9.25 };
+    for (int i = 0; i < 2; i++)
+        tuning.figures[i] = (cg_tuning_figure) { CG_SIZED(cg_tuning_figure), .batch_size = 512,
+                                                 .attention = "flash", .kv_cache = "static" };
+    tuning.figures[0].tokens_per_second = 310000.5;
+    snprintf(tuning.figures[1].refused, sizeof tuning.figures[1].refused, "no \"memory\"");
+}
+
+static int load(const cg_tuning_item *k, cg_tuning *ret)
+{
+    int found = -1;
+
+    ck_assert_msg(cg_tuning_load(path, k, KEYS, ret, &found, &err) == CG_OK, "%s", err.msg);
+    return found;
+}
+
+static void store(void)
+{
+    ck_assert_msg(cg_tuning_store(path, key, KEYS, &tuning, &err) == CG_OK, "%s", err.msg);
+}
+
+START_TEST(what_is_stored_is_found)
+{
+    cg_tuning got = { .batch_size = 1 };
+
+    ck_assert_int_eq(load(key, &got), 0); /* no file */
+    store();
+    ck_assert_int_eq(load(key, &got), 1);
+    ck_assert_str_eq(got.attention, "flash");
+    ck_assert_str_eq(got.kv_cache, "static");
+    ck_assert_int_eq(got.batch_size, 512);
+    ck_assert_double_eq_tol(got.tokens_per_second, 310000.5, 0.01);
+    ck_assert_double_eq_tol(got.seconds, 9.25, 1e-6);
+    ck_assert_int_eq(got.n_figures, 2);
+    ck_assert_double_eq_tol(got.figures[0].tokens_per_second, 310000.5, 0.01);
+    ck_assert_str_eq(got.figures[0].refused, "");
+    ck_assert_str_eq(got.figures[1].refused, "no \"memory\"");
+    ck_assert_double_eq(got.figures[1].tokens_per_second, 0);
+    tuning.batch_size = 256; /* in its place */
+    store();
+    ck_assert_int_eq(load(key, &got), 1);
+    ck_assert_int_eq(got.batch_size, 256);
+    shell("test \"$(ls '%s/a/b')\" = tuning.json", scratch_dir); /* no temporary file is left */
+    shell("test \"$(grep -c '\"key\"' '%s')\" = 1", path);
+}
+END_TEST
+
+START_TEST(every_part_of_the_key_counts)
+{
+    cg_tuning_item other[KEYS];
+    cg_tuning got;
+
+    store();
+    memcpy(other, key, sizeof key);
+    other[_i].value = "something else";
+    ck_assert_int_eq(load(other, &got), 0);
+    memcpy(other, key, sizeof key);
+    other[_i].key = "another";
+    ck_assert_int_eq(load(other, &got), 0);
+}
+END_TEST
+
+START_TEST(a_damaged_file_is_replaced)
+{
+    static const char *const texts[] = {
+        "",
+        "not JSON",
+        "[]",
+        "{}",
+        "{\"confgen_tuning\": 2, \"choices\": []}",
+        "{\"confgen_tuning\": 1}",
+        "{\"confgen_tuning\": 1, \"choices\": {}}",
+        "{\"confgen_tuning\": 1, \"choices\": [1]}",
+        "{\"confgen_tuning\": 1, \"choices\": [{\"key\": 1}]}",
+        "{\"confgen_tuning\": 1, \"choices\": [",
+    };
+    cg_tuning got;
+    int found;
+
+    snprintf(path, sizeof path, "%s", scratch_write_text("t.json", texts[_i]));
+    ck_assert_int_eq(cg_tuning_load(path, key, KEYS, &got, &found, &err), CG_ERR_FORMAT);
+    ck_assert_int_eq(found, 0);
+    ck_assert_contains(err.msg, "t.json");
+    store();
+    ck_assert_int_eq(load(key, &got), 1);
+}
+END_TEST
+
+/* A choice with the right key and wrong contents. */
+START_TEST(a_damaged_choice_is_not_used)
+{
+    static const char *const edits[] = {
+        "s/\"batch_size\": 512/\"batch_size\": 0/",
+        "s/\"batch_size\": 512/\"batch_size\": \"512\"/",
+        "s/\"attention\": \"flash\"/\"attention\": 5/",
+        "s/\"attention\": \"flash\"/\"attention\": \"a_name_of_more_than_thirty_one_letters\"/",
+        "s/\"figures\": \\[/\"figures\": [3,/",
+        "s/\"figures\"/\"fig\"/",
+        "s/\"tokens_per_second\": /&-/",
+    };
+    cg_tuning got;
+    int found = 1;
+
+    store();
+    shell("sed -i '%s' '%s'", edits[_i], path);
+    ck_assert_int_eq(cg_tuning_load(path, key, KEYS, &got, &found, &err), CG_ERR_FORMAT);
+    ck_assert_int_eq(found, 0);
+    store();
+    ck_assert_int_eq(load(key, &got), 1);
+}
+END_TEST
+
+START_TEST(it_does_not_grow_for_ever)
+{
+    cg_tuning_item k[KEYS];
+    cg_tuning got;
+    char number[16];
+
+    memcpy(k, key, sizeof key);
+    k[0].value = number;
+    tuning.n_figures = 0;
+    for (int i = 0; i < 260; i++) {
+        snprintf(number, sizeof number, "%d", i);
+        ck_assert_int_eq(cg_tuning_store(path, k, KEYS, &tuning, &err), CG_OK);
+    }
+    ck_assert_int_eq(load(k, &got), 1);
+    snprintf(number, sizeof number, "%d", 3);
+    ck_assert_int_eq(load(k, &got), 0);
+    snprintf(number, sizeof number, "%d", 4);
+    ck_assert_int_eq(load(k, &got), 1);
+}
+END_TEST
+
+static void count_choice(void *ctx, const cg_tuned *choice)
+{
+    int *n = ctx;
+
+    ck_assert_str_eq(choice->gpu, "NVIDIA H200");
+    ck_assert_str_eq(choice->model, "a shape");
+    ck_assert_str_eq(choice->dtype, "bf16");
+    ck_assert_str_eq(choice->attention, "flash");
+    ck_assert_str_eq(choice->kv_cache, "static");
+    ck_assert_int_eq(choice->batch_size, 512);
+    ++*n;
+}
+
+START_TEST(where_it_is_and_what_it_holds)
+{
+    char got[512], small[16];
+    int n = 0;
+
+    unsetenv("CONFGEN_CACHE_DIR");
+    unsetenv("XDG_CACHE_HOME");
+    unsetenv("HOME");
+    ck_assert_int_eq(cg_tuning_path(got, sizeof got, &err), CG_OK);
+    ck_assert_str_eq(got, "");
+    ck_assert_int_eq(cg_tuning_list(count_choice, &n, got, sizeof got, &err), CG_OK);
+    setenv("HOME", "/home/x", 1);
+    ck_assert_int_eq(cg_tuning_path(got, sizeof got, &err), CG_OK);
+    ck_assert_str_eq(got, "/home/x/.cache/confgen/tuning.json");
+    setenv("XDG_CACHE_HOME", "/var/x", 1);
+    ck_assert_int_eq(cg_tuning_path(got, sizeof got, &err), CG_OK);
+    ck_assert_str_eq(got, "/var/x/confgen/tuning.json");
+    setenv("CONFGEN_CACHE_DIR", scratch_dir, 1);
+    ck_assert_int_eq(cg_tuning_path(got, sizeof got, &err), CG_OK);
+    snprintf(path, sizeof path, "%s", scratch_path("tuning.json"));
+    ck_assert_str_eq(got, path);
+    ck_assert_int_eq(cg_tuning_path(small, sizeof small, &err), CG_ERR_LIMIT);
+    store();
+    ck_assert_int_eq(cg_tuning_list(count_choice, &n, got, sizeof got, &err), CG_OK);
+    ck_assert_int_eq(n, 1);
+    ck_assert_str_eq(got, path);
+    ck_assert_int_eq(cg_tuning_store("/proc/nowhere/t.json", key, KEYS, &tuning, &err), CG_ERR_IO);
+    ck_assert_contains(err.msg, "'/proc/nowhere/t.json': cannot be written");
+}
+END_TEST
+
+/* ---- the whole way ------------------------------------------------------------------------ */
+
+static char log_text[1 << 14];
+
+static void on_log(void *ctx, int32_t level, const char *text)
+{
+    size_t n = strlen(log_text);
+
+    (void)ctx;
+    snprintf(log_text + n, sizeof log_text - n, "%d %s\n", level, text);
+}
+
+static cg_engine_options options;
+static char model_path[512];
+
+static void setup_engine(void)
+{
+    scratch_make();
+    write_tiny_model();
+    setenv("CONFGEN_CACHE_DIR", scratch_dir, 1);
+    snprintf(model_path, sizeof model_path, "%s", scratch_path("model"));
+    options = (cg_engine_options) {
+        CG_SIZED(cg_engine_options), .model = model_path, .threads = 1,  .template_workers = 1,
+        .max_length = 128,           .device = "cpu",     .log = on_log, .geometry = "off"
+    };
+    log_text[0] = '\0';
+    err = (cg_error)CG_ERROR_INIT;
+}
+
+static cg_engine *open_measured(void)
+{
+    cg_engine_test_hooks hooks = { .tuning_seconds = 0.004 };
+    cg_engine *engine = NULL;
+
+    log_text[0] = '\0';
+    ck_assert_msg(cg_engine_open_with(&options, &hooks, &engine, &err) == CG_OK, "%s", err.msg);
+    return engine;
+}
+
+START_TEST(measured_once_and_remembered)
+{
+    cg_engine *engine = open_measured();
+    const cg_engine_info *info = cg_engine_get_info(engine);
+    char attention[32], cache[32];
+    int32_t batch_size = info->batch_size;
+
+    ck_assert_int_gt(info->n_figures, 6); /* 2 attentions over 3 caches, some batches */
+    ck_assert_contains(info->tuning, "measured in ");
+    ck_assert_contains(info->attention_reason, "auto: measured: flash/paged 64: ");
+    ck_assert_contains(info->batch_reason, "within 3 %");
+    ck_assert_contains(log_text, "2 cpu: measuring attention, KV cache and batch size");
+    ck_assert_contains(log_text, "measured in ");
+    snprintf(attention, sizeof attention, "%s", info->attention);
+    snprintf(cache, sizeof cache, "%s", info->kv_cache);
+    cg_engine_close(engine);
+
+    engine = open_measured();
+    info = cg_engine_get_info(engine);
+    ck_assert_contains(info->tuning, "remembered in ");
+    ck_assert_int_gt(info->n_figures, 6);
+    ck_assert_ptr_null(strstr(log_text, "measuring"));
+    ck_assert_str_eq(info->attention, attention);
+    ck_assert_str_eq(info->kv_cache, cache);
+    ck_assert_int_eq(info->batch_size, batch_size);
+    cg_engine_close(engine);
+
+    options.workload = 40; /* no more slots than conformers */
+    engine = open_measured();
+    info = cg_engine_get_info(engine);
+    ck_assert_int_eq(info->batch_size, 40);
+    ck_assert_str_eq(info->batch_reason, "auto: all that is asked for");
+    cg_engine_close(engine);
+}
+END_TEST
+
+START_TEST(not_measured)
+{
+    cg_engine *engine;
+    const cg_engine_info *info;
+
+    options.workload = 100;
+    engine = open_measured();
+    info = cg_engine_get_info(engine);
+    ck_assert_int_eq(info->n_figures, 0);
+    ck_assert_str_eq(info->tuning, "not measured: few conformers are asked for");
+    ck_assert_str_eq(info->attention, "flash");
+    ck_assert_int_eq(info->batch_size, 100);
+    cg_engine_close(engine);
+
+    options.workload = 0;
+    options.tuning = CG_TUNING_NEVER;
+    engine = open_measured();
+    info = cg_engine_get_info(engine);
+    ck_assert_str_eq(info->tuning, "not measured: not wanted");
+    ck_assert_int_eq(info->batch_size, 512);
+    ck_assert_contains(info->kv_cache_reason, "auto: the default, not measured");
+    cg_engine_close(engine);
+
+    options.tuning = CG_TUNING_ALWAYS; /* but there is nothing to choose */
+    options.attention = "eager";
+    options.kv_cache = "static";
+    options.batch_size = 3;
+    engine = open_measured();
+    info = cg_engine_get_info(engine);
+    ck_assert_str_eq(info->tuning, "");
+    ck_assert_str_eq(info->attention_reason, "asked for");
+    ck_assert_int_eq(info->batch_size, 3);
+    cg_engine_close(engine);
+    ck_assert_int_ne(access(scratch_path("tuning.json"), F_OK), 0);
+}
+END_TEST
+
+START_TEST(what_was_asked_for_stands)
+{
+    cg_engine *engine;
+    const cg_engine_info *info;
+
+    options.attention = "eager";
+    options.batch_size = 8;
+    engine = open_measured();
+    info = cg_engine_get_info(engine);
+    ck_assert_str_eq(info->attention, "eager");
+    ck_assert_str_eq(info->attention_reason, "asked for");
+    ck_assert_str_eq(info->batch_reason, "asked for");
+    ck_assert_int_eq(info->batch_size, 8);
+    ck_assert_int_eq(info->n_figures, 3);
+    for (int32_t i = 0; i < 3; i++)
+        ck_assert_str_eq(info->figures[i].attention, "eager");
+    cg_engine_close(engine);
+}
+END_TEST
+
+START_TEST(a_damaged_memory_is_told_and_replaced)
+{
+    cg_engine *engine;
+
+    options.attention = "flash";
+    options.batch_size = 4;
+    scratch_write_text("tuning.json", "{");
+    engine = open_measured();
+    ck_assert_contains(log_text, "1 ");
+    ck_assert_contains(log_text, "tuning.json:1:");
+    ck_assert_contains(cg_engine_get_info(engine)->tuning, "measured in ");
+    cg_engine_close(engine);
+    engine = open_measured();
+    ck_assert_contains(cg_engine_get_info(engine)->tuning, "remembered in ");
+    cg_engine_close(engine);
+}
+END_TEST
+
+int main(void)
+{
+    TCase *cases[3] = { tcase_create("search"), tcase_create("file"), tcase_create("engine") };
+
+    tcase_add_checked_fixture(cases[0], setup_search, NULL);
+    tcase_add_test(cases[0], the_smallest_batch_that_is_good_enough);
+    tcase_add_test(cases[0], another_pair_must_be_better);
+    tcase_add_test(cases[0], what_is_hopeless_is_given_up);
+    tcase_add_test(cases[0], memory_bounds_the_batch);
+    tcase_add_test(cases[0], a_default_that_fails_is_replaced);
+    tcase_add_test(cases[0], a_single_batch);
+    tcase_add_test(cases[0], the_text);
+    tcase_add_checked_fixture(cases[1], setup_file, scratch_remove);
+    tcase_set_timeout(cases[1], 60);
+    tcase_add_test(cases[1], what_is_stored_is_found);
+    tcase_add_loop_test(cases[1], every_part_of_the_key_counts, 0, KEYS);
+    tcase_add_loop_test(cases[1], a_damaged_file_is_replaced, 0, 10);
+    tcase_add_loop_test(cases[1], a_damaged_choice_is_not_used, 0, 7);
+    tcase_add_test(cases[1], it_does_not_grow_for_ever);
+    tcase_add_test(cases[1], where_it_is_and_what_it_holds);
+    tcase_add_checked_fixture(cases[2], setup_engine, scratch_remove);
+    tcase_set_timeout(cases[2], 120);
+    tcase_add_test(cases[2], measured_once_and_remembered);
+    tcase_add_test(cases[2], not_measured);
+    tcase_add_test(cases[2], what_was_asked_for_stands);
+    tcase_add_test(cases[2], a_damaged_memory_is_told_and_replaced);
+    return run_suite("tuning", cases, 3);
+}

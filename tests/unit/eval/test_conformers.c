@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: MIT */
+#include "eval/conformers.h"
+
+#include <math.h>
+
+#include "chem/rdkit_c.h"
+#include "eval/identity.h"
+#include "eval/isomorphism.h"
+#include "sdf_made.h"
+
+/* ---- matching ----------------------------------------------------------------------------- */
+
+static cg_heavy_graph graph_of(const char *text)
+{
+    cg_heavy_graph g = { 0 };
+    cg_error err = CG_ERROR_INIT;
+    size_t size = 0;
+    char *pkl = get_mol(text, &size, "{\"removeHs\":false}");
+
+    ck_assert_msg(pkl != NULL, "%s", text);
+    ck_assert_msg(cg_heavy_graph_read(pkl, size, &g, &err) == CG_OK, "%s", err.msg);
+    free_ptr(pkl);
+    return g;
+}
+
+/* Element of each atom, and bonds, agree. */
+static void check_match(const char *a_text, const char *b_text, int same)
+{
+    cg_heavy_graph a = graph_of(a_text), b = graph_of(b_text);
+    uint16_t *order = calloc(a.n + 1, sizeof *order);
+    cg_error err = CG_ERROR_INIT;
+    cg_status st = cg_isomorphism_find(&a, &b, order, &err);
+
+    ck_assert_msg((st == CG_OK) == same, "%s, %s: %s", a_text, b_text, err.msg);
+    for (size_t i = 0; same && i < a.n; i++) {
+        size_t at = b.n;
+
+        for (size_t k = 0; k < b.n; k++)
+            if (b.atom[k] == order[i])
+                at = k;
+        ck_assert_uint_lt(at, b.n);
+        ck_assert_uint_eq(a.label[i], b.label[at]);
+        ck_assert_uint_eq(a.first[i + 1] - a.first[i], b.first[at + 1] - b.first[at]);
+        if (!strcmp(a_text, b_text))
+            ck_assert_uint_eq(at, i);
+    }
+    free(order);
+    cg_heavy_graph_finish(&a);
+    cg_heavy_graph_finish(&b);
+}
+
+START_TEST(matches)
+{
+    static const char neopentyls[] = "C(C(C)(C)C)(C(C)(C)C)(C(C)(C)C)C(C)(C)C";
+
+    check_match("CCO", "CCO", 1);
+    check_match("CCO", "OCC", 1);
+    check_match("CCO", "COC", 0);
+    check_match("CC=O", "CCO", 0);
+    check_match("C[NH3+]", "CN", 0);
+    check_match("c1ccccc1C(=O)[O-]", "[O-]C(=O)c1ccccc1", 1);
+    check_match("c1ccccc1C(=O)[O-]", "O=C([O-])C1=CC=CC=C1", 1);
+    check_match("[H]C([H])([H])O[2H]", "OC", 1);
+    check_match("C1CC1.C1CC1", "C1CCCCC1", 0); /* colours alone do not tell them apart */
+    check_match("C1CC1.C1CCC1.[Na+]", "[Na+].C1CCC1.C1CC1", 1);
+    check_match(neopentyls, neopentyls, 1);
+    check_match("C1CCC2CCCCC2C1", "C1CCC(C1)C1CCCC1", 0);
+}
+END_TEST
+
+/* Thirty benzenes in another order are too many for RDKit's own search. */
+START_TEST(like_pieces)
+{
+    cg_buf a = { 0 }, b = { 0 };
+
+    for (int i = 0; i < 30; i++)
+        cg_buf_puts(&a, "c1ccccc1.");
+    cg_buf_puts(&a, "C");
+    cg_buf_puts(&b, "C");
+    for (int i = 0; i < 30; i++)
+        cg_buf_puts(&b, ".c1ccccc1");
+    check_match(cg_buf_text(&a), cg_buf_text(&b), 1);
+    cg_buf_finish(&a);
+    cg_buf_finish(&b);
+}
+END_TEST
+
+/* A sheet of 9 x 9 squares, 81 rings, its atoms row by row and then from the last to the first. */
+START_TEST(many_rings)
+{
+    cg_buf text = { 0 };
+    cg_conformer_file f;
+
+    for (int turned = 0; turned < 2; turned++) {
+        sdf_head(&text, "sheet", 100, 180);
+        for (int i = 0; i < 100; i++) {
+            int at = turned ? 99 - i : i;
+
+            sdf_atom(&text, at % 10, at / 10, 0.5, "Si");
+        }
+        for (int i = 0; i < 100; i++) {
+            if (i % 10 < 9)
+                cg_buf_printf(&text, "%3d%3d  1  0\n", i + 1, i + 2);
+            if (i < 90)
+                cg_buf_printf(&text, "%3d%3d  1  0\n", i + 1, i + 11);
+        }
+        sdf_end(&text, NULL);
+    }
+    f = sdf_read(&text, 1);
+    ck_assert_uint_eq(f.n_broken, 0);
+    ck_assert_uint_eq(f.n_molecules, 1);
+    ck_assert_uint_eq(f.molecules[0].n, 2);
+    ck_assert_uint_eq(f.molecules[0].n_atoms, 100);
+    cg_conformer_file_finish(&f);
+    cg_buf_finish(&text);
+}
+END_TEST
+
+/* ---- molecules of a file -------------------------------------------------------------------- */
+
+START_TEST(groups)
+{
+    cg_buf text = { 0 };
+    cg_conformer_file f;
+
+    sdf_chain(&text, "ethanol", "CCO", 0.5, "CCO");
+    sdf_chain(&text, "amine", "CCN", 0.5, NULL);
+    sdf_chain(&text, "ethanol", "OCC", 0.9, NULL); /* another order */
+    sdf_chain(&text, "ethanol", "CCC", 0.5, NULL); /* another graph */
+    sdf_chain(&text, "", "CCO", 0.1, "OCC");
+    sdf_chain(&text, "", "OCC", 0.2, NULL); /* says nothing: by graph, not the one before */
+    sdf_chain(&text, "", "CCO", 0.3, "CCO");
+    sdf_chain(&text, "amine", "CCN", 0.7, "CCC"); /* its SMILES is another molecule's */
+    f = sdf_read(&text, 1);
+    ck_assert_uint_eq(f.n_records, 8);
+    ck_assert_uint_eq(f.n_broken, 0);
+    ck_assert_ptr_null(f.first_trouble);
+    ck_assert_uint_eq(f.n_molecules, 5);
+    ck_assert_str_eq(f.molecules[0].name, "ethanol");
+    ck_assert_str_eq(f.molecules[0].smiles, "CCO");
+    ck_assert_uint_eq(f.molecules[0].n, 2);
+    ck_assert_uint_eq(f.molecules[0].n_atoms, 3);
+    ck_assert_uint_eq(f.molecules[0].first_record, 1);
+    /* OCC was turned around: its second atom is the second of CCO, its first the last */
+    ck_assert_float_eq_tol(f.molecules[0].xyz[4][1], 0.6, 1e-5);
+    ck_assert_float_eq_tol(f.molecules[0].xyz[5][0], -1.4, 1e-5);
+    ck_assert_str_eq(f.molecules[1].name, "amine");
+    ck_assert_uint_eq(f.molecules[1].n, 2);
+    ck_assert_str_eq(f.molecules[2].smiles, "CCC");
+    ck_assert_uint_eq(f.molecules[2].first_record, 4);
+    ck_assert_str_eq(f.molecules[3].name, "");
+    ck_assert_uint_eq(f.molecules[3].n, 2);
+    ck_assert_uint_eq(f.molecules[4].n, 1);
+    cg_conformer_file_finish(&f);
+    cg_buf_finish(&text);
+}
+END_TEST
+
+START_TEST(broken_records)
+{
+    cg_buf text = { 0 };
+    cg_conformer_file f;
+
+    sdf_chain(&text, "a", "CCO", 0.5, NULL);
+    cg_buf_puts(&text, "b\n\n\nnonsense\n$$$$\n");
+    sdf_chain(&text, "five", "CCO", 0.5, NULL);
+    text.data[text.len - 50] = '!'; /* in the bonds */
+    sdf_chain(&text, "b", "CCO", 0.5, NULL);
+    sdf_head(&text, "b", 2, 1);
+    sdf_atom(&text, 0, 0, 0.5, "F");
+    sdf_atom(&text, 1, 0, 0.5, "O");
+    cg_buf_puts(&text, "  1  2  3  0\n"); /* fluorine with three bonds */
+    sdf_end(&text, NULL);
+    cg_buf_puts(&text, "\nlast, cut off\n");
+    f = sdf_read(&text, 2);
+    ck_assert_uint_eq(f.n_records, 6);
+    ck_assert_uint_eq(f.n_broken, 4);
+    ck_assert_uint_eq(f.n_broken_names, 3);
+    ck_assert_str_eq(f.broken[0].name, "b");
+    ck_assert_uint_eq(f.broken[0].n, 2);
+    ck_assert_str_eq(f.broken[1].name, "five");
+    ck_assert_str_eq(f.broken[2].name, "");
+    ck_assert_contains(f.first_trouble, "'made.sdf': record 2 ('b'): line 4: found 'nonsense'");
+    ck_assert_uint_eq(f.n_molecules, 2);
+    cg_conformer_file_finish(&f);
+    cg_buf_finish(&text);
+}
+END_TEST
+
+/* Of stereoisomers under one name the first says which molecule it is; all are kept, in its order.
+ */
+START_TEST(stereo_is_not_looked_at)
+{
+    static const double corner[4][3] = { { 1, 1, 1 }, { -1, -1, 1 }, { -1, 1, -1 }, { 1, -1, -1 } };
+    static const char *const smiles[] = { "F[C@](Cl)(Br)I", "F[C@@](Cl)(Br)I", NULL };
+    static const char *const elements[] = { "F", "Cl", "Br", "I" };
+    cg_buf text = { 0 };
+    cg_conformer_file f;
+
+    for (int k = 0; k < 6; k++) {
+        sdf_head(&text, "methane", 5, 4);
+        sdf_atom(&text, 0, 0, 0, "C");
+        for (int i = 0; i < 4; i++)
+            sdf_atom(&text, corner[i][0], corner[i][1], k % 2 ? corner[i][2] : -corner[i][2],
+                     elements[i]);
+        for (int i = 0; i < 4; i++)
+            cg_buf_printf(&text, "  1%3d  1  0\n", i + 2);
+        sdf_end(&text, smiles[k % 3]);
+    }
+    f = sdf_read(&text, 1);
+    ck_assert_uint_eq(f.n_molecules, 1);
+    ck_assert_uint_eq(f.molecules[0].n, 6);
+    ck_assert_str_eq(f.molecules[0].graph, "FC(Cl)(Br)I");
+    for (size_t k = 0; k < 6; k++) {
+        const float(*xyz)[3] = (const float(*)[3])(f.molecules[0].xyz + 5 * k);
+        const cg_smiles *g = cg_molecule_graph(f.molecules[0].mol);
+
+        for (size_t i = 0; i < 5; i++) {
+            int z = g->atoms[i].element, at = z == 9 ? 0 : z == 17 ? 1 : z == 35 ? 2 : 3;
+
+            ck_assert_float_eq_tol(xyz[i][0], z == 6 ? 0 : corner[at][0], 1e-6);
+            ck_assert_float_eq_tol(xyz[i][1], z == 6 ? 0 : corner[at][1], 1e-6);
+        }
+    }
+    cg_conformer_file_finish(&f);
+    cg_buf_finish(&text);
+}
+END_TEST
+
+/* The same conformers with hydrogens, shuffled, V2000 and V3000, with and without SMILES. */
+START_TEST(foreign_files)
+{
+    cg_conformer_file ours = { 0 }, theirs = { 0 };
+    cg_error err = CG_ERROR_INIT;
+
+    ck_assert_int_eq(cg_conformer_file_read(eval_data("gen.sdf"), 2, &ours, &err), CG_OK);
+    ck_assert_int_eq(cg_conformer_file_read(eval_data("foreign.sdf"), 2, &theirs, &err), CG_OK);
+    ck_assert_uint_eq(ours.n_molecules, 8);
+    ck_assert_uint_eq(theirs.n_molecules, 8);
+    ck_assert_uint_eq(theirs.n_records, ours.n_records);
+    for (size_t i = 0; i < 8; i++) {
+        const cg_conformers *a = &ours.molecules[i], *b = NULL;
+
+        for (size_t k = 0; k < 8; k++)
+            if (!strcmp(theirs.molecules[k].name, a->name))
+                b = &theirs.molecules[k];
+        ck_assert_ptr_nonnull(b);
+        ck_assert_str_eq(a->graph, b->graph);
+        ck_assert_uint_eq(a->n, b->n);
+        ck_assert_uint_eq(a->n_atoms, b->n_atoms);
+    }
+    cg_conformer_file_finish(&ours);
+    cg_conformer_file_finish(&theirs);
+}
+END_TEST
+
+static void assert_same(const cg_conformer_file *a, const cg_conformer_file *b)
+{
+    ck_assert_uint_eq(a->n_molecules, b->n_molecules);
+    for (size_t i = 0; i < a->n_molecules; i++) {
+        ck_assert_str_eq(a->molecules[i].name, b->molecules[i].name);
+        ck_assert_str_eq(a->molecules[i].smiles, b->molecules[i].smiles);
+        ck_assert_uint_eq(a->molecules[i].n, b->molecules[i].n);
+        ck_assert_int_eq(memcmp(a->molecules[i].xyz, b->molecules[i].xyz,
+                                a->molecules[i].n * a->molecules[i].n_atoms * 3 * sizeof(float)),
+                         0);
+    }
+}
+
+/* More than a batch of text, records across its border, any number of threads. */
+START_TEST(batches)
+{
+    cg_buf text = { 0 };
+    cg_conformer_file one, three;
+    size_t n = 0;
+
+    while (text.len < (9u << 20)) {
+        char name[32];
+
+        snprintf(name, sizeof name, "m%zu", n % 50);
+        sdf_chain(&text, name, n % 3 ? "CCNCO" : "OCNCC", 0.001 * (double)(n % 997), NULL);
+        n++;
+    }
+    one = sdf_read(&text, 1);
+    three = sdf_read(&text, 3);
+    ck_assert_uint_eq(one.n_records, n);
+    ck_assert_uint_eq(one.n_molecules, 50);
+    assert_same(&one, &three);
+    /* record 57, OCNCC, is the second of m7: its second atom is the fourth of CCNCO */
+    ck_assert_str_eq(one.molecules[7].smiles, "CCNCO");
+    ck_assert_float_eq_tol(one.molecules[7].xyz[8][1] - one.molecules[7].xyz[7][1], 0.057, 1e-5);
+    cg_conformer_file_finish(&one);
+    cg_conformer_file_finish(&three);
+    cg_buf_finish(&text);
+}
+END_TEST
+
+START_TEST(whole_files)
+{
+    static const struct {
+        const char *text, *says;
+        cg_status status;
+    } cases[] = {
+        { "{\"name\": \"x\"}\n", "holds records of format json, wanted an SDF", CG_ERR_FORMAT },
+        { "3\nProperties=species:S:1:pos:R:3 name=\"x\"\n", "format xyz", CG_ERR_FORMAT },
+        { "\x28\xb5\x2f\xfd nonsense", "damaged zstd data", CG_ERR_FORMAT },
+    };
+    cg_conformer_file f = { 0 };
+    cg_error err = CG_ERROR_INIT;
+    cg_buf text = { 0 };
+    const char *path;
+
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        path = scratch_write_text("bad.sdf", cases[i].text);
+        ck_assert_int_eq(cg_conformer_file_read(path, 1, &f, &err), cases[i].status);
+        ck_assert_contains(err.msg, cases[i].says);
+    }
+    path = scratch_write("nul.sdf", "a\0b\n", 4);
+    ck_assert_int_eq(cg_conformer_file_read(path, 1, &f, &err), CG_ERR_FORMAT);
+    ck_assert_contains(err.msg, "neither zstd nor gzip nor text");
+    ck_assert_int_eq(cg_conformer_file_read("/no/such/file", 1, &f, &err), CG_ERR_IO);
+    ck_assert_int_eq(cg_conformer_file_read(scratch_write_text("empty.sdf", ""), 1, &f, &err),
+                     CG_OK);
+    ck_assert_uint_eq(f.n_records, 0);
+    cg_conformer_file_finish(&f);
+    /* a mark of the byte order, blank lines at the end */
+    cg_buf_puts(&text, "\xef\xbb\xbf");
+    sdf_chain(&text, "bom", "CCO", 0.5, NULL);
+    cg_buf_puts(&text, "\n \r\n");
+    f = sdf_read(&text, 1);
+    ck_assert_uint_eq(f.n_records, 1);
+    ck_assert_str_eq(f.molecules[0].name, "bom");
+    cg_conformer_file_finish(&f);
+    cg_conformer_file_finish(NULL);
+    cg_buf_finish(&text);
+}
+END_TEST
+
+int main(void)
+{
+    TCase *tc = tcase_create("conformers");
+
+    tcase_set_timeout(tc, 60);
+    tcase_add_checked_fixture(tc, scratch_make, scratch_remove);
+    tcase_add_test(tc, matches);
+    tcase_add_test(tc, like_pieces);
+    tcase_add_test(tc, many_rings);
+    tcase_add_test(tc, groups);
+    tcase_add_test(tc, broken_records);
+    tcase_add_test(tc, stereo_is_not_looked_at);
+    tcase_add_test(tc, foreign_files);
+    tcase_add_test(tc, batches);
+    tcase_add_test(tc, whole_files);
+    return run_suite("eval_conformers", &tc, 1);
+}

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: MIT */
+#include <check.h>
+#include <jansson.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "io/record.h"
+
+static const char *const elements[] = { "C", "Cl" };
+static const double xyz[][3] = { { 0, -0.0004, 1.5 }, { -1.23456, 12.0, -0.0006 } };
+static const cg_tag tags[] = { { "check", "bond \"C-Cl\"\ttoo long" }, { "empty", "" } };
+static const char molblock[] = "title\n  confgen\n\n  0  0\nM  END\n";
+
+static cg_record_conformer conformer(void)
+{
+    return (cg_record_conformer) { .name = "a\"b\\c\td\n$$$$",
+                                   .smiles = "C/C=C\\Cl",
+                                   .generation = 7,
+                                   .seed = UINT64_C(18446744073709551615),
+                                   .n_atoms = 2,
+                                   .elements = elements,
+                                   .xyz = xyz,
+                                   .decimals = 3,
+                                   .text = "[C]<0.000,0.000,1.500>",
+                                   .molblock = molblock,
+                                   .tags = tags,
+                                   .n_tags = 2 };
+}
+
+static const struct {
+    cg_record_format format;
+    const char *text;
+} wanted[] = {
+    { CG_RECORD_SDF, "a\"b\\c d $$$$\n  confgen\n\n  0  0\nM  END\n"
+                     ">  <name>\na\"b\\c d $$$$\n\n>  <SMILES>\nC/C=C\\Cl\n\n>  <generation>\n7\n\n"
+                     ">  <seed>\n18446744073709551615\n\n>  <check>\nbond \"C-Cl\" too long\n\n"
+                     ">  <empty>\n\n$$$$\n" },
+    { CG_RECORD_XYZ, "2\nProperties=species:S:1:pos:R:3 name=\"a\\\"b\\\\c d $$$$\" "
+                     "smiles=\"C/C=C\\\\Cl\" generation=7 seed=18446744073709551615 "
+                     "check=\"bond \\\"C-Cl\\\" too long\" empty=\"\"\n"
+                     "C 0.000 0.000 1.500\nCl -1.235 12.000 -0.001\n" },
+    { CG_RECORD_SMILES3D, "[C]<0.000,0.000,1.500>\ta\"b\\c d $$$$\t7\t18446744073709551615"
+                          "\tcheck=bond \"C-Cl\" too long\tempty=\n" },
+    { CG_RECORD_JSON,
+      "{\"name\": \"a\\\"b\\\\c\\u0009d\\u000a$$$$\", \"smiles\": \"C/C=C\\\\Cl\", "
+      "\"generation\": 7, \"seed\": 18446744073709551615, \"elements\": [\"C\", \"Cl\"], "
+      "\"xyz\": [[0.000, 0.000, 1.500], [-1.235, 12.000, -0.001]], "
+      "\"check\": \"bond \\\"C-Cl\\\"\\u0009too long\", \"empty\": \"\"}\n" },
+};
+
+START_TEST(records_are_written)
+{
+    cg_error err = CG_ERROR_INIT;
+    cg_record_conformer c = conformer();
+    cg_record_format format;
+    cg_buf b = { 0 };
+
+    ck_assert_int_eq(cg_record_write(wanted[_i].format, &c, &b, &err), CG_OK);
+    ck_assert_str_eq(b.data, wanted[_i].text);
+    ck_assert_int_eq(
+        cg_record_format_parse(cg_record_format_name(wanted[_i].format), &format, &err), CG_OK);
+    ck_assert_int_eq(format, wanted[_i].format);
+    cg_buf_finish(&b);
+}
+END_TEST
+
+/* What is written is recognised, named and counted again, also from a part of it. */
+START_TEST(records_are_read_back)
+{
+    cg_record_format format = wanted[_i].format;
+    cg_error err = CG_ERROR_INIT;
+    cg_record_conformer c = conformer();
+    cg_buf b = { 0 }, name = { 0 };
+    size_t one;
+
+    c.name = "mol \"1\"\\";
+    ck_assert_int_eq(cg_record_write(format, &c, &b, &err), CG_OK);
+    one = b.len;
+    for (int i = 0; i < 2; i++)
+        ck_assert_int_eq(cg_record_write(format, &c, &b, &err), CG_OK);
+    ck_assert_int_eq(cg_record_guess(b.data, b.len), format);
+    cg_record_name(format, b.data, b.len, &name);
+    ck_assert_str_eq(cg_buf_text(&name), c.name);
+    ck_assert_int_eq(cg_record_count(format, b.data, b.len), 3);
+    ck_assert_int_eq(cg_record_count(format, b.data, 0), 0);
+    for (size_t n = 1; n <= b.len; n++) {
+        int64_t count = cg_record_count(format, b.data, n);
+
+        cg_buf_clear(&name);
+        cg_record_name(cg_record_guess(b.data, n), b.data, n, &name);
+        /* A record that misses its line end counts as unfinished, or (its last line whole) not. */
+        ck_assert_msg(count == (int64_t)((n + one - 1) / one) ||
+                          count == (int64_t)((n + one - 1) / one) - 1,
+                      "%lld records in %zu bytes", (long long)count, n);
+    }
+    cg_buf_finish(&b);
+    cg_buf_finish(&name);
+}
+END_TEST
+
+START_TEST(json_is_json)
+{
+    cg_error err = CG_ERROR_INIT;
+    cg_record_conformer c = conformer();
+    cg_buf b = { 0 };
+    json_t *root;
+
+    c.name = "caf\xe9"; /* Latin-1 */
+    c.seed = 42;
+    ck_assert_int_eq(cg_record_write(CG_RECORD_JSON, &c, &b, &err), CG_OK);
+    root = json_loadb(b.data, b.len, JSON_REJECT_DUPLICATES, NULL);
+    ck_assert_ptr_nonnull(root);
+    ck_assert_str_eq(json_string_value(json_object_get(root, "name")), "caf\xef\xbf\xbd");
+    ck_assert_int_eq(json_integer_value(json_object_get(root, "seed")), 42);
+    ck_assert_uint_eq(json_array_size(json_object_get(root, "xyz")), 2);
+    json_decref(root);
+    cg_buf_finish(&b);
+}
+END_TEST
+
+START_TEST(title_cannot_end_a_record)
+{
+    cg_error err = CG_ERROR_INIT;
+    cg_record_conformer c = conformer();
+    cg_buf b = { 0 };
+
+    c.name = "$$$$";
+    ck_assert_int_eq(cg_record_write(CG_RECORD_SDF, &c, &b, &err), CG_OK);
+    ck_assert_int_eq(cg_record_count(CG_RECORD_SDF, b.data, b.len), 1);
+    cg_buf_finish(&b);
+}
+END_TEST
+
+START_TEST(incomplete_conformers_are_our_bug)
+{
+    const double bad[][3] = { { 0, 0, 0 }, { 0, NAN, 0 } };
+    cg_error err = CG_ERROR_INIT;
+    cg_record_conformer c = conformer();
+    cg_record_format format;
+    cg_buf b = { 0 };
+
+    cg_buf_puts(&b, "before");
+    c.xyz = bad;
+    ck_assert_int_eq(cg_record_write(CG_RECORD_XYZ, &c, &b, &err), CG_ERR_INTERNAL);
+    ck_assert_ptr_nonnull(strstr(err.msg, "coordinate 1 of atom 1 is not finite"));
+    ck_assert_int_eq(cg_record_write(CG_RECORD_JSON, &c, &b, &err), CG_ERR_INTERNAL);
+    c.xyz = NULL;
+    ck_assert_int_eq(cg_record_write(CG_RECORD_XYZ, &c, &b, &err), CG_ERR_INTERNAL);
+    c.text = NULL;
+    ck_assert_int_eq(cg_record_write(CG_RECORD_SMILES3D, &c, &b, &err), CG_ERR_INTERNAL);
+    c.molblock = "no end";
+    ck_assert_int_eq(cg_record_write(CG_RECORD_SDF, &c, &b, &err), CG_ERR_INTERNAL);
+    ck_assert_str_eq(b.data, "before");
+    ck_assert_int_eq(cg_record_format_parse("pdb", &format, &err), CG_ERR_USAGE);
+    ck_assert_str_eq(err.msg, "output format 'pdb', wanted sdf, xyz, smiles3d or json");
+    cg_buf_finish(&b);
+}
+END_TEST
+
+START_TEST(failures_are_one_line_each)
+{
+    cg_buf b = { 0 };
+
+    cg_failed_write(12, "a\tb", "C\\C", -1, "no\nreason", NULL, &b);
+    cg_failed_write(13, "", "CC", 4, "cut off", "[C]<\x01\r", &b);
+    ck_assert_str_eq(b.data,
+                     "12\ta\\tb\tC\\\\C\t-\tno\\nreason\t\n13\t\tCC\t4\tcut off\t[C]<\\x01\\r\n");
+    ck_assert_str_eq(cg_failed_header(), "line\tname\tsmiles\tgeneration\treason\ttext\n");
+    cg_buf_finish(&b);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("record");
+    TCase *tc = tcase_create("record");
+    SRunner *sr;
+    int failed;
+
+    tcase_add_loop_test(tc, records_are_written, 0, 4);
+    tcase_add_loop_test(tc, records_are_read_back, 0, 4);
+    tcase_add_test(tc, json_is_json);
+    tcase_add_test(tc, title_cannot_end_a_record);
+    tcase_add_test(tc, incomplete_conformers_are_our_bug);
+    tcase_add_test(tc, failures_are_one_line_each);
+    suite_add_tcase(s, tc);
+    sr = srunner_create(s);
+    srunner_run_all(sr, CK_NORMAL);
+    failed = srunner_ntests_failed(sr);
+    srunner_free(sr);
+    return failed != 0;
+}

@@ -1,4 +1,0 @@
-/* SPDX-License-Identifier: MIT */
-/* The same by the code of the GPU, a block of whose kernel runs on the host: block.h. */
-#define BLOCK
-#include "test_cpu_atoms.c"

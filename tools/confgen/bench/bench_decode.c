@@ -1,0 +1,551 @@
+/* SPDX-License-Identifier: MIT */
+/* confgen bench decode: whole generations, constrained and not, small batches and large. */
+#include <confgen/build_info.h>
+#include <malloc.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "bench_decode.h"
+
+enum {
+    MIN_ROUNDS = 3,
+    FREE_TOKENS = 256, /* of an unconstrained sequence of random weights, which never stops */
+};
+
+static const char help[] =
+    "confgen bench decode [options]\n"
+    "\n"
+    "  --model DIR | --shape NAME    default, llama380m, qwen3-0.6b: random weights (default: the\n"
+    "                                default model)\n"
+    "  --tokenizer DIR               of a shape (default: the default model's)\n"
+    "  --device cpu|cuda[:I]         default cpu\n"
+    "  --dtype NAME                  of weights, activations and cache: bf16, f32\n"
+    "  --batch N,...                 default 1,64; on a GPU 512\n"
+    "  --constraint NAME,...         default none,grammar\n"
+    "  --attention NAME,...          default: what was chosen for this GPU before, else the usual\n"
+    "  --kv-cache NAME,...           the same\n"
+    "  --plugin FILE.so              beside confgen's (repeatable)\n"
+    "  --deterministic               tokens that do not depend on the batch\n"
+    "  --molecules FILE              default: the sample that comes along\n"
+    "  --limit N                     read the first N molecules only\n"
+    "  --gens N                      generations of a molecule (default: enough for four batches)\n"
+    "  --temperature T               default: the model's\n"
+    "  --max-new-tokens N            bound of a sequence\n"
+    "  --free-tokens N               the bound for none on random weights, which never stop\n"
+    "                                (default 256)\n"
+    "  --max-length N                room of a sequence, prompt included (default: the model's)\n"
+    "  --step-tokens N               rows of a step (default: by batch)\n"
+    "  --seconds S                   of measuring for each cell (default 20; on a GPU 0)\n"
+    "  --rounds N                    at least (default 3; on a GPU 1)\n"
+    "  --threads N                   default: cores\n"
+    "  --etkdg                       time RDKit's ETKDGv3 on the same molecules and threads\n"
+    "  --json FILE                   the figures, for scripts\n"
+    "\n"
+    "A cell is a batch size, a constraint, an attention and a cache. All cells generate the same\n"
+    "molecules as often at the same temperature, after a warm-up; on the CPU in turn, on a GPU "
+    "one\n"
+    "after the other, so that each has the memory for itself. tokens/s counts the tokens of ended\n"
+    "sequences by the wall time of the call. matmul, attention and sample are shares of the time "
+    "in\n"
+    "the decoder. ratio is tokens/s over those of `none` in the otherwise same cell. On a GPU the\n"
+    "second table sets the time of a step beside what its bytes and products take at this GPU's\n"
+    "copy bandwidth and matrix rate, measured in the same run; tools/bench/README.md has the\n"
+    "formulas.\n";
+
+static void parse(struct decode_bench *b, int argc, char **argv)
+{
+    static const struct option options[] = {
+        { "model", required_argument, NULL, 'm' },
+        { "shape", required_argument, NULL, 's' },
+        { "tokenizer", required_argument, NULL, 'z' },
+        { "batch", required_argument, NULL, 'b' },
+        { "constraint", required_argument, NULL, 'c' },
+        { "molecules", required_argument, NULL, 'f' },
+        { "limit", required_argument, NULL, 'l' },
+        { "gens", required_argument, NULL, 'g' },
+        { "temperature", required_argument, NULL, 'T' },
+        { "max-new-tokens", required_argument, NULL, 'n' },
+        { "seconds", required_argument, NULL, 'S' },
+        { "threads", required_argument, NULL, 't' },
+        { "attention", required_argument, NULL, 'a' },
+        { "kv-cache", required_argument, NULL, 'k' },
+        { "plugin", required_argument, NULL, 'p' },
+        { "etkdg", no_argument, NULL, 'e' },
+        { "device", required_argument, NULL, 'd' },
+        { "dtype", required_argument, NULL, 'D' },
+        { "deterministic", no_argument, NULL, 'i' },
+        { "free-tokens", required_argument, NULL, 'F' },
+        { "max-length", required_argument, NULL, 'L' },
+        { "step-tokens", required_argument, NULL, 'q' },
+        { "rounds", required_argument, NULL, 'r' },
+        { "json", required_argument, NULL, 'j' },
+        { "help", no_argument, NULL, OPTION_HELP },
+        { NULL, 0, NULL, 0 },
+    };
+    static char default_constraints[] = "none,grammar";
+    char *constraints = default_constraints;
+    cg_engine_options *o = &b->options;
+    int option;
+
+    while ((option = next_option(argc, argv, options, help)) != -1)
+        switch (option) {
+        case 'm':
+            o->model = optarg;
+            break;
+        case 's':
+            o->shape = optarg;
+            break;
+        case 'z':
+            o->tokenizer = optarg;
+            break;
+        case 'b':
+            b->n_batches = parse_ints("--batch", optarg, 1, 65536, b->batches, DECODE_LIST);
+            break;
+        case 'c':
+            constraints = optarg;
+            break;
+        case 'f':
+            b->molecules = optarg;
+            break;
+        case 'l':
+            b->limit = parse_int64("--limit", optarg, 1, INT64_MAX / 2);
+            break;
+        case 'g':
+            b->gens = parse_int("--gens", optarg, 1, 1 << 20);
+            break;
+        case 'T':
+            b->sampling.temperature = parse_real("--temperature", optarg);
+            break;
+        case 'n':
+            o->max_new_tokens = parse_int("--max-new-tokens", optarg, 1, 1 << 24);
+            break;
+        case 'S':
+            b->seconds = (double)parse_real("--seconds", optarg);
+            break;
+        case 't':
+            o->threads = parse_int("--threads", optarg, 1, 4096);
+            break;
+        case 'a':
+            b->n_attentions = parse_words("--attention", optarg, b->attentions, DECODE_LIST);
+            break;
+        case 'k':
+            b->n_caches = parse_words("--kv-cache", optarg, b->caches, DECODE_LIST);
+            break;
+        case 'p':
+            add_plugin_file(&b->plugins, optarg);
+            break;
+        case 'd':
+            o->device = optarg;
+            break;
+        case 'D':
+            o->dtype = optarg;
+            break;
+        case 'i':
+            o->deterministic = 1;
+            break;
+        case 'F':
+            b->free_tokens = parse_int("--free-tokens", optarg, 1, 1 << 24);
+            break;
+        case 'L':
+            o->max_length = parse_int("--max-length", optarg, 2, 1 << 24);
+            break;
+        case 'q':
+            o->step_tokens = parse_int("--step-tokens", optarg, 1, 1 << 24);
+            break;
+        case 'r':
+            b->rounds = parse_int("--rounds", optarg, 1, 1000);
+            break;
+        case 'j':
+            b->json = optarg;
+            break;
+        default:
+            b->etkdg = 1;
+        }
+    if (optind < argc)
+        usage_error("'%s': takes no operand", argv[optind]);
+    b->n_constraints = parse_words("--constraint", constraints, b->constraints, DECODE_LIST);
+    b->on_gpu = !strncmp(o->device, "cuda", 4);
+    if (!b->on_gpu && strcmp(o->device, "cpu"))
+        usage_error("--device '%s': wanted cpu or cuda[:I]", o->device);
+    if (!b->n_batches)
+        b->n_batches =
+            parse_ints("--batch", b->on_gpu ? "512" : "1,64", 1, 65536, b->batches, DECODE_LIST);
+    if (b->n_batches * b->n_constraints * b->n_attentions * b->n_caches > DECODE_CELLS)
+        usage_error("more than %d cells", DECODE_CELLS);
+    if (b->seconds < 0)
+        b->seconds = b->on_gpu ? 0 : 20;
+    if (!b->rounds)
+        b->rounds = b->on_gpu ? 1 : MIN_ROUNDS;
+    o->plugins = b->plugins.files;
+    o->n_plugins = b->plugins.n;
+    o->sampling = &b->sampling;
+}
+
+static cg_status read_molecules(struct decode_bench *b, cg_error *err)
+{
+    cg_status status = CG_OK;
+
+    if (!b->molecules) {
+        status = cg_data_path("geom_drugs_sample.smi", b->default_molecules,
+                              sizeof b->default_molecules, err);
+        b->molecules = b->default_molecules;
+    }
+    if (status == CG_OK)
+        status = cg_requests_read(b->molecules, b->limit, 1, &b->requests, err);
+    if (status != CG_OK)
+        return status;
+    b->n_items = cg_requests_get(b->requests, &b->items, NULL);
+    if (!b->n_items)
+        usage_error("--molecules '%s': no molecule in it", b->molecules);
+    return CG_OK;
+}
+
+static void make_cells(struct decode_bench *b)
+{
+    int32_t n = b->n_caches * b->n_attentions * b->n_batches * b->n_constraints;
+
+    for (int32_t i = 0; i < n; i++) {
+        int32_t k = i / b->n_constraints, batch = b->batches[k % b->n_batches];
+
+        b->cells[b->n_cells++] = (struct decode_cell) {
+            .failure = CG_ERROR_INIT,
+            .batch = batch,
+            .constraint = b->constraints[i % b->n_constraints],
+            .attention = b->attentions[k / b->n_batches % b->n_attentions],
+            .kv_cache = b->caches[k / b->n_batches / b->n_attentions],
+            .gens = b->gens ? b->gens : (int32_t)((4 * batch + b->n_items - 1) / b->n_items),
+        };
+    }
+}
+
+static cg_status open_cell(struct decode_bench *b, struct decode_cell *c, cg_error *err)
+{
+    cg_engine_options o = b->options;
+    const cg_engine_info *info;
+    cg_status status;
+
+    o.batch_size = c->batch;
+    o.constraint = c->constraint;
+    o.attention = c->attention;
+    o.kv_cache = c->kv_cache;
+    o.tuning = CG_TUNING_NEVER; /* a cell is what it says, or what a run would take */
+    if (o.shape && !strcmp(c->constraint, "none") && (b->free_tokens || !o.max_new_tokens))
+        o.max_new_tokens = b->free_tokens ? b->free_tokens : FREE_TOKENS;
+    status = cg_engine_open(&o, &c->engine, err);
+    if (status != CG_OK)
+        return status;
+    info = cg_engine_get_info(c->engine);
+    b->info = *info;
+    snprintf(b->model, sizeof b->model, "%s", info->model);
+    snprintf(b->device, sizeof b->device, "%s", info->device);
+    snprintf(b->dtype, sizeof b->dtype, "%s", info->dtype);
+    snprintf(c->chosen_attention, sizeof c->chosen_attention, "%s", info->attention);
+    snprintf(c->chosen_cache, sizeof c->chosen_cache, "%s", info->kv_cache);
+    return CG_OK;
+}
+
+static void close_cell(struct decode_cell *c)
+{
+    cg_engine_close(c->engine);
+    c->engine = NULL;
+}
+
+/* The first n molecules with `gens` conformers each. */
+static cg_request *copy_requests(const struct decode_bench *b, int64_t n, int32_t gens)
+{
+    cg_request *copy = malloc((size_t)n * sizeof *copy);
+
+    if (!copy)
+        out_of_memory();
+    for (int64_t i = 0; i < n; i++) {
+        copy[i] = b->items[i];
+        copy[i].n_conformers = gens;
+    }
+    return copy;
+}
+
+static cg_status run_cell(const struct decode_bench *b, const struct decode_cell *c, int64_t n,
+                          int32_t gens, cg_report *ret_report, cg_error *err)
+{
+    cg_request *requests = copy_requests(b, n, gens);
+    cg_status status = cg_engine_generate(c->engine, requests, n, NULL, NULL, ret_report, err);
+
+    free(requests);
+    if (status == CG_OK && !ret_report->tokens)
+        usage_error("--molecules '%s': none of them can be generated", b->molecules);
+    return status;
+}
+
+/* A short run: on a GPU two batches, so that what is made at first use is there. */
+static cg_status warm_up(const struct decode_bench *b, const struct decode_cell *c, cg_error *err)
+{
+    int64_t wanted = 2 * (int64_t)c->batch, n = b->n_items;
+    cg_report r;
+
+    if (b->on_gpu && wanted < n)
+        n = wanted;
+    return run_cell(b, c, n, b->on_gpu ? (int32_t)((wanted + n - 1) / n) : 1, &r, err);
+}
+
+static void add_report(cg_report *sum, const cg_report *r)
+{
+    sum->requested += r->requested;
+    sum->conformers += r->conformers;
+    sum->prompt_tokens += r->prompt_tokens;
+    sum->tokens += r->tokens;
+    sum->sampled += r->sampled;
+    sum->forced += r->forced;
+    sum->steps += r->steps;
+    sum->seconds += r->seconds;
+    sum->decode_seconds += r->decode_seconds;
+    sum->matmul_seconds += r->matmul_seconds;
+    sum->attention_seconds += r->attention_seconds;
+    sum->sample_seconds += r->sample_seconds;
+    sum->evaluated += r->evaluated;
+    sum->attended += r->attended;
+    sum->step_rows += r->step_rows;
+    sum->device_seconds += r->device_seconds;
+    sum->idle_seconds += r->idle_seconds;
+    sum->halvings += r->halvings;
+    sum->head_rows = r->head_rows > sum->head_rows ? r->head_rows : sum->head_rows;
+    sum->device_bytes = r->device_bytes > sum->device_bytes ? r->device_bytes : sum->device_bytes;
+    sum->kv_bytes = r->kv_bytes > sum->kv_bytes ? r->kv_bytes : sum->kv_bytes;
+}
+
+/* ---- RDKit alone -------------------------------------------------------------------------- */
+
+struct embedding {
+    const struct decode_bench *b;
+    int32_t gens;
+    _Atomic int64_t next, embedded;
+};
+
+static void *embed(void *arg)
+{
+    struct embedding *e = arg;
+    int64_t task;
+
+    /* a task is one conformer, so that the threads end together */
+    while ((task = e->next++) < e->b->n_items * e->gens) {
+        int32_t n = 0;
+
+        if (cg_etkdg_embed(e->b->items[task / e->gens].smiles, 1, (int32_t)(task % e->gens), &n,
+                           NULL) == CG_OK)
+            e->embedded += n;
+    }
+    return NULL;
+}
+
+static double run_etkdg(const struct decode_bench *b, int32_t threads, int32_t gens)
+{
+    pthread_t *ids = malloc((size_t)threads * sizeof *ids);
+    struct embedding e = { .b = b, .gens = gens };
+    double start = now();
+    int32_t n = 0;
+
+    if (!ids)
+        out_of_memory();
+    while (n < threads && pthread_create(&ids[n], NULL, embed, &e) == 0)
+        n++;
+    if (!n)
+        out_of_memory();
+    for (int32_t i = 0; i < n; i++)
+        pthread_join(ids[i], NULL);
+    free(ids);
+    return (double)e.embedded / (now() - start);
+}
+
+/* ---- rounds ------------------------------------------------------------------------------- */
+
+static int same(const char *a, const char *b)
+{
+    return a == b || (a && b && !strcmp(a, b));
+}
+
+struct decode_cell *decode_free_cell(struct decode_bench *b, const struct decode_cell *c)
+{
+    for (int i = 0; i < b->n_cells; i++) {
+        struct decode_cell *f = &b->cells[i];
+
+        if (f->batch == c->batch && same(f->attention, c->attention) &&
+            same(f->kv_cache, c->kv_cache) && !strcmp(f->constraint, "none"))
+            return f;
+    }
+    return NULL;
+}
+
+static cg_status run_once(const struct decode_bench *b, struct decode_cell *c, cg_error *err)
+{
+    cg_report r;
+    cg_status status = run_cell(b, c, b->n_items, c->gens, &r, err);
+
+    if (status != CG_OK)
+        return status;
+    samples_add(&c->tokens, (double)r.tokens / r.seconds);
+    samples_add(&c->sampled, (double)r.sampled / r.seconds);
+    samples_add(&c->forced, (double)r.forced / r.seconds);
+    samples_add(&c->conformers, (double)r.conformers / r.seconds);
+    add_report(&c->sum, &r);
+    return CG_OK;
+}
+
+/* The ratios of the rounds that both cells have. */
+static void add_ratios(struct decode_bench *b)
+{
+    for (int i = 0; i < b->n_cells; i++) {
+        struct decode_cell *c = &b->cells[i], *without = decode_free_cell(b, c);
+
+        for (size_t k = 0; without && k < c->tokens.n && k < without->tokens.n; k++)
+            samples_add(&c->ratio, c->tokens.values[k] / without->tokens.values[k]);
+    }
+}
+
+/* All cells in turn, so that a noisy neighbour meets all alike. */
+static cg_status measure_together(struct decode_bench *b, cg_error *err)
+{
+    cg_status status = CG_OK;
+    double start;
+
+    for (int i = 0; i < b->n_cells && status == CG_OK; i++)
+        status = open_cell(b, &b->cells[i], err);
+    for (int i = 0; i < b->n_cells && status == CG_OK; i++)
+        status = warm_up(b, &b->cells[i], err);
+    if (b->etkdg && status == CG_OK)
+        run_etkdg(b, 1, 1);
+    start = now();
+    for (int n = 0;
+         status == CG_OK && (n < b->rounds || now() - start < b->seconds * (double)b->n_cells);
+         n++) {
+        for (int i = 0; i < b->n_cells && status == CG_OK; i++)
+            status = run_once(b, &b->cells[i], err);
+        if (b->etkdg && status == CG_OK)
+            samples_add(&b->etkdg_rates, run_etkdg(b, b->info.threads, 4));
+    }
+    return status;
+}
+
+static cg_status measure_cell(struct decode_bench *b, struct decode_cell *c, cg_error *err)
+{
+    cg_status status = open_cell(b, c, err);
+    double start;
+
+    if (status == CG_OK)
+        status = warm_up(b, c, err);
+    start = now();
+    for (int n = 0; status == CG_OK && (n < b->rounds || now() - start < b->seconds); n++)
+        status = run_once(b, c, err);
+    close_cell(c);
+    return status;
+}
+
+/*
+ * One cell after the other, each with the memory of the GPU for itself. What cannot be served or
+ * has no room is told in its place, and the others go on; figures are told as they come.
+ */
+static cg_status measure_apart(struct decode_bench *b, cg_error *err)
+{
+    /* The next engine's weights lie where the last one's did: gigabytes of fresh pages take the
+     * system seconds. (glibc; where it does nothing, only time is lost.) */
+    mallopt(M_MMAP_MAX, 0);
+    mallopt(M_TRIM_THRESHOLD, -1);
+    for (int i = 0; i < b->n_cells; i++) {
+        struct decode_cell *c = &b->cells[i];
+        cg_status status = measure_cell(b, c, &c->failure);
+
+        fprintf(stderr, "[%d/%d] batch %d, %s%s%s%s%s: ", i + 1, b->n_cells, c->batch,
+                c->constraint, c->chosen_attention[0] ? ", " : "", c->chosen_attention,
+                c->chosen_cache[0] ? ", " : "", c->chosen_cache);
+        if (status == CG_OK)
+            fprintf(stderr, "%.0f tokens/s\n", samples_median(&c->tokens));
+        else
+            fprintf(stderr, "%s\n", c->failure.msg);
+        if (b->json && decode_write_json(b, err) != CG_OK)
+            return err->code;
+        if (status != CG_OK && status != CG_ERR_UNSUPPORTED && status != CG_ERR_DEVICE_NOMEM) {
+            *err = c->failure;
+            return status;
+        }
+    }
+    for (int n = 0; b->etkdg && n < b->rounds; n++)
+        samples_add(&b->etkdg_rates, run_etkdg(b, b->info.threads, 4));
+    return CG_OK;
+}
+
+static int n_measured(const struct decode_bench *b)
+{
+    int n = 0;
+
+    for (int i = 0; i < b->n_cells; i++)
+        n += b->cells[i].tokens.n > 0;
+    return n;
+}
+
+/* What this GPU gives; its memory is free again before the first engine opens. */
+static cg_status measure_gpu(struct decode_bench *b, cg_error *err)
+{
+    const char *colon = strchr(b->options.device, ':');
+    int32_t index = colon && colon[1] >= '0' && colon[1] <= '9' ? atoi(colon + 1) : 0;
+    cg_gpu *gpu = NULL;
+    cg_status status = cg_gpu_open(index, &gpu, err);
+
+    if (status == CG_OK) {
+        cg_gpu_get_info(gpu, &b->gpu);
+        status = cg_gpu_measure(gpu, &b->ceilings, err);
+    }
+    cg_gpu_close(gpu);
+    return status;
+}
+
+static void finish(struct decode_bench *b)
+{
+    for (int i = 0; i < b->n_cells; i++) {
+        struct decode_cell *c = &b->cells[i];
+
+        close_cell(c);
+        samples_finish(&c->tokens);
+        samples_finish(&c->sampled);
+        samples_finish(&c->forced);
+        samples_finish(&c->conformers);
+        samples_finish(&c->ratio);
+    }
+    samples_finish(&b->etkdg_rates);
+    cg_requests_free(b->requests);
+}
+
+int bench_decode(int argc, char **argv)
+{
+    static struct decode_bench b = {
+        .options = { CG_SIZED(cg_engine_options), .device = "cpu", .geometry = "off" },
+        .sampling = { sizeof(cg_sampling), -1, -1, -1, -1, -1 },
+        .n_attentions = 1, /* the engine's choice */
+        .n_caches = 1,
+        .seconds = -1,
+    };
+    cg_error err = CG_ERROR_INIT;
+    cg_status status;
+
+    command_name = "bench decode";
+    parse(&b, argc, argv);
+    status = read_molecules(&b, &err);
+    if (status == CG_OK) {
+        make_cells(&b);
+        status = b.on_gpu ? measure_gpu(&b, &err) : CG_OK;
+    }
+    if (status == CG_OK)
+        status = b.on_gpu ? measure_apart(&b, &err) : measure_together(&b, &err);
+    if (n_measured(&b)) { /* what there is, whatever came after it */
+        add_ratios(&b);
+        decode_print(&b);
+        if (b.json && decode_write_json(&b, status == CG_OK ? &err : NULL) != CG_OK &&
+            status == CG_OK)
+            status = err.code;
+    } else if (status == CG_OK) {
+        err = b.cells[0].failure;
+        status = err.code;
+    }
+    finish(&b);
+    return status == CG_OK ? EXIT_OK : report_error(&err);
+}

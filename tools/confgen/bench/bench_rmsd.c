@@ -1,0 +1,364 @@
+/* SPDX-License-Identifier: MIT */
+/* confgen bench rmsd: pairs/s of the comparison behind confgen eval. */
+#include <confgen/build_info.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/pool.h"
+#include "base/size.h"
+#include "bench.h"
+#include "bench_rmsd.h"
+#include "eval/rmsd.h"
+#include "io/input.h"
+#include "table.h"
+
+enum { MATRIX_ROWS = 100, MATRIX_COLUMNS = 200 };
+
+static const char help[] =
+    "confgen bench rmsd [options]\n"
+    "\n"
+    "  --molecules FILE   default: the sample that comes along\n"
+    "  --limit N          read the first N molecules only\n"
+    "  --conformers N     references a molecule (default: what FILE says, else 50); twice as many\n"
+    "                     are compared with them\n"
+    "  --threads N        molecules at once (default 1)\n"
+    "  --symmetry NAME    conjugated (default) or plain\n"
+    "  --max-maps N       automorphisms a molecule, default 10000\n"
+    "  --json FILE        all figures\n"
+    "\n"
+    "Conformers are made up: RDKit embeds one a molecule, its bonds are turned and its atoms "
+    "moved;\n"
+    "half of those compared are near a reference. minima is what confgen eval computes: the "
+    "nearest\n"
+    "of each, pairs left out where a bound decides. matrix is all pairs of up to 100 with up to "
+    "200.\n"
+    "Seconds are of processor time, so that the threads do not matter.\n";
+
+struct molecule {
+    char *name, *smiles;
+    int64_t n_ref;
+    /* found */
+    size_t n_atoms, n_maps;
+    int limited, failed;
+    cg_rmsd_count count;
+    uint64_t matrix_pairs;
+    double symmetry_seconds, minima_seconds, matrix_seconds;
+};
+
+struct bench {
+    const char *file, *json;
+    int64_t limit, conformers;
+    int32_t threads, max_maps;
+    cg_symmetry_rule rule;
+    struct molecule *molecules;
+    size_t n, cap;
+    double wall;
+    char (*reason)[CG_ERROR_TEXT]; /* [n] of those that failed */
+};
+
+static double thread_seconds(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+static cg_status read_molecules(struct bench *b, cg_error *err)
+{
+    cg_input *input = NULL;
+    cg_input_record r;
+    int more = 1;
+    cg_status st = cg_input_open(b->file, NULL, &input, err);
+
+    while (st == CG_OK && (!b->limit || (int64_t)b->n < b->limit)) {
+        st = cg_input_next(input, &r, &more, err);
+        if (st != CG_OK || !more)
+            break;
+        if (r.status != CG_OK)
+            continue;
+        if (cg_grow((void **)&b->molecules, &b->cap, b->n + 1, sizeof *b->molecules))
+            out_of_memory();
+        b->molecules[b->n] = (struct molecule) { .name = strdup(r.name),
+                                                 .smiles = strdup(r.smiles),
+                                                 .n_ref = b->conformers ? b->conformers
+                                                          : r.count > 0 ? r.count
+                                                                        : 50 };
+        if (!b->molecules[b->n].name || !b->molecules[b->n].smiles)
+            out_of_memory();
+        b->n++;
+    }
+    cg_input_close(input);
+    return st;
+}
+
+/* Minima of all, the matrix of some. */
+static cg_status compare(struct molecule *m, const float (*xyz)[3], const cg_symmetry *symmetry,
+                         cg_error *err)
+{
+    size_t n_ref = (size_t)m->n_ref, n_gen = 2 * n_ref, n = m->n_atoms;
+    size_t rows = n_ref < MATRIX_ROWS ? n_ref : MATRIX_ROWS;
+    size_t columns = n_gen < MATRIX_COLUMNS ? n_gen : MATRIX_COLUMNS;
+    float *ret = cg_alloc_array(n_ref + n_gen + rows * columns, sizeof *ret);
+    cg_rmsd_set *ref = NULL, *gen = NULL, *some_ref = NULL, *some_gen = NULL;
+    double start = thread_seconds();
+    cg_status st;
+
+    if (!ret)
+        out_of_memory();
+    if ((st = cg_rmsd_set_create(xyz, n_ref, n, &ref, err)) != CG_OK ||
+        (st = cg_rmsd_set_create(xyz + n_ref * n, n_gen, n, &gen, err)) != CG_OK ||
+        (st = cg_rmsd_minima(ref, gen, symmetry, NULL, ret, ret + n_ref, &m->count, err)) != CG_OK)
+        goto out;
+    m->minima_seconds = thread_seconds() - start;
+    start = thread_seconds();
+    if ((st = cg_rmsd_set_create(xyz, rows, n, &some_ref, err)) != CG_OK ||
+        (st = cg_rmsd_set_create(xyz + n_ref * n, columns, n, &some_gen, err)) != CG_OK ||
+        (st = cg_rmsd_matrix(some_ref, some_gen, symmetry, ret, err)) != CG_OK)
+        goto out;
+    m->matrix_seconds = thread_seconds() - start;
+    m->matrix_pairs = (uint64_t)rows * columns;
+out:
+    cg_rmsd_set_destroy(ref);
+    cg_rmsd_set_destroy(gen);
+    cg_rmsd_set_destroy(some_ref);
+    cg_rmsd_set_destroy(some_gen);
+    free(ret);
+    return st;
+}
+
+static void run_molecule(void *ctx, int64_t i, int worker)
+{
+    struct bench *b = ctx;
+    struct molecule *m = &b->molecules[i];
+    cg_molecule *mol = NULL;
+    cg_symmetry symmetry = { 0 };
+    float(*xyz)[3] = NULL;
+    cg_error err = CG_ERROR_INIT;
+    double start;
+    cg_status st = cg_molecule_parse(m->smiles, strlen(m->smiles), &mol, &err);
+
+    (void)worker;
+    start = thread_seconds();
+    if (st == CG_OK)
+        st = cg_symmetry_find(mol, b->rule, (size_t)b->max_maps, &symmetry, &err);
+    m->symmetry_seconds = thread_seconds() - start;
+    m->n_atoms = symmetry.n_atoms;
+    m->n_maps = symmetry.n_maps;
+    m->limited = symmetry.limited;
+    if (st == CG_OK)
+        st = bench_rmsd_conformers(mol, (size_t)m->n_ref, (uint64_t)i, &xyz, &err);
+    if (st == CG_OK)
+        st = compare(m, (const float(*)[3])xyz, &symmetry, &err);
+    m->failed = st != CG_OK;
+    memcpy(b->reason[i], err.msg, sizeof b->reason[i]);
+    free(xyz);
+    cg_symmetry_finish(&symmetry);
+    cg_molecule_destroy(mol);
+}
+
+static cg_status run_all(struct bench *b, cg_error *err)
+{
+    cg_team *team = NULL;
+    cg_status st = cg_team_create(b->threads, &team, err);
+    double start = now();
+
+    if (st != CG_OK)
+        return st;
+    b->reason = calloc(b->n, sizeof *b->reason);
+    if (!b->reason)
+        out_of_memory();
+    cg_team_loop(team, (int64_t)b->n, run_molecule, b);
+    b->wall = now() - start;
+    cg_team_destroy(team);
+    return CG_OK;
+}
+
+/* Sums over the molecules of so many maps. */
+struct sums {
+    uint64_t molecules, failed, limited, pairs, exact, pruned, all, matrix_pairs;
+    double symmetry, minima, matrix;
+    struct samples minima_rate, matrix_rate; /* pairs/s, by molecule */
+};
+
+static struct sums add_up(const struct bench *b, size_t low, size_t high)
+{
+    struct sums s = { 0 };
+
+    for (size_t i = 0; i < b->n; i++) {
+        const struct molecule *m = &b->molecules[i];
+
+        if (m->n_maps < low || m->n_maps > high)
+            continue;
+        s.molecules++;
+        s.failed += m->failed != 0;
+        if (m->failed)
+            continue;
+        s.limited += m->limited != 0;
+        s.pairs += m->count.pairs;
+        s.exact += m->count.exact;
+        s.pruned += m->count.pruned;
+        s.all += m->count.pairs * m->n_maps;
+        s.matrix_pairs += m->matrix_pairs;
+        s.symmetry += m->symmetry_seconds;
+        s.minima += m->minima_seconds;
+        s.matrix += m->matrix_seconds;
+        samples_add(&s.minima_rate, (double)m->count.pairs / m->minima_seconds);
+        samples_add(&s.matrix_rate, (double)m->matrix_pairs / m->matrix_seconds);
+    }
+    return s;
+}
+
+static void sums_finish(struct sums *s)
+{
+    samples_finish(&s->minima_rate);
+    samples_finish(&s->matrix_rate);
+}
+
+static void print(const struct bench *b)
+{
+    static const struct {
+        const char *name;
+        size_t low, high;
+    } parts[] = { { "1", 1, 1 },
+                  { "2", 2, 2 },
+                  { "3 to 7", 3, 7 },
+                  { "8 to 31", 8, 31 },
+                  { "32 to 199", 32, 199 },
+                  { "200 and more", 200, SIZE_MAX },
+                  { "all", 0, SIZE_MAX } };
+    static const char *const heads[] = { "maps",           "molecules",        "pairs",
+                                         "superpositions", "pruned",           "minima s",
+                                         "pairs/s",        "superpositions/s", "matrix pairs/s" };
+    struct table t;
+    struct sums all = add_up(b, 0, SIZE_MAX);
+
+    printf("%llu molecules (%llu left out, %llu with maps cut), %.1f million pairs; seconds of a "
+           "core: symmetry %.2f, minima %.2f; wall clock with making the conformers %.1f, %d "
+           "threads\n"
+           "by molecule, median: minima %.0f pairs/s, matrix %.0f pairs/s\n\n",
+           (unsigned long long)all.molecules, (unsigned long long)all.failed,
+           (unsigned long long)all.limited, (double)all.pairs * 1e-6, all.symmetry, all.minima,
+           b->wall, (int)b->threads, samples_median(&all.minima_rate),
+           samples_median(&all.matrix_rate));
+    table_begin(&t, "lrrrrrrrr", heads);
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+        struct sums s = add_up(b, parts[i].low, parts[i].high);
+
+        if (s.molecules > s.failed) {
+            table_cell(&t, "%s", parts[i].name);
+            table_cell(&t, "%llu", (unsigned long long)(s.molecules - s.failed));
+            table_cell(&t, "%llu", (unsigned long long)s.pairs);
+            table_cell(&t, "%.1f %%", 100 * (double)s.exact / (double)s.all);
+            table_cell(&t, "%.1f %%", 100 * (double)s.pruned / (double)s.pairs);
+            table_cell(&t, "%.3f", s.minima);
+            table_cell(&t, "%.3e", (double)s.pairs / s.minima);
+            table_cell(&t, "%.3e", (double)s.exact / s.minima);
+            table_cell(&t, "%.3e", (double)s.matrix_pairs / s.matrix);
+        }
+        sums_finish(&s);
+    }
+    table_print(&t, stdout);
+    sums_finish(&all);
+}
+
+static cg_status write_json(const struct bench *b, cg_error *err)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < b->n; i++) {
+        const struct molecule *m = &b->molecules[i];
+
+        json_array_append_new(
+            list, json_pack("{s:s, s:s, s:b, s:I, s:I, s:b, s:I, s:I, s:I, s:f, s:f, s:I, s:f}",
+                            "name", m->name, "smiles", m->smiles, "failed", m->failed,
+                            "heavy_atoms", (json_int_t)m->n_atoms, "maps", (json_int_t)m->n_maps,
+                            "maps_limited", m->limited, "pairs", (json_int_t)m->count.pairs,
+                            "superpositions", (json_int_t)m->count.exact, "pruned",
+                            (json_int_t)m->count.pruned, "symmetry_seconds", m->symmetry_seconds,
+                            "minima_seconds", m->minima_seconds, "matrix_pairs",
+                            (json_int_t)m->matrix_pairs, "matrix_seconds", m->matrix_seconds));
+    }
+    return write_bench_json(b->json,
+                            json_pack("{s:s, s:i, s:f, s:o}", "bench", "rmsd", "threads",
+                                      (int)b->threads, "wall_seconds", b->wall, "molecules", list),
+                            err);
+}
+
+int bench_rmsd(int argc, char **argv)
+{
+    static const struct option options[] = {
+        { "molecules", required_argument, NULL, 'f' },
+        { "limit", required_argument, NULL, 'l' },
+        { "conformers", required_argument, NULL, 'n' },
+        { "threads", required_argument, NULL, 't' },
+        { "symmetry", required_argument, NULL, 's' },
+        { "max-maps", required_argument, NULL, 'm' },
+        { "json", required_argument, NULL, 'j' },
+        { "help", no_argument, NULL, OPTION_HELP },
+        { NULL, 0, NULL, 0 },
+    };
+    struct bench b = { .threads = 1,
+                       .max_maps = CG_SYMMETRY_MAX_MAPS,
+                       .rule = CG_SYMMETRY_CONJUGATED };
+    char path[PATH_MAX];
+    cg_error err = CG_ERROR_INIT;
+    cg_status st = CG_OK;
+    int option;
+
+    command_name = "bench rmsd";
+    while ((option = next_option(argc, argv, options, help)) != -1)
+        switch (option) {
+        case 'f':
+            b.file = optarg;
+            break;
+        case 'l':
+            b.limit = parse_int64("--limit", optarg, 1, INT64_MAX / 2);
+            break;
+        case 'n':
+            b.conformers = parse_int64("--conformers", optarg, 1, 100000);
+            break;
+        case 't':
+            b.threads = parse_int("--threads", optarg, 1, 4096);
+            break;
+        case 's':
+            if (strcmp(optarg, "plain") && strcmp(optarg, "conjugated"))
+                usage_error("--symmetry '%s': wanted conjugated or plain", optarg);
+            b.rule = strcmp(optarg, "plain") ? CG_SYMMETRY_CONJUGATED : CG_SYMMETRY_PLAIN;
+            break;
+        case 'm':
+            b.max_maps = parse_int("--max-maps", optarg, 1, 10000000);
+            break;
+        default:
+            b.json = optarg;
+        }
+    if (optind != argc)
+        usage_error("'%s': no operand is wanted; molecules are given with --molecules",
+                    argv[optind]);
+    if (!b.file) {
+        st = cg_data_path("geom_drugs_sample.smi", path, sizeof path, &err);
+        b.file = path;
+    }
+    if (st == CG_OK)
+        st = read_molecules(&b, &err);
+    if (st == CG_OK && !b.n)
+        usage_error("--molecules '%s': no molecule in it", b.file);
+    if (st == CG_OK)
+        st = run_all(&b, &err);
+    for (size_t i = 0; i < b.n && st == CG_OK; i++)
+        if (b.molecules[i].failed)
+            fprintf(stderr, "confgen: left out: %s\n", b.reason[i]);
+    if (st == CG_OK)
+        print(&b);
+    if (st == CG_OK && b.json)
+        st = write_json(&b, &err);
+    for (size_t i = 0; i < b.n; i++) {
+        free(b.molecules[i].name);
+        free(b.molecules[i].smiles);
+    }
+    free(b.molecules);
+    free(b.reason);
+    return st == CG_OK ? EXIT_OK : report_error(&err);
+}

@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: MIT */
+/* confgen bench tokenizer: tokens/s a thread, with and without the cache. */
+#include <confgen/build_info.h>
+#include <confgen/tokenizer.h>
+#include <errno.h>
+#include <limits.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bench.h"
+#include "table.h"
+
+enum { MAX_CELLS = 16, MIN_ROUNDS = 3, CACHE_ENTRIES = 1 << 16, MAX_TEXT = 1 << 28 };
+
+static const char help[] =
+    "confgen bench tokenizer FILE [options]\n"
+    "\n"
+    "  --model DIR      a directory with a tokenizer (default: the default model's)\n"
+    "  --threads N,...  default 1; each thread encodes the whole file\n"
+    "  --seconds S      of measuring for each cell (default 5); three rounds at least\n"
+    "\n"
+    "FILE is UTF-8 text, a text a line, each encoded on its own. The cache is shared by the\n"
+    "threads, lives through all rounds and is filled by the warm-up, as in a long run.\n";
+
+struct text {
+    char *bytes;
+    size_t len, n_lines;
+    size_t *line; /* [n_lines + 1] offsets; a line ends before the next one's line end */
+};
+
+struct cell {
+    int32_t threads;
+    cg_token_cache *cache; /* NULL: without */
+    struct samples rate;   /* tokens/s a thread */
+};
+
+struct job {
+    const cg_tokenizer *tokenizer;
+    cg_token_cache *cache;
+    const struct text *text;
+    size_t n_tokens;
+    double seconds;
+    cg_status status;
+    cg_error err;
+};
+
+static void *encode_all(void *arg)
+{
+    struct job *j = arg;
+    cg_tokens tokens = CG_TOKENS_INIT;
+    double start = now();
+
+    j->status = CG_OK;
+    j->n_tokens = 0;
+    for (size_t i = 0; i < j->text->n_lines && j->status == CG_OK; i++) {
+        size_t from = j->text->line[i];
+
+        j->status = cg_tokenizer_encode(j->tokenizer, j->cache, j->text->bytes + from,
+                                        j->text->line[i + 1] - 1 - from, 0, &tokens, &j->err);
+        j->n_tokens += tokens.n;
+        if (j->status != CG_OK)
+            fprintf(stderr, "confgen: line %zu:\n", i + 1);
+    }
+    j->seconds = now() - start;
+    cg_tokens_finish(&tokens);
+    return NULL;
+}
+
+/* Tokens/s of a thread, the slowest one counts; *ret_tokens: of the file. */
+static cg_status run_cell(const cg_tokenizer *tokenizer, const struct text *text,
+                          const struct cell *c, double *ret_rate, size_t *ret_tokens, cg_error *err)
+{
+    pthread_t *ids = calloc((size_t)c->threads, sizeof *ids);
+    struct job *jobs = calloc((size_t)c->threads, sizeof *jobs);
+    cg_status status = CG_OK;
+    double slowest = 0;
+
+    if (!ids || !jobs)
+        out_of_memory();
+    for (int32_t i = 0; i < c->threads; i++) {
+        jobs[i] = (struct job) { .tokenizer = tokenizer, .cache = c->cache, .text = text };
+        if (pthread_create(&ids[i], NULL, encode_all, &jobs[i]))
+            out_of_memory();
+    }
+    for (int32_t i = 0; i < c->threads; i++) {
+        pthread_join(ids[i], NULL);
+        slowest = jobs[i].seconds > slowest ? jobs[i].seconds : slowest;
+        if (jobs[i].status != CG_OK) {
+            status = jobs[i].status;
+            *err = jobs[i].err;
+        }
+    }
+    *ret_tokens = jobs[0].n_tokens;
+    *ret_rate = (double)jobs[0].n_tokens / slowest;
+    free(ids);
+    free(jobs);
+    return status;
+}
+
+static int read_text(const char *path, struct text *t)
+{
+    FILE *f = fopen(path, "re");
+    size_t cap = 0, n;
+
+    if (!f)
+        return -1;
+    do {
+        if (t->len == cap) {
+            cap = cap ? 2 * cap : 1 << 16;
+            t->bytes = realloc(t->bytes, cap);
+            if (!t->bytes)
+                out_of_memory();
+        }
+        n = fread(t->bytes + t->len, 1, cap - t->len, f);
+        t->len += n;
+    } while (n && t->len <= MAX_TEXT);
+    if (ferror(f) || t->len > MAX_TEXT) {
+        errno = t->len > MAX_TEXT ? EFBIG : EIO;
+        fclose(f);
+        return -1;
+    }
+    fclose(f);
+    while (t->len && t->bytes[t->len - 1] == '\n')
+        t->len--;
+    t->n_lines = t->len ? 1 : 0;
+    for (size_t i = 0; i < t->len; i++)
+        t->n_lines += t->bytes[i] == '\n';
+    t->line = calloc(t->n_lines + 1, sizeof *t->line);
+    if (!t->line)
+        out_of_memory();
+    for (size_t i = 0, k = 0; i < t->len; i++)
+        if (t->bytes[i] == '\n')
+            t->line[++k] = i + 1;
+    t->line[t->n_lines] = t->len + 1;
+    return 0;
+}
+
+static void print(struct cell *cells, int n, const struct text *text, size_t n_tokens)
+{
+    static const char *const heads[] = { "threads",       "cache", "tokens/s a thread",
+                                         "MB/s a thread", "hits",  "misses" };
+    struct table t;
+
+    printf("%zu texts, %zu bytes, %zu tokens; medians of %zu rounds\n\n", text->n_lines, text->len,
+           n_tokens, cells[0].rate.n);
+    table_begin(&t, "rlrrrr", heads);
+    for (int i = 0; i < n; i++) {
+        cg_token_cache_stats stats = CG_TOKEN_CACHE_STATS_INIT;
+        double rate = samples_median(&cells[i].rate);
+
+        table_cell(&t, "%d", cells[i].threads);
+        table_cell(&t, "%s", cells[i].cache ? "yes" : "no");
+        table_cell(&t, "%.0f", rate);
+        table_cell(&t, "%.2f", rate * (double)text->len / (double)n_tokens * 1e-6);
+        if (cells[i].cache)
+            cg_token_cache_get_stats(cells[i].cache, &stats);
+        table_cell(&t, "%llu", (unsigned long long)stats.hits);
+        table_cell(&t, "%llu", (unsigned long long)stats.misses);
+    }
+    table_print(&t, stdout);
+}
+
+static cg_status measure(const cg_tokenizer *tokenizer, const struct text *text, struct cell *cells,
+                         int n_cells, double seconds, size_t *ret_tokens, cg_error *err)
+{
+    cg_status status = CG_OK;
+    double rate, start = 0;
+
+    for (int round = -1;
+         status == CG_OK && (round < MIN_ROUNDS || now() - start < seconds * n_cells); round++) {
+        if (round == 0)
+            start = now(); /* the round before was the warm-up */
+        for (int i = 0; i < n_cells && status == CG_OK; i++) {
+            status = run_cell(tokenizer, text, &cells[i], &rate, ret_tokens, err);
+            if (round >= 0 && status == CG_OK)
+                samples_add(&cells[i].rate, rate);
+        }
+    }
+    return status;
+}
+
+int bench_tokenizer(int argc, char **argv)
+{
+    static const struct option options[] = {
+        { "model", required_argument, NULL, 'm' },
+        { "threads", required_argument, NULL, 't' },
+        { "seconds", required_argument, NULL, 'S' },
+        { "help", no_argument, NULL, OPTION_HELP },
+        { NULL, 0, NULL, 0 },
+    };
+    struct cell cells[2 * MAX_CELLS] = { 0 };
+    int32_t threads[MAX_CELLS] = { 1 };
+    int option, n_threads = 1, n_cells = 0;
+    const char *model = NULL;
+    char path[PATH_MAX];
+    double seconds = 5;
+    struct text text = { 0 };
+    size_t n_tokens = 0;
+    cg_tokenizer *tokenizer = NULL;
+    cg_error err = CG_ERROR_INIT;
+    cg_status status = CG_OK;
+
+    command_name = "bench tokenizer";
+    while ((option = next_option(argc, argv, options, help)) != -1)
+        if (option == 'm')
+            model = optarg;
+        else if (option == 't')
+            n_threads = parse_ints("--threads", optarg, 1, 4096, threads, MAX_CELLS);
+        else
+            seconds = (double)parse_real("--seconds", optarg);
+    if (optind + 1 != argc)
+        usage_error("%s", optind < argc ? "one file at a time" : "which file of texts?");
+    if (read_text(argv[optind], &text)) {
+        fprintf(stderr, "confgen: '%s': %s\n", argv[optind], strerror(errno));
+        free(text.bytes);
+        return EXIT_ENVIRONMENT;
+    }
+    if (!text.n_lines)
+        usage_error("'%s': no text in it", argv[optind]);
+    if (!model) {
+        status = cg_data_path("confgen-default", path, sizeof path, &err);
+        model = path;
+    }
+    if (status == CG_OK)
+        status = cg_tokenizer_load(model, &tokenizer, &err);
+    for (int i = 0; i < n_threads && status == CG_OK; i++) {
+        cells[n_cells++].threads = threads[i];
+        cells[n_cells].threads = threads[i];
+        status = cg_token_cache_create(CACHE_ENTRIES, &cells[n_cells++].cache, &err);
+    }
+    if (status == CG_OK)
+        status = measure(tokenizer, &text, cells, n_cells, seconds, &n_tokens, &err);
+    if (status == CG_OK)
+        print(cells, n_cells, &text, n_tokens);
+    for (int i = 0; i < n_cells; i++) {
+        cg_token_cache_destroy(cells[i].cache);
+        samples_finish(&cells[i].rate);
+    }
+    cg_tokenizer_destroy(tokenizer);
+    free(text.line);
+    free(text.bytes);
+    return status == CG_OK ? EXIT_OK : report_error(&err);
+}
