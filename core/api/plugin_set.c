@@ -11,6 +11,7 @@
 #include "engine/device_request.h"
 #include "engine/paths.h"
 #include "engine/settings.h"
+#include "model/attention_problem.h"
 #include "plugin/host.h"
 #include "plugin/loader.h"
 #include "plugin/pairing.h"
@@ -210,7 +211,7 @@ cg_status cg_plugin_set_match(cg_plugin_set *s, const cg_match_options *o,
     s->no_gpu = (cg_error)CG_ERROR_INIT;
     if (device == CG_DEVICE_CUDA)
         capability = capability_of(gpu, &s->no_gpu);
-    cg_model_needs(&config, device, capability, cg_attention_needs(device, deterministic),
+    cg_model_needs(&config, device, capability, cg_attention_flags(device, deterministic),
                    batch_size, &problem, &cache);
     forget_pairs(s);
     status = cg_pairing_matrix(s->registry, &s->host.host, &problem, &cache, &s->cells, &s->n_pairs,

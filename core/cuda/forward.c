@@ -8,6 +8,7 @@
 #include "base/size.h"
 #include "gemm.h"
 #include "layers.h"
+#include "model/attention_problem.h"
 
 enum { COLUMN_PANEL = 128 }; /* columns of the head are padded to whole panels */
 
@@ -217,31 +218,23 @@ static cg_status make_plan(cg_forward *f, cg_error *err)
 {
     const cg_forward_config *c = &f->config;
     cg_kv_view view = { CG_SIZED(cg_kv_view) };
-    cg_attention_problem problem;
+    cg_attention_shape shape = {
+        .device = CG_DEVICE_CUDA,
+        .compute_capability = c->compute_capability,
+        .dtype = c->dtype,
+        .kv_dtype = c->dtype,
+        .max_tokens = f->rows,
+        .max_seqs = f->state->n_kv_slots,
+        .max_kv_len = c->max_len,
+        .flags = cg_attention_flags(CG_DEVICE_CUDA, c->deterministic),
+    };
+    cg_attention_problem problem = cg_attention_problem_of_model(&f->shape, &shape);
     size_t workspace;
     cg_status status = c->cache->view(c->cache_self, 0, &view, err);
 
     if (status != CG_OK)
         return status;
-    problem = (cg_attention_problem) {
-        CG_SIZED(cg_attention_problem),
-        .device = CG_DEVICE_CUDA,
-        .compute_capability = c->compute_capability,
-        .dtype = c->dtype,
-        .kv_dtype = view.dtype,
-        .n_heads = f->shape.n_heads,
-        .n_kv_heads = f->shape.n_kv_heads,
-        .head_dim = f->shape.head_dim,
-        .paged = c->cache->paged,
-        .block_tokens = c->cache->paged ? view.block_tokens : 0,
-        .max_tokens = f->rows,
-        .max_seqs = f->state->n_kv_slots,
-        .max_kv_len = c->max_len,
-        .scale = 1.0f / sqrtf((float)f->shape.head_dim),
-        .flags = CG_ATTENTION_GRAPH_SAFE |
-                 (c->deterministic ? CG_ATTENTION_DETERMINISTIC | CG_ATTENTION_BATCH_INVARIANT : 0),
-        .kv_layout = cg_kv_layout(&view),
-    };
+    cg_attention_problem_set_cache(&problem, c->cache, &view);
     status = c->attention->supports(c->host, &problem, err);
     if (status == CG_OK)
         status = c->attention->plan(c->host, &problem, &f->plan, err);

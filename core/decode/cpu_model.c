@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/size.h"
+#include "model/attention_problem.h"
 #include "ops/elementwise.h"
 #include "ops/linear.h"
 
@@ -162,29 +163,22 @@ static cg_status make_plan(cg_cpu_model *m, cg_error *err)
 {
     const cg_cpu_model_config *c = &m->config;
     cg_kv_view view = { CG_SIZED(cg_kv_view) };
-    cg_attention_problem problem;
+    cg_attention_shape shape = {
+        .device = CG_DEVICE_CPU,
+        .dtype = CG_F32,
+        .kv_dtype = CG_F32,
+        .max_tokens = c->max_tokens,
+        .max_seqs = c->max_seqs,
+        .max_kv_len = c->max_len,
+        .flags = cg_attention_flags(CG_DEVICE_CPU, 1),
+    };
+    cg_attention_problem problem = cg_attention_problem_of_model(&c->model->config, &shape);
     size_t workspace;
     cg_status status = c->cache->view(c->cache_self, 0, &view, err);
 
     if (status != CG_OK)
         return status;
-    problem = (cg_attention_problem) {
-        CG_SIZED(cg_attention_problem),
-        .device = CG_DEVICE_CPU,
-        .dtype = CG_F32,
-        .kv_dtype = view.dtype,
-        .n_heads = (int32_t)m->n_heads,
-        .n_kv_heads = (int32_t)m->n_kv_heads,
-        .head_dim = (int32_t)m->head_dim,
-        .paged = c->cache->paged,
-        .block_tokens = c->cache->paged ? view.block_tokens : 0,
-        .max_tokens = c->max_tokens,
-        .max_seqs = c->max_seqs,
-        .max_kv_len = c->max_len,
-        .scale = 1.0f / sqrtf((float)m->head_dim),
-        .flags = CG_ATTENTION_DETERMINISTIC | CG_ATTENTION_BATCH_INVARIANT,
-        .kv_layout = cg_kv_layout(&view),
-    };
+    cg_attention_problem_set_cache(&problem, c->cache, &view);
     status = c->attention->supports(c->host, &problem, err);
     if (status == CG_OK)
         status = c->attention->plan(c->host, &problem, &m->plan, err);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine/settings.h"
 
-#include <math.h>
 #include <stdlib.h>
 
 #include "base/error.h"
 #include "base/file.h"
+#include "model/attention_problem.h"
 
 enum { MAX_SETTINGS_BYTES = 1 << 20 };
 
@@ -64,42 +64,31 @@ int32_t cg_prompt_slots_for(int32_t batch_size)
     return batch_size < CG_PROMPT_SLOTS ? batch_size : CG_PROMPT_SLOTS;
 }
 
-uint32_t cg_attention_needs(cg_device device, int32_t deterministic)
-{
-    if (device == CG_DEVICE_CPU)
-        return CG_ATTENTION_DETERMINISTIC | CG_ATTENTION_BATCH_INVARIANT;
-    return CG_ATTENTION_GRAPH_SAFE |
-           (deterministic ? CG_ATTENTION_DETERMINISTIC | CG_ATTENTION_BATCH_INVARIANT : 0);
-}
-
 void cg_model_needs(const cg_model_config *c, cg_device device, int32_t compute_capability,
                     uint32_t flags, int32_t batch_size, cg_attention_problem *ret_problem,
                     cg_cache_config *ret_cache)
 {
-    int32_t places = batch_size + cg_prompt_slots_for(batch_size);
+    int32_t slots = batch_size + cg_prompt_slots_for(batch_size);
     cg_dtype dtype = device == CG_DEVICE_CPU ? CG_F32 : CG_BF16;
 
-    *ret_problem = (cg_attention_problem) {
-        CG_SIZED(cg_attention_problem),
+    cg_attention_shape shape = {
         .device = device,
         .compute_capability = compute_capability,
         .dtype = dtype,
         .kv_dtype = dtype,
-        .n_heads = c->n_heads,
-        .n_kv_heads = c->n_kv_heads,
-        .head_dim = c->head_dim,
         .max_tokens = cg_context_length(c),
-        .max_seqs = places,
+        .max_seqs = slots,
         .max_kv_len = cg_context_length(c),
-        .scale = 1.0f / sqrtf((float)c->head_dim),
         .flags = flags,
     };
+
+    *ret_problem = cg_attention_problem_of_model(c, &shape);
     *ret_cache = (cg_cache_config) {
         CG_SIZED(cg_cache_config),
         .device = device,
         .dtype = dtype,
         .n_layers = c->n_layers,
-        .n_slots = places,
+        .n_slots = slots,
         .n_kv_heads = c->n_kv_heads,
         .head_dim = c->head_dim,
         .max_len = cg_context_length(c),

@@ -25,15 +25,12 @@ int32_t cg_context_length(const cg_model_config *config);
 /** Prompts under way at once. */
 int32_t cg_prompt_slots_for(int32_t batch_size);
 
-/** CG_ATTENTION_* that a run on a device needs; `deterministic` is asked of CUDA alone. */
-uint32_t cg_attention_needs(cg_device device, int32_t deterministic);
-
 /**
  * What a run of a model asks of attention and cache, for cg_pairing_check(). Neither knows the
  * other's layout yet.
  *
  * @param compute_capability  of the GPU, 10 * major + minor; CPU: 0
- * @param flags               cg_attention_needs()
+ * @param flags               cg_attention_flags()
  */
 void cg_model_needs(const cg_model_config *config, cg_device device, int32_t compute_capability,
                     uint32_t flags, int32_t batch_size, cg_attention_problem *ret_problem,

@@ -8,6 +8,7 @@
 #include "engine/engine.h"
 #include "engine/settings.h"
 #include "cuda_loader/cuda_module.h"
+#include "model/attention_problem.h"
 #include "plugin/pairing.h"
 
 enum { MAX_GPU_PREFIXES = 64 };
@@ -88,7 +89,7 @@ cg_status cg_worker_match(const cg_worker *w, const cg_plugin *attention, const 
     cg_cache_config config;
 
     cg_model_needs(&e->model->config, w->device, w->gpu_info.compute_capability,
-                   cg_attention_needs(w->device, e->info.deterministic), batch_size, &problem,
+                   cg_attention_flags(w->device, e->info.deterministic), batch_size, &problem,
                    &config);
     problem.dtype = problem.kv_dtype = config.dtype = e->dtype;
     problem.max_kv_len = config.max_len = e->info.max_length;

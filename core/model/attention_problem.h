@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/** @file attention_problem.h  The attention problem that a model poses to an attention plugin. */
+#ifndef CG_MODEL_ATTENTION_PROBLEM_H
+#define CG_MODEL_ATTENTION_PROBLEM_H
+
+#include <confgen/attention.h>
+#include <confgen/cache.h>
+
+#include "model/config.h"
+
+/** The part of a problem that depends on the run and not on the model. */
+typedef struct cg_attention_shape {
+    cg_device device;
+    int32_t compute_capability; /* CUDA: 10 * major + minor; CPU: 0 */
+    cg_dtype dtype;             /* of queries and outputs */
+    cg_dtype kv_dtype;          /* of the cache */
+    int32_t max_tokens;         /* rows of one step, at most */
+    int32_t max_seqs;           /* sequences of one step, at most: the KV slots */
+    int32_t max_kv_len;         /* cached tokens of one sequence, at most */
+    uint32_t flags;             /* cg_attention_flags() */
+} cg_attention_shape;
+
+/** CG_ATTENTION_* required of a plan on `device`; the CPU is always deterministic. */
+uint32_t cg_attention_flags(cg_device device, int32_t deterministic);
+
+/** The attention problem of a model; the layout of the cache is left at zero (not paged, HND). */
+cg_attention_problem cg_attention_problem_of_model(const cg_model_config *config,
+                                                   const cg_attention_shape *shape);
+
+/** Set the members that describe the cache: kv_dtype, paged, block_tokens, kv_layout. */
+void cg_attention_problem_set_cache(cg_attention_problem *problem, const cg_cache_ops *cache,
+                                    const cg_kv_view *view);
+
+#endif
