@@ -12,16 +12,19 @@
 #include "base/error.h"
 #include "cuda_loader/cuda_module.h"
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static const cg_cuda_module *loaded; /* set once, never changed */
+/* The module of this process. Written once, under `lock`; constant afterwards. */
+static struct {
+    pthread_mutex_t lock;
+    const cg_cuda_module *module;
+} loader = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
 /*
- * Where the module lies: what CONFGEN_CUDA_MODULE names; beside the file that holds this function
- * (the library or a program), as a build folder and an installation have it.
+ * Path of the module: $CONFGEN_CUDA_MODULE, else next to the file that holds this function (the
+ * library or a program), in the folders that an installation and a build folder use.
  */
 static cg_status find_module(char *ret_path, size_t cap, cg_error *err)
 {
-    static const char *const below[] = { "confgen/confgen_cuda.so", "cuda/confgen_cuda.so" };
+    static const char *const subpaths[] = { "confgen/confgen_cuda.so", "cuda/confgen_cuda.so" };
     const char *env = getenv("CONFGEN_CUDA_MODULE");
     char dir[PATH_MAX];
     Dl_info info;
@@ -33,18 +36,18 @@ static cg_status find_module(char *ret_path, size_t cap, cg_error *err)
         return CG_OK;
     }
     if (!dladdr((void *)find_module, &info) || !info.dli_fname || !realpath(info.dli_fname, dir))
-        return cg_fail(err, CG_ERR_UNSUPPORTED, "CUDA: the library's own folder is not known");
+        return cg_fail(err, CG_ERR_UNSUPPORTED,
+                       "CUDA: the folder of the confgen library cannot be determined");
     *strrchr(dir, '/') = '\0';
-    for (size_t i = 0; i < sizeof below / sizeof below[0]; i++) {
-        int n = snprintf(ret_path, cap, "%s/%s", dir, below[i]);
+    for (size_t i = 0; i < sizeof subpaths / sizeof subpaths[0]; i++) {
+        int n = snprintf(ret_path, cap, "%s/%s", dir, subpaths[i]);
 
         if (n > 0 && (size_t)n < cap && !access(ret_path, R_OK))
             return CG_OK;
     }
-    return cg_fail(
-        err, CG_ERR_UNSUPPORTED,
-        "this build has no CUDA module (confgen_cuda.so beside the library): build where "
-        "nvcc is, or use --device cpu");
+    return cg_fail(err, CG_ERR_UNSUPPORTED,
+                   "this build has no CUDA module (found no confgen_cuda.so next to the library): "
+                   "build where nvcc is installed, or use --device cpu");
 }
 
 static cg_status load_locked(cg_error *err)
@@ -53,10 +56,8 @@ static cg_status load_locked(cg_error *err)
     cg_cuda_module_get_fn get;
     const cg_cuda_module *module;
     void *handle;
-    cg_status status = find_module(path, sizeof path, err);
 
-    if (status != CG_OK)
-        return status;
+    CG_TRY(find_module(path, sizeof path, err));
     handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     if (!handle)
         return cg_fail(err, CG_ERR_UNSUPPORTED, "CUDA module: %.700s", dlerror());
@@ -64,36 +65,38 @@ static cg_status load_locked(cg_error *err)
     module = get ? get() : NULL;
     if (!module || module->struct_size != sizeof *module ||
         strcmp(module->version, CG_VERSION_STRING)) {
-        status = cg_fail(err, CG_ERR_UNSUPPORTED,
-                         "'%.500s' is of version %s, this confgen is %s: they must be of one build",
-                         path, module ? module->version : "unknown", CG_VERSION_STRING);
+        cg_status st =
+            cg_fail(err, CG_ERR_UNSUPPORTED,
+                    "'%.500s' has version %s, this confgen has %s: install both from one build",
+                    path, module ? module->version : "unknown", CG_VERSION_STRING);
+
         dlclose(handle);
-        return status;
+        return st;
     }
-    loaded = module;
+    loader.module = module;
     return CG_OK;
 }
 
-cg_status cg_cuda_module_load(const cg_cuda_module **ret_module, cg_error *err)
+cg_status cg_cuda_loader_get_module(const cg_cuda_module **ret_module, cg_error *err)
 {
-    cg_status status = CG_OK;
+    cg_status st = CG_OK;
 
-    pthread_mutex_lock(&lock);
-    if (!loaded)
-        status = load_locked(err);
-    pthread_mutex_unlock(&lock);
-    if (status == CG_OK)
-        *ret_module = loaded;
-    return status;
+    pthread_mutex_lock(&loader.lock);
+    if (!loader.module)
+        st = load_locked(err);
+    pthread_mutex_unlock(&loader.lock);
+    if (st == CG_OK)
+        *ret_module = loader.module;
+    return st;
 }
 
-cg_status cg_executor_cuda_create(const cg_executor_config *config, cg_executor **ret_executor,
-                                  cg_error *err)
+cg_status cg_cuda_loader_create_executor(const cg_executor_config *config,
+                                         cg_executor **ret_executor, cg_error *err)
 {
     const cg_cuda_module *module;
-    cg_status status = cg_cuda_module_load(&module, err);
 
-    return status == CG_OK ? module->executor_create(config, ret_executor, err) : status;
+    CG_TRY(cg_cuda_loader_get_module(&module, err));
+    return module->executor_create(config, ret_executor, err);
 }
 
 /* ---- confgen/gpu.h ------------------------------------------------------------------------ */
@@ -101,106 +104,106 @@ cg_status cg_executor_cuda_create(const cg_executor_config *config, cg_executor 
 cg_status cg_gpu_count(int32_t *ret_n, cg_error *err)
 {
     const cg_cuda_module *module;
-    cg_status status = cg_cuda_module_load(&module, err);
 
-    return status == CG_OK ? module->count(ret_n, err) : status;
+    CG_TRY(cg_cuda_loader_get_module(&module, err));
+    return module->count(ret_n, err);
 }
 
 cg_status cg_gpu_open(int32_t index, cg_gpu **ret_gpu, cg_error *err)
 {
     const cg_cuda_module *module;
-    cg_status status = cg_cuda_module_load(&module, err);
 
-    return status == CG_OK ? module->open(index, ret_gpu, err) : status;
+    CG_TRY(cg_cuda_loader_get_module(&module, err));
+    return module->open(index, ret_gpu, err);
 }
 
-/* From here on there is a GPU, so the module is loaded. */
+/* The functions below take a cg_gpu, which only a loaded module can have opened. */
 
 void cg_gpu_close(cg_gpu *gpu)
 {
     if (gpu)
-        loaded->close(gpu);
+        loader.module->close(gpu);
 }
 
 void cg_gpu_get_info(const cg_gpu *gpu, cg_gpu_info *ret_info)
 {
-    loaded->get_info(gpu, ret_info);
+    loader.module->get_info(gpu, ret_info);
 }
 
 void *cg_gpu_stream(const cg_gpu *gpu)
 {
-    return loaded->stream(gpu);
+    return loader.module->stream(gpu);
 }
 
 cg_status cg_gpu_alloc(cg_gpu *gpu, size_t bytes, void **ret_ptr, cg_error *err)
 {
-    return loaded->alloc(gpu, bytes, ret_ptr, err);
+    return loader.module->alloc(gpu, bytes, ret_ptr, err);
 }
 
 void cg_gpu_free(cg_gpu *gpu, void *ptr)
 {
     if (ptr)
-        loaded->free(gpu, ptr);
+        loader.module->free(gpu, ptr);
 }
 
 cg_status cg_gpu_write(cg_gpu *gpu, void *dst, const void *src, size_t bytes, cg_error *err)
 {
-    return loaded->write(gpu, dst, src, bytes, err);
+    return loader.module->write(gpu, dst, src, bytes, err);
 }
 
 cg_status cg_gpu_read(cg_gpu *gpu, void *dst, const void *src, size_t bytes, cg_error *err)
 {
-    return loaded->read(gpu, dst, src, bytes, err);
+    return loader.module->read(gpu, dst, src, bytes, err);
 }
 
 cg_status cg_gpu_fill(cg_gpu *gpu, void *dst, int32_t byte, size_t bytes, cg_error *err)
 {
-    return loaded->fill(gpu, dst, byte, bytes, err);
+    return loader.module->fill(gpu, dst, byte, bytes, err);
 }
 
 cg_status cg_gpu_random(cg_gpu *gpu, void *dst, int64_t n, cg_dtype dtype, uint32_t seed,
                         cg_error *err)
 {
-    return loaded->random(gpu, dst, n, dtype, seed, err);
+    return loader.module->random(gpu, dst, n, dtype, seed, err);
 }
 
 cg_status cg_gpu_synchronize(cg_gpu *gpu, cg_error *err)
 {
-    return loaded->synchronize(gpu, err);
+    return loader.module->synchronize(gpu, err);
 }
 
 cg_status cg_gpu_mark(cg_gpu *gpu, int32_t which, cg_error *err)
 {
-    return loaded->mark(gpu, which, err);
+    return loader.module->mark(gpu, which, err);
 }
 
 cg_status cg_gpu_elapsed(cg_gpu *gpu, double *ret_seconds, cg_error *err)
 {
-    return loaded->elapsed(gpu, ret_seconds, err);
+    return loader.module->elapsed(gpu, ret_seconds, err);
 }
 
 cg_status cg_gpu_capture_begin(cg_gpu *gpu, cg_error *err)
 {
-    return loaded->capture_begin(gpu, err);
+    return loader.module->capture_begin(gpu, err);
 }
 
 cg_status cg_gpu_capture_end(cg_gpu *gpu, cg_gpu_graph **ret_graph, cg_error *err)
 {
-    return loaded->capture_end(gpu, ret_graph, err);
+    return loader.module->capture_end(gpu, ret_graph, err);
 }
 
 cg_status cg_gpu_replay(cg_gpu *gpu, cg_gpu_graph *graph, cg_error *err)
 {
-    return loaded->replay(gpu, graph, err);
+    return loader.module->replay(gpu, graph, err);
 }
 
 void cg_gpu_graph_destroy(cg_gpu_graph *graph)
 {
     if (graph)
-        loaded->graph_destroy(graph);
+        loader.module->graph_destroy(graph);
 }
 
 cg_status cg_gpu_measure(cg_gpu *gpu, cg_gpu_ceilings *ret_ceilings, cg_error *err)
 {
-    return loaded->measure(gpu, ret_ceilings, err);
+    return loader.module->measure(gpu, ret_ceilings, err);
 }

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /**
- * @file cuda_module.h  What the CUDA module offers to the library, and how it is loaded.
+ * @file cuda_module.h  Function table of the CUDA module, and its loader.
  *
- * The module, confgen_cuda.so, is all of confgen that knows the CUDA runtime and cuBLASLt. It is
- * built where nvcc is, lies beside the library and is loaded when the first GPU is asked for. It
- * and the library are of one build: the interface is internal and the versions must be equal.
+ * The module, confgen_cuda.so, is the only part of confgen that links the CUDA runtime and
+ * cuBLASLt. It is built where nvcc is installed, lies next to the library and is loaded by the
+ * first call that needs a GPU. The interface is internal: module and library must come from the
+ * same build, and their versions must be equal.
  */
 #ifndef CG_CUDA_LOADER_CUDA_MODULE_H
 #define CG_CUDA_LOADER_CUDA_MODULE_H
@@ -17,9 +18,9 @@
 
 typedef struct cg_cuda_module {
     uint32_t struct_size;
-    const char *version; /* CG_VERSION_STRING at its build */
+    const char *version; /* CG_VERSION_STRING of its build */
 
-    /* as their namesakes of confgen/gpu.h */
+    /* as cg_gpu_count(), cg_gpu_open() ... of confgen/gpu.h */
     cg_status (*count)(int32_t *ret_n, cg_error *err);
     cg_status (*open)(int32_t index, cg_gpu **ret_gpu, cg_error *err);
     void (*close)(cg_gpu *gpu);
@@ -41,12 +42,12 @@ typedef struct cg_cuda_module {
     cg_status (*random)(cg_gpu *gpu, void *dst, int64_t n, cg_dtype dtype, uint32_t seed,
                         cg_error *err);
 
-    /** An executor on GPU config->gpu. */
+    /** Creates an executor on GPU config->gpu: cg_cuda_executor_create(). */
     cg_status (*executor_create)(const cg_executor_config *config, cg_executor **ret_executor,
                                  cg_error *err);
     /**
-     * Logits of a text after given positions, for tests: the text runs through an executor's
-     * forward pass in steps.
+     * Computes the logits of one text after given positions, for tests. The text passes through
+     * the forward pass of an executor in steps.
      *
      * @param positions   [n_positions] ascending; at most config->n_slots and 64 of them
      * @param ret_logits  [n_positions, vocab]
@@ -59,16 +60,16 @@ typedef struct cg_cuda_module {
 typedef const cg_cuda_module *(*cg_cuda_module_get_fn)(void);
 
 /**
- * The module, loaded once a process; never unloaded.
+ * Returns the module, which is loaded once per process and never unloaded.
  *
- * @return CG_OK; CG_ERR_UNSUPPORTED with the reason if it was not built, lacks a library or is of
- *         another build
+ * @return CG_OK; CG_ERR_UNSUPPORTED with the reason if the module was not built, needs a missing
+ *         library or comes from another build
  * Thread: any.
  */
-cg_status cg_cuda_module_load(const cg_cuda_module **ret_module, cg_error *err);
+cg_status cg_cuda_loader_get_module(const cg_cuda_module **ret_module, cg_error *err);
 
-/** An executor on a GPU, through the module. */
-cg_status cg_executor_cuda_create(const cg_executor_config *config, cg_executor **ret_executor,
-                                  cg_error *err);
+/** Loads the module and creates an executor on GPU config->gpu. */
+cg_status cg_cuda_loader_create_executor(const cg_executor_config *config,
+                                         cg_executor **ret_executor, cg_error *err);
 
 #endif

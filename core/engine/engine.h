@@ -20,7 +20,7 @@ typedef struct cg_engine_test_hooks {
     int32_t n_cpu; /* executors on the CPU, each with threads of its own; 0: one */
     /* > 0: on the CPU too what is "auto" is measured, for so many seconds an attempt */
     double tuning_seconds;
-    /** In place of cg_executor_cpu_create(), cg_executor_cuda_create(). */
+    /** In place of cg_executor_cpu_create(), cg_cuda_loader_create_executor(). */
     cg_status (*create)(void *ctx, const cg_executor_config *config, cg_team *team,
                         cg_executor **ret_executor, cg_error *err);
     void *ctx;

@@ -127,7 +127,7 @@ cg_status cg_worker_make(const cg_worker *w, const cg_plugin *attention, const c
     if (e->hooks.create)
         return e->hooks.create(e->hooks.ctx, &config, w->team, ret_executor, err);
     return w->device == CG_DEVICE_CUDA
-               ? cg_executor_cuda_create(&config, ret_executor, err)
+               ? cg_cuda_loader_create_executor(&config, ret_executor, err)
                : cg_executor_cpu_create(&config, w->team, ret_executor, err);
 }
 

@@ -233,7 +233,7 @@ static double check_cuda_logits(const cg_executor_config *config, const json_t *
     const cg_cuda_module *module;
     double error = 0, size = 0; /* over all positions */
 
-    OK(cg_cuda_module_load(&module, &err));
+    OK(cg_cuda_loader_get_module(&module, &err));
     for (int p = 0; p < POSITIONS; p++)
         positions[p] = (int32_t)json_integer_value(json_array_get(list, (size_t)p));
     *ret = module->logits(config, ids, n, positions, POSITIONS, got, &err);
@@ -337,7 +337,7 @@ START_TEST(greedy_ids_equal_the_oracles)
 
     open_free_text(&none);
     config.automaton = none.ops->automaton(none.self);
-    OK(gpu ? cg_executor_cuda_create(&config, &ex, &err)
+    OK(gpu ? cg_cuda_loader_create_executor(&config, &ex, &err)
            : cg_executor_cpu_create(&config, team, &ex, &err));
     for (int i = 0; i < 8; i++) {
         int32_t n, *prompt = get_ids(json_array_get(cases, (size_t)i), "prompt_ids", &n);

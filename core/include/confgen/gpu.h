@@ -2,12 +2,13 @@
 /**
  * @file gpu.h  NVIDIA GPUs, for applications that check or time plugins on one.
  *
- * Everything here goes through the CUDA module, which is loaded at the first call: a program that
- * links against confgen runs on a machine without a driver, and is told so in a sentence.
+ * All functions go through the CUDA module, which is loaded at the first call. A program that links
+ * against confgen therefore starts on a machine without a driver; cg_gpu_count() and cg_gpu_open()
+ * then fail with the reason.
  *
  * An open GPU has one stream. Calls that take a size in bytes copy or fill synchronously; kernels
- * that a plugin queues on the stream run after what was queued before. One thread at a time uses a
- * cg_gpu.
+ * that a plugin queues on the stream run after the work queued before them. One thread at a time
+ * uses a cg_gpu.
  */
 #ifndef CONFGEN_GPU_H
 #define CONFGEN_GPU_H
@@ -23,7 +24,7 @@ extern "C" {
 #endif
 
 typedef struct cg_gpu cg_gpu;
-/** Work that was captured from the stream of a GPU. */
+/** Work captured from the stream of a GPU. */
 typedef struct cg_gpu_graph cg_gpu_graph;
 
 typedef struct cg_gpu_info {
@@ -31,10 +32,10 @@ typedef struct cg_gpu_info {
     int32_t index;              /* of the CUDA device */
     int32_t compute_capability; /* 10 * major + minor */
     int32_t multiprocessors;
-    int32_t driver_version;  /* CUDA version the driver serves, 1000 * major + 10 * minor */
-    int32_t runtime_version; /* of the runtime this was built with */
+    int32_t driver_version;  /* CUDA version that the driver supports, 1000 * major + 10 * minor */
+    int32_t runtime_version; /* of the CUDA runtime of this build, in the same form */
     int64_t memory_bytes;
-    int64_t free_bytes; /* when it was asked */
+    int64_t free_bytes; /* at the time of the call */
     int64_t l2_bytes;
     char name[64];
     char uuid[40];
@@ -44,54 +45,54 @@ typedef struct cg_gpu_info {
  * Number of GPUs that confgen can use.
  *
  * @return CG_OK, also for none; CG_ERR_UNSUPPORTED with the reason if this build has no CUDA
- *         module, or the machine no driver or one that is too old
+ *         module, or the driver is missing or too old
  */
 CG_EXPORT cg_status cg_gpu_count(int32_t *ret_n, cg_error *err);
 
-/** Open GPU `index`. *ret_gpu is owned by the caller, cg_gpu_close(). */
+/** Opens GPU `index`. *ret_gpu is owned by the caller, cg_gpu_close(). */
 CG_EXPORT cg_status cg_gpu_open(int32_t index, cg_gpu **ret_gpu, cg_error *err);
-CG_EXPORT void cg_gpu_close(cg_gpu *gpu); /* accepts NULL; memory that was not freed goes too */
+CG_EXPORT void cg_gpu_close(cg_gpu *gpu); /* accepts NULL; frees the memory that is left */
 CG_EXPORT void cg_gpu_get_info(const cg_gpu *gpu, cg_gpu_info *ret_info);
-/** The cudaStream_t, for plugins' calls. */
+/** The cudaStream_t, to pass to plugins. */
 CG_EXPORT void *cg_gpu_stream(const cg_gpu *gpu);
 
-/** Device memory, 256-byte aligned; contents undefined. CG_ERR_DEVICE_NOMEM. */
+/** Allocates device memory, 256-byte aligned, contents undefined. CG_ERR_DEVICE_NOMEM. */
 CG_EXPORT cg_status cg_gpu_alloc(cg_gpu *gpu, size_t bytes, void **ret_ptr, cg_error *err);
 CG_EXPORT void cg_gpu_free(cg_gpu *gpu, void *ptr); /* accepts NULL */
 CG_EXPORT cg_status cg_gpu_write(cg_gpu *gpu, void *dst, const void *src, size_t bytes,
                                  cg_error *err);
 CG_EXPORT cg_status cg_gpu_read(cg_gpu *gpu, void *dst, const void *src, size_t bytes,
                                 cg_error *err);
-/** Fill with a byte. */
+/** Sets `bytes` bytes to `byte`. */
 CG_EXPORT cg_status cg_gpu_fill(cg_gpu *gpu, void *dst, int32_t byte, size_t bytes, cg_error *err);
-/** Fill with n elements of `dtype`, uniform in [-1, 1): a function of seed and index alone. */
+/** Writes n elements of `dtype`, uniform in [-1, 1); each depends only on seed and index. */
 CG_EXPORT cg_status cg_gpu_random(cg_gpu *gpu, void *dst, int64_t n, cg_dtype dtype, uint32_t seed,
                                   cg_error *err);
-/** Wait for the stream. Errors of kernels that ran before show here: CG_ERR_CUDA. */
+/** Waits for the stream. Reports errors of kernels that ran before: CG_ERR_CUDA. */
 CG_EXPORT cg_status cg_gpu_synchronize(cg_gpu *gpu, cg_error *err);
 
-/** Record the time on the stream: which = 0 at the start, 1 at the end of what is timed. */
+/** Records a time stamp on the stream: which = 0 before the timed work, 1 after it. */
 CG_EXPORT cg_status cg_gpu_mark(cg_gpu *gpu, int32_t which, cg_error *err);
-/** Wait for mark 1; seconds from mark 0 to it. */
+/** Waits for time stamp 1. Returns the seconds between the two. */
 CG_EXPORT cg_status cg_gpu_elapsed(cg_gpu *gpu, double *ret_seconds, cg_error *err);
 
-/** Begin to capture what is queued on the stream instead of running it. */
+/** Starts a capture: work queued on the stream is recorded instead of run. */
 CG_EXPORT cg_status cg_gpu_capture_begin(cg_gpu *gpu, cg_error *err);
-/** End it. *ret_graph is owned by the caller. CG_ERR_CUDA if something cannot be captured. */
+/** Ends a capture. *ret_graph is owned by the caller. CG_ERR_CUDA if a call cannot be captured. */
 CG_EXPORT cg_status cg_gpu_capture_end(cg_gpu *gpu, cg_gpu_graph **ret_graph, cg_error *err);
-/** Queue the captured work once. */
+/** Queues the captured work once. */
 CG_EXPORT cg_status cg_gpu_replay(cg_gpu *gpu, cg_gpu_graph *graph, cg_error *err);
 CG_EXPORT void cg_gpu_graph_destroy(cg_gpu_graph *graph); /* accepts NULL */
 
-/** What the memory and the matrix units of this GPU give, measured: the two ceilings. */
+/** Measured peak rates of memory and matrix units: the two ceilings of a roofline. */
 typedef struct cg_gpu_ceilings {
     uint32_t struct_size;
     uint32_t reserved;
-    double copy_bytes;   /* bytes read + bytes written a second, large device-to-device copy */
-    double matmul_flops; /* bf16 in, f32 accumulation, 8192 x 8192 x 8192, random data */
+    double copy_bytes;   /* bytes read + written per second, large device-to-device copy */
+    double matmul_flops; /* flop/s: bf16 in, f32 sums, 8192 x 8192 x 8192, random data */
 } cg_gpu_ceilings;
 
-/** Measure them: about a second, and about 3 GB of memory. */
+/** Measures them: takes about a second and 3 GB of device memory. */
 CG_EXPORT cg_status cg_gpu_measure(cg_gpu *gpu, cg_gpu_ceilings *ret_ceilings, cg_error *err);
 
 #ifdef __cplusplus

@@ -144,7 +144,7 @@ static cg_executor *create(int32_t machine, const char *cache, int32_t determini
                                   .deterministic = deterministic };
     cg_executor *ex;
 
-    OK(m->cuda ? cg_executor_cuda_create(&config, &ex, &err)
+    OK(m->cuda ? cg_cuda_loader_create_executor(&config, &ex, &err)
                : cg_executor_cpu_create(&config, team, &ex, &err));
     OK(ex->ops->begin_prompt(ex, 0, prompt, PROMPT, &err));
     while (!ex->ops->prompt_ready(ex, 0))
