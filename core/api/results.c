@@ -77,13 +77,13 @@ static cg_status read_frame(cg_results *r, int64_t i, cg_error *err)
 cg_status cg_results_get(cg_results *r, int64_t i, cg_results_frame *ret_frame, cg_error *err)
 {
     cg_status status = read_frame(r, i, err);
-    const cg_coordinate_frame *frame;
+    const cg_container_frame *frame;
     cg_record_format format;
 
     if (status != CG_OK)
         return status;
     cg_buf_clear(&r->name);
-    format = cg_record_guess(cg_buf_text(&r->text), r->text.len);
+    format = cg_record_detect(cg_buf_text(&r->text), r->text.len);
     cg_record_name(format, cg_buf_text(&r->text), r->text.len, &r->name);
     if ((status = cg_buf_check(&r->name, "name of a frame", err)) != CG_OK)
         return status;

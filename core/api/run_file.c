@@ -349,7 +349,7 @@ static cg_status write_record(const struct batch *b, const struct product *p,
                               const cg_parsed_conformer *c, cg_buf *records, cg_error *err)
 {
     char *molblock = NULL, *body = NULL;
-    char checks[CG_CHECK_TEXT], retry[16], repair[CG_REPAIR_COUNTS_TEXT];
+    char checks[CG_CHECK_NAMES_MAX], retry[16], repair[CG_REPAIR_COUNTS_TEXT];
     cg_tag tags[3];
     cg_record_conformer record = {
         .name = m->name,
@@ -374,7 +374,7 @@ static cg_status write_record(const struct batch *b, const struct product *p,
         };
     }
     if (m->checker) {
-        cg_check_text(c->checks_failed, checks, sizeof checks);
+        cg_check_join_names(c->checks_failed, checks, sizeof checks);
         tags[record.n_tags++] = (cg_tag) { "checks", checks };
     }
     if (b->engine->info.retry) {
@@ -416,7 +416,7 @@ static cg_status finish_one(const struct batch *b, cg_pipeline_molecule *m, int3
         snprintf(reason, sizeof reason, "%s: %s", verdict_names[c->verdict], c->reason);
         if (!p->first_reason[0])
             snprintf(p->first_reason, sizeof p->first_reason, "%.250s", reason);
-        cg_failed_write(m->line, m->name, m->smiles, generation, reason, c->text, &p->failed);
+        cg_failure_write(m->line, m->name, m->smiles, generation, reason, c->text, &p->failed);
     }
     cg_parsed_conformer_finish(c); /* a molecule may wait long for its turn to be emitted */
     return status;
@@ -462,7 +462,7 @@ static void fail_molecule(struct batch *b, const cg_pipeline_molecule *m, cg_buf
         snprintf(text, sizeof text, "%s:%" PRId64 ": %s: %s", input, m->line, m->name,
                  m->failure.msg);
     tell(b, text);
-    cg_failed_write(m->line, m->name, m->smiles, -1, m->failure.msg, NULL, failed);
+    cg_failure_write(m->line, m->name, m->smiles, -1, m->failure.msg, NULL, failed);
 }
 
 /* Is it the molecule's fault? Memory, disk and bugs are not: they end the run, to be resumed. */

@@ -16,7 +16,7 @@ enum { BOND, ANGLE, OTHER };
 
 static int kind_of(const cg_bounds *b, size_t i, size_t j)
 {
-    int steps = cg_bounds_steps(b, i, j);
+    int steps = cg_bounds_path_length(b, i, j);
 
     return steps == 1 ? BOND : steps == 2 ? ANGLE : OTHER;
 }
@@ -37,7 +37,7 @@ static void list_pairs(const cg_bounds *b, const uint32_t *heavy, cg_checker *ch
 {
     for (size_t i = 0; i < b->n_atoms; i++)
         for (size_t j = i + 1; j < b->n_atoms; j++) {
-            double low = cg_bounds_low(b, i, j), high = cg_bounds_high(b, i, j);
+            double low = cg_bounds_lower(b, i, j), high = cg_bounds_upper(b, i, j);
             int kind = kind_of(b, i, j);
             uint32_t first = heavy[i], second = heavy[j];
 
@@ -58,7 +58,7 @@ cg_status cg_check_find_pairs(cg_checker *checker, const uint32_t *heavy, cg_err
 {
     size_t n = cg_molecule_n_atoms(checker->mol), n_pairs[3] = { 0 };
     cg_bounds bounds = { 0 };
-    cg_status status = cg_bounds_find(checker->mol, &bounds, err);
+    cg_status status = cg_bounds_compute(checker->mol, &bounds, err);
 
     if (status != CG_OK)
         return status;

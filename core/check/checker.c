@@ -51,12 +51,12 @@ const char *cg_check_name(cg_check_id id)
     return tests[id].name;
 }
 
-const char *cg_check_meaning(cg_check_id id)
+const char *cg_check_description(cg_check_id id)
 {
     return tests[id].meaning;
 }
 
-void cg_check_text(uint32_t failed, char *ret_text, size_t cap)
+void cg_check_join_names(uint32_t failed, char *ret_text, size_t cap)
 {
     size_t len = 0;
 

@@ -28,14 +28,14 @@ typedef enum cg_check_id {
 /** "bond_lengths", ...; static storage. As in records, JSON and reports. */
 const char *cg_check_name(cg_check_id id);
 /** One sentence with the threshold and its source; static storage. */
-const char *cg_check_meaning(cg_check_id id);
+const char *cg_check_description(cg_check_id id);
 
 /**
  * Write the names of `failed` (bits) behind one another with commas, or "pass" for 0; cut to cap,
- * terminated. CG_CHECK_TEXT bytes hold any.
+ * terminated. CG_CHECK_NAMES_MAX bytes hold any.
  */
-void cg_check_text(uint32_t failed, char *ret_text, size_t cap);
-enum { CG_CHECK_TEXT = 128 };
+void cg_check_join_names(uint32_t failed, char *ret_text, size_t cap);
+enum { CG_CHECK_NAMES_MAX = 128 };
 
 /** A molecule prepared for checks: bounds, rings, double bonds, stereo. */
 typedef struct cg_checker cg_checker;

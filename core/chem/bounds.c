@@ -30,17 +30,17 @@ static size_t upper(const cg_bounds *b, size_t i, size_t j)
     return i < j ? i * b->n_atoms + j : j * b->n_atoms + i;
 }
 
-double cg_bounds_low(const cg_bounds *b, size_t i, size_t j)
+double cg_bounds_lower(const cg_bounds *b, size_t i, size_t j)
 {
     return b->distance[lower(b, i, j)];
 }
 
-double cg_bounds_high(const cg_bounds *b, size_t i, size_t j)
+double cg_bounds_upper(const cg_bounds *b, size_t i, size_t j)
 {
     return b->distance[upper(b, i, j)];
 }
 
-int cg_bounds_steps(const cg_bounds *b, size_t i, size_t j)
+int cg_bounds_path_length(const cg_bounds *b, size_t i, size_t j)
 {
     return b->steps[i * b->n_atoms + j];
 }
@@ -153,8 +153,8 @@ static void widen_conjugated(struct maker *m)
                     m->graph->atoms[a].charge == m->graph->atoms[b].charge ||
                     is_double(m, c, a) == is_double(m, c, b))
                     continue;
-                low = fmin(cg_bounds_low(m->bounds, c, a), cg_bounds_low(m->bounds, c, b));
-                high = fmax(cg_bounds_high(m->bounds, c, a), cg_bounds_high(m->bounds, c, b));
+                low = fmin(cg_bounds_lower(m->bounds, c, a), cg_bounds_lower(m->bounds, c, b));
+                high = fmax(cg_bounds_upper(m->bounds, c, a), cg_bounds_upper(m->bounds, c, b));
                 m->bounds->distance[lower(m->bounds, c, a)] = low;
                 m->bounds->distance[lower(m->bounds, c, b)] = low;
                 m->bounds->distance[upper(m->bounds, c, a)] = high;
@@ -162,7 +162,7 @@ static void widen_conjugated(struct maker *m)
             }
 }
 
-cg_status cg_bounds_find(const cg_molecule *mol, cg_bounds *ret, cg_error *err)
+cg_status cg_bounds_compute(const cg_molecule *mol, cg_bounds *ret, cg_error *err)
 {
     cg_bounds bounds = { .n_atoms = cg_molecule_n_atoms(mol) };
     struct maker m = { .graph = cg_molecule_graph(mol), .bounds = &bounds };

@@ -20,20 +20,21 @@ static cg_status split_scanned(const char *smiles, size_t len, const cg_smiles *
     size_t n = scan->n_atoms;
     size_t at = 0; /* next byte of smiles to copy */
     size_t out = 0;
-    uint32_t *gap_at, *desc_at, *desc_len;
+    uint32_t *literal_at, *desc_at, *desc_len;
     char *text;
 
-    /* One block: gap_at[n + 2], desc_at[n], desc_len[n], then the text. n < 2^31: no overflow. */
-    gap_at = malloc((3 * n + 2) * sizeof *gap_at + len + 4 * n + 1);
-    if (!gap_at)
+    /* One block: literal_at[n + 2], desc_at[n], desc_len[n], then the text. n < 2^31: no overflow.
+     */
+    literal_at = malloc((3 * n + 2) * sizeof *literal_at + len + 4 * n + 1);
+    if (!literal_at)
         return cg_fail(err, CG_ERR_NOMEM, "SMILES of %zu bytes: out of memory", len);
-    desc_at = gap_at + n + 2;
+    desc_at = literal_at + n + 2;
     desc_len = desc_at + n;
     text = (char *)(desc_len + n);
     for (size_t i = 0; i < n; i++) {
         const cg_smiles_atom *a = &scan->atoms[i];
 
-        gap_at[i] = (uint32_t)out;
+        literal_at[i] = (uint32_t)out;
         if (i > 0)
             text[out++] = '>';
         memcpy(text + out, smiles + at, a->start - at);
@@ -50,7 +51,7 @@ static cg_status split_scanned(const char *smiles, size_t len, const cg_smiles *
         at = a->start + a->len;
         if (a->bracket ? cg_smiles_is_bare(smiles + a->start + 1, a->len - 2)
                        : !cg_smiles_is_bare(smiles + a->start, a->len)) {
-            free(gap_at);
+            free(literal_at);
             return cg_fail(
                 err, CG_ERR_UNSUPPORTED,
                 "SMILES offset %u: found '%.*s', wanted an atom whose brackets cannot be "
@@ -58,15 +59,17 @@ static cg_status split_scanned(const char *smiles, size_t len, const cg_smiles *
                 (unsigned)a->start, (int)a->len, smiles + a->start);
         }
     }
-    gap_at[n] = (uint32_t)out;
+    literal_at[n] = (uint32_t)out;
     text[out++] = '>';
     memcpy(text + out, smiles + at, len - at);
     out += len - at;
-    gap_at[n + 1] = (uint32_t)out;
+    literal_at[n + 1] = (uint32_t)out;
     text[out] = '\0';
-    *ret_split = (cg_enriched_split) {
-        .n_atoms = n, .gap_at = gap_at, .desc_at = desc_at, .desc_len = desc_len, .text = text
-    };
+    *ret_split = (cg_enriched_split) { .n_atoms = n,
+                                       .literal_at = literal_at,
+                                       .desc_at = desc_at,
+                                       .desc_len = desc_len,
+                                       .text = text };
     return CG_OK;
 }
 
@@ -99,7 +102,7 @@ void cg_enriched_split_finish(cg_enriched_split *split)
 {
     if (!split)
         return;
-    free((void *)split->gap_at); /* the first member of the block */
+    free((void *)split->literal_at); /* the first member of the block */
     *split = (cg_enriched_split) { 0 };
 }
 
@@ -109,7 +112,7 @@ size_t cg_enriched_bound(const cg_enriched_split *split, int decimals, int max_i
 {
     size_t number = (size_t)(1 + max_int_digits + 1 + decimals);
 
-    return split->gap_at[split->n_atoms + 1] + split->n_atoms * (3 * number + 2) + 1;
+    return split->literal_at[split->n_atoms + 1] + split->n_atoms * (3 * number + 2) + 1;
 }
 
 static cg_status check_format(int decimals, int max_int_digits, int low, cg_error *err)
@@ -150,9 +153,9 @@ cg_status cg_enriched_write(const cg_enriched_split *split, const double (*xyz)[
     unit = (double)cg_fixed_unit(decimals);
     limit = cg_fixed_unit(decimals + max_int_digits);
     for (size_t i = 0; i <= split->n_atoms; i++) {
-        size_t n = split->gap_at[i + 1] - split->gap_at[i];
+        size_t n = split->literal_at[i + 1] - split->literal_at[i];
 
-        memcpy(buf + out, split->text + split->gap_at[i], n);
+        memcpy(buf + out, split->text + split->literal_at[i], n);
         out += n;
         for (int k = 0; i < split->n_atoms && k < 3; k++) {
             double v = xyz[i][k];
@@ -364,8 +367,8 @@ cg_status cg_enriched_read(const cg_enriched_split *split, const char *text, siz
     if ((st = start_reader(&r, text, len, decimals, max_int_digits, err)) != CG_OK)
         return st;
     for (size_t i = 0; i <= split->n_atoms; i++) {
-        const char *literal = split->text + split->gap_at[i];
-        size_t n = split->gap_at[i + 1] - split->gap_at[i];
+        const char *literal = split->text + split->literal_at[i];
+        size_t n = split->literal_at[i + 1] - split->literal_at[i];
 
         for (size_t k = 0; k < n; k++, r.at++) {
             char found[16], want[16];

@@ -20,18 +20,18 @@
  *   literal(0) x,y,z literal(1) x,y,z ... literal(n_atoms)       with x,y,z the numbers of one atom
  *
  * literal(0) is `[C]<`, later ones are `>...[X]<`, the last is `>` and the rest. Gap i is
- * text[gap_at[i]] up to text[gap_at[i + 1]], for i in [0, n_atoms]: the literals follow each other
- * in one arena without separators. Atom i's descriptor, brackets included, is the desc_len[i] bytes
- * at text[desc_at[i]], the part of literal i before its last byte, `<`.
+ * text[literal_at[i]] up to text[literal_at[i + 1]], for i in [0, n_atoms]: the literals follow
+ * each other in one arena without separators. Atom i's descriptor, brackets included, is the
+ * desc_len[i] bytes at text[desc_at[i]], the part of literal i before its last byte, `<`.
  *
  * Zero first; all members belong to one block that cg_enriched_split_finish() releases.
  */
 typedef struct cg_enriched_split {
     size_t n_atoms;
-    const uint32_t *gap_at;   /* [n_atoms + 2] */
-    const uint32_t *desc_at;  /* [n_atoms] */
-    const uint32_t *desc_len; /* [n_atoms] */
-    const char *text;         /* [gap_at[n_atoms + 1]], and a terminating NUL */
+    const uint32_t *literal_at; /* [n_atoms + 2] */
+    const uint32_t *desc_at;    /* [n_atoms] */
+    const uint32_t *desc_len;   /* [n_atoms] */
+    const char *text;           /* [literal_at[n_atoms + 1]], and a terminating NUL */
 } cg_enriched_split;
 
 /** Enriched text taken apart. Zero first; cg_enriched_finish() releases. */

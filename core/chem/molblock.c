@@ -25,8 +25,9 @@ enum {
 struct cg_molblock {
     int version;
     size_t n_atoms;
-    char *text;     /* what stands around the coordinates, from the stamp line on */
-    size_t *gap_at; /* [n_atoms + 2] gap i is text[gap_at[i] .. gap_at[i + 1]), as in enriched.h */
+    char *text;         /* what stands around the coordinates, from the stamp line on */
+    size_t *literal_at; /* [n_atoms + 2] gap i is text[literal_at[i] .. literal_at[i + 1]), as in
+                           enriched.h */
 };
 
 /* Lines of RDKit's block, read one after another. */
@@ -93,7 +94,7 @@ static cg_status put_place(struct builder *b, const struct lines *l, const char 
 
     if (strlen(want) != symbol_len || memcmp(want, symbol, symbol_len) != 0)
         return unexpected(b, l, "the element of the SMILES atom in that place");
-    b->block->gap_at[++b->n_gaps] = b->out;
+    b->block->literal_at[++b->n_gaps] = b->out;
     return CG_OK;
 }
 
@@ -272,17 +273,17 @@ cg_status cg_molblock_create(const cg_molecule *mol, cg_molblock **ret_block, cg
                      cg_molecule_smiles(mol, NULL));
         goto out;
     }
-    block->gap_at = cg_alloc_array(g->n_atoms + 2, sizeof *block->gap_at);
+    block->literal_at = cg_alloc_array(g->n_atoms + 2, sizeof *block->literal_at);
     /* Lines are copied, cut or gain a newline that a last line may lack. */
     block->text = cg_alloc_array(strlen(rdkit) + sizeof stamp + 2, 1);
-    if (!block->gap_at || !block->text) {
+    if (!block->literal_at || !block->text) {
         st = cg_fail(err, CG_ERR_NOMEM, "molblock of %zu atoms: out of memory", g->n_atoms);
         goto out;
     }
-    block->gap_at[0] = 0;
+    block->literal_at[0] = 0;
     if ((st = build(&b, rdkit)) != CG_OK)
         goto out;
-    block->gap_at[g->n_atoms + 1] = b.out;
+    block->literal_at[g->n_atoms + 1] = b.out;
     *ret_block = block;
     block = NULL;
 out:
@@ -296,7 +297,7 @@ void cg_molblock_destroy(cg_molblock *block)
     if (!block)
         return;
     free(block->text);
-    free(block->gap_at);
+    free(block->literal_at);
     free(block);
 }
 
@@ -313,7 +314,7 @@ size_t cg_molblock_n_atoms(const cg_molblock *block)
 size_t cg_molblock_bound(const cg_molblock *block, size_t name_len)
 {
     /* name, newline, text, three numbers and two blanks an atom, NUL */
-    return name_len + 1 + block->gap_at[block->n_atoms + 1] +
+    return name_len + 1 + block->literal_at[block->n_atoms + 1] +
            block->n_atoms * (3 * V3000_FIELD + 2) + 1;
 }
 
@@ -351,9 +352,9 @@ cg_status cg_molblock_write(const cg_molblock *block, const char *name, size_t n
     out = name_len;
     buf[out++] = '\n';
     for (size_t i = 0; i <= block->n_atoms; i++) {
-        size_t n = block->gap_at[i + 1] - block->gap_at[i];
+        size_t n = block->literal_at[i + 1] - block->literal_at[i];
 
-        memcpy(buf + out, block->text + block->gap_at[i], n);
+        memcpy(buf + out, block->text + block->literal_at[i], n);
         out += n;
         for (int k = 0; i < block->n_atoms && k < 3; k++) {
             if (!(fabs(xyz[i][k]) <= 9999.0)) /* NaN too */

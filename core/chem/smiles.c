@@ -123,7 +123,7 @@ static cg_status add_atom(struct scanner *s, size_t start, cg_smiles_atom atom)
     atom.len = (uint32_t)(s->at - start);
     s->out.atoms[s->out.n_atoms++] = atom;
     if (s->last == NO_ATOM)
-        s->out.n_parts++;
+        s->out.n_components++;
     else
         st = add_bond(s, s->last, index, s->symbol);
     s->last = index;

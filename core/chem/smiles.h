@@ -41,7 +41,7 @@ typedef struct cg_smiles {
     size_t n_atoms;
     cg_smiles_bond *bonds;
     size_t n_bonds;
-    size_t n_parts; /* pieces between dots */
+    size_t n_components; /* pieces between dots */
 } cg_smiles;
 
 enum {

@@ -487,7 +487,7 @@ const char *cg_check_describe(int32_t id, const char **ret_meaning)
     if (id < 0 || id >= CG_CHECK_COUNT)
         return NULL;
     if (ret_meaning)
-        *ret_meaning = cg_check_meaning((cg_check_id)id);
+        *ret_meaning = cg_check_description((cg_check_id)id);
     return cg_check_name((cg_check_id)id);
 }
 

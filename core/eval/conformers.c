@@ -201,7 +201,7 @@ static cg_status check_beginning(struct reading *r, cg_error *err)
     if (memchr(r->text.data, '\0', r->text.len))
         return cg_fail(err, CG_ERR_FORMAT, "'%s' is neither zstd nor gzip nor text, wanted an SDF",
                        r->file->path);
-    format = cg_record_guess(r->text.data, r->text.len);
+    format = cg_record_detect(r->text.data, r->text.len);
     if (format != CG_RECORD_SDF)
         return cg_fail(err, CG_ERR_FORMAT, "'%s' holds records of format %s, wanted an SDF",
                        r->file->path, cg_record_format_name(format));

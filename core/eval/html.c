@@ -228,7 +228,7 @@ static void put_check_meanings(cg_buf *out)
         cg_buf_puts(out, "<tr><th>");
         cg_html_put_check_name(out, cg_check_name(k));
         cg_buf_puts(out, "</th><td>");
-        cg_html_put_text(out, cg_check_meaning(k));
+        cg_html_put_text(out, cg_check_description(k));
         cg_buf_puts(out, "</td></tr>\n");
     }
     cg_buf_puts(out, "</tbody></table>\n");

@@ -60,7 +60,7 @@ cg_status cg_append_file_write(cg_append_file *f, const void *bytes, size_t len,
         if (n < 0) {
             const char *why = strerror(errno);
 
-            if (f->regular && cg_append_file_cut(f, f->end, NULL) == CG_OK)
+            if (f->regular && cg_append_file_truncate(f, f->end, NULL) == CG_OK)
                 return cg_fail(err, CG_ERR_IO,
                                "'%s': wrote %zu of %zu bytes: %s; the file was cut back to its "
                                "%llu bytes before",
@@ -74,7 +74,7 @@ cg_status cg_append_file_write(cg_append_file *f, const void *bytes, size_t len,
     return CG_OK;
 }
 
-cg_status cg_append_file_cut(cg_append_file *f, uint64_t end, cg_error *err)
+cg_status cg_append_file_truncate(cg_append_file *f, uint64_t end, cg_error *err)
 {
     if (!f->regular)
         return CG_OK;

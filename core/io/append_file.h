@@ -29,7 +29,7 @@ void cg_append_file_close(cg_append_file *file);
  */
 cg_status cg_append_file_write(cg_append_file *file, const void *bytes, size_t len, cg_error *err);
 /** Cut a regular file back to `end` bytes, or do nothing where it is no regular file. */
-cg_status cg_append_file_cut(cg_append_file *file, uint64_t end, cg_error *err);
+cg_status cg_append_file_truncate(cg_append_file *file, uint64_t end, cg_error *err);
 cg_status cg_append_file_sync(cg_append_file *file, cg_error *err);
 
 #endif

@@ -76,7 +76,7 @@ static cg_status compress_gzip(int level, const void *bytes, size_t len, cg_buf 
         st = cg_fail(err, CG_ERR_NOMEM, "compressing a molecule of %zu bytes: out of memory", len);
         goto out;
     }
-    /* zlib does not write through next_in; both sizes fit: len <= CG_FRAME_MAX_PLAIN. */
+    /* zlib does not write through next_in; both sizes fit: len <= CG_FRAME_MAX_CONTENT. */
     z.next_in = (Bytef *)(uintptr_t)bytes;
     z.avail_in = (uInt)len;
     z.next_out = (Bytef *)out->data + out->len;
@@ -97,10 +97,10 @@ out:
 cg_status cg_frame_compress(cg_container_format format, int level, const void *bytes, size_t len,
                             cg_buf *out, cg_error *err)
 {
-    if (len > CG_FRAME_MAX_PLAIN)
+    if (len > CG_FRAME_MAX_CONTENT)
         return cg_fail(err, CG_ERR_LIMIT,
                        "the records of one molecule have %zu bytes, at most %llu can be written",
-                       len, (unsigned long long)CG_FRAME_MAX_PLAIN);
+                       len, (unsigned long long)CG_FRAME_MAX_CONTENT);
     if (format == CG_CONTAINER_ZST)
         return compress_zstd(level, bytes, len, out, err);
     if (format == CG_CONTAINER_GZ)
@@ -114,7 +114,7 @@ cg_status cg_frame_compress(cg_container_format format, int level, const void *b
 struct cg_container {
     cg_append_file file;
     cg_container_format format;
-    cg_coordinate_frame *frames; /* [n_frames] of frames_cap */
+    cg_container_frame *frames; /* [n_frames] of frames_cap */
     size_t n_frames, frames_cap;
     int finished; /* the table is written, or a write failed: no more frames */
 };
@@ -143,12 +143,12 @@ cg_status cg_container_create(const char *path, cg_container_format format, cg_c
 }
 
 cg_status cg_container_reopen(const char *path, cg_container_format format,
-                              const cg_coordinate_frame *frames, size_t n_frames,
-                              cg_container **ret, cg_error *err)
+                              const cg_container_frame *frames, size_t n_frames, cg_container **ret,
+                              cg_error *err)
 {
     cg_container *c = NULL;
     cg_status st = open_container(path, format, 0, &c, err);
-    const cg_coordinate_frame *last = n_frames ? &frames[n_frames - 1] : NULL;
+    const cg_container_frame *last = n_frames ? &frames[n_frames - 1] : NULL;
 
     if (st != CG_OK)
         return st;
@@ -159,7 +159,8 @@ cg_status cg_container_reopen(const char *path, cg_container_format format,
     if (n_frames)
         memcpy(c->frames, frames, n_frames * sizeof *frames);
     c->n_frames = n_frames;
-    if ((st = cg_append_file_cut(&c->file, last ? last->offset + last->size : 0, err)) != CG_OK)
+    if ((st = cg_append_file_truncate(&c->file, last ? last->offset + last->size : 0, err)) !=
+        CG_OK)
         goto out;
     *ret = c;
     c = NULL;
@@ -180,7 +181,7 @@ cg_status cg_container_append_frame(cg_container *c, const void *frame, size_t s
     if (!size)
         return CG_OK;
     /* The seek table's numbers have 32 bits. */
-    if (c->n_frames == CG_CONTAINER_FRAMES || size > UINT32_MAX || plain > CG_FRAME_MAX_PLAIN)
+    if (c->n_frames == CG_CONTAINER_MAX_FRAMES || size > UINT32_MAX || plain > CG_FRAME_MAX_CONTENT)
         return cg_fail(err, CG_ERR_LIMIT,
                        "'%s': frame %zu of %zu bytes is beyond what the file can hold",
                        c->file.name, c->n_frames, size);
@@ -191,7 +192,7 @@ cg_status cg_container_append_frame(cg_container *c, const void *frame, size_t s
         c->finished = 1;
         return cg_fail_prefix(err, st, "output stopped after %zu complete molecules", c->n_frames);
     }
-    c->frames[c->n_frames++] = (cg_coordinate_frame) { start, size, plain };
+    c->frames[c->n_frames++] = (cg_container_frame) { start, size, plain };
     return CG_OK;
 }
 
@@ -213,7 +214,7 @@ cg_status cg_container_drop_last(cg_container *c, cg_error *err)
 {
     if (!c->n_frames)
         return CG_OK;
-    return cg_append_file_cut(&c->file, c->frames[--c->n_frames].offset, err);
+    return cg_append_file_truncate(&c->file, c->frames[--c->n_frames].offset, err);
 }
 
 uint64_t cg_container_end(const cg_container *c)
@@ -232,8 +233,8 @@ static void put_u32(cg_buf *b, uint64_t v)
         cg_buf_putc(b, (char)(v >> i & 0xff));
 }
 
-cg_status cg_container_tail(cg_container_format format, const cg_coordinate_frame *frames,
-                            size_t n_frames, cg_buf *out, cg_error *err)
+cg_status cg_container_trailer(cg_container_format format, const cg_container_frame *frames,
+                               size_t n_frames, cg_buf *out, cg_error *err)
 {
     /* zcat takes an empty file for a cut-off one; an empty member says that there is nothing. */
     if (format == CG_CONTAINER_GZ && !n_frames)
@@ -244,7 +245,7 @@ cg_status cg_container_tail(cg_container_format format, const cg_coordinate_fram
     put_u32(out, (uint64_t)n_frames * 8 + CG_SEEK_FOOTER_SIZE);
     for (size_t i = 0; i < n_frames; i++) {
         put_u32(out, frames[i].size);
-        put_u32(out, frames[i].plain);
+        put_u32(out, frames[i].content_size);
     }
     put_u32(out, n_frames);
     cg_buf_putc(out, 0); /* descriptor: entries without checksum */
@@ -261,7 +262,7 @@ cg_status cg_container_finish(cg_container *c, cg_error *err)
         return cg_fail(err, CG_ERR_INTERNAL, "'%s': finished twice, or after a failed write",
                        c->file.name);
     c->finished = 1;
-    st = cg_container_tail(c->format, c->frames, c->n_frames, &tail, err);
+    st = cg_container_trailer(c->format, c->frames, c->n_frames, &tail, err);
     if (st == CG_OK)
         st = cg_append_file_write(&c->file, tail.data, tail.len, err);
     if (st == CG_OK)

@@ -20,17 +20,17 @@ typedef enum cg_container_format {
     CG_CONTAINER_ZST,
 } cg_container_format;
 
-#define CG_FRAME_MAX_PLAIN  ((uint64_t)1 << 30) /* bytes of one molecule, uncompressed */
-#define CG_FRAME_UNKNOWN    UINT64_MAX          /* size not stored and not yet counted */
-#define CG_CONTAINER_LEVEL  3                   /* compression level where nobody asks */
-#define CG_CONTAINER_FRAMES ((size_t)0x8000000) /* frames a seek table may hold */
+#define CG_FRAME_MAX_CONTENT     ((uint64_t)1 << 30) /* bytes of one molecule, uncompressed */
+#define CG_FRAME_CONTENT_UNKNOWN UINT64_MAX          /* size not stored and not yet counted */
+#define CG_CONTAINER_LEVEL       3                   /* compression level where nobody asks */
+#define CG_CONTAINER_MAX_FRAMES  ((size_t)0x8000000) /* frames a seek table may hold */
 
 /** Where a molecule stands in the file. */
-typedef struct cg_coordinate_frame {
-    uint64_t offset; /* bytes from the beginning of the file */
-    uint64_t size;   /* stored bytes */
-    uint64_t plain;  /* uncompressed bytes, or CG_FRAME_UNKNOWN */
-} cg_coordinate_frame;
+typedef struct cg_container_frame {
+    uint64_t offset;       /* bytes from the beginning of the file */
+    uint64_t size;         /* stored bytes */
+    uint64_t content_size; /* uncompressed bytes, or CG_FRAME_CONTENT_UNKNOWN */
+} cg_container_frame;
 
 /** By the end of the name: .zst, .gz, anything else plain. */
 cg_container_format cg_container_format_of(const char *path);
@@ -39,7 +39,7 @@ const char *cg_container_format_name(cg_container_format format);
 
 /**
  * Append the frame of one molecule to `out`: a pure function, for any thread. `level` as in zstd
- * (1 to 19) or gzip (1 to 9). CG_ERR_LIMIT above CG_FRAME_MAX_PLAIN; CG_ERR_NOMEM.
+ * (1 to 19) or gzip (1 to 9). CG_ERR_LIMIT above CG_FRAME_MAX_CONTENT; CG_ERR_NOMEM.
  */
 cg_status cg_frame_compress(cg_container_format format, int level, const void *bytes, size_t len,
                             cg_buf *out, cg_error *err);
@@ -56,7 +56,7 @@ cg_status cg_container_create(const char *path, cg_container_format format,
  * offset 0 (frames: copied); what stands behind them is cut off.
  */
 cg_status cg_container_reopen(const char *path, cg_container_format format,
-                              const cg_coordinate_frame *frames, size_t n_frames,
+                              const cg_container_frame *frames, size_t n_frames,
                               cg_container **ret_container, cg_error *err);
 
 /**
@@ -82,8 +82,8 @@ cg_status cg_container_finish(cg_container *container, cg_error *err);
 void cg_container_close(cg_container *container);
 
 /** Append what a finished file of these frames has behind them: the seek table, or nothing. */
-cg_status cg_container_tail(cg_container_format format, const cg_coordinate_frame *frames,
-                            size_t n_frames, cg_buf *out, cg_error *err);
+cg_status cg_container_trailer(cg_container_format format, const cg_container_frame *frames,
+                               size_t n_frames, cg_buf *out, cg_error *err);
 
 /* Numbers of the seekable format; little-endian in the file. */
 #define CG_SEEK_SKIPPABLE_MAGIC 0x184D2A5Eu

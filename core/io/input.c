@@ -215,7 +215,7 @@ static cg_status read_ahead(cg_input *in, cg_error *err)
             continue;
         }
         in->have_ahead = 1;
-        cg_input_fields_begin(&in->ahead, line.number);
+        cg_input_fields_reset(&in->ahead, line.number);
         if (in->format == CG_INPUT_CSV)
             st = cg_csv_read(in->csv, &in->lines, &line, &in->ahead, err);
         else

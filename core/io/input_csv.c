@@ -82,7 +82,7 @@ static const char *column(const cg_csv *c, size_t i, size_t *ret_len)
 /* Feed one line; notes in `f` where it breaks the rules of quoting. */
 static cg_status feed(cg_csv *c, const cg_line *line, cg_input_fields *f, cg_error *err)
 {
-    if (cg_input_fields_bad_line(f, line))
+    if (cg_input_fields_reject_line(f, line))
         return CG_OK;
     if (csv_parse(&c->parser, line->text, line->len, take_column, take_row, c) != line->len ||
         csv_parse(&c->parser, "\n", 1, take_column, take_row, c) != 1) {
@@ -148,7 +148,7 @@ cg_status cg_csv_header(cg_csv *c, cg_lines *lines, const cg_line *first, cg_err
     cg_input_fields f = { .file = c->file };
     cg_status st;
 
-    cg_input_fields_begin(&f, first->number);
+    cg_input_fields_reset(&f, first->number);
     st = read_row(c, lines, first, &f, err);
     if (st != CG_OK)
         return st;

@@ -7,7 +7,7 @@
 
 #include "base/error.h"
 
-void cg_input_fields_begin(cg_input_fields *f, int64_t line)
+void cg_input_fields_reset(cg_input_fields *f, int64_t line)
 {
     f->line = line;
     f->count = -1;
@@ -35,7 +35,7 @@ void cg_input_fields_fail(cg_input_fields *f, cg_status status, const char *fmt,
     cg_fail(&f->problem, status, "%s:%lld: %s", f->file, (long long)f->line, why);
 }
 
-int cg_input_fields_bad_line(cg_input_fields *f, const cg_line *line)
+int cg_input_fields_reject_line(cg_input_fields *f, const cg_line *line)
 {
     if (line->too_long) {
         cg_input_fields_fail(f, CG_ERR_LIMIT, "the line has %llu bytes, at most %d are read",

@@ -16,7 +16,7 @@ typedef struct cg_input_fields {
 } cg_input_fields;
 
 /** Begin line number `line`: everything empty, status CG_OK. */
-void cg_input_fields_begin(cg_input_fields *fields, int64_t line);
+void cg_input_fields_reset(cg_input_fields *fields, int64_t line);
 void cg_input_fields_finish(cg_input_fields *fields);
 
 /** Note what is wrong with the line; the first reason stays. */
@@ -24,7 +24,7 @@ void cg_input_fields_fail(cg_input_fields *fields, cg_status status, const char 
     CG_PRINTF(3, 4);
 
 /** Note a line that is too long or holds a control character; 0 where its text can be used. */
-int cg_input_fields_bad_line(cg_input_fields *fields, const cg_line *line);
+int cg_input_fields_reject_line(cg_input_fields *fields, const cg_line *line);
 /** Set the count from its text; an empty one is absent. */
 void cg_input_fields_set_count(cg_input_fields *fields, const char *text, size_t len);
 /** Note an absent SMILES or one with bytes that no SMILES holds. */

@@ -55,7 +55,7 @@ void cg_smi_read(const cg_line *line, cg_input_fields *f)
     const char *p = line->text;
     size_t n;
 
-    if (cg_input_fields_bad_line(f, line))
+    if (cg_input_fields_reject_line(f, line))
         return;
     p += strspn(p, " ");
     n = strcspn(p, " \t");

@@ -63,7 +63,7 @@ cg_status cg_lines_fill(cg_lines *l, cg_error *err)
 /* Append one line of the source to held[]; *ret_more = 0 where there is none. */
 static cg_status read_line(cg_lines *l, int *ret_more, cg_error *err)
 {
-    struct cg_held_line *h;
+    struct cg_buffered_line *h;
     size_t start = l->bytes.len;
     uint64_t total = 0;
     int started = 0, ended = 0;
@@ -101,7 +101,7 @@ static cg_status read_line(cg_lines *l, int *ret_more, cg_error *err)
         while (total && l->bytes.data[start + total - 1] == '\r')
             total--;
     h = &l->held[l->n_held++];
-    *h = (struct cg_held_line) { start, total, ++l->n_read, total > l->max_line };
+    *h = (struct cg_buffered_line) { start, total, ++l->n_read, total > l->max_line };
     l->bytes.len = start + (h->too_long ? 0 : total);
     cg_buf_putc(&l->bytes, '\0');
     return cg_buf_check(&l->bytes, cg_source_name(l->source), err);
@@ -109,7 +109,7 @@ static cg_status read_line(cg_lines *l, int *ret_more, cg_error *err)
 
 cg_status cg_lines_next(cg_lines *l, cg_line *ret_line, int *ret_more, cg_error *err)
 {
-    const struct cg_held_line *h;
+    const struct cg_buffered_line *h;
 
     *ret_more = 1;
     if (l->next_held == l->n_held) {

@@ -15,7 +15,7 @@ typedef struct cg_line {
 } cg_line;
 
 /** Where a held line stands in `bytes`. */
-struct cg_held_line {
+struct cg_buffered_line {
     size_t offset;
     uint64_t len;
     int64_t number;
@@ -25,8 +25,8 @@ struct cg_held_line {
 typedef struct cg_lines {
     cg_source *source; /* borrowed */
     size_t max_line;
-    cg_buf bytes;              /* texts of the lines since the mark, each followed by a NUL */
-    struct cg_held_line *held; /* [n_held] of held_cap: lines since the mark */
+    cg_buf bytes;                  /* texts of the lines since the mark, each followed by a NUL */
+    struct cg_buffered_line *held; /* [n_held] of held_cap: lines since the mark */
     size_t n_held, held_cap;
     size_t next_held; /* the next of them to hand out; n_held: read a new one */
     int64_t n_read;   /* lines read from the source */

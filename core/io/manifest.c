@@ -101,7 +101,7 @@ static int get_line(const cg_manifest *m, const json_t *o, cg_manifest_line *l)
         get_u64(o, "size", &l->size) || get_u64(o, "plain", &l->plain) || get_hash(o, &l->hash) ||
         get_count(o, "records", &l->n_records) || get_count(o, "failed", &l->n_failed) ||
         get_u64(o, "failed_end", &l->failed_end) || l->size > UINT32_MAX ||
-        l->plain > CG_FRAME_MAX_PLAIN)
+        l->plain > CG_FRAME_MAX_CONTENT)
         return -1;
     if (!before)
         return l->end == l->size ? 0 : -1;
@@ -341,7 +341,7 @@ cg_status cg_manifest_start(cg_manifest *m, const cg_fingerprint_item *items, si
                             cg_error *err)
 {
     cg_buf text = { 0 };
-    cg_status st = cg_append_file_cut(&m->file, 0, err);
+    cg_status st = cg_append_file_truncate(&m->file, 0, err);
 
     json_decref(m->header);
     m->header = NULL;
@@ -360,11 +360,11 @@ cg_status cg_manifest_start(cg_manifest *m, const cg_fingerprint_item *items, si
     return st;
 }
 
-cg_status cg_manifest_keep(cg_manifest *m, size_t n, cg_error *err)
+cg_status cg_manifest_truncate(cg_manifest *m, size_t n, cg_error *err)
 {
     m->n = n;
     m->complete = 0;
-    return cg_append_file_cut(&m->file, n ? m->entries[n - 1].text_end : m->header_end, err);
+    return cg_append_file_truncate(&m->file, n ? m->entries[n - 1].text_end : m->header_end, err);
 }
 
 cg_status cg_manifest_append(cg_manifest *m, const cg_manifest_line *l, cg_error *err)

@@ -62,7 +62,7 @@ int cg_manifest_is_complete(const cg_manifest *manifest, uint64_t *ret_end,
 cg_status cg_manifest_start(cg_manifest *manifest, const cg_fingerprint_item *items, size_t n_items,
                             cg_error *err);
 /** Keep the first n lines only, and no completion. */
-cg_status cg_manifest_keep(cg_manifest *manifest, size_t n, cg_error *err);
+cg_status cg_manifest_truncate(cg_manifest *manifest, size_t n, cg_error *err);
 cg_status cg_manifest_append(cg_manifest *manifest, const cg_manifest_line *line, cg_error *err);
 cg_status cg_manifest_complete(cg_manifest *manifest, uint64_t end, uint64_t failed_end,
                                cg_error *err);

@@ -79,9 +79,9 @@ static cg_status open_failed(cg_output *o, const char *path, uint64_t keep, cg_e
     if (st != CG_OK)
         return st;
     if (!keep)
-        return cg_append_file_write(&o->failed, cg_failed_header(), strlen(cg_failed_header()),
+        return cg_append_file_write(&o->failed, cg_failure_header(), strlen(cg_failure_header()),
                                     err);
-    return cg_append_file_cut(&o->failed, keep, err);
+    return cg_append_file_truncate(&o->failed, keep, err);
 }
 
 static cg_status start(cg_output *o, cg_error *err)
@@ -143,7 +143,7 @@ static cg_status count_whole(const cg_output *o, size_t *ret_n, cg_error *err)
 }
 
 /* The output ends behind its frames as a finished one does. */
-static cg_status ends_right(const cg_output *o, const cg_coordinate_frame *frames, size_t n_frames,
+static cg_status ends_right(const cg_output *o, const cg_container_frame *frames, size_t n_frames,
                             int *ret_right, cg_error *err)
 {
     uint64_t end, failed_end,
@@ -155,7 +155,7 @@ static cg_status ends_right(const cg_output *o, const cg_coordinate_frame *frame
     *ret_right = 0;
     if (!cg_manifest_is_complete(o->manifest, &end, &failed_end))
         return CG_OK;
-    st = cg_container_tail(o->format, frames, n_frames, &tail, err);
+    st = cg_container_trailer(o->format, frames, n_frames, &tail, err);
     if (st != CG_OK || end != from + tail.len || file_size(o->path) != (int64_t)end ||
         (o->failed_path && file_size(o->failed_path) != (int64_t)failed_end))
         goto out;
@@ -186,7 +186,7 @@ static cg_status resume(cg_output *o, cg_output_state *state, cg_error *err)
 {
     size_t n = 0, n_all = cg_manifest_count(o->manifest), n_frames = 0;
     const cg_manifest_line *last;
-    cg_coordinate_frame *frames = NULL;
+    cg_container_frame *frames = NULL;
     int right = 0;
     cg_status st;
 
@@ -203,7 +203,7 @@ static cg_status resume(cg_output *o, cg_output_state *state, cg_error *err)
         const cg_manifest_line *l = cg_manifest_get(o->manifest, i);
 
         if (l->size)
-            frames[n_frames++] = (cg_coordinate_frame) { l->end - l->size, l->size, l->plain };
+            frames[n_frames++] = (cg_container_frame) { l->end - l->size, l->size, l->plain };
         state->n_records += l->n_records;
         state->n_failed += l->n_failed;
         state->n_molecules_failed += l->n_failed > 0 || !l->n_records;
@@ -229,7 +229,7 @@ static cg_status resume(cg_output *o, cg_output_state *state, cg_error *err)
     if (st == CG_OK)
         st = open_failed(o, o->failed_path, last ? last->failed_end : 0, err);
     if (st == CG_OK)
-        st = cg_manifest_keep(o->manifest, n, err);
+        st = cg_manifest_truncate(o->manifest, n, err);
 out:
     free(frames);
     return st;
@@ -333,7 +333,7 @@ static void take_back(cg_output *o, int frame, uint64_t failed_end)
     if (frame)
         cg_container_drop_last(o->container, NULL);
     if (o->has_failed)
-        cg_append_file_cut(&o->failed, failed_end, NULL);
+        cg_append_file_truncate(&o->failed, failed_end, NULL);
 }
 
 cg_status cg_output_put_frame(cg_output *o, const cg_output_molecule *m, uint64_t plain,

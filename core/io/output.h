@@ -51,7 +51,7 @@ typedef struct cg_output_molecule {
     size_t len;        /* 0: no records */
     int64_t n_records;
     int64_t n_failed;        /* generations that failed */
-    const char *failed_text; /* [failed_len] lines of cg_failed_write */
+    const char *failed_text; /* [failed_len] lines of cg_failure_write */
     size_t failed_len;
 } cg_output_molecule;
 

@@ -13,8 +13,8 @@
 #include "io/reader_internal.h"
 #include "io/record.h"
 
-cg_status cg_reader_at(const cg_reader *r, uint64_t offset, void *out, size_t n, size_t *ret_n,
-                       cg_error *err)
+cg_status cg_reader_read_at(const cg_reader *r, uint64_t offset, void *out, size_t n, size_t *ret_n,
+                            cg_error *err)
 {
     size_t done = 0;
 
@@ -42,12 +42,13 @@ cg_status cg_reader_at(const cg_reader *r, uint64_t offset, void *out, size_t n,
     return CG_OK;
 }
 
-cg_status cg_reader_add(cg_reader *r, uint64_t offset, uint64_t size, uint64_t plain, cg_error *err)
+cg_status cg_reader_add_frame(cg_reader *r, uint64_t offset, uint64_t size, uint64_t plain,
+                              cg_error *err)
 {
     if (cg_grow((void **)&r->frames, &r->frames_cap, r->n_frames + 1, sizeof *r->frames))
         return cg_fail(err, CG_ERR_NOMEM, "'%s': out of memory for %zu frames", r->name,
                        r->n_frames);
-    r->frames[r->n_frames++] = (cg_coordinate_frame) { offset, size, plain };
+    r->frames[r->n_frames++] = (cg_container_frame) { offset, size, plain };
     return CG_OK;
 }
 
@@ -56,7 +57,7 @@ static cg_status list_frames(cg_reader *r, cg_error *err)
     unsigned char magic[4] = { 0 };
     uint32_t number;
     size_t n;
-    cg_status st = cg_reader_at(r, 0, magic, sizeof magic, &n, err);
+    cg_status st = cg_reader_read_at(r, 0, magic, sizeof magic, &n, err);
 
     if (st != CG_OK)
         return st;
@@ -179,7 +180,7 @@ size_t cg_reader_count(const cg_reader *r)
     return r->n_frames;
 }
 
-const cg_coordinate_frame *cg_reader_frame(const cg_reader *r, size_t i)
+const cg_container_frame *cg_reader_frame(const cg_reader *r, size_t i)
 {
     return &r->frames[i];
 }
@@ -211,7 +212,7 @@ cg_status cg_reader_name(cg_reader *r, size_t i, cg_buf *out, cg_error *err)
     if (st != CG_OK)
         return st;
     if (r->scratch.len)
-        cg_record_name(cg_record_guess(r->scratch.data, r->scratch.len), r->scratch.data,
+        cg_record_name(cg_record_detect(r->scratch.data, r->scratch.len), r->scratch.data,
                        r->scratch.len, out);
     return cg_buf_check(out, r->name, err);
 }

@@ -6,7 +6,7 @@
  * file; a gzip file is always walked (decompressed once), plain text is split at its records, the
  * records of one name that follow one another being a molecule. The file is not trusted: every size
  * is checked, and a frame is decompressed into memory that grows as data really come, up to
- * CG_FRAME_MAX_PLAIN.
+ * CG_FRAME_MAX_CONTENT.
  */
 #ifndef CG_IO_READER_H
 #define CG_IO_READER_H
@@ -30,8 +30,8 @@ int cg_reader_has_table(const cg_reader *reader);
  * "". */
 const char *cg_reader_note(const cg_reader *reader);
 size_t cg_reader_count(const cg_reader *reader);
-/** Frame i < count; its `plain` is what the file says (or CG_FRAME_UNKNOWN). Borrowed. */
-const cg_coordinate_frame *cg_reader_frame(const cg_reader *reader, size_t i);
+/** Frame i < count; its `plain` is what the file says (or CG_FRAME_CONTENT_UNKNOWN). Borrowed. */
+const cg_container_frame *cg_reader_frame(const cg_reader *reader, size_t i);
 
 /**
  * Append the uncompressed bytes of frame i < count to `out`, at most `max` of them where max is not

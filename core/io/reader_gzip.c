@@ -54,7 +54,7 @@ static cg_status member_read(struct member *m, const cg_reader *r, void *out, si
 
         if (!m->z.avail_in) {
             size_t n;
-            cg_status st = cg_reader_at(r, m->next, m->in, CHUNK, &n, err);
+            cg_status st = cg_reader_read_at(r, m->next, m->in, CHUNK, &n, err);
 
             if (st != CG_OK)
                 return st;
@@ -103,7 +103,7 @@ cg_status cg_reader_list_gzip(cg_reader *r, cg_error *err)
 
             if ((st = member_read(&m, r, scratch, CHUNK, &n, &why, err)) != CG_OK)
                 goto out;
-            if (m.made > CG_FRAME_MAX_PLAIN)
+            if (m.made > CG_FRAME_MAX_CONTENT)
                 why = "more uncompressed bytes than a molecule may have";
         }
         if (why) {
@@ -115,7 +115,7 @@ cg_status cg_reader_list_gzip(cg_reader *r, cg_error *err)
         }
         /* A finished file without molecules is one empty member. */
         if (m.made &&
-            (st = cg_reader_add(r, offset, member_offset(&m) - offset, m.made, err)) != CG_OK)
+            (st = cg_reader_add_frame(r, offset, member_offset(&m) - offset, m.made, err)) != CG_OK)
             goto out;
     }
 out:
@@ -126,8 +126,8 @@ out:
 
 cg_status cg_reader_read_gzip(cg_reader *r, size_t i, size_t max, cg_buf *out, cg_error *err)
 {
-    const cg_coordinate_frame *f = &r->frames[i];
-    uint64_t limit = max && max < f->plain ? max : f->plain;
+    const cg_container_frame *f = &r->frames[i];
+    uint64_t limit = max && max < f->content_size ? max : f->content_size;
     struct member m = { 0 };
     cg_status st = member_begin(&m, r, f->offset, err);
 

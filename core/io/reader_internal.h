@@ -15,17 +15,17 @@ struct cg_reader {
     uint64_t size;            /* bytes of the file */
     cg_container_format format;
     int has_table;
-    cg_coordinate_frame *frames; /* [n_frames] of frames_cap */
+    cg_container_frame *frames; /* [n_frames] of frames_cap */
     size_t n_frames, frames_cap;
     cg_error note;
     cg_buf scratch;
 };
 
 /** Read up to n bytes at `offset`; *ret_n is short at the end of the file only. */
-cg_status cg_reader_at(const cg_reader *r, uint64_t offset, void *out, size_t n, size_t *ret_n,
-                       cg_error *err);
-cg_status cg_reader_add(cg_reader *r, uint64_t offset, uint64_t size, uint64_t plain,
-                        cg_error *err);
+cg_status cg_reader_read_at(const cg_reader *r, uint64_t offset, void *out, size_t n, size_t *ret_n,
+                            cg_error *err);
+cg_status cg_reader_add_frame(cg_reader *r, uint64_t offset, uint64_t size, uint64_t plain,
+                              cg_error *err);
 
 /** List the frames; a cut-off or damaged rest goes into r->note. */
 cg_status cg_reader_list_zstd(cg_reader *r, cg_error *err);

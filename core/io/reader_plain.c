@@ -36,11 +36,11 @@ static cg_status end_record(struct split *s, uint64_t end, cg_error *err)
     cg_record_name(s->format, s->head.data, s->head.len, &s->name);
     if (r->n_frames && s->name.len && s->name.len == s->before.len &&
         !memcmp(s->name.data, s->before.data, s->name.len)) {
-        cg_coordinate_frame *f = &r->frames[r->n_frames - 1];
+        cg_container_frame *f = &r->frames[r->n_frames - 1];
 
-        f->size = f->plain = end - f->offset;
+        f->size = f->content_size = end - f->offset;
     } else {
-        st = cg_reader_add(r, s->record, end - s->record, end - s->record, err);
+        st = cg_reader_add_frame(r, s->record, end - s->record, end - s->record, err);
     }
     if (st == CG_OK)
         st = cg_buf_check(&s->name, r->name, err);
@@ -107,7 +107,7 @@ cg_status cg_reader_list_plain(cg_reader *r, cg_error *err)
     while (offset < r->size) {
         size_t n, pos = 0;
 
-        if ((st = cg_reader_at(r, offset, chunk, CHUNK, &n, err)) != CG_OK)
+        if ((st = cg_reader_read_at(r, offset, chunk, CHUNK, &n, err)) != CG_OK)
             goto out;
         if (!n)
             break;
@@ -118,7 +118,7 @@ cg_status cg_reader_list_plain(cg_reader *r, cg_error *err)
                              r->name);
                 goto out;
             }
-            s.format = cg_record_guess(chunk, n);
+            s.format = cg_record_detect(chunk, n);
         }
         while (pos < n) {
             const char *lf = memchr(chunk + pos, '\n', n - pos);
@@ -147,19 +147,19 @@ out:
 
 cg_status cg_reader_read_plain(cg_reader *r, size_t i, size_t max, cg_buf *out, cg_error *err)
 {
-    const cg_coordinate_frame *f = &r->frames[i];
+    const cg_container_frame *f = &r->frames[i];
     uint64_t want = max && max < f->size ? max : f->size;
     size_t n;
     cg_status st;
 
-    if (want > CG_FRAME_MAX_PLAIN)
+    if (want > CG_FRAME_MAX_CONTENT)
         return cg_fail(err, CG_ERR_LIMIT,
                        "'%s': the molecule at offset %llu has %llu bytes, more than %llu", r->name,
                        (unsigned long long)f->offset, (unsigned long long)want,
-                       (unsigned long long)CG_FRAME_MAX_PLAIN);
+                       (unsigned long long)CG_FRAME_MAX_CONTENT);
     if (cg_buf_reserve(out, want))
         return cg_fail(err, CG_ERR_NOMEM, "'%s': out of memory", r->name);
-    st = cg_reader_at(r, f->offset, out->data + out->len, want, &n, err);
+    st = cg_reader_read_at(r, f->offset, out->data + out->len, want, &n, err);
     if (st != CG_OK)
         return st;
     out->len += n;

@@ -40,7 +40,7 @@ static cg_status find_table(const cg_reader *r, struct table *ret, int *ret_foun
     *ret_found = 0;
     if (r->size < 8 + CG_SEEK_FOOTER_SIZE)
         return CG_OK;
-    st = cg_reader_at(r, r->size - sizeof foot, foot, sizeof foot, &n, err);
+    st = cg_reader_read_at(r, r->size - sizeof foot, foot, sizeof foot, &n, err);
     if (st != CG_OK)
         return st;
     /* Bits 2 to 6 of the descriptor are reserved and zero; bit 7: entries have a checksum. */
@@ -52,7 +52,7 @@ static cg_status find_table(const cg_reader *r, struct table *ret, int *ret_foun
     if (size > UINT32_MAX || size + 8 > r->size)
         return CG_OK;
     ret->offset = r->size - size - 8;
-    st = cg_reader_at(r, ret->offset, head, sizeof head, &n, err);
+    st = cg_reader_read_at(r, ret->offset, head, sizeof head, &n, err);
     if (st != CG_OK)
         return st;
     *ret_found =
@@ -75,20 +75,20 @@ static cg_status list_table(cg_reader *r, const struct table *t, int *ret_right,
         uint32_t size, plain;
         size_t n;
 
-        st = cg_reader_at(r, t->offset + 8 + (uint64_t)i * t->entry, entry, t->entry, &n, err);
+        st = cg_reader_read_at(r, t->offset + 8 + (uint64_t)i * t->entry, entry, t->entry, &n, err);
         if (st != CG_OK)
             return st;
         size = u32_at(entry);
         plain = u32_at(entry + 4);
-        if (n != t->entry || size < 8 || size > t->offset - offset || plain > CG_FRAME_MAX_PLAIN)
+        if (n != t->entry || size < 8 || size > t->offset - offset || plain > CG_FRAME_MAX_CONTENT)
             return CG_OK;
-        st = cg_reader_at(r, offset, magic, sizeof magic, &n, err);
+        st = cg_reader_read_at(r, offset, magic, sizeof magic, &n, err);
         if (st != CG_OK)
             return st;
         if (n != sizeof magic)
             return CG_OK;
         if (u32_at(magic) == ZSTD_MAGIC) {
-            if ((st = cg_reader_add(r, offset, size, plain, err)) != CG_OK)
+            if ((st = cg_reader_add_frame(r, offset, size, plain, err)) != CG_OK)
                 return st;
         } else if (!is_skippable(u32_at(magic))) {
             return CG_OK;
@@ -103,7 +103,8 @@ static cg_status list_table(cg_reader *r, const struct table *t, int *ret_right,
 
 /*
  * Size of the frame at `offset` by its block headers; 0 where it is damaged or cut off. *ret_plain
- * is the content size of its header (RFC 8878, section 3.1.1), CG_FRAME_UNKNOWN where it has none.
+ * is the content size of its header (RFC 8878, section 3.1.1), CG_FRAME_CONTENT_UNKNOWN where it
+ * has none.
  */
 static cg_status measure_frame(const cg_reader *r, uint64_t offset, uint64_t *ret_size,
                                uint64_t *ret_plain, cg_error *err)
@@ -113,10 +114,10 @@ static cg_status measure_frame(const cg_reader *r, uint64_t offset, uint64_t *re
     unsigned single, dict, content;
     uint64_t at = offset, plain = 0;
     size_t n;
-    cg_status st = cg_reader_at(r, offset, head, sizeof head, &n, err);
+    cg_status st = cg_reader_read_at(r, offset, head, sizeof head, &n, err);
 
     *ret_size = 0;
-    *ret_plain = CG_FRAME_UNKNOWN;
+    *ret_plain = CG_FRAME_CONTENT_UNKNOWN;
     if (st != CG_OK || n < 6 || u32_at(head) != ZSTD_MAGIC)
         return st;
     single = head[4] >> 5 & 1;
@@ -137,7 +138,7 @@ static cg_status measure_frame(const cg_reader *r, uint64_t offset, uint64_t *re
         unsigned char block[3];
         uint32_t b, size;
 
-        st = cg_reader_at(r, at, block, sizeof block, &n, err);
+        st = cg_reader_read_at(r, at, block, sizeof block, &n, err);
         if (st != CG_OK || n < sizeof block)
             return st;
         b = (uint32_t)block[0] | (uint32_t)block[1] << 8 | (uint32_t)block[2] << 16;
@@ -163,7 +164,7 @@ static cg_status walk(cg_reader *r, cg_error *err)
         unsigned char head[8];
         uint64_t size = 0, plain;
         size_t n;
-        cg_status st = cg_reader_at(r, offset, head, sizeof head, &n, err);
+        cg_status st = cg_reader_read_at(r, offset, head, sizeof head, &n, err);
 
         if (st != CG_OK)
             return st;
@@ -174,7 +175,7 @@ static cg_status walk(cg_reader *r, cg_error *err)
         } else {
             if ((st = measure_frame(r, offset, &size, &plain, err)) != CG_OK)
                 return st;
-            if (size && (st = cg_reader_add(r, offset, size, plain, err)) != CG_OK)
+            if (size && (st = cg_reader_add_frame(r, offset, size, plain, err)) != CG_OK)
                 return st;
         }
         if (!size) {
@@ -211,8 +212,8 @@ cg_status cg_reader_list_zstd(cg_reader *r, cg_error *err)
 
 cg_status cg_reader_read_zstd(cg_reader *r, size_t i, size_t max, cg_buf *out, cg_error *err)
 {
-    const cg_coordinate_frame *f = &r->frames[i];
-    uint64_t limit = max ? max : CG_FRAME_MAX_PLAIN;
+    const cg_container_frame *f = &r->frames[i];
+    uint64_t limit = max ? max : CG_FRAME_MAX_CONTENT;
     ZSTD_DStream *ds = ZSTD_createDStream();
     unsigned char *chunk = malloc(CHUNK);
     size_t start = out->len, rc = 1;
@@ -232,7 +233,7 @@ cg_status cg_reader_read_zstd(cg_reader *r, size_t i, size_t max, cg_buf *out, c
             size_t want = f->size - used < CHUNK ? (size_t)(f->size - used) : CHUNK;
 
             in.pos = 0;
-            if ((st = cg_reader_at(r, f->offset + used, chunk, want, &in.size, err)) != CG_OK)
+            if ((st = cg_reader_read_at(r, f->offset + used, chunk, want, &in.size, err)) != CG_OK)
                 goto out;
             used += in.size;
         }
@@ -265,7 +266,7 @@ cg_status cg_reader_read_zstd(cg_reader *r, size_t i, size_t max, cg_buf *out, c
         }
     }
     if (used != f->size || in.pos != in.size ||
-        (f->plain != CG_FRAME_UNKNOWN && f->plain != out->len - start))
+        (f->content_size != CG_FRAME_CONTENT_UNKNOWN && f->content_size != out->len - start))
         st = cg_fail(err, CG_ERR_FORMAT,
                      "'%s': frame %zu at offset %llu has not the sizes that the file tells",
                      r->name, i, (unsigned long long)f->offset);

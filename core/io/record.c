@@ -230,7 +230,7 @@ cg_status cg_record_write(cg_record_format format, const cg_record_conformer *c,
     return st;
 }
 
-const char *cg_failed_header(void)
+const char *cg_failure_header(void)
 {
     return "line\tname\tsmiles\tgeneration\treason\ttext\n";
 }
@@ -255,8 +255,8 @@ static void put_escaped(cg_buf *out, const char *s)
     }
 }
 
-void cg_failed_write(int64_t line, const char *name, const char *smiles, int64_t generation,
-                     const char *reason, const char *raw, cg_buf *out)
+void cg_failure_write(int64_t line, const char *name, const char *smiles, int64_t generation,
+                      const char *reason, const char *raw, cg_buf *out)
 {
     cg_buf_printf(out, "%" PRId64 "\t", line);
     put_escaped(out, name);
@@ -289,7 +289,7 @@ static int begins(const char *p, const char *end, const char *with)
     return (size_t)(end - p) >= n && !memcmp(p, with, n);
 }
 
-cg_record_format cg_record_guess(const char *text, size_t len)
+cg_record_format cg_record_detect(const char *text, size_t len)
 {
     const char *end = text + len;
     const char *first = line_end(text, end);

@@ -60,14 +60,14 @@ cg_status cg_record_write(cg_record_format format, const cg_record_conformer *co
                           cg_buf *out, cg_error *err);
 
 /** Header line of a file of failures, with its line end. Static storage. */
-const char *cg_failed_header(void);
+const char *cg_failure_header(void);
 /**
  * Append a line to the text of a file of failures: line number, name, SMILES, generation (-1: all,
  * written '-'), reason, raw text; tab-separated, with `\t`, `\n`, `\r`, `\\` and `\xNN` escapes.
  * `raw` may be NULL. Out of memory latches in `out`.
  */
-void cg_failed_write(int64_t line, const char *name, const char *smiles, int64_t generation,
-                     const char *reason, const char *raw, cg_buf *out);
+void cg_failure_write(int64_t line, const char *name, const char *smiles, int64_t generation,
+                      const char *reason, const char *raw, cg_buf *out);
 
 /* ---- reading back, for listings ---------------------------------------------------------- */
 
@@ -75,7 +75,7 @@ void cg_failed_write(int64_t line, const char *name, const char *smiles, int64_t
  * The format that bytes written by cg_record_write (or an SDF from elsewhere) are in, judged by
  * their beginning; CG_RECORD_SDF where nothing speaks for another one.
  */
-cg_record_format cg_record_guess(const char *text, size_t len);
+cg_record_format cg_record_detect(const char *text, size_t len);
 /** Append the name that the first record of `text` carries; nothing where it carries none. */
 void cg_record_name(cg_record_format format, const char *text, size_t len, cg_buf *out);
 /** Number of records in `text`; an unfinished last one counts. */

@@ -142,10 +142,10 @@ static void set_pairs(const cg_bounds *bounds, float *low2, float *high2, int8_t
 
     for (size_t i = 1; i < bounds->n_atoms; i++)
         for (size_t j = 0; j < i; j++, at++) {
-            int steps = cg_bounds_steps(bounds, i, j);
+            int steps = cg_bounds_path_length(bounds, i, j);
             const struct margin *m = &margins[steps < last ? steps : last];
-            double least = cg_bounds_low(bounds, i, j), low = least - m->low;
-            double most = cg_bounds_high(bounds, i, j), high = most + m->high;
+            double least = cg_bounds_lower(bounds, i, j), low = least - m->low;
+            double most = cg_bounds_upper(bounds, i, j), high = most + m->high;
 
             if (steps == 1) {
                 low = fmax(low, (least + most) / 2 - bond_reach);
@@ -198,7 +198,7 @@ cg_status cg_geometry_compile(const cg_molecule *mol, cg_geometry **ret, cg_erro
     cg_stereo stereo = { 0 };
     cg_planes planes = { 0 };
     struct list list = { 0 };
-    cg_status status = cg_bounds_find(mol, &bounds, err);
+    cg_status status = cg_bounds_compute(mol, &bounds, err);
 
     if (status == CG_OK)
         status = cg_stereo_find(mol, &stereo, err);

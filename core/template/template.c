@@ -43,7 +43,7 @@ static cg_status build_program(const cg_template_builder *b, cg_molecule_templat
     if (!literal)
         return cg_fail(err, CG_ERR_NOMEM, "template: out of memory");
     for (int32_t i = 0; i <= n_atoms; i++)
-        literal[i] = (cg_range) { t->split.gap_at[i], t->split.gap_at[i + 1] };
+        literal[i] = (cg_range) { t->split.literal_at[i], t->split.literal_at[i + 1] };
     status = b->constraint->compile(b->constraint_self, &text, &t->program, err);
     free(literal);
     return status;

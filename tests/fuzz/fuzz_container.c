@@ -28,7 +28,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     }
     for (size_t i = 0; i < cg_reader_count(r) && i < MAX_FRAMES; i++) {
-        const cg_coordinate_frame *f = cg_reader_frame(r, i);
+        const cg_container_frame *f = cg_reader_frame(r, i);
 
         require(f->offset >= end && f->size <= size && f->offset <= size - f->size);
         end = f->offset + f->size;
@@ -36,12 +36,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (cg_reader_read(r, i, MAX_READ, &text, &err) == CG_OK) {
             require(text.len <= MAX_READ);
             if (text.len)
-                require(cg_record_count(cg_record_guess(text.data, text.len), text.data,
+                require(cg_record_count(cg_record_detect(text.data, text.len), text.data,
                                         text.len) >= 0);
         }
-        if (f->plain < MAX_READ) {
+        if (f->content_size < MAX_READ) {
             cg_buf_clear(&text);
-            require(cg_reader_read(r, i, 0, &text, &err) != CG_OK || text.len == f->plain);
+            require(cg_reader_read(r, i, 0, &text, &err) != CG_OK || text.len == f->content_size);
         }
         cg_buf_clear(&text);
         cg_reader_name(r, i, &text, &err);

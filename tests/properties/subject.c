@@ -133,7 +133,7 @@ cg_program *subject_compile(const subject *s, void *self, const cg_enriched_spli
     cg_status status;
 
     for (size_t i = 0; i <= split->n_atoms; i++)
-        literal[i] = (cg_range) { split->gap_at[i], split->gap_at[i + 1] };
+        literal[i] = (cg_range) { split->literal_at[i], split->literal_at[i + 1] };
     status = s->ops->compile(self, &text, &program, err);
     free(literal);
     return status == CG_OK ? program : NULL;

@@ -81,9 +81,9 @@ static char *write_text(const subject *s, const cg_enriched_split *split, const 
     char *text = must_alloc(MAX_TEXT, 1), *at = stpcpy(text, s->format.begin);
 
     for (size_t a = 0; a <= split->n_atoms; a++) {
-        size_t len = split->gap_at[a + 1] - split->gap_at[a];
+        size_t len = split->literal_at[a + 1] - split->literal_at[a];
 
-        memcpy(at, split->text + split->gap_at[a], len);
+        memcpy(at, split->text + split->literal_at[a], len);
         at = stpcpy(at + len, a < split->n_atoms ? triple : "");
     }
     strcpy(stpcpy(at, s->format.end), s->format.stop);

@@ -265,9 +265,9 @@ static size_t write_text(struct run *r, const struct compiled *c, enum numbers k
     char *at = stpcpy(r->text, f->begin);
 
     for (size_t a = 0; a <= split->n_atoms; a++) {
-        size_t len = split->gap_at[a + 1] - split->gap_at[a];
+        size_t len = split->literal_at[a + 1] - split->literal_at[a];
 
-        memcpy(at, split->text + split->gap_at[a], len);
+        memcpy(at, split->text + split->literal_at[a], len);
         at += len;
         for (int k = 0; k < 3 && a < split->n_atoms; k++) {
             char number[NUMBER_MAX];
@@ -365,7 +365,7 @@ static void check_molecule(struct run *r, const struct compiled *c, int32_t i)
 /* Text before field f, from the digit or begin tag in front of it. */
 static size_t text_before(const struct run *r, const struct compiled *c, int32_t f, char *out)
 {
-    const uint32_t *gap_at = c->split.gap_at + f / 3;
+    const uint32_t *literal_at = c->split.literal_at + f / 3;
     char *at = out;
 
     if (f == 0)
@@ -378,8 +378,8 @@ static size_t text_before(const struct run *r, const struct compiled *c, int32_t
     }
     if (f % 3)
         return (size_t)(stpcpy(at, ",") - out);
-    memcpy(at, c->split.text + gap_at[0], gap_at[1] - gap_at[0]);
-    at += gap_at[1] - gap_at[0];
+    memcpy(at, c->split.text + literal_at[0], literal_at[1] - literal_at[0]);
+    at += literal_at[1] - literal_at[0];
     *at = '\0';
     return (size_t)(at - out);
 }

@@ -84,7 +84,7 @@ static int write_molecule(struct run *r, const cg_enriched_split *split, const c
     tokens[0] = p->forced_token[0]; /* a prompt, of any token */
     cg_sequence_begin(&seq, p, r->s.automaton, tokens, marks);
     for (int32_t i = 0; i < p->n_fields; i++) {
-        const uint32_t *literal = split->gap_at + i / 3;
+        const uint32_t *literal = split->literal_at + i / 3;
         char number[NUMBER_MAX];
 
         if (i % 3 == 0) {
@@ -103,9 +103,9 @@ static int write_molecule(struct run *r, const cg_enriched_split *split, const c
             !write_number(r, p, &seq, tokens, marks, strtof(number, NULL), i % 7 ? 1 : THREADS))
             return 0;
     }
-    memcpy(at, split->text + split->gap_at[split->n_atoms],
-           split->gap_at[split->n_atoms + 1] - split->gap_at[split->n_atoms]);
-    at += split->gap_at[split->n_atoms + 1] - split->gap_at[split->n_atoms];
+    memcpy(at, split->text + split->literal_at[split->n_atoms],
+           split->literal_at[split->n_atoms + 1] - split->literal_at[split->n_atoms]);
+    at += split->literal_at[split->n_atoms + 1] - split->literal_at[split->n_atoms];
     at = stpcpy(at, f->end);
     at = stpcpy(at, f->stop);
     r->texts++;

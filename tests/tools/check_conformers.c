@@ -35,7 +35,7 @@ static int read_coordinates(char *text, float (*xyz)[3], size_t n)
 static cg_status check(const cg_molecule *mol, char *coordinates, int timed, cg_error *err)
 {
     float(*xyz)[3] = malloc((cg_molecule_n_heavy(mol) + 1) * sizeof *xyz);
-    char failed[CG_CHECK_TEXT], done[CG_CHECK_TEXT];
+    char failed[CG_CHECK_NAMES_MAX], done[CG_CHECK_NAMES_MAX];
     cg_checker *checker = NULL;
     cg_verdict v;
     double t;
@@ -48,8 +48,8 @@ static cg_status check(const cg_molecule *mol, char *coordinates, int timed, cg_
         status = cg_checker_run(checker, (const float(*)[3])xyz, &v, err);
     t = cg_now() - t;
     if (status == CG_OK) {
-        cg_check_text(v.done, done, sizeof done);
-        cg_check_text(v.failed, failed, sizeof failed);
+        cg_check_join_names(v.done, done, sizeof done);
+        cg_check_join_names(v.failed, failed, sizeof failed);
         printf("%s\t%s\t%s", done, failed, v.detail);
         if (timed)
             printf("\t%.3f", t / REPEATS * 1e6);

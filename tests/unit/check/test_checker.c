@@ -331,19 +331,19 @@ END_TEST
 
 START_TEST(names)
 {
-    char text[CG_CHECK_TEXT], small[8];
+    char text[CG_CHECK_NAMES_MAX], small[8];
 
     for (int i = 0; i < CG_CHECK_COUNT; i++) {
         ck_assert_uint_gt(strlen(cg_check_name((cg_check_id)i)), 3);
-        ck_assert_uint_gt(strlen(cg_check_meaning((cg_check_id)i)), 20);
+        ck_assert_uint_gt(strlen(cg_check_description((cg_check_id)i)), 20);
     }
-    cg_check_text(0, text, sizeof text);
+    cg_check_join_names(0, text, sizeof text);
     ck_assert_str_eq(text, "pass");
-    cg_check_text(BIT(BOND_LENGTHS) | BIT(STEREO), text, sizeof text);
+    cg_check_join_names(BIT(BOND_LENGTHS) | BIT(STEREO), text, sizeof text);
     ck_assert_str_eq(text, "bond_lengths,stereo");
-    cg_check_text((1u << CG_CHECK_COUNT) - 1, text, sizeof text);
+    cg_check_join_names((1u << CG_CHECK_COUNT) - 1, text, sizeof text);
     ck_assert_ptr_nonnull(strstr(text, ",stereo"));
-    cg_check_text((1u << CG_CHECK_COUNT) - 1, small, sizeof small);
+    cg_check_join_names((1u << CG_CHECK_COUNT) - 1, small, sizeof small);
     ck_assert_str_eq(small, "sanitiz");
 }
 END_TEST

@@ -21,10 +21,11 @@ static cg_enriched_split split_ok(const char *smiles)
 
 static void assert_gap(const cg_enriched_split *s, size_t i, const char *want)
 {
-    size_t n = s->gap_at[i + 1] - s->gap_at[i];
+    size_t n = s->literal_at[i + 1] - s->literal_at[i];
 
-    ck_assert_msg(n == strlen(want) && memcmp(s->text + s->gap_at[i], want, n) == 0,
-                  "literal %zu is '%.*s', wanted '%s'", i, (int)n, s->text + s->gap_at[i], want);
+    ck_assert_msg(n == strlen(want) && memcmp(s->text + s->literal_at[i], want, n) == 0,
+                  "literal %zu is '%.*s', wanted '%s'", i, (int)n, s->text + s->literal_at[i],
+                  want);
 }
 
 START_TEST(gaps_and_descriptors)
@@ -45,9 +46,9 @@ START_TEST(gaps_and_descriptors)
     for (size_t i = 0; i < s.n_atoms; i++) {
         ck_assert_int_eq(s.text[s.desc_at[i]], '[');
         ck_assert_int_eq(s.text[s.desc_at[i] + s.desc_len[i] - 1], ']');
-        ck_assert_uint_eq(s.desc_at[i] + s.desc_len[i] + 1, s.gap_at[i + 1]);
+        ck_assert_uint_eq(s.desc_at[i] + s.desc_len[i] + 1, s.literal_at[i + 1]);
     }
-    ck_assert_uint_eq(strlen(s.text), s.gap_at[s.n_atoms + 1]);
+    ck_assert_uint_eq(strlen(s.text), s.literal_at[s.n_atoms + 1]);
     cg_enriched_split_finish(&s);
     cg_enriched_split_finish(&s); /* harmless twice */
     cg_enriched_split_finish(NULL);

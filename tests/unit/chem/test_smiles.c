@@ -96,9 +96,9 @@ START_TEST(shapes_are_counted)
     cg_smiles s = scan_ok(shapes[_i].text);
 
     ck_assert_msg(s.n_atoms == shapes[_i].atoms && s.n_bonds == shapes[_i].bonds &&
-                      s.n_parts == shapes[_i].parts,
+                      s.n_components == shapes[_i].parts,
                   "'%s': %zu atoms, %zu bonds, %zu parts", shapes[_i].text, s.n_atoms, s.n_bonds,
-                  s.n_parts);
+                  s.n_components);
     for (size_t i = 0; i < s.n_bonds; i++)
         ck_assert_uint_lt(s.bonds[i].first, s.bonds[i].second);
     cg_smiles_finish(&s);

@@ -57,7 +57,7 @@ static cg_status put(cg_output *out, int64_t first, cg_error *err)
         cg_buf text = { 0 }, failed = { 0 };
         cg_output_molecule m = { .index = i, .n_records = 1, .n_failed = 1 };
 
-        cg_failed_write(i, "n", "C", 0, "why", NULL, &failed);
+        cg_failure_write(i, "n", "C", 0, "why", NULL, &failed);
         st = cg_buf_check(&failed, "failures", err);
         if (st == CG_OK)
             st = cg_record_write(CG_RECORD_JSON, &c, &text, err);

@@ -92,7 +92,7 @@ static void check_frames(cg_reader *r, int n)
         put_molecule(&want, i);
         ck_assert_msg(!cg_reader_read(r, (size_t)i, 0, &got, &err), "%s", err.msg);
         check_same(&want, &got);
-        ck_assert_uint_eq(cg_reader_frame(r, (size_t)i)->plain, want.len);
+        ck_assert_uint_eq(cg_reader_frame(r, (size_t)i)->content_size, want.len);
         cg_buf_clear(&got);
         ck_assert_msg(!cg_reader_read(r, (size_t)i, 10, &got, &err), "%s", err.msg);
         ck_assert_uint_eq(got.len, 10);
@@ -299,7 +299,7 @@ START_TEST(cut_files_keep_their_whole_frames)
 {
     cg_error err = CG_ERROR_INIT;
     cg_buf plain = { 0 }, file = { 0 };
-    cg_coordinate_frame at[6];
+    cg_container_frame at[6];
     cg_reader *r = NULL;
 
     write_all((cg_container_format)_i, in_dir(names[_i]), &plain, 3);
@@ -325,7 +325,7 @@ START_TEST(cut_files_keep_their_whole_frames)
             cg_buf b = { 0 };
 
             ck_assert_int_eq(cg_reader_read(r, i, 0, &b, &err), CG_OK);
-            ck_assert_uint_eq(b.len, at[i].plain);
+            ck_assert_uint_eq(b.len, at[i].content_size);
             cg_buf_finish(&b);
         }
         cg_reader_close(r);

@@ -51,9 +51,9 @@ static cg_status put_molecule(cg_output *out, int i, cg_error *err)
         cg_buf_puts(&text, "M  END\n$$$$\n");
     }
     if (m.n_failed)
-        cg_failed_write(i + 1, "name", "CC", 3, "reason", "raw", &failed);
+        cg_failure_write(i + 1, "name", "CC", 3, "reason", "raw", &failed);
     for (int k = 0; i == 20 && k < 400; k++) /* the file of failures is not always the shortest */
-        cg_failed_write(i + 1, "name", "CC", k, "reason", "one of many failures", &failed);
+        cg_failure_write(i + 1, "name", "CC", k, "reason", "one of many failures", &failed);
     m.bytes = text.data;
     m.len = text.len;
     m.failed_text = failed.data;

@@ -79,7 +79,7 @@ START_TEST(records_are_read_back)
     one = b.len;
     for (int i = 0; i < 2; i++)
         ck_assert_int_eq(cg_record_write(format, &c, &b, &err), CG_OK);
-    ck_assert_int_eq(cg_record_guess(b.data, b.len), format);
+    ck_assert_int_eq(cg_record_detect(b.data, b.len), format);
     cg_record_name(format, b.data, b.len, &name);
     ck_assert_str_eq(cg_buf_text(&name), c.name);
     ck_assert_int_eq(cg_record_count(format, b.data, b.len), 3);
@@ -88,7 +88,7 @@ START_TEST(records_are_read_back)
         int64_t count = cg_record_count(format, b.data, n);
 
         cg_buf_clear(&name);
-        cg_record_name(cg_record_guess(b.data, n), b.data, n, &name);
+        cg_record_name(cg_record_detect(b.data, n), b.data, n, &name);
         /* A record that misses its line end counts as unfinished, or (its last line whole) not. */
         ck_assert_msg(count == (int64_t)((n + one - 1) / one) ||
                           count == (int64_t)((n + one - 1) / one) - 1,
@@ -162,11 +162,11 @@ START_TEST(failures_are_one_line_each)
 {
     cg_buf b = { 0 };
 
-    cg_failed_write(12, "a\tb", "C\\C", -1, "no\nreason", NULL, &b);
-    cg_failed_write(13, "", "CC", 4, "cut off", "[C]<\x01\r", &b);
+    cg_failure_write(12, "a\tb", "C\\C", -1, "no\nreason", NULL, &b);
+    cg_failure_write(13, "", "CC", 4, "cut off", "[C]<\x01\r", &b);
     ck_assert_str_eq(b.data,
                      "12\ta\\tb\tC\\\\C\t-\tno\\nreason\t\n13\t\tCC\t4\tcut off\t[C]<\\x01\\r\n");
-    ck_assert_str_eq(cg_failed_header(), "line\tname\tsmiles\tgeneration\treason\ttext\n");
+    ck_assert_str_eq(cg_failure_header(), "line\tname\tsmiles\tgeneration\treason\ttext\n");
     cg_buf_finish(&b);
 }
 END_TEST
