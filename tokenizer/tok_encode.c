@@ -133,7 +133,7 @@ static int on_piece(void *ctx, const char *bytes, size_t len, size_t start, size
         e->out->ids[e->out->n] = v->byte_id[(uint8_t)bytes[0]];
     } else {
         key = cg_name_key(bytes, len);
-        slot = cg_name_find(v, &v->pieces, bytes, len, key);
+        slot = cg_name_find(v, &v->plain, bytes, len, key);
         if (slot && (slot->len & CG_NAME_WHOLE))
             e->out->ids[e->out->n] = slot->id;
         else if (!(n = encode_piece(e, bytes, len, key)))

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/size.h"
 #include "tok_nfc.h"
+#include "tok_seal.h"
 #include "tok_text.h"
 
 void cg_builder_finish(cg_tok_builder *b)

@@ -87,18 +87,18 @@ void cg_pattern_destroy(cg_pattern *pattern)
     free(pattern);
 }
 
-void cg_match_memory_finish(cg_isomorphism_memory *memory)
+void cg_match_memory_finish(cg_match_memory *memory)
 {
     pcre2_match_data_free(memory->data);
     pcre2_match_context_free(memory->context);
     pcre2_jit_stack_free(memory->stack);
-    *memory = (cg_isomorphism_memory) { NULL, NULL, NULL };
+    *memory = (cg_match_memory) { NULL, NULL, NULL };
 }
 
 /* A match that ran out of the machine stack's 32 KiB is tried again on a stack of its own. */
 static int match_on_big_stack(cg_match_walk *walk, const pcre2_code *code)
 {
-    cg_isomorphism_memory *m = walk->memory;
+    cg_match_memory *m = walk->memory;
 
     if (!m->stack) {
         m->stack = pcre2_jit_stack_create(32 * 1024, JIT_STACK_MAX, NULL);

@@ -18,18 +18,18 @@ cg_status cg_pattern_create(const char *src, size_t len, int literal, cg_pattern
 void cg_pattern_destroy(cg_pattern *pattern); /* accepts NULL */
 
 /** Working memory of one thread for any number of walks; zero-initialise, finish. */
-typedef struct cg_isomorphism_memory {
+typedef struct cg_match_memory {
     void *data;  /* pcre2_match_data */
     void *stack; /* pcre2_jit_stack and its context, taken when the small one does not do */
     void *context;
-} cg_isomorphism_memory;
+} cg_match_memory;
 
-void cg_match_memory_finish(cg_isomorphism_memory *memory);
+void cg_match_memory_finish(cg_match_memory *memory);
 
 /** Position in a walk over the matches of one subject. */
 typedef struct cg_match_walk {
     const cg_pattern *pattern;
-    cg_isomorphism_memory *memory;
+    cg_match_memory *memory;
     const char *text;
     size_t len;
     size_t at;       /* where the next search begins */
@@ -39,8 +39,7 @@ typedef struct cg_match_walk {
 
 /** Begin a walk. text is valid UTF-8, borrowed until the walk ends; ascii: no byte above 0x7f. */
 static inline void cg_match_begin(cg_match_walk *walk, const cg_pattern *pattern,
-                                  cg_isomorphism_memory *memory, const char *text, size_t len,
-                                  int ascii)
+                                  cg_match_memory *memory, const char *text, size_t len, int ascii)
 {
     *walk = (cg_match_walk) { pattern, memory, text, len, 0, (size_t)-1, ascii };
 }

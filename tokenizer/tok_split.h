@@ -41,7 +41,7 @@ void cg_pretok_finish(cg_pretok *pretok);
 
 /** Working memory of one thread; zero-initialise, finish. */
 typedef struct cg_split_memory {
-    cg_isomorphism_memory match;
+    cg_match_memory match;
     cg_spans pieces[2];
     cg_spans found;
     char *prefixed;

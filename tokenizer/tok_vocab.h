@@ -12,18 +12,19 @@
 #define CG_TOKEN_ADDED   0x04
 #define CG_TOKEN_SPECIAL 0x08
 
-/** Slot of a table from byte strings to ids. */
+/** Bucket of a hash table from byte strings to ids. */
 typedef struct cg_name_bucket {
     uint64_t key; /* the bytes themselves up to 8, else their hash */
     uint32_t len; /* 0: empty; CG_NAME_WHOLE may be set */
     int32_t id;
 } cg_name_bucket;
 
-/** Encoding exactly these bytes gives exactly this token. */
+/** Flag in cg_name_bucket.len: these bytes encode to this one token, so no merging is needed. */
 #define CG_NAME_WHOLE (UINT32_C(1) << 31)
 
+/** Open addressing, linear probing. */
 typedef struct cg_name_table {
-    cg_name_bucket *slots; /* [mask + 1] */
+    cg_name_bucket *buckets; /* [mask + 1] */
     uint64_t mask;
 } cg_name_table;
 
@@ -33,7 +34,7 @@ typedef struct cg_merge_bucket {
     int32_t id;    /* of the merged token */
 } cg_merge_bucket;
 
-/** Filled by the loaders, then sealed and immutable. Zero-initialise. */
+/** Filled by the loaders, then sealed (tok_seal.h) and immutable. Zero-initialise. */
 typedef struct cg_vocab {
     int32_t n_ids; /* largest id + 1 */
     size_t ids_cap;
@@ -42,35 +43,44 @@ typedef struct cg_vocab {
     uint8_t *flags;   /* [n_ids] CG_TOKEN_* */
     char *bytes;
     size_t n_bytes, bytes_cap;
-    int32_t byte_id[256];    /* token of each single byte, -1 if there is none */
-    cg_name_table pieces;    /* CG_TOKEN_BYTES tokens */
-    cg_name_table names;     /* all others */
+    int32_t byte_id[256];    /* token of each single byte, -1 if none */
+    cg_name_table plain;     /* CG_TOKEN_BYTES tokens: those that encoding can produce */
+    cg_name_table names;     /* all others, and added tokens that are also plain: lookup by name */
     cg_merge_bucket *merges; /* [merge_mask + 1] */
     uint64_t merge_mask;
     size_t n_merges;
-    int ignore_merges; /* a piece that is a token is that token, whatever the merges say */
+    int ignore_merges; /* a pre-token that is a token encodes to it, regardless of the merges */
 } cg_vocab;
 
 void cg_vocab_finish(cg_vocab *vocab);
 
 /**
- * Give token `id` its bytes. `what` names the token's source for errors.
- * @return CG_OK, CG_ERR_LIMIT (id), CG_ERR_FORMAT (id taken), CG_ERR_NOMEM
+ * Adds token `id` with its bytes, which are copied.
+ * @return CG_OK, CG_ERR_LIMIT (id out of range), CG_ERR_FORMAT (id taken), CG_ERR_NOMEM
  */
 cg_status cg_vocab_set(cg_vocab *vocab, int64_t id, const char *bytes, size_t len, unsigned flags,
                        cg_error *err);
 
-/** Room for n merges; before the first cg_vocab_merge(). */
+/** Allocates the table of n merges. Call before the first cg_vocab_merge(). */
 cg_status cg_vocab_reserve_merges(cg_vocab *vocab, size_t n, cg_error *err);
-/** Merge left, right -> id. Of two merges of one pair the later counts, as in the reference. */
+
+/** Adds the merge left, right -> id. A later merge of the same pair wins, as in the reference. */
 void cg_vocab_merge(cg_vocab *vocab, int32_t left, int32_t right, uint32_t rank, int32_t id);
 
-/** Build the tables; after all tokens and merges. CG_ERR_UNSUPPORTED if a byte has no token. */
-cg_status cg_vocab_seal(cg_vocab *vocab, cg_error *err);
-
-/** Id of exactly these bytes, -1 if none. */
+/** Id of the token with exactly these bytes, -1 if none. */
 int32_t cg_vocab_find(const cg_vocab *vocab, const char *bytes, size_t len);
 
+/** Buckets of a table of n entries: a power of two, at most half full. */
+static inline uint64_t cg_bucket_count(size_t n)
+{
+    uint64_t size = 16;
+
+    while (size < 2 * (uint64_t)n)
+        size *= 2;
+    return size;
+}
+
+/** Bijective mixing of 64 bits, for hash tables. */
 static inline uint64_t cg_mix(uint64_t x)
 {
     x ^= x >> 32;
@@ -80,10 +90,10 @@ static inline uint64_t cg_mix(uint64_t x)
     return x ^ x >> 32;
 }
 
-/** XXH3 of bytes (out of line: only strings over 8 bytes need it). */
+/** XXH3 of bytes. Out of line: only strings over 8 bytes need it. */
 uint64_t cg_bytes_hash(const char *bytes, size_t len);
 
-/** Key of a string, 1 <= len: up to 8 bytes it determines them, given len. */
+/** Key of a string, 1 <= len. Up to 8 bytes, key and len determine the string. */
 static inline uint64_t cg_name_key(const char *p, size_t len)
 {
     uint64_t key;
@@ -104,32 +114,32 @@ static inline uint64_t cg_name_key(const char *p, size_t len)
            (uint64_t)(uint8_t)p[len - 1] << 16;
 }
 
-/** Slot of a string in a table, NULL if it is not there. */
+/** Bucket of a string in a table, NULL if absent. */
 static inline const cg_name_bucket *cg_name_find(const cg_vocab *v, const cg_name_table *table,
                                                  const char *p, size_t len, uint64_t key)
 {
     for (uint64_t i = cg_mix(key + len) & table->mask;; i = (i + 1) & table->mask) {
-        const cg_name_bucket *s = &table->slots[i];
+        const cg_name_bucket *b = &table->buckets[i];
 
-        if (!s->len)
+        if (!b->len)
             return NULL;
-        if (s->key == key && (s->len & ~CG_NAME_WHOLE) == len &&
-            (len <= 8 || !memcmp(v->bytes + v->offset[s->id], p, len)))
-            return s;
+        if (b->key == key && (b->len & ~CG_NAME_WHOLE) == len &&
+            (len <= 8 || !memcmp(v->bytes + v->offset[b->id], p, len)))
+            return b;
     }
 }
 
-/** Merge of a pair, NULL if there is none. */
+/** Merge of a pair, NULL if none. */
 static inline const cg_merge_bucket *cg_merge_find(const cg_vocab *v, int32_t left, int32_t right)
 {
     uint64_t pair = (uint64_t)(uint32_t)left << 32 | (uint32_t)right;
 
     for (uint64_t i = cg_mix(pair) & v->merge_mask;; i = (i + 1) & v->merge_mask) {
-        const cg_merge_bucket *s = &v->merges[i];
+        const cg_merge_bucket *m = &v->merges[i];
 
-        if (s->pair == pair)
-            return s;
-        if (s->pair == UINT64_MAX)
+        if (m->pair == pair)
+            return m;
+        if (m->pair == UINT64_MAX)
             return NULL;
     }
 }

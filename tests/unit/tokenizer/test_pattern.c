@@ -5,7 +5,7 @@
 /* All matches of a pattern as `start:end`, joined by blanks. */
 static char *matches(const char *pattern, int literal, const char *text)
 {
-    cg_isomorphism_memory memory = { 0 };
+    cg_match_memory memory = { 0 };
     cg_error err = CG_ERROR_INIT;
     cg_pattern *p = NULL;
     cg_match_walk walk;
@@ -75,7 +75,7 @@ END_TEST
 
 START_TEST(catastrophic_pattern_ends_in_an_error)
 {
-    cg_isomorphism_memory memory = { 0 };
+    cg_match_memory memory = { 0 };
     cg_error err = CG_ERROR_INIT;
     cg_pattern *p = NULL;
     cg_match_walk walk;

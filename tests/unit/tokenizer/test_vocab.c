@@ -18,7 +18,7 @@ static void fill(cg_vocab *v, const char *const *tokens, size_t n)
 static int whole(const cg_vocab *v, const char *s)
 {
     size_t n = strlen(s);
-    const cg_name_bucket *slot = cg_name_find(v, &v->pieces, s, n, cg_name_key(s, n));
+    const cg_name_bucket *slot = cg_name_find(v, &v->plain, s, n, cg_name_key(s, n));
 
     return slot && (slot->len & CG_NAME_WHOLE);
 }
