@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Libraries, and RDKit alone: confgen/build_info.h. */
+/* Versions of the libraries in use: confgen/build_info.h. */
 #include <confgen/build_info.h>
 
 #include <dlfcn.h>
@@ -14,8 +14,6 @@
 #include <zlib.h>
 #include <zstd.h>
 
-#include "base/error.h"
-#include "chem/molecule.h"
 #include "chem/rdkit_c.h"
 
 int32_t cg_libraries(cg_library *ret_libraries, int32_t cap)
@@ -79,31 +77,4 @@ int32_t cg_cuda_libraries(cg_library *ret_libraries, int32_t cap)
                      v % 100);
     }
     return n;
-}
-
-cg_status cg_etkdg_embed(const char *smiles, int32_t n, int32_t seed, int32_t *ret_embedded,
-                         cg_error *err)
-{
-    cg_molecule *molecule = NULL;
-    size_t size = 0;
-    char *pkl = NULL, params[64];
-    int32_t embedded = 0;
-    /* bounds the text before RDKit sees it */
-    cg_status status = cg_molecule_parse(smiles, strlen(smiles), &molecule, err);
-
-    if (status != CG_OK)
-        return status;
-    pkl = get_mol(cg_molecule_smiles(molecule, NULL), &size, NULL);
-    cg_molecule_destroy(molecule);
-    if (!pkl || !add_hs(&pkl, &size)) {
-        free_ptr(pkl);
-        return cg_fail(err, CG_ERR_INPUT, "'%s': RDKit cannot add its hydrogens", smiles);
-    }
-    for (int32_t i = 0; i < n; i++) {
-        snprintf(params, sizeof params, "{\"randomSeed\":%d}", (seed & 0xffffff) + i);
-        embedded += set_3d_coords(&pkl, &size, params) > 0;
-    }
-    free_ptr(pkl);
-    *ret_embedded = embedded;
-    return CG_OK;
 }

@@ -119,6 +119,9 @@ static cg_status choose_format(struct batch *b, const char *path, cg_error *err)
 
 static cg_status open_input(const cg_run_options *o, cg_input **ret_input, cg_error *err)
 {
+    _Static_assert((int)CG_HEADER_YES == CG_INPUT_HEADER_YES &&
+                       (int)CG_HEADER_NO == CG_INPUT_HEADER_NO,
+                   "one numbering");
     cg_input_options options = { .header = (cg_input_header)o->header };
 
     return cg_input_open(o->input, &options, ret_input, err);
@@ -554,6 +557,8 @@ static cg_status check_batch(const cg_run_options *o, cg_error *err)
                        o->shards, o->shards - 1);
     if (o->limit < 0)
         return cg_fail(err, CG_ERR_USAGE, "--limit %" PRId64 ": wanted at least 1", o->limit);
+    if (o->header < CG_HEADER_AUTO || o->header > CG_HEADER_NO)
+        return cg_fail(err, CG_ERR_USAGE, "header: found %d, wanted one of CG_HEADER_*", o->header);
     return CG_OK;
 }
 
@@ -632,9 +637,9 @@ static cg_status open_output(struct batch *b, const char *path, cg_error *err)
         { "check", info->check ? "yes" : "no" },
         { "retry", retry },
         { "geometry", info->geometry },
-        { "header", o->header == 0   ? "auto"
-                    : o->header == 1 ? "yes"
-                                     : "no" },
+        { "header", o->header == CG_HEADER_AUTO  ? "auto"
+                    : o->header == CG_HEADER_YES ? "yes"
+                                                 : "no" },
     };
     cg_output_options options = {
         .format = b->container,

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,26 +17,12 @@
 
 enum {
     DEFAULT_MAX_NEW = 4096, /* where neither the user nor the model says */
-    MAX_BATCH = 65536,
-    MAX_STEP_TOKENS = 1 << 20,
     TOKEN_CACHE = 1 << 16,
 };
 
 const char *cg_version(void)
 {
     return CG_VERSION_STRING;
-}
-
-void cg_engine_log(const cg_engine *e, int32_t level, const char *fmt, ...)
-{
-    const cg_host *host = &e->host.host;
-    char text[CG_REASON_TEXT + 256];
-    va_list ap;
-
-    va_start(ap, fmt);
-    vsnprintf(text, sizeof text, fmt, ap);
-    va_end(ap);
-    host->log(host->ctx, level, text);
 }
 
 /* ---- choices ------------------------------------------------------------------------------ */
@@ -48,26 +33,26 @@ static int32_t env_count(const char *name)
     const char *text = getenv(name);
     long n = text ? strtol(text, NULL, 10) : 0;
 
-    return n > 0 && n <= 4096 ? (int32_t)n : 0;
+    return n > 0 && n <= CG_MAX_THREADS ? (int32_t)n : 0;
 }
 
 static cg_status check_options(const cg_engine_options *o, cg_error *err)
 {
-    if (o->batch_size < 0 || o->batch_size > MAX_BATCH)
+    if (o->batch_size < 0 || o->batch_size > CG_MAX_BATCH)
         return cg_fail(err, CG_ERR_USAGE, "batch size %d: wanted 1 to %d, or auto", o->batch_size,
-                       MAX_BATCH);
-    if (o->threads < 0 || o->threads > 4096 || o->template_workers < 0 ||
-        o->template_workers > 4096)
-        return cg_fail(err, CG_ERR_USAGE, "%d threads and %d template workers: wanted 1 to 4096",
-                       o->threads, o->template_workers);
+                       CG_MAX_BATCH);
+    if (o->threads < 0 || o->threads > CG_MAX_THREADS || o->template_workers < 0 ||
+        o->template_workers > CG_MAX_THREADS)
+        return cg_fail(err, CG_ERR_USAGE, "%d threads and %d template workers: wanted 1 to %d",
+                       o->threads, o->template_workers, CG_MAX_THREADS);
     if (o->max_new_tokens < 0)
         return cg_fail(err, CG_ERR_USAGE, "max-new-tokens %d: wanted at least 1",
                        o->max_new_tokens);
     if (o->max_length < 0)
         return cg_fail(err, CG_ERR_USAGE, "max-length %d: wanted at least 1", o->max_length);
-    if (o->step_tokens < 0 || o->step_tokens > MAX_STEP_TOKENS)
+    if (o->step_tokens < 0 || o->step_tokens > CG_MAX_STEP_TOKENS)
         return cg_fail(err, CG_ERR_USAGE, "step-tokens %d: wanted 1 to %d", o->step_tokens,
-                       MAX_STEP_TOKENS);
+                       CG_MAX_STEP_TOKENS);
     if (o->tuning < CG_TUNING_AUTO || o->tuning > CG_TUNING_ALWAYS)
         return cg_fail(err, CG_ERR_USAGE, "tuning %d: wanted 0, 1 or 2", o->tuning);
     return CG_OK;
@@ -365,7 +350,7 @@ static cg_status open_device(cg_engine *e, const cg_engine_options *o,
     if (status == CG_ERR_NOMEM || status == CG_ERR_INTERNAL)
         return cg_fail(err, status, "%s", why.msg);
     if (e->n_workers) /* a GPU is there and is not used: not in silence */
-        cg_engine_log(e, CG_LOG_WARNING, "the GPU is not used: %s", why.msg);
+        cg_host_log(&e->host.host, CG_LOG_WARNING, "the GPU is not used: %s", why.msg);
     close_workers(e);
     e->tuning = (cg_tuning) { .n_figures = 0 };
     e->tuning_source[0] = '\0';

@@ -63,7 +63,4 @@ cg_status cg_engine_open_with(const cg_engine_options *options, const cg_engine_
 cg_status cg_engine_select_geometry(cg_engine *engine, const cg_engine_options *options,
                                     cg_error *err);
 
-/** One line for the log of the application. */
-void cg_engine_log(const cg_engine *engine, int32_t level, const char *fmt, ...) CG_PRINTF(3, 4);
-
 #endif

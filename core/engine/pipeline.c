@@ -117,7 +117,8 @@ static cg_status make_checker(cg_pipeline_molecule *m, cg_error *err)
 
     if (status != CG_ERR_UNSUPPORTED)
         return status == CG_OK ? CG_OK : cg_fail(err, status, "%s", why.msg);
-    cg_engine_log(m->pipeline->engine, CG_LOG_WARNING, "%s: not checked: %s", m->name, why.msg);
+    cg_host_log(&m->pipeline->engine->host.host, CG_LOG_WARNING, "%s: not checked: %s", m->name,
+                why.msg);
     return CG_OK;
 }
 
@@ -405,10 +406,10 @@ static void decoder_crowded(void *ctx, int32_t n_busy, const cg_error *why)
     const struct decoder *d = ctx;
     char name[32];
 
-    cg_engine_log(d->pipeline->engine, CG_LOG_WARNING,
-                  "%s: %d of %d sequences fill the memory, the others wait: %s",
-                  cg_worker_name(d->worker, name, sizeof name), n_busy, d->worker->batch_size,
-                  why->msg);
+    cg_host_log(&d->pipeline->engine->host.host, CG_LOG_WARNING,
+                "%s: %d of %d sequences fill the memory, the others wait: %s",
+                cg_worker_name(d->worker, name, sizeof name), n_busy, d->worker->batch_size,
+                why->msg);
 }
 
 static cg_status decoder_shrink(void *ctx, const cg_error *why, cg_executor **ret_executor,

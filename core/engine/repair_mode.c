@@ -73,7 +73,7 @@ cg_status cg_engine_select_geometry(cg_engine *e, const cg_engine_options *o, cg
         if (status != CG_ERR_UNSUPPORTED || o->geometry)
             return cg_fail(err, status == CG_ERR_UNSUPPORTED ? CG_ERR_USAGE : status,
                            "--geometry %s: %s", modes[mode], why.msg);
-        cg_engine_log(e, CG_LOG_WARNING, "geometry is not looked at: %s", why.msg);
+        cg_host_log(&e->host.host, CG_LOG_WARNING, "geometry is not looked at: %s", why.msg);
         mode = CG_GEOMETRY_OFF;
     }
     e->builder.geometry = mode;

@@ -163,10 +163,10 @@ static cg_status measure(struct choice *c, cg_tuning *ret_tuning, cg_error *err)
                              .program = c->built.program,
                              .geometry = c->built.geometry,
                              .n_generations = 1 };
-    cg_engine_log(c->engine, CG_LOG_INFO,
-                  "%s: measuring attention, KV cache and batch size on %s, which takes some "
-                  "seconds and is remembered",
-                  cg_worker_name(c->worker, name, sizeof name), c->worker->gpu_info.name);
+    cg_host_log(&c->engine->host.host, CG_LOG_INFO,
+                "%s: measuring attention, KV cache and batch size on %s, which takes some "
+                "seconds and is remembered",
+                cg_worker_name(c->worker, name, sizeof name), c->worker->gpu_info.name);
     status = cg_tune(&tuner, ret_tuning, err);
     cg_molecule_template_finish(&c->built);
     return status;
@@ -235,7 +235,7 @@ static void make_key(const struct choice *c, struct key *k)
 
 static void warn(const struct choice *c, const cg_error *why)
 {
-    cg_engine_log(c->engine, CG_LOG_WARNING, "%s", why->msg);
+    cg_host_log(&c->engine->host.host, CG_LOG_WARNING, "%s", why->msg);
 }
 
 /* What is remembered for this worker, as far as its pair still works. */
@@ -351,7 +351,8 @@ static cg_status choose_by_measurement(struct choice *c, cg_error *err)
         snprintf(kv_cache, sizeof kv_cache, "auto: measured with the attention");
         snprintf(batch, sizeof batch,
                  "auto: the smallest within 3 %% of the best that was measured");
-        cg_engine_log(e, CG_LOG_INFO, "%s: %s: %s", c->worker->gpu_info.name, source, figures);
+        cg_host_log(&e->host.host, CG_LOG_INFO, "%s: %s: %s", c->worker->gpu_info.name, source,
+                    figures);
     } else {
         snprintf(attention, sizeof attention, "auto: the default, %.900s", source);
         snprintf(kv_cache, sizeof kv_cache, "%s", attention);

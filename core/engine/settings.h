@@ -5,12 +5,12 @@
 
 #include <confgen/attention.h>
 #include <confgen/cache.h>
+#include <confgen/limits.h>
 
 #include "model/config.h"
 
 enum {
     CG_DEFAULT_BATCH = 64,
-    CG_MAX_CONTEXT = 4096, /* tokens of a sequence; a static cache reserves as many */
     CG_PROMPT_SLOTS =
         4, /* prompts under way at once; a molecule lives much longer than its prompt */
 };

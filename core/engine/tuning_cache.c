@@ -14,7 +14,7 @@
 #include "base/file.h"
 #include "base/json.h"
 
-enum { VERSION = 1, MAX_CHOICES = 256, MAX_BYTES = 16 << 20, MAX_BATCH = 65536 };
+enum { VERSION = 1, MAX_CHOICES = 256, MAX_BYTES = 16 << 20 };
 
 cg_status cg_tuning_path(char *ret_path, size_t cap, cg_error *err)
 {
@@ -75,7 +75,7 @@ static cg_status read_figure(const cg_json *o, cg_tuning_figure *ret, cg_error *
     if (status == CG_OK)
         status = get_text(o, "refused", CG_JSON_OPTIONAL, ret->refused, sizeof ret->refused, err);
     if (status == CG_OK)
-        status = cg_json_int(o, "batch_size", CG_JSON_REQUIRED, 1, MAX_BATCH, &batch_size, err);
+        status = cg_json_int(o, "batch_size", CG_JSON_REQUIRED, 1, CG_MAX_BATCH, &batch_size, err);
     if (status == CG_OK)
         status = cg_json_real(o, "tokens_per_second", CG_JSON_OPTIONAL, 0, 1e12,
                               &ret->tokens_per_second, err);

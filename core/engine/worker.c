@@ -145,8 +145,8 @@ cg_status cg_worker_open(cg_worker *w, char *ret_reason, cg_error *err)
         w->halvings++;
         snprintf(ret_reason, CG_ERROR_TEXT, "halved from %d to %d: %.900s", w->batch_size,
                  w->batch_size / 2, why.msg);
-        cg_engine_log(w->engine, CG_LOG_WARNING, "%s: the batch is %s",
-                      cg_worker_name(w, name, sizeof name), ret_reason);
+        cg_host_log(&w->engine->host.host, CG_LOG_WARNING, "%s: the batch is %s",
+                    cg_worker_name(w, name, sizeof name), ret_reason);
         w->batch_size /= 2;
     }
     if (status != CG_OK)
@@ -195,10 +195,10 @@ cg_status cg_worker_shrink(cg_worker *w, const cg_error *why, cg_error *err)
     cg_worker_stats(w, &w->past);
     close_executor(w); /* its memory is what the next one needs */
     w->halvings++;
-    cg_engine_log(w->engine, CG_LOG_WARNING,
-                  "%s: memory ran short with a batch of %d, which is halved; its unfinished "
-                  "conformers begin again: %s",
-                  cg_worker_name(w, name, sizeof name), w->batch_size, why->msg);
+    cg_host_log(&w->engine->host.host, CG_LOG_WARNING,
+                "%s: memory ran short with a batch of %d, which is halved; its unfinished "
+                "conformers begin again: %s",
+                cg_worker_name(w, name, sizeof name), w->batch_size, why->msg);
     w->batch_size /= 2;
     return cg_worker_open(w, reason, err);
 }

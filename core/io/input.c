@@ -252,8 +252,8 @@ static cg_status open_source(cg_source *source, cg_input_format format,
     in->source = source;
     in->format = format;
     in->ahead.file = cg_source_name(source);
-    in->header_due = options->header != CG_HEADER_NO;
-    in->header_forced = options->header == CG_HEADER_YES;
+    in->header_due = options->header != CG_INPUT_HEADER_NO;
+    in->header_forced = options->header == CG_INPUT_HEADER_YES;
     if ((st = cg_lines_init(&in->lines, source, CG_INPUT_MAX_LINE, err)) != CG_OK)
         goto out;
     if ((st = look_at_start(in, err)) != CG_OK)

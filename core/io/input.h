@@ -32,9 +32,10 @@ typedef enum cg_input_format {
 } cg_input_format;
 
 typedef enum cg_input_header {
-    CG_HEADER_AUTO = 0, /* .smi: a header where the first column says so; .csv: always */
-    CG_HEADER_YES,      /* the first line that is no comment is dropped (.csv: names the columns) */
-    CG_HEADER_NO,       /* .smi: every line is a molecule; refused for .csv */
+    CG_INPUT_HEADER_AUTO = 0, /* .smi: a header where the first column says so; .csv: always */
+    CG_INPUT_HEADER_YES, /* the first line that is no comment is dropped (.csv: names the columns)
+                          */
+    CG_INPUT_HEADER_NO,  /* .smi: every line is a molecule; refused for .csv */
 } cg_input_header;
 
 typedef struct cg_input_options {

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "plugin/host.h"
 
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -10,7 +12,8 @@
 
 enum {
     ALIGN = 64,
-    /* From this size on memory is asked for in huge pages: a decode step streams through all of a
+    LOG_LINE = 1280,
+    /* Blocks of at least HUGE_FROM bytes use huge pages: a decode step streams through the whole
      * cache, and with 4 KiB pages it would miss the TLB for every head of every block. */
     HUGE_PAGE = 2 << 20,
     HUGE_FROM = 4 * HUGE_PAGE,
@@ -31,8 +34,7 @@ static void *host_alloc(void *ctx, size_t bytes)
     p = aligned_alloc(align, rounded);
 #ifdef MADV_HUGEPAGE
     if (p && align == HUGE_PAGE)
-        (void)madvise(p, rounded,
-                      MADV_HUGEPAGE); /* advice: where it is not taken all still works */
+        (void)madvise(p, rounded, MADV_HUGEPAGE); /* only advice: failure is harmless */
 #endif
     return p;
 }
@@ -61,6 +63,17 @@ static void host_parallel_for(void *ctx, int64_t n, cg_host_loop_fn fn, void *ar
     }
     for (int64_t i = 0; i < n; i++)
         fn(arg, i, 0);
+}
+
+void cg_host_log(const cg_host *host, int32_t level, const char *fmt, ...)
+{
+    char text[LOG_LINE];
+    va_list ap;
+
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    host->log(host->ctx, level, text);
 }
 
 void cg_plugin_host_init(cg_plugin_host *ret_host, cg_team *team, cg_log_fn log, void *log_ctx,

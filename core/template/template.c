@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "template.h"
 
+#include <confgen/limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -77,8 +78,8 @@ static cg_status check_length(const cg_template_builder *b, const cg_molecule_te
     if (need > b->max_len)
         return cg_fail(err, CG_ERR_LIMIT,
                        "a molecule of %zu atoms needs %lld tokens (%d of prompt), a sequence has "
-                       "%d: --max-length, else the model's context, at most 4096",
-                       t->split.n_atoms, (long long)need, t->n_prompt, b->max_len);
+                       "%d: --max-length, else the model's context, at most %d",
+                       t->split.n_atoms, (long long)need, t->n_prompt, b->max_len, CG_MAX_CONTEXT);
     if (bounded && b->max_new_tokens && t->program->max_tokens > b->max_new_tokens)
         return cg_fail(err, CG_ERR_LIMIT,
                        "a molecule of %zu atoms needs %d new tokens, --max-new-tokens allows %d",

@@ -418,7 +418,7 @@ static void take_option(struct settings *s, int option, const char *arg)
         s->engine.check = 1;
         break;
     case O_RETRY:
-        s->engine.retry = parse_int("--retry", arg, 0, 1000000);
+        s->engine.retry = parse_int("--retry", arg, 0, CG_MAX_RETRIES);
         break;
     case O_GEOMETRY:
         s->engine.geometry = arg;
@@ -439,7 +439,7 @@ static void take_option(struct settings *s, int option, const char *arg)
         s->engine.max_length = parse_int("--max-length", arg, 1, 1 << 24);
         break;
     case O_STEP_TOKENS:
-        s->engine.step_tokens = parse_auto("--step-tokens", arg, 1 << 20);
+        s->engine.step_tokens = parse_auto("--step-tokens", arg, CG_MAX_STEP_TOKENS);
         break;
     case O_ATTENTION:
         s->engine.attention = arg;
@@ -453,15 +453,15 @@ static void take_option(struct settings *s, int option, const char *arg)
         s->plugins[s->engine.n_plugins++] = arg;
         break;
     case O_BATCH:
-        s->engine.batch_size = parse_auto("--batch-size", arg, 65536);
+        s->engine.batch_size = parse_auto("--batch-size", arg, CG_MAX_BATCH);
         break;
     case O_THREADS:
-        s->engine.threads = parse_int("--threads", arg, 1, 4096);
+        s->engine.threads = parse_int("--threads", arg, 1, CG_MAX_THREADS);
         break;
     case O_PARALLEL:
         break; /* always so; kept for scripts of earlier systems */
     case O_WORKERS:
-        s->engine.template_workers = parse_int("--template-workers", arg, 1, 4096);
+        s->engine.template_workers = parse_int("--template-workers", arg, 1, CG_MAX_THREADS);
         break;
     case O_TOKEN_CACHE:
         s->engine.token_cache = 1;

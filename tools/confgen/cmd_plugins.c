@@ -103,7 +103,7 @@ static int matrix(int argc, char **argv)
             match.device = optarg;
             break;
         case 'b':
-            match.batch_size = parse_int("--batch-size", optarg, 1, 65536);
+            match.batch_size = parse_int("--batch-size", optarg, 1, CG_MAX_BATCH);
             break;
         case 'D':
             match.deterministic = 1;
@@ -203,7 +203,7 @@ static int check(int argc, char **argv)
         else if (option == 'd')
             device = optarg;
         else
-            open.threads = parse_int("--threads", optarg, 1, 4096);
+            open.threads = parse_int("--threads", optarg, 1, CG_MAX_THREADS);
     if (optind + 1 != argc)
         usage_error("%s", optind < argc ? "one file at a time" : "which file?");
     file = argv[optind];

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/** @file build_info.h  What is installed here: data, libraries, and RDKit alone to compare with. */
+/** @file build_info.h  The installation: data files and versions of libraries. */
 #ifndef CONFGEN_BUILD_INFO_H
 #define CONFGEN_BUILD_INFO_H
 
@@ -13,38 +13,32 @@ extern "C" {
 #endif
 
 /**
- * Path of a file or directory that comes with confgen, such as "confgen-default" (the default
- * model) or "geom_drugs_sample.smi": in $CONFGEN_DATA, in the source tree above a build folder, or
- * installed. CG_ERR_IO where it is in none of these places.
+ * Finds a file or directory that is shipped with confgen, such as "confgen-default" (the default
+ * model) or "geom_drugs_sample.smi".
+ *
+ * Searches $CONFGEN_DATA only, if it is set; otherwise the source tree above a build directory,
+ * then the installed data directory.
+ *
+ * @param ret_path  [cap] the path
+ * @return CG_OK; CG_ERR_IO if it is found nowhere, or its path does not fit
  */
 CG_EXPORT cg_status cg_data_path(const char *name, char *ret_path, size_t cap, cg_error *err);
 
-/** A library that confgen uses, as it was loaded. */
+/** A library used by confgen, with the version of the loaded copy. */
 typedef struct cg_library {
     uint32_t struct_size;
     char name[20];
     char version[40];
 } cg_library;
 
-/** Write at most `cap` libraries, RDKit first; returns how many there are. */
+/** Writes at most `cap` libraries, RDKit first. Returns the number of libraries. */
 CG_EXPORT int32_t cg_libraries(cg_library *ret_libraries, int32_t cap);
 
 /**
- * The CUDA libraries that GPUs are used through, cuBLASLt and cuDNN, as far as they can be loaded;
- * the version of one that cannot is "". Loads them. As cg_libraries().
+ * As cg_libraries(), for the CUDA libraries cuBLASLt and cuDNN. Loads them; the version of one that
+ * cannot be loaded is "".
  */
 CG_EXPORT int32_t cg_cuda_libraries(cg_library *ret_libraries, int32_t cap);
-
-/**
- * What RDKit alone makes of a molecule, to compare with: embed `n` conformers with hydrogens
- * (ETKDGv3 with small-ring terms, random seeds seed, seed + 1, ...; no force field).
- *
- * @param ret_embedded  how many of the n succeeded
- * @return CG_OK; CG_ERR_INPUT for a molecule that RDKit refuses
- * Thread: any number at once.
- */
-CG_EXPORT cg_status cg_etkdg_embed(const char *smiles, int32_t n, int32_t seed,
-                                   int32_t *ret_embedded, cg_error *err);
 
 #ifdef __cplusplus
 }

@@ -18,6 +18,7 @@
 #ifndef CONFGEN_CONFGEN_H
 #define CONFGEN_CONFGEN_H
 
+#include <confgen/limits.h>
 #include <confgen/plugin.h>
 #include <confgen/sampling.h>
 
@@ -74,8 +75,6 @@ enum {
     CG_TUNING_NEVER = 1,  /* what is remembered, else the default */
     CG_TUNING_ALWAYS = 2, /* measured anew */
 };
-
-enum { CG_MAX_GPUS = 16 }; /* that one engine uses */
 
 /** One attempt of choosing by measurement. */
 typedef struct cg_tuning_figure {
@@ -151,15 +150,11 @@ CG_EXPORT cg_status cg_engine_open(const cg_engine_options *options, cg_engine *
 CG_EXPORT void cg_engine_close(cg_engine *engine); /* accepts NULL */
 CG_EXPORT const cg_engine_info *cg_engine_get_info(const cg_engine *engine);
 
-enum { CG_MAX_CHECKS = 16 }; /* room for tests of geometry; there may be fewer */
-
 /**
  * Name and meaning (a sentence with threshold and source; may be NULL) of test `id` of geometry,
  * counted from 0; NULL behind the last. Static storage.
  */
 CG_EXPORT const char *cg_check_describe(int32_t id, const char **ret_meaning);
-
-enum { CG_MAX_CAUSES = 16 }; /* room for reasons why an atom is impossible; there may be fewer */
 
 /** Name of reason `cause`, counted from 1 (0: "none"); NULL behind the last. Static storage. */
 CG_EXPORT const char *cg_fault_describe(int32_t cause);
@@ -312,12 +307,19 @@ CG_EXPORT cg_status cg_engine_build_templates(cg_engine *engine, const cg_reques
                                               int64_t n, int32_t workers, cg_report *ret_report,
                                               cg_error *err);
 
+/** cg_run_options.header: whether the first line of a .smi input is a header. */
+enum {
+    CG_HEADER_AUTO = 0, /* decided by its first column */
+    CG_HEADER_YES = 1,
+    CG_HEADER_NO = 2, /* every line is a molecule; refused for .csv */
+};
+
 /** A run from file to file. Zero or NULL stands for the default of a member, but for gens. */
 typedef struct cg_run_options {
     uint32_t struct_size;
     int32_t gens; /* conformers a molecule; with gens_per_reference a reference; >= 1 */
     int32_t gens_per_reference; /* nonzero: times the molecule's count of reference conformers */
-    int32_t header;             /* 0: find out; 1: the first line is one; 2: it is none */
+    int32_t header;             /* CG_HEADER_* */
     int32_t resume;             /* complete the output of an interrupted run */
     int32_t overwrite;          /* replace an existing output */
     int32_t add_hs;             /* sdf: with hydrogens */

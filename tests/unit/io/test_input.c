@@ -93,8 +93,8 @@ static const struct {
       "\xef\xbb\xbf"
       "smiles\tid\nC\n",
       "2|C||-1\n" },
-    { SMI(.header = CG_HEADER_NO), "smiles\nC\n", "1|smiles||-1\n2|C||-1\n" },
-    { SMI(.header = CG_HEADER_YES), "C\nO\n", "2|O||-1\n" },
+    { SMI(.header = CG_INPUT_HEADER_NO), "smiles\nC\n", "1|smiles||-1\n2|C||-1\n" },
+    { SMI(.header = CG_INPUT_HEADER_YES), "C\nO\n", "2|O||-1\n" },
     { SMI(), "smilesx\n", "1|smilesx||-1\n" },
     /* empty lines: told inside, silent at the end */
     { SMI(), "\nC\n\n  \nO\n\n\n \t \n",
@@ -236,7 +236,7 @@ static const struct {
     { CSV, "smiles,Smiles\n", 14, CG_ERR_FORMAT, "names the column 'smiles' twice" },
     { CSV, "\"smiles\nCC\n", 11, CG_ERR_FORMAT, "a quote is not closed (in the header line)" },
     { CSV, "smiles\n", 7, CG_ERR_FORMAT, "'t' holds no molecule line" },
-    { { .format = CG_INPUT_CSV, .header = CG_HEADER_NO },
+    { { .format = CG_INPUT_CSV, .header = CG_INPUT_HEADER_NO },
       "CC\n",
       3,
       CG_ERR_USAGE,

@@ -528,7 +528,7 @@ static void parse(struct arguments *a, int argc, char **argv)
             a->cases = optarg;
             break;
         case 't':
-            a->threads = parse_int("--threads", optarg, 1, 4096);
+            a->threads = parse_int("--threads", optarg, 1, CG_MAX_THREADS);
             break;
         case 'S':
             a->seconds = (double)parse_real("--seconds", optarg);

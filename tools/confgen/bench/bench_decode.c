@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "bench_decode.h"
+#include "chem/etkdg.h"
 
 enum {
     MIN_ROUNDS = 3,
@@ -102,7 +103,7 @@ static void parse(struct decode_bench *b, int argc, char **argv)
             o->tokenizer = optarg;
             break;
         case 'b':
-            b->n_batches = parse_ints("--batch", optarg, 1, 65536, b->batches, DECODE_LIST);
+            b->n_batches = parse_ints("--batch", optarg, 1, CG_MAX_BATCH, b->batches, DECODE_LIST);
             break;
         case 'c':
             constraints = optarg;
@@ -126,7 +127,7 @@ static void parse(struct decode_bench *b, int argc, char **argv)
             b->seconds = (double)parse_real("--seconds", optarg);
             break;
         case 't':
-            o->threads = parse_int("--threads", optarg, 1, 4096);
+            o->threads = parse_int("--threads", optarg, 1, CG_MAX_THREADS);
             break;
         case 'a':
             b->n_attentions = parse_words("--attention", optarg, b->attentions, DECODE_LIST);
@@ -171,8 +172,8 @@ static void parse(struct decode_bench *b, int argc, char **argv)
     if (!b->on_gpu && strcmp(o->device, "cpu"))
         usage_error("--device '%s': wanted cpu or cuda[:I]", o->device);
     if (!b->n_batches)
-        b->n_batches =
-            parse_ints("--batch", b->on_gpu ? "512" : "1,64", 1, 65536, b->batches, DECODE_LIST);
+        b->n_batches = parse_ints("--batch", b->on_gpu ? "512" : "1,64", 1, CG_MAX_BATCH,
+                                  b->batches, DECODE_LIST);
     if (b->n_batches * b->n_constraints * b->n_attentions * b->n_caches > DECODE_CELLS)
         usage_error("more than %d cells", DECODE_CELLS);
     if (b->seconds < 0)

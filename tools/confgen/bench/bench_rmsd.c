@@ -321,7 +321,7 @@ int bench_rmsd(int argc, char **argv)
             b.conformers = parse_int64("--conformers", optarg, 1, 100000);
             break;
         case 't':
-            b.threads = parse_int("--threads", optarg, 1, 4096);
+            b.threads = parse_int("--threads", optarg, 1, CG_MAX_THREADS);
             break;
         case 's':
             if (strcmp(optarg, "plain") && strcmp(optarg, "conjugated"))

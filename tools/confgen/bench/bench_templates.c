@@ -86,7 +86,7 @@ int bench_templates(int argc, char **argv)
     cg_engine_options engine_options = { CG_SIZED(cg_engine_options), .batch_size = 1 };
     struct cell cells[MAX_CELLS] = { 0 };
     int32_t workers[MAX_CELLS];
-    int option, n_cells = parse_ints("--workers", "1,2", 1, 4096, workers, MAX_CELLS);
+    int option, n_cells = parse_ints("--workers", "1,2", 1, CG_MAX_THREADS, workers, MAX_CELLS);
     int64_t limit = 0, n = 0;
     double seconds = 5, start;
     cg_requests *requests = NULL;
@@ -100,7 +100,7 @@ int bench_templates(int argc, char **argv)
     while ((option = next_option(argc, argv, options, help)) != -1)
         switch (option) {
         case 'w':
-            n_cells = parse_ints("--workers", optarg, 1, 4096, workers, MAX_CELLS);
+            n_cells = parse_ints("--workers", optarg, 1, CG_MAX_THREADS, workers, MAX_CELLS);
             break;
         case 'm':
             engine_options.model = optarg;

@@ -206,7 +206,7 @@ int bench_tokenizer(int argc, char **argv)
         if (option == 'm')
             model = optarg;
         else if (option == 't')
-            n_threads = parse_ints("--threads", optarg, 1, 4096, threads, MAX_CELLS);
+            n_threads = parse_ints("--threads", optarg, 1, CG_MAX_THREADS, threads, MAX_CELLS);
         else
             seconds = (double)parse_real("--seconds", optarg);
     if (optind + 1 != argc)

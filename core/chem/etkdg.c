@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+#include "chem/etkdg.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "chem/molecule.h"
+#include "chem/rdkit_c.h"
+
+cg_status cg_etkdg_embed(const char *smiles, int32_t n, int32_t seed, int32_t *ret_embedded,
+                         cg_error *err)
+{
+    cg_molecule *molecule = NULL;
+    size_t size = 0;
+    char *pkl = NULL, params[64];
+    int32_t embedded = 0;
+
+    /* bounds the size of the text before RDKit parses it */
+    CG_TRY(cg_molecule_parse(smiles, strlen(smiles), &molecule, err));
+    pkl = get_mol(cg_molecule_smiles(molecule, NULL), &size, NULL);
+    cg_molecule_destroy(molecule);
+    if (!pkl || !add_hs(&pkl, &size)) {
+        free_ptr(pkl);
+        return cg_fail(err, CG_ERR_INPUT, "'%s': RDKit cannot add its hydrogens", smiles);
+    }
+    for (int32_t i = 0; i < n; i++) {
+        snprintf(params, sizeof params, "{\"randomSeed\":%d}", (seed & 0xffffff) + i);
+        embedded += set_3d_coords(&pkl, &size, params) > 0;
+    }
+    free_ptr(pkl);
+    *ret_embedded = embedded;
+    return CG_OK;
+}
