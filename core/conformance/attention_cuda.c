@@ -176,7 +176,7 @@ static void check_values(attention_suite *s)
 
     for (int32_t t = 0; t < N_DTYPES; t++)
         for (int32_t l = 0; l < n_case_layouts && !s->c.lost; l++) {
-            snprintf(name, sizeof name, "values: %s, %s", dtype_name(dtypes[t]),
+            snprintf(name, sizeof name, "values: %s, %s", cg_dtype_name(dtypes[t]),
                      case_layouts[l].name);
             checker_begin(&s->c, name);
             for (int32_t i = 0; i < checker_rounds(&s->c, 2 * N_DIMS); i++) {
@@ -209,7 +209,8 @@ static void check_long(attention_suite *s)
         for (int32_t kind = LONG_DECODE; kind < N_KINDS && !s->c.lost; kind++) {
             int32_t n = 0;
 
-            snprintf(name, sizeof name, "values: %s, %s", dtype_name(dtypes[t]), kind_names[kind]);
+            snprintf(name, sizeof name, "values: %s, %s", cg_dtype_name(dtypes[t]),
+                     kind_names[kind]);
             checker_begin(&s->c, name);
             for (int32_t group = 1; group <= 8; group *= 2)
                 for (int32_t i = 0; i < 4 && n < rounds; i++) {
@@ -317,7 +318,7 @@ static void run_again(attention_suite *s, attention_case *ac, case_device *d, en
     for (int32_t t = 0; a.data && b.data && t < a.n; t++)
         if (!expect(&s->c, attention_same_row(ac, &a, t, &b, t),
                     "%s, %s, head size %d: row %d has other bits the second time", where,
-                    dtype_name(ac->problem.dtype), ac->problem.head_dim, t))
+                    cg_dtype_name(ac->problem.dtype), ac->problem.head_dim, t))
             break;
     if (a.data && kind < LONG_DECODE) {
         attention_case_solve(ac, s->watch.base);

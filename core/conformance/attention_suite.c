@@ -166,7 +166,7 @@ static int compare_head(attention_suite *s, const attention_case *ac, const case
                           "%s, %s over %s, %d/%d heads of %d, window %d, up to %d rows of %d "
                           "sequences: row %d (of a sequence of %d rows and %d tokens), head %d, "
                           "element %d is %.9g, wanted %.9g +- %.1e",
-                          where, dtype_name(p->dtype), dtype_name(p->kv_dtype), p->n_heads,
+                          where, cg_dtype_name(p->dtype), cg_dtype_name(p->kv_dtype), p->n_heads,
                           p->n_kv_heads, p->head_dim, p->window, p->max_tokens, p->max_seqs, t,
                           ac->q_start[sequence_of(ac, t) + 1] - ac->q_start[sequence_of(ac, t)],
                           ac->kv_len[sequence_of(ac, t)], head, d, got, want, bound);
@@ -179,7 +179,7 @@ static int compare_head(attention_suite *s, const attention_case *ac, const case
         return expect(&s->c, 0,
                       "%s, %s over %s, %d/%d heads of %d: row %d, head %d has a relative "
                       "error of %.1e, wanted %.0e at most",
-                      where, dtype_name(p->dtype), dtype_name(p->kv_dtype), p->n_heads,
+                      where, cg_dtype_name(p->dtype), cg_dtype_name(p->kv_dtype), p->n_heads,
                       p->n_kv_heads, p->head_dim, t, head, sqrt(error / size), largest_error);
     return 1;
 }
@@ -237,7 +237,7 @@ void attention_compare_cut(attention_suite *s, const attention_case *ac, const a
             expect(&s->c, attention_same_row(ac, part, row, all, ac->q_start[i] + t),
                    "%s, %s, %d/%d heads of %d, window %d: row %d of sequence %d (%d cached tokens) "
                    "has other bits when %d of %d rows are computed%s",
-                   where, dtype_name(p->dtype), p->n_heads, p->n_kv_heads, p->head_dim, p->window,
-                   t, i, ac->kv_len[i], cut->to[i] - cut->from[i],
+                   where, cg_dtype_name(p->dtype), p->n_heads, p->n_kv_heads, p->head_dim,
+                   p->window, t, i, ac->kv_len[i], cut->to[i] - cut->from[i],
                    ac->q_start[i + 1] - ac->q_start[i], cut->only >= 0 ? " alone" : "");
 }

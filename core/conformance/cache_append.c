@@ -110,8 +110,8 @@ void cache_append(cache_suite *s, int32_t layer, const cache_rows *r, const cach
     };
     cg_status st = s->ops->append(s->self, layer, &args, &err);
 
-    expect(&s->c, st == CG_OK, "append() of %s to layer %d failed (%d): %s", dtype_name(r->dtype),
-           layer, st, err.msg);
+    expect(&s->c, st == CG_OK, "append() of %s to layer %d failed (%d): %s",
+           cg_dtype_name(r->dtype), layer, st, err.msg);
 }
 
 /* As a kernel of the host may, where the cache says so: store where the view says. */

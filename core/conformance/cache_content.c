@@ -190,7 +190,7 @@ static int check_block(cache_suite *s, const cg_kv_view *v, int32_t layer, int32
                                       "after %s: layer %d, slot %d, head %d, token %d of %d (given "
                                       "as %s), element %d of the %s is %.9g, stored was %.9g",
                                       after, layer, slot, head, from + t, s->valid[slot],
-                                      dtype_name(cache_source_type(s->token[slot][from + t])), d,
+                                      cg_dtype_name(cache_source_type(s->token[slot][from + t])), d,
                                       value ? "values" : "keys", (double)got, (double)want);
                 }
     }

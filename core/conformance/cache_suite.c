@@ -327,7 +327,7 @@ static void run_on_gpu(cache_suite *s)
         s->dim = i < 3 ? 64 : 8;
         config = cache_config(s);
         st = s->ops->supports(&s->watch.host, &config, &err);
-        snprintf(name, sizeof name, "%s, heads of %d", dtype_name(s->dtype), s->dim);
+        snprintf(name, sizeof name, "%s, heads of %d", cg_dtype_name(s->dtype), s->dim);
         checker_begin(&s->c, name);
         if (st != CG_OK) {
             expect_refused(&s->c, st, &err, name);

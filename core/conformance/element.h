@@ -8,11 +8,6 @@
 
 #include <confgen/tensor.h>
 
-static inline const char *dtype_name(cg_dtype t)
-{
-    return t == CG_F32 ? "f32" : t == CG_BF16 ? "bf16" : t == CG_F16 ? "f16" : "unknown type";
-}
-
 static inline uint32_t float_bits(float x)
 {
     uint32_t u;

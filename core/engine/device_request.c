@@ -100,8 +100,3 @@ cg_status cg_dtype_parse(const char *text, cg_dtype *ret_dtype, cg_error *err)
         return cg_fail(err, CG_ERR_USAGE, "dtype '%.200s': wanted auto, bf16 or f32", text);
     return CG_OK;
 }
-
-const char *cg_dtype_name(cg_dtype dtype)
-{
-    return dtype == CG_BF16 ? "bf16" : dtype == CG_F16 ? "f16" : "f32";
-}

@@ -30,7 +30,4 @@ cg_status cg_device_resolve(const cg_device_request *request, const char *text, 
 /** "f32", "bf16"; -1: "auto" or NULL. CG_ERR_USAGE naming the text. */
 cg_status cg_dtype_parse(const char *text, cg_dtype *ret_dtype, cg_error *err);
 
-/** Name for people and reports. */
-const char *cg_dtype_name(cg_dtype dtype);
-
 #endif

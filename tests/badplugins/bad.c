@@ -108,8 +108,7 @@ cg_status cg_plugin_entry_v1(const cg_host *host, const cg_plugin **ret_plugin, 
 #elif defined NULL_DESCRIPTOR
     return CG_OK;
 #else
-    *ret_plugin = &plugin;
-    return CG_OK;
+    return cg_plugin_enter(host, &plugin, ret_plugin, err);
 #endif
 }
 #endif

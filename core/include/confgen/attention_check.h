@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /**
- * @file attention_check.h  Checks that every attention plugin needs, ready to be called.
+ * @file attention_check.h  Argument checks that every attention plugin needs.
  *
- * Header only, for use inside plugins: what a problem and the arguments of a CPU call must satisfy
- * whatever the kernel. A kernel's own limits are its own business.
+ * Header only, for use inside plugins: the rules of confgen/attention.h for problems, views and
+ * call arguments. A plugin adds the limits of its kernels.
  */
 #ifndef CONFGEN_ATTENTION_CHECK_H
 #define CONFGEN_ATTENTION_CHECK_H
@@ -16,7 +16,7 @@
 extern "C" {
 #endif
 
-/** Is this problem well-formed? CG_ERR_UNSUPPORTED with the reason if not. */
+/** Checks that a problem is well-formed; CG_ERR_UNSUPPORTED with the reason if not. */
 static inline cg_status cg_attention_check_problem(const cg_host *host,
                                                    const cg_attention_problem *p, cg_error *err)
 {
@@ -28,8 +28,8 @@ static inline cg_status cg_attention_check_problem(const cg_host *host,
                           "attention problem of %u bytes, wanted at least %u", p->struct_size,
                           (unsigned)(offsetof(cg_attention_problem, flags) + sizeof p->flags));
     if (!cg_dtype_size(p->dtype) || !cg_dtype_size(p->kv_dtype))
-        return host->fail(err, CG_ERR_UNSUPPORTED, "unknown element type: q %d, cache %d", p->dtype,
-                          p->kv_dtype);
+        return host->fail(err, CG_ERR_UNSUPPORTED, "unknown element type (q: %s, cache: %s)",
+                          cg_dtype_name(p->dtype), cg_dtype_name(p->kv_dtype));
     if (p->n_heads < 1 || p->n_kv_heads < 1 || p->head_dim < 1 || p->n_heads % p->n_kv_heads)
         return host->fail(err, CG_ERR_UNSUPPORTED,
                           "%d heads over %d key/value heads of %d elements, wanted positive "
@@ -39,19 +39,20 @@ static inline cg_status cg_attention_check_problem(const cg_host *host,
         p->window < 0)
         return host->fail(err, CG_ERR_UNSUPPORTED,
                           "%d rows of %d sequences over %d cached tokens, blocks of %d, window %d: "
-                          "wanted positive numbers (block and window: or 0)",
+                          "wanted positive numbers (blocks and window: or 0)",
                           p->max_tokens, p->max_seqs, p->max_kv_len, p->block_tokens, p->window);
     if (!(p->scale - p->scale == 0)) /* NaN and infinities */
-        return host->fail(err, CG_ERR_UNSUPPORTED, "a scale that is not finite");
+        return host->fail(err, CG_ERR_UNSUPPORTED, "scale %g, wanted a finite number",
+                          (double)p->scale);
     if (p->flags & ~flags)
         return host->fail(err, CG_ERR_UNSUPPORTED, "unknown flags 0x%x", p->flags & ~flags);
     return CG_OK;
 }
 
 /**
- * The problem as this plugin's headers know it, for a plan to keep: a host that is older or newer
- * has a struct of another size, and members that it does not know are 0. For a problem that
- * cg_attention_check_problem() has accepted.
+ * Copies a problem for a plan to keep. An older host passes a shorter struct, a newer one a longer
+ * struct: members that the host lacks become 0, members that the plugin lacks are dropped. Only for
+ * problems that cg_attention_check_problem() accepts.
  */
 static inline cg_attention_problem cg_attention_keep_problem(const cg_attention_problem *p)
 {
@@ -63,7 +64,7 @@ static inline cg_attention_problem cg_attention_keep_problem(const cg_attention_
     return kept;
 }
 
-/** Does a view have the shape that the problem was planned for? CG_ERR_MISMATCH if not. */
+/** Checks that a view has the shape of the problem; CG_ERR_MISMATCH if not. */
 static inline cg_status cg_attention_check_view(const cg_host *host, const cg_attention_problem *p,
                                                 const cg_kv_view *kv, cg_error *err)
 {
@@ -72,35 +73,30 @@ static inline cg_status cg_attention_check_view(const cg_host *host, const cg_at
     if (kv->device != p->device || kv->dtype != p->kv_dtype || kv->n_kv_heads != p->n_kv_heads ||
         kv->head_dim != p->head_dim)
         return host->fail(err, CG_ERR_MISMATCH,
-                          "a view of device %d, type %d, %d heads of %d, planned for device %d, "
-                          "type %d, %d heads of %d",
-                          kv->device, kv->dtype, kv->n_kv_heads, kv->head_dim, p->device,
-                          p->kv_dtype, p->n_kv_heads, p->head_dim);
+                          "KV view on %s of %s, %d heads of %d, planned for %s, %s, %d heads of %d",
+                          cg_device_name(kv->device), cg_dtype_name(kv->dtype), kv->n_kv_heads,
+                          kv->head_dim, cg_device_name(p->device), cg_dtype_name(p->kv_dtype),
+                          p->n_kv_heads, p->head_dim);
     if ((kv->page_table != NULL) != (p->paged != 0) || kv->block_tokens < 1 ||
         (p->block_tokens && kv->block_tokens != p->block_tokens))
         return host->fail(err, CG_ERR_MISMATCH,
-                          "a view %s a page table, %d tokens a block, planned for one %s, %d "
-                          "tokens a block (0: any)",
+                          "KV view %s a page table, %d tokens per block, planned for one %s, %d "
+                          "tokens per block (0: any)",
                           kv->page_table ? "with" : "without", kv->block_tokens,
                           p->paged ? "with" : "without", p->block_tokens);
     if (!kv->k || !kv->v || kv->block_stride % align || kv->head_stride % align ||
         kv->token_stride % align)
         return host->fail(err, CG_ERR_MISMATCH,
-                          "a view without memory, or with strides that are no multiple of the "
-                          "element size");
+                          "KV view with a NULL base address, or with strides that are not "
+                          "multiples of the element size");
     return CG_OK;
 }
 
-/**
- * Are the arguments of a CPU call what the contract says? O(n_seqs). CG_ERR_USAGE or
- * CG_ERR_MISMATCH if not.
- */
-static inline cg_status cg_attention_check_args(const cg_host *host, const cg_attention_problem *p,
-                                                const cg_attention_args *a, cg_error *err)
+/** Checks the size of the argument struct and its counts, for calls on any device. */
+static inline cg_status cg_attention_check_counts(const cg_host *host,
+                                                  const cg_attention_problem *p,
+                                                  const cg_attention_args *a, cg_error *err)
 {
-    int64_t capacity;
-    cg_status st;
-
     if (a->struct_size < offsetof(cg_attention_args, stream) + sizeof a->stream)
         return host->fail(err, CG_ERR_USAGE, "attention arguments of %u bytes, wanted at least %u",
                           a->struct_size,
@@ -108,12 +104,42 @@ static inline cg_status cg_attention_check_args(const cg_host *host, const cg_at
     if (a->n_seqs < 0 || a->n_seqs > p->max_seqs || a->n_tokens < 0 || a->n_tokens > p->max_tokens)
         return host->fail(err, CG_ERR_USAGE, "%d rows of %d sequences, planned for %d of %d",
                           a->n_tokens, a->n_seqs, p->max_tokens, p->max_seqs);
+    return CG_OK;
+}
+
+/** True if a call has no rows: there is nothing to compute. */
+static inline int cg_attention_is_empty(const cg_attention_args *a)
+{
+    return a->n_seqs == 0 || a->n_tokens == 0;
+}
+
+/**
+ * Checks the arguments of a device call without reading device memory: counts, and the view unless
+ * the call is empty. CG_ERR_USAGE or CG_ERR_MISMATCH on violation.
+ */
+static inline cg_status cg_attention_check_device_args(const cg_host *host,
+                                                       const cg_attention_problem *p,
+                                                       const cg_attention_args *a, cg_error *err)
+{
+    CG_TRY(cg_attention_check_counts(host, p, a, err));
+    return cg_attention_is_empty(a) ? CG_OK : cg_attention_check_view(host, p, a->kv, err);
+}
+
+/**
+ * Checks the arguments of a CPU call: counts, view, and every sequence. O(n_seqs). CG_ERR_USAGE or
+ * CG_ERR_MISMATCH on violation.
+ */
+static inline cg_status cg_attention_check_args(const cg_host *host, const cg_attention_problem *p,
+                                                const cg_attention_args *a, cg_error *err)
+{
+    int64_t capacity;
+
+    CG_TRY(cg_attention_check_counts(host, p, a, err));
     if (a->n_seqs == 0)
         return a->n_tokens == 0
                    ? CG_OK
-                   : host->fail(err, CG_ERR_USAGE, "%d rows of no sequence", a->n_tokens);
-    if ((st = cg_attention_check_view(host, p, a->kv, err)) != CG_OK)
-        return st;
+                   : host->fail(err, CG_ERR_USAGE, "%d rows of 0 sequences", a->n_tokens);
+    CG_TRY(cg_attention_check_view(host, p, a->kv, err));
     capacity = p->paged ? (int64_t)a->kv->table_stride * a->kv->block_tokens : a->kv->block_tokens;
     if (a->q_start[0] != 0 || a->q_start[a->n_seqs] != a->n_tokens)
         return host->fail(err, CG_ERR_USAGE, "q_start runs from %d to %d, wanted 0 to %d",
@@ -130,8 +156,8 @@ static inline cg_status cg_attention_check_args(const cg_host *host, const cg_at
         if (rows &&
             (a->kv_len[i] < rows || a->kv_len[i] > p->max_kv_len || a->kv_len[i] > capacity))
             return host->fail(err, CG_ERR_USAGE,
-                              "sequence %d has %d cached tokens, wanted its %d rows at least, %d "
-                              "(planned) and %lld (the slot's room) at most",
+                              "sequence %d has %d cached tokens, wanted at least its %d rows and "
+                              "at most %d (planned) and %lld (capacity of the slot)",
                               i, a->kv_len[i], (int)rows, p->max_kv_len, (long long)capacity);
     }
     return CG_OK;

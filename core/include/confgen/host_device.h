@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/** @file host_device.h  CG_HOST_DEVICE: marks a function that runs on the host and in CUDA kernels.
- */
+/** @file host_device.h  CG_HOST_DEVICE marks functions that run on the host and in CUDA kernels. */
 #ifndef CONFGEN_HOST_DEVICE_H
 #define CONFGEN_HOST_DEVICE_H
 

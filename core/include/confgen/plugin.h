@@ -2,16 +2,17 @@
 /**
  * @file plugin.h  The entry of a plugin: its one exported symbol, descriptor and host services.
  *
- * A plugin is a shared object that exports cg_plugin_entry_v1 and nothing else. It includes only
- * the headers of this folder and links against nothing of confgen's: what it needs from the host
- * comes in through `cg_host`. One plugin file offers one strategy: attention, KV cache or
- * constraint. tests/out_of_tree shows a whole one.
+ * A plugin is a shared object that exports only cg_plugin_entry_v1. It includes only the headers of
+ * this folder and does not link against confgen: it calls the host through `cg_host`. One plugin
+ * file implements one strategy: attention, KV cache or constraint. tests/out_of_tree/mine.c is a
+ * complete example.
  */
 #ifndef CONFGEN_PLUGIN_H
 #define CONFGEN_PLUGIN_H
 
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include <confgen/status.h>
 #include <confgen/tensor.h>
@@ -22,8 +23,8 @@ extern "C" {
 #endif
 
 /**
- * True if the struct behind `ptr` is long enough to hold `field` and the field is not NULL. The
- * only way a member that may be younger than the other side is reached.
+ * True if the struct at `ptr` is long enough to hold `field` and the field is not NULL. Test every
+ * member that may be newer than the other side with this macro before using it.
  */
 #define CG_HAS(ptr, field)                                                                         \
     ((ptr)->struct_size >= offsetof(__typeof__(*(ptr)), field) + sizeof((ptr)->field) &&           \
@@ -42,31 +43,31 @@ enum { CG_LOG_ERROR = 0, CG_LOG_WARNING = 1, CG_LOG_INFO = 2, CG_LOG_DEBUG = 3 }
 typedef void (*cg_host_loop_fn)(void *arg, int64_t i, int32_t worker);
 
 /**
- * Services of the host, valid from create() to destroy() of whatever was given it. `ctx` is passed
- * back unchanged.
+ * Services of the host, valid from create() or plan() to destroy() of the object that received
+ * them. `ctx` is passed back unchanged.
  */
 typedef struct cg_host {
     uint32_t struct_size;
     int32_t workers; /* size of the thread team behind parallel_for, >= 1 */
     void *ctx;
 
-    /** 64-byte aligned host memory, NULL if there is none. Thread: any. */
+    /** Returns 64-byte aligned host memory, NULL when out of memory. Thread: any. */
     void *(*alloc)(void *ctx, size_t bytes);
-    /** Gives alloc()'s memory back; NULL is allowed. Thread: any. */
+    /** Frees memory of alloc(); accepts NULL. Thread: any. */
     void (*free)(void *ctx, void *ptr);
-    /** One line of log. Thread: any. */
+    /** Writes one line to the log. Thread: any. */
     void (*log)(void *ctx, int32_t level, const char *text);
     /**
      * Calls fn(arg, i, worker) once for every i in [0, n), on any worker and in any order; returns
-     * when all are done. A result must not depend on the worker. Not to be nested. Thread: the one
-     * that calls run().
+     * when all calls are complete. Results must not depend on the worker. Must not be nested.
+     * Thread: the one that calls run().
      */
     void (*parallel_for)(void *ctx, int64_t n, cg_host_loop_fn fn, void *arg);
-    /** Writes an error text (printf rules) and returns code. Thread: any. */
+    /** Writes an error text (printf format) and returns `code`. Thread: any. */
     cg_status (*fail)(cg_error *err, cg_status code, const char *fmt, ...) CG_PRINTF(3, 4);
 } cg_host;
 
-/** True if `host` offers all services of ABI 1.0: for a plugin's entry. */
+/** True if `host` offers all services of ABI 1.0. cg_plugin_enter() calls this. */
 static inline int cg_host_is_complete(const cg_host *host)
 {
     return host && CG_HAS(host, fail) && host->alloc && host->free && host->log &&
@@ -76,21 +77,57 @@ static inline int cg_host_is_complete(const cg_host *host)
 typedef int32_t cg_plugin_kind;
 enum { CG_PLUGIN_ATTENTION = 1, CG_PLUGIN_CACHE = 2, CG_PLUGIN_CONSTRAINT = 3 };
 
-/** What a plugin says of itself. Static storage of the plugin, never changed. */
+/** Descriptor of a plugin: static storage of the plugin, never changed. */
 typedef struct cg_plugin {
     uint32_t struct_size;
     cg_plugin_kind kind;
     int32_t abi_major;       /* CG_PLUGIN_ABI_MAJOR at its build */
     int32_t abi_minor;       /* CG_PLUGIN_ABI_MINOR at its build */
-    const char *name;        /* [a-z0-9_]+, at most 31 characters: what --attention NAME says */
+    const char *name;        /* [a-z0-9_]+, at most 31 characters; the NAME of --attention NAME */
     const char *version;     /* of the plugin, free form */
     const char *description; /* one line */
     const void *ops;         /* cg_attention_ops, cg_cache_ops or cg_constraint_ops, by kind */
 } cg_plugin;
 
+/** First members of a descriptor: `{ CG_PLUGIN_HEADER(CG_PLUGIN_CACHE), .name = ... }`. */
+#define CG_PLUGIN_HEADER(plugin_kind)                                                              \
+    CG_SIZED(cg_plugin), .kind = (plugin_kind), .abi_major = CG_PLUGIN_ABI_MAJOR,                  \
+                         .abi_minor = CG_PLUGIN_ABI_MINOR
+
 /**
- * The one exported symbol. Checks that `host` offers what the plugin needs and hands its descriptor
- * out. Must not touch a device: loading works on a machine without a GPU.
+ * Body of a plugin's entry: checks the host and returns the descriptor in *ret_plugin.
+ *
+ * @return CG_OK; CG_ERR_PLUGIN with a text in `err` if `host` is NULL, too short or lacks a service
+ */
+static inline cg_status cg_plugin_enter(const cg_host *host, const cg_plugin *plugin,
+                                        const cg_plugin **ret_plugin, cg_error *err)
+{
+    const unsigned wanted = (unsigned)(offsetof(cg_host, fail) + sizeof host->fail);
+
+    if (cg_host_is_complete(host)) {
+        *ret_plugin = plugin;
+        return CG_OK;
+    }
+    if (!err)
+        return CG_ERR_PLUGIN;
+    err->code = CG_ERR_PLUGIN; /* by hand: host->fail may be missing */
+    if (!host)
+        snprintf(err->msg, sizeof err->msg, "host services: found NULL, wanted a cg_host");
+    else if (host->struct_size < wanted)
+        snprintf(err->msg, sizeof err->msg,
+                 "host services: found %u bytes, wanted at least %u (plugin ABI %d.0)",
+                 (unsigned)host->struct_size, wanted, CG_PLUGIN_ABI_MAJOR);
+    else
+        snprintf(err->msg, sizeof err->msg,
+                 "host services: incomplete, wanted alloc, free, log, parallel_for, fail and at "
+                 "least one worker");
+    return CG_ERR_PLUGIN;
+}
+
+/**
+ * Type of the one exported symbol. Checks that `host` offers what the plugin needs and returns the
+ * descriptor; usually one call of cg_plugin_enter(). Must not touch a device: plugins load on
+ * machines without a GPU.
  */
 typedef cg_status (*cg_plugin_entry_fn)(const cg_host *host, const cg_plugin **ret_plugin,
                                         cg_error *err);

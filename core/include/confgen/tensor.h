@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/** @file tensor.h  Element types, devices and the view of cached keys and values. */
+/** @file tensor.h  Element types, devices and the view of a layer's cached keys and values. */
 #ifndef CONFGEN_TENSOR_H
 #define CONFGEN_TENSOR_H
 
@@ -15,9 +15,18 @@ extern "C" {
 typedef int32_t cg_dtype;
 enum { CG_F32 = 0, CG_BF16 = 1, CG_F16 = 2 };
 
-/** Where a pointer's memory lies. Numbers are part of the ABI. */
+/** Device that owns a pointer's memory. Numbers are part of the ABI. */
 typedef int32_t cg_device;
 enum { CG_DEVICE_CPU = 0, CG_DEVICE_CUDA = 1 };
+
+/**
+ * Order of tokens (N) and heads (H) within a block of a KV cache, outermost first; D are the
+ * elements of one head and token. Numbers are part of the ABI.
+ */
+enum {
+    CG_KV_HND = 0, /* [head, token, head_dim]: the tokens of a head are adjacent */
+    CG_KV_NHD = 1, /* [token, head, head_dim]: the heads of a token are adjacent */
+};
 
 /** Bytes of one element, 0 for an unknown type. */
 static inline uint32_t cg_dtype_size(cg_dtype t)
@@ -25,13 +34,25 @@ static inline uint32_t cg_dtype_size(cg_dtype t)
     return t == CG_F32 ? 4u : (t == CG_BF16 || t == CG_F16) ? 2u : 0u;
 }
 
+/** Name of an element type for messages and reports, e.g. "bf16". Static storage. */
+static inline const char *cg_dtype_name(cg_dtype t)
+{
+    return t == CG_F32 ? "f32" : t == CG_BF16 ? "bf16" : t == CG_F16 ? "f16" : "unknown type";
+}
+
+/** Name of a device for messages and reports, e.g. "cuda". Static storage. */
+static inline const char *cg_device_name(cg_device device)
+{
+    return device == CG_DEVICE_CPU ? "cpu" : device == CG_DEVICE_CUDA ? "cuda" : "unknown device";
+}
+
 /**
- * Where the keys and values of one layer lie, for every slot.
+ * Layout of the cached keys and values of one layer, for every slot.
  *
- * A slot is the place of one sequence. Memory is cut into blocks: a block holds `block_tokens`
- * consecutive tokens of all heads. With a page table, token p of slot s lies in block
- * page_table[s * table_stride + p / block_tokens]; without one (page_table NULL) a slot is one
- * block, numbered s. In both layouts
+ * A slot holds one sequence. Memory is divided into blocks: a block holds `block_tokens`
+ * consecutive tokens of all heads. With a page table, token p of slot s is in block
+ * page_table[s * table_stride + p / block_tokens]; without one (page_table NULL) slot s is block s.
+ * In both cases
  *
  *   address(s, head, p) = base + block * block_stride
  *                              + head * head_stride
@@ -48,18 +69,18 @@ typedef struct cg_kv_view {
     int32_t n_slots;
     int32_t n_kv_heads;
     int32_t head_dim;
-    int32_t block_tokens;      /* tokens in a block; without a page table the capacity of a slot */
-    int32_t table_stride;      /* entries of page_table a slot; 0 without one */
+    int32_t block_tokens;      /* tokens per block; without a page table the capacity of a slot */
+    int32_t table_stride;      /* page_table entries per slot; 0 without a page table */
     const int32_t *page_table; /* [n_slots, table_stride] or NULL */
-    void *k;                   /* base of the keys */
-    void *v;                   /* base of the values, same strides */
+    void *k;                   /* base address of the keys */
+    void *v;                   /* base address of the values, same strides */
     int64_t block_stride;
     int64_t head_stride;
     int64_t token_stride;
     uint64_t generation; /* changes whenever a pointer or a stride of a view has changed */
 } cg_kv_view;
 
-/** Byte offset of (slot, head, token) from k or v: the formula above. */
+/** Byte offset of (slot, head, token `pos`) from k or v, by the formula of cg_kv_view. */
 static inline int64_t cg_kv_offset(const cg_kv_view *kv, int32_t slot, int32_t head, int32_t pos)
 {
     int32_t in_block = pos % kv->block_tokens;
@@ -70,10 +91,10 @@ static inline int64_t cg_kv_offset(const cg_kv_view *kv, int32_t slot, int32_t h
     return block * kv->block_stride + head * kv->head_stride + in_block * kv->token_stride;
 }
 
-/** Do the heads of a token lie together, or the tokens of a head? cg_attention_problem asks. */
+/** CG_KV_NHD or CG_KV_HND, derived from the strides, for cg_attention_problem.kv_layout. */
 static inline int32_t cg_kv_layout(const cg_kv_view *kv)
 {
-    return kv->token_stride > kv->head_stride;
+    return kv->token_stride > kv->head_stride ? CG_KV_NHD : CG_KV_HND;
 }
 
 #ifdef __cplusplus

@@ -441,10 +441,7 @@ static const cg_attention_ops ops = {
 };
 
 static const cg_plugin plugin = {
-    CG_SIZED(cg_plugin),
-    .kind = CG_PLUGIN_ATTENTION,
-    .abi_major = CG_PLUGIN_ABI_MAJOR,
-    .abi_minor = CG_PLUGIN_ABI_MINOR,
+    CG_PLUGIN_HEADER(CG_PLUGIN_ATTENTION),
     .name = "cudnn",
     .version = CG_VERSION_STRING,
     .description = "attention by NVIDIA's cuDNN 9.13 or newer, where it is installed",
@@ -453,8 +450,5 @@ static const cg_plugin plugin = {
 
 cg_status cg_plugin_entry_v1(const cg_host *host, const cg_plugin **ret_plugin, cg_error *err)
 {
-    if (!cg_host_is_complete(host))
-        return CG_ERR_PLUGIN;
-    *ret_plugin = &plugin;
-    return CG_OK;
+    return cg_plugin_enter(host, &plugin, ret_plugin, err);
 }

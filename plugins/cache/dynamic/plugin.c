@@ -30,10 +30,7 @@ static const cg_cache_ops ops = {
 };
 
 static const cg_plugin plugin = {
-    CG_SIZED(cg_plugin),
-    .kind = CG_PLUGIN_CACHE,
-    .abi_major = CG_PLUGIN_ABI_MAJOR,
-    .abi_minor = CG_PLUGIN_ABI_MINOR,
+    CG_PLUGIN_HEADER(CG_PLUGIN_CACHE),
     .name = "dynamic",
     .version = CG_VERSION_STRING,
     .description = "contiguous KV cache that doubles when a slot is full (" CG_CACHE_DEVICES ")",
@@ -42,8 +39,5 @@ static const cg_plugin plugin = {
 
 cg_status cg_plugin_entry_v1(const cg_host *host, const cg_plugin **ret_plugin, cg_error *err)
 {
-    if (!cg_host_is_complete(host))
-        return CG_ERR_PLUGIN;
-    *ret_plugin = &plugin;
-    return CG_OK;
+    return cg_plugin_enter(host, &plugin, ret_plugin, err);
 }

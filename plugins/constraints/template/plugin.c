@@ -275,10 +275,7 @@ static const cg_constraint_ops ops = {
 };
 
 static const cg_plugin plugin = {
-    CG_SIZED(cg_plugin),
-    .kind = CG_PLUGIN_CONSTRAINT,
-    .abi_major = CG_PLUGIN_ABI_MAJOR,
-    .abi_minor = CG_PLUGIN_ABI_MINOR,
+    CG_PLUGIN_HEADER(CG_PLUGIN_CONSTRAINT),
     .name = "template",
     .version = CG_VERSION_STRING,
     .description = "fixed-length placeholders, as earlier systems; to measure against",
@@ -287,8 +284,5 @@ static const cg_plugin plugin = {
 
 cg_status cg_plugin_entry_v1(const cg_host *host, const cg_plugin **ret_plugin, cg_error *err)
 {
-    (void)host;
-    (void)err;
-    *ret_plugin = &plugin;
-    return CG_OK;
+    return cg_plugin_enter(host, &plugin, ret_plugin, err);
 }

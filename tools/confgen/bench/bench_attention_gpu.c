@@ -405,11 +405,6 @@ static cg_status check_cell(const struct bench *b, struct cell *c, cg_error *err
 
 /* ---- output ------------------------------------------------------------------------------- */
 
-static const char *dtype_name(cg_dtype t)
-{
-    return t == CG_F32 ? "f32" : t == CG_BF16 ? "bf16" : "f16";
-}
-
 static void add_json(const struct bench *b, const struct cell *c)
 {
     const struct gpu_shape *s = b->shape;
@@ -479,7 +474,7 @@ static cg_status write_json(const struct bench *b, cg_error *err)
 {
     json_t *root = json_pack(
         "{s:s, s:s, s:i, s:s, s:b, s:f, s:f, s:O}", "bench", "attention", "gpu", b->info.name,
-        "compute_capability", (int)b->info.compute_capability, "dtype", dtype_name(b->o->dtype),
+        "compute_capability", (int)b->info.compute_capability, "dtype", cg_dtype_name(b->o->dtype),
         "deterministic", b->o->flags != 0, "copy_bytes_per_second", b->ceilings.copy_bytes,
         "matmul_flops", b->ceilings.matmul_flops, "cells", b->json);
 
@@ -606,7 +601,7 @@ cg_status bench_attention_gpu(const struct attention_gpu_options *o, cg_error *e
     }
     if (status == CG_OK)
         printf("%s, %s%s; copy %.3f TB/s (read and written), bf16 matrix product %.1f TFLOP/s\n",
-               b->info.name, dtype_name(o->dtype), o->flags ? ", batch-invariant" : "",
+               b->info.name, cg_dtype_name(o->dtype), o->flags ? ", batch-invariant" : "",
                b->ceilings.copy_bytes * 1e-12, b->ceilings.matmul_flops * 1e-12);
     for (int i = 0; i < N_SHAPES && status == CG_OK; i++)
         if (chosen(o, &shapes[i]))
