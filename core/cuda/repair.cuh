@@ -86,9 +86,9 @@ static __device__ cg_correction pull_of(const struct slot *slot, int32_t first, 
                           (int32_t)threadIdx.x % 32, 32, &pull);
     for (int step = 16; step > 0; step /= 2) {
         for (int k = 0; k < 3; k++)
-            pull.by[k] += __shfl_xor_sync(0xffffffffu, pull.by[k], step);
+            pull.sum[k] += __shfl_xor_sync(0xffffffffu, pull.sum[k], step);
         pull.n += __shfl_xor_sync(0xffffffffu, pull.n, step);
-        pull.off |= __shfl_xor_sync(0xffffffffu, pull.off, step);
+        pull.unsatisfied |= __shfl_xor_sync(0xffffffffu, pull.unsatisfied, step);
     }
     return pull;
 }
@@ -107,7 +107,7 @@ static __device__ int place_once(const struct slot *slot, struct look *look, int
 
         if (threadIdx.x % 32 == 0) {
             cg_correction_displacement(&pull, slot->by[i]);
-            if (pull.off)
+            if (pull.unsatisfied)
                 atomicOr(&look->off, 1);
         }
     }
@@ -178,18 +178,18 @@ static __device__ int32_t go_on_placing(const struct slot *slot, struct look *lo
     int32_t first = cg_relaxation_first_atom(progress->atom, progress->level),
             last = progress->atom, well;
 
-    if (progress->round == 0)
+    if (progress->iteration == 0)
         for (int32_t i = threadIdx.x; i <= last; i += blockDim.x)
             for (int k = 0; k < 3; k++)
                 slot->moved[i][k] = slot->xyz[i][k];
     well = place_once(slot, look, first, last);
     if (threadIdx.x == 0) {
-        progress->round++;
+        progress->iteration++;
         /* the last level's place may do, though it is not well within */
-        if (well || (progress->round == CG_RELAXATION_ITERATIONS && first == 0)) {
+        if (well || (progress->iteration == CG_RELAXATION_ITERATIONS && first == 0)) {
             begin_writing(slot, look, first);
-        } else if (progress->round == CG_RELAXATION_ITERATIONS) {
-            progress->round = 0;
+        } else if (progress->iteration == CG_RELAXATION_ITERATIONS) {
+            progress->iteration = 0;
             progress->level++;
         }
     }
@@ -237,7 +237,7 @@ static __device__ void look_at_atoms(const struct slot *slot, struct look *look)
             if (threadIdx.x == 0) {
                 look->progress.stage = CG_REPAIR_RELAX;
                 look->progress.atom = atom;
-                look->progress.level = look->progress.round = 0;
+                look->progress.level = look->progress.iteration = 0;
             }
             break;
         }

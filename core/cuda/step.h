@@ -38,7 +38,7 @@ typedef struct cg_repair_progress {
     int32_t stage; /* CG_REPAIR_* */
     int32_t before;
     int32_t atom;
-    int32_t level, round; /* of placing.h; the round that comes next */
+    int32_t level, iteration; /* of the relaxation; the iteration that comes next */
     int32_t next;
     int32_t n_tokens, attempt; /* of the sequence before any of its text was taken back */
 } cg_repair_progress;

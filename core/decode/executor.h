@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /**
- * @file executor.h  The one interface of the machines that run a model: the CPU's, and CUDA's.
+ * @file executor.h  The interface of executors, which run a model on a device: CPU or CUDA.
  *
- * An executor owns the weights on its device, the KV cache, and `n_slots` + `n_prompt_slots` places
- * for sequences. A *prefix* is a prompt whose keys and values are computed once and then shared by
- * the sequences that are admitted on top of it. A *step* appends up to `step_tokens` tokens over
- * all places - the prompts' tokens, sampled tokens and the forced tokens behind them - and then
- * samples one token for each sequence whose tokens are all in the cache. The host only fills and
- * empties slots between runs; a run may be many steps.
+ * An executor owns the weights on its device and a KV cache of n_slots sequence slots and
+ * n_prompt_slots prompt slots. A prompt slot holds the keys and values of a molecule's prompt,
+ * which are computed once and shared, as a prefix, by the sequences admitted on top of it. A *step*
+ * appends up to `step_tokens` tokens over all slots (prompt tokens, sampled tokens and the forced
+ * tokens after them) and then samples one token of each sequence whose tokens are all in the cache.
+ * The caller fills and empties slots between runs; a run may be many steps.
  *
- * What a sequence becomes depends on its job alone: not on its slot, its neighbours, the size of
- * steps or the number of threads. (CPU: bit for bit. See core/README.md.)
+ * A sequence depends only on its job, not on its slot, the other sequences, the size of steps or
+ * the number of threads. (CPU: bit for bit. See core/README.md.)
+ *
+ * Thread: one call at a time per executor.
  */
 #ifndef CG_DECODE_EXECUTOR_H
 #define CG_DECODE_EXECUTOR_H
@@ -21,11 +23,11 @@
 #include <confgen/sampling.h>
 
 #include "base/pool.h"
+#include "model/model.h"
 #include "sequence/atom_tests.h"
 #include "sequence/rng.h"
-#include "model/model.h"
 
-/** What an executor is built for. */
+/** Configuration of an executor. */
 typedef struct cg_executor_config {
     const cg_model *model; /* borrowed until destroy; CUDA copies it to the device */
     const cg_attention_ops *attention;
@@ -34,53 +36,53 @@ typedef struct cg_executor_config {
     const cg_automaton *automaton;
     cg_sampling sampling;
     cg_geometry_mode geometry;
-    const cg_token_number
-        *token_numbers; /* [vocabulary of the model] unless geometry is off; borrowed */
-    int32_t decimals;   /* of coordinates as they are written */
+    /* [vocabulary of the model], borrowed; NULL if geometry is off */
+    const cg_token_number *token_numbers;
+    int32_t decimals; /* of coordinates in the text */
     int32_t n_slots;
     int32_t n_prompt_slots;
     int32_t max_len;     /* tokens of a sequence, prompt included */
-    int32_t step_tokens; /* token budget of a step; 0: chosen */
+    int32_t step_tokens; /* token budget of a step; 0: chosen by the executor */
     /* CUDA only */
     int32_t gpu;           /* index */
     cg_dtype dtype;        /* of weights, activations and cache: CG_BF16, or CG_F32 for parity */
     int32_t deterministic; /* nonzero: tokens do not depend on batch size, at some cost */
 } cg_executor_config;
 
-/** A sequence to generate. Borrowed until it is collected. */
+/** A sequence to generate. Borrowed until its slot is released. */
 typedef struct cg_sequence_job {
     const cg_program *program;
     cg_rng_key key;
-    const cg_geometry *geometry; /* NULL: none is looked at */
+    const cg_geometry *geometry; /* NULL: atoms are not tested */
 } cg_sequence_job;
 
-/** A sequence that has ended. */
+/** A completed sequence. */
 typedef struct cg_sequence_result {
     int32_t slot;
     int32_t done;            /* CG_SEQUENCE_*, not _RUNNING */
     int32_t n_tokens;        /* of the completion, forced ones included */
-    int32_t n_sampled;       /* of them sampled */
+    int32_t n_sampled;       /* tokens that were sampled */
     const int32_t *tokens;   /* [n_tokens] valid until the slot is released */
-    cg_repair_counts repair; /* what its geometry took; zero where none was looked at */
+    cg_repair_counts repair; /* zero if its atoms were not tested */
 } cg_sequence_result;
 
 /** Totals since creation. Seconds are wall time of the calling thread. */
 typedef struct cg_executor_stats {
     int64_t steps;
-    int64_t prompt_tokens; /* evaluated in prefixes */
-    int64_t tokens;        /* evaluated in sequences */
+    int64_t prompt_tokens; /* evaluated in prompt slots */
+    int64_t tokens;        /* evaluated in sequence slots */
     int64_t sampled;
     int64_t forced;        /* appended without sampling; evaluated or not */
     double seconds;        /* in run() */
-    double matmul_seconds; /* of them in the matrix library */
+    double matmul_seconds; /* in the matrix library, part of `seconds` */
     double attention_seconds;
     double sample_seconds;
     int64_t attended;      /* cached tokens that sequences attended to, summed over steps */
-    int64_t step_rows;     /* rows that steps computed, unused ones included */
+    int64_t step_rows;     /* rows computed by steps, padding included */
     double device_seconds; /* CUDA: in launches */
-    double idle_seconds;   /* CUDA: between them */
+    double idle_seconds;   /* CUDA: between launches */
     int64_t device_bytes;  /* CUDA: weights, activations and cache */
-    int64_t head_rows;     /* rows of the head that a step multiplies with, now */
+    int64_t head_rows;     /* rows of the LM head that a step multiplies with, now */
 } cg_executor_stats;
 
 typedef struct cg_executor cg_executor;
@@ -89,25 +91,25 @@ struct cg_executor_ops {
     const char *name; /* "cpu", "cuda" */
     void (*destroy)(cg_executor *ex);
 
-    /** Begin to compute a prompt [n] in the free prefix place `prefix`. Copies the tokens. */
-    cg_status (*begin_prompt)(cg_executor *ex, int32_t prefix, const int32_t *tokens, int32_t n,
-                              cg_error *err);
-    /** Nonzero once all of the prompt's tokens are in the cache. */
-    int (*prompt_ready)(const cg_executor *ex, int32_t prefix);
-    void (*release_prompt)(cg_executor *ex, int32_t prefix);
+    /** Starts computing a prompt [n] in the free prompt slot `prompt_slot`. Copies the tokens. */
+    cg_status (*begin_prompt)(cg_executor *ex, int32_t prompt_slot, const int32_t *tokens,
+                              int32_t n, cg_error *err);
+    /** Nonzero once all tokens of the prompt are in the cache. */
+    int (*prompt_ready)(const cg_executor *ex, int32_t prompt_slot);
+    void (*release_prompt)(cg_executor *ex, int32_t prompt_slot);
 
-    /** Start a sequence in the free slot `slot` on top of a ready prefix. Copies the job. */
-    cg_status (*admit)(cg_executor *ex, int32_t slot, int32_t prefix, const cg_sequence_job *job,
-                       cg_error *err);
-    /** Run until a sequence ends or a prefix becomes ready, at most max_steps steps. */
+    /** Starts a sequence in the free slot `slot` on top of a ready prompt. Copies the job. */
+    cg_status (*admit)(cg_executor *ex, int32_t slot, int32_t prompt_slot,
+                       const cg_sequence_job *job, cg_error *err);
+    /** Runs until a sequence completes or a prompt becomes ready, at most max_steps steps. */
     cg_status (*run)(cg_executor *ex, int32_t max_steps, cg_error *err);
-    /** The next ended sequence that was not returned before; 0 if there is none. */
+    /** Returns the next completed sequence, each one once; 0 if there is none. */
     int (*collect)(cg_executor *ex, cg_sequence_result *ret_result);
-    /** Free a slot, whatever became of its sequence. */
+    /** Frees a slot, whether its sequence is complete or not. */
     void (*release)(cg_executor *ex, int32_t slot);
     /**
-     * Send the running sequence of a slot back to the start of `atom`, at most the one it is
-     * writing (see cg_sequence_roll_back).
+     * Rolls the running sequence of a slot back to the start of `atom`, which must have been
+     * reached: cg_sequence_roll_back(). CG_ERR_USAGE otherwise.
      */
     cg_status (*roll_back)(cg_executor *ex, int32_t slot, int32_t atom, cg_error *err);
 
@@ -119,7 +121,7 @@ struct cg_executor {
     const struct cg_executor_ops *ops;
 };
 
-/** The CPU's. Matrix products by oneDNN in f32, the loops on `team` (borrowed). */
+/** Creates the CPU executor: matrix products by oneDNN in f32, loops on `team` (borrowed). */
 cg_status cg_executor_cpu_create(const cg_executor_config *config, cg_team *team,
                                  cg_executor **ret_executor, cg_error *err);
 

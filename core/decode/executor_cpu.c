@@ -6,16 +6,16 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/size.h"
-#include "sequence/automaton.h"
-#include "decode/repair_cpu.h"
 #include "decode/cpu_model.h"
 #include "decode/executor.h"
+#include "decode/repair_cpu.h"
 #include "decode/sampler.h"
+#include "sequence/automaton.h"
 
-enum { FREE = 0, PREFIX, SEQUENCE };
+enum { FREE = 0, PROMPT, SEQUENCE };
 
-/* A slot or, behind them, a prefix. */
-struct place {
+/* A KV slot: the sequence slots come first, then the prompt slots. */
+struct slot {
     int32_t kind;
     cg_sequence seq;
     cg_sequence_job job;
@@ -23,9 +23,9 @@ struct place {
     int32_t n_prompt;
     cg_atom_mark *marks;
     size_t cap_marks;
-    cg_cpu_repair atoms; /* while geometry is looked at */
-    int32_t rolled_back; /* in the running step */
-    int32_t reported;    /* ended and collected, or a prefix seen to be ready */
+    cg_cpu_repair repair; /* if atoms are tested */
+    int32_t rolled_back;  /* in the running step */
+    int32_t reported;     /* collected as completed, or the prompt reported as ready */
 };
 
 struct cpu {
@@ -35,11 +35,11 @@ struct cpu {
     void *cache;
     cg_cpu_model *model;
     int32_t n_kv_slots, n_head_rows;
-    struct place *places;
+    struct slot *slots;
     int32_t *tokens; /* [n_kv_slots, max_len] */
-    int32_t first;   /* place that is served first in the next step */
+    int32_t first;   /* sequence slot that is served first in the next step */
     cg_cpu_batch batch;
-    int32_t *out_place;          /* [n_kv_slots] whose logits row i is */
+    int32_t *out_slot;           /* [n_kv_slots] slot of each row of logits */
     cg_sampler_scratch *scratch; /* [workers] */
     float **gathered;            /* [workers][n_head_rows] */
     cg_executor_stats stats;
@@ -48,11 +48,6 @@ struct cpu {
     int64_t logits_stride;
     _Atomic int32_t sample_status;
 };
-
-static cg_status nomem(cg_error *err)
-{
-    return cg_fail(err, CG_ERR_NOMEM, "executor: out of memory");
-}
 
 /* ---- create, destroy ---------------------------------------------------------------------- */
 
@@ -65,9 +60,9 @@ static void cpu_destroy(cg_executor *ex)
     cg_cpu_model_destroy(c->model);
     if (c->cache)
         c->config.cache->destroy(c->cache);
-    for (int32_t i = 0; c->places && i < c->n_kv_slots; i++) {
-        free(c->places[i].marks);
-        cg_cpu_repair_finish(&c->places[i].atoms);
+    for (int32_t i = 0; c->slots && i < c->n_kv_slots; i++) {
+        free(c->slots[i].marks);
+        cg_cpu_repair_finish(&c->slots[i].repair);
     }
     for (int w = 0; w < cg_team_size(c->team); w++) {
         if (c->scratch)
@@ -77,9 +72,9 @@ static void cpu_destroy(cg_executor *ex)
     }
     free(c->scratch);
     free(c->gathered);
-    free(c->places);
+    free(c->slots);
     free(c->tokens);
-    free(c->out_place);
+    free(c->out_slot);
     free(c->batch.token);
     free(c->batch.pos);
     free(c->batch.slot);
@@ -90,27 +85,24 @@ static void cpu_destroy(cg_executor *ex)
     free(c);
 }
 
-/* The head for the automaton's first n columns. */
+/* Packs the LM head for the first n head rows of the automaton. */
 static cg_status set_head_rows(struct cpu *c, int32_t n, cg_error *err)
 {
-    cg_status status;
-
     if (n <= c->n_head_rows)
         return CG_OK;
     for (int w = 0; w < cg_team_size(c->team); w++) {
         float *p = realloc(c->gathered[w], (size_t)n * sizeof *p);
 
         if (!p)
-            return nomem(err);
+            return cg_fail_nomem(err, "executor");
         c->gathered[w] = p;
     }
-    status = cg_cpu_model_set_head_rows(c->model, c->config.automaton->head_token, n, err);
-    if (status == CG_OK)
-        c->n_head_rows = n;
-    return status;
+    CG_TRY(cg_cpu_model_set_head_rows(c->model, c->config.automaton->head_token, n, err));
+    c->n_head_rows = n;
+    return CG_OK;
 }
 
-/* Room for a step: all slots' tokens with the forced ones behind them, and some of a prompt. */
+/* A step has room for all slots' tokens with the forced ones after them, and part of a prompt. */
 static int32_t choose_step_tokens(const cg_executor_config *config)
 {
     int32_t want = 2 * config->n_slots + 64;
@@ -122,157 +114,173 @@ static int32_t choose_step_tokens(const cg_executor_config *config)
 
 static const struct cg_executor_ops cpu_ops;
 
+static cg_status make_arrays(struct cpu *c, cg_error *err)
+{
+    size_t workers = (size_t)cg_team_size(c->team), n_slots = (size_t)c->n_kv_slots;
+    size_t n_tokens = (size_t)c->config.step_tokens, max_len = (size_t)c->config.max_len;
+    cg_cpu_batch *b = &c->batch;
+    const struct {
+        int32_t **array;
+        size_t n;
+    } arrays[] = {
+        { &c->tokens, n_slots * max_len },
+        { &c->out_slot, n_slots },
+        { &b->token, n_tokens },
+        { &b->pos, n_tokens },
+        { &b->slot, n_tokens },
+        { &b->q_start, n_slots + 1 },
+        { &b->seq_slot, n_slots },
+        { &b->kv_len, n_slots },
+        { &b->out_row, n_slots },
+    };
+
+    for (size_t i = 0; i < sizeof arrays / sizeof arrays[0]; i++)
+        if (!(*arrays[i].array = cg_alloc_array(arrays[i].n, sizeof(int32_t))))
+            return cg_fail_nomem(err, "executor");
+    c->slots = calloc(n_slots, sizeof *c->slots);
+    c->scratch = calloc(workers, sizeof *c->scratch);
+    c->gathered = calloc(workers, sizeof *c->gathered);
+    if (!c->slots || !c->scratch || !c->gathered)
+        return cg_fail_nomem(err, "executor");
+    for (size_t i = 0; i < n_slots; i++)
+        c->slots[i].tokens = c->tokens + i * max_len;
+    return CG_OK;
+}
+
+static cg_status make_cache(struct cpu *c, cg_error *err)
+{
+    const cg_model_config *mc = &c->config.model->config;
+    cg_cache_config config = {
+        CG_SIZED(cg_cache_config), .device = CG_DEVICE_CPU,      .dtype = CG_F32,
+        .n_layers = mc->n_layers,  .n_slots = c->n_kv_slots,     .n_kv_heads = mc->n_kv_heads,
+        .head_dim = mc->head_dim,  .max_len = c->config.max_len,
+    };
+
+    CG_TRY(c->config.cache->supports(c->config.host, &config, err));
+    return c->config.cache->create(c->config.host, &config, &c->cache, err);
+}
+
+static cg_status make_model(struct cpu *c, cg_error *err)
+{
+    cg_cpu_model_config config = {
+        .model = c->config.model,
+        .team = c->team,
+        .host = c->config.host,
+        .attention = c->config.attention,
+        .cache = c->config.cache,
+        .cache_self = c->cache,
+        .max_tokens = c->config.step_tokens,
+        .max_seqs = c->n_kv_slots,
+        .max_out = c->config.n_slots,
+        .max_len = c->config.max_len,
+    };
+
+    return cg_cpu_model_create(&config, &c->model, err);
+}
+
 cg_status cg_executor_cpu_create(const cg_executor_config *config, cg_team *team,
                                  cg_executor **ret_executor, cg_error *err)
 {
     struct cpu *c = calloc(1, sizeof *c);
-    const cg_model_config *mc = &config->model->config;
-    size_t workers = (size_t)cg_team_size(team), n_kv_slots, n_tokens;
-    cg_cache_config cache_config;
-    cg_cpu_model_config model_config;
-    cg_status status;
+    cg_status st;
 
     if (!c)
-        return nomem(err);
+        return cg_fail_nomem(err, "executor");
     c->base.ops = &cpu_ops;
     c->config = *config;
     c->config.step_tokens = choose_step_tokens(config);
     c->team = team;
     c->n_kv_slots = config->n_slots + config->n_prompt_slots;
-    n_kv_slots = (size_t)c->n_kv_slots;
-    n_tokens = (size_t)c->config.step_tokens;
-    c->places = calloc(n_kv_slots, sizeof *c->places);
-    c->tokens = cg_alloc_array(n_kv_slots * (size_t)config->max_len, sizeof *c->tokens);
-    c->out_place = cg_alloc_array(n_kv_slots, sizeof *c->out_place);
-    c->scratch = calloc(workers, sizeof *c->scratch);
-    c->gathered = calloc(workers, sizeof *c->gathered);
-    c->batch.token = cg_alloc_array(n_tokens, sizeof(int32_t));
-    c->batch.pos = cg_alloc_array(n_tokens, sizeof(int32_t));
-    c->batch.slot = cg_alloc_array(n_tokens, sizeof(int32_t));
-    c->batch.q_start = cg_alloc_array(n_kv_slots + 1, sizeof(int32_t));
-    c->batch.seq_slot = cg_alloc_array(n_kv_slots, sizeof(int32_t));
-    c->batch.kv_len = cg_alloc_array(n_kv_slots, sizeof(int32_t));
-    c->batch.out_row = cg_alloc_array(n_kv_slots, sizeof(int32_t));
-    status = c->places && c->tokens && c->out_place && c->scratch && c->gathered &&
-                     c->batch.token && c->batch.pos && c->batch.slot && c->batch.q_start &&
-                     c->batch.seq_slot && c->batch.kv_len && c->batch.out_row
-                 ? CG_OK
-                 : nomem(err);
-    cache_config = (cg_cache_config) {
-        CG_SIZED(cg_cache_config), .device = CG_DEVICE_CPU,    .dtype = CG_F32,
-        .n_layers = mc->n_layers,  .n_slots = c->n_kv_slots,   .n_kv_heads = mc->n_kv_heads,
-        .head_dim = mc->head_dim,  .max_len = config->max_len,
-    };
-    if (status == CG_OK)
-        status = config->cache->supports(config->host, &cache_config, err);
-    if (status == CG_OK)
-        status = config->cache->create(config->host, &cache_config, &c->cache, err);
-    model_config = (cg_cpu_model_config) {
-        .model = config->model,
-        .team = team,
-        .host = config->host,
-        .attention = config->attention,
-        .cache = config->cache,
-        .cache_self = c->cache,
-        .max_tokens = c->config.step_tokens,
-        .max_seqs = c->n_kv_slots,
-        .max_out = config->n_slots,
-        .max_len = config->max_len,
-    };
-    if (status == CG_OK)
-        status = cg_cpu_model_create(&model_config, &c->model, err);
-    for (int32_t i = 0; i < c->n_kv_slots && status == CG_OK; i++)
-        c->places[i].tokens = c->tokens + (size_t)i * (size_t)config->max_len;
-    if (status != CG_OK) {
-        cpu_destroy(&c->base);
-        return status;
-    }
+    CG_TRY_GOTO(st, make_arrays(c, err), out);
+    CG_TRY_GOTO(st, make_cache(c, err), out);
+    CG_TRY_GOTO(st, make_model(c, err), out);
     *ret_executor = &c->base;
-    return CG_OK;
+    c = NULL;
+out:
+    if (c)
+        cpu_destroy(&c->base);
+    return st;
 }
 
-/* ---- filling and emptying places ---------------------------------------------------------- */
+/* ---- filling and emptying slots ----------------------------------------------------------- */
 
-static cg_status cpu_begin_prefix(cg_executor *ex, int32_t prefix, const int32_t *tokens, int32_t n,
-                                  cg_error *err)
+static cg_status cpu_begin_prompt(cg_executor *ex, int32_t prompt_slot, const int32_t *tokens,
+                                  int32_t n, cg_error *err)
 {
     struct cpu *c = (struct cpu *)ex;
-    struct place *p = &c->places[c->config.n_slots + prefix];
+    struct slot *s = &c->slots[c->config.n_slots + prompt_slot];
 
     if (n < 1 || n >= c->config.max_len)
         return cg_fail(err, CG_ERR_LIMIT, "prompt of %d tokens; 1 to %d fit", n,
                        c->config.max_len - 1);
-    memcpy(p->tokens, tokens, (size_t)n * sizeof *tokens);
-    p->seq = (cg_sequence) { .n_tokens = n, .limit = c->config.max_len };
-    p->kind = PREFIX;
-    p->reported = 0;
+    memcpy(s->tokens, tokens, (size_t)n * sizeof *tokens);
+    s->seq = (cg_sequence) { .n_tokens = n, .limit = c->config.max_len };
+    s->kind = PROMPT;
+    s->reported = 0;
     return CG_OK;
 }
 
-static int cpu_prefix_ready(const cg_executor *ex, int32_t prefix)
+static int cpu_prompt_ready(const cg_executor *ex, int32_t prompt_slot)
 {
     const struct cpu *c = (const struct cpu *)ex;
-    const struct place *p = &c->places[c->config.n_slots + prefix];
+    const struct slot *s = &c->slots[c->config.n_slots + prompt_slot];
 
-    return p->kind == PREFIX && p->seq.n_kv == p->seq.n_tokens;
+    return s->kind == PROMPT && s->seq.n_kv == s->seq.n_tokens;
 }
 
-static void release_place(struct cpu *c, int32_t i)
+static void release_slot(struct cpu *c, int32_t i)
 {
-    if (c->places[i].kind != FREE)
+    if (c->slots[i].kind != FREE)
         c->config.cache->release(c->cache, i);
-    c->places[i].kind = FREE;
+    c->slots[i].kind = FREE;
 }
 
-static void cpu_release_prefix(cg_executor *ex, int32_t prefix)
+static void cpu_release_prompt(cg_executor *ex, int32_t prompt_slot)
 {
     struct cpu *c = (struct cpu *)ex;
 
-    release_place(c, c->config.n_slots + prefix);
+    release_slot(c, c->config.n_slots + prompt_slot);
 }
 
 static void cpu_release(cg_executor *ex, int32_t slot)
 {
-    release_place((struct cpu *)ex, slot);
+    release_slot((struct cpu *)ex, slot);
 }
 
-static cg_status cpu_admit(cg_executor *ex, int32_t slot, int32_t prefix,
+static cg_status cpu_admit(cg_executor *ex, int32_t slot, int32_t prompt_slot,
                            const cg_sequence_job *job, cg_error *err)
 {
     struct cpu *c = (struct cpu *)ex;
-    struct place *p = &c->places[slot];
-    const struct place *from = &c->places[c->config.n_slots + prefix];
+    struct slot *s = &c->slots[slot];
+    const struct slot *from = &c->slots[c->config.n_slots + prompt_slot];
     const cg_program *prog = job->program;
     int32_t n_prompt = from->seq.n_tokens, n_atoms;
     int64_t limit = (int64_t)n_prompt + prog->max_tokens;
-    int look = job->geometry && c->config.geometry != CG_GEOMETRY_OFF;
-    cg_status status = set_head_rows(c, prog->n_head_rows, err);
+    int test = job->geometry && c->config.geometry != CG_GEOMETRY_OFF;
 
-    if (status != CG_OK)
-        return status;
+    CG_TRY(set_head_rows(c, prog->n_head_rows, err));
     n_atoms = prog->fields_per_atom ? prog->n_fields / prog->fields_per_atom : 0;
-    if (cg_grow((void **)&p->marks, &p->cap_marks, (size_t)n_atoms, sizeof *p->marks) ||
-        cg_cpu_repair_begin(&p->atoms, look ? n_atoms : 0))
-        return nomem(err);
-    memcpy(p->tokens, from->tokens, (size_t)n_prompt * sizeof *p->tokens);
-    p->job = *job;
-    if (!look)
-        p->job.geometry = NULL;
-    p->n_prompt = n_prompt;
-    p->reported = 0;
-    p->seq = (cg_sequence) {
+    if (cg_grow((void **)&s->marks, &s->cap_marks, (size_t)n_atoms, sizeof *s->marks) ||
+        cg_cpu_repair_begin(&s->repair, test ? n_atoms : 0))
+        return cg_fail_nomem(err, "executor");
+    memcpy(s->tokens, from->tokens, (size_t)n_prompt * sizeof *s->tokens);
+    s->job = *job;
+    if (!test)
+        s->job.geometry = NULL;
+    s->n_prompt = n_prompt;
+    s->reported = 0;
+    s->seq = (cg_sequence) {
         .n_tokens = n_prompt,
         .limit = limit < c->config.max_len ? (int32_t)limit : c->config.max_len,
     };
-    cg_sequence_begin(&p->seq, prog, c->config.automaton, p->tokens, p->marks);
+    cg_sequence_begin(&s->seq, prog, c->config.automaton, s->tokens, s->marks);
     /* At least one token must be evaluated to give the first logits. */
-    p->seq.n_kv = n_prompt < p->seq.n_tokens ? n_prompt : p->seq.n_tokens - 1;
-    if (p->seq.n_kv > 0)
-        status = c->config.cache->share_prefix(c->cache, slot, c->config.n_slots + prefix,
-                                               p->seq.n_kv, err);
-    if (status == CG_OK)
-        p->kind = SEQUENCE;
-    return status;
+    s->seq.n_kv = n_prompt < s->seq.n_tokens ? n_prompt : s->seq.n_tokens - 1;
+    if (s->seq.n_kv > 0)
+        CG_TRY(c->config.cache->share_prefix(c->cache, slot, c->config.n_slots + prompt_slot,
+                                             s->seq.n_kv, err));
+    s->kind = SEQUENCE;
+    return CG_OK;
 }
 
 static int cpu_collect(cg_executor *ex, cg_sequence_result *ret_result)
@@ -280,15 +288,15 @@ static int cpu_collect(cg_executor *ex, cg_sequence_result *ret_result)
     struct cpu *c = (struct cpu *)ex;
 
     for (int32_t i = 0; i < c->config.n_slots; i++) {
-        struct place *p = &c->places[i];
-        int32_t n = p->seq.n_tokens - p->n_prompt;
+        struct slot *s = &c->slots[i];
+        int32_t n = s->seq.n_tokens - s->n_prompt;
 
-        if (p->kind != SEQUENCE || !p->seq.done || p->reported)
+        if (s->kind != SEQUENCE || !s->seq.done || s->reported)
             continue;
-        p->reported = 1;
-        c->stats.forced += n - p->seq.n_sampled;
+        s->reported = 1;
+        c->stats.forced += n - s->seq.n_sampled;
         *ret_result = (cg_sequence_result) {
-            i, p->seq.done, n, p->seq.n_sampled, p->tokens + p->n_prompt, p->atoms.repair,
+            i, s->seq.done, n, s->seq.n_sampled, s->tokens + s->n_prompt, s->repair.counts,
         };
         return 1;
     }
@@ -298,61 +306,58 @@ static int cpu_collect(cg_executor *ex, cg_sequence_result *ret_result)
 static cg_status cpu_roll_back(cg_executor *ex, int32_t slot, int32_t atom, cg_error *err)
 {
     struct cpu *c = (struct cpu *)ex;
-    struct place *p = &c->places[slot];
-    int32_t per = p->kind == SEQUENCE ? p->job.program->fields_per_atom : 0;
+    struct slot *s = &c->slots[slot];
+    int32_t per = s->kind == SEQUENCE ? s->job.program->fields_per_atom : 0;
 
-    if (p->kind != SEQUENCE || !per || atom < 0 || atom > p->seq.field / per ||
-        atom >= p->job.program->n_fields / per)
+    if (s->kind != SEQUENCE || !per || atom < 0 || atom > s->seq.field / per ||
+        atom >= s->job.program->n_fields / per)
         return cg_fail(err, CG_ERR_USAGE, "roll-back to atom %d: the sequence has not reached it",
                        atom);
-    cg_sequence_roll_back(&p->seq, p->job.program, c->config.automaton, atom, p->marks);
-    p->reported = 0;
-    return c->config.cache->truncate(c->cache, slot, p->seq.n_kv, err);
+    cg_sequence_roll_back(&s->seq, s->job.program, c->config.automaton, atom, s->marks);
+    s->reported = 0;
+    return c->config.cache->truncate(c->cache, slot, s->seq.n_kv, err);
 }
 
 /* ---- the step ----------------------------------------------------------------------------- */
 
-/* Take up to `room` waiting tokens of a place into the batch. */
-static cg_status take_tokens(struct cpu *c, int32_t place, int32_t room, cg_error *err)
+/* Adds up to `room` waiting tokens of a slot to the batch. */
+static cg_status take_tokens(struct cpu *c, int32_t slot, int32_t room, cg_error *err)
 {
-    struct place *p = &c->places[place];
+    struct slot *s = &c->slots[slot];
     cg_cpu_batch *b = &c->batch;
-    int32_t n = p->seq.n_tokens - p->seq.n_kv;
-    cg_status status;
+    int32_t n = s->seq.n_tokens - s->seq.n_kv;
 
     n = n < room ? n : room;
-    status = c->config.cache->reserve(c->cache, place, p->seq.n_kv + n, err);
-    if (status != CG_OK)
-        return status;
+    CG_TRY(c->config.cache->reserve(c->cache, slot, s->seq.n_kv + n, err));
     for (int32_t i = 0; i < n; i++) {
-        b->token[b->n_tokens] = p->tokens[p->seq.n_kv + i];
-        b->pos[b->n_tokens] = p->seq.n_kv + i;
-        b->slot[b->n_tokens] = place;
+        b->token[b->n_tokens] = s->tokens[s->seq.n_kv + i];
+        b->pos[b->n_tokens] = s->seq.n_kv + i;
+        b->slot[b->n_tokens] = slot;
         b->n_tokens++;
     }
-    p->seq.n_kv += n;
-    b->seq_slot[b->n_seqs] = place;
-    b->kv_len[b->n_seqs] = p->seq.n_kv;
+    s->seq.n_kv += n;
+    b->seq_slot[b->n_seqs] = slot;
+    b->kv_len[b->n_seqs] = s->seq.n_kv;
     b->q_start[++b->n_seqs] = b->n_tokens;
-    if (p->kind == SEQUENCE && p->seq.n_kv == p->seq.n_tokens) {
-        c->out_place[b->n_out] = place;
+    if (s->kind == SEQUENCE && s->seq.n_kv == s->seq.n_tokens) {
+        c->out_slot[b->n_out] = slot;
         b->out_row[b->n_out++] = b->n_tokens - 1;
     }
-    if (p->kind == PREFIX) {
+    if (s->kind == PROMPT) {
         c->stats.prompt_tokens += n;
     } else {
         c->stats.tokens += n;
-        c->stats.attended += p->seq.n_kv;
+        c->stats.attended += s->seq.n_kv;
     }
     return CG_OK;
 }
 
-static int wants_tokens(const struct place *p)
+static int has_waiting_tokens(const struct slot *s)
 {
-    return p->kind != FREE && !p->seq.done && p->seq.n_kv < p->seq.n_tokens;
+    return s->kind != FREE && !s->seq.done && s->seq.n_kv < s->seq.n_tokens;
 }
 
-/* Fill the batch: sequences first, in turn, then prompts with what room is left. */
+/* Fills the batch: sequences first, in turn, then prompts with the remaining room. */
 static cg_status gather_batch(struct cpu *c, cg_error *err)
 {
     int32_t n_slots = c->config.n_slots;
@@ -363,96 +368,90 @@ static cg_status gather_batch(struct cpu *c, cg_error *err)
     for (int32_t k = 0; k < c->n_kv_slots; k++) {
         int32_t i = k < n_slots ? (c->first + k) % n_slots : k;
         int32_t room = c->config.step_tokens - b->n_tokens;
-        cg_status status;
 
-        if (!wants_tokens(&c->places[i]))
+        if (!has_waiting_tokens(&c->slots[i]))
             continue;
         if (!room) {
             if (i < n_slots)
                 c->first = i;
             break;
         }
-        status = take_tokens(c, i, room, err);
-        if (status != CG_OK)
-            return status;
+        CG_TRY(take_tokens(c, i, room, err));
     }
     return CG_OK;
 }
 
-/* Look at the atoms that are complete since the sequence was in field `before`. */
-static void look_at_atoms(struct cpu *c, struct place *p, int32_t before)
+/* Tests (and repairs) the atoms completed since the sequence was in field `since_field`. */
+static void test_atoms(struct cpu *c, struct slot *s, int32_t since_field)
 {
-    cg_repair_target at = {
+    cg_repair_target target = {
         .token_numbers = c->config.token_numbers,
         .decimals = c->config.decimals,
-        .restarts = cg_restart_limit(c->config.sampling.greedy),
+        .restart_limit = cg_restart_limit(c->config.sampling.greedy),
         .automaton = c->config.automaton,
-        .program = p->job.program,
-        .geometry = p->job.geometry,
-        .seq = &p->seq,
-        .tokens = p->tokens,
-        .marks = p->marks,
+        .program = s->job.program,
+        .geometry = s->job.geometry,
+        .seq = &s->seq,
+        .tokens = s->tokens,
+        .marks = s->marks,
     };
-    int32_t per = p->job.program->fields_per_atom, end = p->seq.field / per;
+    int32_t per = s->job.program->fields_per_atom, end = s->seq.field / per;
 
-    for (int32_t atom = before / per; atom < end && !p->rolled_back; atom++)
-        p->rolled_back =
-            cg_cpu_repair_atom(&p->atoms, &at, c->config.geometry == CG_GEOMETRY_REPAIR, atom);
+    for (int32_t atom = since_field / per; atom < end && !s->rolled_back; atom++)
+        s->rolled_back =
+            cg_cpu_repair_atom(&s->repair, &target, c->config.geometry == CG_GEOMETRY_REPAIR, atom);
 }
 
-/* Sample one token of a sequence and append what it forces. */
+/* Samples one token of a sequence and appends it with the forced tokens after it. */
 static void sample_row(void *arg, int64_t row, int worker)
 {
     struct cpu *c = arg;
     const cg_automaton *aut = c->config.automaton;
-    struct place *p = &c->places[c->out_place[row]];
+    struct slot *s = &c->slots[c->out_slot[row]];
     const float *logits = c->logits + row * c->logits_stride;
-    int32_t begin = aut->row[p->seq.state], n = aut->row[p->seq.state + 1] - begin, choice = 0;
+    int32_t begin = aut->row[s->seq.state], n = aut->row[s->seq.state + 1] - begin, index = 0;
     float *allowed = c->gathered[worker];
-    float u = cg_rng_uniform(&p->job.key, (uint32_t)(p->seq.n_tokens - p->n_prompt),
-                             (uint32_t)p->seq.attempt);
-    int32_t field = p->seq.field;
-    cg_status status = CG_OK;
+    float u = cg_rng_uniform(&s->job.key, (uint32_t)(s->seq.n_tokens - s->n_prompt),
+                             (uint32_t)s->seq.attempt);
+    int32_t field = s->seq.field;
+    cg_status st = CG_OK;
 
     for (int32_t i = 0; i < n; i++) {
         allowed[i] = logits[aut->head_row[begin + i]];
         if (!isfinite(allowed[i]))
-            status = CG_ERR_FORMAT;
+            st = CG_ERR_FORMAT;
     }
-    if (status == CG_OK)
-        status = cg_sample(&c->config.sampling, allowed, n, u, &c->scratch[worker], &choice);
-    if (status != CG_OK) {
-        c->sample_status = status;
+    if (st == CG_OK)
+        st = cg_sample(&c->config.sampling, allowed, n, u, &c->scratch[worker], &index);
+    if (st != CG_OK) {
+        c->sample_status = st;
         return;
     }
-    cg_sequence_advance(&p->seq, p->job.program, aut, begin + choice, p->tokens, p->marks);
-    if (p->job.geometry)
-        look_at_atoms(c, p, field);
+    cg_sequence_advance(&s->seq, s->job.program, aut, begin + index, s->tokens, s->marks);
+    if (s->job.geometry)
+        test_atoms(c, s, field);
 }
 
-/* The cache forgets what was taken back; one place after the other, since pages are shared. */
-static cg_status forget_tokens(struct cpu *c, cg_error *err)
+/* Truncates the cache of slots that were rolled back; serially, since pages are shared. */
+static cg_status truncate_rolled_back(struct cpu *c, cg_error *err)
 {
-    cg_status status = CG_OK;
+    for (int32_t i = 0; i < c->batch.n_out; i++) {
+        struct slot *s = &c->slots[c->out_slot[i]];
+        int32_t rolled_back = s->rolled_back;
 
-    for (int32_t i = 0; i < c->batch.n_out && status == CG_OK; i++) {
-        struct place *p = &c->places[c->out_place[i]];
-
-        if (p->rolled_back && !p->seq.done)
-            status = c->config.cache->truncate(c->cache, c->out_place[i], p->seq.n_kv, err);
-        p->rolled_back = 0;
+        s->rolled_back = 0;
+        if (rolled_back && !s->seq.done)
+            CG_TRY(c->config.cache->truncate(c->cache, c->out_slot[i], s->seq.n_kv, err));
     }
-    return status;
+    return CG_OK;
 }
 
 static cg_status step(struct cpu *c, cg_error *err)
 {
-    cg_status status =
-        cg_cpu_model_forward(c->model, &c->batch, &c->logits, &c->logits_stride, err);
-    double t = cg_now();
+    double t;
 
-    if (status != CG_OK)
-        return status;
+    CG_TRY(cg_cpu_model_forward(c->model, &c->batch, &c->logits, &c->logits_stride, err));
+    t = cg_now();
     c->sample_status = CG_OK;
     cg_team_loop(c->team, c->batch.n_out, sample_row, c);
     c->stats.sample_seconds += cg_now() - t;
@@ -462,21 +461,22 @@ static cg_status step(struct cpu *c, cg_error *err)
     if (c->sample_status == CG_ERR_FORMAT)
         return cg_fail(err, CG_ERR_FORMAT,
                        "the model's logits are not finite: its weights are damaged or overflow");
-    return c->sample_status == CG_OK ? forget_tokens(c, err) : nomem(err);
+    return c->sample_status == CG_OK ? truncate_rolled_back(c, err)
+                                     : cg_fail_nomem(err, "executor");
 }
 
-/* Has a sequence ended or a prefix become ready that was not told yet? */
-static int has_news(struct cpu *c)
+/* Returns whether a sequence completed or a prompt became ready and was not reported yet. */
+static int has_event(struct cpu *c)
 {
     for (int32_t i = 0; i < c->n_kv_slots; i++) {
-        struct place *p = &c->places[i];
+        struct slot *s = &c->slots[i];
 
-        if (p->reported)
+        if (s->reported)
             continue;
-        if (p->kind == SEQUENCE && p->seq.done)
+        if (s->kind == SEQUENCE && s->seq.done)
             return 1;
-        if (p->kind == PREFIX && p->seq.n_kv == p->seq.n_tokens) {
-            p->reported = 1;
+        if (s->kind == PROMPT && s->seq.n_kv == s->seq.n_tokens) {
+            s->reported = 1;
             return 1;
         }
     }
@@ -487,16 +487,17 @@ static cg_status cpu_run(cg_executor *ex, int32_t max_steps, cg_error *err)
 {
     struct cpu *c = (struct cpu *)ex;
     double t = cg_now();
-    cg_status status = CG_OK;
+    cg_status st = CG_OK;
 
-    for (int32_t s = 0; s < max_steps && !has_news(c) && status == CG_OK; s++) {
-        status = gather_batch(c, err);
-        if (status != CG_OK || !c->batch.n_tokens)
+    for (int32_t i = 0; i < max_steps && !has_event(c); i++) {
+        CG_TRY_GOTO(st, gather_batch(c, err), out);
+        if (!c->batch.n_tokens)
             break;
-        status = step(c, err);
+        CG_TRY_GOTO(st, step(c, err), out);
     }
+out:
     c->stats.seconds += cg_now() - t;
-    return status;
+    return st;
 }
 
 static void cpu_stats(const cg_executor *ex, cg_executor_stats *ret_stats)
@@ -518,9 +519,9 @@ static void cpu_cache_stats(const cg_executor *ex, cg_cache_stats *ret_stats)
 static const struct cg_executor_ops cpu_ops = {
     .name = "cpu",
     .destroy = cpu_destroy,
-    .begin_prompt = cpu_begin_prefix,
-    .prompt_ready = cpu_prefix_ready,
-    .release_prompt = cpu_release_prefix,
+    .begin_prompt = cpu_begin_prompt,
+    .prompt_ready = cpu_prompt_ready,
+    .release_prompt = cpu_release_prompt,
     .admit = cpu_admit,
     .run = cpu_run,
     .collect = cpu_collect,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "sampler.h"
+#include "decode/sampler.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -67,7 +67,7 @@ static int32_t argmax(const float *x, int32_t n)
     return best;
 }
 
-/* First candidate whose running sum exceeds u * total. */
+/* Returns the first candidate at which the running sum exceeds u * total. */
 static int32_t pick(const float *p, int32_t n, double total, float u)
 {
     double target = (double)u * total, sum = 0;
@@ -81,10 +81,10 @@ static int32_t pick(const float *p, int32_t n, double total, float u)
         if (sum > target)
             return i;
     }
-    return last; /* rounding left the target a hair above the sum */
+    return last; /* rounding left the target slightly above the sum */
 }
 
-/* Falling probability, ties by rising index. */
+/* Orders by falling probability, equal ones by rising index. */
 static int by_falling_p(const void *a, const void *b, void *p)
 {
     int32_t i = *(const int32_t *)a, j = *(const int32_t *)b;
@@ -96,12 +96,12 @@ static int by_falling_p(const void *a, const void *b, void *p)
 }
 
 /*
- * Set the probability of what top-k, top-p and min-p exclude to zero; returns the sum of the rest.
- * min-p needs no order; the other two do.
+ * Sets the probabilities that top-k, top-p and min-p exclude to zero; returns the sum of the rest.
+ * Only top-k and top-p need the candidates in order.
  */
-static double filter(const cg_sampling *s, float *p, int32_t n, double total, int32_t *order)
+static double apply_filters(const cg_sampling *s, float *p, int32_t n, double total, int32_t *order)
 {
-    float floor = s->min_p; /* the likeliest has p = exp(0) = 1 */
+    float floor = s->min_p; /* the most probable candidate has p = exp(0) = 1 */
     int32_t keep = n;
     double sum = 0;
 
@@ -135,12 +135,12 @@ static double filter(const cg_sampling *s, float *p, int32_t n, double total, in
 }
 
 cg_status cg_sample(const cg_sampling *s, const float *logits, int32_t n, float u,
-                    cg_sampler_scratch *scratch, int32_t *ret_choice)
+                    cg_sampler_scratch *scratch, int32_t *ret_index)
 {
     double total;
 
     if (n == 1 || s->greedy) {
-        *ret_choice = argmax(logits, n);
+        *ret_index = argmax(logits, n);
         return CG_OK;
     }
     if (cg_grow((void **)&scratch->p, &scratch->cap_p, (size_t)n, sizeof *scratch->p) ||
@@ -148,7 +148,7 @@ cg_status cg_sample(const cg_sampling *s, const float *logits, int32_t n, float 
         return CG_ERR_NOMEM;
     total = cg_exp_row(logits, cg_max(logits, n), 1.0f / s->temperature, n, scratch->p);
     if (s->top_k > 0 || s->top_p < 1 || s->min_p > 0)
-        total = filter(s, scratch->p, n, total, scratch->order);
-    *ret_choice = pick(scratch->p, n, total, u);
+        total = apply_filters(s, scratch->p, n, total, scratch->order);
+    *ret_index = pick(scratch->p, n, total, u);
     return CG_OK;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /**
- * @file sampler.h  Choosing one of the allowed tokens from their logits.
+ * @file sampler.h  Samples one of the allowed tokens from their logits.
  *
- * The logits are those of the allowed tokens alone: the mask comes before the temperature. The
+ * The logits are those of the allowed tokens only: the mask applies before the temperature. The
  * filters follow in the order of Hugging Face's generate: temperature, top-k, top-p, min-p.
  */
 #ifndef CG_DECODE_SAMPLER_H
@@ -11,23 +11,24 @@
 #include <confgen/sampling.h>
 #include <stddef.h>
 
-/** Room for n candidates; one worker's own. */
+/** Scratch memory of one worker; zero first. */
 typedef struct cg_sampler_scratch {
-    float *p;       /* [cap] probabilities, unnormalised */
-    int32_t *order; /* [cap] candidates by falling probability */
+    float *p;       /* [cap_p] probabilities, unnormalised */
+    int32_t *order; /* [cap_order] candidates by falling probability */
     size_t cap_p, cap_order;
 } cg_sampler_scratch;
 
 void cg_sampler_scratch_finish(cg_sampler_scratch *scratch);
 
 /**
- * Choose among n >= 1 candidates.
+ * Samples one of n >= 1 candidates.
  *
- * @param logits  [n], in the order of the state's transitions; not NaN
- * @param u       uniform in [0, 1)
- * @return CG_OK and *ret_choice in [0, n); CG_ERR_NOMEM
+ * @param logits     [n], in the order of the state's transitions; not NaN
+ * @param u          uniform in [0, 1)
+ * @param ret_index  of the candidate, in [0, n)
+ * @return CG_OK; CG_ERR_NOMEM
  */
 cg_status cg_sample(const cg_sampling *sampling, const float *logits, int32_t n, float u,
-                    cg_sampler_scratch *scratch, int32_t *ret_choice);
+                    cg_sampler_scratch *scratch, int32_t *ret_index);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "scheduler.h"
+#include "decode/scheduler.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -7,25 +7,26 @@
 #include "base/error.h"
 #include "base/size.h"
 
-/* Steps between two looks at what others do: signals, finished templates. A step of a full batch
- * may take a tenth of a second, and a signal should not wait for many. */
-enum { STEPS_A_RUN = 8 };
+/*
+ * Steps between two polls for signals and built templates. A step of a full batch may take a tenth
+ * of a second, and a signal should not wait for many.
+ */
+enum { STEPS_PER_RUN = 8 };
 
-/* Generations of a molecule that are still to be begun: a range or, again, a list. */
-struct batch {
+/* Generations of a molecule that are not started yet: those of `work`, or a list. */
+struct pending {
     cg_work work;
-    uint32_t *list; /* owned; NULL: those of `work` */
-    uint32_t n, begun;
+    uint32_t *list; /* owned; NULL: the generations of `work` */
+    uint32_t n, n_started;
 };
 
-/* A prefix place and whose prompt is in it. */
-struct prefix {
+struct prompt_slot {
     int busy;
     uint64_t order; /* of arrival: the oldest is served first */
-    struct batch batch;
+    struct pending pending;
 };
 
-struct slot {
+struct sequence_slot {
     int busy;
     cg_work work;
     uint32_t generation;
@@ -35,33 +36,30 @@ struct scheduler {
     cg_executor *ex;
     const cg_scheduler_io *io;
     uint64_t seed;
-    int32_t n_slots, n_prompt_slots, n_busy_slots, n_busy_prefixes;
-    struct slot *slots;
-    struct prefix *prefixes;
-    struct batch *requeued; /* taken, and not in a prefix place: what is first goes first */
+    int32_t n_slots, n_prompt_slots, n_busy_slots, n_busy_prompts;
+    struct sequence_slot *slots;
+    struct prompt_slot *prompts;
+    struct pending
+        *requeued; /* taken from next() but not in a prompt slot; served first, in order */
     size_t n_requeued, cap_requeued;
     uint64_t arrivals;
-    int at_end, told;
+    int at_end;
+    int reported_no_room;
 };
 
-static cg_status nomem(cg_error *err)
+static uint32_t generation_of(const struct pending *p, uint32_t i)
 {
-    return cg_fail(err, CG_ERR_NOMEM, "scheduler: out of memory");
+    if (p->list)
+        return p->list[i];
+    return p->work.generations ? p->work.generations[i] : p->work.first_generation + i;
 }
 
-static uint32_t generation_of(const struct batch *b, uint32_t i)
+static void free_prompt(struct scheduler *s, struct prompt_slot *prompt)
 {
-    if (b->list)
-        return b->list[i];
-    return b->work.generations ? b->work.generations[i] : b->work.first_generation + i;
-}
-
-static void free_prefix(struct scheduler *s, struct prefix *p)
-{
-    s->ex->ops->release_prompt(s->ex, (int32_t)(p - s->prefixes));
-    free(p->batch.list);
-    *p = (struct prefix) { 0 };
-    s->n_busy_prefixes--;
+    s->ex->ops->release_prompt(s->ex, (int32_t)(prompt - s->prompts));
+    free(prompt->pending.list);
+    *prompt = (struct prompt_slot) { 0 };
+    s->n_busy_prompts--;
 }
 
 static void free_slot(struct scheduler *s, int32_t i)
@@ -76,42 +74,40 @@ static cg_status collect(struct scheduler *s, cg_error *err)
     cg_sequence_result result;
 
     while (s->ex->ops->collect(s->ex, &result)) {
-        struct slot *slot = &s->slots[result.slot];
-        cg_status status = s->io->ended(s->io->ctx, &slot->work, slot->generation, &result, err);
+        struct sequence_slot *slot = &s->slots[result.slot];
 
-        if (status != CG_OK)
-            return status;
+        CG_TRY(s->io->completed(s->io->ctx, &slot->work, slot->generation, &result, err));
         free_slot(s, result.slot);
-        s->io->gone(s->io->ctx, &slot->work);
+        s->io->released(s->io->ctx, &slot->work);
     }
     return CG_OK;
 }
 
-/* ---- when memory is short ----------------------------------------------------------------- */
+/* ---- out of memory ------------------------------------------------------------------------ */
 
-/* Room in `again` for what places hold at most. */
-static cg_status make_room(struct scheduler *s, cg_error *err)
+/* Reserves entries of `requeued` for the work of all slots. */
+static cg_status reserve_requeued(struct scheduler *s, cg_error *err)
 {
-    size_t want = s->n_requeued + (size_t)s->n_busy_prefixes + (size_t)s->n_busy_slots;
+    size_t want = s->n_requeued + (size_t)s->n_busy_prompts + (size_t)s->n_busy_slots;
 
-    return cg_grow((void **)&s->requeued, &s->cap_requeued, want, sizeof *s->requeued) ? nomem(err)
-                                                                                       : CG_OK;
-}
-
-/* Append a generation to a batch that is a list. */
-static cg_status append(struct batch *b, uint32_t generation, cg_error *err)
-{
-    uint32_t *list = realloc(b->list, ((size_t)b->n + 1) * sizeof *list);
-
-    if (!list)
-        return nomem(err);
-    b->list = list;
-    list[b->n++] = generation;
+    if (cg_grow((void **)&s->requeued, &s->cap_requeued, want, sizeof *s->requeued))
+        return cg_fail_nomem(err, "scheduler");
     return CG_OK;
 }
 
-/* A sequence that was released is to begin again: with others of its work, if there are any. */
-static cg_status put_back(struct scheduler *s, const struct slot *slot, cg_error *err)
+static cg_status append_to_list(struct pending *p, uint32_t generation, cg_error *err)
+{
+    uint32_t *list = realloc(p->list, ((size_t)p->n + 1) * sizeof *list);
+
+    if (!list)
+        return cg_fail_nomem(err, "scheduler");
+    p->list = list;
+    list[p->n++] = generation;
+    return CG_OK;
+}
+
+/* Requeues the sequence of a slot, in the list of its work if there is one. */
+static cg_status requeue(struct scheduler *s, const struct sequence_slot *slot, cg_error *err)
 {
     size_t i = 0;
 
@@ -119,62 +115,57 @@ static cg_status put_back(struct scheduler *s, const struct slot *slot, cg_error
            (s->requeued[i].work.owner != slot->work.owner || !s->requeued[i].list))
         i++;
     if (i == s->n_requeued)
-        s->requeued[s->n_requeued++] = (struct batch) { .work = slot->work };
-    return append(&s->requeued[i], slot->generation, err);
+        s->requeued[s->n_requeued++] = (struct pending) { .work = slot->work };
+    return append_to_list(&s->requeued[i], slot->generation, err);
 }
 
-/* Empty all places into `again`. */
-static cg_status empty(struct scheduler *s, cg_error *err)
+/* Releases all slots and requeues their work. */
+static cg_status requeue_all(struct scheduler *s, cg_error *err)
 {
-    cg_status status = make_room(s, err);
-
-    for (int32_t i = 0; i < s->n_slots && status == CG_OK; i++)
+    CG_TRY(reserve_requeued(s, err));
+    for (int32_t i = 0; i < s->n_slots; i++)
         if (s->slots[i].busy) {
-            status = put_back(s, &s->slots[i], err);
-            free_slot(s, i);
-        }
-    for (int32_t i = 0; i < s->n_prompt_slots && status == CG_OK; i++)
-        if (s->prefixes[i].busy) {
-            struct batch b = s->prefixes[i].batch, *to = &s->requeued[s->n_requeued++];
+            cg_status st = requeue(s, &s->slots[i], err);
 
-            s->prefixes[i].batch.list = NULL; /* b has it now */
-            free_prefix(s, &s->prefixes[i]);
-            *to = b;
+            free_slot(s, i);
+            CG_TRY(st);
         }
-    return status;
+    for (int32_t i = 0; i < s->n_prompt_slots; i++)
+        if (s->prompts[i].busy) {
+            s->requeued[s->n_requeued++] = s->prompts[i].pending;
+            s->prompts[i].pending.list = NULL; /* moved */
+            free_prompt(s, &s->prompts[i]);
+        }
+    return CG_OK;
 }
 
 static cg_status shrink(struct scheduler *s, const cg_error *why, cg_error *err)
 {
-    cg_status status = collect(s, err);
-
-    if (status == CG_OK)
-        status = empty(s, err);
-    if (status != CG_OK)
-        return status;
+    CG_TRY(collect(s, err));
+    CG_TRY(requeue_all(s, err));
     if (!s->io->shrink)
         return cg_fail(err, why->code, "%s", why->msg);
-    /* places that there are no more stay unused */
+    /* the arrays keep their size: entries beyond the new counts stay unused */
     return s->io->shrink(s->io->ctx, why, &s->ex, &s->n_slots, &s->n_prompt_slots, err);
 }
 
-/* There is no room for one more sequence: wait for those at work to make some, or shrink. */
-static cg_status wait_for_room(struct scheduler *s, const cg_error *why, cg_error *err)
+/* Without memory for another sequence, waits for busy slots to complete, or shrinks. */
+static cg_status wait_or_shrink(struct scheduler *s, const cg_error *why, cg_error *err)
 {
     if (!s->n_busy_slots || s->n_busy_slots < s->n_slots / 2)
         return shrink(s, why, err);
-    if (!s->told && s->io->crowded)
-        s->io->crowded(s->io->ctx, s->n_busy_slots, why);
-    s->told = 1;
+    if (!s->reported_no_room && s->io->out_of_room)
+        s->io->out_of_room(s->io->ctx, s->n_busy_slots, why);
+    s->reported_no_room = 1;
     return CG_OK;
 }
 
 /* ---- filling ------------------------------------------------------------------------------ */
 
-/* What goes into the next free prefix place: CG_WORK_*. */
-static int next_batch(struct scheduler *s, struct batch *ret)
+/* Provides the work for the next free prompt slot. @return CG_WORK_* */
+static int next_pending(struct scheduler *s, struct pending *ret)
 {
-    int idle = !s->n_busy_slots && !s->n_busy_prefixes, got;
+    int idle = !s->n_busy_slots && !s->n_busy_prompts, got;
 
     if (s->n_requeued) {
         *ret = s->requeued[0];
@@ -183,90 +174,97 @@ static int next_batch(struct scheduler *s, struct batch *ret)
     }
     if (s->at_end)
         return CG_WORK_END;
-    *ret = (struct batch) { 0 };
+    *ret = (struct pending) { 0 };
     got = s->io->next(s->io->ctx, idle, &ret->work);
     ret->n = ret->work.n_generations;
     s->at_end = got == CG_WORK_END;
     return got;
 }
 
-/* Put waiting molecules into free prefix places. */
-static cg_status fill_prefixes(struct scheduler *s, cg_error *err)
+/* Puts work back at the front of the queue; frees it on failure. */
+static cg_status requeue_first(struct scheduler *s, struct pending *p, cg_error *err)
+{
+    if (cg_grow((void **)&s->requeued, &s->cap_requeued, s->n_requeued + 1, sizeof *p)) {
+        free(p->list);
+        return cg_fail_nomem(err, "scheduler");
+    }
+    memmove(s->requeued + 1, s->requeued, s->n_requeued++ * sizeof *p);
+    s->requeued[0] = *p;
+    return CG_OK;
+}
+
+/* Starts the prompts of waiting molecules in free prompt slots. */
+static cg_status fill_prompt_slots(struct scheduler *s, cg_error *err)
 {
     for (int32_t i = 0; i < s->n_prompt_slots; i++) {
-        struct prefix *p = &s->prefixes[i];
+        struct prompt_slot *prompt = &s->prompts[i];
         cg_error why = CG_ERROR_INIT;
-        struct batch b;
-        cg_status status;
+        struct pending p;
+        cg_status st;
 
-        if (p->busy)
+        if (prompt->busy)
             continue;
-        if (next_batch(s, &b) != CG_WORK_TAKEN)
+        if (next_pending(s, &p) != CG_WORK_TAKEN)
             return CG_OK;
-        status = s->ex->ops->begin_prompt(s->ex, i, b.work.prompt, b.work.n_prompt, &why);
-        if (status != CG_OK) { /* it stays the next one */
-            if (cg_grow((void **)&s->requeued, &s->cap_requeued, s->n_requeued + 1, sizeof b)) {
-                free(b.list);
-                return nomem(err);
-            }
-            memmove(s->requeued + 1, s->requeued, s->n_requeued++ * sizeof b);
-            s->requeued[0] = b;
-            if (status != CG_ERR_DEVICE_NOMEM)
-                return cg_fail(err, status, "%s", why.msg);
-            if (s->n_busy_slots || s->n_busy_prefixes)
-                return CG_OK; /* they will make room, or find none themselves */
+        st = s->ex->ops->begin_prompt(s->ex, i, p.work.prompt, p.work.n_prompt, &why);
+        if (st != CG_OK) {
+            CG_TRY(requeue_first(s, &p, err));
+            if (st != CG_ERR_DEVICE_NOMEM)
+                return cg_fail(err, st, "%s", why.msg);
+            if (s->n_busy_slots || s->n_busy_prompts)
+                return CG_OK; /* busy slots will free memory, or fail themselves */
             return shrink(s, &why, err);
         }
-        p->batch = b;
-        p->busy = 1;
-        p->order = s->arrivals++;
-        s->n_busy_prefixes++;
+        prompt->pending = p;
+        prompt->busy = 1;
+        prompt->order = s->arrivals++;
+        s->n_busy_prompts++;
     }
     return CG_OK;
 }
 
-static struct prefix *oldest_prefix(struct scheduler *s)
+static struct prompt_slot *oldest_prompt(struct scheduler *s)
 {
-    struct prefix *best = NULL;
+    struct prompt_slot *oldest = NULL;
 
     for (int32_t i = 0; i < s->n_prompt_slots; i++)
-        if (s->prefixes[i].busy && (!best || s->prefixes[i].order < best->order))
-            best = &s->prefixes[i];
-    return best;
+        if (s->prompts[i].busy && (!oldest || s->prompts[i].order < oldest->order))
+            oldest = &s->prompts[i];
+    return oldest;
 }
 
-/* Start generations of the oldest molecule in free slots, once its prompt is ready. */
+/* Starts generations of the oldest molecule in free slots once its prompt is ready. */
 static cg_status fill_slots(struct scheduler *s, cg_error *err)
 {
-    struct prefix *p = oldest_prefix(s);
+    struct prompt_slot *prompt = oldest_prompt(s);
 
-    for (int32_t i = 0; i < s->n_slots && p; i++) {
-        struct slot *slot = &s->slots[i];
-        int32_t place = (int32_t)(p - s->prefixes);
+    for (int32_t i = 0; i < s->n_slots && prompt; i++) {
+        struct sequence_slot *slot = &s->slots[i];
+        int32_t prompt_slot = (int32_t)(prompt - s->prompts);
         cg_error why = CG_ERROR_INIT;
         cg_sequence_job job;
-        cg_status status;
+        cg_status st;
 
         if (slot->busy)
             continue;
-        if (!s->ex->ops->prompt_ready(s->ex, place))
+        if (!s->ex->ops->prompt_ready(s->ex, prompt_slot))
             return CG_OK;
-        slot->work = p->batch.work;
-        slot->generation = generation_of(&p->batch, p->batch.begun);
+        slot->work = prompt->pending.work;
+        slot->generation = generation_of(&prompt->pending, prompt->pending.n_started);
         job.program = slot->work.program;
         job.geometry = slot->work.geometry;
         job.key = (cg_rng_key) { cg_rng_retry(s->seed, slot->work.retry), slot->work.molecule,
                                  slot->generation };
-        status = s->ex->ops->admit(s->ex, i, place, &job, &why);
-        if (status == CG_ERR_DEVICE_NOMEM)
-            return wait_for_room(s, &why, err);
-        if (status != CG_OK)
-            return cg_fail(err, status, "%s", why.msg);
+        st = s->ex->ops->admit(s->ex, i, prompt_slot, &job, &why);
+        if (st == CG_ERR_DEVICE_NOMEM)
+            return wait_or_shrink(s, &why, err);
+        if (st != CG_OK)
+            return cg_fail(err, st, "%s", why.msg);
         slot->busy = 1;
         s->n_busy_slots++;
-        if (++p->batch.begun == p->batch.n) {
-            free_prefix(s, p);
-            p = oldest_prefix(s);
+        if (++prompt->pending.n_started == prompt->pending.n) {
+            free_prompt(s, prompt);
+            prompt = oldest_prompt(s);
         }
     }
     return CG_OK;
@@ -275,31 +273,26 @@ static cg_status fill_slots(struct scheduler *s, cg_error *err)
 static cg_status run(struct scheduler *s, cg_error *err)
 {
     cg_error why = CG_ERROR_INIT;
-    cg_status status = s->ex->ops->run(s->ex, STEPS_A_RUN, &why);
+    cg_status st = s->ex->ops->run(s->ex, STEPS_PER_RUN, &why);
 
-    if (status == CG_ERR_DEVICE_NOMEM)
+    if (st == CG_ERR_DEVICE_NOMEM)
         return shrink(s, &why, err);
-    return status == CG_OK ? CG_OK : cg_fail(err, status, "%s", why.msg);
+    return st == CG_OK ? CG_OK : cg_fail(err, st, "%s", why.msg);
 }
 
-static cg_status loop(struct scheduler *s, cg_error *err)
+static cg_status run_all(struct scheduler *s, cg_error *err)
 {
-    cg_status status = CG_OK;
-
-    while (status == CG_OK) {
+    for (;;) {
         if (s->io->stop(s->io->ctx))
             return cg_fail(err, CG_ERR_INTERRUPTED, "stopped before all molecules were done");
-        status = collect(s, err);
-        if (status == CG_OK)
-            status = fill_prefixes(s, err);
-        if (status == CG_OK)
-            status = fill_slots(s, err);
-        if (s->at_end && !s->n_requeued && !s->n_busy_slots && !s->n_busy_prefixes)
-            return status;
-        if (status == CG_OK && (s->n_busy_slots || s->n_busy_prefixes))
-            status = run(s, err);
+        CG_TRY(collect(s, err));
+        CG_TRY(fill_prompt_slots(s, err));
+        CG_TRY(fill_slots(s, err));
+        if (s->n_busy_slots || s->n_busy_prompts)
+            CG_TRY(run(s, err));
+        else if (s->at_end && !s->n_requeued)
+            return CG_OK;
     }
-    return status;
 }
 
 cg_status cg_schedule(cg_executor *ex, int32_t n_slots, int32_t n_prompt_slots, uint64_t seed,
@@ -308,21 +301,21 @@ cg_status cg_schedule(cg_executor *ex, int32_t n_slots, int32_t n_prompt_slots, 
     struct scheduler s = {
         .ex = ex, .io = io, .seed = seed, .n_slots = n_slots, .n_prompt_slots = n_prompt_slots
     };
-    cg_status status;
+    cg_status st;
 
     s.slots = calloc((size_t)n_slots, sizeof *s.slots);
-    s.prefixes = calloc((size_t)n_prompt_slots, sizeof *s.prefixes);
-    status = s.slots && s.prefixes ? loop(&s, err) : nomem(err);
+    s.prompts = calloc((size_t)n_prompt_slots, sizeof *s.prompts);
+    st = s.slots && s.prompts ? run_all(&s, err) : cg_fail_nomem(err, "scheduler");
     for (int32_t i = 0; s.slots && i < s.n_slots; i++)
         if (s.slots[i].busy)
             free_slot(&s, i);
-    for (int32_t i = 0; s.prefixes && i < s.n_prompt_slots; i++)
-        if (s.prefixes[i].busy)
-            free_prefix(&s, &s.prefixes[i]);
+    for (int32_t i = 0; s.prompts && i < s.n_prompt_slots; i++)
+        if (s.prompts[i].busy)
+            free_prompt(&s, &s.prompts[i]);
     for (size_t i = 0; i < s.n_requeued; i++)
         free(s.requeued[i].list);
     free(s.requeued);
     free(s.slots);
-    free(s.prefixes);
-    return status;
+    free(s.prompts);
+    return st;
 }

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /**
- * @file scheduler.h  Keeping an executor's slots full: molecules in, ended sequences out.
+ * @file scheduler.h  Keeps the slots of an executor busy: work in, completed sequences out.
  *
- * Molecules are taken in order. A molecule's prompt is computed once, in a prefix place; its
- * generations are admitted in order as slots become free, and a slot is refilled as soon as its
- * sequence has ended, so several molecules are usually on their way.
+ * Molecules are taken in order. The prompt of a molecule is computed once, in a prompt slot; its
+ * generations are admitted in order as sequence slots become free. A slot is refilled as soon as
+ * its sequence completes, so several molecules are usually in progress.
  *
- * Where the device has no room for another sequence (CG_ERR_DEVICE_NOMEM) while at least half of
- * the slots are at work, sequences wait until others have ended. Otherwise, and where a step fails
- * for want of memory, all sequences under way are released, the caller provides an executor with
- * fewer slots, and they begin again there. Each ends once: what it becomes depends on its key, not
- * on how often it was begun.
+ * If the device has no memory for another sequence (CG_ERR_DEVICE_NOMEM) while at least half of the
+ * slots are busy, new sequences wait until others complete. Otherwise, and if a step fails for lack
+ * of memory, all sequences in progress are released, the caller provides an executor with fewer
+ * slots, and they restart there. Each completes once: the result depends on its key, not on how
+ * often it was started.
  */
 #ifndef CG_DECODE_SCHEDULER_H
 #define CG_DECODE_SCHEDULER_H
@@ -19,7 +19,7 @@
 
 /**
  * Generations of a molecule: [first_generation, first_generation + n_generations), or those listed.
- * Everything is borrowed until gone() was called for the last of them.
+ * Everything is borrowed until released() was called for the last of them.
  */
 typedef struct cg_work {
     const int32_t *prompt; /* [n_prompt] */
@@ -30,38 +30,38 @@ typedef struct cg_work {
     uint32_t n_generations; /* >= 1 */
     void *owner;
     const uint32_t *generations; /* [n_generations] or NULL */
-    uint32_t retry;              /* they are drawn for the again-th time more: cg_rng_retry() */
-    const cg_geometry *geometry; /* NULL: none */
+    uint32_t retry;              /* number of the retry round, 0 for the first: cg_rng_retry() */
+    const cg_geometry *geometry; /* NULL: atoms are not tested */
 } cg_work;
 
 enum { CG_WORK_END = -1, CG_WORK_NONE_YET = 0, CG_WORK_TAKEN = 1 };
 
-/** What the scheduler asks of its caller; all on the calling thread. */
+/** Callbacks of the scheduler; all run on the thread that called cg_schedule(). */
 typedef struct cg_scheduler_io {
     void *ctx;
     /**
-     * The next work. `wait`: the executor is idle, so block until there is some or none will come.
-     * Returns CG_WORK_*.
+     * Provides the next work. `wait`: the executor is idle; block until there is work or no more
+     * will come. Returns CG_WORK_*.
      */
     int (*next)(void *ctx, int wait, cg_work *ret_work);
-    /** A sequence of `work` has ended; result->tokens is borrowed for the call. */
-    cg_status (*ended)(void *ctx, const cg_work *work, uint32_t generation,
-                       const cg_sequence_result *result, cg_error *err);
-    /** The executor has let go of a sequence that ended(). */
-    void (*gone)(void *ctx, const cg_work *work);
-    /** Called between runs; nonzero stops the scheduler with CG_ERR_INTERRUPTED. */
+    /** A sequence of `work` completed; result->tokens is borrowed for the call. */
+    cg_status (*completed)(void *ctx, const cg_work *work, uint32_t generation,
+                           const cg_sequence_result *result, cg_error *err);
+    /** The executor released the sequence that completed() was called for. */
+    void (*released)(void *ctx, const cg_work *work);
+    /** Polled between runs; nonzero stops the scheduler with CG_ERR_INTERRUPTED. */
     int (*stop)(void *ctx);
-    /** Sequences wait for room, n_busy are at work. Told once. NULL: not wanted. */
-    void (*crowded)(void *ctx, int32_t n_busy, const cg_error *why);
+    /** Sequences wait for memory while n_busy slots are busy. Called once. May be NULL. */
+    void (*out_of_room)(void *ctx, int32_t n_busy, const cg_error *why);
     /**
-     * Nothing is in the executor any more: replace it by one with fewer slots, for the reason
-     * `why`. Fails where that is not possible. NULL: it is not.
+     * Replaces the executor, which is empty, by one with fewer slots, because of `why`; fails if
+     * that is not possible. NULL: it is not.
      */
     cg_status (*shrink)(void *ctx, const cg_error *why, cg_executor **ret_executor,
-                        int32_t *ret_slots, int32_t *ret_prefixes, cg_error *err);
+                        int32_t *ret_slots, int32_t *ret_prompt_slots, cg_error *err);
 } cg_scheduler_io;
 
-/** Run until next() has returned CG_WORK_END and every sequence has ended. */
+/** Runs until next() has returned CG_WORK_END and every sequence is complete. */
 cg_status cg_schedule(cg_executor *ex, int32_t n_slots, int32_t n_prompt_slots, uint64_t seed,
                       const cg_scheduler_io *io, cg_error *err);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* core/cuda/step.cu includes this file, to run it in a kernel. */
+/* core/cuda/step.cu includes this file to compile it for the device. */
 #include "sequence/atom_tests.h"
 
 #include "base/vec3.h"
@@ -9,37 +9,7 @@
 #include <stdio.h>
 #endif
 
-/* ---- token_numbers -----------------------------------------------------------------------------
- */
-
-#ifndef __CUDACC__
-cg_token_number cg_token_number_of(const char *token, size_t len)
-{
-    int32_t value = 0, digits = 0, decimals = 0, flags = 0;
-
-    for (size_t i = 0; i < len; i++) {
-        char c = token[i];
-
-        if (c == '>') {
-            flags |= CG_TOKEN_NUMBER_END;
-        } else if (c == '<' || c == ',') {
-            flags = (flags & CG_TOKEN_NUMBER_END) |
-                    (c == '<' ? CG_TOKEN_NUMBER_BEGIN : CG_TOKEN_NUMBER_NEXT);
-            value = digits = decimals = 0;
-        } else if (c == '-') {
-            flags |= CG_TOKEN_NUMBER_MINUS;
-        } else if (c == '.') {
-            flags |= CG_TOKEN_NUMBER_POINT;
-        } else if (c >= '0' && c <= '9' && digits < CG_TOKEN_NUMBER_MAX_DIGITS) {
-            value = 10 * value + (c - '0');
-            digits++;
-            decimals += (flags & CG_TOKEN_NUMBER_POINT) != 0;
-        }
-    }
-    return value | digits << CG_TOKEN_NUMBER_DIGITS_SHIFT |
-           decimals << CG_TOKEN_NUMBER_DECIMALS_SHIFT | flags;
-}
-#endif
+/* ---- coordinates from tokens --------------------------------------------------------------- */
 
 CG_HOST_DEVICE int cg_geometry_read_xyz(const int32_t *tokens, int32_t n,
                                         const cg_token_number *token_numbers, float ret_xyz[3])
@@ -82,7 +52,7 @@ CG_HOST_DEVICE int cg_geometry_read_xyz(const int32_t *tokens, int32_t n,
 
 /* ---- tests -------------------------------------------------------------------------------- */
 
-/* 0 where three of the atoms are in line: neither cis nor trans */
+/* 0 (neither cis nor trans) if three of the atoms are collinear */
 static CG_HOST_DEVICE float torsion_cosine(const float a[3], const float b[3], const float c[3],
                                            const float d[3])
 {
@@ -109,8 +79,8 @@ static CG_HOST_DEVICE float volume(const float apex[3], const float a[3], const 
     return cg_vec3_dot(u, n);
 }
 
-/* The last of a test's atoms before `atom`. */
-static CG_HOST_DEVICE int32_t last_but_one(const cg_geometry_test *t, int32_t atom)
+/* The last atom of a test other than `atom`. */
+static CG_HOST_DEVICE int32_t last_other_atom(const cg_geometry_test *t, int32_t atom)
 {
     int32_t last = 0;
 
@@ -123,17 +93,17 @@ static CG_HOST_DEVICE int32_t last_but_one(const cg_geometry_test *t, int32_t at
 CG_HOST_DEVICE int32_t cg_geometry_test_atom(const cg_geometry *g, const float (*xyz)[3],
                                              int32_t atom, int32_t thread, int32_t n_threads)
 {
-    int32_t first = atom * (atom - 1) / 2, least = CG_FAULT_NONE, fault;
+    int32_t row = atom * (atom - 1) / 2, least = CG_FAULT_NONE, fault;
 
     for (int32_t j = thread; j < atom; j += n_threads) {
         float v[3], d2;
 
         cg_vec3_between(xyz[j], xyz[atom], v);
         d2 = cg_vec3_dot(v, v);
-        if (d2 >= g->low2[first + j] && d2 <= g->high2[first + j])
+        if (d2 >= g->low2[row + j] && d2 <= g->high2[row + j])
             continue;
-        fault = g->pair_cause[first + j];
-        if (fault == CG_CAUSE_CLASH && d2 > g->high2[first + j])
+        fault = g->pair_cause[row + j];
+        if (fault == CG_CAUSE_CLASH && d2 > g->high2[row + j])
             fault = CG_CAUSE_STRETCHED;
         fault = CG_FAULT(fault, j);
         least = fault < least ? fault : least;
@@ -148,21 +118,21 @@ CG_HOST_DEVICE int32_t cg_geometry_test_atom(const cg_geometry *g, const float (
             x *= x;
         if (x >= t->low && x <= t->high)
             continue;
-        fault = CG_FAULT(t->cause, last_but_one(t, atom));
+        fault = CG_FAULT(t->cause, last_other_atom(t, atom));
         least = fault < least ? fault : least;
     }
     return least;
 }
 
-/* ---- what to do about it ------------------------------------------------------------------ */
+/* ---- restart ------------------------------------------------------------------------------ */
 
-CG_HOST_DEVICE void cg_sequence_restart(cg_repair_counts *r, int32_t most, cg_sequence *seq,
+CG_HOST_DEVICE void cg_sequence_restart(cg_repair_counts *r, int32_t limit, cg_sequence *seq,
                                         const cg_program *prog, const cg_automaton *aut,
                                         const cg_atom_mark *marks)
 {
     if (seq->done == CG_SEQUENCE_UNFINISHED)
         return;
-    if (r->restarts == most) {
+    if (r->restarts == limit) {
         seq->done = CG_SEQUENCE_GIVEN_UP;
         return;
     }
@@ -183,7 +153,7 @@ size_t cg_geometry_size(int32_t n_atoms, int32_t n_tests)
 {
     size_t pairs = n_pairs(n_atoms);
 
-    /* tests first: they are the most strictly aligned, all to 4 bytes */
+    /* all members are aligned to 4 bytes; pair_cause, of single bytes, comes last */
     return (size_t)n_tests * sizeof(cg_geometry_test) + 2 * pairs * sizeof(float) +
            ((size_t)n_atoms + 1) * sizeof(int32_t) + (pairs + 3) / 4 * 4;
 }

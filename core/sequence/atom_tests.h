@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /**
- * @file atom_tests.h  Is the atom that was just written possible? If not, write it again.
+ * @file atom_tests.h  Geometry tests of each atom as soon as its coordinates are generated.
  *
- * When the coordinates of an atom are complete, they are tested against those of the atoms before
- * it: distances, the sense of stereocentres and double bonds, flatness of aromatic rings. What to
- * test is data, compiled once a molecule (template/geometry_tables.h); the functions here are the
- * same few lines on any device, as those of automaton.h, and touch the sequence's own memory alone.
+ * A completed atom is tested against the atoms before it: distances, configuration of stereocentres
+ * and double bonds, flatness of aromatic rings. The tests are data, compiled once per molecule
+ * (template/geometry_tables.h). Like those of automaton.h, the functions here are compiled for host
+ * and device and access only the memory of one sequence.
  *
- * An atom that fails is moved to a possible place and written anew (placing.h, writing.h). Where
- * there is none, the sequence begins anew, a bounded number of times: cg_sequence_restart().
+ * An atom that fails a test is moved to a valid position and its text is rewritten (relaxation.h,
+ * number_path.h). If that fails, the sequence restarts, a bounded number of times:
+ * cg_sequence_restart().
  */
 #ifndef CG_SEQUENCE_ATOM_TESTS_H
 #define CG_SEQUENCE_ATOM_TESTS_H
@@ -18,19 +19,19 @@
 
 typedef enum cg_geometry_mode {
     CG_GEOMETRY_OFF = 0,
-    CG_GEOMETRY_COUNT,  /* test and count */
-    CG_GEOMETRY_REPAIR, /* and mend */
+    CG_GEOMETRY_COUNT,  /* test atoms and count the failures */
+    CG_GEOMETRY_REPAIR, /* test, count and repair */
 } cg_geometry_mode;
 
-/** Why an atom fails. Of several causes the first one counts. */
+/** Cause of a failed test, in order of precedence: the first one is reported. */
 typedef enum cg_fault_cause {
     CG_CAUSE_NONE = 0,
     CG_CAUSE_BOND,      /* a bond is too long or too short */
-    CG_CAUSE_ANGLE,     /* two neighbours of an atom are too near or too far */
-    CG_CAUSE_CLASH,     /* other atoms are too near */
-    CG_CAUSE_STRETCHED, /* or so far that the bonds between them cannot be */
-    CG_CAUSE_CENTRE,    /* a stereocentre has the wrong sense or none */
-    CG_CAUSE_DOUBLE,    /* a double bond has the wrong sense or is twisted */
+    CG_CAUSE_ANGLE,     /* two neighbours of an atom are too close or too far apart */
+    CG_CAUSE_CLASH,     /* other atoms are too close */
+    CG_CAUSE_STRETCHED, /* other atoms are farther apart than the bond path between them allows */
+    CG_CAUSE_CENTRE,    /* a stereocentre has the wrong configuration or is flat */
+    CG_CAUSE_DOUBLE,    /* a double bond has the wrong configuration or is twisted */
     CG_CAUSE_RING,      /* an aromatic ring is not flat */
     CG_CAUSES,
 } cg_fault_cause;
@@ -45,9 +46,8 @@ enum {
 };
 
 /**
- * A figure of four atoms, at least `low` and at most `high`. What mends it (placing.h) takes
- * volumes to be of one sign, and torsions to be cis (`low` above 0, no `high`) or trans (the
- * reverse).
+ * A quantity of four atoms that must lie in [low, high]. Relaxation requires volumes of one sign,
+ * and torsions that are cis (`low` > 0, no `high`) or trans (the reverse).
  */
 typedef struct cg_geometry_test {
     int32_t atom[4];
@@ -57,78 +57,80 @@ typedef struct cg_geometry_test {
 } cg_geometry_test;
 
 /**
- * The tests of a molecule, atoms in the order in which they are written. The arrays lie in one
- * block of memory: cg_geometry_bind().
+ * The tests of a molecule, atoms in the order of the text. The arrays are in one block of memory:
+ * cg_geometry_bind().
  */
 typedef struct cg_geometry {
     int32_t n_atoms;
     int32_t n_tests;
-    int32_t n_unchecked; /* senses that the SMILES asks for and no test can see */
-    /* squared distance of atoms i and j < i at [i (i - 1) / 2 + j], Å^2 */
+    int32_t n_unchecked; /* stereo configurations of the SMILES that no test covers */
+    /* bounds of the squared distance of atoms i and j < i at [i (i - 1) / 2 + j], Å^2 */
     const float *low2, *high2;
-    const int32_t *test_start; /* [n_atoms + 1] tests that atom i completes */
+    const int32_t *test_start; /* [n_atoms + 1] offsets of the tests that atom i completes */
     const cg_geometry_test *tests;
-    const int8_t *pair_cause; /* of a distance below its bounds, or out of them */
+    /* cause of a distance out of its bounds, indexed as low2; CLASH above them is STRETCHED */
+    const int8_t *pair_cause;
 } cg_geometry;
 
 /** Bytes of the block. n_atoms is at most 4096. */
 size_t cg_geometry_size(int32_t n_atoms, int32_t n_tests);
-/** Point the arrays of `g`, whose counts are set, into a block at `memory` (any device's). */
+/** Points the arrays of `g`, whose counts are set, into a block at `memory` (of any device). */
 void cg_geometry_bind(cg_geometry *g, const void *memory);
 
 /**
- * Read an atom's coordinates back.
- * @param tokens    [n] from the first choice of the atom on; what follows the atom is skipped
- * @param token_numbers  by token id
- * @param ret_xyz   zero what is not there
- * @return 1; 0 where there are not three numbers
+ * Reads the coordinates of an atom back from its tokens.
+ *
+ * @param tokens         [n] from the atom's first sampled token on; tokens after the atom are
+ *                       ignored
+ * @param token_numbers  [vocabulary]
+ * @param ret_xyz        Å; missing numbers are 0
+ * @return 1; 0 if there are not three numbers
  */
 CG_HOST_DEVICE int cg_geometry_read_xyz(const int32_t *tokens, int32_t n,
                                         const cg_token_number *token_numbers, float ret_xyz[3]);
 
-/* A fault: its cause, and of the atoms that the test looks at the last one before the tested atom.
- */
+/* A fault packs its cause and the last atom of the failed test before the tested atom. */
 #define CG_FAULT(cause, atom) ((int32_t)(cause) << 16 | (atom))
 #define CG_FAULT_NONE         CG_FAULT(CG_CAUSES, 0)
 #define CG_FAULT_CAUSE(fault) ((fault) == CG_FAULT_NONE ? CG_CAUSE_NONE : (fault) >> 16)
 #define CG_FAULT_ATOM(fault)  ((fault)&0xffff)
 
 /**
- * Test atom `atom`, the last one that is written. Threads share the work: this is number `thread`
- * of `n_threads`, and the least of their results is the atom's.
+ * Tests atom `atom`, the last one in the text so far. Threads share the work: this is thread
+ * `thread` of `n_threads`; the minimum of their results is the result for the atom.
  *
  * @param xyz  [atom + 1][3] Å
- * @return CG_FAULT_NONE, or the cause and where to look for it: CG_FAULT_CAUSE(), CG_FAULT_ATOM()
+ * @return CG_FAULT_NONE or a fault: CG_FAULT_CAUSE(), CG_FAULT_ATOM()
  */
 CG_HOST_DEVICE int32_t cg_geometry_test_atom(const cg_geometry *g, const float (*xyz)[3],
                                              int32_t atom, int32_t thread, int32_t n_threads);
 
-/** What became of a sequence's atoms. Zero first. */
+/** Counters of a sequence's tests and repairs. Zero first. */
 typedef struct cg_repair_counts {
-    int32_t count[CG_CAUSES]; /* atoms that were tested: [0] passed, the others failed, by cause */
-    int32_t moved;            /* atoms whose coordinates were written anew (placing.h) */
-    int32_t wasted;           /* tokens that were appended and taken back */
-    int32_t restarts;         /* how often it began anew, where no place was found */
+    int32_t count[CG_CAUSES]; /* tested atoms: [0] passed, the others failed, by cause */
+    int32_t moved;            /* atoms whose coordinates were rewritten by repair */
+    int32_t wasted;           /* tokens that were appended and discarded */
+    int32_t restarts;         /* restarts of the conformer after a failed repair */
 } cg_repair_counts;
 
 enum { CG_REPAIR_COUNTS_TEXT = 128 };
 
-/** "bond=2 centre=1", or "none": what failed, by cause. Terminated. */
+/** Failures by cause: "bond=2 centre=1", or "none". Terminated. */
 void cg_repair_counts_text(const cg_repair_counts *r, char *ret_text, size_t cap);
 
-enum { CG_MAX_RESTARTS = 8 }; /* then a sequence is given up */
+enum { CG_MAX_RESTARTS = 8 }; /* then the sequence is given up */
 
-/** How often a sequence may begin anew: greedy sampling would draw the same again. */
+/** Permitted restarts of a sequence. None with greedy sampling: the tokens would be the same. */
 static inline int32_t cg_restart_limit(int32_t greedy)
 {
     return greedy ? 0 : CG_MAX_RESTARTS;
 }
 
 /**
- * There is no place for an atom: begin anew with other random numbers, or after `most` times give
- * up. A sequence that a limit has cut stays as it is.
+ * Restarts a sequence whose repair failed, with other random numbers; after `limit` restarts gives
+ * it up instead. A sequence that reached its token limit stays unchanged.
  */
-CG_HOST_DEVICE void cg_sequence_restart(cg_repair_counts *r, int32_t most, cg_sequence *seq,
+CG_HOST_DEVICE void cg_sequence_restart(cg_repair_counts *r, int32_t limit, cg_sequence *seq,
                                         const cg_program *prog, const cg_automaton *aut,
                                         const cg_atom_mark *marks);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* core/cuda/step.cu includes this file, to run it in a kernel. */
+/* core/cuda/step.cu includes this file to compile it for the device. */
 #include "sequence/automaton.h"
 
 static CG_HOST_DEVICE void append(cg_sequence *seq, int32_t token, int32_t *tokens)
@@ -12,11 +12,12 @@ static CG_HOST_DEVICE void append(cg_sequence *seq, int32_t token, int32_t *toke
 }
 
 /*
- * Follow what is forced from `state` (a state or CG_EXIT) of the current field until a choice or
- * the end. `fresh`: no token of the field has been sampled yet.
+ * Appends the forced tokens from `state` (a state or CG_EXIT) of the current field up to the next
+ * state with several transitions or the end. `at_start`: no token of the field was sampled yet.
  */
-static CG_HOST_DEVICE void settle(cg_sequence *seq, const cg_program *prog, const cg_automaton *aut,
-                                  int32_t state, int fresh, int32_t *tokens, cg_atom_mark *marks)
+static CG_HOST_DEVICE void append_forced(cg_sequence *seq, const cg_program *prog,
+                                         const cg_automaton *aut, int32_t state, int at_start,
+                                         int32_t *tokens, cg_atom_mark *marks)
 {
     while (!seq->done) {
         if (state == CG_EXIT) {
@@ -30,7 +31,7 @@ static CG_HOST_DEVICE void settle(cg_sequence *seq, const cg_program *prog, cons
                 return;
             }
             state = prog->entry[seq->field];
-            fresh = 1;
+            at_start = 1;
             continue;
         }
         if (aut->row[state + 1] - aut->row[state] > 1) {
@@ -38,7 +39,8 @@ static CG_HOST_DEVICE void settle(cg_sequence *seq, const cg_program *prog, cons
                 seq->done = CG_SEQUENCE_UNFINISHED;
                 return;
             }
-            if (fresh && marks && prog->fields_per_atom && seq->field % prog->fields_per_atom == 0)
+            if (at_start && marks && prog->fields_per_atom &&
+                seq->field % prog->fields_per_atom == 0)
                 marks[seq->field / prog->fields_per_atom] =
                     (cg_atom_mark) { seq->n_tokens, seq->n_sampled };
             seq->state = state;
@@ -52,8 +54,8 @@ static CG_HOST_DEVICE void settle(cg_sequence *seq, const cg_program *prog, cons
 CG_HOST_DEVICE void cg_sequence_begin(cg_sequence *seq, const cg_program *prog,
                                       const cg_automaton *aut, int32_t *tokens, cg_atom_mark *marks)
 {
-    seq->field = -1; /* span 0 stands before field 0, as span f+1 behind field f */
-    settle(seq, prog, aut, CG_EXIT, 1, tokens, marks);
+    seq->field = -1; /* as if before field 0 another field had just ended */
+    append_forced(seq, prog, aut, CG_EXIT, 1, tokens, marks);
 }
 
 CG_HOST_DEVICE void cg_sequence_advance(cg_sequence *seq, const cg_program *prog,
@@ -63,7 +65,7 @@ CG_HOST_DEVICE void cg_sequence_advance(cg_sequence *seq, const cg_program *prog
     append(seq, aut->token[t], tokens);
     if (!seq->done)
         seq->n_sampled++;
-    settle(seq, prog, aut, aut->next[t], 0, tokens, marks);
+    append_forced(seq, prog, aut, aut->next[t], 0, tokens, marks);
 }
 
 CG_HOST_DEVICE void cg_sequence_roll_back(cg_sequence *seq, const cg_program *prog,

@@ -2,8 +2,8 @@
 /**
  * @file rng.h  Counter-based random numbers: Philox4x32-10 (Salmon et al. 2011).
  *
- * A draw is a pure function of (seed, molecule, generation, token, attempt), so a conformer does
- * not depend on batch size, slot, shard, restart or thread.
+ * A random number is a pure function of (seed, molecule, generation, token, attempt), so a
+ * conformer does not depend on batch size, slot, shard, restart or thread.
  */
 #ifndef CG_SEQUENCE_RNG_H
 #define CG_SEQUENCE_RNG_H
@@ -12,13 +12,14 @@
 
 #include <confgen/host_device.h>
 
-/** What identifies the draws of one conformer. */
+/** Identifies the random stream of one conformer. */
 typedef struct cg_rng_key {
     uint64_t seed;       /* of the run */
     uint64_t molecule;   /* index in the whole input */
     uint32_t generation; /* index among the molecule's conformers */
 } cg_rng_key;
 
+/** One block of Philox4x32-10. */
 static inline CG_HOST_DEVICE void cg_philox4x32(const uint32_t counter[4], const uint32_t key[2],
                                                 uint32_t out[4])
 {
@@ -45,9 +46,10 @@ static inline CG_HOST_DEVICE void cg_philox4x32(const uint32_t counter[4], const
 }
 
 /**
- * Uniform in [0, 1), 24 bits, for the token at index `token` of the completion. `attempt` counts
- * how often the sequence was rolled back.
- * See cg_rng_retry() for a conformer that is drawn anew.
+ * Uniform number in [0, 1) of 24 bits for the token at index `token` of the completion.
+ *
+ * @param attempt  number of roll-backs of the sequence so far; a conformer that is sampled again as
+ *                 a whole has another seed: cg_rng_retry()
  */
 static inline CG_HOST_DEVICE float cg_rng_uniform(const cg_rng_key *key, uint32_t token,
                                                   uint32_t attempt)
@@ -62,15 +64,14 @@ static inline CG_HOST_DEVICE float cg_rng_uniform(const cg_rng_key *key, uint32_
 }
 
 /**
- * The seed of a conformer's draws when it is drawn for the `again`-th time more: the seed of the
- * run for 0, else one that has nothing to do with it or with those of other times (splitmix64's
- * mixing, Steele et al. 2014).
+ * Seed of the `retry`-th retry of a conformer: the seed of the run for 0, else one independent of
+ * it and of those of other retries (the mixing function of splitmix64, Steele et al. 2014).
  */
-static inline uint64_t cg_rng_retry(uint64_t seed, uint32_t again)
+static inline uint64_t cg_rng_retry(uint64_t seed, uint32_t retry)
 {
-    uint64_t z = seed + again * 0x9E3779B97F4A7C15u;
+    uint64_t z = seed + retry * 0x9E3779B97F4A7C15u;
 
-    if (!again)
+    if (!retry)
         return seed;
     z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
     z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;

@@ -94,7 +94,7 @@ static void begin(int32_t n, int32_t n_tests)
     at = (cg_repair_target) {
         .token_numbers = token_numbers,
         .decimals = 3,
-        .restarts = CG_MAX_RESTARTS,
+        .restart_limit = CG_MAX_RESTARTS,
         .automaton = &automaton,
         .program = &program,
         .geometry = &m.g,
@@ -186,9 +186,9 @@ static void expect_alike(const struct state *want, int32_t n)
     ck_assert_int_eq(seq.done, want->seq.done);
     ck_assert_int_eq(seq.field, want->seq.field);
     ck_assert_int_eq(seq.attempt, want->seq.attempt);
-    ck_assert_mem_eq(atoms.repair.count, r->count, sizeof r->count);
-    ck_assert_int_eq(atoms.repair.moved, r->moved);
-    ck_assert_int_eq(atoms.repair.restarts, r->restarts);
+    ck_assert_mem_eq(atoms.counts.count, r->count, sizeof r->count);
+    ck_assert_int_eq(atoms.counts.moved, r->moved);
+    ck_assert_int_eq(atoms.counts.restarts, r->restarts);
     for (int32_t i = 0; i < 3 * n; i++)
         ck_assert_float_eq_tol(atoms.xyz[i / 3][i % 3], want->xyz[i], 0.0015f);
 }
@@ -198,7 +198,7 @@ static int look_at(int repair, int32_t atom)
     static struct state before;
 
     device_place = (cg_slot_state) { .program = program, .geometry = m.g };
-    device_place.repair = atoms.repair;
+    device_place.repair = atoms.counts;
     step = (cg_step_state) {
         .max_len = LIMIT,
         .slots = &device_place,
@@ -208,7 +208,7 @@ static int look_at(int repair, int32_t atom)
         .token_numbers = token_numbers,
         .geometry = repair ? CG_GEOMETRY_REPAIR : CG_GEOMETRY_COUNT,
         .decimals = 3,
-        .restarts = at.restarts,
+        .restarts = at.restart_limit,
     };
     save(&before);
     run_steps(atom, N_SLOTS);
@@ -223,7 +223,7 @@ static int look_at(int repair, int32_t atom)
     cg_cpu_repair_atom(&atoms, &at, repair, atom);
     expect_alike(&state, seq.field / 3);
     restore(&state);
-    atoms.repair = state.repair;
+    atoms.counts = state.repair;
     memcpy(atoms.xyz, device_xyz, (size_t)m.g.n_atoms * sizeof *atoms.xyz);
     return state.repair.moved != before.repair.moved ||
            state.repair.restarts != before.repair.restarts || seq.done == CG_SEQUENCE_GIVEN_UP;
@@ -279,7 +279,7 @@ static void expect_pass(int32_t n)
 static void expect_counts(int32_t passed, int32_t bonds, int32_t others, int32_t moved,
                           int32_t wasted, int32_t restarts)
 {
-    const cg_repair_counts *r = &atoms.repair;
+    const cg_repair_counts *r = &atoms.counts;
     int32_t rest = 0;
 
     for (int i = CG_CAUSE_BOND + 1; i < CG_CAUSES; i++)
@@ -401,7 +401,7 @@ START_TEST(a_wrong_hand_is_rewritten)
     ck_assert_int_eq(write_atom(1, "-0.880", "0.880", "-0.880"), 1);
     expect_pass(4);
     ck_assert_int_eq(strncmp(text_of(1), before, strlen(before)), 0);
-    ck_assert_int_eq(atoms.repair.count[CG_CAUSE_CENTRE], 1);
+    ck_assert_int_eq(atoms.counts.count[CG_CAUSE_CENTRE], 1);
     expect_counts(3, 0, 1, 1, 20, 0);
     finish();
 }
@@ -429,15 +429,15 @@ START_TEST(the_impossible_is_given_up)
         ck_assert_int_eq(write_atom(1, "1.000", "0.000", "0.000"), 0);
         n = seq.n_tokens;
         ck_assert_int_eq(write_atom(1, "2.500", "0.000", "0.000"), 1);
-        ck_assert_int_le(atoms.repair.restarts, CG_MAX_RESTARTS);
+        ck_assert_int_le(atoms.counts.restarts, CG_MAX_RESTARTS);
         wasted += n - n_begin;
     }
     ck_assert_int_eq(seq.done, CG_SEQUENCE_GIVEN_UP);
     ck_assert_int_eq(tries, CG_MAX_RESTARTS + 1);
     ck_assert_int_ge(seq.attempt, CG_MAX_RESTARTS);
-    ck_assert_int_eq(atoms.repair.restarts, CG_MAX_RESTARTS);
-    ck_assert_int_eq(atoms.repair.count[0], tries);
-    ck_assert_int_gt(atoms.repair.wasted, wasted / 3);
+    ck_assert_int_eq(atoms.counts.restarts, CG_MAX_RESTARTS);
+    ck_assert_int_eq(atoms.counts.count[0], tries);
+    ck_assert_int_gt(atoms.counts.wasted, wasted / 3);
     finish();
 }
 END_TEST
@@ -487,7 +487,7 @@ START_TEST(slots_are_used_again)
     pair(1, 0, 1.4f, 1.7f, CG_CAUSE_BOND);
     write_atom(1, "0.000", "0.000", "0.000");
     write_atom(1, "9.000", "0.000", "0.000");
-    ck_assert_int_eq(atoms.repair.moved, 1);
+    ck_assert_int_eq(atoms.counts.moved, 1);
     begin(ATOMS, 0);
     expect_counts(0, 0, 0, 0, 0, 0);
     for (int i = 0; i < ATOMS; i++) {
@@ -502,7 +502,7 @@ START_TEST(slots_are_used_again)
     pair(ATOMS - 1, 0, 1, 1.4f, CG_CAUSE_BOND);
     pair(ATOMS - 1, 3, 1, 1.4f, CG_CAUSE_BOND);
     ck_assert_int_eq(look_at(1, ATOMS - 1), 1);
-    ck_assert_int_eq(atoms.repair.moved, ATOMS);
+    ck_assert_int_eq(atoms.counts.moved, ATOMS);
     expect_pass(ATOMS);
     ck_assert_int_eq(seq.done, CG_SEQUENCE_COMPLETE);
     ck_assert_int_eq(cg_cpu_repair_begin(&atoms, 0), 0);

@@ -224,7 +224,7 @@ static int search(const cg_decimal *number, int32_t from, cg_token_number before
         }
         became = cg_number_path_step(&writer, &tables.automaton, token_numbers, least);
         ck_assert_int_le(writer.depth, CG_NUMBER_PATH_DEPTH);
-        ck_assert_int_lt(writer.tries, 1000); /* there is a bound */
+        ck_assert_int_lt(writer.n_steps, 1000); /* there is a bound */
     } while (became == CG_NUMBER_PATH_RUNNING);
     return became;
 }
@@ -311,7 +311,7 @@ START_TEST(numbers_are_written_as_they_are_tokenized)
             int became = search(&n, from, 0, 1);
 
             expect_path(style, literals[literal], &n, became);
-            backtracked += writer.tries > writer.depth;
+            backtracked += writer.n_steps > writer.depth;
         }
     }
     if (style == DEFAULT) /* "," begins to write 1.5 as well, and leads to 20. and more */
@@ -368,7 +368,7 @@ START_TEST(threads_find_the_same_path)
             for (int i = 0; i < 5; i++) {
                 ck_assert_int_eq(search(&n, from, 0, threads[i]), became);
                 ck_assert_int_eq(writer.depth, alone.depth);
-                ck_assert_int_eq(writer.tries, alone.tries);
+                ck_assert_int_eq(writer.n_steps, alone.n_steps);
                 ck_assert(!memcmp(writer.transition, alone.transition,
                                   (size_t)alone.depth * sizeof *alone.transition));
             }
@@ -465,7 +465,7 @@ START_TEST(cycles_end)
     char text[64];
 
     ck_assert_int_eq(search(&n, s, 0, 1), CG_NUMBER_PATH_NONE); /* no '<' begins it */
-    ck_assert_int_gt(writer.tries, 200);                        /* many ways were tried */
+    ck_assert_int_gt(writer.n_steps, 200);                      /* many ways were tried */
     /* tokens that spell nothing are no part of a number: as it is read, so it is written */
     ck_assert_int_eq(search(&n, s, cg_token_number_of("<", 1), 1), CG_NUMBER_PATH_FOUND);
     path_text(text);

@@ -191,10 +191,10 @@ START_TEST(a_test_pulls_along_its_gradient)
             for (int k = 0; k < 3; k++) {
                 double want = miss * gradient[i][k] / size;
 
-                ck_assert_msg(fabs((double)pull.by[k] - want) < 1e-3 * (fabs(miss) / sqrt(size)),
+                ck_assert_msg(fabs((double)pull.sum[k] - want) < 1e-3 * (fabs(miss) / sqrt(size)),
                               "round %d, atom %d, axis %d: %.6f, wanted %.6f", round, i, k,
-                              (double)pull.by[k], want);
-                moved[i][k] += pull.by[k];
+                              (double)pull.sum[k], want);
+                moved[i][k] += pull.sum[k];
             }
         }
         miss -= difference(measure((const_points)moved, t, 0, 0, 0), x, kind);
@@ -227,11 +227,11 @@ START_TEST(a_pair_is_pulled_by_its_miss)
                 cg_correction p = pull_of((const_points)xyz, first, 1, a);
                 float by = pairs[i].by * (first ? 1 : 0.5f) * (a ? 1 : -1);
 
-                ck_assert_msg(p.n == pairs[i].n && p.off == pairs[i].off &&
-                                  fabsf(p.by[0]) < 1e-5f && fabsf(p.by[1] - 0.6f * by) < 1e-5f &&
-                                  fabsf(p.by[2] - 0.8f * by) < 1e-5f,
-                              "pair %d, atom %d of %d: %d, off %d: %.4f %.4f %.4f", i, a, first,
-                              p.n, p.off, (double)p.by[0], (double)p.by[1], (double)p.by[2]);
+                ck_assert_msg(
+                    p.n == pairs[i].n && p.unsatisfied == pairs[i].off && fabsf(p.sum[0]) < 1e-5f &&
+                        fabsf(p.sum[1] - 0.6f * by) < 1e-5f && fabsf(p.sum[2] - 0.8f * by) < 1e-5f,
+                    "pair %d, atom %d of %d: %d, off %d: %.4f %.4f %.4f", i, a, first, p.n,
+                    p.unsatisfied, (double)p.sum[0], (double)p.sum[1], (double)p.sum[2]);
             }
     }
 }
@@ -298,16 +298,16 @@ START_TEST(pulls_turn_with_the_atoms)
         for (int32_t i = first; i < MANY; i++) {
             cg_correction p = pull_of((const_points)xyz, first, MANY - 1, i);
             cg_correction q = pull_of((const_points)other, first, MANY - 1, i);
-            float size = 1 + fabsf(p.by[0]) + fabsf(p.by[1]) + fabsf(p.by[2]);
+            float size = 1 + fabsf(p.sum[0]) + fabsf(p.sum[1]) + fabsf(p.sum[2]);
 
             asked += p.n;
-            ck_assert_int_eq(p.off, q.off);
+            ck_assert_int_eq(p.unsatisfied, q.unsatisfied);
             for (int k = 0; k < 3; k++) {
-                float want = turn[k][0] * p.by[0] + turn[k][1] * p.by[1] + turn[k][2] * p.by[2];
+                float want = turn[k][0] * p.sum[0] + turn[k][1] * p.sum[1] + turn[k][2] * p.sum[2];
 
-                ck_assert_msg(fabsf(q.by[k] - want) < 2e-3f * size,
+                ck_assert_msg(fabsf(q.sum[k] - want) < 2e-3f * size,
                               "round %d, atom %d, axis %d: %.5f, wanted %.5f", round, i, k,
-                              (double)q.by[k], (double)want);
+                              (double)q.sum[k], (double)want);
             }
         }
         ck_assert_int_gt(asked, 0);
@@ -330,10 +330,10 @@ START_TEST(pulls_cancel)
             for (int k = 0; k < 3; k++) {
                 int u = (k + 1) % 3, v = (k + 2) % 3;
 
-                sum[k] += (double)p.by[k];
+                sum[k] += (double)p.sum[k];
                 moment[k] +=
-                    (double)xyz[i][u] * (double)p.by[v] - (double)xyz[i][v] * (double)p.by[u];
-                size += fabs((double)p.by[k]);
+                    (double)xyz[i][u] * (double)p.sum[v] - (double)xyz[i][v] * (double)p.sum[u];
+                size += fabs((double)p.sum[k]);
             }
         }
         for (int k = 0; k < 3; k++)
@@ -356,7 +356,7 @@ START_TEST(threads_share_the_pull)
         scatter(xyz, MANY, 4);
         for (int32_t i = first; i <= last; i++) {
             cg_correction want = pull_of((const_points)xyz, first, last, i);
-            float size = 1 + fabsf(want.by[0]) + fabsf(want.by[1]) + fabsf(want.by[2]);
+            float size = 1 + fabsf(want.sum[0]) + fabsf(want.sum[1]) + fabsf(want.sum[2]);
 
             for (int n = 0; n < 4; n++) {
                 cg_correction sum = { .n = 0 };
@@ -367,14 +367,14 @@ START_TEST(threads_share_the_pull)
                     cg_relaxation_correct(&m.g, (const_points)xyz, first, last, i, t, threads[n],
                                           &mine);
                     for (int k = 0; k < 3; k++)
-                        sum.by[k] += mine.by[k];
+                        sum.sum[k] += mine.sum[k];
                     sum.n += mine.n;
-                    sum.off |= mine.off;
+                    sum.unsatisfied |= mine.unsatisfied;
                 }
                 ck_assert_int_eq(sum.n, want.n);
-                ck_assert_int_eq(sum.off, want.off);
+                ck_assert_int_eq(sum.unsatisfied, want.unsatisfied);
                 for (int k = 0; k < 3; k++)
-                    ck_assert(fabsf(sum.by[k] - want.by[k]) < 1e-4f * size);
+                    ck_assert(fabsf(sum.sum[k] - want.sum[k]) < 1e-4f * size);
             }
         }
     }
@@ -488,7 +488,7 @@ static int find_place(float (*xyz)[3], int32_t first, int32_t last)
             cg_correction pull = pull_of((const_points)xyz, first, last, i);
 
             cg_correction_displacement(&pull, by[i]);
-            off |= pull.off;
+            off |= pull.unsatisfied;
         }
         if (!off)
             return round;
@@ -674,8 +674,8 @@ START_TEST(well_within_its_range)
                 twist(xyz, (trans ? pi : 0) + (other ? -angle : angle));
             }
             p = pull_of((const_points)xyz, 3, 3, 3);
-            ck_assert_msg(p.n == (i < 2) && p.off == (i < 1), "figure %d, %d: %d, off %d", what, i,
-                          p.n, p.off);
+            ck_assert_msg(p.n == (i < 2) && p.unsatisfied == (i < 1), "figure %d, %d: %d, off %d",
+                          what, i, p.n, p.unsatisfied);
         }
 }
 END_TEST
@@ -800,8 +800,8 @@ START_TEST(a_good_atom_is_left_alone)
             for (int32_t i = first; i < n; i++) {
                 cg_correction p = pull_of((const_points)xyz, first, n - 1, i);
 
-                ck_assert_msg(p.n == 0 && p.off == 0, "figure %d, atom %d: %d, %d", what, i, p.n,
-                              p.off);
+                ck_assert_msg(p.n == 0 && p.unsatisfied == 0, "figure %d, atom %d: %d, %d", what, i,
+                              p.n, p.unsatisfied);
                 cg_correction_displacement(&p, by);
                 ck_assert(by[0] == 0 && by[1] == 0 && by[2] == 0);
             }

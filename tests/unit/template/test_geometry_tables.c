@@ -680,7 +680,7 @@ static int find_place(int32_t first, int32_t last)
 
             cg_relaxation_correct(s.g, (const float(*)[3])s.xyz, first, last, i, 0, 1, &pull);
             cg_correction_displacement(&pull, by[i]);
-            off |= pull.off;
+            off |= pull.unsatisfied;
         }
         for (int32_t i = first; i <= last; i++)
             for (int k = 0; k < 3; k++)
