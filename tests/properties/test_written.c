@@ -65,9 +65,9 @@ static int write_number(struct run *r, const cg_program *p, cg_sequence *seq, in
         became = cg_number_path_step(&w, a, r->token_numbers, least);
     } while (became == CG_NUMBER_PATH_RUNNING);
     r->numbers++;
-    r->tries += w.tries;
-    if (w.tries > r->most_tries)
-        r->most_tries = w.tries;
+    r->tries += w.n_steps;
+    if (w.n_steps > r->most_tries)
+        r->most_tries = w.n_steps;
     if (became == CG_NUMBER_PATH_FOUND)
         cg_number_path_append(&w, seq, p, a, tokens, marks);
     return became == CG_NUMBER_PATH_FOUND;
