@@ -6,7 +6,7 @@
 
 enum { LEFT = 46, RIGHT = 12, TOP = 40, BOTTOM = 48 };
 
-/* The round number next above x > 0. */
+/* The least round number >= x, x > 0. */
 static double round_up(double x)
 {
     static const double steps[] = { 1, 2, 2.5, 5, 10 };
@@ -23,7 +23,7 @@ cg_chart_axis cg_chart_axis_over(double low, double high, int ticks, const char 
     cg_chart_axis axis = { .low = 0, .high = 1, .step = 0.2, .name = name };
     double span;
 
-    /* Beyond these bounds neighbouring ticks could be the same double. */
+    /* Beyond these bounds adjacent ticks could be the same double. */
     if (!isfinite(low) || !isfinite(high) || fabs(low) > 1e12 || fabs(high) > 1e12 || low > high)
         return axis;
     span = high - low;
@@ -51,7 +51,7 @@ double cg_chart_y(const cg_chart *c, double value)
     return c->bottom - fmin(fmax(t, 0), 1) * (c->bottom - c->top);
 }
 
-/* Decimals that tell the ticks of an axis apart. */
+/* Decimals needed to distinguish the ticks of an axis. */
 static int decimals(const cg_chart_axis *axis, double factor)
 {
     double step = axis->step * factor;
@@ -105,7 +105,7 @@ void cg_chart_begin(cg_chart *c, cg_buf *out, const cg_chart_axis *x, const cg_c
                   CG_CHART_WIDTH, CG_CHART_HEIGHT, label);
     put_ticks(c, y, 1);
     put_ticks(c, x, 0);
-    /* The name of y stands above its ticks, where it reads without turning the head. */
+    /* The name of the y axis is above its ticks, horizontal. */
     cg_buf_printf(out, "<text class=\"name\" x=\"4\" y=\"14\">%s</text>\n", y->name);
     cg_buf_printf(out, "<text class=\"name\" x=\"%.1f\" y=\"%d\" text-anchor=\"end\">%s</text>\n",
                   c->right, CG_CHART_HEIGHT - 7, x->name);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The page of an evaluation: its frame, headline figures, published figures, settings. */
+/* The evaluation page: frame, headline figures, published figures, settings. */
 #include "eval/html.h"
 
 #include "base/error.h"
@@ -17,29 +17,7 @@
 #define NBSP     "\xc2\xa0"
 #define DOT      " \xc2\xb7 "
 
-void cg_html_open_section(cg_buf *out, const char *title, const char *sentence)
-{
-    cg_buf_printf(out, "<section><h2>%s</h2>\n<p>%s</p>\n<div class=\"cards\">\n", title, sentence);
-}
-
-void cg_html_close_section(cg_buf *out)
-{
-    cg_buf_puts(out, "</div>\n</section>\n");
-}
-
-void cg_html_open_card(cg_buf *out, const char *title, const char *sentence)
-{
-    cg_buf_printf(out, "<div class=\"card\"><h3>%s</h3>\n", title);
-    if (sentence)
-        cg_buf_printf(out, "<p class=\"sentence\">%s</p>\n", sentence);
-}
-
-void cg_html_close_card(cg_buf *out)
-{
-    cg_buf_puts(out, "</div>\n");
-}
-
-/* What comes after the last slash, which names a file to those who know the place. */
+/* Last component of a path; the whole path if that is empty. */
 static const char *base_name(const char *path)
 {
     const char *slash = strrchr(path, '/');
@@ -52,13 +30,13 @@ static const char *rmsd_text(const cg_eval_settings *s)
     if (s->rmsd == CG_RMSD_PLAIN)
         return "RMSD atom by atom";
     return s->symmetry == CG_SYMMETRY_CONJUGATED
-               ? "best RMSD over automorphisms, conjugated terminal O and N alike"
+               ? "best RMSD over automorphisms, conjugated terminal O and N equivalent"
                : "best RMSD over automorphisms of the graph";
 }
 
 static const char *missing_text(const cg_eval_settings *s)
 {
-    return s->missing == CG_MISSING_ZERO ? "molecules without output count as covering nothing"
+    return s->missing == CG_MISSING_ZERO ? "molecules without output count as COV 0"
                                          : "molecules without output are left out";
 }
 
@@ -111,11 +89,11 @@ static void put_tiles(const cg_eval_result *r, cg_buf *out)
     char covered[160], precise[160];
 
     snprintf(covered, sizeof covered,
-             "of a molecule\xe2\x80\x99s references have a generated conformer nearer than "
+             "of a molecule\xe2\x80\x99s references have a generated conformer closer than "
              "%.4g" NBSP ANGSTROM,
              r->settings.delta);
     snprintf(precise, sizeof precise,
-             "of what is generated lies nearer than %.4g" NBSP ANGSTROM " to a reference",
+             "of the generated conformers are closer than %.4g" NBSP ANGSTROM " to a reference",
              r->settings.delta);
     cg_buf_puts(out, "<div class=\"tiles\">\n");
     put_tile(out, "r", "COV-R", "recall", &s->cov_r, 1, covered);
@@ -152,7 +130,7 @@ static const struct published {
     { "Qwen3-0.6B", 68.3, 0.59, 52.4, 0.82 },
 };
 
-/* A figure whose unit stands in the head of its column. */
+/* A figure without its unit, which the column heading names. */
 static void put_bare(cg_buf *out, double value, int decimals)
 {
     if (isfinite(value))
@@ -174,7 +152,7 @@ static void put_published(const cg_eval_result *r, cg_buf *out)
 {
     const cg_eval_summary *s = &r->summary;
 
-    cg_html_open_card(out, "Beside published GEOM-Drugs figures",
+    cg_html_open_card(out, "Comparison with published GEOM-Drugs figures",
                       "Means over molecules, " DELTA " = 0.75" NBSP ANGSTROM ".");
     cg_buf_puts(out, "<table class=\"published\"><thead><tr><th>method</th><th class=\"n\"><span "
                      "class=\"nb\">COV-R,</span> %</th>"
@@ -192,11 +170,11 @@ static void put_published(const cg_eval_result *r, cg_buf *out)
     }
     cg_buf_printf(
         out,
-        "</tbody></table>\n<p class=\"note\">They compare only for the same protocol: the "
+        "</tbody></table>\n<p class=\"note\">Comparable only under the same protocol: the "
         "same molecules with their CREST references, two conformers generated for each "
         "reference, " DELTA " = 0.75" NBSP ANGSTROM
-        ", best RMSD of heavy atoms. Qwen3-0.6B, a language model, was measured by a protocol of "
-        "its own.%s</p>\n",
+        ", best RMSD of heavy atoms. Qwen3-0.6B, a language model, was measured under a different "
+        "protocol.%s</p>\n",
         fabs(r->settings.delta - 0.75) > 1e-9 ? " This evaluation used another " DELTA "." : "");
     cg_html_close_card(out);
 }
@@ -210,13 +188,12 @@ static void put_setting(cg_buf *out, const char *name, const char *value)
     cg_buf_puts(out, "</td></tr>\n");
 }
 
-static void put_count_setting(cg_buf *out, const char *name, uint64_t n, const char *hit_by,
-                              uint64_t hits)
+static void put_limit(cg_buf *out, const char *name, uint64_t limit, uint64_t reached)
 {
     cg_buf_printf(out, "<tr><th>%s</th><td>", name);
-    cg_html_put_count(out, n);
-    cg_buf_printf(out, "<span class=\"why\">%s ", hit_by);
-    cg_html_put_count(out, hits);
+    cg_html_put_count(out, limit);
+    cg_buf_puts(out, "<span class=\"why\">molecules that reached it: ");
+    cg_html_put_count(out, reached);
     cg_buf_puts(out, "</span></td></tr>\n");
 }
 
@@ -240,7 +217,8 @@ static void put_settings(const cg_eval_result *r, cg_buf *out)
     const cg_eval_settings *s = &r->settings;
     char text[64];
 
-    cg_html_open_section(out, "Protocol", "What the figures mean and how they were made.");
+    cg_html_open_section(out, "Protocol",
+                         "Settings of this evaluation and definitions of its figures.");
     cg_html_open_card(out, "Settings", NULL);
     cg_buf_puts(out, "<table class=\"facts\"><tbody>\n");
     put_setting(out, "references", r->ref_path);
@@ -249,9 +227,8 @@ static void put_settings(const cg_eval_result *r, cg_buf *out)
     put_setting(out, DELTA, text);
     put_setting(out, "RMSD", rmsd_text(s));
     put_setting(out, "missing", missing_text(s));
-    put_count_setting(out, "automorphisms a molecule, at most", s->max_maps,
-                      "molecules that reached it:", r->summary.n_maps_limited);
-    cg_buf_puts(out, "<tr><th>time a molecule, at most</th><td>");
+    put_limit(out, "limit of automorphisms per molecule", s->max_maps, r->summary.n_maps_limited);
+    cg_buf_puts(out, "<tr><th>time limit per molecule</th><td>");
     if (s->seconds > 0)
         cg_html_put_seconds(out, s->seconds);
     else
@@ -262,30 +239,32 @@ static void put_settings(const cg_eval_result *r, cg_buf *out)
     put_setting(out, "checks of single conformers", s->checks ? "on" : "off");
     cg_buf_puts(out, "<tr><th>generated molecules without references</th><td>");
     cg_html_put_count(out, r->summary.n_extra);
-    cg_buf_puts(out, "<span class=\"why\">not evaluated</span></td></tr>\n<tr><th>evaluated in</th>"
-                     "<td>");
+    cg_buf_puts(out,
+                "<span class=\"why\">not evaluated</span></td></tr>\n<tr><th>evaluation time</th>"
+                "<td>");
     cg_html_put_seconds(out, r->summary.seconds);
     cg_buf_puts(out, "</td></tr>\n</tbody></table>\n");
     cg_html_close_card(out);
     cg_html_open_card(out, "Definitions", NULL);
     cg_buf_puts(
-        out, "<table class=\"facts\"><tbody>\n"
-             "<tr><th>COV-R</th><td>share of a molecule\xe2\x80\x99s references with a generated "
-             "conformer strictly nearer than " DELTA "</td></tr>\n"
-             "<tr><th>MAT-R</th><td>mean over its references of the RMSD to the nearest generated "
-             "conformer; elsewhere called AMR-R</td></tr>\n"
-             "<tr><th>COV-P, MAT-P</th><td>the same with references and generated conformers "
-             "exchanged</td></tr>\n"
-             "<tr><th>mean, median</th><td>by molecule first, then over molecules; a molecule "
-             "without output has no MAT</td></tr>\n"
-             "<tr><th>RMSD</th><td>of heavy atoms after the best superposition by a proper "
-             "rotation</td></tr>\n"
-             "<tr><th>missing</th><td>molecules of the references for which nothing was generated"
-             "</td></tr>\n"
-             "<tr><th>wrong</th><td>generated records that show another molecule than their name "
-             "says</td></tr>\n"
-             "<tr><th>broken</th><td>generated records that cannot be read</td></tr>\n"
-             "</tbody></table>\n");
+        out,
+        "<table class=\"facts\"><tbody>\n"
+        "<tr><th>COV-R</th><td>share of a molecule\xe2\x80\x99s references with a generated "
+        "conformer strictly closer than " DELTA "</td></tr>\n"
+        "<tr><th>MAT-R</th><td>mean over its references of the RMSD to the nearest generated "
+        "conformer; also called AMR-R</td></tr>\n"
+        "<tr><th>COV-P, MAT-P</th><td>the same with references and generated conformers "
+        "exchanged</td></tr>\n"
+        "<tr><th>mean, median</th><td>of the figures of single molecules; a molecule "
+        "without output has no MAT</td></tr>\n"
+        "<tr><th>RMSD</th><td>over heavy atoms after the best superposition by a proper "
+        "rotation</td></tr>\n"
+        "<tr><th>missing</th><td>molecules of the reference file for which nothing was generated"
+        "</td></tr>\n"
+        "<tr><th>wrong</th><td>generated records whose molecule is not the one that their name "
+        "states</td></tr>\n"
+        "<tr><th>broken</th><td>generated records that cannot be read</td></tr>\n"
+        "</tbody></table>\n");
     cg_html_close_card(out);
     if (s->checks)
         put_check_meanings(out);
@@ -294,31 +273,25 @@ static void put_settings(const cg_eval_result *r, cg_buf *out)
 
 static cg_status put_page(const cg_eval_result *r, const json_t *run, cg_buf *out, cg_error *err)
 {
-    cg_status st;
-
     put_head(r, out);
     put_tiles(r, out);
     cg_html_open_section(out, "Coverage",
-                         "How many of the references are found, and how much of "
-                         "what is generated is near one.");
+                         "Share of the references that were reproduced, and of the "
+                         "generated conformers that are close to a reference.");
     cg_html_put_curve(r, out);
     put_published(r, out);
     cg_html_close_section(out);
-    cg_html_open_section(out, "Distance to the nearest",
-                         "The RMSD that COV and MAT are made of, over all molecules.");
-    if ((st = cg_html_put_histograms(r, out, err)) != CG_OK)
-        return st;
+    cg_html_open_section(out, "Distance to the nearest conformer",
+                         "The RMSD values that COV and MAT are computed from, over all molecules.");
+    CG_TRY(cg_html_put_histograms(r, out, err));
     cg_html_close_section(out);
-    cg_html_open_section(
-        out, "By molecule",
-        "A point is a molecule; rest the pointer on one for its name and figures.");
+    cg_html_open_section(out, "By molecule",
+                         "One point per molecule; hover over a point for its name and figures.");
     cg_html_put_scatters(r, out);
-    if ((st = cg_html_put_sizes(r, out, err)) != CG_OK)
-        return st;
+    CG_TRY(cg_html_put_sizes(r, out, err));
     cg_html_close_section(out);
     cg_html_put_failures(r, run, out);
-    if ((st = cg_html_put_worst(r, out, err)) != CG_OK)
-        return st;
+    CG_TRY(cg_html_put_worst(r, out, err));
     cg_html_put_run(run, out);
     put_settings(r, out);
     cg_buf_printf(out, "<footer>Written by confgen %s.</footer>\n</main>\n</body>\n</html>\n",
@@ -334,11 +307,8 @@ cg_status cg_eval_write_html(const cg_eval_result *r, cg_buf *out, cg_error *err
     if (!(r->settings.delta > 0) || !isfinite(r->settings.delta))
         return cg_fail(err, CG_ERR_INPUT, "report: delta is %g, wanted a length above 0",
                        r->settings.delta);
-    if (r->run_json) {
-        st = cg_json_parse("report of the run", r->run_json, strlen(r->run_json), &run, err);
-        if (st != CG_OK)
-            return st;
-    }
+    if (r->run_json)
+        CG_TRY(cg_json_parse("report of the run", r->run_json, strlen(r->run_json), &run, err));
     st = put_page(r, run, out, err);
     json_decref(run);
     return st;

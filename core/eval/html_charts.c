@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The charts of an evaluation's page. Recall is class r, precision class p, everywhere. */
+/* Charts of the evaluation page. CSS class r is recall, p precision. */
 #include "base/error.h"
 #include "base/size.h"
 #include "eval/chart.h"
@@ -15,7 +15,8 @@
 #define ANGSTROM "\xc3\x85"
 #define DELTA    "\xce\xb4"
 
-void cg_html_put_molecule_tip(cg_buf *out, const cg_eval_molecule *m)
+/* Hover text of a molecule, escaped. */
+static void put_molecule_tip(cg_buf *out, const cg_eval_molecule *m)
 {
     cg_html_put_text(out, *m->name ? m->name : m->smiles);
     cg_buf_puts(out, "\nCOV-R ");
@@ -38,7 +39,7 @@ static const char key_lines[] =
     "median</span><span class=\"p solid\">precision mean</span><span class=\"p dashed\">precision"
     " median</span></p>\n";
 
-/* Wide invisible marks that tell the figures of every delta. */
+/* Wide invisible bars with the figures of each delta on hover. */
 static void put_curve_tips(cg_chart *c, const cg_eval_summary *s, cg_buf *tip)
 {
     double half = (cg_eval_delta(1) - cg_eval_delta(0)) / 2;
@@ -59,7 +60,7 @@ static void put_curve_tips(cg_chart *c, const cg_eval_summary *s, cg_buf *tip)
     }
 }
 
-/* A dot on a curve at delta with its figure beside it. */
+/* A dot on a curve at delta, labelled with its share. */
 static void put_mark(cg_chart *c, double delta, double share, const char *cls, int above)
 {
     cg_buf text = { 0 };
@@ -94,7 +95,7 @@ void cg_html_put_curve(const cg_eval_result *result, cg_buf *out)
     cg_chart c;
 
     cg_html_open_card(out, "Coverage against " DELTA,
-                      "How much is found as the bound on RMSD is loosened.");
+                      "Share within a distance " DELTA ", as " DELTA " grows.");
     cg_buf_puts(out, key_lines);
     cg_chart_begin(&c, out, &x, &y, "COV-R and COV-P against delta, mean and median");
     cg_buf_printf(&text, DELTA " = %.4g " ANGSTROM, at);
@@ -137,11 +138,11 @@ static cg_status collect(const cg_eval_result *result, int precision, struct val
         const cg_eval_molecule *m = &result->molecules[i];
 
         if (cg_add(cap, m->ref_min && m->gen_min ? precision ? m->n_gen : m->n_ref : 0, &cap))
-            return cg_fail(err, CG_ERR_NOMEM, "report: out of memory");
+            return cg_fail_nomem(err, "report");
     }
     v = cg_alloc_array(cap, sizeof *v);
     if (!v)
-        return cg_fail(err, CG_ERR_NOMEM, "report: out of memory");
+        return cg_fail_nomem(err, "report");
     ret->v = v;
     ret->n = 0;
     for (size_t i = 0; i < result->n_molecules; i++) {
@@ -163,21 +164,22 @@ static double quantile(const struct values *s, double q)
 
 enum { MAX_BINS = 80 };
 
-/* How both histograms are cut: delta is the edge of a bin, so that colours tell COV. */
+/* Bins of both histograms. Delta is a bin edge, so the colour of a bin says whether it counts for
+ * COV. */
 struct bins {
     double width;
     int n;
     uint64_t count[2][MAX_BINS];
-    uint64_t beyond[2];
+    uint64_t beyond[2]; /* values above the last bin */
 };
 
-static void cut(struct bins *b, const struct values s[2], double delta)
+static void fill_bins(struct bins *b, const struct values s[2], double delta)
 {
-    /* A few far ones would squeeze all the others: they are counted instead. */
+    /* A few distant outliers would compress the rest: they are only counted. */
     double high = 1.2 * fmax(quantile(&s[0], 0.98), quantile(&s[1], 0.98));
 
     memset(b, 0, sizeof *b);
-    high = fmin(fmax(high, 2 * delta), 1e6); /* without values the quantiles are NaN */
+    high = fmin(fmax(high, 2 * delta), 1e6); /* fmax: quantiles without values are NaN */
     b->width = delta / fmax(1, round(delta / (high / 32)));
     if (b->width * MAX_BINS < high)
         b->width = high / 32;
@@ -196,7 +198,7 @@ static void cut(struct bins *b, const struct values s[2], double delta)
 static void put_histogram(const struct bins *b, int precision, const struct values *s, double delta,
                           double highest, cg_buf *out)
 {
-    static const char *const what[] = { "references", "generated conformers" };
+    static const char *const names[] = { "references", "generated conformers" };
     cg_chart_axis x = cg_chart_axis_over(0, b->n * b->width, 9, "best RMSD, " ANGSTROM);
     cg_chart_axis y =
         cg_chart_axis_over(0, highest, 5, precision ? "generated conformers, %" : "references, %");
@@ -221,7 +223,7 @@ static void put_histogram(const struct bins *b, int precision, const struct valu
         cg_buf_clear(&text);
         cg_buf_printf(&text, "%.3g to %.3g " ANGSTROM "\n", i * b->width, (i + 1) * b->width);
         cg_html_put_count(&text, b->count[precision][i]);
-        cg_buf_printf(&text, " %s, ", what[precision]);
+        cg_buf_printf(&text, " %s, ", names[precision]);
         cg_html_put_percent(&text, share);
         if (b->count[precision][i])
             cg_chart_bar(&c, i * b->width, (i + 1) * b->width, share,
@@ -240,8 +242,8 @@ static void put_histogram(const struct bins *b, int precision, const struct valu
     cg_chart_end(&c);
     cg_buf_puts(out, "<p class=\"note\">");
     cg_html_put_count(out, s->n);
-    cg_buf_printf(out, " %s of all molecules together; full colour is nearer than " DELTA ".",
-                  what[precision]);
+    cg_buf_printf(out, " %s of all molecules together; full colour is closer than " DELTA ".",
+                  names[precision]);
     if (b->beyond[precision]) {
         cg_buf_puts(out, " Not shown: ");
         cg_html_put_count(out, b->beyond[precision]);
@@ -260,11 +262,9 @@ cg_status cg_html_put_histograms(const cg_eval_result *result, cg_buf *out, cg_e
     double highest = 0;
     cg_status st;
 
-    if ((st = collect(result, 0, &s[0], err)) != CG_OK)
-        goto out;
-    if ((st = collect(result, 1, &s[1], err)) != CG_OK)
-        goto out;
-    cut(&bins, s, result->settings.delta);
+    CG_TRY_GOTO(st, collect(result, 0, &s[0], err), out);
+    CG_TRY_GOTO(st, collect(result, 1, &s[1], err), out);
+    fill_bins(&bins, s, result->settings.delta);
     for (int side = 0; side < 2; side++)
         for (int i = 0; i < bins.n && s[side].n; i++)
             highest = fmax(highest, (double)bins.count[side][i] / (double)s[side].n);
@@ -278,7 +278,7 @@ out:
 
 /* ---- scatter plots --------------------------------------------------------------------- */
 
-/* Molecules between two that are drawn. */
+/* Every stride-th molecule is drawn. */
 static size_t stride(const cg_eval_result *result)
 {
     return (result->n_molecules + CG_EVAL_HTML_POINTS - 1) / CG_EVAL_HTML_POINTS;
@@ -295,7 +295,7 @@ static void put_drawn_note(const cg_eval_result *result, cg_buf *out)
     cg_buf_puts(out, " is drawn.</p>\n");
 }
 
-/* The largest finite value of mat_r and, where asked for, of mat_p. */
+/* The largest finite mat_r and, with `precision`, mat_p. */
 static double largest_mat(const cg_eval_result *result, int precision)
 {
     double high = 0;
@@ -320,15 +320,15 @@ void cg_html_put_scatters(const cg_eval_result *result, cg_buf *out)
 
     p.name = "MAT-P, " ANGSTROM;
     cg_html_open_card(out, "MAT-P against MAT-R",
-                      "Above the diagonal: some of what is generated is near no reference. Below: "
-                      "references are left without a neighbour.");
-    cg_chart_begin(&c, out, &r, &p, "MAT-P against MAT-R, a point a molecule");
+                      "Above the diagonal: generated conformers far from every reference. Below: "
+                      "references far from every generated conformer.");
+    cg_chart_begin(&c, out, &r, &p, "MAT-P against MAT-R, one point per molecule");
     cg_chart_segment(&c, r.low, r.low, r.high, r.high, "rule dash");
     for (size_t i = 0; i < result->n_molecules; i += stride(result)) {
         const cg_eval_molecule *m = &result->molecules[i];
 
         cg_buf_clear(&tip);
-        cg_html_put_molecule_tip(&tip, m);
+        put_molecule_tip(&tip, m);
         cg_chart_point(&c, m->mat_r, m->mat_p, 4, "m point", cg_buf_text(&tip));
     }
     cg_chart_end(&c);
@@ -336,15 +336,16 @@ void cg_html_put_scatters(const cg_eval_result *result, cg_buf *out)
     cg_html_close_card(out);
 
     cg_html_open_card(out, "COV-R against MAT-R",
-                      "At the foot and left: near misses, which a little more precision would "
-                      "cover. At the foot and right: shapes that are not found at all.");
+                      "Bottom left: near misses, within reach of a slightly larger " DELTA
+                      ". Bottom "
+                      "right: references that were not reproduced at all.");
     r = cg_chart_axis_over(0, largest_mat(result, 0), 8, "MAT-R, " ANGSTROM);
-    cg_chart_begin(&c, out, &r, &cov, "COV-R against MAT-R, a point a molecule");
+    cg_chart_begin(&c, out, &r, &cov, "COV-R against MAT-R, one point per molecule");
     for (size_t i = 0; i < result->n_molecules; i += stride(result)) {
         const cg_eval_molecule *m = &result->molecules[i];
 
         cg_buf_clear(&tip);
-        cg_html_put_molecule_tip(&tip, m);
+        put_molecule_tip(&tip, m);
         cg_chart_point(&c, m->mat_r, m->cov_r, 4, "r point", cg_buf_text(&tip));
     }
     cg_chart_end(&c);
@@ -373,8 +374,9 @@ static int compare_sizes(const void *a, const void *b)
 
 enum { MAX_GROUPS = 10, LEAST_IN_GROUP = 3 };
 
-/* Means over groups of molecules of like size: neighbours in order of size, about as many in each
- * group, those of the same size never apart. Returns the number of groups. */
+/* Means over groups of molecules of similar size. p[n] is sorted by size; groups are consecutive
+ * and about equally large, and molecules of one size share a group. Returns the number of groups.
+ */
 static size_t group(const struct size_point *p, size_t n, double *size, double *mat_r,
                     double *mat_p, size_t *members)
 {
@@ -401,7 +403,7 @@ static size_t group(const struct size_point *p, size_t n, double *size, double *
     return groups;
 }
 
-/* The names of the lines, above the upper and below the lower at their right ends. */
+/* Labels at the right ends of the lines, above the upper one and below the lower one. */
 static void put_line_names(cg_chart *c, double x, double r, double p)
 {
     int r_above = r > p;
@@ -410,7 +412,7 @@ static void put_line_names(cg_chart *c, double x, double r, double p)
     cg_chart_text(c, x, p, 4, r_above ? 23 : -12, "middle", "p label", "MAT-P");
 }
 
-/* The axis of RMSD: the few farthest molecules may lie beyond it. */
+/* The RMSD axis; a few outliers may lie beyond it. */
 static cg_chart_axis rmsd_axis(const cg_eval_result *result, struct values mats[2])
 {
     double high = 0;
@@ -456,9 +458,9 @@ static void put_size(const struct size_point *p, size_t n, const char *title, co
         put_line_names(&c, size[groups - 1], mat_r[groups - 1], mat_p[groups - 1]);
     cg_chart_end(&c);
     cg_buf_puts(out, "<p class=\"note\">Faint: molecules. Lines: means over groups of molecules of "
-                     "like size.");
+                     "similar size.");
     if (beyond)
-        cg_buf_printf(out, " Rings at the upper edge: %zu beyond it.", beyond);
+        cg_buf_printf(out, " Rings at the upper edge: %zu molecules beyond it.", beyond);
     cg_buf_puts(out, "</p>\n");
     cg_html_close_card(out);
     out->failed |= text.failed;
@@ -475,7 +477,7 @@ cg_status cg_html_put_sizes(const cg_eval_result *result, cg_buf *out, cg_error 
     cg_chart_axis y;
 
     if (!points || !mats[0].v || !mats[1].v) {
-        st = cg_fail(err, CG_ERR_NOMEM, "report: out of memory");
+        st = cg_fail_nomem(err, "report");
         goto out;
     }
     for (size_t i = 0; i < all; i++) {

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* What failed: of the references, of the records, in the run, in the checks. */
+/* Failures: missing molecules, bad records, failures of the run, failed checks. */
 #include "eval/html_parts.h"
 #include "eval/html_text.h"
 
 #include <math.h>
 
-/* A count; 0 where it is absent or none. */
+/* A count; 0 if absent or not a positive integer. */
 static uint64_t count_at(const json_t *run, const char *path)
 {
     const json_t *v = cg_html_json_at(run, path);
@@ -18,7 +18,7 @@ struct failure {
     uint64_t n, of;
 };
 
-/* The share that fills a bar: the next of 1, 2, 5, 10, 20, 50, 100 % above them all. */
+/* Share that a full bar represents: the least of 1, 2, 5, 10, 20, 50, 100 % that no row exceeds. */
 static double scale_of(const struct failure *f, size_t n)
 {
     static const double steps[] = { 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1 };
@@ -33,17 +33,17 @@ static double scale_of(const struct failure *f, size_t n)
     return steps[i];
 }
 
-/* A table whose last column is what failed, or what passed. */
-static void open_bars(cg_buf *out, const char *what, double scale, const char *last)
+/* Opens a table of bars; `first` and `last` head its outer columns. */
+static void open_bars(cg_buf *out, const char *first, double scale, const char *last)
 {
     cg_buf_printf(out,
                   "<table class=\"bars\"><thead><tr><th>%s</th><th>0 to %g\xc2\xa0%%</th>"
                   "<th class=\"n\">failed</th><th class=\"n wider\">of</th><th class=\"n\">%s"
                   "</th></tr></thead><tbody>\n",
-                  what, 100 * scale, last);
+                  first, 100 * scale, last);
 }
 
-/* What of a row comes after its head: bar, counts, share of those that failed or passed. */
+/* The cells after a row heading: bar, counts, and the share that failed (or passed). */
 static void put_bar(cg_buf *out, const struct failure *f, double scale, int passed)
 {
     double share = f->of ? (double)f->n / (double)f->of : NAN;
@@ -79,39 +79,34 @@ static void put_group(cg_buf *out, const char *title, const struct failure *f, s
 static void put_counts(const cg_eval_summary *s, const json_t *run, cg_buf *out)
 {
     uint64_t records = s->n_gen + s->n_wrong + s->n_broken;
-    uint64_t asked = count_at(run, "counts.requested"), in = count_at(run, "counts.molecules");
+    uint64_t requested = count_at(run, "counts.requested");
+    uint64_t input = count_at(run, "counts.molecules");
     const struct failure f[] = {
         { "missing: nothing generated", s->n_missing, s->n_molecules },
         { "wrong: another molecule", s->n_wrong, records },
         { "broken: cannot be read", s->n_broken, records },
-        { "wrong molecule", count_at(run, "counts.failures.wrong_molecule"), asked },
-        { "parse failure", count_at(run, "counts.failures.parse_failure"), asked },
-        { "unfinished", count_at(run, "counts.failures.unfinished"), asked },
-        { "invalid geometry", count_at(run, "counts.failures.invalid_geometry"), asked },
-        { "bad input", count_at(run, "counts.failures.whole_molecules.bad_input"), in },
-        { "too large", count_at(run, "counts.failures.whole_molecules.too_large"), in },
-        { "unsupported", count_at(run, "counts.failures.whole_molecules.unsupported"), in },
+        { "wrong molecule", count_at(run, "counts.failures.wrong_molecule"), requested },
+        { "parse failure", count_at(run, "counts.failures.parse_failure"), requested },
+        { "unfinished", count_at(run, "counts.failures.unfinished"), requested },
+        { "invalid geometry", count_at(run, "counts.failures.invalid_geometry"), requested },
+        { "bad input", count_at(run, "counts.failures.whole_molecules.bad_input"), input },
+        { "too large", count_at(run, "counts.failures.whole_molecules.too_large"), input },
+        { "unsupported", count_at(run, "counts.failures.whole_molecules.unsupported"), input },
     };
     size_t n = run ? sizeof f / sizeof f[0] : 3;
     double scale = scale_of(f, n);
 
-    cg_html_open_card(out, "What is not there",
-                      run ? "In the files, and as the run itself counted." : "In the files.");
+    cg_html_open_card(out, "Missing and unusable output",
+                      run ? "From the files and from the counts of the run." : "From the files.");
     open_bars(out, "kind", scale, "share");
-    put_group(out, "Molecules of the references", f, 1, scale);
+    put_group(out, "Reference molecules", f, 1, scale);
     put_group(out, "Generated records", f + 1, 2, scale);
     if (run) {
-        put_group(out, "Run: conformers asked for", f + 3, 4, scale);
+        put_group(out, "Run: requested conformers", f + 3, 4, scale);
         put_group(out, "Run: whole molecules", f + 7, 3, scale);
     }
     cg_buf_puts(out, "</tbody></table>\n");
     cg_html_close_card(out);
-}
-
-void cg_html_put_check_name(cg_buf *out, const char *name)
-{
-    for (const char *c = name; *c; c++)
-        cg_buf_putc(out, *c == '_' ? ' ' : *c);
 }
 
 static void put_checks(const cg_eval_result *result, cg_buf *out)
@@ -127,7 +122,7 @@ static void put_checks(const cg_eval_result *result, cg_buf *out)
                            s->checked };
     scale = scale_of(f, CG_CHECK_COUNT + 1);
     cg_html_open_card(out, "Checks of single conformers",
-                      "By test; tests that do not apply to a molecule are not made.");
+                      "By test. A test counts only molecules that it applies to.");
     if (!s->checked) {
         cg_buf_puts(out, result->settings.checks ? "<p class=\"note\">No conformer was checked."
                                                    "</p>\n"
@@ -147,7 +142,7 @@ static void put_checks(const cg_eval_result *result, cg_buf *out)
     cg_html_close_card(out);
 }
 
-/* Atoms that the run found in impossible places while it wrote, by cause. */
+/* Atoms that failed a geometry test during generation, by fault cause. */
 static void put_geometry(const json_t *run, cg_buf *out)
 {
     enum { MAX_CAUSES = 32 };
@@ -166,10 +161,11 @@ static void put_geometry(const json_t *run, cg_buf *out)
             f[n++] = (struct failure) { name, (uint64_t)json_integer_value(v), atoms };
     }
     scale = scale_of(f, n);
-    cg_html_open_card(out, "Atoms as they were written",
-                      "In impossible places, by the first reason why. What was repaired is not in "
-                      "the files any more.");
-    open_bars(out, "reason", scale, "share");
+    cg_html_open_card(
+        out, "Geometry of atoms during generation",
+        "Atoms that failed a geometry test, by the first cause. Repaired atoms are no "
+        "longer in the files.");
+    open_bars(out, "cause", scale, "share");
     put_rows(out, f, n, scale);
     cg_buf_puts(out, "</tbody></table>\n");
     cg_html_close_card(out);
@@ -178,9 +174,8 @@ static void put_geometry(const json_t *run, cg_buf *out)
 void cg_html_put_failures(const cg_eval_result *result, const json_t *run, cg_buf *out)
 {
     cg_html_open_section(out, "Failures",
-                         "What is missing, what is something else, what is not "
-                         "sane by itself. A bar is the share of those that "
-                         "could have failed.");
+                         "Missing output, wrong molecules, failed checks. A bar shows the failed "
+                         "share of all that could have failed.");
     put_counts(&result->summary, run, out);
     put_checks(result, out);
     put_geometry(run, out);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/** @file html_parts.h  The parts of an evaluation's page. Internal to html*.c. */
+/** @file html_parts.h  Parts of the evaluation page. Internal to html*.c. */
 #ifndef CG_EVAL_HTML_PARTS_H
 #define CG_EVAL_HTML_PARTS_H
 
@@ -8,34 +8,37 @@
 
 #include <jansson.h>
 
-/** <style>: the whole of the page's looks. */
+/* ---- html_style.c, html_parts.c: shared by all sections -------------------------------- */
+
+/** <style>: the page's complete CSS. */
 void cg_html_put_style(cg_buf *out);
 
-/* A section is a heading with cards under it. Texts are escaped already. */
+/* A section is a heading with cards below it. Texts are passed escaped. */
 void cg_html_open_section(cg_buf *out, const char *title, const char *sentence);
 void cg_html_close_section(cg_buf *out);
-/** A card of the section with a heading; `sentence` may be NULL. */
+/** A card of the section, with a heading; `sentence` may be NULL. */
 void cg_html_open_card(cg_buf *out, const char *title, const char *sentence);
 void cg_html_close_card(cg_buf *out);
 
-/** Member at a path of names joined by dots; NULL where there is none, or null. */
+/** Member at a path of names joined by dots; NULL if absent or null. */
 const json_t *cg_html_json_at(const json_t *node, const char *path);
 
-/** "bond lengths" of "bond_lengths". */
+/** Appends the name of a check as words: "bond lengths" for "bond_lengths". */
 void cg_html_put_check_name(cg_buf *out, const char *name);
 
-/* Charts, each a card. CG_ERR_NOMEM from those that need room of their own. */
+/* ---- html_charts.c: charts, each a card ------------------------------------------------ */
+
+/* CG_ERR_NOMEM from those that allocate. */
 void cg_html_put_curve(const cg_eval_result *result, cg_buf *out);
 cg_status cg_html_put_histograms(const cg_eval_result *result, cg_buf *out, cg_error *err);
 void cg_html_put_scatters(const cg_eval_result *result, cg_buf *out);
 cg_status cg_html_put_sizes(const cg_eval_result *result, cg_buf *out, cg_error *err);
 
-/** Sections. @param run  report of the generating run, an object; NULL without */
+/* ---- html_failures.c, html_run.c, html_worst.c: sections ------------------------------- */
+
+/** @param run  report of the generating run, a JSON object; NULL without */
 void cg_html_put_failures(const cg_eval_result *result, const json_t *run, cg_buf *out);
 void cg_html_put_run(const json_t *run, cg_buf *out);
 cg_status cg_html_put_worst(const cg_eval_result *result, cg_buf *out, cg_error *err);
-
-/** "MAT-R 0.812 Å, ..." of a molecule, escaped, for hover. */
-void cg_html_put_molecule_tip(cg_buf *out, const cg_eval_molecule *m);
 
 #endif

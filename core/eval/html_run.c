@@ -1,32 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* What is known of the run that generated. */
+/* Section on the generating run, from its report. */
 #include "eval/html_parts.h"
 #include "eval/html_text.h"
 
 #include <string.h>
 
-const json_t *cg_html_json_at(const json_t *node, const char *path)
-{
-    char key[64];
-
-    while (node) {
-        size_t n = strcspn(path, ".");
-
-        if (n >= sizeof key || !json_is_object(node))
-            return NULL;
-        memcpy(key, path, n);
-        key[n] = '\0';
-        node = json_object_get(node, key);
-        if (!path[n])
-            return json_is_null(node) ? NULL : node;
-        path += n + 1;
-    }
-    return NULL;
-}
-
 enum kind { TEXT, NUMBER, SECONDS, BYTES };
 
-/* A value as its kind wants it; one of another type as it is, so that nothing is hidden. */
+/* A value formatted as its kind; a value of an unexpected type is still shown. */
 static void put_value(cg_buf *out, const json_t *v, enum kind kind)
 {
     if (json_is_string(v)) {
@@ -54,10 +35,10 @@ static void put_value(cg_buf *out, const json_t *v, enum kind kind)
 struct fact {
     const char *label, *path;
     enum kind kind;
-    const char *reason; /* path of why it was chosen */
+    const char *reason; /* path of the reason for the selection; NULL without */
 };
 
-static const struct fact choices[] = {
+static const struct fact selections[] = {
     { "outcome", "outcome", TEXT, NULL },
     { "model", "engine.model", TEXT, NULL },
     { "architecture", "engine.architecture", TEXT, NULL },
@@ -69,7 +50,7 @@ static const struct fact choices[] = {
     { "constraint", "engine.constraint", TEXT, "engine.constraint_reason" },
     { "geometry", "geometry.mode", TEXT, NULL },
     { "batch", "engine.batch_size", NUMBER, "engine.batch_reason" },
-    { "number type", "engine.dtype", TEXT, NULL },
+    { "data type", "engine.dtype", TEXT, NULL },
     { "deterministic", "engine.deterministic", TEXT, "engine.promise" },
     { "threads", "engine.threads", NUMBER, NULL },
     { "template workers", "engine.template_workers", NUMBER, NULL },
@@ -85,18 +66,18 @@ static const struct fact choices[] = {
 
 static const struct fact work[] = {
     { "molecules", "counts.molecules", NUMBER, NULL },
-    { "conformers asked for", "counts.requested", NUMBER, NULL },
-    { "conformers made", "counts.conformers", NUMBER, NULL },
-    { "of them in earlier sittings", "counts.conformers_resumed", NUMBER, NULL },
-    { "tokens completed", "counts.tokens.completion", NUMBER, NULL },
+    { "conformers requested", "counts.requested", NUMBER, NULL },
+    { "conformers generated", "counts.conformers", NUMBER, NULL },
+    { "of them before resuming", "counts.conformers_resumed", NUMBER, NULL },
+    { "completion tokens", "counts.tokens.completion", NUMBER, NULL },
     { "of them sampled", "counts.tokens.sampled", NUMBER, NULL },
     { "of them forced", "counts.tokens.forced", NUMBER, NULL },
-    { "tokens taken back", "geometry.tokens_discarded", NUMBER, NULL },
+    { "tokens discarded", "geometry.tokens_discarded", NUMBER, NULL },
     { "atoms moved", "geometry.atoms_moved", NUMBER, NULL },
-    { "conformers begun anew", "geometry.restarts", NUMBER, NULL },
-    { "tokens a second", "rates.tokens_per_second", NUMBER, NULL },
-    { "conformers a second", "rates.conformers_per_second", NUMBER, NULL },
-    { "time in all", "seconds.total", SECONDS, NULL },
+    { "conformers restarted", "geometry.restarts", NUMBER, NULL },
+    { "tokens per second", "rates.tokens_per_second", NUMBER, NULL },
+    { "conformers per second", "rates.conformers_per_second", NUMBER, NULL },
+    { "total time", "seconds.total", SECONDS, NULL },
     { "decoding", "seconds.decode", SECONDS, NULL },
     { "matrix products", "seconds.matmul", SECONDS, NULL },
     { "attention", "seconds.attention", SECONDS, NULL },
@@ -104,10 +85,10 @@ static const struct fact work[] = {
     { "chemistry", "seconds.chemistry", SECONDS, NULL },
     { "templates", "seconds.template", SECONDS, NULL },
     { "records", "seconds.record", SECONDS, NULL },
-    { "memory at most", "bytes.peak_memory", BYTES, NULL },
+    { "peak memory", "bytes.peak_memory", BYTES, NULL },
     { "KV cache", "bytes.kv_cache", BYTES, NULL },
-    { "memory of the GPU", "bytes.device", BYTES, NULL },
-    { "written", "bytes.written", BYTES, NULL },
+    { "GPU memory", "bytes.device", BYTES, NULL },
+    { "output written", "bytes.written", BYTES, NULL },
 };
 
 static void open_facts(cg_buf *out, const char *title)
@@ -141,9 +122,8 @@ static void put_facts(cg_buf *out, const json_t *run, const struct fact *facts, 
     }
 }
 
-enum { MAX_LISTED = 64 };
+enum { MAX_LISTED = 64 }; /* versions, GPUs and messages shown at most */
 
-/* Versions, GPUs and messages: as many as there are, within reason. */
 static void put_versions(cg_buf *out, const json_t *versions)
 {
     const char *key;
@@ -153,7 +133,7 @@ static void put_versions(cg_buf *out, const json_t *versions)
     if (!json_object_size(versions))
         return;
     cg_buf_puts(out, "<div class=\"card wide\"><h3>Versions</h3>\n<p class=\"versions\">");
-    /* The loop wants a json_t that it does not change. */
+    /* The macro takes a non-const json_t but does not modify it. */
     json_object_foreach((json_t *)versions, key, v)
     {
         if (++n > MAX_LISTED)
@@ -215,10 +195,10 @@ void cg_html_put_run(const json_t *run, cg_buf *out)
 {
     if (!run)
         return;
-    cg_html_open_section(out, "The run that generated",
-                         "From its own report: what it ran on, what was chosen and why.");
-    open_facts(out, "Choices");
-    put_facts(out, run, choices, sizeof choices / sizeof choices[0]);
+    cg_html_open_section(out, "The generating run",
+                         "From its report: hardware, selections and their reasons, work and time.");
+    open_facts(out, "Selections");
+    put_facts(out, run, selections, sizeof selections / sizeof selections[0]);
     put_gpus(out, cg_html_json_at(run, "engine.gpus"));
     close_facts(out);
     open_facts(out, "Work and time");

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The looks of an evaluation's page. Blue is recall and orange precision (told apart by every kind
- * of colour vision, and by lightness on paper); red is failure alone. */
+/* CSS of the evaluation page. Blue is recall and orange precision (distinguishable with any colour
+ * vision, and by lightness in black-and-white print); red is only for failures. */
 #include "eval/html_parts.h"
 
 static const char style[] =

@@ -12,9 +12,9 @@
 #define NBSP  "\xc2\xa0"
 #define MINUS "\xe2\x88\x92" /* − */
 
-/* XML 1.0 knows no control characters but tab and line ends, and neither U+FFFE nor U+FFFF. C1
- * controls are allowed there and discouraged: they are no text either. */
-static int is_text(const unsigned char *s, int n)
+/* XML 1.0 allows no control characters except tab and line ends, and neither U+FFFE nor U+FFFF. It
+ * discourages C1 controls; they are excluded too. */
+static int is_xml_char(const unsigned char *s, int n)
 {
     if (n == 1)
         return (s[0] >= 0x20 && s[0] != 0x7f) || s[0] == '\t' || s[0] == '\n' || s[0] == '\r';
@@ -30,7 +30,7 @@ void cg_html_put_text(cg_buf *out, const char *text)
     while (*s) {
         int n = cg_utf8_length(s);
 
-        if (!n || !is_text(s, n))
+        if (!n || !is_xml_char(s, n))
             cg_buf_puts(out, "\xef\xbf\xbd");
         else if (*s == '&')
             cg_buf_puts(out, "&amp;");
@@ -60,7 +60,7 @@ void cg_html_put_count(cg_buf *out, uint64_t n)
     }
 }
 
-/* "%.*f", the sign a true minus; numbers beyond what a reader can use in scientific notation. */
+/* "%.*f" with a typographic minus; numbers from 1e15 on in scientific notation. */
 static void put_fixed(cg_buf *out, double value, int decimals)
 {
     if (value < 0)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The molecules that fare worst, drawn. */
+/* Section on the worst molecules, with drawings. */
 #include "base/error.h"
 #include "base/size.h"
 #include "chem/molecule.h"
@@ -12,13 +12,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Badness: MAT-R; what is not finite has nothing generated. */
+/* MAT-R is not finite exactly when nothing was generated. */
 static int is_missing(const cg_eval_molecule *m)
 {
     return !isfinite(m->mat_r);
 }
 
-/* Missing ones in the order of the references, then by falling MAT-R. */
+/* Missing molecules in input order, then the others by descending MAT-R. */
 static int compare_worst(const void *a, const void *b)
 {
     const cg_eval_molecule *x = *(const cg_eval_molecule *const *)a;
@@ -31,8 +31,8 @@ static int compare_worst(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* Sulfur's yellow and fluorine's turquoise are all but invisible on white, and on black where the
- * page turns lightness round: darker ones of the same length stand in for them. */
+/* RDKit's yellow for sulfur and turquoise for fluorine are nearly invisible on white, and on black
+ * after the dark scheme inverts lightness. Replaces them by darker colours of the same length. */
 static void darken(char *svg)
 {
     static const char *const colours[][2] = { { "#CCCC00", "#9C7C00" }, { "#33CCCC", "#1B8A8A" } };
@@ -42,8 +42,8 @@ static void darken(char *svg)
             memcpy(at, colours[i][1], 7);
 }
 
-/* The drawing, as an image of its own: an <img> runs no script, and ids and styles inside of it
- * meet nothing of the page. Where there is none, the reason. */
+/* The drawing as a separate <img>, which runs no script and whose ids and styles cannot clash with
+ * the page's. Without a drawing, the reason. */
 static void put_drawing(const cg_eval_molecule *m, cg_buf *out)
 {
     cg_error err = CG_ERROR_INIT;
@@ -67,7 +67,7 @@ static void put_drawing(const cg_eval_molecule *m, cg_buf *out)
         cg_buf_puts(out, "\"/>\n");
     } else {
         cg_buf_puts(out, "<p class=\"undrawn\">not drawn: ");
-        cg_html_put_text(out, err.msg[0] ? err.msg : "RDKit gives no drawing");
+        cg_html_put_text(out, err.msg[0] ? err.msg : "RDKit returned no drawing");
         cg_buf_puts(out, "</p>\n");
     }
     free_ptr(svg);
@@ -109,21 +109,21 @@ cg_status cg_html_put_worst(const cg_eval_result *result, cg_buf *out, cg_error 
     const cg_eval_molecule **order = cg_alloc_array(n, sizeof(const cg_eval_molecule *));
 
     if (!order)
-        return cg_fail(err, CG_ERR_NOMEM, "report: out of memory");
+        return cg_fail_nomem(err, "report");
     for (size_t i = 0; i < n; i++) {
         order[i] = &result->molecules[i];
         n_missing += is_missing(order[i]) != 0;
     }
     qsort(order, n, sizeof *order, compare_worst);
-    /* Half of the places are for geometry, however many are missing. */
+    /* Missing molecules take at most half of the list, so that bad geometry is always shown. */
     missing_drawn = CG_EVAL_HTML_WORST / 2;
     if (n - n_missing < CG_EVAL_HTML_WORST / 2)
         missing_drawn = CG_EVAL_HTML_WORST - (n - n_missing);
     missing_drawn = n_missing < missing_drawn ? n_missing : missing_drawn;
     drawn = missing_drawn;
 
-    cg_buf_puts(out, "<section><h2>The worst molecules</h2>\n<p>By falling MAT-R: their "
-                     "references are farthest from anything that was generated.");
+    cg_buf_puts(out, "<section><h2>The worst molecules</h2>\n<p>By descending MAT-R: their "
+                     "references are farthest from every generated conformer.");
     if (n_missing > missing_drawn) {
         cg_buf_puts(out, " Of ");
         cg_html_put_count(out, n_missing);

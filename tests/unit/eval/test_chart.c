@@ -50,7 +50,7 @@ START_TEST(ticks_are_labelled)
 }
 END_TEST
 
-START_TEST(places_are_linear_and_cut_off)
+START_TEST(coordinates_are_linear_and_clamped)
 {
     cg_buf out = { 0 };
     cg_chart c = begin(&out);
@@ -74,7 +74,7 @@ static int count(const char *text, const char *part)
     return n;
 }
 
-START_TEST(what_is_not_finite_is_not_drawn)
+START_TEST(values_that_are_not_finite_are_not_drawn)
 {
     double x[] = { 0, 1, NAN, 3, 4 }, y[] = { 0.1, 0.2, 0.3, INFINITY, 0.5 };
     cg_buf out = { 0 };
@@ -108,7 +108,7 @@ int main(void)
 
     tcase_add_loop_test(tc, axes_are_round, 0, 12);
     tcase_add_test(tc, ticks_are_labelled);
-    tcase_add_test(tc, places_are_linear_and_cut_off);
-    tcase_add_test(tc, what_is_not_finite_is_not_drawn);
+    tcase_add_test(tc, coordinates_are_linear_and_clamped);
+    tcase_add_test(tc, values_that_are_not_finite_are_not_drawn);
     return run_suite("eval_chart", &tc, 1);
 }

@@ -13,7 +13,7 @@ static void drop(void)
     cg_eval_result_finish(&result);
 }
 
-/* The page of the result, well-formed and free of what no reader should see. */
+/* Writes the page; it must be well-formed and without scripts, NaN or infinity. */
 static const char *page(void)
 {
     cg_error err = CG_ERROR_INIT;
@@ -45,12 +45,12 @@ START_TEST(any_number_of_molecules)
     page();
     ck_assert_int_eq(count(cg_buf_text(&out), "<svg class=\"chart\""), 7);
     ck_assert_int_eq(count(cg_buf_text(&out), "class=\"drawing\""), drawn);
-    /* A point in each of two scatter plots. */
+    /* One point per molecule in the MAT-P secondst MAT-R plot. */
     ck_assert_int_eq(count(cg_buf_text(&out), "class=\"m point\""), (int)sizes[_i]);
 }
 END_TEST
 
-START_TEST(nothing_comes_from_outside)
+START_TEST(page_has_no_external_links)
 {
     static const char *const links[] = { "http://", "https://", "url(", "@import", "<link" };
     const char *text;
@@ -64,7 +64,7 @@ START_TEST(nothing_comes_from_outside)
 }
 END_TEST
 
-START_TEST(names_and_paths_are_text)
+START_TEST(names_and_paths_are_escaped)
 {
     static const char evil[] = "</title><script>alert(1)</script>\"'&\x01\xff";
     const char *text;
@@ -98,7 +98,7 @@ START_TEST(all_missing)
 }
 END_TEST
 
-START_TEST(missing_ones_leave_room_for_others)
+START_TEST(missing_molecules_take_at_most_half_of_the_list)
 {
     result = made_result(60);
     for (size_t i = 0; i < 30; i++)
@@ -109,7 +109,7 @@ START_TEST(missing_ones_leave_room_for_others)
 }
 END_TEST
 
-START_TEST(worst_comes_first)
+START_TEST(worst_molecule_comes_first)
 {
     const char *first;
 
@@ -125,7 +125,7 @@ START_TEST(worst_comes_first)
 }
 END_TEST
 
-START_TEST(absurd_figures)
+START_TEST(extreme_figures)
 {
     result = made_result(20);
     result.molecules[0].mat_r = 1e300;
@@ -145,7 +145,7 @@ START_TEST(absurd_figures)
 }
 END_TEST
 
-START_TEST(only_so_many_points)
+START_TEST(number_of_points_is_limited)
 {
     result = made_result(2 * CG_EVAL_HTML_POINTS + 1);
     page();
@@ -177,14 +177,14 @@ START_TEST(run_facts)
     ck_assert_contains(text, "1,159");
     ck_assert_contains(text, "12,345 tokens");
     ck_assert_contains(text, "5.0\xc2\xa0%"); /* 50 of 1000 wrong */
-    ck_assert_contains(text, "Atoms as they were written");
+    ck_assert_contains(text, "Geometry of atoms during generation");
     ck_assert_contains(text, "<tr><th>double_bond</th>");
     ck_assert_contains(text, "25.0\xc2\xa0%"); /* 1000 of 4000 */
     ck_assert_contains(text, "<tr><th>&lt;u&gt;</th>");
 }
 END_TEST
 
-START_TEST(a_run_report_that_is_none)
+START_TEST(bad_run_report_or_delta_is_refused)
 {
     cg_error err = CG_ERROR_INIT;
 
@@ -200,14 +200,14 @@ END_TEST
 
 START_TEST(same_bytes_each_time)
 {
-    cg_buf again = { 0 };
+    cg_buf second = { 0 };
     cg_error err = CG_ERROR_INIT;
 
     result = made_result(40);
     page();
-    ck_assert_int_eq(cg_eval_write_html(&result, &again, &err), CG_OK);
-    ck_assert_str_eq(cg_buf_text(&out), cg_buf_text(&again));
-    cg_buf_finish(&again);
+    ck_assert_int_eq(cg_eval_write_html(&result, &second, &err), CG_OK);
+    ck_assert_str_eq(cg_buf_text(&out), cg_buf_text(&second));
+    cg_buf_finish(&second);
 }
 END_TEST
 
@@ -218,15 +218,15 @@ int main(void)
     tcase_set_timeout(tc, 60);
     tcase_add_checked_fixture(tc, NULL, drop);
     tcase_add_loop_test(tc, any_number_of_molecules, 0, 15);
-    tcase_add_test(tc, nothing_comes_from_outside);
-    tcase_add_test(tc, names_and_paths_are_text);
+    tcase_add_test(tc, page_has_no_external_links);
+    tcase_add_test(tc, names_and_paths_are_escaped);
     tcase_add_test(tc, all_missing);
-    tcase_add_test(tc, missing_ones_leave_room_for_others);
-    tcase_add_test(tc, worst_comes_first);
-    tcase_add_loop_test(tc, absurd_figures, 0, 3);
-    tcase_add_test(tc, only_so_many_points);
+    tcase_add_test(tc, missing_molecules_take_at_most_half_of_the_list);
+    tcase_add_test(tc, worst_molecule_comes_first);
+    tcase_add_loop_test(tc, extreme_figures, 0, 3);
+    tcase_add_test(tc, number_of_points_is_limited);
     tcase_add_test(tc, run_facts);
-    tcase_add_test(tc, a_run_report_that_is_none);
+    tcase_add_test(tc, bad_run_report_or_delta_is_refused);
     tcase_add_test(tc, same_bytes_each_time);
     return run_suite("eval_html", &tc, 1);
 }
