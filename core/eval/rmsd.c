@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/cpu.h"
 #include "base/error.h"
 #include "base/size.h"
 #include "eval/rmsd_kernel.h"
@@ -13,17 +14,17 @@
 enum {
     LANES = CG_RMSD_LANES,
     ALIGN = 64,
-    CLOCK_PERIOD = 4096, /* superpositions of eight between two looks at the clock */
+    CLOCK_PERIOD = 4096, /* superpositions of eight conformers between two readings of the clock */
 };
 
 /*
- * Conformers are kept by size, so that those that stand side by side are alike and a bound decides
- * on eight at once. The last block is filled up with copies of the last conformer.
+ * Conformers are sorted by norm: the eight of a block are then similar, and one bound often decides
+ * about all of them. The last block is padded with copies of the last conformer.
  */
 struct cg_rmsd_set {
     size_t n, n_atoms, n_blocks;
-    size_t *index;    /* [n] place in the caller's order */
-    double *xyz;      /* [n_blocks][n_atoms][3][LANES] centred, of norm 1 (or all 0) */
+    size_t *index;    /* [n] in the caller's order */
+    double *xyz;      /* [n_blocks][n_atoms][3][LANES] centred, scaled to norm 1 (or all 0) */
     double *norm;     /* [n_blocks][LANES] Å, ascending */
     double *singular; /* [n_blocks][3][LANES] singular values of xyz, descending */
 };
@@ -54,45 +55,45 @@ static int compare_sized(const void *x, const void *y)
     return a->index < b->index ? -1 : a->index > b->index;
 }
 
-static void find_centre(const float (*xyz)[3], size_t n_atoms, double centre[3])
+static void find_centroid(const float (*xyz)[3], size_t n_atoms, double centroid[3])
 {
-    centre[0] = centre[1] = centre[2] = 0;
+    centroid[0] = centroid[1] = centroid[2] = 0;
     for (size_t i = 0; i < n_atoms; i++)
         for (int k = 0; k < 3; k++)
-            centre[k] += (double)xyz[i][k];
+            centroid[k] += (double)xyz[i][k];
     for (int k = 0; k < 3; k++)
-        centre[k] /= (double)n_atoms;
+        centroid[k] /= (double)n_atoms;
 }
 
-/* Root of the sum of squares about the centre; not finite where a coordinate is not. */
+/* Root of the sum of squares about the centroid; not finite if a coordinate is not. */
 static double find_norm(const float (*xyz)[3], size_t n_atoms)
 {
-    double centre[3], sum = 0;
+    double centroid[3], sum = 0;
 
-    find_centre(xyz, n_atoms, centre);
+    find_centroid(xyz, n_atoms, centroid);
     for (size_t i = 0; i < n_atoms; i++)
         for (int k = 0; k < 3; k++) {
-            double d = (double)xyz[i][k] - centre[k];
+            double d = (double)xyz[i][k] - centroid[k];
 
             sum += d * d;
         }
     return sqrt(sum);
 }
 
-/* Put a conformer into its lane. */
-static void place(cg_rmsd_set *set, const float (*xyz)[3], double norm, size_t at)
+/* Stores a conformer at sorted position `at`. */
+static void store_conformer(cg_rmsd_set *set, const float (*xyz)[3], double norm, size_t at)
 {
     size_t lane = at % LANES;
     double *to = set->xyz + at / LANES * set->n_atoms * 3 * LANES + lane;
     double *singular = set->singular + at / LANES * 3 * LANES + lane;
-    double centre[3], values[3], gram[4][4] = { { 0 } };
+    double centroid[3], values[3], gram[4][4] = { { 0 } };
 
-    find_centre(xyz, set->n_atoms, centre);
+    find_centroid(xyz, set->n_atoms, centroid);
     for (size_t i = 0; i < set->n_atoms; i++) {
         double p[3];
 
         for (int k = 0; k < 3; k++) {
-            p[k] = norm > 0 ? ((double)xyz[i][k] - centre[k]) / norm : 0;
+            p[k] = norm > 0 ? ((double)xyz[i][k] - centroid[k]) / norm : 0;
             to[(i * 3 + (size_t)k) * LANES] = p[k];
         }
         for (int k = 0; k < 3; k++)
@@ -115,7 +116,7 @@ cg_status cg_rmsd_set_create(const float (*xyz)[3], size_t n_conformers, size_t 
 
     if (n_atoms == 0) {
         st =
-            cg_fail(err, CG_ERR_USAGE, "RMSD: found conformers without atoms, wanted one at least");
+            cg_fail(err, CG_ERR_USAGE, "RMSD: found conformers without atoms, wanted at least one");
         goto out;
     }
     if (set) {
@@ -147,7 +148,7 @@ cg_status cg_rmsd_set_create(const float (*xyz)[3], size_t n_conformers, size_t 
 
         if (at < n_conformers)
             set->index[at] = s->index;
-        place(set, xyz + s->index * n_atoms, s->norm, at);
+        store_conformer(set, xyz + s->index * n_atoms, s->norm, at);
     }
     *ret_set = set;
     set = NULL;
@@ -170,37 +171,43 @@ void cg_rmsd_set_destroy(cg_rmsd_set *set)
 
 /* ---- kernels ----------------------------------------------------------------------------- */
 
+/* Best first. */
+static const struct variant {
+    uint32_t required; /* CG_CPU_* */
+    const cg_rmsd_kernel *kernel;
+} variants[] = {
+#ifdef CG_RMSD_X86
+    { CG_CPU_AVX512F | CG_CPU_AVX512VL | CG_CPU_AVX512DQ, &cg_rmsd_avx512 },
+    { CG_CPU_AVX2, &cg_rmsd_avx2 },
+#endif
+    { 0, &cg_rmsd_generic },
+};
+
 const cg_rmsd_kernel *cg_rmsd_kernel_get(int i)
 {
-    const cg_rmsd_kernel *have[4] = { NULL };
-    int n = 0;
+    uint32_t flags = cg_cpu_flags();
 
-#ifdef CG_RMSD_X86
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
-        __builtin_cpu_supports("avx512dq"))
-        have[n++] = &cg_rmsd_avx512;
-    if (__builtin_cpu_supports("avx2"))
-        have[n++] = &cg_rmsd_avx2;
-#endif
-    have[n++] = &cg_rmsd_generic;
-    return i >= 0 && i < n ? have[i] : NULL;
+    for (size_t k = 0; k < sizeof variants / sizeof variants[0]; k++)
+        if ((variants[k].required & ~flags) == 0 && i-- == 0)
+            return variants[k].kernel;
+    return NULL;
 }
 
 /* ---- comparison -------------------------------------------------------------------------- */
 
-/* A comparison of a set with another. */
+/* Working state of comparing set a with set b. */
 struct comparison {
     const cg_rmsd_set *a, *b;
     const cg_rmsd_kernel *kernel;
-    cg_rmsd_program program;
+    cg_rmsd_plan plan;
     double *level, *row;
-    double *buf; /* what follows points into it, [LANES] each */
-    double *floor, *best;
+    double *buf;              /* owns the two below */
+    double *threshold, *best; /* [LANES] */
 };
 
 static void comparison_finish(struct comparison *c)
 {
-    cg_rmsd_program_finish(&c->program);
+    cg_rmsd_plan_finish(&c->plan);
     free(c->level);
     free(c->row);
     free(c->buf);
@@ -209,8 +216,6 @@ static void comparison_finish(struct comparison *c)
 static cg_status comparison_init(struct comparison *c, const cg_rmsd_set *a, const cg_rmsd_set *b,
                                  const cg_symmetry *symmetry, cg_error *err)
 {
-    cg_status st;
-
     c->a = a;
     c->b = b;
     c->kernel = cg_rmsd_kernel_get(0);
@@ -219,21 +224,19 @@ static cg_status comparison_init(struct comparison *c, const cg_rmsd_set *a, con
                        "RMSD: found conformers of %zu and of %zu atoms and %zu maps of %zu, wanted "
                        "one molecule",
                        a->n_atoms, b->n_atoms, symmetry->n_maps, symmetry->n_atoms);
-    st = cg_rmsd_program_init(symmetry, symmetry->n_maps, &c->program, err);
-    if (st != CG_OK)
-        return st;
-    c->level = alloc_doubles(c->program.n_levels, CG_RMSD_PRODUCTS * LANES);
+    CG_TRY(cg_rmsd_plan_init(symmetry, symmetry->n_maps, &c->plan, err));
+    c->level = alloc_doubles(c->plan.n_levels, CG_RMSD_PRODUCTS * LANES);
     c->row = alloc_doubles(a->n_atoms, 3);
     c->buf = alloc_doubles(2, LANES);
     if (!c->level || !c->row || !c->buf)
-        return cg_fail(err, CG_ERR_NOMEM, "RMSD: out of memory");
-    c->floor = c->buf;
+        return cg_fail_nomem(err, "RMSD");
+    c->threshold = c->buf;
     c->best = c->buf + LANES;
     return CG_OK;
 }
 
-/* Coordinates of a's conformer at place i, one after the other. */
-static void fetch_row(struct comparison *c, size_t i)
+/* Copies the coordinates of a's conformer at position i contiguously to c->row. */
+static void load_row(struct comparison *c, size_t i)
 {
     size_t n = c->a->n_atoms * 3;
     const double *from = c->a->xyz + i / LANES * n * LANES + i % LANES;
@@ -242,17 +245,17 @@ static void fetch_row(struct comparison *c, size_t i)
         c->row[k] = from[k * LANES];
 }
 
-/* Largest lambdas of the row with the eight of a block, to c->best. */
-static void run_block(struct comparison *c, const cg_rmsd_program *program, size_t block)
+/* Largest lambdas between the row and the eight conformers of a block, to c->best. */
+static void run_block(struct comparison *c, const cg_rmsd_plan *plan, size_t block)
 {
-    cg_rmsd_block t = { program,  c->row,   c->b->xyz + block * c->b->n_atoms * 3 * LANES,
-                        c->floor, c->level, c->best };
+    cg_rmsd_block t = { plan,         c->row,   c->b->xyz + block * c->b->n_atoms * 3 * LANES,
+                        c->threshold, c->level, c->best };
 
     c->kernel->run(&t);
 }
 
 /* Mean square deviation times the number of atoms, from the norms and lambda. */
-static double square(double norm_a, double norm_b, double lambda)
+static double squared_deviation(double norm_a, double norm_b, double lambda)
 {
     double rest = lambda < 1 ? 1 - lambda : 0;
 
@@ -268,21 +271,23 @@ cg_status cg_rmsd_matrix(const cg_rmsd_set *a, const cg_rmsd_set *b, const cg_sy
                          float *ret_rmsd, cg_error *err)
 {
     struct comparison c = { 0 };
-    cg_status st = comparison_init(&c, a, b, symmetry, err);
+    cg_status st;
 
-    for (int l = 0; l < LANES && st == CG_OK; l++)
-        c.floor[l] = CG_RMSD_NO_LAMBDA;
-    for (size_t i = 0; i < a->n && st == CG_OK; i++) {
+    CG_TRY_GOTO(st, comparison_init(&c, a, b, symmetry, err), out);
+    for (int l = 0; l < LANES; l++)
+        c.threshold[l] = CG_RMSD_NO_LAMBDA;
+    for (size_t i = 0; i < a->n; i++) {
         float *row = ret_rmsd + a->index[i] * b->n;
 
-        fetch_row(&c, i);
+        load_row(&c, i);
         for (size_t at = 0; at < b->n; at++) {
             if (at % LANES == 0)
-                run_block(&c, &c.program, at / LANES);
+                run_block(&c, &c.plan, at / LANES);
             row[b->index[at]] =
-                to_rmsd(square(a->norm[i], b->norm[at], c.best[at % LANES]), a->n_atoms);
+                to_rmsd(squared_deviation(a->norm[i], b->norm[at], c.best[at % LANES]), a->n_atoms);
         }
     }
+out:
     comparison_finish(&c);
     return st;
 }
@@ -291,40 +296,40 @@ cg_status cg_rmsd_matrix(const cg_rmsd_set *a, const cg_rmsd_set *b, const cg_sy
 
 struct minima {
     struct comparison c;
-    cg_rmsd_program few;            /* of the first maps, for the time after the limit */
-    const cg_rmsd_program *program; /* the one in use */
-    double *min_a;                  /* [n_a] squares so far, by place */
-    double *min_b;                  /* [n_blocks][LANES] */
-    double deadline;                /* 0: none */
-    size_t until_clock;             /* superpositions before the next look at it */
+    cg_rmsd_plan few;         /* over the first maps only, used after the time limit */
+    const cg_rmsd_plan *plan; /* in use: c.plan or few */
+    double *min_a;            /* [n_a] least squared deviation so far, by sorted position */
+    double *min_b;            /* [n_blocks][LANES] */
+    double deadline;          /* 0: none */
+    size_t until_clock;       /* superpositions before the next reading of the clock */
     cg_rmsd_count count;
 };
 
-static void look_at_clock(struct minima *m)
+static void check_deadline(struct minima *m)
 {
     if (m->deadline == 0 || m->count.limited)
         return;
-    if (m->until_clock > m->program->n_maps) {
-        m->until_clock -= m->program->n_maps;
+    if (m->until_clock > m->plan->n_maps) {
+        m->until_clock -= m->plan->n_maps;
         return;
     }
     m->until_clock = CLOCK_PERIOD;
     if (cg_now() > m->deadline) {
-        m->program = &m->few;
+        m->plan = &m->few;
         m->count.limited = 1;
     }
 }
 
-/* One conformer of a with all of b. */
+/* Compares the conformer of a at sorted position i with all of b. */
 static void run_row(struct minima *m, size_t i)
 {
     const cg_rmsd_set *a = m->c.a, *b = m->c.b;
     const double *singular = a->singular + i / LANES * 3 * LANES + i % LANES;
     cg_rmsd_bound bound = { .norm_a = a->norm[i],
                             .singular_a = { singular[0], singular[LANES], singular[2 * LANES] },
-                            .floor = m->c.floor };
+                            .threshold = m->c.threshold };
 
-    fetch_row(&m->c, i);
+    load_row(&m->c, i);
     for (size_t block = 0; block < b->n_blocks; block++) {
         size_t valid = b->n - block * LANES < LANES ? b->n - block * LANES : LANES;
         double *min_b = m->min_b + block * LANES;
@@ -337,11 +342,11 @@ static void run_row(struct minima *m, size_t i)
             m->count.pruned += valid;
             continue;
         }
-        look_at_clock(m);
-        run_block(&m->c, m->program, block);
-        m->count.exact += valid * m->program->n_maps;
+        check_deadline(m);
+        run_block(&m->c, m->plan, block);
+        m->count.exact += valid * m->plan->n_maps;
         for (int l = 0; l < LANES; l++) {
-            double d = square(bound.norm_a, bound.norm_b[l], m->c.best[l]);
+            double d = squared_deviation(bound.norm_a, bound.norm_b[l], m->c.best[l]);
 
             min_b[l] = d < min_b[l] ? d : min_b[l];
             m->min_a[i] = d < m->min_a[i] ? d : m->min_a[i];
@@ -349,7 +354,8 @@ static void run_row(struct minima *m, size_t i)
     }
 }
 
-/* A step through n places that meets all of them and soon some of every size: about n / 1.618. */
+/* A step, coprime to n, that visits all n positions in an order that covers the range evenly early
+ * on: about n / 1.618. */
 static size_t stride(size_t n)
 {
     size_t s = (size_t)((double)n * 0.6180339887498949), a, b;
@@ -370,28 +376,25 @@ static cg_status minima_init(struct minima *m, const cg_rmsd_set *a, const cg_rm
                              const cg_symmetry *symmetry, const cg_rmsd_limits *limits,
                              cg_error *err)
 {
-    cg_status st = comparison_init(&m->c, a, b, symmetry, err);
-
-    if (st != CG_OK)
-        return st;
+    CG_TRY(comparison_init(&m->c, a, b, symmetry, err));
     m->min_a = alloc_doubles(a->n, 1);
     m->min_b = alloc_doubles(b->n_blocks, LANES);
     if (!m->min_a || !m->min_b)
-        return cg_fail(err, CG_ERR_NOMEM, "RMSD: out of memory");
+        return cg_fail_nomem(err, "RMSD");
     for (size_t i = 0; i < a->n; i++)
         m->min_a[i] = INFINITY;
     for (size_t i = 0; i < b->n_blocks * LANES; i++)
         m->min_b[i] = INFINITY;
-    m->program = &m->c.program;
+    m->plan = &m->c.plan;
     m->count.pairs = (uint64_t)a->n * b->n;
     if (!limits || limits->seconds <= 0 || limits->few_maps >= symmetry->n_maps)
         return CG_OK;
     if (limits->few_maps < 1)
         return cg_fail(err, CG_ERR_USAGE,
                        "RMSD: found 0 maps for the time after the limit, wanted "
-                       "one at least");
+                       "at least one");
     m->deadline = cg_now() + limits->seconds;
-    return cg_rmsd_program_init(symmetry, limits->few_maps, &m->few, err);
+    return cg_rmsd_plan_init(symmetry, limits->few_maps, &m->few, err);
 }
 
 cg_status cg_rmsd_minima(const cg_rmsd_set *a, const cg_rmsd_set *b, const cg_symmetry *symmetry,
@@ -399,10 +402,9 @@ cg_status cg_rmsd_minima(const cg_rmsd_set *a, const cg_rmsd_set *b, const cg_sy
                          cg_rmsd_count *ret_count, cg_error *err)
 {
     struct minima m = { .until_clock = CLOCK_PERIOD };
-    cg_status st = minima_init(&m, a, b, symmetry, limits, err);
+    cg_status st;
 
-    if (st != CG_OK)
-        goto out;
+    CG_TRY_GOTO(st, minima_init(&m, a, b, symmetry, limits, err), out);
     for (size_t i = 0, at = 0, by = a->n ? stride(a->n) : 0; i < a->n; i++) {
         run_row(&m, at);
         at = (at + by) % a->n;
@@ -415,7 +417,7 @@ cg_status cg_rmsd_minima(const cg_rmsd_set *a, const cg_rmsd_set *b, const cg_sy
         *ret_count = m.count;
 out:
     comparison_finish(&m.c);
-    cg_rmsd_program_finish(&m.few);
+    cg_rmsd_plan_finish(&m.few);
     free(m.min_a);
     free(m.min_b);
     return st;

@@ -5,7 +5,7 @@
 
 enum { MAX_SWEEPS = 30 };
 
-/* One Jacobi rotation that makes m[p][q] zero. */
+/* Jacobi rotation that zeroes m[p][q]. */
 static void rotate(int n, double m[4][4], int p, int q)
 {
     double theta = (m[q][q] - m[p][p]) / (2 * m[p][q]);

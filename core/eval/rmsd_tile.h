@@ -2,11 +2,11 @@
 /**
  * @file rmsd_tile.h  The kernels of rmsd_kernel.h for vectors of WIDTH doubles.
  *
- * Included by rmsd_<variant>.c, which defines WIDTH (a divisor of CG_RMSD_LANES) and any_lane().
- * Lanes are worked on WIDTH at a time, so that nine sums stay in registers.
+ * Included by rmsd_<variant>.c, which defines vec, ivec, WIDTH (a divisor of CG_RMSD_LANES) and
+ * any_lane(). Processing WIDTH lanes at a time keeps nine sums in registers.
  *
- * lambda is the largest root of Horn's quartic, which has four real ones: with the inner products
- * M and its singular values s1 >= s2 >= |s3|, s3 of the sign of det M,
+ * lambda is the largest of the four real roots of Horn's quartic. With the inner products M and
+ * their singular values s1 >= s2 >= |s3|, s3 having the sign of det M,
  *
  *   P(x) = x^4 - 2 |M|^2 x^2 - 8 det(M) x + (|M|^4 - 4 |cof M|^2),  roots +-s1 +-s2 +-s3
  *
@@ -19,11 +19,11 @@
 enum {
     MAX_STEPS = 40,
 };
-/* Newton has converged: it doubles the digits, and P' is not small (below). */
+/* Newton's iteration has converged: it doubles the digits, and P' is not small (below). */
 #define STEP_SMALL 1e-10
-/* P' at the root is prod(lambda - other roots). Below this, roundings of P (1e-15) would show. */
+/* P' at the root is prod(lambda - other roots). Below this limit, rounding of P (1e-15) matters. */
 #define SLOPE_SMALL 1e-3
-/* Roundings of P, P' and P'' stay below this. */
+/* Bound of the rounding errors of P, P' and P''. */
 #define NOISE 2e-14
 
 static inline __attribute__((always_inline)) vec splat(double x)
@@ -75,8 +75,8 @@ static inline __attribute__((always_inline)) struct quartic make_quartic(const v
 }
 
 /*
- * Lanes whose roots all lie below x: there P and all its derivatives are positive, and, as all
- * roots are real, only there (Budan-Fourier).
+ * Lanes whose roots are all less than x: exactly there P and all its derivatives are positive, as
+ * all roots are real (Budan-Fourier).
  */
 static inline __attribute__((always_inline)) ivec all_below(const struct quartic *q, vec x)
 {
@@ -88,7 +88,7 @@ static inline __attribute__((always_inline)) ivec all_below(const struct quartic
     return (p > NOISE) & (p1 > NOISE) & (p2 > NOISE) & (x > 0.0);
 }
 
-/* The lanes that Newton's iteration leaves: roots so near each other that P does not tell them. */
+/* Solves the lanes that Newton's iteration cannot: roots too close to separate by P. */
 static __attribute__((noinline)) void solve_hard(const vec *m, const ivec *hard, vec *x)
 {
     double products[CG_RMSD_PRODUCTS][WIDTH];
@@ -99,14 +99,14 @@ static __attribute__((noinline)) void solve_hard(const vec *m, const ivec *hard,
             (*x)[i] = cg_rmsd_horn(&products[0][i], WIDTH);
 }
 
-/* Put the largest root of the wanted lanes into *best where it is larger. */
+/* *best = max(*best, largest root) in the lanes of `active`. */
 static inline __attribute__((always_inline)) void solve(const vec *m, const struct quartic *q,
-                                                        ivec wanted, vec *best)
+                                                        ivec active, vec *best)
 {
     /* From above, where P is convex: s1 + s2 + |s3| <= sqrt(3) |M| <= (1 + 3 |M|^2) / 2. */
     vec x = smaller(splat(1.0), q->norm2 * 1.5 + 0.5);
     vec slope = splat(0.0);
-    ivec running = wanted, hard;
+    ivec running = active, hard;
 
     for (int i = 0; i < MAX_STEPS && any_lane(running); i++) {
         vec x2 = x * x;
@@ -114,26 +114,26 @@ static inline __attribute__((always_inline)) void solve(const vec *m, const stru
         vec p1 = (x2 * 4.0 + q->c2 * 2.0) * x + q->c1;
         vec step = p / p1;
 
-        /* A lane that has arrived stays: its bits do not depend on its neighbours. */
+        /* A converged lane stops, so its bits do not depend on its neighbours. */
         x = choose(running, x - step, x);
         slope = choose(running, p1, slope);
         running &= (step > STEP_SMALL) | (step < -STEP_SMALL);
     }
-    hard = wanted & (running | ~(slope > SLOPE_SMALL));
+    hard = active & (running | ~(slope > SLOPE_SMALL));
     if (__builtin_expect(any_lane(hard), 0))
         solve_hard(m, &hard, &x);
-    *best = choose(wanted, larger(x, *best), *best);
+    *best = choose(active, larger(x, *best), *best);
 }
 
 static void run_lanes(const cg_rmsd_block *t, int lane)
 {
-    const cg_rmsd_program *program = t->program;
+    const cg_rmsd_plan *plan = t->plan;
     const double *b = t->b + lane;
-    vec floor = load(t->floor + lane);
+    vec threshold = load(t->threshold + lane);
     vec best = splat(CG_RMSD_NO_LAMBDA);
 
-    for (size_t k = 0; k < program->n_steps; k++) {
-        const cg_rmsd_step *step = &program->steps[k];
+    for (size_t k = 0; k < plan->n_steps; k++) {
+        const cg_rmsd_step *step = &plan->steps[k];
         vec m[CG_RMSD_PRODUCTS];
 
         for (int i = 0; i < CG_RMSD_PRODUCTS; i++)
@@ -142,8 +142,8 @@ static void run_lanes(const cg_rmsd_block *t, int lane)
                     ? splat(0.0)
                     : load(t->level + (step->from * CG_RMSD_PRODUCTS + i) * CG_RMSD_LANES + lane);
         for (size_t j = step->first; j < step->first + step->n; j++) {
-            const double *pa = t->a + (size_t)program->pairs[j][0] * 3;
-            const double *pb = b + (size_t)program->pairs[j][1] * (3 * CG_RMSD_LANES);
+            const double *pa = t->a + (size_t)plan->pairs[j][0] * 3;
+            const double *pb = b + (size_t)plan->pairs[j][1] * (3 * CG_RMSD_LANES);
             vec x = load(pb), y = load(pb + CG_RMSD_LANES), z = load(pb + 2 * CG_RMSD_LANES);
 
             m[0] += x * pa[0];
@@ -162,10 +162,10 @@ static void run_lanes(const cg_rmsd_block *t, int lane)
                        sizeof m[i]);
         } else {
             struct quartic q = make_quartic(m);
-            ivec wanted = ~all_below(&q, larger(best, floor) - CG_RMSD_MARGIN);
+            ivec active = ~all_below(&q, larger(best, threshold) - CG_RMSD_MARGIN);
 
-            if (any_lane(wanted))
-                solve(m, &q, wanted, &best);
+            if (any_lane(active))
+                solve(m, &q, active, &best);
         }
     }
     memcpy(t->best + lane, &best, sizeof best);
@@ -178,12 +178,12 @@ static void run_block(const cg_rmsd_block *t)
 }
 
 /*
- * Over all rotations and all maps lambda is at most the sum of the products of the singular values
- * of the two sets of coordinates (von Neumann).
+ * Over all rotations and maps, lambda is at most the sum of products of the singular values of the
+ * two sets of coordinates (von Neumann).
  */
 static int bound_block(const cg_rmsd_bound *t)
 {
-    int open = 0;
+    int possible = 0;
 
     for (int lane = 0; lane < CG_RMSD_LANES; lane += WIDTH) {
         vec norm = load(t->norm_b + lane);
@@ -193,13 +193,14 @@ static int bound_block(const cg_rmsd_bound *t)
         vec msd = larger(splat(t->msd_a), load(t->msd_b + lane));
         vec squares = norm * norm + t->norm_a * t->norm_a;
         vec twice = norm * (2.0 * t->norm_a);
-        vec floor = (squares - msd) / twice;
+        vec threshold = (squares - msd) / twice;
 
-        /* Where one is a point beside the other the figures have no digits left for a bound. */
-        floor = choose((squares < twice * 1e6) & (floor > CG_RMSD_NO_LAMBDA), floor,
-                       splat(CG_RMSD_NO_LAMBDA));
-        memcpy(t->floor + lane, &floor, sizeof floor);
-        open |= any_lane(~(most + CG_RMSD_MARGIN < floor));
+        /* If one conformer is a point compared with the other, the threshold has no valid digits.
+         */
+        threshold = choose((squares < twice * 1e6) & (threshold > CG_RMSD_NO_LAMBDA), threshold,
+                           splat(CG_RMSD_NO_LAMBDA));
+        memcpy(t->threshold + lane, &threshold, sizeof threshold);
+        possible |= any_lane(~(most + CG_RMSD_MARGIN < threshold));
     }
-    return open;
+    return possible;
 }

@@ -3,11 +3,12 @@
  * All RMSDs of two sets of conformers, for tools/bench/compare_rmsd.py.
  *
  *   rmsd_pairs --maps < SMILES
- *       a line each: canonical SMILES, maps by the plain and by the conjugated rule, 1 if limited
+ *       Prints per line: canonical SMILES, number of maps by the plain and by the conjugated rule,
+ *       1 if limited.
  *   rmsd_pairs best|plain < JSON
- *       a line each, {"smiles": canonical, "a": [[x, y, z, ...], ...], "b": ...} with the heavy
- *       atoms in the order of the text; answered by {"maps", "seconds" (of processor time, a
- * matrix), "min_seconds" (its minima), "pruned" (pairs, for the minima), "rmsd": [n_a * n_b]}
+ *       Reads per line {"smiles": canonical, "a": [[x, y, z, ...], ...], "b": ...} with the heavy
+ *       atoms in the order of the SMILES. Prints {"maps", "seconds" (processor time of one matrix),
+ *       "min_seconds" (of its minima), "pruned" (pairs, for the minima), "rmsd": [n_a * n_b]}.
  */
 #include <jansson.h>
 #include <stdio.h>
@@ -20,7 +21,7 @@
 enum { MAX_MAPS = 10000 };
 static const double measured_seconds = 0.01;
 
-/* Of this thread: what else the machine does counts for nothing. */
+/* Processor time of this thread: independent of other load. */
 static double now(void)
 {
     struct timespec t;
@@ -65,7 +66,7 @@ static cg_rmsd_set *read_set(const json_t *list, size_t n_atoms)
         const json_t *c = json_array_get(list, i);
 
         if (json_array_size(c) != n_atoms * 3)
-            stop("conformer of another number of atoms", &err);
+            stop("found a conformer with another number of atoms", &err);
         for (size_t k = 0; k < n_atoms * 3; k++)
             xyz[i * n_atoms * 3 + k] = (float)json_number_value(json_array_get(c, k));
     }
@@ -146,7 +147,7 @@ int main(int argc, char **argv)
         }
         request = json_loads(line, 0, NULL);
         if (!json_is_string(json_object_get(request, "smiles"))) {
-            fprintf(stderr, "rmsd_pairs: found a line that is no request\n");
+            fprintf(stderr, "rmsd_pairs: found a line without \"smiles\", wanted a request\n");
             return 1;
         }
         compare(json_string_value(json_object_get(request, "smiles")), request,

@@ -9,7 +9,7 @@
 
 enum { MAX_ATOMS = 40, MAX_CONFORMERS = 48 };
 
-/* ---- random things ----------------------------------------------------------------------- */
+/* ---- random input ----------------------------------------------------------------------- */
 
 static uint64_t state;
 
@@ -46,7 +46,7 @@ static void make_rotation(double r[3][3])
            sizeof(double[3][3]));
 }
 
-/* `from`, turned and moved anywhere, each coordinate off by up to about `noise`. */
+/* `from` rotated and translated at random, with noise of that standard deviation added. */
 static void move(const float (*from)[3], size_t n, double noise, float (*to)[3])
 {
     double r[3][3], shift[3] = { 5 * normal(), 5 * normal(), 5 * normal() };
@@ -95,12 +95,11 @@ static cg_symmetry make_maps(size_t n_atoms, size_t n_maps, size_t n_moved)
     return s;
 }
 
-/* ---- another way to the same figure ------------------------------------------------------- */
+/* ---- independent computation ------------------------------------------------------- */
 
 /*
- * Largest trace of R M over rotations R: turns about the axes, each by its best angle, until none
- * gains. What is no maximum among the stationary points is a saddle; several beginnings step over
- * it.
+ * Largest trace of R M over rotations R: rotates about each axis by the best angle until the trace
+ * no longer grows. Stationary points that are not maxima are saddles; several starts avoid them.
  */
 static double best_trace(const double given[3][3])
 {
@@ -196,7 +195,7 @@ START_TEST(two_points)
 }
 END_TEST
 
-START_TEST(a_mirror_image_is_another)
+START_TEST(mirror_image_is_another_conformer)
 {
     static const float a[4][3] = { { 0, 0, 0 }, { 1, 0, 0 }, { 0, 2, 0 }, { 0, 0, 3 } };
     static const float b[4][3] = { { 0, 0, 0 }, { 1, 0, 0 }, { 0, 2, 0 }, { 0, 0, -3 } };
@@ -210,7 +209,7 @@ START_TEST(a_mirror_image_is_another)
 }
 END_TEST
 
-/* Solids, flat ones, lines, single points; copies and near copies, mirror images, any maps. */
+/* Solid, flat, linear and pointlike shapes; copies, near copies, mirror images, any maps. */
 START_TEST(matrix_is_right)
 {
     static float a[10 * MAX_ATOMS][3], b[10 * MAX_ATOMS][3];
@@ -272,8 +271,8 @@ START_TEST(copies_are_at_zero)
 }
 END_TEST
 
-/* Sizes that no molecule has must not break anything. */
-START_TEST(sizes_do_not_matter)
+/* Sizes far outside the range of molecules. */
+START_TEST(extreme_sizes_are_compared)
 {
     static const double scales[] = { 1e-30, 1e-3, 1, 1e3, 1e15, 3e37 };
     static float a[6 * 5][3], unit[5][3];
@@ -298,64 +297,64 @@ START_TEST(sizes_do_not_matter)
 }
 END_TEST
 
-/* What the processor can run gives the same bits, whatever lane and neighbours. */
+/* All kernels of this processor give the same bits, independent of lane and neighbouring lanes. */
 START_TEST(kernels_agree_to_the_bit)
 {
     enum { N = 17, BLOCK = N * 3 * CG_RMSD_LANES };
-    static _Alignas(64) double b[BLOCK], floor[CG_RMSD_LANES], singular[3 * CG_RMSD_LANES];
+    static _Alignas(64) double b[BLOCK], threshold[CG_RMSD_LANES], singular[3 * CG_RMSD_LANES];
     static _Alignas(64) double level[N * CG_RMSD_PRODUCTS * CG_RMSD_LANES];
-    static _Alignas(64) double best[4][CG_RMSD_LANES], wanted[4][CG_RMSD_LANES];
+    static _Alignas(64) double best[4][CG_RMSD_LANES], bounds[4][CG_RMSD_LANES];
     static _Alignas(64) double norm[CG_RMSD_LANES], msd[CG_RMSD_LANES];
     double a[N * 3];
-    cg_rmsd_program program = { 0 };
-    int open[4] = { 0 };
+    cg_rmsd_plan plan = { 0 };
+    int possible[4] = { 0 };
 
     state = (uint64_t)_i + 1;
     for (int round = 0; round < 40; round++) {
         cg_symmetry s = make_maps(N, 1 + below(30), 6);
         int n = 0;
 
-        ck_assert_int_eq(cg_rmsd_program_init(&s, s.n_maps, &program, NULL), CG_OK);
-        ck_assert_uint_le(program.n_levels, N);
+        ck_assert_int_eq(cg_rmsd_plan_init(&s, s.n_maps, &plan, NULL), CG_OK);
+        ck_assert_uint_le(plan.n_levels, N);
         for (int i = 0; i < N * 3; i++)
             a[i] = normal() / sqrt(3.0 * N) * (round % 5 == 0 && i % 3 == 2 ? 1e-9 : 1);
         for (int i = 0; i < BLOCK; i++)
             b[i] = normal() / sqrt(3.0 * N) * (round % 7 == 0 && i / 8 % 3 ? 1e-12 : 1);
         for (int l = 0; l < CG_RMSD_LANES; l++) {
-            floor[l] = round % 2 ? CG_RMSD_NO_LAMBDA : uniform() - 0.3;
+            threshold[l] = round % 2 ? CG_RMSD_NO_LAMBDA : uniform() - 0.3;
             norm[l] = 10 + uniform();
             msd[l] = 50 * uniform();
             for (int k = 0; k < 3; k++)
                 singular[k * CG_RMSD_LANES + l] = 0.5 * uniform();
         }
         for (const cg_rmsd_kernel *k; (k = cg_rmsd_kernel_get(n)) != NULL; n++) {
-            cg_rmsd_block block = { &program, a, b, floor, level, best[n] };
-            cg_rmsd_bound bound = { 10.5, { 0.7, 0.5, 0.4 }, 20, norm, singular, msd, wanted[n] };
+            cg_rmsd_block block = { &plan, a, b, threshold, level, best[n] };
+            cg_rmsd_bound bound = { 10.5, { 0.7, 0.5, 0.4 }, 20, norm, singular, msd, bounds[n] };
 
             k->run(&block);
-            open[n] = k->bound(&bound);
+            possible[n] = k->bound(&bound);
             ck_assert_msg(!memcmp(best[n], best[0], sizeof best[0]), "%s differs", k->name);
-            ck_assert_msg(!memcmp(wanted[n], wanted[0], sizeof wanted[0]), "%s differs", k->name);
-            ck_assert_int_eq(open[n], open[0]);
+            ck_assert_msg(!memcmp(bounds[n], bounds[0], sizeof bounds[0]), "%s differs", k->name);
+            ck_assert_int_eq(possible[n], possible[0]);
         }
         ck_assert_int_ge(n, 1);
-        cg_rmsd_program_finish(&program);
+        cg_rmsd_plan_finish(&plan);
         cg_symmetry_finish(&s);
     }
 }
 END_TEST
 
-/* Every map's pairs, once each and complete. */
-START_TEST(programs_hold_all_maps)
+/* Every map occurs once, with all its pairs. */
+START_TEST(plans_hold_all_maps)
 {
     state = (uint64_t)_i;
     for (int round = 0; round < 50; round++) {
         size_t n = 1 + below(MAX_ATOMS), leaves = 0;
         cg_symmetry s = make_maps(n, 1 + below(60), below(n + 1));
-        cg_rmsd_program p = { 0 };
+        cg_rmsd_plan p = { 0 };
         uint16_t(*levels)[MAX_ATOMS], (*maps)[MAX_ATOMS];
 
-        ck_assert_int_eq(cg_rmsd_program_init(&s, s.n_maps, &p, NULL), CG_OK);
+        ck_assert_int_eq(cg_rmsd_plan_init(&s, s.n_maps, &p, NULL), CG_OK);
         levels = calloc(p.n_levels + 1, sizeof *levels);
         maps = calloc(s.n_maps, sizeof *maps);
         for (size_t k = 0; k < p.n_steps; k++) {
@@ -386,11 +385,12 @@ START_TEST(programs_hold_all_maps)
             while (at < leaves && memcmp(maps[at], s.maps + m * n, n * sizeof *s.maps))
                 at++;
             ck_assert_msg(at < leaves, "map %zu of %zu is missing", m, s.n_maps);
-            maps[at][0] = UINT16_MAX; /* taken: equal maps come as often as they are given */
+            maps[at][0] =
+                UINT16_MAX; /* taken: a repeated map must occur as often as it was passed */
         }
         free(levels);
         free(maps);
-        cg_rmsd_program_finish(&p);
+        cg_rmsd_plan_finish(&p);
         cg_symmetry_finish(&s);
     }
 }
@@ -405,21 +405,21 @@ START_TEST(minima_are_those_of_the_matrix)
     state = (uint64_t)_i * 1000 + 17;
     for (int round = 0; round < 30; round++) {
         size_t n = 1 + below(round % 3 ? MAX_ATOMS : 6), na = below(MAX_CONFORMERS + 1);
-        size_t nb = below(MAX_CONFORMERS + 1), centres = 1 + below(6);
+        size_t nb = below(MAX_CONFORMERS + 1), n_bases = 1 + below(6);
         cg_symmetry s = make_maps(n, 1 + below(30), below(n + 1));
         float min_a[MAX_CONFORMERS], min_b[MAX_CONFORMERS];
         float found_a[MAX_CONFORMERS], found_b[MAX_CONFORMERS];
-        static float centre[8 * MAX_ATOMS][3];
+        static float base[8 * MAX_ATOMS][3];
         cg_rmsd_count count = { 0 };
         cg_rmsd_set *sa, *sb;
         cg_error err = CG_ERROR_INIT;
 
-        for (size_t i = 0; i < centres; i++)
-            make_shape((enum shape)(round % 4 ? SOLID : below(SHAPES)), n, centre + i * n);
+        for (size_t i = 0; i < n_bases; i++)
+            make_shape((enum shape)(round % 4 ? SOLID : below(SHAPES)), n, base + i * n);
         for (size_t i = 0; i < na; i++)
-            move((const float(*)[3])(centre + below(centres) * n), n, uniform(), a + i * n);
+            move((const float(*)[3])(base + below(n_bases) * n), n, uniform(), a + i * n);
         for (size_t i = 0; i < nb; i++)
-            move((const float(*)[3])(centre + below(centres) * n), n, uniform(), b + i * n);
+            move((const float(*)[3])(base + below(n_bases) * n), n, uniform(), b + i * n);
         sa = make_set((const float(*)[3])a, na, n);
         sb = make_set((const float(*)[3])b, nb, n);
         ck_assert_int_eq(cg_rmsd_matrix(sa, sb, &s, d, &err), CG_OK);
@@ -447,8 +447,8 @@ START_TEST(minima_are_those_of_the_matrix)
 }
 END_TEST
 
-/* When the time is over the first maps are still seen: figures between best and plain. */
-START_TEST(time_is_bounded)
+/* After the time limit only the first maps are compared: minima between best and plain. */
+START_TEST(time_limit_is_observed)
 {
     enum { N = 30, CONFORMERS = 40, MAPS = 5000 };
     static float a[CONFORMERS * N][3], best[CONFORMERS], plain[CONFORMERS], got[CONFORMERS];
@@ -478,7 +478,7 @@ START_TEST(time_is_bounded)
     ck_assert_int_eq(cg_rmsd_minima(set, second, &s, &limits, got, other, &count, NULL), CG_OK);
     ck_assert_int_eq(count.limited, 0);
     ck_assert(!memcmp(got, best, CONFORMERS / 2 * sizeof *got));
-    limits = (cg_rmsd_limits) { 1e-9, MAPS }; /* all maps: nothing to leave out */
+    limits = (cg_rmsd_limits) { 1e-9, MAPS }; /* few_maps covers all maps: no limit */
     ck_assert_int_eq(cg_rmsd_minima(set, second, &s, &limits, got, other, &count, NULL), CG_OK);
     ck_assert_int_eq(count.limited, 0);
     cg_rmsd_set_destroy(set);
@@ -487,7 +487,7 @@ START_TEST(time_is_bounded)
 }
 END_TEST
 
-START_TEST(what_is_no_molecule_is_refused)
+START_TEST(bad_input_is_refused)
 {
     float xyz[6][3] = { { 0 }, { 1 }, { 2 }, { 3 }, { 4 }, { 5 } };
     float d[4], e[4];
@@ -528,15 +528,15 @@ int main(void)
 
     tcase_set_timeout(tc, 100);
     tcase_add_test(tc, two_points);
-    tcase_add_test(tc, a_mirror_image_is_another);
+    tcase_add_test(tc, mirror_image_is_another_conformer);
     tcase_add_loop_test(tc, matrix_is_right, 0, SHAPES);
     tcase_add_loop_test(tc, copies_are_at_zero, 0, 3 * SHAPES);
-    tcase_add_test(tc, sizes_do_not_matter);
+    tcase_add_test(tc, extreme_sizes_are_compared);
     tcase_add_loop_test(tc, kernels_agree_to_the_bit, 0, 4);
-    tcase_add_loop_test(tc, programs_hold_all_maps, 0, 4);
+    tcase_add_loop_test(tc, plans_hold_all_maps, 0, 4);
     tcase_add_loop_test(tc, minima_are_those_of_the_matrix, 0, 6);
-    tcase_add_test(tc, time_is_bounded);
-    tcase_add_test(tc, what_is_no_molecule_is_refused);
+    tcase_add_test(tc, time_limit_is_observed);
+    tcase_add_test(tc, bad_input_is_refused);
     suite_add_tcase(s, tc);
     sr = srunner_create(s);
     srunner_run_all(sr, CK_NORMAL);

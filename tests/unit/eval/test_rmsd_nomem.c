@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Every allocation of ours fails once: the call must say so, give nothing and lose nothing. */
+/* Every allocation of ours fails once: the call must report it, return nothing and leak nothing. */
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,7 +20,7 @@ START_TEST(symmetry)
         countdown = k;
         st = cg_symmetry_find(mol, CG_SYMMETRY_CONJUGATED, 10, &s, &err);
         countdown = -1;
-        /* RDKit's own failure comes back as a failed match. */
+        /* An allocation failure inside RDKit is reported as a failed match. */
         ck_assert_msg(st == CG_OK || st == CG_ERR_NOMEM || st == CG_ERR_UNSUPPORTED, "%s", err.msg);
         ck_assert(st == CG_OK || !s.maps);
         ck_assert_int_lt(k, 100);
@@ -70,7 +70,7 @@ END_TEST
 
 int main(void)
 {
-    Suite *s = suite_create("rmsd without memory");
+    Suite *s = suite_create("rmsd_nomem");
     TCase *tc = tcase_create("nomem");
     SRunner *sr;
     int failed;

@@ -1,26 +1,26 @@
 /* SPDX-License-Identifier: MIT */
-#include "eval/rmsd_program.h"
+#include "eval/rmsd_plan.h"
 
 #include <stdlib.h>
 
 #include "base/error.h"
 #include "base/size.h"
 
-/* An atom and the smallest atom that any map puts in its place: alike within an orbit. */
-struct place {
+/* An atom, and the smallest atom that any map sends it to: equal within an orbit. */
+struct ordered_atom {
     uint16_t atom, orbit;
-    int moved;
+    int moved; /* some map moves it */
 };
 
 struct sorter {
     const cg_symmetry *symmetry;
-    struct place *order; /* [n_atoms] */
+    struct ordered_atom *order; /* [n_atoms] */
 };
 
-/* Atoms that no map moves first, then orbit by orbit: what moves together stands together. */
-static int compare_places(const void *x, const void *y)
+/* Fixed atoms first, then orbit by orbit, so that atoms that move together are adjacent. */
+static int compare_atoms(const void *x, const void *y)
 {
-    const struct place *a = x, *b = y;
+    const struct ordered_atom *a = x, *b = y;
 
     if (a->moved != b->moved)
         return a->moved - b->moved;
@@ -59,7 +59,7 @@ static void order_atoms(const struct sorter *s, size_t n_maps)
     size_t n = s->symmetry->n_atoms;
 
     for (size_t i = 0; i < n; i++)
-        s->order[i] = (struct place) { (uint16_t)i, (uint16_t)i, 0 };
+        s->order[i] = (struct ordered_atom) { (uint16_t)i, (uint16_t)i, 0 };
     for (size_t m = 0; m < n_maps; m++)
         for (size_t i = 0; i < n; i++) {
             uint16_t to = s->symmetry->maps[m * n + i];
@@ -68,19 +68,19 @@ static void order_atoms(const struct sorter *s, size_t n_maps)
             if (to < s->order[i].orbit)
                 s->order[i].orbit = to;
         }
-    qsort(s->order, n, sizeof *s->order, compare_places);
+    qsort(s->order, n, sizeof *s->order, compare_atoms);
 }
 
-struct writer {
-    cg_rmsd_program *program;
+struct builder {
+    cg_rmsd_plan *plan;
     size_t steps_cap, pairs_cap;
 };
 
-/* A step that adds the atoms at depths [from, to) of the map. */
-static int put_step(struct writer *w, const struct sorter *s, size_t map, size_t from_depth,
+/* Appends a step that adds the atoms at depths [from_depth, to_depth) of the map. */
+static int put_step(struct builder *w, const struct sorter *s, size_t map, size_t from_depth,
                     size_t to_depth, size_t from, size_t to)
 {
-    cg_rmsd_program *p = w->program;
+    cg_rmsd_plan *p = w->plan;
     size_t n = to_depth - from_depth;
 
     if (cg_grow((void **)&p->steps, &w->steps_cap, p->n_steps + 1, sizeof *p->steps) ||
@@ -96,47 +96,48 @@ static int put_step(struct writer *w, const struct sorter *s, size_t map, size_t
 }
 
 /*
- * Steps of one map, last first. Its sums begin with those that the map before shares with it, `own`
- * atoms of them, kept in `level`; on the way the depths of keep[] are kept for maps behind.
+ * Appends the steps of one map, last first. The map starts from the sums over the first `shared`
+ * depths, which it shares with the previous map and which are stored in `level`. Sums at the depths
+ * of kept[] are stored on the way for later maps.
  */
-static int put_map(struct writer *w, const struct sorter *s, size_t map, size_t own, size_t level,
-                   const size_t *keep, size_t n_keep)
+static int put_map(struct builder *w, const struct sorter *s, size_t map, size_t shared,
+                   size_t level, const size_t *kept, size_t n_kept)
 {
     size_t end = s->symmetry->n_atoms, to = CG_RMSD_NO_LEVEL;
 
-    while (n_keep > 0 && keep[n_keep - 1] > own) {
-        n_keep--;
-        if (put_step(w, s, map, keep[n_keep], end, n_keep, to))
+    while (n_kept > 0 && kept[n_kept - 1] > shared) {
+        n_kept--;
+        if (put_step(w, s, map, kept[n_kept], end, n_kept, to))
             return -1;
-        end = keep[n_keep];
-        to = n_keep;
+        end = kept[n_kept];
+        to = n_kept;
     }
-    return put_step(w, s, map, own, end, own ? level : CG_RMSD_NO_LEVEL, to);
+    return put_step(w, s, map, shared, end, shared ? level : CG_RMSD_NO_LEVEL, to);
 }
 
 /*
- * From the last map to the first. keep[] is a stack of the depths that maps behind go on from,
- * ascending; a depth's place in it is its level.
+ * Appends all maps, last to first, and then reverses the steps. kept[] is a stack, ascending, of
+ * the depths that later maps start from; the index of a depth in it is its level.
  */
-static int put_maps(struct writer *w, const struct sorter *s, const size_t *maps, size_t n_maps,
-                    size_t *keep)
+static int put_maps(struct builder *w, const struct sorter *s, const size_t *maps, size_t n_maps,
+                    size_t *kept)
 {
-    cg_rmsd_program *p = w->program;
-    size_t n_keep = 0;
+    cg_rmsd_plan *p = w->plan;
+    size_t n_kept = 0;
 
     for (size_t m = n_maps; m-- > 0;) {
-        size_t own = m ? common_depth(s, maps[m - 1], maps[m]) : 0;
+        size_t shared = m ? common_depth(s, maps[m - 1], maps[m]) : 0;
         size_t level = 0;
 
-        while (level < n_keep && keep[level] < own)
+        while (level < n_kept && kept[level] < shared)
             level++;
-        if (put_map(w, s, maps[m], own, level, keep, n_keep))
+        if (put_map(w, s, maps[m], shared, level, kept, n_kept))
             return -1;
-        n_keep = level;
-        if (own)
-            keep[n_keep++] = own;
-        if (n_keep > p->n_levels)
-            p->n_levels = n_keep;
+        n_kept = level;
+        if (shared)
+            kept[n_kept++] = shared;
+        if (n_kept > p->n_levels)
+            p->n_levels = n_kept;
     }
     for (size_t i = 0, j = p->n_steps; i + 1 < j; i++) {
         cg_rmsd_step step = p->steps[i];
@@ -147,38 +148,38 @@ static int put_maps(struct writer *w, const struct sorter *s, const size_t *maps
     return 0;
 }
 
-cg_status cg_rmsd_program_init(const cg_symmetry *symmetry, size_t n_maps,
-                               cg_rmsd_program *ret_program, cg_error *err)
+cg_status cg_rmsd_plan_init(const cg_symmetry *symmetry, size_t n_maps, cg_rmsd_plan *ret_plan,
+                            cg_error *err)
 {
-    cg_rmsd_program program = { .n_atoms = symmetry->n_atoms, .n_maps = n_maps };
-    struct writer w = { .program = &program };
+    cg_rmsd_plan plan = { .n_atoms = symmetry->n_atoms, .n_maps = n_maps };
+    struct builder w = { .plan = &plan };
     struct sorter s = { symmetry, cg_alloc_array(symmetry->n_atoms, sizeof *s.order) };
     size_t *maps = cg_alloc_array(n_maps, sizeof *maps);
-    size_t *keep = cg_alloc_array(symmetry->n_atoms + 1, sizeof *keep);
-    int failed = !s.order || !maps || !keep;
+    size_t *kept = cg_alloc_array(symmetry->n_atoms + 1, sizeof *kept);
+    int failed = !s.order || !maps || !kept;
 
     if (!failed) {
         for (size_t i = 0; i < n_maps; i++)
             maps[i] = i;
         order_atoms(&s, n_maps);
         qsort_r(maps, n_maps, sizeof *maps, compare_maps, &s);
-        failed = put_maps(&w, &s, maps, n_maps, keep);
+        failed = put_maps(&w, &s, maps, n_maps, kept);
     }
     free(s.order);
     free(maps);
-    free(keep);
+    free(kept);
     if (failed) {
-        cg_rmsd_program_finish(&program);
+        cg_rmsd_plan_finish(&plan);
         return cg_fail(err, CG_ERR_NOMEM, "RMSD over %zu maps of %zu atoms: out of memory", n_maps,
                        symmetry->n_atoms);
     }
-    *ret_program = program;
+    *ret_plan = plan;
     return CG_OK;
 }
 
-void cg_rmsd_program_finish(cg_rmsd_program *program)
+void cg_rmsd_plan_finish(cg_rmsd_plan *plan)
 {
-    free(program->steps);
-    free(program->pairs);
-    *program = (cg_rmsd_program) { 0 };
+    free(plan->steps);
+    free(plan->pairs);
+    *plan = (cg_rmsd_plan) { 0 };
 }
