@@ -6,6 +6,7 @@
 
 #include "gpu_device.h"
 #include "executor_cuda.h"
+#include "logits.h"
 
 CG_EXPORT const cg_cuda_module *cg_cuda_module_get(void);
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Geometry of a slot, by all threads of a block: look at its atoms, and mend them. What
- * decode/cpu_atoms.c does on the host, with the same functions.
+ * Geometry tests and repair of one slot, by all threads of a block. Counterpart of
+ * decode/repair_cpu.c on the device, over the same functions of sequence/.
  */
-#ifndef CG_CUDA_ATOMS_CUH
-#define CG_CUDA_ATOMS_CUH
+#ifndef CG_CUDA_REPAIR_CUH
+#define CG_CUDA_REPAIR_CUH
 
 #include "step.h"
 
@@ -13,40 +13,42 @@
 
 typedef float point[3];
 
-/* Work of a block: what a warp does for an atom in a round of placing is 1. */
+/* Work of a block. Unit: what a warp does for one atom in one iteration of the relaxation. */
 enum {
-    WORK_OF_TEXT = 8,     /* of an atom */
-    WORK_OF_STEP = 8,     /* for a slot, while all slots are busy; */
-    WORK_AT_MOST = 8 * 16 /* the fewer others would have to wait, the more */
+    WORK_PER_REWRITE = 8,  /* rewriting the text of one atom */
+    MIN_WORK_PER_STEP = 8, /* for a slot while all slots are busy */
+    MAX_WORK_PER_STEP = 8 * 16,
 };
 
-/* Shared by the block. */
-struct look {
+/* Shared memory of the block. */
+struct repair_shared {
     cg_sequence seq;
     cg_repair_progress progress;
-    cg_number_path writer;
-    int32_t fault, found, became, off;
+    cg_number_path path;
+    int32_t fault, transition, path_state, unsatisfied;
 };
 
-/* A slot and what it is written by; the same in all threads. */
-struct slot {
+/* A slot and the arrays of its sequence; the same in all threads. */
+struct repair_slot {
     const cg_step_state *s;
     const cg_automaton *aut;
-    cg_slot_state *p;
+    cg_slot_state *state;
     int32_t *tokens;
     cg_atom_mark *marks;
-    point *xyz, *moved, *by; /* [atoms] as written; as they are moved; where they are pulled */
+    point *xyz;          /* [atoms] Å, read back from the text */
+    point *relaxed;      /* [atoms] Å, moved by the relaxation */
+    point *displacement; /* [atoms] Å, of one iteration */
 };
 
-static __device__ struct slot slot_of(const cg_step_state *s, const cg_automaton *aut,
-                                      int32_t place)
+static __device__ struct repair_slot repair_slot_of(const cg_step_state *s, const cg_automaton *aut,
+                                                    int32_t slot)
 {
-    int64_t first = (int64_t)place * s->max_len;
+    int64_t first = (int64_t)slot * s->max_len;
 
-    return (struct slot) {
+    return (struct repair_slot) {
         s,
         aut,
-        &s->slots[place],
+        &s->slots[slot],
         s->tokens + first,
         s->marks + first,
         (point *)(s->xyz + 3 * first),
@@ -55,139 +57,148 @@ static __device__ struct slot slot_of(const cg_step_state *s, const cg_automaton
     };
 }
 
-/* Read an atom back and test it. */
-static __device__ int32_t test_atom(const struct slot *slot, struct look *look, int32_t atom)
+/* Reads an atom back from its tokens and tests it. Returns the fault in all threads. */
+static __device__ int32_t test_atom(const struct repair_slot *slot, struct repair_shared *shared,
+                                    int32_t atom)
 {
     int32_t begin = slot->marks[atom].n_tokens, fault;
 
     if (threadIdx.x == 0)
-        look->fault = cg_geometry_read_xyz(slot->tokens + begin, look->seq.n_tokens - begin,
-                                           slot->s->token_numbers, slot->xyz[atom])
-                          ? CG_FAULT_NONE
-                          : CG_FAULT(CG_CAUSE_BOND, 0);
+        shared->fault = cg_geometry_read_xyz(slot->tokens + begin, shared->seq.n_tokens - begin,
+                                             slot->s->token_numbers, slot->xyz[atom])
+                            ? CG_FAULT_NONE
+                            : CG_FAULT(CG_CAUSE_BOND, 0);
     __syncthreads();
-    fault = cg_geometry_test_atom(&slot->p->geometry, (const point *)slot->xyz, atom,
+    fault = cg_geometry_test_atom(&slot->state->geometry, (const point *)slot->xyz, atom,
                                   (int32_t)threadIdx.x, (int32_t)blockDim.x);
     if (fault != CG_FAULT_NONE)
-        atomicMin(&look->fault, fault);
+        atomicMin(&shared->fault, fault);
     __syncthreads();
-    fault = look->fault;
+    fault = shared->fault;
     __syncthreads();
     return fault;
 }
 
-/* What is asked of atom i; a warp, its lanes add up in a fixed order. */
-static __device__ cg_correction pull_of(const struct slot *slot, int32_t first, int32_t last,
-                                        int32_t i)
+/* Sum of the corrections of atom i, by one warp; its lanes are added in a fixed order. */
+static __device__ cg_correction correction_of(const struct repair_slot *slot, int32_t first,
+                                              int32_t last, int32_t i)
 {
-    cg_correction pull = { { 0, 0, 0 }, 0, 0 };
+    cg_correction correction = { { 0, 0, 0 }, 0, 0 };
 
-    cg_relaxation_correct(&slot->p->geometry, (const point *)slot->moved, first, last, i,
-                          (int32_t)threadIdx.x % 32, 32, &pull);
+    cg_relaxation_correct(&slot->state->geometry, (const point *)slot->relaxed, first, last, i,
+                          (int32_t)threadIdx.x % 32, 32, &correction);
     for (int step = 16; step > 0; step /= 2) {
         for (int k = 0; k < 3; k++)
-            pull.sum[k] += __shfl_xor_sync(0xffffffffu, pull.sum[k], step);
-        pull.n += __shfl_xor_sync(0xffffffffu, pull.n, step);
-        pull.unsatisfied |= __shfl_xor_sync(0xffffffffu, pull.unsatisfied, step);
+            correction.sum[k] += __shfl_xor_sync(0xffffffffu, correction.sum[k], step);
+        correction.n += __shfl_xor_sync(0xffffffffu, correction.n, step);
+        correction.unsatisfied |= __shfl_xor_sync(0xffffffffu, correction.unsatisfied, step);
     }
-    return pull;
+    return correction;
 }
 
-/* Place atoms first to last, into slot->moved, once. @return nonzero where they are well placed */
-static __device__ int place_once(const struct slot *slot, struct look *look, int32_t first,
-                                 int32_t last)
+/*
+ * One iteration of the relaxation over atoms first to last: one warp an atom. Returns nonzero, and
+ * moves nothing, if all of them lie well within the ranges of their tests.
+ */
+static __device__ int iterate(const struct repair_slot *slot, struct repair_shared *shared,
+                              int32_t first, int32_t last)
 {
-    int32_t warp = (int32_t)threadIdx.x / 32, n_warps = (int32_t)blockDim.x / 32, off;
+    int32_t warp = (int32_t)threadIdx.x / 32, n_warps = (int32_t)blockDim.x / 32, unsatisfied;
 
     if (threadIdx.x == 0)
-        look->off = 0;
+        shared->unsatisfied = 0;
     __syncthreads();
     for (int32_t i = first + warp; i <= last; i += n_warps) {
-        cg_correction pull = pull_of(slot, first, last, i);
+        cg_correction correction = correction_of(slot, first, last, i);
 
         if (threadIdx.x % 32 == 0) {
-            cg_correction_displacement(&pull, slot->by[i]);
-            if (pull.unsatisfied)
-                atomicOr(&look->off, 1);
+            cg_correction_displacement(&correction, slot->displacement[i]);
+            if (correction.unsatisfied)
+                atomicOr(&shared->unsatisfied, 1);
         }
     }
     __syncthreads();
-    off = look->off;
-    if (off)
+    unsatisfied = shared->unsatisfied;
+    if (unsatisfied)
         for (int32_t i = first + (int32_t)threadIdx.x; i <= last; i += blockDim.x)
             for (int k = 0; k < 3; k++)
-                slot->moved[i][k] += slot->by[i][k];
+                slot->relaxed[i][k] += slot->displacement[i][k];
     __syncthreads();
-    return !off;
+    return !unsatisfied;
 }
 
-/* Append a coordinate, where the sequence is to choose one. */
-static __device__ int write_number(const struct slot *slot, struct look *look, float x)
+/* Appends the tokens of coordinate x at the start of a field. Returns 0 if there is no path. */
+static __device__ int append_number(const struct repair_slot *slot, struct repair_shared *shared,
+                                    float x)
 {
-    cg_number_path *w = &look->writer;
-    cg_sequence *seq = &look->seq;
+    cg_number_path *path = &shared->path;
+    cg_sequence *seq = &shared->seq;
     const cg_token_number *token_numbers = slot->s->token_numbers;
     cg_decimal number;
 
     if (seq->done || !cg_decimal_from_float(x, slot->s->decimals, &number))
         return 0;
     if (threadIdx.x == 0) {
-        cg_number_path_begin(w, &number, slot->aut, seq->state,
+        cg_number_path_begin(path, &number, slot->aut, seq->state,
                              token_numbers[slot->tokens[seq->n_tokens - 1]]);
-        look->found = INT32_MAX;
+        shared->transition = INT32_MAX;
     }
     __syncthreads();
     do {
-        int32_t mine = cg_number_path_find(w, slot->aut, token_numbers, (int32_t)threadIdx.x,
-                                           (int32_t)blockDim.x);
+        int32_t found = cg_number_path_find(path, slot->aut, token_numbers, (int32_t)threadIdx.x,
+                                            (int32_t)blockDim.x);
 
-        if (mine != INT32_MAX)
-            atomicMin(&look->found, mine);
+        if (found != INT32_MAX)
+            atomicMin(&shared->transition, found);
         __syncthreads();
         if (threadIdx.x == 0) {
-            look->became = cg_number_path_step(w, slot->aut, token_numbers, look->found);
-            look->found = INT32_MAX;
-            if (look->became == CG_NUMBER_PATH_FOUND)
-                cg_number_path_append(w, seq, &slot->p->program, slot->aut, slot->tokens,
+            shared->path_state =
+                cg_number_path_step(path, slot->aut, token_numbers, shared->transition);
+            shared->transition = INT32_MAX;
+            if (shared->path_state == CG_NUMBER_PATH_FOUND)
+                cg_number_path_append(path, seq, &slot->state->program, slot->aut, slot->tokens,
                                       slot->marks);
         }
         __syncthreads();
-    } while (look->became == CG_NUMBER_PATH_RUNNING);
-    return look->became == CG_NUMBER_PATH_FOUND;
+    } while (shared->path_state == CG_NUMBER_PATH_RUNNING);
+    return shared->path_state == CG_NUMBER_PATH_FOUND;
 }
 
-/* Begin to write the atoms that were moved, of those from `first` on; one thread. */
-static __device__ void begin_writing(const struct slot *slot, struct look *look, int32_t first)
+/* Rolls back to the first moved atom, `first` or later, and starts the rewrite; one thread. */
+static __device__ void begin_rewrite(const struct repair_slot *slot, struct repair_shared *shared,
+                                     int32_t first)
 {
-    cg_repair_progress *progress = &look->progress;
+    cg_repair_progress *progress = &shared->progress;
 
     progress->stage = CG_REPAIR_REWRITE;
-    progress->next = cg_relaxation_first_moved((const point *)slot->xyz, (const point *)slot->moved,
-                                               first, progress->atom);
-    progress->n_tokens = look->seq.n_tokens;
-    progress->attempt = look->seq.attempt;
-    slot->p->repair.moved += progress->atom - progress->next + 1;
-    slot->p->repair.wasted += progress->n_tokens - slot->marks[progress->next].n_tokens;
-    cg_sequence_roll_back(&look->seq, &slot->p->program, slot->aut, progress->next, slot->marks);
+    progress->next = cg_relaxation_first_moved((const point *)slot->xyz,
+                                               (const point *)slot->relaxed, first, progress->atom);
+    progress->n_tokens = shared->seq.n_tokens;
+    progress->attempt = shared->seq.attempt;
+    slot->state->repair.moved += progress->atom - progress->next + 1;
+    slot->state->repair.wasted += progress->n_tokens - slot->marks[progress->next].n_tokens;
+    cg_sequence_roll_back(&shared->seq, &slot->state->program, slot->aut, progress->next,
+                          slot->marks);
 }
 
-/* A round of placing. @return its work */
-static __device__ int32_t go_on_placing(const struct slot *slot, struct look *look)
+/* Runs one iteration of the relaxation. Returns its work. */
+static __device__ int32_t continue_relaxation(const struct repair_slot *slot,
+                                              struct repair_shared *shared)
 {
-    cg_repair_progress *progress = &look->progress;
+    cg_repair_progress *progress = &shared->progress;
     int32_t first = cg_relaxation_first_atom(progress->atom, progress->level),
-            last = progress->atom, well;
+            last = progress->atom, converged;
 
     if (progress->iteration == 0)
         for (int32_t i = threadIdx.x; i <= last; i += blockDim.x)
             for (int k = 0; k < 3; k++)
-                slot->moved[i][k] = slot->xyz[i][k];
-    well = place_once(slot, look, first, last);
+                slot->relaxed[i][k] = slot->xyz[i][k];
+    converged = iterate(slot, shared, first, last);
     if (threadIdx.x == 0) {
         progress->iteration++;
-        /* the last level's place may do, though it is not well within */
-        if (well || (progress->iteration == CG_RELAXATION_ITERATIONS && first == 0)) {
-            begin_writing(slot, look, first);
+        /* positions of the last level may pass the tests without having converged */
+        if (converged || (progress->iteration == CG_RELAXATION_ITERATIONS && first == 0)) {
+            begin_rewrite(slot, shared, first);
         } else if (progress->iteration == CG_RELAXATION_ITERATIONS) {
             progress->iteration = 0;
             progress->level++;
@@ -197,78 +208,87 @@ static __device__ int32_t go_on_placing(const struct slot *slot, struct look *lo
     return (last - first) / ((int32_t)blockDim.x / 32) + 1;
 }
 
-/* Write an atom where it was moved to; random numbers as on the host. @return its work */
-static __device__ int32_t go_on_writing(const struct slot *slot, struct look *look)
+/*
+ * Rewrites the text of one atom at its relaxed position; restarts the sequence if that fails.
+ * Later tokens keep their RNG counters unless the text became shorter, as in
+ * decode/repair_cpu.c. Returns its work.
+ */
+static __device__ int32_t continue_rewrite(const struct repair_slot *slot,
+                                           struct repair_shared *shared)
 {
-    cg_repair_progress *progress = &look->progress;
+    cg_repair_progress *progress = &shared->progress;
     int32_t atom = progress->next;
-    int good = 1;
+    int valid = 1;
 
-    for (int k = 0; k < 3 && good; k++)
-        good = write_number(slot, look, slot->moved[atom][k]);
-    good = good && test_atom(slot, look, atom) == CG_FAULT_NONE;
+    for (int k = 0; k < 3 && valid; k++)
+        valid = append_number(slot, shared, slot->relaxed[atom][k]);
+    valid = valid && test_atom(slot, shared, atom) == CG_FAULT_NONE;
     __syncthreads();
     if (threadIdx.x == 0) {
         progress->next++;
-        if (!good || atom == progress->atom)
+        if (!valid || atom == progress->atom)
             progress->stage = CG_REPAIR_IDLE;
-        if (!good)
-            cg_sequence_restart(&slot->p->repair, slot->s->restarts, &look->seq, &slot->p->program,
-                                slot->aut, slot->marks);
-        else if (atom == progress->atom && look->seq.n_tokens >= progress->n_tokens)
-            look->seq.attempt = progress->attempt;
+        if (!valid)
+            cg_sequence_restart(&slot->state->repair, slot->s->restart_limit, &shared->seq,
+                                &slot->state->program, slot->aut, slot->marks);
+        else if (atom == progress->atom && shared->seq.n_tokens >= progress->n_tokens)
+            shared->seq.attempt = progress->attempt;
     }
     __syncthreads();
-    return WORK_OF_TEXT;
+    return WORK_PER_REWRITE;
 }
 
-/* Look at the atoms that were completed since the sequence was in field `before`. */
-static __device__ void look_at_atoms(const struct slot *slot, struct look *look)
+/* Tests the atoms completed since field `from_field`, up to the first that is to be repaired. */
+static __device__ void test_completed_atoms(const struct repair_slot *slot,
+                                            struct repair_shared *shared)
 {
-    int32_t per = slot->p->program.fields_per_atom, end = look->seq.field / per, fault;
+    int32_t per = slot->state->program.fields_per_atom, end = shared->seq.field / per, fault;
 
     if (threadIdx.x == 0)
-        look->progress.stage = CG_REPAIR_IDLE;
-    for (int32_t atom = look->progress.before / per; atom < end; atom++) {
-        fault = test_atom(slot, look, atom);
+        shared->progress.stage = CG_REPAIR_IDLE;
+    for (int32_t atom = shared->progress.from_field / per; atom < end; atom++) {
+        fault = test_atom(slot, shared, atom);
         if (threadIdx.x == 0)
-            slot->p->repair.count[CG_FAULT_CAUSE(fault)]++;
+            slot->state->repair.count[CG_FAULT_CAUSE(fault)]++;
         if (fault != CG_FAULT_NONE && slot->s->geometry == CG_GEOMETRY_REPAIR) {
             if (threadIdx.x == 0) {
-                look->progress.stage = CG_REPAIR_RELAX;
-                look->progress.atom = atom;
-                look->progress.level = look->progress.iteration = 0;
+                shared->progress.stage = CG_REPAIR_RELAX;
+                shared->progress.atom = atom;
+                shared->progress.level = shared->progress.iteration = 0;
             }
             break;
         }
     }
 }
 
-/* How much a step does for a slot, where `n_busy` of the others took part in it. */
+/* Work a step may do for a slot while n_busy slots generate: the fewer have to wait, the more. */
 static __device__ int32_t work_of_step(int32_t n_slots, int32_t n_busy)
 {
-    int32_t work = WORK_OF_STEP * (n_slots / (n_busy + 1));
+    int32_t work = MIN_WORK_PER_STEP * (n_slots / (n_busy + 1));
 
-    return work < WORK_OF_STEP ? WORK_OF_STEP : work < WORK_AT_MOST ? work : WORK_AT_MOST;
+    return work < MIN_WORK_PER_STEP   ? MIN_WORK_PER_STEP
+           : work < MAX_WORK_PER_STEP ? work
+                                      : MAX_WORK_PER_STEP;
 }
 
 /*
- * Look at a slot's new atoms, or go on with its progress, a part of it, so that others need not
- * wait. A barrier must follow, before all know what became of it.
+ * Tests the slot's completed atoms, or continues its repair until about `work` is done: other slots
+ * wait for the step. The caller must place a barrier before other threads read the result.
  */
-static __device__ void look_at_slot(const struct slot *slot, struct look *look, int32_t work)
+static __device__ void advance_repair(const struct repair_slot *slot, struct repair_shared *shared,
+                                      int32_t work)
 {
-    int32_t stage = look->progress.stage;
+    int32_t stage = shared->progress.stage;
 
-    __syncthreads(); /* read by all before it changes */
+    __syncthreads(); /* all threads read the stage before it changes */
     if (stage == CG_REPAIR_TEST)
-        look_at_atoms(slot, look);
+        test_completed_atoms(slot, shared);
     while (work > 0 && (stage == CG_REPAIR_RELAX || stage == CG_REPAIR_REWRITE)) {
         if (stage == CG_REPAIR_RELAX)
-            work -= go_on_placing(slot, look);
+            work -= continue_relaxation(slot, shared);
         else
-            work -= go_on_writing(slot, look);
-        stage = look->progress.stage;
+            work -= continue_rewrite(slot, shared);
+        stage = shared->progress.stage;
     }
 }
 

@@ -129,16 +129,16 @@ static void write_text(const char *text)
 /* On a block of a kernel instead: state of one slot, and what its threads share. */
 enum { ORDERS = 3, N_SLOTS = 16 };
 
-static struct look shared;
+static struct repair_shared shared;
 static cg_step_state step;
-static cg_slot_state device_place;
+static cg_slot_state device_slot;
 static float device_xyz[3 * LIMIT];
 
-static void look_by_block(void *n_busy)
+static void repair_by_block(void *n_busy)
 {
-    struct slot slot = slot_of(&step, &automaton, 0);
+    struct repair_slot slot = repair_slot_of(&step, &automaton, 0);
 
-    look_at_slot(&slot, &shared, work_of_step(N_SLOTS, *(int32_t *)n_busy));
+    advance_repair(&slot, &shared, work_of_step(N_SLOTS, *(int32_t *)n_busy));
 }
 
 /* What a block leaves behind. */
@@ -153,7 +153,7 @@ static struct state {
 static void save(struct state *s)
 {
     s->seq = seq;
-    s->repair = device_place.repair;
+    s->repair = device_slot.repair;
     memcpy(s->tokens, tokens, sizeof tokens);
     memcpy(s->marks, marks, sizeof marks);
     memcpy(s->xyz, device_xyz, sizeof s->xyz);
@@ -162,7 +162,7 @@ static void save(struct state *s)
 static void restore(const struct state *s)
 {
     seq = s->seq;
-    device_place.repair = s->repair;
+    device_slot.repair = s->repair;
     memcpy(tokens, s->tokens, sizeof tokens);
     memcpy(marks, s->marks, sizeof marks);
     memcpy(device_xyz, s->xyz, sizeof s->xyz);
@@ -172,9 +172,9 @@ static void restore(const struct state *s)
 static void run_steps(int32_t atom, int32_t n_busy)
 {
     shared.seq = seq;
-    shared.progress = (cg_repair_progress) { .stage = CG_REPAIR_TEST, .before = 3 * atom };
+    shared.progress = (cg_repair_progress) { .stage = CG_REPAIR_TEST, .from_field = 3 * atom };
     while (shared.progress.stage != CG_REPAIR_IDLE)
-        block_run(look_by_block, &n_busy);
+        block_run(repair_by_block, &n_busy);
     seq = shared.seq;
 }
 
@@ -197,18 +197,18 @@ static int look_at(int repair, int32_t atom)
 {
     static struct state before;
 
-    device_place = (cg_slot_state) { .program = program, .geometry = m.g };
-    device_place.repair = atoms.counts;
+    device_slot = (cg_slot_state) { .program = program, .geometry = m.g };
+    device_slot.repair = atoms.counts;
     step = (cg_step_state) {
         .max_len = LIMIT,
-        .slots = &device_place,
+        .slots = &device_slot,
         .tokens = tokens,
         .marks = marks,
         .xyz = device_xyz,
         .token_numbers = token_numbers,
         .geometry = repair ? CG_GEOMETRY_REPAIR : CG_GEOMETRY_COUNT,
         .decimals = 3,
-        .restarts = at.restart_limit,
+        .restart_limit = at.restart_limit,
     };
     save(&before);
     run_steps(atom, N_SLOTS);
