@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "cpu_model.h"
+#include "decode/cpu_model.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -33,18 +33,13 @@ struct cg_cpu_model {
     void *plan;
     void *workspace;
     double matmul_seconds, attention_seconds;
-    /* activations; rows padded as linear.h asks */
+    /* activations, with the padding rows that linear.h requires */
     float *x, *h, *qkv, *att, *gate_up, *act; /* [max_tokens + pad, ...] */
     float *out_h;                             /* [max_out + pad, hidden] */
     float *logits;                            /* [max_out + pad, n_head_rows] */
 };
 
 /* ---- weights ------------------------------------------------------------------------------ */
-
-static cg_status nomem(cg_error *err)
-{
-    return cg_fail(err, CG_ERR_NOMEM, "model: out of memory");
-}
 
 static float *to_f32(const cg_tensor_ref *ref)
 {
@@ -55,7 +50,7 @@ static float *to_f32(const cg_tensor_ref *ref)
     return p;
 }
 
-/* Rows of several matrices of the same width, one below the other. */
+/* Several matrices of the same width, stacked by rows into one. */
 struct stack {
     const cg_tensor_ref *part[3];
     int n;
@@ -91,34 +86,28 @@ static cg_status make_linear(cg_cpu_model *m, struct stack s, int accumulate,
 static cg_status make_layer(cg_cpu_model *m, const cg_layer_weights *w, struct layer *l,
                             cg_error *err)
 {
-    cg_status status;
-
     l->input_norm = to_f32(&w->input_norm);
     l->post_norm = to_f32(&w->post_norm);
     if (!l->input_norm || !l->post_norm)
-        return nomem(err);
+        return cg_fail_nomem(err, "model");
     if (w->q_norm.data) {
         l->q_norm = to_f32(&w->q_norm);
         l->k_norm = to_f32(&w->k_norm);
         if (!l->q_norm || !l->k_norm)
-            return nomem(err);
+            return cg_fail_nomem(err, "model");
     }
     if (w->q_bias.data) {
         l->qkv_bias = cg_alloc_array((size_t)m->qkv_dim, sizeof *l->qkv_bias);
         if (!l->qkv_bias)
-            return nomem(err);
+            return cg_fail_nomem(err, "model");
         cg_weight_to_f32(&w->q_bias, 0, 1, l->qkv_bias);
         cg_weight_to_f32(&w->k_bias, 0, 1, l->qkv_bias + m->q_dim);
         cg_weight_to_f32(&w->v_bias, 0, 1, l->qkv_bias + m->q_dim + m->kv_dim);
     }
-    status = make_linear(m, (struct stack) { { &w->q, &w->k, &w->v }, 3 }, 0, &l->qkv, err);
-    if (status == CG_OK)
-        status = make_linear(m, (struct stack) { { &w->o }, 1 }, 1, &l->o, err);
-    if (status == CG_OK)
-        status = make_linear(m, (struct stack) { { &w->gate, &w->up }, 2 }, 0, &l->gate_up, err);
-    if (status == CG_OK)
-        status = make_linear(m, (struct stack) { { &w->down }, 1 }, 1, &l->down, err);
-    return status;
+    CG_TRY(make_linear(m, (struct stack) { { &w->q, &w->k, &w->v }, 3 }, 0, &l->qkv, err));
+    CG_TRY(make_linear(m, (struct stack) { { &w->o }, 1 }, 1, &l->o, err));
+    CG_TRY(make_linear(m, (struct stack) { { &w->gate, &w->up }, 2 }, 0, &l->gate_up, err));
+    return make_linear(m, (struct stack) { { &w->down }, 1 }, 1, &l->down, err);
 }
 
 static cg_status make_rope(cg_cpu_model *m, cg_error *err)
@@ -131,7 +120,7 @@ static cg_status make_rope(cg_cpu_model *m, cg_error *err)
     m->sines = cg_alloc_array(n, sizeof *m->sines);
     if (!inv_freq || !m->cosines || !m->sines) {
         free(inv_freq);
-        return nomem(err);
+        return cg_fail_nomem(err, "model");
     }
     cg_rope_inv_freq(&m->config.model->config, inv_freq);
     for (int64_t p = 0; p < m->config.max_len; p++)
@@ -174,24 +163,54 @@ static cg_status make_plan(cg_cpu_model *m, cg_error *err)
     };
     cg_attention_problem problem = cg_attention_problem_of_model(&c->model->config, &shape);
     size_t workspace;
-    cg_status status = c->cache->view(c->cache_self, 0, &view, err);
 
-    if (status != CG_OK)
-        return status;
+    CG_TRY(c->cache->view(c->cache_self, 0, &view, err));
     cg_attention_problem_set_cache(&problem, c->cache, &view);
-    status = c->attention->supports(c->host, &problem, err);
-    if (status == CG_OK)
-        status = c->attention->plan(c->host, &problem, &m->plan, err);
-    if (status != CG_OK)
-        return status;
+    CG_TRY(c->attention->supports(c->host, &problem, err));
+    CG_TRY(c->attention->plan(c->host, &problem, &m->plan, err));
     workspace = c->attention->workspace_size(m->plan);
-    if (workspace) {
-        if (cg_add(workspace, 255, &workspace))
-            return nomem(err);
-        m->workspace = aligned_alloc(256, workspace / 256 * 256);
-        if (!m->workspace)
-            return nomem(err);
-    }
+    if (!workspace)
+        return CG_OK;
+    if (cg_add(workspace, 255, &workspace) ||
+        !(m->workspace = aligned_alloc(256, workspace / 256 * 256)))
+        return cg_fail_nomem(err, "model");
+    return CG_OK;
+}
+
+static cg_status make_activations(cg_cpu_model *m, cg_error *err)
+{
+    int64_t max_tokens = m->config.max_tokens;
+    const struct {
+        float **rows;
+        int64_t n, width;
+    } arrays[] = {
+        { &m->x, max_tokens, m->hidden },
+        { &m->h, max_tokens, m->hidden },
+        { &m->qkv, max_tokens, m->qkv_dim },
+        { &m->att, max_tokens, m->q_dim },
+        { &m->gate_up, max_tokens, 2 * m->inter },
+        { &m->act, max_tokens, m->inter },
+        { &m->out_h, m->config.max_out, m->hidden },
+    };
+
+    for (size_t i = 0; i < sizeof arrays / sizeof arrays[0]; i++)
+        if (!(*arrays[i].rows = make_rows(arrays[i].n, arrays[i].width)))
+            return cg_fail_nomem(err, "model");
+    return CG_OK;
+}
+
+static cg_status make_weights(cg_cpu_model *m, cg_error *err)
+{
+    const cg_model *model = m->config.model;
+    int32_t n_layers = model->config.n_layers;
+
+    m->layers = calloc((size_t)n_layers, sizeof *m->layers);
+    m->final_norm = to_f32(&model->final_norm);
+    if (!m->layers || !m->final_norm)
+        return cg_fail_nomem(err, "model");
+    CG_TRY(cg_linear_context_create(m->config.team, &m->linears, err));
+    for (int32_t l = 0; l < n_layers; l++)
+        CG_TRY(make_layer(m, &model->layers[l], &m->layers[l], err));
     return CG_OK;
 }
 
@@ -200,10 +219,10 @@ cg_status cg_cpu_model_create(const cg_cpu_model_config *config, cg_cpu_model **
 {
     const cg_model_config *mc = &config->model->config;
     cg_cpu_model *m = calloc(1, sizeof *m);
-    cg_status status;
+    cg_status st;
 
     if (!m)
-        return nomem(err);
+        return cg_fail_nomem(err, "model");
     m->config = *config;
     m->hidden = mc->hidden;
     m->head_dim = mc->head_dim;
@@ -214,33 +233,15 @@ cg_status cg_cpu_model_create(const cg_cpu_model_config *config, cg_cpu_model **
     m->qkv_dim = m->q_dim + 2 * m->kv_dim;
     m->inter = mc->intermediate;
     m->eps = (float)mc->rms_eps;
-    m->layers = calloc((size_t)mc->n_layers, sizeof *m->layers);
-    m->final_norm = to_f32(&config->model->final_norm);
-    m->x = make_rows(config->max_tokens, m->hidden);
-    m->h = make_rows(config->max_tokens, m->hidden);
-    m->qkv = make_rows(config->max_tokens, m->qkv_dim);
-    m->att = make_rows(config->max_tokens, m->q_dim);
-    m->gate_up = make_rows(config->max_tokens, 2 * m->inter);
-    m->act = make_rows(config->max_tokens, m->inter);
-    m->out_h = make_rows(config->max_out, m->hidden);
-    status = m->layers && m->final_norm && m->x && m->h && m->qkv && m->att && m->gate_up &&
-                     m->act && m->out_h
-                 ? CG_OK
-                 : nomem(err);
-    if (status == CG_OK)
-        status = cg_linear_context_create(config->team, &m->linears, err);
-    for (int32_t l = 0; l < mc->n_layers && status == CG_OK; l++)
-        status = make_layer(m, &config->model->layers[l], &m->layers[l], err);
-    if (status == CG_OK)
-        status = make_rope(m, err);
-    if (status == CG_OK)
-        status = make_plan(m, err);
-    if (status != CG_OK) {
-        cg_cpu_model_destroy(m);
-        return status;
-    }
+    CG_TRY_GOTO(st, make_activations(m, err), out);
+    CG_TRY_GOTO(st, make_weights(m, err), out);
+    CG_TRY_GOTO(st, make_rope(m, err), out);
+    CG_TRY_GOTO(st, make_plan(m, err), out);
     *ret_model = m;
-    return CG_OK;
+    m = NULL;
+out:
+    cg_cpu_model_destroy(m);
+    return st;
 }
 
 void cg_cpu_model_destroy(cg_cpu_model *m)
@@ -280,13 +281,14 @@ void cg_cpu_model_destroy(cg_cpu_model *m)
     free(m);
 }
 
+/* Rows of the LM head, of these tokens. */
 struct head_rows {
     const cg_tensor_ref *head;
     const int32_t *token; /* [n] */
     int64_t n;
 };
 
-static void head_rows(void *arg, int64_t row0, int64_t n_rows, float *dst)
+static void gather_head_rows(void *arg, int64_t row0, int64_t n_rows, float *dst)
 {
     const struct head_rows *r = arg;
 
@@ -298,8 +300,8 @@ static void head_rows(void *arg, int64_t row0, int64_t n_rows, float *dst)
 }
 
 /*
- * How many columns there are, and in which order, depends on the molecules so far and on who
- * compiled first. Whole panels make the logit of a token independent of both.
+ * The number and order of the head rows depend on the molecules so far and on the order in which
+ * threads compiled them. Padding to whole panels makes the logit of a token independent of both.
  */
 cg_status cg_cpu_model_set_head_rows(cg_cpu_model *m, const int32_t *head_token, int32_t n,
                                      cg_error *err)
@@ -308,14 +310,14 @@ cg_status cg_cpu_model_set_head_rows(cg_cpu_model *m, const int32_t *head_token,
     int64_t padded = ((int64_t)n + CG_LINEAR_PANEL - 1) / CG_LINEAR_PANEL * CG_LINEAR_PANEL;
     cg_linear *head = NULL;
     float *logits = make_rows(m->config.max_out, padded);
-    cg_status status;
+    cg_status st;
 
     if (!logits)
-        return nomem(err);
-    status = cg_linear_create(m->linears, padded, m->hidden, 0, head_rows, &rows, &head, err);
-    if (status != CG_OK) {
+        return cg_fail_nomem(err, "model");
+    st = cg_linear_create(m->linears, padded, m->hidden, 0, gather_head_rows, &rows, &head, err);
+    if (st != CG_OK) {
         free(logits);
-        return status;
+        return st;
     }
     cg_linear_destroy(m->head);
     free(m->logits);
@@ -325,7 +327,7 @@ cg_status cg_cpu_model_set_head_rows(cg_cpu_model *m, const int32_t *head_token,
     return CG_OK;
 }
 
-/* ---- the pass ----------------------------------------------------------------------------- */
+/* ---- forward pass ------------------------------------------------------------------------- */
 
 struct pass {
     cg_cpu_model *m;
@@ -396,13 +398,13 @@ static cg_status matmul(cg_cpu_model *m, cg_linear *l, const float *x, float *y,
                         cg_error *err)
 {
     double t = cg_now();
-    cg_status status = cg_linear_run(l, x, y, rows, err);
+    cg_status st = cg_linear_run(l, x, y, rows, err);
 
     m->matmul_seconds += cg_now() - t;
-    return status;
+    return st;
 }
 
-/* Append this layer's keys and values, then attend. */
+/* Appends the keys and values of a layer, then computes its attention. */
 static cg_status attend(cg_cpu_model *m, const cg_cpu_batch *b, int32_t layer, cg_error *err)
 {
     const cg_cpu_model_config *c = &m->config;
@@ -430,14 +432,14 @@ static cg_status attend(cg_cpu_model *m, const cg_cpu_batch *b, int32_t layer, c
         .workspace = m->workspace,
     };
     double t = cg_now();
-    cg_status status = c->cache->append(c->cache_self, layer, &append, err);
+    cg_status st;
 
-    if (status == CG_OK)
-        status = c->cache->view(c->cache_self, layer, &view, err);
-    if (status == CG_OK)
-        status = c->attention->run(m->plan, &args, err);
+    CG_TRY_GOTO(st, c->cache->append(c->cache_self, layer, &append, err), out);
+    CG_TRY_GOTO(st, c->cache->view(c->cache_self, layer, &view, err), out);
+    CG_TRY_GOTO(st, c->attention->run(m->plan, &args, err), out);
+out:
     m->attention_seconds += cg_now() - t;
-    return status;
+    return st;
 }
 
 static cg_status run_layer(cg_cpu_model *m, const cg_cpu_batch *b, int32_t i, cg_error *err)
@@ -446,23 +448,15 @@ static cg_status run_layer(cg_cpu_model *m, const cg_cpu_batch *b, int32_t i, cg
     struct pass pass = { m, b, l, l->input_norm };
     cg_team *team = m->config.team;
     int64_t n = b->n_tokens;
-    cg_status status;
 
     cg_team_loop(team, n, norm_row, &pass);
-    status = matmul(m, l->qkv, m->h, m->qkv, n, err);
-    if (status != CG_OK)
-        return status;
+    CG_TRY(matmul(m, l->qkv, m->h, m->qkv, n, err));
     cg_team_loop(team, n, qkv_row, &pass);
-    status = attend(m, b, i, err);
-    if (status == CG_OK)
-        status = matmul(m, l->o, m->att, m->x, n, err); /* x += */
-    if (status != CG_OK)
-        return status;
+    CG_TRY(attend(m, b, i, err));
+    CG_TRY(matmul(m, l->o, m->att, m->x, n, err)); /* x += */
     pass.norm = l->post_norm;
     cg_team_loop(team, n, norm_row, &pass);
-    status = matmul(m, l->gate_up, m->h, m->gate_up, n, err);
-    if (status != CG_OK)
-        return status;
+    CG_TRY(matmul(m, l->gate_up, m->h, m->gate_up, n, err));
     cg_team_loop(team, n, act_row, &pass);
     return matmul(m, l->down, m->act, m->x, n, err); /* x += */
 }
@@ -471,18 +465,16 @@ cg_status cg_cpu_model_forward(cg_cpu_model *m, const cg_cpu_batch *b, const flo
                                int64_t *ret_stride, cg_error *err)
 {
     struct pass pass = { m, b, NULL, NULL };
-    cg_status status = CG_OK;
 
     cg_team_loop(m->config.team, b->n_tokens, embed_row, &pass);
-    for (int32_t l = 0; l < m->config.model->config.n_layers && status == CG_OK; l++)
-        status = run_layer(m, b, l, err);
-    if (status != CG_OK)
-        return status;
+    for (int32_t l = 0; l < m->config.model->config.n_layers; l++)
+        CG_TRY(run_layer(m, b, l, err));
     cg_team_loop(m->config.team, b->n_out, out_row, &pass);
-    status = b->n_out ? matmul(m, m->head, m->out_h, m->logits, b->n_out, err) : CG_OK;
+    if (b->n_out)
+        CG_TRY(matmul(m, m->head, m->out_h, m->logits, b->n_out, err));
     *ret_logits = m->logits;
     *ret_stride = m->n_head_rows;
-    return status;
+    return CG_OK;
 }
 
 void cg_cpu_model_seconds(const cg_cpu_model *m, double *ret_matmul, double *ret_attention)

@@ -2,7 +2,7 @@
 /**
  * @file cpu_model.h  The forward pass of a Llama or Qwen model on the CPU, in f32.
  *
- * Rows of a batch are tokens of any sequences; what a row becomes does not depend on the others.
+ * Rows of a batch are tokens of any sequences; the result of a row does not depend on the others.
  */
 #ifndef CG_DECODE_CPU_MODEL_H
 #define CG_DECODE_CPU_MODEL_H
@@ -16,7 +16,8 @@
 
 typedef struct cg_cpu_model cg_cpu_model;
 
-/** Weights are packed here (about 4 bytes a parameter); the rest is borrowed until destroy. */
+/** The model packs the weights (about 4 bytes a parameter); all members are borrowed until destroy.
+ */
 typedef struct cg_cpu_model_config {
     const cg_model *model;
     cg_team *team;
@@ -38,27 +39,27 @@ typedef struct cg_cpu_batch {
     int32_t *slot;     /* [n_tokens] */
     int32_t *q_start;  /* [n_seqs + 1] */
     int32_t *seq_slot; /* [n_seqs] */
-    int32_t *kv_len;   /* [n_seqs] with this step's tokens */
-    int32_t *out_row;  /* [n_out] rows whose logits are wanted */
+    int32_t *kv_len;   /* [n_seqs] including this step's tokens */
+    int32_t *out_row;  /* [n_out] rows to compute logits of */
 } cg_cpu_batch;
 
 cg_status cg_cpu_model_create(const cg_cpu_model_config *config, cg_cpu_model **ret_model,
                               cg_error *err);
 void cg_cpu_model_destroy(cg_cpu_model *m); /* accepts NULL */
 
-/** Logits are computed for these tokens of the vocabulary, [n]; column i is head_token[i]. */
+/** Restricts the LM head to these tokens [n]: column i of the logits is that of head_token[i]. */
 cg_status cg_cpu_model_set_head_rows(cg_cpu_model *m, const int32_t *head_token, int32_t n,
                                      cg_error *err);
 
 /**
- * Run the batch: appends its keys and values to the cache, computes the logits of out_row.
+ * Runs a batch: appends its keys and values to the cache, computes the logits of out_row.
  *
  * @param ret_logits  [n_out, *ret_stride], valid until the next call
  */
 cg_status cg_cpu_model_forward(cg_cpu_model *m, const cg_cpu_batch *batch, const float **ret_logits,
                                int64_t *ret_stride, cg_error *err);
 
-/** Wall seconds since creation in the matrix library and in attention (append included). */
+/** Wall seconds since creation in the matrix library and in attention (cache append included). */
 void cg_cpu_model_seconds(const cg_cpu_model *m, double *ret_matmul, double *ret_attention);
 
 #endif
