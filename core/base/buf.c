@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-#include "buf.h"
+#include "base/buf.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "error.h"
-#include "size.h"
+#include "base/error.h"
+#include "base/size.h"
 
 void cg_buf_finish(cg_buf *b)
 {
@@ -29,8 +29,7 @@ int cg_buf_reserve(cg_buf *b, size_t n)
 {
     size_t want;
 
-    /* One byte more, for the NUL. */
-    if (b->failed || cg_add(b->len, n, &want) || cg_add(want, 1, &want) ||
+    if (b->failed || cg_add(b->len, n, &want) || cg_add(want, 1, &want) || /* 1 for the NUL */
         cg_grow((void **)&b->data, &b->cap, want, 1)) {
         b->failed = 1;
         return -1;
@@ -85,7 +84,5 @@ const char *cg_buf_text(const cg_buf *b)
 
 cg_status cg_buf_check(const cg_buf *b, const char *what, cg_error *err)
 {
-    if (b->failed)
-        return cg_fail(err, CG_ERR_NOMEM, "%s: out of memory", what);
-    return CG_OK;
+    return b->failed ? cg_fail_nomem(err, what) : CG_OK;
 }

@@ -2,9 +2,9 @@
 /**
  * @file buf.h  Growable byte buffer.
  *
- * A zeroed cg_buf is an empty buffer. A failed allocation latches: the buffer keeps what it held,
- * further writes do nothing, and the one check at the end (cg_buf_check) tells. While the buffer
- * holds anything, data[len] is a NUL byte that does not count.
+ * A zeroed cg_buf is an empty buffer. A failed allocation latches: the buffer keeps its contents,
+ * further writes do nothing, and one cg_buf_check() at the end reports the failure. Once anything
+ * was written, data[len] is a NUL byte that len does not count.
  */
 #ifndef CG_BASE_BUF_H
 #define CG_BASE_BUF_H
@@ -14,17 +14,17 @@
 #include <confgen/status.h>
 
 typedef struct cg_buf {
-    char *data; /* owned; NULL while nothing was ever written */
+    char *data; /* owned; NULL until the first write */
     size_t len;
     size_t cap;
     int failed; /* an allocation failed since the last clear */
 } cg_buf;
 
-/** Free the memory and zero the buffer, which can be used again. Accepts NULL. */
+/** Frees the memory and zeroes the buffer, which can be used again. Accepts NULL. */
 void cg_buf_finish(cg_buf *buf);
-/** Empty the buffer and forget a failure; keeps the memory. */
+/** Empties the buffer and resets a failure; keeps the memory. */
 void cg_buf_clear(cg_buf *buf);
-/** Make room for n more bytes; 0, or -1 with the failure latched. */
+/** Reserves n more bytes. @return 0, or -1 with the failure latched */
 int cg_buf_reserve(cg_buf *buf, size_t n);
 
 void cg_buf_put(cg_buf *buf, const void *bytes, size_t n);
@@ -32,7 +32,7 @@ void cg_buf_putc(cg_buf *buf, char c);
 void cg_buf_puts(cg_buf *buf, const char *text);
 void cg_buf_printf(cg_buf *buf, const char *fmt, ...) CG_PRINTF(2, 3);
 
-/** The bytes as a NUL-terminated string; "" when empty. Borrowed until the next write. */
+/** Returns the bytes as a NUL-terminated string, borrowed until the next write; "" when empty. */
 const char *cg_buf_text(const cg_buf *buf);
 
 /** CG_OK, or CG_ERR_NOMEM "<what>: out of memory" when an allocation failed. */

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/** @file clock.h  Wall time. */
+/** @file clock.h  Elapsed wall time. */
 #ifndef CG_BASE_CLOCK_H
 #define CG_BASE_CLOCK_H
 
 #include <time.h>
 
-/** Seconds on a clock that never goes back. */
+/** Seconds of a monotonic clock. */
 static inline double cg_now(void)
 {
     struct timespec t;

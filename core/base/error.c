@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-#include "error.h"
+#include "base/error.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
-/* Copy src into dst[cap], showing control characters as \xNN. */
+/* Copies src to dst[cap], with control characters as \xNN. */
 static void copy_visible(char *dst, size_t cap, const char *src)
 {
     size_t n = 0;
@@ -44,20 +44,20 @@ cg_status cg_fail(cg_error *err, cg_status code, const char *fmt, ...)
 
 cg_status cg_fail_prefix(cg_error *err, cg_status code, const char *fmt, ...)
 {
-    char old[CG_ERROR_TEXT];
+    char previous[CG_ERROR_TEXT];
     char text[CG_ERROR_TEXT];
     va_list ap;
     int n;
 
     if (!err)
         return code;
-    memcpy(old, err->msg, sizeof old);
+    memcpy(previous, err->msg, sizeof previous);
     va_start(ap, fmt);
     n = vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
     if (n < 0 || (size_t)n >= sizeof text)
         n = (int)sizeof text - 1;
-    snprintf(text + n, sizeof text - (size_t)n, ": %s", old);
+    snprintf(text + n, sizeof text - (size_t)n, ": %s", previous);
     err->code = code;
     copy_visible(err->msg, sizeof err->msg, text);
     return code;

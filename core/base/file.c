@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "file.h"
+#include "base/file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,8 +12,8 @@
 #include <zstd.h>
 #include <zstd_errors.h>
 
-#include "error.h"
-#include "size.h"
+#include "base/error.h"
+#include "base/size.h"
 
 void cg_bytes_release(cg_bytes *b)
 {
@@ -36,7 +36,7 @@ static const char *kind_of(mode_t mode)
     return "not a regular file";
 }
 
-/* Open a regular file of at most max_bytes; *ret_size is its size at this moment. */
+/* Opens a regular file of at most max_bytes; *ret_size is its current size. */
 static cg_status open_regular(const char *path, size_t max_bytes, int *ret_fd, size_t *ret_size,
                               cg_error *err)
 {
@@ -47,7 +47,7 @@ static cg_status open_regular(const char *path, size_t max_bytes, int *ret_fd, s
     if (fd < 0)
         return cg_fail(err, CG_ERR_IO, "%s: cannot open: %s", path, strerror(errno));
     if (fstat(fd, &sb)) {
-        st = cg_fail(err, CG_ERR_IO, "%s: cannot examine: %s", path, strerror(errno));
+        st = cg_fail(err, CG_ERR_IO, "%s: cannot stat: %s", path, strerror(errno));
     } else if (!S_ISREG(sb.st_mode)) {
         st = cg_fail(err, CG_ERR_IO, "%s: is %s, wanted a regular file", path, kind_of(sb.st_mode));
     } else if (sb.st_size < 0 || (uintmax_t)sb.st_size > max_bytes) {
@@ -71,7 +71,7 @@ cg_status cg_file_read(const char *path, size_t max_bytes, cg_bytes *ret, cg_err
 
     if (st != CG_OK)
         return st;
-    /* The size may change while we read, and files of /proc say 0: read until the end. */
+    /* The size may change during the read, and files of /proc have size 0: read until the end. */
     for (;;) {
         ssize_t n;
 
@@ -94,12 +94,12 @@ cg_status cg_file_read(const char *path, size_t max_bytes, cg_bytes *ret, cg_err
             break;
         len += (size_t)n;
         if (len > max_bytes) {
-            st = cg_fail(err, CG_ERR_LIMIT, "%s: grew beyond %zu bytes while it was read", path,
+            st = cg_fail(err, CG_ERR_LIMIT, "%s: grew beyond %zu bytes during the read", path,
                          max_bytes);
             goto out;
         }
     }
-    buf[len] = '\0'; /* len < cap: the last read had room and returned 0 */
+    buf[len] = '\0'; /* len < cap: the last read had a buffer and returned 0 */
     *ret = (cg_bytes) { .data = buf, .len = len, .heap = buf };
     buf = NULL;
 out:
@@ -157,7 +157,7 @@ static cg_status unpack_failed(const char *name, size_t code, cg_error *err)
     return cg_fail(err, CG_ERR_FORMAT, "%s: damaged zstd data: %s", name, ZSTD_getErrorName(code));
 }
 
-/* All frames declare their sizes, `size` bytes together. */
+/* Decompresses frames that all declare their sizes, `size` bytes in total. */
 static cg_status unpack_declared(const char *name, const void *src, size_t len, size_t size,
                                  uint8_t **ret_buf, cg_error *err)
 {
@@ -178,7 +178,7 @@ static cg_status unpack_declared(const char *name, const void *src, size_t len, 
     return CG_OK;
 }
 
-/* Some frame declares no size: grow as the data come. */
+/* Decompresses frames some of which declare no size: the buffer grows with the data. */
 static cg_status unpack_stream(const char *name, const void *src, size_t len, size_t max_bytes,
                                uint8_t **ret_buf, size_t *ret_size, cg_error *err)
 {
@@ -191,7 +191,7 @@ static cg_status unpack_stream(const char *name, const void *src, size_t len, si
 
     if (!ctx)
         goto nomem;
-    /* left == 0: a frame is complete and all of it written. */
+    /* left == 0: a frame is complete and all its data is written. */
     while (in.pos < in.size || left) {
         size_t in_before = in.pos, out_before = out.pos;
 
@@ -211,7 +211,7 @@ static cg_status unpack_stream(const char *name, const void *src, size_t len, si
             goto out;
         }
         if (left && in.pos == in_before && out.pos == out_before) {
-            st = cg_fail(err, CG_ERR_FORMAT, "%s: zstd data end at byte %zu inside a frame", name,
+            st = cg_fail(err, CG_ERR_FORMAT, "%s: zstd data end inside a frame, at byte %zu", name,
                          in.pos);
             goto out;
         }
@@ -241,7 +241,7 @@ cg_status cg_zstd_unpack(const char *name, const void *src, size_t len, size_t m
         return cg_fail(err, CG_ERR_FORMAT, "%s: empty file, wanted zstd data", name);
     if (max_bytes > SIZE_MAX / 4) /* leaves room for the doubling below */
         max_bytes = SIZE_MAX / 4;
-    /* First the frame sizes: cheap, and it finds truncation before memory is taken. */
+    /* Frame sizes first: cheap, and it detects truncation before memory is allocated. */
     while (pos < len) {
         size_t frame = ZSTD_findFrameCompressedSize(p + pos, len - pos);
         unsigned long long content = ZSTD_getFrameContentSize(p + pos, len - pos);
@@ -253,8 +253,8 @@ cg_status cg_zstd_unpack(const char *name, const void *src, size_t len, size_t m
             declared = 0;
         else if (content > max_bytes || size > max_bytes - (size_t)content)
             return cg_fail(err, CG_ERR_LIMIT,
-                           "%s: zstd frame at byte %zu declares %llu bytes, wanted at most %zu in "
-                           "all",
+                           "%s: zstd frame at byte %zu declares %llu bytes, wanted at most %zu "
+                           "in total",
                            name, pos, content, max_bytes);
         else
             size += (size_t)content;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-#include "json.h"
+#include "base/json.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "error.h"
+#include "base/error.h"
 
 cg_status cg_json_parse(const char *file, const void *bytes, size_t len, json_t **ret_root,
                         cg_error *err)
@@ -14,9 +14,9 @@ cg_status cg_json_parse(const char *file, const void *bytes, size_t len, json_t 
     json_t *root = json_loadb(bytes ? bytes : "", len, JSON_REJECT_DUPLICATES, &je);
 
     if (!root) {
-        /* The parser writes a text for all but its own lack of memory. */
+        /* The parser writes a text for every error except out of memory. */
         if (!je.text[0])
-            return cg_fail(err, CG_ERR_NOMEM, "%s: out of memory", file);
+            return cg_fail_nomem(err, file);
         return cg_fail(err, CG_ERR_FORMAT, "%s:%d:%d: %s, wanted a JSON object", file, je.line,
                        je.column, je.text);
     }
@@ -35,8 +35,8 @@ const json_t *cg_json_member(const cg_json *o, const char *key)
     return json_is_null(v) ? NULL : v;
 }
 
-/* A value in at most cap - 1 bytes; containers by kind only, they may be huge. */
-static void show(const json_t *v, char *dst, size_t cap)
+/* Prints a value in at most cap - 1 bytes; containers by kind only, they may be huge. */
+static void print_value(const json_t *v, char *dst, size_t cap)
 {
     if (!v)
         snprintf(dst, cap, "nothing");
@@ -60,7 +60,7 @@ cg_status cg_json_unwanted(const cg_json *o, const char *key, const char *wanted
 {
     char found[80];
 
-    show(cg_json_member(o, key), found, sizeof found);
+    print_value(cg_json_member(o, key), found, sizeof found);
     return cg_fail(err, CG_ERR_FORMAT, "%s: %s%s%s: found %s, wanted %s", o->file, o->path,
                    *o->path ? "." : "", key, found, wanted);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-#include "json_text.h"
+#include "base/json_text.h"
 
-#include "utf8.h"
+#include "base/utf8.h"
 
 void cg_json_put_string(cg_buf *out, const char *s)
 {

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-#include "pool.h"
+#include "base/pool.h"
 
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
-#include "error.h"
-#include "size.h"
+#include "base/error.h"
+#include "base/size.h"
 
 int cg_cpu_count(void)
 {
@@ -24,8 +24,10 @@ int cg_cpu_count(void)
 
 /* ---- team ------------------------------------------------------------------------------- */
 
-/* A worker looks for the next loop this often before it sleeps: about 20 us, longer than the gap
- * between two loops of a decode step, shorter than a time slice. */
+/*
+ * Polls for the next loop before a worker sleeps: about 20 us, longer than the gap between two
+ * loops of a decode step, shorter than a time slice.
+ */
 enum { SPINS = 4000 };
 
 struct cg_team {
@@ -33,11 +35,11 @@ struct cg_team {
     int n_started; /* threads to join */
     pthread_t *threads;
     pthread_mutex_t lock;
-    pthread_cond_t wake; /* a loop began, or stop */
-    pthread_cond_t done; /* the last worker left the loop */
-    atomic_uint epoch;   /* number of loops begun; written under the lock */
+    pthread_cond_t wake; /* a loop started, or stop */
+    pthread_cond_t done; /* the last worker finished the loop */
+    atomic_uint epoch;   /* number of loops started; written under the lock */
     atomic_int stop;     /* written under the lock */
-    atomic_int busy;     /* workers that have not left the loop */
+    atomic_int busy;     /* workers that have not finished the loop */
     atomic_llong next;   /* next item */
     int64_t n;           /* items, body and its argument: published by epoch */
     cg_loop_fn fn;
@@ -106,11 +108,10 @@ cg_status cg_team_create(int n_threads, cg_team **ret_team, cg_error *err)
     cg_team *t;
 
     if (n_threads < 1)
-        return cg_fail(err, CG_ERR_USAGE, "thread team: %d threads asked for, wanted at least 1",
-                       n_threads);
+        return cg_fail(err, CG_ERR_USAGE, "thread team: %d threads, wanted at least 1", n_threads);
     t = calloc(1, sizeof *t);
     if (!t)
-        return cg_fail(err, CG_ERR_NOMEM, "thread team: out of memory");
+        return cg_fail_nomem(err, "thread team");
     pthread_mutex_init(&t->lock, NULL);
     pthread_cond_init(&t->wake, NULL);
     pthread_cond_init(&t->done, NULL);
@@ -137,7 +138,7 @@ cg_status cg_team_create(int n_threads, cg_team **ret_team, cg_error *err)
     return CG_OK;
 nomem:
     cg_team_destroy(t);
-    return cg_fail(err, CG_ERR_NOMEM, "thread team: out of memory");
+    return cg_fail_nomem(err, "thread team");
 }
 
 void cg_team_destroy(cg_team *t)
@@ -201,12 +202,14 @@ struct job {
 
 struct cg_queue {
     int n_started, bound;
-    int head, count; /* ring of waiting jobs */
-    int stop;
-    struct job *ring;
     pthread_t *threads;
     pthread_mutex_t lock;
     pthread_cond_t not_empty, not_full;
+    struct {
+        struct job *ring; /* [bound] waiting jobs: `count` from `head` on */
+        int head, count;
+        int stop;
+    } locked; /* guarded by `lock` */
 };
 
 struct queue_arg {
@@ -224,15 +227,15 @@ static void *queue_main(void *p)
         struct job job;
 
         pthread_mutex_lock(&q->lock);
-        while (!q->count && !q->stop)
+        while (!q->locked.count && !q->locked.stop)
             pthread_cond_wait(&q->not_empty, &q->lock);
-        if (!q->count) {
+        if (!q->locked.count) {
             pthread_mutex_unlock(&q->lock);
             return NULL;
         }
-        job = q->ring[q->head];
-        q->head = (q->head + 1) % q->bound;
-        q->count--;
+        job = q->locked.ring[q->locked.head];
+        q->locked.head = (q->locked.head + 1) % q->bound;
+        q->locked.count--;
         pthread_cond_signal(&q->not_full);
         pthread_mutex_unlock(&q->lock);
         job.fn(job.arg, arg.worker);
@@ -245,18 +248,18 @@ cg_status cg_queue_create(int n_threads, int bound, cg_queue **ret_queue, cg_err
 
     if (n_threads < 1 || bound < 1)
         return cg_fail(err, CG_ERR_USAGE,
-                       "job queue: %d threads and %d places asked for, wanted at least 1 of each",
+                       "job queue: %d threads and a bound of %d jobs, wanted at least 1 of each",
                        n_threads, bound);
     q = calloc(1, sizeof *q);
     if (!q)
-        return cg_fail(err, CG_ERR_NOMEM, "job queue: out of memory");
+        return cg_fail_nomem(err, "job queue");
     pthread_mutex_init(&q->lock, NULL);
     pthread_cond_init(&q->not_empty, NULL);
     pthread_cond_init(&q->not_full, NULL);
     q->bound = bound;
-    q->ring = cg_alloc_array((size_t)bound, sizeof *q->ring);
+    q->locked.ring = cg_alloc_array((size_t)bound, sizeof *q->locked.ring);
     q->threads = cg_alloc_array((size_t)n_threads, sizeof *q->threads);
-    if (!q->ring || !q->threads)
+    if (!q->locked.ring || !q->threads)
         goto nomem;
     for (int w = 0; w < n_threads; w++) {
         struct queue_arg *arg = malloc(sizeof *arg);
@@ -277,16 +280,16 @@ cg_status cg_queue_create(int n_threads, int bound, cg_queue **ret_queue, cg_err
     return CG_OK;
 nomem:
     cg_queue_destroy(q);
-    return cg_fail(err, CG_ERR_NOMEM, "job queue: out of memory");
+    return cg_fail_nomem(err, "job queue");
 }
 
 void cg_queue_push(cg_queue *q, cg_job_fn fn, void *arg)
 {
     pthread_mutex_lock(&q->lock);
-    while (q->count == q->bound)
+    while (q->locked.count == q->bound)
         pthread_cond_wait(&q->not_full, &q->lock);
-    q->ring[(q->head + q->count) % q->bound] = (struct job) { fn, arg };
-    q->count++;
+    q->locked.ring[(q->locked.head + q->locked.count) % q->bound] = (struct job) { fn, arg };
+    q->locked.count++;
     pthread_cond_signal(&q->not_empty);
     pthread_mutex_unlock(&q->lock);
 }
@@ -296,7 +299,7 @@ void cg_queue_destroy(cg_queue *q)
     if (!q)
         return;
     pthread_mutex_lock(&q->lock);
-    q->stop = 1;
+    q->locked.stop = 1;
     pthread_cond_broadcast(&q->not_empty);
     pthread_mutex_unlock(&q->lock);
     for (int i = 0; i < q->n_started; i++)
@@ -305,6 +308,6 @@ void cg_queue_destroy(cg_queue *q)
     pthread_cond_destroy(&q->not_empty);
     pthread_cond_destroy(&q->not_full);
     free(q->threads);
-    free(q->ring);
+    free(q->locked.ring);
     free(q);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/** @file size.h  Checked size arithmetic: the only way sizes from outside are combined. */
+/** @file size.h  Checked size arithmetic, for all sizes that come from input. */
 #ifndef CG_BASE_SIZE_H
 #define CG_BASE_SIZE_H
 
@@ -29,7 +29,8 @@ static inline int cg_add(size_t a, size_t b, size_t *ret)
     return 0;
 }
 
-/** Uninitialised array of n elements of `size` bytes, NULL on overflow or no memory; free(). */
+/** Allocates n uninitialised elements of `size` bytes; free(). NULL on overflow or out of memory.
+ */
 static inline void *cg_alloc_array(size_t n, size_t size)
 {
     size_t bytes;
@@ -40,8 +41,8 @@ static inline void *cg_alloc_array(size_t n, size_t size)
 }
 
 /**
- * Grow *array (elements of `size` bytes, capacity *cap) to at least `want` elements, doubling.
- * 0 on success; -1 leaves array and capacity as they were.
+ * Grows *array (elements of `size` bytes, capacity *cap) to at least `want` elements by doubling.
+ * Returns 0; -1 leaves array and capacity unchanged.
  */
 static inline int cg_grow(void **array, size_t *cap, size_t want, size_t size)
 {

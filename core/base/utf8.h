@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: MIT */
-/** @file utf8.h  Telling UTF-8 from other bytes. */
+/** @file utf8.h  Validates UTF-8. */
 #ifndef CG_BASE_UTF8_H
 #define CG_BASE_UTF8_H
 
 #include <stdint.h>
 
-/** Length of the UTF-8 sequence at s, a terminated text; 0 where it is none (overlong, surrogate,
- * cut off, stray). */
+/**
+ * Returns the length of the UTF-8 sequence at s, a terminated text; 0 if it is invalid (overlong,
+ * surrogate, truncated, stray continuation byte).
+ */
 static inline int cg_utf8_length(const unsigned char *s)
 {
-    static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
+    static const uint32_t min_code_point[] = { 0, 0, 0x80, 0x800, 0x10000 };
     uint32_t cp;
     int n;
 
@@ -24,7 +26,7 @@ static inline int cg_utf8_length(const unsigned char *s)
             return 0;
         cp = cp << 6 | (s[i] & 0x3f);
     }
-    return cp < least[n] || cp > 0x10ffff || (cp >= 0xd800 && cp < 0xe000) ? 0 : n;
+    return cp < min_code_point[n] || cp > 0x10ffff || (cp >= 0xd800 && cp < 0xe000) ? 0 : n;
 }
 
 #endif
