@@ -32,6 +32,13 @@ static inline void cg_vec3d_between(const double from[3], const double to[3], do
         v[i] = to[i] - from[i];
 }
 
+/** v = to - from, computed in double precision. */
+static inline void cg_vec3d_between_floats(const float from[3], const float to[3], double v[3])
+{
+    for (int i = 0; i < 3; i++)
+        v[i] = (double)to[i] - (double)from[i];
+}
+
 static inline void cg_vec3d_cross(const double a[3], const double b[3], double c[3])
 {
     c[0] = a[1] * b[2] - a[2] * b[1];

@@ -9,48 +9,48 @@
 #include "base/size.h"
 #include "chem/rdkit_c.h"
 
-enum { FAR = 255 };
+enum { MAX_PATH = 255 };
 
-/* What is known while the bounds are made. */
-struct maker {
+/* Adjacency lists: the neighbours of atom i are to[first[i] .. first[i + 1]). */
+struct adjacency {
     const cg_smiles *graph;
-    cg_bounds *bounds;
-    uint32_t *first; /* [n + 1] neighbours of atom i: to[first[i]] to to[first[i + 1]] */
+    uint32_t *first; /* [n + 1] */
     uint32_t *to;    /* [2 * n_bonds] */
 };
 
-/* Where the pair of i and j stands, its lower bound or its upper one. */
-static size_t lower(const cg_bounds *b, size_t i, size_t j)
+/* Index of a pair's lower bound in distance[]: below the diagonal. */
+static size_t lower_index(const cg_bounds *b, size_t i, size_t j)
 {
     return i > j ? i * b->n_atoms + j : j * b->n_atoms + i;
 }
 
-static size_t upper(const cg_bounds *b, size_t i, size_t j)
+/* Index of a pair's upper bound in distance[]: above the diagonal. */
+static size_t upper_index(const cg_bounds *b, size_t i, size_t j)
 {
     return i < j ? i * b->n_atoms + j : j * b->n_atoms + i;
 }
 
 double cg_bounds_lower(const cg_bounds *b, size_t i, size_t j)
 {
-    return b->distance[lower(b, i, j)];
+    return b->distance[lower_index(b, i, j)];
 }
 
 double cg_bounds_upper(const cg_bounds *b, size_t i, size_t j)
 {
-    return b->distance[upper(b, i, j)];
+    return b->distance[upper_index(b, i, j)];
 }
 
 int cg_bounds_path_length(const cg_bounds *b, size_t i, size_t j)
 {
-    return b->steps[i * b->n_atoms + j];
+    return b->path[i * b->n_atoms + j];
 }
 
 /*
- * Bounds as PoseBusters asks for them, but for secondary amides, which may be cis here: in
- * macrocycles they are. In strained molecules the bounds of 1-5 pairs may contradict the others,
- * and smoothing shows it: then without them, as RDKit advises, and in the end unsmoothed.
+ * PoseBusters' parameters, except that secondary amides may be cis: in macrocycles they are. In
+ * strained molecules the bounds of 1-5 pairs may contradict the others, and triangle smoothing
+ * fails; the second attempt omits them, as RDKit advises, and the third omits smoothing.
  */
-static cg_status ask_rdkit(const cg_molecule *mol, double **ret_bounds, cg_error *err)
+static cg_status rdkit_bounds(const cg_molecule *mol, double **ret_bounds, cg_error *err)
 {
     static const char *const details[] = {
         "{\"forceTransAmides\":false}",
@@ -68,7 +68,7 @@ static cg_status ask_rdkit(const cg_molecule *mol, double **ret_bounds, cg_error
     if (bounds && n != cg_molecule_n_atoms(mol)) {
         free_ptr((char *)bounds);
         bounds = NULL;
-        strcpy(reason, "they are not of as many atoms as its SMILES");
+        strcpy(reason, "RDKit counts a different number of atoms than its SMILES");
     }
     if (!bounds)
         return cg_fail(err, CG_ERR_UNSUPPORTED, "'%.60s': no distance bounds: %s",
@@ -77,120 +77,126 @@ static cg_status ask_rdkit(const cg_molecule *mol, double **ret_bounds, cg_error
     return CG_OK;
 }
 
-static void find_neighbours(struct maker *m)
+static void build_adjacency(struct adjacency *adj)
 {
-    const cg_smiles *g = m->graph;
+    const cg_smiles *g = adj->graph;
     uint32_t at = 0;
 
     for (size_t i = 0; i < g->n_atoms; i++) {
-        m->first[i] = at;
+        adj->first[i] = at;
         at += g->atoms[i].degree;
     }
-    m->first[g->n_atoms] = at;
+    adj->first[g->n_atoms] = at;
     for (size_t b = 0; b < g->n_bonds; b++) {
-        m->to[m->first[g->bonds[b].first]++] = g->bonds[b].second;
-        m->to[m->first[g->bonds[b].second]++] = g->bonds[b].first;
+        adj->to[adj->first[g->bonds[b].first]++] = g->bonds[b].second;
+        adj->to[adj->first[g->bonds[b].second]++] = g->bonds[b].first;
     }
-    for (size_t i = g->n_atoms; i > 0; i--) /* back to the beginnings */
-        m->first[i] = m->first[i - 1];
-    m->first[0] = 0;
+    /* first[i] now is the end of list i, the start of list i + 1. */
+    for (size_t i = g->n_atoms; i > 0; i--)
+        adj->first[i] = adj->first[i - 1];
+    adj->first[0] = 0;
 }
 
-/* Breadth first from every atom; `queue` is [n]. */
-static void find_steps(struct maker *m, uint32_t *queue)
+/* Breadth-first search from every atom; `queue` is [n], `path` [n][n]. */
+static void find_path_lengths(const struct adjacency *adj, uint32_t *queue, uint8_t *path)
 {
-    size_t n = m->bounds->n_atoms;
+    size_t n = adj->graph->n_atoms;
 
-    memset(m->bounds->steps, FAR, n * n);
+    memset(path, MAX_PATH, n * n);
     for (size_t from = 0; from < n; from++) {
-        uint8_t *steps = m->bounds->steps + from * n;
+        uint8_t *length = path + from * n;
         size_t head = 0, tail = 0;
 
-        steps[from] = 0;
+        length[from] = 0;
         queue[tail++] = (uint32_t)from;
         while (head < tail) {
             uint32_t at = queue[head++];
 
-            for (uint32_t k = m->first[at]; k < m->first[at + 1] && steps[at] < FAR - 1; k++)
-                if (steps[m->to[k]] == FAR) {
-                    steps[m->to[k]] = (uint8_t)(steps[at] + 1);
-                    queue[tail++] = m->to[k];
+            for (uint32_t k = adj->first[at]; k < adj->first[at + 1] && length[at] < MAX_PATH - 1;
+                 k++)
+                if (length[adj->to[k]] == MAX_PATH) {
+                    length[adj->to[k]] = (uint8_t)(length[at] + 1);
+                    queue[tail++] = adj->to[k];
                 }
         }
     }
 }
 
-/* O or N with one bond, which may be the single or the double one of a conjugated group. */
-static int is_terminal(const struct maker *m, uint32_t atom)
+/* O or N with one bond: may carry the single or the double bond of a conjugated group. */
+static int is_terminal(const cg_smiles *g, uint32_t atom)
 {
-    const cg_smiles_atom *a = &m->graph->atoms[atom];
+    const cg_smiles_atom *a = &g->atoms[atom];
 
     return (a->element == 7 || a->element == 8) && a->degree == 1;
 }
 
-static int is_double(const struct maker *m, uint32_t i, uint32_t j)
+static int is_double(const cg_smiles *g, uint32_t i, uint32_t j)
 {
     uint32_t low = i < j ? i : j, high = i < j ? j : i;
 
-    for (size_t b = 0; b < m->graph->n_bonds; b++)
-        if (m->graph->bonds[b].first == low && m->graph->bonds[b].second == high)
-            return m->graph->bonds[b].symbol == '=';
+    for (size_t b = 0; b < g->n_bonds; b++)
+        if (g->bonds[b].first == low && g->bonds[b].second == high)
+            return g->bonds[b].symbol == '=';
     return 0;
 }
 
-/* Carboxylates, nitro groups, amidinium, ...: which of two ends has the double bond is a matter of
- * drawing, so both bonds get the range of both. One of the ends is charged; an acid's are not. */
-static void widen_conjugated(struct maker *m)
+/*
+ * Two terminal atoms of one element, one charged, one with the double bond (carboxylates, nitro
+ * groups, amidinium, ...): which end has the double bond is a choice of resonance form, so both
+ * bonds get the union of both ranges. An acid's ends are both neutral and are not widened.
+ */
+static void widen_conjugated(const struct adjacency *adj, cg_bounds *bounds)
 {
-    for (uint32_t c = 0; c < m->graph->n_atoms; c++)
-        for (uint32_t i = m->first[c]; i < m->first[c + 1]; i++)
-            for (uint32_t j = m->first[c]; j < i; j++) {
-                uint32_t a = m->to[i], b = m->to[j];
+    const cg_smiles *g = adj->graph;
+
+    for (uint32_t c = 0; c < g->n_atoms; c++)
+        for (uint32_t i = adj->first[c]; i < adj->first[c + 1]; i++)
+            for (uint32_t j = adj->first[c]; j < i; j++) {
+                uint32_t a = adj->to[i], b = adj->to[j];
                 double low, high;
 
-                if (!is_terminal(m, a) || !is_terminal(m, b) ||
-                    m->graph->atoms[a].element != m->graph->atoms[b].element ||
-                    m->graph->atoms[a].charge == m->graph->atoms[b].charge ||
-                    is_double(m, c, a) == is_double(m, c, b))
+                if (!is_terminal(g, a) || !is_terminal(g, b) ||
+                    g->atoms[a].element != g->atoms[b].element ||
+                    g->atoms[a].charge == g->atoms[b].charge ||
+                    is_double(g, c, a) == is_double(g, c, b))
                     continue;
-                low = fmin(cg_bounds_lower(m->bounds, c, a), cg_bounds_lower(m->bounds, c, b));
-                high = fmax(cg_bounds_upper(m->bounds, c, a), cg_bounds_upper(m->bounds, c, b));
-                m->bounds->distance[lower(m->bounds, c, a)] = low;
-                m->bounds->distance[lower(m->bounds, c, b)] = low;
-                m->bounds->distance[upper(m->bounds, c, a)] = high;
-                m->bounds->distance[upper(m->bounds, c, b)] = high;
+                low = fmin(cg_bounds_lower(bounds, c, a), cg_bounds_lower(bounds, c, b));
+                high = fmax(cg_bounds_upper(bounds, c, a), cg_bounds_upper(bounds, c, b));
+                bounds->distance[lower_index(bounds, c, a)] = low;
+                bounds->distance[lower_index(bounds, c, b)] = low;
+                bounds->distance[upper_index(bounds, c, a)] = high;
+                bounds->distance[upper_index(bounds, c, b)] = high;
             }
 }
 
 cg_status cg_bounds_compute(const cg_molecule *mol, cg_bounds *ret, cg_error *err)
 {
     cg_bounds bounds = { .n_atoms = cg_molecule_n_atoms(mol) };
-    struct maker m = { .graph = cg_molecule_graph(mol), .bounds = &bounds };
+    struct adjacency adj = { .graph = cg_molecule_graph(mol) };
     size_t n = bounds.n_atoms;
-    uint32_t *queue;
-    cg_status status = ask_rdkit(mol, &bounds.distance, err);
+    uint32_t *queue = NULL;
+    cg_status st = CG_OK;
 
-    if (status != CG_OK)
-        return status;
-    bounds.steps = calloc(n, n);
-    m.first = cg_alloc_array(n + 1, sizeof *m.first);
-    m.to = cg_alloc_array(2 * m.graph->n_bonds + 1, sizeof *m.to);
+    CG_TRY(rdkit_bounds(mol, &bounds.distance, err));
+    bounds.path = calloc(n, n);
+    adj.first = cg_alloc_array(n + 1, sizeof *adj.first);
+    adj.to = cg_alloc_array(2 * adj.graph->n_bonds + 1, sizeof *adj.to);
     queue = cg_alloc_array(n + 1, sizeof *queue);
-    if (!bounds.steps || !m.first || !m.to || !queue) {
-        status = cg_fail(err, CG_ERR_NOMEM, "bounds of %zu atoms: out of memory", n);
-    } else {
-        find_neighbours(&m);
-        find_steps(&m, queue);
-        widen_conjugated(&m);
+    if (!bounds.path || !adj.first || !adj.to || !queue) {
+        st = cg_fail_nomem(err, "distance bounds");
+        goto out;
     }
-    free(m.first);
-    free(m.to);
+    build_adjacency(&adj);
+    find_path_lengths(&adj, queue, bounds.path);
+    widen_conjugated(&adj, &bounds);
+    *ret = bounds;
+    bounds = (cg_bounds) { 0 };
+out:
+    free(adj.first);
+    free(adj.to);
     free(queue);
-    if (status == CG_OK)
-        *ret = bounds;
-    else
-        cg_bounds_finish(&bounds);
-    return status;
+    cg_bounds_finish(&bounds);
+    return st;
 }
 
 void cg_bounds_finish(cg_bounds *bounds)
@@ -198,6 +204,6 @@ void cg_bounds_finish(cg_bounds *bounds)
     if (!bounds)
         return;
     free_ptr((char *)bounds->distance);
-    free(bounds->steps);
+    free(bounds->path);
     *bounds = (cg_bounds) { 0 };
 }

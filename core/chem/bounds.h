@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /**
- * @file bounds.h  The range that the distance of any two atoms of a molecule keeps to.
+ * @file bounds.h  Lower and upper bounds of all interatomic distances of a molecule.
  *
- * RDKit's bounds of distance geometry (bond lengths, angles, torsions, van der Waals radii), with
- * two changes: secondary amides may be cis, as they are in macrocycles; and where two ends of a
- * conjugated group differ by the drawing alone (carboxylates, nitro groups, amidinium, ...), both
- * bonds get the range of both.
+ * The bounds are those of RDKit's distance geometry (bond lengths, angles, torsions, van der Waals
+ * radii) with two changes. Secondary amides may be cis, as they are in macrocycles. Where two ends
+ * of a conjugated group differ only by resonance form (carboxylates, nitro groups, amidinium, ...),
+ * both bonds get the union of both ranges.
  */
 #ifndef CG_CHEM_BOUNDS_H
 #define CG_CHEM_BOUNDS_H
@@ -16,20 +16,22 @@
 typedef struct cg_bounds {
     size_t n_atoms;
     double *distance; /* [n][n] Å: see cg_bounds_lower(), cg_bounds_upper() */
-    uint8_t *steps;   /* [n][n] see cg_bounds_path_length() */
+    uint8_t *path;    /* [n][n]: see cg_bounds_path_length() */
 } cg_bounds;
 
 /**
+ * Computes the bounds of a molecule.
+ *
  * @param ret  unchanged on failure
- * @return CG_OK; CG_ERR_UNSUPPORTED with the reason where RDKit gives no bounds; CG_ERR_NOMEM
+ * @return CG_OK; CG_ERR_UNSUPPORTED with the reason if RDKit gives no bounds; CG_ERR_NOMEM
  */
 cg_status cg_bounds_compute(const cg_molecule *mol, cg_bounds *ret, cg_error *err);
 void cg_bounds_finish(cg_bounds *bounds); /* accepts NULL and a zeroed struct */
 
-/** Of two different atoms, in any order. */
+/** Bounds of the distance of two different atoms, in any order, Å. */
 double cg_bounds_lower(const cg_bounds *bounds, size_t i, size_t j);
 double cg_bounds_upper(const cg_bounds *bounds, size_t i, size_t j);
-/** Bonds of the shortest way between them; 1 of neighbours; 255: that many, or no way. */
+/** Bonds on the shortest path between two atoms; 255: at least 255, or no path. */
 int cg_bounds_path_length(const cg_bounds *bounds, size_t i, size_t j);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/** @file coordinate_frame.h  The canonical frame in which a model's coordinates are written. */
+/** @file coordinate_frame.h  The canonical coordinate frame of a model's training texts. */
 #ifndef CG_CHEM_COORDINATE_FRAME_H
 #define CG_CHEM_COORDINATE_FRAME_H
 
@@ -8,10 +8,10 @@
 #include <stddef.h>
 
 /**
- * Move and turn xyz[n][3] (Å) into the frame "first-atoms": atom 0 at the origin, atom 1 on +x, the
- * first later atom that is off the x axis in the xy plane with y > 0. The turn is proper, so
- * chirality stays. An atom counts as off the axis from 0.01 Å and a hundredth of its distance on;
- * with none such any turn about x is taken.
+ * Transforms xyz[n][3] (Å) into the frame "first-atoms": atom 0 at the origin, atom 1 on +x, the
+ * first later atom off the x axis in the xy plane with y > 0. The rotation is proper and preserves
+ * chirality. An atom is off the axis if its distance from it exceeds 0.01 Å and a hundredth of its
+ * distance from the origin; without such an atom the rotation about x is arbitrary.
  *
  * @return CG_OK; CG_ERR_INPUT if a coordinate is not finite or atoms 0 and 1 are closer than
  *         0.001 Å. On failure xyz is unchanged.

@@ -33,7 +33,7 @@ int cg_element_find(const char *symbol, size_t len)
 
 int cg_element_is_metal(int z)
 {
-    static const unsigned char others[] = {
+    static const unsigned char nonmetals[] = {
         1,  2,                  /* H He */
         5,  6,  7,  8,  9,  10, /* B C N O F Ne */
         14, 15, 16, 17, 18,     /* Si P S Cl Ar */
@@ -42,8 +42,8 @@ int cg_element_is_metal(int z)
         85, 86,                 /* At Rn */
     };
 
-    for (size_t i = 0; i < sizeof others; i++)
-        if (others[i] == z)
+    for (size_t i = 0; i < sizeof nonmetals; i++)
+        if (nonmetals[i] == z)
             return 0;
     return z >= 1 && z <= CG_N_ELEMENTS;
 }

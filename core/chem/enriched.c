@@ -9,10 +9,24 @@
 #include "base/size.h"
 #include "chem/fixed.h"
 
-/* Longest enriched text that is read; one of 2000 atoms has about 70 kB. */
+/* Longest enriched text accepted; 2000 atoms take about 70 kB. */
 enum { MAX_TEXT = 1 << 24 };
 
-/* ---- splitting --------------------------------------------------------------------------- */
+/* ---- literals ---------------------------------------------------------------------------- */
+
+/* Refuses an atom whose brackets cannot be told from added ones when the text is read back. */
+static cg_status check_brackets(const char *smiles, const cg_smiles_atom *a, cg_error *err)
+{
+    int ambiguous = a->bracket ? cg_smiles_is_bare(smiles + a->start + 1, a->len - 2)
+                               : !cg_smiles_is_bare(smiles + a->start, a->len);
+
+    if (ambiguous)
+        return cg_fail(err, CG_ERR_UNSUPPORTED,
+                       "SMILES offset %u: found '%.*s', wanted an atom whose brackets cannot be "
+                       "mistaken for the brackets that enriched SMILES adds around every atom",
+                       (unsigned)a->start, (int)a->len, smiles + a->start);
+    return CG_OK;
+}
 
 static cg_status split_scanned(const char *smiles, size_t len, const cg_smiles *scan,
                                cg_enriched_split *ret_split, cg_error *err)
@@ -23,11 +37,12 @@ static cg_status split_scanned(const char *smiles, size_t len, const cg_smiles *
     uint32_t *literal_at, *desc_at, *desc_len;
     char *text;
 
-    /* One block: literal_at[n + 2], desc_at[n], desc_len[n], then the text. n < 2^31: no overflow.
-     */
+    for (size_t i = 0; i < n; i++)
+        CG_TRY(check_brackets(smiles, &scan->atoms[i], err));
+    /* literal_at[n + 2], desc_at[n], desc_len[n], then the text. n < 2^31: no overflow. */
     literal_at = malloc((3 * n + 2) * sizeof *literal_at + len + 4 * n + 1);
     if (!literal_at)
-        return cg_fail(err, CG_ERR_NOMEM, "SMILES of %zu bytes: out of memory", len);
+        return cg_fail_nomem(err, "enriched SMILES");
     desc_at = literal_at + n + 2;
     desc_len = desc_at + n;
     text = (char *)(desc_len + n);
@@ -49,15 +64,6 @@ static cg_status split_scanned(const char *smiles, size_t len, const cg_smiles *
         desc_len[i] = (uint32_t)out - desc_at[i];
         text[out++] = '<';
         at = a->start + a->len;
-        if (a->bracket ? cg_smiles_is_bare(smiles + a->start + 1, a->len - 2)
-                       : !cg_smiles_is_bare(smiles + a->start, a->len)) {
-            free(literal_at);
-            return cg_fail(
-                err, CG_ERR_UNSUPPORTED,
-                "SMILES offset %u: found '%.*s', wanted an atom whose brackets cannot be "
-                "mistaken for those that enriched SMILES put around every atom",
-                (unsigned)a->start, (int)a->len, smiles + a->start);
-        }
     }
     literal_at[n] = (uint32_t)out;
     text[out++] = '>';
@@ -69,7 +75,8 @@ static cg_status split_scanned(const char *smiles, size_t len, const cg_smiles *
                                        .literal_at = literal_at,
                                        .desc_at = desc_at,
                                        .desc_len = desc_len,
-                                       .text = text };
+                                       .text = text,
+                                       .block = literal_at };
     return CG_OK;
 }
 
@@ -82,8 +89,7 @@ cg_status cg_enriched_split_smiles(const char *smiles, size_t len, cg_enriched_s
     if (len > MAX_TEXT)
         return cg_fail(err, CG_ERR_LIMIT, "SMILES: found %zu bytes, wanted at most %d", len,
                        MAX_TEXT);
-    if ((st = cg_smiles_scan(smiles, len, CG_SMILES_STRICT, len, &scan, err)) != CG_OK)
-        return st;
+    CG_TRY(cg_smiles_scan(smiles, len, CG_SMILES_STRICT, len, &scan, err));
     st = split_scanned(smiles, len, &scan, ret_split, err);
     cg_smiles_finish(&scan);
     return st;
@@ -102,7 +108,7 @@ void cg_enriched_split_finish(cg_enriched_split *split)
 {
     if (!split)
         return;
-    free((void *)split->literal_at); /* the first member of the block */
+    free(split->block);
     *split = (cg_enriched_split) { 0 };
 }
 
@@ -115,7 +121,8 @@ size_t cg_enriched_bound(const cg_enriched_split *split, int decimals, int max_i
     return split->literal_at[split->n_atoms + 1] + split->n_atoms * (3 * number + 2) + 1;
 }
 
-static cg_status check_format(int decimals, int max_int_digits, int low, cg_error *err)
+/* `low` is 1 for a writer; 0 for a reader, to which 0 means any. */
+static cg_status check_number_format(int decimals, int max_int_digits, int low, cg_error *err)
 {
     if (decimals < low || decimals > CG_ENRICHED_MAX_DECIMALS || max_int_digits < low ||
         max_int_digits > CG_ENRICHED_MAX_INT_DIGITS)
@@ -127,7 +134,7 @@ static cg_status check_format(int decimals, int max_int_digits, int low, cg_erro
     return CG_OK;
 }
 
-/* Units of the last decimal in v, toward zero but for the noise of binary fractions. */
+/* v in units of the last decimal, truncated toward zero except for binary rounding noise. */
 static int64_t truncate_units(double v, double unit)
 {
     double scaled = v * unit;
@@ -143,10 +150,8 @@ cg_status cg_enriched_write(const cg_enriched_split *split, const double (*xyz)[
     double unit;
     int64_t limit;
     size_t out = 0;
-    cg_status st;
 
-    if ((st = check_format(decimals, max_int_digits, 1, err)) != CG_OK)
-        return st;
+    CG_TRY(check_number_format(decimals, max_int_digits, 1, err));
     if (cap < cg_enriched_bound(split, decimals, max_int_digits))
         return cg_fail(err, CG_ERR_LIMIT, "enriched text: found room for %zu bytes, wanted %zu",
                        cap, cg_enriched_bound(split, decimals, max_int_digits));
@@ -161,7 +166,7 @@ cg_status cg_enriched_write(const cg_enriched_split *split, const double (*xyz)[
             double v = xyz[i][k];
             int64_t units;
 
-            if (!(fabs(v) < 1e7)) /* NaN and infinity too; the product below fits 64 bits */
+            if (!(fabs(v) < 1e7)) /* also refuses NaN and infinity; v * unit fits 64 bits */
                 return cg_fail(err, CG_ERR_LIMIT, "atom %zu: found the coordinate %g", i + 1, v);
             units = truncate_units(v, unit);
             if (units >= limit || -units >= limit)
@@ -181,26 +186,26 @@ cg_status cg_enriched_write(const cg_enriched_split *split, const double (*xyz)[
 
 /* ---- reading ----------------------------------------------------------------------------- */
 
-struct reader {
+struct parser {
     const char *text;
     size_t len;
     size_t at;
-    int decimals;       /* 0 = any */
+    int decimals;       /* 0: any */
     int max_int_digits; /* at least 1 */
     cg_error *err;
 };
 
-static cg_status wanted(const struct reader *r, size_t at, const char *what)
+static cg_status unexpected(const struct parser *p, size_t at, const char *wanted)
 {
     char buf[16];
 
-    return cg_fail(r->err, CG_ERR_INPUT, "enriched SMILES offset %zu: found %s, wanted %s", at,
-                   cg_smiles_show_byte(r->text, r->len, at, buf), what);
+    return cg_fail(p->err, CG_ERR_INPUT, "enriched SMILES offset %zu: found %s, wanted %s", at,
+                   cg_smiles_show_byte(p->text, p->len, at, buf), wanted);
 }
 
-static char peek(const struct reader *r)
+static char peek(const struct parser *p)
 {
-    return r->at < r->len ? r->text[r->at] : '\0';
+    return p->at < p->len ? p->text[p->at] : '\0';
 }
 
 static int is_digit(char c)
@@ -208,95 +213,90 @@ static int is_digit(char c)
     return c >= '0' && c <= '9';
 }
 
-static cg_status read_number(struct reader *r, double *ret)
+static cg_status read_number(struct parser *p, double *ret)
 {
-    int max_decimals = r->decimals ? r->decimals : CG_ENRICHED_MAX_DECIMALS;
-    size_t start = r->at;
+    int max_decimals = p->decimals ? p->decimals : CG_ENRICHED_MAX_DECIMALS;
+    size_t start = p->at;
     int negative = 0;
     int n = 0;
     int64_t units = 0;
 
-    if (peek(r) == '-') {
+    if (peek(p) == '-') {
         negative = 1;
-        r->at++;
+        p->at++;
     }
-    for (; is_digit(peek(r)); r->at++, n++) {
-        if (n == r->max_int_digits)
-            return wanted(r, r->at, "'.': the number has all its digits before the point");
+    for (; is_digit(peek(p)); p->at++, n++) {
+        if (n == p->max_int_digits)
+            return unexpected(p, p->at, "'.': the number has all its digits before the point");
         if (n == 1 && units == 0)
-            return wanted(r, r->at, "'.': a number has no leading zero");
-        units = units * 10 + (peek(r) - '0');
+            return unexpected(p, p->at, "'.': a number has no leading zero");
+        units = units * 10 + (peek(p) - '0');
     }
     if (n == 0)
-        return wanted(r, r->at, negative ? "a digit" : "a number");
-    if (peek(r) != '.')
-        return wanted(r, r->at, "'.' in a number");
-    r->at++;
-    for (n = 0; is_digit(peek(r)) && n < max_decimals; r->at++, n++)
-        units = units * 10 + (peek(r) - '0');
-    if (n == 0 || (r->decimals && n < r->decimals))
-        return wanted(r, r->at, "another digit behind the point");
+        return unexpected(p, p->at, negative ? "a digit" : "a number");
+    if (peek(p) != '.')
+        return unexpected(p, p->at, "'.' in a number");
+    p->at++;
+    for (n = 0; is_digit(peek(p)) && n < max_decimals; p->at++, n++)
+        units = units * 10 + (peek(p) - '0');
+    if (n == 0 || (p->decimals && n < p->decimals))
+        return unexpected(p, p->at, "another digit after the point");
     if (negative && units == 0)
-        return wanted(r, start, "a zero without a sign");
+        return unexpected(p, start, "a zero without a sign");
     /* Both are exact and division rounds once: the nearest double of the decimal. */
     *ret = (double)(negative ? -units : units) / (double)cg_fixed_unit(n);
     return CG_OK;
 }
 
-static cg_status read_triple(struct reader *r, double xyz[3])
+static cg_status read_triple(struct parser *p, double xyz[3])
 {
-    cg_status st;
-
     for (int k = 0; k < 3; k++) {
         if (k > 0) {
-            if (peek(r) != ',')
-                return wanted(r, r->at, "',' between coordinates");
-            r->at++;
+            if (peek(p) != ',')
+                return unexpected(p, p->at, "',' between coordinates");
+            p->at++;
         }
-        if ((st = read_number(r, &xyz[k])) != CG_OK)
-            return st;
+        CG_TRY(read_number(p, &xyz[k]));
     }
     return CG_OK;
 }
 
-static cg_status start_reader(struct reader *r, const char *text, size_t len, int decimals,
-                              int max_int_digits, cg_error *err)
+static cg_status init_parser(struct parser *p, const char *text, size_t len, int decimals,
+                             int max_int_digits, cg_error *err)
 {
-    *r = (struct reader) { .text = text, .len = len, .decimals = decimals, .err = err };
-    r->max_int_digits = max_int_digits ? max_int_digits : CG_ENRICHED_MAX_INT_DIGITS;
+    *p = (struct parser) { .text = text, .len = len, .decimals = decimals, .err = err };
+    p->max_int_digits = max_int_digits ? max_int_digits : CG_ENRICHED_MAX_INT_DIGITS;
     if (len > MAX_TEXT)
         return cg_fail(err, CG_ERR_LIMIT, "enriched SMILES: found %zu bytes, wanted at most %d",
                        len, MAX_TEXT);
-    return check_format(decimals, max_int_digits, 0, err);
+    return check_number_format(decimals, max_int_digits, 0, err);
 }
 
-/* `[...]<x,y,z>` at r->at: the descriptor, unwrapped where the writer wraps, joins the SMILES. */
-static cg_status read_atom(struct reader *r, cg_enriched *e)
+/* Reads `[...]<x,y,z>` at p->at and appends the atom to the SMILES, without added brackets. */
+static cg_status read_atom(struct parser *p, cg_enriched *e)
 {
-    size_t start = r->at;
+    size_t start = p->at;
     size_t n;
-    const char *close = memchr(r->text + start, ']', r->len - start);
-    cg_status st;
+    const char *close = memchr(p->text + start, ']', p->len - start);
 
     if (!close)
-        return wanted(r, r->len, "']' after an atom");
-    n = (size_t)(close - (r->text + start)) + 1;
-    if (cg_smiles_is_bare(r->text + start + 1, n - 2)) {
-        memcpy(e->smiles + e->smiles_len, r->text + start + 1, n - 2);
+        return unexpected(p, p->len, "']' after an atom");
+    n = (size_t)(close - (p->text + start)) + 1;
+    if (cg_smiles_is_bare(p->text + start + 1, n - 2)) {
+        memcpy(e->smiles + e->smiles_len, p->text + start + 1, n - 2);
         e->smiles_len += n - 2;
     } else {
-        memcpy(e->smiles + e->smiles_len, r->text + start, n);
+        memcpy(e->smiles + e->smiles_len, p->text + start, n);
         e->smiles_len += n;
     }
-    r->at = start + n;
-    if (peek(r) != '<')
-        return wanted(r, r->at, "'<' after an atom");
-    r->at++;
-    if ((st = read_triple(r, e->xyz[e->n_atoms])) != CG_OK)
-        return st;
-    if (peek(r) != '>')
-        return wanted(r, r->at, "'>' after three coordinates");
-    r->at++;
+    p->at = start + n;
+    if (peek(p) != '<')
+        return unexpected(p, p->at, "'<' after an atom");
+    p->at++;
+    CG_TRY(read_triple(p, e->xyz[e->n_atoms]));
+    if (peek(p) != '>')
+        return unexpected(p, p->at, "'>' after three coordinates");
+    p->at++;
     e->n_atoms++;
     return CG_OK;
 }
@@ -304,38 +304,36 @@ static cg_status read_atom(struct reader *r, cg_enriched *e)
 cg_status cg_enriched_parse(const char *text, size_t len, int decimals, int max_int_digits,
                             cg_enriched *ret, cg_error *err)
 {
-    struct reader r;
+    struct parser p;
     cg_enriched e = { 0 };
     cg_smiles scan = { 0 };
     size_t n_open = 0;
     cg_status st;
 
-    if ((st = start_reader(&r, text, len, decimals, max_int_digits, err)) != CG_OK)
-        return st;
+    CG_TRY(init_parser(&p, text, len, decimals, max_int_digits, err));
     for (size_t i = 0; i < len; i++)
         n_open += text[i] == '[';
     e.smiles = malloc(len + 1);
     e.xyz = cg_alloc_array(n_open, sizeof *e.xyz);
     if (!e.smiles || !e.xyz) {
-        st = cg_fail(err, CG_ERR_NOMEM, "enriched SMILES of %zu bytes: out of memory", len);
+        st = cg_fail_nomem(err, "enriched SMILES");
         goto out;
     }
-    while (r.at < len) {
-        char c = text[r.at];
+    while (p.at < len) {
+        char c = text[p.at];
 
         if (c == '[') {
-            if ((st = read_atom(&r, &e)) != CG_OK)
-                goto out;
+            CG_TRY_GOTO(st, read_atom(&p, &e), out);
         } else if (c && strchr("0123456789%()-=#$:/\\.", c)) {
             e.smiles[e.smiles_len++] = c;
-            r.at++;
+            p.at++;
         } else {
-            st = wanted(&r, r.at, "'[' of an atom, a bond, branch or ring closure");
+            st = unexpected(&p, p.at, "'[' of an atom, a bond, branch or ring closure");
             goto out;
         }
     }
     e.smiles[e.smiles_len] = '\0';
-    /* Every atom was bracketed, so the plain text has as many atoms as there are triples. */
+    /* Each of the n_open brackets is one atom, so the scan cannot exceed that bound. */
     st = cg_smiles_scan(e.smiles, e.smiles_len, CG_SMILES_STRICT, n_open, &scan, err);
     if (st != CG_OK) {
         st = cg_fail_prefix(err, st, "enriched SMILES, without coordinates");
@@ -361,30 +359,28 @@ void cg_enriched_finish(cg_enriched *enriched)
 cg_status cg_enriched_read(const cg_enriched_split *split, const char *text, size_t len,
                            int decimals, int max_int_digits, double (*ret_xyz)[3], cg_error *err)
 {
-    struct reader r;
-    cg_status st;
+    struct parser p;
 
-    if ((st = start_reader(&r, text, len, decimals, max_int_digits, err)) != CG_OK)
-        return st;
+    CG_TRY(init_parser(&p, text, len, decimals, max_int_digits, err));
     for (size_t i = 0; i <= split->n_atoms; i++) {
         const char *literal = split->text + split->literal_at[i];
         size_t n = split->literal_at[i + 1] - split->literal_at[i];
 
-        for (size_t k = 0; k < n; k++, r.at++) {
+        for (size_t k = 0; k < n; k++, p.at++) {
             char found[16], want[16];
 
-            if (r.at < len && text[r.at] == literal[k])
+            if (p.at < len && text[p.at] == literal[k])
                 continue;
             return cg_fail(err, CG_ERR_INPUT,
                            "enriched SMILES offset %zu: found %s, wanted %s of the molecule's "
                            "text before coordinates %zu of %zu",
-                           r.at, cg_smiles_show_byte(text, len, r.at, found),
+                           p.at, cg_smiles_show_byte(text, len, p.at, found),
                            cg_smiles_show_byte(literal, n, k, want), i + 1, split->n_atoms + 1);
         }
-        if (i < split->n_atoms && (st = read_triple(&r, ret_xyz[i])) != CG_OK)
-            return st;
+        if (i < split->n_atoms)
+            CG_TRY(read_triple(&p, ret_xyz[i]));
     }
-    if (r.at < len)
-        return wanted(&r, r.at, "the end");
+    if (p.at < len)
+        return unexpected(&p, p.at, "the end");
     return CG_OK;
 }

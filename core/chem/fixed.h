@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/** @file fixed.h  Fixed-point decimals: a count of units of the last digit, and its text. */
+/** @file fixed.h  Fixed-point decimals, stored as multiples of the last digit's unit. */
 #ifndef CG_CHEM_FIXED_H
 #define CG_CHEM_FIXED_H
 
 #include <stddef.h>
 #include <stdint.h>
 
-/** Longest text of cg_fixed_write(): sign, 19 digits, point and a digit in front of it. */
+/** Longest text of cg_fixed_write(): sign, 19 digits, point and one digit before it. */
 enum { CG_FIXED_MAX = 22 };
 
-/** 10 to the power of `decimals`, 0 to 9. */
+/** 10^decimals, 0 <= decimals <= 18. */
 static inline int64_t cg_fixed_unit(int decimals)
 {
     int64_t unit = 1;
@@ -20,8 +20,8 @@ static inline int64_t cg_fixed_unit(int decimals)
 }
 
 /**
- * Write units / 10^decimals as `-12.345` to out (room for CG_FIXED_MAX bytes, not terminated);
- * returns the length. Zero has no sign. 1 <= decimals <= 9, |units| < 10^18.
+ * Writes units / 10^decimals as `-12.345` to out[CG_FIXED_MAX], not terminated; returns the length.
+ * Zero has no sign. 1 <= decimals <= 9, |units| < 10^18.
  */
 static inline size_t cg_fixed_write(int64_t units, int decimals, char *out)
 {

@@ -12,32 +12,32 @@
 #include "chem/fixed.h"
 #include "chem/rdkit_c.h"
 
-/* Second line of a block: initials (2), program (8), date and time (10, left blank), dimension. */
+/* Second line of a block: initials (2), program (8), date and time (10, blank), dimension. */
 static const char stamp[] = "   confgen          3D\n";
 
 enum {
-    V2000_MAX = 999,  /* atoms or bonds that three columns can count */
+    V2000_MAX = 999,  /* atoms or bonds: the counts have three columns */
     V2000_FIELD = 10, /* columns of a coordinate */
-    V3000_FIELD = 10, /* longest coordinate of a V3000 line: -9999.0000 */
+    V3000_FIELD = 10, /* longest coordinate in a V3000 line: -9999.0000 */
     DECIMALS = 4,
 };
 
 struct cg_molblock {
     int version;
     size_t n_atoms;
-    char *text;         /* what stands around the coordinates, from the stamp line on */
-    size_t *literal_at; /* [n_atoms + 2] gap i is text[literal_at[i] .. literal_at[i + 1]), as in
-                           enriched.h */
+    char *text;         /* the block without coordinates, from the stamp line on */
+    size_t *literal_at; /* [n_atoms + 2] literal i is text[literal_at[i] .. literal_at[i + 1]):
+                           literals and the coordinates of one atom alternate */
 };
 
-/* Lines of RDKit's block, read one after another. */
-struct lines {
-    const char *at;
+/* Cursor over the lines of RDKit's block. */
+struct line_cursor {
+    const char *at;   /* start of the next line */
     const char *line; /* current line, without its newline */
     size_t len;
 };
 
-static int next_line(struct lines *l)
+static int next_line(struct line_cursor *l)
 {
     const char *end;
 
@@ -50,19 +50,19 @@ static int next_line(struct lines *l)
     return 1;
 }
 
-static int starts_with(const struct lines *l, const char *prefix)
+static int starts_with(const struct line_cursor *l, const char *prefix)
 {
     size_t n = strlen(prefix);
 
     return l->len >= n && memcmp(l->line, prefix, n) == 0;
 }
 
-/* What the template is made in. */
+/* A template under construction. */
 struct builder {
     const cg_molecule *mol;
     cg_molblock *block;
-    size_t out; /* bytes of block->text written */
-    size_t n_gaps;
+    size_t out;        /* bytes of block->text written */
+    size_t n_literals; /* completed */
     cg_error *err;
 };
 
@@ -78,27 +78,28 @@ static void put_line(struct builder *b, const char *text, size_t len)
     put(b, "\n", 1);
 }
 
-static cg_status unexpected(const struct builder *b, const struct lines *l, const char *what)
+static cg_status unexpected(const struct builder *b, const struct line_cursor *l,
+                            const char *wanted)
 {
     return cg_fail(
         b->err, CG_ERR_UNSUPPORTED, "molblock of '%.60s': found RDKit's line '%.*s', wanted %s",
-        cg_molecule_smiles(b->mol, NULL), (int)(l->len < 100 ? l->len : 100), l->line, what);
+        cg_molecule_smiles(b->mol, NULL), (int)(l->len < 100 ? l->len : 100), l->line, wanted);
 }
 
-/* The coordinates of atom `index` come here. */
-static cg_status put_place(struct builder *b, const struct lines *l, const char *symbol,
-                           size_t symbol_len, size_t index)
+/* Ends the current literal: the coordinates of atom `index` follow. Checks its element. */
+static cg_status end_literal(struct builder *b, const struct line_cursor *l, const char *symbol,
+                             size_t symbol_len, size_t index)
 {
     const cg_smiles *g = cg_molecule_graph(b->mol);
     const char *want = cg_element_symbol(g->atoms[index].element);
 
     if (strlen(want) != symbol_len || memcmp(want, symbol, symbol_len) != 0)
-        return unexpected(b, l, "the element of the SMILES atom in that place");
-    b->block->literal_at[++b->n_gaps] = b->out;
+        return unexpected(b, l, "the element of the SMILES atom with that index");
+    b->block->literal_at[++b->n_literals] = b->out;
     return CG_OK;
 }
 
-/* Bonds must join the same atoms as in the SMILES, in whatever order: compare sums of hashes. */
+/* Bonds must join the same atoms as in the SMILES, in any order: compare sums of hashes. */
 static uint64_t bond_hash(uint64_t a, uint64_t b)
 {
     uint64_t z = (a < b ? a << 32 | b : b << 32 | a) + 0x9e3779b97f4a7c15u;
@@ -117,8 +118,8 @@ static uint64_t graph_hash(const cg_smiles *g)
     return sum;
 }
 
-/* Number in columns [from, from + 3) of a line, blanks in front; 0 where there is none. */
-static unsigned columns(const struct lines *l, size_t from)
+/* Number in columns [from, from + 3) of a line, right-aligned; 0 if blank. */
+static unsigned number_at(const struct line_cursor *l, size_t from)
 {
     unsigned v = 0;
 
@@ -128,13 +129,12 @@ static unsigned columns(const struct lines *l, size_t from)
     return v;
 }
 
-static cg_status build_v2000(struct builder *b, struct lines *l)
+static cg_status build_v2000(struct builder *b, struct line_cursor *l)
 {
     const cg_smiles *g = cg_molecule_graph(b->mol);
     uint64_t hash = 0;
-    cg_status st;
 
-    if (columns(l, 0) != g->n_atoms || columns(l, 3) != g->n_bonds)
+    if (number_at(l, 0) != g->n_atoms || number_at(l, 3) != g->n_bonds)
         return unexpected(b, l, "as many atoms and bonds as in the SMILES");
     put_line(b, l->line, l->len);
     for (size_t i = 0; i < g->n_atoms; i++) {
@@ -144,16 +144,15 @@ static cg_status build_v2000(struct builder *b, struct lines *l)
             return unexpected(b, l, "an atom line");
         while (n < 3 && l->line[3 * V2000_FIELD + 1 + n] != ' ')
             n++;
-        if ((st = put_place(b, l, l->line + 3 * V2000_FIELD + 1, n, i)) != CG_OK)
-            return st;
+        CG_TRY(end_literal(b, l, l->line + 3 * V2000_FIELD + 1, n, i));
         put_line(b, l->line + 3 * V2000_FIELD, l->len - 3 * V2000_FIELD);
     }
     for (size_t i = 0; i < g->n_bonds; i++) {
         if (!next_line(l) || l->len < 12)
             return unexpected(b, l, "a bond line");
-        if (columns(l, 6) < 1 || columns(l, 6) > 3)
+        if (number_at(l, 6) < 1 || number_at(l, 6) > 3)
             return unexpected(b, l, "a single, double or triple bond");
-        hash += bond_hash(columns(l, 0), columns(l, 3));
+        hash += bond_hash(number_at(l, 0), number_at(l, 3));
         put(b, l->line, 9);
         put_line(b, "  0", 3);
     }
@@ -162,14 +161,13 @@ static cg_status build_v2000(struct builder *b, struct lines *l)
     return hash == graph_hash(g) ? CG_OK : unexpected(b, l, "the bonds of the SMILES");
 }
 
-/* "M  V30 3 C 1.0 2.0 3.0 0 CHG=1": the three numbers are replaced. */
-static cg_status build_v3000_atom(struct builder *b, struct lines *l, size_t index)
+/* "M  V30 3 C 1.0 2.0 3.0 0 CHG=1": the three coordinates are left out. */
+static cg_status build_v3000_atom(struct builder *b, struct line_cursor *l, size_t index)
 {
     unsigned number;
     int symbol_at = 0, symbol_end = 0, rest_at = 0;
-    cg_status st;
 
-    /* The line is within a terminated text and sscanf stops at its tokens. */
+    /* sscanf may read past the line: it is part of a longer terminated text. */
     if (!starts_with(l, "M  V30 ") ||
         sscanf(l->line, "M  V30 %u %n%*s%n %*f %*f %*f%n", &number, &symbol_at, &symbol_end,
                &rest_at) < 1 ||
@@ -177,20 +175,17 @@ static cg_status build_v3000_atom(struct builder *b, struct lines *l, size_t ind
         l->line[l->len - 1] == '-')
         return unexpected(b, l, "an atom line");
     put(b, l->line, (size_t)symbol_end + 1);
-    st = put_place(b, l, l->line + symbol_at, (size_t)(symbol_end - symbol_at), index);
-    if (st != CG_OK)
-        return st;
+    CG_TRY(end_literal(b, l, l->line + symbol_at, (size_t)(symbol_end - symbol_at), index));
     put_line(b, l->line + rest_at, l->len - (size_t)rest_at);
     return CG_OK;
 }
 
-static cg_status build_v3000(struct builder *b, struct lines *l)
+static cg_status build_v3000(struct builder *b, struct line_cursor *l)
 {
     const cg_smiles *g = cg_molecule_graph(b->mol);
     uint64_t hash = 0;
     size_t atoms = 0, bonds = 0;
     enum { OUTSIDE, ATOMS, BONDS } part = OUTSIDE;
-    cg_status st;
 
     do {
         if (starts_with(l, "M  V30 BEGIN ATOM")) {
@@ -202,8 +197,7 @@ static cg_status build_v3000(struct builder *b, struct lines *l)
         } else if (part == ATOMS) {
             if (atoms == g->n_atoms)
                 return unexpected(b, l, "no more atoms than in the SMILES");
-            if ((st = build_v3000_atom(b, l, atoms++)) != CG_OK)
-                return st;
+            CG_TRY(build_v3000_atom(b, l, atoms++));
             continue;
         } else if (part == BONDS) {
             unsigned type, from, to;
@@ -214,7 +208,7 @@ static cg_status build_v3000(struct builder *b, struct lines *l)
                 type > 3)
                 return unexpected(b, l, "a single, double or triple bond");
             hash += bond_hash(from, to);
-            put_line(b, l->line, (size_t)end); /* leaves out a stereo mark, CFG= */
+            put_line(b, l->line, (size_t)end); /* without a stereo flag, CFG= */
             continue;
         }
         put_line(b, l->line, l->len);
@@ -227,7 +221,7 @@ static cg_status build_v3000(struct builder *b, struct lines *l)
     return CG_OK;
 }
 
-/* RDKit's block of the canonical SMILES, without useful coordinates; free_ptr(). */
+/* RDKit's block of the canonical SMILES, its coordinates meaningless; free_ptr(). */
 static char *rdkit_block(const cg_molecule *mol, int version)
 {
     static const char details[] = "{\"includeStereo\":false,\"kekulize\":true}";
@@ -244,9 +238,9 @@ static char *rdkit_block(const cg_molecule *mol, int version)
 
 static cg_status build(struct builder *b, const char *rdkit)
 {
-    struct lines l = { .at = rdkit, .line = rdkit };
+    struct line_cursor l = { .at = rdkit, .line = rdkit };
 
-    /* Name, stamp and comment are ours; the counts line is the fourth. */
+    /* Name, stamp and comment lines are replaced; the counts line is the fourth. */
     for (int i = 0; i < 4; i++)
         if (!next_line(&l))
             return unexpected(b, &l, "a header of three lines and a counts line");
@@ -264,7 +258,7 @@ cg_status cg_molblock_create(const cg_molecule *mol, cg_molblock **ret_block, cg
     cg_status st;
 
     if (!block)
-        return cg_fail(err, CG_ERR_NOMEM, "molblock: out of memory");
+        return cg_fail_nomem(err, "molblock");
     block->n_atoms = g->n_atoms;
     block->version = g->n_atoms > V2000_MAX || g->n_bonds > V2000_MAX ? 3000 : 2000;
     rdkit = rdkit_block(mol, block->version);
@@ -274,15 +268,14 @@ cg_status cg_molblock_create(const cg_molecule *mol, cg_molblock **ret_block, cg
         goto out;
     }
     block->literal_at = cg_alloc_array(g->n_atoms + 2, sizeof *block->literal_at);
-    /* Lines are copied, cut or gain a newline that a last line may lack. */
+    /* No line grows, except for a newline that the last line may lack. */
     block->text = cg_alloc_array(strlen(rdkit) + sizeof stamp + 2, 1);
     if (!block->literal_at || !block->text) {
-        st = cg_fail(err, CG_ERR_NOMEM, "molblock of %zu atoms: out of memory", g->n_atoms);
+        st = cg_fail_nomem(err, "molblock");
         goto out;
     }
     block->literal_at[0] = 0;
-    if ((st = build(&b, rdkit)) != CG_OK)
-        goto out;
+    CG_TRY_GOTO(st, build(&b, rdkit), out);
     block->literal_at[g->n_atoms + 1] = b.out;
     *ret_block = block;
     block = NULL;
@@ -313,12 +306,12 @@ size_t cg_molblock_n_atoms(const cg_molblock *block)
 
 size_t cg_molblock_bound(const cg_molblock *block, size_t name_len)
 {
-    /* name, newline, text, three numbers and two blanks an atom, NUL */
+    /* name, newline, literals, three numbers and two blanks an atom, NUL */
     return name_len + 1 + block->literal_at[block->n_atoms + 1] +
            block->n_atoms * (3 * V3000_FIELD + 2) + 1;
 }
 
-/* One coordinate, right-aligned in ten columns (V2000) or as short as it is (V3000). */
+/* Writes one coordinate, right-aligned in ten columns (V2000) or unpadded (V3000). */
 static size_t put_coordinate(double v, int version, char *out)
 {
     char number[CG_FIXED_MAX];
@@ -357,7 +350,7 @@ cg_status cg_molblock_write(const cg_molblock *block, const char *name, size_t n
         memcpy(buf + out, block->text + block->literal_at[i], n);
         out += n;
         for (int k = 0; i < block->n_atoms && k < 3; k++) {
-            if (!(fabs(xyz[i][k]) <= 9999.0)) /* NaN too */
+            if (!(fabs(xyz[i][k]) <= 9999.0)) /* also refuses NaN */
                 return cg_fail(err, CG_ERR_LIMIT,
                                "atom %zu: found the coordinate %g, wanted at most 9999 Å", i + 1,
                                xyz[i][k]);
@@ -375,27 +368,29 @@ cg_status cg_molblock_add_hs(const char *molblock, char **ret_text, cg_error *er
 {
     char reason[256] = "";
     char *rdkit = cgrd_add_hs_with_coords(molblock, reason, sizeof reason);
-    const char *second, *third;
+    const char *name_end, *stamp_end;
+    cg_status st = CG_OK;
     char *text;
     size_t size;
 
     if (!rdkit)
         return cg_fail(err, CG_ERR_UNSUPPORTED, "hydrogens cannot be added: %s", reason);
-    second = strchr(rdkit, '\n');
-    third = second ? strchr(second + 1, '\n') : NULL;
-    if (!third) {
-        free_ptr(rdkit);
-        return cg_fail(err, CG_ERR_UNSUPPORTED,
-                       "hydrogens cannot be added: RDKit's molblock has no header");
+    name_end = strchr(rdkit, '\n');
+    stamp_end = name_end ? strchr(name_end + 1, '\n') : NULL;
+    if (!stamp_end) {
+        st = cg_fail(err, CG_ERR_UNSUPPORTED,
+                     "hydrogens cannot be added: RDKit's molblock has no header");
+        goto out;
     }
     size = strlen(rdkit) + sizeof stamp;
     text = malloc(size);
     if (!text) {
-        free_ptr(rdkit);
-        return cg_fail(err, CG_ERR_NOMEM, "molblock of %zu bytes: out of memory", size);
+        st = cg_fail_nomem(err, "molblock");
+        goto out;
     }
-    snprintf(text, size, "%.*s\n%s%s", (int)(second - rdkit), rdkit, stamp, third + 1);
-    free_ptr(rdkit);
+    snprintf(text, size, "%.*s\n%s%s", (int)(name_end - rdkit), rdkit, stamp, stamp_end + 1);
     *ret_text = text;
-    return CG_OK;
+out:
+    free_ptr(rdkit);
+    return st;
 }

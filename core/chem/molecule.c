@@ -9,8 +9,10 @@
 #include "chem/elements.h"
 #include "chem/rdkit_c.h"
 
-/* Rounds of parsing and writing until a canonical SMILES must have settled. */
-enum { MAX_ROUNDS = 4, SHOWN = 60 };
+enum {
+    MAX_ROUNDS = 4, /* of parsing and writing, until a canonical SMILES must have converged */
+    SHOWN = 60,     /* bytes of a SMILES quoted in a message */
+};
 
 struct cg_molecule {
     char *smiles;
@@ -21,7 +23,7 @@ struct cg_molecule {
     int charge;
 };
 
-/* cg_fail for a molecule: its SMILES, cut to a readable length, stands in front. */
+/* cg_fail() with the molecule's SMILES, cut to SHOWN bytes, before the text. */
 #define REFUSE(err, code, smiles, len, fmt, ...)                                                   \
     cg_fail(err, code, "SMILES '%.*s'%s: " fmt, (int)((len) < SHOWN ? (len) : SHOWN), smiles,      \
             (len) > SHOWN ? "..." : "", __VA_ARGS__)
@@ -37,7 +39,7 @@ static cg_status check_text(const char *smiles, size_t len, const cg_molecule_li
     if (len > limits->max_chars)
         return cg_fail(err, CG_ERR_LIMIT, "SMILES: found %zu bytes, wanted at most %zu", len,
                        limits->max_chars);
-    /* RDKit reads up to the first NUL and takes what follows a blank for a name. */
+    /* RDKit reads up to the first NUL and takes the text after a blank for a name. */
     for (size_t i = 0; i < len; i++) {
         unsigned char c = (unsigned char)smiles[i];
         char buf[16];
@@ -51,37 +53,37 @@ static cg_status check_text(const char *smiles, size_t len, const cg_molecule_li
     return st;
 }
 
-/* Write the canonical SMILES of `smiles` until it stays the same. */
-static cg_status settle(const char *smiles, char **ret_text, cg_error *err)
+/* Repeats parsing and writing until the canonical SMILES is a fixed point; free_ptr(). */
+static cg_status canonicalize(const char *smiles, char **ret_text, cg_error *err)
 {
     char reason[256] = "";
     size_t len = strlen(smiles);
-    char *before = NULL;
-    char *text;
+    char *previous = NULL;
+    cg_status st = CG_OK;
 
     for (int round = 0; round < MAX_ROUNDS; round++) {
-        const char *from = before ? before : smiles;
+        const char *from = previous ? previous : smiles;
+        char *text = cgrd_canonical_smiles(from, reason, sizeof reason);
 
-        text = cgrd_canonical_smiles(from, reason, sizeof reason);
         if (!text) {
-            free_ptr(before);
-            return round == 0
-                       ? REFUSE(err, CG_ERR_INPUT, smiles, len, "RDKit refuses it: %s", reason)
-                       : REFUSE(err, CG_ERR_UNSUPPORTED, smiles, len,
-                                "RDKit refuses its own canonical SMILES: %s", reason);
+            st = round == 0 ? REFUSE(err, CG_ERR_INPUT, smiles, len, "RDKit refuses it: %s", reason)
+                            : REFUSE(err, CG_ERR_UNSUPPORTED, smiles, len,
+                                     "RDKit refuses its own canonical SMILES: %s", reason);
+            goto out;
         }
         if (strcmp(text, from) == 0) {
-            free_ptr(before);
             *ret_text = text;
-            return CG_OK;
+            goto out;
         }
-        free_ptr(before);
-        before = text;
+        free_ptr(previous);
+        previous = text;
     }
-    free_ptr(before);
-    return REFUSE(err, CG_ERR_UNSUPPORTED, smiles, len,
-                  "its canonical SMILES still changes after %d rounds of reading and writing it",
-                  MAX_ROUNDS);
+    st = REFUSE(err, CG_ERR_UNSUPPORTED, smiles, len,
+                "its canonical SMILES still changes after %d rounds of parsing and writing",
+                MAX_ROUNDS);
+out:
+    free_ptr(previous);
+    return st;
 }
 
 static size_t find_root(size_t *parent, size_t i)
@@ -97,7 +99,7 @@ static cg_status count_fragments(cg_molecule *mol, cg_error *err)
     size_t *parent = cg_alloc_array(g->n_atoms, sizeof *parent);
 
     if (!parent)
-        return cg_fail(err, CG_ERR_NOMEM, "molecule of %zu atoms: out of memory", g->n_atoms);
+        return cg_fail_nomem(err, "molecule");
     for (size_t i = 0; i < g->n_atoms; i++)
         parent[i] = i;
     mol->n_fragments = g->n_atoms;
@@ -112,7 +114,7 @@ static cg_status count_fragments(cg_molecule *mol, cg_error *err)
     return CG_OK;
 }
 
-/* Refuse what no conformer model here can mean; counts heavy atoms and charge on the way. */
+/* Refuses molecules outside the models' domain; counts heavy atoms and charge. */
 static cg_status check_atoms(cg_molecule *mol, cg_error *err)
 {
     const cg_smiles *g = &mol->graph;
@@ -133,7 +135,7 @@ static cg_status check_atoms(cg_molecule *mol, cg_error *err)
     }
     if (mol->n_heavy == 0)
         return REFUSE(err, CG_ERR_UNSUPPORTED, mol->smiles, mol->len,
-                      "found %zu hydrogens alone, wanted a heavy atom", g->n_atoms);
+                      "found only hydrogens (%zu), wanted a heavy atom", g->n_atoms);
     for (size_t i = 0; i < g->n_bonds; i++)
         if (g->bonds[i].symbol == '$')
             return REFUSE(err, CG_ERR_UNSUPPORTED, mol->smiles, mol->len,
@@ -151,21 +153,19 @@ cg_status cg_molecule_parse_limited(const char *smiles, size_t len,
     char *copy = NULL;
     cg_status st;
 
-    if ((st = check_text(smiles, len, limits, err)) != CG_OK)
-        return st;
+    CG_TRY(check_text(smiles, len, limits, err));
     mol = calloc(1, sizeof *mol);
     copy = cg_alloc_array(len + 1, 1);
     if (!mol || !copy) {
-        st = cg_fail(err, CG_ERR_NOMEM, "SMILES of %zu bytes: out of memory", len);
+        st = cg_fail_nomem(err, "SMILES");
         goto out;
     }
     memcpy(copy, smiles, len);
     copy[len] = '\0';
-    if ((st = settle(copy, &canonical, err)) != CG_OK)
-        goto out;
+    CG_TRY_GOTO(st, canonicalize(copy, &canonical, err), out);
     mol->smiles = strdup(canonical);
     if (!mol->smiles) {
-        st = cg_fail(err, CG_ERR_NOMEM, "SMILES of %zu bytes: out of memory", len);
+        st = cg_fail_nomem(err, "SMILES");
         goto out;
     }
     mol->len = strlen(canonical);
@@ -176,8 +176,8 @@ cg_status cg_molecule_parse_limited(const char *smiles, size_t len,
                             "canonical SMILES '%.*s'", SHOWN, mol->smiles);
         goto out;
     }
-    if ((st = check_atoms(mol, err)) != CG_OK || (st = count_fragments(mol, err)) != CG_OK)
-        goto out;
+    CG_TRY_GOTO(st, check_atoms(mol, err), out);
+    CG_TRY_GOTO(st, count_fragments(mol, err), out);
     *ret_mol = mol;
     mol = NULL;
 out:
@@ -196,7 +196,7 @@ cg_status cg_molecule_parse(const char *smiles, size_t len, cg_molecule **ret_mo
 
 cg_status cg_molecule_from_molblock(const char *molblock, cg_molecule **ret_mol, cg_error *err)
 {
-    /* Bounded by the block: every atom is a line. Hydrogens make SMILES long: [H] is an atom. */
+    /* An atom takes a line of the block, so the block bounds the SMILES with explicit [H]. */
     static const cg_molecule_limits limits = { CG_MOLECULE_MAX_BLOCK, CG_MOLECULE_MAX_BLOCK };
     size_t block_len = strnlen(molblock, CG_MOLECULE_MAX_BLOCK + 1);
     size_t size = 0;

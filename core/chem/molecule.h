@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /**
- * @file molecule.h  A molecule as confgen sees it: its canonical SMILES and the atoms in it.
+ * @file molecule.h  A molecule: its canonical SMILES and the atoms and bonds in it.
  *
- * The canonical SMILES is RDKit's canonical isomeric SMILES of the molecule without its ordinary
- * hydrogens ([2H] and hydrogens that RDKit keeps to define a double bond are atoms like others).
- * The order of the atoms in that text is the atom order of every coordinate, record and molblock.
+ * The canonical SMILES is RDKit's canonical isomeric SMILES of the molecule without ordinary
+ * hydrogens; [2H] and hydrogens that RDKit keeps to define a double bond remain atoms. The order of
+ * atoms in this text is the atom order of all coordinates, records and molblocks.
  */
 #ifndef CG_CHEM_MOLECULE_H
 #define CG_CHEM_MOLECULE_H
@@ -14,44 +14,43 @@
 typedef struct cg_molecule cg_molecule;
 
 /**
- * Bounds of what RDKit gets to see. RDKit's time is about cubic in the length of plain chains: the
- * default bounds keep any molecule within about a fifth of a second.
+ * Limits of the texts passed to RDKit, whose time is about cubic in the length of plain chains: the
+ * default limits keep any molecule within about 0.2 s.
  */
 typedef struct cg_molecule_limits {
     size_t max_chars; /* bytes of SMILES */
-    size_t max_atoms; /* atoms written in it, hydrogens too */
+    size_t max_atoms; /* atoms in the text, hydrogens included */
 } cg_molecule_limits;
 
 enum { CG_MOLECULE_MAX_CHARS = 2000, CG_MOLECULE_MAX_ATOMS = 512 };
 
 /**
- * Read a SMILES of `len` bytes (need not be terminated; no blanks, no name behind it).
- *
- * Refused, within a second and with the reason: texts beyond CG_MOLECULE_MAX_CHARS or _MAX_ATOMS
- * (CG_ERR_LIMIT); what is no SMILES or no molecule to RDKit (CG_ERR_INPUT); molecules without a
- * heavy atom, with dummy atoms, with metals that are bonded, with dative or quadruple bonds, and
- * those whose canonical SMILES does not settle (CG_ERR_UNSUPPORTED); CG_ERR_NOMEM.
- *
- * The canonical SMILES is a fixed point: parsing it gives the same text again.
+ * Parses a SMILES of `len` bytes (need not be terminated; no blanks, no name after it). The
+ * canonical SMILES is a fixed point: parsing it gives the same text. Refusals take less than a
+ * second.
  *
  * @param ret_mol  owned by the caller, cg_molecule_destroy(); unchanged on failure
- * Thread: any number at once.
+ * @return CG_OK; CG_ERR_LIMIT above CG_MOLECULE_MAX_CHARS or _MAX_ATOMS; CG_ERR_INPUT for a text
+ *         that is no SMILES or that RDKit refuses; CG_ERR_UNSUPPORTED for a molecule without heavy
+ *         atoms, with dummy atoms, bonded metals, dative or quadruple bonds, or whose canonical
+ *         SMILES does not converge; CG_ERR_NOMEM.
+ * Thread: may be called from any number of threads at once.
  */
 cg_status cg_molecule_parse(const char *smiles, size_t len, cg_molecule **ret_mol, cg_error *err);
 
-/** As cg_molecule_parse() with other bounds, for models of long context; see the cost above. */
+/** As cg_molecule_parse() with other limits, for models of long context; see the cost above. */
 cg_status cg_molecule_parse_limited(const char *smiles, size_t len,
                                     const cg_molecule_limits *limits, cg_molecule **ret_mol,
                                     cg_error *err);
 
 /**
- * The molecule that a 3D molblock shows, its stereo perceived from the coordinates: for checking a
- * record against the molecule that it should be. Hydrogens that are atoms of the block are removed
- * as in cg_molecule_parse(), after they have helped to perceive stereo. Atom order is that of the
- * new canonical SMILES, not of the block.
+ * Parses a 3D molblock and perceives its stereo from the coordinates, to check a record against the
+ * molecule it should represent. Explicit hydrogens contribute to stereo perception and are then
+ * removed as in cg_molecule_parse(). Atom order is that of the new canonical SMILES, not of the
+ * block.
  *
  * @param molblock  terminated, at most CG_MOLECULE_MAX_BLOCK bytes
- * @return as cg_molecule_parse(); CG_ERR_INPUT where RDKit cannot read the block or it is not 3D.
+ * @return as cg_molecule_parse(); CG_ERR_INPUT if RDKit cannot read the block or it is not 3D.
  */
 cg_status cg_molecule_from_molblock(const char *molblock, cg_molecule **ret_mol, cg_error *err);
 
@@ -63,13 +62,13 @@ void cg_molecule_destroy(cg_molecule *mol); /* accepts NULL */
 const char *cg_molecule_smiles(const cg_molecule *mol, size_t *ret_len);
 /** Atoms and bonds of the canonical SMILES, owned by the molecule. */
 const cg_smiles *cg_molecule_graph(const cg_molecule *mol);
-/** Atoms in the canonical SMILES, hydrogens that are atoms there included. */
+/** Atoms of the canonical SMILES, explicit hydrogens included. */
 size_t cg_molecule_n_atoms(const cg_molecule *mol);
 /** Atoms other than hydrogen. */
 size_t cg_molecule_n_heavy(const cg_molecule *mol);
 /** Sum of the formal charges. */
 int cg_molecule_charge(const cg_molecule *mol);
-/** Pieces that no bond joins. */
+/** Connected components. */
 size_t cg_molecule_n_fragments(const cg_molecule *mol);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /**
- * @file planes.h  The groups of atoms that must be flat: small aromatic rings, C=C double bonds.
+ * @file planes.h  Planar groups of a molecule: small aromatic rings and C=C double bonds.
  */
 #ifndef CG_CHEM_PLANES_H
 #define CG_CHEM_PLANES_H
@@ -9,7 +9,7 @@
 
 enum { CG_RING_ATOMS = 6 };
 
-/** An aromatic ring of 5 or 6 atoms, in order around it. */
+/** An aromatic ring of 5 or 6 atoms, in ring order. */
 typedef struct cg_flat_ring {
     uint32_t atoms[CG_RING_ATOMS];
     uint32_t n;
@@ -18,7 +18,7 @@ typedef struct cg_flat_ring {
 /** A double bond of two trigonal carbons that both have heavy neighbours. */
 typedef struct cg_flat_bond {
     uint32_t ends[2];
-    uint32_t neighbours[2][2]; /* heavy ones of each end, the other end left out */
+    uint32_t neighbours[2][2]; /* heavy neighbours of each end, except the other end */
     uint32_t n_neighbours[2];  /* 1 or 2 */
 } cg_flat_bond;
 
@@ -30,7 +30,7 @@ typedef struct cg_planes {
     size_t n_bonds;
 } cg_planes;
 
-/** CG_OK; CG_ERR_NOMEM, and *ret is unchanged. */
+/** Finds the planar groups. @return CG_OK; CG_ERR_NOMEM, then *ret is unchanged. */
 cg_status cg_planes_find(const cg_molecule *mol, cg_planes *ret, cg_error *err);
 void cg_planes_finish(cg_planes *planes); /* accepts NULL and a zeroed struct */
 

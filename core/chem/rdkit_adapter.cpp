@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The functions of rdkit_c.h over RDKit's C++ libraries: the only C++ of the chemistry. Every
- * function body runs inside guarded(), which turns exceptions into the function's failure value.
+ * The functions of rdkit_c.h over RDKit's C++ libraries. Every function body runs inside guarded()
+ * or with_reason(), which turn exceptions into the function's failure value.
  */
 #include "rdkit_c.h"
 
@@ -45,25 +45,24 @@ template <typename R, typename F> R guarded(R failed, F body) noexcept
     }
 }
 
-/* As guarded() for functions that return text or NULL and explain themselves in reason[cap]. */
-template <typename F> char *explained(char *reason, size_t cap, F body) noexcept
+/* As guarded(), for functions that return NULL on failure and write the reason to reason[cap]. */
+template <typename F> char *with_reason(char *reason, size_t cap, F body) noexcept
 {
-    const char *text = "unknown exception";
-
     try {
         return body();
     } catch (const std::exception &e) {
-        /* what() lives as long as the exception: copy here */
+        /* what() is valid only as long as the exception */
         if (reason && cap)
             snprintf(reason, cap, "%s", e.what());
         return nullptr;
     } catch (...) {
         if (reason && cap)
-            snprintf(reason, cap, "%s", text);
+            snprintf(reason, cap, "unknown exception");
         return nullptr;
     }
 }
 
+/* Malloc'ed, terminated copy. */
 char *to_c(const std::string &s, size_t *ret_size = nullptr)
 {
     char *p = static_cast<char *>(malloc(s.size() + 1));
@@ -77,7 +76,7 @@ char *to_c(const std::string &s, size_t *ret_size = nullptr)
     return p;
 }
 
-/* A details object: keys are fetched one by one, finish() refuses those that nobody asked for. */
+/* A details object: the accessors read one key each, finish() refuses keys that were not read. */
 class Details
 {
   public:
@@ -115,7 +114,7 @@ class Details
     void finish() const
     {
         if (root_ && json_object_size(root_.get()) != used_)
-            throw std::invalid_argument("details have a key that is not known");
+            throw std::invalid_argument("details have an unknown key");
     }
 
   private:
@@ -152,16 +151,16 @@ RDKit::RWMol unpickle(const char *pkl, size_t size)
 {
     if (!pkl || !size)
         throw std::invalid_argument("no molecule");
-    /* Not the constructor that takes a pickle: it leaks when the pickle is bad. */
+    /* The constructor that takes a pickle leaks if the pickle is bad. */
     RDKit::RWMol mol;
     RDKit::MolPickler::molFromPickle(std::string(pkl, size), &mol);
-    /* Stereo was assigned before pickling; descriptors insist on this mark of it. */
+    /* Stereo was assigned before pickling; descriptors require this flag. */
     mol.setProp(RDKit::common_properties::_StereochemDone, 1, true);
     return mol;
 }
 
-/* As unpickle(), ready to be written as SMILES. A pickle does not keep what canonical ranking needs
- * of ring stereo: without assigning it again, 4 of 1000 drug-like molecules get another text. */
+/* As unpickle(), for writing SMILES. A pickle loses ring stereo that canonical ranking needs:
+ * unless it is reassigned, 4 of 1000 drug-like molecules get a different text. */
 RDKit::RWMol unpickle_with_stereo(const char *pkl, size_t size)
 {
     RDKit::RWMol mol = unpickle(pkl, size);
@@ -171,7 +170,7 @@ RDKit::RWMol unpickle_with_stereo(const char *pkl, size_t size)
     return mol;
 }
 
-/* Replace a caller's pickle by that of `mol`. */
+/* Replaces the caller's pickle by the pickle of `mol`. */
 void repickle(const RDKit::ROMol &mol, char **pkl, size_t *size)
 {
     size_t n = 0;
@@ -182,7 +181,7 @@ void repickle(const RDKit::ROMol &mol, char **pkl, size_t *size)
     *size = n;
 }
 
-/* No name and no extension behind the SMILES: a blank in it is an error. */
+/* Without names and CXSMILES extensions: a blank in the text is an error. */
 std::unique_ptr<RDKit::RWMol> parse_smiles(const char *smiles, bool sanitize, bool remove_hs)
 {
     RDKit::SmilesParserParams params;
@@ -391,7 +390,7 @@ short set_3d_coords(char **pkl, size_t *pkl_sz, const char *params_json)
 
         if (params_json && *params_json)
             RDKit::DGeomHelpers::updateEmbedParametersFromJSON(params, params_json);
-        coord_map.reset(params.coordMap); /* allocated by the line above, owned by nobody */
+        coord_map.reset(params.coordMap); /* allocated by updateEmbedParametersFromJSON() */
         int id = RDKit::DGeomHelpers::EmbedMolecule(mol, params);
         repickle(mol, pkl, pkl_sz);
         return static_cast<short>(id >= 0 ? id + 1 : id);
@@ -438,13 +437,13 @@ void disable_logging(void)
 
 char *cgrd_canonical_smiles(const char *smiles, char *reason, size_t reason_cap)
 {
-    return explained(reason, reason_cap,
-                     [&] { return to_c(RDKit::MolToSmiles(*parse_smiles(smiles, true, true))); });
+    return with_reason(reason, reason_cap,
+                       [&] { return to_c(RDKit::MolToSmiles(*parse_smiles(smiles, true, true))); });
 }
 
 char *cgrd_add_hs_with_coords(const char *molblock, char *reason, size_t reason_cap)
 {
-    return explained(reason, reason_cap, [&] {
+    return with_reason(reason, reason_cap, [&] {
         std::unique_ptr<RDKit::RWMol> mol(RDKit::MolBlockToMol(molblock, true, false, true));
 
         if (!mol || !mol->getNumConformers() || !mol->getConformer().is3D())
@@ -458,7 +457,7 @@ double *cgrd_distance_bounds(const char *pkl, size_t pkl_sz, const char *details
                              size_t *ret_n_atoms, char *reason, size_t reason_cap)
 {
     const unsigned max_atoms = 10000; /* 800 MB */
-    char *bytes = explained(reason, reason_cap, [&] {
+    char *bytes = with_reason(reason, reason_cap, [&] {
         Details details(details_json);
         bool set15 = details.flag("set15bounds", true);
         bool scale = details.flag("scaleVDW", true);

@@ -1,19 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /**
- * @file rdkit_c.h  RDKit as C functions: all that confgen knows of it.
+ * @file rdkit_c.h  RDKit as C functions: confgen's only interface to RDKit.
  *
- * The first part has the names and signatures of RDKit MinimalLib's C interface (release 2022.09),
- * so that a system librdkitcffi can stand behind it. Where there is none, rdkit_adapter.cpp
- * exports the same functions over RDKit's C++ libraries. The second part (cgrd_) is what that
- * interface lacks.
+ * The first part has the names and signatures of RDKit MinimalLib's C interface (release 2022.09)
+ * and can be provided by a system librdkitcffi. Otherwise rdkit_adapter.cpp implements the same
+ * functions on RDKit's C++ libraries. The second part (cgrd_) is missing from that interface.
  *
- * Rules for all of them: molecules travel as pickles (`pkl`, `pkl_sz` bytes, opaque); returned
- * texts and pickles are owned by the caller and go back through free_ptr(); NULL or 0 means
- * failure, and no C++ exception leaves a function. Texts are NUL-terminated. `details_json` is
- * NULL or a JSON object. Our adapter reads the keys listed with each function and fails on others;
- * a system library may know more and skips those that it does not know.
+ * Conventions: molecules are passed as pickles (`pkl`, `pkl_sz` bytes, opaque); returned texts and
+ * pickles are owned by the caller and freed with free_ptr(); NULL or 0 means failure; no C++
+ * exception leaves a function. Texts are NUL-terminated. `details_json` is NULL or a JSON object.
+ * The adapter reads the keys listed with each function and fails on others; a system library may
+ * support more and ignores unknown ones.
  *
- * Threads: all functions may be called at once from several threads, except the logging switches.
+ * Threads: all functions may be called from several threads at once, except the logging switches.
  */
 #ifndef CG_CHEM_RDKIT_C_H
 #define CG_CHEM_RDKIT_C_H
@@ -27,9 +26,9 @@ extern "C" {
 /* ---- MinimalLib's names and signatures ------------------------------------------------- */
 
 /**
- * SMILES or molblock (told apart by "M  END") -> pickle, its size in *mol_sz. Sanitized, stereo
- * assigned; that of a 3D molblock is read from the coordinates. Adapter keys: sanitize, removeHs.
- * The text is not bounded here and the parser is about cubic on long chains: bound it before.
+ * SMILES or molblock (recognised by "M  END") -> pickle, its size in *mol_sz. Sanitized, stereo
+ * assigned; for a 3D molblock from the coordinates. Adapter keys: sanitize, removeHs. The parser's
+ * time is about cubic on long chains: the caller bounds the text.
  */
 char *get_mol(const char *input, size_t *mol_sz, const char *details_json);
 /** SMARTS -> pickle of a query molecule. Adapter keys: none. */
@@ -53,14 +52,14 @@ char *get_descriptors(const char *pkl, size_t pkl_sz);
 /** Drawing. Adapter keys: width, height (pixels, 16 to 10000). */
 char *get_svg(const char *pkl, size_t pkl_sz, const char *details_json);
 
-/** Adds hydrogens as atoms, without places: they stand at the origin. 1 on success. */
+/** Adds explicit hydrogens, all at the origin. 1 on success. */
 short add_hs(char **pkl, size_t *pkl_sz);
 /** Removes every hydrogen, [2H] too. 1 on success. */
 short remove_all_hs(char **pkl, size_t *pkl_sz);
 /** Embeds one conformer (small-ring ETKDGv3). Parameters: RDKit's EmbedParameters, e.g.
- * {"randomSeed":7}. Conformer id + 1, or -1 where embedding failed, or 0. */
+ * {"randomSeed":7}. Conformer id + 1; -1 if embedding failed; 0 for a bad argument. */
 short set_3d_coords(char **pkl, size_t *pkl_sz, const char *params_json);
-/** 0 without coordinates, else 2 or 3. */
+/** Dimension of the coordinates, 2 or 3; 0 without coordinates. */
 short has_coords(char *mol_pkl, size_t mol_pkl_sz);
 
 void free_ptr(char *ptr); /* accepts NULL */
@@ -68,40 +67,40 @@ char *version(void);
 void enable_logging(void);
 void disable_logging(void);
 
-/* ---- what MinimalLib lacks ------------------------------------------------------------- */
+/* ---- additions to MinimalLib ------------------------------------------------------------ */
 
 /**
- * Canonical isomeric SMILES of a SMILES in one call, without the detour over a pickle.
+ * Canonical isomeric SMILES of a SMILES in one call, without an intermediate pickle.
  *
  * @param smiles  no blanks, length bounded by the caller
  * @param reason  [reason_cap] on failure one phrase, always terminated
- * @return the text (free_ptr), NULL on failure. What a system librdkitcffi makes less of:
- *         rdkit_extras.c.
+ * @return the text (free_ptr), NULL on failure. See rdkit_extras.c for the limitations with a
+ *         system librdkitcffi.
  */
 char *cgrd_canonical_smiles(const char *smiles, char *reason, size_t reason_cap);
 
 /**
  * Adds hydrogens to a 3D molblock, placed by the geometry of their neighbours; heavy atoms keep
- * order and coordinates, hydrogens come last.
+ * their order and coordinates, hydrogens come last.
  *
- * @return a molblock (free_ptr), NULL on failure with `reason` as above. With a system
- *         librdkitcffi always NULL: its C functions cannot place hydrogens.
+ * @return a molblock (free_ptr), NULL on failure with `reason` as above. Always NULL with a system
+ *         librdkitcffi, whose C functions cannot place hydrogens.
  */
 char *cgrd_add_hs_with_coords(const char *molblock, char *reason, size_t reason_cap);
 
 /**
  * Bounds of the distances between all pairs of atoms, as RDKit's distance geometry sets them from
- * bond lengths, angles, torsion ranges and van der Waals radii. Coordinates are not looked at.
+ * bond lengths, angles, torsion ranges and van der Waals radii. Coordinates are not used.
  *
  * Adapter keys, all true or false: set15bounds (true: 1-5 pairs have their own), scaleVDW (true:
  * smaller radii for pairs less than five bonds apart), doTriangleSmoothing (true),
  * useMacrocycle14config (false), forceTransAmides (true).
  *
- * @param ret_n_atoms  atoms of the molecule, hydrogens that are atoms included
- * @return [n][n] Å in rows, to free_ptr() as char *: with i < j the upper bound of the pair stands
- *         at [i][j] and the lower one at [j][i]. NULL on failure with `reason` as above; among the
- *         failures: smoothing was asked for and shows that the bounds contradict each other. With
- *         a system librdkitcffi always NULL: its C functions do not give bounds.
+ * @param ret_n_atoms  atoms of the molecule, explicit hydrogens included
+ * @return [n][n] Å, row-major, freed by free_ptr() as char *: for i < j the upper bound of the pair
+ *         is at [i][j], the lower bound at [j][i]. NULL on failure with `reason` as above, e.g. if
+ *         triangle smoothing finds contradictory bounds. Always NULL with a system librdkitcffi,
+ *         whose C functions give no bounds.
  */
 double *cgrd_distance_bounds(const char *pkl, size_t pkl_sz, const char *details_json,
                              size_t *ret_n_atoms, char *reason, size_t reason_cap);

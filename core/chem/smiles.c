@@ -11,8 +11,9 @@
 
 #define NO_ATOM UINT32_MAX
 
-/* A ring bond whose second end has not come yet. */
+/* A ring bond without its second end. */
 struct open_ring {
+    size_t start; /* offset in the text */
     uint32_t number;
     uint32_t atom;
     char symbol;
@@ -30,10 +31,10 @@ struct scanner {
     size_t bond_cap;
 
     uint32_t last; /* atom that the next bond starts from, or NO_ATOM */
-    char symbol;   /* bond symbol waiting for its second atom, 0 without */
+    char symbol;   /* pending bond symbol, 0 if none */
     int opened;    /* the last byte was a `(` */
 
-    uint32_t *branches; /* atoms to go back to at `)` */
+    uint32_t *branches; /* stack: atoms to return to at `)` */
     size_t n_branches;
     size_t branch_cap;
 
@@ -55,17 +56,12 @@ const char *cg_smiles_show_byte(const char *text, size_t len, size_t at, char bu
     return buf;
 }
 
-static cg_status wanted(const struct scanner *s, size_t at, const char *what)
+static cg_status unexpected(const struct scanner *s, size_t at, const char *wanted)
 {
     char buf[16];
 
     return cg_fail(s->err, CG_ERR_INPUT, "SMILES offset %zu: found %s, wanted %s", at,
-                   cg_smiles_show_byte(s->text, s->len, at, buf), what);
-}
-
-static cg_status no_memory(const struct scanner *s)
-{
-    return cg_fail(s->err, CG_ERR_NOMEM, "SMILES of %zu bytes: out of memory", s->len);
+                   cg_smiles_show_byte(s->text, s->len, at, buf), wanted);
 }
 
 static int is_digit(char c)
@@ -78,7 +74,7 @@ static char peek(const struct scanner *s, size_t ahead)
     return s->at + ahead < s->len ? s->text[s->at + ahead] : '\0';
 }
 
-/* Digits at s->at up to `max`; 1 and the number, or 0 without digits or beyond max. */
+/* Reads a number of at most `max` at s->at. 1 on success; 0 without digits or above max. */
 static int read_number(struct scanner *s, uint32_t max, uint32_t *ret)
 {
     uint32_t v = 0;
@@ -97,9 +93,9 @@ static int read_number(struct scanner *s, uint32_t max, uint32_t *ret)
 static cg_status add_bond(struct scanner *s, uint32_t a, uint32_t b, char symbol)
 {
     if (cg_grow((void **)&s->out.bonds, &s->bond_cap, s->out.n_bonds + 1, sizeof *s->out.bonds))
-        return no_memory(s);
+        return cg_fail_nomem(s->err, "SMILES");
     if (s->out.atoms[a].degree == UINT16_MAX || s->out.atoms[b].degree == UINT16_MAX)
-        return wanted(s, s->at, "fewer bonds to one atom");
+        return unexpected(s, s->at, "fewer bonds to one atom");
     s->out.atoms[a].degree++;
     s->out.atoms[b].degree++;
     s->out.bonds[s->out.n_bonds++] =
@@ -107,7 +103,7 @@ static cg_status add_bond(struct scanner *s, uint32_t a, uint32_t b, char symbol
     return CG_OK;
 }
 
-/* The atom that starts at `start` and ends at s->at joins the molecule. */
+/* Appends the atom at text[start .. s->at) and its bond to the previous atom. */
 static cg_status add_atom(struct scanner *s, size_t start, cg_smiles_atom atom)
 {
     uint32_t index = (uint32_t)s->out.n_atoms;
@@ -118,7 +114,7 @@ static cg_status add_atom(struct scanner *s, size_t start, cg_smiles_atom atom)
                        "SMILES offset %zu: found atom number %zu, wanted at most %zu atoms", start,
                        s->out.n_atoms + 1, s->max_atoms);
     if (cg_grow((void **)&s->out.atoms, &s->atom_cap, s->out.n_atoms + 1, sizeof *s->out.atoms))
-        return no_memory(s);
+        return cg_fail_nomem(s->err, "SMILES");
     atom.start = (uint32_t)start;
     atom.len = (uint32_t)(s->at - start);
     s->out.atoms[s->out.n_atoms++] = atom;
@@ -132,7 +128,7 @@ static cg_status add_atom(struct scanner *s, size_t start, cg_smiles_atom atom)
     return st;
 }
 
-/* Length of the bracketless atom at text[0 .. len): 0, 1 or 2 bytes; its atomic number. */
+/* Length (0, 1 or 2 bytes) and atomic number of the bracketless atom at the start of text[len]. */
 static size_t bare_atom(const char *text, size_t len, uint8_t *ret_element)
 {
     static const uint8_t elements[128] = {
@@ -156,7 +152,7 @@ int cg_smiles_is_bare(const char *text, size_t len)
     return len > 0 && bare_atom(text, len, &element) == len;
 }
 
-/* Element symbol, in lower case where aromatic: [nH], [se]. */
+/* Reads an element symbol, in lower case if aromatic: [nH], [se]. 0 if there is none. */
 static int element_at(const char *text, size_t len, size_t *ret_len, uint8_t *ret_aromatic)
 {
     static const char aromatic[][3] = { "se", "as", "te", "si", "b", "c", "n", "o", "p", "s" };
@@ -185,7 +181,7 @@ static int element_at(const char *text, size_t len, size_t *ret_len, uint8_t *re
     return 0;
 }
 
-/* @, @@ or @ with a class of two letters and a number; s->at is behind the first @. */
+/* Reads the rest of @, @@ or @ with a class of two letters and a number, after the first @. */
 static cg_status read_chirality(struct scanner *s, cg_smiles_atom *atom)
 {
     static const char classes[][3] = { "TH", "AL", "SP", "TB", "OH" };
@@ -201,11 +197,11 @@ static cg_status read_chirality(struct scanner *s, cg_smiles_atom *atom)
         if (peek(s, 0) != classes[i][0] || peek(s, 1) != classes[i][1])
             continue;
         if (!is_digit(peek(s, 2)))
-            continue; /* [C@H] followed by nothing: `H` is the hydrogen count */
+            continue; /* not a class: `H` of [C@H] is the hydrogen count */
         s->at += 2;
         atom->chiral = 3;
         if (!read_number(s, 30, &number))
-            return wanted(s, s->at, "the number of a chirality class (1 to 30)");
+            return unexpected(s, s->at, "the number of a chirality class (1 to 30)");
         return CG_OK;
     }
     return CG_OK;
@@ -219,7 +215,7 @@ static cg_status read_charge(struct scanner *s, cg_smiles_atom *atom)
     s->at++;
     if (is_digit(peek(s, 0))) {
         if (!read_number(s, 99, &n))
-            return wanted(s, s->at, "a charge of at most 99");
+            return unexpected(s, s->at, "a charge of at most 99");
     } else {
         while (peek(s, 0) == sign && n < 99) {
             s->at++;
@@ -230,17 +226,16 @@ static cg_status read_charge(struct scanner *s, cg_smiles_atom *atom)
     return CG_OK;
 }
 
-/* [isotope? symbol chirality? hydrogens? charge? class?]; s->at is behind the [. */
+/* Reads `isotope? symbol chirality? hydrogens? charge? class? ]` after a `[`. */
 static cg_status read_bracket(struct scanner *s, cg_smiles_atom *atom)
 {
-    cg_status st;
     uint32_t n;
     size_t used = 0;
     int z;
 
     if (is_digit(peek(s, 0))) {
         if (!read_number(s, 999, &n))
-            return wanted(s, s->at, "a mass number of at most 999");
+            return unexpected(s, s->at, "a mass number of at most 999");
         atom->isotope = (uint16_t)n;
     }
     if (peek(s, 0) == '*') {
@@ -248,40 +243,38 @@ static cg_status read_bracket(struct scanner *s, cg_smiles_atom *atom)
     } else {
         z = element_at(s->text + s->at, s->len - s->at, &used, &atom->aromatic);
         if (!z)
-            return wanted(s, s->at, "an element symbol");
+            return unexpected(s, s->at, "an element symbol");
         atom->element = (uint8_t)z;
         s->at += used;
     }
     if (peek(s, 0) == '@') {
         s->at++;
-        if ((st = read_chirality(s, atom)) != CG_OK)
-            return st;
+        CG_TRY(read_chirality(s, atom));
     }
     if (peek(s, 0) == 'H') {
         s->at++;
         n = 1;
         if (is_digit(peek(s, 0)) && !read_number(s, 99, &n))
-            return wanted(s, s->at, "at most 99 hydrogens");
+            return unexpected(s, s->at, "at most 99 hydrogens");
         atom->n_h = (uint8_t)n;
     }
     if (peek(s, 0) == '+' || peek(s, 0) == '-')
-        if ((st = read_charge(s, atom)) != CG_OK)
-            return st;
+        CG_TRY(read_charge(s, atom));
     if (peek(s, 0) == ':') {
         s->at++;
         if (!read_number(s, 99999999, &n))
-            return wanted(s, s->at, "an atom class of at most 8 digits");
+            return unexpected(s, s->at, "an atom class of at most 8 digits");
         atom->map = n;
     }
     if (peek(s, 0) != ']')
-        return wanted(s, s->at, "']'");
+        return unexpected(s, s->at, "']'");
     s->at++;
     return CG_OK;
 }
 
 /*
- * RDKit counts charges, hydrogens and mass numbers in small integers and reads [C+255] as [C-]:
- * numbers inside a bracket [begin, s->at) that could come around are refused before it sees them.
+ * RDKit stores charges, hydrogen counts and mass numbers in small integers and reads [C+255] as
+ * [C-]: refuses numbers in the bracket text[begin .. s->at) that could overflow them.
  */
 static cg_status check_numbers(const struct scanner *s, size_t begin)
 {
@@ -294,13 +287,13 @@ static cg_status check_numbers(const struct scanner *s, size_t begin)
         run = is_digit(c) ? run + 1 : 0;
         sign = (c == '+' || c == '-') ? (before == c ? sign + 1 : 1) : 0;
         if (sign > 15)
-            return wanted(s, i, "at most 15 signs of charge");
+            return unexpected(s, i, "at most 15 signs of charge");
         if (!run)
             continue;
         before = i - run + 1 > begin ? s->text[i - run] : '[';
         most = before == ':' ? 8 : before == '[' || before == '#' ? 3 : 2;
         if (run > most)
-            return wanted(s, i, "a mass number, charge or count of hydrogens of fewer digits");
+            return unexpected(s, i, "a mass number, charge or count of hydrogens of fewer digits");
     }
     return CG_OK;
 }
@@ -309,22 +302,19 @@ static cg_status read_atom(struct scanner *s)
 {
     size_t start = s->at;
     cg_smiles_atom atom = { 0 };
-    cg_status st;
     size_t n;
 
     if (peek(s, 0) == '[') {
         s->at++;
         atom.bracket = 1;
         if (s->flags & CG_SMILES_STRICT) {
-            if ((st = read_bracket(s, &atom)) != CG_OK)
-                return st;
+            CG_TRY(read_bracket(s, &atom));
         } else {
             while (s->at < s->len && s->text[s->at] != ']' && s->text[s->at] != '[')
                 s->at++;
             if (peek(s, 0) != ']')
-                return wanted(s, s->at, "']' for the '[' before it");
-            if ((st = check_numbers(s, start + 1)) != CG_OK)
-                return st;
+                return unexpected(s, s->at, "']' for the '[' before it");
+            CG_TRY(check_numbers(s, start + 1));
             s->at++;
         }
         return add_atom(s, start, atom);
@@ -335,33 +325,33 @@ static cg_status read_atom(struct scanner *s)
     }
     n = bare_atom(s->text + s->at, s->len - s->at, &atom.element);
     if (n == 0)
-        return wanted(s, s->at, "an atom, bond, branch or ring closure");
+        return unexpected(s, s->at, "an atom, bond, branch or ring closure");
     atom.aromatic = peek(s, 0) >= 'a';
     s->at += n;
     return add_atom(s, start, atom);
 }
 
-/* A ring closure: digit, %nn or %(n...); opens a ring or closes the open one of that number. */
+/* Reads a ring closure (digit, %nn or %(n...)): opens a ring or closes the open ring of that
+ * number. */
 static cg_status read_ring(struct scanner *s)
 {
     size_t start = s->at;
     uint32_t number;
     size_t i;
-    cg_status st;
 
     if (s->last == NO_ATOM || s->opened)
-        return wanted(s, start, "an atom before a ring closure");
+        return unexpected(s, start, "an atom before a ring closure");
     if (peek(s, 0) != '%') {
         number = (uint32_t)(peek(s, 0) - '0');
         s->at++;
     } else if (peek(s, 1) == '(') {
         s->at += 2;
         if (!read_number(s, 99999, &number) || peek(s, 0) != ')')
-            return wanted(s, s->at, "a ring number of at most 5 digits and ')' after '%('");
+            return unexpected(s, s->at, "a ring number of at most 5 digits and ')' after '%('");
         s->at++;
     } else {
         if (!is_digit(peek(s, 1)) || !is_digit(peek(s, 2)))
-            return wanted(s, s->at + 1, "two digits or '(' after '%'");
+            return unexpected(s, s->at + 1, "two digits or '(' after '%'");
         number = (uint32_t)(peek(s, 1) - '0') * 10 + (uint32_t)(peek(s, 2) - '0');
         s->at += 3;
     }
@@ -370,15 +360,14 @@ static cg_status read_ring(struct scanner *s)
             break;
     if (i == s->n_rings) {
         if (cg_grow((void **)&s->rings, &s->ring_cap, s->n_rings + 1, sizeof *s->rings))
-            return no_memory(s);
-        s->rings[s->n_rings++] =
-            (struct open_ring) { .number = number, .atom = s->last, .symbol = s->symbol };
+            return cg_fail_nomem(s->err, "SMILES");
+        s->rings[s->n_rings++] = (struct open_ring) {
+            .start = start, .number = number, .atom = s->last, .symbol = s->symbol
+        };
     } else {
         if (s->rings[i].atom == s->last)
-            return wanted(s, start, "the other end of a ring on another atom");
-        st = add_bond(s, s->rings[i].atom, s->last, s->symbol ? s->symbol : s->rings[i].symbol);
-        if (st != CG_OK)
-            return st;
+            return unexpected(s, start, "the second end of a ring bond on another atom");
+        CG_TRY(add_bond(s, s->rings[i].atom, s->last, s->symbol ? s->symbol : s->rings[i].symbol));
         s->rings[i] = s->rings[--s->n_rings];
     }
     s->symbol = '\0';
@@ -395,7 +384,8 @@ static cg_status read_next(struct scanner *s)
     case '-':
     case '<':
         if ((c == '-' && peek(s, 1) == '>') || c == '<')
-            return wanted(s, s->at, "a bond with shared electrons (dative bonds are not served)");
+            return unexpected(s, s->at,
+                              "a bond with shared electrons (dative bonds are not served)");
         /* fall through */
     case '=':
     case '#':
@@ -404,33 +394,33 @@ static cg_status read_next(struct scanner *s)
     case '/':
     case '\\':
         if (s->last == NO_ATOM)
-            return wanted(s, s->at, "an atom before a bond");
+            return unexpected(s, s->at, "an atom before a bond");
         if (s->symbol)
-            return wanted(s, s->at, "an atom or ring closure after a bond");
+            return unexpected(s, s->at, "an atom or ring closure after a bond");
         s->symbol = c;
         s->opened = 0;
         s->at++;
         return CG_OK;
     case '.':
         if (s->symbol || s->opened || s->last == NO_ATOM)
-            return wanted(s, s->at, "an atom before a dot");
+            return unexpected(s, s->at, "an atom before a dot");
         s->last = NO_ATOM;
         s->at++;
         return CG_OK;
     case '(':
         if (s->symbol || s->opened || s->last == NO_ATOM)
-            return wanted(s, s->at, "an atom before a branch");
+            return unexpected(s, s->at, "an atom before a branch");
         if (cg_grow((void **)&s->branches, &s->branch_cap, s->n_branches + 1, sizeof *s->branches))
-            return no_memory(s);
+            return cg_fail_nomem(s->err, "SMILES");
         s->branches[s->n_branches++] = s->last;
         s->opened = 1;
         s->at++;
         return CG_OK;
     case ')':
         if (s->symbol || s->opened || s->last == NO_ATOM)
-            return wanted(s, s->at, "an atom before the end of a branch");
+            return unexpected(s, s->at, "an atom before the end of a branch");
         if (s->n_branches == 0)
-            return wanted(s, s->at, "a '(' before it");
+            return unexpected(s, s->at, "a '(' before it");
         s->last = s->branches[--s->n_branches];
         s->at++;
         return CG_OK;
@@ -442,15 +432,14 @@ static cg_status read_next(struct scanner *s)
 static cg_status check_end(const struct scanner *s)
 {
     if (s->out.n_atoms == 0)
-        return wanted(s, s->at, "at least one atom");
+        return unexpected(s, s->at, "at least one atom");
     if (s->symbol || s->last == NO_ATOM)
-        return wanted(s, s->at, "an atom");
+        return unexpected(s, s->at, "an atom");
     if (s->n_branches)
-        return wanted(s, s->at, "')' for each '('");
+        return unexpected(s, s->at, "')' for each '('");
     if (s->n_rings)
-        return cg_fail(s->err, CG_ERR_INPUT,
-                       "SMILES offset %zu: found the end, wanted the other end of ring %u", s->at,
-                       (unsigned)s->rings[0].number);
+        return cg_fail(s->err, CG_ERR_INPUT, "SMILES offset %zu: unclosed ring bond %u",
+                       s->rings[0].start, (unsigned)s->rings[0].number);
     return CG_OK;
 }
 
@@ -468,16 +457,15 @@ cg_status cg_smiles_scan(const char *text, size_t len, uint32_t flags, size_t ma
     if (len > INT32_MAX) /* offsets are 32 bits wide */
         return cg_fail(err, CG_ERR_LIMIT, "SMILES: found %zu bytes, wanted at most %d", len,
                        INT32_MAX);
-    while (st == CG_OK && s.at < len)
-        st = read_next(&s);
-    if (st == CG_OK)
-        st = check_end(&s);
+    while (s.at < len)
+        CG_TRY_GOTO(st, read_next(&s), out);
+    CG_TRY_GOTO(st, check_end(&s), out);
+    *ret = s.out;
+    s.out = (cg_smiles) { 0 };
+out:
     free(s.branches);
     free(s.rings);
-    if (st != CG_OK)
-        cg_smiles_finish(&s.out);
-    else
-        *ret = s.out;
+    cg_smiles_finish(&s.out);
     return st;
 }
 

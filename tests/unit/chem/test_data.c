@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The chemistry over whole lists: the 1000 GEOM-Drugs molecules, 200 texts in the training
- * format, and odd molecules put together at random. */
+/* Parsing and writing of whole lists: the 1000 GEOM-Drugs molecules, 200 texts in the training
+ * format, and random unusual molecules. */
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,13 +15,14 @@ enum { MAX_ATOMS = 600, MAX_TEXT = 1 << 16 };
 
 static uint64_t rng_state;
 
-static uint32_t draw(uint32_t n)
+/* Random integer in [0, n). */
+static uint32_t random_below(uint32_t n)
 {
     rng_state = rng_state * 6364136223846793005u + 1442695040888963407u;
     return (uint32_t)((rng_state >> 33) % n);
 }
 
-static FILE *open_tree(const char *name)
+static FILE *open_source_file(const char *name)
 {
     char path[4096];
     const char *root = getenv("CONFGEN_SOURCE_ROOT");
@@ -44,15 +45,15 @@ static cg_molecule *parse_ok(const char *smiles, size_t len)
     return mol;
 }
 
-/* Random coordinates -> text -> both readers -> the same text and the same SMILES. */
+/* Random coordinates -> text -> both parsers -> the same text and SMILES. */
 static void check_round_trip(const cg_molecule *mol)
 {
     static double xyz[MAX_ATOMS][3], back[MAX_ATOMS][3];
-    static char text[MAX_TEXT], again[MAX_TEXT];
+    static char text[MAX_TEXT], rewritten[MAX_TEXT];
     cg_error err = CG_ERROR_INIT;
     cg_enriched_split split = { 0 };
     cg_enriched e = { 0 };
-    int decimals = 3 + (int)draw(2);
+    int decimals = 3 + (int)random_below(2);
     size_t len, len2;
 
     ck_assert_msg(cg_enriched_split_molecule(mol, &split, &err) == CG_OK, "'%s': %s",
@@ -60,7 +61,7 @@ static void check_round_trip(const cg_molecule *mol)
     ck_assert_uint_eq(split.n_atoms, cg_molecule_n_atoms(mol));
     for (size_t i = 0; i < split.n_atoms; i++)
         for (int k = 0; k < 3; k++)
-            xyz[i][k] = ((double)draw(400001) - 200000.0) / (draw(4) ? 2e3 : 2e5);
+            xyz[i][k] = ((double)random_below(400001) - 200000.0) / (random_below(4) ? 2e3 : 2e5);
     xyz[0][0] = -0.0;
     ck_assert_int_eq(cg_enriched_write(&split, (const double(*)[3])xyz, decimals, 3, text,
                                        sizeof text, &len, &err),
@@ -75,10 +76,10 @@ static void check_round_trip(const cg_molecule *mol)
     for (size_t i = 0; i < e.n_atoms; i++)
         for (int k = 0; k < 3; k++)
             ck_assert_double_eq_tol(back[i][k], xyz[i][k], decimals == 3 ? 1.001e-3 : 1.001e-4);
-    ck_assert_int_eq(cg_enriched_write(&split, (const double(*)[3])back, decimals, 3, again,
-                                       sizeof again, &len2, &err),
+    ck_assert_int_eq(cg_enriched_write(&split, (const double(*)[3])back, decimals, 3, rewritten,
+                                       sizeof rewritten, &len2, &err),
                      CG_OK);
-    ck_assert_str_eq(again, text);
+    ck_assert_str_eq(rewritten, text);
     cg_enriched_finish(&e);
     cg_enriched_split_finish(&split);
 }
@@ -88,15 +89,15 @@ static void check_molecule(const cg_molecule *mol)
 {
     size_t len;
     const char *smiles = cg_molecule_smiles(mol, &len);
-    cg_molecule *again = parse_ok(smiles, len);
+    cg_molecule *reparsed = parse_ok(smiles, len);
     cg_molblock *block = NULL;
     cg_error err = CG_ERROR_INIT;
 
-    ck_assert_str_eq(cg_molecule_smiles(again, NULL), smiles);
+    ck_assert_str_eq(cg_molecule_smiles(reparsed, NULL), smiles);
     ck_assert_msg(cg_molblock_create(mol, &block, &err) == CG_OK, "%s", err.msg);
     ck_assert_uint_eq(cg_molblock_n_atoms(block), cg_molecule_n_atoms(mol));
     cg_molblock_destroy(block);
-    cg_molecule_destroy(again);
+    cg_molecule_destroy(reparsed);
 }
 
 START_TEST(lists_are_stable_and_round_trip)
@@ -104,7 +105,7 @@ START_TEST(lists_are_stable_and_round_trip)
     static const char *lists[] = { "data/geom_drugs_test.smi", "data/geom_drugs_test_corrected.smi",
                                    "data/geom_drugs_sample.smi" };
     static const int rows[] = { 1000, 1000, 12 };
-    FILE *f = open_tree(lists[_i]);
+    FILE *f = open_source_file(lists[_i]);
     char line[4096];
     int n = 0;
     long k_sum = 0;
@@ -115,7 +116,7 @@ START_TEST(lists_are_stable_and_round_trip)
         char *count = name ? strchr(name + 1, '\t') : NULL;
         cg_molecule *mol;
 
-        ck_assert_msg(count != NULL, "%s line %d has no three columns", lists[_i], n + 1);
+        ck_assert_msg(count != NULL, "%s line %d has fewer than three columns", lists[_i], n + 1);
         mol = parse_ok(line, (size_t)(name - line));
         check_round_trip(mol);
         check_molecule(mol);
@@ -129,7 +130,7 @@ START_TEST(lists_are_stable_and_round_trip)
 }
 END_TEST
 
-struct batch {
+struct smiles_list {
     char *in[1000];
     char *serial[1000];
     char *parallel[1000];
@@ -137,7 +138,7 @@ struct batch {
 
 static void parse_item(void *ctx, int64_t i, int worker)
 {
-    struct batch *b = ctx;
+    struct smiles_list *b = ctx;
     cg_molecule *mol = NULL;
     cg_error err = CG_ERROR_INIT;
 
@@ -147,10 +148,10 @@ static void parse_item(void *ctx, int64_t i, int worker)
     cg_molecule_destroy(mol);
 }
 
-START_TEST(threads_do_not_disturb_each_other)
+START_TEST(parallel_parsing_gives_serial_results)
 {
-    static struct batch b;
-    FILE *f = open_tree("data/geom_drugs_test.smi");
+    static struct smiles_list b;
+    FILE *f = open_source_file("data/geom_drugs_test.smi");
     cg_error err = CG_ERROR_INIT;
     cg_team *team = NULL;
     char line[4096];
@@ -200,32 +201,32 @@ static char *flat_smiles(const char *smiles)
     return flat;
 }
 
-/* A block with its hydrogens shows the molecule `smiles`, apart from imines' double bonds: the
- * hydrogen that adding places there gives them a stereo of their own. */
+/* A block with added hydrogens is perceived as `smiles`, except for imines: their added hydrogen
+ * gives the double bond a configuration. */
 static void check_with_hydrogens(const char *block_text, const char *smiles)
 {
     cg_error err = CG_ERROR_INIT;
-    cg_molecule *seen = NULL;
+    cg_molecule *perceived = NULL;
     char *with_hs = NULL;
     cg_status st = cg_molblock_add_hs(block_text, &with_hs, &err);
 
     if (!CG_RDKIT_ADAPTER)
         return;
     ck_assert_msg(st == CG_OK, "'%s': %s", smiles, err.msg);
-    ck_assert_msg(cg_molecule_from_molblock(with_hs, &seen, &err) == CG_OK, "'%s': %s", smiles,
+    ck_assert_msg(cg_molecule_from_molblock(with_hs, &perceived, &err) == CG_OK, "'%s': %s", smiles,
                   err.msg);
-    if (!strstr(cg_molecule_smiles(seen, NULL), "[H]"))
-        ck_assert_str_eq(cg_molecule_smiles(seen, NULL), smiles);
-    cg_molecule_destroy(seen);
+    if (!strstr(cg_molecule_smiles(perceived, NULL), "[H]"))
+        ck_assert_str_eq(cg_molecule_smiles(perceived, NULL), smiles);
+    cg_molecule_destroy(perceived);
     free(with_hs);
 }
 
-START_TEST(training_texts_are_read_written_and_become_molblocks)
+START_TEST(training_texts_round_trip_and_become_molblocks)
 {
     static char line[MAX_TEXT], text[MAX_TEXT], block_text[MAX_TEXT];
-    FILE *f = open_tree("tests/data/chem/val_enriched_200.txt");
+    FILE *f = open_source_file("tests/data/chem/val_enriched_200.txt");
     cg_error err = CG_ERROR_INIT;
-    int n = 0, with_stereo = 0, perceived = 0;
+    int n = 0, with_stereo = 0, n_equal = 0;
 
     while (fgets(line, sizeof line, f)) {
         char *enriched = strchr(line, '\t');
@@ -233,7 +234,7 @@ START_TEST(training_texts_are_read_written_and_become_molblocks)
         cg_enriched_split split = { 0 };
         cg_molecule *mol;
         cg_molblock *block = NULL;
-        cg_molecule *seen = NULL;
+        cg_molecule *perceived = NULL;
         char *flat, *flat_want;
         const char *full;
         size_t len;
@@ -245,7 +246,7 @@ START_TEST(training_texts_are_read_written_and_become_molblocks)
                       "line %d: %s", n + 1, err.msg);
         ck_assert_str_eq(e.smiles, line);
         mol = parse_ok(line, strlen(line));
-        if (CG_RDKIT_ADAPTER) /* others may write ring stereo otherwise, see rdkit_extras.c */
+        if (CG_RDKIT_ADAPTER) /* else ring stereo may be written differently: rdkit_extras.c */
             ck_assert_str_eq(cg_molecule_smiles(mol, NULL), line);
         ck_assert_int_eq(cg_enriched_split_smiles(line, strlen(line), &split, &err), CG_OK);
         ck_assert_int_eq(cg_enriched_write(&split, (const double(*)[3])e.xyz, 3, 2, text,
@@ -257,24 +258,24 @@ START_TEST(training_texts_are_read_written_and_become_molblocks)
         ck_assert_int_eq(cg_molblock_write(block, "x", 1, (const double(*)[3])e.xyz, block_text,
                                            sizeof block_text, &len, &err),
                          CG_OK);
-        ck_assert_msg(cg_molecule_from_molblock(block_text, &seen, &err) == CG_OK, "line %d: %s",
-                      n + 1, err.msg);
-        flat = flat_smiles(cg_molecule_smiles(seen, NULL));
+        ck_assert_msg(cg_molecule_from_molblock(block_text, &perceived, &err) == CG_OK,
+                      "line %d: %s", n + 1, err.msg);
+        flat = flat_smiles(cg_molecule_smiles(perceived, NULL));
         flat_want = flat_smiles(line);
         ck_assert_str_eq(flat, flat_want);
         free_ptr(flat);
         free_ptr(flat_want);
-        /* Texts may leave stereo unlabelled that coordinates show, but labels must agree. */
-        full = cg_molecule_smiles(seen, NULL);
+        /* Coordinates may determine stereo that the text leaves open; marks must agree. */
+        full = cg_molecule_smiles(perceived, NULL);
         if (count_stereo(full) == count_stereo(line)) {
             ck_assert_str_eq(full, cg_molecule_smiles(mol, NULL));
             with_stereo += count_stereo(line) > 0;
-            perceived++;
+            n_equal++;
         } else {
             ck_assert_uint_gt(count_stereo(full), count_stereo(line));
         }
         check_with_hydrogens(block_text, full);
-        cg_molecule_destroy(seen);
+        cg_molecule_destroy(perceived);
         cg_molblock_destroy(block);
         cg_enriched_split_finish(&split);
         cg_enriched_finish(&e);
@@ -283,15 +284,15 @@ START_TEST(training_texts_are_read_written_and_become_molblocks)
     }
     fclose(f);
     ck_assert_int_eq(n, 200);
-    ck_assert_int_gt(perceived, 100);
+    ck_assert_int_gt(n_equal, 100);
     ck_assert_int_gt(with_stereo, 30);
 }
 END_TEST
 
-/* Grow one odd molecule: pieces that can follow each other, joined by dots, rings of all kinds. */
-static size_t odd_molecule(char *out)
+/* Concatenates random fragments (rings of all kinds) into one molecule and appends ions. */
+static size_t random_molecule(char *out)
 {
-    static const char *pieces[] = {
+    static const char *fragments[] = {
         "C",
         "N",
         "O",
@@ -348,18 +349,19 @@ static size_t odd_molecule(char *out)
     static const char *ions[] = { "[Na+]",        "[Cl-]",     "[Ca+2]", "[NH4+]", "O",
                                   "[Br-]",        "[2H]O[2H]", "[K+]",   "F",      "[I-]",
                                   "C[N+](C)(C)C", "[18F-]",    "[13CH4]" };
-    size_t len = (size_t)sprintf(out, "%s", draw(2) ? "C" : "N");
-    uint32_t n = 1 + draw(8);
+    size_t len = (size_t)sprintf(out, "%s", random_below(2) ? "C" : "N");
+    uint32_t n = 1 + random_below(8);
 
     for (uint32_t i = 0; i < n; i++)
-        len += (size_t)sprintf(out + len, "%s", pieces[draw(sizeof pieces / sizeof *pieces)]);
-    len += (size_t)sprintf(out + len, "%s", draw(2) ? "C" : "O");
-    while (draw(4) == 0)
-        len += (size_t)sprintf(out + len, ".%s", ions[draw(sizeof ions / sizeof *ions)]);
+        len += (size_t)sprintf(out + len, "%s",
+                               fragments[random_below(sizeof fragments / sizeof *fragments)]);
+    len += (size_t)sprintf(out + len, "%s", random_below(2) ? "C" : "O");
+    while (random_below(4) == 0)
+        len += (size_t)sprintf(out + len, ".%s", ions[random_below(sizeof ions / sizeof *ions)]);
     return len;
 }
 
-START_TEST(odd_molecules_are_stable_and_round_trip)
+START_TEST(random_molecules_are_stable_and_round_trip)
 {
     enum { WANTED = 1500 };
     char text[1024];
@@ -367,7 +369,7 @@ START_TEST(odd_molecules_are_stable_and_round_trip)
 
     rng_state = 77;
     while (accepted < WANTED) {
-        size_t len = odd_molecule(text);
+        size_t len = random_molecule(text);
         cg_error err = CG_ERROR_INIT;
         cg_molecule *mol = NULL;
         cg_enriched_split split = { 0 };
@@ -375,7 +377,7 @@ START_TEST(odd_molecules_are_stable_and_round_trip)
 
         ck_assert_int_lt(++tried, 6 * WANTED);
         st = cg_molecule_parse(text, len, &mol, &err);
-        if (st != CG_OK) { /* chains of random pieces are not always molecules: RDKit agrees */
+        if (st != CG_OK) { /* not every chain of fragments is a molecule: RDKit must agree */
             size_t size;
 
             ck_assert_msg(st == CG_ERR_INPUT, "'%s': %s", text, err.msg);
@@ -405,9 +407,9 @@ int main(void)
 
     tcase_set_timeout(tc, 110);
     tcase_add_loop_test(tc, lists_are_stable_and_round_trip, 0, 3);
-    tcase_add_test(tc, threads_do_not_disturb_each_other);
-    tcase_add_test(tc, training_texts_are_read_written_and_become_molblocks);
-    tcase_add_test(tc, odd_molecules_are_stable_and_round_trip);
+    tcase_add_test(tc, parallel_parsing_gives_serial_results);
+    tcase_add_test(tc, training_texts_round_trip_and_become_molblocks);
+    tcase_add_test(tc, random_molecules_are_stable_and_round_trip);
     suite_add_tcase(s, tc);
     sr = srunner_create(s);
     srunner_run_all(sr, CK_NORMAL);

@@ -19,7 +19,7 @@ static cg_enriched_split split_ok(const char *smiles)
     return s;
 }
 
-static void assert_gap(const cg_enriched_split *s, size_t i, const char *want)
+static void assert_literal(const cg_enriched_split *s, size_t i, const char *want)
 {
     size_t n = s->literal_at[i + 1] - s->literal_at[i];
 
@@ -28,21 +28,21 @@ static void assert_gap(const cg_enriched_split *s, size_t i, const char *want)
                   want);
 }
 
-START_TEST(gaps_and_descriptors)
+START_TEST(literals_and_descriptors)
 {
     cg_enriched_split s = split_ok("C[C@@H]1(Cl)/N=c2\\[nH]c%12.[2H]%12C21");
 
     ck_assert_uint_eq(s.n_atoms, 9);
-    assert_gap(&s, 0, "[C]<");
-    assert_gap(&s, 1, ">[C@@H]<");
-    assert_gap(&s, 2, ">1([Cl]<");
-    assert_gap(&s, 3, ">)/[N]<");
-    assert_gap(&s, 4, ">=[c]<");
-    assert_gap(&s, 5, ">2\\[nH]<");
-    assert_gap(&s, 6, ">[c]<");
-    assert_gap(&s, 7, ">%12.[2H]<");
-    assert_gap(&s, 8, ">%12[C]<");
-    assert_gap(&s, 9, ">21");
+    assert_literal(&s, 0, "[C]<");
+    assert_literal(&s, 1, ">[C@@H]<");
+    assert_literal(&s, 2, ">1([Cl]<");
+    assert_literal(&s, 3, ">)/[N]<");
+    assert_literal(&s, 4, ">=[c]<");
+    assert_literal(&s, 5, ">2\\[nH]<");
+    assert_literal(&s, 6, ">[c]<");
+    assert_literal(&s, 7, ">%12.[2H]<");
+    assert_literal(&s, 8, ">%12[C]<");
+    assert_literal(&s, 9, ">21");
     for (size_t i = 0; i < s.n_atoms; i++) {
         ck_assert_int_eq(s.text[s.desc_at[i]], '[');
         ck_assert_int_eq(s.text[s.desc_at[i] + s.desc_len[i] - 1], ']');
@@ -50,12 +50,12 @@ START_TEST(gaps_and_descriptors)
     }
     ck_assert_uint_eq(strlen(s.text), s.literal_at[s.n_atoms + 1]);
     cg_enriched_split_finish(&s);
-    cg_enriched_split_finish(&s); /* harmless twice */
+    cg_enriched_split_finish(&s); /* may be repeated */
     cg_enriched_split_finish(NULL);
 }
 END_TEST
 
-START_TEST(atoms_that_read_like_wrapped_ones_are_refused)
+START_TEST(ambiguous_brackets_are_refused)
 {
     static const char *texts[] = { "[C]O", "C[O]", "C[N]C", "[Cl]", "[n]1ccccc1", "[B]", "*C" };
     cg_error err = CG_ERROR_INIT;
@@ -81,7 +81,7 @@ static const struct {
     { 8.199999, 1, "8.1" },       { 1.005, 6, "1.005000" },
 };
 
-START_TEST(numbers_are_cut_toward_zero)
+START_TEST(numbers_are_truncated_toward_zero)
 {
     cg_error err = CG_ERROR_INIT;
     cg_enriched_split s = split_ok("C");
@@ -101,14 +101,14 @@ START_TEST(numbers_are_cut_toward_zero)
 }
 END_TEST
 
-START_TEST(every_number_comes_back_as_it_was)
+START_TEST(every_number_round_trips)
 {
     cg_error err = CG_ERROR_INIT;
     cg_enriched_split s = split_ok("C");
 
     for (int decimals = 3; decimals <= 4; decimals++)
         for (int64_t u = -99999; u <= 99999; u += 7) {
-            char text[128], again[128], number[CG_FIXED_MAX + 1];
+            char text[128], rewritten[128], number[CG_FIXED_MAX + 1];
             double xyz[1][3];
             size_t len;
 
@@ -116,10 +116,10 @@ START_TEST(every_number_comes_back_as_it_was)
             len = (size_t)snprintf(text, sizeof text, "[C]<%s,%s,%s>", number, number, number);
             ck_assert_int_eq(cg_enriched_read(&s, text, len, decimals, 2, xyz, &err), CG_OK);
             ck_assert_double_eq(xyz[0][1], strtod(number, NULL));
-            ck_assert_int_eq(cg_enriched_write(&s, (const double(*)[3])xyz, decimals, 2, again,
-                                               sizeof again, &len, &err),
+            ck_assert_int_eq(cg_enriched_write(&s, (const double(*)[3])xyz, decimals, 2, rewritten,
+                                               sizeof rewritten, &len, &err),
                              CG_OK);
-            ck_assert_str_eq(again, text);
+            ck_assert_str_eq(rewritten, text);
         }
     cg_enriched_split_finish(&s);
 }
@@ -168,7 +168,7 @@ START_TEST(wrong_arguments_are_refused)
 }
 END_TEST
 
-START_TEST(text_is_taken_apart)
+START_TEST(text_is_parsed)
 {
     static const char text[] =
         "[C]<0.000,0.000,0.000>[NH3+]<1.520,0.000,0.000>1([cH-]<-2.010,1.398,-0.001>=1)";
@@ -188,7 +188,7 @@ START_TEST(text_is_taken_apart)
 END_TEST
 
 static const struct {
-    const char *text, *said;
+    const char *text, *message;
 } bad_texts[] = {
     { "", "offset 0: found the end, wanted at least one atom" },
     { "C<0.000,0.000,0.000>", "offset 0: found 'C', wanted '[' of an atom" },
@@ -211,26 +211,26 @@ static const struct {
     { "[C]<0.000,0.000,0.000", "offset 21: found the end, wanted '>'" },
     { "[C]<0.000,0.000,0.000>\n", "offset 22: found byte 0x0a" },
     { "[C]<0.000,0.000,0.000>C", "offset 22: found 'C'" },
-    { "[C]<0.000,0.000,0.000>1", "without coordinates: SMILES offset 2: found the end" },
+    { "[C]<0.000,0.000,0.000>1", "without coordinates: SMILES offset 1: unclosed ring bond 1" },
     { "[C]<0.000,0.000,0.000>=", "without coordinates: SMILES offset 2" },
     { "[Xx]<0.000,0.000,0.000>", "wanted an element symbol" },
     { "[]<0.000,0.000,0.000>", "wanted an element symbol" },
     { "[[C]]<0.000,0.000,0.000>", "offset 4: found ']', wanted '<'" },
 };
 
-START_TEST(bad_texts_say_where)
+START_TEST(errors_name_the_offset)
 {
     cg_error err = CG_ERROR_INIT;
     cg_enriched e = { 0 };
     const char *text = bad_texts[_i].text;
 
     ck_assert_int_eq(cg_enriched_parse(text, strlen(text), 3, 2, &e, &err), CG_ERR_INPUT);
-    ck_assert_msg(strstr(err.msg, bad_texts[_i].said) != NULL, "'%s' gave: %s", text, err.msg);
+    ck_assert_msg(strstr(err.msg, bad_texts[_i].message) != NULL, "'%s' gave: %s", text, err.msg);
     ck_assert_ptr_null(e.smiles);
 }
 END_TEST
 
-START_TEST(any_number_format_is_read_on_request)
+START_TEST(any_number_format_is_accepted_on_request)
 {
     static const char text[] = "[C]<0.1,-123456.123456,0.0000>";
     cg_error err = CG_ERROR_INIT;
@@ -246,10 +246,10 @@ START_TEST(any_number_format_is_read_on_request)
 }
 END_TEST
 
-START_TEST(known_molecule_is_compared)
+START_TEST(literals_of_a_known_molecule_must_match)
 {
     static const struct {
-        const char *text, *said; /* NULL: accepted */
+        const char *text, *message; /* NULL: accepted */
     } cases[] = {
         { "[C]<0.000,0.000,0.000>=[O]<1.200,0.000,0.000>", NULL },
         { "[C]<0.000,0.000,0.000>#[O]<1.200,0.000,0.000>",
@@ -268,9 +268,9 @@ START_TEST(known_molecule_is_compared)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         cg_status st = cg_enriched_read(&s, cases[i].text, strlen(cases[i].text), 3, 2, xyz, &err);
 
-        ck_assert_int_eq(st, cases[i].said ? CG_ERR_INPUT : CG_OK);
-        if (cases[i].said)
-            ck_assert_msg(strstr(err.msg, cases[i].said) != NULL, "'%s' gave: %s", cases[i].text,
+        ck_assert_int_eq(st, cases[i].message ? CG_ERR_INPUT : CG_OK);
+        if (cases[i].message)
+            ck_assert_msg(strstr(err.msg, cases[i].message) != NULL, "'%s' gave: %s", cases[i].text,
                           err.msg);
         else
             ck_assert_double_eq(xyz[1][0], 1.2);
@@ -279,7 +279,7 @@ START_TEST(known_molecule_is_compared)
 }
 END_TEST
 
-/* ---- frame ------------------------------------------------------------------------------- */
+/* ---- coordinate frame -------------------------------------------------------------------- */
 
 static double distance(const double a[3], const double b[3])
 {
@@ -300,7 +300,7 @@ static double volume(double (*p)[3], size_t a, size_t b, size_t c, size_t d)
            u[2] * (v[0] * w[1] - v[1] * w[0]);
 }
 
-START_TEST(frame_is_canonical_and_keeps_shape)
+START_TEST(frame_is_canonical_and_preserves_geometry)
 {
     enum { N = 7 };
     double p[N][3], q[N][3];
@@ -357,22 +357,22 @@ END_TEST
 int main(void)
 {
     Suite *s = suite_create("chem_enriched");
-    TCase *tc = tcase_create("enriched and frame");
+    TCase *tc = tcase_create("enriched text and coordinate frame");
     SRunner *sr;
     int failed;
 
     tcase_set_timeout(tc, 60);
-    tcase_add_test(tc, gaps_and_descriptors);
-    tcase_add_loop_test(tc, atoms_that_read_like_wrapped_ones_are_refused, 0, 7);
-    tcase_add_loop_test(tc, numbers_are_cut_toward_zero, 0, sizeof numbers / sizeof *numbers);
-    tcase_add_test(tc, every_number_comes_back_as_it_was);
+    tcase_add_test(tc, literals_and_descriptors);
+    tcase_add_loop_test(tc, ambiguous_brackets_are_refused, 0, 7);
+    tcase_add_loop_test(tc, numbers_are_truncated_toward_zero, 0, sizeof numbers / sizeof *numbers);
+    tcase_add_test(tc, every_number_round_trips);
     tcase_add_test(tc, numbers_out_of_range_are_refused);
     tcase_add_test(tc, wrong_arguments_are_refused);
-    tcase_add_test(tc, text_is_taken_apart);
-    tcase_add_loop_test(tc, bad_texts_say_where, 0, sizeof bad_texts / sizeof *bad_texts);
-    tcase_add_test(tc, any_number_format_is_read_on_request);
-    tcase_add_test(tc, known_molecule_is_compared);
-    tcase_add_loop_test(tc, frame_is_canonical_and_keeps_shape, 0, 20);
+    tcase_add_test(tc, text_is_parsed);
+    tcase_add_loop_test(tc, errors_name_the_offset, 0, sizeof bad_texts / sizeof *bad_texts);
+    tcase_add_test(tc, any_number_format_is_accepted_on_request);
+    tcase_add_test(tc, literals_of_a_known_molecule_must_match);
+    tcase_add_loop_test(tc, frame_is_canonical_and_preserves_geometry, 0, 20);
     tcase_add_test(tc, frame_of_few_or_aligned_atoms);
     suite_add_tcase(s, tc);
     sr = srunner_create(s);

@@ -19,7 +19,7 @@ static cg_molecule *molecule(const char *smiles)
     return mol;
 }
 
-/* The block of a molecule at given places; *ret_block may be NULL. Result free(). */
+/* The block of a molecule with coordinates xyz, free(); ret_version may be NULL. */
 static char *block_text(const cg_molecule *mol, const double (*xyz)[3], int *ret_version)
 {
     cg_error err = CG_ERROR_INIT;
@@ -67,7 +67,7 @@ START_TEST(whole_block)
 }
 END_TEST
 
-/* What RDKit reads from our block of a molecule, as canonical SMILES. */
+/* Canonical SMILES that RDKit reads from our block of a molecule; free_ptr(). */
 static char *read_back(const cg_molecule *mol)
 {
     size_t n = cg_molecule_n_atoms(mol);
@@ -135,7 +135,7 @@ END_TEST
 
 START_TEST(coordinates_carry_the_stereo)
 {
-    /* A carbon with four different neighbours, and its mirror image. */
+    /* A stereocentre and its mirror image. */
     double xyz[5][3] = { { 1, 1, 1 }, { 0, 0, 0 }, { -1, -1, 1 }, { -1, 1, -1 }, { 1, -1, -1 } };
     cg_molecule *mol = molecule("C[C@](F)(Cl)Br");
     char *read[2];
@@ -160,7 +160,7 @@ START_TEST(coordinates_carry_the_stereo)
 }
 END_TEST
 
-START_TEST(double_bonds_show_in_coordinates)
+START_TEST(coordinates_carry_double_bond_configurations)
 {
     static const double trans[4][3] = {
         { -1.3, 1, 0 }, { -0.7, 0, 0 }, { 0.7, 0, 0 }, { 1.3, -1, 0 }
@@ -168,13 +168,13 @@ START_TEST(double_bonds_show_in_coordinates)
     static const double cis[4][3] = {
         { -1.3, 1, 0 }, { -0.7, 0, 0 }, { 0.7, 0, 0 }, { 1.3, 1, 0 }
     };
-    cg_molecule *mol = molecule("FC=CF"); /* without a label: the block must not forbid it */
-    const double(*places[2])[3] = { trans, cis };
+    cg_molecule *mol = molecule("FC=CF"); /* unspecified: only the coordinates decide */
+    const double(*xyz[2])[3] = { trans, cis };
     static const char *want[2] = { "F/C=C/F", "F/C=C\\F" };
 
     for (int i = 0; i < 2; i++) {
         size_t size = 0;
-        char *text = block_text(mol, places[i], NULL);
+        char *text = block_text(mol, xyz[i], NULL);
         char *pkl = get_mol(text, &size, "{}");
         char *smiles = get_smiles(pkl, size, "{}");
 
@@ -262,7 +262,7 @@ START_TEST(bad_arguments_are_refused)
 }
 END_TEST
 
-/* The n-th line of a text, 0 the first. */
+/* Line n of a text, from 0. */
 static const char *nth_line(const char *text, int n)
 {
     while (n-- > 0)
@@ -270,7 +270,7 @@ static const char *nth_line(const char *text, int n)
     return text;
 }
 
-START_TEST(hydrogens_get_places)
+START_TEST(hydrogens_are_placed)
 {
     static const double xyz[2][3] = { { 0.0, 0.0, 0.0 }, { 1.43, 0.0, 0.0 } };
     cg_error err = CG_ERROR_INIT;
@@ -326,10 +326,10 @@ int main(void)
     tcase_add_test(tc, whole_block);
     tcase_add_loop_test(tc, rdkit_reads_the_same_molecule, 0, sizeof no_stereo / sizeof *no_stereo);
     tcase_add_test(tc, coordinates_carry_the_stereo);
-    tcase_add_test(tc, double_bonds_show_in_coordinates);
+    tcase_add_test(tc, coordinates_carry_double_bond_configurations);
     tcase_add_test(tc, large_molecules_become_v3000);
     tcase_add_test(tc, bad_arguments_are_refused);
-    tcase_add_test(tc, hydrogens_get_places);
+    tcase_add_test(tc, hydrogens_are_placed);
     suite_add_tcase(s, tc);
     sr = srunner_create(s);
     srunner_run_all(sr, CK_NORMAL);

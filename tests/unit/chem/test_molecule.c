@@ -3,18 +3,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "chem/molecule.h"
 #include "chem/rdkit_c.h"
-
-static double now(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static const struct {
     const char *in, *out;
@@ -69,7 +61,7 @@ static const struct {
     const char *in;
     size_t len; /* 0 = strlen */
     cg_status status;
-    const char *said;
+    const char *message;
 } bad[] = {
     { "", 0, CG_ERR_INPUT, "found an empty text" },
     { "C C", 0, CG_ERR_INPUT, "offset 1: found byte 0x20, wanted printable ASCII" },
@@ -99,27 +91,27 @@ static const struct {
     { "SMILES", 0, CG_ERR_INPUT, "offset 1: found 'M'" },
 };
 
-START_TEST(bad_molecules_say_why)
+START_TEST(refusals_state_the_reason)
 {
     cg_error err = CG_ERROR_INIT;
     cg_molecule *mol = NULL;
     size_t len = bad[_i].len ? bad[_i].len : strlen(bad[_i].in);
     cg_status st = cg_molecule_parse(bad[_i].in, len, &mol, &err);
-    char said[128];
+    char message[128];
     char *reason;
 
-    snprintf(said, sizeof said, "%s", bad[_i].said);
-    reason = strstr(said, "RDKit refuses it: ");
-    if (reason && !CG_RDKIT_ADAPTER) /* a system librdkitcffi does not say why */
+    snprintf(message, sizeof message, "%s", bad[_i].message);
+    reason = strstr(message, "RDKit refuses it: ");
+    if (reason && !CG_RDKIT_ADAPTER) /* a system librdkitcffi gives no reason */
         strcpy(reason, "RDKit refuses it: not a valid molecule");
-    ck_assert_msg(st == bad[_i].status && strstr(err.msg, said), "'%s' gave %d: %s", bad[_i].in,
+    ck_assert_msg(st == bad[_i].status && strstr(err.msg, message), "'%s' gave %d: %s", bad[_i].in,
                   (int)st, err.msg);
     ck_assert_int_eq(err.code, st);
     ck_assert_ptr_null(mol);
 }
 END_TEST
 
-/* Refusals and the worst texts within the bounds take less than a second. */
+/* Refusals and the slowest accepted texts take less than a second. */
 START_TEST(long_texts_are_bounded)
 {
     static const struct {
@@ -144,7 +136,7 @@ START_TEST(long_texts_are_bounded)
     char *text = malloc(len);
     cg_error err = CG_ERROR_INIT;
     cg_molecule *mol = NULL;
-    double start = now();
+    double start = cg_now();
     cg_status st;
 
     for (size_t i = 0; i < cases[_i].n; i++)
@@ -152,13 +144,14 @@ START_TEST(long_texts_are_bounded)
     st = cg_molecule_parse(text, len, &mol, &err);
     ck_assert_msg(st == cases[_i].status, "'%s' x %zu gave %d: %s", cases[_i].unit, cases[_i].n,
                   (int)st, err.msg);
-    ck_assert_double_lt(now() - start, 5.0); /* 0.3 s; room for sanitizers and a busy machine */
+    ck_assert_double_lt(cg_now() - start,
+                        5.0); /* 0.3 s without sanitizers and on an idle machine */
     cg_molecule_destroy(mol);
     free(text);
 }
 END_TEST
 
-START_TEST(bounds_can_be_raised)
+START_TEST(limits_can_be_raised)
 {
     const cg_molecule_limits limits = { .max_chars = 10000, .max_atoms = 1200 };
     char text[1100 * 2 + 1];
@@ -175,7 +168,7 @@ START_TEST(bounds_can_be_raised)
 }
 END_TEST
 
-START_TEST(bad_blocks_say_why)
+START_TEST(bad_molblocks_are_refused)
 {
     static const char flat[] = "\n     x            2D\n\n"
                                "  1  0  0  0  0  0  0  0  0  0999 V2000\n"
@@ -216,10 +209,10 @@ int main(void)
 
     tcase_set_timeout(tc, 60);
     tcase_add_loop_test(tc, molecules_are_made_canonical, 0, sizeof good / sizeof *good);
-    tcase_add_loop_test(tc, bad_molecules_say_why, 0, sizeof bad / sizeof *bad);
+    tcase_add_loop_test(tc, refusals_state_the_reason, 0, sizeof bad / sizeof *bad);
     tcase_add_loop_test(tc, long_texts_are_bounded, 0, 11);
-    tcase_add_test(tc, bounds_can_be_raised);
-    tcase_add_test(tc, bad_blocks_say_why);
+    tcase_add_test(tc, limits_can_be_raised);
+    tcase_add_test(tc, bad_molblocks_are_refused);
     tcase_add_test(tc, destructors_accept_null);
     suite_add_tcase(s, tc);
     sr = srunner_create(s);

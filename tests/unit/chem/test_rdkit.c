@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* RDKit's C functions, whoever provides them, as far as confgen relies on them. */
+/* RDKit's C functions as confgen uses them, from the adapter or a system librdkitcffi. */
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,7 +15,7 @@ static char *pickle(const char *text, size_t *size)
     return pkl;
 }
 
-START_TEST(smiles_go_through_pickles)
+START_TEST(smiles_survive_pickling)
 {
     size_t size = 0;
     char *pkl = pickle("OC(=O)[C@@H](N)C", &size);
@@ -137,7 +137,7 @@ START_TEST(hydrogens_and_embedding)
 }
 END_TEST
 
-START_TEST(extras_explain_themselves)
+START_TEST(extras_give_a_reason)
 {
     char reason[64] = "";
     char *smiles = cgrd_canonical_smiles("OCC", reason, sizeof reason);
@@ -146,7 +146,7 @@ START_TEST(extras_explain_themselves)
     free_ptr(smiles);
     ck_assert_ptr_null(cgrd_canonical_smiles("c1cccc1", reason, sizeof reason));
     ck_assert_uint_gt(strlen(reason), 10);
-    ck_assert_ptr_null(cgrd_canonical_smiles("c1cccc1", reason, 5)); /* cut, terminated */
+    ck_assert_ptr_null(cgrd_canonical_smiles("c1cccc1", reason, 5)); /* truncated, terminated */
     ck_assert_uint_le(strlen(reason), 4);
     ck_assert_ptr_null(cgrd_canonical_smiles("c1cccc1", NULL, 0));
     ck_assert_ptr_null(cgrd_add_hs_with_coords("junk", reason, sizeof reason));
@@ -165,7 +165,7 @@ START_TEST(distance_bounds)
     ck_assert_msg(smooth && raw, "%s", reason);
     ck_assert_uint_eq(n, 5);
     for (size_t i = 0; i < n; i++)
-        for (size_t j = i + 1; j < n; j++) { /* [i][j] is the upper one, [j][i] the lower one */
+        for (size_t j = i + 1; j < n; j++) { /* [i][j] is the upper bound, [j][i] the lower */
             ck_assert(smooth[j * n + i] > 1 && smooth[j * n + i] <= smooth[i * n + j]);
             ck_assert(smooth[i * n + j] <= raw[i * n + j] + 1e-9);
             ck_assert(smooth[j * n + i] >= raw[j * n + i] - 1e-9);
@@ -173,25 +173,25 @@ START_TEST(distance_bounds)
     ck_assert(smooth[0 * n + 1] < 1.6 && smooth[1 * n + 0] > 1.4);          /* C-C */
     ck_assert(smooth[0 * n + 2] < 2.7 && smooth[2 * n + 0] > 2.3);          /* C-C-C */
     ck_assert(raw[0 * n + 3] < 4.1 && raw[3 * n + 0] > 2.3);                /* cis to trans */
-    ck_assert(smooth[0 * n + 4] < 6 && raw[0 * n + 4] > smooth[0 * n + 4]); /* 1-5: of the others */
+    ck_assert(smooth[0 * n + 4] < 6 && raw[0 * n + 4] > smooth[0 * n + 4]); /* 1-5: smoothed */
     free_ptr((char *)raw);
     free_ptr((char *)smooth);
     ck_assert_ptr_null(
         cgrd_distance_bounds(pkl, size, "{\"smooth\":true}", &n, reason, sizeof reason));
-    ck_assert_str_eq(reason, "details have a key that is not known");
+    ck_assert_str_eq(reason, "details have an unknown key");
     ck_assert_ptr_null(cgrd_distance_bounds("junk", 4, "{}", &n, reason, sizeof reason));
     ck_assert_ptr_null(cgrd_distance_bounds(NULL, 0, NULL, &n, NULL, 0));
     free_ptr(pkl);
 }
 END_TEST
 
-/* rdkit_extras.c, what a system librdkitcffi gets, compiled under other names. */
+/* rdkit_extras.c, used with a system librdkitcffi, compiled under other names. */
 char *extras_canonical_smiles(const char *smiles, char *reason, size_t reason_cap);
 char *extras_add_hs_with_coords(const char *molblock, char *reason, size_t reason_cap);
 double *extras_distance_bounds(const char *pkl, size_t pkl_sz, const char *details_json,
                                size_t *ret_n_atoms, char *reason, size_t reason_cap);
 
-START_TEST(extras_over_c_functions_agree)
+START_TEST(extras_agree_with_the_adapter)
 {
     static const char *texts[] = { "OCC",         "N[C@@H](C)C(=O)O", "F/C=C\\F",
                                    "[2H]C",       "[H]/N=C(/C)F",     "C[CH2]",
@@ -234,17 +234,17 @@ int main(void)
     int failed;
 
     tcase_set_timeout(tc, 60);
-    tcase_add_test(tc, smiles_go_through_pickles);
+    tcase_add_test(tc, smiles_survive_pickling);
     tcase_add_loop_test(tc, bad_texts_give_null, 0, 6);
     tcase_add_test(tc, bad_pickles_give_failure);
-    if (CG_RDKIT_ADAPTER) { /* upstream skips what it does not know */
+    if (CG_RDKIT_ADAPTER) { /* upstream ignores unknown keys */
         tcase_add_test(tc, details_are_checked);
         tcase_add_test(tc, distance_bounds);
     }
     tcase_add_test(tc, queries_match);
     tcase_add_test(tc, hydrogens_and_embedding);
-    tcase_add_test(tc, extras_explain_themselves);
-    tcase_add_test(tc, extras_over_c_functions_agree);
+    tcase_add_test(tc, extras_give_a_reason);
+    tcase_add_test(tc, extras_agree_with_the_adapter);
     tcase_add_test(tc, version_and_logging);
     suite_add_tcase(s, tc);
     sr = srunner_create(s);

@@ -31,21 +31,24 @@ START_TEST(elements_are_found_by_symbol)
 }
 END_TEST
 
-START_TEST(metals_are_told_apart)
+START_TEST(metals_are_distinguished)
 {
     static const char *metals[] = { "Li", "Na", "Mg", "Al", "Fe", "Zn", "Sn", "Pt", "U" };
-    static const char *others[] = { "H", "He", "B", "C", "Si", "Ge", "As", "Se", "Te", "I", "At" };
+    static const char *nonmetals[] = {
+        "H", "He", "B", "C", "Si", "Ge", "As", "Se", "Te", "I", "At"
+    };
 
     for (size_t i = 0; i < sizeof metals / sizeof *metals; i++)
         ck_assert_int_eq(cg_element_is_metal(cg_element_find(metals[i], strlen(metals[i]))), 1);
-    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
-        ck_assert_int_eq(cg_element_is_metal(cg_element_find(others[i], strlen(others[i]))), 0);
+    for (size_t i = 0; i < sizeof nonmetals / sizeof *nonmetals; i++)
+        ck_assert_int_eq(cg_element_is_metal(cg_element_find(nonmetals[i], strlen(nonmetals[i]))),
+                         0);
     ck_assert_int_eq(cg_element_is_metal(0), 0);
     ck_assert_int_eq(cg_element_is_metal(200), 0);
 }
 END_TEST
 
-START_TEST(atoms_carry_their_bracket)
+START_TEST(bracket_atoms_are_parsed)
 {
     cg_smiles s = scan_ok("[13CH3:12][N@@H+]([2H])[se]Cl[O-2][Fe+++][C@TH1][*]");
     const cg_smiles_atom *a = s.atoms;
@@ -79,7 +82,7 @@ END_TEST
 
 static const struct {
     const char *text;
-    size_t atoms, bonds, parts;
+    size_t atoms, bonds, components;
 } shapes[] = {
     { "C", 1, 0, 1 },           { "CC(=O)O", 4, 3, 1 },
     { "c1ccccc1", 6, 6, 1 },    { "C1CC1C1CC1", 6, 7, 1 },
@@ -91,27 +94,27 @@ static const struct {
     { "BrCCl", 3, 2, 1 },       { "N#C-C:C$C", 5, 4, 1 },
 };
 
-START_TEST(shapes_are_counted)
+START_TEST(atoms_bonds_and_components_are_counted)
 {
     cg_smiles s = scan_ok(shapes[_i].text);
 
     ck_assert_msg(s.n_atoms == shapes[_i].atoms && s.n_bonds == shapes[_i].bonds &&
-                      s.n_components == shapes[_i].parts,
-                  "'%s': %zu atoms, %zu bonds, %zu parts", shapes[_i].text, s.n_atoms, s.n_bonds,
-                  s.n_components);
+                      s.n_components == shapes[_i].components,
+                  "'%s': %zu atoms, %zu bonds, %zu components", shapes[_i].text, s.n_atoms,
+                  s.n_bonds, s.n_components);
     for (size_t i = 0; i < s.n_bonds; i++)
         ck_assert_uint_lt(s.bonds[i].first, s.bonds[i].second);
     cg_smiles_finish(&s);
 }
 END_TEST
 
-START_TEST(bonds_have_their_symbol)
+START_TEST(bonds_keep_their_symbol)
 {
     cg_smiles s = scan_ok("C=1CCC1#N");
 
     ck_assert_uint_eq(s.n_bonds, 5);
     ck_assert_int_eq(s.bonds[0].symbol, 0);
-    ck_assert_int_eq(s.bonds[3].symbol, '='); /* the closure, written at its first end */
+    ck_assert_int_eq(s.bonds[3].symbol, '='); /* the ring closure; its symbol is at the first end */
     ck_assert_uint_eq(s.bonds[3].first, 0);
     ck_assert_uint_eq(s.bonds[3].second, 3);
     ck_assert_int_eq(s.bonds[4].symbol, '#');
@@ -120,15 +123,15 @@ START_TEST(bonds_have_their_symbol)
 END_TEST
 
 static const struct {
-    const char *text, *said;
+    const char *text, *message;
 } bad[] = {
     { "", "offset 0: found the end, wanted at least one atom" },
     { "C(", "offset 2: found the end, wanted ')'" },
     { "CC)", "offset 2: found ')', wanted a '(' before it" },
     { "C()C", "offset 2: found ')'" },
     { "C((C))", "offset 2: found '('" },
-    { "C1CC", "wanted the other end of ring 1" },
-    { "C11", "offset 2: found '1', wanted the other end of a ring on another atom" },
+    { "C1CC", "offset 1: unclosed ring bond 1" },
+    { "C11", "offset 2: found '1', wanted the second end of a ring bond on another atom" },
     { "1CC1", "offset 0: found '1', wanted an atom before a ring closure" },
     { "C=", "offset 2: found the end, wanted an atom" },
     { "C==C", "offset 2: found '=', wanted an atom or ring closure" },
@@ -158,7 +161,7 @@ static const struct {
     { "C]", "offset 1: found ']'" },
 };
 
-START_TEST(bad_texts_say_where)
+START_TEST(errors_name_the_offset)
 {
     cg_error err = CG_ERROR_INIT;
     cg_smiles s = { 0 };
@@ -166,7 +169,7 @@ START_TEST(bad_texts_say_where)
         cg_smiles_scan(bad[_i].text, strlen(bad[_i].text), CG_SMILES_STRICT, 1000, &s, &err);
 
     ck_assert_int_eq(st, CG_ERR_INPUT);
-    ck_assert_msg(strstr(err.msg, bad[_i].said) != NULL, "'%s' gave: %s", bad[_i].text, err.msg);
+    ck_assert_msg(strstr(err.msg, bad[_i].message) != NULL, "'%s' gave: %s", bad[_i].text, err.msg);
     ck_assert_ptr_null(s.atoms);
 }
 END_TEST
@@ -221,11 +224,12 @@ int main(void)
     int failed;
 
     tcase_add_test(tc, elements_are_found_by_symbol);
-    tcase_add_test(tc, metals_are_told_apart);
-    tcase_add_test(tc, atoms_carry_their_bracket);
-    tcase_add_loop_test(tc, shapes_are_counted, 0, sizeof shapes / sizeof *shapes);
-    tcase_add_test(tc, bonds_have_their_symbol);
-    tcase_add_loop_test(tc, bad_texts_say_where, 0, sizeof bad / sizeof *bad);
+    tcase_add_test(tc, metals_are_distinguished);
+    tcase_add_test(tc, bracket_atoms_are_parsed);
+    tcase_add_loop_test(tc, atoms_bonds_and_components_are_counted, 0,
+                        sizeof shapes / sizeof *shapes);
+    tcase_add_test(tc, bonds_keep_their_symbol);
+    tcase_add_loop_test(tc, errors_name_the_offset, 0, sizeof bad / sizeof *bad);
     tcase_add_test(tc, embedded_nul_is_refused);
     tcase_add_test(tc, atom_bound_stops_the_scan);
     tcase_add_test(tc, deep_branches_and_many_rings_do_not_recurse);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The tests that a SMILES' stereo marks stand for, against the geometry that RDKit makes of it. */
+/* Stereo tests derived from SMILES marks, checked on geometries that RDKit embeds. */
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,7 +27,7 @@ static cg_stereo find(const cg_molecule *mol)
     return stereo;
 }
 
-/* The molecule's atoms as RDKit places them, hydrogens that it added behind them. */
+/* Coordinates of the molecule's atoms from RDKit's embedding; the added hydrogens follow them. */
 static float (*embed(const cg_molecule *mol))[3]
 {
     size_t n = cg_molecule_n_atoms(mol), size;
@@ -85,7 +85,7 @@ static const struct {
     { "[2H]/C(C)=C/F", 0, 1, 0 },
 };
 
-START_TEST(rdkit_places_what_the_marks_say)
+START_TEST(embedded_geometry_passes_and_its_mirror_image_fails)
 {
     cg_molecule *mol = parse(cases[_i].smiles);
     cg_stereo stereo = find(mol);
@@ -114,7 +114,7 @@ START_TEST(rdkit_places_what_the_marks_say)
 }
 END_TEST
 
-START_TEST(degenerate_places_have_no_sense)
+START_TEST(degenerate_coordinates_have_no_configuration)
 {
     cg_molecule *mol = parse("C[C@H](O)/C=C/[C@@](F)(Cl)Br");
     cg_stereo stereo = find(mol);
@@ -122,7 +122,7 @@ START_TEST(degenerate_places_have_no_sense)
 
     ck_assert_uint_eq(stereo.n_centres, 2);
     ck_assert_uint_eq(stereo.n_bonds, 1);
-    for (int line = 0; line < 2; line++) { /* in a point, then in a line */
+    for (int line = 0; line < 2; line++) { /* all atoms in one point, then on one line */
         for (size_t i = 0; i < 2; i++)
             ck_assert(cg_stereo_centre_volume(&stereo.centres[i], (const float(*)[3])xyz) <
                       CG_STEREO_FLAT);
@@ -144,9 +144,9 @@ int main(void)
     int failed;
 
     tcase_set_timeout(tc, 60);
-    tcase_add_loop_test(tc, rdkit_places_what_the_marks_say, 0,
+    tcase_add_loop_test(tc, embedded_geometry_passes_and_its_mirror_image_fails, 0,
                         (int)(sizeof cases / sizeof cases[0]));
-    tcase_add_test(tc, degenerate_places_have_no_sense);
+    tcase_add_test(tc, degenerate_coordinates_have_no_configuration);
     suite_add_tcase(s, tc);
     sr = srunner_create(s);
     srunner_run_all(sr, CK_NORMAL);
