@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What cudnn refuses before it looks for a GPU or for cuDNN; the rest needs both. */
+/* Refusals of cudnn that need neither a GPU nor cuDNN. */
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
@@ -56,7 +56,7 @@ static void expect_refusal(const cg_attention_ops *ops, const cg_attention_probl
     void *plan = NULL;
 
     ck_assert_int_eq(ops->supports(&host.host, p, &err), CG_ERR_UNSUPPORTED);
-    ck_assert_msg(strstr(err.msg, text) != NULL, "'%s' without '%s'", err.msg, text);
+    ck_assert_msg(strstr(err.msg, text) != NULL, "'%s' does not contain '%s'", err.msg, text);
     ck_assert_int_eq(ops->plan(&host.host, p, &plan, NULL), CG_ERR_UNSUPPORTED);
     ck_assert_ptr_null(plan);
 }
@@ -68,7 +68,7 @@ START_TEST(refuses_with_reasons)
     cg_attention_problem p = make_problem();
 
     p.device = CG_DEVICE_CPU;
-    expect_refusal(ops, &p, "cudnn runs on CUDA only");
+    expect_refusal(ops, &p, "cudnn needs CUDA (asked: cpu)");
     p = make_problem();
     p.compute_capability = 75;
     expect_refusal(ops, &p, "compute capability 7.5, wanted 8.0 or newer");
@@ -83,17 +83,17 @@ START_TEST(refuses_with_reasons)
     expect_refusal(ops, &p, "head size 60, wanted a multiple of 8 up to 256");
     p = make_problem();
     p.block_tokens = 24;
-    expect_refusal(ops, &p, "pages of 24 tokens (0: not told), wanted a power of two");
+    expect_refusal(ops, &p, "pages of 24 tokens (0: unknown), wanted a power of two");
     p = make_problem();
     p.block_tokens = 0;
-    expect_refusal(ops, &p, "pages of 0 tokens (0: not told), wanted a power of two");
+    expect_refusal(ops, &p, "pages of 0 tokens (0: unknown), wanted a power of two");
     for (p = make_problem(), p.block_tokens = 1; p.block_tokens <= 32; p.block_tokens *= 2) {
         p.max_tokens = 16 * p.max_seqs;
-        expect_refusal(ops, &p, "over pages: cuDNN lets NaN of memory");
+        expect_refusal(ops, &p, "over pages: cuDNN lets NaN of unused page memory spread");
     }
     p = make_problem();
     p.flags |= CG_ATTENTION_BATCH_INVARIANT;
-    expect_refusal(ops, &p, "cuDNN promises neither");
+    expect_refusal(ops, &p, "cuDNN guarantees neither");
     ops->destroy(NULL);
     cg_registry_destroy(r);
 }

@@ -11,8 +11,8 @@ typedef cudnnBackendDescriptor_t desc;
 enum {
     MAX_DESCS = 128,
     MAX_OPS = 32,
-    MAX_ENGINES = 8, /* that heuristics name, best first */
-    /* uids behind those of SDPA_*: scalars, then what never is in memory */
+    MAX_ENGINES = 8, /* candidates from the heuristics, best first */
+    /* uids after SDPA_*: scalars in host memory, then virtual tensors */
     SCALE = SDPA_N_POINTERS,
     MINUS_INFINITY,
     WINDOW,
@@ -24,31 +24,31 @@ struct sdpa_graph {
     const cg_host *host;
     int trace;
     int32_t n_descs, n_ops, n_uids;
-    desc descs[MAX_DESCS]; /* all that were made */
+    desc descs[MAX_DESCS]; /* every descriptor created, in order */
     desc ops[MAX_OPS];
-    int64_t uids[FIRST_VIRTUAL]; /* of what a call gives pointers for */
+    int64_t uids[FIRST_VIRTUAL]; /* of the tensors that a call passes pointers for */
     desc plan;
-    int64_t workspace;
-    /* scalars, read when a call is queued */
+    int64_t workspace; /* bytes */
+    /* scalars, read when a call is enqueued */
     float scale, minus_infinity;
     int32_t window;
 };
 
-/* A graph that is being described. After the first failure nothing more is done. */
+/* A graph under construction. After the first failure every step does nothing. */
 typedef struct builder {
     sdpa_graph *g;
     const sdpa_shape *s;
-    const char *name; /* of the object that was made last, for texts */
-    int64_t next_uid;
+    const char *name; /* of the current object, for messages */
+    int64_t next_uid; /* of the next virtual tensor */
     cg_status st;
     cg_error *err;
 } builder;
 
 /* ---- steps --------------------------------------------------------------------------------- */
 
-/* Log a step; turn a refusal into a status and text. */
-static cg_status check(const cudnn_library *lib, const cg_host *host, int trace, cudnnStatus_t code,
-                       const char *call, const char *name, cg_error *err)
+/* Logs a step when tracing; turns a failure into a status and a text. */
+static cg_status check_step(const cudnn_library *lib, const cg_host *host, int trace,
+                            cudnnStatus_t code, const char *call, const char *name, cg_error *err)
 {
     char reason[400] = "";
 
@@ -69,12 +69,12 @@ static cg_status check(const cudnn_library *lib, const cg_host *host, int trace,
                       call, lib->error_string(code), *reason ? ": " : "", reason);
 }
 
-static void note(builder *b, cudnnStatus_t code, const char *call)
+static void record(builder *b, cudnnStatus_t code, const char *call)
 {
-    b->st = check(b->g->lib, b->g->host, b->g->trace, code, call, b->name, b->err);
+    b->st = check_step(b->g->lib, b->g->host, b->g->trace, code, call, b->name, b->err);
 }
 
-static desc make(builder *b, cudnnBackendDescriptorType_t type, const char *name)
+static desc make_desc(builder *b, cudnnBackendDescriptorType_t type, const char *name)
 {
     desc d = NULL;
 
@@ -82,10 +82,11 @@ static desc make(builder *b, cudnnBackendDescriptorType_t type, const char *name
         return NULL;
     b->name = name;
     if (b->g->n_descs == MAX_DESCS) {
-        b->st = b->g->host->fail(b->err, CG_ERR_INTERNAL, "cuDNN: a graph of too many parts");
+        b->st = b->g->host->fail(b->err, CG_ERR_INTERNAL,
+                                 "cuDNN: graph of more than %d descriptors", MAX_DESCS);
         return NULL;
     }
-    note(b, b->g->lib->make(type, &d), "cudnnBackendCreateDescriptor");
+    record(b, b->g->lib->create_descriptor(type, &d), "cudnnBackendCreateDescriptor");
     if (b->st == CG_OK)
         b->g->descs[b->g->n_descs++] = d;
     return d;
@@ -95,7 +96,7 @@ static void set(builder *b, desc d, cudnnBackendAttributeName_t attribute, const
                 cudnnBackendAttributeType_t type, int64_t n, const void *values)
 {
     if (b->st == CG_OK)
-        note(b, b->g->lib->set(d, attribute, type, n, values), text);
+        record(b, b->g->lib->set_attribute(d, attribute, type, n, values), text);
 }
 #define SET(b, d, attribute, type, n, values) set(b, d, attribute, #attribute, type, n, values)
 
@@ -109,14 +110,15 @@ static void set_desc(builder *b, desc d, cudnnBackendAttributeName_t attribute, 
 static void finalize(builder *b, desc d)
 {
     if (b->st == CG_OK)
-        note(b, b->g->lib->finalize(d), "cudnnBackendFinalize");
+        record(b, b->g->lib->finalize(d), "cudnnBackendFinalize");
 }
 
 static void finish_op(builder *b, desc op)
 {
     finalize(b, op);
     if (b->st == CG_OK && b->g->n_ops == MAX_OPS)
-        b->st = b->g->host->fail(b->err, CG_ERR_INTERNAL, "cuDNN: a graph of too many operations");
+        b->st = b->g->host->fail(b->err, CG_ERR_INTERNAL, "cuDNN: graph of more than %d operations",
+                                 MAX_OPS);
     if (b->st == CG_OK)
         b->g->ops[b->g->n_ops++] = op;
 }
@@ -128,7 +130,7 @@ enum { IN_MEMORY, SCALAR, VIRTUAL };
 static desc tensor(builder *b, const char *name, int64_t uid, int kind, cudnnDataType_t type,
                    const int64_t dims[4], const int64_t strides[4], desc offsets)
 {
-    desc d = make(b, CUDNN_BACKEND_TENSOR_DESCRIPTOR, name);
+    desc d = make_desc(b, CUDNN_BACKEND_TENSOR_DESCRIPTOR, name);
     int64_t align = kind == SCALAR ? 4 : 16;
     int8_t yes = 1; /* CUDNN_TYPE_BOOLEAN is a byte */
 
@@ -164,7 +166,7 @@ static desc list(builder *b, const char *name, int64_t uid, cudnnDataType_t type
     return tensor(b, name, uid, IN_MEMORY, type, dims, strides, NULL);
 }
 
-/* What is computed between operations: [batch, heads, rows, columns]. */
+/* An intermediate result, never in memory: [batch, heads, rows, columns]. */
 static desc virtual_tensor(builder *b, const char *name, cudnnDataType_t type, int64_t columns)
 {
     const sdpa_shape *s = b->s;
@@ -177,9 +179,10 @@ static desc virtual_tensor(builder *b, const char *name, cudnnDataType_t type, i
 /* ---- operations ---------------------------------------------------------------------------- */
 
 static void pointwise(builder *b, const char *name, cudnnPointwiseMode_t mode,
-                      cudnnDataType_t compute, int64_t axis, desc x, desc y, desc choice, desc out)
+                      cudnnDataType_t compute, int64_t axis, desc x, desc y, desc condition,
+                      desc out)
 {
-    desc d = make(b, CUDNN_BACKEND_POINTWISE_DESCRIPTOR, name);
+    desc d = make_desc(b, CUDNN_BACKEND_POINTWISE_DESCRIPTOR, name);
     desc op;
 
     SET(b, d, CUDNN_ATTR_POINTWISE_MODE, CUDNN_TYPE_POINTWISE_MODE, 1, &mode);
@@ -187,14 +190,14 @@ static void pointwise(builder *b, const char *name, cudnnPointwiseMode_t mode,
     if (mode == CUDNN_POINTWISE_GEN_INDEX)
         SET(b, d, CUDNN_ATTR_POINTWISE_AXIS, CUDNN_TYPE_INT64, 1, &axis);
     finalize(b, d);
-    op = make(b, CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR, name);
+    op = make_desc(b, CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR, name);
     SET_DESC(b, op, CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR, d);
     SET_DESC(b, op, CUDNN_ATTR_OPERATION_POINTWISE_XDESC, x);
     SET_DESC(b, op, CUDNN_ATTR_OPERATION_POINTWISE_YDESC, out);
     if (y)
         SET_DESC(b, op, CUDNN_ATTR_OPERATION_POINTWISE_BDESC, y);
-    if (choice)
-        SET_DESC(b, op, CUDNN_ATTR_OPERATION_POINTWISE_TDESC, choice);
+    if (condition)
+        SET_DESC(b, op, CUDNN_ATTR_OPERATION_POINTWISE_TDESC, condition);
     finish_op(b, op);
 }
 
@@ -208,7 +211,7 @@ static desc combine(builder *b, const char *name, cudnnPointwiseMode_t mode, cud
     return out;
 }
 
-/* The index of every score along an axis: 2 its row, 3 its column. */
+/* The index of every score along an axis: 2 the row, 3 the column. */
 static desc indices(builder *b, const char *name, desc scores, int64_t axis)
 {
     desc out = virtual_tensor(b, name, CUDNN_DATA_INT32, b->s->len);
@@ -227,18 +230,18 @@ static desc mask(builder *b, const char *name, desc scores, desc minus_infinity,
     return out;
 }
 
-/* x reduced along its columns */
+/* x reduced along its columns: [batch, heads, rows, 1] */
 static desc reduce(builder *b, const char *name, cudnnReduceTensorOp_t operator, desc x)
 {
     desc out = virtual_tensor(b, name, CUDNN_DATA_FLOAT, 1);
-    desc d = make(b, CUDNN_BACKEND_REDUCTION_DESCRIPTOR, name);
+    desc d = make_desc(b, CUDNN_BACKEND_REDUCTION_DESCRIPTOR, name);
     cudnnDataType_t compute = CUDNN_DATA_FLOAT;
     desc op;
 
     SET(b, d, CUDNN_ATTR_REDUCTION_COMP_TYPE, CUDNN_TYPE_DATA_TYPE, 1, &compute);
     SET(b, d, CUDNN_ATTR_REDUCTION_OPERATOR, CUDNN_TYPE_REDUCTION_OPERATOR_TYPE, 1, &operator);
     finalize(b, d);
-    op = make(b, CUDNN_BACKEND_OPERATION_REDUCTION_DESCRIPTOR, name);
+    op = make_desc(b, CUDNN_BACKEND_OPERATION_REDUCTION_DESCRIPTOR, name);
     SET_DESC(b, op, CUDNN_ATTR_OPERATION_REDUCTION_DESC, d);
     SET_DESC(b, op, CUDNN_ATTR_OPERATION_REDUCTION_XDESC, x);
     SET_DESC(b, op, CUDNN_ATTR_OPERATION_REDUCTION_YDESC, out);
@@ -246,16 +249,16 @@ static desc reduce(builder *b, const char *name, cudnnReduceTensorOp_t operator,
     return out;
 }
 
-/* out = x y, of which m rows, n columns and k summands count; NULL: all */
+/* out = x y, limited to m rows, n columns and k summands; NULL: all */
 static void matmul(builder *b, const char *name, desc x, desc y, desc out, desc m, desc n, desc k)
 {
-    desc d = make(b, CUDNN_BACKEND_MATMUL_DESCRIPTOR, name);
+    desc d = make_desc(b, CUDNN_BACKEND_MATMUL_DESCRIPTOR, name);
     cudnnDataType_t compute = CUDNN_DATA_FLOAT;
     desc op;
 
     SET(b, d, CUDNN_ATTR_MATMUL_COMP_TYPE, CUDNN_TYPE_DATA_TYPE, 1, &compute);
     finalize(b, d);
-    op = make(b, CUDNN_BACKEND_OPERATION_MATMUL_DESCRIPTOR, name);
+    op = make_desc(b, CUDNN_BACKEND_OPERATION_MATMUL_DESCRIPTOR, name);
     SET_DESC(b, op, CUDNN_ATTR_OPERATION_MATMUL_DESC, d);
     SET_DESC(b, op, CUDNN_ATTR_OPERATION_MATMUL_ADESC, x);
     SET_DESC(b, op, CUDNN_ATTR_OPERATION_MATMUL_BDESC, y);
@@ -269,7 +272,7 @@ static void matmul(builder *b, const char *name, desc x, desc y, desc out, desc 
     finish_op(b, op);
 }
 
-/* Pages laid in a row: [batch, kv_heads, len, dim], or the last two exchanged. */
+/* Pages gathered into [batch, kv_heads, len, dim]; transposed: [batch, kv_heads, dim, len]. */
 static desc load_pages(builder *b, const char *name, desc pages, desc table, desc count,
                        int transposed)
 {
@@ -279,7 +282,7 @@ static desc load_pages(builder *b, const char *name, desc pages, desc table, des
                               transposed ? s->len : s->dim };
     const int64_t strides[4] = { batch, head, transposed ? 1 : s->dim, transposed ? s->dim : 1 };
     desc out = tensor(b, name, b->next_uid++, VIRTUAL, s->type, dims, strides, NULL);
-    desc op = make(b, CUDNN_BACKEND_OPERATION_PAGED_CACHE_LOAD_DESCRIPTOR, name);
+    desc op = make_desc(b, CUDNN_BACKEND_OPERATION_PAGED_CACHE_LOAD_DESCRIPTOR, name);
 
     SET_DESC(b, op, CUDNN_ATTR_OPERATION_PAGED_CACHE_LOAD_CONTAINER_DESC, pages);
     SET_DESC(b, op, CUDNN_ATTR_OPERATION_PAGED_CACHE_LOAD_PAGE_TABLE_DESC, table);
@@ -291,7 +294,7 @@ static desc load_pages(builder *b, const char *name, desc pages, desc table, des
 
 /* ---- attention ----------------------------------------------------------------------------- */
 
-/* What both nodes take. */
+/* The tensors of both forms. */
 typedef struct operands {
     desc q, k, v, out, row_count, token_count, key_pages, value_pages, scale;
 } operands;
@@ -306,8 +309,8 @@ static operands make_operands(builder *b)
     const int64_t n = paged ? s->n_blocks : s->batch, tokens = paged ? s->block_tokens : s->len;
     const int64_t kv[4] = { n, s->kv_heads, tokens, s->dim };
     const int64_t kv_strides[4] = { s->kv_strides[0], s->kv_strides[1], s->kv_strides[2], 1 };
-    /* Keys that are no pages enter a product as they are: transposed. */
-    const int flip = !paged && s->node == SDPA_NODE_PARTS;
+    /* Contiguous keys are the right factor of a matrix product without a load: transposed. */
+    const int flip = !paged && s->form == SDPA_COMPOSITE;
     const int64_t key[4] = { n, s->kv_heads, flip ? s->dim : tokens, flip ? tokens : s->dim };
     const int64_t key_strides[4] = { s->kv_strides[0], s->kv_strides[1],
                                      flip ? 1 : s->kv_strides[2], flip ? s->kv_strides[2] : 1 };
@@ -339,10 +342,10 @@ static operands make_operands(builder *b)
     return o;
 }
 
-static void describe_fused(builder *b)
+static void describe_unified(builder *b)
 {
     operands o = make_operands(b);
-    desc op = make(b, CUDNN_BACKEND_OPERATION_SDPA_FWD_DESCRIPTOR, "attention");
+    desc op = make_desc(b, CUDNN_BACKEND_OPERATION_SDPA_FWD_DESCRIPTOR, "attention");
 
     SET_DESC(b, op, CUDNN_ATTR_OPERATION_SDPA_FWD_QDESC, o.q);
     SET_DESC(b, op, CUDNN_ATTR_OPERATION_SDPA_FWD_KDESC, o.k);
@@ -358,7 +361,7 @@ static void describe_fused(builder *b)
     finish_op(b, op);
 }
 
-/* Rows and columns within the counts. */
+/* row < row_count and column < token_count */
 static desc mask_counts(builder *b, const operands *o, desc scores, desc minus_infinity)
 {
     const cudnnDataType_t boolean = CUDNN_DATA_BOOLEAN;
@@ -380,7 +383,8 @@ static desc mask_future(builder *b, const operands *o, desc scores, desc minus_i
     desc column = indices(b, "column of the diagonal", scores, 3);
     desc sum = combine(b, "row + tokens", CUDNN_POINTWISE_ADD, i32, row, o->token_count);
     desc pos = combine(b, "position", CUDNN_POINTWISE_SUB, i32, sum, o->row_count);
-    desc keep = combine(b, "not to come", CUDNN_POINTWISE_CMP_GE, CUDNN_DATA_BOOLEAN, pos, column);
+    desc keep =
+        combine(b, "not in the future", CUDNN_POINTWISE_CMP_GE, CUDNN_DATA_BOOLEAN, pos, column);
 
     return mask(b, "causal", scores, minus_infinity, keep);
 }
@@ -395,13 +399,14 @@ static desc mask_past(builder *b, const operands *o, desc scores, desc minus_inf
     desc sum = combine(b, "column + window", CUDNN_POINTWISE_ADD, i32, column, window);
     desc less = combine(b, "less tokens", CUDNN_POINTWISE_SUB, i32, sum, o->token_count);
     desc end = combine(b, "window's end", CUDNN_POINTWISE_ADD, i32, less, o->row_count);
-    desc keep = combine(b, "not gone", CUDNN_POINTWISE_CMP_GT, CUDNN_DATA_BOOLEAN, end, row);
+    desc keep =
+        combine(b, "not past the window", CUDNN_POINTWISE_CMP_GT, CUDNN_DATA_BOOLEAN, end, row);
 
     return mask(b, "in the window", scores, minus_infinity, keep);
 }
 
-/* cuDNN knows attention by the order and the kinds of these operations: no more, no less. */
-static void describe_parts(builder *b)
+/* cuDNN recognises attention by exactly these operations in exactly this order. */
+static void describe_composite(builder *b)
 {
     const sdpa_shape *s = b->s;
     const cudnnDataType_t f32 = CUDNN_DATA_FLOAT;
@@ -409,7 +414,7 @@ static void describe_parts(builder *b)
     desc k = o.k, v = o.v, scores, minus_infinity, max, sum, log_sum, scaled, shifted, exps, p;
 
     if (s->block_tokens)
-        k = load_pages(b, "keys in a row", o.k, o.key_pages, o.token_count, 1);
+        k = load_pages(b, "gathered keys", o.k, o.key_pages, o.token_count, 1);
     scores = virtual_tensor(b, "q K", f32, s->len);
     matmul(b, "q K", o.q, k, scores, o.row_count, o.token_count, NULL);
     scaled = combine(b, "scores", CUDNN_POINTWISE_MUL, f32, scores, o.scale);
@@ -419,8 +424,8 @@ static void describe_parts(builder *b)
         scaled = mask_future(b, &o, scaled, minus_infinity);
     if (s->causal && s->window)
         scaled = mask_past(b, &o, scaled, minus_infinity);
-    max = reduce(b, "greatest score", CUDNN_REDUCE_TENSOR_MAX, scaled);
-    shifted = combine(b, "score - greatest", CUDNN_POINTWISE_SUB, f32, scaled, max);
+    max = reduce(b, "maximum score", CUDNN_REDUCE_TENSOR_MAX, scaled);
+    shifted = combine(b, "score - maximum", CUDNN_POINTWISE_SUB, f32, scaled, max);
     exps = combine(b, "exponentials", CUDNN_POINTWISE_EXP, f32, shifted, NULL);
     sum = reduce(b, "sum of exponentials", CUDNN_REDUCE_TENSOR_ADD, exps);
     log_sum = virtual_tensor(b, "logarithm of the sum", f32, 1);
@@ -430,54 +435,54 @@ static void describe_parts(builder *b)
     p = virtual_tensor(b, "weights", s->type, s->len);
     pointwise(b, "weights", CUDNN_POINTWISE_DIV, f32, 0, exps, sum, NULL, p);
     if (s->block_tokens)
-        v = load_pages(b, "values in a row", o.v, o.value_pages, o.token_count, 0);
+        v = load_pages(b, "gathered values", o.v, o.value_pages, o.token_count, 0);
     matmul(b, "weights V", p, v, o.out, o.row_count, NULL, o.token_count);
 }
 
 /* ---- engines ------------------------------------------------------------------------------- */
 
-/* Make the plan of an engine configuration; a refusal leaves the builder as it was. */
+/* Creates the plan of an engine configuration; on failure the builder is unchanged. */
 static cg_status try_plan(builder *b, desc config, cg_error *err)
 {
     builder t = { .g = b->g, .s = b->s, .st = CG_OK, .err = err };
-    desc plan = make(&t, CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR, "plan");
+    desc plan = make_desc(&t, CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR, "plan");
     int64_t n = 0;
 
     SET_DESC(&t, plan, CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, config);
     finalize(&t, plan);
     if (t.st == CG_OK)
-        note(&t,
-             b->g->lib->get(plan, CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE, CUDNN_TYPE_INT64, 1, &n,
-                            &b->g->workspace),
-             "CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE");
+        record(&t,
+               b->g->lib->get_attribute(plan, CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE,
+                                        CUDNN_TYPE_INT64, 1, &n, &b->g->workspace),
+               "CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE");
     if (t.st == CG_OK)
         b->g->plan = plan;
     return t.st;
 }
 
-/* Log the number of a configuration's engine. */
+/* Logs the index of a configuration's engine. */
 static void trace_engine(builder *b, desc config)
 {
-    desc engine = make(b, CUDNN_BACKEND_ENGINE_DESCRIPTOR, "engine");
+    desc engine = make_desc(b, CUDNN_BACKEND_ENGINE_DESCRIPTOR, "engine");
     int64_t n = 0, index = -1;
     char text[64];
 
     if (b->st != CG_OK ||
-        b->g->lib->get(config, CUDNN_ATTR_ENGINECFG_ENGINE, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &n,
-                       &engine) != CUDNN_STATUS_SUCCESS ||
-        b->g->lib->get(engine, CUDNN_ATTR_ENGINE_GLOBAL_INDEX, CUDNN_TYPE_INT64, 1, &n, &index) !=
-            CUDNN_STATUS_SUCCESS)
+        b->g->lib->get_attribute(config, CUDNN_ATTR_ENGINECFG_ENGINE, CUDNN_TYPE_BACKEND_DESCRIPTOR,
+                                 1, &n, &engine) != CUDNN_STATUS_SUCCESS ||
+        b->g->lib->get_attribute(engine, CUDNN_ATTR_ENGINE_GLOBAL_INDEX, CUDNN_TYPE_INT64, 1, &n,
+                                 &index) != CUDNN_STATUS_SUCCESS)
         return;
     snprintf(text, sizeof text, "cudnn: engine %lld", (long long)index);
     b->g->host->log(b->g->host->ctx, CG_LOG_WARNING, text);
 }
 
-/* Engines that a mode of heuristics names; with `finish` the plan of the first that can be had. */
-static cg_status ask(builder *b, desc graph, desc device, cudnnBackendHeurMode_t mode, int finish,
-                     cg_error *err)
+/* Queries one heuristics mode for engines; with `finish`, plans the first engine that accepts. */
+static cg_status query_heuristics(builder *b, desc graph, desc device, cudnnBackendHeurMode_t mode,
+                                  int finish, cg_error *err)
 {
     builder t = { .g = b->g, .s = b->s, .st = CG_OK, .err = err };
-    desc heuristics = make(&t, CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR, "heuristics");
+    desc heuristics = make_desc(&t, CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR, "heuristics");
     desc configs[MAX_ENGINES];
     int64_t n = 0;
 
@@ -486,12 +491,12 @@ static cg_status ask(builder *b, desc graph, desc device, cudnnBackendHeurMode_t
     SET_DESC(&t, heuristics, CUDNN_ATTR_ENGINEHEUR_DEVICEPROP, device);
     finalize(&t, heuristics);
     for (int i = 0; i < MAX_ENGINES; i++)
-        configs[i] = make(&t, CUDNN_BACKEND_ENGINECFG_DESCRIPTOR, "engine configuration");
+        configs[i] = make_desc(&t, CUDNN_BACKEND_ENGINECFG_DESCRIPTOR, "engine configuration");
     if (t.st == CG_OK)
-        note(&t,
-             b->g->lib->get(heuristics, CUDNN_ATTR_ENGINEHEUR_RESULTS,
-                            CUDNN_TYPE_BACKEND_DESCRIPTOR, MAX_ENGINES, &n, configs),
-             "CUDNN_ATTR_ENGINEHEUR_RESULTS");
+        record(&t,
+               b->g->lib->get_attribute(heuristics, CUDNN_ATTR_ENGINEHEUR_RESULTS,
+                                        CUDNN_TYPE_BACKEND_DESCRIPTOR, MAX_ENGINES, &n, configs),
+               "CUDNN_ATTR_ENGINEHEUR_RESULTS");
     if (t.st == CG_OK && n == 0)
         t.st = b->g->host->fail(err, CG_ERR_UNSUPPORTED, "cuDNN %d.%d.%d: no engine for this shape",
                                 b->g->lib->version / 10000, b->g->lib->version / 100 % 100,
@@ -508,18 +513,18 @@ static cg_status ask(builder *b, desc graph, desc device, cudnnBackendHeurMode_t
     return t.st;
 }
 
-static void choose_engine(builder *b, desc device, int finish)
+static void select_engine(builder *b, desc device, int finish)
 {
-    desc graph = make(b, CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR, "graph");
+    desc graph = make_desc(b, CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR, "graph");
 
     SET(b, graph, CUDNN_ATTR_OPERATIONGRAPH_OPS, CUDNN_TYPE_BACKEND_DESCRIPTOR, b->g->n_ops,
         b->g->ops);
     finalize(b, graph);
     if (b->st != CG_OK)
         return;
-    b->st = ask(b, graph, device, CUDNN_HEUR_MODE_A, finish, b->err);
+    b->st = query_heuristics(b, graph, device, CUDNN_HEUR_MODE_A, finish, b->err);
     if (b->st == CG_ERR_UNSUPPORTED)
-        b->st = ask(b, graph, device, CUDNN_HEUR_MODE_FALLBACK, finish, b->err);
+        b->st = query_heuristics(b, graph, device, CUDNN_HEUR_MODE_FALLBACK, finish, b->err);
 }
 
 /* ---- graph.h ------------------------------------------------------------------------------- */
@@ -535,21 +540,21 @@ cg_status sdpa_device_create(const cudnn_library *lib, const cg_host *host, int3
                              const char *json, cudnnBackendDescriptor_t *ret_device, cg_error *err)
 {
     desc d = NULL;
-    cudnnStatus_t code = lib->make(CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR, &d);
+    cudnnStatus_t code = lib->create_descriptor(CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR, &d);
 
     if (code == CUDNN_STATUS_SUCCESS && json)
-        code = lib->set(d, CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION, CUDNN_TYPE_CHAR,
-                        (int64_t)strlen(json), json);
+        code = lib->set_attribute(d, CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION, CUDNN_TYPE_CHAR,
+                                  (int64_t)strlen(json), json);
     else if (code == CUDNN_STATUS_SUCCESS)
-        code = lib->set(d, CUDNN_ATTR_DEVICEPROP_DEVICE_ID, CUDNN_TYPE_INT32, 1, &index);
+        code = lib->set_attribute(d, CUDNN_ATTR_DEVICEPROP_DEVICE_ID, CUDNN_TYPE_INT32, 1, &index);
     if (code == CUDNN_STATUS_SUCCESS)
         code = lib->finalize(d);
     if (code != CUDNN_STATUS_SUCCESS) {
-        cg_status st =
-            check(lib, host, tracing(), code, "CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR", "device", err);
+        cg_status st = check_step(lib, host, tracing(), code, "CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR",
+                                  "device", err);
 
         if (d)
-            lib->drop(d);
+            lib->destroy_descriptor(d);
         return st;
     }
     *ret_device = d;
@@ -573,11 +578,11 @@ cg_status sdpa_graph_create(const cudnn_library *lib, const cg_host *host,
         .minus_infinity = -INFINITY,
         .window = (int32_t)shape->window,
     };
-    if (shape->node == SDPA_NODE_FUSED)
-        describe_fused(&b);
+    if (shape->form == SDPA_UNIFIED)
+        describe_unified(&b);
     else
-        describe_parts(&b);
-    choose_engine(&b, device, finish);
+        describe_composite(&b);
+    select_engine(&b, device, finish);
     if (b.st != CG_OK) {
         sdpa_graph_destroy(g);
         return b.st;
@@ -591,7 +596,7 @@ void sdpa_graph_destroy(sdpa_graph *g)
     if (!g)
         return;
     while (g->n_descs)
-        g->lib->drop(g->descs[--g->n_descs]);
+        g->lib->destroy_descriptor(g->descs[--g->n_descs]);
     g->host->free(g->host->ctx, g);
 }
 
@@ -600,53 +605,63 @@ size_t sdpa_graph_workspace(const sdpa_graph *g)
     return g->workspace > 0 ? (size_t)g->workspace : 0;
 }
 
+/* Fills and finalizes a variant pack. *ret_call: the step that `code` is of. */
+static cudnnStatus_t fill_pack(const sdpa_graph *g, desc pack, void *const *data, void *workspace,
+                               const char **ret_call)
+{
+    const struct {
+        const char *name;
+        cudnnBackendAttributeName_t attribute;
+        cudnnBackendAttributeType_t type;
+        int64_t n;
+        const void *values;
+    } attributes[] = {
+        { "CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS", CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS,
+          CUDNN_TYPE_INT64, g->n_uids, g->uids },
+        { "CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS", CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS,
+          CUDNN_TYPE_VOID_PTR, g->n_uids, data },
+        { "CUDNN_ATTR_VARIANT_PACK_WORKSPACE", CUDNN_ATTR_VARIANT_PACK_WORKSPACE,
+          CUDNN_TYPE_VOID_PTR, 1, &workspace },
+    };
+
+    for (size_t i = 0; i < sizeof attributes / sizeof *attributes; i++) {
+        cudnnStatus_t code =
+            g->lib->set_attribute(pack, attributes[i].attribute, attributes[i].type,
+                                  attributes[i].n, attributes[i].values);
+
+        *ret_call = attributes[i].name;
+        if (code != CUDNN_STATUS_SUCCESS)
+            return code;
+    }
+    *ret_call = "cudnnBackendFinalize";
+    return g->lib->finalize(pack);
+}
+
 cg_status sdpa_graph_run(sdpa_graph *g, cudnnHandle_t handle, void *const *pointers,
                          void *workspace, cg_error *err)
 {
     const cudnn_library *lib = g->lib;
     void *data[FIRST_VIRTUAL];
     const char *call = "cudnnBackendCreateDescriptor";
-    desc pack = NULL;
-    cudnnStatus_t code;
+    desc pack = NULL; /* a new one per call: a finalized pack cannot be changed */
+    cudnnStatus_t code = lib->create_descriptor(CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR, &pack);
+    cg_status st = CG_OK;
 
     for (int32_t i = 0; i < g->n_uids; i++)
         data[i] = g->uids[i] == SCALE            ? (void *)&g->scale
                   : g->uids[i] == MINUS_INFINITY ? (void *)&g->minus_infinity
                   : g->uids[i] == WINDOW         ? (void *)&g->window
                                                  : pointers[g->uids[i]];
-    /* A pack cannot be changed once it is complete; one is some host memory. */
-    code = lib->make(CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR, &pack);
-    if (code == CUDNN_STATUS_SUCCESS) {
-        call = "CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS";
-        code = lib->set(pack, CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, CUDNN_TYPE_INT64, g->n_uids,
-                        g->uids);
-    }
-    if (code == CUDNN_STATUS_SUCCESS) {
-        call = "CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS";
-        code = lib->set(pack, CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, CUDNN_TYPE_VOID_PTR, g->n_uids,
-                        data);
-    }
-    if (code == CUDNN_STATUS_SUCCESS) {
-        call = "CUDNN_ATTR_VARIANT_PACK_WORKSPACE";
-        code =
-            lib->set(pack, CUDNN_ATTR_VARIANT_PACK_WORKSPACE, CUDNN_TYPE_VOID_PTR, 1, &workspace);
-    }
-    if (code == CUDNN_STATUS_SUCCESS) {
-        call = "cudnnBackendFinalize";
-        code = lib->finalize(pack);
-    }
+    if (code == CUDNN_STATUS_SUCCESS)
+        code = fill_pack(g, pack, data, workspace, &call);
     if (code == CUDNN_STATUS_SUCCESS) {
         call = "cudnnBackendExecute";
         code = lib->execute(handle, g->plan, pack);
     }
-    if (code != CUDNN_STATUS_SUCCESS || g->trace) {
-        cg_status st = check(lib, g->host, g->trace, code, call, "call", err);
-
-        if (pack)
-            lib->drop(pack);
-        /* What was accepted as a plan is not to be refused as a call. */
-        return st == CG_ERR_UNSUPPORTED ? CG_ERR_CUDA : st;
-    }
-    lib->drop(pack);
-    return CG_OK;
+    if (code != CUDNN_STATUS_SUCCESS || g->trace)
+        st = check_step(lib, g->host, g->trace, code, call, "call", err);
+    if (pack)
+        lib->destroy_descriptor(pack);
+    /* A planned problem is supported: a refusal at this point is a failure of the call. */
+    return st == CG_ERR_UNSUPPORTED ? CG_ERR_CUDA : st;
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /**
- * @file graph.h  Attention described to cuDNN, and the plan that cuDNN makes of it.
+ * @file graph.h  Attention as a cuDNN operation graph, and its execution plan.
  *
- * For every batch b and head h, with g = heads / kv_heads, n = row_count[b] and m = token_count[b]:
+ * For every batch entry b and head h, with g = heads / kv_heads, n = row_count[b] and
+ * m = token_count[b]:
  *
  *   out[b, h, i, :] = softmax_j(scale * q[b, h, i, :] . K[b, h / g, j, :]) V[b, h / g, j, :]
  *
@@ -14,7 +15,7 @@
 
 #include "library.h"
 
-/** Tensors that a call gives a pointer for; host memory for SDPA_SCALE. */
+/** Tensors that a call passes pointers for: their uids in the graph. */
 enum {
     SDPA_Q = 1,       /* [batch, heads, rows, dim] */
     SDPA_K,           /* [batch or n_blocks, kv_heads, len or block_tokens, dim] */
@@ -22,60 +23,64 @@ enum {
     SDPA_OUT,         /* [batch, heads, rows, dim] */
     SDPA_ROW_COUNT,   /* i32 [batch] 0 .. rows */
     SDPA_TOKEN_COUNT, /* i32 [batch] 0 .. len */
-    SDPA_Q_OFFSETS,   /* i64 [batch + 1] element of q at which a batch begins, if ragged */
-    SDPA_OUT_OFFSETS, /* the same of out */
-    SDPA_KV_OFFSETS,  /* the same of keys and values, if SDPA_RAGGED */
-    SDPA_KEY_PAGES,   /* i32 [batch, n_pages], if SDPA_PAGED */
+    SDPA_Q_OFFSETS,   /* i64 [batch + 1] first element of a batch entry in q, if ragged */
+    SDPA_OUT_OFFSETS, /* the same in out */
+    SDPA_KV_OFFSETS,  /* the same in keys and values, if ragged_kv */
+    SDPA_KEY_PAGES,   /* i32 [batch, n_pages], if block_tokens */
     SDPA_VALUE_PAGES, /* same */
     SDPA_N_POINTERS,
 };
 
-typedef enum sdpa_node {
-    SDPA_NODE_FUSED, /* cuDNN's one node; it has no mask but the counts */
-    SDPA_NODE_PARTS, /* matrix products, mask and softmax, recognised by cuDNN as attention */
-} sdpa_node;
+/** The two forms of attention in a graph, named as in cudnn-frontend. */
+typedef enum sdpa_form {
+    SDPA_UNIFIED,   /* one SDPA_FWD node, masked only by the counts */
+    SDPA_COMPOSITE, /* matrix products, masks and softmax, recognised by cuDNN as attention */
+} sdpa_form;
 
 typedef struct sdpa_shape {
-    sdpa_node node;
+    sdpa_form form;
     cudnnDataType_t type; /* of q, keys, values and out */
     int64_t batch, heads, kv_heads, rows, len, dim;
-    int64_t q_strides[3]; /* elements from a batch, head, row to the next */
+    int64_t q_strides[3]; /* of batch entry, head, row, in elements */
     int64_t out_strides[3];
-    int ragged;            /* batches of q and out begin at offsets, not at strides */
-    int ragged_kv;         /* those of keys and values too */
-    int64_t block_tokens;  /* nonzero: keys and values lie in pages of so many tokens */
-    int64_t n_blocks;      /* pages that there are */
-    int64_t kv_strides[3]; /* elements from a batch or page, head, token to the next */
+    int ragged;            /* batch entries of q and out start at offsets, not at strides */
+    int ragged_kv;         /* batch entries of keys and values too */
+    int64_t block_tokens;  /* nonzero: keys and values are in pages of this many tokens */
+    int64_t n_blocks;      /* pages in the pool */
+    int64_t kv_strides[3]; /* of batch entry or page, head, token, in elements */
     int causal;
-    int64_t window; /* with causal: tokens a row attends to; 0: all */
+    int64_t window; /* with causal: newest tokens a row attends to; 0: all */
     float scale;
 } sdpa_shape;
 
 typedef struct sdpa_graph sdpa_graph;
 
-/** A description of the device that plans are made for: GPU `index`, or `json` if not NULL. */
+/**
+ * Creates a descriptor of the device to plan for: GPU `index`, or the one described by `json` if
+ * that is not NULL. The caller destroys it.
+ */
 cg_status sdpa_device_create(const cudnn_library *lib, const cg_host *host, int32_t index,
                              const char *json, cudnnBackendDescriptor_t *ret_device, cg_error *err);
 
 /**
- * Describe a shape and ask cuDNN's heuristics for an engine. Touches no device memory.
+ * Builds the graph of a shape and queries cuDNN's heuristics for engines. Touches no device memory.
  *
- * @param finish  also make the plan of the first engine that can be had: this may compile
- * @return CG_OK; CG_ERR_UNSUPPORTED with the step that cuDNN refused and its reason. *ret_graph is
- *         owned by the caller.
+ * @param finish  also create the execution plan of the first engine that accepts; may compile
+ * @return CG_OK; CG_ERR_UNSUPPORTED with the step that cuDNN refused and its reason. The caller
+ *         owns *ret_graph.
  */
 cg_status sdpa_graph_create(const cudnn_library *lib, const cg_host *host,
                             cudnnBackendDescriptor_t device, const sdpa_shape *shape, int finish,
                             sdpa_graph **ret_graph, cg_error *err);
 void sdpa_graph_destroy(sdpa_graph *graph); /* accepts NULL */
 
-/** Of a finished graph: bytes of workspace. */
+/** Bytes of workspace of a finished graph. */
 size_t sdpa_graph_workspace(const sdpa_graph *graph);
 
 /**
- * Enqueue on the stream of `handle`.
+ * Enqueues a finished graph on the stream of `handle`.
  *
- * @param pointers  [SDPA_N_POINTERS] by SDPA_*; those that the shape has no use for are ignored
+ * @param pointers  [SDPA_N_POINTERS] by SDPA_*; those that the shape does not use are ignored
  */
 cg_status sdpa_graph_run(sdpa_graph *graph, cudnnHandle_t handle, void *const *pointers,
                          void *workspace, cg_error *err);

@@ -4,34 +4,36 @@
 #include <dlfcn.h>
 #include <pthread.h>
 
-/* The one library of the process: loading it costs a second, and it cannot be unloaded safely. */
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static cudnn_library loaded;
+/* One per process: loading takes a second, and cuDNN cannot be unloaded safely. */
+static struct {
+    pthread_mutex_t lock;
+    cudnn_library library; /* version 0: not loaded */
+} shared = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
-static cg_status find_locked(const cg_host *host, void *handle, cg_error *err)
+static cg_status resolve_locked(const cg_host *host, void *handle, cg_error *err)
 {
     cudnn_library l = { 0 };
     const struct {
         const char *name;
-        void *to;
+        void *function; /* address of a pointer of l */
     } symbols[] = {
         { "cudnnGetVersion", &l.get_version },
         { "cudnnGetErrorString", &l.error_string },
         { "cudnnGetLastErrorString", &l.last_error },
-        { "cudnnCreate", &l.create },
-        { "cudnnDestroy", &l.destroy },
+        { "cudnnCreate", &l.create_handle },
+        { "cudnnDestroy", &l.destroy_handle },
         { "cudnnSetStream", &l.set_stream },
-        { "cudnnBackendCreateDescriptor", &l.make },
-        { "cudnnBackendDestroyDescriptor", &l.drop },
-        { "cudnnBackendSetAttribute", &l.set },
-        { "cudnnBackendGetAttribute", &l.get },
+        { "cudnnBackendCreateDescriptor", &l.create_descriptor },
+        { "cudnnBackendDestroyDescriptor", &l.destroy_descriptor },
+        { "cudnnBackendSetAttribute", &l.set_attribute },
+        { "cudnnBackendGetAttribute", &l.get_attribute },
         { "cudnnBackendFinalize", &l.finalize },
         { "cudnnBackendExecute", &l.execute },
     };
 
     for (size_t i = 0; i < sizeof symbols / sizeof *symbols; i++) {
-        *(void **)symbols[i].to = dlsym(handle, symbols[i].name);
-        if (!*(void **)symbols[i].to)
+        *(void **)symbols[i].function = dlsym(handle, symbols[i].name);
+        if (!*(void **)symbols[i].function)
             return host->fail(err, CG_ERR_UNSUPPORTED, "cuDNN: %.700s", dlerror());
     }
     l.version = (int)l.get_version();
@@ -39,7 +41,7 @@ static cg_status find_locked(const cg_host *host, void *handle, cg_error *err)
         return host->fail(err, CG_ERR_UNSUPPORTED, "cuDNN %d.%d.%d, wanted %d.%d or newer",
                           l.version / 10000, l.version / 100 % 100, l.version % 100,
                           CUDNN_OLDEST / 10000, CUDNN_OLDEST / 100 % 100);
-    loaded = l;
+    shared.library = l;
     return CG_OK;
 }
 
@@ -49,8 +51,8 @@ static cg_status load_locked(const cg_host *host, cg_error *err)
     cg_status st;
 
     if (!handle)
-        return host->fail(err, CG_ERR_UNSUPPORTED, "cuDNN 9 is not found: %.700s", dlerror());
-    st = find_locked(host, handle, err);
+        return host->fail(err, CG_ERR_UNSUPPORTED, "cuDNN 9 not found: %.700s", dlerror());
+    st = resolve_locked(host, handle, err);
     if (st != CG_OK)
         dlclose(handle);
     return st;
@@ -60,12 +62,12 @@ cg_status cudnn_library_load(const cg_host *host, const cudnn_library **ret_libr
 {
     cg_status st = CG_OK;
 
-    pthread_mutex_lock(&lock);
-    if (!loaded.version)
+    pthread_mutex_lock(&shared.lock);
+    if (!shared.library.version)
         st = load_locked(host, err);
-    pthread_mutex_unlock(&lock);
+    pthread_mutex_unlock(&shared.lock);
     if (st == CG_OK)
-        *ret_library = &loaded;
+        *ret_library = &shared.library;
     return st;
 }
 
@@ -74,7 +76,7 @@ cg_status cudnn_status(cudnnStatus_t code)
     switch ((int)code / 1000) {
     case 0:
         return CG_OK;
-    case 2: /* bad parameter: of a description, that this version does not know it */
+    case 2: /* bad parameter: in a description, something that this version does not know */
     case 3: /* not supported */
         return CG_ERR_UNSUPPORTED;
     default:

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * cudnn: attention by NVIDIA's cuDNN, through its backend C API. A plan describes the largest
- * shape; a kernel of ours then tells every call's lengths and places as device data.
+ * cudnn: attention by NVIDIA's cuDNN, through its backend C API. A plan is made for the largest
+ * shape; units.cu writes the lengths and offsets of each call as device data.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -16,26 +16,29 @@
 enum {
     CAPS = CG_ATTENTION_GRAPH_SAFE,
     MAX_DIM = 256,
-    /* Up to so many rows a sequence, on the average, rows are units of their own: they read their
-     * past anew, but need no tile of 64 or 128 rows each. */
+    /* Up to this many rows per sequence on average, each row is a unit: it reads its past by
+     * itself, but sequences need no tile of 64 or 128 rows each. */
     FEW_ROWS = 4,
-    FUSED_LENGTHS = 91500, /* from this cuDNN on the one node takes counts and pages */
+    UNIFIED_COUNTS = 91500, /* first cuDNN whose SDPA_FWD node takes counts and pages */
+    ALIGNMENT = 16,         /* bytes that cuDNN moves at once */
 };
 
-/* Byte offsets into the workspace; those of what a plan does not need are not used. */
-typedef struct layout {
+/* Byte offsets into the workspace; arrays that a plan does not need stay unused. */
+typedef struct workspace_layout {
     size_t row_count, token_count, q_at, out_at, kv_at, pages, q, out, size;
-} layout;
+} workspace_layout;
 
 typedef struct cudnn_plan {
     const cg_host *host;
     const cudnn_library *lib;
     cg_attention_problem problem;
-    int32_t by_row;
-    int32_t n_units, entries, n_pages;
+    int32_t by_row; /* units are rows, else sequences */
+    int32_t n_units;
+    int32_t entries; /* batch entries per unit */
+    int32_t n_pages; /* per unit */
     sdpa_graph *graph;
     cudnnHandle_t handle;
-    layout layout;
+    workspace_layout layout;
 } cudnn_plan;
 
 /* ---- shapes -------------------------------------------------------------------------------- */
@@ -45,28 +48,28 @@ static int32_t is_by_row(const cg_attention_problem *p)
     return p->max_tokens / FEW_ROWS <= p->max_seqs;
 }
 
-static int32_t are_heads_together(const cg_attention_problem *p)
+static int32_t is_nhd(const cg_attention_problem *p)
 {
-    return CG_HAS_SIZE(p, kv_layout) && p->kv_layout;
+    return CG_HAS_SIZE(p, kv_layout) && p->kv_layout == CG_KV_NHD;
 }
 
-/* Contiguous tokens of slots whose size may change: the stride from head to head is not known,
- * unless heads lie in tokens. */
+/* In a growing contiguous HND cache the head stride is unknown at planning: every key/value head is
+ * a batch entry. */
 static int32_t is_by_head(const cg_attention_problem *p)
 {
-    return !p->paged && p->block_tokens == 0 && !are_heads_together(p);
+    return !p->paged && p->block_tokens == 0 && !is_nhd(p);
 }
 
-/* Elements from a token of a block to the next. */
+/* Elements between tokens of a block. */
 static int64_t token_stride(const cg_attention_problem *p)
 {
-    return (int64_t)(are_heads_together(p) ? p->n_kv_heads : 1) * p->head_dim;
+    return (int64_t)(is_nhd(p) ? p->n_kv_heads : 1) * p->head_dim;
 }
 
-/* Elements from a head of a block to the next; 0: not known. */
+/* Elements between heads of a block; 0: unknown. */
 static int64_t head_stride(const cg_attention_problem *p)
 {
-    return (int64_t)(are_heads_together(p) ? 1 : p->block_tokens) * p->head_dim;
+    return (int64_t)(is_nhd(p) ? 1 : p->block_tokens) * p->head_dim;
 }
 
 static sdpa_shape make_shape(const cg_attention_problem *p)
@@ -85,7 +88,7 @@ static sdpa_shape make_shape(const cg_attention_problem *p)
         .scale = p->scale,
     };
 
-    /* A window over contiguous tokens of one row is a matter of where they begin. */
+    /* With one row per unit and contiguous tokens, the offset of the first token is the window. */
     if (!is_by_row(p) || (p->paged && p->window)) {
         s.causal = 1;
         s.window = p->window;
@@ -95,32 +98,32 @@ static sdpa_shape make_shape(const cg_attention_problem *p)
     s.kv_strides[0] = p->n_kv_heads * (block ? block : s.len) * dim;
     if (p->paged) {
         s.block_tokens = block;
-        /* As many pages as indices of 31 bits reach: how many there are is the cache's business. */
+        /* The size of the page pool is unknown here: as many pages as 31-bit indices address. */
         s.n_blocks = (INT64_C(1) << 31) / (p->n_kv_heads * block);
     } else {
-        s.ragged_kv = 1; /* slots in any order */
+        s.ragged_kv = 1; /* slots are in any order */
     }
     if (is_by_head(p)) {
         s.batch *= p->n_kv_heads;
         s.heads /= p->n_kv_heads;
         s.kv_heads = 1;
-        s.kv_strides[0] = s.kv_strides[1] = s.len * dim; /* offsets tell */
+        s.kv_strides[0] = s.kv_strides[1] = s.len * dim; /* unused: ragged */
     }
     s.q_strides[2] = s.out_strides[2] = p->n_heads * dim;
     s.q_strides[1] = s.out_strides[1] = dim;
-    s.q_strides[0] = s.out_strides[0] = s.rows * p->n_heads * dim; /* offsets tell */
+    s.q_strides[0] = s.out_strides[0] = s.rows * p->n_heads * dim; /* unused: ragged */
     return s;
 }
 
 /*
- * Make the graph of a problem: the one node where it can say what is wanted, else its parts, which
- * CONFGEN_CUDNN_PARTS=1 asks for everywhere.
+ * Makes the graph of a problem: the unified form where it can express the problem, else the
+ * composite form. CONFGEN_CUDNN_PARTS=1 selects the composite form everywhere.
  */
 static cg_status make_graph(const cudnn_library *lib, const cg_host *host,
                             const cg_attention_problem *p, int finish, sdpa_graph **ret_graph,
                             cg_error *err)
 {
-    const char *parts = getenv("CONFGEN_CUDNN_PARTS");
+    const char *composite = getenv("CONFGEN_CUDNN_PARTS");
     cudnnBackendDescriptor_t device = NULL;
     sdpa_shape shape = make_shape(p);
     int index = 0;
@@ -131,55 +134,52 @@ static cg_status make_graph(const cudnn_library *lib, const cg_host *host,
         (void)cudaGetLastError();
         return host->fail(err, CG_ERR_UNSUPPORTED, "CUDA: %s", cudaGetErrorString(code));
     }
-    st = sdpa_device_create(lib, host, index, NULL, &device, err);
-    if (st != CG_OK)
-        return st;
+    CG_TRY(sdpa_device_create(lib, host, index, NULL, &device, err));
     st = CG_ERR_UNSUPPORTED;
-    if (!shape.causal && lib->version >= FUSED_LENGTHS && !(parts && strcmp(parts, "1") == 0)) {
-        shape.node = SDPA_NODE_FUSED;
+    if (!shape.causal && lib->version >= UNIFIED_COUNTS &&
+        !(composite && strcmp(composite, "1") == 0)) {
+        shape.form = SDPA_UNIFIED;
         st = sdpa_graph_create(lib, host, device, &shape, finish, ret_graph, err);
     }
     if (st == CG_ERR_UNSUPPORTED) {
-        shape.node = SDPA_NODE_PARTS;
+        shape.form = SDPA_COMPOSITE;
         st = sdpa_graph_create(lib, host, device, &shape, finish, ret_graph, err);
     }
-    lib->drop(device);
+    lib->destroy_descriptor(device);
     return st;
 }
 
 static cg_status check_problem(const cg_host *host, const cg_attention_problem *p, cg_error *err)
 {
     const int32_t b = p->block_tokens;
-    cg_status st = cg_attention_check_problem(host, p, err);
     int n = 0;
     cudaError_t code;
 
-    if (st != CG_OK)
-        return st;
+    CG_TRY(cg_attention_check_problem(host, p, err));
     if (p->device != CG_DEVICE_CUDA)
-        return host->fail(err, CG_ERR_UNSUPPORTED, "device %d: cudnn runs on CUDA only", p->device);
+        return host->fail(err, CG_ERR_UNSUPPORTED, "cudnn needs CUDA (asked: %s)",
+                          cg_device_name(p->device));
     if (p->compute_capability < 80)
         return host->fail(err, CG_ERR_UNSUPPORTED, "compute capability %d.%d, wanted 8.0 or newer",
                           p->compute_capability / 10, p->compute_capability % 10);
     if ((p->dtype != CG_BF16 && p->dtype != CG_F16) || p->kv_dtype != p->dtype)
         return host->fail(err, CG_ERR_UNSUPPORTED,
-                          "element types %d and %d of q and cache: cuDNN takes bf16 or f16, the "
-                          "same in both",
-                          p->dtype, p->kv_dtype);
+                          "q of %s, cache of %s: cuDNN takes bf16 or f16, the same in both",
+                          cg_dtype_name(p->dtype), cg_dtype_name(p->kv_dtype));
     if (p->head_dim % 8 || p->head_dim > MAX_DIM)
         return host->fail(err, CG_ERR_UNSUPPORTED, "head size %d, wanted a multiple of 8 up to %d",
                           p->head_dim, MAX_DIM);
     if (p->paged && (b < 1 || (b & (b - 1))))
         return host->fail(err, CG_ERR_UNSUPPORTED,
-                          "pages of %d tokens (0: not told), wanted a power of two", b);
+                          "pages of %d tokens (0: unknown), wanted a power of two", b);
     if (p->paged && !is_by_row(p))
         return host->fail(err, CG_ERR_UNSUPPORTED,
-                          "up to %d rows of %d sequences over pages: cuDNN lets NaN of memory that "
-                          "no token has used spread from there, wanted a contiguous cache or flash",
+                          "up to %d rows of %d sequences over pages: cuDNN lets NaN of unused page "
+                          "memory spread, wanted a contiguous cache or flash",
                           p->max_tokens, p->max_seqs);
     if (p->flags & ~(uint32_t)CAPS)
         return host->fail(err, CG_ERR_UNSUPPORTED,
-                          "deterministic or batch-invariant: cuDNN promises neither");
+                          "deterministic or batch-invariant: cuDNN guarantees neither");
     code = cudaGetDeviceCount(&n);
     if (code != cudaSuccess) {
         (void)cudaGetLastError();
@@ -191,15 +191,13 @@ static cg_status check_problem(const cg_host *host, const cg_attention_problem *
 static cg_status supports(const cg_host *host, const cg_attention_problem *p, cg_error *err)
 {
     const cudnn_library *lib;
-    sdpa_graph *graph = NULL;
-    cg_status st = check_problem(host, p, err);
+    sdpa_graph *graph;
 
-    if (st == CG_OK)
-        st = cudnn_library_load(host, &lib, err);
-    if (st == CG_OK)
-        st = make_graph(lib, host, p, 0, &graph, err);
+    CG_TRY(check_problem(host, p, err));
+    CG_TRY(cudnn_library_load(host, &lib, err));
+    CG_TRY(make_graph(lib, host, p, 0, &graph, err));
     sdpa_graph_destroy(graph);
-    return st;
+    return CG_OK;
 }
 
 /* ---- plans --------------------------------------------------------------------------------- */
@@ -212,12 +210,12 @@ static void destroy(void *self)
         return;
     sdpa_graph_destroy(c->graph);
     if (c->handle)
-        c->lib->destroy(c->handle);
+        c->lib->destroy_handle(c->handle);
     c->host->free(c->host->ctx, c);
 }
 
-/* Append n * size bytes to the workspace; nonzero if that is more than there can be. */
-static int take(size_t *end, size_t *ret_at, size_t n, size_t size)
+/* Appends n * size bytes, 256-byte aligned, to a workspace of *end bytes; nonzero on overflow. */
+static int append_array(size_t *end, size_t *ret_at, size_t n, size_t size)
 {
     size_t bytes, sum;
 
@@ -229,28 +227,31 @@ static int take(size_t *end, size_t *ret_at, size_t n, size_t size)
     return 0;
 }
 
-static cg_status lay_out(cudnn_plan *c, cg_error *err)
+static cg_status lay_out_workspace(cudnn_plan *c, cg_error *err)
 {
     const cg_attention_problem *p = &c->problem;
-    layout *l = &c->layout;
+    workspace_layout *l = &c->layout;
     size_t n = (size_t)c->n_units * (size_t)c->entries, end = 0, at;
     size_t row = (size_t)p->n_heads * (size_t)p->head_dim * cg_dtype_size(p->dtype);
-    int over = take(&end, &at, sdpa_graph_workspace(c->graph), 1);
+    int over = append_array(&end, &at, sdpa_graph_workspace(c->graph), 1);
 
-    over |= take(&end, &l->row_count, n, sizeof(int32_t));
-    over |= take(&end, &l->token_count, n, sizeof(int32_t));
-    over |= take(&end, &l->q_at, n + 1, sizeof(int64_t));
-    over |= take(&end, &l->out_at, n + 1, sizeof(int64_t));
+    over |= append_array(&end, &l->row_count, n, sizeof(int32_t));
+    over |= append_array(&end, &l->token_count, n, sizeof(int32_t));
+    over |= append_array(&end, &l->q_at, n + 1, sizeof(int64_t));
+    over |= append_array(&end, &l->out_at, n + 1, sizeof(int64_t));
     if (p->paged)
-        over |= take(&end, &l->pages, (size_t)c->n_units * (size_t)c->n_pages, sizeof(int32_t));
+        over |=
+            append_array(&end, &l->pages, (size_t)c->n_units * (size_t)c->n_pages, sizeof(int32_t));
     else
-        over |= take(&end, &l->kv_at, n + 1, sizeof(int64_t));
+        over |= append_array(&end, &l->kv_at, n + 1, sizeof(int64_t));
     if (!c->by_row) {
-        over |= take(&end, &l->q, (size_t)p->max_tokens, row);
-        over |= take(&end, &l->out, (size_t)p->max_tokens, row);
+        over |= append_array(&end, &l->q, (size_t)p->max_tokens, row);
+        over |= append_array(&end, &l->out, (size_t)p->max_tokens, row);
     }
     l->size = end;
-    return over ? c->host->fail(err, CG_ERR_UNSUPPORTED, "a workspace of more bytes than there are")
+    return over ? c->host->fail(err, CG_ERR_UNSUPPORTED,
+                                "workspace of %d units of %d pages exceeds the address space",
+                                c->n_units, c->n_pages)
                 : CG_OK;
 }
 
@@ -258,12 +259,12 @@ static cg_status plan(const cg_host *host, const cg_attention_problem *p, void *
                       cg_error *err)
 {
     const cudnn_library *lib;
-    cg_status st = check_problem(host, p, err);
     cudnnStatus_t code;
     cudnn_plan *c;
+    cg_status st;
 
-    if (st != CG_OK || (st = cudnn_library_load(host, &lib, err)) != CG_OK)
-        return st;
+    CG_TRY(check_problem(host, p, err));
+    CG_TRY(cudnn_library_load(host, &lib, err));
     c = host->alloc(host->ctx, sizeof *c);
     if (!c)
         return host->fail(err, CG_ERR_NOMEM, "attention plan: out of memory");
@@ -278,19 +279,19 @@ static cg_status plan(const cg_host *host, const cg_attention_problem *p, void *
                        ? (int32_t)(((int64_t)p->max_kv_len + p->block_tokens - 1) / p->block_tokens)
                        : 0,
     };
-    st = make_graph(lib, host, p, 1, &c->graph, err);
-    if (st == CG_OK && (code = lib->create(&c->handle)) != CUDNN_STATUS_SUCCESS) {
+    CG_TRY_GOTO(st, make_graph(lib, host, p, 1, &c->graph, err), out);
+    code = lib->create_handle(&c->handle);
+    if (code != CUDNN_STATUS_SUCCESS) {
         c->handle = NULL;
         st = host->fail(err, CG_ERR_CUDA, "cuDNN: cudnnCreate: %s", lib->error_string(code));
+        goto out;
     }
-    if (st == CG_OK)
-        st = lay_out(c, err);
-    if (st != CG_OK) {
-        destroy(c);
-        return st;
-    }
+    CG_TRY_GOTO(st, lay_out_workspace(c, err), out);
     *ret_plan = c;
-    return CG_OK;
+    c = NULL;
+out:
+    destroy(c);
+    return st;
 }
 
 static size_t workspace_size(const void *self)
@@ -304,45 +305,36 @@ static cg_status check_args(const cudnn_plan *c, const cg_attention_args *a, cg_
 {
     const cg_attention_problem *p = &c->problem;
     const int64_t size = cg_dtype_size(p->dtype), token = p->head_dim * size;
+    const int64_t page = token * p->block_tokens * p->n_kv_heads;
     const cg_kv_view *kv = a->kv;
-    cg_status st;
 
-    if (a->struct_size < offsetof(cg_attention_args, stream) + sizeof a->stream)
-        return c->host->fail(err, CG_ERR_USAGE,
-                             "attention arguments of %u bytes, wanted at least %u", a->struct_size,
-                             (unsigned)(offsetof(cg_attention_args, stream) + sizeof a->stream));
-    if (a->n_seqs < 0 || a->n_seqs > p->max_seqs || a->n_tokens < 0 || a->n_tokens > p->max_tokens)
-        return c->host->fail(err, CG_ERR_USAGE, "%d rows of %d sequences, planned for %d of %d",
-                             a->n_tokens, a->n_seqs, p->max_tokens, p->max_seqs);
-    if (a->n_seqs == 0 || a->n_tokens == 0)
+    CG_TRY(cg_attention_check_device_args(c->host, p, a, err));
+    if (cg_attention_is_empty(a))
         return CG_OK;
-    if ((st = cg_attention_check_view(c->host, p, kv, err)) != CG_OK)
-        return st;
     if (((uintptr_t)a->q | (uintptr_t)a->out | (uintptr_t)kv->k | (uintptr_t)kv->v |
          (uint64_t)a->q_stride | (uint64_t)a->out_stride | (uint64_t)kv->block_stride |
          (uint64_t)kv->head_stride) %
-        16)
+        ALIGNMENT)
         return c->host->fail(err, CG_ERR_MISMATCH,
-                             "addresses or strides of q, out, keys or values that are no multiple "
-                             "of the 16 bytes that cuDNN moves at a time");
+                             "address or stride of q, out, keys or values: wanted multiples of %d "
+                             "bytes",
+                             ALIGNMENT);
     if (kv->token_stride != token_stride(p) * size)
         return c->host->fail(err, CG_ERR_MISMATCH,
-                             "tokens of a head lie %lld bytes apart in the cache, cudnn plans for "
-                             "%lld: %s",
+                             "token stride of %lld bytes in the cache, wanted %lld (%s without "
+                             "padding)",
                              (long long)kv->token_stride, (long long)(token_stride(p) * size),
-                             are_heads_together(p) ? "the heads of a token together, no gaps"
-                                                   : "one behind the other");
+                             is_nhd(p) ? "NHD" : "HND");
     if (p->n_kv_heads > 1 && head_stride(p) && kv->head_stride != head_stride(p) * size)
         return c->host->fail(err, CG_ERR_MISMATCH,
-                             "heads of a block lie %lld bytes apart in the cache, cudnn plans for "
-                             "%lld: no gaps",
-                             (long long)kv->head_stride, (long long)(head_stride(p) * size));
-    if (p->paged && kv->block_stride != token * p->block_tokens * p->n_kv_heads)
+                             "head stride of %lld bytes in the cache, wanted %lld (%s without "
+                             "padding)",
+                             (long long)kv->head_stride, (long long)(head_stride(p) * size),
+                             is_nhd(p) ? "NHD" : "HND");
+    if (p->paged && kv->block_stride != page)
         return c->host->fail(err, CG_ERR_MISMATCH,
-                             "pages lie %lld bytes apart in the cache, cudnn plans for %lld: no "
-                             "gaps",
-                             (long long)kv->block_stride,
-                             (long long)(token * p->block_tokens * p->n_kv_heads));
+                             "page stride of %lld bytes in the cache, wanted %lld (no padding)",
+                             (long long)kv->block_stride, (long long)page);
     return CG_OK;
 }
 
@@ -354,7 +346,7 @@ static cg_status cuda_status(const cudnn_plan *c, int code, const char *what, cg
                          cudaGetErrorString((cudaError_t)code));
 }
 
-/* Rows that lie further apart than a plan by sequences has them. */
+/* Copies rows between strides, device to device. */
 static cg_status copy_rows(const cudnn_plan *c, void *to, int64_t to_stride, const void *from,
                            int64_t from_stride, int64_t row, int32_t n, void *stream, cg_error *err)
 {
@@ -371,17 +363,17 @@ static cg_status run(void *self, const cg_attention_args *a, cg_error *err)
     const cg_kv_view *kv = a->kv;
     const int64_t size = cg_dtype_size(p->dtype), row = (int64_t)p->n_heads * p->head_dim * size;
     char *w = a->workspace;
-    const layout *l = &c->layout;
-    /* A unit of one row may lie anywhere; rows of a sequence as the plan has them. */
+    const workspace_layout *l = &c->layout;
+    /* Rows of a sequence have the plan's stride; single rows can be anywhere. */
     const int move_q = !c->by_row && a->q_stride != row;
     const int move_out = !c->by_row && a->out_stride != row;
     void *pointers[SDPA_N_POINTERS] = { NULL };
     units_call units;
     cudnnStatus_t code;
-    cg_status st = check_args(c, a, err);
 
-    if (st != CG_OK || a->n_seqs == 0 || a->n_tokens == 0)
-        return st;
+    CG_TRY(check_args(c, a, err));
+    if (cg_attention_is_empty(a))
+        return CG_OK;
     units = (units_call) {
         .q_start = a->q_start,
         .slot = a->slot,
@@ -410,11 +402,8 @@ static cg_status run(void *self, const cg_attention_args *a, cg_error *err)
         .kv_at = (int64_t *)(w + l->kv_at),
     };
     if (move_q)
-        st = copy_rows(c, w + l->q, row, a->q, a->q_stride, row, a->n_tokens, a->stream, err);
-    if (st == CG_OK)
-        st = cuda_status(c, units_launch(&units, a->stream), "launching the kernel of units", err);
-    if (st != CG_OK)
-        return st;
+        CG_TRY(copy_rows(c, w + l->q, row, a->q, a->q_stride, row, a->n_tokens, a->stream, err));
+    CG_TRY(cuda_status(c, units_launch(&units, a->stream), "launching units_kernel", err));
     pointers[SDPA_Q] = move_q ? w + l->q : (void *)(uintptr_t)a->q;
     pointers[SDPA_OUT] = move_out ? w + l->out : a->out;
     pointers[SDPA_K] = kv->k;
@@ -429,10 +418,11 @@ static cg_status run(void *self, const cg_attention_args *a, cg_error *err)
     if (code != CUDNN_STATUS_SUCCESS)
         return c->host->fail(err, CG_ERR_CUDA, "cuDNN: cudnnSetStream: %s",
                              c->lib->error_string(code));
-    st = sdpa_graph_run(c->graph, c->handle, pointers, w, err);
-    if (st == CG_OK && move_out)
-        st = copy_rows(c, a->out, a->out_stride, w + l->out, row, row, a->n_tokens, a->stream, err);
-    return st;
+    CG_TRY(sdpa_graph_run(c->graph, c->handle, pointers, w, err));
+    if (move_out)
+        CG_TRY(
+            copy_rows(c, a->out, a->out_stride, w + l->out, row, row, a->n_tokens, a->stream, err));
+    return CG_OK;
 }
 
 static const cg_attention_ops ops = {
@@ -444,7 +434,7 @@ static const cg_plugin plugin = {
     CG_PLUGIN_HEADER(CG_PLUGIN_ATTENTION),
     .name = "cudnn",
     .version = CG_VERSION_STRING,
-    .description = "attention by NVIDIA's cuDNN 9.13 or newer, where it is installed",
+    .description = "attention by an installed NVIDIA cuDNN 9.13 or newer (CUDA)",
     .ops = &ops,
 };
 

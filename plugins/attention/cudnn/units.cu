@@ -5,27 +5,10 @@
 
 enum { THREADS = 128 };
 
-/* What a unit is: `rows` rows of q from `first_row` on, the newest of `len` tokens of a slot. */
+/* Rows [first_row, first_row + rows) of q: the newest of the first `len` tokens of a slot. */
 struct unit {
     int32_t first_row, rows, slot, len;
 };
-
-/* The sequence of row t < q_start[n_seqs]: the first that ends behind it, which has rows. */
-static __device__ __forceinline__ int32_t find_sequence(const int32_t *q_start, int32_t n_seqs,
-                                                        int32_t t)
-{
-    int32_t lo = 0, hi = n_seqs - 1;
-
-    while (lo < hi) {
-        int32_t mid = lo + (hi - lo) / 2;
-
-        if (q_start[mid + 1] > t)
-            hi = mid;
-        else
-            lo = mid + 1;
-    }
-    return lo;
-}
 
 static __device__ __forceinline__ struct unit find_unit(const units_call *c, int32_t u)
 {
@@ -44,9 +27,9 @@ static __device__ __forceinline__ struct unit find_unit(const units_call *c, int
         r.first_row = r.rows = r.slot = r.len = 0;
         return r;
     }
-    /* Nobody's unit has no rows and the first token of the last sequence: whatever is read ahead
-     * for it is there. */
-    seq = find_sequence(c->q_start, c->n_seqs, c->by_row && u < used ? u : used - 1);
+    /* An unused unit has no rows and the first token of the last sequence: reads ahead of the
+     * counts stay within valid memory. */
+    seq = cg_attention_sequence_of_row(c->q_start, c->n_seqs, c->by_row && u < used ? u : used - 1);
     r.slot = c->slot[seq];
     if (c->by_row && u < used) {
         r.first_row = u;
@@ -65,7 +48,7 @@ static __global__ void __launch_bounds__(THREADS) units_kernel(const __grid_cons
 {
     const int32_t u = (int32_t)blockIdx.x, thread = (int32_t)threadIdx.x;
     const struct unit r = find_unit(&c, u);
-    int32_t first = 0; /* token that an entry begins with */
+    int32_t first = 0; /* first token of an entry */
 
     if (!c.page_table && c.by_row && c.window && r.len > c.window)
         first = r.len - c.window;
@@ -79,7 +62,7 @@ static __global__ void __launch_bounds__(THREADS) units_kernel(const __grid_cons
         if (!c.page_table)
             c.kv_at[e] = r.slot * c.block_stride + h * c.head_stride + first * c.token_stride;
     }
-    if (u == c.n_units - 1 && thread == 0) { /* where a further unit would begin */
+    if (u == c.n_units - 1 && thread == 0) { /* end of the last unit */
         int64_t end = (int64_t)c.n_units * c.entries;
         int32_t used = c.q_start[c.n_seqs];
 
@@ -92,7 +75,7 @@ static __global__ void __launch_bounds__(THREADS) units_kernel(const __grid_cons
         const int32_t last = r.len > 0 ? (r.len - 1) / c.block_tokens : -1;
         const int32_t *row = c.page_table + (int64_t)r.slot * c.table_stride;
 
-        /* behind the last page the last page again: entries of the table may be anything there */
+        /* repeat the last page: table entries after it are undefined */
         for (int32_t p = thread; p < c.n_pages; p += THREADS)
             c.pages[(int64_t)u * c.n_pages + p] = last < 0 ? 0 : row[p < last ? p : last];
     }

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /**
- * @file units.h  What a call tells cuDNN of lengths and places, computed on the device.
+ * @file units.h  Lengths and offsets of a call for cuDNN, computed on the device.
  *
- * cuDNN sees a batch of units, each with its own count of rows and of tokens. A unit is a sequence,
- * or one row of q: as the newest token of its own past it needs no mask. Where the stride from one
- * key/value head to the next is not known when the plan is made, every unit is there once a
- * key/value head: entry = unit * n_kv_heads + head.
+ * cuDNN gets a batch of units, each with its own count of rows and of tokens. A unit is a sequence,
+ * or one row of q, which needs no mask because it is the newest token of its past. If the stride
+ * between key/value heads is unknown at planning, a unit has one batch entry per key/value head:
+ * entry = unit * n_kv_heads + head.
  */
 #ifndef CUDNN_UNITS_H
 #define CUDNN_UNITS_H
@@ -27,17 +27,18 @@ typedef struct units_call {
     /* of the plan */
     int32_t n_units;
     int32_t by_row;       /* units are rows, else sequences */
-    int32_t entries;      /* of a unit: 1 or n_kv_heads */
-    int32_t entry_width;  /* elements of a row of q that belong to an entry */
-    int32_t block_tokens; /* paged */
-    int32_t n_pages;      /* of a unit, paged */
-    int32_t window;       /* contiguous rows: tokens before the window are left out; 0: none are */
-    /* what is written: [n_units * entries], offsets one more, pages [n_units, n_pages] */
-    int32_t *row_count, *token_count, *pages;
-    int64_t *q_at, *out_at, *kv_at;
+    int32_t entries;      /* batch entries per unit: 1 or n_kv_heads */
+    int32_t entry_width;  /* elements of a row of q per entry */
+    int32_t block_tokens; /* if paged */
+    int32_t n_pages;      /* per unit, if paged */
+    int32_t window;       /* contiguous rows: tokens before the window are skipped; 0: all count */
+    /* results */
+    int32_t *row_count, *token_count; /* [n_units * entries] */
+    int32_t *pages;                   /* [n_units, n_pages], if paged */
+    int64_t *q_at, *out_at, *kv_at;   /* [n_units * entries + 1] */
 } units_call;
 
-/** Enqueue on a cudaStream_t. @return the cudaError_t of the launch */
+/** Enqueues the kernel on a cudaStream_t. @return the cudaError_t of the launch */
 int units_launch(const units_call *call, void *stream);
 
 #ifdef __cplusplus

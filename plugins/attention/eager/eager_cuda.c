@@ -30,20 +30,11 @@ cg_status eager_cuda_run(const cg_host *host, const cg_attention_problem *p,
     int64_t size = cg_dtype_size(p->dtype), kv_size = cg_dtype_size(p->kv_dtype);
     const cg_kv_view *kv = a->kv;
     eager_call call;
-    cg_status st;
     int code;
 
-    if (a->struct_size < offsetof(cg_attention_args, stream) + sizeof a->stream)
-        return host->fail(err, CG_ERR_USAGE, "attention arguments of %u bytes, wanted at least %u",
-                          a->struct_size,
-                          (unsigned)(offsetof(cg_attention_args, stream) + sizeof a->stream));
-    if (a->n_seqs < 0 || a->n_seqs > p->max_seqs || a->n_tokens < 0 || a->n_tokens > p->max_tokens)
-        return host->fail(err, CG_ERR_USAGE, "%d rows of %d sequences, planned for %d of %d",
-                          a->n_tokens, a->n_seqs, p->max_tokens, p->max_seqs);
-    if (a->n_seqs == 0 || a->n_tokens == 0)
+    CG_TRY(cg_attention_check_device_args(host, p, a, err));
+    if (cg_attention_is_empty(a))
         return CG_OK;
-    if ((st = cg_attention_check_view(host, p, kv, err)) != CG_OK)
-        return st;
     if (a->q_stride % size || a->out_stride % size)
         return host->fail(err, CG_ERR_USAGE,
                           "rows of q and out are %lld and %lld bytes apart, wanted multiples of %d",

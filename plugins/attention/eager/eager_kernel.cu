@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One block of threads a row and query head, f32 arithmetic. Cached tokens are taken in chunks of
- * CHUNK, counted from the first one that the row sees, so that the order of every sum depends on
- * the row alone: not on the batch, the layout of the cache or the call that the row came in.
+ * One thread block per row and query head, f32 arithmetic. Cached tokens are processed in chunks of
+ * CHUNK, counted from the first token that the row attends to. The order of every sum therefore
+ * depends only on the row, not on the batch, the layout of the cache or the division into calls.
  */
 #include "eager_cuda.h"
 
@@ -12,8 +12,8 @@
 
 enum {
     WARPS = EAGER_THREADS / 32,
-    CHUNK = EAGER_THREADS, /* a thread has one score of a chunk */
-    UNROLL = 4,            /* keys that a warp multiplies at a time */
+    CHUNK = EAGER_THREADS, /* one score of a chunk per thread */
+    UNROLL = 4,            /* keys per warp and iteration */
 };
 
 static __device__ __forceinline__ float load(const void *p, int64_t i, cg_dtype dtype)
@@ -35,24 +35,7 @@ static __device__ __forceinline__ void store(void *p, int64_t i, float x, cg_dty
         ((__half *)p)[i] = __float2half(x);
 }
 
-/* The sequence of row t < q_start[n_seqs]: the first that ends behind it, which has rows. */
-static __device__ __forceinline__ int32_t find_sequence(const int32_t *q_start, int32_t n_seqs,
-                                                        int32_t t)
-{
-    int32_t lo = 0, hi = n_seqs - 1;
-
-    while (lo < hi) {
-        int32_t mid = lo + (hi - lo) / 2;
-
-        if (q_start[mid + 1] > t)
-            hi = mid;
-        else
-            lo = mid + 1;
-    }
-    return lo;
-}
-
-/* Every lane has the result of its warp; the order of additions is the same in every lane. */
+/* All lanes return the sum; the order of additions is the same in every lane. */
 static __device__ __forceinline__ float warp_sum(float x)
 {
     for (int m = 16; m; m >>= 1)
@@ -68,27 +51,27 @@ static __device__ __forceinline__ float warp_max(float x)
 }
 
 /*
- * Index map. Block (x, y): row x of q, query head y. In the products with keys a warp has UNROLL
- * tokens and its lanes the elements; in the softmax thread j has token j of the chunk; in the sum
- * of values thread i has elements i % span and i % span + EAGER_THREADS of the tokens j = i / span
- * (mod the number of groups), where span is 32, 64 or 128: the least that holds head_dim.
+ * Index map. Block (x, y): row x of q, query head y. q . K: a warp processes UNROLL tokens, its
+ * lanes the elements. Softmax: thread j has token j of the chunk. Sum of values: thread i has
+ * elements i % width and i % width + EAGER_THREADS of the tokens j = i / width (mod the number of
+ * groups), where width is the least of 32, 64 and 128 that holds head_dim, at most 128.
  */
 static __device__ __forceinline__ void attend(const eager_call *c, const cg_dtype kv_dtype)
 {
     __shared__ float q[EAGER_MAX_DIM];
-    __shared__ float weight[CHUNK]; /* a score first, then its exponential */
-    __shared__ int64_t at[CHUNK];   /* element of k and v at which a token begins */
-    __shared__ float maxima[WARPS], sums[WARPS], parts[EAGER_THREADS];
+    __shared__ float weight[CHUNK];   /* scores, then their exponentials */
+    __shared__ int64_t offset[CHUNK]; /* of a token in k and v, in elements */
+    __shared__ float maxima[WARPS], sums[WARPS], partial[EAGER_THREADS];
     const int32_t thread = (int32_t)threadIdx.x, lane = thread % 32, warp = thread / 32;
     const int32_t t = (int32_t)blockIdx.x, h = (int32_t)blockIdx.y, dim = c->head_dim;
-    const int32_t span = dim <= 32 ? 32 : dim <= 64 ? 64 : EAGER_THREADS;
-    const int32_t groups = EAGER_THREADS / span, group = thread / span, d = thread % span;
+    const int32_t width = dim <= 32 ? 32 : dim <= 64 ? 64 : EAGER_THREADS;
+    const int32_t groups = EAGER_THREADS / width, group = thread / width, d = thread % width;
     int32_t seq, slot, pos, first;
     float max = -INFINITY, sum = 0, acc = 0, acc2 = 0;
 
     if (t >= c->q_start[c->n_seqs])
         return;
-    seq = find_sequence(c->q_start, c->n_seqs, t);
+    seq = cg_attention_sequence_of_row(c->q_start, c->n_seqs, t);
     slot = c->slot[seq];
     pos = c->kv_len[seq] - c->q_start[seq + 1] + t;
     first = c->window && pos >= c->window ? pos - c->window + 1 : 0;
@@ -105,8 +88,8 @@ static __device__ __forceinline__ void attend(const eager_call *c, const cg_dtyp
 
             if (c->page_table)
                 block = c->page_table[(int64_t)slot * c->table_stride + j / c->block_tokens];
-            at[thread] = block * c->block_stride + h / c->group * c->head_stride +
-                         j % c->block_tokens * c->token_stride;
+            offset[thread] = block * c->block_stride + h / c->group * c->head_stride +
+                             j % c->block_tokens * c->token_stride;
         }
         __syncthreads();
 
@@ -115,8 +98,8 @@ static __device__ __forceinline__ void attend(const eager_call *c, const cg_dtyp
 
             for (int32_t i = lane; i < dim; i += 32)
 #pragma unroll
-                for (int32_t u = 0; u < UNROLL; u++) /* beyond the last: the last once more */
-                    dot[u] += q[i] * load(c->k, at[u0 + u < n ? u0 + u : n - 1] + i, kv_dtype);
+                for (int32_t u = 0; u < UNROLL; u++) /* u0 + u >= n: result unused */
+                    dot[u] += q[i] * load(c->k, offset[u0 + u < n ? u0 + u : n - 1] + i, kv_dtype);
 #pragma unroll
             for (int32_t u = 0; u < UNROLL; u++) {
                 float x = warp_sum(dot[u]);
@@ -135,7 +118,7 @@ static __device__ __forceinline__ void attend(const eager_call *c, const cg_dtyp
         new_max = max;
         for (int32_t w = 0; w < WARPS; w++)
             new_max = fmaxf(new_max, maxima[w]);
-        /* Scores that are all -inf up to here have no exponential against themselves. */
+        /* If all scores are -inf so far, subtract 0: -inf - -inf is NaN. */
         score = expf(score - (new_max == -INFINITY ? 0.0f : new_max));
         if (thread >= n)
             score = 0;
@@ -155,21 +138,21 @@ static __device__ __forceinline__ void attend(const eager_call *c, const cg_dtyp
         if (d < dim)
 #pragma unroll 8
             for (int32_t j = group; j < n; j += groups)
-                acc += weight[j] * load(c->v, at[j] + d, kv_dtype);
-        if (d + EAGER_THREADS < dim) /* there is one group then */
+                acc += weight[j] * load(c->v, offset[j] + d, kv_dtype);
+        if (d + EAGER_THREADS < dim) /* only with a single group */
 #pragma unroll 8
             for (int32_t j = 0; j < n; j++)
-                acc2 += weight[j] * load(c->v, at[j] + d + EAGER_THREADS, kv_dtype);
+                acc2 += weight[j] * load(c->v, offset[j] + d + EAGER_THREADS, kv_dtype);
         __syncthreads();
     }
 
-    parts[thread] = acc;
+    partial[thread] = acc;
     __syncthreads();
     if (group == 0 && d < dim) {
         int64_t to = t * c->out_stride + (int64_t)h * dim + d;
 
         for (int32_t g = 1; g < groups; g++)
-            acc += parts[g * span + d];
+            acc += partial[g * width + d];
         store(c->out, to, acc / sum, c->dtype);
         if (d + EAGER_THREADS < dim)
             store(c->out, to + EAGER_THREADS, acc2 / sum, c->dtype);

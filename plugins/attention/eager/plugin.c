@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * eager: the operation of confgen/attention.h written down as it reads. Scores in full, softmax in
- * full, then the weighted sum; float arithmetic, tokens and elements in ascending order. This file
- * is the CPU side and hands what is on a GPU to eager_cuda.c.
+ * eager: a direct implementation of the operation in confgen/attention.h. All scores of a row,
+ * their softmax, then the weighted sum; float arithmetic, tokens and elements in ascending order.
+ * This file is the CPU side; eager_cuda.c serves GPUs.
  */
 #include <math.h>
 #include <string.h>
@@ -24,35 +24,32 @@ typedef struct eager_plan {
 
 static cg_status supports(const cg_host *host, const cg_attention_problem *p, cg_error *err)
 {
-    cg_status st = cg_attention_check_problem(host, p, err);
-
-    if (st != CG_OK)
-        return st;
+    CG_TRY(cg_attention_check_problem(host, p, err));
     if (p->device == CG_DEVICE_CUDA)
 #ifdef CG_WITH_CUDA
         return eager_cuda_supports(host, p, err);
 #else
-        return host->fail(err, CG_ERR_UNSUPPORTED, "eager: built without CUDA");
+        return host->fail(err, CG_ERR_UNSUPPORTED, "this eager was built without CUDA");
 #endif
     if (p->device != CG_DEVICE_CPU)
-        return host->fail(err, CG_ERR_UNSUPPORTED, "unknown device %d", p->device);
+        return host->fail(err, CG_ERR_UNSUPPORTED, "eager needs cpu or cuda (asked: %s)",
+                          cg_device_name(p->device));
     if (p->dtype != CG_F32 || p->kv_dtype != CG_F32)
         return host->fail(err, CG_ERR_UNSUPPORTED,
-                          "element types %d and %d of q and cache: on the CPU eager takes f32 only",
-                          p->dtype, p->kv_dtype);
+                          "q of %s, cache of %s: on the CPU eager computes in f32 only",
+                          cg_dtype_name(p->dtype), cg_dtype_name(p->kv_dtype));
     if (p->flags & CG_ATTENTION_GRAPH_SAFE)
-        return host->fail(err, CG_ERR_UNSUPPORTED, "CUDA graph capture: the device is the CPU");
+        return host->fail(err, CG_ERR_UNSUPPORTED,
+                          "CUDA graph capture is not available on the CPU");
     return CG_OK;
 }
 
 static cg_status plan(const cg_host *host, const cg_attention_problem *p, void **ret_plan,
                       cg_error *err)
 {
-    cg_status st = supports(host, p, err);
     eager_plan *e;
 
-    if (st != CG_OK)
-        return st;
+    CG_TRY(supports(host, p, err));
     e = host->alloc(host->ctx, sizeof *e);
     if (!e)
         return host->fail(err, CG_ERR_NOMEM, "attention plan: out of memory");
@@ -70,7 +67,7 @@ static void destroy(void *self)
         e->host->free(e->host->ctx, e);
 }
 
-/* Scores of one row, for every worker; a GPU keeps them in shared memory. */
+/* The scores of one row per worker; CUDA keeps them in shared memory. */
 static size_t workspace_size(const void *self)
 {
     const eager_plan *e = self;
@@ -89,7 +86,7 @@ struct loop {
  * out = softmax(scale * q . K[first .. pos]) V[first .. pos] of one row and head.
  *
  * @param q, out  [head_dim]
- * @param score   [pos + 1] scratch; entry j belongs to token j
+ * @param score   [pos + 1] scratch, indexed by token
  */
 static void attend(const cg_attention_problem *p, const cg_kv_view *kv, int32_t slot,
                    int32_t kv_head, int32_t pos, const float *q, float *out, float *score)
@@ -146,14 +143,12 @@ static cg_status run(void *self, const cg_attention_args *args, cg_error *err)
 {
     eager_plan *e = self;
     struct loop loop = { &e->problem, args };
-    cg_status st;
 
 #ifdef CG_WITH_CUDA
     if (e->problem.device == CG_DEVICE_CUDA)
         return eager_cuda_run(e->host, &e->problem, args, err);
 #endif
-    if ((st = cg_attention_check_args(e->host, &e->problem, args, err)) != CG_OK)
-        return st;
+    CG_TRY(cg_attention_check_args(e->host, &e->problem, args, err));
     e->host->parallel_for(e->host->ctx, (int64_t)args->n_seqs * e->problem.n_heads, run_item,
                           &loop);
     return CG_OK;
@@ -168,7 +163,7 @@ static const cg_plugin plugin = {
     CG_PLUGIN_HEADER(CG_PLUGIN_ATTENTION),
     .name = "eager",
     .version = CG_VERSION_STRING,
-    .description = "plain attention in f32 arithmetic: the reference shape of the operation",
+    .description = "direct implementation in f32 arithmetic, for reference",
     .ops = &ops,
 };
 
