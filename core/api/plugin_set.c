@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The registry of plugins, for applications: confgen/plugins.h. */
+/* The plugins of this machine, for applications: confgen/plugins.h. */
 #include <confgen/gpu.h>
 #include <confgen/plugins.h>
 
@@ -10,8 +10,8 @@
 #include "base/pool.h"
 #include "engine/device_request.h"
 #include "engine/paths.h"
-#include "engine/settings.h"
-#include "model/attention_problem.h"
+#include "engine/run_shape.h"
+#include "model/config_files.h"
 #include "plugin/host.h"
 #include "plugin/loader.h"
 #include "plugin/pairing.h"
@@ -21,43 +21,46 @@ struct cg_plugin_set {
     cg_team *team;
     cg_plugin_host host;
     cg_registry *registry;
-    cg_loaded_plugin *found;
-    cg_refused_plugin *refused;
-    int32_t n_found, n_refused;
-    cg_pairing *cells;
-    cg_plugin_pair *pairs;
-    int32_t n_pairs;
-    cg_error no_gpu; /* why CUDA was not asked about at the last match; code CG_OK: it was */
+    cg_loaded_plugin *loaded;   /* [n_loaded] the registry's entries */
+    cg_refused_plugin *refused; /* [n_refused] the registry's refusals */
+    int32_t n_loaded, n_refused;
+    /** Of the last match. */
+    struct {
+        cg_pairing *pairings;  /* [n] */
+        cg_plugin_pair *pairs; /* [n] the same for the application */
+        int32_t n;
+        cg_error no_gpu; /* code != CG_OK: why the GPU cannot be used */
+    } match;
 };
 
-static cg_status nomem(cg_error *err)
+/* ---- opening ------------------------------------------------------------------------------ */
+
+static cg_status open_registry(cg_plugin_set *s, const cg_plugin_set_options *o, cg_error *err)
 {
-    return cg_fail(err, CG_ERR_NOMEM, "plugins: out of memory");
+    const cg_host *host = &s->host.host;
+
+    if (!o->files_only)
+        return cg_registry_open(host, o->files, o->n_files, &s->registry, err);
+    CG_TRY(cg_registry_create(host, &s->registry, err));
+    for (int32_t i = 0; i < o->n_files; i++)
+        CG_TRY(cg_registry_add_file(s->registry, o->files[i], err));
+    return CG_OK;
 }
 
-static cg_status open_files(cg_plugin_set *s, const cg_plugin_set_options *o, cg_error *err)
-{
-    cg_status status = cg_registry_create(&s->host.host, &s->registry, err);
-
-    for (int32_t i = 0; i < o->n_files && status == CG_OK; i++)
-        status = cg_registry_add_file(s->registry, o->files[i], err);
-    return status;
-}
-
-/* The registry's lists as the public header shows them. */
-static cg_status list(cg_plugin_set *s, cg_error *err)
+/* Converts the registry's lists to those of the public header. */
+static cg_status fill_lists(cg_plugin_set *s, cg_error *err)
 {
     const cg_registry_entry *entries;
     const cg_registry_refusal *refusals;
 
-    s->n_found = cg_registry_entries(s->registry, &entries);
+    s->n_loaded = cg_registry_entries(s->registry, &entries);
     s->n_refused = cg_registry_refusals(s->registry, &refusals);
-    s->found = calloc((size_t)s->n_found + 1, sizeof *s->found);
+    s->loaded = calloc((size_t)s->n_loaded + 1, sizeof *s->loaded);
     s->refused = calloc((size_t)s->n_refused + 1, sizeof *s->refused);
-    if (!s->found || !s->refused)
-        return nomem(err);
-    for (int32_t i = 0; i < s->n_found; i++)
-        s->found[i] = (cg_loaded_plugin) {
+    if (!s->loaded || !s->refused)
+        return cg_fail_nomem(err, "plugins");
+    for (int32_t i = 0; i < s->n_loaded; i++)
+        s->loaded[i] = (cg_loaded_plugin) {
             CG_SIZED(cg_loaded_plugin),
             .plugin = entries[i].plugin,
             .kind = cg_plugin_kind_name(entries[i].plugin->kind),
@@ -72,50 +75,52 @@ static cg_status list(cg_plugin_set *s, cg_error *err)
     return CG_OK;
 }
 
+static cg_status open_parts(cg_plugin_set *s, const cg_plugin_set_options *o, cg_error *err)
+{
+    CG_TRY(cg_team_create(o->threads > 0 ? o->threads : cg_cpu_count(), &s->team, err));
+    cg_plugin_host_init(&s->host, s->team, o->log, o->log_ctx, CG_LOG_INFO);
+    CG_TRY(open_registry(s, o, err));
+    return fill_lists(s, err);
+}
+
 cg_status cg_plugin_set_open(const cg_plugin_set_options *o, cg_plugin_set **ret_set, cg_error *err)
 {
     cg_plugin_set *s = calloc(1, sizeof *s);
-    cg_status status;
+    cg_status st;
 
     if (!s)
-        return nomem(err);
-    status = cg_team_create(o->threads > 0 ? o->threads : cg_cpu_count(), &s->team, err);
-    if (status == CG_OK) {
-        cg_plugin_host_init(&s->host, s->team, o->log, o->log_ctx, CG_LOG_INFO);
-        status = o->files_only
-                     ? open_files(s, o, err)
-                     : cg_registry_open(&s->host.host, o->files, o->n_files, &s->registry, err);
-    }
-    if (status == CG_OK)
-        status = list(s, err);
-    if (status != CG_OK) {
+        return cg_fail_nomem(err, "plugins");
+    st = open_parts(s, o, err);
+    if (st != CG_OK) {
         cg_plugin_set_close(s);
-        return status;
+        return st;
     }
     *ret_set = s;
     return CG_OK;
 }
 
-static void forget_pairs(cg_plugin_set *s)
+static void free_match(cg_plugin_set *s)
 {
-    cg_pairing_matrix_free(s->cells, s->n_pairs);
-    free(s->pairs);
-    s->cells = NULL;
-    s->pairs = NULL;
-    s->n_pairs = 0;
+    cg_pairing_matrix_free(s->match.pairings, s->match.n);
+    free(s->match.pairs);
+    s->match.pairings = NULL;
+    s->match.pairs = NULL;
+    s->match.n = 0;
 }
 
 void cg_plugin_set_close(cg_plugin_set *s)
 {
     if (!s)
         return;
-    forget_pairs(s);
-    free(s->found);
+    free_match(s);
+    free(s->loaded);
     free(s->refused);
     cg_registry_destroy(s->registry);
     cg_team_destroy(s->team);
     free(s);
 }
+
+/* ---- listing ------------------------------------------------------------------------------ */
 
 const cg_host *cg_plugin_set_host(const cg_plugin_set *s)
 {
@@ -124,8 +129,8 @@ const cg_host *cg_plugin_set_host(const cg_plugin_set *s)
 
 int32_t cg_plugin_set_loaded(const cg_plugin_set *s, const cg_loaded_plugin **ret_plugins)
 {
-    *ret_plugins = s->found;
-    return s->n_found;
+    *ret_plugins = s->loaded;
+    return s->n_loaded;
 }
 
 int32_t cg_plugin_set_refused(const cg_plugin_set *s, const cg_refused_plugin **ret_refused)
@@ -147,10 +152,10 @@ cg_status cg_plugin_set_find(const cg_plugin_set *s, cg_plugin_kind kind, const 
 
 /* ---- matching ----------------------------------------------------------------------------- */
 
-static cg_status read_shape(const cg_match_options *o, cg_model_config *ret_config, cg_error *err)
+static cg_status read_config(const cg_match_options *o, cg_model_config *ret_config, cg_error *err)
 {
     char *dir;
-    cg_status status;
+    cg_status st;
 
     if (o->shape && o->model)
         return cg_fail(err, CG_ERR_USAGE, "a model '%s' and a shape '%s': wanted one of them",
@@ -158,17 +163,15 @@ static cg_status read_shape(const cg_match_options *o, cg_model_config *ret_conf
     if (o->shape)
         return cg_model_config_named(o->shape, ret_config, err);
     if (o->model)
-        return cg_read_model_config(o->model, ret_config, err);
-    status = cg_default_model_dir(&dir, err);
-    if (status == CG_OK) {
-        status = cg_read_model_config(dir, ret_config, err);
-        free(dir);
-    }
-    return status;
+        return cg_model_config_read(o->model, ret_config, err);
+    CG_TRY(cg_default_model_dir(&dir, err));
+    st = cg_model_config_read(dir, ret_config, err);
+    free(dir);
+    return st;
 }
 
-static cg_status read_device(const char *text, cg_device *ret_device, int32_t *ret_gpu,
-                             cg_error *err)
+static cg_status parse_device(const char *text, cg_device *ret_device, int32_t *ret_gpu,
+                              cg_error *err)
 {
     cg_device_request request;
 
@@ -180,8 +183,8 @@ static cg_status read_device(const char *text, cg_device *ret_device, int32_t *r
     return CG_OK;
 }
 
-/* 10 * major + minor; 0 and the reason if this GPU cannot be asked. */
-static int32_t capability_of(int32_t gpu, cg_error *ret_reason)
+/* 10 * major + minor; 0 and the reason if this GPU cannot be opened. */
+static int32_t compute_capability_of(int32_t gpu, cg_error *ret_reason)
 {
     cg_gpu_info info = { CG_SIZED(cg_gpu_info) };
     cg_gpu *open = NULL;
@@ -193,46 +196,53 @@ static int32_t capability_of(int32_t gpu, cg_error *ret_reason)
     return info.compute_capability;
 }
 
+/* Converts the pairings to the public struct; without a GPU, CUDA refuses all of them. */
+static cg_status fill_pairs(cg_plugin_set *s, cg_error *err)
+{
+    int has_device = s->match.no_gpu.code == CG_OK;
+
+    s->match.pairs = calloc((size_t)s->match.n + 1, sizeof *s->match.pairs);
+    if (!s->match.pairs)
+        return cg_fail_nomem(err, "plugins");
+    for (int32_t i = 0; i < s->match.n; i++) {
+        const cg_pairing *p = &s->match.pairings[i];
+
+        s->match.pairs[i] = (cg_plugin_pair) {
+            CG_SIZED(cg_plugin_pair),
+            .status = has_device ? p->status : CG_ERR_UNSUPPORTED,
+            .attention = p->attention,
+            .cache = p->cache,
+            .reason = has_device ? p->reason : s->match.no_gpu.msg,
+        };
+    }
+    return CG_OK;
+}
+
 cg_status cg_plugin_set_match(cg_plugin_set *s, const cg_match_options *o,
                               const cg_plugin_pair **ret_pairs, int32_t *ret_n, cg_error *err)
 {
-    int32_t deterministic = CG_HAS_SIZE(o, deterministic) && o->deterministic, capability = 0;
-    int32_t batch_size = o->batch_size > 0 ? o->batch_size : CG_DEFAULT_BATCH, gpu = 0;
-    const char *text = o->device ? o->device : "cpu";
+    cg_run_shape shape = {
+        .deterministic = CG_HAS_SIZE(o, deterministic) && o->deterministic,
+        .batch_size = o->batch_size > 0 ? o->batch_size : CG_DEFAULT_BATCH,
+    };
     cg_attention_problem problem;
     cg_cache_config cache;
     cg_model_config config;
-    cg_device device = CG_DEVICE_CPU;
-    cg_status status;
+    int32_t gpu = 0;
 
-    if ((status = read_device(text, &device, &gpu, err)) != CG_OK ||
-        (status = read_shape(o, &config, err)) != CG_OK)
-        return status;
-    s->no_gpu = (cg_error)CG_ERROR_INIT;
-    if (device == CG_DEVICE_CUDA)
-        capability = capability_of(gpu, &s->no_gpu);
-    cg_model_needs(&config, device, capability, cg_attention_flags(device, deterministic),
-                   batch_size, &problem, &cache);
-    forget_pairs(s);
-    status = cg_pairing_matrix(s->registry, &s->host.host, &problem, &cache, &s->cells, &s->n_pairs,
-                               err);
-    if (status != CG_OK)
-        return status;
-    s->pairs = calloc((size_t)s->n_pairs + 1, sizeof *s->pairs);
-    if (!s->pairs)
-        return nomem(err);
-    for (int32_t i = 0; i < s->n_pairs; i++) {
-        s->pairs[i] = (cg_plugin_pair) {
-            CG_SIZED(cg_plugin_pair),           .status = s->cells[i].status,
-            .attention = s->cells[i].attention, .cache = s->cells[i].cache,
-            .reason = s->cells[i].reason,
-        };
-        if (s->no_gpu.code != CG_OK) {
-            s->pairs[i].status = CG_ERR_UNSUPPORTED;
-            s->pairs[i].reason = s->no_gpu.msg;
-        }
-    }
-    *ret_pairs = s->pairs;
-    *ret_n = s->n_pairs;
+    CG_TRY(parse_device(o->device ? o->device : "cpu", &shape.device, &gpu, err));
+    CG_TRY(read_config(o, &config, err));
+    free_match(s);
+    s->match.no_gpu = (cg_error)CG_ERROR_INIT;
+    if (shape.device == CG_DEVICE_CUDA)
+        shape.compute_capability = compute_capability_of(gpu, &s->match.no_gpu);
+    shape.dtype = shape.device == CG_DEVICE_CUDA ? CG_BF16 : CG_F32;
+    shape.max_length = cg_context_length(&config);
+    cg_plugin_requirements(&config, &shape, &problem, &cache);
+    CG_TRY(cg_pairing_matrix(s->registry, &s->host.host, &problem, &cache, &s->match.pairings,
+                             &s->match.n, err));
+    CG_TRY(fill_pairs(s, err));
+    *ret_pairs = s->match.pairs;
+    *ret_n = s->match.n;
     return CG_OK;
 }

@@ -669,7 +669,7 @@ static cg_status open_output(struct batch *b, const char *path, cg_error *err)
     snprintf(sampling, sizeof sampling, "greedy %d temperature %.9g top_k %d top_p %.9g min_p %.9g",
              s->greedy, (double)s->temperature, s->top_k, (double)s->top_p, (double)s->min_p);
     snprintf(range, sizeof range, "%" PRId64 " to %" PRId64, b->first, b->end);
-    snprintf(bound, sizeof bound, "%d", b->engine->format.max_new_tokens);
+    snprintf(bound, sizeof bound, "%d", b->engine->constraint.format.max_new_tokens);
     snprintf(length, sizeof length, "%d", info->max_length);
     snprintf(retry, sizeof retry, "%d", info->retry);
     describe_machine(b->engine, device, sums, sizeof sums);

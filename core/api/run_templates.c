@@ -70,10 +70,10 @@ cg_status cg_engine_build_templates(cg_engine *engine, const cg_request *request
     pthread_mutex_destroy(&s.lock);
     report.seconds = cg_now() - start;
     report.peak_bytes = cg_peak_memory();
-    if (engine->token_cache) {
+    if (engine->model.token_cache) {
         cg_token_cache_stats stats = CG_TOKEN_CACHE_STATS_INIT;
 
-        cg_token_cache_get_stats(engine->token_cache, &stats);
+        cg_token_cache_get_stats(engine->model.token_cache, &stats);
         report.token_cache_hits = (int64_t)stats.hits;
         report.token_cache_misses = (int64_t)stats.misses;
     }

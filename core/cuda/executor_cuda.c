@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/size.h"
 #include "device_tables.h"
+#include "model/step_tokens.h"
 
 enum {
     LAUNCH_STEPS = 4,       /* of a full launch */
@@ -139,19 +140,6 @@ static cg_status alloc_pinned(struct cuda_executor *c, size_t n, size_t size, vo
     return CG_OK;
 }
 
-/*
- * Token budget of a step. A slot has a sampled token and the forced tokens after it pending: 1.3 to
- * 1.5 tokens on average, depending on the tokenizer. Rows cost time whether they are used or not,
- * so the budget is a little less, and a longer forced run waits for the next step.
- */
-static int32_t choose_step_tokens(const cg_executor_config *config)
-{
-    int32_t want = config->step_tokens ? config->step_tokens : config->n_slots * 5 / 4;
-    int32_t unit = want > 128 || config->deterministic ? 128 : 16;
-
-    return (want + unit - 1) / unit * unit;
-}
-
 /* Coordinates of the slots and the token numbers, for geometry tests and repair. */
 static cg_status make_geometry(struct cuda_executor *c, cg_error *err)
 {
@@ -182,7 +170,8 @@ static cg_status make_state(struct cuda_executor *c, cg_error *err)
     s->n_slots = config->n_slots;
     s->n_kv_slots = config->n_slots + config->n_prompt_slots;
     s->max_len = config->max_len;
-    s->step_tokens = choose_step_tokens(config);
+    s->step_tokens =
+        cg_step_tokens(CG_DEVICE_CUDA, config->n_slots, config->step_tokens, config->deterministic);
     kv_slots = (size_t)s->n_kv_slots;
     rows = (size_t)s->step_tokens;
     c->slots = calloc(kv_slots, sizeof *c->slots);

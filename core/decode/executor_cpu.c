@@ -10,6 +10,7 @@
 #include "decode/executor.h"
 #include "decode/repair_cpu.h"
 #include "decode/sampler.h"
+#include "model/step_tokens.h"
 #include "sequence/automaton.h"
 
 enum { FREE = 0, PROMPT, SEQUENCE };
@@ -102,16 +103,6 @@ static cg_status set_head_rows(struct cpu *c, int32_t n, cg_error *err)
     return CG_OK;
 }
 
-/* A step has room for all slots' tokens with the forced ones after them, and part of a prompt. */
-static int32_t choose_step_tokens(const cg_executor_config *config)
-{
-    int32_t want = 2 * config->n_slots + 64;
-
-    if (config->step_tokens)
-        return config->step_tokens;
-    return want < 128 ? 128 : (want + 63) / 64 * 64;
-}
-
 static const struct cg_executor_ops cpu_ops;
 
 static cg_status make_arrays(struct cpu *c, cg_error *err)
@@ -188,7 +179,7 @@ cg_status cg_executor_cpu_create(const cg_executor_config *config, cg_team *team
         return cg_fail_nomem(err, "executor");
     c->base.ops = &cpu_ops;
     c->config = *config;
-    c->config.step_tokens = choose_step_tokens(config);
+    c->config.step_tokens = cg_step_tokens(CG_DEVICE_CPU, config->n_slots, config->step_tokens, 1);
     c->team = team;
     c->n_kv_slots = config->n_slots + config->n_prompt_slots;
     CG_TRY_GOTO(st, make_arrays(c, err), out);

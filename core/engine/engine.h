@@ -1,66 +1,81 @@
 /* SPDX-License-Identifier: MIT */
-/** @file engine.h  What an open engine holds; for the files of this room. */
+/** @file engine.h  The state of an open engine; for this room and core/api. */
 #ifndef CG_ENGINE_ENGINE_H
 #define CG_ENGINE_ENGINE_H
 
 #include <confgen/confgen.h>
 
-#include "base/buf.h"
 #include "base/pool.h"
-#include "decode/executor.h"
-#include "engine/tuning.h"
+#include "engine/device_request.h"
+#include "engine/selection.h"
 #include "engine/worker.h"
 #include "model/model.h"
 #include "plugin/host.h"
 #include "plugin/registry.h"
 #include "template/template.h"
 
-/** How an engine comes by its executors, for tests: zero is how it always does. */
+/** Test hooks; zero-initialise for the defaults. */
 typedef struct cg_engine_test_hooks {
-    int32_t n_cpu; /* executors on the CPU, each with threads of its own; 0: one */
-    /* > 0: on the CPU too what is "auto" is measured, for so many seconds an attempt */
-    double tuning_seconds;
-    /** In place of cg_executor_cpu_create(), cg_cuda_loader_create_executor(). */
-    cg_status (*create)(void *ctx, const cg_executor_config *config, cg_team *team,
-                        cg_executor **ret_executor, cg_error *err);
-    void *ctx;
+    int32_t n_cpu_executors;    /* each with a team of its own; 0: one */
+    double cpu_attempt_seconds; /* see cg_selection_request */
+    cg_executor_factory factory;
 } cg_engine_test_hooks;
 
-enum { CG_REASON_TEXT = 1024 };
-
 struct cg_engine {
-    cg_engine_info info;
+    cg_engine_info info; /* its texts live in the members below */
     cg_engine_test_hooks hooks;
-    char *model_dir;
-    char device[64 + 4 * CG_MAX_GPUS];
-    char device_reason[CG_REASON_TEXT], attention_reason[CG_REASON_TEXT],
-        kv_cache_reason[CG_REASON_TEXT], batch_reason[CG_REASON_TEXT];
+
+    /** Services for plugins. */
     cg_team *team;
     cg_plugin_host host;
     cg_registry *registry;
-    const cg_plugin *constraint;
-    cg_model *model;
-    cg_tokenizer *tokenizer;
-    cg_token_cache *token_cache;
-    cg_vocabulary_adapter vocabulary;
-    cg_text_format format;
-    void *constraint_self;
+
+    /** Weights and text; see open_model.c. */
+    struct {
+        char *name; /* directory, or shape:NAME */
+        cg_model *weights;
+        cg_tokenizer *tokenizer;
+        cg_token_cache *token_cache; /* NULL: none */
+        cg_vocabulary_adapter vocabulary;
+    } model;
+
+    struct {
+        const cg_plugin *plugin;
+        void *self;
+        cg_text_format format;
+    } constraint;
     cg_template_builder builder;
-    cg_token_number *token_numbers; /* by token id, while geometry is looked at */
-    cg_dtype dtype;
-    cg_worker *workers; /* [n_workers] one a GPU; on the CPU one */
-    int32_t n_workers;
-    cg_engine_gpu gpus[CG_MAX_GPUS]; /* of the workers, as info shows them */
-    cg_tuning tuning;                /* behind the first worker's choice */
-    char tuning_source[CG_REASON_TEXT];
+    cg_token_number *token_numbers; /* [vocabulary]; NULL while geometry is off */
+
+    /** Executors; see open_device.c. */
+    struct {
+        char name[64 + 4 * CG_MAX_GPUS]; /* "cpu", "cuda:0,1" */
+        char reason[CG_REASON_TEXT];
+        cg_executor_prototype prototype;
+        cg_worker *workers; /* [n_workers] one a GPU; on the CPU one */
+        int32_t n_workers;
+        cg_selection selection;          /* of the first worker */
+        cg_engine_gpu gpus[CG_MAX_GPUS]; /* [info.n_gpus] */
+    } device;
 };
 
 /** cg_engine_open() with hooks. */
 cg_status cg_engine_open_with(const cg_engine_options *options, const cg_engine_test_hooks *hooks,
                               cg_engine **ret_engine, cg_error *err);
 
-/** Whether geometry is looked at while it is written; the constraint is open. */
+/* ---- steps of opening, each in a file of its own ------------------------------------------ */
+
+/** Opens engine->model: model directory or random weights, tokenizer, vocabulary. */
+cg_status cg_engine_open_model(cg_engine *engine, const cg_engine_options *options, cg_error *err);
+void cg_engine_close_model(cg_engine *engine);
+
+/** Sets builder.geometry and token_numbers from options->geometry; the constraint is open. */
 cg_status cg_engine_select_geometry(cg_engine *engine, const cg_engine_options *options,
                                     cg_error *err);
+
+/** Opens engine->device: workers, selection, executors. Comes last. */
+cg_status cg_engine_open_device(cg_engine *engine, const cg_engine_options *options,
+                                const cg_device_request *request, cg_dtype dtype, cg_error *err);
+void cg_engine_close_device(cg_engine *engine);
 
 #endif

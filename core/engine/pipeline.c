@@ -38,7 +38,7 @@ struct cg_pipeline {
     const cg_pipeline_io *io;
     cg_report *report; /* the calling thread's */
     cg_queue *jobs;
-    struct decoder *decoders; /* [engine->n_workers] */
+    struct decoder *decoders; /* [engine->device.n_workers] */
     _Atomic int stopping;     /* decoders are to end */
     pthread_mutex_t lock;     /* of all below */
     pthread_cond_t changed;
@@ -155,8 +155,8 @@ static uint32_t generation_of(const cg_pipeline_molecule *m, int32_t i)
 static cg_status read_generation(const cg_pipeline_molecule *m, cg_generation *g, cg_error *err)
 {
     cg_parsed_conformer c = { 0 };
-    cg_status status = cg_conformer_check(&m->built, m->pipeline->engine->tokenizer, g->tokens,
-                                          g->n_tokens, g->done, &g->repair, &c, err);
+    cg_status status = cg_conformer_check(&m->built, m->pipeline->engine->model.tokenizer,
+                                          g->tokens, g->n_tokens, g->done, &g->repair, &c, err);
 
     if (status == CG_OK && m->checker)
         status = cg_conformer_check_geometry(m->checker, m->built.molecule, &c, err);
@@ -272,7 +272,7 @@ static int32_t share_locked(const struct decoder *d, const cg_pipeline_molecule 
 {
     int32_t n = m->n_round - m->n_begun, batch = d->worker->batch_size;
 
-    return d->pipeline->engine->n_workers > 1 && n / 2 >= batch ? batch : n;
+    return d->pipeline->engine->device.n_workers > 1 && n / 2 >= batch ? batch : n;
 }
 
 static void take_locked(struct decoder *d, cg_pipeline_molecule *m, cg_work *ret_work)
@@ -549,7 +549,7 @@ static void publish_locked(struct cg_pipeline *p)
     r->sampled += c->sampled;
     r->forced += c->forced;
     *c = (cg_report) { 0 };
-    for (int32_t i = 0; i < p->engine->n_workers && i < CG_MAX_GPUS; i++) {
+    for (int32_t i = 0; i < p->engine->device.n_workers && i < CG_MAX_GPUS; i++) {
         r->executor_tokens[i] += p->decoders[i].tokens;
         p->decoders[i].tokens = 0;
     }
@@ -597,7 +597,7 @@ static void start_decoders(struct cg_pipeline *p)
 {
     cg_error err = CG_ERROR_INIT;
 
-    for (int32_t i = 0; i < p->engine->n_workers; i++) {
+    for (int32_t i = 0; i < p->engine->device.n_workers; i++) {
         struct decoder *d = &p->decoders[i];
 
         if (pthread_create(&d->thread, NULL, decode, d)) {
@@ -619,8 +619,8 @@ static void add_executor_stats(struct cg_pipeline *p)
 
     r->kv_bytes = r->device_bytes = 0;
     r->halvings = 0;
-    r->n_executors = p->engine->n_workers;
-    for (int32_t i = 0; i < p->engine->n_workers; i++) {
+    r->n_executors = p->engine->device.n_workers;
+    for (int32_t i = 0; i < p->engine->device.n_workers; i++) {
         const cg_worker *w = p->decoders[i].worker;
         const cg_executor_stats *before = &p->decoders[i].before;
         cg_cache_stats cache = { CG_SIZED(cg_cache_stats) };
@@ -667,14 +667,14 @@ static cg_status prepare(struct cg_pipeline *p, cg_error *err)
     int64_t slots = 0;
     cg_status status = CG_OK;
 
-    p->decoders = calloc((size_t)e->n_workers, sizeof *p->decoders);
+    p->decoders = calloc((size_t)e->device.n_workers, sizeof *p->decoders);
     if (!p->decoders)
         return cg_fail(err, CG_ERR_NOMEM, "pipeline: out of memory");
-    for (int32_t i = 0; i < e->n_workers && status == CG_OK; i++) {
+    for (int32_t i = 0; i < e->device.n_workers && status == CG_OK; i++) {
         struct decoder *d = &p->decoders[i];
 
         d->pipeline = p;
-        d->worker = &e->workers[i];
+        d->worker = &e->device.workers[i];
         if (!d->worker->executor)
             status = cg_worker_open(d->worker, reason, err);
         cg_worker_stats(d->worker, &d->before);
@@ -709,7 +709,7 @@ cg_status cg_pipeline_run(cg_engine *engine, const cg_pipeline_io *io, cg_report
     if (status == CG_OK) {
         start_decoders(&p);
         coordinate(&p);
-        for (int32_t i = 0; i < engine->n_workers; i++)
+        for (int32_t i = 0; i < engine->device.n_workers; i++)
             if (p.decoders[i].started)
                 pthread_join(p.decoders[i].thread, NULL);
         cg_queue_destroy(p.jobs);
@@ -719,7 +719,7 @@ cg_status cg_pipeline_run(cg_engine *engine, const cg_pipeline_io *io, cg_report
         for (; p.n_emitted < p.n_read; p.n_emitted++)
             destroy_molecule(&p, at_locked(&p, p.n_emitted));
         add_executor_stats(&p);
-        add_token_cache_stats(report, engine->token_cache);
+        add_token_cache_stats(report, engine->model.token_cache);
     }
     report->seconds += cg_now() - t;
     report->peak_bytes = cg_peak_memory();

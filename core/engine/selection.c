@@ -2,43 +2,46 @@
 #include "engine/selection.h"
 
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/error.h"
-#include "engine/settings.h"
+#include "engine/run_shape.h"
 #include "engine/tuning_cache.h"
 
 enum {
-    GPU_BATCH = 512, /* where nothing was measured: the matrix products are bound by arithmetic */
-    FEW_BATCHES = 2, /* measuring costs about as much as so many large batches */
+    GPU_BATCH = 512, /* without a measurement: the matrix products are compute-bound from here on */
+    FEW_BATCHES = 2, /* measuring costs about as much as this many of the largest batches */
+    MAX_CANDIDATES = 16, /* plugins of one kind */
     KEY_TEXT = 512,
 };
 
-static const double attempt_seconds = 0.8; /* beside opening the executor */
+static const double attempt_seconds = 0.8; /* without the creation of the executor */
 
 static const int32_t batches[] = { 64, 128, 256, 512, 1024, 2048 };
 enum { N_BATCHES = sizeof batches / sizeof batches[0] };
 
-/* In this order they are tried; the first pair that works is the default. */
-static const char *const attentions[] = { "flash", "cudnn", "eager" };
-static const char *const caches[] = { "paged", "static", "dynamic" };
+/* Order of preference: the first pair that works is the default. Other plugins follow. */
+enum { N_PREFERRED = 3 };
+static const char *const preferred_attentions[N_PREFERRED] = { "flash", "cudnn", "eager" };
+static const char *const preferred_caches[N_PREFERRED] = { "paged", "static", "dynamic" };
 
-/* A pair that works on a worker's device. */
+#define REQUESTED "requested"
+
 struct pair {
     const cg_plugin *attention, *cache;
 };
 
-struct choice {
-    cg_engine *engine;
-    cg_worker *worker;
-    const cg_engine_options *options;
-    struct pair pairs[CG_TUNING_PAIRS];
+struct selector {
+    const cg_selection_request *request;
+    const cg_engine_options *options; /* of the request */
+    const cg_worker *worker;
+    struct pair pairs[CG_TUNING_PAIRS]; /* that work on the worker's device */
     int32_t n_pairs;
-    char refused[CG_REASON_TEXT]; /* pairs that do not work, with reasons */
-    cg_molecule_template built;   /* what is measured with */
+    cg_molecule_template molecule; /* the one that is measured */
 };
 
 int cg_is_auto(const char *name)
@@ -46,135 +49,142 @@ int cg_is_auto(const char *name)
     return !name || !strcmp(name, "auto");
 }
 
+static void warn(const struct selector *s, const cg_error *why)
+{
+    cg_host_log(&s->worker->host.host, CG_LOG_WARNING, "%s", why->msg);
+}
+
 /* ---- the pairs that work ------------------------------------------------------------------ */
 
-static int rank_of(const char *name, const char *const *order, int n)
+/* Position of a name in the order of preference; N_PREFERRED for all others. */
+static int rank_of(const char *name, const char *const *order)
 {
     int i = 0;
 
-    while (i < n && strcmp(name, order[i]) != 0)
+    while (i < N_PREFERRED && strcmp(name, order[i]) != 0)
         i++;
     return i;
 }
 
-/* The plugins of a kind that come into question, in their order; their number. */
-static int32_t candidates(const cg_engine *e, cg_plugin_kind kind, const char *asked,
-                          const char *const *order, const cg_plugin **ret, int32_t cap)
+/* Collects candidate plugins of a kind in order of preference; returns the count. */
+static int32_t find_candidates(const struct selector *s, cg_plugin_kind kind, const char *name,
+                               const char *const *order, const cg_plugin **ret)
 {
     const cg_registry_entry *entries;
-    int32_t n_entries = cg_registry_entries(e->registry, &entries), n = 0;
+    int32_t n_entries = cg_registry_entries(s->request->registry, &entries), n = 0;
 
-    for (int rank = 0; rank <= 3; rank++) /* behind the three known ones: all others */
-        for (int32_t i = 0; i < n_entries && n < cap; i++) {
+    for (int rank = 0; rank <= N_PREFERRED; rank++)
+        for (int32_t i = 0; i < n_entries && n < MAX_CANDIDATES; i++) {
             const cg_plugin *p = entries[i].plugin;
 
-            if (p->kind == kind && rank_of(p->name, order, 3) == rank &&
-                (cg_is_auto(asked) || !strcmp(asked, p->name)))
+            if (p->kind == kind && rank_of(p->name, order) == rank &&
+                (cg_is_auto(name) || !strcmp(name, p->name)))
                 ret[n++] = p;
         }
     return n;
 }
 
-static cg_status find_pairs(struct choice *c, int32_t batch_size, cg_error *err)
+static cg_status find_pairs(struct selector *s, int32_t batch_size, cg_error *err)
 {
-    enum { EACH = 16 };
-    const cg_engine_options *o = c->options;
-    const cg_plugin *attention[EACH], *cache[EACH];
-    int32_t n_attention =
-        candidates(c->engine, CG_PLUGIN_ATTENTION, o->attention, attentions, attention, EACH);
-    int32_t n_cache = candidates(c->engine, CG_PLUGIN_CACHE, o->kv_cache, caches, cache, EACH);
+    const cg_plugin *attention[MAX_CANDIDATES], *cache[MAX_CANDIDATES];
+    int32_t n_attention = find_candidates(s, CG_PLUGIN_ATTENTION, s->options->attention,
+                                          preferred_attentions, attention);
+    int32_t n_cache =
+        find_candidates(s, CG_PLUGIN_CACHE, s->options->kv_cache, preferred_caches, cache);
+    char refusals[CG_REASON_TEXT] = "";
     cg_error why = CG_ERROR_INIT;
-    cg_status status = CG_ERR_UNSUPPORTED;
+    cg_status st = CG_ERR_UNSUPPORTED;
     size_t at = 0;
 
     for (int32_t i = 0; i < n_attention; i++)
-        for (int32_t j = 0; j < n_cache && c->n_pairs < CG_TUNING_PAIRS; j++) {
+        for (int32_t j = 0; j < n_cache && s->n_pairs < CG_TUNING_PAIRS; j++) {
             int n;
 
-            status = cg_worker_match(c->worker, attention[i], cache[j], batch_size, &why);
-            if (status == CG_OK) {
-                c->pairs[c->n_pairs++] = (struct pair) { attention[i], cache[j] };
+            st = cg_worker_match(s->worker, attention[i], cache[j], batch_size, &why);
+            if (st == CG_OK) {
+                s->pairs[s->n_pairs++] = (struct pair) { attention[i], cache[j] };
                 continue;
             }
-            n = snprintf(c->refused + at, sizeof c->refused - at, "%s%s/%s: %s", at ? "; " : "",
+            n = snprintf(refusals + at, sizeof refusals - at, "%s%s/%s: %s", at ? "; " : "",
                          attention[i]->name, cache[j]->name, why.msg);
-            at += n > 0 && (size_t)n < sizeof c->refused - at ? (size_t)n : 0;
+            at += n > 0 && (size_t)n < sizeof refusals - at ? (size_t)n : 0;
         }
-    if (c->n_pairs)
+    if (s->n_pairs)
         return CG_OK;
-    if (n_attention * n_cache == 1) /* its own words */
-        return cg_fail(err, status, "%s", why.msg);
+    if (n_attention * n_cache == 1) /* the only refusal is the reason */
+        return cg_fail(err, st, "%s", why.msg);
     return cg_fail(err, CG_ERR_UNSUPPORTED,
-                   "no attention and KV cache serve this model together: %.700s", c->refused);
+                   "no attention and KV cache serve this model together: %.700s", refusals);
 }
 
 /* ---- measuring ---------------------------------------------------------------------------- */
 
+/* cg_tuner.open */
 static cg_status open_pair(void *ctx, int32_t pair, int32_t batch_size, cg_executor **ret_executor,
                            cg_error *err)
 {
-    struct choice *c = ctx;
+    const struct selector *s = ctx;
 
-    return cg_worker_make(c->worker, c->pairs[pair].attention, c->pairs[pair].cache, batch_size,
-                          ret_executor, err);
+    return cg_worker_create_executor(s->worker, s->pairs[pair].attention, s->pairs[pair].cache,
+                                     batch_size, ret_executor, err);
 }
 
+/* cg_tuner.now */
 static double clock_now(void *ctx)
 {
     (void)ctx;
     return cg_now();
 }
 
-/* A molecule such as most are: celecoxib; smaller ones where a sequence has little room. */
-static cg_status build_molecule(struct choice *c, cg_error *err)
+/* A typical drug, celecoxib; a smaller molecule where sequences are short. */
+static cg_status build_molecule(struct selector *s, cg_error *err)
 {
     static const char *const smiles[] = { "Cc1ccc(cc1)-c1cc(nn1-c1ccc(cc1)S(N)(=O)=O)C(F)(F)F",
                                           "CC(=O)Oc1ccccc1C(=O)O", "CCO" };
-    cg_status status = CG_ERR_LIMIT;
+    cg_status st = CG_ERR_LIMIT;
 
-    for (size_t i = 0; i < 3 && status == CG_ERR_LIMIT; i++)
-        status = cg_molecule_template_build(&c->engine->builder, smiles[i], strlen(smiles[i]),
-                                            &c->built, err);
-    return status;
+    for (size_t i = 0; i < sizeof smiles / sizeof smiles[0] && st == CG_ERR_LIMIT; i++)
+        st = cg_molecule_template_build(s->request->builder, smiles[i], strlen(smiles[i]),
+                                        &s->molecule, err);
+    return st;
 }
 
-static cg_status measure(struct choice *c, cg_tuning *ret_tuning, cg_error *err)
+static cg_status measure(struct selector *s, cg_tuning *ret_tuning, cg_error *err)
 {
-    const cg_engine_options *o = c->options;
-    double hook = c->engine->hooks.tuning_seconds;
+    const cg_engine_options *o = s->options;
+    double cpu_seconds = s->request->cpu_attempt_seconds;
     cg_tuning_pair names[CG_TUNING_PAIRS];
     cg_tuner tuner = { .pairs = names,
-                       .n_pairs = c->n_pairs,
+                       .n_pairs = s->n_pairs,
                        .batches = o->batch_size ? &o->batch_size : batches,
                        .n_batches = o->batch_size ? 1 : N_BATCHES,
-                       .seconds = hook > 0 ? hook : attempt_seconds,
-                       .ctx = c,
+                       .seconds = cpu_seconds > 0 ? cpu_seconds : attempt_seconds,
+                       .ctx = s,
                        .open = open_pair,
                        .now = clock_now };
     char name[32];
-    cg_status status = build_molecule(c, err);
+    cg_status st;
 
-    if (status != CG_OK)
-        return status;
-    for (int32_t i = 0; i < c->n_pairs; i++)
-        names[i] = (cg_tuning_pair) { c->pairs[i].attention->name, c->pairs[i].cache->name };
-    tuner.work = (cg_work) { .prompt = c->built.prompt,
-                             .n_prompt = c->built.n_prompt,
-                             .program = c->built.program,
-                             .geometry = c->built.geometry,
+    CG_TRY(build_molecule(s, err));
+    for (int32_t i = 0; i < s->n_pairs; i++)
+        names[i] = (cg_tuning_pair) { s->pairs[i].attention->name, s->pairs[i].cache->name };
+    tuner.work = (cg_work) { .prompt = s->molecule.prompt,
+                             .n_prompt = s->molecule.n_prompt,
+                             .program = s->molecule.program,
+                             .geometry = s->molecule.geometry,
                              .n_generations = 1 };
-    cg_host_log(&c->engine->host.host, CG_LOG_INFO,
+    cg_host_log(&s->worker->host.host, CG_LOG_INFO,
                 "%s: measuring attention, KV cache and batch size on %s, which takes some "
                 "seconds and is remembered",
-                cg_worker_name(c->worker, name, sizeof name), c->worker->gpu_info.name);
-    status = cg_tune(&tuner, ret_tuning, err);
-    cg_molecule_template_finish(&c->built);
-    return status;
+                cg_worker_name(s->worker, name, sizeof name), s->worker->gpu_info.name);
+    st = cg_tune(&tuner, ret_tuning, err);
+    cg_molecule_template_finish(&s->molecule);
+    return st;
 }
 
-/* ---- remembering -------------------------------------------------------------------------- */
+/* ---- remembered tunings ------------------------------------------------------------------- */
 
-/* Everything the speed depends on. */
+/* Everything that the speed depends on. */
 struct key {
     char memory[32], driver[32], model[KEY_TEXT], max_length[32], step_tokens[32], batch_size[32],
         tokenizer[32], plugins[KEY_TEXT];
@@ -187,23 +197,23 @@ static void add_item(struct key *k, const char *key, const char *value)
     k->items[k->n++] = (cg_tuning_item) { key, value };
 }
 
-/* The plugins that took part, with their versions. */
-static void list_plugins(const struct choice *c, char *ret, size_t cap)
+/* The plugins that were candidates, with their versions. */
+static void list_plugins(const struct selector *s, char *ret, size_t cap)
 {
     size_t at = 0;
 
-    for (int32_t i = 0; i < c->n_pairs && at < cap; i++)
+    for (int32_t i = 0; i < s->n_pairs && at < cap; i++)
         at += (size_t)snprintf(ret + at, cap - at, "%s%s %s over %s %s", i ? ", " : "",
-                               c->pairs[i].attention->name, c->pairs[i].attention->version,
-                               c->pairs[i].cache->name, c->pairs[i].cache->version);
+                               s->pairs[i].attention->name, s->pairs[i].attention->version,
+                               s->pairs[i].cache->name, s->pairs[i].cache->version);
 }
 
-static void make_key(const struct choice *c, struct key *k)
+static void make_key(const struct selector *s, struct key *k)
 {
-    const cg_engine *e = c->engine;
-    const cg_engine_options *o = c->options;
-    const cg_model_config *m = &e->model->config;
-    const cg_gpu_info *gpu = &c->worker->gpu_info;
+    const cg_selection_request *r = s->request;
+    const cg_executor_config *c = &s->worker->prototype->config;
+    const cg_model_config *m = &c->model->config;
+    const cg_gpu_info *gpu = &s->worker->gpu_info;
 
     k->n = 0;
     snprintf(k->memory, sizeof k->memory, "%.0f GiB", (double)gpu->memory_bytes / (1 << 30));
@@ -212,34 +222,29 @@ static void make_key(const struct choice *c, struct key *k)
              "%s, %d layers of %d, heads %d/%d of %d, intermediate %d, vocabulary %d",
              cg_arch_name(m->arch), m->n_layers, m->hidden, m->n_heads, m->n_kv_heads, m->head_dim,
              m->intermediate, m->vocab);
-    snprintf(k->tokenizer, sizeof k->tokenizer, "%016" PRIx64, e->info.tokenizer_fingerprint);
-    snprintf(k->max_length, sizeof k->max_length, "%d", e->info.max_length);
-    snprintf(k->step_tokens, sizeof k->step_tokens, "%d", e->info.step_tokens);
-    snprintf(k->batch_size, sizeof k->batch_size, "%d", o->batch_size);
-    list_plugins(c, k->plugins, sizeof k->plugins);
+    snprintf(k->tokenizer, sizeof k->tokenizer, "%016" PRIx64, r->tokenizer_fingerprint);
+    snprintf(k->max_length, sizeof k->max_length, "%d", c->max_len);
+    snprintf(k->step_tokens, sizeof k->step_tokens, "%d", c->step_tokens);
+    snprintf(k->batch_size, sizeof k->batch_size, "%d", s->options->batch_size);
+    list_plugins(s, k->plugins, sizeof k->plugins);
     add_item(k, "confgen", CG_VERSION_STRING);
     add_item(k, "gpu", gpu->name);
     add_item(k, "memory", k->memory);
     add_item(k, "driver", k->driver);
     add_item(k, "model", k->model);
     add_item(k, "tokenizer", k->tokenizer);
-    add_item(k, "constraint", e->constraint->name);
-    add_item(k, "dtype", e->info.dtype);
-    add_item(k, "geometry", e->info.geometry);
-    add_item(k, "deterministic", e->info.deterministic ? "yes" : "no");
+    add_item(k, "constraint", r->constraint);
+    add_item(k, "dtype", r->dtype);
+    add_item(k, "geometry", r->geometry);
+    add_item(k, "deterministic", c->deterministic ? "yes" : "no");
     add_item(k, "max_length", k->max_length);
     add_item(k, "step_tokens", k->step_tokens);
     add_item(k, "batch_size", k->batch_size);
     add_item(k, "plugins", k->plugins);
 }
 
-static void warn(const struct choice *c, const cg_error *why)
-{
-    cg_host_log(&c->engine->host.host, CG_LOG_WARNING, "%s", why->msg);
-}
-
-/* What is remembered for this worker, as far as its pair still works. */
-static int recall(const struct choice *c, const char *path, const struct key *key,
+/* Loads the tuning remembered under `key`; 0 without one, or if its pair does not work any more. */
+static int recall(const struct selector *s, const char *path, const struct key *key,
                   cg_tuning *ret_tuning)
 {
     cg_error why = CG_ERROR_INIT;
@@ -248,197 +253,185 @@ static int recall(const struct choice *c, const char *path, const struct key *ke
     if (!*path)
         return 0;
     if (cg_tuning_load(path, key->items, key->n, ret_tuning, &found, &why) != CG_OK)
-        warn(c, &why);
-    for (int32_t i = 0; found && i < c->n_pairs; i++)
-        if (!strcmp(ret_tuning->attention, c->pairs[i].attention->name) &&
-            !strcmp(ret_tuning->kv_cache, c->pairs[i].cache->name))
+        warn(s, &why);
+    for (int32_t i = 0; found && i < s->n_pairs; i++)
+        if (!strcmp(ret_tuning->attention, s->pairs[i].attention->name) &&
+            !strcmp(ret_tuning->kv_cache, s->pairs[i].cache->name))
             return 1;
     return 0;
 }
 
-/* ---- choosing ----------------------------------------------------------------------------- */
+/* ---- selecting ---------------------------------------------------------------------------- */
 
-/* Conformers that one worker will make; 0: not known. */
-static int64_t workload_of(const struct choice *c)
+/* Conformers that this worker will generate; 0: unknown. */
+static int64_t workload_of(const struct selector *s)
 {
-    int64_t n = c->engine->n_workers;
+    int64_t n = s->request->n_workers;
 
-    return c->options->workload > 0 ? (c->options->workload + n - 1) / n : 0;
+    return s->options->workload > 0 ? (s->options->workload + n - 1) / n : 0;
 }
 
-static int is_few(const struct choice *c)
+static int is_small_workload(const struct selector *s)
 {
-    int64_t n = workload_of(c);
+    int64_t n = workload_of(s);
 
     return n && n < (int64_t)FEW_BATCHES * batches[N_BATCHES - 1];
 }
 
-/* Measured now, remembered, or neither: 1 if *ret_tuning holds a choice. */
-static int find_tuning(struct choice *c, cg_tuning *ret_tuning, char *ret_source)
+/* Recalls or measures a tuning; 0 if there is none. ret_source says where it is from, or why. */
+static int find_tuning(struct selector *s, cg_tuning *ret_tuning, char *ret_source)
 {
-    int32_t mode = c->options->tuning;
+    int32_t mode = s->options->tuning;
     cg_error why = CG_ERROR_INIT;
-    char path[4096] = "";
+    char path[PATH_MAX] = "";
     struct key key;
 
-    make_key(c, &key);
+    make_key(s, &key);
     if (cg_tuning_path(path, sizeof path, &why) != CG_OK)
-        warn(c, &why);
-    if (mode != CG_TUNING_ALWAYS && recall(c, path, &key, ret_tuning)) {
+        warn(s, &why);
+    if (mode != CG_TUNING_ALWAYS && recall(s, path, &key, ret_tuning)) {
         snprintf(ret_source, CG_REASON_TEXT, "remembered in %.900s", path);
         return 1;
     }
-    if (mode == CG_TUNING_NEVER || (mode == CG_TUNING_AUTO && is_few(c))) {
-        snprintf(ret_source, CG_REASON_TEXT, "not measured: %s",
-                 mode == CG_TUNING_NEVER ? "not wanted" : "few conformers are asked for");
+    if (mode == CG_TUNING_NEVER) {
+        snprintf(ret_source, CG_REASON_TEXT, "auto-tuning disabled (--tune never)");
         return 0;
     }
-    if (measure(c, ret_tuning, &why) != CG_OK) {
-        warn(c, &why);
+    if (mode == CG_TUNING_AUTO && is_small_workload(s)) {
+        snprintf(ret_source, CG_REASON_TEXT, "not measured: too few conformers are requested");
+        return 0;
+    }
+    if (measure(s, ret_tuning, &why) != CG_OK) {
+        warn(s, &why);
         snprintf(ret_source, CG_REASON_TEXT, "not measured: %s", why.msg);
         return 0;
     }
     snprintf(ret_source, CG_REASON_TEXT, "measured in %.1f s", ret_tuning->seconds);
     if (*path && cg_tuning_store(path, key.items, key.n, ret_tuning, &why) != CG_OK)
-        warn(c, &why);
+        warn(s, &why);
     return 1;
 }
 
-static void take_pair(struct choice *c, const char *attention, const char *cache)
+static const struct pair *find_pair(const struct selector *s, const cg_tuning *tuning)
 {
-    for (int32_t i = 0; i < c->n_pairs; i++)
-        if (!strcmp(c->pairs[i].attention->name, attention) &&
-            !strcmp(c->pairs[i].cache->name, cache)) {
-            c->worker->attention = c->pairs[i].attention;
-            c->worker->cache = c->pairs[i].cache;
-        }
+    for (int32_t i = 0; i < s->n_pairs; i++)
+        if (!strcmp(s->pairs[i].attention->name, tuning->attention) &&
+            !strcmp(s->pairs[i].cache->name, tuning->kv_cache))
+            return &s->pairs[i];
+    return &s->pairs[0];
 }
 
 /* No more slots than the input has conformers. */
-static void cap_batch(struct choice *c, char *reason)
+static void cap_batch(const struct selector *s, cg_selection *sel)
 {
-    int64_t n = workload_of(c);
+    int64_t n = workload_of(s);
 
-    if (c->options->batch_size || !n || n >= c->worker->batch_size)
+    if (s->options->batch_size || !n || n >= sel->batch_size)
         return;
-    c->worker->batch_size = (int32_t)n;
-    snprintf(reason, CG_REASON_TEXT, "auto: all that is asked for%s",
-             c->engine->n_workers > 1 ? ", in equal parts" : "");
+    sel->batch_size = (int32_t)n;
+    snprintf(sel->batch_reason, CG_REASON_TEXT, "auto: all requested conformers%s",
+             s->request->n_workers > 1 ? ", in equal parts" : "");
 }
 
-static cg_status choose_by_measurement(struct choice *c, cg_error *err)
+static void use_tuning(const struct selector *s, cg_selection *sel)
 {
-    const cg_engine_options *o = c->options;
-    cg_engine *e = c->engine;
-    int first = c->worker == e->workers, known = 0;
-    char source[CG_REASON_TEXT] = "", figures[CG_REASON_TEXT - 64], attention[CG_REASON_TEXT],
-         kv_cache[CG_REASON_TEXT], batch[CG_REASON_TEXT];
-    cg_tuning tuning = { .n_figures = 0 };
-    cg_status status = find_pairs(c, o->batch_size ? o->batch_size : GPU_BATCH, err);
+    const struct pair *pair = find_pair(s, &sel->tuning);
+    char figures[CG_REASON_TEXT - 64];
 
-    if (status != CG_OK)
-        return status;
-    c->worker->attention = c->pairs[0].attention;
-    c->worker->cache = c->pairs[0].cache;
-    c->worker->batch_size = o->batch_size ? o->batch_size : GPU_BATCH;
-    if (c->n_pairs > 1 || !o->batch_size)
-        known = find_tuning(c, &tuning, source);
-    if (known) {
-        take_pair(c, tuning.attention, tuning.kv_cache);
-        c->worker->batch_size = tuning.batch_size;
-        cg_tuning_text(&tuning, figures, sizeof figures);
-        snprintf(attention, sizeof attention, "auto: measured: %s", figures);
-        snprintf(kv_cache, sizeof kv_cache, "auto: measured with the attention");
-        snprintf(batch, sizeof batch,
-                 "auto: the smallest within 3 %% of the best that was measured");
-        cg_host_log(&e->host.host, CG_LOG_INFO, "%s: %s: %s", c->worker->gpu_info.name, source,
-                    figures);
-    } else {
-        snprintf(attention, sizeof attention, "auto: the default, %.900s", source);
-        snprintf(kv_cache, sizeof kv_cache, "%s", attention);
-        snprintf(batch, sizeof batch, "%s", attention);
-    }
-    cap_batch(c, batch);
-    if (!first)
-        return CG_OK;
-    e->tuning = tuning;
-    snprintf(e->tuning_source, sizeof e->tuning_source, "%s", source);
-    snprintf(e->attention_reason, CG_REASON_TEXT, "%s",
-             cg_is_auto(o->attention) ? attention : "asked for");
-    snprintf(e->kv_cache_reason, CG_REASON_TEXT, "%s",
-             cg_is_auto(o->kv_cache) ? kv_cache : "asked for");
-    snprintf(e->batch_reason, CG_REASON_TEXT, "%s", o->batch_size ? "asked for" : batch);
+    sel->attention = pair->attention;
+    sel->cache = pair->cache;
+    sel->batch_size = sel->tuning.batch_size;
+    cg_tuning_text(&sel->tuning, figures, sizeof figures);
+    snprintf(sel->attention_reason, CG_REASON_TEXT, "auto: measured: %s", figures);
+    snprintf(sel->kv_cache_reason, CG_REASON_TEXT, "auto: measured with the attention");
+    snprintf(sel->batch_reason, CG_REASON_TEXT, "auto: the smallest within 3 %% of the best");
+    cg_host_log(&s->worker->host.host, CG_LOG_INFO, "%s: %s: %s", s->worker->gpu_info.name,
+                sel->tuning_source, figures);
+}
+
+static void use_default_pair(const struct selector *s, cg_selection *sel)
+{
+    sel->attention = s->pairs[0].attention;
+    sel->cache = s->pairs[0].cache;
+    sel->batch_size = s->options->batch_size ? s->options->batch_size : GPU_BATCH;
+    snprintf(sel->attention_reason, CG_REASON_TEXT, "auto: the default, %.900s",
+             sel->tuning_source);
+    memcpy(sel->kv_cache_reason, sel->attention_reason, CG_REASON_TEXT);
+    memcpy(sel->batch_reason, sel->attention_reason, CG_REASON_TEXT);
+}
+
+/* What the user named needs no other reason. */
+static void mark_requested(const cg_engine_options *o, cg_selection *sel)
+{
+    if (!cg_is_auto(o->attention))
+        snprintf(sel->attention_reason, CG_REASON_TEXT, REQUESTED);
+    if (!cg_is_auto(o->kv_cache))
+        snprintf(sel->kv_cache_reason, CG_REASON_TEXT, REQUESTED);
+    if (o->batch_size)
+        snprintf(sel->batch_reason, CG_REASON_TEXT, REQUESTED);
+}
+
+static cg_status select_by_measurement(struct selector *s, cg_selection *sel, cg_error *err)
+{
+    int32_t batch_size = s->options->batch_size;
+    int is_tuned = 0;
+
+    CG_TRY(find_pairs(s, batch_size ? batch_size : GPU_BATCH, err));
+    if (s->n_pairs > 1 || !batch_size)
+        is_tuned = find_tuning(s, &sel->tuning, sel->tuning_source);
+    if (is_tuned)
+        use_tuning(s, sel);
+    else
+        use_default_pair(s, sel);
+    cap_batch(s, sel);
+    mark_requested(s->options, sel);
     return CG_OK;
 }
 
 /*
- * On the CPU one attention and one cache are best wherever they work. "auto" takes the plain
- * attention where the fast one refuses, and says why.
+ * On the CPU one attention and one cache are the fastest wherever they work. "auto" falls back to
+ * the plain attention where the fast one refuses, with its reason.
  */
-static cg_status choose_on_cpu(struct choice *c, cg_error *err)
+static cg_status select_by_rule(struct selector *s, cg_selection *sel, cg_error *err)
 {
-    const cg_engine_options *o = c->options;
-    cg_engine *e = c->engine;
-    cg_worker *w = c->worker;
+    const cg_engine_options *o = s->options;
+    const cg_registry *registry = s->request->registry;
     const cg_plugin *plain;
-    cg_status status =
-        cg_registry_find(e->registry, CG_PLUGIN_ATTENTION,
-                         cg_is_auto(o->attention) ? "flash" : o->attention, &w->attention, err);
+    cg_error why = CG_ERROR_INIT;
+    cg_status st;
 
-    if (status == CG_OK)
-        status = cg_registry_find(e->registry, CG_PLUGIN_CACHE,
-                                  cg_is_auto(o->kv_cache) ? "paged" : o->kv_cache, &w->cache, err);
-    if (status != CG_OK)
-        return status;
-    w->batch_size = o->batch_size ? o->batch_size : CG_DEFAULT_BATCH;
-    snprintf(e->attention_reason, CG_REASON_TEXT, "%s",
-             cg_is_auto(o->attention) ? "auto: vectorised, reads keys and values once"
-                                      : "asked for");
-    snprintf(e->kv_cache_reason, CG_REASON_TEXT, "%s",
-             cg_is_auto(o->kv_cache) ? "auto: shares the prompt, holds only what is used"
-                                     : "asked for");
-    snprintf(e->batch_reason, CG_REASON_TEXT, "%s",
-             o->batch_size ? "asked for" : "auto: fills the matrix products of a CPU");
-    status = cg_worker_match(w, w->attention, w->cache, w->batch_size, err);
-    if (status == CG_OK || !cg_is_auto(o->attention) ||
-        cg_registry_find(e->registry, CG_PLUGIN_ATTENTION, "eager", &plain, NULL) != CG_OK ||
-        cg_worker_match(w, plain, w->cache, w->batch_size, NULL) != CG_OK)
-        return status;
-    w->attention = plain;
-    snprintf(e->attention_reason, CG_REASON_TEXT, "auto: %s",
-             err ? err->msg : "the fast one refuses");
+    CG_TRY(cg_registry_find(registry, CG_PLUGIN_ATTENTION,
+                            cg_is_auto(o->attention) ? "flash" : o->attention, &sel->attention,
+                            err));
+    CG_TRY(cg_registry_find(registry, CG_PLUGIN_CACHE,
+                            cg_is_auto(o->kv_cache) ? "paged" : o->kv_cache, &sel->cache, err));
+    sel->batch_size = o->batch_size ? o->batch_size : CG_DEFAULT_BATCH;
+    snprintf(sel->attention_reason, CG_REASON_TEXT, "auto: vectorised, reads keys and values once");
+    snprintf(sel->kv_cache_reason, CG_REASON_TEXT,
+             "auto: shares the prompt, holds only what is used");
+    snprintf(sel->batch_reason, CG_REASON_TEXT, "auto: fills the matrix products of a CPU");
+    mark_requested(o, sel);
+    st = cg_worker_match(s->worker, sel->attention, sel->cache, sel->batch_size, &why);
+    if (st == CG_OK)
+        return CG_OK;
+    if (!cg_is_auto(o->attention) ||
+        cg_registry_find(registry, CG_PLUGIN_ATTENTION, "eager", &plain, NULL) != CG_OK ||
+        cg_worker_match(s->worker, plain, sel->cache, sel->batch_size, NULL) != CG_OK)
+        return cg_fail(err, st, "%s", why.msg);
+    sel->attention = plain;
+    snprintf(sel->attention_reason, CG_REASON_TEXT, "auto: %s", why.msg);
     return CG_OK;
 }
 
-/* An earlier worker on a GPU of the same kind. */
-static const cg_worker *twin_of(const cg_engine *e, const cg_worker *w)
+cg_status cg_select(const cg_selection_request *request, const cg_worker *worker,
+                    cg_selection *ret_selection, cg_error *err)
 {
-    for (const cg_worker *v = e->workers; v < w; v++)
-        if (v->device == w->device && !strcmp(v->gpu_info.name, w->gpu_info.name) &&
-            v->gpu_info.memory_bytes == w->gpu_info.memory_bytes)
-            return v;
-    return NULL;
-}
+    struct selector s = { .request = request, .options = request->options, .worker = worker };
+    cg_selection selection = { .batch_size = 0 };
 
-cg_status cg_select_plugins(cg_engine *e, const cg_engine_options *o, cg_error *err)
-{
-    for (int32_t i = 0; i < e->n_workers; i++) {
-        cg_worker *w = &e->workers[i];
-        struct choice c = { .engine = e, .worker = w, .options = o };
-        const cg_worker *twin = twin_of(e, w);
-        cg_status status = CG_OK;
-
-        if (twin) {
-            w->attention = twin->attention;
-            w->cache = twin->cache;
-            w->batch_size = twin->batch_size;
-        } else {
-            status = w->device == CG_DEVICE_CUDA || e->hooks.tuning_seconds > 0
-                         ? choose_by_measurement(&c, err)
-                         : choose_on_cpu(&c, err);
-        }
-        if (status != CG_OK)
-            return status;
-    }
+    CG_TRY(worker->device == CG_DEVICE_CUDA || request->cpu_attempt_seconds > 0
+               ? select_by_measurement(&s, &selection, err)
+               : select_by_rule(&s, &selection, err));
+    *ret_selection = selection;
     return CG_OK;
 }

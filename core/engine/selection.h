@@ -1,21 +1,50 @@
 /* SPDX-License-Identifier: MIT */
-/** @file selection.h  What a worker runs with: attention, KV cache, batch; and why. */
+/** @file selection.h  Selects attention, KV cache and batch size for a worker, with reasons. */
 #ifndef CG_ENGINE_SELECTION_H
 #define CG_ENGINE_SELECTION_H
 
-#include "engine/engine.h"
+#include <confgen/confgen.h>
+
+#include "engine/tuning.h"
+#include "engine/worker.h"
+#include "plugin/registry.h"
+#include "template/template.h"
+
+enum { CG_REASON_TEXT = 1024 };
+
+/** What a selection follows from, the same for all workers of an engine. Borrowed. */
+typedef struct cg_selection_request {
+    const cg_engine_options *options; /* attention, kv_cache, batch_size, tuning, workload */
+    const cg_registry *registry;
+    const cg_template_builder *builder; /* builds the molecule that is measured */
+    int32_t n_workers;                  /* which share the workload */
+    /* parts of the key of a remembered tuning, beside the worker's own */
+    const char *constraint, *geometry, *dtype;
+    uint64_t tokenizer_fingerprint;
+    double cpu_attempt_seconds; /* for tests: > 0 measures on the CPU too, for so long an attempt */
+} cg_selection_request;
+
+typedef struct cg_selection {
+    const cg_plugin *attention, *cache;
+    int32_t batch_size;
+    char attention_reason[CG_REASON_TEXT];
+    char kv_cache_reason[CG_REASON_TEXT];
+    char batch_reason[CG_REASON_TEXT];
+    cg_tuning tuning;                   /* the figures measured or remembered, if any */
+    char tuning_source[CG_REASON_TEXT]; /* where they come from, or why there are none */
+} cg_selection;
 
 /**
- * Choose for all workers of an engine, which are of one device kind. What was asked for stands;
- * what is "auto" is fixed on the CPU and measured on a GPU, once for each kind of GPU. The engine's
- * reasons are the first worker's. The constraint must be open.
+ * Selects for one worker. Options given by name or number are kept. Those that are "auto" follow a
+ * fixed rule on the CPU; on a GPU they are measured, or taken from the file of remembered tunings.
  *
  * @return CG_OK; CG_ERR_USAGE for a plugin that does not exist; CG_ERR_UNSUPPORTED with the reasons
  *         if no attention and cache serve the model together
  */
-cg_status cg_select_plugins(cg_engine *engine, const cg_engine_options *options, cg_error *err);
+cg_status cg_select(const cg_selection_request *request, const cg_worker *worker,
+                    cg_selection *ret_selection, cg_error *err);
 
-/** Nothing, or "auto", was given. */
+/** Whether `name` is NULL or "auto". */
 int cg_is_auto(const char *name);
 
 #endif

@@ -1,65 +1,89 @@
 /* SPDX-License-Identifier: MIT */
-/** @file worker.h  An executor of an engine and what it runs on: the CPU, or one GPU. */
+/** @file worker.h  An executor and the device it runs on: the CPU, or one GPU. */
 #ifndef CG_ENGINE_WORKER_H
 #define CG_ENGINE_WORKER_H
 
-#include <confgen/confgen.h>
 #include <confgen/gpu.h>
 
 #include "base/pool.h"
 #include "decode/executor.h"
 #include "plugin/host.h"
 
+/** Replaces the creation of executors, for tests. */
+typedef struct cg_executor_factory {
+    /** As cg_executor_cpu_create(). NULL: the executor of the worker's device. */
+    cg_status (*create)(void *ctx, const cg_executor_config *config, cg_team *team,
+                        cg_executor **ret_executor, cg_error *err);
+    void *ctx;
+} cg_executor_factory;
+
+/** What the executors of an engine have in common. Constant while workers exist. */
+typedef struct cg_executor_prototype {
+    /* attention, cache, host, n_slots, n_prompt_slots and gpu are left to the worker */
+    cg_executor_config config;
+    cg_executor_factory factory;
+} cg_executor_prototype;
+
 typedef struct cg_worker {
-    cg_engine *engine;
+    const cg_executor_prototype *prototype; /* borrowed */
     cg_device device;
-    cg_gpu_info gpu_info; /* CUDA; free_bytes is of the time before the executor */
-    cg_team *team;        /* CPU: for the loops of executor and plugins; CUDA: NULL */
-    cg_plugin_host host;  /* over the team */
-    const cg_plugin *attention, *cache;
-    int32_t batch_size; /* slots of the executor */
+    cg_gpu_info gpu_info; /* CUDA; free_bytes as it was before the executor was created */
+    cg_team *team;        /* CPU: runs the loops of executor and plugins; CUDA: NULL */
+    int owns_team;
+    cg_plugin_host host;                /* over the team */
+    const cg_plugin *attention, *cache; /* selected */
+    int32_t batch_size;                 /* sequence slots of the executor */
     int32_t n_prompt_slots;
     cg_executor *executor;
     cg_executor_stats past; /* of executors that were replaced by smaller ones */
-    int32_t halvings;       /* of the batch because memory ran short */
+    int32_t halvings;       /* times that the batch was halved for want of memory */
 } cg_worker;
 
-/** A worker on the CPU. `index` 0 uses the engine's threads, others have as many of their own. */
-cg_status cg_worker_init_cpu(cg_worker *worker, cg_engine *engine, int32_t index, cg_error *err);
+/** Zeroes `worker` and gives it the loops and the log of `host`, whose team is borrowed. */
+void cg_worker_init_cpu(cg_worker *worker, const cg_executor_prototype *prototype,
+                        const cg_plugin_host *host);
+/** As cg_worker_init_cpu(), with a team of its own of the same size. CG_ERR_NOMEM. */
+cg_status cg_worker_init_cpu_team(cg_worker *worker, const cg_executor_prototype *prototype,
+                                  const cg_plugin_host *host, cg_error *err);
 /** A worker on GPU `index`. CG_ERR_UNSUPPORTED, CG_ERR_CUDA with the reason. */
-cg_status cg_worker_init_gpu(cg_worker *worker, cg_engine *engine, int32_t index, cg_error *err);
+cg_status cg_worker_init_gpu(cg_worker *worker, const cg_executor_prototype *prototype,
+                             const cg_plugin_host *host, int32_t index, cg_error *err);
 void cg_worker_finish(cg_worker *worker); /* accepts zeroed ones */
 
-/** Name for texts: "cpu", "cuda:0". Storage of the caller. */
+/** "cpu", "cuda:0"; written to ret_name, which is returned. */
 const char *cg_worker_name(const cg_worker *worker, char *ret_name, size_t cap);
 
-/** Do attention and cache serve the model here with this batch? Allocates nothing. */
+/**
+ * Checks that attention and cache serve the model here with this batch: both plugins are queried
+ * with the problem that cg_worker_create_executor() would plan. Allocates nothing.
+ */
 cg_status cg_worker_match(const cg_worker *worker, const cg_plugin *attention,
                           const cg_plugin *cache, int32_t batch_size, cg_error *err);
 
 /**
- * An executor over attention and cache.
+ * Creates an executor over attention and cache.
  *
- * @return CG_OK; why they do not match; CG_ERR_DEVICE_NOMEM if it does not fit
+ * @return CG_OK; the status of cg_worker_match(); CG_ERR_DEVICE_NOMEM if it does not fit
  */
-cg_status cg_worker_make(const cg_worker *worker, const cg_plugin *attention,
-                         const cg_plugin *cache, int32_t batch_size, cg_executor **ret_executor,
-                         cg_error *err);
+cg_status cg_worker_create_executor(const cg_worker *worker, const cg_plugin *attention,
+                                    const cg_plugin *cache, int32_t batch_size,
+                                    cg_executor **ret_executor, cg_error *err);
 
 /**
- * Open the worker's executor with its choices. Where the device has no memory for it the batch is
- * halved, down to 1, with a warning in the log; the text about the last halving goes to
- * ret_reason [CG_ERROR_TEXT], "" without one.
+ * Opens the worker's executor with the selected plugins and batch. While the device lacks memory
+ * for it, the batch is halved, down to 1, with a warning in the log.
+ *
+ * @param ret_reason  [CG_ERROR_TEXT] describes the last halving; "" without one
  */
 cg_status cg_worker_open(cg_worker *worker, char *ret_reason, cg_error *err);
 
 /**
- * Memory ran short in the middle of a run, says `why`: replace the executor by one with half the
- * batch. Nothing of the old one's sequences is left. Fails with `why` where the batch is 1.
+ * Replaces the executor, which ran out of memory during a run, by one with half the batch. The old
+ * one's sequences are lost. Fails with `why`, the reason, where the batch is 1 already.
  */
 cg_status cg_worker_shrink(cg_worker *worker, const cg_error *why, cg_error *err);
 
-/** Totals of this and earlier executors. */
+/** Totals of this and the replaced executors. */
 void cg_worker_stats(const cg_worker *worker, cg_executor_stats *ret_stats);
 
 #endif

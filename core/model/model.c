@@ -11,11 +11,11 @@
 #include "base/json.h"
 #include "base/pool.h"
 #include "base/size.h"
+#include "model/config_files.h"
 #include "model/safetensors.h"
 #include "model/tensor_specs.h"
 
 enum {
-    MAX_SETTINGS_BYTES = 1 << 20,
     MAX_INDEX_BYTES = 4 << 20,
     MAX_SHARDS = 1024,
     MAX_THREADS = 8, /* opening is bound by memory bandwidth beyond that */
@@ -39,56 +39,11 @@ struct loader {
     cg_tensor_spec **by_name; /* [n_slots], sorted */
 };
 
-/* ---- settings --------------------------------------------------------------------------- */
-
-/* A settings file's bytes; an optional one that is missing gives data NULL. */
-static cg_status read_settings(const char *dir, const char *name, int required, size_t max_bytes,
-                               char **ret_path, cg_bytes *ret, cg_error *err)
+static cg_status load_configs(const char *dir, cg_model *m, cg_error *err)
 {
-    char *path = cg_path_join(dir, name);
-    cg_status st = CG_OK;
-
-    if (!path)
-        return cg_fail(err, CG_ERR_NOMEM, "%s: out of memory", dir);
-    if (required || cg_file_exists(path))
-        st = cg_file_read(path, max_bytes, ret, err);
-    if (st == CG_OK)
-        *ret_path = path;
-    else
-        free(path);
-    return st;
-}
-
-static cg_status load_settings(const char *dir, cg_model *m, cg_error *err)
-{
-    cg_bytes b = { 0 };
-    char *path = NULL;
-    cg_status st;
-
-    st = read_settings(dir, "config.json", 1, MAX_SETTINGS_BYTES, &path, &b, err);
-    if (st == CG_OK)
-        st = cg_model_config_parse(path, b.data, b.len, &m->config, err);
-    cg_bytes_release(&b);
-    free(path);
-    path = NULL;
-    if (st != CG_OK)
-        return st;
-
-    st = read_settings(dir, "generation_config.json", 0, MAX_SETTINGS_BYTES, &path, &b, err);
-    if (st == CG_OK)
-        st = cg_generation_config_parse(path, b.data, b.len, &m->config, &m->generation, err);
-    cg_bytes_release(&b);
-    free(path);
-    path = NULL;
-    if (st != CG_OK)
-        return st;
-
-    st = read_settings(dir, "confgen.json", 0, MAX_SETTINGS_BYTES, &path, &b, err);
-    if (st == CG_OK)
-        st = cg_format_config_parse(path, b.data, b.len, &m->format, err);
-    cg_bytes_release(&b);
-    free(path);
-    return st;
+    CG_TRY(cg_model_config_read(dir, &m->config, err));
+    CG_TRY(cg_generation_config_read(dir, &m->config, &m->generation, err));
+    return cg_format_config_read(dir, &m->format, err);
 }
 
 /* ---- which files ------------------------------------------------------------------------ */
@@ -142,18 +97,16 @@ static cg_status add_name(struct loader *l, const char *name, cg_error *err)
 static cg_status read_index(struct loader *l, cg_error *err)
 {
     cg_bytes b = { 0 };
-    char *path = NULL;
+    char *path = cg_path_join(l->dir, index_name);
     const json_t *map;
     const char *key;
     json_t *value;
     cg_status st;
 
-    if ((st = read_settings(l->dir, index_name, 1, MAX_INDEX_BYTES, &path, &b, err)) != CG_OK)
-        return st;
-    st = cg_json_parse(path, b.data, b.len, &l->index, err);
-    cg_bytes_release(&b);
-    if (st != CG_OK)
-        goto out;
+    if (!path)
+        return cg_fail_nomem(err, l->dir);
+    CG_TRY_GOTO(st, cg_file_read(path, MAX_INDEX_BYTES, &b, err), out);
+    CG_TRY_GOTO(st, cg_json_parse(path, b.data, b.len, &l->index, err), out);
     map = json_object_get(l->index, "weight_map");
     if (!json_is_object(map) || !json_object_size(map)) {
         st = cg_json_unwanted(&(cg_json) { path, "", l->index }, "weight_map",
@@ -175,6 +128,7 @@ static cg_status read_index(struct loader *l, cg_error *err)
             goto out;
     }
 out:
+    cg_bytes_release(&b);
     free(path);
     return st;
 }
@@ -424,7 +378,7 @@ static cg_status load(struct loader *l, cg_error *err)
     m->store = calloc(1, sizeof *m->store);
     if (!m->store)
         return cg_fail(err, CG_ERR_NOMEM, "%s: out of memory", l->dir);
-    if ((st = load_settings(l->dir, m, err)) || (st = list_files(l, err)) ||
+    if ((st = load_configs(l->dir, m, err)) || (st = list_files(l, err)) ||
         (st = cg_tensor_specs_create(m, &l->slots, &l->n_slots, err)) ||
         (st = bound_file(l, err)) ||
         (st = cg_team_create(n_threads < MAX_THREADS ? n_threads : MAX_THREADS, &l->team, err)) ||

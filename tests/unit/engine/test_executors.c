@@ -206,7 +206,8 @@ static cg_status open_engine(int32_t n_cpu, int32_t batch_size)
                                   .log = on_log,
                                   .geometry = "off", /* random weights draw none */
                                   .retry = retry };
-    cg_engine_test_hooks hooks = { .n_cpu = n_cpu, .create = shell_create };
+    cg_engine_test_hooks hooks = { .n_cpu_executors = n_cpu,
+                                   .factory = { .create = shell_create } };
 
     return cg_engine_open_with(&options, &hooks, &engine, &err);
 }
@@ -337,7 +338,7 @@ START_TEST(what_cannot_be_drawn_again)
                                   .sampling = &greedy };
 
     ck_assert_int_eq(cg_engine_open(&options, &engine, &err), CG_ERR_USAGE);
-    ck_assert_str_eq(err.msg, "--retry 1: greedy sampling draws the same conformer again");
+    ck_assert_str_eq(err.msg, "--retry 1: greedy sampling repeats the same conformer");
     options.retry = -1;
     ck_assert_int_eq(cg_engine_open(&options, &engine, &err), CG_ERR_USAGE);
     ck_assert_str_eq(err.msg, "--retry -1: wanted 0 or more");
@@ -385,7 +386,7 @@ START_TEST(memory_that_runs_short_costs_time_alone)
     ck_assert_int_eq(got.conformers, want.conformers);
     ck_assert_int_eq(got.halvings, 1);
     ck_assert_int_eq(memory.created, 2 + _i % 2);
-    ck_assert_contains(log_text, "memory ran short with a batch of 16, which is halved");
+    ck_assert_contains(log_text, "out of memory with a batch of 16, which is halved");
     ck_assert_int_ge(got.device_bytes, 16000); /* the peak */
     ck_assert_msg(generate(texts[1], &got) == CG_OK, "%s", err.msg);
     ck_assert_str_eq(texts[1], texts[0]);

@@ -544,7 +544,7 @@ static void setup_engine(void)
 
 static cg_engine *open_measured(void)
 {
-    cg_engine_test_hooks hooks = { .tuning_seconds = 0.004 };
+    cg_engine_test_hooks hooks = { .cpu_attempt_seconds = 0.004 };
     cg_engine *engine = NULL;
 
     log_text[0] = '\0';
@@ -583,7 +583,7 @@ START_TEST(measured_once_and_remembered)
     engine = open_measured();
     info = cg_engine_get_info(engine);
     ck_assert_int_eq(info->batch_size, 40);
-    ck_assert_str_eq(info->batch_reason, "auto: all that is asked for");
+    ck_assert_str_eq(info->batch_reason, "auto: all requested conformers");
     cg_engine_close(engine);
 }
 END_TEST
@@ -597,7 +597,7 @@ START_TEST(not_measured)
     engine = open_measured();
     info = cg_engine_get_info(engine);
     ck_assert_int_eq(info->n_figures, 0);
-    ck_assert_str_eq(info->tuning, "not measured: few conformers are asked for");
+    ck_assert_str_eq(info->tuning, "not measured: too few conformers are requested");
     ck_assert_str_eq(info->attention, "flash");
     ck_assert_int_eq(info->batch_size, 100);
     cg_engine_close(engine);
@@ -606,9 +606,9 @@ START_TEST(not_measured)
     options.tuning = CG_TUNING_NEVER;
     engine = open_measured();
     info = cg_engine_get_info(engine);
-    ck_assert_str_eq(info->tuning, "not measured: not wanted");
+    ck_assert_str_eq(info->tuning, "auto-tuning disabled (--tune never)");
     ck_assert_int_eq(info->batch_size, 512);
-    ck_assert_contains(info->kv_cache_reason, "auto: the default, not measured");
+    ck_assert_contains(info->kv_cache_reason, "auto: the default, auto-tuning disabled");
     cg_engine_close(engine);
 
     options.tuning = CG_TUNING_ALWAYS; /* but there is nothing to choose */
@@ -618,7 +618,7 @@ START_TEST(not_measured)
     engine = open_measured();
     info = cg_engine_get_info(engine);
     ck_assert_str_eq(info->tuning, "");
-    ck_assert_str_eq(info->attention_reason, "asked for");
+    ck_assert_str_eq(info->attention_reason, "requested");
     ck_assert_int_eq(info->batch_size, 3);
     cg_engine_close(engine);
     ck_assert_int_ne(access(scratch_path("tuning.json"), F_OK), 0);
@@ -635,8 +635,8 @@ START_TEST(what_was_asked_for_stands)
     engine = open_measured();
     info = cg_engine_get_info(engine);
     ck_assert_str_eq(info->attention, "eager");
-    ck_assert_str_eq(info->attention_reason, "asked for");
-    ck_assert_str_eq(info->batch_reason, "asked for");
+    ck_assert_str_eq(info->attention_reason, "requested");
+    ck_assert_str_eq(info->batch_reason, "requested");
     ck_assert_int_eq(info->batch_size, 8);
     ck_assert_int_eq(info->n_figures, 3);
     for (int32_t i = 0; i < 3; i++)

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT */
+/* Selecting the geometry mode: off, count or repair. */
+#include <string.h>
+
+#include "base/error.h"
+#include "base/size.h"
+#include "engine/engine.h"
+#include "template/geometry_tables.h"
+
+static const char *const modes[] = {
+    [CG_GEOMETRY_OFF] = "off", [CG_GEOMETRY_COUNT] = "count", [CG_GEOMETRY_REPAIR] = "repair"
+};
+
+static cg_status parse_mode(const char *name, cg_geometry_mode *ret, cg_error *err)
+{
+    if (!strcmp(name, "check")) /* alias of "count" until release 0.3 */
+        name = modes[CG_GEOMETRY_COUNT];
+    for (size_t i = 0; i < sizeof modes / sizeof modes[0]; i++)
+        if (!strcmp(name, modes[i])) {
+            *ret = (cg_geometry_mode)i;
+            return CG_OK;
+        }
+    return cg_fail(err, CG_ERR_USAGE, "--geometry '%s': wanted off, count or repair", name);
+}
+
+static cg_status make_token_numbers(cg_engine *e, cg_error *err)
+{
+    const cg_vocabulary *v = &e->model.vocabulary.vocabulary;
+    int32_t n_rows = e->model.weights->config.vocab;
+    int32_t n = n_rows > v->n_tokens ? n_rows : v->n_tokens;
+
+    e->token_numbers = cg_alloc_array((size_t)n, sizeof *e->token_numbers);
+    if (!e->token_numbers)
+        return cg_fail_nomem(err, "engine");
+    for (int32_t i = 0; i < n; i++) {
+        uint32_t len = 0;
+        int32_t special = 0;
+        const char *bytes = i < v->n_tokens ? v->token(v->ctx, i, &len, &special) : NULL;
+
+        e->token_numbers[i] = bytes && !special ? cg_token_number_of(bytes, len) : 0;
+    }
+    return CG_OK;
+}
+
+/* Compiles the geometry of ethane: CG_ERR_UNSUPPORTED if this constraint or this RDKit cannot. */
+static cg_status try_geometry(const cg_engine *e, cg_error *err)
+{
+    cg_template_builder builder = e->builder;
+    cg_molecule_template built = { 0 };
+    cg_status st;
+
+    builder.geometry = CG_GEOMETRY_COUNT;
+    st = cg_molecule_template_build(&builder, "CC", 2, &built, err);
+    if (st == CG_ERR_LIMIT) /* sequences too short even for ethane: molecules will fail with it */
+        return CG_OK;
+    if (st != CG_OK)
+        return st;
+    if (!built.geometry) /* compile once more, for the reason */
+        st = cg_geometry_compile(built.molecule, &built.geometry, err);
+    cg_molecule_template_finish(&built);
+    return st;
+}
+
+cg_status cg_engine_select_geometry(cg_engine *e, const cg_engine_options *o, cg_error *err)
+{
+    cg_geometry_mode mode = CG_GEOMETRY_REPAIR;
+    cg_error why = CG_ERROR_INIT;
+    cg_status st;
+
+    if (o->geometry)
+        CG_TRY(parse_mode(o->geometry, &mode, err));
+    if (mode != CG_GEOMETRY_OFF && (st = try_geometry(e, &why)) != CG_OK) {
+        if (st != CG_ERR_UNSUPPORTED || o->geometry)
+            return cg_fail(err, st == CG_ERR_UNSUPPORTED ? CG_ERR_USAGE : st, "--geometry %s: %s",
+                           modes[mode], why.msg);
+        cg_host_log(&e->host.host, CG_LOG_WARNING, "geometry repair disabled: %s", why.msg);
+        mode = CG_GEOMETRY_OFF;
+    }
+    e->builder.geometry = mode;
+    e->info.geometry = modes[mode];
+    return mode == CG_GEOMETRY_OFF ? CG_OK : make_token_numbers(e, err);
+}

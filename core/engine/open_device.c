@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: MIT */
+/* Opening an engine's device: workers on the CPU or on GPUs, their selections and executors. */
+#include <confgen/gpu.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "engine/engine.h"
+
+/* ---- workers ------------------------------------------------------------------------------ */
+
+void cg_engine_close_device(cg_engine *e)
+{
+    for (int32_t i = 0; i < e->device.n_workers; i++)
+        cg_worker_finish(&e->device.workers[i]);
+    free(e->device.workers);
+    e->device.workers = NULL;
+    e->device.n_workers = 0;
+}
+
+static cg_status alloc_workers(cg_engine *e, int32_t n, cg_error *err)
+{
+    e->device.workers = calloc((size_t)n, sizeof *e->device.workers);
+    if (!e->device.workers)
+        return cg_fail_nomem(err, "engine");
+    e->device.n_workers = n;
+    return CG_OK;
+}
+
+static void fill_prototype(cg_engine *e, const cg_engine_options *o, cg_dtype dtype,
+                           int32_t deterministic)
+{
+    const cg_constraint_ops *constraint = e->constraint.plugin->ops;
+
+    e->info.dtype = cg_dtype_name(dtype);
+    e->info.deterministic = deterministic;
+    e->device.prototype = (cg_executor_prototype) {
+        .config = { .model = e->model.weights,
+                    .automaton = constraint->automaton(e->constraint.self),
+                    .sampling = e->info.sampling,
+                    .geometry = e->builder.geometry,
+                    .token_numbers = e->token_numbers,
+                    .decimals = e->model.weights->format.decimals,
+                    .max_len = e->info.max_length,
+                    .step_tokens = o->step_tokens,
+                    .dtype = dtype,
+                    .deterministic = deterministic },
+        .factory = e->hooks.factory,
+    };
+}
+
+/* An earlier worker on a GPU of the same model and memory, whose selection also fits this one. */
+static const cg_worker *find_equal_worker(const cg_engine *e, const cg_worker *w)
+{
+    for (const cg_worker *v = e->device.workers; v < w; v++)
+        if (v->device == w->device && !strcmp(v->gpu_info.name, w->gpu_info.name) &&
+            v->gpu_info.memory_bytes == w->gpu_info.memory_bytes)
+            return v;
+    return NULL;
+}
+
+static cg_status select_for_worker(cg_engine *e, const cg_selection_request *request, cg_worker *w,
+                                   cg_error *err)
+{
+    const cg_worker *equal = find_equal_worker(e, w);
+    cg_selection selection;
+
+    if (equal) {
+        w->attention = equal->attention;
+        w->cache = equal->cache;
+        w->batch_size = equal->batch_size;
+        return CG_OK;
+    }
+    CG_TRY(cg_select(request, w, &selection, err));
+    w->attention = selection.attention;
+    w->cache = selection.cache;
+    w->batch_size = selection.batch_size;
+    if (w == e->device.workers)
+        e->device.selection = selection;
+    return CG_OK;
+}
+
+static cg_status open_workers(cg_engine *e, const cg_engine_options *o, cg_error *err)
+{
+    cg_selection_request request = {
+        .options = o,
+        .registry = e->registry,
+        .builder = &e->builder,
+        .n_workers = e->device.n_workers,
+        .constraint = e->constraint.plugin->name,
+        .geometry = e->info.geometry,
+        .dtype = e->info.dtype,
+        .tokenizer_fingerprint = e->info.tokenizer_fingerprint,
+        .cpu_attempt_seconds = e->hooks.cpu_attempt_seconds,
+    };
+    char halved[CG_ERROR_TEXT];
+
+    for (int32_t i = 0; i < e->device.n_workers; i++)
+        CG_TRY(select_for_worker(e, &request, &e->device.workers[i], err));
+    for (int32_t i = 0; i < e->device.n_workers; i++) {
+        CG_TRY(cg_worker_open(&e->device.workers[i], halved, err));
+        if (!i && halved[0])
+            snprintf(e->device.selection.batch_reason, CG_REASON_TEXT, "%s", halved);
+    }
+    return CG_OK;
+}
+
+/* ---- devices ------------------------------------------------------------------------------ */
+
+static cg_status open_on_cpu(cg_engine *e, const cg_engine_options *o, cg_dtype dtype,
+                             cg_error *err)
+{
+    const cg_executor_prototype *prototype = &e->device.prototype;
+
+    if (dtype == CG_BF16)
+        return cg_fail(err, CG_ERR_USAGE, "dtype bf16: the CPU computes in f32 (%.800s)",
+                       e->device.reason);
+    fill_prototype(e, o, CG_F32, 1);
+    snprintf(e->device.name, sizeof e->device.name, "cpu");
+    CG_TRY(alloc_workers(e, e->hooks.n_cpu_executors ? e->hooks.n_cpu_executors : 1, err));
+    cg_worker_init_cpu(&e->device.workers[0], prototype, &e->host);
+    for (int32_t i = 1; i < e->device.n_workers; i++)
+        CG_TRY(cg_worker_init_cpu_team(&e->device.workers[i], prototype, &e->host, err));
+    return open_workers(e, o, err);
+}
+
+static cg_status open_on_gpus(cg_engine *e, const cg_engine_options *o,
+                              const cg_device_request *request, cg_dtype dtype, cg_error *err)
+{
+    const char *text = request->kind == CG_REQUEST_AUTO ? "auto" : o->device;
+    int32_t gpus[CG_MAX_GPUS], n_gpus = 0, n = 0;
+    size_t at;
+    cg_status st = cg_gpu_count(&n_gpus, err);
+
+    if (st != CG_OK)
+        return request->kind == CG_REQUEST_CUDA ? cg_fail_prefix(err, st, "device '%.200s'", text)
+                                                : st;
+    CG_TRY(cg_device_resolve(request, text, n_gpus, gpus, &n, err));
+    fill_prototype(e, o, dtype < 0 ? CG_BF16 : dtype, o->deterministic != 0);
+    CG_TRY(alloc_workers(e, n, err));
+    at = (size_t)snprintf(e->device.name, sizeof e->device.name, "cuda:");
+    for (int32_t i = 0; i < n; i++) {
+        at += (size_t)snprintf(e->device.name + at, sizeof e->device.name - at, "%s%d",
+                               i ? "," : "", gpus[i]);
+        CG_TRY(cg_worker_init_gpu(&e->device.workers[i], &e->device.prototype, &e->host, gpus[i],
+                                  err));
+    }
+    return open_workers(e, o, err);
+}
+
+/* The first GPU if it can serve the model, else the CPU with the reason. */
+static cg_status open_auto(cg_engine *e, const cg_engine_options *o,
+                           const cg_device_request *request, cg_dtype dtype, cg_error *err)
+{
+    cg_error why = CG_ERROR_INIT;
+    cg_status st = open_on_gpus(e, o, request, dtype, &why);
+
+    if (st == CG_OK) {
+        snprintf(e->device.reason, CG_REASON_TEXT, "auto: the first GPU");
+        return CG_OK;
+    }
+    if (st == CG_ERR_NOMEM || st == CG_ERR_INTERNAL)
+        return cg_fail(err, st, "%s", why.msg);
+    if (e->device.n_workers) /* an existing GPU is left unused */
+        cg_host_log(&e->host.host, CG_LOG_WARNING, "the GPU is not used: %s", why.msg);
+    cg_engine_close_device(e);
+    e->device.selection = (cg_selection) { .batch_size = 0 };
+    snprintf(e->device.reason, CG_REASON_TEXT, "auto: %s", why.msg);
+    return open_on_cpu(e, o, dtype, err);
+}
+
+/* ---- engine->info ------------------------------------------------------------------------- */
+
+/* What a conformer depends on, besides model, sampling and seed. */
+static const char *promise_of(const cg_engine *e)
+{
+    if (e->device.workers[0].device == CG_DEVICE_CPU)
+        return "the same conformers for any batch size, threads and KV cache";
+    if (e->info.deterministic)
+        return "the same conformers for any batch size, slot order and number of GPUs of one kind";
+    /* each executor measures which algorithms of the matrix products are the fastest */
+    return "the same conformers for the same kind of GPU, batch size and plugins, as long as the "
+           "same algorithms are the fastest there";
+}
+
+static void fill_gpus(cg_engine *e)
+{
+    for (int32_t i = 0; i < e->device.n_workers; i++) {
+        const cg_worker *w = &e->device.workers[i];
+
+        if (w->device != CG_DEVICE_CUDA)
+            return;
+        e->device.gpus[e->info.n_gpus++] = (cg_engine_gpu) {
+            CG_SIZED(cg_engine_gpu),
+            .index = w->gpu_info.index,
+            .compute_capability = w->gpu_info.compute_capability,
+            .driver_version = w->gpu_info.driver_version,
+            .memory_bytes = w->gpu_info.memory_bytes,
+            .name = w->gpu_info.name,
+            .uuid = w->gpu_info.uuid,
+            .attention = w->attention->name,
+            .kv_cache = w->cache->name,
+            .batch_size = w->batch_size,
+        };
+    }
+}
+
+static void fill_info(cg_engine *e)
+{
+    const cg_worker *w = &e->device.workers[0];
+    const cg_selection *s = &e->device.selection;
+
+    e->info.device = e->device.name;
+    e->info.device_reason = e->device.reason;
+    e->info.attention = w->attention->name;
+    e->info.attention_reason = s->attention_reason;
+    e->info.kv_cache = w->cache->name;
+    e->info.kv_cache_reason = s->kv_cache_reason;
+    e->info.batch_size = w->batch_size;
+    e->info.batch_reason = s->batch_reason;
+    e->info.figures = s->tuning.figures;
+    e->info.n_figures = s->tuning.n_figures;
+    e->info.tuning = s->tuning_source;
+    e->info.gpus = e->device.gpus;
+    e->info.promise = promise_of(e);
+    fill_gpus(e);
+}
+
+cg_status cg_engine_open_device(cg_engine *e, const cg_engine_options *o,
+                                const cg_device_request *request, cg_dtype dtype, cg_error *err)
+{
+    snprintf(e->device.reason, CG_REASON_TEXT, "requested");
+    switch (request->kind) {
+    case CG_REQUEST_CPU:
+        CG_TRY(open_on_cpu(e, o, dtype, err));
+        break;
+    case CG_REQUEST_CUDA:
+        CG_TRY(open_on_gpus(e, o, request, dtype, err));
+        break;
+    case CG_REQUEST_AUTO:
+        CG_TRY(open_auto(e, o, request, dtype, err));
+        break;
+    }
+    fill_info(e);
+    return CG_OK;
+}

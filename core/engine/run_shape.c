@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+#include "engine/run_shape.h"
+
+#include <confgen/limits.h>
+
+#include "model/attention_problem.h"
+#include "model/step_tokens.h"
+
+enum {
+    FEW_PROMPT_SLOTS = 4, /* a molecule's sequences live much longer than its prompt */
+    /* Many sequences finish between two host polls of a GPU; with few conformers per molecule, that
+     * many prompts must be in flight. */
+    BATCH_PER_GPU_PROMPT_SLOT = 16,
+    MAX_GPU_PROMPT_SLOTS = 64,
+};
+
+static int32_t clamp(int32_t n, int32_t low, int32_t high)
+{
+    return n < low ? low : n < high ? n : high;
+}
+
+int32_t cg_context_length(const cg_model_config *config)
+{
+    return config->max_positions < CG_MAX_CONTEXT ? config->max_positions : CG_MAX_CONTEXT;
+}
+
+int32_t cg_prompt_slots(cg_device device, int32_t batch_size)
+{
+    int32_t few = batch_size < FEW_PROMPT_SLOTS ? batch_size : FEW_PROMPT_SLOTS;
+
+    return device == CG_DEVICE_CPU
+               ? few
+               : clamp(batch_size / BATCH_PER_GPU_PROMPT_SLOT, few, MAX_GPU_PROMPT_SLOTS);
+}
+
+void cg_plugin_requirements(const cg_model_config *config, const cg_run_shape *run,
+                            cg_attention_problem *ret_problem, cg_cache_config *ret_cache)
+{
+    int32_t kv_slots = run->batch_size + cg_prompt_slots(run->device, run->batch_size);
+    cg_attention_shape shape = {
+        .device = run->device,
+        .compute_capability = run->compute_capability,
+        .dtype = run->dtype,
+        .kv_dtype = run->dtype,
+        .max_tokens =
+            cg_step_tokens(run->device, run->batch_size, run->step_tokens, run->deterministic),
+        .max_seqs = kv_slots,
+        .max_kv_len = run->max_length,
+        .flags = cg_attention_flags(run->device, run->deterministic),
+    };
+
+    *ret_problem = cg_attention_problem_of_model(config, &shape);
+    *ret_cache = (cg_cache_config) {
+        CG_SIZED(cg_cache_config),    .device = run->device,      .dtype = run->dtype,
+        .n_layers = config->n_layers, .n_slots = kv_slots,        .n_kv_heads = config->n_kv_heads,
+        .head_dim = config->head_dim, .max_len = run->max_length,
+    };
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/** @file run_shape.h  The sizes of a run, and the plugin requirements that follow from them. */
+#ifndef CG_ENGINE_RUN_SHAPE_H
+#define CG_ENGINE_RUN_SHAPE_H
+
+#include <confgen/attention.h>
+#include <confgen/cache.h>
+
+#include "model/config.h"
+
+enum { CG_DEFAULT_BATCH = 64 }; /* on the CPU, and for listings */
+
+/** Default length of a sequence, prompt included: the model's positions, at most CG_MAX_CONTEXT. */
+int32_t cg_context_length(const cg_model_config *config);
+
+/** Prompts that an executor computes and keeps at once. */
+int32_t cg_prompt_slots(cg_device device, int32_t batch_size);
+
+/** What a run of a model on one executor is sized for. */
+typedef struct cg_run_shape {
+    cg_device device;
+    int32_t compute_capability; /* CUDA: 10 * major + minor; CPU: 0 */
+    cg_dtype dtype;             /* of activations and KV cache */
+    int32_t deterministic;      /* CUDA: tokens do not depend on the batch */
+    int32_t batch_size;         /* sequence slots */
+    int32_t max_length;         /* tokens of a sequence, prompt included */
+    int32_t step_tokens;        /* requested token budget of a step; 0: derived */
+} cg_run_shape;
+
+/**
+ * The attention problem and the cache configuration that an executor of this shape will plan and
+ * create, for cg_pairing_check(): it completes the problem with the layout of the cache.
+ */
+void cg_plugin_requirements(const cg_model_config *config, const cg_run_shape *shape,
+                            cg_attention_problem *ret_problem, cg_cache_config *ret_cache);
+
+#endif

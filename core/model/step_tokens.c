@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+#include "model/step_tokens.h"
+
+static int32_t round_up(int32_t n, int32_t unit)
+{
+    return (n + unit - 1) / unit * unit;
+}
+
+/* Every slot's sampled token with one forced token after it, and part of a prompt. */
+static int32_t cpu_step_tokens(int32_t n_slots)
+{
+    int32_t want = 2 * n_slots + 64;
+
+    return want < 128 ? 128 : round_up(want, 64);
+}
+
+/*
+ * A sequence appends a sampled token and the forced tokens after it: 1.3 to 1.5 tokens a step on
+ * average, by tokenizer. Rows cost time whether they are used or not, so the budget is slightly
+ * below the demand, and a longer run of forced tokens waits for the next step.
+ */
+static int32_t cuda_step_tokens(int32_t n_slots)
+{
+    return n_slots * 5 / 4;
+}
+
+int32_t cg_step_tokens(cg_device device, int32_t n_slots, int32_t requested, int32_t deterministic)
+{
+    int32_t want;
+
+    if (device == CG_DEVICE_CPU)
+        return requested ? requested : cpu_step_tokens(n_slots);
+    want = requested ? requested : cuda_step_tokens(n_slots);
+    return round_up(want, want > 128 || deterministic ? 128 : 16);
+}
