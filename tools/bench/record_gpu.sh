@@ -1,0 +1,69 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# Records the GPU figures of tools/bench/NOTES.md: runs each command and writes its output, headed by
+# commit, GPU and command, to one log.
+#
+#   tools/bench/record_gpu.sh OUT [NAME...]      NAME: the figures to record (default: all)
+#
+# CONFGEN names the program (build/confgen), COMMIT the commit (default: asked of git), QWEN3 a folder with
+# Qwen3's vocab.json and merges.txt (its figures are skipped without it), REF and MOLECULES the references and
+# molecules of tools/study/make_references.py (the quality figures are skipped without them).
+set -uo pipefail
+export LC_ALL=C
+
+root=$(cd "$(dirname "$0")/../.." && pwd)
+(($# >= 1)) || { sed -n '3,11s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+out=$1
+shift
+. "$root/tools/bench/record.sh"
+machine="GPU $(nvidia-smi --query-gpu=name,driver_version --format=csv,noheader | sort | uniq -c | sed 's/^ *//')"
+prepare
+
+list=$root/data/geom_drugs_test.smi
+llama=(--shape llama380m --tokenizer "$work/llama3" --max-length 1280 --molecules "$list" --temperature 1)
+python3 "$root/tools/bench/pad_tokenizer.py" "$root/tests/data/tokenizers/llama3_test" "$work/llama3" || exit 2
+
+record doctor doctor
+record default_full --input "$list" --gens 2k --device cuda --tune never --attention flash --kv-cache paged \
+  --batch-size 1000 --output "$work/full.sdf.zst" --report "$out/default_full.json" --quiet
+for mode in off count repair; do
+  record "default_64_$mode" --input "$list" --gens 64 --device cuda --tune never --attention flash \
+    --kv-cache paged --batch-size 1000 --geometry $mode --output "$work/$mode.sdf.zst" \
+    --report "$out/default_64_$mode.json" --quiet
+done
+record llama_512 bench decode --device cuda "${llama[@]}" --gens 8 --batch 512 --kv-cache static,paged \
+  --attention flash --constraint none,grammar --json "$out/llama_512.json"
+record llama_1024 bench decode --device cuda "${llama[@]}" --gens 8 --batch 1024 --kv-cache paged \
+  --attention flash --constraint grammar --json "$out/llama_1024.json"
+record llama_16 bench decode --device cuda "${llama[@]}" --gens 1 --limit 100 --batch 16 --kv-cache paged \
+  --attention flash --constraint grammar --json "$out/llama_16.json"
+record llama_caches bench decode --device cuda "${llama[@]}" --gens 4 --limit 400 --batch 64,256,1024 \
+  --kv-cache dynamic,static,paged --attention flash --constraint grammar --json "$out/llama_caches.json"
+record llama_deterministic bench decode --device cuda "${llama[@]}" --gens 4 --limit 500 --batch 512 \
+  --kv-cache paged --attention flash --constraint grammar --deterministic --json "$out/llama_deterministic.json"
+if [ -n "${QWEN3:-}" ]; then
+  record qwen3_512 bench decode --device cuda --shape qwen3-0.6b --tokenizer "$QWEN3" --max-length 1920 \
+    --molecules "$list" --temperature 1 --gens 4 --limit 600 --batch 512 --kv-cache paged --attention flash \
+    --constraint none,grammar --free-tokens 650 --json "$out/qwen3_512.json"
+fi
+record attention_prefill bench attention --device cuda --set prefill --json "$out/attention_prefill.json"
+record attention_decode bench attention --device cuda --set decode --json "$out/attention_decode.json"
+if [ -n "${REF:-}" ] && [ -n "${MOLECULES:-}" ]; then
+  quality=(--input "$MOLECULES" --gens 2k --seed 1 --device cuda --tune never --attention flash
+    --kv-cache paged --batch-size 512 --check)
+  for mode in off repair; do
+    record "quality_run_$mode" "${quality[@]}" --geometry $mode --output "$work/q_$mode.sdf.zst" \
+      --report "$out/quality_run_$mode.json" --quiet
+    record "quality_$mode" eval --ref "$REF" --gen "$work/q_$mode.sdf.zst" --json "$work/q_$mode.json"
+  done
+  record quality_compare eval --compare "$work/q_off.json" "$work/q_repair.json"
+  for constraint in none template grammar; do
+    record "constraint_run_$constraint" --input "$MOLECULES" --gens 2k --seed 0 --temperature 1.0 --device cuda \
+      --tune never --attention flash --kv-cache paged --batch-size 512 --geometry off --constraint $constraint \
+      --output "$work/c_$constraint.sdf.zst" --report "$out/constraint_run_$constraint.json" --quiet
+    record "constraint_$constraint" eval --ref "$REF" --gen "$work/c_$constraint.sdf.zst" \
+      --json "$work/c_$constraint.json"
+  done
+  record constraint_compare eval --compare "$work/c_none.json" "$work/c_grammar.json"
+fi
+exit $failed
