@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/** @file device.cuh  Device functions that several kernels use. */
+/** @file device.cuh  Device functions shared by kernels. */
 #ifndef CG_CUDA_DEVICE_CUH
 #define CG_CUDA_DEVICE_CUH
 
 #include <confgen/tensor.h>
 #include <stdint.h>
 
-/* Sum over the block, for all of its threads; whole warps, at most 1024 threads. */
+/* Sum over the block, in all threads; whole warps, at most 1024 threads. Once per kernel. */
 static __device__ __forceinline__ float block_sum(float x)
 {
     __shared__ float part[32];

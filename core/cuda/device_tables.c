@@ -6,68 +6,62 @@
 
 enum { RING = 8 << 20 }; /* bytes of pinned memory */
 
-/* A program on the device and its users. */
+/* A program on the device, with the geometry of its molecule. */
 struct entry {
     const cg_program *key;
     int32_t users;
     int32_t *memory; /* entry, forced_start, forced_token */
     cg_program program;
-    void *geometry_memory; /* NULL without */
+    void *geometry_memory; /* NULL without geometry */
     cg_geometry geometry;
     struct entry *next;
 };
 
 struct cg_device_tables {
     const cg_automaton *host;
-    cg_automaton device;
+    cg_automaton device; /* points into the arrays below */
+    int32_t *row, *token, *next, *head_row, *head_token;
+    int32_t n_states, n_transitions, n_head_rows; /* copied so far */
     cudaStream_t stream;
     char *ring;
     size_t ring_used;
-    int32_t n_states, n_transitions, n_head_rows; /* on the device */
     struct entry *entries;
 };
 
-static cg_status make_array(int64_t n, const int32_t **ret, cg_error *err)
+static cg_status alloc_array(int64_t n, int32_t **ret, cg_error *err)
 {
-    void *p = NULL;
-    cg_status status = CG_CUDA(cudaMalloc(&p, (size_t)n * sizeof(int32_t)), err);
-
-    if (status == CG_OK)
-        *ret = p;
-    return status;
+    return CG_CUDA(cudaMalloc((void **)ret, (size_t)n * sizeof **ret), err);
 }
 
 cg_status cg_device_tables_create(const cg_automaton *automaton, cudaStream_t stream,
                                   cg_device_tables **ret_tables, cg_error *err)
 {
     cg_device_tables *t = calloc(1, sizeof *t);
-    cg_automaton *d;
-    cg_status status;
+    int64_t n_transitions = automaton->capacity_transitions;
+    cg_status st;
 
     if (!t)
-        return cg_fail(err, CG_ERR_NOMEM, "automaton: out of memory");
+        return cg_fail_nomem(err, "automaton");
     t->host = automaton;
     t->stream = stream;
+    CG_TRY_GOTO(st, CG_CUDA(cudaHostAlloc((void **)&t->ring, RING, cudaHostAllocPortable), err),
+                out);
+    CG_TRY_GOTO(st, alloc_array((int64_t)automaton->capacity_states + 1, &t->row, err), out);
+    CG_TRY_GOTO(st, alloc_array(n_transitions, &t->token, err), out);
+    CG_TRY_GOTO(st, alloc_array(n_transitions, &t->next, err), out);
+    CG_TRY_GOTO(st, alloc_array(n_transitions, &t->head_row, err), out);
+    CG_TRY_GOTO(st, alloc_array(automaton->capacity_head_rows, &t->head_token, err), out);
     t->device = *automaton;
-    d = &t->device;
-    d->row = d->token = d->next = d->head_row = d->head_token = NULL;
-    status = CG_CUDA(cudaHostAlloc((void **)&t->ring, RING, cudaHostAllocPortable), err);
-    if (status == CG_OK)
-        status = make_array((int64_t)d->capacity_states + 1, &d->row, err);
-    if (status == CG_OK)
-        status = make_array(d->capacity_transitions, &d->token, err);
-    if (status == CG_OK)
-        status = make_array(d->capacity_transitions, &d->next, err);
-    if (status == CG_OK)
-        status = make_array(d->capacity_transitions, &d->head_row, err);
-    if (status == CG_OK)
-        status = make_array(d->capacity_head_rows, &d->head_token, err);
-    if (status != CG_OK) {
-        cg_device_tables_destroy(t);
-        return status;
-    }
+    t->device.row = t->row;
+    t->device.token = t->token;
+    t->device.next = t->next;
+    t->device.head_row = t->head_row;
+    t->device.head_token = t->head_token;
     *ret_tables = t;
-    return CG_OK;
+    t = NULL;
+out:
+    cg_device_tables_destroy(t);
+    return st;
 }
 
 void cg_device_tables_destroy(cg_device_tables *t)
@@ -83,11 +77,11 @@ void cg_device_tables_destroy(cg_device_tables *t)
         free(t->entries);
         t->entries = next;
     }
-    cudaFree((void *)t->device.row);
-    cudaFree((void *)t->device.token);
-    cudaFree((void *)t->device.next);
-    cudaFree((void *)t->device.head_row);
-    cudaFree((void *)t->device.head_token);
+    cudaFree(t->row);
+    cudaFree(t->token);
+    cudaFree(t->next);
+    cudaFree(t->head_row);
+    cudaFree(t->head_token);
     if (t->ring)
         cudaFreeHost(t->ring);
     free(t);
@@ -100,93 +94,70 @@ const cg_automaton *cg_device_tables_automaton(const cg_device_tables *t)
 
 cg_status cg_device_tables_stage(cg_device_tables *t, size_t bytes, void **ret_ptr, cg_error *err)
 {
-    cg_status status = CG_OK;
-
     bytes = (bytes + 255) / 256 * 256;
     if (bytes > RING)
-        return cg_fail(err, CG_ERR_LIMIT, "%zu bytes to stage at a time, at most %d", bytes, RING);
+        return cg_fail(err, CG_ERR_LIMIT, "%zu bytes to stage at a time, wanted at most %d", bytes,
+                       RING);
     if (t->ring_used + bytes > RING) {
-        status = CG_CUDA(cudaStreamSynchronize(t->stream), err);
+        CG_TRY(CG_CUDA(cudaStreamSynchronize(t->stream), err));
         t->ring_used = 0;
     }
-    if (status == CG_OK) {
-        *ret_ptr = t->ring + t->ring_used;
-        t->ring_used += bytes;
-    }
-    return status;
+    *ret_ptr = t->ring + t->ring_used;
+    t->ring_used += bytes;
+    return CG_OK;
 }
 
-/* Queue entries [from, to) of an array. */
-static cg_status copy_range(cg_device_tables *t, const int32_t *dst, const int32_t *src,
-                            int64_t from, int64_t to, cg_error *err)
+/* Queues the copy of elements [from, to) of an array. */
+static cg_status copy_range(cg_device_tables *t, int32_t *dst, const int32_t *src, int64_t from,
+                            int64_t to, cg_error *err)
 {
-    enum { PIECE = RING / 8 }; /* entries */
-    cg_status status = CG_OK;
+    enum { CHUNK = RING / 8 }; /* elements; half of the ring */
 
-    for (int64_t i = from; i < to && status == CG_OK; i += PIECE) {
-        size_t bytes = (size_t)(to - i < PIECE ? to - i : PIECE) * sizeof *src;
+    for (int64_t i = from; i < to; i += CHUNK) {
+        size_t bytes = (size_t)(to - i < CHUNK ? to - i : CHUNK) * sizeof *src;
         void *staged;
 
-        status = cg_device_tables_stage(t, bytes, &staged, err);
-        if (status != CG_OK)
-            return status;
+        CG_TRY(cg_device_tables_stage(t, bytes, &staged, err));
         memcpy(staged, src + i, bytes);
-        status = CG_CUDA(
-            cudaMemcpyAsync((int32_t *)dst + i, staged, bytes, cudaMemcpyHostToDevice, t->stream),
-            err);
+        CG_TRY(CG_CUDA(cudaMemcpyAsync(dst + i, staged, bytes, cudaMemcpyHostToDevice, t->stream),
+                       err));
     }
-    return status;
+    return CG_OK;
 }
 
-/* Complete the automaton's copy as far as `p` needs it. */
-static cg_status complete(cg_device_tables *t, const cg_program *p, cg_error *err)
+/* Extends the automaton's copy as far as `p` needs it. */
+static cg_status extend_automaton(cg_device_tables *t, const cg_program *p, cg_error *err)
 {
-    const cg_automaton *h = t->host, *d = &t->device;
-    cg_status status = CG_OK;
+    const cg_automaton *h = t->host;
 
     if (p->n_states > t->n_states) {
-        status = copy_range(t, d->row, h->row, t->n_states, (int64_t)p->n_states + 1, err);
-        if (status != CG_OK)
-            return status;
+        CG_TRY(copy_range(t, t->row, h->row, t->n_states, (int64_t)p->n_states + 1, err));
         t->n_states = p->n_states;
     }
     if (p->n_transitions > t->n_transitions) {
-        status = copy_range(t, d->token, h->token, t->n_transitions, p->n_transitions, err);
-        if (status == CG_OK)
-            status = copy_range(t, d->next, h->next, t->n_transitions, p->n_transitions, err);
-        if (status == CG_OK)
-            status =
-                copy_range(t, d->head_row, h->head_row, t->n_transitions, p->n_transitions, err);
-        if (status != CG_OK)
-            return status;
+        CG_TRY(copy_range(t, t->token, h->token, t->n_transitions, p->n_transitions, err));
+        CG_TRY(copy_range(t, t->next, h->next, t->n_transitions, p->n_transitions, err));
+        CG_TRY(copy_range(t, t->head_row, h->head_row, t->n_transitions, p->n_transitions, err));
         t->n_transitions = p->n_transitions;
     }
     if (p->n_head_rows > t->n_head_rows) {
-        status = copy_range(t, d->head_token, h->head_token, t->n_head_rows, p->n_head_rows, err);
-        if (status == CG_OK)
-            t->n_head_rows = p->n_head_rows;
+        CG_TRY(copy_range(t, t->head_token, h->head_token, t->n_head_rows, p->n_head_rows, err));
+        t->n_head_rows = p->n_head_rows;
     }
-    return status;
+    return CG_OK;
 }
 
-static cg_status upload(cg_device_tables *t, struct entry *e, cg_error *err)
+static cg_status upload_program(cg_device_tables *t, struct entry *e, cg_error *err)
 {
     const cg_program *p = e->key;
     int64_t n_entry = p->n_fields, n_start = (int64_t)p->n_fields + 2;
     int64_t n_token = p->forced_start[p->n_fields + 1];
-    cg_status status = CG_CUDA(
-        cudaMallocAsync((void **)&e->memory,
-                        (size_t)(n_entry + n_start + n_token + 1) * sizeof(int32_t), t->stream),
-        err);
+    size_t bytes = (size_t)(n_entry + n_start + n_token + 1) * sizeof *e->memory;
 
-    if (status == CG_OK)
-        status = copy_range(t, e->memory, p->entry, 0, n_entry, err);
-    if (status == CG_OK)
-        status = copy_range(t, e->memory + n_entry, p->forced_start, 0, n_start, err);
-    if (status == CG_OK)
-        status = copy_range(t, e->memory + n_entry + n_start, p->forced_token, 0, n_token, err);
-    if (status != CG_OK)
-        return status;
+    CG_TRY(CG_CUDA(cudaMallocAsync((void **)&e->memory, bytes, t->stream), err));
+    CG_TRY(copy_range(t, e->memory, p->entry, 0, n_entry, err));
+    CG_TRY(copy_range(t, e->memory + n_entry, p->forced_start, 0, n_start, err));
+    CG_TRY(copy_range(t, e->memory + n_entry + n_start, p->forced_token, 0, n_token, err));
     e->program = *p;
     e->program.entry = e->memory;
     e->program.forced_start = e->memory + n_entry;
@@ -198,18 +169,16 @@ static cg_status upload_geometry(cg_device_tables *t, struct entry *e, const cg_
                                  cg_error *err)
 {
     size_t bytes = cg_geometry_size(g->n_atoms, g->n_tests);
-    cg_status status = CG_CUDA(cudaMallocAsync(&e->geometry_memory, bytes, t->stream), err);
 
-    if (status != CG_OK)
-        return status;
+    CG_TRY(CG_CUDA(cudaMallocAsync(&e->geometry_memory, bytes, t->stream), err));
     e->geometry = *g;
     cg_geometry_bind(&e->geometry, e->geometry_memory);
-    /* the block begins with the tests */
+    /* the tests are the first array of the block */
     return copy_range(t, e->geometry_memory, (const int32_t *)(const void *)g->tests, 0,
                       (int64_t)(bytes / sizeof(int32_t)), err);
 }
 
-static void free_entry(cg_device_tables *t, struct entry *e)
+static void destroy_entry(cg_device_tables *t, struct entry *e)
 {
     if (e->memory)
         cudaFreeAsync(e->memory, t->stream);
@@ -218,29 +187,37 @@ static void free_entry(cg_device_tables *t, struct entry *e)
     free(e);
 }
 
+static cg_status create_entry(cg_device_tables *t, const cg_program *program,
+                              const cg_geometry *geometry, struct entry **ret_entry, cg_error *err)
+{
+    struct entry *e = calloc(1, sizeof *e);
+    cg_status st;
+
+    if (!e)
+        return cg_fail_nomem(err, "program");
+    e->key = program;
+    st = upload_program(t, e, err);
+    if (st == CG_OK && geometry)
+        st = upload_geometry(t, e, geometry, err);
+    if (st != CG_OK) {
+        destroy_entry(t, e);
+        return st;
+    }
+    *ret_entry = e;
+    return CG_OK;
+}
+
 cg_status cg_device_tables_use(cg_device_tables *t, const cg_program *program,
                                const cg_geometry *geometry, cg_program *ret_program,
                                cg_geometry *ret_geometry, cg_error *err)
 {
     struct entry *e;
-    cg_status status = complete(t, program, err);
 
-    if (status != CG_OK)
-        return status;
+    CG_TRY(extend_automaton(t, program, err));
     for (e = t->entries; e && e->key != program; e = e->next)
         ;
     if (!e) {
-        e = calloc(1, sizeof *e);
-        if (!e)
-            return cg_fail(err, CG_ERR_NOMEM, "program: out of memory");
-        e->key = program;
-        status = upload(t, e, err);
-        if (status == CG_OK && geometry)
-            status = upload_geometry(t, e, geometry, err);
-        if (status != CG_OK) {
-            free_entry(t, e);
-            return status;
-        }
+        CG_TRY(create_entry(t, program, geometry, &e, err));
         e->next = t->entries;
         t->entries = e;
     }
@@ -259,7 +236,7 @@ void cg_device_tables_drop(cg_device_tables *t, const cg_program *program)
             if (--e->users)
                 return;
             *at = e->next;
-            free_entry(t, e);
+            destroy_entry(t, e);
             return;
         }
 }

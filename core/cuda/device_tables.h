@@ -2,9 +2,9 @@
 /**
  * @file device_tables.h  Automaton and programs in device memory.
  *
- * The automaton only grows, so its copy is completed as far as a program needs it. Programs are
- * copied once however many sequences run them. Copies go through pinned memory and are queued on
- * the stream: nothing waits.
+ * The automaton only grows: its copy is extended as far as a program needs it. A program is copied
+ * once, however many sequences run it. Copies go through pinned memory and are queued on the
+ * stream; a call waits only when the pinned ring buffer is full.
  */
 #ifndef CG_CUDA_DEVICE_TABLES_H
 #define CG_CUDA_DEVICE_TABLES_H
@@ -16,28 +16,29 @@
 
 typedef struct cg_device_tables cg_device_tables;
 
+/** @param automaton  host memory, borrowed; may grow */
 cg_status cg_device_tables_create(const cg_automaton *automaton, cudaStream_t stream,
                                   cg_device_tables **ret_tables, cg_error *err);
 void cg_device_tables_destroy(cg_device_tables *t); /* accepts NULL */
 
-/** The automaton with its arrays in device memory. */
+/** Returns the automaton with its arrays in device memory. */
 const cg_automaton *cg_device_tables_automaton(const cg_device_tables *t);
 
 /**
- * Bring a program, and what it needs of the automaton, to the device.
+ * Copies a program, and the part of the automaton it needs, to the device, and counts one user.
  *
- * @param program       may be in use already; borrowed until its last cg_device_tables_drop()
- * @param geometry      of the same molecule, or NULL; the same whenever the program is
- * @param ret_program   the same with arrays in device memory
- * @param ret_geometry  likewise; zero where there is none
+ * @param program       identified by its address; borrowed until its last cg_device_tables_drop()
+ * @param geometry      of the same molecule, or NULL; the same in every call for `program`
+ * @param ret_program   the program with its arrays in device memory
+ * @param ret_geometry  the geometry with its arrays in device memory; zero if there is none
  */
 cg_status cg_device_tables_use(cg_device_tables *t, const cg_program *program,
                                const cg_geometry *geometry, cg_program *ret_program,
                                cg_geometry *ret_geometry, cg_error *err);
-/** One user less. */
+/** Removes one user of a program; the last one frees its device memory. */
 void cg_device_tables_drop(cg_device_tables *t, const cg_program *program);
 
-/** Pinned memory that is left alone until the stream has passed what is queued next. */
+/** Returns pinned memory that stays unchanged until the work queued next on the stream has run. */
 cg_status cg_device_tables_stage(cg_device_tables *t, size_t bytes, void **ret_ptr, cg_error *err);
 
 #endif

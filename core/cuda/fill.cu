@@ -4,7 +4,7 @@
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
 
-/* 32 mixed bits of an index: the finaliser of MurmurHash3. */
+/* Hash of 32 bits: the finaliser of MurmurHash3. */
 static __device__ uint32_t mix(uint32_t x)
 {
     x ^= x >> 16;

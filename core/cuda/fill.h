@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/** @file fill.h  Random numbers in device memory, for measurements. */
+/** @file fill.h  Fills device memory with random numbers, for measurements. */
 #ifndef CG_CUDA_FILL_H
 #define CG_CUDA_FILL_H
 
@@ -11,7 +11,7 @@
 extern "C" {
 #endif
 
-/** Queue: n elements of `dtype`, uniform in [-1, 1), a function of seed and index alone. */
+/** Queues the fill of n elements of `dtype`, uniform in [-1, 1); each depends on seed and index. */
 cg_status cg_cuda_fill_random(void *ptr, int64_t n, cg_dtype dtype, uint32_t seed,
                               cudaStream_t stream, cg_error *err);
 

@@ -10,7 +10,7 @@
 #include "layers.h"
 #include "model/attention_problem.h"
 
-enum { COLUMN_PANEL = 128 }; /* columns of the head are padded to whole panels */
+enum { HEAD_ROW_PANEL = 128 }; /* head rows are padded to a multiple */
 
 struct layer {
     float *input_norm, *post_norm; /* [hidden] */
@@ -24,152 +24,129 @@ struct cg_forward {
     const cg_step_state *state;
     cg_model_config shape;
     int32_t q_dim, kv_dim, qkv_dim;
-    int32_t rows; /* of a step, the budget padded for deterministic products */
+    int32_t rows; /* of a step: its token budget */
     int32_t out_rows;
     cg_gemm_context *gemms;
     cg_gemm *qkv_gemm, *o_gemm, *gate_up_gemm, *down_gemm, *head_gemm;
     struct layer *layers;
     float *final_norm;
-    void *embed, *head_weights; /* [vocab, hidden]; the same memory where tied */
-    void *head;                 /* [padded columns, hidden] rows of head_weights */
+    void *embed, *head_weights; /* [vocab, hidden]; the same memory if tied */
+    void *head;                 /* [padded_head_rows, hidden], gathered from head_weights */
     int32_t n_head_rows;
-    int64_t padded_columns;
+    int64_t padded_head_rows;
     float *cosines, *sines; /* [max_len, head_dim / 2] */
     void *plan;
     void *workspace;
     float *x;                            /* [rows, hidden] */
     void *h, *qkv, *att, *gate_up, *act; /* [rows, ...] */
     void *out_h;                         /* [out_rows, hidden] */
-    float *logits;                       /* [out_rows, padded columns] */
-    void **blocks;                       /* everything allocated but head and logits */
+    float *logits;                       /* [out_rows, padded_head_rows] */
+    void **blocks;                       /* [n_blocks] all device memory except head and logits */
     size_t n_blocks, cap_blocks;
     int64_t bytes;
 };
 
-static cg_status nomem(cg_error *err)
-{
-    return cg_fail(err, CG_ERR_NOMEM, "model: out of memory");
-}
-
 /* ---- memory ------------------------------------------------------------------------------- */
 
-/* Device memory that lives as long as f. */
-static cg_status take(cg_forward *f, size_t bytes, void *ret_ptr, cg_error *err)
+/* Allocates device memory, freed with f. */
+static cg_status alloc(cg_forward *f, size_t bytes, void *ret_ptr, cg_error *err)
 {
     void *p = NULL;
-    cg_status status;
+    cg_status st;
 
     if (cg_grow((void **)&f->blocks, &f->cap_blocks, f->n_blocks + 1, sizeof *f->blocks))
-        return nomem(err);
-    status = CG_CUDA(cudaMalloc(&p, bytes), NULL);
-    if (status != CG_OK)
-        return cg_fail(err, status, "model: no memory on the GPU for %zu more bytes", bytes);
+        return cg_fail_nomem(err, "model");
+    st = CG_CUDA(cudaMalloc(&p, bytes), NULL);
+    if (st != CG_OK)
+        return cg_fail(err, st, "model: no memory on the GPU for %zu more bytes", bytes);
     f->blocks[f->n_blocks++] = p;
     f->bytes += (int64_t)bytes;
     memcpy(ret_ptr, &p, sizeof p);
     return CG_OK;
 }
 
-static cg_status take_rows(cg_forward *f, int64_t rows, int64_t width, size_t element,
-                           void *ret_ptr, cg_error *err)
-{
-    size_t bytes = (size_t)(rows * width) * element;
-    cg_status status = take(f, bytes, ret_ptr, err);
-    void *p;
-
-    if (status != CG_OK)
-        return status;
-    memcpy(&p, ret_ptr, sizeof p);
-    return CG_CUDA(cudaMemsetAsync(p, 0, bytes, f->config.stream), err);
-}
-
-/* One matrix into device memory as `to`. */
-static cg_status upload(cg_forward *f, const cg_tensor_ref *ref, cg_dtype to, void *dst,
-                        cg_error *err)
+/* Copies one matrix to device memory, converted to type `to`. */
+static cg_status upload(const cg_tensor_ref *ref, cg_dtype to, void *dst, cg_error *err)
 {
     enum { CHUNK = 1 << 22 }; /* elements converted at a time */
-    int64_t rows_at_once = CHUNK / ref->cols > 0 ? CHUNK / ref->cols : 1;
-    float *plain;
-    uint16_t *half;
-    cg_status status = CG_OK;
+    int64_t chunk_rows = CHUNK / ref->cols > 0 ? CHUNK / ref->cols : 1;
+    float *f32;
+    uint16_t *bf16;
+    cg_status st = CG_OK;
 
     if (ref->dtype == to)
         return CG_CUDA(
             cudaMemcpy(dst, ref->data, (size_t)cg_weight_bytes(ref), cudaMemcpyHostToDevice), err);
-    plain = cg_alloc_array((size_t)(rows_at_once * ref->cols), sizeof *plain);
-    if (!plain)
-        return nomem(err);
-    half = (uint16_t *)plain; /* element i is read before its half is written */
-    for (int64_t row = 0; row < ref->rows && status == CG_OK; row += rows_at_once) {
-        int64_t n = ref->rows - row < rows_at_once ? ref->rows - row : rows_at_once;
+    f32 = cg_alloc_array((size_t)(chunk_rows * ref->cols), sizeof *f32);
+    if (!f32)
+        return cg_fail_nomem(err, "model");
+    bf16 = (uint16_t *)f32; /* converted in place: element i is read before bf16[i] is written */
+    for (int64_t row = 0; row < ref->rows; row += chunk_rows) {
+        int64_t n = ref->rows - row < chunk_rows ? ref->rows - row : chunk_rows;
         size_t bytes = (size_t)(n * ref->cols) * cg_dtype_size(to);
 
-        cg_weight_to_f32(ref, row, n, plain);
+        cg_weight_to_f32(ref, row, n, f32);
         if (to == CG_BF16)
             for (int64_t i = 0; i < n * ref->cols; i++) {
-                uint16_t b = cg_bf16_from_f32(plain[i]);
+                uint16_t b = cg_bf16_from_f32(f32[i]);
 
-                memcpy(&half[i], &b, sizeof b);
+                memcpy(&bf16[i], &b, sizeof b);
             }
-        status = CG_CUDA(cudaMemcpy((char *)dst + row * ref->cols * cg_dtype_size(to), plain, bytes,
-                                    cudaMemcpyHostToDevice),
-                         err);
+        CG_TRY_GOTO(st,
+                    CG_CUDA(cudaMemcpy((char *)dst + row * ref->cols * cg_dtype_size(to), f32,
+                                       bytes, cudaMemcpyHostToDevice),
+                            err),
+                    out);
     }
-    free(plain);
-    return status;
+out:
+    free(f32);
+    return st;
 }
 
-/* Matrices of the same width, one below the other; parts without data are left out. */
+/* Uploads n matrices of one width as one, stacked by rows. */
 static cg_status upload_stack(cg_forward *f, const cg_tensor_ref *const *parts, int n, cg_dtype to,
                               void *ret_ptr, cg_error *err)
 {
-    size_t bytes = 0, at = 0, size = cg_dtype_size(to);
+    size_t bytes = 0, offset = 0, size = cg_dtype_size(to);
     char *dst;
-    cg_status status;
 
     for (int i = 0; i < n; i++)
         bytes += (size_t)(parts[i]->rows * parts[i]->cols) * size;
-    status = take(f, bytes, &dst, err);
-    for (int i = 0; i < n && status == CG_OK; i++) {
-        status = upload(f, parts[i], to, dst + at, err);
-        at += (size_t)(parts[i]->rows * parts[i]->cols) * size;
+    CG_TRY(alloc(f, bytes, &dst, err));
+    for (int i = 0; i < n; i++) {
+        CG_TRY(upload(parts[i], to, dst + offset, err));
+        offset += (size_t)(parts[i]->rows * parts[i]->cols) * size;
     }
-    if (status == CG_OK)
-        memcpy(ret_ptr, &dst, sizeof dst);
-    return status;
-}
-
-static cg_status upload_one(cg_forward *f, const cg_tensor_ref *ref, cg_dtype to, void *ret_ptr,
-                            cg_error *err)
-{
-    return upload_stack(f, &ref, 1, to, ret_ptr, err);
+    memcpy(ret_ptr, &dst, sizeof dst);
+    return CG_OK;
 }
 
 static cg_status upload_layer(cg_forward *f, const cg_layer_weights *w, struct layer *l,
                               cg_error *err)
 {
-    const cg_tensor_ref *qkv[] = { &w->q, &w->k, &w->v }, *gate_up[] = { &w->gate, &w->up };
-    const cg_tensor_ref *bias[] = { &w->q_bias, &w->k_bias, &w->v_bias };
     cg_dtype t = f->config.dtype;
-    cg_status status = upload_one(f, &w->input_norm, CG_F32, &l->input_norm, err);
+    const struct {
+        void *ret_ptr; /* address of the pointer */
+        cg_dtype to;
+        int n;
+        const cg_tensor_ref *parts[3]; /* stacked; without data: the model has none */
+    } matrices[] = {
+        { &l->input_norm, CG_F32, 1, { &w->input_norm } },
+        { &l->post_norm, CG_F32, 1, { &w->post_norm } },
+        { &l->q_norm, CG_F32, 1, { &w->q_norm } },
+        { &l->k_norm, CG_F32, 1, { &w->k_norm } },
+        { &l->qkv_bias, CG_F32, 3, { &w->q_bias, &w->k_bias, &w->v_bias } },
+        { &l->qkv, t, 3, { &w->q, &w->k, &w->v } },
+        { &l->o, t, 1, { &w->o } },
+        { &l->gate_up, t, 2, { &w->gate, &w->up } },
+        { &l->down, t, 1, { &w->down } },
+    };
 
-    if (status == CG_OK)
-        status = upload_one(f, &w->post_norm, CG_F32, &l->post_norm, err);
-    if (status == CG_OK && w->q_norm.data)
-        status = upload_one(f, &w->q_norm, CG_F32, &l->q_norm, err);
-    if (status == CG_OK && w->k_norm.data)
-        status = upload_one(f, &w->k_norm, CG_F32, &l->k_norm, err);
-    if (status == CG_OK && w->q_bias.data)
-        status = upload_stack(f, bias, 3, CG_F32, &l->qkv_bias, err);
-    if (status == CG_OK)
-        status = upload_stack(f, qkv, 3, t, &l->qkv, err);
-    if (status == CG_OK)
-        status = upload_one(f, &w->o, t, &l->o, err);
-    if (status == CG_OK)
-        status = upload_stack(f, gate_up, 2, t, &l->gate_up, err);
-    if (status == CG_OK)
-        status = upload_one(f, &w->down, t, &l->down, err);
-    return status;
+    for (size_t i = 0; i < sizeof matrices / sizeof *matrices; i++)
+        if (matrices[i].parts[0]->data)
+            CG_TRY(upload_stack(f, matrices[i].parts, matrices[i].n, matrices[i].to,
+                                matrices[i].ret_ptr, err));
+    return CG_OK;
 }
 
 static cg_status upload_rope(cg_forward *f, cg_error *err)
@@ -179,40 +156,33 @@ static cg_status upload_rope(cg_forward *f, cg_error *err)
     float *cosines = cg_alloc_array((size_t)n, sizeof *cosines);
     float *sines = cg_alloc_array((size_t)n, sizeof *sines);
     size_t bytes = (size_t)n * sizeof *cosines;
-    cg_status status = inv_freq && cosines && sines ? CG_OK : nomem(err);
+    cg_status st;
 
-    if (status == CG_OK) {
-        cg_rope_inv_freq(&f->shape, inv_freq);
-        for (int64_t p = 0; p < f->config.max_len; p++)
-            for (int64_t i = 0; i < half; i++) {
-                float angle = (float)p * inv_freq[i]; /* rounded to f32, as in training */
-
-                cosines[p * half + i] = cosf(angle);
-                sines[p * half + i] = sinf(angle);
-            }
-        status = take(f, bytes, &f->cosines, err);
+    if (!inv_freq || !cosines || !sines) {
+        st = cg_fail_nomem(err, "model");
+        goto out;
     }
-    if (status == CG_OK)
-        status = take(f, bytes, &f->sines, err);
-    if (status == CG_OK)
-        status = CG_CUDA(cudaMemcpy(f->cosines, cosines, bytes, cudaMemcpyHostToDevice), err);
-    if (status == CG_OK)
-        status = CG_CUDA(cudaMemcpy(f->sines, sines, bytes, cudaMemcpyHostToDevice), err);
+    cg_rope_inv_freq(&f->shape, inv_freq);
+    for (int64_t p = 0; p < f->config.max_len; p++)
+        for (int64_t i = 0; i < half; i++) {
+            float angle = (float)p * inv_freq[i]; /* rounded to f32, as in training */
+
+            cosines[p * half + i] = cosf(angle);
+            sines[p * half + i] = sinf(angle);
+        }
+    CG_TRY_GOTO(st, alloc(f, bytes, &f->cosines, err), out);
+    CG_TRY_GOTO(st, alloc(f, bytes, &f->sines, err), out);
+    CG_TRY_GOTO(st, CG_CUDA(cudaMemcpy(f->cosines, cosines, bytes, cudaMemcpyHostToDevice), err),
+                out);
+    st = CG_CUDA(cudaMemcpy(f->sines, sines, bytes, cudaMemcpyHostToDevice), err);
+out:
     free(inv_freq);
     free(cosines);
     free(sines);
-    return status;
+    return st;
 }
 
 /* ---- create, destroy ---------------------------------------------------------------------- */
-
-static cg_status make_gemm(cg_forward *f, int64_t outputs, int64_t inputs, cg_dtype out,
-                           int accumulate, cg_gemm **ret_gemm, cg_error *err)
-{
-    cg_gemm_shape shape = { f->rows, outputs, inputs, f->config.dtype, out, accumulate };
-
-    return cg_gemm_create(f->gemms, &shape, ret_gemm, err);
-}
 
 static cg_status make_plan(cg_forward *f, cg_error *err)
 {
@@ -230,21 +200,16 @@ static cg_status make_plan(cg_forward *f, cg_error *err)
     };
     cg_attention_problem problem = cg_attention_problem_of_model(&f->shape, &shape);
     size_t workspace;
-    cg_status status = c->cache->view(c->cache_self, 0, &view, err);
 
-    if (status != CG_OK)
-        return status;
+    CG_TRY(c->cache->view(c->cache_self, 0, &view, err));
     cg_attention_problem_set_cache(&problem, c->cache, &view);
-    status = c->attention->supports(c->host, &problem, err);
-    if (status == CG_OK)
-        status = c->attention->plan(c->host, &problem, &f->plan, err);
-    if (status != CG_OK)
-        return status;
+    CG_TRY(c->attention->supports(c->host, &problem, err));
+    CG_TRY(c->attention->plan(c->host, &problem, &f->plan, err));
     workspace = c->attention->workspace_size(f->plan);
-    return workspace ? take(f, workspace, &f->workspace, err) : CG_OK;
+    return workspace ? alloc(f, workspace, &f->workspace, err) : CG_OK;
 }
 
-/* The kernels move eight elements at a time. */
+/* The kernels load and store eight elements at a time. */
 static cg_status check_shape(const cg_model_config *c, cg_error *err)
 {
     if (c->hidden % 8 || c->intermediate % 8 || c->head_dim % 8 || c->head_dim > 256)
@@ -255,21 +220,80 @@ static cg_status check_shape(const cg_model_config *c, cg_error *err)
     return CG_OK;
 }
 
+static cg_status upload_weights(cg_forward *f, cg_error *err)
+{
+    const cg_model *m = f->config.model;
+    cg_dtype t = f->config.dtype;
+    const cg_tensor_ref *embed = &m->embed, *head = &m->head, *final_norm = &m->final_norm;
+
+    CG_TRY(upload_stack(f, &embed, 1, t, &f->embed, err));
+    f->head_weights = f->embed;
+    if (head->data != embed->data)
+        CG_TRY(upload_stack(f, &head, 1, t, &f->head_weights, err));
+    CG_TRY(upload_stack(f, &final_norm, 1, CG_F32, &f->final_norm, err));
+    for (int32_t l = 0; l < f->shape.n_layers; l++)
+        CG_TRY(upload_layer(f, &m->layers[l], &f->layers[l], err));
+    return upload_rope(f, err);
+}
+
+/* Allocates the activations, zeroed. */
+static cg_status make_activations(cg_forward *f, cg_error *err)
+{
+    size_t element = cg_dtype_size(f->config.dtype);
+    int64_t hidden = f->shape.hidden, inter = f->shape.intermediate;
+    const struct {
+        void *ret_ptr; /* address of the pointer */
+        int64_t rows, width;
+        size_t element;
+    } arrays[] = {
+        { &f->x, f->rows, hidden, sizeof(float) },    { &f->h, f->rows, hidden, element },
+        { &f->qkv, f->rows, f->qkv_dim, element },    { &f->att, f->rows, f->q_dim, element },
+        { &f->gate_up, f->rows, 2 * inter, element }, { &f->act, f->rows, inter, element },
+        { &f->out_h, f->out_rows, hidden, element },
+    };
+
+    for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) {
+        size_t bytes = (size_t)(arrays[i].rows * arrays[i].width) * arrays[i].element;
+        void *p;
+
+        CG_TRY(alloc(f, bytes, &p, err));
+        memcpy(arrays[i].ret_ptr, &p, sizeof p);
+        CG_TRY(CG_CUDA(cudaMemsetAsync(p, 0, bytes, f->config.stream), err));
+    }
+    return CG_OK;
+}
+
+static cg_status make_gemms(cg_forward *f, cg_error *err)
+{
+    cg_dtype t = f->config.dtype;
+    int64_t hidden = f->shape.hidden, inter = f->shape.intermediate;
+    const struct {
+        cg_gemm **ret_gemm;
+        cg_gemm_shape shape; /* rows, outputs, inputs, types, accumulate */
+    } gemms[] = {
+        { &f->qkv_gemm, { f->rows, f->qkv_dim, hidden, t, t, 0 } },
+        { &f->o_gemm, { f->rows, hidden, f->q_dim, t, CG_F32, 1 } },
+        { &f->gate_up_gemm, { f->rows, 2 * inter, hidden, t, t, 0 } },
+        { &f->down_gemm, { f->rows, hidden, inter, t, CG_F32, 1 } },
+    };
+
+    for (size_t i = 0; i < sizeof gemms / sizeof *gemms; i++)
+        CG_TRY(cg_gemm_create(f->gemms, &gemms[i].shape, gemms[i].ret_gemm, err));
+    return CG_OK;
+}
+
 cg_status cg_forward_create(const cg_forward_config *config, const cg_step_state *state,
                             cg_forward **ret_forward, cg_error *err)
 {
-    const cg_model *model = config->model;
-    const cg_model_config *mc = &model->config;
-    size_t element = cg_dtype_size(config->dtype);
-    int32_t piece = config->deterministic ? CG_GEMM_PIECE : 1;
+    const cg_model_config *mc = &config->model->config;
+    int32_t row_block = config->deterministic ? CG_GEMM_ROW_BLOCK : 1;
     cg_forward *f;
-    cg_status status = check_shape(mc, err);
+    cg_status st;
 
-    if (status != CG_OK)
-        return status;
+    CG_TRY(check_shape(mc, err));
     f = calloc(1, sizeof *f);
     if (!f)
-        return nomem(err);
+        return cg_fail_nomem(err, "model");
     f->config = *config;
     f->state = state;
     f->shape = *mc;
@@ -277,54 +301,23 @@ cg_status cg_forward_create(const cg_forward_config *config, const cg_step_state
     f->kv_dim = mc->n_kv_heads * mc->head_dim;
     f->qkv_dim = f->q_dim + 2 * f->kv_dim;
     f->rows = state->step_tokens;
-    f->out_rows = (state->n_slots + piece - 1) / piece * piece;
+    f->out_rows = (state->n_slots + row_block - 1) / row_block * row_block;
     f->layers = calloc((size_t)mc->n_layers, sizeof *f->layers);
-    if (!f->layers)
-        status = nomem(err);
-    if (status == CG_OK)
-        status = cg_gemm_context_create(config->deterministic, config->stream, &f->gemms, err);
-    if (status == CG_OK)
-        status = upload_one(f, &model->embed, config->dtype, &f->embed, err);
-    f->head_weights = f->embed;
-    if (status == CG_OK && model->head.data != model->embed.data)
-        status = upload_one(f, &model->head, config->dtype, &f->head_weights, err);
-    if (status == CG_OK)
-        status = upload_one(f, &model->final_norm, CG_F32, &f->final_norm, err);
-    for (int32_t l = 0; l < mc->n_layers && status == CG_OK; l++)
-        status = upload_layer(f, &model->layers[l], &f->layers[l], err);
-    if (status == CG_OK)
-        status = upload_rope(f, err);
-    if (status == CG_OK)
-        status = take_rows(f, f->rows, mc->hidden, sizeof(float), &f->x, err);
-    if (status == CG_OK)
-        status = take_rows(f, f->rows, mc->hidden, element, &f->h, err);
-    if (status == CG_OK)
-        status = take_rows(f, f->rows, f->qkv_dim, element, &f->qkv, err);
-    if (status == CG_OK)
-        status = take_rows(f, f->rows, f->q_dim, element, &f->att, err);
-    if (status == CG_OK)
-        status = take_rows(f, f->rows, 2 * (int64_t)mc->intermediate, element, &f->gate_up, err);
-    if (status == CG_OK)
-        status = take_rows(f, f->rows, mc->intermediate, element, &f->act, err);
-    if (status == CG_OK)
-        status = take_rows(f, f->out_rows, mc->hidden, element, &f->out_h, err);
-    if (status == CG_OK)
-        status = make_gemm(f, f->qkv_dim, mc->hidden, config->dtype, 0, &f->qkv_gemm, err);
-    if (status == CG_OK)
-        status = make_gemm(f, mc->hidden, f->q_dim, CG_F32, 1, &f->o_gemm, err);
-    if (status == CG_OK)
-        status = make_gemm(f, 2 * (int64_t)mc->intermediate, mc->hidden, config->dtype, 0,
-                           &f->gate_up_gemm, err);
-    if (status == CG_OK)
-        status = make_gemm(f, mc->hidden, mc->intermediate, CG_F32, 1, &f->down_gemm, err);
-    if (status == CG_OK)
-        status = make_plan(f, err);
-    if (status != CG_OK) {
-        cg_forward_destroy(f);
-        return status;
+    if (!f->layers) {
+        st = cg_fail_nomem(err, "model");
+        goto out;
     }
+    CG_TRY_GOTO(st, cg_gemm_context_create(config->deterministic, config->stream, &f->gemms, err),
+                out);
+    CG_TRY_GOTO(st, upload_weights(f, err), out);
+    CG_TRY_GOTO(st, make_activations(f, err), out);
+    CG_TRY_GOTO(st, make_gemms(f, err), out);
+    CG_TRY_GOTO(st, make_plan(f, err), out);
     *ret_forward = f;
-    return CG_OK;
+    f = NULL;
+out:
+    cg_forward_destroy(f);
+    return st;
 }
 
 void cg_forward_destroy(cg_forward *f)
@@ -349,58 +342,52 @@ void cg_forward_destroy(cg_forward *f)
     free(f);
 }
 
+/* Replaces head, logits and their product by ones of `padded` head rows. */
+static cg_status resize_head(cg_forward *f, int64_t padded, cg_error *err)
+{
+    cg_gemm_shape shape = { f->out_rows, padded, f->shape.hidden, f->config.dtype, CG_F32, 0 };
+    size_t head_bytes = (size_t)(padded * f->shape.hidden) * cg_dtype_size(f->config.dtype);
+    size_t logits_bytes = (size_t)(f->out_rows * padded) * sizeof(float);
+
+    cg_gemm_destroy(f->head_gemm);
+    f->head_gemm = NULL;
+    cudaFree(f->head);
+    cudaFree(f->logits);
+    f->head = NULL;
+    f->logits = NULL;
+    f->padded_head_rows = 0;
+    CG_TRY(CG_CUDA(cudaMalloc(&f->head, head_bytes), err));
+    CG_TRY(CG_CUDA(cudaMalloc((void **)&f->logits, logits_bytes), err));
+    CG_TRY(cg_gemm_create(f->gemms, &shape, &f->head_gemm, err));
+    f->padded_head_rows = padded;
+    return CG_OK;
+}
+
 cg_status cg_forward_set_head_rows(cg_forward *f, const int32_t *head_token, int32_t n,
                                    cg_error *err)
 {
-    int64_t padded = ((int64_t)n + COLUMN_PANEL - 1) / COLUMN_PANEL * COLUMN_PANEL;
-    cg_gemm_shape shape = { f->out_rows, padded, f->shape.hidden, f->config.dtype, CG_F32, 0 };
-    size_t element = cg_dtype_size(f->config.dtype);
-    cg_status status = CG_CUDA(cudaStreamSynchronize(f->config.stream), err);
+    int64_t padded = ((int64_t)n + HEAD_ROW_PANEL - 1) / HEAD_ROW_PANEL * HEAD_ROW_PANEL;
 
-    if (status == CG_OK && padded != f->padded_columns) {
-        cg_gemm_destroy(f->head_gemm);
-        f->head_gemm = NULL;
-        cudaFree(f->head);
-        cudaFree(f->logits);
-        f->head = NULL;
-        f->logits = NULL;
-        f->padded_columns = 0;
-        status = CG_CUDA(cudaMalloc(&f->head, (size_t)(padded * f->shape.hidden) * element), err);
-        if (status == CG_OK)
-            status = CG_CUDA(
-                cudaMalloc((void **)&f->logits, (size_t)(f->out_rows * padded) * sizeof(float)),
-                err);
-        if (status == CG_OK)
-            status = cg_gemm_create(f->gemms, &shape, &f->head_gemm, err);
-        if (status != CG_OK)
-            return status;
-        f->padded_columns = padded;
-    }
-    if (status == CG_OK)
-        status =
-            cg_cuda_gather_rows(f->head_weights, head_token, n, (int32_t)padded, f->shape.hidden,
-                                f->config.dtype, f->head, f->config.stream, err);
-    if (status == CG_OK)
-        f->n_head_rows = n;
-    return status;
+    CG_TRY(CG_CUDA(cudaStreamSynchronize(f->config.stream), err));
+    if (padded != f->padded_head_rows)
+        CG_TRY(resize_head(f, padded, err));
+    CG_TRY(cg_cuda_gather_rows(f->head_weights, head_token, n, (int32_t)padded, f->shape.hidden,
+                               f->config.dtype, f->head, f->config.stream, err));
+    f->n_head_rows = n;
+    return CG_OK;
 }
 
 /* ---- the pass ----------------------------------------------------------------------------- */
 
-/* Rotate, append this layer's keys and values, attend. */
-static cg_status attend(cg_forward *f, int32_t layer, cg_error *err)
+/* Adds bias, normalises and rotates q and k, and stores k and v in the cache of this layer. */
+static cg_status append_to_cache(cg_forward *f, int32_t layer, const cg_kv_view *view,
+                                 cg_error *err)
 {
     const cg_forward_config *c = &f->config;
     const cg_step_state *s = f->state;
     const struct layer *l = &f->layers[layer];
     int64_t element = cg_dtype_size(c->dtype);
-    cg_kv_view view = { CG_SIZED(cg_kv_view) };
-    cg_cuda_qkv rope;
-    cg_status status = c->cache->view(c->cache_self, layer, &view, err);
-
-    if (status != CG_OK)
-        return status;
-    rope = (cg_cuda_qkv) {
+    cg_cuda_qkv qkv = {
         .qkv = f->qkv,
         .bias = l->qkv_bias,
         .q_norm = l->q_norm,
@@ -416,97 +403,95 @@ static cg_status attend(cg_forward *f, int32_t layer, cg_error *err)
         .eps = (float)f->shape.rms_eps,
         .act = c->dtype,
         .store = CG_HAS_SIZE(c->cache, flags) && (c->cache->flags & CG_CACHE_STORE_BY_VIEW) &&
-                 view.dtype == c->dtype,
-        .view = view,
+                 view->dtype == c->dtype,
+        .view = *view,
     };
-    status = cg_cuda_rope_store(&rope, c->stream, err);
-    if (status == CG_OK && !rope.store) {
-        cg_cache_append append = {
-            CG_SIZED(cg_cache_append),
-            .n_tokens = f->rows,
-            .slot = s->slot,
-            .pos = s->pos,
-            .k = (char *)f->qkv + f->q_dim * element,
-            .v = (char *)f->qkv + (f->q_dim + f->kv_dim) * element,
-            .k_stride = f->qkv_dim * element,
-            .v_stride = f->qkv_dim * element,
-            .dtype = c->dtype,
-            .stream = c->stream,
-        };
+    cg_cache_append append = {
+        CG_SIZED(cg_cache_append),
+        .n_tokens = f->rows,
+        .slot = s->slot,
+        .pos = s->pos,
+        .k = (char *)f->qkv + f->q_dim * element,
+        .v = (char *)f->qkv + (f->q_dim + f->kv_dim) * element,
+        .k_stride = f->qkv_dim * element,
+        .v_stride = f->qkv_dim * element,
+        .dtype = c->dtype,
+        .stream = c->stream,
+    };
 
-        status = c->cache->append(c->cache_self, layer, &append, err);
-    }
-    if (status == CG_OK) {
-        cg_attention_args args = {
-            CG_SIZED(cg_attention_args),
-            .n_tokens = f->rows,
-            .n_seqs = s->n_kv_slots,
-            .q = f->qkv,
-            .out = f->att,
-            .q_stride = f->qkv_dim * element,
-            .out_stride = f->q_dim * element,
-            .q_start = s->q_start,
-            .slot = s->seq_slot,
-            .kv_len = s->kv_len,
-            .kv = &view,
-            .workspace = f->workspace,
-            .stream = c->stream,
-        };
-
-        status = c->attention->run(f->plan, &args, err);
-    }
-    return status;
+    CG_TRY(cg_cuda_rope_store(&qkv, c->stream, err));
+    return qkv.store ? CG_OK : c->cache->append(c->cache_self, layer, &append, err);
 }
 
+static cg_status attend(cg_forward *f, const cg_kv_view *view, cg_error *err)
+{
+    const cg_step_state *s = f->state;
+    int64_t element = cg_dtype_size(f->config.dtype);
+    cg_attention_args args = {
+        CG_SIZED(cg_attention_args),
+        .n_tokens = f->rows,
+        .n_seqs = s->n_kv_slots,
+        .q = f->qkv,
+        .out = f->att,
+        .q_stride = f->qkv_dim * element,
+        .out_stride = f->q_dim * element,
+        .q_start = s->q_start,
+        .slot = s->seq_slot,
+        .kv_len = s->kv_len,
+        .kv = view,
+        .workspace = f->workspace,
+        .stream = f->config.stream,
+    };
+
+    return f->config.attention->run(f->plan, &args, err);
+}
+
+/* f->h holds the normalised input of the layer on entry, that of the next layer on return. */
 static cg_status run_layer(cg_forward *f, int32_t i, cg_error *err)
 {
     const struct layer *l = &f->layers[i];
     cudaStream_t stream = f->config.stream;
     cg_dtype t = f->config.dtype;
     float eps = (float)f->shape.rms_eps;
-    cg_status status = cg_gemm_run(f->qkv_gemm, f->h, l->qkv, f->qkv, err);
+    cg_kv_view view = { CG_SIZED(cg_kv_view) };
 
-    if (status == CG_OK)
-        status = attend(f, i, err);
-    if (status == CG_OK)
-        status = cg_gemm_run(f->o_gemm, f->att, l->o, f->x, err); /* x += */
-    if (status == CG_OK)
-        status = cg_cuda_rms_norm(f->x, l->post_norm, eps, NULL, NULL, f->rows, f->shape.hidden, t,
-                                  f->h, stream, err);
-    if (status == CG_OK)
-        status = cg_gemm_run(f->gate_up_gemm, f->h, l->gate_up, f->gate_up, err);
-    if (status == CG_OK)
-        status =
-            cg_cuda_silu_mul(f->gate_up, f->rows, f->shape.intermediate, t, f->act, stream, err);
-    if (status == CG_OK)
-        status = cg_gemm_run(f->down_gemm, f->act, l->down, f->x, err); /* x += */
-    if (status == CG_OK && i + 1 < f->shape.n_layers)
-        status = cg_cuda_rms_norm(f->x, f->layers[i + 1].input_norm, eps, NULL, NULL, f->rows,
-                                  f->shape.hidden, t, f->h, stream, err);
-    return status;
+    CG_TRY(cg_gemm_run(f->qkv_gemm, f->h, l->qkv, f->qkv, err));
+    CG_TRY(f->config.cache->view(f->config.cache_self, i, &view, err));
+    CG_TRY(append_to_cache(f, i, &view, err));
+    CG_TRY(attend(f, &view, err));
+    CG_TRY(cg_gemm_run(f->o_gemm, f->att, l->o, f->x, err)); /* x += */
+    CG_TRY(cg_cuda_rms_norm(f->x, l->post_norm, eps, NULL, NULL, f->rows, f->shape.hidden, t, f->h,
+                            stream, err));
+    CG_TRY(cg_gemm_run(f->gate_up_gemm, f->h, l->gate_up, f->gate_up, err));
+    CG_TRY(cg_cuda_silu_mul(f->gate_up, f->rows, f->shape.intermediate, t, f->act, stream, err));
+    CG_TRY(cg_gemm_run(f->down_gemm, f->act, l->down, f->x, err)); /* x += */
+    if (i + 1 == f->shape.n_layers)
+        return CG_OK;
+    return cg_cuda_rms_norm(f->x, f->layers[i + 1].input_norm, eps, NULL, NULL, f->rows,
+                            f->shape.hidden, t, f->h, stream, err);
 }
 
 cg_status cg_forward_run(cg_forward *f, cg_error *err)
 {
     const cg_step_state *s = f->state;
     cudaStream_t stream = f->config.stream;
+    cg_dtype t = f->config.dtype;
     float eps = (float)f->shape.rms_eps;
-    cg_status status =
-        cg_cuda_embed_norm(s->token, f->embed, f->layers[0].input_norm, eps, f->rows,
-                           f->shape.hidden, f->config.dtype, f->x, f->h, stream, err);
 
-    for (int32_t l = 0; l < f->shape.n_layers && status == CG_OK; l++)
-        status = run_layer(f, l, err);
-    if (status != CG_OK || !f->n_head_rows) /* no program yet: only prompts */
-        return status;
-    status = cg_cuda_rms_norm(f->x, f->final_norm, eps, s->out_row, s->n_out, f->out_rows,
-                              f->shape.hidden, f->config.dtype, f->out_h, stream, err);
-    return status == CG_OK ? cg_gemm_run(f->head_gemm, f->out_h, f->head, f->logits, err) : status;
+    CG_TRY(cg_cuda_embed_norm(s->token, f->embed, f->layers[0].input_norm, eps, f->rows,
+                              f->shape.hidden, t, f->x, f->h, stream, err));
+    for (int32_t l = 0; l < f->shape.n_layers; l++)
+        CG_TRY(run_layer(f, l, err));
+    if (!f->n_head_rows) /* no program yet, only prompts */
+        return CG_OK;
+    CG_TRY(cg_cuda_rms_norm(f->x, f->final_norm, eps, s->out_row, s->n_out, f->out_rows,
+                            f->shape.hidden, t, f->out_h, stream, err));
+    return cg_gemm_run(f->head_gemm, f->out_h, f->head, f->logits, err);
 }
 
 const float *cg_forward_logits(const cg_forward *f, int64_t *ret_stride, int32_t *ret_n)
 {
-    *ret_stride = f->padded_columns;
+    *ret_stride = f->padded_head_rows;
     *ret_n = f->n_head_rows;
     return f->logits;
 }
@@ -515,6 +500,6 @@ int64_t cg_forward_bytes(const cg_forward *f)
 {
     size_t element = cg_dtype_size(f->config.dtype);
 
-    return f->bytes + f->padded_columns * f->shape.hidden * (int64_t)element +
-           f->out_rows * f->padded_columns * (int64_t)sizeof(float);
+    return f->bytes + f->padded_head_rows * f->shape.hidden * (int64_t)element +
+           f->out_rows * f->padded_head_rows * (int64_t)sizeof(float);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* An open GPU: memory, stream, marks, graphs. confgen/gpu.h says what each call does. */
+/* An open GPU: memory, stream, time stamps, graphs. The calls are documented in confgen/gpu.h. */
 #include "gpu_device.h"
 
 #include <stdio.h>
@@ -29,7 +29,7 @@ cg_status cg_cuda_check(cudaError_t code, const char *call, cg_error *err)
 {
     if (code == cudaSuccess)
         return CG_OK;
-    (void)cudaGetLastError(); /* an error that is told is not to be met again */
+    (void)cudaGetLastError(); /* clear it: later checks must not report it again */
     if (code == cudaErrorMemoryAllocation)
         return cg_fail(err, CG_ERR_DEVICE_NOMEM, "the GPU has no memory left (%s)", call);
     return cg_fail(err, CG_ERR_CUDA, "CUDA: %s (%s) in %s", cudaGetErrorString(code),
@@ -41,7 +41,7 @@ cg_status cg_cublas_check(cublasStatus_t code, const char *call, cg_error *err)
     if (code == CUBLAS_STATUS_SUCCESS)
         return CG_OK;
     if (code == CUBLAS_STATUS_ALLOC_FAILED)
-        return cg_fail(err, CG_ERR_DEVICE_NOMEM, "cuBLASLt has no memory left (%s)", call);
+        return cg_fail(err, CG_ERR_DEVICE_NOMEM, "cuBLASLt: out of memory (%s)", call);
     return cg_fail(err, CG_ERR_CUDA, "cuBLASLt: %s in %s", cublasLtGetStatusString(code), call);
 }
 
@@ -60,8 +60,8 @@ cg_status cg_cuda_count(int32_t *ret_n, cg_error *err)
     code = cudaGetDeviceCount(&n);
     if (code == cudaErrorInsufficientDriver)
         return cg_fail(err, CG_ERR_UNSUPPORTED,
-                       "the NVIDIA driver serves CUDA %d.%d, this build needs %d.%d: update the "
-                       "driver, or use --device cpu",
+                       "the NVIDIA driver supports CUDA %d.%d, this build needs %d.%d: update "
+                       "the driver, or use --device cpu",
                        driver / 1000, driver % 1000 / 10, runtime / 1000, runtime % 1000 / 10);
     if (code == cudaErrorNoDevice) {
         (void)cudaGetLastError();
@@ -78,15 +78,12 @@ cg_status cg_cuda_use(int32_t index, cg_error *err)
 {
     int32_t n = 0;
     int major = 0;
-    cg_status status = cg_cuda_count(&n, err);
 
-    if (status != CG_OK)
-        return status;
+    CG_TRY(cg_cuda_count(&n, err));
     if (index < 0 || index >= n)
-        return cg_fail(err, CG_ERR_USAGE, "GPU %d: this machine has %d", index, n);
-    if ((status = CG_CUDA(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, index),
-                          err)) != CG_OK)
-        return status;
+        return cg_fail(err, CG_ERR_USAGE, "there is no GPU %d, this machine has %d, counted from 0",
+                       index, n);
+    CG_TRY(CG_CUDA(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, index), err));
     if (major < 8)
         return cg_fail(err, CG_ERR_UNSUPPORTED,
                        "GPU %d has compute capability %d.x, wanted 8.0 or newer: use --device cpu",
@@ -97,23 +94,22 @@ cg_status cg_cuda_use(int32_t index, cg_error *err)
 cg_status cg_cuda_gpu_open(int32_t index, cg_gpu **ret_gpu, cg_error *err)
 {
     cg_gpu *gpu;
-    cg_status status = cg_cuda_use(index, err);
+    cg_status st;
 
-    if (status != CG_OK)
-        return status;
+    CG_TRY(cg_cuda_use(index, err));
     gpu = calloc(1, sizeof *gpu);
     if (!gpu)
         return cg_fail(err, CG_ERR_NOMEM, "GPU %d: out of memory", index);
     gpu->index = index;
-    status = CG_CUDA(cudaStreamCreateWithFlags(&gpu->stream, cudaStreamNonBlocking), err);
-    for (int i = 0; i < 2 && status == CG_OK; i++)
-        status = CG_CUDA(cudaEventCreate(&gpu->marks[i]), err);
-    if (status != CG_OK) {
-        cg_cuda_gpu_close(gpu);
-        return status;
-    }
+    CG_TRY_GOTO(st, CG_CUDA(cudaStreamCreateWithFlags(&gpu->stream, cudaStreamNonBlocking), err),
+                fail);
+    for (int i = 0; i < 2; i++)
+        CG_TRY_GOTO(st, CG_CUDA(cudaEventCreate(&gpu->marks[i]), err), fail);
     *ret_gpu = gpu;
     return CG_OK;
+fail:
+    cg_cuda_gpu_close(gpu);
+    return st;
 }
 
 void cg_cuda_gpu_close(cg_gpu *gpu)
@@ -176,15 +172,15 @@ void *cg_cuda_gpu_stream(const cg_gpu *gpu)
 cg_status cg_cuda_gpu_alloc(cg_gpu *gpu, size_t bytes, void **ret_ptr, cg_error *err)
 {
     struct allocation *a = malloc(sizeof *a);
-    cg_status status;
+    cg_status st;
 
     if (!a)
         return cg_fail(err, CG_ERR_NOMEM, "GPU %d: out of memory", gpu->index);
     cudaSetDevice(gpu->index);
-    status = CG_CUDA(cudaMalloc(&a->ptr, bytes ? bytes : 1), NULL);
-    if (status != CG_OK) {
+    st = CG_CUDA(cudaMalloc(&a->ptr, bytes ? bytes : 1), NULL);
+    if (st != CG_OK) {
         free(a);
-        return cg_fail(err, status, "GPU %d: no memory for %zu bytes", gpu->index, bytes);
+        return cg_fail(err, st, "GPU %d: no memory for %zu bytes", gpu->index, bytes);
     }
     a->next = gpu->allocations;
     gpu->allocations = a;
@@ -209,11 +205,9 @@ void cg_cuda_gpu_free(cg_gpu *gpu, void *ptr)
 static cg_status copy(cg_gpu *gpu, void *dst, const void *src, size_t bytes,
                       enum cudaMemcpyKind kind, cg_error *err)
 {
-    cg_status status = CG_CUDA(cudaSetDevice(gpu->index), err);
-
-    if (status == CG_OK)
-        status = CG_CUDA(cudaMemcpyAsync(dst, src, bytes, kind, gpu->stream), err);
-    return status == CG_OK ? cg_cuda_gpu_synchronize(gpu, err) : status;
+    CG_TRY(CG_CUDA(cudaSetDevice(gpu->index), err));
+    CG_TRY(CG_CUDA(cudaMemcpyAsync(dst, src, bytes, kind, gpu->stream), err));
+    return cg_cuda_gpu_synchronize(gpu, err);
 }
 
 cg_status cg_cuda_gpu_write(cg_gpu *gpu, void *dst, const void *src, size_t bytes, cg_error *err)
@@ -228,69 +222,59 @@ cg_status cg_cuda_gpu_read(cg_gpu *gpu, void *dst, const void *src, size_t bytes
 
 cg_status cg_cuda_gpu_fill(cg_gpu *gpu, void *dst, int32_t byte, size_t bytes, cg_error *err)
 {
-    cg_status status = CG_CUDA(cudaSetDevice(gpu->index), err);
-
-    if (status == CG_OK)
-        status = CG_CUDA(cudaMemsetAsync(dst, byte, bytes, gpu->stream), err);
-    return status == CG_OK ? cg_cuda_gpu_synchronize(gpu, err) : status;
+    CG_TRY(CG_CUDA(cudaSetDevice(gpu->index), err));
+    CG_TRY(CG_CUDA(cudaMemsetAsync(dst, byte, bytes, gpu->stream), err));
+    return cg_cuda_gpu_synchronize(gpu, err);
 }
 
 cg_status cg_cuda_gpu_synchronize(cg_gpu *gpu, cg_error *err)
 {
-    cg_status status = CG_CUDA(cudaSetDevice(gpu->index), err);
-
-    return status == CG_OK ? CG_CUDA(cudaStreamSynchronize(gpu->stream), err) : status;
+    CG_TRY(CG_CUDA(cudaSetDevice(gpu->index), err));
+    return CG_CUDA(cudaStreamSynchronize(gpu->stream), err);
 }
 
 cg_status cg_cuda_gpu_mark(cg_gpu *gpu, int32_t which, cg_error *err)
 {
-    cg_status status = CG_CUDA(cudaSetDevice(gpu->index), err);
-
-    return status == CG_OK ? CG_CUDA(cudaEventRecord(gpu->marks[which != 0], gpu->stream), err)
-                           : status;
+    CG_TRY(CG_CUDA(cudaSetDevice(gpu->index), err));
+    return CG_CUDA(cudaEventRecord(gpu->marks[which != 0], gpu->stream), err);
 }
 
 cg_status cg_cuda_gpu_elapsed(cg_gpu *gpu, double *ret_seconds, cg_error *err)
 {
     float ms = 0;
-    cg_status status = CG_CUDA(cudaEventSynchronize(gpu->marks[1]), err);
 
-    if (status == CG_OK)
-        status = CG_CUDA(cudaEventElapsedTime(&ms, gpu->marks[0], gpu->marks[1]), err);
-    if (status == CG_OK)
-        *ret_seconds = (double)ms * 1e-3;
-    return status;
+    CG_TRY(CG_CUDA(cudaEventSynchronize(gpu->marks[1]), err));
+    CG_TRY(CG_CUDA(cudaEventElapsedTime(&ms, gpu->marks[0], gpu->marks[1]), err));
+    *ret_seconds = (double)ms * 1e-3;
+    return CG_OK;
 }
 
 cg_status cg_cuda_gpu_capture_begin(cg_gpu *gpu, cg_error *err)
 {
-    cg_status status = CG_CUDA(cudaSetDevice(gpu->index), err);
-
-    return status == CG_OK
-               ? CG_CUDA(cudaStreamBeginCapture(gpu->stream, cudaStreamCaptureModeThreadLocal), err)
-               : status;
+    CG_TRY(CG_CUDA(cudaSetDevice(gpu->index), err));
+    return CG_CUDA(cudaStreamBeginCapture(gpu->stream, cudaStreamCaptureModeThreadLocal), err);
 }
 
 cg_status cg_cuda_gpu_capture_end(cg_gpu *gpu, cg_gpu_graph **ret_graph, cg_error *err)
 {
     cg_gpu_graph *g = calloc(1, sizeof *g);
     cudaGraph_t graph = NULL;
-    cg_status status = CG_CUDA(cudaStreamEndCapture(gpu->stream, &graph), err);
+    cg_status st;
 
-    if (status == CG_OK && !g)
-        status = cg_fail(err, CG_ERR_NOMEM, "graph: out of memory");
-    if (status == CG_OK) {
-        g->gpu = gpu->index;
-        status = CG_CUDA(cudaGraphInstantiate(&g->exec, graph, 0), err);
+    CG_TRY_GOTO(st, CG_CUDA(cudaStreamEndCapture(gpu->stream, &graph), err), out);
+    if (!g) {
+        st = cg_fail_nomem(err, "graph");
+        goto out;
     }
+    g->gpu = gpu->index;
+    CG_TRY_GOTO(st, CG_CUDA(cudaGraphInstantiate(&g->exec, graph, 0), err), out);
+    *ret_graph = g;
+    g = NULL;
+out:
     if (graph)
         cudaGraphDestroy(graph);
-    if (status != CG_OK) {
-        free(g);
-        return status;
-    }
-    *ret_graph = g;
-    return CG_OK;
+    free(g);
+    return st;
 }
 
 cg_status cg_cuda_gpu_replay(cg_gpu *gpu, cg_gpu_graph *graph, cg_error *err)

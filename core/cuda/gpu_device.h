@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/** @file gpu_device.h  What the files of the CUDA module share: the open GPU and checked calls. */
+/** @file gpu_device.h  An open GPU (confgen/gpu.h) and checked CUDA and cuBLASLt calls. */
 #ifndef CG_CUDA_GPU_DEVICE_H
 #define CG_CUDA_GPU_DEVICE_H
 
@@ -13,21 +13,21 @@
 extern "C" {
 #endif
 
-/** Status of a CUDA call; the text names the call. CG_ERR_DEVICE_NOMEM where memory ran out. */
+/** Status of a CUDA call; the text names the call. CG_ERR_DEVICE_NOMEM if out of device memory. */
 #define CG_CUDA(call, err) cg_cuda_check((call), #call, err)
 cg_status cg_cuda_check(cudaError_t code, const char *call, cg_error *err);
 
-/** The same for cuBLASLt. */
+/** Status of a cuBLASLt call. */
 #define CG_CUBLAS(call, err) cg_cublas_check((call), #call, err)
 cg_status cg_cublas_check(cublasStatus_t code, const char *call, cg_error *err);
 
-/** CG_OK if GPU `index` is there and can be used; makes it the calling thread's. */
+/** Makes GPU `index` current in the calling thread; fails if it is missing or unsupported. */
 cg_status cg_cuda_use(int32_t index, cg_error *err);
 
-/** Number of GPUs; the reason where the driver is missing or too old. */
+/** Number of GPUs; CG_ERR_UNSUPPORTED with the reason if the driver is missing or too old. */
 cg_status cg_cuda_count(int32_t *ret_n, cg_error *err);
 
-/* as their namesakes of confgen/gpu.h */
+/* cg_cuda_gpu_X() implements cg_gpu_X() of confgen/gpu.h */
 cg_status cg_cuda_gpu_open(int32_t index, cg_gpu **ret_gpu, cg_error *err);
 void cg_cuda_gpu_close(cg_gpu *gpu);
 void cg_cuda_gpu_get_info(const cg_gpu *gpu, cg_gpu_info *ret_info);

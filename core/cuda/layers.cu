@@ -33,7 +33,7 @@ static __device__ __forceinline__ void store4_f32(float *p, const float v[4])
     *(float4 *)p = make_float4(v[0], v[1], v[2], v[3]);
 }
 
-/* Two neighbours in the halves of a word, the first one low. */
+/* Unpacks two neighbouring bf16 from a word; the first is in the low half. */
 static __device__ __forceinline__ void unpack(uint32_t w, float *a, float *b)
 {
     *a = __uint_as_float(w << 16);
@@ -98,7 +98,7 @@ static __device__ __forceinline__ void store4_bf16(__nv_bfloat16 *p, const float
 #define FN(name) name##_f32_kernel
 #include "layers_kernels.cuh"
 
-/* Whole warps, eight elements a thread. */
+/* Threads for a row: whole warps, eight elements per thread. */
 static int row_threads(int32_t hidden)
 {
     int n = (hidden / 8 + 31) / 32 * 32;

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /**
- * @file layers.h  The kernels around the matrix products of a forward pass.
+ * @file layers.h  The kernels between the matrix products of a forward pass.
  *
- * The residual stream x is f32; what enters and leaves a product is of the activation type `act`
- * (bf16 or f32). All pointers are device memory, all calls queue on `stream` and can be captured.
- * Rows of a step beyond its tokens (slot < 0) are padding: they hold zeros or whatever follows from
- * zeros, and nothing of them is stored in the cache.
+ * The residual stream x is f32; inputs and outputs of products have the activation type `act` (bf16
+ * or f32). All pointers are device memory; all calls queue on `stream` and can be captured. Rows of
+ * a step beyond its tokens (slot < 0) are padding: computed from zeros and not stored in the cache.
  */
 #ifndef CG_CUDA_LAYERS_H
 #define CG_CUDA_LAYERS_H
@@ -21,7 +20,7 @@ extern "C" {
 /**
  * x[t] = embed[token[t]], h[t] = rms_norm(x[t]) * weight.
  *
- * @param token  [rows]; < 0: a row of zeros
+ * @param token  [rows]; negative: x[t] is 0
  * @param embed  [vocab, hidden] act
  * @param x      [rows, hidden] f32
  * @param h      [rows, hidden] act
@@ -31,36 +30,36 @@ cg_status cg_cuda_embed_norm(const int32_t *token, const void *embed, const floa
                              void *h, cudaStream_t stream, cg_error *err);
 
 /**
- * h[i] = rms_norm(x[row[i]]) * weight for i < *n; zeros for the other rows of h.
+ * h[i] = rms_norm(x[row[i]]) * weight for i < *n; 0 for the other rows of h.
  *
- * @param row, n  [rows] and one number; NULL: row i, all rows
+ * @param row, n  [rows] and [1]; row NULL: h[i] = rms_norm(x[i]) * weight for all rows
  */
 cg_status cg_cuda_rms_norm(const float *x, const float *weight, float eps, const int32_t *row,
                            const int32_t *n, int32_t rows, int32_t hidden, cg_dtype act, void *h,
                            cudaStream_t stream, cg_error *err);
 
-/** What follows the q, k, v projection of a layer. */
+/** Arguments of the kernel after the q, k, v projection of a layer. */
 typedef struct cg_cuda_qkv {
     void *qkv;                    /* [rows, (n_heads + 2 n_kv_heads) * head_dim] act, in place */
-    const float *bias;            /* of a row, or NULL */
+    const float *bias;            /* [(n_heads + 2 n_kv_heads) * head_dim] or NULL */
     const float *q_norm, *k_norm; /* [head_dim] or NULL */
     const float *cosines, *sines; /* [positions, head_dim / 2] */
-    const int32_t *slot, *pos;    /* [rows]; slot < 0: padding, left alone */
+    const int32_t *slot, *pos;    /* [rows]; slot < 0: padding, left unchanged */
     int32_t rows, n_heads, n_kv_heads, head_dim;
     float eps;
     cg_dtype act;
-    int32_t store;   /* nonzero: keys and values go to `view`, else back to qkv */
+    int32_t store;   /* nonzero: keys and values go to `view`, else in place */
     cg_kv_view view; /* of type act */
 } cg_cuda_qkv;
 
-/** Bias, norm of q and k, rotation, and the store of keys and values in the cache, in one pass. */
+/** Adds the bias, normalises and rotates q and k, and stores keys and values, in one pass. */
 cg_status cg_cuda_rope_store(const cg_cuda_qkv *args, cudaStream_t stream, cg_error *err);
 
-/** act[t, i] = silu(gate_up[t, i]) * gate_up[t, inter + i]. */
+/** out[t, i] = silu(gate_up[t, i]) * gate_up[t, inter + i]. */
 cg_status cg_cuda_silu_mul(const void *gate_up, int32_t rows, int32_t inter, cg_dtype act,
                            void *out, cudaStream_t stream, cg_error *err);
 
-/** dst[i] = src[row[i]] for i < n, zeros for n <= i < rows; [.., hidden] act. */
+/** dst[i] = src[row[i]] for i < n, 0 for n <= i < rows; [.., hidden] act. */
 cg_status cg_cuda_gather_rows(const void *src, const int32_t *row, int32_t n, int32_t rows,
                               int32_t hidden, cg_dtype act, void *dst, cudaStream_t stream,
                               cg_error *err);

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Kernels over one activation type; layers.cu includes this once a type with ACT (the type),
- * LOAD8/STORE8 (eight neighbours, 16-byte aligned for bf16, from and to float[8]), LOAD4/STORE4 and
- * FN(name).
+ * Kernels for one activation type. layers.cu includes this file once per type, with the macros ACT
+ * (the type), LOAD8/STORE8 (eight neighbouring elements, 16-byte aligned for bf16, to and from
+ * float[8]), LOAD4/STORE4 and FN(name).
  */
 
 /*
- * One block a row. A thread keeps its first eight elements and reads their weights before it waits
- * for the sum; what a row of more than 8192 has beyond them is read again.
+ * h = x * weight / rms(x); one block per row, eight elements per thread. On entry v holds the
+ * thread's first elements of x and `sum` its sum of squares. Their weights are loaded before the
+ * barrier of the block sum; further elements (hidden > 8192) are read again.
  */
 static __device__ __forceinline__ void FN(norm_row)(float v[8], const float *x, const float *weight,
                                                     float sum, float eps, int32_t hidden, ACT *h)
@@ -78,9 +79,8 @@ static __global__ void FN(rms_norm)(const float *x, const float *weight, float e
 }
 
 /*
- * A head of a row is served by `lanes` neighbouring lanes, lane l of which holds the elements
- * 4l .. 4l+3 and head_dim/2 + 4l .. + 3: four pairs that rotate together. Lanes from head_dim/8 on
- * have none.
+ * `lanes` neighbouring lanes process a head of a row. Lane l holds elements 4l to 4l+3 and
+ * head_dim/2 + 4l to head_dim/2 + 4l+3: four pairs to rotate. Lanes from head_dim/8 on are idle.
  */
 static __global__ void FN(rope_store)(cg_cuda_qkv a, int32_t lanes)
 {
@@ -89,14 +89,14 @@ static __global__ void FN(rope_store)(cg_cuda_qkv a, int32_t lanes)
     int32_t l = threadIdx.x % lanes, head = (int32_t)(group % n_all);
     int64_t t = group / n_all;
     int is_q = head < a.n_heads, is_k = !is_q && head < a.n_heads + a.n_kv_heads;
-    int here = t < a.rows && 4 * l < half;
+    int active = t < a.rows && 4 * l < half;
     const float *norm = is_q ? a.q_norm : is_k ? a.k_norm : NULL;
     ACT *row = (ACT *)a.qkv + (t * n_all + head) * a.head_dim + 4 * l, *out = row;
     float u[4] = { 0, 0, 0, 0 }, v[4] = { 0, 0, 0, 0 }, c[4], s[4], sum = 0;
     int32_t slot = -1, pos = 0;
 
-    /* all loads that do not wait for others come first: the kernel is as long as their chain */
-    if (here) {
+    /* independent loads come first: the chain of dependent loads determines the run time */
+    if (active) {
         slot = a.slot[t];
         pos = a.pos[t];
         LOAD4(row, u);
@@ -109,20 +109,20 @@ static __global__ void FN(rope_store)(cg_cuda_qkv a, int32_t lanes)
                 v[j] += a.bias[head * a.head_dim + half + 4 * l + j];
             }
     }
-    here = here && slot >= 0;
-    if (here && !is_q && a.store) {
+    active = active && slot >= 0;
+    if (active && !is_q && a.store) {
         int32_t kv_head = head - a.n_heads - (is_k ? 0 : a.n_kv_heads);
         char *base = (char *)(is_k ? a.view.k : a.view.v);
 
         out = (ACT *)(base + kv_offset(&a.view, slot, kv_head, pos)) + 4 * l;
     }
-    if (a.q_norm || a.k_norm) { /* the same for all threads */
+    if (a.q_norm || a.k_norm) { /* uniform: all lanes take part in the shuffle */
         for (int j = 0; j < 4; j++)
             sum += u[j] * u[j] + v[j] * v[j];
         for (int32_t step = lanes / 2; step > 0; step /= 2)
             sum += __shfl_xor_sync(0xffffffffu, sum, step);
     }
-    if (!here)
+    if (!active)
         return;
     if (norm) {
         float scale = rsqrtf(sum / (float)a.head_dim + a.eps);
@@ -143,7 +143,7 @@ static __global__ void FN(rope_store)(cg_cuda_qkv a, int32_t lanes)
     STORE4(out + half, v);
 }
 
-/* One thread eight elements. */
+/* Eight elements per thread. */
 static __global__ void FN(silu_mul)(const ACT *gate_up, int64_t n, int32_t inter, ACT *out)
 {
     int64_t i = ((int64_t)blockIdx.x * blockDim.x + threadIdx.x) * 8;
@@ -159,7 +159,7 @@ static __global__ void FN(silu_mul)(const ACT *gate_up, int64_t n, int32_t inter
     STORE8(out + i, g);
 }
 
-/* One block a row. */
+/* One block per row. */
 static __global__ void FN(gather_rows)(const ACT *src, const int32_t *row, int32_t n,
                                        int32_t hidden, ACT *dst)
 {
