@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The distances that a checker looks at: every pair of heavy atoms, with the range from RDKit's
- * distance geometry and PoseBusters' margins. */
+/* The distance tests of a checker: all pairs of heavy atoms with the bounds of RDKit's distance
+ * geometry and PoseBusters' margins. */
 #include <math.h>
 #include <stdlib.h>
 
@@ -9,7 +9,7 @@
 #include "chem/bounds.h"
 #include "check/checker_internal.h"
 
-/* Shares of a bound by which a distance may miss it. */
+/* Margins, as fractions of a bound. */
 static const double margin_bond = 0.25, margin_angle = 0.25, margin_clash = 0.3;
 
 enum { BOND, ANGLE, OTHER };
@@ -21,7 +21,7 @@ static int kind_of(const cg_bounds *b, size_t i, size_t j)
     return steps == 1 ? BOND : steps == 2 ? ANGLE : OTHER;
 }
 
-static void add(cg_check_pairs *pairs, uint32_t i, uint32_t j, double low, double high)
+static void add_pair(cg_check_pairs *pairs, uint32_t i, uint32_t j, double low, double high)
 {
     pairs->items[pairs->n++] = (cg_check_pair) {
         .first = i,
@@ -33,7 +33,7 @@ static void add(cg_check_pairs *pairs, uint32_t i, uint32_t j, double low, doubl
     };
 }
 
-static void list_pairs(const cg_bounds *b, const uint32_t *heavy, cg_checker *checker)
+static void add_all_pairs(const cg_bounds *b, const uint32_t *heavy, cg_checker *checker)
 {
     for (size_t i = 0; i < b->n_atoms; i++)
         for (size_t j = i + 1; j < b->n_atoms; j++) {
@@ -44,13 +44,13 @@ static void list_pairs(const cg_bounds *b, const uint32_t *heavy, cg_checker *ch
             if (first == CG_CHECK_NOT_HEAVY || second == CG_CHECK_NOT_HEAVY)
                 continue;
             if (kind == BOND)
-                add(&checker->bonds, first, second, low * (1 - margin_bond),
-                    high * (1 + margin_bond));
+                add_pair(&checker->bonds, first, second, low * (1 - margin_bond),
+                         high * (1 + margin_bond));
             else if (kind == ANGLE)
-                add(&checker->angles, first, second, low * (1 - margin_angle),
-                    high * (1 + margin_angle));
+                add_pair(&checker->angles, first, second, low * (1 - margin_angle),
+                         high * (1 + margin_angle));
             else
-                add(&checker->others, first, second, low * (1 - margin_clash), INFINITY);
+                add_pair(&checker->others, first, second, low * (1 - margin_clash), INFINITY);
         }
 }
 
@@ -58,10 +58,9 @@ cg_status cg_check_find_pairs(cg_checker *checker, const uint32_t *heavy, cg_err
 {
     size_t n = cg_molecule_n_atoms(checker->mol), n_pairs[3] = { 0 };
     cg_bounds bounds = { 0 };
-    cg_status status = cg_bounds_compute(checker->mol, &bounds, err);
+    cg_status st = CG_OK;
 
-    if (status != CG_OK)
-        return status;
+    CG_TRY(cg_bounds_compute(checker->mol, &bounds, err));
     for (size_t i = 0; i < n; i++)
         for (size_t j = i + 1; j < n; j++)
             n_pairs[kind_of(&bounds, i, j)]++;
@@ -69,9 +68,9 @@ cg_status cg_check_find_pairs(cg_checker *checker, const uint32_t *heavy, cg_err
     checker->angles.items = cg_alloc_array(n_pairs[ANGLE] + 1, sizeof(cg_check_pair));
     checker->others.items = cg_alloc_array(n_pairs[OTHER] + 1, sizeof(cg_check_pair));
     if (checker->bonds.items && checker->angles.items && checker->others.items)
-        list_pairs(&bounds, heavy, checker);
+        add_all_pairs(&bounds, heavy, checker);
     else
-        status = cg_fail(err, CG_ERR_NOMEM, "checks of %zu atoms: out of memory", n);
+        st = cg_fail_nomem(err, "checks");
     cg_bounds_finish(&bounds);
-    return status;
+    return st;
 }

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The planes of a molecule as a checker has them: by heavy atoms, hydrogens of double bonds named.
- */
+/* The planarity tests of a checker, by heavy-atom index. */
 #include <stdlib.h>
 
 #include "base/error.h"
@@ -8,10 +7,10 @@
 #include "chem/planes.h"
 #include "check/checker_internal.h"
 
-static cg_status make_room(cg_check_planes *planes, size_t n, cg_error *err)
+static cg_status allocate(cg_check_planes *planes, size_t n, cg_error *err)
 {
     planes->items = cg_alloc_array(n + 1, sizeof *planes->items);
-    return planes->items ? CG_OK : cg_fail(err, CG_ERR_NOMEM, "checks: out of memory");
+    return planes->items ? CG_OK : cg_fail_nomem(err, "checks");
 }
 
 static void add_ring(const cg_flat_ring *ring, const uint32_t *heavy, cg_check_planes *out)
@@ -40,16 +39,16 @@ static void add_bond(const cg_flat_bond *bond, const uint32_t *heavy, cg_check_p
 cg_status cg_check_find_planes(cg_checker *checker, const uint32_t *heavy, cg_error *err)
 {
     cg_planes planes = { 0 };
-    cg_status status = cg_planes_find(checker->mol, &planes, err);
+    cg_status st;
 
-    if (status == CG_OK)
-        status = make_room(&checker->rings, planes.n_rings, err);
-    if (status == CG_OK)
-        status = make_room(&checker->double_bonds, planes.n_bonds, err);
-    for (size_t i = 0; i < planes.n_rings && status == CG_OK; i++)
+    CG_TRY_GOTO(st, cg_planes_find(checker->mol, &planes, err), out);
+    CG_TRY_GOTO(st, allocate(&checker->rings, planes.n_rings, err), out);
+    CG_TRY_GOTO(st, allocate(&checker->double_bonds, planes.n_bonds, err), out);
+    for (size_t i = 0; i < planes.n_rings; i++)
         add_ring(&planes.rings[i], heavy, &checker->rings);
-    for (size_t i = 0; i < planes.n_bonds && status == CG_OK; i++)
+    for (size_t i = 0; i < planes.n_bonds; i++)
         add_bond(&planes.bonds[i], heavy, &checker->double_bonds);
+out:
     cg_planes_finish(&planes);
-    return status;
+    return st;
 }

@@ -9,41 +9,42 @@
 
 #include "base/error.h"
 #include "base/size.h"
+#include "base/vec3.h"
 #include "chem/molblock.h"
 #include "chem/rdkit_c.h"
 #include "check/checker_internal.h"
 
-/* Å from the plane; PoseBusters' threshold of both tests of flatness. */
+/* Largest distance of an atom from its plane, Å; PoseBusters' threshold of both planarity tests. */
 static const double max_out_of_plane = 0.25;
-/* Å, C-H of a hydrogen that is placed. */
+/* C-H bond length of a placed hydrogen, Å. */
 static const double hydrogen_bond = 1.09;
 
 static const struct {
-    const char *name, *meaning;
+    const char *name, *description;
 } tests[CG_CHECK_COUNT] = {
     [CG_CHECK_SANITIZE] = { "sanitization",
-                            "RDKit reads the molblock, sanitizes it and finds the molecule asked "
-                            "for, stereo aside." },
+                            "RDKit reads and sanitizes the molblock and finds the requested "
+                            "molecule, ignoring stereo." },
     [CG_CHECK_CONNECTED] = { "connected",
-                             "The molecule is one piece; not asked of salts and mixtures." },
+                             "The molecule is one fragment; not tested for salts and mixtures." },
     [CG_CHECK_BOND_LENGTHS] = { "bond_lengths",
-                                "Each bond is at most 25 % shorter or longer than its bounds in "
-                                "RDKit's distance geometry (PoseBusters' threshold)." },
+                                "Each bond length is within its bounds in RDKit's distance "
+                                "geometry, with a margin of 25 % (PoseBusters' threshold)." },
     [CG_CHECK_BOND_ANGLES] = { "bond_angles",
-                               "Each distance across an angle misses its bounds in RDKit's "
-                               "distance geometry by at most 25 % (PoseBusters' threshold)." },
+                               "Each 1-3 distance is within its bounds in RDKit's distance "
+                               "geometry, with a margin of 25 % (PoseBusters' threshold)." },
     [CG_CHECK_CLASH] = { "internal_clash",
-                         "No other pair of atoms is nearer than 70 % of its lower bound in RDKit's "
+                         "No other pair of atoms is closer than 70 % of its lower bound in RDKit's "
                          "distance geometry (PoseBusters' threshold)." },
     [CG_CHECK_AROMATIC_FLAT] = { "aromatic_flatness",
-                                 "No atom of an aromatic ring of 5 or 6 is more than 0.25 Å off "
-                                 "the ring's plane (PoseBusters' threshold)." },
+                                 "No atom of an aromatic ring of 5 or 6 atoms is more than 0.25 Å "
+                                 "from the ring's plane (PoseBusters' threshold)." },
     [CG_CHECK_DOUBLE_FLAT] = { "double_bond_flatness",
-                               "No atom of a C=C double bond or next to it is more than 0.25 Å off "
-                               "their plane (PoseBusters' threshold)." },
+                               "No atom of a C=C double bond and none of its neighbours is more "
+                               "than 0.25 Å from their common plane (PoseBusters' threshold)." },
     [CG_CHECK_STEREO] = { "stereo",
-                          "Every stereocentre and double bond whose sense the SMILES states has "
-                          "that sense in 3D; those that it leaves open are free." },
+                          "Every stereocentre and double bond with a configuration in the SMILES "
+                          "has it in 3D; unspecified ones are not tested." },
 };
 
 const char *cg_check_name(cg_check_id id)
@@ -53,7 +54,7 @@ const char *cg_check_name(cg_check_id id)
 
 const char *cg_check_description(cg_check_id id)
 {
-    return tests[id].meaning;
+    return tests[id].description;
 }
 
 void cg_check_join_names(uint32_t failed, char *ret_text, size_t cap)
@@ -67,10 +68,9 @@ void cg_check_join_names(uint32_t failed, char *ret_text, size_t cap)
                 (size_t)snprintf(ret_text + len, cap - len, "%s%s", len ? "," : "", tests[id].name);
 }
 
-/* ---- making ------------------------------------------------------------------------------- */
+/* ---- preparation -------------------------------------------------------------------------- */
 
-/* A place for each atom of a template whose coordinates do not matter: no two the same, not flat.
- */
+/* Arbitrary coordinates, distinct and not coplanar. */
 static void spread(double (*xyz)[3], size_t n)
 {
     for (size_t i = 0; i < n; i++) {
@@ -80,6 +80,7 @@ static void spread(double (*xyz)[3], size_t n)
     }
 }
 
+/* Canonical SMILES without stereo of a SMILES or molblock; free_ptr(). */
 static char *flat_smiles(const char *text)
 {
     size_t size;
@@ -92,43 +93,43 @@ static char *flat_smiles(const char *text)
 }
 
 /*
- * Does RDKit read the molblock that records of this molecule get, as this molecule? The block of
- * all its conformers differs in coordinates only, so this is a property of the molecule.
+ * Sets sanitize_failed unless RDKit reads the molblock of this molecule's records as this molecule.
+ * The blocks of its conformers differ only in coordinates, so this is a property of the molecule.
  */
-static cg_status try_molblock(cg_checker *c, cg_error *err)
+static cg_status test_sanitization(cg_checker *c, cg_error *err)
 {
     size_t n = cg_molecule_n_atoms(c->mol), cap, len;
     cg_molblock *block = NULL;
     double(*xyz)[3] = cg_alloc_array(n, sizeof *xyz);
     char *text = NULL, *found = NULL, *wanted = NULL;
-    cg_status status = cg_molblock_create(c->mol, &block, NULL);
+    cg_status st = CG_ERR_NOMEM;
 
     if (!xyz)
-        status = CG_ERR_NOMEM;
-    if (status == CG_OK) {
-        cap = cg_molblock_bound(block, 0);
-        text = malloc(cap);
-        spread(xyz, n);
-        status =
-            text ? cg_molblock_write(block, "", 0, (const double(*)[3])xyz, text, cap, &len, NULL)
-                 : CG_ERR_NOMEM;
+        goto out;
+    spread(xyz, n);
+    CG_TRY_GOTO(st, cg_molblock_create(c->mol, &block, NULL), out);
+    cap = cg_molblock_bound(block, 0);
+    text = malloc(cap);
+    if (!text) {
+        st = CG_ERR_NOMEM;
+        goto out;
     }
-    if (status == CG_OK) {
-        found = flat_smiles(text);
-        wanted = flat_smiles(cg_molecule_smiles(c->mol, NULL));
-    }
-    if (!found || !wanted || strcmp(found, wanted))
-        c->sanitize_failed = 1;
+    CG_TRY_GOTO(st, cg_molblock_write(block, "", 0, (const double(*)[3])xyz, text, cap, &len, NULL),
+                out);
+    found = flat_smiles(text);
+    wanted = flat_smiles(cg_molecule_smiles(c->mol, NULL));
+out:
+    c->sanitize_failed = !found || !wanted || strcmp(found, wanted) != 0;
     free_ptr(found);
     free_ptr(wanted);
     free(text);
     free(xyz);
     cg_molblock_destroy(block);
-    return status == CG_ERR_NOMEM ? cg_fail(err, status, "checks of %zu atoms: out of memory", n)
-                                  : CG_OK;
+    return st == CG_ERR_NOMEM ? cg_fail_nomem(err, "checks") : CG_OK;
 }
 
-/* From atoms of the SMILES to those of xyz: cg_stereo_find() names none but heavy ones. */
+/* Converts SMILES atom indices to heavy-atom indices: cg_stereo_find() refers to heavy atoms only.
+ */
 static void renumber_stereo(cg_checker *c, const uint32_t *heavy)
 {
     for (size_t i = 0; i < c->stereo.n_centres; i++) {
@@ -145,28 +146,23 @@ static void renumber_stereo(cg_checker *c, const uint32_t *heavy)
         }
 }
 
+/* `heavy` is scratch, [atoms of the SMILES]. */
 static cg_status prepare(cg_checker *c, uint32_t *heavy, cg_error *err)
 {
     const cg_smiles *graph = cg_molecule_graph(c->mol);
-    cg_status status;
 
     for (size_t i = 0; i < graph->n_atoms; i++) {
         heavy[i] = CG_CHECK_NOT_HEAVY;
         if (graph->atoms[i].element == 1)
             continue;
-        c->text_atoms[c->n_atoms] = (uint32_t)i;
+        c->smiles_atom[c->n_atoms] = (uint32_t)i;
         heavy[i] = (uint32_t)c->n_atoms++;
     }
-    status = cg_check_find_pairs(c, heavy, err);
-    if (status == CG_OK)
-        status = cg_check_find_planes(c, heavy, err);
-    if (status == CG_OK)
-        status = cg_stereo_find(c->mol, &c->stereo, err);
-    if (status == CG_OK)
-        status = try_molblock(c, err);
-    if (status == CG_OK)
-        renumber_stereo(c, heavy);
-    return status;
+    CG_TRY(cg_check_find_pairs(c, heavy, err));
+    CG_TRY(cg_check_find_planes(c, heavy, err));
+    CG_TRY(cg_stereo_find(c->mol, &c->stereo, err));
+    renumber_stereo(c, heavy);
+    return test_sanitization(c, err);
 }
 
 cg_status cg_checker_create(const cg_molecule *mol, cg_checker **ret_checker, cg_error *err)
@@ -174,22 +170,22 @@ cg_status cg_checker_create(const cg_molecule *mol, cg_checker **ret_checker, cg
     size_t n = cg_molecule_n_atoms(mol);
     cg_checker *c = calloc(1, sizeof *c);
     uint32_t *heavy = cg_alloc_array(n, sizeof *heavy);
-    cg_status status;
+    cg_status st;
 
     if (c)
-        c->text_atoms = cg_alloc_array(n, sizeof *c->text_atoms);
-    if (!c || !heavy || !c->text_atoms) {
-        status = cg_fail(err, CG_ERR_NOMEM, "checks of %zu atoms: out of memory", n);
-    } else {
-        c->mol = mol;
-        status = prepare(c, heavy, err);
+        c->smiles_atom = cg_alloc_array(n, sizeof *c->smiles_atom);
+    if (!c || !heavy || !c->smiles_atom) {
+        st = cg_fail_nomem(err, "checks");
+        goto out;
     }
+    c->mol = mol;
+    CG_TRY_GOTO(st, prepare(c, heavy, err), out);
+    *ret_checker = c;
+    c = NULL;
+out:
     free(heavy);
-    if (status == CG_OK)
-        *ret_checker = c;
-    else
-        cg_checker_destroy(c);
-    return status;
+    cg_checker_destroy(c);
+    return st;
 }
 
 void cg_checker_destroy(cg_checker *c)
@@ -201,14 +197,14 @@ void cg_checker_destroy(cg_checker *c)
     free(c->others.items);
     free(c->rings.items);
     free(c->double_bonds.items);
-    free(c->text_atoms);
+    free(c->smiles_atom);
     cg_stereo_finish(&c->stereo);
     free(c);
 }
 
-/* ---- running ------------------------------------------------------------------------------ */
+/* ---- tests -------------------------------------------------------------------------------- */
 
-/* A test was made; where it failed and is the first to, `fmt` tells how. */
+/* Marks a test as failed; the text of the first failure becomes the detail. */
 static void CG_PRINTF(3, 4) fail_test(cg_verdict *v, cg_check_id id, const char *fmt, ...)
 {
     va_list args;
@@ -221,15 +217,17 @@ static void CG_PRINTF(3, 4) fail_test(cg_verdict *v, cg_check_id id, const char 
     v->failed |= 1u << id;
 }
 
+/* Squared distance. */
 static float distance2(const float a[3], const float b[3])
 {
-    float x = a[0] - b[0], y = a[1] - b[1], z = a[2] - b[2];
+    float v[3];
 
-    return x * x + y * y + z * z;
+    cg_vec3_between(b, a, v);
+    return cg_vec3_dot(v, v);
 }
 
-/* The first pair out of its range; NULL if all keep to it. An infinite `high` has no upper end. */
-static const cg_check_pair *find_bad(const cg_check_pairs *pairs, const float (*xyz)[3])
+/* The first pair outside its range, or NULL. `high` may be infinite. */
+static const cg_check_pair *find_violation(const cg_check_pairs *pairs, const float (*xyz)[3])
 {
     for (size_t i = 0; i < pairs->n; i++) {
         const cg_check_pair *p = &pairs->items[i];
@@ -241,10 +239,11 @@ static const cg_check_pair *find_bad(const cg_check_pairs *pairs, const float (*
     return NULL;
 }
 
-static void check_pairs(const cg_check_pairs *pairs, cg_check_id id, const char *what,
-                        const float (*xyz)[3], cg_verdict *v)
+/* `label` names a pair in the detail. */
+static void test_pairs(const cg_check_pairs *pairs, cg_check_id id, const char *label,
+                       const float (*xyz)[3], cg_verdict *v)
 {
-    const cg_check_pair *p = find_bad(pairs, xyz);
+    const cg_check_pair *p = find_violation(pairs, xyz);
     double d;
 
     if (!pairs->n)
@@ -253,32 +252,29 @@ static void check_pairs(const cg_check_pairs *pairs, cg_check_id id, const char 
     if (!p)
         return;
     d = sqrt((double)distance2(xyz[p->first], xyz[p->second]));
-    fail_test(v, id, "%s %u-%u %.2f Å, %s %.2f", what, p->first + 1, p->second + 1, d,
+    fail_test(v, id, "%s %u-%u %.2f Å, %s %.2f", label, p->first + 1, p->second + 1, d,
               d < (double)p->low ? "at least" : "at most",
               d < (double)p->low ? (double)p->low : (double)p->high);
 }
 
-/* Where the hydrogen of an end stands: opposite to the end's two other neighbours. */
+/* Position of the hydrogen of a trigonal atom: opposite to its two other neighbours. */
 static void place_hydrogen(const double end[3], const double one[3], const double two[3],
                            double ret[3])
 {
-    double a[3], b[3], la = 0, lb = 0, l = 0;
+    double a[3], b[3], la, lb, l;
 
-    for (int i = 0; i < 3; i++) {
-        a[i] = end[i] - one[i];
-        b[i] = end[i] - two[i];
-        la += a[i] * a[i];
-        lb += b[i] * b[i];
-    }
-    for (int i = 0; i < 3; i++) {
+    cg_vec3d_between(one, end, a);
+    cg_vec3d_between(two, end, b);
+    la = cg_vec3d_dot(a, a);
+    lb = cg_vec3d_dot(b, b);
+    for (int i = 0; i < 3; i++)
         ret[i] = (la > 0 ? a[i] / sqrt(la) : 0) + (lb > 0 ? b[i] / sqrt(lb) : 0);
-        l += ret[i] * ret[i];
-    }
+    l = cg_vec3d_dot(ret, ret);
     for (int i = 0; i < 3; i++)
         ret[i] = end[i] + (l > 0 ? ret[i] / sqrt(l) * hydrogen_bond : 0);
 }
 
-/* Coordinates of a plane's atoms. A hydrogen is the third of its end's three. */
+/* Coordinates of a plane's atoms. A hydrogen is the last of its end's three: index 2 or 5. */
 static void gather(const cg_check_plane *plane, const float (*xyz)[3],
                    double points[CG_CHECK_PLANE_ATOMS][3])
 {
@@ -290,16 +286,16 @@ static void gather(const cg_check_plane *plane, const float (*xyz)[3],
             place_hydrogen(points[k - 2], points[k - 1], points[k == 2 ? 3 : 0], points[k]);
 }
 
-/* Direction in which a symmetric matrix stretches least, by Jacobi's rotations. */
-static void least_axis(double m[3][3], double ret[3])
+/* Eigenvector of the smallest eigenvalue of a symmetric matrix, by Jacobi rotations; destroys m. */
+static void smallest_eigenvector(double m[3][3], double ret[3])
 {
     double v[3][3] = { { 1, 0, 0 }, { 0, 1, 0 }, { 0, 0, 1 } };
     int least = 0;
 
     for (int sweep = 0; sweep < 12; sweep++) {
-        double rest = fabs(m[0][1]) + fabs(m[0][2]) + fabs(m[1][2]);
+        double off_diagonal = fabs(m[0][1]) + fabs(m[0][2]) + fabs(m[1][2]);
 
-        if (rest <= 1e-14 * (fabs(m[0][0]) + fabs(m[1][1]) + fabs(m[2][2])))
+        if (off_diagonal <= 1e-14 * (fabs(m[0][0]) + fabs(m[1][1]) + fabs(m[2][2])))
             break;
         for (int p = 0; p < 2; p++)
             for (int q = p + 1; q < 3; q++) {
@@ -336,7 +332,7 @@ static void least_axis(double m[3][3], double ret[3])
         ret[i] = v[i][least];
 }
 
-/* The largest distance of a point from the plane that fits all of them best, Å. */
+/* Largest distance of an atom from the best-fit plane, Å. */
 static double out_of_plane(const cg_check_plane *plane, const float (*xyz)[3])
 {
     double p[CG_CHECK_PLANE_ATOMS][3], m[3][3] = { { 0 } }, normal[3], largest = 0;
@@ -354,17 +350,17 @@ static double out_of_plane(const cg_check_plane *plane, const float (*xyz)[3])
         for (int i = 0; i < 3; i++)
             for (int j = 0; j < 3; j++)
                 m[i][j] += p[k][i] * p[k][j];
-    least_axis(m, normal);
+    smallest_eigenvector(m, normal);
     for (int k = 0; k < plane->n; k++) {
-        double d = fabs(p[k][0] * normal[0] + p[k][1] * normal[1] + p[k][2] * normal[2]);
+        double d = fabs(cg_vec3d_dot(p[k], normal));
 
         largest = d > largest ? d : largest;
     }
     return largest;
 }
 
-static void check_planes(const cg_check_planes *planes, cg_check_id id, const char *what,
-                         const float (*xyz)[3], cg_verdict *v)
+static void test_planes(const cg_check_planes *planes, cg_check_id id, const char *label,
+                        const float (*xyz)[3], cg_verdict *v)
 {
     if (planes->n)
         v->done |= 1u << id;
@@ -375,15 +371,16 @@ static void check_planes(const cg_check_planes *planes, cg_check_id id, const ch
 
         if (d <= max_out_of_plane)
             continue;
-        fail_test(v, id, "%s of %d-%d %.2f Å out of plane, at most %.2f", what, plane->atoms[0] + 1,
-                  plane->atoms[second] + 1, d, max_out_of_plane);
+        fail_test(v, id, "%s of %d-%d %.2f Å out of plane, at most %.2f", label,
+                  plane->atoms[0] + 1, plane->atoms[second] + 1, d, max_out_of_plane);
         return;
     }
 }
 
 /*
- * Centres of the wrong sense: is the molecule still the one asked for? A meso compound with all
- * centres exchanged is. Asked of RDKit with the SMILES whose wrong marks are turned.
+ * Is the stereoisomer with the `wrong` stereocentres inverted the same molecule, as for a meso
+ * compound with all stereocentres inverted? Compares RDKit's canonical SMILES after swapping @ and
+ * @@ of the wrong ones. `wrong` is indexed by atom of the SMILES.
  */
 static cg_status is_same_isomer(const cg_checker *c, const uint8_t *wrong, int *ret_same,
                                 cg_error *err)
@@ -391,45 +388,45 @@ static cg_status is_same_isomer(const cg_checker *c, const uint8_t *wrong, int *
     const cg_smiles *graph = cg_molecule_graph(c->mol);
     size_t len, at = 0;
     const char *text = cg_molecule_smiles(c->mol, &len);
-    char *turned = cg_alloc_array(len + c->stereo.n_centres + 1, 1), *canonical;
+    char *inverted = cg_alloc_array(len + c->stereo.n_centres + 1, 1), *canonical;
     char reason[8];
 
-    if (!turned)
-        return cg_fail(err, CG_ERR_NOMEM, "checks of %zu atoms: out of memory", c->n_atoms);
+    if (!inverted)
+        return cg_fail_nomem(err, "checks");
     for (size_t i = 0, from = 0; i <= graph->n_atoms; i++) {
         size_t to = i < graph->n_atoms ? graph->atoms[i].start : len;
 
-        memcpy(turned + at, text + from, to - from); /* what stands between the atoms */
+        memcpy(inverted + at, text + from, to - from); /* bonds, branches and ring closures */
         at += to - from;
         if (i == graph->n_atoms)
             break;
         from = to + graph->atoms[i].len;
         for (size_t k = to; k < from; k++) {
-            turned[at++] = text[k];
+            inverted[at++] = text[k];
             if (text[k] != '@' || !wrong[i])
                 continue;
             if (graph->atoms[i].chiral == 1)
-                turned[at++] = '@';
+                inverted[at++] = '@';
             else
-                k++; /* the second one is left out */
+                k++; /* omit the second @ */
         }
     }
-    turned[at] = '\0';
-    canonical = cgrd_canonical_smiles(turned, reason, sizeof reason);
+    inverted[at] = '\0';
+    canonical = cgrd_canonical_smiles(inverted, reason, sizeof reason);
     *ret_same = canonical && !strcmp(canonical, text);
     free_ptr(canonical);
-    free(turned);
+    free(inverted);
     return CG_OK;
 }
 
-/* Centres; *ret_first is the first of the wrong ones, NULL if all are right. */
-static cg_status find_wrong_centre(const cg_checker *c, const float (*xyz)[3],
-                                   const cg_stereo_centre **ret_first, cg_error *err)
+/* *ret_first is the first wrong stereocentre; NULL if all are right or the isomer is the same. */
+static cg_status find_wrong_stereocentre(const cg_checker *c, const float (*xyz)[3],
+                                         const cg_stereo_centre **ret_first, cg_error *err)
 {
     const cg_stereo_centre *first = NULL;
     uint8_t *wrong = NULL;
     int flat = 0, same = 0;
-    cg_status status = CG_OK;
+    cg_status st = CG_OK;
 
     for (size_t i = 0; i < c->stereo.n_centres; i++) {
         const cg_stereo_centre *t = &c->stereo.centres[i];
@@ -442,22 +439,21 @@ static cg_status find_wrong_centre(const cg_checker *c, const float (*xyz)[3],
             first = t;
             wrong = calloc(cg_molecule_n_atoms(c->mol), 1);
             if (!wrong)
-                return cg_fail(err, CG_ERR_NOMEM, "checks of %zu atoms: out of memory", c->n_atoms);
+                return cg_fail_nomem(err, "checks");
         }
-        wrong[c->text_atoms[t->atom]] = 1;
+        wrong[c->smiles_atom[t->atom]] = 1;
     }
     if (first && !flat)
-        status = is_same_isomer(c, wrong, &same, err);
+        st = is_same_isomer(c, wrong, &same, err);
     free(wrong);
     *ret_first = same ? NULL : first;
-    return status;
+    return st;
 }
 
-static cg_status check_stereo(const cg_checker *c, const float (*xyz)[3], cg_verdict *v,
-                              cg_error *err)
+static cg_status test_stereo(const cg_checker *c, const float (*xyz)[3], cg_verdict *v,
+                             cg_error *err)
 {
-    const cg_stereo_centre *centre = NULL;
-    cg_status status;
+    const cg_stereo_centre *wrong = NULL;
 
     if (!c->stereo.n_centres && !c->stereo.n_bonds)
         return CG_OK;
@@ -471,29 +467,28 @@ static cg_status check_stereo(const cg_checker *c, const float (*xyz)[3], cg_ver
                   b->cis ? "cis" : "trans");
         return CG_OK;
     }
-    status = find_wrong_centre(c, xyz, &centre, err);
-    if (centre)
-        fail_test(v, CG_CHECK_STEREO, "stereocentre %u has the wrong sense", centre->atom + 1);
-    return status;
+    CG_TRY(find_wrong_stereocentre(c, xyz, &wrong, err));
+    if (wrong)
+        fail_test(v, CG_CHECK_STEREO, "stereocentre %u has the wrong configuration",
+                  wrong->atom + 1);
+    return CG_OK;
 }
 
 cg_status cg_checker_run(const cg_checker *c, const float (*xyz)[3], cg_verdict *ret_verdict,
                          cg_error *err)
 {
     cg_verdict v = { .done = 1u << CG_CHECK_SANITIZE };
-    cg_status status;
 
     if (cg_molecule_n_fragments(c->mol) == 1)
         v.done |= 1u << CG_CHECK_CONNECTED;
     if (c->sanitize_failed)
         fail_test(&v, CG_CHECK_SANITIZE, "RDKit reads its molblock as another molecule");
-    check_pairs(&c->bonds, CG_CHECK_BOND_LENGTHS, "bond", xyz, &v);
-    check_pairs(&c->angles, CG_CHECK_BOND_ANGLES, "angle ends", xyz, &v);
-    check_pairs(&c->others, CG_CHECK_CLASH, "atoms", xyz, &v);
-    check_planes(&c->rings, CG_CHECK_AROMATIC_FLAT, "aromatic ring", xyz, &v);
-    check_planes(&c->double_bonds, CG_CHECK_DOUBLE_FLAT, "double bond", xyz, &v);
-    status = check_stereo(c, xyz, &v, err);
-    if (status == CG_OK)
-        *ret_verdict = v;
-    return status;
+    test_pairs(&c->bonds, CG_CHECK_BOND_LENGTHS, "bond", xyz, &v);
+    test_pairs(&c->angles, CG_CHECK_BOND_ANGLES, "angle ends", xyz, &v);
+    test_pairs(&c->others, CG_CHECK_CLASH, "atoms", xyz, &v);
+    test_planes(&c->rings, CG_CHECK_AROMATIC_FLAT, "aromatic ring", xyz, &v);
+    test_planes(&c->double_bonds, CG_CHECK_DOUBLE_FLAT, "double bond", xyz, &v);
+    CG_TRY(test_stereo(c, xyz, &v, err));
+    *ret_verdict = v;
+    return CG_OK;
 }

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Our checks of single conformers, for tools/compare_posebusters.py. A line of standard input is
+ * Runs confgen's conformer checks, for tools/compare_posebusters.py. Prints one line per line of
+ * standard input:
  *
- *     SMILES                      answered by: its canonical SMILES
- *     SMILES <TAB> x y z x y z... answered by: tests done, tests failed (names with commas, "pass"
- *                                 without), the first failure with its figures; tab-separated
+ *     SMILES                       its canonical SMILES
+ *     SMILES <TAB> x y z x y z...  tests done, tests failed (names with commas, or "pass"), the
+ *                                  first failure with its values; tab-separated
  *
- * Coordinates are of heavy atoms in ångström, in the order of the canonical SMILES. What cannot be
- * answered is "error", a tab and the reason. With "--time" each conformer is checked 1000 times,
- * and microseconds a check stand behind the answer.
+ * Coordinates are of heavy atoms in ångström, in the order of the canonical SMILES. On failure the
+ * line is "error", a tab and the reason. With --time each conformer is checked 1000 times, and the
+ * microseconds per check are appended.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,25 +40,27 @@ static cg_status check(const cg_molecule *mol, char *coordinates, int timed, cg_
     cg_checker *checker = NULL;
     cg_verdict v;
     double t;
-    cg_status status = cg_checker_create(mol, &checker, err);
+    cg_status st;
 
-    if (status == CG_OK && (!xyz || !read_coordinates(coordinates, xyz, cg_molecule_n_heavy(mol))))
-        status = CG_ERR_INPUT;
-    t = cg_now();
-    for (int i = 0; i < (timed ? REPEATS : 1) && status == CG_OK; i++)
-        status = cg_checker_run(checker, (const float(*)[3])xyz, &v, err);
-    t = cg_now() - t;
-    if (status == CG_OK) {
-        cg_check_join_names(v.done, done, sizeof done);
-        cg_check_join_names(v.failed, failed, sizeof failed);
-        printf("%s\t%s\t%s", done, failed, v.detail);
-        if (timed)
-            printf("\t%.3f", t / REPEATS * 1e6);
-        putchar('\n');
+    CG_TRY_GOTO(st, cg_checker_create(mol, &checker, err), out);
+    if (!xyz || !read_coordinates(coordinates, xyz, cg_molecule_n_heavy(mol))) {
+        st = CG_ERR_INPUT;
+        goto out;
     }
+    t = cg_now();
+    for (int i = 0; i < (timed ? REPEATS : 1); i++)
+        CG_TRY_GOTO(st, cg_checker_run(checker, (const float(*)[3])xyz, &v, err), out);
+    t = cg_now() - t;
+    cg_check_join_names(v.done, done, sizeof done);
+    cg_check_join_names(v.failed, failed, sizeof failed);
+    printf("%s\t%s\t%s", done, failed, v.detail);
+    if (timed)
+        printf("\t%.3f", t / REPEATS * 1e6);
+    putchar('\n');
+out:
     cg_checker_destroy(checker);
     free(xyz);
-    return status;
+    return st;
 }
 
 int main(int argc, char **argv)
@@ -71,16 +74,15 @@ int main(int argc, char **argv)
         char *tab = strchr(line, '\t');
         cg_error err = CG_ERROR_INIT;
         cg_molecule *mol = NULL;
-        cg_status status;
+        cg_status st;
 
-        status =
-            cg_molecule_parse(line, tab ? (size_t)(tab - line) : strcspn(line, "\n"), &mol, &err);
-        if (status == CG_OK && tab)
-            status = check(mol, tab + 1, timed, &err);
-        else if (status == CG_OK)
+        st = cg_molecule_parse(line, tab ? (size_t)(tab - line) : strcspn(line, "\n"), &mol, &err);
+        if (st == CG_OK && tab)
+            st = check(mol, tab + 1, timed, &err);
+        else if (st == CG_OK)
             puts(cg_molecule_smiles(mol, NULL));
-        if (status != CG_OK)
-            printf("error\t%s\n", *err.msg ? err.msg : "wanted three coordinates a heavy atom");
+        if (st != CG_OK)
+            printf("error\t%s\n", *err.msg ? err.msg : "wanted three coordinates per heavy atom");
         cg_molecule_destroy(mol);
         fflush(stdout);
     }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * geometry_faults FILE.sdf...: which atoms of finished conformers would not have been written. One
- * line a conformer: name, atoms at fault, the faults as atom:cause:other (atoms of the canonical
- * SMILES, from 0); at the end the counts by cause. Heavy atoms only.
+ * geometry_faults FILE.sdf...: atoms of finished conformers that fail the geometry tests made while
+ * an atom is generated. Prints one line per conformer: its name and its faults as atom:cause:other
+ * (atoms of the canonical SMILES, from 0); then the counts by cause. Heavy atoms only.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,7 +12,7 @@
 
 static int64_t counts[CG_CAUSES], n_conformers, n_faulty;
 
-static int look_at(const cg_conformers *c)
+static int test_molecule(const cg_conformers *c)
 {
     cg_error err = CG_ERROR_INIT;
     cg_geometry *g;
@@ -57,7 +57,7 @@ int main(int argc, char **argv)
             return 1;
         }
         for (size_t m = 0; m < file.n_molecules; m++)
-            failed |= look_at(&file.molecules[m]);
+            failed |= test_molecule(&file.molecules[m]);
         cg_conformer_file_finish(&file);
     }
     printf("%lld conformers, %lld with a fault\n", (long long)n_conformers, (long long)n_faulty);

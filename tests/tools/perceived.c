@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What RDKit makes of conformers by itself. For each record of an SDF on standard input a line:
+ * Stereo that RDKit perceives from conformers. Prints one line per record of an SDF on standard
+ * input:
  *
- *     name <TAB> canonical SMILES as RDKit perceives it from the 3D block <TAB> the same of the
+ *     name <TAB> canonical SMILES perceived from the 3D block <TAB> canonical SMILES of the
  *     record's item SMILES
  *
- * "error" stands in the place of what RDKit refuses. A sense that the SMILES leaves open is
- * perceived all the same: records are compared whose SMILES states all.
+ * "error" replaces a SMILES that RDKit refuses. Perception also assigns configurations that the
+ * item leaves unspecified: only records whose item specifies all are comparable.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,7 +19,7 @@ enum { MAX_RECORD = 1 << 20 };
 
 static char record[MAX_RECORD];
 
-/* The next record without its "$$$$" line; 0 at the end. */
+/* Reads the next record, without its "$$$$" line; 0 at the end. */
 static int read_record(void)
 {
     size_t used = 0;
@@ -49,7 +50,7 @@ int main(void)
         char *end = strstr(record, "M  END\n"), *smiles = strstr(record, ">  <SMILES>\n");
 
         if (!end || !smiles) {
-            fprintf(stderr, "a record without a block or SMILES\n");
+            fprintf(stderr, "record without a molblock or an item SMILES\n");
             return 1;
         }
         smiles += strlen(">  <SMILES>\n");

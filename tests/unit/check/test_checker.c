@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Checks of single conformers: sane ones pass, each kind of damage is found by its test. */
+/* Checks of single conformers: valid ones pass, each kind of damage fails its test. */
 #include <check.h>
 #include <math.h>
 #include <stdio.h>
@@ -11,7 +11,7 @@
 
 #define BIT(test) (1u << CG_CHECK_##test)
 
-/* A molecule, its checker, and a conformer that RDKit made of its heavy atoms. */
+/* A molecule, its checker, and the heavy atoms of a conformer from RDKit. */
 struct subject {
     cg_molecule *mol;
     cg_checker *checker;
@@ -81,7 +81,7 @@ static void move(float p[3], float x, float y, float z)
     p[2] += z;
 }
 
-/* Normal of the plane of three atoms, of length 1. */
+/* Unit normal of the plane of three atoms. */
 static void normal_of(const struct subject *s, int a, int b, int c, float ret[3])
 {
     float u[3], v[3], l = 0;
@@ -106,7 +106,7 @@ enum {
 static const struct {
     const char *smiles;
     uint32_t done;
-} sane[] = {
+} valid[] = {
     { "C", BIT(SANITIZE) | BIT(CONNECTED) },
     { "CC", ALWAYS },
     { "CCO", ALWAYS | BIT(BOND_ANGLES) },
@@ -126,27 +126,27 @@ static const struct {
     { "C1C2CC3CC1CC(C2)C3", CHAIN },
     { "C1CC1", ALWAYS },
     { "O=[N+]([O-])c1ccc(C(=O)[O-])cc1", CHAIN | BIT(AROMATIC_FLAT) },
-    { "CC(O)C(F)Cl", CHAIN }, /* centres without a mark are free */
+    { "CC(O)C(F)Cl", CHAIN }, /* unspecified stereocentres are not tested */
 };
 
-START_TEST(sane_conformers_pass)
+START_TEST(valid_conformers_pass)
 {
-    struct subject s = make(sane[_i].smiles);
+    struct subject s = make(valid[_i].smiles);
     cg_verdict v = run(&s);
 
-    ck_assert_msg(v.failed == 0, "%s: %s", sane[_i].smiles, v.detail);
-    ck_assert_msg(v.done == sane[_i].done, "%s: %#x, not %#x", sane[_i].smiles, v.done,
-                  sane[_i].done);
+    ck_assert_msg(v.failed == 0, "%s: %s", valid[_i].smiles, v.detail);
+    ck_assert_msg(v.done == valid[_i].done, "%s: %#x, not %#x", valid[_i].smiles, v.done,
+                  valid[_i].done);
     drop(&s);
 }
 END_TEST
 
-START_TEST(a_salt_may_be_in_pieces)
+START_TEST(a_salt_may_be_in_fragments)
 {
     struct subject s = make("CC(=O)[O-].[Na+]");
 
     ck_assert_uint_eq(cg_molecule_graph(s.mol)->atoms[4].element, 11);
-    for (int i = 0; i < 3; i++) /* RDKit does not keep pieces apart */
+    for (int i = 0; i < 3; i++) /* RDKit's embedding may place fragments on top of each other */
         s.xyz[4][i] = s.xyz[0][i];
     ck_assert_uint_eq(run(&s).failed, BIT(CLASH));
     move(s.xyz[4], 9, 0, 0);
@@ -214,11 +214,10 @@ START_TEST(puckered_rings_fail)
     static const struct {
         const char *smiles;
         int ring[3], moved;
-        uint32_t only; /* which other tests may fail with it */
     } rings[] = {
-        { "c1ccccc1", { 1, 2, 3 }, 0, 0 },
-        { "c1ccsc1", { 1, 2, 3 }, 0, 0 },
-        { "c1ccc2[nH]ccc2c1", { 0, 1, 2 }, 8, 0 }, /* the six-ring of a fused pair */
+        { "c1ccccc1", { 1, 2, 3 }, 0 },
+        { "c1ccsc1", { 1, 2, 3 }, 0 },
+        { "c1ccc2[nH]ccc2c1", { 0, 1, 2 }, 8 }, /* the six-membered ring of a fused pair */
     };
     struct subject s = make(rings[_i].smiles);
     float up[3];
@@ -232,7 +231,7 @@ START_TEST(puckered_rings_fail)
 }
 END_TEST
 
-/* Twist by turning the last atom about the double bond of atoms 1 and 2. */
+/* Rotates one atom about the double bond of atoms 1 and 2. */
 static void twist(struct subject *s, int atom, float angle)
 {
     float axis[3], l = 0, p[3], out[3], d = 0;
@@ -261,11 +260,11 @@ START_TEST(twisted_double_bonds_fail)
 
     twist(&s, 3, 0.2f);
     ck_assert_uint_eq(run(&s).failed, 0);
-    twist(&s, 3, 0.4f); /* 0.6: with its hydrogen the end is 0.3 Å off */
+    twist(&s, 3, 0.4f); /* 0.6 in total: an atom or its hydrogen is 0.3 Å out of plane */
     ck_assert_uint_eq(run(&s).failed, BIT(DOUBLE_FLAT));
-    twist(&s, 3, 1.4f); /* 2.0: past a right angle, cis */
+    twist(&s, 3, 1.4f); /* 2.0 in total: past a right angle, cis */
     ck_assert_uint_eq(run(&s).failed, BIT(DOUBLE_FLAT) | BIT(STEREO));
-    twist(&s, 3, 1.14f); /* flat again */
+    twist(&s, 3, 1.14f); /* 3.14 in total: planar and cis */
     ck_assert_uint_eq(run(&s).failed, BIT(STEREO));
     ck_assert_str_eq(run(&s).detail, "double bond 2-3 is not trans");
     drop(&s);
@@ -282,13 +281,13 @@ static const struct {
     { "C[C@H]1CC[C@@H](C)CC1", 1 },
     { "O[C@H]1CC[C@H](O)CC1", 1 },
     { "C[C@@H]1C[C@H](C)C[C@@H](C)C1", 1 },
-    { "CC(O)[C@H](F)Cl", 0 }, /* one of two is stated */
+    { "CC(O)[C@H](F)Cl", 0 }, /* one of two stereocentres is specified */
     { "CC(F)C", 1 },
     { "C/C=C/C", 1 },
     { "C[S@](=O)CC", 0 },
 };
 
-START_TEST(mirror_images)
+START_TEST(mirror_images_fail_unless_meso)
 {
     struct subject s = make(mirrors[_i].smiles);
     cg_verdict v;
@@ -302,9 +301,9 @@ START_TEST(mirror_images)
 }
 END_TEST
 
-START_TEST(flat_centres_fail)
+START_TEST(planar_stereocentres_fail)
 {
-    struct subject s = make("C[C@H](O)[C@@H](C)O"); /* meso: no way around it */
+    struct subject s = make("C[C@H](O)[C@@H](C)O"); /* meso does not excuse it */
 
     for (size_t i = 0; i < s.n; i++)
         s.xyz[i][2] = 0;
@@ -313,14 +312,14 @@ START_TEST(flat_centres_fail)
 }
 END_TEST
 
-START_TEST(what_is_not_sane_at_all)
+START_TEST(collapsed_conformers_fail)
 {
     struct subject s = make("CC(/C=C/c1ccccc1)[C@H](F)Cl");
     cg_verdict v;
 
     for (size_t i = 0; i < s.n; i++)
         s.xyz[i][0] = s.xyz[i][1] = s.xyz[i][2] = 0;
-    v = run(&s); /* all in one point: flat, but nothing else is right */
+    v = run(&s); /* all atoms in one point: planar, but all other tests fail */
     ck_assert_uint_eq(v.failed, BIT(BOND_LENGTHS) | BIT(BOND_ANGLES) | BIT(CLASH) | BIT(STEREO));
     s.xyz[0][0] = 1e30f;
     ck_assert_uint_ne(run(&s).failed & BIT(BOND_LENGTHS), 0);
@@ -329,7 +328,7 @@ START_TEST(what_is_not_sane_at_all)
 }
 END_TEST
 
-START_TEST(names)
+START_TEST(names_and_descriptions)
 {
     char text[CG_CHECK_NAMES_MAX], small[8];
 
@@ -350,23 +349,24 @@ END_TEST
 
 int main(void)
 {
-    Suite *s = suite_create("eval_check");
+    Suite *s = suite_create("check_checker");
     TCase *tc = tcase_create("checks");
     SRunner *sr;
     int failed;
 
     tcase_set_timeout(tc, 60);
-    tcase_add_loop_test(tc, sane_conformers_pass, 0, (int)(sizeof sane / sizeof sane[0]));
-    tcase_add_test(tc, a_salt_may_be_in_pieces);
+    tcase_add_loop_test(tc, valid_conformers_pass, 0, (int)(sizeof valid / sizeof valid[0]));
+    tcase_add_test(tc, a_salt_may_be_in_fragments);
     tcase_add_test(tc, stretched_bonds_fail);
     tcase_add_test(tc, bent_angles_fail);
     tcase_add_test(tc, clashes_fail);
     tcase_add_loop_test(tc, puckered_rings_fail, 0, 3);
     tcase_add_test(tc, twisted_double_bonds_fail);
-    tcase_add_loop_test(tc, mirror_images, 0, (int)(sizeof mirrors / sizeof mirrors[0]));
-    tcase_add_test(tc, flat_centres_fail);
-    tcase_add_test(tc, what_is_not_sane_at_all);
-    tcase_add_test(tc, names);
+    tcase_add_loop_test(tc, mirror_images_fail_unless_meso, 0,
+                        (int)(sizeof mirrors / sizeof mirrors[0]));
+    tcase_add_test(tc, planar_stereocentres_fail);
+    tcase_add_test(tc, collapsed_conformers_fail);
+    tcase_add_test(tc, names_and_descriptions);
     suite_add_tcase(s, tc);
     sr = srunner_create(s);
     srunner_run_all(sr, CK_NORMAL);
