@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A block of a kernel on one thread of the host: what core/cuda/atoms.cuh needs of CUDA. The
- * threads of the block take turns, each from one barrier to the next, in an order that changes from
- * turn to turn; where they do not all come to the same barrier, the program ends.
+ * Runs one block of a kernel on one host thread: the subset of CUDA that core/cuda/repair.cuh uses.
+ * The threads of the block are coroutines that run in turn, each from one barrier to the next, in
+ * an order that changes from turn to turn. If they do not all arrive at the same barrier, the
+ * program aborts.
  */
 #ifndef CG_TESTS_BLOCK_H
 #define CG_TESTS_BLOCK_H
@@ -12,7 +13,7 @@
 #include <stdlib.h>
 #include <ucontext.h>
 
-#define CG_CUDA_GPU_DEVICE_H /* in the place of cuda/gpu_device.h */
+#define CG_CUDA_GPU_DEVICE_H /* replaces cuda/gpu_device.h */
 #define __device__
 
 typedef void *cudaStream_t;
@@ -23,14 +24,14 @@ static struct {
     unsigned x;
 } threadIdx, blockDim = { BLOCK_THREADS };
 
-/* Where a thread waits: a line of the source, told for the whole block or for its warp. */
+/* The threads and the barrier at which each waits: a source line, for the block or for its warp. */
 static struct {
     ucontext_t main, thread[BLOCK_THREADS];
     char *stacks;
     const char *file[BLOCK_THREADS];
-    int line[BLOCK_THREADS]; /* 0: it has ended */
-    int scope[BLOCK_THREADS];
-    uint32_t word[BLOCK_THREADS]; /* that it shows to its warp */
+    int line[BLOCK_THREADS];      /* 0: the thread has returned */
+    int scope[BLOCK_THREADS];     /* threads of the barrier: BLOCK_THREADS or 32 */
+    uint32_t word[BLOCK_THREADS]; /* operand of a warp shuffle */
     void (*body)(void *arg);
     void *arg;
     uint32_t seed;
@@ -106,7 +107,7 @@ static void block_thread(void)
     swapcontext(&block.thread[x], &block.main);
 }
 
-/* Let the threads that wait at `first` and its like go on, in some order. */
+/* Continues n threads from `first` on, which must wait at the same barrier, in some order. */
 static void block_turn(unsigned first, unsigned n)
 {
     unsigned step, x;
@@ -121,7 +122,7 @@ static void block_turn(unsigned first, unsigned n)
             abort();
         }
     block.seed = block.seed * 1664525u + 1013904223u;
-    step = block.seed >> 16 | 1; /* odd: any order of a power of two */
+    step = block.seed >> 16 | 1; /* odd: visits all threads of a power of two */
     x = block.seed >> 8;
     for (unsigned k = 0; k < n; k++, x += step) {
         threadIdx.x = first + x % n;
@@ -129,7 +130,7 @@ static void block_turn(unsigned first, unsigned n)
     }
 }
 
-/* Run body(arg) by all threads of a block. */
+/* Runs body(arg) in all threads of a block. */
 static void block_run(void (*body)(void *arg), void *arg)
 {
     block.body = body;
@@ -142,7 +143,7 @@ static void block_run(void (*body)(void *arg), void *arg)
         block.thread[x].uc_stack.ss_size = BLOCK_STACK;
         makecontext(&block.thread[x], block_thread, 0);
         block.line[x] = -1;
-        block.file[x] = "the beginning";
+        block.file[x] = "the start";
         block.scope[x] = BLOCK_THREADS;
     }
     for (;;) {
@@ -157,7 +158,7 @@ static void block_run(void (*body)(void *arg), void *arg)
     }
     for (unsigned x = 0; x < BLOCK_THREADS; x++)
         if (block.line[x]) {
-            fprintf(stderr, "thread %u waits at %s:%d for those that have ended\n", x,
+            fprintf(stderr, "thread %u waits at %s:%d for threads that have returned\n", x,
                     block.file[x], block.line[x]);
             abort();
         }

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The same by the code of the GPU, a block of whose kernel runs on the host: block.h. */
+/* The tests of decode/test_repair_cpu.c on the GPU code: one block of the kernel, run on the host.
+ */
 #define BLOCK
 #include "decode/test_repair_cpu.c"

@@ -126,7 +126,7 @@ static void write_text(const char *text)
 }
 
 #ifdef BLOCK
-/* On a block of a kernel instead: state of one slot, and what its threads share. */
+/* Repair by a block of the kernel: the state of one slot, and the block's shared memory. */
 enum { ORDERS = 3, N_SLOTS = 16 };
 
 static struct repair_shared shared;
@@ -141,7 +141,7 @@ static void repair_by_block(void *n_busy)
     advance_repair(&slot, &shared, work_of_step(N_SLOTS, *(int32_t *)n_busy));
 }
 
-/* What a block leaves behind. */
+/* Everything that a block writes. */
 static struct state {
     cg_sequence seq;
     cg_repair_counts repair;
@@ -168,7 +168,7 @@ static void restore(const struct state *s)
     memcpy(device_xyz, s->xyz, sizeof s->xyz);
 }
 
-/* Step by step, until nothing is left to do. */
+/* Steps until the slot is idle. */
 static void run_steps(int32_t atom, int32_t n_busy)
 {
     shared.seq = seq;
@@ -178,8 +178,8 @@ static void run_steps(int32_t atom, int32_t n_busy)
     seq = shared.seq;
 }
 
-/* What the host made of it is what the block did, but for the last digit. */
-static void expect_alike(const struct state *want, int32_t n)
+/* The results of host and block agree, except for the last digit of coordinates. */
+static void expect_agreement(const struct state *want, int32_t n)
 {
     const cg_repair_counts *r = &want->repair;
 
@@ -213,7 +213,7 @@ static int look_at(int repair, int32_t atom)
     save(&before);
     run_steps(atom, N_SLOTS);
     save(&state);
-    for (int i = 0; i < ORDERS; i++) { /* in more or fewer steps, the threads in another order */
+    for (int i = 0; i < ORDERS; i++) { /* in more or fewer steps, threads in another order */
         restore(&before);
         run_steps(atom, i * N_SLOTS / 2);
         save(&other);
@@ -221,7 +221,7 @@ static int look_at(int repair, int32_t atom)
     }
     restore(&before);
     cg_cpu_repair_atom(&atoms, &at, repair, atom);
-    expect_alike(&state, seq.field / 3);
+    expect_agreement(&state, seq.field / 3);
     restore(&state);
     atoms.counts = state.repair;
     memcpy(atoms.xyz, device_xyz, (size_t)m.g.n_atoms * sizeof *atoms.xyz);
