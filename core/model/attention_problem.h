@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/** @file attention_problem.h  The attention problem that a model poses to an attention plugin. */
+/** @file attention_problem.h  Builds the cg_attention_problem of a model and a run. */
 #ifndef CG_MODEL_ATTENTION_PROBLEM_H
 #define CG_MODEL_ATTENTION_PROBLEM_H
 
@@ -20,14 +20,15 @@ typedef struct cg_attention_shape {
     uint32_t flags;             /* cg_attention_flags() */
 } cg_attention_shape;
 
-/** CG_ATTENTION_* required of a plan on `device`; the CPU is always deterministic. */
+/** Returns the CG_ATTENTION_* required on `device`; on the CPU attention is always deterministic.
+ */
 uint32_t cg_attention_flags(cg_device device, int32_t deterministic);
 
-/** The attention problem of a model; the layout of the cache is left at zero (not paged, HND). */
+/** Builds the problem of a model. The layout of the cache stays zero: not paged, HND. */
 cg_attention_problem cg_attention_problem_of_model(const cg_model_config *config,
                                                    const cg_attention_shape *shape);
 
-/** Set the members that describe the cache: kv_dtype, paged, block_tokens, kv_layout. */
+/** Sets the members that describe the cache: kv_dtype, paged, block_tokens, kv_layout. */
 void cg_attention_problem_set_cache(cg_attention_problem *problem, const cg_cache_ops *cache,
                                     const cg_kv_view *view);
 

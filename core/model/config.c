@@ -29,9 +29,10 @@ const char *cg_arch_name(int32_t arch)
 
 /* ---- config.json ------------------------------------------------------------------------ */
 
-static cg_status unsupported(const cg_json *o, const char *key, const char *why, cg_error *err)
+/* Fails as cg_json_unwanted(), with CG_ERR_UNSUPPORTED. */
+static cg_status unsupported(const cg_json *o, const char *key, const char *wanted, cg_error *err)
 {
-    cg_json_unwanted(o, key, why, err);
+    cg_json_unwanted(o, key, wanted, err);
     if (err)
         err->code = CG_ERR_UNSUPPORTED;
     return CG_ERR_UNSUPPORTED;
@@ -41,22 +42,19 @@ static cg_status get_i32(const cg_json *o, const char *key, int required, int64_
                          int32_t *ret, cg_error *err)
 {
     int64_t v = *ret;
-    cg_status st = cg_json_int(o, key, required, lo, hi, &v, err);
 
-    if (st == CG_OK)
-        *ret = (int32_t)v;
-    return st;
+    CG_TRY(cg_json_int(o, key, required, lo, hi, &v, err));
+    *ret = (int32_t)v;
+    return CG_OK;
 }
 
-/* A switch that must be off, or absent. */
-static cg_status must_be_false(const cg_json *o, const char *key, cg_error *err)
+/* Checks that a switch is off or absent. */
+static cg_status check_false(const cg_json *o, const char *key, cg_error *err)
 {
     int on = 0;
-    cg_status st = cg_json_bool(o, key, CG_JSON_OPTIONAL, &on, err);
 
-    if (st == CG_OK && on)
-        return unsupported(o, key, "false: this is not supported", err);
-    return st;
+    CG_TRY(cg_json_bool(o, key, CG_JSON_OPTIONAL, &on, err));
+    return on ? unsupported(o, key, "false: this is not supported", err) : CG_OK;
 }
 
 static cg_status read_arch(const cg_json *o, int32_t *ret_arch, cg_error *err)
@@ -79,15 +77,13 @@ static cg_status read_arch(const cg_json *o, int32_t *ret_arch, cg_error *err)
                    o->file, name);
 }
 
-/* "default", "llama3"; the older files say "type" for "rope_type". */
+/* "default" or "llama3"; older files name the key "type" instead of "rope_type". */
 static cg_status read_rope_kind(const cg_json *o, cg_rope_config *rope, cg_error *err)
 {
     const char *key = cg_json_member(o, "rope_type") ? "rope_type" : "type";
     const char *kind = "default";
-    cg_status st;
 
-    if ((st = cg_json_string(o, key, CG_JSON_OPTIONAL, &kind, err)) != CG_OK)
-        return st;
+    CG_TRY(cg_json_string(o, key, CG_JSON_OPTIONAL, &kind, err));
     if (!strcmp(kind, "default")) {
         rope->kind = CG_ROPE_DEFAULT;
         return CG_OK;
@@ -95,46 +91,43 @@ static cg_status read_rope_kind(const cg_json *o, cg_rope_config *rope, cg_error
     if (strcmp(kind, "llama3"))
         return unsupported(o, key, "\"default\" or \"llama3\"", err);
     rope->kind = CG_ROPE_LLAMA3;
-    if ((st = cg_json_real(o, "factor", CG_JSON_REQUIRED, 1, 1e6, &rope->factor, err)) ||
-        (st = cg_json_real(o, "low_freq_factor", CG_JSON_REQUIRED, 1e-6, 1e6,
-                           &rope->low_freq_factor, err)) ||
-        (st = cg_json_real(o, "high_freq_factor", CG_JSON_REQUIRED, 1e-6, 1e6,
-                           &rope->high_freq_factor, err)) ||
-        (st = cg_json_real(o, "original_max_position_embeddings", CG_JSON_REQUIRED, 1,
-                           CG_MAX_POSITIONS, &rope->original_max_positions, err)))
-        return st;
+    CG_TRY(cg_json_real(o, "factor", CG_JSON_REQUIRED, 1, 1e6, &rope->factor, err));
+    CG_TRY(cg_json_real(o, "low_freq_factor", CG_JSON_REQUIRED, 1e-6, 1e6, &rope->low_freq_factor,
+                        err));
+    CG_TRY(cg_json_real(o, "high_freq_factor", CG_JSON_REQUIRED, 1e-6, 1e6, &rope->high_freq_factor,
+                        err));
+    CG_TRY(cg_json_real(o, "original_max_position_embeddings", CG_JSON_REQUIRED, 1,
+                        CG_MAX_POSITIONS, &rope->original_max_positions, err));
     if (rope->high_freq_factor <= rope->low_freq_factor)
         return cg_json_unwanted(o, "high_freq_factor", "more than low_freq_factor", err);
     return CG_OK;
 }
 
-/* rope_theta and rope_scaling at the top, or both in rope_parameters (transformers >= 5). */
+/* rope_theta and rope_scaling at the top level, or rope_parameters (transformers >= 5). */
 static cg_status read_rope(const cg_json *o, cg_rope_config *rope, cg_error *err)
 {
     const char *key = cg_json_member(o, "rope_parameters") ? "rope_parameters" : "rope_scaling";
     const json_t *node = cg_json_member(o, key);
     cg_json sub = { o->file, key, node };
-    cg_status st;
 
     rope->theta = 10000.0;
-    if ((st = cg_json_real(o, "rope_theta", CG_JSON_OPTIONAL, 1, 1e12, &rope->theta, err)) || !node)
-        return st;
+    CG_TRY(cg_json_real(o, "rope_theta", CG_JSON_OPTIONAL, 1, 1e12, &rope->theta, err));
+    if (!node)
+        return CG_OK;
     if (!json_is_object(node))
         return cg_json_unwanted(o, key, "an object", err);
     if (json_is_object(json_object_get(node, "full_attention")))
         return unsupported(&sub, "full_attention", "one setting for all layers", err);
-    if ((st = cg_json_real(&sub, "rope_theta", CG_JSON_OPTIONAL, 1, 1e12, &rope->theta, err)))
-        return st;
+    CG_TRY(cg_json_real(&sub, "rope_theta", CG_JSON_OPTIONAL, 1, 1e12, &rope->theta, err));
     return read_rope_kind(&sub, rope, err);
 }
 
-/* Sliding windows are a Qwen setting; a file may name one and leave it unused. */
+/* Sliding windows are a Qwen setting; a file may specify one without using it. */
 static cg_status check_windows(const cg_json *o, const cg_model_config *c, cg_error *err)
 {
     const json_t *types = cg_json_member(o, "layer_types");
     int use = 0;
     int64_t window = 0, first = 0;
-    cg_status st;
 
     if (types && !json_is_array(types))
         return cg_json_unwanted(o, "layer_types", "a list", err);
@@ -147,11 +140,10 @@ static cg_status check_windows(const cg_json *o, const cg_model_config *c, cg_er
                            "\"full_attention\" for all",
                            o->file, t ? t : "?", i);
     }
-    if ((st = cg_json_bool(o, "use_sliding_window", CG_JSON_OPTIONAL, &use, err)) ||
-        (st = cg_json_int(o, "sliding_window", CG_JSON_OPTIONAL, 0, INT32_MAX, &window, err)) ||
-        (st = cg_json_int(o, "max_window_layers", CG_JSON_OPTIONAL, 0, INT32_MAX, &first, err)))
-        return st;
-    /* Layers from max_window_layers on have the window; none is narrower than the context. */
+    CG_TRY(cg_json_bool(o, "use_sliding_window", CG_JSON_OPTIONAL, &use, err));
+    CG_TRY(cg_json_int(o, "sliding_window", CG_JSON_OPTIONAL, 0, INT32_MAX, &window, err));
+    CG_TRY(cg_json_int(o, "max_window_layers", CG_JSON_OPTIONAL, 0, INT32_MAX, &first, err));
+    /* Only layers from max_window_layers on have the window; one as wide as the context is moot. */
     if (use && window && window < c->max_positions && first < c->n_layers)
         return unsupported(o, "sliding_window", "no sliding window: it is not supported", err);
     return CG_OK;
@@ -181,54 +173,53 @@ static cg_status read_eos(const cg_json *o, int32_t vocab, int32_t *n, int32_t e
     return CG_OK;
 }
 
-/* What would change the arithmetic and is not implemented. */
+/* Refuses settings that would change the arithmetic and are not implemented. */
 static cg_status check_unsupported(const cg_json *o, const cg_model_config *c, cg_error *err)
 {
     const char *act = "silu";
     double partial = 1.0;
-    cg_status st;
 
-    if ((st = cg_json_string(o, "hidden_act", CG_JSON_OPTIONAL, &act, err)))
-        return st;
+    CG_TRY(cg_json_string(o, "hidden_act", CG_JSON_OPTIONAL, &act, err));
     if (strcmp(act, "silu"))
         return unsupported(o, "hidden_act", "\"silu\"", err);
     if (cg_json_member(o, "quantization_config"))
         return unsupported(o, "quantization_config", "plain bf16, f16 or f32 weights", err);
-    if ((st = cg_json_real(o, "partial_rotary_factor", CG_JSON_OPTIONAL, 0, 1, &partial, err)))
-        return st;
+    CG_TRY(cg_json_real(o, "partial_rotary_factor", CG_JSON_OPTIONAL, 0, 1, &partial, err));
     if (partial != 1.0)
         return unsupported(o, "partial_rotary_factor", "1", err);
-    /* Qwen2 has q, k and v biases whatever the file says, and never one on the output. */
-    if (c->arch != CG_ARCH_QWEN2 && (st = must_be_false(o, "attention_bias", err)))
-        return st;
-    if ((st = must_be_false(o, "mlp_bias", err)))
-        return st;
+    /* Qwen2 always has q, k and v biases and never an output bias, whatever the file specifies. */
+    if (c->arch != CG_ARCH_QWEN2)
+        CG_TRY(check_false(o, "attention_bias", err));
+    CG_TRY(check_false(o, "mlp_bias", err));
     return check_windows(o, c, err);
 }
 
 static cg_status read_config(const cg_json *o, cg_model_config *c, cg_error *err)
 {
-    cg_status st;
+    const struct {
+        const char *key;
+        int64_t max;
+        int32_t *ret;
+    } required[] = {
+        { "hidden_size", CG_MAX_HIDDEN, &c->hidden },
+        { "intermediate_size", CG_MAX_INTERMEDIATE, &c->intermediate },
+        { "num_hidden_layers", CG_MAX_LAYERS, &c->n_layers },
+        { "num_attention_heads", CG_MAX_HEADS, &c->n_heads },
+        { "vocab_size", CG_MAX_VOCAB, &c->vocab },
+        { "max_position_embeddings", CG_MAX_POSITIONS, &c->max_positions },
+    };
 
-    if ((st = read_arch(o, &c->arch, err)) ||
-        (st = get_i32(o, "hidden_size", CG_JSON_REQUIRED, 1, CG_MAX_HIDDEN, &c->hidden, err)) ||
-        (st = get_i32(o, "intermediate_size", CG_JSON_REQUIRED, 1, CG_MAX_INTERMEDIATE,
-                      &c->intermediate, err)) ||
-        (st = get_i32(o, "num_hidden_layers", CG_JSON_REQUIRED, 1, CG_MAX_LAYERS, &c->n_layers,
-                      err)) ||
-        (st = get_i32(o, "num_attention_heads", CG_JSON_REQUIRED, 1, CG_MAX_HEADS, &c->n_heads,
-                      err)) ||
-        (st = get_i32(o, "vocab_size", CG_JSON_REQUIRED, 1, CG_MAX_VOCAB, &c->vocab, err)) ||
-        (st = get_i32(o, "max_position_embeddings", CG_JSON_REQUIRED, 1, CG_MAX_POSITIONS,
-                      &c->max_positions, err)))
-        return st;
+    CG_TRY(read_arch(o, &c->arch, err));
+    for (size_t i = 0; i < sizeof required / sizeof *required; i++)
+        CG_TRY(get_i32(o, required[i].key, CG_JSON_REQUIRED, 1, required[i].max, required[i].ret,
+                       err));
 
-    /* The Qwen classes of transformers default to 32 key/value heads and, Qwen3, to heads of 128;
-     * files that rely on it are unknown, files with a lost key are not: ask for them. */
+    /* The Qwen classes of transformers default to 32 key/value heads and, Qwen3, to heads of 128.
+     * No file is known to rely on these defaults, but some have lost a key: the keys are required.
+     */
     c->n_kv_heads = c->n_heads;
-    if ((st = get_i32(o, "num_key_value_heads", c->arch != CG_ARCH_LLAMA, 1, CG_MAX_HEADS,
-                      &c->n_kv_heads, err)))
-        return st;
+    CG_TRY(get_i32(o, "num_key_value_heads", c->arch != CG_ARCH_LLAMA, 1, CG_MAX_HEADS,
+                   &c->n_kv_heads, err));
     if (c->n_heads % c->n_kv_heads)
         return cg_json_unwanted(o, "num_key_value_heads", "a divisor of num_attention_heads", err);
     if (!cg_json_member(o, "head_dim") && c->arch != CG_ARCH_QWEN3) {
@@ -237,9 +228,7 @@ static cg_status read_config(const cg_json *o, cg_model_config *c, cg_error *err
                                     "a divisor of hidden_size, or head_dim stated", err);
         c->head_dim = c->hidden / c->n_heads;
     }
-    if ((st = get_i32(o, "head_dim", c->arch == CG_ARCH_QWEN3, 2, CG_MAX_HEAD_DIM, &c->head_dim,
-                      err)))
-        return st;
+    CG_TRY(get_i32(o, "head_dim", c->arch == CG_ARCH_QWEN3, 2, CG_MAX_HEAD_DIM, &c->head_dim, err));
     if (c->head_dim % 2 || c->head_dim > CG_MAX_HEAD_DIM)
         return cg_fail(err, CG_ERR_UNSUPPORTED,
                        "%s: head_dim: found %d, wanted an even number up to %d", o->file,
@@ -248,10 +237,10 @@ static cg_status read_config(const cg_json *o, cg_model_config *c, cg_error *err
     c->rms_eps = 1e-6;
     c->qkv_bias = c->arch == CG_ARCH_QWEN2;
     c->qk_norm = c->arch == CG_ARCH_QWEN3;
-    if ((st = cg_json_real(o, "rms_norm_eps", CG_JSON_OPTIONAL, 1e-12, 1e-1, &c->rms_eps, err)) ||
-        (st = cg_json_bool(o, "tie_word_embeddings", CG_JSON_OPTIONAL, &c->tie_embeddings, err)) ||
-        (st = read_rope(o, &c->rope, err)) || (st = read_eos(o, c->vocab, &c->n_eos, c->eos, err)))
-        return st;
+    CG_TRY(cg_json_real(o, "rms_norm_eps", CG_JSON_OPTIONAL, 1e-12, 1e-1, &c->rms_eps, err));
+    CG_TRY(cg_json_bool(o, "tie_word_embeddings", CG_JSON_OPTIONAL, &c->tie_embeddings, err));
+    CG_TRY(read_rope(o, &c->rope, err));
+    CG_TRY(read_eos(o, c->vocab, &c->n_eos, c->eos, err));
     return check_unsupported(o, c, err);
 }
 
@@ -262,8 +251,7 @@ cg_status cg_model_config_parse(const char *name, const void *bytes, size_t len,
     json_t *root = NULL;
     cg_status st;
 
-    if ((st = cg_json_parse(name, bytes, len, &root, err)) != CG_OK)
-        return st;
+    CG_TRY(cg_json_parse(name, bytes, len, &root, err));
     st = read_config(&(cg_json) { name, "", root }, &c, err);
     json_decref(root);
     if (st == CG_OK)
@@ -335,16 +323,13 @@ cg_status cg_model_config_named(const char *shape, cg_model_config *ret, cg_erro
 static cg_status read_generation(const cg_json *o, int32_t vocab, cg_generation_config *g,
                                  cg_error *err)
 {
-    cg_status st;
-
-    if ((st = cg_json_bool(o, "do_sample", CG_JSON_OPTIONAL, &g->do_sample, err)) ||
-        (st = cg_json_real(o, "temperature", CG_JSON_OPTIONAL, 0, 100, &g->temperature, err)) ||
-        (st = cg_json_real(o, "top_p", CG_JSON_OPTIONAL, 0, 1, &g->top_p, err)) ||
-        (st = cg_json_real(o, "min_p", CG_JSON_OPTIONAL, 0, 1, &g->min_p, err)) ||
-        (st = get_i32(o, "top_k", CG_JSON_OPTIONAL, 0, CG_MAX_VOCAB, &g->top_k, err)) ||
-        (st = get_i32(o, "max_new_tokens", CG_JSON_OPTIONAL, 1, CG_MAX_POSITIONS,
-                      &g->max_new_tokens, err)))
-        return st;
+    CG_TRY(cg_json_bool(o, "do_sample", CG_JSON_OPTIONAL, &g->do_sample, err));
+    CG_TRY(cg_json_real(o, "temperature", CG_JSON_OPTIONAL, 0, 100, &g->temperature, err));
+    CG_TRY(cg_json_real(o, "top_p", CG_JSON_OPTIONAL, 0, 1, &g->top_p, err));
+    CG_TRY(cg_json_real(o, "min_p", CG_JSON_OPTIONAL, 0, 1, &g->min_p, err));
+    CG_TRY(get_i32(o, "top_k", CG_JSON_OPTIONAL, 0, CG_MAX_VOCAB, &g->top_k, err));
+    CG_TRY(get_i32(o, "max_new_tokens", CG_JSON_OPTIONAL, 1, CG_MAX_POSITIONS, &g->max_new_tokens,
+                   err));
     return read_eos(o, vocab, &g->n_eos, g->eos, err);
 }
 
@@ -359,8 +344,7 @@ cg_status cg_generation_config_parse(const char *name, const void *bytes, size_t
     g.n_eos = model->n_eos;
     memcpy(g.eos, model->eos, sizeof g.eos);
     if (bytes) {
-        if ((st = cg_json_parse(name, bytes, len, &root, err)) != CG_OK)
-            return st;
+        CG_TRY(cg_json_parse(name, bytes, len, &root, err));
         st = read_generation(&(cg_json) { name, "", root }, model->vocab, &g, err);
         json_decref(root);
     }
@@ -371,7 +355,7 @@ cg_status cg_generation_config_parse(const char *name, const void *bytes, size_t
 
 /* ---- confgen.json ----------------------------------------------------------------------- */
 
-/* Copy a tag of lo to CG_MAX_TAG - 1 bytes; parsed JSON has no NUL inside. */
+/* Copies a tag of lo to CG_MAX_TAG - 1 bytes; parsed JSON strings contain no NUL. */
 static int copy_tag(const json_t *v, size_t lo, char dst[CG_MAX_TAG])
 {
     size_t n = json_string_length(v);
@@ -382,7 +366,7 @@ static int copy_tag(const json_t *v, size_t lo, char dst[CG_MAX_TAG])
     return 0;
 }
 
-static cg_status read_pair(const cg_json *o, const char *key, char open[CG_MAX_TAG],
+static cg_status read_tags(const cg_json *o, const char *key, char open[CG_MAX_TAG],
                            char close[CG_MAX_TAG], cg_error *err)
 {
     const json_t *v = cg_json_member(o, key);
@@ -402,9 +386,8 @@ static cg_status read_format(const cg_json *o, cg_format_config *f, cg_error *er
                                          "frame" };
     const char *format = "enriched-smiles-v2", *frame = "none", *key;
     json_t *value;
-    cg_status st;
 
-    /* Our own file: a key we do not know is a misspelt one. */
+    /* The format is our own: an unknown key is a misspelling. */
     json_object_foreach((json_t *)(uintptr_t)o->node, key, value)
     {
         size_t i = 0;
@@ -417,21 +400,18 @@ static cg_status read_format(const cg_json *o, cg_format_config *f, cg_error *er
                            "max_integer_digits, prompt, completion, end or frame",
                            o->file, key);
     }
-    if ((st = cg_json_string(o, "format", CG_JSON_OPTIONAL, &format, err)) ||
-        (st = cg_json_string(o, "frame", CG_JSON_OPTIONAL, &frame, err)))
-        return st;
+    CG_TRY(cg_json_string(o, "format", CG_JSON_OPTIONAL, &format, err));
+    CG_TRY(cg_json_string(o, "frame", CG_JSON_OPTIONAL, &frame, err));
     if (strcmp(format, "enriched-smiles-v2"))
         return unsupported(o, "format", "\"enriched-smiles-v2\"", err);
     if (!strcmp(frame, "first-atoms"))
         f->frame = CG_FRAME_FIRST_ATOMS;
     else if (strcmp(frame, "none"))
         return unsupported(o, "frame", "\"first-atoms\" or \"none\"", err);
-    if ((st = get_i32(o, "decimals", CG_JSON_OPTIONAL, 3, 4, &f->decimals, err)) ||
-        (st = get_i32(o, "max_integer_digits", CG_JSON_OPTIONAL, 1, 4, &f->max_integer_digits,
-                      err)) ||
-        (st = read_pair(o, "prompt", f->prompt_open, f->prompt_close, err)) ||
-        (st = read_pair(o, "completion", f->completion_open, f->completion_close, err)))
-        return st;
+    CG_TRY(get_i32(o, "decimals", CG_JSON_OPTIONAL, 3, 4, &f->decimals, err));
+    CG_TRY(get_i32(o, "max_integer_digits", CG_JSON_OPTIONAL, 1, 4, &f->max_integer_digits, err));
+    CG_TRY(read_tags(o, "prompt", f->prompt_open, f->prompt_close, err));
+    CG_TRY(read_tags(o, "completion", f->completion_open, f->completion_close, err));
     if (cg_json_member(o, "end") && copy_tag(cg_json_member(o, "end"), 0, f->end))
         return cg_json_unwanted(o, "end", "a string of at most 63 bytes", err);
     return CG_OK;
@@ -455,8 +435,7 @@ cg_status cg_format_config_parse(const char *name, const void *bytes, size_t len
     cg_status st = CG_OK;
 
     if (bytes) {
-        if ((st = cg_json_parse(name, bytes, len, &root, err)) != CG_OK)
-            return st;
+        CG_TRY(cg_json_parse(name, bytes, len, &root, err));
         st = read_format(&(cg_json) { name, "", root }, &f, err);
         json_decref(root);
     }
@@ -477,8 +456,8 @@ void cg_rope_inv_freq(const cg_model_config *c, float *ret_inv_freq)
         float freq = 1.0f / (float)pow(r->theta, exponent);
 
         if (r->kind == CG_ROPE_LLAMA3) {
-            /* Wavelengths beyond the old context are stretched, short ones kept, in between a
-             * blend by how many waves the old context held. */
+            /* Frequencies with few wavelengths in the original context are divided by `factor`,
+             * those with many are kept, those in between are interpolated. */
             double wavelength = two_pi / freq;
             double waves = r->original_max_positions / wavelength;
 

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /**
- * @file config.h  The settings of a Hugging Face model directory.
+ * @file config.h  Parsers of the settings of a Hugging Face model directory.
  *
- * config.json (shape of the network), generation_config.json (how to sample) and our own optional
- * confgen.json (the text format the model was trained on). Each parser takes bytes, so that it can
- * be fuzzed, and a name for its texts. Every value is checked against the ranges below; a setting
- * that would change the network in a way this engine does not compute is refused with its name.
+ * config.json (shape of the network), generation_config.json (sampling) and the optional
+ * confgen.json of this project (text format the model was trained on). Each parser takes bytes,
+ * which allows fuzzing, and a file name for messages. Every value is checked against the ranges
+ * below; a setting that changes the network in a way this engine does not implement is refused by
+ * name.
  */
 #ifndef CG_MODEL_CONFIG_H
 #define CG_MODEL_CONFIG_H
@@ -31,7 +32,7 @@ enum { CG_ARCH_LLAMA = 0, CG_ARCH_QWEN2 = 1, CG_ARCH_QWEN3 = 2 };
 
 enum { CG_ROPE_DEFAULT = 0, CG_ROPE_LLAMA3 = 1 };
 
-/** Rotary position embedding. The last four are used by CG_ROPE_LLAMA3 alone. */
+/** Rotary position embedding. Only CG_ROPE_LLAMA3 uses the last four members. */
 typedef struct cg_rope_config {
     int32_t kind;
     double theta;
@@ -50,21 +51,21 @@ typedef struct cg_model_config {
     int32_t n_kv_heads;   /* divides n_heads */
     int32_t head_dim;     /* even; independent of hidden / n_heads */
     int32_t intermediate; /* width of the SiLU-gated MLP */
-    int32_t vocab;        /* rows of embedding and head, >= tokenizer's ids */
+    int32_t vocab;        /* rows of embedding and head; larger than every token id */
     int32_t max_positions;
     int32_t tie_embeddings; /* 1: the head is the embedding */
     int32_t qkv_bias;       /* 1: q, k, v projections have a bias (Qwen2) */
     int32_t qk_norm;        /* 1: RMSNorm over head_dim of q and k (Qwen3) */
     double rms_eps;
     cg_rope_config rope;
-    int32_t n_eos; /* config.json's own end tokens, a fallback of generation_config.json's */
+    int32_t n_eos; /* end tokens of config.json, used if generation_config.json has none */
     int32_t eos[CG_MAX_EOS];
 } cg_model_config;
 
 /**
- * How to sample. What the file leaves open keeps the value given here: sampling at temperature 1
- * without truncation. (Hugging Face would decode greedily, which makes every conformer of a
- * molecule the same.)
+ * Sampling settings. Members absent from the file keep the defaults below: sampling at temperature
+ * 1 without truncation. (Hugging Face defaults to greedy decoding, which makes all conformers of a
+ * molecule identical.)
  */
 typedef struct cg_generation_config {
     int32_t do_sample;      /* 1; 0 greedy */
@@ -72,16 +73,16 @@ typedef struct cg_generation_config {
     double temperature;     /* 1.0 */
     double top_p;           /* 1.0 */
     double min_p;           /* 0.0 */
-    int32_t max_new_tokens; /* 0: not stated */
-    int32_t n_eos;          /* 0: not stated anywhere */
+    int32_t max_new_tokens; /* 0: not specified */
+    int32_t n_eos;          /* 0: not specified in either file */
     int32_t eos[CG_MAX_EOS];
 } cg_generation_config;
 
 enum { CG_FORMAT_ENRICHED_V2 = 0 };
 
 /**
- * Frame the training coordinates stand in. first-atoms: atom 0 at the origin, atom 1 on +x, the
- * first later atom off that axis in the xy plane with y > 0. none: anything.
+ * Coordinate frame of the training data. first-atoms: atom 0 at the origin, atom 1 on +x, the first
+ * later atom off that axis in the xy plane with y > 0. none: no fixed frame.
  */
 enum { CG_FRAME_NONE = 0, CG_FRAME_FIRST_ATOMS = 1 };
 
@@ -95,51 +96,52 @@ typedef struct cg_format_config {
     char prompt_close[CG_MAX_TAG];     /* [/SMILES] */
     char completion_open[CG_MAX_TAG];  /* [CONFORMER] */
     char completion_close[CG_MAX_TAG]; /* [/CONFORMER] */
-    char end[CG_MAX_TAG];              /* <|endoftext|>; "" where nothing follows the completion */
+    char end[CG_MAX_TAG];              /* <|endoftext|>; "" if nothing follows the completion */
 } cg_format_config;
 
 /**
- * Parse config.json.
+ * Parses config.json.
  *
- * @param name  of the file, for texts
- * @return CG_OK; CG_ERR_FORMAT (syntax, missing key, wrong type or range, parts that contradict
- *         each other); CG_ERR_UNSUPPORTED (architecture, activation, RoPE kind, sliding window,
- *         biases, quantisation); CG_ERR_NOMEM. On failure *ret is unchanged.
+ * @param name  of the file, for messages
+ * @return CG_OK; CG_ERR_FORMAT (syntax, missing key, wrong type or range, contradictory members);
+ * CG_ERR_UNSUPPORTED (architecture, activation, RoPE kind, sliding window, biases, quantisation);
+ * CG_ERR_NOMEM. On failure *ret is unchanged.
  */
 cg_status cg_model_config_parse(const char *name, const void *bytes, size_t len,
                                 cg_model_config *ret, cg_error *err);
 
 /**
- * Parse generation_config.json, or fill in what stands when there is none (bytes NULL).
+ * Parses generation_config.json, or returns the defaults if bytes is NULL.
  *
- * @param model  its vocabulary bounds the end tokens, its own end tokens are the fallback
+ * @param model  its vocabulary bounds the end tokens; its own end tokens are the default
  * @return as cg_model_config_parse
  */
 cg_status cg_generation_config_parse(const char *name, const void *bytes, size_t len,
                                      const cg_model_config *model, cg_generation_config *ret,
                                      cg_error *err);
 
-/** Parse confgen.json, or fill in what stands when there is none (bytes NULL). */
+/** Parses confgen.json, or returns the defaults if bytes is NULL. @return as cg_model_config_parse
+ */
 cg_status cg_format_config_parse(const char *name, const void *bytes, size_t len,
                                  cg_format_config *ret, cg_error *err);
 
 /**
- * Shapes for benchmarks, without files: "default", "llama380m", "qwen3-0.6b".
+ * Returns a built-in shape for benchmarks: "default", "llama380m", "qwen3-0.6b".
  *
- * @return CG_OK; CG_ERR_USAGE naming the known ones
+ * @return CG_OK; CG_ERR_USAGE naming the known shapes
  */
 cg_status cg_model_config_named(const char *shape, cg_model_config *ret, cg_error *err);
 
-/** Name of an architecture as config.json writes it. Static storage. */
+/** Returns the name of an architecture as in config.json. Static storage. */
 const char *cg_arch_name(int32_t arch);
 
 /**
- * Rotation per position of each pair of elements (i, i + head_dim / 2), radians a token.
+ * Computes the rotation per position of each pair of elements (i, i + head_dim / 2), in radians.
  *
- *   inv_freq[i] = theta^(-2 i / head_dim), stretched at the low end for llama3
+ *   inv_freq[i] = theta^(-2 i / head_dim), low frequencies scaled for llama3
  *
- * Rounded to float32 after each step, as the training code did: at position 2000 the last bit of
- * an inverse frequency is 1e-4 rad.
+ * Rounded to float32 after each step, as in the training code: at position 2000 the last bit of an
+ * inverse frequency is 1e-4 rad.
  *
  * @param ret_inv_freq  [head_dim / 2]
  * Source: Su et al. 2021; llama3: the Llama 3.1 release, as in transformers' modeling_rope_utils.

@@ -18,47 +18,40 @@
 enum {
     MAX_INDEX_BYTES = 4 << 20,
     MAX_SHARDS = 1024,
-    MAX_THREADS = 8, /* opening is bound by memory bandwidth beyond that */
+    MAX_THREADS = 8, /* with more, opening is bound by memory bandwidth */
     NAMES_SHOWN = 3,
 };
 
 static const char index_name[] = "model.safetensors.index.json";
 static const char single_name[] = "model.safetensors";
 
-/* Everything that is needed only while a directory is being opened. */
+/* State needed only while a directory is opened. */
 struct loader {
     const char *dir;
     cg_model *model;
     cg_team *team;
     size_t max_file;  /* bytes of a decompressed file */
     json_t *index;    /* NULL for a single file */
-    char **names;     /* [store->n_files] plain file names, as the index has them */
-    cg_error *errors; /* [n_files] or [n_slots], written by the loops */
-    cg_tensor_spec *slots;
-    size_t n_slots;
-    cg_tensor_spec **by_name; /* [n_slots], sorted */
+    char **names;     /* [store->n_files] file names without .zst, as in the index */
+    cg_error *errors; /* [n_files] or [n_specs], written by the loops */
+    cg_tensor_spec *specs;
+    size_t n_specs;
+    cg_tensor_spec **by_name; /* [n_specs], sorted */
 };
 
-static cg_status load_configs(const char *dir, cg_model *m, cg_error *err)
-{
-    CG_TRY(cg_model_config_read(dir, &m->config, err));
-    CG_TRY(cg_generation_config_read(dir, &m->config, &m->generation, err));
-    return cg_format_config_read(dir, &m->format, err);
-}
+/* ---- weight files ----------------------------------------------------------------------- */
 
-/* ---- which files ------------------------------------------------------------------------ */
-
-/* dir/name or dir/name.zst, whichever is there; *ret NULL where neither is. */
+/* Finds dir/name or else dir/name.zst; *ret is NULL if neither exists. */
 static cg_status find_file(const char *dir, const char *name, char **ret, cg_error *err)
 {
-    static const char *const tails[] = { "", ".zst" };
+    static const char *const suffixes[] = { "", ".zst" };
 
     *ret = NULL;
     for (int i = 0; i < 2; i++) {
         char *path = NULL;
 
-        if (asprintf(&path, "%s/%s%s", dir, name, tails[i]) < 0)
-            return cg_fail(err, CG_ERR_NOMEM, "%s: out of memory", dir);
+        if (asprintf(&path, "%s/%s%s", dir, name, suffixes[i]) < 0)
+            return cg_fail_nomem(err, dir);
         if (cg_file_exists(path)) {
             *ret = path;
             return CG_OK;
@@ -68,13 +61,13 @@ static cg_status find_file(const char *dir, const char *name, char **ret, cg_err
     return CG_OK;
 }
 
-/* A shard's name is a name in this directory, nothing that leads out of it. */
-static int good_shard_name(const char *name)
+/* A shard must be a file in this directory. */
+static int is_shard_name(const char *name)
 {
-    size_t n = strlen(name), tail = sizeof ".safetensors" - 1;
+    size_t n = strlen(name), n_suffix = sizeof ".safetensors" - 1;
 
-    return n > tail && n < 200 && !strchr(name, '/') && name[0] != '.' &&
-           !strcmp(name + n - tail, ".safetensors");
+    return n > n_suffix && n < 200 && !strchr(name, '/') && name[0] != '.' &&
+           !strcmp(name + n - n_suffix, ".safetensors");
 }
 
 static cg_status add_name(struct loader *l, const char *name, cg_error *err)
@@ -89,7 +82,7 @@ static cg_status add_name(struct loader *l, const char *name, cg_error *err)
                        MAX_SHARDS);
     l->names[s->n_files] = strdup(name);
     if (!l->names[s->n_files])
-        return cg_fail(err, CG_ERR_NOMEM, "%s: out of memory", l->dir);
+        return cg_fail_nomem(err, l->dir);
     s->n_files++;
     return CG_OK;
 }
@@ -110,22 +103,21 @@ static cg_status read_index(struct loader *l, cg_error *err)
     map = json_object_get(l->index, "weight_map");
     if (!json_is_object(map) || !json_object_size(map)) {
         st = cg_json_unwanted(&(cg_json) { path, "", l->index }, "weight_map",
-                              "an object naming each tensor's file", err);
+                              "an object that names the file of each tensor", err);
         goto out;
     }
     json_object_foreach((json_t *)(uintptr_t)map, key, value)
     {
         const char *name = json_string_value(value);
 
-        if (!name || !good_shard_name(name)) {
+        if (!name || !is_shard_name(name)) {
             st = cg_fail(err, CG_ERR_FORMAT,
                          "%s: weight_map.%.60s: found \"%.60s\", wanted the name of a .safetensors "
                          "file in this directory",
                          path, key, name ? name : "?");
             goto out;
         }
-        if ((st = add_name(l, name, err)) != CG_OK)
-            goto out;
+        CG_TRY_GOTO(st, add_name(l, name, err), out);
     }
 out:
     cg_bytes_release(&b);
@@ -136,30 +128,25 @@ out:
 static cg_status list_files(struct loader *l, cg_error *err)
 {
     struct cg_model_store *s = l->model->store;
-    char *path = NULL;
-    cg_status st;
+    char *single = NULL, *index = NULL;
 
     l->names = calloc(MAX_SHARDS, sizeof *l->names);
     if (!l->names)
-        return cg_fail(err, CG_ERR_NOMEM, "%s: out of memory", l->dir);
-    if ((st = find_file(l->dir, single_name, &path, err)) != CG_OK)
-        return st;
-    if (path) {
-        free(path);
-        st = add_name(l, single_name, err);
-    } else if ((st = find_file(l->dir, index_name, &path, err)) == CG_OK) {
-        if (!path)
+        return cg_fail_nomem(err, l->dir);
+    CG_TRY(find_file(l->dir, single_name, &single, err));
+    if (single) {
+        free(single);
+        CG_TRY(add_name(l, single_name, err));
+    } else {
+        CG_TRY(find_file(l->dir, index_name, &index, err));
+        if (!index)
             return cg_fail(err, CG_ERR_IO, "%s: no weights: neither %s[.zst] nor %s", l->dir,
                            single_name, index_name);
-        free(path);
-        st = read_index(l, err);
+        free(index);
+        CG_TRY(read_index(l, err));
     }
-    if (st != CG_OK)
-        return st;
     s->files = calloc(s->n_files, sizeof *s->files);
-    if (!s->files)
-        return cg_fail(err, CG_ERR_NOMEM, "%s: out of memory", l->dir);
-    return CG_OK;
+    return s->files ? CG_OK : cg_fail_nomem(err, l->dir);
 }
 
 /* ---- opening, in parallel --------------------------------------------------------------- */
@@ -199,17 +186,17 @@ static void check_item(void *ctx, int64_t i, int worker)
     struct loader *l = ctx;
 
     (void)worker;
-    check_one(l->dir, &l->slots[i], &l->errors[i]);
+    check_one(l->dir, &l->specs[i], &l->errors[i]);
 }
 
-/* Run fn over n items with an error record each; the first failure by index is the one told. */
+/* Runs fn over n items with an error record each; returns the first failure by index. */
 static cg_status run_loop(struct loader *l, size_t n, cg_loop_fn fn, cg_error *err)
 {
     cg_status st = CG_OK;
 
     l->errors = calloc(n, sizeof *l->errors);
     if (!l->errors)
-        return cg_fail(err, CG_ERR_NOMEM, "%s: out of memory", l->dir);
+        return cg_fail_nomem(err, l->dir);
     cg_team_loop(l->team, (int64_t)n, fn, l);
     for (size_t i = 0; i < n && st == CG_OK; i++)
         if (l->errors[i].code != CG_OK)
@@ -219,15 +206,15 @@ static cg_status run_loop(struct loader *l, size_t n, cg_loop_fn fn, cg_error *e
     return st;
 }
 
-/* ---- binding tensors to their places ---------------------------------------------------- */
+/* ---- binding tensors to the members of the model ---------------------------------------- */
 
-/* A few names of many, for an error text. */
+/* Counts names and lists the first few of them, for a message. */
 struct names {
     size_t n;
     char text[400];
 };
 
-static void note(struct names *s, const char *name)
+static void add_to_names(struct names *s, const char *name)
 {
     size_t used = strlen(s->text);
 
@@ -238,24 +225,24 @@ static void note(struct names *s, const char *name)
     s->n++;
 }
 
-static int compare_slots(const void *a, const void *b)
+static int compare_specs(const void *a, const void *b)
 {
     return strcmp((*(cg_tensor_spec *const *)a)->name, (*(cg_tensor_spec *const *)b)->name);
 }
 
-static int compare_key(const void *key, const void *slot)
+static int compare_key(const void *key, const void *spec)
 {
-    return strcmp(key, (*(cg_tensor_spec *const *)slot)->name);
+    return strcmp(key, (*(cg_tensor_spec *const *)spec)->name);
 }
 
-/* Buffers that old checkpoints hold and nobody reads; a tied head repeats the embedding. */
-static int is_harmless(const char *name, const cg_model_config *c)
+/* Rotary buffers of old checkpoints are unused; a tied head repeats the embedding. */
+static int is_ignored(const char *name, const cg_model_config *c)
 {
-    size_t n = strlen(name), tail = sizeof "rotary_emb.inv_freq" - 1;
+    size_t n = strlen(name), n_suffix = sizeof "rotary_emb.inv_freq" - 1;
 
     if (c->tie_embeddings && !strcmp(name, "lm_head.weight"))
         return 1;
-    return n > tail && !strcmp(name + n - tail, "rotary_emb.inv_freq");
+    return n > n_suffix && !strcmp(name + n - n_suffix, "rotary_emb.inv_freq");
 }
 
 static void print_shape(const cg_st_tensor *t, char *dst, size_t cap)
@@ -278,11 +265,15 @@ static cg_status bind(struct loader *l, size_t file, const cg_st_tensor *t, cg_t
         return cg_fail(err, CG_ERR_FORMAT, "%s: tensor %s is in %s and in %s", l->dir, s->name,
                        s->file, where);
     if (map) {
-        const char *said = json_string_value(json_object_get(map, s->name));
+        const char *indexed = json_string_value(json_object_get(map, s->name));
 
-        if (!said || strcmp(said, where))
+        if (!indexed)
+            return cg_fail(err, CG_ERR_FORMAT,
+                           "%s/%s: tensor %s is in %s, but the index does not list it", l->dir,
+                           index_name, s->name, where);
+        if (strcmp(indexed, where))
             return cg_fail(err, CG_ERR_FORMAT, "%s/%s: tensor %s is in %s, the index says %s",
-                           l->dir, index_name, s->name, where, said ? said : "nothing of it");
+                           l->dir, index_name, s->name, where, indexed);
     }
     if (t->dtype == CG_ST_OTHER)
         return cg_fail(err, CG_ERR_UNSUPPORTED,
@@ -313,14 +304,13 @@ static cg_status bind_all(struct loader *l, cg_error *err)
 {
     struct cg_model_store *store = l->model->store;
     struct names missing = { 0 }, surplus = { 0 };
-    cg_status st;
 
-    l->by_name = cg_alloc_array(l->n_slots, sizeof *l->by_name);
+    l->by_name = cg_alloc_array(l->n_specs, sizeof *l->by_name);
     if (!l->by_name)
-        return cg_fail(err, CG_ERR_NOMEM, "%s: out of memory", l->dir);
-    for (size_t i = 0; i < l->n_slots; i++)
-        l->by_name[i] = &l->slots[i];
-    qsort(l->by_name, l->n_slots, sizeof *l->by_name, compare_slots);
+        return cg_fail_nomem(err, l->dir);
+    for (size_t i = 0; i < l->n_specs; i++)
+        l->by_name[i] = &l->specs[i];
+    qsort(l->by_name, l->n_specs, sizeof *l->by_name, compare_specs);
 
     for (size_t f = 0; f < store->n_files; f++) {
         const cg_st_table *table = &store->files[f]->table;
@@ -328,19 +318,17 @@ static cg_status bind_all(struct loader *l, cg_error *err)
         for (size_t i = 0; i < table->n; i++) {
             const cg_st_tensor *t = &table->tensors[i];
             cg_tensor_spec **s =
-                bsearch(t->name, l->by_name, l->n_slots, sizeof *l->by_name, compare_key);
+                bsearch(t->name, l->by_name, l->n_specs, sizeof *l->by_name, compare_key);
 
-            if (s) {
-                if ((st = bind(l, f, t, *s, err)) != CG_OK)
-                    return st;
-            } else if (!is_harmless(t->name, &l->model->config)) {
-                note(&surplus, t->name);
-            }
+            if (s)
+                CG_TRY(bind(l, f, t, *s, err));
+            else if (!is_ignored(t->name, &l->model->config))
+                add_to_names(&surplus, t->name);
         }
     }
-    for (size_t i = 0; i < l->n_slots; i++)
-        if (!l->slots[i].file)
-            note(&missing, l->slots[i].name);
+    for (size_t i = 0; i < l->n_specs; i++)
+        if (!l->specs[i].file)
+            add_to_names(&missing, l->specs[i].name);
     if (!missing.n && !surplus.n)
         return CG_OK;
     return cg_fail(
@@ -349,22 +337,23 @@ static cg_status bind_all(struct loader *l, cg_error *err)
         missing.n ? ")" : "", surplus.n, surplus.n ? " (" : "", surplus.text, surplus.n ? ")" : "");
 }
 
-/* No file decompresses to more than all tensors in float32, a head and a header. */
-static cg_status bound_file(struct loader *l, cg_error *err)
+/* A file decompresses to at most all tensors in float32, a head and a header. */
+static cg_status bound_file_size(struct loader *l, cg_error *err)
 {
     size_t sum = 0, bytes = 0;
 
-    for (size_t i = 0; i <= l->n_slots; i++) {
-        /* one embedding more: a tied model may store its head */
-        const cg_tensor_spec *s = &l->slots[i < l->n_slots ? i : 0];
+    for (size_t i = 0; i <= l->n_specs; i++) {
+        /* the embedding counts twice: a tied model may store its head */
+        const cg_tensor_spec *s = &l->specs[i < l->n_specs ? i : 0];
 
         if (cg_mul((size_t)s->rows, (size_t)s->cols, &bytes) || cg_mul(bytes, 4, &bytes) ||
             cg_add(sum, bytes, &sum))
-            return cg_fail(err, CG_ERR_LIMIT, "%s/config.json: the weights exceed all memory",
+            return cg_fail(err, CG_ERR_LIMIT, "%s/config.json: the size of the weights overflows",
                            l->dir);
     }
     if (cg_add(sum, CG_ST_MAX_HEADER + (1u << 20), &sum)) /* 1 MiB for rotary buffers */
-        return cg_fail(err, CG_ERR_LIMIT, "%s/config.json: the weights exceed all memory", l->dir);
+        return cg_fail(err, CG_ERR_LIMIT, "%s/config.json: the size of the weights overflows",
+                       l->dir);
     l->max_file = sum;
     return CG_OK;
 }
@@ -373,19 +362,21 @@ static cg_status load(struct loader *l, cg_error *err)
 {
     cg_model *m = l->model;
     int n_threads = cg_cpu_count();
-    cg_status st;
 
     m->store = calloc(1, sizeof *m->store);
     if (!m->store)
-        return cg_fail(err, CG_ERR_NOMEM, "%s: out of memory", l->dir);
-    if ((st = load_configs(l->dir, m, err)) || (st = list_files(l, err)) ||
-        (st = cg_tensor_specs_create(m, &l->slots, &l->n_slots, err)) ||
-        (st = bound_file(l, err)) ||
-        (st = cg_team_create(n_threads < MAX_THREADS ? n_threads : MAX_THREADS, &l->team, err)) ||
-        (st = run_loop(l, m->store->n_files, open_one, err)) || (st = bind_all(l, err)) ||
-        (st = run_loop(l, l->n_slots, check_item, err)))
-        return st;
-    cg_tensor_specs_seal(m, l->slots, l->n_slots);
+        return cg_fail_nomem(err, l->dir);
+    CG_TRY(cg_model_config_read(l->dir, &m->config, err));
+    CG_TRY(cg_generation_config_read(l->dir, &m->config, &m->generation, err));
+    CG_TRY(cg_format_config_read(l->dir, &m->format, err));
+    CG_TRY(list_files(l, err));
+    CG_TRY(cg_tensor_specs_create(m, &l->specs, &l->n_specs, err));
+    CG_TRY(bound_file_size(l, err));
+    CG_TRY(cg_team_create(n_threads < MAX_THREADS ? n_threads : MAX_THREADS, &l->team, err));
+    CG_TRY(run_loop(l, m->store->n_files, open_one, err));
+    CG_TRY(bind_all(l, err));
+    CG_TRY(run_loop(l, l->n_specs, check_item, err));
+    cg_tensor_specs_seal(m, l->specs, l->n_specs);
     return CG_OK;
 }
 
@@ -395,19 +386,18 @@ cg_status cg_model_open(const char *dir, cg_model **ret_model, cg_error *err)
     cg_status st;
 
     if (!l.model)
-        return cg_fail(err, CG_ERR_NOMEM, "%s: out of memory", dir);
-    st = load(&l, err);
-    if (st == CG_OK) {
-        *ret_model = l.model;
-        l.model = NULL;
-    }
+        return cg_fail_nomem(err, dir);
+    CG_TRY_GOTO(st, load(&l, err), out);
+    *ret_model = l.model;
+    l.model = NULL;
+out:
     cg_team_destroy(l.team);
     json_decref(l.index);
     for (size_t i = 0; l.names && i < MAX_SHARDS; i++)
         free(l.names[i]);
     free(l.names);
     free(l.by_name);
-    free(l.slots);
+    free(l.specs);
     cg_model_close(l.model);
     return st;
 }

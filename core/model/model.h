@@ -4,14 +4,14 @@
  *
  *   cg_model_open(dir) : config.json, generation_config.json?, confgen.json?, and either
  *                        model.safetensors or model.safetensors.index.json with its shards;
- *                        wherever a file NAME is missing, NAME.zst (zstd) is read instead
+ *                        NAME.zst (zstd) is read if a weights file NAME does not exist
  *
- * Plain files are mapped, compressed ones decompressed into memory. What is open has been checked:
- * every tensor of the architecture is there once, with the shape that config.json implies, in bf16,
- * f16 or f32, without NaN or infinity, and nothing else is there (but for rotary buffers, and the
+ * Plain files are mapped, compressed ones decompressed into memory. An open model is checked: every
+ * tensor of the architecture is present once, with the shape that config.json implies, in bf16, f16
+ * or f32, without NaN or infinity, and there are no other tensors (except rotary buffers, and the
  * head of a model that ties it).
  *
- * Threads: immutable after open, shared freely.
+ * Thread: immutable after open, shared freely.
  */
 #ifndef CG_MODEL_MODEL_H
 #define CG_MODEL_MODEL_H
@@ -50,23 +50,23 @@ typedef struct cg_model {
     cg_format_config format;
     cg_tensor_ref embed;          /* [vocab, H] */
     cg_tensor_ref final_norm;     /* [1, H] */
-    cg_tensor_ref head;           /* [vocab, H]; equal to embed where tied */
+    cg_tensor_ref head;           /* [vocab, H]; equal to embed if tied */
     cg_layer_weights *layers;     /* [n_layers] */
     uint64_t fingerprint;         /* see cg_model_fingerprint */
-    struct cg_model_store *store; /* owns the memory behind the references */
+    struct cg_model_store *store; /* owns the memory of the references */
 } cg_model;
 
 /**
- * Open a model directory.
+ * Opens a model directory.
  *
  * @return CG_OK; CG_ERR_IO, CG_ERR_FORMAT, CG_ERR_LIMIT, CG_ERR_UNSUPPORTED, CG_ERR_NOMEM with a
- *         text naming the file. On failure *ret_model is unchanged.
+ *         message naming the file. On failure *ret_model is unchanged.
  */
 cg_status cg_model_open(const char *dir, cg_model **ret_model, cg_error *err);
 
 /**
- * A model of random bf16 weights, for benchmarks: normal(0, 0.02), norms 1. The weights depend on
- * `config` and `seed` alone.
+ * Creates a model of random bf16 weights, for benchmarks: normal(0, 0.02), norms 1. The weights
+ * depend only on `config` and `seed`.
  *
  * @return CG_OK; CG_ERR_NOMEM
  */
@@ -76,8 +76,8 @@ cg_status cg_model_random(const cg_model_config *config, uint64_t seed, cg_model
 void cg_model_close(cg_model *model); /* accepts NULL */
 
 /**
- * 64 bits that tell two models apart, for resume manifests: XXH3 over architecture, shape, RoPE,
- * text format and all weights. Sharding, compression, paths and generation_config.json do not
+ * Returns a 64-bit fingerprint of a model for resume manifests: XXH3 over architecture, shape,
+ * RoPE, text format and all weights. Sharding, compression, paths and generation_config.json do not
  * change it. Computed when the model is opened.
  */
 uint64_t cg_model_fingerprint(const cg_model *model);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Random weights for benchmarks: cg_model_random(). */
+/* Random weights for benchmarks. */
 #include <math.h>
 #include <stdlib.h>
 #include <xxhash.h>
@@ -10,8 +10,10 @@
 
 enum { TABLE = 1 << 16, ALIGN = 64 };
 
-/* The 65536 quantiles of normal(0, sigma) as bf16. A weight is one of them, picked by 16 random
- * bits: a table look-up a weight instead of a logarithm and a cosine. */
+/*
+ * Computes the 65536 quantiles of normal(0, sigma) as bf16. 16 random bits select one of them for a
+ * weight: one table look-up instead of a logarithm and a cosine.
+ */
 static void fill_quantiles(double sigma, uint16_t table[TABLE])
 {
     double z = 0.0;
@@ -20,7 +22,8 @@ static void fill_quantiles(double sigma, uint16_t table[TABLE])
         double tail = 1.0 - (k + 0.5) / TABLE; /* P(Z > z) */
         double step;
 
-        /* Newton from the quantile before: the tail is convex, so it approaches from the left. */
+        /* Newton iteration from the previous quantile; converges from the left, as the tail is
+         * convex. */
         do {
             step = (0.5 * erfc(z * M_SQRT1_2) - tail) / (exp(-0.5 * z * z) * 0.3989422804014327);
             z += step;
@@ -48,48 +51,46 @@ static void fill(uint16_t *dst, size_t n, uint64_t key, const uint16_t *table)
     }
 }
 
-/* Offsets of the slots in one block of memory. */
-static cg_status place(const cg_tensor_spec *slots, size_t n, size_t *offsets, size_t *ret_bytes,
-                       cg_error *err)
+/* Computes the offsets of the tensors in one block of memory, and its size. */
+static cg_status assign_offsets(const cg_tensor_spec *specs, size_t n, size_t *offsets,
+                                size_t *ret_bytes, cg_error *err)
 {
     size_t sum = 0, bytes = 0;
 
     for (size_t i = 0; i < n; i++) {
         offsets[i] = sum;
-        if (cg_mul((size_t)slots[i].rows, (size_t)slots[i].cols, &bytes) ||
+        if (cg_mul((size_t)specs[i].rows, (size_t)specs[i].cols, &bytes) ||
             cg_mul(bytes, 2, &bytes) || cg_add(bytes, ALIGN - 1, &bytes) ||
             cg_add(sum, bytes / ALIGN * ALIGN, &sum))
-            return cg_fail(err, CG_ERR_NOMEM, "random model: the weights exceed all memory");
+            return cg_fail(err, CG_ERR_NOMEM, "random model: the size of the weights overflows");
     }
     *ret_bytes = sum;
     return CG_OK;
 }
 
-static cg_status fill_model(cg_model *m, uint64_t seed, cg_tensor_spec *slots, size_t n,
+static cg_status fill_model(cg_model *m, uint64_t seed, cg_tensor_spec *specs, size_t n,
                             size_t *offsets, uint16_t *table, cg_error *err)
 {
     size_t bytes = 0;
-    cg_status st = place(slots, n, offsets, &bytes, err);
 
-    if (st != CG_OK)
-        return st;
+    CG_TRY(assign_offsets(specs, n, offsets, &bytes, err));
     m->store->heap = aligned_alloc(ALIGN, bytes);
     if (!m->store->heap)
         return cg_fail(err, CG_ERR_NOMEM, "random model: no memory for %zu bytes", bytes);
     fill_quantiles(0.02, table);
     for (size_t i = 0; i < n; i++) {
         uint16_t *dst = (uint16_t *)((char *)m->store->heap + offsets[i]);
-        size_t elems = (size_t)(slots[i].rows * slots[i].cols);
+        size_t elems = (size_t)(specs[i].rows * specs[i].cols);
 
-        if (slots[i].is_norm)
+        if (specs[i].is_norm)
             for (size_t j = 0; j < elems; j++)
                 dst[j] = 0x3f80u; /* 1.0 */
         else
             fill(dst, elems, mix(seed + 1) + mix(i + 1), table);
-        *slots[i].ref = (cg_tensor_ref) { dst, slots[i].rows, slots[i].cols, CG_BF16 };
-        slots[i].hash = XXH3_64bits(dst, elems * sizeof *dst);
+        *specs[i].ref = (cg_tensor_ref) { dst, specs[i].rows, specs[i].cols, CG_BF16 };
+        specs[i].hash = XXH3_64bits(dst, elems * sizeof *dst);
     }
-    cg_tensor_specs_seal(m, slots, n);
+    cg_tensor_specs_seal(m, specs, n);
     return CG_OK;
 }
 
@@ -97,34 +98,32 @@ cg_status cg_model_random(const cg_model_config *config, uint64_t seed, cg_model
                           cg_error *err)
 {
     cg_model *m = calloc(1, sizeof *m);
-    cg_tensor_spec *slots = NULL;
+    cg_tensor_spec *specs = NULL;
     size_t *offsets = NULL, n = 0;
     uint16_t *table = NULL;
     cg_status st;
 
     if (!m || !(m->store = calloc(1, sizeof *m->store))) {
-        st = cg_fail(err, CG_ERR_NOMEM, "random model: out of memory");
+        st = cg_fail_nomem(err, "random model");
         goto out;
     }
     m->config = *config;
-    if ((st = cg_generation_config_parse("", NULL, 0, config, &m->generation, err)) ||
-        (st = cg_format_config_parse("", NULL, 0, &m->format, err)) ||
-        (st = cg_tensor_specs_create(m, &slots, &n, err)))
-        goto out;
+    CG_TRY_GOTO(st, cg_generation_config_parse("", NULL, 0, config, &m->generation, err), out);
+    CG_TRY_GOTO(st, cg_format_config_parse("", NULL, 0, &m->format, err), out);
+    CG_TRY_GOTO(st, cg_tensor_specs_create(m, &specs, &n, err), out);
     offsets = cg_alloc_array(n, sizeof *offsets);
     table = cg_alloc_array(TABLE, sizeof *table);
     if (!offsets || !table) {
-        st = cg_fail(err, CG_ERR_NOMEM, "random model: out of memory");
+        st = cg_fail_nomem(err, "random model");
         goto out;
     }
-    if ((st = fill_model(m, seed, slots, n, offsets, table, err)) != CG_OK)
-        goto out;
+    CG_TRY_GOTO(st, fill_model(m, seed, specs, n, offsets, table, err), out);
     *ret_model = m;
     m = NULL;
 out:
     free(table);
     free(offsets);
-    free(slots);
+    free(specs);
     cg_model_close(m);
     return st;
 }

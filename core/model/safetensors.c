@@ -15,7 +15,7 @@ _Static_assert((int)CG_ST_F32 == (int)CG_F32 && (int)CG_ST_BF16 == (int)CG_BF16 
                    (int)CG_ST_F16 == (int)CG_F16,
                "weights keep their dtype number");
 
-enum { PREFIX = 8 }; /* bytes of the header length */
+enum { LENGTH_BYTES = 8 }; /* of the header length before the header */
 
 static const struct {
     const char *name;
@@ -29,15 +29,15 @@ static const struct {
     { "F64", CG_ST_OTHER, 8 },  { "F8_E4M3", CG_ST_OTHER, 1 }, { "F8_E5M2", CG_ST_OTHER, 1 },
 };
 
-/* A non-negative integer of a list, -1 for anything else. */
-static int64_t item_size(const json_t *list, size_t i)
+/* Returns a non-negative integer of a list, -1 for anything else. */
+static int64_t list_item(const json_t *list, size_t i)
 {
     const json_t *v = json_array_get(list, i);
 
     return json_is_integer(v) && json_integer_value(v) >= 0 ? json_integer_value(v) : -1;
 }
 
-/* shape -> *ret_elems */
+/* Reads the shape; *ret_elems is the number of elements. */
 static cg_status read_shape(const cg_json *o, cg_st_tensor *t, size_t *ret_elems, cg_error *err)
 {
     const json_t *shape = cg_json_member(o, "shape");
@@ -46,7 +46,7 @@ static cg_status read_shape(const cg_json *o, cg_st_tensor *t, size_t *ret_elems
     if (!json_is_array(shape) || n > CG_ST_MAX_DIMS)
         return cg_json_unwanted(o, "shape", "a list of at most 8 sizes", err);
     for (size_t i = 0; i < n; i++) {
-        t->shape[i] = item_size(shape, i);
+        t->shape[i] = list_item(shape, i);
         if (t->shape[i] < 0 || cg_mul(elems, (size_t)t->shape[i], &elems))
             return cg_fail(err, CG_ERR_FORMAT,
                            "%s: %s.shape: size %zu is not a number from 0 to what memory can hold",
@@ -63,20 +63,17 @@ static cg_status read_tensor(const cg_json *o, size_t data_len, cg_st_tensor *t,
     const char *dtype = NULL;
     size_t elems = 0, want = 0, d = 0;
     int64_t begin, end;
-    cg_status st;
 
-    if ((st = cg_json_string(o, "dtype", CG_JSON_REQUIRED, &dtype, err)))
-        return st;
+    CG_TRY(cg_json_string(o, "dtype", CG_JSON_REQUIRED, &dtype, err));
     while (d < sizeof dtypes / sizeof *dtypes && strcmp(dtype, dtypes[d].name))
         d++;
     if (d == sizeof dtypes / sizeof *dtypes)
         return cg_json_unwanted(o, "dtype", "BF16, F16, F32 or another dtype of the format", err);
     t->dtype = dtypes[d].dtype;
-    if ((st = read_shape(o, t, &elems, err)))
-        return st;
+    CG_TRY(read_shape(o, t, &elems, err));
 
-    begin = item_size(offsets, 0);
-    end = item_size(offsets, 1);
+    begin = list_item(offsets, 0);
+    end = list_item(offsets, 1);
     if (json_array_size(offsets) != 2 || begin < 0 || end < begin)
         return cg_json_unwanted(o, "data_offsets", "two offsets, the second not smaller", err);
     if ((uint64_t)end > data_len)
@@ -105,7 +102,7 @@ static int by_extent(const void *pa, const void *pb)
     return a->end < b->end ? -1 : a->end > b->end;
 }
 
-/* Sorted extents must follow each other from 0 to data_len. */
+/* Checks that the sorted extents are contiguous from 0 to data_len. */
 static cg_status check_extents(const char *name, const cg_st_table *t, size_t data_len,
                                cg_error *err)
 {
@@ -136,11 +133,10 @@ static cg_status read_table(const char *name, const json_t *root, size_t data_le
 {
     const char *key;
     json_t *value;
-    cg_status st;
 
     t->tensors = calloc(json_object_size(root) + 1, sizeof *t->tensors);
     if (!t->tensors)
-        return cg_fail(err, CG_ERR_NOMEM, "%s: out of memory", name);
+        return cg_fail_nomem(err, name);
     json_object_foreach((json_t *)(uintptr_t)root, key, value)
     {
         char path[128];
@@ -150,14 +146,13 @@ static cg_status read_table(const char *name, const json_t *root, size_t data_le
             continue;
         snprintf(path, sizeof path, "%.100s", key);
         if (!json_is_object(value))
-            return cg_fail(err, CG_ERR_FORMAT, "%s: %s: not an object, wanted a tensor's entry",
-                           name, path);
+            return cg_fail(err, CG_ERR_FORMAT,
+                           "%s: %s: not an object, wanted the entry of a tensor", name, path);
         x->name = strdup(key);
         if (!x->name)
-            return cg_fail(err, CG_ERR_NOMEM, "%s: out of memory", name);
+            return cg_fail_nomem(err, name);
         t->n++;
-        if ((st = read_tensor(&(cg_json) { name, path, value }, data_len, x, err)))
-            return st;
+        CG_TRY(read_tensor(&(cg_json) { name, path, value }, data_len, x, err));
     }
     qsort(t->tensors, t->n, sizeof *t->tensors, by_extent);
     return check_extents(name, t, data_len, err);
@@ -171,23 +166,22 @@ cg_status cg_st_table_parse(const char *name, const uint8_t *bytes, size_t n_byt
     uint64_t header = 0;
     cg_status st;
 
-    if (n_bytes < PREFIX)
+    if (n_bytes < LENGTH_BYTES)
         return cg_fail(err, CG_ERR_FORMAT,
                        "%s: %zu bytes, wanted a safetensors file of at least %d", name, n_bytes,
-                       PREFIX);
-    memcpy(&header, bytes, PREFIX);
+                       LENGTH_BYTES);
+    memcpy(&header, bytes, LENGTH_BYTES);
     if (header > CG_ST_MAX_HEADER)
         return cg_fail(err, CG_ERR_LIMIT,
                        "%s: declares a header of %ju bytes, wanted at most %zu (is it a "
                        "safetensors file?)",
                        name, (uintmax_t)header, CG_ST_MAX_HEADER);
-    if (header > n_bytes - PREFIX)
+    if (header > n_bytes - LENGTH_BYTES)
         return cg_fail(err, CG_ERR_FORMAT,
                        "%s: declares a header of %ju bytes, the file has %zu after the length",
-                       name, (uintmax_t)header, n_bytes - PREFIX);
-    t.data_start = PREFIX + (size_t)header;
-    if ((st = cg_json_parse(name, bytes + PREFIX, (size_t)header, &root, err)) != CG_OK)
-        return st;
+                       name, (uintmax_t)header, n_bytes - LENGTH_BYTES);
+    t.data_start = LENGTH_BYTES + (size_t)header;
+    CG_TRY(cg_json_parse(name, bytes + LENGTH_BYTES, (size_t)header, &root, err));
     st = read_table(name, root, file_len - t.data_start, &t, err);
     json_decref(root);
     if (st != CG_OK) {
@@ -208,11 +202,11 @@ void cg_st_table_finish(cg_st_table *t)
 
 /* ---- files ------------------------------------------------------------------------------ */
 
-static int ends_with(const char *s, const char *tail)
+static int ends_with(const char *s, const char *suffix)
 {
-    size_t n = strlen(s), m = strlen(tail);
+    size_t n = strlen(s), m = strlen(suffix);
 
-    return n >= m && !strcmp(s + n - m, tail);
+    return n >= m && !strcmp(s + n - m, suffix);
 }
 
 static cg_status read_bytes(const char *path, size_t max_bytes, cg_bytes *ret, cg_error *err)
@@ -235,22 +229,22 @@ cg_status cg_safetensors_open(const char *path, size_t max_bytes, cg_safetensors
     cg_status st;
 
     if (!s)
-        return cg_fail(err, CG_ERR_NOMEM, "%s: out of memory", path);
-    if ((st = read_bytes(path, max_bytes, &s->file, err)) ||
-        (st = cg_st_table_parse(path, s->file.data, s->file.len, s->file.len, &s->table, err)))
-        goto out;
+        return cg_fail_nomem(err, path);
+    CG_TRY_GOTO(st, read_bytes(path, max_bytes, &s->file, err), out);
+    CG_TRY_GOTO(st, cg_st_table_parse(path, s->file.data, s->file.len, s->file.len, &s->table, err),
+                out);
     s->data = s->file.data + s->table.data_start;
     s->data_len = s->file.len - s->table.data_start;
     if (s->table.data_start % 8 && s->data_len) {
-        /* Writers before safetensors 0.3 did not pad the header: no element could be read in
-         * place, so the data move to aligned memory. */
-        s->moved.heap = cg_alloc_array(s->data_len, 1);
-        if (!s->moved.heap) {
+        /* Writers before safetensors 0.3 did not pad the header. The data cannot be read in place
+         * and are copied to aligned memory. */
+        s->aligned.heap = cg_alloc_array(s->data_len, 1);
+        if (!s->aligned.heap) {
             st = cg_fail(err, CG_ERR_NOMEM, "%s: no memory for %zu bytes", path, s->data_len);
             goto out;
         }
-        memcpy(s->moved.heap, s->data, s->data_len);
-        s->data = s->moved.heap;
+        memcpy(s->aligned.heap, s->data, s->data_len);
+        s->data = s->aligned.heap;
         cg_bytes_release(&s->file);
     }
     *ret = s;
@@ -266,6 +260,6 @@ void cg_safetensors_close(cg_safetensors *s)
         return;
     cg_st_table_finish(&s->table);
     cg_bytes_release(&s->file);
-    cg_bytes_release(&s->moved);
+    cg_bytes_release(&s->aligned);
     free(s);
 }

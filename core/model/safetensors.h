@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /**
- * @file safetensors.h  One safetensors file: header checked, data mapped or decompressed.
+ * @file safetensors.h  Opens one safetensors file: checks the header, maps or decompresses the
+ * data.
  *
- * The file is 8 bytes of header length (little endian), a JSON header, the data. After opening, the
- * following holds for every tensor: a known dtype, shape x element size equals the extent, the
- * extent lies in the data, extents neither overlap nor leave holes, and, in a cg_safetensors, the
- * address is a multiple of the element size. Nothing is known of the values.
+ * A file is 8 bytes of header length (little endian), a JSON header and the data. After opening,
+ * the following holds for every tensor: the dtype is known, shape x element size equals the extent,
+ * the extent is inside the data, extents neither overlap nor leave gaps, and, in a cg_safetensors,
+ * the address is a multiple of the element size. Values are not checked.
  */
 #ifndef CG_MODEL_SAFETENSORS_H
 #define CG_MODEL_SAFETENSORS_H
@@ -17,12 +18,13 @@
 
 #include "base/file.h"
 
-/** The format allows headers of 100 MB; 30,000 tensors, four times our largest model, need 4 MB. */
+/** The format allows headers of 100 MB; 4 MB suffice for 30,000 tensors, four times our largest
+ * model. */
 #define CG_ST_MAX_HEADER ((size_t)4 << 20)
 
 enum { CG_ST_MAX_DIMS = 8 };
 
-/** Element types of the format; only the first three are weights here. */
+/** Element types of the format; weights have one of the first three. */
 enum {
     CG_ST_F32 = 0,  /* = CG_F32 */
     CG_ST_BF16 = 1, /* = CG_BF16 */
@@ -46,19 +48,19 @@ typedef struct cg_st_table {
 } cg_st_table;
 
 /**
- * Parse and check a header.
+ * Parses and checks a header.
  *
- * @param name      of the file, for texts
- * @param bytes     the start of the file: at least header length + 8 bytes where the file has them
- * @param n_bytes   of `bytes`
+ * @param name      of the file, for messages
+ * @param bytes     start of the file: at least header length + 8 bytes, or the whole file
+ * @param n_bytes   length of `bytes`
  * @param file_len  length of the whole file, >= n_bytes
- * @param ret       the caller's, cg_st_table_finish()
+ * @param ret       owned by the caller: cg_st_table_finish()
  * @return CG_OK; CG_ERR_FORMAT; CG_ERR_LIMIT; CG_ERR_NOMEM. On failure *ret is unchanged.
  */
 cg_status cg_st_table_parse(const char *name, const uint8_t *bytes, size_t n_bytes, size_t file_len,
                             cg_st_table *ret, cg_error *err);
 
-/** Free a table's memory. Accepts an empty (zeroed) one. */
+/** Frees the memory of a table. Accepts an empty (zeroed) one. */
 void cg_st_table_finish(cg_st_table *table);
 
 /** An open file, immutable. */
@@ -66,15 +68,15 @@ typedef struct cg_safetensors {
     cg_st_table table;
     const uint8_t *data; /* bytes [0, data_len) */
     size_t data_len;
-    cg_bytes file; /* holds the data unless they had to be moved */
-    cg_bytes moved;
+    cg_bytes file;    /* owns the data unless they are misaligned there */
+    cg_bytes aligned; /* owns the copy in that case */
 } cg_safetensors;
 
 /**
- * Open a plain file (mapped) or, where the path ends in ".zst", a zstd-compressed one
- * (decompressed into memory).
+ * Opens a plain file (mapped) or, if the path ends in ".zst", a zstd-compressed one (decompressed
+ * into memory).
  *
- * @param max_bytes  of a compressed file, decompressed; a mapped one costs no memory
+ * @param max_bytes  bound of the decompressed size; a mapped file costs no memory
  * @return as cg_st_table_parse, and CG_ERR_IO
  */
 cg_status cg_safetensors_open(const char *path, size_t max_bytes, cg_safetensors **ret,

@@ -9,17 +9,17 @@
 #include "base/error.h"
 #include "base/size.h"
 
-enum { MAX_LAYER_SLOTS = 14, OTHER_SLOTS = 3 };
+enum { MAX_LAYER_SPECS = 14, OTHER_SPECS = 3 };
 
 struct list {
-    cg_tensor_spec *slots;
+    cg_tensor_spec *specs;
     size_t n;
 };
 
 static void add(struct list *l, cg_tensor_ref *ref, int32_t n_dims, int64_t rows, int64_t cols,
                 const char *name)
 {
-    cg_tensor_spec *s = &l->slots[l->n++];
+    cg_tensor_spec *s = &l->specs[l->n++];
 
     snprintf(s->name, sizeof s->name, "%s", name);
     s->ref = ref;
@@ -36,9 +36,9 @@ static void add_layer(struct list *l, const cg_model_config *c, int32_t i, cg_la
     const struct {
         cg_tensor_ref *ref;
         const char *part;
-        int32_t wanted, n_dims;
+        int32_t present, n_dims;
         int64_t rows, cols;
-    } parts[MAX_LAYER_SLOTS] = {
+    } parts[MAX_LAYER_SPECS] = {
         { &w->input_norm, "input_layernorm.weight", 1, 1, 1, hidden },
         { &w->q, "self_attn.q_proj.weight", 1, 2, q, hidden },
         { &w->k, "self_attn.k_proj.weight", 1, 2, kv, hidden },
@@ -55,27 +55,27 @@ static void add_layer(struct list *l, const cg_model_config *c, int32_t i, cg_la
         { &w->down, "mlp.down_proj.weight", 1, 2, hidden, inter },
     };
 
-    for (int p = 0; p < MAX_LAYER_SLOTS; p++) {
+    for (int p = 0; p < MAX_LAYER_SPECS; p++) {
         char name[64];
 
-        if (!parts[p].wanted)
+        if (!parts[p].present)
             continue;
         snprintf(name, sizeof name, "model.layers.%d.%s", i, parts[p].part);
         add(l, parts[p].ref, parts[p].n_dims, parts[p].rows, parts[p].cols, name);
     }
 }
 
-cg_status cg_tensor_specs_create(cg_model *m, cg_tensor_spec **ret_slots, size_t *ret_n,
+cg_status cg_tensor_specs_create(cg_model *m, cg_tensor_spec **ret_specs, size_t *ret_n,
                                  cg_error *err)
 {
     const cg_model_config *c = &m->config;
     size_t n_layers = (size_t)c->n_layers; /* <= CG_MAX_LAYERS */
-    struct list l = { calloc(n_layers * MAX_LAYER_SLOTS + OTHER_SLOTS, sizeof *l.slots), 0 };
+    struct list l = { calloc(n_layers * MAX_LAYER_SPECS + OTHER_SPECS, sizeof *l.specs), 0 };
 
     m->layers = calloc(n_layers, sizeof *m->layers);
-    if (!l.slots || !m->layers) {
-        free(l.slots);
-        return cg_fail(err, CG_ERR_NOMEM, "model: out of memory");
+    if (!l.specs || !m->layers) {
+        free(l.specs);
+        return cg_fail_nomem(err, "model");
     }
     add(&l, &m->embed, 2, c->vocab, c->hidden, "model.embed_tokens.weight");
     for (int32_t i = 0; i < c->n_layers; i++)
@@ -83,12 +83,12 @@ cg_status cg_tensor_specs_create(cg_model *m, cg_tensor_spec **ret_slots, size_t
     add(&l, &m->final_norm, 1, 1, c->hidden, "model.norm.weight");
     if (!c->tie_embeddings)
         add(&l, &m->head, 2, c->vocab, c->hidden, "lm_head.weight");
-    *ret_slots = l.slots;
+    *ret_specs = l.specs;
     *ret_n = l.n;
     return CG_OK;
 }
 
-void cg_tensor_specs_seal(cg_model *m, const cg_tensor_spec *slots, size_t n)
+void cg_tensor_specs_seal(cg_model *m, const cg_tensor_spec *specs, size_t n)
 {
     const cg_model_config *c = &m->config;
     const cg_format_config *f = &m->format;
@@ -97,7 +97,7 @@ void cg_tensor_specs_seal(cg_model *m, const cg_tensor_spec *slots, size_t n)
 
     if (c->tie_embeddings)
         m->head = m->embed;
-    /* Field by field: the padding of a struct is nobody's value. */
+    /* Field by field: padding bytes of the structs are undefined. */
     snprintf(text, sizeof text,
              "%s %d %d %d %d %d %d %d %d tied %d bias %d norm %d %.17g "
              "rope %d %.17g %.17g %.17g %.17g %.17g "
@@ -110,7 +110,7 @@ void cg_tensor_specs_seal(cg_model *m, const cg_tensor_spec *slots, size_t n)
              f->prompt_close, f->completion_open, f->completion_close, f->end);
     hash = XXH3_64bits(text, strlen(text));
     for (size_t i = 0; i < n; i++) {
-        uint64_t mix[3] = { hash, (uint64_t)slots[i].ref->dtype, slots[i].hash };
+        uint64_t mix[3] = { hash, (uint64_t)specs[i].ref->dtype, specs[i].hash };
 
         hash = XXH3_64bits(mix, sizeof mix);
     }

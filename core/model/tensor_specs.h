@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/** @file tensor_specs.h  The tensors an architecture consists of: names, shapes and where they go.
+/** @file tensor_specs.h  The expected tensors of a checkpoint: names, shapes, members of the model.
  */
 #ifndef CG_MODEL_TENSOR_SPECS_H
 #define CG_MODEL_TENSOR_SPECS_H
@@ -9,31 +9,31 @@
 
 #include "model/model.h"
 
-/** One tensor that the model must have. */
+/** One expected tensor. */
 typedef struct cg_tensor_spec {
     char name[64];
     int32_t n_dims; /* 1 or 2 */
     int32_t is_norm;
     int64_t rows, cols;
-    cg_tensor_ref *ref; /* in the model */
-    const char *file;   /* where it was found, NULL before */
+    cg_tensor_ref *ref; /* member of the model to fill */
+    const char *file;   /* that contains the tensor; NULL until found */
     uint64_t hash;      /* XXH3 of its bytes */
 } cg_tensor_spec;
 
 /**
- * Allocate model->layers and list every tensor that model->config asks for, in the order of the
+ * Allocates model->layers and lists every tensor that model->config requires, in the order of the
  * network: embedding, layers, final norm, head (unless tied).
  *
- * @param ret_slots  free(); points into *model
+ * @param ret_specs  free(); points into *model
  * @return CG_OK; CG_ERR_NOMEM
  */
-cg_status cg_tensor_specs_create(cg_model *model, cg_tensor_spec **ret_slots, size_t *ret_n,
+cg_status cg_tensor_specs_create(cg_model *model, cg_tensor_spec **ret_specs, size_t *ret_n,
                                  cg_error *err);
 
-/** The head of a tied model is its embedding; set the fingerprint. All slots are filled. */
-void cg_tensor_specs_seal(cg_model *model, const cg_tensor_spec *slots, size_t n);
+/** Sets the head of a tied model and the fingerprint. All specs are filled. */
+void cg_tensor_specs_seal(cg_model *model, const cg_tensor_spec *specs, size_t n);
 
-/** Memory behind a model's references. */
+/** Owner of the memory that the references of a model point to. */
 struct cg_model_store {
     struct cg_safetensors **files; /* [n_files], entries may be NULL while opening */
     size_t n_files;

@@ -17,9 +17,11 @@ static void bf16_row(const uint16_t *src, int64_t n, float *dst)
         dst[i] = from_bits((uint32_t)src[i] << 16);
 }
 
-/* Without branches, so that the compiler vectorises it: exponent and mantissa move to float32's
- * places, a product with 2^(127-15) corrects the bias and normalises subnormals; infinity and NaN
- * need the top exponent. */
+/*
+ * Branch-free, for vectorisation: exponent and mantissa are shifted to their float32 positions, a
+ * product with 2^(127-15) corrects the bias and normalises subnormals; infinity and NaN get the
+ * largest exponent.
+ */
 static void f16_row(const uint16_t *src, int64_t n, float *dst)
 {
     for (int64_t i = 0; i < n; i++) {
@@ -51,8 +53,10 @@ void cg_weight_to_f32(const cg_tensor_ref *ref, int64_t row0, int64_t n_rows, fl
     }
 }
 
-/* Whether an element of 16 bits has all exponent bits set; the inner loop has no exit, so that it
- * is vectorised: 57 MB take 5 ms. */
+/*
+ * Index of the first 16-bit element with all exponent bits set, or -1. The inner loop has no exit,
+ * for vectorisation: 57 MB take 5 ms.
+ */
 static int64_t find16(const uint16_t *p, int64_t n, uint16_t exponent)
 {
     enum { BLOCK = 4096 };
@@ -70,6 +74,7 @@ static int64_t find16(const uint16_t *p, int64_t n, uint16_t exponent)
     return -1;
 }
 
+/* The same for float32. */
 static int64_t find32(const uint32_t *p, int64_t n)
 {
     enum { BLOCK = 4096, EXPONENT = 0x7f800000 };

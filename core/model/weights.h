@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/** @file weights.h  A weight matrix where it lies, and what can be done with it in place. */
+/** @file weights.h  References to weight matrices in place, and operations on them. */
 #ifndef CG_MODEL_WEIGHTS_H
 #define CG_MODEL_WEIGHTS_H
 
@@ -9,7 +9,7 @@
 
 /**
  * A matrix [rows, cols], row major and contiguous, aligned to its element size. Vectors have one
- * row. data NULL: the model has no such tensor. Borrowed from the model, host memory, read-only.
+ * row. data NULL: the model has no such tensor. Host memory, read-only, borrowed from the model.
  */
 typedef struct cg_tensor_ref {
     const void *data;
@@ -19,13 +19,13 @@ typedef struct cg_tensor_ref {
 } cg_tensor_ref;
 
 /**
- * Rows [row0, row0 + n_rows) as float32, exactly.
+ * Converts rows [row0, row0 + n_rows) to float32, exactly.
  *
- * @param dst  [n_rows, cols], the caller's
+ * @param dst  [n_rows, cols]
  */
 void cg_weight_to_f32(const cg_tensor_ref *ref, int64_t row0, int64_t n_rows, float *dst);
 
-/** Index (row * cols + col) of the first NaN or infinity, -1 where there is none. */
+/** Returns the index (row * cols + col) of the first NaN or infinity, or -1. */
 int64_t cg_weight_find_nonfinite(const cg_tensor_ref *ref);
 
 /** Bytes of the matrix. */
@@ -34,7 +34,7 @@ static inline int64_t cg_weight_bytes(const cg_tensor_ref *ref)
     return ref->rows * ref->cols * cg_dtype_size(ref->dtype);
 }
 
-/** float32 -> bf16, to nearest, ties to even; NaN stays NaN. */
+/** Converts float32 to bf16, to nearest, ties to even; NaN stays NaN. */
 static inline uint16_t cg_bf16_from_f32(float x)
 {
     union {

@@ -354,7 +354,7 @@ START_TEST(shards_must_agree_with_the_index)
     two_shards(&t);
     t.n -= 1; /* the index does not know the last tensor */
     write_index(&t);
-    refused(CG_ERR_FORMAT, "the index says nothing of it");
+    refused(CG_ERR_FORMAT, "the index does not list it");
 
     two_shards(&t);
     scratch_write("1.safetensors", "xx", 2);
