@@ -35,8 +35,8 @@ static double mean(double sum, size_t n)
     return n ? sum / (double)n : NAN;
 }
 
-/* Sums over n molecules drawn with replacement. A draw of 32 bits is scaled to [0, n): the bias is
- * below n / 2^32. */
+/* Sums over n molecules sampled with replacement. A random number of 32 bits is scaled to [0, n):
+ * the bias is below n / 2^32. */
 static void resample(const double *a, const double *b, size_t n, size_t n_metrics, uint64_t seed,
                      uint32_t index, struct sums *s)
 {
@@ -62,8 +62,8 @@ static double normal_cdf(double x)
     return 0.5 * erfc(-x / sqrt(2));
 }
 
-/* x > 0 with a normal tail of `tail` < 0.5 above it. */
-static double normal_above(double tail)
+/* Upper quantile of the standard normal distribution: x > 0 with probability `tail` < 0.5 above. */
+static double normal_quantile(double tail)
 {
     double low = 0, high = 40;
 
@@ -78,19 +78,19 @@ static double normal_above(double tail)
     return (low + high) / 2;
 }
 
-/* The tail to cut off, so that the interval has about the width of Student's t for n values: the
- * plain percentile interval is too narrow by sqrt((n - 1) / n) and by the ratio of z to t. The
+/* Tail probability that gives the interval about the width of Student's t interval for n values:
+ * the plain percentile interval is too narrow by sqrt((n - 1) / n) and by the ratio of z to t. The
  * quantile of t is a series in 1 / (n - 1) (Abramowitz and Stegun, 26.7.5). */
 static double expanded_tail(double tail, size_t n)
 {
-    double z = normal_above(tail), f = (double)(n - 1);
+    double z = normal_quantile(tail), f = (double)(n - 1);
     double t =
         z + (pow(z, 3) + z) / (4 * f) + (5 * pow(z, 5) + 16 * pow(z, 3) + 3 * z) / (96 * f * f);
 
     return normal_cdf(-t * sqrt((double)n / f));
 }
 
-static cg_status check(const cg_bootstrap_settings *s, size_t n, cg_error *err)
+static cg_status check_settings(const cg_bootstrap_settings *s, size_t n, cg_error *err)
 {
     if (s->resamples < 100 || s->resamples > 1000000)
         return cg_fail(err, CG_ERR_INPUT, "bootstrap: %u resamples, wanted 100 to 1000000",
@@ -110,18 +110,17 @@ cg_status cg_bootstrap_differences(const double *a, const double *b, size_t n, s
 {
     size_t values, resamples = settings->resamples;
     struct sums *s = NULL;
-    double *found = NULL; /* [n_metrics][resamples] */
-    size_t *n_found = NULL;
-    cg_status st = check(settings, n, err);
+    double *differences = NULL;   /* [n_metrics][resamples] */
+    size_t *n_differences = NULL; /* [n_metrics] */
+    cg_status st = CG_OK;
 
-    if (st != CG_OK)
-        return st;
+    CG_TRY(check_settings(settings, n, err));
     if (!cg_mul(n_metrics, resamples, &values))
-        found = cg_alloc_array(values, sizeof *found);
+        differences = cg_alloc_array(values, sizeof *differences);
     s = calloc(n_metrics ? n_metrics : 1, sizeof *s);
-    n_found = calloc(n_metrics ? n_metrics : 1, sizeof *n_found);
-    if (!found || !s || !n_found) {
-        st = cg_fail(err, CG_ERR_NOMEM, "bootstrap: out of memory");
+    n_differences = calloc(n_metrics ? n_metrics : 1, sizeof *n_differences);
+    if (!differences || !s || !n_differences) {
+        st = cg_fail_nomem(err, "bootstrap");
         goto out;
     }
     for (size_t k = 0; k < n_metrics; k++) {
@@ -140,22 +139,22 @@ cg_status cg_bootstrap_differences(const double *a, const double *b, size_t n, s
         resample(a, b, n, n_metrics, settings->seed, (uint32_t)r, s);
         for (size_t k = 0; k < n_metrics; k++)
             if (s[k].n_a && s[k].n_b)
-                found[k * resamples + n_found[k]++] =
+                differences[k * resamples + n_differences[k]++] =
                     mean(s[k].b, s[k].n_b) - mean(s[k].a, s[k].n_a);
     }
     for (size_t k = 0; k < n_metrics; k++) {
-        double *v = found + k * resamples, tail;
+        double *v = differences + k * resamples, tail;
 
         if (ret[k].n < 2)
             continue;
         tail = expanded_tail((1 - settings->level) / 2, ret[k].n);
-        cg_sort_doubles(v, n_found[k]);
-        ret[k].low = cg_quantile(v, n_found[k], tail);
-        ret[k].high = cg_quantile(v, n_found[k], 1 - tail);
+        cg_sort_doubles(v, n_differences[k]);
+        ret[k].low = cg_quantile(v, n_differences[k], tail);
+        ret[k].high = cg_quantile(v, n_differences[k], 1 - tail);
     }
 out:
-    free(found);
+    free(differences);
     free(s);
-    free(n_found);
+    free(n_differences);
     return st;
 }

@@ -61,7 +61,7 @@ cg_status cg_eval_comparison_label(cg_eval_comparison *c, const char *a, const c
     if (!label_a || !label_b) {
         free(label_a);
         free(label_b);
-        return cg_fail(err, CG_ERR_NOMEM, "comparison: out of memory");
+        return cg_fail_nomem(err, "comparison");
     }
     free(c->label_a);
     free(c->label_b);
@@ -84,50 +84,44 @@ static int compare_keys(const void *a, const void *b)
     return strcmp(key_of(*x), key_of(*y));
 }
 
-/* The molecules of a result in the order of their keys; NULL with the error set. */
-static const cg_eval_molecule **sorted(const cg_eval_result *result, const char *which,
-                                       cg_error *err)
+/* Lists the molecules of a result in the order of their keys. */
+static cg_status sort_molecules(const cg_eval_result *result, const char *which,
+                                const cg_eval_molecule ***ret_list, cg_error *err)
 {
     size_t n = result->n_molecules;
     const cg_eval_molecule **list = cg_alloc_array(n, sizeof(const cg_eval_molecule *));
 
-    if (!list) {
-        cg_fail(err, CG_ERR_NOMEM, "comparison: out of memory");
-        return NULL;
-    }
+    if (!list)
+        return cg_fail_nomem(err, "comparison");
     for (size_t i = 0; i < n; i++)
         list[i] = &result->molecules[i];
     qsort(list, n, sizeof *list, compare_keys);
     for (size_t i = 1; i < n; i++)
         if (!strcmp(key_of(list[i - 1]), key_of(list[i]))) {
             cg_fail(err, CG_ERR_INPUT,
-                    "comparison: '%s' is the name of two molecules of %s, wanted names that tell "
-                    "them apart",
+                    "comparison: '%s' is the name of two molecules of %s, wanted unique names",
                     key_of(list[i]), which);
             free(list);
-            return NULL;
+            return CG_ERR_INPUT;
         }
-    return list;
+    *ret_list = list;
+    return CG_OK;
 }
 
-/* Molecules of both, in pairs. */
+/* Molecules of both evaluations, in pairs. */
 struct pairs {
     const cg_eval_molecule **a, **b; /* [n] */
     size_t n, only_a, only_b;
 };
 
-/* Walks two sorted lists; those in both stay in place, packed to the front. */
-static cg_status match(const cg_eval_result *ra, const cg_eval_result *rb, struct pairs *p,
-                       cg_error *err)
+/* Merges the two sorted lists; common molecules are packed to the front. */
+static cg_status match_molecules(const cg_eval_result *ra, const cg_eval_result *rb,
+                                 struct pairs *p, cg_error *err)
 {
     size_t i = 0, k = 0;
 
-    p->a = sorted(ra, "A", err);
-    if (!p->a)
-        return err ? err->code : CG_ERR_INPUT;
-    p->b = sorted(rb, "B", err);
-    if (!p->b)
-        return err ? err->code : CG_ERR_INPUT;
+    CG_TRY(sort_molecules(ra, "A", &p->a, err));
+    CG_TRY(sort_molecules(rb, "B", &p->b, err));
     while (i < ra->n_molecules && k < rb->n_molecules) {
         const cg_eval_molecule *a = p->a[i], *b = p->b[k];
         int order = strcmp(key_of(a), key_of(b));
@@ -156,7 +150,7 @@ static cg_status match(const cg_eval_result *ra, const cg_eval_result *rb, struc
     return CG_OK;
 }
 
-/* Figures mean the same only by the same rules. */
+/* Figures are comparable only under the same protocol. */
 static cg_status check_protocol(const cg_eval_settings *a, const cg_eval_settings *b, cg_error *err)
 {
     if (fabs(a->delta - b->delta) > 1e-9)
@@ -164,14 +158,13 @@ static cg_status check_protocol(const cg_eval_settings *a, const cg_eval_setting
                        "comparison: delta is %g in A and %g in B, wanted the same", a->delta,
                        b->delta);
     if (a->rmsd != b->rmsd)
-        return cg_fail(
-            err, CG_ERR_INPUT, "comparison: RMSD is '%s' in A and '%s' in B, wanted the same",
-            a->rmsd == CG_RMSD_BEST ? "best" : "plain", b->rmsd == CG_RMSD_BEST ? "best" : "plain");
+        return cg_fail(err, CG_ERR_INPUT,
+                       "comparison: RMSD is '%s' in A and '%s' in B, wanted the same",
+                       cg_eval_rmsd_name(a->rmsd), cg_eval_rmsd_name(b->rmsd));
     if (a->rmsd == CG_RMSD_BEST && a->symmetry != b->symmetry)
         return cg_fail(err, CG_ERR_INPUT,
                        "comparison: symmetry is '%s' in A and '%s' in B, wanted the same",
-                       a->symmetry == CG_SYMMETRY_CONJUGATED ? "conjugated" : "plain",
-                       b->symmetry == CG_SYMMETRY_CONJUGATED ? "conjugated" : "plain");
+                       cg_symmetry_rule_name(a->symmetry), cg_symmetry_rule_name(b->symmetry));
     return CG_OK;
 }
 
@@ -185,7 +178,7 @@ static cg_status check_tolerance(const cg_compare_settings *s, cg_error *err)
 
 /* ---- figures --------------------------------------------------------------------------- */
 
-/* What a molecule has of each metric; NaN where it has none. */
+/* Metrics of a molecule; NaN if undefined. */
 static void values_of(const cg_eval_molecule *m, double *v)
 {
     uint64_t records = m->n_gen + m->n_wrong + m->n_broken;
@@ -199,15 +192,15 @@ static void values_of(const cg_eval_molecule *m, double *v)
     v[CG_COMPARE_MISSING] = m->n_gen == 0;
 }
 
-/* Median of metric k over the rows that have it; `room` holds n values. */
-static double median(const double *values, size_t n, int k, double *room)
+/* Median of metric k over the molecules that have it. scratch[n] is overwritten. */
+static double median(const double *values, size_t n, int k, double *scratch)
 {
     size_t m = 0;
 
     for (size_t i = 0; i < n; i++)
         if (!isnan(values[i * CG_COMPARE_METRICS + (size_t)k]))
-            room[m++] = values[i * CG_COMPARE_METRICS + (size_t)k];
-    return cg_eval_figure_of(room, m).median;
+            scratch[m++] = values[i * CG_COMPARE_METRICS + (size_t)k];
+    return cg_eval_figure_of(scratch, m).median;
 }
 
 static cg_compare_verdict judge(const cg_bootstrap_figure *f, const struct metric *metric,
@@ -231,17 +224,17 @@ static cg_status compare_set(const struct pairs *p, cg_compare_set set, cg_eval_
                              cg_error *err)
 {
     size_t n_values, n = 0;
-    double *a = NULL, *b = NULL, *room = NULL;
+    double *a = NULL, *b = NULL, *scratch = NULL;
     cg_bootstrap_figure means[CG_COMPARE_METRICS];
     cg_status st;
 
     if (!cg_mul(p->n, CG_COMPARE_METRICS, &n_values)) {
         a = cg_alloc_array(n_values, sizeof *a);
         b = cg_alloc_array(n_values, sizeof *b);
-        room = cg_alloc_array(p->n, sizeof *room);
+        scratch = cg_alloc_array(p->n, sizeof *scratch);
     }
-    if (!a || !b || !room) {
-        st = cg_fail(err, CG_ERR_NOMEM, "comparison: out of memory");
+    if (!a || !b || !scratch) {
+        st = cg_fail_nomem(err, "comparison");
         goto out;
     }
     for (size_t i = 0; i < p->n; i++) {
@@ -251,24 +244,25 @@ static cg_status compare_set(const struct pairs *p, cg_compare_set set, cg_eval_
         values_of(p->b[i], b + n * CG_COMPARE_METRICS);
         n++;
     }
-    st = cg_bootstrap_differences(a, b, n, CG_COMPARE_METRICS, &c->settings.bootstrap, means, err);
-    if (st != CG_OK)
-        goto out;
+    CG_TRY_GOTO(
+        st,
+        cg_bootstrap_differences(a, b, n, CG_COMPARE_METRICS, &c->settings.bootstrap, means, err),
+        out);
     for (int k = 0; k < CG_COMPARE_METRICS; k++)
         c->figures[set][k] = (cg_compare_figure) {
             .mean = means[k],
-            .median_a = median(a, n, k, room),
-            .median_b = median(b, n, k, room),
+            .median_a = median(a, n, k, scratch),
+            .median_b = median(b, n, k, scratch),
             .verdict = judge(&means[k], &metrics[k], &c->settings),
         };
-    /* None is missing among those that are not. */
+    /* Undefined for this set: none of its molecules is missing. */
     if (set == CG_COMPARE_BOTH)
         c->figures[set][CG_COMPARE_MISSING] =
             (cg_compare_figure) { .mean = { 0, NAN, NAN, NAN, NAN, NAN }, NAN, NAN, 0 };
 out:
     free(a);
     free(b);
-    free(room);
+    free(scratch);
     return st;
 }
 
@@ -284,8 +278,8 @@ static void count(const struct pairs *p, cg_eval_comparison *c)
     }
 }
 
-/* The gravest of all, which is the last in the order of the enumeration: a gain in one metric does
- * not make up for a loss in another. */
+/* The most severe verdict, the largest in the enumeration: a gain in one metric does not offset a
+ * loss in another. */
 static cg_compare_verdict overall(const cg_eval_comparison *c)
 {
     cg_compare_verdict worst = CG_COMPARE_UNKNOWN;
@@ -301,26 +295,18 @@ cg_status cg_eval_compare(const cg_eval_result *a, const cg_eval_result *b,
                           const cg_compare_settings *settings, cg_eval_comparison *ret,
                           cg_error *err)
 {
-    cg_error own = CG_ERROR_INIT;
     cg_eval_comparison c = { .settings = settings ? *settings : cg_compare_default_settings(),
                              .protocol = a->settings };
     struct pairs p = { 0 };
     cg_status st;
 
-    if (!err)
-        err = &own;
-    if ((st = check_tolerance(&c.settings, err)) != CG_OK)
-        goto out;
-    if ((st = check_protocol(&a->settings, &b->settings, err)) != CG_OK)
-        goto out;
-    if ((st = match(a, b, &p, err)) != CG_OK)
-        goto out;
+    CG_TRY(check_tolerance(&c.settings, err));
+    CG_TRY(check_protocol(&a->settings, &b->settings, err));
+    CG_TRY_GOTO(st, match_molecules(a, b, &p, err), out);
     count(&p, &c);
     for (int set = 0; set < CG_COMPARE_SETS; set++)
-        if ((st = compare_set(&p, set, &c, err)) != CG_OK)
-            goto out;
-    if ((st = cg_eval_comparison_label(&c, a->gen_path, b->gen_path, err)) != CG_OK)
-        goto out;
+        CG_TRY_GOTO(st, compare_set(&p, set, &c, err), out);
+    CG_TRY_GOTO(st, cg_eval_comparison_label(&c, a->gen_path, b->gen_path, err), out);
     c.verdict = overall(&c);
     *ret = c;
     c = (cg_eval_comparison) { 0 };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A comparison for people and for programs. */
+/* Writes a comparison as text and as JSON. */
 #include "base/json_text.h"
 #include "eval/compare.h"
 #include "eval/html_text.h"
@@ -8,12 +8,12 @@
 #include <stdio.h>
 #include <string.h>
 
-/* How a metric is shown: shares in per cent. */
-static const struct shown {
+/* Display of a metric: shares in per cent. */
+static const struct display {
     const char *name;
     double factor;
     int decimals;
-} shown[CG_COMPARE_METRICS] = {
+} displays[CG_COMPARE_METRICS] = {
     [CG_COMPARE_COV_R] = { "COV-R, %", 100, 2 },
     [CG_COMPARE_MAT_R] = { "MAT-R, \xc3\x85", 1, 4 },
     [CG_COMPARE_COV_P] = { "COV-P, %", 100, 2 },
@@ -31,8 +31,8 @@ static const char *verdict_text(cg_compare_verdict verdict)
     return texts[verdict];
 }
 
-/* Right-aligned; a dash where there is none. What rounds to nothing has no sign. */
-static void put_cell(cg_buf *out, int width, const struct shown *s, double value, int sign)
+/* Right-aligned; a dash if undefined. A value that rounds to 0 has no sign. */
+static void put_cell(cg_buf *out, int width, const struct display *s, double value, int sign)
 {
     double shown_value = value * s->factor;
 
@@ -44,7 +44,7 @@ static void put_cell(cg_buf *out, int width, const struct shown *s, double value
         cg_buf_printf(out, sign ? "%+*.*f" : "%*.*f", width, s->decimals, shown_value);
 }
 
-/* Names come from files and go to a terminal: no control characters. */
+/* Labels come from files and go to a terminal: replace control characters. */
 static void put_label(cg_buf *out, const char *label)
 {
     for (; *label; label++)
@@ -59,18 +59,18 @@ static void put_table(cg_buf *out, const cg_eval_comparison *c, cg_compare_set s
     cg_buf_printf(out, "\n%-15s%10s%10s%11s%22s  verdict\n", "", "A", "B", "B - A", level);
     for (int k = 0; k < CG_COMPARE_METRICS; k++) {
         const cg_compare_figure *f = &c->figures[set][k];
-        /* The ring on the A takes a byte more than it takes room. */
-        int width = 15 + (strstr(shown[k].name, "\xc3\x85") != NULL);
+        /* printf() counts bytes; Å has two. */
+        int width = 15 + (strstr(displays[k].name, "\xc3\x85") != NULL);
 
         if (isnan(f->mean.a) && isnan(f->mean.b))
             continue;
-        cg_buf_printf(out, "%-*s", width, shown[k].name);
-        put_cell(out, 10, &shown[k], f->mean.a, 0);
-        put_cell(out, 10, &shown[k], f->mean.b, 0);
-        put_cell(out, 11, &shown[k], f->mean.difference, 1);
-        put_cell(out, 11, &shown[k], f->mean.low, 1);
+        cg_buf_printf(out, "%-*s", width, displays[k].name);
+        put_cell(out, 10, &displays[k], f->mean.a, 0);
+        put_cell(out, 10, &displays[k], f->mean.b, 0);
+        put_cell(out, 11, &displays[k], f->mean.difference, 1);
+        put_cell(out, 11, &displays[k], f->mean.low, 1);
         cg_buf_puts(out, " to");
-        put_cell(out, 8, &shown[k], f->mean.high, 1);
+        put_cell(out, 8, &displays[k], f->mean.high, 1);
         cg_buf_printf(out, "  %s\n", verdict_text(f->verdict));
     }
 }
@@ -94,7 +94,7 @@ static void put_which(cg_buf *out, const cg_eval_comparison *c, cg_compare_verdi
         int n = 0;
 
         for (int k = 0; k < CG_COMPARE_METRICS; k++) {
-            const char *name = shown[k].name;
+            const char *name = displays[k].name;
 
             if (c->figures[set][k].verdict != verdict)
                 continue;
@@ -118,7 +118,7 @@ cg_status cg_eval_comparison_text(const cg_eval_comparison *c, cg_buf *out, cg_e
     cg_buf_puts(out, c->n_common == 1 ? " molecule" : " molecules");
     cg_buf_puts(out, " in both files");
     if (c->n_only_a || c->n_only_b)
-        cg_buf_printf(out, " (not compared: %zu of A alone, %zu of B alone)", c->n_only_a,
+        cg_buf_printf(out, " (not compared: %zu only in A, %zu only in B)", c->n_only_a,
                       c->n_only_b);
     cg_buf_printf(out, "; without output: %zu in A, %zu in B\n", c->n_missing_a, c->n_missing_b);
     cg_buf_printf(out, "intervals by bootstrap over molecules: ");
@@ -126,13 +126,13 @@ cg_status cg_eval_comparison_text(const cg_eval_comparison *c, cg_buf *out, cg_e
     cg_buf_printf(out, " resamples, seed %llu; delta %g \xc3\x85\n",
                   (unsigned long long)c->settings.bootstrap.seed, c->protocol.delta);
     if (c->settings.tolerance_share > 0 || c->settings.tolerance_rmsd > 0)
-        cg_buf_printf(out, "tolerated loss: %g points of per cent, %g \xc3\x85\n",
+        cg_buf_printf(out, "tolerated loss: %g percentage points, %g \xc3\x85\n",
                       100 * c->settings.tolerance_share, c->settings.tolerance_rmsd);
     cg_buf_puts(out, "\nwhere both have output: ");
     cg_html_put_count(out, c->n_both);
     cg_buf_puts(out, " molecules");
     put_table(out, c, CG_COMPARE_BOTH);
-    cg_buf_puts(out, "\nall molecules, one without output covers nothing: ");
+    cg_buf_puts(out, "\nall molecules, COV 0 without output: ");
     cg_html_put_count(out, c->n_common);
     cg_buf_puts(out, " molecules");
     put_table(out, c, CG_COMPARE_ALL);
@@ -196,7 +196,7 @@ cg_status cg_eval_comparison_json(const cg_eval_comparison *c, cg_buf *out, cg_e
                   "%zu, \"missing_a\": %zu, \"missing_b\": %zu}",
                   c->n_common, c->n_only_a, c->n_only_b, c->n_both, c->n_missing_a, c->n_missing_b);
     for (int set = 0; set < CG_COMPARE_SETS; set++) {
-        /* What is missing is no question among those that are not. */
+        /* "missing" is not defined among molecules that both have. */
         int n = set == CG_COMPARE_BOTH ? CG_COMPARE_MISSING : CG_COMPARE_METRICS;
 
         cg_buf_printf(out, ",\n  \"%s\": {\n", cg_compare_set_name(set));

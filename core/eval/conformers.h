@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /**
- * @file conformers.h  Conformer sets from SDF: plain, .gz, .zst, our own frames; from anywhere.
+ * @file conformers.h  Reads conformer sets from SDF: plain, .gz, .zst, confgen's own files.
  *
- * Records are grouped into molecules by name and graph, wherever in the file they stand; records
- * without a name by the SMILES they carry, or by graph. The graph is the molecule without stereo
- * and isotopes, since a conformer with an inverted centre is still a conformer of its molecule.
+ * Records are grouped into molecules by name and graph, independent of their order in the file;
+ * records without a name by their SMILES, or else by graph. The graph is the molecule without
+ * stereo and isotopes, since a conformer with an inverted stereocentre is still a conformer of its
+ * molecule.
  *
- * A record's molecule is the one of its data item `SMILES`, where that has the graph of its block;
- * otherwise the one that the block shows, stereo perceived from the coordinates. Coordinates are
- * kept for heavy atoms, in the order of the canonical SMILES (cg_molecule), whatever the order in
- * the file; atoms that the graph cannot tell apart may be exchanged, the same way in every record
- * of the same atom order.
+ * A record's molecule is that of its data item `SMILES` if it has the graph of the block; otherwise
+ * that of the block, with stereo perceived from the coordinates. Coordinates are kept for heavy
+ * atoms in the order of the canonical SMILES (cg_molecule), whatever the order in the file. Atoms
+ * that are equivalent in the graph may be exchanged, in the same way in all records with the same
+ * atom order.
  */
 #ifndef CG_EVAL_CONFORMERS_H
 #define CG_EVAL_CONFORMERS_H
@@ -20,18 +21,18 @@
 /** The conformers of a molecule. */
 typedef struct cg_conformers {
     char *name;             /* title line of its records; "" without */
-    const cg_molecule *mol; /* that its first record says it is; the file's */
+    const cg_molecule *mol; /* of its first record; owned by the file */
     const char *smiles;     /* canonical: cg_molecule_smiles(mol) */
-    const char *graph;      /* canonical SMILES without stereo and isotopes; the file's */
-    size_t n_atoms;         /* heavy atoms: those of `mol` that are not hydrogen */
+    const char *graph;      /* canonical SMILES without stereo and isotopes; owned by the file */
+    size_t n_atoms;         /* heavy atoms of `mol` */
     size_t n;               /* conformers, >= 1 */
-    size_t first_record;    /* its first, from 1 */
-    float (*xyz)[3];        /* [n][n_atoms][3] Å, about the centroid of the record's atoms */
+    size_t first_record;    /* number of its first record, from 1 */
+    float (*xyz)[3];        /* [n][n_atoms][3] Å, relative to the centroid of the record's atoms */
 } cg_conformers;
 
-/** Records of a name that could not be read. */
+/** Broken records, those that could not be read, of one name. */
 typedef struct cg_broken {
-    char *name; /* "" for those without one */
+    char *name; /* "" for records without one */
     size_t n;
 } cg_broken;
 
@@ -40,26 +41,26 @@ typedef struct cg_conformer_file {
     char *path;
     size_t n_molecules;
     cg_conformers *molecules;   /* [n_molecules] in the order of their first records */
-    size_t n_records, n_broken; /* in all */
+    size_t n_records, n_broken; /* of the whole file */
     size_t n_broken_names;
-    cg_broken *broken;   /* [n_broken_names] in the order of the file */
-    char *first_trouble; /* file, record, what was wrong with the first broken one; NULL without */
-    struct cg_identity_table *identities; /* what molecules and graphs belong to */
+    cg_broken *broken;         /* [n_broken_names] in the order of the file */
+    char *first_broken_reason; /* file, record and error of the first broken record; NULL without */
+    struct cg_identity_table *identities; /* owns the molecules and graphs */
 } cg_conformer_file;
 
 /**
- * Read a whole file ("-": standard input). Memory: the coordinates that are kept, and some
- * megabytes of text.
+ * Reads a whole file ("-": standard input). Memory: the kept coordinates and some megabytes of
+ * text.
  *
  * @param n_threads  >= 1; the result does not depend on it
  * @param ret_file   cg_conformer_file_finish(); unchanged on failure
- * @return CG_OK, with broken records counted; CG_ERR_IO; CG_ERR_FORMAT where the file is no SDF or
- *         its compressed data are damaged or cut off; CG_ERR_LIMIT for a record of more than 64
- *         MiB; CG_ERR_NOMEM.
+ * @return CG_OK, with broken records counted; CG_ERR_IO; CG_ERR_FORMAT if the file is not an SDF or
+ *         its compressed data are damaged or truncated; CG_ERR_LIMIT for a record of more than 64
+ *         MiB; CG_ERR_NOMEM
  */
 cg_status cg_conformer_file_read(const char *path, int n_threads, cg_conformer_file *ret_file,
                                  cg_error *err);
-/** The same over memory; `name` is used in errors. */
+/** The same from memory; `name` is used in messages. */
 cg_status cg_conformer_file_read_memory(const char *name, const void *bytes, size_t len,
                                         int n_threads, cg_conformer_file *ret_file, cg_error *err);
 void cg_conformer_file_finish(cg_conformer_file *file); /* accepts NULL and a zeroed struct */

@@ -15,21 +15,21 @@
 #include "eval/index.h"
 #include "eval/rmsd.h"
 
-/* Automorphisms that the pairs left over at a molecule's time limit still see. */
+/* Automorphisms tried for the pairs that remain at a molecule's time limit. */
 enum { FEW_MAPS = 16 };
 
-/* ---- which generated molecule belongs to which reference ---------------------------------- */
+/* ---- assigning generated molecules to references ------------------------------------------ */
 
-struct pairing {
+struct assignment {
     const cg_conformer_file *ref, *gen;
     cg_index names, smiles, graphs; /* of the references */
     size_t *owner;                  /* [gen molecules] their reference, or CG_INDEX_NONE */
-    size_t *first, *next;           /* [ref], [gen] the generated molecules of a reference */
+    size_t *first, *next;           /* [ref], [gen] list of generated molecules of a reference */
     unsigned char *own_output;      /* [ref] 1: has records under its own name */
     cg_eval_notes notes;
 };
 
-static cg_status index_references(struct pairing *p, cg_error *err)
+static cg_status index_references(struct assignment *p, cg_error *err)
 {
     const cg_conformer_file *f = p->ref;
 
@@ -42,22 +42,22 @@ static cg_status index_references(struct pairing *p, cg_error *err)
                  (k = cg_index_next(&p->names, hash, &probe)) != CG_INDEX_NONE;)
                 if (!strcmp(f->molecules[k].name, m->name))
                     return cg_fail(err, CG_ERR_INPUT,
-                                   "'%s': records %zu and %zu have the name '%.60s' and are "
+                                   "'%s': records %zu and %zu have the name '%.60s' but are "
                                    "different molecules, '%.100s' and '%.100s'",
                                    f->path, f->molecules[k].first_record, m->first_record, m->name,
                                    f->molecules[k].smiles, m->smiles);
             if (cg_index_add(&p->names, hash, i))
-                return cg_fail(err, CG_ERR_NOMEM, "'%s': out of memory", f->path);
+                return cg_fail_nomem(err, f->path);
         }
         if (cg_index_add(&p->smiles, cg_index_hash(m->smiles), i) ||
             cg_index_add(&p->graphs, cg_index_hash(m->graph), i))
-            return cg_fail(err, CG_ERR_NOMEM, "'%s': out of memory", f->path);
+            return cg_fail_nomem(err, f->path);
     }
     return CG_OK;
 }
 
-/* The reference of a name, CG_INDEX_NONE without. */
-static size_t find_name(const struct pairing *p, const char *name)
+/* The reference of a name, CG_INDEX_NONE if there is none or the name is empty. */
+static size_t find_name(const struct assignment *p, const char *name)
 {
     uint64_t hash = cg_index_hash(name);
 
@@ -68,8 +68,8 @@ static size_t find_name(const struct pairing *p, const char *name)
     return CG_INDEX_NONE;
 }
 
-/* The first reference of that SMILES, else of that graph, that has nothing under its own name. */
-static size_t find_molecule(const struct pairing *p, const cg_conformers *m)
+/* The first reference with that SMILES, else with that graph, that has no output under its name. */
+static size_t find_molecule(const struct assignment *p, const cg_conformers *m)
 {
     uint64_t hash = cg_index_hash(m->smiles);
 
@@ -83,8 +83,8 @@ static size_t find_molecule(const struct pairing *p, const cg_conformers *m)
     return CG_INDEX_NONE;
 }
 
-/* Names first; the counts of wrong and broken records go to the molecules on the way. */
-static void pair_names(struct pairing *p, cg_eval_molecule *molecules)
+/* Assigns by name and counts wrong and broken records. */
+static void assign_by_name(struct assignment *p, cg_eval_molecule *molecules)
 {
     for (size_t i = 0; i < p->gen->n_broken_names; i++) {
         size_t r = find_name(p, p->gen->broken[i].name);
@@ -110,9 +110,10 @@ static void pair_names(struct pairing *p, cg_eval_molecule *molecules)
     }
 }
 
-static void pair_molecules(struct pairing *p)
+/* Assigns by SMILES or graph if a molecule has no name, or names are of no use. */
+static void assign_by_smiles(struct assignment *p)
 {
-    int gen_names = 0, names_serve = p->notes.by_name > 0;
+    int gen_names = 0, names_match = p->notes.by_name > 0;
 
     for (size_t g = 0; g < p->gen->n_molecules; g++) {
         const cg_conformers *m = &p->gen->molecules[g];
@@ -120,20 +121,19 @@ static void pair_molecules(struct pairing *p)
         gen_names |= *m->name != '\0';
         if (find_name(p, m->name) != CG_INDEX_NONE)
             continue;
-        if (!*m->name || !names_serve)
+        if (!*m->name || !names_match)
             p->owner[g] = find_molecule(p, m);
         if (p->owner[g] == CG_INDEX_NONE)
             p->notes.extra++;
         else
             p->notes.by_smiles++;
     }
-    p->notes.names_failed = gen_names && !names_serve && p->names.n;
+    p->notes.names_failed = gen_names && !names_match && p->names.n;
 }
 
-static cg_status pair(struct pairing *p, cg_eval_molecule *molecules, cg_error *err)
+static cg_status assign(struct assignment *p, cg_eval_molecule *molecules, cg_error *err)
 {
     size_t n_ref = p->ref->n_molecules, n_gen = p->gen->n_molecules;
-    cg_status st;
 
     p->owner = cg_alloc_array(n_gen, sizeof *p->owner);
     p->next = cg_alloc_array(n_gen, sizeof *p->next);
@@ -141,13 +141,12 @@ static cg_status pair(struct pairing *p, cg_eval_molecule *molecules, cg_error *
     p->own_output = calloc(n_ref ? n_ref : 1, 1);
     if (!p->owner || !p->next || !p->first || !p->own_output)
         return cg_fail(err, CG_ERR_NOMEM, "evaluation of %zu molecules: out of memory", n_ref);
-    if ((st = index_references(p, err)) != CG_OK)
-        return st;
-    pair_names(p, molecules);
-    pair_molecules(p);
+    CG_TRY(index_references(p, err));
+    assign_by_name(p, molecules);
+    assign_by_smiles(p);
     for (size_t r = 0; r < n_ref; r++)
         p->first[r] = CG_INDEX_NONE;
-    for (size_t g = n_gen; g-- > 0;) /* backwards, so that lists are in the order of the file */
+    for (size_t g = n_gen; g-- > 0;) /* backwards: lists are then in file order */
         if (p->owner[g] != CG_INDEX_NONE) {
             p->next[g] = p->first[p->owner[g]];
             p->first[p->owner[g]] = g;
@@ -156,7 +155,7 @@ static cg_status pair(struct pairing *p, cg_eval_molecule *molecules, cg_error *
     return CG_OK;
 }
 
-static void pairing_finish(struct pairing *p)
+static void assignment_finish(struct assignment *p)
 {
     cg_index_finish(&p->names);
     cg_index_finish(&p->smiles);
@@ -167,22 +166,22 @@ static void pairing_finish(struct pairing *p)
     free(p->own_output);
 }
 
-/* ---- a molecule --------------------------------------------------------------------------- */
+/* ---- one molecule ------------------------------------------------------------------------- */
 
 struct evaluation {
-    struct pairing pairing;
+    struct assignment assignment;
     const cg_eval_settings *settings;
     cg_eval_molecule *molecules;
-    size_t *order; /* [n] molecules by falling cost */
-    cg_status *status;
-    cg_error *errors; /* [threads] the last one of each */
-    size_t *failed;   /* [threads] the molecule of that error */
-    char **unchecked; /* [n] why a molecule was not checked, or NULL */
+    size_t *order;     /* [n] molecules by decreasing cost */
+    cg_status *status; /* [threads] a thread stops at its first failure */
+    cg_error *errors;  /* [threads] */
+    size_t *failed;    /* [threads] the molecule of the failure */
+    char **unchecked;  /* [n] reason why a molecule could not be checked, or NULL */
 };
 
 /* Generated conformers of reference r in its atom order; free(). */
-static cg_status collect(const struct pairing *p, size_t r, size_t n_gen, float (**ret_xyz)[3],
-                         cg_error *err)
+static cg_status collect_generated(const struct assignment *p, size_t r, size_t n_gen,
+                                   float (**ret_xyz)[3], cg_error *err)
 {
     const cg_conformers *ref = &p->ref->molecules[r];
     size_t n_atoms = ref->n_atoms, values;
@@ -208,8 +207,7 @@ static cg_status collect(const struct pairing *p, size_t r, size_t n_gen, float 
         if (!strcmp(gen->smiles, ref->smiles)) {
             memcpy(to, gen->xyz, gen->n * n_atoms * sizeof *to);
         } else {
-            if ((st = cg_identity_match(ref->mol, gen->mol, order, err)) != CG_OK)
-                goto out;
+            CG_TRY_GOTO(st, cg_identity_match(ref->mol, gen->mol, order, err), out);
             for (size_t c = 0; c < gen->n; c++)
                 for (size_t i = 0; i < n_atoms; i++)
                     memcpy(to[c * n_atoms + i], gen->xyz[c * n_atoms + order[i]], sizeof *to);
@@ -248,23 +246,22 @@ static cg_status compare(const struct evaluation *e, const cg_conformers *ref,
     cg_rmsd_set *a = NULL, *b = NULL;
     cg_symmetry symmetry = { 0 };
     cg_rmsd_count count = { 0 };
-    cg_status st = find_maps(e, ref, &symmetry, err);
+    cg_status st;
 
-    if (st != CG_OK)
-        return st;
+    CG_TRY(find_maps(e, ref, &symmetry, err));
     m->n_maps = symmetry.n_maps;
     m->maps_limited = symmetry.limited;
     m->ref_min = cg_alloc_array(m->n_ref, sizeof *m->ref_min);
     m->gen_min = cg_alloc_array(m->n_gen, sizeof *m->gen_min);
     if (!m->ref_min || !m->gen_min) {
-        st = cg_fail(err, CG_ERR_NOMEM, "out of memory");
+        st = cg_fail_nomem(err, "RMSD");
         goto out;
     }
-    st = cg_rmsd_set_create((const float(*)[3])ref->xyz, ref->n, ref->n_atoms, &a, err);
-    if (st == CG_OK)
-        st = cg_rmsd_set_create(gen_xyz, m->n_gen, ref->n_atoms, &b, err);
-    if (st == CG_OK)
-        st = cg_rmsd_minima(a, b, &symmetry, &limits, m->ref_min, m->gen_min, &count, err);
+    CG_TRY_GOTO(st, cg_rmsd_set_create((const float(*)[3])ref->xyz, ref->n, ref->n_atoms, &a, err),
+                out);
+    CG_TRY_GOTO(st, cg_rmsd_set_create(gen_xyz, m->n_gen, ref->n_atoms, &b, err), out);
+    CG_TRY_GOTO(st, cg_rmsd_minima(a, b, &symmetry, &limits, m->ref_min, m->gen_min, &count, err),
+                out);
     m->time_limited = count.limited;
 out:
     cg_rmsd_set_destroy(a);
@@ -273,7 +270,7 @@ out:
     return st;
 }
 
-/* A molecule that RDKit has no bounds for stays unchecked: *ret_unchecked is the reason. */
+/* A molecule without distance bounds is not checked; *ret_unchecked is then the reason. */
 static cg_status check(const cg_conformers *ref, const float (*gen_xyz)[3], cg_eval_molecule *m,
                        char **ret_unchecked, cg_error *err)
 {
@@ -282,14 +279,14 @@ static cg_status check(const cg_conformers *ref, const float (*gen_xyz)[3], cg_e
 
     if (st == CG_ERR_UNSUPPORTED) {
         *ret_unchecked = strdup(err->msg);
-        return *ret_unchecked ? CG_OK : cg_fail(err, CG_ERR_NOMEM, "out of memory");
+        return *ret_unchecked ? CG_OK : cg_fail_nomem(err, "checks");
     }
-    for (size_t i = 0; st == CG_OK && i < m->n_gen; i++) {
+    if (st != CG_OK)
+        return st;
+    for (size_t i = 0; i < m->n_gen; i++) {
         cg_verdict verdict = { 0 };
 
-        st = cg_checker_run(checker, gen_xyz + i * ref->n_atoms, &verdict, err);
-        if (st != CG_OK)
-            break;
+        CG_TRY_GOTO(st, cg_checker_run(checker, gen_xyz + i * ref->n_atoms, &verdict, err), out);
         m->checked++;
         m->passed_all += !verdict.failed;
         for (int k = 0; k < CG_CHECK_COUNT; k++) {
@@ -297,11 +294,12 @@ static cg_status check(const cg_conformers *ref, const float (*gen_xyz)[3], cg_e
             m->check_failed[k] += verdict.failed >> k & 1;
         }
     }
+out:
     cg_checker_destroy(checker);
     return st;
 }
 
-/* Rotatable bonds as RDKit counts them. */
+/* Rotatable bonds, as counted by RDKit. */
 static cg_status count_rotatable(const cg_conformers *ref, cg_eval_molecule *m, cg_error *err)
 {
     size_t size = 0;
@@ -314,7 +312,7 @@ static cg_status count_rotatable(const cg_conformers *ref, cg_eval_molecule *m, 
     if (json_is_number(value))
         m->n_rotatable = (uint32_t)json_number_value(value);
     else
-        st = cg_fail(err, CG_ERR_UNSUPPORTED, "RDKit does not count its rotatable bonds");
+        st = cg_fail(err, CG_ERR_UNSUPPORTED, "RDKit cannot count its rotatable bonds");
     json_decref(root);
     free_ptr(text);
     free_ptr(pkl);
@@ -323,22 +321,23 @@ static cg_status count_rotatable(const cg_conformers *ref, cg_eval_molecule *m, 
 
 static cg_status evaluate_molecule(const struct evaluation *e, size_t r, cg_error *err)
 {
-    const cg_conformers *ref = &e->pairing.ref->molecules[r];
+    const cg_conformers *ref = &e->assignment.ref->molecules[r];
     cg_eval_molecule *m = &e->molecules[r];
-    double begun = cg_now();
+    double start = cg_now();
     float(*xyz)[3] = NULL;
-    cg_status st = count_rotatable(ref, m, err);
+    cg_status st;
 
-    if (st == CG_OK && m->n_gen) {
-        st = collect(&e->pairing, r, m->n_gen, &xyz, err);
-        if (st == CG_OK)
-            st = compare(e, ref, (const float(*)[3])xyz, m, err);
-        if (st == CG_OK && e->settings->checks)
-            st = check(ref, (const float(*)[3])xyz, m, &e->unchecked[r], err);
+    CG_TRY_GOTO(st, count_rotatable(ref, m, err), out);
+    if (m->n_gen) {
+        CG_TRY_GOTO(st, collect_generated(&e->assignment, r, m->n_gen, &xyz, err), out);
+        CG_TRY_GOTO(st, compare(e, ref, (const float(*)[3])xyz, m, err), out);
+        if (e->settings->checks)
+            CG_TRY_GOTO(st, check(ref, (const float(*)[3])xyz, m, &e->unchecked[r], err), out);
     }
-    free(xyz);
     cg_eval_molecule_figures(m, e->settings->delta);
-    m->seconds = cg_now() - begun;
+    m->seconds = cg_now() - start;
+out:
+    free(xyz);
     return st;
 }
 
@@ -353,26 +352,26 @@ static void evaluate_item(void *ctx, int64_t i, int worker)
     e->failed[worker] = r;
 }
 
-/* ---- all of them -------------------------------------------------------------------------- */
+/* ---- all molecules ------------------------------------------------------------------------ */
 
 struct cost {
     double cost;
-    size_t place;
+    size_t molecule;
 };
 
-static int falling(const void *a, const void *b)
+static int decreasing(const void *a, const void *b)
 {
     const struct cost *x = a, *y = b;
 
     if (x->cost != y->cost)
         return x->cost < y->cost ? 1 : -1;
-    return (x->place > y->place) - (x->place < y->place);
+    return (x->molecule > y->molecule) - (x->molecule < y->molecule);
 }
 
-/* The costly ones first: the last ones to end should be short. */
+/* Most expensive molecules first, so that all threads finish at about the same time. */
 static cg_status order_molecules(struct evaluation *e, cg_error *err)
 {
-    size_t n = e->pairing.ref->n_molecules;
+    size_t n = e->assignment.ref->n_molecules;
     struct cost *costs = cg_alloc_array(n, sizeof *costs);
 
     e->order = cg_alloc_array(n, sizeof *e->order);
@@ -383,9 +382,9 @@ static cg_status order_molecules(struct evaluation *e, cg_error *err)
     for (size_t i = 0; i < n; i++)
         costs[i] =
             (struct cost) { (double)e->molecules[i].n_ref * (double)e->molecules[i].n_gen, i };
-    qsort(costs, n, sizeof *costs, falling);
+    qsort(costs, n, sizeof *costs, decreasing);
     for (size_t i = 0; i < n; i++)
-        e->order[i] = costs[i].place;
+        e->order[i] = costs[i].molecule;
     free(costs);
     return CG_OK;
 }
@@ -393,17 +392,15 @@ static cg_status order_molecules(struct evaluation *e, cg_error *err)
 static cg_status run_all(struct evaluation *e, int n_threads, cg_error *err)
 {
     cg_team *team = NULL;
-    cg_status st;
 
     e->status = calloc((size_t)n_threads, sizeof *e->status);
     e->errors = calloc((size_t)n_threads, sizeof *e->errors);
     e->failed = calloc((size_t)n_threads, sizeof *e->failed);
-    e->unchecked = calloc(e->pairing.ref->n_molecules, sizeof *e->unchecked);
+    e->unchecked = calloc(e->assignment.ref->n_molecules, sizeof *e->unchecked);
     if (!e->status || !e->errors || !e->failed || !e->unchecked)
-        return cg_fail(err, CG_ERR_NOMEM, "evaluation: out of memory");
-    if ((st = cg_team_create(n_threads, &team, err)) != CG_OK)
-        return st;
-    cg_team_loop(team, (int64_t)e->pairing.ref->n_molecules, evaluate_item, e);
+        return cg_fail_nomem(err, "evaluation");
+    CG_TRY(cg_team_create(n_threads, &team, err));
+    cg_team_loop(team, (int64_t)e->assignment.ref->n_molecules, evaluate_item, e);
     cg_team_destroy(team);
     for (int w = 0; w < n_threads; w++)
         if (e->status[w] != CG_OK)
@@ -415,19 +412,19 @@ static cg_status run_all(struct evaluation *e, int n_threads, cg_error *err)
 
 static void evaluation_finish(struct evaluation *e)
 {
-    for (size_t i = 0; e->unchecked && i < e->pairing.ref->n_molecules; i++)
+    for (size_t i = 0; e->unchecked && i < e->assignment.ref->n_molecules; i++)
         free(e->unchecked[i]);
     free(e->unchecked);
     free(e->order);
     free(e->status);
     free(e->errors);
     free(e->failed);
-    pairing_finish(&e->pairing);
+    assignment_finish(&e->assignment);
 }
 
 static void note_unchecked(const struct evaluation *e, cg_eval_notes *notes)
 {
-    for (size_t i = 0; i < e->pairing.ref->n_molecules; i++) {
+    for (size_t i = 0; i < e->assignment.ref->n_molecules; i++) {
         if (!e->unchecked[i])
             continue;
         if (!notes->unchecked++)
@@ -436,6 +433,7 @@ static void note_unchecked(const struct evaluation *e, cg_eval_notes *notes)
     }
 }
 
+/* Fills in what is known before the comparison. */
 static cg_status prepare(const cg_conformer_file *ref, const cg_conformer_file *gen,
                          cg_eval_result *result, cg_error *err)
 {
@@ -443,7 +441,7 @@ static cg_status prepare(const cg_conformer_file *ref, const cg_conformer_file *
     result->gen_path = strdup(gen->path);
     result->molecules = calloc(ref->n_molecules, sizeof *result->molecules);
     if (!result->ref_path || !result->gen_path || !result->molecules)
-        return cg_fail(err, CG_ERR_NOMEM, "evaluation: out of memory");
+        return cg_fail_nomem(err, "evaluation");
     result->n_molecules = ref->n_molecules;
     for (size_t i = 0; i < ref->n_molecules; i++) {
         const cg_conformers *c = &ref->molecules[i];
@@ -452,7 +450,7 @@ static cg_status prepare(const cg_conformer_file *ref, const cg_conformer_file *
         m->name = strdup(c->name);
         m->smiles = strdup(c->smiles);
         if (!m->name || !m->smiles)
-            return cg_fail(err, CG_ERR_NOMEM, "evaluation: out of memory");
+            return cg_fail_nomem(err, "evaluation");
         m->n_heavy = (uint32_t)c->n_atoms;
         m->n_ref = c->n;
     }
@@ -466,33 +464,28 @@ cg_status cg_evaluate(const cg_conformer_file *ref, const cg_conformer_file *gen
                       cg_eval_notes *ret_notes, cg_error *err)
 {
     cg_eval_result result = { .settings = *settings };
-    struct evaluation e = { .pairing = { .ref = ref, .gen = gen }, .settings = settings };
-    double begun = cg_now();
+    struct evaluation e = { .assignment = { .ref = ref, .gen = gen }, .settings = settings };
+    double start = cg_now();
     cg_status st;
 
     if (!ref->n_molecules)
-        return cg_fail(err, CG_ERR_INPUT, "'%s' has no reference conformer that can be read%s%s",
-                       ref->path, ref->first_trouble ? "; the first trouble: " : "",
-                       ref->first_trouble ? ref->first_trouble : "");
-    st = prepare(ref, gen, &result, err);
+        return cg_fail(err, CG_ERR_INPUT, "'%s' has no readable reference conformer%s%s", ref->path,
+                       ref->first_broken_reason ? "; first broken record: " : "",
+                       ref->first_broken_reason ? ref->first_broken_reason : "");
+    CG_TRY_GOTO(st, prepare(ref, gen, &result, err), out);
     e.molecules = result.molecules;
-    if (st == CG_OK)
-        st = pair(&e.pairing, result.molecules, err);
-    if (st == CG_OK)
-        st = order_molecules(&e, err);
-    if (st == CG_OK)
-        st = run_all(&e, n_threads, err);
-    if (st == CG_OK)
-        st = cg_eval_summarize(&result, err);
-    result.summary.n_extra = e.pairing.notes.extra;
-    result.summary.seconds = cg_now() - begun;
-    if (st == CG_OK) {
-        note_unchecked(&e, &e.pairing.notes);
-        *ret_result = result;
-        if (ret_notes)
-            *ret_notes = e.pairing.notes;
-        memset(&result, 0, sizeof result);
-    }
+    CG_TRY_GOTO(st, assign(&e.assignment, result.molecules, err), out);
+    CG_TRY_GOTO(st, order_molecules(&e, err), out);
+    CG_TRY_GOTO(st, run_all(&e, n_threads, err), out);
+    CG_TRY_GOTO(st, cg_eval_summarize(&result, err), out);
+    result.summary.n_extra = e.assignment.notes.extra;
+    result.summary.seconds = cg_now() - start;
+    note_unchecked(&e, &e.assignment.notes);
+    *ret_result = result;
+    if (ret_notes)
+        *ret_notes = e.assignment.notes;
+    memset(&result, 0, sizeof result);
+out:
     evaluation_finish(&e);
     cg_eval_result_finish(&result);
     return st;

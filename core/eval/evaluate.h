@@ -2,10 +2,11 @@
 /**
  * @file evaluate.h  Generated conformers against references.
  *
- * A generated molecule belongs to the reference of its name, if it has that reference's graph; if
- * not, its conformers are counted as wrong. Where it has no name, or no name of the file is a
- * reference's, it belongs to the first reference of its canonical SMILES that has no output under
- * its own name, or else to the first such of its graph. What belongs to none is extra.
+ * A generated molecule belongs to the reference of its name if it has that reference's graph;
+ * otherwise its conformers count as wrong. If it has no name, or no name of the generated file is a
+ * reference's, it belongs to the first reference with its canonical SMILES that has no output under
+ * its own name, or else to the first such reference with its graph. Molecules without a reference
+ * are extra.
  */
 #ifndef CG_EVAL_EVALUATE_H
 #define CG_EVAL_EVALUATE_H
@@ -13,25 +14,26 @@
 #include "eval/conformers.h"
 #include "eval/result.h"
 
-/** What else is to be said of an evaluation: how generated molecules found their references, ... */
+/** Further findings of an evaluation: how generated molecules were assigned to references, ... */
 typedef struct cg_eval_notes {
-    size_t by_name;   /* generated molecules, wrong ones included */
-    size_t by_smiles; /* generated molecules without a name that serves */
-    size_t extra;     /* that belong to no reference */
-    int names_failed; /* both files have names, and none of one is a name of the other */
-    size_t unchecked; /* molecules with output for which RDKit gives no bounds to check against */
-    char unchecked_reason[256]; /* of the first of them */
+    size_t by_name;   /* generated molecules assigned by name, wrong ones included */
+    size_t by_smiles; /* generated molecules assigned by SMILES or graph */
+    size_t extra;     /* generated molecules without a reference */
+    int names_failed; /* both files have names, but none in common */
+    size_t unchecked; /* molecules with output that have no distance bounds to check against */
+    char unchecked_reason[256]; /* of the first of these */
 } cg_eval_notes;
 
 /**
- * Compare two files. Molecules are shared out among the threads, the costly ones first.
+ * Evaluates generated conformers against references. Threads process molecules in order of
+ * decreasing cost.
  *
- * @param settings      kept in the result
- * @param n_threads     >= 1; only with a time limit may the result depend on it
- * @param ret_result    cg_eval_result_finish(); run_json is NULL; unchanged on failure
- * @param ret_notes  may be NULL
- * @return CG_OK; CG_ERR_INPUT where the references have no molecule, or one name for two graphs
- *         (both records are named); CG_ERR_UNSUPPORTED; CG_ERR_NOMEM.
+ * @param settings    copied to the result
+ * @param n_threads   >= 1; the result depends on it only if a time limit is reached
+ * @param ret_result  cg_eval_result_finish(); run_json is NULL; unchanged on failure
+ * @param ret_notes   may be NULL
+ * @return CG_OK; CG_ERR_INPUT if there is no reference molecule, or if references of one name have
+ *         different graphs (the message names both records); CG_ERR_UNSUPPORTED; CG_ERR_NOMEM
  */
 cg_status cg_evaluate(const cg_conformer_file *ref, const cg_conformer_file *gen,
                       const cg_eval_settings *settings, int n_threads, cg_eval_result *ret_result,

@@ -10,10 +10,10 @@
 #include "eval/isomorphism.h"
 #include "eval/sdf.h"
 
-/* Of SMILES with all hydrogens written: as long as a block may make them. */
+/* Wide enough for the SMILES, with explicit hydrogens, of any block that is accepted. */
 static const cg_molecule_limits limits = { CG_SDF_MAX_BLOCK, CG_SDF_MAX_ATOMS };
 
-/* The heavy atoms of a molecule, in the order of its canonical SMILES. */
+/* Heavy-atom graph of a molecule, in the order of its canonical SMILES. */
 static cg_status read_graph(const cg_molecule *mol, cg_heavy_graph *ret_graph, cg_error *err)
 {
     size_t size = 0;
@@ -21,13 +21,13 @@ static cg_status read_graph(const cg_molecule *mol, cg_heavy_graph *ret_graph, c
     cg_status st;
 
     if (!pkl)
-        return cg_fail(err, CG_ERR_UNSUPPORTED, "RDKit cannot read its SMILES again");
+        return cg_fail(err, CG_ERR_UNSUPPORTED, "RDKit cannot read back its own SMILES");
     st = cg_heavy_graph_read(pkl, size, ret_graph, err);
     free_ptr(pkl);
     return st;
 }
 
-/* Canonical SMILES without stereo and isotopes of a molecule in RDKit's form. */
+/* Canonical SMILES without stereo and isotopes of an RDKit pickle. */
 static cg_status find_graph(const char *pkl, size_t size, char **ret_graph, cg_error *err)
 {
     char *flat = get_smiles(pkl, size, "{\"doIsomericSmiles\":false}");
@@ -45,12 +45,12 @@ static cg_status find_graph(const char *pkl, size_t size, char **ret_graph, cg_e
     if (graph)
         *ret_graph = graph;
     else
-        st = cg_fail(err, CG_ERR_NOMEM, "graph of a molecule: out of memory");
+        st = cg_fail_nomem(err, "graph of a molecule");
     cg_molecule_destroy(mol);
     return st;
 }
 
-/* The molecule of a SMILES that came along, NULL where it is none or has another graph. */
+/* Molecule of an accompanying SMILES; NULL if that is invalid or has another graph. */
 static cg_molecule *molecule_of_smiles(const char *smiles, size_t len, const char *graph)
 {
     cg_molecule *mol = NULL;
@@ -75,17 +75,16 @@ cg_status cg_identity_find(const char *block, size_t n_atoms, const char *smiles
                            cg_identity *ret_identity, cg_error *err)
 {
     cg_identity id = { 0 };
-    cg_heavy_graph wanted = { 0 }, shown = { 0 };
+    cg_heavy_graph canonical = { 0 }, in_block = { 0 };
     char *pkl, *own = NULL;
     size_t size = 0;
     cg_status st;
 
-    /* Hydrogens stay: the match is to the block's atoms. */
+    /* Keep hydrogens: the order refers to all atoms of the block. */
     pkl = get_mol(block, &size, "{\"removeHs\":false}");
     if (!pkl)
         return cg_fail(err, CG_ERR_INPUT, "RDKit cannot read its atoms and bonds as a molecule");
-    if ((st = find_graph(pkl, size, &id.graph, err)) != CG_OK)
-        goto out;
+    CG_TRY_GOTO(st, find_graph(pkl, size, &id.graph, err), out);
     if (smiles)
         id.mol = molecule_of_smiles(smiles, smiles_len, id.graph);
     if (!id.mol) {
@@ -94,8 +93,7 @@ cg_status cg_identity_find(const char *block, size_t n_atoms, const char *smiles
             st = cg_fail(err, CG_ERR_INPUT, "RDKit cannot write its SMILES");
             goto out;
         }
-        if ((st = cg_molecule_parse_limited(own, strlen(own), &limits, &id.mol, err)) != CG_OK)
-            goto out;
+        CG_TRY_GOTO(st, cg_molecule_parse_limited(own, strlen(own), &limits, &id.mol, err), out);
     }
     id.n_heavy = cg_molecule_n_heavy(id.mol);
     id.order = cg_alloc_array(id.n_heavy, sizeof *id.order);
@@ -103,20 +101,19 @@ cg_status cg_identity_find(const char *block, size_t n_atoms, const char *smiles
         st = cg_fail(err, CG_ERR_NOMEM, "molecule of %zu atoms: out of memory", n_atoms);
         goto out;
     }
-    if ((st = read_graph(id.mol, &wanted, err)) != CG_OK ||
-        (st = cg_heavy_graph_read(pkl, size, &shown, err)) != CG_OK ||
-        (st = cg_isomorphism_find(&wanted, &shown, id.order, err)) != CG_OK)
-        goto out;
+    CG_TRY_GOTO(st, read_graph(id.mol, &canonical, err), out);
+    CG_TRY_GOTO(st, cg_heavy_graph_read(pkl, size, &in_block, err), out);
+    CG_TRY_GOTO(st, cg_isomorphism_find(&canonical, &in_block, id.order, err), out);
     for (size_t i = 0; i < id.n_heavy; i++)
-        if (wanted.n != id.n_heavy || id.order[i] >= n_atoms) {
-            st = cg_fail(err, CG_ERR_UNSUPPORTED, "RDKit has other atoms than the block");
+        if (canonical.n != id.n_heavy || id.order[i] >= n_atoms) {
+            st = cg_fail(err, CG_ERR_UNSUPPORTED, "RDKit reports other atoms than the block has");
             goto out;
         }
     *ret_identity = id;
     memset(&id, 0, sizeof id);
 out:
-    cg_heavy_graph_finish(&wanted);
-    cg_heavy_graph_finish(&shown);
+    cg_heavy_graph_finish(&canonical);
+    cg_heavy_graph_finish(&in_block);
     free_ptr(own);
     free_ptr(pkl);
     cg_identity_finish(&id);
@@ -139,15 +136,15 @@ cg_status cg_identity_match(const cg_molecule *from, const cg_molecule *to, uint
     cg_heavy_graph a = { 0 }, b = { 0 };
     cg_status st;
 
-    if ((st = read_graph(from, &a, err)) != CG_OK || (st = read_graph(to, &b, err)) != CG_OK)
-        goto out;
-    /* Places among all atoms become places among the heavy ones. */
+    CG_TRY_GOTO(st, read_graph(from, &a, err), out);
+    CG_TRY_GOTO(st, read_graph(to, &b, err), out);
+    /* Report indices among the heavy atoms instead of among all atoms. */
     for (size_t i = 0; i < b.n; i++)
         b.atom[i] = (uint16_t)i;
     if (a.n == cg_molecule_n_heavy(from))
         st = cg_isomorphism_find(&a, &b, ret_order, err);
     else
-        st = cg_fail(err, CG_ERR_UNSUPPORTED, "RDKit has other atoms than the SMILES");
+        st = cg_fail(err, CG_ERR_UNSUPPORTED, "RDKit reports other atoms than the SMILES has");
 out:
     cg_heavy_graph_finish(&a);
     cg_heavy_graph_finish(&b);

@@ -1,34 +1,34 @@
 /* SPDX-License-Identifier: MIT */
 /**
- * @file identity.h  Which molecule a record shows, and where its heavy atoms stand in the block.
+ * @file identity.h  Identifies the molecule of a molblock and maps its heavy atoms to the block's.
  *
- * Two molecules have one graph where their canonical SMILES without stereo and isotopes agree; then
- * their heavy atoms are matched by RDKit's substructure search, without a look at stereo. Any match
- * will do where RMSDs are taken over all automorphisms; the one that is taken is the first, which
- * is atom i to atom i where the orders agree already.
+ * Two molecules have the same graph if their canonical SMILES without stereo and isotopes agree.
+ * Their heavy atoms are matched by cg_isomorphism_find(), ignoring stereo. Since RMSDs are taken
+ * over all automorphisms, any match is as good; the first one is used, which maps atom i to atom i
+ * if the orders already agree.
  */
 #ifndef CG_EVAL_IDENTITY_H
 #define CG_EVAL_IDENTITY_H
 
 #include "chem/molecule.h"
 
-/** What a molblock shows. Zero first; cg_identity_finish() releases. */
+/** The molecule of a molblock. Zero first; cg_identity_finish() releases. */
 typedef struct cg_identity {
-    cg_molecule *mol; /* of the SMILES that came along, where that has the block's graph; otherwise
-                         the block's own, stereo perceived from the coordinates */
+    cg_molecule *mol; /* of the accompanying SMILES if that has the block's graph; otherwise of the
+                         block, with stereo perceived from its coordinates */
     char *graph;      /* canonical SMILES without stereo and isotopes */
     size_t n_heavy;
-    uint16_t *order; /* [n_heavy] the block's atom that is heavy atom i of mol */
+    uint16_t *order; /* [n_heavy] atom of the block for heavy atom i of mol */
 } cg_identity;
 
 /**
- * Ask RDKit about a block of n_atoms atoms.
+ * Identifies the molecule of a block of n_atoms atoms, with RDKit.
  *
  * @param block         terminated, ends with "M  END" and a line end
- * @param smiles        [smiles_len] that came along, or NULL
+ * @param smiles        [smiles_len] accompanying SMILES, or NULL
  * @param ret_identity  cg_identity_finish(); unchanged on failure
- * @return CG_OK; CG_ERR_INPUT where RDKit cannot read the block; CG_ERR_UNSUPPORTED, CG_ERR_LIMIT
- *         as cg_molecule_parse(); CG_ERR_NOMEM.
+ * @return CG_OK; CG_ERR_INPUT if RDKit cannot read the block; CG_ERR_UNSUPPORTED, CG_ERR_LIMIT as
+ *         cg_molecule_parse(); CG_ERR_NOMEM
  * Thread: any number at once.
  */
 cg_status cg_identity_find(const char *block, size_t n_atoms, const char *smiles, size_t smiles_len,
@@ -36,10 +36,11 @@ cg_status cg_identity_find(const char *block, size_t n_atoms, const char *smiles
 void cg_identity_finish(cg_identity *identity); /* accepts NULL and a zeroed struct */
 
 /**
- * Match the heavy atoms of two molecules of one graph.
+ * Matches the heavy atoms of two molecules with the same graph.
  *
- * @param ret_order  [heavy atoms] the heavy atom of `to` that is heavy atom i of `from`
- * @return CG_OK; CG_ERR_UNSUPPORTED where RDKit finds no match; CG_ERR_NOMEM.
+ * @param ret_order  [heavy atoms] heavy atom of `to` for heavy atom i of `from`
+ * @return CG_OK; CG_ERR_UNSUPPORTED if there is no match; CG_ERR_LIMIT as cg_isomorphism_find();
+ *         CG_ERR_NOMEM
  */
 cg_status cg_identity_match(const cg_molecule *from, const cg_molecule *to, uint16_t *ret_order,
                             cg_error *err);

@@ -10,7 +10,7 @@
 #include "chem/elements.h"
 #include "chem/rdkit_c.h"
 
-enum { MAX_BACK = 1000 }; /* steps back until a search is given up */
+enum { MAX_BACKTRACKS = 1000 };
 
 /* ---- reading ------------------------------------------------------------------------------ */
 
@@ -19,7 +19,7 @@ struct bond {
     unsigned type;
 };
 
-/* RDKit's block, taken apart. */
+/* Contents of a molblock. */
 struct block {
     size_t n_atoms, n_bonds;
     int *element, *charge; /* [n_atoms] */
@@ -35,7 +35,7 @@ static void block_finish(struct block *b)
 
 static cg_status unexpected(const char *line, cg_error *err)
 {
-    return cg_fail(err, CG_ERR_UNSUPPORTED, "found the line '%.*s' in RDKit's molblock",
+    return cg_fail(err, CG_ERR_UNSUPPORTED, "unexpected line '%.*s' in RDKit's molblock",
                    (int)strcspn(line, "\n"), line);
 }
 
@@ -58,8 +58,8 @@ static int element_of(const char *symbol, size_t len)
     return isotope ? 1 : cg_element_find(symbol, len);
 }
 
-/* The line behind the one at `at`; the end of the text is a line of nothing. */
-static const char *behind(const char *at)
+/* The line after the one at `at`; an empty line at the end of the text. */
+static const char *next_line(const char *at)
 {
     at += strcspn(at, "\n");
     return *at ? at + 1 : at;
@@ -96,27 +96,26 @@ static cg_status read_charges(struct block *b, const char *line, cg_error *err)
 
 static cg_status read_v2000(struct block *b, const char *line, cg_error *err)
 {
-    cg_status st = block_alloc(b, columns(line, 0, 3), columns(line, 3, 3), err);
-
-    for (size_t i = 0; st == CG_OK && i < b->n_atoms; i++) {
-        line = behind(line);
+    CG_TRY(block_alloc(b, columns(line, 0, 3), columns(line, 3, 3), err));
+    for (size_t i = 0; i < b->n_atoms; i++) {
+        line = next_line(line);
         if (strcspn(line, "\n") < 34)
             return unexpected(line, err);
         b->element[i] = element_of(line + 31, strcspn(line + 31, " \n"));
     }
-    for (size_t i = 0; st == CG_OK && i < b->n_bonds; i++) {
-        line = behind(line);
+    for (size_t i = 0; i < b->n_bonds; i++) {
+        line = next_line(line);
         if (strcspn(line, "\n") < 9)
             return unexpected(line, err);
         b->bonds[i] =
             (struct bond) { columns(line, 0, 3), columns(line, 3, 3), columns(line, 6, 3) };
     }
-    while (st == CG_OK && *line && strncmp(line, "M  END", 6) != 0) {
-        line = behind(line);
+    while (*line && strncmp(line, "M  END", 6) != 0) {
+        line = next_line(line);
         if (!strncmp(line, "M  CHG", 6))
-            st = read_charges(b, line, err);
+            CG_TRY(read_charges(b, line, err));
     }
-    return st;
+    return CG_OK;
 }
 
 /* "M  V30 3 N 1.0 2.0 3.0 0 CHG=1" */
@@ -138,14 +137,13 @@ static cg_status read_v3000(struct block *b, const char *line, cg_error *err)
 {
     size_t n_atoms = 0, n_bonds = 0, atoms = 0, bonds = 0;
     enum { OUTSIDE, ATOMS, BONDS } part = OUTSIDE;
-    cg_status st = CG_OK;
 
-    while (st == CG_OK && *line && strncmp(line, "M  END", 6) != 0) {
-        line = behind(line);
+    while (*line && strncmp(line, "M  END", 6) != 0) {
+        line = next_line(line);
         if (!strncmp(line, "M  V30 COUNTS", 13) && !b->element) {
             if (sscanf(line, "M  V30 COUNTS %zu %zu", &n_atoms, &n_bonds) < 2)
                 return unexpected(line, err);
-            st = block_alloc(b, n_atoms, n_bonds, err);
+            CG_TRY(block_alloc(b, n_atoms, n_bonds, err));
         } else if (!strncmp(line, "M  V30 BEGIN ATOM", 17)) {
             part = ATOMS;
         } else if (!strncmp(line, "M  V30 BEGIN BOND", 17)) {
@@ -153,31 +151,31 @@ static cg_status read_v3000(struct block *b, const char *line, cg_error *err)
         } else if (!strncmp(line, "M  V30 END", 10)) {
             part = OUTSIDE;
         } else if (part == ATOMS && atoms < b->n_atoms) {
-            st = read_v3000_atom(b, atoms++, line, err);
+            CG_TRY(read_v3000_atom(b, atoms++, line, err));
         } else if (part == BONDS && bonds < b->n_bonds) {
             struct bond *bond = &b->bonds[bonds++];
 
             if (sscanf(line, "M  V30 %*u %u %u %u", &bond->type, &bond->a, &bond->b) < 3)
-                st = unexpected(line, err);
+                return unexpected(line, err);
         }
     }
-    if (st == CG_OK && (!b->element || atoms != n_atoms || bonds != n_bonds))
-        st = cg_fail(err, CG_ERR_UNSUPPORTED, "RDKit's molblock lacks atoms or bonds");
-    return st;
+    if (!b->element || atoms != n_atoms || bonds != n_bonds)
+        return cg_fail(err, CG_ERR_UNSUPPORTED, "RDKit's molblock lacks atoms or bonds");
+    return CG_OK;
 }
 
 /* Heavy atoms of the block and the bonds between them. */
 static cg_status make_graph(const struct block *b, cg_heavy_graph *g, cg_error *err)
 {
-    uint16_t *place = calloc(b->n_atoms ? b->n_atoms : 1, sizeof *place); /* from 1; 0: hydrogen */
+    uint16_t *heavy = calloc(b->n_atoms ? b->n_atoms : 1, sizeof *heavy); /* from 1; 0: hydrogen */
     cg_status st = CG_OK;
 
     g->label = cg_alloc_array(b->n_atoms, sizeof *g->label);
     g->atom = cg_alloc_array(b->n_atoms, sizeof *g->atom);
     g->first = calloc(b->n_atoms + 2, sizeof *g->first);
-    g->neighbor = cg_alloc_array(2 * b->n_bonds, sizeof *g->neighbor);
+    g->neighbour = cg_alloc_array(2 * b->n_bonds, sizeof *g->neighbour);
     g->type = cg_alloc_array(2 * b->n_bonds, sizeof *g->type);
-    if (!place || !g->label || !g->atom || !g->first || !g->neighbor || !g->type) {
+    if (!heavy || !g->label || !g->atom || !g->first || !g->neighbour || !g->type) {
         st = cg_fail(err, CG_ERR_NOMEM, "molecule of %zu atoms: out of memory", b->n_atoms);
         goto out;
     }
@@ -185,25 +183,26 @@ static cg_status make_graph(const struct block *b, cg_heavy_graph *g, cg_error *
         if (b->element[i] != 1) {
             g->label[g->n] = (uint32_t)b->element[i] << 8 | (uint8_t)b->charge[i];
             g->atom[g->n++] = (uint16_t)i;
-            place[i] = (uint16_t)g->n;
+            heavy[i] = (uint16_t)g->n;
         }
-    /* Count, place behind each other, fill. */
+    /* Counting sort of bond ends by atom: pass 0 counts, pass 1 fills. */
     for (int fill = 0; fill < 2; fill++) {
         for (size_t i = 0; i < b->n_bonds; i++) {
             const struct bond *bond = &b->bonds[i];
             uint32_t ends[2];
 
             if (bond->a < 1 || bond->a > b->n_atoms || bond->b < 1 || bond->b > b->n_atoms) {
-                st = cg_fail(err, CG_ERR_UNSUPPORTED, "RDKit's molblock has a bond to no atom");
+                st = cg_fail(err, CG_ERR_UNSUPPORTED,
+                             "RDKit's molblock has a bond to an atom that it lacks");
                 goto out;
             }
-            ends[0] = place[bond->a - 1];
-            ends[1] = place[bond->b - 1];
+            ends[0] = heavy[bond->a - 1];
+            ends[1] = heavy[bond->b - 1];
             for (int k = 0; ends[0] && ends[1] && k < 2; k++) {
                 uint32_t *next = &g->first[ends[k] + 1 - (unsigned)fill];
 
                 if (fill) {
-                    g->neighbor[*next] = (uint16_t)(ends[!k] - 1);
+                    g->neighbour[*next] = (uint16_t)(ends[!k] - 1);
                     g->type[*next] = (uint8_t)bond->type;
                 }
                 (*next)++;
@@ -213,14 +212,15 @@ static cg_status make_graph(const struct block *b, cg_heavy_graph *g, cg_error *
             g->first[i + 2] += g->first[i + 1];
     }
 out:
-    free(place);
+    free(heavy);
     return st;
 }
 
 cg_status cg_heavy_graph_read(const char *pkl, size_t size, cg_heavy_graph *ret_graph,
                               cg_error *err)
 {
-    /* Aromatic bonds stay aromatic: single and double ones are set at will. */
+    /* Without kekulization aromatic bonds keep their type; its single and double bonds are
+     * arbitrary. */
     char *text = get_molblock(pkl, size, "{\"includeStereo\":false,\"kekulize\":false}");
     struct block b = { 0 };
     cg_heavy_graph g = { 0 };
@@ -230,19 +230,19 @@ cg_status cg_heavy_graph_read(const char *pkl, size_t size, cg_heavy_graph *ret_
     if (!text)
         return cg_fail(err, CG_ERR_UNSUPPORTED, "RDKit cannot write its molblock");
     for (int i = 0; i < 3; i++)
-        line = behind(line);
+        line = next_line(line);
     if (strcspn(line, "\n") < 39)
         st = unexpected(line, err);
     else if (!strncmp(line + 34, "V3000", 5))
         st = read_v3000(&b, line, err);
     else
         st = read_v2000(&b, line, err);
-    if (st == CG_OK)
-        st = make_graph(&b, &g, err);
-    if (st == CG_OK) {
-        *ret_graph = g;
-        g = (cg_heavy_graph) { 0 };
-    }
+    if (st != CG_OK)
+        goto out;
+    CG_TRY_GOTO(st, make_graph(&b, &g, err), out);
+    *ret_graph = g;
+    g = (cg_heavy_graph) { 0 };
+out:
     cg_heavy_graph_finish(&g);
     block_finish(&b);
     free_ptr(text);
@@ -256,28 +256,28 @@ void cg_heavy_graph_finish(cg_heavy_graph *graph)
     free(graph->label);
     free(graph->atom);
     free(graph->first);
-    free(graph->neighbor);
+    free(graph->neighbour);
     free(graph->type);
     memset(graph, 0, sizeof *graph);
 }
 
 /* ---- matching ----------------------------------------------------------------------------- */
 
-/* Colours of both graphs at one depth of the search, and the choice made there. */
+/* Colours of both graphs at one depth of the search, and the tie broken there. */
 struct level {
-    uint64_t *color[2]; /* [n] of `from` and of `to` */
-    size_t atom;        /* of `from`, whose tie is broken here */
-    size_t next;        /* atom of `to` to try next */
+    uint64_t *colour[2]; /* [n] of `from` and of `to` */
+    size_t atom;         /* of `from`, individualized here */
+    size_t next;         /* next candidate atom of `to` */
 };
 
 struct search {
     const cg_heavy_graph *graph[2];
     size_t n;
-    uint64_t *fresh;     /* [n] scratch */
+    uint64_t *refined;   /* [n] scratch */
     uint64_t *sorted[2]; /* [n] scratch */
     struct level *levels;
-    size_t n_levels; /* of them with memory */
-    size_t *like;    /* [n] atom of `to` */
+    size_t n_levels; /* levels with memory */
+    size_t *image;   /* [n] atom of `to` */
 };
 
 /* splitmix64's finaliser (Steele et al. 2014) */
@@ -296,37 +296,37 @@ static int ascending(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* Sorts the colours of a graph and counts the different ones. */
-static size_t classes(struct search *s, int which, const uint64_t *color)
+/* Sorts the colours of a graph and counts the distinct ones. */
+static size_t count_classes(struct search *s, int which, const uint64_t *colour)
 {
     size_t count = 0;
 
-    memcpy(s->sorted[which], color, s->n * sizeof *color);
-    qsort(s->sorted[which], s->n, sizeof *color, ascending);
+    memcpy(s->sorted[which], colour, s->n * sizeof *colour);
+    qsort(s->sorted[which], s->n, sizeof *colour, ascending);
     for (size_t i = 0; i < s->n; i++)
         count += !i || s->sorted[which][i] != s->sorted[which][i - 1];
     return count;
 }
 
-static void recolor(struct search *s, const cg_heavy_graph *g, uint64_t *color)
+static void recolour(struct search *s, const cg_heavy_graph *g, uint64_t *colour)
 {
     for (size_t i = 0; i < s->n; i++) {
         uint64_t sum = 0;
 
         for (size_t k = g->first[i]; k < g->first[i + 1]; k++)
-            sum += mix(color[g->neighbor[k]] ^ mix(g->type[k]));
-        s->fresh[i] = mix(color[i] + mix(sum));
+            sum += mix(colour[g->neighbour[k]] ^ mix(g->type[k]));
+        s->refined[i] = mix(colour[i] + mix(sum));
     }
-    memcpy(color, s->fresh, s->n * sizeof *color);
+    memcpy(colour, s->refined, s->n * sizeof *colour);
 }
 
-/* Refine until the classes stay; 0 where the two graphs come to differ. */
+/* Refines until the number of classes is stable; returns 0 if the colours of the graphs differ. */
 static int refine(struct search *s, const struct level *l, size_t *ret_classes)
 {
     size_t before = 0;
 
     for (;;) {
-        size_t a = classes(s, 0, l->color[0]), b = classes(s, 1, l->color[1]);
+        size_t a = count_classes(s, 0, l->colour[0]), b = count_classes(s, 1, l->colour[1]);
 
         if (a != b || memcmp(s->sorted[0], s->sorted[1], s->n * sizeof *s->sorted[0]) != 0)
             return 0;
@@ -334,8 +334,8 @@ static int refine(struct search *s, const struct level *l, size_t *ret_classes)
         if (a == before || a == s->n)
             return 1;
         before = a;
-        recolor(s, s->graph[0], l->color[0]);
-        recolor(s, s->graph[1], l->color[1]);
+        recolour(s, s->graph[0], l->colour[0]);
+        recolour(s, s->graph[1], l->colour[1]);
     }
 }
 
@@ -346,18 +346,18 @@ static cg_status add_level(struct search *s, size_t depth, cg_error *err)
     if (depth < s->n_levels)
         return CG_OK;
     for (int k = 0; k < 2; k++)
-        if (!(l->color[k] = cg_alloc_array(s->n, sizeof *l->color[k])))
+        if (!(l->colour[k] = cg_alloc_array(s->n, sizeof *l->colour[k])))
             return cg_fail(err, CG_ERR_NOMEM, "matching %zu atoms: out of memory", s->n);
     s->n_levels++;
     return CG_OK;
 }
 
-/* The first atom of `from` that others share their colour with. */
-static size_t first_tie(const struct search *s, const uint64_t *color)
+/* The first atom of `from` whose colour another atom has too. */
+static size_t first_tie(const struct search *s, const uint64_t *colour)
 {
     for (size_t i = 0; i < s->n; i++)
         for (size_t k = i + 1; k < s->n; k++)
-            if (color[i] == color[k])
+            if (colour[i] == colour[k])
                 return i;
     return s->n;
 }
@@ -365,87 +365,86 @@ static size_t first_tie(const struct search *s, const uint64_t *color)
 static int bond_type(const cg_heavy_graph *g, size_t a, size_t b)
 {
     for (size_t k = g->first[a]; k < g->first[a + 1]; k++)
-        if (g->neighbor[k] == b)
+        if (g->neighbour[k] == b)
             return g->type[k];
     return -1;
 }
 
-/* All colours differ: who is like whom, and whether the bonds agree (colours are but hashes). */
-static int read_off(struct search *s, const struct level *l)
+/* With all colours distinct, derives the mapping. Verifies labels and bonds, as colours are hashes.
+ */
+static int derive_mapping(struct search *s, const struct level *l)
 {
     const cg_heavy_graph *a = s->graph[0], *b = s->graph[1];
 
     for (size_t i = 0; i < s->n; i++) {
-        s->like[i] = s->n;
+        s->image[i] = s->n;
         for (size_t k = 0; k < s->n; k++)
-            if (l->color[0][i] == l->color[1][k])
-                s->like[i] = k;
-        if (s->like[i] == s->n || a->label[i] != b->label[s->like[i]])
+            if (l->colour[0][i] == l->colour[1][k])
+                s->image[i] = k;
+        if (s->image[i] == s->n || a->label[i] != b->label[s->image[i]])
             return 0;
     }
     for (size_t i = 0; i < s->n; i++)
         for (size_t k = a->first[i]; k < a->first[i + 1]; k++)
-            if (bond_type(b, s->like[i], s->like[a->neighbor[k]]) != a->type[k])
+            if (bond_type(b, s->image[i], s->image[a->neighbour[k]]) != a->type[k])
                 return 0;
     return 1;
 }
 
-/* Give the level's atom and the next of its likes a colour of their own, one level deeper; 0 where
- * no like is left. */
-static int choose(struct search *s, size_t depth)
+/* Gives the level's atom and its next candidate a new common colour, one level deeper. Returns 0 if
+ * no candidate is left. */
+static int individualize(struct search *s, size_t depth)
 {
     struct level *l = &s->levels[depth], *deeper = &s->levels[depth + 1];
     size_t k = l->next;
 
-    while (k < s->n && l->color[1][k] != l->color[0][l->atom])
+    while (k < s->n && l->colour[1][k] != l->colour[0][l->atom])
         k++;
     if (k == s->n)
         return 0;
     l->next = k + 1;
     for (int g = 0; g < 2; g++)
-        memcpy(deeper->color[g], l->color[g], s->n * sizeof *l->color[g]);
-    deeper->color[0][l->atom] = deeper->color[1][k] = mix(~l->color[0][l->atom]);
+        memcpy(deeper->colour[g], l->colour[g], s->n * sizeof *l->colour[g]);
+    deeper->colour[0][l->atom] = deeper->colour[1][k] = mix(~l->colour[0][l->atom]);
     return 1;
 }
 
-static cg_status run(struct search *s, cg_error *err)
+static cg_status run_search(struct search *s, cg_error *err)
 {
-    size_t depth = 0, back = 0;
-    int down = 1; /* the level's colours are new */
-    cg_status st;
+    size_t depth = 0, backtracks = 0;
+    int descended = 1; /* the level's colours are not refined yet */
 
     for (;;) {
         struct level *l = &s->levels[depth];
 
-        if (down) {
+        if (descended) {
             size_t count = 0;
-            int good = refine(s, l, &count);
+            int equal = refine(s, l, &count);
 
-            if (good && count == s->n && read_off(s, l))
+            if (equal && count == s->n && derive_mapping(s, l))
                 return CG_OK;
-            l->next = s->n; /* nothing to try */
-            if (good && count < s->n) {
-                l->atom = first_tie(s, l->color[0]);
+            l->next = s->n; /* no candidate */
+            if (equal && count < s->n) {
+                l->atom = first_tie(s, l->colour[0]);
                 l->next = 0;
             }
         }
         if (l->next < s->n) {
-            if ((st = add_level(s, depth + 1, err)) != CG_OK)
-                return st;
-            if (choose(s, depth)) {
+            CG_TRY(add_level(s, depth + 1, err));
+            if (individualize(s, depth)) {
                 depth++;
-                down = 1;
+                descended = 1;
                 continue;
             }
         }
         if (!depth)
-            return cg_fail(err, CG_ERR_UNSUPPORTED, "the atoms of the two cannot be matched");
-        if (++back > MAX_BACK)
-            return cg_fail(err, CG_ERR_LIMIT,
-                           "the search for matching atoms was given up after %d steps back",
-                           MAX_BACK);
+            return cg_fail(err, CG_ERR_UNSUPPORTED,
+                           "the atoms of the two molecules cannot be matched");
+        if (++backtracks > MAX_BACKTRACKS)
+            return cg_fail(err, CG_ERR_LIMIT, "matching atoms: gave up after %d backtracks",
+                           MAX_BACKTRACKS);
         depth--;
-        down = 0;
+        descended = 0;
     }
 }
 
@@ -458,30 +457,30 @@ cg_status cg_isomorphism_find(const cg_heavy_graph *from, const cg_heavy_graph *
     if (from->n != to->n)
         return cg_fail(err, CG_ERR_UNSUPPORTED, "found %zu heavy atoms, wanted %zu", to->n,
                        from->n);
-    s.fresh = cg_alloc_array(s.n, sizeof *s.fresh);
+    s.refined = cg_alloc_array(s.n, sizeof *s.refined);
     s.sorted[0] = cg_alloc_array(s.n, sizeof *s.sorted[0]);
     s.sorted[1] = cg_alloc_array(s.n, sizeof *s.sorted[1]);
-    s.levels = calloc(s.n + 2, sizeof *s.levels); /* every level tells one atom more */
-    s.like = cg_alloc_array(s.n, sizeof *s.like);
-    if (!s.fresh || !s.sorted[0] || !s.sorted[1] || !s.levels || !s.like)
+    s.levels = calloc(s.n + 2, sizeof *s.levels); /* each level separates at least one atom */
+    s.image = cg_alloc_array(s.n, sizeof *s.image);
+    if (!s.refined || !s.sorted[0] || !s.sorted[1] || !s.levels || !s.image) {
         st = cg_fail(err, CG_ERR_NOMEM, "matching %zu atoms: out of memory", s.n);
-    else
-        st = add_level(&s, 0, err);
-    if (st == CG_OK) {
-        for (int g = 0; g < 2; g++)
-            for (size_t i = 0; i < s.n; i++)
-                s.levels[0].color[g][i] = mix(s.graph[g]->label[i]);
-        st = run(&s, err);
+        goto out;
     }
-    for (size_t i = 0; st == CG_OK && i < s.n; i++)
-        ret_order[i] = to->atom[s.like[i]];
+    CG_TRY_GOTO(st, add_level(&s, 0, err), out);
+    for (int g = 0; g < 2; g++)
+        for (size_t i = 0; i < s.n; i++)
+            s.levels[0].colour[g][i] = mix(s.graph[g]->label[i]);
+    CG_TRY_GOTO(st, run_search(&s, err), out);
+    for (size_t i = 0; i < s.n; i++)
+        ret_order[i] = to->atom[s.image[i]];
+out:
     for (size_t i = 0; s.levels && i < s.n + 2; i++)
         for (int g = 0; g < 2; g++)
-            free(s.levels[i].color[g]);
-    free(s.fresh);
+            free(s.levels[i].colour[g]);
+    free(s.refined);
     free(s.sorted[0]);
     free(s.sorted[1]);
     free(s.levels);
-    free(s.like);
+    free(s.image);
     return st;
 }

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /**
- * @file isomorphism.h  An isomorphism between the heavy atoms of two molecules.
+ * @file isomorphism.h  Isomorphism of the heavy-atom graphs of two molecules.
  *
- * RDKit's substructure search needs exponential time for molecules of many like branches, pieces or
- * rings in different orders of atoms (a dendrimer of 160 carbons: 5 s; thirty benzenes: given up
- * after 20 s). Here colours are refined first (an atom's colour is its element, charge and what its
- * neighbours have), then ties are broken atom by atom; that takes milliseconds and steps back only
- * in graphs that chemistry does not know, so rarely that the steps can be bounded.
+ * RDKit's substructure search takes exponential time for molecules with many equal branches,
+ * components or rings in different atom orders (a dendrimer of 160 carbons: 5 s; thirty benzenes:
+ * aborted after 20 s). This is individualization-refinement instead: colours (element, charge and
+ * the colours of the neighbours) are refined, then ties are broken atom by atom. That takes
+ * milliseconds. It backtracks only on graphs that do not occur in chemistry, so the number of
+ * backtracks is limited.
  */
 #ifndef CG_EVAL_ISOMORPHISM_H
 #define CG_EVAL_ISOMORPHISM_H
@@ -20,28 +21,29 @@
 typedef struct cg_heavy_graph {
     size_t n;        /* heavy atoms */
     uint32_t *label; /* [n] element and charge */
-    uint16_t *atom;  /* [n] place among all atoms */
-    uint32_t *first; /* [n + 1] in the two below: neighbours of atom i are first[i]..first[i+1] */
-    uint16_t *neighbor; /* [first[n]] */
-    uint8_t *type;      /* [first[n]] of the bond: 1 to 3, aromatic, others */
+    uint16_t *atom;  /* [n] index among all atoms */
+    uint32_t *first; /* [n + 1] atom i has the entries [first[i], first[i + 1]) of those below */
+    uint16_t *neighbour; /* [first[n]] */
+    uint8_t *type;       /* [first[n]] type of the bond, as in a molfile: 1 to 3, 4 aromatic, ... */
 } cg_heavy_graph;
 
 /**
- * Take a molecule in RDKit's form apart (rdkit_c.h). Hydrogens, isotopes too, are left out.
+ * Reads the graph of an RDKit molecule (pickle of rdkit_c.h). Hydrogens of all isotopes are left
+ * out.
  *
- * @return CG_OK; CG_ERR_UNSUPPORTED where RDKit's text of it is not as expected; CG_ERR_NOMEM.
+ * @return CG_OK; CG_ERR_UNSUPPORTED if RDKit's molblock has an unexpected form; CG_ERR_NOMEM
  */
 cg_status cg_heavy_graph_read(const char *pkl, size_t size, cg_heavy_graph *ret_graph,
                               cg_error *err);
 void cg_heavy_graph_finish(cg_heavy_graph *graph); /* accepts NULL and a zeroed struct */
 
 /**
- * Find the isomorphism that takes, atom by atom, the first that is possible; with the same order in
- * both that is atom i to atom i.
+ * Finds the first isomorphism in lexicographic order of images; if both graphs have the same atom
+ * order, that is the identity.
  *
- * @param ret_order  [from->n] for atom i of `from` the place of its like among all atoms of `to`
- * @return CG_OK; CG_ERR_UNSUPPORTED where there is none; CG_ERR_LIMIT where the search is given up;
- *         CG_ERR_NOMEM.
+ * @param ret_order  [from->n] image of atom i of `from`, as an index among all atoms of `to`
+ * @return CG_OK; CG_ERR_UNSUPPORTED if there is none; CG_ERR_LIMIT after too many backtracks;
+ *         CG_ERR_NOMEM
  */
 cg_status cg_isomorphism_find(const cg_heavy_graph *from, const cg_heavy_graph *to,
                               uint16_t *ret_order, cg_error *err);

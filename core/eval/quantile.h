@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/** @file quantile.h  Order among doubles, and the quantiles that come of it. */
+/** @file quantile.h  Sorting doubles, and quantiles of sorted doubles. */
 #ifndef CG_EVAL_QUANTILE_H
 #define CG_EVAL_QUANTILE_H
 
@@ -13,13 +13,13 @@ static inline int cg_compare_doubles(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/** Sort v[n], ascending; none is NaN. */
+/** Sorts v[n], free of NaN, ascending. */
 static inline void cg_sort_doubles(double *v, size_t n)
 {
     qsort(v, n, sizeof *v, cg_compare_doubles);
 }
 
-/** Quantile q in [0, 1] of sorted v[n], n >= 1: between neighbours by their distance. */
+/** Quantile q in [0, 1] of sorted v[n], n >= 1, with linear interpolation. */
 static inline double cg_quantile(const double *v, size_t n, double q)
 {
     double at = q * (double)(n - 1);

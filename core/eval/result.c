@@ -117,10 +117,10 @@ cg_status cg_eval_summarize(cg_eval_result *result, cg_error *err)
         .seconds = s->seconds,
     };
     for (int k = 0; k < 4; k++)
-        if (!(values[k] = cg_alloc_array(n, sizeof **values)))
+        if (!(values[k] = cg_alloc_array(n, sizeof **values))) {
             st = cg_fail(err, CG_ERR_NOMEM, "summary of %zu molecules: out of memory", n);
-    if (st != CG_OK)
-        goto out;
+            goto out;
+        }
     for (size_t i = 0; i < n; i++) {
         const cg_eval_molecule *m = &result->molecules[i];
 

@@ -4,7 +4,7 @@
 
 #include "eval/result_json.h"
 
-/* A field in quotes where a reader could take it for something else. */
+/* Quotes a field if it contains a separator, a quote or a line end. */
 static void put_field(cg_buf *out, const char *text)
 {
     if (!strpbrk(text, "\",\r\n")) {
@@ -20,7 +20,7 @@ static void put_field(cg_buf *out, const char *text)
     cg_buf_putc(out, '"');
 }
 
-/* A number, or nothing where it is not defined. */
+/* An undefined number is an empty field. */
 static void put_real(cg_buf *out, double v)
 {
     cg_buf_putc(out, ',');

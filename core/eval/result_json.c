@@ -8,7 +8,7 @@
 #include "base/error.h"
 #include "base/json_text.h"
 
-/* Seventeen digits: reading them gives the same double. */
+/* Seventeen digits restore the same double. */
 static void put_real(cg_buf *out, double v)
 {
     if (isfinite(v))
@@ -71,7 +71,7 @@ static void put_figure(cg_buf *out, const char *key, cg_eval_figure f)
     cg_buf_puts(out, "},\n");
 }
 
-/* Means (offset 0) or medians (1) of a curve. */
+/* Means or medians of a curve. */
 static void put_curve(cg_buf *out, const char *key, const cg_eval_figure *curve, int median)
 {
     cg_buf_printf(out, ",\n   \"%s\": [", key);

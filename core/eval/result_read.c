@@ -11,22 +11,17 @@
 #include "base/size.h"
 #include "eval/result_json.h"
 
-#define MAX_COUNT ((int64_t)1 << 53) /* every whole number up to it is a JSON number */
+#define MAX_COUNT ((int64_t)1 << 53) /* a double represents all smaller integers */
 #define MAX_REAL  1e12
 
-/* An object and its whole path, for objects in objects. */
-struct place {
+/* A nested object with its full path. */
+struct object {
     cg_json o;
     char path[96];
 };
 
-static cg_status nomem(const char *name, cg_error *err)
-{
-    return cg_fail(err, CG_ERR_NOMEM, "%s: out of memory", name);
-}
-
-/* Every member of the object is one of these: words separated by blanks. */
-static cg_status known_members(const cg_json *o, const char *words, cg_error *err)
+/* Refuses members other than the names in `words`, separated by blanks. */
+static cg_status refuse_other_members(const cg_json *o, const char *words, cg_error *err)
 {
     const char *key;
     json_t *v;
@@ -46,7 +41,7 @@ static cg_status known_members(const cg_json *o, const char *words, cg_error *er
     return CG_OK;
 }
 
-static cg_status open_object(const cg_json *o, const char *key, struct place *ret, cg_error *err)
+static cg_status open_object(const cg_json *o, const char *key, struct object *ret, cg_error *err)
 {
     const json_t *v = cg_json_member(o, key);
 
@@ -57,7 +52,7 @@ static cg_status open_object(const cg_json *o, const char *key, struct place *re
     return CG_OK;
 }
 
-/* Several members of one type; the list ends with NULL. The first failure ends the reading. */
+/* Reads counts: pairs of const char *key, uint64_t *ret, ended by NULL. */
 static cg_status read_counts(const cg_json *o, cg_error *err, ...)
 {
     va_list ap;
@@ -76,7 +71,7 @@ static cg_status read_counts(const cg_json *o, cg_error *err, ...)
     return st;
 }
 
-/* A number; null, where it is allowed, is NaN. The member must be there. */
+/* Reads a required number from 0 to hi; null, if allowed, becomes NaN. */
 static cg_status read_real(const cg_json *o, const char *key, int null, double hi, double *ret,
                            cg_error *err)
 {
@@ -86,16 +81,14 @@ static cg_status read_real(const cg_json *o, const char *key, int null, double h
     return cg_json_real(o, key, CG_JSON_REQUIRED, 0, hi, ret, err);
 }
 
-/* One of two words, the first being 0. */
+/* Reads one of two words: *ret is 0 for `zero`, 1 for `one`. */
 static cg_status read_word(const cg_json *o, const char *key, const char *zero, const char *one,
                            int *ret, cg_error *err)
 {
     const char *text = "";
     char wanted[64];
-    cg_status st = cg_json_string(o, key, CG_JSON_REQUIRED, &text, err);
 
-    if (st != CG_OK)
-        return st;
+    CG_TRY(cg_json_string(o, key, CG_JSON_REQUIRED, &text, err));
     *ret = !strcmp(text, one);
     if (*ret || !strcmp(text, zero))
         return CG_OK;
@@ -106,32 +99,27 @@ static cg_status read_word(const cg_json *o, const char *key, const char *zero, 
 static cg_status read_text(const cg_json *o, const char *key, char **ret, cg_error *err)
 {
     const char *text = NULL;
-    cg_status st = cg_json_string(o, key, CG_JSON_REQUIRED, &text, err);
 
-    if (st != CG_OK)
-        return st;
+    CG_TRY(cg_json_string(o, key, CG_JSON_REQUIRED, &text, err));
     *ret = strdup(text);
-    return *ret ? CG_OK : nomem(o->file, err);
+    return *ret ? CG_OK : cg_fail_nomem(err, o->file);
 }
 
 static cg_status read_settings(const cg_json *top, cg_eval_settings *s, cg_error *err)
 {
-    struct place p;
+    struct object p;
     int missing = 0, rmsd = 0, symmetry = 0;
     uint64_t max_maps = 0;
-    cg_status st;
 
-    if ((st = open_object(top, "settings", &p, err)) != CG_OK ||
-        (st = known_members(&p.o, "delta missing rmsd symmetry max_maps seconds checks", err)) !=
-            CG_OK ||
-        (st = read_real(&p.o, "delta", 0, MAX_REAL, &s->delta, err)) != CG_OK ||
-        (st = read_word(&p.o, "missing", "zero", "drop", &missing, err)) != CG_OK ||
-        (st = read_word(&p.o, "rmsd", "best", "plain", &rmsd, err)) != CG_OK ||
-        (st = read_word(&p.o, "symmetry", "plain", "conjugated", &symmetry, err)) != CG_OK ||
-        (st = read_counts(&p.o, err, "max_maps", &max_maps, NULL)) != CG_OK ||
-        (st = read_real(&p.o, "seconds", 0, MAX_REAL, &s->seconds, err)) != CG_OK ||
-        (st = cg_json_bool(&p.o, "checks", CG_JSON_REQUIRED, &s->checks, err)) != CG_OK)
-        return st;
+    CG_TRY(open_object(top, "settings", &p, err));
+    CG_TRY(refuse_other_members(&p.o, "delta missing rmsd symmetry max_maps seconds checks", err));
+    CG_TRY(read_real(&p.o, "delta", 0, MAX_REAL, &s->delta, err));
+    CG_TRY(read_word(&p.o, "missing", "zero", "drop", &missing, err));
+    CG_TRY(read_word(&p.o, "rmsd", "best", "plain", &rmsd, err));
+    CG_TRY(read_word(&p.o, "symmetry", "plain", "conjugated", &symmetry, err));
+    CG_TRY(read_counts(&p.o, err, "max_maps", &max_maps, NULL));
+    CG_TRY(read_real(&p.o, "seconds", 0, MAX_REAL, &s->seconds, err));
+    CG_TRY(cg_json_bool(&p.o, "checks", CG_JSON_REQUIRED, &s->checks, err));
     s->missing = missing ? CG_MISSING_DROP : CG_MISSING_ZERO;
     s->rmsd = rmsd ? CG_RMSD_PLAIN : CG_RMSD_BEST;
     s->symmetry = symmetry ? CG_SYMMETRY_CONJUGATED : CG_SYMMETRY_PLAIN;
@@ -139,52 +127,47 @@ static cg_status read_settings(const cg_json *top, cg_eval_settings *s, cg_error
     return CG_OK;
 }
 
-/* What single conformers were found to be; the member is there where the settings say so. */
+/* Reads the counts of checks. The member must exist exactly if the settings enable checks. */
 static cg_status read_checks(const cg_json *o, int wanted, uint64_t *checked, uint64_t *passed,
                              uint64_t *done, uint64_t *failed, cg_error *err)
 {
-    struct place p, tests;
+    struct object p, tests;
     char words[512] = "";
-    cg_status st;
 
     if (!wanted)
         return json_object_get(o->node, "checks")
-                   ? cg_json_unwanted(o, "checks", "nothing, as the settings say", err)
+                   ? cg_json_unwanted(o, "checks", "no member, as settings.checks is false", err)
                    : CG_OK;
-    if ((st = open_object(o, "checks", &p, err)) != CG_OK ||
-        (st = known_members(&p.o, "checked passed_all tests", err)) != CG_OK ||
-        (st = read_counts(&p.o, err, "checked", checked, "passed_all", passed, NULL)) != CG_OK ||
-        (st = open_object(&p.o, "tests", &tests, err)) != CG_OK)
-        return st;
+    CG_TRY(open_object(o, "checks", &p, err));
+    CG_TRY(refuse_other_members(&p.o, "checked passed_all tests", err));
+    CG_TRY(read_counts(&p.o, err, "checked", checked, "passed_all", passed, NULL));
+    CG_TRY(open_object(&p.o, "tests", &tests, err));
     for (int k = 0; k < CG_CHECK_COUNT; k++) {
         const char *name = cg_check_name((cg_check_id)k);
         size_t at = strlen(words);
-        struct place test;
+        struct object test;
 
         snprintf(words + at, sizeof words - at, "%s%s", at ? " " : "", name);
-        if ((st = open_object(&tests.o, name, &test, err)) != CG_OK ||
-            (st = known_members(&test.o, "done failed", err)) != CG_OK ||
-            (st = read_counts(&test.o, err, "done", &done[k], "failed", &failed[k], NULL)) != CG_OK)
-            return st;
+        CG_TRY(open_object(&tests.o, name, &test, err));
+        CG_TRY(refuse_other_members(&test.o, "done failed", err));
+        CG_TRY(read_counts(&test.o, err, "done", &done[k], "failed", &failed[k], NULL));
         if (failed[k] > done[k] || done[k] > *checked)
             return cg_json_unwanted(&test.o, "failed", "at most as many as were done and checked",
                                     err);
     }
     if (*passed > *checked)
         return cg_json_unwanted(&p.o, "passed_all", "at most as many as were checked", err);
-    return known_members(&tests.o, words, err);
+    return refuse_other_members(&tests.o, words, err);
 }
 
 static cg_status read_figure(const cg_json *o, const char *key, double hi, cg_eval_figure *ret,
                              cg_error *err)
 {
-    struct place p;
-    cg_status st;
+    struct object p;
 
-    if ((st = open_object(o, key, &p, err)) != CG_OK ||
-        (st = known_members(&p.o, "mean median", err)) != CG_OK ||
-        (st = read_real(&p.o, "mean", 1, hi, &ret->mean, err)) != CG_OK)
-        return st;
+    CG_TRY(open_object(o, key, &p, err));
+    CG_TRY(refuse_other_members(&p.o, "mean median", err));
+    CG_TRY(read_real(&p.o, "mean", 1, hi, &ret->mean, err));
     return read_real(&p.o, "median", 1, hi, &ret->median, err);
 }
 
@@ -215,22 +198,16 @@ static cg_status read_list(const cg_json *o, const char *key, size_t n, int null
 static cg_status read_curve(const cg_json *summary, cg_eval_summary *s, cg_error *err)
 {
     double delta[CG_EVAL_DELTAS];
-    struct place p;
-    cg_status st;
+    struct object p;
 
-    if ((st = open_object(summary, "curve", &p, err)) != CG_OK ||
-        (st = known_members(&p.o, "delta cov_r_mean cov_r_median cov_p_mean cov_p_median", err)) !=
-            CG_OK ||
-        (st = read_list(&p.o, "delta", CG_EVAL_DELTAS, 0, MAX_REAL, delta, 1, err)) != CG_OK ||
-        (st = read_list(&p.o, "cov_r_mean", CG_EVAL_DELTAS, 1, 1, &s->curve_r[0].mean, 2, err)) !=
-            CG_OK ||
-        (st = read_list(&p.o, "cov_r_median", CG_EVAL_DELTAS, 1, 1, &s->curve_r[0].median, 2,
-                        err)) != CG_OK ||
-        (st = read_list(&p.o, "cov_p_mean", CG_EVAL_DELTAS, 1, 1, &s->curve_p[0].mean, 2, err)) !=
-            CG_OK ||
-        (st = read_list(&p.o, "cov_p_median", CG_EVAL_DELTAS, 1, 1, &s->curve_p[0].median, 2,
-                        err)) != CG_OK)
-        return st;
+    CG_TRY(open_object(summary, "curve", &p, err));
+    CG_TRY(
+        refuse_other_members(&p.o, "delta cov_r_mean cov_r_median cov_p_mean cov_p_median", err));
+    CG_TRY(read_list(&p.o, "delta", CG_EVAL_DELTAS, 0, MAX_REAL, delta, 1, err));
+    CG_TRY(read_list(&p.o, "cov_r_mean", CG_EVAL_DELTAS, 1, 1, &s->curve_r[0].mean, 2, err));
+    CG_TRY(read_list(&p.o, "cov_r_median", CG_EVAL_DELTAS, 1, 1, &s->curve_r[0].median, 2, err));
+    CG_TRY(read_list(&p.o, "cov_p_mean", CG_EVAL_DELTAS, 1, 1, &s->curve_p[0].mean, 2, err));
+    CG_TRY(read_list(&p.o, "cov_p_median", CG_EVAL_DELTAS, 1, 1, &s->curve_p[0].median, 2, err));
     for (int i = 0; i < CG_EVAL_DELTAS; i++)
         if (fabs(delta[i] - cg_eval_delta(i)) > 1e-9)
             return cg_fail(err, CG_ERR_FORMAT, "%s: summary.curve.delta[%d]: found %g, wanted %.2f",
@@ -241,28 +218,27 @@ static cg_status read_curve(const cg_json *summary, cg_eval_summary *s, cg_error
 static cg_status read_summary(const cg_json *top, cg_eval_result *r, cg_error *err)
 {
     cg_eval_summary *s = &r->summary;
-    struct place p;
-    cg_status st;
+    struct object p;
 
-    if ((st = open_object(top, "summary", &p, err)) != CG_OK ||
-        (st = known_members(&p.o,
-                            "molecules missing extra references generated wrong broken "
-                            "references_broken maps_limited time_limited pairs cov_r mat_r cov_p "
-                            "mat_p curve checks seconds",
-                            err)) != CG_OK ||
-        (st = read_counts(&p.o, err, "molecules", &s->n_molecules, "missing", &s->n_missing,
-                          "extra", &s->n_extra, "references", &s->n_ref, "generated", &s->n_gen,
-                          "wrong", &s->n_wrong, "broken", &s->n_broken, "references_broken",
-                          &s->n_ref_broken, "maps_limited", &s->n_maps_limited, "time_limited",
-                          &s->n_time_limited, "pairs", &s->pairs, NULL)) != CG_OK ||
-        (st = read_figure(&p.o, "cov_r", 1, &s->cov_r, err)) != CG_OK ||
-        (st = read_figure(&p.o, "mat_r", MAX_REAL, &s->mat_r, err)) != CG_OK ||
-        (st = read_figure(&p.o, "cov_p", 1, &s->cov_p, err)) != CG_OK ||
-        (st = read_figure(&p.o, "mat_p", MAX_REAL, &s->mat_p, err)) != CG_OK ||
-        (st = read_curve(&p.o, s, err)) != CG_OK ||
-        (st = read_checks(&p.o, r->settings.checks, &s->checked, &s->passed_all, s->check_done,
-                          s->check_failed, err)) != CG_OK)
-        return st;
+    CG_TRY(open_object(top, "summary", &p, err));
+    CG_TRY(
+        refuse_other_members(&p.o,
+                             "molecules missing extra references generated wrong broken "
+                             "references_broken maps_limited time_limited pairs cov_r mat_r cov_p "
+                             "mat_p curve checks seconds",
+                             err));
+    CG_TRY(read_counts(&p.o, err, "molecules", &s->n_molecules, "missing", &s->n_missing, "extra",
+                       &s->n_extra, "references", &s->n_ref, "generated", &s->n_gen, "wrong",
+                       &s->n_wrong, "broken", &s->n_broken, "references_broken", &s->n_ref_broken,
+                       "maps_limited", &s->n_maps_limited, "time_limited", &s->n_time_limited,
+                       "pairs", &s->pairs, NULL));
+    CG_TRY(read_figure(&p.o, "cov_r", 1, &s->cov_r, err));
+    CG_TRY(read_figure(&p.o, "mat_r", MAX_REAL, &s->mat_r, err));
+    CG_TRY(read_figure(&p.o, "cov_p", 1, &s->cov_p, err));
+    CG_TRY(read_figure(&p.o, "mat_p", MAX_REAL, &s->mat_p, err));
+    CG_TRY(read_curve(&p.o, s, err));
+    CG_TRY(read_checks(&p.o, r->settings.checks, &s->checked, &s->passed_all, s->check_done,
+                       s->check_failed, err));
     return read_real(&p.o, "seconds", 0, MAX_REAL, &s->seconds, err);
 }
 
@@ -280,7 +256,7 @@ static cg_status read_distances(const cg_json *o, const char *key, uint64_t n, f
         return CG_OK;
     *ret = d = cg_alloc_array((size_t)n, sizeof *d);
     if (!d)
-        return nomem(o->file, err);
+        return cg_fail_nomem(err, o->file);
     for (size_t i = 0; i < n; i++) {
         const json_t *v = json_array_get(list, i);
         double x = json_is_number(v) ? json_number_value(v) : -1;
@@ -296,30 +272,29 @@ static cg_status read_distances(const cg_json *o, const char *key, uint64_t n, f
 static cg_status read_molecule(const cg_json *o, int checks, cg_eval_molecule *m, cg_error *err)
 {
     uint64_t n_heavy = 0, n_rotatable = 0;
-    cg_status st;
 
-    if ((st = known_members(o,
-                            "name smiles heavy_atoms rotatable_bonds references generated wrong "
-                            "broken maps maps_limited time_limited seconds cov_r mat_r cov_p mat_p "
-                            "checks ref_min gen_min",
-                            err)) != CG_OK ||
-        (st = read_text(o, "name", &m->name, err)) != CG_OK ||
-        (st = read_text(o, "smiles", &m->smiles, err)) != CG_OK ||
-        (st = read_counts(o, err, "heavy_atoms", &n_heavy, "rotatable_bonds", &n_rotatable,
-                          "references", &m->n_ref, "generated", &m->n_gen, "wrong", &m->n_wrong,
-                          "broken", &m->n_broken, "maps", &m->n_maps, NULL)) != CG_OK ||
-        (st = cg_json_bool(o, "maps_limited", CG_JSON_REQUIRED, &m->maps_limited, err)) != CG_OK ||
-        (st = cg_json_bool(o, "time_limited", CG_JSON_REQUIRED, &m->time_limited, err)) != CG_OK ||
-        (st = read_real(o, "seconds", 0, MAX_REAL, &m->seconds, err)) != CG_OK ||
-        (st = read_real(o, "cov_r", 0, 1, &m->cov_r, err)) != CG_OK ||
-        (st = read_real(o, "mat_r", !m->n_gen, MAX_REAL, &m->mat_r, err)) != CG_OK ||
-        (st = read_real(o, "cov_p", 0, 1, &m->cov_p, err)) != CG_OK ||
-        (st = read_real(o, "mat_p", !m->n_gen, MAX_REAL, &m->mat_p, err)) != CG_OK ||
-        (st = read_checks(o, checks, &m->checked, &m->passed_all, m->check_done, m->check_failed,
-                          err)) != CG_OK ||
-        (st = read_distances(o, "ref_min", m->n_gen ? m->n_ref : 0, &m->ref_min, err)) != CG_OK ||
-        (st = read_distances(o, "gen_min", m->n_gen, &m->gen_min, err)) != CG_OK)
-        return st;
+    CG_TRY(refuse_other_members(
+        o,
+        "name smiles heavy_atoms rotatable_bonds references generated wrong "
+        "broken maps maps_limited time_limited seconds cov_r mat_r cov_p mat_p "
+        "checks ref_min gen_min",
+        err));
+    CG_TRY(read_text(o, "name", &m->name, err));
+    CG_TRY(read_text(o, "smiles", &m->smiles, err));
+    CG_TRY(read_counts(o, err, "heavy_atoms", &n_heavy, "rotatable_bonds", &n_rotatable,
+                       "references", &m->n_ref, "generated", &m->n_gen, "wrong", &m->n_wrong,
+                       "broken", &m->n_broken, "maps", &m->n_maps, NULL));
+    CG_TRY(cg_json_bool(o, "maps_limited", CG_JSON_REQUIRED, &m->maps_limited, err));
+    CG_TRY(cg_json_bool(o, "time_limited", CG_JSON_REQUIRED, &m->time_limited, err));
+    CG_TRY(read_real(o, "seconds", 0, MAX_REAL, &m->seconds, err));
+    CG_TRY(read_real(o, "cov_r", 0, 1, &m->cov_r, err));
+    CG_TRY(read_real(o, "mat_r", !m->n_gen, MAX_REAL, &m->mat_r, err));
+    CG_TRY(read_real(o, "cov_p", 0, 1, &m->cov_p, err));
+    CG_TRY(read_real(o, "mat_p", !m->n_gen, MAX_REAL, &m->mat_p, err));
+    CG_TRY(
+        read_checks(o, checks, &m->checked, &m->passed_all, m->check_done, m->check_failed, err));
+    CG_TRY(read_distances(o, "ref_min", m->n_gen ? m->n_ref : 0, &m->ref_min, err));
+    CG_TRY(read_distances(o, "gen_min", m->n_gen, &m->gen_min, err));
     if (n_heavy > UINT32_MAX || n_rotatable > UINT32_MAX)
         return cg_json_unwanted(o, "heavy_atoms", "the size of a molecule", err);
     m->n_heavy = (uint32_t)n_heavy;
@@ -339,19 +314,16 @@ static cg_status read_molecules(const cg_json *top, cg_eval_result *r, cg_error 
         return cg_json_unwanted(top, "molecules", wanted, err);
     r->molecules = calloc(n ? n : 1, sizeof *r->molecules);
     if (!r->molecules)
-        return nomem(top->file, err);
+        return cg_fail_nomem(err, top->file);
     r->n_molecules = n;
     for (size_t i = 0; i < n; i++) {
         char path[48];
         cg_json o = { top->file, path, json_array_get(list, i) };
-        cg_status st;
 
         snprintf(path, sizeof path, "molecules[%zu]", i);
         if (!json_is_object(o.node))
             return cg_fail(err, CG_ERR_FORMAT, "%s: %s: wanted an object", top->file, path);
-        st = read_molecule(&o, r->settings.checks, &r->molecules[i], err);
-        if (st != CG_OK)
-            return st;
+        CG_TRY(read_molecule(&o, r->settings.checks, &r->molecules[i], err));
     }
     return CG_OK;
 }
@@ -360,24 +332,21 @@ static cg_status read_top(const cg_json *top, cg_eval_result *r, cg_error *err)
 {
     const char *format = "", *version = NULL;
     const json_t *run = cg_json_member(top, "run");
-    cg_status st = cg_json_string(top, "format", CG_JSON_REQUIRED, &format, err);
 
-    if (st != CG_OK)
-        return st;
+    CG_TRY(cg_json_string(top, "format", CG_JSON_REQUIRED, &format, err));
     if (strcmp(format, "confgen-eval-1") != 0)
         return cg_json_unwanted(top, "format", "\"confgen-eval-1\"", err);
-    if ((st = known_members(top, "format confgen ref gen settings summary molecules run", err)) !=
-            CG_OK ||
-        (st = cg_json_string(top, "confgen", CG_JSON_REQUIRED, &version, err)) != CG_OK ||
-        (st = read_text(top, "ref", &r->ref_path, err)) != CG_OK ||
-        (st = read_text(top, "gen", &r->gen_path, err)) != CG_OK ||
-        (st = read_settings(top, &r->settings, err)) != CG_OK ||
-        (st = read_summary(top, r, err)) != CG_OK || (st = read_molecules(top, r, err)) != CG_OK)
-        return st;
+    CG_TRY(refuse_other_members(top, "format confgen ref gen settings summary molecules run", err));
+    CG_TRY(cg_json_string(top, "confgen", CG_JSON_REQUIRED, &version, err));
+    CG_TRY(read_text(top, "ref", &r->ref_path, err));
+    CG_TRY(read_text(top, "gen", &r->gen_path, err));
+    CG_TRY(read_settings(top, &r->settings, err));
+    CG_TRY(read_summary(top, r, err));
+    CG_TRY(read_molecules(top, r, err));
     if (run && !json_is_object(run))
         return cg_json_unwanted(top, "run", "an object or null", err);
     if (run && !(r->run_json = json_dumps(run, JSON_COMPACT)))
-        return nomem(top->file, err);
+        return cg_fail_nomem(err, top->file);
     return CG_OK;
 }
 
@@ -387,17 +356,15 @@ cg_status cg_eval_read_json(const char *name, const void *bytes, size_t len,
     cg_eval_result result = { 0 };
     json_t *root = NULL;
     cg_json top = { name, "", NULL };
-    cg_status st = cg_json_parse(name, bytes, len, &root, err);
+    cg_status st;
 
-    if (st != CG_OK)
-        return st;
+    CG_TRY(cg_json_parse(name, bytes, len, &root, err));
     top.node = root;
-    st = read_top(&top, &result, err);
+    CG_TRY_GOTO(st, read_top(&top, &result, err), out);
+    *ret_result = result;
+    memset(&result, 0, sizeof result);
+out:
     json_decref(root);
-    if (st == CG_OK) {
-        *ret_result = result;
-        memset(&result, 0, sizeof result);
-    }
     cg_eval_result_finish(&result);
     return st;
 }
@@ -405,10 +372,9 @@ cg_status cg_eval_read_json(const char *name, const void *bytes, size_t len,
 cg_status cg_eval_read_json_file(const char *path, cg_eval_result *ret_result, cg_error *err)
 {
     cg_bytes bytes = { 0 };
-    cg_status st = cg_file_read(path, CG_EVAL_MAX_JSON, &bytes, err);
+    cg_status st;
 
-    if (st != CG_OK)
-        return st;
+    CG_TRY(cg_file_read(path, CG_EVAL_MAX_JSON, &bytes, err));
     st = cg_eval_read_json(path, bytes.data, bytes.len, ret_result, err);
     cg_bytes_release(&bytes);
     return st;

@@ -13,15 +13,15 @@ enum {
     HEADER_LINES = 4,   /* title, stamp, comment, counts */
     FIELD = 10,         /* columns of a V2000 coordinate */
     LOGICAL_MAX = 4096, /* bytes of a V3000 line with its continuations */
-    SHOWN = 60,
+    SHOWN = 60,         /* bytes of a bad line that a message quotes */
 };
 
 /* Lines of a record, without their ends. */
 struct lines {
-    const char *at, *end; /* what is still to be read */
-    const char *line;
+    const char *at, *end; /* rest of the text */
+    const char *line;     /* current line */
     size_t len;
-    size_t number; /* of `line`, from 1 */
+    size_t number; /* of the current line, from 1 */
 };
 
 static int next_line(struct lines *l)
@@ -62,7 +62,7 @@ static void trim(const char **text, size_t *len)
     }
 }
 
-/* What a record is read in. */
+/* State of reading a record. */
 struct parse {
     struct lines l;
     XXH3_state_t *hash;
@@ -77,8 +77,8 @@ static void add_key(struct parse *p, const char *text, size_t len)
     XXH3_128bits_update(p->hash, text, len);
 }
 
-/* A piece of the key, with what ends it. */
-static void add_piece(struct parse *p, const char *text, size_t len)
+/* A terminated part of the key. */
+static void add_key_part(struct parse *p, const char *text, size_t len)
 {
     add_key(p, text, len);
     add_key(p, "\n", 1);
@@ -90,13 +90,13 @@ static cg_status unwanted(struct parse *p, const char *wanted)
                    (int)(p->l.len < SHOWN ? p->l.len : SHOWN), p->l.line, wanted);
 }
 
-static cg_status ended(struct parse *p, const char *wanted)
+static cg_status unexpected_end(struct parse *p, const char *wanted)
 {
     return cg_fail(p->err, CG_ERR_INPUT, "the record ends after line %zu, wanted %s", p->l.number,
                    wanted);
 }
 
-/* Count an atom by its symbol, which a blank or the end follows. */
+/* Counts an atom as heavy by its symbol, which ends at a blank or at the end of the text. */
 static void count_heavy(struct parse *p, const char *symbol, size_t len)
 {
     size_t n = 0;
@@ -108,7 +108,7 @@ static void count_heavy(struct parse *p, const char *symbol, size_t len)
 
 /* ---- numbers ---------------------------------------------------------------------------- */
 
-/* Whole number in text[len], blanks around it allowed; -1 for anything else. */
+/* Whole number in text[len], surrounding blanks allowed; -1 if it is not one. */
 static long whole_number(const char *text, size_t len)
 {
     long v = 0;
@@ -124,7 +124,7 @@ static long whole_number(const char *text, size_t len)
     return v;
 }
 
-/* What strtod() makes of text[len], as a whole; 0 where it is no number. */
+/* Reads all of text[len] with strtod(); returns 0 if it is not a number. */
 static int any_number(const char *text, size_t len, double *ret)
 {
     char copy[64], *end;
@@ -138,9 +138,9 @@ static int any_number(const char *text, size_t len, double *ret)
 }
 
 /*
- * A coordinate in text[len], blanks around it allowed; 0 for anything else. Digits with a point in
- * them are read here, ten times as fast as by strtod() and as exactly: a whole number below 2^53
- * over a power of ten that a double holds.
+ * Reads a coordinate in text[len], surrounding blanks allowed; returns 0 if it is not one. Plain
+ * decimals are converted here, ten times as fast as by strtod() and as exactly: a whole number
+ * below 2^53 divided by a power of ten that a double represents.
  */
 static int coordinate(const char *text, size_t len, double *ret)
 {
@@ -169,7 +169,7 @@ static int coordinate(const char *text, size_t len, double *ret)
     else if (!any_number(text, len, &x))
         return 0;
     *ret = x;
-    return fabs(x) <= CG_SDF_MAX_COORDINATE; /* no for NaN */
+    return fabs(x) <= CG_SDF_MAX_COORDINATE; /* false for NaN */
 }
 
 /* ---- V2000 ------------------------------------------------------------------------------ */
@@ -182,7 +182,7 @@ static cg_status read_v2000_atoms(struct parse *p)
         size_t len;
 
         if (!next_line(&p->l))
-            return ended(p, "an atom line");
+            return unexpected_end(p, "an atom line");
         len = l->len;
         while (len && l->line[len - 1] == ' ')
             len--;
@@ -194,37 +194,34 @@ static cg_status read_v2000_atoms(struct parse *p)
         count_heavy(p, l->line + 3 * FIELD + 1, len - 3 * FIELD - 1);
         /* Columns 40 to 42 are the stereo parity. */
         add_key(p, l->line + 3 * FIELD, (len < 39 ? len : 39) - 3 * FIELD);
-        add_piece(p, len > 42 ? l->line + 42 : "", len > 42 ? len - 42 : 0);
+        add_key_part(p, len > 42 ? l->line + 42 : "", len > 42 ? len - 42 : 0);
     }
     return CG_OK;
 }
 
 static cg_status read_v2000(struct parse *p)
 {
-    cg_status st;
-
-    if ((st = read_v2000_atoms(p)) != CG_OK)
-        return st;
+    CG_TRY(read_v2000_atoms(p));
     for (size_t i = 0; i < p->n_bonds; i++) {
         if (!next_line(&p->l))
-            return ended(p, "a bond line");
+            return unexpected_end(p, "a bond line");
         if (p->l.len < 9 || whole_number(p->l.line, 3) < 1 || whole_number(p->l.line + 3, 3) < 1 ||
             whole_number(p->l.line + 6, 3) < 1)
             return unwanted(p, "a bond line: two atoms and a type in columns of three");
-        add_piece(p, p->l.line, 9); /* behind it comes the stereo mark */
+        add_key_part(p, p->l.line, 9); /* the stereo mark follows */
     }
     for (;;) {
         if (!next_line(&p->l))
-            return ended(p, "a line 'M  END'");
+            return unexpected_end(p, "a line 'M  END'");
         if (starts_with(p->l.line, p->l.len, "M  END"))
             return CG_OK;
-        add_piece(p, p->l.line, p->l.len);
+        add_key_part(p, p->l.line, p->l.len);
     }
 }
 
 /* ---- V3000 ------------------------------------------------------------------------------ */
 
-/* A line of the V30 part: behind "M  V30 ", its continuations joined. */
+/* A line of the V30 part without "M  V30 ", continuations joined. */
 struct logical {
     char text[LOGICAL_MAX];
     size_t len;
@@ -242,7 +239,7 @@ static cg_status next_logical(struct parse *p, struct logical *g)
         int more;
 
         if (!next_line(&p->l))
-            return ended(p, "a line 'M  V30 ...'");
+            return unexpected_end(p, "a line 'M  V30 ...'");
         if (!starts_with(p->l.line, p->l.len, prefix))
             return unwanted(p, "a line 'M  V30 ...'");
         text = p->l.line + sizeof prefix - 1;
@@ -258,7 +255,7 @@ static cg_status next_logical(struct parse *p, struct logical *g)
     }
 }
 
-/* The next word; 0 at the end. */
+/* Returns 0 at the end. */
 static int next_word(struct logical *g, const char **ret_word, size_t *ret_len)
 {
     size_t start;
@@ -273,7 +270,7 @@ static int next_word(struct logical *g, const char **ret_word, size_t *ret_len)
     return *ret_len > 0;
 }
 
-/* The words that are left are part of the key, but for stereo marks. */
+/* Adds the remaining words, except stereo marks, to the key. */
 static void add_words(struct parse *p, struct logical *g)
 {
     const char *word;
@@ -281,8 +278,8 @@ static void add_words(struct parse *p, struct logical *g)
 
     while (next_word(g, &word, &len))
         if (!starts_with(word, len, "CFG="))
-            add_piece(p, word, len);
-    add_piece(p, "", 0);
+            add_key_part(p, word, len);
+    add_key_part(p, "", 0);
 }
 
 static int is_line(const struct logical *g, const char *text)
@@ -290,14 +287,11 @@ static int is_line(const struct logical *g, const char *text)
     return starts_with(g->text, g->len, text);
 }
 
-/* Skip to the line that begins so. */
+/* Skips to the next line that starts with `text`. */
 static cg_status find_logical(struct parse *p, struct logical *g, const char *text)
 {
-    cg_status st;
-
     do
-        if ((st = next_logical(p, g)) != CG_OK)
-            return st;
+        CG_TRY(next_logical(p, g));
     while (!is_line(g, text));
     return CG_OK;
 }
@@ -306,17 +300,15 @@ static cg_status read_v3000_atoms(struct parse *p, struct logical *g)
 {
     const char *word;
     size_t len;
-    cg_status st;
 
     for (size_t i = 0; i < p->n_atoms; i++) {
         int ok;
 
-        if ((st = next_logical(p, g)) != CG_OK)
-            return st;
+        CG_TRY(next_logical(p, g));
         ok = next_word(g, &word, &len) && whole_number(word, len) > 0;
-        add_piece(p, word, len);
+        add_key_part(p, word, len);
         ok = ok && next_word(g, &word, &len) && !is_line(g, "END ");
-        add_piece(p, word, len);
+        add_key_part(p, word, len);
         count_heavy(p, word, len);
         for (int k = 0; k < 3; k++)
             ok = ok && next_word(g, &word, &len) && coordinate(word, len, &p->xyz[i][k]);
@@ -336,9 +328,8 @@ static cg_status read_v3000(struct parse *p)
     cg_status st;
 
     if (!g)
-        return cg_fail(p->err, CG_ERR_NOMEM, "out of memory");
-    if ((st = find_logical(p, g, "COUNTS ")) != CG_OK)
-        goto out;
+        return cg_fail_nomem(p->err, "SDF record");
+    CG_TRY_GOTO(st, find_logical(p, g, "COUNTS "), out);
     next_word(g, &word, &len);
     atoms = next_word(g, &word, &len) ? whole_number(word, len) : -1;
     bonds = next_word(g, &word, &len) ? whole_number(word, len) : -1;
@@ -353,13 +344,12 @@ static cg_status read_v3000(struct parse *p)
     }
     p->n_atoms = (size_t)atoms;
     p->n_bonds = (size_t)bonds;
-    if ((st = find_logical(p, g, "BEGIN ATOM")) != CG_OK || (st = read_v3000_atoms(p, g)) != CG_OK)
-        goto out;
-    if (bonds && (st = find_logical(p, g, "BEGIN BOND")) != CG_OK)
-        goto out;
+    CG_TRY_GOTO(st, find_logical(p, g, "BEGIN ATOM"), out);
+    CG_TRY_GOTO(st, read_v3000_atoms(p, g), out);
+    if (bonds)
+        CG_TRY_GOTO(st, find_logical(p, g, "BEGIN BOND"), out);
     for (size_t i = 0; i < p->n_bonds; i++) {
-        if ((st = next_logical(p, g)) != CG_OK)
-            goto out;
+        CG_TRY_GOTO(st, next_logical(p, g), out);
         if (is_line(g, "END ")) {
             st = unwanted(p, "another bond line");
             goto out;
@@ -370,7 +360,7 @@ static cg_status read_v3000(struct parse *p)
     while (next_line(&p->l))
         if (starts_with(p->l.line, p->l.len, "M  END"))
             goto out;
-    st = ended(p, "a line 'M  END'");
+    st = unexpected_end(p, "a line 'M  END'");
 out:
     free(g);
     return st;
@@ -378,7 +368,7 @@ out:
 
 /* ---- the record ------------------------------------------------------------------------- */
 
-/* Name and SMILES among the data items that follow. */
+/* Takes name and SMILES from the data items that follow. */
 static void read_items(struct lines l, cg_sdf_record *record)
 {
     while (next_line(&l)) {
@@ -409,7 +399,7 @@ static void read_items(struct lines l, cg_sdf_record *record)
     }
 }
 
-/* Where the data items begin, wherever the block may be damaged. */
+/* Reads the data items after "M  END"; works for a damaged block too. */
 static void find_items(struct lines l, cg_sdf_record *record)
 {
     while (next_line(&l))
@@ -419,7 +409,7 @@ static void find_items(struct lines l, cg_sdf_record *record)
         }
 }
 
-/* Columns 21 and 22 of the second line say which; without them a flat molecule is a drawing. */
+/* Columns 21 and 22 of line 2 state the dimension; without it a flat molecule is a 2D drawing. */
 static cg_status check_dimension(struct parse *p, const char *stamp, size_t stamp_len)
 {
     int says_3d = stamp_len >= 22 && !strncasecmp(stamp + 20, "3D", 2);
@@ -430,11 +420,12 @@ static cg_status check_dimension(struct parse *p, const char *stamp, size_t stam
         if (p->xyz[i][2] != 0)
             return CG_OK;
     return cg_fail(p->err, CG_ERR_INPUT,
-                   "found a drawing (no z coordinate, and line 2 does not "
+                   "found a 2D drawing (no z coordinate, and line 2 does not "
                    "say 3D), wanted a conformer");
 }
 
-static void center(struct parse *p, float (*ret_xyz)[3])
+/* Coordinates relative to the centroid. */
+static void subtract_centroid(struct parse *p, float (*ret_xyz)[3])
 {
     double sum[3] = { 0 };
 
@@ -455,14 +446,14 @@ static cg_status read_block(struct parse *p, cg_sdf_record *record)
 
     for (int i = 1; i < HEADER_LINES; i++) {
         if (!next_line(&p->l))
-            return ended(p, "a header of three lines and a counts line");
+            return unexpected_end(p, "a header of three lines and a counts line");
         if (i == 1) {
             stamp = p->l.line;
             stamp_len = p->l.len;
         }
     }
     if (p->l.len >= 39 && starts_with(p->l.line + 34, 5, "V3000")) {
-        add_piece(p, "V3000", 5);
+        add_key_part(p, "V3000", 5);
         st = read_v3000(p);
     } else {
         atoms = p->l.len >= 6 ? whole_number(p->l.line, 3) : -1;
@@ -471,7 +462,7 @@ static cg_status read_block(struct parse *p, cg_sdf_record *record)
             return unwanted(p, "a counts line: atoms and bonds in columns of three");
         p->n_atoms = (size_t)atoms;
         p->n_bonds = (size_t)bonds;
-        add_piece(p, p->l.line, 6);
+        add_key_part(p, p->l.line, 6);
         st = read_v2000(p);
     }
     if (st != CG_OK)
@@ -503,24 +494,23 @@ cg_status cg_sdf_read(const char *text, size_t len, float (*ret_xyz)[3], size_t 
     }
     find_items(p.l, ret_record);
     if (memchr(text, '\0', len)) {
-        /* names are terminated texts from here on */
+        /* callers use the name as a terminated text */
         ret_record->name_len = strnlen(ret_record->name, ret_record->name_len);
         return cg_fail(err, CG_ERR_INPUT, "found a NUL byte, wanted text");
     }
     p.hash = XXH3_createState();
     p.xyz = malloc(CG_SDF_MAX_ATOMS * sizeof *p.xyz);
     if (!p.hash || !p.xyz) {
-        st = cg_fail(err, CG_ERR_NOMEM, "out of memory");
+        st = cg_fail_nomem(err, "SDF record");
         goto out;
     }
     XXH3_128bits_reset(p.hash);
-    if ((st = read_block(&p, ret_record)) != CG_OK)
-        goto out;
+    CG_TRY_GOTO(st, read_block(&p, ret_record), out);
     if (p.n_atoms > cap) {
         st = cg_fail(err, CG_ERR_LIMIT, "found %zu atoms, wanted at most %zu", p.n_atoms, cap);
         goto out;
     }
-    center(&p, ret_xyz);
+    subtract_centroid(&p, ret_xyz);
     ret_record->n_atoms = p.n_atoms;
     hash = XXH3_128bits_digest(p.hash);
     ret_record->key[0] = hash.low64;

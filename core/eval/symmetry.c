@@ -13,14 +13,14 @@
 
 enum { HYDROGEN = 1, NITROGEN = 7, OXYGEN = 8 };
 
-/* What becomes of the atoms and bonds of the canonical SMILES. */
-struct heavy_graph {
+/* The heavy atoms of a canonical SMILES and their colours. */
+struct coloured_graph {
     const cg_smiles *smiles;
-    size_t n;             /* heavy atoms */
-    uint16_t *index;      /* [n_atoms] among the heavy ones; unused for hydrogens */
-    uint16_t *degree;     /* [n_atoms] bonds to heavy atoms */
-    unsigned char *equal; /* [n_atoms] 1: conjugated terminal, charge and bond order do not count */
-    uint32_t *colour;     /* [n_atoms] from 1; atoms of different colours are no images */
+    size_t n;                  /* heavy atoms */
+    uint16_t *index;           /* [n_atoms] among the heavy ones; unused for hydrogens */
+    uint16_t *degree;          /* [n_atoms] bonds to heavy atoms */
+    unsigned char *conjugated; /* [n_atoms] 1: terminal; charge and bond order are ignored */
+    uint32_t *colour;          /* [n_atoms] from 1; an atom maps only to atoms of its colour */
 };
 
 static int is_heavy(const cg_smiles *g, size_t atom)
@@ -28,17 +28,17 @@ static int is_heavy(const cg_smiles *g, size_t atom)
     return g->atoms[atom].element != HYDROGEN;
 }
 
-static void graph_finish(struct heavy_graph *h)
+static void graph_finish(struct coloured_graph *h)
 {
     free(h->index);
     free(h->degree);
-    free(h->equal);
+    free(h->conjugated);
     free(h->colour);
 }
 
-/* An end of a group whose bonds resonance makes equal: aliphatic O or N with one heavy neighbour.
+/* Whether an atom may be an end of a conjugated group: aliphatic O or N with one heavy neighbour.
  */
-static int is_terminal(const struct heavy_graph *h, size_t atom)
+static int is_terminal(const struct coloured_graph *h, size_t atom)
 {
     const cg_smiles_atom *a = &h->smiles->atoms[atom];
 
@@ -51,33 +51,34 @@ static int is_single(char symbol)
 }
 
 /*
- * Conjugated terminal atoms: bonded to an atom singly where it has another such end doubly, or the
- * other way round. That is RDKit's rule, with the degree among heavy atoms.
+ * Marks conjugated terminal atoms: bonded singly to an atom that has another such end bonded
+ * doubly, or vice versa. RDKit's rule, with degrees counted among heavy atoms.
  */
-static void mark_equal(struct heavy_graph *h, unsigned char *ends)
+static void mark_conjugated(struct coloured_graph *h, unsigned char *ends)
 {
     enum { SINGLE_END = 1, DOUBLE_END = 2 };
     const cg_smiles *g = h->smiles;
 
-    for (int round = 0; round < 2; round++)
+    /* pass 0 collects the ends of each atom, pass 1 marks them */
+    for (int pass = 0; pass < 2; pass++)
         for (size_t i = 0; i < g->n_bonds; i++) {
             const cg_smiles_bond *b = &g->bonds[i];
             int kind = is_single(b->symbol) ? SINGLE_END : b->symbol == '=' ? DOUBLE_END : 0;
 
             for (int side = 0; side < 2; side++) {
-                size_t end = side ? b->second : b->first, centre = side ? b->first : b->second;
+                size_t end = side ? b->second : b->first, middle = side ? b->first : b->second;
 
-                if (!kind || !is_heavy(g, centre) || !is_terminal(h, end))
+                if (!kind || !is_heavy(g, middle) || !is_terminal(h, end))
                     continue;
-                if (round == 0)
-                    ends[centre] |= (unsigned char)kind;
-                else if (ends[centre] == (SINGLE_END | DOUBLE_END))
-                    h->equal[end] = 1;
+                if (pass == 0)
+                    ends[middle] |= (unsigned char)kind;
+                else if (ends[middle] == (SINGLE_END | DOUBLE_END))
+                    h->conjugated[end] = 1;
             }
         }
 }
 
-static cg_status graph_init(struct heavy_graph *h, const cg_molecule *mol, cg_symmetry_rule rule,
+static cg_status graph_init(struct coloured_graph *h, const cg_molecule *mol, cg_symmetry_rule rule,
                             cg_error *err)
 {
     const cg_smiles *g = cg_molecule_graph(mol);
@@ -87,9 +88,9 @@ static cg_status graph_init(struct heavy_graph *h, const cg_molecule *mol, cg_sy
     h->smiles = g;
     h->index = calloc(g->n_atoms, sizeof *h->index);
     h->degree = calloc(g->n_atoms, sizeof *h->degree);
-    h->equal = calloc(g->n_atoms, 1);
+    h->conjugated = calloc(g->n_atoms, 1);
     h->colour = calloc(g->n_atoms, sizeof *h->colour);
-    if (!ends || !h->index || !h->degree || !h->equal || !h->colour) {
+    if (!ends || !h->index || !h->degree || !h->conjugated || !h->colour) {
         st = cg_fail(err, CG_ERR_NOMEM, "symmetry of %zu atoms: out of memory", g->n_atoms);
         goto out;
     }
@@ -103,23 +104,23 @@ static cg_status graph_init(struct heavy_graph *h, const cg_molecule *mol, cg_sy
         h->degree[b] = (uint16_t)(h->degree[b] + is_heavy(g, a));
     }
     if (rule == CG_SYMMETRY_CONJUGATED)
-        mark_equal(h, ends);
+        mark_conjugated(h, ends);
 out:
     free(ends);
     return st;
 }
 
-/* What of a bond an automorphism keeps, as SMILES and SMARTS write it. */
-static char bond_symbol(const struct heavy_graph *h, const cg_smiles_bond *b)
+/* Property of a bond that automorphisms preserve, as its SMILES and SMARTS symbol. */
+static char bond_symbol(const struct coloured_graph *h, const cg_smiles_bond *b)
 {
     const cg_smiles_atom *atoms = h->smiles->atoms;
 
-    if (h->equal[b->first] || h->equal[b->second])
-        return '-'; /* single or double: its end is of a colour that tells */
+    if (h->conjugated[b->first] || h->conjugated[b->second])
+        return '-'; /* single and double alike: the colour of its end marks it */
     if (b->symbol == '=' || b->symbol == '#' || b->symbol == ':' || b->symbol == '-')
         return b->symbol;
-    /* Nothing, or a direction. Between aromatic atoms RDKit writes '-' for a single bond, and a
-     * direction next to a double bond that leaves an aromatic ring stands in the ring. */
+    /* No symbol, or a direction. Between aromatic atoms RDKit writes '-' for a single bond; a
+     * direction next to a double bond that leaves an aromatic ring is on an aromatic bond. */
     return atoms[b->first].aromatic && atoms[b->second].aromatic ? ':' : '-';
 }
 
@@ -127,7 +128,7 @@ static char bond_symbol(const struct heavy_graph *h, const cg_smiles_bond *b)
 
 enum { MAX_KEY = 16 };
 
-/* An atom and what tells it from others. */
+/* An atom and the values that determine its colour. */
 struct key {
     size_t atom;
     size_t n;
@@ -146,8 +147,8 @@ static int compare_keys(const void *x, const void *y)
     return 0;
 }
 
-/* Give atoms of equal keys equal colours; returns how many there are. */
-static uint32_t rank(struct heavy_graph *h, struct key *keys)
+/* Assigns one colour to all atoms with equal keys; returns the number of colours. */
+static uint32_t rank(struct coloured_graph *h, struct key *keys)
 {
     uint32_t colour = 0;
 
@@ -159,7 +160,7 @@ static uint32_t rank(struct heavy_graph *h, struct key *keys)
     return colour;
 }
 
-/* Bonds to all atoms and hydrogens of the bracket. */
+/* Sum of bond orders and bracket hydrogens. */
 static int valence(const cg_smiles *g, size_t atom)
 {
     int v = g->atoms[atom].n_h;
@@ -171,26 +172,26 @@ static int valence(const cg_smiles *g, size_t atom)
 }
 
 /*
- * Element, isotope and charge count, hydrogens do not. A radical, in brackets for no other reason,
- * is told from what is saturated by its valence.
+ * The initial key: element, isotope and charge, without hydrogens. An atom in brackets for no other
+ * reason may be a radical; its valence separates it from saturated atoms.
  */
-static struct key first_key(const struct heavy_graph *h, size_t atom)
+static struct key first_key(const struct coloured_graph *h, size_t atom)
 {
     const cg_smiles_atom *a = &h->smiles->atoms[atom];
     int radical = a->bracket && !a->charge && !a->aromatic && !a->chiral;
-    int charge = h->equal[atom] ? 0 : a->charge;
+    int charge = h->conjugated[atom] ? 0 : a->charge;
     struct key k = { .atom = atom, .n = 5 };
 
     k.value[0] = a->element;
     k.value[1] = a->isotope;
     k.value[2] = (uint32_t)charge;
-    k.value[3] = h->equal[atom];
+    k.value[3] = h->conjugated[atom];
     k.value[4] = radical ? 1 + (uint32_t)valence(h->smiles, atom) : 0;
     return k;
 }
 
-/* What stands at an atom's bond goes into its key, in order. More than there is room for, which no
- * molecule has, are left out altogether: colours only save time. */
+/* Adds a neighbour to the key, sorted. If there are more than fit, which no molecule has, all
+ * neighbours are dropped: that is correct, since colours only prune the search. */
 static void add_neighbour(struct key *k, uint32_t bond, uint32_t colour)
 {
     uint32_t value = bond << 24 ^ colour;
@@ -207,10 +208,11 @@ static void add_neighbour(struct key *k, uint32_t bond, uint32_t colour)
 }
 
 /*
- * Colours by atom, then again and again by the colours around, until no more come of it. Without
- * them the search would take years for a lattice of some hundred atoms.
+ * Colour refinement: starts from the properties of each atom and refines by the colours of its
+ * neighbours until the number of colours is stable. Without colours the search would take years for
+ * a lattice of some hundred atoms.
  */
-static cg_status find_colours(struct heavy_graph *h, cg_error *err)
+static cg_status find_colours(struct coloured_graph *h, cg_error *err)
 {
     const cg_smiles *g = h->smiles;
     struct key *keys = cg_alloc_array(g->n_atoms, sizeof *keys);
@@ -245,10 +247,11 @@ static cg_status find_colours(struct heavy_graph *h, cg_error *err)
 /* ---- search ------------------------------------------------------------------------------ */
 
 /*
- * The heavy atoms as SMILES, or as SMARTS that match it: colours as isotopes of carbon, atoms
- * without a bond in the text, in their order; every bond is a ring closure with its own number.
+ * Writes the heavy atoms as SMILES (element "C") or as SMARTS that match it ("*"). Colours become
+ * isotopes; atoms are listed in their order as separate components, and every bond is a ring
+ * closure with a number of its own.
  */
-static cg_status write_graph(const struct heavy_graph *h, const char *element, cg_buf *out,
+static cg_status write_graph(const struct coloured_graph *h, const char *element, cg_buf *out,
                              cg_error *err)
 {
     const cg_smiles *g = h->smiles;
@@ -268,8 +271,8 @@ static cg_status write_graph(const struct heavy_graph *h, const char *element, c
     return cg_buf_check(out, "symmetry", err);
 }
 
-/* Reads "[1,2,3]" of exactly n heavy atoms; NULL where it is not that. */
-static const char *read_map(const char *p, const struct heavy_graph *h, uint16_t *map)
+/* Reads "[1,2,3]" with exactly n heavy atoms; returns its end, NULL if malformed. */
+static const char *read_map(const char *p, const struct coloured_graph *h, uint16_t *map)
 {
     for (size_t i = 0; i < h->n; i++) {
         unsigned long atom;
@@ -294,7 +297,7 @@ static int is_identity(const uint16_t *map, size_t n)
     return 1;
 }
 
-/* The identity comes first: swapped with what stands there, or in place of it where it was cut. */
+/* Swaps the identity with the first map; if truncation removed it, it replaces the first map. */
 static void put_identity_first(cg_symmetry *s)
 {
     size_t at = 0;
@@ -307,7 +310,7 @@ static void put_identity_first(cg_symmetry *s)
         s->maps[i] = (uint16_t)i;
 }
 
-static cg_status read_maps(const char *json, const struct heavy_graph *h, size_t max_maps,
+static cg_status read_maps(const char *json, const struct coloured_graph *h, size_t max_maps,
                            const char *smiles, cg_symmetry *s, cg_error *err)
 {
     static const char key[] = "\"atoms\":";
@@ -321,8 +324,8 @@ static cg_status read_maps(const char *json, const struct heavy_graph *h, size_t
     s->limited = found > max_maps;
     s->n_maps = found < max_maps ? found : max_maps;
     if (s->n_maps == 0)
-        return cg_fail(err, CG_ERR_UNSUPPORTED, "symmetry of '%s': RDKit finds it not in itself",
-                       smiles);
+        return cg_fail(err, CG_ERR_UNSUPPORTED,
+                       "symmetry of '%s': RDKit does not match the molecule to itself", smiles);
     s->maps = cg_alloc_array(s->n_maps, h->n * sizeof *s->maps);
     if (!s->maps)
         return cg_fail(err, CG_ERR_NOMEM, "symmetry of %zu maps of %zu atoms: out of memory",
@@ -331,17 +334,18 @@ static cg_status read_maps(const char *json, const struct heavy_graph *h, size_t
         json = strstr(json, key) + sizeof key - 1;
         json = read_map(json, h, s->maps + i * h->n);
         if (!json)
-            return cg_fail(err, CG_ERR_UNSUPPORTED,
-                           "symmetry of '%s': map %zu of RDKit is no list of its %zu heavy atoms",
-                           smiles, i, h->n);
+            return cg_fail(
+                err, CG_ERR_UNSUPPORTED,
+                "symmetry of '%s': map %zu from RDKit is not a list of its %zu heavy atoms", smiles,
+                i, h->n);
     }
     put_identity_first(s);
     return CG_OK;
 }
 
-/* JSON of the matches of the graph in itself; *ret_json: free_ptr(). */
-static cg_status match(const struct heavy_graph *h, const char *smiles, size_t max_maps,
-                       char **ret_json, cg_error *err)
+/* JSON with the matches of the graph in itself; release *ret_json with free_ptr(). */
+static cg_status match_to_itself(const struct coloured_graph *h, const char *smiles,
+                                 size_t max_maps, char **ret_json, cg_error *err)
 {
     size_t mol_size = 0, query_size = 0;
     char *mol_pkl = NULL, *query_pkl = NULL;
@@ -349,16 +353,15 @@ static cg_status match(const struct heavy_graph *h, const char *smiles, size_t m
     char options[64];
     cg_status st;
 
-    if ((st = write_graph(h, "C", &mol, err)) != CG_OK ||
-        (st = write_graph(h, "*", &query, err)) != CG_OK)
-        goto out;
+    CG_TRY_GOTO(st, write_graph(h, "C", &mol, err), out);
+    CG_TRY_GOTO(st, write_graph(h, "*", &query, err), out);
     mol_pkl = get_mol(cg_buf_text(&mol), &mol_size, "{\"sanitize\":false,\"removeHs\":false}");
     query_pkl = get_qmol(cg_buf_text(&query), &query_size, NULL);
     snprintf(options, sizeof options, "{\"uniquify\":false,\"maxMatches\":%zu}", max_maps + 1);
     if (mol_pkl && query_pkl)
         *ret_json = get_substruct_matches(mol_pkl, mol_size, query_pkl, query_size, options);
     if (!*ret_json)
-        st = cg_fail(err, CG_ERR_UNSUPPORTED, "symmetry of '%s': RDKit fails to match it", smiles);
+        st = cg_fail(err, CG_ERR_UNSUPPORTED, "symmetry of '%s': RDKit failed to match it", smiles);
 out:
     free_ptr(mol_pkl);
     free_ptr(query_pkl);
@@ -371,21 +374,21 @@ cg_status cg_symmetry_find(const cg_molecule *mol, cg_symmetry_rule rule, size_t
                            cg_symmetry *ret_symmetry, cg_error *err)
 {
     const char *smiles = cg_molecule_smiles(mol, NULL);
-    struct heavy_graph h = { 0 };
+    struct coloured_graph h = { 0 };
     cg_symmetry s = { 0 };
     char *json = NULL;
     cg_status st;
 
     if (max_maps < 1 || max_maps >= INT_MAX)
-        return cg_fail(err, CG_ERR_USAGE, "symmetry: found a bound of %zu maps, wanted 1 to %d",
+        return cg_fail(err, CG_ERR_USAGE, "symmetry: found a limit of %zu maps, wanted 1 to %d",
                        max_maps, INT_MAX - 1);
     if (cg_molecule_n_heavy(mol) > UINT16_MAX)
         return cg_fail(err, CG_ERR_LIMIT, "symmetry: found %zu heavy atoms, wanted at most %d",
                        cg_molecule_n_heavy(mol), UINT16_MAX);
-    if ((st = graph_init(&h, mol, rule, err)) != CG_OK || (st = find_colours(&h, err)) != CG_OK ||
-        (st = match(&h, smiles, max_maps, &json, err)) != CG_OK ||
-        (st = read_maps(json, &h, max_maps, smiles, &s, err)) != CG_OK)
-        goto out;
+    CG_TRY_GOTO(st, graph_init(&h, mol, rule, err), out);
+    CG_TRY_GOTO(st, find_colours(&h, err), out);
+    CG_TRY_GOTO(st, match_to_itself(&h, smiles, max_maps, &json, err), out);
+    CG_TRY_GOTO(st, read_maps(json, &h, max_maps, smiles, &s, err), out);
     *ret_symmetry = s;
     s = (cg_symmetry) { 0 };
 out:

@@ -38,7 +38,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (size_t i = 0; i < f.n_broken_names; i++)
         broken += f.broken[i].n;
     require(kept + f.n_broken == f.n_records && broken == f.n_broken);
-    require(!f.n_broken == !f.first_trouble);
+    require(!f.n_broken == !f.first_broken_reason);
     cg_conformer_file_finish(&f);
     return 0;
 }

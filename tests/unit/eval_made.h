@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/** @file eval_made.h  Evaluations made up for tests. Test code only. */
+/** @file eval_made.h  Synthetic evaluations. Test code only. */
 #ifndef CG_TEST_EVAL_MADE_H
 #define CG_TEST_EVAL_MADE_H
 
@@ -68,7 +68,7 @@ static inline cg_eval_result made_result(size_t n)
     return r;
 }
 
-/** Molecule i gets no output. The summary is left as it is. */
+/** Removes the output of molecule i; leaves the summary unchanged. */
 static inline void made_missing(cg_eval_result *r, size_t i)
 {
     cg_eval_molecule *m = &r->molecules[i];

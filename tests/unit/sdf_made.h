@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/** @file sdf_made.h  Small records of an SDF made up for tests. Test code only. */
+/** @file sdf_made.h  Small synthetic SDF records. Test code only. */
 #ifndef CG_TEST_SDF_MADE_H
 #define CG_TEST_SDF_MADE_H
 
@@ -28,7 +28,7 @@ static inline void sdf_end(cg_buf *out, const char *smiles)
     cg_buf_puts(out, "$$$$\n");
 }
 
-/** A bent chain of elements, bonded one to the next; its second atom is `y` above the axis. */
+/** A chain of elements along x, bonded in sequence; its second atom is displaced by `y`. */
 static inline void sdf_chain(cg_buf *out, const char *name, const char *elements, double y,
                              const char *smiles)
 {
@@ -42,7 +42,7 @@ static inline void sdf_chain(cg_buf *out, const char *name, const char *elements
     sdf_end(out, smiles);
 }
 
-/** Read what was made, which must be an SDF. */
+/** Reads a synthetic file, which must be a valid SDF. */
 static inline cg_conformer_file sdf_read(const cg_buf *text, int n_threads)
 {
     cg_conformer_file file = { 0 };
@@ -55,7 +55,7 @@ static inline cg_conformer_file sdf_read(const cg_buf *text, int n_threads)
     return file;
 }
 
-/** A file of tests/data/eval. */
+/** Path of a file in tests/data/eval. */
 static inline const char *eval_data(const char *name)
 {
     static char paths[4][1024];

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/** @file xml_check.h  Is a text well-formed XML, as far as what we write goes? Test code only. */
+/** @file xml_check.h  Checks that a text is well-formed, for the XML that we write. Test code only.
+ */
 #ifndef CG_TEST_XML_CHECK_H
 #define CG_TEST_XML_CHECK_H
 
@@ -9,7 +10,7 @@
 
 enum { XML_DEPTH = 64, XML_NAME = 32 };
 
-/* A reference "&amp;" at s; its length, 0 where it is none that XML knows by itself. */
+/* Length of the predefined reference at s ("&amp;"), 0 if there is none. */
 static inline size_t xml_reference(const char *s)
 {
     static const char *const known[] = { "&amp;", "&lt;", "&gt;", "&quot;", "&#39;" };
@@ -20,7 +21,7 @@ static inline size_t xml_reference(const char *s)
     return 0;
 }
 
-/* The attributes of a tag from s on; where they end. Names are unique, values quoted. */
+/* Checks the attributes of a tag from s on: unique names, quoted values. Returns their end. */
 static inline const char *xml_attributes(const char *s, const char *tag)
 {
     char seen[16][XML_NAME];
@@ -50,7 +51,7 @@ static inline const char *xml_attributes(const char *s, const char *tag)
     return s;
 }
 
-/** Fails the test where tags are not balanced, or text or attributes hold what they may not. */
+/** Fails the test if tags are unbalanced, or if text or attributes contain invalid characters. */
 static inline void xml_check(const char *s)
 {
     char open[XML_DEPTH][XML_NAME];
@@ -92,7 +93,7 @@ static inline void xml_check(const char *s)
         roots += depth == 0;
         snprintf(open[depth++], XML_NAME, "%s", tag);
         s++;
-        if (!strcmp(tag, "style")) { /* its text is CSS, with > for children */
+        if (!strcmp(tag, "style")) { /* CSS may contain > */
             const char *end = strstr(s, "</style>");
 
             ck_assert_ptr_nonnull(end);

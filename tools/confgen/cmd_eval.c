@@ -330,7 +330,7 @@ static int warn(const cg_conformer_file *ref, const cg_conformer_file *gen,
         if (files[i]->n_broken) {
             fprintf(stderr, "confgen: '%s': %zu of %zu records cannot be read; the first: %s\n",
                     files[i]->path, files[i]->n_broken, files[i]->n_records,
-                    files[i]->first_trouble);
+                    files[i]->first_broken_reason);
             status = EXIT_SOME_FAILED;
         }
     if (notes->names_failed)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Every allocation fails once: results are then read, written and summed up cleanly or not at all,
- * and so are files of records that need no RDKit. */
+/* Each allocation fails once: reading, writing and summarizing results, and reading records that
+ * need no RDKit, must then report it or succeed, and leak nothing. */
 #include <jansson.h>
 #include <stdlib.h>
 
@@ -12,7 +12,7 @@
 static cg_buf json;
 static cg_eval_result result;
 
-static cg_status read_it(cg_error *err)
+static cg_status read_result(cg_error *err)
 {
     cg_eval_result r = { 0 };
     cg_status st = cg_eval_read_json("x", json.data, json.len, &r, err);
@@ -21,7 +21,7 @@ static cg_status read_it(cg_error *err)
     return st;
 }
 
-static cg_status write_it(cg_error *err)
+static cg_status write_result(cg_error *err)
 {
     cg_buf out = { 0 };
     cg_status st = cg_eval_write_json(&result, &out, err);
@@ -32,12 +32,12 @@ static cg_status write_it(cg_error *err)
     return st;
 }
 
-static cg_status sum_up(cg_error *err)
+static cg_status summarize(cg_error *err)
 {
     return cg_eval_summarize(&result, err);
 }
 
-/* Broken records go through everything but RDKit. */
+/* Broken records pass through everything except RDKit. */
 static cg_status read_records(cg_error *err)
 {
     static const char text[] = "a\n\n\n$$$$\nb\n\n\nx\n$$$$\na\n\n\n 1  0\n$$$$\nc\n\n\n"
@@ -51,7 +51,8 @@ static cg_status read_records(cg_error *err)
     return st;
 }
 
-/* Allocations of the JSON parser alone: jansson 2.14 frees twice what it has no memory to keep. */
+/* Number of allocations of the JSON parser. They are not swept: jansson 2.14 has a double free when
+ * it runs out of memory. */
 static long parser_allocations(void)
 {
     const long plenty = 1000000000;
@@ -67,12 +68,12 @@ static long parser_allocations(void)
     return n;
 }
 
-/* Let each allocation from number `from` on fail. */
+/* Fails each allocation from number `from` on, one per run. */
 static void sweep(cg_status (*run)(cg_error *err), long from, long at_least)
 {
     long n = from, nomem = 0;
 
-    ck_assert_int_eq(run(NULL), CG_OK); /* what libraries allocate once for all */
+    ck_assert_int_eq(run(NULL), CG_OK); /* one-time allocations of libraries */
     for (;; n++) {
         cg_error err = CG_ERROR_INIT;
         long before = atomic_load(&live);
@@ -90,19 +91,19 @@ static void sweep(cg_status (*run)(cg_error *err), long from, long at_least)
         if (!atomic_load(&alloc_failed))
             break;
     }
-    ck_assert_msg(nomem >= at_least, "only %ld of %ld failures told", nomem, n);
+    ck_assert_msg(nomem >= at_least, "only %ld of %ld failures reported", nomem, n);
 }
 
-START_TEST(every_failure_is_survived)
+START_TEST(every_failure_is_reported)
 {
     cg_error err = CG_ERROR_INIT;
 
     result = made_result(3);
     result.run_json = strdup("{\"engine\": {}}");
     ck_assert_int_eq(cg_eval_write_json(&result, &json, &err), CG_OK);
-    sweep(read_it, parser_allocations(), 20);
-    sweep(write_it, 0, 5);
-    sweep(sum_up, 0, 4);
+    sweep(read_result, parser_allocations(), 20);
+    sweep(write_result, 0, 5);
+    sweep(summarize, 0, 4);
     sweep(read_records, 0, 15);
     cg_eval_result_finish(&result);
     cg_buf_finish(&json);
@@ -113,7 +114,7 @@ int main(void)
 {
     TCase *tc = tcase_create("allocation failures");
 
-    tcase_add_test(tc, every_failure_is_survived);
+    tcase_add_test(tc, every_failure_is_reported);
     tcase_set_timeout(tc, 60);
     return run_suite("eval_alloc", &tc, 1);
 }

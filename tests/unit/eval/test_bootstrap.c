@@ -8,7 +8,7 @@
 
 static const cg_bootstrap_settings usual = { .resamples = 2000, .seed = 1, .level = 0.95 };
 
-/* Draw i of a set of its own; uniform in (0, 1). */
+/* Random number i of a set; uniform in (0, 1). */
 static double uniform(uint64_t set, uint32_t i)
 {
     cg_rng_key key = { .seed = 0x5eed, .molecule = set, .generation = 0 };
@@ -37,7 +37,7 @@ START_TEST(means_and_signs)
 }
 END_TEST
 
-START_TEST(pairs_cancel_what_molecules_differ_by)
+START_TEST(pairing_cancels_differences_between_molecules)
 {
     enum { N = 100 };
     double a[N], b[N];
@@ -55,9 +55,9 @@ START_TEST(pairs_cancel_what_molecules_differ_by)
 }
 END_TEST
 
-START_TEST(what_is_undefined_does_not_count)
+START_TEST(undefined_values_are_skipped)
 {
-    /* Metric 0 lacks values on either side, metric 1 has none of b, metric 2 has one pair. */
+    /* Metric 0 lacks values on both sides, metric 1 has none in b, metric 2 has one pair. */
     double a[] = { 1, 5, 1, 3, 5, NAN, NAN, 5, NAN, 5, 5, NAN };
     double b[] = { 2, NAN, 1, NAN, NAN, NAN, 6, NAN, NAN, 4, NAN, NAN };
     cg_bootstrap_figure f[3];
@@ -78,7 +78,7 @@ START_TEST(what_is_undefined_does_not_count)
 }
 END_TEST
 
-START_TEST(none_at_all)
+START_TEST(no_molecules)
 {
     cg_bootstrap_figure f;
     cg_error err = CG_ERROR_INIT;
@@ -89,12 +89,12 @@ START_TEST(none_at_all)
 }
 END_TEST
 
-START_TEST(the_same_for_the_same_seed)
+START_TEST(same_seed_gives_same_result)
 {
     enum { N = 30 };
     double a[N], b[N];
     cg_bootstrap_settings other = usual;
-    cg_bootstrap_figure f, again, differs;
+    cg_bootstrap_figure f, repeated, differs;
     cg_error err = CG_ERROR_INIT;
 
     for (uint32_t i = 0; i < N; i++) {
@@ -103,18 +103,18 @@ START_TEST(the_same_for_the_same_seed)
     }
     other.seed = 2;
     ck_assert_int_eq(cg_bootstrap_differences(a, b, N, 1, &usual, &f, &err), CG_OK);
-    ck_assert_int_eq(cg_bootstrap_differences(a, b, N, 1, &usual, &again, &err), CG_OK);
+    ck_assert_int_eq(cg_bootstrap_differences(a, b, N, 1, &usual, &repeated, &err), CG_OK);
     ck_assert_int_eq(cg_bootstrap_differences(a, b, N, 1, &other, &differs, &err), CG_OK);
-    ck_assert_mem_eq(&f, &again, sizeof f);
+    ck_assert_mem_eq(&f, &repeated, sizeof f);
     ck_assert_double_eq(f.difference, differs.difference);
     ck_assert_double_ne(f.low, differs.low);
     ck_assert_double_eq_tol(f.low, differs.low, 0.1);
 }
 END_TEST
 
-/* The number of intervals that cover is binomial: over 1000 sets 4 deviations are 0.027 at 0.95 and
- * 0.05 at 0.8. Skewed differences are covered less often at that size. */
-START_TEST(intervals_cover_as_often_as_they_say)
+/* The number of covering intervals is binomial: over 1000 sets, 4 standard deviations are 0.027 at
+ * 0.95 and 0.05 at 0.8. Skewed differences are covered less often at this size. */
+START_TEST(intervals_have_their_nominal_coverage)
 {
     enum { SETS = 1000, N = 50 };
     static const struct {
@@ -170,11 +170,11 @@ int main(void)
 
     tcase_set_timeout(tc, 60);
     tcase_add_test(tc, means_and_signs);
-    tcase_add_test(tc, pairs_cancel_what_molecules_differ_by);
-    tcase_add_test(tc, what_is_undefined_does_not_count);
-    tcase_add_test(tc, none_at_all);
-    tcase_add_test(tc, the_same_for_the_same_seed);
-    tcase_add_loop_test(tc, intervals_cover_as_often_as_they_say, 0, 3);
+    tcase_add_test(tc, pairing_cancels_differences_between_molecules);
+    tcase_add_test(tc, undefined_values_are_skipped);
+    tcase_add_test(tc, no_molecules);
+    tcase_add_test(tc, same_seed_gives_same_result);
+    tcase_add_loop_test(tc, intervals_have_their_nominal_coverage, 0, 3);
     tcase_add_loop_test(tc, settings_out_of_range, 0, 5);
     return run_suite("eval_bootstrap", &tc, 1);
 }

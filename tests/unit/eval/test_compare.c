@@ -44,7 +44,7 @@ static const cg_compare_figure *figure(cg_compare_set set, cg_compare_metric met
     return &c.figures[set][metric];
 }
 
-START_TEST(the_same_twice)
+START_TEST(equal_results)
 {
     make(50);
     compare(NULL);
@@ -61,8 +61,8 @@ START_TEST(the_same_twice)
 }
 END_TEST
 
-/* More COV is better, more MAT is worse; both by molecule and whichever file comes first. */
-START_TEST(signs)
+/* Higher COV is better, higher MAT is worse. */
+START_TEST(direction_of_each_metric)
 {
     static const struct {
         cg_compare_metric metric;
@@ -114,11 +114,11 @@ START_TEST(rates_of_checks_and_wrong_molecules)
                             1e-12);
     ck_assert_int_eq(figure(CG_COMPARE_ALL, CG_COMPARE_WRONG)->verdict, CG_COMPARE_WORSE);
     ck_assert_double_eq_tol(figure(CG_COMPARE_ALL, CG_COMPARE_WRONG)->mean.b, 0.125, 1e-12);
-    ck_assert_int_eq(c.verdict, CG_COMPARE_WORSE); /* a gain does not make up for a loss */
+    ck_assert_int_eq(c.verdict, CG_COMPARE_WORSE); /* a gain does not offset a loss */
 }
 END_TEST
 
-START_TEST(missing_counts_in_one_way_only)
+START_TEST(missing_molecules_count_in_one_set_only)
 {
     make(40);
     for (size_t i = 0; i < 12; i++)
@@ -138,7 +138,7 @@ START_TEST(missing_counts_in_one_way_only)
 }
 END_TEST
 
-START_TEST(tolerance_has_two_kinds)
+START_TEST(tolerances_of_shares_and_rmsd)
 {
     cg_compare_settings s = cg_compare_default_settings();
 
@@ -193,7 +193,7 @@ START_TEST(order_of_the_files_does_not_matter)
 }
 END_TEST
 
-START_TEST(what_is_in_one_file_only_is_counted)
+START_TEST(molecules_in_one_file_only_are_counted)
 {
     make(30);
     made_replace(&a.molecules[0].name, "only in A");
@@ -205,7 +205,7 @@ START_TEST(what_is_in_one_file_only_is_counted)
 }
 END_TEST
 
-START_TEST(without_names_the_smiles_serve)
+START_TEST(unnamed_molecules_match_by_smiles)
 {
     make(12);
     for (size_t i = 0; i < 12; i++) {
@@ -255,7 +255,7 @@ START_TEST(not_comparable)
 }
 END_TEST
 
-START_TEST(text_for_people)
+START_TEST(text_output)
 {
     const char *text;
 
@@ -276,7 +276,7 @@ START_TEST(text_for_people)
 }
 END_TEST
 
-START_TEST(json_for_programs)
+START_TEST(json_output)
 {
     cg_error err = CG_ERROR_INIT;
     json_t *root;
@@ -309,17 +309,17 @@ int main(void)
 
     tcase_set_timeout(tc, 60);
     tcase_add_checked_fixture(tc, NULL, drop);
-    tcase_add_test(tc, the_same_twice);
-    tcase_add_loop_test(tc, signs, 0, 8);
+    tcase_add_test(tc, equal_results);
+    tcase_add_loop_test(tc, direction_of_each_metric, 0, 8);
     tcase_add_test(tc, rates_of_checks_and_wrong_molecules);
-    tcase_add_test(tc, missing_counts_in_one_way_only);
-    tcase_add_test(tc, tolerance_has_two_kinds);
+    tcase_add_test(tc, missing_molecules_count_in_one_set_only);
+    tcase_add_test(tc, tolerances_of_shares_and_rmsd);
     tcase_add_test(tc, few_molecules_give_no_verdict);
     tcase_add_test(tc, order_of_the_files_does_not_matter);
-    tcase_add_test(tc, what_is_in_one_file_only_is_counted);
-    tcase_add_test(tc, without_names_the_smiles_serve);
+    tcase_add_test(tc, molecules_in_one_file_only_are_counted);
+    tcase_add_test(tc, unnamed_molecules_match_by_smiles);
     tcase_add_loop_test(tc, not_comparable, 0, 6);
-    tcase_add_test(tc, text_for_people);
-    tcase_add_test(tc, json_for_programs);
+    tcase_add_test(tc, text_output);
+    tcase_add_test(tc, json_output);
     return run_suite("eval_compare", &tc, 1);
 }

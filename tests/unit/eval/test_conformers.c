@@ -23,7 +23,7 @@ static cg_heavy_graph graph_of(const char *text)
     return g;
 }
 
-/* Element of each atom, and bonds, agree. */
+/* A match preserves labels and degrees; equal texts give the identity. */
 static void check_match(const char *a_text, const char *b_text, int same)
 {
     cg_heavy_graph a = graph_of(a_text), b = graph_of(b_text);
@@ -61,15 +61,15 @@ START_TEST(matches)
     check_match("c1ccccc1C(=O)[O-]", "[O-]C(=O)c1ccccc1", 1);
     check_match("c1ccccc1C(=O)[O-]", "O=C([O-])C1=CC=CC=C1", 1);
     check_match("[H]C([H])([H])O[2H]", "OC", 1);
-    check_match("C1CC1.C1CC1", "C1CCCCC1", 0); /* colours alone do not tell them apart */
+    check_match("C1CC1.C1CC1", "C1CCCCC1", 0); /* equal colours, but not isomorphic */
     check_match("C1CC1.C1CCC1.[Na+]", "[Na+].C1CCC1.C1CC1", 1);
     check_match(neopentyls, neopentyls, 1);
     check_match("C1CCC2CCCCC2C1", "C1CCC(C1)C1CCCC1", 0);
 }
 END_TEST
 
-/* Thirty benzenes in another order are too many for RDKit's own search. */
-START_TEST(like_pieces)
+/* RDKit's own search does not finish on thirty benzenes in another order. */
+START_TEST(many_equal_components)
 {
     cg_buf a = { 0 }, b = { 0 };
 
@@ -85,16 +85,16 @@ START_TEST(like_pieces)
 }
 END_TEST
 
-/* A sheet of 9 x 9 squares, 81 rings, its atoms row by row and then from the last to the first. */
+/* A sheet of 9 x 9 squares, 81 rings, with its atoms row by row and in reverse order. */
 START_TEST(many_rings)
 {
     cg_buf text = { 0 };
     cg_conformer_file f;
 
-    for (int turned = 0; turned < 2; turned++) {
+    for (int reversed = 0; reversed < 2; reversed++) {
         sdf_head(&text, "sheet", 100, 180);
         for (int i = 0; i < 100; i++) {
-            int at = turned ? 99 - i : i;
+            int at = reversed ? 99 - i : i;
 
             sdf_atom(&text, at % 10, at / 10, 0.5, "Si");
         }
@@ -128,20 +128,21 @@ START_TEST(groups)
     sdf_chain(&text, "ethanol", "OCC", 0.9, NULL); /* another order */
     sdf_chain(&text, "ethanol", "CCC", 0.5, NULL); /* another graph */
     sdf_chain(&text, "", "CCO", 0.1, "OCC");
-    sdf_chain(&text, "", "OCC", 0.2, NULL); /* says nothing: by graph, not the one before */
+    sdf_chain(&text, "", "OCC", 0.2,
+              NULL); /* no SMILES: grouped by graph, apart from the previous one */
     sdf_chain(&text, "", "CCO", 0.3, "CCO");
-    sdf_chain(&text, "amine", "CCN", 0.7, "CCC"); /* its SMILES is another molecule's */
+    sdf_chain(&text, "amine", "CCN", 0.7, "CCC"); /* SMILES of another molecule: ignored */
     f = sdf_read(&text, 1);
     ck_assert_uint_eq(f.n_records, 8);
     ck_assert_uint_eq(f.n_broken, 0);
-    ck_assert_ptr_null(f.first_trouble);
+    ck_assert_ptr_null(f.first_broken_reason);
     ck_assert_uint_eq(f.n_molecules, 5);
     ck_assert_str_eq(f.molecules[0].name, "ethanol");
     ck_assert_str_eq(f.molecules[0].smiles, "CCO");
     ck_assert_uint_eq(f.molecules[0].n, 2);
     ck_assert_uint_eq(f.molecules[0].n_atoms, 3);
     ck_assert_uint_eq(f.molecules[0].first_record, 1);
-    /* OCC was turned around: its second atom is the second of CCO, its first the last */
+    /* OCC is reversed: its second atom is the second of CCO, its first the last */
     ck_assert_float_eq_tol(f.molecules[0].xyz[4][1], 0.6, 1e-5);
     ck_assert_float_eq_tol(f.molecules[0].xyz[5][0], -1.4, 1e-5);
     ck_assert_str_eq(f.molecules[1].name, "amine");
@@ -180,16 +181,16 @@ START_TEST(broken_records)
     ck_assert_uint_eq(f.broken[0].n, 2);
     ck_assert_str_eq(f.broken[1].name, "five");
     ck_assert_str_eq(f.broken[2].name, "");
-    ck_assert_contains(f.first_trouble, "'made.sdf': record 2 ('b'): line 4: found 'nonsense'");
+    ck_assert_contains(f.first_broken_reason,
+                       "'made.sdf': record 2 ('b'): line 4: found 'nonsense'");
     ck_assert_uint_eq(f.n_molecules, 2);
     cg_conformer_file_finish(&f);
     cg_buf_finish(&text);
 }
 END_TEST
 
-/* Of stereoisomers under one name the first says which molecule it is; all are kept, in its order.
- */
-START_TEST(stereo_is_not_looked_at)
+/* Stereoisomers of one name are one molecule: that of the first, in its atom order. */
+START_TEST(stereo_is_ignored)
 {
     static const double corner[4][3] = { { 1, 1, 1 }, { -1, -1, 1 }, { -1, 1, -1 }, { 1, -1, -1 } };
     static const char *const smiles[] = { "F[C@](Cl)(Br)I", "F[C@@](Cl)(Br)I", NULL };
@@ -267,8 +268,8 @@ static void assert_same(const cg_conformer_file *a, const cg_conformer_file *b)
     }
 }
 
-/* More than a batch of text, records across its border, any number of threads. */
-START_TEST(batches)
+/* Several chunks of text, records across their borders, any number of threads. */
+START_TEST(chunks)
 {
     cg_buf text = { 0 };
     cg_conformer_file one, three;
@@ -298,7 +299,7 @@ END_TEST
 START_TEST(whole_files)
 {
     static const struct {
-        const char *text, *says;
+        const char *text, *wanted;
         cg_status status;
     } cases[] = {
         { "{\"name\": \"x\"}\n", "holds records of format json, wanted an SDF", CG_ERR_FORMAT },
@@ -313,7 +314,7 @@ START_TEST(whole_files)
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         path = scratch_write_text("bad.sdf", cases[i].text);
         ck_assert_int_eq(cg_conformer_file_read(path, 1, &f, &err), cases[i].status);
-        ck_assert_contains(err.msg, cases[i].says);
+        ck_assert_contains(err.msg, cases[i].wanted);
     }
     path = scratch_write("nul.sdf", "a\0b\n", 4);
     ck_assert_int_eq(cg_conformer_file_read(path, 1, &f, &err), CG_ERR_FORMAT);
@@ -323,7 +324,7 @@ START_TEST(whole_files)
                      CG_OK);
     ck_assert_uint_eq(f.n_records, 0);
     cg_conformer_file_finish(&f);
-    /* a mark of the byte order, blank lines at the end */
+    /* byte order mark, blank lines at the end */
     cg_buf_puts(&text, "\xef\xbb\xbf");
     sdf_chain(&text, "bom", "CCO", 0.5, NULL);
     cg_buf_puts(&text, "\n \r\n");
@@ -343,13 +344,13 @@ int main(void)
     tcase_set_timeout(tc, 60);
     tcase_add_checked_fixture(tc, scratch_make, scratch_remove);
     tcase_add_test(tc, matches);
-    tcase_add_test(tc, like_pieces);
+    tcase_add_test(tc, many_equal_components);
     tcase_add_test(tc, many_rings);
     tcase_add_test(tc, groups);
     tcase_add_test(tc, broken_records);
-    tcase_add_test(tc, stereo_is_not_looked_at);
+    tcase_add_test(tc, stereo_is_ignored);
     tcase_add_test(tc, foreign_files);
-    tcase_add_test(tc, batches);
+    tcase_add_test(tc, chunks);
     tcase_add_test(tc, whole_files);
     return run_suite("eval_conformers", &tc, 1);
 }

@@ -30,8 +30,9 @@ static cg_conformer_file read_data(const char *name)
     return f;
 }
 
-/* What tools/eval_reference.py finds with GetBestRMS, at 0.25 Å; our files and foreign ones. */
-START_TEST(figures_of_rdkit)
+/* Figures of tools/eval_reference.py with GetBestRMS at 0.25 Å; confgen's files and foreign ones.
+ */
+START_TEST(figures_equal_those_of_rdkit)
 {
     cg_eval_settings settings = defaults;
     cg_conformer_file ref = read_data("ref.sdf");
@@ -70,8 +71,8 @@ START_TEST(figures_of_rdkit)
 }
 END_TEST
 
-/* A molecule against itself is all zeros, on any number of threads, checks included. */
-START_TEST(itself)
+/* References against themselves: all distances are 0, on any number of threads, with checks. */
+START_TEST(references_against_themselves)
 {
     cg_eval_settings settings = defaults;
     cg_conformer_file ref = read_data("ref.sdf");
@@ -121,7 +122,8 @@ START_TEST(names)
     sdf_chain(&gen_text, "full", "OCC", 0.5, NULL);
     sdf_chain(&gen_text, "wrong", "CCO", 0.5, NULL);
     sdf_chain(&gen_text, "wrong", "CCO", 0.6, NULL);
-    sdf_chain(&gen_text, "stranger", "CCS", 0.6, NULL); /* names serve: not taken for "none" */
+    sdf_chain(&gen_text, "extra", "CCS", 0.6,
+              NULL); /* names match, so it is not assigned to "none" by SMILES */
     cg_buf_puts(&gen_text, "broken\n\n\n$$$$\n");
     sdf_chain(&gen_text, "full", "CCC", 0.5, NULL);
     sdf_chain(&gen_text, "", "CCCO", 0.5, NULL);
@@ -146,7 +148,7 @@ START_TEST(names)
     ck_assert_float_eq_tol(find(&r, "full")->ref_min[0], 0, 1e-3);
     ck_assert_double_eq(find(&r, "none")->cov_r, 0);
     ck_assert(isnan(find(&r, "none")->mat_r));
-    /* five molecules, two of which cover all: 2/5; without those that are missing: all */
+    /* five molecules, two of them fully covered: 2/5; without the missing ones: 1 */
     ck_assert_double_eq_tol(r.summary.cov_r.mean, 0.4, 1e-12);
     ck_assert_double_eq_tol(r.summary.cov_r.median, 0, 1e-12);
     cg_eval_result_finish(&r);
@@ -162,7 +164,7 @@ START_TEST(names)
 }
 END_TEST
 
-START_TEST(smiles_where_names_fail)
+START_TEST(smiles_are_used_if_names_do_not_match)
 {
     cg_buf ref_text = { 0 }, gen_text = { 0 };
     cg_conformer_file ref, gen;
@@ -171,7 +173,7 @@ START_TEST(smiles_where_names_fail)
 
     sdf_chain(&ref_text, "a", "CCO", 0.5, NULL);
     sdf_chain(&ref_text, "b", "CCN", 0.5, NULL);
-    sdf_chain(&ref_text, "twin of b", "CCN", 0.5, NULL);
+    sdf_chain(&ref_text, "same as b", "CCN", 0.5, NULL);
     sdf_chain(&gen_text, "x_1", "OCC", 0.5, NULL);
     sdf_chain(&gen_text, "x_2", "NCC", 0.5, NULL);
     sdf_chain(&gen_text, "x_3", "CCO", 0.9, NULL);
@@ -185,7 +187,7 @@ START_TEST(smiles_where_names_fail)
     ck_assert_uint_eq(notes.extra, 1);
     ck_assert_uint_eq(find(&r, "a")->n_gen, 2);
     ck_assert_uint_eq(find(&r, "b")->n_gen, 1);
-    ck_assert_uint_eq(find(&r, "twin of b")->n_gen, 0);
+    ck_assert_uint_eq(find(&r, "same as b")->n_gen, 0);
     ck_assert_float_eq_tol(find(&r, "a")->gen_min[0], 0, 1e-3);
     ck_assert_float_gt(find(&r, "a")->gen_min[1], 0.05f);
     cg_eval_result_finish(&r);
@@ -208,21 +210,21 @@ START_TEST(refused_references)
     sdf_chain(&text, "a", "CCN", 0.5, NULL);
     ref = sdf_read(&text, 1);
     ck_assert_int_eq(cg_evaluate(&ref, &ref, &defaults, 1, &r, NULL, &err), CG_ERR_INPUT);
-    ck_assert_contains(err.msg, "'made.sdf': records 1 and 3 have the name 'a' and are different "
+    ck_assert_contains(err.msg, "'made.sdf': records 1 and 3 have the name 'a' but are different "
                                 "molecules, 'CCO' and 'CCN'");
     cg_conformer_file_finish(&ref);
     cg_buf_clear(&text);
     cg_buf_puts(&text, "a\n\n\n$$$$\n");
     ref = sdf_read(&text, 1);
     ck_assert_int_eq(cg_evaluate(&ref, &ref, &defaults, 1, &r, NULL, &err), CG_ERR_INPUT);
-    ck_assert_contains(err.msg, "no reference conformer that can be read; the first trouble: ");
+    ck_assert_contains(err.msg, "no readable reference conformer; first broken record: ");
     cg_conformer_file_finish(&ref);
     cg_buf_finish(&text);
 }
 END_TEST
 
-/* Plain RMSD looks at no symmetry: a turned-around propane differs, the best RMSD is 0. */
-START_TEST(plain)
+/* Plain RMSD ignores symmetry: a reversed propane differs, while its best RMSD is 0. */
+START_TEST(plain_rmsd)
 {
     cg_buf a = { 0 }, b = { 0 };
     cg_conformer_file ref, gen;
@@ -264,11 +266,11 @@ int main(void)
     TCase *tc = tcase_create("evaluate");
 
     tcase_set_timeout(tc, 60);
-    tcase_add_test(tc, figures_of_rdkit);
-    tcase_add_test(tc, itself);
+    tcase_add_test(tc, figures_equal_those_of_rdkit);
+    tcase_add_test(tc, references_against_themselves);
     tcase_add_test(tc, names);
-    tcase_add_test(tc, smiles_where_names_fail);
+    tcase_add_test(tc, smiles_are_used_if_names_do_not_match);
     tcase_add_test(tc, refused_references);
-    tcase_add_test(tc, plain);
+    tcase_add_test(tc, plain_rmsd);
     return run_suite("eval_evaluate", &tc, 1);
 }

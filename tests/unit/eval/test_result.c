@@ -11,11 +11,11 @@ START_TEST(figures)
 
     ck_assert_double_eq(f.mean, 4);
     ck_assert_double_eq(f.median, 2.5);
-    f = cg_eval_figure_of(v, 3); /* in order by now: 1 2 3 */
+    f = cg_eval_figure_of(v, 3); /* sorted by the first call: 1 2 3 */
     ck_assert_double_eq(f.median, 2);
     f = cg_eval_figure_of(v, 0);
     ck_assert(isnan(f.mean) && isnan(f.median));
-    ck_assert_double_eq_tol(cg_eval_coverage(d, 3, 0.75), 1.0 / 3, 1e-15); /* strictly nearer */
+    ck_assert_double_eq_tol(cg_eval_coverage(d, 3, 0.75), 1.0 / 3, 1e-15); /* strictly closer */
     ck_assert_double_eq(cg_eval_coverage(NULL, 0, 0.75), 0);
 }
 END_TEST
@@ -105,11 +105,11 @@ START_TEST(json_round_trip)
 }
 END_TEST
 
-/* Replace the first `from` in the text of a good result; it must then be refused so. */
+/* Replaces the first `from` in a good result; reading must then fail with `wanted`. */
 START_TEST(json_refusals)
 {
     static const struct {
-        const char *from, *to, *says;
+        const char *from, *to, *wanted;
     } cases[] = {
         { "confgen-eval-1", "confgen-eval-9", "format: found \"confgen-eval-9\", wanted" },
         { "\"delta\": 0.75", "\"delta\": \"0.75\"", "settings.delta: found \"0.75\", wanted" },
@@ -146,9 +146,9 @@ START_TEST(json_refusals)
         cg_buf_puts(&bad, cases[i].to);
         cg_buf_puts(&bad, at + strlen(cases[i].from));
         ck_assert_msg(cg_eval_read_json("x", bad.data, bad.len, &back, &err) == CG_ERR_FORMAT,
-                      "case %zu is taken", i);
-        ck_assert_msg(strstr(err.msg, cases[i].says) != NULL, "case %zu: \"%s\" lacks \"%s\"", i,
-                      err.msg, cases[i].says);
+                      "case %zu is accepted", i);
+        ck_assert_msg(strstr(err.msg, cases[i].wanted) != NULL, "case %zu: \"%s\" lacks \"%s\"", i,
+                      err.msg, cases[i].wanted);
         cg_buf_finish(&bad);
     }
     for (size_t len = 0; len < good.len - 2; len += 97)

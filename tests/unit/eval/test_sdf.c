@@ -49,7 +49,7 @@ START_TEST(v2000)
     ck_assert(is_text(r.smiles, r.smiles_len, "CCO"));
     ck_assert_uint_eq(r.n_atoms, 3);
     ck_assert_uint_eq(r.block_len, strlen(WHOLE));
-    /* about the centroid, (1, 1, 0) */
+    /* relative to the centroid, (1, 1, 0) */
     ck_assert_float_eq_tol(xyz[0][0], -2, 1e-6);
     ck_assert_float_eq_tol(xyz[0][1], -0.5, 1e-6);
     ck_assert_float_eq_tol(xyz[2][0], 3, 1e-6);
@@ -57,8 +57,8 @@ START_TEST(v2000)
 }
 END_TEST
 
-/* Line ends, trailing blanks, names in the title or in an item, items before and after. */
-START_TEST(token_numbers)
+/* Line ends, trailing blanks, names in the title or in an item, items in any order. */
+START_TEST(text_variants)
 {
     cg_sdf_record lf = read_good(WHOLE), r;
     char crlf[2 * sizeof WHOLE];
@@ -88,7 +88,7 @@ START_TEST(token_numbers)
 }
 END_TEST
 
-/* Stereo marks are no part of the key; elements, charges, isotopes, bonds and properties are. */
+/* The key includes elements, charges, isotopes, bonds and properties, but not stereo marks. */
 START_TEST(keys)
 {
     static const struct {
@@ -165,24 +165,24 @@ START_TEST(v3000)
 }
 END_TEST
 
-/* Numbers as strtod() has them, to the last bit, in all spellings that columns can hold. */
+/* Every notation that fits the columns is read to the last bit like strtod(). */
 START_TEST(numbers)
 {
-    static const char *const spellings[] = { "0.0000",  "-0.0000", "1",       ".5",       "-.5",
-                                             "5.",      "+3.25",   "123.456", "-9999.99", "1e3",
-                                             "-2.5E-3", "0.1",     "12345e-3" };
+    static const char *const texts[] = { "0.0000",  "-0.0000", "1",       ".5",       "-.5",
+                                         "5.",      "+3.25",   "123.456", "-9999.99", "1e3",
+                                         "-2.5E-3", "0.1",     "12345e-3" };
 
-    for (size_t i = 0; i < sizeof spellings / sizeof spellings[0]; i++) {
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         char text[512];
-        double want = strtod(spellings[i], NULL);
+        double want = strtod(texts[i], NULL);
 
         snprintf(text, sizeof text,
                  "x\n  test              3D\n\n" COUNTS(
                      2, 0) "%10s    0.0000    0.0000 C   0\n"
                            "    0.0000    0.0000    0.0000 C   0\nM  END\n",
-                 spellings[i]);
+                 texts[i]);
         read_good(text);
-        ck_assert_msg(xyz[0][0] == (float)(want - want / 2), "%s: %.9g, wanted %.9g", spellings[i],
+        ck_assert_msg(xyz[0][0] == (float)(want - want / 2), "%s: %.9g, wanted %.9g", texts[i],
                       (double)xyz[0][0], want / 2);
     }
 }
@@ -191,7 +191,7 @@ END_TEST
 START_TEST(refusals)
 {
     static const struct {
-        const char *text, *says;
+        const char *text, *wanted;
     } cases[] = {
         { "", "ends after line 0, wanted a header" },
         { "name\n\n", "ends after line 2, wanted a header" },
@@ -212,9 +212,9 @@ START_TEST(refusals)
         { HEAD COUNTS(0, 0) "M  END\n", "found no atoms" },
         { "x\n  test              2D\n\n" COUNTS(
               1, 0) "    1.0000    1.0000    0.0000 C   0\nM  END\n",
-          "found a drawing" },
+          "found a 2D drawing" },
         { "x\n\n\n" COUNTS(1, 0) "    1.0000    1.0000    0.0000 C   0\nM  END\n",
-          "found a drawing" },
+          "found a 2D drawing" },
         { V3_HEAD "M  V30 COUNTS x\n", "wanted the numbers of atoms and bonds" },
         { V3_HEAD "M  V30 COUNTS 3000 0\n", "found 3000 atoms, wanted at most 2048" },
         { V3_HEAD "M  V30 COUNTS 1 0\nM  V30 BEGIN ATOM\nM  V30 END ATOM\n",
@@ -226,15 +226,15 @@ START_TEST(refusals)
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         cg_sdf_record r;
 
-        ck_assert_msg(read_text(cases[i].text, &r) != CG_OK, "case %zu is taken", i);
-        ck_assert_msg(strstr(err.msg, cases[i].says) != NULL, "case %zu: \"%s\" lacks \"%s\"", i,
-                      err.msg, cases[i].says);
+        ck_assert_msg(read_text(cases[i].text, &r) != CG_OK, "case %zu is accepted", i);
+        ck_assert_msg(strstr(err.msg, cases[i].wanted) != NULL, "case %zu: \"%s\" lacks \"%s\"", i,
+                      err.msg, cases[i].wanted);
     }
 }
 END_TEST
 
-/* A broken block does not hide whose record it is. */
-START_TEST(broken_keeps_its_name)
+/* Name and SMILES of a record with a broken block are known. */
+START_TEST(broken_record_keeps_its_name)
 {
     cg_sdf_record r;
 
@@ -244,7 +244,7 @@ START_TEST(broken_keeps_its_name)
 }
 END_TEST
 
-/* Bytes that are no text, which would cut names short where they are compared. */
+/* A NUL byte would truncate names in comparisons. */
 START_TEST(nul_bytes)
 {
     static const char text[] =
@@ -259,7 +259,7 @@ START_TEST(nul_bytes)
 }
 END_TEST
 
-START_TEST(bounds)
+START_TEST(limits)
 {
     cg_buf text = { 0 };
     cg_sdf_record r;
@@ -286,13 +286,13 @@ int main(void)
     TCase *tc = tcase_create("sdf");
 
     tcase_add_test(tc, v2000);
-    tcase_add_test(tc, token_numbers);
+    tcase_add_test(tc, text_variants);
     tcase_add_test(tc, keys);
     tcase_add_test(tc, v3000);
     tcase_add_test(tc, numbers);
     tcase_add_test(tc, refusals);
-    tcase_add_test(tc, broken_keeps_its_name);
+    tcase_add_test(tc, broken_record_keeps_its_name);
     tcase_add_test(tc, nul_bytes);
-    tcase_add_test(tc, bounds);
+    tcase_add_test(tc, limits);
     return run_suite("eval_sdf", &tc, 1);
 }

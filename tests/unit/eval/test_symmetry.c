@@ -42,7 +42,7 @@ static const struct {
     { "CNC(=N)N", 1, 2 },
     { "CNC(N)=[NH2+]", 1, 2 },
     { "NC(N)=[NH2+]", 2, 6 },
-    { "NC(N)=O", 2, 2 }, /* O and N do not change places, its two N always may */
+    { "NC(N)=O", 2, 2 }, /* O and N are not exchanged, its two N always are */
     { "NC(N)=S", 2, 2 },
     { "CS(=O)(=O)O", 2, 6 },
     { "CS(=O)(=O)c1ccccc1", 4, 4 },
@@ -50,7 +50,7 @@ static const struct {
     { "O=P(O)(O)OP(=O)(O)O", 8, 72 },
     { "FC(F)(F)c1ccccc1", 12, 12 },
     { "CC(C)(C)c1cc(C(C)(C)C)cc(C(C)(C)C)c1", 1296, 1296 },
-    { "c1c[nH]cn1", 2, 2 }, /* hydrogens do not count */
+    { "c1c[nH]cn1", 2, 2 }, /* hydrogens are ignored */
     { "C1=CCC=CC1", 4, 4 },
     { "C[NH3+]", 1, 1 },
     { "[13CH3]C", 1, 1 },
@@ -61,12 +61,12 @@ static const struct {
     { "[Cl-].[Cl-].[Ca+2]", 2, 2 },
     { "C.C.C", 6, 6 },
     { "F[C@H](Cl)Br", 1, 1 },
-    { "C[C@H](F)C[C@@H](C)F", 2, 2 }, /* stereo is not looked at */
+    { "C[C@H](F)C[C@@H](C)F", 2, 2 }, /* stereo is ignored */
     { "F/C=C/F", 2, 2 },
     { "C=CCn1/c(=N/C(=O)C2CCCCC2)sc2cc(NC(C)=O)ccc21", 2, 2 }, /* a direction in a ring */
     { "[O-][n+]1ccccc1", 2, 2 },
     { "CN=[N+]=[N-]", 1, 1 },
-    /* without hydrogens, those that are atoms of the text too */
+    /* hydrogens that are atoms of the SMILES are left out too */
     { "[2H]C([2H])([2H])C", 2, 2 },
     { "[H]/N=C(/C)N", 1, 2 },
     { "[H]/N=C(\\N)c1ccccc1", 2, 4 },
@@ -79,12 +79,12 @@ static char bond_kind(const cg_smiles *g, size_t a, size_t b)
             (g->bonds[i].first == b && g->bonds[i].second == a)) {
             char c = g->bonds[i].symbol;
 
-            return c == '=' || c == '#' ? c : '-'; /* aromatic or single: as the atoms are */
+            return c == '=' || c == '#' ? c : '-'; /* aromatic or single: determined by the atoms */
         }
     return 0;
 }
 
-/* Heavy atom i as an atom of the text. */
+/* Index of a heavy atom among all atoms of the SMILES. */
 static size_t text_atom(const cg_smiles *g, size_t heavy)
 {
     for (size_t i = 0;; i++)
@@ -134,7 +134,7 @@ START_TEST(maps_are_automorphisms)
 }
 END_TEST
 
-START_TEST(too_many_maps_are_cut)
+START_TEST(list_of_maps_is_truncated)
 {
     cg_molecule *mol = parse("CC(C)(C)c1cc(C(C)(C)C)cc(C(C)(C)C)c1");
 
@@ -153,7 +153,7 @@ START_TEST(too_many_maps_are_cut)
 }
 END_TEST
 
-/* A search that tries atoms by element and bonds alone does not come back from a lattice. */
+/* A search that only compares elements and bonds does not finish on a lattice. */
 START_TEST(lattices_are_searched)
 {
     enum { SIDE = 9 };
@@ -184,14 +184,14 @@ START_TEST(lattices_are_searched)
 }
 END_TEST
 
-START_TEST(the_bound_is_checked)
+START_TEST(limit_is_checked)
 {
     cg_molecule *mol = parse("CC");
     cg_symmetry s = { 0 };
     cg_error err = CG_ERROR_INIT;
 
     ck_assert_int_eq(cg_symmetry_find(mol, CG_SYMMETRY_PLAIN, 0, &s, &err), CG_ERR_USAGE);
-    ck_assert_str_eq(err.msg, "symmetry: found a bound of 0 maps, wanted 1 to 2147483646");
+    ck_assert_str_eq(err.msg, "symmetry: found a limit of 0 maps, wanted 1 to 2147483646");
     ck_assert_int_eq(cg_symmetry_find(mol, CG_SYMMETRY_PLAIN, SIZE_MAX, &s, &err), CG_ERR_USAGE);
     ck_assert_ptr_null(s.maps);
     cg_symmetry_finish(&s);
@@ -208,9 +208,9 @@ int main(void)
     int failed;
 
     tcase_add_loop_test(tc, maps_are_automorphisms, 0, (int)(sizeof known / sizeof known[0]));
-    tcase_add_test(tc, too_many_maps_are_cut);
+    tcase_add_test(tc, list_of_maps_is_truncated);
     tcase_add_test(tc, lattices_are_searched);
-    tcase_add_test(tc, the_bound_is_checked);
+    tcase_add_test(tc, limit_is_checked);
     suite_add_tcase(s, tc);
     sr = srunner_create(s);
     srunner_run_all(sr, CK_NORMAL);
