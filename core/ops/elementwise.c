@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-#include "elementwise.h"
+#include "ops/elementwise.h"
 
 #include <math.h>
 #include <string.h>
 
-/* ThreadSanitizer's runtime is not up yet when the loader resolves the clones. */
+/* The runtime of ThreadSanitizer is not initialised yet when the loader resolves the clones. */
 #if defined(__x86_64__) && defined(__gnu_linux__) && !defined(__SANITIZE_THREAD__)
 #define CLONES __attribute__((target_clones("avx512f", "avx2", "default")))
 #else
@@ -20,7 +20,8 @@ enum { LANES = 16 };
 static inline float fast_exp(float x)
 {
     const float shift = 0x1.8p23f; /* adding it rounds to an integer */
-    float given = x, n, r, p;
+    const float unclamped = x;
+    float n, r, p;
     int32_t bits, pbits;
 
     x = x < -87.0f ? -87.0f : x;
@@ -28,8 +29,8 @@ static inline float fast_exp(float x)
     n = x * 0x1.715476p+0f + shift;
     memcpy(&bits, &n, sizeof bits);
     n -= shift;
-    r = x - n * 0x1.62e4p-1f;    /* ln 2, upper part: n times it is exact */
-    r = r - n * 0x1.7f7d1cp-20f; /* and the rest */
+    r = x - n * 0x1.62e4p-1f;    /* upper part of ln 2: the product is exact */
+    r = r - n * 0x1.7f7d1cp-20f; /* lower part */
     p = 0x1.6c16c2p-10f;         /* 1/720 */
     p = p * r + 0x1.111112p-7f;  /* 1/120 */
     p = p * r + 0x1.555556p-5f;  /* 1/24 */
@@ -37,11 +38,11 @@ static inline float fast_exp(float x)
     p = p * r + 0.5f;
     p = p * r + 1.0f;
     p = p * r + 1.0f;
-    bits = (int32_t)((uint32_t)bits << 23); /* the low bits of n + shift are n itself */
+    bits = (int32_t)((uint32_t)bits << 23); /* the low bits of n + shift are n */
     memcpy(&pbits, &p, sizeof pbits);
     pbits += bits;
     memcpy(&p, &pbits, sizeof p);
-    return given < -87.0f ? 0.0f : p;
+    return unclamped < -87.0f ? 0.0f : p;
 }
 
 CLONES void cg_rms_norm(const float *x, const float *weight, float eps, int64_t n, float *out)

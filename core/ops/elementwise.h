@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /**
- * @file elementwise.h  What surrounds the matrix products on the CPU, one row at a time.
+ * @file elementwise.h  Operations between the matrix products on the CPU, one row at a time.
  *
- * Each function is plain C whose sums run over a fixed number of lanes, compiled for several
- * instruction sets: the compiler may not reorder, so every variant gives the same bits.
+ * Each function is plain C whose sums use a fixed number of lanes, compiled for several instruction
+ * sets: the compiler must not reorder sums, so all variants give the same bits.
  */
 #ifndef CG_OPS_ELEMENTWISE_H
 #define CG_OPS_ELEMENTWISE_H
@@ -17,15 +17,15 @@ void cg_rms_norm(const float *x, const float *weight, float eps, int64_t n, floa
 void cg_silu_mul(const float *gate_up, int64_t n, float *out);
 
 /**
- * Rotate one head in place: pairs (i, i + head_dim/2) by the angle of position, as Hugging Face
- * lays them out. cos, sin [head_dim/2] of that position.
+ * Rotates one head in place: pairs (i, i + head_dim/2), the layout of Hugging Face, by the angles
+ * of a position, whose cosines and sines are [head_dim/2].
  */
 void cg_rope(float *head, const float *cosines, const float *sines, int64_t head_dim);
 
 /** p[i] = exp((x[i] - max) * scale) for i < n; returns the sum, added in order of i in double. */
 double cg_exp_row(const float *x, float max, float scale, int64_t n, float *p);
 
-/** Largest of x [n], n >= 1. NaN is passed over unless all are NaN. */
+/** Returns the largest of x [n], n >= 1. NaN is ignored unless all are NaN. */
 float cg_max(const float *x, int64_t n);
 
 #endif

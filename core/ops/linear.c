@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "linear.h"
+#include "ops/linear.h"
 
 #include <omp.h>
 #include <stdio.h>
@@ -11,26 +11,26 @@
 #include "base/error.h"
 #include "base/size.h"
 
-/* K x 128 floats stay in the L2 cache up to K = 1280 or so. */
+/* A panel of K x 128 floats fits in the L2 cache up to K of about 1280. */
 enum { PANEL = CG_LINEAR_PANEL };
 
-/* Row counts a task may have, ascending. The last is the reference of the check. */
+/* Permitted row counts of a task, ascending. The last is the reference of the check. */
 static const int row_counts[] = { 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, CG_LINEAR_PAD };
 enum { N_COUNTS = sizeof row_counts / sizeof row_counts[0], LAST = N_COUNTS - 1 };
 
-/* oneDNN calls per worker; a worker touches only its own. */
+/* Memory objects of one worker, used by it only. */
 struct worker_memory {
     dnnl_memory_t x[N_COUNTS], w, y[N_COUNTS];
-    dnnl_memory_t scratch[N_COUNTS]; /* NULL where a primitive needs none */
+    dnnl_memory_t scratch[N_COUNTS]; /* NULL if the primitive needs none */
 };
 
-/* One shape of task: x[rows, k] times a panel of n features, into rows ldy floats apart. */
+/* A task shape: x[rows, k] times a panel of n features, into rows ldy floats apart. */
 struct kernel {
-    struct kernel *link;
+    struct kernel *next;
     int64_t n, k, ldy;
     int accumulate;
     size_t packed_bytes;
-    dnnl_memory_desc_t packed; /* weights' layout */
+    dnnl_memory_desc_t packed; /* layout of the weights */
     dnnl_primitive_t prim[N_COUNTS];
     char usable[N_COUNTS];
     char usable_text[64];
@@ -41,8 +41,8 @@ struct cg_linear_context {
     cg_team *team;
     dnnl_engine_t engine;
     dnnl_stream_t *stream; /* [workers] */
-    /* oneDNN's own scratchpad belongs to a primitive: two workers that run one at the same time
-     * would write over each other. So each worker has its own, of the largest size any needs. */
+    /* The default scratchpad of oneDNN belongs to a primitive, which several workers run at the
+     * same time. Each worker has its own instead, of the largest size that a primitive needs. */
     void **scratch; /* [workers] */
     size_t scratch_bytes;
     struct kernel *kernels;
@@ -71,7 +71,7 @@ static cg_status fail_dnnl(cg_error *err, const char *call, dnnl_status_t st)
     } while (0)
 
 /* ---- the two oneDNN interfaces ---------------------------------------------------------------
- * Version 3 made memory descriptors opaque and took away operation descriptors. */
+ * Version 3 made memory descriptors opaque and removed operation descriptors. */
 
 #if DNNL_VERSION_MAJOR >= 3
 static dnnl_status_t describe(dnnl_memory_desc_t *md, int64_t rows, int64_t cols, int64_t s0,
@@ -89,7 +89,7 @@ static dnnl_status_t describe_any(dnnl_memory_desc_t *md, int64_t rows, int64_t 
     return dnnl_memory_desc_create_with_tag(md, 2, dims, dnnl_f32, dnnl_format_tag_any);
 }
 
-static void forget(dnnl_memory_desc_t *md)
+static void release_desc(dnnl_memory_desc_t *md)
 {
     dnnl_memory_desc_destroy(*md);
     *md = NULL;
@@ -144,7 +144,7 @@ static dnnl_status_t describe_any(dnnl_memory_desc_t *md, int64_t rows, int64_t 
     return dnnl_memory_desc_init_by_tag(md, 2, dims, dnnl_f32, dnnl_format_tag_any);
 }
 
-static void forget(dnnl_memory_desc_t *md)
+static void release_desc(dnnl_memory_desc_t *md)
 {
     (void)md;
 }
@@ -197,13 +197,13 @@ cg_status cg_linear_context_create(cg_team *team, cg_linear_context **ret_ctx, c
     dnnl_status_t st;
 
     if (!ctx)
-        return cg_fail(err, CG_ERR_NOMEM, "linear: out of memory");
+        return cg_fail_nomem(err, "linear");
     ctx->team = team;
     ctx->stream = calloc((size_t)workers, sizeof *ctx->stream);
     ctx->scratch = calloc((size_t)workers, sizeof *ctx->scratch);
     if (!ctx->stream || !ctx->scratch) {
         cg_linear_context_destroy(ctx);
-        return cg_fail(err, CG_ERR_NOMEM, "linear: out of memory");
+        return cg_fail_nomem(err, "linear");
     }
     st = dnnl_engine_create(&ctx->engine, dnnl_cpu, 0);
     for (int w = 0; w < workers && st == dnnl_success; w++)
@@ -230,7 +230,7 @@ static void kernel_destroy(struct kernel *kn, int workers)
     }
     for (int w = 0; w < workers && kn->mem; w++)
         dnnl_memory_destroy(kn->mem[w].w);
-    forget(&kn->packed);
+    release_desc(&kn->packed);
     free(kn->mem);
     free(kn);
 }
@@ -245,7 +245,7 @@ void cg_linear_context_destroy(cg_linear_context *ctx)
     while (ctx->kernels) {
         struct kernel *kn = ctx->kernels;
 
-        ctx->kernels = kn->link;
+        ctx->kernels = kn->next;
         kernel_destroy(kn, workers);
     }
     for (int w = 0; w < workers && ctx->stream; w++)
@@ -260,15 +260,15 @@ void cg_linear_context_destroy(cg_linear_context *ctx)
 
 /* ---- kernels ----------------------------------------------------------------------------- */
 
-/* Room in every worker's scratchpad for `bytes`. */
+/* Grows the scratchpad of every worker to `bytes`. */
 static cg_status grow_scratch(cg_linear_context *ctx, size_t bytes, cg_error *err)
 {
     for (int w = 0; w < cg_team_size(ctx->team) && bytes > ctx->scratch_bytes; w++) {
         free(ctx->scratch[w]);
         ctx->scratch[w] = aligned_alloc(64, (bytes + 63) / 64 * 64);
         if (!ctx->scratch[w]) {
-            ctx->scratch_bytes = 0; /* they differ now: the next one begins anew */
-            return cg_fail(err, CG_ERR_NOMEM, "linear: out of memory");
+            ctx->scratch_bytes = 0; /* sizes differ now: the next call reallocates all */
+            return cg_fail_nomem(err, "linear");
         }
     }
     if (bytes > ctx->scratch_bytes)
@@ -288,11 +288,11 @@ static cg_status make_scratch(struct kernel *kn, cg_linear_context *ctx, dnnl_pr
     bytes = desc_size(&md);
     for (int w = 0; w < cg_team_size(ctx->team) && bytes; w++)
         DNNL(memory_create(&kn->mem[w].scratch[c], &md, ctx->engine));
-    forget(&md);
+    release_desc(&md);
     return grow_scratch(ctx, bytes, err);
 }
 
-/* Primitive of row count index c. The largest count (made first) chooses the weights' layout. */
+/* Creates the primitive of row count c. The largest, created first, selects the weight layout. */
 static cg_status make_primitive(struct kernel *kn, cg_linear_context *ctx,
                                 dnnl_primitive_attr_t attr, int c, cg_error *err)
 {
@@ -300,7 +300,7 @@ static cg_status make_primitive(struct kernel *kn, cg_linear_context *ctx,
     int m = row_counts[c];
     dnnl_memory_desc_t x, y, any;
     dnnl_primitive_desc_t pd;
-    cg_status status;
+    cg_status st;
 
     DNNL(describe(&x, m, kn->k, kn->k, 1));
     DNNL(describe(&y, m, kn->n, kn->ldy, 1));
@@ -311,23 +311,22 @@ static cg_status make_primitive(struct kernel *kn, cg_linear_context *ctx,
         kn->packed_bytes = desc_size(&kn->packed);
         for (int w = 0; w < workers; w++)
             DNNL(memory_create(&kn->mem[w].w, &kn->packed, ctx->engine));
-        forget(&any);
+        release_desc(&any);
     } else if (matmul_desc(&pd, &x, &kn->packed, &y, attr, ctx->engine) != dnnl_success) {
-        forget(&x);
-        forget(&y);
-        return CG_OK; /* no kernel of this row count takes the layout: not used */
+        release_desc(&x);
+        release_desc(&y);
+        return CG_OK; /* oneDNN has no kernel for this layout: the row count is not used */
     }
     DNNL(dnnl_primitive_create(&kn->prim[c], pd));
-    status = make_scratch(kn, ctx, pd, c, err);
+    st = make_scratch(kn, ctx, pd, c, err);
     DNNL(dnnl_primitive_desc_destroy(pd));
-    if (status != CG_OK)
-        return status;
+    CG_TRY(st);
     for (int w = 0; w < workers; w++) {
         DNNL(memory_create(&kn->mem[w].x[c], &x, ctx->engine));
         DNNL(memory_create(&kn->mem[w].y[c], &y, ctx->engine));
     }
-    forget(&x);
-    forget(&y);
+    release_desc(&x);
+    release_desc(&y);
     return CG_OK;
 }
 
@@ -340,7 +339,7 @@ static dnnl_status_t execute(const struct kernel *kn, const cg_linear_context *c
                                 { DNNL_ARG_DST, mem->y[c] },
                                 { DNNL_ARG_SCRATCHPAD, mem->scratch[c] } };
 
-    /* The task is one thread's: oneDNN must not open a team of its own. */
+    /* A task runs on one thread: oneDNN must not start its own team. */
     omp_set_num_threads(1);
     dnnl_memory_set_data_handle(mem->x[c], (void *)(uintptr_t)x);
     dnnl_memory_set_data_handle(mem->w, (void *)(uintptr_t)packed);
@@ -350,7 +349,7 @@ static dnnl_status_t execute(const struct kernel *kn, const cg_linear_context *c
     return dnnl_primitive_execute(kn->prim[c], ctx->stream[worker], mem->scratch[c] ? 4 : 3, args);
 }
 
-/* Numbers in [-1, 1) with all mantissa bits in use. */
+/* Pseudo-random numbers in [-1, 1) that use all mantissa bits. */
 static void fill_noise(float *p, size_t n)
 {
     uint32_t s = 0x9e3779b9u;
@@ -361,7 +360,7 @@ static void fill_noise(float *p, size_t n)
     }
 }
 
-/* Which row counts give the bits of the largest one, wherever in a tile a row stands? */
+/* Determines the row counts that give the bits of the largest one for every row of a tile. */
 static cg_status check_row_counts(struct kernel *kn, cg_linear_context *ctx, cg_error *err)
 {
     int rows = row_counts[LAST];
@@ -411,7 +410,7 @@ static cg_status make_primitives(struct kernel *kn, cg_linear_context *ctx, cg_e
 {
     dnnl_primitive_attr_t attr;
     dnnl_post_ops_t ops;
-    cg_status status = CG_OK;
+    cg_status st = CG_OK;
 
     DNNL(dnnl_primitive_attr_create(&attr));
     DNNL(dnnl_primitive_attr_set_scratchpad_mode(attr, dnnl_scratchpad_mode_user));
@@ -421,44 +420,43 @@ static cg_status make_primitives(struct kernel *kn, cg_linear_context *ctx, cg_e
         DNNL(dnnl_primitive_attr_set_post_ops(attr, ops));
         DNNL(dnnl_post_ops_destroy(ops));
     }
-    for (int c = LAST; c >= 0 && status == CG_OK; c--)
-        status = make_primitive(kn, ctx, attr, c, err);
+    for (int c = LAST; c >= 0 && st == CG_OK; c--)
+        st = make_primitive(kn, ctx, attr, c, err);
     DNNL(dnnl_primitive_attr_destroy(attr));
-    return status;
+    return st;
 }
 
 static cg_status kernel_get(cg_linear_context *ctx, int64_t n, int64_t k, int64_t ldy,
                             int accumulate, struct kernel **ret_kernel, cg_error *err)
 {
     struct kernel *kn;
-    cg_status status;
+    cg_status st;
 
-    for (kn = ctx->kernels; kn; kn = kn->link)
+    for (kn = ctx->kernels; kn; kn = kn->next)
         if (kn->n == n && kn->k == k && kn->ldy == ldy && kn->accumulate == accumulate) {
             *ret_kernel = kn;
             return CG_OK;
         }
     kn = calloc(1, sizeof *kn);
     if (!kn)
-        return cg_fail(err, CG_ERR_NOMEM, "linear: out of memory");
+        return cg_fail_nomem(err, "linear");
     kn->n = n;
     kn->k = k;
     kn->ldy = ldy;
     kn->accumulate = accumulate;
     kn->mem = calloc((size_t)cg_team_size(ctx->team), sizeof *kn->mem);
-    status = kn->mem ? CG_OK : cg_fail(err, CG_ERR_NOMEM, "linear: out of memory");
-    if (status == CG_OK)
-        status = make_primitives(kn, ctx, err);
-    if (status == CG_OK)
-        status = check_row_counts(kn, ctx, err);
-    if (status != CG_OK) {
-        kernel_destroy(kn, cg_team_size(ctx->team));
-        return status;
-    }
-    kn->link = ctx->kernels;
+    st = kn->mem ? CG_OK : cg_fail_nomem(err, "linear");
+    if (st != CG_OK)
+        goto out;
+    CG_TRY_GOTO(st, make_primitives(kn, ctx, err), out);
+    CG_TRY_GOTO(st, check_row_counts(kn, ctx, err), out);
+    kn->next = ctx->kernels;
     ctx->kernels = kn;
     *ret_kernel = kn;
-    return CG_OK;
+    kn = NULL;
+out:
+    kernel_destroy(kn, cg_team_size(ctx->team));
+    return st;
 }
 
 /* ---- packing ----------------------------------------------------------------------------- */
@@ -477,7 +475,7 @@ static cg_status pack_panel(cg_linear *l, struct kernel *kn, const float *rows, 
     if (!packed)
         return cg_fail(err, CG_ERR_NOMEM, "linear: out of memory for %zu bytes of weights",
                        kn->packed_bytes);
-    *ret_packed = packed; /* the linear owns it from here on */
+    *ret_packed = packed; /* owned by the linear from here on */
     omp_set_num_threads(1);
     DNNL(describe(&plain, kn->k, kn->n, 1, kn->k)); /* rows are [n, k]: W^T by strides */
     DNNL(reorder_desc(&pd, &plain, &kn->packed, ctx->engine));
@@ -491,7 +489,19 @@ static cg_status pack_panel(cg_linear *l, struct kernel *kn, const float *rows, 
     DNNL(dnnl_primitive_execute(prim, ctx->stream[0], 2, args));
     DNNL(dnnl_memory_destroy(from));
     DNNL(dnnl_primitive_destroy(prim));
-    forget(&plain);
+    release_desc(&plain);
+    return CG_OK;
+}
+
+static cg_status pack_panels(cg_linear *l, cg_linear_rows_fn rows, void *arg, float *panel,
+                             cg_error *err)
+{
+    for (int64_t p = 0; p < l->n_panels; p++) {
+        struct kernel *kn = p * PANEL + PANEL <= l->n ? l->body : l->tail;
+
+        rows(arg, p * PANEL, kn->n, panel);
+        CG_TRY(pack_panel(l, kn, panel, &l->packed[p], err));
+    }
     return CG_OK;
 }
 
@@ -500,35 +510,31 @@ cg_status cg_linear_create(cg_linear_context *ctx, int64_t n, int64_t k, int acc
 {
     cg_linear *l = calloc(1, sizeof *l);
     float *panel = NULL;
-    cg_status status = CG_OK;
+    cg_status st;
 
     if (!l)
-        return cg_fail(err, CG_ERR_NOMEM, "linear: out of memory");
+        return cg_fail_nomem(err, "linear");
     l->ctx = ctx;
     l->n = n;
     l->k = k;
     l->n_panels = (n + PANEL - 1) / PANEL;
     l->packed = calloc((size_t)l->n_panels, sizeof *l->packed);
     panel = cg_alloc_array((size_t)(PANEL * k), sizeof *panel);
-    if (!l->packed || !panel)
-        status = cg_fail(err, CG_ERR_NOMEM, "linear: out of memory");
-    if (status == CG_OK && n >= PANEL)
-        status = kernel_get(ctx, PANEL, k, n, accumulate, &l->body, err);
-    if (status == CG_OK && n % PANEL)
-        status = kernel_get(ctx, n % PANEL, k, n, accumulate, &l->tail, err);
-    for (int64_t p = 0; p < l->n_panels && status == CG_OK; p++) {
-        struct kernel *kn = p * PANEL + PANEL <= n ? l->body : l->tail;
-
-        rows(arg, p * PANEL, kn->n, panel);
-        status = pack_panel(l, kn, panel, &l->packed[p], err);
+    if (!l->packed || !panel) {
+        st = cg_fail_nomem(err, "linear");
+        goto out;
     }
-    free(panel);
-    if (status != CG_OK) {
-        cg_linear_destroy(l);
-        return status;
-    }
+    if (n >= PANEL)
+        CG_TRY_GOTO(st, kernel_get(ctx, PANEL, k, n, accumulate, &l->body, err), out);
+    if (n % PANEL)
+        CG_TRY_GOTO(st, kernel_get(ctx, n % PANEL, k, n, accumulate, &l->tail, err), out);
+    CG_TRY_GOTO(st, pack_panels(l, rows, arg, panel, err), out);
     *ret_linear = l;
-    return CG_OK;
+    l = NULL;
+out:
+    free(panel);
+    cg_linear_destroy(l);
+    return st;
 }
 
 void cg_linear_destroy(cg_linear *l)
@@ -556,11 +562,11 @@ struct run {
     float *y;
     int64_t rows, tile;
     int64_t n_tiles;
-    _Atomic int status;
+    _Atomic int dnnl_status;
 };
 
-/* The row count for up to `rows` rows: the largest usable one that fits, else the smallest. */
-static int choose_count(const struct kernel *kn, int64_t rows)
+/* Returns the index of the largest usable row count of at most `rows`, else of the smallest. */
+static int select_row_count(const struct kernel *kn, int64_t rows)
 {
     int smallest = LAST;
 
@@ -584,20 +590,20 @@ static void run_task(void *arg, int64_t i, int worker)
     const struct kernel *kn = p * PANEL + PANEL <= l->n ? l->body : l->tail;
 
     while (row < end) {
-        int c = choose_count(kn, end - row);
+        int c = select_row_count(kn, end - row);
         dnnl_status_t st = execute(kn, l->ctx, worker, c, r->x + row * l->k, l->packed[p],
                                    r->y + row * l->n + p * PANEL);
 
         if (st != dnnl_success) {
-            r->status = (int)st;
+            r->dnnl_status = (int)st;
             return;
         }
         row += row_counts[c];
     }
 }
 
-/* No task is ever padded: every panel has a kernel for single rows. */
-static int fits_any_rows(const cg_linear *l)
+/* Returns whether tasks are never padded: every panel has a kernel for single rows. */
+static int needs_no_padding(const cg_linear *l)
 {
     return (!l->body || l->body->usable[0]) && (!l->tail || l->tail->usable[0]);
 }
@@ -609,14 +615,15 @@ cg_status cg_linear_run(cg_linear *l, const float *x, float *y, int64_t rows, cg
 
     if (rows <= 0)
         return CG_OK;
-    /* Enough tasks to keep the team busy to the end, as long as tiles stay worth their panel. Where
-     * tasks are padded, tiles stay whole: only the last one may reach beyond its rows. */
+    /* Smaller tiles give enough tasks to keep the team busy to the end; still smaller ones would
+     * not pay for loading their panel. With padding, tiles stay whole: only the last one may extend
+     * beyond its rows. */
     if (l->n_panels * ((rows + MAX_TILE - 1) / MAX_TILE) < 4 * workers && workers > 1 &&
-        fits_any_rows(l))
+        needs_no_padding(l))
         r.tile = MAX_TILE / 2;
     r.n_tiles = (rows + r.tile - 1) / r.tile;
     cg_team_loop(l->ctx->team, l->n_panels * r.n_tiles, run_task, &r);
-    if (r.status != dnnl_success)
-        return fail_dnnl(err, "matrix product", (dnnl_status_t)r.status);
+    if (r.dnnl_status != dnnl_success)
+        return fail_dnnl(err, "matrix product", (dnnl_status_t)r.dnnl_status);
     return CG_OK;
 }
