@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# A full disk: status 3, a clear sentence, a readable file, and a resumed run elsewhere completes
-# it. On a small tmpfs where one can be mounted; and, anywhere, with a limit on the file's size.
+# A full disk: status 3, a message, a readable file, and a run resumed elsewhere completes it. Tested
+# with a limit on the file's size and, if one can be mounted, on a small tmpfs.
 . "$(dirname "$0")/lib.sh"
 
 tiny_model tiny
@@ -12,13 +12,13 @@ total=$(stat -c %s want.sdf.zst)
 say "the whole output has $total bytes"
 
 after_failure() { # FILE
-  says "$1.*(space|too large|limit)" 'says which file, and that there is no room'
-  verdict 'in one line' test "$(wc -l <err)" = 1
-  verdict 'some of it is there' test -s "$1"
-  verdict 'and is readable' zstdcat -q "$1" -o part.sdf -f
-  verdict 'whole molecules' test "$(($(count_sdf <part.sdf) % 3))" = 0
+  says "$1.*(space|too large|limit)" 'the message names the file and the lack of space'
+  verdict 'the message is one line' test "$(wc -l <err)" = 1
+  verdict 'the file is not empty' test -s "$1"
+  verdict 'and readable' zstdcat -q "$1" -o part.sdf -f
+  verdict 'it holds whole molecules' test "$(($(count_sdf <part.sdf) % 3))" = 0
   same part.sdf <(zstdcat want.sdf.zst | head -c "$(stat -c %s part.sdf)") \
-    'its records are those of the undisturbed run'
+    'and the records of an undisturbed run'
 }
 
 say 'a limit on the size of a file'
@@ -34,7 +34,7 @@ same want.sdf.zst small.sdf.zst 'resumed without the limit: the same file'
 say 'a full file system'
 mkdir disk
 if ! mount -t tmpfs -o size=64k tmpfs disk 2>mount.err; then
-  if [ "$n_failed" = 0 ]; then skip "no tmpfs can be mounted here: $(cat mount.err)"; fi
+  if [ "$n_failed" = 0 ]; then skip "cannot mount a tmpfs: $(cat mount.err)"; fi
   finish
 fi
 cleanup_more() { umount "$work/disk"; }
@@ -44,14 +44,14 @@ cp disk/out.sdf.zst disk/out.sdf.zst.manifest .
 run 0 "${common[@]}" --output out.sdf.zst --resume
 same want.sdf.zst out.sdf.zst 'resumed elsewhere: the same file'
 dd if=/dev/zero of=disk/filler bs=1k count=64 status=none 2>/dev/null || true
-check 3 'not even room to begin' "${common[@]}" --output disk/new.sdf.zst
-says 'disk/new.sdf.zst.*space' 'says so'
+check 3 'no space for the first byte' "${common[@]}" --output disk/new.sdf.zst
+says 'disk/new.sdf.zst.*space' 'and the message says so'
 rm disk/*
 run 0 "${common[@]}" --limit 20 --output small20.sdf.zst
 if run 3 "${common[@]}" --output disk/plain.sdf --failed disk/failed.tsv; then
   pass 'plain records: status 3'
   verdict 'plain records: only whole molecules' cmp -s disk/plain.sdf \
     <(zstdcat want.sdf.zst | head -c "$(stat -c %s disk/plain.sdf)")
-  verdict 'plain records: the last is ended' test "$(tail -n 1 disk/plain.sdf)" = '$$$$'
+  verdict 'plain records: the last one is complete' test "$(tail -n 1 disk/plain.sdf)" = '$$$$'
 fi
 finish

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# Geometry looked at while it is written: what is delivered has the right hand, the bytes do not
-# depend on how it was computed, and what cannot be repaired is told.
+# Geometry tests and repair during generation: delivered conformers have the requested stereo, output
+# bytes do not depend on how they are computed, and conformers beyond repair are reported.
 . "$(dirname "$0")/lib.sh"
 
 printf '%s\n' 'C[C@H](N)C(=O)O a' 'CC[C@@H](C)O b' 'C[C@@H](O)[C@H](C)N c' 'C/C=C\[C@H](C)F d' >in.smi
@@ -14,30 +14,30 @@ run 0 "${repair[@]}" --check --output want.sdf --report want.json
 verdict '24 records' test "$(count_sdf <want.sdf)" = 24
 verdict 'all are checked' test "$(json_number want.json checked)" = 24
 verdict 'all pass' all_pass want.json
-verdict 'a wrong hand was met' test "$(json_number want.json centre)" -gt 0
-verdict 'and moved' test "$(json_number want.json atoms_moved)" -gt 0
-verdict 'with tokens taken back' test "$(json_number want.json tokens_discarded)" -gt 0
+verdict 'an atom failed by its chirality' test "$(json_number want.json centre)" -gt 0
+verdict 'atoms were moved' test "$(json_number want.json atoms_moved)" -gt 0
+verdict 'and tokens rolled back' test "$(json_number want.json tokens_discarded)" -gt 0
 sdf_item want.sdf repaired >items
-verdict 'each record tells what was mended' test "$(wc -l <items)" = 24
-verdict 'as many as the report' test "$(json_number want.json centre)" = \
+verdict 'each record lists its repairs' test "$(wc -l <items)" = 24
+verdict 'as many as the report counts' test "$(json_number want.json centre)" = \
   "$(sed -n 's/.*centre=\([0-9]*\).*/\1/p' items | awk '{ n += $1 } END { print n + 0 }')"
-verdict 'some nothing' grep -qx none items
+verdict 'some needed none' grep -qx none items
 
-say 'RDKit perceives by itself what was asked for: spiro and fused centres, bridges, double bonds'
+say 'RDKit perceives the requested stereo: spiro and fused centres, bridges, double bonds'
 : "${PERCEIVED:?tests/tools/perceived}"
-# alike FILE: records from whose 3D block RDKit perceives their SMILES
-alike() { "$PERCEIVED" <"$1" | awk -F '\t' '$2 == $3 && $2 != "error"' | wc -l; }
-verdict 'in all of those' test "$(alike want.sdf)" = 24
+# count_perceived FILE: records from whose 3D block RDKit perceives their SMILES
+count_perceived() { "$PERCEIVED" <"$1" | awk -F '\t' '$2 == $3 && $2 != "error"' | wc -l; }
+verdict 'in all 24 records' test "$(count_perceived want.sdf)" = 24
 printf '%s\n' 'C[C@@H]1CC[C@@]2(C1)CCCO2 spiro' 'C[C@H]1CC[C@@H]2CCCC[C@H]2C1 decalin' \
   'O=C1C[C@H]2CC[C@@H]1C2 bridge' 'C/C(F)=C(/C)[C@@H](C)O both' \
   'C[C@@H]1[C@H](O)[C@@H](N)CO[C@H]1C ring' >rings.smi
 for mode in off repair; do
   run 0 --input rings.smi --gens 4 --seed 3 --quiet --geometry $mode --output rings.$mode.sdf || true
 done
-verdict 'in 20 of 20 with rings' test "$(alike rings.repair.sdf)" = 20
-verdict 'in fewer without repair' test "$(alike rings.off.sdf)" -lt 20
+verdict 'in 20 of 20 records with rings' test "$(count_perceived rings.repair.sdf)" = 20
+verdict 'in fewer of them without repair' test "$(count_perceived rings.off.sdf)" -lt 20
 
-say 'the bytes depend on nothing else'
+say 'the bytes do not depend on batch size, cache, steps or shards'
 run 0 "${repair[@]}" --check --batch-size 5 --kv-cache paged --step-tokens 7 --output got.sdf
 same want.sdf got.sdf '--batch-size 5 --kv-cache paged --step-tokens 7'
 shards=('--batch-size 1 --kv-cache static' '--batch-size 64 --kv-cache dynamic')
@@ -50,66 +50,66 @@ same want.sdf <(cat part[01].sdf) "shards joined: ${shards[0]}, ${shards[1]}"
 say 'interrupted and resumed'
 cp want.sdf cut.sdf
 head -n 3 want.sdf.manifest >cut.sdf.manifest # the first two molecules
-check 0 'resumed' --input in.smi --seed 3 --quiet --gens 6 --geometry repair --check --resume \
+check 0 'an interrupted run is resumed' --input in.smi --seed 3 --quiet --gens 6 --geometry repair --check --resume \
   --output cut.sdf
-same want.sdf cut.sdf 'it is completed as it would have been'
+same want.sdf cut.sdf 'to the same bytes'
 
-say 'it is the default'
+say 'repair is the default'
 run 0 "${common[@]}" --gens 6 --check --output got.sdf
 same want.sdf got.sdf 'without --geometry'
-for constraint in none template; do # they do not tell where an atom ends
+for constraint in none template; do # these constraints do not know where an atom ends
   "$CONFGEN" --input in.smi --limit 1 --overwrite --constraint $constraint --max-new-tokens 300 \
     --output any.sdf --report any.json 2>err || [ $? = 1 ]
-  verdict "$constraint says that there is none" \
-    grep -q '^confgen: geometry repair disabled: the constraint' err
-  verdict 'as its report does' grep -q '"mode": "off"' any.json
+  verdict "$constraint: a warning that geometry is off" \
+    grep -q '^confgen: geometry is not looked at: the constraint' err
+  verdict "$constraint: the report says so" grep -q '"mode": "off"' any.json
 done
 
-say 'check changes nothing, and counts'
+say 'count changes nothing and counts failures'
 run 0 "${common[@]}" --gens 2 --geometry off --output off.sdf
 run 0 "${common[@]}" --gens 2 --geometry count --output count.sdf --report count.json
-verdict 'an item tells what is impossible' test "$(sdf_item count.sdf invalid_atoms | wc -l)" = 8
-verdict 'some is' test "$(sdf_item count.sdf invalid_atoms | grep -vcx none)" -gt 0
-same off.sdf <(sed '/^>  <invalid_atoms>$/,/^$/d' count.sdf) 'else it is the file without'
-verdict 'nothing is taken back' test "$(json_number count.json tokens_discarded)" = 0
+verdict 'each record lists the atoms that failed' test "$(sdf_item count.sdf invalid_atoms | wc -l)" = 8
+verdict 'some atoms did' test "$(sdf_item count.sdf invalid_atoms | grep -vcx none)" -gt 0
+same off.sdf <(sed '/^>  <invalid_atoms>$/,/^$/d' count.sdf) 'otherwise the file is the one of off'
+verdict 'no token is rolled back' test "$(json_number count.json tokens_discarded)" = 0
 
 say 'check is an alias of count'
 run 0 "${common[@]}" --gens 2 --geometry check --output alias.sdf --report alias.json
 same count.sdf alias.sdf 'the same bytes'
 verdict 'the report names the mode count' grep -q '"mode": "count"' alias.json
 
-say 'what cannot be repaired is given up: a double bond that Bredt forbids'
+say 'a geometry beyond repair is given up: a double bond that Bredt forbids'
 printf '%s\n' 'C1CC2=CCC1CC2 bridgehead' 'CCO ethanol' >bredt.smi
 run 1 --input bredt.smi --gens 2 --seed 3 --quiet --geometry repair --check --output bredt.sdf \
   --report bredt.json --failed bredt.tsv
-verdict 'both are' test "$(json_number bredt.json invalid_geometry)" = 2
-verdict 'told in the list of failures' test "$(grep -c 'invalid geometry' bredt.tsv)" = 2
-verdict 'having been begun anew' test "$(json_number bredt.json restarts)" -ge 16
-verdict 'the others are there' test "$(count_sdf <bredt.sdf)" = 2
-verdict 'and pass' all_pass bredt.json
+verdict 'both conformers are given up' test "$(json_number bredt.json invalid_geometry)" = 2
+verdict 'and listed by --failed' test "$(grep -c 'invalid geometry' bredt.tsv)" = 2
+verdict 'after restarts' test "$(json_number bredt.json restarts)" -ge 16
+verdict 'the other molecule is written' test "$(count_sdf <bredt.sdf)" = 2
+verdict 'and passes' all_pass bredt.json
 
-say 'random weights put atoms anywhere, beyond repair: that ends, and is told'
+say 'random weights give atoms beyond repair: generation ends and reports it'
 tiny_model tiny
 sed -n 1,3p "$data/geom_drugs_sample.smi" >drugs.smi
 run 1 --model tiny --input drugs.smi --gens 2 --quiet --output tiny.sdf --report tiny.json
-verdict 'all are given up' test "$(json_number tiny.json invalid_geometry)" = 6
-verdict 'each was begun anew 8 times' test "$(json_number tiny.json restarts)" = 48
+verdict 'all conformers are given up' test "$(json_number tiny.json invalid_geometry)" = 6
+verdict 'each after 8 restarts' test "$(json_number tiny.json restarts)" = 48
 
-say 'greedy sampling is mended too'
+say 'repair with greedy sampling'
 run 0 "${common[@]}" --gens 1 --greedy --geometry repair --check --output greedy.sdf \
   --report greedy.json
 verdict '4 records' test "$(count_sdf <greedy.sdf)" = 4
 verdict 'all pass' all_pass greedy.json
 run 1 --input bredt.smi --limit 1 --greedy --quiet --overwrite --output bredt.sdf --report greedy.json
-verdict 'it draws the same again, so it gives up at once' \
+verdict 'greedy sampling would repeat itself: given up without a restart' \
   test "$(json_number greedy.json restarts) $(json_number greedy.json invalid_geometry)" = '0 1'
 
-say 'resuming, and what is refused'
+say 'resuming, and refusals'
 for mode in off repair; do
   run 3 --input in.smi --seed 3 --gens 2 --output count.sdf --resume --geometry $mode &&
     says "geometry 'count', this one has '$mode'" "--resume with --geometry $mode"
 done
-check 0 'with the same it goes on' --input in.smi --seed 3 --gens 2 --output count.sdf --resume \
+check 0 'the same mode resumes' --input in.smi --seed 3 --gens 2 --output count.sdf --resume \
   --geometry count
 refused() {
   run 2 "${common[@]}" --output no.sdf "$@" && says '^confgen: --geometry .*:' "$* is refused" &&

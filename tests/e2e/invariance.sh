@@ -1,13 +1,12 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# The bytes of the output depend on model, molecules, seed and sampling alone: not on threads,
-# workers, batch size, KV cache, token cache or shards. The default model; some real molecules of
-# different lengths among small ones.
+# Output bytes depend only on model, molecules, seed and sampling: not on threads, workers, batch size,
+# KV cache, token cache or shards. The default model with long and short molecules.
 . "$(dirname "$0")/lib.sh"
 
 { head -n 3 "$data/geom_drugs_sample.smi"; printf 'CCO a 2\nC1CC1 b 2\nC1CC bad 2\nBr c 1\n'; } >in.smi
 common=(--input in.smi --limit 6 --gens 3 --seed 5 --quiet --overwrite)
-say "--limit 6 --gens 3, one bad molecule among them"
+say "--limit 6 --gens 3, with one bad molecule"
 run 1 "${common[@]}" --threads 2 --template-workers 2 --batch-size 64 --kv-cache paged \
   --attention flash --output want.sdf
 verdict '15 records' test "$(count_sdf <want.sdf)" = 15
@@ -46,7 +45,7 @@ same want.sdf <(cat part[012].sdf.zst | zstdcat) 'zst, joined as files'
 same want.sdf <(cat part[012].sdf.gz | zcat) 'gz, joined as files'
 run 1 "${common[@]}" --output again.sdf.zst
 same whole.sdf.zst again.sdf.zst 'a second run gives the same compressed bytes'
-run 0 "${common[@]}" --shard 1/3 && verdict 'the default name of a shard tells which' \
+run 0 "${common[@]}" --shard 1/3 && verdict 'the default name of a shard has its number' \
   test -s in.1-of-3.sdf.zst
 for shard in 3/3 -1/3 1/0 a/3 1; do
   check 2 "--shard $shard is refused" "${common[@]}" --shard=$shard --output no.sdf

@@ -5,8 +5,8 @@
 #   WRITE_MODEL          tests/tools/write_model: makes a tiny model of random weights
 #   CONFGEN_SOURCE_ROOT  the source tree
 #
-# A script works in a folder of its own, $work, which is removed at the end. It says what it checks,
-# goes on after a failed check, and ends with `finish`.
+# A script runs in its own directory, $work, which is removed at the end. It prints each check,
+# continues after a failed one, and ends with `finish`.
 set -euo pipefail
 export LC_ALL=C
 : "${CONFGEN:?the built program}" "${WRITE_MODEL:?tests/tools/write_model}"
@@ -17,7 +17,7 @@ default_model=$data/confgen-default
 work=$(mktemp -d "${TMPDIR:-/tmp}/confgen-e2e-XXXXXX")
 n_checks=0
 n_failed=0
-cleanup_more() { :; } # a script may have more to undo
+cleanup_more() { :; } # overridden by scripts that have more to clean up
 trap 'cleanup_more; rm -rf "$work"' EXIT
 cd "$work"
 
@@ -25,45 +25,45 @@ say() { printf '# %s\n' "$*"; }
 skip() { printf 'skipped: %s\n' "$*"; exit 77; }
 
 pass() { n_checks=$((n_checks + 1)); printf 'ok %d - %s\n' "$n_checks" "$*"; }
-# What failed, and the last words of the program where it was run
+# Prints a failed check and the end of the program's standard error
 fail() {
   n_checks=$((n_checks + 1))
   n_failed=$((n_failed + 1))
   printf 'not ok %d - %s\n' "$n_checks" "$*"
   if [ -s "$work/err" ]; then sed 's/^/    /' "$work/err" | tail -n 12 | cut -c1-400; fi
 }
-# verdict TEXT COMMAND...: pass if the command succeeds
+# verdict TEXT COMMAND...: passes if the command succeeds
 verdict() {
   local text=$1
   shift
   if "$@"; then pass "$text"; else fail "$text"; fi
 }
 
-# run STATUS ARG...: the program, its words in ./out and ./err, its status as wanted
+# run STATUS ARG...: runs the program, with output in ./out and ./err; fails on another exit status
 run() {
   local wanted=$1 status=0
   shift
   "$CONFGEN" "$@" >"$work/out" 2>"$work/err" || status=$?
   if [ "$status" != "$wanted" ]; then
-    fail "status $status instead of $wanted: confgen $*"
+    fail "found status $status, wanted $wanted: confgen $*"
     return 1
   fi
 }
-# check STATUS TEXT ARG...: run, and a check by itself
+# check STATUS TEXT ARG...: run as a check of its own
 check() {
   local wanted=$1 text=$2
   shift 2
   if run "$wanted" "$@"; then pass "$text"; fi
 }
-# says REGEX TEXT: what the program last wrote to standard error
+# says REGEX TEXT: checks the program's last standard error
 says() { verdict "$2" grep -Eq -- "$1" "$work/err"; }
 same() { verdict "$3" cmp -s -- "$1" "$2"; }
 
-# Records of an SDF on standard input
+# The number of records of an SDF on standard input
 count_sdf() { grep -c '^\$\$\$\$$' || true; }
-# A field of a report: json_number FILE KEY (the first one of that name)
+# json_number FILE KEY: the first number of that name in a report
 json_number() { sed -n "s/^ *\"$2\": \(-\{0,1\}[0-9.e+-]*\),\{0,1\}\$/\1/p" "$1" | head -n 1; }
-# The values of an SDF's data item, one a line
+# sdf_item FILE NAME: the values of a data item, one per line
 sdf_item() { sed -n "/^>  <$2>\$/{n;p}" "$1"; }
 
 # Small molecules of many kinds: rings, charges, stereo, dots, two-letter elements, isotopes
@@ -74,8 +74,8 @@ write_molecules() {
     'FC(F)(F)c1ccncc1' picoline 3 'O=C1NC(=O)C=C1' maleimide 2 'BrCC[Si](C)(C)C' silane 1 \
     '[2H]C([2H])([2H])S' thiol 2 'c1cc[nH]c1' pyrrole 2 'C#N' prussic 1 >"$1"
 }
-# A tiny model of random weights in folder $1, with a context of $2 tokens; its atoms are anywhere,
-# beyond repair: --geometry off
+# tiny_model DIR [CONTEXT]: writes a tiny model of random weights. Its geometry is beyond repair: use
+# --geometry off or count.
 tiny_model() {
   mkdir -p "$1"
   "$WRITE_MODEL" "$1" ${2:+"$2"}

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# A run that is killed goes on where it was, to the bytes of an undisturbed one. KILLS is the number
-# of random moments (default 6); SEED fixes them.
+# A killed run is resumed to the bytes of an undisturbed one. KILLS is the number of random moments
+# (default 6), SEED selects them.
 . "$(dirname "$0")/lib.sh"
 
 kills=${KILLS:-6}
@@ -19,12 +19,12 @@ now=$(microseconds)
 run 1 "${common[@]}" --output want.sdf.zst --failed want.tsv
 length=$(($(microseconds) - now))
 say "an undisturbed run takes $((length / 1000)) ms"
-verdict 'and ends with a manifest that says so' grep -q '"complete":true' want.sdf.zst.manifest
+verdict 'and its manifest says that it is complete' grep -q '"complete":true' want.sdf.zst.manifest
 
 say "killed at $kills random moments (SIGKILL) and resumed each time"
 n_cut=0
 n_whole=0
-compare() { # the run has ended by itself
+compare() { # after a run that was not killed
   n_whole=$((n_whole + 1))
   verdict "output $n_whole: the same file" cmp -s want.sdf.zst got.sdf.zst
   verdict "output $n_whole: the same failures" cmp -s want.tsv got.tsv
@@ -49,7 +49,7 @@ for ((k = 0; k < kills;)); do
   fi
 done
 run 1 "${common[@]}" --output got.sdf.zst --failed got.tsv --resume && compare
-say "$n_cut of $kills kills met an output that was begun; $n_whole outputs were completed"
+say "$n_cut of $kills kills interrupted an output in progress; $n_whole outputs were completed"
 
 say 'signals: status 130, a readable file, resumable'
 for signal in INT TERM USR1; do
@@ -65,25 +65,25 @@ for signal in INT TERM USR1; do
   status=0
   wait $pid || status=$?
   verdict "SIG$signal: status 130" test $status = 130
-  says 'resume' "SIG$signal: says how to go on"
-  verdict "SIG$signal: what is there is readable" zstdcat -q got.sdf.zst -o /dev/null -f
-  verdict "SIG$signal: it is not all" test "$(zstdcat got.sdf.zst | count_sdf)" -lt \
+  says 'resume' "SIG$signal: the message names --resume"
+  verdict "SIG$signal: the output is readable" zstdcat -q got.sdf.zst -o /dev/null -f
+  verdict "SIG$signal: and incomplete" test "$(zstdcat got.sdf.zst | count_sdf)" -lt \
     "$(zstdcat want.sdf.zst | count_sdf)"
   mkdir -p saved
   cp got.* saved
   run 1 "${common[@]}" --output got.sdf.zst --failed got.tsv --resume || continue
   same want.sdf.zst got.sdf.zst "SIG$signal: resumed to the same file"
-  same want.tsv got.tsv "SIG$signal: and the same failures"
+  same want.tsv got.tsv "SIG$signal: with the same failures"
 done
 
-say 'what differs is refused by name; the files stay as they are'
+say 'a difference is refused by name; the files are unchanged'
 cp saved/got.* .
 refused() { # TEXT REGEX ARG...
   local text=$1 regex=$2
   shift 2
   if run 3 "${common[@]}" --output got.sdf.zst --failed got.tsv --resume "$@"; then
     says "$regex" "$text"
-    verdict "$text: nothing is changed" cmp -s saved/got.sdf.zst got.sdf.zst
+    verdict "$text: the output is unchanged" cmp -s saved/got.sdf.zst got.sdf.zst
   fi
 }
 refused 'another seed' "had seed '3', this one has '4'" --seed 4
@@ -91,37 +91,37 @@ refused 'another number of generations' "had gens '1k', this one has '9k'" --gen
 refused 'another temperature' 'had sampling ' --temperature 0.5
 refused 'another format' "had record 'sdf', this one has 'xyz'" --format xyz
 refused 'another constraint' "had constraint 'grammar', this one has 'none'" --constraint none
-refused 'another bound of tokens' 'had max_new_tokens' --max-new-tokens 900
+refused 'another limit of tokens' 'had max_new_tokens' --max-new-tokens 900
 refused 'another limit' 'had molecules ' --limit 30
 refused 'another attention' "had arithmetic 'batch-invariant, attention flash'" --attention eager
-refused 'another bound of length' 'had max_length ' --max-length 100
+refused 'another maximum length' 'had max_length ' --max-length 100
 refused 'another file of failures' 'had file of failures ' --failed other.tsv
 sed 's/ethanol_1/Ethanol_1/' in.smi >other.smi
 refused 'another input' "had input '[0-9a-f]{16}', this one has '[0-9a-f]{16}'" --input other.smi
 cp -r tiny other
 printf '\001' | dd of=other/model.safetensors bs=1 seek=100000 conv=notrunc status=none
 refused 'another model' "had model '[0-9a-f]{16}', this one has" --model other
-check 1 'threads, batch and cache may differ' "${common[@]}" --output got.sdf.zst \
+check 1 'threads, batch size and cache may differ' "${common[@]}" --output got.sdf.zst \
   --failed got.tsv --resume --batch-size 3 --threads 1 --kv-cache dynamic
 same want.sdf.zst got.sdf.zst 'and the file is the same'
 
-say 'resuming what is complete, what is not ours, and what is not there'
+say 'resuming a complete, a foreign and a missing output'
 before=$(stat -c %Y.%Z want.sdf.zst)
-check 1 'complete: nothing to do, and the status still tells of the failures' "${common[@]}" \
+check 1 'complete: nothing to do, and the status still reports the failures' "${common[@]}" \
   --output want.sdf.zst --failed want.tsv --resume
-verdict 'complete: untouched' test "$(stat -c %Y.%Z want.sdf.zst)" = "$before"
-check 1 'nothing there: begun' "${common[@]}" --output new.sdf.zst --failed new.tsv --resume
-same want.sdf.zst new.sdf.zst 'and made whole'
+verdict 'complete: the file is untouched' test "$(stat -c %Y.%Z want.sdf.zst)" = "$before"
+check 1 'missing: started from the beginning' "${common[@]}" --output new.sdf.zst --failed new.tsv --resume
+same want.sdf.zst new.sdf.zst 'and completed'
 zstdcat want.sdf.zst | zstd -q >foreign.sdf.zst
 check 3 'a file without a manifest is refused' "${common[@]}" --output foreign.sdf.zst --resume
-says 'manifest' 'and the manifest is named'
+says 'manifest' 'the message names the manifest'
 check 2 'standard output cannot be resumed' "${common[@]}" --output - --resume
 check 2 'an output that exists is not replaced' "${common[@]}" --output want.sdf.zst
-says 'want.sdf.zst.*(--resume|--overwrite)' 'and the ways out are named'
+says 'want.sdf.zst.*(--resume|--overwrite)' 'the message names the options'
 check 1 'overwrite replaces it' "${common[@]}" --output new.sdf.zst --seed 9 --overwrite
-verdict 'with another' test "$(cmp -s new.sdf.zst want.sdf.zst; echo $?)" = 1
+verdict 'with other conformers' test "$(cmp -s new.sdf.zst want.sdf.zst; echo $?)" = 1
 
-say 'damage behind a killed run: torn tails are cut off, a flipped byte is made again'
+say 'damage after a killed run: torn ends are cut off, a flipped byte is regenerated'
 for what in 'torn frame' 'torn manifest' 'flipped byte' 'output shorter than its manifest'; do
   run 1 "${common[@]}" --output d.sdf.zst --failed d.tsv --overwrite || true
   lines=$(wc -l <d.sdf.zst.manifest)
@@ -137,7 +137,7 @@ for what in 'torn frame' 'torn manifest' 'flipped byte' 'output shorter than its
   same want.tsv d.tsv "$what: the same failures"
 done
 
-say 'two runs do not write one output'
+say 'two runs cannot write the same output'
 "$CONFGEN" "${common[@]}" --gens 40k --output two.sdf.zst 2>err.first &
 pid=$!
 for ((i = 0; i < 400; i++)); do
@@ -145,7 +145,7 @@ for ((i = 0; i < 400; i++)); do
   sleep 0.01
 done
 check 3 'the second is refused' "${common[@]}" --output two.sdf.zst --resume
-says 'in use|another run' 'and told why'
+says 'in use|another run' 'and the message gives the reason'
 kill -TERM $pid 2>/dev/null || true
 wait $pid 2>/dev/null || true
 finish

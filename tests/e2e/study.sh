@@ -1,32 +1,32 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# tools/study/constraints.sh: its table, its files, what it refuses.
+# tools/study/constraints.sh: table, files and refusals.
 . "$(dirname "$0")/lib.sh"
 export CONFGEN
 study=$CONFGEN_SOURCE_ROOT/tools/study/constraints.sh
-command -v jq >/dev/null || skip 'jq is not installed here'
+command -v jq >/dev/null || skip 'jq is not installed'
 # Three molecules of three references each
 head -n 3 "$CONFGEN_SOURCE_ROOT/tests/data/eval/nightly.smi" >three.smi
 zstd -dcq "$CONFGEN_SOURCE_ROOT/tests/data/eval/nightly_ref.sdf.zst" |
   awk 'BEGIN { RS = "\\$\\$\\$\\$\n"; ORS = "$$$$\n" } NR <= 9' >ref.sdf
-# study STATUS ARG...: as run of lib.sh
+# study STATUS ARG...: like run in lib.sh
 study() {
   local wanted=$1 status=0
   shift
   "$study" --ref ref.sdf "$@" >out 2>err || status=$?
   verdict "status $wanted: $*" test "$status" = "$wanted"
 }
-# row WHAT NONE TEMPLATE GRAMMAR: a row of the table, its cells as expressions
+# row WHAT NONE TEMPLATE GRAMMAR: checks a row of the table; cells are regular expressions
 row() { verdict "$*" grep -Eq "^\| $1 +\| +$2 \| +$3 \| +$4 \|\$" out; }
 
-say 'a model of random weights: without a constraint it writes no molecule'
+say 'a model of random weights writes no molecule without a constraint'
 tiny_model tiny
 study 0 --input three.smi --gens 1k --model tiny --temperature 1.0 --seed 3 --out all -- \
   --max-new-tokens 400 --quiet
 row 'conformers asked for' 9 9 9
 row 'conformers written' 0 '[0-9]' 9
 n_bad=$(jq '.counts.failures | .wrong_molecule + .parse_failure + .unfinished' all/none.json)
-verdict 'all of none fail' test "$n_bad" = 9
+verdict 'all conformers of none fail' test "$n_bad" = 9
 row 'molecules without output' 3 '[0-3]' 0
 for what in 'wrong molecules' 'parse failures' unfinished; do row "$what" '[0-9]' '[0-9]' 0; done
 row 'COV-R, % mean' 0.00 '[0-9.]+' '[0-9.]+'
@@ -36,11 +36,11 @@ verdict 'their files' test -s all/none-grammar.json -a -s all/template-grammar.j
   -s all/none-template.json
 cp out first
 
-say 'runs that were made before'
+say 'runs of an earlier study'
 study 0 --generated all --out again
 same first <(sed 's:again/:all/:' out) 'the same table'
 study 3 --generated nowhere
-says 'nowhere/none.sdf.zst: cannot be read' 'a file that is not there is named'
+says 'nowhere/none.sdf.zst: cannot be read' 'the message names a missing file'
 cp -r all other
 jq '.engine.seed = 4' all/template.json >other/template.json
 study 3 --generated other
