@@ -2,11 +2,14 @@
 # SPDX-License-Identifier: MIT
 # Installs what confgen needs from the distribution's packages, configures and builds it.
 #
-#   tools/setup.sh [--with-slurm] [MESON_OPTION...]     e.g. tools/setup.sh -Dcuda=disabled
+#   tools/setup.sh [--with-slurm] [--with-guards] [MESON_OPTION...]
+#                                                  e.g. tools/setup.sh -Dcuda=disabled
 #
-# --with-slurm: also what the test of tools/nightly runs against, a Slurm; that test then has to run.
-# Debian 12 or later, Ubuntu 24.04 or later; as root, or with sudo. Running it again is cheap: only
-# what is missing is installed, only what changed is built. BUILD names the build folder (build).
+# --with-slurm   also installs Slurm, for the test of tools/nightly, which then fails without it
+# --with-guards  also installs clang-format, for the test of the sources' layout
+#
+# Debian 12 or later, Ubuntu 24.04 or later; as root, or with sudo. A second run installs only what is
+# missing and builds only what changed. BUILD names the build folder (build).
 set -euo pipefail
 
 cd "$(dirname "$0")/.."
@@ -22,16 +25,20 @@ packages=(
   jq                                          # tools/study, tools/nightly
 )
 
-if [ "${1-}" = --with-slurm ]; then
-  shift
-  packages+=(slurm-wlm munge)
-  set -- -Dslurm=enabled "$@"
-fi
+options=()
+for option in "$@"; do
+  case $option in
+    --with-slurm) packages+=(slurm-wlm munge); options+=(-Dslurm=enabled) ;;
+    --with-guards) packages+=(clang-format) ;;
+    *) options+=("$option") ;;
+  esac
+done
+set -- "${options[@]}"
 
 say() { printf 'setup: %s\n' "$*"; }
 die() { printf 'setup: %s\n' "$*" >&2; exit 1; }
 
-command -v dpkg-query >/dev/null || die "this is no Debian or Ubuntu: install these packages' like by hand, then run 'meson setup $build && ninja -C $build': ${packages[*]}"
+command -v dpkg-query >/dev/null || die "dpkg not found: on systems other than Debian and Ubuntu install the equivalents of these packages, then run 'meson setup $build && ninja -C $build': ${packages[*]}"
 
 missing=()
 for p in "${packages[@]}"; do
@@ -50,12 +57,12 @@ if ((${#missing[@]})); then
     "${missing[@]}" >"$log" 2>&1 || { tail -n 20 "$log" >&2; die "apt-get install failed"; }
   rm -f "$log"
 else
-  say "all packages are there"
+  say "all packages are installed"
 fi
 
 have=$(meson --version)
 [ "$(printf '1.0.0\n%s\n' "$have" | sort -V | head -n 1)" = 1.0.0 ] ||
-  die "meson $have is too old, 1.0.0 is wanted: use Debian 12, Ubuntu 24.04 or later"
+  die "found meson $have, wanted 1.0.0 or newer: use Debian 12, Ubuntu 24.04 or later"
 
 if [ -f "$build/build.ninja" ]; then
   if (($#)); then

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# Runs the test suites of a build and ends with the line "N passed, N failed".
+# Runs the test suites of a build and ends with the line "N passed, N failed, N skipped".
 #
 #   tools/test.sh [MESON_TEST_OPTION...]     e.g. tools/test.sh --suite unit
 #
-# BUILD names the build folder (build).
+# BUILD names the build folder (build). Exit status 1 if a test failed, or none was run.
 set -uo pipefail
 
 cd "$(dirname "$0")/.."
@@ -18,7 +18,8 @@ status=${PIPESTATUS[0]}
 count() { sed -n "s/^$1: *\([0-9][0-9]*\).*/\1/p" "$log" | tail -n 1; }
 passed=$(( $(count Ok) + $(count 'Expected Fail') + 0 ))
 failed=$(( $(count Fail) + $(count 'Unexpected Pass') + $(count Timeout) + 0 ))
-if ((passed + failed == 0)); then
+skipped=$(( $(count Skipped) + 0 ))
+if ((passed + failed + skipped == 0)); then
   echo "no test was run" >&2
   failed=1
 fi
@@ -26,5 +27,5 @@ if ((status != 0 && failed == 0)); then
   echo "meson test ended with status $status" >&2
   failed=1
 fi
-echo "$passed passed, $failed failed"
+echo "$passed passed, $failed failed, $skipped skipped"
 ((failed == 0))

@@ -132,10 +132,13 @@ cg_status cg_reader_list_plain(cg_reader *r, cg_error *err)
         offset += n;
     }
     if (s.text) {
-        if (s.format == CG_RECORD_SDF || s.format == CG_RECORD_XYZ)
+        int complete = s.format != CG_RECORD_SDF && s.format != CG_RECORD_XYZ;
+
+        if (!complete)
             cg_fail(&r->note, CG_ERR_FORMAT, "'%s': the record from offset %llu on is not complete",
                     r->name, (unsigned long long)s.record);
-        st = end_record(&s, offset, err);
+        if (complete || r->n_frames) /* a text without a complete record is no output */
+            st = end_record(&s, offset, err);
     }
 out:
     cg_buf_finish(&s.head);

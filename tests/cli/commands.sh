@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# The commands beside the main job: what they print, and with which status they end.
+# The subcommands and usage errors of all commands: output and exit status.
 #
 #   commands.sh CONFGEN SOURCE_ROOT
 set -uo pipefail
@@ -12,14 +12,15 @@ failures=0
 unset CONFGEN_DATA CONFGEN_PLUGIN_PATH
 plugins=$(dirname "$confgen")/plugins
 
-# expect STATUS PATTERN ARGUMENT...: run confgen; the status, and a line of its output.
+# expect STATUS PATTERN ARGUMENT...: runs confgen; fails unless it exits with STATUS and a line of its
+# output matches PATTERN.
 expect() {
   local want=$1 pattern=$2 got
   shift 2
   "$confgen" "$@" >"$work/out" 2>&1
   got=$?
   if [ $got != "$want" ] || ! grep -Eq -- "$pattern" "$work/out"; then
-    printf 'FAILED: confgen %s\n  status %d, wanted %d with a line like: %s\n' "$*" $got "$want" \
+    printf 'FAILED: confgen %s\n  found status %d, wanted %d and a line matching: %s\n' "$*" $got "$want" \
       "$pattern"
     sed 's/^/  | /' "$work/out" | head -n 20
     failures=$((failures + 1))
@@ -52,9 +53,9 @@ expect 2 "device 'tpu': wanted cpu, cuda, cuda:I or all" \
 echo 'no plugin' >"$work/attention_text.so"
 expect 3 "attention_text.so': cannot be loaded" plugins check "$work/attention_text.so"
 expect 3 'No such file' plugins check "$work/missing.so"
-expect 2 'which file' plugins check
-expect 2 'no such command' plugins remove
-expect 2 'unknown option' plugins list --all
+expect 2 'missing operand: FILE.so' plugins check
+expect 2 "'b.so': wanted a single operand" plugins check a.so b.so
+expect 2 "'x': wanted no operand; add a file with --plugin" plugins list x
 export CONFGEN_PLUGIN_PATH=$work
 expect 0 "^refused: .*attention_text.so': cannot be loaded" plugins list
 expect 0 "^refused .*attention_text.so': cannot be loaded" doctor
@@ -64,6 +65,39 @@ for command in 'plugins' 'plugins list' 'plugins matrix' 'plugins check' inspect
   # shellcheck disable=SC2086
   expect 0 "^confgen $command" $command --help
 done
+
+# A missing value, an unknown option and a missing subcommand have a message each, in every command.
+expect 2 '^confgen: --gens: requires a value; see confgen --help$' --input x.smi --gens
+expect 2 '^confgen: --nope: unknown option; see confgen --help$' --nope
+expect 2 '^confgen: --nope=1: unknown option; see' --nope=1
+expect 2 '^confgen: --quiet=yes: takes no value; see confgen --help$' --quiet=yes
+expect 2 '^confgen: -x: unknown option; see confgen --help$' -x
+expect 2 '^confgen: -x: unknown option; see confgen --help$' --quiet -xy
+expect 2 "^confgen: 'extra': neither a command nor the value of an option; see" extra
+while read -r option command; do
+  # shellcheck disable=SC2086
+  {
+    expect 2 "^confgen: $option: requires a value; see confgen $command --help\$" $command $option
+    expect 2 "^confgen: --nope: unknown option; see confgen $command --help\$" $command --nope
+  }
+done <<'END'
+--plugin plugins list
+--device plugins matrix
+--rounds plugins check
+--molecule inspect
+--ref eval
+--seed eval --compare
+--batch bench decode
+--case bench attention
+--threads bench tokenizer
+--workers bench templates
+--limit bench rmsd
+END
+expect 2 '^confgen: --nope: unknown option; see confgen doctor --help$' doctor --nope
+expect 2 '^confgen: missing subcommand: list, matrix or check; see confgen plugins --help$' plugins
+expect 2 "^confgen: 'remove': unknown subcommand, wanted list, matrix or check; see" plugins remove
+expect 2 '^confgen: missing subcommand: decode, attention, tokenizer, templates or rmsd; see' bench
+expect 2 "^confgen: 'speed': unknown subcommand, wanted decode, attention" bench speed
 
 # doctor
 expect 0 '^default model +.*confgen-default$' doctor
@@ -75,9 +109,9 @@ CONFGEN_DATA=$work expect 3 '^default model +the default model is neither' docto
 # eval
 sets=$root/tests/data/eval
 expect 0 '^COV-R +45.83 % +50.00 %$' eval --ref "$sets/ref.sdf" --gen "$sets/gen.sdf" --delta 0.4 --threads 2
-expect 0 'told apart .--symmetry plain' eval --ref "$sets/ref.sdf" --gen "$sets/gen.sdf" --symmetry plain
+expect 0 'count as different .--symmetry plain' eval --ref "$sets/ref.sdf" --gen "$sets/gen.sdf" --symmetry plain
 expect 0 'atom by atom' eval --ref "$sets/ref.sdf" --gen "$sets/gen.sdf" --rmsd plain
-expect 0 'limits: 2 automorphisms, met by [1-9] molecules; 60 s, met by 0' eval --ref "$sets/ref.sdf" \
+expect 0 'limits: 2 automorphisms, reached by [1-9] molecules; 60 s, reached by 0' eval --ref "$sets/ref.sdf" \
   --gen "$sets/gen.sdf" --max-matches 2 --time-limit 60
 expect 2 '--ref FILE is missing' eval --gen "$sets/gen.sdf"
 expect 2 '--gen FILE is missing' eval --ref "$sets/ref.sdf"
@@ -136,8 +170,13 @@ expect 2 'there are 2, counted from 0' inspect "$work/out.sdf.zst" --frame 2
 expect 3 'missing' inspect "$work/missing.sdf.zst"
 head -c 700 "$work/out.sdf.zst" >"$work/cut.sdf.zst"
 expect 0 'ethanol' inspect "$work/cut.sdf.zst"
+expect 3 'the record from offset 0 on is not complete; no molecule can be read' inspect "$root/README.md"
+if grep -q '^frame' "$work/out"; then
+  echo 'FAILED: a file that is no output is listed'
+  failures=$((failures + 1))
+fi
 
-# bench: that the tables come; the figures are another matter
+# bench: the tables are printed; figures are not tested
 expect 0 '^ +2 +grammar ' bench decode --molecules "$work/three.smi" --batch 2 --gens 1 --seconds 0
 expect 0 '^ +2 +none ' bench decode --shape default --molecules "$work/three.smi" --batch 2 \
   --gens 1 --seconds 0 --max-new-tokens 64
@@ -169,7 +208,7 @@ expect 0 '^flash +paged +[0-9.]+ ' bench attention --case prefill512 --seconds 0
 expect 2 'no such plugin' bench attention --attention warp --case wide
 expect 0 '^ +1 +yes +[0-9]+ ' bench tokenizer "$work/three.smi" --seconds 0
 expect 0 '^ +2 +[0-9]+ ' bench templates "$root/data/geom_drugs_sample.smi" --seconds 0
-expect 2 'which file' bench templates
+expect 2 'missing operand: FILE' bench templates
 
 echo "$failures failures"
 [ $failures = 0 ]

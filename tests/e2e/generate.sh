@@ -1,24 +1,24 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# The main job: inputs, outputs, records, report, statuses, what is said and what is not.
+# Generation: inputs, outputs, records, report, exit status and messages.
 . "$(dirname "$0")/lib.sh"
 
 say 'the default model on the sample: names, counts, tags and order of the records'
 cp "$data/geom_drugs_sample.smi" sample.smi
 check 0 'two molecules, two conformers each' --input sample.smi --limit 2 --gens 2 \
   --report report.json
-verdict 'the default output is <stem>.sdf.zst here' test -s sample.sdf.zst
+verdict 'the default output is <stem>.sdf.zst in the working directory' test -s sample.sdf.zst
 verdict 'nothing on standard output' test ! -s out
-verdict 'a line or two on standard error' test "$(wc -l <err)" -le 2
+verdict 'one or two lines on standard error' test "$(wc -l <err)" -le 2
 zstdcat sample.sdf.zst >sample.sdf
 verdict '4 records' test "$(count_sdf <sample.sdf)" = 4
-verdict 'records of a molecule stand together, generations in order' \
+verdict 'records of a molecule are consecutive, generations in order' \
   test "$(sdf_item sample.sdf generation | tr '\n' ' ')" = '0 1 0 1 '
 head -n 2 sample.smi | cut -f 2 | sed p >names
 verdict 'titles are the names' diff -q names <(awk 'BEGIN { t = 1 } t { print; t = 0 }
   /^\$\$\$\$$/ { t = 1 }' sample.sdf)
 verdict 'tag name' diff -q names <(sdf_item sample.sdf name)
-verdict 'tag SMILES is the canonical one, which the sample is in' \
+verdict 'tag SMILES is canonical, as the sample is' \
   diff -q <(head -n 2 sample.smi | cut -f 1 | sed p) <(sdf_item sample.sdf SMILES)
 verdict 'tag seed' test "$(sdf_item sample.sdf seed | sort -u)" = 0
 verdict 'report: outcome' grep -q '"outcome": "ok"' report.json
@@ -34,7 +34,7 @@ for key in confgen model architecture device attention attention_reason kv_cache
   verdict "report has $key" grep -q "\"$key\":" report.json
 done
 verdict 'report: bytes written' test "$(json_number report.json written)" -gt 0
-verdict 'report: sampled and forced make the completion' test "$(json_number report.json completion)" \
+verdict 'report: sampled + forced = completion' test "$(json_number report.json completion)" \
   = $(($(json_number report.json sampled) + $(json_number report.json forced)))
 
 say 'counts: --gens N, Nk, --limit, and a missing k'
@@ -49,11 +49,11 @@ check 0 '--gens 2k, --limit 3' "${tiny[@]}" --gens 2k --limit 3 --output k.sdf
 verdict '2 * (3 + 2 + 2) records' test "$(count_sdf <k.sdf)" = 14
 cut -f 1,2 mols.smi >no_k.smi
 if run 2 "${random[@]}" --input no_k.smi --gens 2k --output no_k.sdf; then
-  says '--gens 10' 'without counts, Nk is refused with an example'
+  says '--gens 10' 'Nk without counts is refused with an example'
 fi
-verdict 'and writes nothing' test ! -e no_k.sdf
+verdict 'and nothing is written' test ! -e no_k.sdf
 
-say 'formats, by --format and by the name; containers by the name'
+say 'formats by --format and by name, containers by name'
 run 0 "${tiny[@]}" --gens 2 --output ref.sdf || true
 for format in sdf xyz smiles3d json; do
   run 0 "${tiny[@]}" --gens 2 --format $format --output plain.$format || true
@@ -72,9 +72,9 @@ verdict 'json: 24 lines, each an object' test "$(grep -c '^{"name": .*}$' plain.
 verdict 'smiles3d: 24 lines of four columns' test "$(awk -F '\t' 'NF == 4' plain.smiles3d | wc -l)" = 24
 verdict 'smiles3d without its numbers is the molecule in brackets' \
   grep -q '^\[C\]<[0-9.,-]*>\[C\]<[0-9.,-]*>\[O\]<[0-9.,-]*>	ethanol	0	0$' plain.smiles3d
-check 0 'hydrogens on request (default model)' --input mols.smi --limit 1 --add-hs --output hs.sdf
-verdict 'ethanol has nine atoms then' grep -q '^  9  8 ' hs.sdf
-check 2 'hydrogens in xyz are refused' "${tiny[@]}" --add-hs --output hs.xyz
+check 0 '--add-hs writes hydrogens (default model)' --input mols.smi --limit 1 --add-hs --output hs.sdf
+verdict 'ethanol then has nine atoms' grep -q '^  9  8 ' hs.sdf
+check 2 '--add-hs with xyz is refused' "${tiny[@]}" --add-hs --output hs.xyz
 
 say 'inputs: compressed, .csv, standard input, line ends, byte order mark, header, comments, blanks'
 run 0 "${random[@]}" --input mols.smi --output want.sdf || true
@@ -88,7 +88,7 @@ sed 's/$/\r/' mols.smi >crlf.smi
 { printf '# a comment\n'; tr '\t' ' ' <mols.smi; } >blanks.smi
 for input in mols.smi.zst mols.smi.gz mols.csv mols.csv.gz crlf.smi bom.smi header.smi blanks.smi; do
   if run 0 "${random[@]}" --input $input --output got.sdf --overwrite; then
-    same want.sdf got.sdf "$input is read as mols.smi is"
+    same want.sdf got.sdf "$input gives the same output as mols.smi"
   fi
 done
 for input in mols.smi mols.smi.gz mols.csv; do
@@ -98,82 +98,91 @@ for input in mols.smi mols.smi.gz mols.csv; do
 done
 "$CONFGEN" "${random[@]}" --input - --output - --quiet <mols.smi 2>err | cat >piped.sdf
 same want.sdf piped.sdf 'from a pipe into a pipe'
-verdict 'in silence' test ! -s err
+verdict 'without messages' test ! -s err
 printf 'id smi\nCCO ethanol 3\n' >odd.smi
-check 1 '--header no: the first line is a molecule, and a bad one' "${random[@]}" --input odd.smi \
+check 1 '--header no: the first line is a (bad) molecule' "${random[@]}" --input odd.smi \
   --header no --output odd.sdf
-check 0 '--header yes: it is dropped' "${random[@]}" --input odd.smi --header yes --output odd.sdf \
+check 0 '--header yes: the first line is skipped' "${random[@]}" --input odd.smi --header yes --output odd.sdf \
   --overwrite
 verdict 'one record' test "$(count_sdf <odd.sdf)" = 1
 printf 'CCO a\n\nCCN b\n' >literal.smi
-check 1 'an empty line costs itself, not what follows' "${random[@]}" --input literal.smi --output literal.sdf
-says 'literal.smi:2: ' 'with its line number'
+check 1 'an empty line fails, the next one does not' "${random[@]}" --input literal.smi --output literal.sdf
+says 'literal.smi:2: ' 'the message has its line number'
 verdict 'two records' test "$(count_sdf <literal.sdf)" = 2
 
-say 'bad molecules: status 1, a line each on standard error, --failed FILE, the report'
+say 'bad molecules: status 1, one line each on standard error, --failed FILE, the report'
 printf 'CCO good\nC1CC open_ring\nxyz nonsense\nCCN fine\n' >mixed.smi
 check 1 'some molecules fail' "${random[@]}" --input mixed.smi --gens 2 --output mixed.sdf \
   --failed failed.tsv --report mixed.json
-verdict 'the others are written' test "$(count_sdf <mixed.sdf)" = 4
-says 'mixed.smi:2: .*open_ring' 'the open ring with file, line and name'
-says 'mixed.smi:3: .*nonsense' 'the nonsense too'
-verdict 'failed: a header and two lines' test "$(wc -l <failed.tsv)" = 3
-verdict 'failed: line, name, SMILES, generation, reason' \
+verdict 'the other molecules are written' test "$(count_sdf <mixed.sdf)" = 4
+says 'mixed.smi:2: .*open_ring' 'the open ring, with file, line and name'
+says 'mixed.smi:3: .*nonsense' 'and the invalid SMILES'
+verdict '--failed: a header and two lines' test "$(wc -l <failed.tsv)" = 3
+verdict '--failed: line, name, SMILES, generation, reason' \
   grep -q '^2	open_ring	C1CC	-	.' failed.tsv
-verdict 'report counts them' test "$(json_number mixed.json molecules_failed)" = 2
-check 1 'all fail' "${random[@]}" --input <(echo 'C1CC x') --output none.sdf
+verdict 'the report counts them' test "$(json_number mixed.json molecules_failed)" = 2
+check 1 'all molecules fail' "${random[@]}" --input <(echo 'C1CC x') --output none.sdf
 
-say 'an output that is there; wrong usage; the environment'
+say 'an existing output; wrong usage; the environment'
 check 2 'an existing output is not replaced' "${random[@]}" --input mols.smi --output want.sdf
-says 'overwrite' 'unless one says so'
-check 2 'resume and overwrite at once' "${random[@]}" --input mols.smi --output want.sdf --resume \
+says 'overwrite' 'and the message names --overwrite'
+check 2 '--resume with --overwrite' "${random[@]}" --input mols.smi --output want.sdf --resume \
   --overwrite
 check 2 'no input' "${random[@]}"
 check 3 'no such input' "${random[@]}" --input nothing.smi --output x.sdf
 check 3 'no such model' --model nothing --input mols.smi --output x.sdf
 check 3 'no such folder for the output' "${random[@]}" --input mols.smi --output no/such/x.sdf
-check 3 'the report cannot be written' "${random[@]}" --input mols.smi --output - --report no/r.json
+check 3 'an unwritable report' "${random[@]}" --input mols.smi --output - --report no/r.json
 check 3 'a full device' "${random[@]}" --input mols.smi --output /dev/full
 
-say 'samplings: presets, single numbers, greedy; the seed'
+say 'sampling: presets, single options, greedy; the seed'
 for preset in greedy top_p_sampling1 top_p_sampling4 min_p_sampling1 min_p_sampling3 qwen3; do
   check 0 "--sampling $preset" "${tiny[@]}" --sampling $preset --output p.sdf
 done
 run 0 "${tiny[@]}" --greedy --gens 2 --limit 4 --output g.smiles3d || true
-verdict 'greedy: the generations of a molecule are alike' \
+verdict 'greedy: all generations of a molecule are equal' \
   test "$(cut -f 1 g.smiles3d | sort -u | wc -l)" = 4
 run 0 "${tiny[@]}" --greedy --seed 7 --gens 2 --limit 4 --output g7.smiles3d || true
-same <(cut -f 1-3 g.smiles3d) <(cut -f 1-3 g7.smiles3d) 'greedy: whatever the seed'
+same <(cut -f 1-3 g.smiles3d) <(cut -f 1-3 g7.smiles3d) 'greedy: for any seed'
 run 0 "${tiny[@]}" --temperature 0.5 --top-p 0.9 --top-k 40 --min-p 0.01 --seed 9223372036854775807 \
   --output s.sdf --report s.json || true
-verdict 'the largest seed stands in the record' test "$(sdf_item s.sdf seed | sort -u)" = \
+verdict 'the largest seed is in the record' test "$(sdf_item s.sdf seed | sort -u)" = \
   9223372036854775807
 verdict 'and in the report' test "$(json_number s.json seed)" = 9223372036854775807
 run 0 "${tiny[@]}" --seed 1 --output s1.sdf || true
 run 0 "${tiny[@]}" --seed 2 --output s2.sdf || true
-verdict 'another seed, other conformers' test "$(diff s1.sdf s2.sdf | wc -l)" -gt 40
+verdict 'another seed gives other conformers' test "$(diff s1.sdf s2.sdf | wc -l)" -gt 40
 
-say 'a pipe of more than one read is read to its end, and cannot be resumed'
+say '--cache-tokenizer: pieces that are not one token are tokenized once'
+printf '[13CH3][15NH2] labelled_methylamine\n[13CH3]O labelled_methanol\n' >isotopes.smi
+check 0 'with the cache (default model, isotopes)' --input isotopes.smi --output with.sdf \
+  --cache-tokenizer --report with.json
+check 0 'without it' --input isotopes.smi --output without.sdf --report without.json
+verdict 'the repeated [13CH3] is found in the cache' test "$(json_number with.json hits)" -gt 0
+verdict 'there is no cache without the option' test "$(json_number without.json hits)" = 0
+same with.sdf without.sdf 'the output is the same'
+
+say 'a pipe longer than one read is read to its end, and cannot be resumed'
 awk 'BEGIN { print "CCO good"; for (i = 0; i < 4000; i++) print "C1CC bad-molecule-number-" i; \
              print "CCN last" }' >long.smi
-verdict 'the list is longer than a read' test "$(wc -c <long.smi)" -gt 100000
+verdict 'the list is longer than one read' test "$(wc -c <long.smi)" -gt 100000
 run 1 "${random[@]}" --input <(cat long.smi) --output pipe.sdf --failed pipe.tsv --quiet || true
-verdict 'every bad line is told of' test "$(wc -l <pipe.tsv)" = 4001
-verdict 'and the last molecule is there' test "$(sdf_item pipe.sdf name | tail -n 1)" = last
-check 2 'an unchecked input is not resumed' "${random[@]}" --input <(cat long.smi) --output x.sdf --resume
-says 'no regular file' 'and says why'
+verdict 'every bad line is reported' test "$(wc -l <pipe.tsv)" = 4001
+verdict 'and the last molecule is written' test "$(sdf_item pipe.sdf name | tail -n 1)" = last
+check 2 'resuming from a pipe is refused' "${random[@]}" --input <(cat long.smi) --output x.sdf --resume
+says 'no regular file' 'the message gives the reason'
 
 say 'progress and silence'
-run 0 "${tiny[@]}" --output q.sdf --quiet && verdict '--quiet says nothing' test ! -s err
+run 0 "${tiny[@]}" --output q.sdf --quiet && verdict '--quiet: no output' test ! -s err
 run 0 "${tiny[@]}" --output q.sdf --progress never && verdict 'never: one line at the end' \
   test "$(wc -l <err)" = 1
 run 0 --input mols.smi --gens 40 --limit 4 --overwrite --output q.sdf --progress json || true
 verdict 'json: objects on standard error' grep -Eq \
   '^\{"molecules":[0-9]+,"conformers":[0-9]+,"tokens":[0-9]+,"seconds":[0-9.]+\}$' err
-verdict 'and the first tells of the machine' grep -Eq \
+verdict 'json: the first one describes the device' grep -Eq \
   '^\{"device":"[^"]+","dtype":"[^"]+","deterministic":(true|false),"promise":"[^"]+"\}$' err
 check 0 '--version' --version
-verdict 'names program and version' grep -Eq '^confgen [0-9]+\.[0-9]+\.[0-9]+$' out
+verdict 'prints program and version' grep -Eq '^confgen [0-9]+\.[0-9]+\.[0-9]+$' out
 check 0 '--help' --help
-verdict 'and no more than 100 columns' test "$(awk 'length > 100' out | wc -l)" = 0
+verdict 'fits 100 columns' test "$(awk 'length > 100' out | wc -l)" = 0
 finish

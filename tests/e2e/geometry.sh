@@ -61,7 +61,7 @@ for constraint in none template; do # these constraints do not know where an ato
   "$CONFGEN" --input in.smi --limit 1 --overwrite --constraint $constraint --max-new-tokens 300 \
     --output any.sdf --report any.json 2>err || [ $? = 1 ]
   verdict "$constraint: a warning that geometry is off" \
-    grep -q '^confgen: geometry is not looked at: the constraint' err
+    grep -q '^confgen: geometry repair disabled: the constraint' err
   verdict "$constraint: the report says so" grep -q '"mode": "off"' any.json
 done
 

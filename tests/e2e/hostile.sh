@@ -1,19 +1,19 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# Hostile inputs, models, plugins and flags: each gives its status and one clear sentence at once,
-# and none crashes. A row of the table: case STATUS REGEX TEXT ARG...
+# Hostile inputs, models, plugins and flags: each gives its exit status and a one-sentence message
+# quickly, and none crashes. A row of the table: case_ STATUS REGEX TEXT ARG...
 . "$(dirname "$0")/lib.sh"
-shopt -s lastpipe # functions at the end of a pipe count in this shell
+shopt -s lastpipe # a function at the end of a pipe runs in this shell and can count
 
 tiny_model tiny
 random=(--model tiny --geometry count)
 printf 'CCO ethanol 2\n' >ok.smi
 
-# Seconds of processor time that a row may take beyond a run that does nothing wrong: a loaded
-# machine makes a row wait, not work. Sanitizers slow the work down.
+# Microseconds of processor time that a row may use in addition to a good run; processor time does not
+# depend on the load of the machine. HOSTILE_FACTOR allows for sanitizers.
 limit=1000000
 if [ -n "${HOSTILE_FACTOR:-}" ]; then limit=$((limit * HOSTILE_FACTOR)); fi
-microseconds() { # COMMAND...: user and system time, in $spent; its status is returned
+microseconds() { # COMMAND...: sets $spent to its user and system time; returns its status
   local status=0 TIMEFORMAT='%U %S' t
   t=$({ time "$@" >out 2>err </dev/null || echo "status $?" >&3; } 3>status 2>&1) || true
   read -r _ status <status || status=0
@@ -22,7 +22,7 @@ microseconds() { # COMMAND...: user and system time, in $spent; its status is re
 }
 microseconds "$CONFGEN" "${random[@]}" --input ok.smi --output base.sdf
 base=$spent
-say "a good run takes $((base / 1000)) ms of processor time, each row may take" \
+say "a good run takes $((base / 1000)) ms of processor time, each row may use" \
   "$((limit / 1000)) ms more"
 
 case_limit=$limit
@@ -37,16 +37,16 @@ case_() { # STATUS REGEX TEXT ARG...
   elif [ $status != "$wanted" ]; then
     fail "$text: status $status instead of $wanted"
   elif ! grep -Eq -- "$regex" err; then
-    fail "$text: does not say '$regex'"
-  elif grep -v '^confgen: ' err | grep -Evq 'conformers of|molecules failed|atoms in impossible places'; then
-    fail "$text: says more than sentences"
+    fail "$text: no message like '$regex'"
+  elif grep -v '^confgen: ' err | grep -Evq 'conformers? of|failed conformers|atoms? failed a geometry test'; then
+    fail "$text: prints more than messages"
   elif [ "$spent" -gt $((base + case_limit)) ]; then
     fail "$text: took $((spent / 1000)) ms"
   else
     pass "$text: $(head -n 1 err | cut -c1-150)"
   fi
 }
-# The same for a model directory made by a command
+# The same for a model directory that a command damages
 n_models=0
 model() { # STATUS REGEX TEXT COMMAND...: run in a copy of the tiny model
   local wanted=$1 regex=$2 text=$3
@@ -63,7 +63,7 @@ line() { # REGEX TEXT: the line on standard input
   cat >line.smi
   printf 'CCO ethanol 2\n' >>line.smi
   case_ 1 "$1" "$2" "${random[@]}" --input line.smi --output line.sdf --overwrite
-  verdict "$2: the run goes on" test "$(count_sdf <line.sdf)" = 1
+  verdict "$2: the run continues" test "$(count_sdf <line.sdf)" = 1
 }
 input() { # STATUS REGEX TEXT FILE
   case_ "$1" "$2" "$3" "${random[@]}" --input "$4" --output input.sdf --overwrite
@@ -74,7 +74,7 @@ flag() { # REGEX ARG...
   case_ 2 "$regex" "$*" "${random[@]}" --input ok.smi --output flag.sdf "$@"
 }
 patch_bytes() { printf "$3" | dd of="$1" bs=1 seek="$2" conv=notrunc status=none; }
-# Replace in a file of any bytes, keeping its length
+# swap FILE OLD NEW: replaces text in a binary file; keep its length
 swap() { sed -i "s|$2|$3|" "$1"; }
 
 say 'weights'
@@ -84,26 +84,26 @@ model 3 'model.safetensors' 'empty' truncate -s 0 model.safetensors
 model 3 'model.safetensors' 'missing' rm model.safetensors
 model 3 'header' 'a header of 2^63 bytes' patch_bytes model.safetensors 0 '\0\0\0\0\0\0\0\200'
 model 3 'header' 'a header of 100 MB' patch_bytes model.safetensors 0 '\0\341\365\5\0\0\0\0'
-model 3 'JSON|json' 'a header that is no JSON' patch_bytes model.safetensors 8 '((((('
+model 3 'JSON|json' 'a header that is not JSON' patch_bytes model.safetensors 8 '((((('
 model 3 'q_proj.*shape' 'a wrong shape' swap model.safetensors \
   'layers.0.self_attn.q_proj.weight":{"dtype":"BF16","shape":\[32,32\]' \
   'layers.0.self_attn.q_proj.weight":{"dtype":"BF16","shape":[64,16]'
 model 3 'offset' 'offsets beyond the file' swap model.safetensors \
   '"data_offsets":\[0,147456\]' '"data_offsets":[0,947456]'
-model 3 'norm.weight.*BF16, F16 or F32' 'a dtype that is none of ours' swap model.safetensors \
+model 3 'norm.weight.*BF16, F16 or F32' 'an unsupported dtype' swap model.safetensors \
   'norm.weight":{"dtype":"BF16"' 'norm.weight":{"dtype":"I16" '
 model 3 'norm' 'a tensor by another name' swap model.safetensors 'model.norm.weight' \
   'model.mron.weight'
 model 3 'NaN|not finite|infinit' 'NaN' patch_bytes model.safetensors 150000 '\300\177\300\177'
-model 3 'model.safetensors' 'a folder as weights' eval 'rm model.safetensors; mkdir model.safetensors'
+model 3 'model.safetensors' 'a directory as weights' eval 'rm model.safetensors; mkdir model.safetensors'
 model 3 'model.safetensors' 'a link to itself' eval \
   'rm model.safetensors; ln -s model.safetensors model.safetensors'
 model 3 'model.safetensors' 'a FIFO' eval 'rm model.safetensors; mkfifo model.safetensors'
 model 3 'zst' 'damaged zstd shards' eval 'zstd -q --rm model.safetensors &&
   printf XXXX | dd of=model.safetensors.zst bs=1 seek=60000 conv=notrunc status=none'
-model 3 'no.safetensors' 'an index of shards that are not there' eval 'rm model.safetensors;
+model 3 'no.safetensors' 'an index of missing shards' eval 'rm model.safetensors;
   echo "{\"weight_map\":{\"model.norm.weight\":\"no.safetensors\"}}" >model.safetensors.index.json'
-model 3 'index|shard|path' 'an index that leads out of the folder' eval 'rm model.safetensors;
+model 3 'index|shard|path' 'an index that leads out of the directory' eval 'rm model.safetensors;
   echo "{\"weight_map\":{\"model.norm.weight\":\"../../etc/passwd\"}}" >model.safetensors.index.json'
 
 say 'settings'
@@ -113,7 +113,7 @@ model 3 'hidden_size' 'absurd numbers' sed -i 's/"hidden_size": 32/"hidden_size"
 model 3 'num_hidden_layers' 'negative layers' sed -i 's/"num_hidden_layers": 2/"num_hidden_layers": -2/' config.json
 model 3 'num_attention_heads|num_key_value_heads' 'no heads' sed -i \
   's/"num_attention_heads": 2/"num_attention_heads": 0/' config.json
-model 3 'shape|layers' 'more layers than there are' sed -i \
+model 3 'shape|layers' 'more layers than the weights have' sed -i \
   's/"num_hidden_layers": 2/"num_hidden_layers": 500/' config.json
 model 3 'embed_tokens' 'another vocabulary than the weights' sed -i \
   's/"vocab_size": 2304/"vocab_size": 2000/' config.json
@@ -132,7 +132,7 @@ model 3 'tokenizer.json' 'cut off' truncate -s 60000 tokenizer.json
 model 3 'tokenizer.json' 'binary' eval 'head -c 5000 /dev/urandom >tokenizer.json'
 model 3 'vocab' 'an empty vocabulary' eval \
   'echo "{\"decoder\":{\"type\":\"ByteLevel\"},\"pre_tokenizer\":{\"type\":\"ByteLevel\",\"add_prefix_space\":false},\"model\":{\"type\":\"BPE\",\"vocab\":{},\"merges\":[]},\"added_tokens\":[]}" >tokenizer.json'
-model 3 'merge' 'a merge of what is not there' eval \
+model 3 'merge' 'a merge of a missing token' eval \
   'echo "{\"decoder\":{\"type\":\"ByteLevel\"},\"pre_tokenizer\":{\"type\":\"ByteLevel\",\"add_prefix_space\":false},\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0},\"merges\":[\"a zz\"]},\"added_tokens\":[]}" >tokenizer.json'
 model 3 'id' 'a cyclic vocabulary: two tokens, one id' eval \
   'echo "{\"decoder\":{\"type\":\"ByteLevel\"},\"pre_tokenizer\":{\"type\":\"ByteLevel\",\"add_prefix_space\":false},\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":1,\"b\":1},\"merges\":[]},\"added_tokens\":[]}" >tokenizer.json'
@@ -149,7 +149,7 @@ input 3 'empty.smi.*empty' 'an empty file' empty.smi
 head -c 100000 /dev/urandom >binary.smi
 input 3 'binary.smi' 'a binary file' binary.smi
 input 3 'director|folder' 'a directory' tiny
-input 3 '/proc/1/mem|cannot|regular' 'a file of the kernel' /proc/self/mem
+input 3 '/proc/1/mem|cannot|regular' 'a kernel file' /proc/self/mem
 printf 'CCO ethanol 2\n' | gzip >cut.smi.gz
 truncate -s -6 cut.smi.gz
 input 3 'cut.smi.gz' 'a cut .gz' cut.smi.gz
@@ -157,7 +157,7 @@ printf 'CCO ethanol 2\n' | zstd -q >bad.smi.zst
 patch_bytes bad.smi.zst 8 '\377\377\377'
 input 3 'bad.smi.zst' 'a damaged .zst' bad.smi.zst
 printf 'not compressed\n' >lies.smi.gz
-input 1 'lies.smi.gz:1' 'a .gz that is a text: read as one, the line is bad' lies.smi.gz
+input 1 'lies.smi.gz:1' 'a .gz that is plain text: read as text, the line is bad' lies.smi.gz
 printf 'name,k\nethanol,2\n' >no_column.csv
 input 3 'smiles' 'a .csv without its column' no_column.csv
 printf 'smiles,name\n"CCO,ethanol\n' >quote.csv
@@ -174,39 +174,39 @@ echo 'Cl[Pt](Cl)(N)N cisplatin' | line 'Pt.*metal complexes are not served' 'a m
 echo 'C[Hg]C mercury' | line 'Hg.*metal' 'an organic metal'
 echo 'C[Xx]C unknown' | line 'Xx|unknown' 'an element that does not exist'
 echo 'C(C)(C)(C)(C)C valence' | line 'valence' 'five bonds at carbon'
-echo 'c1ccc1c aromatic' | line 'aromatic|kekul|ring' 'an aromatic ring that is none'
+echo 'c1ccc1c aromatic' | line 'aromatic|kekul|ring' 'an impossible aromatic ring'
 echo '* star' | line 'star|\*' 'a wildcard'
 echo '[H][H] hydrogen' | line 'hydrogen|heavy|atom' 'no heavy atom'
 echo 'CC>>CO reaction' | line 'reaction|>' 'a reaction'
 printf 'C\001C control\n' | line 'control|binary|\\x01|byte' 'a control character'
 printf 'C\303\251C accent\n' | line 'accent|byte' 'a letter with an accent'
-printf 'C\377C latin\n' | line 'latin|byte|UTF' 'a byte that is no UTF-8'
+printf 'C\377C latin\n' | line 'latin|byte|UTF' 'a byte that is not UTF-8'
 echo '[C@@@@@H](F)Cl at' | line 'at|@' 'five @'
-echo '[999999999999C] isotope' | line 'isotope|offset' 'an isotope without end'
-echo '[C+99999999] charge' | line 'charge|offset' 'a charge without end'
-echo '[CH300] hydrogens' | line 'offset' 'hydrogens without end'
-echo 'C%(99999)C ring' | line 'ring|offset' 'a ring number without end'
+echo '[999999999999C] isotope' | line 'isotope|offset' 'an isotope of many digits'
+echo '[C+99999999] charge' | line 'charge|offset' 'a charge of many digits'
+echo '[CH300] hydrogens' | line 'offset' 'too many hydrogens'
+echo 'C%(99999)C ring' | line 'ring|offset' 'a ring number of many digits'
 printf '\n' | line 'empty' 'an empty line'
 for i in $(seq 2000); do echo "C1CC bad_$i"; done >bad.smi
 case_limit=$((2 * limit))
-input 1 'bad_2000' 'two thousand bad lines, each told' bad.smi
+input 1 'bad_2000' 'two thousand bad lines, each reported' bad.smi
 case_limit=$limit
 
 say 'outputs'
 case_ 3 'director|folder' 'a directory as output' "${random[@]}" --input ok.smi --output tiny --overwrite
-case_ 3 'no/such' 'a folder that is not there' "${random[@]}" --input ok.smi --output no/such.sdf
-case_ 3 '/proc' 'where nobody may write' "${random[@]}" --input ok.smi --output /proc/confgen.sdf
+case_ 3 'no/such' 'a missing directory' "${random[@]}" --input ok.smi --output no/such.sdf
+case_ 3 '/proc' 'an unwritable file system' "${random[@]}" --input ok.smi --output /proc/confgen.sdf
 case_ 2 'ok.smi. is input and output' 'the input as output' "${random[@]}" --input ok.smi --output ok.smi --overwrite
-verdict 'the input is still there' test "$(cat ok.smi)" = 'CCO ethanol 2'
-case_ 2 'fail' 'the file of failures is the output' "${random[@]}" --input ok.smi --output a.sdf \
+verdict 'the input is unchanged' test "$(cat ok.smi)" = 'CCO ethanol 2'
+case_ 2 'fail' '--failed is the output' "${random[@]}" --input ok.smi --output a.sdf \
   --failed a.sdf
-case_ 2 'report' 'the report is the input' "${random[@]}" --input ok.smi --output r.sdf --report ok.smi
-case_ 2 'ok.smi. is input and file' 'the file of failures is the input' "${random[@]}" --input ok.smi \
+case_ 2 'report' '--report is the input' "${random[@]}" --input ok.smi --output r.sdf --report ok.smi
+case_ 2 'ok.smi. is input and file' '--failed is the input' "${random[@]}" --input ok.smi \
   --output r.sdf --failed ok.smi --overwrite
-verdict 'the input is still there' test "$(cat ok.smi)" = 'CCO ethanol 2'
+verdict 'the input is unchanged' test "$(cat ok.smi)" = 'CCO ethanol 2'
 echo '{"confgen_manifest":1,"fingerprint":[]}' >junk.sdf.manifest
 echo junk >junk.sdf
-case_ 3 'junk.sdf' 'junk to resume' "${random[@]}" --input ok.smi --output junk.sdf --resume
+case_ 3 'junk.sdf' 'resuming an invalid file' "${random[@]}" --input ok.smi --output junk.sdf --resume
 head -c 4000 /dev/urandom >junk.sdf.manifest
 case_ 3 'junk.sdf' 'a manifest of random bytes' "${random[@]}" --input ok.smi --output junk.sdf --resume
 if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null; then
@@ -229,28 +229,28 @@ if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null; then
     as_nobody 3 'Permission denied' 'a model without permission' --model locked --input ok.smi \
       --output -
   else
-    say 'nobody cannot reach the program here: three rows are left out'
+    say 'user nobody cannot run the program: three rows are skipped'
   fi
 elif [ "$(id -u)" != 0 ]; then
   cp ok.smi secret.smi
   chmod 000 secret.smi
   input 3 'Permission denied' 'an input without permission' secret.smi
 else
-  say 'no setpriv here: three rows are left out'
+  say 'no setpriv: three rows are skipped'
 fi
 
 say 'models and plugins'
-case_ 3 'nothing' 'a model that is not there' --model nothing --input ok.smi --output m.sdf
-case_ 3 'config.json' 'a folder without a model' --model . --input ok.smi --output m.sdf
+case_ 3 'nothing' 'a missing model' --model nothing --input ok.smi --output m.sdf
+case_ 3 'config.json' 'a directory without a model' --model . --input ok.smi --output m.sdf
 case_ 3 'ok.smi' 'a file as model' --model ok.smi --input ok.smi --output m.sdf
 echo text >text.so
-case_ 3 'text.so' 'a plugin that is a text' "${random[@]}" --input ok.smi --output m.sdf --plugin ./text.so
-case_ 3 'none.so' 'a plugin that is not there' "${random[@]}" --input ok.smi --output m.sdf --plugin ./none.so
-case_ 3 'libm.so.6|symbol|plugin' 'a library that is no plugin' "${random[@]}" --input ok.smi \
+case_ 3 'text.so' 'a text file as plugin' "${random[@]}" --input ok.smi --output m.sdf --plugin ./text.so
+case_ 3 'none.so' 'a missing plugin' "${random[@]}" --input ok.smi --output m.sdf --plugin ./none.so
+case_ 3 'libm.so.6|symbol|plugin' 'a library that is not a plugin' "${random[@]}" --input ok.smi \
   --output m.sdf --plugin libm.so.6
 head -c 3000 "$CONFGEN" >cut.so
-case_ 3 'cut.so' 'a cut plugin' "${random[@]}" --input ok.smi --output m.sdf --plugin ./cut.so
-case_ 3 'tiny' 'a folder as plugin' "${random[@]}" --input ok.smi --output m.sdf --plugin ./tiny
+case_ 3 'cut.so' 'a truncated plugin' "${random[@]}" --input ok.smi --output m.sdf --plugin ./cut.so
+case_ 3 'tiny' 'a directory as plugin' "${random[@]}" --input ok.smi --output m.sdf --plugin ./tiny
 
 say 'flags'
 flag 'bogus' --bogus
@@ -290,13 +290,13 @@ flag 'step-tokens' --step-tokens 0
 flag 'max-new-tokens' --max-new-tokens 0
 flag 'model' --model
 case_ 3 'cuda' 'no GPU executor' "${random[@]}" --input ok.smi --output flag.sdf --device cuda:99
-case_ 2 'psychic' 'an attention nobody has' "${random[@]}" --input ok.smi --output flag.sdf --attention psychic
-case_ 2 'sieve' 'a KV cache nobody has' "${random[@]}" --input ok.smi --output flag.sdf --kv-cache sieve
-case_ 2 'freedom' 'a constraint nobody has' "${random[@]}" --input ok.smi --output flag.sdf --constraint freedom
-verdict 'none of them wrote anything' test ! -e flag.sdf
+case_ 2 'psychic' 'an unknown attention' "${random[@]}" --input ok.smi --output flag.sdf --attention psychic
+case_ 2 'sieve' 'an unknown KV cache' "${random[@]}" --input ok.smi --output flag.sdf --kv-cache sieve
+case_ 2 'freedom' 'an unknown constraint' "${random[@]}" --input ok.smi --output flag.sdf --constraint freedom
+verdict 'none of these wrote an output' test ! -e flag.sdf
 case_ 1 'new tokens, --max-new-tokens allows 3' 'too few new tokens' "${random[@]}" --input ok.smi \
   --output few.sdf --max-new-tokens 3
-case_ 1 'a sequence has 20: --max-length' 'a bound of length' "${random[@]}" --input ok.smi \
+case_ 1 'a sequence has 20: --max-length' 'a maximum length' "${random[@]}" --input ok.smi \
   --output short.sdf --max-length 20
 tiny_model small 40
 case_ 1 'a sequence has 40' 'longer than the context' --model small --input \

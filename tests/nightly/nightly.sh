@@ -126,7 +126,7 @@ if submit a100; then
   wait_judged 'the second night'
   line_says '.restarts >= 1' 'a task was begun again'
   verdict 'its log tells of the signal' grep -q 'interrupted by signal 15' "$run"/log/shard-*.log
-  verdict 'and of going on' grep -Eq '[1-9][0-9]* of [1-9] molecules were there already' "$run"/log/shard-*.log
+  verdict 'and of going on' grep -Eq '[1-9][0-9]* conformers of [1-9] molecules from an earlier run' "$run"/log/shard-*.log
   verdict 'the joined shards are the undisturbed run, byte for byte' cmp want.sdf.zst "$run/gen.sdf.zst"
   verdict 'the job that judges ends well' test "$(job_state "$judge")" = COMPLETED
   line_says '.gate.verdict == "pass"' 'the second night passes'

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Parsing the values of options, and ending the program where they are wrong. */
+/* Parses options and their values; a usage error ends the program. */
 #include <errno.h>
 #include <math.h>
 #include <stdarg.h>
@@ -28,30 +28,78 @@ void out_of_memory(void)
     exit(EXIT_ENVIRONMENT);
 }
 
+/* For '?': an unknown or ambiguous name, or a value given to an option that takes none. */
+static _Noreturn void refuse_option(char **argv)
+{
+    const char *text = argv[optind - 1];
+
+    if (!optopt)
+        usage_error("%s: unknown option", text);
+    if (!strncmp(text, "--", 2) && strchr(text, '='))
+        usage_error("%s: takes no value", text);
+    usage_error("-%c: unknown option", optopt); /* may be in the middle of an argument */
+}
+
 int next_option(int argc, char **argv, const struct option *options, const char *help)
 {
     int option;
 
     opterr = 0;
-    option = getopt_long(argc, argv, "", options, NULL);
-    if (option == '?')
-        usage_error("%s: unknown option, or its value is missing", argv[optind - 1]);
-    if (option == OPTION_HELP) {
+    option = getopt_long(argc, argv, ":", options, NULL); /* ":" reports missing values as such */
+    switch (option) {
+    case ':':
+        usage_error("%s: requires a value", argv[optind - 1]);
+    case '?':
+        refuse_option(argv);
+    case OPTION_HELP:
         fputs(help, stdout);
         exit(EXIT_OK);
+    default:
+        return option;
     }
-    return option;
+}
+
+const char *single_operand(int argc, char **argv, const char *name)
+{
+    if (optind == argc)
+        usage_error("missing operand: %s", name);
+    if (optind + 1 < argc)
+        usage_error("'%s': wanted a single operand, %s", argv[optind + 1], name);
+    return argv[optind];
+}
+
+void no_operands(int argc, char **argv, const char *hint)
+{
+    if (optind < argc)
+        usage_error("'%s': wanted no operand%s%s", argv[optind], *hint ? "; " : "", hint);
 }
 
 void add_plugin_file(struct plugin_files *p, const char *file)
 {
     if (p->n == (int32_t)(sizeof p->files / sizeof p->files[0]))
-        usage_error("--plugin: more than %d of them", p->n);
+        usage_error("--plugin: given more than %d times", p->n);
     p->files[p->n++] = file;
 }
 
-int run_command(int argc, char **argv, const struct command *commands, size_t n, const char *help)
+/* "list, matrix or check" */
+static void join_words(const char *const *words, size_t n, char *ret, size_t cap)
 {
+    size_t len = 0;
+
+    for (size_t i = 0; i < n && len < cap; i++)
+        len += (size_t)snprintf(ret + len, cap - len, "%s%s",
+                                i == 0       ? ""
+                                : i + 1 == n ? " or "
+                                             : ", ",
+                                words[i]);
+}
+
+int run_subcommand(int argc, char **argv, const struct command *commands, size_t n,
+                   const char *help)
+{
+    const char *names[MAX_SUBCOMMANDS];
+    char list[256];
+
     for (size_t i = 0; argc > 1 && i < n; i++)
         if (!strcmp(argv[1], commands[i].name))
             return commands[i].main(argc - 1, argv + 1);
@@ -59,9 +107,12 @@ int run_command(int argc, char **argv, const struct command *commands, size_t n,
         fputs(help, stdout);
         return EXIT_OK;
     }
+    for (size_t i = 0; i < n; i++)
+        names[i] = commands[i].name;
+    join_words(names, n, list, sizeof list);
     if (argc > 1)
-        usage_error("'%s': no such command", argv[1]);
-    usage_error("which one?");
+        usage_error("'%s': unknown subcommand, wanted %s", argv[1], list);
+    usage_error("missing subcommand: %s", list);
 }
 
 int64_t parse_int64(const char *name, const char *text, int64_t lo, int64_t hi)
@@ -94,6 +145,17 @@ float parse_real(const char *name, const char *text)
     return value;
 }
 
+int parse_keyword(const char *name, const char *text, const char *const *words, int n)
+{
+    char list[256];
+
+    for (int i = 0; i < n; i++)
+        if (!strcmp(text, words[i]))
+            return i;
+    join_words(words, (size_t)n, list, sizeof list);
+    usage_error("%s '%s': wanted %s", name, text, list);
+}
+
 int parse_words(const char *name, char *text, const char **ret, int cap)
 {
     char *save = NULL;
@@ -101,7 +163,7 @@ int parse_words(const char *name, char *text, const char **ret, int cap)
 
     for (char *word = strtok_r(text, ",", &save); word; word = strtok_r(NULL, ",", &save)) {
         if (n == cap)
-            usage_error("%s: more than %d of them", name, cap);
+            usage_error("%s: wanted at most %d names", name, cap);
         ret[n++] = word;
     }
     if (!n)
@@ -126,7 +188,14 @@ int parse_ints(const char *name, const char *text, int32_t lo, int32_t hi, int32
 int report_error(const cg_error *err)
 {
     fprintf(stderr, "confgen: %s\n", err->msg[0] ? err->msg : cg_status_name(err->code));
-    switch (err->code) {
+    return exit_status_of(err->code);
+}
+
+int exit_status_of(cg_status status)
+{
+    switch (status) {
+    case CG_OK:
+        return EXIT_OK;
     case CG_ERR_USAGE:
         return EXIT_USAGE;
     case CG_ERR_INTERRUPTED:

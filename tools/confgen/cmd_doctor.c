@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* confgen doctor: what this machine offers, in one page. */
+/* confgen doctor: describes the machine, the plugins and the default model on one page. */
 #include <confgen/gpu.h>
 #include <confgen/build_info.h>
 #include <confgen/plugins.h>
@@ -10,15 +10,15 @@
 
 #include "commands.h"
 
-static const char help[] = "confgen doctor\n"
-                           "\n"
-                           "What this machine offers: processor, memory, GPUs, libraries, plugins, "
-                           "what was measured on a\n"
-                           "GPU and is remembered, the default model and what would be chosen for "
-                           "it. Exit status 3 where\n"
-                           "something that every run needs is missing; a GPU is not.\n";
+static const char help[] =
+    "confgen doctor\n"
+    "\n"
+    "Prints the processor, memory, GPUs, libraries, plugins, remembered GPU measurements, the\n"
+    "default model and the plugins that would be selected for it. Exit status 3 if something that\n"
+    "every run needs is missing; a GPU is not.\n";
 
-/* The rest of the first line of `path` that begins with `key`, behind its colon; 0 if there is. */
+/* Finds the first line of `path` that begins with `key`; *ret is what follows its colon. 0, or -1
+ * if there is none. */
 static int find_line(const char *path, const char *key, char *ret, size_t cap)
 {
     FILE *f = fopen(path, "re");
@@ -112,7 +112,7 @@ static int32_t print_gpus(void)
     if (cg_gpu_count(&n, &err) != CG_OK)
         printf("GPUs            none: %s\n", err.msg);
     else if (!n)
-        puts("GPUs            none: the driver knows no GPU");
+        puts("GPUs            none: the driver reports no GPU");
     for (int32_t i = 0; i < n; i++) {
         cg_gpu_info info = { CG_SIZED(cg_gpu_info) };
         cg_gpu *gpu;
@@ -147,7 +147,7 @@ static void print_cuda_libraries(void)
     putchar('\n');
 }
 
-/* Which attention works with which cache on a GPU: those that do in one line, then the reasons. */
+/* The pairs of attention and cache that work on a GPU, in one line, then the others' reasons. */
 static void print_gpu_pairs(cg_plugin_set *set)
 {
     cg_match_options match = { CG_SIZED(cg_match_options), .device = "cuda" };
@@ -163,14 +163,14 @@ static void print_gpu_pairs(cg_plugin_set *set)
     for (int32_t i = 0; i < n; i++)
         if (pairs[i].status == CG_OK)
             printf("%s%s/%s", shown++ ? ", " : "", pairs[i].attention->name, pairs[i].cache->name);
-    puts(shown ? "" : "no attention and KV cache work together");
+    puts(shown ? "" : "no pair of attention and KV cache works");
     for (int32_t i = 0; i < n; i++)
         if (pairs[i].status != CG_OK)
             printf("%-16snot %s/%s: %s\n", "", pairs[i].attention->name, pairs[i].cache->name,
                    pairs[i].reason);
 }
 
-static void print_choice(void *ctx, const cg_tuned *t)
+static void print_remembered(void *ctx, const cg_tuned *t)
 {
     int *n = ctx;
 
@@ -178,16 +178,16 @@ static void print_choice(void *ctx, const cg_tuned *t)
            t->model, t->dtype, t->attention, t->kv_cache, t->batch_size, t->tokens_per_second);
 }
 
-static void print_choices(void)
+static void print_all_remembered(void)
 {
     cg_error err = CG_ERROR_INIT;
     char path[4096] = "";
     int n = 0;
 
-    if (cg_tuning_list(print_choice, &n, path, sizeof path, &err) != CG_OK)
+    if (cg_tuning_list(print_remembered, &n, path, sizeof path, &err) != CG_OK)
         printf("remembered      %s\n", err.msg);
     else if (!n)
-        printf("remembered      nothing was measured yet%s%s\n", *path ? "; kept in " : "", path);
+        printf("remembered      no GPU measurements%s%s\n", *path ? "; their file is " : "", path);
     else
         printf("%-16s(%s)\n", "", path);
 }
@@ -210,7 +210,7 @@ static int print_plugins(int32_t n_gpus)
     for (int32_t i = 0; i < n; i++)
         printf("%-16s%s\n", i ? "" : "plugins from", dirs[i]);
     if (!n)
-        printf("plugins from    no directory: none beside the program, none installed, "
+        printf("plugins from    no directory: none next to the program, none installed, "
                "CONFGEN_PLUGIN_PATH not set\n");
     n = cg_plugin_set_loaded(set, &found);
     for (int32_t i = 0; i < n; i++) {
@@ -265,8 +265,7 @@ int cmd_doctor(int argc, char **argv)
     command_name = "doctor";
     while (next_option(argc, argv, options, help) != -1)
         ;
-    if (optind < argc)
-        usage_error("'%s': takes no operand", argv[optind]);
+    no_operands(argc, argv, "");
     printf("confgen         %s, plugin ABI %d.%d\n", cg_version(), CG_PLUGIN_ABI_MAJOR,
            CG_PLUGIN_ABI_MINOR);
     print_cpu();
@@ -277,7 +276,7 @@ int cmd_doctor(int argc, char **argv)
     print_libraries();
     bad = print_plugins(n_gpus);
     if (n_gpus)
-        print_choices();
+        print_all_remembered();
     bad |= print_model();
     return bad ? EXIT_ENVIRONMENT : EXIT_OK;
 }

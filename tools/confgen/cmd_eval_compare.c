@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* confgen eval --compare A.json B.json: is B better than A? */
+/* confgen eval --compare A.json B.json: compares two evaluations. */
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
@@ -8,31 +8,32 @@
 #include "commands.h"
 #include "eval/compare.h"
 #include "eval/result_json.h"
+#include "whole_file.h"
 
 static const char help[] =
     "confgen eval --compare A.json B.json   is evaluation B better than A?\n"
     "\n"
-    "  --tolerance X[,Y]  a loss of at most X is put up with: X as a share of 1 for COV, checks,\n"
-    "                     wrong and missing (0.01: one point of per cent), Y in \xc3\x85 for MAT\n"
-    "                     (default: X for both; 0)\n"
-    "  --resamples N      of the bootstrap, 100 to 1000000 (default 10000)\n"
-    "  --seed S           of the bootstrap (default 1)\n"
-    "  --json FILE        the comparison for programs; replaced where it exists\n"
+    "  --tolerance X[,Y]  tolerated loss: X as a share of 1 for COV, checks, wrong and missing\n"
+    "                     (0.01: one percentage point), Y in \xc3\x85 for MAT (default: X for "
+    "both;\n"
+    "                     0)\n"
+    "  --resamples N      bootstrap resamples, 100 to 1000000 (default 10000)\n"
+    "  --seed S           bootstrap seed (default 1)\n"
+    "  --json FILE        write the comparison as JSON, replacing FILE\n"
     "\n"
-    "Molecules are matched by name; differences are B - A of the means over molecules, with 95 %\n"
-    "intervals from a bootstrap over molecules, once over the molecules for which both have "
-    "output\n"
-    "and once over all. A metric is worse where its whole interval is on the bad side of 0 and "
-    "the\n"
-    "loss is above the tolerance.\n"
+    "Molecules are matched by name. Differences are B - A of the means over molecules, with 95 %\n"
+    "intervals from a bootstrap over molecules: once over the molecules for which both have "
+    "output,\n"
+    "once over all. A metric is worse if its whole interval is on the bad side of 0 and the loss\n"
+    "exceeds the tolerance.\n"
     "\n"
-    "Exit status: 0 where no metric is worse, 1 where one is, 2 for usage, 3 where a file cannot "
-    "be\n"
-    "read or the two cannot be compared.\n";
+    "Exit status: 0 no metric is worse, 1 one is, 2 wrong usage, 3 a file cannot be read or the "
+    "two\n"
+    "cannot be compared.\n";
 
 enum { COMPARE = 1000, TOLERANCE, RESAMPLES, SEED, JSON };
 
-/* "X" or "X,Y", both at least 0. */
+/* "X" or "X,Y", neither negative. */
 static void parse_tolerance(const char *text, cg_compare_settings *s)
 {
     double v[2];
@@ -46,38 +47,36 @@ static void parse_tolerance(const char *text, cg_compare_settings *s)
         n++;
     } while (*end && n < 2);
     if (!n || *end || end == text || end[-1] == ',')
-        usage_error("--tolerance '%s': wanted X or X,Y, numbers of at least 0", text);
+        usage_error("--tolerance '%s': wanted X or X,Y, neither negative", text);
     s->tolerance_share = v[0];
     s->tolerance_rmsd = v[n - 1];
 }
 
-static int print(const cg_eval_comparison *c, const char *json, cg_error *err)
+/* Writes the comparison to standard output, and as JSON to `json` unless it is NULL; *ret_status is
+ * the exit status. */
+static cg_status print(const cg_eval_comparison *c, const char *json, int *ret_status,
+                       cg_error *err)
 {
     cg_buf text = { 0 };
-    int status;
+    cg_status st;
 
     if (json) {
-        if (cg_eval_comparison_json(c, &text, err) != CG_OK ||
-            write_whole_file(json, &text, err) != CG_OK)
-            goto failed;
+        CG_TRY_GOTO(st, cg_eval_comparison_json(c, &text, err), out);
+        CG_TRY_GOTO(st, write_whole_file(json, &text, err), out);
         cg_buf_clear(&text);
     }
-    if (cg_eval_comparison_text(c, &text, err) != CG_OK)
-        goto failed;
+    CG_TRY_GOTO(st, cg_eval_comparison_text(c, &text, err), out);
+    *ret_status = c->verdict == CG_COMPARE_WORSE ? EXIT_SOME_FAILED : EXIT_OK;
     if (fwrite(text.data, 1, text.len, stdout) != text.len || fflush(stdout)) {
         fprintf(stderr, "confgen: standard output: %s\n", strerror(errno));
-        cg_buf_finish(&text);
-        return EXIT_ENVIRONMENT;
+        *ret_status = EXIT_ENVIRONMENT;
     }
+out:
     cg_buf_finish(&text);
-    return c->verdict == CG_COMPARE_WORSE ? EXIT_SOME_FAILED : EXIT_OK;
-failed:
-    status = report_error(err);
-    cg_buf_finish(&text);
-    return status;
+    return st;
 }
 
-int eval_compare(int argc, char **argv)
+int cmd_eval_compare(int argc, char **argv)
 {
     static const struct option options[] = {
         { "compare", no_argument, NULL, COMPARE },
@@ -93,7 +92,8 @@ int eval_compare(int argc, char **argv)
     cg_eval_comparison c = { 0 };
     cg_error err = CG_ERROR_INIT;
     const char *json = NULL;
-    int option, status;
+    cg_status st;
+    int option, status = EXIT_OK;
 
     command_name = "eval --compare";
     while ((option = next_option(argc, argv, options, help)) != -1)
@@ -107,15 +107,14 @@ int eval_compare(int argc, char **argv)
             json = optarg;
     if (optind + 2 != argc)
         usage_error("--compare: wanted two evaluations, A.json and B.json");
-    if (cg_eval_read_json_file(argv[optind], &a, &err) != CG_OK ||
-        cg_eval_read_json_file(argv[optind + 1], &b, &err) != CG_OK ||
-        cg_eval_compare(&a, &b, &settings, &c, &err) != CG_OK ||
-        cg_eval_comparison_label(&c, argv[optind], argv[optind + 1], &err) != CG_OK)
-        status = report_error(&err);
-    else
-        status = print(&c, json, &err);
+    CG_TRY_GOTO(st, cg_eval_read_json_file(argv[optind], &a, &err), out);
+    CG_TRY_GOTO(st, cg_eval_read_json_file(argv[optind + 1], &b, &err), out);
+    CG_TRY_GOTO(st, cg_eval_compare(&a, &b, &settings, &c, &err), out);
+    CG_TRY_GOTO(st, cg_eval_comparison_label(&c, argv[optind], argv[optind + 1], &err), out);
+    CG_TRY_GOTO(st, print(&c, json, &status, &err), out);
+out:
     cg_eval_comparison_finish(&c);
     cg_eval_result_finish(&a);
     cg_eval_result_finish(&b);
-    return status;
+    return st == CG_OK ? status : report_error(&err);
 }

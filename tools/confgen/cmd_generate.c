@@ -1,73 +1,75 @@
 /* SPDX-License-Identifier: MIT */
-/* confgen --input FILE ...: the main job. */
+/* confgen --input FILE ...: generates conformers of the molecules of a file. */
 #include <confgen/gpu.h>
 #include <errno.h>
-#include <getopt.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "commands.h"
 
 static const char help[] =
     "confgen: SMILES to 3D conformers\n"
     "\n"
     "  confgen --input FILE|- [options]      generate conformers\n"
-    "  confgen plugins list|matrix|check     attention, KV-cache and constraint plugins\n"
-    "  confgen inspect FILE                  list an output's molecules, fetch one\n"
+    "  confgen plugins list|matrix|check     attention, KV cache and constraint plugins\n"
+    "  confgen inspect FILE                  list an output's molecules, extract one\n"
     "  confgen eval --ref FILE --gen FILE    COV and MAT against reference conformers\n"
     "  confgen bench decode|attention|tokenizer|templates|rmsd\n"
-    "  confgen doctor                        what this machine offers\n"
+    "  confgen doctor                        describe this machine, plugins and default model\n"
     "\n"
     "input and output\n"
     "  --input FILE|-        .smi (SMILES, name, k) or .csv, also .gz, .zst; - is standard input\n"
-    "  --output FILE|-       default <stem>.sdf.zst; the ending chooses .zst, .gz or plain\n"
-    "  --format FORMAT       sdf, xyz, smiles3d, json (default: by the output's name, sdf)\n"
-    "  --gens N|Nk           conformers a molecule; Nk: N for each of its k reference conformers\n"
+    "  --output FILE|-       default <stem>.sdf.zst; the suffix selects .zst, .gz or plain\n"
+    "  --format FORMAT       sdf, xyz, smiles3d, json (default: by the output's name, else sdf)\n"
+    "  --gens N|Nk           conformers per molecule; Nk: N for each of its k references\n"
     "                        (default 1)\n"
-    "  --add-hs              sdf with hydrogens\n"
-    "  --failed FILE         what failed, with reasons and raw text\n"
-    "  --header auto|yes|no  is the first line of a .smi a header? (auto)\n"
-    "  --limit N             read the first N molecules only\n"
-    "  --shard I/N           the I-th of N parts, counted from 0; their outputs join to the whole\n"
-    "  --resume              go on with an interrupted output\n"
-    "  --overwrite           replace an output that exists\n"
+    "  --add-hs              write hydrogens (sdf)\n"
+    "  --failed FILE         list failures with their reasons and raw text\n"
+    "  --header auto|yes|no  whether the first line of a .smi is a header (auto)\n"
+    "  --limit N             read only the first N molecules\n"
+    "  --shard I/N           part I of N, counted from 0; concatenated outputs make the whole\n"
+    "  --resume              continue an interrupted output\n"
+    "  --overwrite           replace an existing output\n"
     "\n"
     "model and sampling\n"
-    "  --model DIR           a Hugging Face directory (default: the model that comes along)\n"
+    "  --model DIR           a Hugging Face directory (default: the model shipped with confgen)\n"
     "  --constraint NAME     grammar (default), template, none, or a plugin's\n"
     "  --temperature T  --top-p P  --top-k K  --min-p M  --greedy\n"
     "  --sampling PRESET     greedy, top_p_sampling1..4, min_p_sampling1..3, qwen3\n"
     "  --seed S              default 0\n"
-    "  --max-new-tokens N    bound of a conformer's tokens\n"
+    "  --max-new-tokens N    limit of a conformer's tokens\n"
     "  --geometry off|count|repair\n"
-    "                        look at each atom's place as it is written; repair, the default,\n"
-    "                        moves those that are in impossible ones\n"
-    "  --check               check the geometry and stereo of each conformer, write what failed\n"
-    "                        into its record and count it in the report\n"
-    "  --retry N             draw a conformer that fails up to N times more, keep the best (0)\n"
+    "                        test each atom as it is generated: off, count failures, or repair\n"
+    "                        them (default)\n"
+    "  --check               check geometry and stereo of each conformer; failures are written to\n"
+    "                        its record and counted in the report\n"
+    "  --retry N             sample a failed conformer up to N more times, keep the best (0)\n"
     "\n"
     "machine\n"
     "  --device auto|cpu|cuda|cuda:I|cuda:I,J,...|cuda:all\n"
     "  --dtype auto|bf16|f32 on a GPU bf16, or f32 for parity; the CPU computes in f32\n"
     "  --deterministic       on a GPU: the same conformers for any batch size and number of GPUs\n"
     "  --attention auto|NAME  --kv-cache auto|NAME  --plugin FILE.so (repeatable)\n"
-    "  --batch-size auto|N   sequences at once, on each GPU\n"
-    "  --tune auto|never|always   on a GPU: measure what is auto once, not, or anew\n"
+    "  --batch-size auto|N   sequences decoded at once (on each GPU)\n"
+    "  --tune auto|never|always   on a GPU: measure what is auto once, never, or again\n"
     "  --max-length N        tokens of a sequence, prompt included (default: the model's context)\n"
-    "  --step-tokens auto|N  tokens evaluated in a step\n"
-    "  --threads N           of the decoder (default: cores)\n"
-    "  --parallel-templates  --template-workers N\n"
-    "                        threads that prepare molecules and write records\n"
-    "                        (default: SLURM_CPUS_PER_TASK, else cores)\n"
-    "  --cache-tokenizer     remember tokenized pieces of text\n"
+    "  --step-tokens auto|N  tokens evaluated in one step\n"
+    "  --threads N           threads of the decoder (default: cores)\n"
+    "  --template-workers N  threads that build templates and write records (default:\n"
+    "                        SLURM_CPUS_PER_TASK, else cores)\n"
+    "  --parallel-templates  accepted for compatibility with the system that confgen replaces; no\n"
+    "                        effect: templates are built in parallel unless --template-workers 1\n"
+    "  --cache-tokenizer     remember the tokens of pieces of text that are not one token: most\n"
+    "                        pieces with Qwen3's tokenizer, few with the default model's\n"
     "\n"
-    "  --report FILE.json    counts, times, choices and their reasons\n"
-    "  --progress auto|never|json   a bar on a terminal; json: a line a second on standard error\n"
-    "  --quiet               no words but errors\n"
+    "  --report FILE.json    counts, times, selected plugins and sizes with the reasons\n"
+    "  --progress auto|never|json   a bar on a terminal; json: one line per second on standard\n"
+    "                        error\n"
+    "  --quiet               print errors only\n"
     "  --version  --help\n"
     "\n"
     "Exit status: 0 all conformers written, 1 some molecules failed, 2 wrong usage,\n"
@@ -75,18 +77,18 @@ static const char help[] =
 
 enum { PROGRESS_AUTO, PROGRESS_NEVER, PROGRESS_JSON };
 
-struct settings {
+struct generate {
     cg_engine_options engine;
-    cg_run_options batch;
-    cg_sampling sampling; /* as far as given */
+    cg_run_options run;
+    cg_sampling sampling; /* members that were not given are negative */
     int given_temperature, given_top_p, given_top_k, given_min_p, given_greedy;
     const cg_sampling *preset;
-    const char *plugins[64];
+    struct plugin_files plugins;
     const char *report;
-    json_t *messages; /* of failures, for the report */
-    int progress, quiet;
-    double last_shown; /* seconds */
-    double started;
+    json_t *messages; /* failures that the report repeats */
+    int progress;     /* PROGRESS_* */
+    int quiet;
+    double last_shown, started; /* cg_cg_now() */
 };
 
 static volatile sig_atomic_t signalled;
@@ -98,7 +100,7 @@ static void on_signal(int number)
     stop_run = 1;
 }
 
-/* The first signal ends the run in good order; a second of the same kind ends it at once. */
+/* The first signal ends the run in good order; a second one of its kind kills the program. */
 static void catch_signals(void)
 {
     struct sigaction action = { .sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND };
@@ -107,15 +109,7 @@ static void catch_signals(void)
     sigaction(SIGTERM, &action, NULL);
     sigaction(SIGUSR1, &action, NULL);
     signal(SIGPIPE, SIG_IGN); /* a closed pipe is a write error */
-    signal(SIGXFSZ, SIG_IGN); /* so is a file size limit */
-}
-
-static double now(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+    signal(SIGXFSZ, SIG_IGN); /* so is the file size limit */
 }
 
 /* ---- progress ----------------------------------------------------------------------------- */
@@ -129,7 +123,7 @@ static void show_bar(const cg_report *r, int64_t done, double seconds)
     int filled = share < 1 ? (int)(share * WIDTH) : WIDTH;
 
     fputs("\r", stderr);
-    if (r->total_conformers) /* not known of a pipe */
+    if (r->total_conformers) /* unknown for a pipe */
         fprintf(stderr, "[%.*s%*s] %lld of ", filled, "########################", WIDTH - filled,
                 "", (long long)done);
     fprintf(stderr, "%lld molecules, %lld conformers, %.0f tokens/s",
@@ -149,8 +143,8 @@ static void show_json(const cg_report *r, int64_t done, double seconds)
 
 static void on_progress(void *ctx, const cg_report *r, int64_t done)
 {
-    struct settings *s = ctx;
-    double t = now();
+    struct generate *s = ctx;
+    double t = cg_now();
 
     if (t - s->last_shown < (s->progress == PROGRESS_JSON ? 1.0 : 0.2))
         return;
@@ -159,18 +153,17 @@ static void on_progress(void *ctx, const cg_report *r, int64_t done)
                                                           t - s->started);
 }
 
-static void clear_bar(const struct settings *s)
+static void clear_bar(const struct generate *s)
 {
-    if (s->batch.progress && s->progress == PROGRESS_AUTO)
+    if (s->run.progress && s->progress == PROGRESS_AUTO)
         fputs("\r\033[K", stderr);
 }
 
-/* Failures that the report repeats; stderr and --failed have all of them. */
-enum { MAX_MESSAGES = 1000 };
+enum { MAX_MESSAGES = 1000 }; /* in the report; standard error and --failed have all failures */
 
 static void on_failure(void *ctx, const char *text)
 {
-    struct settings *s = ctx;
+    struct generate *s = ctx;
 
     clear_bar(s);
     fprintf(stderr, "confgen: %s\n", text);
@@ -180,7 +173,7 @@ static void on_failure(void *ctx, const char *text)
 
 static void on_log(void *ctx, int32_t level, const char *text)
 {
-    const struct settings *s = ctx;
+    const struct generate *s = ctx;
 
     if (level <= CG_LOG_WARNING && !s->quiet)
         fprintf(stderr, "confgen: %s\n", text);
@@ -231,7 +224,6 @@ enum {
     O_PROGRESS,
     O_QUIET,
     O_VERSION,
-    O_HELP,
 };
 
 static const struct option options[] = {
@@ -277,30 +269,30 @@ static const struct option options[] = {
     { "progress", required_argument, NULL, O_PROGRESS },
     { "quiet", no_argument, NULL, O_QUIET },
     { "version", no_argument, NULL, O_VERSION },
-    { "help", no_argument, NULL, O_HELP },
+    { "help", no_argument, NULL, OPTION_HELP },
     { NULL, 0, NULL, 0 },
 };
 
-/* N or Nk */
-static void parse_gens(cg_run_options *b, const char *text)
+/* "N" or "Nk" */
+static void parse_gens(cg_run_options *run, const char *text)
 {
     size_t len = strlen(text);
     char number[16];
 
-    b->gens_per_reference = len && (text[len - 1] == 'k' || text[len - 1] == 'K');
-    if (len - (size_t)b->gens_per_reference >= sizeof number)
+    run->gens_per_reference = len && (text[len - 1] == 'k' || text[len - 1] == 'K');
+    if (len - (size_t)run->gens_per_reference >= sizeof number)
         usage_error("--gens '%s': wanted a number such as 10, or 2k", text);
-    snprintf(number, sizeof number, "%.*s", (int)(len - (size_t)b->gens_per_reference), text);
-    b->gens = parse_int("--gens", number, 1, 1000000000);
+    snprintf(number, sizeof number, "%.*s", (int)(len - (size_t)run->gens_per_reference), text);
+    run->gens = parse_int("--gens", number, 1, 1000000000);
 }
 
-/* I/N */
-static void parse_shard(cg_run_options *b, const char *text)
+/* "I/N" */
+static void parse_shard(cg_run_options *run, const char *text)
 {
     int used = 0;
 
-    if (sscanf(text, "%d/%d%n", &b->shard, &b->shards, &used) != 2 || text[used] || b->shards < 1 ||
-        b->shard < 0 || b->shard >= b->shards)
+    if (sscanf(text, "%d/%d%n", &run->shard, &run->shards, &used) != 2 || text[used] ||
+        run->shards < 1 || run->shard < 0 || run->shard >= run->shards)
         usage_error("--shard '%s': wanted I/N with I from 0 to N-1", text);
 }
 
@@ -317,15 +309,7 @@ static const cg_sampling *find_preset(const char *name)
                 name);
 }
 
-static int parse_word(const char *name, const char *text, const char *const *words, int n)
-{
-    for (int i = 0; i < n; i++)
-        if (!strcmp(text, words[i]))
-            return i;
-    usage_error("%s '%s': wanted %s, %s or %s", name, text, words[0], words[1], words[2]);
-}
-
-/* Below 0 would stand for the model's own value. */
+/* Negative values are refused: they would select the model's own value. */
 static float parse_nonnegative(const char *name, const char *text)
 {
     float value = parse_real(name, text);
@@ -340,7 +324,7 @@ static int32_t parse_auto(const char *name, const char *text, int32_t hi)
     return strcmp(text, "auto") ? parse_int(name, text, 1, hi) : 0;
 }
 
-static void take_option(struct settings *s, int option, const char *arg)
+static void set_option(struct generate *s, int option, const char *arg)
 {
     static const char *const headers[] = { "auto", "yes", "no" };
     static const char *const progresses[] = { "auto", "never", "json" };
@@ -348,37 +332,37 @@ static void take_option(struct settings *s, int option, const char *arg)
 
     switch (option) {
     case O_INPUT:
-        s->batch.input = arg;
+        s->run.input = arg;
         break;
     case O_OUTPUT:
-        s->batch.output = arg;
+        s->run.output = arg;
         break;
     case O_FORMAT:
-        s->batch.format = arg;
+        s->run.format = arg;
         break;
     case O_GENS:
-        parse_gens(&s->batch, arg);
+        parse_gens(&s->run, arg);
         break;
     case O_ADD_HS:
-        s->batch.add_hs = 1;
+        s->run.add_hs = 1;
         break;
     case O_FAILED:
-        s->batch.failed = arg;
+        s->run.failed = arg;
         break;
     case O_HEADER:
-        s->batch.header = parse_word("--header", arg, headers, 3);
+        s->run.header = parse_keyword("--header", arg, headers, 3);
         break;
     case O_LIMIT:
-        s->batch.limit = parse_int64("--limit", arg, 1, INT64_MAX / 2);
+        s->run.limit = parse_int64("--limit", arg, 1, INT64_MAX / 2);
         break;
     case O_SHARD:
-        parse_shard(&s->batch, arg);
+        parse_shard(&s->run, arg);
         break;
     case O_RESUME:
-        s->batch.resume = 1;
+        s->run.resume = 1;
         break;
     case O_OVERWRITE:
-        s->batch.overwrite = 1;
+        s->run.overwrite = 1;
         break;
     case O_MODEL:
         s->engine.model = arg;
@@ -432,8 +416,8 @@ static void take_option(struct settings *s, int option, const char *arg)
     case O_DETERMINISTIC:
         s->engine.deterministic = 1;
         break;
-    case O_TUNE: /* CG_TUNING_* in this order */
-        s->engine.tuning = parse_word("--tune", arg, tunings, 3);
+    case O_TUNE: /* `tunings` has the order of CG_TUNING_* */
+        s->engine.tuning = parse_keyword("--tune", arg, tunings, 3);
         break;
     case O_MAX_LENGTH:
         s->engine.max_length = parse_int("--max-length", arg, 1, 1 << 24);
@@ -448,9 +432,7 @@ static void take_option(struct settings *s, int option, const char *arg)
         s->engine.kv_cache = arg;
         break;
     case O_PLUGIN:
-        if (s->engine.n_plugins == (int32_t)(sizeof s->plugins / sizeof s->plugins[0]))
-            usage_error("--plugin: more than %d of them", s->engine.n_plugins);
-        s->plugins[s->engine.n_plugins++] = arg;
+        add_plugin_file(&s->plugins, arg);
         break;
     case O_BATCH:
         s->engine.batch_size = parse_auto("--batch-size", arg, CG_MAX_BATCH);
@@ -459,7 +441,7 @@ static void take_option(struct settings *s, int option, const char *arg)
         s->engine.threads = parse_int("--threads", arg, 1, CG_MAX_THREADS);
         break;
     case O_PARALLEL:
-        break; /* always so; kept for scripts of earlier systems */
+        break; /* no effect, see the help text */
     case O_WORKERS:
         s->engine.template_workers = parse_int("--template-workers", arg, 1, CG_MAX_THREADS);
         break;
@@ -470,7 +452,7 @@ static void take_option(struct settings *s, int option, const char *arg)
         s->report = arg;
         break;
     case O_PROGRESS:
-        s->progress = parse_word("--progress", arg, progresses, 3);
+        s->progress = parse_keyword("--progress", arg, progresses, 3);
         break;
     case O_QUIET:
         s->quiet = 1;
@@ -478,66 +460,57 @@ static void take_option(struct settings *s, int option, const char *arg)
     case O_VERSION:
         printf("confgen %s\n", cg_version());
         exit(EXIT_OK);
-    case O_HELP:
-        fputs(help, stdout);
-        exit(EXIT_OK);
-    default:
-        usage_error("unknown option or missing value");
     }
 }
 
-/* The model's own sampling or a preset, with what was given one by one on top. */
-static void choose_sampling(struct settings *s)
+/* The model's own sampling or a preset, overridden by what was given separately. */
+static void select_sampling(struct generate *s)
 {
-    cg_sampling *chosen = &s->sampling; /* members below 0: the model's own */
+    cg_sampling *sampling = &s->sampling; /* negative members: the model's own */
     const cg_sampling *preset = s->preset;
 
     if (preset) {
-        chosen->greedy = preset->greedy;
-        chosen->temperature = s->given_temperature ? chosen->temperature : preset->temperature;
-        chosen->top_p = s->given_top_p ? chosen->top_p : preset->top_p;
-        chosen->top_k = s->given_top_k ? chosen->top_k : preset->top_k;
-        chosen->min_p = s->given_min_p ? chosen->min_p : preset->min_p;
+        sampling->greedy = preset->greedy;
+        sampling->temperature = s->given_temperature ? sampling->temperature : preset->temperature;
+        sampling->top_p = s->given_top_p ? sampling->top_p : preset->top_p;
+        sampling->top_k = s->given_top_k ? sampling->top_k : preset->top_k;
+        sampling->min_p = s->given_min_p ? sampling->min_p : preset->min_p;
     }
     if (s->given_greedy)
-        chosen->greedy = 1;
+        sampling->greedy = 1;
     else if (s->given_temperature || s->given_top_p || s->given_top_k || s->given_min_p)
-        chosen->greedy = 0;
-    s->engine.sampling = chosen;
+        sampling->greedy = 0;
+    s->engine.sampling = sampling;
 }
 
-static void parse_command_line(struct settings *s, int argc, char **argv)
+static void parse_command_line(struct generate *s, int argc, char **argv)
 {
     int option;
 
-    *s = (struct settings) {
+    *s = (struct generate) {
         .engine = { CG_SIZED(cg_engine_options), .log = on_log, .log_ctx = s },
-        .batch = { CG_SIZED(cg_run_options), .gens = 1, .on_failure = on_failure, .ctx = s,
-                   .stop = &stop_run },
+        .run = { CG_SIZED(cg_run_options), .gens = 1, .on_failure = on_failure, .ctx = s,
+                 .stop = &stop_run },
         .sampling = { sizeof(cg_sampling), -1, -1, -1, -1, -1 },
     };
-    s->engine.plugins = s->plugins;
-    opterr = 0;
-    optind = 1;
-    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
-        if (option == '?')
-            usage_error("%s: unknown option, or its value is missing", argv[optind - 1]);
-        take_option(s, option, optarg);
-    }
+    while ((option = next_option(argc, argv, options, help)) != -1)
+        set_option(s, option, optarg);
     if (optind < argc)
-        usage_error("'%s': no such command, and no option takes it", argv[optind]);
-    if (!s->batch.input)
+        usage_error("'%s': neither a command nor the value of an option", argv[optind]);
+    if (!s->run.input)
         usage_error("no input: give --input FILE, or - for standard input");
-    choose_sampling(s);
+    s->engine.plugins = s->plugins.files;
+    s->engine.n_plugins = s->plugins.n;
+    select_sampling(s);
     if (s->progress == PROGRESS_JSON ||
         (s->progress == PROGRESS_AUTO && !s->quiet && isatty(STDERR_FILENO)))
-        s->batch.progress = on_progress;
+        s->run.progress = on_progress;
 }
 
-/* A report that cannot be written, or that would replace another file, is known before the work. */
-static void check_report(const struct settings *s, const char *output)
+/* Refuses, before the work, a report that cannot be written or would replace another file. */
+static void check_report(const struct generate *s, const char *output)
 {
-    const char *others[] = { s->batch.input, output, s->batch.failed };
+    const char *others[] = { s->run.input, output, s->run.failed };
     struct stat a, b;
     FILE *f = fopen(s->report, "a");
 
@@ -549,52 +522,85 @@ static void check_report(const struct settings *s, const char *output)
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
         if (others[i] && !stat(s->report, &a) && S_ISREG(a.st_mode) && !stat(others[i], &b) &&
             a.st_dev == b.st_dev && a.st_ino == b.st_ino)
-            usage_error("--report '%s' is the input, the output or the file of failures",
+            usage_error("--report '%s': is also the input, the output or the --failed file",
                         s->report);
 }
 
-/* ---- run ---------------------------------------------------------------------------------- */
+/* ---- summary ------------------------------------------------------------------------------ */
 
-static void print_summary(const struct settings *s, const cg_report *r, const char *path)
+/* Conformers that failed, by reason; counts of zero are left out. */
+static void print_failures(const cg_report *r)
 {
-    int64_t failures = r->wrong_molecules + r->parse_failures + r->unfinished + r->invalid_geometry;
+    const struct {
+        int64_t count;
+        const char *reason;
+    } failures[] = {
+        { r->wrong_molecules, "of a wrong molecule" },
+        { r->parse_failures, "unreadable" },
+        { r->unfinished, "unfinished" },
+        { r->invalid_geometry, "with invalid geometry" },
+    };
+    int printed = 0;
+
+    for (size_t i = 0; i < sizeof failures / sizeof failures[0]; i++)
+        if (failures[i].count)
+            fprintf(stderr, "%s%lld %s",
+                    printed++ ? ", " : "failed conformers: ", (long long)failures[i].count,
+                    failures[i].reason);
+    if (printed)
+        fputc('\n', stderr);
+}
+
+static void print_totals(const cg_report *r, const char *path)
+{
+    int64_t whole = r->failed_input + r->failed_limit + r->failed_unsupported;
+    int64_t n = r->molecules - whole, incomplete = r->molecules_failed - whole;
+
+    fprintf(stderr, "%s: %lld conformer%s of %lld molecule%s", path, (long long)r->conformers,
+            r->conformers == 1 ? "" : "s", (long long)n, n == 1 ? "" : "s");
+    if (whole && incomplete)
+        fprintf(stderr, " (%lld failed, %lld incomplete)", (long long)whole, (long long)incomplete);
+    else if (whole || incomplete)
+        fprintf(stderr, " (%lld %s)", (long long)r->molecules_failed,
+                whole ? "failed" : "incomplete");
+    fprintf(stderr, " in %.1f s", r->seconds);
+    if (r->seconds > 0 && r->tokens)
+        fprintf(stderr, " (%.1f conformers/s, %.0f tokens/s)", (double)r->conformers / r->seconds,
+                (double)r->tokens / r->seconds);
+    if (r->molecules_resumed)
+        fprintf(stderr, "; %lld conformers of %lld molecules from an earlier run",
+                (long long)r->conformers_resumed, (long long)r->molecules_resumed);
+    fputc('\n', stderr);
+}
+
+static void print_summary(const struct generate *s, const cg_report *r, const char *path)
+{
     int64_t atoms = 0;
 
     if (s->quiet)
         return;
     clear_bar(s);
-    fprintf(stderr, "%s: %lld conformers of %lld molecules in %.1f s",
-            strcmp(path, "-") ? path : "standard output", (long long)r->conformers,
-            (long long)r->molecules, r->seconds);
-    if (r->seconds > 0 && r->tokens)
-        fprintf(stderr, " (%.1f conformers/s, %.0f tokens/s)", (double)(r->conformers) / r->seconds,
-                (double)r->tokens / r->seconds);
-    if (r->molecules_resumed)
-        fprintf(stderr, "; %lld of %lld molecules were there already",
-                (long long)r->conformers_resumed, (long long)r->molecules_resumed);
-    fputc('\n', stderr);
+    print_totals(r, strcmp(path, "-") ? path : "standard output");
     for (int32_t i = 1; cg_fault_describe(i); i++)
         atoms += r->geometry_count[i];
     if (atoms)
-        fprintf(stderr, "%lld atoms in impossible places, %lld moved\n", (long long)atoms,
-                (long long)r->geometry_moved);
+        fprintf(stderr, "%lld atom%s failed a geometry test", (long long)atoms,
+                atoms == 1 ? "" : "s");
+    if (atoms && r->geometry_moved)
+        fprintf(stderr, ", %lld moved", (long long)r->geometry_moved);
+    if (atoms)
+        fputc('\n', stderr);
     if (r->checked)
-        fprintf(stderr, "%lld of %lld conformers checked passed every test\n", (long long)r->passed,
+        fprintf(stderr, "%lld of %lld conformers passed every check\n", (long long)r->passed,
                 (long long)r->checked);
     if (r->retried)
-        fprintf(stderr, "%lld more were drawn for those that failed, which mended %lld\n",
-                (long long)r->retried, (long long)r->fixed_by_retry);
-    if (r->molecules_failed || failures)
-        fprintf(stderr,
-                "%lld molecules failed; %lld conformers of a wrong molecule, %lld parse failures, "
-                "%lld unfinished, %lld of impossible geometry\n",
-                (long long)r->molecules_failed, (long long)r->wrong_molecules,
-                (long long)r->parse_failures, (long long)r->unfinished,
-                (long long)r->invalid_geometry);
+        fprintf(stderr, "%lld retries fixed %lld conformers\n", (long long)r->retried,
+                (long long)r->fixed_by_retry);
+    print_failures(r);
 }
 
-/* On a terminal, and wherever a GPU was measured, which took its time. */
-static void print_choices(const struct settings *s, const cg_engine_info *info)
+/* Printed on a terminal, and after measuring a GPU, which takes some seconds. */
+static void print_selection(const struct generate *s, const cg_engine_info *info)
 {
     if (s->quiet || (!isatty(STDERR_FILENO) && !info->n_figures))
         return;
@@ -611,7 +617,7 @@ static void print_choices(const struct settings *s, const cg_engine_info *info)
 }
 
 /* The first line of --progress json. */
-static void show_machine(const cg_engine_info *info)
+static void show_device(const cg_engine_info *info)
 {
     json_t *line = json_pack("{s:s, s:s, s:b, s:s}", "device", info->device, "dtype", info->dtype,
                              "deterministic", info->deterministic, "promise", info->promise);
@@ -623,70 +629,81 @@ static void show_machine(const cg_engine_info *info)
     json_decref(line);
 }
 
-/* A GPU's batch is chosen by what there is to do. What the input fails with, the run will tell. */
-static void find_workload(struct settings *s)
+/* A GPU's batch size depends on the number of conformers. Errors of the input are reported by the
+ * run. */
+static void find_workload(struct generate *s)
 {
     int32_t n_gpus = 0;
 
     if (!s->engine.device || strcmp(s->engine.device, "cpu"))
         if (cg_gpu_count(&n_gpus, NULL) == CG_OK && n_gpus > 0 &&
-            cg_run_workload(&s->batch, &s->engine.workload, NULL) != CG_OK)
+            cg_run_workload(&s->run, &s->engine.workload, NULL) != CG_OK)
             s->engine.workload = 0;
+}
+
+/* Opens the engine; *ret_path is the output's path. */
+static cg_status open_engine(struct generate *s, char *ret_path, size_t cap, cg_engine **ret,
+                             cg_error *err)
+{
+    CG_TRY(cg_run_output_path(&s->run, ret_path, cap, err));
+    if (s->report)
+        check_report(s, ret_path);
+    find_workload(s);
+    return cg_engine_open(&s->engine, ret, err);
+}
+
+/* Reports how the run ended; returns the exit status. */
+static int print_outcome(cg_status st, const cg_report *report, const char *path,
+                         const cg_error *err)
+{
+    if (st == CG_OK)
+        return report->molecules_failed ? EXIT_SOME_FAILED : EXIT_OK;
+    if (st != CG_ERR_INTERRUPTED) {
+        report_error(err);
+        return exit_status_of(st);
+    }
+    fprintf(stderr, "confgen: interrupted by signal %d", (int)signalled);
+    if (strcmp(path, "-"))
+        fprintf(stderr, "; --resume continues '%s'", path);
+    fputc('\n', stderr);
+    return EXIT_INTERRUPTED;
 }
 
 int cmd_generate(int argc, char **argv)
 {
-    struct settings s;
+    struct generate s;
     cg_error err = CG_ERROR_INIT, report_err = CG_ERROR_INIT;
     cg_engine *engine = NULL;
     cg_report report = { CG_SIZED(cg_report) };
+    const cg_engine_info *info;
     char path[4096];
-    cg_status status;
-    int exit_status = EXIT_OK;
+    cg_status st;
+    int exit_status;
 
     parse_command_line(&s, argc, argv);
     catch_signals();
     s.messages = json_array();
-    status = cg_run_output_path(&s.batch, path, sizeof path, &err);
-    if (status == CG_OK && s.report)
-        check_report(&s, path);
-    if (status == CG_OK) {
-        find_workload(&s);
-        status = cg_engine_open(&s.engine, &engine, &err);
-    }
-    if (status != CG_OK) {
+    if (open_engine(&s, path, sizeof path, &engine, &err) != CG_OK) {
         json_decref(s.messages);
         return report_error(&err);
     }
-    print_choices(&s, cg_engine_get_info(engine));
+    info = cg_engine_get_info(engine);
+    print_selection(&s, info);
     if (s.progress == PROGRESS_JSON)
-        show_machine(cg_engine_get_info(engine));
-    s.started = now();
-    status = cg_engine_run(engine, &s.batch, &report, &err);
+        show_device(info);
+    s.started = cg_now();
+    st = cg_engine_run(engine, &s.run, &report, &err);
     clear_bar(&s);
     if (s.progress == PROGRESS_JSON)
-        show_json(&report, report.molecules + report.molecules_resumed, now() - s.started);
-    if (status == CG_OK || status == CG_ERR_INTERRUPTED)
+        show_json(&report, report.molecules + report.molecules_resumed, cg_now() - s.started);
+    if (st == CG_OK || st == CG_ERR_INTERRUPTED)
         print_summary(&s, &report, path);
-    if (status == CG_ERR_INTERRUPTED && strcmp(path, "-"))
-        fprintf(stderr, "confgen: interrupted by signal %d; --resume goes on with '%s'\n",
-                (int)signalled, path);
-    else if (status == CG_ERR_INTERRUPTED)
-        fprintf(stderr, "confgen: interrupted by signal %d\n", (int)signalled);
-    else if (status != CG_OK)
-        report_error(&err);
-    if (status != CG_OK)
-        exit_status = status == CG_ERR_INTERRUPTED ? EXIT_INTERRUPTED
-                      : status == CG_ERR_USAGE     ? EXIT_USAGE
-                                                   : EXIT_ENVIRONMENT;
-    else if (report.molecules_failed)
-        exit_status = EXIT_SOME_FAILED;
-    if (s.report && report_write(s.report, cg_engine_get_info(engine), &report, status, s.messages,
-                                 &report_err) != CG_OK) {
-        int worse = report_error(&report_err);
+    exit_status = print_outcome(st, &report, path, &err);
+    if (s.report && report_write(s.report, info, &report, st, s.messages, &report_err) != CG_OK) {
+        int report_status = report_error(&report_err);
 
         if (exit_status != EXIT_INTERRUPTED)
-            exit_status = worse;
+            exit_status = report_status;
     }
     json_decref(s.messages);
     cg_engine_close(engine);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* confgen inspect FILE: what is in a file of results. */
+/* confgen inspect FILE: lists the molecules of an output, or prints the records of one. */
 #include <confgen/results.h>
 #include <errno.h>
 #include <string.h>
@@ -9,23 +9,22 @@
 
 static const char help[] =
     "confgen inspect FILE                   list the molecules of an output\n"
-    "confgen inspect FILE --molecule NAME   write the records of one to standard output\n"
-    "confgen inspect FILE --frame I         the same by its place, counted from 0\n"
+    "confgen inspect FILE --molecule NAME   print the records of one molecule\n"
+    "confgen inspect FILE --frame I         print the records of the I-th molecule, from 0\n"
     "\n"
-    "FILE is what a run wrote: .zst, .gz or plain; also the unfinished file of an interrupted "
-    "run.\n"
+    "FILE is the output of a run: .zst, .gz or plain, also of an interrupted run.\n"
     "\n"
-    "Exit status: 0, 1 where a frame is damaged or no molecule has that name, 3 where FILE cannot\n"
-    "be read.\n";
+    "Exit status: 0, 1 if a frame is damaged or no molecule has that name, 3 if FILE cannot be\n"
+    "read.\n";
 
 static int list(cg_results *results, cg_error *err)
 {
-    static const char *const heads[] = { "frame", "molecule", "records", "compressed", "plain" };
+    static const char *const headings[] = { "frame", "molecule", "records", "compressed", "plain" };
     int64_t n = cg_results_count(results), records = 0, damaged = 0;
     uint64_t compressed = 0, plain = 0;
-    struct table table;
+    struct text_table table;
 
-    table_begin(&table, "rlrrr", heads);
+    table_begin(&table, "rlrrr", headings);
     for (int64_t i = 0; i < n; i++) {
         cg_results_frame frame;
 
@@ -82,7 +81,7 @@ int cmd_inspect(int argc, char **argv)
         { "help", no_argument, NULL, OPTION_HELP },
         { NULL, 0, NULL, 0 },
     };
-    const char *name = NULL;
+    const char *path, *name = NULL;
     int64_t frame = -1;
     cg_results *results;
     cg_error err = CG_ERROR_INIT;
@@ -94,11 +93,10 @@ int cmd_inspect(int argc, char **argv)
             name = optarg;
         else
             frame = parse_int64("--frame", optarg, 0, INT64_MAX);
-    if (optind + 1 != argc)
-        usage_error("%s", optind < argc ? "one file at a time" : "which file?");
+    path = single_operand(argc, argv, "FILE");
     if (name && frame >= 0)
-        usage_error("--molecule and --frame: wanted one of them");
-    if (cg_results_open(argv[optind], &results, &err) != CG_OK)
+        usage_error("--molecule and --frame: wanted only one of the two");
+    if (cg_results_open(path, &results, &err) != CG_OK)
         return report_error(&err);
     status = name || frame >= 0 ? fetch(results, name, frame, &err) : list(results, &err);
     cg_results_close(results);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* confgen plugins list|matrix|check */
+/* confgen plugins list|matrix|check. */
 #include <confgen/plugins.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,9 +13,11 @@
 static const char list_help[] =
     "confgen plugins list [--plugin FILE.so]...\n"
     "\n"
-    "The plugins that a run could use, and the files that were refused, with the reason. They are\n"
-    "looked for in the files given, in the directories of CONFGEN_PLUGIN_PATH (separated by\n"
-    "colons) and in the program's own directory of plugins; the first to claim a name has it.\n";
+    "Lists the plugins that a run could use, and the refused files with their reasons. Plugins "
+    "are\n"
+    "searched in the files given, the directories of CONFGEN_PLUGIN_PATH (separated by colons) "
+    "and\n"
+    "the program's own plugin directory; of several with one name the first is used.\n";
 
 static int list(int argc, char **argv)
 {
@@ -24,26 +26,25 @@ static int list(int argc, char **argv)
         { "help", no_argument, NULL, OPTION_HELP },
         { NULL, 0, NULL, 0 },
     };
-    static const char *const heads[] = { "kind", "name", "version", "description", "path" };
+    static const char *const headings[] = { "kind", "name", "version", "description", "path" };
     struct plugin_files files = { .n = 0 };
     cg_plugin_set_options open = { CG_SIZED(cg_plugin_set_options), .threads = 1 };
     const cg_loaded_plugin *found;
     const cg_refused_plugin *refused;
     cg_plugin_set *set;
     cg_error err = CG_ERROR_INIT;
-    struct table table;
+    struct text_table table;
     int32_t n;
 
     command_name = "plugins list";
     while (next_option(argc, argv, options, list_help) != -1)
         add_plugin_file(&files, optarg);
-    if (optind < argc)
-        usage_error("'%s': takes no operand; a file is given with --plugin", argv[optind]);
+    no_operands(argc, argv, "add a file with --plugin");
     open.files = files.files;
     open.n_files = files.n;
     if (cg_plugin_set_open(&open, &set, &err) != CG_OK)
         return report_error(&err);
-    table_begin(&table, "lllll", heads);
+    table_begin(&table, "lllll", headings);
     n = cg_plugin_set_loaded(set, &found);
     for (int32_t i = 0; i < n; i++) {
         table_cell(&table, "%s", found[i].kind);
@@ -66,10 +67,10 @@ static const char matrix_help[] =
     "confgen plugins matrix [--model DIR | --shape NAME] [--device cpu|cuda|cuda:I]\n"
     "                       [--batch-size N] [--deterministic] [--plugin FILE.so]...\n"
     "\n"
-    "Every attention plugin with every cache plugin: `ok`, or why the two do not serve this "
-    "model.\n"
-    "Shapes: default, llama380m, qwen3-0.6b. Without a model or shape: the default model.\n"
-    "--deterministic asks on CUDA for what a run with that flag needs; the CPU always does.\n";
+    "Pairs every attention plugin with every cache plugin: `ok`, or why the pair does not serve "
+    "the\n"
+    "model. Shapes: default, llama380m, qwen3-0.6b. Without a model or shape: the default model.\n"
+    "--deterministic requires on CUDA what a run with that flag requires; the CPU always does.\n";
 
 static int matrix(int argc, char **argv)
 {
@@ -79,14 +80,14 @@ static int matrix(int argc, char **argv)
         { "deterministic", no_argument, NULL, 'D' }, { "plugin", required_argument, NULL, 'p' },
         { "help", no_argument, NULL, OPTION_HELP },  { NULL, 0, NULL, 0 },
     };
-    static const char *const heads[] = { "attention", "cache", "together" };
+    static const char *const headings[] = { "attention", "cache", "pair" };
     struct plugin_files files = { .n = 0 };
     cg_plugin_set_options open = { CG_SIZED(cg_plugin_set_options), .threads = 1 };
     cg_match_options match = { CG_SIZED(cg_match_options) };
     const cg_plugin_pair *pairs;
     cg_plugin_set *set = NULL;
     cg_error err = CG_ERROR_INIT;
-    struct table table;
+    struct text_table table;
     int32_t n;
     int option;
 
@@ -111,8 +112,7 @@ static int matrix(int argc, char **argv)
         default:
             add_plugin_file(&files, optarg);
         }
-    if (optind < argc)
-        usage_error("'%s': takes no operand", argv[optind]);
+    no_operands(argc, argv, "");
     open.files = files.files;
     open.n_files = files.n;
     if (cg_plugin_set_open(&open, &set, &err) != CG_OK ||
@@ -120,7 +120,7 @@ static int matrix(int argc, char **argv)
         cg_plugin_set_close(set);
         return report_error(&err);
     }
-    table_begin(&table, "lll", heads);
+    table_begin(&table, "lll", headings);
     for (int32_t i = 0; i < n; i++) {
         table_cell(&table, "%s", pairs[i].attention->name);
         table_cell(&table, "%s", pairs[i].cache->name);
@@ -137,18 +137,20 @@ static const char check_help[] =
     "confgen plugins check FILE.so [--device cpu|cuda|cuda:I|all] [--seed S] [--rounds N]\n"
     "                      [--threads N]\n"
     "\n"
-    "Does a plugin keep the promises of its header? Runs the conformance suite of its kind, the\n"
-    "same that confgen's own plugins pass: lifecycle, random shapes, edge lengths, poisoned\n"
-    "workspace, guard bytes, refusals, failing allocations, and, for attention, comparison with a\n"
-    "float64 reference. --seed draws other random cases, --rounds more of them.\n"
+    "Runs the conformance suite of the plugin's kind, which confgen's own plugins pass: "
+    "lifecycle,\n"
+    "random shapes, edge lengths, poisoned workspace, guard bytes, refusals, failing allocations,\n"
+    "and for attention a comparison with a float64 reference. --seed selects other random cases,\n"
+    "--rounds more of them.\n"
     "\n"
-    "A plugin is checked on the devices that it serves: the CPU, and the first GPU where there is\n"
-    "one; --device picks, all is the CPU and every GPU. What was left out is told with the "
+    "A plugin is checked on every device that it serves: the CPU and the first GPU, if there is\n"
+    "one. --device selects one, or all: the CPU and every GPU. Skipped devices are printed with "
+    "the\n"
     "reason.\n"
     "\n"
-    "Exit status: 0 all checks passed, 1 some failed, 3 the file was refused, or served none of "
+    "Exit status: 0 all checks passed, 1 some failed, 3 the file was refused, or serves none of "
     "the\n"
-    "devices, so that nothing was checked.\n";
+    "devices.\n";
 
 static void print_check(void *ctx, int32_t passed, const char *check, const char *detail)
 {
@@ -180,7 +182,7 @@ static int check(int argc, char **argv)
         { "threads", required_argument, NULL, 't' }, { "device", required_argument, NULL, 'd' },
         { "help", no_argument, NULL, OPTION_HELP },  { NULL, 0, NULL, 0 },
     };
-    /* two threads at least: what is not safe for threads must show */
+    /* at least two threads, to expose races */
     cg_plugin_set_options open = { CG_SIZED(cg_plugin_set_options), .threads = 2, .files_only = 1,
                                    .n_files = 1, .log = print_log };
     int32_t n_checks = 0;
@@ -204,9 +206,7 @@ static int check(int argc, char **argv)
             device = optarg;
         else
             open.threads = parse_int("--threads", optarg, 1, CG_MAX_THREADS);
-    if (optind + 1 != argc)
-        usage_error("%s", optind < argc ? "one file at a time" : "which file?");
-    file = argv[optind];
+    file = single_operand(argc, argv, "FILE.so");
     open.files = &file;
     if (cg_plugin_set_open(&open, &set, &err) != CG_OK)
         return report_error(&err);
@@ -228,9 +228,9 @@ static int check(int argc, char **argv)
 }
 
 static const char help[] =
-    "confgen plugins list               what there is, and what was refused\n"
+    "confgen plugins list               list loaded plugins and refused files\n"
     "confgen plugins matrix             which attention works with which cache\n"
-    "confgen plugins check FILE.so      does a plugin keep its promises?\n"
+    "confgen plugins check FILE.so      run the conformance suite over a plugin\n"
     "\n"
     "Each takes --help.\n";
 
@@ -241,5 +241,5 @@ int cmd_plugins(int argc, char **argv)
                                                { "check", check } };
 
     command_name = "plugins";
-    return run_command(argc, argv, commands, sizeof commands / sizeof commands[0], help);
+    return run_subcommand(argc, argv, commands, sizeof commands / sizeof commands[0], help);
 }

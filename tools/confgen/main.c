@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The program: picks the command. */
+/* The program: runs the command that the first argument names, `generate` by default. */
 #include <string.h>
 
 #include "commands.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The report of a run, as JSON. */
+/* Writes the report of a run as JSON. */
 #include <errno.h>
 #include <jansson.h>
 #include <stdlib.h>
@@ -16,7 +16,7 @@ static json_t *sampling_json(const cg_sampling *s)
                      "min_p", (double)s->min_p);
 }
 
-/* The GPUs in use, with what each has done. */
+/* The GPUs in use, with the tokens that each completed. */
 static json_t *gpus_json(const cg_engine_info *info, const cg_report *r)
 {
     json_t *list = json_array();
@@ -35,7 +35,7 @@ static json_t *gpus_json(const cg_engine_info *info, const cg_report *r)
     return list;
 }
 
-/* What attention, cache and batch were chosen by. */
+/* The measurements that selected attention, cache and batch size. */
 static json_t *tuning_json(const cg_engine_info *info)
 {
     json_t *figures = json_array();
@@ -97,7 +97,7 @@ static json_t *counts_json(const cg_report *r)
                      "tokens", tokens, "steps", (json_int_t)r->steps);
 }
 
-/* What the checks of geometry found; as in the files of confgen eval. */
+/* Results of --check, named as in the files of confgen eval. */
 static json_t *checks_json(const cg_engine_info *info, const cg_report *r)
 {
     json_t *tests = json_object();
@@ -117,7 +117,7 @@ static json_t *checks_json(const cg_engine_info *info, const cg_report *r)
                      (json_int_t)r->fixed_by_retry);
 }
 
-/* What looking at geometry while it is written found. */
+/* Results of the geometry tests during generation. */
 static json_t *geometry_json(const cg_engine_info *info, const cg_report *r)
 {
     json_t *causes = json_object();
@@ -184,7 +184,7 @@ cg_status report_write(const char *path, const cg_engine_info *info, const cg_re
     if (failed && err) {
         err->code = CG_ERR_IO;
         snprintf(err->msg, sizeof err->msg, "report '%s': cannot be written: %s", path,
-                 root ? strerror(errno) : "a name in it is no UTF-8, or out of memory");
+                 root ? strerror(errno) : "a name is not UTF-8, or out of memory");
     }
     json_decref(root);
     return failed ? CG_ERR_IO : CG_OK;

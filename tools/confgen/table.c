@@ -7,7 +7,7 @@
 
 #include "commands.h"
 
-void table_cell(struct table *t, const char *fmt, ...)
+void table_cell(struct text_table *t, const char *fmt, ...)
 {
     va_list ap;
     char *text;
@@ -16,7 +16,7 @@ void table_cell(struct table *t, const char *fmt, ...)
     if (vasprintf(&text, fmt, ap) < 0)
         out_of_memory();
     va_end(ap);
-    for (char *c = text; *c; c++) /* names come from files */
+    for (char *c = text; *c; c++) /* names of molecules come from files */
         if ((unsigned char)*c < 0x20 || *c == 0x7f)
             *c = '?';
     if (t->n_cells == t->cap) {
@@ -28,14 +28,14 @@ void table_cell(struct table *t, const char *fmt, ...)
     t->cells[t->n_cells++] = text;
 }
 
-void table_begin(struct table *t, const char *align, const char *const *heads)
+void table_begin(struct text_table *t, const char *align, const char *const *headings)
 {
-    *t = (struct table) { .align = align, .n_columns = (int)strlen(align) };
+    *t = (struct text_table) { .align = align, .n_columns = (int)strlen(align) };
     for (int i = 0; i < t->n_columns; i++)
-        table_cell(t, "%s", heads[i]);
+        table_cell(t, "%s", headings[i]);
 }
 
-/* Characters of UTF-8 text: bytes that begin one. */
+/* The number of UTF-8 characters: bytes that are not continuations. */
 static int width(const char *text)
 {
     int n = 0;
@@ -45,7 +45,7 @@ static int width(const char *text)
     return n;
 }
 
-void table_print(struct table *t, FILE *out)
+void table_print(struct text_table *t, FILE *out)
 {
     int widths[TABLE_COLUMNS] = { 0 };
 
@@ -66,5 +66,5 @@ void table_print(struct table *t, FILE *out)
         free(t->cells[i]);
     }
     free(t->cells);
-    *t = (struct table) { 0 };
+    *t = (struct text_table) { 0 };
 }

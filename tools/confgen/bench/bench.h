@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/** @file bench.h  The benches, and what they share. */
+/** @file bench.h  The benchmarks and the helpers that they share (bench.c). */
 #ifndef CG_TOOLS_BENCH_H
 #define CG_TOOLS_BENCH_H
 
 #include <confgen/gpu.h>
 #include <confgen/plugin.h>
 
+#include "base/clock.h"
 #include "commands.h"
 
 int bench_decode(int argc, char **argv);
@@ -14,26 +15,23 @@ int bench_tokenizer(int argc, char **argv);
 int bench_templates(int argc, char **argv);
 int bench_rmsd(int argc, char **argv);
 
-/** Seconds on a clock that never goes back. */
-double now(void);
-
-/** Measurements of one cell. Zero first. Out of memory ends the program. */
+/** Measurements of one cell of a table. Zero first. Out of memory ends the program. */
 struct samples {
     double *values;
     size_t n, cap;
 };
 void samples_add(struct samples *s, double value);
-double samples_median(const struct samples *s); /* 0 of none */
+double samples_median(const struct samples *s); /* 0 without samples */
 void samples_finish(struct samples *s);
 
-/** --device: index of the GPU, -1 for "cpu". */
+/** The value of --device: index of the GPU, -1 for "cpu". */
 int32_t parse_gpu(const char *text);
-/** --dtype. */
+/** The value of --dtype. */
 cg_dtype parse_dtype(const char *text);
-/** Write a bench's figures and let go of them. CG_ERR_IO naming the file; root NULL: no memory. */
+/** Writes `root` (NULL: out of memory) and releases it. CG_ERR_IO naming the file. */
 cg_status write_bench_json(const char *path, json_t *root, cg_error *err);
 
-/** What `bench attention` was asked for on a GPU. Borrowed. */
+/** Options of `bench attention` on a GPU. Borrowed. */
 struct attention_gpu_options {
     const cg_host *host;
     const cg_plugin *const *attention;
@@ -41,15 +39,15 @@ struct attention_gpu_options {
     int layouts; /* bit 0: contiguous slots, bit 1: pages */
     int32_t gpu;
     cg_dtype dtype;
-    uint32_t flags;           /* CG_ATTENTION_* beside GRAPH_SAFE */
-    double seconds;           /* of measuring for each cell */
-    const char *json;         /* NULL: none */
-    const char *const *names; /* of sets and shapes; none: all shapes */
+    uint32_t flags;           /* CG_ATTENTION_* in addition to GRAPH_SAFE */
+    double seconds;           /* to measure each cell */
+    const char *json;         /* output file; NULL: none */
+    const char *const *names; /* sets and shapes; none: all shapes */
     int n_names;
 };
 cg_status bench_attention_gpu(const struct attention_gpu_options *o, cg_error *err);
 
-/** A call of attention that has run on a GPU. Borrowed. */
+/** The operands of an attention call that has run on a GPU. Borrowed. */
 struct attention_slice {
     cg_gpu *gpu;
     cg_kv_view view;     /* k and v on the GPU, page_table on the host */
@@ -60,8 +58,8 @@ struct attention_slice {
     double scale;
 };
 /**
- * The largest error of some rows of three sequences against f64 on the host, each row's relative to
- * its largest element; infinite where the output is not finite.
+ * Compares some rows of three sequences with an f64 reference on the host. *ret_error is the
+ * largest error of a row relative to its largest element; infinite if the output is not finite.
  */
 cg_status attention_error(const struct attention_slice *s, double *ret_error, cg_error *err);
 

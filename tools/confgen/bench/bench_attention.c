@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* confgen bench attention: plugins against each other and against reading memory. */
+/* confgen bench attention: attention plugins compared with each other and memory bandwidth. */
 #include <confgen/attention.h>
 #include <confgen/cache.h>
 #include <confgen/plugins.h>
@@ -16,47 +16,49 @@ enum {
     MAX_VARIANTS = MAX_PLUGINS * MAX_CACHES,
     MAX_LAYERS = 12,
     MIN_ROUNDS = 5,
-    READ_CHUNK = 1 << 18,    /* bytes of one task of the memory loop */
-    CACHE_BYTES = 256 << 20, /* of all layers, if MAX_LAYERS allow: beyond the processor's caches */
+    READ_CHUNK = 1 << 18,    /* bytes per task of the memory loop */
+    CACHE_BYTES = 256 << 20, /* keys and values of all layers, at most MAX_LAYERS: exceeds the
+                                processor's caches */
 };
 
 static const char help[] =
     "confgen bench attention [options]\n"
     "\n"
-    "  --plugin FILE.so        a plugin of your own, beside confgen's (repeatable)\n"
+    "  --plugin FILE.so        another plugin (repeatable)\n"
     "  --attention NAME,...    default: every attention plugin that serves the CPU\n"
     "  --kv-cache NAME,...     default static,paged: contiguous and paged layouts\n"
     "  --case NAME,...         decode, prefill512, prefill2048, wide (default: all)\n"
     "  --threads N             default: cores\n"
-    "  --seconds S             of measuring for each case (default 4); five rounds at least\n"
+    "  --seconds S             time to measure each case (default 4), at least five rounds\n"
     "  --device cpu|cuda[:I]   default cpu; cuda: the first GPU\n"
     "\n"
-    "On a GPU, where --kv-cache names layouts (static: contiguous slots; paged: pages of 16 "
-    "tokens\n"
-    "in random order), beside --plugin and --attention:\n"
+    "On a GPU --kv-cache names layouts (static: contiguous slots; paged: pages of 16 tokens in\n"
+    "random order), --plugin and --attention are as above, and the others are:\n"
     "  --set NAME,...          prefill, decode, generator, all (default)\n"
-    "  --case NAME,...         single shapes; the tables begin with their names\n"
+    "  --case NAME,...         single shapes, by the names printed above the tables\n"
     "  --dtype bf16|f16|f32    of queries, keys and values (default bf16)\n"
-    "  --deterministic         ask for plans that do not depend on the batch\n"
-    "  --seconds S             of measuring for each cell (default 0.2); five rounds at least, "
-    "but\n"
-    "                          no more than five times S\n"
-    "  --json FILE             the figures, for scripts\n"
+    "  --deterministic         require plans that do not depend on the batch\n"
+    "  --seconds S             time to measure each cell (default 0.2), at least five rounds, but "
+    "no\n"
+    "                          more than five times S\n"
+    "  --json FILE             write the figures\n"
     "\n"
-    "A call is one layer of one step. The keys and values of several layers are gone through in\n"
-    "turn, as in a model, so that they come from memory where a model's would. GB/s counts every\n"
-    "cached key and value once; memory is a loop that reads as many bytes, in the same rounds.\n"
-    "On a GPU calls over several sets of inputs, many times its L2 cache together, are replayed "
-    "as\n"
-    "a graph; TFLOP/s counts the pairs a causal mask leaves, error is the largest one of a slice\n"
-    "against f64 on the host, and the ceilings (a copy, a matrix product) are of the same run.\n";
+    "A call is one layer of one step. The keys and values of several layers are used in turn, as "
+    "in\n"
+    "a model, so that they are read from memory. GB/s counts every cached key and value once; "
+    "memory\n"
+    "is a loop that reads as many bytes, in the same rounds. On a GPU, calls over several input\n"
+    "sets, many times larger than its L2 cache, are replayed as a graph. TFLOP/s counts the pairs\n"
+    "that the causal mask leaves; error is the largest one of a slice against f64 on the host. "
+    "The\n"
+    "ceilings (a copy, a matrix product) are measured in the same run.\n";
 
-struct shape {
+struct attention_shape {
     const char *name, *text;
     int32_t n_seqs, n_heads, n_kv_heads, head_dim, rows, kv_min, kv_max;
 };
 
-static const struct shape shapes[] = {
+static const struct attention_shape shapes[] = {
     { "decode", "64 sequences, a row each, 150 to 250 cached tokens, 8 heads over 4 of 64", 64, 8,
       4, 64, 1, 150, 250 },
     { "prefill512", "a prompt of 512 tokens, 8 heads over 4 of 64", 1, 8, 4, 64, 512, 512, 512 },
@@ -67,43 +69,43 @@ static const struct shape shapes[] = {
 };
 enum { N_SHAPES = sizeof shapes / sizeof shapes[0] };
 
-/* The keys and values of a shape in one cache plugin. */
-struct store {
+/* A cache that holds the keys and values of a shape. */
+struct filled_cache {
     const cg_plugin *plugin;
     void *self;
 };
 
-struct variant {
+struct attention_variant {
     const cg_plugin *attention;
-    const struct store *store;
+    const struct filled_cache *cache;
     cg_attention_problem problem;
     void *plan, *workspace;
-    int ready;        /* it was not refused */
-    cg_error refusal; /* with this text */
+    int ready; /* planned; otherwise refused, with this text: */
+    cg_error refusal;
     struct samples seconds;
 };
 
-struct bench {
+struct attention_bench {
     const cg_host *host;
     const cg_plugin *attention[MAX_PLUGINS];
     int n_attention;
     const cg_plugin *caches[MAX_CACHES];
     int n_caches;
     double seconds;
-    /* of the running shape */
-    const struct shape *shape;
+    /* the shape being measured */
+    const struct attention_shape *shape;
     int32_t n_layers, n_rows;
     int32_t *kv_len, *slot, *q_start;
     float *q, *out, *kv;
-    double flops, bytes; /* of a call */
-    struct store stores[MAX_CACHES];
-    struct variant variants[MAX_VARIANTS];
+    double flops, bytes; /* of one call */
+    struct filled_cache filled[MAX_CACHES];
+    struct attention_variant variants[MAX_VARIANTS];
     int n_variants;
-    char *memory; /* for the loop that reads, n_layers * bytes */
+    char *memory; /* of the memory loop, n_layers * bytes */
     struct samples memory_rate;
 };
 
-static void *alloc(const struct bench *b, size_t bytes)
+static void *alloc(const struct attention_bench *b, size_t bytes)
 {
     void *p = b->host->alloc(b->host->ctx, bytes);
 
@@ -112,12 +114,12 @@ static void *alloc(const struct bench *b, size_t bytes)
     return p;
 }
 
-static void release(const struct bench *b, void *p)
+static void release(const struct attention_bench *b, void *p)
 {
     b->host->free(b->host->ctx, p);
 }
 
-/* The bits are arbitrary; the values are in [-1, 1). */
+/* Fills with arbitrary values in [-1, 1). */
 static void fill(float *p, size_t n, uint32_t seed)
 {
     for (size_t i = 0; i < n; i++) {
@@ -128,7 +130,7 @@ static void fill(float *p, size_t n, uint32_t seed)
 
 /* ---- the data of a shape ------------------------------------------------------------------ */
 
-static void make_data(struct bench *b, const struct shape *s)
+static void make_data(struct attention_bench *b, const struct attention_shape *s)
 {
     size_t head = (size_t)s->head_dim;
     double per_layer;
@@ -152,7 +154,7 @@ static void make_data(struct bench *b, const struct shape *s)
         b->slot[i] = i;
         b->q_start[i + 1] = b->q_start[i] + s->rows;
         b->bytes += 2.0 * len * s->n_kv_heads * s->head_dim * sizeof(float);
-        /* row r attends to len - rows + r + 1 tokens; a product and a sum each for QK and PV */
+        /* row r attends to len - rows + r + 1 tokens, with 2 flops per element for QK and for PV */
         b->flops += 4.0 * s->n_heads * s->head_dim *
                     ((double)s->rows * (len - s->rows) + 0.5 * s->rows * (s->rows + 1.0));
     }
@@ -162,7 +164,7 @@ static void make_data(struct bench *b, const struct shape *s)
     memset(b->memory, 1, (size_t)(b->bytes * b->n_layers));
 }
 
-static void free_data(struct bench *b)
+static void free_data(struct attention_bench *b)
 {
     release(b, b->kv_len);
     release(b, b->slot);
@@ -173,7 +175,7 @@ static void free_data(struct bench *b)
     release(b, b->memory);
 }
 
-static cg_cache_config cache_config(const struct bench *b)
+static cg_cache_config cache_config(const struct attention_bench *b)
 {
     return (cg_cache_config) {
         CG_SIZED(cg_cache_config),
@@ -187,26 +189,28 @@ static cg_cache_config cache_config(const struct bench *b)
     };
 }
 
-/* Sequences grow side by side, as in a run: pages of a paged cache end up shuffled. */
-static cg_status fill_store(const struct bench *b, struct store *st, cg_error *err)
+/* Grows all sequences together, as a run does, which shuffles the pages of a paged cache. */
+static cg_status fill_cache(const struct attention_bench *b, struct filled_cache *c, cg_error *err)
 {
-    const cg_cache_ops *ops = st->plugin->ops;
-    const struct shape *s = b->shape;
+    const cg_cache_ops *ops = c->plugin->ops;
+    const struct attention_shape *s = b->shape;
     cg_cache_config config = cache_config(b);
     int64_t stride = (int64_t)s->n_kv_heads * s->head_dim * (int64_t)sizeof(float);
     int32_t *slots = alloc(b, (size_t)s->kv_max * sizeof *slots);
     int32_t *pos = alloc(b, (size_t)s->kv_max * sizeof *pos);
-    cg_status status = ops->create(b->host, &config, &st->self, err);
+    cg_status st;
 
-    for (int32_t len = 8; len < s->kv_max + 8 && status == CG_OK; len += 8)
-        for (int32_t i = 0; i < s->n_seqs && status == CG_OK; i++)
-            status = ops->reserve(st->self, i, len < b->kv_len[i] ? len : b->kv_len[i], err);
+    CG_TRY_GOTO(st, ops->create(b->host, &config, &c->self, err), out);
+    for (int32_t len = 8; len < s->kv_max + 8; len += 8)
+        for (int32_t i = 0; i < s->n_seqs; i++)
+            CG_TRY_GOTO(st, ops->reserve(c->self, i, len < b->kv_len[i] ? len : b->kv_len[i], err),
+                        out);
     for (int32_t i = 0; i < s->n_seqs; i++) {
         for (int32_t t = 0; t < b->kv_len[i]; t++) {
             slots[t] = i;
             pos[t] = t;
         }
-        for (int32_t layer = 0; layer < b->n_layers && status == CG_OK; layer++) {
+        for (int32_t layer = 0; layer < b->n_layers; layer++) {
             cg_cache_append append = {
                 CG_SIZED(cg_cache_append),
                 .n_tokens = b->kv_len[i],
@@ -219,25 +223,26 @@ static cg_status fill_store(const struct bench *b, struct store *st, cg_error *e
                 .dtype = CG_F32,
             };
 
-            status = ops->append(st->self, layer, &append, err);
+            CG_TRY_GOTO(st, ops->append(c->self, layer, &append, err), out);
         }
     }
+out:
     release(b, slots);
     release(b, pos);
-    return status;
+    return st;
 }
 
 /* ---- variants ----------------------------------------------------------------------------- */
 
-static void open_variant(const struct bench *b, struct variant *v)
+static void open_variant(const struct attention_bench *b, struct attention_variant *v)
 {
     const cg_attention_ops *ops = v->attention->ops;
-    const cg_cache_ops *cache = v->store->plugin->ops;
-    const struct shape *s = b->shape;
+    const cg_cache_ops *cache = v->cache->plugin->ops;
+    const struct attention_shape *s = b->shape;
     cg_kv_view view = { CG_SIZED(cg_kv_view) };
     size_t bytes;
 
-    if (cache->view(v->store->self, 0, &view, &v->refusal) != CG_OK)
+    if (cache->view(v->cache->self, 0, &view, &v->refusal) != CG_OK)
         return;
     v->problem = (cg_attention_problem) {
         CG_SIZED(cg_attention_problem),
@@ -261,18 +266,19 @@ static void open_variant(const struct bench *b, struct variant *v)
         return;
     v->ready = 1;
     bytes = ops->workspace_size(v->plan);
-    /* the host's memory is aligned to 64 bytes, a workspace to 256 */
+    /* a workspace is aligned to 256 bytes, host memory only to 64 */
     v->workspace = aligned_alloc(256, (bytes / 256 + 1) * 256);
     if (!v->workspace)
         out_of_memory();
 }
 
-static cg_status run_variant(const struct bench *b, struct variant *v, cg_error *err)
+static cg_status run_variant(const struct attention_bench *b, struct attention_variant *v,
+                             cg_error *err)
 {
     const cg_attention_ops *ops = v->attention->ops;
-    const cg_cache_ops *cache = v->store->plugin->ops;
+    const cg_cache_ops *cache = v->cache->plugin->ops;
     int64_t stride = (int64_t)b->shape->n_heads * b->shape->head_dim * (int64_t)sizeof(float);
-    double start = now();
+    double start = cg_now();
 
     for (int32_t layer = 0; layer < b->n_layers; layer++) {
         cg_kv_view view = { CG_SIZED(cg_kv_view) };
@@ -290,20 +296,17 @@ static cg_status run_variant(const struct bench *b, struct variant *v, cg_error 
             .kv = &view,
             .workspace = v->workspace,
         };
-        cg_status status = cache->view(v->store->self, layer, &view, err);
 
-        if (status == CG_OK)
-            status = ops->run(v->plan, &args, err);
-        if (status != CG_OK)
-            return status;
+        CG_TRY(cache->view(v->cache->self, layer, &view, err));
+        CG_TRY(ops->run(v->plan, &args, err));
     }
-    samples_add(&v->seconds, (now() - start) / b->n_layers);
+    samples_add(&v->seconds, (cg_now() - start) / b->n_layers);
     return CG_OK;
 }
 
 static void read_chunk(void *arg, int64_t i, int32_t worker)
 {
-    const struct bench *b = arg;
+    const struct attention_bench *b = arg;
     int64_t bytes = (int64_t)(b->bytes * b->n_layers), from = i * READ_CHUNK;
     int64_t n = bytes - from < READ_CHUNK ? bytes - from : READ_CHUNK;
     const uint64_t *p = (const uint64_t *)(const void *)(b->memory + from);
@@ -317,85 +320,84 @@ static void read_chunk(void *arg, int64_t i, int32_t worker)
     (void)sink;
 }
 
-static void run_memory(struct bench *b)
+static void run_memory(struct attention_bench *b)
 {
-    double bytes = b->bytes * b->n_layers, start = now();
+    double bytes = b->bytes * b->n_layers, start = cg_now();
 
     b->host->parallel_for(b->host->ctx, ((int64_t)bytes + READ_CHUNK - 1) / READ_CHUNK, read_chunk,
                           b);
-    samples_add(&b->memory_rate, bytes / (now() - start));
+    samples_add(&b->memory_rate, bytes / (cg_now() - start));
 }
 
-static cg_status open_shape(struct bench *b, const struct shape *s, cg_error *err)
+static cg_status open_shape(struct attention_bench *b, const struct attention_shape *s,
+                            cg_error *err)
 {
-    cg_status status = CG_OK;
-
     make_data(b, s);
-    for (int i = 0; i < b->n_caches && status == CG_OK; i++) {
-        b->stores[i].plugin = b->caches[i];
-        status = fill_store(b, &b->stores[i], err);
+    for (int i = 0; i < b->n_caches; i++) {
+        b->filled[i].plugin = b->caches[i];
+        CG_TRY(fill_cache(b, &b->filled[i], err));
     }
-    for (int k = 0; k < b->n_caches && status == CG_OK; k++)
+    for (int k = 0; k < b->n_caches; k++)
         for (int i = 0; i < b->n_attention; i++) {
-            struct variant *v = &b->variants[b->n_variants++];
+            struct attention_variant *v = &b->variants[b->n_variants++];
 
-            *v = (struct variant) { .attention = b->attention[i],
-                                    .store = &b->stores[k],
-                                    .refusal = CG_ERROR_INIT };
+            *v = (struct attention_variant) { .attention = b->attention[i],
+                                              .cache = &b->filled[k],
+                                              .refusal = CG_ERROR_INIT };
             open_variant(b, v);
         }
-    return status;
+    return CG_OK;
 }
 
-static void close_shape(struct bench *b)
+static void close_shape(struct attention_bench *b)
 {
     for (int i = 0; i < b->n_variants; i++) {
-        struct variant *v = &b->variants[i];
+        struct attention_variant *v = &b->variants[i];
 
         ((const cg_attention_ops *)v->attention->ops)->destroy(v->plan);
         free(v->workspace);
         samples_finish(&v->seconds);
     }
     for (int i = 0; i < b->n_caches; i++) {
-        if (b->stores[i].plugin)
-            ((const cg_cache_ops *)b->stores[i].plugin->ops)->destroy(b->stores[i].self);
-        b->stores[i] = (struct store) { 0 };
+        if (b->filled[i].plugin)
+            ((const cg_cache_ops *)b->filled[i].plugin->ops)->destroy(b->filled[i].self);
+        b->filled[i] = (struct filled_cache) { 0 };
     }
     b->n_variants = 0;
     samples_finish(&b->memory_rate);
     free_data(b);
 }
 
-/* Seconds of eager over the same cache, 0 if it is not there. */
-static double eager_seconds(const struct bench *b, const struct variant *v)
+/* Seconds of `eager` over the same cache; 0 if it is not measured. */
+static double eager_seconds(const struct attention_bench *b, const struct attention_variant *v)
 {
     for (int i = 0; i < b->n_variants; i++)
-        if (b->variants[i].store == v->store && !strcmp(b->variants[i].attention->name, "eager"))
+        if (b->variants[i].cache == v->cache && !strcmp(b->variants[i].attention->name, "eager"))
             return samples_median(&b->variants[i].seconds);
     return 0;
 }
 
-static void print_shape(const struct bench *b)
+static void print_shape(const struct attention_bench *b)
 {
-    static const char *const heads[] = { "attention", "cache",     "ms",     "GFLOP/s",
-                                         "GB/s",      "of memory", "x eager" };
+    static const char *const headings[] = { "attention", "cache",     "ms",     "GFLOP/s",
+                                            "GB/s",      "of memory", "x eager" };
     double memory = samples_median(&b->memory_rate);
-    struct table t;
+    struct text_table t;
 
     printf("%s: %s\n%d layers of %.1f MB; memory %.1f GB/s; medians of %zu rounds\n",
            b->shape->name, b->shape->text, b->n_layers, b->bytes * 1e-6, memory * 1e-9,
            b->memory_rate.n);
-    table_begin(&t, "llrrrrr", heads);
+    table_begin(&t, "llrrrrr", headings);
     for (int i = 0; i < b->n_variants; i++) {
-        const struct variant *v = &b->variants[i];
+        const struct attention_variant *v = &b->variants[i];
         double s, eager;
 
         if (!v->ready)
-            continue; /* said below the table */
+            continue; /* printed below the table */
         s = samples_median(&v->seconds);
         eager = eager_seconds(b, v);
         table_cell(&t, "%s", v->attention->name);
-        table_cell(&t, "%s", v->store->plugin->name);
+        table_cell(&t, "%s", v->cache->plugin->name);
         table_cell(&t, "%.4f", 1e3 * s);
         table_cell(&t, "%.2f", b->flops / s * 1e-9);
         table_cell(&t, "%.2f", b->bytes / s * 1e-9);
@@ -409,68 +411,74 @@ static void print_shape(const struct bench *b)
     for (int i = 0; i < b->n_variants; i++)
         if (!b->variants[i].ready)
             printf("%s over %s: %s\n", b->variants[i].attention->name,
-                   b->variants[i].store->plugin->name, b->variants[i].refusal.msg);
+                   b->variants[i].cache->plugin->name, b->variants[i].refusal.msg);
     fflush(stdout);
 }
 
-static cg_status bench_shape(struct bench *b, const struct shape *s, cg_error *err)
+/* Drops the samples of the warm-up. */
+static void drop_samples(struct attention_bench *b)
 {
-    cg_status status = open_shape(b, s, err);
-    double start = now();
+    for (int i = 0; i < b->n_variants; i++)
+        samples_finish(&b->variants[i].seconds);
+    samples_finish(&b->memory_rate);
+}
 
-    for (int round = -1; status == CG_OK && (round < MIN_ROUNDS || now() - start < b->seconds);
-         round++) {
-        if (round == 0) { /* the round before was the warm-up */
-            for (int i = 0; i < b->n_variants; i++)
-                samples_finish(&b->variants[i].seconds);
-            samples_finish(&b->memory_rate);
-            start = now();
+static cg_status bench_shape(struct attention_bench *b, const struct attention_shape *s,
+                             cg_error *err)
+{
+    double start = 0;
+    cg_status st;
+
+    CG_TRY_GOTO(st, open_shape(b, s, err), out);
+    for (int round = -1; round < MIN_ROUNDS || cg_now() - start < b->seconds; round++) {
+        if (round == 0) { /* round -1 is the warm-up */
+            drop_samples(b);
+            start = cg_now();
         }
         run_memory(b);
-        for (int i = 0; i < b->n_variants && status == CG_OK; i++)
+        for (int i = 0; i < b->n_variants; i++)
             if (b->variants[i].ready)
-                status = run_variant(b, &b->variants[i], err);
+                CG_TRY_GOTO(st, run_variant(b, &b->variants[i], err), out);
     }
-    if (status == CG_OK)
-        print_shape(b);
+    print_shape(b);
+out:
     close_shape(b);
-    return status;
+    return st;
 }
 
 /* ---- the command -------------------------------------------------------------------------- */
 
-static cg_status find_attention(struct bench *b, const cg_plugin_set *set, char *attention,
-                                cg_error *err)
+static cg_status find_attention(struct attention_bench *b, const cg_plugin_set *set,
+                                char *attention, cg_error *err)
 {
     const char *names[MAX_PLUGINS];
     const cg_loaded_plugin *found;
     int32_t n_found = cg_plugin_set_loaded(set, &found);
-    cg_status status = CG_OK;
 
     if (attention) {
         b->n_attention = parse_words("--attention", attention, names, MAX_PLUGINS);
-        for (int i = 0; i < b->n_attention && status == CG_OK; i++)
-            status = cg_plugin_set_find(set, CG_PLUGIN_ATTENTION, names[i], &b->attention[i], err);
-    } else {
-        for (int32_t i = 0; i < n_found && b->n_attention < MAX_PLUGINS; i++)
-            if (found[i].plugin->kind == CG_PLUGIN_ATTENTION)
-                b->attention[b->n_attention++] = found[i].plugin;
+        for (int i = 0; i < b->n_attention; i++)
+            CG_TRY(cg_plugin_set_find(set, CG_PLUGIN_ATTENTION, names[i], &b->attention[i], err));
+        return CG_OK;
     }
-    return status;
+    for (int32_t i = 0; i < n_found && b->n_attention < MAX_PLUGINS; i++)
+        if (found[i].plugin->kind == CG_PLUGIN_ATTENTION)
+            b->attention[b->n_attention++] = found[i].plugin;
+    return CG_OK;
 }
 
-static cg_status find_caches(struct bench *b, const cg_plugin_set *set, char *caches, cg_error *err)
+static cg_status find_caches(struct attention_bench *b, const cg_plugin_set *set, char *caches,
+                             cg_error *err)
 {
     const char *names[MAX_CACHES];
-    cg_status status = CG_OK;
 
     b->n_caches = parse_words("--kv-cache", caches, names, MAX_CACHES);
-    for (int i = 0; i < b->n_caches && status == CG_OK; i++)
-        status = cg_plugin_set_find(set, CG_PLUGIN_CACHE, names[i], &b->caches[i], err);
-    return status;
+    for (int i = 0; i < b->n_caches; i++)
+        CG_TRY(cg_plugin_set_find(set, CG_PLUGIN_CACHE, names[i], &b->caches[i], err));
+    return CG_OK;
 }
 
-static const struct shape *find_shape(const char *name)
+static const struct attention_shape *find_shape(const char *name)
 {
     for (int i = 0; i < N_SHAPES; i++)
         if (!strcmp(shapes[i].name, name))
@@ -478,19 +486,19 @@ static const struct shape *find_shape(const char *name)
     usage_error("--case '%s': wanted decode, prefill512, prefill2048 or wide", name);
 }
 
-/* What the command line says. */
-struct arguments {
+/* The command line. */
+struct attention_arguments {
     struct plugin_files files;
     int32_t threads, gpu; /* gpu -1: the CPU */
     char *attention, *caches, *cases;
     double seconds;       /* negative: by device */
-    const char *gpu_only; /* an option that was given and only a GPU has */
+    const char *gpu_only; /* an option that requires a GPU and was given */
     cg_dtype dtype;
     int deterministic;
     const char *json;
 };
 
-static void parse(struct arguments *a, int argc, char **argv)
+static void parse(struct attention_arguments *a, int argc, char **argv)
 {
     static const struct option options[] = {
         { "plugin", required_argument, NULL, 'p' },
@@ -548,36 +556,33 @@ static void parse(struct arguments *a, int argc, char **argv)
             a->gpu_only = "--deterministic";
             a->deterministic = 1;
         }
-    if (optind < argc)
-        usage_error("'%s': takes no operand; a file is given with --plugin", argv[optind]);
+    no_operands(argc, argv, "add a file with --plugin");
     if (a->gpu < 0 && a->gpu_only)
         usage_error("%s: only with --device cuda", a->gpu_only);
 }
 
-static cg_status bench_cpu(struct bench *b, const cg_plugin_set *set, const struct arguments *a,
-                           cg_error *err)
+static cg_status bench_cpu(struct attention_bench *b, const cg_plugin_set *set,
+                           const struct attention_arguments *a, cg_error *err)
 {
     static char all[] = "decode,prefill512,prefill2048,wide";
-    const struct shape *chosen[N_SHAPES];
+    const struct attention_shape *selected[N_SHAPES];
     const char *names[N_SHAPES];
     int n = parse_words("--case", a->cases ? a->cases : all, names, N_SHAPES);
-    cg_status status;
 
     for (int i = 0; i < n; i++)
-        chosen[i] = find_shape(names[i]);
-    status = find_caches(b, set, a->caches, err);
-    if (status != CG_OK)
-        return status;
+        selected[i] = find_shape(names[i]);
+    CG_TRY(find_caches(b, set, a->caches, err));
     b->seconds = a->seconds >= 0 ? a->seconds : 4;
     printf("%d threads\n", b->host->workers);
-    for (int i = 0; i < n && status == CG_OK; i++) {
+    for (int i = 0; i < n; i++) {
         putchar('\n');
-        status = bench_shape(b, chosen[i], err);
+        CG_TRY(bench_shape(b, selected[i], err));
     }
-    return status;
+    return CG_OK;
 }
 
-static cg_status bench_gpu(const struct bench *b, const struct arguments *a, cg_error *err)
+static cg_status bench_gpu(const struct attention_bench *b, const struct attention_arguments *a,
+                           cg_error *err)
 {
     const char *names[32], *layouts[2];
     struct attention_gpu_options o = {
@@ -597,7 +602,7 @@ static cg_status bench_gpu(const struct bench *b, const struct arguments *a, cg_
         int paged = !strcmp(layouts[i], "paged");
 
         if (!paged && strcmp(layouts[i], "static"))
-            usage_error("--kv-cache '%s': on a GPU wanted static or paged, a layout", layouts[i]);
+            usage_error("--kv-cache '%s': wanted a layout on a GPU, static or paged", layouts[i]);
         o.layouts |= 1 << paged;
     }
     if (a->cases && strcmp(a->cases, "all"))
@@ -608,25 +613,25 @@ static cg_status bench_gpu(const struct bench *b, const struct arguments *a, cg_
 int bench_attention(int argc, char **argv)
 {
     static char default_caches[] = "static,paged";
-    static struct bench b;
-    struct arguments a = { .gpu = -1, .dtype = CG_BF16, .seconds = -1, .caches = default_caches };
+    static struct attention_bench b;
+    struct attention_arguments a = {
+        .gpu = -1, .dtype = CG_BF16, .seconds = -1, .caches = default_caches
+    };
     cg_plugin_set_options open = { CG_SIZED(cg_plugin_set_options) };
     cg_plugin_set *set = NULL;
     cg_error err = CG_ERROR_INIT;
-    cg_status status;
+    cg_status st;
 
     command_name = "bench attention";
     parse(&a, argc, argv);
     open.files = a.files.files;
     open.n_files = a.files.n;
     open.threads = a.threads;
-    status = cg_plugin_set_open(&open, &set, &err);
-    if (status == CG_OK) {
-        b.host = cg_plugin_set_host(set);
-        status = find_attention(&b, set, a.attention, &err);
-    }
-    if (status == CG_OK)
-        status = a.gpu < 0 ? bench_cpu(&b, set, &a, &err) : bench_gpu(&b, &a, &err);
+    CG_TRY_GOTO(st, cg_plugin_set_open(&open, &set, &err), out);
+    b.host = cg_plugin_set_host(set);
+    CG_TRY_GOTO(st, find_attention(&b, set, a.attention, &err), out);
+    st = a.gpu < 0 ? bench_cpu(&b, set, &a, &err) : bench_gpu(&b, &a, &err);
+out:
     cg_plugin_set_close(set);
-    return status == CG_OK ? EXIT_OK : report_error(&err);
+    return st == CG_OK ? EXIT_OK : report_error(&err);
 }

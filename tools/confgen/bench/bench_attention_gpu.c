@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* confgen bench attention --device cuda: plugins against each other and this GPU's two ceilings. */
+/* confgen bench attention --device cuda: attention plugins compared with each other and the GPU's
+ * copy bandwidth and matrix rate. */
 #include <confgen/attention.h>
 #include <confgen/gpu.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/error.h"
 #include "bench.h"
 #include "table.h"
 
@@ -13,12 +15,12 @@ enum {
     MAX_CELLS = 64,
     MAX_SETS = 64,
     MIN_ROUNDS = 5,
-    L2_TIMES = 16, /* the input sets of a shape hold this many times the L2 cache */
-    PAGE = 16,     /* tokens of a page, as the plugin `paged` has them */
-    MAX_CALLS = 512,
+    L2_TIMES = 16,   /* the input sets of a shape are this many times larger than the L2 cache */
+    PAGE = 16,       /* tokens per page, as in the plugin `paged` */
+    MAX_CALLS = 512, /* per graph */
 };
 
-#define REPLAY_SECONDS 4e-3 /* of one graph replay, about: long beside its launch */
+#define REPLAY_SECONDS 4e-3 /* target time of a graph replay, long compared with its launch */
 
 struct gpu_shape {
     const char *set, *name;
@@ -38,7 +40,7 @@ static const struct gpu_shape shapes[] = {
     { "decode", "decode_b256_l256_d128", 256, 16, 8, 128, 1, 256, 256 },
     { "decode", "decode_b512_l256_d128", 512, 16, 8, 128, 1, 256, 256 },
     { "decode", "decode_b1024_l256_d128", 1024, 16, 8, 128, 1, 256, 256 },
-    /* a step of a run: every sequence somewhere else in its text */
+    /* a step of a run: sequences of all lengths */
     { "decode", "decode_b512_ragged_d64", 512, 16, 8, 64, 1, 60, 440 },
     { "decode", "decode_b512_ragged_d128", 512, 16, 8, 128, 1, 60, 440 },
     { "generator", "generator_b128_l128_d128", 128, 32, 32, 128, 1, 128, 128 },
@@ -50,34 +52,34 @@ static const struct gpu_shape shapes[] = {
 };
 enum { N_SHAPES = sizeof shapes / sizeof shapes[0] };
 
-/* A plugin over a layout. */
-struct cell {
+/* A plugin with a layout. */
+struct attention_gpu_cell {
     const cg_plugin *attention;
     int paged;
     cg_status status;
-    cg_error refusal; /* its text, if status is not CG_OK */
+    cg_error refusal; /* if status is not CG_OK */
     void *plan, *workspace;
     cg_gpu_graph *graph;
     int32_t calls;          /* in the graph */
-    struct samples seconds; /* of a call */
+    struct samples seconds; /* of one call */
     double spent;           /* seconds of all replays */
-    double error;           /* relative, against the reference */
+    double error;           /* relative to the reference */
 };
 
-struct bench {
+struct attention_gpu_bench {
     const struct attention_gpu_options *o;
     cg_gpu *gpu;
     cg_gpu_info info;
     cg_gpu_ceilings ceilings;
-    /* of the running shape */
+    /* the shape being measured */
     const struct gpu_shape *shape;
     int32_t n_rows, n_sets, table_stride, n_pages;
     int32_t *kv_len, *slot, *q_start, *table;                 /* on the host */
     int32_t *gpu_kv_len, *gpu_slot, *gpu_q_start, *gpu_table; /* the same on the GPU */
-    int64_t row_bytes, q_bytes, kv_bytes; /* a row of q; q or out, keys or values of a set */
-    char *q, *out, *kv;                   /* of all sets; kv: keys then values of each */
-    double flops, bytes;                  /* of a call */
-    struct cell cells[MAX_CELLS];
+    int64_t row_bytes, q_bytes, kv_bytes; /* a row of q; q (or out), keys (or values) of a set */
+    char *q, *out, *kv;                   /* all sets; kv: keys, then values of each set */
+    double flops, bytes;                  /* of one call */
+    struct attention_gpu_cell cells[MAX_CELLS];
     int n_cells;
     json_t *json;
 };
@@ -114,7 +116,7 @@ static void shuffle(int32_t *p, int32_t n)
     }
 }
 
-static void describe_shape(struct bench *b, const struct gpu_shape *s)
+static void describe_shape(struct attention_gpu_bench *b, const struct gpu_shape *s)
 {
     int64_t element = cg_dtype_size(b->o->dtype), sets;
 
@@ -135,7 +137,7 @@ static void describe_shape(struct bench *b, const struct gpu_shape *s)
         b->kv_len[i] = len;
         b->q_start[i + 1] = b->q_start[i] + s->rows;
         b->bytes += 2.0 * len * s->n_kv_heads * s->head_dim * (double)element;
-        /* row r attends to len - rows + r + 1 tokens; a product and a sum each for QK and PV */
+        /* row r attends to len - rows + r + 1 tokens, with 2 flops per element for QK and for PV */
         b->flops += 4.0 * s->n_heads * s->head_dim *
                     ((double)s->rows * (len - s->rows) + 0.5 * s->rows * (s->rows + 1.0));
     }
@@ -146,49 +148,41 @@ static void describe_shape(struct bench *b, const struct gpu_shape *s)
     b->n_sets = sets < MAX_SETS ? (int32_t)sets : MAX_SETS;
 }
 
-static cg_status upload(const struct bench *b, const int32_t *src, size_t n, int32_t **ret_dst,
-                        cg_error *err)
+/* On failure *ret_dst may be allocated; free_data() releases it. */
+static cg_status upload(const struct attention_gpu_bench *b, const int32_t *src, size_t n,
+                        int32_t **ret_dst, cg_error *err)
 {
     void *p = NULL;
-    cg_status status = cg_gpu_alloc(b->gpu, n * sizeof *src, &p, err);
 
-    *ret_dst = p; /* freed with the shape, also if the copy fails */
-    return status == CG_OK ? cg_gpu_write(b->gpu, p, src, n * sizeof *src, err) : status;
+    CG_TRY(cg_gpu_alloc(b->gpu, n * sizeof *src, &p, err));
+    *ret_dst = p;
+    return cg_gpu_write(b->gpu, p, src, n * sizeof *src, err);
 }
 
-static cg_status random_memory(const struct bench *b, int64_t bytes, uint32_t seed, char **ret_ptr,
-                               cg_error *err)
+static cg_status random_memory(const struct attention_gpu_bench *b, int64_t bytes, uint32_t seed,
+                               char **ret_ptr, cg_error *err)
 {
     void *p = NULL;
-    cg_status status = cg_gpu_alloc(b->gpu, (size_t)bytes, &p, err);
 
+    CG_TRY(cg_gpu_alloc(b->gpu, (size_t)bytes, &p, err));
     *ret_ptr = p;
-    return status == CG_OK ? cg_gpu_random(b->gpu, p, bytes / cg_dtype_size(b->o->dtype),
-                                           b->o->dtype, seed, err)
-                           : status;
+    return cg_gpu_random(b->gpu, p, bytes / cg_dtype_size(b->o->dtype), b->o->dtype, seed, err);
 }
 
-static cg_status make_data(struct bench *b, cg_error *err)
+static cg_status make_data(struct attention_gpu_bench *b, cg_error *err)
 {
     size_t n_seqs = (size_t)b->shape->n_seqs;
-    cg_status status = upload(b, b->kv_len, n_seqs, &b->gpu_kv_len, err);
 
-    if (status == CG_OK)
-        status = upload(b, b->slot, n_seqs, &b->gpu_slot, err);
-    if (status == CG_OK)
-        status = upload(b, b->q_start, n_seqs + 1, &b->gpu_q_start, err);
-    if (status == CG_OK)
-        status = upload(b, b->table, (size_t)b->n_pages, &b->gpu_table, err);
-    if (status == CG_OK)
-        status = random_memory(b, b->n_sets * b->q_bytes, 1, &b->q, err);
-    if (status == CG_OK)
-        status = random_memory(b, b->n_sets * b->q_bytes, 2, &b->out, err);
-    if (status == CG_OK)
-        status = random_memory(b, b->n_sets * 2 * b->kv_bytes, 3, &b->kv, err);
-    return status;
+    CG_TRY(upload(b, b->kv_len, n_seqs, &b->gpu_kv_len, err));
+    CG_TRY(upload(b, b->slot, n_seqs, &b->gpu_slot, err));
+    CG_TRY(upload(b, b->q_start, n_seqs + 1, &b->gpu_q_start, err));
+    CG_TRY(upload(b, b->table, (size_t)b->n_pages, &b->gpu_table, err));
+    CG_TRY(random_memory(b, b->n_sets * b->q_bytes, 1, &b->q, err));
+    CG_TRY(random_memory(b, b->n_sets * b->q_bytes, 2, &b->out, err));
+    return random_memory(b, b->n_sets * 2 * b->kv_bytes, 3, &b->kv, err);
 }
 
-static void free_data(struct bench *b)
+static void free_data(struct attention_gpu_bench *b)
 {
     void *device[] = {
         b->gpu_kv_len, b->gpu_slot, b->gpu_q_start, b->gpu_table, b->q, b->out, b->kv
@@ -205,9 +199,9 @@ static void free_data(struct bench *b)
     b->q = b->out = b->kv = NULL;
 }
 
-/* The keys and values of a set, laid out as `static` and `paged` do. The same memory serves both:
- * what is in it is random either way. */
-static cg_kv_view make_view(const struct bench *b, int32_t set, int paged)
+/* The keys and values of a set in the layout of `static` or `paged`. Both use the same memory,
+ * which holds random values. */
+static cg_kv_view make_view(const struct attention_gpu_bench *b, int32_t set, int paged)
 {
     const struct gpu_shape *s = b->shape;
     int64_t token = (int64_t)s->head_dim * cg_dtype_size(b->o->dtype);
@@ -234,14 +228,15 @@ static cg_kv_view make_view(const struct bench *b, int32_t set, int paged)
 
 /* ---- cells -------------------------------------------------------------------------------- */
 
-/* Three times what is usual: q and k are uniform in [-1, 1), so that the scores then spread as
- * those of normally distributed ones do. */
+/* Three times the usual scale: q and k are uniform in [-1, 1), of variance 1/3, and the scores then
+ * have the variance that normally distributed q and k give. */
 static float score_scale(const struct gpu_shape *s)
 {
     return 3.0f / sqrtf((float)s->head_dim);
 }
 
-static cg_status plan_cell(const struct bench *b, struct cell *c, cg_error *err)
+static cg_status plan_cell(const struct attention_gpu_bench *b, struct attention_gpu_cell *c,
+                           cg_error *err)
 {
     const cg_attention_ops *ops = c->attention->ops;
     const struct gpu_shape *s = b->shape;
@@ -262,17 +257,17 @@ static cg_status plan_cell(const struct bench *b, struct cell *c, cg_error *err)
         .scale = score_scale(s),
         .flags = CG_ATTENTION_GRAPH_SAFE | b->o->flags,
     };
-    cg_status status = ops->supports(b->o->host, &problem, err);
 
-    if (status == CG_OK)
-        status = ops->plan(b->o->host, &problem, &c->plan, err);
-    if (status == CG_OK && ops->workspace_size(c->plan))
-        status = cg_gpu_alloc(b->gpu, ops->workspace_size(c->plan), &c->workspace, err);
-    return status;
+    CG_TRY(ops->supports(b->o->host, &problem, err));
+    CG_TRY(ops->plan(b->o->host, &problem, &c->plan, err));
+    if (ops->workspace_size(c->plan))
+        CG_TRY(cg_gpu_alloc(b->gpu, ops->workspace_size(c->plan), &c->workspace, err));
+    return CG_OK;
 }
 
-/* Queue a call over a set. */
-static cg_status call(const struct bench *b, const struct cell *c, int32_t set, cg_error *err)
+/* Queues a call over an input set. */
+static cg_status call(const struct attention_gpu_bench *b, const struct attention_gpu_cell *c,
+                      int32_t set, cg_error *err)
 {
     cg_kv_view view = make_view(b, set, c->paged);
     cg_attention_args args = {
@@ -294,36 +289,32 @@ static cg_status call(const struct bench *b, const struct cell *c, int32_t set, 
     return ((const cg_attention_ops *)c->attention->ops)->run(c->plan, &args, err);
 }
 
-/* Two calls; *ret_seconds of the second. */
-static cg_status try_call(const struct bench *b, const struct cell *c, double *ret_seconds,
-                          cg_error *err)
+/* Runs two calls; *ret_seconds is the time of the second. */
+static cg_status try_call(const struct attention_gpu_bench *b, const struct attention_gpu_cell *c,
+                          double *ret_seconds, cg_error *err)
 {
-    cg_status status = call(b, c, 0, err);
-
-    if (status == CG_OK)
-        status = cg_gpu_mark(b->gpu, 0, err);
-    if (status == CG_OK)
-        status = call(b, c, b->n_sets - 1, err);
-    if (status == CG_OK)
-        status = cg_gpu_mark(b->gpu, 1, err);
-    return status == CG_OK ? cg_gpu_elapsed(b->gpu, ret_seconds, err) : status;
+    CG_TRY(call(b, c, 0, err));
+    CG_TRY(cg_gpu_mark(b->gpu, 0, err));
+    CG_TRY(call(b, c, b->n_sets - 1, err));
+    CG_TRY(cg_gpu_mark(b->gpu, 1, err));
+    return cg_gpu_elapsed(b->gpu, ret_seconds, err);
 }
 
-static cg_status capture(const struct bench *b, struct cell *c, cg_error *err)
+static cg_status capture(const struct attention_gpu_bench *b, struct attention_gpu_cell *c,
+                         cg_error *err)
 {
-    cg_status status = cg_gpu_capture_begin(b->gpu, err), end;
+    cg_status st = CG_OK, end;
 
-    if (status != CG_OK)
-        return status;
-    for (int32_t i = 0; i < c->calls && status == CG_OK; i++)
-        status = call(b, c, i % b->n_sets, err);
-    /* the capture must end whatever happened in it */
-    end = cg_gpu_capture_end(b->gpu, &c->graph, status == CG_OK ? err : NULL);
-    return status == CG_OK ? end : status;
+    CG_TRY(cg_gpu_capture_begin(b->gpu, err));
+    for (int32_t i = 0; i < c->calls && st == CG_OK; i++)
+        st = call(b, c, i % b->n_sets, err);
+    /* a capture must be ended also after a failure */
+    end = cg_gpu_capture_end(b->gpu, &c->graph, st == CG_OK ? err : NULL);
+    return st == CG_OK ? end : st;
 }
 
-/* Calls in a graph: whole turns through the sets. */
-static int32_t calls_for(const struct bench *b, double seconds)
+/* The number of calls in a graph, a multiple of the number of sets. */
+static int32_t calls_for(const struct attention_gpu_bench *b, double seconds)
 {
     double turns = REPLAY_SECONDS / (seconds * b->n_sets);
     int32_t most = MAX_CALLS / b->n_sets;
@@ -331,41 +322,35 @@ static int32_t calls_for(const struct bench *b, double seconds)
     return b->n_sets * (turns < 1 ? 1 : turns < most ? (int32_t)turns : most);
 }
 
-static void open_cell(const struct bench *b, struct cell *c)
+static cg_status prepare_cell(const struct attention_gpu_bench *b, struct attention_gpu_cell *c,
+                              cg_error *err)
 {
     double seconds = 0;
 
-    c->status = plan_cell(b, c, &c->refusal);
-    if (c->status == CG_OK)
-        c->status = try_call(b, c, &seconds, &c->refusal);
-    if (c->status != CG_OK)
-        return;
+    CG_TRY(plan_cell(b, c, err));
+    CG_TRY(try_call(b, c, &seconds, err));
     c->calls = calls_for(b, seconds);
-    c->status = capture(b, c, &c->refusal);
+    return capture(b, c, err);
 }
 
-static cg_status run_cell(const struct bench *b, struct cell *c, cg_error *err)
+static cg_status run_cell(const struct attention_gpu_bench *b, struct attention_gpu_cell *c,
+                          cg_error *err)
 {
     double seconds = 0;
-    cg_status status = cg_gpu_mark(b->gpu, 0, err);
 
-    if (status == CG_OK)
-        status = cg_gpu_replay(b->gpu, c->graph, err);
-    if (status == CG_OK)
-        status = cg_gpu_mark(b->gpu, 1, err);
-    if (status == CG_OK)
-        status = cg_gpu_elapsed(b->gpu, &seconds, err);
-    if (status != CG_OK)
-        return status;
+    CG_TRY(cg_gpu_mark(b->gpu, 0, err));
+    CG_TRY(cg_gpu_replay(b->gpu, c->graph, err));
+    CG_TRY(cg_gpu_mark(b->gpu, 1, err));
+    CG_TRY(cg_gpu_elapsed(b->gpu, &seconds, err));
     samples_add(&c->seconds, seconds / c->calls);
     c->spent += seconds;
     return CG_OK;
 }
 
-static void close_cells(struct bench *b)
+static void close_cells(struct attention_gpu_bench *b)
 {
     for (int i = 0; i < b->n_cells; i++) {
-        struct cell *c = &b->cells[i];
+        struct attention_gpu_cell *c = &b->cells[i];
 
         cg_gpu_graph_destroy(c->graph);
         ((const cg_attention_ops *)c->attention->ops)->destroy(c->plan);
@@ -375,8 +360,9 @@ static void close_cells(struct bench *b)
     b->n_cells = 0;
 }
 
-/* Run set 0 once more, over poisoned output, and compare a slice of it. */
-static cg_status check_cell(const struct bench *b, struct cell *c, cg_error *err)
+/* Runs set 0 again over poisoned output and compares a slice with the reference. */
+static cg_status check_cell(const struct attention_gpu_bench *b, struct attention_gpu_cell *c,
+                            cg_error *err)
 {
     const struct gpu_shape *s = b->shape;
     struct attention_slice slice = {
@@ -392,20 +378,18 @@ static cg_status check_cell(const struct bench *b, struct cell *c, cg_error *err
         .n_heads = s->n_heads,
         .scale = (double)score_scale(s),
     };
-    cg_status status = cg_gpu_fill(b->gpu, b->out, 0xff, (size_t)b->q_bytes, err);
 
     if (c->paged)
         slice.view.page_table = b->table;
-    if (status == CG_OK)
-        status = call(b, c, 0, err);
-    if (status == CG_OK)
-        status = cg_gpu_synchronize(b->gpu, err);
-    return status == CG_OK ? attention_error(&slice, &c->error, err) : status;
+    CG_TRY(cg_gpu_fill(b->gpu, b->out, 0xff, (size_t)b->q_bytes, err));
+    CG_TRY(call(b, c, 0, err));
+    CG_TRY(cg_gpu_synchronize(b->gpu, err));
+    return attention_error(&slice, &c->error, err);
 }
 
 /* ---- output ------------------------------------------------------------------------------- */
 
-static void add_json(const struct bench *b, const struct cell *c)
+static void add_json(const struct attention_gpu_bench *b, const struct attention_gpu_cell *c)
 {
     const struct gpu_shape *s = b->shape;
     double seconds = samples_median(&c->seconds);
@@ -430,23 +414,23 @@ static void add_json(const struct bench *b, const struct cell *c)
         out_of_memory();
 }
 
-static void print_shape(const struct bench *b)
+static void print_shape(const struct attention_gpu_bench *b)
 {
-    static const char *const heads[] = { "attention", "layout",  "ms",    "TFLOP/s", "of matmul",
-                                         "KV GB/s",   "of copy", "error", "rounds" };
+    static const char *const headings[] = { "attention", "layout",  "ms",    "TFLOP/s", "of matmul",
+                                            "KV GB/s",   "of copy", "error", "rounds" };
     const struct gpu_shape *s = b->shape;
-    struct table t;
+    struct text_table t;
 
     printf("\n%s: %d sequences of %d row%s, %d", s->name, s->n_seqs, s->rows,
            s->rows == 1 ? "" : "s", s->kv_min);
     if (s->kv_max > s->kv_min)
         printf(" to %d", s->kv_max);
-    printf(" cached tokens, %d heads over %d of %d\n%.2f GFLOP, %.1f MB of keys and values a call; "
-           "%d input sets in turn\n",
+    printf(" cached tokens, %d heads over %d of %d\n%.2f GFLOP, %.1f MB of keys and values per "
+           "call; %d input sets in turn\n",
            s->n_heads, s->n_kv_heads, s->head_dim, b->flops * 1e-9, b->bytes * 1e-6, b->n_sets);
-    table_begin(&t, "llrrrrrrr", heads);
+    table_begin(&t, "llrrrrrrr", headings);
     for (int i = 0; i < b->n_cells; i++) {
-        const struct cell *c = &b->cells[i];
+        const struct attention_gpu_cell *c = &b->cells[i];
         double seconds = samples_median(&c->seconds);
 
         add_json(b, c);
@@ -470,7 +454,7 @@ static void print_shape(const struct bench *b)
     fflush(stdout);
 }
 
-static cg_status write_json(const struct bench *b, cg_error *err)
+static cg_status write_json(const struct attention_gpu_bench *b, cg_error *err)
 {
     json_t *root = json_pack(
         "{s:s, s:s, s:i, s:s, s:b, s:f, s:f, s:O}", "bench", "attention", "gpu", b->info.name,
@@ -483,85 +467,83 @@ static cg_status write_json(const struct bench *b, cg_error *err)
 
 /* ---- running ------------------------------------------------------------------------------ */
 
-/* A plugin may refuse and the others go on; one that breaks the GPU's context ends the bench. */
-static cg_status open_cells(struct bench *b, cg_error *err)
+/* A refusal skips the cell; a plugin that breaks the GPU's context ends the benchmark. */
+static cg_status open_cells(struct attention_gpu_bench *b, cg_error *err)
 {
     for (int paged = 0; paged < 2; paged++)
         for (int i = 0; i < b->o->n_attention; i++) {
-            struct cell *c;
+            struct attention_gpu_cell *c;
 
             if (!(b->o->layouts & 1 << paged) || b->n_cells == MAX_CELLS)
                 continue;
             c = &b->cells[b->n_cells++];
-            *c = (struct cell) { .attention = b->o->attention[i],
-                                 .paged = paged,
-                                 .refusal = CG_ERROR_INIT };
-            open_cell(b, c);
+            *c = (struct attention_gpu_cell) { .attention = b->o->attention[i],
+                                               .paged = paged,
+                                               .refusal = CG_ERROR_INIT };
+            c->status = prepare_cell(b, c, &c->refusal);
             if (c->status == CG_OK || cg_gpu_synchronize(b->gpu, NULL) == CG_OK)
                 continue;
-            err->code = c->status;
-            snprintf(err->msg, sizeof err->msg, "%s: attention '%s' over %s: %.700s",
-                     b->shape->name, c->attention->name, paged ? "paged" : "static",
-                     c->refusal.msg);
-            return c->status;
+            return cg_fail(err, c->status, "%s: attention '%s' over %s: %.700s", b->shape->name,
+                           c->attention->name, paged ? "paged" : "static", c->refusal.msg);
         }
     return CG_OK;
 }
 
-/* Has the cell had its share of time? A very slow one has it after few rounds, at least one. */
-static int is_measured(const struct cell *c, double share)
+/* Whether a cell has used its share of time: at least MIN_ROUNDS rounds, or MIN_ROUNDS shares. */
+static int is_measured(const struct attention_gpu_cell *c, double share)
 {
     return c->seconds.n && c->spent >= share &&
            (c->seconds.n >= MIN_ROUNDS || c->spent >= MIN_ROUNDS * share);
 }
 
-/* In turn, so that a change of clock meets all cells alike. */
-static cg_status run_rounds(struct bench *b, cg_error *err)
+/* Runs the cells in turn, so that changes of the clock affect all alike. */
+static cg_status run_rounds(struct attention_gpu_bench *b, cg_error *err)
 {
-    double share = b->o->seconds;
-    cg_status status = CG_OK;
-
-    for (int ran = 1; ran && status == CG_OK;) {
+    for (int ran = 1; ran;) {
         ran = 0;
-        for (int i = 0; i < b->n_cells && status == CG_OK; i++) {
-            struct cell *c = &b->cells[i];
+        for (int i = 0; i < b->n_cells; i++) {
+            struct attention_gpu_cell *c = &b->cells[i];
 
-            if (c->status != CG_OK || is_measured(c, share))
+            if (c->status != CG_OK || is_measured(c, b->o->seconds))
                 continue;
-            status = run_cell(b, c, err);
+            CG_TRY(run_cell(b, c, err));
             ran = 1;
         }
     }
-    return status;
+    return CG_OK;
 }
 
-static cg_status bench_shape(struct bench *b, const struct gpu_shape *s, cg_error *err)
+static cg_status measure_shape(struct attention_gpu_bench *b, cg_error *err)
 {
-    cg_status status;
+    CG_TRY(make_data(b, err));
+    CG_TRY(open_cells(b, err));
+    CG_TRY(run_rounds(b, err));
+    for (int i = 0; i < b->n_cells; i++)
+        if (b->cells[i].status == CG_OK)
+            CG_TRY(check_cell(b, &b->cells[i], err));
+    print_shape(b);
+    return CG_OK;
+}
+
+static cg_status bench_shape(struct attention_gpu_bench *b, const struct gpu_shape *s,
+                             cg_error *err)
+{
+    cg_status st;
 
     describe_shape(b, s);
-    status = make_data(b, err);
-    if (status == CG_OK)
-        status = open_cells(b, err);
-    if (status == CG_OK)
-        status = run_rounds(b, err);
-    for (int i = 0; i < b->n_cells && status == CG_OK; i++)
-        if (b->cells[i].status == CG_OK)
-            status = check_cell(b, &b->cells[i], err);
-    if (status == CG_OK)
-        print_shape(b);
+    st = measure_shape(b, err);
     close_cells(b);
     free_data(b);
-    if (status != CG_ERR_DEVICE_NOMEM)
-        return status;
-    /* this shape is too large for this GPU; the next need not be */
+    if (st != CG_ERR_DEVICE_NOMEM)
+        return st;
+    /* this shape does not fit this GPU; others may */
     printf("\n%s: %s\n", s->name, err->msg);
     *err = (cg_error)CG_ERROR_INIT;
     return CG_OK;
 }
 
-/* Is the shape asked for, by its set or by its name? */
-static int chosen(const struct attention_gpu_options *o, const struct gpu_shape *s)
+/* Whether --set or --case names the shape or its set. */
+static int selected(const struct attention_gpu_options *o, const struct gpu_shape *s)
 {
     if (!o->n_names)
         return 1;
@@ -587,29 +569,27 @@ static void check_names(const struct attention_gpu_options *o)
 
 cg_status bench_attention_gpu(const struct attention_gpu_options *o, cg_error *err)
 {
-    struct bench *b;
-    cg_status status;
+    struct attention_gpu_bench *b;
+    cg_status st;
 
     check_names(o);
     b = host_alloc(1, sizeof *b);
     b->o = o;
     b->json = json_array();
-    status = cg_gpu_open(o->gpu, &b->gpu, err);
-    if (status == CG_OK) {
-        cg_gpu_get_info(b->gpu, &b->info);
-        status = cg_gpu_measure(b->gpu, &b->ceilings, err);
-    }
-    if (status == CG_OK)
-        printf("%s, %s%s; copy %.3f TB/s (read and written), bf16 matrix product %.1f TFLOP/s\n",
-               b->info.name, cg_dtype_name(o->dtype), o->flags ? ", batch-invariant" : "",
-               b->ceilings.copy_bytes * 1e-12, b->ceilings.matmul_flops * 1e-12);
-    for (int i = 0; i < N_SHAPES && status == CG_OK; i++)
-        if (chosen(o, &shapes[i]))
-            status = bench_shape(b, &shapes[i], err);
-    if (status == CG_OK && o->json)
-        status = write_json(b, err);
+    CG_TRY_GOTO(st, cg_gpu_open(o->gpu, &b->gpu, err), out);
+    cg_gpu_get_info(b->gpu, &b->info);
+    CG_TRY_GOTO(st, cg_gpu_measure(b->gpu, &b->ceilings, err), out);
+    printf("%s, %s%s; copy %.3f TB/s (read and written), bf16 matrix product %.1f TFLOP/s\n",
+           b->info.name, cg_dtype_name(o->dtype), o->flags ? ", batch-invariant" : "",
+           b->ceilings.copy_bytes * 1e-12, b->ceilings.matmul_flops * 1e-12);
+    for (int i = 0; i < N_SHAPES; i++)
+        if (selected(o, &shapes[i]))
+            CG_TRY_GOTO(st, bench_shape(b, &shapes[i], err), out);
+    if (o->json)
+        CG_TRY_GOTO(st, write_json(b, err), out);
+out:
     json_decref(b->json);
     cg_gpu_close(b->gpu);
     free(b);
-    return status;
+    return st;
 }

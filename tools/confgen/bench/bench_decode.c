@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* confgen bench decode: whole generations, constrained and not, small batches and large. */
+/* confgen bench decode: rates of whole generations, by batch size, constraint and plugins. */
 #include <confgen/build_info.h>
 #include <malloc.h>
 #include <pthread.h>
@@ -13,7 +13,7 @@
 
 enum {
     MIN_ROUNDS = 3,
-    FREE_TOKENS = 256, /* of an unconstrained sequence of random weights, which never stops */
+    FREE_TOKENS = 256, /* limit of unconstrained sequences of random weights, which do not stop */
 };
 
 static const char help[] =
@@ -21,40 +21,43 @@ static const char help[] =
     "\n"
     "  --model DIR | --shape NAME    default, llama380m, qwen3-0.6b: random weights (default: the\n"
     "                                default model)\n"
-    "  --tokenizer DIR               of a shape (default: the default model's)\n"
+    "  --tokenizer DIR               tokenizer of a shape (default: the default model's)\n"
     "  --device cpu|cuda[:I]         default cpu\n"
-    "  --dtype NAME                  of weights, activations and cache: bf16, f32\n"
+    "  --dtype NAME                  bf16 or f32, of weights, activations and cache\n"
     "  --batch N,...                 default 1,64; on a GPU 512\n"
     "  --constraint NAME,...         default none,grammar\n"
-    "  --attention NAME,...          default: what was chosen for this GPU before, else the usual\n"
-    "  --kv-cache NAME,...           the same\n"
-    "  --plugin FILE.so              beside confgen's (repeatable)\n"
+    "  --attention NAME,...          default: what was measured on this GPU before, else as in a\n"
+    "                                run with --tune never\n"
+    "  --kv-cache NAME,...           default: likewise\n"
+    "  --plugin FILE.so              another plugin (repeatable)\n"
     "  --deterministic               tokens that do not depend on the batch\n"
-    "  --molecules FILE              default: the sample that comes along\n"
-    "  --limit N                     read the first N molecules only\n"
-    "  --gens N                      generations of a molecule (default: enough for four batches)\n"
+    "  --molecules FILE              default: the sample shipped with confgen\n"
+    "  --limit N                     read only the first N molecules\n"
+    "  --gens N                      generations per molecule (default: enough for four batches)\n"
     "  --temperature T               default: the model's\n"
-    "  --max-new-tokens N            bound of a sequence\n"
-    "  --free-tokens N               the bound for none on random weights, which never stop\n"
+    "  --max-new-tokens N            limit of a sequence\n"
+    "  --free-tokens N               that limit for `none` with random weights, which do not stop\n"
     "                                (default 256)\n"
-    "  --max-length N                room of a sequence, prompt included (default: the model's)\n"
-    "  --step-tokens N               rows of a step (default: by batch)\n"
-    "  --seconds S                   of measuring for each cell (default 20; on a GPU 0)\n"
-    "  --rounds N                    at least (default 3; on a GPU 1)\n"
+    "  --max-length N                tokens of a sequence, prompt included (default: the model's\n"
+    "                                context)\n"
+    "  --step-tokens N               rows of a step (default: by batch size)\n"
+    "  --seconds S                   time to measure each cell (default 20; on a GPU 0)\n"
+    "  --rounds N                    minimum number of rounds (default 3; on a GPU 1)\n"
     "  --threads N                   default: cores\n"
     "  --etkdg                       time RDKit's ETKDGv3 on the same molecules and threads\n"
-    "  --json FILE                   the figures, for scripts\n"
+    "  --json FILE                   write the figures\n"
     "\n"
-    "A cell is a batch size, a constraint, an attention and a cache. All cells generate the same\n"
-    "molecules as often at the same temperature, after a warm-up; on the CPU in turn, on a GPU "
-    "one\n"
-    "after the other, so that each has the memory for itself. tokens/s counts the tokens of ended\n"
-    "sequences by the wall time of the call. matmul, attention and sample are shares of the time "
-    "in\n"
-    "the decoder. ratio is tokens/s over those of `none` in the otherwise same cell. On a GPU the\n"
-    "second table sets the time of a step beside what its bytes and products take at this GPU's\n"
-    "copy bandwidth and matrix rate, measured in the same run; tools/bench/README.md has the\n"
-    "formulas.\n";
+    "A cell is a combination of batch size, constraint, attention and cache. All cells generate "
+    "the\n"
+    "same conformers at the same temperature after a warm-up; on the CPU in turn, on a GPU one "
+    "after\n"
+    "the other, so that each has all of the memory. tokens/s is tokens of completed sequences per\n"
+    "wall second. matmul, attention and sample are shares of the decoder's time. ratio is "
+    "tokens/s\n"
+    "relative to `none` in the otherwise identical cell. On a GPU a second table compares the "
+    "time\n"
+    "of a step with the time that its bytes and products need at this GPU's copy bandwidth and\n"
+    "matrix rate, which are measured in the same run; the formulas are in tools/bench/README.md.\n";
 
 static void parse(struct decode_bench *b, int argc, char **argv)
 {
@@ -165,8 +168,7 @@ static void parse(struct decode_bench *b, int argc, char **argv)
         default:
             b->etkdg = 1;
         }
-    if (optind < argc)
-        usage_error("'%s': takes no operand", argv[optind]);
+    no_operands(argc, argv, "");
     b->n_constraints = parse_words("--constraint", constraints, b->constraints, DECODE_LIST);
     b->on_gpu = !strncmp(o->device, "cuda", 4);
     if (!b->on_gpu && strcmp(o->device, "cpu"))
@@ -175,7 +177,7 @@ static void parse(struct decode_bench *b, int argc, char **argv)
         b->n_batches = parse_ints("--batch", b->on_gpu ? "512" : "1,64", 1, CG_MAX_BATCH,
                                   b->batches, DECODE_LIST);
     if (b->n_batches * b->n_constraints * b->n_attentions * b->n_caches > DECODE_CELLS)
-        usage_error("more than %d cells", DECODE_CELLS);
+        usage_error("wanted at most %d cells", DECODE_CELLS);
     if (b->seconds < 0)
         b->seconds = b->on_gpu ? 0 : 20;
     if (!b->rounds)
@@ -187,20 +189,15 @@ static void parse(struct decode_bench *b, int argc, char **argv)
 
 static cg_status read_molecules(struct decode_bench *b, cg_error *err)
 {
-    cg_status status = CG_OK;
-
     if (!b->molecules) {
-        status = cg_data_path("geom_drugs_sample.smi", b->default_molecules,
-                              sizeof b->default_molecules, err);
+        CG_TRY(cg_data_path("geom_drugs_sample.smi", b->default_molecules,
+                            sizeof b->default_molecules, err));
         b->molecules = b->default_molecules;
     }
-    if (status == CG_OK)
-        status = cg_requests_read(b->molecules, b->limit, 1, &b->requests, err);
-    if (status != CG_OK)
-        return status;
+    CG_TRY(cg_requests_read(b->molecules, b->limit, 1, &b->requests, err));
     b->n_items = cg_requests_get(b->requests, &b->items, NULL);
     if (!b->n_items)
-        usage_error("--molecules '%s': no molecule in it", b->molecules);
+        usage_error("--molecules '%s': contains no molecule", b->molecules);
     return CG_OK;
 }
 
@@ -226,25 +223,22 @@ static cg_status open_cell(struct decode_bench *b, struct decode_cell *c, cg_err
 {
     cg_engine_options o = b->options;
     const cg_engine_info *info;
-    cg_status status;
 
     o.batch_size = c->batch;
     o.constraint = c->constraint;
     o.attention = c->attention;
     o.kv_cache = c->kv_cache;
-    o.tuning = CG_TUNING_NEVER; /* a cell is what it says, or what a run would take */
+    o.tuning = CG_TUNING_NEVER; /* a cell is not measured by the engine */
     if (o.shape && !strcmp(c->constraint, "none") && (b->free_tokens || !o.max_new_tokens))
         o.max_new_tokens = b->free_tokens ? b->free_tokens : FREE_TOKENS;
-    status = cg_engine_open(&o, &c->engine, err);
-    if (status != CG_OK)
-        return status;
+    CG_TRY(cg_engine_open(&o, &c->engine, err));
     info = cg_engine_get_info(c->engine);
     b->info = *info;
     snprintf(b->model, sizeof b->model, "%s", info->model);
     snprintf(b->device, sizeof b->device, "%s", info->device);
     snprintf(b->dtype, sizeof b->dtype, "%s", info->dtype);
-    snprintf(c->chosen_attention, sizeof c->chosen_attention, "%s", info->attention);
-    snprintf(c->chosen_cache, sizeof c->chosen_cache, "%s", info->kv_cache);
+    snprintf(c->attention_used, sizeof c->attention_used, "%s", info->attention);
+    snprintf(c->cache_used, sizeof c->cache_used, "%s", info->kv_cache);
     return CG_OK;
 }
 
@@ -254,7 +248,7 @@ static void close_cell(struct decode_cell *c)
     c->engine = NULL;
 }
 
-/* The first n molecules with `gens` conformers each. */
+/* Requests for `gens` conformers of each of the first n molecules; free(). */
 static cg_request *copy_requests(const struct decode_bench *b, int64_t n, int32_t gens)
 {
     cg_request *copy = malloc((size_t)n * sizeof *copy);
@@ -272,15 +266,15 @@ static cg_status run_cell(const struct decode_bench *b, const struct decode_cell
                           int32_t gens, cg_report *ret_report, cg_error *err)
 {
     cg_request *requests = copy_requests(b, n, gens);
-    cg_status status = cg_engine_generate(c->engine, requests, n, NULL, NULL, ret_report, err);
+    cg_status st = cg_engine_generate(c->engine, requests, n, NULL, NULL, ret_report, err);
 
     free(requests);
-    if (status == CG_OK && !ret_report->tokens)
-        usage_error("--molecules '%s': none of them can be generated", b->molecules);
-    return status;
+    if (st == CG_OK && !ret_report->tokens)
+        usage_error("--molecules '%s': contains no molecule that can be generated", b->molecules);
+    return st;
 }
 
-/* A short run: on a GPU two batches, so that what is made at first use is there. */
+/* A short run; on a GPU of two batches, enough to allocate and capture all that is made lazily. */
 static cg_status warm_up(const struct decode_bench *b, const struct decode_cell *c, cg_error *err)
 {
     int64_t wanted = 2 * (int64_t)c->batch, n = b->n_items;
@@ -316,7 +310,7 @@ static void add_report(cg_report *sum, const cg_report *r)
     sum->kv_bytes = r->kv_bytes > sum->kv_bytes ? r->kv_bytes : sum->kv_bytes;
 }
 
-/* ---- RDKit alone -------------------------------------------------------------------------- */
+/* ---- RDKit -------------------------------------------------------------------------------- */
 
 struct embedding {
     const struct decode_bench *b;
@@ -329,7 +323,7 @@ static void *embed(void *arg)
     struct embedding *e = arg;
     int64_t task;
 
-    /* a task is one conformer, so that the threads end together */
+    /* a task is a single conformer, to balance the threads */
     while ((task = e->next++) < e->b->n_items * e->gens) {
         int32_t n = 0;
 
@@ -344,7 +338,7 @@ static double run_etkdg(const struct decode_bench *b, int32_t threads, int32_t g
 {
     pthread_t *ids = malloc((size_t)threads * sizeof *ids);
     struct embedding e = { .b = b, .gens = gens };
-    double start = now();
+    double start = cg_now();
     int32_t n = 0;
 
     if (!ids)
@@ -356,7 +350,7 @@ static double run_etkdg(const struct decode_bench *b, int32_t threads, int32_t g
     for (int32_t i = 0; i < n; i++)
         pthread_join(ids[i], NULL);
     free(ids);
-    return (double)e.embedded / (now() - start);
+    return (double)e.embedded / (cg_now() - start);
 }
 
 /* ---- rounds ------------------------------------------------------------------------------- */
@@ -366,7 +360,8 @@ static int same(const char *a, const char *b)
     return a == b || (a && b && !strcmp(a, b));
 }
 
-struct decode_cell *decode_free_cell(struct decode_bench *b, const struct decode_cell *c)
+/* The unconstrained cell that otherwise equals c; NULL without one. */
+static struct decode_cell *unconstrained_cell(struct decode_bench *b, const struct decode_cell *c)
 {
     for (int i = 0; i < b->n_cells; i++) {
         struct decode_cell *f = &b->cells[i];
@@ -381,10 +376,8 @@ struct decode_cell *decode_free_cell(struct decode_bench *b, const struct decode
 static cg_status run_once(const struct decode_bench *b, struct decode_cell *c, cg_error *err)
 {
     cg_report r;
-    cg_status status = run_cell(b, c, b->n_items, c->gens, &r, err);
 
-    if (status != CG_OK)
-        return status;
+    CG_TRY(run_cell(b, c, b->n_items, c->gens, &r, err));
     samples_add(&c->tokens, (double)r.tokens / r.seconds);
     samples_add(&c->sampled, (double)r.sampled / r.seconds);
     samples_add(&c->forced, (double)r.forced / r.seconds);
@@ -393,81 +386,79 @@ static cg_status run_once(const struct decode_bench *b, struct decode_cell *c, c
     return CG_OK;
 }
 
-/* The ratios of the rounds that both cells have. */
+/* Ratios over the rounds that both cells have completed. */
 static void add_ratios(struct decode_bench *b)
 {
     for (int i = 0; i < b->n_cells; i++) {
-        struct decode_cell *c = &b->cells[i], *without = decode_free_cell(b, c);
+        struct decode_cell *c = &b->cells[i], *without = unconstrained_cell(b, c);
 
         for (size_t k = 0; without && k < c->tokens.n && k < without->tokens.n; k++)
             samples_add(&c->ratio, c->tokens.values[k] / without->tokens.values[k]);
     }
 }
 
-/* All cells in turn, so that a noisy neighbour meets all alike. */
+/* Runs all cells in turn, so that other load on the machine affects all alike. */
 static cg_status measure_together(struct decode_bench *b, cg_error *err)
 {
-    cg_status status = CG_OK;
     double start;
 
-    for (int i = 0; i < b->n_cells && status == CG_OK; i++)
-        status = open_cell(b, &b->cells[i], err);
-    for (int i = 0; i < b->n_cells && status == CG_OK; i++)
-        status = warm_up(b, &b->cells[i], err);
-    if (b->etkdg && status == CG_OK)
+    for (int i = 0; i < b->n_cells; i++)
+        CG_TRY(open_cell(b, &b->cells[i], err));
+    for (int i = 0; i < b->n_cells; i++)
+        CG_TRY(warm_up(b, &b->cells[i], err));
+    if (b->etkdg)
         run_etkdg(b, 1, 1);
-    start = now();
-    for (int n = 0;
-         status == CG_OK && (n < b->rounds || now() - start < b->seconds * (double)b->n_cells);
-         n++) {
-        for (int i = 0; i < b->n_cells && status == CG_OK; i++)
-            status = run_once(b, &b->cells[i], err);
-        if (b->etkdg && status == CG_OK)
+    start = cg_now();
+    for (int n = 0; n < b->rounds || cg_now() - start < b->seconds * (double)b->n_cells; n++) {
+        for (int i = 0; i < b->n_cells; i++)
+            CG_TRY(run_once(b, &b->cells[i], err));
+        if (b->etkdg)
             samples_add(&b->etkdg_rates, run_etkdg(b, b->info.threads, 4));
     }
-    return status;
+    return CG_OK;
 }
 
 static cg_status measure_cell(struct decode_bench *b, struct decode_cell *c, cg_error *err)
 {
-    cg_status status = open_cell(b, c, err);
     double start;
+    cg_status st;
 
-    if (status == CG_OK)
-        status = warm_up(b, c, err);
-    start = now();
-    for (int n = 0; status == CG_OK && (n < b->rounds || now() - start < b->seconds); n++)
-        status = run_once(b, c, err);
+    CG_TRY_GOTO(st, open_cell(b, c, err), out);
+    CG_TRY_GOTO(st, warm_up(b, c, err), out);
+    start = cg_now();
+    for (int n = 0; n < b->rounds || cg_now() - start < b->seconds; n++)
+        CG_TRY_GOTO(st, run_once(b, c, err), out);
+out:
     close_cell(c);
-    return status;
+    return st;
 }
 
 /*
- * One cell after the other, each with the memory of the GPU for itself. What cannot be served or
- * has no room is told in its place, and the others go on; figures are told as they come.
+ * Runs one cell after the other, each with all of the GPU's memory. A cell that is unsupported or
+ * does not fit is reported and the others continue; figures are printed and written cell by cell.
  */
 static cg_status measure_apart(struct decode_bench *b, cg_error *err)
 {
-    /* The next engine's weights lie where the last one's did: gigabytes of fresh pages take the
-     * system seconds. (glibc; where it does nothing, only time is lost.) */
+    /* Reuse the last engine's pages for the next one's weights: mapping gigabytes of fresh pages
+     * takes seconds. (glibc; elsewhere only time is lost.) */
     mallopt(M_MMAP_MAX, 0);
     mallopt(M_TRIM_THRESHOLD, -1);
     for (int i = 0; i < b->n_cells; i++) {
         struct decode_cell *c = &b->cells[i];
-        cg_status status = measure_cell(b, c, &c->failure);
+        cg_status st = measure_cell(b, c, &c->failure);
 
         fprintf(stderr, "[%d/%d] batch %d, %s%s%s%s%s: ", i + 1, b->n_cells, c->batch,
-                c->constraint, c->chosen_attention[0] ? ", " : "", c->chosen_attention,
-                c->chosen_cache[0] ? ", " : "", c->chosen_cache);
-        if (status == CG_OK)
+                c->constraint, c->attention_used[0] ? ", " : "", c->attention_used,
+                c->cache_used[0] ? ", " : "", c->cache_used);
+        if (st == CG_OK)
             fprintf(stderr, "%.0f tokens/s\n", samples_median(&c->tokens));
         else
             fprintf(stderr, "%s\n", c->failure.msg);
-        if (b->json && decode_write_json(b, err) != CG_OK)
-            return err->code;
-        if (status != CG_OK && status != CG_ERR_UNSUPPORTED && status != CG_ERR_DEVICE_NOMEM) {
+        if (b->json)
+            CG_TRY(decode_write_json(b, err));
+        if (st != CG_OK && st != CG_ERR_UNSUPPORTED && st != CG_ERR_DEVICE_NOMEM) {
             *err = c->failure;
-            return status;
+            return st;
         }
     }
     for (int n = 0; b->etkdg && n < b->rounds; n++)
@@ -484,20 +475,20 @@ static int n_measured(const struct decode_bench *b)
     return n;
 }
 
-/* What this GPU gives; its memory is free again before the first engine opens. */
+/* Measures the GPU's ceilings; its memory is free again before the first engine opens. */
 static cg_status measure_gpu(struct decode_bench *b, cg_error *err)
 {
     const char *colon = strchr(b->options.device, ':');
     int32_t index = colon && colon[1] >= '0' && colon[1] <= '9' ? atoi(colon + 1) : 0;
     cg_gpu *gpu = NULL;
-    cg_status status = cg_gpu_open(index, &gpu, err);
+    cg_status st;
 
-    if (status == CG_OK) {
-        cg_gpu_get_info(gpu, &b->gpu);
-        status = cg_gpu_measure(gpu, &b->ceilings, err);
-    }
+    CG_TRY_GOTO(st, cg_gpu_open(index, &gpu, err), out);
+    cg_gpu_get_info(gpu, &b->gpu);
+    CG_TRY_GOTO(st, cg_gpu_measure(gpu, &b->ceilings, err), out);
+out:
     cg_gpu_close(gpu);
-    return status;
+    return st;
 }
 
 static void finish(struct decode_bench *b)
@@ -521,32 +512,32 @@ int bench_decode(int argc, char **argv)
     static struct decode_bench b = {
         .options = { CG_SIZED(cg_engine_options), .device = "cpu", .geometry = "off" },
         .sampling = { sizeof(cg_sampling), -1, -1, -1, -1, -1 },
-        .n_attentions = 1, /* the engine's choice */
+        .n_attentions = 1, /* one NULL: selected by the engine */
         .n_caches = 1,
         .seconds = -1,
     };
-    cg_error err = CG_ERROR_INIT;
-    cg_status status;
+    cg_error err = CG_ERROR_INIT, json_err = CG_ERROR_INIT;
+    cg_status st;
 
     command_name = "bench decode";
     parse(&b, argc, argv);
-    status = read_molecules(&b, &err);
-    if (status == CG_OK) {
-        make_cells(&b);
-        status = b.on_gpu ? measure_gpu(&b, &err) : CG_OK;
-    }
-    if (status == CG_OK)
-        status = b.on_gpu ? measure_apart(&b, &err) : measure_together(&b, &err);
-    if (n_measured(&b)) { /* what there is, whatever came after it */
+    CG_TRY_GOTO(st, read_molecules(&b, &err), out);
+    make_cells(&b);
+    if (b.on_gpu)
+        CG_TRY_GOTO(st, measure_gpu(&b, &err), out);
+    st = b.on_gpu ? measure_apart(&b, &err) : measure_together(&b, &err);
+    if (n_measured(&b)) { /* print them also if a later cell failed */
         add_ratios(&b);
         decode_print(&b);
-        if (b.json && decode_write_json(&b, status == CG_OK ? &err : NULL) != CG_OK &&
-            status == CG_OK)
-            status = err.code;
-    } else if (status == CG_OK) {
+        if (b.json && decode_write_json(&b, &json_err) != CG_OK && st == CG_OK) {
+            err = json_err;
+            st = err.code;
+        }
+    } else if (st == CG_OK) {
         err = b.cells[0].failure;
-        status = err.code;
+        st = err.code;
     }
+out:
     finish(&b);
-    return status == CG_OK ? EXIT_OK : report_error(&err);
+    return st == CG_OK ? EXIT_OK : report_error(&err);
 }

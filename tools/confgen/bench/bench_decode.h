@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/** @file bench_decode.h  bench decode: what is measured (bench_decode.c) and shown
- * (bench_decode_show.c). */
+/** @file bench_decode.h  State of `bench decode`: measured by bench_decode.c, printed by
+ * bench_decode_show.c. */
 #ifndef CG_TOOLS_BENCH_DECODE_H
 #define CG_TOOLS_BENCH_DECODE_H
 
@@ -11,15 +11,15 @@
 
 enum { DECODE_CELLS = 128, DECODE_LIST = 32 };
 
-/** A batch size, a constraint, an attention and a cache. */
+/** One combination of batch size, constraint, attention and cache. */
 struct decode_cell {
     int32_t batch;
-    const char *constraint, *attention, *kv_cache; /* as asked for; the last two may be NULL */
+    const char *constraint, *attention, *kv_cache; /* as given; the last two may be NULL */
     int32_t gens;
-    cg_engine *engine; /* NULL while it is closed */
+    cg_engine *engine; /* NULL while closed */
     struct samples tokens, sampled, forced, conformers, ratio;
-    cg_report sum; /* of all rounds; head_rows and device_bytes: the largest */
-    char chosen_attention[32], chosen_cache[32];
+    cg_report sum; /* over all rounds; head_rows, device_bytes and kv_bytes: the largest */
+    char attention_used[32], cache_used[32];
     cg_error failure; /* code CG_OK: none */
 };
 
@@ -42,7 +42,7 @@ struct decode_bench {
     struct decode_cell cells[DECODE_CELLS];
     int n_cells;
     struct samples etkdg_rates;
-    /* the engines alike, kept when they are closed */
+    /* of the last engine opened; what is used is the same for all cells */
     cg_engine_info info;
     char model[PATH_MAX], device[128], dtype[16];
     /* on a GPU */
@@ -51,12 +51,9 @@ struct decode_bench {
     cg_gpu_ceilings ceilings;
 };
 
-/** The unconstrained cell that is otherwise like c, NULL without one. */
-struct decode_cell *decode_free_cell(struct decode_bench *b, const struct decode_cell *c);
-
-/** The tables. */
+/** Prints the tables. */
 void decode_print(struct decode_bench *b);
-/** All figures, to b->json. */
+/** Writes all figures to b->json. */
 cg_status decode_write_json(struct decode_bench *b, cg_error *err);
 
 #endif

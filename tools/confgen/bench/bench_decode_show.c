@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The tables and the file of `bench decode`, and the least time that a step can take. */
+/* Tables and JSON of `bench decode`, with the roofline of a step. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,24 +13,25 @@ static double per(double n, double by)
 
 /* ---- the roofline ------------------------------------------------------------------------- */
 
-/* Bytes that must be moved, and operations of the matrix units. */
-struct work {
+/* Bytes moved through memory and operations of the matrix units. */
+struct step_work {
     double bytes, flops;
 };
 
 /* An average step of a cell. tools/bench/README.md states the formulas. */
 struct step {
-    double rows, used;  /* computed; with a token in them */
-    double context;     /* cached tokens that a sampled token attends to */
-    double device_time; /* seconds from the begin of a step to that of the next, on the device */
-    double idle;        /* share of it between launches */
-    struct work layers, attention, head;
-    double bytes, flops; /* of the three */
+    double rows, used; /* rows computed; rows that hold a token */
+    double context;    /* cached tokens that a sampled token attends to */
+    double
+        device_time; /* seconds from the start of a step to the start of the next, on the device */
+    double idle;     /* share of device_time between launches */
+    struct step_work layers, attention, head;
+    double bytes, flops; /* sums of the three */
     double bound;        /* seconds, if all memory traffic and all products overlap */
-    double sum_bound;    /* seconds, if they overlap within each of the three alone */
+    double sum_bound;    /* seconds, if they overlap only within each of the three */
 };
 
-static double work_time(const struct decode_bench *b, const struct work *w)
+static double work_time(const struct decode_bench *b, const struct step_work *w)
 {
     double memory = w->bytes / b->ceilings.copy_bytes,
            product = w->flops / b->ceilings.matmul_flops;
@@ -53,13 +54,13 @@ static struct step average_step(const struct decode_bench *b, const struct decod
         .idle = per(r->idle_seconds, r->device_seconds + r->idle_seconds),
         .layers = { element * (double)b->info.layer_parameters,
                     2 * (double)b->info.layer_parameters * used },
-        /* what is attended to is read, what is new is written */
+        /* attended tokens are read, new ones written */
         .attention = { element * b->info.kv_elements * (attended + used),
                        4.0 * b->info.query_elements * attended },
         .head = { element * head, 2 * head * sampled },
     };
-    struct work all = { s.layers.bytes + s.attention.bytes + s.head.bytes,
-                        s.layers.flops + s.attention.flops + s.head.flops };
+    struct step_work all = { s.layers.bytes + s.attention.bytes + s.head.bytes,
+                             s.layers.flops + s.attention.flops + s.head.flops };
 
     s.bytes = all.bytes;
     s.flops = all.flops;
@@ -72,57 +73,59 @@ static struct step average_step(const struct decode_bench *b, const struct decod
 
 /* ---- tables ------------------------------------------------------------------------------- */
 
-/* Columns that tell cells apart. */
-struct names {
+/* Which optional columns identify a cell. */
+struct cell_columns {
     int attention, cache;
 };
 
-static struct names begin(const struct decode_bench *b, struct table *t, const char *const *more,
-                          int n_more)
+/* Starts a table of the columns that identify a cell and n_more others. */
+static struct cell_columns begin_table(const struct decode_bench *b, struct text_table *t,
+                                       const char *const *more, int n_more)
 {
     static char align[TABLE_COLUMNS + 1];
-    static const char *heads[TABLE_COLUMNS];
-    struct names names = { b->n_attentions > 1, b->n_caches > 1 };
+    static const char *headings[TABLE_COLUMNS];
+    struct cell_columns columns = { b->n_attentions > 1, b->n_caches > 1 };
     int n = 0;
 
-    heads[n] = "batch";
+    headings[n] = "batch";
     align[n++] = 'r';
-    heads[n] = "constraint";
+    headings[n] = "constraint";
     align[n++] = 'l';
-    if (names.attention) {
-        heads[n] = "attention";
+    if (columns.attention) {
+        headings[n] = "attention";
         align[n++] = 'l';
     }
-    if (names.cache) {
-        heads[n] = "cache";
+    if (columns.cache) {
+        headings[n] = "cache";
         align[n++] = 'l';
     }
     for (int i = 0; i < n_more; i++) {
-        heads[n] = more[i];
+        headings[n] = more[i];
         align[n++] = 'r';
     }
     align[n] = '\0';
-    table_begin(t, align, heads);
-    return names;
+    table_begin(t, align, headings);
+    return columns;
 }
 
-static void name_cell(struct table *t, const struct names *names, const struct decode_cell *c)
+static void add_cell_name(struct text_table *t, const struct cell_columns *columns,
+                          const struct decode_cell *c)
 {
     table_cell(t, "%d%s", c->batch, c->sum.halvings ? "*" : "");
     table_cell(t, "%s", c->constraint);
-    if (names->attention)
-        table_cell(t, "%s", c->chosen_attention);
-    if (names->cache)
-        table_cell(t, "%s", c->chosen_cache);
+    if (columns->attention)
+        table_cell(t, "%s", c->attention_used);
+    if (columns->cache)
+        table_cell(t, "%s", c->cache_used);
 }
 
 static void print_rates(const struct decode_bench *b)
 {
-    static const char *const heads[] = { "tokens/s",     "sampled",   "forced", "ratio",
-                                         "conformers/s", "failed",    "steps",  "ms/step",
-                                         "matmul",       "attention", "sample" };
-    struct table t;
-    struct names names = begin(b, &t, heads, b->on_gpu ? 7 : 11);
+    static const char *const headings[] = { "tokens/s",     "sampled",   "forced", "ratio",
+                                            "conformers/s", "failed",    "steps",  "ms/step",
+                                            "matmul",       "attention", "sample" };
+    struct text_table t;
+    struct cell_columns columns = begin_table(b, &t, headings, b->on_gpu ? 7 : 11);
 
     for (int i = 0; i < b->n_cells; i++) {
         const struct decode_cell *c = &b->cells[i];
@@ -131,7 +134,7 @@ static void print_rates(const struct decode_bench *b)
 
         if (!c->tokens.n)
             continue;
-        name_cell(&t, &names, c);
+        add_cell_name(&t, &columns, c);
         table_cell(&t, "%.1f", samples_median(&c->tokens));
         table_cell(&t, "%.1f", samples_median(&c->sampled));
         table_cell(&t, "%.1f", samples_median(&c->forced));
@@ -155,11 +158,11 @@ static void print_rates(const struct decode_bench *b)
 
 static void print_steps(const struct decode_bench *b)
 {
-    static const char *const heads[] = { "ms/step",  "idle",     "rows",    "used",
-                                         "context",  "head",     "MB/step", "GFLOP/step",
-                                         "bound ms", "of bound", "of sum",  "GiB" };
-    struct table t;
-    struct names names = begin(b, &t, heads, 12);
+    static const char *const headings[] = { "ms/step",  "idle",     "rows",    "used",
+                                            "context",  "head",     "MB/step", "GFLOP/step",
+                                            "bound ms", "of bound", "of sum",  "GiB" };
+    struct text_table t;
+    struct cell_columns columns = begin_table(b, &t, headings, 12);
 
     for (int i = 0; i < b->n_cells; i++) {
         const struct decode_cell *c = &b->cells[i];
@@ -167,7 +170,7 @@ static void print_steps(const struct decode_bench *b)
 
         if (!c->tokens.n)
             continue;
-        name_cell(&t, &names, c);
+        add_cell_name(&t, &columns, c);
         table_cell(&t, "%.4f", 1e3 * s.device_time);
         table_cell(&t, "%.1f %%", 100 * s.idle);
         table_cell(&t, "%.0f", s.rows);
@@ -184,6 +187,14 @@ static void print_steps(const struct decode_bench *b)
     table_print(&t, stdout);
 }
 
+static int any_halved(const struct decode_bench *b)
+{
+    for (int i = 0; i < b->n_cells; i++)
+        if (b->cells[i].sum.halvings > 0)
+            return 1;
+    return 0;
+}
+
 void decode_print(struct decode_bench *b)
 {
     const struct decode_cell *first = &b->cells[0];
@@ -195,9 +206,9 @@ void decode_print(struct decode_bench *b)
     else
         printf(", %d threads", b->info.threads);
     if (b->n_attentions == 1)
-        printf(", attention %s", first->chosen_attention);
+        printf(", attention %s", first->attention_used);
     if (b->n_caches == 1)
-        printf(", KV cache %s", first->chosen_cache);
+        printf(", KV cache %s", first->cache_used);
     printf(", temperature %g\n%lld molecules of %s; medians of %zu rounds\n\n",
            (double)b->info.sampling.temperature, (long long)b->n_items, b->molecules,
            first->tokens.n);
@@ -207,9 +218,8 @@ void decode_print(struct decode_bench *b)
                b->ceilings.copy_bytes * 1e-12, b->ceilings.matmul_flops * 1e-12);
         print_steps(b);
     }
-    for (int i = 0, told = 0; i < b->n_cells && !told; i++)
-        if ((told = b->cells[i].sum.halvings > 0))
-            puts("\n* memory ran short: this cell ran at half its batch size, or less");
+    if (any_halved(b))
+        puts("\n* out of memory: this cell ran at half its batch size or less");
     for (int i = 0; i < b->n_cells; i++)
         if (b->cells[i].failure.code != CG_OK)
             printf("\nbatch %d, %s%s%s%s%s: %s\n", b->cells[i].batch, b->cells[i].constraint,
@@ -223,9 +233,9 @@ void decode_print(struct decode_bench *b)
     fflush(stdout);
 }
 
-/* ---- the file ----------------------------------------------------------------------------- */
+/* ---- JSON --------------------------------------------------------------------------------- */
 
-static json_t *work_json(const struct work *w)
+static json_t *work_json(const struct step_work *w)
 {
     return json_pack("{s:f, s:f}", "bytes", w->bytes, "flops", w->flops);
 }
@@ -246,13 +256,13 @@ static json_t *cell_json(const struct decode_bench *b, const struct decode_cell 
     struct step step = average_step(b, c);
     json_t *cell = json_pack("{s:i, s:s, s:s, s:s, s:i, s:i}", "batch", (int)c->batch, "constraint",
                              c->constraint, "attention",
-                             c->chosen_attention[0] ? c->chosen_attention
-                             : c->attention         ? c->attention
-                                                    : "",
+                             c->attention_used[0] ? c->attention_used
+                             : c->attention       ? c->attention
+                                                  : "",
                              "kv_cache",
-                             c->chosen_cache[0] ? c->chosen_cache
-                             : c->kv_cache      ? c->kv_cache
-                                                : "",
+                             c->cache_used[0] ? c->cache_used
+                             : c->kv_cache    ? c->kv_cache
+                                              : "",
                              "gens", (int)c->gens, "rounds", (int)c->tokens.n);
 
     if (c->failure.code != CG_OK)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* confgen bench rmsd: pairs/s of the comparison behind confgen eval. */
+/* confgen bench rmsd: pairs/s of the comparison that confgen eval runs. */
 #include <confgen/build_info.h>
 #include <limits.h>
 #include <stdlib.h>
@@ -19,27 +19,25 @@ enum { MATRIX_ROWS = 100, MATRIX_COLUMNS = 200 };
 static const char help[] =
     "confgen bench rmsd [options]\n"
     "\n"
-    "  --molecules FILE   default: the sample that comes along\n"
-    "  --limit N          read the first N molecules only\n"
-    "  --conformers N     references a molecule (default: what FILE says, else 50); twice as many\n"
-    "                     are compared with them\n"
+    "  --molecules FILE   default: the sample shipped with confgen\n"
+    "  --limit N          read only the first N molecules\n"
+    "  --conformers N     references per molecule (default: the count in FILE, else 50); twice as\n"
+    "                     many are compared with them\n"
     "  --threads N        molecules at once (default 1)\n"
     "  --symmetry NAME    conjugated (default) or plain\n"
-    "  --max-maps N       automorphisms a molecule, default 10000\n"
-    "  --json FILE        all figures\n"
+    "  --max-maps N       automorphisms per molecule, default 10000\n"
+    "  --json FILE        write all figures\n"
     "\n"
-    "Conformers are made up: RDKit embeds one a molecule, its bonds are turned and its atoms "
-    "moved;\n"
-    "half of those compared are near a reference. minima is what confgen eval computes: the "
-    "nearest\n"
-    "of each, pairs left out where a bound decides. matrix is all pairs of up to 100 with up to "
-    "200.\n"
-    "Seconds are of processor time, so that the threads do not matter.\n";
+    "Conformers are artificial: RDKit embeds one per molecule, then its bonds are rotated and its\n"
+    "atoms displaced; half of those compared are near a reference. minima is what confgen eval\n"
+    "computes: the nearest of each, without the pairs that a bound excludes. matrix is all pairs "
+    "of\n"
+    "up to 100 with up to 200. Seconds are processor time, independent of the number of threads.\n";
 
-struct molecule {
+struct rmsd_molecule {
     char *name, *smiles;
     int64_t n_ref;
-    /* found */
+    /* results */
     size_t n_atoms, n_maps;
     int limited, failed;
     cg_rmsd_count count;
@@ -47,15 +45,15 @@ struct molecule {
     double symmetry_seconds, minima_seconds, matrix_seconds;
 };
 
-struct bench {
+struct rmsd_bench {
     const char *file, *json;
     int64_t limit, conformers;
     int32_t threads, max_maps;
     cg_symmetry_rule rule;
-    struct molecule *molecules;
+    struct rmsd_molecule *molecules;
     size_t n, cap;
     double wall;
-    char (*reason)[CG_ERROR_TEXT]; /* [n] of those that failed */
+    char (*reason)[CG_ERROR_TEXT]; /* [n], of failed molecules */
 };
 
 static double thread_seconds(void)
@@ -66,37 +64,40 @@ static double thread_seconds(void)
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
-static cg_status read_molecules(struct bench *b, cg_error *err)
+static cg_status read_molecules(struct rmsd_bench *b, cg_error *err)
 {
     cg_input *input = NULL;
     cg_input_record r;
     int more = 1;
-    cg_status st = cg_input_open(b->file, NULL, &input, err);
+    cg_status st;
 
-    while (st == CG_OK && (!b->limit || (int64_t)b->n < b->limit)) {
-        st = cg_input_next(input, &r, &more, err);
-        if (st != CG_OK || !more)
+    CG_TRY(cg_input_open(b->file, NULL, &input, err));
+    while (!b->limit || (int64_t)b->n < b->limit) {
+        CG_TRY_GOTO(st, cg_input_next(input, &r, &more, err), out);
+        if (!more)
             break;
         if (r.status != CG_OK)
             continue;
         if (cg_grow((void **)&b->molecules, &b->cap, b->n + 1, sizeof *b->molecules))
             out_of_memory();
-        b->molecules[b->n] = (struct molecule) { .name = strdup(r.name),
-                                                 .smiles = strdup(r.smiles),
-                                                 .n_ref = b->conformers ? b->conformers
-                                                          : r.count > 0 ? r.count
-                                                                        : 50 };
+        b->molecules[b->n] = (struct rmsd_molecule) { .name = strdup(r.name),
+                                                      .smiles = strdup(r.smiles),
+                                                      .n_ref = b->conformers ? b->conformers
+                                                               : r.count > 0 ? r.count
+                                                                             : 50 };
         if (!b->molecules[b->n].name || !b->molecules[b->n].smiles)
             out_of_memory();
         b->n++;
     }
+    st = CG_OK;
+out:
     cg_input_close(input);
     return st;
 }
 
-/* Minima of all, the matrix of some. */
-static cg_status compare(struct molecule *m, const float (*xyz)[3], const cg_symmetry *symmetry,
-                         cg_error *err)
+/* Times the minima over all conformers and the matrix of the first ones. */
+static cg_status compare(struct rmsd_molecule *m, const float (*xyz)[3],
+                         const cg_symmetry *symmetry, cg_error *err)
 {
     size_t n_ref = (size_t)m->n_ref, n_gen = 2 * n_ref, n = m->n_atoms;
     size_t rows = n_ref < MATRIX_ROWS ? n_ref : MATRIX_ROWS;
@@ -108,16 +109,15 @@ static cg_status compare(struct molecule *m, const float (*xyz)[3], const cg_sym
 
     if (!ret)
         out_of_memory();
-    if ((st = cg_rmsd_set_create(xyz, n_ref, n, &ref, err)) != CG_OK ||
-        (st = cg_rmsd_set_create(xyz + n_ref * n, n_gen, n, &gen, err)) != CG_OK ||
-        (st = cg_rmsd_minima(ref, gen, symmetry, NULL, ret, ret + n_ref, &m->count, err)) != CG_OK)
-        goto out;
+    CG_TRY_GOTO(st, cg_rmsd_set_create(xyz, n_ref, n, &ref, err), out);
+    CG_TRY_GOTO(st, cg_rmsd_set_create(xyz + n_ref * n, n_gen, n, &gen, err), out);
+    CG_TRY_GOTO(st, cg_rmsd_minima(ref, gen, symmetry, NULL, ret, ret + n_ref, &m->count, err),
+                out);
     m->minima_seconds = thread_seconds() - start;
     start = thread_seconds();
-    if ((st = cg_rmsd_set_create(xyz, rows, n, &some_ref, err)) != CG_OK ||
-        (st = cg_rmsd_set_create(xyz + n_ref * n, columns, n, &some_gen, err)) != CG_OK ||
-        (st = cg_rmsd_matrix(some_ref, some_gen, symmetry, ret, err)) != CG_OK)
-        goto out;
+    CG_TRY_GOTO(st, cg_rmsd_set_create(xyz, rows, n, &some_ref, err), out);
+    CG_TRY_GOTO(st, cg_rmsd_set_create(xyz + n_ref * n, columns, n, &some_gen, err), out);
+    CG_TRY_GOTO(st, cg_rmsd_matrix(some_ref, some_gen, symmetry, ret, err), out);
     m->matrix_seconds = thread_seconds() - start;
     m->matrix_pairs = (uint64_t)rows * columns;
 out:
@@ -129,66 +129,70 @@ out:
     return st;
 }
 
-static void run_molecule(void *ctx, int64_t i, int worker)
+/* Makes and compares the conformers of a molecule. */
+static cg_status measure(const struct rmsd_bench *b, struct rmsd_molecule *m, uint64_t seed,
+                         cg_error *err)
 {
-    struct bench *b = ctx;
-    struct molecule *m = &b->molecules[i];
     cg_molecule *mol = NULL;
     cg_symmetry symmetry = { 0 };
     float(*xyz)[3] = NULL;
-    cg_error err = CG_ERROR_INIT;
     double start;
-    cg_status st = cg_molecule_parse(m->smiles, strlen(m->smiles), &mol, &err);
+    cg_status st;
 
-    (void)worker;
+    CG_TRY_GOTO(st, cg_molecule_parse(m->smiles, strlen(m->smiles), &mol, err), out);
     start = thread_seconds();
-    if (st == CG_OK)
-        st = cg_symmetry_find(mol, b->rule, (size_t)b->max_maps, &symmetry, &err);
+    CG_TRY_GOTO(st, cg_symmetry_find(mol, b->rule, (size_t)b->max_maps, &symmetry, err), out);
     m->symmetry_seconds = thread_seconds() - start;
     m->n_atoms = symmetry.n_atoms;
     m->n_maps = symmetry.n_maps;
     m->limited = symmetry.limited;
-    if (st == CG_OK)
-        st = bench_rmsd_conformers(mol, (size_t)m->n_ref, (uint64_t)i, &xyz, &err);
-    if (st == CG_OK)
-        st = compare(m, (const float(*)[3])xyz, &symmetry, &err);
-    m->failed = st != CG_OK;
-    memcpy(b->reason[i], err.msg, sizeof b->reason[i]);
+    CG_TRY_GOTO(st, bench_rmsd_conformers(mol, (size_t)m->n_ref, seed, &xyz, err), out);
+    CG_TRY_GOTO(st, compare(m, (const float(*)[3])xyz, &symmetry, err), out);
+out:
     free(xyz);
     cg_symmetry_finish(&symmetry);
     cg_molecule_destroy(mol);
+    return st;
 }
 
-static cg_status run_all(struct bench *b, cg_error *err)
+static void run_molecule(void *ctx, int64_t i, int worker)
+{
+    struct rmsd_bench *b = ctx;
+    cg_error err = CG_ERROR_INIT;
+
+    (void)worker;
+    b->molecules[i].failed = measure(b, &b->molecules[i], (uint64_t)i, &err) != CG_OK;
+    memcpy(b->reason[i], err.msg, sizeof b->reason[i]);
+}
+
+static cg_status run_all(struct rmsd_bench *b, cg_error *err)
 {
     cg_team *team = NULL;
-    cg_status st = cg_team_create(b->threads, &team, err);
-    double start = now();
+    double start = cg_now();
 
-    if (st != CG_OK)
-        return st;
+    CG_TRY(cg_team_create(b->threads, &team, err));
     b->reason = calloc(b->n, sizeof *b->reason);
     if (!b->reason)
         out_of_memory();
     cg_team_loop(team, (int64_t)b->n, run_molecule, b);
-    b->wall = now() - start;
+    b->wall = cg_now() - start;
     cg_team_destroy(team);
     return CG_OK;
 }
 
-/* Sums over the molecules of so many maps. */
-struct sums {
+/* Sums over the molecules whose number of maps is in a range. */
+struct rmsd_sums {
     uint64_t molecules, failed, limited, pairs, exact, pruned, all, matrix_pairs;
     double symmetry, minima, matrix;
     struct samples minima_rate, matrix_rate; /* pairs/s, by molecule */
 };
 
-static struct sums add_up(const struct bench *b, size_t low, size_t high)
+static struct rmsd_sums add_up(const struct rmsd_bench *b, size_t low, size_t high)
 {
-    struct sums s = { 0 };
+    struct rmsd_sums s = { 0 };
 
     for (size_t i = 0; i < b->n; i++) {
-        const struct molecule *m = &b->molecules[i];
+        const struct rmsd_molecule *m = &b->molecules[i];
 
         if (m->n_maps < low || m->n_maps > high)
             continue;
@@ -211,44 +215,45 @@ static struct sums add_up(const struct bench *b, size_t low, size_t high)
     return s;
 }
 
-static void sums_finish(struct sums *s)
+static void sums_finish(struct rmsd_sums *s)
 {
     samples_finish(&s->minima_rate);
     samples_finish(&s->matrix_rate);
 }
 
-static void print(const struct bench *b)
+static void print(const struct rmsd_bench *b)
 {
     static const struct {
         const char *name;
         size_t low, high;
-    } parts[] = { { "1", 1, 1 },
-                  { "2", 2, 2 },
-                  { "3 to 7", 3, 7 },
-                  { "8 to 31", 8, 31 },
-                  { "32 to 199", 32, 199 },
-                  { "200 and more", 200, SIZE_MAX },
-                  { "all", 0, SIZE_MAX } };
-    static const char *const heads[] = { "maps",           "molecules",        "pairs",
-                                         "superpositions", "pruned",           "minima s",
-                                         "pairs/s",        "superpositions/s", "matrix pairs/s" };
-    struct table t;
-    struct sums all = add_up(b, 0, SIZE_MAX);
+    } ranges[] = { { "1", 1, 1 },
+                   { "2", 2, 2 },
+                   { "3 to 7", 3, 7 },
+                   { "8 to 31", 8, 31 },
+                   { "32 to 199", 32, 199 },
+                   { "200 and more", 200, SIZE_MAX },
+                   { "all", 0, SIZE_MAX } };
+    static const char *const headings[] = {
+        "maps",    "molecules",        "pairs",         "superpositions", "pruned", "minima s",
+        "pairs/s", "superpositions/s", "matrix pairs/s"
+    };
+    struct text_table t;
+    struct rmsd_sums all = add_up(b, 0, SIZE_MAX);
 
-    printf("%llu molecules (%llu left out, %llu with maps cut), %.1f million pairs; seconds of a "
-           "core: symmetry %.2f, minima %.2f; wall clock with making the conformers %.1f, %d "
-           "threads\n"
-           "by molecule, median: minima %.0f pairs/s, matrix %.0f pairs/s\n\n",
+    printf("%llu molecules (%llu skipped, %llu with maps cut), %.1f million pairs; processor "
+           "seconds: symmetry %.2f, minima %.2f; wall seconds including making the conformers "
+           "%.1f, %d threads\n"
+           "median over molecules: minima %.0f pairs/s, matrix %.0f pairs/s\n\n",
            (unsigned long long)all.molecules, (unsigned long long)all.failed,
            (unsigned long long)all.limited, (double)all.pairs * 1e-6, all.symmetry, all.minima,
            b->wall, (int)b->threads, samples_median(&all.minima_rate),
            samples_median(&all.matrix_rate));
-    table_begin(&t, "lrrrrrrrr", heads);
-    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
-        struct sums s = add_up(b, parts[i].low, parts[i].high);
+    table_begin(&t, "lrrrrrrrr", headings);
+    for (size_t i = 0; i < sizeof ranges / sizeof ranges[0]; i++) {
+        struct rmsd_sums s = add_up(b, ranges[i].low, ranges[i].high);
 
         if (s.molecules > s.failed) {
-            table_cell(&t, "%s", parts[i].name);
+            table_cell(&t, "%s", ranges[i].name);
             table_cell(&t, "%llu", (unsigned long long)(s.molecules - s.failed));
             table_cell(&t, "%llu", (unsigned long long)s.pairs);
             table_cell(&t, "%.1f %%", 100 * (double)s.exact / (double)s.all);
@@ -264,12 +269,12 @@ static void print(const struct bench *b)
     sums_finish(&all);
 }
 
-static cg_status write_json(const struct bench *b, cg_error *err)
+static cg_status write_json(const struct rmsd_bench *b, cg_error *err)
 {
     json_t *list = json_array();
 
     for (size_t i = 0; i < b->n; i++) {
-        const struct molecule *m = &b->molecules[i];
+        const struct rmsd_molecule *m = &b->molecules[i];
 
         json_array_append_new(
             list, json_pack("{s:s, s:s, s:b, s:I, s:I, s:b, s:I, s:I, s:I, s:f, s:f, s:I, s:f}",
@@ -300,12 +305,13 @@ int bench_rmsd(int argc, char **argv)
         { "help", no_argument, NULL, OPTION_HELP },
         { NULL, 0, NULL, 0 },
     };
-    struct bench b = { .threads = 1,
-                       .max_maps = CG_SYMMETRY_MAX_MAPS,
-                       .rule = CG_SYMMETRY_CONJUGATED };
+    static const char *const rules[] = { "conjugated", "plain" };
+    struct rmsd_bench b = { .threads = 1,
+                            .max_maps = CG_SYMMETRY_MAX_MAPS,
+                            .rule = CG_SYMMETRY_CONJUGATED };
     char path[PATH_MAX];
     cg_error err = CG_ERROR_INIT;
-    cg_status st = CG_OK;
+    cg_status st;
     int option;
 
     command_name = "bench rmsd";
@@ -324,9 +330,8 @@ int bench_rmsd(int argc, char **argv)
             b.threads = parse_int("--threads", optarg, 1, CG_MAX_THREADS);
             break;
         case 's':
-            if (strcmp(optarg, "plain") && strcmp(optarg, "conjugated"))
-                usage_error("--symmetry '%s': wanted conjugated or plain", optarg);
-            b.rule = strcmp(optarg, "plain") ? CG_SYMMETRY_CONJUGATED : CG_SYMMETRY_PLAIN;
+            b.rule = parse_keyword("--symmetry", optarg, rules, 2) ? CG_SYMMETRY_PLAIN
+                                                                   : CG_SYMMETRY_CONJUGATED;
             break;
         case 'm':
             b.max_maps = parse_int("--max-maps", optarg, 1, 10000000);
@@ -334,26 +339,22 @@ int bench_rmsd(int argc, char **argv)
         default:
             b.json = optarg;
         }
-    if (optind != argc)
-        usage_error("'%s': no operand is wanted; molecules are given with --molecules",
-                    argv[optind]);
+    no_operands(argc, argv, "give molecules with --molecules");
     if (!b.file) {
-        st = cg_data_path("geom_drugs_sample.smi", path, sizeof path, &err);
+        CG_TRY_GOTO(st, cg_data_path("geom_drugs_sample.smi", path, sizeof path, &err), out);
         b.file = path;
     }
-    if (st == CG_OK)
-        st = read_molecules(&b, &err);
-    if (st == CG_OK && !b.n)
-        usage_error("--molecules '%s': no molecule in it", b.file);
-    if (st == CG_OK)
-        st = run_all(&b, &err);
-    for (size_t i = 0; i < b.n && st == CG_OK; i++)
+    CG_TRY_GOTO(st, read_molecules(&b, &err), out);
+    if (!b.n)
+        usage_error("--molecules '%s': contains no molecule", b.file);
+    CG_TRY_GOTO(st, run_all(&b, &err), out);
+    for (size_t i = 0; i < b.n; i++)
         if (b.molecules[i].failed)
-            fprintf(stderr, "confgen: left out: %s\n", b.reason[i]);
-    if (st == CG_OK)
-        print(&b);
-    if (st == CG_OK && b.json)
-        st = write_json(&b, &err);
+            fprintf(stderr, "confgen: skipped: %s\n", b.reason[i]);
+    print(&b);
+    if (b.json)
+        CG_TRY_GOTO(st, write_json(&b, &err), out);
+out:
     for (size_t i = 0; i < b.n; i++) {
         free(b.molecules[i].name);
         free(b.molecules[i].smiles);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* confgen bench rmsd: conformers to compare, many from one. */
+/* confgen bench rmsd: makes many conformers from an embedded one. */
 #include "bench_rmsd.h"
 
 #include <math.h>
@@ -13,29 +13,29 @@
 
 static const double degree = 3.14159265358979323846 / 180;
 
-/* A bond and the atoms that move with its second end. */
-struct hinge {
+/* A rotatable bond and the atoms on the side of its second end. */
+struct rotor {
     size_t from, to;
-    unsigned char *moves; /* [n_atoms] */
+    unsigned char *moves; /* [n_atoms] flags */
 };
 
-struct maker {
+struct conformer_maker {
     const cg_smiles *graph;
     size_t n_atoms;
     double (*xyz)[3]; /* as embedded */
-    struct hinge *hinges;
-    size_t n_hinges;
+    struct rotor *rotors;
+    size_t n_rotors;
     uint64_t random;
 };
 
-static double uniform(struct maker *m)
+static double uniform(struct conformer_maker *m)
 {
     m->random = m->random * 6364136223846793005u + 1442695040888963407u;
     return (double)(m->random >> 11) * 0x1p-53;
 }
 
-/* About normal: of mean 0, variance 1. */
-static double spread(struct maker *m)
+/* Approximately normal, mean 0, variance 1. */
+static double normal(struct conformer_maker *m)
 {
     double sum = -6;
 
@@ -44,7 +44,7 @@ static double spread(struct maker *m)
     return sum;
 }
 
-/* The first atoms of a V2000 block. 0; -1 where it is none of so many at least. */
+/* Reads the first atoms of a V2000 block. 0; -1 if it is not one, or has fewer atoms. */
 static int read_block(const char *block, size_t n_atoms, double (*xyz)[3])
 {
     char counts[4] = "";
@@ -64,7 +64,8 @@ static int read_block(const char *block, size_t n_atoms, double (*xyz)[3])
     return 0;
 }
 
-/* A 3D block of the molecule, with its hydrogens behind the others or without; free_ptr(). */
+/* Embeds the molecule, optionally with hydrogens, which then follow the other atoms. A mol block
+ * for free_ptr(); NULL on failure. */
 static char *make_block(const char *smiles, int hydrogens)
 {
     size_t size = 0;
@@ -78,11 +79,11 @@ static char *make_block(const char *smiles, int hydrogens)
     return block;
 }
 
-static cg_status embed(struct maker *m, const char *smiles, cg_error *err)
+static cg_status embed(struct conformer_maker *m, const char *smiles, cg_error *err)
 {
     int failed = 1;
 
-    /* Hydrogens cost time and are not compared: asked for where nothing else helps. */
+    /* Hydrogens cost time and are not compared: added only if embedding fails without them. */
     for (int hydrogens = 0; hydrogens < 2 && failed; hydrogens++) {
         char *block = make_block(smiles, hydrogens);
 
@@ -93,58 +94,58 @@ static cg_status embed(struct maker *m, const char *smiles, cg_error *err)
                   : CG_OK;
 }
 
-/* Mark what hangs on `to`, without crossing the bond; 0 where `from` is among it: a ring. */
-static int find_side(const cg_smiles *g, struct hinge *h)
+/* Marks the atoms connected to `to` without crossing the bond; 0 if `from` is one, in a ring. */
+static int find_side(const cg_smiles *g, struct rotor *r)
 {
     int grown = 1;
 
-    h->moves[h->to] = 1;
+    r->moves[r->to] = 1;
     while (grown) {
         grown = 0;
         for (size_t i = 0; i < g->n_bonds; i++) {
             size_t a = g->bonds[i].first, b = g->bonds[i].second;
 
-            if ((a == h->from && b == h->to) || (a == h->to && b == h->from) ||
-                h->moves[a] == h->moves[b])
+            if ((a == r->from && b == r->to) || (a == r->to && b == r->from) ||
+                r->moves[a] == r->moves[b])
                 continue;
-            h->moves[a] = h->moves[b] = 1;
+            r->moves[a] = r->moves[b] = 1;
             grown = 1;
         }
     }
-    return !h->moves[h->from];
+    return !r->moves[r->from];
 }
 
-static cg_status find_hinges(struct maker *m, cg_error *err)
+static cg_status find_rotors(struct conformer_maker *m, cg_error *err)
 {
     const cg_smiles *g = m->graph;
 
-    m->hinges = cg_alloc_array(g->n_bonds, sizeof *m->hinges);
-    if (!m->hinges)
-        return cg_fail(err, CG_ERR_NOMEM, "conformers: out of memory");
+    m->rotors = cg_alloc_array(g->n_bonds, sizeof *m->rotors);
+    if (!m->rotors)
+        return cg_fail_nomem(err, "conformers");
     for (size_t i = 0; i < g->n_bonds; i++) {
         const cg_smiles_bond *b = &g->bonds[i];
-        struct hinge h = { b->first, b->second, NULL };
+        struct rotor r = { b->first, b->second, NULL };
 
         if (b->symbol == '=' || b->symbol == '#' || g->atoms[b->first].degree < 2 ||
             g->atoms[b->second].degree < 2)
             continue;
-        h.moves = calloc(g->n_atoms, 1);
-        if (!h.moves)
-            return cg_fail(err, CG_ERR_NOMEM, "conformers: out of memory");
-        if (find_side(g, &h))
-            m->hinges[m->n_hinges++] = h;
+        r.moves = calloc(g->n_atoms, 1);
+        if (!r.moves)
+            return cg_fail_nomem(err, "conformers");
+        if (find_side(g, &r))
+            m->rotors[m->n_rotors++] = r;
         else
-            free(h.moves);
+            free(r.moves);
     }
     return CG_OK;
 }
 
-static void turn(const struct hinge *h, size_t n, double angle, double (*xyz)[3])
+static void rotate(const struct rotor *r, size_t n, double angle, double (*xyz)[3])
 {
     double u[3], norm = 0, c = cos(angle), s = sin(angle);
 
     for (int k = 0; k < 3; k++) {
-        u[k] = xyz[h->to][k] - xyz[h->from][k];
+        u[k] = xyz[r->to][k] - xyz[r->from][k];
         norm += u[k] * u[k];
     }
     for (int k = 0; k < 3; k++)
@@ -152,47 +153,49 @@ static void turn(const struct hinge *h, size_t n, double angle, double (*xyz)[3]
     for (size_t i = 0; i < n; i++) {
         double p[3], along = 0;
 
-        if (!h->moves[i])
+        if (!r->moves[i])
             continue;
         for (int k = 0; k < 3; k++) {
-            p[k] = xyz[i][k] - xyz[h->to][k];
+            p[k] = xyz[i][k] - xyz[r->to][k];
             along += p[k] * u[k];
         }
         for (int k = 0; k < 3; k++) {
             int k1 = (k + 1) % 3, k2 = (k + 2) % 3;
 
-            xyz[i][k] = xyz[h->to][k] + c * p[k] + s * (u[k1] * p[k2] - u[k2] * p[k1]) +
+            xyz[i][k] = xyz[r->to][k] + c * p[k] + s * (u[k1] * p[k2] - u[k2] * p[k1]) +
                         (1 - c) * along * u[k];
         }
     }
 }
 
-/* Every bond turned by `thirds` times some third of a circle and `width` degrees or so. */
-static void shake(struct maker *m, int thirds, double width, double (*xyz)[3])
+/* Rotates every bond by a random angle of about `width` degrees, plus 0, 120 or 240 degrees if
+ * `thirds`; then displaces every atom. */
+static void perturb(struct conformer_maker *m, int thirds, double width, double (*xyz)[3])
 {
-    for (size_t i = 0; i < m->n_hinges; i++)
-        turn(&m->hinges[i], m->n_atoms,
-             (120 * thirds * (int)(3 * uniform(m)) + width * spread(m)) * degree, xyz);
+    for (size_t i = 0; i < m->n_rotors; i++)
+        rotate(&m->rotors[i], m->n_atoms,
+               (120 * thirds * (int)(3 * uniform(m)) + width * normal(m)) * degree, xyz);
     for (size_t i = 0; i < m->n_atoms; i++)
         for (int k = 0; k < 3; k++)
-            xyz[i][k] += 0.05 * spread(m);
+            xyz[i][k] += 0.05 * normal(m);
 }
 
-static void make_all(struct maker *m, size_t n, size_t n_heavy, double (*xyz)[3], float (*ret)[3])
+static void make_all(struct conformer_maker *m, size_t n, size_t n_heavy, double (*xyz)[3],
+                     float (*ret)[3])
 {
     double(*references)[3] = xyz + m->n_atoms;
 
     for (size_t i = 0; i < 3 * n; i++) {
-        double(*now)[3] = i < n ? references + i * m->n_atoms : xyz;
+        double(*made)[3] = i < n ? references + i * m->n_atoms : xyz;
         int near = i >= n && i % 2;
 
-        memcpy(now, near ? references + (i / 2 % n) * m->n_atoms : m->xyz,
-               m->n_atoms * sizeof *now);
-        shake(m, !near, near ? 15 : 10, now);
+        memcpy(made, near ? references + (i / 2 % n) * m->n_atoms : m->xyz,
+               m->n_atoms * sizeof *made);
+        perturb(m, !near, near ? 15 : 10, made);
         for (size_t k = 0, at = i * n_heavy; k < m->n_atoms; k++)
             if (m->graph->atoms[k].element != 1) {
                 for (int d = 0; d < 3; d++)
-                    ret[at][d] = (float)now[k][d];
+                    ret[at][d] = (float)made[k][d];
                 at++;
             }
     }
@@ -201,32 +204,31 @@ static void make_all(struct maker *m, size_t n, size_t n_heavy, double (*xyz)[3]
 cg_status bench_rmsd_conformers(const cg_molecule *mol, size_t n, uint64_t seed,
                                 float (**ret_xyz)[3], cg_error *err)
 {
-    struct maker m = { .graph = cg_molecule_graph(mol), .random = seed * 2 + 1 };
-    size_t n_heavy = cg_molecule_n_heavy(mol), kept, made;
+    struct conformer_maker m = { .graph = cg_molecule_graph(mol), .random = seed * 2 + 1 };
+    size_t n_heavy = cg_molecule_n_heavy(mol), n_work, n_made;
     double(*work)[3] = NULL;
     float(*xyz)[3] = NULL;
     cg_status st;
 
     m.n_atoms = m.graph->n_atoms;
     m.xyz = cg_alloc_array(m.n_atoms, sizeof *m.xyz);
-    if (!cg_mul(n + 1, m.n_atoms, &kept))
-        work = cg_alloc_array(kept, sizeof *work);
-    if (!cg_mul(3 * n, n_heavy, &made))
-        xyz = cg_alloc_array(made, sizeof *xyz);
+    if (!cg_mul(n + 1, m.n_atoms, &n_work))
+        work = cg_alloc_array(n_work, sizeof *work);
+    if (!cg_mul(3 * n, n_heavy, &n_made))
+        xyz = cg_alloc_array(n_made, sizeof *xyz);
     if (!m.xyz || !work || !xyz) {
-        st = cg_fail(err, CG_ERR_NOMEM, "conformers: out of memory");
+        st = cg_fail_nomem(err, "conformers");
         goto out;
     }
-    if ((st = embed(&m, cg_molecule_smiles(mol, NULL), err)) != CG_OK ||
-        (st = find_hinges(&m, err)) != CG_OK)
-        goto out;
+    CG_TRY_GOTO(st, embed(&m, cg_molecule_smiles(mol, NULL), err), out);
+    CG_TRY_GOTO(st, find_rotors(&m, err), out);
     make_all(&m, n, n_heavy, work, xyz);
     *ret_xyz = xyz;
     xyz = NULL;
 out:
-    for (size_t i = 0; i < m.n_hinges; i++)
-        free(m.hinges[i].moves);
-    free(m.hinges);
+    for (size_t i = 0; i < m.n_rotors; i++)
+        free(m.rotors[i].moves);
+    free(m.rotors);
     free(m.xyz);
     free(work);
     free(xyz);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* confgen bench templates: molecules/s before the model is asked. */
+/* confgen bench templates: molecules/s of the work before decoding. */
 #include <stdlib.h>
 
 #include "bench.h"
@@ -11,31 +11,30 @@ static const char help[] =
     "confgen bench templates FILE [options]\n"
     "\n"
     "  --workers N,...     default 1,2\n"
-    "  --model DIR         whose tokenizer and text format (default: the default model)\n"
+    "  --model DIR         model of the tokenizer and text format (default: the default model)\n"
     "  --constraint NAME   default grammar\n"
-    "  --cache-tokenizer   remember tokenized pieces of text\n"
-    "  --limit N           read the first N molecules only\n"
-    "  --seconds S         of measuring for each number of workers (default 5); three rounds at\n"
-    "                      least\n"
+    "  --cache-tokenizer   remember the tokens of pieces of text\n"
+    "  --limit N           read only the first N molecules\n"
+    "  --seconds S         time to measure each number of workers (default 5), at least three\n"
+    "                      rounds\n"
     "\n"
-    "FILE is a list of molecules, as for --input. RDKit is the time of parsing, of writing the\n"
-    "canonical SMILES and of the bounds of distances, own that of everything else (splitting,\n"
-    "prompt, tokenizer, constraint, tables of geometry), for one molecule on one worker.\n";
+    "FILE is a list of molecules, as for --input. RDKit is the time to parse, to write the "
+    "canonical\n"
+    "SMILES and to compute distance bounds; own is the rest (splitting, prompt, tokenizer,\n"
+    "constraint, geometry tables). Both are per molecule on one worker.\n";
 
-struct cell {
+struct templates_cell {
     int32_t workers;
     struct samples rate, chemistry, own, speedup;
 };
 
 static cg_status run_round(cg_engine *engine, const cg_request *items, int64_t n,
-                           struct cell *cells, int n_cells, cg_report *r, cg_error *err)
+                           struct templates_cell *cells, int n_cells, cg_report *r, cg_error *err)
 {
     for (int i = 0; i < n_cells; i++) {
-        struct cell *c = &cells[i];
-        cg_status status = cg_engine_build_templates(engine, items, n, c->workers, r, err);
+        struct templates_cell *c = &cells[i];
 
-        if (status != CG_OK)
-            return status;
+        CG_TRY(cg_engine_build_templates(engine, items, n, c->workers, r, err));
         samples_add(&c->rate, (double)r->molecules / r->seconds);
         samples_add(&c->chemistry, 1e6 * r->chemistry_seconds / (double)r->molecules);
         samples_add(&c->own, 1e6 * r->template_seconds / (double)r->molecules);
@@ -45,15 +44,15 @@ static cg_status run_round(cg_engine *engine, const cg_request *items, int64_t n
     return CG_OK;
 }
 
-static void print(struct cell *cells, int n_cells, const cg_report *last)
+static void print(struct templates_cell *cells, int n_cells, const cg_report *last)
 {
-    static const char *const heads[] = { "workers",         "molecules/s", "RDKit us/molecule",
-                                         "own us/molecule", "own/RDKit",   "speed-up" };
-    struct table t;
+    static const char *const headings[] = { "workers",         "molecules/s", "RDKit us/molecule",
+                                            "own us/molecule", "own/RDKit",   "speed-up" };
+    struct text_table t;
 
     printf("%lld molecules, %lld of them refused; medians of %zu rounds\n\n",
            (long long)last->molecules, (long long)last->molecules_failed, cells[0].rate.n);
-    table_begin(&t, "rrrrrr", heads);
+    table_begin(&t, "rrrrrr", headings);
     for (int i = 0; i < n_cells; i++) {
         double chemistry = samples_median(&cells[i].chemistry);
         double own = samples_median(&cells[i].own);
@@ -84,17 +83,18 @@ int bench_templates(int argc, char **argv)
         { NULL, 0, NULL, 0 },
     };
     cg_engine_options engine_options = { CG_SIZED(cg_engine_options), .batch_size = 1 };
-    struct cell cells[MAX_CELLS] = { 0 };
+    struct templates_cell cells[MAX_CELLS] = { 0 };
     int32_t workers[MAX_CELLS];
     int option, n_cells = parse_ints("--workers", "1,2", 1, CG_MAX_THREADS, workers, MAX_CELLS);
     int64_t limit = 0, n = 0;
     double seconds = 5, start;
+    const char *path;
     cg_requests *requests = NULL;
     const cg_request *items;
     cg_engine *engine = NULL;
     cg_report last = { CG_SIZED(cg_report) };
     cg_error err = CG_ERROR_INIT;
-    cg_status status;
+    cg_status st;
 
     command_name = "bench templates";
     while ((option = next_option(argc, argv, options, help)) != -1)
@@ -117,22 +117,19 @@ int bench_templates(int argc, char **argv)
         default:
             seconds = (double)parse_real("--seconds", optarg);
         }
-    if (optind + 1 != argc)
-        usage_error("%s", optind < argc ? "one file at a time" : "which file of molecules?");
+    path = single_operand(argc, argv, "FILE");
     for (int i = 0; i < n_cells; i++)
         cells[i].workers = workers[i];
-    status = cg_requests_read(argv[optind], limit, 1, &requests, &err);
-    if (status == CG_OK && !(n = cg_requests_get(requests, &items, NULL)))
-        usage_error("'%s': no molecule in it", argv[optind]);
-    if (status == CG_OK)
-        status = cg_engine_open(&engine_options, &engine, &err);
-    if (status == CG_OK) /* warm-up */
-        status = cg_engine_build_templates(engine, items, n, 0, &last, &err);
-    start = now();
-    for (int i = 0; status == CG_OK && (i < MIN_ROUNDS || now() - start < seconds * n_cells); i++)
-        status = run_round(engine, items, n, cells, n_cells, &last, &err);
-    if (status == CG_OK)
-        print(cells, n_cells, &last);
+    CG_TRY_GOTO(st, cg_requests_read(path, limit, 1, &requests, &err), out);
+    if (!(n = cg_requests_get(requests, &items, NULL)))
+        usage_error("'%s': contains no molecule", path);
+    CG_TRY_GOTO(st, cg_engine_open(&engine_options, &engine, &err), out);
+    CG_TRY_GOTO(st, cg_engine_build_templates(engine, items, n, 0, &last, &err), out); /* warm-up */
+    start = cg_now();
+    for (int i = 0; i < MIN_ROUNDS || cg_now() - start < seconds * n_cells; i++)
+        CG_TRY_GOTO(st, run_round(engine, items, n, cells, n_cells, &last, &err), out);
+    print(cells, n_cells, &last);
+out:
     for (int i = 0; i < n_cells; i++) {
         samples_finish(&cells[i].rate);
         samples_finish(&cells[i].chemistry);
@@ -141,5 +138,5 @@ int bench_templates(int argc, char **argv)
     }
     cg_engine_close(engine);
     cg_requests_free(requests);
-    return status == CG_OK ? EXIT_OK : report_error(&err);
+    return st == CG_OK ? EXIT_OK : report_error(&err);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* confgen bench tokenizer: tokens/s a thread, with and without the cache. */
+/* confgen bench tokenizer: tokens/s per thread, with and without the cache. */
 #include <confgen/build_info.h>
 #include <confgen/tokenizer.h>
 #include <errno.h>
@@ -16,26 +16,26 @@ enum { MAX_CELLS = 16, MIN_ROUNDS = 3, CACHE_ENTRIES = 1 << 16, MAX_TEXT = 1 << 
 static const char help[] =
     "confgen bench tokenizer FILE [options]\n"
     "\n"
-    "  --model DIR      a directory with a tokenizer (default: the default model's)\n"
+    "  --model DIR      directory of the tokenizer (default: the default model's)\n"
     "  --threads N,...  default 1; each thread encodes the whole file\n"
-    "  --seconds S      of measuring for each cell (default 5); three rounds at least\n"
+    "  --seconds S      time to measure each cell (default 5), at least three rounds\n"
     "\n"
-    "FILE is UTF-8 text, a text a line, each encoded on its own. The cache is shared by the\n"
-    "threads, lives through all rounds and is filled by the warm-up, as in a long run.\n";
+    "FILE is UTF-8 text; each line is encoded separately. The threads share a cache, which the\n"
+    "warm-up fills and all rounds use, as in a long run.\n";
 
 struct text {
     char *bytes;
     size_t len, n_lines;
-    size_t *line; /* [n_lines + 1] offsets; a line ends before the next one's line end */
+    size_t *line; /* [n_lines + 1] offsets; line i ends one byte before line[i + 1] */
 };
 
-struct cell {
+struct tokenizer_cell {
     int32_t threads;
-    cg_token_cache *cache; /* NULL: without */
-    struct samples rate;   /* tokens/s a thread */
+    cg_token_cache *cache; /* NULL: none */
+    struct samples rate;   /* tokens/s per thread */
 };
 
-struct job {
+struct encode_task {
     const cg_tokenizer *tokenizer;
     cg_token_cache *cache;
     const struct text *text;
@@ -47,55 +47,56 @@ struct job {
 
 static void *encode_all(void *arg)
 {
-    struct job *j = arg;
+    struct encode_task *t = arg;
     cg_tokens tokens = CG_TOKENS_INIT;
-    double start = now();
+    double start = cg_now();
 
-    j->status = CG_OK;
-    j->n_tokens = 0;
-    for (size_t i = 0; i < j->text->n_lines && j->status == CG_OK; i++) {
-        size_t from = j->text->line[i];
+    t->status = CG_OK;
+    t->n_tokens = 0;
+    for (size_t i = 0; i < t->text->n_lines && t->status == CG_OK; i++) {
+        size_t from = t->text->line[i];
 
-        j->status = cg_tokenizer_encode(j->tokenizer, j->cache, j->text->bytes + from,
-                                        j->text->line[i + 1] - 1 - from, 0, &tokens, &j->err);
-        j->n_tokens += tokens.n;
-        if (j->status != CG_OK)
+        t->status = cg_tokenizer_encode(t->tokenizer, t->cache, t->text->bytes + from,
+                                        t->text->line[i + 1] - 1 - from, 0, &tokens, &t->err);
+        t->n_tokens += tokens.n;
+        if (t->status != CG_OK)
             fprintf(stderr, "confgen: line %zu:\n", i + 1);
     }
-    j->seconds = now() - start;
+    t->seconds = cg_now() - start;
     cg_tokens_finish(&tokens);
     return NULL;
 }
 
-/* Tokens/s of a thread, the slowest one counts; *ret_tokens: of the file. */
+/* *ret_rate: tokens/s of the slowest thread; *ret_tokens: tokens of the file. */
 static cg_status run_cell(const cg_tokenizer *tokenizer, const struct text *text,
-                          const struct cell *c, double *ret_rate, size_t *ret_tokens, cg_error *err)
+                          const struct tokenizer_cell *c, double *ret_rate, size_t *ret_tokens,
+                          cg_error *err)
 {
     pthread_t *ids = calloc((size_t)c->threads, sizeof *ids);
-    struct job *jobs = calloc((size_t)c->threads, sizeof *jobs);
-    cg_status status = CG_OK;
+    struct encode_task *tasks = calloc((size_t)c->threads, sizeof *tasks);
+    cg_status st = CG_OK;
     double slowest = 0;
 
-    if (!ids || !jobs)
+    if (!ids || !tasks)
         out_of_memory();
     for (int32_t i = 0; i < c->threads; i++) {
-        jobs[i] = (struct job) { .tokenizer = tokenizer, .cache = c->cache, .text = text };
-        if (pthread_create(&ids[i], NULL, encode_all, &jobs[i]))
+        tasks[i] = (struct encode_task) { .tokenizer = tokenizer, .cache = c->cache, .text = text };
+        if (pthread_create(&ids[i], NULL, encode_all, &tasks[i]))
             out_of_memory();
     }
     for (int32_t i = 0; i < c->threads; i++) {
         pthread_join(ids[i], NULL);
-        slowest = jobs[i].seconds > slowest ? jobs[i].seconds : slowest;
-        if (jobs[i].status != CG_OK) {
-            status = jobs[i].status;
-            *err = jobs[i].err;
+        slowest = tasks[i].seconds > slowest ? tasks[i].seconds : slowest;
+        if (tasks[i].status != CG_OK) {
+            st = tasks[i].status;
+            *err = tasks[i].err;
         }
     }
-    *ret_tokens = jobs[0].n_tokens;
-    *ret_rate = (double)jobs[0].n_tokens / slowest;
+    *ret_tokens = tasks[0].n_tokens;
+    *ret_rate = (double)tasks[0].n_tokens / slowest;
     free(ids);
-    free(jobs);
-    return status;
+    free(tasks);
+    return st;
 }
 
 static int read_text(const char *path, struct text *t)
@@ -136,15 +137,15 @@ static int read_text(const char *path, struct text *t)
     return 0;
 }
 
-static void print(struct cell *cells, int n, const struct text *text, size_t n_tokens)
+static void print(struct tokenizer_cell *cells, int n, const struct text *text, size_t n_tokens)
 {
-    static const char *const heads[] = { "threads",       "cache", "tokens/s a thread",
-                                         "MB/s a thread", "hits",  "misses" };
-    struct table t;
+    static const char *const headings[] = { "threads",         "cache", "tokens/s per thread",
+                                            "MB/s per thread", "hits",  "misses" };
+    struct text_table t;
 
     printf("%zu texts, %zu bytes, %zu tokens; medians of %zu rounds\n\n", text->n_lines, text->len,
            n_tokens, cells[0].rate.n);
-    table_begin(&t, "rlrrrr", heads);
+    table_begin(&t, "rlrrrr", headings);
     for (int i = 0; i < n; i++) {
         cg_token_cache_stats stats = CG_TOKEN_CACHE_STATS_INIT;
         double rate = samples_median(&cells[i].rate);
@@ -161,23 +162,22 @@ static void print(struct cell *cells, int n, const struct text *text, size_t n_t
     table_print(&t, stdout);
 }
 
-static cg_status measure(const cg_tokenizer *tokenizer, const struct text *text, struct cell *cells,
-                         int n_cells, double seconds, size_t *ret_tokens, cg_error *err)
+static cg_status measure(const cg_tokenizer *tokenizer, const struct text *text,
+                         struct tokenizer_cell *cells, int n_cells, double seconds,
+                         size_t *ret_tokens, cg_error *err)
 {
-    cg_status status = CG_OK;
     double rate, start = 0;
 
-    for (int round = -1;
-         status == CG_OK && (round < MIN_ROUNDS || now() - start < seconds * n_cells); round++) {
+    for (int round = -1; round < MIN_ROUNDS || cg_now() - start < seconds * n_cells; round++) {
         if (round == 0)
-            start = now(); /* the round before was the warm-up */
-        for (int i = 0; i < n_cells && status == CG_OK; i++) {
-            status = run_cell(tokenizer, text, &cells[i], &rate, ret_tokens, err);
-            if (round >= 0 && status == CG_OK)
+            start = cg_now(); /* round -1 is the warm-up */
+        for (int i = 0; i < n_cells; i++) {
+            CG_TRY(run_cell(tokenizer, text, &cells[i], &rate, ret_tokens, err));
+            if (round >= 0)
                 samples_add(&cells[i].rate, rate);
         }
     }
-    return status;
+    return CG_OK;
 }
 
 int bench_tokenizer(int argc, char **argv)
@@ -189,17 +189,17 @@ int bench_tokenizer(int argc, char **argv)
         { "help", no_argument, NULL, OPTION_HELP },
         { NULL, 0, NULL, 0 },
     };
-    struct cell cells[2 * MAX_CELLS] = { 0 };
+    struct tokenizer_cell cells[2 * MAX_CELLS] = { 0 };
     int32_t threads[MAX_CELLS] = { 1 };
     int option, n_threads = 1, n_cells = 0;
-    const char *model = NULL;
+    const char *model = NULL, *file;
     char path[PATH_MAX];
     double seconds = 5;
     struct text text = { 0 };
     size_t n_tokens = 0;
     cg_tokenizer *tokenizer = NULL;
     cg_error err = CG_ERROR_INIT;
-    cg_status status = CG_OK;
+    cg_status st;
 
     command_name = "bench tokenizer";
     while ((option = next_option(argc, argv, options, help)) != -1)
@@ -209,30 +209,27 @@ int bench_tokenizer(int argc, char **argv)
             n_threads = parse_ints("--threads", optarg, 1, CG_MAX_THREADS, threads, MAX_CELLS);
         else
             seconds = (double)parse_real("--seconds", optarg);
-    if (optind + 1 != argc)
-        usage_error("%s", optind < argc ? "one file at a time" : "which file of texts?");
-    if (read_text(argv[optind], &text)) {
-        fprintf(stderr, "confgen: '%s': %s\n", argv[optind], strerror(errno));
+    file = single_operand(argc, argv, "FILE");
+    if (read_text(file, &text)) {
+        fprintf(stderr, "confgen: '%s': %s\n", file, strerror(errno));
         free(text.bytes);
         return EXIT_ENVIRONMENT;
     }
     if (!text.n_lines)
-        usage_error("'%s': no text in it", argv[optind]);
+        usage_error("'%s': contains no text", file);
     if (!model) {
-        status = cg_data_path("confgen-default", path, sizeof path, &err);
+        CG_TRY_GOTO(st, cg_data_path("confgen-default", path, sizeof path, &err), out);
         model = path;
     }
-    if (status == CG_OK)
-        status = cg_tokenizer_load(model, &tokenizer, &err);
-    for (int i = 0; i < n_threads && status == CG_OK; i++) {
+    CG_TRY_GOTO(st, cg_tokenizer_load(model, &tokenizer, &err), out);
+    for (int i = 0; i < n_threads; i++) {
         cells[n_cells++].threads = threads[i];
         cells[n_cells].threads = threads[i];
-        status = cg_token_cache_create(CACHE_ENTRIES, &cells[n_cells++].cache, &err);
+        CG_TRY_GOTO(st, cg_token_cache_create(CACHE_ENTRIES, &cells[n_cells++].cache, &err), out);
     }
-    if (status == CG_OK)
-        status = measure(tokenizer, &text, cells, n_cells, seconds, &n_tokens, &err);
-    if (status == CG_OK)
-        print(cells, n_cells, &text, n_tokens);
+    CG_TRY_GOTO(st, measure(tokenizer, &text, cells, n_cells, seconds, &n_tokens, &err), out);
+    print(cells, n_cells, &text, n_tokens);
+out:
     for (int i = 0; i < n_cells; i++) {
         cg_token_cache_destroy(cells[i].cache);
         samples_finish(&cells[i].rate);
@@ -240,5 +237,5 @@ int bench_tokenizer(int argc, char **argv)
     cg_tokenizer_destroy(tokenizer);
     free(text.line);
     free(text.bytes);
-    return status == CG_OK ? EXIT_OK : report_error(&err);
+    return st == CG_OK ? EXIT_OK : report_error(&err);
 }

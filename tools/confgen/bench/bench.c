@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT */
+#include "bench.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+void samples_add(struct samples *s, double value)
+{
+    if (s->n == s->cap) {
+        s->cap = s->cap ? 2 * s->cap : 16;
+        s->values = realloc(s->values, s->cap * sizeof *s->values);
+        if (!s->values)
+            out_of_memory();
+    }
+    s->values[s->n++] = value;
+}
+
+static int ascending(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+
+    return (x > y) - (x < y);
+}
+
+double samples_median(const struct samples *s)
+{
+    double *sorted, median;
+
+    if (!s->n)
+        return 0;
+    sorted = malloc(s->n * sizeof *sorted);
+    if (!sorted)
+        out_of_memory();
+    for (size_t i = 0; i < s->n; i++)
+        sorted[i] = s->values[i];
+    qsort(sorted, s->n, sizeof *sorted, ascending);
+    median = s->n % 2 ? sorted[s->n / 2] : 0.5 * (sorted[s->n / 2 - 1] + sorted[s->n / 2]);
+    free(sorted);
+    return median;
+}
+
+void samples_finish(struct samples *s)
+{
+    free(s->values);
+    *s = (struct samples) { 0 };
+}
+
+int32_t parse_gpu(const char *text)
+{
+    if (!strcmp(text, "cpu"))
+        return -1;
+    if (!strcmp(text, "cuda"))
+        return 0;
+    if (!strncmp(text, "cuda:", 5))
+        return parse_int("--device cuda:", text + 5, 0, 1023);
+    usage_error("--device '%s': wanted cpu, cuda or cuda:I", text);
+}
+
+cg_dtype parse_dtype(const char *text)
+{
+    if (!strcmp(text, "bf16"))
+        return CG_BF16;
+    if (!strcmp(text, "f16"))
+        return CG_F16;
+    if (!strcmp(text, "f32"))
+        return CG_F32;
+    usage_error("--dtype '%s': wanted bf16, f16 or f32", text);
+}
+
+cg_status write_bench_json(const char *path, json_t *root, cg_error *err)
+{
+    int failed = !root || json_dump_file(root, path, JSON_INDENT(1) | JSON_REAL_PRECISION(9));
+
+    if (failed && err) {
+        err->code = CG_ERR_IO;
+        snprintf(err->msg, sizeof err->msg, "--json '%s': cannot be written: %s", path,
+                 root ? strerror(errno) : "a name is not UTF-8, or out of memory");
+    }
+    json_decref(root);
+    return failed ? CG_ERR_IO : CG_OK;
+}
