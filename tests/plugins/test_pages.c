@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The books of the paged cache over a pool that is like a GPU's: the table that views show is
- * another than the host's, memory comes in granules, may end, and ends before what was promised.
+ * The bookkeeping of the paged cache over a pool that behaves as a GPU's: the page table of views
+ * is separate from the host's, memory is committed in granules and may run out before n_pages.
  */
 #include <check.h>
 #include <stdio.h>
@@ -17,15 +17,15 @@
 static cg_plugin_host host;
 static char failed_checks[2048];
 
-/* How the next pools are to be, and what was asked of them. */
+/* Settings of the next pools, and a record of their calls. */
 static struct {
-    int32_t granule;  /* pages that are opened together */
-    int32_t memory;   /* pages there is memory for */
-    int32_t forget;   /* every n-th publish() is left out */
-    int64_t step_max; /* of the pool */
-    int failing;      /* publish() fails */
-    int32_t n_publish, n_open;
-    int32_t tried[32]; /* pages that open() was asked for */
+    int32_t granule;   /* pages committed together */
+    int32_t memory;    /* pages that memory suffices for */
+    int32_t skip;      /* every n-th publish() is skipped; 0: none is */
+    int64_t ahead_max; /* of the pool */
+    int failing;       /* publish() fails */
+    int32_t n_publish, n_commit;
+    int32_t committed[32]; /* arguments of commit() */
     cg_page_pool *pool;
 } device;
 
@@ -42,14 +42,14 @@ static cg_status pool_create(cg_page_pool *pool, cg_error *err)
 
     (void)err;
     pool->plane_stride = pool->page_bytes * pool->n_pages;
-    pool->step_max = device.step_max;
-    /* A page more in front: there page -1 would lie, for a table that was not told. */
+    pool->ahead_max = device.ahead_max;
+    /* One page more in front: page -1, which a stale table refers to. */
     memory = malloc((size_t)(pool->plane_stride * pool->n_planes + pool->page_bytes));
-    pool->table = malloc((size_t)pool->n_entries * sizeof *pool->table);
-    ck_assert(memory && pool->table);
+    pool->view_table = malloc((size_t)pool->n_entries * sizeof *pool->view_table);
+    ck_assert(memory && pool->view_table);
     pool->base = memory + pool->page_bytes;
     memset(pool->base, 0x7f, (size_t)(pool->plane_stride * pool->n_planes));
-    memset(pool->table, 0xff, (size_t)pool->n_entries * sizeof *pool->table);
+    memset(pool->view_table, 0xff, (size_t)pool->n_entries * sizeof *pool->view_table);
     device.pool = pool;
     return CG_OK;
 }
@@ -58,21 +58,21 @@ static void pool_destroy(cg_page_pool *pool)
 {
     if (pool->base)
         free(pool->base - pool->page_bytes);
-    free(pool->table);
+    free(pool->view_table);
 }
 
-static cg_status pool_open(cg_page_pool *pool, int32_t pages, cg_error *err)
+static cg_status pool_commit(cg_page_pool *pool, int32_t pages, cg_error *err)
 {
-    int32_t open = (pages + device.granule - 1) / device.granule * device.granule;
+    int32_t n = (pages + device.granule - 1) / device.granule * device.granule;
 
-    ck_assert_int_gt(pages, pool->n_open);
+    ck_assert_int_gt(pages, pool->n_committed);
     ck_assert_int_le(pages, pool->n_pages);
-    if (device.n_open < 32)
-        device.tried[device.n_open++] = pages;
+    if (device.n_commit < 32)
+        device.committed[device.n_commit++] = pages;
     if (pages > device.memory)
         return cg_fail(err, CG_ERR_NOMEM, "no memory for %d pages", pages);
-    pool->n_open = open < pool->n_pages ? open : pool->n_pages;
-    pool->bytes = pool->n_open * pool->page_bytes * pool->n_planes;
+    pool->n_committed = n < pool->n_pages ? n : pool->n_pages;
+    pool->bytes = pool->n_committed * pool->page_bytes * pool->n_planes;
     return CG_OK;
 }
 
@@ -84,25 +84,25 @@ static cg_status pool_publish(cg_page_pool *pool, int64_t first, int32_t n, cg_e
     device.n_publish++;
     if (device.failing)
         return cg_fail(err, CG_ERR_CUDA, "the device is lost");
-    if (!device.forget || device.n_publish % device.forget)
-        memcpy(pool->table + first, pool->entries + first, (size_t)n * sizeof *pool->table);
+    if (!device.skip || device.n_publish % device.skip)
+        memcpy(pool->view_table + first, pool->host_table + first,
+               (size_t)n * sizeof *pool->view_table);
     return CG_OK;
 }
 
 static const cg_page_pool_ops pool_ops = {
-    .no_memory = CG_ERR_NOMEM,
+    .nomem = CG_ERR_NOMEM,
     .create = pool_create,
     .destroy = pool_destroy,
-    .open = pool_open,
+    .commit = pool_commit,
     .publish = pool_publish,
 };
 
 static cg_status create(const cg_host *h, const cg_cache_config *config, void **ret_self,
                         cg_error *err)
 {
-    cg_status st = cg_cache_check_config(h, config, err);
-
-    return st == CG_OK ? cg_paged_create_in(h, config, &pool_ops, ret_self, err) : st;
+    CG_TRY(cg_cache_check_config(h, config, err));
+    return cg_paged_create_in(h, config, &pool_ops, ret_self, err);
 }
 
 static const cg_cache_ops ops = {
@@ -121,7 +121,7 @@ static const cg_cache_ops ops = {
     .block_tokens = CG_PAGE_TOKENS,
 };
 
-static void note_failure(void *ctx, int32_t passed, const char *check, const char *detail)
+static void record_failure(void *ctx, int32_t passed, const char *check, const char *detail)
 {
     size_t n = strlen(failed_checks);
 
@@ -132,14 +132,14 @@ static void note_failure(void *ctx, int32_t passed, const char *check, const cha
 
 static int32_t conformance(void)
 {
-    cg_conformance_options options = { .seed = 5, .rounds = 4, .report = note_failure };
+    cg_conformance_options options = { .seed = 5, .rounds = 4, .report = record_failure };
 
     failed_checks[0] = '\0';
     cg_plugin_host_init(&host, NULL, NULL, NULL, 0);
     return cg_conformance_cache(&ops, &host.host, &options);
 }
 
-START_TEST(pool_of_another_kind_conforms)
+START_TEST(cache_over_other_pools_conforms)
 {
     static const struct {
         int32_t granule, memory;
@@ -150,15 +150,15 @@ START_TEST(pool_of_another_kind_conforms)
 }
 END_TEST
 
-START_TEST(table_that_is_not_told_is_found)
+START_TEST(stale_view_table_is_detected)
 {
     set_device(1, 1000);
-    device.forget = 7;
+    device.skip = 7;
     ck_assert_int_gt(conformance(), 0);
 }
 END_TEST
 
-/* 2 layers, 1 head of 8: a page is 512 bytes in a plane, 2048 in all. */
+/* 2 layers, 1 head of 8: a page is 512 bytes per plane, 2048 in all. */
 static void *open_cache(int32_t n_slots, int32_t max_len)
 {
     const cg_cache_config config = {
@@ -173,15 +173,14 @@ static void *open_cache(int32_t n_slots, int32_t max_len)
     return self;
 }
 
-static void check_table(void *self)
+static void check_published(void)
 {
-    ck_assert_int_eq(memcmp(device.pool->table, device.pool->entries,
-                            (size_t)device.pool->n_entries * sizeof *device.pool->table),
+    ck_assert_int_eq(memcmp(device.pool->view_table, device.pool->host_table,
+                            (size_t)device.pool->n_entries * sizeof *device.pool->view_table),
                      0);
-    (void)self;
 }
 
-START_TEST(a_call_tells_the_device_once)
+START_TEST(each_call_publishes_once)
 {
     cg_error err = CG_ERROR_INIT;
     void *self;
@@ -191,28 +190,28 @@ START_TEST(a_call_tells_the_device_once)
     ck_assert_int_eq(cg_paged_reserve(self, 0, 1000, &err), CG_OK);
     ck_assert_int_eq(device.n_publish, 1);
     ck_assert_int_eq(cg_paged_reserve(self, 0, 1008, &err),
-                     CG_OK); /* same pages: nothing to tell */
+                     CG_OK); /* same pages: nothing to publish */
     ck_assert_int_eq(device.n_publish, 1);
     ck_assert_int_eq(cg_paged_share_prefix(self, 1, 0, 100, &err), CG_OK);
     ck_assert_int_eq(device.n_publish, 2);
     ck_assert_int_eq(cg_paged_share_prefix(self, 2, 1, 0, &err), CG_OK);
     ck_assert_int_eq(device.n_publish, 2);
-    ck_assert_int_eq(cg_paged_truncate(self, 1, 90, &err), CG_OK); /* to within a shared page */
+    ck_assert_int_eq(cg_paged_truncate(self, 1, 90, &err), CG_OK); /* into a shared page */
     ck_assert_int_eq(device.n_publish, 3);
-    ck_assert_int_eq(cg_paged_reserve(self, 1, 96, &err), CG_OK); /* gets a copy of it */
+    ck_assert_int_eq(cg_paged_reserve(self, 1, 96, &err), CG_OK); /* copies that page */
     ck_assert_int_eq(device.n_publish, 4);
-    check_table(self);
+    check_published();
     cg_paged_release(self, 0);
     ck_assert_int_eq(device.n_publish, 5);
-    cg_paged_release(self, 3); /* was empty */
-    cg_paged_release(self, 4); /* is none */
+    cg_paged_release(self, 3); /* empty */
+    cg_paged_release(self, 4); /* out of range */
     ck_assert_int_eq(device.n_publish, 5);
-    check_table(self);
+    check_published();
     cg_paged_destroy(self);
 }
 END_TEST
 
-START_TEST(growth_takes_what_there_is)
+START_TEST(growth_uses_the_remaining_memory)
 {
     cg_cache_stats st = { CG_SIZED(cg_cache_stats) };
     cg_error err = CG_ERROR_INIT;
@@ -222,26 +221,26 @@ START_TEST(growth_takes_what_there_is)
     set_device(1, 5000);
     self = open_cache(64, 16 * 1024);
     ck_assert_int_eq(cg_paged_reserve(self, 0, 16, &err), CG_OK);
-    ck_assert_int_eq(device.n_open, 1);
-    ck_assert_int_eq(device.tried[0], 4096);
+    ck_assert_int_eq(device.n_commit, 1);
+    ck_assert_int_eq(device.committed[0], 4096);
     for (int32_t slot = 0; slot < 4; slot++)
         ck_assert_int_eq(cg_paged_reserve(self, slot, 16 * 1024, &err), CG_OK);
-    ck_assert_int_eq(device.n_open, 1);
-    /* Doubling fails, so does half of that, ...; 4096 + 904 would still go, 4096 + 512 is found. */
+    ck_assert_int_eq(device.n_commit, 1);
+    /* Doubling fails, as does half of that, ...; memory holds 4096 + 904, 4096 + 512 is found. */
     ck_assert_int_eq(cg_paged_reserve(self, 4, 16, &err), CG_OK);
-    ck_assert_int_eq(device.tried[1], 8192);
-    ck_assert_int_lt(device.tried[device.n_open - 1], 5000);
-    ck_assert_int_gt(device.tried[device.n_open - 1], 4096 + 400);
+    ck_assert_int_eq(device.committed[1], 8192);
+    ck_assert_int_lt(device.committed[device.n_commit - 1], 5000);
+    ck_assert_int_gt(device.committed[device.n_commit - 1], 4096 + 400);
     ck_assert_str_eq(err.msg, "");
     cg_paged_stats(self, &st);
-    ck_assert_int_eq(st.bytes_allocated, device.tried[device.n_open - 1] * (int64_t)2048);
+    ck_assert_int_eq(st.bytes_allocated, device.committed[device.n_commit - 1] * (int64_t)2048);
     ck_assert_int_eq(st.grown, 2);
-    /* Beyond the memory: refused in the pool's words, and nothing has changed. */
+    /* More than the memory: the pool's error, and nothing changes. */
     ck_assert_int_eq(cg_paged_reserve(self, 4, 16 * 1024, &err), CG_ERR_NOMEM);
     ck_assert_str_eq(err.msg, "no memory for 5120 pages");
-    check_table(self);
+    check_published();
     ck_assert_int_eq(cg_paged_reserve(self, 4, 16 * 900, &err), CG_OK);
-    check_table(self);
+    check_published();
     cg_paged_destroy(self);
 }
 END_TEST
@@ -252,20 +251,20 @@ START_TEST(growth_ahead_of_need_is_bounded)
     void *self;
 
     set_device(1, 1 << 20);
-    device.step_max = 2048 * 100; /* 100 pages */
+    device.ahead_max = 2048 * 100; /* 100 pages */
     self = open_cache(64, 16 * 1024);
     ck_assert_int_eq(cg_paged_reserve(self, 0, 1, &err), CG_OK);
     for (int32_t slot = 0; slot < 4; slot++)
         ck_assert_int_eq(cg_paged_reserve(self, slot, 16 * 1024, &err), CG_OK);
     ck_assert_int_eq(cg_paged_reserve(self, 4, 16, &err), CG_OK);
-    ck_assert_int_eq(device.tried[1], 4096 + 100);
-    ck_assert_int_eq(cg_paged_reserve(self, 5, 16 * 512, &err), CG_OK); /* need goes before */
-    ck_assert_int_eq(device.tried[2], 4096 + 1 + 512);
+    ck_assert_int_eq(device.committed[1], 4096 + 100);
+    ck_assert_int_eq(cg_paged_reserve(self, 5, 16 * 512, &err), CG_OK); /* need exceeds the bound */
+    ck_assert_int_eq(device.committed[2], 4096 + 1 + 512);
     cg_paged_destroy(self);
 }
 END_TEST
 
-START_TEST(books_agree_after_a_lost_device)
+START_TEST(tables_stay_consistent_after_device_loss)
 {
     cg_cache_stats st = { CG_SIZED(cg_cache_stats) };
     cg_error err = CG_ERROR_INIT;
@@ -285,9 +284,9 @@ START_TEST(books_agree_after_a_lost_device)
     ck_assert_int_eq(st.bytes_used, 0);
     ck_assert_int_eq(st.blocks_shared, 0);
     device.failing = 0;
-    for (int32_t slot = 0; slot < 4; slot++) /* no page was lost */
+    for (int32_t slot = 0; slot < 4; slot++) /* no page is lost */
         ck_assert_int_eq(cg_paged_reserve(self, slot, 1024, &err), CG_OK);
-    check_table(self);
+    check_published();
     cg_paged_destroy(self);
 }
 END_TEST
@@ -299,12 +298,12 @@ int main(void)
     SRunner *sr;
     int failed;
 
-    tcase_add_loop_test(tc, pool_of_another_kind_conforms, 0, 4);
-    tcase_add_test(tc, table_that_is_not_told_is_found);
-    tcase_add_test(tc, a_call_tells_the_device_once);
-    tcase_add_test(tc, growth_takes_what_there_is);
+    tcase_add_loop_test(tc, cache_over_other_pools_conforms, 0, 4);
+    tcase_add_test(tc, stale_view_table_is_detected);
+    tcase_add_test(tc, each_call_publishes_once);
+    tcase_add_test(tc, growth_uses_the_remaining_memory);
     tcase_add_test(tc, growth_ahead_of_need_is_bounded);
-    tcase_add_test(tc, books_agree_after_a_lost_device);
+    tcase_add_test(tc, tables_stay_consistent_after_device_loss);
     tcase_set_timeout(tc, 120);
     suite_add_tcase(s, tc);
     sr = srunner_create(s);

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "cache_checks.h"
 
-enum { CUDA_TOKEN_MAX = 1 << 20 }; /* elements of a token's keys: the kernels count in 32 bits */
+enum { CUDA_TOKEN_MAX = 1 << 20 }; /* most elements of a token's keys: kernels count in 32 bits */
 
 static cg_status check_cpu(const cg_host *host, const cg_cache_config *c, cg_error *err)
 {
     if (c->dtype != CG_F32)
-        return host->fail(err, CG_ERR_UNSUPPORTED, "element type %d: this cache holds f32 only",
-                          c->dtype);
+        return host->fail(err, CG_ERR_UNSUPPORTED,
+                          "keys and values of %s: on the CPU this cache stores f32 only",
+                          cg_dtype_name(c->dtype));
     return CG_OK;
 }
 
@@ -16,18 +17,17 @@ static cg_status check_cuda(const cg_host *host, const cg_cache_config *c, cg_er
 #ifdef CG_WITH_CUDA
     if (!cg_dtype_size(c->dtype))
         return host->fail(err, CG_ERR_UNSUPPORTED,
-                          "element type %d: on a GPU this cache holds f32 (%d), bf16 (%d) or f16 "
-                          "(%d)",
-                          c->dtype, CG_F32, CG_BF16, CG_F16);
+                          "keys and values of %s: on a GPU this cache stores f32, bf16 or f16",
+                          cg_dtype_name(c->dtype));
     if ((int64_t)c->n_kv_heads * c->head_dim > CUDA_TOKEN_MAX)
         return host->fail(err, CG_ERR_UNSUPPORTED,
-                          "%d heads of %d: on a GPU this cache holds at most %d elements of keys a "
-                          "token",
+                          "%d heads of %d: on a GPU this cache stores at most %d elements of keys "
+                          "per token",
                           c->n_kv_heads, c->head_dim, CUDA_TOKEN_MAX);
     return CG_OK;
 #else
-    return host->fail(err, CG_ERR_UNSUPPORTED, "device %d: this cache was built without CUDA",
-                      c->device);
+    return host->fail(err, CG_ERR_UNSUPPORTED, "this cache was built without CUDA (asked: %s)",
+                      cg_device_name(c->device));
 #endif
 }
 
@@ -47,9 +47,8 @@ cg_status cg_cache_check_config(const cg_host *host, const cg_cache_config *c, c
         return check_cpu(host, c, err);
     if (c->device == CG_DEVICE_CUDA)
         return check_cuda(host, c, err);
-    return host->fail(err, CG_ERR_UNSUPPORTED,
-                      "device %d: this cache knows the CPU (%d) and NVIDIA GPUs (%d)", c->device,
-                      CG_DEVICE_CPU, CG_DEVICE_CUDA);
+    return host->fail(err, CG_ERR_UNSUPPORTED, "this cache serves cpu and cuda (asked: %s)",
+                      cg_device_name(c->device));
 }
 
 cg_status cg_cache_check_slot(const cg_host *host, const cg_cache_config *c, int32_t slot,
@@ -72,16 +71,37 @@ cg_status cg_cache_check_layer(const cg_host *host, const cg_cache_config *c, in
     return CG_OK;
 }
 
+cg_status cg_cache_check_share(const cg_host *host, const cg_cache_config *c, const int32_t *room,
+                               int32_t dst, int32_t src, int32_t len, cg_error *err)
+{
+    CG_TRY(cg_cache_check_slot(host, c, dst, len, err));
+    CG_TRY(cg_cache_check_slot(host, c, src, len, err));
+    if (dst == src || room[dst] || len > room[src])
+        return host->fail(err, CG_ERR_USAGE,
+                          "share %d tokens of slot %d, which has %d, with slot %d, which has %d: "
+                          "wanted enough tokens and another, empty slot",
+                          len, src, room[src], dst, room[dst]);
+    return CG_OK;
+}
+
+cg_status cg_cache_check_append_type(const cg_host *host, const cg_cache_append *a, cg_error *err)
+{
+    if (a->struct_size < offsetof(cg_cache_append, stream) + sizeof a->stream)
+        return host->fail(err, CG_ERR_USAGE, "append: arguments of %u bytes, wanted %u",
+                          a->struct_size, (unsigned)sizeof *a);
+    if (a->n_tokens < 0 || !cg_dtype_size(a->dtype))
+        return host->fail(err, CG_ERR_USAGE, "append: %d tokens of %s, wanted f32, bf16 or f16",
+                          a->n_tokens, cg_dtype_name(a->dtype));
+    return CG_OK;
+}
+
 cg_status cg_cache_check_append(const cg_host *host, const cg_cache_config *c,
                                 const cg_cache_append *a, const int32_t *room, cg_error *err)
 {
-    if (a->struct_size < offsetof(cg_cache_append, stream) + sizeof a->stream)
-        return host->fail(err, CG_ERR_USAGE, "append arguments of %u bytes, wanted %u",
-                          a->struct_size, (unsigned)sizeof *a);
-    if (a->n_tokens < 0 || a->dtype != CG_F32)
-        return host->fail(err, CG_ERR_USAGE,
-                          "append of %d tokens of element type %d, wanted f32 (%d)", a->n_tokens,
-                          a->dtype, CG_F32);
+    CG_TRY(cg_cache_check_append_type(host, a, err));
+    if (a->dtype != CG_F32)
+        return host->fail(err, CG_ERR_USAGE, "append: tokens of %s, wanted f32 on the CPU",
+                          cg_dtype_name(a->dtype));
     for (int32_t i = 0; i < a->n_tokens; i++) {
         if (a->slot[i] < 0)
             continue;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/** @file cache_checks.h  What all caches of this folder check and do alike. */
-#ifndef CACHE_COMMON_CONFIG_H
-#define CACHE_COMMON_CONFIG_H
+/** @file cache_checks.h  Argument checks shared by all cache plugins. */
+#ifndef CACHE_COMMON_CACHE_CHECKS_H
+#define CACHE_COMMON_CACHE_CHECKS_H
 
 #include <confgen/cache.h>
 
-/** What the caches of this build serve, for descriptions. */
+/** Devices that this build serves, for descriptions. */
 #ifdef CG_WITH_CUDA
 #define CG_CACHE_DEVICES "CPU, CUDA"
 #else
@@ -13,8 +13,8 @@
 #endif
 
 /**
- * The part of supports() that does not depend on the layout: well-formed; f32 on the CPU; on a GPU,
- * where this was built with CUDA, f32, bf16 or f16. CG_ERR_UNSUPPORTED with the reason. Touches no
+ * Part of supports() that does not depend on the layout: sizes are positive; f32 on the CPU; on a
+ * GPU, in a build with CUDA, f32, bf16 or f16. CG_ERR_UNSUPPORTED with the reason. Touches no
  * device.
  */
 cg_status cg_cache_check_config(const cg_host *host, const cg_cache_config *config, cg_error *err);
@@ -28,9 +28,23 @@ cg_status cg_cache_check_layer(const cg_host *host, const cg_cache_config *confi
                                cg_error *err);
 
 /**
- * Is this append on the CPU well-formed and does every token have room?
+ * CG_ERR_USAGE unless tokens [0, len) of `src` can be shared with `dst`: two valid slots, dst
+ * empty, src with at least len tokens.
  *
- * @param room  [n_slots] tokens that a slot has room for
+ * @param room  [n_slots] tokens reserved in each slot
+ */
+cg_status cg_cache_check_share(const cg_host *host, const cg_cache_config *config,
+                               const int32_t *room, int32_t dst, int32_t src, int32_t len,
+                               cg_error *err);
+
+/** CG_ERR_USAGE unless the struct is complete and its element type known. For any device. */
+cg_status cg_cache_check_append_type(const cg_host *host, const cg_cache_append *args,
+                                     cg_error *err);
+
+/**
+ * Checks an append on the CPU: f32, and room for every token. CG_ERR_USAGE on violation.
+ *
+ * @param room  [n_slots] tokens reserved in each slot
  */
 cg_status cg_cache_check_append(const cg_host *host, const cg_cache_config *config,
                                 const cg_cache_append *args, const int32_t *room, cg_error *err);

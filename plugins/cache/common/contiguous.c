@@ -1,23 +1,42 @@
 /* SPDX-License-Identifier: MIT */
-#include "contiguous.h"
-
+/*
+ * The plugins `static` (compiled with CG_CACHE_STATIC) and `dynamic`: a cache in which a slot is
+ * one block.
+ *
+ * Keys, then values, each [layer][slot][kv head][capacity][head_dim]: the tokens of one head of one
+ * slot are adjacent, so a pass over them is one stream. All slots have the same capacity. `static`
+ * allocates max_len tokens per slot; `dynamic` starts small and doubles the capacity of all slots
+ * when one of them is full, which moves their contents.
+ */
 #include <string.h>
+
+#include <confgen/cache.h>
 
 #include "cache_checks.h"
 #include "memory.h"
 
-struct cg_contiguous {
+#ifdef CG_CACHE_STATIC
+#define NAME        "static"
+#define DESCRIPTION "contiguous KV cache of full length, allocated at once"
+enum { FIRST_CAPACITY = INT32_MAX }; /* max_len */
+#else
+#define NAME        "dynamic"
+#define DESCRIPTION "contiguous KV cache that doubles when a slot is full"
+enum { FIRST_CAPACITY = 64 }; /* tokens per slot at creation, at most max_len */
+#endif
+
+typedef struct contiguous {
     const cg_host *host;
-    const cg_cache_memory *in; /* where `memory` lies */
+    const cg_cache_memory *memory; /* operations of the device's memory */
     cg_cache_config config;
-    int32_t capacity; /* tokens of a slot */
+    int32_t capacity; /* tokens per slot */
     int64_t grown;
     uint64_t generation;
-    char *memory;  /* keys of all layers, then values; of the device */
-    int32_t *room; /* [n_slots] tokens that were reserved; 0: the slot is empty */
-};
+    char *data;    /* keys of all layers, then values; device memory */
+    int32_t *room; /* [n_slots] tokens reserved; 0: the slot is empty */
+} contiguous;
 
-/* Bytes of keys and values at a capacity; -1 if no machine has that many. */
+/* Bytes of keys and values at a capacity; -1 on overflow. */
 static int64_t size_at(const cg_cache_config *c, int32_t capacity)
 {
     int64_t bytes;
@@ -30,113 +49,111 @@ static int64_t size_at(const cg_cache_config *c, int32_t capacity)
     return bytes;
 }
 
-static int64_t head_bytes(const cg_contiguous *s, int32_t tokens)
+/* Bytes of `tokens` tokens of one head. */
+static int64_t head_bytes(const contiguous *s, int32_t tokens)
 {
     return (int64_t)tokens * s->config.head_dim * cg_dtype_size(s->config.dtype);
 }
 
-/* Memory for a capacity, beside `held` bytes that are in use. */
-static cg_status allocate(const cg_contiguous *s, int32_t capacity, int64_t held, char **ret_memory,
+/* Allocates memory for a capacity while `held` bytes are in use. */
+static cg_status allocate(const contiguous *s, int32_t capacity, int64_t held, char **ret_data,
                           cg_error *err)
 {
     const cg_cache_config *c = &s->config;
     int64_t bytes = size_at(c, capacity);
-    void *memory = NULL;
+    void *data = NULL;
     cg_status st;
 
     if (bytes < 0 || (c->max_bytes && bytes > c->max_bytes - held))
-        return s->host->fail(err, s->in->no_memory,
-                             "KV cache: %lld bytes for %d slots of %d tokens (%lld more while it "
-                             "moves), but the bound is %lld",
+        return s->host->fail(err, s->memory->nomem,
+                             "KV cache: %lld bytes for %d slots of %d tokens (and %lld bytes in "
+                             "use while they move), but the bound is %lld",
                              (long long)bytes, c->n_slots, capacity, (long long)held,
                              (long long)c->max_bytes);
-    st = s->in->alloc(s->host, bytes, &memory, err);
-    if (st == s->in->no_memory)
+    st = s->memory->alloc(s->host, bytes, &data, err);
+    if (st == s->memory->nomem)
         return s->host->fail(
             err, st, "KV cache: no %smemory for %lld bytes (%d slots of %d tokens)",
             c->device == CG_DEVICE_CUDA ? "GPU " : "", (long long)bytes, c->n_slots, capacity);
     if (st == CG_OK)
-        *ret_memory = memory;
+        *ret_data = data;
     return st;
 }
 
-cg_status cg_contiguous_create(const cg_host *host, const cg_cache_config *config, int32_t capacity,
-                               void **ret_self, cg_error *err)
+static void destroy(void *self)
 {
-    cg_status st = cg_cache_check_config(host, config, err);
-    const cg_cache_memory *in;
-    cg_contiguous *s;
-
-    if (st != CG_OK)
-        return st;
-    in = cg_cache_memory_of(config);
-    if ((st = in->check(host, err)) != CG_OK)
-        return st;
-    s = host->alloc(host->ctx, sizeof *s);
-    if (!s)
-        return host->fail(err, CG_ERR_NOMEM, "KV cache: out of memory");
-    *s = (cg_contiguous) { .host = host, .in = in, .config = *config, .generation = 1 };
-    s->capacity = capacity < config->max_len ? capacity : config->max_len;
-    s->room = host->alloc(host->ctx, (size_t)config->n_slots * sizeof *s->room);
-    if (!s->room)
-        st = host->fail(err, CG_ERR_NOMEM, "KV cache: out of memory");
-    else
-        st = allocate(s, s->capacity, 0, &s->memory, err);
-    if (st != CG_OK) {
-        cg_contiguous_destroy(s);
-        return st;
-    }
-    memset(s->room, 0, (size_t)config->n_slots * sizeof *s->room);
-    *ret_self = s;
-    return CG_OK;
-}
-
-void cg_contiguous_destroy(void *self)
-{
-    cg_contiguous *s = self;
+    contiguous *s = self;
 
     if (!s)
         return;
-    if (s->memory)
-        s->in->settle();
-    s->in->free(s->host, s->memory);
+    if (s->data)
+        s->memory->drain();
+    s->memory->free(s->host, s->data);
     s->host->free(s->host->ctx, s->room);
     s->host->free(s->host->ctx, s);
 }
 
-/* What slots hold, to memory of another capacity. */
-static cg_status move(const cg_contiguous *s, char *to, int32_t capacity, cg_error *err)
+static cg_status create(const cg_host *host, const cg_cache_config *config, void **ret_self,
+                        cg_error *err)
+{
+    const cg_cache_memory *memory;
+    contiguous *s;
+    cg_status st;
+
+    CG_TRY(cg_cache_check_config(host, config, err));
+    memory = cg_cache_memory_of(config);
+    CG_TRY(memory->check(host, err));
+    s = host->alloc(host->ctx, sizeof *s);
+    if (!s)
+        return host->fail(err, CG_ERR_NOMEM, "KV cache: out of memory");
+    *s = (contiguous) { .host = host, .memory = memory, .config = *config, .generation = 1 };
+    s->capacity = FIRST_CAPACITY < config->max_len ? FIRST_CAPACITY : config->max_len;
+    s->room = host->alloc(host->ctx, (size_t)config->n_slots * sizeof *s->room);
+    if (!s->room) {
+        st = host->fail(err, CG_ERR_NOMEM, "KV cache: out of memory");
+        goto out;
+    }
+    memset(s->room, 0, (size_t)config->n_slots * sizeof *s->room);
+    CG_TRY_GOTO(st, allocate(s, s->capacity, 0, &s->data, err), out);
+    *ret_self = s;
+    s = NULL;
+out:
+    destroy(s);
+    return st;
+}
+
+/* Copies the contents of all slots to memory of another capacity. */
+static cg_status move_slots(const contiguous *s, char *to, int32_t capacity, cg_error *err)
 {
     const cg_cache_config *c = &s->config;
     int64_t to_head = head_bytes(s, capacity), from_head = head_bytes(s, s->capacity);
     int64_t to_slot = to_head * c->n_kv_heads, from_slot = from_head * c->n_kv_heads;
-    cg_status st = CG_OK;
 
-    for (int32_t slot = 0; slot < c->n_slots && st == CG_OK; slot++)
+    for (int32_t slot = 0; slot < c->n_slots; slot++)
         if (s->room[slot])
-            st = s->in->copy(s->host, c,
-                             &(cg_cache_rows) {
-                                 .to = to + slot * to_slot,
-                                 .from = s->memory + slot * from_slot,
-                                 .n_planes = (int64_t)c->n_layers * 2,
-                                 .to_plane = to_slot * c->n_slots,
-                                 .from_plane = from_slot * c->n_slots,
-                                 .n_heads = c->n_kv_heads,
-                                 .to_head = to_head,
-                                 .from_head = from_head,
-                                 .bytes = head_bytes(s, s->room[slot]),
-                             },
-                             err);
-    return st;
+            CG_TRY(s->memory->copy(s->host, c,
+                                   &(cg_cache_rows) {
+                                       .to = to + slot * to_slot,
+                                       .from = s->data + slot * from_slot,
+                                       .n_planes = (int64_t)c->n_layers * 2,
+                                       .to_plane = to_slot * c->n_slots,
+                                       .from_plane = from_slot * c->n_slots,
+                                       .n_heads = c->n_kv_heads,
+                                       .to_head = to_head,
+                                       .from_head = from_head,
+                                       .bytes = head_bytes(s, s->room[slot]),
+                                   },
+                                   err));
+    return CG_OK;
 }
 
 /*
- * Double the capacity, or at least reach `len`, for all slots. On a GPU this waits for the stream:
- * it happens a handful of times in the life of a cache and voids captured graphs anyway, and
- * max_bytes is kept only if the old memory is gone when the call returns (cudaFreeAsync() would
- * leave it in a pool that other allocations do not see).
+ * Doubles the capacity of all slots until it is at least `len`. On a GPU this waits for the stream:
+ * growth is rare and invalidates captured graphs anyway, and max_bytes holds after the call only if
+ * the old memory is freed by then (cudaFreeAsync() would keep it in a pool that other allocations
+ * do not see).
  */
-static cg_status grow(cg_contiguous *s, int32_t len, cg_error *err)
+static cg_status grow(contiguous *s, int32_t len, cg_error *err)
 {
     const cg_cache_config *c = &s->config;
     int64_t held = size_at(c, s->capacity);
@@ -149,45 +166,42 @@ static cg_status grow(cg_contiguous *s, int32_t len, cg_error *err)
         wanted *= 2;
     capacity = wanted < c->max_len ? (int32_t)wanted : c->max_len;
     if (allocate(s, capacity, held, &to, NULL) != CG_OK) {
-        capacity = len; /* no room for twice as much: just what is needed */
-        if ((st = allocate(s, capacity, held, &to, err)) != CG_OK)
-            return st;
+        capacity = len; /* not enough memory to double: grow to what is needed */
+        CG_TRY(allocate(s, capacity, held, &to, err));
     }
-    st = move(s, to, capacity, err);
-    waited = s->in->wait(s->host, c, st == CG_OK ? err : NULL);
+    st = move_slots(s, to, capacity, err);
+    waited = s->memory->synchronize(s->host, c, st == CG_OK ? err : NULL);
     if (st != CG_OK || waited != CG_OK) {
-        s->in->free(s->host, to);
+        s->memory->free(s->host, to);
         return st != CG_OK ? st : waited;
     }
-    s->in->free(s->host, s->memory);
-    s->memory = to;
+    s->memory->free(s->host, s->data);
+    s->data = to;
     s->capacity = capacity;
     s->generation++;
     s->grown++;
     return CG_OK;
 }
 
-cg_status cg_contiguous_reserve(void *self, int32_t slot, int32_t len, cg_error *err)
+static cg_status reserve(void *self, int32_t slot, int32_t len, cg_error *err)
 {
-    cg_contiguous *s = self;
-    cg_status st = cg_cache_check_slot(s->host, &s->config, slot, len, err);
+    contiguous *s = self;
 
-    if (st == CG_OK && len > s->capacity)
-        st = grow(s, len, err);
-    if (st == CG_OK && len > s->room[slot])
+    CG_TRY(cg_cache_check_slot(s->host, &s->config, slot, len, err));
+    if (len > s->capacity)
+        CG_TRY(grow(s, len, err));
+    if (len > s->room[slot])
         s->room[slot] = len;
-    return st;
+    return CG_OK;
 }
 
-cg_status cg_contiguous_view(void *self, int32_t layer, cg_kv_view *ret_view, cg_error *err)
+static cg_status view(void *self, int32_t layer, cg_kv_view *ret_view, cg_error *err)
 {
-    cg_contiguous *s = self;
+    contiguous *s = self;
     const cg_cache_config *c = &s->config;
     int64_t slot_bytes = head_bytes(s, s->capacity) * c->n_kv_heads;
-    cg_status st = cg_cache_check_layer(s->host, c, layer, err);
 
-    if (st != CG_OK)
-        return st;
+    CG_TRY(cg_cache_check_layer(s->host, c, layer, err));
     *ret_view = (cg_kv_view) {
         CG_SIZED(cg_kv_view),
         .device = c->device,
@@ -196,8 +210,8 @@ cg_status cg_contiguous_view(void *self, int32_t layer, cg_kv_view *ret_view, cg
         .n_kv_heads = c->n_kv_heads,
         .head_dim = c->head_dim,
         .block_tokens = s->capacity,
-        .k = s->memory + slot_bytes * c->n_slots * layer,
-        .v = s->memory + slot_bytes * c->n_slots * (c->n_layers + layer),
+        .k = s->data + slot_bytes * c->n_slots * layer,
+        .v = s->data + slot_bytes * c->n_slots * (c->n_layers + layer),
         .block_stride = slot_bytes,
         .head_stride = head_bytes(s, s->capacity),
         .token_stride = head_bytes(s, 1),
@@ -206,77 +220,62 @@ cg_status cg_contiguous_view(void *self, int32_t layer, cg_kv_view *ret_view, cg
     return CG_OK;
 }
 
-cg_status cg_contiguous_append(void *self, int32_t layer, const cg_cache_append *args,
-                               cg_error *err)
+static cg_status append(void *self, int32_t layer, const cg_cache_append *args, cg_error *err)
 {
-    cg_contiguous *s = self;
-    cg_kv_view view;
-    cg_status st = cg_contiguous_view(s, layer, &view, err);
+    contiguous *s = self;
+    cg_kv_view v;
 
-    if (st == CG_OK)
-        st = s->in->check_append(s->host, &s->config, args, s->room, err);
-    if (st == CG_OK)
-        st = s->in->store(s->host, &view, s->config.n_slots, args, err);
-    return st;
+    CG_TRY(view(s, layer, &v, err));
+    CG_TRY(s->memory->check_append(s->host, &s->config, args, s->room, err));
+    return s->memory->store(s->host, &v, s->config.n_slots, args, err);
 }
 
-cg_status cg_contiguous_share_prefix(void *self, int32_t dst, int32_t src, int32_t len,
-                                     cg_error *err)
+static cg_status share_prefix(void *self, int32_t dst, int32_t src, int32_t len, cg_error *err)
 {
-    cg_contiguous *s = self;
+    contiguous *s = self;
     const cg_cache_config *c = &s->config;
     int64_t head = head_bytes(s, s->capacity), slot_bytes = head * c->n_kv_heads;
-    cg_status st;
 
-    if ((st = cg_cache_check_slot(s->host, c, dst, len, err)) != CG_OK ||
-        (st = cg_cache_check_slot(s->host, c, src, len, err)) != CG_OK)
-        return st;
-    if (dst == src || s->room[dst] || len > s->room[src])
-        return s->host->fail(err, CG_ERR_USAGE,
-                             "share %d tokens of slot %d (which has %d) with slot %d (which has "
-                             "%d), wanted another, empty slot",
-                             len, src, s->room[src], dst, s->room[dst]);
+    CG_TRY(cg_cache_check_share(s->host, c, s->room, dst, src, len, err));
     if (len)
-        st = s->in->copy(s->host, c,
-                         &(cg_cache_rows) {
-                             .to = s->memory + dst * slot_bytes,
-                             .from = s->memory + src * slot_bytes,
-                             .n_planes = (int64_t)c->n_layers * 2,
-                             .to_plane = slot_bytes * c->n_slots,
-                             .from_plane = slot_bytes * c->n_slots,
-                             .n_heads = c->n_kv_heads,
-                             .to_head = head,
-                             .from_head = head,
-                             .bytes = head_bytes(s, len),
-                         },
-                         err);
-    if (st != CG_OK)
-        return st;
+        CG_TRY(s->memory->copy(s->host, c,
+                               &(cg_cache_rows) {
+                                   .to = s->data + dst * slot_bytes,
+                                   .from = s->data + src * slot_bytes,
+                                   .n_planes = (int64_t)c->n_layers * 2,
+                                   .to_plane = slot_bytes * c->n_slots,
+                                   .from_plane = slot_bytes * c->n_slots,
+                                   .n_heads = c->n_kv_heads,
+                                   .to_head = head,
+                                   .from_head = head,
+                                   .bytes = head_bytes(s, len),
+                               },
+                               err));
     s->room[dst] = len;
     return CG_OK;
 }
 
-cg_status cg_contiguous_truncate(void *self, int32_t slot, int32_t len, cg_error *err)
+static cg_status truncate_slot(void *self, int32_t slot, int32_t len, cg_error *err)
 {
-    cg_contiguous *s = self;
-    cg_status st = cg_cache_check_slot(s->host, &s->config, slot, len, err);
+    contiguous *s = self;
 
-    if (st == CG_OK && len < s->room[slot])
+    CG_TRY(cg_cache_check_slot(s->host, &s->config, slot, len, err));
+    if (len < s->room[slot])
         s->room[slot] = len;
-    return st;
+    return CG_OK;
 }
 
-void cg_contiguous_release(void *self, int32_t slot)
+static void release(void *self, int32_t slot)
 {
-    cg_contiguous *s = self;
+    contiguous *s = self;
 
     if (slot >= 0 && slot < s->config.n_slots)
         s->room[slot] = 0;
 }
 
-void cg_contiguous_stats(const void *self, cg_cache_stats *ret_stats)
+static void stats(const void *self, cg_cache_stats *ret_stats)
 {
-    const cg_contiguous *s = self;
+    const contiguous *s = self;
     int64_t all = size_at(&s->config, s->capacity), used = 0;
 
     for (int32_t i = 0; i < s->config.n_slots; i++)
@@ -287,4 +286,33 @@ void cg_contiguous_stats(const void *self, cg_cache_stats *ret_stats)
         .bytes_used = all / s->config.n_slots * used,
         .grown = s->grown,
     };
+}
+
+static const cg_cache_ops ops = {
+    CG_SIZED(cg_cache_ops),
+    .paged = 0,
+    .supports = cg_cache_check_config,
+    .create = create,
+    .destroy = destroy,
+    .reserve = reserve,
+    .append = append,
+    .share_prefix = share_prefix,
+    .truncate = truncate_slot,
+    .release = release,
+    .view = view,
+    .stats = stats,
+    .flags = CG_CACHE_STORE_BY_VIEW,
+};
+
+static const cg_plugin plugin = {
+    CG_PLUGIN_HEADER(CG_PLUGIN_CACHE),
+    .name = NAME,
+    .version = CG_VERSION_STRING,
+    .description = DESCRIPTION " (" CG_CACHE_DEVICES ")",
+    .ops = &ops,
+};
+
+cg_status cg_plugin_entry_v1(const cg_host *host, const cg_plugin **ret_plugin, cg_error *err)
+{
+    return cg_plugin_enter(host, &plugin, ret_plugin, err);
 }

@@ -6,19 +6,18 @@
 
 enum {
     THREADS = 128,           /* K and V of a token are 128 vectors for 8 heads of 64 */
-    VECTOR = 8,              /* elements a thread moves at once */
-    COPY_UNROLL = 4,         /* 16-byte loads a thread has in flight */
-    COPY_CHUNKS_MAX = 65535, /* bound of gridDim.y */
+    VECTOR = 8,              /* elements per thread and iteration */
+    COPY_UNROLL = 4,         /* 16-byte loads in flight per thread */
+    COPY_CHUNKS_MAX = 65535, /* largest gridDim.y */
     FEW_ENTRIES = 16,
-    /* The parameters of a launch are 4 KiB on every GPU and driver. */
-    MANY_ENTRIES = 960,
+    MANY_ENTRIES = 960, /* every GPU and driver takes 4 KiB of launch parameters */
 };
 
 /* ---- rows ---------------------------------------------------------------------------------- */
 
 /*
- * Block (row, chunk): row = plane * n_heads + head; a chunk is COPY_UNROLL * THREADS units of a
- * row, chunks are gridDim.y apart. Unit i of a row lies i * sizeof(unit) behind its start.
+ * Index map. Block (row, chunk): row = plane * n_heads + head; a chunk is COPY_UNROLL * THREADS
+ * units of a row; a block steps by gridDim.y chunks. Unit i is at byte i * sizeof(unit) of a row.
  */
 #define COPY_ROWS_KERNEL(name, unit)                                                               \
     static __global__ void __launch_bounds__(THREADS)                                              \
@@ -144,14 +143,14 @@ struct append {
     int32_t n_blocks;
     int32_t block_tokens;
     int32_t table_stride;
-    int32_t capacity; /* positions of a slot */
-    int32_t row;      /* elements of a token: n_kv_heads * head_dim */
+    int32_t capacity; /* positions per slot */
+    int32_t row;      /* elements per token: n_kv_heads * head_dim */
     int32_t head_dim;
     cg_dtype from;
     cg_dtype to;
 };
 
-/* Byte offset of head 0 of the token in the cache; -1 if it is to be left out. */
+/* Byte offset of head 0 of the token in the cache; -1: skip the token. */
 static __device__ __forceinline__ int64_t token_offset(const struct append &a, int32_t token)
 {
     int32_t slot = a.slot[token], pos, block;
@@ -190,7 +189,7 @@ static __device__ __forceinline__ void store_1(char *to, float x, cg_dtype dtype
         *(__half *)to = __float2half_rn(x);
 }
 
-/* VECTOR elements at a 16-byte boundary. */
+/* Loads VECTOR elements at a 16-byte boundary. */
 static __device__ __forceinline__ void load_8(const char *from, cg_dtype dtype, float *x)
 {
     if (dtype == CG_F32) {
@@ -245,14 +244,14 @@ static __host__ __device__ __forceinline__ int32_t element_size(cg_dtype dtype)
 }
 
 /*
- * Block: a token. Units of the token are numbered over K, then V: unit u is elements
- * [e, e + width), e = u % n * width with n = row / width, of K where u < n, else of V; element e
- * is d = e % head_dim of head e / head_dim. `width` divides head_dim.
+ * Index map. Block x: token x. Its units are numbered over K, then V: unit u is elements
+ * [e, e + width) of K if u < n, else of V, with n = row / width and e = u % n * width; element e is
+ * element d = e % head_dim of head e / head_dim. `width` divides head_dim.
  *
  *   from = k + token * k_stride + e * element
  *   to   = to_k + offset(token) + head * head_stride + d * element
  *
- * The element types are the same for all threads: their branches do not diverge.
+ * The element types are uniform over threads: their branches do not diverge.
  */
 static __device__ __forceinline__ void append_token(const struct append &a, int32_t width)
 {
@@ -273,7 +272,7 @@ static __device__ __forceinline__ void append_token(const struct append &a, int3
         if (width == VECTOR) {
             float x[VECTOR];
 
-            if (a.from == a.to && a.to != CG_F32) { /* the bits, NaN included */
+            if (a.from == a.to && a.to != CG_F32) { /* copy the bits, NaN included */
                 *(uint4 *)to = *(const uint4 *)from;
                 continue;
             }
@@ -304,8 +303,8 @@ cudaError_t cg_cache_append_cuda(const cg_kv_view *view, int32_t n_blocks,
 {
     uint64_t sources =
         (uint64_t)args->k | (uint64_t)args->v | (uint64_t)args->k_stride | (uint64_t)args->v_stride;
-    uint64_t places = (uint64_t)view->k | (uint64_t)view->v | (uint64_t)view->block_stride |
-                      (uint64_t)view->head_stride | (uint64_t)view->token_stride;
+    uint64_t targets = (uint64_t)view->k | (uint64_t)view->v | (uint64_t)view->block_stride |
+                       (uint64_t)view->head_stride | (uint64_t)view->token_stride;
     int64_t capacity = (int64_t)view->block_tokens * (view->page_table ? view->table_stride : 1);
     struct append a = {};
 
@@ -332,7 +331,7 @@ cudaError_t cg_cache_append_cuda(const cg_kv_view *view, int32_t n_blocks,
     a.head_dim = view->head_dim;
     a.from = args->dtype;
     a.to = view->dtype;
-    if (view->head_dim % VECTOR == 0 && ((sources | places) & 15) == 0)
+    if (view->head_dim % VECTOR == 0 && ((sources | targets) & 15) == 0)
         append_8_kernel<<<args->n_tokens, THREADS, 0, (cudaStream_t)args->stream>>>(a);
     else
         append_1_kernel<<<args->n_tokens, THREADS, 0, (cudaStream_t)args->stream>>>(a);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/** @file kernels.h  What the caches do on a GPU. All calls queue on a stream and return. */
+/** @file kernels.h  Kernels of the caches. All calls enqueue on a stream and return. */
 #ifndef CACHE_COMMON_KERNELS_H
 #define CACHE_COMMON_KERNELS_H
 
@@ -12,14 +12,13 @@
 extern "C" {
 #endif
 
-/** Load the kernels now, so that the first launch may be inside of a capture. */
+/** Loads the kernels, so that the first launch may be captured into a graph. */
 cudaError_t cg_cache_load_kernels(void);
 
 /**
- * Copy rows of device memory.
+ * Copies rows of device memory.
  *
- * @param rows  as in memory.h, borrowed for the call; addresses, strides and bytes are multiples
- *              of 2
+ * @param rows  borrowed for the call; addresses, strides and bytes are multiples of 2
  */
 cudaError_t cg_cache_copy_rows_cuda(const cg_cache_rows *rows, cudaStream_t stream);
 
@@ -27,17 +26,17 @@ cudaError_t cg_cache_copy_rows_cuda(const cg_cache_rows *rows, cudaStream_t stre
  * table[0..n) = entries[0..n).
  *
  * @param table    [n] device
- * @param entries  [n] host; they travel as parameters of the launch, so they may change at once
+ * @param entries  [n] host, borrowed for the call: they are passed as launch parameters
  */
 cudaError_t cg_cache_set_entries_cuda(int32_t *table, const int32_t *entries, int32_t n,
                                       cudaStream_t stream);
 
 /**
- * Store new keys and values, converted to the view's dtype (to nearest, ties to even), on
- * args->stream. Tokens whose slot, position or block is outside of the view are left out.
+ * Stores new keys and values, converted to the view's dtype (to nearest, ties to even), on
+ * args->stream. Tokens whose slot, position or block is outside of the view are skipped.
  *
  * @param view      borrowed for the call
- * @param n_blocks  numbers of blocks in the page table that are valid: [0, n_blocks)
+ * @param n_blocks  valid block numbers of the page table are [0, n_blocks)
  * @param args      borrowed for the call; its arrays until the launch has run
  */
 cudaError_t cg_cache_append_cuda(const cg_kv_view *view, int32_t n_blocks,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The host's memory. */
+/* Host memory. */
 #include "memory.h"
 
 #include <string.h>
@@ -7,10 +7,10 @@
 #include "cache_checks.h"
 
 enum {
-    /* Tokens of one piece of work, and from how many bytes on threads are worth waking: a step of
-     * plain decode (64 tokens of 1 KiB) is copied in less time than that takes. */
-    STORE_TOKENS = 32,
-    THREADS_FROM = 512 << 10,
+    STORE_TOKENS = 32, /* tokens per item of work */
+    /* Bytes from which the thread team is used: a step of plain decode (64 tokens of 1 KiB) is
+     * copied in less time than it takes to wake threads. */
+    PARALLEL_FROM = 512 << 10,
 };
 
 static cg_status check(const cg_host *host, cg_error *err)
@@ -51,7 +51,7 @@ static cg_status copy(const cg_host *host, const cg_cache_config *config, const 
 
     (void)config;
     (void)err;
-    if (r.n_planes * r.n_heads * r.bytes >= THREADS_FROM) {
+    if (r.n_planes * r.n_heads * r.bytes >= PARALLEL_FROM) {
         host->parallel_for(host->ctx, r.n_planes, copy_item, &r);
         return CG_OK;
     }
@@ -60,7 +60,7 @@ static cg_status copy(const cg_host *host, const cg_cache_config *config, const 
     return CG_OK;
 }
 
-static cg_status wait(const cg_host *host, const cg_cache_config *config, cg_error *err)
+static cg_status synchronize(const cg_host *host, const cg_cache_config *config, cg_error *err)
 {
     (void)host;
     (void)config;
@@ -68,7 +68,7 @@ static cg_status wait(const cg_host *host, const cg_cache_config *config, cg_err
     return CG_OK;
 }
 
-static void settle(void)
+static void drain(void)
 {
 }
 
@@ -112,7 +112,7 @@ static cg_status store(const cg_host *host, const cg_kv_view *view, int32_t n_bl
 
     (void)n_blocks;
     (void)err;
-    if (bytes >= THREADS_FROM) {
+    if (bytes >= PARALLEL_FROM) {
         host->parallel_for(host->ctx, items, store_item, &s);
         return CG_OK;
     }
@@ -123,13 +123,13 @@ static cg_status store(const cg_host *host, const cg_kv_view *view, int32_t n_bl
 
 const cg_cache_memory cg_cache_memory_host = {
     .device = CG_DEVICE_CPU,
-    .no_memory = CG_ERR_NOMEM,
+    .nomem = CG_ERR_NOMEM,
     .check = check,
     .alloc = host_alloc,
     .free = host_free,
     .copy = copy,
-    .wait = wait,
-    .settle = settle,
+    .synchronize = synchronize,
+    .drain = drain,
     .check_append = cg_cache_check_append,
     .store = store,
 };

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* A GPU's memory. */
+/* GPU memory. */
 #include <cuda_runtime_api.h>
 
+#include "cache_checks.h"
 #include "cuda_check.h"
 #include "kernels.h"
 #include "memory.h"
@@ -11,10 +12,9 @@ cg_status cg_cache_cuda_check(const cg_host *host, cudaError_t code, const char 
 {
     if (code == cudaSuccess)
         return CG_OK;
-    (void)cudaGetLastError(); /* an error that is told is not to be met again */
+    (void)cudaGetLastError(); /* clear the error: it is reported here */
     if (code == cudaErrorMemoryAllocation)
-        return host->fail(err, CG_ERR_DEVICE_NOMEM, "KV cache: the GPU has no memory left (%s)",
-                          call);
+        return host->fail(err, CG_ERR_DEVICE_NOMEM, "KV cache: out of GPU memory (%s)", call);
     return host->fail(err, CG_ERR_CUDA, "KV cache: CUDA: %s (%s) in %s", cudaGetErrorString(code),
                       cudaGetErrorName(code), call);
 }
@@ -22,29 +22,26 @@ cg_status cg_cache_cuda_check(const cg_host *host, cudaError_t code, const char 
 static cg_status check(const cg_host *host, cg_error *err)
 {
     int driver = 0, n = 0;
-    cudaError_t code = cudaDriverGetVersion(&driver);
-    cg_status st = CG_CACHE_CUDA(host, code, err);
+    cudaError_t code;
 
-    if (st != CG_OK)
-        return st;
+    CG_TRY(CG_CACHE_CUDA(host, cudaDriverGetVersion(&driver), err));
     if (!driver)
         return host->fail(err, CG_ERR_UNSUPPORTED,
                           "KV cache: no NVIDIA driver is loaded on this machine");
     code = cudaGetDeviceCount(&n);
     if (code == cudaErrorInsufficientDriver) {
         (void)cudaGetLastError();
-        return host->fail(err, CG_ERR_UNSUPPORTED,
-                          "KV cache: the NVIDIA driver serves CUDA %d.%d, this build needs %d.%d: "
-                          "update the driver",
-                          driver / 1000, driver % 1000 / 10, CUDART_VERSION / 1000,
-                          CUDART_VERSION % 1000 / 10);
+        return host->fail(
+            err, CG_ERR_UNSUPPORTED,
+            "KV cache: the NVIDIA driver supports CUDA %d.%d, this build needs %d.%d: "
+            "update the driver",
+            driver / 1000, driver % 1000 / 10, CUDART_VERSION / 1000, CUDART_VERSION % 1000 / 10);
     }
     if (code == cudaErrorNoDevice) {
         (void)cudaGetLastError();
         return host->fail(err, CG_ERR_UNSUPPORTED, "KV cache: this machine has no NVIDIA GPU");
     }
-    if ((st = CG_CACHE_CUDA(host, code, err)) != CG_OK)
-        return st;
+    CG_TRY(cg_cache_cuda_check(host, code, "cudaGetDeviceCount", err));
     code = cg_cache_load_kernels();
     if (code == cudaErrorNoKernelImageForDevice || code == cudaErrorInvalidDeviceFunction) {
         (void)cudaGetLastError();
@@ -79,13 +76,13 @@ static cg_status copy(const cg_host *host, const cg_cache_config *config, const 
                                "copying rows", err);
 }
 
-static cg_status wait(const cg_host *host, const cg_cache_config *config, cg_error *err)
+static cg_status synchronize(const cg_host *host, const cg_cache_config *config, cg_error *err)
 {
     return CG_CACHE_CUDA(host, cudaStreamSynchronize((cudaStream_t)config->stream), err);
 }
 
-/* The device and not the stream: append() may have been given another one. */
-static void settle(void)
+/* The device, not config->stream: append() may use another stream. */
+static void drain(void)
 {
     cudaDeviceSynchronize();
 }
@@ -93,26 +90,19 @@ static void settle(void)
 static cg_status check_append(const cg_host *host, const cg_cache_config *config,
                               const cg_cache_append *a, const int32_t *room, cg_error *err)
 {
-    uint64_t odd;
+    uint64_t bits; /* of all addresses and strides: low bits show misalignment */
 
     (void)config;
-    (void)room; /* slots and positions are the device's: the kernel looks at them */
-    if (a->struct_size < offsetof(cg_cache_append, stream) + sizeof a->stream)
-        return host->fail(err, CG_ERR_USAGE, "append arguments of %u bytes, wanted %u",
-                          a->struct_size, (unsigned)sizeof *a);
-    if (a->n_tokens < 0 || !cg_dtype_size(a->dtype))
-        return host->fail(err, CG_ERR_USAGE,
-                          "append of %d tokens of element type %d, wanted f32 (%d), bf16 (%d) or "
-                          "f16 (%d)",
-                          a->n_tokens, a->dtype, CG_F32, CG_BF16, CG_F16);
-    odd = (uint64_t)(uintptr_t)a->k | (uint64_t)(uintptr_t)a->v | (uint64_t)a->k_stride |
-          (uint64_t)a->v_stride;
-    if (odd % cg_dtype_size(a->dtype))
-        return host->fail(err, CG_ERR_USAGE,
-                          "append: keys at %p, %lld bytes a row, values at %p, %lld bytes a row, "
-                          "wanted multiples of an element's %u bytes",
-                          a->k, (long long)a->k_stride, a->v, (long long)a->v_stride,
-                          cg_dtype_size(a->dtype));
+    (void)room; /* slots and positions are in device memory: the kernel checks them */
+    CG_TRY(cg_cache_check_append_type(host, a, err));
+    bits = (uint64_t)(uintptr_t)a->k | (uint64_t)(uintptr_t)a->v | (uint64_t)a->k_stride |
+           (uint64_t)a->v_stride;
+    if (bits % cg_dtype_size(a->dtype))
+        return host->fail(
+            err, CG_ERR_USAGE,
+            "append: keys at %p, rows %lld bytes apart, values at %p, rows %lld bytes "
+            "apart, wanted multiples of the element size of %u bytes",
+            a->k, (long long)a->k_stride, a->v, (long long)a->v_stride, cg_dtype_size(a->dtype));
     return CG_OK;
 }
 
@@ -124,13 +114,13 @@ static cg_status store(const cg_host *host, const cg_kv_view *view, int32_t n_bl
 
 const cg_cache_memory cg_cache_memory_cuda = {
     .device = CG_DEVICE_CUDA,
-    .no_memory = CG_ERR_DEVICE_NOMEM,
+    .nomem = CG_ERR_DEVICE_NOMEM,
     .check = check,
     .alloc = cuda_alloc,
     .free = cuda_free,
     .copy = copy,
-    .wait = wait,
-    .settle = settle,
+    .synchronize = synchronize,
+    .drain = drain,
     .check_append = check_append,
     .store = store,
 };

@@ -3,14 +3,14 @@
  * @file paged.h  A cache of pages from one pool, which slots may share.
  *
  * Keys, then values, each [layer][page][kv head][token][head_dim]: the tokens of one head of a page
- * lie together. A page number stands for the same place in every layer, so one table serves all.
+ * are adjacent. A page has the same number in every layer, so one table serves all layers.
  *
- * Addresses must be base + page * stride for as long as the cache lives, yet memory should be taken
- * as it is needed: address space for all pages that can ever be used is reserved at the start
- * (inaccessible, costs nothing), and given memory slab by slab (pool.h).
+ * Addresses must remain base + page * stride for the life of the cache, yet memory should be used
+ * only as needed: address space for all pages that can ever be used is reserved at creation
+ * (inaccessible, free of charge), and memory is committed to it in slabs (pool.h).
  *
- * A page has a count of the slots it belongs to. Only a page of count 1 is ever written: where a
- * slot was cut back into a page that it shares, the next reserve() gives it a copy.
+ * Pages are reference-counted by the slots that own them. Only a page with a count of 1 is written:
+ * if a slot is truncated into a page that it shares, the next reserve() gives it a copy.
  */
 #ifndef CACHE_PAGED_H
 #define CACHE_PAGED_H
@@ -21,10 +21,10 @@
 
 enum {
     /*
-     * Tokens of a page. 16 is what the flash kernels take at a time from one place, and with 64
-     * elements a head it makes 4 KiB of keys of one head, a page of the machine. Larger pages waste
-     * more at the end of every slot and copy more at the end of a shared prompt; smaller ones cut
-     * the kernels' loads.
+     * Tokens per page. The flash kernels load 16 tokens of consecutive memory at a time, and with a
+     * head size of 64 the f32 keys of one head fill 4 KiB, a page of the machine. Larger pages
+     * waste more at the end of every slot and copy more at the end of a shared prompt; smaller ones
+     * split the kernels' loads.
      */
     CG_PAGE_TOKENS = 16,
 };
@@ -32,7 +32,7 @@ enum {
 cg_status cg_paged_create(const cg_host *host, const cg_cache_config *config, void **ret_self,
                           cg_error *err);
 
-/** The same over a given pool; `config` was checked. */
+/** Creates the cache over a given pool; `config` has been checked. */
 cg_status cg_paged_create_in(const cg_host *host, const cg_cache_config *config,
                              const cg_page_pool_ops *ops, void **ret_self, cg_error *err);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* paged: pages of one pool; slots share the pages of a common prefix. */
+/* paged: slots are lists of pages from one pool and share the pages of a common prefix. */
 #include <confgen/cache.h>
 
 #include "cache_checks.h"

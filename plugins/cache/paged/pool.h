@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /**
- * @file pool.h  The memory of pages, and the page table as kernels see it: what differs between the
- * CPU and a GPU. Which page is whose is the business of paged.c alone.
+ * @file pool.h  Memory of pages and the device's page table: the part of the paged cache that
+ * differs between CPU and GPU. paged.c tracks which slots own a page.
  *
- * A plane is the keys or the values of one layer; there are 2 n_layers of them, keys first. Page p
- * lies at base + plane * plane_stride + p * page_bytes for as long as the pool lives; it has memory
- * from when it is opened.
+ * A plane holds the keys or the values of one layer; there are 2 n_layers planes, keys first. Page
+ * p is at base + plane * plane_stride + p * page_bytes for the life of the pool. Address space is
+ * reserved at creation; memory is committed to pages later.
  */
 #ifndef CACHE_PAGED_POOL_H
 #define CACHE_PAGED_POOL_H
@@ -15,22 +15,22 @@
 typedef struct cg_page_pool cg_page_pool;
 
 typedef struct cg_page_pool_ops {
-    cg_status no_memory; /* what it is called when there is none */
+    cg_status nomem; /* status when out of memory: CG_ERR_NOMEM or CG_ERR_DEVICE_NOMEM */
 
     /**
-     * Set base, plane_stride, step_max, and table where there is a publish(). May lower n_pages,
-     * and may open pages. On failure destroy() follows.
+     * Sets base, plane_stride and ahead_max, and view_table if there is a publish(). May lower
+     * n_pages and commit pages. The caller calls destroy() after a failure too.
      */
     cg_status (*create)(cg_page_pool *pool, cg_error *err);
-    void (*destroy)(cg_page_pool *pool); /* whatever create() came to */
+    void (*destroy)(cg_page_pool *pool); /* accepts a partly created pool */
     /**
-     * Memory for pages [0, pages), n_open < pages <= n_pages, or a few more: n_open says.
-     * `no_memory` if there is none, and all is as before.
+     * Commits memory to pages [0, pages), n_committed < pages <= n_pages, possibly to a few more:
+     * sets n_committed. On `nomem` nothing changes.
      */
-    cg_status (*open)(cg_page_pool *pool, int32_t pages, cg_error *err);
+    cg_status (*commit)(cg_page_pool *pool, int32_t pages, cg_error *err);
     /**
-     * Entries [first, first + n) of the table have changed: bring them to where kernels read them,
-     * after what was queued before. NULL: kernels read the host's table.
+     * Copies entries [first, first + n) of host_table to view_table, after the work enqueued so
+     * far. NULL: views use host_table.
      */
     cg_status (*publish)(cg_page_pool *pool, int64_t first, int32_t n, cg_error *err);
 } cg_page_pool_ops;
@@ -44,15 +44,15 @@ struct cg_page_pool {
     int64_t n_planes;
     int64_t n_entries; /* of the page table */
 
-    int32_t n_pages;        /* pages there may ever be; before create(): that are wanted at most */
-    int32_t n_open;         /* pages [0, n_open) have memory */
-    int64_t bytes;          /* memory held */
-    int64_t step_max;       /* bytes that are opened ahead of need, at most; 0: no bound */
-    char *base;             /* of the device */
-    int64_t plane_stride;   /* bytes between planes */
-    const int32_t *entries; /* [n_entries] the table on the host; set after create() */
-    int32_t *table;         /* [n_entries] of the device: what views show */
-    void *state;            /* of the implementation */
+    int32_t n_pages;           /* most pages, a bound that create() may lower */
+    int32_t n_committed;       /* pages [0, n_committed) have memory */
+    int64_t bytes;             /* memory held */
+    int64_t ahead_max;         /* most bytes committed ahead of need; 0: unbounded */
+    char *base;                /* device address */
+    int64_t plane_stride;      /* bytes between planes */
+    const int32_t *host_table; /* [n_entries] set after create() */
+    int32_t *view_table;       /* [n_entries] device memory: the page table of views */
+    void *state;               /* of the implementation */
 };
 
 extern const cg_page_pool_ops cg_page_pool_host;

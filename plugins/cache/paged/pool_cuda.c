@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Address space of a GPU: reserved at once, mapped slab by slab, through the driver's calls for
- * virtual memory. Those are had from the run time, so that the plugin loads without a driver.
+ * GPU memory: address space reserved at creation, memory mapped in slabs, with the driver's virtual
+ * memory management. The driver's functions come from the CUDA runtime, so the plugin loads without
+ * a driver.
  *
- * Memory is mapped in granules (2 MiB), and every plane takes its own. Where a plane would be a few
- * granules only, that rounding would matter and growth would not: such a pool is allocated whole.
+ * Memory is mapped in granules (2 MiB), separately for every plane. With only a few granules per
+ * plane the rounding would waste much and growing would gain little: such a pool is allocated whole
+ * with cudaMalloc().
  */
 #include <cuda.h>
 #include <cudaTypedefs.h>
@@ -14,15 +16,15 @@
 #include "kernels.h"
 #include "pool.h"
 
-enum { WHOLE_GRANULES = 4 }; /* of a plane, at most, where the pool is allocated at once */
+enum { WHOLE_GRANULES = 4 }; /* most granules per plane of a pool that is allocated whole */
 
 /*
- * Unlike on the CPU, what is opened is taken from others at once: doubling ahead of need ends here.
- * Slabs of 4 GiB are 1/20 to 1/35 of a data centre's GPU, and some 10 ms of mapping each.
+ * Unlike on the CPU, committed memory is at once unavailable to others: bound the doubling. Slabs
+ * of 4 GiB are 1/20 to 1/35 of a data centre GPU, and take some 10 ms each to map.
  */
-static const int64_t STEP_MAX = (int64_t)4 << 30;
+static const int64_t AHEAD_MAX = (int64_t)4 << 30;
 
-/* Calls of the driver, by the version that the names are bound to. */
+/* Functions of the driver, in the versions that the types name. */
 struct driver {
     PFN_cuGetErrorName_v6000 error_name;
     PFN_cuDeviceGetAttribute_v2000 device_attribute;
@@ -40,9 +42,9 @@ struct state {
     struct driver driver;
     CUmemAllocationProp prop;
     int64_t granule;
-    int64_t *slab_end; /* [plane_stride / granule] bytes of a plane that are mapped after slab i */
+    int64_t *slab_end; /* [plane_stride / granule] end of slab i, in bytes from the plane's start */
     int64_t n_slabs;
-    int whole; /* allocated by cudaMalloc(): no slabs */
+    int whole; /* allocated by cudaMalloc(), without slabs */
 };
 
 static int64_t round_up(int64_t x, int64_t to)
@@ -59,8 +61,7 @@ static cg_status check_driver(const cg_page_pool *pool, CUresult code, const cha
     if (code == CUDA_SUCCESS)
         return CG_OK;
     if (code == CUDA_ERROR_OUT_OF_MEMORY)
-        return pool->host->fail(err, CG_ERR_DEVICE_NOMEM,
-                                "KV cache: the GPU has no memory left (%s)", call);
+        return pool->host->fail(err, CG_ERR_DEVICE_NOMEM, "KV cache: out of GPU memory (%s)", call);
     if (s->driver.error_name(code, &name) != CUDA_SUCCESS || !name)
         name = "unknown error";
     return pool->host->fail(err, CG_ERR_CUDA, "KV cache: CUDA driver: %s (%d) in %s", name,
@@ -89,14 +90,12 @@ static cg_status load_driver(const cg_page_pool *pool, struct driver *ret_driver
 
     for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++) {
         enum cudaDriverEntryPointQueryResult found = cudaDriverEntryPointSymbolNotFound;
-        cg_status st = CG_CACHE_CUDA(pool->host,
-                                     cudaGetDriverEntryPointByVersion(calls[i].name, calls[i].entry,
-                                                                      calls[i].version,
-                                                                      cudaEnableDefault, &found),
-                                     err);
 
-        if (st != CG_OK)
-            return st;
+        CG_TRY(CG_CACHE_CUDA(pool->host,
+                             cudaGetDriverEntryPointByVersion(calls[i].name, calls[i].entry,
+                                                              calls[i].version, cudaEnableDefault,
+                                                              &found),
+                             err));
         if (found != cudaDriverEntryPointSuccess || !*calls[i].entry)
             return pool->host->fail(err, CG_ERR_UNSUPPORTED,
                                     "KV cache: the NVIDIA driver has no %s(): update it, or use "
@@ -106,27 +105,20 @@ static cg_status load_driver(const cg_page_pool *pool, struct driver *ret_driver
     return CG_OK;
 }
 
-/* What memory is to be mapped, and in what granules. */
-static cg_status set_granule(cg_page_pool *pool, cg_error *err)
+/* Loads the driver's functions; sets the properties of memory to map and the granule. */
+static cg_status open_driver(cg_page_pool *pool, cg_error *err)
 {
     struct state *s = pool->state;
     int device = 0, has = 0;
     size_t granule = 0;
-    cg_status st = CG_CACHE_CUDA(pool->host, cudaGetDevice(&device), err);
 
-    /* The driver's calls want a context: the first call that needs one makes it. */
-    if (st == CG_OK)
-        st = CG_CACHE_CUDA(pool->host, cudaFree(NULL), err);
-    if (st == CG_OK)
-        st = load_driver(pool, &s->driver, err);
-    if (st == CG_OK)
-        st =
-            check_driver(pool,
-                         s->driver.device_attribute(
-                             &has, CU_DEVICE_ATTRIBUTE_VIRTUAL_MEMORY_MANAGEMENT_SUPPORTED, device),
-                         "cuDeviceGetAttribute", err);
-    if (st != CG_OK)
-        return st;
+    CG_TRY(CG_CACHE_CUDA(pool->host, cudaGetDevice(&device), err));
+    CG_TRY(CG_CACHE_CUDA(pool->host, cudaFree(NULL), err)); /* creates the context, if none */
+    CG_TRY(load_driver(pool, &s->driver, err));
+    CG_TRY(check_driver(pool,
+                        s->driver.device_attribute(
+                            &has, CU_DEVICE_ATTRIBUTE_VIRTUAL_MEMORY_MANAGEMENT_SUPPORTED, device),
+                        "cuDeviceGetAttribute", err));
     if (!has)
         return pool->host->fail(err, CG_ERR_UNSUPPORTED,
                                 "KV cache: GPU %d has no virtual memory management: use the static "
@@ -135,20 +127,22 @@ static cg_status set_granule(cg_page_pool *pool, cg_error *err)
     s->prop.type = CU_MEM_ALLOCATION_TYPE_PINNED;
     s->prop.location.type = CU_MEM_LOCATION_TYPE_DEVICE;
     s->prop.location.id = device;
-    st = check_driver(
+    CG_TRY(check_driver(
         pool, s->driver.granularity(&granule, &s->prop, CU_MEM_ALLOC_GRANULARITY_RECOMMENDED),
-        "cuMemGetAllocationGranularity", err);
-    if (st == CG_OK && (granule < 1 || granule > (size_t)1 << 40))
-        return pool->host->fail(err, CG_ERR_CUDA, "KV cache: GPU %d maps memory in %zu bytes",
+        "cuMemGetAllocationGranularity", err));
+    if (granule < 1 || granule > (size_t)1 << 40)
+        return pool->host->fail(err, CG_ERR_CUDA,
+                                "KV cache: GPU %d maps memory in granules of %zu bytes, wanted 1 "
+                                "to 2^40",
                                 device, granule);
     s->granule = (int64_t)granule;
-    return st;
+    return CG_OK;
 }
 
-static cg_status no_memory(const cg_page_pool *pool, int64_t bytes, int64_t pages, cg_error *err)
+static cg_status fail_nomem(const cg_page_pool *pool, int64_t bytes, int64_t pages, cg_error *err)
 {
     return pool->host->fail(err, CG_ERR_DEVICE_NOMEM,
-                            "KV cache: no GPU memory for %lld bytes (%lld pages of %lld bytes)",
+                            "KV cache: out of GPU memory for %lld bytes (%lld pages of %lld bytes)",
                             (long long)bytes, (long long)pages,
                             (long long)(pool->page_bytes * pool->n_planes));
 }
@@ -156,16 +150,16 @@ static cg_status no_memory(const cg_page_pool *pool, int64_t bytes, int64_t page
 static cg_status allocate_whole(cg_page_pool *pool, int64_t plane, cg_error *err)
 {
     struct state *s = pool->state;
-    int64_t bytes = plane * pool->n_planes; /* <= max_bytes where there is a bound */
+    int64_t bytes = plane * pool->n_planes; /* at most max_bytes, if bounded */
     cudaError_t code = cudaMalloc((void **)&pool->base, (size_t)bytes);
 
     if (code == cudaErrorMemoryAllocation) {
         (void)cudaGetLastError();
-        return no_memory(pool, bytes, pool->n_pages, err);
+        return fail_nomem(pool, bytes, pool->n_pages, err);
     }
     s->whole = 1;
     pool->plane_stride = plane;
-    pool->n_open = pool->n_pages;
+    pool->n_committed = pool->n_pages;
     pool->bytes = bytes;
     return cg_cache_cuda_check(pool->host, code, "cudaMalloc", err);
 }
@@ -178,14 +172,14 @@ static cg_status reserve_addresses(cg_page_pool *pool, int64_t plane, cg_error *
     int64_t all_planes;
     CUresult code;
 
-    /* Granules count against the bound, whole: a plane gets what is left of it, rounded down. */
+    /* Whole granules count against the bound: round each plane's share of it down. */
     if (c->max_bytes && plane > c->max_bytes / pool->n_planes / s->granule * s->granule) {
         plane = c->max_bytes / pool->n_planes / s->granule * s->granule;
         pool->n_pages = (int32_t)(plane / pool->page_bytes);
     }
     if (pool->n_pages < 1)
         return pool->host->fail(
-            err, CG_ERR_DEVICE_NOMEM, "KV cache: %lld bytes hold no page of %lld bytes",
+            err, CG_ERR_DEVICE_NOMEM, "KV cache: the bound of %lld bytes is below a page of %lld",
             (long long)c->max_bytes, (long long)(pool->page_bytes * pool->n_planes));
     if (plane > INT64_MAX - s->granule ||
         __builtin_mul_overflow(round_up(plane, s->granule), pool->n_planes, &all_planes))
@@ -210,31 +204,29 @@ static cg_status reserve_addresses(cg_page_pool *pool, int64_t plane, cg_error *
 static cg_status create(cg_page_pool *pool, cg_error *err)
 {
     const cg_host *host = pool->host;
-    size_t table_bytes = (size_t)pool->n_entries * sizeof *pool->table;
+    size_t table_bytes = (size_t)pool->n_entries * sizeof *pool->view_table;
     struct state *s = host->alloc(host->ctx, sizeof *s);
     cudaError_t code;
-    cg_status st;
     int64_t plane;
 
     if (!s)
         return host->fail(err, CG_ERR_NOMEM, "KV cache: out of memory");
     *s = (struct state) { 0 };
     pool->state = s;
-    pool->step_max = STEP_MAX;
-    if ((st = set_granule(pool, err)) != CG_OK)
-        return st;
-    code = cudaMalloc((void **)&pool->table, table_bytes);
+    pool->ahead_max = AHEAD_MAX;
+    CG_TRY(open_driver(pool, err));
+    code = cudaMalloc((void **)&pool->view_table, table_bytes);
     if (code == cudaErrorMemoryAllocation) {
         (void)cudaGetLastError();
         return host->fail(err, CG_ERR_DEVICE_NOMEM,
-                          "KV cache: no GPU memory for the page table of %zu bytes", table_bytes);
+                          "KV cache: out of GPU memory for the page table of %zu bytes",
+                          table_bytes);
     }
-    if ((st = cg_cache_cuda_check(host, code, "cudaMalloc", err)) != CG_OK ||
-        (st = CG_CACHE_CUDA(host,
-                            cudaMemsetAsync(pool->table, 0xff, table_bytes, /* -1: no page */
-                                            (cudaStream_t)pool->config->stream),
-                            err)) != CG_OK)
-        return st;
+    CG_TRY(cg_cache_cuda_check(host, code, "cudaMalloc", err));
+    CG_TRY(CG_CACHE_CUDA(host,
+                         cudaMemsetAsync(pool->view_table, 0xff, table_bytes, /* -1: no page */
+                                         (cudaStream_t)pool->config->stream),
+                         err));
     if (__builtin_mul_overflow((int64_t)pool->n_pages, pool->page_bytes, &plane))
         return host->fail(err, CG_ERR_DEVICE_NOMEM, "KV cache: %d pages of %lld bytes are too many",
                           pool->n_pages, (long long)pool->page_bytes);
@@ -243,7 +235,7 @@ static cg_status create(cg_page_pool *pool, cg_error *err)
     return reserve_addresses(pool, plane, err);
 }
 
-/* Take the mappings of a plane away: slab by slab, as they were made. */
+/* Unmaps a plane slab by slab, as it was mapped. */
 static void unmap_plane(cg_page_pool *pool, int64_t plane)
 {
     struct state *s = pool->state;
@@ -262,8 +254,8 @@ static void destroy(cg_page_pool *pool)
 
     if (!s)
         return;
-    if (pool->table)
-        cudaDeviceSynchronize(); /* whatever runs on whichever stream may still read pages */
+    if (pool->view_table)
+        cudaDeviceSynchronize(); /* work on any stream may still read pages */
     if (s->whole) {
         cudaFree(pool->base);
     } else if (pool->base) {
@@ -272,12 +264,12 @@ static void destroy(cg_page_pool *pool)
         s->driver.address_free((CUdeviceptr)pool->base,
                                (size_t)(pool->plane_stride * pool->n_planes));
     }
-    cudaFree(pool->table);
+    cudaFree(pool->view_table);
     pool->host->free(pool->host->ctx, s->slab_end);
     pool->host->free(pool->host->ctx, s);
 }
 
-/* Memory for bytes [from, to) of a plane; on failure nothing is mapped. */
+/* Maps memory to bytes [from, to) of a plane; on failure nothing is mapped. */
 static cg_status map_slab(cg_page_pool *pool, int64_t plane, int64_t from, int64_t to,
                           cg_error *err)
 {
@@ -287,44 +279,40 @@ static cg_status map_slab(cg_page_pool *pool, int64_t plane, int64_t from, int64
     CUdeviceptr at = (CUdeviceptr)(pool->base + plane * pool->plane_stride + from);
     size_t bytes = (size_t)(to - from);
     CUmemGenericAllocationHandle handle = 0;
-    cg_status st =
-        check_driver(pool, s->driver.create(&handle, bytes, &s->prop, 0), "cuMemCreate", err);
+    cg_status st;
 
-    if (st != CG_OK)
-        return st;
+    CG_TRY(check_driver(pool, s->driver.create(&handle, bytes, &s->prop, 0), "cuMemCreate", err));
     st = check_driver(pool, s->driver.map(at, bytes, 0, handle, 0), "cuMemMap", err);
-    /* The mapping keeps the memory; where there is none it goes here. */
-    s->driver.release(handle);
-    if (st != CG_OK)
-        return st;
+    s->driver.release(handle); /* a mapping keeps the memory alive; without one, this frees it */
+    CG_TRY(st);
     st = check_driver(pool, s->driver.set_access(at, bytes, &access, 1), "cuMemSetAccess", err);
     if (st != CG_OK)
         s->driver.unmap(at, bytes);
     return st;
 }
 
-static cg_status open_pages(cg_page_pool *pool, int32_t pages, cg_error *err)
+static cg_status commit(cg_page_pool *pool, int32_t pages, cg_error *err)
 {
     struct state *s = pool->state;
     int64_t from = s->n_slabs ? s->slab_end[s->n_slabs - 1] : 0;
     int64_t to = round_up(pages * pool->page_bytes, s->granule);
-    int64_t open, plane = 0;
+    int64_t committed, plane = 0;
     cg_status st = CG_OK;
 
     for (; plane < pool->n_planes && st == CG_OK; plane++)
         st = map_slab(pool, plane, from, to, err);
     if (st != CG_OK) {
-        /* plane - 1 is the one that failed: it has nothing to undo */
+        /* plane - 1 failed and has nothing to undo */
         for (int64_t done = 0; done < plane - 1; done++)
             s->driver.unmap((CUdeviceptr)(pool->base + done * pool->plane_stride + from),
                             (size_t)(to - from));
         if (st == CG_ERR_DEVICE_NOMEM)
-            return no_memory(pool, (to - from) * pool->n_planes, pages - pool->n_open, err);
+            return fail_nomem(pool, (to - from) * pool->n_planes, pages - pool->n_committed, err);
         return st;
     }
     s->slab_end[s->n_slabs++] = to;
-    open = to / pool->page_bytes;
-    pool->n_open = open < pool->n_pages ? (int32_t)open : pool->n_pages;
+    committed = to / pool->page_bytes;
+    pool->n_committed = committed < pool->n_pages ? (int32_t)committed : pool->n_pages;
     pool->bytes = to * pool->n_planes;
     return CG_OK;
 }
@@ -332,15 +320,16 @@ static cg_status open_pages(cg_page_pool *pool, int32_t pages, cg_error *err)
 static cg_status publish(cg_page_pool *pool, int64_t first, int32_t n, cg_error *err)
 {
     return cg_cache_cuda_check(pool->host,
-                               cg_cache_set_entries_cuda(pool->table + first, pool->entries + first,
-                                                         n, (cudaStream_t)pool->config->stream),
+                               cg_cache_set_entries_cuda(pool->view_table + first,
+                                                         pool->host_table + first, n,
+                                                         (cudaStream_t)pool->config->stream),
                                "writing the page table", err);
 }
 
 const cg_page_pool_ops cg_page_pool_cuda = {
-    .no_memory = CG_ERR_DEVICE_NOMEM,
+    .nomem = CG_ERR_DEVICE_NOMEM,
     .create = create,
     .destroy = destroy,
-    .open = open_pages,
+    .commit = commit,
     .publish = publish,
 };

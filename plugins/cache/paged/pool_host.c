@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Address space of the process: reserved at once, made accessible as it is needed. */
+/* Host memory: address space reserved at creation with mmap(), made accessible with mprotect(). */
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -33,7 +33,7 @@ static cg_status create(cg_page_pool *pool, cg_error *err)
                                 (long long)all_planes, c->n_slots, c->max_len);
     pool->base = p;
 #ifdef MADV_HUGEPAGE
-    /* Advice. A step reads all that is used, and 4 KiB pages would miss the TLB for every head. */
+    /* Optional: a step reads all used pages; with 4 KiB pages every head would miss the TLB. */
     (void)madvise(p, (size_t)all_planes, MADV_HUGEPAGE);
 #endif
     return CG_OK;
@@ -45,10 +45,10 @@ static void destroy(cg_page_pool *pool)
         munmap(pool->base, (size_t)(pool->plane_stride * pool->n_planes));
 }
 
-static cg_status open_pages(cg_page_pool *pool, int32_t pages, cg_error *err)
+static cg_status commit(cg_page_pool *pool, int32_t pages, cg_error *err)
 {
     int64_t os_page = sysconf(_SC_PAGESIZE);
-    int64_t from = pool->n_open * pool->page_bytes / os_page * os_page;
+    int64_t from = pool->n_committed * pool->page_bytes / os_page * os_page;
     int64_t to = round_up(pages * pool->page_bytes, os_page);
 
     for (int64_t plane = 0; plane < pool->n_planes; plane++) {
@@ -56,17 +56,17 @@ static cg_status open_pages(cg_page_pool *pool, int32_t pages, cg_error *err)
 
         if (mprotect(at, (size_t)(to - from), PROT_READ | PROT_WRITE))
             return pool->host->fail(err, CG_ERR_NOMEM,
-                                    "KV cache: no memory for %d pages of %lld bytes", pages,
+                                    "KV cache: out of memory for %d pages of %lld bytes", pages,
                                     (long long)(pool->page_bytes * pool->n_planes));
     }
-    pool->n_open = pages;
+    pool->n_committed = pages;
     pool->bytes = pool->page_bytes * pool->n_planes * pages;
     return CG_OK;
 }
 
 const cg_page_pool_ops cg_page_pool_host = {
-    .no_memory = CG_ERR_NOMEM,
+    .nomem = CG_ERR_NOMEM,
     .create = create,
     .destroy = destroy,
-    .open = open_pages,
+    .commit = commit,
 };
