@@ -10,7 +10,7 @@
 
 #include "base/error.h"
 
-cg_status cg_append_file_open(cg_append_file *f, const char *path, int truncate, cg_error *err)
+cg_status cg_append_file_open(cg_append_file *f, const char *path, int empty, cg_error *err)
 {
     int is_stdout = !strcmp(path, "-");
     struct stat sb;
@@ -18,21 +18,21 @@ cg_status cg_append_file_open(cg_append_file *f, const char *path, int truncate,
     memset(f, 0, sizeof *f);
     f->name = strdup(is_stdout ? "standard output" : path);
     if (!f->name)
-        return cg_fail(err, CG_ERR_NOMEM, "'%s': out of memory", path);
+        return cg_fail_nomem(err, path);
     if (is_stdout) {
-        /* Never cut, even where the shell has sent it to a file: that file is the shell's. */
+        /* Not regular, even if redirected to a file: that file belongs to the shell. */
         f->fd = STDOUT_FILENO;
         return CG_OK;
     }
-    f->fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | (truncate ? O_TRUNC : 0), 0666);
+    f->fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | (empty ? O_TRUNC : 0), 0666);
     if (f->fd < 0)
         return cg_fail(err, CG_ERR_IO, "'%s': cannot open for writing: %s", path, strerror(errno));
-    f->open = 1;
+    f->owns_fd = 1;
     if (fstat(f->fd, &sb))
         return cg_fail(err, CG_ERR_IO, "'%s': cannot stat: %s", path, strerror(errno));
     f->regular = S_ISREG(sb.st_mode);
     if (f->regular) {
-        f->end = (uint64_t)sb.st_size;
+        f->size = (uint64_t)sb.st_size;
         if (lseek(f->fd, 0, SEEK_END) < 0)
             return cg_fail(err, CG_ERR_IO, "'%s': cannot seek: %s", path, strerror(errno));
     }
@@ -41,7 +41,7 @@ cg_status cg_append_file_open(cg_append_file *f, const char *path, int truncate,
 
 void cg_append_file_close(cg_append_file *f)
 {
-    if (f->open)
+    if (f->owns_fd)
         close(f->fd);
     free(f->name);
     memset(f, 0, sizeof *f);
@@ -60,28 +60,28 @@ cg_status cg_append_file_write(cg_append_file *f, const void *bytes, size_t len,
         if (n < 0) {
             const char *why = strerror(errno);
 
-            if (f->regular && cg_append_file_truncate(f, f->end, NULL) == CG_OK)
+            if (f->regular && cg_append_file_truncate(f, f->size, NULL) == CG_OK)
                 return cg_fail(err, CG_ERR_IO,
-                               "'%s': wrote %zu of %zu bytes: %s; the file was cut back to its "
-                               "%llu bytes before",
-                               f->name, done, len, why, (unsigned long long)f->end);
+                               "'%s': wrote %zu of %zu bytes: %s; the file was truncated to its "
+                               "previous %llu bytes",
+                               f->name, done, len, why, (unsigned long long)f->size);
             return cg_fail(err, CG_ERR_IO, "'%s': wrote %zu of %zu bytes: %s", f->name, done, len,
                            why);
         }
         done += (size_t)n;
     }
-    f->end += len;
+    f->size += len;
     return CG_OK;
 }
 
-cg_status cg_append_file_truncate(cg_append_file *f, uint64_t end, cg_error *err)
+cg_status cg_append_file_truncate(cg_append_file *f, uint64_t size, cg_error *err)
 {
     if (!f->regular)
         return CG_OK;
-    if (ftruncate(f->fd, (off_t)end) || lseek(f->fd, (off_t)end, SEEK_SET) < 0)
-        return cg_fail(err, CG_ERR_IO, "'%s': cannot cut the file to %llu bytes: %s", f->name,
-                       (unsigned long long)end, strerror(errno));
-    f->end = end;
+    if (ftruncate(f->fd, (off_t)size) || lseek(f->fd, (off_t)size, SEEK_SET) < 0)
+        return cg_fail(err, CG_ERR_IO, "'%s': cannot truncate to %llu bytes: %s", f->name,
+                       (unsigned long long)size, strerror(errno));
+    f->size = size;
     return CG_OK;
 }
 

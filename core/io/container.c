@@ -26,6 +26,18 @@ cg_container_format cg_container_format_of(const char *path)
     return CG_CONTAINER_PLAIN;
 }
 
+cg_container_format cg_container_format_detect(const void *bytes, size_t len)
+{
+    const unsigned char *p = bytes;
+
+    if (len >= 2 && p[0] == 0x1f && p[1] == 0x8b)
+        return CG_CONTAINER_GZ;
+    if (len >= 4 && (cg_read_u32_le(p) == ZSTD_MAGICNUMBER ||
+                     (cg_read_u32_le(p) & ZSTD_MAGIC_SKIPPABLE_MASK) == ZSTD_MAGIC_SKIPPABLE_START))
+        return CG_CONTAINER_ZST;
+    return CG_CONTAINER_PLAIN;
+}
+
 const char *cg_container_format_name(cg_container_format format)
 {
     return format == CG_CONTAINER_ZST ? "zst" : format == CG_CONTAINER_GZ ? "gz" : "plain";
@@ -41,7 +53,7 @@ static cg_status compress_zstd(int level, const void *bytes, size_t len, cg_buf 
     size_t n;
 
     if (!ctx || cg_buf_reserve(out, bound)) {
-        st = cg_fail(err, CG_ERR_NOMEM, "compressing a molecule of %zu bytes: out of memory", len);
+        st = cg_fail_nomem(err, "compressing a molecule");
         goto out;
     }
     n = ZSTD_CCtx_setParameter(ctx, ZSTD_c_compressionLevel, level);
@@ -73,7 +85,7 @@ static cg_status compress_gzip(int level, const void *bytes, size_t len, cg_buf 
                        "compressing a molecule of %zu bytes: gzip error %d", len, rc);
     bound = deflateBound(&z, len);
     if (cg_buf_reserve(out, bound)) {
-        st = cg_fail(err, CG_ERR_NOMEM, "compressing a molecule of %zu bytes: out of memory", len);
+        st = cg_fail_nomem(err, "compressing a molecule");
         goto out;
     }
     /* zlib does not write through next_in; both sizes fit: len <= CG_FRAME_MAX_CONTENT. */
@@ -99,8 +111,8 @@ cg_status cg_frame_compress(cg_container_format format, int level, const void *b
 {
     if (len > CG_FRAME_MAX_CONTENT)
         return cg_fail(err, CG_ERR_LIMIT,
-                       "the records of one molecule have %zu bytes, at most %llu can be written",
-                       len, (unsigned long long)CG_FRAME_MAX_CONTENT);
+                       "the records of one molecule have %zu bytes, wanted at most %llu", len,
+                       (unsigned long long)CG_FRAME_MAX_CONTENT);
     if (format == CG_CONTAINER_ZST)
         return compress_zstd(level, bytes, len, out, err);
     if (format == CG_CONTAINER_GZ)
@@ -116,24 +128,24 @@ struct cg_container {
     cg_container_format format;
     cg_container_frame *frames; /* [n_frames] of frames_cap */
     size_t n_frames, frames_cap;
-    int finished; /* the table is written, or a write failed: no more frames */
+    int finished; /* the trailer is written, or a write failed: no more frames */
 };
 
-static cg_status open_container(const char *path, cg_container_format format, int truncate,
+static cg_status open_container(const char *path, cg_container_format format, int empty,
                                 cg_container **ret, cg_error *err)
 {
     cg_container *c = calloc(1, sizeof *c);
     cg_status st;
 
     if (!c)
-        return cg_fail(err, CG_ERR_NOMEM, "'%s': out of memory", path);
+        return cg_fail_nomem(err, path);
     c->format = format;
-    if ((st = cg_append_file_open(&c->file, path, truncate, err)) != CG_OK) {
-        cg_container_close(c);
-        return st;
-    }
+    CG_TRY_GOTO(st, cg_append_file_open(&c->file, path, empty, err), out);
     *ret = c;
-    return CG_OK;
+    c = NULL;
+out:
+    cg_container_close(c);
+    return st;
 }
 
 cg_status cg_container_create(const char *path, cg_container_format format, cg_container **ret,
@@ -146,22 +158,20 @@ cg_status cg_container_reopen(const char *path, cg_container_format format,
                               const cg_container_frame *frames, size_t n_frames, cg_container **ret,
                               cg_error *err)
 {
-    cg_container *c = NULL;
-    cg_status st = open_container(path, format, 0, &c, err);
     const cg_container_frame *last = n_frames ? &frames[n_frames - 1] : NULL;
+    cg_container *c = NULL;
+    cg_status st;
 
-    if (st != CG_OK)
-        return st;
+    CG_TRY(open_container(path, format, 0, &c, err));
     if (cg_grow((void **)&c->frames, &c->frames_cap, n_frames, sizeof *c->frames)) {
-        st = cg_fail(err, CG_ERR_NOMEM, "'%s': out of memory", path);
+        st = cg_fail_nomem(err, path);
         goto out;
     }
     if (n_frames)
         memcpy(c->frames, frames, n_frames * sizeof *frames);
     c->n_frames = n_frames;
-    if ((st = cg_append_file_truncate(&c->file, last ? last->offset + last->size : 0, err)) !=
-        CG_OK)
-        goto out;
+    CG_TRY_GOTO(st, cg_append_file_truncate(&c->file, last ? last->offset + last->size : 0, err),
+                out);
     *ret = c;
     c = NULL;
 out:
@@ -169,30 +179,31 @@ out:
     return st;
 }
 
-cg_status cg_container_append_frame(cg_container *c, const void *frame, size_t size, uint64_t plain,
-                                    cg_error *err)
+cg_status cg_container_append_frame(cg_container *c, const void *frame, size_t size,
+                                    uint64_t content_size, cg_error *err)
 {
-    uint64_t start = c->file.end;
+    uint64_t start = c->file.size;
     cg_status st;
 
     if (c->finished)
-        return cg_fail(err, CG_ERR_INTERNAL, "'%s': a frame after the end of the file",
+        return cg_fail(err, CG_ERR_INTERNAL, "'%s': frame appended to a finished file",
                        c->file.name);
     if (!size)
         return CG_OK;
-    /* The seek table's numbers have 32 bits. */
-    if (c->n_frames == CG_CONTAINER_MAX_FRAMES || size > UINT32_MAX || plain > CG_FRAME_MAX_CONTENT)
+    /* Sizes in the seek table have 32 bits. */
+    if (c->n_frames == CG_CONTAINER_MAX_FRAMES || size > UINT32_MAX ||
+        content_size > CG_FRAME_MAX_CONTENT)
         return cg_fail(err, CG_ERR_LIMIT,
-                       "'%s': frame %zu of %zu bytes is beyond what the file can hold",
+                       "'%s': frame %zu of %zu bytes exceeds the limits of the file format",
                        c->file.name, c->n_frames, size);
     if (cg_grow((void **)&c->frames, &c->frames_cap, c->n_frames + 1, sizeof *c->frames))
-        return cg_fail(err, CG_ERR_NOMEM, "'%s': out of memory", c->file.name);
+        return cg_fail_nomem(err, c->file.name);
     st = cg_append_file_write(&c->file, frame, size, err);
     if (st != CG_OK) {
         c->finished = 1;
         return cg_fail_prefix(err, st, "output stopped after %zu complete molecules", c->n_frames);
     }
-    c->frames[c->n_frames++] = (cg_container_frame) { start, size, plain };
+    c->frames[c->n_frames++] = (cg_container_frame) { start, size, content_size };
     return CG_OK;
 }
 
@@ -203,9 +214,9 @@ cg_status cg_container_append(cg_container *c, const void *bytes, size_t len, cg
 
     if (!len)
         return CG_OK;
-    st = cg_frame_compress(c->format, CG_CONTAINER_LEVEL, bytes, len, &frame, err);
-    if (st == CG_OK)
-        st = cg_container_append_frame(c, frame.data, frame.len, len, err);
+    CG_TRY_GOTO(st, cg_frame_compress(c->format, CG_CONTAINER_LEVEL, bytes, len, &frame, err), out);
+    st = cg_container_append_frame(c, frame.data, frame.len, len, err);
+out:
     cg_buf_finish(&frame);
     return st;
 }
@@ -217,9 +228,9 @@ cg_status cg_container_drop_last(cg_container *c, cg_error *err)
     return cg_append_file_truncate(&c->file, c->frames[--c->n_frames].offset, err);
 }
 
-uint64_t cg_container_end(const cg_container *c)
+uint64_t cg_container_size(const cg_container *c)
 {
-    return c->file.end;
+    return c->file.size;
 }
 
 cg_status cg_container_sync(cg_container *c, cg_error *err)
@@ -236,7 +247,7 @@ static void put_u32(cg_buf *b, uint64_t v)
 cg_status cg_container_trailer(cg_container_format format, const cg_container_frame *frames,
                                size_t n_frames, cg_buf *out, cg_error *err)
 {
-    /* zcat takes an empty file for a cut-off one; an empty member says that there is nothing. */
+    /* zcat reports an empty file as truncated; an empty member is a valid file. */
     if (format == CG_CONTAINER_GZ && !n_frames)
         return cg_frame_compress(format, CG_CONTAINER_LEVEL, "", 0, out, err);
     if (format != CG_CONTAINER_ZST)
@@ -255,19 +266,18 @@ cg_status cg_container_trailer(cg_container_format format, const cg_container_fr
 
 cg_status cg_container_finish(cg_container *c, cg_error *err)
 {
-    cg_buf tail = { 0 };
+    cg_buf trailer = { 0 };
     cg_status st;
 
     if (c->finished)
         return cg_fail(err, CG_ERR_INTERNAL, "'%s': finished twice, or after a failed write",
                        c->file.name);
     c->finished = 1;
-    st = cg_container_trailer(c->format, c->frames, c->n_frames, &tail, err);
-    if (st == CG_OK)
-        st = cg_append_file_write(&c->file, tail.data, tail.len, err);
-    if (st == CG_OK)
-        st = cg_append_file_sync(&c->file, err);
-    cg_buf_finish(&tail);
+    CG_TRY_GOTO(st, cg_container_trailer(c->format, c->frames, c->n_frames, &trailer, err), out);
+    CG_TRY_GOTO(st, cg_append_file_write(&c->file, trailer.data, trailer.len, err), out);
+    st = cg_append_file_sync(&c->file, err);
+out:
+    cg_buf_finish(&trailer);
     return st;
 }
 

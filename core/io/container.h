@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /**
- * @file container.h  The output file: one independently compressed frame a molecule.
+ * @file container.h  The output file: one independently compressed frame per molecule.
  *
- * zst    A zstd frame with content size and checksum a molecule, and at the end a skippable frame
- *        with the seek table of zstd's seekable format (version 0.1.0, without checksums: the
- * frames carry their own). Any zstd decoder reads the file as one stream. gz     A gzip member a
- * molecule (modification time 0, no name). plain  The molecules' bytes, one after the other.
+ * zst    One zstd frame with content size and checksum per molecule, then a skippable frame with
+ *        the seek table of zstd's seekable format (version 0.1.0, without checksums: the frames
+ *        have their own). Any zstd decoder reads the file as one stream.
+ * gz     One gzip member per molecule (modification time 0, no name).
+ * plain  The bytes of the molecules, concatenated.
  *
- * Bytes depend on the molecules and the compression library only.
+ * The bytes depend only on the molecules and the compression library.
  */
 #ifndef CG_IO_CONTAINER_H
 #define CG_IO_CONTAINER_H
@@ -20,26 +21,28 @@ typedef enum cg_container_format {
     CG_CONTAINER_ZST,
 } cg_container_format;
 
-#define CG_FRAME_MAX_CONTENT     ((uint64_t)1 << 30) /* bytes of one molecule, uncompressed */
-#define CG_FRAME_CONTENT_UNKNOWN UINT64_MAX          /* size not stored and not yet counted */
-#define CG_CONTAINER_LEVEL       3                   /* compression level where nobody asks */
-#define CG_CONTAINER_MAX_FRAMES  ((size_t)0x8000000) /* frames a seek table may hold */
+#define CG_FRAME_MAX_CONTENT     ((uint64_t)1 << 30) /* uncompressed bytes of one molecule */
+#define CG_FRAME_CONTENT_UNKNOWN UINT64_MAX          /* content size not stored in the file */
+#define CG_CONTAINER_LEVEL       3                   /* default compression level */
+#define CG_CONTAINER_MAX_FRAMES  ((size_t)0x8000000) /* limit of a seek table */
 
-/** Where a molecule stands in the file. */
+/** The frame of one molecule in a file. */
 typedef struct cg_container_frame {
-    uint64_t offset;       /* bytes from the beginning of the file */
+    uint64_t offset;       /* bytes from the start of the file */
     uint64_t size;         /* stored bytes */
     uint64_t content_size; /* uncompressed bytes, or CG_FRAME_CONTENT_UNKNOWN */
 } cg_container_frame;
 
-/** By the end of the name: .zst, .gz, anything else plain. */
+/** Format by file name: .zst, .gz, anything else is plain. */
 cg_container_format cg_container_format_of(const char *path);
+/** Format by the first bytes of a file, of which 4 suffice. */
+cg_container_format cg_container_format_detect(const void *bytes, size_t len);
 /** "zst", "gz", "plain". Static storage. */
 const char *cg_container_format_name(cg_container_format format);
 
 /**
- * Append the frame of one molecule to `out`: a pure function, for any thread. `level` as in zstd
- * (1 to 19) or gzip (1 to 9). CG_ERR_LIMIT above CG_FRAME_MAX_CONTENT; CG_ERR_NOMEM.
+ * Compresses the bytes of one molecule and appends the frame to `out`. Thread-safe. `level` as in
+ * zstd (1 to 19) or gzip (1 to 9). CG_ERR_LIMIT above CG_FRAME_MAX_CONTENT; CG_ERR_NOMEM.
  */
 cg_status cg_frame_compress(cg_container_format format, int level, const void *bytes, size_t len,
                             cg_buf *out, cg_error *err);
@@ -48,46 +51,54 @@ cg_status cg_frame_compress(cg_container_format format, int level, const void *b
 
 typedef struct cg_container cg_container;
 
-/** Create or empty the file; "-" is standard output. What is no regular file is only written to. */
+/** Creates or empties the file; "-" is standard output. Other than regular files are only written
+ * to, never truncated. */
 cg_status cg_container_create(const char *path, cg_container_format format,
                               cg_container **ret_container, cg_error *err);
 /**
- * Open an unfinished file to go on behind its first n_frames frames, which follow one another from
- * offset 0 (frames: copied); what stands behind them is cut off.
+ * Opens an unfinished file to continue after its first n_frames frames, which are contiguous from
+ * offset 0; the rest of the file is truncated. `frames` is copied.
  */
 cg_status cg_container_reopen(const char *path, cg_container_format format,
                               const cg_container_frame *frames, size_t n_frames,
                               cg_container **ret_container, cg_error *err);
 
 /**
- * Write a frame made by cg_frame_compress with `plain` uncompressed bytes; size 0 writes nothing.
- * CG_ERR_IO names the file, the bytes and the reason; a regular file is then cut back to the frames
- * before and stays readable, and the container takes no more frames.
+ * Writes a frame of cg_frame_compress() with `content_size` uncompressed bytes; size 0 writes
+ * nothing. CG_ERR_IO names the file, the bytes and the reason; a regular file is then truncated to
+ * the previous frames and stays readable, and the container refuses further frames.
  */
 cg_status cg_container_append_frame(cg_container *container, const void *frame, size_t size,
-                                    uint64_t plain, cg_error *err);
-/** Compress and write one molecule at CG_CONTAINER_LEVEL; len 0 writes nothing. */
+                                    uint64_t content_size, cg_error *err);
+/** Compresses and writes one molecule at CG_CONTAINER_LEVEL; len 0 writes nothing. */
 cg_status cg_container_append(cg_container *container, const void *bytes, size_t len,
                               cg_error *err);
-/** Take the last frame back (the caller could not note it down). */
+/** Removes the last frame, e.g. if the caller failed to record it. */
 cg_status cg_container_drop_last(cg_container *container, cg_error *err);
 
 /** Bytes of the file so far. */
-uint64_t cg_container_end(const cg_container *container);
-/** Have written bytes reach the disk. */
+uint64_t cg_container_size(const cg_container *container);
+/** Syncs the file to disk. */
 cg_status cg_container_sync(cg_container *container, cg_error *err);
-/** Write the seek table, sync. The container still has to be closed. */
+/** Writes the trailer and syncs. The container must still be closed. */
 cg_status cg_container_finish(cg_container *container, cg_error *err);
-/** Close; without finish before it the file keeps its frames and has no table. Accepts NULL. */
+/** Closes the file; without cg_container_finish() it keeps its frames but has no trailer. Accepts
+ * NULL. */
 void cg_container_close(cg_container *container);
 
-/** Append what a finished file of these frames has behind them: the seek table, or nothing. */
+/** Appends the trailer of a finished file of these frames to `out`: the seek table of zst, an empty
+ * member for gz without frames, else nothing. */
 cg_status cg_container_trailer(cg_container_format format, const cg_container_frame *frames,
                                size_t n_frames, cg_buf *out, cg_error *err);
 
-/* Numbers of the seekable format; little-endian in the file. */
+/* Constants of the seekable format; little-endian in the file. */
 #define CG_SEEK_SKIPPABLE_MAGIC 0x184D2A5Eu
 #define CG_SEEK_FOOTER_MAGIC    0x8F92EAB1u
 #define CG_SEEK_FOOTER_SIZE     9
+
+static inline uint32_t cg_read_u32_le(const unsigned char *p)
+{
+    return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
+}
 
 #endif

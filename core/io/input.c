@@ -23,22 +23,22 @@ struct cg_input {
     cg_input_format format;
     cg_csv *csv; /* of a .csv */
 
-    int header_due; /* the first line that is no comment is (or may be) the header */
+    int header_pending; /* the next line that is not a comment is, or may be, the header */
     int header_forced;
     int64_t header_line;
     cg_buf header_text;
 
-    cg_input_fields ahead; /* the molecule line read last */
-    int have_ahead;        /* and not handed out yet */
-    int64_t n_empty;       /* empty lines before it to tell of, from line first_empty on */
-    int64_t first_empty;
+    cg_input_fields fields; /* of the molecule line read last */
+    int have_fields;        /* they have not been returned yet */
+    int64_t n_empty;        /* empty lines before it still to be reported */
+    int64_t first_empty;    /* number of the first of them */
     int at_end;
 
     int64_t next_index;
-    cg_error empty_reason;
+    cg_error empty_line_error;
 };
 
-/* ---- what the file is ------------------------------------------------------------------- */
+/* ---- detection -------------------------------------------------------------------------- */
 
 static int ends_with(const char *s, size_t n, const char *suffix)
 {
@@ -47,7 +47,7 @@ static int ends_with(const char *s, size_t n, const char *suffix)
     return n >= m && !strncasecmp(s + n - m, suffix, m);
 }
 
-/* The format that the file's name tells; CG_INPUT_AUTO where it has no extension. */
+/* Format by the file name; CG_INPUT_AUTO without an extension. */
 static cg_status format_by_name(const char *path, cg_input_format *ret, cg_error *err)
 {
     static const char *const smi[] = { ".smi", ".smiles", ".ism", ".can", ".txt" };
@@ -71,26 +71,26 @@ static cg_status format_by_name(const char *path, cg_input_format *ret, cg_error
     if (!memchr(base, '.', n))
         return CG_OK;
     return cg_fail(err, CG_ERR_USAGE,
-                   "'%s': cannot tell the input format from the name, wanted .smi or .csv (or "
-                   "either with .gz or .zst)",
+                   "'%s': cannot determine the input format from the name, wanted .smi or .csv "
+                   "(or either with .gz or .zst)",
                    path);
 }
 
-/* A binary file is refused as a whole: every line of it would be one more useless message. */
+/* Refuses a binary file as a whole, instead of one message per line. */
 static cg_status refuse_binary(const cg_input *in, cg_error *err)
 {
     static const struct {
         const char *magic;
         size_t len;
-        const char *what;
+        const char *description;
     } known[] = {
         { "PK\x03\x04", 4, "a zip archive" },
         { "BZh", 3, "bzip2 data" },
         { "\xfd\x37zXZ", 5, "xz data" },
         { "\xff\xfe", 2, "UTF-16 text" },
         { "\xfe\xff", 2, "UTF-16 text" },
-        { "\x1f\x8b", 2, "gzip data compressed once more" },
-        { "\x28\xb5\x2f\xfd", 4, "zstd data compressed once more" },
+        { "\x1f\x8b", 2, "gzip data compressed twice" },
+        { "\x28\xb5\x2f\xfd", 4, "zstd data compressed twice" },
     };
     const char *name = cg_source_name(in->source);
     const char *text = in->lines.chunk + in->lines.pos;
@@ -101,7 +101,7 @@ static cg_status refuse_binary(const cg_input *in, cg_error *err)
         if (len >= known[i].len && !memcmp(text, known[i].magic, known[i].len))
             return cg_fail(err, CG_ERR_FORMAT,
                            "'%s' is %s, wanted .smi or .csv text (plain, gzip or zstd)", name,
-                           known[i].what);
+                           known[i].description);
     nul = memchr(text, '\0', len);
     if (nul)
         return cg_fail(err, CG_ERR_FORMAT,
@@ -110,7 +110,7 @@ static cg_status refuse_binary(const cg_input *in, cg_error *err)
     return CG_OK;
 }
 
-/* A first line with commas and a column called smiles is the header of a .csv. */
+/* Is the first line the header of a .csv: does it have commas and a column `smiles`? */
 static int looks_like_csv(const char *text, size_t len)
 {
     const char *lf = memchr(text, '\n', len);
@@ -133,21 +133,18 @@ static int looks_like_csv(const char *text, size_t len)
     return 0;
 }
 
-/* Look at the first bytes: drop a byte order mark, refuse what is no text, settle the format. */
-static cg_status look_at_start(cg_input *in, cg_error *err)
+/* Inspects the first bytes: skips a byte order mark, refuses binary data, determines the format. */
+static cg_status inspect_start(cg_input *in, cg_error *err)
 {
     cg_lines *l = &in->lines;
-    cg_status st = cg_lines_fill(l, err);
 
-    if (st != CG_OK)
-        return st;
+    CG_TRY(cg_lines_fill(l, err));
     if (l->at_end)
-        return cg_fail(err, CG_ERR_FORMAT, "'%s' is empty, wanted a line a molecule",
+        return cg_fail(err, CG_ERR_FORMAT, "'%s' is empty, wanted one molecule per line",
                        cg_source_name(in->source));
     if (l->len >= 3 && !memcmp(l->chunk, "\xef\xbb\xbf", 3))
         l->pos = 3;
-    if ((st = refuse_binary(in, err)) != CG_OK)
-        return st;
+    CG_TRY(refuse_binary(in, err));
     if (in->format == CG_INPUT_AUTO)
         in->format =
             looks_like_csv(l->chunk + l->pos, l->len - l->pos) ? CG_INPUT_CSV : CG_INPUT_SMI;
@@ -156,45 +153,53 @@ static cg_status look_at_start(cg_input *in, cg_error *err)
 
 /* ---- lines to records ------------------------------------------------------------------- */
 
-/* Take `line` as the header if it is one; *ret_taken tells. */
-static cg_status take_header(cg_input *in, const cg_line *line, int *ret_taken, cg_error *err)
+/* Consumes `line` if it is the header; *ret_consumed. */
+static cg_status consume_header(cg_input *in, const cg_line *line, int *ret_consumed, cg_error *err)
 {
-    cg_status st = CG_OK;
     cg_line copy = *line;
 
-    in->header_due = 0;
-    *ret_taken = in->header_forced || in->format == CG_INPUT_CSV || cg_smi_is_header(line);
-    if (!*ret_taken)
+    in->header_pending = 0;
+    *ret_consumed = in->header_forced || in->format == CG_INPUT_CSV || cg_smi_is_header(line);
+    if (!*ret_consumed)
         return CG_OK;
     in->header_line = line->number;
     if (!line->too_long)
         cg_buf_put(&in->header_text, line->text, line->len);
-    if ((st = cg_buf_check(&in->header_text, cg_source_name(in->source), err)) != CG_OK)
-        return st;
-    /* The text of a line does not outlive the reading of the next one, which a row may need. */
+    CG_TRY(cg_buf_check(&in->header_text, cg_source_name(in->source), err));
+    /* line->text is invalid after the next line is read, which a row of several lines requires. */
     copy.text = cg_buf_text(&in->header_text);
     if (in->format == CG_INPUT_CSV)
-        st = cg_csv_header(in->csv, &in->lines, &copy, err);
-    return st;
+        CG_TRY(cg_csv_header(in->csv, &in->lines, &copy, err));
+    return CG_OK;
+}
+
+/* Reads a molecule line into in->fields; its own errors go there. */
+static cg_status read_fields(cg_input *in, const cg_line *line, cg_error *err)
+{
+    in->have_fields = 1;
+    cg_input_fields_reset(&in->fields, line->number);
+    if (in->format == CG_INPUT_CSV)
+        CG_TRY(cg_csv_read(in->csv, &in->lines, line, &in->fields, err));
+    else
+        cg_smi_read(line, &in->fields);
+    CG_TRY(cg_buf_check(&in->fields.smiles, cg_source_name(in->source), err));
+    return cg_buf_check(&in->fields.name, cg_source_name(in->source), err);
 }
 
 /*
- * Read on to the next molecule line. Stops early, with nothing in `ahead`, behind a comment or
- * header that follows empty lines, so that those are told with their numbers.
+ * Reads up to the next molecule line. Stops early, without fields, after a comment or header that
+ * follows empty lines: these are reported before later empty lines are counted.
  */
-static cg_status read_ahead(cg_input *in, cg_error *err)
+static cg_status advance(cg_input *in, cg_error *err)
 {
     int64_t n_empty = 0;
 
     for (;;) {
-        cg_status st;
         cg_line line;
-        int more, taken = 0;
+        int more, skip = 0;
 
         cg_lines_mark(&in->lines);
-        st = cg_lines_next(&in->lines, &line, &more, err);
-        if (st != CG_OK)
-            return st;
+        CG_TRY(cg_lines_next(&in->lines, &line, &more, err));
         if (!more) {
             in->at_end = 1;
             return CG_OK;
@@ -206,37 +211,27 @@ static cg_status read_ahead(cg_input *in, cg_error *err)
         }
         in->n_empty = n_empty;
         if (in->format == CG_INPUT_SMI && line.text[0] == '#')
-            taken = 1;
-        else if (in->header_due && (st = take_header(in, &line, &taken, err)) != CG_OK)
-            return st;
-        if (taken) {
-            if (n_empty)
-                return CG_OK;
-            continue;
-        }
-        in->have_ahead = 1;
-        cg_input_fields_reset(&in->ahead, line.number);
-        if (in->format == CG_INPUT_CSV)
-            st = cg_csv_read(in->csv, &in->lines, &line, &in->ahead, err);
-        else
-            cg_smi_read(&line, &in->ahead);
-        if (st == CG_OK)
-            st = cg_buf_check(&in->ahead.smiles, cg_source_name(in->source), err);
-        if (st == CG_OK)
-            st = cg_buf_check(&in->ahead.name, cg_source_name(in->source), err);
-        return st;
+            skip = 1;
+        else if (in->header_pending)
+            CG_TRY(consume_header(in, &line, &skip, err));
+        if (!skip)
+            return read_fields(in, &line, err);
+        if (n_empty)
+            return CG_OK;
     }
 }
 
-/* Read on until there is something to hand out or the file ends. */
+/* Reads until there is a record to return or the file ends. */
 static cg_status prepare(cg_input *in, cg_error *err)
 {
-    cg_status st = CG_OK;
-
-    while (st == CG_OK && !in->n_empty && !in->have_ahead && !in->at_end)
-        st = read_ahead(in, err);
-    return st;
+    while (!in->n_empty && !in->have_fields && !in->at_end)
+        CG_TRY(advance(in, err));
+    return CG_OK;
 }
+
+static const cg_input_options default_options;
+
+/* Takes ownership of `source`. */
 
 static cg_status open_source(cg_source *source, cg_input_format format,
                              const cg_input_options *options, cg_input **ret, cg_error *err)
@@ -245,33 +240,29 @@ static cg_status open_source(cg_source *source, cg_input_format format,
     cg_status st;
 
     if (!in) {
-        st = cg_fail(err, CG_ERR_NOMEM, "'%s': out of memory", cg_source_name(source));
+        st = cg_fail_nomem(err, cg_source_name(source));
         cg_source_close(source);
         return st;
     }
     in->source = source;
     in->format = format;
-    in->ahead.file = cg_source_name(source);
-    in->header_due = options->header != CG_INPUT_HEADER_NO;
+    in->fields.file = cg_source_name(source);
+    in->header_pending = options->header != CG_INPUT_HEADER_NO;
     in->header_forced = options->header == CG_INPUT_HEADER_YES;
-    if ((st = cg_lines_init(&in->lines, source, CG_INPUT_MAX_LINE, err)) != CG_OK)
-        goto out;
-    if ((st = look_at_start(in, err)) != CG_OK)
-        goto out;
+    CG_TRY_GOTO(st, cg_lines_init(&in->lines, source, CG_INPUT_MAX_LINE, err), out);
+    CG_TRY_GOTO(st, inspect_start(in, err), out);
     if (in->format == CG_INPUT_CSV) {
-        if (!in->header_due) {
+        if (!in->header_pending) {
             st = cg_fail(err, CG_ERR_USAGE,
                          "'%s': a .csv without a header line cannot be read: the header names the "
                          "columns",
                          cg_source_name(source));
             goto out;
         }
-        if ((st = cg_csv_create(cg_source_name(source), &in->csv, err)) != CG_OK)
-            goto out;
+        CG_TRY_GOTO(st, cg_csv_create(cg_source_name(source), &in->csv, err), out);
     }
-    if ((st = prepare(in, err)) != CG_OK)
-        goto out;
-    if (!in->n_empty && !in->have_ahead) {
+    CG_TRY_GOTO(st, prepare(in, err), out);
+    if (!in->n_empty && !in->have_fields) {
         st = cg_fail(err, CG_ERR_FORMAT, "'%s' holds no molecule line", cg_source_name(source));
         goto out;
     }
@@ -285,16 +276,14 @@ out:
 cg_status cg_input_open(const char *path, const cg_input_options *options, cg_input **ret_input,
                         cg_error *err)
 {
-    static const cg_input_options none;
     cg_input_format format;
     cg_source *source = NULL;
     cg_status st;
 
     if (!options)
-        options = &none;
+        options = &default_options;
     format = options->format;
-    if ((st = cg_source_open(path, &source, err)) != CG_OK)
-        return st;
+    CG_TRY(cg_source_open(path, &source, err));
     if (format == CG_INPUT_AUTO && strcmp(path, "-") &&
         (st = format_by_name(path, &format, err)) != CG_OK) {
         cg_source_close(source);
@@ -306,14 +295,11 @@ cg_status cg_input_open(const char *path, const cg_input_options *options, cg_in
 cg_status cg_input_open_memory(const char *name, const void *bytes, size_t len,
                                const cg_input_options *options, cg_input **ret_input, cg_error *err)
 {
-    static const cg_input_options none;
     cg_source *source = NULL;
-    cg_status st;
 
     if (!options)
-        options = &none;
-    if ((st = cg_source_open_memory(name, bytes, len, &source, err)) != CG_OK)
-        return st;
+        options = &default_options;
+    CG_TRY(cg_source_open_memory(name, bytes, len, &source, err));
     return open_source(source, options->format, options, ret_input, err);
 }
 
@@ -322,25 +308,41 @@ void cg_input_close(cg_input *in)
     if (!in)
         return;
     cg_csv_destroy(in->csv);
-    cg_input_fields_finish(&in->ahead);
+    cg_input_fields_finish(&in->fields);
     cg_buf_finish(&in->header_text);
     cg_lines_finish(&in->lines);
     cg_source_close(in->source);
     free(in);
 }
 
-static void empty_record(cg_input *in, cg_input_record *ret)
+static void return_empty_line(cg_input *in, cg_input_record *ret)
 {
-    cg_fail(&in->empty_reason, CG_ERR_INPUT, "%s:%lld: the line is empty, wanted a molecule",
+    cg_fail(&in->empty_line_error, CG_ERR_INPUT, "%s:%lld: the line is empty, wanted a molecule",
             cg_source_name(in->source), (long long)in->first_empty);
     *ret = (cg_input_record) { .index = in->next_index++,
                                .line = in->first_empty++,
                                .status = CG_ERR_INPUT,
-                               .reason = in->empty_reason.msg,
+                               .reason = in->empty_line_error.msg,
                                .smiles = "",
                                .name = "",
                                .count = -1 };
     in->n_empty--;
+}
+
+static void return_fields(cg_input *in, cg_input_record *ret)
+{
+    const cg_input_fields *f = &in->fields;
+
+    in->have_fields = 0;
+    *ret = (cg_input_record) { .index = in->next_index++,
+                               .line = f->line,
+                               .status = f->error.code,
+                               .reason = f->error.msg,
+                               .smiles = cg_buf_text(&f->smiles),
+                               .smiles_len = f->smiles.len,
+                               .name = cg_buf_text(&f->name),
+                               .name_len = f->name.len,
+                               .count = f->count };
 }
 
 cg_status cg_input_next(cg_input *in, cg_input_record *ret, int *ret_more, cg_error *err)
@@ -349,29 +351,15 @@ cg_status cg_input_next(cg_input *in, cg_input_record *ret, int *ret_more, cg_er
 
     if (st != CG_OK) {
         in->at_end = 1;
-        in->have_ahead = 0;
+        in->have_fields = 0;
         in->n_empty = 0;
         return st;
     }
-    *ret_more = 1;
-    if (in->n_empty) {
-        empty_record(in, ret);
-    } else if (in->have_ahead) {
-        const cg_input_fields *f = &in->ahead;
-
-        in->have_ahead = 0;
-        *ret = (cg_input_record) { .index = in->next_index++,
-                                   .line = f->line,
-                                   .status = f->problem.code,
-                                   .reason = f->problem.msg,
-                                   .smiles = cg_buf_text(&f->smiles),
-                                   .smiles_len = f->smiles.len,
-                                   .name = cg_buf_text(&f->name),
-                                   .name_len = f->name.len,
-                                   .count = f->count };
-    } else {
-        *ret_more = 0;
-    }
+    *ret_more = in->n_empty || in->have_fields;
+    if (in->n_empty)
+        return_empty_line(in, ret);
+    else if (in->have_fields)
+        return_fields(in, ret);
     return CG_OK;
 }
 
@@ -395,7 +383,7 @@ cg_status cg_input_hash(const char *path, uint64_t *ret_hash, cg_error *err)
     int fd = -1;
 
     if (!state || !chunk) {
-        st = cg_fail(err, CG_ERR_NOMEM, "'%s': out of memory", path);
+        st = cg_fail_nomem(err, path);
         goto out;
     }
     XXH3_64bits_reset(state);

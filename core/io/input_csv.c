@@ -19,14 +19,14 @@ struct cg_csv {
     struct csv_parser parser;
     int parser_live;
 
-    cg_buf bytes; /* the columns of the row, one after the other */
-    size_t *ends; /* [n_columns] of ends_cap: where each ends in bytes */
+    cg_buf bytes; /* the columns of the row, concatenated */
+    size_t *ends; /* [n_columns] of ends_cap: end offset of each column in bytes */
     size_t n_columns, ends_cap;
     int row_done;
     int nomem;
 
     size_t n_header;         /* columns of the header */
-    size_t place[N_COLUMNS]; /* their places; SIZE_MAX: absent */
+    size_t index[N_COLUMNS]; /* column index of each known column; SIZE_MAX: absent */
 };
 
 cg_status cg_csv_create(const char *file, cg_csv **ret, cg_error *err)
@@ -34,7 +34,7 @@ cg_status cg_csv_create(const char *file, cg_csv **ret, cg_error *err)
     cg_csv *c = calloc(1, sizeof *c);
 
     if (!c)
-        return cg_fail(err, CG_ERR_NOMEM, "'%s': out of memory", file);
+        return cg_fail_nomem(err, file);
     c->file = file;
     *ret = c;
     return CG_OK;
@@ -51,7 +51,8 @@ void cg_csv_destroy(cg_csv *c)
     free(c);
 }
 
-static void take_column(void *text, size_t len, void *arg)
+/* libcsv callbacks: the end of a column, the end of a row. */
+static void on_column(void *text, size_t len, void *arg)
 {
     cg_csv *c = arg;
 
@@ -63,7 +64,7 @@ static void take_column(void *text, size_t len, void *arg)
     c->ends[c->n_columns++] = c->bytes.len;
 }
 
-static void take_row(int terminator, void *arg)
+static void on_row(int terminator, void *arg)
 {
     cg_csv *c = arg;
 
@@ -79,33 +80,33 @@ static const char *column(const cg_csv *c, size_t i, size_t *ret_len)
     return cg_buf_text(&c->bytes) + from;
 }
 
-/* Feed one line; notes in `f` where it breaks the rules of quoting. */
-static cg_status feed(cg_csv *c, const cg_line *line, cg_input_fields *f, cg_error *err)
+/* Parses one line of a row; a quoting error goes to `f`. */
+static cg_status parse_line(cg_csv *c, const cg_line *line, cg_input_fields *f, cg_error *err)
 {
     if (cg_input_fields_reject_line(f, line))
         return CG_OK;
-    if (csv_parse(&c->parser, line->text, line->len, take_column, take_row, c) != line->len ||
-        csv_parse(&c->parser, "\n", 1, take_column, take_row, c) != 1) {
+    if (csv_parse(&c->parser, line->text, line->len, on_column, on_row, c) != line->len ||
+        csv_parse(&c->parser, "\n", 1, on_column, on_row, c) != 1) {
         if (csv_error(&c->parser) != CSV_EPARSE)
-            return cg_fail(err, CG_ERR_NOMEM, "'%s': out of memory", c->file);
+            return cg_fail_nomem(err, c->file);
         cg_input_fields_fail(f, CG_ERR_INPUT,
-                             "a quote within a column (line %lld); wanted the whole column in "
-                             "quotes, and quotes in it doubled",
+                             "unexpected quote within a column (line %lld), wanted the whole "
+                             "column in quotes and quotes in it doubled",
                              (long long)line->number);
     }
     if (c->nomem || c->bytes.failed)
-        return cg_fail(err, CG_ERR_NOMEM, "'%s': out of memory", c->file);
+        return cg_fail_nomem(err, c->file);
     return CG_OK;
 }
 
-/* Collect the columns of the row that begins with `first`. */
+/* Reads the columns of the row that starts with `first`; rewinds after an error in the row. */
 static cg_status read_row(cg_csv *c, cg_lines *lines, const cg_line *first, cg_input_fields *f,
                           cg_error *err)
 {
     cg_line line = *first;
     uint64_t total = 0;
 
-    /* A row that went wrong leaves the parser within a column: each row starts with a fresh one. */
+    /* A bad row leaves the parser inside a column, so each row starts with a new parser. */
     if (c->parser_live)
         csv_free(&c->parser);
     c->parser_live = 0;
@@ -117,26 +118,22 @@ static cg_status read_row(cg_csv *c, cg_lines *lines, const cg_line *first, cg_i
     c->row_done = 0;
     for (int n = 1;; n++) {
         int more;
-        cg_status st = feed(c, &line, f, err);
 
-        if (st != CG_OK)
-            return st;
+        CG_TRY(parse_line(c, &line, f, err));
         total += line.len;
         if (total > CG_INPUT_MAX_LINE)
             cg_input_fields_fail(f, CG_ERR_LIMIT, "the row has more than %d bytes",
                                  CG_INPUT_MAX_LINE);
-        if (f->problem.code == CG_OK && c->row_done)
+        if (f->error.code == CG_OK && c->row_done)
             return CG_OK;
         if (n == CG_CSV_MAX_LINES)
-            cg_input_fields_fail(f, CG_ERR_INPUT, "a quote is not closed within %d lines", n);
-        if (f->problem.code == CG_OK) {
-            st = cg_lines_next(lines, &line, &more, err);
-            if (st != CG_OK)
-                return st;
+            cg_input_fields_fail(f, CG_ERR_INPUT, "quote not closed within %d lines", n);
+        if (f->error.code == CG_OK) {
+            CG_TRY(cg_lines_next(lines, &line, &more, err));
             if (!more)
-                cg_input_fields_fail(f, CG_ERR_INPUT, "a quote is not closed");
+                cg_input_fields_fail(f, CG_ERR_INPUT, "quote not closed");
         }
-        if (f->problem.code != CG_OK) {
+        if (f->error.code != CG_OK) {
             cg_lines_rewind(lines);
             return CG_OK;
         }
@@ -146,31 +143,28 @@ static cg_status read_row(cg_csv *c, cg_lines *lines, const cg_line *first, cg_i
 cg_status cg_csv_header(cg_csv *c, cg_lines *lines, const cg_line *first, cg_error *err)
 {
     cg_input_fields f = { .file = c->file };
-    cg_status st;
 
     cg_input_fields_reset(&f, first->number);
-    st = read_row(c, lines, first, &f, err);
-    if (st != CG_OK)
-        return st;
-    if (f.problem.code != CG_OK)
-        return cg_fail(err, CG_ERR_FORMAT, "%s (in the header line)", f.problem.msg);
+    CG_TRY(read_row(c, lines, first, &f, err));
+    if (f.error.code != CG_OK)
+        return cg_fail(err, CG_ERR_FORMAT, "%s (in the header line)", f.error.msg);
     c->n_header = c->n_columns;
     for (int k = 0; k < N_COLUMNS; k++) {
-        c->place[k] = SIZE_MAX;
+        c->index[k] = SIZE_MAX;
         for (size_t i = 0; i < c->n_columns; i++) {
             size_t len;
             const char *text = column(c, i, &len);
 
             if (len != strlen(column_names[k]) || strncasecmp(text, column_names[k], len))
                 continue;
-            if (c->place[k] != SIZE_MAX)
+            if (c->index[k] != SIZE_MAX)
                 return cg_fail(err, CG_ERR_FORMAT,
                                "%s:%lld: the header names the column '%s' twice", c->file,
                                (long long)first->number, column_names[k]);
-            c->place[k] = i;
+            c->index[k] = i;
         }
     }
-    if (c->place[SMILES] == SIZE_MAX && c->place[CORRECTED] == SIZE_MAX)
+    if (c->index[SMILES] == SIZE_MAX && c->index[CORRECTED] == SIZE_MAX)
         return cg_fail(err, CG_ERR_FORMAT,
                        "%s:%lld: the header '%.*s' has no column 'smiles' (columns are separated "
                        "by commas)",
@@ -184,30 +178,30 @@ cg_status cg_csv_read(cg_csv *c, cg_lines *lines, const cg_line *first, cg_input
 {
     const char *text;
     size_t len = 0;
-    cg_status st = read_row(c, lines, first, f, err);
 
-    if (st != CG_OK || f->problem.code != CG_OK)
-        return st;
+    CG_TRY(read_row(c, lines, first, f, err));
+    if (f->error.code != CG_OK)
+        return CG_OK;
     if (c->n_columns != c->n_header) {
         cg_input_fields_fail(f, CG_ERR_INPUT, "the row has %zu columns, the header has %zu",
                              c->n_columns, c->n_header);
         return CG_OK;
     }
-    if (c->place[CORRECTED] != SIZE_MAX) {
-        text = column(c, c->place[CORRECTED], &len);
+    if (c->index[CORRECTED] != SIZE_MAX) {
+        text = column(c, c->index[CORRECTED], &len);
         cg_buf_put(&f->smiles, text, len);
     }
-    if (!len && c->place[SMILES] != SIZE_MAX) {
-        text = column(c, c->place[SMILES], &len);
+    if (!len && c->index[SMILES] != SIZE_MAX) {
+        text = column(c, c->index[SMILES], &len);
         cg_buf_put(&f->smiles, text, len);
     }
-    if (c->place[NAME] != SIZE_MAX) {
-        text = column(c, c->place[NAME], &len);
+    if (c->index[NAME] != SIZE_MAX) {
+        text = column(c, c->index[NAME], &len);
         cg_buf_put(&f->name, text, len);
     }
     cg_input_fields_check_smiles(f);
-    if (c->place[COUNT] != SIZE_MAX) {
-        text = column(c, c->place[COUNT], &len);
+    if (c->index[COUNT] != SIZE_MAX) {
+        text = column(c, c->index[COUNT], &len);
         cg_input_fields_set_count(f, text, len);
     }
     return CG_OK;

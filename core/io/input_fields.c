@@ -11,7 +11,7 @@ void cg_input_fields_reset(cg_input_fields *f, int64_t line)
 {
     f->line = line;
     f->count = -1;
-    f->problem = (cg_error)CG_ERROR_INIT;
+    f->error = (cg_error)CG_ERROR_INIT;
     cg_buf_clear(&f->smiles);
     cg_buf_clear(&f->name);
 }
@@ -22,23 +22,23 @@ void cg_input_fields_finish(cg_input_fields *f)
     cg_buf_finish(&f->name);
 }
 
-void cg_input_fields_fail(cg_input_fields *f, cg_status status, const char *fmt, ...)
+void cg_input_fields_fail(cg_input_fields *f, cg_status code, const char *fmt, ...)
 {
-    char why[CG_ERROR_TEXT];
+    char reason[CG_ERROR_TEXT];
     va_list ap;
 
-    if (f->problem.code != CG_OK)
+    if (f->error.code != CG_OK)
         return;
     va_start(ap, fmt);
-    vsnprintf(why, sizeof why, fmt, ap);
+    vsnprintf(reason, sizeof reason, fmt, ap);
     va_end(ap);
-    cg_fail(&f->problem, status, "%s:%lld: %s", f->file, (long long)f->line, why);
+    cg_fail(&f->error, code, "%s:%lld: %s", f->file, (long long)f->line, reason);
 }
 
 int cg_input_fields_reject_line(cg_input_fields *f, const cg_line *line)
 {
     if (line->too_long) {
-        cg_input_fields_fail(f, CG_ERR_LIMIT, "the line has %llu bytes, at most %d are read",
+        cg_input_fields_fail(f, CG_ERR_LIMIT, "the line has %llu bytes, wanted at most %d",
                              (unsigned long long)line->len, CG_INPUT_MAX_LINE);
         return 1;
     }
@@ -47,7 +47,7 @@ int cg_input_fields_reject_line(cg_input_fields *f, const cg_line *line)
 
         if ((c < 0x20 && c != '\t') || c == 0x7f) {
             cg_input_fields_fail(f, CG_ERR_INPUT,
-                                 "a control character (byte 0x%02x) in column %zu, wanted text", c,
+                                 "control character (byte 0x%02x) in column %zu, wanted text", c,
                                  i + 1);
             return 1;
         }
@@ -80,9 +80,9 @@ void cg_input_fields_check_smiles(cg_input_fields *f)
         unsigned char c = (unsigned char)f->smiles.data[i];
 
         if (c <= 0x20 || c >= 0x7f) {
-            cg_input_fields_fail(f, CG_ERR_INPUT,
-                                 "byte 0x%02x at position %zu of the SMILES, which no SMILES holds",
-                                 c, i + 1);
+            cg_input_fields_fail(
+                f, CG_ERR_INPUT,
+                "byte 0x%02x at position %zu of the SMILES, wanted printable ASCII", c, i + 1);
             return;
         }
     }

@@ -19,8 +19,8 @@ static struct span trimmed(const char *from, const char *to)
     return (struct span) { from, (size_t)(to - from) };
 }
 
-/* The trimmed column that begins at *at and ends at a tab; moves *at behind that tab. */
-static struct span tab_column(const char **at, const char *end)
+/* Returns the trimmed column from *at to the next tab; moves *at past that tab. */
+static struct span next_tab_column(const char **at, const char *end)
 {
     const char *from = *at;
     const char *tab = memchr(from, '\t', (size_t)(end - from));
@@ -64,8 +64,8 @@ void cg_smi_read(const cg_line *line, cg_input_fields *f)
     if (memchr(p, '\t', (size_t)(end - p))) {
         p += strspn(p, " ");
         p += *p == '\t';
-        name = tab_column(&p, end);
-        count = tab_column(&p, end);
+        name = next_tab_column(&p, end);
+        count = next_tab_column(&p, end);
     } else {
         const char *blank;
 

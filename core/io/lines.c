@@ -16,51 +16,48 @@ cg_status cg_lines_init(cg_lines *l, cg_source *source, size_t max_line, cg_erro
     l->max_line = max_line;
     l->chunk = malloc(CHUNK);
     if (!l->chunk)
-        return cg_fail(err, CG_ERR_NOMEM, "'%s': out of memory", cg_source_name(source));
+        return cg_fail_nomem(err, cg_source_name(source));
     return CG_OK;
 }
 
 void cg_lines_finish(cg_lines *l)
 {
     cg_buf_finish(&l->bytes);
-    free(l->held);
+    free(l->buffered);
     free(l->chunk);
     memset(l, 0, sizeof *l);
 }
 
 void cg_lines_mark(cg_lines *l)
 {
-    size_t from, left = l->n_held - l->next_held;
+    size_t from, left = l->n_buffered - l->next;
 
     if (!left) {
         cg_buf_clear(&l->bytes);
-        l->n_held = l->next_held = 0;
+        l->n_buffered = l->next = 0;
         return;
     }
-    from = l->held[l->next_held].offset;
+    from = l->buffered[l->next].offset;
     memmove(l->bytes.data, l->bytes.data + from, l->bytes.len - from);
     l->bytes.len -= from;
-    memmove(l->held, l->held + l->next_held, left * sizeof *l->held);
+    memmove(l->buffered, l->buffered + l->next, left * sizeof *l->buffered);
     for (size_t i = 0; i < left; i++)
-        l->held[i].offset -= from;
-    l->n_held = left;
-    l->next_held = 0;
+        l->buffered[i].offset -= from;
+    l->n_buffered = left;
+    l->next = 0;
 }
 
 cg_status cg_lines_fill(cg_lines *l, cg_error *err)
 {
-    cg_status st;
-
     if (l->pos < l->len || l->at_end)
         return CG_OK;
     l->pos = l->len = 0;
-    st = cg_source_read(l->source, l->chunk, CHUNK, &l->len, err);
-    if (st == CG_OK)
-        l->at_end = l->len == 0;
-    return st;
+    CG_TRY(cg_source_read(l->source, l->chunk, CHUNK, &l->len, err));
+    l->at_end = l->len == 0;
+    return CG_OK;
 }
 
-/* Append one line of the source to held[]; *ret_more = 0 where there is none. */
+/* Appends one line of the source to buffered[]; *ret_more = 0 at the end. */
 static cg_status read_line(cg_lines *l, int *ret_more, cg_error *err)
 {
     struct cg_buffered_line *h;
@@ -68,16 +65,13 @@ static cg_status read_line(cg_lines *l, int *ret_more, cg_error *err)
     uint64_t total = 0;
     int started = 0, ended = 0;
 
-    if (cg_grow((void **)&l->held, &l->held_cap, l->n_held + 1, sizeof *l->held))
-        return cg_fail(err, CG_ERR_NOMEM, "'%s': out of memory", cg_source_name(l->source));
+    if (cg_grow((void **)&l->buffered, &l->buffered_cap, l->n_buffered + 1, sizeof *l->buffered))
+        return cg_fail_nomem(err, cg_source_name(l->source));
     while (!ended) {
         const char *from, *lf;
         size_t n;
 
-        cg_status st = cg_lines_fill(l, err);
-
-        if (st != CG_OK)
-            return st;
+        CG_TRY(cg_lines_fill(l, err));
         if (l->at_end)
             break;
         started = 1;
@@ -87,7 +81,7 @@ static cg_status read_line(cg_lines *l, int *ret_more, cg_error *err)
         l->pos += n + (lf != NULL);
         ended = lf != NULL;
         total += n;
-        /* Two bytes beyond the bound are kept: a CR or two may yet fall away. */
+        /* Two bytes beyond the bound are kept: CRs may be stripped from the end. */
         if (l->bytes.len - start < l->max_line + 2) {
             size_t room = l->max_line + 2 - (l->bytes.len - start);
 
@@ -100,7 +94,7 @@ static cg_status read_line(cg_lines *l, int *ret_more, cg_error *err)
     if (total == l->bytes.len - start)
         while (total && l->bytes.data[start + total - 1] == '\r')
             total--;
-    h = &l->held[l->n_held++];
+    h = &l->buffered[l->n_buffered++];
     *h = (struct cg_buffered_line) { start, total, ++l->n_read, total > l->max_line };
     l->bytes.len = start + (h->too_long ? 0 : total);
     cg_buf_putc(&l->bytes, '\0');
@@ -112,19 +106,18 @@ cg_status cg_lines_next(cg_lines *l, cg_line *ret_line, int *ret_more, cg_error 
     const struct cg_buffered_line *h;
 
     *ret_more = 1;
-    if (l->next_held == l->n_held) {
-        cg_status st = read_line(l, ret_more, err);
-
-        if (st != CG_OK || !*ret_more)
-            return st;
+    if (l->next == l->n_buffered) {
+        CG_TRY(read_line(l, ret_more, err));
+        if (!*ret_more)
+            return CG_OK;
     }
-    h = &l->held[l->next_held++];
+    h = &l->buffered[l->next++];
     *ret_line = (cg_line) { l->bytes.data + h->offset, h->len, h->number, h->too_long };
     return CG_OK;
 }
 
 void cg_lines_rewind(cg_lines *l)
 {
-    if (l->n_held)
-        l->next_held = 1;
+    if (l->n_buffered)
+        l->next = 1;
 }

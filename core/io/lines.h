@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/** @file lines.h  Lines of bounded length from a source, numbered, with a way back. */
+/** @file lines.h  Numbered lines of bounded length from a source, with rewind to a mark. */
 #ifndef CG_IO_LINES_H
 #define CG_IO_LINES_H
 
@@ -8,13 +8,13 @@
 
 /** A line without its line end (LF, and CRs before it). */
 typedef struct cg_line {
-    const char *text; /* borrowed until the next call; a NUL follows; "" where too_long */
-    uint64_t len;     /* also of a line that is too long */
-    int64_t number;   /* 1-based */
+    const char *text; /* NUL-terminated, borrowed until the next call; "" if too_long */
+    uint64_t len;     /* true length, also if too_long */
+    int64_t number;   /* from 1 */
     int too_long;     /* beyond the bound: consumed, not stored */
 } cg_line;
 
-/** Where a held line stands in `bytes`. */
+/** A line in cg_lines.bytes. */
 struct cg_buffered_line {
     size_t offset;
     uint64_t len;
@@ -25,27 +25,27 @@ struct cg_buffered_line {
 typedef struct cg_lines {
     cg_source *source; /* borrowed */
     size_t max_line;
-    cg_buf bytes;                  /* texts of the lines since the mark, each followed by a NUL */
-    struct cg_buffered_line *held; /* [n_held] of held_cap: lines since the mark */
-    size_t n_held, held_cap;
-    size_t next_held; /* the next of them to hand out; n_held: read a new one */
-    int64_t n_read;   /* lines read from the source */
+    cg_buf bytes;                      /* texts of the buffered lines, each NUL-terminated */
+    struct cg_buffered_line *buffered; /* [n_buffered] of buffered_cap: lines since the mark */
+    size_t n_buffered, buffered_cap;
+    size_t next;    /* buffered line to return next; n_buffered: read a new one */
+    int64_t n_read; /* lines read from the source */
     int at_end;
-    char *chunk; /* chunk[pos..len): read, not yet split */
+    char *chunk; /* chunk[pos..len): source bytes not yet split */
     size_t pos, len;
 } cg_lines;
 
 cg_status cg_lines_init(cg_lines *lines, cg_source *source, size_t max_line, cg_error *err);
 void cg_lines_finish(cg_lines *lines);
 
-/** Make chunk[pos..len) non-empty, for a look at the bytes that follow; empty at the end only. */
+/** Makes chunk[pos..len) non-empty for inspection; it stays empty only at the end. */
 cg_status cg_lines_fill(cg_lines *lines, cg_error *err);
 
-/** Forget the lines handed out so far: the next one is as far as a rewind goes back. */
+/** Sets the mark: drops the lines returned so far; the next line is the first after the mark. */
 void cg_lines_mark(cg_lines *lines);
-/** The next line, or *ret_more = 0 at the end. */
+/** Returns the next line, or *ret_more = 0 at the end. */
 cg_status cg_lines_next(cg_lines *lines, cg_line *ret_line, int *ret_more, cg_error *err);
-/** Hand out the lines after the first one since the mark again. */
+/** Rewinds to the second line after the mark. */
 void cg_lines_rewind(cg_lines *lines);
 
 #endif

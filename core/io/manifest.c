@@ -141,7 +141,7 @@ static int take_line(cg_manifest *m, const char *text, size_t len, uint64_t end,
         m->complete = !get_u64(o, "end", &m->end) && !get_u64(o, "failed_end", &m->failed_end);
     } else if (!get_line(m, o, &line)) {
         if (cg_grow((void **)&m->entries, &m->cap, m->n + 1, sizeof *m->entries)) {
-            *ret = cg_fail(err, CG_ERR_NOMEM, "'%s': out of memory", m->file.name);
+            *ret = cg_fail_nomem(err, m->file.name);
         } else {
             m->entries[m->n++] = (struct entry) { line, end };
             stop = 0;
@@ -201,7 +201,7 @@ cg_status cg_manifest_open(const char *path, cg_manifest **ret, cg_error *err)
     cg_status st;
 
     if (!m)
-        return cg_fail(err, CG_ERR_NOMEM, "'%s': out of memory", path);
+        return cg_fail_nomem(err, path);
     if ((st = cg_append_file_open(&m->file, path, 0, err)) != CG_OK)
         goto out;
     if (!m->file.regular) {
@@ -303,7 +303,7 @@ cg_status cg_manifest_check(const cg_manifest *m, const cg_fingerprint_item *ite
     wanted_header = json_loadb(text.data, text.len, 0, NULL);
     wanted = json_object_get(wanted_header, "fingerprint");
     if (!wanted) {
-        st = cg_fail(err, CG_ERR_NOMEM, "'%s': out of memory", m->file.name);
+        st = cg_fail_nomem(err, m->file.name);
         goto out;
     }
     json_object_foreach(wanted, key, value)
@@ -351,10 +351,10 @@ cg_status cg_manifest_start(cg_manifest *m, const cg_fingerprint_item *items, si
     if (st == CG_OK)
         st = write_text(m, &text, err);
     if (st == CG_OK) {
-        m->header_end = m->file.end;
+        m->header_end = m->file.size;
         m->header = json_loadb(text.data, text.len, 0, NULL);
         if (!m->header)
-            st = cg_fail(err, CG_ERR_NOMEM, "'%s': out of memory", m->file.name);
+            st = cg_fail_nomem(err, m->file.name);
     }
     cg_buf_finish(&text);
     return st;
@@ -373,7 +373,7 @@ cg_status cg_manifest_append(cg_manifest *m, const cg_manifest_line *l, cg_error
     cg_status st;
 
     if (cg_grow((void **)&m->entries, &m->cap, m->n + 1, sizeof *m->entries))
-        return cg_fail(err, CG_ERR_NOMEM, "'%s': out of memory", m->file.name);
+        return cg_fail_nomem(err, m->file.name);
     cg_buf_printf(&text,
                   "{\"i\":%" PRId64 ",\"end\":%" PRIu64 ",\"size\":%" PRIu64 ",\"plain\":%" PRIu64
                   ",\"xxh\":\"%016" PRIx64 "\",\"records\":%" PRId64 ",\"failed\":%" PRId64
@@ -383,7 +383,7 @@ cg_status cg_manifest_append(cg_manifest *m, const cg_manifest_line *l, cg_error
     put_sum(&text);
     st = write_text(m, &text, err);
     if (st == CG_OK)
-        m->entries[m->n++] = (struct entry) { *l, m->file.end };
+        m->entries[m->n++] = (struct entry) { *l, m->file.size };
     cg_buf_finish(&text);
     return st;
 }

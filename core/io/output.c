@@ -55,7 +55,7 @@ static cg_status make_items(cg_output *o, const cg_output_options *opt, cg_error
 {
     o->items = cg_alloc_array(opt->n_fingerprint + 2, sizeof *o->items);
     if (!o->items)
-        return cg_fail(err, CG_ERR_NOMEM, "'%s': out of memory", o->path);
+        return cg_fail_nomem(err, o->path);
     if (opt->n_fingerprint)
         memcpy(o->items, opt->fingerprint, opt->n_fingerprint * sizeof *o->items);
     o->n_items = opt->n_fingerprint;
@@ -198,7 +198,7 @@ static cg_status resume(cg_output *o, cg_output_state *state, cg_error *err)
     if ((st = count_whole(o, &n, err)) != CG_OK)
         return st;
     if (!(frames = cg_alloc_array(n, sizeof *frames)))
-        return cg_fail(err, CG_ERR_NOMEM, "'%s': out of memory", o->path);
+        return cg_fail_nomem(err, o->path);
     for (size_t i = 0; i < n; i++) {
         const cg_manifest_line *l = cg_manifest_get(o->manifest, i);
 
@@ -267,7 +267,7 @@ cg_status cg_output_open(const char *path, const cg_output_options *opt, cg_outp
             return st;
     }
     if (!(o = calloc(1, sizeof *o)) || !(o->path = strdup(path))) {
-        st = cg_fail(err, CG_ERR_NOMEM, "'%s': out of memory", path);
+        st = cg_fail_nomem(err, path);
         goto out;
     }
     o->format = opt->format;
@@ -339,7 +339,7 @@ static void take_back(cg_output *o, int frame, uint64_t failed_end)
 cg_status cg_output_put_frame(cg_output *o, const cg_output_molecule *m, uint64_t plain,
                               cg_error *err)
 {
-    uint64_t failed_end = o->failed.end;
+    uint64_t failed_end = o->failed.size;
     cg_manifest_line line;
     cg_status st;
 
@@ -359,13 +359,13 @@ cg_status cg_output_put_frame(cg_output *o, const cg_output_molecule *m, uint64_
         }
     }
     line = (cg_manifest_line) { .index = m->index,
-                                .end = cg_container_end(o->container),
+                                .end = cg_container_size(o->container),
                                 .size = m->len,
                                 .plain = plain,
                                 .hash = m->len ? XXH3_64bits(m->bytes, m->len) : 0,
                                 .n_records = m->n_records,
                                 .n_failed = m->n_failed,
-                                .failed_end = o->failed.end };
+                                .failed_end = o->failed.size };
     if (o->manifest && (st = cg_manifest_append(o->manifest, &line, err)) != CG_OK) {
         take_back(o, m->len > 0, failed_end);
         return st;
@@ -409,7 +409,7 @@ cg_status cg_output_finish(cg_output *o, cg_error *err)
         return st;
     if (!o->manifest)
         return CG_OK;
-    st = cg_manifest_complete(o->manifest, cg_container_end(o->container), o->failed.end, err);
+    st = cg_manifest_complete(o->manifest, cg_container_size(o->container), o->failed.size, err);
     return st == CG_OK ? cg_manifest_sync(o->manifest, err) : st;
 }
 

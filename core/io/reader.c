@@ -118,7 +118,7 @@ cg_status cg_reader_open(const char *path, cg_reader **ret, cg_error *err)
     cg_status st;
 
     if (!r)
-        return cg_fail(err, CG_ERR_NOMEM, "'%s': out of memory", path);
+        return cg_fail_nomem(err, path);
     /* O_NONBLOCK: a pipe without a writer is refused below, not waited for. */
     r->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (r->fd < 0 || fstat(r->fd, &sb))
@@ -142,7 +142,7 @@ cg_status cg_reader_open_memory(const char *name, const void *bytes, size_t len,
     cg_reader *r = new_reader(name);
 
     if (!r)
-        return cg_fail(err, CG_ERR_NOMEM, "'%s': out of memory", name);
+        return cg_fail_nomem(err, name);
     r->mem = bytes;
     r->size = len;
     return finish_open(r, ret, err);

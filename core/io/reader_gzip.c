@@ -24,7 +24,7 @@ static cg_status member_begin(struct member *m, const cg_reader *r, uint64_t off
     memset(m, 0, sizeof *m);
     m->in = malloc(CHUNK);
     if (!m->in || inflateInit2(&m->z, 15 + 16) != Z_OK)
-        return cg_fail(err, CG_ERR_NOMEM, "'%s': out of memory", r->name);
+        return cg_fail_nomem(err, r->name);
     m->live = 1;
     m->next = offset;
     return CG_OK;
@@ -74,7 +74,7 @@ static cg_status member_read(struct member *m, const cg_reader *r, void *out, si
         if (rc == Z_STREAM_END) {
             m->ended = 1;
         } else if (rc == Z_MEM_ERROR) {
-            return cg_fail(err, CG_ERR_NOMEM, "'%s': out of memory", r->name);
+            return cg_fail_nomem(err, r->name);
         } else if (rc != Z_OK && rc != Z_BUF_ERROR) {
             *ret_n = 0;
             *why = m->z.msg ? m->z.msg : "damaged";
@@ -91,7 +91,7 @@ cg_status cg_reader_list_gzip(cg_reader *r, cg_error *err)
     cg_status st = CG_OK;
 
     if (!scratch)
-        return cg_fail(err, CG_ERR_NOMEM, "'%s': out of memory", r->name);
+        return cg_fail_nomem(err, r->name);
     for (uint64_t offset = 0; offset < r->size; offset = member_offset(&m)) {
         const char *why = NULL;
 
@@ -137,7 +137,7 @@ cg_status cg_reader_read_gzip(cg_reader *r, size_t i, size_t max, cg_buf *out, c
         size_t n;
 
         if (cg_buf_reserve(out, want)) {
-            st = cg_fail(err, CG_ERR_NOMEM, "'%s': out of memory", r->name);
+            st = cg_fail_nomem(err, r->name);
             break;
         }
         st = member_read(&m, r, out->data + out->len, want, &n, &why, err);

@@ -103,7 +103,7 @@ cg_status cg_reader_list_plain(cg_reader *r, cg_error *err)
     cg_status st = CG_OK;
 
     if (!chunk)
-        return cg_fail(err, CG_ERR_NOMEM, "'%s': out of memory", r->name);
+        return cg_fail_nomem(err, r->name);
     while (offset < r->size) {
         size_t n, pos = 0;
 
@@ -161,7 +161,7 @@ cg_status cg_reader_read_plain(cg_reader *r, size_t i, size_t max, cg_buf *out, 
                        (unsigned long long)f->offset, (unsigned long long)want,
                        (unsigned long long)CG_FRAME_MAX_CONTENT);
     if (cg_buf_reserve(out, want))
-        return cg_fail(err, CG_ERR_NOMEM, "'%s': out of memory", r->name);
+        return cg_fail_nomem(err, r->name);
     st = cg_reader_read_at(r, f->offset, out->data + out->len, want, &n, err);
     if (st != CG_OK)
         return st;

@@ -222,7 +222,7 @@ cg_status cg_reader_read_zstd(cg_reader *r, size_t i, size_t max, cg_buf *out, c
     cg_status st = CG_OK;
 
     if (!ds || !chunk) {
-        st = cg_fail(err, CG_ERR_NOMEM, "'%s': out of memory", r->name);
+        st = cg_fail_nomem(err, r->name);
         goto out;
     }
     while (rc) {
@@ -240,7 +240,7 @@ cg_status cg_reader_read_zstd(cg_reader *r, size_t i, size_t max, cg_buf *out, c
         /* One byte beyond the limit shows that there is more. */
         o.size = limit - made < CHUNK ? (size_t)(limit - made) + !max : CHUNK;
         if (cg_buf_reserve(out, o.size)) {
-            st = cg_fail(err, CG_ERR_NOMEM, "'%s': out of memory", r->name);
+            st = cg_fail_nomem(err, r->name);
             goto out;
         }
         o.dst = out->data + out->len;

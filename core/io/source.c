@@ -11,28 +11,27 @@
 #include <zstd.h>
 
 #include "base/error.h"
+#include "io/container.h"
 
 enum { RAW_BYTES = 1 << 16 };
-
-enum coding { PLAIN, GZIP, ZSTD };
 
 struct cg_source {
     char *name;
     int fd; /* -1 for memory */
     int owns_fd;
-    const unsigned char *mem; /* what is left of the memory */
+    const unsigned char *mem; /* [mem_len] unread rest */
     size_t mem_len;
 
-    unsigned char *raw; /* [RAW_BYTES] bytes as stored; raw[pos..len) are unread */
+    unsigned char *raw; /* [RAW_BYTES] stored bytes; raw[pos..len) are unread */
     size_t pos, len;
-    int raw_end;
+    int raw_end;                  /* no stored bytes follow raw[] */
     unsigned long long raw_total; /* stored bytes read so far */
 
-    enum coding coding;
+    cg_container_format format;
     z_stream z;
-    int z_live;
+    int z_live; /* z is initialised */
     ZSTD_DStream *zstd;
-    int inside; /* within a gzip member or zstd frame: the end of the data here is a truncation */
+    int inside; /* within a gzip member or zstd frame, where the end of the data is a truncation */
 };
 
 static cg_status new_source(const char *name, cg_source **ret, cg_error *err)
@@ -46,13 +45,13 @@ static cg_status new_source(const char *name, cg_source **ret, cg_error *err)
     }
     if (!s || !s->name || !s->raw) {
         cg_source_close(s);
-        return cg_fail(err, CG_ERR_NOMEM, "'%s': out of memory", name);
+        return cg_fail_nomem(err, name);
     }
     *ret = s;
     return CG_OK;
 }
 
-/* Refill raw[] once it is used up; raw_end is set at the end of the data. */
+/* Refills raw[] if it is used up; sets raw_end at the end of the data. */
 static cg_status fill(cg_source *s, cg_error *err)
 {
     ssize_t n;
@@ -79,13 +78,12 @@ static cg_status fill(cg_source *s, cg_error *err)
     return CG_OK;
 }
 
-/* The first bytes decide the coding. A pipe may hand out one byte at a time, so ask for four. */
-static cg_status sniff(cg_source *s, cg_error *err)
+/* Detects the compression by the first bytes. Reads until there are four: a pipe may deliver one at
+ * a time. */
+static cg_status detect_compression(cg_source *s, cg_error *err)
 {
-    static const unsigned char zstd_magic[] = { 0x28, 0xb5, 0x2f, 0xfd };
-    cg_status st = fill(s, err);
-
-    while (st == CG_OK && !s->raw_end && s->fd >= 0 && s->len < 4) {
+    CG_TRY(fill(s, err));
+    while (!s->raw_end && s->fd >= 0 && s->len < 4) {
         ssize_t n = read(s->fd, s->raw + s->len, 4 - s->len);
 
         if (n < 0 && errno == EINTR)
@@ -97,20 +95,15 @@ static cg_status sniff(cg_source *s, cg_error *err)
         s->len += (size_t)n;
         s->raw_total += (unsigned long long)n;
     }
-    if (st != CG_OK)
-        return st;
-    if (s->len >= 2 && s->raw[0] == 0x1f && s->raw[1] == 0x8b) {
+    s->format = cg_container_format_detect(s->raw, s->len);
+    if (s->format == CG_CONTAINER_GZ) {
         if (inflateInit2(&s->z, 15 + 16) != Z_OK)
-            return cg_fail(err, CG_ERR_NOMEM, "'%s': out of memory", s->name);
+            return cg_fail_nomem(err, s->name);
         s->z_live = 1;
-        s->coding = GZIP;
-    } else if (s->len >= 4 && (!memcmp(s->raw, zstd_magic, 4) ||
-                               ((s->raw[0] & 0xf0) == 0x50 && s->raw[1] == 0x2a &&
-                                s->raw[2] == 0x4d && s->raw[3] == 0x18))) {
+    } else if (s->format == CG_CONTAINER_ZST) {
         s->zstd = ZSTD_createDStream();
         if (!s->zstd)
-            return cg_fail(err, CG_ERR_NOMEM, "'%s': out of memory", s->name);
-        s->coding = ZSTD;
+            return cg_fail_nomem(err, s->name);
     }
     return CG_OK;
 }
@@ -120,10 +113,9 @@ cg_status cg_source_open(const char *path, cg_source **ret_source, cg_error *err
     int is_stdin = !strcmp(path, "-");
     cg_source *s = NULL;
     struct stat sb;
-    cg_status st = new_source(is_stdin ? "standard input" : path, &s, err);
+    cg_status st;
 
-    if (st != CG_OK)
-        return st;
+    CG_TRY(new_source(is_stdin ? "standard input" : path, &s, err));
     s->fd = is_stdin ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
     s->owns_fd = !is_stdin;
     if (s->fd < 0)
@@ -131,32 +123,31 @@ cg_status cg_source_open(const char *path, cg_source **ret_source, cg_error *err
     else if (fstat(s->fd, &sb) == 0 && S_ISDIR(sb.st_mode))
         st = cg_fail(err, CG_ERR_IO, "'%s' is a directory, wanted a file", s->name);
     else
-        st = sniff(s, err);
-    if (st != CG_OK) {
-        cg_source_close(s);
-        return st;
-    }
+        st = detect_compression(s, err);
+    if (st != CG_OK)
+        goto out;
     *ret_source = s;
-    return CG_OK;
+    s = NULL;
+out:
+    cg_source_close(s);
+    return st;
 }
 
 cg_status cg_source_open_memory(const char *name, const void *bytes, size_t len,
                                 cg_source **ret_source, cg_error *err)
 {
     cg_source *s = NULL;
-    cg_status st = new_source(name, &s, err);
+    cg_status st;
 
-    if (st != CG_OK)
-        return st;
+    CG_TRY(new_source(name, &s, err));
     s->mem = bytes;
     s->mem_len = len;
-    st = sniff(s, err);
-    if (st != CG_OK) {
-        cg_source_close(s);
-        return st;
-    }
+    CG_TRY_GOTO(st, detect_compression(s, err), out);
     *ret_source = s;
-    return CG_OK;
+    s = NULL;
+out:
+    cg_source_close(s);
+    return st;
 }
 
 void cg_source_close(cg_source *s)
@@ -191,11 +182,9 @@ static cg_status read_gzip(cg_source *s, void *out, size_t cap, size_t *ret_n, c
     size_t made = 0;
 
     while (!made) {
-        cg_status st = fill(s, err);
         int rc;
 
-        if (st != CG_OK)
-            return st;
+        CG_TRY(fill(s, err));
         if (s->raw_end) {
             if (s->inside)
                 return truncated(s, err);
@@ -216,7 +205,7 @@ static cg_status read_gzip(cg_source *s, void *out, size_t cap, size_t *ret_n, c
         if (rc == Z_STREAM_END)
             s->inside = 0;
         else if (rc == Z_MEM_ERROR)
-            return cg_fail(err, CG_ERR_NOMEM, "'%s': out of memory", s->name);
+            return cg_fail_nomem(err, s->name);
         else if (rc != Z_OK && rc != Z_BUF_ERROR)
             return damaged(s, s->z.msg ? s->z.msg : "not a gzip member", err);
     }
@@ -230,18 +219,17 @@ static cg_status read_zstd(cg_source *s, void *out, size_t cap, size_t *ret_n, c
 
     while (!o.pos) {
         ZSTD_inBuffer in;
-        cg_status st = fill(s, err);
         size_t rc;
 
-        if (st != CG_OK)
-            return st;
+        CG_TRY(fill(s, err));
         if (s->raw_end && !s->inside)
             break;
         in = (ZSTD_inBuffer) { s->raw, s->len, s->pos };
         rc = ZSTD_decompressStream(s->zstd, &o, &in);
         if (ZSTD_isError(rc))
             return damaged(s, ZSTD_getErrorName(rc), err);
-        /* At the end of the file the decoder may still hold output; no progress is a truncation. */
+        /* At the end of the file the decoder may still hold output; without any, the frame is
+         * truncated. */
         if (s->raw_end && rc && !o.pos)
             return truncated(s, err);
         s->pos = in.pos;
@@ -253,15 +241,13 @@ static cg_status read_zstd(cg_source *s, void *out, size_t cap, size_t *ret_n, c
 
 cg_status cg_source_read(cg_source *s, void *out, size_t cap, size_t *ret_n, cg_error *err)
 {
-    cg_status st;
     size_t n;
 
-    if (s->coding == GZIP)
+    if (s->format == CG_CONTAINER_GZ)
         return read_gzip(s, out, cap, ret_n, err);
-    if (s->coding == ZSTD)
+    if (s->format == CG_CONTAINER_ZST)
         return read_zstd(s, out, cap, ret_n, err);
-    if ((st = fill(s, err)) != CG_OK)
-        return st;
+    CG_TRY(fill(s, err));
     n = s->len - s->pos;
     if (n > cap)
         n = cap;
@@ -278,5 +264,5 @@ const char *cg_source_name(const cg_source *s)
 
 const char *cg_source_compression(const cg_source *s)
 {
-    return s->coding == GZIP ? "gzip" : s->coding == ZSTD ? "zstd" : "plain";
+    return s->format == CG_CONTAINER_GZ ? "gzip" : s->format == CG_CONTAINER_ZST ? "zstd" : "plain";
 }

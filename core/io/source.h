@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /**
- * @file source.h  A stream of plain bytes from a file, standard input or memory.
+ * @file source.h  A stream of uncompressed bytes from a file, standard input or memory.
  *
- * gzip and zstd data are recognised by their first bytes, whatever the name says, and decompressed
- * on the way, several members or frames one after the other included. Memory is bounded (input and
- * output windows), whatever the data claim.
+ * gzip and zstd data are recognised by their first bytes, regardless of the name, and decompressed,
+ * including concatenated members or frames. Memory is bounded by the input and output windows,
+ * regardless of the sizes declared in the data.
  */
 #ifndef CG_IO_SOURCE_H
 #define CG_IO_SOURCE_H
@@ -15,20 +15,20 @@
 
 typedef struct cg_source cg_source;
 
-/** Open a file, or standard input for "-". CG_ERR_IO names the file and the reason. */
+/** Opens a file, or standard input for "-". CG_ERR_IO names the file and the reason. */
 cg_status cg_source_open(const char *path, cg_source **ret_source, cg_error *err);
-/** Read `len` bytes of memory, borrowed until the source is closed; `name` is used in errors. */
+/** Opens `len` bytes of memory, borrowed until the source is closed; `name` is used in messages. */
 cg_status cg_source_open_memory(const char *name, const void *bytes, size_t len,
                                 cg_source **ret_source, cg_error *err);
 void cg_source_close(cg_source *source); /* accepts NULL */
 
 /**
- * Read 1 to cap plain bytes into out; *ret_n = 0 at the end only.
+ * Reads 1 to cap uncompressed bytes into out; *ret_n = 0 only at the end.
  * CG_ERR_IO for a failed read; CG_ERR_FORMAT for damaged or truncated compressed data.
  */
 cg_status cg_source_read(cg_source *source, void *out, size_t cap, size_t *ret_n, cg_error *err);
 
-/** The name used in errors: the path, or "standard input". */
+/** The name used in messages: the path, or "standard input". */
 const char *cg_source_name(const cg_source *source);
 /** "plain", "gzip" or "zstd". */
 const char *cg_source_compression(const cg_source *source);

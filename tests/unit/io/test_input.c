@@ -114,9 +114,9 @@ static const struct {
       "7!t:7: the conformer count is '99999999999999999999', wanted a number from 1 to 1000000\n" },
     { SMI(), "\tname\t3\nC\x01\nC\rO\nCC\xc3\xa9 x\nC\tcaf\xc3\xa9\n",
       "1!t:1: no SMILES: its column is empty\n"
-      "2!t:2: a control character (byte 0x01) in column 2, wanted text\n"
-      "3!t:3: a control character (byte 0x0d) in column 2, wanted text\n"
-      "4!t:4: byte 0xc3 at position 3 of the SMILES, which no SMILES holds\n"
+      "2!t:2: control character (byte 0x01) in column 2, wanted text\n"
+      "3!t:3: control character (byte 0x0d) in column 2, wanted text\n"
+      "4!t:4: byte 0xc3 at position 3 of the SMILES, wanted printable ASCII\n"
       "5|C|caf\xc3\xa9|-1\n" },
     /* .csv */
     { CSV, "smiles,n_conformers,corrected_smiles\nCC,3,\nCC,4,CO\nCC,,\n",
@@ -129,18 +129,19 @@ static const struct {
       "2!t:2: the row has 1 columns, the header has 2\n"
       "3!t:3: the row has 3 columns, the header has 2\n"
       "4!t:4: no SMILES: its column is empty\n"
-      "5!t:5: byte 0x20 at position 2 of the SMILES, which no SMILES holds\n6|CN|y|-1\n" },
+      "5!t:5: byte 0x20 at position 2 of the SMILES, wanted printable ASCII\n6|CN|y|-1\n" },
     { CSV, "smiles,n_conformers\nCC,x\nCC,5\n",
       "2!t:2: the conformer count is 'x', wanted a number from 1 to 1000000\n3|CC||5\n" },
     /* a quote that is not closed costs its own line only */
-    { CSV, "smiles,name\nCC,\"a\nCO,b\nCN,c\n",
-      "2!t:2: a quote is not closed\n3|CO|b|-1\n4|CN|c|-1\n" },
+    { CSV, "smiles,name\nCC,\"a\nCO,b\nCN,c\n", "2!t:2: quote not closed\n3|CO|b|-1\n4|CN|c|-1\n" },
     { CSV, "smiles,name\nCC,\"a\nCO,\"b\nCN,c\n",
-      "2!t:2: a quote within a column (line 3); wanted the whole column in quotes, and quotes in "
+      "2!t:2: unexpected quote within a column (line 3), wanted the whole column in quotes and "
+      "quotes in "
       "it "
-      "doubled\n3!t:3: a quote is not closed\n4|CN|c|-1\n" },
+      "doubled\n3!t:3: quote not closed\n4|CN|c|-1\n" },
     { CSV, "smiles,name\nCC,5\" nail\nCO,b\n",
-      "2!t:2: a quote within a column (line 2); wanted the whole column in quotes, and quotes in "
+      "2!t:2: unexpected quote within a column (line 2), wanted the whole column in quotes and "
+      "quotes in "
       "it "
       "doubled\n3|CO|b|-1\n" },
     /* the format by the first line */
@@ -159,7 +160,7 @@ START_TEST(unclosed_quote_is_given_up_after_some_lines)
     cg_buf text = { 0 }, wanted = { 0 };
 
     cg_buf_puts(&text, "smiles,name\nCC,\"a\n");
-    cg_buf_puts(&wanted, "2!t:2: a quote is not closed within 16 lines\n");
+    cg_buf_puts(&wanted, "2!t:2: quote not closed within 16 lines\n");
     for (int i = 3; i < 100; i++) {
         cg_buf_printf(&text, "CO,n%d\n", i);
         cg_buf_printf(&wanted, "%d|CO|n%d|-1\n", i, i);
@@ -185,8 +186,8 @@ START_TEST(long_lines_are_told_with_their_length)
     cg_buf_puts(&text, "\nCO\tok\t1\n");
     cg_buf_puts(&wanted, "1|");
     cg_buf_put(&wanted, c, 65536);
-    cg_buf_puts(&wanted, "||-1\n2!t:2: the line has 65537 bytes, at most 65536 are read\n"
-                         "3!t:3: the line has 5000000 bytes, at most 65536 are read\n4|CO|ok|1\n");
+    cg_buf_puts(&wanted, "||-1\n2!t:2: the line has 65537 bytes, wanted at most 65536\n"
+                         "3!t:3: the line has 5000000 bytes, wanted at most 65536\n4|CO|ok|1\n");
     check_text("t", text.data, text.len, (cg_input_options)SMI(), wanted.data);
     /* The same as the rows of a .csv. */
     cg_buf_clear(&text);
@@ -198,10 +199,11 @@ START_TEST(long_lines_are_told_with_their_length)
     cg_buf_puts(&text, "\n");
     cg_buf_put(&text, c, 40000);
     cg_buf_puts(&text, "\"\nCN,ok\n");
-    cg_buf_puts(&wanted, "2!t:2: the line has 5000001 bytes, at most 65536 are read\n3|CO|ok|-1\n"
-                         "4!t:4: the row has more than 65536 bytes\n"
-                         "5!t:5: a quote within a column (line 5); wanted the whole column in "
-                         "quotes, and quotes in it doubled\n6|CN|ok|-1\n");
+    cg_buf_puts(&wanted,
+                "2!t:2: the line has 5000001 bytes, wanted at most 65536\n3|CO|ok|-1\n"
+                "4!t:4: the row has more than 65536 bytes\n"
+                "5!t:5: unexpected quote within a column (line 5), wanted the whole column in "
+                "quotes and quotes in it doubled\n6|CN|ok|-1\n");
     check_text("t", text.data, text.len, (cg_input_options)CSV, wanted.data);
     free(c);
     cg_buf_finish(&text);
@@ -234,7 +236,7 @@ static const struct {
     { CSV, "name,k\nCC,1\n", 12, CG_ERR_FORMAT, "t:1: the header 'name,k' has no column 'smiles'" },
     { CSV, "smiles;k\nCC;1\n", 14, CG_ERR_FORMAT, "the header 'smiles;k' has no column" },
     { CSV, "smiles,Smiles\n", 14, CG_ERR_FORMAT, "names the column 'smiles' twice" },
-    { CSV, "\"smiles\nCC\n", 11, CG_ERR_FORMAT, "a quote is not closed (in the header line)" },
+    { CSV, "\"smiles\nCC\n", 11, CG_ERR_FORMAT, "quote not closed (in the header line)" },
     { CSV, "smiles\n", 7, CG_ERR_FORMAT, "'t' holds no molecule line" },
     { { .format = CG_INPUT_CSV, .header = CG_INPUT_HEADER_NO },
       "CC\n",
@@ -272,7 +274,7 @@ START_TEST(nul_later_in_the_file_is_a_bad_line)
 
         ck_assert_int_eq(cg_input_open_memory("t", text, sizeof text, &o, &in, &err), CG_OK);
         got = records(in);
-        ck_assert_ptr_nonnull(strstr(got, "t:35000: a control character (byte 0x00) in column 1"));
+        ck_assert_ptr_nonnull(strstr(got, "t:35000: control character (byte 0x00) in column 1"));
         free(got);
     }
 }
@@ -385,7 +387,7 @@ START_TEST(paths_that_cannot_be_read_are_named)
     ck_assert_ptr_nonnull(strstr(err.msg, "is a directory"));
     write_file("x.sdf", "C\n", 2);
     ck_assert_int_eq(cg_input_open(in_dir("x.sdf"), NULL, &in, &err), CG_ERR_USAGE);
-    ck_assert_ptr_nonnull(strstr(err.msg, "x.sdf': cannot tell the input format"));
+    ck_assert_ptr_nonnull(strstr(err.msg, "x.sdf': cannot determine the input format"));
     write_file("empty.smi", "", 0);
     ck_assert_int_eq(cg_input_open(in_dir("empty.smi"), NULL, &in, &err), CG_ERR_FORMAT);
     ck_assert_ptr_nonnull(strstr(err.msg, "empty.smi' is empty"));
