@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Versions of the libraries in use: confgen/build_info.h. */
+/* Versions of confgen and of the libraries in use: confgen/build_info.h, confgen/version.h. */
 #include <confgen/build_info.h>
+#include <confgen/version.h>
 
 #include <dlfcn.h>
 #include <dnnl.h>
@@ -15,6 +16,11 @@
 #include <zstd.h>
 
 #include "chem/rdkit_c.h"
+
+const char *cg_version(void)
+{
+    return CG_VERSION_STRING;
+}
 
 int32_t cg_libraries(cg_library *ret_libraries, int32_t cap)
 {
@@ -41,18 +47,18 @@ int32_t cg_libraries(cg_library *ret_libraries, int32_t cap)
     return n;
 }
 
-/* What the function `symbol` of the first of these libraries says; 0 if there is none. */
-static size_t ask_version(const char *const *names, const char *symbol)
+/* Calls `symbol` in the first of these libraries that loads; 0 if none does. */
+static size_t version_of(const char *const *names, const char *symbol)
 {
-    size_t (*ask)(void);
+    size_t (*query)(void);
     void *handle = NULL;
 
     for (; *names && !handle; names++)
-        handle = dlopen(*names, RTLD_LAZY | RTLD_LOCAL); /* stays: others may use it */
+        handle = dlopen(*names, RTLD_LAZY | RTLD_LOCAL); /* never closed: other code may use it */
     if (!handle)
         return 0;
-    *(void **)&ask = dlsym(handle, symbol);
-    return ask ? ask() : 0;
+    *(void **)&query = dlsym(handle, symbol);
+    return query ? query() : 0;
 }
 
 int32_t cg_cuda_libraries(cg_library *ret_libraries, int32_t cap)
@@ -62,8 +68,8 @@ int32_t cg_cuda_libraries(cg_library *ret_libraries, int32_t cap)
     const struct {
         const char *name;
         size_t version;
-    } items[] = { { "cuBLASLt", ask_version(cublas, "cublasLtGetVersion") },
-                  { "cuDNN", ask_version(cudnn, "cudnnGetVersion") } };
+    } items[] = { { "cuBLASLt", version_of(cublas, "cublasLtGetVersion") },
+                  { "cuDNN", version_of(cudnn, "cudnnGetVersion") } };
     int32_t n = (int32_t)(sizeof items / sizeof items[0]);
 
     for (int32_t i = 0; i < n && i < cap; i++) {

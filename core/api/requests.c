@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Molecules of a file in memory: cg_requests_read(). */
+/* A file of molecules in memory: cg_requests_read(). */
 #include <confgen/confgen.h>
 
 #include <stdlib.h>
@@ -9,26 +9,54 @@
 #include "base/size.h"
 #include "io/input.h"
 
+/* Owner of the strings of the request with the same index. */
+struct texts {
+    char *smiles, *name;
+};
+
 struct cg_requests {
-    cg_request *items; /* their strings are owned */
-    size_t n, cap;
+    cg_request *items;   /* [n] */
+    struct texts *texts; /* [n] */
+    size_t n, items_cap, texts_cap;
     int64_t skipped;
 };
 
 static cg_status add(cg_requests *list, const cg_input_record *r, int32_t n_conformers,
                      cg_error *err)
 {
-    cg_request *item;
+    struct texts *t;
 
-    if (cg_grow((void **)&list->items, &list->cap, list->n + 1, sizeof *list->items))
-        return cg_fail(err, CG_ERR_NOMEM, "molecules: out of memory");
-    item = &list->items[list->n++];
-    *item = (cg_request) {
-        CG_SIZED(cg_request),        .n_conformers = n_conformers, .index = (uint64_t)r->index,
-        .smiles = strdup(r->smiles), .name = strdup(r->name),
+    if (cg_grow((void **)&list->items, &list->items_cap, list->n + 1, sizeof *list->items) ||
+        cg_grow((void **)&list->texts, &list->texts_cap, list->n + 1, sizeof *list->texts))
+        return cg_fail_nomem(err, "molecules");
+    t = &list->texts[list->n];
+    *t = (struct texts) { strdup(r->smiles), strdup(r->name) };
+    list->items[list->n++] = (cg_request) {
+        CG_SIZED(cg_request),
+        .n_conformers = n_conformers,
+        .index = (uint64_t)r->index,
+        .smiles = t->smiles,
+        .name = t->name,
     };
-    return item->smiles && item->name ? CG_OK
-                                      : cg_fail(err, CG_ERR_NOMEM, "molecules: out of memory");
+    return t->smiles && t->name ? CG_OK : cg_fail_nomem(err, "molecules");
+}
+
+static cg_status read_all(cg_requests *list, cg_input *input, int64_t limit, int32_t n_conformers,
+                          cg_error *err)
+{
+    cg_input_record r;
+    int more = 1;
+
+    while (!limit || (int64_t)list->n < limit) {
+        CG_TRY(cg_input_next(input, &r, &more, err));
+        if (!more)
+            break;
+        if (r.status != CG_OK)
+            list->skipped++;
+        else
+            CG_TRY(add(list, &r, n_conformers, err));
+    }
+    return CG_OK;
 }
 
 cg_status cg_requests_read(const char *path, int64_t limit, int32_t n_conformers,
@@ -36,29 +64,18 @@ cg_status cg_requests_read(const char *path, int64_t limit, int32_t n_conformers
 {
     cg_requests *list = calloc(1, sizeof *list);
     cg_input *input = NULL;
-    cg_input_record r;
-    int more = 1;
-    cg_status status;
+    cg_status st;
 
     if (!list)
-        return cg_fail(err, CG_ERR_NOMEM, "molecules: out of memory");
-    status = cg_input_open(path, NULL, &input, err);
-    while (status == CG_OK && (!limit || (int64_t)list->n < limit)) {
-        status = cg_input_next(input, &r, &more, err);
-        if (status != CG_OK || !more)
-            break;
-        if (r.status != CG_OK)
-            list->skipped++;
-        else
-            status = add(list, &r, n_conformers, err);
-    }
-    cg_input_close(input);
-    if (status != CG_OK) {
-        cg_requests_free(list);
-        return status;
-    }
+        return cg_fail_nomem(err, "molecules");
+    CG_TRY_GOTO(st, cg_input_open(path, NULL, &input, err), out);
+    CG_TRY_GOTO(st, read_all(list, input, limit, n_conformers, err), out);
     *ret_requests = list;
-    return CG_OK;
+    list = NULL;
+out:
+    cg_input_close(input);
+    cg_requests_free(list);
+    return st;
 }
 
 void cg_requests_free(cg_requests *list)
@@ -66,9 +83,10 @@ void cg_requests_free(cg_requests *list)
     if (!list)
         return;
     for (size_t i = 0; i < list->n; i++) {
-        free((char *)list->items[i].smiles);
-        free((char *)list->items[i].name);
+        free(list->texts[i].smiles);
+        free(list->texts[i].name);
     }
+    free(list->texts);
     free(list->items);
     free(list);
 }

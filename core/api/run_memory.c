@@ -1,90 +1,106 @@
 /* SPDX-License-Identifier: MIT */
-/* Molecules in memory: cg_engine_generate(). */
+/* Molecules and conformers in memory: cg_engine_generate(). */
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
+#include "engine/counters.h"
 #include "engine/pipeline.h"
 
-struct memory {
-    cg_engine *engine;
+struct run {
     const cg_request *requests;
-    int64_t n, next;
+    int64_t n, next; /* input.line of a molecule is the index of its request */
     void (*on_conformer)(void *ctx, const cg_conformer *conformer);
     void *ctx;
     cg_report *report;
 };
 
-static cg_status memory_next(void *ctx, cg_pipeline_molecule *m, int *ret_more, cg_error *err)
+/* cg_pipeline_io.next */
+static cg_status run_next(void *ctx, cg_pipeline_molecule *m, int *ret_more, cg_error *err)
 {
-    struct memory *s = ctx;
+    struct run *run = ctx;
     const cg_request *r;
 
-    *ret_more = s->next < s->n;
+    *ret_more = run->next < run->n;
     if (!*ret_more)
         return CG_OK;
-    r = &s->requests[s->next++];
+    m->input.line = run->next++;
+    r = &run->requests[m->input.line];
     if (!r->smiles || r->n_conformers < 1)
-        return cg_fail(err, CG_ERR_USAGE, "request %lld: %s", (long long)s->next - 1,
-                       r->smiles ? "no conformers are asked for" : "no SMILES");
-    m->index = (int64_t)r->index;
-    m->n_generations = r->n_conformers;
-    m->smiles = strdup(r->smiles);
-    m->name = strdup(r->name ? r->name : "");
-    m->line = s->next - 1;
-    return m->smiles && m->name ? CG_OK : cg_fail(err, CG_ERR_NOMEM, "generate: out of memory");
+        return cg_fail(err, CG_ERR_USAGE, "request %" PRId64 ": found %s", m->input.line,
+                       r->smiles ? "n_conformers below 1, wanted at least 1"
+                                 : "no SMILES, wanted one");
+    m->input.index = (int64_t)r->index;
+    m->input.n_generations = r->n_conformers;
+    m->input.smiles = strdup(r->smiles);
+    m->input.name = strdup(r->name ? r->name : "");
+    return m->input.smiles && m->input.name ? CG_OK : cg_fail_nomem(err, "generate");
 }
 
-static void count_verdict(cg_report *r, int32_t verdict)
+static void hand_out(const struct run *run, const cg_conformer *c)
 {
-    r->conformers += verdict == CG_CONFORMER_OK;
-    r->wrong_molecules += verdict == CG_CONFORMER_WRONG_MOLECULE;
-    r->parse_failures += verdict == CG_CONFORMER_PARSE_FAILURE;
-    r->unfinished += verdict == CG_CONFORMER_UNFINISHED;
-    r->invalid_geometry += verdict == CG_CONFORMER_INVALID_GEOMETRY;
+    if (run->on_conformer)
+        run->on_conformer(run->ctx, c);
 }
 
-static cg_status memory_emit(void *ctx, cg_pipeline_molecule *m, cg_error *err)
+static void emit_failure(struct run *run, const cg_pipeline_molecule *m)
 {
-    struct memory *s = ctx;
-    int64_t before = s->report->conformers;
-    cg_conformer g = { CG_SIZED(cg_conformer), .request = &s->requests[m->line] };
+    cg_conformer c = {
+        CG_SIZED(cg_conformer),
+        .verdict = CG_CONFORMER_PARSE_FAILURE,
+        .request = &run->requests[m->input.line],
+        .generation = -1,
+        .smiles = m->input.smiles,
+        .text = "",
+        .reason = m->failure.msg,
+    };
 
+    run->report->molecules_failed++;
+    cg_report_count_failure(run->report, m->failure.code);
+    hand_out(run, &c);
+}
+
+static void emit_conformers(struct run *run, const cg_pipeline_molecule *m)
+{
+    int64_t before = run->report->conformers;
+    cg_conformer c = {
+        CG_SIZED(cg_conformer),
+        .request = &run->requests[m->input.line],
+        .n_atoms = (int32_t)m->built.template.split.n_atoms,
+        .smiles = cg_molecule_smiles(m->built.template.molecule, NULL),
+    };
+
+    for (int32_t i = 0; i < m->input.n_generations; i++) {
+        const cg_parsed_conformer *parsed = &m->built.generations[i].parsed;
+
+        c.verdict = parsed->verdict;
+        c.generation = i;
+        c.text = parsed->text;
+        c.reason = parsed->reason;
+        c.xyz = (const double(*)[3])parsed->xyz;
+        c.checks_done = parsed->checks_done;
+        c.checks_failed = parsed->checks_failed;
+        c.retries = (int32_t)parsed->retry;
+        cg_report_count_verdict(run->report, c.verdict, 1);
+        hand_out(run, &c);
+    }
+    run->report->molecules_failed += run->report->conformers - before < m->input.n_generations;
+}
+
+/* cg_pipeline_io.emit */
+static cg_status run_emit(void *ctx, cg_pipeline_molecule *m, cg_error *err)
+{
     (void)err;
-    if (m->failure.code != CG_OK) {
-        g.verdict = CG_CONFORMER_PARSE_FAILURE;
-        g.generation = -1;
-        g.smiles = m->smiles;
-        g.text = "";
-        g.reason = m->failure.msg;
-        s->report->molecules_failed++;
-        cg_report_failure(s->report, m->failure.code);
-        if (s->on_conformer)
-            s->on_conformer(s->ctx, &g);
-        return CG_OK;
-    }
-    g.n_atoms = (int32_t)m->built.split.n_atoms;
-    g.smiles = cg_molecule_smiles(m->built.molecule, NULL);
-    for (int32_t i = 0; i < m->n_generations; i++) {
-        const cg_parsed_conformer *c = &m->generations[i].checked;
-
-        g.verdict = c->verdict;
-        g.generation = i;
-        g.text = c->text;
-        g.reason = c->reason;
-        g.xyz = (const double(*)[3])c->xyz;
-        g.checks_done = c->checks_done;
-        g.checks_failed = c->checks_failed;
-        g.retries = (int32_t)c->retry;
-        count_verdict(s->report, g.verdict);
-        if (s->on_conformer)
-            s->on_conformer(s->ctx, &g);
-    }
-    s->report->molecules_failed += s->report->conformers - before < m->n_generations;
+    if (m->failure.code != CG_OK)
+        emit_failure(ctx, m);
+    else
+        emit_conformers(ctx, m);
     return CG_OK;
 }
 
-static int memory_stop(void *ctx)
+/* cg_pipeline_io.stop */
+static int run_stop(void *ctx)
 {
     (void)ctx;
     return 0;
@@ -95,12 +111,17 @@ cg_status cg_engine_generate(cg_engine *engine, const cg_request *requests, int6
                              void *ctx, cg_report *ret_report, cg_error *err)
 {
     cg_report report = { CG_SIZED(cg_report) };
-    struct memory s = { engine, requests, n, 0, on_conformer, ctx, &report };
-    /* the conformers are handed out as they were read */
-    cg_pipeline_io io = { &s, memory_next, NULL, NULL, memory_emit, NULL, memory_stop };
-    cg_status status = cg_pipeline_run(engine, &io, &report, err);
+    struct run run = {
+        .requests = requests,
+        .n = n,
+        .on_conformer = on_conformer,
+        .ctx = ctx,
+        .report = &report,
+    };
+    cg_pipeline_io io = { .ctx = &run, .next = run_next, .emit = run_emit, .stop = run_stop };
+    cg_status st = cg_pipeline_run(engine, &io, &report, err);
 
     if (ret_report)
         *ret_report = report;
-    return status;
+    return st;
 }

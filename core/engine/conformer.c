@@ -67,7 +67,7 @@ static void judge_given_up(cg_parsed_conformer *c)
              c->repair.restarts + 1, causes);
 }
 
-cg_status cg_conformer_check(const cg_molecule_template *t, const cg_tokenizer *tokenizer,
+cg_status cg_conformer_parse(const cg_molecule_template *t, const cg_tokenizer *tokenizer,
                              const int32_t *tokens, int32_t n, int32_t done,
                              const cg_repair_counts *repair, cg_parsed_conformer *ret,
                              cg_error *err)

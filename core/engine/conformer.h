@@ -29,7 +29,7 @@ typedef struct cg_parsed_conformer {
  * @param done    CG_SEQUENCE_*
  * @return CG_OK whatever the verdict; CG_ERR_NOMEM
  */
-cg_status cg_conformer_check(const cg_molecule_template *t, const cg_tokenizer *tokenizer,
+cg_status cg_conformer_parse(const cg_molecule_template *t, const cg_tokenizer *tokenizer,
                              const int32_t *tokens, int32_t n, int32_t done,
                              const cg_repair_counts *repair, cg_parsed_conformer *ret,
                              cg_error *err);

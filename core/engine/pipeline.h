@@ -2,15 +2,14 @@
 /**
  * @file pipeline.h  Molecules through the engine: built ahead, decoded, finished, emitted in order.
  *
- *   source (this thread) -> build (jobs) -> decode (a thread an executor)
- *                        -> finish (jobs) -> emit (this thread, in the order of the source)
+ *   next (calling thread) -> build (jobs) -> decode (one thread per executor)
+ *                         -> finish (jobs) -> emit (calling thread, in input order)
  *
- * Where the engine retries, finish sends those generations of a molecule that failed back to
- * decode.
+ * If the engine retries, the finish job sends the failed generations of a molecule back to decode.
  *
- * A bounded window of molecules is under way, so memory does not grow with the input. All executors
- * take from one queue; the generations of a molecule that fills an executor more than once are
- * handed out in parts.
+ * A bounded window of molecules is in progress, so memory does not grow with the input. All
+ * executors take work from one queue; a molecule whose generations fill an executor more than once
+ * is handed out in parts.
  */
 #ifndef CG_ENGINE_PIPELINE_H
 #define CG_ENGINE_PIPELINE_H
@@ -18,81 +17,95 @@
 #include "engine/conformer.h"
 #include "engine/engine.h"
 
-/** A conformer: the sequence that has ended last, until it is read, and the best one so far. */
+/** One conformer to generate: its last sequence until that is parsed, and the best result so far.
+ */
 typedef struct cg_generation {
-    int32_t *tokens; /* [n_tokens] of the completion; NULL once it is read */
+    int32_t *tokens; /* [n_tokens] of the completion; NULL once parsed */
     int32_t n_tokens, n_sampled;
     int32_t done; /* CG_SEQUENCE_* */
     cg_repair_counts repair;
-    int32_t is_read; /* `checked` holds something */
-    cg_parsed_conformer checked;
+    int32_t is_parsed; /* `parsed` is valid */
+    cg_parsed_conformer parsed;
 } cg_generation;
 
-/** A molecule on its way. The source fills the first part; `user` is the sink's. */
+/** A molecule in the pipeline. */
 typedef struct cg_pipeline_molecule cg_pipeline_molecule;
 struct cg_pipeline_molecule {
-    int64_t index; /* in the whole input; keys the random numbers */
-    int64_t line;  /* in the file, 0 without one */
-    char *name;    /* owned, not NULL */
-    char *smiles;  /* as given; owned, not NULL */
-    int32_t n_generations;
-    cg_error failure; /* code != CG_OK: the molecule is not generated, with the reason */
-
-    cg_molecule_template built; /* while failure.code is CG_OK */
-    cg_generation *generations; /* [n_generations] each written by the thread that decoded it */
-    void *user;
-    double finish_seconds;
-    cg_checker *checker;   /* where the engine checks */
-    cg_report checks;      /* members of checks alone: what they found */
-    const uint32_t *round; /* [n_round] generations that are drawn again; NULL: all */
-    uint32_t retry;        /* how often those of this round were drawn before */
-    int32_t n_round;       /* n_generations at first */
     struct cg_pipeline *pipeline;
+    void *user;       /* the caller's */
+    cg_error failure; /* code != CG_OK: nothing is generated, for this reason */
 
-    int32_t state;   /* this and what follows: under the pipeline's lock */
-    int32_t n_begun; /* of the round: handed to an executor */
-    int32_t n_ended;
-    cg_pipeline_molecule *next_retry;
+    /** Set by cg_pipeline_io.next(). */
+    struct {
+        int64_t index; /* in the whole input; keys the random numbers */
+        int64_t line;  /* in the file; 0 without one */
+        char *name;    /* owned, not NULL */
+        char *smiles;  /* as given; owned, not NULL */
+        int32_t n_generations;
+    } input;
+
+    /** Set by the build job; valid while failure.code is CG_OK. */
+    struct {
+        cg_molecule_template template;
+        cg_checker *checker;        /* NULL: the geometry is not checked */
+        cg_generation *generations; /* [input.n_generations] each written by its decoder */
+    } built;
+
+    /** The sampling round, set between rounds by the finish job. */
+    struct {
+        uint32_t *generations; /* [n] owned; NULL: all */
+        int32_t n;
+        uint32_t retry; /* 0: the first round */
+    } round;
+
+    /** Set by the finish job. */
+    struct {
+        double seconds;
+        cg_report counts; /* checks and retries */
+    } finished;
+
+    /** Guarded by the pipeline's lock. */
+    struct {
+        int32_t state;
+        int32_t n_started; /* generations of the round that were handed to an executor */
+        int32_t n_completed;
+        cg_pipeline_molecule *next_retry; /* in the queue of retry rounds */
+    } locked;
 };
 
-/** What the pipeline asks of its caller. */
+/** The caller's callbacks. */
 typedef struct cg_pipeline_io {
     void *ctx;
-    /** Fill the first part of a zeroed molecule; *ret_more = 0 at the end. This thread. */
+    /** Sets `input` of a zeroed molecule; *ret_more = 0 at the end. Calling thread. */
     cg_status (*next)(void *ctx, cg_pipeline_molecule *m, int *ret_more, cg_error *err);
-    /** The template stands; may set failure. May be NULL. Jobs, any thread. */
+    /** The template is built; may set `failure`. May be NULL. Jobs, any thread. */
     void (*prepare)(void *ctx, cg_pipeline_molecule *m);
     /**
-     * All generations are checked, and drawn again where that was asked for. May set failure and
-     * take what it needs of their `checked`. Jobs. Not called for failed molecules. May be NULL.
+     * All generations are parsed, after the last retry round. May set `failure` and take over
+     * their `parsed`. Jobs. Not called for failed molecules. May be NULL.
      */
     void (*finish)(void *ctx, cg_pipeline_molecule *m);
-    /** In order, failed molecules too. This thread. */
+    /** In input order, failed molecules included. Calling thread. */
     cg_status (*emit)(void *ctx, cg_pipeline_molecule *m, cg_error *err);
-    /** Free `user`. May be NULL. Any thread. */
+    /** Frees `user`. May be NULL. Any thread. */
     void (*forget)(void *ctx, cg_pipeline_molecule *m);
-    /** Called now and then; nonzero ends the run with CG_ERR_INTERRUPTED. This thread. */
+    /** Polled; nonzero ends the run with CG_ERR_INTERRUPTED. Calling thread. */
     int (*stop)(void *ctx);
 } cg_pipeline_io;
 
 /**
- * Run all molecules of the source. *report: counts and times are added to.
+ * Runs all molecules of the source. Adds counts and times to *report.
  *
- * @return CG_OK; CG_ERR_INTERRUPTED; what next, emit or the executor failed with. Molecules that
- *         were not emitted are forgotten.
+ * @return CG_OK; CG_ERR_INTERRUPTED; the status that next(), emit() or an executor failed with.
+ *         Molecules that were not emitted are forgotten.
  */
 cg_status cg_pipeline_run(cg_engine *engine, const cg_pipeline_io *io, cg_report *report,
                           cg_error *err);
 
-/** Count a molecule that failed as a whole by kind; CG_OK counts nothing. */
-static inline void cg_report_failure(cg_report *report, cg_status failure)
-{
-    report->failed_input += failure == CG_ERR_INPUT;
-    report->failed_limit += failure == CG_ERR_LIMIT;
-    report->failed_unsupported += failure == CG_ERR_UNSUPPORTED;
-}
+/** Sets the hits and misses of the engine's token cache in *report; nothing without a cache. */
+void cg_report_set_token_cache(cg_report *report, const cg_engine *engine);
 
-/** Resident memory of the process at its peak, bytes. */
+/** Peak resident memory of the process, bytes. */
 int64_t cg_peak_memory(void);
 
 #endif

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "cuda_loader/cuda_module.h"
+#include "engine/counters.h"
 #include "engine/run_shape.h"
 #include "plugin/pairing.h"
 
@@ -135,26 +136,6 @@ cg_status cg_worker_open(cg_worker *w, char *ret_reason, cg_error *err)
     return CG_OK;
 }
 
-static void add_stats(cg_executor_stats *sum, const cg_executor_stats *s)
-{
-    sum->steps += s->steps;
-    sum->prompt_tokens += s->prompt_tokens;
-    sum->tokens += s->tokens;
-    sum->sampled += s->sampled;
-    sum->forced += s->forced;
-    sum->seconds += s->seconds;
-    sum->matmul_seconds += s->matmul_seconds;
-    sum->attention_seconds += s->attention_seconds;
-    sum->sample_seconds += s->sample_seconds;
-    sum->attended += s->attended;
-    sum->step_rows += s->step_rows;
-    sum->head_rows = s->head_rows;
-    sum->device_seconds += s->device_seconds;
-    sum->idle_seconds += s->idle_seconds;
-    if (s->device_bytes > sum->device_bytes)
-        sum->device_bytes = s->device_bytes; /* the peak: replacements are smaller */
-}
-
 void cg_worker_stats(const cg_worker *w, cg_executor_stats *ret_stats)
 {
     cg_executor_stats now = { 0 };
@@ -163,7 +144,7 @@ void cg_worker_stats(const cg_worker *w, cg_executor_stats *ret_stats)
     if (!w->executor)
         return;
     w->executor->ops->stats(w->executor, &now);
-    add_stats(ret_stats, &now);
+    cg_executor_stats_add(ret_stats, &now);
 }
 
 cg_status cg_worker_shrink(cg_worker *w, const cg_error *why, cg_error *err)

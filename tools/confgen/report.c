@@ -61,7 +61,7 @@ static json_t *engine_json(const cg_engine_info *info, const cg_report *r)
     snprintf(fingerprint, sizeof fingerprint, "%016llx", (unsigned long long)info->fingerprint);
     return json_pack(
         "{s:s, s:s, s:s, s:I, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:i, s:s, s:i, s:i, s:i, "
-        "s:I, s:s, s:b, s:s, s:i, s:i, s:o, s:o, s:o}",
+        "s:I, s:s, s:b, s:s, s:i, s:o, s:o, s:o}",
         "model", info->model, "architecture", info->architecture, "fingerprint", fingerprint,
         "parameters", (json_int_t)info->parameters, "device", info->device, "attention",
         info->attention, "attention_reason", info->attention_reason, "kv_cache", info->kv_cache,
@@ -70,70 +70,69 @@ static json_t *engine_json(const cg_engine_info *info, const cg_report *r)
         (int)info->batch_size, "batch_reason", info->batch_reason, "threads", (int)info->threads,
         "template_workers", (int)info->template_workers, "context", (int)info->max_length, "seed",
         (json_int_t)info->seed, "dtype", info->dtype, "deterministic", info->deterministic,
-        "promise", info->promise, "step_tokens", (int)info->step_tokens, "halvings",
-        (int)r->halvings, "gpus", gpus_json(info, r), "tuning", tuning_json(info), "sampling",
-        sampling_json(&info->sampling));
+        "promise", info->promise, "step_tokens", (int)info->step_tokens, "gpus", gpus_json(info, r),
+        "tuning", tuning_json(info), "sampling", sampling_json(&info->sampling));
 }
 
-static json_t *counts_json(const cg_report *r)
+/* ---- counters ----------------------------------------------------------------------------- */
+
+static json_t *counter_json(const cg_report *r, const cg_report_counter *c, int32_t i)
 {
-    json_t *molecules =
-        json_pack("{s:I, s:I, s:I}", "bad_input", (json_int_t)r->failed_input, "too_large",
-                  (json_int_t)r->failed_limit, "unsupported", (json_int_t)r->failed_unsupported);
-    json_t *failures =
-        json_pack("{s:o, s:I, s:I, s:I, s:I}", "whole_molecules", molecules, "wrong_molecule",
-                  (json_int_t)r->wrong_molecules, "parse_failure", (json_int_t)r->parse_failures,
-                  "unfinished", (json_int_t)r->unfinished, "invalid_geometry",
-                  (json_int_t)r->invalid_geometry);
-    json_t *tokens = json_pack("{s:I, s:I, s:I, s:I}", "prompt", (json_int_t)r->prompt_tokens,
-                               "completion", (json_int_t)r->tokens, "sampled",
-                               (json_int_t)r->sampled, "forced", (json_int_t)r->forced);
+    const char *at = (const char *)r + c->offset;
 
-    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:I}", "molecules",
-                     (json_int_t)r->molecules, "molecules_failed", (json_int_t)r->molecules_failed,
-                     "molecules_resumed", (json_int_t)r->molecules_resumed, "requested",
-                     (json_int_t)r->requested, "conformers", (json_int_t)r->conformers,
-                     "conformers_resumed", (json_int_t)r->conformers_resumed, "failures", failures,
-                     "tokens", tokens, "steps", (json_int_t)r->steps);
-}
-
-/* Results of --check, named as in the files of confgen eval. */
-static json_t *checks_json(const cg_engine_info *info, const cg_report *r)
-{
-    json_t *tests = json_object();
-    const char *name;
-
-    if (!info->check) {
-        json_decref(tests);
-        return json_null();
+    switch (c->type) {
+    case CG_COUNTER_INT32:
+        return json_integer(((const int32_t *)at)[i]);
+    case CG_COUNTER_INT64:
+        return json_integer((json_int_t)((const int64_t *)at)[i]);
+    default:
+        return json_real(((const double *)at)[i]);
     }
-    for (int32_t i = 0; i < CG_MAX_CHECKS && (name = cg_check_describe(i, NULL)); i++)
-        json_object_set_new(tests, name,
-                            json_pack("{s:I, s:I}", "done", (json_int_t)r->check_done[i], "failed",
-                                      (json_int_t)r->check_failed[i]));
-    return json_pack("{s:I, s:I, s:o, s:i, s:I, s:I}", "checked", (json_int_t)r->checked,
-                     "passed_all", (json_int_t)r->passed, "tests", tests, "retry", (int)info->retry,
-                     "retried", (json_int_t)r->retried, "fixed_by_retry",
-                     (json_int_t)r->fixed_by_retry);
 }
 
-/* Results of the geometry tests during generation. */
-static json_t *geometry_json(const cg_engine_info *info, const cg_report *r)
+/* Sets the member of a path such as "counts.tokens.sampled", with `label` for '*'. */
+static void set_path(json_t *root, const char *path, const char *label, json_t *value)
 {
-    json_t *causes = json_object();
-    const char *name;
-    int64_t atoms = r->geometry_count[0];
+    char key[64];
+    const char *dot;
 
-    for (int32_t i = 1; i < CG_MAX_CAUSES && (name = cg_fault_describe(i)); i++) {
-        json_object_set_new(causes, name, json_integer((json_int_t)r->geometry_count[i]));
-        atoms += r->geometry_count[i];
+    for (; (dot = strchr(path, '.')) != NULL; path = dot + 1) {
+        json_t *next;
+
+        snprintf(key, sizeof key, "%.*s", (int)(dot - path), path);
+        next = json_object_get(root, *key == '*' ? label : key);
+        if (!next) {
+            next = json_object();
+            json_object_set_new(root, *key == '*' ? label : key, next);
+        }
+        root = next;
     }
-    return json_pack("{s:s, s:I, s:o, s:I, s:I, s:I, s:I, s:I}", "mode", info->geometry, "atoms",
-                     (json_int_t)atoms, "faults", causes, "atoms_moved",
-                     (json_int_t)r->geometry_moved, "restarts", (json_int_t)r->geometry_restarts,
-                     "tokens_discarded", (json_int_t)r->geometry_discarded_tokens,
-                     "untested_stereo", (json_int_t)r->geometry_untested_stereo,
-                     "untested_molecules", (json_int_t)r->geometry_untested_molecules);
+    json_object_set_new(root, *path == '*' ? label : path, value);
+}
+
+/* All counters of the table that have a place in the report. */
+static void set_counters(json_t *root, const cg_report *r)
+{
+    int32_t n;
+    const cg_report_counter *counters = cg_report_counters(&n);
+
+    for (int32_t k = 0; k < n; k++) {
+        const cg_report_counter *c = &counters[k];
+        const char *label = NULL;
+
+        for (int32_t i = c->first; c->json_path && i < c->n; i++)
+            if (!c->label || (label = c->label(i)) != NULL)
+                set_path(root, c->json_path, label, counter_json(r, c, i));
+    }
+}
+
+static int64_t count_atoms(const cg_report *r)
+{
+    int64_t n = 0;
+
+    for (int32_t i = 0; i < CG_MAX_CAUSES; i++)
+        n += r->geometry_count[i];
+    return n;
 }
 
 static json_t *versions_json(void)
@@ -156,29 +155,32 @@ static double rate(double n, double seconds)
     return seconds > 0 ? n / seconds : 0;
 }
 
-static json_t *times_json(const cg_report *r)
+/* Objects are created in the order of the file. */
+static json_t *make_report(const cg_engine_info *info, const cg_report *r, cg_status outcome,
+                           json_t *messages)
 {
-    return json_pack("{s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f}", "total", r->seconds, "decode",
-                     r->decode_seconds, "matmul", r->matmul_seconds, "attention",
-                     r->attention_seconds, "sample", r->sample_seconds, "chemistry",
-                     r->chemistry_seconds, "template", r->template_seconds, "record",
-                     r->record_seconds);
+    json_t *root =
+        json_pack("{s:o, s:O, s:s, s:o, s:{}, s:{}, s:{s:s, s:I}, s:{}, s:{s:f, s:f}}", "versions",
+                  versions_json(), "messages", messages, "outcome", cg_status_name(outcome),
+                  "engine", engine_json(info, r), "counts", "checks", "geometry", "mode",
+                  info->geometry, "atoms", (json_int_t)count_atoms(r), "seconds", "rates",
+                  "tokens_per_second", rate((double)r->tokens, r->seconds), "conformers_per_second",
+                  rate((double)r->conformers, r->seconds));
+
+    if (!root)
+        return NULL;
+    set_counters(root, r);
+    if (info->check)
+        set_path(root, "checks.retry", NULL, json_integer(info->retry));
+    else
+        json_object_set_new(root, "checks", json_null());
+    return root;
 }
 
 cg_status report_write(const char *path, const cg_engine_info *info, const cg_report *r,
                        cg_status outcome, json_t *messages, cg_error *err)
 {
-    json_t *root = json_pack(
-        "{s:o, s:O, s:s, s:o, s:o, s:o, s:o, s:o, s:{s:f, s:f}, s:{s:I, s:I}, s:{s:I, s:I, s:I, "
-        "s:I}}",
-        "versions", versions_json(), "messages", messages, "outcome", cg_status_name(outcome),
-        "engine", engine_json(info, r), "counts", counts_json(r), "checks", checks_json(info, r),
-        "geometry", geometry_json(info, r), "seconds", times_json(r), "rates", "tokens_per_second",
-        rate((double)r->tokens, r->seconds), "conformers_per_second",
-        rate((double)r->conformers, r->seconds), "token_cache", "hits",
-        (json_int_t)r->token_cache_hits, "misses", (json_int_t)r->token_cache_misses, "bytes",
-        "peak_memory", (json_int_t)r->peak_bytes, "kv_cache", (json_int_t)r->kv_bytes, "device",
-        (json_int_t)r->device_bytes, "written", (json_int_t)r->bytes_written);
+    json_t *root = make_report(info, r, outcome, messages);
     int failed = !root || json_dump_file(root, path, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
 
     if (failed && err) {

@@ -18,8 +18,8 @@
 #ifndef CONFGEN_CONFGEN_H
 #define CONFGEN_CONFGEN_H
 
-#include <confgen/limits.h>
 #include <confgen/plugin.h>
+#include <confgen/report.h>
 #include <confgen/sampling.h>
 
 #ifdef __cplusplus
@@ -158,73 +158,6 @@ CG_EXPORT const char *cg_check_describe(int32_t id, const char **ret_meaning);
 
 /** Name of reason `cause`, counted from 1 (0: "none"); NULL behind the last. Static storage. */
 CG_EXPORT const char *cg_fault_describe(int32_t cause);
-
-/** Counts and times of one call. Times are wall seconds unless said otherwise. */
-typedef struct cg_report {
-    uint32_t struct_size;
-    uint32_t reserved;
-    int64_t total_molecules;    /* of the whole input part, 0 if not known (standard input) */
-    int64_t total_conformers;   /* asked for in it */
-    int64_t molecules;          /* that came out, with conformers or with a reason */
-    int64_t molecules_failed;   /* with fewer conformers than asked for, also in an earlier run */
-    int64_t molecules_resumed;  /* found in the output of an earlier run, */
-    int64_t conformers_resumed; /* with as many conformers */
-    int64_t requested;          /* conformers asked for, of the molecules that could be built */
-    int64_t conformers;         /* delivered */
-    int64_t wrong_molecules;    /* generations whose text is another molecule's */
-    int64_t parse_failures;     /* whose text cannot be read */
-    int64_t unfinished;         /* that met the limit of tokens */
-    int64_t prompt_tokens;      /* evaluated */
-    int64_t tokens;             /* of the ended sequences, forced ones included */
-    int64_t sampled;            /* of them sampled, or chosen by repair */
-    int64_t forced;             /* of them forced */
-    int64_t steps;
-    int64_t token_cache_hits;
-    int64_t token_cache_misses;
-    int64_t kv_bytes;   /* of the KV cache at the end */
-    int64_t peak_bytes; /* resident memory of the process at its peak */
-    int64_t bytes_written;
-    double seconds;             /* of the call */
-    double decode_seconds;      /* in the executor */
-    double matmul_seconds;      /* of them in the matrix library */
-    double attention_seconds;   /* of them in attention and the cache */
-    double sample_seconds;      /* of them sampling */
-    double chemistry_seconds;   /* building templates: RDKit's part, summed over the workers */
-    double template_seconds;    /* the rest of building templates, summed over the workers */
-    double record_seconds;      /* checking and writing records, summed over the workers */
-    int64_t failed_input;       /* of molecules_failed, as a whole: bad SMILES or line */
-    int64_t failed_limit;       /* too large */
-    int64_t failed_unsupported; /* cannot be served */
-    int64_t sequences;          /* that have ended; ahead of conformers, which count as written */
-    int64_t device_bytes;       /* held on the GPUs at the peak: weights, activations, KV cache */
-    int32_t n_executors;        /* GPUs; 1 on the CPU */
-    int32_t halvings;           /* how often a batch was halved because memory ran short */
-    int64_t executor_tokens[CG_MAX_GPUS]; /* of tokens, by GPU */
-    int64_t evaluated;                    /* tokens of sequences that went through the model */
-    int64_t attended;      /* cached tokens that sequences attended to, summed over steps */
-    int64_t step_rows;     /* rows that steps computed, unused ones included */
-    int64_t head_rows;     /* rows of the head that a step multiplied with at the end */
-    double device_seconds; /* GPU: in launches */
-    double idle_seconds;   /* GPU: between them */
-    int64_t retried; /* draws beyond each conformer's first; their tokens count, sequences do not */
-    int64_t fixed_by_retry; /* conformers that nothing is wrong with since they were drawn again */
-    int64_t checked;        /* of the conformers delivered, geometry, */
-    int64_t passed;         /* without a failure */
-    int64_t check_done[CG_MAX_CHECKS]; /* of them, by test: applied */
-    int64_t check_failed[CG_MAX_CHECKS];
-    int64_t
-        invalid_geometry; /* generations given up because their geometry could not be repaired */
-    /* While geometry is looked at: atoms that were written, by the first reason why they are
-     * impossible; [0]: possible ones. */
-    int64_t geometry_count[CG_MAX_CAUSES];
-    int64_t geometry_moved;    /* atoms whose coordinates were written anew */
-    int64_t geometry_restarts; /* conformers begun anew, where no place was found for an atom */
-    int64_t geometry_discarded_tokens; /* tokens that were taken back */
-    int64_t
-        geometry_untested_stereo; /* senses asked for that no test can see, summed over molecules */
-    int64_t geometry_untested_molecules; /* molecules for which RDKit gives no bounds: nothing was
-                                            tested */
-} cg_report;
 
 enum {
     CG_CONFORMER_OK = 0,

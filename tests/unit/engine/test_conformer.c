@@ -49,7 +49,7 @@ static void check(const char *text, int32_t done, cg_parsed_conformer *ret)
 
     ck_assert_int_eq(cg_tokenizer_encode(tokenizer, NULL, text, strlen(text), 0, &tokens, &err),
                      CG_OK);
-    ck_assert_int_eq(cg_conformer_check(&molecule, tokenizer, tokens.ids, (int32_t)tokens.n, done,
+    ck_assert_int_eq(cg_conformer_parse(&molecule, tokenizer, tokens.ids, (int32_t)tokens.n, done,
                                         &(cg_repair_counts) { 0 }, ret, &err),
                      CG_OK);
     ck_assert_str_eq(ret->text, text);
@@ -117,7 +117,7 @@ START_TEST(tokens_that_are_none)
     cg_error err = CG_ERROR_INIT;
     cg_parsed_conformer c = { 0 };
 
-    ck_assert_int_eq(cg_conformer_check(&molecule, tokenizer, tokens, 1, CG_SEQUENCE_COMPLETE,
+    ck_assert_int_eq(cg_conformer_parse(&molecule, tokenizer, tokens, 1, CG_SEQUENCE_COMPLETE,
                                         &(cg_repair_counts) { 0 }, &c, &err),
                      CG_ERR_INPUT);
     ck_assert_ptr_null(c.text);

@@ -34,11 +34,11 @@ static cg_status next(void *ctx, cg_pipeline_molecule *m, int *ret_more, cg_erro
     *ret_more = r->made < r->n;
     if (!*ret_more)
         return CG_OK;
-    m->index = r->made;
-    m->line = r->made + 1;
-    m->name = strdup("x");
-    m->smiles = strdup(smiles[r->made % N_SMILES]);
-    m->n_generations = r->generations;
+    m->input.index = r->made;
+    m->input.line = r->made + 1;
+    m->input.name = strdup("x");
+    m->input.smiles = strdup(smiles[r->made % N_SMILES]);
+    m->input.n_generations = r->generations;
     if (r->made % 5 == 4) { /* failed before it was built */
         m->failure.code = CG_ERR_INPUT;
         snprintf(m->failure.msg, sizeof m->failure.msg, "a bad line");
@@ -51,10 +51,10 @@ static void prepare(void *ctx, cg_pipeline_molecule *m)
 {
     struct run *r = ctx;
 
-    ck_assert_ptr_nonnull(m->built.program);
+    ck_assert_ptr_nonnull(m->built.template.program);
     m->user = malloc(1);
     r->prepared++;
-    if (m->index + 1 == r->fail_prepare_of)
+    if (m->input.index + 1 == r->fail_prepare_of)
         m->failure.code = CG_ERR_NOMEM;
 }
 
@@ -62,11 +62,11 @@ static void finish(void *ctx, cg_pipeline_molecule *m)
 {
     struct run *r = ctx;
 
-    ck_assert_int_eq(m->n_ended, m->n_round);
-    for (int32_t i = 0; i < m->n_generations; i++)
-        ck_assert_uint_gt(m->generations[i].checked.text_len, 0);
+    ck_assert_int_eq(m->locked.n_completed, m->round.n);
+    for (int32_t i = 0; i < m->input.n_generations; i++)
+        ck_assert_uint_gt(m->built.generations[i].parsed.text_len, 0);
     r->finished++;
-    if (m->index + 1 == r->fail_finish_of)
+    if (m->input.index + 1 == r->fail_finish_of)
         m->failure.code = CG_ERR_NOMEM;
 }
 
@@ -74,7 +74,7 @@ static cg_status emit(void *ctx, cg_pipeline_molecule *m, cg_error *err)
 {
     struct run *r = ctx;
 
-    ck_assert_int_eq(m->index, r->emitted);
+    ck_assert_int_eq(m->input.index, r->emitted);
     r->emitted++;
     r->failed += m->failure.code != CG_OK;
     if (r->emitted == r->fail_emit_at) {
@@ -90,7 +90,8 @@ static void forget(void *ctx, cg_pipeline_molecule *m)
     struct run *r = ctx;
 
     free(m->user);
-    r->forgotten += m->smiles != NULL; /* the end of the list is a molecule that was not filled */
+    r->forgotten +=
+        m->input.smiles != NULL; /* the end of the list is a molecule that was not filled */
 }
 
 static int stop(void *ctx)

@@ -285,31 +285,6 @@ static cg_status warm_up(const struct decode_bench *b, const struct decode_cell 
     return run_cell(b, c, n, b->on_gpu ? (int32_t)((wanted + n - 1) / n) : 1, &r, err);
 }
 
-static void add_report(cg_report *sum, const cg_report *r)
-{
-    sum->requested += r->requested;
-    sum->conformers += r->conformers;
-    sum->prompt_tokens += r->prompt_tokens;
-    sum->tokens += r->tokens;
-    sum->sampled += r->sampled;
-    sum->forced += r->forced;
-    sum->steps += r->steps;
-    sum->seconds += r->seconds;
-    sum->decode_seconds += r->decode_seconds;
-    sum->matmul_seconds += r->matmul_seconds;
-    sum->attention_seconds += r->attention_seconds;
-    sum->sample_seconds += r->sample_seconds;
-    sum->evaluated += r->evaluated;
-    sum->attended += r->attended;
-    sum->step_rows += r->step_rows;
-    sum->device_seconds += r->device_seconds;
-    sum->idle_seconds += r->idle_seconds;
-    sum->halvings += r->halvings;
-    sum->head_rows = r->head_rows > sum->head_rows ? r->head_rows : sum->head_rows;
-    sum->device_bytes = r->device_bytes > sum->device_bytes ? r->device_bytes : sum->device_bytes;
-    sum->kv_bytes = r->kv_bytes > sum->kv_bytes ? r->kv_bytes : sum->kv_bytes;
-}
-
 /* ---- RDKit -------------------------------------------------------------------------------- */
 
 struct embedding {
@@ -382,7 +357,7 @@ static cg_status run_once(const struct decode_bench *b, struct decode_cell *c, c
     samples_add(&c->sampled, (double)r.sampled / r.seconds);
     samples_add(&c->forced, (double)r.forced / r.seconds);
     samples_add(&c->conformers, (double)r.conformers / r.seconds);
-    add_report(&c->sum, &r);
+    cg_report_add(&c->sum, &r);
     return CG_OK;
 }
 

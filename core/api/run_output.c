@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: MIT */
+#include "api/run_output.h"
+
+#include <ctype.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+
+#include "base/error.h"
+
+/* ---- paths and formats -------------------------------------------------------------------- */
+
+static const char *base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    return slash ? slash + 1 : path;
+}
+
+/* Length of `name` without the extension, if it has it. */
+static size_t strip_extension(const char *name, size_t len, const char *extension)
+{
+    size_t n = strlen(extension);
+
+    return len > n && !strncasecmp(name + len - n, extension, n) ? len - n : len;
+}
+
+/* Length of the input's name without its extensions. */
+static size_t stem_of(const char *name)
+{
+    static const char *const extensions[] = { ".gz",  ".zst",    ".smi", ".ism",
+                                              ".can", ".smiles", ".csv", ".txt" };
+    size_t len = strlen(name);
+
+    for (size_t i = 0; i < sizeof extensions / sizeof extensions[0]; i++)
+        len = strip_extension(name, len, extensions[i]);
+    return len;
+}
+
+cg_status cg_run_output_path(const cg_run_options *o, char *ret_path, size_t cap, cg_error *err)
+{
+    const char *format = o->format ? o->format : "sdf";
+    int n;
+
+    if (o->output) {
+        n = snprintf(ret_path, cap, "%s", o->output);
+    } else {
+        const char *name = strcmp(o->input, "-") ? base_name(o->input) : "stdin";
+        int len = (int)stem_of(name);
+
+        n = o->shards > 1 ? snprintf(ret_path, cap, "%.*s.%d-of-%d.%s.zst", len, name, o->shard,
+                                     o->shards, format)
+                          : snprintf(ret_path, cap, "%.*s.%s.zst", len, name, format);
+    }
+    if (n < 0 || (size_t)n >= cap)
+        return cg_fail(err, CG_ERR_USAGE, "the output's path is longer than %zu bytes", cap - 1);
+    return CG_OK;
+}
+
+/* Reads the record format off the path's extension; sdf without one. */
+static cg_status find_record_format(const char *path, cg_record_format *ret_format, cg_error *err)
+{
+    size_t len = strip_extension(path, strip_extension(path, strlen(path), ".zst"), ".gz");
+    const char *dot = path + len;
+    char extension[16];
+    int n;
+
+    while (dot > path && dot[-1] != '.' && dot[-1] != '/')
+        dot--;
+    if (dot == path || dot[-1] == '/') {
+        *ret_format = CG_RECORD_SDF;
+        return CG_OK;
+    }
+    n = snprintf(extension, sizeof extension, "%.*s", (int)(path + len - dot), dot);
+    for (char *c = extension; *c; c++)
+        *c = (char)tolower((unsigned char)*c);
+    if (!strcmp(extension, "jsonl"))
+        strcpy(extension, "json");
+    if (n >= (int)sizeof extension || cg_record_format_parse(extension, ret_format, NULL) != CG_OK)
+        return cg_fail(err, CG_ERR_USAGE,
+                       "output '%s': the extension names no format; wanted .sdf, .xyz, .smiles3d, "
+                       ".json or .jsonl (then optionally .gz or .zst), or --format",
+                       path);
+    return CG_OK;
+}
+
+cg_status cg_run_find_formats(const cg_run_options *o, const char *path,
+                              cg_run_formats *ret_formats, cg_error *err)
+{
+    cg_run_formats f = { .container = cg_container_format_of(path) };
+
+    CG_TRY(o->format ? cg_record_format_parse(o->format, &f.record, err)
+                     : find_record_format(path, &f.record, err));
+    if (o->add_hs && f.record != CG_RECORD_SDF)
+        return cg_fail(err, CG_ERR_USAGE, "--add-hs: only the sdf format has hydrogens");
+    *ret_formats = f;
+    return CG_OK;
+}
+
+/* Whether two paths name one existing regular file; standard input and output do not. */
+static int is_same_file(const char *a, const char *b)
+{
+    struct stat sa, sb;
+
+    return strcmp(a, "-") && strcmp(b, "-") && !stat(a, &sa) && !stat(b, &sb) &&
+           S_ISREG(sa.st_mode) && sa.st_dev == sb.st_dev && sa.st_ino == sb.st_ino;
+}
+
+cg_status cg_run_check_paths(const cg_run_options *o, const char *path, cg_error *err)
+{
+    if (is_same_file(o->input, path))
+        return cg_fail(err, CG_ERR_USAGE, "'%s' is input and output", path);
+    if (o->failed && is_same_file(o->input, o->failed))
+        return cg_fail(err, CG_ERR_USAGE, "'%s' is input and file of failures", o->failed);
+    return CG_OK;
+}
+
+/* ---- opening ------------------------------------------------------------------------------ */
+
+/*
+ * The parts of the machine that a conformer depends on (cg_engine_info.promise): a batch-invariant
+ * run excludes batch and cache, any other includes everything that decides how sums are split.
+ */
+static void describe_machine(const cg_engine_info *info, char *ret_device, char *ret_sums,
+                             size_t cap)
+{
+    snprintf(ret_device, cap, "%s", info->n_gpus ? info->gpus[0].name : "cpu");
+    if (info->deterministic)
+        snprintf(ret_sums, cap, "batch-invariant, attention %s", info->attention);
+    else
+        snprintf(ret_sums, cap, "batch %d, attention %s, KV cache %s, step tokens %d",
+                 info->batch_size, info->attention, info->kv_cache, info->step_tokens);
+}
+
+/* Hash of the input, or "-" for one that cannot be read twice. */
+static cg_status hash_input(const cg_run_options *o, char *ret_hash, size_t cap, cg_error *err)
+{
+    uint64_t hash;
+
+    snprintf(ret_hash, cap, "-");
+    if (cg_run_is_rereadable(o)) {
+        CG_TRY(cg_input_hash(o->input, &hash, err));
+        snprintf(ret_hash, cap, "%016" PRIx64, hash);
+    } else if (o->resume) {
+        return cg_fail(err, CG_ERR_USAGE,
+                       "--resume needs the same input again, which '%s' cannot be checked for: it "
+                       "is no regular file",
+                       o->input);
+    }
+    return CG_OK;
+}
+
+cg_status cg_run_open_output(const cg_engine *engine, const cg_run_options *o, const char *path,
+                             cg_run_formats formats, cg_run_range range, cg_output **ret_output,
+                             cg_output_state *ret_state, cg_error *err)
+{
+    static const char *const headers[] = { "auto", "yes", "no" };
+    const cg_engine_info *info = &engine->info;
+    const cg_sampling *s = &info->sampling;
+    char hash[32], model[32], tokenizer[32], seed[32], gens[32], sampling[128], molecules[64],
+        max_new[32], length[32], device[160], sums[160], retry[32];
+    const cg_fingerprint_item items[] = {
+        { "version", CG_VERSION_STRING },
+        { "input", hash },
+        { "model", model },
+        { "tokenizer", tokenizer },
+        { "constraint", info->constraint },
+        { "seed", seed },
+        { "gens", gens },
+        { "sampling", sampling },
+        { "molecules", molecules },
+        { "max_new_tokens", max_new },
+        { "max_length", length },
+        { "device", device },
+        { "dtype", info->dtype },
+        { "arithmetic", sums },
+        { "record", cg_record_format_name(formats.record) },
+        { "add_hs", o->add_hs ? "yes" : "no" },
+        { "check", info->check ? "yes" : "no" },
+        { "retry", retry },
+        { "geometry", info->geometry },
+        { "header", headers[o->header] },
+    };
+    cg_output_options options = {
+        .format = formats.container,
+        .resume = o->resume,
+        .overwrite = o->overwrite,
+        .failed_path = o->failed,
+        .fingerprint = items,
+        .n_fingerprint = sizeof items / sizeof items[0],
+    };
+
+    CG_TRY(hash_input(o, hash, sizeof hash, err));
+    snprintf(model, sizeof model, "%016" PRIx64, info->fingerprint);
+    snprintf(tokenizer, sizeof tokenizer, "%016" PRIx64, info->tokenizer_fingerprint);
+    snprintf(seed, sizeof seed, "%" PRIu64, info->seed);
+    snprintf(gens, sizeof gens, "%d%s", o->gens, o->gens_per_reference ? "k" : "");
+    snprintf(sampling, sizeof sampling, "greedy %d temperature %.9g top_k %d top_p %.9g min_p %.9g",
+             s->greedy, (double)s->temperature, s->top_k, (double)s->top_p, (double)s->min_p);
+    snprintf(molecules, sizeof molecules, "%" PRId64 " to %" PRId64, range.first, range.end);
+    snprintf(max_new, sizeof max_new, "%d", engine->constraint.format.max_new_tokens);
+    snprintf(length, sizeof length, "%d", info->max_length);
+    snprintf(retry, sizeof retry, "%d", info->retry);
+    describe_machine(info, device, sums, sizeof sums);
+    return cg_output_open(path, &options, ret_output, ret_state, err);
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/** @file run_output.h  The output side of a run: path, formats, fingerprint of the manifest. */
+#ifndef CG_API_RUN_OUTPUT_H
+#define CG_API_RUN_OUTPUT_H
+
+#include <confgen/confgen.h>
+
+#include "api/run_input.h"
+#include "engine/engine.h"
+#include "io/output.h"
+#include "io/record.h"
+
+typedef struct cg_run_formats {
+    cg_record_format record;
+    cg_container_format container;
+} cg_run_formats;
+
+/** CG_ERR_USAGE if the output or the file of failures is the input. */
+cg_status cg_run_check_paths(const cg_run_options *options, const char *path, cg_error *err);
+
+/**
+ * The record format of options->format, else of the path's extension, else sdf; the container of
+ * the path's extension. CG_ERR_USAGE, also if the record format cannot hold added hydrogens.
+ */
+cg_status cg_run_find_formats(const cg_run_options *options, const char *path,
+                              cg_run_formats *ret_formats, cg_error *err);
+
+/**
+ * Opens the output with the fingerprint that a resumed run must have in common with the first: all
+ * that the conformers depend on.
+ *
+ * @return as cg_output_open(); CG_ERR_USAGE for a resumed run whose input cannot be read twice
+ */
+cg_status cg_run_open_output(const cg_engine *engine, const cg_run_options *options,
+                             const char *path, cg_run_formats formats, cg_run_range range,
+                             cg_output **ret_output, cg_output_state *ret_state, cg_error *err);
+
+#endif

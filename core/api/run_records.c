@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: MIT */
+#include "api/run_records.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "chem/elements.h"
+
+static const char *const verdict_names[CG_VERDICTS] = {
+    [CG_CONFORMER_OK] = "ok",
+    [CG_CONFORMER_WRONG_MOLECULE] = "wrong molecule",
+    [CG_CONFORMER_PARSE_FAILURE] = "parse failure",
+    [CG_CONFORMER_UNFINISHED] = "unfinished",
+    [CG_CONFORMER_INVALID_GEOMETRY] = "invalid geometry",
+};
+
+void cg_run_records_free(cg_run_records *r)
+{
+    if (!r)
+        return;
+    cg_molblock_destroy(r->block);
+    free(r->elements);
+    cg_buf_finish(&r->frame);
+    cg_buf_finish(&r->failed);
+    free(r);
+}
+
+/* ---- before sampling ---------------------------------------------------------------------- */
+
+void cg_run_records_prepare(const cg_run_writer *w, cg_pipeline_molecule *m)
+{
+    const cg_molecule *mol = m->built.template.molecule;
+    const cg_smiles *graph = cg_molecule_graph(mol);
+    cg_run_records *r = calloc(1, sizeof *r);
+
+    m->user = r;
+    if (!r) {
+        cg_fail_nomem(&m->failure, "records");
+        return;
+    }
+    if (w->formats.record == CG_RECORD_SDF) {
+        cg_molblock_create(mol, &r->block, &m->failure);
+        return;
+    }
+    r->elements = calloc(graph->n_atoms, sizeof *r->elements);
+    if (!r->elements) {
+        cg_fail_nomem(&m->failure, "records");
+        return;
+    }
+    for (size_t i = 0; i < graph->n_atoms; i++)
+        r->elements[i] = cg_element_symbol(graph->atoms[i].element);
+}
+
+/* ---- one record --------------------------------------------------------------------------- */
+
+/* The molblock of a conformer, a fresh string. */
+static cg_status write_molblock(const cg_run_records *r, const char *name, const double (*xyz)[3],
+                                int add_hs, char **ret_text, cg_error *err)
+{
+    size_t name_len = strlen(name), cap = cg_molblock_bound(r->block, name_len), len;
+    char *text = malloc(cap), *with_hs = NULL;
+    cg_status st;
+
+    if (!text)
+        return cg_fail_nomem(err, "records");
+    CG_TRY_GOTO(st, cg_molblock_write(r->block, name, name_len, xyz, text, cap, &len, err), out);
+    if (add_hs) {
+        CG_TRY_GOTO(st, cg_molblock_add_hs(text, &with_hs, err), out);
+        free(text);
+        text = with_hs;
+    }
+    *ret_text = text;
+    text = NULL;
+out:
+    free(text);
+    return st;
+}
+
+/* The texts of a record's extra tags. */
+struct tags {
+    char checks[CG_CHECK_NAMES_MAX], retry[16], repair[CG_REPAIR_COUNTS_TEXT];
+    cg_tag items[3];
+    size_t n;
+};
+
+static void make_tags(const cg_engine *e, const cg_pipeline_molecule *m,
+                      const cg_parsed_conformer *c, struct tags *t)
+{
+    t->n = 0;
+    if (e->builder.geometry != CG_GEOMETRY_OFF) {
+        if (m->built.template.geometry)
+            cg_repair_counts_text(&c->repair, t->repair, sizeof t->repair);
+        else
+            snprintf(t->repair, sizeof t->repair, "not tested");
+        t->items[t->n++] =
+            (cg_tag) { e->builder.geometry == CG_GEOMETRY_REPAIR ? "repaired" : "invalid_atoms",
+                       t->repair };
+    }
+    if (m->built.checker) {
+        cg_check_join_names(c->checks_failed, t->checks, sizeof t->checks);
+        t->items[t->n++] = (cg_tag) { "checks", t->checks };
+    }
+    if (e->info.retry) {
+        snprintf(t->retry, sizeof t->retry, "%" PRIu32, c->retry);
+        t->items[t->n++] = (cg_tag) { "retry", t->retry };
+    }
+}
+
+static cg_status write_record(const cg_run_writer *w, const cg_pipeline_molecule *m,
+                              int32_t generation, const cg_parsed_conformer *c, cg_buf *out,
+                              cg_error *err)
+{
+    const cg_run_records *r = m->user;
+    char *molblock = NULL, *body = NULL;
+    struct tags tags;
+    cg_record_conformer record = {
+        .name = m->input.name,
+        .smiles = cg_molecule_smiles(m->built.template.molecule, NULL),
+        .generation = generation,
+        .seed = w->engine->info.seed,
+        .n_atoms = m->built.template.split.n_atoms,
+        .elements = r->elements,
+        .xyz = (const double(*)[3])c->xyz,
+        .decimals = w->engine->info.decimals,
+        .tags = tags.items,
+    };
+    cg_status st = CG_OK;
+
+    make_tags(w->engine, m, c, &tags);
+    record.n_tags = tags.n;
+    if (w->formats.record == CG_RECORD_SDF) {
+        CG_TRY_GOTO(st, write_molblock(r, m->input.name, record.xyz, w->add_hs, &molblock, err),
+                    out);
+        record.molblock = molblock;
+    } else if (w->formats.record == CG_RECORD_SMILES3D) {
+        body = strndup(c->body, c->body_len);
+        if (!body) {
+            st = cg_fail_nomem(err, "records");
+            goto out;
+        }
+        record.text = body;
+    }
+    st = cg_record_write(w->formats.record, &record, out, err);
+out:
+    free(molblock);
+    free(body);
+    return st;
+}
+
+/* ---- all records -------------------------------------------------------------------------- */
+
+static cg_status write_generation(const cg_run_writer *w, cg_pipeline_molecule *m,
+                                  int32_t generation, cg_buf *out, cg_error *err)
+{
+    cg_run_records *r = m->user;
+    cg_parsed_conformer *c = &m->built.generations[generation].parsed;
+    char reason[CG_ERROR_TEXT + 32];
+    cg_status st = CG_OK;
+
+    r->counts[c->verdict]++;
+    if (c->verdict == CG_CONFORMER_OK) {
+        st = write_record(w, m, generation, c, out, err);
+    } else {
+        snprintf(reason, sizeof reason, "%s: %s", verdict_names[c->verdict], c->reason);
+        if (!r->first_reason[0])
+            snprintf(r->first_reason, sizeof r->first_reason, "%.250s", reason);
+        cg_failure_write(m->input.line, m->input.name, m->input.smiles, generation, reason, c->text,
+                         &r->failed);
+    }
+    cg_parsed_conformer_finish(c); /* the molecule may wait long to be emitted */
+    return st;
+}
+
+static cg_status write_all(const cg_run_writer *w, cg_pipeline_molecule *m, cg_buf *out,
+                           cg_error *err)
+{
+    cg_run_records *r = m->user;
+
+    for (int32_t i = 0; i < m->input.n_generations; i++)
+        CG_TRY(write_generation(w, m, i, out, err));
+    CG_TRY(cg_buf_check(out, "records", err));
+    CG_TRY(cg_buf_check(&r->failed, "failures", err));
+    r->plain = out->len;
+    if (!out->len)
+        return CG_OK;
+    return cg_frame_compress(w->formats.container, CG_CONTAINER_LEVEL, out->data, out->len,
+                             &r->frame, err);
+}
+
+void cg_run_records_write(const cg_run_writer *w, cg_pipeline_molecule *m)
+{
+    cg_buf out = { 0 };
+
+    write_all(w, m, &out, &m->failure);
+    cg_buf_finish(&out);
+}

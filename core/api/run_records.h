@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+/** @file run_records.h  A molecule's conformers as a compressed frame of records; pipeline jobs. */
+#ifndef CG_API_RUN_RECORDS_H
+#define CG_API_RUN_RECORDS_H
+
+#include "api/run_output.h"
+#include "base/buf.h"
+#include "chem/molblock.h"
+#include "engine/pipeline.h"
+
+enum { CG_VERDICTS = CG_CONFORMER_INVALID_GEOMETRY + 1 };
+
+/** The records of one molecule; cg_pipeline_molecule.user. */
+typedef struct cg_run_records {
+    cg_molblock *block;          /* sdf */
+    const char **elements;       /* xyz, json: [atoms] */
+    cg_buf frame;                /* compressed */
+    cg_buf failed;               /* lines of the file of failures */
+    uint64_t plain;              /* bytes of the records before compression */
+    int64_t counts[CG_VERDICTS]; /* generations by verdict */
+    char first_reason[256];      /* of a conformer that failed */
+} cg_run_records;
+
+/** How records are written; the same for all molecules of a run. */
+typedef struct cg_run_writer {
+    const cg_engine *engine;
+    cg_run_formats formats;
+    int add_hs; /* sdf: with hydrogens */
+} cg_run_writer;
+
+/** For cg_pipeline_io.prepare(): allocates m->user. Sets m->failure on failure. Thread: any. */
+void cg_run_records_prepare(const cg_run_writer *writer, cg_pipeline_molecule *m);
+
+/** For cg_pipeline_io.finish(): writes the records. Sets m->failure on failure. Thread: any. */
+void cg_run_records_write(const cg_run_writer *writer, cg_pipeline_molecule *m);
+
+void cg_run_records_free(cg_run_records *records); /* accepts NULL */
+
+#endif

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: MIT */
+/* The jobs of a molecule: building its template, finishing a sampling round. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/size.h"
+#include "engine/pipeline_state.h"
+
+/* ---- build -------------------------------------------------------------------------------- */
+
+/* A molecule without distance bounds stays unchecked: its conformers are still delivered. */
+static cg_status make_checker(cg_pipeline_molecule *m, cg_error *err)
+{
+    const cg_host *host = &m->pipeline->engine->host.host;
+    cg_error why = CG_ERROR_INIT;
+    cg_status st = cg_checker_create(m->built.template.molecule, &m->built.checker, &why);
+
+    if (st == CG_ERR_UNSUPPORTED) {
+        cg_host_log(host, CG_LOG_WARNING, "%s: not checked: %s", m->input.name, why.msg);
+        return CG_OK;
+    }
+    return st == CG_OK ? CG_OK : cg_fail(err, st, "%s", why.msg);
+}
+
+static cg_status build(cg_pipeline_molecule *m, cg_error *err)
+{
+    const cg_engine *e = m->pipeline->engine;
+
+    CG_TRY(cg_molecule_template_build(&e->builder, m->input.smiles, strlen(m->input.smiles),
+                                      &m->built.template, err));
+    if (e->info.check)
+        CG_TRY(make_checker(m, err));
+    m->built.generations = calloc((size_t)m->input.n_generations, sizeof *m->built.generations);
+    if (!m->built.generations)
+        return cg_fail(err, CG_ERR_NOMEM, "%d conformers: out of memory", m->input.n_generations);
+    return CG_OK;
+}
+
+void cg_pipeline_build_job(void *arg, int worker)
+{
+    cg_pipeline_molecule *m = arg;
+    struct cg_pipeline *p = m->pipeline;
+    cg_error why = CG_ERROR_INIT;
+
+    (void)worker;
+    m->round.n = m->input.n_generations;
+    if (build(m, &why) != CG_OK)
+        m->failure = why;
+    else if (p->io->prepare)
+        p->io->prepare(p->io->ctx, m);
+    pthread_mutex_lock(&p->lock);
+    m->locked.state = m->failure.code == CG_OK ? CG_READY : CG_DONE;
+    pthread_cond_broadcast(&p->changed);
+    pthread_mutex_unlock(&p->lock);
+}
+
+/* ---- finish ------------------------------------------------------------------------------- */
+
+static uint32_t generation_of(const cg_pipeline_molecule *m, int32_t i)
+{
+    return m->round.generations ? m->round.generations[i] : (uint32_t)i;
+}
+
+/* Parses a generation's last sequence; keeps the best attempt, of equal ones the first. */
+static cg_status parse_generation(const cg_pipeline_molecule *m, cg_generation *g, cg_error *err)
+{
+    const cg_molecule_template *t = &m->built.template;
+    cg_parsed_conformer c = { 0 };
+    cg_status st = cg_conformer_parse(t, m->pipeline->engine->model.tokenizer, g->tokens,
+                                      g->n_tokens, g->done, &g->repair, &c, err);
+
+    if (st == CG_OK && m->built.checker)
+        st = cg_conformer_check_geometry(m->built.checker, t->molecule, &c, err);
+    c.retry = m->round.retry;
+    free(g->tokens);
+    g->tokens = NULL;
+    if (st == CG_OK && (!g->is_parsed || cg_parsed_conformer_badness(&c) <
+                                             cg_parsed_conformer_badness(&g->parsed))) {
+        cg_parsed_conformer better = c;
+
+        c = g->parsed;
+        g->parsed = better;
+        g->is_parsed = 1;
+    }
+    cg_parsed_conformer_finish(&c);
+    return st;
+}
+
+/* Parses the round's sequences and replaces the round by the *ret_n generations to retry. */
+static cg_status parse_round(cg_pipeline_molecule *m, int32_t *ret_n, cg_error *err)
+{
+    uint32_t *bad = cg_alloc_array((size_t)m->round.n, sizeof *bad);
+    int32_t n = 0;
+    cg_status st = CG_OK;
+
+    if (!bad)
+        return cg_fail_nomem(err, "pipeline");
+    for (int32_t i = 0; i < m->round.n; i++) {
+        cg_generation *g = &m->built.generations[generation_of(m, i)];
+
+        CG_TRY_GOTO(st, parse_generation(m, g, err), out);
+        if (cg_parsed_conformer_badness(&g->parsed) > 0)
+            bad[n++] = generation_of(m, i);
+    }
+    free(m->round.generations);
+    m->round.generations = bad;
+    bad = NULL;
+    *ret_n = n;
+out:
+    free(bad);
+    return st;
+}
+
+static void start_retry_round(cg_pipeline_molecule *m, int32_t n)
+{
+    struct cg_pipeline *p = m->pipeline;
+
+    m->round.retry++;
+    m->round.n = n;
+    pthread_mutex_lock(&p->lock);
+    m->locked.state = CG_RUNNING;
+    m->locked.n_started = m->locked.n_completed = 0;
+    m->locked.next_retry = NULL;
+    *(p->locked.retry_queue ? p->locked.retry_tail : &p->locked.retry_queue) = m;
+    p->locked.retry_tail = &m->locked.next_retry;
+    pthread_cond_broadcast(&p->changed);
+    pthread_mutex_unlock(&p->lock);
+}
+
+static void count_checks(cg_pipeline_molecule *m)
+{
+    cg_report *r = &m->finished.counts;
+
+    for (int32_t i = 0; i < m->input.n_generations; i++) {
+        const cg_parsed_conformer *c = &m->built.generations[i].parsed;
+
+        r->fixed_by_retry += c->retry && !cg_parsed_conformer_badness(c);
+        if (!c->checks_done)
+            continue;
+        r->checked++;
+        r->passed += !c->checks_failed;
+        for (int id = 0; id < CG_CHECK_COUNT; id++) {
+            r->check_done[id] += c->checks_done >> id & 1;
+            r->check_failed[id] += c->checks_failed >> id & 1;
+        }
+    }
+}
+
+void cg_pipeline_finish_job(void *arg, int worker)
+{
+    cg_pipeline_molecule *m = arg;
+    struct cg_pipeline *p = m->pipeline;
+    double start = cg_now();
+    int32_t n_bad = 0;
+    cg_status st = parse_round(m, &n_bad, &m->failure);
+
+    (void)worker;
+    if (st == CG_OK && n_bad && m->round.retry < (uint32_t)p->engine->info.retry) {
+        m->finished.seconds += cg_now() - start;
+        start_retry_round(m, n_bad);
+        return;
+    }
+    if (st == CG_OK) {
+        count_checks(m);
+        if (p->io->finish)
+            p->io->finish(p->io->ctx, m);
+    }
+    m->finished.seconds += cg_now() - start;
+    pthread_mutex_lock(&p->lock);
+    m->locked.state = CG_DONE;
+    p->locked.n_running--;
+    pthread_cond_broadcast(&p->changed);
+    pthread_mutex_unlock(&p->lock);
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+#include "engine/pipeline_state.h"
+
+#include <stdlib.h>
+
+cg_pipeline_molecule *cg_pipeline_at_locked(const struct cg_pipeline *p, int64_t i)
+{
+    return p->locked.window[i % p->locked.capacity];
+}
+
+void cg_pipeline_fail_locked(struct cg_pipeline *p, cg_status status, const cg_error *why)
+{
+    if (p->locked.status == CG_OK) {
+        p->locked.status = status;
+        p->locked.failure = *why;
+    }
+    p->stopping = 1;
+    pthread_cond_broadcast(&p->changed);
+}
+
+void cg_pipeline_free_molecule(cg_pipeline_molecule *m)
+{
+    const cg_pipeline_io *io;
+
+    if (!m)
+        return;
+    io = m->pipeline->io;
+    if (io->forget)
+        io->forget(io->ctx, m);
+    for (int32_t i = 0; m->built.generations && i < m->input.n_generations; i++) {
+        free(m->built.generations[i].tokens);
+        cg_parsed_conformer_finish(&m->built.generations[i].parsed);
+    }
+    free(m->built.generations);
+    free(m->round.generations);
+    cg_checker_destroy(m->built.checker);
+    if (m->built.template.builder)
+        cg_molecule_template_finish(&m->built.template);
+    free(m->input.name);
+    free(m->input.smiles);
+    free(m);
+}

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * @file report.h  Counts and times of a run, and the table that describes them.
+ *
+ * Every counter of cg_report is one entry of cg_report_counters(): reports are added up and
+ * written as JSON by walking that table.
+ */
+#ifndef CONFGEN_REPORT_H
+#define CONFGEN_REPORT_H
+
+#include <confgen/limits.h>
+#include <confgen/status.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** Counts and times of one call. Times are wall-clock seconds unless said otherwise. */
+typedef struct cg_report {
+    uint32_t struct_size;
+    uint32_t reserved;
+    int64_t total_molecules;    /* of the whole shard; 0: unknown (standard input) */
+    int64_t total_conformers;   /* requested in it */
+    int64_t molecules;          /* emitted, with conformers or with a reason */
+    int64_t molecules_failed;   /* with fewer conformers than requested, earlier runs included */
+    int64_t molecules_resumed;  /* found in the output of an earlier run */
+    int64_t conformers_resumed; /* of those molecules */
+    int64_t requested;          /* conformers, of the molecules that could be built */
+    int64_t conformers;         /* delivered */
+    int64_t wrong_molecules;    /* generations whose text is another molecule's */
+    int64_t parse_failures;     /* generations whose text cannot be parsed */
+    int64_t unfinished;         /* generations cut at the token limit */
+    int64_t prompt_tokens;      /* evaluated */
+    int64_t tokens;             /* of the finished sequences, forced ones included */
+    int64_t sampled;            /* of them sampled, or selected by repair */
+    int64_t forced;             /* of them forced */
+    int64_t steps;
+    int64_t token_cache_hits; /* since the engine was opened; likewise the misses */
+    int64_t token_cache_misses;
+    int64_t kv_bytes;   /* of the KV caches at the end */
+    int64_t peak_bytes; /* peak resident memory of the process */
+    int64_t bytes_written;
+    double seconds;             /* of the call */
+    double decode_seconds;      /* in the executors */
+    double matmul_seconds;      /* of them in the matrix library */
+    double attention_seconds;   /* of them in attention and cache */
+    double sample_seconds;      /* of them sampling */
+    double chemistry_seconds;   /* RDKit's part of building templates, summed over the workers */
+    double template_seconds;    /* the rest of it, summed over the workers */
+    double record_seconds;      /* checking and writing records, summed over the workers */
+    int64_t failed_input;       /* molecules that failed as a whole: bad SMILES or line */
+    int64_t failed_limit;       /* too large */
+    int64_t failed_unsupported; /* not supported */
+    int64_t sequences;          /* finished, retries not counted; ahead of conformers, which count
+                                   when they are written */
+    int64_t device_bytes;       /* peak on the GPUs: weights, activations, KV cache */
+    int32_t n_executors;        /* GPUs; 1 on the CPU */
+    int32_t halvings;           /* of a batch for want of memory, since the engine was opened */
+    int64_t executor_tokens[CG_MAX_GPUS]; /* part of tokens, by GPU */
+    int64_t evaluated;                    /* sequence tokens that went through the model */
+    int64_t attended;      /* cached tokens attended to by sequences, summed over steps */
+    int64_t step_rows;     /* rows computed by steps, unused ones included */
+    int64_t head_rows;     /* LM-head rows of a step at the end */
+    double device_seconds; /* GPU: in launches */
+    double idle_seconds;   /* GPU: between launches */
+    int64_t retried; /* retries of failed conformers; their tokens count, their sequences do not */
+    int64_t fixed_by_retry;                /* conformers that pass everything only after a retry */
+    int64_t checked;                       /* delivered conformers whose geometry was checked */
+    int64_t passed;                        /* of them without a failure */
+    int64_t check_done[CG_MAX_CHECKS];     /* of them, by check: applied */
+    int64_t check_failed[CG_MAX_CHECKS];   /* of them, by check: failed */
+    int64_t invalid_geometry;              /* generations given up: not repairable */
+    int64_t geometry_count[CG_MAX_CAUSES]; /* atoms tested while generated, by fault cause; [0]:
+                                              atoms that pass */
+    int64_t geometry_moved;                /* atoms whose coordinates were rewritten */
+    int64_t geometry_restarts;             /* conformers restarted: an atom was not repairable */
+    int64_t geometry_discarded_tokens;     /* rolled back */
+    int64_t geometry_untested_stereo;      /* requested stereo configurations that no test covers,
+                                              summed over molecules */
+    int64_t geometry_untested_molecules;   /* untested: RDKit gives no bounds for them */
+} cg_report;
+
+/** cg_report_counter.type */
+enum {
+    CG_COUNTER_INT32 = 0,
+    CG_COUNTER_INT64 = 1,
+    CG_COUNTER_REAL = 2, /* double */
+};
+
+/** cg_report_counter.rule: how the values of two reports combine. */
+enum {
+    CG_COUNTER_SUM = 0, /* counts of one call */
+    CG_COUNTER_MAX = 1, /* states and totals of the engine */
+};
+
+/** Describes one member of cg_report. */
+typedef struct cg_report_counter {
+    const char *name;      /* of the member */
+    const char *json_path; /* in the JSON report, e.g. "counts.tokens.sampled"; '*' stands for the
+                              label of an element; NULL: not in the report by itself */
+    uint32_t offset;       /* bytes */
+    int32_t type;          /* CG_COUNTER_INT32, ... */
+    int32_t rule;          /* CG_COUNTER_SUM, ... */
+    int32_t n;             /* elements; 1: no array */
+    /** Label of element i in the JSON report; NULL after the last. NULL unless the path has '*'. */
+    const char *(*label)(int32_t i);
+    int32_t first; /* element in the JSON report */
+} cg_report_counter;
+
+/** The counters in the order of the JSON report; *ret_n of them. Static storage. */
+CG_EXPORT const cg_report_counter *cg_report_counters(int32_t *ret_n);
+
+/** Adds `part` to `sum`, each counter by its rule. */
+CG_EXPORT void cg_report_add(cg_report *sum, const cg_report *part);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
