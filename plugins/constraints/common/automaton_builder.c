@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-void *cg_take(const cg_host *host, size_t n, size_t size)
+void *cg_host_zalloc(const cg_host *host, size_t n, size_t size)
 {
     size_t bytes;
     void *memory;
@@ -17,65 +17,80 @@ void *cg_take(const cg_host *host, size_t n, size_t size)
     return memory;
 }
 
-void cg_give(const cg_host *host, void *memory)
+void cg_host_free(const cg_host *host, void *memory)
 {
     if (memory)
         host->free(host->ctx, memory);
 }
 
-cg_status cg_automaton_builder_init(cg_automaton_builder *t, const cg_host *host, int32_t n_tokens,
+/* A power of two, at least twice the states: open addressing needs empty buckets. */
+static size_t bucket_count(size_t states)
+{
+    size_t n = 1;
+
+    while (n < 2 * states)
+        n *= 2;
+    return n;
+}
+
+cg_status cg_automaton_builder_init(cg_automaton_builder *b, const cg_host *host, int32_t n_tokens,
                                     int32_t capacity_states, int32_t capacity_transitions,
                                     cg_error *err)
 {
     size_t states = (size_t)capacity_states, transitions = (size_t)capacity_transitions;
-    uint32_t buckets = 1;
+    size_t buckets = bucket_count(states);
+    const struct {
+        int32_t **array;
+        size_t n;
+    } arrays[] = {
+        { &b->row, states + 1 },
+        { &b->longest, states },
+        { &b->token, transitions },
+        { &b->next, transitions },
+        { &b->head_row, transitions },
+        { &b->head_token, (size_t)n_tokens },
+        { &b->row_of_token, (size_t)n_tokens },
+        { &b->bucket, buckets },
+    };
 
-    memset(t, 0, sizeof *t);
-    while (buckets < 2 * (uint32_t)capacity_states)
-        buckets *= 2;
-    t->host = host;
-    t->n_tokens = n_tokens;
-    t->bucket_mask = buckets - 1;
-    t->row = cg_take(host, states + 1, sizeof *t->row);
-    t->longest = cg_take(host, states, sizeof *t->longest);
-    t->token = cg_take(host, transitions, sizeof *t->token);
-    t->next = cg_take(host, transitions, sizeof *t->next);
-    t->head_row = cg_take(host, transitions, sizeof *t->head_row);
-    t->head_token = cg_take(host, (size_t)n_tokens, sizeof *t->head_token);
-    t->column_of = cg_take(host, (size_t)n_tokens, sizeof *t->column_of);
-    t->bucket = cg_take(host, buckets, sizeof *t->bucket);
-    if (!t->row || !t->longest || !t->token || !t->next || !t->head_row || !t->head_token ||
-        !t->column_of || !t->bucket) {
-        cg_automaton_builder_finish(t);
-        return host->fail(err, CG_ERR_NOMEM, "automaton tables: out of memory");
+    memset(b, 0, sizeof *b);
+    b->host = host;
+    b->n_tokens = n_tokens;
+    b->bucket_mask = (uint32_t)buckets - 1;
+    for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) {
+        *arrays[i].array = cg_host_zalloc(host, arrays[i].n, sizeof(int32_t));
+        if (!*arrays[i].array) {
+            cg_automaton_builder_finish(b);
+            return host->fail(err, CG_ERR_NOMEM, "automaton tables: out of memory");
+        }
     }
-    t->row[0] = 0;
+    b->row[0] = 0;
     for (int32_t i = 0; i < n_tokens; i++)
-        t->column_of[i] = -1;
-    for (uint32_t i = 0; i < buckets; i++)
-        t->bucket[i] = -1;
-    t->automaton = (cg_automaton) {
+        b->row_of_token[i] = -1;
+    for (size_t i = 0; i < buckets; i++)
+        b->bucket[i] = -1;
+    b->automaton = (cg_automaton) {
         CG_SIZED(cg_automaton),
         .capacity_states = capacity_states,
         .capacity_transitions = capacity_transitions,
         .capacity_head_rows = n_tokens,
-        .row = t->row,
-        .token = t->token,
-        .next = t->next,
-        .head_row = t->head_row,
-        .head_token = t->head_token,
+        .row = b->row,
+        .token = b->token,
+        .next = b->next,
+        .head_row = b->head_row,
+        .head_token = b->head_token,
     };
     return CG_OK;
 }
 
-void cg_automaton_builder_finish(cg_automaton_builder *t)
+void cg_automaton_builder_finish(cg_automaton_builder *b)
 {
-    void *arrays[] = { t->row,      t->longest,    t->token,     t->next,
-                       t->head_row, t->head_token, t->column_of, t->bucket };
+    void *arrays[] = { b->row,      b->longest,    b->token,        b->next,
+                       b->head_row, b->head_token, b->row_of_token, b->bucket };
 
     for (size_t i = 0; i < sizeof arrays / sizeof arrays[0]; i++)
-        cg_give(t->host, arrays[i]);
-    memset(t, 0, sizeof *t);
+        cg_host_free(b->host, arrays[i]);
+    memset(b, 0, sizeof *b);
 }
 
 static uint32_t hash_state(int32_t n, const int32_t *token, const int32_t *next)
@@ -89,57 +104,57 @@ static uint32_t hash_state(int32_t n, const int32_t *token, const int32_t *next)
     return h ^ h >> 15;
 }
 
-static int is_state(const cg_automaton_builder *t, int32_t state, int32_t n, const int32_t *token,
+static int is_state(const cg_automaton_builder *b, int32_t state, int32_t n, const int32_t *token,
                     const int32_t *next)
 {
-    int32_t r = t->row[state];
+    int32_t r = b->row[state];
 
-    if (t->row[state + 1] - r != n)
+    if (b->row[state + 1] - r != n)
         return 0;
     for (int32_t i = 0; i < n; i++)
-        if (t->token[r + i] != token[i] ||
-            t->next[r + i] != (next[i] == CG_BUILDER_SELF ? state : next[i]))
+        if (b->token[r + i] != token[i] ||
+            b->next[r + i] != (next[i] == CG_BUILDER_SELF ? state : next[i]))
             return 0;
     return 1;
 }
 
-cg_status cg_automaton_builder_state(cg_automaton_builder *t, int32_t n, const int32_t *token,
+cg_status cg_automaton_builder_state(cg_automaton_builder *b, int32_t n, const int32_t *token,
                                      const int32_t *next, int32_t *ret_state, cg_error *err)
 {
-    uint32_t at = hash_state(n, token, next) & t->bucket_mask;
-    int32_t s = t->n_states, first = t->n_transitions, longest = 0;
+    uint32_t at = hash_state(n, token, next) & b->bucket_mask;
+    int32_t s = b->n_states, first = b->n_transitions, longest = 0;
 
-    for (; t->bucket[at] >= 0; at = (at + 1) & t->bucket_mask) {
-        if (is_state(t, t->bucket[at], n, token, next)) {
-            *ret_state = t->bucket[at];
+    for (; b->bucket[at] >= 0; at = (at + 1) & b->bucket_mask) {
+        if (is_state(b, b->bucket[at], n, token, next)) {
+            *ret_state = b->bucket[at];
             return CG_OK;
         }
     }
-    if (s == t->automaton.capacity_states || n > t->automaton.capacity_transitions - first)
-        return t->host->fail(err, CG_ERR_LIMIT,
+    if (s == b->automaton.capacity_states || n > b->automaton.capacity_transitions - first)
+        return b->host->fail(err, CG_ERR_LIMIT,
                              "automaton: more than %d states or %d transitions are needed",
-                             t->automaton.capacity_states, t->automaton.capacity_transitions);
+                             b->automaton.capacity_states, b->automaton.capacity_transitions);
     for (int32_t i = 0; i < n; i++) {
         int32_t to = next[i] == CG_BUILDER_SELF ? s : next[i];
-        int32_t rest = to == CG_EXIT ? 0 : to == s ? CG_BUILDER_CYCLE : t->longest[to];
+        int32_t rest = to == CG_EXIT ? 0 : to == s ? CG_BUILDER_CYCLE : b->longest[to];
 
-        t->token[first + i] = token[i];
-        t->next[first + i] = to;
-        if (n > 1 && t->column_of[token[i]] < 0) {
-            t->column_of[token[i]] = t->n_head_rows;
-            t->head_token[t->n_head_rows++] = token[i];
+        b->token[first + i] = token[i];
+        b->next[first + i] = to;
+        if (n > 1 && b->row_of_token[token[i]] < 0) {
+            b->row_of_token[token[i]] = b->n_head_rows;
+            b->head_token[b->n_head_rows++] = token[i];
         }
-        t->head_row[first + i] = n > 1 ? t->column_of[token[i]] : -1;
+        b->head_row[first + i] = n > 1 ? b->row_of_token[token[i]] : -1;
         if (rest == CG_BUILDER_CYCLE)
             longest = CG_BUILDER_CYCLE;
         else if (longest != CG_BUILDER_CYCLE && rest + 1 > longest)
             longest = rest + 1;
     }
-    t->longest[s] = longest;
-    t->n_transitions = first + n;
-    t->row[s + 1] = first + n;
-    t->n_states = s + 1;
-    t->bucket[at] = s;
+    b->longest[s] = longest;
+    b->n_transitions = first + n;
+    b->row[s + 1] = first + n;
+    b->n_states = s + 1;
+    b->bucket[at] = s;
     *ret_state = s;
     return CG_OK;
 }
@@ -155,85 +170,83 @@ static int by_tokens(const void *pa, const void *pb)
     return a->n < b->n ? -1 : a->n > b->n;
 }
 
-/* The state behind the first `depth` tokens, which all of paths [begin, end) share. */
-static cg_status paths_state(cg_automaton_builder *t, const cg_path *paths, int32_t begin,
-                             int32_t end, int32_t depth, int32_t *ret_state, cg_error *err)
+/* Builds the state after the first `depth` tokens, which all of paths [begin, end) share. */
+static cg_status state_of_paths(cg_automaton_builder *b, const cg_path *paths, int32_t begin,
+                                int32_t end, int32_t depth, int32_t *ret_state, cg_error *err)
 {
-    int32_t n = 0, cap = 0;
+    int32_t n = 0, capacity = 0;
     int32_t *token, *next;
-    cg_status status = CG_OK;
+    cg_status st = CG_OK;
 
     for (int32_t i = begin; i < end; i++) {
         if (paths[i].n == depth) {
             if (end - begin > 1)
-                return t->host->fail(err, CG_ERR_UNSUPPORTED,
-                                     "two texts have the tokens of one: the tokenizer does not cut "
-                                     "numbers in a way that tells where they end");
-            *ret_state = paths[i].then;
+                return b->host->fail(err, CG_ERR_UNSUPPORTED,
+                                     "two texts share their tokens: the tokens of this tokenizer "
+                                     "do not show where numbers end");
+            *ret_state = paths[i].next;
             return CG_OK;
         }
-        cap += i == begin || paths[i].token[depth] != paths[i - 1].token[depth];
+        capacity += i == begin || paths[i].token[depth] != paths[i - 1].token[depth];
     }
-    token = cg_take(t->host, (size_t)cap, sizeof *token);
-    next = cg_take(t->host, (size_t)cap, sizeof *next);
-    if (!token || !next)
-        status = t->host->fail(err, CG_ERR_NOMEM, "automaton: out of memory");
-    for (int32_t i = begin; i < end && status == CG_OK;) {
-        int32_t j = i + 1;
-
-        while (j < end && paths[j].token[depth] == paths[i].token[depth])
-            j++;
+    token = cg_host_zalloc(b->host, (size_t)capacity, sizeof *token);
+    next = cg_host_zalloc(b->host, (size_t)capacity, sizeof *next);
+    if (!token || !next) {
+        st = b->host->fail(err, CG_ERR_NOMEM, "automaton: out of memory");
+        goto out;
+    }
+    for (int32_t i = begin, j; i < end; i = j, n++) {
+        for (j = i + 1; j < end && paths[j].token[depth] == paths[i].token[depth]; j++)
+            ;
         token[n] = paths[i].token[depth];
-        status = paths_state(t, paths, i, j, depth + 1, &next[n], err);
-        n++;
-        i = j;
+        CG_TRY_GOTO(st, state_of_paths(b, paths, i, j, depth + 1, &next[n], err), out);
     }
-    if (status == CG_OK)
-        status = cg_automaton_builder_state(t, n, token, next, ret_state, err);
-    cg_give(t->host, token);
-    cg_give(t->host, next);
-    return status;
+    st = cg_automaton_builder_state(b, n, token, next, ret_state, err);
+out:
+    cg_host_free(b->host, token);
+    cg_host_free(b->host, next);
+    return st;
 }
 
-cg_status cg_automaton_builder_paths(cg_automaton_builder *t, cg_path *paths, int32_t n_paths,
+cg_status cg_automaton_builder_paths(cg_automaton_builder *b, cg_path *paths, int32_t n_paths,
                                      int32_t *ret_state, cg_error *err)
 {
     qsort(paths, (size_t)n_paths, sizeof *paths, by_tokens);
-    return paths_state(t, paths, 0, n_paths, 0, ret_state, err);
+    return state_of_paths(b, paths, 0, n_paths, 0, ret_state, err);
 }
 
-cg_status cg_automaton_builder_program(const cg_automaton_builder *t, int32_t n_fields,
+cg_status cg_automaton_builder_program(const cg_automaton_builder *b, int32_t n_fields,
                                        const int32_t *entry, const int32_t *forced_start,
                                        const int32_t *forced_token, int32_t fields_per_atom,
                                        int32_t bound, cg_program **ret_program, cg_error *err)
 {
-    int32_t n_span = forced_start[n_fields + 1];
-    size_t ints = (size_t)n_fields + (size_t)n_fields + 2 + (size_t)n_span;
-    cg_program *p = cg_take(t->host, 1, sizeof *p + ints * sizeof(int32_t));
+    int32_t n_forced = forced_start[n_fields + 1];
+    size_t ints = (size_t)n_fields + (size_t)n_fields + 2 + (size_t)n_forced;
+    cg_program *p = cg_host_zalloc(b->host, 1, sizeof *p + ints * sizeof(int32_t));
     int32_t *at, bounded = 1;
-    int64_t max_tokens = n_span;
+    int64_t max_tokens = n_forced;
 
     if (!p)
-        return t->host->fail(err, CG_ERR_NOMEM, "program of %d fields: out of memory", n_fields);
+        return b->host->fail(err, CG_ERR_NOMEM, "program of %d fields: out of memory", n_fields);
     for (int32_t f = 0; f < n_fields; f++) {
-        if (t->longest[entry[f]] == CG_BUILDER_CYCLE)
+        if (b->longest[entry[f]] == CG_BUILDER_CYCLE)
             bounded = 0;
-        max_tokens += t->longest[entry[f]];
+        max_tokens += b->longest[entry[f]];
     }
     if (!bounded)
-        max_tokens = (int64_t)n_span + bound;
+        max_tokens = (int64_t)n_forced + bound;
     if (max_tokens > INT32_MAX) {
-        cg_give(t->host, p);
-        return t->host->fail(err, CG_ERR_LIMIT, "program of %d fields: more than 2^31 tokens",
+        cg_host_free(b->host, p);
+        return b->host->fail(err, CG_ERR_LIMIT, "program of %d fields: more than 2^31 tokens",
                              n_fields);
     }
     at = (int32_t *)(p + 1);
     *p = (cg_program) {
         CG_SIZED(cg_program),
         .n_fields = n_fields,
-        .n_states = t->n_states,
-        .n_transitions = t->n_transitions,
-        .n_head_rows = t->n_head_rows,
+        .n_states = b->n_states,
+        .n_transitions = b->n_transitions,
+        .n_head_rows = b->n_head_rows,
         .max_tokens = (int32_t)max_tokens,
         .fields_per_atom = fields_per_atom,
         .entry = at,
@@ -242,8 +255,8 @@ cg_status cg_automaton_builder_program(const cg_automaton_builder *t, int32_t n_
     };
     memcpy(at, entry, (size_t)n_fields * sizeof *at);
     memcpy(at + n_fields, forced_start, ((size_t)n_fields + 2) * sizeof *at);
-    if (n_span)
-        memcpy(at + n_fields + n_fields + 2, forced_token, (size_t)n_span * sizeof *at);
+    if (n_forced)
+        memcpy(at + n_fields + n_fields + 2, forced_token, (size_t)n_forced * sizeof *at);
     *ret_program = p;
     return CG_OK;
 }

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-/* Far from where counts of tokens, at most one a byte and a few an atom, would overflow. */
+/* Token counts, at most one per byte and a few per atom, cannot overflow. */
 enum { MAX_ATOMS = 1 << 24, MAX_BYTES = 1 << 28 };
 
 cg_status cg_constraint_check_format(const char *name, const cg_host *host,
@@ -20,7 +20,8 @@ cg_status cg_constraint_check_format(const char *name, const cg_host *host,
                           name, format->max_integer_digits, format->decimals, CG_MAX_INTEGER_DIGITS,
                           CG_MAX_DECIMALS);
     if (!format->begin || !format->end || !format->stop)
-        return host->fail(err, CG_ERR_UNSUPPORTED, "%s: a text format without its texts", name);
+        return host->fail(err, CG_ERR_UNSUPPORTED,
+                          "%s: text format without its texts, wanted begin, end and stop", name);
     if (format->stop[0] &&
         (vocabulary->encode(vocabulary->ctx, format->stop, (uint32_t)strlen(format->stop), &id,
                             NULL, 1, &n, NULL) != CG_OK ||
@@ -36,7 +37,7 @@ cg_status cg_constraint_check_literals(const char *name, const cg_host *host,
                                        const cg_literals *text, cg_error *err)
 {
     if (text->n_atoms < 1 || text->n_atoms > MAX_ATOMS)
-        return host->fail(err, CG_ERR_INPUT, "%s: a molecule of %d atoms; 1 to %d are served", name,
+        return host->fail(err, CG_ERR_INPUT, "%s: molecule of %d atoms; 1 to %d are served", name,
                           text->n_atoms, MAX_ATOMS);
     for (int32_t i = 0; i <= text->n_atoms; i++) {
         const cg_range *literal = &text->literal[i];
@@ -44,8 +45,8 @@ cg_status cg_constraint_check_literals(const char *name, const cg_host *host,
         if (literal->begin > literal->end || literal->end > MAX_BYTES ||
             (i > 0 && literal->begin != literal[-1].end))
             return host->fail(err, CG_ERR_INPUT,
-                              "%s: text %d of a molecule is bytes %u to %u; wanted one that begins "
-                              "where the one before it ends, and ends before %d",
+                              "%s: literal %d is bytes %u to %u; wanted it to start at the end of "
+                              "the one before and to end by %d",
                               name, i, literal->begin, literal->end, MAX_BYTES);
     }
     return CG_OK;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * none: after the begin token every token of the vocabulary is allowed, until the stop token. What
- * comes out is checked afterwards, and may be the wrong molecule, malformed or unfinished.
+ * none: after the begin text every token of the vocabulary is allowed, until the stop token. The
+ * result is checked afterwards; it may be the wrong molecule, malformed or unfinished.
  */
 #include <string.h>
 
@@ -10,7 +10,7 @@
 #include "../common/compile_checks.h"
 #include "../common/automaton_builder.h"
 
-enum { MAX_BEGIN = 64 };
+enum { MAX_BEGIN = 64 }; /* tokens of the begin text */
 
 struct none {
     const cg_host *host;
@@ -29,34 +29,35 @@ static void none_destroy(void *self)
         return;
     if (c->tables.host)
         cg_automaton_builder_finish(&c->tables);
-    cg_give(c->host, c);
+    cg_host_free(c->host, c);
 }
 
-/* One state: every token leads back to it, the stop token out. Ids that name nothing stay out. */
-static cg_status any_token(struct none *c, const cg_vocabulary *vocab, int32_t stop, cg_error *err)
+/* Builds the one state: the stop token leads to the exit, every other used id back to the state. */
+static cg_status make_state(struct none *c, const cg_vocabulary *vocab, int32_t stop, cg_error *err)
 {
-    int32_t *token = cg_take(c->host, (size_t)vocab->n_tokens, sizeof *token);
-    int32_t *next = cg_take(c->host, (size_t)vocab->n_tokens, sizeof *next);
+    int32_t *token = cg_host_zalloc(c->host, (size_t)vocab->n_tokens, sizeof *token);
+    int32_t *next = cg_host_zalloc(c->host, (size_t)vocab->n_tokens, sizeof *next);
     int32_t n = 0;
-    cg_status status;
+    cg_status st;
 
-    if (token && next) {
-        for (int32_t id = 0; id < vocab->n_tokens; id++) {
-            uint32_t len;
-            int32_t special;
-
-            if (!vocab->token(vocab->ctx, id, &len, &special))
-                continue;
-            token[n] = id;
-            next[n++] = id == stop ? CG_EXIT : CG_BUILDER_SELF;
-        }
-        status = cg_automaton_builder_state(&c->tables, n, token, next, &c->entry, err);
-    } else {
-        status = c->host->fail(err, CG_ERR_NOMEM, "none: out of memory");
+    if (!token || !next) {
+        st = c->host->fail(err, CG_ERR_NOMEM, "none: out of memory");
+        goto out;
     }
-    cg_give(c->host, token);
-    cg_give(c->host, next);
-    return status;
+    for (int32_t id = 0; id < vocab->n_tokens; id++) {
+        uint32_t len;
+        int32_t special;
+
+        if (!vocab->token(vocab->ctx, id, &len, &special))
+            continue;
+        token[n] = id;
+        next[n++] = id == stop ? CG_EXIT : CG_BUILDER_SELF;
+    }
+    st = cg_automaton_builder_state(&c->tables, n, token, next, &c->entry, err);
+out:
+    cg_host_free(c->host, token);
+    cg_host_free(c->host, next);
+    return st;
 }
 
 static cg_status none_create(const cg_host *host, const cg_vocabulary *vocab,
@@ -64,36 +65,34 @@ static cg_status none_create(const cg_host *host, const cg_vocabulary *vocab,
 {
     struct none *c;
     int32_t stop;
-    cg_status status = cg_constraint_check_format("none", host, vocab, format, &stop, err);
+    cg_status st;
 
-    if (status != CG_OK)
-        return status;
+    CG_TRY(cg_constraint_check_format("none", host, vocab, format, &stop, err));
     if (stop < 0)
         return host->fail(err, CG_ERR_UNSUPPORTED,
-                          "none: the text format has no stop token, so the end of a sequence "
-                          "cannot be told");
+                          "none: the text format has no stop token to end a sequence with");
     if (format->max_new_tokens < 1)
         return host->fail(err, CG_ERR_UNSUPPORTED,
-                          "none: a bound of %d new tokens; sequences need at least 1",
+                          "none: bound of %d new tokens, wanted at least 1",
                           format->max_new_tokens);
-    c = cg_take(host, 1, sizeof *c);
+    c = cg_host_zalloc(host, 1, sizeof *c);
     if (!c)
         return host->fail(err, CG_ERR_NOMEM, "none: out of memory");
     c->host = host;
     c->format = format;
-    status = vocab->encode(vocab->ctx, format->begin, (uint32_t)strlen(format->begin), c->begin,
-                           NULL, MAX_BEGIN, &c->n_begin, err);
-    if (status == CG_OK)
-        status =
-            cg_automaton_builder_init(&c->tables, host, vocab->n_tokens, 1, vocab->n_tokens, err);
-    if (status == CG_OK)
-        status = any_token(c, vocab, stop, err);
-    if (status != CG_OK) {
-        none_destroy(c);
-        return status;
-    }
+    CG_TRY_GOTO(st,
+                vocab->encode(vocab->ctx, format->begin, (uint32_t)strlen(format->begin), c->begin,
+                              NULL, MAX_BEGIN, &c->n_begin, err),
+                out);
+    CG_TRY_GOTO(
+        st, cg_automaton_builder_init(&c->tables, host, vocab->n_tokens, 1, vocab->n_tokens, err),
+        out);
+    CG_TRY_GOTO(st, make_state(c, vocab, stop, err), out);
     *ret_self = c;
-    return CG_OK;
+    c = NULL;
+out:
+    none_destroy(c);
+    return st;
 }
 
 static const cg_automaton *none_automaton(const void *self)
@@ -106,10 +105,8 @@ static cg_status none_compile(void *self, const cg_literals *text, cg_program **
 {
     struct none *c = self;
     int32_t forced_start[3] = { 0, c->n_begin, c->n_begin };
-    cg_status status = cg_constraint_check_literals("none", c->host, text, err);
 
-    if (status != CG_OK)
-        return status;
+    CG_TRY(cg_constraint_check_literals("none", c->host, text, err));
     return cg_automaton_builder_program(&c->tables, 1, &c->entry, forced_start, c->begin, 0,
                                         c->format->max_new_tokens, ret_program, err);
 }
@@ -118,7 +115,7 @@ static void none_release(void *self, cg_program *program)
 {
     struct none *c = self;
 
-    cg_give(c->host, program);
+    cg_host_free(c->host, program);
 }
 
 static const cg_constraint_ops ops = {

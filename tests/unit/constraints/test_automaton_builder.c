@@ -8,10 +8,12 @@
 #include "constraints/common/compile_checks.h"
 #include "constraints/common/automaton_builder.h"
 
-/* ---- a host whose memory is counted and may run out ------------------------------------------ */
+/* ---- a host that counts its allocations and may run out of memory
+ * ------------------------------------------ */
 
 struct memory {
-    int live, until_failure; /* allocations; those that still succeed, negative: all */
+    int live;          /* allocations that are not freed */
+    int until_failure; /* allocations that succeed before one fails; negative: all */
 };
 
 static struct memory memory;
@@ -94,7 +96,7 @@ START_TEST(equal_states_are_one)
 }
 END_TEST
 
-START_TEST(columns_are_for_tokens_that_are_chosen)
+START_TEST(head_rows_are_for_sampled_tokens)
 {
     int32_t forced = state(1, (int32_t[]) { 50 }, (int32_t[]) { CG_EXIT });
     int32_t first = state(2, (int32_t[]) { 9, 40 }, (int32_t[]) { forced, CG_EXIT });
@@ -102,7 +104,7 @@ START_TEST(columns_are_for_tokens_that_are_chosen)
     const cg_automaton *a = &t.automaton;
 
     ck_assert_int_eq(a->head_row[a->row[forced]], -1);
-    ck_assert_int_eq(t.n_head_rows, 4); /* 9, 40, 2, 99: in the order of their first choice */
+    ck_assert_int_eq(t.n_head_rows, 4); /* 9, 40, 2, 99: in order of first use */
     ck_assert_int_eq(a->head_row[a->row[first]], 0);
     ck_assert_int_eq(a->head_row[a->row[first] + 1], 1);
     ck_assert_int_eq(a->head_row[a->row[second]], 2);
@@ -112,7 +114,7 @@ START_TEST(columns_are_for_tokens_that_are_chosen)
 }
 END_TEST
 
-START_TEST(loops_are_found_and_are_one_too)
+START_TEST(equal_loops_are_one)
 {
     const int32_t token[] = { 5, 6 }, next[] = { CG_BUILDER_SELF, CG_EXIT };
     int32_t s = state(2, token, next), after;
@@ -125,7 +127,7 @@ START_TEST(loops_are_found_and_are_one_too)
 }
 END_TEST
 
-START_TEST(full_tables_stay_as_they_are)
+START_TEST(full_tables_are_unchanged)
 {
     const int32_t exits[] = { CG_EXIT, CG_EXIT, CG_EXIT };
     const int32_t many[] = { 1, 2, 3 };
@@ -141,12 +143,12 @@ START_TEST(full_tables_stay_as_they_are)
     ck_assert_int_eq(t.n_head_rows, 2);
     state(2, (int32_t[]) { 1, 3 }, exits);
     ck_assert_int_eq(cg_automaton_builder_state(&t, 1, many, exits, &s, &err), CG_ERR_LIMIT);
-    ck_assert_int_eq(state(2, (int32_t[]) { 1, 3 }, exits), 1); /* what is there is found */
+    ck_assert_int_eq(state(2, (int32_t[]) { 1, 3 }, exits), 1); /* existing states are found */
     ck_assert_int_eq(s, -1);
 }
 END_TEST
 
-START_TEST(many_states_are_all_found_again)
+START_TEST(every_state_is_found_by_hash)
 {
     int32_t s[1000];
 
@@ -191,12 +193,12 @@ START_TEST(paths_become_the_smallest_automaton)
         { 4, 9, 2 }, { 1, 9, 2 }, { 1, 9, 3 }, { 4, 9, 3 }, { 7, 8 }
     };
     cg_path paths[5];
-    int32_t s, again;
+    int32_t s, reordered;
 
     for (int i = 0; i < 5; i++)
         paths[i] = (cg_path) { text[i], i < 4 ? 3 : 2, CG_EXIT };
     ck_assert_int_eq(cg_automaton_builder_paths(&t, paths, 5, &s, &err), CG_OK);
-    /* {2, 3}, {9}, {8}, and the beginning: 1 and 4 share what follows */
+    /* {2, 3}, {9}, {8}, and the start: 1 and 4 share the rest */
     ck_assert_int_eq(t.n_states, 4);
     ck_assert_int_eq(t.n_transitions, 7);
     for (int i = 0; i < 5; i++)
@@ -207,12 +209,12 @@ START_TEST(paths_become_the_smallest_automaton)
     /* the same set in another order is the same state */
     for (int i = 0; i < 5; i++)
         paths[i] = (cg_path) { text[4 - i], i ? 3 : 2, CG_EXIT };
-    ck_assert_int_eq(cg_automaton_builder_paths(&t, paths, 5, &again, &err), CG_OK);
-    ck_assert_int_eq(again, s);
+    ck_assert_int_eq(cg_automaton_builder_paths(&t, paths, 5, &reordered, &err), CG_OK);
+    ck_assert_int_eq(reordered, s);
 }
 END_TEST
 
-START_TEST(paths_lead_on_to_states)
+START_TEST(paths_lead_to_states)
 {
     int32_t digits = state(2, (int32_t[]) { 10, 11 }, (int32_t[]) { CG_EXIT, CG_EXIT });
     const int32_t plus[] = { 1 }, minus[] = { 2, 3 };
@@ -234,7 +236,7 @@ START_TEST(ambiguous_paths_are_refused)
     int32_t s = -1;
 
     ck_assert_int_eq(cg_automaton_builder_paths(&t, prefix, 2, &s, &err), CG_ERR_UNSUPPORTED);
-    ck_assert_ptr_nonnull(strstr(err.msg, "where they end"));
+    ck_assert_ptr_nonnull(strstr(err.msg, "where numbers end"));
     ck_assert_int_eq(cg_automaton_builder_paths(&t, twice, 2, &s, &err), CG_ERR_UNSUPPORTED);
     ck_assert_int_eq(s, -1);
 }
@@ -242,7 +244,7 @@ END_TEST
 
 /* ---- programs ------------------------------------------------------------------------------- */
 
-START_TEST(a_program_is_one_copy_of_its_parts)
+START_TEST(program_is_one_allocation_of_copies)
 {
     int32_t exit_state = state(2, (int32_t[]) { 1, 2 }, (int32_t[]) { CG_EXIT, CG_EXIT });
     int32_t longer = state(2, (int32_t[]) { 3, 4 }, (int32_t[]) { exit_state, CG_EXIT });
@@ -269,12 +271,12 @@ START_TEST(a_program_is_one_copy_of_its_parts)
     ck_assert_int_eq(p->forced_token[0], 90);
     ck_assert_int_eq(p->forced_token[4], 94);
     state(1, (int32_t[]) { 60 }, (int32_t[]) { longer });
-    ck_assert_int_eq(p->n_states, 2); /* what it needs does not grow */
-    cg_give(&host, p);
+    ck_assert_int_eq(p->n_states, 2); /* not the builder's later count */
+    cg_host_free(&host, p);
 }
 END_TEST
 
-START_TEST(without_a_longest_sequence_the_bound_counts)
+START_TEST(unbounded_fields_use_the_bound)
 {
     int32_t loop = state(2, (int32_t[]) { 1, 2 }, (int32_t[]) { CG_BUILDER_SELF, CG_EXIT });
     const int32_t forced_start[] = { 0, 3, 3 }, forced_token[] = { 7, 8, 9 };
@@ -284,7 +286,7 @@ START_TEST(without_a_longest_sequence_the_bound_counts)
         cg_automaton_builder_program(&t, 1, &loop, forced_start, forced_token, 0, 500, &p, &err),
         CG_OK);
     ck_assert_int_eq(p->max_tokens, 503);
-    cg_give(&host, p);
+    cg_host_free(&host, p);
     p = NULL;
     ck_assert_int_eq(cg_automaton_builder_program(&t, 1, &loop, forced_start, forced_token, 0,
                                                   INT32_MAX, &p, &err),
@@ -297,13 +299,13 @@ END_TEST
 
 START_TEST(sizes_are_checked)
 {
-    unsigned char *zeroed = cg_take(&host, 3, 5);
+    unsigned char *zeroed = cg_host_zalloc(&host, 3, 5);
 
     for (int i = 0; i < 15; i++)
         ck_assert_uint_eq(zeroed[i], 0);
-    cg_give(&host, zeroed);
-    cg_give(&host, NULL);
-    ck_assert_ptr_null(cg_take(&host, SIZE_MAX / 4 + 2, 4));
+    cg_host_free(&host, zeroed);
+    cg_host_free(&host, NULL);
+    ck_assert_ptr_null(cg_host_zalloc(&host, SIZE_MAX / 4 + 2, 4));
 }
 END_TEST
 
@@ -329,7 +331,7 @@ START_TEST(every_failed_allocation_is_survived)
             if (status == CG_OK)
                 status =
                     cg_automaton_builder_program(&t, 1, &s, forced_start, NULL, 1, 0, &p, &err);
-            cg_give(&host, p);
+            cg_host_free(&host, p);
             cg_automaton_builder_finish(&t);
         }
         ck_assert_int_eq(memory.live, 0);
@@ -341,7 +343,7 @@ START_TEST(every_failed_allocation_is_survived)
 }
 END_TEST
 
-/* ---- formats and templates ------------------------------------------------------------------ */
+/* ---- formats and literals ------------------------------------------------------------------ */
 
 /* One token a byte; "<end>" is token 99. */
 static cg_status encode_bytes(const void *ctx, const char *text, uint32_t len, int32_t *ret_ids,
@@ -411,7 +413,7 @@ START_TEST(formats_are_checked)
 }
 END_TEST
 
-START_TEST(templates_are_checked)
+START_TEST(literals_are_checked)
 {
     const cg_range good[] = { { 0, 4 }, { 4, 4 }, { 4, 9 } }, torn[] = { { 0, 4 }, { 5, 9 } };
     const cg_range back[] = { { 3, 0 }, { 0, 3 } }, huge[] = { { 0, 4 }, { 4, UINT32_MAX } };
@@ -438,27 +440,27 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("constraint tables");
+    Suite *suite = suite_create("automaton builder");
     TCase *tables = tcase_create("tables"), *checks = tcase_create("checks");
     SRunner *runner;
     int failed;
 
     tcase_add_checked_fixture(tables, setup, teardown);
     tcase_add_test(tables, equal_states_are_one);
-    tcase_add_test(tables, columns_are_for_tokens_that_are_chosen);
-    tcase_add_test(tables, loops_are_found_and_are_one_too);
-    tcase_add_test(tables, full_tables_stay_as_they_are);
-    tcase_add_test(tables, many_states_are_all_found_again);
+    tcase_add_test(tables, head_rows_are_for_sampled_tokens);
+    tcase_add_test(tables, equal_loops_are_one);
+    tcase_add_test(tables, full_tables_are_unchanged);
+    tcase_add_test(tables, every_state_is_found_by_hash);
     tcase_add_test(tables, paths_become_the_smallest_automaton);
-    tcase_add_test(tables, paths_lead_on_to_states);
+    tcase_add_test(tables, paths_lead_to_states);
     tcase_add_test(tables, ambiguous_paths_are_refused);
-    tcase_add_test(tables, a_program_is_one_copy_of_its_parts);
-    tcase_add_test(tables, without_a_longest_sequence_the_bound_counts);
+    tcase_add_test(tables, program_is_one_allocation_of_copies);
+    tcase_add_test(tables, unbounded_fields_use_the_bound);
     tcase_add_test(tables, sizes_are_checked);
     tcase_add_test(tables, every_failed_allocation_is_survived);
     suite_add_tcase(suite, tables);
     tcase_add_loop_test(checks, formats_are_checked, 0, sizeof formats / sizeof *formats);
-    tcase_add_test(checks, templates_are_checked);
+    tcase_add_test(checks, literals_are_checked);
     suite_add_tcase(suite, checks);
     runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
