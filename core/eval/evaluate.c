@@ -42,7 +42,7 @@ static cg_status index_references(struct assignment *p, cg_error *err)
                  (k = cg_index_next(&p->names, hash, &probe)) != CG_INDEX_NONE;)
                 if (!strcmp(f->molecules[k].name, m->name))
                     return cg_fail(err, CG_ERR_INPUT,
-                                   "'%s': records %zu and %zu have the name '%.60s' but are "
+                                   "'%s': records %zu and %zu have the name '%.60s' and are "
                                    "different molecules, '%.100s' and '%.100s'",
                                    f->path, f->molecules[k].first_record, m->first_record, m->name,
                                    f->molecules[k].smiles, m->smiles);
@@ -469,8 +469,8 @@ cg_status cg_evaluate(const cg_conformer_file *ref, const cg_conformer_file *gen
     cg_status st;
 
     if (!ref->n_molecules)
-        return cg_fail(err, CG_ERR_INPUT, "'%s' has no readable reference conformer%s%s", ref->path,
-                       ref->first_broken_reason ? "; first broken record: " : "",
+        return cg_fail(err, CG_ERR_INPUT, "'%s' has no reference conformer that can be read%s%s",
+                       ref->path, ref->first_broken_reason ? "; first broken record: " : "",
                        ref->first_broken_reason ? ref->first_broken_reason : "");
     CG_TRY_GOTO(st, prepare(ref, gen, &result, err), out);
     e.molecules = result.molecules;

@@ -210,14 +210,14 @@ START_TEST(refused_references)
     sdf_chain(&text, "a", "CCN", 0.5, NULL);
     ref = sdf_read(&text, 1);
     ck_assert_int_eq(cg_evaluate(&ref, &ref, &defaults, 1, &r, NULL, &err), CG_ERR_INPUT);
-    ck_assert_contains(err.msg, "'made.sdf': records 1 and 3 have the name 'a' but are different "
+    ck_assert_contains(err.msg, "'made.sdf': records 1 and 3 have the name 'a' and are different "
                                 "molecules, 'CCO' and 'CCN'");
     cg_conformer_file_finish(&ref);
     cg_buf_clear(&text);
     cg_buf_puts(&text, "a\n\n\n$$$$\n");
     ref = sdf_read(&text, 1);
     ck_assert_int_eq(cg_evaluate(&ref, &ref, &defaults, 1, &r, NULL, &err), CG_ERR_INPUT);
-    ck_assert_contains(err.msg, "no readable reference conformer; first broken record: ");
+    ck_assert_contains(err.msg, "no reference conformer that can be read; first broken record: ");
     cg_conformer_file_finish(&ref);
     cg_buf_finish(&text);
 }
