@@ -15,13 +15,12 @@ cg_status cg_added_add(cg_added_set *set, const char *content, size_t len, int32
 
     if (!len || len > CG_ADDED_MAX)
         return cg_fail(err, CG_ERR_LIMIT,
-                       "added token %d: content of %zu bytes, 1 to %d are "
-                       "accepted",
-                       id, len, CG_ADDED_MAX);
+                       "added token %d: found a content of %zu bytes, wanted 1 to %d", id, len,
+                       CG_ADDED_MAX);
     copy = malloc(len);
     if (!copy || cg_grow((void **)&set->tokens, &set->cap, set->n + 1, sizeof *set->tokens)) {
         free(copy);
-        return cg_fail(err, CG_ERR_NOMEM, "added tokens: out of memory");
+        return cg_fail_nomem(err, "added tokens");
     }
     memcpy(copy, content, len);
     set->tokens[set->n++] = (cg_added_token) { copy, len, id, flags };
@@ -45,7 +44,7 @@ static int by_content(const void *a, const void *b)
         return c;
     if (x->len != y->len)
         return x->len < y->len ? -1 : 1;
-    return x->id < y->id ? -1 : x->id > y->id; /* loaders add in the order of ids */
+    return x->id < y->id ? -1 : x->id > y->id; /* lowest id first: the one that is kept */
 }
 
 void cg_added_seal(cg_added_set *set)
@@ -72,7 +71,7 @@ void cg_added_seal(cg_added_set *set)
     }
 }
 
-/* First token of [lo, hi), which agree up to byte `depth`, whose byte there is at least c. */
+/* Tokens [lo, hi) agree up to byte `depth`; returns the first one whose byte at `depth` is >= c. */
 static size_t lower_bound(const cg_added_set *set, size_t lo, size_t hi, size_t depth, int c)
 {
     while (lo < hi) {
@@ -94,7 +93,7 @@ static ptrdiff_t longest_at(const cg_added_set *set, const char *s, size_t n)
 
     for (size_t depth = 1; lo < hi; depth++) {
         if (set->tokens[lo].len == depth)
-            best = (ptrdiff_t)lo++; /* contents are distinct, the shortest comes first */
+            best = (ptrdiff_t)lo++; /* contents are distinct and the shortest is first */
         if (depth == n || lo == hi)
             break;
         lo = lower_bound(set, lo, hi, depth, (uint8_t)s[depth]);

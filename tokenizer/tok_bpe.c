@@ -5,19 +5,19 @@
 
 #include "base/size.h"
 
-/* Up to this length all pairs are scanned for the best one; beyond it a heap bounds the work. */
-#define SHORT_PIECE 48
-#define NO_RANK     UINT32_MAX
+/* Up to this length all pairs are scanned for the best one; longer pre-tokens use a heap. */
+#define SHORT_LEN 48
+#define NO_RANK   UINT32_MAX
 
 struct cg_bpe_symbol {
-    int32_t id; /* -1: merged into a symbol on the left */
+    int32_t id; /* -1: merged into a symbol to the left */
     int32_t prev, next;
 };
 
-/* Smallest first: by rank, then position. */
+/* A queued merge; ordered by rank, then position. */
 struct cg_bpe_entry {
     uint64_t order; /* rank << 32 | position of the left symbol */
-    int32_t id;     /* the merged token, to know stale entries by */
+    int32_t id;     /* the merged token; detects stale entries */
 };
 
 void cg_bpe_memory_finish(cg_bpe_memory *memory)
@@ -39,8 +39,8 @@ static uint32_t pair_rank(const cg_vocab *v, int32_t left, int32_t right, int32_
 
 static size_t encode_short(const cg_vocab *v, const char *bytes, size_t n, int32_t *ids)
 {
-    uint32_t rank[SHORT_PIECE]; /* of (ids[i], ids[i + 1]) */
-    int32_t merged[SHORT_PIECE];
+    uint32_t rank[SHORT_LEN]; /* of (ids[i], ids[i + 1]) */
+    int32_t merged[SHORT_LEN];
 
     for (size_t i = 0; i < n; i++)
         ids[i] = v->byte_id[(uint8_t)bytes[i]];
@@ -100,7 +100,7 @@ static struct cg_bpe_entry heap_pop(cg_bpe_memory *m, size_t *n)
     return top;
 }
 
-/* Queue the pair that begins at symbol `left`, if it merges. */
+/* Queues the pair that starts at symbol `left` if it merges. */
 static int queue_pair(const cg_vocab *v, cg_bpe_memory *m, size_t *n, int32_t left)
 {
     const struct cg_bpe_symbol *s = &m->symbols[left];
@@ -138,7 +138,7 @@ static int encode_long(const cg_vocab *v, cg_bpe_memory *m, const char *bytes, s
             continue;
         right = s->next;
         if (pair_rank(v, s->id, m->symbols[right].id, &id) == NO_RANK || id != e.id)
-            continue; /* a neighbour has changed since */
+            continue; /* stale: a neighbour has changed */
         s->id = e.id;
         s->next = m->symbols[right].next;
         m->symbols[right].id = -1;
@@ -158,7 +158,7 @@ static int encode_long(const cg_vocab *v, cg_bpe_memory *m, const char *bytes, s
 int cg_bpe_encode(const cg_vocab *vocab, cg_bpe_memory *memory, const char *bytes, size_t len,
                   int32_t *ids, size_t *ret_n)
 {
-    if (len > SHORT_PIECE)
+    if (len > SHORT_LEN)
         return encode_long(vocab, memory, bytes, len, ids, ret_n);
     *ret_n = encode_short(vocab, bytes, len, ids);
     return 0;

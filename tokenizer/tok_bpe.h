@@ -5,7 +5,7 @@
 
 #include "tok_vocab.h"
 
-/** Working memory for long pieces; zero-initialise, finish. */
+/** Working memory for long pre-tokens; zero-initialise, finish. */
 typedef struct cg_bpe_memory {
     struct cg_bpe_symbol *symbols;
     struct cg_bpe_entry *heap;
@@ -15,13 +15,13 @@ typedef struct cg_bpe_memory {
 void cg_bpe_memory_finish(cg_bpe_memory *memory);
 
 /**
- * Merge the bytes of a piece, always the pair of lowest rank, the leftmost of equals, until no pair
- * merges. O(n log n).
+ * Encodes a pre-token: starting from single bytes, repeatedly merges the pair of lowest rank, the
+ * leftmost of equals, until no pair merges. O(n log n).
  *
- * @param bytes    [len], len >= 1, every byte with a token (cg_vocab_seal() saw to that for all
+ * @param bytes    [len], len >= 1; every byte has a token (cg_vocab_seal() ensures that for all
  *                 bytes of valid UTF-8)
  * @param ids      [len] result
- * @param ret_n    number of tokens; their bytes joined are the piece
+ * @param ret_n    number of tokens; their concatenated bytes are the pre-token
  * @return 0, -1 if out of memory
  */
 int cg_bpe_encode(const cg_vocab *vocab, cg_bpe_memory *memory, const char *bytes, size_t len,

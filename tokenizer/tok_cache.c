@@ -9,30 +9,30 @@
 #include "base/size.h"
 
 /*
- * Sets of four slots, each slot two cache lines. A slot is read without a lock: its sequence number
- * is odd while a writer is at work and changes with every write, so a reader that finds the same
- * even number before and after copying has a whole entry, and any other reader calls it a miss.
- * All words are atomic; the order that this needs comes from acquire loads and release stores.
+ * A 4-way set-associative table; an entry has two cache lines. Entries are read without a lock
+ * (seqlock): the sequence number is odd while an entry is written and changes with every write. A
+ * reader that finds the same even number before and after copying has a consistent entry; otherwise
+ * the lookup is a miss. All words are atomic; acquire loads and release stores give the order.
  */
 #define WAYS      4
 #define KEY_WORDS (CG_CACHE_BYTES_MAX / 8)
 #define ID_WORDS  (CG_CACHE_IDS_MAX / 2)
 #define WORDS     (1 + KEY_WORDS + ID_WORDS)
 
-typedef struct slot {
+typedef struct entry {
     _Atomic uint64_t sequence;
     /* header: owner << 32 | len << 16 | ids, 0: empty; then the key, zero-padded; then the ids */
     _Atomic uint64_t word[WORDS];
-} slot;
+} entry;
 
-_Static_assert(sizeof(slot) == 128, "a slot is two cache lines");
+_Static_assert(sizeof(entry) == 128, "an entry is two cache lines");
 
 struct cg_token_cache {
-    slot *slots; /* [(set_mask + 1) * WAYS] */
+    entry *table; /* [(set_mask + 1) * WAYS] */
     uint64_t set_mask;
     _Alignas(64) _Atomic uint64_t hits;
     _Atomic uint64_t misses;
-    _Atomic uint64_t entries;
+    _Atomic uint64_t n_entries;
 };
 
 cg_status cg_token_cache_create(size_t capacity, cg_token_cache **ret_cache, cg_error *err)
@@ -41,7 +41,7 @@ cg_status cg_token_cache_create(size_t capacity, cg_token_cache **ret_cache, cg_
     size_t sets = 1;
 
     if (!capacity || capacity > (size_t)1 << 24)
-        return cg_fail(err, CG_ERR_USAGE, "token cache of %zu entries; 1 to %d are accepted",
+        return cg_fail(err, CG_ERR_USAGE, "token cache: found a capacity of %zu, wanted 1 to %d",
                        capacity, 1 << 24);
     while (sets * WAYS < capacity)
         sets *= 2;
@@ -50,10 +50,10 @@ cg_status cg_token_cache_create(size_t capacity, cg_token_cache **ret_cache, cg_
         goto nomem;
     memset(c, 0, sizeof *c);
     c->set_mask = sets - 1;
-    c->slots = aligned_alloc(128, sets * WAYS * sizeof(slot));
-    if (!c->slots)
+    c->table = aligned_alloc(128, sets * WAYS * sizeof(entry));
+    if (!c->table)
         goto nomem;
-    memset(c->slots, 0, sets * WAYS * sizeof(slot));
+    memset(c->table, 0, sets * WAYS * sizeof(entry));
     *ret_cache = c;
     return CG_OK;
 nomem:
@@ -65,7 +65,7 @@ void cg_token_cache_destroy(cg_token_cache *cache)
 {
     if (!cache)
         return;
-    free(cache->slots);
+    free(cache->table);
     free(cache);
 }
 
@@ -73,7 +73,7 @@ void cg_token_cache_get_stats(const cg_token_cache *cache, cg_token_cache_stats 
 {
     stats->hits = atomic_load_explicit(&cache->hits, memory_order_relaxed);
     stats->misses = atomic_load_explicit(&cache->misses, memory_order_relaxed);
-    stats->entries = atomic_load_explicit(&cache->entries, memory_order_relaxed);
+    stats->entries = atomic_load_explicit(&cache->n_entries, memory_order_relaxed);
     stats->capacity = (cache->set_mask + 1) * WAYS;
 }
 
@@ -90,7 +90,7 @@ static uint64_t header(uint32_t owner, size_t len, size_t n)
     return (uint64_t)owner << 32 | (uint64_t)len << 16 | n;
 }
 
-static uint64_t get(const slot *s, size_t word)
+static uint64_t get(const entry *s, size_t word)
 {
     return atomic_load_explicit(&s->word[word], memory_order_acquire);
 }
@@ -98,14 +98,14 @@ static uint64_t get(const slot *s, size_t word)
 size_t cg_token_cache_find(const cg_token_cache *cache, uint32_t owner, uint64_t hash,
                            const char *bytes, size_t len, int32_t *ids)
 {
-    const slot *set = &cache->slots[(hash & cache->set_mask) * WAYS];
+    const entry *set = &cache->table[(hash & cache->set_mask) * WAYS];
     uint64_t key[KEY_WORDS] = { 0 };
     size_t n_key = (len + 7) / 8;
 
     if (len > CG_CACHE_BYTES_MAX)
         return 0;
     memcpy(key, bytes, len);
-    for (const slot *s = set; s < set + WAYS; s++) {
+    for (const entry *s = set; s < set + WAYS; s++) {
         uint64_t before = atomic_load_explicit(&s->sequence, memory_order_acquire), head, diff = 0;
         size_t n;
 
@@ -131,10 +131,10 @@ size_t cg_token_cache_find(const cg_token_cache *cache, uint32_t owner, uint64_t
     return 0;
 }
 
-/* The slot to write: an empty one, else one picked by the hash. */
-static slot *pick(slot *set, uint64_t hash)
+/* The entry to write: an empty one, otherwise one selected by the hash. */
+static entry *select_entry(entry *set, uint64_t hash)
 {
-    for (slot *s = set; s < set + WAYS; s++)
+    for (entry *s = set; s < set + WAYS; s++)
         if (!get(s, 0))
             return s;
     return &set[hash >> 62];
@@ -143,7 +143,7 @@ static slot *pick(slot *set, uint64_t hash)
 void cg_token_cache_store(cg_token_cache *cache, uint32_t owner, uint64_t hash, const char *bytes,
                           size_t len, const int32_t *ids, size_t n)
 {
-    slot *s = pick(&cache->slots[(hash & cache->set_mask) * WAYS], hash);
+    entry *s = select_entry(&cache->table[(hash & cache->set_mask) * WAYS], hash);
     uint64_t sequence = atomic_load_explicit(&s->sequence, memory_order_relaxed);
     uint64_t key[KEY_WORDS] = { 0 };
 
@@ -152,7 +152,7 @@ void cg_token_cache_store(cg_token_cache *cache, uint32_t owner, uint64_t hash, 
                                                  memory_order_acquire, memory_order_relaxed))
         return;
     if (!get(s, 0))
-        atomic_fetch_add_explicit(&cache->entries, 1, memory_order_relaxed);
+        atomic_fetch_add_explicit(&cache->n_entries, 1, memory_order_relaxed);
     memcpy(key, bytes, len);
     atomic_store_explicit(&s->word[0], header(owner, len, n), memory_order_release);
     for (size_t i = 0; i < (len + 7) / 8; i++)

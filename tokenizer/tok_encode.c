@@ -10,16 +10,16 @@
 #include "tok_nfc.h"
 #include "tok_text.h"
 
-/* One call: text -> added tokens -> normalized stretches -> pieces -> ids. */
+/* State of one call: text -> sections between added tokens -> normalized -> pre-tokens -> ids. */
 typedef struct encoder {
     const cg_tokenizer *tok;
     cg_token_cache *cache;
-    cg_tokens *out; /* NULL: pieces are wanted, not tokens */
-    cg_spans *pieces;
+    cg_tokens *out; /* NULL: list pre-tokens only */
+    cg_spans *pretokens;
     uint32_t flags;
-    size_t origin;        /* of the stretch in the text */
-    size_t base;          /* of the part being split in the stretch */
-    const cg_nfc *mapped; /* offsets in the stretch are those of this, NULL: unchanged */
+    size_t origin;        /* offset of the section in the text */
+    size_t base;          /* offset of the part being split in the section */
+    const cg_nfc *mapped; /* normalization of the section; NULL: unchanged */
     int nomem;
     uint64_t hits, misses;
     cg_bpe_memory bpe;
@@ -62,7 +62,7 @@ static inline int reserve(encoder *e, size_t more)
     return 0;
 }
 
-/* Range of the text for a range of the part being split. */
+/* Text range of a range in the part being split. */
 static cg_span text_span(const encoder *e, size_t start, size_t end)
 {
     start += e->base;
@@ -74,24 +74,24 @@ static cg_span text_span(const encoder *e, size_t start, size_t end)
     return (cg_span) { (uint32_t)(e->origin + start), (uint32_t)(e->origin + end) };
 }
 
-/* Spans of the newest n tokens, which make up a piece of len bytes for text [start, end). */
+/* Sets the spans of the last n tokens, a pre-token of len bytes that covers text [start, end). */
 static void put_spans(encoder *e, size_t n, size_t len, size_t start, size_t end)
 {
     const cg_vocab *v = &e->tok->vocab;
-    size_t synthetic = len - (end - start), at = 0;
+    size_t prefix = len - (end - start), at = 0; /* prepended blank */
     cg_tokens *t = e->out;
 
     for (size_t i = t->n - n; i < t->n; i++) {
         size_t next = at + v->length[t->ids[i]];
 
-        t->spans[i] = text_span(e, start + (at > synthetic ? at - synthetic : 0),
-                                start + (next > synthetic ? next - synthetic : 0));
+        t->spans[i] = text_span(e, start + (at > prefix ? at - prefix : 0),
+                                start + (next > prefix ? next - prefix : 0));
         at = next;
     }
 }
 
-/* Ids of a piece that is not one token, appended to the output. */
-static size_t encode_piece(encoder *e, const char *bytes, size_t len, uint64_t key)
+/* Appends the ids of a pre-token that needs merging; returns their number, 0 if out of memory. */
+static size_t merge_pretoken(encoder *e, const char *bytes, size_t len, uint64_t key)
 {
     const cg_vocab *v = &e->tok->vocab;
     int32_t *ids = e->out->ids + e->out->n;
@@ -99,13 +99,13 @@ static size_t encode_piece(encoder *e, const char *bytes, size_t len, uint64_t k
     size_t n;
 
     if (e->cache && len <= CG_CACHE_BYTES_MAX) {
-        int32_t kept[CG_CACHE_IDS_MAX];
+        int32_t cached[CG_CACHE_IDS_MAX];
 
         hash = cg_mix(key ^ (uint64_t)len << 56 ^ (uint64_t)e->tok->serial << 40);
-        n = cg_token_cache_find(e->cache, e->tok->serial, hash, bytes, len, kept);
+        n = cg_token_cache_find(e->cache, e->tok->serial, hash, bytes, len, cached);
         if (n) {
             e->hits++;
-            memcpy(ids, kept, n * sizeof *ids); /* n <= len: a token has at least one byte */
+            memcpy(ids, cached, n * sizeof *ids); /* n <= len: a token has at least one byte */
             return n;
         }
         e->misses++;
@@ -119,11 +119,11 @@ static size_t encode_piece(encoder *e, const char *bytes, size_t len, uint64_t k
     return n;
 }
 
-static int on_piece(void *ctx, const char *bytes, size_t len, size_t start, size_t end)
+static int encode_pretoken(void *ctx, const char *bytes, size_t len, size_t start, size_t end)
 {
     encoder *e = ctx;
     const cg_vocab *v = &e->tok->vocab;
-    const cg_name_bucket *slot;
+    const cg_name_bucket *found;
     uint64_t key;
     size_t n = 1;
 
@@ -133,10 +133,10 @@ static int on_piece(void *ctx, const char *bytes, size_t len, size_t start, size
         e->out->ids[e->out->n] = v->byte_id[(uint8_t)bytes[0]];
     } else {
         key = cg_name_key(bytes, len);
-        slot = cg_name_find(v, &v->plain, bytes, len, key);
-        if (slot && (slot->len & CG_NAME_WHOLE))
-            e->out->ids[e->out->n] = slot->id;
-        else if (!(n = encode_piece(e, bytes, len, key)))
+        found = cg_name_find(v, &v->plain, bytes, len, key);
+        if (found && (found->len & CG_NAME_WHOLE))
+            e->out->ids[e->out->n] = found->id;
+        else if (!(n = merge_pretoken(e, bytes, len, key)))
             return 1;
     }
     e->out->n += n;
@@ -145,16 +145,16 @@ static int on_piece(void *ctx, const char *bytes, size_t len, size_t start, size
     return 0;
 }
 
-static int on_pretoken(void *ctx, const char *bytes, size_t len, size_t start, size_t end)
+static int list_pretoken(void *ctx, const char *bytes, size_t len, size_t start, size_t end)
 {
     encoder *e = ctx;
     cg_span span = text_span(e, start, end);
 
     (void)bytes;
     (void)len;
-    /* two pieces inside one stretch that normalization changed are one range of the text */
-    if (e->pieces->n && e->mapped) {
-        cg_span *last = &e->pieces->items[e->pieces->n - 1];
+    /* pre-tokens inside one section changed by normalization map to one range of the text */
+    if (e->pretokens->n && e->mapped) {
+        cg_span *last = &e->pretokens->items[e->pretokens->n - 1];
 
         if (span.start < last->end) {
             if (span.end > last->end)
@@ -162,7 +162,7 @@ static int on_pretoken(void *ctx, const char *bytes, size_t len, size_t start, s
             return 0;
         }
     }
-    if (cg_spans_push(e->pieces, span.start, span.end)) {
+    if (cg_spans_push(e->pretokens, span.start, span.end)) {
         e->nomem = 1;
         return 1;
     }
@@ -172,7 +172,7 @@ static int on_pretoken(void *ctx, const char *bytes, size_t len, size_t start, s
 static cg_status run_split(encoder *e, const char *text, size_t len, int ascii)
 {
     int rc = cg_pretok_run(&e->tok->pretok, &e->split, text, len, ascii,
-                           e->out ? on_piece : on_pretoken, e, e->err);
+                           e->out ? encode_pretoken : list_pretoken, e, e->err);
 
     if (e->nomem)
         return cg_fail(e->err, CG_ERR_NOMEM, "encoding a text of %zu bytes: out of memory", len);
@@ -184,7 +184,7 @@ static cg_status run_split(encoder *e, const char *text, size_t len, int ascii)
 static cg_status put_added(encoder *e, const cg_added_match *m)
 {
     if (reserve(e, 1))
-        return cg_fail(e->err, CG_ERR_NOMEM, "encoding: out of memory");
+        return cg_fail_nomem(e->err, "encoding");
     e->out->ids[e->out->n] = m->id;
     if (e->flags & CG_ENCODE_SPANS)
         e->out->spans[e->out->n] = text_span(e, m->start, m->end);
@@ -192,20 +192,18 @@ static cg_status put_added(encoder *e, const cg_added_match *m)
     return CG_OK;
 }
 
-/* A stretch between the added tokens that are looked for in the text as it is. */
-static cg_status run_stretch(encoder *e, const char *text, size_t start, size_t end, int ascii)
+/* Encodes a section between raw added tokens. */
+static cg_status run_section(encoder *e, const char *text, size_t start, size_t end, int ascii)
 {
     const char *s = text + start;
     size_t len = end - start, from = 0, used = 0;
     int same = 1, find = e->out && !(e->flags & CG_ENCODE_PLAIN);
     cg_added_match m;
-    cg_status st;
 
     e->origin = start;
     e->mapped = NULL;
     if (e->tok->nfc && !ascii) {
-        if ((st = cg_nfc_run(&e->nfc, s, len, &same, e->err)) != CG_OK)
-            return st;
+        CG_TRY(cg_nfc_run(&e->nfc, s, len, &same, e->err));
         if (!same) {
             e->mapped = &e->nfc;
             s = e->nfc.text;
@@ -214,11 +212,10 @@ static cg_status run_stretch(encoder *e, const char *text, size_t start, size_t 
     }
     while (find && cg_added_next(&e->tok->added_norm, s, len, &from, used, &m)) {
         e->base = used;
-        if (used < m.start && (st = run_split(e, s + used, m.start - used, ascii)) != CG_OK)
-            return st;
+        if (used < m.start)
+            CG_TRY(run_split(e, s + used, m.start - used, ascii));
         e->base = 0;
-        if ((st = put_added(e, &m)) != CG_OK)
-            return st;
+        CG_TRY(put_added(e, &m));
         used = m.end;
     }
     e->base = used;
@@ -230,24 +227,22 @@ static cg_status run_text(encoder *e, const char *text, size_t len)
     int ascii, find = e->out && !(e->flags & CG_ENCODE_PLAIN);
     size_t bad, from = 0, used = 0;
     cg_added_match m;
-    cg_status st;
 
     if (len > CG_TOKENIZER_TEXT_MAX)
-        return cg_fail(e->err, CG_ERR_LIMIT, "text of %zu bytes; at most %u are encoded at once",
-                       len, CG_TOKENIZER_TEXT_MAX);
+        return cg_fail(e->err, CG_ERR_LIMIT, "text: found %zu bytes, wanted at most %u", len,
+                       CG_TOKENIZER_TEXT_MAX);
     if ((bad = cg_utf8_check(text, len, &ascii)) != len)
         return cg_fail(e->err, CG_ERR_INPUT, "text is not UTF-8: bad byte 0x%02x at offset %zu",
                        (unsigned char)text[bad], bad);
     while (find && cg_added_next(&e->tok->added_raw, text, len, &from, used, &m)) {
-        if (used < m.start && (st = run_stretch(e, text, used, m.start, ascii)) != CG_OK)
-            return st;
+        if (used < m.start)
+            CG_TRY(run_section(e, text, used, m.start, ascii));
         e->origin = e->base = 0;
         e->mapped = NULL;
-        if ((st = put_added(e, &m)) != CG_OK)
-            return st;
+        CG_TRY(put_added(e, &m));
         used = m.end;
     }
-    return used < len ? run_stretch(e, text, used, len, ascii) : CG_OK;
+    return used < len ? run_section(e, text, used, len, ascii) : CG_OK;
 }
 
 static void finish(encoder *e)
@@ -279,7 +274,7 @@ cg_status cg_tokenizer_pretokens(const cg_tokenizer *tokenizer, const char *text
                                  cg_spans *spans, cg_error *err)
 {
     cg_error own = CG_ERROR_INIT;
-    encoder e = { .tok = tokenizer, .pieces = spans, .err = err ? err : &own };
+    encoder e = { .tok = tokenizer, .pretokens = spans, .err = err ? err : &own };
     cg_status st;
 
     spans->n = 0;

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* The tokenizer.json form: one object with every part of the tokenizer. */
+/* Loads the tokenizer.json form: one object with all parts of the tokenizer. */
 #include <string.h>
 
 #include "base/error.h"
 #include "tok_load.h"
 
-/* Sequences of sequences are read this deep. */
-#define MAX_DEPTH 8
+#define MAX_DEPTH 8 /* of nested Sequences */
 
 static const char *type_of(const json_t *part)
 {
@@ -15,16 +14,16 @@ static const char *type_of(const json_t *part)
     return type ? type : "(none)";
 }
 
-/* A boolean member; *value stays as it is where the member is missing and not needed. */
-static cg_status get_bool(const json_t *part, const char *key, int needed, int *value,
+/* Reads a boolean member; a missing optional member leaves *value unchanged. */
+static cg_status get_bool(const json_t *part, const char *key, int required, int *value,
                           cg_error *err)
 {
     const json_t *v = json_object_get(part, key);
 
-    if (!v && !needed)
+    if (!v && !required)
         return CG_OK;
     if (!json_is_boolean(v))
-        return cg_fail(err, CG_ERR_FORMAT, "'%s' is missing or not true or false", key);
+        return cg_fail(err, CG_ERR_FORMAT, "'%s' is missing or neither true nor false", key);
     *value = json_is_true(v);
     return CG_OK;
 }
@@ -32,7 +31,6 @@ static cg_status get_bool(const json_t *part, const char *key, int needed, int *
 static cg_status load_normalizer(cg_tokenizer *t, const json_t *part, int depth, cg_error *err)
 {
     const json_t *list, *item;
-    cg_status st;
     size_t i;
 
     if (!part || json_is_null(part))
@@ -51,8 +49,7 @@ static cg_status load_normalizer(cg_tokenizer *t, const json_t *part, int depth,
                        MAX_DEPTH);
     json_array_foreach(list, i, item)
     {
-        if ((st = load_normalizer(t, item, depth + 1, err)) != CG_OK)
-            return st;
+        CG_TRY(load_normalizer(t, item, depth + 1, err));
     }
     return CG_OK;
 }
@@ -64,7 +61,8 @@ static cg_status add_split(cg_tokenizer *t, const char *pattern, size_t len, int
     cg_status st;
 
     if (p->n_splits == CG_SPLIT_STEPS)
-        return cg_fail(err, CG_ERR_LIMIT, "more than %d Split steps", CG_SPLIT_STEPS);
+        return cg_fail(err, CG_ERR_LIMIT, "found more than %d Split and Digits steps",
+                       CG_SPLIT_STEPS);
     st = cg_pattern_create(pattern, len, literal, &p->splits[p->n_splits].pattern, err);
     if (st != CG_OK)
         return st;
@@ -92,40 +90,35 @@ static cg_status load_split(cg_tokenizer *t, const json_t *part, cg_error *err)
     const char *name = json_string_value(json_object_get(part, "behavior"));
     const json_t *text = regex ? regex : string;
     int invert = 0;
-    cg_status st;
 
     if (!json_is_string(text) || (regex && string))
         return cg_fail(err, CG_ERR_FORMAT,
                        "Split: pattern is neither {\"Regex\": text} nor {\"String\": text}");
-    if ((st = get_bool(part, "invert", 1, &invert, err)) != CG_OK)
-        return st;
+    CG_TRY(get_bool(part, "invert", 1, &invert, err));
     for (size_t i = 0; name && i < sizeof behaviors / sizeof behaviors[0]; i++)
         if (!strcmp(name, behaviors[i].name))
             return add_split(t, json_string_value(text), json_string_length(text), !regex,
                              behaviors[i].behavior, invert, err);
-    return cg_fail(err, CG_ERR_UNSUPPORTED, "Split: behavior '%.40s' is not known",
+    return cg_fail(err, CG_ERR_UNSUPPORTED, "Split: behavior '%.40s' is not supported",
                    name ? name : "(none)");
 }
 
 static cg_status load_byte_level(cg_tokenizer *t, const json_t *part, cg_error *err)
 {
-    static const char own[] =
-        "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
     int split = 1;
-    cg_status st;
 
-    if ((st = get_bool(part, "add_prefix_space", 1, &t->pretok.prefix_space, err)) != CG_OK ||
-        (st = get_bool(part, "use_regex", 0, &split, err)) != CG_OK)
-        return st;
+    CG_TRY(get_bool(part, "add_prefix_space", 1, &t->pretok.prefix_space, err));
+    CG_TRY(get_bool(part, "use_regex", 0, &split, err));
     t->pretok.byte_level = 1;
-    return split ? cg_pattern_create(own, sizeof own - 1, 0, &t->pretok.byte_split, err) : CG_OK;
+    return split ? cg_pattern_create(CG_BYTE_LEVEL_PATTERN, strlen(CG_BYTE_LEVEL_PATTERN), 0,
+                                     &t->pretok.byte_split, err)
+                 : CG_OK;
 }
 
 static cg_status load_pretokenizer(cg_tokenizer *t, const json_t *part, int depth, cg_error *err)
 {
     const char *type = type_of(part);
     const json_t *list, *item;
-    cg_status st;
     size_t i;
 
     if (!part || json_is_null(part))
@@ -137,8 +130,7 @@ static cg_status load_pretokenizer(cg_tokenizer *t, const json_t *part, int dept
                            MAX_DEPTH);
         json_array_foreach(list, i, item)
         {
-            if ((st = load_pretokenizer(t, item, depth + 1, err)) != CG_OK)
-                return st;
+            CG_TRY(load_pretokenizer(t, item, depth + 1, err));
         }
         return CG_OK;
     }
@@ -152,8 +144,7 @@ static cg_status load_pretokenizer(cg_tokenizer *t, const json_t *part, int dept
     if (!strcmp(type, "Digits")) {
         int individual = 0;
 
-        if ((st = get_bool(part, "individual_digits", 1, &individual, err)) != CG_OK)
-            return st;
+        CG_TRY(get_bool(part, "individual_digits", 1, &individual, err));
         return add_split(t, "\\p{N}", 5, 0, individual ? CG_SPLIT_ISOLATED : CG_SPLIT_CONTIGUOUS, 0,
                          err);
     }
@@ -162,12 +153,11 @@ static cg_status load_pretokenizer(cg_tokenizer *t, const json_t *part, int dept
                    type);
 }
 
-/* Post-processors that leave the ids alone when no special tokens are asked for. */
+/* Accepts post-processors that do not change the ids when no special tokens are requested. */
 static cg_status check_post_processor(const json_t *part, int depth, cg_error *err)
 {
     const char *type = type_of(part);
     const json_t *list, *item;
-    cg_status st;
     size_t i;
 
     if (!part || json_is_null(part) || !strcmp(type, "ByteLevel") ||
@@ -181,8 +171,7 @@ static cg_status check_post_processor(const json_t *part, int depth, cg_error *e
                        type);
     json_array_foreach(list, i, item)
     {
-        if ((st = check_post_processor(item, depth + 1, err)) != CG_OK)
-            return st;
+        CG_TRY(check_post_processor(item, depth + 1, err));
     }
     return CG_OK;
 }
@@ -208,8 +197,7 @@ static cg_status check_model(const json_t *model, cg_error *err)
                        type_of(model));
     if (dropout && !json_is_null(dropout) && json_number_value(dropout) != 0)
         return cg_fail(err, CG_ERR_UNSUPPORTED,
-                       "model: dropout makes ids random; only none is "
-                       "supported");
+                       "model: found dropout, which makes ids random; only 0 is supported");
     for (size_t i = 0; i < sizeof affixes / sizeof affixes[0]; i++) {
         const json_t *affix = json_object_get(model, affixes[i]);
 
@@ -227,8 +215,7 @@ static cg_status load_merges(cg_tok_builder *b, const json_t *merges, cg_error *
 
     if (!json_is_array(merges))
         return cg_fail(err, CG_ERR_FORMAT, "merges is missing or not a list");
-    if ((st = cg_vocab_reserve_merges(&b->tok->vocab, json_array_size(merges), err)) != CG_OK)
-        return st;
+    CG_TRY(cg_vocab_reserve_merges(&b->tok->vocab, json_array_size(merges), err));
     json_array_foreach(merges, i, item)
     {
         const json_t *left = json_array_get(item, 0), *right = json_array_get(item, 1);
@@ -262,7 +249,7 @@ static cg_status load_added_tokens(cg_tok_builder *b, const json_t *list, cg_err
         cg_status st;
 
         if (!json_is_integer(id) || !json_is_string(content))
-            return cg_fail(err, CG_ERR_FORMAT, "added_tokens[%zu]: without id or content", i);
+            return cg_fail(err, CG_ERR_FORMAT, "added_tokens[%zu]: id or content is missing", i);
         spec.id = json_integer_value(id);
         spec.content = json_string_value(content);
         if ((st = get_bool(item, "special", 1, &spec.special, err)) != CG_OK ||
@@ -283,11 +270,10 @@ static cg_status load_root(cg_tok_builder *b, const json_t *root, cg_tokenizer *
     cg_tokenizer *t = b->tok;
     cg_status st;
 
-    if ((st = check_model(model, err)) != CG_OK ||
-        (st = check_decoder(json_object_get(root, "decoder"), err)) != CG_OK ||
-        (st = check_post_processor(json_object_get(root, "post_processor"), 0, err)) != CG_OK ||
-        (st = load_normalizer(t, json_object_get(root, "normalizer"), 0, err)) != CG_OK)
-        return st;
+    CG_TRY(check_model(model, err));
+    CG_TRY(check_decoder(json_object_get(root, "decoder"), err));
+    CG_TRY(check_post_processor(json_object_get(root, "post_processor"), 0, err));
+    CG_TRY(load_normalizer(t, json_object_get(root, "normalizer"), 0, err));
     if ((st = load_pretokenizer(t, json_object_get(root, "pre_tokenizer"), 0, err)) != CG_OK)
         return cg_fail_prefix(err, st, "pre_tokenizer");
     if (!t->pretok.byte_level)
@@ -298,8 +284,7 @@ static cg_status load_root(cg_tok_builder *b, const json_t *root, cg_tokenizer *
         (st = cg_load_vocab(b, json_object_get(model, "vocab"), err)) != CG_OK ||
         (st = load_merges(b, json_object_get(model, "merges"), err)) != CG_OK)
         return cg_fail_prefix(err, st, "model");
-    if ((st = load_added_tokens(b, json_object_get(root, "added_tokens"), err)) != CG_OK)
-        return st;
+    CG_TRY(load_added_tokens(b, json_object_get(root, "added_tokens"), err));
     return cg_load_seal(b, ret_tokenizer, err);
 }
 
@@ -311,12 +296,12 @@ cg_status cg_tokenizer_from_json(const char *name, const char *json, size_t len,
     cg_status st;
 
     if (!b.tok)
-        return cg_fail(err, CG_ERR_NOMEM, "%s: out of memory", name);
-    if ((st = cg_load_parse(name, json, len, &root, err)) == CG_OK) {
-        st = load_root(&b, root, ret_tokenizer, err);
-        if (st != CG_OK)
-            cg_fail_prefix(err, st, "%s", name);
-    }
+        return cg_fail_nomem(err, name);
+    CG_TRY_GOTO(st, cg_load_parse(name, json, len, &root, err), out);
+    st = load_root(&b, root, ret_tokenizer, err);
+    if (st != CG_OK)
+        cg_fail_prefix(err, st, "%s", name);
+out:
     cg_builder_finish(&b);
     json_decref(root);
     return st;

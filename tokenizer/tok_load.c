@@ -34,7 +34,7 @@ cg_status cg_load_parse(const char *name, const char *json, size_t len, json_t *
     return CG_OK;
 }
 
-/* Bytes of a string written in the byte-level alphabet, into scratch; 0 if it is not. */
+/* Decodes a string of the byte-level alphabet to scratch; returns 0 if it has other characters. */
 static int alphabet_bytes(char *scratch, const char *s, size_t len, size_t *ret_len)
 {
     size_t n = 0, step;
@@ -54,7 +54,6 @@ cg_status cg_load_vocab(cg_tok_builder *b, const json_t *vocab, cg_error *err)
 {
     const char *token;
     json_t *value;
-    cg_status st;
 
     if (!json_is_object(vocab) || !json_object_size(vocab))
         return cg_fail(err, CG_ERR_FORMAT, "vocabulary is not an object of tokens and ids");
@@ -66,19 +65,17 @@ cg_status cg_load_vocab(cg_tok_builder *b, const json_t *vocab, cg_error *err)
         if (!json_is_integer(value))
             return cg_fail(err, CG_ERR_FORMAT, "token '%.64s': id is not an integer", token);
         if (cg_grow((void **)&b->scratch, &b->scratch_cap, len + 1, 1))
-            return cg_fail(err, CG_ERR_NOMEM, "vocabulary: out of memory");
+            return cg_fail_nomem(err, "vocabulary");
         if (alphabet_bytes(b->scratch, token, len, &n))
-            st = cg_vocab_set(&b->tok->vocab, json_integer_value(value), b->scratch, n,
-                              CG_TOKEN_BYTES, err);
+            CG_TRY(cg_vocab_set(&b->tok->vocab, json_integer_value(value), b->scratch, n,
+                                CG_TOKEN_BYTES, err));
         else
-            st = cg_vocab_set(&b->tok->vocab, json_integer_value(value), token, len, 0, err);
-        if (st != CG_OK)
-            return st;
+            CG_TRY(cg_vocab_set(&b->tok->vocab, json_integer_value(value), token, len, 0, err));
     }
     return CG_OK;
 }
 
-/* Id of a token string given in two parts, -1 if the vocabulary has none. */
+/* Finds the id of a token string given in two parts. */
 static cg_status find_token(cg_tok_builder *b, const char *left, size_t left_len, const char *right,
                             size_t right_len, size_t rank, int32_t *ret_id, cg_error *err)
 {
@@ -87,7 +84,7 @@ static cg_status find_token(cg_tok_builder *b, const char *left, size_t left_len
 
     if (cg_add(left_len, right_len, &len) ||
         cg_grow((void **)&b->scratch, &b->scratch_cap, len + 1, 1))
-        return cg_fail(err, CG_ERR_NOMEM, "merges: out of memory");
+        return cg_fail_nomem(err, "merges");
     memcpy(b->scratch, left, left_len);
     memcpy(b->scratch + left_len, right, right_len);
     b->scratch[len] = '\0';
@@ -103,14 +100,13 @@ cg_status cg_load_merge(cg_tok_builder *b, const char *left, size_t left_len, co
                         size_t right_len, size_t rank, cg_error *err)
 {
     int32_t l = -1, r = -1, id = -1;
-    cg_status st;
 
     if (!left_len || !right_len)
-        return cg_fail(err, CG_ERR_FORMAT, "merge %zu: an empty half", rank);
-    if ((st = find_token(b, left, left_len, "", 0, rank, &l, err)) != CG_OK ||
-        (st = find_token(b, right, right_len, "", 0, rank, &r, err)) != CG_OK ||
-        (st = find_token(b, left, left_len, right, right_len, rank, &id, err)) != CG_OK)
-        return st;
+        return cg_fail(err, CG_ERR_FORMAT, "merge %zu: found an empty half, wanted two tokens",
+                       rank);
+    CG_TRY(find_token(b, left, left_len, "", 0, rank, &l, err));
+    CG_TRY(find_token(b, right, right_len, "", 0, rank, &r, err));
+    CG_TRY(find_token(b, left, left_len, right, right_len, rank, &id, err));
     cg_vocab_merge(&b->tok->vocab, l, r, (uint32_t)rank, id);
     return CG_OK;
 }
@@ -122,12 +118,13 @@ cg_status cg_load_merge_line(cg_tok_builder *b, const char *line, size_t len, si
     size_t left = space ? (size_t)(space - line) : 0;
 
     if (!space || memchr(space + 1, ' ', len - left - 1))
-        return cg_fail(err, CG_ERR_FORMAT, "merge %zu: '%.*s' is not two tokens with one blank",
-                       rank, (int)(len < 64 ? len : 64), line);
+        return cg_fail(err, CG_ERR_FORMAT,
+                       "merge %zu: found '%.*s', wanted two tokens with one blank", rank,
+                       (int)(len < 64 ? len : 64), line);
     return cg_load_merge(b, line, left, space + 1, len - left - 1, rank, err);
 }
 
-/* The content as it is looked for: normalized where the token says so. */
+/* Adds the content to the set in which it is searched, normalized if the token requires it. */
 static cg_status add_to_set(cg_tok_builder *b, const cg_added_spec *spec, cg_error *err)
 {
     cg_tokenizer *t = b->tok;
@@ -140,12 +137,11 @@ static cg_status add_to_set(cg_tok_builder *b, const cg_added_spec *spec, cg_err
 
     if (!spec->normalized)
         return cg_added_add(&t->added_raw, spec->content, len, (int32_t)spec->id, flags, err);
-    if (t->nfc && (st = cg_nfc_run(&nfc, spec->content, len, &same, err)) != CG_OK) {
-        cg_nfc_finish(&nfc);
-        return st;
-    }
+    if (t->nfc)
+        CG_TRY_GOTO(st, cg_nfc_run(&nfc, spec->content, len, &same, err), out);
     st = cg_added_add(&t->added_norm, same ? spec->content : nfc.text, same ? len : nfc.len,
                       (int32_t)spec->id, flags, err);
+out:
     cg_nfc_finish(&nfc);
     return st;
 }
@@ -157,36 +153,35 @@ cg_status cg_load_added(cg_tok_builder *b, const cg_added_spec *spec, cg_error *
     const json_t *known = json_object_get(b->vocab, spec->content);
     unsigned flags = CG_TOKEN_ADDED | (spec->special ? CG_TOKEN_SPECIAL : 0);
     int taken = spec->id >= 0 && spec->id < v->n_ids && (v->flags[spec->id] & CG_TOKEN_PRESENT);
-    const json_t *before = json_object_get(b->added, spec->content);
-    cg_status st;
+    const json_t *earlier = json_object_get(b->added, spec->content);
 
     if (!len || len > CG_ADDED_MAX)
         return cg_fail(err, CG_ERR_LIMIT,
-                       "added token %lld: content of %zu bytes; 1 to %d are accepted",
+                       "added token %lld: found a content of %zu bytes, wanted 1 to %d",
                        (long long)spec->id, len, CG_ADDED_MAX);
     if (known && json_integer_value(known) != spec->id)
         return cg_fail(err, CG_ERR_FORMAT,
-                       "added token '%.64s': id %lld, but the vocabulary says %lld", spec->content,
-                       (long long)spec->id, (long long)json_integer_value(known));
-    if (before && json_integer_value(before) != spec->id)
-        return cg_fail(err, CG_ERR_FORMAT, "added token '%.64s': id %lld, but before it was %lld",
-                       spec->content, (long long)spec->id, (long long)json_integer_value(before));
-    if (before)
+                       "added token '%.64s': found id %lld, but the vocabulary has %lld",
+                       spec->content, (long long)spec->id, (long long)json_integer_value(known));
+    if (earlier && json_integer_value(earlier) != spec->id)
+        return cg_fail(err, CG_ERR_FORMAT,
+                       "added token '%.64s': found id %lld, but an earlier entry has %lld",
+                       spec->content, (long long)spec->id, (long long)json_integer_value(earlier));
+    if (earlier)
         return CG_OK;
     if (!b->added)
         b->added = json_object();
     if (json_object_set_new(b->added, spec->content, json_integer(spec->id)))
-        return cg_fail(err, CG_ERR_NOMEM, "added tokens: out of memory");
+        return cg_fail_nomem(err, "added tokens");
     if (!taken) {
-        if ((st = cg_vocab_set(v, spec->id, spec->content, len, flags, err)) != CG_OK)
-            return st;
+        CG_TRY(cg_vocab_set(v, spec->id, spec->content, len, flags, err));
         return add_to_set(b, spec, err);
     }
     if (v->length[spec->id] != len || memcmp(v->bytes + v->offset[spec->id], spec->content, len)) {
         if (known)
             return cg_fail(err, CG_ERR_UNSUPPORTED,
-                           "added token '%.64s': its content is how the byte-level alphabet "
-                           "writes other bytes",
+                           "added token '%.64s': its content encodes other bytes in the "
+                           "byte-level alphabet",
                            spec->content);
         return cg_fail(err, CG_ERR_FORMAT, "added token '%.64s': id %lld is already that of '%.*s'",
                        spec->content, (long long)spec->id,
@@ -199,12 +194,9 @@ cg_status cg_load_added(cg_tok_builder *b, const cg_added_spec *spec, cg_error *
 
 cg_status cg_load_seal(cg_tok_builder *b, cg_tokenizer **ret_tokenizer, cg_error *err)
 {
-    cg_status st;
-
     cg_added_seal(&b->tok->added_raw);
     cg_added_seal(&b->tok->added_norm);
-    if ((st = cg_vocab_seal(&b->tok->vocab, err)) != CG_OK)
-        return st;
+    CG_TRY(cg_vocab_seal(&b->tok->vocab, err));
     *ret_tokenizer = b->tok;
     b->tok = NULL;
     return CG_OK;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/** @file tok_load.h  Steps that the loaders of both file forms share. */
+/** @file tok_load.h  Steps shared by the loaders of both file forms. */
 #ifndef CG_TOK_LOAD_H
 #define CG_TOK_LOAD_H
 
@@ -7,33 +7,37 @@
 
 #include "tok_impl.h"
 
+/** The pattern of GPT-2, which the ByteLevel pre-tokenizer applies. */
+#define CG_BYTE_LEVEL_PATTERN                                                                      \
+    "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+"
+
 /** A tokenizer being built. Zero-initialise. */
 typedef struct cg_tok_builder {
     cg_tokenizer *tok;
-    const json_t *vocab; /* string -> id, borrowed while loading */
+    const json_t *vocab; /* string -> id, borrowed */
     json_t *added;       /* content -> id of the added tokens so far */
     char *scratch;
     size_t scratch_cap;
 } cg_tok_builder;
 
-void cg_builder_finish(cg_tok_builder *b); /* the tokenizer too, if it is still there */
+void cg_builder_finish(cg_tok_builder *b); /* destroys the tokenizer unless it was returned */
 
-/** Parse JSON text; duplicate names are an error. `name` of the file, for errors. */
+/** Parses a JSON object; duplicate keys are an error. `name` of the file, for messages. */
 cg_status cg_load_parse(const char *name, const char *json, size_t len, json_t **ret_root,
                         cg_error *err);
 
-/** Take all tokens of a vocabulary object over; `vocab` is borrowed until cg_builder_finish(). */
+/** Adds all tokens of a vocabulary object; `vocab` is borrowed until cg_builder_finish(). */
 cg_status cg_load_vocab(cg_tok_builder *b, const json_t *vocab, cg_error *err);
 
-/** Merge number `rank`: two token strings, not ended by NUL. */
+/** Adds merge number `rank` of two token strings, not NUL-terminated. */
 cg_status cg_load_merge(cg_tok_builder *b, const char *left, size_t left_len, const char *right,
                         size_t right_len, size_t rank, cg_error *err);
 
-/** Merge written as "left right". */
+/** Adds a merge written as "left right". */
 cg_status cg_load_merge_line(cg_tok_builder *b, const char *line, size_t len, size_t rank,
                              cg_error *err);
 
-/** What a file says of an added token. */
+/** Description of an added token in a file. */
 typedef struct cg_added_spec {
     const char *content;
     int64_t id;
@@ -41,13 +45,12 @@ typedef struct cg_added_spec {
 } cg_added_spec;
 
 /**
- * Take an added token over. After the vocabulary and the normalizer.
- * The same token a second time is passed over; another content for its id, or another id for its
- * content, is an error.
+ * Adds an added token. Call after the vocabulary and the normalizer are set. A repeated token is
+ * ignored; a second content for an id, or a second id for a content, is an error.
  */
 cg_status cg_load_added(cg_tok_builder *b, const cg_added_spec *spec, cg_error *err);
 
-/** Build tables and hand the tokenizer over. */
+/** Builds the tables and returns the tokenizer. */
 cg_status cg_load_seal(cg_tok_builder *b, cg_tokenizer **ret_tokenizer, cg_error *err);
 
 #endif

@@ -9,11 +9,11 @@
 #include "base/size.h"
 #include "tok_text.h"
 
-/* Combining or composing characters that Unicode gained after 9.0: the reference does not know
- * them. Blocks that are new as a whole are given as a whole. */
+/* Combining or composing characters added after Unicode 9.0, which the reference does not know.
+ * Entirely new blocks are listed as a whole. */
 static const struct {
     uint32_t first, last;
-} newer[] = {
+} newer_ranges[] = {
     { 0x07fd, 0x07fd },   { 0x0897, 0x089f },   { 0x08ca, 0x08d3 },   { 0x09fe, 0x09fe },
     { 0x0c3c, 0x0c3c },   { 0x0d3b, 0x0d3c },   { 0x0eba, 0x0eba },   { 0x1715, 0x1715 },
     { 0x1abf, 0x1aff },   { 0x1df6, 0x1dfa },   { 0xa82c, 0xa82c },   { 0x105c0, 0x105ff },
@@ -28,17 +28,17 @@ static const struct {
 
 static int is_newer(uint32_t cp)
 {
-    size_t lo = 0, hi = sizeof newer / sizeof newer[0];
+    size_t lo = 0, hi = sizeof newer_ranges / sizeof newer_ranges[0];
 
     while (lo < hi) {
         size_t mid = lo + (hi - lo) / 2;
 
-        if (cp > newer[mid].last)
+        if (cp > newer_ranges[mid].last)
             lo = mid + 1;
         else
             hi = mid;
     }
-    return lo < sizeof newer / sizeof newer[0] && cp >= newer[lo].first;
+    return lo < sizeof newer_ranges / sizeof newer_ranges[0] && cp >= newer_ranges[lo].first;
 }
 
 static int combining_class(int32_t cp)
@@ -55,8 +55,8 @@ static int by_class(const void *a, const void *b)
     return x[2] < y[2] ? -1 : 1;
 }
 
-/* Canonical order within one run of combining marks. Long runs are sorted, not bubbled: a text may
- * hold nothing else. */
+/* Canonical order within a run of combining marks. Long runs use qsort(), as a text may consist of
+ * one run. */
 static int order_run(int32_t *p, size_t n)
 {
     int32_t(*keys)[3];
@@ -97,10 +97,10 @@ static int put_bytes(cg_nfc *nfc, const char *bytes, size_t n)
     return 0;
 }
 
-/* The stretch from input offset `from` became the output from offset `to`. */
+/* Records that the section at input offset `from` starts at output offset `to`. */
 static int put_part(cg_nfc *nfc, size_t from, size_t to, int changed)
 {
-    /* neighbouring unchanged stretches are one: offsets run in step through both */
+    /* consecutive unchanged sections are one: offsets advance equally */
     if (nfc->n_parts && !nfc->parts[nfc->n_parts - 1].changed && !changed)
         return 0;
     if (cg_grow((void **)&nfc->parts, &nfc->parts_cap, nfc->n_parts + 2, sizeof *nfc->parts))
@@ -109,8 +109,8 @@ static int put_part(cg_nfc *nfc, size_t from, size_t to, int changed)
     return 0;
 }
 
-/* Normalize one stretch, which begins at a character that no earlier one can act on. */
-static int run_stretch(cg_nfc *nfc, const char *text, size_t from, size_t to)
+/* Normalizes a section; its first character does not combine with earlier ones. */
+static int normalize_section(cg_nfc *nfc, const char *text, size_t from, size_t to)
 {
     size_t n = 0, run = 0, start = nfc->len;
     utf8proc_ssize_t composed;
@@ -161,17 +161,17 @@ cg_status cg_nfc_run(cg_nfc *nfc, const char *text, size_t len, int *ret_same, c
     while (i < len) {
         size_t from = i, n;
         uint32_t cp = cg_utf8_get(text + i, &n);
-        int alone = is_newer(cp);
+        int newer = is_newer(cp);
 
-        /* A stretch is one character and the non-ASCII ones after it: ASCII characters and newer
-         * ones never combine with what stands before them. */
-        for (i += n; !alone && i < len && (unsigned char)text[i] >= 0x80; i += n)
+        /* A section is one character and the non-ASCII ones after it: ASCII and newer characters
+         * never combine with preceding ones. */
+        for (i += n; !newer && i < len && (unsigned char)text[i] >= 0x80; i += n)
             if (is_newer(cg_utf8_get(text + i, &n)))
                 break;
-        if (alone || i - from == 1) {
+        if (newer || i - from == 1) {
             if (put_part(nfc, from, nfc->len, 0) || put_bytes(nfc, text + from, i - from))
                 goto nomem;
-        } else if (run_stretch(nfc, text, from, i)) {
+        } else if (normalize_section(nfc, text, from, i)) {
             goto nomem;
         }
     }

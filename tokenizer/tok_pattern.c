@@ -9,7 +9,7 @@
 #include "base/error.h"
 #include "tok_regex.h"
 
-/* Backtracking steps allowed in one match attempt. Patterns in use need a handful a character. */
+/* Limit of backtracking steps per match attempt. Patterns in use need a few per character. */
 #define MATCH_LIMIT    10000000u
 #define HEAP_LIMIT_KIB (64u * 1024)
 #define JIT_STACK_MAX  (8u * 1024 * 1024)
@@ -17,7 +17,7 @@
 struct cg_pattern {
     pcre2_code *code[2]; /* [ascii] */
     int jit[2];
-    pcre2_match_context *context; /* limits; read only once built */
+    pcre2_match_context *context; /* limits; not modified after creation */
 };
 
 static cg_status compile_one(const char *text, uint32_t options, pcre2_code **ret_code,
@@ -29,7 +29,7 @@ static cg_status compile_one(const char *text, uint32_t options, pcre2_code **re
     int code = 0;
 
     if (!context)
-        return cg_fail(err, CG_ERR_NOMEM, "regular expression: out of memory");
+        return cg_fail_nomem(err, "regular expression");
     pcre2_set_newline(context, PCRE2_NEWLINE_LF);
     *ret_code =
         pcre2_compile((PCRE2_SPTR)text, PCRE2_ZERO_TERMINATED,
@@ -39,7 +39,7 @@ static cg_status compile_one(const char *text, uint32_t options, pcre2_code **re
         pcre2_get_error_message(code, reason, sizeof reason);
         return cg_fail(err, CG_ERR_FORMAT, "regular expression: %s", (char *)reason);
     }
-    /* Where the machine allows no JIT the interpreter gives the same matches, slower. */
+    /* Without JIT support the interpreter finds the same matches, slower. */
     *ret_jit = pcre2_jit_compile(*ret_code, PCRE2_JIT_COMPLETE) == 0;
     return CG_OK;
 }
@@ -52,18 +52,16 @@ cg_status cg_pattern_create(const char *src, size_t len, int literal, cg_pattern
     cg_status st;
 
     if (!p)
-        return cg_fail(err, CG_ERR_NOMEM, "regular expression: out of memory");
+        return cg_fail_nomem(err, "regular expression");
     st = literal ? cg_regex_quote(src, len, &ascii, &utf, err)
                  : cg_regex_translate(src, len, &ascii, &utf, err);
     if (st != CG_OK)
         goto out;
-    if ((st = compile_one(ascii, 0, &p->code[1], &p->jit[1], err)) != CG_OK)
-        goto out;
-    if ((st = compile_one(utf, PCRE2_UTF, &p->code[0], &p->jit[0], err)) != CG_OK)
-        goto out;
+    CG_TRY_GOTO(st, compile_one(ascii, 0, &p->code[1], &p->jit[1], err), out);
+    CG_TRY_GOTO(st, compile_one(utf, PCRE2_UTF, &p->code[0], &p->jit[0], err), out);
     p->context = pcre2_match_context_create(NULL);
     if (!p->context) {
-        st = cg_fail(err, CG_ERR_NOMEM, "regular expression: out of memory");
+        st = cg_fail_nomem(err, "regular expression");
         goto out;
     }
     pcre2_set_match_limit(p->context, MATCH_LIMIT);
@@ -95,10 +93,10 @@ void cg_match_memory_finish(cg_match_memory *memory)
     *memory = (cg_match_memory) { NULL, NULL, NULL };
 }
 
-/* A match that ran out of the machine stack's 32 KiB is tried again on a stack of its own. */
-static int match_on_big_stack(cg_match_walk *walk, const pcre2_code *code)
+/* Repeats a match that exceeded the 32 KiB of machine stack, on a separate larger stack. */
+static int match_on_large_stack(cg_match_iterator *it, const pcre2_code *code)
 {
-    cg_match_memory *m = walk->memory;
+    cg_match_memory *m = it->memory;
 
     if (!m->stack) {
         m->stack = pcre2_jit_stack_create(32 * 1024, JIT_STACK_MAX, NULL);
@@ -108,62 +106,61 @@ static int match_on_big_stack(cg_match_walk *walk, const pcre2_code *code)
         pcre2_set_match_limit(m->context, MATCH_LIMIT);
         pcre2_jit_stack_assign(m->context, NULL, m->stack);
     }
-    return pcre2_jit_match(code, (PCRE2_SPTR)walk->text, walk->len, walk->at, 0, m->data,
-                           m->context);
+    return pcre2_jit_match(code, (PCRE2_SPTR)it->text, it->len, it->at, 0, m->data, m->context);
 }
 
-static int match(cg_match_walk *walk)
+static int match(cg_match_iterator *it)
 {
-    const cg_pattern *p = walk->pattern;
-    const pcre2_code *code = p->code[walk->ascii];
+    const cg_pattern *p = it->pattern;
+    const pcre2_code *code = p->code[it->ascii];
     int rc;
 
-    if (!p->jit[walk->ascii])
-        return pcre2_match(code, (PCRE2_SPTR)walk->text, walk->len, walk->at, PCRE2_NO_UTF_CHECK,
-                           walk->memory->data, p->context);
-    rc = pcre2_jit_match(code, (PCRE2_SPTR)walk->text, walk->len, walk->at, 0, walk->memory->data,
+    if (!p->jit[it->ascii])
+        return pcre2_match(code, (PCRE2_SPTR)it->text, it->len, it->at, PCRE2_NO_UTF_CHECK,
+                           it->memory->data, p->context);
+    rc = pcre2_jit_match(code, (PCRE2_SPTR)it->text, it->len, it->at, 0, it->memory->data,
                          p->context);
     if (rc == PCRE2_ERROR_JIT_STACKLIMIT)
-        rc = match_on_big_stack(walk, code);
+        rc = match_on_large_stack(it, code);
     return rc;
 }
 
-int cg_match_next(cg_match_walk *walk, size_t *ret_start, size_t *ret_end, cg_error *err)
+int cg_match_next(cg_match_iterator *it, size_t *ret_start, size_t *ret_end, cg_error *err)
 {
     const PCRE2_SIZE *range;
 
-    if (!walk->memory->data) {
-        walk->memory->data = pcre2_match_data_create(1, NULL);
-        if (!walk->memory->data) {
-            cg_fail(err, CG_ERR_NOMEM, "splitting a text: out of memory");
+    if (!it->memory->data) {
+        it->memory->data = pcre2_match_data_create(1, NULL);
+        if (!it->memory->data) {
+            cg_fail_nomem(err, "splitting a text");
             return -1;
         }
     }
-    range = pcre2_get_ovector_pointer(walk->memory->data);
-    while (walk->at <= walk->len) {
-        int rc = match(walk);
+    range = pcre2_get_ovector_pointer(it->memory->data);
+    while (it->at <= it->len) {
+        int rc = match(it);
 
         if (rc == PCRE2_ERROR_NOMATCH)
             break;
         if (rc == PCRE2_ERROR_NOMEMORY) {
-            cg_fail(err, CG_ERR_NOMEM, "splitting a text: out of memory");
+            cg_fail_nomem(err, "splitting a text");
             return -1;
         }
         if (rc < 0) {
             cg_fail(err, CG_ERR_LIMIT,
-                    "the pre-tokenizer's pattern backtracks beyond its bound at offset %zu of a "
+                    "the pre-tokenizer's pattern exceeds its backtracking limit at offset %zu of a "
                     "piece of %zu bytes",
-                    walk->at, walk->len);
+                    it->at, it->len);
             return -1;
         }
-        if (range[0] == range[1] && range[1] == walk->last_end) {
+        if (range[0] == range[1] && range[1] == it->last_end) {
             do
-                walk->at++;
-            while (walk->at < walk->len && ((unsigned char)walk->text[walk->at] & 0xc0) == 0x80);
+                it->at++;
+            while (it->at < it->len && ((unsigned char)it->text[it->at] & 0xc0) == 0x80);
             continue;
         }
         *ret_start = range[0];
-        *ret_end = walk->at = walk->last_end = range[1];
+        *ret_end = it->at = it->last_end = range[1];
         return 1;
     }
     return 0;

@@ -23,7 +23,7 @@ typedef struct outbuf {
     size_t n, cap;
 } outbuf;
 
-/* One set of characters: ASCII members, and the body of a bracket class for the UTF form. */
+/* A set of characters: its ASCII members, and the body of a bracket class for the UTF form. */
 typedef struct charset {
     uint8_t ascii[128];
     outbuf utf;
@@ -40,10 +40,10 @@ typedef struct translator {
     const char *s;
     size_t n, at;
     outbuf ascii, utf;
-    uint8_t caseless[MAX_DEPTH + 1]; /* of the groups that are open */
+    uint8_t caseless[MAX_DEPTH + 1]; /* of the open groups */
     size_t depth;
-    int last_letter; /* literal just before, lower case; 0 if there is none */
-    int patch_newer; /* PCRE2 here is older than Unicode 16 */
+    int last_letter; /* preceding literal, lower case; 0 if none */
+    int patch_newer; /* PCRE2 is older than Unicode 16 */
     int nomem;
     cg_error *err;
 } translator;
@@ -85,8 +85,7 @@ static cg_status unsupported(translator *t, size_t at, const char *what)
     return cg_fail(t->err, CG_ERR_UNSUPPORTED, "regular expression, offset %zu: %s", at, what);
 }
 
-/* Escapes mean the same inside and outside a class, and need no thought about special characters.
- */
+/* Writes a character as an escape, which is valid inside and outside a class. */
 static void put_point(translator *t, outbuf *b, uint32_t cp)
 {
     if (cp < 128 && isalnum((int)cp))
@@ -141,7 +140,7 @@ static void put_category(translator *t, outbuf *b, const char *category)
         putf(t, b, "\\x{%x}-\\x{%x}", first, last);
 }
 
-/* Add a class escape to a set; a negated one only where its complement can be written out. */
+/* Adds a class escape to a set; a negated one only if its complement can be listed. */
 static cg_status set_add_class(translator *t, charset *set, const class_escape *e, size_t at)
 {
     static const char space[] = "\\x{9}-\\x{d}\\x{20}\\x{85}\\x{a0}\\x{1680}\\x{2000}-\\x{200a}"
@@ -181,7 +180,7 @@ static void set_add_range(translator *t, charset *set, uint32_t first, uint32_t 
     }
 }
 
-/* Write a set as one atom of both forms. */
+/* Writes a set as one atom of both forms. */
 static void put_set(translator *t, charset *set, int negate)
 {
     int any = 0;
@@ -217,13 +216,12 @@ static cg_status put_literal(translator *t, uint32_t cp, size_t at)
     if (t->caseless[t->depth]) {
         int c = cp < 128 ? tolower((int)cp) : 0, p = t->last_letter;
 
-        /* such pairs also match one ligature or sharp s in the syntax we come from */
+        /* in Oniguruma, these pairs also match a ligature or sharp s */
         if ((p == 's' && (c == 's' || c == 't')) ||
             (p == 'f' && (c == 'f' || c == 'i' || c == 'l')))
-            return unsupported(t, at, "this pair of letters regardless of case is not supported");
+            return unsupported(t, at, "this case-insensitive pair of letters is not supported");
         if (cp >= 128)
-            return unsupported(t, at,
-                               "a character beyond ASCII regardless of case is not supported");
+            return unsupported(t, at, "a case-insensitive character beyond ASCII is not supported");
     }
     if (cp < 128) {
         put_point(t, &t->ascii, cp);
@@ -237,7 +235,7 @@ static cg_status put_literal(translator *t, uint32_t cp, size_t at)
     return CG_OK;
 }
 
-/* \p{Name} or \p{^Name}, after the letter p or P. */
+/* Parses \p{Name} or \p{^Name}, after the letter p or P. */
 static cg_status parse_property(translator *t, class_escape *e)
 {
     static const char known[] = " L Lu Ll Lt Lm Lo M N Nd Nl No P Pc Pd Ps Pe Pi Pf Po S Sm Sc Sk "
@@ -260,14 +258,15 @@ static cg_status parse_property(translator *t, class_escape *e)
                 memcpy(e->category, t->s + t->at, len);
                 t->at += len + 1;
                 if (t->caseless[t->depth] && e->category[0] == 'L' && len == 2)
-                    return unsupported(t, start,
-                                       "a letter case regardless of case is not supported");
+                    return unsupported(
+                        t, start, "a case-insensitive class of one letter case is not supported");
                 e->kind = 'p';
                 return CG_OK;
             }
         }
     }
-    return unsupported(t, start, "\\p is served with general categories only (L, Lu, ..., Cc, Cf)");
+    return unsupported(t, start,
+                       "\\p is supported for general categories only (L, Lu, ..., Cc, Cf)");
 }
 
 static enum escape parse_hex(translator *t, int c, uint32_t *ret_cp)
@@ -300,14 +299,14 @@ static enum escape parse_hex(translator *t, int c, uint32_t *ret_cp)
     return ESC_CHAR;
 }
 
-/* An escape, after its backslash. An anchor's letter is returned in *ret_cp. */
+/* Parses an escape, after its backslash. The letter of an anchor is returned in *ret_cp. */
 static enum escape parse_escape(translator *t, int in_class, uint32_t *ret_cp, class_escape *e)
 {
     size_t start = t->at, len;
     char c;
 
     if (t->at >= t->n) {
-        unsupported(t, start, "a backslash with nothing after it");
+        unsupported(t, start, "a backslash at the end");
         return ESC_FAILED;
     }
     if ((unsigned char)t->s[t->at] >= 0x80) {
@@ -373,7 +372,7 @@ static enum escape parse_escape(translator *t, int in_class, uint32_t *ret_cp, c
     return ESC_FAILED;
 }
 
-/* A bracket class, after its '['. */
+/* Parses a bracket class, after its '['. */
 static cg_status parse_class(translator *t)
 {
     charset set = { { 0 }, { NULL, 0, 0 } };
@@ -414,10 +413,9 @@ static cg_status parse_class(translator *t)
                 goto out;
             }
             if (kind == ESC_CLASS) {
-                if ((st = set_add_class(t, &set, &e, here)) != CG_OK)
-                    goto out;
+                CG_TRY_GOTO(st, set_add_class(t, &set, &e, here), out);
                 if (t->at + 1 < t->n && t->s[t->at] == '-' && t->s[t->at + 1] != ']') {
-                    st = unsupported(t, t->at, "a range that begins with a class");
+                    st = unsupported(t, t->at, "a range that starts with a class is not supported");
                     goto out;
                 }
                 continue;
@@ -426,7 +424,9 @@ static cg_status parse_class(translator *t)
             first = cg_utf8_get(t->s + t->at, &len);
             t->at += len;
             if (first == '-' && items && t->at < t->n && t->s[t->at] != ']') {
-                st = unsupported(t, here, "'-' between ranges; put it first, last or escape it");
+                st = unsupported(
+                    t, here,
+                    "'-' between ranges is not supported; put it first or last, or escape it");
                 goto out;
             }
         }
@@ -436,25 +436,27 @@ static cg_status parse_class(translator *t)
             if (t->s[t->at] == '\\') {
                 t->at++;
                 if (parse_escape(t, 1, &last, &e) != ESC_CHAR) {
-                    st = unsupported(t, here, "a range that does not end in a character");
+                    st = unsupported(t, here,
+                                     "a range that does not end with a character is not supported");
                     goto out;
                 }
             } else {
                 last = cg_utf8_get(t->s + t->at, &len);
                 t->at += len;
                 if (last == '[') {
-                    st = unsupported(t, here, "unescaped '[' inside a bracket class");
+                    st = unsupported(t, here,
+                                     "unescaped '[' inside a bracket class is not supported");
                     goto out;
                 }
             }
             if (last < first) {
                 st = cg_fail(t->err, CG_ERR_FORMAT,
-                             "regular expression, offset %zu: range runs backwards", here);
+                             "regular expression, offset %zu: range is reversed", here);
                 goto out;
             }
         }
         if (t->caseless[t->depth] && last >= 128) {
-            st = unsupported(t, here, "a character beyond ASCII regardless of case");
+            st = unsupported(t, here, "a case-insensitive character beyond ASCII is not supported");
             goto out;
         }
         set_add_range(t, &set, first, last);
@@ -466,7 +468,7 @@ out:
     return st;
 }
 
-/* A group's opening, after its '('. */
+/* Parses the start of a group, after its '('. */
 static cg_status parse_group(translator *t)
 {
     static const char *const plain[] = { "?:", "?=", "?!", "?<=", "?<!", "?>" };
@@ -484,7 +486,7 @@ static cg_status parse_group(translator *t)
         open = "(?i:";
         t->at += 3;
     } else if (left >= 3 && !memcmp(rest, "?i)", 3) && t->at == 1) {
-        /* at the very start the option holds for the whole pattern in both syntaxes */
+        /* at the start of the pattern the option applies to all of it in both syntaxes */
         t->caseless[0] = 1;
         t->at += 3;
         put_both(t, "(?i)", 4);
@@ -498,7 +500,7 @@ static cg_status parse_group(translator *t)
         t->at += strlen(open);
         put_both(t, "(", 1);
     } else {
-        open = "(?:"; /* back references are refused, so captures have no use */
+        open = "(?:"; /* back references are refused, so captures are not needed */
     }
     put_both(t, open, strlen(open));
     t->caseless[++t->depth] = (uint8_t)caseless;
@@ -514,7 +516,7 @@ static size_t digits_at(const translator *t, size_t at)
     return n;
 }
 
-/* '{' : an interval, or a plain brace where it is none. */
+/* Parses '{': an interval, or otherwise a literal brace. */
 static cg_status parse_brace(translator *t)
 {
     size_t at = t->at + 1, low = digits_at(t, at), high = 0;
@@ -618,8 +620,8 @@ static cg_status finish(translator *t, cg_status st, char **ret_ascii, char **re
 {
     put(t, &t->ascii, "", 0);
     put(t, &t->utf, "", 0);
-    if (t->nomem) /* also where a lost piece of output looked like an error */
-        st = cg_fail(t->err, CG_ERR_NOMEM, "regular expression: out of memory");
+    if (t->nomem) /* overrides st: lost output may have looked like an error */
+        st = cg_fail_nomem(t->err, "regular expression");
     if (st != CG_OK) {
         free(t->ascii.s);
         free(t->utf.s);
@@ -637,9 +639,8 @@ static cg_status start(translator *t, const char *src, size_t len, cg_error *err
 
     *t = (translator) { .s = src, .n = len, .err = err };
     if (len > CG_REGEX_MAX)
-        return cg_fail(err, CG_ERR_LIMIT,
-                       "regular expression of %zu bytes; at most %d are accepted", len,
-                       CG_REGEX_MAX);
+        return cg_fail(err, CG_ERR_LIMIT, "regular expression: found %zu bytes, wanted at most %d",
+                       len, CG_REGEX_MAX);
     if (!len)
         return cg_fail(err, CG_ERR_UNSUPPORTED, "the empty pattern is not supported");
     if (cg_utf8_check(src, len, &ascii) != len)

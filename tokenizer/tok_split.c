@@ -49,17 +49,17 @@ void cg_split_memory_finish(cg_split_memory *memory)
     memory->prefixed_cap = 0;
 }
 
-static int nomem(cg_error *err)
+static int fail_nomem(cg_error *err)
 {
-    cg_fail(err, CG_ERR_NOMEM, "splitting a text: out of memory");
+    cg_fail_nomem(err, "splitting a text");
     return -1;
 }
 
-/* Stretches of a piece, matches and what lies between them, are kept as ranges with the match flag
- * in the top bit of `end`: texts are shorter than 2^31. */
+/* A piece is divided into segments: matches and the text between them. The top bit of a segment's
+ * `end` marks a match; texts are shorter than 2^31. */
 #define MATCH_BIT (UINT32_C(1) << 31)
 
-static int push_stretch(cg_spans *found, size_t start, size_t end, int match)
+static int push_segment(cg_spans *found, size_t start, size_t end, int match)
 {
     if (cg_spans_push(found, start, end))
         return -1;
@@ -68,30 +68,30 @@ static int push_stretch(cg_spans *found, size_t start, size_t end, int match)
     return 0;
 }
 
-static int find_stretches(const cg_split *split, cg_split_memory *m, const char *text, size_t len,
-                          int ascii, cg_error *err)
+static int find_segments(const cg_split *split, cg_split_memory *m, const char *text, size_t len,
+                         int ascii, cg_error *err)
 {
     size_t prev = 0, start, end;
-    cg_match_walk walk;
+    cg_match_iterator it;
     int rc;
 
     m->found.n = 0;
-    cg_match_begin(&walk, split->pattern, &m->match, text, len, ascii);
-    while ((rc = cg_match_next(&walk, &start, &end, err)) > 0) {
-        if (prev != start && push_stretch(&m->found, prev, start, split->invert))
-            return nomem(err);
-        if (push_stretch(&m->found, start, end, !split->invert))
-            return nomem(err);
+    cg_match_start(&it, split->pattern, &m->match, text, len, ascii);
+    while ((rc = cg_match_next(&it, &start, &end, err)) > 0) {
+        if (prev != start && push_segment(&m->found, prev, start, split->invert))
+            return fail_nomem(err);
+        if (push_segment(&m->found, start, end, !split->invert))
+            return fail_nomem(err);
         prev = end;
     }
-    if (!rc && prev != len && push_stretch(&m->found, prev, len, split->invert))
-        return nomem(err);
+    if (!rc && prev != len && push_segment(&m->found, prev, len, split->invert))
+        return fail_nomem(err);
     return rc;
 }
 
-/* Pieces of the stretches of one piece that begins at `base`, in order, empty ones left out. */
-static int join_stretches(enum cg_split_behavior behavior, const cg_spans *found, size_t base,
-                          cg_spans *out)
+/* Appends the non-empty pieces of a piece that starts at `base`, in order, from its segments. */
+static int join_segments(enum cg_split_behavior behavior, const cg_spans *found, size_t base,
+                         cg_spans *out)
 {
     size_t n = found->n, i = 0;
 
@@ -108,12 +108,12 @@ static int join_stretches(enum cg_split_behavior behavior, const cg_spans *found
                 continue;
             break;
         case CG_SPLIT_MERGED_BEFORE:
-            /* the text before a match takes the first match after it */
+            /* the text before a match is joined with that match only */
             if (!match && i < n && (found->items[i].end & MATCH_BIT))
                 end = found->items[i++].end & ~MATCH_BIT;
             break;
         case CG_SPLIT_MERGED_AFTER:
-            /* the last of a row of matches goes to the text after it */
+            /* the last of consecutive matches is joined with the text after it */
             if (match && i < n && !(found->items[i].end & MATCH_BIT))
                 end = found->items[i++].end;
             break;
@@ -128,25 +128,25 @@ static int join_stretches(enum cg_split_behavior behavior, const cg_spans *found
     return 0;
 }
 
-/* Offset in the text of offset x in a piece that begins at `start`; the synthetic ' ' (`shift` of
- * 1) stands for nothing in the text. */
-static size_t origin(size_t start, size_t x, size_t shift)
+/* Text offset of offset x in a piece that starts at `start`; shift is 1 if ' ' was prepended, which
+ * has no text. */
+static size_t text_offset(size_t start, size_t x, size_t shift)
 {
     return start + (x > shift ? x - shift : 0);
 }
 
-/* Byte-level step on the piece text[start..end). */
-static int byte_level(const cg_pretok *p, cg_split_memory *m, const char *text, size_t start,
-                      size_t end, int ascii, cg_piece_fn fn, void *ctx, cg_error *err)
+/* Applies the byte-level step to the piece text[start..end). */
+static int run_byte_level(const cg_pretok *p, cg_split_memory *m, const char *text, size_t start,
+                          size_t end, int ascii, cg_pretoken_fn fn, void *ctx, cg_error *err)
 {
     const char *s = text + start;
     size_t len = end - start, shift = 0, prev = 0, from = 0, to = 0;
-    cg_match_walk walk;
+    cg_match_iterator it;
     int rc;
 
     if (p->prefix_space && s[0] != ' ') {
         if (cg_grow((void **)&m->prefixed, &m->prefixed_cap, len + 1, 1))
-            return nomem(err);
+            return fail_nomem(err);
         m->prefixed[0] = ' ';
         memcpy(m->prefixed + 1, s, len);
         s = m->prefixed;
@@ -155,31 +155,31 @@ static int byte_level(const cg_pretok *p, cg_split_memory *m, const char *text, 
     }
     if (!p->byte_split)
         return fn(ctx, s, len, start, end);
-    cg_match_begin(&walk, p->byte_split, &m->match, s, len, ascii);
-    while ((rc = cg_match_next(&walk, &from, &to, err)) > 0) {
-        if (prev != from && (rc = fn(ctx, s + prev, from - prev, origin(start, prev, shift),
-                                     origin(start, from, shift))))
+    cg_match_start(&it, p->byte_split, &m->match, s, len, ascii);
+    while ((rc = cg_match_next(&it, &from, &to, err)) > 0) {
+        if (prev != from && (rc = fn(ctx, s + prev, from - prev, text_offset(start, prev, shift),
+                                     text_offset(start, from, shift))))
             return rc;
-        if (from != to && (rc = fn(ctx, s + from, to - from, origin(start, from, shift),
-                                   origin(start, to, shift))))
+        if (from != to && (rc = fn(ctx, s + from, to - from, text_offset(start, from, shift),
+                                   text_offset(start, to, shift))))
             return rc;
         prev = to;
     }
     if (!rc && prev != len)
-        rc = fn(ctx, s + prev, len - prev, origin(start, prev, shift), end);
+        rc = fn(ctx, s + prev, len - prev, text_offset(start, prev, shift), end);
     return rc;
 }
 
-/* The usual case, one isolating Split, without a list of pieces in between. */
+/* Fast path for the usual case, one isolating Split: needs no list of pieces. */
 static int run_isolated(const cg_pretok *p, cg_split_memory *m, const char *text, size_t len,
-                        int ascii, cg_piece_fn fn, void *ctx, cg_error *err)
+                        int ascii, cg_pretoken_fn fn, void *ctx, cg_error *err)
 {
     size_t prev = 0, start, end;
-    cg_match_walk walk;
+    cg_match_iterator it;
     int rc;
 
-    cg_match_begin(&walk, p->splits[0].pattern, &m->match, text, len, ascii);
-    while ((rc = cg_match_next(&walk, &start, &end, err)) > 0) {
+    cg_match_start(&it, p->splits[0].pattern, &m->match, text, len, ascii);
+    while ((rc = cg_match_next(&it, &start, &end, err)) > 0) {
         if (prev != start && (rc = fn(ctx, text + prev, start - prev, prev, start)))
             return rc;
         if (start != end && (rc = fn(ctx, text + start, end - start, start, end)))
@@ -192,7 +192,7 @@ static int run_isolated(const cg_pretok *p, cg_split_memory *m, const char *text
 }
 
 int cg_pretok_run(const cg_pretok *p, cg_split_memory *m, const char *text, size_t len, int ascii,
-                  cg_piece_fn fn, void *ctx, cg_error *err)
+                  cg_pretoken_fn fn, void *ctx, cg_error *err)
 {
     cg_spans *in = &m->pieces[0], *out = &m->pieces[1];
     int rc;
@@ -204,7 +204,7 @@ int cg_pretok_run(const cg_pretok *p, cg_split_memory *m, const char *text, size
         return run_isolated(p, m, text, len, ascii, fn, ctx, err);
     in->n = 0;
     if (cg_spans_push(in, 0, len))
-        return nomem(err);
+        return fail_nomem(err);
     for (size_t i = 0; i < p->n_splits; i++) {
         cg_spans *swap = in;
 
@@ -212,17 +212,17 @@ int cg_pretok_run(const cg_pretok *p, cg_split_memory *m, const char *text, size
         for (size_t k = 0; k < in->n; k++) {
             size_t start = in->items[k].start, end = in->items[k].end;
 
-            if (find_stretches(&p->splits[i], m, text + start, end - start, ascii, err))
+            if (find_segments(&p->splits[i], m, text + start, end - start, ascii, err))
                 return -1;
-            if (join_stretches(p->splits[i].behavior, &m->found, start, out))
-                return nomem(err);
+            if (join_segments(p->splits[i].behavior, &m->found, start, out))
+                return fail_nomem(err);
         }
         in = out;
         out = swap;
     }
     for (size_t k = 0; k < in->n; k++)
-        if ((rc =
-                 byte_level(p, m, text, in->items[k].start, in->items[k].end, ascii, fn, ctx, err)))
+        if ((rc = run_byte_level(p, m, text, in->items[k].start, in->items[k].end, ascii, fn, ctx,
+                                 err)))
             return rc;
     return 0;
 }

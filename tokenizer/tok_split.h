@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/** @file tok_split.h  Split steps of a pre-tokenizer: pattern, behaviour, order. */
+/** @file tok_split.h  The pre-tokenizer: Split steps and the byte-level step. */
 #ifndef CG_TOK_SPLIT_H
 #define CG_TOK_SPLIT_H
 
@@ -7,34 +7,34 @@
 
 #include "tok_pattern.h"
 
-/** What becomes of the matches of a step. */
+/** Treatment of the matches of a step. */
 enum cg_split_behavior {
-    CG_SPLIT_ISOLATED,      /* each match a piece of its own */
+    CG_SPLIT_ISOLATED,      /* each match is a piece */
     CG_SPLIT_REMOVED,       /* matches are dropped */
-    CG_SPLIT_MERGED_BEFORE, /* a match ends the piece before it */
-    CG_SPLIT_MERGED_AFTER,  /* a match begins the piece after it */
-    CG_SPLIT_CONTIGUOUS,    /* neighbouring matches are one piece */
+    CG_SPLIT_MERGED_BEFORE, /* a match is appended to the piece before it */
+    CG_SPLIT_MERGED_AFTER,  /* a match is prepended to the piece after it */
+    CG_SPLIT_CONTIGUOUS,    /* adjacent matches are one piece */
 };
 
 typedef struct cg_split {
     cg_pattern *pattern; /* owned by the step */
     enum cg_split_behavior behavior;
-    int invert; /* the text between the matches is what was searched for */
+    int invert; /* the text between matches is treated as the matches */
 } cg_split;
 
-/** Most Split steps in one pre-tokenizer. */
+/** Maximum number of Split steps in a pre-tokenizer. */
 #define CG_SPLIT_STEPS 16
 
 /**
- * A pre-tokenizer: Split steps one after the other, each within the pieces of the one before, then
- * the byte-level step. Zero-initialise; immutable when filled.
+ * A pre-tokenizer: Split steps in sequence, each applied to the pieces of the previous one, then
+ * the byte-level step, whose pieces are the pre-tokens. Zero-initialise; immutable once filled.
  */
 typedef struct cg_pretok {
     cg_split splits[CG_SPLIT_STEPS];
     size_t n_splits;
-    int byte_level;         /* the byte-level step is there (it must be) */
-    int prefix_space;       /* it puts ' ' before pieces that do not begin with one */
-    cg_pattern *byte_split; /* its own pattern, NULL if it does not split; owned */
+    int byte_level;         /* 1: has a byte-level step, which is required */
+    int prefix_space;       /* byte level: prepend ' ' to pieces that do not start with one */
+    cg_pattern *byte_split; /* pattern of the byte-level step, NULL if it does not split; owned */
 } cg_pretok;
 
 void cg_pretok_finish(cg_pretok *pretok);
@@ -51,19 +51,19 @@ typedef struct cg_split_memory {
 void cg_split_memory_finish(cg_split_memory *memory);
 
 /**
- * Receives one piece: its bytes (the synthetic ' ' included) and the range of the split text that
- * they stand for. Non-zero ends the splitting.
+ * Receives a pre-token: its bytes (including a prepended ' ') and the range of the split text that
+ * it comes from. A non-zero result stops the splitting.
  */
-typedef int (*cg_piece_fn)(void *ctx, const char *bytes, size_t len, size_t start, size_t end);
+typedef int (*cg_pretoken_fn)(void *ctx, const char *bytes, size_t len, size_t start, size_t end);
 
 /**
- * Split text[0..len), valid UTF-8, and hand its pieces over in order; none is empty.
- * @return 0; -1 on failure of the splitting (err written); else what fn returned
+ * Splits text[0..len), valid UTF-8, and passes its pre-tokens to fn in order; none is empty.
+ * @return 0; -1 if splitting fails (err written); otherwise the non-zero result of fn
  */
 int cg_pretok_run(const cg_pretok *pretok, cg_split_memory *memory, const char *text, size_t len,
-                  int ascii, cg_piece_fn fn, void *ctx, cg_error *err);
+                  int ascii, cg_pretoken_fn fn, void *ctx, cg_error *err);
 
-/** Append a range; -1 if out of memory. */
+/** Appends a range; returns -1 if out of memory. */
 int cg_spans_push(cg_spans *spans, size_t start, size_t end);
 
 #endif

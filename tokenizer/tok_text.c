@@ -4,7 +4,7 @@
 #include <string.h>
 #include <utf8proc.h>
 
-/* Length of the valid character at s[0..n), 0 if there is none. */
+/* Length of the valid character at s[0..n), 0 if it is invalid. */
 static size_t char_len(const unsigned char *s, size_t n)
 {
     unsigned char lo = 0x80, hi = 0xbf; /* bounds of the second byte */
@@ -18,13 +18,13 @@ static size_t char_len(const unsigned char *s, size_t n)
     if (n < len)
         return 0;
     if (s[0] == 0xe0)
-        lo = 0xa0; /* below: overlong */
+        lo = 0xa0; /* smaller: overlong */
     else if (s[0] == 0xed)
-        hi = 0x9f; /* above: surrogates */
+        hi = 0x9f; /* larger: surrogates */
     else if (s[0] == 0xf0)
         lo = 0x90;
     else if (s[0] == 0xf4)
-        hi = 0x8f; /* above: beyond U+10FFFF */
+        hi = 0x8f; /* larger: beyond U+10FFFF */
     if (s[1] < lo || s[1] > hi)
         return 0;
     for (size_t i = 2; i < len; i++)
@@ -126,14 +126,14 @@ int cg_is_word(uint32_t cp)
     }
 }
 
-static int own_char(uint32_t cp)
+static int maps_to_itself(uint32_t cp)
 {
     return (cp >= 33 && cp <= 126) || (cp >= 161 && cp <= 172) || (cp >= 174 && cp <= 255);
 }
 
 uint32_t cg_byte_char(uint8_t byte)
 {
-    if (own_char(byte))
+    if (maps_to_itself(byte))
         return byte;
     if (byte <= 32)
         return 256u + byte;
@@ -145,7 +145,7 @@ uint32_t cg_byte_char(uint8_t byte)
 int cg_char_byte(uint32_t cp)
 {
     if (cp < 256)
-        return own_char(cp) ? (int)cp : -1;
+        return maps_to_itself(cp) ? (int)cp : -1;
     if (cp <= 256 + 32)
         return (int)cp - 256;
     if (cp < 256 + 67)

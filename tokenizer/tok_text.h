@@ -7,32 +7,32 @@
 #include <stdint.h>
 
 /**
- * Offset of the first byte that is not part of valid UTF-8 (no surrogates, no overlong forms), or
- * `len` if all is valid. *ret_ascii is 1 if all bytes are below 0x80.
+ * Returns the offset of the first byte that is not part of valid UTF-8 (surrogates and overlong
+ * forms are invalid), or `len` if all are. *ret_ascii is 1 if all bytes are below 0x80.
  */
 size_t cg_utf8_check(const char *text, size_t len, int *ret_ascii);
 
 /** Code point at text[0] of valid UTF-8; *ret_len is its length in bytes, 1 to 4. */
 uint32_t cg_utf8_get(const char *text, size_t *ret_len);
 
-/** Write a code point as UTF-8 into out[4]; returns its length. */
+/** Writes a code point as UTF-8 to out[4]; returns its length. */
 size_t cg_utf8_put(uint32_t cp, char *out);
 
-/** Offset at which the character that ends at `end` (> 0) begins. */
+/** Start offset of the character that ends at `end` (> 0). */
 size_t cg_utf8_back(const char *text, size_t end);
 
 /** Unicode's White_Space property. */
 int cg_is_space(uint32_t cp);
 
-/** A word character as regular expressions mean it: letter, mark, decimal digit, connector. */
+/** Word character of regular expressions: letter, mark, decimal digit, connector, ... */
 int cg_is_word(uint32_t cp);
 
 /**
- * The byte-level alphabet: each byte has one printable character. Bytes 33-126, 161-172 and 174-255
- * are their own, the others take the code points from 256 on in order.
+ * The byte-level alphabet maps each byte to a printable character: bytes 33-126, 161-172 and
+ * 174-255 to themselves, the others in order to the code points from 256 on.
  */
 uint32_t cg_byte_char(uint8_t byte);
-/** Byte of a character of that alphabet, -1 for any other character. */
+/** Byte of a character of the byte-level alphabet, -1 for other characters. */
 int cg_char_byte(uint32_t cp);
 
 #endif

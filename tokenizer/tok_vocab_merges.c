@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The vocab.json + merges.txt form. The rest is in tokenizer_config.json, whose tokenizer_class
- * stands for a normalizer and a pattern that are written nowhere. */
+/* Loads the vocab.json + merges.txt form. Other settings are in tokenizer_config.json, whose
+ * tokenizer_class implies a normalizer and a pattern that no file contains. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,19 +10,17 @@
 static const char qwen2_pattern[] =
     "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| "
     "?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
-static const char gpt2_pattern[] =
-    "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
 
 static const struct tokenizer_class {
     const char *name;
     const char *pattern;
     int nfc;
-    int in_byte_level; /* the byte-level step splits, so that its ' ' comes before the splitting */
+    int in_byte_level; /* the byte-level step splits, after it has prepended its ' ' */
 } classes[] = {
     { "Qwen2Tokenizer", qwen2_pattern, 1, 0 },
     { "Qwen2TokenizerFast", qwen2_pattern, 1, 0 },
-    { "GPT2Tokenizer", gpt2_pattern, 0, 1 },
-    { "GPT2TokenizerFast", gpt2_pattern, 0, 1 },
+    { "GPT2Tokenizer", CG_BYTE_LEVEL_PATTERN, 0, 1 },
+    { "GPT2TokenizerFast", CG_BYTE_LEVEL_PATTERN, 0, 1 },
 };
 
 static cg_status load_class(cg_tokenizer *t, const json_t *config, cg_error *err)
@@ -30,15 +28,13 @@ static cg_status load_class(cg_tokenizer *t, const json_t *config, cg_error *err
     const char *name = json_string_value(json_object_get(config, "tokenizer_class"));
     const json_t *prefix = json_object_get(config, "add_prefix_space");
     cg_pattern *pattern = NULL;
-    cg_status st;
 
     for (size_t i = 0; name && i < sizeof classes / sizeof classes[0]; i++) {
         const struct tokenizer_class *c = &classes[i];
 
         if (strcmp(name, c->name))
             continue;
-        if ((st = cg_pattern_create(c->pattern, strlen(c->pattern), 0, &pattern, err)) != CG_OK)
-            return st;
+        CG_TRY(cg_pattern_create(c->pattern, strlen(c->pattern), 0, &pattern, err));
         t->nfc = c->nfc;
         t->pretok.byte_level = 1;
         t->pretok.prefix_space = json_is_true(prefix);
@@ -50,7 +46,7 @@ static cg_status load_class(cg_tokenizer *t, const json_t *config, cg_error *err
     }
     return cg_fail(err, CG_ERR_UNSUPPORTED,
                    "tokenizer_class '%.64s' with vocab.json is not supported; Qwen2Tokenizer and "
-                   "GPT2Tokenizer are, others need a tokenizer.json",
+                   "GPT2Tokenizer are; others need a tokenizer.json",
                    name ? name : "(none)");
 }
 
@@ -61,8 +57,7 @@ static cg_status load_merges(cg_tok_builder *b, const char *text, size_t len, cg
 
     for (size_t i = 0; i < len; i++)
         n += text[i] == '\n';
-    if ((st = cg_vocab_reserve_merges(&b->tok->vocab, n + 1, err)) != CG_OK)
-        return st;
+    CG_TRY(cg_vocab_reserve_merges(&b->tok->vocab, n + 1, err));
     for (size_t at = 0, next; at < len; at = next) {
         const char *end = memchr(text + at, '\n', len - at);
         size_t size = end ? (size_t)(end - text) - at : len - at;
@@ -79,16 +74,16 @@ static cg_status load_merges(cg_tok_builder *b, const char *text, size_t len, cg
     return CG_OK;
 }
 
-/* Member that may be left out; 0 or 1. */
-static int flag(const json_t *token, const char *key, int otherwise)
+/* An optional boolean member. */
+static int flag(const json_t *token, const char *key, int default_value)
 {
     const json_t *v = json_object_get(token, key);
 
-    return v ? json_is_true(v) : otherwise;
+    return v ? json_is_true(v) : default_value;
 }
 
-/* Is a text one of the special tokens that the configuration names? */
-static int named_special(const json_t *config, const char *content)
+/* Whether the configuration lists a text as a special token. */
+static int is_listed_special(const json_t *config, const char *content)
 {
     static const char *const keys[] = { "bos_token", "eos_token", "pad_token", "unk_token" };
     const json_t *list = json_object_get(config, "additional_special_tokens"), *item;
@@ -115,7 +110,6 @@ static cg_status load_decoder_tokens(cg_tok_builder *b, const json_t *config, cg
     const json_t *tokens = json_object_get(config, "added_tokens_decoder");
     const char *key;
     json_t *token;
-    cg_status st;
 
     if (!tokens)
         return CG_OK;
@@ -130,26 +124,24 @@ static cg_status load_decoder_tokens(cg_tok_builder *b, const json_t *config, cg
         spec.id = strtoll(key, &end, 10);
         if (!*key || *end || !json_is_string(content))
             return cg_fail(err, CG_ERR_FORMAT,
-                           "added_tokens_decoder: '%.40s' is not an id, or has no content", key);
+                           "added_tokens_decoder: '%.40s' is not an id or has no content", key);
         spec.content = json_string_value(content);
         spec.special = flag(token, "special", 0);
         spec.normalized = flag(token, "normalized", !spec.special);
         spec.single_word = flag(token, "single_word", 0);
         spec.lstrip = flag(token, "lstrip", 0);
         spec.rstrip = flag(token, "rstrip", 0);
-        if ((st = cg_load_added(b, &spec, err)) != CG_OK)
-            return st;
+        CG_TRY(cg_load_added(b, &spec, err));
     }
     return CG_OK;
 }
 
-/* added_tokens.json: content -> id. What the configuration describes must agree with it. */
+/* added_tokens.json: content -> id. Must agree with the tokens of the configuration. */
 static cg_status load_added_tokens(cg_tok_builder *b, const json_t *tokens, const json_t *config,
                                    cg_error *err)
 {
     const char *content;
     json_t *id;
-    cg_status st;
 
     json_object_foreach((json_t *)tokens, content, id)
     {
@@ -159,10 +151,9 @@ static cg_status load_added_tokens(cg_tok_builder *b, const json_t *tokens, cons
             return cg_fail(err, CG_ERR_FORMAT, "token '%.64s': id is not an integer", content);
         spec.content = content;
         spec.id = json_integer_value(id);
-        spec.special = named_special(config, content);
+        spec.special = is_listed_special(config, content);
         spec.normalized = !spec.special;
-        if ((st = cg_load_added(b, &spec, err)) != CG_OK)
-            return st;
+        CG_TRY(cg_load_added(b, &spec, err));
     }
     return CG_OK;
 }
@@ -177,17 +168,13 @@ static cg_status load_parsed(cg_tok_builder *b, const parsed *p, const cg_vocab_
     cg_status st;
 
     *ret_file = "tokenizer_config.json";
-    if ((st = load_class(b->tok, p->config, err)) != CG_OK)
-        return st;
+    CG_TRY(load_class(b->tok, p->config, err));
     *ret_file = "vocab.json";
-    if ((st = cg_load_vocab(b, p->vocab, err)) != CG_OK)
-        return st;
+    CG_TRY(cg_load_vocab(b, p->vocab, err));
     *ret_file = "merges.txt";
-    if ((st = load_merges(b, files->merges, files->merges_len, err)) != CG_OK)
-        return st;
+    CG_TRY(load_merges(b, files->merges, files->merges_len, err));
     *ret_file = "tokenizer_config.json";
-    if ((st = load_decoder_tokens(b, p->config, err)) != CG_OK)
-        return st;
+    CG_TRY(load_decoder_tokens(b, p->config, err));
     *ret_file = "added_tokens.json";
     if (p->added && (st = load_added_tokens(b, p->added, p->config, err)) != CG_OK)
         return st;
@@ -204,7 +191,7 @@ cg_status cg_tokenizer_from_vocab_merges(const char *dir, const cg_vocab_merges_
     cg_status st;
 
     if (!b.tok)
-        return cg_fail(err, CG_ERR_NOMEM, "%s: out of memory", dir);
+        return cg_fail_nomem(err, dir);
     if ((st = cg_load_parse("vocab.json", files->vocab, files->vocab_len, &p.vocab, err)) !=
             CG_OK ||
         (st = cg_load_parse("tokenizer_config.json", files->config, files->config_len, &p.config,

@@ -79,7 +79,7 @@ cg_status cg_tokenizer_decode(const cg_tokenizer *tokenizer, const int32_t *ids,
         if ((f & CG_TOKEN_SPECIAL) && (flags & CG_DECODE_SKIP_SPECIAL))
             continue;
         if (cg_add(len, v->length[ids[i]], &len))
-            return cg_fail(err, CG_ERR_LIMIT, "decoding %zu tokens: text is too long", n);
+            return cg_fail(err, CG_ERR_LIMIT, "decoding %zu tokens: the text is too long", n);
     }
     bytes = len < SIZE_MAX ? malloc(len + 1) : NULL;
     if (!bytes)

@@ -16,9 +16,8 @@ void cg_html_put_text(cg_buf *out, const char *text);
 /* Figures. Values that are not finite become a dash. A no-break space precedes the unit. */
 
 void cg_html_put_count(cg_buf *out, uint64_t n); /* 1,367 */
-/** "38.4 %" for a share of 0.384. Only exactly 0 and 1 are shown as 0 and 100 %; near them: "0.04
- * %",
- * "<0.01 %", "99.97 %". */
+/** A share in per cent: "38.4 %". Only 0 and 1 are shown as 0.0 and 100.0 %; values near them
+ * become "0.04 %", "<0.01 %", "99.97 %". */
 void cg_html_put_percent(cg_buf *out, double share);
 void cg_html_put_angstrom(cg_buf *out, double value); /* "1.058 Å" */
 /** "12.3 s", "4 min 05 s", "5 h 12 min" */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* config.json, generation_config.json and confgen.json: the same bytes as each of them. */
+/* Parses the input as config.json, as generation_config.json and as confgen.json. */
 #include <math.h>
 #include <stdlib.h>
 

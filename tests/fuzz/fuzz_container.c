@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Output files: any bytes are listed, named and read frame by frame. */
+/* Output files: lists, names and reads every frame of the input. */
 #include <stdint.h>
 #include <stdlib.h>
 
@@ -16,7 +16,7 @@ static void require(int ok)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    /* Enough to see a frame's end in a corpus of small files, without the time of a bomb. */
+    /* Reaches the end of frames in a corpus of small files, without the time of a zip bomb. */
     enum { MAX_READ = 1 << 20, MAX_FRAMES = 64 };
     cg_error err = CG_ERROR_INIT;
     cg_reader *r = NULL;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Enriched SMILES from anywhere. First byte: number format. What the strict reader accepts must be
- * what the writer writes for it, byte for byte, and the split of its SMILES must read it too.
+ * Enriched SMILES. The first byte selects the number format. For every text that the strict parser
+ * accepts, the writer must reproduce it byte for byte, and the reader must read it with the split
+ * of its SMILES.
  */
 #include <stddef.h>
 #include <stdint.h>
@@ -18,27 +19,27 @@ static void require(int truth)
         abort();
 }
 
-static void write_again(const char *text, size_t len, int decimals, const cg_enriched *e)
+static void check_round_trip(const char *text, size_t len, int decimals, const cg_enriched *e)
 {
     cg_error err = CG_ERROR_INIT;
     cg_enriched_split split = { 0 };
     double(*xyz)[3];
-    char *again;
+    char *rewritten;
     size_t cap, out = 0;
 
     require(cg_enriched_split_smiles(e->smiles, e->smiles_len, &split, &err) == CG_OK);
     require(split.n_atoms == e->n_atoms);
     cap = cg_enriched_bound(&split, decimals, 3);
-    again = malloc(cap);
+    rewritten = malloc(cap);
     xyz = malloc(e->n_atoms * sizeof *xyz);
-    require(again && xyz);
-    require(cg_enriched_write(&split, (const double(*)[3])e->xyz, decimals, 3, again, cap, &out,
+    require(rewritten && xyz);
+    require(cg_enriched_write(&split, (const double(*)[3])e->xyz, decimals, 3, rewritten, cap, &out,
                               &err) == CG_OK);
-    require(out == len && memcmp(again, text, len) == 0);
+    require(out == len && memcmp(rewritten, text, len) == 0);
     require(cg_enriched_read(&split, text, len, decimals, 3, xyz, &err) == CG_OK);
     require(memcmp(xyz, e->xyz, e->n_atoms * sizeof *xyz) == 0);
     free(xyz);
-    free(again);
+    free(rewritten);
     cg_enriched_split_finish(&split);
 }
 
@@ -55,7 +56,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (cg_enriched_parse(text, size - 1, decimals, decimals ? 3 : 0, &e, &err) == CG_OK) {
         require(e.n_atoms > 0 && strlen(e.smiles) == e.smiles_len);
         if (decimals)
-            write_again(text, size - 1, decimals, &e);
+            check_round_trip(text, size - 1, decimals, &e);
         cg_enriched_finish(&e);
     } else {
         require(err.code != CG_OK && err.msg[0] != '\0');

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Evaluations: any bytes are refused, or are a result that is written as it was read. */
+/* Evaluation files: the input is refused, or it is a result that survives a round trip. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +16,7 @@ static void require(int ok)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    cg_eval_result r = { 0 }, again = { 0 };
+    cg_eval_result r = { 0 }, reread = { 0 };
     cg_error err = CG_ERROR_INIT;
     cg_buf first = { 0 }, second = { 0 };
 
@@ -25,11 +25,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     }
     require(cg_eval_write_json(&r, &first, &err) == CG_OK);
-    require(cg_eval_read_json("again", first.data, first.len, &again, &err) == CG_OK);
-    require(cg_eval_write_json(&again, &second, &err) == CG_OK);
+    require(cg_eval_read_json("reread", first.data, first.len, &reread, &err) == CG_OK);
+    require(cg_eval_write_json(&reread, &second, &err) == CG_OK);
     require(first.len == second.len && !memcmp(first.data, second.data, first.len));
     cg_eval_result_finish(&r);
-    cg_eval_result_finish(&again);
+    cg_eval_result_finish(&reread);
     cg_buf_finish(&first);
     cg_buf_finish(&second);
     return 0;

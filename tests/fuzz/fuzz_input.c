@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Molecule lists: any bytes as .smi, as .csv and as what they look like. */
+/* Molecule lists: reads the input as .smi, as .csv and with format detection. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A whole safetensors file. A table that is accepted must keep what its header promises. */
+/* A safetensors file. An accepted table must be consistent with the size of the file. */
 #include <stdlib.h>
 
 #include "model/safetensors.h"

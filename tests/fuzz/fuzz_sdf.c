@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Conformer sets: any bytes are an SDF or are refused; what is kept has its size. */
+/* Conformer sets: the input is refused or read as an SDF, with consistent counts. */
 #include <math.h>
 #include <stdint.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tokenizer.json from bytes. What loads must also encode a few texts, with spans inside the text,
- * give the same ids with a cache, and decode.
+ * tokenizer.json. A tokenizer that loads must encode a few texts, with spans inside the text and
+ * the same ids with a cache, and decode them.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -52,7 +52,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     if (cg_tokenizer_from_json("fuzz", (const char *)data, size, &t, &err) != CG_OK) {
         if (!err.msg[0] || t)
-            abort(); /* a refusal says why and gives nothing */
+            abort(); /* a failure has a message and no result */
         return 0;
     }
     if (cg_token_cache_create(16, &cache, NULL) != CG_OK)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The older form of a tokenizer: vocab.json, merges.txt, tokenizer_config.json and
- * added_tokens.json, each introduced by byte 0x1e. What loads must encode: the spans follow one
- * another within the text, and the tokens decode.
+ * The vocab.json form of a tokenizer: vocab.json, merges.txt, tokenizer_config.json and
+ * added_tokens.json, each preceded by byte 0x1e. A tokenizer that loads must encode a text, with
+ * spans in order and inside the text, and decode the tokens.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -2,8 +2,8 @@
 /*
  * Runs a fuzz target over files without libFuzzer:  replay [-m N] PATH...
  *
- * A folder stands for the files in it. Every file is run as it is and then N times (default 100)
- * with small damage drawn from a fixed sequence, so that a run finds the same every time.
+ * A folder means all files in it. Runs every file unchanged and then N times (default 100) with
+ * small mutations from a fixed random sequence, so that runs are reproducible.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -27,7 +27,7 @@ static void die(const char *path, const char *why)
 }
 
 /* splitmix64 (Steele et al. 2014) */
-static uint64_t draw(uint64_t *state)
+static uint64_t next_random(uint64_t *state)
 {
     uint64_t x = *state += 0x9e3779b97f4a7c15u;
 
@@ -36,7 +36,7 @@ static uint64_t draw(uint64_t *state)
     return x ^ (x >> 31);
 }
 
-/* A heap block of exactly n bytes for each run: an overrun of one byte is seen. */
+/* Uses a heap block of exactly n bytes per run, so that an overrun of one byte is detected. */
 static void run_copy(const uint8_t *data, size_t n)
 {
     uint8_t *copy = malloc(n ? n : 1);
@@ -49,27 +49,28 @@ static void run_copy(const uint8_t *data, size_t n)
     n_runs++;
 }
 
-/* One to four changes: a byte replaced, a bit flipped, the end cut off, a stretch moved. */
-static size_t damage(uint8_t *data, size_t n, uint64_t *state)
+/* Makes one to four changes: replaces a byte, flips a bit, truncates, or moves a range. */
+static size_t mutate(uint8_t *data, size_t n, uint64_t *state)
 {
-    for (uint64_t left = draw(state) % 4 + 1; left && n; left--) {
-        size_t at = draw(state) % n, from = draw(state) % n, most = n - (at > from ? at : from);
+    for (uint64_t left = next_random(state) % 4 + 1; left && n; left--) {
+        size_t at = next_random(state) % n, from = next_random(state) % n,
+               most = n - (at > from ? at : from);
 
-        switch (draw(state) % 5) {
+        switch (next_random(state) % 5) {
         case 0:
-            data[at] = (uint8_t)draw(state);
+            data[at] = (uint8_t)next_random(state);
             break;
         case 1:
-            data[at] ^= (uint8_t)(1u << (draw(state) % 8));
+            data[at] ^= (uint8_t)(1u << (next_random(state) % 8));
             break;
         case 2:
-            data[at] = (uint8_t) "{}[]\",:0-9\n\r\t \\<>"[draw(state) % 18];
+            data[at] = (uint8_t) "{}[]\",:0-9\n\r\t \\<>"[next_random(state) % 18];
             break;
         case 3:
             n = at;
             break;
         default:
-            memmove(data + at, data + from, draw(state) % most + 1);
+            memmove(data + at, data + from, next_random(state) % most + 1);
         }
     }
     return n;
@@ -94,7 +95,7 @@ static void run_file(const char *path)
         die(path, strerror(errno));
     for (long i = 0; i < n_mutants && n; i++) {
         memcpy(mutant, data, n);
-        run_copy(mutant, damage(mutant, n, &state));
+        run_copy(mutant, mutate(mutant, n, &state));
     }
     free(mutant);
     free(data);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Tokenizers as they are shipped, against recorded or hand-made ids. The Qwen3 part runs as a test
- * of its own where the environment names CONFGEN_SHARED, a folder with tokenizers/qwen3_molgen.
+ * Shipped tokenizers against recorded or hand-made ids. The Qwen3 part is a separate test, which
+ * runs if the environment sets CONFGEN_SHARED, a folder with tokenizers/qwen3_molgen.
  */
 #include <check.h>
 #include <confgen/tokenizer.h>
@@ -29,8 +29,8 @@ static cg_tokenizer *load(const char *base, const char *name)
     return t;
 }
 
-/* Tokens of a text as their bytes, joined by blanks. */
-static char *pieces(const cg_tokenizer *t, const char *text)
+/* The bytes of a text's tokens, joined by blanks. */
+static char *token_texts(const cg_tokenizer *t, const char *text)
 {
     cg_tokens tokens = CG_TOKENS_INIT;
     cg_error err = CG_ERROR_INIT;
@@ -47,7 +47,7 @@ static char *pieces(const cg_tokenizer *t, const char *text)
 
         ck_assert_int_eq(cg_tokenizer_token_bytes(t, tokens.ids[i], &bytes, &len), CG_OK);
         fprintf(f, "%s%.*s", i ? " " : "", (int)len, bytes);
-        ck_assert_uint_eq(tokens.spans[i].start, at); /* spans follow each other without literals */
+        ck_assert_uint_eq(tokens.spans[i].start, at); /* spans cover the text without gaps */
         at = tokens.spans[i].end;
         ck_assert_uint_eq(at - tokens.spans[i].start, len);
     }
@@ -59,7 +59,7 @@ static char *pieces(const cg_tokenizer *t, const char *text)
 
 static void splits(const cg_tokenizer *t, const char *text, const char *want)
 {
-    char *got = pieces(t, text);
+    char *got = token_texts(t, text);
 
     ck_assert_str_eq(got, want);
     free(got);
@@ -115,7 +115,7 @@ START_TEST(default_tokenizer_gives_the_recorded_ids)
 }
 END_TEST
 
-START_TEST(default_tokenizer_writes_an_atom_in_eight_tokens)
+START_TEST(default_tokenizer_uses_eight_tokens_per_atom)
 {
     cg_tokenizer *t = load(root(), "data/confgen-default");
 
@@ -140,7 +140,7 @@ START_TEST(llama3_pattern_groups_digits_from_the_left)
 }
 END_TEST
 
-START_TEST(qwen3_splits_as_recorded_in_the_requirements)
+START_TEST(qwen3_splits_as_in_the_requirements)
 {
     cg_tokenizer *t = load(getenv("CONFGEN_SHARED"), "tokenizers/qwen3_molgen");
 
@@ -169,10 +169,10 @@ int main(int argc, char **argv)
 
     tcase_set_timeout(tc, 120);
     if (qwen3) {
-        tcase_add_test(tc, qwen3_splits_as_recorded_in_the_requirements);
+        tcase_add_test(tc, qwen3_splits_as_in_the_requirements);
     } else {
         tcase_add_test(tc, default_tokenizer_gives_the_recorded_ids);
-        tcase_add_test(tc, default_tokenizer_writes_an_atom_in_eight_tokens);
+        tcase_add_test(tc, default_tokenizer_uses_eight_tokens_per_atom);
         tcase_add_test(tc, llama3_pattern_groups_digits_from_the_left);
     }
     suite_add_tcase(s, tc);

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Encode texts for comparisons and measurements by tools/check_tokenizer.py.
+ * Encodes texts for comparisons and measurements by tools/check_tokenizer.py.
  *
  *   encode_lines DIR [--cache N] [--spans] [--plain] [--pretokens] < texts > ids
  *   encode_lines DIR --bench SECONDS [--cache N] < texts
  *
- * Input: for each text its length in bytes in decimal, a newline, the bytes, a newline.
- * Output: one line a text: its ids (with --spans `id:start:end`; with --pretokens `start:end`)
- * joined by blanks, or `error: ` and the reason. With --bench: all texts are encoded again and
- * again for SECONDS by one thread, then `tokens N bytes N seconds S hits N misses N`.
+ * Input, per text: its length in bytes in decimal, a newline, the bytes, a newline.
+ * Output, one line per text: its ids (with --spans `id:start:end`; with --pretokens `start:end`)
+ * joined by blanks, or `error: ` and the reason. With --bench, one thread encodes all texts
+ * repeatedly for SECONDS and prints `tokens N bytes N seconds S hits N misses N`.
  */
 #include <confgen/tokenizer.h>
 #include <stdio.h>
@@ -139,7 +139,7 @@ int main(int argc, char **argv)
             if (cg_token_cache_create(strtoul(argv[++i], NULL, 10), &cache, &err) != CG_OK)
                 goto failed;
         } else {
-            fprintf(stderr, "encode_lines: %s?\n", argv[i]);
+            fprintf(stderr, "encode_lines: %s: unknown option, or its value is missing\n", argv[i]);
             return 2;
         }
     }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/** @file tok_testing.h  Small tokenizers for tests. Included by one program each. */
+/** @file tok_testing.h  Small tokenizers for tests. Test code only. */
 #ifndef TOK_TESTING_H
 #define TOK_TESTING_H
 
@@ -12,11 +12,11 @@
 #include "tok_seal.h"
 #include "tok_text.h"
 
-/** Parts of a tokenizer.json as JSON text; NULL takes the usual. */
+/** Parts of a tokenizer.json as JSON text; NULL selects the default. */
 typedef struct tok_parts {
-    const char *pre_tokenizer; /* usual: Split of \d|\s, isolated, then ByteLevel */
-    const char *normalizer;    /* usual: null */
-    const char *decoder;       /* usual: ByteLevel */
+    const char *pre_tokenizer; /* default: Split of \d|\s, isolated, then ByteLevel */
+    const char *normalizer;    /* default: null */
+    const char *decoder;       /* default: ByteLevel */
     const char *post_processor;
     const char *vocab;  /* after the 256 bytes, e.g. `,"ab":256` */
     const char *merges; /* list items, e.g. `"a b"` */
@@ -33,13 +33,12 @@ typedef struct tok_parts {
     "{\"id\":" #id ",\"content\":\"" content "\",\"single_word\":false,\"lstrip\":false,"          \
     "\"rstrip\":false,\"normalized\":" #normalized ",\"special\":" #special "}"
 
-static inline const char *tok_or(const char *text, const char *usual)
+static inline const char *tok_or(const char *text, const char *default_text)
 {
-    return text ? text : usual;
+    return text ? text : default_text;
 }
 
-/** JSON text; free() it. Ids 0 to 255 are the bytes. Inlined, gcc 12 takes the result for dangling.
- */
+/** JSON text; free() it. Ids 0 to 255 are the bytes. noinline avoids a false warning of gcc 12. */
 static __attribute__((noinline, unused)) char *tok_json(const tok_parts *p)
 {
     char *out = NULL;
@@ -83,7 +82,7 @@ static inline cg_tokenizer *tok_make(const tok_parts *p)
     return t;
 }
 
-/** The parts are refused with this status and a text that contains `words`. */
+/** Loading the parts must fail with this status and a message that contains `words`. */
 static inline void tok_refused(const tok_parts *p, cg_status status, const char *words)
 {
     cg_error err = CG_ERROR_INIT;
@@ -96,7 +95,7 @@ static inline void tok_refused(const tok_parts *p, cg_status status, const char 
     ck_assert_ptr_null(t);
 }
 
-/** Ids of a text, or with CG_ENCODE_SPANS `id:start:end`, joined by blanks, are `want`. */
+/** The ids of a text, or with CG_ENCODE_SPANS `id:start:end`, joined by blanks, must be `want`. */
 static inline void tok_encodes(const cg_tokenizer *t, cg_token_cache *cache, const char *text,
                                uint32_t flags, const char *want)
 {
@@ -119,8 +118,8 @@ static inline void tok_encodes(const cg_tokenizer *t, cg_token_cache *cache, con
     cg_tokens_finish(&tokens);
 }
 
-/** Pre-tokens of a text, `start:end` joined by blanks, are `want`. */
-static inline void tok_pieces(const cg_tokenizer *t, const char *text, const char *want)
+/** The pre-tokens of a text, `start:end` joined by blanks, must be `want`. */
+static inline void tok_pretokens(const cg_tokenizer *t, const char *text, const char *want)
 {
     cg_spans spans = CG_SPANS_INIT;
     cg_error err = CG_ERROR_INIT;
@@ -138,7 +137,7 @@ static inline void tok_pieces(const cg_tokenizer *t, const char *text, const cha
     cg_spans_finish(&spans);
 }
 
-/** Run tests (list ended by NULL) as one suite; the program's exit status. */
+/** Runs a NULL-terminated list of tests as one suite; returns the exit status. */
 static inline int tok_run(const char *name, const TTest **tests)
 {
     Suite *s = suite_create(name);

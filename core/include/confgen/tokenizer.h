@@ -2,9 +2,9 @@
 /**
  * @file tokenizer.h  Byte-level BPE tokenizers of Hugging Face model directories.
  *
- * A tokenizer is immutable once loaded and may be used by any number of threads at the same time.
- * Its encoding is the canonical one: the ids are those that the model's own training tool gives for
- * the same text, for every valid UTF-8 text.
+ * A loaded tokenizer is immutable and may be used by any number of threads at the same time. Its
+ * encoding is the canonical one: for every valid UTF-8 text, the ids equal those of the Hugging
+ * Face `tokenizers` library, which models are trained with.
  */
 #ifndef CONFGEN_TOKENIZER_H
 #define CONFGEN_TOKENIZER_H
@@ -21,26 +21,26 @@ extern "C" {
 /** A vocabulary with its splitting rules. Ids are in [0, cg_tokenizer_vocab_size). */
 typedef struct cg_tokenizer cg_tokenizer;
 
-/** Pre-token -> ids, shared by threads and by tokenizers, of bounded size. */
+/** Cache from pre-tokens to ids, of bounded size, shared by threads and tokenizers. */
 typedef struct cg_token_cache cg_token_cache;
 
-/** Half-open range of byte offsets into the text that was handed in. */
+/** Half-open range of byte offsets into the input text. */
 typedef struct cg_span {
     uint32_t start;
     uint32_t end;
 } cg_span;
 
 /**
- * Growable result of an encoding. Initialise with CG_TOKENS_INIT; a call replaces what the list
- * held and keeps its memory; cg_tokens_finish() frees it. The arrays belong to the list and are
- * valid until the next call on it.
+ * Growable result of an encoding. Initialise with CG_TOKENS_INIT; each call replaces the contents
+ * and reuses the memory; cg_tokens_finish() frees it. The list owns the arrays, which are valid
+ * until the next call on it.
  */
 typedef struct cg_tokens {
     uint32_t struct_size;
     uint32_t n_alloc; /* capacity of the arrays, in elements */
     size_t n;         /* tokens */
     int32_t *ids;     /* [n] */
-    cg_span *spans;   /* [n] with CG_ENCODE_SPANS, else unspecified */
+    cg_span *spans;   /* [n] with CG_ENCODE_SPANS, otherwise unspecified */
 } cg_tokens;
 
 #define CG_TOKENS_INIT                                                                             \
@@ -61,65 +61,66 @@ typedef struct cg_spans {
         sizeof(cg_spans), 0, 0, NULL                                                               \
     }
 
-/** Free the arrays; the list may be used again. Accept NULL. */
+/** Frees the arrays; the list may be used again. Accepts NULL. */
 CG_EXPORT void cg_tokens_finish(cg_tokens *tokens);
 CG_EXPORT void cg_spans_finish(cg_spans *spans);
 
 /* Flags of cg_tokenizer_encode */
 #define CG_ENCODE_SPANS (UINT32_C(1) << 0) /* fill cg_tokens.spans */
-#define CG_ENCODE_PLAIN (UINT32_C(1) << 1) /* added tokens in the text are ordinary text */
+#define CG_ENCODE_PLAIN (UINT32_C(1) << 1) /* treat added tokens in the text as ordinary text */
 
 /* Flags of cg_tokenizer_decode */
-#define CG_DECODE_SKIP_SPECIAL (UINT32_C(1) << 0) /* leave special tokens out */
+#define CG_DECODE_SKIP_SPECIAL (UINT32_C(1) << 0) /* omit special tokens */
 
-/** Longest text that one call encodes, in bytes. */
+/** Longest text of one call, in bytes. */
 #define CG_TOKENIZER_TEXT_MAX (UINT32_C(1) << 26)
 
-/** Ids are below this bound; a file with a larger one is refused. */
+/** Ids are less than this limit; a file with a larger id is refused. */
 #define CG_TOKENIZER_ID_MAX (INT32_C(1) << 24)
 
 /**
- * Load the tokenizer of a model directory: `tokenizer.json`, or else `vocab.json`, `merges.txt`,
- * `tokenizer_config.json` and (optional) `added_tokens.json`. tokenizer/README.md lists what is
- * supported; everything else is refused with the reason.
+ * Loads the tokenizer of a model directory: `tokenizer.json`, or else `vocab.json`, `merges.txt`,
+ * `tokenizer_config.json` and (optional) `added_tokens.json`. tokenizer/README.md lists the
+ * supported settings; all others are refused with the reason.
  *
  * @param dir            path of the directory
  * @param ret_tokenizer  owned by the caller, cg_tokenizer_destroy(); written on success only
- * @return CG_OK; CG_ERR_IO (no such file, not readable), CG_ERR_FORMAT (not what it claims to be),
- *         CG_ERR_UNSUPPORTED (valid, but of a kind that is not served), CG_ERR_LIMIT, CG_ERR_NOMEM
+ * @return CG_OK; CG_ERR_IO (no such file, not readable), CG_ERR_FORMAT (malformed),
+ *         CG_ERR_UNSUPPORTED (valid, but not supported), CG_ERR_LIMIT, CG_ERR_NOMEM
  */
 CG_EXPORT cg_status cg_tokenizer_load(const char *dir, cg_tokenizer **ret_tokenizer, cg_error *err);
 CG_EXPORT void cg_tokenizer_destroy(cg_tokenizer *tokenizer); /* accepts NULL */
 
 /**
- * Encode a text. Added tokens (such as `[SMILES]`) are recognised unless CG_ENCODE_PLAIN is set; no
- * token is put in front or at the end.
+ * Encodes a text. Added tokens (such as `[SMILES]`) are recognised unless CG_ENCODE_PLAIN is set.
+ * No token is added at the beginning or end.
  *
- * With CG_ENCODE_SPANS, spans[i] is the range of `text` that token i covers; the ranges are in
- * order and cover the text without literals, unless a Removed split of the tokenizer drops text.
- * Where normalization changed the text, a token inside the changed stretch covers all of it.
+ * With CG_ENCODE_SPANS, spans[i] is the range of `text` that token i covers. The ranges are in
+ * order and cover the text without gaps, unless a Removed split of the tokenizer drops text. If
+ * normalization changed a section of the text, each token inside it covers the whole section.
  *
- * @param cache   borrowed, NULL for none; never changes the result
+ * @param cache   borrowed; NULL for none; does not affect the result
  * @param text    [len] UTF-8, len <= CG_TOKENIZER_TEXT_MAX; need not end in NUL
  * @param flags   CG_ENCODE_*
  * @param tokens  replaced; unspecified on failure
- * @return CG_OK; CG_ERR_INPUT (not UTF-8; the text names the offset), CG_ERR_LIMIT (too long, or
- *         the pre-tokenizer's pattern backtracks beyond its bound), CG_ERR_NOMEM
- * Thread: any, at once, also with the same cache.
+ * @return CG_OK; CG_ERR_INPUT (not UTF-8; the message has the offset), CG_ERR_LIMIT (too long, or
+ *         the pre-tokenizer's pattern exceeds its backtracking limit), CG_ERR_NOMEM
+ * Thread: any number at once, also with the same cache.
  */
 CG_EXPORT cg_status cg_tokenizer_encode(const cg_tokenizer *tokenizer, cg_token_cache *cache,
                                         const char *text, size_t len, uint32_t flags,
                                         cg_tokens *tokens, cg_error *err);
 
 /**
- * Pre-tokens of a text in which added tokens are ordinary text: the ranges that are encoded on
- * their own, so that no token crosses a boundary. Parameters and errors as cg_tokenizer_encode().
+ * Lists the pre-tokens of a text, with added tokens treated as ordinary text. Pre-tokens are
+ * encoded independently: no token crosses a boundary. Parameters and errors as
+ * cg_tokenizer_encode().
  */
 CG_EXPORT cg_status cg_tokenizer_pretokens(const cg_tokenizer *tokenizer, const char *text,
                                            size_t len, cg_spans *spans, cg_error *err);
 
 /**
- * Bytes of a token sequence. The result may end inside a UTF-8 character.
+ * Decodes a token sequence to bytes. The result may end inside a UTF-8 character.
  *
  * @param ids        [n]
  * @param flags      CG_DECODE_*
@@ -130,36 +131,37 @@ CG_EXPORT cg_status cg_tokenizer_decode(const cg_tokenizer *tokenizer, const int
                                         uint32_t flags, char **ret_bytes, size_t *ret_len,
                                         cg_error *err);
 
-/** Largest id + 1. There may be ids below it that no token has. */
+/** Largest id + 1. Smaller ids may be unused. */
 CG_EXPORT int32_t cg_tokenizer_vocab_size(const cg_tokenizer *tokenizer);
 
 /**
- * Bytes that a token stands for: of a vocabulary token its text bytes, of an added token its
- * content. They belong to the tokenizer, are not ended by NUL, and may be part of a character.
+ * Returns the bytes that a token decodes to: the text bytes of a vocabulary token, the content of
+ * an added token. The tokenizer owns them. They are not NUL-terminated and may be part of a
+ * character.
  *
- * @return CG_OK, or CG_ERR_INPUT where no token has this id (outputs unchanged)
+ * @return CG_OK; CG_ERR_INPUT if no token has this id (outputs unchanged)
  */
 CG_EXPORT cg_status cg_tokenizer_token_bytes(const cg_tokenizer *tokenizer, int32_t id,
                                              const char **ret_bytes, size_t *ret_len);
 
-/** 1 if the id is an added token (matched in the text before it is split), else 0. */
+/** 1 if the id is an added token (matched before the text is split), otherwise 0. */
 CG_EXPORT int cg_tokenizer_is_added(const cg_tokenizer *tokenizer, int32_t id);
 
-/** 1 if the id is an added token marked special, else 0. */
+/** 1 if the id is an added token marked special, otherwise 0. */
 CG_EXPORT int cg_tokenizer_is_special(const cg_tokenizer *tokenizer, int32_t id);
 
-/** Id of the token with exactly these bytes, added tokens first; -1 if there is none. */
+/** Id of the token with exactly these bytes, added tokens first; -1 if none. */
 CG_EXPORT int32_t cg_tokenizer_token_id(const cg_tokenizer *tokenizer, const char *bytes,
                                         size_t len);
 
-/** Counts of a cache since it was created. */
+/** Statistics of a cache since its creation. */
 typedef struct cg_token_cache_stats {
     uint32_t struct_size;
     uint32_t reserved;
-    uint64_t hits;     /* pre-tokens answered from the cache */
-    uint64_t misses;   /* pre-tokens looked up in vain, then encoded */
-    uint64_t entries;  /* pre-tokens held now */
-    uint64_t capacity; /* most pre-tokens that can be held */
+    uint64_t hits;     /* pre-tokens found in the cache */
+    uint64_t misses;   /* pre-tokens looked up, not found and encoded */
+    uint64_t entries;  /* pre-tokens stored now */
+    uint64_t capacity; /* maximum number of stored pre-tokens */
 } cg_token_cache_stats;
 
 #define CG_TOKEN_CACHE_STATS_INIT                                                                  \
@@ -168,16 +170,16 @@ typedef struct cg_token_cache_stats {
     }
 
 /**
- * A cache for at least `capacity` pre-tokens (1 to 2^24; rounded up to a power of two). Memory is
- * 128 bytes an entry, taken here and never grown; when full, an old entry makes room. Pre-tokens
- * longer than 48 bytes or of more than 16 tokens are not held, nor are those that are one token
- * anyway, which need no cache.
+ * Creates a cache for at least `capacity` pre-tokens (1 to 2^24; rounded up to a power of two). It
+ * uses 128 bytes per entry, allocated here and never grown; when full, a new entry replaces an old
+ * one. Pre-tokens longer than 48 bytes or of more than 16 tokens are not cached, nor are those that
+ * are a single token and need no cache.
  */
 CG_EXPORT cg_status cg_token_cache_create(size_t capacity, cg_token_cache **ret_cache,
                                           cg_error *err);
-/** No call may be using the cache. Accepts NULL. */
+/** No other thread may be using the cache. Accepts NULL. */
 CG_EXPORT void cg_token_cache_destroy(cg_token_cache *cache);
-/** Thread: any, at any time; the counts are of one moment each, not all of the same moment. */
+/** Thread: any, at any time. The counts are read one by one, not as one snapshot. */
 CG_EXPORT void cg_token_cache_get_stats(const cg_token_cache *cache, cg_token_cache_stats *stats);
 
 #ifdef __cplusplus

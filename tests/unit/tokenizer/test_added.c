@@ -43,7 +43,7 @@ START_TEST(leftmost_then_longest)
 }
 END_TEST
 
-START_TEST(many_tokens_with_common_beginnings)
+START_TEST(many_tokens_with_common_prefixes)
 {
     cg_added_set set = { 0 };
     char text[64], want[64];
@@ -62,7 +62,7 @@ START_TEST(many_tokens_with_common_beginnings)
 }
 END_TEST
 
-START_TEST(single_words_and_blanks)
+START_TEST(single_words_and_white_space)
 {
     cg_added_set set = { 0 };
 
@@ -74,12 +74,12 @@ START_TEST(single_words_and_blanks)
     finds(&set, "an\u00e9 \u00e9an an\u0301", "");
     finds(&set, "a \u3000<l> b", "2:1:8 ");
     finds(&set, "a<r> \n\u00a0b", "3:1:8 ");
-    finds(&set, "<r>  <l>", "3:0:5 2:5:8 "); /* blanks go to the token that is first */
+    finds(&set, "<r>  <l>", "3:0:5 2:5:8 "); /* white space goes to the first token */
     cg_added_finish(&set);
 }
 END_TEST
 
-START_TEST(equal_contents_keep_the_first_and_lengths_are_bounded)
+START_TEST(equal_contents_keep_the_lowest_id_and_lengths_are_limited)
 {
     cg_added_set set = { 0 };
     char *big = calloc(1, CG_ADDED_MAX + 1);
@@ -98,9 +98,9 @@ END_TEST
 
 int main(void)
 {
-    const TTest *tests[] = { leftmost_then_longest, many_tokens_with_common_beginnings,
-                             single_words_and_blanks,
-                             equal_contents_keep_the_first_and_lengths_are_bounded, NULL };
+    const TTest *tests[] = { leftmost_then_longest, many_tokens_with_common_prefixes,
+                             single_words_and_white_space,
+                             equal_contents_keep_the_lowest_id_and_lengths_are_limited, NULL };
 
     return tok_run("tok_added", tests);
 }

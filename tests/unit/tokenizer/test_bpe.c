@@ -2,7 +2,7 @@
 #include "tok_bpe.h"
 #include "tok_testing.h"
 
-/* A vocabulary of the strings over {a, b} up to length 6, merged in random order. */
+/* A vocabulary of all strings over {a, b} up to length 6, with merges in random order. */
 static void random_vocab(cg_vocab *v, unsigned seed)
 {
     enum { N = 126 };
@@ -47,7 +47,8 @@ static void random_vocab(cg_vocab *v, unsigned seed)
     ck_assert_int_eq(cg_vocab_seal(v, NULL), CG_OK);
 }
 
-/* The definition, literally: again and again the pair of lowest rank, the leftmost of equals. */
+/* Direct implementation of the definition: repeatedly merges the pair of lowest rank, the leftmost
+ * of equals. */
 static size_t plain_bpe(const cg_vocab *v, const char *s, size_t n, int32_t *ids)
 {
     for (size_t i = 0; i < n; i++)
@@ -72,7 +73,7 @@ static size_t plain_bpe(const cg_vocab *v, const char *s, size_t n, int32_t *ids
     }
 }
 
-START_TEST(short_and_long_pieces_follow_the_definition)
+START_TEST(short_and_long_pretokens_follow_the_definition)
 {
     enum { MOST = 400 };
     cg_bpe_memory memory = { 0 };
@@ -103,7 +104,7 @@ START_TEST(short_and_long_pieces_follow_the_definition)
 }
 END_TEST
 
-START_TEST(a_million_bytes_take_no_time)
+START_TEST(a_million_bytes_are_fast)
 {
     enum { N = 1000000 };
     char *s = malloc(N);
@@ -128,8 +129,8 @@ END_TEST
 
 int main(void)
 {
-    const TTest *tests[] = { short_and_long_pieces_follow_the_definition,
-                             a_million_bytes_take_no_time, NULL };
+    const TTest *tests[] = { short_and_long_pretokens_follow_the_definition,
+                             a_million_bytes_are_fast, NULL };
 
     return tok_run("tok_bpe", tests);
 }

@@ -13,7 +13,7 @@ static cg_token_cache_stats stats_of(const cg_token_cache *c)
     return s;
 }
 
-START_TEST(entries_come_back_to_their_owner_only)
+START_TEST(entries_are_found_by_their_owner_only)
 {
     int32_t ids[CG_CACHE_IDS_MAX], in[3] = { 5, -1, 7 };
     cg_token_cache *c = NULL;
@@ -33,7 +33,7 @@ START_TEST(entries_come_back_to_their_owner_only)
 }
 END_TEST
 
-START_TEST(memory_is_bounded_and_long_entries_stay_out)
+START_TEST(capacity_is_fixed_and_long_entries_are_rejected)
 {
     char text[CG_CACHE_BYTES_MAX + 1];
     int32_t ids[CG_CACHE_IDS_MAX + 1] = { 0 };
@@ -55,7 +55,7 @@ START_TEST(memory_is_bounded_and_long_entries_stay_out)
 }
 END_TEST
 
-START_TEST(sizes_out_of_range_are_refused)
+START_TEST(capacities_out_of_range_are_refused)
 {
     cg_error err = CG_ERROR_INIT;
     cg_token_cache *c = NULL;
@@ -74,7 +74,7 @@ typedef struct job {
     int bad;
 } job;
 
-/* Pieces that merge to two tokens, so that all go through the cache. */
+/* Pre-tokens that merge to two tokens: all go through the cache. */
 static void *encode_many(void *arg)
 {
     cg_tokens plain = CG_TOKENS_INIT, cached = CG_TOKENS_INIT;
@@ -106,7 +106,8 @@ START_TEST(threads_share_a_cache)
     pthread_t thread[N];
     job jobs[N];
 
-    ck_assert_int_eq(cg_token_cache_create(64, &c, NULL), CG_OK); /* small: always being replaced */
+    ck_assert_int_eq(cg_token_cache_create(64, &c, NULL),
+                     CG_OK); /* small: entries are constantly replaced */
     for (unsigned i = 0; i < N; i++) {
         jobs[i] = (job) { i % 2 ? other : t, c, i, 0 };
         ck_assert_int_eq(pthread_create(&thread[i], NULL, encode_many, &jobs[i]), 0);
@@ -126,7 +127,7 @@ START_TEST(threads_share_a_cache)
 }
 END_TEST
 
-START_TEST(counts_are_exact_for_one_thread)
+START_TEST(statistics_are_exact_for_one_thread)
 {
     cg_tokenizer *t = tok_make(&(tok_parts) { .vocab = ",\"ab\":256", .merges = "\"a b\"" });
     cg_token_cache *c = NULL;
@@ -148,9 +149,9 @@ END_TEST
 int main(void)
 {
     const TTest *tests[] = {
-        entries_come_back_to_their_owner_only, memory_is_bounded_and_long_entries_stay_out,
-        sizes_out_of_range_are_refused,        threads_share_a_cache,
-        counts_are_exact_for_one_thread,       NULL
+        entries_are_found_by_their_owner_only, capacity_is_fixed_and_long_entries_are_rejected,
+        capacities_out_of_range_are_refused,   threads_share_a_cache,
+        statistics_are_exact_for_one_thread,   NULL
     };
 
     return tok_run("tok_cache", tests);

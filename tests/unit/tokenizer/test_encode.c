@@ -3,7 +3,7 @@
 
 #define TAGS ADDED(300, "[S]", true, false) "," ADDED(301, "[/S]", false, false)
 
-START_TEST(added_tokens_are_cut_out_first)
+START_TEST(added_tokens_are_matched_first)
 {
     cg_tokenizer *t = tok_make(&(tok_parts) { .vocab = ",\"ab\":256,\"[S\":257,\"S]\":258",
                                               .merges = "\"a b\",\"[ S\",\"S ]\"",
@@ -26,16 +26,16 @@ START_TEST(normalized_tokens_are_found_in_normalized_text)
         .merges = "[\"\u00c3\",\"\u00a9\"]",
         .added = ADDED(300, "e\u0301!", false, true) "," ADDED(301, "e\u0301?", false, false) });
 
-    /* U+00E9 is one token once composed; what is looked for is composed too */
+    /* composed to U+00E9, which is one token; added tokens are composed too */
     tok_encodes(t, NULL, "e\u0301", CG_ENCODE_SPANS, "256:0:3");
     tok_encodes(t, NULL, "a\u00e9!", CG_ENCODE_SPANS, "97:0:1 300:1:4");
     tok_encodes(t, NULL, "xe\u0301!y", CG_ENCODE_SPANS, "120:0:1 300:1:5 121:5:6");
-    /* a raw token is found before normalization, and only as it is written */
+    /* a raw added token is matched before normalization, byte by byte */
     tok_encodes(t, NULL, "e\u0301?", 0, "301");
     tok_encodes(t, NULL, "\u00e9?", 0, "256 63");
     tok_encodes(t, NULL, "e\u0301?e\u0301e\u0301!b", CG_ENCODE_SPANS,
                 "301:0:4 256:4:7 300:7:11 98:11:12");
-    tok_pieces(t, "1e\u03012", "0:1 1:4 4:5");
+    tok_pretokens(t, "1e\u03012", "0:1 1:4 4:5");
     cg_tokenizer_destroy(t);
 }
 END_TEST
@@ -45,12 +45,12 @@ START_TEST(spans_cover_the_text)
     cg_tokenizer *t = tok_make(&(tok_parts) { .vocab = ",\"ab\":256", .merges = "\"a b\"" });
 
     tok_encodes(t, NULL, "abc1\u00e9", CG_ENCODE_SPANS, "256:0:2 99:2:3 49:3:4 195:4:5 169:5:6");
-    tok_pieces(t, "abc1\u00e9", "0:3 3:4 4:6");
+    tok_pretokens(t, "abc1\u00e9", "0:3 3:4 4:6");
     cg_tokenizer_destroy(t);
 }
 END_TEST
 
-START_TEST(ignore_merges_takes_whole_tokens)
+START_TEST(ignore_merges_prefers_whole_tokens)
 {
     tok_parts parts = { .vocab = ",\"ab\":256,\"xyz\":257", .merges = "\"a b\"" };
     cg_tokenizer *t = tok_make(&parts);
@@ -83,7 +83,7 @@ START_TEST(bad_text_is_refused_with_its_offset)
         CG_ERR_LIMIT);
     ck_assert_ptr_nonnull(strstr(err.msg, "67108865"));
     free(big);
-    /* NUL is a character like any other */
+    /* NUL is an ordinary character */
     ck_assert_int_eq(cg_tokenizer_encode(t, NULL, "a\0b", 3, 0, &tokens, &err), CG_OK);
     ck_assert_uint_eq(tokens.n, 3);
     ck_assert_int_eq(tokens.ids[1], 0);
@@ -95,7 +95,7 @@ START_TEST(bad_text_is_refused_with_its_offset)
 }
 END_TEST
 
-START_TEST(catastrophic_pattern_fails_without_an_error_record_too)
+START_TEST(backtracking_limit_with_and_without_an_error_record)
 {
     cg_tokenizer *t = tok_make(&(tok_parts) {
         .pre_tokenizer = SEQUENCE(SPLIT("(x+x+)+[yz]", "Isolated") "," BYTE_LEVEL) });
@@ -113,7 +113,7 @@ START_TEST(catastrophic_pattern_fails_without_an_error_record_too)
 }
 END_TEST
 
-START_TEST(long_texts_and_pieces)
+START_TEST(long_texts_and_pretokens)
 {
     enum { N = 300000 };
     cg_tokenizer *t = tok_make(&(tok_parts) { .vocab = ",\"ab\":256", .merges = "\"a b\"" });
@@ -135,13 +135,13 @@ END_TEST
 
 int main(void)
 {
-    const TTest *tests[] = { added_tokens_are_cut_out_first,
+    const TTest *tests[] = { added_tokens_are_matched_first,
                              normalized_tokens_are_found_in_normalized_text,
                              spans_cover_the_text,
-                             ignore_merges_takes_whole_tokens,
+                             ignore_merges_prefers_whole_tokens,
                              bad_text_is_refused_with_its_offset,
-                             catastrophic_pattern_fails_without_an_error_record_too,
-                             long_texts_and_pieces,
+                             backtracking_limit_with_and_without_an_error_record,
+                             long_texts_and_pretokens,
                              NULL };
 
     return tok_run("tok_encode", tests);

@@ -46,7 +46,7 @@ START_TEST(deep_nesting_is_refused)
 }
 END_TEST
 
-START_TEST(pre_tokenizers_that_are_not_served)
+START_TEST(unsupported_pre_tokenizers)
 {
     tok_refused(PRE("null"), CG_ERR_UNSUPPORTED, "no ByteLevel step");
     tok_refused(PRE("{\"type\":\"Metaspace\"}"), CG_ERR_UNSUPPORTED, "'Metaspace'");
@@ -76,7 +76,7 @@ END_TEST
 #define S1 SPLIT("a", "Isolated")
 #define S4 S1 "," S1 "," S1 "," S1
 
-START_TEST(other_parts_that_are_not_served)
+START_TEST(other_unsupported_parts)
 {
     tok_refused(PRE(SEQUENCE(S4 "," S4 "," S4 "," S4 "," S1 "," BYTE_LEVEL)), CG_ERR_LIMIT,
                 "more than 16");
@@ -94,7 +94,7 @@ START_TEST(other_parts_that_are_not_served)
 }
 END_TEST
 
-START_TEST(vocabularies_that_lie)
+START_TEST(inconsistent_vocabularies)
 {
     tok_refused(&(tok_parts) { .vocab = ",\"ab\":255" }, CG_ERR_FORMAT, "already that of");
     tok_refused(&(tok_parts) { .vocab = ",\"ab\":16777216" }, CG_ERR_LIMIT, "16777216");
@@ -105,8 +105,8 @@ START_TEST(vocabularies_that_lie)
     tok_refused(&(tok_parts) { .vocab = ",\"ab\":256", .merges = "\"a c\"" }, CG_ERR_FORMAT,
                 "merge 0: token 'ac'");
     tok_refused(&(tok_parts) { .merges = "\"a bb\"" }, CG_ERR_FORMAT, "token 'bb'");
-    tok_refused(&(tok_parts) { .merges = "\"ab\"" }, CG_ERR_FORMAT, "not two tokens");
-    tok_refused(&(tok_parts) { .merges = "\"a b c\"" }, CG_ERR_FORMAT, "not two tokens");
+    tok_refused(&(tok_parts) { .merges = "\"ab\"" }, CG_ERR_FORMAT, "wanted two tokens");
+    tok_refused(&(tok_parts) { .merges = "\"a b c\"" }, CG_ERR_FORMAT, "wanted two tokens");
     tok_refused(&(tok_parts) { .merges = "\"a \"" }, CG_ERR_FORMAT, "empty half");
     tok_refused(&(tok_parts) { .merges = "[\"a\"]" }, CG_ERR_FORMAT, "neither");
     tok_refused(&(tok_parts) { .merges = "[\"a\",\"b\",\"c\"]" }, CG_ERR_FORMAT, "neither");
@@ -114,7 +114,7 @@ START_TEST(vocabularies_that_lie)
 }
 END_TEST
 
-START_TEST(parts_of_the_model_that_are_missing)
+START_TEST(missing_parts_of_the_model)
 {
     static const struct {
         const char *model, *words;
@@ -145,7 +145,7 @@ START_TEST(parts_of_the_model_that_are_missing)
 }
 END_TEST
 
-START_TEST(added_tokens_that_lie)
+START_TEST(inconsistent_added_tokens)
 {
     tok_refused(&(tok_parts) { .added = "{\"id\":300}" }, CG_ERR_FORMAT, "added_tokens[0]");
     tok_refused(&(tok_parts) { .added = "{\"id\":300,\"content\":\"x\"}" }, CG_ERR_FORMAT,
@@ -154,7 +154,7 @@ START_TEST(added_tokens_that_lie)
     tok_refused(&(tok_parts) { .added = ADDED(97, "[S]", true, false) }, CG_ERR_FORMAT,
                 "id 97 is already that of 'a'");
     tok_refused(&(tok_parts) { .added = ADDED(300, "a", true, false) }, CG_ERR_FORMAT,
-                "the vocabulary says 97");
+                "the vocabulary has 97");
     tok_refused(&(tok_parts) { .added = ADDED(99999999, "[S]", true, false) }, CG_ERR_LIMIT,
                 "99999999");
     tok_refused(&(tok_parts) { .added = ADDED(233, "\u00e9", true, false) }, CG_ERR_UNSUPPORTED,
@@ -164,11 +164,11 @@ START_TEST(added_tokens_that_lie)
         CG_ERR_FORMAT, "added_tokens[1]");
     tok_refused(
         &(tok_parts) { .added = ADDED(300, "x1", true, false) "," ADDED(301, "x1", true, false) },
-        CG_ERR_FORMAT, "before it was 300");
+        CG_ERR_FORMAT, "an earlier entry has 300");
 }
 END_TEST
 
-START_TEST(what_is_served_loads)
+START_TEST(supported_parts_load)
 {
     cg_tokenizer *t = tok_make(&(tok_parts) {
         .normalizer = "{\"type\":\"NFC\"}",
@@ -185,7 +185,7 @@ START_TEST(what_is_served_loads)
     ck_assert_int_eq(cg_tokenizer_vocab_size(t), 401);
     ck_assert_int_eq(t->nfc, 1);
     ck_assert_int_eq(cg_tokenizer_token_bytes(t, 258, &bytes, &len), CG_OK);
-    ck_assert_uint_eq(len, 4); /* not in the byte alphabet: its own UTF-8 */
+    ck_assert_uint_eq(len, 4); /* not in the byte-level alphabet: its UTF-8 */
     ck_assert_int_eq(cg_tokenizer_token_id(t, "\uff5cx", 4), 258);
     ck_assert_int_eq(cg_tokenizer_token_bytes(t, 259, &bytes, &len), CG_OK);
     ck_assert_uint_eq(len, 0);
@@ -196,15 +196,11 @@ END_TEST
 
 int main(void)
 {
-    const TTest *tests[] = { bad_json_names_the_line,
-                             deep_nesting_is_refused,
-                             pre_tokenizers_that_are_not_served,
-                             other_parts_that_are_not_served,
-                             vocabularies_that_lie,
-                             parts_of_the_model_that_are_missing,
-                             added_tokens_that_lie,
-                             what_is_served_loads,
-                             NULL };
+    const TTest *tests[] = {
+        bad_json_names_the_line,   deep_nesting_is_refused,   unsupported_pre_tokenizers,
+        other_unsupported_parts,   inconsistent_vocabularies, missing_parts_of_the_model,
+        inconsistent_added_tokens, supported_parts_load,      NULL
+    };
 
     return tok_run("tok_json", tests);
 }

@@ -32,7 +32,7 @@ START_TEST(known_forms)
 }
 END_TEST
 
-START_TEST(characters_newer_than_the_reference_are_left_alone)
+START_TEST(characters_newer_than_the_reference_are_unchanged)
 {
     cg_nfc nfc = { 0 };
 
@@ -44,9 +44,9 @@ START_TEST(characters_newer_than_the_reference_are_left_alone)
 }
 END_TEST
 
-START_TEST(offsets_lead_back)
+START_TEST(offsets_map_back_to_the_input)
 {
-    /* abe'c -> ab(e')c ; the changed stretch is bytes 2 to 5 before and 2 to 4 after */
+    /* abe'c -> ab(e')c; the changed section is bytes 2 to 5 before and 2 to 4 after */
     cg_nfc nfc = { 0 };
     int same;
 
@@ -57,7 +57,7 @@ START_TEST(offsets_lead_back)
     ck_assert_uint_eq(cg_nfc_origin(&nfc, 1, 1), 1);
     ck_assert_uint_eq(cg_nfc_origin(&nfc, 2, 0), 2);
     ck_assert_uint_eq(cg_nfc_origin(&nfc, 2, 1), 2);
-    ck_assert_uint_eq(cg_nfc_origin(&nfc, 3, 0), 2); /* inside: all of it */
+    ck_assert_uint_eq(cg_nfc_origin(&nfc, 3, 0), 2); /* inside: the whole section */
     ck_assert_uint_eq(cg_nfc_origin(&nfc, 3, 1), 5);
     ck_assert_uint_eq(cg_nfc_origin(&nfc, 4, 0), 5);
     ck_assert_uint_eq(cg_nfc_origin(&nfc, 4, 1), 5);
@@ -75,7 +75,8 @@ START_TEST(long_runs_of_marks_are_ordered)
     int same;
 
     *at++ = 'x';
-    for (int i = 0; i < N; i++) { /* classes 230 and 220 in turn: a bubble sort would take hours */
+    for (int i = 0; i < N;
+         i++) { /* classes 230 and 220 alternately: insertion sort would take hours */
         memcpy(at, "\u030d\u0324", 4);
         at += 4;
     }
@@ -91,8 +92,8 @@ END_TEST
 
 int main(void)
 {
-    const TTest *tests[] = { known_forms, characters_newer_than_the_reference_are_left_alone,
-                             offsets_lead_back, long_runs_of_marks_are_ordered, NULL };
+    const TTest *tests[] = { known_forms, characters_newer_than_the_reference_are_unchanged,
+                             offsets_map_back_to_the_input, long_runs_of_marks_are_ordered, NULL };
 
     return tok_run("tok_nfc", tests);
 }

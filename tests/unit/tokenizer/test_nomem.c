@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Every allocation of ours fails once: the call must say so, give nothing and lose nothing. */
+/* Every allocation of ours fails once: the call must report it, return nothing and leak nothing. */
 #include "failing_malloc.h"
 #include "tok_testing.h"
 
@@ -24,7 +24,7 @@ START_TEST(loading)
 
         countdown = k;
         st = cg_tokenizer_from_json("t.json", json, strlen(json), &t, &err);
-        if (countdown >= 0) { /* none failed any more */
+        if (countdown >= 0) { /* no allocation failed */
             countdown = -1;
             ck_assert_int_eq(st, CG_OK);
             cg_tokenizer_destroy(t);
@@ -47,7 +47,7 @@ START_TEST(encoding_and_decoding)
     long failed = 0;
     int len = snprintf(text, sizeof text, "[S]ab1 e\u0301!q%040d\u0301\u0323", 7);
 
-    /* a long run of marks and a long piece take their own ways */
+    /* a long run of marks and a long pre-token allocate additional memory */
     while (len < 300)
         len += snprintf(text + len, sizeof text - (size_t)len, "\u0301\u0323");
     while (len < 390)

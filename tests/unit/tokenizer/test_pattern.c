@@ -8,7 +8,7 @@ static char *matches(const char *pattern, int literal, const char *text)
     cg_match_memory memory = { 0 };
     cg_error err = CG_ERROR_INIT;
     cg_pattern *p = NULL;
-    cg_match_walk walk;
+    cg_match_iterator it;
     char *got = NULL;
     size_t size = 0, start, end, n = strlen(text);
     int ascii, rc;
@@ -17,8 +17,8 @@ static char *matches(const char *pattern, int literal, const char *text)
     ck_assert_msg(cg_pattern_create(pattern, strlen(pattern), literal, &p, &err) == CG_OK, "%s",
                   err.msg);
     ck_assert_uint_eq(cg_utf8_check(text, n, &ascii), n);
-    cg_match_begin(&walk, p, &memory, text, n, ascii);
-    while ((rc = cg_match_next(&walk, &start, &end, &err)) > 0)
+    cg_match_start(&it, p, &memory, text, n, ascii);
+    while ((rc = cg_match_next(&it, &start, &end, &err)) > 0)
         fprintf(f, "%zu:%zu ", start, end);
     ck_assert_int_eq(rc, 0);
     fclose(f);
@@ -66,29 +66,29 @@ START_TEST(unicode_classes_where_libraries_differ)
     finds("\\s", 0,
           "a\u180eb\xc2\x85"
           "c\u3000",
-          "5:7 8:11 ");                                   /* U+180E is no space */
+          "5:7 8:11 ");                                   /* U+180E is not a space */
     finds("\\p{L}+", 0, "\U000105c0\U00031350a", "0:9 "); /* Unicode 15.1 and 16 */
     finds("\\d", 0, "1\u0661\U00010d40\u00b2", "0:1 1:3 3:7 ");
     finds("(?i:'s)", 0, "'s'S'\u017f", "0:2 2:4 4:7 ");
 }
 END_TEST
 
-START_TEST(catastrophic_pattern_ends_in_an_error)
+START_TEST(backtracking_limit_is_an_error)
 {
     cg_match_memory memory = { 0 };
     cg_error err = CG_ERROR_INIT;
     cg_pattern *p = NULL;
-    cg_match_walk walk;
+    cg_match_iterator it;
     size_t start, end;
     char text[64];
 
     memset(text, 'a', sizeof text);
     text[63] = '!';
     ck_assert_int_eq(cg_pattern_create("(a+)+$", 6, 0, &p, &err), CG_OK);
-    cg_match_begin(&walk, p, &memory, text, sizeof text, 1);
-    ck_assert_int_eq(cg_match_next(&walk, &start, &end, &err), -1);
+    cg_match_start(&it, p, &memory, text, sizeof text, 1);
+    ck_assert_int_eq(cg_match_next(&it, &start, &end, &err), -1);
     ck_assert_int_eq(err.code, CG_ERR_LIMIT);
-    ck_assert_ptr_nonnull(strstr(err.msg, "backtracks"));
+    ck_assert_ptr_nonnull(strstr(err.msg, "backtracking limit"));
     cg_match_memory_finish(&memory);
     cg_pattern_destroy(p);
 }
@@ -101,7 +101,7 @@ START_TEST(long_subjects_get_a_larger_stack)
 
     memset(text, 'a', N);
     text[N] = '\0';
-    got = matches("(?:a|b)+", 0, text); /* one frame a repetition */
+    got = matches("(?:a|b)+", 0, text); /* one frame per repetition */
     snprintf(want, sizeof want, "0:%d ", N);
     ck_assert_str_eq(got, want);
     free(got);
@@ -131,7 +131,7 @@ int main(void)
                              empty_matches_do_not_follow_a_match,
                              literals,
                              unicode_classes_where_libraries_differ,
-                             catastrophic_pattern_ends_in_an_error,
+                             backtracking_limit_is_an_error,
                              long_subjects_get_a_larger_stack,
                              bad_patterns_are_refused,
                              NULL };

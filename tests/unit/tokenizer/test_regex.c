@@ -28,7 +28,7 @@ static void refused(const char *src, cg_status status, const char *words)
     ck_assert_ptr_null(u);
 }
 
-START_TEST(what_both_read_alike_stays)
+START_TEST(common_syntax_is_unchanged)
 {
     becomes("a|b+?c*+", "a|b+?c*+", "a|b+?c*+");
     becomes("(?:a)(b)", "(?:a)(?:b)", "(?:a)(?:b)");
@@ -39,7 +39,7 @@ START_TEST(what_both_read_alike_stays)
 }
 END_TEST
 
-START_TEST(what_they_read_differently_is_rewritten)
+START_TEST(different_syntax_is_rewritten)
 {
     becomes("\\v\\h", "\\x0b[\\x30-\\x39\\x41-\\x46\\x61-\\x66]", "\\x{b}[0-9A-Fa-f]");
     becomes("\\s", "[\\x09-\\x0d\\x20]", NULL);
@@ -50,7 +50,7 @@ START_TEST(what_they_read_differently_is_rewritten)
     becomes("\\p{L}\\P{L}", "[\\x41-\\x5a\\x61-\\x7a][\\x00-\\x40\\x5b-\\x60\\x7b-\\x7f]", NULL);
     becomes("\\p{^Nd}", "[\\x00-\\x2f\\x3a-\\x7f]", NULL);
     becomes("[\\s\\S]", "[\\x00-\\x7f]", NULL);
-    becomes("[^\\s\\S]", "[^\\x00-\\x7f]", NULL); /* nothing */
+    becomes("[^\\s\\S]", "[^\\x00-\\x7f]", NULL); /* matches nothing */
     becomes("\u00e9", "[^\\x00-\\x7f]", "[\\x{e9}]");
     becomes("(?i:[^a])", "(?i:[\\x00-\\x40\\x42-\\x60\\x62-\\x7f])", "(?i:[^a])");
     becomes("[-a-c]", "[\\x2d\\x61-\\x63]", "[\\x{2d}a-c]");
@@ -59,7 +59,7 @@ START_TEST(what_they_read_differently_is_rewritten)
 }
 END_TEST
 
-START_TEST(what_we_cannot_say_is_refused)
+START_TEST(syntax_without_an_equivalent_is_refused)
 {
     static const char *const unsupported[] = {
         "\\w",        "\\b",         "\\R",          "\\1",           "\\k<a>",   "\\G",
@@ -78,12 +78,12 @@ START_TEST(what_we_cannot_say_is_refused)
     refused("[abc", CG_ERR_FORMAT, "without its ']'");
     refused("(abc", CG_ERR_FORMAT, "'(' without ')'");
     refused("abc)", CG_ERR_FORMAT, "')' without '('");
-    refused("[c-a]", CG_ERR_FORMAT, "backwards");
+    refused("[c-a]", CG_ERR_FORMAT, "reversed");
     refused("a\xff", CG_ERR_FORMAT, "UTF-8");
 }
 END_TEST
 
-START_TEST(sizes_are_bounded)
+START_TEST(sizes_are_limited)
 {
     char *deep = malloc(CG_REGEX_MAX + 2);
 
@@ -96,7 +96,7 @@ START_TEST(sizes_are_bounded)
 }
 END_TEST
 
-START_TEST(quoting_takes_every_character_as_it_is)
+START_TEST(quoting_escapes_every_character)
 {
     char *a = NULL, *u = NULL;
 
@@ -110,11 +110,11 @@ END_TEST
 
 int main(void)
 {
-    const TTest *tests[] = { what_both_read_alike_stays,
-                             what_they_read_differently_is_rewritten,
-                             what_we_cannot_say_is_refused,
-                             sizes_are_bounded,
-                             quoting_takes_every_character_as_it_is,
+    const TTest *tests[] = { common_syntax_is_unchanged,
+                             different_syntax_is_rewritten,
+                             syntax_without_an_equivalent_is_refused,
+                             sizes_are_limited,
+                             quoting_escapes_every_character,
                              NULL };
 
     return tok_run("tok_regex", tests);

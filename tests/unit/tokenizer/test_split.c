@@ -9,11 +9,11 @@ static void splits(const char *pre_tokenizer, const char *text, const char *want
 {
     cg_tokenizer *t = tok_make(&(tok_parts) { .pre_tokenizer = pre_tokenizer });
 
-    tok_pieces(t, text, want);
+    tok_pretokens(t, text, want);
     cg_tokenizer_destroy(t);
 }
 
-/* The figures are those of the reference implementation for the same steps. */
+/* The ranges are those of the reference implementation for the same steps. */
 START_TEST(behaviors)
 {
     splits(SEQUENCE(SPLIT("-", "Isolated") "," BYTE_LEVEL), "a--b-c", "0:1 1:2 2:3 3:4 4:5 5:6");
@@ -34,7 +34,7 @@ START_TEST(behaviors_inverted)
 }
 END_TEST
 
-START_TEST(steps_work_within_the_pieces_of_the_step_before)
+START_TEST(steps_apply_within_pieces_of_the_previous_step)
 {
     splits(SEQUENCE(SPLIT("-", "Isolated") "," SPLIT("^.", "Isolated") "," BYTE_LEVEL), "ab-cd",
            "0:1 1:2 2:3 3:4 4:5");
@@ -54,7 +54,7 @@ START_TEST(byte_level_step)
     splits(BYTE_LEVEL, "it's 2 now", "0:10");
     splits("{\"type\":\"ByteLevel\",\"add_prefix_space\":false,\"trim_offsets\":true}",
            "it's  2 now!", "0:2 2:4 4:5 5:7 7:11 11:12");
-    /* the blank put in front takes no part of the text */
+    /* the prepended blank covers no text */
     splits("{\"type\":\"ByteLevel\",\"add_prefix_space\":true,\"use_regex\":true}", "it is",
            "0:2 2:5");
 }
@@ -73,7 +73,7 @@ START_TEST(prefix_space)
 }
 END_TEST
 
-START_TEST(no_text_no_pieces)
+START_TEST(empty_results)
 {
     splits(BYTE_LEVEL, "", "");
     splits(SEQUENCE(SPLIT("a", "Removed") "," BYTE_LEVEL), "aaa", "");
@@ -84,10 +84,10 @@ int main(void)
 {
     const TTest *tests[] = { behaviors,
                              behaviors_inverted,
-                             steps_work_within_the_pieces_of_the_step_before,
+                             steps_apply_within_pieces_of_the_previous_step,
                              byte_level_step,
                              prefix_space,
-                             no_text_no_pieces,
+                             empty_results,
                              NULL };
 
     return tok_run("tok_split", tests);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "tok_testing.h"
 
-START_TEST(valid_text_passes_and_ascii_is_told)
+START_TEST(valid_text_and_ascii_are_detected)
 {
     int ascii = -1;
 
@@ -15,14 +15,14 @@ START_TEST(valid_text_passes_and_ascii_is_told)
 }
 END_TEST
 
-START_TEST(broken_text_is_found_at_its_offset)
+START_TEST(invalid_text_is_reported_with_its_offset)
 {
     static const struct {
         const char *text;
         size_t len, bad;
     } cases[] = {
-        { "ab\x80", 3, 2 }, /* continuation without a start */
-        { "ab\xc3", 3, 2 }, /* cut off */
+        { "ab\x80", 3, 2 }, /* continuation byte without a start */
+        { "ab\xc3", 3, 2 }, /* truncated */
         { "0123456789\xe2\x82", 12, 10 },
         { "\xc0\xaf", 2, 0 }, /* overlong */
         { "\xe0\x9f\xbf", 3, 0 },
@@ -41,7 +41,7 @@ START_TEST(broken_text_is_found_at_its_offset)
 }
 END_TEST
 
-START_TEST(code_points_go_both_ways)
+START_TEST(code_points_round_trip)
 {
     static const uint32_t points[] = { 0,      0x41,   0x7f,   0x80,    0x7ff,   0x800,
                                        0xd7ff, 0xe000, 0xffff, 0x10000, 0x10ffff };
@@ -77,7 +77,7 @@ START_TEST(byte_alphabet_is_a_bijection)
 }
 END_TEST
 
-START_TEST(spaces_and_words)
+START_TEST(space_and_word_characters)
 {
     ck_assert(cg_is_space(' ') && cg_is_space('\v') && cg_is_space(0x85) && cg_is_space(0x3000));
     ck_assert(!cg_is_space(0x180e) && !cg_is_space(0x200b) && !cg_is_space('x'));
@@ -89,11 +89,11 @@ END_TEST
 
 int main(void)
 {
-    const TTest *tests[] = { valid_text_passes_and_ascii_is_told,
-                             broken_text_is_found_at_its_offset,
-                             code_points_go_both_ways,
+    const TTest *tests[] = { valid_text_and_ascii_are_detected,
+                             invalid_text_is_reported_with_its_offset,
+                             code_points_round_trip,
                              byte_alphabet_is_a_bijection,
-                             spaces_and_words,
+                             space_and_word_characters,
                              NULL };
 
     return tok_run("tok_text", tests);

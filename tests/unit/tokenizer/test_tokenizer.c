@@ -54,12 +54,12 @@ static void refused(cg_status status, const char *words)
     ck_assert_ptr_null(t);
 }
 
-START_TEST(files_that_are_missing_or_odd)
+START_TEST(missing_and_irregular_files)
 {
     char path[128];
 
     enter_dir();
-    refused(CG_ERR_IO, "neither tokenizer.json nor vocab.json");
+    refused(CG_ERR_IO, "found neither tokenizer.json nor vocab.json");
     write_file("vocab.json", "{\"a\":0}");
     refused(CG_ERR_IO, "merges.txt: cannot open: No such file");
     write_file("merges.txt", "");
@@ -81,7 +81,7 @@ START_TEST(files_that_are_missing_or_odd)
 }
 END_TEST
 
-START_TEST(directories_that_are_none)
+START_TEST(bad_directories)
 {
     char name[5000];
     cg_tokenizer *t = NULL;
@@ -126,7 +126,8 @@ START_TEST(vocabulary_view)
     ck_assert_int_eq(cg_tokenizer_token_bytes(t, 260, &bytes, &len), CG_OK);
     ck_assert_uint_eq(len, 2);
     ck_assert_mem_eq(bytes, " a", 2);
-    ck_assert_int_eq(cg_tokenizer_token_bytes(t, 257, &bytes, &len), CG_ERR_INPUT); /* a hole */
+    ck_assert_int_eq(cg_tokenizer_token_bytes(t, 257, &bytes, &len),
+                     CG_ERR_INPUT); /* an unused id */
     ck_assert_int_eq(cg_tokenizer_token_bytes(t, -1, &bytes, &len), CG_ERR_INPUT);
     ck_assert_int_eq(cg_tokenizer_token_bytes(t, 261, &bytes, &len), CG_ERR_INPUT);
     ck_assert_uint_eq(len, 2);
@@ -177,8 +178,8 @@ END_TEST
 
 int main(void)
 {
-    const TTest *tests[] = { files_that_are_missing_or_odd,
-                             directories_that_are_none,
+    const TTest *tests[] = { missing_and_irregular_files,
+                             bad_directories,
                              tokenizer_json_is_preferred,
                              vocabulary_view,
                              decoding,

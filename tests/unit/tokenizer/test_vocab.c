@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "tok_testing.h"
 
-/* All bytes, then the given tokens from 256 on. */
+/* Adds all bytes and then the tokens from id 256 on. */
 static void fill(cg_vocab *v, const char *const *tokens, size_t n)
 {
     for (int b = 0; b < 256; b++) {
@@ -18,9 +18,9 @@ static void fill(cg_vocab *v, const char *const *tokens, size_t n)
 static int whole(const cg_vocab *v, const char *s)
 {
     size_t n = strlen(s);
-    const cg_name_bucket *slot = cg_name_find(v, &v->plain, s, n, cg_name_key(s, n));
+    const cg_name_bucket *found = cg_name_find(v, &v->plain, s, n, cg_name_key(s, n));
 
-    return slot && (slot->len & CG_NAME_WHOLE);
+    return found && (found->len & CG_NAME_WHOLE);
 }
 
 START_TEST(tokens_of_every_length_are_found)
@@ -41,19 +41,19 @@ START_TEST(tokens_of_every_length_are_found)
     ck_assert_int_eq(cg_vocab_find(&v, "qr", 2), -1);
     ck_assert_int_eq(cg_vocab_find(&v, "", 0), -1);
     ck_assert_int_eq(cg_vocab_find(&v, "\0", 1), 0);
-    ck_assert_int_eq(v.flags[500], 0); /* a hole */
+    ck_assert_int_eq(v.flags[500], 0); /* an unused id */
     cg_vocab_finish(&v);
 }
 END_TEST
 
-START_TEST(whole_tokens_are_those_that_merging_reaches)
+START_TEST(whole_tokens_are_those_that_merging_produces)
 {
     static const char *const tokens[] = { "ab", "abc", "bc", "xyz" };
     cg_vocab v = { 0 };
 
     fill(&v, tokens, 4);
     ck_assert_int_eq(cg_vocab_reserve_merges(&v, 3, NULL), CG_OK);
-    cg_vocab_merge(&v, 'b', 'c', 0, 258); /* b c goes first, so that ab c never comes about */
+    cg_vocab_merge(&v, 'b', 'c', 0, 258); /* b c is merged first, so ab c never occurs */
     cg_vocab_merge(&v, 'a', 'b', 1, 256);
     cg_vocab_merge(&v, 256, 'c', 2, 257);
     ck_assert_int_eq(cg_vocab_seal(&v, NULL), CG_OK);
@@ -71,7 +71,7 @@ START_TEST(whole_tokens_are_those_that_merging_reaches)
 }
 END_TEST
 
-START_TEST(later_merge_of_a_pair_counts)
+START_TEST(later_merge_of_a_pair_wins)
 {
     static const char *const tokens[] = { "ab", "bc" };
     cg_vocab v = { 0 };
@@ -111,8 +111,8 @@ END_TEST
 int main(void)
 {
     const TTest *tests[] = { tokens_of_every_length_are_found,
-                             whole_tokens_are_those_that_merging_reaches,
-                             later_merge_of_a_pair_counts, bad_ids_and_missing_bytes_are_refused,
+                             whole_tokens_are_those_that_merging_produces,
+                             later_merge_of_a_pair_wins, bad_ids_and_missing_bytes_are_refused,
                              NULL };
 
     return tok_run("tok_vocab", tests);

@@ -57,7 +57,7 @@ START_TEST(qwen2)
                   "%s", err.msg);
     ck_assert_int_eq(t->nfc, 1);
     tok_encodes(t, NULL, "ab]<-12,-ab<e>", 0, "256 257 45 49 50 258 256 300");
-    tok_pieces(t, "x1234 yz\n", "0:1 1:2 2:3 3:4 4:5 5:8 8:9");
+    tok_pretokens(t, "x1234 yz\n", "0:1 1:2 2:3 3:4 4:5 5:8 8:9");
     ck_assert(cg_tokenizer_is_special(t, 300) && cg_tokenizer_is_special(t, 301) &&
               cg_tokenizer_is_special(t, 302));
     ck_assert(!cg_tokenizer_is_special(t, 303) && cg_tokenizer_is_added(t, 303));
@@ -65,7 +65,7 @@ START_TEST(qwen2)
 }
 END_TEST
 
-START_TEST(gpt2_with_a_blank_in_front)
+START_TEST(gpt2_with_prefix_space)
 {
     cg_error err = CG_ERROR_INIT;
     cg_tokenizer *t = NULL;
@@ -80,7 +80,7 @@ START_TEST(gpt2_with_a_blank_in_front)
 }
 END_TEST
 
-START_TEST(what_is_wrong_is_named_with_its_file)
+START_TEST(messages_name_the_file)
 {
     static const char qwen[] = CONFIG("Qwen2Tokenizer", "");
 
@@ -89,7 +89,7 @@ START_TEST(what_is_wrong_is_named_with_its_file)
     refused("", "{", NULL, CG_ERR_FORMAT, "tokenizer_config.json: line 1");
     refused("", qwen, "[", CG_ERR_FORMAT, "added_tokens.json: line 1");
     refused("a b\na c\n", qwen, NULL, CG_ERR_FORMAT, "dir/merges.txt: line 2: merge 1");
-    refused("a b c\n", qwen, NULL, CG_ERR_FORMAT, "not two tokens");
+    refused("a b c\n", qwen, NULL, CG_ERR_FORMAT, "wanted two tokens");
     refused("a\xff b\n", qwen, NULL, CG_ERR_FORMAT, "not in the vocabulary");
     refused("a b\n", qwen, "{\"<e>\":1.5}", CG_ERR_FORMAT, "dir/added_tokens.json: token '<e>'");
     refused("a b\n", qwen, "{\"<e>\":97}", CG_ERR_FORMAT, "already that of 'a'");
@@ -106,8 +106,7 @@ END_TEST
 
 int main(void)
 {
-    const TTest *tests[] = { qwen2, gpt2_with_a_blank_in_front,
-                             what_is_wrong_is_named_with_its_file, NULL };
+    const TTest *tests[] = { qwen2, gpt2_with_prefix_space, messages_name_the_file, NULL };
 
     return tok_run("tok_vocab_merges", tests);
 }
