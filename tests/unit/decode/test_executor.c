@@ -1,24 +1,24 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The executor's interface, with a tiny random model over attention and cache plugins: the CPU's,
- * or CUDA's when CONFGEN_TEST_GPU is 1.
+ * The executor interface with a tiny random model over attention and cache plugins: the CPU
+ * executor, or the CUDA executor if CONFGEN_TEST_GPU is 1.
  */
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "sequence/automaton.h"
-#include "decode/executor.h"
 #include "cuda_loader/cuda_module.h"
+#include "decode/executor.h"
 #include "gpu_mode.h"
 #include "plugin/host.h"
 #include "plugin/registry.h"
+#include "sequence/automaton.h"
 
 enum { VOCAB = 64, ATOMS = 5, FIELDS = 3 * ATOMS, PROMPT = 21, MAX_LEN = 160 };
 
 /*
- * A coordinate: state 2 is the forced token 30, state 0 chooses 10..19, state 1 chooses 20..29 and
- * ends the field. x begins in state 2, y and z in state 0. Spans: [1 2] before the first field, [3]
+ * A coordinate: state 2 forces token 30, state 0 allows 10..19, state 1 allows 20..29 and ends the
+ * field. x starts in state 2, y and z in state 0. Forced tokens: [1 2] before the first field, [3]
  * between fields, [4 5] at the end.
  */
 static int32_t row[4] = { 0, 10, 20, 21 }, token[21], next[21], head_row[21], head_token[20];
@@ -41,22 +41,22 @@ static cg_program program = {
 };
 static int32_t prompt[PROMPT];
 
-/* What the tests run over. */
-struct machine {
+/* A device and an attention plugin to test. */
+struct target {
     int cuda;
     const char *attention;
     cg_dtype dtype;   /* CUDA */
     int32_t head_dim; /* of the model */
 };
-static const struct machine cpus[] = { { 0, "eager", CG_F32, 16 }, { 0, "flash", CG_F32, 16 } };
-static const struct machine gpus[] = { { 1, "eager", CG_F32, 16 }, { 1, "flash", CG_BF16, 64 } };
-static const struct machine *machines = cpus; /* [2]; many tests use the second alone */
+static const struct target cpus[] = { { 0, "eager", CG_F32, 16 }, { 0, "flash", CG_F32, 16 } };
+static const struct target gpus[] = { { 1, "eager", CG_F32, 16 }, { 1, "flash", CG_BF16, 64 } };
+static const struct target *targets = cpus; /* [2]; many tests use only the second */
 static const char *const caches[] = { "dynamic", "static", "paged" };
 
 static cg_team *team;
 static cg_plugin_host host;
 static cg_registry *registry;
-static cg_model *models[2]; /* of the machines */
+static cg_model *models[2]; /* one per target */
 static cg_error err = CG_ERROR_INIT;
 
 #define OK(call) ck_assert_msg((call) == CG_OK, "%s", err.msg)
@@ -105,7 +105,7 @@ static void setup(void)
     cg_plugin_host_init(&host, team, NULL, NULL, CG_LOG_WARNING);
     OK(cg_registry_open(&host.host, NULL, 0, &registry, &err));
     for (int i = 0; i < 2; i++) {
-        config.head_dim = machines[i].head_dim;
+        config.head_dim = targets[i].head_dim;
         OK(cg_model_random(&config, 5, &models[i], &err));
     }
 }
@@ -126,11 +126,11 @@ static const void *find(cg_plugin_kind kind, const char *name)
     return plugin->ops;
 }
 
-static cg_executor *create(int32_t machine, const char *cache, int32_t deterministic,
+static cg_executor *create(int32_t target, const char *cache, int32_t deterministic,
                            int32_t n_slots, int32_t step_tokens, int32_t max_len)
 {
-    const struct machine *m = &machines[machine];
-    cg_executor_config config = { .model = models[machine],
+    const struct target *m = &targets[target];
+    cg_executor_config config = { .model = models[target],
                                   .attention = find(CG_PLUGIN_ATTENTION, m->attention),
                                   .cache = find(CG_PLUGIN_CACHE, cache),
                                   .host = &host.host,
@@ -152,7 +152,7 @@ static cg_executor *create(int32_t machine, const char *cache, int32_t determini
     return ex;
 }
 
-/* On the second machine, as users run it. */
+/* On the second target, with the defaults of users. */
 static cg_executor *open_executor(const char *cache, int32_t n_slots, int32_t max_len)
 {
     return create(1, cache, 0, n_slots, 0, max_len);
@@ -176,7 +176,8 @@ static cg_sequence_result wait_for_one(cg_executor *ex)
     return r;
 }
 
-/* Tokens of generations 0 .. n-1, [n][program.max_tokens], made in n_slots slots. */
+/* Returns the tokens of generations 0 .. n-1, [n][program.max_tokens], generated in n_slots slots.
+ */
 static int32_t *generate(cg_executor *ex, int32_t n_slots, int32_t n)
 {
     int32_t *all = calloc((size_t)(n * program.max_tokens), sizeof *all);
@@ -187,11 +188,11 @@ static int32_t *generate(cg_executor *ex, int32_t n_slots, int32_t n)
         in_slot[started] = started;
         admit(ex, started, (uint32_t)started);
     }
-    for (int32_t ended = 0; ended < n; ended++) {
+    for (int32_t completed = 0; completed < n; completed++) {
         cg_sequence_result r = wait_for_one(ex);
 
         ck_assert_int_eq(r.done, CG_SEQUENCE_COMPLETE);
-        ck_assert_int_eq(r.n_tokens, program.max_tokens); /* all paths are of one length here */
+        ck_assert_int_eq(r.n_tokens, program.max_tokens); /* all paths have the same length here */
         ck_assert_int_eq(r.n_sampled, 2 * FIELDS);
         memcpy(all + in_slot[r.slot] * program.max_tokens, r.tokens,
                (size_t)r.n_tokens * sizeof *all);
@@ -205,11 +206,11 @@ static int32_t *generate(cg_executor *ex, int32_t n_slots, int32_t n)
     return all;
 }
 
-/* Slots, step size, attention and cache may not show in the tokens. */
-START_TEST(sequences_depend_on_their_job_alone)
+/* The tokens do not depend on slots, step size, attention or cache. */
+START_TEST(sequences_depend_only_on_their_job)
 {
     static const int32_t shapes[][2] = { { 1, 0 }, { 3, 4 }, { 9, 0 }, { 5, 33 } };
-    const char *attention = machines[_i / 3].attention, *cache = caches[_i % 3];
+    const char *attention = targets[_i / 3].attention, *cache = caches[_i % 3];
     enum { N = 9 };
     int32_t *want = NULL;
 
@@ -228,14 +229,14 @@ START_TEST(sequences_depend_on_their_job_alone)
         free(got);
         ex->ops->destroy(ex);
     }
-    for (int g = 1; g < N; g++) /* and they are not all the same */
+    for (int g = 1; g < N; g++) /* and generations differ */
         ck_assert(memcmp(want, want + g * program.max_tokens,
                          (size_t)program.max_tokens * sizeof *want) != 0);
     free(want);
 }
 END_TEST
 
-START_TEST(a_sequence_that_was_rolled_back_goes_on_from_the_atom)
+START_TEST(a_rolled_back_sequence_continues_from_the_atom)
 {
     const char *cache = caches[_i % 3];
     cg_executor *ex = create(_i / 3, cache, 0, 2, 0, MAX_LEN);
@@ -245,25 +246,26 @@ START_TEST(a_sequence_that_was_rolled_back_goes_on_from_the_atom)
     admit(ex, 0, 0);
     r = wait_for_one(ex);
     memcpy(first, r.tokens, (size_t)r.n_tokens * sizeof *first);
-    /* [1 2] 30, then per atom 3 * (2 + span) + the forced 30 of the next */
+    /* [1 2] 30, then for each atom three fields of 2 + 1 tokens and the forced 30 of the next atom
+     */
     at_atom3 = 3 + 3 * (3 * 3 + 1);
     OK(ex->ops->roll_back(ex, 0, 3, &err));
     r = wait_for_one(ex);
     ck_assert_int_eq(r.done, CG_SEQUENCE_COMPLETE);
     ck_assert_int_eq(r.n_tokens, program.max_tokens);
-    ck_assert_int_eq(r.n_sampled, 2 * FIELDS); /* what was rolled back does not count */
+    ck_assert_int_eq(r.n_sampled, 2 * FIELDS); /* tokens that were rolled back do not count */
     ck_assert_msg(!memcmp(r.tokens, first, (size_t)at_atom3 * sizeof *first),
                   "%s: tokens before the atom changed", cache);
     ck_assert_msg(memcmp(r.tokens + at_atom3, first + at_atom3,
                          (size_t)(r.n_tokens - at_atom3) * sizeof *first) != 0,
-                  "%s: the same tokens were drawn again", cache);
-    /* once more, in the middle of the sequence, with a neighbour that must not notice */
+                  "%s: the same tokens were sampled again", cache);
+    /* once more, in the middle of the sequence; the other sequence must not be affected */
     memcpy(first, r.tokens, (size_t)r.n_tokens * sizeof *first);
     OK(ex->ops->roll_back(ex, 0, 0, &err));
     admit(ex, 1, 1);
     OK(ex->ops->run(ex, 9, &err));
     OK(ex->ops->roll_back(ex, 0, 0, &err));
-    for (int ended = 0; ended < 2; ended++) {
+    for (int completed = 0; completed < 2; completed++) {
         r = wait_for_one(ex);
         ck_assert_int_eq(r.done, CG_SEQUENCE_COMPLETE);
         ck_assert_int_eq(r.n_tokens, program.max_tokens);
@@ -273,7 +275,7 @@ START_TEST(a_sequence_that_was_rolled_back_goes_on_from_the_atom)
 }
 END_TEST
 
-START_TEST(roll_back_refuses_what_was_not_reached)
+START_TEST(roll_back_refuses_atoms_not_reached)
 {
     cg_executor *ex = open_executor("paged", 2, MAX_LEN);
 
@@ -282,14 +284,14 @@ START_TEST(roll_back_refuses_what_was_not_reached)
     ck_assert_int_eq(ex->ops->roll_back(ex, 0, ATOMS - 1, &err), CG_ERR_USAGE);
     ck_assert_ptr_nonnull(strstr(err.msg, "has not reached it"));
     ck_assert_int_eq(ex->ops->roll_back(ex, 0, -1, &err), CG_ERR_USAGE);
-    ck_assert_int_eq(ex->ops->roll_back(ex, 1, 0, &err), CG_ERR_USAGE); /* an empty slot */
+    ck_assert_int_eq(ex->ops->roll_back(ex, 1, 0, &err), CG_ERR_USAGE); /* empty slot */
     ex->ops->release(ex, 0);
-    ck_assert_int_eq(ex->ops->roll_back(ex, 0, 0, &err), CG_ERR_USAGE); /* a released one */
+    ck_assert_int_eq(ex->ops->roll_back(ex, 0, 0, &err), CG_ERR_USAGE); /* released slot */
     ex->ops->destroy(ex);
 }
 END_TEST
 
-START_TEST(the_context_ends_a_sequence)
+START_TEST(a_sequence_ends_at_the_context_length)
 {
     cg_executor *ex = open_executor("static", 1, PROMPT + 20);
     cg_sequence_result r;
@@ -320,7 +322,7 @@ START_TEST(a_prompt_is_evaluated_once_and_shared)
     ck_assert_int_eq(stats.prompt_tokens, PROMPT);
     ck_assert_int_eq(stats.sampled, 6 * 2 * FIELDS);
     ck_assert_int_eq(stats.forced, 6 * (program.max_tokens - 2 * FIELDS));
-    /* the tokens behind the last choice are never evaluated */
+    /* tokens after the last sampled one are never evaluated */
     ck_assert_int_eq(stats.tokens, 6 * (program.max_tokens - 3));
     ex->ops->destroy(ex);
 }
@@ -334,14 +336,14 @@ int main(void)
     SRunner *sr;
 
     if (mode == GPU_ASKED)
-        machines = gpus;
+        targets = gpus;
     tcase_set_timeout(tc, 120);
     tcase_add_checked_fixture(tc, setup, teardown);
-    tcase_add_loop_test(tc, sequences_depend_on_their_job_alone, 0, 6);
-    tcase_add_loop_test(tc, a_sequence_that_was_rolled_back_goes_on_from_the_atom,
+    tcase_add_loop_test(tc, sequences_depend_only_on_their_job, 0, 6);
+    tcase_add_loop_test(tc, a_rolled_back_sequence_continues_from_the_atom,
                         mode == GPU_ASKED ? 0 : 3, 6);
-    tcase_add_test(tc, roll_back_refuses_what_was_not_reached);
-    tcase_add_test(tc, the_context_ends_a_sequence);
+    tcase_add_test(tc, roll_back_refuses_atoms_not_reached);
+    tcase_add_test(tc, a_sequence_ends_at_the_context_length);
     tcase_add_test(tc, a_prompt_is_evaluated_once_and_shared);
     suite_add_tcase(s, tc);
     sr = srunner_create(s);
