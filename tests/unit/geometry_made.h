@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/** @file geometry_made.h  A geometry that its test fills; any distance is good to begin with. */
+/** @file geometry_made.h  Geometry tables that a test fills. Test code only. */
 #ifndef CG_TEST_GEOMETRY_MADE_H
 #define CG_TEST_GEOMETRY_MADE_H
 
@@ -18,7 +18,8 @@ static struct made {
     void *memory;
 } m;
 
-static inline void make(int32_t n_atoms, int32_t n_tests)
+/* Makes tables without any bounds or tests. */
+static inline void make_geometry(int32_t n_atoms, int32_t n_tests)
 {
     int32_t pairs = n_atoms * (n_atoms - 1) / 2;
 
@@ -37,8 +38,8 @@ static inline void make(int32_t n_atoms, int32_t n_tests)
     }
 }
 
-/* Atoms i and j < i, from low to high Å apart. */
-static inline void pair(int32_t i, int32_t j, float low, float high, cg_fault_cause cause)
+/* Bounds the distance of atoms i and j < i, Å. */
+static inline void set_bounds(int32_t i, int32_t j, float low, float high, cg_fault_cause cause)
 {
     int32_t at = i * (i - 1) / 2 + j;
 

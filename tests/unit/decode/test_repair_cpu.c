@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A sequence whose atoms are looked at and mended, over an automaton of one digit a token. */
+/* Tests and repairs the atoms of a sequence, with an automaton of one digit per token. */
 #include <check.h>
 #include <math.h>
 #include <stdio.h>
@@ -13,12 +13,12 @@
 #include "cuda/repair.cuh"
 #endif
 
-/* ---- a toy ---------------------------------------------------------------------------------- */
+/* ---- test automaton ------------------------------------------------------------------------- */
 
 /*
- * Numbers of one or two digits before the point and three behind it, "-" at will, token i the i-th
- * piece. State 0 begins a number; 1 is behind '-'; 2 behind a digit but 0; 3 and 4 are forced: '.'
- * behind 0 and behind two digits; 5, 6, 7 choose the decimals.
+ * Numbers of one or two digits before the point and three after it, with an optional "-"; token i
+ * is pieces[i]. State 0 starts a number; 1 follows '-'; 2 follows a digit other than 0; 3 and 4
+ * force the '.' after 0 and after two digits; 5, 6, 7 sample the decimals.
  */
 enum { DIGIT = 0, POINT = 10, MINUS, BEGIN, NEXT, END, CARBON, PROMPT, N_PIECES };
 
@@ -36,8 +36,8 @@ static cg_program program;
 static cg_sequence seq;
 static int32_t tokens[LIMIT];
 static cg_atom_mark marks[ATOMS];
-static cg_cpu_repair atoms;
-static cg_repair_target at;
+static cg_cpu_repair repair_state;
+static cg_repair_target target;
 
 static void make_automaton(void)
 {
@@ -61,37 +61,37 @@ static void make_automaton(void)
         token_numbers[i] = cg_token_number_of(pieces[i], strlen(pieces[i]));
 }
 
-/* n atoms, "[C]<x,y,z>" each; any geometry is good to begin with. */
+/* Starts n atoms, "[C]<x,y,z>" each, without bounds on their distances. */
 static void begin(int32_t n, int32_t n_tests)
 {
-    int32_t spans = 0;
+    int32_t n_forced = 0;
 
     make_automaton();
-    make(n, n_tests);
+    make_geometry(n, n_tests);
     for (int32_t f = 0; f <= 3 * n; f++) {
-        forced_start[f] = spans;
+        forced_start[f] = n_forced;
         if (f % 3) {
-            forced_token[spans++] = NEXT;
+            forced_token[n_forced++] = NEXT;
             continue;
         }
         if (f)
-            forced_token[spans++] = END;
+            forced_token[n_forced++] = END;
         if (f < 3 * n) {
-            forced_token[spans++] = CARBON;
-            forced_token[spans++] = BEGIN;
+            forced_token[n_forced++] = CARBON;
+            forced_token[n_forced++] = BEGIN;
         }
     }
-    forced_start[3 * n + 1] = spans;
+    forced_start[3 * n + 1] = n_forced;
     program = (cg_program) { .n_fields = 3 * n,
                              .fields_per_atom = 3,
                              .entry = entry,
                              .forced_start = forced_start,
                              .forced_token = forced_token };
-    ck_assert_int_eq(cg_cpu_repair_begin(&atoms, n), 0);
+    ck_assert_int_eq(cg_cpu_repair_begin(&repair_state, n), 0);
     tokens[0] = PROMPT;
     seq = (cg_sequence) { .n_tokens = 1, .limit = LIMIT };
     cg_sequence_begin(&seq, &program, &automaton, tokens, marks);
-    at = (cg_repair_target) {
+    target = (cg_repair_target) {
         .token_numbers = token_numbers,
         .decimals = 3,
         .restart_limit = CG_MAX_RESTARTS,
@@ -106,18 +106,18 @@ static void begin(int32_t n, int32_t n_tests)
 
 static void finish(void)
 {
-    cg_cpu_repair_finish(&atoms);
-    atoms = (cg_cpu_repair) { .cap = 0 };
+    cg_cpu_repair_finish(&repair_state);
+    repair_state = (cg_cpu_repair) { .cap = 0 };
 }
 
-/* As the model would: the tokens of a text, which are the choices. */
+/* Appends the sampled tokens of a text, as the model would. */
 static void write_text(const char *text)
 {
     for (const char *p = text; *p; p++) {
         int32_t want = *p == '-' ? MINUS : *p == '.' ? POINT : *p - '0', t = row[seq.state];
 
         if (want == POINT && tokens[seq.n_tokens - 1] == POINT)
-            continue; /* it was forced */
+            continue; /* already forced */
         while (t < row[seq.state + 1] && token[t] != want)
             t++;
         ck_assert_int_lt(t, row[seq.state + 1]);
@@ -186,19 +186,19 @@ static void expect_agreement(const struct state *want, int32_t n)
     ck_assert_int_eq(seq.done, want->seq.done);
     ck_assert_int_eq(seq.field, want->seq.field);
     ck_assert_int_eq(seq.attempt, want->seq.attempt);
-    ck_assert_mem_eq(atoms.counts.count, r->count, sizeof r->count);
-    ck_assert_int_eq(atoms.counts.moved, r->moved);
-    ck_assert_int_eq(atoms.counts.restarts, r->restarts);
+    ck_assert_mem_eq(repair_state.counts.count, r->count, sizeof r->count);
+    ck_assert_int_eq(repair_state.counts.moved, r->moved);
+    ck_assert_int_eq(repair_state.counts.restarts, r->restarts);
     for (int32_t i = 0; i < 3 * n; i++)
-        ck_assert_float_eq_tol(atoms.xyz[i / 3][i % 3], want->xyz[i], 0.0015f);
+        ck_assert_float_eq_tol(repair_state.xyz[i / 3][i % 3], want->xyz[i], 0.0015f);
 }
 
-static int look_at(int repair, int32_t atom)
+static int repair_atom(int repair, int32_t atom)
 {
     static struct state before;
 
     device_slot = (cg_slot_state) { .program = program, .geometry = m.g };
-    device_slot.repair = atoms.counts;
+    device_slot.repair = repair_state.counts;
     step = (cg_step_state) {
         .max_len = LIMIT,
         .slots = &device_slot,
@@ -208,7 +208,7 @@ static int look_at(int repair, int32_t atom)
         .token_numbers = token_numbers,
         .geometry = repair ? CG_GEOMETRY_REPAIR : CG_GEOMETRY_COUNT,
         .decimals = 3,
-        .restart_limit = at.restart_limit,
+        .restart_limit = target.restart_limit,
     };
     save(&before);
     run_steps(atom, N_SLOTS);
@@ -220,22 +220,22 @@ static int look_at(int repair, int32_t atom)
         ck_assert_mem_eq(&other, &state, sizeof state);
     }
     restore(&before);
-    cg_cpu_repair_atom(&atoms, &at, repair, atom);
+    cg_cpu_repair_atom(&repair_state, &target, repair, atom);
     expect_agreement(&state, seq.field / 3);
     restore(&state);
-    atoms.counts = state.repair;
-    memcpy(atoms.xyz, device_xyz, (size_t)m.g.n_atoms * sizeof *atoms.xyz);
+    repair_state.counts = state.repair;
+    memcpy(repair_state.xyz, device_xyz, (size_t)m.g.n_atoms * sizeof *repair_state.xyz);
     return state.repair.moved != before.repair.moved ||
            state.repair.restarts != before.repair.restarts || seq.done == CG_SEQUENCE_GIVEN_UP;
 }
 #else
-static int look_at(int repair, int32_t atom)
+static int repair_atom(int repair, int32_t atom)
 {
-    return cg_cpu_repair_atom(&atoms, &at, repair, atom);
+    return cg_cpu_repair_atom(&repair_state, &target, repair, atom);
 }
 #endif
 
-/* And the executor: look at the atom once it is complete. */
+/* Appends an atom and repairs it, as the executor does. */
 static int write_atom(int repair, const char *x, const char *y, const char *z)
 {
     int32_t atom = seq.field / 3;
@@ -244,7 +244,7 @@ static int write_atom(int repair, const char *x, const char *y, const char *z)
     write_text(y);
     write_text(z);
     ck_assert_int_eq(seq.field, 3 * (atom + 1));
-    return look_at(repair, atom);
+    return repair_atom(repair, atom);
 }
 
 static const char *text_of(int32_t from)
@@ -275,11 +275,11 @@ static void expect_pass(int32_t n)
                       "atom %d: %s", i, text_of(0));
 }
 
-/* Atoms looked at by cause, moved ones, tokens taken back, restarts. */
+/* Tested atoms by cause, moved atoms, discarded tokens, restarts. */
 static void expect_counts(int32_t passed, int32_t bonds, int32_t others, int32_t moved,
                           int32_t wasted, int32_t restarts)
 {
-    const cg_repair_counts *r = &atoms.counts;
+    const cg_repair_counts *r = &repair_state.counts;
     int32_t rest = 0;
 
     for (int i = CG_CAUSE_BOND + 1; i < CG_CAUSES; i++)
@@ -290,14 +290,14 @@ static void expect_counts(int32_t passed, int32_t bonds, int32_t others, int32_t
                   r->count[CG_CAUSE_BOND], rest, r->moved, r->wasted, r->restarts);
 }
 
-/* ---- what becomes of an atom ------------------------------------------------------------------
+/* ---- repair of an atom ----------------------------------------------------------------------
  */
 
-START_TEST(good_atoms_stay)
+START_TEST(atoms_that_pass_are_kept)
 {
     for (int repair = 0; repair < 2; repair++) {
         begin(2, 0);
-        pair(1, 0, 1.4f, 1.7f, CG_CAUSE_BOND);
+        set_bounds(1, 0, 1.4f, 1.7f, CG_CAUSE_BOND);
         ck_assert_int_eq(write_atom(repair, "0.000", "-1.250", "12.345"), 0);
         ck_assert_int_eq(write_atom(repair, "1.500", "-1.250", "12.345"), 0);
         ck_assert_str_eq(text_of(0), "PROMPT[C]<0.000,-1.250,12.345>[C]<1.500,-1.250,12.345>");
@@ -312,9 +312,9 @@ END_TEST
 START_TEST(without_repair_nothing_changes)
 {
     begin(3, 0);
-    pair(1, 0, 1.4f, 1.7f, CG_CAUSE_BOND);
-    pair(2, 1, 1.4f, 1.7f, CG_CAUSE_BOND);
-    pair(2, 0, 2.2f, 2.8f, CG_CAUSE_ANGLE);
+    set_bounds(1, 0, 1.4f, 1.7f, CG_CAUSE_BOND);
+    set_bounds(2, 1, 1.4f, 1.7f, CG_CAUSE_BOND);
+    set_bounds(2, 0, 2.2f, 2.8f, CG_CAUSE_ANGLE);
     write_atom(0, "0.000", "0.000", "0.000");
     ck_assert_int_eq(write_atom(0, "9.000", "0.000", "0.000"), 0);
     ck_assert_int_eq(write_atom(0, "9.000", "1.500", "0.000"), 0);
@@ -328,13 +328,13 @@ START_TEST(without_repair_nothing_changes)
 END_TEST
 
 /* In the middle of a sequence, and its last atom. */
-START_TEST(a_failing_atom_is_written_anew)
+START_TEST(a_failing_atom_is_rewritten)
 {
     const char *const before = "PROMPT[C]<-0.500,0.000,0.000>[C]<";
     int32_t n_before, n_kv;
 
     begin(2 + _i, 0);
-    pair(1, 0, 1.4f, 1.7f, CG_CAUSE_BOND);
+    set_bounds(1, 0, 1.4f, 1.7f, CG_CAUSE_BOND);
     write_atom(1, "-0.500", "0.000", "0.000");
     n_before = marks[1].n_tokens;
     seq.n_kv = n_kv = seq.n_tokens - 1;
@@ -347,19 +347,19 @@ START_TEST(a_failing_atom_is_written_anew)
     ck_assert_int_eq(seq.attempt, 1);
     ck_assert_int_eq(seq.n_kv, n_before - 1);
     ck_assert_int_le(seq.n_kv, n_kv);
-    /* "-10.123,0.000,0.000>" and, where there is an atom more, "[C]<" */
+    /* "-10.123,0.000,0.000>" and, if another atom follows, "[C]<" */
     expect_counts(1, 1, 0, 1, _i ? 22 : 20, 0);
     finish();
 }
 END_TEST
 
-/* The last atom's place is nowhere while those before it stand. */
-START_TEST(others_move_where_they_must)
+/* The last atom has no valid position while the atoms before it are fixed. */
+START_TEST(earlier_atoms_move_if_necessary)
 {
     begin(6, 0);
-    pair(4, 3, 1, 2, CG_CAUSE_BOND);
-    pair(5, 3, 1.4f, 1.8f, CG_CAUSE_BOND);
-    pair(5, 2, 1.4f, 1.8f, CG_CAUSE_BOND); /* and atoms 2 and 3 stand far apart */
+    set_bounds(4, 3, 1, 2, CG_CAUSE_BOND);
+    set_bounds(5, 3, 1.4f, 1.8f, CG_CAUSE_BOND);
+    set_bounds(5, 2, 1.4f, 1.8f, CG_CAUSE_BOND); /* but atoms 2 and 3 are far apart */
     for (int i = 0; i < 4; i++) {
         static const char *const x[] = { "-20.000", "-10.000", "0.000", "6.000" };
 
@@ -372,14 +372,14 @@ START_TEST(others_move_where_they_must)
         strncmp(text_of(1), "[C]<-20.000,0.000,0.000>[C]<-10.000,0.000,0.000>[C]<", 52), 0);
     ck_assert_int_eq(seq.done, CG_SEQUENCE_COMPLETE);
     ck_assert_int_eq(seq.n_sampled, seq.n_tokens - 1 - (6 * 5 + 2 * 6) - (1 + 1));
-    /* atoms 2 to 5; what was taken back is as long as four atoms, less the first one's "[C]<" */
+    /* moved: 2 to 5; the discarded text is that of four atoms without the first "[C]<" */
     expect_counts(5, 1, 0, 4, 4 * (2 + 18) - 2, 0);
     finish();
 }
 END_TEST
 
-/* A stereocentre: the text has the other hand afterwards, and nothing else has changed. */
-START_TEST(a_wrong_hand_is_rewritten)
+/* The text of a stereocentre has the other configuration after repair; the rest is unchanged. */
+START_TEST(a_wrong_configuration_is_rewritten)
 {
     const char *const before =
         "[C]<0.000,0.000,0.000>[C]<0.880,0.880,0.880>[C]<0.880,-0.880,-0.880>"
@@ -388,7 +388,8 @@ START_TEST(a_wrong_hand_is_rewritten)
     begin(4, 1);
     for (int32_t i = 1; i < 4; i++)
         for (int32_t j = 0; j < i; j++)
-            pair(i, j, j ? 2.1f : 1.38f, j ? 2.85f : 1.68f, j ? CG_CAUSE_ANGLE : CG_CAUSE_BOND);
+            set_bounds(i, j, j ? 2.1f : 1.38f, j ? 2.85f : 1.68f,
+                       j ? CG_CAUSE_ANGLE : CG_CAUSE_BOND);
     m.tests[0] = (cg_geometry_test) { .atom = { 0, 1, 2, 3 },
                                       .kind = CG_TEST_VOLUME,
                                       .cause = CG_CAUSE_CENTRE,
@@ -401,62 +402,62 @@ START_TEST(a_wrong_hand_is_rewritten)
     ck_assert_int_eq(write_atom(1, "-0.880", "0.880", "-0.880"), 1);
     expect_pass(4);
     ck_assert_int_eq(strncmp(text_of(1), before, strlen(before)), 0);
-    ck_assert_int_eq(atoms.counts.count[CG_CAUSE_CENTRE], 1);
+    ck_assert_int_eq(repair_state.counts.count[CG_CAUSE_CENTRE], 1);
     expect_counts(3, 0, 1, 1, 20, 0);
     finish();
 }
 END_TEST
 
-/* ---- no place ---------------------------------------------------------------------------------
+/* ---- failed repair --------------------------------------------------------------------------
  */
 
-/* Nothing is both farther than 3 Å and nearer than 2 Å; and what is infinite ends as well. */
-START_TEST(the_impossible_is_given_up)
+/* Contradictory bounds (at least 3 Å, at most 2 Å) and bounds that are not finite. */
+START_TEST(impossible_bounds_are_given_up)
 {
     static const float lows[] = { 3, INFINITY, 3, NAN }, highs[] = { 2, INFINITY, -3, 2 };
-    int32_t tries = 0, wasted = 0, n_begin;
+    int32_t tries = 0, wasted = 0, n_start;
 
     begin(3, 0);
-    pair(1, 0, 3, 2, CG_CAUSE_BOND);
+    set_bounds(1, 0, 3, 2, CG_CAUSE_BOND);
     m.low2[0] = lows[_i] * lows[_i];
     m.high2[0] = highs[_i] * fabsf(highs[_i]);
-    n_begin = seq.n_tokens;
+    n_start = seq.n_tokens;
     for (; !seq.done && tries < 100; tries++) {
         int32_t n;
 
-        ck_assert_int_eq(seq.n_tokens, n_begin);
+        ck_assert_int_eq(seq.n_tokens, n_start);
         ck_assert_int_eq(seq.field, 0);
         ck_assert_int_eq(write_atom(1, "1.000", "0.000", "0.000"), 0);
         n = seq.n_tokens;
         ck_assert_int_eq(write_atom(1, "2.500", "0.000", "0.000"), 1);
-        ck_assert_int_le(atoms.counts.restarts, CG_MAX_RESTARTS);
-        wasted += n - n_begin;
+        ck_assert_int_le(repair_state.counts.restarts, CG_MAX_RESTARTS);
+        wasted += n - n_start;
     }
     ck_assert_int_eq(seq.done, CG_SEQUENCE_GIVEN_UP);
     ck_assert_int_eq(tries, CG_MAX_RESTARTS + 1);
     ck_assert_int_ge(seq.attempt, CG_MAX_RESTARTS);
-    ck_assert_int_eq(atoms.counts.restarts, CG_MAX_RESTARTS);
-    ck_assert_int_eq(atoms.counts.count[0], tries);
-    ck_assert_int_gt(atoms.counts.wasted, wasted / 3);
+    ck_assert_int_eq(repair_state.counts.restarts, CG_MAX_RESTARTS);
+    ck_assert_int_eq(repair_state.counts.count[0], tries);
+    ck_assert_int_gt(repair_state.counts.wasted, wasted / 3);
     finish();
 }
 END_TEST
 
-/* A place that the text cannot say: more digits before the point than there are. */
-START_TEST(a_place_without_a_text)
+/* A valid position that the text cannot express: it has too many integer digits. */
+START_TEST(a_position_without_a_text)
 {
-    int32_t n_begin;
+    int32_t n_start;
 
     begin(2, 0);
-    pair(1, 0, 6, 7, CG_CAUSE_BOND);
-    n_begin = seq.n_tokens;
+    set_bounds(1, 0, 6, 7, CG_CAUSE_BOND);
+    n_start = seq.n_tokens;
     write_atom(1, "99.000", "0.000", "0.000");
-    ck_assert_int_eq(write_atom(1, "99.900", "0.000", "0.000"), 1); /* 105, or so */
-    ck_assert_int_eq(seq.n_tokens, n_begin);
+    ck_assert_int_eq(write_atom(1, "99.900", "0.000", "0.000"), 1); /* would move to about 105 */
+    ck_assert_int_eq(seq.n_tokens, n_start);
     ck_assert_int_eq(seq.done, CG_SEQUENCE_RUNNING);
-    /* atom 1 by itself, then atom 0 and the "[C]<" behind it */
+    /* atom 1, then atom 0 and the "[C]<" after it */
     expect_counts(1, 1, 0, 1, 19 + 21, 1);
-    write_atom(1, "10.000", "0.000", "0.000"); /* with other numbers it goes well */
+    write_atom(1, "10.000", "0.000", "0.000"); /* other coordinates can be repaired */
     ck_assert_int_eq(write_atom(1, "10.900", "0.000", "0.000"), 1);
     expect_pass(2);
     ck_assert_int_eq(seq.done, CG_SEQUENCE_COMPLETE);
@@ -464,30 +465,30 @@ START_TEST(a_place_without_a_text)
 }
 END_TEST
 
-/* What is drawn fits, what it is moved to does not: the sequence ends there, as any other. */
-START_TEST(the_limit)
+/* The sampled atom is within the token limit, the rewritten one is not: the sequence ends there. */
+START_TEST(a_rewrite_ends_at_the_token_limit)
 {
     begin(2, 0);
-    pair(1, 0, 20, 30, CG_CAUSE_BOND);
+    set_bounds(1, 0, 20, 30, CG_CAUSE_BOND);
     seq.limit = marks[0].n_tokens + 38;
     write_atom(1, "0.000", "0.000", "0.000");
     ck_assert_int_eq(write_atom(1, "9.000", "0.000", "0.000"), 1);
     ck_assert_int_eq(seq.done, CG_SEQUENCE_UNFINISHED);
     ck_assert_int_eq(seq.n_tokens, seq.limit);
-    ck_assert_int_eq(tokens[seq.limit - 1], DIGIT); /* for want of a ">" */
+    ck_assert_int_eq(tokens[seq.limit - 1], DIGIT); /* the ">" is missing */
     expect_counts(1, 1, 0, 1, 18, 0);
     finish();
 }
 END_TEST
 
-/* A slot is used again: nothing of its last sequence is left, and its memory is enough. */
-START_TEST(slots_are_used_again)
+/* A reused slot keeps nothing of its last sequence and grows its memory. */
+START_TEST(slots_are_reused)
 {
     begin(2, 0);
-    pair(1, 0, 1.4f, 1.7f, CG_CAUSE_BOND);
+    set_bounds(1, 0, 1.4f, 1.7f, CG_CAUSE_BOND);
     write_atom(1, "0.000", "0.000", "0.000");
     write_atom(1, "9.000", "0.000", "0.000");
-    ck_assert_int_eq(atoms.counts.moved, 1);
+    ck_assert_int_eq(repair_state.counts.moved, 1);
     begin(ATOMS, 0);
     expect_counts(0, 0, 0, 0, 0, 0);
     for (int i = 0; i < ATOMS; i++) {
@@ -498,35 +499,35 @@ START_TEST(slots_are_used_again)
     }
     ck_assert_int_eq(seq.done, CG_SEQUENCE_COMPLETE);
     expect_counts(ATOMS, 0, 0, 0, 0, 0);
-    /* all of them move: the last one is to be near two of the first, 3 Å apart */
-    pair(ATOMS - 1, 0, 1, 1.4f, CG_CAUSE_BOND);
-    pair(ATOMS - 1, 3, 1, 1.4f, CG_CAUSE_BOND);
-    ck_assert_int_eq(look_at(1, ATOMS - 1), 1);
-    ck_assert_int_eq(atoms.counts.moved, ATOMS);
+    /* all atoms move: the last one must be near two of the first ones, which are 3 Å apart */
+    set_bounds(ATOMS - 1, 0, 1, 1.4f, CG_CAUSE_BOND);
+    set_bounds(ATOMS - 1, 3, 1, 1.4f, CG_CAUSE_BOND);
+    ck_assert_int_eq(repair_atom(1, ATOMS - 1), 1);
+    ck_assert_int_eq(repair_state.counts.moved, ATOMS);
     expect_pass(ATOMS);
     ck_assert_int_eq(seq.done, CG_SEQUENCE_COMPLETE);
-    ck_assert_int_eq(cg_cpu_repair_begin(&atoms, 0), 0);
+    ck_assert_int_eq(cg_cpu_repair_begin(&repair_state, 0), 0);
     finish();
 }
 END_TEST
 
 int main(void)
 {
-    Suite *s = suite_create("cpu_atoms");
-    TCase *tc = tcase_create("atoms");
+    Suite *s = suite_create("repair");
+    TCase *tc = tcase_create("repair");
     SRunner *sr;
     int failed;
 
-    tcase_set_timeout(tc, 120); /* a block on the host takes its time */
-    tcase_add_test(tc, good_atoms_stay);
+    tcase_set_timeout(tc, 120); /* a block on the host is slow */
+    tcase_add_test(tc, atoms_that_pass_are_kept);
     tcase_add_test(tc, without_repair_nothing_changes);
-    tcase_add_loop_test(tc, a_failing_atom_is_written_anew, 0, 2);
-    tcase_add_test(tc, others_move_where_they_must);
-    tcase_add_test(tc, a_wrong_hand_is_rewritten);
-    tcase_add_loop_test(tc, the_impossible_is_given_up, 0, 4);
-    tcase_add_test(tc, a_place_without_a_text);
-    tcase_add_test(tc, the_limit);
-    tcase_add_test(tc, slots_are_used_again);
+    tcase_add_loop_test(tc, a_failing_atom_is_rewritten, 0, 2);
+    tcase_add_test(tc, earlier_atoms_move_if_necessary);
+    tcase_add_test(tc, a_wrong_configuration_is_rewritten);
+    tcase_add_loop_test(tc, impossible_bounds_are_given_up, 0, 4);
+    tcase_add_test(tc, a_position_without_a_text);
+    tcase_add_test(tc, a_rewrite_ends_at_the_token_limit);
+    tcase_add_test(tc, slots_are_reused);
     suite_add_tcase(s, tc);
     sr = srunner_create(s);
     srunner_run_all(sr, CK_NORMAL);

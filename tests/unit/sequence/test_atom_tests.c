@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Atoms that are looked at while they are written: reading them back, testing, beginning anew. */
+/* Reading atoms back from their tokens, testing them, restarting a sequence. */
 #include <check.h>
 #include <math.h>
 #include <stdlib.h>
@@ -7,15 +7,15 @@
 
 #include "geometry_made.h"
 
-static uint32_t state; /* of random numbers */
+static uint32_t random_state;
 
 static uint32_t below(uint32_t n)
 {
-    state = state * 1664525u + 1013904223u;
-    return (uint32_t)((uint64_t)(state >> 8) * n >> 24);
+    random_state = random_state * 1664525u + 1013904223u;
+    return (uint32_t)((uint64_t)(random_state >> 8) * n >> 24);
 }
 
-static float any_in(float low, float high)
+static float uniform(float low, float high)
 {
     return low + (high - low) * (float)below(1 << 20) / (1 << 20);
 }
@@ -24,7 +24,7 @@ static float any_in(float low, float high)
 
 enum { MAX_PIECES = 64 };
 
-/* Token i is the i-th piece. */
+/* Reads an atom whose token i is pieces[i]. */
 static int read_pieces(const char *const *pieces, float xyz[3])
 {
     cg_token_number token_numbers[MAX_PIECES];
@@ -41,13 +41,13 @@ static const struct {
     const char *pieces[MAX_PIECES];
     float xyz[3];
 } atoms[] = {
-    /* the default model: ",-12." is one token up to 19, three decimals are one */
+    /* default model: ",-12." is one token up to 19, three decimals are one token */
     { { "0.", "000", ",-0.", "000", ",0.", "000" }, { 0, 0, 0 } },
     { { "-12.", "345", ",-12.", "004", ",", "99.", "999" }, { -12.345f, -12.004f, 99.999f } },
     { { ">[13CH3]<", "7.", "100", ",-3.", "020", ",0.", "005", ">[O]<" },
       { 7.1f, -3.02f, 0.005f } },
     { { "[2H]<", "-2.", "000", ",2.", "000", ",2.", "500" }, { -2, 2, 2.5f } },
-    /* splitting as Qwen3 has it: a digit a token, brackets and signs together */
+    /* Qwen3: one token per digit, brackets and signs together */
     {
         { "]<-", "1",  ".",  "2",   "3", "4", "5", ",", "0", ".", "0",  "0",
           "0",   "1",  ",-", "1",   "2", ".", "9", "9", "9", "9", ">[", "1",
@@ -56,21 +56,21 @@ static const struct {
     { { "]<", "9", "9", ".", "9", "9", "9", "9", ",-", "9", "9", ".",  "9", "9",
         "9",  "9", ",", "1", "0", ".", "0", "1", "0",  "0", ">", "[O", "]", "<" },
       { 99.9999f, -99.9999f, 10.01f } },
-    /* and Llama-3: three digits a token */
+    /* Llama-3: three digits per token */
     { { "]<-", "1", ".", "234", "5", ",-", "12", ".", "999", "9", ",", "0", ".", "000", "5", ">[" },
       { -1.2345f, -12.9999f, 0.0005f } },
-    /* one piece of all before the number, and of the sign with what stands before */
+    /* one token for the text before the number, with the sign or more */
     { { ">[O]<-", "1.", "5", ",-", "2.", "25", ",", "3", ".", "125", ">" },
       { -1.5f, -2.25f, 3.125f } },
     { { ">[O]<-1.", "5", ",-2.", "25", ",3.", "125", ">" }, { -1.5f, -2.25f, 3.125f } },
-    /* what belongs to the bracket is no sign, point or digit of the number */
+    /* characters of the bracket are not sign, point or digit of the number */
     { { "-]<", "1", ".", "5", ",", "2.", "5", ",", "3.", "5" }, { 1.5f, 2.5f, 3.5f } },
     { { "-]", "<", "1", ".", "5", ",", "2.", "5", ",", "3.", "5" }, { 1.5f, 2.5f, 3.5f } },
     { { "-", "]", "<-", "1", ".", "5", ",", "2.", "5", ",", "3.", "5" }, { -1.5f, 2.5f, 3.5f } },
     { { ">.", "[", "2", "H", "]<", "1", ".", "25", ",2.", "5", ",3.", "5" },
       { 1.25f, 2.5f, 3.5f } },
     { { ">1.", "[Na", "+]<-", "1", ".", "25", ",2.", "5", ",3.", "5" }, { -1.25f, 2.5f, 3.5f } },
-    /* formats of other models: four digits and five decimals; none */
+    /* formats of other models: four digits and five decimals; no decimals */
     { { "<", "-", "1234.", "56789", ",1234", ".", "00001", ",0.", "00000", ">" },
       { -1234.56789f, 1234.00001f, 0 } },
     { { "<", "12", ",-", "7", ",", "0", ">" }, { 12, -7, 0 } },
@@ -94,20 +94,20 @@ static const char *const no_atoms[][MAX_PIECES] = {
     { "<", "1.", "000", ",2.", "000", ">[O]<", "3.", "000", ",4.", "000", ",5.", "000" },
     { "<", "1.", "000", ",2.", "000", ",3.", "000", ",4.", "000", ">" },
     { ",", ",", ",", ",", ",", "," },
-    { "<", "1.", "000", "0000", ",2.", "000", ",3.", "000" }, /* more decimals than there can be */
+    { "<", "1.", "000", "0000", ",2.", "000", ",3.", "000" }, /* too many decimals */
 };
 
-START_TEST(what_is_no_atom)
+START_TEST(incomplete_atoms_are_refused)
 {
     float xyz[3] = { NAN, NAN, NAN };
 
     ck_assert_int_eq(read_pieces(no_atoms[_i], xyz), 0);
-    for (int k = 0; k < 3; k++) /* it is moved from where it is */
+    for (int k = 0; k < 3; k++) /* repair starts from these coordinates */
         ck_assert(isfinite(xyz[k]));
 }
 END_TEST
 
-/* Cut a text anywhere; behind decimals there is always a cut, and before them if `wide`. */
+/* Cuts a text at random; always after decimals, and before them if `wide`. */
 static int cut(const char *text, int wide, char buffer[], const char *pieces[MAX_PIECES])
 {
     int n = 0, decimals = 0;
@@ -162,7 +162,7 @@ END_TEST
 
 enum { MAX_ATOMS = 48, MAX_TESTS = 200 };
 
-/* The whole of it lies in the block, one behind the other. */
+/* The arrays are contiguous in their block. */
 START_TEST(the_arrays_fill_their_block)
 {
     static const int32_t counts[][2] = { { 1, 0 }, { 2, 0 }, { 3, 1 }, { 4, 7 }, { 9, 30 } };
@@ -172,7 +172,7 @@ START_TEST(the_arrays_fill_their_block)
         size_t size = cg_geometry_size(n, counts[i][1]);
         const char *end;
 
-        make(n, counts[i][1]);
+        make_geometry(n, counts[i][1]);
         ck_assert_ptr_eq(m.tests, m.memory);
         ck_assert_ptr_eq(m.low2, m.tests + counts[i][1]);
         ck_assert_ptr_eq(m.high2, m.low2 + pairs);
@@ -180,7 +180,7 @@ START_TEST(the_arrays_fill_their_block)
         ck_assert_ptr_eq(m.cause, m.start + n + 1);
         end = (const char *)m.cause + pairs;
         ck_assert(end <= (const char *)m.memory + size && end + 4 > (const char *)m.memory + size);
-        ck_assert_uint_eq(size % sizeof(int32_t), 0); /* as words it goes to a GPU */
+        ck_assert_uint_eq(size % sizeof(int32_t), 0); /* copied to a GPU in words */
     }
 }
 END_TEST
@@ -204,16 +204,16 @@ START_TEST(distances)
 {
     float xyz[4][3] = { { 0, 0, 0 }, { 1.5f, 0, 0 }, { 2, 1, 0 }, { 0, 0, 9 } };
 
-    make(4, 0);
-    expect(fault_of((const float(*)[3])xyz, 0), CG_CAUSE_NONE, 0); /* there is nothing before it */
-    pair(1, 0, 1.25f, 1.75f, CG_CAUSE_BOND);
-    pair(2, 0, 2, 2.5f, CG_CAUSE_ANGLE);
-    pair(3, 0, 3, 9, CG_CAUSE_CLASH);
-    pair(3, 1, 3, 100, CG_CAUSE_CLASH);
-    pair(3, 2, 3, 100, CG_CAUSE_CLASH);
+    make_geometry(4, 0);
+    expect(fault_of((const float(*)[3])xyz, 0), CG_CAUSE_NONE, 0); /* no earlier atom */
+    set_bounds(1, 0, 1.25f, 1.75f, CG_CAUSE_BOND);
+    set_bounds(2, 0, 2, 2.5f, CG_CAUSE_ANGLE);
+    set_bounds(3, 0, 3, 9, CG_CAUSE_CLASH);
+    set_bounds(3, 1, 3, 100, CG_CAUSE_CLASH);
+    set_bounds(3, 2, 3, 100, CG_CAUSE_CLASH);
     for (int i = 0; i < 4; i++)
         expect(fault_of((const float(*)[3])xyz, i), CG_CAUSE_NONE, 0);
-    xyz[1][0] = 1.75f; /* bounds are in */
+    xyz[1][0] = 1.75f; /* bounds are inclusive */
     expect(fault_of((const float(*)[3])xyz, 1), CG_CAUSE_NONE, 0);
     xyz[1][0] = 1.25f;
     expect(fault_of((const float(*)[3])xyz, 1), CG_CAUSE_NONE, 0);
@@ -230,16 +230,16 @@ START_TEST(distances)
     for (int k = 0; k < 3; k++) /* on top of atom 2, and 3.6 Å from atom 0 */
         xyz[3][k] = xyz[2][k];
     expect(fault_of((const float(*)[3])xyz, 3), CG_CAUSE_CLASH, 2);
-    pair(3, 1, 4, 100, CG_CAUSE_CLASH); /* of two the earlier atom */
+    set_bounds(3, 1, 4, 100, CG_CAUSE_CLASH); /* the earlier of two atoms */
     expect(fault_of((const float(*)[3])xyz, 3), CG_CAUSE_CLASH, 1);
-    pair(3, 2, 1.4f, 1.6f, CG_CAUSE_BOND); /* the worse cause counts, though its atom is later */
+    set_bounds(3, 2, 1.4f, 1.6f, CG_CAUSE_BOND); /* the cause takes precedence over the atom */
     expect(fault_of((const float(*)[3])xyz, 3), CG_CAUSE_BOND, 2);
 }
 END_TEST
 
 static void one_test(int32_t kind, cg_fault_cause cause, float low, float high)
 {
-    make(4, 1);
+    make_geometry(4, 1);
     m.tests[0] = (cg_geometry_test) {
         .atom = { 2, 0, 1, 3 }, .kind = kind, .cause = cause, .low = low, .high = high
     };
@@ -252,7 +252,7 @@ START_TEST(volumes_have_a_sign)
 
     one_test(CG_TEST_VOLUME, CG_CAUSE_CENTRE, 0.5f, INFINITY);
     expect(fault_of((const float(*)[3])xyz, 3), CG_CAUSE_NONE, 0);
-    xyz[3][2] = 0.124f; /* 0.496: as good as flat */
+    xyz[3][2] = 0.124f; /* 0.496: nearly flat */
     expect(fault_of((const float(*)[3])xyz, 3), CG_CAUSE_CENTRE, 2);
     xyz[3][2] = 0.126f;
     expect(fault_of((const float(*)[3])xyz, 3), CG_CAUSE_NONE, 0);
@@ -263,12 +263,12 @@ START_TEST(volumes_have_a_sign)
     expect(fault_of((const float(*)[3])xyz, 3), CG_CAUSE_NONE, 0);
     xyz[3][2] = 2;
     expect(fault_of((const float(*)[3])xyz, 3), CG_CAUSE_CENTRE, 2);
-    expect(fault_of((const float(*)[3])xyz, 2), CG_CAUSE_NONE, 0); /* not complete before */
+    expect(fault_of((const float(*)[3])xyz, 2), CG_CAUSE_NONE, 0); /* completed only by atom 3 */
 }
 END_TEST
 
-/* atoms 2-0-1-3, turned by `angle` about 0-1 */
-static void turn(float xyz[4][3], float angle)
+/* Atoms 2-0-1-3 with a torsion of `angle` about 0-1. */
+static void set_torsion(float xyz[4][3], float angle)
 {
     const float at[4][3] = { { 0, 0, 0 },
                              { 1.3f, 0, 0 },
@@ -283,11 +283,11 @@ START_TEST(torsions)
     static const struct {
         int32_t kind;
         float low, high;
-        int first, last; /* degrees that pass, either way */
+        int first, last; /* degrees that pass, of either sign */
     } tests[] = {
         { CG_TEST_TORSION, 0.9f, INFINITY, 0, 25 },
         { CG_TEST_TORSION, -INFINITY, -0.9f, 155, 180 },
-        { CG_TEST_FLAT, 0.9025f, INFINITY, 0, 18 }, /* and from 162 */
+        { CG_TEST_FLAT, 0.9025f, INFINITY, 0, 18 }, /* also from 162 */
     };
     float xyz[4][3];
 
@@ -298,20 +298,20 @@ START_TEST(torsions)
             int passes = (size >= tests[i].first && size <= tests[i].last) ||
                          (flat && size >= 180 - tests[i].last);
 
-            turn(xyz, (float)degrees * 3.14159265f / 180);
+            set_torsion(xyz, (float)degrees * 3.14159265f / 180);
             expect(fault_of((const float(*)[3])xyz, 3), passes ? CG_CAUSE_NONE : CG_CAUSE_DOUBLE,
                    2);
         }
-        turn(xyz, 0);
-        memcpy(xyz[3], (float[]) { 2, 0, 0 }, sizeof xyz[3]); /* in line */
+        set_torsion(xyz, 0);
+        memcpy(xyz[3], (float[]) { 2, 0, 0 }, sizeof xyz[3]); /* collinear */
         expect(fault_of((const float(*)[3])xyz, 3), CG_CAUSE_DOUBLE, 2);
-        memcpy(xyz[3], xyz[1], sizeof xyz[3]); /* on top of another */
+        memcpy(xyz[3], xyz[1], sizeof xyz[3]); /* coincident */
         expect(fault_of((const float(*)[3])xyz, 3), CG_CAUSE_DOUBLE, 2);
     }
 }
 END_TEST
 
-/* Whatever the number of threads, the least of their faults is the atom's. */
+/* With any number of threads, the minimum of their faults is the fault of the atom. */
 START_TEST(threads_share_the_work)
 {
     float xyz[MAX_ATOMS][3];
@@ -320,15 +320,15 @@ START_TEST(threads_share_the_work)
     for (int round = 0; round < 40; round++) {
         int32_t tests = 0;
 
-        make(MAX_ATOMS, MAX_TESTS);
+        make_geometry(MAX_ATOMS, MAX_TESTS);
         for (int32_t i = 0; i < MAX_ATOMS; i++)
             for (int k = 0; k < 3; k++)
-                xyz[i][k] = any_in(-6, 6);
+                xyz[i][k] = uniform(-6, 6);
         for (int32_t i = 1; i < MAX_ATOMS; i++) {
             for (int32_t j = 0; j < i; j++)
                 if (!below(8))
-                    pair(i, j, any_in(0, 4), any_in(8, 40),
-                         (cg_fault_cause)(CG_CAUSE_BOND + below(3)));
+                    set_bounds(i, j, uniform(0, 4), uniform(8, 40),
+                               (cg_fault_cause)(CG_CAUSE_BOND + below(3)));
             m.start[i] = tests;
             for (uint32_t t = below(5); i >= 4 && t > 0 && tests < MAX_TESTS; t--)
                 m.tests[tests++] = (cg_geometry_test) {
@@ -336,8 +336,8 @@ START_TEST(threads_share_the_work)
                               (int32_t)below((uint32_t)i) },
                     .kind = (int32_t)below(3),
                     .cause = (int32_t)(CG_CAUSE_CENTRE + below(3)),
-                    .low = any_in(-1, 0),
-                    .high = any_in(0, 1),
+                    .low = uniform(-1, 0),
+                    .high = uniform(0, 1),
                 };
         }
         m.start[MAX_ATOMS] = tests;
@@ -363,19 +363,19 @@ START_TEST(threads_share_the_work)
 }
 END_TEST
 
-/* ---- beginning anew ------------------------------------------------------------------------- */
+/* ---- restart -------------------------------------------------------------------------------- */
 
 /*
- * The toy of test_automaton.c, of three atoms: one number of one sign and two digits each. State 0
- * chooses '-' (10) or a digit (20, 21); state 1 a digit; state 2 is forced (30) and leads to state
- * 3, which ends the number with 40 or 41. Atoms behind the first begin with state 0 as well.
+ * The automaton of test_automaton.c with three atoms of one number each: an optional sign and two
+ * digits. State 0 allows '-' (10) or a digit (20, 21); state 1 a digit; state 2 forces 30 and leads
+ * to state 3, which ends the number with 40 or 41. Every atom starts in state 0.
  */
 static const int32_t row[] = { 0, 3, 5, 6, 8 };
 static const int32_t token[] = { 10, 20, 21, 20, 21, 30, 40, 41 };
 static const int32_t next[] = { 1, 2, 2, 2, 2, 3, CG_EXIT, CG_EXIT };
-static const int32_t column[] = { 0, 1, 2, 1, 2, -1, 3, 4 };
+static const int32_t head_row[] = { 0, 1, 2, 1, 2, -1, 3, 4 };
 static const cg_automaton automaton = {
-    .row = row, .token = token, .next = next, .head_row = column
+    .row = row, .token = token, .next = next, .head_row = head_row
 };
 static const int32_t entry[] = { 0, 0, 0 };
 static const int32_t forced_start[] = { 0, 2, 3, 4, 5 };
@@ -396,8 +396,8 @@ static cg_sequence begin(void)
     return seq;
 }
 
-/* An atom, of three tokens or with a sign of four. */
-static void write_atom(cg_sequence *seq, int sign)
+/* Appends an atom of three tokens, or four with a sign. */
+static void append_atom(cg_sequence *seq, int sign)
 {
     if (sign)
         cg_sequence_advance(seq, &program, &automaton, 0, tokens, marks);
@@ -405,7 +405,7 @@ static void write_atom(cg_sequence *seq, int sign)
     cg_sequence_advance(seq, &program, &automaton, 6, tokens, marks);
 }
 
-START_TEST(a_restart_draws_other_numbers)
+START_TEST(a_restart_uses_other_random_numbers)
 {
     cg_sequence seq = begin(), first = seq;
     cg_repair_counts r = { .restarts = 0 };
@@ -413,8 +413,9 @@ START_TEST(a_restart_draws_other_numbers)
     for (int i = 1; i <= CG_MAX_RESTARTS; i++) {
         int32_t n;
 
-        for (int atom = 0; atom < 1 + i % 3; atom++) /* of three: the end is taken back too */
-            write_atom(&seq, i % 2);
+        for (int atom = 0; atom < 1 + i % 3;
+             atom++) /* of three: after all, the end is rolled back too */
+            append_atom(&seq, i % 2);
         n = seq.n_tokens - first.n_tokens;
         r.wasted = 0;
         cg_sequence_restart(&r, CG_MAX_RESTARTS, &seq, &program, &automaton, marks);
@@ -427,33 +428,33 @@ START_TEST(a_restart_draws_other_numbers)
         ck_assert_int_eq(seq.field, first.field);
         ck_assert_int_eq(seq.state, first.state);
     }
-    write_atom(&seq, 0);
+    append_atom(&seq, 0);
     cg_sequence_restart(&r, CG_MAX_RESTARTS, &seq, &program, &automaton, marks);
     ck_assert_int_eq(seq.done, CG_SEQUENCE_GIVEN_UP);
     ck_assert_int_eq(r.restarts, CG_MAX_RESTARTS);
 }
 END_TEST
 
-START_TEST(when_a_restart_is_of_no_use)
+START_TEST(useless_restarts_are_refused)
 {
     cg_sequence seq = begin();
     cg_repair_counts r = { .restarts = 0 };
 
     ck_assert_int_eq(cg_restart_limit(0), CG_MAX_RESTARTS);
-    write_atom(&seq, 0);
+    append_atom(&seq, 0);
     cg_sequence_restart(&r, cg_restart_limit(1), &seq, &program, &automaton, marks);
     ck_assert_int_eq(seq.done, CG_SEQUENCE_GIVEN_UP);
     ck_assert_int_eq(r.restarts, 0);
     seq = begin();
-    write_atom(&seq, 0);
-    seq.done = CG_SEQUENCE_UNFINISHED; /* cut by a limit: it would be again */
+    append_atom(&seq, 0);
+    seq.done = CG_SEQUENCE_UNFINISHED; /* the limit would be reached again */
     cg_sequence_restart(&r, CG_MAX_RESTARTS, &seq, &program, &automaton, marks);
     ck_assert_int_eq(seq.done, CG_SEQUENCE_UNFINISHED);
     ck_assert_int_eq(r.restarts, 0);
 }
 END_TEST
 
-START_TEST(texts)
+START_TEST(counts_are_printed)
 {
     cg_repair_counts r = { .count = { 7, 2, 0, 0, 0, 11, 0, 1 } };
     char text[CG_REPAIR_COUNTS_TEXT], small[8];
@@ -464,7 +465,7 @@ START_TEST(texts)
     ck_assert_str_eq(small, "bond=2 ");
     cg_repair_counts_text(&(cg_repair_counts) { .count = { 9 } }, text, sizeof text);
     ck_assert_str_eq(text, "none");
-    for (int i = 0; i < CG_CAUSES; i++) /* the longest there is */
+    for (int i = 0; i < CG_CAUSES; i++) /* the longest text */
         r.count[i] = INT32_MAX;
     cg_repair_counts_text(&r, text, sizeof text);
     ck_assert_str_eq(strrchr(text, ' '), " ring=2147483647");
@@ -473,22 +474,23 @@ END_TEST
 
 int main(void)
 {
-    Suite *s = suite_create("geometry");
+    Suite *s = suite_create("atom tests");
     TCase *tc = tcase_create("atoms");
     SRunner *sr;
     int failed;
 
     tcase_add_loop_test(tc, atoms_are_read_back, 0, (int)(sizeof atoms / sizeof atoms[0]));
-    tcase_add_loop_test(tc, what_is_no_atom, 0, (int)(sizeof no_atoms / sizeof no_atoms[0]));
+    tcase_add_loop_test(tc, incomplete_atoms_are_refused, 0,
+                        (int)(sizeof no_atoms / sizeof no_atoms[0]));
     tcase_add_test(tc, numbers_may_be_cut_anywhere);
     tcase_add_test(tc, the_arrays_fill_their_block);
     tcase_add_test(tc, distances);
     tcase_add_test(tc, volumes_have_a_sign);
     tcase_add_test(tc, torsions);
     tcase_add_test(tc, threads_share_the_work);
-    tcase_add_test(tc, a_restart_draws_other_numbers);
-    tcase_add_test(tc, when_a_restart_is_of_no_use);
-    tcase_add_test(tc, texts);
+    tcase_add_test(tc, a_restart_uses_other_random_numbers);
+    tcase_add_test(tc, useless_restarts_are_refused);
+    tcase_add_test(tc, counts_are_printed);
     suite_add_tcase(s, tc);
     sr = srunner_create(s);
     srunner_run_all(sr, CK_NORMAL);

@@ -5,18 +5,18 @@
 #include "sequence/automaton.h"
 
 /*
- * A number of one sign and two digits: state 0 chooses '-' (10) or nothing by a digit (20, 21);
- * state 1 chooses a digit; state 2 is forced ('.', 30) and leads to state 3, a choice that exits.
- * Two fields of it, an atom each; spans [1 2] | [3] | [4 5].
+ * A number of an optional sign and two digits: state 0 allows '-' (10) or a digit (20, 21); state 1
+ * a digit; state 2 forces '.' (30) and leads to state 3, which ends the field with 40 or 41. Two
+ * fields, one per atom; forced tokens [1 2] | [3] | [4 5].
  */
 static const int32_t row[] = { 0, 3, 5, 6, 8 };
 static const int32_t token[] = { 10, 20, 21, 20, 21, 30, 40, 41 };
 static const int32_t next[] = { 1, 2, 2, 2, 2, 3, CG_EXIT, CG_EXIT };
-static const int32_t column[] = { 0, 1, 2, 1, 2, -1, 3, 4 };
+static const int32_t head_row[] = { 0, 1, 2, 1, 2, -1, 3, 4 };
 static const cg_automaton automaton = {
-    .row = row, .token = token, .next = next, .head_row = column
+    .row = row, .token = token, .next = next, .head_row = head_row
 };
-static const int32_t entry[] = { 0, 2 }; /* the second field begins with the forced '.' */
+static const int32_t entry[] = { 0, 2 }; /* the second field starts with the forced '.' */
 static const int32_t forced_start[] = { 0, 2, 3, 5 };
 static const int32_t forced_token[] = { 1, 2, 3, 4, 5 };
 static const cg_program program = { .n_fields = 2,
@@ -43,7 +43,7 @@ static void expect(const cg_sequence *seq, const int32_t *want, int32_t n)
         ck_assert_msg(tokens[i] == want[i], "token %d is %d, wanted %d", i, tokens[i], want[i]);
 }
 
-START_TEST(forced_tokens_ride_along)
+START_TEST(forced_tokens_are_appended)
 {
     cg_sequence seq;
 
@@ -58,7 +58,7 @@ START_TEST(forced_tokens_ride_along)
     cg_sequence_advance(&seq, &program, &automaton, 4, tokens, marks); /* 21, forced 30 */
     expect(&seq, (int32_t[]) { 99, 1, 2, 10, 21, 30 }, 6);
     ck_assert_int_eq(seq.state, 3);
-    /* 40 ends the field: span [3], and the forced '.' of the next field */
+    /* 40 ends the field: forced token 3 and the forced '.' of the next field follow */
     cg_sequence_advance(&seq, &program, &automaton, 6, tokens, marks);
     expect(&seq, (int32_t[]) { 99, 1, 2, 10, 21, 30, 40, 3, 30 }, 9);
     ck_assert_int_eq(seq.field, 1);
@@ -118,7 +118,7 @@ int main(void)
     SRunner *sr;
     int failed;
 
-    tcase_add_test(tc, forced_tokens_ride_along);
+    tcase_add_test(tc, forced_tokens_are_appended);
     tcase_add_loop_test(tc, the_limit_ends_a_sequence_unfinished, 0, 14);
     tcase_add_test(tc, roll_back_restores_the_atom);
     suite_add_tcase(s, tc);

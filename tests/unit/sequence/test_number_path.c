@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Numbers written through automata that are made as the grammar makes them, and through bad ones.
- */
+/* Number paths through automata like those of the grammar plugin, and through other ones. */
 #include <check.h>
 #include <math.h>
 #include <stdio.h>
@@ -19,7 +18,7 @@ static uint32_t below(uint32_t n)
     return (uint32_t)((uint64_t)(random_state >> 8) * n >> 24);
 }
 
-/* ---- a vocabulary that grows with what is cut --------------------------------------------- */
+/* ---- a vocabulary that grows as needed ---------------------------------------------------- */
 
 enum { MAX_VOCABULARY = 4096, MAX_PIECES = 96, NUMBER_MAX = 16 };
 
@@ -47,20 +46,20 @@ static int32_t id(const char *text)
     return id_of(text, strlen(text));
 }
 
-static void forget_vocabulary(void)
+static void clear_vocabulary(void)
 {
     while (n_vocabulary > 0)
         free(piece[--n_vocabulary]);
 }
 
-/* ---- three ways to cut -------------------------------------------------------------------- */
+/* ---- three tokenizations ------------------------------------------------------------------ */
 
 /*
- * What stands before a number ("," or "]<"), the number, and where a token ends.
+ * Tokens of a number after "," or "]<":
  *
- *   default  ",-12." is one token, but from 20 on ",-" and "20."; all decimals are one
- *   llama3   "]<-" is one token, and digits go in threes
- *   qwen3    "]<-" is one token, and so is each digit
+ *   default  ",-12." is one token, but from 20 on ",-" and "20."; all decimals are one token
+ *   llama3   "]<-" is one token; digits in groups of three
+ *   qwen3    "]<-" is one token; one token per digit
  */
 enum style { DEFAULT, LLAMA3, QWEN3, N_STYLES };
 
@@ -69,7 +68,7 @@ static const struct {
     int32_t decimals, integers; /* digits */
 } styles[N_STYLES] = { { "default", 3, 2 }, { "llama3", 4, 2 }, { "qwen3", 4, 2 } };
 
-/* Digits in groups of `most` at most. */
+/* Cuts digits into groups of at most `most`. */
 static const char *cut_digits(const char *p, int most, int32_t *ids, int32_t *n)
 {
     while (*p >= '0' && *p <= '9') {
@@ -141,7 +140,7 @@ static void setup(void)
 static void teardown(void)
 {
     cg_automaton_builder_finish(&tables);
-    forget_vocabulary();
+    clear_vocabulary();
 }
 
 static int32_t state(int32_t n, const int32_t *token, const int32_t *next)
@@ -161,7 +160,7 @@ static int32_t paths(cg_path *path, int32_t n)
     return s;
 }
 
-/* From `least` on, the numbers of so many digits as decimals, each in its tokens. */
+/* Returns a state from which all decimals from `least` on are paths, each in its tokens. */
 static int32_t decimals_state(enum style style, int least)
 {
     int32_t most = 1, n = 0, s, digits = styles[style].decimals;
@@ -184,7 +183,7 @@ static int32_t decimals_state(enum style style, int least)
     return s;
 }
 
-/* Every sign and integer behind `before`, and then its decimals. */
+/* Returns a state from which all numbers after `before` are paths. */
 static int32_t number_state(enum style style, const char *before)
 {
     int32_t any = decimals_state(style, 0), some = decimals_state(style, 1), n = 0;
@@ -202,41 +201,42 @@ static int32_t number_state(enum style style, const char *before)
     return paths(path, n);
 }
 
-/* ---- the search ---------------------------------------------------------------------------- */
+/* ---- search -------------------------------------------------------------------------------- */
 
-static cg_number_path writer;
+static cg_number_path path_found;
 
-/* As a device does it, with so many threads; the last one goes first. */
-static int search(const cg_decimal *number, int32_t from, cg_token_number before, int32_t n_threads)
+/* Searches with n_threads threads, as a device does, in descending order. */
+static int search(const cg_decimal *number, int32_t from, cg_token_number previous,
+                  int32_t n_threads)
 {
-    int became;
+    int result;
 
-    memset(&writer, 0x55, sizeof writer);
-    cg_number_path_begin(&writer, number, &tables.automaton, from, before);
+    memset(&path_found, 0x55, sizeof path_found);
+    cg_number_path_begin(&path_found, number, &tables.automaton, from, previous);
     do {
         int32_t least = INT32_MAX;
 
         for (int32_t t = n_threads; t-- > 0;) {
             int32_t mine =
-                cg_number_path_find(&writer, &tables.automaton, token_numbers, t, n_threads);
+                cg_number_path_find(&path_found, &tables.automaton, token_numbers, t, n_threads);
 
             least = mine < least ? mine : least;
         }
-        became = cg_number_path_step(&writer, &tables.automaton, token_numbers, least);
-        ck_assert_int_le(writer.depth, CG_NUMBER_PATH_DEPTH);
-        ck_assert_int_lt(writer.n_steps, 1000); /* there is a bound */
-    } while (became == CG_NUMBER_PATH_RUNNING);
-    return became;
+        result = cg_number_path_step(&path_found, &tables.automaton, token_numbers, least);
+        ck_assert_int_le(path_found.depth, CG_NUMBER_PATH_DEPTH);
+        ck_assert_int_lt(path_found.n_steps, 1000); /* bounded */
+    } while (result == CG_NUMBER_PATH_RUNNING);
+    return result;
 }
 
 static void path_text(char *out)
 {
     *out = '\0';
-    for (int32_t i = 0; i < writer.depth; i++)
-        strcat(out, piece[tables.token[writer.transition[i]]]);
+    for (int32_t i = 0; i < path_found.depth; i++)
+        strcat(out, piece[tables.token[path_found.transition[i]]]);
 }
 
-/* A number from its digits: units of the last decimal. */
+/* Makes a number from its digits, in units of the last decimal. */
 static cg_decimal number_of(int64_t units, int32_t decimals, int minus)
 {
     cg_decimal n = { (int32_t)units, 1, decimals, minus && units };
@@ -270,7 +270,7 @@ static cg_decimal any_number(enum style style)
     case 0:
         units = edges[below(sizeof edges / sizeof *edges)];
         break;
-    case 1: /* small ones are as likely as large ones */
+    case 1: /* small ones as likely as large ones */
         units = below(1u << below(20));
         break;
     default:
@@ -279,25 +279,25 @@ static cg_decimal any_number(enum style style)
     return number_of(units <= most ? units : most, decimals, (int)below(2));
 }
 
-/* The path of a number behind `before` has the tokens of its text, and no others. */
-static void expect_path(enum style style, const char *before, const cg_decimal *n, int became)
+/* The path of a number after `before` consists of the tokens of its text. */
+static void expect_path(enum style style, const char *before, const cg_decimal *n, int result)
 {
     char text[64], number[NUMBER_MAX], got[256];
     int32_t ids[MAX_PIECES], n_ids;
 
     number_text(n, number);
     snprintf(text, sizeof text, "%s%s", before, number);
-    ck_assert_msg(became == CG_NUMBER_PATH_FOUND, "%s: no path for '%s'", styles[style].name, text);
+    ck_assert_msg(result == CG_NUMBER_PATH_FOUND, "%s: no path for '%s'", styles[style].name, text);
     n_ids = cut(style, text, ids);
     path_text(got);
-    ck_assert_msg(writer.depth == n_ids, "%s: '%s' in %d tokens, '%s' in %d", styles[style].name,
-                  got, writer.depth, text, n_ids);
+    ck_assert_msg(path_found.depth == n_ids, "%s: '%s' in %d tokens, '%s' in %d",
+                  styles[style].name, got, path_found.depth, text, n_ids);
     for (int32_t i = 0; i < n_ids; i++)
-        ck_assert_msg(tables.token[writer.transition[i]] == ids[i], "%s: '%s', token %d of '%s'",
-                      styles[style].name, got, i, text);
+        ck_assert_msg(tables.token[path_found.transition[i]] == ids[i],
+                      "%s: '%s', token %d of '%s'", styles[style].name, got, i, text);
 }
 
-START_TEST(numbers_are_written_as_they_are_tokenized)
+START_TEST(paths_are_the_canonical_tokens)
 {
     enum style style = (enum style)_i;
     const char *const literals[] = { ",", "]<" };
@@ -308,26 +308,26 @@ START_TEST(numbers_are_written_as_they_are_tokenized)
 
         for (int round = 0; round < 3000; round++) {
             cg_decimal n = any_number(style);
-            int became = search(&n, from, 0, 1);
+            int result = search(&n, from, 0, 1);
 
-            expect_path(style, literals[literal], &n, became);
-            backtracked += writer.n_steps > writer.depth;
+            expect_path(style, literals[literal], &n, result);
+            backtracked += path_found.n_steps > path_found.depth;
         }
     }
-    if (style == DEFAULT) /* "," begins to write 1.5 as well, and leads to 20. and more */
+    if (style == DEFAULT) /* "," is a prefix of 1.5 too, but leads to 20. and above */
         ck_assert_int_gt(backtracked, 100);
 }
 END_TEST
 
-/* What stands before the number may be over when the field begins. */
-START_TEST(a_sign_may_come_first)
+/* The separator before the number may precede the field. */
+START_TEST(the_separator_may_precede_the_field)
 {
     for (enum style style = 0; style < N_STYLES; style++) {
         int32_t from = number_state(style, "<"), first = tables.row[from];
-        cg_token_number before = cg_token_number_of("<", 1);
+        cg_token_number previous = cg_token_number_of("<", 1);
         int inner = -1;
 
-        /* the state behind '<', which is one token where no sign follows */
+        /* the state after '<', which is a token of its own if no sign follows */
         for (int32_t t = first; t < tables.row[from + 1] && style != DEFAULT; t++)
             if (!strcmp(piece[tables.token[t]], "<"))
                 inner = tables.next[t];
@@ -338,13 +338,13 @@ START_TEST(a_sign_may_come_first)
             char text[64], want[NUMBER_MAX];
 
             n.minus = 0;
-            ck_assert_int_eq(search(&n, inner, before, 1), CG_NUMBER_PATH_FOUND);
+            ck_assert_int_eq(search(&n, inner, previous, 1), CG_NUMBER_PATH_FOUND);
             path_text(text);
             number_text(&n, want);
             ck_assert_str_eq(text, want);
-            n.minus = n.digits > 0; /* there is no sign behind '<' alone */
+            n.minus = n.digits > 0; /* no sign follows a single '<' */
             if (n.minus)
-                ck_assert_int_eq(search(&n, inner, before, 1), CG_NUMBER_PATH_NONE);
+                ck_assert_int_eq(search(&n, inner, previous, 1), CG_NUMBER_PATH_NONE);
         }
     }
 }
@@ -359,25 +359,25 @@ START_TEST(threads_find_the_same_path)
 
         for (int round = 0; round < 60; round++) {
             cg_decimal n = any_number(style);
-            cg_number_path alone;
-            int became = search(&n, from, 0, 1);
+            cg_number_path single;
+            int result = search(&n, from, 0, 1);
 
-            if (!(round % 4)) /* one that has no path */
-                n.digits += 10 * n.digits, n.n_digits = 8, became = search(&n, from, 0, 1);
-            alone = writer;
+            if (!(round % 4)) /* a number without a path */
+                n.digits += 10 * n.digits, n.n_digits = 8, result = search(&n, from, 0, 1);
+            single = path_found;
             for (int i = 0; i < 5; i++) {
-                ck_assert_int_eq(search(&n, from, 0, threads[i]), became);
-                ck_assert_int_eq(writer.depth, alone.depth);
-                ck_assert_int_eq(writer.n_steps, alone.n_steps);
-                ck_assert(!memcmp(writer.transition, alone.transition,
-                                  (size_t)alone.depth * sizeof *alone.transition));
+                ck_assert_int_eq(search(&n, from, 0, threads[i]), result);
+                ck_assert_int_eq(path_found.depth, single.depth);
+                ck_assert_int_eq(path_found.n_steps, single.n_steps);
+                ck_assert(!memcmp(path_found.transition, single.transition,
+                                  (size_t)single.depth * sizeof *single.transition));
             }
         }
     }
 }
 END_TEST
 
-START_TEST(what_the_format_lacks_has_no_path)
+START_TEST(numbers_outside_the_format_have_no_path)
 {
     for (enum style style = 0; style < N_STYLES; style++) {
         int32_t from = number_state(style, ","), decimals = styles[style].decimals;
@@ -391,17 +391,17 @@ START_TEST(what_the_format_lacks_has_no_path)
             ck_assert_int_eq(search(&n, from, 0, 1),
                              other == decimals ? CG_NUMBER_PATH_FOUND : CG_NUMBER_PATH_NONE);
         }
-        n = (cg_decimal) { 0, decimals + 1, decimals, 1 }; /* -0.000, which no one asks for */
+        n = (cg_decimal) { 0, decimals + 1, decimals, 1 }; /* -0.000 never occurs */
         ck_assert_int_eq(search(&n, from, 0, 1), CG_NUMBER_PATH_NONE);
     }
 }
 END_TEST
 
-/* ---- tables that no grammar makes ----------------------------------------------------------- */
+/* ---- automata unlike those of the grammar plugin -------------------------------------------- */
 
 static const cg_decimal one_half = { 15, 2, 1, 0 }; /* 1.5 */
 
-/* Pieces that are no number before one, so many that the path has n tokens. */
+/* Returns a state with a path of n tokens, most of them before the number. */
 static int32_t long_path(int n)
 {
     int32_t s = state(1, (int32_t[]) { id("5") }, (int32_t[]) { CG_EXIT });
@@ -417,15 +417,15 @@ START_TEST(the_longest_path)
 {
     ck_assert_int_eq(search(&one_half, long_path(CG_NUMBER_PATH_DEPTH), 0, 1),
                      CG_NUMBER_PATH_FOUND);
-    ck_assert_int_eq(writer.depth, CG_NUMBER_PATH_DEPTH);
+    ck_assert_int_eq(path_found.depth, CG_NUMBER_PATH_DEPTH);
     ck_assert_int_eq(search(&one_half, long_path(CG_NUMBER_PATH_DEPTH + 1), 0, 1),
                      CG_NUMBER_PATH_NONE);
     ck_assert_int_eq(search(&one_half, long_path(100), 0, 1), CG_NUMBER_PATH_NONE);
 }
 END_TEST
 
-/* Digits, points and signs of what stands before the number, as in [13C-]. */
-START_TEST(what_stands_before_is_no_number)
+/* Digits, points and signs before the separator are ignored, as in [13C-]. */
+START_TEST(text_before_the_number_is_ignored)
 {
     static const char *const lead[] = { "<-", "]", "-", ".", "13", ">[" };
     int32_t s = state(1, (int32_t[]) { id("5") }, (int32_t[]) { CG_EXIT });
@@ -442,20 +442,20 @@ START_TEST(what_stands_before_is_no_number)
 }
 END_TEST
 
-START_TEST(a_short_path_beside_a_long_one)
+START_TEST(a_short_path_is_found_after_a_long_one)
 {
-    int32_t aside = long_path(40), way = long_path(5), from;
+    int32_t too_long = long_path(40), usable = long_path(5), from;
     int32_t token[] = { id("x"), id("y") };
 
     ck_assert_int_lt(token[0], token[1]);
-    from = state(2, token, (int32_t[]) { aside, way });
+    from = state(2, token, (int32_t[]) { too_long, usable });
     ck_assert_int_eq(search(&one_half, from, 0, 1), CG_NUMBER_PATH_FOUND);
-    ck_assert_int_eq(writer.depth, 6);
-    ck_assert_int_eq(tables.token[writer.transition[0]], token[1]);
+    ck_assert_int_eq(path_found.depth, 6);
+    ck_assert_int_eq(tables.token[path_found.transition[0]], token[1]);
 }
 END_TEST
 
-/* Free text: a state that leads to itself, with tokens that add nothing to a number. */
+/* Free text: a state that leads to itself, with tokens without digits. */
 START_TEST(cycles_end)
 {
     int32_t token[] = { id("x"), id("y"), id("1."), id("5") };
@@ -464,17 +464,17 @@ START_TEST(cycles_end)
     cg_decimal n = one_half;
     char text[64];
 
-    ck_assert_int_eq(search(&n, s, 0, 1), CG_NUMBER_PATH_NONE); /* no '<' begins it */
-    ck_assert_int_gt(writer.n_steps, 200);                      /* many ways were tried */
-    /* tokens that spell nothing are no part of a number: as it is read, so it is written */
+    ck_assert_int_eq(search(&n, s, 0, 1), CG_NUMBER_PATH_NONE); /* there is no '<' */
+    ck_assert_int_gt(path_found.n_steps, 200);                  /* many paths were tried */
+    /* tokens without numeric payload are not part of a number, as in reading */
     ck_assert_int_eq(search(&n, s, cg_token_number_of("<", 1), 1), CG_NUMBER_PATH_FOUND);
     path_text(text);
     ck_assert_str_eq(text + strlen(text) - 3, "1.5");
-    ck_assert_int_le(writer.depth, CG_NUMBER_PATH_DEPTH);
+    ck_assert_int_le(path_found.depth, CG_NUMBER_PATH_DEPTH);
 }
 END_TEST
 
-/* As many free tokens as a placeholder has, of any numeric kind. */
+/* A fixed number of free tokens of any numeric kind. */
 START_TEST(free_tokens)
 {
     int32_t token[16], next[16], n = 0, chain[20] = { 0 };
@@ -510,14 +510,14 @@ START_TEST(free_tokens)
 }
 END_TEST
 
-/* ---- into a sequence ------------------------------------------------------------------------ */
+/* ---- appending to a sequence ---------------------------------------------------------------- */
 
 enum { LIMIT = 128 };
 
 static int32_t tokens[LIMIT + 1];
 static cg_atom_mark marks[2];
 
-/* Two atoms, "]<x,y,z>[O]<x,y,z>", where what is cut with the sign belongs to the number. */
+/* Two atoms, "]<x,y,z>[O]<x,y,z>"; characters in one token with the sign belong to the number. */
 static int32_t make_program(enum style style, int32_t *entry, int32_t *forced_start,
                             int32_t *forced_token, cg_program *prog)
 {
@@ -543,17 +543,17 @@ static int32_t make_program(enum style style, int32_t *entry, int32_t *forced_st
     return n;
 }
 
-/* Write a number as the sequence stands. */
+/* Appends a number in the current state of the sequence. */
 static int append(cg_sequence *seq, const cg_program *prog, const cg_decimal *n)
 {
-    int became = search(n, seq->state, token_numbers[tokens[seq->n_tokens - 1]], 32);
+    int result = search(n, seq->state, token_numbers[tokens[seq->n_tokens - 1]], 32);
 
-    if (became == CG_NUMBER_PATH_FOUND)
-        cg_number_path_append(&writer, seq, prog, &tables.automaton, tokens, marks);
-    return became;
+    if (result == CG_NUMBER_PATH_FOUND)
+        cg_number_path_append(&path_found, seq, prog, &tables.automaton, tokens, marks);
+    return result;
 }
 
-START_TEST(sequences_read_back_what_is_written)
+START_TEST(appended_numbers_are_read_back)
 {
     enum style style = (enum style)_i;
     int32_t entry[6], forced_start[8], forced_token[16];
@@ -601,7 +601,7 @@ START_TEST(sequences_read_back_what_is_written)
 }
 END_TEST
 
-/* Nothing is written beyond the limit, and the sequence is unfinished there. */
+/* No token is stored beyond the limit; the sequence is then unfinished. */
 START_TEST(the_limit_ends_a_path)
 {
     int32_t entry[6], forced_start[8], forced_token[16];
@@ -619,7 +619,7 @@ START_TEST(the_limit_ends_a_path)
         cg_sequence_begin(&seq, &prog, &tables.automaton, tokens, marks);
         for (; f < 6 && !seq.done; f++)
             ck_assert_int_eq(append(&seq, &prog, &n), CG_NUMBER_PATH_FOUND);
-        /* '@', six numbers of 8 tokens, and two, one and one of them between them */
+        /* '@', six numbers of 8 tokens, and two, one and one forced tokens between them */
         ck_assert_int_eq(seq.done, limit < 53 ? CG_SEQUENCE_UNFINISHED : CG_SEQUENCE_COMPLETE);
         ck_assert_int_eq(seq.n_tokens, limit < 53 ? limit : 53);
         ck_assert_int_eq(tokens[limit], -7);
@@ -627,9 +627,9 @@ START_TEST(the_limit_ends_a_path)
 }
 END_TEST
 
-/* ---- numbers of floats ---------------------------------------------------------------------- */
+/* ---- decimals from floats ------------------------------------------------------------------- */
 
-static cg_decimal must_be(float x, int32_t decimals)
+static cg_decimal must_convert(float x, int32_t decimals)
 {
     cg_decimal n = { -1, -1, -1, -1 };
 
@@ -640,15 +640,15 @@ static cg_decimal must_be(float x, int32_t decimals)
 static void expect_number(float x, int32_t decimals, int32_t digits, int32_t n_digits,
                           int32_t minus)
 {
-    cg_decimal n = must_be(x, decimals);
+    cg_decimal n = must_convert(x, decimals);
 
     ck_assert_msg(n.digits == digits && n.n_digits == n_digits && n.n_decimals == decimals &&
                       n.minus == minus,
-                  "%.9g: %d, %d digits, %d of them decimals, minus %d", (double)x, n.digits,
-                  n.n_digits, n.n_decimals, n.minus);
+                  "%.9g: %d, %d digits, %d decimals, minus %d", (double)x, n.digits, n.n_digits,
+                  n.n_decimals, n.minus);
 }
 
-START_TEST(numbers_of_floats)
+START_TEST(decimals_of_floats)
 {
     cg_decimal n = { 7, 7, 7, 7 };
 
@@ -667,34 +667,34 @@ START_TEST(numbers_of_floats)
     expect_number(1e-30f, 5, 0, 6, 0);
     expect_number(0.00001f, 5, 1, 6, 0);
     expect_number(9999.5f, 4, 99995000, 8, 0);
-    expect_number(999999872, 0, 999999872, 9, 0); /* the last float with a number */
+    expect_number(999999872, 0, 999999872, 9, 0); /* the last float that fits */
     ck_assert(!cg_decimal_from_float(999999936, 0, &n));
     ck_assert(!cg_decimal_from_float(1e9f, 0, &n) && !cg_decimal_from_float(-1e9f, 0, &n));
     ck_assert(!cg_decimal_from_float(10000, 5, &n) && cg_decimal_from_float(10000, 4, &n));
     n = (cg_decimal) { 7, 7, 7, 7 };
     ck_assert(!cg_decimal_from_float(NAN, 3, &n) && !cg_decimal_from_float(-NAN, 3, &n));
     ck_assert(!cg_decimal_from_float(INFINITY, 3, &n) && !cg_decimal_from_float(-INFINITY, 3, &n));
-    ck_assert(!cg_decimal_from_float(3e38f, 3, &n)); /* its product is infinite */
-    ck_assert_int_eq(n.digits, 7);                   /* and nothing is said */
+    ck_assert(!cg_decimal_from_float(3e38f, 3, &n)); /* the product overflows */
+    ck_assert_int_eq(n.digits, 7);                   /* unchanged */
 }
 END_TEST
 
-/* The nearest number there is; where two are as near, the larger one. */
-START_TEST(numbers_are_the_nearest)
+/* Rounds to nearest, ties away from zero. */
+START_TEST(decimals_are_rounded_to_nearest)
 {
     for (int32_t decimals = 0; decimals <= 5; decimals++)
         for (int round = 0; round < 4000; round++) {
             float scale = (float[]) { 1, 10, 100, 1e3f, 1e4f, 1e5f }[decimals];
             float x = (float)below(1 << 24) / (float)(1 << below(24)) / scale;
             float size = x * scale;
-            cg_decimal n = must_be(round % 2 ? -x : x, decimals), again;
+            cg_decimal n = must_convert(round % 2 ? -x : x, decimals), want;
 
             ck_assert_msg(fabs((double)n.digits - (double)size) <= 0.5 &&
                               (double)n.digits - (double)size != -0.5,
                           "%.9g with %d decimals: %d", (double)x, decimals, n.digits);
             ck_assert_int_eq(n.minus, round % 2 && n.digits);
-            again = number_of(n.digits, decimals, n.minus);
-            ck_assert(!memcmp(&again, &n, sizeof n));
+            want = number_of(n.digits, decimals, n.minus);
+            ck_assert(!memcmp(&want, &n, sizeof n));
         }
     expect_number(0.49999997f, 0, 0, 1, 0);
     expect_number(8388609, 0, 8388609, 7, 0);
@@ -703,26 +703,26 @@ END_TEST
 
 int main(void)
 {
-    Suite *s = suite_create("writing");
+    Suite *s = suite_create("number path");
     TCase *tc = tcase_create("numbers"), *path = tcase_create("paths");
     SRunner *sr;
     int failed;
 
-    tcase_add_test(tc, numbers_of_floats);
-    tcase_add_test(tc, numbers_are_the_nearest);
+    tcase_add_test(tc, decimals_of_floats);
+    tcase_add_test(tc, decimals_are_rounded_to_nearest);
     suite_add_tcase(s, tc);
     tcase_add_checked_fixture(path, setup, teardown);
     tcase_set_timeout(path, 60);
-    tcase_add_loop_test(path, numbers_are_written_as_they_are_tokenized, 0, N_STYLES);
-    tcase_add_test(path, a_sign_may_come_first);
+    tcase_add_loop_test(path, paths_are_the_canonical_tokens, 0, N_STYLES);
+    tcase_add_test(path, the_separator_may_precede_the_field);
     tcase_add_test(path, threads_find_the_same_path);
-    tcase_add_test(path, what_the_format_lacks_has_no_path);
+    tcase_add_test(path, numbers_outside_the_format_have_no_path);
     tcase_add_test(path, the_longest_path);
-    tcase_add_test(path, what_stands_before_is_no_number);
-    tcase_add_test(path, a_short_path_beside_a_long_one);
+    tcase_add_test(path, text_before_the_number_is_ignored);
+    tcase_add_test(path, a_short_path_is_found_after_a_long_one);
     tcase_add_test(path, cycles_end);
     tcase_add_test(path, free_tokens);
-    tcase_add_loop_test(path, sequences_read_back_what_is_written, 0, N_STYLES);
+    tcase_add_loop_test(path, appended_numbers_are_read_back, 0, N_STYLES);
     tcase_add_test(path, the_limit_ends_a_path);
     suite_add_tcase(s, path);
     sr = srunner_create(s);

@@ -26,7 +26,7 @@ START_TEST(philox_known_answers)
 }
 END_TEST
 
-START_TEST(draws_depend_on_every_part_of_the_key)
+START_TEST(numbers_depend_on_every_part_of_the_key)
 {
     cg_rng_key key = { 1, 2, 3 }, other = key;
     float u = cg_rng_uniform(&key, 4, 0);
@@ -46,27 +46,27 @@ START_TEST(draws_depend_on_every_part_of_the_key)
 }
 END_TEST
 
-START_TEST(drawing_again_has_seeds_of_its_own)
+START_TEST(retries_have_distinct_seeds)
 {
     uint64_t seen[64];
     int n = 0;
 
     for (uint64_t seed = 0; seed < 4; seed++) {
         ck_assert_uint_eq(cg_rng_retry(seed, 0), seed);
-        for (uint32_t again = 0; again < 16; again++) {
-            seen[n] = cg_rng_retry(seed, again);
+        for (uint32_t retry = 0; retry < 16; retry++) {
+            seen[n] = cg_rng_retry(seed, retry);
             for (int i = 0; i < n; i++)
                 ck_assert_uint_ne(seen[i], seen[n]);
             n++;
         }
     }
-    /* splitmix64's first values from the state 0 */
+    /* the first values of splitmix64 from state 0 */
     ck_assert_uint_eq(cg_rng_retry(0, 1), 0xE220A8397B1DCDAFu);
     ck_assert_uint_eq(cg_rng_retry(0, 2), 0x6E789E6AA1B965F4u);
 }
 END_TEST
 
-START_TEST(draws_are_uniform)
+START_TEST(numbers_are_uniform)
 {
     enum { N = 100000, BINS = 10 };
     cg_rng_key key = { 42, 0, 0 };
@@ -89,9 +89,9 @@ int main(void)
     int failed;
 
     tcase_add_loop_test(tc, philox_known_answers, 0, 3);
-    tcase_add_test(tc, draws_depend_on_every_part_of_the_key);
-    tcase_add_test(tc, drawing_again_has_seeds_of_its_own);
-    tcase_add_test(tc, draws_are_uniform);
+    tcase_add_test(tc, numbers_depend_on_every_part_of_the_key);
+    tcase_add_test(tc, retries_have_distinct_seeds);
+    tcase_add_test(tc, numbers_are_uniform);
     suite_add_tcase(s, tc);
     sr = srunner_create(s);
     srunner_run_all(sr, CK_NORMAL);
