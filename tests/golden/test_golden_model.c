@@ -375,7 +375,7 @@ int main(void)
 
     tcase_set_timeout(tc, 240);
     tcase_add_checked_fixture(tc, setup, teardown);
-    if (mode == GPU_ASKED) {
+    if (mode == GPU_REQUESTED) {
         gpu = 1;
         tcase_add_loop_test(tc, logits_on_cuda_equal_the_oracles, 0,
                             3 * (int)(sizeof on_cuda / sizeof *on_cuda));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Replaces malloc() and its kin, so that a chosen allocation fails and what is still live is
- * counted. For one source file a test program, and not under sanitizers.
+ * Replaces malloc() and related functions: a chosen allocation fails, and live blocks are counted.
+ * Included by one source file of a program; not usable under sanitizers.
  */
 #ifndef CG_TESTS_ALLOC_FAIL_H
 #define CG_TESTS_ALLOC_FAIL_H
@@ -15,7 +15,7 @@ void *__libc_realloc(void *p, size_t n);
 void *__libc_memalign(size_t align, size_t n);
 void __libc_free(void *p);
 
-static atomic_long countdown = -1; /* allocations until one fails; negative: none does */
+static atomic_long countdown = -1; /* allocations until one fails; negative: never */
 static atomic_long live;           /* blocks not yet freed */
 static atomic_int alloc_failed;
 

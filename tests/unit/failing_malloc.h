@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Allocations that fail when asked to. The program is linked with --wrap (failing_malloc_dep),
- * which catches the allocations of our libraries, not those of shared ones.
+ * Allocations that fail on demand. The program is linked with --wrap (failing_malloc_dep), which
+ * redirects the allocations of static libraries, not those of shared ones.
  */
 #ifndef FAILING_MALLOC_H
 #define FAILING_MALLOC_H
@@ -17,7 +17,7 @@ void *__wrap_calloc(size_t n, size_t size);
 void *__wrap_realloc(void *p, size_t n);
 void *__wrap_aligned_alloc(size_t align, size_t n);
 
-static long countdown = -1; /* allocations until one fails; negative: none does */
+static long countdown = -1; /* allocations until one fails; negative: never */
 
 static int fails(void)
 {

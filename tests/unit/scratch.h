@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/** @file scratch.h  A directory for one test's files, and running a suite. Test code only. */
+/** @file scratch.h  A temporary directory per test, and a suite runner. Test code only. */
 #ifndef CG_TEST_SCRATCH_H
 #define CG_TEST_SCRATCH_H
 
@@ -35,7 +35,7 @@ static inline void scratch_remove(void)
     ck_assert_int_eq(nftw(scratch_dir, scratch_unlink, 16, FTW_DEPTH | FTW_PHYS), 0);
 }
 
-/* Path of a file in the directory; four may be in use at a time. */
+/* Returns the path of a file in the directory, valid for the next three calls. */
 static inline const char *scratch_path(const char *name)
 {
     static char paths[4][512];

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/** @file st_writer.h  Writing small safetensors files, right and wrong ones. Test code only. */
+/** @file st_writer.h  Writes small safetensors files, valid or not. Test code only. */
 #ifndef CG_TEST_ST_WRITER_H
 #define CG_TEST_ST_WRITER_H
 
@@ -8,13 +8,13 @@
 
 #include "scratch.h"
 
-/* A file being put together in memory. */
+/* The bytes of a file. */
 struct st_file {
     uint8_t *bytes;
     size_t len;
 };
 
-/* Header length, header text (padded with blanks to `align`), `data_len` bytes of data. */
+/* Makes a file: header length, header (padded with blanks to `align`), `data_len` bytes of data. */
 static inline struct st_file st_make(const char *header, size_t align, const void *data,
                                      size_t data_len)
 {

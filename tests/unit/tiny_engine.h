@@ -7,7 +7,7 @@
 
 #include "scratch.h"
 
-/* Run a command line of printf form in the shell; it must succeed. */
+/* Formats a command line and runs it in the shell; it must succeed. */
 static inline void shell(const char *fmt, ...)
 {
     char line[2048];
@@ -19,15 +19,16 @@ static inline void shell(const char *fmt, ...)
     ck_assert_msg(system(line) == 0, "%s", line);
 }
 
-/* The tiny model in the scratch directory's folder "model". WRITE_MODEL names its maker. */
+/* Writes the tiny model to the folder "model" of the scratch directory, by the program WRITE_MODEL.
+ */
 static inline void write_tiny_model(void)
 {
-    const char *source = getenv("CONFGEN_SOURCE_ROOT"), *maker = getenv("WRITE_MODEL");
+    const char *source = getenv("CONFGEN_SOURCE_ROOT"), *program = getenv("WRITE_MODEL");
 
-    ck_assert_msg(source && maker, "CONFGEN_SOURCE_ROOT and WRITE_MODEL must be set");
+    ck_assert_msg(source && program, "CONFGEN_SOURCE_ROOT and WRITE_MODEL must be set");
     shell("mkdir '%s/model' && '%s' '%s/model' && cp '%s/data/confgen-default/tokenizer.json' "
           "'%s/data/confgen-default/confgen.json' '%s/model'",
-          scratch_dir, maker, scratch_dir, source, source, scratch_dir);
+          scratch_dir, program, scratch_dir, source, source, scratch_dir);
 }
 
 static inline cg_engine *open_tiny_engine(int32_t batch_size, int32_t max_new_tokens,
@@ -40,7 +41,7 @@ static inline cg_engine *open_tiny_engine(int32_t batch_size, int32_t max_new_to
                                   .max_new_tokens = max_new_tokens,
                                   .constraint = constraint,
                                   .token_cache = 1,
-                                  .geometry = "off", /* random weights draw none */
+                                  .geometry = "off", /* random weights give no valid geometry */
                                   .seed = 3 };
     cg_error err = CG_ERROR_INIT;
     cg_engine *engine = NULL;

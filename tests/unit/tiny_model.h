@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/** @file tiny_model.h  Writing model directories of a few hundred weights. Test code only. */
+/** @file tiny_model.h  Writes model directories of a few hundred weights. Test code only. */
 #ifndef CG_TEST_TINY_MODEL_H
 #define CG_TEST_TINY_MODEL_H
 
@@ -11,7 +11,7 @@
 
 enum { HIDDEN = 8, INTER = 12, LAYERS = 2, HEADS = 2, KV = 1, DIM = 6, VOCAB = 10 };
 
-/* A tensor of the tiny model and the ways a test may spoil it. */
+/* A tensor of the tiny model; tests may corrupt its members. */
 struct item {
     char name[80];
     int rows, cols; /* rows 0: a vector */
@@ -41,7 +41,7 @@ static inline struct tiny tiny_model(int arch, int tied)
     add(&t, VOCAB, HIDDEN, "model.embed_tokens.weight");
     for (int i = 0; i < LAYERS; i++) {
         const struct {
-            int rows, cols, wanted;
+            int rows, cols, present;
             const char *part;
         } parts[] = {
             { 0, HIDDEN, 1, "input_layernorm.weight" },
@@ -62,7 +62,7 @@ static inline struct tiny tiny_model(int arch, int tied)
 
         for (size_t p = 0; p < sizeof parts / sizeof *parts; p++) {
             snprintf(name, sizeof name, "model.layers.%d.%s", i, parts[p].part);
-            if (parts[p].wanted)
+            if (parts[p].present)
                 add(&t, parts[p].rows, parts[p].cols, name);
         }
     }
@@ -94,7 +94,7 @@ static inline void write_config(int arch, int tied)
     scratch_write_text("config.json", text);
 }
 
-/* Value of an element: distinct by name and place, small enough to be exact in bf16 and f16. */
+/* Value of an element: varies by name and index, exact in bf16 and f16. */
 static inline float value(const char *name, int64_t i)
 {
     unsigned h = (unsigned)XXH3_64bits(name, strlen(name)) + (unsigned)i * 31u;
@@ -102,7 +102,7 @@ static inline float value(const char *name, int64_t i)
     return (float)((int)(h % 129) - 64) / 16.0f;
 }
 
-/* Exact inputs only: bf16 and f16 hold multiples of 1/16 up to 4. */
+/* Stores an element; exact, since bf16 and f16 represent multiples of 1/16 up to 4. */
 static inline size_t put(const struct item *x, int64_t i, uint8_t *dst)
 {
     float f = value(x->name, i);
@@ -161,7 +161,7 @@ static inline void write_shard(const struct tiny *t, int shard, const char *name
     free(data);
 }
 
-/* An index with the shard numbers of the items; NAME of shard s is s.safetensors. */
+/* Writes an index with the shard numbers of the items; the file of shard s is s.safetensors. */
 static inline void write_index(const struct tiny *t)
 {
     char text[16000] = "{\"metadata\": {}, \"weight_map\": {";

@@ -44,7 +44,7 @@ START_TEST(reads_and_maps_whole_files)
 }
 END_TEST
 
-START_TEST(reads_files_that_state_no_size)
+START_TEST(reads_files_of_unknown_size)
 {
     cg_bytes b = { 0 };
     cg_error err = CG_ERROR_INIT;
@@ -74,14 +74,14 @@ static void refused(const char *path, size_t max, cg_status code, const char *te
     }
 }
 
-START_TEST(refuses_what_is_no_regular_file)
+START_TEST(refuses_other_than_regular_files)
 {
     const char *fifo = scratch_path("fifo");
 
     refused(scratch_path("nothing"), 10, CG_ERR_IO, "No such file");
     refused(scratch_dir, 10, CG_ERR_IO, "is a directory");
     ck_assert_int_eq(mkfifo(fifo, 0600), 0);
-    refused(fifo, 10, CG_ERR_IO, "is a FIFO"); /* and does not wait for a writer */
+    refused(fifo, 10, CG_ERR_IO, "is a FIFO"); /* without waiting for a writer */
     refused("/dev/zero", 10, CG_ERR_IO, "is a device");
     refused(scratch_write_text("big", "0123456789"), 9, CG_ERR_LIMIT, "10 bytes, wanted at most 9");
 }
@@ -92,7 +92,7 @@ START_TEST(refuses_without_permission)
     const char *path = scratch_write_text("secret", "x");
 
     ck_assert_int_eq(chmod(path, 0), 0);
-    /* Root may read everything: become nobody; Check runs each test in a process of its own. */
+    /* Root may read any file: drop to uid 65534. Check runs each test in its own process. */
     if (geteuid() == 0)
         ck_assert_int_eq(seteuid(65534), 0);
     refused(path, 10, CG_ERR_IO, "Permission denied");
@@ -172,7 +172,8 @@ START_TEST(refuses_damaged_frames)
                       "cut at %zu", cut);
     for (size_t at = 0; at < n; at += at < 40 ? 1 : 997) {
         packed[at] ^= 0x55;
-        /* The checksum catches what the decoder does not; a changed size may hit the bound. */
+        /* The checksum detects errors that the decoder does not; a changed size may exceed the
+         * bound. */
         ck_assert_msg(cg_zstd_unpack("f", packed, n, PLAIN, &b, &err) != CG_OK, "byte %zu", at);
         packed[at] ^= 0x55;
     }
@@ -182,7 +183,7 @@ START_TEST(refuses_damaged_frames)
 }
 END_TEST
 
-START_TEST(refuses_bombs_before_memory_is_taken)
+START_TEST(refuses_bombs_before_allocating)
 {
     /* Frame header only: magic, descriptor (8 byte size, single segment), size 2^60. */
     static const uint8_t bomb[] = { 0x28, 0xb5, 0x2f, 0xfd, 0xe0, 0,    0, 0,
@@ -202,12 +203,12 @@ int main(void)
 
     tcase_add_checked_fixture(files, scratch_make, scratch_remove);
     tcase_add_loop_test(files, reads_and_maps_whole_files, 0, 5);
-    tcase_add_test(files, reads_files_that_state_no_size);
-    tcase_add_test(files, refuses_what_is_no_regular_file);
+    tcase_add_test(files, reads_files_of_unknown_size);
+    tcase_add_test(files, refuses_other_than_regular_files);
     tcase_add_test(files, refuses_without_permission);
     tcase_add_test(files, path_join_uses_one_slash);
     tcase_add_loop_test(zstd, unpacks_frames, 0, 4);
     tcase_add_loop_test(zstd, refuses_damaged_frames, 0, 2);
-    tcase_add_test(zstd, refuses_bombs_before_memory_is_taken);
+    tcase_add_test(zstd, refuses_bombs_before_allocating);
     return run_suite("file", (TCase *[]) { files, zstd }, 2);
 }

@@ -12,7 +12,7 @@ static cg_json parse(const char *text)
     return (cg_json) { "f.json", "", root };
 }
 
-static void drop(void)
+static void release(void)
 {
     json_decref(root);
     root = NULL;
@@ -102,7 +102,7 @@ START_TEST(getters_check_type_and_range)
     ck_assert_str_eq(err.msg, "f.json: b: found true, wanted a number from 3 to 4");
     ck_assert_int_eq(cg_json_bool(&o, "i", 1, &b, &err), CG_ERR_FORMAT);
     ck_assert_int_eq(cg_json_string(&o, "i", 1, &s, &err), CG_ERR_FORMAT);
-    drop();
+    release();
 }
 END_TEST
 
@@ -126,7 +126,7 @@ START_TEST(errors_carry_path_and_shortened_value)
         ck_assert_int_eq(cg_json_unwanted(&o, keys[i], "W", &err), CG_ERR_FORMAT);
         ck_assert_str_eq(err.msg, texts[i]);
     }
-    drop();
+    release();
 }
 END_TEST
 

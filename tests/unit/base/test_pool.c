@@ -61,7 +61,7 @@ START_TEST(queue_runs_every_job)
     ck_assert_int_eq(cg_queue_create(3, 2, &queue, &err), CG_OK);
     for (int i = 0; i < 500; i++)
         cg_queue_push(queue, add_job, &sum);
-    cg_queue_destroy(queue); /* runs what is left */
+    cg_queue_destroy(queue); /* runs the waiting jobs */
     ck_assert_int_eq(atomic_load(&sum), 500);
 }
 END_TEST

@@ -332,16 +332,16 @@ int main(void)
 {
     Suite *s = suite_create("executor");
     int mode = gpu_mode(), failed;
-    TCase *tc = tcase_create(mode == GPU_ASKED ? "cuda" : "cpu");
+    TCase *tc = tcase_create(mode == GPU_REQUESTED ? "cuda" : "cpu");
     SRunner *sr;
 
-    if (mode == GPU_ASKED)
+    if (mode == GPU_REQUESTED)
         targets = gpus;
     tcase_set_timeout(tc, 120);
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_add_loop_test(tc, sequences_depend_only_on_their_job, 0, 6);
     tcase_add_loop_test(tc, a_rolled_back_sequence_continues_from_the_atom,
-                        mode == GPU_ASKED ? 0 : 3, 6);
+                        mode == GPU_REQUESTED ? 0 : 3, 6);
     tcase_add_test(tc, roll_back_refuses_atoms_not_reached);
     tcase_add_test(tc, a_sequence_ends_at_the_context_length);
     tcase_add_test(tc, a_prompt_is_evaluated_once_and_shared);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Every allocation fails once: opening a model must then fail cleanly and leak nothing. */
+/* Each allocation fails in turn: opening a model must then fail cleanly without leaks. */
 #include <stdlib.h>
 
 #include "alloc_fail.h"
@@ -7,12 +7,12 @@
 
 typedef cg_status (*make_fn)(cg_model **ret, cg_error *err);
 
-static cg_status open_it(cg_model **ret, cg_error *err)
+static cg_status open_model(cg_model **ret, cg_error *err)
 {
     return cg_model_open(scratch_dir, ret, err);
 }
 
-static cg_status randomise_it(cg_model **ret, cg_error *err)
+static cg_status make_random_model(cg_model **ret, cg_error *err)
 {
     cg_model_config c;
     cg_status st = cg_model_config_named("default", &c, err);
@@ -37,8 +37,8 @@ static void sweep(make_fn make, long at_least)
         st = make(&m, &err);
         atomic_store(&countdown, -1);
         cg_model_close(m);
-        /* Not always CG_ERR_NOMEM: asprintf() does without its last, shrinking realloc(), and
-         * jansson loses a byte or a token it has no memory for, which then reads as bad JSON. */
+        /* Not always CG_ERR_NOMEM: asprintf() ignores a failure of its last, shrinking realloc(),
+         * and jansson drops a byte or token if out of memory and then reports invalid JSON. */
         ck_assert_msg(st == CG_OK || (atomic_load(&alloc_failed) && err.code == st && err.msg[0]),
                       "allocation %ld: status %d: %s", n, st, err.msg);
         nomem += st == CG_ERR_NOMEM;
@@ -48,7 +48,7 @@ static void sweep(make_fn make, long at_least)
         if (!atomic_load(&alloc_failed))
             break;
     }
-    ck_assert_msg(nomem >= at_least, "only %ld of %ld failures told", nomem, n);
+    ck_assert_msg(nomem >= at_least, "only %ld of %ld failures reported", nomem, n);
 }
 
 START_TEST(opening_survives_every_failure)
@@ -64,15 +64,15 @@ START_TEST(opening_survives_every_failure)
     write_index(&t);
     write_shard(&t, 0, "0.safetensors", 0);
     write_shard(&t, 1, "1.safetensors.zst", 1);
-    ck_assert_int_eq(open_it(&m, NULL), CG_OK); /* what libraries allocate once for all */
+    ck_assert_int_eq(open_model(&m, NULL), CG_OK); /* lets libraries allocate their static data */
     cg_model_close(m);
-    sweep(open_it, 300);
+    sweep(open_model, 300);
 }
 END_TEST
 
 START_TEST(random_models_survive_every_failure)
 {
-    sweep(randomise_it, 5);
+    sweep(make_random_model, 5);
 }
 END_TEST
 

@@ -5,7 +5,7 @@
 #include "model/config.h"
 #include "scratch.h"
 
-/* A valid file into which a test puts its own keys: the last of the format's arguments. */
+/* A valid file with the additional members `more`. */
 #define BASE(arch, more)                                                                           \
     "{\"architectures\": [\"" arch "\"], \"hidden_size\": 64, \"intermediate_size\": 96, "         \
     "\"num_hidden_layers\": 2, \"num_attention_heads\": 4, \"num_key_value_heads\": 2, "           \
@@ -16,7 +16,7 @@ static cg_status parse(const char *text, cg_model_config *c, cg_error *err)
     return cg_model_config_parse("config.json", text, strlen(text), c, err);
 }
 
-static cg_model_config good(const char *text)
+static cg_model_config must_parse(const char *text)
 {
     cg_model_config c;
     cg_error err = CG_ERROR_INIT;
@@ -27,7 +27,7 @@ static cg_model_config good(const char *text)
 
 START_TEST(defaults_by_architecture)
 {
-    cg_model_config c = good(BASE("LlamaForCausalLM", ""));
+    cg_model_config c = must_parse(BASE("LlamaForCausalLM", ""));
 
     ck_assert_int_eq(c.arch, CG_ARCH_LLAMA);
     ck_assert_int_eq(c.hidden, 64);
@@ -46,7 +46,8 @@ START_TEST(defaults_by_architecture)
     ck_assert_double_eq(c.rope.theta, 10000.0);
     ck_assert_int_eq(c.n_eos, 0);
 
-    c = good(BASE("Qwen2ForCausalLM", ", \"tie_word_embeddings\": true, \"eos_token_id\": [7, 9]"));
+    c = must_parse(
+        BASE("Qwen2ForCausalLM", ", \"tie_word_embeddings\": true, \"eos_token_id\": [7, 9]"));
     ck_assert_int_eq(c.arch, CG_ARCH_QWEN2);
     ck_assert_int_eq(c.qkv_bias, 1);
     ck_assert_int_eq(c.qk_norm, 0);
@@ -54,7 +55,7 @@ START_TEST(defaults_by_architecture)
     ck_assert_int_eq(c.n_eos, 2);
     ck_assert_int_eq(c.eos[1], 9);
 
-    c = good(BASE("Qwen3ForCausalLM", ", \"head_dim\": 32, \"rope_theta\": 1000000"));
+    c = must_parse(BASE("Qwen3ForCausalLM", ", \"head_dim\": 32, \"rope_theta\": 1000000"));
     ck_assert_int_eq(c.arch, CG_ARCH_QWEN3);
     ck_assert_int_eq(c.qk_norm, 1);
     ck_assert_int_eq(c.qkv_bias, 0);
@@ -69,7 +70,7 @@ END_TEST
     "\"factor\": 32.0, \"high_freq_factor\": 4.0, \"low_freq_factor\": 1.0, "                      \
     "\"original_max_position_embeddings\": 8192"
 
-START_TEST(rope_settings_old_and_new)
+START_TEST(rope_settings_of_all_versions)
 {
     static const char *const texts[] = {
         BASE("LlamaForCausalLM",
@@ -83,7 +84,7 @@ START_TEST(rope_settings_old_and_new)
                                  "\"rope_parameters\": {\"rope_type\": \"llama3\", "
                                  "\"rope_theta\": 500000.0, " LLAMA3 "}"),
     };
-    cg_model_config c = good(texts[_i]);
+    cg_model_config c = must_parse(texts[_i]);
 
     ck_assert_int_eq(c.rope.kind, CG_ROPE_LLAMA3);
     ck_assert_double_eq(c.rope.theta, 5e5);
@@ -96,14 +97,16 @@ END_TEST
 
 START_TEST(unused_settings_are_accepted)
 {
-    good(BASE("Qwen2ForCausalLM", ", \"use_sliding_window\": false, \"sliding_window\": 16"));
-    good(BASE("Qwen2ForCausalLM", ", \"use_sliding_window\": true, \"sliding_window\": 128"));
-    good(BASE("Qwen2ForCausalLM", ", \"use_sliding_window\": true, \"sliding_window\": 16, "
-                                  "\"max_window_layers\": 2"));
-    good(BASE("Qwen2ForCausalLM", ", \"layer_types\": [\"full_attention\", \"full_attention\"]"));
-    good(BASE("LlamaForCausalLM", ", \"attention_bias\": false, \"mlp_bias\": false, "
-                                  "\"quantization_config\": null, \"partial_rotary_factor\": 1.0, "
-                                  "\"rope_parameters\": {\"rope_theta\": 10000.0}"));
+    must_parse(BASE("Qwen2ForCausalLM", ", \"use_sliding_window\": false, \"sliding_window\": 16"));
+    must_parse(BASE("Qwen2ForCausalLM", ", \"use_sliding_window\": true, \"sliding_window\": 128"));
+    must_parse(BASE("Qwen2ForCausalLM", ", \"use_sliding_window\": true, \"sliding_window\": 16, "
+                                        "\"max_window_layers\": 2"));
+    must_parse(
+        BASE("Qwen2ForCausalLM", ", \"layer_types\": [\"full_attention\", \"full_attention\"]"));
+    must_parse(BASE("LlamaForCausalLM",
+                    ", \"attention_bias\": false, \"mlp_bias\": false, "
+                    "\"quantization_config\": null, \"partial_rotary_factor\": 1.0, "
+                    "\"rope_parameters\": {\"rope_theta\": 10000.0}"));
 }
 END_TEST
 
@@ -292,7 +295,7 @@ START_TEST(format_settings)
     cg_format_config f;
     cg_error err = CG_ERROR_INIT;
 
-    for (int i = 0; i < 2; i++) { /* no file and an empty object mean the same */
+    for (int i = 0; i < 2; i++) { /* no file is the same as an empty object */
         ck_assert_int_eq(parse_format(i ? "{}" : NULL, &f, &err), CG_OK);
         ck_assert_int_eq(f.format, CG_FORMAT_ENRICHED_V2);
         ck_assert_int_eq(f.decimals, 4);
@@ -370,10 +373,10 @@ END_TEST
 
 START_TEST(rope_llama3)
 {
-    /* Llama-3.2-1B's settings; the bands begin at wavelengths 8192 / 4 and 8192 / 1. */
+    /* settings of Llama-3.2-1B; the bands start at wavelengths 8192 / 4 and 8192 / 1 */
     cg_model_config c = { .head_dim = 64, .rope = { CG_ROPE_LLAMA3, 500000, 32, 1, 4, 8192 } };
     float f[32];
-    int kept = 0, blended = 0, stretched = 0;
+    int kept = 0, interpolated = 0, scaled = 0;
 
     cg_rope_inv_freq(&c, f);
     for (int i = 0; i < 32; i++) {
@@ -384,22 +387,22 @@ START_TEST(rope_llama3)
             kept++;
         } else if (wave > 8192) {
             want = plain / 32;
-            stretched++;
+            scaled++;
         } else {
             double s = (8192 / wave - 1) / (4 - 1);
 
             want = (1 - s) * plain / 32 + s * plain;
-            blended++;
+            interpolated++;
         }
         ck_assert_msg(fabs(f[i] / want - 1) < 1e-6, "%d: %.9g, wanted %.9g", i, (double)f[i], want);
     }
     ck_assert_int_eq(kept, 15);
-    ck_assert_int_eq(blended, 3);
-    ck_assert_int_eq(stretched, 14);
+    ck_assert_int_eq(interpolated, 3);
+    ck_assert_int_eq(scaled, 14);
 }
 END_TEST
 
-START_TEST(default_models_settings)
+START_TEST(settings_of_the_default_model)
 {
     const char *root = getenv("CONFGEN_SOURCE_ROOT");
     char *dir, *path;
@@ -445,7 +448,7 @@ int main(void)
     TCase *tc = tcase_create("settings");
 
     tcase_add_test(tc, defaults_by_architecture);
-    tcase_add_loop_test(tc, rope_settings_old_and_new, 0, 4);
+    tcase_add_loop_test(tc, rope_settings_of_all_versions, 0, 4);
     tcase_add_test(tc, unused_settings_are_accepted);
     tcase_add_loop_test(tc, bad_configs_are_refused, 0, N_BAD);
     tcase_add_test(tc, named_shapes);
@@ -455,6 +458,6 @@ int main(void)
     tcase_add_loop_test(tc, bad_format_settings, 0, 12);
     tcase_add_test(tc, rope_default);
     tcase_add_test(tc, rope_llama3);
-    tcase_add_test(tc, default_models_settings);
+    tcase_add_test(tc, settings_of_the_default_model);
     return run_suite("model settings", (TCase *[]) { tc }, 1);
 }

@@ -6,7 +6,7 @@
 #include "model/model.h"
 #include "tiny_model.h"
 
-static cg_model *open_good(void)
+static cg_model *must_open(void)
 {
     cg_model *m = NULL;
     cg_error err = CG_ERROR_INIT;
@@ -27,7 +27,7 @@ static void refused(cg_status code, const char *text)
     ck_assert_ptr_null(m);
 }
 
-static void same(const cg_tensor_ref *r, const char *name, int rows, int cols)
+static void expect_weights(const cg_tensor_ref *r, const char *name, int rows, int cols)
 {
     float *x = malloc(sizeof *x * (size_t)(rows * cols));
 
@@ -44,38 +44,38 @@ static void check_tiny(const cg_model *m, int arch, int tied)
 {
     char name[80];
 
-    same(&m->embed, "model.embed_tokens.weight", VOCAB, HIDDEN);
-    same(&m->head, tied ? "model.embed_tokens.weight" : "lm_head.weight", VOCAB, HIDDEN);
-    same(&m->final_norm, "model.norm.weight", 1, HIDDEN);
+    expect_weights(&m->embed, "model.embed_tokens.weight", VOCAB, HIDDEN);
+    expect_weights(&m->head, tied ? "model.embed_tokens.weight" : "lm_head.weight", VOCAB, HIDDEN);
+    expect_weights(&m->final_norm, "model.norm.weight", 1, HIDDEN);
     for (int i = 0; i < LAYERS; i++) {
         const cg_layer_weights *w = &m->layers[i];
 
-#define SAME(field, rows, cols, part)                                                              \
+#define EXPECT(field, rows, cols, part)                                                            \
     snprintf(name, sizeof name, "model.layers.%d." part, i);                                       \
-    same(&w->field, name, rows, cols)
-        SAME(input_norm, 1, HIDDEN, "input_layernorm.weight");
-        SAME(q, HEADS * DIM, HIDDEN, "self_attn.q_proj.weight");
-        SAME(k, KV * DIM, HIDDEN, "self_attn.k_proj.weight");
-        SAME(v, KV * DIM, HIDDEN, "self_attn.v_proj.weight");
-        SAME(o, HIDDEN, HEADS * DIM, "self_attn.o_proj.weight");
-        SAME(post_norm, 1, HIDDEN, "post_attention_layernorm.weight");
-        SAME(gate, INTER, HIDDEN, "mlp.gate_proj.weight");
-        SAME(up, INTER, HIDDEN, "mlp.up_proj.weight");
-        SAME(down, HIDDEN, INTER, "mlp.down_proj.weight");
+    expect_weights(&w->field, name, rows, cols)
+        EXPECT(input_norm, 1, HIDDEN, "input_layernorm.weight");
+        EXPECT(q, HEADS * DIM, HIDDEN, "self_attn.q_proj.weight");
+        EXPECT(k, KV * DIM, HIDDEN, "self_attn.k_proj.weight");
+        EXPECT(v, KV * DIM, HIDDEN, "self_attn.v_proj.weight");
+        EXPECT(o, HIDDEN, HEADS * DIM, "self_attn.o_proj.weight");
+        EXPECT(post_norm, 1, HIDDEN, "post_attention_layernorm.weight");
+        EXPECT(gate, INTER, HIDDEN, "mlp.gate_proj.weight");
+        EXPECT(up, INTER, HIDDEN, "mlp.up_proj.weight");
+        EXPECT(down, HIDDEN, INTER, "mlp.down_proj.weight");
         if (arch == CG_ARCH_QWEN2) {
-            SAME(q_bias, 1, HEADS * DIM, "self_attn.q_proj.bias");
-            SAME(k_bias, 1, KV * DIM, "self_attn.k_proj.bias");
-            SAME(v_bias, 1, KV * DIM, "self_attn.v_proj.bias");
+            EXPECT(q_bias, 1, HEADS * DIM, "self_attn.q_proj.bias");
+            EXPECT(k_bias, 1, KV * DIM, "self_attn.k_proj.bias");
+            EXPECT(v_bias, 1, KV * DIM, "self_attn.v_proj.bias");
         } else {
             ck_assert_ptr_null(w->q_bias.data);
         }
         if (arch == CG_ARCH_QWEN3) {
-            SAME(q_norm, 1, DIM, "self_attn.q_norm.weight");
-            SAME(k_norm, 1, DIM, "self_attn.k_norm.weight");
+            EXPECT(q_norm, 1, DIM, "self_attn.q_norm.weight");
+            EXPECT(k_norm, 1, DIM, "self_attn.k_norm.weight");
         } else {
             ck_assert_ptr_null(w->q_norm.data);
         }
-#undef SAME
+#undef EXPECT
     }
 }
 
@@ -87,7 +87,7 @@ START_TEST(every_architecture_opens)
 
     write_config(arch, tied);
     write_shard(&t, -1, "model.safetensors", 0);
-    m = open_good();
+    m = must_open();
     check_tiny(m, arch, tied);
     ck_assert_int_eq(m->head.data == m->embed.data, tied);
     cg_model_close(m);
@@ -95,7 +95,7 @@ START_TEST(every_architecture_opens)
 }
 END_TEST
 
-START_TEST(dtypes_shards_and_compression_do_not_matter)
+START_TEST(the_fingerprint_ignores_shards_and_compression)
 {
     static const char *const dtypes[] = { "BF16", "F16", "F32" };
     struct tiny t = tiny_model(CG_ARCH_QWEN3, 1);
@@ -107,7 +107,7 @@ START_TEST(dtypes_shards_and_compression_do_not_matter)
         t.items[i].dtype = dtypes[(i + _i) % 3];
         t.items[i].shard = i % 3;
     }
-    /* 4-byte tensors first: the format wants aligned offsets, and here sizes are odd */
+    /* 4-byte tensors first: the format requires aligned offsets, and other sizes are odd */
     for (int i = 0; i < t.n; i++)
         for (int j = i + 1; j < t.n; j++)
             if (!strcmp(t.items[j].dtype, "F32") && strcmp(t.items[i].dtype, "F32")) {
@@ -129,7 +129,7 @@ START_TEST(dtypes_shards_and_compression_do_not_matter)
             write_shard(&t, 1, "1.safetensors.zst", 1);
             write_shard(&t, 2, "2.safetensors", 0);
         }
-        m = open_good();
+        m = must_open();
         check_tiny(m, CG_ARCH_QWEN3, 1);
         prints[form] = cg_model_fingerprint(m);
         cg_model_close(m);
@@ -139,7 +139,7 @@ START_TEST(dtypes_shards_and_compression_do_not_matter)
 }
 END_TEST
 
-START_TEST(fingerprint_sees_weights_settings_and_format)
+START_TEST(the_fingerprint_covers_weights_settings_and_format)
 {
     struct tiny t = tiny_model(CG_ARCH_LLAMA, 1);
     uint64_t prints[5];
@@ -153,10 +153,10 @@ START_TEST(fingerprint_sees_weights_settings_and_format)
             find(&t, "model.norm.weight")->dtype = "F16";
         if (i == 3)
             scratch_write_text("confgen.json", "{\"decimals\": 3}");
-        if (i == 4) /* how to sample is not what the model is */
+        if (i == 4) /* sampling settings do not count */
             scratch_write_text("generation_config.json", "{\"temperature\": 0.5}");
         write_shard(&t, -1, "model.safetensors", 0);
-        m = open_good();
+        m = must_open();
         prints[i] = cg_model_fingerprint(m);
         for (int j = 0; j < i; j++)
             ck_assert_msg((prints[i] == prints[j]) == (i == 4 && j == 3), "%d and %d", i, j);
@@ -167,7 +167,7 @@ START_TEST(fingerprint_sees_weights_settings_and_format)
 }
 END_TEST
 
-START_TEST(harmless_extras_are_accepted)
+START_TEST(ignored_tensors_are_accepted)
 {
     struct tiny t = tiny_model(CG_ARCH_LLAMA, 1);
     cg_model *m;
@@ -177,7 +177,7 @@ START_TEST(harmless_extras_are_accepted)
     add(&t, 0, DIM / 2, "model.layers.0.self_attn.rotary_emb.inv_freq");
     add(&t, 0, DIM / 2, "model.rotary_emb.inv_freq");
     write_shard(&t, -1, "model.safetensors", 0);
-    m = open_good();
+    m = must_open();
     check_tiny(m, CG_ARCH_LLAMA, 1);
     cg_model_close(m);
 }
@@ -230,7 +230,7 @@ START_TEST(wrong_tensors_are_refused)
         refused(CG_ERR_FORMAT, "model.safetensors: tensor model.layers.1.mlp.up_proj.weight: "
                                "element 4 of 96 is NaN or infinite");
         break;
-    case 6: /* the tied config meets an untied model of another architecture */
+    case 6: /* a tied config with an untied model of another architecture */
         write_config(CG_ARCH_QWEN3, 1);
         write_shard(&t, -1, "model.safetensors", 0);
         refused(CG_ERR_FORMAT, "4 tensors of Qwen3ForCausalLM missing "
@@ -274,7 +274,7 @@ START_TEST(wrong_directories_are_refused)
     case 5:
         write_config(CG_ARCH_LLAMA, 1);
         ck_assert_int_eq(symlink("model.safetensors", scratch_path("model.safetensors")), 0);
-        refused(CG_ERR_IO, "no weights"); /* a link to itself is no file */
+        refused(CG_ERR_IO, "no weights"); /* a link to itself does not exist */
         break;
     case 6: /* a file instead of a directory */
         write_config(CG_ARCH_LLAMA, 1);
@@ -283,7 +283,7 @@ START_TEST(wrong_directories_are_refused)
         refused(CG_ERR_IO, "Not a directory");
         strcpy(scratch_dir, saved);
         break;
-    case 7: /* a compressed file of more than the model can be */
+    case 7: /* a compressed file larger than the model can be */
         write_config(CG_ARCH_LLAMA, 1);
         {
             size_t n = (size_t)32 << 20;
@@ -326,7 +326,7 @@ START_TEST(wrong_indexes_are_refused)
     struct tiny t;
 
     two_shards(&t);
-    cg_model_close(open_good());
+    cg_model_close(must_open());
     scratch_write_text("model.safetensors.index.json", bad[_i].text);
     refused(CG_ERR_FORMAT, bad[_i].found);
 }
@@ -341,18 +341,18 @@ START_TEST(shards_must_agree_with_the_index)
     refused(CG_ERR_IO, "1.safetensors: no such file, plain or .zst");
 
     for (int i = 0; i < t.n; i++)
-        t.items[i].shard = 1 - i % 2; /* now the index is the wrong way round */
+        t.items[i].shard = 1 - i % 2; /* now the index is inverted */
     write_shard(&t, 0, "0.safetensors", 0);
     write_shard(&t, 1, "1.safetensors", 0);
     refused(CG_ERR_FORMAT, "is in 0.safetensors, the index says 1.safetensors");
 
     two_shards(&t);
-    write_shard(&t, -1, "1.safetensors", 0); /* holds everything */
+    write_shard(&t, -1, "1.safetensors", 0); /* contains all tensors */
     refused(CG_ERR_FORMAT, "tensor model.embed_tokens.weight is in 0.safetensors and in "
                            "1.safetensors");
 
     two_shards(&t);
-    t.n -= 1; /* the index does not know the last tensor */
+    t.n -= 1; /* the index lacks the last tensor */
     write_index(&t);
     refused(CG_ERR_FORMAT, "the index does not list it");
 
@@ -377,7 +377,7 @@ START_TEST(too_many_shards_are_refused)
 }
 END_TEST
 
-/* ---- the default model ------------------------------------------------------------------ */
+/* ---- default model ---------------------------------------------------------------------- */
 
 static uint64_t hash(const cg_tensor_ref *r)
 {
@@ -402,7 +402,7 @@ START_TEST(default_model_is_the_trained_one)
     ck_assert_int_eq(m->generation.max_new_tokens, 1536);
     ck_assert_int_eq(m->generation.n_eos, 1);
     ck_assert_int_eq(m->generation.eos[0], 0);
-    /* XXH3 of the tensors' bytes in the uncompressed files as they left training */
+    /* XXH3 of the tensor bytes in the uncompressed files that training wrote */
     ck_assert_uint_eq(hash(&m->embed), 0xa2bd3b98f9e2ca33);
     ck_assert_uint_eq(hash(&m->layers[0].q), 0x64a70c8083c9a5f2);
     ck_assert_uint_eq(hash(&m->layers[9].down), 0x3ad15d0846bb9f21);
@@ -418,9 +418,9 @@ int main(void)
 
     tcase_add_checked_fixture(tiny, scratch_make, scratch_remove);
     tcase_add_loop_test(tiny, every_architecture_opens, 0, 6);
-    tcase_add_loop_test(tiny, dtypes_shards_and_compression_do_not_matter, 0, 3);
-    tcase_add_test(tiny, fingerprint_sees_weights_settings_and_format);
-    tcase_add_test(tiny, harmless_extras_are_accepted);
+    tcase_add_loop_test(tiny, the_fingerprint_ignores_shards_and_compression, 0, 3);
+    tcase_add_test(tiny, the_fingerprint_covers_weights_settings_and_format);
+    tcase_add_test(tiny, ignored_tensors_are_accepted);
     tcase_add_loop_test(tiny, wrong_tensors_are_refused, 0, 7);
     tcase_add_loop_test(tiny, wrong_directories_are_refused, 0, 8);
     tcase_add_loop_test(tiny, wrong_indexes_are_refused, 0, 8);

@@ -16,13 +16,13 @@ static cg_model *make(uint64_t seed)
     return m;
 }
 
-START_TEST(seed_decides_everything)
+START_TEST(weights_depend_only_on_the_seed)
 {
     cg_model *a = make(1), *b = make(1), *c = make(2);
 
     ck_assert_uint_eq(cg_model_fingerprint(a), cg_model_fingerprint(b));
     ck_assert_uint_ne(cg_model_fingerprint(a), cg_model_fingerprint(c));
-    /* Pinned: benchmarks of different days speak of the same weights. */
+    /* Pinned: benchmarks of all versions use the same weights. */
     ck_assert_uint_eq(((const uint16_t *)a->embed.data)[0], 0x3c9f);
     cg_model_close(a);
     cg_model_close(b);
@@ -80,7 +80,7 @@ START_TEST(weights_are_normal_and_norms_one)
 }
 END_TEST
 
-START_TEST(absurd_shape_is_out_of_memory)
+START_TEST(oversized_shape_is_out_of_memory)
 {
     cg_model_config c = { .arch = CG_ARCH_LLAMA,
                           .hidden = CG_MAX_HIDDEN,
@@ -104,8 +104,8 @@ int main(void)
 {
     TCase *tc = tcase_create("random models");
 
-    tcase_add_test(tc, seed_decides_everything);
+    tcase_add_test(tc, weights_depend_only_on_the_seed);
     tcase_add_test(tc, weights_are_normal_and_norms_one);
-    tcase_add_test(tc, absurd_shape_is_out_of_memory);
+    tcase_add_test(tc, oversized_shape_is_out_of_memory);
     return run_suite("random models", (TCase *[]) { tc }, 1);
 }

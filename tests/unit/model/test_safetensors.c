@@ -42,7 +42,7 @@ static void check_good(const cg_safetensors *s)
 
 START_TEST(plain_and_compressed_files_open)
 {
-    /* aligned, and as old writers left it: data at an odd address */
+    /* aligned, or as by old writers: data at an odd address */
     struct st_file f = st_make(good_header, _i & 1 ? 0 : 8, data, 22);
     cg_safetensors *s = NULL;
     cg_error err = CG_ERROR_INIT;
@@ -64,7 +64,7 @@ START_TEST(every_truncation_is_refused)
     cg_error err = CG_ERROR_INIT;
 
     for (size_t n = 0; n < f.len; n++) {
-        uint8_t *copy = malloc(n + 1); /* of exactly this size, for the address sanitizer */
+        uint8_t *copy = malloc(n + 1); /* of exact size, for the address sanitizer */
 
         memcpy(copy, f.bytes, n);
         ck_assert_msg(cg_st_table_parse("x", copy, n, n, &t, &err) == CG_ERR_FORMAT, "%zu", n);
@@ -208,9 +208,9 @@ START_TEST(bad_files_are_refused)
 }
 END_TEST
 
-START_TEST(damaged_bytes_never_break_the_promise)
+START_TEST(damaged_bytes_never_break_the_invariants)
 {
-    /* Whatever a changed byte does, a table that is accepted keeps its invariants. */
+    /* A table that is accepted in spite of changed bytes satisfies its invariants. */
     struct st_file f = st_make(good_header, 8, data, 22);
     uint32_t x = 1;
 
@@ -257,6 +257,6 @@ int main(void)
     tcase_add_test(tc, huge_header_lengths_are_refused);
     tcase_add_test(tc, largest_header_is_read_quickly);
     tcase_add_test(tc, bad_files_are_refused);
-    tcase_add_test(tc, damaged_bytes_never_break_the_promise);
+    tcase_add_test(tc, damaged_bytes_never_break_the_invariants);
     return run_suite("safetensors", (TCase *[]) { tc }, 1);
 }

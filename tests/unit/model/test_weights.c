@@ -35,7 +35,7 @@ START_TEST(every_f16_converts)
 }
 END_TEST
 
-START_TEST(rows_are_picked)
+START_TEST(selected_rows_are_converted)
 {
     uint16_t bf[6] = { 0x3f80, 0xbf80, 0x4000, 0x4040, 0x0001, 0x8000 }; /* 1 -1 2 3 tiny -0 */
     float f32[6] = { 1, 2, 3, 4, 5, 6 };
@@ -70,7 +70,7 @@ START_TEST(bf16_rounds_to_even)
 }
 END_TEST
 
-START_TEST(nonfinite_is_found_wherever_it_is)
+START_TEST(nonfinite_is_found_at_any_index)
 {
     enum { N = 5000 };
     static const struct {
@@ -81,7 +81,7 @@ START_TEST(nonfinite_is_found_wherever_it_is)
         { CG_F16, 0xfbff, { 0x7c00, 0xfc00, 0x7c01 } },
         { CG_F32, 0xff7fffff, { 0x7f800000, 0xff800000, 0x7fc00000 } },
     };
-    static const int places[] = { 0, 1, 4095, 4096, 4999 };
+    static const int positions[] = { 0, 1, 4095, 4096, 4999 };
     uint32_t *buf = malloc(N * sizeof *buf);
     cg_tensor_ref ref = { buf, 5, 1000, types[_i].type };
     int wide = types[_i].type == CG_F32;
@@ -93,12 +93,12 @@ START_TEST(nonfinite_is_found_wherever_it_is)
             else
                 ((uint16_t *)buf)[i] = (uint16_t)types[_i].largest;
         ck_assert_int_eq(cg_weight_find_nonfinite(&ref), -1);
-        for (int p = 4; p >= 0; p--) { /* from the back: the first one is told */
+        for (int p = 4; p >= 0; p--) { /* from the end: the first one is returned */
             if (wide)
-                buf[places[p]] = types[_i].bad[b];
+                buf[positions[p]] = types[_i].bad[b];
             else
-                ((uint16_t *)buf)[places[p]] = (uint16_t)types[_i].bad[b];
-            ck_assert_int_eq(cg_weight_find_nonfinite(&ref), places[p]);
+                ((uint16_t *)buf)[positions[p]] = (uint16_t)types[_i].bad[b];
+            ck_assert_int_eq(cg_weight_find_nonfinite(&ref), positions[p]);
         }
     }
     free(buf);
@@ -110,8 +110,8 @@ int main(void)
     TCase *tc = tcase_create("weights");
 
     tcase_add_test(tc, every_f16_converts);
-    tcase_add_test(tc, rows_are_picked);
+    tcase_add_test(tc, selected_rows_are_converted);
     tcase_add_test(tc, bf16_rounds_to_even);
-    tcase_add_loop_test(tc, nonfinite_is_found_wherever_it_is, 0, 3);
+    tcase_add_loop_test(tc, nonfinite_is_found_at_any_index, 0, 3);
     return run_suite("weights", (TCase *[]) { tc }, 1);
 }

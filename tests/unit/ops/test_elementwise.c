@@ -5,7 +5,7 @@
 
 #include "ops/elementwise.h"
 
-START_TEST(exp_row_is_exact_to_three_in_ten_million)
+START_TEST(exp_row_error_is_below_3e_7)
 {
     float x[1000], p[1000];
     double sum = 0;
@@ -28,7 +28,7 @@ START_TEST(exp_row_is_exact_to_three_in_ten_million)
 }
 END_TEST
 
-START_TEST(rms_norm_equals_its_definition)
+START_TEST(rms_norm_matches_its_definition)
 {
     int n = 1 + 7 * _i;
     float *x = calloc((size_t)n, 4), *w = calloc((size_t)n, 4), *out = calloc((size_t)n, 4);
@@ -54,7 +54,7 @@ START_TEST(rms_norm_equals_its_definition)
 }
 END_TEST
 
-START_TEST(silu_mul_equals_its_definition)
+START_TEST(silu_mul_matches_its_definition)
 {
     float gu[74], out[37];
 
@@ -71,7 +71,7 @@ START_TEST(silu_mul_equals_its_definition)
 }
 END_TEST
 
-START_TEST(rope_turns_pairs)
+START_TEST(rope_rotates_pairs)
 {
     float head[4] = { 1, 2, 3, 4 }, c[2] = { 0, 0.5f }, s[2] = { 1, 0.25f };
 
@@ -100,10 +100,10 @@ int main(void)
     SRunner *sr;
     int failed;
 
-    tcase_add_test(tc, exp_row_is_exact_to_three_in_ten_million);
-    tcase_add_loop_test(tc, rms_norm_equals_its_definition, 0, 20);
-    tcase_add_test(tc, silu_mul_equals_its_definition);
-    tcase_add_test(tc, rope_turns_pairs);
+    tcase_add_test(tc, exp_row_error_is_below_3e_7);
+    tcase_add_loop_test(tc, rms_norm_matches_its_definition, 0, 20);
+    tcase_add_test(tc, silu_mul_matches_its_definition);
+    tcase_add_test(tc, rope_rotates_pairs);
     tcase_add_test(tc, max_of_any_length);
     suite_add_tcase(s, tc);
     sr = srunner_create(s);

@@ -6,7 +6,7 @@
 
 #include "ops/linear.h"
 
-enum { N = 300, K = 192, ROWS = 150 }; /* two whole panels and a narrow one */
+enum { N = 300, K = 192, ROWS = 150 }; /* two full panels and a narrow one */
 
 static float w[N * K], *x, *y;
 
@@ -22,14 +22,14 @@ static float noise(uint32_t *s)
     return (float)(int32_t)*s * 0x1p-31f;
 }
 
-struct rows_of {
+struct narrow_rows {
     int k;
 };
 
-/* The first k numbers of each row. */
-static void get_rows_of(void *arg, int64_t row0, int64_t n, float *dst)
+/* The first k elements of each row. */
+static void get_narrow_rows(void *arg, int64_t row0, int64_t n, float *dst)
 {
-    const struct rows_of *r = arg;
+    const struct narrow_rows *r = arg;
 
     for (int64_t i = 0; i < n; i++)
         memcpy(dst + i * r->k, w + (row0 + i) * K, (size_t)r->k * sizeof *dst);
@@ -71,10 +71,10 @@ static void product(int threads, int accumulate, int64_t row0, int64_t rows, flo
     cg_team_destroy(team);
 }
 
-START_TEST(equals_float64)
+START_TEST(matches_float64)
 {
     for (int i = 0; i < ROWS * N; i++)
-        y[i] = _i ? 1.0f : NAN; /* accumulate onto ones; else whatever was there is overwritten */
+        y[i] = _i ? 1.0f : NAN; /* accumulate onto ones; otherwise y is overwritten */
     product(2, _i, 0, ROWS, y);
     for (int r = 0; r < ROWS; r++)
         for (int n = 0; n < N; n++) {
@@ -88,7 +88,7 @@ START_TEST(equals_float64)
 }
 END_TEST
 
-/* A row's bits depend neither on the rows it shares a call with nor on the number of threads. */
+/* The bits of a row depend neither on the other rows of the call nor on the number of threads. */
 START_TEST(rows_do_not_depend_on_the_batch)
 {
     static const int cuts[][2] = { { 0, 1 },   { 1, 3 },   { 3, 10 },  { 10, 27 },
@@ -115,7 +115,7 @@ static void get_padded_rows(void *arg, int64_t row0, int64_t n, float *dst)
         memcpy(dst + i * K, w + (row0 + i) * K, K * sizeof *dst);
 }
 
-/* Nor, in whole panels, do its features depend on the other features: the head grows as it runs. */
+/* In full panels, features do not depend on other features: the LM head grows during a run. */
 START_TEST(features_do_not_depend_on_their_number)
 {
     enum { ROW = 9, LEAST = CG_LINEAR_PANEL, MOST = 6 * LEAST };
@@ -150,7 +150,7 @@ END_TEST
  * Workers run one primitive at the same time. The narrow shapes are those for which oneDNN keeps
  * intermediate results in a scratchpad, which must not be shared.
  */
-START_TEST(threads_do_not_disturb_each_other)
+START_TEST(threads_do_not_interfere)
 {
     static const int shapes[][2] = { { 64, 32 }, { 32, 32 }, { 128, 64 }, { 96, 192 } };
     const int n = shapes[_i][0], k = shapes[_i][1];
@@ -159,13 +159,14 @@ START_TEST(threads_do_not_disturb_each_other)
     cg_linear_context *ctx[2];
     cg_linear *l[2];
     float *out[2];
-    struct rows_of rows = { k };
+    struct narrow_rows rows = { k };
 
     for (int t = 0; t < 2; t++) {
         out[t] = calloc((ROWS + CG_LINEAR_PAD) * N, sizeof *y);
         ck_assert_int_eq(cg_team_create(t ? 4 : 1, &team[t], &err), CG_OK);
         ck_assert_int_eq(cg_linear_context_create(team[t], &ctx[t], &err), CG_OK);
-        ck_assert_int_eq(cg_linear_create(ctx[t], n, k, 0, get_rows_of, &rows, &l[t], &err), CG_OK);
+        ck_assert_int_eq(cg_linear_create(ctx[t], n, k, 0, get_narrow_rows, &rows, &l[t], &err),
+                         CG_OK);
     }
     ck_assert_int_eq(cg_linear_run(l[0], x, out[0], ROWS - 64, &err), CG_OK);
     for (int run = 0; run < 500; run++) {
@@ -193,10 +194,10 @@ int main(void)
 
     tcase_set_timeout(tc, 60);
     tcase_add_checked_fixture(tc, setup, teardown);
-    tcase_add_loop_test(tc, equals_float64, 0, 2);
+    tcase_add_loop_test(tc, matches_float64, 0, 2);
     tcase_add_test(tc, rows_do_not_depend_on_the_batch);
     tcase_add_test(tc, features_do_not_depend_on_their_number);
-    tcase_add_loop_test(tc, threads_do_not_disturb_each_other, 0, 4);
+    tcase_add_loop_test(tc, threads_do_not_interfere, 0, 4);
     suite_add_tcase(s, tc);
     sr = srunner_create(s);
     srunner_run_all(sr, CK_NORMAL);

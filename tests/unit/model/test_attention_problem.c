@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+#include "model/attention_problem.h"
+#include "scratch.h"
+
+static const cg_model_config config = {
+    .hidden = 512, .n_layers = 3, .n_heads = 8, .n_kv_heads = 2, .head_dim = 64, .vocab = 100
+};
+
+START_TEST(flags_follow_the_device)
+{
+    uint32_t reproducible = CG_ATTENTION_DETERMINISTIC | CG_ATTENTION_BATCH_INVARIANT;
+
+    ck_assert_uint_eq(cg_attention_flags(CG_DEVICE_CPU, 0), reproducible);
+    ck_assert_uint_eq(cg_attention_flags(CG_DEVICE_CPU, 1), reproducible);
+    ck_assert_uint_eq(cg_attention_flags(CG_DEVICE_CUDA, 0), CG_ATTENTION_GRAPH_SAFE);
+    ck_assert_uint_eq(cg_attention_flags(CG_DEVICE_CUDA, 1),
+                      CG_ATTENTION_GRAPH_SAFE | reproducible);
+}
+END_TEST
+
+START_TEST(the_problem_combines_model_run_and_cache)
+{
+    const cg_attention_shape shape = { .device = CG_DEVICE_CUDA,
+                                       .compute_capability = 90,
+                                       .dtype = CG_BF16,
+                                       .kv_dtype = CG_F16,
+                                       .max_tokens = 640,
+                                       .max_seqs = 520,
+                                       .max_kv_len = 2048,
+                                       .flags = CG_ATTENTION_GRAPH_SAFE };
+    cg_attention_problem p = cg_attention_problem_of_model(&config, &shape);
+    cg_cache_ops cache = { CG_SIZED(cg_cache_ops), .paged = 1 };
+    cg_kv_view view = { CG_SIZED(cg_kv_view), .dtype = CG_BF16, .block_tokens = 16,
+                        .head_stride = 128, .token_stride = 256 };
+
+    ck_assert_uint_eq(p.struct_size, sizeof p);
+    ck_assert_int_eq(p.device, CG_DEVICE_CUDA);
+    ck_assert_int_eq(p.compute_capability, 90);
+    ck_assert_int_eq(p.dtype, CG_BF16);
+    ck_assert_int_eq(p.kv_dtype, CG_F16);
+    ck_assert_int_eq(p.n_heads, 8);
+    ck_assert_int_eq(p.n_kv_heads, 2);
+    ck_assert_int_eq(p.head_dim, 64);
+    ck_assert_int_eq(p.max_tokens, 640);
+    ck_assert_int_eq(p.max_seqs, 520);
+    ck_assert_int_eq(p.max_kv_len, 2048);
+    ck_assert_int_eq(p.window, 0);
+    ck_assert(p.scale == 0.125f);
+    ck_assert_uint_eq(p.flags, CG_ATTENTION_GRAPH_SAFE);
+    ck_assert(!p.paged && !p.block_tokens && !p.kv_layout);
+
+    cg_attention_problem_set_cache(&p, &cache, &view);
+    ck_assert_int_eq(p.kv_dtype, CG_BF16);
+    ck_assert_int_eq(p.paged, 1);
+    ck_assert_int_eq(p.block_tokens, 16);
+    ck_assert_int_eq(p.kv_layout, cg_kv_layout(&view));
+    ck_assert_int_ne(p.kv_layout, 0); /* the heads of a token are adjacent */
+    cache.paged = 0;
+    cg_attention_problem_set_cache(&p, &cache, &view);
+    ck_assert(!p.paged && !p.block_tokens);
+}
+END_TEST
+
+int main(void)
+{
+    TCase *tc = tcase_create("attention problem");
+
+    tcase_add_test(tc, flags_follow_the_device);
+    tcase_add_test(tc, the_problem_combines_model_run_and_cache);
+    return run_suite("attention problem", &tc, 1);
+}
