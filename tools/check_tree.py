@@ -56,7 +56,7 @@ HEADERS = {"cuda": {"cuda_loader"}}
 CLIENTS = {"bench", "conformance", "tools"}
 
 PLUGIN_ENTRY = "cg_plugin_entry_v1"  # every plugin defines it
-ALTERNATIVES = {"vec"}  # types defined once for each instruction set, never together
+ALTERNATIVES = {"ivec", "vec"}  # types that each instruction set defines
 DIALECT = r"\b(mend(ed|ing)?|looked at|anew|begun|what is asked|told|hears?)\b"
 MAX_DIALECT = 20
 SOURCES = (".c", ".h", ".cu", ".cuh", ".cpp")

@@ -1,20 +1,19 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
-# Sourced by nightly.sh: a Slurm of one node on loopback, run by the calling user in a folder of its
-# own, with ports of its own; nothing of a Slurm that the machine may have is touched.
+# Sourced by nightly.sh: a Slurm of one node on loopback, run by the calling user with its own directory
+# and ports. A Slurm of the machine is not touched.
 #
-#   cluster_start FOLDER   munged, slurmctld and slurmd; exports SLURM_CONF
-#   cluster_stop           ends them
+#   cluster_start DIR   starts munged, slurmctld and slurmd; exports SLURM_CONF
+#   cluster_stop        ends them
 #
-# Two partitions share the node: `a100` and `h100` (the names of the configuration; they are CPUs
-# here) and above them `urgent`, whose jobs preempt theirs: preempted jobs get SIGTERM, have
-# CLUSTER_GRACE seconds and are requeued.
+# The partitions `a100` and `h100` (names of the configuration, here CPUs) share the node with `urgent`,
+# whose jobs preempt theirs: a preempted job gets SIGTERM, has CLUSTER_GRACE seconds and is requeued.
 
 PATH=$PATH:/usr/sbin:/sbin
 cluster_pids=()
 cluster_conf=''
 
-# Why there can be no cluster here; nothing where there can be one
+# Prints why no cluster can be started; prints nothing if one can
 cluster_lacks() {
   local program
   for program in munged munge slurmctld slurmd sbatch srun scontrol squeue sinfo; do
@@ -22,7 +21,7 @@ cluster_lacks() {
   done
 }
 
-# $1 ports that nobody listens on; below the range that the kernel gives to clients
+# free_ports N: prints N unused ports below the kernel's range for clients
 free_ports() {
   local port n=0
   for ((port = 20000 + $$ % 5000; n < $1 && port < 32000; port++)); do
@@ -33,13 +32,13 @@ free_ports() {
   done
 }
 
-# cluster_wait SECONDS TEXT COMMAND...: until the command succeeds
+# cluster_wait SECONDS TEXT COMMAND...: waits until the command succeeds
 cluster_wait() {
   local end=$((SECONDS + $1)) text=$2
   shift 2
   until "$@" >/dev/null 2>&1; do
     if ((SECONDS >= end)); then
-      echo "cluster: $text: not within the time" >&2
+      echo "cluster: timed out waiting until $text" >&2
       return 1
     fi
     sleep 0.2
@@ -74,7 +73,7 @@ SlurmUser=$user
 SlurmdUser=$user
 AuthType=auth/munge
 CredType=cred/munge
-# A requeued job waits as long as its credential lives.
+# A requeued job waits until its credential expires.
 AuthInfo=socket=$at/munge.socket,cred_expire=${CLUSTER_EXPIRE:-5}
 StateSaveLocation=$at/state
 SlurmdSpoolDir=$at/spool
@@ -121,14 +120,14 @@ cluster_stop() {
     scancel --quiet --user="$(id -un)" 2>/dev/null || true
     cluster_wait 15 'no job is left' queue_is_empty || true
   fi
-  # slurmd, slurmctld, munged: each needs the one behind it to the last
+  # in this order: slurmd needs slurmctld, both need munged
   for ((pid = ${#cluster_pids[@]} - 1; pid >= 0; pid--)); do
     kill "${cluster_pids[pid]}" 2>/dev/null || true
     wait "${cluster_pids[pid]}" 2>/dev/null || true
   done
   cluster_pids=()
-  # what outlived them: steps of this cluster's slurmd. (What looks for them must not bear their mark itself;
-  # grep fails where a process ends under it.)
+  # Remaining steps of this slurmd, found by SLURM_CONF in their environment, which must not be in grep's
+  # own. grep fails if a process ends meanwhile.
   [ -n "$cluster_conf" ] || return 0
   unset SLURM_CONF
   for pid in $({ grep -lzxsF "SLURM_CONF=$cluster_conf" /proc/[0-9]*/environ || true; } | cut -d/ -f3); do

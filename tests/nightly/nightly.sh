@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# The nightly evaluation against a real Slurm on loopback, as a cluster would run it: arrays of four
-# shards, tasks that are preempted and requeued, joined outputs, evaluation, gate, history and page.
-# The default model; twelve small molecules with three ETKDG references each.
+# The nightly evaluation with a real Slurm on loopback: arrays of four shards, preempted and requeued
+# tasks, joined outputs, evaluation, gate, history and page. Uses the default model and twelve small
+# molecules with three ETKDG references each.
 #
-# Nights: a first one, one that is preempted, one with worse sampling, one that is slower than those
-# before, one whose program fails, one that is cancelled and taken up again. SLURM_WANTED=1 makes the
-# lack of a Slurm a failure; else the test is skipped.
+# Nights: a first one; one preempted; one with worse sampling; one slower than before; one whose program
+# fails; one cancelled and then completed. Without a Slurm the test is skipped, or fails with
+# SLURM_WANTED=1.
 . "$(dirname "$0")/../e2e/lib.sh"
 . "$CONFGEN_SOURCE_ROOT/tests/nightly/cluster.sh"
 nightly=$CONFGEN_SOURCE_ROOT/tools/nightly
@@ -16,7 +16,7 @@ lacks=$(cluster_lacks)
 command -v jq >/dev/null || lacks='jq is not installed'
 if [ -n "$lacks" ]; then
   [ "${SLURM_WANTED:-0}" = 0 ] || { fail "a Slurm: $lacks"; finish; }
-  skip "$lacks; tools/setup.sh --with-slurm installs what is needed"
+  skip "$lacks; tools/setup.sh --with-slurm installs them"
 fi
 
 # shellcheck disable=SC2317 # called by the trap
@@ -53,21 +53,21 @@ sbatch_h100=(--partition=h100 --cpus-per-task=1 --time=10)
 confgen_a100=(--device cpu)
 confgen_h100=(--device cpu)
 finish_sbatch=(--partition=a100 --cpus-per-task=1 --time=10)
-# this machine's speed is anybody's guess
+# the speed of a test machine varies
 speed_tolerance=0.8
 speed_tolerance_few=0.8
 notify=($work/notify.sh)
 CONF
 
 run_nightly() { "$nightly/nightly.sh" --conf nightly.conf "$@" >"$work/out" 2>"$work/err"; }
-# submit PARTITION: a night; its folder is $run, its array $array, the job behind it $judge
+# submit PARTITION: submits a night; sets $run (its directory), $array, and $judge (the job after it)
 submit() {
-  sleep 1 # a run is named by its second
+  sleep 1 # runs are named by the second
   run_nightly submit "$1" || { fail "submit $1"; return 1; }
   run=$(find "$state/runs" -mindepth 1 -maxdepth 1 -name "*-$1" | sort | tail -n 1)
   { read -r array; read -r judge; } <"$run/jobs"
 }
-# The state that a job ended with; slurmctld remembers it for some minutes
+# job_state JOB: the state that a job ended with, which slurmctld remembers for some minutes
 job_state() { scontrol show job "$1" | sed -n 's/^ *JobState=\([A-Z_]*\).*/\1/p' | sort -u | paste -sd' '; }
 # shellcheck disable=SC2317 # called by cluster_wait
 over() { [[ $(job_state "$1") =~ ^(COMPLETED|FAILED|CANCELLED|TIMEOUT)$ ]]; }
@@ -76,14 +76,14 @@ last_line() { tail -n 1 "$state/history.jsonl"; }
 line_says() { # JQ-EXPRESSION TEXT
   verdict "$2" test "$(last_line | jq "$1")" = true
 }
-# Until every task that was begun and is not over has molecules written and molecules to go: a
-# manifest has a line for itself, one for each of the three molecules, and one at the end
+# Waits until every started, unfinished task has written some but not all molecules. A manifest has a
+# line for itself, one for each of the three molecules, and one at the end.
 half_done() {
   local task n halves end=$((SECONDS + 120))
   while ((SECONDS < end)); do
     halves=0
     for task in 0 1 2 3; do
-      [ -e "$run/shards/begun-$task.tsv" ] || continue
+      [ -e "$run/shards/attempts-$task.tsv" ] || continue
       n=$({ wc -l <"$run/shards/out-$task.sdf.zst.manifest"; } 2>/dev/null || echo 0)
       case $n in
         2 | 3) halves=$((halves + 1)) ;;
@@ -96,10 +96,10 @@ half_done() {
   done
   return 1
 }
-# Preempt a running task of the array by a job that finds no other core
+# Preempts a running task of the array with a job that needs its core
 preempt() {
   local urgent
-  half_done || { fail 'a task is half done'; return; }
+  half_done || { fail 'no task is half done'; return; }
   urgent=$(sbatch --parsable --partition=urgent --cpus-per-task=1 --output=/dev/null --wrap 'sleep 1')
   cluster_wait 60 'the urgent job is over' over "$urgent" || fail 'the urgent job runs'
 }
@@ -111,47 +111,47 @@ run 0 --input "$inputs/nightly.smi" --gens 1k --batch-size 4 --seed 1 --device c
 say 'the first night'
 submit a100 && wait_judged 'the first night'
 first=$(basename "$run")
-verdict 'the job that judges ends well' test "$(job_state "$judge")" = COMPLETED
+verdict 'the judging job completes' test "$(job_state "$judge")" = COMPLETED
 verdict 'the joined shards are the undisturbed run, byte for byte' cmp want.sdf.zst "$run/gen.sdf.zst"
 line_says '.gate.verdict == "pass"' 'the first night passes'
-line_says '.gate.notes | any(test("the first run on this partition"))' 'and says that it is the first'
+line_says '.gate.notes | any(test("the first run on this partition"))' 'and is reported as the first'
 line_says '.counts.molecules == 12 and .counts.conformers == 36 and .restarts == 0' 'counts'
-verdict 'the joined report counts what the undisturbed one does' test \
+verdict 'the joined report has the counts of the undisturbed one' test \
   "$(jq -c '.counts | {molecules, requested, conformers, failures, tokens}' want.json)" = \
   "$(jq -c '.counts | {molecules, requested, conformers, failures, tokens}' "$run/report.json")"
 
-say 'the second night: a task is preempted, has time to write down what it has, and is requeued'
+say 'the second night: a task is preempted with time to complete its output, and requeued'
 if submit a100; then
   preempt
   wait_judged 'the second night'
-  line_says '.restarts >= 1' 'a task was begun again'
-  verdict 'its log tells of the signal' grep -q 'interrupted by signal 15' "$run"/log/shard-*.log
-  verdict 'and of going on' grep -Eq '[1-9][0-9]* conformers of [1-9] molecules from an earlier run' "$run"/log/shard-*.log
+  line_says '.restarts >= 1' 'a task was restarted'
+  verdict 'its log reports the signal' grep -q 'interrupted by signal 15' "$run"/log/shard-*.log
+  verdict 'and the resumption' grep -Eq '[1-9][0-9]* conformers of [1-9] molecules from an earlier run' "$run"/log/shard-*.log
   verdict 'the joined shards are the undisturbed run, byte for byte' cmp want.sdf.zst "$run/gen.sdf.zst"
-  verdict 'the job that judges ends well' test "$(job_state "$judge")" = COMPLETED
+  verdict 'the judging job completes' test "$(job_state "$judge")" = COMPLETED
   line_says '.gate.verdict == "pass"' 'the second night passes'
   line_says ".gate.against == [\"$first\"]" 'compared with the first'
 fi
 second=$(basename "$run")
-verdict 'nobody was called' test ! -e notified
+verdict 'no notification was sent' test ! -e notified
 
 say 'a night with worse sampling'
 sed -i 's/^confgen_options=.*/confgen_options=(--batch-size 4 --seed 1 --temperature 2)/' nightly.conf
 submit a100 && wait_judged 'the night with worse sampling'
-verdict 'the job that judges is FAILED' test "$(job_state "$judge")" = FAILED
+verdict 'the judging job fails' test "$(job_state "$judge")" = FAILED
 line_says '.gate.verdict == "fail"' 'the gate fails'
 line_says '.gate.reasons | any(test("^MAT-R: [0-9.]+ Å in '"$second"' .the last good run., now [0-9.]+ Å"))' \
-  'the reason names figure, run and values'
+  'the reason gives figure, run and values'
 verdict 'the log says so' grep -q 'worse: MAT-R' "$run/log/finish.log"
-verdict 'so does the file' grep -q '^worse: MAT-R' "$run/gate.txt"
+verdict 'so does gate.txt' grep -q '^worse: MAT-R' "$run/gate.txt"
 verdict 'the configured command was called' grep -qx "partition a100, run $run, page $state/index.html" notified
 sed 's/^/    /' "$run/gate.txt"
 
-say 'a night that is slower, on the other partition; preempted without time to write down anything'
+say 'a slower night on the other partition, preempted without grace time'
 sed -i -e 's/^confgen_options=.*/confgen_options=(--batch-size 4 --seed 1)/' \
   -e 's/^speed_tolerance=.*/speed_tolerance=0.05/' nightly.conf
-# Six good nights there, ten times as fast as the first here, give or take 4 %
-# shellcheck disable=SC2094 # $planted is a name here
+# Six good nights on it, ten times as fast as the first night, within 4 %
+# shellcheck disable=SC2094 # $planted is only a name
 for i in 1 2 3 4 5 6; do
   planted=2026-01-0${i}T000000Z-h100
   mkdir "$state/runs/$planted"
@@ -164,9 +164,9 @@ cat planted >>"$state/history.jsonl"
 if submit h100; then
   preempt
   wait_judged 'the slower night'
-  line_says '.restarts >= 1' 'a task was begun again'
+  line_says '.restarts >= 1' 'a task was restarted'
   verdict 'the joined shards are the undisturbed run, byte for byte' cmp want.sdf.zst "$run/gen.sdf.zst"
-  verdict 'the job that judges is FAILED' test "$(job_state "$judge")" = FAILED
+  verdict 'the judging job fails' test "$(job_state "$judge")" = FAILED
   line_says '.gate.reasons | length == 1' 'for one reason'
   line_says '.gate.reasons[0] | test("^speed: .* is the median on .* .6 good runs, noise .* now ")' \
     'the speed, with median and noise'
@@ -180,23 +180,23 @@ sed -i 's/^confgen_options=.*/confgen_options=(--model nowhere)/' nightly.conf
 if submit h100; then
   wait_judged 'the broken night'
   line_says '.gate.verdict == "broken"' 'the night is broken'
-  line_says '.gate.reasons[0] | test("shard 0 of 4 was not finished: .*nowhere")' "with the program's words"
-  verdict 'the job that judges is FAILED' test "$(job_state "$judge")" = FAILED
+  line_says '.gate.reasons[0] | test("shard 0 of 4 was not finished: .*nowhere")' "with the program's message"
+  verdict 'the judging job fails' test "$(job_state "$judge")" = FAILED
 fi
 
-say 'a night that is cancelled in the middle'
+say 'a cancelled night'
 sed -i 's/^confgen_options=.*/confgen_options=(--batch-size 4 --seed 1)/' nightly.conf
 if submit a100; then
-  half_done || fail 'a task is half done'
+  half_done || fail 'no task is half done'
   scancel "$array" "$judge"
   cluster_wait 60 'its tasks are cancelled' over "$array" || fail 'the night is cancelled'
-  cluster_wait 60 'the job that judges is cancelled' over "$judge" || true
+  cluster_wait 60 'the judging job is cancelled' over "$judge" || true
   sleep 1
-  verdict 'cancelled tasks stay so' test "$(job_state "$array")$(cat "$run"/shards/begun-?.tsv | cut -f3 | sort -u)" = CANCELLED0
+  verdict 'cancelled tasks are not requeued' test "$(job_state "$array")$(cat "$run"/shards/attempts-?.tsv | cut -f3 | sort -u)" = CANCELLED0
   cancelled=$(basename "$run")
   status=0
   run_nightly submit h100 || status=$?
-  verdict 'the next submit ends with 1' test $status = 1
+  verdict 'the next submit exits with 1' test $status = 1
   says "$cancelled: its job $judge is gone and left no verdict" 'and names the night'
   line_says '.gate.verdict == "broken"' 'so does the history'
   scancel --user="$(id -un)"
@@ -205,11 +205,11 @@ if submit a100; then
   run=$state/runs/$cancelled
   if run_nightly again "$cancelled"; then
     { read -r array; read -r judge; } <"$run/jobs"
-    wait_judged 'what was left of the night'
-    verdict 'what was left is made, to the bytes of the undisturbed run' cmp want.sdf.zst "$run/gen.sdf.zst"
+    wait_judged 'the rest of the night'
+    verdict 'the rest is generated, to the bytes of the undisturbed run' cmp want.sdf.zst "$run/gen.sdf.zst"
     line_says ".run == \"$cancelled\" and .gate.verdict == \"pass\"" 'and the night passes'
   else
-    fail 'the night is taken up again'
+    fail 'again completes the night'
   fi
 fi
 status=0
@@ -220,8 +220,8 @@ say 'the page'
 page=$state/index.html
 verdict 'every night is on it' test "$(jq -r '.run // empty' "$state/history.jsonl" | sort -u |
   while read -r name; do grep -qF "$name" "$page" || echo "$name"; done)" = ''
-verdict 'nothing comes from elsewhere' test "$(grep -Ec '(src|href)="?(https?:)?//|@import|url\(|<script' "$page")" = 0
+verdict 'it loads nothing' test "$(grep -Ec '(src|href)="?(https?:)?//|@import|url\(|<script' "$page")" = 0
 verdict "links lead to the nights' evaluations" test -s "$state/$(grep -o 'href="runs/[^"]*' "$page" | head -n 1 | cut -c7-)"
-verdict 'the accepted night is called so' grep -q 'accepted: a slower machine' "$page"
+verdict 'the accepted night is marked' grep -q 'accepted: a slower machine' "$page"
 if [ -n "${KEEP_PAGE:-}" ]; then cp -r "$state" "$KEEP_PAGE"; fi
 finish

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# The job behind the array: joins the shards, evaluates, judges, writes history and page. Submitted by
-# nightly.sh with --dependency=afterany; can be repeated: finish.sh RUN
+# The job after the array: joins the shards, evaluates, judges, writes history and page. Submitted by
+# nightly.sh with --dependency=afterany; can be run again: finish.sh RUN
 #
-# Ends with 0 where the night is no worse than those before; otherwise the job fails, its words stand
-# in standard error and RUN/gate.txt, and the configured command is called.
+# Exit status 0 if the night is no worse than the nights before. Otherwise the job fails, prints the
+# reasons on standard error and into RUN/gate.txt, and calls the configured command.
 set -Euo pipefail
 here=$1/tools
 # shellcheck source=lib.sh
@@ -14,14 +14,14 @@ run_read "$1"
 work=$(mktemp -d)
 step=''
 
-# broken REASON...: nothing to judge; that is a failed night, too
+# broken REASON...: ends a night that cannot be judged, which counts as failed
 broken() {
   trap - ERR
-  ended broken "$(printf 'broken: %s\n' "$@")" "$(broken_line "$run" "$@")"
+  conclude broken "$(printf 'broken: %s\n' "$@")" "$(broken_line "$run" "$@")"
 }
 
-# ended VERDICT TEXT LINE: write it down, say it, and end
-ended() {
+# conclude VERDICT TEXT LINE: writes verdict and history, reports them and exits
+conclude() {
   local verdict=$1 text=$2 status=0
   {
     printf '%s: %s\n' "$name" "$verdict"
@@ -30,17 +30,17 @@ ended() {
   history_add "$3" || { warn "$history or $page: cannot be written"; status=1; }
   if [ "$verdict" = pass ]; then
     cat "$run/gate.txt"
-    prune || warn "$state/runs: old outputs could not be removed"
+    prune || warn "$state/runs: cannot remove old outputs"
   else
     status=1
     sed 's/^/nightly: /' "$run/gate.txt" >&2
-    tell_all "$partition" "$run" "$(cat "$run/gate.txt")"
+    notify_all "$partition" "$run" "$(cat "$run/gate.txt")"
   fi
   rm -rf "$work"
   exit $status
 }
 
-# Outputs of runs before the last `keep` of this partition; their evaluations and reports stay
+# Removes the outputs of all but the last `keep` runs of this partition; keeps evaluations and reports
 prune() {
   local old
   find "$state/runs" -mindepth 1 -maxdepth 1 -type d -name "*-$partition" | sort -r |
@@ -49,8 +49,8 @@ prune() {
   done
 }
 
-# The last words in a task's log: the program's, if it had any
-last_words() {
+# The last messages in a task's log: the program's, if there are any
+last_messages() {
   local log=$run/log/shard-$1.log
   { grep -a '^confgen: ' "$log" || tail -n 3 "$log" || echo 'no log'; } 2>/dev/null | tail -n 3 |
     paste -sd' ' | cut -c1-300
@@ -63,7 +63,7 @@ at=$run/shards
 missing=()
 for ((task = 0; task < shards; task++)); do
   tail -n 1 "$at/out-$task.sdf.zst.manifest" 2>/dev/null | grep -q '^{"complete":true' ||
-    missing+=("shard $task of $shards was not finished: $(last_words $task)")
+    missing+=("shard $task of $shards was not finished: $(last_messages $task)")
 done
 if ((${#missing[@]} > 5)); then missing=("${missing[@]:0:5}" "and $((${#missing[@]} - 5)) more"); fi
 ((${#missing[@]} == 0)) || broken "${missing[@]}"
@@ -78,24 +78,24 @@ for ((task = 0; task < shards; task++)); do
 done >>"$run/failed.tsv"
 
 step='joining the reports'
-# A report that was being written when its task was killed is none
+# A report that its killed task left incomplete is ignored
 for file in "$at"/report-*.json; do
   task=${file##*/report-}
   jq -c --arg task "${task%-*}" --arg attempt "$(basename "${task#*-}" .json)" \
     '{shard: ($task | tonumber), attempt: ($attempt | tonumber), report: .}' "$file" \
     2>>"$work/torn" || true
 done >"$work/reports"
-wc -l "$at"/begun-*.tsv | sed -n 's/^ *\([0-9]*\) .*begun-\([0-9]*\)\.tsv$/\2 \1/p' |
-  jq -Rn '[inputs | split(" ") | {(.[0]): (.[1] | tonumber)}] | add' >"$work/begun"
+wc -l "$at"/attempts-*.tsv | sed -n 's/^ *\([0-9]*\) .*attempts-\([0-9]*\)\.tsv$/\2 \1/p' |
+  jq -Rn '[inputs | split(" ") | {(.[0]): (.[1] | tonumber)}] | add' >"$work/attempts"
 awk -F'\t' 'NR > 1 && $4 != "-" { n[substr($5, 1, index($5, ":") - 1)]++ }
   END { printf "{\"wrong_molecule\": %d, \"parse_failure\": %d, \"unfinished\": %d, ",
       n["wrong molecule"], n["parse failure"], n["unfinished"]
     printf "\"invalid_geometry\": %d}\n", n["invalid geometry"] }' "$run/failed.tsv" >"$work/failed"
-jq -s --slurpfile begun "$work/begun" --slurpfile failed "$work/failed" \
+jq -s --slurpfile attempts "$work/attempts" --slurpfile failed "$work/failed" \
   -f "$here/report.jq" "$work/reports" >"$run/report.json" 2>"$work/err"
 
 step='the evaluation'
-status=0 # 1: records that could not be read or checked; they are counted
+status=0 # 1: some records could not be read or checked; they are counted
 "$program" eval --ref "$reference" --gen "$run/gen.sdf.zst" --run "$run/report.json" \
   --json "$run/eval.json" --html "$run/eval.html" --csv "$run/eval.csv" --overwrite \
   --threads "${SLURM_CPUS_PER_TASK:-1}" ${eval_options[@]+"${eval_options[@]}"} \
@@ -103,7 +103,7 @@ status=0 # 1: records that could not be read or checked; they are counted
 ((status <= 1))
 
 step='judging'
-cut -f5 "$at"/begun-*.tsv | sort -u | jq -R . | jq -sc . >"$work/machines"
+cut -f5 "$at"/attempts-*.tsv | sort -u | jq -R . | jq -sc . >"$work/machines"
 jq -c --slurpfile eval "$run/eval.json" --slurpfile report "$run/report.json" \
   --argjson machines "$(cat "$work/machines")" --arg now "$(date -u +%FT%TZ)" \
   -f "$here/line.jq" "$run/run.json" >"$work/line" 2>"$work/err"
@@ -112,11 +112,11 @@ last=$(jq -r --slurpfile line "$work/line" '$line[0] as $line | map(select(.good
   and .partition == $line.partition and .series == $line.series)) | last | .run // ""' "$work/history")
 declare -n pinned=baseline_$partition
 : >"$work/compared"
-# compare RUN ROLE: a line to $work/compared
+# compare RUN ROLE: compares with an earlier run and adds a line to $work/compared
 compare() {
   local status=0 old=$state/runs/$1/eval.json
   jq -e --arg run "$1" 'any(.[]; .run == $run and .figures)' "$work/history" >/dev/null || {
-    echo "'$1' is no run in the history that was evaluated" >"$work/err"
+    echo "'$1' is not an evaluated run in the history" >"$work/err"
     return 1
   }
   "$program" eval --compare "$old" "$run/eval.json" --json "$work/compare.json" \
@@ -142,7 +142,7 @@ conf_json=$(jq -nc --arg figure "$speed_figure" '$ARGS.named | del(.figure)
 jq -c --slurpfile history "$work/history" --slurpfile compared "$work/compared" \
   --argjson conf "$conf_json" -f "$here/gate.jq" "$work/line" >"$work/gate" 2>"$work/err"
 line=$(jq -c --slurpfile gate "$work/gate" '. + {gate: $gate[0]}' "$work/line")
-ended "$(jq -r .verdict "$work/gate")" \
+conclude "$(jq -r .verdict "$work/gate")" \
   "$(jq -r '(.reasons[] | "worse: " + .), (.notes[] | "note: " + .),
     (.checks[] | select(.worse | not) | "ok: " + .text)' "$work/gate")" \
   "$line"

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-# Is a night worse than those before? README.md has the rules in words.
+# Judges a night against the nights before; README.md states the rules.
 #
-# Input: the night's line. $history: [the runs before, as history_read() gives them]. $compared:
-# [{against, role, result}], what `confgen eval --compare` found against the last good run and the
-# baseline. $conf: the tolerances of the configuration.
+# Input: the night's line. $history: [earlier runs, from history_read()]. $compared: [{against, role,
+# result}], results of `confgen eval --compare` against the last good run and the baseline. $conf: the
+# tolerances of the configuration.
 #
 # Output: {verdict: "pass"|"fail", reasons, notes, checks: [{name, against, from, to, allowed, worse}]}.
 
@@ -11,19 +11,19 @@ $history[0] as $history
 | def median: sort | if length == 0 then null
   elif length % 2 == 1 then .[(length - 1) / 2]
   else (.[length / 2 - 1] + .[length / 2]) / 2 end;
-# The standard deviation of normal noise by the median distance from the median: an odd night does
-# not move it.
+# Estimates the standard deviation from the median distance from the median, which outliers do not
+# change.
 def noise: median as $m | map(. - $m | if . < 0 then -. else . end) | 1.4826 * median;
 def round_to($digits): pow(10; $digits) as $f | (. * $f | round) / $f;
 def percent($digits): "\(. * 100 | round_to($digits)) %";
 def signed: if . > 0 then "+\(.)" else tostring end;
 
-# ---- quality: what --compare found over all molecules, and over those with output on both sides
-# where that is something else
+# ---- quality: results of --compare over all molecules, and over those with output in both runs where
+# they differ
 def metric: {cov_r: {name: "COV-R", scale: 100, unit: " %"}, cov_p: {name: "COV-P", scale: 100, unit: " %"},
   mat_r: {name: "MAT-R", scale: 1, unit: " Å"}, mat_p: {name: "MAT-P", scale: 1, unit: " Å"},
   pass: {name: "conformers that pass the checks", scale: 100, unit: " %"},
-  wrong: {name: "records that are another molecule or broken", scale: 100, unit: " %"},
+  wrong: {name: "records of another molecule or broken", scale: 100, unit: " %"},
   missing: {name: "molecules without output", scale: 100, unit: " %"}};
 def figures($with):
   .result as $c | .result.settings.level as $level
@@ -35,7 +35,7 @@ def figures($with):
      verdict: .verdict, worse: (.verdict == "worse")}
   | .text = "\($m.name)\(if $e.set == "both" then " where both have output" else "" end): \(.from | show)\($m.unit) in \($with.against) (\($with.role)), now \(.to | show)\($m.unit): \(.to - .from | show | signed), \($level * 100 | round_to(1)) % interval \(.low | show | signed) to \(.high | show | signed)";
 
-# What generation lost, by more than the tolerance and three standard errors
+# Conformers lost in generation, judged by the tolerance and three standard errors
 def delivered($with; $old):
   if $old.counts.requested > 0 and .counts.requested > 0 then
     .counts as $new | $old.counts as $was
@@ -44,7 +44,7 @@ def delivered($with; $old):
     | ([$conf.tolerance_share, 3 * ($p * (1 - $p) * (1 / $was.requested + 1 / $new.requested) | sqrt)] | max) as $allowed
     | {name: "conformers delivered", against: $with.against, from: $from, to: $to, allowed: $allowed,
        worse: ($from - $to > $allowed)}
-    | .text = "conformers delivered: \($from | percent(2)) in \($with.against) (\($with.role)), now \($to | percent(2)): wrong molecule \($new.failures.wrong_molecule), parse failure \($new.failures.parse_failure), unfinished \($new.failures.unfinished), impossible geometry \($new.failures.invalid_geometry // 0); allowed \($allowed | percent(2)) less"
+    | .text = "conformers delivered: \($from | percent(2)) in \($with.against) (\($with.role)), now \($to | percent(2)): wrong molecule \($new.failures.wrong_molecule), parse failure \($new.failures.parse_failure), unfinished \($new.failures.unfinished), invalid geometry \($new.failures.invalid_geometry // 0); allowed \($allowed | percent(2)) less"
   else empty end;
 
 def rate: round_to(if . < 10 then 2 else 1 end);
@@ -66,7 +66,7 @@ def speed_check:
          worse: ($m - $now > $a.allowed)}
       | .text = "speed: \($m | rate) \($unit) is the median on \($line.machine) (\($a.how)), now \($now | rate) (\($now / $m - 1 | . * 100 | round_to(1) | signed) %; allowed \(-$a.allowed / $m | percent(1)))"
       | if $n >= $conf.speed_min_runs and $conf.speed_sigmas * $noise > $conf.speed_tolerance * $m
-        then .note = "speed is noisy: a loss of less than \($a.allowed / $m | percent(1)) cannot be told from chance"
+        then .note = "speed is noisy: a loss of less than \($a.allowed / $m | percent(1)) cannot be detected"
         else . end
     end;
 

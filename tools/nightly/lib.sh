@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
-# Sourced by the scripts of this folder. $here is the folder.
+# Sourced by the scripts of this directory, $here.
 
-# say TEXT, warn TEXT, die TEXT: one line, on standard output or standard error
+# say TEXT, warn TEXT, die TEXT: print a line on standard output, on standard error, and exit with 1
 say() { printf 'nightly: %s\n' "$*"; }
 warn() { printf 'nightly: %s\n' "$*" >&2; }
 die() { warn "$@"; exit 1; }
@@ -10,22 +10,22 @@ die() { warn "$@"; exit 1; }
 need() {
   local program
   for program; do
-    command -v "$program" >/dev/null || die "$program is not installed here"
+    command -v "$program" >/dev/null || die "$program is not installed"
   done
 }
 
-# conf_number NAME REGEX WANTED: the variable NAME of the configuration matches
+# conf_number NAME REGEX WANTED: requires that variable NAME of the configuration matches
 conf_number() {
   [[ ${!1-} =~ ^($2)$ ]] || die "$conf: $1 is '${!1-}', wanted: $3"
 }
 
-# conf_list NAME: the variable NAME is an array
+# conf_list NAME: requires that variable NAME is an array
 conf_list() {
   [[ $(declare -p "$1" 2>/dev/null) == 'declare -a'* ]] ||
-    die "$conf: $1 is not there, or is no list: wanted $1=(...)"
+    die "$conf: $1 is missing or not a list, wanted $1=(...)"
 }
 
-# conf_path PATH: seen from the configuration's folder
+# conf_path PATH: a path relative to the configuration's directory
 conf_path() {
   case $1 in
     /*) printf '%s' "$1" ;;
@@ -33,7 +33,8 @@ conf_path() {
   esac
 }
 
-# The configuration, checked. $1: the file; $2: what relative paths are seen from, if not its folder.
+# conf_read FILE [DIR]: reads and checks the configuration; relative paths start at DIR, by default the
+# directory of FILE.
 # shellcheck disable=SC2154 # assigned by the configuration
 conf_read() {
   local name partition
@@ -41,7 +42,7 @@ conf_read() {
   [ -r "$conf" ] || die "$conf: cannot be read; nightly.sh --conf names the configuration"
   conf_folder=${2:-$(cd "$(dirname "$conf")" && pwd)}
   # shellcheck source=nightly.conf
-  . "$conf" || die "$conf: bash does not read it"
+  . "$conf" || die "$conf: not readable by bash"
   for name in state program input reference gens; do
     [ -n "${!name-}" ] || die "$conf: $name is not set"
   done
@@ -76,19 +77,19 @@ conf_read() {
   page=$state/index.html
 }
 
-# The configuration that a run was submitted with, and what its run.json says. $1: the run's folder.
+# run_read RUN: reads the configuration and run.json of a submitted run.
 run_read() {
   run=$1
-  [ -r "$run/run.json" ] || die "$run: no run.json: this is no run's folder"
+  [ -r "$run/run.json" ] || die "$run: not the directory of a run, it has no run.json"
   conf_read "$run/nightly.conf" "$(jq -r .conf_folder "$run/run.json")"
   name=$(jq -r .run "$run/run.json")
   partition=$(jq -r .partition "$run/run.json")
-  # shellcheck disable=SC2034 # for the script that called
+  # shellcheck disable=SC2034 # used by the calling script
   shards=$(jq -r .shards "$run/run.json")
   program=$(jq -r .program "$run/run.json")
 }
 
-# What history.jsonl holds, as an array: of each run its last line. Accepted runs are good ones.
+# Prints history.jsonl as an array with the last line of each run. Accepted runs are good.
 history_read() {
   [ -e "$history" ] || { echo '[]'; return; }
   jq -sc 'map(select(.accept | not)) as $lines
@@ -96,10 +97,10 @@ history_read() {
     | $lines | [group_by(.run)[] | last] | sort_by(.date)
     | map(. + {accepted: ($accepted[.run]? // null)})
     | map(. + {good: (.gate.verdict == "pass" or .accepted != null)})' "$history" ||
-    die "$history: a line of it is no JSON"
+    die "$history: contains a line that is not JSON"
 }
 
-# history_add LINE: in one piece, one writer at a time; then the page
+# history_add LINE: appends a line under a lock and writes the page
 history_add() {
   mkdir -p "$state"
   (
@@ -109,7 +110,7 @@ history_add() {
   ) 9>"$state/lock"
 }
 
-# shellcheck disable=SC2154 # here: the script that called
+# shellcheck disable=SC2154 # here: set by the calling script
 page_write() {
   history_read >"$page.history"
   jq -nr --slurpfile history "$page.history" --arg now "$(date -u +%FT%TZ)" \
@@ -118,14 +119,14 @@ page_write() {
   rm -f "$page.history"
 }
 
-# tell_all PARTITION FOLDER REASONS: the configured command; its failure is said, too
-tell_all() {
+# notify_all PARTITION RUN REASONS: calls the configured command and warns if it fails
+notify_all() {
   ((${#notify[@]})) || return 0
   NIGHTLY_PARTITION=$1 NIGHTLY_RUN=$2 NIGHTLY_PAGE=$page "${notify[@]}" <<<"$3" ||
     warn "notify: '${notify[*]}' ended with status $?"
 }
 
-# broken_line RUN REASON...: the line of a run, by its folder, that cannot be judged
+# broken_line RUN REASON...: prints the history line of a run that cannot be judged
 broken_line() {
   local run=$1
   shift

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-# A run's line of the history, without the gate's verdict.
+# Makes a run's line of the history, without the gate's verdict.
 #
-# Input: the run's run.json. $eval: [its evaluation]; $report: [its joined report]; $machines: what the
-# tasks ran on where there was no GPU; $commit, $now.
+# Input: the run's run.json. $eval: [its evaluation]; $report: [its joined report]; $machines:
+# processors of the tasks, used if there was no GPU; $now.
 $eval[0] as $e | $report[0] as $r
 | ([$r.engine.gpus[].name] | unique) as $gpus
 | (if ($gpus | length) > 0 then $gpus else ($machines | unique) end | join(" + ")) as $machine
@@ -10,7 +10,7 @@ $eval[0] as $e | $report[0] as $r
 | {
     format: "confgen-nightly-1", run, date, ended: $now, partition, commit, version: $r.versions.confgen,
     model: $r.engine.fingerprint, machine: $machine,
-    # what makes two nights comparable: in quality, and in speed
+    # nights are comparable in quality if `series` is equal, in speed if `speed_series` is
     series: $series,
     speed_series: ($series + {machine: $machine, shards, device: $r.engine.device,
       threads: $r.engine.threads, gpus: ($r.engine.gpus | length)}),
@@ -22,5 +22,5 @@ $eval[0] as $e | $report[0] as $r
       checked: ($e.summary.checks.checked // 0), passed_all: ($e.summary.checks.passed_all // 0)
     },
     speed: ($r.rates + {seconds: $r.seconds.total, shards: [$r.shards[].last_attempt.conformers_per_second]}),
-    restarts: ([$r.shards[].begun - 1] | add)
+    restarts: ([$r.shards[].attempts - 1] | add)
   }

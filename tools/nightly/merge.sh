@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# Joins the .zst outputs of shards to the file that one run over the whole input would have written,
-# byte for byte: their frames in order, and one seek table over all of them.
+# Joins the .zst outputs of shards to the bytes that a single run over the whole input writes: their
+# frames in order, then one seek table.
 #
 #   tools/nightly/merge.sh OUTPUT PART...
 #
 # A part ends with a seek table of zstd's seekable format: a skippable frame of 8 bytes of header, 8
-# bytes an entry, and a footer of 9 (number of entries, descriptor, magic number).
+# bytes per entry, and a footer of 9 (number of entries, descriptor, magic number).
 set -euo pipefail
 export LC_ALL=C
 
@@ -16,12 +16,12 @@ out=$1
 shift
 trap 'rm -f "$out.frames" "$out.entries"' EXIT
 
-# u32 NUMBER: its four bytes, least first
+# u32 NUMBER: prints its four bytes, little-endian
 u32() {
   # shellcheck disable=SC2059 # the format is the bytes
   printf "$(printf '\\x%02x' $(($1 & 255)) $(($1 >> 8 & 255)) $(($1 >> 16 & 255)) $(($1 >> 24 & 255)))"
 }
-# number BYTE BYTE BYTE BYTE
+# number BYTE BYTE BYTE BYTE: the little-endian number of four bytes
 number() { echo $(($1 | $2 << 8 | $3 << 16 | $4 << 24)); }
 
 : >"$out.frames"
@@ -32,13 +32,13 @@ for part; do
   size=$(stat -c %s -- "$part")
   read -r -a foot <<<"$(tail -c 9 -- "$part" | od -An -v -tu1 -w9)"
   [ "${foot[*]:4}" = '0 177 234 146 143' ] ||
-    die "'$part': no seek table at its end: the run was not finished, or this is no output of confgen"
+    die "'$part': no seek table at its end: the run was not finished, or this is not an output of confgen"
   n=$(number "${foot[@]:0:4}")
   table=$((8 * n + 17))
   ((table <= size)) || die "'$part': a seek table of $n entries in a file of $size bytes"
   read -r -a head <<<"$(tail -c "$table" -- "$part" | head -c 8 | od -An -v -tu1 -w8)"
   [ "${head[*]:0:4} $(number "${head[@]:4:4}")" = "94 42 77 24 $((table - 8))" ] ||
-    die "'$part': its seek table does not begin where its end says"
+    die "'$part': its seek table does not begin where its footer says"
   head -c $((size - table)) -- "$part" >>"$out.frames"
   tail -c $((table - 8)) -- "$part" | head -c -9 >>"$out.entries"
   total=$((total + n))

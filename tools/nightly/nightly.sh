@@ -2,15 +2,15 @@
 # SPDX-License-Identifier: MIT
 # The nightly evaluation on a Slurm cluster.
 #
-#   tools/nightly/nightly.sh [--conf FILE] submit [PARTITION...]   tonight's jobs; for cron
-#   tools/nightly/nightly.sh [--conf FILE] again RUN               what is left of a run that broke
-#   tools/nightly/nightly.sh [--conf FILE] accept RUN WHY          a failed run is good from now on
-#   tools/nightly/nightly.sh [--conf FILE] page                    write the page anew
-#   tools/nightly/nightly.sh [--conf FILE] check                   read the configuration, no more
+#   tools/nightly/nightly.sh [--conf FILE] submit [PARTITION...]   submit tonight's jobs; for cron
+#   tools/nightly/nightly.sh [--conf FILE] again RUN               submit the rest of a broken run
+#   tools/nightly/nightly.sh [--conf FILE] accept RUN WHY          count a failed run as good
+#   tools/nightly/nightly.sh [--conf FILE] page                    write the page
+#   tools/nightly/nightly.sh [--conf FILE] check                   check the configuration
 #
-# FILE: $CONFGEN_NIGHTLY_CONF, else nightly.conf beside this script. README.md has the rest.
-# Exit status: 0; 1 where something could not be done, or `submit` finds that a night before was
-# never judged; 2 wrong usage.
+# FILE: $CONFGEN_NIGHTLY_CONF, else nightly.conf in this script's directory. See README.md.
+# Exit status: 0; 1 if something could not be done, or `submit` finds an earlier night that was never
+# judged; 2 wrong usage.
 set -euo pipefail
 export LC_ALL=C
 here=$(cd "$(dirname "$0")" && pwd)
@@ -30,24 +30,24 @@ shift
 need jq flock sha256sum
 conf_read "$file"
 
-# queue FOLDER: the array and the job behind it
+# queue RUN: submits the array and the job after it
 queue() {
   local run=$1 name partition last array finish=
   name=$(basename "$run")
   partition=$(jq -r .partition "$run/run.json")
   last=$(($(jq .shards "$run/run.json") - 1))
   declare -n options=sbatch_$partition
-  # Slurm's `singleton`: not beside the night before on the same partition
+  # singleton: only after the previous night on the same partition
   array=$(sbatch --parsable --job-name="confgen-nightly-$partition" --array="0-$last" \
     --dependency=singleton --requeue --signal="TERM@$stop_before" --open-mode=append \
     --output="$run/log/shard-%a.log" ${options[@]+"${options[@]}"} "$run/tools/shard.sh" "$run") ||
-    { warn "$name: sbatch did not take the array"; return 1; }
+    { warn "$name: sbatch refused the array"; return 1; }
   array=${array%%;*}
   finish=$(sbatch --parsable --job-name="confgen-judge-$partition" \
     --dependency="afterany:$array,singleton" --requeue --open-mode=append \
     --output="$run/log/finish.log" ${finish_sbatch[@]+"${finish_sbatch[@]}"} \
     "$run/tools/finish.sh" "$run") || {
-    warn "$name: sbatch did not take the job behind the array, which is cancelled"
+    warn "$name: sbatch refused the job after the array; cancelling the array"
     scancel "$array"
     return 1
   }
@@ -55,7 +55,7 @@ queue() {
   say "$name: array $array of $((last + 1)) tasks, then job ${finish%%;*}"
 }
 
-# prepare PARTITION: a new run's folder, as $run
+# prepare PARTITION: makes the directory of a new run, $run
 prepare() {
   local partition=$1 date stamp
   date=$(date -u +%FT%TZ)
@@ -63,7 +63,7 @@ prepare() {
   run=$state/runs/$stamp-$partition
   mkdir -p "$state/runs"
   mkdir "$run" "$run/log" "$run/shards" "$run/tools"
-  # the jobs read these hours later, whatever has become of the originals
+  # copies, which the jobs read hours later, when the originals may have changed
   cp "$conf" "$run/nightly.conf"
   cp "$here"/*.sh "$here"/*.jq "$run/tools"
   jq -n --arg run "$stamp-$partition" --arg date "$date" --arg partition "$partition" \
@@ -73,18 +73,18 @@ prepare() {
     '$ARGS.named' >"$run/run.json"
 }
 
-# lost FOLDER REASON: a run that will never be judged
-lost() {
+# give_up RUN REASON: records that a run will never be judged
+give_up() {
   warn "$(basename "$1"): $2; see $1/log"
   history_add "$(broken_line "$1" "$2")"
-  tell_all "$(jq -r .partition "$1/run.json")" "$1" "$(basename "$1"): broken: $2"
+  notify_all "$(jq -r .partition "$1/run.json")" "$1" "$(basename "$1"): broken: $2"
 }
 
-# What was submitted, has no line in the history and no job in the queue: 1 where there is such a run
-find_lost() {
+# Gives up runs that are neither in the history nor in the queue; returns 1 if there is one
+give_up_lost() {
   local known run name job found=0
-  # no answer does not mean that the jobs are gone
-  squeue --noheader --format=%i >/dev/null || die 'squeue does not answer: nothing is submitted'
+  # without an answer the jobs may still exist
+  squeue --noheader --format=%i >/dev/null || die 'squeue does not answer: nothing submitted'
   known=$(history_read | jq -r '.[].run')
   for run in "$state"/runs/*/; do
     run=${run%/}
@@ -92,12 +92,12 @@ find_lost() {
     [ -e "$run/jobs" ] || continue
     [[ $'\n'$known$'\n' != *$'\n'$name$'\n'* ]] || continue
     job=$(tail -n 1 "$run/jobs")
-    # squeue fails for a job that is long gone
+    # squeue fails for a job that Slurm has forgotten
     [ -z "$(squeue --noheader --jobs="$job" --format=%i 2>/dev/null)" ] || continue
     # it may have ended since the history was read
     ! history_read | jq -e --arg run "$name" 'any(.[]; .run == $run)' >/dev/null || continue
     found=1
-    lost "$run" "its job $job is gone and left no verdict"
+    give_up "$run" "its job $job is gone and left no verdict"
   done
   return $found
 }
@@ -109,10 +109,10 @@ submit() {
   ((${#wanted[@]})) || wanted=("${partitions[@]}")
   for partition in "${wanted[@]}"; do
     [[ " ${partitions[*]} " == *" $partition "* ]] ||
-      die "'$partition' is none of the partitions of $conf: ${partitions[*]}"
+      die "'$partition' is not a partition of $conf: ${partitions[*]}"
   done
   need sbatch squeue scancel
-  program=$(command -v "$program") || die "$conf: program: not there, or it cannot be run"
+  program=$(command -v "$program") || die "$conf: program: not found or not executable"
   program=$(readlink -f "$program")
   [ -r "$input" ] || die "$conf: input: $input cannot be read"
   [ -r "$reference" ] || die "$conf: reference: $reference cannot be read"
@@ -124,20 +124,20 @@ submit() {
   input_sha256=$(sum_of "$input")
   reference_sha256=$(sum_of "$reference")
   mkdir -p "$state/runs"
-  find_lost || failed=1
+  give_up_lost || failed=1
   for partition in "${wanted[@]}"; do
     prepare "$partition"
     queue "$run" || {
       failed=1
-      lost "$run" 'sbatch refused it'
+      give_up "$run" 'sbatch refused it'
     }
   done
   return $failed
 }
 
-# run_folder RUN: the folder of a run by its name
+# run_folder NAME: the directory of a run
 run_folder() {
-  [[ $1 != */* && -e $state/runs/$1/run.json ]] || die "'$1' is no run in $state/runs"
+  [[ $1 != */* && -e $state/runs/$1/run.json ]] || die "'$1' is not a run in $state/runs"
   printf '%s' "$state/runs/$1"
 }
 
@@ -156,11 +156,11 @@ case $command in
     (($# >= 2)) || usage
     accepted=$1
     history_read | jq -e --arg run "$accepted" 'any(.[]; .run == $run and .figures)' >/dev/null ||
-      die "'$accepted' is no run that was evaluated: see $history"
+      die "'$accepted' is not an evaluated run: see $history"
     shift
     history_add "$(jq -nc --arg accept "$accepted" --arg why "$*" \
       --arg date "$(date -u +%FT%TZ)" '$ARGS.named')"
-    say "$accepted is accepted: later nights are compared with it"
+    say "$accepted accepted: later nights are compared with it"
     ;;
   page)
     (($# == 0)) || usage

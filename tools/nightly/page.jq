@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: MIT
-# The page: the history as one HTML file that needs nothing from elsewhere but, behind its links, the
-# nights' own reports.
+# Writes the history as one self-contained HTML file, which links to the nights' own reports.
 #
-# $history: [runs, as history_read() gives them]; $now; $figure: the speed that is judged.
+# $history: [runs, from history_read()]; $now; $figure: the speed that is judged.
 
 def esc: tostring | @html;
 def round_to($digits): pow(10; $digits) as $f | (. * $f | round) / $f;
@@ -11,13 +10,13 @@ def verdict: if .accepted then "accepted" else .gate.verdict end;
 def bad: verdict | . == "fail" or . == "broken";
 def link: "runs/\(.run | @uri)/eval.html";
 
-# ---- charts: an SVG of figures over nights
+# ---- charts: SVG plots of figures over nights
 def plot: {w: 300, h: 180, left: 38, right: 8, top: 12, bottom: 24};
-# A step of 1, 2 or 5 that cuts $range into four or fewer
+# The smallest step of 1, 2 or 5 times a power of ten that divides $range into at most four
 def step($range): pow(10; $range / 4 | log10 | floor) as $p
   | first((1, 2, 5, 10) * $p | select(. * 4 >= $range * 0.999));
-# Input: the runs. $lines: [{label, class, values: [number or null for each run]}]; no figure is
-# below 0 or above $ceiling (null: none). $band: {low, high} or null
+# Input: the runs. $lines: [{label, class, values: [number or null for each run]}]; values are at least
+# 0 and at most $ceiling (null: no limit). $band: {low, high} or null
 def chart($title; $lines; $ceiling; $band):
   . as $runs | length as $n | plot as $p
   | [$lines[].values[], ($band // {} | .low, .high) | numbers] as $all
@@ -53,7 +52,7 @@ def chart($title; $lines; $ceiling; $band):
 
 # ---- a partition
 def commit_of: .commit // "" | .[0:10];
-# The last night that was judged on speed says what was allowed
+# The speed that the gate allowed in the last night that it judged on speed
 def speed_band: [.[] | .gate.checks[]? | select(.name == "speed")] | last
   | if . then {low: (.from - .allowed), high: .from} else null end;
 
@@ -122,6 +121,6 @@ th:first-child, td:first-child { text-align: left; } .why td { white-space: norm
 a { color: var(--one); }
 </style></head><body>
 <h1>confgen nightly</h1>
-<p class=\"soft\">Written \($now | esc). Red points are nights that failed; the band is what the gate allows the speed.</p>"
+<p class=\"soft\">Written \($now | esc). Red points are nights that failed; the band is the speed that the gate allows.</p>"
 + ([$partitions[] | last | "<a href=\"#\(.partition | esc)\">\(.partition | esc)</a> <span class=\"verdict \(verdict)\">\(verdict)</span> "] | "<p>\(join("&ensp;"))</p>")
 + ([$partitions[] | section] | join("\n")) + "\n</body></html>"

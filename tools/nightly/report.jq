@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: MIT
-# The reports of a night's tasks as one, in the form of a run's report, with `shards` beside it.
+# Joins the reports of a night's tasks into one with the form of a run's report, plus `shards`.
 #
-# Input: [{shard, attempt, report}]. $begun: [{"SHARD": times it was begun}]. $failed: [{wrong_molecule,
-# parse_failure, unfinished, invalid_geometry}], counted in the joined file of failures.
+# Input: [{shard, attempt, report}]. $attempts: [{"SHARD": number of attempts}]. $failed:
+# [{wrong_molecule, parse_failure, unfinished, invalid_geometry}], counted in the joined --failed file.
 #
-# What was made is in the last report of each shard, which also counts what its earlier attempts left.
-# So is the speed: an attempt that was stopped throws away the conformers in its hands, so only what
-# a last attempt made, in its own time, is counted. Rates are those of one task.
-$begun[0] as $begun | $failed[0] as $failed
+# The last report of each shard counts all conformers of the shard, including those of its earlier
+# attempts. Speed is that of the last attempts only: a stopped attempt loses conformers in progress.
+# Rates are per task.
+$attempts[0] as $attempts | $failed[0] as $failed
 | def sum(f): map(f) | add // 0;
-# An object of numbers, and of such objects: each number added up; what is none is the first report's
+# Adds the numbers of objects, recursively; other values are those of the first report
 def added(f): map(f) as $all | $all[0]
   | if type == "object" then with_entries(.key as $k | .value = ($all | added(.[$k])))
     elif type == "number" then $all | add
@@ -23,9 +23,9 @@ group_by(.shard) | map(max_by(.attempt)) as $last
 | ($r | sum(.counts.conformers + .counts.conformers_resumed)) as $conformers
 | ($failed | add) as $lost
 | $r[0] + {
-    # attempts that were stopped leave no counts of --check, the cache and geometry; the evaluation checks
+    # stopped attempts leave no counts of --check, the cache and geometry; the evaluation checks
     checks: null, token_cache: null,
-    geometry: (if $begun | all(. == 1) then $r | added(.geometry) else null end),
+    geometry: (if $attempts | all(. == 1) then $r | added(.geometry) else null end),
     messages: ([$r[].messages[]?] | unique),
     engine: ($r[0].engine + {gpus: ([$r[].engine.gpus[]?] | unique_by(.uuid))}),
     counts: ($r[0].counts + {
@@ -47,7 +47,7 @@ group_by(.shard) | map(max_by(.attempt)) as $last
     bytes: ($r[0].bytes | with_entries(.key as $k | .value =
       ($r | map(.bytes[$k]) | if $k == "written" then add else max end))),
     shards: ($last | map({
-      shard, begun: $begun[.shard | tostring],
+      shard, attempts: $attempts[.shard | tostring],
       conformers: (.report.counts.conformers + .report.counts.conformers_resumed),
       last_attempt: {conformers: .report.counts.conformers, seconds: .report.seconds.total,
         conformers_per_second: rate(.report.counts.conformers; .report.seconds.total)}
