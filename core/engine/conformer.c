@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "conformer.h"
+#include "engine/conformer.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,13 +9,13 @@
 #include "base/size.h"
 #include "sequence/automaton.h"
 
-static void judge(cg_parsed_conformer *c, int32_t verdict, const char *reason)
+static void set_verdict(cg_parsed_conformer *c, int32_t verdict, const char *reason)
 {
     c->verdict = verdict;
     snprintf(c->reason, sizeof c->reason, "%s", reason);
 }
 
-/* The text between the tags; 0 if one is missing. */
+/* Finds the text between the tags; 0 if one is missing. */
 static int find_body(cg_parsed_conformer *c, const cg_format_config *format)
 {
     size_t open = strlen(format->completion_open);
@@ -31,24 +31,24 @@ static int find_body(cg_parsed_conformer *c, const cg_format_config *format)
     return 1;
 }
 
-/* The molecule is not the one asked for, or the text is none: which? */
-static cg_status judge_misfit(cg_parsed_conformer *c, const cg_molecule_template *t,
-                              const cg_error *why)
+/* Tells another molecule's text from one that cannot be parsed. `why`: the error of reading it. */
+static cg_status set_mismatch_verdict(cg_parsed_conformer *c, const cg_molecule_template *t,
+                                      const cg_format_config *format, const cg_error *why,
+                                      cg_error *err)
 {
-    const cg_format_config *format = t->builder->format;
     cg_enriched other = { 0 };
-    cg_error err = CG_ERROR_INIT;
-    cg_status status = cg_enriched_parse(c->body, c->body_len, format->decimals,
-                                         format->max_integer_digits, &other, &err);
+    cg_error parse_error = CG_ERROR_INIT;
+    cg_status st = cg_enriched_parse(c->body, c->body_len, format->decimals,
+                                     format->max_integer_digits, &other, &parse_error);
 
-    if (status == CG_ERR_NOMEM)
-        return status;
-    if (status != CG_OK) {
-        judge(c, CG_CONFORMER_PARSE_FAILURE, err.msg);
+    if (st == CG_ERR_NOMEM)
+        return cg_fail_nomem(err, "conformer");
+    if (st != CG_OK) {
+        set_verdict(c, CG_CONFORMER_PARSE_FAILURE, parse_error.msg);
         return CG_OK;
     }
     if (!strcmp(other.smiles, cg_molecule_smiles(t->molecule, NULL))) {
-        judge(c, CG_CONFORMER_PARSE_FAILURE, why->msg);
+        set_verdict(c, CG_CONFORMER_PARSE_FAILURE, why->msg);
     } else {
         c->verdict = CG_CONFORMER_WRONG_MOLECULE;
         snprintf(c->reason, sizeof c->reason, "the text is of %s", other.smiles);
@@ -57,7 +57,7 @@ static cg_status judge_misfit(cg_parsed_conformer *c, const cg_molecule_template
     return CG_OK;
 }
 
-static void judge_given_up(cg_parsed_conformer *c)
+static void set_given_up_verdict(cg_parsed_conformer *c)
 {
     char causes[CG_REPAIR_COUNTS_TEXT];
 
@@ -67,53 +67,49 @@ static void judge_given_up(cg_parsed_conformer *c)
              c->repair.restarts + 1, causes);
 }
 
-cg_status cg_conformer_parse(const cg_molecule_template *t, const cg_tokenizer *tokenizer,
-                             const int32_t *tokens, int32_t n, int32_t done,
-                             const cg_repair_counts *repair, cg_parsed_conformer *ret,
-                             cg_error *err)
+/* Reads the coordinates of the body; sets verdict and reason. */
+static cg_status read_body(cg_parsed_conformer *c, const cg_molecule_template *t,
+                           const cg_format_config *format, cg_error *err)
 {
-    const cg_format_config *format = t->builder->format;
-    cg_parsed_conformer c = { .repair = *repair };
     cg_error why = CG_ERROR_INIT;
-    cg_status status =
-        cg_tokenizer_decode(tokenizer, tokens, (size_t)n, 0, &c.text, &c.text_len, err);
+    cg_status st;
 
-    if (status != CG_OK)
-        return status;
-    if (done == CG_SEQUENCE_GIVEN_UP) {
-        judge_given_up(&c);
-        goto out;
-    }
-    if (done != CG_SEQUENCE_COMPLETE) {
-        judge(&c, CG_CONFORMER_UNFINISHED, "the limit of tokens was reached before the end");
-        goto out;
-    }
-    if (!find_body(&c, format)) {
-        judge(&c, CG_CONFORMER_PARSE_FAILURE, "the completion's tags are missing");
-        goto out;
-    }
-    c.xyz = cg_alloc_array(t->split.n_atoms, sizeof *c.xyz);
-    if (!c.xyz) {
-        status = cg_fail(err, CG_ERR_NOMEM, "conformer: out of memory");
-        goto out;
-    }
-    status = cg_enriched_read(&t->split, c.body, c.body_len, format->decimals,
-                              format->max_integer_digits, c.xyz, &why);
-    if (status == CG_ERR_INPUT)
-        status = judge_misfit(&c, t, &why);
-    if (c.verdict != CG_CONFORMER_OK) {
-        free(c.xyz);
-        c.xyz = NULL;
-    }
-out:
-    if (status == CG_OK) {
-        *ret = c;
-    } else {
-        if (err && status != err->code)
-            cg_fail(err, status, "%s", why.msg);
+    c->xyz = cg_alloc_array(t->split.n_atoms, sizeof *c->xyz);
+    if (!c->xyz)
+        return cg_fail_nomem(err, "conformer");
+    st = cg_enriched_read(&t->split, c->body, c->body_len, format->decimals,
+                          format->max_integer_digits, c->xyz, &why);
+    if (st == CG_OK)
+        return CG_OK;
+    free(c->xyz);
+    c->xyz = NULL;
+    return st == CG_ERR_INPUT ? set_mismatch_verdict(c, t, format, &why, err)
+                              : cg_fail(err, st, "%s", why.msg);
+}
+
+cg_status cg_conformer_parse(const cg_molecule_template *t, const cg_format_config *format,
+                             const cg_tokenizer *tokenizer, const cg_completion *completion,
+                             cg_parsed_conformer *ret, cg_error *err)
+{
+    cg_parsed_conformer c = { .repair = completion->repair };
+    cg_status st = CG_OK;
+
+    CG_TRY(cg_tokenizer_decode(tokenizer, completion->tokens, (size_t)completion->n_tokens, 0,
+                               &c.text, &c.text_len, err));
+    if (completion->done == CG_SEQUENCE_GIVEN_UP)
+        set_given_up_verdict(&c);
+    else if (completion->done != CG_SEQUENCE_COMPLETE)
+        set_verdict(&c, CG_CONFORMER_UNFINISHED, "the limit of tokens was reached before the end");
+    else if (!find_body(&c, format))
+        set_verdict(&c, CG_CONFORMER_PARSE_FAILURE, "the completion's tags are missing");
+    else
+        st = read_body(&c, t, format, err);
+    if (st != CG_OK) {
         cg_parsed_conformer_finish(&c);
+        return st;
     }
-    return status;
+    *ret = c;
+    return CG_OK;
 }
 
 void cg_parsed_conformer_finish(cg_parsed_conformer *c)
@@ -123,31 +119,39 @@ void cg_parsed_conformer_finish(cg_parsed_conformer *c)
     *c = (cg_parsed_conformer) { 0 };
 }
 
-cg_status cg_conformer_check_geometry(const cg_checker *checker, const cg_molecule *mol,
-                                      cg_parsed_conformer *c, cg_error *err)
+/* Coordinates of the heavy atoms in f32; NULL without memory; free(). */
+static float (*heavy_atoms(const cg_molecule *mol, const double (*xyz)[3]))[3]
 {
     const cg_smiles *graph = cg_molecule_graph(mol);
-    float(*heavy)[3];
-    cg_verdict v;
+    float(*heavy)[3] = cg_alloc_array(cg_molecule_n_heavy(mol), sizeof *heavy);
     size_t n = 0;
-    cg_status status;
 
-    if (c->verdict != CG_CONFORMER_OK)
-        return CG_OK;
-    heavy = cg_alloc_array(cg_molecule_n_heavy(mol), sizeof *heavy);
-    if (!heavy)
-        return cg_fail(err, CG_ERR_NOMEM, "conformer: out of memory");
-    for (size_t i = 0; i < graph->n_atoms; i++) {
+    for (size_t i = 0; heavy && i < graph->n_atoms; i++) {
         if (graph->atoms[i].element == 1)
             continue;
         for (int k = 0; k < 3; k++)
-            heavy[n][k] = (float)c->xyz[i][k];
+            heavy[n][k] = (float)xyz[i][k];
         n++;
     }
-    status = cg_checker_run(checker, (const float(*)[3])heavy, &v, err);
+    return heavy;
+}
+
+cg_status cg_conformer_check_geometry(const cg_checker *checker, const cg_molecule *mol,
+                                      cg_parsed_conformer *c, cg_error *err)
+{
+    float(*heavy)[3];
+    cg_verdict v;
+    cg_status st;
+
+    if (c->verdict != CG_CONFORMER_OK)
+        return CG_OK;
+    heavy = heavy_atoms(mol, (const double(*)[3])c->xyz);
+    if (!heavy)
+        return cg_fail_nomem(err, "conformer");
+    st = cg_checker_run(checker, (const float(*)[3])heavy, &v, err);
     free(heavy);
-    if (status != CG_OK)
-        return status;
+    if (st != CG_OK)
+        return st;
     c->checks_done = v.done;
     c->checks_failed = v.failed;
     if (v.failed)

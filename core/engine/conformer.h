@@ -1,51 +1,60 @@
 /* SPDX-License-Identifier: MIT */
-/** @file conformer.h  From the tokens of an ended sequence to a checked conformer. */
+/** @file conformer.h  From the tokens of a completed sequence to a parsed and checked conformer. */
 #ifndef CG_ENGINE_CONFORMER_H
 #define CG_ENGINE_CONFORMER_H
 
 #include <confgen/confgen.h>
 
 #include "check/checker.h"
+#include "model/config.h"
 #include "template/template.h"
+
+/** A completed sequence. tokens is borrowed. */
+typedef struct cg_completion {
+    const int32_t *tokens; /* [n_tokens] */
+    int32_t n_tokens;
+    int32_t done; /* CG_SEQUENCE_* */
+    cg_repair_counts repair;
+} cg_completion;
 
 /** Zero first; cg_parsed_conformer_finish() releases. */
 typedef struct cg_parsed_conformer {
     int32_t verdict; /* CG_CONFORMER_* */
-    char *text;      /* all that the model wrote, terminated */
+    char *text;      /* [text_len] all generated text, terminated */
     size_t text_len;
-    const char *body; /* within text: the enriched SMILES, body_len bytes, when OK */
+    const char *body; /* [body_len] enriched SMILES, within text; OK only */
     size_t body_len;
-    double (*xyz)[3];                    /* [atoms], when OK */
-    uint32_t checks_done, checks_failed; /* of its geometry; bits as of cg_verdict, 0 unchecked */
-    uint32_t retry;                      /* how often it was drawn before; 0: at once */
-    cg_repair_counts repair;             /* of the sequence it is */
-    char reason[CG_ERROR_TEXT];
+    double (*xyz)[3];                    /* [atoms] Å; OK only */
+    uint32_t checks_done, checks_failed; /* bits of cg_verdict; 0: not checked */
+    uint32_t retry;                      /* retry round it was sampled in; 0: the first */
+    cg_repair_counts repair;
+    char reason[CG_ERROR_TEXT]; /* of a verdict other than OK, or of the first failed check */
 } cg_parsed_conformer;
 
 /**
- * Read what a sequence says and compare it with the molecule it was to be.
+ * Parses the text of a sequence and compares it with the molecule of its template.
  *
- * @param tokens  [n] of the completion
- * @param done    CG_SEQUENCE_*
- * @return CG_OK whatever the verdict; CG_ERR_NOMEM
+ * @return CG_OK for any verdict; CG_ERR_INPUT for a token outside the vocabulary; CG_ERR_NOMEM. On
+ *         failure *ret is unchanged.
  */
-cg_status cg_conformer_parse(const cg_molecule_template *t, const cg_tokenizer *tokenizer,
-                             const int32_t *tokens, int32_t n, int32_t done,
-                             const cg_repair_counts *repair, cg_parsed_conformer *ret,
-                             cg_error *err);
-void cg_parsed_conformer_finish(cg_parsed_conformer *checked); /* accepts zeroed structs */
+cg_status cg_conformer_parse(const cg_molecule_template *t, const cg_format_config *format,
+                             const cg_tokenizer *tokenizer, const cg_completion *completion,
+                             cg_parsed_conformer *ret, cg_error *err);
+void cg_parsed_conformer_finish(cg_parsed_conformer *c); /* accepts zeroed structs */
 
 /**
- * Check the geometry of a conformer that is OK; another one has none, and is left as it is.
- * @return CG_OK whatever was found; CG_ERR_NOMEM
+ * Checks the geometry of a conformer whose verdict is OK; leaves others unchanged.
+ *
+ * @return CG_OK for any result; CG_ERR_NOMEM
  */
 cg_status cg_conformer_check_geometry(const cg_checker *checker, const cg_molecule *mol,
-                                      cg_parsed_conformer *checked, cg_error *err);
+                                      cg_parsed_conformer *c, cg_error *err);
 
 /**
- * How bad a conformer is: 0 nothing is wrong; by the tests failed; worst without coordinates. What
- * is the molecule's own (sanitization) does not count: no other draw would mend it.
+ * Rank of a conformer among retries: 0 without a failure, else the number of failed checks; without
+ * coordinates more than any. Sanitization does not count: it is a property of the molecule, which
+ * no retry changes.
  */
-int cg_parsed_conformer_badness(const cg_parsed_conformer *checked);
+int cg_parsed_conformer_badness(const cg_parsed_conformer *c);
 
 #endif

@@ -156,7 +156,8 @@ static cg_status open_constraint(cg_engine *e, const cg_engine_options *o, cg_er
         .vocabulary = &e->model.vocabulary.vocabulary,
         .constraint = ops,
         .constraint_self = e->constraint.self,
-        .format = f,
+        .prompt_open = f->prompt_open,
+        .prompt_close = f->prompt_close,
         .max_len = e->info.max_length,
         .max_new_tokens = o->max_new_tokens,
     };

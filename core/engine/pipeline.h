@@ -21,7 +21,7 @@
  */
 typedef struct cg_generation {
     int32_t *tokens; /* [n_tokens] of the completion; NULL once parsed */
-    int32_t n_tokens, n_sampled;
+    int32_t n_tokens;
     int32_t done; /* CG_SEQUENCE_* */
     cg_repair_counts repair;
     int32_t is_parsed; /* `parsed` is valid */

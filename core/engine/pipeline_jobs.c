@@ -66,10 +66,12 @@ static uint32_t generation_of(const cg_pipeline_molecule *m, int32_t i)
 /* Parses a generation's last sequence; keeps the best attempt, of equal ones the first. */
 static cg_status parse_generation(const cg_pipeline_molecule *m, cg_generation *g, cg_error *err)
 {
+    const cg_engine *e = m->pipeline->engine;
     const cg_molecule_template *t = &m->built.template;
+    cg_completion completion = { g->tokens, g->n_tokens, g->done, g->repair };
     cg_parsed_conformer c = { 0 };
-    cg_status st = cg_conformer_parse(t, m->pipeline->engine->model.tokenizer, g->tokens,
-                                      g->n_tokens, g->done, &g->repair, &c, err);
+    cg_status st =
+        cg_conformer_parse(t, &e->model.weights->format, e->model.tokenizer, &completion, &c, err);
 
     if (st == CG_OK && m->built.checker)
         st = cg_conformer_check_geometry(m->built.checker, t->molecule, &c, err);

@@ -11,8 +11,11 @@
 #include "chem/planes.h"
 #include "chem/stereo.h"
 
-static const double clash_share = 0.75; /* of a lower bound, at least */
-static const float least_volume = 0.5F, least_cosine = 0.9F, least_flat = 0.95F;
+static const double max_clash_share = 0.75;   /* upper limit of a lower bound, of RDKit's */
+static const double bond_half_width = 0.2;    /* Å; RDKit's bounds are +-0.21 Å in some rings */
+static const float min_volume = 0.5F;         /* Å^3, of a stereocentre */
+static const float min_cosine = 0.9F;         /* of a torsion, cis or trans */
+static const float min_planar_cosine = 0.95F; /* of a torsion about another C=C bond */
 
 /* Tests in any order. */
 struct list {
@@ -35,17 +38,18 @@ static int add(struct list *list, uint32_t a, uint32_t b, uint32_t c, uint32_t d
     return 0;
 }
 
-/* Three neighbours in the order that has the sign wanted. */
+/* Tests the sign of the volume of atoms `a`, `b`, `c` around the stereocentre. */
 static int add_volume(struct list *list, uint32_t centre, uint32_t a, uint32_t b, uint32_t c,
                       int sign)
 {
     return add(list, centre, a, b, c, CG_TEST_VOLUME, CG_CAUSE_CENTRE,
-               sign > 0 ? least_volume : -INFINITY, sign > 0 ? INFINITY : -least_volume);
+               sign > 0 ? min_volume : -INFINITY, sign > 0 ? INFINITY : -min_volume);
 }
 
 /*
- * Any three of four neighbours tell the sense, so that it is seen as soon as three are there. The
- * vectors to all four sum to about nothing: leaving out the next one changes the sign.
+ * Any three of four neighbours determine the configuration, so a test for each triple fails as
+ * early as possible. The vectors to all four sum to about zero: the sign alternates with the
+ * neighbour that is left out.
  */
 static int add_centre(struct list *list, const cg_stereo_centre *c)
 {
@@ -68,9 +72,9 @@ static int add_stereo(struct list *list, const cg_stereo *stereo)
     for (size_t i = 0; i < stereo->n_bonds && !failed; i++) {
         const cg_stereo_bond *b = &stereo->bonds[i];
 
-        failed = add(list, b->neighbours[0], b->ends[0], b->ends[1], b->neighbours[1],
-                     CG_TEST_TORSION, CG_CAUSE_DOUBLE, b->cis ? least_cosine : -INFINITY,
-                     b->cis ? INFINITY : -least_cosine);
+        failed =
+            add(list, b->neighbours[0], b->ends[0], b->ends[1], b->neighbours[1], CG_TEST_TORSION,
+                CG_CAUSE_DOUBLE, b->cis ? min_cosine : -INFINITY, b->cis ? INFINITY : -min_cosine);
     }
     return failed;
 }
@@ -83,9 +87,9 @@ static int add_planes(struct list *list, const cg_planes *planes)
         const cg_flat_ring *r = &planes->rings[i];
 
         for (uint32_t k = 0; k < r->n && !failed; k++)
-            failed = add(list, r->atoms[k], r->atoms[(k + 1) % r->n], r->atoms[(k + 2) % r->n],
-                         r->atoms[(k + 3) % r->n], CG_TEST_TORSION, CG_CAUSE_RING, least_cosine,
-                         INFINITY);
+            failed =
+                add(list, r->atoms[k], r->atoms[(k + 1) % r->n], r->atoms[(k + 2) % r->n],
+                    r->atoms[(k + 3) % r->n], CG_TEST_TORSION, CG_CAUSE_RING, min_cosine, INFINITY);
     }
     for (size_t i = 0; i < planes->n_bonds; i++) {
         const cg_flat_bond *b = &planes->bonds[i];
@@ -93,11 +97,12 @@ static int add_planes(struct list *list, const cg_planes *planes)
         for (uint32_t k = 0; k < b->n_neighbours[0] * b->n_neighbours[1] && !failed; k++)
             failed = add(list, b->neighbours[0][k % b->n_neighbours[0]], b->ends[0], b->ends[1],
                          b->neighbours[1][k / b->n_neighbours[0]], CG_TEST_FLAT, CG_CAUSE_DOUBLE,
-                         least_flat * least_flat, INFINITY);
+                         min_planar_cosine * min_planar_cosine, INFINITY);
     }
     return failed;
 }
 
+/* The atom that completes a test. */
 static int32_t last_atom(const cg_geometry_test *t)
 {
     int32_t last = t->atom[0];
@@ -107,7 +112,7 @@ static int32_t last_atom(const cg_geometry_test *t)
     return last;
 }
 
-/* Tests to the atoms that complete them. */
+/* Counting sort of the tests by the atom that completes them: start[a] is the first of atom a. */
 static void sort_tests(const struct list *list, int32_t n_atoms, int32_t *start,
                        cg_geometry_test *tests)
 {
@@ -116,14 +121,14 @@ static void sort_tests(const struct list *list, int32_t n_atoms, int32_t *start,
         start[last_atom(&list->tests[i]) + 1]++;
     for (int32_t a = 0; a < n_atoms; a++)
         start[a + 1] += start[a];
-    for (size_t i = list->n; i > 0; i--) /* from behind: the order within an atom stays */
+    for (size_t i = list->n; i > 0; i--) /* backwards: a stable sort */
         tests[--start[last_atom(&list->tests[i - 1]) + 1]] = list->tests[i - 1];
-    for (int32_t a = 0; a < n_atoms; a++) /* now start[a + 1] is where atom a begins */
+    for (int32_t a = 0; a < n_atoms; a++) /* start[a + 1] is the first test of atom a now */
         start[a] = start[a + 1];
     start[n_atoms] = (int32_t)list->n;
 }
 
-/* By how much a distance may miss its bounds, Å, by the bonds between the two atoms. */
+/* Widening of the bounds of a distance, Å, by the number of bonds between the two atoms. */
 static const struct margin {
     double low, high;
     int8_t cause;
@@ -132,9 +137,6 @@ static const struct margin {
     { 0.35, 0.45, CG_CAUSE_CLASH }, { 0.5, 0.75, CG_CAUSE_CLASH }, { 0.5, 0.5, CG_CAUSE_CLASH },
 };
 
-/* And what no bond misses the middle of its bounds by: RDKit's are +-0.21 Å in some rings. */
-static const double bond_reach = 0.2;
-
 static void set_pairs(const cg_bounds *bounds, float *low2, float *high2, int8_t *cause)
 {
     const int last = sizeof margins / sizeof margins[0] - 1;
@@ -142,16 +144,16 @@ static void set_pairs(const cg_bounds *bounds, float *low2, float *high2, int8_t
 
     for (size_t i = 1; i < bounds->n_atoms; i++)
         for (size_t j = 0; j < i; j++, at++) {
-            int steps = cg_bounds_path_length(bounds, i, j);
-            const struct margin *m = &margins[steps < last ? steps : last];
-            double least = cg_bounds_lower(bounds, i, j), low = least - m->low;
-            double most = cg_bounds_upper(bounds, i, j), high = most + m->high;
+            int n_bonds = cg_bounds_path_length(bounds, i, j);
+            const struct margin *m = &margins[n_bonds < last ? n_bonds : last];
+            double lower = cg_bounds_lower(bounds, i, j), low = lower - m->low;
+            double upper = cg_bounds_upper(bounds, i, j), high = upper + m->high;
 
-            if (steps == 1) {
-                low = fmax(low, (least + most) / 2 - bond_reach);
-                high = fmin(high, (least + most) / 2 + bond_reach);
-            } else if (steps > 2) {
-                low = fmin(low, least * clash_share);
+            if (n_bonds == 1) {
+                low = fmax(low, (lower + upper) / 2 - bond_half_width);
+                high = fmin(high, (lower + upper) / 2 + bond_half_width);
+            } else if (n_bonds > 2) {
+                low = fmin(low, lower * max_clash_share);
             }
             low2[at] = low > 0 ? (float)(low * low) : 0;
             high2[at] = (float)(high * high);
@@ -159,7 +161,7 @@ static void set_pairs(const cg_bounds *bounds, float *low2, float *high2, int8_t
         }
 }
 
-/* The distance of two atoms that are cis where they should be trans, or the other way round. */
+/* A wrong distance between the neighbours of a stereo bond means the wrong configuration. */
 static void set_stereo_pairs(const cg_stereo *stereo, int8_t *cause)
 {
     for (size_t b = 0; b < stereo->n_bonds; b++) {
@@ -169,7 +171,7 @@ static void set_stereo_pairs(const cg_stereo *stereo, int8_t *cause)
     }
 }
 
-/* The struct and behind it its block. */
+/* Allocates the struct and its block of arrays as one. */
 static cg_status assemble(const cg_molecule *mol, const cg_bounds *bounds, const struct list *list,
                           const cg_stereo *stereo, cg_geometry **ret, cg_error *err)
 {
@@ -198,21 +200,22 @@ cg_status cg_geometry_compile(const cg_molecule *mol, cg_geometry **ret, cg_erro
     cg_stereo stereo = { 0 };
     cg_planes planes = { 0 };
     struct list list = { 0 };
-    cg_status status = cg_bounds_compute(mol, &bounds, err);
+    cg_status st;
 
-    if (status == CG_OK)
-        status = cg_stereo_find(mol, &stereo, err);
-    if (status == CG_OK)
-        status = cg_planes_find(mol, &planes, err);
-    if (status == CG_OK && (add_stereo(&list, &stereo) || add_planes(&list, &planes)))
-        status = cg_fail(err, CG_ERR_NOMEM, "geometry of %zu atoms: out of memory", bounds.n_atoms);
-    if (status == CG_OK)
-        status = assemble(mol, &bounds, &list, &stereo, ret, err);
+    CG_TRY_GOTO(st, cg_bounds_compute(mol, &bounds, err), out);
+    CG_TRY_GOTO(st, cg_stereo_find(mol, &stereo, err), out);
+    CG_TRY_GOTO(st, cg_planes_find(mol, &planes, err), out);
+    if (add_stereo(&list, &stereo) || add_planes(&list, &planes)) {
+        st = cg_fail(err, CG_ERR_NOMEM, "geometry of %zu atoms: out of memory", bounds.n_atoms);
+        goto out;
+    }
+    st = assemble(mol, &bounds, &list, &stereo, ret, err);
+out:
     cg_bounds_finish(&bounds);
     cg_stereo_finish(&stereo);
     cg_planes_finish(&planes);
     free(list.tests);
-    return status;
+    return st;
 }
 
 void cg_geometry_destroy(cg_geometry *geometry)

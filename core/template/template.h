@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /**
- * @file template.h  From a molecule to what the decoder needs: prompt, literals, program.
+ * @file template.h  What the decoder needs of a molecule: prompt, literals, program, geometry.
  *
- * Built once a molecule for all its generations, by any thread.
+ * Built once per molecule for all of its generations, by any thread.
  */
 #ifndef CG_TEMPLATE_TEMPLATE_H
 #define CG_TEMPLATE_TEMPLATE_H
@@ -13,47 +13,47 @@
 #include "chem/enriched.h"
 #include "chem/molecule.h"
 #include "sequence/atom_tests.h"
-#include "model/config.h"
 
-/** cg_vocabulary over a tokenizer; both are borrowed. */
+/** A cg_vocabulary over a tokenizer. Must not move while the vocabulary is in use. */
 typedef struct cg_vocabulary_adapter {
     cg_vocabulary vocabulary;
-    const cg_tokenizer *tokenizer;
-    cg_token_cache *cache; /* NULL: none */
+    const cg_tokenizer *tokenizer; /* borrowed */
+    cg_token_cache *cache;         /* borrowed; NULL: none */
 } cg_vocabulary_adapter;
 
 void cg_vocabulary_init(cg_vocabulary_adapter *adapter, const cg_tokenizer *tokenizer,
                         cg_token_cache *cache);
 
-/** What all molecules of a run share; borrowed by the builder. Thread: shared freely. */
+/** What all molecules of a run share. Borrows its members. Thread: shared freely. */
 typedef struct cg_template_builder {
     const cg_vocabulary *vocabulary;
     const cg_constraint_ops *constraint;
     void *constraint_self;
-    const cg_format_config *format;
-    int32_t max_len;        /* tokens of a sequence, prompt included */
-    int32_t max_new_tokens; /* of a completion; 0: no bound but max_len */
+    const char *prompt_open, *prompt_close; /* tags around the SMILES of a prompt */
+    int32_t max_len;                        /* tokens of a sequence, prompt included */
+    int32_t max_new_tokens;                 /* of a completion; 0: bounded by max_len only */
     cg_geometry_mode geometry;
 } cg_template_builder;
 
-/** A molecule, ready to be generated. Zero first. */
+/** A molecule ready to be generated. Zero first. */
 typedef struct cg_molecule_template {
-    const cg_template_builder *builder;
+    const cg_template_builder *builder; /* borrowed */
     cg_molecule *molecule;
     cg_enriched_split split;
     int32_t *prompt; /* [n_prompt] */
     int32_t n_prompt;
     cg_program *program;
-    cg_geometry *geometry;    /* NULL where none is looked at, or RDKit gives no bounds */
-    double chemistry_seconds; /* in RDKit and around it */
+    cg_geometry *geometry;    /* NULL: mode off, or RDKit gives no bounds */
+    double chemistry_seconds; /* in RDKit */
     double own_seconds;       /* the rest */
 } cg_molecule_template;
 
 /**
- * Build from a SMILES text (no blanks, need not be terminated).
+ * Builds the template of a SMILES (no blanks; need not be terminated).
  *
  * @return CG_OK; CG_ERR_INPUT, CG_ERR_UNSUPPORTED for a molecule that cannot be served;
- *         CG_ERR_LIMIT if it does not fit the bounds; CG_ERR_NOMEM. On failure nothing is held.
+ *         CG_ERR_LIMIT if it exceeds max_len or max_new_tokens; CG_ERR_NOMEM. On failure
+ *         *ret_template is unchanged.
  */
 cg_status cg_molecule_template_build(const cg_template_builder *builder, const char *smiles,
                                      size_t len, cg_molecule_template *ret_template, cg_error *err);

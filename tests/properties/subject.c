@@ -101,7 +101,8 @@ void subject_open(subject *s, const char *name, const char *plugin, const char *
         .vocabulary = &s->vocabulary.vocabulary,
         .constraint = s->ops,
         .constraint_self = s->self,
-        .format = &s->config,
+        .prompt_open = s->config.prompt_open,
+        .prompt_close = s->config.prompt_close,
         .max_len = 2 * MAX_LEN,
     };
 }

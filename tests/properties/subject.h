@@ -8,6 +8,7 @@
 
 #include "plugin/host.h"
 #include "plugin/registry.h"
+#include "model/config.h"
 #include "template/template.h"
 
 /** Must not move once it is open. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What becomes of an ended sequence: conformer, wrong molecule, parse failure, unfinished. */
+/* Verdicts on a completed sequence: conformer, wrong molecule, parse failure, unfinished. */
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,7 +18,6 @@ static const cg_format_config format = {
     .completion_close = "[/CONFORMER]",
     .end = "<|endoftext|>",
 };
-static const cg_template_builder builder = { .format = &format };
 
 static cg_tokenizer *tokenizer;
 static cg_molecule_template molecule; /* CCO */
@@ -30,7 +29,7 @@ static void setup(void)
 
     snprintf(dir, sizeof dir, "%s/data/confgen-default", getenv("CONFGEN_SOURCE_ROOT"));
     ck_assert_msg(cg_tokenizer_load(dir, &tokenizer, &err) == CG_OK, "%s", err.msg);
-    molecule = (cg_molecule_template) { .builder = &builder };
+    molecule = (cg_molecule_template) { 0 };
     ck_assert_int_eq(cg_molecule_parse("CCO", 3, &molecule.molecule, &err), CG_OK);
     ck_assert_int_eq(cg_enriched_split_molecule(molecule.molecule, &molecule.split, &err), CG_OK);
 }
@@ -46,11 +45,12 @@ static void check(const char *text, int32_t done, cg_parsed_conformer *ret)
 {
     cg_tokens tokens = CG_TOKENS_INIT;
     cg_error err = CG_ERROR_INIT;
+    cg_completion completion;
 
     ck_assert_int_eq(cg_tokenizer_encode(tokenizer, NULL, text, strlen(text), 0, &tokens, &err),
                      CG_OK);
-    ck_assert_int_eq(cg_conformer_parse(&molecule, tokenizer, tokens.ids, (int32_t)tokens.n, done,
-                                        &(cg_repair_counts) { 0 }, ret, &err),
+    completion = (cg_completion) { tokens.ids, (int32_t)tokens.n, done, { .moved = 0 } };
+    ck_assert_int_eq(cg_conformer_parse(&molecule, &format, tokenizer, &completion, ret, &err),
                      CG_OK);
     ck_assert_str_eq(ret->text, text);
     ck_assert_uint_eq(ret->text_len, strlen(text));
@@ -111,14 +111,14 @@ START_TEST(coordinates_and_body)
 }
 END_TEST
 
-START_TEST(tokens_that_are_none)
+START_TEST(tokens_outside_the_vocabulary)
 {
     const int32_t tokens[] = { 1 << 20 };
+    const cg_completion completion = { tokens, 1, CG_SEQUENCE_COMPLETE, { .moved = 0 } };
     cg_error err = CG_ERROR_INIT;
     cg_parsed_conformer c = { 0 };
 
-    ck_assert_int_eq(cg_conformer_parse(&molecule, tokenizer, tokens, 1, CG_SEQUENCE_COMPLETE,
-                                        &(cg_repair_counts) { 0 }, &c, &err),
+    ck_assert_int_eq(cg_conformer_parse(&molecule, &format, tokenizer, &completion, &c, &err),
                      CG_ERR_INPUT);
     ck_assert_ptr_null(c.text);
     ck_assert_int_ne(err.msg[0], '\0');
@@ -135,7 +135,7 @@ int main(void)
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_add_loop_test(tc, verdicts, 0, (int)(sizeof cases / sizeof cases[0]));
     tcase_add_test(tc, coordinates_and_body);
-    tcase_add_test(tc, tokens_that_are_none);
+    tcase_add_test(tc, tokens_outside_the_vocabulary);
     suite_add_tcase(s, tc);
     sr = srunner_create(s);
     srunner_run_all(sr, CK_NORMAL);
