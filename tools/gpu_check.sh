@@ -1,21 +1,21 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# Runs the GPU tests of a ready build on a machine with a GPU, without a compiler or Meson: one line a
-# program, logs in a folder, and at the end "N passed, N failed".
+# Runs the GPU tests of a finished build on a machine with a GPU, without compiler or Meson. Prints one
+# line per program and "N passed, N failed" at the end; writes a log per program into folder LOGS.
 #
 #   tools/gpu_check.sh LOGS [OPTION...]
 #
-#   --build DIR       the build (build-gpu if something is unpacked, else build)
-#   --unpack ARCHIVE  unpack into the build first: what tools/pack_gpu.sh wrote; may be repeated
-#   --sanitize TOOLS  also under compute-sanitizer: memcheck,racecheck,synccheck,initcheck
-#   --only REGEX      the programs whose name matches
-#   --rounds N        random cases a check (the suites' own numbers; of cudnn, which compiles a kernel
-#                     for every plan, 4)
-#   --seed S          other random cases (1)
-#   --list            print the names
+#   --build DIR       the build folder (build-gpu with --unpack, else build)
+#   --unpack ARCHIVE  unpack an archive of tools/pack_gpu.sh into it first; may be repeated
+#   --sanitize TOOLS  also run under compute-sanitizer: memcheck,racecheck,synccheck,initcheck
+#   --only REGEX      run only the programs whose name matches
+#   --rounds N        random cases per check (default: those of the suites; 4 for cudnn, which
+#                     compiles a kernel per plan)
+#   --seed S          seed of the random cases (1)
+#   --list            print the names of the programs
 #
-# Libraries are looked for in DIR/libs, then NVIDIA's in /usr/local/cuda and in Python's packages;
-# CONFGEN_CUDA_LIBS names further folders, separated by colons.
+# Search path of libraries: DIR/libs, then, for those of NVIDIA, CONFGEN_CUDA_LIBS (folders separated
+# by colons), /usr/local/cuda and the packages of Python.
 set -uo pipefail
 export LC_ALL=C
 
@@ -54,7 +54,7 @@ for archive in ${archives[@]+"${archives[@]}"}; do # tar may lack xz
 done
 [ -x "$build/confgen" ] || { echo "gpu_check: $build/confgen: no such program" >&2; exit 2; }
 
-# Folders that hold a library: $1, among those where NVIDIA's lie
+# nvidia_folder LIBRARY: the first folder of NVIDIA libraries that contains it
 nvidia_folder() {
   local folder
   while read -r folder; do
@@ -71,23 +71,23 @@ for base in sys.path:
         print(folder)
 PYTHON
 } >"$logs/folders"
-path=$build/libs # for our programs alone: the machine's own want its own
+path=$build/libs # only for our programs: those of the machine need its own libraries
 for library in libcublasLt.so.13 libcudnn.so.9; do
   folder=$(nvidia_folder $library)
   if [ -n "$folder" ]; then
     path=$path:$folder
   elif ! ldconfig -p 2>/dev/null | grep -q "$library"; then
-    echo "gpu_check: $library was not found; CONFGEN_CUDA_LIBS may name its folder" >&2
+    echo "gpu_check: $library was not found; add its folder to CONFGEN_CUDA_LIBS" >&2
   fi
 done
 path=$path${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
 export CONFGEN_PLUGIN_PATH=$build/plugins CONFGEN_DATA=$root/data CONFGEN_SOURCE_ROOT=$root
 export CONFGEN_CUDA_MODULE=$build/core/cuda/confgen_cuda.so
 export CONFGEN=$build/confgen WRITE_MODEL=$build/tests/tools/write_model
-export CONFGEN_TEST_GPU=1 CK_FORK=no # CUDA does not survive a fork
+export CONFGEN_TEST_GPU=1 CK_FORK=no # CUDA is unusable after fork()
 
 passed=0 failed=0 skipped=0
-# verdict NAME STATUS SECONDS: count, and print the line
+# verdict NAME STATUS SECONDS: counts a result and prints its line
 verdict() {
   case $2 in
     0) passed=$((passed + 1)); printf 'ok       %7ss  %s\n' "$3" "$1" ;;
@@ -102,7 +102,7 @@ verdict() {
         tail -n 5 "$logs/$1.log"; } | head -n 8 | cut -c1-400 | sed 's/^/    /' ;;
   esac
 }
-# program NAME LIMIT COMMAND...: LIMIT is in seconds
+# program NAME LIMIT COMMAND...: runs a program for at most LIMIT seconds
 program() {
   local name=$1 limit=$2 start=$EPOCHREALTIME status=0
   shift 2
@@ -115,14 +115,15 @@ program() {
 
 ((list)) || { nvidia-smi -L 2>&1 || true; } | tee "$logs/gpus.log"
 program doctor 60 "$build/confgen" doctor
-program matrix 60 "$build/confgen" plugins matrix --device cuda
-program matrix_deterministic 60 "$build/confgen" plugins matrix --device cuda --deterministic
+program matrix 60 "$build/confgen" plugins matrix --device cuda --batch-size 512
+program matrix_deterministic 60 "$build/confgen" plugins matrix --device cuda --batch-size 512 \
+  --deterministic
 for module in "$build"/plugins/{attention,cache}/*/*.so; do
   name=$(basename "$module" .so)
-  some=${rounds:-0}
-  [ "$name$rounds" != attention_cudnn ] || some=4
+  n=${rounds:-0} # 0: the number of the suite
+  [ "$name$rounds" != attention_cudnn ] || n=4
   program "conformance_$name" 300 "$build/tests/conformance/conformance_${name%%_*}" "$module" \
-    --device cuda "$seed" "$some"
+    --device cuda "$seed" "$n"
 done
 program executor 300 "$build/tests/unit/test_decode_executor"
 program golden_model 300 "$build/tests/golden/test_golden_model"
@@ -153,7 +154,7 @@ done
 
 ((list)) && exit 0
 if ((passed + failed + skipped == 0)); then
-  echo "gpu_check: no program is called '$only'" >&2
+  echo "gpu_check: the name of no program matches '$only'" >&2
   exit 2
 fi
 ((skipped == 0)) || echo "$skipped skipped"

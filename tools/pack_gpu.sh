@@ -1,16 +1,15 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# Packs what a machine with a GPU needs to run the GPU tests of a build, which has no compiler and not
-# our libraries: stripped programs, plugins and the CUDA module in one archive, and the distribution's
-# shared libraries beyond the C and C++ run time in another.
+# Packs a build for a GPU machine that has neither a compiler nor our libraries: stripped programs,
+# plugins and the CUDA module in one archive; the distribution's shared libraries, without the C and
+# C++ run time, in another.
 #
 #   tools/pack_gpu.sh [BUILD [FOLDER [PROGRAM...]]]
 #
-# BUILD (build) is best made for the one GPU, so that it is small:
+# BUILD (build) is smallest if it is made for one GPU architecture:
 #   meson setup build-gpu -Dgpu_archs=90a -Dgpu_ptx=
 # FOLDER (BUILD/pack) receives confgen-gpu.tar.xz and libs.tar.xz. PROGRAMs are further files of the
-# build folder, e.g. tests/plugins/test_flash. Data and scripts are not packed: a checkout goes along.
-# On the other machine, in the checkout:
+# build folder, e.g. tests/plugins/test_flash. Data and scripts come from a checkout. There:
 #   tools/gpu_check.sh LOGS --unpack FOLDER/confgen-gpu.tar.xz --unpack FOLDER/libs.tar.xz
 set -euo pipefail
 export LC_ALL=C
@@ -20,7 +19,7 @@ folder=${2:-$build/pack}
 shift $(($# < 2 ? $# : 2))
 die() { printf 'pack_gpu: %s\n' "$*" >&2; exit 1; }
 [ -x "$build/confgen" ] || die "$build/confgen: no such program; build first"
-[ -f "$build/core/cuda/confgen_cuda.so" ] || die "$build has no CUDA module: configure where nvcc is"
+[ -f "$build/core/cuda/confgen_cuda.so" ] || die "$build has no CUDA module: configure where nvcc is installed"
 
 stage=$(mktemp -d)
 trap 'rm -rf "$stage"' EXIT
@@ -37,7 +36,7 @@ while read -r file; do
   [ -L "$build/$file" ] || strip --strip-unneeded "$stage/build/$file"
 done <"$stage/list"
 
-# Libraries that are not of the C or C++ run time, of NVIDIA, or of the build itself.
+# Needed libraries, except the C and C++ run time, those of NVIDIA, and the build itself.
 find "$stage/build" -type f -exec ldd {} + 2>/dev/null |
   sed -n 's/^\t\(lib[^ ]*\) => \(\/[^ ]*\) .*/\1 \2/p' | sort -u |
   grep -Ev '^lib(c|m|dl|rt|pthread|stdc\+\+|gcc_s|cuda|cudart|cublas|cublasLt|cudnn|confgen)\.so' \
