@@ -7,14 +7,14 @@
 enum { RING = 8 << 20 }; /* bytes of pinned memory */
 
 /* A program on the device, with the geometry of its molecule. */
-struct entry {
+struct device_program {
     const cg_program *key;
     int32_t users;
     int32_t *memory; /* entry, forced_start, forced_token */
     cg_program program;
     void *geometry_memory; /* NULL without geometry */
     cg_geometry geometry;
-    struct entry *next;
+    struct device_program *next;
 };
 
 struct cg_device_tables {
@@ -25,7 +25,7 @@ struct cg_device_tables {
     cudaStream_t stream;
     char *ring;
     size_t ring_used;
-    struct entry *entries;
+    struct device_program *programs;
 };
 
 static cg_status alloc_array(int64_t n, int32_t **ret, cg_error *err)
@@ -69,13 +69,13 @@ void cg_device_tables_destroy(cg_device_tables *t)
     if (!t)
         return;
     cudaStreamSynchronize(t->stream);
-    while (t->entries) {
-        struct entry *next = t->entries->next;
+    while (t->programs) {
+        struct device_program *next = t->programs->next;
 
-        cudaFree(t->entries->memory);
-        cudaFree(t->entries->geometry_memory);
-        free(t->entries);
-        t->entries = next;
+        cudaFree(t->programs->memory);
+        cudaFree(t->programs->geometry_memory);
+        free(t->programs);
+        t->programs = next;
     }
     cudaFree(t->row);
     cudaFree(t->token);
@@ -147,63 +147,64 @@ static cg_status extend_automaton(cg_device_tables *t, const cg_program *p, cg_e
     return CG_OK;
 }
 
-static cg_status upload_program(cg_device_tables *t, struct entry *e, cg_error *err)
+static cg_status upload_program(cg_device_tables *t, struct device_program *d, cg_error *err)
 {
-    const cg_program *p = e->key;
+    const cg_program *p = d->key;
     int64_t n_entry = p->n_fields, n_start = (int64_t)p->n_fields + 2;
     int64_t n_token = p->forced_start[p->n_fields + 1];
-    size_t bytes = (size_t)(n_entry + n_start + n_token + 1) * sizeof *e->memory;
+    size_t bytes = (size_t)(n_entry + n_start + n_token + 1) * sizeof *d->memory;
 
-    CG_TRY(CG_CUDA(cudaMallocAsync((void **)&e->memory, bytes, t->stream), err));
-    CG_TRY(copy_range(t, e->memory, p->entry, 0, n_entry, err));
-    CG_TRY(copy_range(t, e->memory + n_entry, p->forced_start, 0, n_start, err));
-    CG_TRY(copy_range(t, e->memory + n_entry + n_start, p->forced_token, 0, n_token, err));
-    e->program = *p;
-    e->program.entry = e->memory;
-    e->program.forced_start = e->memory + n_entry;
-    e->program.forced_token = e->memory + n_entry + n_start;
+    CG_TRY(CG_CUDA(cudaMallocAsync((void **)&d->memory, bytes, t->stream), err));
+    CG_TRY(copy_range(t, d->memory, p->entry, 0, n_entry, err));
+    CG_TRY(copy_range(t, d->memory + n_entry, p->forced_start, 0, n_start, err));
+    CG_TRY(copy_range(t, d->memory + n_entry + n_start, p->forced_token, 0, n_token, err));
+    d->program = *p;
+    d->program.entry = d->memory;
+    d->program.forced_start = d->memory + n_entry;
+    d->program.forced_token = d->memory + n_entry + n_start;
     return CG_OK;
 }
 
-static cg_status upload_geometry(cg_device_tables *t, struct entry *e, const cg_geometry *g,
-                                 cg_error *err)
+static cg_status upload_geometry(cg_device_tables *t, struct device_program *d,
+                                 const cg_geometry *g, cg_error *err)
 {
     size_t bytes = cg_geometry_size(g->n_atoms, g->n_tests);
 
-    CG_TRY(CG_CUDA(cudaMallocAsync(&e->geometry_memory, bytes, t->stream), err));
-    e->geometry = *g;
-    cg_geometry_bind(&e->geometry, e->geometry_memory);
+    CG_TRY(CG_CUDA(cudaMallocAsync(&d->geometry_memory, bytes, t->stream), err));
+    d->geometry = *g;
+    cg_geometry_bind(&d->geometry, d->geometry_memory);
     /* the tests are the first array of the block */
-    return copy_range(t, e->geometry_memory, (const int32_t *)(const void *)g->tests, 0,
+    return copy_range(t, d->geometry_memory, (const int32_t *)(const void *)g->tests, 0,
                       (int64_t)(bytes / sizeof(int32_t)), err);
 }
 
-static void destroy_entry(cg_device_tables *t, struct entry *e)
+static void destroy_program(cg_device_tables *t, struct device_program *d)
 {
-    if (e->memory)
-        cudaFreeAsync(e->memory, t->stream);
-    if (e->geometry_memory)
-        cudaFreeAsync(e->geometry_memory, t->stream);
-    free(e);
+    if (d->memory)
+        cudaFreeAsync(d->memory, t->stream);
+    if (d->geometry_memory)
+        cudaFreeAsync(d->geometry_memory, t->stream);
+    free(d);
 }
 
-static cg_status create_entry(cg_device_tables *t, const cg_program *program,
-                              const cg_geometry *geometry, struct entry **ret_entry, cg_error *err)
+static cg_status create_program(cg_device_tables *t, const cg_program *program,
+                                const cg_geometry *geometry, struct device_program **ret_program,
+                                cg_error *err)
 {
-    struct entry *e = calloc(1, sizeof *e);
+    struct device_program *d = calloc(1, sizeof *d);
     cg_status st;
 
-    if (!e)
+    if (!d)
         return cg_fail_nomem(err, "program");
-    e->key = program;
-    st = upload_program(t, e, err);
+    d->key = program;
+    st = upload_program(t, d, err);
     if (st == CG_OK && geometry)
-        st = upload_geometry(t, e, geometry, err);
+        st = upload_geometry(t, d, geometry, err);
     if (st != CG_OK) {
-        destroy_entry(t, e);
+        destroy_program(t, d);
         return st;
     }
-    *ret_entry = e;
+    *ret_program = d;
     return CG_OK;
 }
 
@@ -211,32 +212,32 @@ cg_status cg_device_tables_use(cg_device_tables *t, const cg_program *program,
                                const cg_geometry *geometry, cg_program *ret_program,
                                cg_geometry *ret_geometry, cg_error *err)
 {
-    struct entry *e;
+    struct device_program *d;
 
     CG_TRY(extend_automaton(t, program, err));
-    for (e = t->entries; e && e->key != program; e = e->next)
+    for (d = t->programs; d && d->key != program; d = d->next)
         ;
-    if (!e) {
-        CG_TRY(create_entry(t, program, geometry, &e, err));
-        e->next = t->entries;
-        t->entries = e;
+    if (!d) {
+        CG_TRY(create_program(t, program, geometry, &d, err));
+        d->next = t->programs;
+        t->programs = d;
     }
-    e->users++;
-    *ret_program = e->program;
-    *ret_geometry = e->geometry;
+    d->users++;
+    *ret_program = d->program;
+    *ret_geometry = d->geometry;
     return CG_OK;
 }
 
 void cg_device_tables_drop(cg_device_tables *t, const cg_program *program)
 {
-    for (struct entry **at = &t->entries; *at; at = &(*at)->next)
+    for (struct device_program **at = &t->programs; *at; at = &(*at)->next)
         if ((*at)->key == program) {
-            struct entry *e = *at;
+            struct device_program *d = *at;
 
-            if (--e->users)
+            if (--d->users)
                 return;
-            *at = e->next;
-            destroy_entry(t, e);
+            *at = d->next;
+            destroy_program(t, d);
             return;
         }
 }

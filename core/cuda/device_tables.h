@@ -30,7 +30,7 @@ const cg_automaton *cg_device_tables_automaton(const cg_device_tables *t);
  * @param program       identified by its address; borrowed until its last cg_device_tables_drop()
  * @param geometry      of the same molecule, or NULL; the same in every call for `program`
  * @param ret_program   the program with its arrays in device memory
- * @param ret_geometry  the geometry with its arrays in device memory; zero if there is none
+ * @param ret_geometry  the geometry with its arrays in device memory; zero without one
  */
 cg_status cg_device_tables_use(cg_device_tables *t, const cg_program *program,
                                const cg_geometry *geometry, cg_program *ret_program,

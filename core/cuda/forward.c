@@ -12,7 +12,7 @@
 
 enum { HEAD_ROW_PANEL = 128 }; /* head rows are padded to a multiple */
 
-struct layer {
+struct device_layer {
     float *input_norm, *post_norm; /* [hidden] */
     float *q_norm, *k_norm;        /* [head_dim] or NULL */
     float *qkv_bias;               /* [qkv_dim] or NULL */
@@ -28,7 +28,7 @@ struct cg_forward {
     int32_t out_rows;
     cg_gemm_context *gemms;
     cg_gemm *qkv_gemm, *o_gemm, *gate_up_gemm, *down_gemm, *head_gemm;
-    struct layer *layers;
+    struct device_layer *layers;
     float *final_norm;
     void *embed, *head_weights; /* [vocab, hidden]; the same memory if tied */
     void *head;                 /* [padded_head_rows, hidden], gathered from head_weights */
@@ -121,7 +121,7 @@ static cg_status upload_stack(cg_forward *f, const cg_tensor_ref *const *parts, 
     return CG_OK;
 }
 
-static cg_status upload_layer(cg_forward *f, const cg_layer_weights *w, struct layer *l,
+static cg_status upload_layer(cg_forward *f, const cg_layer_weights *w, struct device_layer *l,
                               cg_error *err)
 {
     cg_dtype t = f->config.dtype;
@@ -385,7 +385,7 @@ static cg_status append_to_cache(cg_forward *f, int32_t layer, const cg_kv_view 
 {
     const cg_forward_config *c = &f->config;
     const cg_step_state *s = f->state;
-    const struct layer *l = &f->layers[layer];
+    const struct device_layer *l = &f->layers[layer];
     int64_t element = cg_dtype_size(c->dtype);
     cg_cuda_qkv qkv = {
         .qkv = f->qkv,
@@ -449,7 +449,7 @@ static cg_status attend(cg_forward *f, const cg_kv_view *view, cg_error *err)
 /* f->h holds the normalised input of the layer on entry, that of the next layer on return. */
 static cg_status run_layer(cg_forward *f, int32_t i, cg_error *err)
 {
-    const struct layer *l = &f->layers[i];
+    const struct device_layer *l = &f->layers[i];
     cudaStream_t stream = f->config.stream;
     cg_dtype t = f->config.dtype;
     float eps = (float)f->shape.rms_eps;

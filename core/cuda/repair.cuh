@@ -11,7 +11,7 @@
 #include "sequence/relaxation.h"
 #include "sequence/number_path.h"
 
-typedef float point[3];
+typedef float position[3];
 
 /* Work of a block. Unit: what a warp does for one atom in one iteration of the relaxation. */
 enum {
@@ -35,9 +35,9 @@ struct repair_slot {
     cg_slot_state *state;
     int32_t *tokens;
     cg_atom_mark *marks;
-    point *xyz;          /* [atoms] Å, read back from the text */
-    point *relaxed;      /* [atoms] Å, moved by the relaxation */
-    point *displacement; /* [atoms] Å, of one iteration */
+    position *xyz;          /* [atoms] Å, read back from the text */
+    position *relaxed;      /* [atoms] Å, moved by the relaxation */
+    position *displacement; /* [atoms] Å, of one iteration */
 };
 
 static __device__ struct repair_slot repair_slot_of(const cg_step_state *s, const cg_automaton *aut,
@@ -51,9 +51,9 @@ static __device__ struct repair_slot repair_slot_of(const cg_step_state *s, cons
         &s->slots[slot],
         s->tokens + first,
         s->marks + first,
-        (point *)(s->xyz + 3 * first),
-        (point *)(s->xyz + 3 * first + s->max_len),
-        (point *)(s->xyz + 3 * first + 2 * s->max_len),
+        (position *)(s->xyz + 3 * first),
+        (position *)(s->xyz + 3 * first + s->max_len),
+        (position *)(s->xyz + 3 * first + 2 * s->max_len),
     };
 }
 
@@ -69,7 +69,7 @@ static __device__ int32_t test_atom(const struct repair_slot *slot, struct repai
                             ? CG_FAULT_NONE
                             : CG_FAULT(CG_CAUSE_BOND, 0);
     __syncthreads();
-    fault = cg_geometry_test_atom(&slot->state->geometry, (const point *)slot->xyz, atom,
+    fault = cg_geometry_test_atom(&slot->state->geometry, (const position *)slot->xyz, atom,
                                   (int32_t)threadIdx.x, (int32_t)blockDim.x);
     if (fault != CG_FAULT_NONE)
         atomicMin(&shared->fault, fault);
@@ -85,7 +85,7 @@ static __device__ cg_correction correction_of(const struct repair_slot *slot, in
 {
     cg_correction correction = { { 0, 0, 0 }, 0, 0 };
 
-    cg_relaxation_correct(&slot->state->geometry, (const point *)slot->relaxed, first, last, i,
+    cg_relaxation_correct(&slot->state->geometry, (const position *)slot->relaxed, first, last, i,
                           (int32_t)threadIdx.x % 32, 32, &correction);
     for (int step = 16; step > 0; step /= 2) {
         for (int k = 0; k < 3; k++)
@@ -98,7 +98,7 @@ static __device__ cg_correction correction_of(const struct repair_slot *slot, in
 
 /*
  * One iteration of the relaxation over atoms first to last: one warp an atom. Returns nonzero, and
- * moves nothing, if all of them lie well within the ranges of their tests.
+ * moves nothing, if they all lie well within the ranges of their tests.
  */
 static __device__ int iterate(const struct repair_slot *slot, struct repair_shared *shared,
                               int32_t first, int32_t last)
@@ -127,7 +127,7 @@ static __device__ int iterate(const struct repair_slot *slot, struct repair_shar
     return !unsatisfied;
 }
 
-/* Appends the tokens of coordinate x at the start of a field. Returns 0 if there is no path. */
+/* Appends the tokens of coordinate x at the start of a field. Returns 0 if no path encodes it. */
 static __device__ int append_number(const struct repair_slot *slot, struct repair_shared *shared,
                                     float x)
 {
@@ -171,8 +171,8 @@ static __device__ void begin_rewrite(const struct repair_slot *slot, struct repa
     cg_repair_progress *progress = &shared->progress;
 
     progress->stage = CG_REPAIR_REWRITE;
-    progress->next = cg_relaxation_first_moved((const point *)slot->xyz,
-                                               (const point *)slot->relaxed, first, progress->atom);
+    progress->next = cg_relaxation_first_moved(
+        (const position *)slot->xyz, (const position *)slot->relaxed, first, progress->atom);
     progress->n_tokens = shared->seq.n_tokens;
     progress->attempt = shared->seq.attempt;
     slot->state->repair.moved += progress->atom - progress->next + 1;
@@ -273,7 +273,7 @@ static __device__ int32_t work_of_step(int32_t n_slots, int32_t n_busy)
 
 /*
  * Tests the slot's completed atoms, or continues its repair until about `work` is done: other slots
- * wait for the step. The caller must place a barrier before other threads read the result.
+ * wait for the step. The caller must add a barrier before other threads read the result.
  */
 static __device__ void advance_repair(const struct repair_slot *slot, struct repair_shared *shared,
                                       int32_t work)

@@ -316,8 +316,8 @@ static __device__ u64 kept_weight(const struct candidates *c, struct threshold t
  * Samples a candidate with the uniform random number u; all threads get its index. Each thread sums
  * a contiguous chunk of the candidates. `shared`: [257 + 33 + 1].
  */
-static __device__ int32_t draw(struct candidates *c, const cg_sampling *sampling, float u,
-                               u64 *shared)
+static __device__ int32_t sample_candidate(struct candidates *c, const cg_sampling *sampling,
+                                           float u, u64 *shared)
 {
     u64 *part = shared + 257, total, target, before, sum = 0;
     int32_t chunk = (c->n + (int32_t)blockDim.x - 1) / (int32_t)blockDim.x;
@@ -433,7 +433,7 @@ static __global__ void sample_kernel(cg_step_state s, const float *logits, int64
             c.p = cached;
             __syncthreads();
         }
-        sampled = draw(&c, &sampling, u, shared);
+        sampled = sample_candidate(&c, &sampling, u, shared);
     }
     if (threadIdx.x == 0) {
         cg_sequence seq = p->seq;
