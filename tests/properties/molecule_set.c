@@ -10,9 +10,9 @@
 #include "io/input.h"
 #include "subject.h"
 
-/* Canonical SMILES that are in the set: open addressing over indices into items. */
+/* Canonical SMILES of the set: a hash table of indices into items, with open addressing. */
 struct known {
-    int32_t *slot;
+    int32_t *bucket; /* -1: free */
     uint32_t mask;
 };
 
@@ -25,17 +25,17 @@ static uint32_t hash(const char *text)
     return h ^ h >> 15;
 }
 
-/* Slot of the text, or the free one where it belongs. */
-static int32_t *find(const molecule_set *set, const struct known *known, const char *text)
+/* Returns the bucket of a text, or the free bucket for it. */
+static int32_t *find_bucket(const molecule_set *set, const struct known *known, const char *text)
 {
     uint32_t at = hash(text) & known->mask;
 
-    while (known->slot[at] >= 0 && strcmp(set->items[known->slot[at]].canonical, text))
+    while (known->bucket[at] >= 0 && strcmp(set->items[known->bucket[at]].canonical, text))
         at = (at + 1) & known->mask;
-    return &known->slot[at];
+    return &known->bucket[at];
 }
 
-static char *copied(const char *text, size_t len)
+static char *copy_text(const char *text, size_t len)
 {
     char *copy = must_alloc(len + 1, 1);
 
@@ -45,37 +45,37 @@ static char *copied(const char *text, size_t len)
 
 static void count(molecule_set *set, const molecule *m, size_t n_atoms)
 {
-    uint32_t found = odd_features(m->canonical), spelled = odd_features(m->input);
+    uint32_t canonical = odd_features(m->canonical), input = odd_features(m->input);
 
     for (int i = 0; i < ODD_N_FEATURES; i++) {
-        set->feature[i] += (int32_t)(found >> i & 1);
-        set->spelled[i] += (int32_t)(spelled >> i & 1);
+        set->canonical_with[i] += (int32_t)(canonical >> i & 1);
+        set->input_with[i] += (int32_t)(input >> i & 1);
     }
     set->atoms += (int64_t)n_atoms;
-    if (set->n == 1 || (int32_t)n_atoms < set->atoms_least)
-        set->atoms_least = (int32_t)n_atoms;
-    if ((int32_t)n_atoms > set->atoms_most)
-        set->atoms_most = (int32_t)n_atoms;
+    if (set->n == 1 || (int32_t)n_atoms < set->min_atoms)
+        set->min_atoms = (int32_t)n_atoms;
+    if ((int32_t)n_atoms > set->max_atoms)
+        set->max_atoms = (int32_t)n_atoms;
 }
 
-/* Take the text in if it is a molecule that is served, and a new one. */
+/* Adds a text if it is a supported molecule that is not in the set. @return whether it was added */
 static int add(molecule_set *set, struct known *known, const char *text, size_t len, int odd)
 {
     cg_enriched_split split = { 0 };
     cg_molecule *mol = NULL;
-    cg_status status = cg_molecule_parse(text, len, &mol, NULL);
-    int32_t *slot;
-    int taken = 0;
+    cg_status st = cg_molecule_parse(text, len, &mol, NULL);
+    int32_t *bucket;
+    int added = 0;
 
     *(odd ? &set->tried_odd : &set->tried_listed) += 1;
-    if (status != CG_OK) {
-        *(status == CG_ERR_UNSUPPORTED ? &set->refused_unsupported
-          : status == CG_ERR_LIMIT     ? &set->refused_limit
-                                       : &set->refused_input) += 1;
+    if (st != CG_OK) {
+        *(st == CG_ERR_UNSUPPORTED ? &set->refused_unsupported
+          : st == CG_ERR_LIMIT     ? &set->refused_limit
+                                   : &set->refused_input) += 1;
         return 0;
     }
-    slot = find(set, known, cg_molecule_smiles(mol, NULL));
-    if (*slot >= 0) {
+    bucket = find_bucket(set, known, cg_molecule_smiles(mol, NULL));
+    if (*bucket >= 0) {
         set->duplicates++;
     } else if (cg_enriched_split_molecule(mol, &split, NULL) != CG_OK) {
         set->refused_ambiguous++;
@@ -84,15 +84,15 @@ static int add(molecule_set *set, struct known *known, const char *text, size_t 
         size_t n_smiles;
         const char *smiles = cg_molecule_smiles(mol, &n_smiles);
 
-        *m = (molecule) { copied(text, len), copied(smiles, n_smiles), odd };
-        *slot = set->n++;
+        *m = (molecule) { copy_text(text, len), copy_text(smiles, n_smiles), odd };
+        *bucket = set->n++;
         set->n_listed += !odd;
         count(set, m, cg_molecule_n_atoms(mol));
-        taken = 1;
+        added = 1;
     }
     cg_enriched_split_finish(&split);
     cg_molecule_destroy(mol);
-    return taken;
+    return added;
 }
 
 struct lines {
@@ -119,14 +119,14 @@ static void read_list(struct lines *lines, const char *path)
                 abort();
         }
         if (record.status == CG_OK)
-            lines->text[lines->n++] = copied(record.smiles, record.smiles_len);
+            lines->text[lines->n++] = copy_text(record.smiles, record.smiles_len);
     }
     cg_input_close(input);
 }
 
-/* Take up to n molecules of the list in, drawn without repetition. */
-static void sample(molecule_set *set, struct known *known, odd_random *random, struct lines *lines,
-                   int32_t n)
+/* Adds up to n molecules sampled from a list without replacement; frees the list. */
+static void add_sample(molecule_set *set, struct known *known, odd_random *random,
+                       struct lines *lines, int32_t n)
 {
     for (size_t left = lines->n; left > 0 && n > 0; left--) {
         size_t i = odd_below(random, (uint32_t)left);
@@ -155,27 +155,27 @@ void molecule_set_init(molecule_set *set, int32_t n, uint64_t seed, const char *
     set->items = must_alloc((size_t)n, sizeof *set->items);
     for (known.mask = 1; known.mask < 2 * (uint32_t)n; known.mask = 2 * known.mask + 1)
         ;
-    known.slot = must_alloc((size_t)known.mask + 1, sizeof *known.slot);
-    memset(known.slot, 0xff, ((size_t)known.mask + 1) * sizeof *known.slot);
+    known.bucket = must_alloc((size_t)known.mask + 1, sizeof *known.bucket);
+    memset(known.bucket, 0xff, ((size_t)known.mask + 1) * sizeof *known.bucket);
     for (size_t i = 0; i < sizeof tree / sizeof *tree; i++) {
         char *path = source_path(tree[i]);
 
         read_list(&lines, path);
         free(path);
     }
-    sample(set, &known, &random, &lines, n / 5);
+    add_sample(set, &known, &random, &lines, n / 5);
     if (shared) {
         char *path = cg_path_join(shared, "data/training/train.smi.zst");
 
         if (cg_file_exists(path)) {
             read_list(&lines, path);
-            sample(set, &known, &random, &lines, n / 5);
+            add_sample(set, &known, &random, &lines, n / 5);
         }
         free(path);
     }
     while (set->n < n)
         add(set, &known, text, odd_molecule(&random, text), 1);
-    free(known.slot);
+    free(known.bucket);
 }
 
 void molecule_set_finish(molecule_set *set)
@@ -190,16 +190,17 @@ void molecule_set_finish(molecule_set *set)
 
 void molecule_set_print(const molecule_set *set)
 {
-    printf("%d molecules, %d to %d atoms, %.1f on average: %d of %d read from lists, %d of %d "
-           "generated\n",
-           set->n, set->atoms_least, set->atoms_most, (double)set->atoms / set->n, set->n_listed,
-           set->tried_listed, set->n - set->n_listed, set->tried_odd);
-    printf("not taken: %d no molecules, %d not supported, %d too long, %d ambiguous in brackets, "
-           "%d twice\n",
+    printf(
+        "%d molecules, %d to %d atoms, %.1f on average: %d of %d from lists, %d of %d generated\n",
+        set->n, set->min_atoms, set->max_atoms, (double)set->atoms / set->n, set->n_listed,
+        set->tried_listed, set->n - set->n_listed, set->tried_odd);
+    printf("not used: %d invalid, %d not supported, %d too long, %d ambiguous in brackets, %d "
+           "duplicates\n",
            set->refused_input, set->refused_unsupported, set->refused_limit, set->refused_ambiguous,
            set->duplicates);
-    printf("holding (as written / canonical):");
+    printf("with feature (input / canonical):");
     for (int i = 0; i < ODD_N_FEATURES; i++)
-        printf("%s %s %d/%d", i ? "," : "", odd_feature_name(i), set->spelled[i], set->feature[i]);
+        printf("%s %s %d/%d", i ? "," : "", odd_feature_name(i), set->input_with[i],
+               set->canonical_with[i]);
     printf("\n");
 }

@@ -18,7 +18,7 @@ int64_t number_count(const cg_text_format *format)
     return 2 * power_of_ten(format->max_integer_digits + format->decimals) - 1;
 }
 
-static void write_units(const cg_text_format *format, int negative, int64_t units,
+static void print_units(const cg_text_format *format, int negative, int64_t units,
                         char out[NUMBER_MAX])
 {
     int64_t one = power_of_ten(format->decimals);
@@ -31,38 +31,38 @@ void number_text(const cg_text_format *format, int64_t i, char out[NUMBER_MAX])
 {
     int64_t half = (number_count(format) + 1) / 2;
 
-    write_units(format, i >= half, i < half ? i : i - half + 1, out);
+    print_units(format, i >= half, i < half ? i : i - half + 1, out);
 }
 
 void number_random(const cg_text_format *format, odd_random *random, char out[NUMBER_MAX])
 {
     int32_t digits = (int32_t)odd_below(random, (uint32_t)format->max_integer_digits + 1);
-    int64_t least = digits ? power_of_ten(format->decimals + digits - 1) : 0;
+    int64_t low = digits ? power_of_ten(format->decimals + digits - 1) : 0;
     int64_t end = power_of_ten(format->decimals + digits);
-    int64_t units = least + (int64_t)(odd_next(random) % (uint64_t)(end - least));
+    int64_t units = low + (int64_t)(odd_next(random) % (uint64_t)(end - low));
 
-    write_units(format, units > 0 && odd_below(random, 2), units, out);
+    print_units(format, units > 0 && odd_below(random, 2), units, out);
 }
 
 void number_edge(const cg_text_format *format, int i, char out[NUMBER_MAX])
 {
     int64_t one = power_of_ten(format->decimals);
-    int64_t most = power_of_ten(format->decimals + format->max_integer_digits) - 1;
+    int64_t max = power_of_ten(format->decimals + format->max_integer_digits) - 1;
     int64_t ten = format->max_integer_digits > 1 ? 10 * one : one;
     const struct {
         int negative;
         int64_t units;
     } edges[NUMBER_EDGES] = {
-        { 0, 0 },       { 0, most }, { 1, most }, { 1, 1 },       { 0, 1 },   { 0, ten },
-        { 0, ten - 1 }, { 1, ten },  { 1, one },  { 1, one - 1 }, { 0, one }, { 1, one / 10 },
+        { 0, 0 },       { 0, max }, { 1, max }, { 1, 1 },       { 0, 1 },   { 0, ten },
+        { 0, ten - 1 }, { 1, ten }, { 1, one }, { 1, one - 1 }, { 0, one }, { 1, one / 10 },
     };
 
-    write_units(format, edges[i].negative, edges[i].units, out);
+    print_units(format, edges[i].negative, edges[i].units, out);
 }
 
 void number_bad(const cg_text_format *format, int i, char out[NUMBER_MAX])
 {
-    /* D: as many ones as there are decimals; Z: zeros; S: one fewer; L: an integer too long */
+    /* D: as many ones as decimals; Z: zeros; S: one fewer; L: an integer with too many digits */
     static const char *const shapes[NUMBER_BAD] = {
         "-0.Z", "00.D",  "01.D", "-00.D", "-01.D", "+1.D", "",     "-",    "L.D",  "-L.D",
         ".D",   "--1.D", "1D",   "1.S",   "1.D0",  "1,D",  "1. D", " 1.D", "1.De", "1.D-",

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/** @file numbers.h  Texts of coordinates: any, edge cases, and ones that are none. */
+/** @file numbers.h  Texts of coordinates: random numbers, edge cases, malformed numbers. */
 #ifndef CG_TESTS_NUMBERS_H
 #define CG_TESTS_NUMBERS_H
 
@@ -9,15 +9,16 @@
 
 enum { NUMBER_MAX = 32, NUMBER_EDGES = 12, NUMBER_BAD = 20 };
 
-/** All numbers of the format: 2 * 10^(max_integer_digits + decimals) - 1. */
+/** Returns how many numbers the format has: 2 * 10^(max_integer_digits + decimals) - 1. */
 int64_t number_count(const cg_text_format *format);
-/** Number i, 0 <= i < number_count(): 0.000, 0.001, ..., 99.999, -0.001, ..., -99.999. */
+/** Prints number i, 0 <= i < number_count(): 0.000, 0.001, ..., 99.999, -0.001, ..., -99.999. */
 void number_text(const cg_text_format *format, int64_t i, char out[NUMBER_MAX]);
-/** Sign, count of integer digits, and each digit at random. */
+/** Prints a random number: random sign, number of integer digits, and digits. */
 void number_random(const cg_text_format *format, odd_random *random, char out[NUMBER_MAX]);
-/** Edge case i < NUMBER_EDGES: zero, all nines, the least, a carry away, either sign. */
+/** Prints edge case i < NUMBER_EDGES: zero, all nines, the smallest, next to a carry; both signs.
+ */
 void number_edge(const cg_text_format *format, int i, char out[NUMBER_MAX]);
-/** Text i < NUMBER_BAD that is no number of the format: "-0.000", "00.100", "1.00", ... */
+/** Prints malformed number i < NUMBER_BAD: "-0.000", "00.100", "1.00", ... */
 void number_bad(const cg_text_format *format, int i, char out[NUMBER_MAX]);
 
 #endif

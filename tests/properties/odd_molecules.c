@@ -6,27 +6,27 @@
 #include <string.h>
 
 enum {
-    MAX_DEPTH = 7,      /* of substituents within substituents */
-    MAX_RING = 1000,    /* ring numbers are below */
+    MAX_DEPTH = 7,      /* of nested substituents */
+    MAX_RING = 1000,    /* ring numbers are smaller */
     MAX_CAGE = 72,      /* atoms of a cage */
-    MAX_EXPANDER = 260, /* atoms of the cages that need three digits for their rings */
-    RESERVE = 64,       /* bytes that a piece may need beyond the budget */
+    MAX_EXPANDER = 260, /* atoms of cages with three-digit ring numbers */
+    RESERVE = 64,       /* bytes by which a fragment may exceed the budget */
 };
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
 /*
- * Pieces. In a piece
+ * Fragments. In a fragment
  *     ~a ~b ..   is a ring number, opened by its first and closed by its second occurrence
  *     *          is a substituent in parentheses, or nothing
- *     &          is a chain in place
+ *     &          is a chain
  *     ?          is @, @@ or nothing
  *     !          is /, \ or nothing
  *     ^          is a mass number or nothing
  *     ;          is an atom class or nothing
  */
 
-/* Bound on the left by their first atom and on the right by their last one. */
+/* Bonded on the left by their first atom and on the right by their last one. */
 static const char *const links[] = {
     "C",
     "CC",
@@ -196,7 +196,7 @@ static const char *const ends[] = {
     "[BiH2]",
 };
 
-/* Whole pieces of salts. */
+/* Components of salts. */
 static const char *const ions[] = {
     "[Na+]",
     "[K+]",
@@ -289,9 +289,9 @@ static const char *const residues[] = {
 struct writer {
     odd_random *random;
     char *buf;
-    size_t n, budget; /* bytes written; bytes after which nothing optional is written */
+    size_t n, budget; /* bytes written; bound after which optional parts are omitted */
     char used[MAX_RING];
-    int token_numbers; /* how ring numbers are chosen */
+    int ring_style; /* 1: two digits, 2: three digits, 0: any of 5 styles, else the lowest */
 };
 
 /* ---- random numbers ------------------------------------------------------------------------- */
@@ -321,7 +321,7 @@ static void put(struct writer *w, const char *text)
 {
     size_t len = strlen(text);
 
-    if (w->n + len >= ODD_MAX) /* what is cut off leaves no molecule, as it should */
+    if (w->n + len >= ODD_MAX) /* a truncated text is an invalid molecule, which is fine */
         return;
     memcpy(w->buf + w->n, text, len + 1);
     w->n += len;
@@ -335,10 +335,10 @@ static void put_number(struct writer *w, const char *format, uint32_t number)
     put(w, text);
 }
 
-/* A ring number that is not open: the lowest, or any of one, two or three digits. */
+/* Returns a ring number that is not open: the lowest, or a random one of one to three digits. */
 static int open_ring(struct writer *w)
 {
-    int ring, style = w->token_numbers ? w->token_numbers : (int)below(w, 5);
+    int ring, style = w->ring_style ? w->ring_style : (int)below(w, 5);
 
     for (int tries = 0; tries < 50; tries++) {
         ring = style == 1   ? 10 + (int)below(w, 90)
@@ -361,13 +361,13 @@ static void put_ring(struct writer *w, int ring)
 
 static void put_chain(struct writer *w, int depth);
 
-static void put_piece(struct writer *w, const char *piece, int depth)
+static void put_fragment(struct writer *w, const char *fragment, int depth)
 {
-    static const char *const hands[] = { "@", "@@", "@", "@@", "" };
+    static const char *const chiralities[] = { "@", "@@", "@", "@@", "" };
     static const char *const directions[] = { "/", "\\", "/", "\\", "" };
     int ring[8] = { 0 };
 
-    for (const char *p = piece; *p; p++) {
+    for (const char *p = fragment; *p; p++) {
         char verbatim[2] = { *p, '\0' };
 
         switch (*p) {
@@ -392,12 +392,12 @@ static void put_piece(struct writer *w, const char *piece, int depth)
             break;
         case '&':
             for (uint32_t i = 0, n = 2 + below(w, 4); i < n; i++)
-                put_piece(
+                put_fragment(
                     w, depth < MAX_DEPTH && w->n < w->budget ? links[below(w, COUNT(links))] : "CC",
                     depth + 1);
             break;
         case '?':
-            put(w, hands[below(w, COUNT(hands))]);
+            put(w, chiralities[below(w, COUNT(chiralities))]);
             break;
         case '!':
             if (w->n && !strchr("/\\", w->buf[w->n - 1]))
@@ -417,21 +417,21 @@ static void put_piece(struct writer *w, const char *piece, int depth)
     }
 }
 
-/* Links and an end. */
+/* Writes links and an end. */
 static void put_chain(struct writer *w, int depth)
 {
     while (w->n < w->budget && below(w, 4))
-        put_piece(w, links[below(w, COUNT(links))], depth);
-    put_piece(w, ends[below(w, COUNT(ends))], depth);
+        put_fragment(w, links[below(w, COUNT(links))], depth);
+    put_fragment(w, ends[below(w, COUNT(ends))], depth);
 }
 
 static void put_composed(struct writer *w)
 {
     w->budget = 6 + below(w, below(w, 8) ? 90 : 500);
     do
-        put_piece(w, links[below(w, COUNT(links))], 0);
+        put_fragment(w, links[below(w, COUNT(links))], 0);
     while (w->n < w->budget && below(w, 5));
-    put_piece(w, ends[below(w, COUNT(ends))], 0);
+    put_fragment(w, ends[below(w, COUNT(ends))], 0);
 }
 
 static void put_salt(struct writer *w, uint32_t n)
@@ -462,8 +462,8 @@ static void put_peptide(struct writer *w)
         put_ring(w, cycle);
     for (uint32_t i = 0, n = 2 + below(w, 12); i < n; i++) {
         put(w, i ? "N" : "");
-        put_piece(w, "[C?H](", 0);
-        put_piece(w, residues[below(w, COUNT(residues))], 0);
+        put_fragment(w, "[C?H](", 0);
+        put_fragment(w, residues[below(w, COUNT(residues))], 0);
         put(w, ")C");
         if (cycle && i + 1 == n)
             put_ring(w, cycle);
@@ -472,13 +472,13 @@ static void put_peptide(struct writer *w)
     put(w, cycle ? "" : below(w, 2) ? "[O-]" : "N");
 }
 
-/* ---- cages: random graphs, written depth first ---------------------------------------------- */
+/* ---- cages: random graphs, written depth-first ---------------------------------------------- */
 
 struct cage {
     int n, degree[MAX_EXPANDER];
     int to[MAX_EXPANDER][4];
     char seen[MAX_EXPANDER];
-    int came[MAX_EXPANDER]; /* the atom before */
+    int parent[MAX_EXPANDER]; /* in the spanning tree */
     int ring[MAX_EXPANDER][4];
 };
 
@@ -490,29 +490,29 @@ static int joined(const struct cage *c, int a, int b)
     return 0;
 }
 
-static void join(struct cage *c, int a, int b, int most)
+static void join(struct cage *c, int a, int b, int max_degree)
 {
-    if (a == b || c->degree[a] >= most || c->degree[b] >= most || joined(c, a, b))
+    if (a == b || c->degree[a] >= max_degree || c->degree[b] >= max_degree || joined(c, a, b))
         return;
     c->to[a][c->degree[a]++] = b;
     c->to[b][c->degree[b]++] = a;
 }
 
-/* Which of the bonds are in the tree that is written without ring numbers? */
-static void walk_cage(struct writer *w, struct cage *c, int a)
+/* Finds the spanning tree from atom a, whose bonds are written without ring numbers. */
+static void span_cage(struct cage *c, int a)
 {
     c->seen[a] = 1;
     for (int i = 0; i < c->degree[a]; i++) {
         int b = c->to[a][i];
 
         if (!c->seen[b]) {
-            c->came[b] = a;
-            walk_cage(w, c, b);
+            c->parent[b] = a;
+            span_cage(c, b);
         }
     }
 }
 
-/* Atom a, its ring numbers, and what hangs on it. Bonds within the tree have ring[][] = 0. */
+/* Writes atom a, its ring numbers and its subtree. Bonds of the tree have ring[][] = 0. */
 static void write_cage(struct writer *w, struct cage *c, int a)
 {
     int last = -1;
@@ -522,7 +522,7 @@ static void write_cage(struct writer *w, struct cage *c, int a)
     for (int i = 0; i < c->degree[a]; i++) {
         int b = c->to[a][i];
 
-        if (b == c->came[a] || c->came[b] == a)
+        if (b == c->parent[a] || c->parent[b] == a)
             continue;
         for (int j = 0; j < c->degree[b]; j++)
             if (c->to[b][j] == a) {
@@ -536,12 +536,12 @@ static void write_cage(struct writer *w, struct cage *c, int a)
             }
     }
     for (int i = 0; i < c->degree[a]; i++)
-        if (c->came[c->to[a][i]] == a)
+        if (c->parent[c->to[a][i]] == a)
             last = i;
     for (int i = 0; i < c->degree[a]; i++) {
         int b = c->to[a][i];
 
-        if (c->came[b] != a)
+        if (c->parent[b] != a)
             continue;
         put(w, i == last ? "" : "(");
         write_cage(w, c, b);
@@ -549,26 +549,26 @@ static void write_cage(struct writer *w, struct cage *c, int a)
     }
 }
 
-static void put_cage(struct writer *w, int n, int most)
+static void put_cage(struct writer *w, int n, int max_degree)
 {
     static struct cage c;
 
     memset(&c, 0, sizeof c);
     c.n = n;
-    for (int a = 1; a < n; a++) /* a path through all, so that it is one piece */
-        join(&c, a - 1, a, most);
+    for (int a = 1; a < n; a++) /* a path through all atoms keeps the cage connected */
+        join(&c, a - 1, a, max_degree);
     for (int i = 0; i < 4 * n; i++)
-        join(&c, (int)below(w, (uint32_t)n), (int)below(w, (uint32_t)n), most);
+        join(&c, (int)below(w, (uint32_t)n), (int)below(w, (uint32_t)n), max_degree);
     for (int a = 0; a < n; a++)
-        c.came[a] = -1;
-    walk_cage(w, &c, 0);
+        c.parent[a] = -1;
+    span_cage(&c, 0);
     memset(c.seen, 0, sizeof c.seen);
     write_cage(w, &c, 0);
 }
 
 /*
- * A row of fused aromatic rings: the upper edge from left to right, whose fusion atoms open rings,
- * then the lower edge back, which closes them.
+ * Writes a row of fused aromatic rings: the upper edge from left to right, whose fusion atoms open
+ * rings, then the lower edge back, which closes them.
  */
 static void put_acene(struct writer *w)
 {
@@ -586,7 +586,7 @@ static void put_acene(struct writer *w)
     }
 }
 
-/* ---- changing one character ----------------------------------------------------------------- */
+/* ---- mutation of one character -------------------------------------------------------------- */
 
 static void mutate(struct writer *w)
 {
@@ -618,7 +618,7 @@ size_t odd_molecule(odd_random *random, char *buf)
     uint32_t kind = below(&w, 1000);
 
     buf[0] = '\0';
-    w.token_numbers = below(&w, 3) ? 9 : (int)below(&w, 3); /* mostly the lowest number */
+    w.ring_style = below(&w, 3) ? 9 : (int)below(&w, 3); /* mostly the lowest number */
     if (kind < 640) {
         put_composed(&w);
     } else if (kind < 700) {
@@ -644,7 +644,7 @@ size_t odd_molecule(odd_random *random, char *buf)
     return w.n;
 }
 
-/* ---- what is in a SMILES -------------------------------------------------------------------- */
+/* ---- features of a SMILES ------------------------------------------------------------------- */
 
 static uint32_t bracket_features(const char *p, const char *end)
 {

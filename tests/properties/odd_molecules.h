@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /**
- * @file odd_molecules.h  Random SMILES of the kinds that break things.
+ * @file odd_molecules.h  Random SMILES of uncommon kinds, which parsers often get wrong.
  *
- * Charges, isotopes, atom classes, written hydrogens, rings numbered 7, %42 and %(421) and numbers
- * used again, fused, bridged and spiro rings, cages, macrocycles, both kinds of stereo, aromatic
- * hetero rings with [nH], two-letter elements, hypervalent sulphur and phosphorus, salts of many
- * ions, long chains, peptides, single atoms, and texts with a character changed. What comes out
- * need not be a molecule: whoever parses it decides.
+ * Charges, isotopes, atom classes, explicit hydrogens, ring numbers 7, %42, %(421) and reused ones,
+ * fused, bridged and spiro rings, cages, macrocycles, both kinds of stereo, aromatic heterocycles
+ * with [nH], two-letter elements, hypervalent sulphur and phosphorus, salts of many ions, long
+ * chains, peptides, single atoms, and texts with a changed character. A text is not necessarily a
+ * valid molecule.
  */
 #ifndef CG_TESTS_ODD_MOLECULES_H
 #define CG_TESTS_ODD_MOLECULES_H
@@ -14,27 +14,27 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/** Deterministic random numbers (splitmix64); the seed is the first state. */
+/** Deterministic random numbers (splitmix64); the seed is the initial state. */
 typedef struct odd_random {
     uint64_t state;
 } odd_random;
 
 uint64_t odd_next(odd_random *random);
-/** In [0, n), n >= 1. */
+/** Uniform in [0, n), n >= 1. */
 uint32_t odd_below(odd_random *random, uint32_t n);
 
-/** Longest text of odd_molecule(), the terminating NUL included. */
+/** Bound of the texts of odd_molecule(), the NUL included. */
 enum { ODD_MAX = 2000 };
 
 /**
- * One SMILES, terminated, shorter than ODD_MAX.
+ * Generates one SMILES, terminated, shorter than ODD_MAX.
  *
  * @param buf  [ODD_MAX]
  * @return its length, at least 1
  */
 size_t odd_molecule(odd_random *random, char *buf);
 
-/** What a SMILES text holds: bits, and a name for each. */
+/** Features of a SMILES text. */
 enum {
     ODD_CHARGE = 1 << 0,
     ODD_ISOTOPE = 1 << 1,
@@ -51,6 +51,7 @@ enum {
     ODD_N_FEATURES = 12,
 };
 
+/** Returns the features of a SMILES, ODD_* bits. */
 uint32_t odd_features(const char *smiles);
 /** Name of feature bit i < ODD_N_FEATURES. Static storage. */
 const char *odd_feature_name(int i);

@@ -9,9 +9,9 @@
 
 enum { MAX_LEN = 1 << 20, STATUS_MISSING = 3 };
 
-static void require(cg_status status, const cg_error *err)
+static void require(cg_status st, const cg_error *err)
 {
-    if (status == CG_OK)
+    if (st == CG_OK)
         return;
     fprintf(stderr, "%s\n", err->msg);
     exit(STATUS_MISSING);
@@ -95,7 +95,7 @@ void subject_open(subject *s, const char *name, const char *plugin, const char *
         .max_new_tokens = MAX_LEN,
     };
     s->ops = found->ops;
-    s->self = subject_another(s);
+    s->self = subject_create_instance(s);
     s->automaton = s->ops->automaton(s->self);
     s->builder = (cg_template_builder) {
         .vocabulary = &s->vocabulary.vocabulary,
@@ -107,7 +107,7 @@ void subject_open(subject *s, const char *name, const char *plugin, const char *
     };
 }
 
-void *subject_another(const subject *s)
+void *subject_create_instance(const subject *s)
 {
     cg_error err = CG_ERROR_INIT;
     void *self = NULL;
@@ -131,11 +131,11 @@ cg_program *subject_compile(const subject *s, void *self, const cg_enriched_spli
     cg_literals text = { CG_SIZED(cg_literals), .n_atoms = (int32_t)split->n_atoms,
                          .text = split->text, .literal = literal };
     cg_program *program = NULL;
-    cg_status status;
+    cg_status st;
 
     for (size_t i = 0; i <= split->n_atoms; i++)
         literal[i] = (cg_range) { split->literal_at[i], split->literal_at[i + 1] };
-    status = s->ops->compile(self, &text, &program, err);
+    st = s->ops->compile(self, &text, &program, err);
     free(literal);
-    return status == CG_OK ? program : NULL;
+    return st == CG_OK ? program : NULL;
 }

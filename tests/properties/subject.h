@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/** @file subject.h  A constraint plugin over a tokenizer, put together as the engine does. */
+/** @file subject.h  A constraint plugin with a tokenizer, set up as in the engine. */
 #ifndef CG_TESTS_SUBJECT_H
 #define CG_TESTS_SUBJECT_H
 
@@ -11,7 +11,7 @@
 #include "model/config.h"
 #include "template/template.h"
 
-/** Must not move once it is open. */
+/** Must not move after subject_open(). */
 typedef struct subject {
     const char *name; /* of the tokenizer: default, qwen3, llama3 */
     cg_plugin_host host;
@@ -27,25 +27,24 @@ typedef struct subject {
 } subject;
 
 /**
- * Tokenizer `name` under the source tree (CONFGEN_SOURCE_ROOT), or for qwen3 in the folder that
- * CONFGEN_SHARED names; with the number format of its model: 3 decimals for default, 4 for the
- * others. The constraint comes from the plugin file. Ends the program with status 3 and a sentence
- * if anything is missing.
+ * Opens tokenizer `name` of the source tree (CONFGEN_SOURCE_ROOT), or for qwen3 of the folder
+ * CONFGEN_SHARED, with the number format of its model (3 decimals for default, 4 for the others),
+ * and the constraint of the plugin file. Exits with status 3 and a message on failure.
  */
 void subject_open(subject *s, const char *name, const char *plugin, const char *constraint);
 void subject_close(subject *s);
 
-/** Another instance of the same constraint; the caller destroys it. */
-void *subject_another(const subject *s);
+/** Creates another instance of the constraint; the caller destroys it. */
+void *subject_create_instance(const subject *s);
 
-/** Compile split `split` in instance `self`; NULL and the text in err if it is refused. */
+/** Compiles `split` in instance `self`; NULL and a message in err if it is refused. */
 cg_program *subject_compile(const subject *s, void *self, const cg_enriched_split *split,
                             cg_error *err);
 
-/** Path of `name` in the source tree, free(). */
+/** Returns the path of `name` in the source tree; free(). */
 char *source_path(const char *name);
 
-/** malloc that ends the program instead of failing. */
+/** Allocates n zeroed elements; exits with status 3 if out of memory. */
 void *must_alloc(size_t n, size_t size);
 
 #endif

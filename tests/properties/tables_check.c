@@ -10,7 +10,7 @@
 
 enum { NEW = 0, OPEN = 1, DONE = 2 };
 
-static int wrong(tables_facts *f, const char *format, ...)
+static int violation(tables_facts *f, const char *format, ...)
 {
     va_list ap;
 
@@ -29,7 +29,7 @@ void tables_facts_finish(tables_facts *f)
     memset(f, 0, sizeof *f);
 }
 
-static void *grown(void *memory, size_t from, size_t to, size_t size)
+static void *grow_array(void *memory, size_t from, size_t to, size_t size)
 {
     void *more = realloc(memory, to * size);
 
@@ -45,10 +45,10 @@ static void grow(tables_facts *f, int32_t n)
 
     if (n <= f->cap)
         return;
-    f->longest = grown(f->longest, from, to, sizeof *f->longest);
-    f->shortest = grown(f->shortest, from, to, sizeof *f->shortest);
-    f->paths = grown(f->paths, from, to, sizeof *f->paths);
-    f->color = grown(f->color, from, to, 1);
+    f->longest = grow_array(f->longest, from, to, sizeof *f->longest);
+    f->shortest = grow_array(f->shortest, from, to, sizeof *f->shortest);
+    f->paths = grow_array(f->paths, from, to, sizeof *f->paths);
+    f->color = grow_array(f->color, from, to, 1);
     f->cap = (int32_t)to;
 }
 
@@ -58,29 +58,30 @@ static int check_state(tables_facts *f, const cg_program *p, int32_t s)
     int32_t from = a->row[s], to = a->row[s + 1];
 
     if (from < 0 || to <= from || to > p->n_transitions)
-        return wrong(f, "state %d has transitions %d to %d of %d", s, from, to, p->n_transitions);
+        return violation(f, "state %d has transitions %d to %d of %d", s, from, to,
+                         p->n_transitions);
     for (int32_t i = from; i < to; i++) {
         int32_t token = a->token[i], head_row = a->head_row[i], special;
         uint32_t len;
 
         if (token < 0 || token >= f->vocabulary->n_tokens ||
             !f->vocabulary->token(f->vocabulary->ctx, token, &len, &special))
-            return wrong(f, "state %d allows token %d, which names nothing", s, token);
+            return violation(f, "state %d allows token %d, which does not exist", s, token);
         if (i > from && token <= a->token[i - 1])
-            return wrong(f, "state %d: token %d comes after %d", s, token, a->token[i - 1]);
+            return violation(f, "state %d: token %d follows token %d", s, token, a->token[i - 1]);
         if (a->next[i] != CG_EXIT && (a->next[i] < 0 || a->next[i] >= p->n_states))
-            return wrong(f, "state %d leads to state %d of %d", s, a->next[i], p->n_states);
+            return violation(f, "state %d leads to state %d of %d", s, a->next[i], p->n_states);
         if (to - from == 1 && head_row != -1)
-            return wrong(f, "state %d is forced and has head_row %d", s, head_row);
+            return violation(f, "state %d is forced but has head row %d", s, head_row);
         if (to - from > 1 &&
             (head_row < 0 || head_row >= p->n_head_rows || a->head_token[head_row] != token))
-            return wrong(f, "state %d: token %d has head_row %d of %d", s, token, head_row,
-                         p->n_head_rows);
+            return violation(f, "state %d: token %d has head row %d of %d", s, token, head_row,
+                             p->n_head_rows);
     }
     return 1;
 }
 
-/* Depth first: a state is known once all that it leads to is. Paths are short (tens of tokens). */
+/* Depth-first: successors before the state itself. Paths are short (tens of tokens). */
 static int visit(tables_facts *f, const cg_program *p, int32_t s)
 {
     const cg_automaton *a = f->automaton;
@@ -88,7 +89,7 @@ static int visit(tables_facts *f, const cg_program *p, int32_t s)
     if (f->color[s] == DONE)
         return 1;
     if (f->color[s] == OPEN)
-        return wrong(f, "state %d lies on a cycle", s);
+        return violation(f, "state %d is on a cycle", s);
     if (!check_state(f, p, s))
         return 0;
     f->color[s] = OPEN;
@@ -116,8 +117,8 @@ int tables_learn(tables_facts *f, const cg_program *p)
 
     if (p->n_states < 1 || p->n_states > a->capacity_states || p->n_transitions < 1 ||
         p->n_transitions > a->capacity_transitions || p->n_head_rows > a->capacity_head_rows)
-        return wrong(f, "the program needs %d states, %d transitions, %d columns", p->n_states,
-                     p->n_transitions, p->n_head_rows);
+        return violation(f, "the program needs %d states, %d transitions, %d head rows",
+                         p->n_states, p->n_transitions, p->n_head_rows);
     grow(f, p->n_states);
     for (; f->n_states < p->n_states; f->n_states++)
         if (!visit(f, p, f->n_states))
@@ -130,23 +131,23 @@ int tables_check_program(tables_facts *f, const cg_program *p, int32_t n_atoms)
     int64_t most;
 
     if (p->struct_size != sizeof *p || p->n_fields != n_atoms * p->fields_per_atom)
-        return wrong(f, "%d fields of %d atoms, %d an atom", p->n_fields, n_atoms,
-                     p->fields_per_atom);
+        return violation(f, "%d fields of %d atoms, %d an atom", p->n_fields, n_atoms,
+                         p->fields_per_atom);
     if (p->forced_start[0] != 0)
-        return wrong(f, "span 0 begins at %d", p->forced_start[0]);
+        return violation(f, "span 0 begins at %d", p->forced_start[0]);
     for (int32_t i = 0; i <= p->n_fields; i++)
         if (p->forced_start[i] > p->forced_start[i + 1])
-            return wrong(f, "span %d runs from %d to %d", i, p->forced_start[i],
-                         p->forced_start[i + 1]);
+            return violation(f, "span %d runs from %d to %d", i, p->forced_start[i],
+                             p->forced_start[i + 1]);
     most = p->forced_start[p->n_fields + 1];
     for (int32_t i = 0; i < p->n_fields; i++) {
         if (p->entry[i] < 0 || p->entry[i] >= p->n_states || f->color[p->entry[i]] != DONE)
-            return wrong(f, "field %d begins in state %d of %d", i, p->entry[i], p->n_states);
+            return violation(f, "field %d starts in state %d of %d", i, p->entry[i], p->n_states);
         most += f->longest[p->entry[i]];
     }
     if (p->max_tokens != most)
-        return wrong(f, "max_tokens is %d, the longest sequence has %lld", p->max_tokens,
-                     (long long)most);
+        return violation(f, "max_tokens is %d, the longest sequence has %lld", p->max_tokens,
+                         (long long)most);
     return 1;
 }
 
@@ -154,7 +155,7 @@ int tables_check_program(tables_facts *f, const cg_program *p, int32_t n_atoms)
 
 struct both {
     const cg_automaton *a, *b;
-    int32_t *pair; /* [states of a] the state of b that was met beside it, -1 */
+    int32_t *pair; /* [states of a] the corresponding state of b, or -1 */
 };
 
 static int same_state(const struct both *w, int32_t s, int32_t t)
@@ -162,15 +163,15 @@ static int same_state(const struct both *w, int32_t s, int32_t t)
     int32_t i = w->a->row[s], j = w->b->row[t];
 
     if (w->pair[s] >= 0)
-        return w->pair[s] == t; /* both automata are minimal: one partner each */
+        return w->pair[s] == t; /* both automata are minimal: states correspond one to one */
     w->pair[s] = t;
     if (w->a->row[s + 1] - i != w->b->row[t + 1] - j)
         return 0;
     for (; i < w->a->row[s + 1]; i++, j++) {
-        int32_t to = w->a->next[i], beside = w->b->next[j];
+        int32_t to_a = w->a->next[i], to_b = w->b->next[j];
 
-        if (w->a->token[i] != w->b->token[j] || (to == CG_EXIT) != (beside == CG_EXIT) ||
-            (to != CG_EXIT && !same_state(w, to, beside)))
+        if (w->a->token[i] != w->b->token[j] || (to_a == CG_EXIT) != (to_b == CG_EXIT) ||
+            (to_a != CG_EXIT && !same_state(w, to_a, to_b)))
             return 0;
     }
     return 1;

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The constraints `none` and `template`, over one or more tokenizers: that they are what their
- * descriptions say, no more.
+ * The constraints `none` and `template` conform to their descriptions, for one or more tokenizers.
  *
  *     test_baselines NONE.so TEMPLATE.so TOKENIZER...
  */
@@ -18,14 +17,13 @@
 enum { MOLECULES = 150, MAX_TEXT = 1 << 17, BOUND = 500 };
 
 static const char placeholder[] = "0.000,0.000,0.000";
-static const char real_triple[] = "-1.2345,0.1234,-2.3456"; /* an everyday one, with 4 decimals */
+static const char real_triple[] = "-1.2345,0.1234,-2.3456"; /* a typical one, with 4 decimals */
 
-/* Tokens that lie within `<...>`. With Llama-3's splitting the first sign belongs to the bracket.
- */
+/* Number of tokens within `<...>`. In Llama-3 tokens the first sign belongs to the bracket. */
 static const struct {
     const char *tokenizer;
     int32_t n_placeholder, n_real;
-} known[] = { { "default", 6, 9 }, { "llama3", 11, 14 }, { "qwen3", 17, 21 } };
+} expected[] = { { "default", 6, 9 }, { "llama3", 11, 14 }, { "qwen3", 17, 21 } };
 
 static int32_t failures;
 
@@ -48,7 +46,7 @@ static int expect(int ok, const subject *s, const char *smiles, const char *form
     return 0;
 }
 
-static cg_tokens encoded(const subject *s, const char *text)
+static cg_tokens encode(const subject *s, const char *text)
 {
     cg_tokens tokens = CG_TOKENS_INIT;
     cg_error err = CG_ERROR_INIT;
@@ -59,7 +57,7 @@ static cg_tokens encoded(const subject *s, const char *text)
     return tokens;
 }
 
-/* Tokens of `inside` in "[C]<inside>". */
+/* Counts the tokens of `inside` in "[C]<inside>". */
 static int32_t count_inside(const subject *s, const char *inside)
 {
     uint32_t begin = (uint32_t)strlen("[C]<"), end = begin + (uint32_t)strlen(inside);
@@ -68,14 +66,14 @@ static int32_t count_inside(const subject *s, const char *inside)
     int32_t n = 0;
 
     snprintf(text, sizeof text, "[C]<%s>", inside);
-    tokens = encoded(s, text);
+    tokens = encode(s, text);
     for (size_t i = 0; i < tokens.n; i++)
         n += tokens.spans[i].start >= begin && tokens.spans[i].end <= end;
     cg_tokens_finish(&tokens);
     return n;
 }
 
-/* The molecule's text with `triple` for every triple. */
+/* Returns the text of a molecule with `triple` as the coordinates of every atom. */
 static char *write_text(const subject *s, const cg_enriched_split *split, const char *triple)
 {
     char *text = must_alloc(MAX_TEXT, 1), *at = stpcpy(text, s->format.begin);
@@ -90,7 +88,7 @@ static char *write_text(const subject *s, const cg_enriched_split *split, const 
     return text;
 }
 
-/* A random walk; tokens [p->max_tokens]. */
+/* Generates a sequence by a random walk; tokens [p->max_tokens]. */
 static cg_sequence walk(const subject *s, const cg_program *p, odd_random *random, int32_t *tokens)
 {
     cg_sequence seq = { .limit = p->max_tokens };
@@ -107,13 +105,13 @@ static cg_sequence walk(const subject *s, const cg_program *p, odd_random *rando
 
 /* ---- template ------------------------------------------------------------------------------- */
 
-/* Free tokens are those of the placeholders, forced ones all others, in number and in kind. */
+/* The tokens of the placeholders are free, all others are forced. */
 static void check_template(const subject *s, const char *smiles, const cg_enriched_split *split,
                            const cg_program *p, tables_facts *facts, odd_random *random,
                            int32_t n_free)
 {
-    char *text = write_text(s, split, placeholder), *said = NULL;
-    cg_tokens want = encoded(s, text);
+    char *text = write_text(s, split, placeholder), *decoded = NULL;
+    cg_tokens want = encode(s, text);
     int32_t *tokens = must_alloc((size_t)p->max_tokens + 1, sizeof *tokens), at = 0;
     cg_sequence seq;
     size_t len = 0;
@@ -121,15 +119,15 @@ static void check_template(const subject *s, const char *smiles, const cg_enrich
     if (!expect(p->fields_per_atom == 1 && tables_learn(facts, p) &&
                     tables_check_program(facts, p, (int32_t)split->n_atoms),
                 s, smiles, "%s", facts->text) ||
-        !expect(p->max_tokens == (int32_t)want.n, s, smiles, "%d tokens, the placeholder has %zu",
-                p->max_tokens, want.n))
+        !expect(p->max_tokens == (int32_t)want.n, s, smiles,
+                "%d tokens, the text with placeholders has %zu", p->max_tokens, want.n))
         goto out;
     for (int32_t f = 0; f <= p->n_fields; f++) {
         int32_t n = p->forced_start[f + 1] - p->forced_start[f];
 
         expect(!memcmp(want.ids + at, p->forced_token + p->forced_start[f],
                        (size_t)n * sizeof(int32_t)),
-               s, smiles, "other forced tokens before atom %d", f);
+               s, smiles, "wrong forced tokens before atom %d", f);
         at += n;
         if (f < p->n_fields) {
             int32_t entry = p->entry[f];
@@ -145,14 +143,14 @@ static void check_template(const subject *s, const char *smiles, const cg_enrich
            "a walk of %d tokens ended as %d", seq.n_tokens, seq.done);
     for (int32_t f = 0, i = 0; f < p->n_fields; f++) {
         i = f ? i + n_free + p->forced_start[f + 1] - p->forced_start[f] : p->forced_start[1];
-        free(said);
-        said = NULL;
-        cg_tokenizer_decode(s->tokenizer, tokens + i, (size_t)n_free, 0, &said, &len, NULL);
-        expect(said && strspn(said, "0123456789.,-") == len, s, smiles, "'%s' is free text",
-               said ? said : "");
+        free(decoded);
+        decoded = NULL;
+        cg_tokenizer_decode(s->tokenizer, tokens + i, (size_t)n_free, 0, &decoded, &len, NULL);
+        expect(decoded && strspn(decoded, "0123456789.,-") == len, s, smiles, "'%s' is free text",
+               decoded ? decoded : "");
     }
 out:
-    free(said);
+    free(decoded);
     free(tokens);
     free(text);
     cg_tokens_finish(&want);
@@ -168,7 +166,7 @@ static void check_any_token(const subject *s, const cg_program *p)
 
     if (!expect(p->n_states == 1 && p->n_fields == 1 && p->fields_per_atom == 0 &&
                     p->entry[0] == 0 && p->n_head_rows == p->n_transitions,
-                s, "none", "%d states, %d fields, %d columns", p->n_states, p->n_fields,
+                s, "none", "%d states, %d fields, %d head rows", p->n_states, p->n_fields,
                 p->n_head_rows))
         return;
     for (int32_t id = 0; id < cg_tokenizer_vocab_size(s->tokenizer); id++) {
@@ -179,29 +177,29 @@ static void check_any_token(const subject *s, const cg_program *p)
             continue;
         expect(n < p->n_transitions && a->token[n] == id &&
                    a->next[n] == (id == stop ? CG_EXIT : 0) && a->head_token[a->head_row[n]] == id,
-               s, "none", "token %d is not allowed as it should", id);
+               s, "none", "token %d is not allowed as expected", id);
         n++;
     }
-    expect(n == p->n_transitions, s, "none", "%d tokens are allowed, %d have an id",
-           p->n_transitions, n);
+    expect(n == p->n_transitions, s, "none", "%d tokens are allowed, %d exist", p->n_transitions,
+           n);
 }
 
 static void check_none(const subject *s, const char *smiles, const cg_program *p,
                        odd_random *random)
 {
-    cg_tokens begin = encoded(s, s->format.begin);
+    cg_tokens begin = encode(s, s->format.begin);
     int32_t *tokens = must_alloc((size_t)p->max_tokens + 1, sizeof *tokens);
     int32_t stop = cg_tokenizer_token_id(s->tokenizer, s->format.stop, strlen(s->format.stop));
     cg_sequence seq = walk(s, p, random, tokens);
 
     expect(p->forced_start[1] == (int32_t)begin.n && p->forced_start[2] == (int32_t)begin.n &&
                !memcmp(p->forced_token, begin.ids, begin.n * sizeof *begin.ids),
-           s, smiles, "%d forced tokens, %zu begin a conformer", p->forced_start[2], begin.n);
+           s, smiles, "%d forced tokens, the begin tag has %zu", p->forced_start[2], begin.n);
     expect(p->max_tokens == s->format.max_new_tokens + (int32_t)begin.n, s, smiles,
            "max_tokens is %d", p->max_tokens);
     for (int32_t i = 0; i < seq.n_tokens; i++)
         expect(tokens[i] != stop || (i + 1 == seq.n_tokens && seq.done == CG_SEQUENCE_COMPLETE), s,
-               smiles, "goes on behind the stop token");
+               smiles, "continues after the stop token");
     expect(seq.done ==
                (tokens[seq.n_tokens - 1] == stop ? CG_SEQUENCE_COMPLETE : CG_SEQUENCE_UNFINISHED),
            s, smiles, "a walk of %d tokens ended as %d", seq.n_tokens, seq.done);
@@ -223,18 +221,18 @@ static void test(const char *name, const char *plugin, const char *constraint,
     subject_open(&s, name, plugin, constraint);
     facts.automaton = s.automaton;
     facts.vocabulary = &s.vocabulary.vocabulary;
-    if (none) { /* the format is borrowed: programs that are compiled from now on are bounded so */
+    if (none) { /* the format is borrowed: this bounds programs that are compiled from now on */
         s.format.max_new_tokens = BOUND;
     } else {
         n_free = count_inside(&s, placeholder);
         n_real = count_inside(&s, real_triple);
-        for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-            if (!strcmp(known[i].tokenizer, name))
-                expect(n_free == known[i].n_placeholder && n_real == known[i].n_real, &s,
+        for (size_t i = 0; i < sizeof expected / sizeof *expected; i++)
+            if (!strcmp(expected[i].tokenizer, name))
+                expect(n_free == expected[i].n_placeholder && n_real == expected[i].n_real, &s,
                        "template",
                        "%d tokens in a placeholder and %d in a real triple, wanted %d and %d",
-                       n_free, n_real, known[i].n_placeholder, known[i].n_real);
-        printf("%s: %d free tokens a triple, %s has %d\n", name, n_free, real_triple, n_real);
+                       n_free, n_real, expected[i].n_placeholder, expected[i].n_real);
+        printf("%s: %d free tokens per triple, %s has %d\n", name, n_free, real_triple, n_real);
     }
     for (int32_t i = 0; i < set->n; i++) {
         const molecule *m = &set->items[i];

@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The four properties of the automaton, for many molecules and one or more tokenizers:
+ * Four properties of the automaton, for many molecules and one or more tokenizers:
  *
- *   soundness     what a sequence of allowed tokens says is this molecule, a triple an atom
- *   canonicity    the tokenizer makes the same tokens of that text
- *   completeness  every text in the number format is a sequence of allowed tokens
- *   progress      from every state the end is reached, within max_tokens
+ *   soundness     the text of every accepted sequence is this molecule with coordinates
+ *   canonicity    the tokens of an accepted sequence are the canonical tokens of its text
+ *   completeness  every text in the number format is accepted
+ *   progress      the end is reachable from every state within max_tokens
  *
  *     test_grammar PLUGIN.so [--molecules N] [--seed S] [--full] TOKENIZER...
  *
  * with default, llama3, qwen3 as tokenizers. --full: 10,000 molecules, and every number of the
- * format behind every kind of text. Status 0: they hold; 1: the first counterexamples are printed.
+ * format after every kind of literal. Status 0: they hold; 1: the first counterexamples are
+ * printed.
  */
 #include <pthread.h>
 #include <stdarg.h>
@@ -29,15 +30,15 @@ enum {
     QUICK = 1000,
     FULL = 10000,
     SHOWN = 20,        /* counterexamples */
-    MAX_ENTRIES = 512, /* distinct beginnings of numbers */
-    BAD_TEXTS = 3,     /* malformed texts of a molecule */
-    ROLL_BACKS = 4,    /* of one walk */
+    MAX_ENTRIES = 512, /* distinct entry states of numbers */
+    BAD_TEXTS = 3,     /* malformed texts per molecule */
+    ROLL_BACKS = 4,    /* per walk */
 };
 
-/* How a walk chooses among the transitions of a state. */
-enum choice { ANY, FIRST, LAST, LONGEST, SHORTEST, ROLLING, N_CHOICES };
+/* How a walk selects among the transitions of a state. */
+enum selection { ANY, FIRST, LAST, LONGEST, SHORTEST, ROLLING, N_SELECTIONS };
 
-/* A beginning of numbers and where it was first met. */
+/* An entry state of numbers and its first occurrence. */
 struct entry {
     int32_t state;
     const struct compiled *at;
@@ -45,7 +46,7 @@ struct entry {
 };
 
 struct compiled {
-    const char *smiles; /* what the text must say */
+    const char *smiles; /* that the text must contain */
     cg_enriched_split split;
     cg_program *program;
 };
@@ -54,18 +55,18 @@ struct run {
     subject s;
     odd_random random;
     tables_facts facts;
-    struct compiled *compiled; /* [n_compiled] canonical SMILES, then odd spellings */
+    struct compiled *compiled; /* [n_compiled] canonical SMILES, then inputs of generated ones */
     int32_t n_compiled, n_canonical;
     struct entry entry[MAX_ENTRIES];
     int32_t n_entries;
-    int32_t *tokens; /* room for any molecule */
+    int32_t *tokens; /* large enough for any molecule */
     cg_atom_mark *marks;
     int32_t cap_tokens, cap_atoms;
     double (*xyz)[3];
     char *text;
     size_t cap_text;
     cg_tokens encoded;
-    int64_t walks, walked_tokens, complete_texts, bad_texts, pieces, max_tokens;
+    int64_t walks, walked_tokens, complete_texts, bad_texts, numbers, max_tokens;
     int32_t failures;
 };
 
@@ -86,9 +87,9 @@ static int fail(struct run *r, const char *smiles, const char *property, const c
     return 0;
 }
 
-/* ---- room ----------------------------------------------------------------------------------- */
+/* ---- buffers -------------------------------------------------------------------------------- */
 
-static void make_room(struct run *r, const struct compiled *c)
+static void grow_buffers(struct run *r, const struct compiled *c)
 {
     int32_t atoms = (int32_t)c->split.n_atoms;
     size_t text =
@@ -122,12 +123,12 @@ static int encode(struct run *r, const char *text, size_t len)
 
 /* ---- soundness and canonicity --------------------------------------------------------------- */
 
-static int32_t choose(struct run *r, int32_t state, enum choice choice)
+static int32_t select_transition(struct run *r, int32_t state, enum selection selection)
 {
     const cg_automaton *a = r->s.automaton;
     int32_t from = a->row[state], to = a->row[state + 1], best = from;
 
-    switch (choice) {
+    switch (selection) {
     case FIRST:
         return from;
     case LAST:
@@ -135,11 +136,11 @@ static int32_t choose(struct run *r, int32_t state, enum choice choice)
     case LONGEST:
     case SHORTEST:
         for (int32_t i = from; i < to; i++) {
-            int32_t n = a->next[i] == CG_EXIT ? 0
-                        : choice == LONGEST   ? r->facts.longest[a->next[i]]
-                                              : -r->facts.shortest[a->next[i]];
+            int32_t n = a->next[i] == CG_EXIT  ? 0
+                        : selection == LONGEST ? r->facts.longest[a->next[i]]
+                                               : -r->facts.shortest[a->next[i]];
             int32_t most = a->next[best] == CG_EXIT ? 0
-                           : choice == LONGEST      ? r->facts.longest[a->next[best]]
+                           : selection == LONGEST   ? r->facts.longest[a->next[best]]
                                                     : -r->facts.shortest[a->next[best]];
 
             if (n > most)
@@ -151,8 +152,8 @@ static int32_t choose(struct run *r, int32_t state, enum choice choice)
     }
 }
 
-/* What a finished sequence says. */
-static int check_said(struct run *r, const struct compiled *c, int32_t n_tokens)
+/* Checks the text of a complete sequence. */
+static int check_sequence(struct run *r, const struct compiled *c, int32_t n_tokens)
 {
     const cg_text_format *f = &r->s.format;
     size_t len, begin = strlen(f->begin), end = strlen(f->end) + strlen(f->stop), written = 0;
@@ -167,7 +168,7 @@ static int check_said(struct run *r, const struct compiled *c, int32_t n_tokens)
          !memcmp(text + len - end, f->end, strlen(f->end)) &&
          !memcmp(text + len - strlen(f->stop), f->stop, strlen(f->stop));
     if (!ok)
-        fail(r, c->smiles, "soundness", "'%s' is not framed", text);
+        fail(r, c->smiles, "soundness", "'%s' lacks its tags", text);
     if (ok && cg_enriched_read(&c->split, text + begin, len - begin - end, f->decimals,
                                f->max_integer_digits, r->xyz, &err))
         ok = fail(r, c->smiles, "soundness", "'%s': %s", text, err.msg);
@@ -175,7 +176,7 @@ static int check_said(struct run *r, const struct compiled *c, int32_t n_tokens)
                                 &parsed, &err))
         ok = fail(r, c->smiles, "soundness", "'%s': %s", text, err.msg);
     if (ok && (strcmp(parsed.smiles, c->smiles) || parsed.n_atoms != c->split.n_atoms))
-        ok = fail(r, c->smiles, "soundness", "'%s' says %s of %zu atoms", text, parsed.smiles,
+        ok = fail(r, c->smiles, "soundness", "'%s' contains %s of %zu atoms", text, parsed.smiles,
                   parsed.n_atoms);
     if (ok && (cg_enriched_write(&c->split, (const double(*)[3])r->xyz, f->decimals,
                                  f->max_integer_digits, r->text, r->cap_text, &written, &err) ||
@@ -191,11 +192,11 @@ static int check_said(struct run *r, const struct compiled *c, int32_t n_tokens)
     return ok;
 }
 
-static int walk(struct run *r, const struct compiled *c, enum choice choice)
+static int walk(struct run *r, const struct compiled *c, enum selection selection)
 {
     const cg_program *p = c->program;
     cg_sequence seq = { .limit = p->max_tokens };
-    int rolls = choice == ROLLING ? ROLL_BACKS : 0;
+    int rolls = selection == ROLLING ? ROLL_BACKS : 0;
 
     cg_sequence_begin(&seq, p, r->s.automaton, r->tokens, r->marks);
     while (!seq.done) {
@@ -203,23 +204,23 @@ static int walk(struct run *r, const struct compiled *c, enum choice choice)
             cg_sequence_roll_back(&seq, p, r->s.automaton,
                                   (int32_t)odd_below(&r->random, (uint32_t)seq.field / 3 + 1),
                                   r->marks);
-        cg_sequence_advance(&seq, p, r->s.automaton, choose(r, seq.state, choice), r->tokens,
-                            r->marks);
+        cg_sequence_advance(&seq, p, r->s.automaton, select_transition(r, seq.state, selection),
+                            r->tokens, r->marks);
     }
     r->walks++;
     r->walked_tokens += seq.n_tokens;
     if (seq.done != CG_SEQUENCE_COMPLETE)
         return fail(r, c->smiles, "progress", "not complete after %d tokens", seq.n_tokens);
-    if (choice == LONGEST && seq.n_tokens != p->max_tokens)
+    if (selection == LONGEST && seq.n_tokens != p->max_tokens)
         return fail(r, c->smiles, "progress",
                     "the longest sequence has %d tokens, max_tokens is %d", seq.n_tokens,
                     p->max_tokens);
-    return check_said(r, c, seq.n_tokens);
+    return check_sequence(r, c, seq.n_tokens);
 }
 
 /* ---- completeness --------------------------------------------------------------------------- */
 
-/* Are ids[0, n) a complete sequence? Runs the decoder's own code beside them. */
+/* Returns whether ids[0, n) are a complete sequence, by the code of the decoder. */
 static int accepts(struct run *r, const struct compiled *c, const int32_t *ids, size_t n)
 {
     const cg_automaton *a = r->s.automaton;
@@ -250,12 +251,12 @@ static int accepts(struct run *r, const struct compiled *c, const int32_t *ids, 
     }
 }
 
-/* How the numbers of a text come about. */
+/* The numbers of a text. */
 enum numbers { RANDOM_NUMBERS, ONE_EDGE, MIXED_EDGES };
 
 /*
- * The molecule's text with numbers in its literals, in r->text; number `bad_field` (-1 for none) is
- * text `bad` instead.
+ * Writes the text of a molecule with numbers to r->text; number `bad_field` (-1: none) is malformed
+ * number `bad`. Returns the length.
  */
 static size_t write_text(struct run *r, const struct compiled *c, enum numbers kind, int edge,
                          int64_t bad_field, int bad)
@@ -312,7 +313,7 @@ static int check_bad_text(struct run *r, const struct compiled *c, int bad)
 
 /* ---- one molecule --------------------------------------------------------------------------- */
 
-static void remember_entries(struct run *r, const struct compiled *c)
+static void add_entries(struct run *r, const struct compiled *c)
 {
     for (int32_t f = 0; f < c->program->n_fields; f++) {
         int32_t i = 0;
@@ -322,11 +323,11 @@ static void remember_entries(struct run *r, const struct compiled *c)
         if (i < r->n_entries)
             continue;
         if (i == MAX_ENTRIES) {
-            fail(r, c->smiles, "form", "more than %d ways in which numbers begin", MAX_ENTRIES);
+            fail(r, c->smiles, "form", "more than %d entry states of numbers", MAX_ENTRIES);
             return;
         }
         r->entry[r->n_entries++] = (struct entry) { c->program->entry[f], c, f };
-        /* as many paths as numbers: with soundness, no number is missing */
+        /* as many paths as numbers: given soundness, no number is missing */
         if (r->facts.paths[c->program->entry[f]] != (uint64_t)number_count(&r->s.format))
             fail(r, c->smiles, "completeness", "field %d accepts %llu numbers of %lld", f,
                  (unsigned long long)r->facts.paths[c->program->entry[f]],
@@ -344,13 +345,13 @@ static void check_molecule(struct run *r, const struct compiled *c, int32_t i)
         return;
     }
     if (c->program->fields_per_atom != 3)
-        fail(r, c->smiles, "form", "%d fields an atom", c->program->fields_per_atom);
+        fail(r, c->smiles, "form", "%d fields per atom", c->program->fields_per_atom);
     if (c->program->max_tokens > r->max_tokens)
         r->max_tokens = c->program->max_tokens;
-    remember_entries(r, c);
-    make_room(r, c);
-    for (enum choice choice = ANY; choice < N_CHOICES; choice++)
-        if (!walk(r, c, choice))
+    add_entries(r, c);
+    grow_buffers(r, c);
+    for (enum selection selection = ANY; selection < N_SELECTIONS; selection++)
+        if (!walk(r, c, selection))
             return;
     if (!check_text(r, c, RANDOM_NUMBERS, 0) || !check_text(r, c, MIXED_EDGES, 0) ||
         !check_text(r, c, ONE_EDGE, i % NUMBER_EDGES))
@@ -360,9 +361,9 @@ static void check_molecule(struct run *r, const struct compiled *c, int32_t i)
         check_bad_text(r, c, (int)odd_below(&r->random, NUMBER_BAD));
 }
 
-/* ---- every number, behind every kind of text ------------------------------------------------ */
+/* ---- every number after every kind of literal ----------------------------------------------- */
 
-/* Text before field f, from the digit or begin tag in front of it. */
+/* Writes the text before field f, from the previous number or the begin tag on. */
 static size_t text_before(const struct run *r, const struct compiled *c, int32_t f, char *out)
 {
     const uint32_t *literal_at = c->split.literal_at + f / 3;
@@ -384,7 +385,7 @@ static size_t text_before(const struct run *r, const struct compiled *c, int32_t
     return (size_t)(at - out);
 }
 
-static int accepts_piece(const struct run *r, const struct entry *e, const int32_t *ids, size_t n)
+static int accepts_field(const struct run *r, const struct entry *e, const int32_t *ids, size_t n)
 {
     const cg_automaton *a = r->s.automaton;
     const cg_program *p = e->at->program;
@@ -412,7 +413,7 @@ static int check_every_number(struct run *r, const struct entry *e)
     size_t before;
     char *number;
 
-    make_room(r, e->at);
+    grow_buffers(r, e->at);
     before = text_before(r, e->at, e->field, r->text);
     number = r->text + before;
     for (int64_t i = 0; i < number_count(&r->s.format); i++) {
@@ -428,8 +429,8 @@ static int check_every_number(struct run *r, const struct entry *e)
             first++;
         for (last = first; last < r->encoded.n && r->encoded.spans[last].end <= len; last++)
             ;
-        r->pieces++;
-        if (!accepts_piece(r, e, r->encoded.ids + first, last - first))
+        r->numbers++;
+        if (!accepts_field(r, e, r->encoded.ids + first, last - first))
             return fail(r, e->at->smiles, "completeness", "'%s' is not accepted", r->text);
     }
     return 1;
@@ -453,10 +454,10 @@ static void *compile_all(void *arg)
     return NULL;
 }
 
-/* A fresh instance, compiled by two threads from either end, beside the programs there are. */
+/* A new instance, compiled by two threads from both ends, gives the same programs. */
 static void check_threads(struct run *r)
 {
-    void *self = subject_another(&r->s);
+    void *self = subject_create_instance(&r->s);
     const cg_automaton *a = r->s.ops->automaton(self);
     size_t n = (size_t)r->n_compiled;
     struct job job[2] = { { r, self, 0, 1, must_alloc(n, sizeof(cg_program *)) },
@@ -473,9 +474,9 @@ static void check_threads(struct run *r)
         const cg_program *p = job[0].program[i], *q = job[1].program[i];
 
         if (!p || !q)
-            fail(r, c->smiles, "threads", "refused beside another thread");
+            fail(r, c->smiles, "threads", "refused with two threads");
         else if (!tables_same(a, p, a, q) || !tables_same(a, p, r->s.automaton, c->program))
-            fail(r, c->smiles, "threads", "another program than that of one thread");
+            fail(r, c->smiles, "threads", "another program than with one thread");
     }
     for (int t = 0; t < 2; t++) {
         for (int32_t i = 0; i < r->n_compiled; i++)
@@ -485,9 +486,9 @@ static void check_threads(struct run *r)
     r->s.ops->destroy(self);
 }
 
-/* ---- a run ---------------------------------------------------------------------------------- */
+/* ---- run ------------------------------------------------------------------------------------ */
 
-/* The canonical SMILES through the whole template, as the engine builds it. */
+/* Compiles the canonical SMILES through the molecule template, as the engine does. */
 static void compile_molecule(struct run *r, const molecule *m)
 {
     struct compiled *c = &r->compiled[r->n_compiled];
@@ -507,14 +508,14 @@ static void compile_molecule(struct run *r, const molecule *m)
     r->n_compiled++;
 }
 
-/* An odd token_numbers as it stands: RDKit would number its rings anew. */
-static void compile_spelling(struct run *r, const molecule *m)
+/* Compiles a generated SMILES as given: RDKit would renumber its rings. */
+static void compile_input(struct run *r, const molecule *m)
 {
     struct compiled *c = &r->compiled[r->n_compiled];
     cg_error err = CG_ERROR_INIT;
 
     if (cg_enriched_split_smiles(m->input, strlen(m->input), &c->split, NULL) != CG_OK)
-        return; /* ambiguous in brackets, though not in its canonical form */
+        return; /* ambiguous in brackets, unlike its canonical form */
     c->smiles = m->input;
     c->program = subject_compile(&r->s, r->s.self, &c->split, &err);
     if (c->program)
@@ -536,7 +537,7 @@ static void measure(const struct run *r)
         r->s.ops->release(r->s.self, p);
     }
     start = cg_now() - start;
-    printf("%s: warm compile %.2f us a molecule of %.1f atoms, %.0f tokens at most on average, "
+    printf("%s: warm compile %.2f us per molecule of %.1f atoms; max_tokens %.0f on average, "
            "%lld at most\n",
            r->s.name, 1e6 * start / r->n_canonical, (double)atoms / r->n_canonical,
            tokens / r->n_canonical, (long long)r->max_tokens);
@@ -561,22 +562,22 @@ static int32_t test(const char *name, const char *plugin, const molecule_set *se
     r->n_canonical = r->n_compiled;
     for (int32_t i = 0; i < set->n; i++)
         if (set->items[i].odd && strcmp(set->items[i].input, set->items[i].canonical))
-            compile_spelling(r, &set->items[i]);
+            compile_input(r, &set->items[i]);
     compiled = cg_now();
     for (int32_t i = 0; i < r->n_compiled; i++)
         check_molecule(r, &r->compiled[i], i);
     for (int32_t i = 0; i < r->n_entries && every_number; i++)
         check_every_number(r, &r->entry[i]);
     check_threads(r);
-    printf("%s: %d molecules and %d spellings: %lld walks of %lld tokens, %lld texts accepted, "
-           "%lld malformed ones refused\n",
+    printf("%s: %d molecules and %d inputs: %lld walks of %lld tokens, %lld texts accepted, %lld "
+           "malformed ones refused\n",
            name, r->n_canonical, r->n_compiled - r->n_canonical, (long long)r->walks,
            (long long)r->walked_tokens, (long long)r->complete_texts, (long long)r->bad_texts);
     if (every_number)
-        printf("%s: every number behind %d kinds of text: %lld\n", name, r->n_entries,
-               (long long)r->pieces);
-    printf("%s: %d states, %d transitions, %d columns, %d kinds of text before a number\n", name,
-           r->facts.n_states, r->compiled[r->n_compiled - 1].program->n_transitions,
+        printf("%s: every number after %d kinds of literal: %lld\n", name, r->n_entries,
+               (long long)r->numbers);
+    printf("%s: %d states, %d transitions, %d head rows, %d kinds of literal before a number\n",
+           name, r->facts.n_states, r->compiled[r->n_compiled - 1].program->n_transitions,
            r->compiled[r->n_compiled - 1].program->n_head_rows, r->n_entries);
     if (r->n_canonical)
         measure(r);
@@ -636,11 +637,11 @@ int main(int argc, char **argv)
     molecule_set_init(&set, n, seed, full ? getenv("CONFGEN_SHARED") : NULL);
     molecule_set_print(&set);
     for (int i = 0; i < ODD_N_FEATURES && n >= QUICK; i++)
-        if (!set.spelled[i]) {
-            printf("FAILED no molecule holds '%s'\n", odd_feature_name(i));
+        if (!set.input_with[i]) {
+            printf("FAILED no molecule has feature '%s'\n", odd_feature_name(i));
             failures++;
         }
-    printf("%.1f s to find them\n", cg_now() - start);
+    printf("%.1f s to collect them\n", cg_now() - start);
     for (int32_t i = 0; i < n_names; i++)
         failures += test(names[i], plugin, &set, seed, full);
     molecule_set_finish(&set);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * grammar at its limits: texts between atoms that are ever new cost bounded memory and are compiled
- * all the same; one that is too long is refused; 4 integer digits and 5 decimals are served.
+ * Limits of the grammar plugin: an unlimited number of distinct literals is compiled in bounded
+ * memory; a literal that is too long is refused; 4 integer digits and 5 decimals are supported.
  *
  *     test_limits PLUGIN.so
  */
@@ -15,9 +15,9 @@
 #include "tables_check.h"
 
 enum {
-    GAP = 4000,        /* bytes of a text between two atoms */
-    GAPS = 4200,       /* different ones: more than are remembered */
-    MEMORY = 96 << 20, /* that is more than enough for tables and what is remembered */
+    LITERAL = 4000,    /* bytes of a literal between two atoms */
+    LITERALS = 4200,   /* distinct ones: more than the plugin caches */
+    MEMORY = 96 << 20, /* bytes, ample for the tables and the cache */
 };
 
 static const char *plugin_path;
@@ -88,13 +88,13 @@ static void teardown(void)
     self = NULL;
 }
 
-/* Two atoms with `len` bytes between them, which tell `number`. */
+/* Compiles two atoms with a literal of `len` bytes between them that encodes `number`. */
 static cg_status compile(uint32_t len, int number, cg_program **ret)
 {
     char *text = malloc(len + 16);
     cg_range literal[3];
     cg_literals t = { CG_SIZED(cg_literals), .n_atoms = 2, .text = text, .literal = literal };
-    cg_status status;
+    cg_status st;
 
     ck_assert_ptr_nonnull(text);
     strcpy(text, "[C]<");
@@ -106,29 +106,29 @@ static cg_status compile(uint32_t len, int number, cg_program **ret)
     literal[0] = (cg_range) { 0, 4 };
     literal[1] = (cg_range) { 4, 4 + len };
     literal[2] = (cg_range) { 4 + len, 5 + len };
-    status = ops->compile(self, &t, ret, &err);
+    st = ops->compile(self, &t, ret, &err);
     free(text);
-    return status;
+    return st;
 }
 
-START_TEST(ever_new_texts_cost_bounded_memory)
+START_TEST(distinct_literals_take_bounded_memory)
 {
     cg_program *first = NULL, *again = NULL, *last = NULL, *twice = NULL;
 
     create();
-    ck_assert_int_eq(compile(GAP, 1, &first), CG_OK);
-    for (int i = 2; i < GAPS; i++) {
+    ck_assert_int_eq(compile(LITERAL, 1, &first), CG_OK);
+    for (int i = 2; i < LITERALS; i++) {
         cg_program *p = NULL;
 
-        ck_assert_msg(compile(GAP, i, &p) == CG_OK, "text %d: %s", i, err.msg);
+        ck_assert_msg(compile(LITERAL, i, &p) == CG_OK, "text %d: %s", i, err.msg);
         ck_assert_msg(live < MEMORY, "text %d: %lld bytes", i, (long long)live);
         ops->release(self, p);
     }
-    ck_assert_int_gt(live, MEMORY / 2); /* else nothing was tested */
-    ck_assert_int_eq(compile(GAP, 1, &again), CG_OK);
+    ck_assert_int_gt(live, MEMORY / 2); /* otherwise nothing was tested */
+    ck_assert_int_eq(compile(LITERAL, 1, &again), CG_OK);
     ck_assert(tables_same(ops->automaton(self), first, ops->automaton(self), again));
-    ck_assert_int_eq(compile(GAP, GAPS, &last), CG_OK);
-    ck_assert_int_eq(compile(GAP, GAPS, &twice), CG_OK);
+    ck_assert_int_eq(compile(LITERAL, LITERALS, &last), CG_OK);
+    ck_assert_int_eq(compile(LITERAL, LITERALS, &twice), CG_OK);
     ck_assert(tables_same(ops->automaton(self), last, ops->automaton(self), twice));
     ck_assert(!tables_same(ops->automaton(self), last, ops->automaton(self), first));
     ops->release(self, first);
@@ -138,7 +138,7 @@ START_TEST(ever_new_texts_cost_bounded_memory)
 }
 END_TEST
 
-START_TEST(a_text_that_is_too_long_is_refused)
+START_TEST(a_literal_that_is_too_long_is_refused)
 {
     cg_program *p = NULL;
 
@@ -149,12 +149,12 @@ START_TEST(a_text_that_is_too_long_is_refused)
     ck_assert_int_eq(compile(4097, 1, &p), CG_ERR_LIMIT);
     ck_assert_ptr_null(p);
     ck_assert_ptr_nonnull(strstr(err.msg, "4097 bytes between two atoms; at most 4096"));
-    ck_assert_int_eq(compile(20, 2, &p), CG_OK); /* and it goes on */
+    ck_assert_int_eq(compile(20, 2, &p), CG_OK); /* others still compile */
     ops->release(self, p);
 }
 END_TEST
 
-START_TEST(the_longest_numbers_are_served)
+START_TEST(the_longest_numbers_are_supported)
 {
     tables_facts facts = { .vocabulary = vocabulary };
     cg_program *p = NULL;
@@ -184,9 +184,9 @@ int main(int argc, char **argv)
     plugin_path = argv[1];
     tcase_set_timeout(tcase, 120);
     tcase_add_checked_fixture(tcase, setup, teardown);
-    tcase_add_test(tcase, ever_new_texts_cost_bounded_memory);
-    tcase_add_test(tcase, a_text_that_is_too_long_is_refused);
-    tcase_add_test(tcase, the_longest_numbers_are_served);
+    tcase_add_test(tcase, distinct_literals_take_bounded_memory);
+    tcase_add_test(tcase, a_literal_that_is_too_long_is_refused);
+    tcase_add_test(tcase, the_longest_numbers_are_supported);
     suite_add_tcase(suite, tcase);
     runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

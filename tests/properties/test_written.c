@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Numbers that are written through the grammar's tables: for many molecules, with a random number
- * at every coordinate, the tokens are those that the tokenizer makes of the text.
+ * Number paths through the automaton of the grammar plugin: for many molecules with random numbers
+ * at every coordinate, the tokens are the canonical tokens of the text.
  *
  *     test_written PLUGIN.so TOKENIZER
  *
- * Status 0: so it is; 1: the first counterexamples are printed.
+ * Status 0: the property holds; 1: the first counterexamples are printed.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,19 +16,19 @@
 #include "numbers.h"
 #include "subject.h"
 
-enum { MOLECULES = 1000, SHOWN = 20, THREADS = 32, MOST_TRIES = 64 };
+enum { MOLECULES = 1000, SHOWN = 20, THREADS = 32, MAX_STEPS = 64 };
 
 struct run {
     subject s;
     odd_random random;
     cg_token_number *token_numbers; /* [vocabulary] */
     cg_tokens encoded;
-    int64_t texts, numbers, tokens, tries;
-    int32_t most_tries; /* of a number */
+    int64_t texts, numbers, tokens, steps;
+    int32_t max_steps; /* of a number */
     int32_t failures;
 };
 
-static void learn_spelling(struct run *r)
+static void make_token_numbers(struct run *r)
 {
     const cg_vocabulary *v = &r->s.vocabulary.vocabulary;
 
@@ -42,38 +42,39 @@ static void learn_spelling(struct run *r)
     }
 }
 
-/* Append the number nearest to x; threads share the search, or there is one. */
-static int write_number(struct run *r, const cg_program *p, cg_sequence *seq, int32_t *tokens,
-                        cg_atom_mark *marks, float x, int32_t n_threads)
+/* Appends x, rounded; n_threads threads share the search. @return 1 if a path was found */
+static int append_number(struct run *r, const cg_program *p, cg_sequence *seq, int32_t *tokens,
+                         cg_atom_mark *marks, float x, int32_t n_threads)
 {
     const cg_automaton *a = r->s.automaton;
     cg_decimal number;
-    cg_number_path w;
-    int became;
+    cg_number_path path;
+    int result;
 
     if (!cg_decimal_from_float(x, r->s.format.decimals, &number))
         return 0;
-    cg_number_path_begin(&w, &number, a, seq->state, r->token_numbers[tokens[seq->n_tokens - 1]]);
+    cg_number_path_begin(&path, &number, a, seq->state,
+                         r->token_numbers[tokens[seq->n_tokens - 1]]);
     do {
         int32_t least = INT32_MAX;
 
         for (int32_t t = 0; t < n_threads; t++) {
-            int32_t mine = cg_number_path_find(&w, a, r->token_numbers, t, n_threads);
+            int32_t mine = cg_number_path_find(&path, a, r->token_numbers, t, n_threads);
 
             least = mine < least ? mine : least;
         }
-        became = cg_number_path_step(&w, a, r->token_numbers, least);
-    } while (became == CG_NUMBER_PATH_RUNNING);
+        result = cg_number_path_step(&path, a, r->token_numbers, least);
+    } while (result == CG_NUMBER_PATH_RUNNING);
     r->numbers++;
-    r->tries += w.n_steps;
-    if (w.n_steps > r->most_tries)
-        r->most_tries = w.n_steps;
-    if (became == CG_NUMBER_PATH_FOUND)
-        cg_number_path_append(&w, seq, p, a, tokens, marks);
-    return became == CG_NUMBER_PATH_FOUND;
+    r->steps += path.n_steps;
+    if (path.n_steps > r->max_steps)
+        r->max_steps = path.n_steps;
+    if (result == CG_NUMBER_PATH_FOUND)
+        cg_number_path_append(&path, seq, p, a, tokens, marks);
+    return result == CG_NUMBER_PATH_FOUND;
 }
 
-/* The molecule's text is put together beside its tokens. 1 if they are what they should be. */
+/* Builds the text and the tokens of a molecule. @return 1 if the tokens are canonical */
 static int write_molecule(struct run *r, const cg_enriched_split *split, const cg_program *p,
                           int32_t *tokens, cg_atom_mark *marks, char *text)
 {
@@ -81,7 +82,7 @@ static int write_molecule(struct run *r, const cg_enriched_split *split, const c
     cg_sequence seq = { .n_tokens = 1, .limit = p->max_tokens + 1 };
     char *at = stpcpy(text, f->begin);
 
-    tokens[0] = p->forced_token[0]; /* a prompt, of any token */
+    tokens[0] = p->forced_token[0]; /* any token serves as the prompt */
     cg_sequence_begin(&seq, p, r->s.automaton, tokens, marks);
     for (int32_t i = 0; i < p->n_fields; i++) {
         const uint32_t *literal = split->literal_at + i / 3;
@@ -100,7 +101,7 @@ static int write_molecule(struct run *r, const cg_enriched_split *split, const c
         at = stpcpy(at, number);
         *at = '\0';
         if (seq.done || seq.field != i ||
-            !write_number(r, p, &seq, tokens, marks, strtof(number, NULL), i % 7 ? 1 : THREADS))
+            !append_number(r, p, &seq, tokens, marks, strtof(number, NULL), i % 7 ? 1 : THREADS))
             return 0;
     }
     memcpy(at, split->text + split->literal_at[split->n_atoms],
@@ -135,7 +136,7 @@ static void check(struct run *r, const char *smiles, const cg_enriched_split *sp
     free(tokens);
 }
 
-/* As it is written by RDKit, and an odd one as it was spelled too. */
+/* Checks the canonical SMILES of a molecule, and the input of a generated one. */
 static void check_item(struct run *r, const molecule *m)
 {
     const char *const texts[] = { m->canonical, m->input };
@@ -169,21 +170,21 @@ int main(int argc, char **argv)
         return 2;
     }
     subject_open(&r.s, argv[2], argv[1], "grammar");
-    learn_spelling(&r);
+    make_token_numbers(&r);
     molecule_set_init(&set, MOLECULES, 2, NULL);
     for (int32_t i = 0; i < set.n; i++)
         check_item(&r, &set.items[i]);
     printf("%s: %lld texts of %lld numbers and %lld tokens; steps of a search: %.2f on average, %d "
            "at most; %d failures\n",
            r.s.name, (long long)r.texts, (long long)r.numbers, (long long)r.tokens,
-           (double)r.tries / (double)(r.numbers ? r.numbers : 1), (int)r.most_tries,
+           (double)r.steps / (double)(r.numbers ? r.numbers : 1), (int)r.max_steps,
            (int)r.failures);
     if (r.texts < MOLECULES) {
         printf("FAILED %s: too few texts\n", r.s.name);
         r.failures++;
     }
-    if (r.most_tries > MOST_TRIES) { /* far from the bound of a search */
-        printf("FAILED %s: a search of %d steps\n", r.s.name, (int)r.most_tries);
+    if (r.max_steps > MAX_STEPS) { /* far below the bound of a search */
+        printf("FAILED %s: a search of %d steps\n", r.s.name, (int)r.max_steps);
         r.failures++;
     }
     molecule_set_finish(&set);
