@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * flash on CUDA, host side: which kernel with which grid, and the checks that only the host can
- * make. decode_tile.cuh and prefill_tile.cuh compute.
+ * make. decode.cu, prefill.cu and prefill90.cu compute.
  */
 #include <math.h>
 #include <string.h>
@@ -41,9 +41,9 @@ typedef struct cuda_plan {
     const void *kernel;
     unsigned threads;
     size_t smem;
-    int32_t chunk_pieces; /* decode */
-    int32_t n_chunks;     /* decode: that the longest sequence has; prefill: 1 */
-    uint32_t *finished;   /* decode with several chunks: device memory, else NULL */
+    int32_t split_kv_blocks; /* decode */
+    int32_t n_chunks;        /* decode: that the longest sequence has; prefill: 1 */
+    uint32_t *finished;      /* decode with several chunks: device memory, else NULL */
 } cuda_plan;
 
 #define CHECK(host, call, err) check(host, (call), #call, err)
@@ -80,10 +80,10 @@ static cg_status supports(const cg_host *host, const cg_attention_problem *p, cg
     if (p->head_dim != 64 && p->head_dim != 128)
         return host->fail(err, CG_ERR_UNSUPPORTED,
                           "head size %d: on CUDA flash is built for 64 and 128", p->head_dim);
-    if (p->paged && p->block_tokens % FLASH_CUDA_PIECE)
+    if (p->paged && p->block_tokens % FLASH_KV_BLOCK)
         return host->fail(err, CG_ERR_UNSUPPORTED,
                           "pages of %d tokens: on CUDA flash wants a multiple of %d",
-                          p->block_tokens, FLASH_CUDA_PIECE);
+                          p->block_tokens, FLASH_KV_BLOCK);
     /* rows, tiles and blocks are counted in 32 bits */
     if (rows + (int64_t)FLASH_DECODE_ROWS * p->max_seqs > INT32_MAX / p->n_kv_heads ||
         p->max_kv_len > INT32_MAX - 1024)
@@ -116,24 +116,24 @@ static int32_t divide_up(int32_t a, int32_t b)
 static cg_status cut(cuda_plan *f, int32_t multiprocessors, cg_error *err)
 {
     const cg_attention_problem *p = &f->problem;
-    int32_t pieces = divide_up(p->max_kv_len, FLASH_CUDA_PIECE);
+    int32_t pieces = divide_up(p->max_kv_len, FLASH_KV_BLOCK);
     int64_t blocks = (int64_t)p->max_seqs * p->n_kv_heads;
     int64_t chunks = (int64_t)BLOCKS_PER_MULTIPROCESSOR * multiprocessors / blocks;
 
     if (p->flags & CG_ATTENTION_BATCH_INVARIANT) {
-        f->chunk_pieces = FIXED_CHUNK / FLASH_CUDA_PIECE;
+        f->split_kv_blocks = FIXED_CHUNK / FLASH_KV_BLOCK;
     } else {
         chunks = chunks < 1 ? 1 : chunks > pieces ? pieces : chunks;
-        f->chunk_pieces =
+        f->split_kv_blocks =
             divide_up(divide_up(pieces, (int32_t)chunks), FLASH_DECODE_WARPS) * FLASH_DECODE_WARPS;
-        if (f->chunk_pieces < MIN_CHUNK / FLASH_CUDA_PIECE)
-            f->chunk_pieces = MIN_CHUNK / FLASH_CUDA_PIECE;
+        if (f->split_kv_blocks < MIN_CHUNK / FLASH_KV_BLOCK)
+            f->split_kv_blocks = MIN_CHUNK / FLASH_KV_BLOCK;
     }
-    f->n_chunks = divide_up(pieces, f->chunk_pieces);
+    f->n_chunks = divide_up(pieces, f->split_kv_blocks);
     if (f->n_chunks > MAX_CHUNKS)
         return f->host->fail(err, CG_ERR_UNSUPPORTED,
                              "%d cached tokens in chunks of %d: flash takes %d chunks at most",
-                             p->max_kv_len, f->chunk_pieces * FLASH_CUDA_PIECE, MAX_CHUNKS);
+                             p->max_kv_len, f->split_kv_blocks * FLASH_KV_BLOCK, MAX_CHUNKS);
     return CG_OK;
 }
 
@@ -167,7 +167,7 @@ static void pick_decode(cuda_plan *f)
 {
     const cg_attention_problem *p = &f->problem;
 
-    f->kernel = flash_decode_kernel(p->head_dim, p->dtype == CG_F16, p->paged);
+    f->kernel = flash_get_decode_kernel(p->head_dim, p->dtype == CG_F16, p->paged);
     f->rows = FLASH_DECODE_ROWS;
     f->threads = FLASH_DECODE_WARPS * 32;
     f->smem = (size_t)flash_decode_smem(p->head_dim);
@@ -178,7 +178,7 @@ static void pick_decode(cuda_plan *f)
 static cg_status pick_prefill(cuda_plan *f, cg_error *err)
 {
     const cg_attention_problem *p = &f->problem;
-    const void *kernel = flash_prefill90_kernel(p->head_dim, p->dtype == CG_F16, p->paged);
+    const void *kernel = flash_get_prefill90_kernel(p->head_dim, p->dtype == CG_F16, p->paged);
     int64_t rows = (int64_t)p->max_tokens * f->group / p->max_seqs;
     struct cudaFuncAttributes has;
     cg_status st = CHECK(f->host, cudaFuncGetAttributes(&has, kernel), err);
@@ -195,7 +195,7 @@ static cg_status pick_prefill(cuda_plan *f, cg_error *err)
         return CG_OK;
     }
     f->rows = rows <= SHORT_ROWS ? FLASH_PREFILL_SHORT_ROWS : FLASH_PREFILL_ROWS;
-    f->kernel = flash_prefill_kernel(p->head_dim, f->rows, p->dtype == CG_F16, p->paged);
+    f->kernel = flash_get_prefill_kernel(p->head_dim, f->rows, p->dtype == CG_F16, p->paged);
     f->threads = FLASH_PREFILL_WARPS * 32;
     f->smem = (size_t)flash_prefill_smem(p->head_dim, f->rows);
     return CG_OK;
@@ -288,10 +288,10 @@ static cg_status check_args(const cuda_plan *f, const cg_attention_args *a, cg_e
         return CG_OK;
     if ((st = cg_attention_check_view(host, p, a->kv, err)) != CG_OK)
         return st;
-    if (p->paged && a->kv->block_tokens % FLASH_CUDA_PIECE)
+    if (p->paged && a->kv->block_tokens % FLASH_KV_BLOCK)
         return host->fail(err, CG_ERR_MISMATCH,
                           "pages of %d tokens: on CUDA flash wants a multiple of %d",
-                          a->kv->block_tokens, FLASH_CUDA_PIECE);
+                          a->kv->block_tokens, FLASH_KV_BLOCK);
     if (!a->q || !a->out || !a->q_start || !a->slot || !a->kv_len ||
         (!a->workspace && f->n_chunks > 1))
         return host->fail(err, CG_ERR_USAGE, "an attention call without memory");
@@ -337,18 +337,18 @@ static cg_status run(void *self, const cg_attention_args *a, cg_error *err)
         .page_table = a->kv->page_table,
         .q_stride = a->q_stride,
         .out_stride = a->out_stride,
-        .block_stride = a->kv->block_stride,
+        .page_stride = a->kv->block_stride,
         .head_stride = a->kv->head_stride,
         .token_stride = a->kv->token_stride,
         .table_stride = a->kv->table_stride,
-        .block_pieces = a->kv->block_tokens / FLASH_CUDA_PIECE,
+        .page_kv_blocks = a->kv->block_tokens / FLASH_KV_BLOCK,
         .n_seqs = a->n_seqs,
         .n_kv_heads = p->n_kv_heads,
         .group = f->group,
         .window = p->window,
         .scale = fmaxf(fabsf(p->scale) * log2e, least),
         .sign_flip = p->scale < 0 ? 0x80008000u : 0,
-        .chunk_pieces = f->chunk_pieces,
+        .split_kv_blocks = f->split_kv_blocks,
         .max_rows = p->max_tokens * f->group,
         .partial_acc = a->workspace,
         .partial_ml =

@@ -1,106 +1,284 @@
 /* SPDX-License-Identifier: MIT */
-/* The decode kernels: what their variants share, and the variants. decode_tile.cuh explains. */
+/*
+ * Decode: few query rows against many keys. Every key and value is read once.
+ *
+ * Index map. Thread block (x, y) computes row tile x / n_kv_heads of key/value head x % n_kv_heads
+ * against the y-th key split that the tile sees. Row tiles [0, n_seqs) are the first 16 rows of
+ * each sequence. The others are found from q_start: sequence i has room for tiles
+ * floor(q_start[i] g / 16) <= x - n_seqs < floor(q_start[i+1] g / 16), never fewer than it has
+ * further tiles. A thread block without work exits at once.
+ *
+ * Keys are cut into KV blocks of 16 tokens at absolute positions 0, 16, 32 ...; KV block b belongs
+ * to warp b % 4. Each warp streams its KV blocks through its own ring of stages in shared memory
+ * and keeps a running softmax of all rows. At the end the four warps' results are merged; where the
+ * tile sees several splits, the thread block that finishes last merges these in ascending order.
+ *
+ * Bits. Where a KV block or a split begins, and which warp processes it, depends only on its
+ * position, and tokens hidden from a row change none of its bits: the row's result is a function of
+ * its query, its position, the cached tokens and the plan's split size.
+ *
+ * Sources: Dao et al. 2022, algorithm 1 (tiling); Dao et al. 2023, "Flash-Decoding" (splits).
+ */
 #include "flash_cuda.h"
 #include "mma.cuh"
+#include "not_finite.cuh"
+#include "row_tile.cuh"
+#include "softmax.cuh"
 
-/* A warp's pieces of keys and values: piece0, piece0 + 4 ..., n of them (there may be none). */
-typedef struct stream {
-    const char *k; /* of the key/value head; contiguous: of the slot's first piece of the warp */
+/* Sizes of the kernel for one head size. */
+template <int DIM> struct decode_shape {
+    static constexpr int KK = DIM / 16; /* steps of 16 elements */
+    static constexpr int ROW_BYTES = DIM * 2;
+    static constexpr int TILE = FLASH_KV_BLOCK * ROW_BYTES; /* bytes of K or V of a KV block */
+    static constexpr int STAGES = FLASH_DECODE_STAGES(DIM);
+    static constexpr int RING = STAGES * 2 * TILE; /* bytes of a warp's ring */
+    /* Floats between rows of the exchange: rows g, g + 1 ... are in different banks. */
+    static constexpr int PITCH = DIM + 8;
+};
+
+/* A warp's KV blocks: first_block, first_block + 4 ...; n of them, possibly none. */
+typedef struct kv_stream {
+    const char *k; /* of the key/value head; contiguous: of the warp's first KV block in the slot */
     const char *v;
     int64_t token_stride;
-    int32_t piece0;
+    int32_t first_block;
     int32_t n;
     int32_t lo; /* tokens that are read: lo <= j < hi */
     int32_t hi;
-    /* Pages. Lane l keeps the byte offset of piece 32 m + l, and of the 32 pieces that follow, so
-     * that no copy waits for the table. */
+    /* Paged views only. Lane l holds the byte offset of the warp's KV block 32 m + l, and of the
+     * 32 KV blocks after these, so no copy waits for the page table. */
     const int32_t *table; /* of the slot */
-    int64_t block_stride;
-    int32_t block_pieces;
-    int32_t end; /* of the pieces that are read */
-    int64_t place;
-    int64_t next_place;
-} stream;
+    int64_t page_stride;
+    int32_t page_kv_blocks;
+    int32_t end; /* of the KV blocks that are read */
+    int64_t offset;
+    int64_t next_offset;
+} kv_stream;
 
-/* Byte offset of the warp's piece i from k and v, 0 from piece n_pieces of the sequence. */
-FLASH_INLINE int64_t paged_place(const stream *s, int i, int n_pieces)
+/* Byte offset from k and v of the warp's KV block i; 0 from n_blocks of the sequence on. */
+FLASH_INLINE int64_t paged_offset(const kv_stream *s, int i, int n_blocks)
 {
-    int piece = s->piece0 + i * FLASH_DECODE_WARPS;
+    int block = s->first_block + i * FLASH_DECODE_WARPS;
 
-    if (piece >= n_pieces)
+    if (block >= n_blocks)
         return 0;
-    return __ldg(s->table + piece / s->block_pieces) * s->block_stride +
-           piece % s->block_pieces * FLASH_CUDA_PIECE * s->token_stride;
+    return __ldg(s->table + block / s->page_kv_blocks) * s->page_stride +
+           block % s->page_kv_blocks * FLASH_KV_BLOCK * s->token_stride;
 }
 
-/* Queue the copies of the tokens of a piece of K or of V, as one warp. */
-FLASH_INLINE void copy_piece(const stream *s, uint32_t dst, const char *src, int token, int lane,
-                             int dim)
+/* Queues the copies of K or V of a KV block, as one warp. */
+template <int DIM>
+FLASH_INLINE void copy_kv_block(const kv_stream *s, uint32_t dst, const char *src, int token,
+                                int lane)
 {
-    const int units = dim / 8, rows = 32 / units; /* rows of one pass of the warp */
-    int row = lane / units, unit = lane % units;
+    constexpr int VECTORS = DIM / 8, ROWS = 32 / VECTORS; /* of a row; in one pass of the warp */
+    int row = lane / VECTORS, vector = lane % VECTORS;
 
-    src += row * s->token_stride + unit * 16;
+    src += row * s->token_stride + vector * 16;
 #pragma unroll
-    for (int i = 0; i < FLASH_CUDA_PIECE / rows; i++) {
-        int r = row + i * rows;
+    for (int i = 0; i < FLASH_KV_BLOCK / ROWS; i++) {
+        int r = row + i * ROWS;
 
-        copy_unit(dst + r * dim * 2 + ((unit ^ (r & 7)) << 4), src,
-                  token + r >= s->lo && token + r < s->hi);
-        src += rows * s->token_stride;
+        cp_async_16B(dst + r * DIM * 2 + ((vector ^ (r & 7)) << 4), src,
+                     token + r >= s->lo && token + r < s->hi);
+        src += ROWS * s->token_stride;
     }
 }
 
 /*
- * Queue the warp's piece i into shared memory: K, V behind it. Pieces are fetched in order, each
- * once. Every call is one group of copies, an empty one beyond the last piece.
+ * Queues the copies of the warp's KV block i to a stage: K, then V. KV blocks are loaded in order,
+ * each once. Every call is one group of copies, an empty one after the last KV block.
  */
-FLASH_INLINE void fetch(stream *s, int i, uint32_t dst, int lane, int dim, int paged)
+template <int DIM, bool PAGED>
+FLASH_INLINE void load_kv_block(kv_stream *s, int i, uint32_t dst, int lane)
 {
     if (i < s->n) {
-        int token = (s->piece0 + i * FLASH_DECODE_WARPS) * FLASH_CUDA_PIECE;
+        int token = (s->first_block + i * FLASH_DECODE_WARPS) * FLASH_KV_BLOCK;
         int64_t at;
 
-        if (paged) {
+        if (PAGED) {
             if (i && i % 32 == 0) {
-                s->place = s->next_place;
-                s->next_place = paged_place(s, i + 32 + lane, s->end);
+                s->offset = s->next_offset;
+                s->next_offset = paged_offset(s, i + 32 + lane, s->end);
             }
-            at = __shfl_sync(FULL_WARP, s->place, i % 32);
+            at = __shfl_sync(FULL_WARP, s->offset, i % 32);
         } else {
-            at = (int64_t)i * (FLASH_DECODE_WARPS * FLASH_CUDA_PIECE) * s->token_stride;
+            at = (int64_t)i * (FLASH_DECODE_WARPS * FLASH_KV_BLOCK) * s->token_stride;
         }
-        copy_piece(s, dst, s->k + at, token, lane, dim);
-        copy_piece(s, dst + FLASH_CUDA_PIECE * dim * 2, s->v + at, token, lane, dim);
+        copy_kv_block<DIM>(s, dst, s->k + at, token, lane);
+        copy_kv_block<DIM>(s, dst + FLASH_KV_BLOCK * DIM * 2, s->v + at, token, lane);
     }
-    copies_commit();
+    cp_async_commit();
 }
 
-/* Whether 16 tokens' values are all finite; the lanes look at a part each. */
-FLASH_INLINE bool piece_is_finite(int f16, uint32_t v, int lane, int dim)
+/* Loads the A fragments of the lane's rows from global memory; rows outside the tile are 0. */
+template <int DIM>
+FLASH_INLINE void load_queries(uint32_t (*q)[4], const flash_cuda_call *c, int head, int token0,
+                               int row0, int rows, int g, int t)
+{
+    constexpr int KK = decode_shape<DIM>::KK, ROW_BYTES = decode_shape<DIM>::ROW_BYTES;
+    const int row_a = row0 + g, row_b = row0 + g + 8;
+    const char *heads = c->q + (int64_t)head * c->group * ROW_BYTES + t * 4;
+    const char *a =
+        heads + (token0 + row_a / c->group) * c->q_stride + row_a % c->group * ROW_BYTES;
+    const char *b =
+        heads + (token0 + row_b / c->group) * c->q_stride + row_b % c->group * ROW_BYTES;
+
+#pragma unroll
+    for (int kk = 0; kk < KK; kk++)
+#pragma unroll
+        for (int i = 0; i < 2; i++) {
+            q[kk][2 * i] = q[kk][2 * i + 1] = 0;
+            if (g < rows)
+                q[kk][2 * i] = __ldg((const uint32_t *)(a + kk * 32 + i * 16)) ^ c->sign_flip;
+            if (g + 8 < rows)
+                q[kk][2 * i + 1] = __ldg((const uint32_t *)(b + kk * 32 + i * 16)) ^ c->sign_flip;
+        }
+}
+
+/* p += Q K^T of one KV block. */
+template <int DIM, typename Element>
+FLASH_INLINE void multiply_keys(float (*p)[4], const uint32_t (*q)[4], uint32_t k,
+                                uint32_t k_offset)
+{
+#pragma unroll
+    for (int kk = 0; kk < decode_shape<DIM>::KK; kk++) {
+        uint32_t b[4];
+
+        ldmatrix_x4(b, k + (k_offset ^ kk << 5));
+        mma<Element>(p[0], q[kk], b[0], b[1]);
+        mma<Element>(p[1], q[kk], b[2], b[3]);
+    }
+}
+
+/* Scores of tokens hidden from a row, after its position or older than its window: -infinity. */
+FLASH_INLINE void mask_scores(float (*p)[4], int pos_a, int pos_b, const flash_cuda_call *c,
+                              int token, int t)
+{
+#pragma unroll
+    for (int n = 0; n < 2; n++)
+#pragma unroll
+        for (int e = 0; e < 4; e++) {
+            int j = token + 8 * n + 2 * t + (e & 1), pos = e < 2 ? pos_a : pos_b;
+
+            if (j > pos || (c->window && j <= pos - c->window))
+                p[n][e] = -CUDART_INF_F;
+        }
+}
+
+/* Scores of one KV block become weights; sums and accumulators become relative to the new maximum.
+ */
+template <int DIM>
+FLASH_INLINE void update_softmax(float (*p)[4], softmax soft[2], float (*acc)[4], float scale)
+{
+    float max_a =
+        fmaxf(soft[0].max, row_max(fmaxf(fmaxf(p[0][0], p[0][1]), fmaxf(p[1][0], p[1][1]))));
+    float max_b =
+        fmaxf(soft[1].max, row_max(fmaxf(fmaxf(p[0][2], p[0][3]), fmaxf(p[1][2], p[1][3]))));
+    float factor_a = softmax_factor(soft[0].max, max_a, scale);
+    float factor_b = softmax_factor(soft[1].max, max_b, scale);
+    float offset_a = softmax_offset(max_a, scale);
+    float offset_b = softmax_offset(max_b, scale);
+
+#pragma unroll
+    for (int n = 0; n < 2; n++)
+#pragma unroll
+        for (int e = 0; e < 4; e++)
+            p[n][e] = exp2_fast(__fmaf_rn(p[n][e], scale, e < 2 ? -offset_a : -offset_b));
+    soft[0].max = max_a;
+    soft[1].max = max_b;
+    soft[0].sum = __fmaf_rn(soft[0].sum, factor_a,
+                            __fadd_rn(__fadd_rn(p[0][0], p[0][1]), __fadd_rn(p[1][0], p[1][1])));
+    soft[1].sum = __fmaf_rn(soft[1].sum, factor_b,
+                            __fadd_rn(__fadd_rn(p[0][2], p[0][3]), __fadd_rn(p[1][2], p[1][3])));
+#pragma unroll
+    for (int n = 0; n < DIM / 8; n++) {
+        acc[n][0] = __fmul_rn(acc[n][0], factor_a);
+        acc[n][1] = __fmul_rn(acc[n][1], factor_a);
+        acc[n][2] = __fmul_rn(acc[n][2], factor_b);
+        acc[n][3] = __fmul_rn(acc[n][3], factor_b);
+    }
+}
+
+/* Whether the values of a KV block are all finite; each lane tests a part. */
+template <int DIM, typename Element> FLASH_INLINE bool kv_block_is_finite(uint32_t v, int lane)
 {
     bool finite = true;
 
 #pragma unroll
-    for (int i = 0; i < dim / 16; i++) {
+    for (int i = 0; i < DIM / 16; i++) {
         uint32_t x[4];
 
-        load_unit(x, v + i * 512 + lane * 16);
-        finite = finite && unit_is_finite(f16, x);
+        load_16B(x, v + i * 512 + lane * 16);
+        finite = finite && is_finite_16B<Element>(x);
     }
     return __all_sync(FULL_WARP, finite);
 }
 
-/* Partial results of a row, merged: max is the largest of all before the first is added. */
-typedef struct merged {
+/* acc += weights times the values of one KV block. */
+template <int DIM, typename Element>
+FLASH_INLINE void multiply_values(float (*acc)[4], const float (*p)[4], uint32_t v,
+                                  uint32_t v_offset, bool finite, int lane)
+{
+    uint32_t a[4]; /* the C fragments of 16 tokens are the A fragment of this product */
+
+    pack_weights<Element>(a, p);
+    if (finite) {
+#pragma unroll
+        for (int nn = 0; nn < decode_shape<DIM>::KK; nn++) {
+            uint32_t b[4];
+
+            ldmatrix_x4_trans(b, v + (v_offset ^ nn << 5));
+            mma<Element>(acc[2 * nn], a, b[0], b[1]);
+            mma<Element>(acc[2 * nn + 1], a, b[2], b[3]);
+        }
+    } else {
+        add_not_finite<DIM, Element>(p, v, acc, lane);
+#pragma unroll
+        for (int nn = 0; nn < decode_shape<DIM>::KK; nn++) {
+            uint32_t b[4];
+
+            ldmatrix_x4_trans(b, v + (v_offset ^ nn << 5));
+            make_finite_16B<Element>(b);
+            mma<Element>(acc[2 * nn], a, b[0], b[1]);
+            mma<Element>(acc[2 * nn + 1], a, b[2], b[3]);
+        }
+    }
+}
+
+/* Stores the warp's maxima and sums to ml[16] and its accumulators to rows of `exchange`. */
+template <int DIM>
+FLASH_INLINE void store_warp_result(softmax soft[2], const float (*acc)[4], float2 *ml,
+                                    float *exchange, int rows, int g, int t)
+{
+    constexpr int PITCH = decode_shape<DIM>::PITCH;
+
+    soft[0].sum = row_sum(soft[0].sum);
+    soft[1].sum = row_sum(soft[1].sum);
+    if (t == 0) {
+        ml[g] = make_float2(soft[0].max, soft[0].sum);
+        ml[g + 8] = make_float2(soft[1].max, soft[1].sum);
+    }
+#pragma unroll
+    for (int n = 0; n < DIM / 8; n++) {
+        if (g < rows)
+            *(float2 *)(exchange + g * PITCH + 8 * n + 2 * t) = make_float2(acc[n][0], acc[n][1]);
+        if (g + 8 < rows)
+            *(float2 *)(exchange + (g + 8) * PITCH + 8 * n + 2 * t) =
+                make_float2(acc[n][2], acc[n][3]);
+    }
+}
+
+/* Merged partial results of a row; max is the maximum of all before the first is added. */
+typedef struct merged_row {
     float max;
     float sum;
     float x; /* two neighbouring elements of the accumulator */
     float y;
-} merged;
+} merged_row;
 
-/* ml: max and sum of a part, xy its two elements */
-FLASH_INLINE void merge(merged *m, float2 ml, float2 xy, float scale)
+/* ml: max and sum of a part, xy: its two elements. */
+FLASH_INLINE void merge(merged_row *m, float2 ml, float2 xy, float scale)
 {
     float factor = softmax_factor(ml.x, m->max, scale);
 
@@ -109,72 +287,215 @@ FLASH_INLINE void merge(merged *m, float2 ml, float2 xy, float scale)
     m->y = __fmaf_rn(factor, xy.y, m->y);
 }
 
-/* Two elements of out. */
-FLASH_INLINE void write_out(int f16, const merged *m, char *out)
+template <typename Element> FLASH_INLINE void store_out(const merged_row *m, char *out)
 {
-    *(uint32_t *)out = pack_out(f16, m->x, m->y, __fdiv_rn(1.0f, m->sum));
+    *(uint32_t *)out = pack_out<Element>(m->x, m->y, __fdiv_rn(1.0f, m->sum));
 }
 
-#define DIM   64
-#define F16   0
-#define PAGED 0
-#define NAME  flash_decode_64_bf16_kernel
-#include "decode_tile.cuh"
-
-#define DIM   64
-#define F16   0
-#define PAGED 1
-#define NAME  flash_decode_64_bf16_paged_kernel
-#include "decode_tile.cuh"
-
-#define DIM   64
-#define F16   1
-#define PAGED 0
-#define NAME  flash_decode_64_f16_kernel
-#include "decode_tile.cuh"
-
-#define DIM   64
-#define F16   1
-#define PAGED 1
-#define NAME  flash_decode_64_f16_paged_kernel
-#include "decode_tile.cuh"
-
-#define DIM   128
-#define F16   0
-#define PAGED 0
-#define NAME  flash_decode_128_bf16_kernel
-#include "decode_tile.cuh"
-
-#define DIM   128
-#define F16   0
-#define PAGED 1
-#define NAME  flash_decode_128_bf16_paged_kernel
-#include "decode_tile.cuh"
-
-#define DIM   128
-#define F16   1
-#define PAGED 0
-#define NAME  flash_decode_128_f16_kernel
-#include "decode_tile.cuh"
-
-#define DIM   128
-#define F16   1
-#define PAGED 1
-#define NAME  flash_decode_128_f16_paged_kernel
-#include "decode_tile.cuh"
-
-extern "C" const void *flash_decode_kernel(int head_dim, int f16, int paged)
+/*
+ * Whether this thread block is the last of its row tile and head to finish, the same for all its
+ * threads. Stores of the other thread blocks are visible to it, and the counter is back at 0 for
+ * the next launch.
+ */
+FLASH_INLINE bool is_last_split(uint32_t *finished, int n_splits, int *shared_is_last)
 {
-    static const void *const kernels[2][2][2] = {
-        { { (const void *)flash_decode_64_bf16_kernel,
-            (const void *)flash_decode_64_bf16_paged_kernel },
-          { (const void *)flash_decode_64_f16_kernel,
-            (const void *)flash_decode_64_f16_paged_kernel } },
-        { { (const void *)flash_decode_128_bf16_kernel,
-            (const void *)flash_decode_128_bf16_paged_kernel },
-          { (const void *)flash_decode_128_f16_kernel,
-            (const void *)flash_decode_128_f16_paged_kernel } },
-    };
+    __threadfence();
+    __syncthreads();
+    if (threadIdx.x == 0) {
+        *shared_is_last = atomicAdd(finished, 1) == (uint32_t)n_splits - 1;
+        if (*shared_is_last)
+            *finished = 0;
+        __threadfence();
+    }
+    __syncthreads();
+    return *shared_is_last;
+}
 
-    return kernels[head_dim == 128][f16 != 0][paged != 0];
+template <int DIM, typename Element, bool PAGED>
+__global__ void __launch_bounds__(FLASH_DECODE_WARPS * 32, DIM == 64 ? 4 : 3)
+    flash_decode_kernel(const __grid_constant__ flash_cuda_call c)
+{
+    constexpr int TILE = decode_shape<DIM>::TILE, STAGES = decode_shape<DIM>::STAGES,
+                  RING = decode_shape<DIM>::RING;
+    constexpr int PITCH = decode_shape<DIM>::PITCH, ROW_BYTES = decode_shape<DIM>::ROW_BYTES;
+    extern __shared__ __align__(128) unsigned char shared[];
+    __shared__ float2 shared_ml[FLASH_DECODE_WARPS][FLASH_DECODE_ROWS];
+    __shared__ int shared_is_last;
+    const int warp = threadIdx.x / 32, lane = threadIdx.x % 32, g = lane / 4, t = lane % 4;
+    const int tile = blockIdx.x / c.n_kv_heads, head = blockIdx.x % c.n_kv_heads;
+    int seq = tile, row0 = 0;
+
+    if (tile >= c.n_seqs) {
+        int x = tile - c.n_seqs;
+
+        if (x >= __ldg(c.q_start + c.n_seqs) * c.group / FLASH_DECODE_ROWS)
+            return;
+        seq = sequence_of_tile(&c, FLASH_DECODE_ROWS, 0, lane, x);
+        row0 = (x - __ldg(c.q_start + seq) * c.group / FLASH_DECODE_ROWS + 1) * FLASH_DECODE_ROWS;
+    }
+
+    /* slot and kv_len are undefined where the sequence has no rows: loaded early, used below. */
+    const int token0 = __ldg(c.q_start + seq), tokens = __ldg(c.q_start + seq + 1) - token0;
+    const int kv_len = __ldg(c.kv_len + seq), slot = __ldg(c.slot + seq);
+
+    if (row0 >= tokens * c.group)
+        return;
+
+    /* [lo, hi): tokens that a row of the tile sees; its first row sees them up to pos_lo. */
+    const int pos0 = kv_len - tokens, pos_lo = pos0 + row0 / c.group;
+    const int lo = c.window ? max(0, pos_lo - c.window + 1) : 0;
+    const int first = lo / FLASH_KV_BLOCK, split = blockIdx.y;
+    const int first_split = gridDim.y == 1 ? 0 : first / c.split_kv_blocks;
+    const int begin = max(first, (first_split + split) * c.split_kv_blocks);
+    kv_stream s;
+
+    s.first_block = begin + ((warp - begin) & (FLASH_DECODE_WARPS - 1));
+    s.token_stride = c.token_stride;
+    s.lo = lo;
+    if constexpr (PAGED) {
+        /* Before the end is known, since all else waits for these. Entries after the end are
+         * undefined, and their lanes are not used. */
+        s.table = c.page_table + (int64_t)slot * c.table_stride;
+        s.page_stride = c.page_stride;
+        s.page_kv_blocks = c.page_kv_blocks;
+        s.offset = paged_offset(&s, lane, c.table_stride * c.page_kv_blocks);
+    }
+
+    const int rows = min(FLASH_DECODE_ROWS, tokens * c.group - row0);
+    const int pos_hi = pos0 + (row0 + rows - 1) / c.group, hi = pos_hi + 1;
+    const int end = (hi + FLASH_KV_BLOCK - 1) / FLASH_KV_BLOCK;
+    const int n_splits =
+        gridDim.y == 1 ? 1 : (end - 1) / c.split_kv_blocks - first_split + 1; /* that it sees */
+
+    if (split >= n_splits)
+        return;
+
+    const int stop = min(end, (first_split + split + 1) * c.split_kv_blocks);
+    const uint32_t ring = shared_address(shared) + warp * RING;
+
+    s.k = c.k + head * c.head_stride;
+    s.v = c.v + head * c.head_stride;
+    s.n = (stop - s.first_block + FLASH_DECODE_WARPS - 1) / FLASH_DECODE_WARPS;
+    s.hi = hi;
+    if constexpr (!PAGED) {
+        int64_t at = slot * c.page_stride + s.first_block * (FLASH_KV_BLOCK * c.token_stride);
+
+        s.k += at;
+        s.v += at;
+    }
+#pragma unroll
+    for (int i = 0; i < STAGES; i++)
+        load_kv_block<DIM, PAGED>(&s, i, ring + i * 2 * TILE, lane);
+    if constexpr (PAGED) {
+        s.end = stop;
+        s.next_offset = paged_offset(&s, 32 + lane, s.end);
+    }
+
+    /* The lane's rows a and b of the tile: g and g + 8. */
+    const int pos_a = pos0 + (row0 + g) / c.group, pos_b = pos0 + (row0 + g + 8) / c.group;
+    uint32_t q[DIM / 16][4];
+
+    load_queries<DIM>(q, &c, head, token0, row0, rows, g, t);
+
+    const uint32_t k_offset = k_fragment_offset(lane, DIM), v_offset = v_fragment_offset(lane, DIM);
+    softmax soft[2] = { { -CUDART_INF_F, 0 }, { -CUDART_INF_F, 0 } };
+    float acc[DIM / 8][4];
+    uint32_t stage = ring;
+
+#pragma unroll
+    for (int n = 0; n < DIM / 8; n++)
+#pragma unroll
+        for (int e = 0; e < 4; e++)
+            acc[n][e] = 0;
+
+    for (int i = 0; i < s.n; i++) {
+        const int token = (s.first_block + i * FLASH_DECODE_WARPS) * FLASH_KV_BLOCK;
+        const uint32_t k = stage, v = stage + TILE;
+        float p[2][4] = { { 0, 0, 0, 0 }, { 0, 0, 0, 0 } };
+        bool masked, split_rows, finite = true;
+
+        cp_async_wait<STAGES - 1>();
+        __syncwarp();
+        multiply_keys<DIM, Element>(p, q, k, k_offset);
+        masked = token + FLASH_KV_BLOCK > pos_lo + 1 || (c.window && token <= pos_hi - c.window);
+        split_rows = masked && pos_lo < pos_hi; /* some rows may see tokens hidden from others */
+        if (masked) {
+            mask_scores(p, pos_a, pos_b, &c, token, t);
+            if (split_rows)
+                finite = kv_block_is_finite<DIM, Element>(v, lane);
+        }
+        update_softmax<DIM>(p, soft, acc, c.scale);
+        multiply_values<DIM, Element>(acc, p, v, v_offset, finite, lane);
+        __syncwarp();
+        load_kv_block<DIM, PAGED>(&s, i + STAGES, stage, lane);
+        stage += 2 * TILE;
+        if (stage == ring + RING)
+            stage = ring;
+    }
+    cp_async_wait<0>();
+    __syncwarp();
+    store_warp_result<DIM>(soft, acc, shared_ml[warp], (float *)(shared + warp * RING), rows, g, t);
+    __syncthreads();
+
+    /* Merge the warps. A thread computes two elements of a row. */
+    char *const out = c.out + (int64_t)head * c.group * ROW_BYTES;
+    const int64_t partial_row0 = (int64_t)token0 * c.group + row0;
+
+    for (int x = threadIdx.x; x < rows * (DIM / 2); x += FLASH_DECODE_WARPS * 32) {
+        const int i = x / (DIM / 2), d = x % (DIM / 2) * 2, row = row0 + i;
+        merged_row m = { -CUDART_INF_F, 0, 0, 0 };
+
+#pragma unroll
+        for (int w = 0; w < FLASH_DECODE_WARPS; w++)
+            m.max = fmaxf(m.max, shared_ml[w][i].x);
+#pragma unroll
+        for (int w = 0; w < FLASH_DECODE_WARPS; w++)
+            merge(&m, shared_ml[w][i],
+                  *(const float2 *)(shared + w * RING + (i * PITCH + d) * sizeof(float)), c.scale);
+        if (n_splits == 1) {
+            store_out<Element>(&m, out + (token0 + row / c.group) * c.out_stride +
+                                       row % c.group * ROW_BYTES + d * 2);
+        } else {
+            int64_t at = (int64_t)(split * c.n_kv_heads + head) * c.max_rows + partial_row0 + i;
+
+            *(float2 *)(c.partial_acc + at * DIM + d) = make_float2(m.x, m.y);
+            if (d == 0)
+                *(float2 *)(c.partial_ml + at * 2) = make_float2(m.max, m.sum);
+        }
+    }
+    if (n_splits == 1 || !is_last_split(c.finished + blockIdx.x, n_splits, &shared_is_last))
+        return;
+
+    /* Merge the splits. */
+    for (int x = threadIdx.x; x < rows * (DIM / 2); x += FLASH_DECODE_WARPS * 32) {
+        const int i = x / (DIM / 2), d = x % (DIM / 2) * 2, row = row0 + i;
+        const int64_t step = (int64_t)c.n_kv_heads * c.max_rows;
+        const int64_t at = (int64_t)head * c.max_rows + partial_row0 + i;
+        merged_row m = { -CUDART_INF_F, 0, 0, 0 };
+
+        for (int j = 0; j < n_splits; j++)
+            m.max = fmaxf(m.max, __ldcg(c.partial_ml + (at + j * step) * 2));
+        for (int j = 0; j < n_splits; j++)
+            merge(&m, __ldcg((const float2 *)(c.partial_ml + (at + j * step) * 2)),
+                  __ldcg((const float2 *)(c.partial_acc + (at + j * step) * DIM + d)), c.scale);
+        store_out<Element>(&m, out + (token0 + row / c.group) * c.out_stride +
+                                   row % c.group * ROW_BYTES + d * 2);
+    }
+}
+
+template <int DIM, typename Element> static const void *kernel_of(bool paged)
+{
+    return paged ? (const void *)flash_decode_kernel<DIM, Element, true>
+                 : (const void *)flash_decode_kernel<DIM, Element, false>;
+}
+
+template <int DIM> static const void *kernel_of(bool f16, bool paged)
+{
+    return f16 ? kernel_of<DIM, __half>(paged) : kernel_of<DIM, __nv_bfloat16>(paged);
+}
+
+extern "C" const void *flash_get_decode_kernel(int head_dim, int f16, int paged)
+{
+    return head_dim == 64 ? kernel_of<64>(f16 != 0, paged != 0)
+                          : kernel_of<128>(f16 != 0, paged != 0);
 }

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/** @file prefill.cuh  What both prefill kernels use: rows, weights, units. */
+/** @file prefill.cuh  What both prefill kernels use: rows in order, keys and values, weights. */
 #ifndef FLASH_PREFILL_CUH
 #define FLASH_PREFILL_CUH
 
 #include "flash_cuda.h"
 #include "mma.cuh"
+#include "not_finite.cuh"
+#include "row_tile.cuh"
+#include "softmax.cuh"
 
-/* Every step-th row of a sequence, as token and query head of the group: without division. */
+/* Every step-th row of a sequence as token and query head of the group, without division. */
 typedef struct row_walk {
     int32_t token;
     int32_t head;
@@ -14,7 +17,7 @@ typedef struct row_walk {
     int32_t step_heads;
 } row_walk;
 
-FLASH_INLINE row_walk walk_rows(const flash_cuda_call *c, int row, int step)
+FLASH_INLINE row_walk row_walk_start(const flash_cuda_call *c, int row, int step)
 {
     row_walk w;
 
@@ -25,7 +28,7 @@ FLASH_INLINE row_walk walk_rows(const flash_cuda_call *c, int row, int step)
     return w;
 }
 
-FLASH_INLINE void walk_on(const flash_cuda_call *c, row_walk *w)
+FLASH_INLINE void row_walk_next(const flash_cuda_call *c, row_walk *w)
 {
     w->token += w->step_tokens;
     w->head += w->step_heads;
@@ -35,22 +38,31 @@ FLASH_INLINE void walk_on(const flash_cuda_call *c, row_walk *w)
     }
 }
 
-/* Whether n of the thread's units, `step` bytes apart, are finite. */
-FLASH_INLINE bool units_are_finite(int f16, uint32_t address, int n, int step)
+/* The keys and values that a row tile sees, as one thread copies them: a 16-byte vector of every
+ * n-th token. */
+typedef struct kv_source {
+    int64_t vector; /* byte offset from k and v of the thread's vector; paged: within a page */
+    int32_t lo;     /* tokens that are read: lo <= j < hi */
+    int32_t hi;
+    int32_t row;          /* the thread's first row of a key tile */
+    const int32_t *table; /* paged: of the slot */
+} kv_source;
+
+/* Byte offset of KV block lane % n of key tile j, which has n (KEYS / 16); 0 where no token of it
+ * is read. */
+template <int KEYS>
+FLASH_INLINE int64_t paged_offset(const flash_cuda_call *c, const kv_source *s, int j, int lane)
 {
-    bool finite = true;
+    int block = j * (KEYS / FLASH_KV_BLOCK) + lane % (KEYS / FLASH_KV_BLOCK);
 
-    for (int i = 0; i < n; i++) {
-        uint32_t x[4];
-
-        load_unit(x, address + i * step);
-        finite = finite && unit_is_finite(f16, x);
-    }
-    return finite;
+    if (block * FLASH_KV_BLOCK >= s->hi || (block + 1) * FLASH_KV_BLOCK <= s->lo)
+        return 0;
+    return __ldg(s->table + block / c->page_kv_blocks) * c->page_stride +
+           block % c->page_kv_blocks * FLASH_KV_BLOCK * c->token_stride;
 }
 
-/* Two C fragments of scores become weights, which are added to the sums of the lane's two rows. */
-FLASH_INLINE void weigh(float (*p)[4], softmax *soft, const float *offset, float scale)
+/* Scores of 16 tokens, two C fragments, become weights, which are added to the lane's two sums. */
+FLASH_INLINE void compute_weights(float (*p)[4], softmax *soft, const float *offset, float scale)
 {
 #pragma unroll
     for (int n = 0; n < 2; n++)
@@ -62,25 +74,26 @@ FLASH_INLINE void weigh(float (*p)[4], softmax *soft, const float *offset, float
         }
 }
 
+/* Flips the signs of n of the thread's query vectors, `step` bytes apart. */
 FLASH_INLINE void flip_signs(uint32_t address, int n, int step, uint32_t sign_flip)
 {
     for (int i = 0; i < n; i++)
         for (int e = 0; e < 4; e++) {
             uint32_t at = address + i * step + e * 4;
 
-            store_word(at, load_word(at) ^ sign_flip);
+            store_4B(at, load_4B(at) ^ sign_flip);
         }
 }
 
-FLASH_INLINE void store_global(char *dst, const uint32_t x[4])
+FLASH_INLINE void store_global_16B(char *dst, const uint32_t x[4])
 {
-    uint4 unit;
+    uint4 vector;
 
-    unit.x = x[0];
-    unit.y = x[1];
-    unit.z = x[2];
-    unit.w = x[3];
-    *(uint4 *)dst = unit;
+    vector.x = x[0];
+    vector.y = x[1];
+    vector.z = x[2];
+    vector.w = x[3];
+    *(uint4 *)dst = vector;
 }
 
 #endif

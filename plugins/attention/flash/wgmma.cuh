@@ -51,8 +51,15 @@ FLASH_INLINE void share_writes(void)
 
 /* From here on a thread of the calling warpgroups has n registers, a constant: fewer, or more once
  * others have fewer. */
-#define registers_shrink(n) asm volatile("setmaxnreg.dec.sync.aligned.u32 %0;" ::"n"(n))
-#define registers_grow(n)   asm volatile("setmaxnreg.inc.sync.aligned.u32 %0;" ::"n"(n))
+template <int N> FLASH_INLINE void registers_shrink(void)
+{
+    asm volatile("setmaxnreg.dec.sync.aligned.u32 %0;" ::"n"(N));
+}
+
+template <int N> FLASH_INLINE void registers_grow(void)
+{
+    asm volatile("setmaxnreg.inc.sync.aligned.u32 %0;" ::"n"(N));
+}
 
 /* A barrier in shared memory, 8 bytes. A phase ends with the n-th arrival, then the next begins. */
 FLASH_INLINE void phase_barrier_create(uint32_t at, int n)
@@ -113,7 +120,10 @@ FLASH_INLINE void wgmma_commit(void)
 }
 
 /* Waits until at most n (a constant) of the newest groups are under way. */
-#define wgmma_wait(n) asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(n) : "memory")
+template <int N> FLASH_INLINE void wgmma_wait(void)
+{
+    asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(N) : "memory");
+}
 
 /* The compiler must not move reads of c from here to before, nor what makes c to behind. */
 FLASH_INLINE void registers_settle(float (*c)[4], int n)
@@ -175,22 +185,24 @@ FLASH_INLINE uint32_t shared_descriptor(uint32_t address, uint32_t leading)
                  : "r"((a)[0]), "r"((a)[1]), "r"((a)[2]), "r"((a)[3]), "r"(b), "r"(1))
 
 /* c[16][4] = (add ? c : 0) + Q K^T of 16 elements and 128 tokens */
-FLASH_INLINE void wgmma_scores(int f16, float (*c)[4], uint32_t q, uint32_t k, int add)
+template <typename Element>
+FLASH_INLINE void wgmma_scores(float (*c)[4], uint32_t q, uint32_t k, int add)
 {
-    if (f16)
+    if constexpr (is_f16<Element>)
         WGMMA_S(128, "f16", c, q, k, add);
     else
         WGMMA_S(128, "bf16", c, q, k, add);
 }
 
-/* c[n / 8][4] += P V of 16 tokens and n (64 or 128) elements */
-FLASH_INLINE void wgmma_values(int f16, int n, float (*c)[4], const uint32_t p[4], uint32_t v)
+/* c[N / 8][4] += P V of 16 tokens and N (64 or 128) elements */
+template <int N, typename Element>
+FLASH_INLINE void wgmma_values(float (*c)[4], const uint32_t p[4], uint32_t v)
 {
-    if (n == 64 && f16)
+    if constexpr (N == 64 && is_f16<Element>)
         WGMMA_R(64, "f16", c, p, v);
-    else if (n == 64)
+    else if constexpr (N == 64)
         WGMMA_R(64, "bf16", c, p, v);
-    else if (f16)
+    else if constexpr (is_f16<Element>)
         WGMMA_R(128, "f16", c, p, v);
     else
         WGMMA_R(128, "bf16", c, p, v);
