@@ -195,7 +195,7 @@ void cg_team_loop(cg_team *t, int64_t n, cg_loop_fn fn, void *ctx)
 
 /* ---- queue ------------------------------------------------------------------------------ */
 
-struct job {
+struct queued_job {
     cg_job_fn fn;
     void *arg;
 };
@@ -206,7 +206,7 @@ struct cg_queue {
     pthread_mutex_t lock;
     pthread_cond_t not_empty, not_full;
     struct {
-        struct job *ring; /* [bound] waiting jobs: `count` from `head` on */
+        struct queued_job *ring; /* [bound] waiting jobs: `count` from `head` on */
         int head, count;
         int stop;
     } locked; /* guarded by `lock` */
@@ -224,7 +224,7 @@ static void *queue_main(void *p)
 
     free(p);
     for (;;) {
-        struct job job;
+        struct queued_job job;
 
         pthread_mutex_lock(&q->lock);
         while (!q->locked.count && !q->locked.stop)
@@ -288,7 +288,7 @@ void cg_queue_push(cg_queue *q, cg_job_fn fn, void *arg)
     pthread_mutex_lock(&q->lock);
     while (q->locked.count == q->bound)
         pthread_cond_wait(&q->not_full, &q->lock);
-    q->locked.ring[(q->locked.head + q->locked.count) % q->bound] = (struct job) { fn, arg };
+    q->locked.ring[(q->locked.head + q->locked.count) % q->bound] = (struct queued_job) { fn, arg };
     q->locked.count++;
     pthread_cond_signal(&q->not_empty);
     pthread_mutex_unlock(&q->lock);

@@ -2,8 +2,8 @@
 #include "eval/bootstrap.h"
 
 #include "base/error.h"
+#include "base/philox.h"
 #include "base/size.h"
-#include "sequence/rng.h"
 #include "eval/quantile.h"
 
 #include <math.h>

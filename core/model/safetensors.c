@@ -49,7 +49,7 @@ static cg_status read_shape(const cg_json *o, cg_st_tensor *t, size_t *ret_elems
         t->shape[i] = list_item(shape, i);
         if (t->shape[i] < 0 || cg_mul(elems, (size_t)t->shape[i], &elems))
             return cg_fail(err, CG_ERR_FORMAT,
-                           "%s: %s.shape: size %zu is not a number from 0 to what memory can hold",
+                           "%s: %s.shape: size %zu is negative, not an integer, or too large",
                            o->file, o->path, i + 1);
     }
     t->n_dims = (int32_t)n;

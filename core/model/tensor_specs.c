@@ -11,12 +11,12 @@
 
 enum { MAX_LAYER_SPECS = 14, OTHER_SPECS = 3 };
 
-struct list {
+struct spec_list {
     cg_tensor_spec *specs;
     size_t n;
 };
 
-static void add(struct list *l, cg_tensor_ref *ref, int32_t n_dims, int64_t rows, int64_t cols,
+static void add(struct spec_list *l, cg_tensor_ref *ref, int32_t n_dims, int64_t rows, int64_t cols,
                 const char *name)
 {
     cg_tensor_spec *s = &l->specs[l->n++];
@@ -29,7 +29,7 @@ static void add(struct list *l, cg_tensor_ref *ref, int32_t n_dims, int64_t rows
     s->is_norm = strstr(name, "norm.weight") != NULL;
 }
 
-static void add_layer(struct list *l, const cg_model_config *c, int32_t i, cg_layer_weights *w)
+static void add_layer(struct spec_list *l, const cg_model_config *c, int32_t i, cg_layer_weights *w)
 {
     int64_t hidden = c->hidden, inter = c->intermediate, d = c->head_dim;
     int64_t q = c->n_heads * d, kv = c->n_kv_heads * d;
@@ -70,7 +70,7 @@ cg_status cg_tensor_specs_create(cg_model *m, cg_tensor_spec **ret_specs, size_t
 {
     const cg_model_config *c = &m->config;
     size_t n_layers = (size_t)c->n_layers; /* <= CG_MAX_LAYERS */
-    struct list l = { calloc(n_layers * MAX_LAYER_SPECS + OTHER_SPECS, sizeof *l.specs), 0 };
+    struct spec_list l = { calloc(n_layers * MAX_LAYER_SPECS + OTHER_SPECS, sizeof *l.specs), 0 };
 
     m->layers = calloc(n_layers, sizeof *m->layers);
     if (!l.specs || !m->layers) {

@@ -556,7 +556,7 @@ const char *cg_linear_row_counts(const cg_linear *l)
 
 enum { MAX_TILE = CG_LINEAR_PAD };
 
-struct run {
+struct linear_run {
     const cg_linear *l;
     const float *x;
     float *y;
@@ -582,7 +582,7 @@ static int select_row_count(const struct kernel *kn, int64_t rows)
 
 static void run_task(void *arg, int64_t i, int worker)
 {
-    struct run *r = arg;
+    struct linear_run *r = arg;
     const cg_linear *l = r->l;
     int64_t p = i / r->n_tiles;
     int64_t row = i % r->n_tiles * r->tile;
@@ -610,7 +610,7 @@ static int needs_no_padding(const cg_linear *l)
 
 cg_status cg_linear_run(cg_linear *l, const float *x, float *y, int64_t rows, cg_error *err)
 {
-    struct run r = { l, x, y, rows, MAX_TILE, 0, dnnl_success };
+    struct linear_run r = { l, x, y, rows, MAX_TILE, 0, dnnl_success };
     int workers = cg_team_size(l->ctx->team);
 
     if (rows <= 0)
