@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # Runs the GPU tests of a finished build on a machine with a GPU, without compiler or Meson. Prints one
-# line per program and "N passed, N failed" at the end; writes a log per program into folder LOGS.
+# line per program and "N passed, N failed, N skipped" at the end; writes a log per program to LOGS.
 #
 #   tools/gpu_check.sh LOGS [OPTION...]
 #
@@ -20,7 +20,7 @@ set -uo pipefail
 export LC_ALL=C
 
 root=$(cd "$(dirname "$0")/.." && pwd)
-usage() { sed -n '3,21s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+usage() { sed -n '3,${/^#/!q; s/^# \{0,1\}//p}' "$0" >&2; exit 2; }
 (($# >= 1)) && [ "${1#-}" = "$1" ] || usage
 logs=$1
 shift
@@ -158,6 +158,5 @@ if ((passed + failed + skipped == 0)); then
   echo "gpu_check: the name of no program matches '$only'" >&2
   exit 2
 fi
-((skipped == 0)) || echo "$skipped skipped"
-echo "$passed passed, $failed failed"
+echo "$passed passed, $failed failed, $skipped skipped"
 ((failed == 0))

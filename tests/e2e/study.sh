@@ -23,7 +23,7 @@ say 'a model of random weights writes no molecule without a constraint'
 tiny_model tiny
 study 0 --input three.smi --gens 1k --model tiny --temperature 1.0 --seed 3 --out all -- \
   --max-new-tokens 400 --quiet
-row 'conformers asked for' 9 9 9
+row 'conformers requested' 9 9 9
 row 'conformers written' 0 '[0-9]' 9
 n_bad=$(jq '.counts.failures | .wrong_molecule + .parse_failure + .unfinished' all/none.json)
 verdict 'all conformers of none fail' test "$n_bad" = 9
@@ -50,7 +50,7 @@ study 3 --generated other
 says '\["none","grammar","grammar"\]' 'so is another constraint'
 head -c 100 all/none.json >other/none.json
 study 3 --generated other
-says 'a report is no JSON' 'and a damaged report'
+says 'a report is not JSON' 'and a damaged report'
 jq '.counts.failures.unfinished = 1' all/grammar.json >all/one.json
 mv all/one.json all/grammar.json
 study 1 --generated all

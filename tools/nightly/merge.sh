@@ -11,7 +11,7 @@ set -euo pipefail
 export LC_ALL=C
 
 die() { printf 'merge: %s\n' "$*" >&2; exit 1; }
-(($# >= 2)) || { sed -n '3,9s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+(($# >= 2)) || { sed -n '3,${/^#/!q; s/^# \{0,1\}//p}' "$0" >&2; exit 2; }
 out=$1
 shift
 trap 'rm -f "$out.frames" "$out.entries"' EXIT

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: MIT
-# Reads coordinates that a field of fixed length has cut, as float() would: 0. is 0.
+# Reads coordinates that a field of fixed length has cut, as float() reads them: 0. is 0.
 #
 #   awk -f tools/study/cut.awk WHOLE.sdf FAILED >CUT.sdf
 #
-# WHOLE.sdf has a record (V2000) of each molecule, FAILED is what confgen --failed wrote. A text
-# with another number of triples than atoms, or something in them that is no number or none that an SDF's
-# columns hold, is left out and counted.
+# WHOLE.sdf has a record (V2000) of each molecule; FAILED is the file of confgen --failed. A text is
+# skipped and counted if its number of triples is not the number of atoms, or a coordinate is not a
+# number that fits the columns of an SDF.
 function number(text) {
   return text ~ /^-?[0-9]+\.?[0-9]*$/ && text + 0 < 10000 && text + 0 > -10000
 }
@@ -41,4 +41,4 @@ FNR > 1 {
   if (n == 0 || n != n_atoms[name]) n_lost++
   else printf "%s\n%s%s", head[name], atoms, tail[name]
 }
-END { printf "%d texts, %d of them not read\n", n_texts, n_lost >"/dev/stderr" }
+END { printf "%d texts, %d of them unreadable\n", n_texts, n_lost >"/dev/stderr" }

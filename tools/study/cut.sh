@@ -1,46 +1,30 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# What it costs to cut coordinates: the scheme of `template` with a field that is one token too
-# short, against `grammar`, on the same checkpoint, molecules, sampling and seed.
+# Measures the cost of cut coordinates: the constraint `template` with a field that is one token too
+# short, compared with `grammar` on the same checkpoint, molecules, sampling and seed.
 #
-#   tools/study/cut.sh --ref REF --input FILE [--out FOLDER] [--gens N|Nk] [-- CONFGEN_OPTION...]
+#   tools/study/cut.sh --ref REF --input FILE [--out DIR] [--gens N|Nk] [-- CONFGEN_OPTION...]
 #
 #   --ref REF     reference conformers, SDF (.zst)
 #   --input FILE  molecules: SMILES, name, k
-#   --out FOLDER  for all that is made (cut)
-#   --gens N|Nk   conformers a molecule (2k)
+#   --out DIR     directory of outputs and evaluations (cut)
+#   --gens N|Nk   conformers per molecule (2k)
 #
-# The plugin `template` is built anew with a placeholder that lacks its last token: the decimals of
-# z, by the default model's tokenizer (Llama-3's lose theirs with 4 decimals). What it writes is read as
-# float() would read it, "2." as 2. Beside it stands what the same cut does to conformers that were
-# written whole. CONFGEN names the program (build/confgen), CC the compiler.
-# Exit status: 0; 2 wrong usage; 3 where something could not be done.
+# Builds the plugin `template` with a placeholder that lacks its last token, which is the decimals of z
+# with the default model's tokenizer (as with Llama-3's and 4 decimals). Its texts are read as float()
+# reads them, "2." as 2. Also applies the same cut to the conformers of grammar. CONFGEN names the
+# program (build/confgen), CC the compiler.
+# Exit status: 0; 2 wrong usage; 3 another error.
 set -euo pipefail
-export LC_ALL=C.UTF-8
 here=$(cd "$(dirname "$0")" && pwd)
-root=$(cd "$here/../.." && pwd)
-confgen=${CONFGEN:-$root/build/confgen}
+# shellcheck source=lib.sh
+. "$here/lib.sh"
 
-usage() { sed -n '3,18s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+usage() { sed -n '3,${/^#/!q; s/^# \{0,1\}//p}' "$0" >&2; exit 2; }
 die() { printf 'cut: %s\n' "$*" >&2; exit 3; }
 
-ref='' input='' out=cut gens=2k options=()
-while (($#)); do
-  if [ "$1" = -- ]; then
-    shift
-    options+=("$@")
-    break
-  fi
-  (($# >= 2)) || usage
-  case $1 in
-    --ref) ref=$2 ;;
-    --input) input=$2 ;;
-    --out) out=$2 ;;
-    --gens) gens=$2 ;;
-    *) usage ;;
-  esac
-  shift 2
-done
+ref='' input='' out=cut gens=2k
+parse_options 'ref input out gens' '' "$@"
 if [ -z "$ref" ] || [ -z "$input" ]; then usage; fi
 mkdir -p "$out" || exit 3
 work=$(mktemp -d)
@@ -52,12 +36,12 @@ ln -s "$constraints/common" "$work/common"
 sed 's/"0\.000,0\.000,0\.000"/"0.000,0.000,0."/; s/"template"/"cut"/' \
   "$constraints/template/plugin.c" >"$work/template/plugin.c"
 [ "$(diff "$constraints/template/plugin.c" "$work/template/plugin.c" | grep -c '^>')" -ge 4 ] ||
-  die "$constraints/template/plugin.c is not as expected"
+  die "$constraints/template/plugin.c: found no placeholder to cut"
 "${CC:-cc}" -std=c11 -D_GNU_SOURCE -O2 -fPIC -shared -fvisibility=hidden -I"$root/core/include" \
   "$work/template/plugin.c" "$work"/common/*.c -pthread -o "$work/cut.so" ||
-  die 'the plugin was not built'
+  die 'the plugin does not compile'
 
-# generate NAME OPTION...
+# generate NAME OPTION...: generates $out/NAME.sdf.zst
 generate() {
   local name=$1
   shift
@@ -78,7 +62,7 @@ awk 'FNR == 1 || last == "$$$$" { line = 0 }
     $0 = substr($0, 1, 20) sprintf("%10.4f", int(substr($0, 21, 10))) substr($0, 31)
   }
   { print }' "$work/whole.sdf" >"$out/afterwards.sdf"
-rm "$out/written.sdf.zst"* # holds what was read in spite of the cut: nothing
+rm "$out/written.sdf.zst"* # empty: confgen reads none of the cut texts
 mv "$work/whole.sdf" "$out/whole.sdf"
 for name in whole afterwards written; do
   "$confgen" eval --ref "$ref" --gen "$out/$name.sdf" --json "$out/$name.eval.json" --overwrite \
@@ -87,5 +71,5 @@ done
 for name in afterwards written; do
   printf '\n'
   "$confgen" eval --compare "$out/whole.eval.json" "$out/$name.eval.json" || (($? == 1)) ||
-    die "whole and $name could not be compared"
+    die "whole and $name cannot be compared"
 done

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-# Evaluations of none, template and grammar, each with its run, as one table of Markdown.
+# Prints the evaluations of none, template and grammar, each with its run, as a Markdown table.
 def right(n): tostring | " " * ([n - length, 0] | max) + .;
 def left(n): tostring | . + " " * ([n - length, 0] | max);
-# 1234.5678 with n decimals; - for what is not defined
+# A number with n decimals; - for null
 def fixed(n): if . == null then "-" else
     (. * pow(10; n) | round | tostring) as $digits
     | if n == 0 then $digits
@@ -18,7 +18,7 @@ def share: if . then . * 100 | fixed(2) else "-" end;
   "",
   ("| " + ("" | left(26)) + " |" + (map(" " + (.run.engine.constraint | right(9)) + " |") | add)),
   "| --- | ---: | ---: | ---: |",
-  row("conformers asked for"; .run.counts.requested),
+  row("conformers requested"; .run.counts.requested),
   row("conformers written"; .run.counts.conformers),
   row("wrong molecules"; .run.counts.failures.wrong_molecule),
   row("parse failures"; .run.counts.failures.parse_failure),
