@@ -1,16 +1,16 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Compare our tokenizer with PyPI's `tokenizers`, ids and offsets, and time both (development only).
+"""Compares our tokenizer with PyPI's `tokenizers`, ids and offsets, and times both (development only).
 
 usage: check_tokenizer.py [--texts N] [--seed S] [--variants] [--points] [--bench] [--shared DIR]
 
 Texts are random: SMILES, enriched SMILES (3 and 4 decimals), prompts, ASCII, Unicode (combining
 marks, emoji, many scripts and their digits, unassigned code points), tags cut short, and mixtures.
-  --variants  also some 20 tokenizers with every option we claim to support
-  --points    also every code point of Unicode, each in several surroundings
-  --bench     only measure: tokens/s of one thread, both implementations in turn
-Needs the tests to be built (build/tests/tools/encode_lines). DIR has tokenizers/qwen3_molgen and
-data/; without it the Qwen3 comparison is left out and said so.
+  --variants  also compare about 30 tokenizers that use every supported option
+  --points    also compare every code point of Unicode in several contexts
+  --bench     only measure tokens/s of one thread, both implementations in turn
+Needs the built tests (build/tests/tools/encode_lines). DIR has tokenizers/qwen3_molgen and data/; without
+it the Qwen3 comparison is skipped with a message.
 """
 import argparse
 import json
@@ -35,7 +35,7 @@ O200K = (r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}
 
 
 def qwen3(directory):
-    """The tokenizer that the vocab.json form stands for, as the fast Qwen2 tokenizer is made."""
+    """The tokenizer of a vocab.json directory, built like the fast Qwen2 tokenizer."""
     with open(directory + "/vocab.json") as f:
         vocab = json.load(f)
     with open(directory + "/merges.txt") as f:
@@ -157,7 +157,7 @@ class Texts:
         parts = [self.tag, self.ascii, self.unicode, self.atoms, lambda: r.choice(WORDS), lambda: r.choice(SPACES) * r.randrange(1, 4),
                  lambda: self.cut(r.choice(self.smiles), 20), self.tag]
         t = "".join(r.choice(parts)() for _ in range(r.randrange(1, 8)))
-        if kind == 9 and t:  # break it
+        if kind == 9 and t:  # damage it
             at = r.randrange(len(t))
             t = t[:at] + r.choice(["", "\u0301", "'", " ", "\n", "[", "1"]) + t[at + r.randrange(2):]
         return t
@@ -182,7 +182,7 @@ def helper(binary, directory, texts, *options):
 
 
 def compare(name, binary, directory, reference, texts):
-    # the reference lets a synthetic blank stand for the character after it, we for nothing
+    # offsets of an added leading space differ: the reference gives it those of the next character
     blank = '"add_prefix_space":true' in reference.pre_tokenizer.__getstate__().decode()
     ours = helper(binary, directory, texts, "--spans")
     cached = helper(binary, directory, texts, "--cache", "1000")
@@ -213,7 +213,7 @@ def compare(name, binary, directory, reference, texts):
 
 
 def variants(base):
-    """name, tokenizer: each option we claim to support, on the vocabulary of the Llama-3 test file."""
+    """Yields (name, tokenizer) for every supported option, with the Llama-3 test vocabulary."""
     S, B, R = pre_tokenizers.Split, pre_tokenizers.ByteLevel, Regex
     last = B(add_prefix_space=False, use_regex=False)
     steps = {"bytelevel": [B(add_prefix_space=False)], "bytelevel-prefix": [B(add_prefix_space=True)],
@@ -262,7 +262,7 @@ def main():
     p.add_argument("--helper", default=os.path.join(ROOT, "build/tests/tools/encode_lines"))
     args = p.parse_args()
     if not os.path.exists(args.helper):
-        sys.exit("%s is not built (ninja -C build)" % args.helper)
+        sys.exit("%s is not built: ninja -C build" % args.helper)
     made = Texts(args.shared, args.seed)
     llama = os.path.join(ROOT, "tests/data/tokenizers/llama3_test")
     main_ones = [("default", os.path.join(ROOT, "data/confgen-default"), None), ("llama3_test", llama, None)]
@@ -270,7 +270,7 @@ def main():
     if os.path.exists(qwen):
         main_ones.append(("qwen3_molgen", qwen, qwen3(qwen)))
     else:
-        print("no %s: Qwen3 is left out" % qwen)
+        print("no %s: skipping Qwen3" % qwen)
     main_ones = [(n, d, t or Tokenizer.from_file(d + "/tokenizer.json")) for n, d, t in main_ones]
     if args.bench:
         sys.exit(bench(args, made, main_ones))

@@ -1,16 +1,16 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Compare the verdicts of confgen's checks of single conformers with PoseBusters'.
+"""Compares confgen's checks of single conformers with PoseBusters.
 
-Conformers come from RDKit's ETKDG; most of them are then damaged: bonds stretched, angles bent,
-chains folded onto themselves, aromatic rings puckered, double bonds twisted, all atoms shaken, the
-whole mirrored. Each is judged by PoseBusters (configuration "mol" without its energy test, on the
-record as confgen writes it: heavy atoms) and by tests/tools/check_conformers of the build folder;
-stereo, which that configuration does not test, is compared with what RDKit perceives.
+Conformers come from RDKit's ETKDG. Most are then damaged: bonds stretched, angles bent, chains folded
+onto themselves, aromatic rings puckered, double bonds twisted, atoms displaced, or the whole mirrored.
+Each is checked by PoseBusters (configuration "mol" without its energy test, on a record of confgen:
+heavy atoms) and by tests/tools/check_conformers of the build folder. Stereo, which that configuration
+does not test, is compared with RDKit's perception.
 
-With --sdf the conformers are those of a file that confgen wrote (plain SDF), as they are.
+With --sdf the conformers are those of an output of confgen (plain SDF).
 
-For development; needs the packages posebusters and rdkit:
+For development only; needs the packages posebusters and rdkit:
 
     python tools/compare_posebusters.py --build build --input data/geom_drugs_test.smi
 """
@@ -41,14 +41,14 @@ TESTS = {
 
 
 class Checker:
-    """tests/tools/check_conformers, a line in, a line out."""
+    """The program tests/tools/check_conformers: one line in, one line out."""
 
     def __init__(self, program):
         self.process = subprocess.Popen(
             [program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
 
-    def ask(self, line):
+    def send(self, line):
         self.process.stdin.write(line + "\n")
         self.process.stdin.flush()
         answer = self.process.stdout.readline().rstrip("\n").split("\t")
@@ -57,12 +57,12 @@ class Checker:
         return answer
 
     def canonical(self, smiles):
-        return self.ask(smiles)[0]
+        return self.send(smiles)[0]
 
     def verdict(self, smiles, xyz):
         """(tests done, tests failed, detail)"""
         numbers = " ".join("%.4f" % v for v in xyz.ravel())
-        done, failed, detail = self.ask(smiles + "\t" + numbers)
+        done, failed, detail = self.send(smiles + "\t" + numbers)
         return set(done.split(",")), set(failed.split(",")) - {"pass"}, detail
 
 
@@ -70,7 +70,7 @@ class Checker:
 
 
 def far_side(mol, i, j):
-    """Atoms on j's side of the bond i-j, None where it is in a ring."""
+    """Atoms on j's side of the bond i-j, None if it is in a ring."""
     seen, todo = {i, j}, [j]
     while todo:
         for n in mol.GetAtomWithIdx(todo.pop()).GetNeighbors():
@@ -136,7 +136,7 @@ def fold(mol, xyz, rng):
 
 
 def collide(mol, xyz, rng):
-    """Move the nearest end atom onto another one."""
+    """Moves a terminal atom close to another atom."""
     ends = [a.GetIdx() for a in mol.GetAtoms() if a.GetDegree() == 1]
     if not ends:
         return None
@@ -188,7 +188,7 @@ def mirror(mol, xyz, rng):
 DAMAGES = [stretch, bend, fold, collide, pucker, twist, shake, mirror]
 
 
-# ---- judging ------------------------------------------------------------------------------------
+# ---- checking -----------------------------------------------------------------------------------
 
 
 def with_coordinates(mol, xyz):
@@ -203,7 +203,7 @@ def with_coordinates(mol, xyz):
 
 
 def posed(mol, xyz, with_hs):
-    """The record as PoseBusters would read it from a file of ours."""
+    """The record as PoseBusters reads it from an output of confgen."""
     placed = with_coordinates(mol, xyz)
     if with_hs:
         placed = Chem.AddHs(placed, addCoords=True)
@@ -218,7 +218,7 @@ def perceives_stereo(mol, xyz):
 
 
 def make_conformers(args, checker):
-    """(SMILES, molecule, damage or "good", coordinates)"""
+    """Yields (SMILES, molecule, damage or "good", coordinates)."""
     rng = random.Random(args.seed)
     smiles = [line.split()[0] for line in open(args.input) if line.strip() and line[0] != "#"]
     rng.shuffle(smiles)
@@ -247,7 +247,7 @@ def make_conformers(args, checker):
 
 
 def read_conformers(path, limit):
-    """The same from an output of confgen: heavy atoms in the order of the item SMILES."""
+    """Yields the same from an output of confgen: heavy atoms in the order of the item SMILES."""
     for record in Chem.SDMolSupplier(path, sanitize=False, removeHs=False):
         mol = Chem.MolFromSmiles(record.GetProp("SMILES"))
         if mol is None or mol.GetNumAtoms() != record.GetNumAtoms():
@@ -263,13 +263,13 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--build", default="build", help="build folder (build)")
     parser.add_argument("--input", default="data/geom_drugs_test.smi", help="molecules, .smi")
-    parser.add_argument("--sdf", help="judge the records of this file instead")
-    parser.add_argument("--conformers", type=int, default=1000, help="how many to judge (1000)")
-    parser.add_argument("--damages", type=int, default=3, help="damaged ones a good one (3)")
+    parser.add_argument("--sdf", help="check the records of this file instead")
+    parser.add_argument("--conformers", type=int, default=1000, help="number of conformers (1000)")
+    parser.add_argument("--damages", type=int, default=3, help="damaged conformers per good one (3)")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--with-hs", action="store_true",
-                        help="give PoseBusters the record with hydrogens, as of --add-hs")
-    parser.add_argument("--differences", type=int, default=40, help="cases to list (40)")
+                        help="give PoseBusters the record with hydrogens, as --add-hs writes it")
+    parser.add_argument("--differences", type=int, default=40, help="differences to list (40)")
     args = parser.parse_args()
     RDLogger.DisableLog("rdApp.*")
     checker = Checker(args.build + "/tests/tools/check_conformers")
@@ -287,7 +287,7 @@ def main():
         theirs["stereo"] = perceives_stereo(mol, xyz)
         for test, passes in theirs.items():
             if test == "connected" and test not in done:
-                continue  # a salt that is asked for is not a fault
+                continue  # a requested salt is not a failure
             ours = test not in failed
             both[test, passes, ours] += 1
             if passes != ours:

@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""COV and MAT by RDKit's GetBestRMS and numpy, beside the JSON of `confgen eval` (development only;
-needs PyPI's rdkit, numpy and zstandard).
+"""Compares the JSON of `confgen eval` with COV and MAT computed by RDKit's GetBestRMS and numpy
+(development only; needs PyPI's rdkit, numpy and zstandard).
 
     confgen eval --ref REF --gen GEN --json OURS.json
     tools/eval_reference.py REF GEN OURS.json [--processes N]
 
-The settings (delta, missing, rmsd, symmetry) are those of OURS.json. Every figure of its summary,
-the curve, and every molecule's COV and MAT are compared; the largest difference of each is printed,
-and the exit status is 1 where one is above 1e-6.
+The settings (delta, missing, rmsd, symmetry) are those of OURS.json. Compares every figure of its
+summary, the curve, and COV and MAT of every molecule, and prints the largest difference of each. Exit
+status 1 if one exceeds 1e-6.
 """
 import argparse
 import gzip
@@ -37,7 +37,7 @@ def open_sdf(path):
 
 
 def read_molecules(path):
-    """name -> {graph: molecule without hydrogens, a conformer a record}; in the order of the file."""
+    """Returns name -> {graph: molecule without hydrogens, one conformer per record}, in file order."""
     molecules, shown = {}, {}
     for mol in Chem.ForwardSDMolSupplier(open_sdf(path), removeHs=True):
         if mol is None:
@@ -52,7 +52,7 @@ def read_molecules(path):
         if graph not in by_graph:
             by_graph[graph] = mol
         else:
-            # conformers of one molecule need one order of atoms
+            # conformers of a molecule share an order of atoms
             first = by_graph[graph]
             order = mol.GetSubstructMatch(first)
             if list(order) != list(range(mol.GetNumAtoms())):
@@ -62,7 +62,7 @@ def read_molecules(path):
 
 
 def distances(task):
-    """RMSD of every pair: [references, generated]."""
+    """Returns the RMSD of every pair: [references, generated]."""
     ref, gen, best, conjugated = task
     d = np.zeros((ref.GetNumConformers(), gen.GetNumConformers()))
     plain = [list(zip(range(ref.GetNumAtoms()), range(ref.GetNumAtoms())))]

@@ -1,15 +1,15 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Made-up conformer sets of full GEOM-Drugs size, to measure `confgen eval` on (development only;
+"""Makes artificial conformer sets of full GEOM-Drugs size, to measure `confgen eval` (development only;
 needs PyPI's rdkit, numpy and zstandard).
 
     tools/make_eval_scale.py LIST.smi OUT [--limit N] [--processes N] [--seed S]
 
-LIST has SMILES, name and k by tabs. OUT_ref.sdf.zst gets k conformers of each molecule and
-OUT_gen.sdf.zst 2 k: one conformer embedded by RDKit, its rotatable bonds turned into one of three
-wells each (20 degrees wide), and every coordinate moved by 0.05 Å (generated ones by 0.1 Å). Heavy
-atoms, in the order of the canonical SMILES. The figures mean nothing; number, size, symmetry and
-spread of the conformers are those of the real job.
+LIST has SMILES, name and k, separated by tabs. OUT_ref.sdf.zst gets k conformers of each molecule,
+OUT_gen.sdf.zst 2 k: one conformer embedded by RDKit, with each rotatable bond rotated into one of three
+wells (20 degrees wide) and every coordinate displaced by 0.05 Å (generated ones by 0.1 Å). Heavy atoms in
+the order of the canonical SMILES. The resulting figures are meaningless; number, size, symmetry and
+spread of the conformers are realistic.
 """
 import argparse
 import multiprocessing
@@ -34,7 +34,7 @@ def embed(smiles, seed):
     return mol, full.GetConformer().GetPositions()[:mol.GetNumAtoms()]
 
 
-def behind(mol, a, b):
+def far_side(mol, a, b):
     """Atoms on b's side of the bond a-b."""
     seen, todo = {a, b}, [b]
     while todo:
@@ -46,7 +46,7 @@ def behind(mol, a, b):
 
 
 def turn(xyz, a, b, side, angles):
-    """Turn the atoms `side` of every conformer by its own angle about the axis a-b (Rodrigues)."""
+    """Rotates the atoms `side` of every conformer about the axis a-b, by its own angle (Rodrigues)."""
     axis = xyz[:, b] - xyz[:, a]
     axis /= np.linalg.norm(axis, axis=1, keepdims=True)
     origin = xyz[:, b][:, None]
@@ -60,7 +60,7 @@ def conformers(mol, base, n, noise, rng):
     xyz = np.repeat(base[None], n, axis=0)
     for a, b in mol.GetSubstructMatches(TURNS):
         angles = np.radians(rng.choice(WELLS, n) + rng.normal(0, 20, n))
-        turn(xyz, a, b, behind(mol, a, b), angles)
+        turn(xyz, a, b, far_side(mol, a, b), angles)
     return xyz + rng.normal(0, noise, xyz.shape)
 
 
@@ -100,18 +100,18 @@ def main():
         smiles, name, k = line.split("\t")[:3]
         tasks.append((smiles, name, int(k), a.seed * 1000003 + i))
     tasks = tasks[:a.limit]
-    pairs = left_out = 0
+    pairs = skipped = 0
     with open(a.out + "_ref.sdf.zst", "wb") as ref, open(a.out + "_gen.sdf.zst", "wb") as gen, \
             multiprocessing.Pool(a.processes) as pool:
         for task, (name, r, g) in zip(tasks, pool.imap(make, tasks)):
             if r is None:
-                print("%s: RDKit cannot embed it" % name)
-                left_out += 1
+                print("%s: skipped, RDKit cannot embed it" % name)
+                skipped += 1
                 continue
             ref.write(r)
             gen.write(g)
             pairs += 2 * task[2] ** 2
-    print("%d molecules, %d pairs, %d left out" % (len(tasks) - left_out, pairs, left_out))
+    print("%d molecules, %d pairs, %d skipped" % (len(tasks) - skipped, pairs, skipped))
 
 
 if __name__ == "__main__":

@@ -5,10 +5,10 @@
     tools/make_eval_test_data.py [FOLDER]
 
   ref.sdf      3 conformers of each molecule: heavy atoms in the order of the canonical SMILES
-  gen.sdf      4 others, in the same way
-  foreign.sdf  those of gen.sdf as other programs may write them: with hydrogens, atoms in another
-               order in every record, V2000 and V3000 in turn, records of the molecules mixed, every
-               third with CR LF, every other one without its SMILES
+  gen.sdf      4 other conformers in the same form
+  foreign.sdf  the conformers of gen.sdf as other programs may write them: with hydrogens, another order
+               of atoms in every record, V2000 and V3000 in turn, records of the molecules mixed, every
+               third with CR LF, every second without its SMILES
 """
 import os
 import random
@@ -52,7 +52,7 @@ def main():
         AllChem.EmbedMultipleConfs(full, 7, randomSeed=11)
         assert full.GetNumConformers() == 7
         for c in full.GetConformers():
-            # what the text can hold, in all files alike
+            # the precision of the text, equal in all files
             for i, p in enumerate(np.round(c.GetPositions(), 4)):
                 c.SetAtomPosition(i, p.tolist())
         heavy = Chem.RemoveHs(full)

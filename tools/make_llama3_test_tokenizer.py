@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Train the small Llama-3-like tokenizer of the tests (development only; needs PyPI tokenizers).
+"""Trains the small Llama-3-like tokenizer of the tests (development only; needs PyPI tokenizers).
 
 usage: make_llama3_test_tokenizer.py VAL_ENRICHED.txt[.zst] OUT_DIR
 
-VAL_ENRICHED: lines of `SMILES <tab> enriched SMILES`. Coordinates get a fourth decimal (from a fixed
-generator), since Llama-3 checkpoints for this task write four. The result has Llama-3's pattern
-(digits in groups of up to three from the left), ignore_merges, every string of one to three digits
-as a token, and the special tokens of the format.
+VAL_ENRICHED has lines `SMILES <tab> enriched SMILES`. Coordinates get a fourth decimal from a fixed
+generator, because Llama-3 checkpoints for this task use four. The result has Llama-3's pattern (digits in
+groups of up to three from the left), ignore_merges, every string of one to three digits as a token, and
+the special tokens of the format.
 """
 import os
 import random
@@ -42,7 +42,7 @@ def main():
         pre_tokenizers.Split(Regex(PATTERN), behavior="isolated", invert=False),
         pre_tokenizers.ByteLevel(add_prefix_space=False, trim_offsets=True, use_regex=False)])
     tok.decoder = decoders.ByteLevel()
-    # every digit group is a word of its own, seen often enough to become a token
+    # every digit group is a word that occurs often enough to become a token
     digits = ["%0*d" % (n, i) for n in (2, 3) for i in range(10 ** n)]
     trainer = trainers.BpeTrainer(vocab_size=VOCAB, min_frequency=1, show_progress=False,
                                   initial_alphabet=pre_tokenizers.ByteLevel.alphabet())

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Write tokenizer/tok_newer.h: the characters that Unicode gained after 14.0, with their category.
+"""Writes tokenizer/tok_newer.h: the characters added to Unicode after 14.0, with their categories.
 
 usage: make_unicode_table.py OUT.h     (development only; needs PyPI tokenizers, Python 3.11)
 
-The reference tokenizer's regular expressions know Unicode 16; the PCRE2 of a distribution may know
-14 only. The table closes that gap. Python 3.11's unicodedata is 14.0.
+The reference tokenizer's regular expressions use Unicode 16, the PCRE2 of a distribution perhaps only
+14; the table adds the difference. Python 3.11's unicodedata is 14.0.
 """
 import sys
 import unicodedata
@@ -29,7 +29,7 @@ def main():
                 else:
                     rows.append([u, u, cat])
     rows.sort()
-    # a category and its first letter are what patterns name: neighbours of one category are one row
+    # consecutive characters of one category share a row
     out = ["/* SPDX-License-Identifier: MIT */",
            "/**",
            " * @file tok_newer.h  Characters that Unicode gained between 14.0 and 16.0, by category.",

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Conformers a second of confgen's default model and of RDKit's ETKDGv3, on the same molecules and
-cores, in turn (development only; needs PyPI's rdkit).
+"""Compares the conformers per second of confgen's default model with RDKit's ETKDGv3, on the same
+molecules and cores, in turn (development only; needs PyPI's rdkit).
 
     tools/bench/compare_etkdg.py [--confgen build/confgen] [--molecules N] [--gens N] [--rounds N]
 """

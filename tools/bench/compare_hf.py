@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Hugging Face generate() and confgen on one GPU in one run, random weights of the same shapes; or
-PyTorch's attention back ends and confgen's plugins (development only; needs torch, transformers).
+"""Compares Hugging Face generate() with confgen on one GPU, on random weights of the same shapes, or
+PyTorch's attention back ends with confgen's plugins (development only; needs torch, transformers).
 
     tools/bench/compare_hf.py [--shape llama380m|qwen3-0.6b] [--budget S] [--out FILE.jsonl] ...
     tools/bench/compare_hf.py --attention [--set NAME,...] [--budget S] [--out FILE.jsonl] ...
 
-Each figure is a JSON line of --out as soon as it is there. Runs of generate() are made best known
-figure first, as long as the budget allows, with --reserve seconds kept for confgen.
+Each figure is written to --out at once, as a JSON line. generate() runs start with the best known
+configuration and continue while the budget lasts; --reserve seconds of it are kept for confgen.
 """
 import argparse
 import gc
@@ -29,12 +29,12 @@ from pad_tokenizer import pad
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
 PROMPT = 48  # tokens of a prompt of generate()
 
-# batch, cache, constraint, new tokens, seconds the run takes with its warm-up (on an H200). The
-# first line is the best known unconstrained figure, the second the best constrained one.
+# batch, cache, constraint, new tokens, seconds of the run with its warm-up (on an H200). The first line
+# is the best known unconstrained configuration, the second the best constrained one.
 #
-# A constraint is a LogitsProcessor, called for each token, with a loop over rows in Python:
-#   "position"  keeps what may stand where on the GPU and asks it row by row, as one writes it first
-#   "lean"      the same without waiting for the GPU
+# A constraint is a LogitsProcessor, called for each token, with a Python loop over rows:
+#   "position"  reads the allowed tokens from the GPU row by row: the straightforward version
+#   "lean"      does not wait for the GPU
 PLANS = {
     "llama380m": [
         (1024, "dynamic", None, 256, 20),
@@ -63,8 +63,8 @@ PLANS = {
              (2, "dynamic", "lean", 8, 1)],
 }
 
-# What confgen is asked for: batch sizes, room of a sequence (the longest test molecule with the
-# tokenizer of the shape's kind needs 1197 and 1901 tokens).
+# confgen's batch sizes and --max-length (the longest test molecule needs 1197 and 1901 tokens with the
+# tokenizers of these shapes).
 SIZES = {"llama380m": ("512,1024", 1280), "qwen3-0.6b": ("256,512", 1920), "tiny": ("2", 1280)}
 
 
@@ -109,7 +109,7 @@ def make_model(shape, device):
             vocab_size=151936, hidden_size=1024, intermediate_size=3072, num_hidden_layers=28,
             num_attention_heads=16, num_key_value_heads=8, head_dim=128, max_position_embeddings=40960,
             rope_theta=1e6, rms_norm_eps=1e-6, tie_word_embeddings=True)
-    else:  # to try the script out without a GPU
+    else:  # a tiny model, to test the script without a GPU
         cls, config = LlamaForCausalLM, LlamaConfig(
             vocab_size=512, hidden_size=64, intermediate_size=128, num_hidden_layers=2,
             num_attention_heads=4, num_key_value_heads=2, head_dim=16, max_position_embeddings=512,
@@ -126,8 +126,8 @@ def make_model(shape, device):
 
 
 def make_constraint(kind, batch, new, vocab, device):
-    """What one writes against generate(): for each row and token, leave the tokens that may stand
-    there. A fifth of the positions allow one token, the others a set of 66."""
+    """A LogitsProcessor that masks the tokens not allowed at each position of each row. A fifth of the
+    positions allow one token, the others 66."""
     from transformers import LogitsProcessor
 
     rng = torch.Generator().manual_seed(0)
@@ -170,7 +170,7 @@ def make_constraint(kind, batch, new, vocab, device):
 
 @torch.inference_mode()
 def generate(model, batch, cache, constraint, new):
-    """Seconds of the second of two equal calls; seconds of both."""
+    """Makes two equal calls. Returns the seconds of the second, and of both."""
     from transformers import GenerationConfig, LogitsProcessorList
 
     device, vocab = model.device, model.config.vocab_size
@@ -216,7 +216,7 @@ def run_generate(args, log, device):
             if device == "cuda":
                 row["peak_gib"] = torch.cuda.max_memory_allocated() / 2**30
             rows.append(row)
-        except Exception as e:  # one configuration that fails must not cost the others
+        except Exception as e:  # continue with the other configurations
             row["error"] = f"{type(e).__name__}: {e}"[:300]
         log.line(**row)
         torch._dynamo.reset()
@@ -227,7 +227,7 @@ def run_generate(args, log, device):
 
 
 def generate_apart(args, log):
-    """run_generate() in a process of its own, which gives all memory back and can be stopped."""
+    """Calls run_generate() in another process, which frees all memory and can be killed."""
     limit = log.left() - args.reserve
     rows = []
     with tempfile.TemporaryDirectory() as folder:
@@ -237,7 +237,7 @@ def generate_apart(args, log):
                             "--shape", args.shape, "--budget", str(limit), "--reserve", "0",
                             "--out", path], stdout=subprocess.DEVNULL, timeout=limit + 20)
         except subprocess.TimeoutExpired:
-            log.line(what="generate", stopped="no time left; what precedes is what it had measured")
+            log.line(what="generate", stopped="no time left; the lines before are complete")
         if os.path.exists(path):
             with open(path) as f:
                 rows = [json.loads(line) for line in f if line.endswith("\n")]
@@ -250,7 +250,7 @@ def generate_apart(args, log):
 
 
 def run_confgen(args, log, command):
-    """The figures of `confgen bench ... --json`; what it prints goes to standard error."""
+    """Returns the figures of `confgen bench ... --json`; its output goes to standard error."""
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "figures.json")
         command = [args.confgen, "bench"] + command + ["--json", path]
@@ -259,11 +259,11 @@ def run_confgen(args, log, command):
             code = subprocess.run(command, stdout=sys.stderr, timeout=max(30, log.left())).returncode
         except subprocess.TimeoutExpired:
             code = -1
-            log.line(what="confgen", stopped="no time left; what follows is what it had measured")
+            log.line(what="confgen", stopped="no time left; the lines that follow are complete")
         if code > 0:
             log.line(what="confgen", exit_status=code)
         if not os.path.exists(path):
-            sys.exit("confgen left no figures")
+            sys.exit("confgen wrote no figures")
         with open(path) as f:
             return json.load(f)
 
@@ -316,8 +316,8 @@ BACKENDS = {"flash": SDPBackend.FLASH_ATTENTION, "cudnn": SDPBackend.CUDNN_ATTEN
 
 
 def time_calls(calls, rounds=7, replay=4e-3, capture=True):
-    """Median seconds of a call: all calls in turn, replayed as a graph; where that is refused or
-    not wanted, queued one after the other. Returns it and how it was measured."""
+    """Returns the median seconds of a call and how it was measured: all calls in turn, replayed as a
+    graph, or queued on a stream if the graph fails or capture is false."""
     def turn():
         for call in calls:
             call()
@@ -331,7 +331,7 @@ def time_calls(calls, rounds=7, replay=4e-3, capture=True):
         return a.elapsed_time(b) * 1e-3
 
     torch.cuda.synchronize()
-    side = torch.cuda.Stream()  # as a capture wants it
+    side = torch.cuda.Stream()  # a capture needs a side stream
     with torch.cuda.stream(side):
         turn()
         turn()
@@ -356,8 +356,8 @@ def time_calls(calls, rounds=7, replay=4e-3, capture=True):
 
 
 def with_lengths(cell, q, k, v):
-    """The back ends' own forms for sequences of any lengths, which device data tell as they tell
-    our plugins; here all are alike. Rows of a sequence one behind the other, as ours."""
+    """The back ends' variable-length functions. Like confgen's plugins they read the lengths, here all
+    equal, from device memory, and take packed rows."""
     b, rows, n = cell["sequences"], cell["rows"], cell["kv_max"]
     starts = torch.arange(b + 1, device="cuda", dtype=torch.int32) * rows
 
@@ -375,7 +375,7 @@ def with_lengths(cell, q, k, v):
 
 
 def sdpa(cell, dtype):
-    """Milliseconds of each back end at the shape of one of confgen's cells, and how measured."""
+    """Returns the milliseconds of each back end for the shape of a confgen cell, and how measured."""
     b, h, hkv, d = cell["sequences"], cell["heads"], cell["kv_heads"], cell["head_dim"]
     rows, n = cell["rows"], cell["kv_max"]
     q = [torch.randn(b, h, rows, d, device="cuda", dtype=dtype) for _ in range(cell["sets"])]
@@ -424,7 +424,7 @@ def run_attention(args, log):
         ours = {(c["attention"], c["layout"]): c["ms"] for c in cells if "ms" in c}
         first = next((c for c in cells if "ms" in c), None)
         ms, how = {}, {}
-        # (ragged batches have no counterpart; a call a shape must not run into the end)
+        # ragged batches have no counterpart; a shape needs up to 15 s
         if first and first["kv_min"] == first["kv_max"] and log.left() > 15:
             ms, how = sdpa(first, dtype)
             free_memory()
@@ -448,36 +448,36 @@ def run_attention(args, log):
               show(ms.get("flash, lengths"), 9) + show(ms.get("cudnn, lengths"), 9) +
               show(ratios[0], 9, 2) + show(ratios[1], 9, 2) + show(ratios[2], 12, 2) +
               show(ratios[3], 12, 2), flush=True)
-    print("x: PyTorch's time over that of our plugin of the same name, contiguous: above 1, ours is "
-          "faster")
-    print("l.: PyTorch's form for sequences of any lengths, told as device data; the others have one "
-          "length, which is part of their plan")
+    print("x: PyTorch's time divided by that of our plugin of the same name, contiguous: ours is faster "
+          "above 1")
+    print("l.: PyTorch's variable-length function, with lengths in device memory; the others have one "
+          "fixed length")
 
 
 def main():
     p = argparse.ArgumentParser(description=__doc__,
                                 formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--confgen", default=os.path.join(ROOT, "build", "confgen"))
-    p.add_argument("--device", default="cuda", help="of confgen (generate() uses the first GPU)")
-    p.add_argument("--budget", type=float, default=540, help="seconds in all")
-    p.add_argument("--reserve", type=float, default=240, help="of them for confgen")
-    p.add_argument("--out", help="file for the figures, JSON lines")
-    p.add_argument("--dtype", help="of confgen")
+    p.add_argument("--device", default="cuda", help="confgen's device (generate() uses the first GPU)")
+    p.add_argument("--budget", type=float, default=540, help="total seconds")
+    p.add_argument("--reserve", type=float, default=240, help="seconds of the budget for confgen")
+    p.add_argument("--out", help="write the figures as JSON lines")
+    p.add_argument("--dtype", help="confgen's --dtype")
     p.add_argument("--attention", action="store_true", help="compare attention instead")
-    p.add_argument("--set", default="all", help="of `confgen bench attention`")
+    p.add_argument("--set", default="all", help="sets of `confgen bench attention`")
     p.add_argument("--shape", default="llama380m", choices=PLANS)
     p.add_argument("--tokenizer", help="directory (default: the default model's; llama380m: the "
-                   "test tokenizer with as many tokens as the model has)")
-    p.add_argument("--batch", help="of confgen (default: by shape)")
-    p.add_argument("--constraint", default="grammar,none", help="of confgen")
-    p.add_argument("--kv-cache", default="static,paged", help="of confgen")
-    p.add_argument("--plugins", help="attention plugins of confgen, NAME,...")
-    p.add_argument("--step-tokens", help="of confgen")
-    p.add_argument("--max-length", type=int, help="of confgen (default: by shape)")
+                   "test tokenizer, padded to the model's vocabulary)")
+    p.add_argument("--batch", help="confgen's batch sizes (default: by shape)")
+    p.add_argument("--constraint", default="grammar,none", help="confgen's constraints")
+    p.add_argument("--kv-cache", default="static,paged", help="confgen's caches")
+    p.add_argument("--plugins", help="confgen's attention plugins, NAME,...")
+    p.add_argument("--step-tokens", help="confgen's --step-tokens")
+    p.add_argument("--max-length", type=int, help="confgen's --max-length (default: by shape)")
     p.add_argument("--molecules", default=os.path.join(ROOT, "data", "geom_drugs_test.smi"))
-    p.add_argument("--limit", type=int, help="of them the first N")
+    p.add_argument("--limit", type=int, help="only the first N molecules")
     p.add_argument("--gens", type=int, default=8)
-    p.add_argument("--only", choices=["generate", "confgen"], help="one of the two")
+    p.add_argument("--only", choices=["generate", "confgen"], help="run only one of the two")
     args = p.parse_args()
     batch, max_length = SIZES[args.shape]
     args.batch = args.batch or batch

@@ -1,18 +1,18 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""RMSDs of core/eval beside RDKit's GetBestRMS: every pair of two sets of conformers of some
-hundred molecules, and pairs a second of processor time, molecule by molecule in turn (development
+"""Compares the RMSDs of core/eval with RDKit's GetBestRMS, for every pair of two sets of conformers of
+some hundred molecules, and the pairs per processor second, molecule by molecule in turn (development
 only; needs PyPI's rdkit and numpy).
 
     tools/bench/compare_rmsd.py [--build build] [--list FILE.smi] [--molecules N] [--conformers N]
                                 [--rule best|plain] [--maps] [--json FILE]
 
-Where the two differ by more than 1e-4 Å the pair is computed a third time, by numpy's singular
-value decomposition: GetBestRMS is not exact for atoms on a line.
+A pair that differs by more than 1e-4 Å is decided by numpy's singular value decomposition, because
+GetBestRMS is not exact for collinear atoms.
 
-Set a has RDKit-embedded conformers, rotated anywhere. Set b has such, copies of a's moved by 0.001
-to 0.3 Å a coordinate, a's with their atoms exchanged by an automorphism, and mirror images. With
---maps the numbers of automorphisms are compared over the whole list, both rules, and no RMSD.
+Set a has RDKit-embedded conformers in random orientations. Set b has more of these, conformers of a
+displaced by 0.001 to 0.3 Å per coordinate, conformers of a with atoms exchanged by an automorphism, and
+mirror images. --maps compares the numbers of automorphisms over the whole list with both rules instead.
 """
 import argparse
 import json
@@ -31,7 +31,7 @@ from rdkit.Geometry import Point3D
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
 LIMIT = 1e-4  # Å
 
-# Small, linear, flat, charged, and with up to thousands of automorphisms.
+# Small, linear, flat and charged molecules, with up to thousands of automorphisms.
 SYMMETRIC = """
 C CC CCC C#C CC#CC C#CC#CC N#CC#N O=C=O C=C=C c1ccccc1 Cc1ccccc1 C1CC1 C1CCCCC1 CC(C)(C)C
 CC(C)(C)c1ccccc1 CC(C)(C)c1ccc(C(C)(C)C)cc1 CC(C)(C)c1cc(C(C)(C)C)cc(C(C)(C)C)c1
@@ -55,14 +55,14 @@ HYDROGENS_STAY.removeHs = False
 
 
 def parse(canonical):
-    """Heavy atoms in the order of the text."""
+    """A molecule of the heavy atoms in the order of the SMILES."""
     mol = Chem.RemoveAllHs(Chem.MolFromSmiles(canonical, HYDROGENS_STAY), sanitize=False)
     Chem.SanitizeMol(mol)
     return mol
 
 
 def symmetric_query(mol):
-    """RDKit's rule for conjugated ends, said with its Python functions."""
+    """RDKit's rule for conjugated terminal groups, in Python."""
     end = "O,N;D1"
     ends = Chem.MolFromSmarts(f"[{end};$([{end}]-[*]=[{end}]),$([{end}]=[*]-[{end}])]~[*]")
     either = Chem.MolFromSmarts("*-,=*").GetBondWithIdx(0)
@@ -77,7 +77,7 @@ def matches(mol, query):
     return mol.GetSubstructMatches(query, uniquify=False, maxMatches=1000000)
 
 
-def ask_maps(args, smiles):
+def count_maps(args, smiles):
     out = subprocess.run([args.tool, "--maps"], input="\n".join(smiles) + "\n", text=True,
                          capture_output=True, check=True).stdout
     return [line.split("\t") for line in out.splitlines()]
@@ -85,14 +85,14 @@ def ask_maps(args, smiles):
 
 def compare_maps(args, smiles):
     wrong, most = 0, 0
-    for canonical, plain, best, _ in ask_maps(args, smiles):
+    for canonical, plain, best, _ in count_maps(args, smiles):
         mol = parse(canonical)
         want = len(matches(mol, mol)), len(matches(mol, symmetric_query(mol)))
         most = max(most, want[1])
         if want != (int(plain), int(best)):
             print(f"{canonical}: found {plain} and {best} maps, RDKit has {want[0]} and {want[1]}")
             wrong += 1
-    print(f"{len(smiles)} molecules, up to {most} maps: {wrong} with another number than RDKit's")
+    print(f"{len(smiles)} molecules, up to {most} maps: {wrong} differ from RDKit")
     return wrong == 0
 
 
@@ -129,7 +129,7 @@ def make_sets(mol, canonical, n, rng):
         kind = i % 8
         if kind in (1, 2, 3):  # near a
             b[i] = a[i] + rng.normal(size=a[i].shape) * (0, 0.001, 0.02, 0.3)[kind]
-        elif kind == 4:  # a's with atoms exchanged
+        elif kind == 4:  # a with atoms exchanged
             b[i] = a[i][list(maps[rng.integers(len(maps))])] + rng.normal(size=a[i].shape) * 0.005
         elif kind == 5:
             b[i] = a[i] * [1, 1, -1]
@@ -173,13 +173,13 @@ def kabsch(p, q):
 
 
 def third_opinion(mol, a, b, pairs, conjugated):
-    """What numpy says of these pairs."""
+    """The RMSD of these pairs, by numpy."""
     maps = [list(m) for m in matches(mol, symmetric_query(mol) if conjugated else mol)]
     return np.array([min(kabsch(a[i][m], b[j]) for m in maps) for i, j in pairs])
 
 
 def rdkit_all_seconds(mol, a, conjugated):
-    """Seconds a pair of GetAllConformerBestRMS, which searches the maps once."""
+    """Seconds per pair of GetAllConformerBestRMS, which searches the maps once."""
     both = with_conformers(mol, a)
     start = time.process_time()
     rdMolAlign.GetAllConformerBestRMS(both, numThreads=1,
@@ -212,12 +212,12 @@ def main():
     tool = subprocess.Popen([args.tool, args.rule], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                             text=True)
     rows, pairs, worst, skipped, small, inexact = [], 0, 0.0, 0, 0, 0
-    for canonical, *_ in ask_maps(args, smiles):
+    for canonical, *_ in count_maps(args, smiles):
         mol = parse(canonical)
         sets = make_sets(mol, canonical, args.conformers, rng)
         if not sets:
             skipped += 1
-            print(f"{canonical}: RDKit embeds too few conformers; left out")
+            print(f"{canonical}: skipped, RDKit embeds too few conformers")
             continue
         a, b = sets
         tool.stdin.write(json.dumps({"smiles": canonical, "a": a.reshape(len(a), -1).tolist(),
@@ -252,14 +252,14 @@ def main():
 
     def median(key):
         return statistics.median(r[key] for r in rows)
-    print(f"{len(rows)} molecules ({skipped} left out), {pairs} pairs, {small} of them below 0.01 Å, "
+    print(f"{len(rows)} molecules ({skipped} skipped), {pairs} pairs, {small} of them below 0.01 Å, "
           f"up to {max(r['maps'] for r in rows)} maps: largest difference {worst:.2e} Å "
           f"(not counting {inexact} pairs that numpy decided)")
     print("medians over molecules: "
-          f"GetBestRMS {median('rdkit_us'):.2f} us a pair, GetAllConformerBestRMS "
+          f"GetBestRMS {median('rdkit_us'):.2f} us per pair, GetAllConformerBestRMS "
           f"{median('rdkit_all_us'):.2f}, matrix {median('us'):.4f}, minima {median('minima_us'):.4f}")
-    print(f"times GetBestRMS's pairs/s: median {median('ratio'):.0f}, smallest "
-          f"{min(r['ratio'] for r in rows):.0f}; times GetAllConformerBestRMS's: median "
+    print(f"pairs/s relative to GetBestRMS: median {median('ratio'):.0f}, smallest "
+          f"{min(r['ratio'] for r in rows):.0f}; relative to GetAllConformerBestRMS: median "
           f"{median('ratio_all'):.0f}, smallest {min(r['ratio_all'] for r in rows):.0f}")
     for name, low, high in (("1 map", 1, 1), ("2 to 7", 2, 7), ("8 to 99", 8, 99),
                             ("100 and more", 100, 1 << 30)):

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""A copy of a tokenizer with as many tokens as a checkpoint of its kind has (development only).
+"""Copies a tokenizer, padded to the vocabulary size of a checkpoint (development only).
 
     tools/bench/pad_tokenizer.py [--tokens 128256] IN_DIR OUT_DIR
 
-The test tokenizer has Llama-3's pattern and digits but a twentieth of its tokens. Text is cut the same
-with the copy, whose further tokens match nothing: only `--constraint none`, which chooses among all
-tokens, is as slow as with the real one.
+The test tokenizer has Llama-3's pattern and digits but a twentieth of its tokens. The copy tokenizes text
+equally, because the added tokens match nothing, but `--constraint none`, which samples from the whole
+vocabulary, is as slow as with the real tokenizer.
 """
 import argparse
 import json

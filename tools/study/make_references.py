@@ -1,19 +1,19 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Makes references for a constraint study (development only; needs PyPI's rdkit, and zstd).
+"""Makes the references of a constraint study (development only; needs PyPI's rdkit, and zstd).
 
     tools/study/make_references.py LIST.smi OUT.smi OUT.sdf.zst [--first 2] [--step 5] [--count 200]
         [--not EVALUATED.tsv] [--training TRAIN.smi.zst] [--seed S] [--processes 2]
 
-LIST.smi has lines "SMILES name k". Rows FIRST, FIRST + STEP, ... (the first line is row 0) are taken,
-COUNT of them; in place of one that cannot be used, its neighbour below or above. Not used is what RDKit
-does not read, embed or have MMFF94 parameters for, a molecule that was taken before, one of
-EVALUATED.tsv ("row SMILES ..."), one of TRAIN.smi.zst. The last two are compared without stereo.
+LIST.smi has lines "SMILES name k". Selects COUNT rows, FIRST, FIRST + STEP, ... (the first line is row
+0); a row that cannot be used is replaced by the next or the previous one. A row cannot be used if RDKit
+does not read or embed it or lacks MMFF94 parameters for it, or if its molecule was selected before or is
+in EVALUATED.tsv ("row SMILES ...") or TRAIN.smi.zst (both compared without stereo).
 
-References are ETKDGv3 conformers (30 attempts each, min(k, 16) of them) minimised with MMFF94 (at most
-2000 iterations), heavy atoms only in the order of the canonical SMILES, which is their property SMILES:
-what data/reference of GEOM-Drugs' other hundred molecules holds. OUT.smi has the canonical SMILES, the
-name and how many conformers there are; it is written before they are minimised.
+References are min(k, 16) ETKDGv3 conformers (30 attempts each), minimised with MMFF94 (at most 2000
+iterations), with heavy atoms only, in the order of the canonical SMILES, which is their property SMILES.
+OUT.smi has the canonical SMILES, the name and the number of conformers; it is written before the
+minimisation.
 """
 import argparse
 import collections
@@ -27,7 +27,7 @@ from rdkit import Chem, RDLogger
 from rdkit.Chem import rdDistGeom, rdForceFieldHelpers
 
 ATOM = re.compile(r"\[\d*([A-Za-z][a-z]?)[^\]]*\]|(Cl|Br|[BCNOFPSIbcnops])")
-MOST = 16
+MAX_CONFORMERS = 16
 
 
 def without_stereo(mol):
@@ -35,7 +35,7 @@ def without_stereo(mol):
 
 
 def formula(smiles):
-    """Counts of heavy atoms by the text alone: unequal for molecules that are unequal in them."""
+    """Counts of heavy atoms, from the text only."""
     counts = collections.Counter()
     for bracket, bare in ATOM.findall(smiles):
         symbol = bracket or bare
@@ -47,7 +47,7 @@ def formula(smiles):
 
 
 def embed(job):
-    """(row, SMILES, wanted, seed) to the molecule with hydrogens and conformers, or a reason."""
+    """Embeds (row, SMILES, count, seed). Returns row, the molecule with hydrogens, or a reason."""
     row, smiles, wanted, seed = job
     mol = Chem.AddHs(Chem.MolFromSmiles(smiles))
     if not rdForceFieldHelpers.MMFFHasAllMoleculeParams(mol):
@@ -66,7 +66,7 @@ def embed(job):
 
 
 def minimise(job):
-    """(row, name, SMILES, molecule) to the text of its records."""
+    """Minimises (row, name, SMILES, molecule). Returns row and the text of its records."""
     row, name, smiles, mol = job
     rdForceFieldHelpers.MMFFOptimizeMoleculeConfs(mol, numThreads=1, maxIters=2000)
     heavy = Chem.RemoveHs(mol)
@@ -81,8 +81,8 @@ def minimise(job):
 
 
 def read_training(path, formulas):
-    """Training molecules, without stereo, whose formula is one of `formulas`; how many lines there are,
-    and how many of them RDKit does not read."""
+    """Returns the training molecules, without stereo, whose formula is in `formulas`, the number of lines,
+    and the number of lines that RDKit does not read."""
     found, lines, unread = set(), 0, 0
     process = subprocess.Popen(["zstd", "-dcq", path], stdout=subprocess.PIPE, text=True)
     for line in process.stdout:
@@ -115,7 +115,7 @@ def main():
     parser.add_argument("--processes", type=int, default=2)
     args = parser.parse_args()
     RDLogger.DisableLog("rdApp.*")
-    began = time.time()
+    start = time.time()
 
     rows = [line.split() for line in open(args.list)]
     refused = set()
@@ -126,45 +126,45 @@ def main():
     for row in range(len(rows)):
         mol = Chem.MolFromSmiles(rows[row][0])
         if mol is not None:
-            # RDKit may write another SMILES for what it reads from its own
+            # RDKit may write another SMILES for a molecule read from its own SMILES
             smiles = Chem.MolToSmiles(Chem.MolFromSmiles(Chem.MolToSmiles(mol)))
             mols[row] = (smiles, without_stereo(mol))
     if args.training:
         trained, lines, unread = read_training(args.training, {formula(flat) for _, flat in mols.values()})
         both = sum(flat in trained for _, flat in mols.values())
         print("%d training molecules (%d not read), %d of the formula of one of the list, "
-              "which has %d: %d are both" % (lines, unread, len(trained), len(mols), both), flush=True)
+              "which has %d: %d are in both" % (lines, unread, len(trained), len(mols), both), flush=True)
         refused |= trained
 
-    taken = {}
+    selected = {}
     slots = [args.first + args.step * n for n in range(args.count)]
     with multiprocessing.Pool(args.processes) as pool:
         tries = {slot: [slot, slot + 1, slot - 1] for slot in slots}
         while True:
             jobs, owner = [], {}
             for slot in slots:
-                while slot not in taken and tries[slot]:
+                while slot not in selected and tries[slot]:
                     row = tries[slot].pop(0)
                     if row not in mols or mols[row][1] in refused:
-                        print("row %d is not used" % row)
+                        print("row %d skipped" % row)
                         continue
                     refused.add(mols[row][1])
                     owner[row] = slot
-                    jobs.append((row, mols[row][0], min(int(rows[row][2]), MOST), args.seed))
+                    jobs.append((row, mols[row][0], min(int(rows[row][2]), MAX_CONFORMERS), args.seed))
                     break
             if not jobs:
                 break
             for row, mol, reason in pool.imap_unordered(embed, jobs):
                 if mol is None:
-                    print("row %d is not used: %s" % (row, reason))
+                    print("row %d skipped: %s" % (row, reason))
                 else:
-                    taken[owner[row]] = (row, mol)
-        chosen = sorted(taken.values(), key=lambda item: item[0])
+                    selected[owner[row]] = (row, mol)
+        chosen = sorted(selected.values(), key=lambda item: item[0])
         with open(args.out_smi, "w") as out:
             for row, mol in chosen:
                 out.write("%s\t%s\t%d\n" % (mols[row][0], rows[row][1], mol.GetNumConformers()))
         print("%d molecules, %d conformers embedded, %.0f s"
-              % (len(chosen), sum(mol.GetNumConformers() for _, mol in chosen), time.time() - began), flush=True)
+              % (len(chosen), sum(mol.GetNumConformers() for _, mol in chosen), time.time() - start), flush=True)
         jobs = [(row, rows[row][1], mols[row][0], mol) for row, mol in chosen]
         texts = dict(pool.imap_unordered(minimise, jobs))
     packer = subprocess.Popen(["zstd", "-q", "-19", "-f", "-o", args.out_sdf], stdin=subprocess.PIPE, text=True)
@@ -173,7 +173,7 @@ def main():
     packer.stdin.close()
     if packer.wait():
         sys.exit("%s: zstd failed" % args.out_sdf)
-    print("minimised, %.0f s" % (time.time() - began))
+    print("minimised, %.0f s" % (time.time() - start))
 
 
 if __name__ == "__main__":
