@@ -9,89 +9,30 @@
 #include <unistd.h>
 
 #include "base/error.h"
-#include "base/size.h"
 #include "io/reader_internal.h"
 #include "io/record.h"
 
-cg_status cg_reader_read_at(const cg_reader *r, uint64_t offset, void *out, size_t n, size_t *ret_n,
-                            cg_error *err)
+static const struct cg_reader_backend *backend(const cg_reader *r)
 {
-    size_t done = 0;
+    static const struct cg_reader_backend *const backends[] = {
+        [CG_CONTAINER_PLAIN] = &cg_reader_plain,
+        [CG_CONTAINER_GZ] = &cg_reader_gzip,
+        [CG_CONTAINER_ZST] = &cg_reader_zstd,
+    };
 
-    if (offset >= r->size)
-        n = 0;
-    else if (n > r->size - offset)
-        n = (size_t)(r->size - offset);
-    if (r->fd < 0) {
-        if (n)
-            memcpy(out, r->mem + offset, n);
-        done = n;
-    }
-    while (done < n) {
-        ssize_t k = pread(r->fd, (char *)out + done, n - done, (off_t)(offset + done));
-
-        if (k < 0 && errno == EINTR)
-            continue;
-        if (k < 0)
-            return cg_fail(err, CG_ERR_IO, "'%s': cannot read: %s", r->name, strerror(errno));
-        if (k == 0)
-            break; /* the file has become shorter */
-        done += (size_t)k;
-    }
-    *ret_n = done;
-    return CG_OK;
-}
-
-cg_status cg_reader_add_frame(cg_reader *r, uint64_t offset, uint64_t size, uint64_t plain,
-                              cg_error *err)
-{
-    if (cg_grow((void **)&r->frames, &r->frames_cap, r->n_frames + 1, sizeof *r->frames))
-        return cg_fail(err, CG_ERR_NOMEM, "'%s': out of memory for %zu frames", r->name,
-                       r->n_frames);
-    r->frames[r->n_frames++] = (cg_container_frame) { offset, size, plain };
-    return CG_OK;
+    return backends[r->format];
 }
 
 static cg_status list_frames(cg_reader *r, cg_error *err)
 {
-    unsigned char magic[4] = { 0 };
-    uint32_t number;
+    unsigned char magic[4];
     size_t n;
-    cg_status st = cg_reader_read_at(r, 0, magic, sizeof magic, &n, err);
 
-    if (st != CG_OK)
-        return st;
-    number = (uint32_t)magic[0] | (uint32_t)magic[1] << 8 | (uint32_t)magic[2] << 16 |
-             (uint32_t)magic[3] << 24;
-    if (number == 0xFD2FB528u || (number & 0xFFFFFFF0u) == 0x184D2A50u)
-        r->format = CG_CONTAINER_ZST;
-    else if (magic[0] == 0x1f && magic[1] == 0x8b)
-        r->format = CG_CONTAINER_GZ;
-    switch (r->format) {
-    case CG_CONTAINER_ZST:
-        st = cg_reader_list_zstd(r, err);
-        break;
-    case CG_CONTAINER_GZ:
-        st = cg_reader_list_gzip(r, err);
-        break;
-    case CG_CONTAINER_PLAIN:
-        st = cg_reader_list_plain(r, err);
-        break;
-    }
-    if (st == CG_OK && !r->n_frames && r->note.code != CG_OK)
-        st = cg_fail(err, CG_ERR_FORMAT, "%s; no molecule can be read", r->note.msg);
-    return st;
-}
-
-static cg_status finish_open(cg_reader *r, cg_reader **ret, cg_error *err)
-{
-    cg_status st = list_frames(r, err);
-
-    if (st != CG_OK) {
-        cg_reader_close(r);
-        return st;
-    }
-    *ret = r;
+    CG_TRY(cg_reader_read_at(r, 0, magic, sizeof magic, &n, err));
+    r->format = cg_container_format_detect(magic, n);
+    CG_TRY(backend(r)->list(r, err));
+    if (!r->n_frames && r->note.code != CG_OK)
+        return cg_fail(err, CG_ERR_FORMAT, "%s; no molecule can be read", r->note.msg);
     return CG_OK;
 }
 
@@ -115,37 +56,44 @@ cg_status cg_reader_open(const char *path, cg_reader **ret, cg_error *err)
 {
     cg_reader *r = new_reader(path);
     struct stat sb;
-    cg_status st;
+    cg_status st = CG_OK;
 
     if (!r)
         return cg_fail_nomem(err, path);
-    /* O_NONBLOCK: a pipe without a writer is refused below, not waited for. */
+    /* O_NONBLOCK: a pipe without a writer is refused below instead of blocking. */
     r->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (r->fd < 0 || fstat(r->fd, &sb))
         st = cg_fail(err, CG_ERR_IO, "'%s': cannot open: %s", path, strerror(errno));
     else if (!S_ISREG(sb.st_mode))
         st = cg_fail(err, CG_ERR_IO, "'%s' is a %s, wanted a file", path,
                      S_ISDIR(sb.st_mode) ? "directory" : "pipe or device");
-    else
-        st = CG_OK;
-    if (st != CG_OK) {
-        cg_reader_close(r);
-        return st;
-    }
+    if (st != CG_OK)
+        goto out;
     r->size = (uint64_t)sb.st_size;
-    return finish_open(r, ret, err);
+    CG_TRY_GOTO(st, list_frames(r, err), out);
+    *ret = r;
+    r = NULL;
+out:
+    cg_reader_close(r);
+    return st;
 }
 
 cg_status cg_reader_open_memory(const char *name, const void *bytes, size_t len, cg_reader **ret,
                                 cg_error *err)
 {
     cg_reader *r = new_reader(name);
+    cg_status st;
 
     if (!r)
         return cg_fail_nomem(err, name);
     r->mem = bytes;
     r->size = len;
-    return finish_open(r, ret, err);
+    CG_TRY_GOTO(st, list_frames(r, err), out);
+    *ret = r;
+    r = NULL;
+out:
+    cg_reader_close(r);
+    return st;
 }
 
 void cg_reader_close(cg_reader *r)
@@ -187,33 +135,18 @@ const cg_container_frame *cg_reader_frame(const cg_reader *r, size_t i)
 
 cg_status cg_reader_read(cg_reader *r, size_t i, size_t max, cg_buf *out, cg_error *err)
 {
-    cg_status st = CG_ERR_INTERNAL;
-
-    switch (r->format) {
-    case CG_CONTAINER_ZST:
-        st = cg_reader_read_zstd(r, i, max, out, err);
-        break;
-    case CG_CONTAINER_GZ:
-        st = cg_reader_read_gzip(r, i, max, out, err);
-        break;
-    case CG_CONTAINER_PLAIN:
-        st = cg_reader_read_plain(r, i, max, out, err);
-        break;
-    }
-    return st == CG_OK ? cg_buf_check(out, r->name, err) : st;
+    CG_TRY(backend(r)->read(r, i, max, out, err));
+    return cg_buf_check(out, r->name, err);
 }
 
 cg_status cg_reader_name(cg_reader *r, size_t i, cg_buf *out, cg_error *err)
 {
-    cg_status st;
+    cg_buf *head = &r->scratch;
 
-    cg_buf_clear(&r->scratch);
-    st = cg_reader_read(r, i, CG_READER_HEAD, &r->scratch, err);
-    if (st != CG_OK)
-        return st;
-    if (r->scratch.len)
-        cg_record_name(cg_record_detect(r->scratch.data, r->scratch.len), r->scratch.data,
-                       r->scratch.len, out);
+    cg_buf_clear(head);
+    CG_TRY(cg_reader_read(r, i, CG_READER_HEAD, head, err));
+    if (head->len)
+        cg_record_name(cg_record_detect(head->data, head->len), head->data, head->len, out);
     return cg_buf_check(out, r->name, err);
 }
 
@@ -224,8 +157,7 @@ cg_status cg_reader_find(cg_reader *r, const char *name, size_t *ret_i, cg_error
 
     for (size_t i = 0; i < r->n_frames; i++) {
         cg_buf_clear(&found);
-        if ((st = cg_reader_name(r, i, &found, err)) != CG_OK)
-            goto out;
+        CG_TRY_GOTO(st, cg_reader_name(r, i, &found, err), out);
         if (!strcmp(cg_buf_text(&found), name)) {
             *ret_i = i;
             goto out;

@@ -10,94 +10,92 @@
 
 enum { CHUNK = 1 << 16 };
 
-/* Splitting text into records, fed piece by piece. */
-struct split {
+/* Incremental splitter of text into records. */
+struct splitter {
     cg_reader *r;
     cg_record_format format;
-    uint64_t record;     /* offset of the record */
-    uint64_t line;       /* number of the line in its record, from 0 */
+    uint64_t record;     /* offset of the current record */
+    uint64_t line;       /* line number in the record, from 0 */
     uint64_t lines_left; /* xyz: lines of the record after this one */
-    char begin[4];       /* the line's first bytes */
-    size_t n_begin;
-    int text;      /* the record holds more than blanks */
-    cg_buf head;   /* the record's first CG_READER_HEAD bytes */
-    cg_buf name;   /* of the record */
-    cg_buf before; /* of the record before it */
+    char line_start[4];  /* first bytes of the line */
+    size_t n_line_start;
+    int has_text;         /* the record holds more than white space */
+    cg_buf head;          /* first CG_READER_HEAD bytes of the record */
+    cg_buf name;          /* of the record */
+    cg_buf previous_name; /* of the record before it */
 };
 
-/* The record ends before offset `end`: a new frame, or the last one goes on. */
-static cg_status end_record(struct split *s, uint64_t end, cg_error *err)
+/* Ends the record at offset `end`: it extends the last frame if it has the same name, or is a new
+ * frame. */
+static cg_status end_record(struct splitter *s, uint64_t end, cg_error *err)
 {
     cg_reader *r = s->r;
     cg_buf swap;
-    cg_status st = CG_OK;
 
     cg_buf_clear(&s->name);
     cg_record_name(s->format, s->head.data, s->head.len, &s->name);
-    if (r->n_frames && s->name.len && s->name.len == s->before.len &&
-        !memcmp(s->name.data, s->before.data, s->name.len)) {
+    CG_TRY(cg_buf_check(&s->name, r->name, err));
+    if (r->n_frames && s->name.len && s->name.len == s->previous_name.len &&
+        !memcmp(s->name.data, s->previous_name.data, s->name.len)) {
         cg_container_frame *f = &r->frames[r->n_frames - 1];
 
         f->size = f->content_size = end - f->offset;
     } else {
-        st = cg_reader_add_frame(r, s->record, end - s->record, end - s->record, err);
+        CG_TRY(cg_reader_add_frame(r, s->record, end - s->record, end - s->record, err));
     }
-    if (st == CG_OK)
-        st = cg_buf_check(&s->name, r->name, err);
-    swap = s->before;
-    s->before = s->name;
+    swap = s->previous_name;
+    s->previous_name = s->name;
     s->name = swap;
-    return st;
+    return CG_OK;
 }
 
-static void begin_record(struct split *s, uint64_t offset)
+static void start_record(struct splitter *s, uint64_t offset)
 {
     s->record = offset;
     s->line = 0;
-    s->text = 0;
+    s->has_text = 0;
     cg_buf_clear(&s->head);
 }
 
-/* A line has ended, the next one begins at `next`. */
-static cg_status end_line(struct split *s, uint64_t next, cg_error *err)
+/* Ends a line; the next one starts at offset `next`. */
+static cg_status end_line(struct splitter *s, uint64_t next, cg_error *err)
 {
-    int ends = 1;
-    cg_status st = CG_OK;
+    int ends_record = 1;
 
     if (s->format == CG_RECORD_SDF) {
-        ends = s->n_begin == 4 && !memcmp(s->begin, "$$$$", 4);
+        ends_record = s->n_line_start == 4 && !memcmp(s->line_start, "$$$$", 4);
     } else if (s->format == CG_RECORD_XYZ) {
         if (s->line == 0)
-            s->lines_left = s->text ? strtoull(cg_buf_text(&s->head), NULL, 10) + 1 : 0;
+            s->lines_left = s->has_text ? strtoull(cg_buf_text(&s->head), NULL, 10) + 1 : 0;
         else
             s->lines_left--;
-        ends = !s->lines_left;
+        ends_record = !s->lines_left;
     }
-    s->n_begin = 0;
+    s->n_line_start = 0;
     s->line++;
-    if (ends) {
-        if (s->text)
-            st = end_record(s, next, err);
-        begin_record(s, next);
+    if (ends_record) {
+        if (s->has_text)
+            CG_TRY(end_record(s, next, err));
+        start_record(s, next);
     }
-    return st;
+    return CG_OK;
 }
 
-/* Take a piece of a line. */
-static void add_piece(struct split *s, const char *p, size_t n)
+/* Adds bytes to the current line. */
+static void add_bytes(struct splitter *s, const char *p, size_t n)
 {
     size_t room = CG_READER_HEAD - s->head.len;
 
-    for (size_t i = 0; i < n && s->n_begin < 4; i++)
-        s->begin[s->n_begin++] = p[i];
-    for (size_t i = 0; i < n && !s->text; i++)
-        s->text = !isspace((unsigned char)p[i]);
+    for (size_t i = 0; i < n && s->n_line_start < 4; i++)
+        s->line_start[s->n_line_start++] = p[i];
+    for (size_t i = 0; i < n && !s->has_text; i++)
+        s->has_text = !isspace((unsigned char)p[i]);
     cg_buf_put(&s->head, p, n < room ? n : room);
 }
 
-cg_status cg_reader_list_plain(cg_reader *r, cg_error *err)
+static cg_status list_molecules(cg_reader *r, cg_error *err)
 {
-    struct split s = { .r = r };
+    struct splitter s = { .r = r };
     char *chunk = malloc(CHUNK);
     uint64_t offset = 0;
     cg_status st = CG_OK;
@@ -107,8 +105,7 @@ cg_status cg_reader_list_plain(cg_reader *r, cg_error *err)
     while (offset < r->size) {
         size_t n, pos = 0;
 
-        if ((st = cg_reader_read_at(r, offset, chunk, CHUNK, &n, err)) != CG_OK)
-            goto out;
+        CG_TRY_GOTO(st, cg_reader_read_at(r, offset, chunk, CHUNK, &n, err), out);
         if (!n)
             break;
         if (!offset) {
@@ -124,50 +121,49 @@ cg_status cg_reader_list_plain(cg_reader *r, cg_error *err)
             const char *lf = memchr(chunk + pos, '\n', n - pos);
             size_t stop = lf ? (size_t)(lf - chunk) + 1 : n;
 
-            add_piece(&s, chunk + pos, stop - pos);
+            add_bytes(&s, chunk + pos, stop - pos);
             pos = stop;
-            if (lf && (st = end_line(&s, offset + pos, err)) != CG_OK)
-                goto out;
+            if (lf)
+                CG_TRY_GOTO(st, end_line(&s, offset + pos, err), out);
         }
         offset += n;
     }
-    if (s.text) {
+    if (s.has_text) {
         int complete = s.format != CG_RECORD_SDF && s.format != CG_RECORD_XYZ;
 
         if (!complete)
-            cg_fail(&r->note, CG_ERR_FORMAT, "'%s': the record from offset %llu on is not complete",
+            cg_fail(&r->note, CG_ERR_FORMAT, "'%s': the record at offset %llu is not complete",
                     r->name, (unsigned long long)s.record);
-        if (complete || r->n_frames) /* a text without a complete record is no output */
+        if (complete || r->n_frames) /* a text without a complete record is not an output file */
             st = end_record(&s, offset, err);
     }
 out:
     cg_buf_finish(&s.head);
     cg_buf_finish(&s.name);
-    cg_buf_finish(&s.before);
+    cg_buf_finish(&s.previous_name);
     free(chunk);
     return st;
 }
 
-cg_status cg_reader_read_plain(cg_reader *r, size_t i, size_t max, cg_buf *out, cg_error *err)
+static cg_status read_molecule(cg_reader *r, size_t i, size_t max, cg_buf *out, cg_error *err)
 {
     const cg_container_frame *f = &r->frames[i];
     uint64_t want = max && max < f->size ? max : f->size;
     size_t n;
-    cg_status st;
 
     if (want > CG_FRAME_MAX_CONTENT)
         return cg_fail(err, CG_ERR_LIMIT,
-                       "'%s': the molecule at offset %llu has %llu bytes, more than %llu", r->name,
-                       (unsigned long long)f->offset, (unsigned long long)want,
+                       "'%s': the molecule at offset %llu has %llu bytes, wanted at most %llu",
+                       r->name, (unsigned long long)f->offset, (unsigned long long)want,
                        (unsigned long long)CG_FRAME_MAX_CONTENT);
     if (cg_buf_reserve(out, want))
         return cg_fail_nomem(err, r->name);
-    st = cg_reader_read_at(r, f->offset, out->data + out->len, want, &n, err);
-    if (st != CG_OK)
-        return st;
+    CG_TRY(cg_reader_read_at(r, f->offset, out->data + out->len, want, &n, err));
     out->len += n;
     out->data[out->len] = '\0';
     if (n < want)
-        return cg_fail(err, CG_ERR_FORMAT, "'%s' has become shorter while it was read", r->name);
+        return cg_fail(err, CG_ERR_FORMAT, "'%s' was truncated while it was read", r->name);
     return CG_OK;
 }
+
+const struct cg_reader_backend cg_reader_plain = { list_molecules, read_molecule };

@@ -9,117 +9,102 @@
 
 enum { CHUNK = 1 << 16 };
 
-#define ZSTD_MAGIC 0xFD2FB528u
-
-static uint32_t u32_at(const unsigned char *p)
-{
-    return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
-}
-
 static int is_skippable(uint32_t magic)
 {
-    return (magic & 0xFFFFFFF0u) == 0x184D2A50u;
+    return (magic & ZSTD_MAGIC_SKIPPABLE_MASK) == ZSTD_MAGIC_SKIPPABLE_START;
 }
 
 /* ---- seek table ------------------------------------------------------------------------- */
 
-/* Where the table is, if the last bytes of the file say that there is one. */
-struct table {
+struct seek_table {
     uint64_t offset; /* of its skippable frame */
-    uint32_t n;
-    size_t entry; /* bytes */
+    uint32_t n_entries;
+    size_t entry_size; /* bytes */
 };
 
-static cg_status find_table(const cg_reader *r, struct table *ret, int *ret_found, cg_error *err)
+/* Locates the seek table by the footer at the end of the file. */
+static cg_status find_table(const cg_reader *r, struct seek_table *ret, int *ret_found,
+                            cg_error *err)
 {
     unsigned char foot[CG_SEEK_FOOTER_SIZE], head[8];
     uint64_t size;
     size_t n;
-    cg_status st;
 
     *ret_found = 0;
     if (r->size < 8 + CG_SEEK_FOOTER_SIZE)
         return CG_OK;
-    st = cg_reader_read_at(r, r->size - sizeof foot, foot, sizeof foot, &n, err);
-    if (st != CG_OK)
-        return st;
+    CG_TRY(cg_reader_read_at(r, r->size - sizeof foot, foot, sizeof foot, &n, err));
     /* Bits 2 to 6 of the descriptor are reserved and zero; bit 7: entries have a checksum. */
-    if (n != sizeof foot || u32_at(foot + 5) != CG_SEEK_FOOTER_MAGIC || (foot[4] & 0x7c))
+    if (n != sizeof foot || cg_read_u32_le(foot + 5) != CG_SEEK_FOOTER_MAGIC || (foot[4] & 0x7c))
         return CG_OK;
-    ret->n = u32_at(foot);
-    ret->entry = foot[4] & 0x80 ? 12 : 8;
-    size = (uint64_t)ret->n * ret->entry + CG_SEEK_FOOTER_SIZE;
+    ret->n_entries = cg_read_u32_le(foot);
+    ret->entry_size = foot[4] & 0x80 ? 12 : 8;
+    size = (uint64_t)ret->n_entries * ret->entry_size + CG_SEEK_FOOTER_SIZE;
     if (size > UINT32_MAX || size + 8 > r->size)
         return CG_OK;
     ret->offset = r->size - size - 8;
-    st = cg_reader_read_at(r, ret->offset, head, sizeof head, &n, err);
-    if (st != CG_OK)
-        return st;
-    *ret_found =
-        n == sizeof head && u32_at(head) == CG_SEEK_SKIPPABLE_MAGIC && u32_at(head + 4) == size;
+    CG_TRY(cg_reader_read_at(r, ret->offset, head, sizeof head, &n, err));
+    *ret_found = n == sizeof head && cg_read_u32_le(head) == CG_SEEK_SKIPPABLE_MAGIC &&
+                 cg_read_u32_le(head + 4) == size;
     return CG_OK;
 }
 
 /*
- * List the frames of the table. *ret_right = 0 where the table does not fit the file: frames that
- * do not fill the file up to the table, or an entry that does not point at a frame.
+ * Lists the frames of the table. *ret_consistent = 0 if the table does not match the file: its
+ * frames do not fill the file up to the table, or an entry does not point to a frame.
  */
-static cg_status list_table(cg_reader *r, const struct table *t, int *ret_right, cg_error *err)
+static cg_status list_table(cg_reader *r, const struct seek_table *t, int *ret_consistent,
+                            cg_error *err)
 {
     uint64_t offset = 0;
-    cg_status st;
 
-    *ret_right = 0;
-    for (uint32_t i = 0; i < t->n; i++) {
+    *ret_consistent = 0;
+    for (uint32_t i = 0; i < t->n_entries; i++) {
         unsigned char entry[12], magic[4];
-        uint32_t size, plain;
+        uint64_t entry_at = t->offset + 8 + (uint64_t)i * t->entry_size;
+        uint32_t size, content_size;
         size_t n;
 
-        st = cg_reader_read_at(r, t->offset + 8 + (uint64_t)i * t->entry, entry, t->entry, &n, err);
-        if (st != CG_OK)
-            return st;
-        size = u32_at(entry);
-        plain = u32_at(entry + 4);
-        if (n != t->entry || size < 8 || size > t->offset - offset || plain > CG_FRAME_MAX_CONTENT)
+        CG_TRY(cg_reader_read_at(r, entry_at, entry, t->entry_size, &n, err));
+        size = cg_read_u32_le(entry);
+        content_size = cg_read_u32_le(entry + 4);
+        if (n != t->entry_size || size < 8 || size > t->offset - offset ||
+            content_size > CG_FRAME_MAX_CONTENT)
             return CG_OK;
-        st = cg_reader_read_at(r, offset, magic, sizeof magic, &n, err);
-        if (st != CG_OK)
-            return st;
+        CG_TRY(cg_reader_read_at(r, offset, magic, sizeof magic, &n, err));
         if (n != sizeof magic)
             return CG_OK;
-        if (u32_at(magic) == ZSTD_MAGIC) {
-            if ((st = cg_reader_add_frame(r, offset, size, plain, err)) != CG_OK)
-                return st;
-        } else if (!is_skippable(u32_at(magic))) {
+        if (cg_read_u32_le(magic) == ZSTD_MAGICNUMBER)
+            CG_TRY(cg_reader_add_frame(r, offset, size, content_size, err));
+        else if (!is_skippable(cg_read_u32_le(magic)))
             return CG_OK;
-        }
         offset += size;
     }
-    *ret_right = offset == t->offset;
+    *ret_consistent = offset == t->offset;
     return CG_OK;
 }
 
-/* ---- walking ---------------------------------------------------------------------------- */
+/* ---- scanning --------------------------------------------------------------------------- */
 
 /*
- * Size of the frame at `offset` by its block headers; 0 where it is damaged or cut off. *ret_plain
- * is the content size of its header (RFC 8878, section 3.1.1), CG_FRAME_CONTENT_UNKNOWN where it
- * has none.
+ * Size of the frame at `offset` by its block headers; 0 if it is damaged or truncated.
+ * *ret_content_size is the content size in its header (RFC 8878, section 3.1.1), or
+ * CG_FRAME_CONTENT_UNKNOWN.
  */
 static cg_status measure_frame(const cg_reader *r, uint64_t offset, uint64_t *ret_size,
-                               uint64_t *ret_plain, cg_error *err)
+                               uint64_t *ret_content_size, cg_error *err)
 {
     static const unsigned dict_bytes[] = { 0, 1, 2, 4 }, content_bytes[] = { 0, 2, 4, 8 };
     unsigned char head[18] = { 0 };
     unsigned single, dict, content;
-    uint64_t at = offset, plain = 0;
+    uint64_t at = offset, content_size = 0;
     size_t n;
-    cg_status st = cg_reader_read_at(r, offset, head, sizeof head, &n, err);
 
     *ret_size = 0;
-    *ret_plain = CG_FRAME_CONTENT_UNKNOWN;
-    if (st != CG_OK || n < 6 || u32_at(head) != ZSTD_MAGIC)
-        return st;
+    *ret_content_size = CG_FRAME_CONTENT_UNKNOWN;
+    CG_TRY(cg_reader_read_at(r, offset, head, sizeof head, &n, err));
+    if (n < 6 || cg_read_u32_le(head) != ZSTD_MAGICNUMBER)
+        return CG_OK;
     single = head[4] >> 5 & 1;
     dict = dict_bytes[head[4] & 3];
     content = content_bytes[head[4] >> 6];
@@ -129,18 +114,18 @@ static cg_status measure_frame(const cg_reader *r, uint64_t offset, uint64_t *re
     if (at > r->size)
         return CG_OK;
     for (unsigned i = 0; i < content; i++)
-        plain |= (uint64_t)head[5 + !single + dict + i] << 8 * i;
+        content_size |= (uint64_t)head[5 + !single + dict + i] << 8 * i;
     if (content == 2)
-        plain += 256;
+        content_size += 256;
     if (content)
-        *ret_plain = plain;
+        *ret_content_size = content_size;
     for (int last = 0; !last;) {
         unsigned char block[3];
         uint32_t b, size;
 
-        st = cg_reader_read_at(r, at, block, sizeof block, &n, err);
-        if (st != CG_OK || n < sizeof block)
-            return st;
+        CG_TRY(cg_reader_read_at(r, at, block, sizeof block, &n, err));
+        if (n < sizeof block)
+            return CG_OK;
         b = (uint32_t)block[0] | (uint32_t)block[1] << 8 | (uint32_t)block[2] << 16;
         last = b & 1;
         if ((b >> 1 & 3) == 3)
@@ -156,32 +141,30 @@ static cg_status measure_frame(const cg_reader *r, uint64_t offset, uint64_t *re
     return CG_OK;
 }
 
-static cg_status walk(cg_reader *r, cg_error *err)
+/* Lists the frames by their headers, up to the first damaged or truncated one. */
+static cg_status scan_frames(cg_reader *r, cg_error *err)
 {
     uint64_t offset = 0;
 
     while (offset < r->size) {
         unsigned char head[8];
-        uint64_t size = 0, plain;
+        uint64_t size = 0, content_size;
         size_t n;
-        cg_status st = cg_reader_read_at(r, offset, head, sizeof head, &n, err);
 
-        if (st != CG_OK)
-            return st;
-        if (n == sizeof head && is_skippable(u32_at(head))) {
-            size = 8 + (uint64_t)u32_at(head + 4);
+        CG_TRY(cg_reader_read_at(r, offset, head, sizeof head, &n, err));
+        if (n == sizeof head && is_skippable(cg_read_u32_le(head))) {
+            size = 8 + (uint64_t)cg_read_u32_le(head + 4);
             if (size > r->size - offset)
                 size = 0;
         } else {
-            if ((st = measure_frame(r, offset, &size, &plain, err)) != CG_OK)
-                return st;
-            if (size && (st = cg_reader_add_frame(r, offset, size, plain, err)) != CG_OK)
-                return st;
+            CG_TRY(measure_frame(r, offset, &size, &content_size, err));
+            if (size)
+                CG_TRY(cg_reader_add_frame(r, offset, size, content_size, err));
         }
         if (!size) {
             cg_fail(&r->note, CG_ERR_FORMAT,
-                    "'%s': the %llu bytes from offset %llu on are no complete zstd frame", r->name,
-                    (unsigned long long)(r->size - offset), (unsigned long long)offset);
+                    "'%s': the last %llu bytes, from offset %llu, are not a complete zstd frame",
+                    r->name, (unsigned long long)(r->size - offset), (unsigned long long)offset);
             return CG_OK;
         }
         offset += size;
@@ -189,28 +172,28 @@ static cg_status walk(cg_reader *r, cg_error *err)
     return CG_OK;
 }
 
-cg_status cg_reader_list_zstd(cg_reader *r, cg_error *err)
+static cg_status list_frames(cg_reader *r, cg_error *err)
 {
-    struct table table;
+    struct seek_table table;
     int found;
-    cg_status st = find_table(r, &table, &found, err);
 
-    if (st == CG_OK && found)
-        st = list_table(r, &table, &r->has_table, err);
-    if (st != CG_OK || r->has_table)
-        return st;
+    CG_TRY(find_table(r, &table, &found, err));
+    if (found)
+        CG_TRY(list_table(r, &table, &r->has_table, err));
+    if (r->has_table)
+        return CG_OK;
     r->n_frames = 0;
-    st = walk(r, err);
-    if (st == CG_OK && r->note.code == CG_OK)
+    CG_TRY(scan_frames(r, err));
+    if (r->note.code == CG_OK)
         cg_fail(&r->note, CG_ERR_FORMAT, "'%s': %s", r->name,
-                found ? "the seek table does not fit the frames"
+                found ? "the seek table does not match the frames"
                       : "no seek table at the end: the file is not finished");
-    return st;
+    return CG_OK;
 }
 
 /* ---- reading ---------------------------------------------------------------------------- */
 
-cg_status cg_reader_read_zstd(cg_reader *r, size_t i, size_t max, cg_buf *out, cg_error *err)
+static cg_status read_frame(cg_reader *r, size_t i, size_t max, cg_buf *out, cg_error *err)
 {
     const cg_container_frame *f = &r->frames[i];
     uint64_t limit = max ? max : CG_FRAME_MAX_CONTENT;
@@ -226,19 +209,19 @@ cg_status cg_reader_read_zstd(cg_reader *r, size_t i, size_t max, cg_buf *out, c
         goto out;
     }
     while (rc) {
-        uint64_t made = out->len - start;
+        uint64_t n_out = out->len - start;
         ZSTD_outBuffer o = { NULL, 0, 0 };
 
         if (in.pos == in.size && used < f->size) {
             size_t want = f->size - used < CHUNK ? (size_t)(f->size - used) : CHUNK;
 
             in.pos = 0;
-            if ((st = cg_reader_read_at(r, f->offset + used, chunk, want, &in.size, err)) != CG_OK)
-                goto out;
+            CG_TRY_GOTO(st, cg_reader_read_at(r, f->offset + used, chunk, want, &in.size, err),
+                        out);
             used += in.size;
         }
-        /* One byte beyond the limit shows that there is more. */
-        o.size = limit - made < CHUNK ? (size_t)(limit - made) + !max : CHUNK;
+        /* One byte beyond the limit reveals an overlong frame. */
+        o.size = limit - n_out < CHUNK ? (size_t)(limit - n_out) + !max : CHUNK;
         if (cg_buf_reserve(out, o.size)) {
             st = cg_fail_nomem(err, r->name);
             goto out;
@@ -268,7 +251,7 @@ cg_status cg_reader_read_zstd(cg_reader *r, size_t i, size_t max, cg_buf *out, c
     if (used != f->size || in.pos != in.size ||
         (f->content_size != CG_FRAME_CONTENT_UNKNOWN && f->content_size != out->len - start))
         st = cg_fail(err, CG_ERR_FORMAT,
-                     "'%s': frame %zu at offset %llu has not the sizes that the file tells",
+                     "'%s': frame %zu at offset %llu differs from the sizes stored in the file",
                      r->name, i, (unsigned long long)f->offset);
 out:
     ZSTD_freeDStream(ds);
@@ -277,3 +260,5 @@ out:
         out->data[out->len] = '\0';
     return st;
 }
+
+const struct cg_reader_backend cg_reader_zstd = { list_frames, read_frame };

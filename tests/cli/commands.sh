@@ -170,7 +170,7 @@ expect 2 'there are 2, counted from 0' inspect "$work/out.sdf.zst" --frame 2
 expect 3 'missing' inspect "$work/missing.sdf.zst"
 head -c 700 "$work/out.sdf.zst" >"$work/cut.sdf.zst"
 expect 0 'ethanol' inspect "$work/cut.sdf.zst"
-expect 3 'the record from offset 0 on is not complete; no molecule can be read' inspect "$root/README.md"
+expect 3 'the record at offset 0 is not complete; no molecule can be read' inspect "$root/README.md"
 if grep -q '^frame' "$work/out"; then
   echo 'FAILED: a file that is no output is listed'
   failures=$((failures + 1))
