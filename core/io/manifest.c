@@ -2,18 +2,17 @@
 #include "manifest.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <unistd.h>
 #include <xxhash.h>
 
 #include "base/buf.h"
 #include "base/error.h"
+#include "base/file.h"
 #include "base/json_text.h"
 #include "base/size.h"
 #include "io/container.h"
@@ -21,10 +20,9 @@
 
 enum { VERSION = 1 };
 
-/* A line and where its text ends in the manifest. */
 struct entry {
     cg_manifest_line line;
-    uint64_t text_end;
+    uint64_t text_end; /* offset in the manifest */
 };
 
 struct cg_manifest {
@@ -34,12 +32,12 @@ struct cg_manifest {
     struct entry *entries; /* [n] of cap */
     size_t n, cap;
     int complete;
-    uint64_t end, failed_end; /* of the complete files */
+    uint64_t end, failed_end; /* sizes of the files if complete */
 };
 
-/* ---- lines ----------------------------------------------------------------------------- */
+/* ---- checksums -------------------------------------------------------------------------- */
 
-/* Every line ends in `,"sum":"<XXH3 of what is before, 16 hex digits>"}`. */
+/* Every line ends in `,"sum":"<XXH3 of the bytes before, 16 hex digits>"}`. */
 enum { SUM_BYTES = 26 };
 
 static void put_sum(cg_buf *line)
@@ -59,7 +57,7 @@ static int has_right_sum(const char *line, size_t len)
 
 /* ---- reading ---------------------------------------------------------------------------- */
 
-/* A non-negative integer member; 0, or -1 where it is absent or something else. */
+/* Reads a non-negative integer member. 0, or -1 if it is absent or of another type. */
 static int get_u64(const json_t *object, const char *key, uint64_t *ret)
 {
     const json_t *v = json_object_get(object, key);
@@ -70,7 +68,7 @@ static int get_u64(const json_t *object, const char *key, uint64_t *ret)
     return 0;
 }
 
-/* A number of things: bounded, so that sums of hostile ones stay numbers. */
+/* As get_u64() for a count, bounded so that sums of hostile values cannot overflow. */
 static int get_count(const json_t *object, const char *key, int64_t *ret)
 {
     uint64_t v;
@@ -92,106 +90,94 @@ static int get_hash(const json_t *object, uint64_t *ret)
     return 0;
 }
 
-/* Read a molecule's line and see that it follows from the one before; 0, or -1. */
+/* Reads a molecule and checks it against the previous one. 0, or -1. */
 static int get_line(const cg_manifest *m, const json_t *o, cg_manifest_line *l)
 {
-    const cg_manifest_line *before = m->n ? &m->entries[m->n - 1].line : NULL;
+    const cg_manifest_line *previous = m->n ? &m->entries[m->n - 1].line : NULL;
 
     if (get_count(o, "i", &l->index) || get_u64(o, "end", &l->end) ||
-        get_u64(o, "size", &l->size) || get_u64(o, "plain", &l->plain) || get_hash(o, &l->hash) ||
-        get_count(o, "records", &l->n_records) || get_count(o, "failed", &l->n_failed) ||
-        get_u64(o, "failed_end", &l->failed_end) || l->size > UINT32_MAX ||
-        l->plain > CG_FRAME_MAX_CONTENT)
+        get_u64(o, "size", &l->size) || get_u64(o, "plain", &l->content_size) ||
+        get_hash(o, &l->hash) || get_count(o, "records", &l->n_records) ||
+        get_count(o, "failed", &l->n_failed) || get_u64(o, "failed_end", &l->failed_end) ||
+        l->size > UINT32_MAX || l->content_size > CG_FRAME_MAX_CONTENT)
         return -1;
-    if (!before)
+    if (!previous)
         return l->end == l->size ? 0 : -1;
-    return l->index > before->index && l->end >= before->end && l->size == l->end - before->end &&
-                   l->failed_end >= before->failed_end
+    return l->index > previous->index && l->end >= previous->end &&
+                   l->size == l->end - previous->end && l->failed_end >= previous->failed_end
                ? 0
                : -1;
 }
 
-/* Take the line `text`, which ends at offset `end` of the manifest. 0 to go on, 1 to stop. */
-static int take_line(cg_manifest *m, const char *text, size_t len, uint64_t end, cg_error *err,
-                     cg_status *ret)
+/* Adds the object of a valid line, which ends at offset `end`; *ret_stop = 1 if none may follow. */
+static cg_status add_object(cg_manifest *m, json_t *o, uint64_t end, int *ret_stop, cg_error *err)
 {
-    json_t *o;
     cg_manifest_line line;
-    int stop = 1;
 
-    if (!has_right_sum(text, len))
-        return 1;
-    o = json_loadb(text, len, 0, NULL);
-    if (!o) {
-        /* Not torn: to go on would throw finished molecules away. */
-        *ret = cg_fail(err, CG_ERR_FORMAT,
-                       "'%s': the line that ends at offset %llu is whole but cannot be read (out "
-                       "of memory?)",
-                       m->file.name, (unsigned long long)end);
-        return 1;
-    }
+    *ret_stop = 1;
     if (!m->header) {
-        if (json_is_integer(json_object_get(o, "confgen_manifest")) &&
-            json_is_object(json_object_get(o, "fingerprint"))) {
-            m->header = json_incref(o);
-            m->header_end = end;
-            stop = 0;
-        }
+        if (!json_is_integer(json_object_get(o, "confgen_manifest")) ||
+            !json_is_object(json_object_get(o, "fingerprint")))
+            return CG_OK;
+        m->header = json_incref(o);
+        m->header_end = end;
     } else if (json_is_true(json_object_get(o, "complete"))) {
         m->complete = !get_u64(o, "end", &m->end) && !get_u64(o, "failed_end", &m->failed_end);
-    } else if (!get_line(m, o, &line)) {
-        if (cg_grow((void **)&m->entries, &m->cap, m->n + 1, sizeof *m->entries)) {
-            *ret = cg_fail_nomem(err, m->file.name);
-        } else {
-            m->entries[m->n++] = (struct entry) { line, end };
-            stop = 0;
-        }
+        return CG_OK;
+    } else {
+        if (get_line(m, o, &line))
+            return CG_OK;
+        if (cg_grow((void **)&m->entries, &m->cap, m->n + 1, sizeof *m->entries))
+            return cg_fail_nomem(err, m->file.name);
+        m->entries[m->n++] = (struct entry) { line, end };
     }
-    json_decref(o);
-    return stop;
+    *ret_stop = 0;
+    return CG_OK;
 }
 
-static cg_status read_all(const char *path, cg_buf *out, cg_error *err)
+/* Parses the line text[len], which ends at offset `end`. *ret_stop = 1: ignore the rest. */
+static cg_status parse_line(cg_manifest *m, const char *text, size_t len, uint64_t end,
+                            int *ret_stop, cg_error *err)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    cg_status st = CG_OK;
-    ssize_t n = -1;
+    json_t *o;
+    cg_status st;
 
-    while (fd >= 0) {
-        if (cg_buf_reserve(out, 1 << 16)) {
-            st = cg_buf_check(out, path, err);
-            break;
-        }
-        n = read(fd, out->data + out->len, 1 << 16);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            break;
-        out->len += (size_t)n;
-    }
-    if (st == CG_OK && n < 0)
-        st = cg_fail(err, CG_ERR_IO, "'%s': cannot read: %s", path, strerror(errno));
-    if (fd >= 0)
-        close(fd);
+    *ret_stop = 1;
+    if (!has_right_sum(text, len))
+        return CG_OK;
+    o = json_loadb(text, len, 0, NULL);
+    /* The line is intact: ignoring it would discard finished molecules. */
+    if (!o)
+        return cg_fail(err, CG_ERR_FORMAT,
+                       "'%s': the line that ends at offset %llu is intact but cannot be parsed "
+                       "(out of memory?)",
+                       m->file.name, (unsigned long long)end);
+    st = add_object(m, o, end, ret_stop, err);
+    json_decref(o);
     return st;
 }
 
 static cg_status load(cg_manifest *m, const char *path, cg_error *err)
 {
-    cg_buf text = { 0 };
-    cg_status st = read_all(path, &text, err);
+    cg_bytes bytes = { 0 };
+    const char *text;
+    cg_status st;
+    int stop = 0;
 
-    for (size_t pos = 0; st == CG_OK && pos < text.len;) {
-        const char *line = text.data + pos;
-        const char *lf = memchr(line, '\n', text.len - pos);
+    CG_TRY(cg_file_read(path, SIZE_MAX, &bytes, err));
+    text = (const char *)bytes.data;
+    for (size_t pos = 0; !stop && pos < bytes.len;) {
+        const char *line = text + pos;
+        const char *lf = memchr(line, '\n', bytes.len - pos);
 
-        if (!lf)
-            break; /* torn */
-        pos += (size_t)(lf - line) + 1;
-        if (take_line(m, line, (size_t)(lf - line), pos, err, &st))
+        if (!lf) /* the last write was interrupted */
             break;
+        pos += (size_t)(lf - line) + 1;
+        CG_TRY_GOTO(st, parse_line(m, line, (size_t)(lf - line), pos, &stop, err), out);
     }
-    cg_buf_finish(&text);
+    st = CG_OK;
+out:
+    cg_bytes_release(&bytes);
     return st;
 }
 
@@ -202,19 +188,17 @@ cg_status cg_manifest_open(const char *path, cg_manifest **ret, cg_error *err)
 
     if (!m)
         return cg_fail_nomem(err, path);
-    if ((st = cg_append_file_open(&m->file, path, 0, err)) != CG_OK)
-        goto out;
+    CG_TRY_GOTO(st, cg_append_file_open(&m->file, path, 0, err), out);
     if (!m->file.regular) {
         st = cg_fail(err, CG_ERR_IO, "'%s' is not a regular file", path);
         goto out;
     }
-    /* Some network file systems know no locks; there the user has to keep the runs apart. */
+    /* Some network file systems have no locks: there the user must keep runs apart. */
     if (flock(m->file.fd, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK) {
         st = cg_fail(err, CG_ERR_IO, "'%s' is in use: another run is writing this output", path);
         goto out;
     }
-    if ((st = load(m, path, err)) != CG_OK)
-        goto out;
+    CG_TRY_GOTO(st, load(m, path, err), out);
     *ret = m;
     m = NULL;
 out:
@@ -270,8 +254,8 @@ static void put_header(cg_buf *b, const cg_fingerprint_item *items, size_t n)
     put_sum(b);
 }
 
-static cg_status differs(const cg_manifest *m, const char *key, const char *found,
-                         const char *wanted, cg_error *err)
+static cg_status fail_mismatch(const cg_manifest *m, const char *key, const char *found,
+                               const char *wanted, cg_error *err)
 {
     return cg_fail(
         err, CG_ERR_MISMATCH,
@@ -292,14 +276,11 @@ cg_status cg_manifest_check(const cg_manifest *m, const cg_fingerprint_item *ite
 
     if (version != VERSION)
         return cg_fail(err, CG_ERR_MISMATCH,
-                       "'%s' has version %lld, this confgen resumes version %d; start again with "
-                       "--overwrite",
+                       "'%s' has version %lld, wanted version %d; start again with --overwrite",
                        m->file.name, (long long)version, VERSION);
-    /* Through the same writer and reader, so that what JSON cannot hold compares equal to itself.
-     */
+    /* Compare after writing and parsing: bytes that JSON cannot hold are replaced in both. */
     put_header(&text, items, n_items);
-    if ((st = cg_buf_check(&text, m->file.name, err)) != CG_OK)
-        goto out;
+    CG_TRY_GOTO(st, cg_buf_check(&text, m->file.name, err), out);
     wanted_header = json_loadb(text.data, text.len, 0, NULL);
     wanted = json_object_get(wanted_header, "fingerprint");
     if (!wanted) {
@@ -311,14 +292,14 @@ cg_status cg_manifest_check(const cg_manifest *m, const cg_fingerprint_item *ite
         const json_t *old = json_object_get(found, key);
 
         if (!old || !json_equal(old, value)) {
-            st = differs(m, key, json_string_value(old), json_string_value(value), err);
+            st = fail_mismatch(m, key, json_string_value(old), json_string_value(value), err);
             goto out;
         }
     }
     json_object_foreach(found, key, value)
     {
         if (!json_object_get(wanted, key)) {
-            st = differs(m, key, json_string_value(value), NULL, err);
+            st = fail_mismatch(m, key, json_string_value(value), NULL, err);
             goto out;
         }
     }
@@ -332,30 +313,28 @@ out:
 
 static cg_status write_text(cg_manifest *m, const cg_buf *text, cg_error *err)
 {
-    cg_status st = cg_buf_check(text, m->file.name, err);
-
-    return st == CG_OK ? cg_append_file_write(&m->file, text->data, text->len, err) : st;
+    CG_TRY(cg_buf_check(text, m->file.name, err));
+    return cg_append_file_write(&m->file, text->data, text->len, err);
 }
 
 cg_status cg_manifest_start(cg_manifest *m, const cg_fingerprint_item *items, size_t n_items,
                             cg_error *err)
 {
     cg_buf text = { 0 };
-    cg_status st = cg_append_file_truncate(&m->file, 0, err);
+    cg_status st;
 
     json_decref(m->header);
     m->header = NULL;
     m->n = 0;
     m->complete = 0;
+    CG_TRY(cg_append_file_truncate(&m->file, 0, err));
     put_header(&text, items, n_items);
-    if (st == CG_OK)
-        st = write_text(m, &text, err);
-    if (st == CG_OK) {
-        m->header_end = m->file.size;
-        m->header = json_loadb(text.data, text.len, 0, NULL);
-        if (!m->header)
-            st = cg_fail_nomem(err, m->file.name);
-    }
+    CG_TRY_GOTO(st, write_text(m, &text, err), out);
+    m->header_end = m->file.size;
+    m->header = json_loadb(text.data, text.len, 0, NULL);
+    if (!m->header)
+        st = cg_fail_nomem(err, m->file.name);
+out:
     cg_buf_finish(&text);
     return st;
 }
@@ -378,12 +357,12 @@ cg_status cg_manifest_append(cg_manifest *m, const cg_manifest_line *l, cg_error
                   "{\"i\":%" PRId64 ",\"end\":%" PRIu64 ",\"size\":%" PRIu64 ",\"plain\":%" PRIu64
                   ",\"xxh\":\"%016" PRIx64 "\",\"records\":%" PRId64 ",\"failed\":%" PRId64
                   ",\"failed_end\":%" PRIu64,
-                  l->index, l->end, l->size, l->plain, l->hash, l->n_records, l->n_failed,
+                  l->index, l->end, l->size, l->content_size, l->hash, l->n_records, l->n_failed,
                   l->failed_end);
     put_sum(&text);
-    st = write_text(m, &text, err);
-    if (st == CG_OK)
-        m->entries[m->n++] = (struct entry) { *l, m->file.size };
+    CG_TRY_GOTO(st, write_text(m, &text, err), out);
+    m->entries[m->n++] = (struct entry) { *l, m->file.size };
+out:
     cg_buf_finish(&text);
     return st;
 }
@@ -396,12 +375,11 @@ cg_status cg_manifest_complete(cg_manifest *m, uint64_t end, uint64_t failed_end
     cg_buf_printf(&text, "{\"complete\":true,\"end\":%" PRIu64 ",\"failed_end\":%" PRIu64, end,
                   failed_end);
     put_sum(&text);
-    st = write_text(m, &text, err);
-    if (st == CG_OK) {
-        m->complete = 1;
-        m->end = end;
-        m->failed_end = failed_end;
-    }
+    CG_TRY_GOTO(st, write_text(m, &text, err), out);
+    m->complete = 1;
+    m->end = end;
+    m->failed_end = failed_end;
+out:
     cg_buf_finish(&text);
     return st;
 }

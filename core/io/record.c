@@ -34,26 +34,26 @@ const char *cg_record_format_name(cg_record_format format)
 
 /* ---- writing ---------------------------------------------------------------------------- */
 
-/* Text on one line: control characters become blanks. */
-static void put_line_text(cg_buf *out, const char *s)
+/* Writes text with control characters replaced by blanks. */
+static void put_one_line(cg_buf *out, const char *s)
 {
     for (; *s; s++)
         cg_buf_putc(out, iscntrl((unsigned char)*s) ? ' ' : *s);
 }
 
-/* A line of an SDF; readers split records at lines that begin with "$$$$". */
+/* Writes a line of an SDF. A leading "$$$$" is indented: it would end the record. */
 static void put_sdf_line(cg_buf *out, const char *s)
 {
     if (!strncmp(s, "$$$$", 4))
         cg_buf_putc(out, ' ');
-    put_line_text(out, s);
+    put_one_line(out, s);
     cg_buf_putc(out, '\n');
 }
 
 static void put_sdf_item(cg_buf *out, const char *key, const char *value)
 {
     cg_buf_printf(out, ">  <%s>\n", key);
-    /* An empty line ends the item; an empty value has no line of its own. */
+    /* An empty line ends the item; an empty value has no line. */
     if (*value)
         put_sdf_line(out, value);
     cg_buf_putc(out, '\n');
@@ -83,7 +83,7 @@ static cg_status write_sdf(const cg_record_conformer *c, cg_buf *out, cg_error *
     return CG_OK;
 }
 
-static cg_status check_atoms(const cg_record_conformer *c, cg_error *err)
+static cg_status check_coordinates(const cg_record_conformer *c, cg_error *err)
 {
     if (c->n_atoms && (!c->elements || !c->xyz))
         return cg_fail(err, CG_ERR_INTERNAL, "record of '%s': no elements or coordinates", c->name);
@@ -101,14 +101,14 @@ static void put_coordinate(cg_buf *out, int decimals, double v)
     char text[400]; /* the longest double has 309 digits before the point */
     int n = snprintf(text, sizeof text, "%.*f", decimals, v);
 
-    /* What rounds to zero has no sign. */
+    /* No negative zero. */
     if (text[0] == '-' && strspn(text, "-0.") == (size_t)n)
         cg_buf_put(out, text + 1, (size_t)n - 1);
     else
         cg_buf_put(out, text, (size_t)n);
 }
 
-/* A quoted extended-XYZ value: backslash and quote are escaped. */
+/* Writes ` key="value"` of extended XYZ: backslashes and quotes are escaped. */
 static void put_xyz_string(cg_buf *out, const char *key, const char *value)
 {
     cg_buf_printf(out, " %s=\"", key);
@@ -122,10 +122,7 @@ static void put_xyz_string(cg_buf *out, const char *key, const char *value)
 
 static cg_status write_xyz(const cg_record_conformer *c, cg_buf *out, cg_error *err)
 {
-    cg_status st = check_atoms(c, err);
-
-    if (st != CG_OK)
-        return st;
+    CG_TRY(check_coordinates(c, err));
     cg_buf_printf(out, "%zu\nProperties=species:S:1:pos:R:3", c->n_atoms);
     put_xyz_string(out, "name", c->name);
     put_xyz_string(out, "smiles", c->smiles);
@@ -148,13 +145,13 @@ static cg_status write_smiles3d(const cg_record_conformer *c, cg_buf *out, cg_er
 {
     if (!c->text)
         return cg_fail(err, CG_ERR_INTERNAL, "record of '%s': no enriched SMILES", c->name);
-    put_line_text(out, c->text);
+    put_one_line(out, c->text);
     cg_buf_putc(out, '\t');
-    put_line_text(out, c->name);
+    put_one_line(out, c->name);
     cg_buf_printf(out, "\t%" PRId64 "\t%" PRIu64, c->generation, c->seed);
     for (size_t i = 0; i < c->n_tags; i++) {
         cg_buf_printf(out, "\t%s=", c->tags[i].key);
-        put_line_text(out, c->tags[i].value);
+        put_one_line(out, c->tags[i].value);
     }
     cg_buf_putc(out, '\n');
     return CG_OK;
@@ -169,10 +166,7 @@ static void put_json_item(cg_buf *out, const char *key, const char *value)
 
 static cg_status write_json(const cg_record_conformer *c, cg_buf *out, cg_error *err)
 {
-    cg_status st = check_atoms(c, err);
-
-    if (st != CG_OK)
-        return st;
+    CG_TRY(check_coordinates(c, err));
     cg_buf_putc(out, '{');
     put_json_item(out, "name", c->name);
     cg_buf_puts(out, ", ");
@@ -204,7 +198,7 @@ static cg_status write_json(const cg_record_conformer *c, cg_buf *out, cg_error 
 cg_status cg_record_write(cg_record_format format, const cg_record_conformer *c, cg_buf *out,
                           cg_error *err)
 {
-    size_t before = out->len;
+    size_t start = out->len;
     cg_status st = CG_ERR_INTERNAL;
 
     switch (format) {
@@ -224,8 +218,8 @@ cg_status cg_record_write(cg_record_format format, const cg_record_conformer *c,
     if (st == CG_OK)
         st = cg_buf_check(out, "record", err);
     if (st != CG_OK && out->data) {
-        out->len = before;
-        out->data[before] = '\0';
+        out->len = start;
+        out->data[start] = '\0';
     }
     return st;
 }
@@ -274,7 +268,7 @@ void cg_failure_write(int64_t line, const char *name, const char *smiles, int64_
 
 /* ---- reading back ----------------------------------------------------------------------- */
 
-/* End of the line that begins at p: its LF, or `end`. */
+/* End of the line at p: its LF, or `end`. */
 static const char *line_end(const char *p, const char *end)
 {
     const char *lf = memchr(p, '\n', (size_t)(end - p));
@@ -282,11 +276,11 @@ static const char *line_end(const char *p, const char *end)
     return lf ? lf : end;
 }
 
-static int begins(const char *p, const char *end, const char *with)
+static int starts_with(const char *p, const char *end, const char *prefix)
 {
-    size_t n = strlen(with);
+    size_t n = strlen(prefix);
 
-    return (size_t)(end - p) >= n && !memcmp(p, with, n);
+    return (size_t)(end - p) >= n && !memcmp(p, prefix, n);
 }
 
 cg_record_format cg_record_detect(const char *text, size_t len)
@@ -294,23 +288,23 @@ cg_record_format cg_record_detect(const char *text, size_t len)
     const char *end = text + len;
     const char *first = line_end(text, end);
 
-    if (begins(text, end, "{\""))
+    if (starts_with(text, end, "{\""))
         return CG_RECORD_JSON;
-    if (first < end && begins(first + 1, end, "Properties="))
+    if (first < end && starts_with(first + 1, end, "Properties="))
         return CG_RECORD_XYZ;
     if (memchr(text, '<', (size_t)(first - text)) && memchr(text, '\t', (size_t)(first - text)))
         return CG_RECORD_SMILES3D;
     return CG_RECORD_SDF;
 }
 
-/* The name is the first member; only it is parsed, the record may be cut off behind it. */
+/* Parses only the first member, the name: the record may be truncated after it. */
 static void json_name(const char *text, size_t len, cg_buf *out)
 {
     static const char key[] = "{\"name\": ";
     size_t skip = sizeof key - 1;
     json_t *name;
 
-    if (!begins(text, text + len, key))
+    if (!starts_with(text, text + len, key))
         return;
     name = json_loadb(text + skip, len - skip,
                       JSON_DECODE_ANY | JSON_DISABLE_EOF_CHECK | JSON_ALLOW_NUL, NULL);
@@ -368,7 +362,7 @@ void cg_record_name(cg_record_format format, const char *text, size_t len, cg_bu
     }
 }
 
-/* The whole number that begins a line; what is no number is 0, what is too large the largest. */
+/* The number at the start of a line, saturated to SIZE_MAX; 0 if there is none. */
 static size_t leading_number(const char *p, const char *end)
 {
     size_t n = 0;
@@ -393,14 +387,14 @@ int64_t cg_record_count(cg_record_format format, const char *text, size_t len)
 
         while (q < stop && isspace((unsigned char)*q))
             q++;
-        if (format == CG_RECORD_SDF && begins(p, stop, "$$$$")) {
+        if (format == CG_RECORD_SDF && starts_with(p, stop, "$$$$")) {
             n++;
             unfinished = 0;
         } else if (q < stop && format == CG_RECORD_SDF) {
             unfinished = 1;
         } else if (q < stop) {
             n++;
-            /* The comment line and the atoms follow. */
+            /* Skip the comment line and the atoms. */
             if (format == CG_RECORD_XYZ && stop < end) {
                 size_t left = leading_number(p, stop);
 

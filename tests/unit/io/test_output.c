@@ -538,7 +538,7 @@ START_TEST(streams_have_no_manifest)
     int fd[2];
 
     ck_assert_int_eq(cg_output_open("-", &opt, &out, &state, &err), CG_ERR_USAGE);
-    ck_assert_str_eq(err.msg, "--resume needs a file, '-' is none");
+    ck_assert_str_eq(err.msg, "--resume requires a regular file, '-' is none");
     opt.resume = 0;
     ck_assert_int_eq(cg_output_open("/dev/null", &opt, &out, &state, &err), CG_OK);
     ck_assert_int_eq(put_molecule(out, 1, &err), CG_OK);
