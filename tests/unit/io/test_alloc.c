@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Every allocation fails once: reading input and writing, resuming and reading output must then
- * fail cleanly, leak nothing, and leave an output that can still be completed. */
+/* Fails every allocation once while reading input and writing, resuming and reading output: each
+ * call must report an error, leak nothing, and leave an output that can still be completed. */
 #include <check.h>
 #include <stdio.h>
 #include <string.h>
@@ -15,7 +15,7 @@
 static char dir[64];
 static char out_path[128], manifest_path[160], failed_path[128];
 
-typedef cg_status (*part)(cg_error *err);
+typedef cg_status (*operation)(cg_error *err);
 
 static cg_status read_list(cg_error *err)
 {
@@ -87,12 +87,12 @@ static cg_status write_output(int resume, cg_error *err)
     return st;
 }
 
-static cg_status write_anew(cg_error *err)
+static cg_status write_new(cg_error *err)
 {
     return write_output(0, err);
 }
 
-static cg_status write_on(cg_error *err)
+static cg_status write_resumed(cg_error *err)
 {
     return write_output(1, err);
 }
@@ -117,46 +117,48 @@ static cg_status read_output(cg_error *err)
 
 static const struct {
     const char *name;
-    part run;
-    int completes; /* what is left can be completed */
-} parts[] = {
+    operation run;
+    int completes; /* the output can be completed after a failure */
+} operations[] = {
     { "read list", read_list, 0 },
-    { "write", write_anew, 1 },
-    { "resume", write_on, 1 },
+    { "write", write_new, 1 },
+    { "resume", write_resumed, 1 },
     { "read output", read_output, 0 },
 };
 
-START_TEST(every_failure_is_survived)
+START_TEST(every_allocation_failure_is_reported)
 {
     cg_error err = CG_ERROR_INIT;
     long n;
 
-    /* A complete output to begin with; and what libraries allocate once for all. */
-    ck_assert_msg(!write_anew(&err), "%s", err.msg);
-    ck_assert_msg(!parts[_i].run(&err), "%s", err.msg);
+    /* Creates a complete output, and makes the allocations that libraries make only once. */
+    ck_assert_msg(!write_new(&err), "%s", err.msg);
+    ck_assert_msg(!operations[_i].run(&err), "%s", err.msg);
     for (n = 0;; n++) {
         long before = atomic_load(&live);
         cg_status st;
 
         err = (cg_error)CG_ERROR_INIT;
-        if (parts[_i].run == write_on) /* without its table, and one molecule less */
+        if (operations[_i].run == write_resumed) /* without the seek table and one molecule */
             ck_assert_int_eq(truncate(out_path, 200), 0);
         atomic_store(&alloc_failed, 0);
         atomic_store(&countdown, n);
-        st = parts[_i].run(&err);
+        st = operations[_i].run(&err);
         atomic_store(&countdown, -1);
         ck_assert_msg(atomic_load(&live) == before, "%s, allocation %ld: %ld blocks leaked",
-                      parts[_i].name, n, atomic_load(&live) - before);
+                      operations[_i].name, n, atomic_load(&live) - before);
         if (!atomic_load(&alloc_failed)) {
-            ck_assert_msg(st == CG_OK, "%s: %s", parts[_i].name, err.msg);
+            ck_assert_msg(st == CG_OK, "%s: %s", operations[_i].name, err.msg);
             break;
         }
-        /* CG_OK: libraries do without some; other statuses: what they make of a failure. */
+        /* CG_OK: a library recovered from the failure. */
         ck_assert_msg(st == CG_OK || (err.code == st && err.msg[0]), "%s, allocation %ld: %d",
-                      parts[_i].name, n, st);
-        if (parts[_i].completes) {
-            ck_assert_msg(!write_on(&err), "%s, allocation %ld: %s", parts[_i].name, n, err.msg);
-            ck_assert_msg(!read_output(&err), "%s, allocation %ld: %s", parts[_i].name, n, err.msg);
+                      operations[_i].name, n, st);
+        if (operations[_i].completes) {
+            ck_assert_msg(!write_resumed(&err), "%s, allocation %ld: %s", operations[_i].name, n,
+                          err.msg);
+            ck_assert_msg(!read_output(&err), "%s, allocation %ld: %s", operations[_i].name, n,
+                          err.msg);
         }
     }
     ck_assert_int_gt(n, 5);
@@ -190,7 +192,8 @@ int main(void)
 
     tcase_add_unchecked_fixture(tc, make_dir, remove_dir);
     tcase_set_timeout(tc, 60);
-    tcase_add_loop_test(tc, every_failure_is_survived, 0, sizeof parts / sizeof *parts);
+    tcase_add_loop_test(tc, every_allocation_failure_is_reported, 0,
+                        sizeof operations / sizeof *operations);
     suite_add_tcase(s, tc);
     sr = srunner_create(s);
     srunner_run_all(sr, CK_NORMAL);

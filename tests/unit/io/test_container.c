@@ -16,7 +16,7 @@
 
 enum { N_MOLECULES = 20 };
 
-/* In memory where there is such a place: every finished file is synced. */
+/* In /dev/shm if possible: every finished file is synced. */
 static char dir[64];
 static char path[4096];
 static const char *const names[] = { "x.sdf", "x.sdf.gz", "x.sdf.zst" };
@@ -101,13 +101,13 @@ static void check_frames(cg_reader *r, int n)
         ck_assert_msg(!cg_reader_find(r, name, &at, &err), "%s", err.msg);
         ck_assert_uint_eq(at, (size_t)i);
     }
-    ck_assert_int_eq(cg_reader_find(r, "nobody", (size_t *)&(size_t) { 0 }, &err), CG_ERR_INPUT);
-    ck_assert_ptr_nonnull(strstr(err.msg, "has no molecule 'nobody'"));
+    ck_assert_int_eq(cg_reader_find(r, "unknown", (size_t *)&(size_t) { 0 }, &err), CG_ERR_INPUT);
+    ck_assert_ptr_nonnull(strstr(err.msg, "has no molecule 'unknown'"));
     cg_buf_finish(&want);
     cg_buf_finish(&got);
 }
 
-START_TEST(what_is_written_is_read)
+START_TEST(written_files_are_read_back)
 {
     cg_error err = CG_ERROR_INIT;
     cg_buf plain = { 0 };
@@ -145,7 +145,7 @@ START_TEST(an_empty_output_is_a_valid_file)
 END_TEST
 
 /* Any zstd decoder reads the file as one stream, the seek table included. */
-START_TEST(zstd_reads_the_file_as_a_stream)
+START_TEST(zstd_decodes_the_file_as_a_stream)
 {
     cg_buf plain = { 0 }, file = { 0 }, got = { 0 };
     ZSTD_DStream *ds = ZSTD_createDStream();
@@ -172,7 +172,7 @@ START_TEST(zstd_reads_the_file_as_a_stream)
 }
 END_TEST
 
-START_TEST(gzip_reads_the_file_as_a_stream)
+START_TEST(gzip_decodes_the_file_as_a_stream)
 {
     cg_buf plain = { 0 }, got = { 0 };
     gzFile f;
@@ -218,8 +218,8 @@ static uint32_t u32(const char *p)
     return (uint32_t)u[0] | (uint32_t)u[1] << 8 | (uint32_t)u[2] << 16 | (uint32_t)u[3] << 24;
 }
 
-/* The table byte for byte, as the format's description has it. */
-START_TEST(seek_table_is_the_formats)
+/* The table byte for byte as the format specifies it. */
+START_TEST(seek_table_conforms_to_the_format)
 {
     cg_buf plain = { 0 }, file = { 0 };
     const char *t;
@@ -251,8 +251,8 @@ START_TEST(seek_table_is_the_formats)
 }
 END_TEST
 
-/* Without its table, or with a wrong one, the file is walked. */
-START_TEST(frames_are_found_without_a_right_table)
+/* Without a table, or with a wrong one, the file is scanned. */
+START_TEST(frames_are_found_without_a_valid_table)
 {
     enum { TABLE = 8 + 6 * 8 + 9 };
     cg_error err = CG_ERROR_INIT;
@@ -294,8 +294,8 @@ START_TEST(frames_are_found_without_a_right_table)
 }
 END_TEST
 
-/* Cut off anywhere: the whole frames before are listed and read. */
-START_TEST(cut_files_keep_their_whole_frames)
+/* Truncated at any byte: the complete frames before it are listed and read. */
+START_TEST(truncated_files_keep_their_complete_frames)
 {
     cg_error err = CG_ERROR_INIT;
     cg_buf plain = { 0 }, file = { 0 };
@@ -308,7 +308,7 @@ START_TEST(cut_files_keep_their_whole_frames)
     for (size_t i = 0; i < 3; i++)
         at[i] = *cg_reader_frame(r, i);
     cg_reader_close(r);
-    for (size_t cut = 4; cut < file.len; cut++) { /* four bytes tell the format */
+    for (size_t cut = 4; cut < file.len; cut++) { /* detecting the format takes four bytes */
         size_t whole = 0;
         cg_status st = cg_reader_open_memory("t", file.data, cut, &r, &err);
 
@@ -318,7 +318,7 @@ START_TEST(cut_files_keep_their_whole_frames)
             ck_assert_msg(!whole && st == CG_ERR_FORMAT, "cut at %zu: %s", cut, err.msg);
             continue;
         }
-        /* In plain text the records of a molecule and an incomplete record are frames too. */
+        /* In plain text, some records of a molecule or an incomplete record are a frame too. */
         ck_assert_msg(cg_reader_count(r) == whole || (_i == 0 && cg_reader_count(r) <= whole + 2),
                       "cut at %zu: %zu frames of %zu", cut, cg_reader_count(r), whole);
         for (size_t i = 0; i < whole; i++) {
@@ -335,7 +335,7 @@ START_TEST(cut_files_keep_their_whole_frames)
 }
 END_TEST
 
-/* Any byte changed: an error, or the bytes that were written; never others, never a crash. */
+/* Any byte changed: an error or the original bytes, never other bytes or a crash. */
 START_TEST(damage_is_found)
 {
     cg_error err = CG_ERROR_INIT;
@@ -353,7 +353,7 @@ START_TEST(damage_is_found)
         st = cg_reader_open_memory("t", file.data, file.len, &r, &err);
         for (size_t i = 0; st == CG_OK && i < cg_reader_count(r); i++)
             st = cg_reader_read(r, i, 0, &got, &err);
-        /* gzip headers have fields that mean nothing; and a whole frame may be lost (a note). */
+        /* Some fields of a gzip header have no effect; a lost frame is reported in the note. */
         if (st == CG_OK && got.len == plain.len)
             check_same(&plain, &got);
         else if (st == CG_OK)
@@ -402,7 +402,7 @@ START_TEST(lying_sizes_are_bounded)
 }
 END_TEST
 
-START_TEST(what_is_no_output_is_refused)
+START_TEST(other_files_are_refused)
 {
     static const char nul[] = "a\0b", skippable[] = "\x5e\x2a\x4d\x18\xff\xff\xff\xffzz";
     cg_error err = CG_ERROR_INIT;
@@ -421,7 +421,7 @@ START_TEST(what_is_no_output_is_refused)
 }
 END_TEST
 
-/* Plain text of the other formats, split at the records; a molecule's records are one frame. */
+/* Plain text is split into records; consecutive records of one molecule are one frame. */
 START_TEST(plain_text_is_split_by_name)
 {
     static const char *const texts[] = {
@@ -446,7 +446,7 @@ START_TEST(plain_text_is_split_by_name)
 }
 END_TEST
 
-/* A file size limit stands for a full disk: the file keeps its whole frames and says so. */
+/* A full disk, simulated by a file size limit: the file keeps its complete frames. */
 START_TEST(full_disk_leaves_a_readable_file)
 {
     struct rlimit limit, before;
@@ -534,17 +534,17 @@ int main(void)
 
     tcase_add_unchecked_fixture(tc, make_dir, remove_dir);
     tcase_set_timeout(tc, 60);
-    tcase_add_loop_test(tc, what_is_written_is_read, 0, 3);
+    tcase_add_loop_test(tc, written_files_are_read_back, 0, 3);
     tcase_add_loop_test(tc, an_empty_output_is_a_valid_file, 0, 3);
-    tcase_add_test(tc, zstd_reads_the_file_as_a_stream);
-    tcase_add_test(tc, gzip_reads_the_file_as_a_stream);
+    tcase_add_test(tc, zstd_decodes_the_file_as_a_stream);
+    tcase_add_test(tc, gzip_decodes_the_file_as_a_stream);
     tcase_add_loop_test(tc, bytes_do_not_depend_on_the_run, 0, 3);
-    tcase_add_test(tc, seek_table_is_the_formats);
-    tcase_add_test(tc, frames_are_found_without_a_right_table);
-    tcase_add_loop_test(tc, cut_files_keep_their_whole_frames, 0, 3);
+    tcase_add_test(tc, seek_table_conforms_to_the_format);
+    tcase_add_test(tc, frames_are_found_without_a_valid_table);
+    tcase_add_loop_test(tc, truncated_files_keep_their_complete_frames, 0, 3);
     tcase_add_loop_test(tc, damage_is_found, 0, 2);
     tcase_add_test(tc, lying_sizes_are_bounded);
-    tcase_add_test(tc, what_is_no_output_is_refused);
+    tcase_add_test(tc, other_files_are_refused);
     tcase_add_loop_test(tc, plain_text_is_split_by_name, 0, 4);
     tcase_add_loop_test(tc, full_disk_leaves_a_readable_file, 0, 3);
     tcase_add_test(tc, unwritable_outputs_are_named);

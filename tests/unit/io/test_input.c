@@ -96,7 +96,7 @@ static const struct {
     { SMI(.header = CG_INPUT_HEADER_NO), "smiles\nC\n", "1|smiles||-1\n2|C||-1\n" },
     { SMI(.header = CG_INPUT_HEADER_YES), "C\nO\n", "2|O||-1\n" },
     { SMI(), "smilesx\n", "1|smilesx||-1\n" },
-    /* empty lines: told inside, silent at the end */
+    /* empty lines: reported inside the file, ignored at the end */
     { SMI(), "\nC\n\n  \nO\n\n\n \t \n",
       "1!t:1: the line is empty, wanted a molecule\n2|C||-1\n"
       "3!t:3: the line is empty, wanted a molecule\n4!t:4: the line is empty, wanted a molecule\n"
@@ -132,7 +132,7 @@ static const struct {
       "5!t:5: byte 0x20 at position 2 of the SMILES, wanted printable ASCII\n6|CN|y|-1\n" },
     { CSV, "smiles,n_conformers\nCC,x\nCC,5\n",
       "2!t:2: the conformer count is 'x', wanted a number from 1 to 1000000\n3|CC||5\n" },
-    /* a quote that is not closed costs its own line only */
+    /* an unclosed quote costs only its own line */
     { CSV, "smiles,name\nCC,\"a\nCO,b\nCN,c\n", "2!t:2: quote not closed\n3|CO|b|-1\n4|CN|c|-1\n" },
     { CSV, "smiles,name\nCC,\"a\nCO,\"b\nCN,c\n",
       "2!t:2: unexpected quote within a column (line 3), wanted the whole column in quotes and "
@@ -144,7 +144,7 @@ static const struct {
       "quotes in "
       "it "
       "doubled\n3|CO|b|-1\n" },
-    /* the format by the first line */
+    /* format by the first line */
     { { 0 }, "name,\"smiles\"\na,CC\n", "2|CC|a|-1\n" },
     { { 0 }, "CC a,smiles2\n", "1|CC|a,smiles2|-1\n" },
 };
@@ -155,7 +155,7 @@ START_TEST(lines_are_read)
 }
 END_TEST
 
-START_TEST(unclosed_quote_is_given_up_after_some_lines)
+START_TEST(rows_have_a_bounded_number_of_lines)
 {
     cg_buf text = { 0 }, wanted = { 0 };
 
@@ -171,8 +171,8 @@ START_TEST(unclosed_quote_is_given_up_after_some_lines)
 }
 END_TEST
 
-/* Lines around the bound; one of 5 MB; then a good one. */
-START_TEST(long_lines_are_told_with_their_length)
+/* Lines around the bound, one of 5 MB, then a good one. */
+START_TEST(long_lines_are_reported_with_their_length)
 {
     cg_buf text = { 0 }, wanted = { 0 };
     char *c = malloc(5000000);
@@ -189,7 +189,7 @@ START_TEST(long_lines_are_told_with_their_length)
     cg_buf_puts(&wanted, "||-1\n2!t:2: the line has 65537 bytes, wanted at most 65536\n"
                          "3!t:3: the line has 5000000 bytes, wanted at most 65536\n4|CO|ok|1\n");
     check_text("t", text.data, text.len, (cg_input_options)SMI(), wanted.data);
-    /* The same as the rows of a .csv. */
+    /* The same in a .csv. */
     cg_buf_clear(&text);
     cg_buf_clear(&wanted);
     cg_buf_puts(&text, "smiles,name\n\"");
@@ -245,7 +245,7 @@ static const struct {
       "without a header" },
 };
 
-START_TEST(bad_files_are_refused_at_once)
+START_TEST(bad_files_are_refused_on_opening)
 {
     cg_error err = CG_ERROR_INIT;
     cg_input *in = NULL;
@@ -334,8 +334,8 @@ static char *read_path(const char *name)
     return records(in);
 }
 
-/* Two gzip members or zstd frames, whole and cut off at every byte. */
-START_TEST(compressed_files_are_read_and_truncation_is_told)
+/* Two gzip members or zstd frames, complete and truncated at every byte. */
+START_TEST(compressed_files_are_read_and_truncation_is_reported)
 {
     const char *first = "smiles,name\nCC,a\nCO,b\n", *second = "CN,c\n";
     cg_buf data = { 0 };
@@ -345,7 +345,7 @@ START_TEST(compressed_files_are_read_and_truncation_is_told)
         zstd_into(&data, first), zstd_into(&data, second);
     else
         gzip_into(&data, first), gzip_into(&data, second);
-    /* The name tells .csv although the compression is sniffed. */
+    /* The name determines .csv, the first bytes the compression. */
     write_file(_i ? "x.csv.zst" : "x.csv.gz", data.data, data.len);
     got = read_path(_i ? "x.csv.zst" : "x.csv.gz");
     ck_assert_str_eq(got, "2|CC|a|-1\n3|CO|b|-1\n4|CN|c|-1\n");
@@ -362,7 +362,7 @@ START_TEST(compressed_files_are_read_and_truncation_is_told)
 
         if (st == CG_OK) {
             got = records(in);
-            /* Between the two members nothing is missing that could be known of. */
+            /* A file truncated between its two members is valid. */
             ck_assert_msg(strstr(got, "cut off") || strstr(got, "3|CO|b|-1\n"), "cut at %zu: %s",
                           cut, got);
             free(got);
@@ -375,7 +375,7 @@ START_TEST(compressed_files_are_read_and_truncation_is_told)
 }
 END_TEST
 
-START_TEST(paths_that_cannot_be_read_are_named)
+START_TEST(errors_name_the_path)
 {
     cg_error err = CG_ERROR_INIT;
     cg_input *in = NULL;
@@ -417,7 +417,7 @@ START_TEST(hash_is_of_the_content)
 }
 END_TEST
 
-/* A pipe that hands out one byte at a time, read as standard input. */
+/* Standard input from a pipe that delivers one byte at a time. */
 START_TEST(standard_input_is_read)
 {
     cg_error err = CG_ERROR_INIT;
@@ -474,12 +474,12 @@ int main(void)
 
     tcase_add_unchecked_fixture(tc, make_dir, remove_dir);
     tcase_add_loop_test(tc, lines_are_read, 0, sizeof cases / sizeof *cases);
-    tcase_add_test(tc, unclosed_quote_is_given_up_after_some_lines);
-    tcase_add_test(tc, long_lines_are_told_with_their_length);
-    tcase_add_loop_test(tc, bad_files_are_refused_at_once, 0, sizeof refused / sizeof *refused);
+    tcase_add_test(tc, rows_have_a_bounded_number_of_lines);
+    tcase_add_test(tc, long_lines_are_reported_with_their_length);
+    tcase_add_loop_test(tc, bad_files_are_refused_on_opening, 0, sizeof refused / sizeof *refused);
     tcase_add_test(tc, nul_later_in_the_file_is_a_bad_line);
-    tcase_add_loop_test(tc, compressed_files_are_read_and_truncation_is_told, 0, 2);
-    tcase_add_test(tc, paths_that_cannot_be_read_are_named);
+    tcase_add_loop_test(tc, compressed_files_are_read_and_truncation_is_reported, 0, 2);
+    tcase_add_test(tc, errors_name_the_path);
     tcase_add_test(tc, hash_is_of_the_content);
     tcase_add_test(tc, standard_input_is_read);
     suite_add_tcase(s, tc);

@@ -17,7 +17,7 @@
 
 enum { N_MOLECULES = 60, N_KILLS = 25, N_FORMATS = 3 };
 
-/* In memory where there is such a place: every run of a test syncs. */
+/* In /dev/shm if possible: every run of a test syncs. */
 static char dir[64];
 static char out_path[128], manifest_path[160], failed_path[128];
 
@@ -32,7 +32,8 @@ static cg_output_options options(int format, int resume)
                                  .n_fingerprint = 2 };
 }
 
-/* Molecule i of the input: some fail in part, some altogether. Odd ordinals are another shard's. */
+/* Molecule i of the input: some fail in part, some completely. Odd ordinals belong to another
+ * shard. */
 static cg_status put_molecule(cg_output *out, int i, cg_error *err)
 {
     cg_buf text = { 0 }, failed = { 0 };
@@ -52,7 +53,7 @@ static cg_status put_molecule(cg_output *out, int i, cg_error *err)
     }
     if (m.n_failed)
         cg_failure_write(i + 1, "name", "CC", 3, "reason", "raw", &failed);
-    for (int k = 0; i == 20 && k < 400; k++) /* the file of failures is not always the shortest */
+    for (int k = 0; i == 20 && k < 400; k++) /* makes the failure file longer than the output */
         cg_failure_write(i + 1, "name", "CC", k, "reason", "one of many failures", &failed);
     m.bytes = text.data;
     m.len = text.len;
@@ -64,7 +65,7 @@ static cg_status put_molecule(cg_output *out, int i, cg_error *err)
     return st;
 }
 
-/* Open, write what is missing, finish. state->note is good until the next run. */
+/* Opens, writes the missing molecules, finishes. state->note is valid until the next run. */
 static cg_status run(const cg_output_options *opt, int pause, cg_output_state *state, cg_error *err)
 {
     static char note[CG_ERROR_TEXT];
@@ -152,7 +153,8 @@ static void check_files(const struct files *wanted, const char *when, size_t n)
     finish_files(&got);
 }
 
-static struct files undisturbed(int format)
+/* The files of an uninterrupted run. */
+static struct files reference_files(int format)
 {
     cg_error err = CG_ERROR_INIT;
     cg_output_options opt = options(format, 0);
@@ -165,11 +167,11 @@ static struct files undisturbed(int format)
     return read_files();
 }
 
-START_TEST(complete_output_is_left_alone)
+START_TEST(complete_output_is_not_changed)
 {
     cg_error err = CG_ERROR_INIT;
     cg_output_options opt = options(_i, 1);
-    struct files wanted = undisturbed(_i);
+    struct files wanted = reference_files(_i);
     cg_output_state state;
     cg_reader *r = NULL;
 
@@ -186,7 +188,7 @@ START_TEST(complete_output_is_left_alone)
     ck_assert_uint_eq(cg_reader_count(r), 51);
     ck_assert_str_eq(cg_reader_note(r), "");
     cg_reader_close(r);
-    /* It is not complete if its end is missing or something was added. */
+    /* A missing end or appended bytes make it incomplete. */
     write_file(out_path, wanted.out.data, wanted.out.len - 1);
     ck_assert_msg(!run(&opt, 0, &state, &err), "%s", err.msg);
     ck_assert_int_eq(state.kind, CG_OUTPUT_RESUMED);
@@ -205,7 +207,7 @@ START_TEST(killed_runs_are_completed)
 {
     cg_error err = CG_ERROR_INIT;
     cg_output_options opt = options(_i, 1);
-    struct files wanted = undisturbed(_i);
+    struct files wanted = reference_files(_i);
     cg_output_state state;
     unsigned seed = 12345 + (unsigned)_i;
     int kills = 0, resumed = 0;
@@ -214,7 +216,7 @@ START_TEST(killed_runs_are_completed)
         int status = 0;
 
         remove_files();
-        /* Runs are killed until one gets through. */
+        /* Kill runs until one finishes. */
         for (int finished = 0; !finished;) {
             pid_t pid = fork();
             struct timespec wait;
@@ -241,7 +243,7 @@ START_TEST(killed_runs_are_completed)
 }
 END_TEST
 
-/* Offset in the text of manifest line `line`; line -1: its end. */
+/* Offset of line `line` in the text of the manifest. */
 static size_t line_offset(const cg_buf *manifest, int line)
 {
     const char *p = manifest->data;
@@ -260,21 +262,21 @@ static unsigned long long field(const cg_buf *manifest, int line, const char *ke
 }
 
 /*
- * The state after every single byte of what a run writes from its n-th last molecule to the end:
- * frame, failures, manifest line, ..., seek table, line of completion.
+ * The state after every single byte that a run writes from its LAST last molecules to the end:
+ * frame, failures, manifest line, ..., seek table, completion line.
  */
-START_TEST(every_torn_write_is_completed)
+START_TEST(every_interrupted_write_is_completed)
 {
     enum { LAST = 2 };
     cg_error err = CG_ERROR_INIT;
     cg_output_options opt = options(_i, 1);
-    struct files wanted = undisturbed(_i);
+    struct files wanted = reference_files(_i);
     size_t at[3], to[3], n = 0;
     cg_output_state state;
 
     wanted.manifest.data[wanted.manifest.len] = '\0';
     for (int line = N_MOLECULES - LAST; line <= N_MOLECULES; line++) {
-        /* Line 0 is the header: molecule m has line m + 1; one more is the completion. */
+        /* Line 0 is the header, line m + 1 molecule m, the last line the completion. */
         at[0] = field(&wanted.manifest, line, "\"end\":");
         at[1] = field(&wanted.manifest, line, "\"failed_end\":");
         at[2] = line_offset(&wanted.manifest, line + 1);
@@ -290,7 +292,7 @@ START_TEST(every_torn_write_is_completed)
                 ck_assert_int_eq(state.kind, CG_OUTPUT_RESUMED);
                 ck_assert_int_eq(state.n_molecules, line > N_MOLECULES ? N_MOLECULES : line);
                 ck_assert_str_eq(state.note, "");
-                check_files(&wanted, "torn write", n);
+                check_files(&wanted, "interrupted write", n);
             }
     }
     ck_assert_uint_gt(n, 300);
@@ -298,12 +300,12 @@ START_TEST(every_torn_write_is_completed)
 }
 END_TEST
 
-/* The first writes of a run: manifest header, header of the file of failures, first molecule. */
-START_TEST(every_torn_beginning_is_completed)
+/* The first writes of a run: manifest header, failure file header, first molecule. */
+START_TEST(every_interrupted_start_is_completed)
 {
     cg_error err = CG_ERROR_INIT;
     cg_output_options opt = options(CG_CONTAINER_ZST, 1);
-    struct files wanted = undisturbed(CG_CONTAINER_ZST);
+    struct files wanted = reference_files(CG_CONTAINER_ZST);
     size_t header = line_offset(&wanted.manifest, 1);
     cg_output_state state;
 
@@ -316,21 +318,21 @@ START_TEST(every_torn_beginning_is_completed)
             write_file(failed_path, wanted.failed.data, 3);
         ck_assert_msg(!run(&opt, 0, &state, &err), "%s", err.msg);
         ck_assert_int_eq(state.kind, CG_OUTPUT_FRESH);
-        check_files(&wanted, "torn beginning", n);
+        check_files(&wanted, "interrupted start", n);
     }
     remove_files();
-    ck_assert_msg(!run(&opt, 0, &state, &err), "%s", err.msg); /* nothing there at all */
+    ck_assert_msg(!run(&opt, 0, &state, &err), "%s", err.msg); /* no files */
     check_files(&wanted, "nothing", 0);
     finish_files(&wanted);
 }
 END_TEST
 
-/* After a loss of power: files shorter than told, or with other bytes. */
-START_TEST(damaged_files_go_back_to_the_whole_prefix)
+/* After a loss of power: files shorter than the manifest states, or with other bytes. */
+START_TEST(damaged_files_resume_after_the_intact_prefix)
 {
     cg_error err = CG_ERROR_INIT;
     cg_output_options opt = options(_i, 1);
-    struct files wanted = undisturbed(_i);
+    struct files wanted = reference_files(_i);
     size_t middle = wanted.out.len / 2;
     cg_output_state state;
     cg_output *out = NULL;
@@ -360,12 +362,12 @@ START_TEST(damaged_files_go_back_to_the_whole_prefix)
 }
 END_TEST
 
-/* Every byte of the manifest changed: refused, or completed right. */
+/* Any byte of the manifest changed: refused, or completed correctly. */
 START_TEST(damaged_manifests_do_no_harm)
 {
     cg_error err = CG_ERROR_INIT;
     cg_output_options opt = options(CG_CONTAINER_ZST, 1);
-    struct files wanted = undisturbed(CG_CONTAINER_ZST);
+    struct files wanted = reference_files(CG_CONTAINER_ZST);
     cg_output_state state;
 
     for (size_t n = 0; n < wanted.manifest.len; n += 13) {
@@ -391,7 +393,7 @@ START_TEST(damaged_manifests_do_no_harm)
 }
 END_TEST
 
-START_TEST(another_run_is_not_mixed_in)
+START_TEST(other_settings_cannot_be_resumed)
 {
     const cg_fingerprint_item other[] = { { "input", "geom.smi 81f2" }, { "seed", "2" } };
     const cg_fingerprint_item fewer[] = { { "input", "geom.smi 81f2" } };
@@ -400,7 +402,7 @@ START_TEST(another_run_is_not_mixed_in)
                                          { "x", "" } };
     cg_error err = CG_ERROR_INIT;
     cg_output_options opt = options(CG_CONTAINER_ZST, 1);
-    struct files wanted = undisturbed(CG_CONTAINER_ZST);
+    struct files wanted = reference_files(CG_CONTAINER_ZST);
     cg_output_state state;
 
     opt.fingerprint = other;
@@ -423,7 +425,7 @@ START_TEST(another_run_is_not_mixed_in)
     ck_assert_int_eq(run(&opt, 0, &state, &err), CG_ERR_MISMATCH);
     ck_assert_ptr_nonnull(strstr(err.msg, "file of failures"));
     check_files(&wanted, "refused", 0);
-    /* Without the manifest nothing is known. */
+    /* Without the manifest the output cannot be resumed. */
     unlink(manifest_path);
     opt = options(CG_CONTAINER_ZST, 1);
     ck_assert_int_eq(run(&opt, 0, &state, &err), CG_ERR_MISMATCH);
@@ -433,17 +435,17 @@ START_TEST(another_run_is_not_mixed_in)
 }
 END_TEST
 
-START_TEST(existing_files_are_kept_unless_told)
+START_TEST(existing_files_are_kept_without_overwrite)
 {
     cg_error err = CG_ERROR_INIT;
     cg_output_options opt = options(CG_CONTAINER_ZST, 0);
-    struct files wanted = undisturbed(CG_CONTAINER_ZST);
+    struct files wanted = reference_files(CG_CONTAINER_ZST);
     cg_output_state state;
 
     ck_assert_int_eq(run(&opt, 0, &state, &err), CG_ERR_USAGE);
     ck_assert_msg(strstr(err.msg, "--resume") && strstr(err.msg, "--overwrite"), "%s", err.msg);
     unlink(out_path);
-    ck_assert_int_eq(run(&opt, 0, &state, &err), CG_ERR_USAGE); /* the file of failures */
+    ck_assert_int_eq(run(&opt, 0, &state, &err), CG_ERR_USAGE); /* the failure file */
     ck_assert_ptr_nonnull(strstr(err.msg, failed_path));
     write_file(out_path, wanted.out.data, wanted.out.len);
     opt.overwrite = opt.resume = 1;
@@ -479,11 +481,11 @@ START_TEST(two_runs_do_not_write_one_output)
 }
 END_TEST
 
-/* Limits on the file size stand for a full disk: one that strikes in each of the three files. */
+/* A full disk, simulated by file size limits that take effect in each of the three files. */
 START_TEST(full_disk_can_be_resumed)
 {
     const cg_container_format format = CG_CONTAINER_ZST;
-    struct files wanted = undisturbed(format);
+    struct files wanted = reference_files(format);
     int status = 0, kinds = 0;
 
     signal(SIGXFSZ, SIG_IGN);
@@ -588,14 +590,14 @@ int main(void)
 
     tcase_add_unchecked_fixture(tc, make_dir, remove_dir);
     tcase_set_timeout(tc, 60);
-    tcase_add_loop_test(tc, complete_output_is_left_alone, 0, N_FORMATS);
+    tcase_add_loop_test(tc, complete_output_is_not_changed, 0, N_FORMATS);
     tcase_add_loop_test(tc, killed_runs_are_completed, 0, N_FORMATS);
-    tcase_add_loop_test(tc, every_torn_write_is_completed, 0, N_FORMATS);
-    tcase_add_test(tc, every_torn_beginning_is_completed);
-    tcase_add_loop_test(tc, damaged_files_go_back_to_the_whole_prefix, 0, N_FORMATS);
+    tcase_add_loop_test(tc, every_interrupted_write_is_completed, 0, N_FORMATS);
+    tcase_add_test(tc, every_interrupted_start_is_completed);
+    tcase_add_loop_test(tc, damaged_files_resume_after_the_intact_prefix, 0, N_FORMATS);
     tcase_add_test(tc, damaged_manifests_do_no_harm);
-    tcase_add_test(tc, another_run_is_not_mixed_in);
-    tcase_add_test(tc, existing_files_are_kept_unless_told);
+    tcase_add_test(tc, other_settings_cannot_be_resumed);
+    tcase_add_test(tc, existing_files_are_kept_without_overwrite);
     tcase_add_test(tc, two_runs_do_not_write_one_output);
     tcase_add_test(tc, full_disk_can_be_resumed);
     tcase_add_test(tc, streams_have_no_manifest);

@@ -65,7 +65,7 @@ START_TEST(records_are_written)
 }
 END_TEST
 
-/* What is written is recognised, named and counted again, also from a part of it. */
+/* Written records are detected, named and counted, also from a prefix. */
 START_TEST(records_are_read_back)
 {
     cg_record_format format = wanted[_i].format;
@@ -89,7 +89,7 @@ START_TEST(records_are_read_back)
 
         cg_buf_clear(&name);
         cg_record_name(cg_record_detect(b.data, n), b.data, n, &name);
-        /* A record that misses its line end counts as unfinished, or (its last line whole) not. */
+        /* A record without its last line end may or may not count as finished. */
         ck_assert_msg(count == (int64_t)((n + one - 1) / one) ||
                           count == (int64_t)((n + one - 1) / one) - 1,
                       "%lld records in %zu bytes", (long long)count, n);
@@ -99,7 +99,7 @@ START_TEST(records_are_read_back)
 }
 END_TEST
 
-START_TEST(json_is_json)
+START_TEST(json_records_parse_as_json)
 {
     cg_error err = CG_ERROR_INIT;
     cg_record_conformer c = conformer();
@@ -132,7 +132,7 @@ START_TEST(title_cannot_end_a_record)
 }
 END_TEST
 
-START_TEST(incomplete_conformers_are_our_bug)
+START_TEST(incomplete_conformers_are_internal_errors)
 {
     const double bad[][3] = { { 0, 0, 0 }, { 0, NAN, 0 } };
     cg_error err = CG_ERROR_INIT;
@@ -180,9 +180,9 @@ int main(void)
 
     tcase_add_loop_test(tc, records_are_written, 0, 4);
     tcase_add_loop_test(tc, records_are_read_back, 0, 4);
-    tcase_add_test(tc, json_is_json);
+    tcase_add_test(tc, json_records_parse_as_json);
     tcase_add_test(tc, title_cannot_end_a_record);
-    tcase_add_test(tc, incomplete_conformers_are_our_bug);
+    tcase_add_test(tc, incomplete_conformers_are_internal_errors);
     tcase_add_test(tc, failures_are_one_line_each);
     suite_add_tcase(s, tc);
     sr = srunner_create(s);
