@@ -9,26 +9,27 @@
 #include "base/size.h"
 
 /*
- * A 4-way set-associative table; an entry has two cache lines. Entries are read without a lock
- * (seqlock): the sequence number is odd while an entry is written and changes with every write. A
- * reader that finds the same even number before and after copying has a consistent entry; otherwise
- * the lookup is a miss. All words are atomic; acquire loads and release stores give the order.
+ * A 4-way set-associative table; an cache_entry has two cache lines. Entries are read without a
+ * lock (seqlock): the sequence number is odd while an cache_entry is written and changes with every
+ * write. A reader that finds the same even number before and after copying has a consistent
+ * cache_entry; otherwise the lookup is a miss. All words are atomic; acquire loads and release
+ * stores give the order.
  */
 #define WAYS      4
 #define KEY_WORDS (CG_CACHE_BYTES_MAX / 8)
 #define ID_WORDS  (CG_CACHE_IDS_MAX / 2)
 #define WORDS     (1 + KEY_WORDS + ID_WORDS)
 
-typedef struct entry {
+typedef struct cache_entry {
     _Atomic uint64_t sequence;
     /* header: owner << 32 | len << 16 | ids, 0: empty; then the key, zero-padded; then the ids */
     _Atomic uint64_t word[WORDS];
-} entry;
+} cache_entry;
 
-_Static_assert(sizeof(entry) == 128, "an entry is two cache lines");
+_Static_assert(sizeof(cache_entry) == 128, "an cache_entry is two cache lines");
 
 struct cg_token_cache {
-    entry *table; /* [(set_mask + 1) * WAYS] */
+    cache_entry *table; /* [(set_mask + 1) * WAYS] */
     uint64_t set_mask;
     _Alignas(64) _Atomic uint64_t hits;
     _Atomic uint64_t misses;
@@ -50,10 +51,10 @@ cg_status cg_token_cache_create(size_t capacity, cg_token_cache **ret_cache, cg_
         goto nomem;
     memset(c, 0, sizeof *c);
     c->set_mask = sets - 1;
-    c->table = aligned_alloc(128, sets * WAYS * sizeof(entry));
+    c->table = aligned_alloc(128, sets * WAYS * sizeof(cache_entry));
     if (!c->table)
         goto nomem;
-    memset(c->table, 0, sets * WAYS * sizeof(entry));
+    memset(c->table, 0, sets * WAYS * sizeof(cache_entry));
     *ret_cache = c;
     return CG_OK;
 nomem:
@@ -90,7 +91,7 @@ static uint64_t header(uint32_t owner, size_t len, size_t n)
     return (uint64_t)owner << 32 | (uint64_t)len << 16 | n;
 }
 
-static uint64_t get(const entry *s, size_t word)
+static uint64_t get(const cache_entry *s, size_t word)
 {
     return atomic_load_explicit(&s->word[word], memory_order_acquire);
 }
@@ -98,14 +99,14 @@ static uint64_t get(const entry *s, size_t word)
 size_t cg_token_cache_find(const cg_token_cache *cache, uint32_t owner, uint64_t hash,
                            const char *bytes, size_t len, int32_t *ids)
 {
-    const entry *set = &cache->table[(hash & cache->set_mask) * WAYS];
+    const cache_entry *set = &cache->table[(hash & cache->set_mask) * WAYS];
     uint64_t key[KEY_WORDS] = { 0 };
     size_t n_key = (len + 7) / 8;
 
     if (len > CG_CACHE_BYTES_MAX)
         return 0;
     memcpy(key, bytes, len);
-    for (const entry *s = set; s < set + WAYS; s++) {
+    for (const cache_entry *s = set; s < set + WAYS; s++) {
         uint64_t before = atomic_load_explicit(&s->sequence, memory_order_acquire), head, diff = 0;
         size_t n;
 
@@ -131,10 +132,10 @@ size_t cg_token_cache_find(const cg_token_cache *cache, uint32_t owner, uint64_t
     return 0;
 }
 
-/* The entry to write: an empty one, otherwise one selected by the hash. */
-static entry *select_entry(entry *set, uint64_t hash)
+/* The cache_entry to write: an empty one, otherwise one selected by the hash. */
+static cache_entry *select_entry(cache_entry *set, uint64_t hash)
 {
-    for (entry *s = set; s < set + WAYS; s++)
+    for (cache_entry *s = set; s < set + WAYS; s++)
         if (!get(s, 0))
             return s;
     return &set[hash >> 62];
@@ -143,7 +144,7 @@ static entry *select_entry(entry *set, uint64_t hash)
 void cg_token_cache_store(cg_token_cache *cache, uint32_t owner, uint64_t hash, const char *bytes,
                           size_t len, const int32_t *ids, size_t n)
 {
-    entry *s = select_entry(&cache->table[(hash & cache->set_mask) * WAYS], hash);
+    cache_entry *s = select_entry(&cache->table[(hash & cache->set_mask) * WAYS], hash);
     uint64_t sequence = atomic_load_explicit(&s->sequence, memory_order_relaxed);
     uint64_t key[KEY_WORDS] = { 0 };
 

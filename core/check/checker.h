@@ -3,8 +3,8 @@
  * @file checker.h  Validity checks of a single conformer: PoseBusters' geometry tests and stereo.
  *
  * The geometry tests are those of PoseBusters' configuration "mol" (Buttenschoen, Morris, Deane,
- * Chem. Sci. 15 (2024) 3130) with its thresholds, on heavy atoms; core/eval/README.md lists the
- * differences. Coordinates in ångström.
+ * Chem. Sci. 15 (2024) 3130) with its thresholds, on heavy atoms; NOTES.md lists the differences.
+ * Coordinates in ångström.
  */
 #ifndef CG_CHECK_CHECKER_H
 #define CG_CHECK_CHECKER_H

@@ -14,12 +14,9 @@ static const struct display {
     double factor;
     int decimals;
 } displays[CG_COMPARE_METRICS] = {
-    [CG_COMPARE_COV_R] = { "COV-R, %", 100, 2 },
-    [CG_COMPARE_MAT_R] = { "MAT-R, \xc3\x85", 1, 4 },
-    [CG_COMPARE_COV_P] = { "COV-P, %", 100, 2 },
-    [CG_COMPARE_MAT_P] = { "MAT-P, \xc3\x85", 1, 4 },
-    [CG_COMPARE_PASS] = { "pass checks, %", 100, 2 },
-    [CG_COMPARE_WRONG] = { "wrong, %", 100, 3 },
+    [CG_COMPARE_COV_R] = { "COV-R, %", 100, 2 },      [CG_COMPARE_MAT_R] = { "MAT-R, Å", 1, 4 },
+    [CG_COMPARE_COV_P] = { "COV-P, %", 100, 2 },      [CG_COMPARE_MAT_P] = { "MAT-P, Å", 1, 4 },
+    [CG_COMPARE_PASS] = { "pass checks, %", 100, 2 }, [CG_COMPARE_WRONG] = { "wrong, %", 100, 3 },
     [CG_COMPARE_MISSING] = { "missing, %", 100, 2 },
 };
 
@@ -60,7 +57,7 @@ static void put_table(cg_buf *out, const cg_eval_comparison *c, cg_compare_set s
     for (int k = 0; k < CG_COMPARE_METRICS; k++) {
         const cg_compare_figure *f = &c->figures[set][k];
         /* printf() counts bytes; Å has two. */
-        int width = 15 + (strstr(displays[k].name, "\xc3\x85") != NULL);
+        int width = 15 + (strstr(displays[k].name, "Å") != NULL);
 
         if (isnan(f->mean.a) && isnan(f->mean.b))
             continue;
@@ -123,10 +120,10 @@ cg_status cg_eval_comparison_text(const cg_eval_comparison *c, cg_buf *out, cg_e
     cg_buf_printf(out, "; without output: %zu in A, %zu in B\n", c->n_missing_a, c->n_missing_b);
     cg_buf_printf(out, "intervals by bootstrap over molecules: ");
     cg_html_put_count(out, c->settings.bootstrap.resamples);
-    cg_buf_printf(out, " resamples, seed %llu; delta %g \xc3\x85\n",
+    cg_buf_printf(out, " resamples, seed %llu; delta %g Å\n",
                   (unsigned long long)c->settings.bootstrap.seed, c->protocol.delta);
     if (c->settings.tolerance_share > 0 || c->settings.tolerance_rmsd > 0)
-        cg_buf_printf(out, "tolerated loss: %g percentage points, %g \xc3\x85\n",
+        cg_buf_printf(out, "tolerated loss: %g percentage points, %g Å\n",
                       100 * c->settings.tolerance_share, c->settings.tolerance_rmsd);
     cg_buf_puts(out, "\nwhere both have output: ");
     cg_html_put_count(out, c->n_both);

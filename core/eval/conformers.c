@@ -131,7 +131,7 @@ struct chunk_record {
 };
 
 /* Records with the same key and SMILES. */
-struct kind {
+struct record_kind {
     uint64_t key[2];
     size_t n_atoms;
     size_t molecule; /* index in the identity table */
@@ -163,7 +163,7 @@ struct reader {
     size_t xyz_cap;
     struct chunk_record *records;
     size_t n_records, records_cap;
-    struct kind *kinds;
+    struct record_kind *kinds;
     size_t n_kinds, kinds_cap;
     cg_index kind_index;
     struct lookup *lookups;
@@ -290,7 +290,7 @@ static cg_status add_kind(struct reader *r, size_t record, const uint64_t key[2]
         return cg_fail_nomem(err, r->file->path);
     r->lookups[r->n_lookups++] =
         (struct lookup) { .kind = r->n_kinds, .record = record, .err = CG_ERROR_INIT };
-    r->kinds[r->n_kinds++] = (struct kind) {
+    r->kinds[r->n_kinds++] = (struct record_kind) {
         .key = { key[0], key[1] },
         .n_atoms = r->records[record].sdf.n_atoms,
     };
@@ -337,7 +337,7 @@ static void run_lookup(void *ctx, int64_t i, int worker)
 /* Stores the result of a lookup in its kind. */
 static cg_status store_lookup(struct reader *r, struct lookup *q, cg_error *err)
 {
-    struct kind *kind = &r->kinds[q->kind];
+    struct record_kind *kind = &r->kinds[q->kind];
 
     if (q->status == CG_OK)
         q->status = table_add(r->file->identities, &q->id, &kind->molecule, &q->err);
@@ -414,7 +414,7 @@ static cg_status find_molecule(struct reader *r, const struct chunk_record *s, s
 /* Appends the conformer of a record to its molecule. */
 static cg_status store_conformer(struct reader *r, const struct chunk_record *s, cg_error *err)
 {
-    const struct kind *kind = &r->kinds[s->kind];
+    const struct record_kind *kind = &r->kinds[s->kind];
     const float(*from)[3] = (const float(*)[3])(r->xyz + s->xyz_at);
     const struct identified *group, *own = &r->file->identities->molecules[kind->molecule];
     float(*to)[3];

@@ -12,10 +12,7 @@
 #include <math.h>
 #include <string.h>
 
-#define ANGSTROM "\xc3\x85"
-#define DELTA    "\xce\xb4"
-#define NBSP     "\xc2\xa0"
-#define DOT      " \xc2\xb7 "
+#define DOT " \xc2\xb7 "
 
 /* Last component of a path; the whole path if that is empty. */
 static const char *base_name(const char *path)
@@ -55,9 +52,9 @@ static void put_head(const cg_eval_result *r, cg_buf *out)
     cg_html_put_text(out, base_name(r->gen_path));
     cg_buf_puts(out, "</h1>\n<p class=\"lead\">against ");
     cg_html_put_text(out, base_name(r->ref_path));
-    cg_buf_printf(out,
-                  DOT DELTA NBSP "=" NBSP "%.4g" NBSP ANGSTROM DOT "heavy atoms, %s" DOT "%s</p>\n",
-                  r->settings.delta, rmsd_text(&r->settings), missing_text(&r->settings));
+    cg_buf_printf(
+        out, DOT "δ" CG_NBSP "=" CG_NBSP "%.4g" CG_NBSP "Å" DOT "heavy atoms, %s" DOT "%s</p>\n",
+        r->settings.delta, rmsd_text(&r->settings), missing_text(&r->settings));
 }
 
 /* ---- headline figures ------------------------------------------------------------------ */
@@ -89,11 +86,11 @@ static void put_tiles(const cg_eval_result *r, cg_buf *out)
     char covered[160], precise[160];
 
     snprintf(covered, sizeof covered,
-             "of a molecule\xe2\x80\x99s references have a generated conformer closer than "
-             "%.4g" NBSP ANGSTROM,
+             "of a molecule’s references have a generated conformer closer than "
+             "%.4g" CG_NBSP "Å",
              r->settings.delta);
     snprintf(precise, sizeof precise,
-             "of the generated conformers are closer than %.4g" NBSP ANGSTROM " to a reference",
+             "of the generated conformers are closer than %.4g" CG_NBSP "Å to a reference",
              r->settings.delta);
     cg_buf_puts(out, "<div class=\"tiles\">\n");
     put_tile(out, "r", "COV-R", "recall", &s->cov_r, 1, covered);
@@ -136,7 +133,7 @@ static void put_bare(cg_buf *out, double value, int decimals)
     if (isfinite(value))
         cg_buf_printf(out, "<td class=\"n\">%.*f</td>", decimals, value);
     else
-        cg_buf_puts(out, "<td class=\"n\">\xe2\x80\x93</td>");
+        cg_buf_puts(out, "<td class=\"n\">–</td>");
 }
 
 static void put_row(cg_buf *out, double cov_r, double mat_r, double cov_p, double mat_p)
@@ -153,12 +150,12 @@ static void put_published(const cg_eval_result *r, cg_buf *out)
     const cg_eval_summary *s = &r->summary;
 
     cg_html_open_card(out, "Comparison with published GEOM-Drugs figures",
-                      "Means over molecules, " DELTA " = 0.75" NBSP ANGSTROM ".");
+                      "Means over molecules, δ = 0.75" CG_NBSP "Å.");
     cg_buf_puts(out, "<table class=\"published\"><thead><tr><th>method</th><th class=\"n\"><span "
                      "class=\"nb\">COV-R,</span> %</th>"
-                     "<th class=\"n\"><span class=\"nb\">MAT-R,</span> " ANGSTROM
+                     "<th class=\"n\"><span class=\"nb\">MAT-R,</span> Å"
                      "</th><th class=\"n\"><span class=\"nb\">COV-P,</span> %</th>"
-                     "<th class=\"n\"><span class=\"nb\">MAT-P,</span> " ANGSTROM
+                     "<th class=\"n\"><span class=\"nb\">MAT-P,</span> Å"
                      "</th></tr></thead><tbody>\n"
                      "<tr class=\"self\"><th>this evaluation</th>");
     put_row(out, 100 * s->cov_r.mean, s->mat_r.mean, 100 * s->cov_p.mean, s->mat_p.mean);
@@ -172,10 +169,10 @@ static void put_published(const cg_eval_result *r, cg_buf *out)
         out,
         "</tbody></table>\n<p class=\"note\">Comparable only under the same protocol: the "
         "same molecules with their CREST references, two conformers generated for each "
-        "reference, " DELTA " = 0.75" NBSP ANGSTROM
+        "reference, δ = 0.75" CG_NBSP "Å"
         ", best RMSD of heavy atoms. Qwen3-0.6B, a language model, was measured under a different "
         "protocol.%s</p>\n",
-        fabs(r->settings.delta - 0.75) > 1e-9 ? " This evaluation used another " DELTA "." : "");
+        fabs(r->settings.delta - 0.75) > 1e-9 ? " This evaluation used another δ." : "");
     cg_html_close_card(out);
 }
 
@@ -223,8 +220,8 @@ static void put_settings(const cg_eval_result *r, cg_buf *out)
     cg_buf_puts(out, "<table class=\"facts\"><tbody>\n");
     put_setting(out, "references", r->ref_path);
     put_setting(out, "generated", r->gen_path);
-    snprintf(text, sizeof text, "%.6g" NBSP ANGSTROM, s->delta);
-    put_setting(out, DELTA, text);
+    snprintf(text, sizeof text, "%.6g" CG_NBSP "Å", s->delta);
+    put_setting(out, "δ", text);
     put_setting(out, "RMSD", rmsd_text(s));
     put_setting(out, "missing", missing_text(s));
     put_limit(out, "limit of automorphisms per molecule", s->max_maps, r->summary.n_maps_limited);
@@ -249,8 +246,8 @@ static void put_settings(const cg_eval_result *r, cg_buf *out)
     cg_buf_puts(
         out,
         "<table class=\"facts\"><tbody>\n"
-        "<tr><th>COV-R</th><td>share of a molecule\xe2\x80\x99s references with a generated "
-        "conformer strictly closer than " DELTA "</td></tr>\n"
+        "<tr><th>COV-R</th><td>share of a molecule’s references with a generated "
+        "conformer strictly closer than δ</td></tr>\n"
         "<tr><th>MAT-R</th><td>mean over its references of the RMSD to the nearest generated "
         "conformer; also called AMR-R</td></tr>\n"
         "<tr><th>COV-P, MAT-P</th><td>the same with references and generated conformers "

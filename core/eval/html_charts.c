@@ -12,9 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ANGSTROM "\xc3\x85"
-#define DELTA    "\xce\xb4"
-
 /* Hover text of a molecule, escaped. */
 static void put_molecule_tip(cg_buf *out, const cg_eval_molecule *m)
 {
@@ -48,7 +45,7 @@ static void put_curve_tips(cg_chart *c, const cg_eval_summary *s, cg_buf *tip)
         double delta = cg_eval_delta(i);
 
         cg_buf_clear(tip);
-        cg_buf_printf(tip, DELTA " = %.2f " ANGSTROM "\nCOV-R ", delta);
+        cg_buf_printf(tip, "δ = %.2f Å\nCOV-R ", delta);
         cg_html_put_percent(tip, s->curve_r[i].mean);
         cg_buf_puts(tip, ", median ");
         cg_html_put_percent(tip, s->curve_r[i].median);
@@ -79,7 +76,7 @@ static void put_mark(cg_chart *c, double delta, double share, const char *cls, i
 void cg_html_put_curve(const cg_eval_result *result, cg_buf *out)
 {
     const cg_eval_summary *s = &result->summary;
-    cg_chart_axis x = { 0, 3, 0.5, 1, DELTA ", " ANGSTROM };
+    cg_chart_axis x = { 0, 3, 0.5, 1, "δ, Å" };
     cg_chart_axis y = { 0, 1, 0.2, 100, "COV, %" };
     double delta[CG_EVAL_DELTAS], share[CG_EVAL_DELTAS];
     double at = result->settings.delta;
@@ -94,11 +91,10 @@ void cg_html_put_curve(const cg_eval_result *result, cg_buf *out)
     cg_buf text = { 0 };
     cg_chart c;
 
-    cg_html_open_card(out, "Coverage against " DELTA,
-                      "Share within a distance " DELTA ", as " DELTA " grows.");
+    cg_html_open_card(out, "Coverage against δ", "Share within a distance δ, as δ grows.");
     cg_buf_puts(out, key_lines);
     cg_chart_begin(&c, out, &x, &y, "COV-R and COV-P against delta, mean and median");
-    cg_buf_printf(&text, DELTA " = %.4g " ANGSTROM, at);
+    cg_buf_printf(&text, "δ = %.4g Å", at);
     cg_chart_rule(&c, at, "rule", 0, cg_buf_text(&text));
     for (size_t k = 0; k < sizeof lines / sizeof lines[0]; k++) {
         for (int i = 0; i < CG_EVAL_DELTAS; i++) {
@@ -199,7 +195,7 @@ static void put_histogram(const struct bins *b, int precision, const struct valu
                           double highest, cg_buf *out)
 {
     static const char *const names[] = { "references", "generated conformers" };
-    cg_chart_axis x = cg_chart_axis_over(0, b->n * b->width, 9, "best RMSD, " ANGSTROM);
+    cg_chart_axis x = cg_chart_axis_over(0, b->n * b->width, 9, "best RMSD, Å");
     cg_chart_axis y =
         cg_chart_axis_over(0, highest, 5, precision ? "generated conformers, %" : "references, %");
     double median = quantile(s, 0.5);
@@ -221,7 +217,7 @@ static void put_histogram(const struct bins *b, int precision, const struct valu
         int near = (i + 0.5) * b->width < delta;
 
         cg_buf_clear(&text);
-        cg_buf_printf(&text, "%.3g to %.3g " ANGSTROM "\n", i * b->width, (i + 1) * b->width);
+        cg_buf_printf(&text, "%.3g to %.3g Å\n", i * b->width, (i + 1) * b->width);
         cg_html_put_count(&text, b->count[precision][i]);
         cg_buf_printf(&text, " %s, ", names[precision]);
         cg_html_put_percent(&text, share);
@@ -233,7 +229,7 @@ static void put_histogram(const struct bins *b, int precision, const struct valu
                          cg_buf_text(&text));
     }
     cg_buf_clear(&text);
-    cg_buf_printf(&text, DELTA " = %.4g " ANGSTROM, delta);
+    cg_buf_printf(&text, "δ = %.4g Å", delta);
     cg_chart_rule(&c, delta, "rule", delta <= median, cg_buf_text(&text));
     cg_buf_clear(&text);
     cg_buf_puts(&text, "median ");
@@ -242,12 +238,12 @@ static void put_histogram(const struct bins *b, int precision, const struct valu
     cg_chart_end(&c);
     cg_buf_puts(out, "<p class=\"note\">");
     cg_html_put_count(out, s->n);
-    cg_buf_printf(out, " %s of all molecules together; full colour is closer than " DELTA ".",
+    cg_buf_printf(out, " %s of all molecules together; full colour is closer than δ.",
                   names[precision]);
     if (b->beyond[precision]) {
         cg_buf_puts(out, " Not shown: ");
         cg_html_put_count(out, b->beyond[precision]);
-        cg_buf_printf(out, " beyond %.3g " ANGSTROM ".", b->n * b->width);
+        cg_buf_printf(out, " beyond %.3g Å.", b->n * b->width);
     }
     cg_buf_puts(out, "</p>\n");
     cg_html_close_card(out);
@@ -313,12 +309,12 @@ static double largest_mat(const cg_eval_result *result, int precision)
 
 void cg_html_put_scatters(const cg_eval_result *result, cg_buf *out)
 {
-    cg_chart_axis r = cg_chart_axis_over(0, largest_mat(result, 1), 8, "MAT-R, " ANGSTROM);
+    cg_chart_axis r = cg_chart_axis_over(0, largest_mat(result, 1), 8, "MAT-R, Å");
     cg_chart_axis p = r, cov = { 0, 1, 0.2, 100, "COV-R, %" };
     cg_buf tip = { 0 };
     cg_chart c;
 
-    p.name = "MAT-P, " ANGSTROM;
+    p.name = "MAT-P, Å";
     cg_html_open_card(out, "MAT-P against MAT-R",
                       "Above the diagonal: generated conformers far from every reference. Below: "
                       "references far from every generated conformer.");
@@ -336,10 +332,10 @@ void cg_html_put_scatters(const cg_eval_result *result, cg_buf *out)
     cg_html_close_card(out);
 
     cg_html_open_card(out, "COV-R against MAT-R",
-                      "Bottom left: near misses, within reach of a slightly larger " DELTA
+                      "Bottom left: near misses, within reach of a slightly larger δ"
                       ". Bottom "
                       "right: references that were not reproduced at all.");
-    r = cg_chart_axis_over(0, largest_mat(result, 0), 8, "MAT-R, " ANGSTROM);
+    r = cg_chart_axis_over(0, largest_mat(result, 0), 8, "MAT-R, Å");
     cg_chart_begin(&c, out, &r, &cov, "COV-R against MAT-R, one point per molecule");
     for (size_t i = 0; i < result->n_molecules; i += stride(result)) {
         const cg_eval_molecule *m = &result->molecules[i];
@@ -421,7 +417,7 @@ static cg_chart_axis rmsd_axis(const cg_eval_result *result, struct values mats[
         cg_sort_doubles(mats[side].v, mats[side].n);
         high = fmax(high, 1.2 * quantile(&mats[side], 0.95));
     }
-    return cg_chart_axis_over(0, fmin(high, largest_mat(result, 1)), 6, "RMSD, " ANGSTROM);
+    return cg_chart_axis_over(0, fmin(high, largest_mat(result, 1)), 6, "RMSD, Å");
 }
 
 static void put_size(const struct size_point *p, size_t n, const char *title, const char *axis,
@@ -448,9 +444,8 @@ static void put_size(const struct size_point *p, size_t n, const char *title, co
     }
     for (size_t g = 0; g < groups; g++) {
         cg_buf_clear(&text);
-        cg_buf_printf(
-            &text, "%zu molecules, mean size %.1f\nMAT-R %.3f " ANGSTROM ", MAT-P %.3f " ANGSTROM,
-            members[g], size[g], mat_r[g], mat_p[g]);
+        cg_buf_printf(&text, "%zu molecules, mean size %.1f\nMAT-R %.3f Å, MAT-P %.3f Å",
+                      members[g], size[g], mat_r[g], mat_p[g]);
         cg_chart_point(&c, size[g], mat_p[g], 4.5, "p dot", cg_buf_text(&text));
         cg_chart_point(&c, size[g], mat_r[g], 4.5, "r dot", cg_buf_text(&text));
     }

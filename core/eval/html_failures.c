@@ -37,7 +37,7 @@ static double scale_of(const struct failure *f, size_t n)
 static void open_bars(cg_buf *out, const char *first, double scale, const char *last)
 {
     cg_buf_printf(out,
-                  "<table class=\"bars\"><thead><tr><th>%s</th><th>0 to %g\xc2\xa0%%</th>"
+                  "<table class=\"bars\"><thead><tr><th>%s</th><th>0 to %g" CG_NBSP "%%</th>"
                   "<th class=\"n\">failed</th><th class=\"n wider\">of</th><th class=\"n\">%s"
                   "</th></tr></thead><tbody>\n",
                   first, 100 * scale, last);

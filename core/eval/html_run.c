@@ -5,10 +5,10 @@
 
 #include <string.h>
 
-enum kind { TEXT, NUMBER, SECONDS, BYTES };
+enum fact_kind { TEXT, NUMBER, SECONDS, BYTES };
 
 /* A value formatted as its kind; a value of an unexpected type is still shown. */
-static void put_value(cg_buf *out, const json_t *v, enum kind kind)
+static void put_value(cg_buf *out, const json_t *v, enum fact_kind kind)
 {
     if (json_is_string(v)) {
         cg_html_put_text(out, json_string_value(v));
@@ -34,7 +34,7 @@ static void put_value(cg_buf *out, const json_t *v, enum kind kind)
 
 struct fact {
     const char *label, *path;
-    enum kind kind;
+    enum fact_kind kind;
     const char *reason; /* path of the reason for the selection; NULL without */
 };
 

@@ -8,10 +8,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define DASH  "\xe2\x80\x93" /* – */
-#define NBSP  "\xc2\xa0"
-#define MINUS "\xe2\x88\x92" /* − */
-
 /* XML 1.0 allows no control characters except tab and line ends, and neither U+FFFE nor U+FFFF. It
  * discourages C1 controls; they are excluded too. */
 static int is_xml_char(const unsigned char *s, int n)
@@ -64,7 +60,7 @@ void cg_html_put_count(cg_buf *out, uint64_t n)
 static void put_fixed(cg_buf *out, double value, int decimals)
 {
     if (value < 0)
-        cg_buf_puts(out, MINUS);
+        cg_buf_puts(out, "−");
     value = fabs(value);
     if (value >= 1e15)
         cg_buf_printf(out, "%.3g", value);
@@ -77,7 +73,7 @@ void cg_html_put_percent(cg_buf *out, double share)
     double percent = 100 * share;
 
     if (!isfinite(percent)) {
-        cg_buf_puts(out, DASH);
+        cg_buf_puts(out, "–");
         return;
     }
     if (percent > 0 && percent < 0.01)
@@ -88,17 +84,17 @@ void cg_html_put_percent(cg_buf *out, double share)
         put_fixed(out, percent, 2);
     else
         put_fixed(out, percent, 1);
-    cg_buf_puts(out, NBSP "%");
+    cg_buf_puts(out, CG_NBSP "%");
 }
 
 void cg_html_put_angstrom(cg_buf *out, double value)
 {
     if (!isfinite(value)) {
-        cg_buf_puts(out, DASH);
+        cg_buf_puts(out, "–");
         return;
     }
     put_fixed(out, value, 3);
-    cg_buf_puts(out, NBSP "\xc3\x85");
+    cg_buf_puts(out, CG_NBSP "Å");
 }
 
 void cg_html_put_number(cg_buf *out, double value)
@@ -106,10 +102,10 @@ void cg_html_put_number(cg_buf *out, double value)
     double size = fabs(value);
 
     if (!isfinite(value)) {
-        cg_buf_puts(out, DASH);
+        cg_buf_puts(out, "–");
     } else if (size >= 999.5 && size < 1e15) {
         if (value < 0)
-            cg_buf_puts(out, MINUS);
+            cg_buf_puts(out, "−");
         cg_html_put_count(out, (uint64_t)(size + 0.5));
     } else if (size >= 1e15 || (size > 0 && size < 1e-4)) {
         cg_buf_printf(out, "%.3g", value);
@@ -123,17 +119,22 @@ void cg_html_put_number(cg_buf *out, double value)
 void cg_html_put_seconds(cg_buf *out, double seconds)
 {
     if (!(seconds >= 0) || seconds >= 1e12) {
-        cg_buf_puts(out, DASH);
+        cg_buf_puts(out, "–");
     } else if (seconds < 99.95) {
-        cg_buf_printf(out, "%.*f" NBSP "s", seconds < 0.1 ? 4 : seconds < 9.995 ? 2 : 1, seconds);
+        cg_buf_printf(out, "%.*f" CG_NBSP "s",
+                      seconds < 0.1     ? 4
+                      : seconds < 9.995 ? 2
+                                        : 1,
+                      seconds);
     } else {
         uint64_t s = (uint64_t)(seconds + 0.5), h = s / 3600;
 
         if (h) {
             cg_html_put_count(out, h);
-            cg_buf_printf(out, NBSP "h" NBSP "%02d" NBSP "min", (int)(s / 60 % 60));
+            cg_buf_printf(out, CG_NBSP "h" CG_NBSP "%02d" CG_NBSP "min", (int)(s / 60 % 60));
         } else {
-            cg_buf_printf(out, "%d" NBSP "min" NBSP "%02d" NBSP "s", (int)(s / 60), (int)(s % 60));
+            cg_buf_printf(out, "%d" CG_NBSP "min" CG_NBSP "%02d" CG_NBSP "s", (int)(s / 60),
+                          (int)(s % 60));
         }
     }
 }
@@ -144,12 +145,12 @@ void cg_html_put_bytes(cg_buf *out, double bytes)
     size_t u = 0;
 
     if (!(bytes >= 0) || bytes >= 1e18) {
-        cg_buf_puts(out, DASH);
+        cg_buf_puts(out, "–");
         return;
     }
     for (; bytes >= 999.5 && u + 1 < sizeof units / sizeof units[0]; u++)
         bytes /= 1000;
-    cg_buf_printf(out, "%.*f" NBSP "%s", u && bytes < 99.95 ? 1 : 0, bytes, units[u]);
+    cg_buf_printf(out, "%.*f" CG_NBSP "%s", u && bytes < 99.95 ? 1 : 0, bytes, units[u]);
 }
 
 void cg_html_put_base64(cg_buf *out, const void *bytes, size_t n)

@@ -7,6 +7,8 @@
 
 #include <stdint.h>
 
+#define CG_NBSP "\xc2\xa0" /* no-break space */
+
 /**
  * Appends an untrusted text escaped for element content and quoted attributes of HTML and XML.
  * Bytes that are not UTF-8 and characters that XML does not allow become U+FFFD.

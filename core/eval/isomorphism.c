@@ -270,7 +270,7 @@ struct level {
     size_t next;         /* next candidate atom of `to` */
 };
 
-struct search {
+struct match_search {
     const cg_heavy_graph *graph[2];
     size_t n;
     uint64_t *refined;   /* [n] scratch */
@@ -297,7 +297,7 @@ static int ascending(const void *a, const void *b)
 }
 
 /* Sorts the colours of a graph and counts the distinct ones. */
-static size_t count_classes(struct search *s, int which, const uint64_t *colour)
+static size_t count_classes(struct match_search *s, int which, const uint64_t *colour)
 {
     size_t count = 0;
 
@@ -308,7 +308,7 @@ static size_t count_classes(struct search *s, int which, const uint64_t *colour)
     return count;
 }
 
-static void recolour(struct search *s, const cg_heavy_graph *g, uint64_t *colour)
+static void recolour(struct match_search *s, const cg_heavy_graph *g, uint64_t *colour)
 {
     for (size_t i = 0; i < s->n; i++) {
         uint64_t sum = 0;
@@ -321,7 +321,7 @@ static void recolour(struct search *s, const cg_heavy_graph *g, uint64_t *colour
 }
 
 /* Refines until the number of classes is stable; returns 0 if the colours of the graphs differ. */
-static int refine(struct search *s, const struct level *l, size_t *ret_classes)
+static int refine(struct match_search *s, const struct level *l, size_t *ret_classes)
 {
     size_t before = 0;
 
@@ -339,7 +339,7 @@ static int refine(struct search *s, const struct level *l, size_t *ret_classes)
     }
 }
 
-static cg_status add_level(struct search *s, size_t depth, cg_error *err)
+static cg_status add_level(struct match_search *s, size_t depth, cg_error *err)
 {
     struct level *l = &s->levels[depth];
 
@@ -353,7 +353,7 @@ static cg_status add_level(struct search *s, size_t depth, cg_error *err)
 }
 
 /* The first atom of `from` whose colour another atom has too. */
-static size_t first_tie(const struct search *s, const uint64_t *colour)
+static size_t first_tie(const struct match_search *s, const uint64_t *colour)
 {
     for (size_t i = 0; i < s->n; i++)
         for (size_t k = i + 1; k < s->n; k++)
@@ -372,7 +372,7 @@ static int bond_type(const cg_heavy_graph *g, size_t a, size_t b)
 
 /* With all colours distinct, derives the mapping. Verifies labels and bonds, as colours are hashes.
  */
-static int derive_mapping(struct search *s, const struct level *l)
+static int derive_mapping(struct match_search *s, const struct level *l)
 {
     const cg_heavy_graph *a = s->graph[0], *b = s->graph[1];
 
@@ -393,7 +393,7 @@ static int derive_mapping(struct search *s, const struct level *l)
 
 /* Gives the level's atom and its next candidate a new common colour, one level deeper. Returns 0 if
  * no candidate is left. */
-static int individualize(struct search *s, size_t depth)
+static int individualize(struct match_search *s, size_t depth)
 {
     struct level *l = &s->levels[depth], *deeper = &s->levels[depth + 1];
     size_t k = l->next;
@@ -409,7 +409,7 @@ static int individualize(struct search *s, size_t depth)
     return 1;
 }
 
-static cg_status run_search(struct search *s, cg_error *err)
+static cg_status run_search(struct match_search *s, cg_error *err)
 {
     size_t depth = 0, backtracks = 0;
     int descended = 1; /* the level's colours are not refined yet */
@@ -451,7 +451,7 @@ static cg_status run_search(struct search *s, cg_error *err)
 cg_status cg_isomorphism_find(const cg_heavy_graph *from, const cg_heavy_graph *to,
                               uint16_t *ret_order, cg_error *err)
 {
-    struct search s = { .graph = { from, to }, .n = from->n };
+    struct match_search s = { .graph = { from, to }, .n = from->n };
     cg_status st;
 
     if (from->n != to->n)

@@ -172,7 +172,7 @@ void cg_rmsd_set_destroy(cg_rmsd_set *set)
 /* ---- kernels ----------------------------------------------------------------------------- */
 
 /* Best first. */
-static const struct variant {
+static const struct kernel_variant {
     uint32_t required; /* CG_CPU_* */
     const cg_rmsd_kernel *kernel;
 } variants[] = {

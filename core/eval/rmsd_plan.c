@@ -71,13 +71,13 @@ static void order_atoms(const struct sorter *s, size_t n_maps)
     qsort(s->order, n, sizeof *s->order, compare_atoms);
 }
 
-struct builder {
+struct plan_builder {
     cg_rmsd_plan *plan;
     size_t steps_cap, pairs_cap;
 };
 
 /* Appends a step that adds the atoms at depths [from_depth, to_depth) of the map. */
-static int put_step(struct builder *w, const struct sorter *s, size_t map, size_t from_depth,
+static int put_step(struct plan_builder *w, const struct sorter *s, size_t map, size_t from_depth,
                     size_t to_depth, size_t from, size_t to)
 {
     cg_rmsd_plan *p = w->plan;
@@ -100,7 +100,7 @@ static int put_step(struct builder *w, const struct sorter *s, size_t map, size_
  * depths, which it shares with the previous map and which are stored in `level`. Sums at the depths
  * of kept[] are stored on the way for later maps.
  */
-static int put_map(struct builder *w, const struct sorter *s, size_t map, size_t shared,
+static int put_map(struct plan_builder *w, const struct sorter *s, size_t map, size_t shared,
                    size_t level, const size_t *kept, size_t n_kept)
 {
     size_t end = s->symmetry->n_atoms, to = CG_RMSD_NO_LEVEL;
@@ -119,8 +119,8 @@ static int put_map(struct builder *w, const struct sorter *s, size_t map, size_t
  * Appends all maps, last to first, and then reverses the steps. kept[] is a stack, ascending, of
  * the depths that later maps start from; the index of a depth in it is its level.
  */
-static int put_maps(struct builder *w, const struct sorter *s, const size_t *maps, size_t n_maps,
-                    size_t *kept)
+static int put_maps(struct plan_builder *w, const struct sorter *s, const size_t *maps,
+                    size_t n_maps, size_t *kept)
 {
     cg_rmsd_plan *p = w->plan;
     size_t n_kept = 0;
@@ -152,7 +152,7 @@ cg_status cg_rmsd_plan_init(const cg_symmetry *symmetry, size_t n_maps, cg_rmsd_
                             cg_error *err)
 {
     cg_rmsd_plan plan = { .n_atoms = symmetry->n_atoms, .n_maps = n_maps };
-    struct builder w = { .plan = &plan };
+    struct plan_builder w = { .plan = &plan };
     struct sorter s = { symmetry, cg_alloc_array(symmetry->n_atoms, sizeof *s.order) };
     size_t *maps = cg_alloc_array(n_maps, sizeof *maps);
     size_t *kept = cg_alloc_array(symmetry->n_atoms + 1, sizeof *kept);

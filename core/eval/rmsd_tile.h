@@ -2,8 +2,9 @@
 /**
  * @file rmsd_tile.h  The kernels of rmsd_kernel.h for vectors of WIDTH doubles.
  *
- * Included by rmsd_<variant>.c, which defines vec, ivec, WIDTH (a divisor of CG_RMSD_LANES) and
- * any_lane(). Processing WIDTH lanes at a time keeps nine sums in registers.
+ * Included by rmsd_<variant>.c, which defines WIDTH, a divisor of CG_RMSD_LANES, and
+ * ANY_LANE(mask): whether any lane is set. Processing WIDTH lanes at a time keeps nine sums in
+ * registers.
  *
  * lambda is the largest of the four real roots of Horn's quartic. With the inner products M and
  * their singular values s1 >= s2 >= |s3|, s3 having the sign of det M,
@@ -14,7 +15,11 @@
  */
 #include "eval/rmsd_kernel.h"
 
+#include <stdint.h>
 #include <string.h>
+
+typedef double vec __attribute__((vector_size(8 * WIDTH), may_alias));
+typedef int64_t lane_mask __attribute__((vector_size(8 * WIDTH))); /* 0 or -1 in each lane */
 
 enum {
     MAX_STEPS = 40,
@@ -26,6 +31,11 @@ enum {
 /* Bound of the rounding errors of P, P' and P''. */
 #define NOISE 2e-14
 
+static inline __attribute__((always_inline)) int any_lane(lane_mask mask)
+{
+    return ANY_LANE(mask);
+}
+
 static inline __attribute__((always_inline)) vec splat(double x)
 {
     return (vec) { 0 } + x;
@@ -36,9 +46,9 @@ static inline __attribute__((always_inline)) vec load(const double *p)
     return *(const vec *)p;
 }
 
-static inline __attribute__((always_inline)) vec choose(ivec in, vec a, vec b)
+static inline __attribute__((always_inline)) vec choose(lane_mask in, vec a, vec b)
 {
-    return (vec)((in & (ivec)a) | (~in & (ivec)b));
+    return (vec)((in & (lane_mask)a) | (~in & (lane_mask)b));
 }
 
 static inline __attribute__((always_inline)) vec larger(vec a, vec b)
@@ -78,7 +88,7 @@ static inline __attribute__((always_inline)) struct quartic make_quartic(const v
  * Lanes whose roots are all less than x: exactly there P and all its derivatives are positive, as
  * all roots are real (Budan-Fourier).
  */
-static inline __attribute__((always_inline)) ivec all_below(const struct quartic *q, vec x)
+static inline __attribute__((always_inline)) lane_mask all_below(const struct quartic *q, vec x)
 {
     vec x2 = x * x;
     vec p = ((x2 + q->c2) * x + q->c1) * x + q->c0;
@@ -89,7 +99,7 @@ static inline __attribute__((always_inline)) ivec all_below(const struct quartic
 }
 
 /* Solves the lanes that Newton's iteration cannot: roots too close to separate by P. */
-static __attribute__((noinline)) void solve_hard(const vec *m, const ivec *hard, vec *x)
+static __attribute__((noinline)) void solve_hard(const vec *m, const lane_mask *hard, vec *x)
 {
     double products[CG_RMSD_PRODUCTS][WIDTH];
 
@@ -101,12 +111,12 @@ static __attribute__((noinline)) void solve_hard(const vec *m, const ivec *hard,
 
 /* *best = max(*best, largest root) in the lanes of `active`. */
 static inline __attribute__((always_inline)) void solve(const vec *m, const struct quartic *q,
-                                                        ivec active, vec *best)
+                                                        lane_mask active, vec *best)
 {
     /* From above, where P is convex: s1 + s2 + |s3| <= sqrt(3) |M| <= (1 + 3 |M|^2) / 2. */
     vec x = smaller(splat(1.0), q->norm2 * 1.5 + 0.5);
     vec slope = splat(0.0);
-    ivec running = active, hard;
+    lane_mask running = active, hard;
 
     for (int i = 0; i < MAX_STEPS && any_lane(running); i++) {
         vec x2 = x * x;
@@ -162,7 +172,7 @@ static void run_lanes(const cg_rmsd_block *t, int lane)
                        sizeof m[i]);
         } else {
             struct quartic q = make_quartic(m);
-            ivec active = ~all_below(&q, larger(best, threshold) - CG_RMSD_MARGIN);
+            lane_mask active = ~all_below(&q, larger(best, threshold) - CG_RMSD_MARGIN);
 
             if (any_lane(active))
                 solve(m, &q, active, &best);

@@ -129,7 +129,7 @@ static char bond_symbol(const struct coloured_graph *h, const cg_smiles_bond *b)
 enum { MAX_KEY = 16 };
 
 /* An atom and the values that determine its colour. */
-struct key {
+struct colour_key {
     size_t atom;
     size_t n;
     uint32_t value[MAX_KEY];
@@ -137,7 +137,7 @@ struct key {
 
 static int compare_keys(const void *x, const void *y)
 {
-    const struct key *a = x, *b = y;
+    const struct colour_key *a = x, *b = y;
 
     if (a->n != b->n)
         return a->n < b->n ? -1 : 1;
@@ -148,7 +148,7 @@ static int compare_keys(const void *x, const void *y)
 }
 
 /* Assigns one colour to all atoms with equal keys; returns the number of colours. */
-static uint32_t rank(struct coloured_graph *h, struct key *keys)
+static uint32_t rank(struct coloured_graph *h, struct colour_key *keys)
 {
     uint32_t colour = 0;
 
@@ -175,12 +175,12 @@ static int valence(const cg_smiles *g, size_t atom)
  * The initial key: element, isotope and charge, without hydrogens. An atom in brackets for no other
  * reason may be a radical; its valence separates it from saturated atoms.
  */
-static struct key first_key(const struct coloured_graph *h, size_t atom)
+static struct colour_key first_key(const struct coloured_graph *h, size_t atom)
 {
     const cg_smiles_atom *a = &h->smiles->atoms[atom];
     int radical = a->bracket && !a->charge && !a->aromatic && !a->chiral;
     int charge = h->conjugated[atom] ? 0 : a->charge;
-    struct key k = { .atom = atom, .n = 5 };
+    struct colour_key k = { .atom = atom, .n = 5 };
 
     k.value[0] = a->element;
     k.value[1] = a->isotope;
@@ -192,7 +192,7 @@ static struct key first_key(const struct coloured_graph *h, size_t atom)
 
 /* Adds a neighbour to the key, sorted. If there are more than fit, which no molecule has, all
  * neighbours are dropped: that is correct, since colours only prune the search. */
-static void add_neighbour(struct key *k, uint32_t bond, uint32_t colour)
+static void add_neighbour(struct colour_key *k, uint32_t bond, uint32_t colour)
 {
     uint32_t value = bond << 24 ^ colour;
     size_t at = k->n;
@@ -215,7 +215,7 @@ static void add_neighbour(struct key *k, uint32_t bond, uint32_t colour)
 static cg_status find_colours(struct coloured_graph *h, cg_error *err)
 {
     const cg_smiles *g = h->smiles;
-    struct key *keys = cg_alloc_array(g->n_atoms, sizeof *keys);
+    struct colour_key *keys = cg_alloc_array(g->n_atoms, sizeof *keys);
     uint32_t before = 0, now;
 
     if (!keys)
@@ -227,7 +227,7 @@ static cg_status find_colours(struct coloured_graph *h, cg_error *err)
     while (now > before) {
         for (size_t i = 0; i < g->n_atoms; i++)
             if (is_heavy(g, i))
-                keys[h->index[i]] = (struct key) { i, 1, { h->colour[i] } };
+                keys[h->index[i]] = (struct colour_key) { i, 1, { h->colour[i] } };
         for (size_t i = 0; i < g->n_bonds; i++) {
             size_t a = g->bonds[i].first, b = g->bonds[i].second;
             uint32_t bond = (unsigned char)bond_symbol(h, &g->bonds[i]);
