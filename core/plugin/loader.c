@@ -18,10 +18,10 @@
 #include "base/error.h"
 #include "base/size.h"
 
-/* Entry symbols of other majors are looked for up to this number, to say which ABI a file speaks.
- */
-enum { MAJOR_SEARCH = 99 };
+/* Entry symbols of other majors are tried up to this one, to name the ABI of a refused file. */
+enum { MAX_MAJOR = 99 };
 
+/* A required function pointer of an operation table. */
 struct member {
     const char *name;
     size_t offset;
@@ -67,21 +67,21 @@ const char *cg_plugin_kind_name(cg_plugin_kind kind)
 
 static cg_status check_file(const char *path, cg_error *err)
 {
-    struct stat st;
+    struct stat info;
 
     if (!*path)
         return cg_fail(err, CG_ERR_USAGE,
                        "plugin '': empty path; wanted the path of a plugin's shared object");
-    if (stat(path, &st))
+    if (stat(path, &info))
         return cg_fail(err, CG_ERR_IO,
                        "plugin '%s': %s; wanted the path of a plugin's shared object", path,
                        strerror(errno));
-    if (S_ISDIR(st.st_mode))
+    if (S_ISDIR(info.st_mode))
         return cg_fail(err, CG_ERR_PLUGIN,
                        "plugin '%s': is a directory; wanted one shared object, or name the "
                        "directory in CONFGEN_PLUGIN_PATH",
                        path);
-    if (!S_ISREG(st.st_mode))
+    if (!S_ISREG(info.st_mode))
         return cg_fail(err, CG_ERR_PLUGIN,
                        "plugin '%s': not a regular file; wanted a plugin's shared object", path);
     if (access(path, R_OK))
@@ -91,25 +91,25 @@ static cg_status check_file(const char *path, cg_error *err)
 }
 
 /*
- * dlopen maps the segments that a file declares and dies of SIGBUS where the file ends before them:
- * a copy that was cut off must be found out first. What is no ELF file of this machine's word size
- * is left to dlopen, which says so.
+ * Refuses a truncated file: dlopen maps the segments that a file declares, and touching one beyond
+ * the end of the file raises SIGBUS. A file that is not ELF of this machine's word size is left to
+ * dlopen, which refuses it.
  */
-static cg_status check_whole(const char *path, cg_error *err)
+static cg_status check_not_truncated(const char *path, cg_error *err)
 {
     ElfW(Ehdr) head;
     ElfW(Phdr) segment;
-    struct stat st;
+    struct stat info;
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     uint64_t size, end = 0;
 
-    if (fd < 0 || fstat(fd, &st) || pread(fd, &head, sizeof head, 0) != (ssize_t)sizeof head ||
+    if (fd < 0 || fstat(fd, &info) || pread(fd, &head, sizeof head, 0) != (ssize_t)sizeof head ||
         memcmp(head.e_ident, ELFMAG, SELFMAG) || head.e_phentsize != sizeof segment) {
         if (fd >= 0)
             close(fd);
         return CG_OK;
     }
-    size = (uint64_t)st.st_size;
+    size = (uint64_t)info.st_size;
     for (unsigned i = 0; i < head.e_phnum && end <= size; i++) {
         uint64_t at = head.e_phoff + (uint64_t)i * sizeof segment;
 
@@ -124,7 +124,7 @@ static cg_status check_whole(const char *path, cg_error *err)
     if (end > size)
         return cg_fail(
             err, CG_ERR_PLUGIN,
-            "plugin '%s': cut off: its segments end behind the file's %llu bytes; wanted "
+            "plugin '%s': truncated: its segments end after the file's %llu bytes; wanted "
             "the whole shared object",
             path, (unsigned long long)size);
     return CG_OK;
@@ -132,7 +132,7 @@ static cg_status check_whole(const char *path, cg_error *err)
 
 static cg_status fail_no_symbol(void *handle, const char *path, cg_error *err)
 {
-    for (int major = 0; major <= MAJOR_SEARCH; major++) {
+    for (int major = 0; major <= MAX_MAJOR; major++) {
         char symbol[40];
 
         snprintf(symbol, sizeof symbol, "cg_plugin_entry_v%d", major);
@@ -148,7 +148,7 @@ static cg_status fail_no_symbol(void *handle, const char *path, cg_error *err)
                    path);
 }
 
-/* A name becomes a word of the command line and of reports. */
+/* Names are used on the command line and in reports. */
 static cg_status check_name(const cg_plugin *p, const char *path, cg_error *err)
 {
     size_t n;
@@ -220,7 +220,6 @@ static cg_status check_ops(const cg_plugin *p, const char *path, cg_error *err)
 cg_status cg_plugin_check(const cg_plugin *p, const char *path, cg_error *err)
 {
     const size_t wanted = offsetof(cg_plugin, ops) + sizeof p->ops;
-    cg_status st;
 
     if (!p)
         return cg_fail(err, CG_ERR_PLUGIN,
@@ -243,8 +242,7 @@ cg_status cg_plugin_check(const cg_plugin *p, const char *path, cg_error *err)
                        "plugin '%s': found kind %d, wanted %d (attention), %d (cache) or %d "
                        "(constraint)",
                        path, p->kind, CG_PLUGIN_ATTENTION, CG_PLUGIN_CACHE, CG_PLUGIN_CONSTRAINT);
-    if ((st = check_name(p, path, err)) != CG_OK)
-        return st;
+    CG_TRY(check_name(p, path, err));
     return check_ops(p, path, err);
 }
 
@@ -258,9 +256,9 @@ cg_status cg_plugin_load(const char *path, const cg_host *host, const cg_plugin 
     void *handle, *symbol;
     cg_status st;
 
-    if ((st = check_file(path, err)) != CG_OK || (st = check_whole(path, err)) != CG_OK)
-        return st;
-    /* Without a slash dlopen would look in the library path instead of here. */
+    CG_TRY(check_file(path, err));
+    CG_TRY(check_not_truncated(path, err));
+    /* without a slash, dlopen searches the library path instead of the current directory */
     if ((size_t)snprintf(with_slash, sizeof with_slash, "%s%s", strchr(path, '/') ? "" : "./",
                          path) >= sizeof with_slash)
         return cg_fail(err, CG_ERR_USAGE, "plugin '%.200s...': path of %zu bytes, wanted under %zu",
@@ -282,8 +280,7 @@ cg_status cg_plugin_load(const char *path, const cg_host *host, const cg_plugin 
     if (st != CG_OK)
         return cg_fail(err, CG_ERR_PLUGIN, "plugin '%s': its entry refused (%s): %s", path,
                        cg_status_name(st), inner.msg[0] ? inner.msg : "without a reason");
-    if ((st = cg_plugin_check(plugin, path, err)) != CG_OK)
-        return st;
+    CG_TRY(cg_plugin_check(plugin, path, err));
     *ret_plugin = plugin;
     return CG_OK;
 }

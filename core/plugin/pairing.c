@@ -6,14 +6,15 @@
 
 #include "base/error.h"
 #include "base/size.h"
+#include "plugin/loader.h"
 
-/* Both describe the same keys and values, or the host has mixed two models up. */
+/* Both must describe the keys and values of one model. */
 static cg_status check_agreement(const cg_attention_problem *p, const cg_cache_config *c,
                                  cg_error *err)
 {
     if (p->device != c->device)
-        return cg_fail(err, CG_ERR_MISMATCH, "attention on device %d over a cache on device %d",
-                       p->device, c->device);
+        return cg_fail(err, CG_ERR_MISMATCH, "attention on device %s over a cache on device %s",
+                       cg_device_name(p->device), cg_device_name(c->device));
     if (p->n_kv_heads != c->n_kv_heads || p->head_dim != c->head_dim)
         return cg_fail(err, CG_ERR_MISMATCH,
                        "attention over %d key/value heads of %d elements, but the cache holds %d "
@@ -26,9 +27,9 @@ static cg_status check_agreement(const cg_attention_problem *p, const cg_cache_c
     return CG_OK;
 }
 
-/* Names the plugin that refused. A refusal without a reason is a broken promise, but still one. */
-static cg_status refused(const cg_plugin *plugin, const char *kind, cg_status st,
-                         const cg_error *why, cg_error *err)
+/* Names the plugin that refused. A refusal without a reason violates the contract. */
+static cg_status fail_refused(const cg_plugin *plugin, const char *kind, cg_status st,
+                              const cg_error *why, cg_error *err)
 {
     if (!why->msg[0])
         return cg_fail(err, CG_ERR_PLUGIN, "%s '%s' refused without a reason (%s)", kind,
@@ -47,17 +48,19 @@ cg_status cg_pairing_check(const cg_host *host, const cg_plugin *attention, cons
     cg_status st;
 
     if (attention->kind != CG_PLUGIN_ATTENTION || cache->kind != CG_PLUGIN_CACHE)
-        return cg_fail(err, CG_ERR_INTERNAL, "match: '%s' and '%s' are of kinds %d and %d",
-                       attention->name, cache->name, attention->kind, cache->kind);
-    if ((st = check_agreement(problem, config, err)) != CG_OK)
-        return st;
-    if ((st = cache_ops->supports(host, config, &why)) != CG_OK)
-        return refused(cache, "cache", st, &why, err);
+        return cg_fail(err, CG_ERR_INTERNAL, "match: '%s' and '%s' are of kinds %s and %s",
+                       attention->name, cache->name, cg_plugin_kind_name(attention->kind),
+                       cg_plugin_kind_name(cache->kind));
+    CG_TRY(check_agreement(problem, config, err));
+    st = cache_ops->supports(host, config, &why);
+    if (st != CG_OK)
+        return fail_refused(cache, "cache", st, &why, err);
     p.kv_dtype = config->dtype;
     p.paged = cache_ops->paged != 0;
     p.block_tokens = CG_HAS_SIZE(cache_ops, block_tokens) ? cache_ops->block_tokens : 0;
-    if ((st = attention_ops->supports(host, &p, &why)) != CG_OK)
-        return refused(attention, "attention", st, &why, err);
+    st = attention_ops->supports(host, &p, &why);
+    if (st != CG_OK)
+        return fail_refused(attention, "attention", st, &why, err);
     if (ret_problem)
         *ret_problem = p;
     return CG_OK;
@@ -78,7 +81,7 @@ cg_status cg_pairing_matrix(const cg_registry *registry, const cg_host *host,
     }
     if (cg_mul(n_attention, n_cache, &n_cells) || n_cells > INT32_MAX ||
         !(cells = cg_alloc_array(n_cells, sizeof *cells)))
-        return cg_fail(err, CG_ERR_NOMEM, "plugin matrix: out of memory");
+        return cg_fail_nomem(err, "plugin matrix");
     for (int32_t i = 0; i < n_entries; i++) {
         const cg_plugin *a = entries[i].plugin;
 
@@ -93,7 +96,7 @@ cg_status cg_pairing_matrix(const cg_registry *registry, const cg_host *host,
             cells[n] = (cg_pairing) { a, c, st, strdup(why.msg) };
             if (!cells[n++].reason) {
                 cg_pairing_matrix_free(cells, (int32_t)n);
-                return cg_fail(err, CG_ERR_NOMEM, "plugin matrix: out of memory");
+                return cg_fail_nomem(err, "plugin matrix");
             }
         }
     }

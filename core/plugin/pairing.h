@@ -1,24 +1,24 @@
 /* SPDX-License-Identifier: MIT */
-/** @file pairing.h  Which attention plugin works with which cache plugin on which problem. */
+/** @file pairing.h  Which attention and cache plugins can serve a problem together. */
 #ifndef CG_PLUGIN_PAIRING_H
 #define CG_PLUGIN_PAIRING_H
 
 #include "plugin/registry.h"
 
 /**
- * Can `attention` compute `problem` over the views of `cache` made by `config`? Asks both and
- * allocates nothing.
+ * Checks that `attention` can compute `problem` over the views of a `cache` created with `config`.
+ * Calls supports() of both; allocates nothing.
  *
- * @param problem  as for plan(); `kv_dtype`, `paged` and `block_tokens` are taken from the cache
- * @param ret_problem  the problem with these filled in; NULL if not wanted
+ * @param problem      as for plan(); `kv_dtype`, `paged` and `block_tokens` are set from the cache
+ * @param ret_problem  the completed problem; may be NULL
  * @return CG_OK; CG_ERR_UNSUPPORTED or CG_ERR_MISMATCH with the reason; CG_ERR_PLUGIN if a plugin
- *         broke its promise
+ *         violates its contract
  */
 cg_status cg_pairing_check(const cg_host *host, const cg_plugin *attention, const cg_plugin *cache,
                            const cg_attention_problem *problem, const cg_cache_config *config,
                            cg_attention_problem *ret_problem, cg_error *err);
 
-/** One pair of the matrix. */
+/** One cell of the matrix. */
 typedef struct cg_pairing {
     const cg_plugin *attention;
     const cg_plugin *cache;
@@ -27,13 +27,14 @@ typedef struct cg_pairing {
 } cg_pairing;
 
 /**
- * Every attention plugin with every cache plugin of a registry, ordered by attention, then cache.
- * *ret_cells is the caller's: cg_pairing_matrix_free().
+ * Checks every attention plugin with every cache plugin of a registry.
+ *
+ * @param ret_cells  [*ret_n] by attention, then cache; owned by the caller,
+ *                   cg_pairing_matrix_free()
  */
 cg_status cg_pairing_matrix(const cg_registry *registry, const cg_host *host,
                             const cg_attention_problem *problem, const cg_cache_config *config,
                             cg_pairing **ret_cells, int32_t *ret_n, cg_error *err);
-/** Accepts NULL. */
-void cg_pairing_matrix_free(cg_pairing *cells, int32_t n);
+void cg_pairing_matrix_free(cg_pairing *cells, int32_t n); /* accepts NULL */
 
 #endif

@@ -21,7 +21,7 @@ enum {
     MAX_DIRS = 512,         /* directories below one root */
 };
 
-/* Which file an entry came from: the same file is reached by several paths. */
+/* Identity of a file, which several paths may name. */
 struct file_id {
     dev_t dev;
     ino_t ino;
@@ -29,22 +29,47 @@ struct file_id {
 
 struct cg_registry {
     const cg_host *host;
-    cg_registry_entry *entries; /* ordered by kind and name */
-    struct file_id *ids;        /* of all files that were tried, in no order */
+    cg_registry_entry *entries; /* by kind, then name */
+    struct file_id *ids;        /* of all files that were tried */
     cg_registry_refusal *refusals;
-    char **dirs; /* that were searched */
+    char **dirs;  /* searched */
+    char **texts; /* owned: the strings of entries and refusals */
     size_t n_dirs, cap_dirs;
+    size_t n_texts, cap_texts;
     size_t n_entries, cap_entries;
     size_t n_ids, cap_ids;
     size_t n_refusals, cap_refusals;
 };
+
+/* Out of memory while handling a plugin's file. */
+static cg_status nomem(const char *path, cg_error *err)
+{
+    return cg_fail(err, CG_ERR_NOMEM, "plugin '%s': out of memory", path);
+}
+
+static cg_status nomem_dir(const char *dir, cg_error *err)
+{
+    return cg_fail(err, CG_ERR_NOMEM, "plugin directory '%s': out of memory", dir);
+}
+
+/* A copy of `text` that the registry owns; NULL without memory. */
+static const char *keep_text(cg_registry *r, const char *text)
+{
+    char *copy;
+
+    if (cg_grow((void **)&r->texts, &r->cap_texts, r->n_texts + 1, sizeof *r->texts) ||
+        !(copy = strdup(text)))
+        return NULL;
+    r->texts[r->n_texts++] = copy;
+    return copy;
+}
 
 cg_status cg_registry_create(const cg_host *host, cg_registry **ret_registry, cg_error *err)
 {
     cg_registry *r = calloc(1, sizeof *r);
 
     if (!r)
-        return cg_fail(err, CG_ERR_NOMEM, "plugin registry: out of memory");
+        return cg_fail_nomem(err, "plugin registry");
     r->host = host;
     *ret_registry = r;
     return CG_OK;
@@ -54,14 +79,11 @@ void cg_registry_destroy(cg_registry *r)
 {
     if (!r)
         return;
-    for (size_t i = 0; i < r->n_entries; i++)
-        free((char *)r->entries[i].path);
-    for (size_t i = 0; i < r->n_refusals; i++) {
-        free((char *)r->refusals[i].path);
-        free((char *)r->refusals[i].text);
-    }
+    for (size_t i = 0; i < r->n_texts; i++)
+        free(r->texts[i]);
     for (size_t i = 0; i < r->n_dirs; i++)
         free(r->dirs[i]);
+    free(r->texts);
     free(r->dirs);
     free(r->entries);
     free(r->ids);
@@ -74,29 +96,29 @@ static int compare(const cg_plugin *a, const cg_plugin *b)
     return a->kind != b->kind ? (a->kind < b->kind ? -1 : 1) : strcmp(a->name, b->name);
 }
 
-/* True if the file was tried before; else notes it. */
-static cg_status seen_before(cg_registry *r, const char *path, int *ret_seen, cg_error *err)
+/* Sets *ret_seen if the file was tried before; otherwise records it. */
+static cg_status check_seen(cg_registry *r, const char *path, int *ret_seen, cg_error *err)
 {
-    struct stat st;
+    struct stat info;
 
     *ret_seen = 0;
-    if (stat(path, &st))
-        return CG_OK; /* the loader says what is wrong with it */
+    if (stat(path, &info))
+        return CG_OK; /* the loader reports it */
     for (size_t i = 0; i < r->n_ids; i++)
-        if (r->ids[i].dev == st.st_dev && r->ids[i].ino == st.st_ino) {
+        if (r->ids[i].dev == info.st_dev && r->ids[i].ino == info.st_ino) {
             *ret_seen = 1;
             return CG_OK;
         }
     if (cg_grow((void **)&r->ids, &r->cap_ids, r->n_ids + 1, sizeof *r->ids))
-        return cg_fail(err, CG_ERR_NOMEM, "plugin '%s': out of memory", path);
-    r->ids[r->n_ids++] = (struct file_id) { st.st_dev, st.st_ino };
+        return nomem(path, err);
+    r->ids[r->n_ids++] = (struct file_id) { info.st_dev, info.st_ino };
     return CG_OK;
 }
 
 static cg_status insert(cg_registry *r, const cg_plugin *plugin, const char *path, cg_error *err)
 {
     size_t at = 0;
-    char *copy;
+    const char *kept;
 
     while (at < r->n_entries && compare(r->entries[at].plugin, plugin) < 0)
         at++;
@@ -108,14 +130,12 @@ static cg_status insert(cg_registry *r, const cg_plugin *plugin, const char *pat
     if (r->n_entries >= MAX_PLUGINS)
         return cg_fail(err, CG_ERR_LIMIT, "plugin '%s': %d plugins are loaded already, the limit",
                        path, MAX_PLUGINS);
-    copy = strdup(path);
-    if (!copy ||
-        cg_grow((void **)&r->entries, &r->cap_entries, r->n_entries + 1, sizeof *r->entries)) {
-        free(copy);
-        return cg_fail(err, CG_ERR_NOMEM, "plugin '%s': out of memory", path);
-    }
+    kept = keep_text(r, path);
+    if (!kept ||
+        cg_grow((void **)&r->entries, &r->cap_entries, r->n_entries + 1, sizeof *r->entries))
+        return nomem(path, err);
     memmove(&r->entries[at + 1], &r->entries[at], (r->n_entries - at) * sizeof *r->entries);
-    r->entries[at] = (cg_registry_entry) { plugin, copy };
+    r->entries[at] = (cg_registry_entry) { plugin, kept };
     r->n_entries++;
     return CG_OK;
 }
@@ -123,29 +143,24 @@ static cg_status insert(cg_registry *r, const cg_plugin *plugin, const char *pat
 cg_status cg_registry_add_file(cg_registry *r, const char *path, cg_error *err)
 {
     const cg_plugin *plugin = NULL;
-    cg_status st;
     int seen;
 
-    if ((st = seen_before(r, path, &seen, err)) != CG_OK || seen)
-        return st;
-    if ((st = cg_plugin_load(path, r->host, &plugin, err)) != CG_OK)
-        return st;
+    CG_TRY(check_seen(r, path, &seen, err));
+    if (seen)
+        return CG_OK;
+    CG_TRY(cg_plugin_load(path, r->host, &plugin, err));
     return insert(r, plugin, path, err);
 }
 
-/* Keep and log the reason why `path` was not taken. */
+/* Records and logs the reason why `path` was refused. */
 static cg_status refuse(cg_registry *r, const char *path, const char *text, cg_error *err)
 {
-    char *path_copy = strdup(path);
-    char *text_copy = strdup(text);
+    cg_registry_refusal refusal = { keep_text(r, path), keep_text(r, text) };
 
-    if (!path_copy || !text_copy ||
-        cg_grow((void **)&r->refusals, &r->cap_refusals, r->n_refusals + 1, sizeof *r->refusals)) {
-        free(path_copy);
-        free(text_copy);
-        return cg_fail(err, CG_ERR_NOMEM, "plugin '%s': out of memory", path);
-    }
-    r->refusals[r->n_refusals++] = (cg_registry_refusal) { path_copy, text_copy };
+    if (!refusal.path || !refusal.text ||
+        cg_grow((void **)&r->refusals, &r->cap_refusals, r->n_refusals + 1, sizeof *r->refusals))
+        return nomem(path, err);
+    r->refusals[r->n_refusals++] = refusal;
     r->host->log(r->host->ctx, CG_LOG_WARNING, text);
     return CG_OK;
 }
@@ -161,54 +176,81 @@ static int by_name(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-/* Names in a directory, sorted: the order of the file system must not decide who gets a name. */
-static cg_status list_dir(const char *dir, char ***ret_names, size_t *ret_n, cg_error *err)
-{
-    cg_status st = CG_OK;
-    char **names = NULL;
-    size_t n = 0, cap = 0;
-    struct dirent *e;
-    DIR *d = opendir(dir);
+struct names {
+    char **items; /* [n] owned */
+    size_t n, cap;
+};
 
-    if (!d)
-        return cg_fail(err, CG_ERR_IO, "plugin directory '%s': %s; wanted a readable directory",
-                       dir, strerror(errno));
-    while (st == CG_OK && (e = readdir(d))) {
+static void finish_names(struct names *names)
+{
+    for (size_t i = 0; i < names->n; i++)
+        free(names->items[i]);
+    free(names->items);
+}
+
+static cg_status read_names(const char *path, DIR *dir, struct names *names, cg_error *err)
+{
+    struct dirent *e;
+
+    while ((e = readdir(dir)) != NULL) {
         if (e->d_name[0] == '.')
             continue;
-        if (n >= MAX_DIR_ENTRIES) {
-            st = cg_fail(err, CG_ERR_LIMIT,
-                         "plugin directory '%s': more than %d names; wanted a directory that holds "
-                         "plugins only",
-                         dir, MAX_DIR_ENTRIES);
-            break;
-        }
-        if (cg_grow((void **)&names, &cap, n + 1, sizeof *names) ||
-            !(names[n] = strdup(e->d_name))) {
-            st = cg_fail(err, CG_ERR_NOMEM, "plugin directory '%s': out of memory", dir);
-            break;
-        }
-        n++;
+        if (names->n >= MAX_DIR_ENTRIES)
+            return cg_fail(err, CG_ERR_LIMIT,
+                           "plugin directory '%s': more than %d names; wanted a directory that "
+                           "holds plugins only",
+                           path, MAX_DIR_ENTRIES);
+        if (cg_grow((void **)&names->items, &names->cap, names->n + 1, sizeof *names->items) ||
+            !(names->items[names->n] = strdup(e->d_name)))
+            return nomem_dir(path, err);
+        names->n++;
     }
-    closedir(d);
-    if (st != CG_OK) {
-        for (size_t i = 0; i < n; i++)
-            free(names[i]);
-        free(names);
-        return st;
-    }
-    if (n)
-        qsort(names, n, sizeof *names, by_name);
-    *ret_names = names;
-    *ret_n = n;
     return CG_OK;
+}
+
+/* Names in a directory, sorted: precedence must not depend on the file system's order. */
+static cg_status list_dir(const char *path, struct names *names, cg_error *err)
+{
+    DIR *dir = opendir(path);
+    cg_status st;
+
+    if (!dir)
+        return cg_fail(err, CG_ERR_IO, "plugin directory '%s': %s; wanted a readable directory",
+                       path, strerror(errno));
+    st = read_names(path, dir, names, err);
+    closedir(dir);
+    if (st == CG_OK && names->n)
+        qsort(names->items, names->n, sizeof *names->items, by_name);
+    return st;
+}
+
+static cg_status scan(cg_registry *r, const char *dir, int depth, int *n_dirs, cg_error *err);
+
+/* Loads a plugin or scans a directory; a failure becomes a refusal, unless memory ran out. */
+static cg_status scan_entry(cg_registry *r, const char *dir, const char *name, int depth,
+                            int *n_dirs, cg_error *err)
+{
+    cg_error why = CG_ERROR_INIT;
+    cg_status st = CG_OK;
+    char path[PATH_MAX];
+    struct stat info;
+
+    if ((size_t)snprintf(path, sizeof path, "%s/%s", dir, name) >= sizeof path || stat(path, &info))
+        return CG_OK; /* vanished, a dangling link, or a path too long for any call */
+    if (S_ISDIR(info.st_mode)) {
+        if (depth < CG_REGISTRY_DEPTH)
+            st = scan(r, path, depth + 1, n_dirs, &why);
+        if (st == CG_ERR_NOMEM)
+            return cg_fail(err, st, "%s", why.msg);
+    } else if (is_plugin_name(name)) {
+        st = cg_registry_add_file(r, path, &why);
+    }
+    return st == CG_OK ? CG_OK : refuse(r, path, why.msg, err);
 }
 
 static cg_status scan(cg_registry *r, const char *dir, int depth, int *n_dirs, cg_error *err)
 {
-    cg_error why = CG_ERROR_INIT;
-    char **names = NULL;
-    size_t n = 0;
+    struct names names = { .n = 0 };
     cg_status st;
 
     if (++*n_dirs > MAX_DIRS)
@@ -216,26 +258,11 @@ static cg_status scan(cg_registry *r, const char *dir, int depth, int *n_dirs, c
                        "plugin directory '%s': more than %d directories; wanted a directory that "
                        "holds plugins only",
                        dir, MAX_DIRS);
-    if ((st = list_dir(dir, &names, &n, err)) != CG_OK)
-        return st;
-    for (size_t i = 0; i < n && st == CG_OK; i++) {
-        char path[PATH_MAX];
-        struct stat info;
-
-        if ((size_t)snprintf(path, sizeof path, "%s/%s", dir, names[i]) >= sizeof path ||
-            stat(path, &info))
-            continue; /* vanished, a dangling link, or a path that no call takes */
-        if (S_ISDIR(info.st_mode)) {
-            if (depth < CG_REGISTRY_DEPTH && scan(r, path, depth + 1, n_dirs, &why) != CG_OK)
-                st = why.code == CG_ERR_NOMEM ? cg_fail(err, why.code, "%s", why.msg)
-                                              : refuse(r, path, why.msg, err);
-        } else if (is_plugin_name(names[i]) && cg_registry_add_file(r, path, &why) != CG_OK) {
-            st = refuse(r, path, why.msg, err);
-        }
-    }
-    for (size_t i = 0; i < n; i++)
-        free(names[i]);
-    free(names);
+    CG_TRY_GOTO(st, list_dir(dir, &names, err), out);
+    for (size_t i = 0; i < names.n; i++)
+        CG_TRY_GOTO(st, scan_entry(r, dir, names.items[i], depth, n_dirs, err), out);
+out:
+    finish_names(&names);
     return st;
 }
 
@@ -246,15 +273,15 @@ cg_status cg_registry_add_dir(cg_registry *r, const char *dir, cg_error *err)
 
     if (!copy || cg_grow((void **)&r->dirs, &r->cap_dirs, r->n_dirs + 1, sizeof *r->dirs)) {
         free(copy);
-        return cg_fail(err, CG_ERR_NOMEM, "plugin directory '%s': out of memory", dir);
+        return nomem_dir(dir, err);
     }
     r->dirs[r->n_dirs++] = copy;
     return scan(r, dir, 0, &n_dirs, err);
 }
 
-/* ---- where plugins are looked for ------------------------------------------------------- */
+/* ---- search path ------------------------------------------------------------------------- */
 
-/* Scan a directory that was named, or found; trouble with it is a refusal. */
+/* Scans a directory; a failure becomes a refusal. */
 static cg_status scan_or_refuse(cg_registry *r, const char *dir, cg_error *err)
 {
     cg_error why = CG_ERROR_INIT;
@@ -267,37 +294,38 @@ static cg_status scan_or_refuse(cg_registry *r, const char *dir, cg_error *err)
 static cg_status scan_path_variable(cg_registry *r, cg_error *err)
 {
     const char *value = getenv("CONFGEN_PLUGIN_PATH");
-    cg_status st = CG_OK;
 
-    while (value && *value && st == CG_OK) {
+    while (value && *value) {
         size_t n = strcspn(value, ":");
         char *dir = strndup(value, n);
+        cg_status st;
 
         if (!dir)
-            return cg_fail(err, CG_ERR_NOMEM, "CONFGEN_PLUGIN_PATH: out of memory");
-        if (n)
-            st = scan_or_refuse(r, dir, err);
+            return cg_fail_nomem(err, "CONFGEN_PLUGIN_PATH");
+        st = n ? scan_or_refuse(r, dir, err) : CG_OK;
         free(dir);
+        if (st != CG_OK)
+            return st;
         value += n + (value[n] == ':');
     }
-    return st;
+    return CG_OK;
 }
 
 static int is_dir(const char *path)
 {
-    struct stat st;
+    struct stat info;
 
-    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+    return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
 }
 
 /*
- * The program's own plugins: `plugins` beside the program (build tree), the plugin directory at its
- * place relative to the program (an installed tree that was moved), the configured directory. The
- * first that is there is the one: several would offer the same names.
+ * Scans the program's own plugin directory, the first that exists of: `plugins` next to the program
+ * (build tree), the plugin directory relative to the program (a relocated installation), the
+ * configured directory. The others would hold the same names.
  */
 static cg_status scan_own_dir(cg_registry *r, cg_error *err)
 {
-    static const char *const beside[] = { "plugins", CG_PLUGINDIR_FROM_BINDIR };
+    static const char *const candidates[] = { "plugins", CG_PLUGINDIR_FROM_BINDIR };
     char exe[PATH_MAX], path[PATH_MAX + 256];
     ssize_t n = readlink("/proc/self/exe", exe, sizeof exe - 1);
     char *slash;
@@ -307,8 +335,8 @@ static cg_status scan_own_dir(cg_registry *r, cg_error *err)
         slash = strrchr(exe, '/');
         if (slash)
             *slash = '\0';
-        for (size_t i = 0; i < sizeof beside / sizeof *beside; i++) {
-            snprintf(path, sizeof path, "%s/%s", exe, beside[i]);
+        for (size_t i = 0; i < sizeof candidates / sizeof *candidates; i++) {
+            snprintf(path, sizeof path, "%s/%s", exe, candidates[i]);
             if (is_dir(path))
                 return scan_or_refuse(r, path, err);
         }
@@ -322,23 +350,21 @@ cg_status cg_registry_open(const cg_host *host, const char *const *files, int32_
                            cg_registry **ret_registry, cg_error *err)
 {
     cg_registry *r = NULL;
-    cg_status st = cg_registry_create(host, &r, err);
+    cg_status st;
 
-    for (int32_t i = 0; i < n_files && st == CG_OK; i++)
-        st = cg_registry_add_file(r, files[i], err);
-    if (st == CG_OK)
-        st = scan_path_variable(r, err);
-    if (st == CG_OK)
-        st = scan_own_dir(r, err);
-    if (st != CG_OK) {
-        cg_registry_destroy(r);
-        return st;
-    }
+    CG_TRY(cg_registry_create(host, &r, err));
+    for (int32_t i = 0; i < n_files; i++)
+        CG_TRY_GOTO(st, cg_registry_add_file(r, files[i], err), out);
+    CG_TRY_GOTO(st, scan_path_variable(r, err), out);
+    CG_TRY_GOTO(st, scan_own_dir(r, err), out);
     *ret_registry = r;
-    return CG_OK;
+    r = NULL;
+out:
+    cg_registry_destroy(r);
+    return st;
 }
 
-/* ---- asking ------------------------------------------------------------------------------ */
+/* ---- lookup ------------------------------------------------------------------------------ */
 
 static void append(char *text, size_t cap, size_t *n, const char *a, const char *b)
 {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /**
- * @file registry.h  The plugins of a run: found, loaded, named.
+ * @file registry.h  Finds and loads plugins, and looks them up by kind and name.
  *
  * Order of precedence: the files of the command line, the directories of CONFGEN_PLUGIN_PATH, the
- * program's own directory of plugins. The first plugin of a kind to claim a name keeps it.
+ * program's own plugin directory. Of plugins with one kind and name the first is kept.
  */
 #ifndef CG_PLUGIN_REGISTRY_H
 #define CG_PLUGIN_REGISTRY_H
@@ -13,62 +13,60 @@
 #include <confgen/constraint.h>
 #include <confgen/plugin.h>
 
-/** Directories below a root that are searched. */
-enum { CG_REGISTRY_DEPTH = 3 };
+enum { CG_REGISTRY_DEPTH = 3 }; /* levels of directories searched below a root */
 
 typedef struct cg_registry cg_registry;
 
-/** A loaded plugin, owned by the registry. */
+/** A loaded plugin. Storage of the registry. */
 typedef struct cg_registry_entry {
     const cg_plugin *plugin;
     const char *path;
 } cg_registry_entry;
 
-/** A file or directory that was looked at and not taken, with the sentence why. */
+/** A file or directory that was refused. Storage of the registry. */
 typedef struct cg_registry_refusal {
     const char *path;
-    const char *text;
+    const char *text; /* one sentence that names the path */
 } cg_registry_refusal;
 
-/** An empty registry. The host is borrowed. */
+/** Creates an empty registry. The host is borrowed. */
 cg_status cg_registry_create(const cg_host *host, cg_registry **ret_registry, cg_error *err);
-/** Accepts NULL. Plugins stay loaded. */
-void cg_registry_destroy(cg_registry *registry);
+void cg_registry_destroy(cg_registry *registry); /* plugins stay loaded; accepts NULL */
 
 /**
- * The registry of a run: each of `files` (a refusal of one of them is the caller's error), then the
- * directories of CONFGEN_PLUGIN_PATH (separated by colons), then the program's own directory. What
- * is refused in a directory is logged as a warning and kept as a refusal.
+ * Creates the registry of a run: loads each of `files`, then the directories of CONFGEN_PLUGIN_PATH
+ * (separated by colons), then the program's own directory. A refused file of `files` is an error; a
+ * file or directory refused during the search is logged as a warning and kept as a refusal.
  */
 cg_status cg_registry_open(const cg_host *host, const char *const *files, int32_t n_files,
                            cg_registry **ret_registry, cg_error *err);
 
-/** Load one file. A file that is there already, by whatever path, is not an error. */
+/** Loads one file. A file that is already loaded, by any path, is skipped. */
 cg_status cg_registry_add_file(cg_registry *registry, const char *path, cg_error *err);
 
 /**
- * Load what is named attention_*.so, cache_*.so or constraint_*.so in `dir` and at most
- * CG_REGISTRY_DEPTH levels of directories below it, in the order of their names. Plugins that are
- * refused become refusals. CG_ERR_IO if the directory cannot be read, CG_ERR_LIMIT if it holds
- * unreasonably much.
+ * Loads the files named attention_*.so, cache_*.so or constraint_*.so in `dir` and at most
+ * CG_REGISTRY_DEPTH levels of directories below it, in the order of their names. Refused files
+ * become refusals. CG_ERR_IO if the directory cannot be read, CG_ERR_LIMIT if it holds too many
+ * entries.
  */
 cg_status cg_registry_add_dir(cg_registry *registry, const char *dir, cg_error *err);
 
 /**
- * The plugin of this kind and name. CG_ERR_USAGE with a text that lists the names there are, and
- * the refusals of files that may have held it.
+ * Finds a plugin by kind and name. CG_ERR_USAGE with a text that lists the known names, and the
+ * refusals of files whose name contains `name`.
  */
 cg_status cg_registry_find(const cg_registry *registry, cg_plugin_kind kind, const char *name,
                            const cg_plugin **ret_plugin, cg_error *err);
 
 /**
- * Entries ordered by kind, then name. *ret_entries is owned by the registry and valid until
- * something is added.
+ * Lists the plugins by kind, then name, and returns their number. The list is storage of the
+ * registry, valid until something is added.
  */
 int32_t cg_registry_entries(const cg_registry *registry, const cg_registry_entry **ret_entries);
-/** Directories that were searched, in their order; ownership as above. */
+/** The searched directories in their order; as above. */
 int32_t cg_registry_dirs(const cg_registry *registry, const char *const **ret_dirs);
-/** Refusals in the order they came; ownership as above. */
+/** The refusals in the order they occurred; as above. */
 int32_t cg_registry_refusals(const cg_registry *registry, const cg_registry_refusal **ret_refusals);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Plugins that are wrong in one way each, chosen by a macro at compile time. What is not wrong
- * about them is an attention plugin that supports nothing.
+ * Plugins with one defect each, selected by a macro at compile time. Otherwise it is an attention
+ * plugin that supports nothing.
  */
 #include <confgen/attention.h>
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Every way to be no plugin has its sentence: path, what was found, what was wanted. */
+/* Every kind of bad plugin is refused with its text: path, found, wanted. */
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +11,6 @@
 #include "plugin/loader.h"
 #include "plugin/registry.h"
 
-/* the ABI's minor number as text */
 #define TEXT_OF(x) #x
 #define TEXT(x)    TEXT_OF(x)
 #define MINOR      TEXT(CG_PLUGIN_ABI_MINOR)
@@ -46,7 +45,7 @@ static const char *module(const char *name)
 static const struct {
     const char *name;
     cg_status status;
-    const char *text; /* behind "plugin 'PATH'" */
+    const char *text; /* after "plugin 'PATH'" */
 } refusals[] = {
     { "no_symbol", CG_ERR_PLUGIN,
       ": found no symbol cg_plugin_entry_v1; wanted a confgen plugin, which exports it "
@@ -86,7 +85,7 @@ static const struct {
 };
 enum { N_REFUSALS = sizeof refusals / sizeof *refusals };
 
-START_TEST(module_is_refused_with_its_text)
+START_TEST(bad_module_is_refused_with_its_text)
 {
     const char *path = module(refusals[_i].name);
     cg_error err = CG_ERROR_INIT;
@@ -112,7 +111,7 @@ START_TEST(good_module_is_loaded)
 }
 END_TEST
 
-START_TEST(files_that_are_none)
+START_TEST(files_that_are_no_plugins)
 {
     char dir[] = "/tmp/badplugins-XXXXXX", path[512], want[2 * CG_ERROR_TEXT];
     cg_error err = CG_ERROR_INIT;
@@ -150,7 +149,7 @@ START_TEST(files_that_are_none)
     ck_assert_ptr_nonnull(strstr(err.msg, "invalid ELF header); wanted a shared object for this "
                                           "machine, all of its symbols and libraries present"));
 
-    /* without a slash it is the file here, not one of the library path */
+    /* a name without a slash is in the current directory, not in the library path */
     ck_assert_int_eq(chdir(dir), 0);
     ck_assert_int_eq(cg_plugin_load("attention_text.so", &host.host, &plugin, &err), CG_ERR_PLUGIN);
     ck_assert_ptr_nonnull(strstr(err.msg, "invalid ELF header"));
@@ -160,8 +159,8 @@ START_TEST(files_that_are_none)
 }
 END_TEST
 
-/* dlopen would map what is not there and die. */
-START_TEST(file_that_was_cut_off)
+/* dlopen would map beyond the end of the file and raise SIGBUS. */
+START_TEST(truncated_file_is_refused)
 {
     char path[] = "/tmp/cut-plugin-XXXXXX", want[CG_ERROR_TEXT];
     static char bytes[1 << 20];
@@ -180,7 +179,7 @@ START_TEST(file_that_was_cut_off)
         ck_assert_int_eq(ftruncate(fd, (off_t)keep), 0);
         ck_assert_int_eq(cg_plugin_load(path, &host.host, &plugin, &err), CG_ERR_PLUGIN);
         snprintf(want, sizeof want,
-                 "plugin '%s': cut off: its segments end behind the file's %zu bytes; wanted the "
+                 "plugin '%s': truncated: its segments end after the file's %zu bytes; wanted the "
                  "whole shared object",
                  path, keep);
         ck_assert_str_eq(err.msg, want);
@@ -190,7 +189,7 @@ START_TEST(file_that_was_cut_off)
 }
 END_TEST
 
-START_TEST(name_that_is_taken)
+START_TEST(duplicate_name_is_refused)
 {
     char first[512], want[2 * CG_ERROR_TEXT];
     const cg_registry_entry *entries;
@@ -200,7 +199,7 @@ START_TEST(name_that_is_taken)
     snprintf(first, sizeof first, "%s", module("good"));
     ck_assert_int_eq(cg_registry_create(&host.host, &r, &err), CG_OK);
     ck_assert_int_eq(cg_registry_add_file(r, first, &err), CG_OK);
-    ck_assert_int_eq(cg_registry_add_file(r, first, &err), CG_OK); /* the same file: no matter */
+    ck_assert_int_eq(cg_registry_add_file(r, first, &err), CG_OK); /* a loaded file is skipped */
     ck_assert_int_eq(cg_registry_add_file(r, module("same_name"), &err), CG_ERR_PLUGIN);
     snprintf(want, sizeof want,
              "plugin '%s': the name 'good' is already taken by the attention plugin '%s'; rename "
@@ -213,7 +212,7 @@ START_TEST(name_that_is_taken)
 }
 END_TEST
 
-/* A whole directory of them: the good one is loaded, every other one leaves its sentence. */
+/* In a directory of bad plugins the good one is loaded, the others become refusals. */
 START_TEST(directory_of_bad_plugins)
 {
     const cg_registry_refusal *refused;
@@ -227,7 +226,7 @@ START_TEST(directory_of_bad_plugins)
     ck_assert_int_eq(cg_registry_entries(r, &entries), 1);
     ck_assert_str_eq(entries[0].plugin->name, "good");
     n = cg_registry_refusals(r, &refused);
-    ck_assert_int_eq(n, N_REFUSALS + 1); /* and same_name */
+    ck_assert_int_eq(n, N_REFUSALS + 1); /* same_name too */
     ck_assert_int_eq(warnings, n);
     for (int32_t i = 0; i < n; i++)
         ck_assert_ptr_nonnull(strstr(refused[i].text, refused[i].path));
@@ -238,8 +237,8 @@ START_TEST(directory_of_bad_plugins)
 }
 END_TEST
 
-/* A file of the command line that is refused stops the run; a directory's does not. */
-START_TEST(registry_of_a_run)
+/* A refused file of the command line is an error; one found in a directory is not. */
+START_TEST(only_named_files_are_required)
 {
     const char *bad = module("bad_kind");
     cg_error err = CG_ERROR_INIT;
@@ -269,13 +268,13 @@ int main(void)
     int failed;
 
     tcase_add_checked_fixture(tc, setup, NULL);
-    tcase_add_loop_test(tc, module_is_refused_with_its_text, 0, N_REFUSALS);
+    tcase_add_loop_test(tc, bad_module_is_refused_with_its_text, 0, N_REFUSALS);
     tcase_add_test(tc, good_module_is_loaded);
-    tcase_add_test(tc, files_that_are_none);
-    tcase_add_test(tc, file_that_was_cut_off);
-    tcase_add_test(tc, name_that_is_taken);
+    tcase_add_test(tc, files_that_are_no_plugins);
+    tcase_add_test(tc, truncated_file_is_refused);
+    tcase_add_test(tc, duplicate_name_is_refused);
     tcase_add_test(tc, directory_of_bad_plugins);
-    tcase_add_test(tc, registry_of_a_run);
+    tcase_add_test(tc, only_named_files_are_required);
     suite_add_tcase(s, tc);
     sr = srunner_create(s);
     srunner_run_all(sr, CK_NORMAL);

@@ -1,7 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# alone.sh HEADER INCLUDEDIR COMPILER...: a file that includes the header twice and nothing else
-# compiles.
+# alone.sh HEADER INCLUDEDIR COMPILER...: a file that only includes the header, twice, compiles.
 header=$1
 include=$2
 shift 2

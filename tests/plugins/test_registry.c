@@ -21,7 +21,7 @@ static void keep_line(void *ctx, int32_t level, const char *text)
     strncpy(log_text, text, sizeof log_text - 1);
 }
 
-static cg_registry *open_ours(void)
+static cg_registry *open_registry(void)
 {
     cg_error err = CG_ERROR_INIT;
     cg_registry *r = NULL;
@@ -46,7 +46,7 @@ static void add_item(void *arg, int64_t i, int32_t worker)
     s->items[i] += i;
 }
 
-START_TEST(host_serves)
+START_TEST(host_services_work)
 {
     cg_error err = CG_ERROR_INIT;
     struct sum s = { .host = &host.host };
@@ -70,10 +70,10 @@ START_TEST(host_serves)
     host.host.parallel_for(host.host.ctx, 1000, add_item, &s);
     for (int i = 0; i < 1000; i++)
         ck_assert_int_eq(s.items[i], i);
-    host.host.log(host.host.ctx, CG_LOG_INFO, "not of interest");
+    host.host.log(host.host.ctx, CG_LOG_INFO, "above the level");
     ck_assert_str_eq(log_text, "");
-    host.host.log(host.host.ctx, CG_LOG_WARNING, "of interest");
-    ck_assert_str_eq(log_text, "of interest");
+    host.host.log(host.host.ctx, CG_LOG_WARNING, "at the level");
+    ck_assert_str_eq(log_text, "at the level");
     ck_assert_int_eq(host.host.fail(&err, CG_ERR_IO, "%d of %s", 7, "nine"), CG_ERR_IO);
     ck_assert_str_eq(err.msg, "7 of nine");
     cg_team_destroy(team);
@@ -89,14 +89,14 @@ START_TEST(registry_lists_and_finds)
         "eager", "flash", "dynamic", "paged", "static",
     };
     enum { N_NAMES = sizeof names / sizeof *names };
-    cg_registry *r = open_ours();
+    cg_registry *r = open_registry();
     const cg_registry_entry *entries;
     const cg_registry_refusal *refusals;
     cg_error err = CG_ERROR_INIT;
     const cg_plugin *plugin = NULL;
     int32_t n = cg_registry_entries(r, &entries), seen = 0;
 
-    /* ours, in this order; constraints may follow */
+    /* confgen's plugins in this order; constraints may follow */
     ck_assert_int_ge(n, N_NAMES);
     for (int32_t i = 0; i < N_NAMES; i++, seen++)
         ck_assert_str_eq(entries[i].plugin->name, names[i]);
@@ -107,7 +107,7 @@ START_TEST(registry_lists_and_finds)
     ck_assert_ptr_eq(plugin, entries[N_NAMES - 2].plugin);
     ck_assert_int_eq(cg_registry_find(r, CG_PLUGIN_CACHE, "flash", &plugin, &err), CG_ERR_USAGE);
     ck_assert_str_eq(err.msg, "cache 'flash': no such plugin; there are: dynamic, paged, static");
-    /* once more: every file is known already */
+    /* a second scan loads nothing: every file is known */
     ck_assert_int_eq(cg_registry_add_dir(r, getenv("CONFGEN_PLUGINS"), &err), CG_OK);
     ck_assert_int_eq(cg_registry_entries(r, &entries), n);
     cg_registry_destroy(r);
@@ -164,11 +164,11 @@ static void find_pair(const cg_registry *r, const char *attention, const char *c
     ck_assert_int_eq(cg_registry_find(r, CG_PLUGIN_CACHE, cache, ret_cache, &err), CG_OK);
 }
 
-START_TEST(matrix_of_ours_is_full)
+START_TEST(all_own_pairs_match)
 {
     cg_attention_problem problem = make_problem();
     cg_cache_config config = make_config();
-    cg_registry *r = open_ours();
+    cg_registry *r = open_registry();
     cg_pairing *cells = NULL;
     cg_error err = CG_ERROR_INIT;
     int32_t n = 0, first = 0;
@@ -193,11 +193,11 @@ START_TEST(matrix_of_ours_is_full)
 }
 END_TEST
 
-START_TEST(match_tells_why_not)
+START_TEST(refused_match_has_a_reason)
 {
     cg_attention_problem problem = make_problem(), filled;
     cg_cache_config config = make_config();
-    cg_registry *r = open_ours();
+    cg_registry *r = open_registry();
     const cg_plugin *attention = NULL, *cache = NULL;
     cg_error err = CG_ERROR_INIT;
 
@@ -242,11 +242,11 @@ START_TEST(match_tells_why_not)
 }
 END_TEST
 
-/* With a GPU or without, with CUDA built in or not: served, or refused in a sentence. */
-START_TEST(caches_tell_why_not_on_a_gpu)
+/* With or without a GPU or CUDA, a cache on a GPU is created, or refused with a reason. */
+START_TEST(refused_cache_on_a_gpu_has_a_reason)
 {
     static const char *const names[] = { "dynamic", "static", "paged" };
-    cg_registry *r = open_ours();
+    cg_registry *r = open_registry();
     const cg_plugin *plugin = NULL;
     cg_cache_config config = make_config(), odd;
     const cg_cache_ops *ops;
@@ -296,12 +296,12 @@ int main(void)
     SRunner *sr;
     int failed;
 
-    tcase_add_loop_test(tc, host_serves, 0, 3);
+    tcase_add_loop_test(tc, host_services_work, 0, 3);
     tcase_add_test(tc, registry_lists_and_finds);
     tcase_add_test(tc, registry_reads_the_path_variable);
-    tcase_add_test(tc, matrix_of_ours_is_full);
-    tcase_add_test(tc, match_tells_why_not);
-    tcase_add_loop_test(tc, caches_tell_why_not_on_a_gpu, 0, 3);
+    tcase_add_test(tc, all_own_pairs_match);
+    tcase_add_test(tc, refused_match_has_a_reason);
+    tcase_add_loop_test(tc, refused_cache_on_a_gpu_has_a_reason, 0, 3);
     suite_add_tcase(s, tc);
     sr = srunner_create(s);
     srunner_run_all(sr, CK_NORMAL);
