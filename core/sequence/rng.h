@@ -10,8 +10,6 @@
 
 #include "base/philox.h"
 
-#include "base/philox.h"
-
 /** Identifies the random stream of one conformer. */
 typedef struct cg_rng_key {
     uint64_t seed;       /* of the run */
