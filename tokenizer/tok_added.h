@@ -28,12 +28,10 @@ typedef struct cg_added_set {
     uint32_t first[257]; /* tokens that start with byte b: [first[b], first[b + 1]) */
 } cg_added_set;
 
-/** Adds a token; content[0..len), 1 <= len <= CG_ADDED_MAX, is copied. CG_ERR_LIMIT, CG_ERR_NOMEM.
- */
+/** Adds a token; copies content[0..len), 1 <= len <= CG_ADDED_MAX. CG_ERR_LIMIT, CG_ERR_NOMEM. */
 cg_status cg_added_add(cg_added_set *set, const char *content, size_t len, int32_t id,
                        uint32_t flags, cg_error *err);
-/** Sorts the tokens. Of equal contents, which only normalization can cause, the lowest id is kept.
- */
+/** Sorts the tokens. Of equal contents, which only normalization causes, keeps the lowest id. */
 void cg_added_seal(cg_added_set *set);
 void cg_added_finish(cg_added_set *set);
 

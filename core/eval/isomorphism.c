@@ -370,8 +370,7 @@ static int bond_type(const cg_heavy_graph *g, size_t a, size_t b)
     return -1;
 }
 
-/* With all colours distinct, derives the mapping. Verifies labels and bonds, as colours are hashes.
- */
+/* Derives the mapping from distinct colours; verifies labels and bonds, as colours are hashes. */
 static int derive_mapping(struct match_search *s, const struct level *l)
 {
     const cg_heavy_graph *a = s->graph[0], *b = s->graph[1];

@@ -205,8 +205,7 @@ static int bound_block(const cg_rmsd_bound *t)
         vec twice = norm * (2.0 * t->norm_a);
         vec threshold = (squares - msd) / twice;
 
-        /* If one conformer is a point compared with the other, the threshold has no valid digits.
-         */
+        /* A conformer that is a point compared with the other leaves the threshold no digits. */
         threshold = choose((squares < twice * 1e6) & (threshold > CG_RMSD_NO_LAMBDA), threshold,
                            splat(CG_RMSD_NO_LAMBDA));
         memcpy(t->threshold + lane, &threshold, sizeof threshold);

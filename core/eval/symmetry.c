@@ -36,8 +36,7 @@ static void graph_finish(struct coloured_graph *h)
     free(h->colour);
 }
 
-/* Whether an atom may be an end of a conjugated group: aliphatic O or N with one heavy neighbour.
- */
+/* Whether an atom can end a conjugated group: aliphatic O or N with one heavy neighbour. */
 static int is_terminal(const struct coloured_graph *h, size_t atom)
 {
     const cg_smiles_atom *a = &h->smiles->atoms[atom];

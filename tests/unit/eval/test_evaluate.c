@@ -30,8 +30,7 @@ static cg_conformer_file read_data(const char *name)
     return f;
 }
 
-/* Figures of tools/eval_reference.py with GetBestRMS at 0.25 Å; confgen's files and foreign ones.
- */
+/* Figures of tools/eval_reference.py (GetBestRMS) at 0.25 Å, for own and foreign files. */
 START_TEST(figures_equal_those_of_rdkit)
 {
     cg_eval_settings settings = defaults;
