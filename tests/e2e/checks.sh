@@ -71,7 +71,7 @@ for format in xyz smiles3d json; do
   verdict "$format has the tag" grep -q 'checks.*pass' check.$format
 done
 check 2 '--retry with --greedy' "${common[@]}" --retry 1 --greedy --output no.sdf
-says 'draws the same' 'the message gives the reason'
+says 'repeats the same' 'the message gives the reason'
 check 2 'a negative number' "${common[@]}" --retry=-1 --output no.sdf
 verdict 'nothing is written' test ! -e no.sdf
 finish
