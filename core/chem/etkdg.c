@@ -16,7 +16,7 @@ cg_status cg_etkdg_embed(const char *smiles, int32_t n, int32_t seed, int32_t *r
     char *pkl = NULL, params[64];
     int32_t embedded = 0;
 
-    /* bounds the size of the text before RDKit parses it */
+    /* Bounds the text before RDKit parses it. */
     CG_TRY(cg_molecule_parse(smiles, strlen(smiles), &molecule, err));
     pkl = get_mol(cg_molecule_smiles(molecule, NULL), &size, NULL);
     cg_molecule_destroy(molecule);

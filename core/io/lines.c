@@ -60,7 +60,7 @@ cg_status cg_lines_fill(cg_lines *l, cg_error *err)
 /* Appends one line of the source to buffered[]; *ret_more = 0 at the end. */
 static cg_status read_line(cg_lines *l, int *ret_more, cg_error *err)
 {
-    struct cg_buffered_line *h;
+    struct cg_buffered_line *line;
     size_t start = l->bytes.len;
     uint64_t total = 0;
     int started = 0, ended = 0;
@@ -94,16 +94,16 @@ static cg_status read_line(cg_lines *l, int *ret_more, cg_error *err)
     if (total == l->bytes.len - start)
         while (total && l->bytes.data[start + total - 1] == '\r')
             total--;
-    h = &l->buffered[l->n_buffered++];
-    *h = (struct cg_buffered_line) { start, total, ++l->n_read, total > l->max_line };
-    l->bytes.len = start + (h->too_long ? 0 : total);
+    line = &l->buffered[l->n_buffered++];
+    *line = (struct cg_buffered_line) { start, total, ++l->n_read, total > l->max_line };
+    l->bytes.len = start + (line->too_long ? 0 : total);
     cg_buf_putc(&l->bytes, '\0');
     return cg_buf_check(&l->bytes, cg_source_name(l->source), err);
 }
 
 cg_status cg_lines_next(cg_lines *l, cg_line *ret_line, int *ret_more, cg_error *err)
 {
-    const struct cg_buffered_line *h;
+    const struct cg_buffered_line *line;
 
     *ret_more = 1;
     if (l->next == l->n_buffered) {
@@ -111,8 +111,8 @@ cg_status cg_lines_next(cg_lines *l, cg_line *ret_line, int *ret_more, cg_error 
         if (!*ret_more)
             return CG_OK;
     }
-    h = &l->buffered[l->next++];
-    *ret_line = (cg_line) { l->bytes.data + h->offset, h->len, h->number, h->too_long };
+    line = &l->buffered[l->next++];
+    *ret_line = (cg_line) { l->bytes.data + line->offset, line->len, line->number, line->too_long };
     return CG_OK;
 }
 
