@@ -233,6 +233,23 @@ static cg_status load_merges(cg_tok_builder *b, const json_t *merges, cg_error *
     return CG_OK;
 }
 
+static cg_status load_added_token(cg_tok_builder *b, const json_t *item, cg_error *err)
+{
+    const json_t *id = json_object_get(item, "id"), *content = json_object_get(item, "content");
+    cg_added_spec spec = { 0 };
+
+    if (!json_is_integer(id) || !json_is_string(content))
+        return cg_fail(err, CG_ERR_FORMAT, "id or content is missing");
+    spec.id = json_integer_value(id);
+    spec.content = json_string_value(content);
+    CG_TRY(get_bool(item, "special", 1, &spec.special, err));
+    CG_TRY(get_bool(item, "normalized", 1, &spec.normalized, err));
+    CG_TRY(get_bool(item, "single_word", 1, &spec.single_word, err));
+    CG_TRY(get_bool(item, "lstrip", 1, &spec.lstrip, err));
+    CG_TRY(get_bool(item, "rstrip", 1, &spec.rstrip, err));
+    return cg_load_added(b, &spec, err);
+}
+
 static cg_status load_added_tokens(cg_tok_builder *b, const json_t *list, cg_error *err)
 {
     const json_t *item;
@@ -244,23 +261,19 @@ static cg_status load_added_tokens(cg_tok_builder *b, const json_t *list, cg_err
         return cg_fail(err, CG_ERR_FORMAT, "added_tokens is not a list");
     json_array_foreach(list, i, item)
     {
-        const json_t *id = json_object_get(item, "id"), *content = json_object_get(item, "content");
-        cg_added_spec spec = { 0 };
-        cg_status st;
+        cg_status st = load_added_token(b, item, err);
 
-        if (!json_is_integer(id) || !json_is_string(content))
-            return cg_fail(err, CG_ERR_FORMAT, "added_tokens[%zu]: id or content is missing", i);
-        spec.id = json_integer_value(id);
-        spec.content = json_string_value(content);
-        if ((st = get_bool(item, "special", 1, &spec.special, err)) != CG_OK ||
-            (st = get_bool(item, "normalized", 1, &spec.normalized, err)) != CG_OK ||
-            (st = get_bool(item, "single_word", 1, &spec.single_word, err)) != CG_OK ||
-            (st = get_bool(item, "lstrip", 1, &spec.lstrip, err)) != CG_OK ||
-            (st = get_bool(item, "rstrip", 1, &spec.rstrip, err)) != CG_OK ||
-            (st = cg_load_added(b, &spec, err)) != CG_OK)
+        if (st != CG_OK)
             return cg_fail_prefix(err, st, "added_tokens[%zu]", i);
     }
     return CG_OK;
+}
+
+static cg_status load_model(cg_tok_builder *b, const json_t *model, cg_error *err)
+{
+    CG_TRY(get_bool(model, "ignore_merges", 0, &b->tok->vocab.ignore_merges, err));
+    CG_TRY(cg_load_vocab(b, json_object_get(model, "vocab"), err));
+    return load_merges(b, json_object_get(model, "merges"), err);
 }
 
 static cg_status load_root(cg_tok_builder *b, const json_t *root, cg_tokenizer **ret_tokenizer,
@@ -274,15 +287,15 @@ static cg_status load_root(cg_tok_builder *b, const json_t *root, cg_tokenizer *
     CG_TRY(check_decoder(json_object_get(root, "decoder"), err));
     CG_TRY(check_post_processor(json_object_get(root, "post_processor"), 0, err));
     CG_TRY(load_normalizer(t, json_object_get(root, "normalizer"), 0, err));
-    if ((st = load_pretokenizer(t, json_object_get(root, "pre_tokenizer"), 0, err)) != CG_OK)
+    st = load_pretokenizer(t, json_object_get(root, "pre_tokenizer"), 0, err);
+    if (st != CG_OK)
         return cg_fail_prefix(err, st, "pre_tokenizer");
     if (!t->pretok.byte_level)
         return cg_fail(err, CG_ERR_UNSUPPORTED,
                        "pre_tokenizer: no ByteLevel step; only byte-level vocabularies are "
                        "supported");
-    if ((st = get_bool(model, "ignore_merges", 0, &t->vocab.ignore_merges, err)) != CG_OK ||
-        (st = cg_load_vocab(b, json_object_get(model, "vocab"), err)) != CG_OK ||
-        (st = load_merges(b, json_object_get(model, "merges"), err)) != CG_OK)
+    st = load_model(b, model, err);
+    if (st != CG_OK)
         return cg_fail_prefix(err, st, "model");
     CG_TRY(load_added_tokens(b, json_object_get(root, "added_tokens"), err));
     return cg_load_seal(b, ret_tokenizer, err);

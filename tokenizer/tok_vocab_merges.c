@@ -68,7 +68,8 @@ static cg_status load_merges(cg_tok_builder *b, const char *text, size_t len, cg
             size--;
         if (!size || (size >= 8 && !memcmp(text + at, "#version", 8)))
             continue;
-        if ((st = cg_load_merge_line(b, text + at, size, rank++, err)) != CG_OK)
+        st = cg_load_merge_line(b, text + at, size, rank++, err);
+        if (st != CG_OK)
             return cg_fail_prefix(err, st, "line %zu", line);
     }
     return CG_OK;
@@ -162,11 +163,20 @@ typedef struct parsed {
     json_t *vocab, *config, *added;
 } parsed;
 
+static cg_status parse_files(const cg_vocab_merges_files *f, parsed *p, cg_error *err)
+{
+    CG_TRY(cg_load_parse("vocab.json", f->vocab, f->vocab_len, &p->vocab, err));
+    CG_TRY(cg_load_parse("tokenizer_config.json", f->config, f->config_len, &p->config, err));
+    if (f->added_tokens)
+        CG_TRY(cg_load_parse("added_tokens.json", f->added_tokens, f->added_tokens_len, &p->added,
+                             err));
+    return CG_OK;
+}
+
+/* On failure *ret_file is the file that the message refers to. */
 static cg_status load_parsed(cg_tok_builder *b, const parsed *p, const cg_vocab_merges_files *files,
                              const char **ret_file, cg_tokenizer **ret_tokenizer, cg_error *err)
 {
-    cg_status st;
-
     *ret_file = "tokenizer_config.json";
     CG_TRY(load_class(b->tok, p->config, err));
     *ret_file = "vocab.json";
@@ -176,8 +186,8 @@ static cg_status load_parsed(cg_tok_builder *b, const parsed *p, const cg_vocab_
     *ret_file = "tokenizer_config.json";
     CG_TRY(load_decoder_tokens(b, p->config, err));
     *ret_file = "added_tokens.json";
-    if (p->added && (st = load_added_tokens(b, p->added, p->config, err)) != CG_OK)
-        return st;
+    if (p->added)
+        CG_TRY(load_added_tokens(b, p->added, p->config, err));
     *ret_file = "vocab.json";
     return cg_load_seal(b, ret_tokenizer, err);
 }
@@ -192,17 +202,13 @@ cg_status cg_tokenizer_from_vocab_merges(const char *dir, const cg_vocab_merges_
 
     if (!b.tok)
         return cg_fail_nomem(err, dir);
-    if ((st = cg_load_parse("vocab.json", files->vocab, files->vocab_len, &p.vocab, err)) !=
-            CG_OK ||
-        (st = cg_load_parse("tokenizer_config.json", files->config, files->config_len, &p.config,
-                            err)) != CG_OK ||
-        (files->added_tokens &&
-         (st = cg_load_parse("added_tokens.json", files->added_tokens, files->added_tokens_len,
-                             &p.added, err)) != CG_OK)) {
+    st = parse_files(files, &p, err);
+    if (st != CG_OK) {
         cg_fail_prefix(err, st, "%s", dir);
         goto out;
     }
-    if ((st = load_parsed(&b, &p, files, &file, ret_tokenizer, err)) != CG_OK)
+    st = load_parsed(&b, &p, files, &file, ret_tokenizer, err);
+    if (st != CG_OK)
         cg_fail_prefix(err, st, "%s/%s", dir, file);
 out:
     cg_builder_finish(&b);

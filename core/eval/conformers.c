@@ -491,19 +491,23 @@ static cg_status process_chunk(struct reader *r, cg_error *err)
             CG_TRY(find_kind(r, i, err));
     }
     cg_team_loop(r->team, (int64_t)r->n_lookups, run_lookup, r);
-    for (size_t i = 0; i < r->n_lookups; i++) {
-        if (st == CG_OK)
-            st = store_lookup(r, &r->lookups[i], err);
+    for (size_t i = 0; i < r->n_lookups && st == CG_OK; i++)
+        st = store_lookup(r, &r->lookups[i], err);
+    for (size_t i = 0; i < r->n_lookups; i++)
         cg_identity_finish(&r->lookups[i].id);
-    }
-    for (size_t i = 0; st == CG_OK && i < r->n_records; i++) {
+    if (st != CG_OK)
+        return st;
+    for (size_t i = 0; i < r->n_records; i++) {
         struct chunk_record *s = &r->records[i];
         const char *reason = s->reason ? s->reason : r->kinds[s->kind].reason;
 
         r->file->n_records++;
-        st = reason ? count_broken(r, s, reason, err) : store_conformer(r, s, err);
+        if (reason)
+            CG_TRY(count_broken(r, s, reason, err));
+        else
+            CG_TRY(store_conformer(r, s, err));
     }
-    return st;
+    return CG_OK;
 }
 
 static void drop_chunk(struct reader *r, size_t used)
@@ -522,12 +526,11 @@ static cg_status read_all(struct reader *r, cg_error *err)
 
     for (;;) {
         size_t used = 0;
-        cg_status st = fill(r, want, err);
+        cg_status st;
 
-        if (st == CG_OK)
-            st = split(r, &used, err);
-        if (st == CG_OK)
-            st = process_chunk(r, err);
+        CG_TRY(fill(r, want, err));
+        CG_TRY(split(r, &used, err));
+        st = process_chunk(r, err);
         drop_chunk(r, used);
         if (st != CG_OK || (r->at_end && !r->text.len))
             return st;

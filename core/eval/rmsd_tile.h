@@ -205,7 +205,7 @@ static int bound_block(const cg_rmsd_bound *t)
         vec twice = norm * (2.0 * t->norm_a);
         vec threshold = (squares - msd) / twice;
 
-        /* A conformer that is a point compared with the other leaves the threshold no digits. */
+        /* If one norm is negligible against the other, the threshold has no valid digits. */
         threshold = choose((squares < twice * 1e6) & (threshold > CG_RMSD_NO_LAMBDA), threshold,
                            splat(CG_RMSD_NO_LAMBDA));
         memcpy(t->threshold + lane, &threshold, sizeof threshold);
