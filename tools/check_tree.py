@@ -10,7 +10,8 @@ Each finding is a line "file:line: text"; exit status 1 if there is one. Checked
   circles     no two source files call each other, directly or through others
   names       no two external symbols and no two types have the same name; no two files of core
               have the same base name
-  vocabulary  fewer than MAX_DIALECT lines contain a word of DIALECT
+  vocabulary  fewer than MAX_DIALECT lines contain a word of DIALECT, words that this project avoids
+              because the field has better ones
 
 Calls are read with nm from the objects of BUILD, so sources that BUILD does not compile (CUDA
 without nvcc) have only their includes checked. Python 3 standard library and binutils only.
@@ -308,13 +309,15 @@ def main():
     files = sources("core", "plugins", "tokenizer", "tools")
     found = Findings()
     objects = read_objects(build)
+    if not objects:
+        sys.exit("check_tree: '%s': contains no objects, wanted a finished build" % build)
     calls = link(objects)
     check_includes(found, [f for f in files if f.endswith(SOURCES)])
     check_calls(found, calls)
     check_circles(found, calls)
     check_names(found, files, objects)
     dialect = check_dialect(found, files)
-    print("%d objects, %d names twice, %d lines of dialect" %
+    print("%d objects, %d names twice, %d lines with avoided words" %
           (len(objects), found.counts["name"], dialect))
     print("%d circles, %d arrows against the order" % (found.counts["circle"], found.counts["arrow"]))
     return 1 if found.counts else 0

@@ -8,7 +8,7 @@
 #include "engine/counters.h"
 #include "engine/pipeline.h"
 
-struct run {
+struct memory_run {
     const cg_request *requests;
     int64_t n, next; /* input.line of a molecule is the index of its request */
     void (*on_conformer)(void *ctx, const cg_conformer *conformer);
@@ -19,7 +19,7 @@ struct run {
 /* cg_pipeline_io.next */
 static cg_status run_next(void *ctx, cg_pipeline_molecule *m, int *ret_more, cg_error *err)
 {
-    struct run *run = ctx;
+    struct memory_run *run = ctx;
     const cg_request *r;
 
     *ret_more = run->next < run->n;
@@ -38,13 +38,13 @@ static cg_status run_next(void *ctx, cg_pipeline_molecule *m, int *ret_more, cg_
     return m->input.smiles && m->input.name ? CG_OK : cg_fail_nomem(err, "generate");
 }
 
-static void hand_out(const struct run *run, const cg_conformer *c)
+static void hand_out(const struct memory_run *run, const cg_conformer *c)
 {
     if (run->on_conformer)
         run->on_conformer(run->ctx, c);
 }
 
-static void emit_failure(struct run *run, const cg_pipeline_molecule *m)
+static void emit_failure(struct memory_run *run, const cg_pipeline_molecule *m)
 {
     cg_conformer c = {
         CG_SIZED(cg_conformer),
@@ -61,7 +61,7 @@ static void emit_failure(struct run *run, const cg_pipeline_molecule *m)
     hand_out(run, &c);
 }
 
-static void emit_conformers(struct run *run, const cg_pipeline_molecule *m)
+static void emit_conformers(struct memory_run *run, const cg_pipeline_molecule *m)
 {
     int64_t before = run->report->conformers;
     cg_conformer c = {
@@ -111,7 +111,7 @@ cg_status cg_engine_generate(cg_engine *engine, const cg_request *requests, int6
                              void *ctx, cg_report *ret_report, cg_error *err)
 {
     cg_report report = { CG_SIZED(cg_report) };
-    struct run run = {
+    struct memory_run run = {
         .requests = requests,
         .n = n,
         .on_conformer = on_conformer,

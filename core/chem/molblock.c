@@ -58,7 +58,7 @@ static int starts_with(const struct line_cursor *l, const char *prefix)
 }
 
 /* A template under construction. */
-struct builder {
+struct block_builder {
     const cg_molecule *mol;
     cg_molblock *block;
     size_t out;        /* bytes of block->text written */
@@ -66,19 +66,19 @@ struct builder {
     cg_error *err;
 };
 
-static void put(struct builder *b, const char *text, size_t len)
+static void put(struct block_builder *b, const char *text, size_t len)
 {
     memcpy(b->block->text + b->out, text, len);
     b->out += len;
 }
 
-static void put_line(struct builder *b, const char *text, size_t len)
+static void put_line(struct block_builder *b, const char *text, size_t len)
 {
     put(b, text, len);
     put(b, "\n", 1);
 }
 
-static cg_status unexpected(const struct builder *b, const struct line_cursor *l,
+static cg_status unexpected(const struct block_builder *b, const struct line_cursor *l,
                             const char *wanted)
 {
     return cg_fail(
@@ -87,8 +87,8 @@ static cg_status unexpected(const struct builder *b, const struct line_cursor *l
 }
 
 /* Ends the current literal: the coordinates of atom `index` follow. Checks its element. */
-static cg_status end_literal(struct builder *b, const struct line_cursor *l, const char *symbol,
-                             size_t symbol_len, size_t index)
+static cg_status end_literal(struct block_builder *b, const struct line_cursor *l,
+                             const char *symbol, size_t symbol_len, size_t index)
 {
     const cg_smiles *g = cg_molecule_graph(b->mol);
     const char *want = cg_element_symbol(g->atoms[index].element);
@@ -129,7 +129,7 @@ static unsigned number_at(const struct line_cursor *l, size_t from)
     return v;
 }
 
-static cg_status build_v2000(struct builder *b, struct line_cursor *l)
+static cg_status build_v2000(struct block_builder *b, struct line_cursor *l)
 {
     const cg_smiles *g = cg_molecule_graph(b->mol);
     uint64_t hash = 0;
@@ -162,7 +162,7 @@ static cg_status build_v2000(struct builder *b, struct line_cursor *l)
 }
 
 /* "M  V30 3 C 1.0 2.0 3.0 0 CHG=1": the three coordinates are left out. */
-static cg_status build_v3000_atom(struct builder *b, struct line_cursor *l, size_t index)
+static cg_status build_v3000_atom(struct block_builder *b, struct line_cursor *l, size_t index)
 {
     unsigned number;
     int symbol_at = 0, symbol_end = 0, rest_at = 0;
@@ -180,7 +180,7 @@ static cg_status build_v3000_atom(struct builder *b, struct line_cursor *l, size
     return CG_OK;
 }
 
-static cg_status build_v3000(struct builder *b, struct line_cursor *l)
+static cg_status build_v3000(struct block_builder *b, struct line_cursor *l)
 {
     const cg_smiles *g = cg_molecule_graph(b->mol);
     uint64_t hash = 0;
@@ -236,7 +236,7 @@ static char *rdkit_block(const cg_molecule *mol, int version)
     return text;
 }
 
-static cg_status build(struct builder *b, const char *rdkit)
+static cg_status build(struct block_builder *b, const char *rdkit)
 {
     struct line_cursor l = { .at = rdkit, .line = rdkit };
 
@@ -253,7 +253,7 @@ cg_status cg_molblock_create(const cg_molecule *mol, cg_molblock **ret_block, cg
 {
     const cg_smiles *g = cg_molecule_graph(mol);
     cg_molblock *block = calloc(1, sizeof *block);
-    struct builder b = { .mol = mol, .block = block, .err = err };
+    struct block_builder b = { .mol = mol, .block = block, .err = err };
     char *rdkit = NULL;
     cg_status st;
 

@@ -19,7 +19,7 @@ struct neighbours {
 };
 
 /* A ring bond without its second end. */
-struct open_ring {
+struct open_ring_bond {
     int64_t atom;   /* NONE: not open */
     uint32_t index; /* in the atom's neighbours */
     int8_t above;
@@ -29,7 +29,7 @@ struct open_ring {
 struct walk {
     const cg_smiles *graph;
     struct neighbours *neighbours; /* [n_atoms] */
-    struct open_ring rings[N_RINGS];
+    struct open_ring_bond rings[N_RINGS];
     int64_t *stack; /* [depth] atoms to return to at `)` */
     size_t depth;
     int64_t last;
@@ -66,7 +66,7 @@ static void visit_atom(struct walk *w, uint32_t i)
     w->symbol = '\0';
 }
 
-static void visit_ring_closure(struct walk *w, struct open_ring *r)
+static void visit_ring_closure(struct walk *w, struct open_ring_bond *r)
 {
     struct neighbours *here = &w->neighbours[w->last];
     int8_t above = direction_of(w->symbol);

@@ -99,15 +99,15 @@ static void draw_case(attention_suite *s, const cg_attention_problem *p, enum ki
     *ret_case = ac;
 }
 
-typedef void (*case_fn)(attention_suite *s, attention_case *ac, case_device *d, enum kind kind,
-                        const char *where);
+typedef void (*cuda_case_fn)(attention_suite *s, attention_case *ac, case_device *d, enum kind kind,
+                             const char *where);
 
 /*
  * Plan the problem over a layout and hand a case to fn. A refusal must have a reason; the return
  * says if it was served.
  */
 static int with_plan(attention_suite *s, const cg_attention_problem *problem,
-                     const case_layout *layout, enum kind kind, case_fn fn)
+                     const case_layout *layout, enum kind kind, cuda_case_fn fn)
 {
     cg_attention_problem p = *problem;
     cg_error err = CG_ERROR_INIT;
@@ -351,7 +351,7 @@ static void run_cut(attention_suite *s, attention_case *ac, case_device *d, enum
     case_out_destroy(&all);
 }
 
-static void check_bits(attention_suite *s, const char *name, uint32_t flag, case_fn fn)
+static void check_bits(attention_suite *s, const char *name, uint32_t flag, cuda_case_fn fn)
 {
     checker_begin(&s->c, name);
     for (int32_t i = 0; i < checker_rounds(&s->c, 48); i++) {

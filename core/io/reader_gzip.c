@@ -10,7 +10,7 @@
 enum { CHUNK = 1 << 16 };
 
 /* Decompressor of one gzip member. */
-struct member {
+struct gzip_member {
     z_stream z;
     int z_live;        /* z is initialised */
     unsigned char *in; /* [CHUNK] */
@@ -19,7 +19,8 @@ struct member {
     int ended;
 };
 
-static cg_status member_init(struct member *m, const cg_reader *r, uint64_t offset, cg_error *err)
+static cg_status member_init(struct gzip_member *m, const cg_reader *r, uint64_t offset,
+                             cg_error *err)
 {
     memset(m, 0, sizeof *m);
     m->in = malloc(CHUNK);
@@ -30,7 +31,7 @@ static cg_status member_init(struct member *m, const cg_reader *r, uint64_t offs
     return CG_OK;
 }
 
-static void member_finish(struct member *m)
+static void member_finish(struct gzip_member *m)
 {
     if (m->z_live)
         inflateEnd(&m->z);
@@ -38,7 +39,7 @@ static void member_finish(struct member *m)
 }
 
 /* File offset after the bytes consumed. */
-static uint64_t member_offset(const struct member *m)
+static uint64_t member_offset(const struct gzip_member *m)
 {
     return m->next - m->z.avail_in;
 }
@@ -47,7 +48,7 @@ static uint64_t member_offset(const struct member *m)
  * Decompresses 1 to cap bytes. *ret_n = 0 only at the end of the member (m->ended) or if the data
  * are bad: then *ret_defect is a phrase, else NULL.
  */
-static cg_status member_read(struct member *m, const cg_reader *r, void *out, size_t cap,
+static cg_status member_read(struct gzip_member *m, const cg_reader *r, void *out, size_t cap,
                              size_t *ret_n, const char **ret_defect, cg_error *err)
 {
     *ret_defect = NULL;
@@ -88,7 +89,7 @@ static cg_status member_read(struct member *m, const cg_reader *r, void *out, si
 static cg_status list_members(cg_reader *r, cg_error *err)
 {
     unsigned char *scratch = malloc(CHUNK);
-    struct member m = { 0 };
+    struct gzip_member m = { 0 };
     cg_status st = CG_OK;
 
     if (!scratch)
@@ -128,7 +129,7 @@ static cg_status read_member(cg_reader *r, size_t i, size_t max, cg_buf *out, cg
 {
     const cg_container_frame *f = &r->frames[i];
     uint64_t limit = max && max < f->content_size ? max : f->content_size;
-    struct member m = { 0 };
+    struct gzip_member m = { 0 };
     cg_status st;
 
     CG_TRY_GOTO(st, member_init(&m, r, f->offset, err), out);

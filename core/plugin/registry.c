@@ -176,19 +176,19 @@ static int by_name(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-struct names {
+struct plugin_names {
     char **items; /* [n] owned */
     size_t n, cap;
 };
 
-static void finish_names(struct names *names)
+static void finish_names(struct plugin_names *names)
 {
     for (size_t i = 0; i < names->n; i++)
         free(names->items[i]);
     free(names->items);
 }
 
-static cg_status read_names(const char *path, DIR *dir, struct names *names, cg_error *err)
+static cg_status read_names(const char *path, DIR *dir, struct plugin_names *names, cg_error *err)
 {
     struct dirent *e;
 
@@ -209,7 +209,7 @@ static cg_status read_names(const char *path, DIR *dir, struct names *names, cg_
 }
 
 /* Names in a directory, sorted: precedence must not depend on the file system's order. */
-static cg_status list_dir(const char *path, struct names *names, cg_error *err)
+static cg_status list_dir(const char *path, struct plugin_names *names, cg_error *err)
 {
     DIR *dir = opendir(path);
     cg_status st;
@@ -250,7 +250,7 @@ static cg_status scan_entry(cg_registry *r, const char *dir, const char *name, i
 
 static cg_status scan(cg_registry *r, const char *dir, int depth, int *n_dirs, cg_error *err)
 {
-    struct names names = { .n = 0 };
+    struct plugin_names names = { .n = 0 };
     cg_status st;
 
     if (++*n_dirs > MAX_DIRS)

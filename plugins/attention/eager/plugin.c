@@ -77,7 +77,7 @@ static size_t workspace_size(const void *self)
     return (size_t)e->host->workers * (size_t)e->problem.max_kv_len * sizeof(float);
 }
 
-struct loop {
+struct eager_loop {
     const cg_attention_problem *problem;
     const cg_attention_args *args;
 };
@@ -121,7 +121,7 @@ static void attend(const cg_attention_problem *p, const cg_kv_view *kv, int32_t 
 /* Item: one sequence and query head. */
 static void run_item(void *arg, int64_t item, int32_t worker)
 {
-    const struct loop *loop = arg;
+    const struct eager_loop *loop = arg;
     const cg_attention_problem *p = loop->problem;
     const cg_attention_args *a = loop->args;
     int32_t i = (int32_t)(item / p->n_heads), h = (int32_t)(item % p->n_heads);
@@ -142,7 +142,7 @@ static void run_item(void *arg, int64_t item, int32_t worker)
 static cg_status run(void *self, const cg_attention_args *args, cg_error *err)
 {
     eager_plan *e = self;
-    struct loop loop = { &e->problem, args };
+    struct eager_loop loop = { &e->problem, args };
 
 #ifdef CG_WITH_CUDA
     if (e->problem.device == CG_DEVICE_CUDA)

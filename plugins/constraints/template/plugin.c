@@ -133,7 +133,7 @@ static cg_status chain_state_locked(struct scheme *c, int32_t n, int32_t *ret_st
 }
 
 /* Buffers of the molecule being compiled. */
-struct work {
+struct compile_scratch {
     int32_t n_atoms;
     char *text;       /* with placeholders */
     uint32_t len;     /* bytes of text */
@@ -146,7 +146,7 @@ struct work {
     int32_t *forced_token; /* [n_ids] */
 };
 
-static void work_finish(const struct scheme *c, struct work *w)
+static void work_finish(const struct scheme *c, struct compile_scratch *w)
 {
     cg_host_free(c->host, w->text);
     cg_host_free(c->host, w->hole);
@@ -157,8 +157,8 @@ static void work_finish(const struct scheme *c, struct work *w)
     cg_host_free(c->host, w->forced_token);
 }
 
-static cg_status work_init(const struct scheme *c, const cg_literals *text, struct work *w,
-                           cg_error *err)
+static cg_status work_init(const struct scheme *c, const cg_literals *text,
+                           struct compile_scratch *w, cg_error *err)
 {
     size_t atoms = (size_t)text->n_atoms;
     size_t room = strlen(c->format->begin) + strlen(c->format->end) + strlen(c->format->stop) +
@@ -182,7 +182,7 @@ static cg_status work_init(const struct scheme *c, const cg_literals *text, stru
     return CG_OK;
 }
 
-static void write_text(const struct scheme *c, const cg_literals *text, struct work *w)
+static void write_text(const struct scheme *c, const cg_literals *text, struct compile_scratch *w)
 {
     char *at = stpcpy(w->text, c->format->begin);
 
@@ -203,7 +203,7 @@ static void write_text(const struct scheme *c, const cg_literals *text, struct w
 }
 
 /* Splits the tokens into free ones (inside of a hole) and forced ones (all others). */
-static cg_status split_tokens_locked(struct scheme *c, struct work *w, cg_error *err)
+static cg_status split_tokens_locked(struct scheme *c, struct compile_scratch *w, cg_error *err)
 {
     const cg_range *ranges = w->ranges;
     int32_t i = 0, n_forced = 0;
@@ -234,7 +234,7 @@ static cg_status scheme_compile(void *self, const cg_literals *text, cg_program 
                                 cg_error *err)
 {
     struct scheme *c = self;
-    struct work w = { 0 };
+    struct compile_scratch w = { 0 };
     cg_status st;
 
     CG_TRY(cg_constraint_check_literals("template", c->host, text, err));
