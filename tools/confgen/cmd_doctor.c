@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/cpu.h"
 #include "commands.h"
 
 static const char help[] =
@@ -42,18 +43,20 @@ static int find_line(const char *path, const char *key, char *ret, size_t cap)
 
 static const char *flash_isa(void)
 {
+    static const struct {
+        uint32_t required; /* as in the flash plugin */
+        const char *name;
+    } variants[] = {
+        { CG_CPU_AVX512F | CG_CPU_AVX512VL | CG_CPU_AVX512BW | CG_CPU_AVX512DQ, "avx512" },
+        { CG_CPU_AVX2 | CG_CPU_FMA, "avx2" },
+    };
     const char *forced = getenv("CONFGEN_FLASH_ISA");
 
     if (forced && *forced)
         return forced;
-#if defined(__x86_64__)
-    __builtin_cpu_init();
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
-        __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq"))
-        return "avx512";
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
-        return "avx2";
-#endif
+    for (size_t i = 0; i < sizeof variants / sizeof variants[0]; i++)
+        if ((variants[i].required & ~cg_cpu_flags()) == 0)
+            return variants[i].name;
     return "generic";
 }
 
