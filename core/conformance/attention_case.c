@@ -8,17 +8,17 @@
 #include "element.h"
 
 const case_layout case_layouts[] = {
-    { "contiguous", 0, 0, 0, 0 },
-    { "contiguous with room", 0, 13, 0, 0 },
-    { "contiguous, heads of a token together", 0, 5, 1, 0 },
-    { "contiguous, growing", 0, 3, 0, 1 },
-    { "pages of 16", 16, 0, 0, 0 },
-    { "pages of 32", 32, 0, 0, 0 },
-    { "pages of 16, heads of a token together", 16, 0, 1, 0 },
-    { "pages of 8", 8, 0, 0, 0 },
-    { "pages of 24", 24, 0, 0, 0 },
-    { "pages of 1", 1, 0, 0, 0 },
-    { "pages of 16, size not told", 16, 0, 0, 1 },
+    { "contiguous", 0, 0, CG_KV_HND, 0 },
+    { "contiguous with spare capacity", 0, 13, CG_KV_HND, 0 },
+    { "contiguous, NHD", 0, 5, CG_KV_NHD, 0 },
+    { "contiguous, growing", 0, 3, CG_KV_HND, 1 },
+    { "pages of 16", 16, 0, CG_KV_HND, 0 },
+    { "pages of 32", 32, 0, CG_KV_HND, 0 },
+    { "pages of 16, NHD", 16, 0, CG_KV_NHD, 0 },
+    { "pages of 8", 8, 0, CG_KV_HND, 0 },
+    { "pages of 24", 24, 0, CG_KV_HND, 0 },
+    { "pages of 1", 1, 0, CG_KV_HND, 0 },
+    { "pages of 16, block_tokens 0", 16, 0, CG_KV_HND, 1 },
 };
 const int32_t n_case_layouts = sizeof case_layouts / sizeof *case_layouts;
 
@@ -28,7 +28,7 @@ void case_layout_apply(const case_layout *layout, cg_attention_problem *problem)
 {
     problem->paged = layout->page != 0;
     problem->block_tokens = layout->growing ? 0 : case_layout_block(layout, problem);
-    problem->kv_layout = layout->token_major;
+    problem->kv_layout = layout->kv_layout;
 }
 
 int32_t case_layout_block(const case_layout *layout, const cg_attention_problem *problem)
@@ -61,32 +61,32 @@ float *attention_case_kv(const attention_case *ac, int32_t values, int32_t seq, 
     return (values ? ac->v : ac->k) + kv_index(ac, seq, pos, head);
 }
 
-int32_t case_random_len(checker *c, int32_t max)
+int32_t case_random_len(test_recorder *rec, int32_t max)
 {
     static const int32_t edges[] = {
         1, 2, 7, 8, 9, 15, 16, 17, 24, 31, 32, 33, 48, 63, 64, 65, 97
     };
-    int32_t n = (int32_t)(sizeof edges / sizeof *edges), i = random_in(c, 0, 2 * n), len;
+    int32_t n = (int32_t)(sizeof edges / sizeof *edges), i = random_in(rec, 0, 2 * n), len;
 
-    len = i < n ? edges[i] : i == n ? max : random_in(c, 1, max);
+    len = i < n ? edges[i] : i == n ? max : random_in(rec, 1, max);
     return len < max ? len : max;
 }
 
-int32_t case_random_rows(checker *c, int32_t len)
+int32_t case_random_rows(test_recorder *rec, int32_t len)
 {
-    switch (random_in(c, 0, 5)) {
+    switch (random_in(rec, 0, 5)) {
     case 0:
         return len; /* a prompt */
     case 1:
-        return random_in(c, 0, 1) ? 0 : random_in(c, 1, len);
+        return random_in(rec, 0, 1) ? 0 : random_in(rec, 1, len);
     case 2:
-        return random_in(c, 1, len < 9 ? len : 9); /* a forced span */
+        return random_in(rec, 1, len < 9 ? len : 9); /* forced tokens */
     default:
         return 1; /* decode */
     }
 }
 
-int attention_case_draw(checker *c, attention_case *ac)
+int attention_case_fill(test_recorder *rec, attention_case *ac)
 {
     const cg_attention_problem *p = &ac->problem;
     int32_t slots[CASE_MAX_SEQS + 8], n_slots = p->max_seqs, rows = ac->q_start[ac->n_seqs];
@@ -94,8 +94,8 @@ int attention_case_draw(checker *c, attention_case *ac)
 
     for (int32_t i = 0; i < n_slots; i++)
         slots[i] = i;
-    for (int32_t i = n_slots - 1; i > 0; i--) { /* slots in random order */
-        int32_t j = random_in(c, 0, i), t = slots[i];
+    for (int32_t i = n_slots - 1; i > 0; i--) { /* shuffle the slots */
+        int32_t j = random_in(rec, 0, i), t = slots[i];
 
         slots[i] = slots[j];
         slots[j] = t;
@@ -111,29 +111,30 @@ int attention_case_draw(checker *c, attention_case *ac)
         return 0;
     }
     for (size_t i = 0; i < n_q; i++)
-        ac->q[i] = element_round(random_normal(c), p->dtype);
+        ac->q[i] = element_round(random_normal(rec), p->dtype);
     for (int32_t s = 0; s < ac->n_seqs; s++)
         for (size_t i = kv_index(ac, s, 0, 0); i < kv_index(ac, s, ac->kv_len[s], 0); i++) {
-            ac->k[i] = element_round(random_normal(c), p->kv_dtype);
-            ac->v[i] = element_round(random_normal(c), p->kv_dtype);
+            ac->k[i] = element_round(random_normal(rec), p->kv_dtype);
+            ac->v[i] = element_round(random_normal(rec), p->kv_dtype);
         }
     return 1;
 }
 
-int attention_case_create(checker *c, const cg_attention_problem *problem, attention_case *ret_case)
+int attention_case_create(test_recorder *rec, const cg_attention_problem *problem,
+                          attention_case *ret_case)
 {
     attention_case ac = { .problem = *problem, .n_seqs = CASE_SEQS };
     int32_t rows;
 
     for (int32_t i = 0; i < CASE_SEQS; i++) {
-        ac.kv_len[i] = case_random_len(c, problem->max_kv_len);
-        ac.q_start[i + 1] = ac.q_start[i] + case_random_rows(c, ac.kv_len[i]);
+        ac.kv_len[i] = case_random_len(rec, problem->max_kv_len);
+        ac.q_start[i + 1] = ac.q_start[i] + case_random_rows(rec, ac.kv_len[i]);
     }
     rows = ac.q_start[CASE_SEQS];
     ac.problem.max_seqs = CASE_SEQS;
     ac.problem.max_tokens = rows ? rows : 1;
     *ret_case = ac;
-    return attention_case_draw(c, ret_case);
+    return attention_case_fill(rec, ret_case);
 }
 
 void attention_case_destroy(attention_case *ac)
@@ -147,22 +148,21 @@ void attention_case_destroy(attention_case *ac)
     ac->out = ac->bound = NULL;
 }
 
-/* Relative error of rounding to a type, doubled. */
+/* Twice the relative error of rounding to a type. */
 static double step_of(cg_dtype t)
 {
     return t == CG_BF16 ? 0x1p-8 : t == CG_F16 ? 0x1p-10 : 0;
 }
 
 /*
- * One row and head. The bound has three parts:
+ * Solves one row and head. The bound of the error has three parts:
  *
- * - f32 arithmetic. A score of size s is computed with a relative error of some units in the last
- *   place (2^-24), which the exponential turns into the relative error of a weight; what the
- * weights sum up is at most the largest value; errors of long sums grow with their length, but
- * slower.
- * - Weights and result rounded to the 16-bit type: each twice its step at most (twice as many as
- *   need be), so that element d may be off by step * (sum_j weight_j |v_jd| + |out_d|).
- * - f16 has no weights below 2^-24: each may be off by that, before the sum of them divides it.
+ * - f32 arithmetic. A score of magnitude s has an error of some units in the last place (2^-24
+ *   relative), which the exponential turns into the relative error of a weight; the weighted sum is
+ *   at most the largest value; errors of long sums grow with their length, but more slowly.
+ * - Weights and result rounded to the 16-bit type, each with twice the rounding error: element d
+ *   may be off by step * (sum_j weight_j |v_jd| + |out_d|).
+ * - f16 has no weights below 2^-24: each may be off by that before the division by their sum.
  */
 static void solve_row(const attention_case *ac, int32_t seq, int32_t row, int32_t head,
                       double *score)
@@ -173,7 +173,7 @@ static void solve_row(const attention_case *ac, int32_t seq, int32_t row, int32_
     int32_t first = p->window && pos >= p->window ? pos - p->window + 1 : 0;
     const float *q = ac->q + q_index(ac, row, head);
     double *out = ac->out + q_index(ac, row, head), *bound = ac->bound + q_index(ac, row, head);
-    double max = -INFINITY, sum = 0, size = 0, largest = 0, everywhere;
+    double max = -INFINITY, sum = 0, size = 0, largest = 0, common; /* part of every bound */
     double step = fmax(step_of(p->dtype), step_of(p->kv_dtype));
 
     n = pos - first + 1;
@@ -207,12 +207,12 @@ static void solve_row(const attention_case *ac, int32_t seq, int32_t row, int32_
         }
     }
     if (!isfinite(size))
-        size = 0; /* then the result is not finite and the bound not used */
-    everywhere = 0x1p-24 * (16 + 4 * size + n / 64.0) * (largest + 0x1p-100);
+        size = 0; /* the result is not finite: the bound is unused */
+    common = 0x1p-24 * (16 + 4 * size + n / 64.0) * (largest + 0x1p-100);
     if (p->dtype == CG_F16 || p->kv_dtype == CG_F16)
-        everywhere += 0x1p-24 * (1 + largest * n / sum);
+        common += 0x1p-24 * (1 + largest * n / sum);
     for (int32_t d = 0; d < p->head_dim; d++)
-        bound[d] = everywhere + step * (bound[d] + fabs(out[d]));
+        bound[d] = common + step * (bound[d] + fabs(out[d]));
 }
 
 struct solve {
@@ -244,8 +244,8 @@ void attention_case_solve(attention_case *ac, const cg_host *host)
     free(s.score);
 }
 
-void attention_case_table(checker *c, const attention_case *ac, int32_t block_tokens,
-                          int32_t n_pages, int32_t beyond, int32_t table_stride, int32_t *ret_table)
+void attention_case_table(test_recorder *rec, const attention_case *ac, int32_t block_tokens,
+                          int32_t n_pages, int32_t unused, int32_t table_stride, int32_t *ret_table)
 {
     int32_t *free_pages = malloc((size_t)n_pages * sizeof *free_pages);
     int32_t n = 0;
@@ -255,13 +255,13 @@ void attention_case_table(checker *c, const attention_case *ac, int32_t block_to
     for (int32_t i = 0; i < n_pages; i++)
         free_pages[i] = i;
     for (int32_t i = n_pages - 1; i > 0; i--) {
-        int32_t j = random_in(c, 0, i), t = free_pages[i];
+        int32_t j = random_in(rec, 0, i), t = free_pages[i];
 
         free_pages[i] = free_pages[j];
         free_pages[j] = t;
     }
     for (int32_t i = 0; i < ac->problem.max_seqs * table_stride; i++)
-        ret_table[i] = beyond;
+        ret_table[i] = unused;
     for (int32_t i = 0; i < ac->n_seqs; i++)
         for (int32_t p = 0; p * block_tokens < ac->kv_len[i]; p++)
             ret_table[ac->slot[i] * table_stride + p] = free_pages[n++];
@@ -290,7 +290,7 @@ static uint64_t sum_memory(const case_memory *m)
     return h;
 }
 
-int case_memory_create(checker *c, attention_case *ac, const case_layout *layout,
+int case_memory_create(test_recorder *rec, attention_case *ac, const case_layout *layout,
                        case_memory *ret_memory)
 {
     cg_attention_problem *p = &ac->problem;
@@ -314,8 +314,8 @@ int case_memory_create(checker *c, attention_case *ac, const case_layout *layout
         n_blocks = CASE_SEQS * view->table_stride + 1;
         m.table = guarded_alloc((size_t)(CASE_SEQS * view->table_stride) * sizeof *m.table, 64);
     }
-    view->token_stride = layout->token_major ? row * p->n_kv_heads : row;
-    view->head_stride = layout->token_major ? row : row * view->block_tokens;
+    view->token_stride = layout->kv_layout == CG_KV_NHD ? row * p->n_kv_heads : row;
+    view->head_stride = layout->kv_layout == CG_KV_NHD ? row : row * view->block_tokens;
     view->block_stride = row * p->n_kv_heads * view->block_tokens;
     m.bytes = (size_t)(view->block_stride * n_blocks);
     view->k = guarded_alloc(m.bytes, 64);
@@ -326,8 +326,8 @@ int case_memory_create(checker *c, attention_case *ac, const case_layout *layout
         return 0;
     }
     if (layout->page) {
-        /* entries that are not needed name the last page, which holds nothing but NaN */
-        attention_case_table(c, ac, view->block_tokens, n_blocks - 1, n_blocks - 1,
+        /* unused entries refer to the last page, which is all NaN */
+        attention_case_table(rec, ac, view->block_tokens, n_blocks - 1, n_blocks - 1,
                              view->table_stride, m.table);
         view->page_table = m.table;
     }
@@ -351,8 +351,8 @@ void case_memory_destroy(case_memory *m)
     guarded_free(m->table);
 }
 
-void case_memory_poke(attention_case *ac, case_memory *m, int32_t values, int32_t seq, int32_t pos,
-                      int32_t head, int32_t element, float x)
+void case_memory_set(attention_case *ac, case_memory *m, int32_t values, int32_t seq, int32_t pos,
+                     int32_t head, int32_t element, float x)
 {
     float *plain = attention_case_kv(ac, values, seq, pos, head);
     char *base = values ? m->view.v : m->view.k;
@@ -377,7 +377,7 @@ void case_out_destroy(case_out *o)
     o->data = NULL;
 }
 
-int case_out_gaps_intact(const case_out *o, int64_t row_bytes)
+int case_out_padding_intact(const case_out *o, int64_t row_bytes)
 {
     for (int32_t t = 0; t < o->n; t++)
         for (int64_t i = row_bytes; i < o->stride; i++)
@@ -386,7 +386,7 @@ int case_out_gaps_intact(const case_out *o, int64_t row_bytes)
     return 1;
 }
 
-void attention_case_run(checker *c, const cg_attention_ops *ops, void *plan,
+void attention_case_run(test_recorder *rec, const cg_attention_ops *ops, void *plan,
                         const attention_case *ac, const case_memory *m, const int32_t *from,
                         const int32_t *to, int32_t pad, case_out *ret_out)
 {
@@ -434,12 +434,12 @@ void attention_case_run(checker *c, const cg_attention_ops *ops, void *plan,
                       .workspace = workspace,
                   },
                   &err);
-    expect(c, st == CG_OK, "run() failed (%d): %s", st, err.msg);
-    expect(c, case_out_gaps_intact(&o, row) && guarded_intact(o.data),
+    expect(rec, st == CG_OK, "run() failed (%d): %s", st, err.msg);
+    expect(rec, case_out_padding_intact(&o, row) && guarded_intact(o.data),
            "run() wrote outside of the rows of out");
-    expect(c, guarded_intact(workspace), "run() wrote outside of its %zu bytes of workspace",
+    expect(rec, guarded_intact(workspace), "run() wrote outside of its %zu bytes of workspace",
            workspace_bytes);
-    expect(c, case_memory_intact(m), "run() wrote to keys, values or page table");
+    expect(rec, case_memory_intact(m), "run() wrote to keys, values or page table");
     guarded_free(q);
     guarded_free(workspace);
     if (st != CG_OK)

@@ -42,8 +42,8 @@ typedef void (*case_fn)(attention_suite *s, attention_case *ac, case_memory *m, 
                         const case_layout *layout);
 
 /*
- * Plan the problem over a layout and hand both to fn. A refusal must have a reason; the return says
- * if it was served.
+ * Plans the problem over a layout and calls fn with both. A refusal must have a reason. Returns
+ * whether the problem is supported.
  */
 static int with_plan(attention_suite *s, const cg_attention_problem *problem,
                      const case_layout *layout, case_fn fn)
@@ -53,26 +53,26 @@ static int with_plan(attention_suite *s, const cg_attention_problem *problem,
     case_memory m;
     void *plan = NULL;
     cg_status st;
-    int served;
+    int supported;
 
-    if (!attention_case_create(&s->c, problem, &ac))
+    if (!attention_case_create(&s->rec, problem, &ac))
         abort();
-    if (!case_memory_create(&s->c, &ac, layout, &m))
+    if (!case_memory_create(&s->rec, &ac, layout, &m))
         abort();
-    st = s->ops->supports(&s->watch.host, &ac.problem, &err);
-    served = st == CG_OK;
-    if (!served) {
-        expect_refused(&s->c, st, &err, layout->name);
-        expect(&s->c, st == CG_ERR_UNSUPPORTED, "%s: refused with status %d, wanted %d",
+    st = s->ops->supports(&s->test_host.host, &ac.problem, &err);
+    supported = st == CG_OK;
+    if (!supported) {
+        expect_refused(&s->rec, st, &err, layout->name);
+        expect(&s->rec, st == CG_ERR_UNSUPPORTED, "%s: refused with status %d, wanted %d",
                layout->name, st, CG_ERR_UNSUPPORTED);
-    } else if (expect(&s->c, s->ops->plan(&s->watch.host, &ac.problem, &plan, &err) == CG_OK,
+    } else if (expect(&s->rec, s->ops->plan(&s->test_host.host, &ac.problem, &plan, &err) == CG_OK,
                       "%s: supported, but plan() failed: %s", layout->name, err.msg)) {
         fn(s, &ac, &m, plan, layout);
         s->ops->destroy(plan);
     }
     case_memory_destroy(&m);
     attention_case_destroy(&ac);
-    return served;
+    return supported;
 }
 
 static void run_and_compare(attention_suite *s, attention_case *ac, case_memory *m, void *plan,
@@ -80,8 +80,8 @@ static void run_and_compare(attention_suite *s, attention_case *ac, case_memory 
 {
     case_out o;
 
-    attention_case_solve(ac, s->watch.base);
-    attention_case_run(&s->c, s->ops, plan, ac, m, NULL, NULL, random_in(&s->c, 0, 9), &o);
+    attention_case_solve(ac, s->test_host.base);
+    attention_case_run(&s->rec, s->ops, plan, ac, m, NULL, NULL, random_in(&s->rec, 0, 9), &o);
     if (o.data)
         attention_compare(s, ac, &o, 0, layout->name);
     case_out_destroy(&o);
@@ -92,27 +92,27 @@ static void check_values(attention_suite *s)
     char name[80];
 
     for (int32_t l = 0; l < n_case_layouts; l++) {
-        int32_t served = 0;
+        int32_t supported = 0;
 
         snprintf(name, sizeof name, "values: %s", case_layouts[l].name);
-        checker_begin(&s->c, name);
-        for (int32_t i = 0; i < checker_rounds(&s->c, 2 * N_DIMS); i++) {
-            int32_t window = random_in(&s->c, 0, 3) ? 0 : random_in(&s->c, 1, 40);
-            float scale = random_in(&s->c, 0, 3) ? 1.0f : 6.0f;
-            cg_attention_problem p = make_problem(s, head_dims[i % N_DIMS],
-                                                  random_in(&s->c, 0, N_PAIRS - 1), window, scale);
+        test_begin(&s->rec, name);
+        for (int32_t i = 0; i < test_rounds(&s->rec, 2 * N_DIMS); i++) {
+            int32_t window = random_in(&s->rec, 0, 3) ? 0 : random_in(&s->rec, 1, 40);
+            float scale = random_in(&s->rec, 0, 3) ? 1.0f : 6.0f;
+            cg_attention_problem p = make_problem(
+                s, head_dims[i % N_DIMS], random_in(&s->rec, 0, N_PAIRS - 1), window, scale);
 
-            served += with_plan(s, &p, &case_layouts[l], run_and_compare);
+            supported += with_plan(s, &p, &case_layouts[l], run_and_compare);
         }
         if (l == 0)
-            expect(&s->c, served > 0, "not one problem over contiguous f32 memory is served");
-        checker_end(&s->c);
+            expect(&s->rec, supported > 0, "no problem over contiguous f32 memory is supported");
+        test_end(&s->rec);
     }
 }
 
-/* ---- not finite ---------------------------------------------------------------------------- */
+/* ---- NaN and infinities -------------------------------------------------------------------- */
 
-/* Some sequences have a NaN in a key or an infinite value: only rows that see it may know. */
+/* Some sequences have a NaN in a key or an infinite value: only rows that attend to it change. */
 static void run_not_finite(attention_suite *s, attention_case *ac, case_memory *m, void *plan,
                            const case_layout *layout)
 {
@@ -120,12 +120,12 @@ static void run_not_finite(attention_suite *s, attention_case *ac, case_memory *
 
     for (int32_t i = 0; i < ac->n_seqs; i++) {
         if (i % 3 == 1)
-            case_memory_poke(ac, m, 0, i, ac->kv_len[i] * 2 / 3, 0, 3, NAN);
+            case_memory_set(ac, m, 0, i, ac->kv_len[i] * 2 / 3, 0, 3, NAN);
         else if (i % 3 == 2)
-            case_memory_poke(ac, m, 1, i, ac->kv_len[i] / 2, 0, 5, -INFINITY);
+            case_memory_set(ac, m, 1, i, ac->kv_len[i] / 2, 0, 5, -INFINITY);
     }
-    attention_case_solve(ac, s->watch.base);
-    attention_case_run(&s->c, s->ops, plan, ac, m, NULL, NULL, 0, &o);
+    attention_case_solve(ac, s->test_host.base);
+    attention_case_run(&s->rec, s->ops, plan, ac, m, NULL, NULL, 0, &o);
     if (o.data)
         attention_compare(s, ac, &o, 0, layout->name);
     case_out_destroy(&o);
@@ -133,51 +133,51 @@ static void run_not_finite(attention_suite *s, attention_case *ac, case_memory *
 
 static void check_not_finite(attention_suite *s)
 {
-    checker_begin(&s->c, "NaN and infinities reach who sees them");
-    for (int32_t i = 0; i < checker_rounds(&s->c, 2 * n_case_layouts); i++) {
+    test_begin(&s->rec, "NaN and infinities do not spread");
+    for (int32_t i = 0; i < test_rounds(&s->rec, 2 * n_case_layouts); i++) {
         cg_attention_problem p =
-            make_problem(s, head_dims[i % 2], random_in(&s->c, 0, N_PAIRS - 1), 0, 1);
+            make_problem(s, head_dims[i % 2], random_in(&s->rec, 0, N_PAIRS - 1), 0, 1);
 
         (void)with_plan(s, &p, &case_layouts[i % n_case_layouts], run_not_finite);
     }
-    checker_end(&s->c);
+    test_end(&s->rec);
 }
 
-/* ---- promises about bits ------------------------------------------------------------------- */
+/* ---- reproducible bits --------------------------------------------------------------------- */
 
-/* The same call again, into other memory, with loops in another order: the same bits. */
-static void run_again(attention_suite *s, attention_case *ac, case_memory *m, void *plan,
+/* The same call with another output stride and another order of loops gives the same bits. */
+static void run_twice(attention_suite *s, attention_case *ac, case_memory *m, void *plan,
                       const case_layout *layout)
 {
     case_out a, b;
 
-    attention_case_run(&s->c, s->ops, plan, ac, m, NULL, NULL, 0, &a);
-    s->watch.scramble = 1;
-    attention_case_run(&s->c, s->ops, plan, ac, m, NULL, NULL, 5, &b);
-    s->watch.scramble = 0;
+    attention_case_run(&s->rec, s->ops, plan, ac, m, NULL, NULL, 0, &a);
+    s->test_host.reverse_loops = 1;
+    attention_case_run(&s->rec, s->ops, plan, ac, m, NULL, NULL, 5, &b);
+    s->test_host.reverse_loops = 0;
     for (int32_t t = 0; a.data && b.data && t < a.n; t++)
-        if (!expect(&s->c, attention_same_row(ac, &a, t, &b, t),
-                    "%s, head size %d: row %d has other bits the second time", layout->name,
+        if (!expect(&s->rec, attention_same_row(ac, &a, t, &b, t),
+                    "%s, head size %d: row %d has other bits in a second call", layout->name,
                     ac->problem.head_dim, t))
             break;
     case_out_destroy(&a);
     case_out_destroy(&b);
 }
 
-/* Any cut of the rows into calls, alone or together: the bits of the one call. */
-static void run_cut(attention_suite *s, attention_case *ac, case_memory *m, void *plan,
-                    const case_layout *layout)
+/* Any division of the rows into calls gives the bits of a single call. */
+static void run_split(attention_suite *s, attention_case *ac, case_memory *m, void *plan,
+                      const case_layout *layout)
 {
-    attention_cut cut = { .only = -1 };
+    attention_split split = { .only = -1 };
     case_out all;
 
-    attention_case_run(&s->c, s->ops, plan, ac, m, NULL, NULL, 0, &all);
-    while (all.data && attention_cut_next(&s->c, ac, &cut)) {
+    attention_case_run(&s->rec, s->ops, plan, ac, m, NULL, NULL, 0, &all);
+    while (all.data && attention_split_next(&s->rec, ac, &split)) {
         case_out part;
 
-        attention_case_run(&s->c, s->ops, plan, ac, m, cut.from, cut.to, 0, &part);
+        attention_case_run(&s->rec, s->ops, plan, ac, m, split.from, split.to, 0, &part);
         if (part.data)
-            attention_compare_cut(s, ac, &cut, &part, &all, layout->name);
+            attention_compare_split(s, ac, &split, &part, &all, layout->name);
         case_out_destroy(&part);
     }
     case_out_destroy(&all);
@@ -185,15 +185,16 @@ static void run_cut(attention_suite *s, attention_case *ac, case_memory *m, void
 
 static void check_bits(attention_suite *s, const char *name, uint32_t flag, case_fn fn)
 {
-    checker_begin(&s->c, name);
-    for (int32_t i = 0; i < checker_rounds(&s->c, 8 * n_case_layouts); i++) {
-        cg_attention_problem p = make_problem(s, head_dims[random_in(&s->c, 0, N_DIMS - 1)],
-                                              random_in(&s->c, 0, N_PAIRS - 1), i % 4 ? 0 : 20, 1);
+    test_begin(&s->rec, name);
+    for (int32_t i = 0; i < test_rounds(&s->rec, 8 * n_case_layouts); i++) {
+        cg_attention_problem p =
+            make_problem(s, head_dims[random_in(&s->rec, 0, N_DIMS - 1)],
+                         random_in(&s->rec, 0, N_PAIRS - 1), i % 4 ? 0 : 20, 1);
 
         p.flags |= flag;
         (void)with_plan(s, &p, &case_layouts[i % n_case_layouts], fn);
     }
-    checker_end(&s->c);
+    test_end(&s->rec);
 }
 
 void attention_suite_cpu(attention_suite *s)
@@ -201,12 +202,12 @@ void attention_suite_cpu(attention_suite *s)
     cg_attention_problem p = make_problem(s, 64, 0, 0, 1);
 
     attention_check_refusals(s, &p);
-    attention_check_life(s, &p);
+    attention_check_lifecycle(s, &p);
     check_values(s);
     check_not_finite(s);
-    check_bits(s, "deterministic, where served", CG_ATTENTION_DETERMINISTIC, run_again);
-    check_bits(s, "batch-invariant, where served", CG_ATTENTION_BATCH_INVARIANT, run_cut);
-    checker_begin(&s->c, "memory is given back");
-    expect_clean(&s->c, &s->watch, "all plans");
-    checker_end(&s->c);
+    check_bits(s, "deterministic, where supported", CG_ATTENTION_DETERMINISTIC, run_twice);
+    check_bits(s, "batch-invariant, where supported", CG_ATTENTION_BATCH_INVARIANT, run_split);
+    test_begin(&s->rec, "all memory is freed");
+    expect_all_freed(&s->rec, &s->test_host, "all plans");
+    test_end(&s->rec);
 }

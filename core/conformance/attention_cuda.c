@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Attention on a GPU. As on the CPU, and: 16-bit types, lengths as device data under upper bounds,
- * entries of nobody that are garbage, plans for decode and for prompts, long sequences (kernels
- * split those), captured graphs.
+ * Attention on a GPU. As on the CPU, and: 16-bit types, lengths as device data below upper bounds,
+ * garbage in unused entries, plans for decode and for prompts, long sequences (which kernels
+ * split), captured graphs.
  */
 #include <math.h>
 #include <stdio.h>
@@ -26,16 +26,16 @@ enum {
     ALL_FLAGS = CG_ATTENTION_DETERMINISTIC | CG_ATTENTION_BATCH_INVARIANT | CG_ATTENTION_GRAPH_SAFE,
 };
 
-/* What lengths the cases of a problem have. */
+/* Lengths and rows of the cases of a problem. */
 enum kind { DECODE, PREFILL, LONG_DECODE, LONG_PREFILL, N_KINDS };
 static const char *const kind_names[] = { "decode", "prompts", "long decode", "long prompts" };
 
-/* The bounds say what a plan is for: about a row a sequence, or many. */
+/* A plan is for about one row per sequence, or for many: its bounds differ. */
 static cg_attention_problem make_problem(attention_suite *s, cg_dtype dtype, int32_t dim,
                                          const int32_t heads[2], enum kind kind)
 {
-    int32_t seqs = kind == DECODE    ? random_in(&s->c, 2, CASE_MAX_SEQS + 4)
-                   : kind == PREFILL ? random_in(&s->c, 1, 8)
+    int32_t seqs = kind == DECODE    ? random_in(&s->rec, 2, CASE_MAX_SEQS + 4)
+                   : kind == PREFILL ? random_in(&s->rec, 1, 8)
                                      : 6;
 
     return (cg_attention_problem) {
@@ -49,52 +49,54 @@ static cg_attention_problem make_problem(attention_suite *s, cg_dtype dtype, int
         .head_dim = dim,
         .max_seqs = seqs,
         .max_tokens = kind == DECODE || kind == LONG_DECODE
-                          ? seqs + random_in(&s->c, 0, seqs)
-                          : (kind == PREFILL ? 16 * seqs : 600) + random_in(&s->c, 0, 100),
+                          ? seqs + random_in(&s->rec, 0, seqs)
+                          : (kind == PREFILL ? 16 * seqs : 600) + random_in(&s->rec, 0, 100),
         .max_kv_len = kind >= LONG_DECODE ? LONG_LEN : MAX_LEN,
         .scale = 1.0f / sqrtf((float)dim),
-        .flags = s->ops->caps & (uint32_t)random_in(&s->c, 0, ALL_FLAGS),
+        .flags = s->ops->caps & (uint32_t)random_in(&s->rec, 0, ALL_FLAGS),
     };
 }
 
-/* Tokens and rows of sequence i. */
-static void draw_lengths(checker *c, enum kind kind, int32_t i, int32_t *ret_len, int32_t *ret_rows)
+/* Random tokens and rows of sequence i. */
+static void random_lengths(test_recorder *rec, enum kind kind, int32_t i, int32_t *ret_len,
+                           int32_t *ret_rows)
 {
     static const int32_t decode[] = { LONG_LEN, 3000, 1537, 700, 257, 64 };
     static const int32_t prompts[][2] = { { 300, 300 }, { 900, 100 }, { 3000, 1 },
                                           { 129, 129 }, { 2100, 17 }, { 65, 1 } };
 
     if (kind == LONG_DECODE) {
-        *ret_len = decode[i] - random_in(c, 0, 40);
-        *ret_rows = random_in(c, 0, 4) ? 1 : random_in(c, 0, 4);
+        *ret_len = decode[i] - random_in(rec, 0, 40);
+        *ret_rows = random_in(rec, 0, 4) ? 1 : random_in(rec, 0, 4);
     } else if (kind == LONG_PREFILL) {
-        *ret_len = prompts[i][0] + random_in(c, 0, 40);
+        *ret_len = prompts[i][0] + random_in(rec, 0, 40);
         *ret_rows = prompts[i][1] > 20 && prompts[i][0] == prompts[i][1] ? *ret_len : prompts[i][1];
         if (*ret_rows > 300)
             *ret_rows = 300;
     } else {
-        *ret_len = case_random_len(c, MAX_LEN);
-        *ret_rows = kind == PREFILL      ? case_random_rows(c, *ret_len)
-                    : random_in(c, 0, 4) ? 1
-                                         : random_in(c, 0, *ret_len < 9 ? *ret_len : 9);
+        *ret_len = case_random_len(rec, MAX_LEN);
+        *ret_rows = kind == PREFILL        ? case_random_rows(rec, *ret_len)
+                    : random_in(rec, 0, 4) ? 1
+                                           : random_in(rec, 0, *ret_len < 9 ? *ret_len : 9);
     }
 }
 
-/* Sequences within the problem's bounds. */
-static void draw_case(attention_suite *s, const cg_attention_problem *p, enum kind kind,
-                      attention_case *ret_case)
+/* Creates a case of random sequences within the problem's bounds. */
+static void random_case(attention_suite *s, const cg_attention_problem *p, enum kind kind,
+                        attention_case *ret_case)
 {
     attention_case ac = { .problem = *p };
     int32_t most = p->max_seqs < CASE_MAX_SEQS ? p->max_seqs : CASE_MAX_SEQS;
 
-    ac.n_seqs = kind >= LONG_DECODE || random_in(&s->c, 0, 2) ? most : random_in(&s->c, 1, most);
+    ac.n_seqs =
+        kind >= LONG_DECODE || random_in(&s->rec, 0, 2) ? most : random_in(&s->rec, 1, most);
     for (int32_t i = 0; i < ac.n_seqs; i++) {
         int32_t rows, room = p->max_tokens - ac.q_start[i];
 
-        draw_lengths(&s->c, kind, i, &ac.kv_len[i], &rows);
+        random_lengths(&s->rec, kind, i, &ac.kv_len[i], &rows);
         ac.q_start[i + 1] = ac.q_start[i] + (rows < room ? rows : room);
     }
-    if (!attention_case_draw(&s->c, &ac))
+    if (!attention_case_fill(&s->rec, &ac))
         abort();
     *ret_case = ac;
 }
@@ -103,8 +105,8 @@ typedef void (*cuda_case_fn)(attention_suite *s, attention_case *ac, case_device
                              const char *where);
 
 /*
- * Plan the problem over a layout and hand a case to fn. A refusal must have a reason; the return
- * says if it was served.
+ * Plans the problem over a layout and calls fn with a case. A refusal must have a reason. Returns
+ * whether the problem is supported.
  */
 static int with_plan(attention_suite *s, const cg_attention_problem *problem,
                      const case_layout *layout, enum kind kind, cuda_case_fn fn)
@@ -117,37 +119,37 @@ static int with_plan(attention_suite *s, const cg_attention_problem *problem,
     char where[96];
     cg_status st;
 
-    if (s->c.lost)
+    if (s->rec.gpu_lost)
         return 0;
     snprintf(where, sizeof where, "%s, %s", layout->name, kind_names[kind]);
     case_layout_apply(layout, &p);
-    st = s->ops->supports(&s->watch.host, &p, &err);
+    st = s->ops->supports(&s->test_host.host, &p, &err);
     if (st != CG_OK) {
-        expect_refused(&s->c, st, &err, where);
-        expect(&s->c, st == CG_ERR_UNSUPPORTED, "%s: refused with status %d, wanted %d", where, st,
-               CG_ERR_UNSUPPORTED);
+        expect_refused(&s->rec, st, &err, where);
+        expect(&s->rec, st == CG_ERR_UNSUPPORTED, "%s: refused with status %d, wanted %d", where,
+               st, CG_ERR_UNSUPPORTED);
         return 0;
     }
-    if (!expect(&s->c, s->ops->plan(&s->watch.host, &p, &plan, &err) == CG_OK,
+    if (!expect(&s->rec, s->ops->plan(&s->test_host.host, &p, &plan, &err) == CG_OK,
                 "%s: supported, but plan() failed: %s", where, err.msg))
         return 1;
-    if (case_device_create(&s->c, s->gpu, s->ops, plan, &p, layout, &d)) {
-        draw_case(s, &p, kind, &ac);
+    if (case_device_create(&s->rec, s->gpu, s->ops, plan, &p, layout, &d)) {
+        random_case(s, &p, kind, &ac);
         case_device_load(&d, &ac);
         fn(s, &ac, &d, kind, where);
         attention_case_destroy(&ac);
-        (void)gpu_wait(&s->c, s->gpu, "what was queued");
+        (void)gpu_wait(&s->rec, s->gpu, "the enqueued work");
         case_device_destroy(&d);
     }
     s->ops->destroy(plan);
     return 1;
 }
 
-/* Rows of the case, alone in the workspace and out. */
-static void call(case_device *d, const attention_case *ac, const attention_cut *cut,
+/* Runs the rows of `split`, or all, with poisoned workspace and out. */
+static void call(case_device *d, const attention_case *ac, const attention_split *split,
                  case_out *ret_out)
 {
-    case_device_set_rows(d, ac, cut ? cut->from : NULL, cut ? cut->to : NULL, 0);
+    case_device_set_rows(d, ac, split ? split->from : NULL, split ? split->to : NULL, 0);
     *ret_out = (case_out) { .data = NULL };
     if (case_device_enqueue(d))
         case_device_finish(d, ret_out);
@@ -163,7 +165,7 @@ static void run_and_compare(attention_suite *s, attention_case *ac, case_device 
     (void)kind;
     call(d, ac, NULL, &o);
     if (o.data) {
-        attention_case_solve(ac, s->watch.base);
+        attention_case_solve(ac, s->test_host.base);
         attention_compare(s, ac, &o, 0, where);
     }
     case_out_destroy(&o);
@@ -171,64 +173,64 @@ static void run_and_compare(attention_suite *s, attention_case *ac, case_device 
 
 static void check_values(attention_suite *s)
 {
-    int32_t served = 0;
+    int32_t supported = 0;
     char name[80];
 
     for (int32_t t = 0; t < N_DTYPES; t++)
-        for (int32_t l = 0; l < n_case_layouts && !s->c.lost; l++) {
+        for (int32_t l = 0; l < n_case_layouts && !s->rec.gpu_lost; l++) {
             snprintf(name, sizeof name, "values: %s, %s", cg_dtype_name(dtypes[t]),
                      case_layouts[l].name);
-            checker_begin(&s->c, name);
-            for (int32_t i = 0; i < checker_rounds(&s->c, 2 * N_DIMS); i++) {
+            test_begin(&s->rec, name);
+            for (int32_t i = 0; i < test_rounds(&s->rec, 2 * N_DIMS); i++) {
                 enum kind kind = i % 2 ? PREFILL : DECODE;
                 cg_attention_problem p =
                     make_problem(s, dtypes[t], head_dims[(i / 2 + l) % N_DIMS],
-                                 head_pairs[random_in(&s->c, 0, N_PAIRS - 1)], kind);
+                                 head_pairs[random_in(&s->rec, 0, N_PAIRS - 1)], kind);
 
-                if (random_in(&s->c, 0, 5) == 0)
-                    p.window = random_in(&s->c, 1, 40);
-                if (random_in(&s->c, 0, 3) == 0)
+                if (random_in(&s->rec, 0, 5) == 0)
+                    p.window = random_in(&s->rec, 1, 40);
+                if (random_in(&s->rec, 0, 3) == 0)
                     p.scale *= 6;
-                served += with_plan(s, &p, &case_layouts[l], kind, run_and_compare);
+                supported += with_plan(s, &p, &case_layouts[l], kind, run_and_compare);
             }
-            checker_end(&s->c);
+            test_end(&s->rec);
         }
-    checker_begin(&s->c, "something is served");
-    expect(&s->c, served > 0 || s->c.lost, "not one problem of all these is served");
-    checker_end(&s->c);
+    test_begin(&s->rec, "some problem is supported");
+    expect(&s->rec, supported > 0 || s->rec.gpu_lost, "no problem is supported");
+    test_end(&s->rec);
 }
 
-/* What the sizes of kernels' tiles and splits depend on: group, head size, length. */
+/* Tiles and splits of kernels depend on group, head size and length: varies these. */
 static void check_long(attention_suite *s)
 {
     static const int32_t layouts[] = { 0, 4 }; /* contiguous, pages of 16 */
-    int32_t rounds = checker_rounds(&s->c, INT32_MAX);
+    int32_t rounds = test_rounds(&s->rec, INT32_MAX);
     char name[80];
 
     for (int32_t t = 0; t < N_DTYPES; t++)
-        for (int32_t kind = LONG_DECODE; kind < N_KINDS && !s->c.lost; kind++) {
+        for (int32_t kind = LONG_DECODE; kind < N_KINDS && !s->rec.gpu_lost; kind++) {
             int32_t n = 0;
 
             snprintf(name, sizeof name, "values: %s, %s", cg_dtype_name(dtypes[t]),
                      kind_names[kind]);
-            checker_begin(&s->c, name);
+            test_begin(&s->rec, name);
             for (int32_t group = 1; group <= 8; group *= 2)
                 for (int32_t i = 0; i < 4 && n < rounds; i++) {
                     cg_attention_problem p = make_problem(s, dtypes[t], i / 2 ? 128 : 64,
                                                           (int32_t[]) { 2 * group, 2 }, kind);
 
                     if (dtypes[t] != CG_BF16 && i / 2 != (group == 2 || group == 8))
-                        continue; /* half of them will do */
+                        continue; /* half of the cases suffice */
                     n += with_plan(s, &p, &case_layouts[layouts[i % 2]], kind, run_and_compare);
                 }
-            checker_end(&s->c);
+            test_end(&s->rec);
         }
 }
 
-/* Most are refused: what is not, must be right. */
+/* Most are refused; the others must be right. */
 static void check_mixed(attention_suite *s)
 {
-    checker_begin(&s->c, "values: q and cache of two types");
+    test_begin(&s->rec, "values: q and cache of two types");
     for (int32_t i = 0; i < N_DTYPES * N_DTYPES; i++) {
         cg_attention_problem p =
             make_problem(s, dtypes[i / N_DTYPES], 64, head_pairs[0], i % 2 ? PREFILL : DECODE);
@@ -238,37 +240,37 @@ static void check_mixed(attention_suite *s)
             for (int32_t l = 0; l <= 4; l += 4)
                 (void)with_plan(s, &p, &case_layouts[l], i % 2 ? PREFILL : DECODE, run_and_compare);
     }
-    checker_end(&s->c);
+    test_end(&s->rec);
 }
 
-/* No sequence has a row: nothing to do, but a call all the same. */
+/* A call in which no sequence has a row must succeed. */
 static void run_without_rows(attention_suite *s, attention_case *ac, case_device *d, enum kind kind,
                              const char *where)
 {
-    attention_cut none = { .only = -1 };
+    attention_split none = { .only = -1 };
     case_out o;
 
     (void)kind;
     call(d, ac, &none, &o);
-    expect(&s->c, o.data != NULL, "%s: a call without rows", where);
+    expect(&s->rec, o.data != NULL, "%s: a call without rows failed", where);
     case_out_destroy(&o);
 }
 
 static void check_without_rows(attention_suite *s)
 {
-    checker_begin(&s->c, "no sequence has a row");
+    test_begin(&s->rec, "no sequence has a row");
     for (int32_t i = 0; i < 4 * N_DTYPES; i++) {
         enum kind kind = i % 2 ? PREFILL : DECODE;
         cg_attention_problem p = make_problem(s, dtypes[i % N_DTYPES], 64, head_pairs[0], kind);
 
         (void)with_plan(s, &p, &case_layouts[i / 2 % 2 * 4], kind, run_without_rows);
     }
-    checker_end(&s->c);
+    test_end(&s->rec);
 }
 
-/* ---- not finite ---------------------------------------------------------------------------- */
+/* ---- NaN and infinities -------------------------------------------------------------------- */
 
-/* NaN in a key, an infinite value: rows that see it know, other sequences do not. */
+/* NaN in a key or an infinite value changes rows that attend to it, but no other sequence. */
 static void run_not_finite(attention_suite *s, attention_case *ac, case_device *d, enum kind kind,
                            const char *where)
 {
@@ -280,12 +282,12 @@ static void run_not_finite(attention_suite *s, attention_case *ac, case_device *
             attention_case_kv(ac, 0, i, ac->kv_len[i] * 2 / 3, 0)[3] = NAN;
         else if (i % 3 == 2)
             attention_case_kv(ac, 1, i, ac->kv_len[i] / 2, 0)[5] = -INFINITY;
-        ac->poked[i] = i % 3 != 0;
+        ac->non_finite[i] = i % 3 != 0;
     }
     case_device_load(d, ac);
     call(d, ac, NULL, &o);
     if (o.data) {
-        attention_case_solve(ac, s->watch.base);
+        attention_case_solve(ac, s->test_host.base);
         attention_compare(s, ac, &o, 1, where);
     }
     case_out_destroy(&o);
@@ -293,22 +295,22 @@ static void run_not_finite(attention_suite *s, attention_case *ac, case_device *
 
 static void check_not_finite(attention_suite *s)
 {
-    checker_begin(&s->c, "NaN and infinities stay in their sequence");
-    for (int32_t i = 0; i < checker_rounds(&s->c, 24); i++) {
+    test_begin(&s->rec, "NaN and infinities stay in their sequence");
+    for (int32_t i = 0; i < test_rounds(&s->rec, 24); i++) {
         enum kind kind = i % 2 ? PREFILL : DECODE;
         cg_attention_problem p =
-            make_problem(s, dtypes[i / 2 % N_DTYPES], head_dims[random_in(&s->c, 0, 1)],
-                         head_pairs[random_in(&s->c, 0, N_PAIRS - 1)], kind);
+            make_problem(s, dtypes[i / 2 % N_DTYPES], head_dims[random_in(&s->rec, 0, 1)],
+                         head_pairs[random_in(&s->rec, 0, N_PAIRS - 1)], kind);
 
-        (void)with_plan(s, &p, &case_layouts[random_in(&s->c, 0, 5)], kind, run_not_finite);
+        (void)with_plan(s, &p, &case_layouts[random_in(&s->rec, 0, 5)], kind, run_not_finite);
     }
-    checker_end(&s->c);
+    test_end(&s->rec);
 }
 
-/* ---- promises about bits ------------------------------------------------------------------- */
+/* ---- reproducible bits --------------------------------------------------------------------- */
 
-/* The same call again, under other bounds: the same bits. */
-static void run_again(attention_suite *s, attention_case *ac, case_device *d, enum kind kind,
+/* The same call with other bounds n_tokens and n_seqs gives the same bits. */
+static void run_twice(attention_suite *s, attention_case *ac, case_device *d, enum kind kind,
                       const char *where)
 {
     case_out a, b;
@@ -316,36 +318,36 @@ static void run_again(attention_suite *s, attention_case *ac, case_device *d, en
     call(d, ac, NULL, &a);
     call(d, ac, NULL, &b);
     for (int32_t t = 0; a.data && b.data && t < a.n; t++)
-        if (!expect(&s->c, attention_same_row(ac, &a, t, &b, t),
-                    "%s, %s, head size %d: row %d has other bits the second time", where,
+        if (!expect(&s->rec, attention_same_row(ac, &a, t, &b, t),
+                    "%s, %s, head size %d: row %d has other bits in a second call", where,
                     cg_dtype_name(ac->problem.dtype), ac->problem.head_dim, t))
             break;
     if (a.data && kind < LONG_DECODE) {
-        attention_case_solve(ac, s->watch.base);
+        attention_case_solve(ac, s->test_host.base);
         attention_compare(s, ac, &a, 0, where);
     }
     case_out_destroy(&a);
     case_out_destroy(&b);
 }
 
-/* Any cut of the rows into calls, alone or together: the bits of the one call. */
-static void run_cut(attention_suite *s, attention_case *ac, case_device *d, enum kind kind,
-                    const char *where)
+/* Any division of the rows into calls gives the bits of a single call. */
+static void run_split(attention_suite *s, attention_case *ac, case_device *d, enum kind kind,
+                      const char *where)
 {
-    attention_cut cut = { .only = -1 };
+    attention_split split = { .only = -1 };
     case_out all;
 
     call(d, ac, NULL, &all);
     if (all.data && kind < LONG_DECODE) {
-        attention_case_solve(ac, s->watch.base);
+        attention_case_solve(ac, s->test_host.base);
         attention_compare(s, ac, &all, 0, where);
     }
-    while (all.data && !s->c.lost && attention_cut_next(&s->c, ac, &cut)) {
+    while (all.data && !s->rec.gpu_lost && attention_split_next(&s->rec, ac, &split)) {
         case_out part;
 
-        call(d, ac, &cut, &part);
+        call(d, ac, &split, &part);
         if (part.data)
-            attention_compare_cut(s, ac, &cut, &part, &all, where);
+            attention_compare_split(s, ac, &split, &part, &all, where);
         case_out_destroy(&part);
     }
     case_out_destroy(&all);
@@ -353,25 +355,25 @@ static void run_cut(attention_suite *s, attention_case *ac, case_device *d, enum
 
 static void check_bits(attention_suite *s, const char *name, uint32_t flag, cuda_case_fn fn)
 {
-    checker_begin(&s->c, name);
-    for (int32_t i = 0; i < checker_rounds(&s->c, 48); i++) {
+    test_begin(&s->rec, name);
+    for (int32_t i = 0; i < test_rounds(&s->rec, 48); i++) {
         enum kind kind = i % N_KINDS;
         cg_attention_problem p =
-            make_problem(s, dtypes[random_in(&s->c, 0, 7) * N_DTYPES / 8], head_dims[i / 4 % 2],
-                         head_pairs[random_in(&s->c, 0, N_PAIRS - 1)], kind);
+            make_problem(s, dtypes[random_in(&s->rec, 0, 7) * N_DTYPES / 8], head_dims[i / 4 % 2],
+                         head_pairs[random_in(&s->rec, 0, N_PAIRS - 1)], kind);
 
         p.flags |= flag;
-        if (kind < LONG_DECODE && random_in(&s->c, 0, 4) == 0)
+        if (kind < LONG_DECODE && random_in(&s->rec, 0, 4) == 0)
             p.window = 20;
-        (void)with_plan(s, &p, &case_layouts[random_in(&s->c, 0, 5)], kind, fn);
+        (void)with_plan(s, &p, &case_layouts[random_in(&s->rec, 0, 5)], kind, fn);
     }
-    checker_end(&s->c);
+    test_end(&s->rec);
 }
 
 /* ---- graphs -------------------------------------------------------------------------------- */
 
-/* What a captured call makes of another case in the same memory, against the truth and against a
- * call of its own. */
+/* Replays a captured call over another case in the same memory; compares the result with the
+ * reference and with a direct call. */
 static void replay_case(attention_suite *s, case_device *d, cg_gpu_graph *graph, attention_case *ac,
                         const char *where)
 {
@@ -380,11 +382,11 @@ static void replay_case(attention_suite *s, case_device *d, cg_gpu_graph *graph,
 
     case_device_load(d, ac);
     case_device_set_rows(d, ac, NULL, NULL, 1);
-    if (s->c.lost || !gpu_ok(&s->c, cg_gpu_replay(s->gpu, graph, &err), &err, "a replay"))
+    if (s->rec.gpu_lost || !gpu_ok(&s->rec, cg_gpu_replay(s->gpu, graph, &err), &err, "a replay"))
         return;
     case_device_finish(d, &replayed);
     if (replayed.data) {
-        attention_case_solve(ac, s->watch.base);
+        attention_case_solve(ac, s->test_host.base);
         attention_compare(s, ac, &replayed, 0, where);
         case_device_set_rows(d, ac, NULL, NULL, 1);
         if (case_device_enqueue(d))
@@ -392,8 +394,8 @@ static void replay_case(attention_suite *s, case_device *d, cg_gpu_graph *graph,
     }
     if (direct.data && (ac->problem.flags & CG_ATTENTION_DETERMINISTIC))
         for (int32_t t = 0; t < direct.n; t++)
-            expect(&s->c, attention_same_row(ac, &replayed, t, &direct, t),
-                   "%s: row %d has other bits when it is replayed", where, t);
+            expect(&s->rec, attention_same_row(ac, &replayed, t, &direct, t),
+                   "%s: row %d has other bits in a replay", where, t);
     else if (direct.data)
         attention_compare(s, ac, &direct, 0, where);
     case_out_destroy(&replayed);
@@ -405,24 +407,24 @@ static void run_graph(attention_suite *s, attention_case *ac, case_device *d, en
 {
     cg_gpu_graph *graph = NULL;
     cg_error err = CG_ERROR_INIT;
-    int queued;
+    int enqueued;
 
     case_device_set_rows(d, ac, NULL, NULL, 1);
-    if (s->c.lost || !gpu_ok(&s->c, cg_gpu_capture_begin(s->gpu, &err), &err, "a capture"))
+    if (s->rec.gpu_lost || !gpu_ok(&s->rec, cg_gpu_capture_begin(s->gpu, &err), &err, "a capture"))
         return;
-    queued = case_device_enqueue(d);
-    /* what cannot be captured shows here; the GPU is as good as before */
-    if (!expect(&s->c, cg_gpu_capture_end(s->gpu, &graph, &err) == CG_OK,
+    enqueued = case_device_enqueue(d);
+    /* fails if something cannot be captured; the GPU remains usable */
+    if (!expect(&s->rec, cg_gpu_capture_end(s->gpu, &graph, &err) == CG_OK,
                 "%s: run() cannot be captured: %s", where, err.msg) ||
-        !queued) {
+        !enqueued) {
         cg_gpu_graph_destroy(graph);
         return;
     }
     replay_case(s, d, graph, ac, where);
-    for (int i = 0; i < 2 && !s->c.lost; i++) {
+    for (int i = 0; i < 2 && !s->rec.gpu_lost; i++) {
         attention_case other;
 
-        draw_case(s, &ac->problem, kind, &other);
+        random_case(s, &ac->problem, kind, &other);
         replay_case(s, d, graph, &other, where);
         attention_case_destroy(&other);
     }
@@ -431,23 +433,23 @@ static void run_graph(attention_suite *s, attention_case *ac, case_device *d, en
 
 static void check_graphs(attention_suite *s)
 {
-    checker_begin(&s->c, "captured once, replayed over other lengths");
-    for (int32_t i = 0; i < checker_rounds(&s->c, 24); i++) {
+    test_begin(&s->rec, "captured once, then replayed");
+    for (int32_t i = 0; i < test_rounds(&s->rec, 24); i++) {
         enum kind kind = i % 6 == 5 ? LONG_DECODE : i % 2 ? PREFILL : DECODE;
         cg_attention_problem p =
-            make_problem(s, dtypes[random_in(&s->c, 0, 7) * N_DTYPES / 8], head_dims[i / 2 % 2],
-                         head_pairs[random_in(&s->c, 0, N_PAIRS - 1)], kind);
+            make_problem(s, dtypes[random_in(&s->rec, 0, 7) * N_DTYPES / 8], head_dims[i / 2 % 2],
+                         head_pairs[random_in(&s->rec, 0, N_PAIRS - 1)], kind);
 
         p.flags |= CG_ATTENTION_GRAPH_SAFE;
-        (void)with_plan(s, &p, &case_layouts[random_in(&s->c, 0, 5)], kind, run_graph);
+        (void)with_plan(s, &p, &case_layouts[random_in(&s->rec, 0, 5)], kind, run_graph);
     }
-    checker_end(&s->c);
+    test_end(&s->rec);
 }
 
 /* ---- suite --------------------------------------------------------------------------------- */
 
-/* A problem that is served, for the checks that change one; else the last that was asked. */
-static cg_attention_problem served_problem(attention_suite *s)
+/* A supported problem for the checks that modify one; if there is none, an unsupported one. */
+static cg_attention_problem supported_problem(attention_suite *s)
 {
     cg_attention_problem p = { 0 };
 
@@ -455,7 +457,7 @@ static cg_attention_problem served_problem(attention_suite *s)
         p = make_problem(s, dtypes[i / 4], i % 2 ? 128 : 64, head_pairs[0], DECODE);
         p.flags = 0;
         case_layout_apply(&case_layouts[i / 2 % 2 * 4], &p);
-        if (s->ops->supports(&s->watch.host, &p, NULL) == CG_OK)
+        if (s->ops->supports(&s->test_host.host, &p, NULL) == CG_OK)
             break;
     }
     return p;
@@ -465,19 +467,19 @@ void attention_suite_cuda(attention_suite *s)
 {
     void (*const checks[])(attention_suite *) = { check_values, check_long, check_mixed,
                                                   check_without_rows, check_not_finite };
-    cg_attention_problem p = served_problem(s);
+    cg_attention_problem p = supported_problem(s);
 
     attention_check_refusals(s, &p);
-    attention_check_life(s, &p);
-    for (size_t i = 0; i < sizeof checks / sizeof *checks && !s->c.lost; i++)
+    attention_check_lifecycle(s, &p);
+    for (size_t i = 0; i < sizeof checks / sizeof *checks && !s->rec.gpu_lost; i++)
         checks[i](s);
-    if (!s->c.lost)
-        check_bits(s, "deterministic, where served", CG_ATTENTION_DETERMINISTIC, run_again);
-    if (!s->c.lost)
-        check_bits(s, "batch-invariant, where served", CG_ATTENTION_BATCH_INVARIANT, run_cut);
-    if (!s->c.lost)
+    if (!s->rec.gpu_lost)
+        check_bits(s, "deterministic, where supported", CG_ATTENTION_DETERMINISTIC, run_twice);
+    if (!s->rec.gpu_lost)
+        check_bits(s, "batch-invariant, where supported", CG_ATTENTION_BATCH_INVARIANT, run_split);
+    if (!s->rec.gpu_lost)
         check_graphs(s);
-    checker_begin(&s->c, "memory is given back");
-    expect_clean(&s->c, &s->watch, "all plans");
-    checker_end(&s->c);
+    test_begin(&s->rec, "all memory is freed");
+    expect_all_freed(&s->rec, &s->test_host, "all plans");
+    test_end(&s->rec);
 }

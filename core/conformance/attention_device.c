@@ -6,18 +6,18 @@
 
 #include "element.h"
 
-/* What no kernel may take for a slot, a length or a page. */
-static int32_t garbage(checker *c)
+/* Invalid as a slot, a length and a page. */
+static int32_t garbage(test_recorder *rec)
 {
     static const int32_t words[] = { -1, INT32_MAX, INT32_MIN, -12345678, 0x00ffffff };
 
-    return words[random_in(c, 0, (int32_t)(sizeof words / sizeof *words) - 1)];
+    return words[random_in(rec, 0, (int32_t)(sizeof words / sizeof *words) - 1)];
 }
 
-/* Strides of rows are multiples of 16 bytes, as those of the host's buffers are. */
-static int64_t padded(checker *c, int64_t row)
+/* Strides of rows are multiples of 16 bytes, as in the host's buffers. */
+static int64_t padded(test_recorder *rec, int64_t row)
 {
-    return (row + 15) / 16 * 16 + 16 * random_in(c, 0, 9);
+    return (row + 15) / 16 * 16 + 16 * random_in(rec, 0, 9);
 }
 
 static int64_t row_bytes(const case_device *d)
@@ -25,13 +25,13 @@ static int64_t row_bytes(const case_device *d)
     return (int64_t)d->problem.n_heads * d->problem.head_dim * cg_dtype_size(d->problem.dtype);
 }
 
-int case_device_create(checker *c, cg_gpu *gpu, const cg_attention_ops *ops, void *plan,
+int case_device_create(test_recorder *rec, cg_gpu *gpu, const cg_attention_ops *ops, void *plan,
                        const cg_attention_problem *problem, const case_layout *layout,
                        case_device *ret_device)
 {
     const cg_attention_problem *p = problem;
     case_device d = {
-        .c = c, .gpu = gpu, .ops = ops, .plan = plan, .problem = *p, .layout = *layout
+        .rec = rec, .gpu = gpu, .ops = ops, .plan = plan, .problem = *p, .layout = *layout
     };
     int64_t row = p->head_dim * (int64_t)cg_dtype_size(p->kv_dtype), n_blocks = p->max_seqs;
     size_t n_table = 0, seqs = (size_t)p->max_seqs;
@@ -52,24 +52,24 @@ int case_device_create(checker *c, cg_gpu *gpu, const cg_attention_ops *ops, voi
         n_table = seqs * (size_t)view->table_stride;
         n_blocks = (int64_t)n_table + 1;
     }
-    view->token_stride = layout->token_major ? row * p->n_kv_heads : row;
-    view->head_stride = layout->token_major ? row : row * view->block_tokens;
+    view->token_stride = layout->kv_layout == CG_KV_NHD ? row * p->n_kv_heads : row;
+    view->head_stride = layout->kv_layout == CG_KV_NHD ? row : row * view->block_tokens;
     view->block_stride = row * p->n_kv_heads * view->block_tokens;
-    d.q_stride = padded(c, row_bytes(&d));
-    d.out_stride = padded(c, row_bytes(&d));
-    if (gpu_block_create(c, gpu, (size_t)(view->block_stride * n_blocks), &d.k) &&
-        gpu_block_create(c, gpu, (size_t)(view->block_stride * n_blocks), &d.v) &&
-        gpu_block_create(c, gpu, n_table * sizeof(int32_t), &d.table) &&
-        gpu_block_create(c, gpu, (size_t)(d.q_stride * p->max_tokens), &d.q) &&
-        gpu_block_create(c, gpu, (size_t)(d.out_stride * p->max_tokens), &d.out) &&
-        gpu_block_create(c, gpu, (seqs + 1) * sizeof(int32_t), &d.q_start) &&
-        gpu_block_create(c, gpu, seqs * sizeof(int32_t), &d.slot) &&
-        gpu_block_create(c, gpu, seqs * sizeof(int32_t), &d.kv_len))
-        (void)gpu_block_create(c, gpu, ops->workspace_size(plan), &d.workspace);
+    d.q_stride = padded(rec, row_bytes(&d));
+    d.out_stride = padded(rec, row_bytes(&d));
+    if (gpu_block_create(rec, gpu, (size_t)(view->block_stride * n_blocks), &d.k) &&
+        gpu_block_create(rec, gpu, (size_t)(view->block_stride * n_blocks), &d.v) &&
+        gpu_block_create(rec, gpu, n_table * sizeof(int32_t), &d.table) &&
+        gpu_block_create(rec, gpu, (size_t)(d.q_stride * p->max_tokens), &d.q) &&
+        gpu_block_create(rec, gpu, (size_t)(d.out_stride * p->max_tokens), &d.out) &&
+        gpu_block_create(rec, gpu, (seqs + 1) * sizeof(int32_t), &d.q_start) &&
+        gpu_block_create(rec, gpu, seqs * sizeof(int32_t), &d.slot) &&
+        gpu_block_create(rec, gpu, seqs * sizeof(int32_t), &d.kv_len))
+        (void)gpu_block_create(rec, gpu, ops->workspace_size(plan), &d.workspace);
     d.k_image = malloc(d.k.bytes + 1);
     d.v_image = malloc(d.v.bytes + 1);
     d.table_image = malloc(n_table * sizeof(int32_t) + 1);
-    if (c->lost || !d.k_image || !d.v_image || !d.table_image) {
+    if (rec->gpu_lost || !d.k_image || !d.v_image || !d.table_image) {
         case_device_destroy(&d);
         return 0;
     }
@@ -101,17 +101,17 @@ static void store_head(char *at, const float *from, int32_t n, cg_dtype t)
 void case_device_load(case_device *d, const attention_case *ac)
 {
     const cg_attention_problem *p = &d->problem;
-    cg_kv_view host = d->view; /* over the images */
+    cg_kv_view host = d->view; /* of the host copies */
 
     memset(d->k_image, 0xff, d->k.bytes);
     memset(d->v_image, 0xff, d->v.bytes);
     if (d->layout.page) {
         int32_t n_pages = (int32_t)(d->table.bytes / sizeof(int32_t));
 
-        /* what a table says of tokens that are not there must not be looked at */
-        attention_case_table(d->c, ac, d->view.block_tokens, n_pages,
-                             random_in(d->c, 0, 1) ? n_pages : garbage(d->c), d->view.table_stride,
-                             d->table_image);
+        /* table entries without valid tokens must not be read */
+        attention_case_table(d->rec, ac, d->view.block_tokens, n_pages,
+                             random_in(d->rec, 0, 1) ? n_pages : garbage(d->rec),
+                             d->view.table_stride, d->table_image);
         gpu_block_load(&d->table, d->table_image, d->table.bytes);
         host.page_table = d->table_image;
     }
@@ -138,8 +138,8 @@ void case_device_set_rows(case_device *d, const attention_case *ac, const int32_
     char *q;
 
     for (int32_t i = 0; i < p->max_seqs; i++) {
-        slot[i] = garbage(d->c);
-        kv_len[i] = garbage(d->c);
+        slot[i] = garbage(d->rec);
+        kv_len[i] = garbage(d->rec);
     }
     for (int32_t i = 0; i < ac->n_seqs; i++) {
         int32_t n = ac->q_start[i + 1] - ac->q_start[i], a = from ? from[i] : 0, b = to ? to[i] : n;
@@ -154,8 +154,8 @@ void case_device_set_rows(case_device *d, const attention_case *ac, const int32_
     for (int32_t i = ac->n_seqs; i < p->max_seqs; i++)
         q_start[i + 1] = rows;
     d->rows = rows;
-    d->n_tokens = largest ? p->max_tokens : random_in(d->c, rows ? rows : 1, p->max_tokens);
-    d->n_seqs = seqs = largest ? p->max_seqs : random_in(d->c, ac->n_seqs, p->max_seqs);
+    d->n_tokens = largest ? p->max_tokens : random_in(d->rec, rows ? rows : 1, p->max_tokens);
+    d->n_seqs = seqs = largest ? p->max_seqs : random_in(d->rec, ac->n_seqs, p->max_seqs);
     q = malloc((size_t)(d->q_stride * rows) + 1);
     if (!q)
         abort();
@@ -179,7 +179,7 @@ int case_device_enqueue(case_device *d)
     cg_error err = CG_ERROR_INIT;
     cg_status st;
 
-    if (d->c->lost)
+    if (d->rec->gpu_lost)
         return 0;
     st = d->ops->run(d->plan,
                      &(cg_attention_args) {
@@ -198,18 +198,18 @@ int case_device_enqueue(case_device *d)
                          .stream = cg_gpu_stream(d->gpu),
                      },
                      &err);
-    /* A problem does not tell strides: unusual ones may be refused when they are seen. */
-    if (st == CG_ERR_MISMATCH && d->layout.token_major) {
-        expect(d->c, err.msg[0] != '\0', "%s: run() refused the view without a text",
+    /* Strides are unknown at planning: run() may refuse NHD. */
+    if (st == CG_ERR_MISMATCH && d->layout.kv_layout == CG_KV_NHD) {
+        expect(d->rec, err.msg[0] != '\0', "%s: run() refused the view without a text",
                d->layout.name);
         return 0;
     }
-    return expect(d->c, st == CG_OK, "run() of up to %d rows of %d sequences failed (%d): %s",
+    return expect(d->rec, st == CG_OK, "run() of up to %d rows of %d sequences failed (%d): %s",
                   d->n_tokens, d->n_seqs, st, err.msg);
 }
 
-/* Rows between the last one and the bound are nobody's: a kernel may fill them. Behind the bound
- * and between rows nothing is written. */
+/* Kernels may write rows between the last one and the bound n_tokens, but nothing after the bound
+ * or between rows. */
 static int out_intact(const case_device *d, const char *out)
 {
     case_out o = { .data = (char *)(uintptr_t)out, .stride = d->out_stride, .n = d->n_tokens };
@@ -217,7 +217,7 @@ static int out_intact(const case_device *d, const char *out)
     for (size_t i = (size_t)(d->n_tokens * d->out_stride); i < d->out.bytes; i++)
         if ((unsigned char)out[i] != 0xff)
             return 0;
-    return case_out_gaps_intact(&o, row_bytes(d)) && gpu_block_guarded(&d->out);
+    return case_out_padding_intact(&o, row_bytes(d)) && gpu_block_guarded(&d->out);
 }
 
 void case_device_finish(case_device *d, case_out *ret_out)
@@ -225,24 +225,24 @@ void case_device_finish(case_device *d, case_out *ret_out)
     case_out o = { .stride = d->out_stride, .n = d->rows, .dtype = d->problem.dtype };
 
     *ret_out = o;
-    if (d->c->lost || !gpu_wait(d->c, d->gpu, "what run() queued"))
+    if (d->rec->gpu_lost || !gpu_wait(d->rec, d->gpu, "the work of run()"))
         return;
     o.data = guarded_alloc(d->out.bytes, 64);
     if (!o.data)
         abort();
     gpu_block_read(&d->out, o.data);
-    expect(d->c, out_intact(d, o.data), "run() wrote outside of the rows of out");
-    expect(d->c, gpu_block_guarded(&d->workspace),
+    expect(d->rec, out_intact(d, o.data), "run() wrote outside of the rows of out");
+    expect(d->rec, gpu_block_guarded(&d->workspace),
            "run() wrote outside of its %zu bytes of workspace", d->workspace.bytes);
-    expect(d->c,
+    expect(d->rec,
            gpu_block_holds(&d->k, d->k_image) && gpu_block_holds(&d->v, d->v_image) &&
                gpu_block_holds(&d->table, d->table_image),
            "run() wrote to keys, values or page table");
-    expect(d->c,
+    expect(d->rec,
            gpu_block_guarded(&d->q) && gpu_block_guarded(&d->q_start) &&
                gpu_block_guarded(&d->slot) && gpu_block_guarded(&d->kv_len),
            "run() wrote around q, q_start, slot or kv_len");
-    if (d->c->lost)
+    if (d->rec->gpu_lost)
         case_out_destroy(&o);
     *ret_out = o;
 }

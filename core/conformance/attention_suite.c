@@ -18,7 +18,7 @@ void attention_check_refusals(attention_suite *s, const cg_attention_problem *go
         { "a problem of 8 bytes", *good },
         { "no heads", *good },
         { "no key/value heads", *good },
-        { "heads that are not divided", *good },
+        { "key/value heads that do not divide the heads", *good },
         { "a head size of 0", *good },
         { "a negative head size", *good },
         { "an unknown element type", *good },
@@ -50,49 +50,53 @@ void attention_check_refusals(attention_suite *s, const cg_attention_problem *go
     bad[13].p.max_kv_len = 0;
     bad[14].p.scale = NAN;
     bad[15].p.block_tokens = -16;
-    checker_begin(&s->c, "nonsense is refused");
+    test_begin(&s->rec, "invalid problems are refused");
     for (size_t i = 0; i < n; i++) {
         cg_error err = CG_ERROR_INIT;
         void *plan = NULL;
 
-        expect_refused(&s->c, s->ops->supports(&s->watch.host, &bad[i].p, &err), &err, bad[i].what);
-        err = (cg_error)CG_ERROR_INIT;
-        expect_refused(&s->c, s->ops->plan(&s->watch.host, &bad[i].p, &plan, &err), &err,
+        expect_refused(&s->rec, s->ops->supports(&s->test_host.host, &bad[i].p, &err), &err,
                        bad[i].what);
-        expect(&s->c, plan == NULL, "%s: a plan was handed out", bad[i].what);
+        err = (cg_error)CG_ERROR_INIT;
+        expect_refused(&s->rec, s->ops->plan(&s->test_host.host, &bad[i].p, &plan, &err), &err,
+                       bad[i].what);
+        expect(&s->rec, plan == NULL, "%s: *ret_plan was set", bad[i].what);
     }
-    expect(&s->c, s->ops->supports(&s->watch.host, &bad[0].p, NULL) != CG_OK,
-           "refusal without an error record");
-    expect_clean(&s->c, &s->watch, "refusals");
-    checker_end(&s->c);
+    expect(&s->rec, s->ops->supports(&s->test_host.host, &bad[0].p, NULL) != CG_OK,
+           "supports() with a NULL error accepted %s", bad[0].what);
+    expect_all_freed(&s->rec, &s->test_host, "refusals");
+    test_end(&s->rec);
 }
 
-/* ---- life ---------------------------------------------------------------------------------- */
+/* ---- lifecycle ----------------------------------------------------------------------------------
+ */
 
-void attention_check_life(attention_suite *s, const cg_attention_problem *problem)
+void attention_check_lifecycle(attention_suite *s, const cg_attention_problem *problem)
 {
     void *plans[20] = { NULL };
 
-    checker_begin(&s->c, "plans are made and destroyed");
+    test_begin(&s->rec, "plans are created and destroyed");
     s->ops->destroy(NULL);
+    expect_all_freed(&s->rec, &s->test_host, "destroy(NULL)");
     for (size_t i = 0; i < sizeof plans / sizeof *plans; i++) {
         cg_error err = CG_ERROR_INIT;
 
-        if (expect(&s->c, s->ops->plan(&s->watch.host, problem, &plans[i], &err) == CG_OK,
+        if (expect(&s->rec, s->ops->plan(&s->test_host.host, problem, &plans[i], &err) == CG_OK,
                    "plan() of a head size of %d failed: %s", problem->head_dim, err.msg)) {
-            expect(&s->c, plans[i] != NULL, "plan() succeeded but gave NULL");
+            expect(&s->rec, plans[i] != NULL, "plan() succeeded but gave NULL");
             (void)s->ops->workspace_size(plans[i]);
         }
     }
     for (size_t i = 0; i < sizeof plans / sizeof *plans; i++)
         s->ops->destroy(plans[i]);
-    expect_clean(&s->c, &s->watch, "20 plans");
-    checker_end(&s->c);
+    expect_all_freed(&s->rec, &s->test_host, "20 plans");
+    test_end(&s->rec);
 
-    checker_begin(&s->c, "a host of ABI 1.0");
+    test_begin(&s->rec, "a problem of ABI 1.0");
     {
         size_t bytes = offsetof(cg_attention_problem, kv_layout);
-        cg_attention_problem p = *problem, *old = malloc(bytes); /* sanitizers see its end */
+        cg_attention_problem p = *problem,
+                             *old = malloc(bytes); /* exact size: sanitizers detect reads past it */
         cg_error err = CG_ERROR_INIT;
         void *plan = NULL;
 
@@ -100,36 +104,36 @@ void attention_check_life(attention_suite *s, const cg_attention_problem *proble
             abort();
         p.struct_size = (uint32_t)bytes;
         memcpy(old, &p, bytes);
-        expect(&s->c, s->ops->plan(&s->watch.host, old, &plan, &err) == CG_OK,
+        expect(&s->rec, s->ops->plan(&s->test_host.host, old, &plan, &err) == CG_OK,
                "plan() of a problem of %zu bytes failed: %s", bytes, err.msg);
         free(old);
         s->ops->destroy(plan);
-        expect_clean(&s->c, &s->watch, "a plan");
+        expect_all_freed(&s->rec, &s->test_host, "a plan");
     }
-    checker_end(&s->c);
+    test_end(&s->rec);
 
-    checker_begin(&s->c, "plan() without memory");
+    test_begin(&s->rec, "plan() when out of memory");
     for (int32_t k = 0; k < 100; k++) {
         cg_error err = CG_ERROR_INIT;
         void *plan = NULL;
         cg_status st;
-        int met;
+        int injected;
 
-        atomic_store(&s->watch.until_failure, k);
-        st = s->ops->plan(&s->watch.host, problem, &plan, &err);
-        met = atomic_exchange(&s->watch.until_failure, -1) < 0;
-        if (!met) {
+        atomic_store(&s->test_host.until_failure, k);
+        st = s->ops->plan(&s->test_host.host, problem, &plan, &err);
+        injected = atomic_exchange(&s->test_host.until_failure, -1) < 0;
+        if (!injected) {
             s->ops->destroy(plan);
-            break; /* it needs k allocations */
+            break; /* plan() makes only k allocations */
         }
         if (st == CG_OK)
-            s->ops->destroy(plan); /* it could do without */
+            s->ops->destroy(plan); /* it does not need this allocation */
         else
-            expect(&s->c, st == CG_ERR_NOMEM && err.msg[0] && !plan,
+            expect(&s->rec, st == CG_ERR_NOMEM && err.msg[0] && !plan,
                    "allocation %d failed: status %d, text '%s'", k, st, err.msg);
-        expect_clean(&s->c, &s->watch, "plan() without memory");
+        expect_all_freed(&s->rec, &s->test_host, "a failed allocation");
     }
-    checker_end(&s->c);
+    test_end(&s->rec);
 }
 
 /* ---- values -------------------------------------------------------------------------------- */
@@ -143,7 +147,7 @@ static int32_t sequence_of(const attention_case *ac, int32_t row)
     return i;
 }
 
-/* One row and head; 0 at the first element that is wrong. */
+/* Compares one row and head; 0 if an element is wrong. */
 static int compare_head(attention_suite *s, const attention_case *ac, const case_out *o, int32_t t,
                         int32_t head, int loose, const char *where)
 {
@@ -153,32 +157,32 @@ static int compare_head(attention_suite *s, const attention_case *ac, const case
     double error = 0, size = 0;
 
     for (int32_t d = 0; d < p->head_dim; d++) {
-        double want = ac->out[at + (size_t)d], bound = ac->bound[at + (size_t)d];
+        double expected = ac->out[at + (size_t)d], bound = ac->bound[at + (size_t)d];
         double got = element_load(o->data + t * o->stride +
                                       (head * p->head_dim + d) * (int64_t)cg_dtype_size(o->dtype),
                                   o->dtype);
-        int ok = isnan(want)   ? isnan(got)
-                 : isinf(want) ? got == want || (loose && isnan(got))
-                               : fabs(got - want) <= bound || (loose && isnan(got));
+        int ok = isnan(expected)   ? isnan(got)
+                 : isinf(expected) ? got == expected || (loose && isnan(got))
+                                   : fabs(got - expected) <= bound || (loose && isnan(got));
 
         if (!ok)
-            return expect(&s->c, 0,
+            return expect(&s->rec, 0,
                           "%s, %s over %s, %d/%d heads of %d, window %d, up to %d rows of %d "
                           "sequences: row %d (of a sequence of %d rows and %d tokens), head %d, "
                           "element %d is %.9g, wanted %.9g +- %.1e",
                           where, cg_dtype_name(p->dtype), cg_dtype_name(p->kv_dtype), p->n_heads,
                           p->n_kv_heads, p->head_dim, p->window, p->max_tokens, p->max_seqs, t,
                           ac->q_start[sequence_of(ac, t) + 1] - ac->q_start[sequence_of(ac, t)],
-                          ac->kv_len[sequence_of(ac, t)], head, d, got, want, bound);
-        error += (got - want) * (got - want);
-        size += want * want;
+                          ac->kv_len[sequence_of(ac, t)], head, d, got, expected, bound);
+        error += (got - expected) * (got - expected);
+        size += expected * expected;
     }
     if (p->dtype == CG_F32 && p->kv_dtype == CG_F32)
-        return 1; /* bounded tightly enough */
+        return 1; /* the bound is tight enough */
     if (!(error <= largest_error * largest_error * size) && isfinite(error) && isfinite(size))
-        return expect(&s->c, 0,
+        return expect(&s->rec, 0,
                       "%s, %s over %s, %d/%d heads of %d: row %d, head %d has a relative "
-                      "error of %.1e, wanted %.0e at most",
+                      "error of %.1e, wanted at most %.0e",
                       where, cg_dtype_name(p->dtype), cg_dtype_name(p->kv_dtype), p->n_heads,
                       p->n_kv_heads, p->head_dim, t, head, sqrt(error / size), largest_error);
     return 1;
@@ -189,9 +193,9 @@ void attention_compare(attention_suite *s, const attention_case *ac, const case_
 {
     for (int32_t t = 0; t < o->n; t++)
         for (int32_t h = 0; h < ac->problem.n_heads; h++)
-            if (!compare_head(s, ac, o, t, h, loose && ac->poked[sequence_of(ac, t)], where))
+            if (!compare_head(s, ac, o, t, h, loose && ac->non_finite[sequence_of(ac, t)], where))
                 return;
-    expect(&s->c, 1, "%s", where);
+    expect(&s->rec, 1, "%s", where);
 }
 
 int attention_same_row(const attention_case *ac, const case_out *o, int32_t t, const case_out *all,
@@ -202,42 +206,44 @@ int attention_same_row(const attention_case *ac, const case_out *o, int32_t t, c
                       cg_dtype_size(o->dtype)) == 0;
 }
 
-/* ---- cuts ---------------------------------------------------------------------------------- */
+/* ---- splits ---------------------------------------------------------------------------------- */
 
-int attention_cut_next(checker *c, const attention_case *ac, attention_cut *cut)
+int attention_split_next(test_recorder *rec, const attention_case *ac, attention_split *split)
 {
-    attention_cut next = { .only = -1 };
+    attention_split next = { .only = -1 };
     int32_t left = 0;
 
     for (int32_t i = 0; i < ac->n_seqs; i++)
-        left += ac->q_start[i + 1] - ac->q_start[i] - cut->to[i];
+        left += ac->q_start[i + 1] - ac->q_start[i] - split->to[i];
     if (!left)
         return 0;
-    if (random_in(c, 0, 1))
-        next.only = random_in(c, 0, ac->n_seqs - 1);
+    if (random_in(rec, 0, 1))
+        next.only = random_in(rec, 0, ac->n_seqs - 1);
     for (int32_t i = 0; i < ac->n_seqs; i++) {
         int32_t n = ac->q_start[i + 1] - ac->q_start[i];
 
-        next.from[i] = next.to[i] = cut->to[i];
-        if ((next.only < 0 || next.only == i) && cut->to[i] < n)
-            next.to[i] = random_in(c, cut->to[i] + 1, n);
+        next.from[i] = next.to[i] = split->to[i];
+        if ((next.only < 0 || next.only == i) && split->to[i] < n)
+            next.to[i] = random_in(rec, split->to[i] + 1, n);
     }
-    *cut = next;
+    *split = next;
     return 1;
 }
 
-void attention_compare_cut(attention_suite *s, const attention_case *ac, const attention_cut *cut,
-                           const case_out *part, const case_out *all, const char *where)
+void attention_compare_split(attention_suite *s, const attention_case *ac,
+                             const attention_split *split, const case_out *part,
+                             const case_out *all, const char *where)
 {
     const cg_attention_problem *p = &ac->problem;
     int32_t row = 0;
 
     for (int32_t i = 0; i < ac->n_seqs; i++)
-        for (int32_t t = cut->from[i]; t < cut->to[i]; t++, row++)
-            expect(&s->c, attention_same_row(ac, part, row, all, ac->q_start[i] + t),
+        for (int32_t t = split->from[i]; t < split->to[i]; t++, row++)
+            expect(&s->rec, attention_same_row(ac, part, row, all, ac->q_start[i] + t),
                    "%s, %s, %d/%d heads of %d, window %d: row %d of sequence %d (%d cached tokens) "
                    "has other bits when %d of %d rows are computed%s",
                    where, cg_dtype_name(p->dtype), p->n_heads, p->n_kv_heads, p->head_dim,
-                   p->window, t, i, ac->kv_len[i], cut->to[i] - cut->from[i],
-                   ac->q_start[i + 1] - ac->q_start[i], cut->only >= 0 ? " alone" : "");
+                   p->window, t, i, ac->kv_len[i], split->to[i] - split->from[i],
+                   ac->q_start[i + 1] - ac->q_start[i],
+                   split->only >= 0 ? ", without other sequences" : "");
 }

@@ -1,49 +1,50 @@
 /* SPDX-License-Identifier: MIT */
-/** @file attention_suite.h  What the attention suites of CPU and CUDA share. */
+/** @file attention_suite.h  Checks and comparisons of both attention suites, CPU and CUDA. */
 #ifndef CG_CONFORMANCE_ATTENTION_SUITE_H
 #define CG_CONFORMANCE_ATTENTION_SUITE_H
 
 #include "attention_case.h"
 
 typedef struct attention_suite {
-    checker c;
-    watch_host watch;
+    test_recorder rec;
+    test_host test_host;
     const cg_attention_ops *ops;
     cg_gpu *gpu;        /* CUDA */
-    int32_t capability; /* of it, 10 * major + minor; CPU: 0 */
+    int32_t capability; /* compute capability, 10 * major + minor; CPU: 0 */
 } attention_suite;
 
-/** The checks on the device of options->gpu. */
+/** All checks on the CPU, or on s->gpu. */
 void attention_suite_cpu(attention_suite *s);
 void attention_suite_cuda(attention_suite *s);
 
-/** Check: problems that make no sense, each a change of `good`, are refused. */
+/** Checks that invalid problems, each a modification of `good`, are refused. */
 void attention_check_refusals(attention_suite *s, const cg_attention_problem *good);
-/** Checks: plans of `problem`, which is served, are made, destroyed, and made without memory. */
-void attention_check_life(attention_suite *s, const cg_attention_problem *problem);
+/** Checks creation and destruction of plans of a supported problem, also when out of memory. */
+void attention_check_lifecycle(attention_suite *s, const cg_attention_problem *problem);
 
 /**
- * Case: all rows against the truth, to its bound, NaN and infinities included; for 16-bit types
- * also the relative error of a row and head as a norm: 1e-2 in bf16, 2e-3 in f16.
+ * Compares all rows with the reference, within its bound, NaN and infinities included; for 16-bit
+ * types also the relative error of a row and head as a norm: at most 1e-2 in bf16, 2e-3 in f16.
  *
- * @param loose  a value that is not finite may make NaN of any row of its sequence in the call
+ * @param loose  a NaN or infinite value may make any row of its sequence in the call NaN
  */
 void attention_compare(attention_suite *s, const attention_case *ac, const case_out *o, int loose,
                        const char *where);
-/** Row t of `o` has the bits of row u of `all`. */
+/** True if row t of `o` has the bits of row u of `all`. */
 int attention_same_row(const attention_case *ac, const case_out *o, int32_t t, const case_out *all,
                        int32_t u);
 
-/** Rows of a case's sequences that are still to be computed: the rows from[i] .. to[i] are next. */
-typedef struct attention_cut {
+/** Rows [from[i], to[i]) of every sequence i: one of the calls that a case is split into. */
+typedef struct attention_split {
     int32_t from[CASE_MAX_SEQS], to[CASE_MAX_SEQS];
-    int32_t only; /* the one sequence that has rows, or -1 */
-} attention_cut;
+    int32_t only; /* the only sequence with rows, or -1 */
+} attention_split;
 
-/** The next random cut behind `cut` (all zero: the first); 0 if all rows were had. */
-int attention_cut_next(checker *c, const attention_case *ac, attention_cut *cut);
-/** Cases: `part`, rows of a cut, has the bits of those rows of `all`. */
-void attention_compare_cut(attention_suite *s, const attention_case *ac, const attention_cut *cut,
-                           const case_out *part, const case_out *all, const char *where);
+/** Advances to the next random rows; initially all zero with only = -1. 0 after the last row. */
+int attention_split_next(test_recorder *rec, const attention_case *ac, attention_split *split);
+/** Records for each row of `part`, the result of a split, whether it has the bits of `all`. */
+void attention_compare_split(attention_suite *s, const attention_case *ac,
+                             const attention_split *split, const case_out *part,
+                             const case_out *all, const char *where);
 
 #endif

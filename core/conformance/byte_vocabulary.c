@@ -24,7 +24,7 @@ static const char *token(const void *ctx, int32_t id, uint32_t *ret_len, int32_t
     return id < BYTE_ADDED ? &c->bytes[id] : added[id - BYTE_ADDED];
 }
 
-/* Index of the added token that text begins with, or -1. */
+/* Index of the added token at the start of the text, or -1. */
 static int32_t added_at(const char *text, uint32_t len)
 {
     for (int32_t i = 0; i < N_ADDED; i++) {
@@ -47,14 +47,14 @@ static cg_status encode(const void *ctx, const char *text, uint32_t len, int32_t
 
         bytes = special >= 0 ? (uint32_t)strlen(added[special]) : 1;
         if (n >= cap)
-            continue; /* counted all the same */
+            continue; /* count it */
         ret_ids[n] = special >= 0 ? BYTE_ADDED + special : (unsigned char)text[i];
         if (ret_ranges)
             ret_ranges[n] = (cg_range) { i, i + bytes };
     }
     *ret_n = n;
     if (n > cap)
-        return c->host->fail(err, CG_ERR_LIMIT, "a text of %d tokens, room for %d", n, cap);
+        return c->host->fail(err, CG_ERR_LIMIT, "text of %d tokens, wanted at most %d", n, cap);
     return CG_OK;
 }
 
@@ -80,7 +80,7 @@ static cg_status pretokenize(const void *ctx, const char *text, uint32_t len, ui
     }
     *ret_n = n;
     if (n > cap)
-        return c->host->fail(err, CG_ERR_LIMIT, "a text of %d pre-tokens, room for %d", n, cap);
+        return c->host->fail(err, CG_ERR_LIMIT, "text of %d pre-tokens, wanted at most %d", n, cap);
     return CG_OK;
 }
 

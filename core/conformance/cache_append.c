@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* New tokens: drawn, in memory of the device, stored. */
+/* Tokens to append: random ones, on the host and the device, and the calls that store them. */
 #include "cache_suite.h"
 
 #include <stdlib.h>
@@ -7,18 +7,18 @@
 
 #include "element.h"
 
-void cache_rows_draw(cache_suite *s, const int32_t *n, cache_rows *ret)
+void cache_rows_random(cache_suite *s, const int32_t *n, cache_rows *ret)
 {
     static const cg_dtype types[] = { CG_F32, CG_BF16, CG_F16 };
     int32_t left[CACHE_SLOTS], more = 1, align = s->gpu ? 16 : 1;
 
     ret->n = 0;
-    ret->dtype = s->gpu ? types[random_in(&s->c, 0, 2)] : CG_F32;
+    ret->dtype = s->gpu ? types[random_in(&s->rec, 0, 2)] : CG_F32;
     for (int i = 0; i < 2; i++) {
         size_t size = cg_dtype_size(ret->dtype);
 
         ret->stride[i] = (size_t)(CACHE_HEADS * s->dim) * size +
-                         (s->gpu ? (size_t)align : size) * (size_t)random_in(&s->c, 0, 5);
+                         (s->gpu ? (size_t)align : size) * (size_t)random_in(&s->rec, 0, 5);
         ret->data[i] = guarded_alloc(CACHE_MAX_ROWS * ret->stride[i], 64);
         if (!ret->data[i])
             abort();
@@ -29,8 +29,8 @@ void cache_rows_draw(cache_suite *s, const int32_t *n, cache_rows *ret)
         for (int32_t i = 0; i < CACHE_SLOTS && ret->n + 1 < CACHE_MAX_ROWS; i++) {
             if (left[i] == 0)
                 continue;
-            if (random_in(&s->c, 0, 9) == 0) {
-                ret->slot[ret->n] = -1; /* to be skipped; its keys and values are NaN */
+            if (random_in(&s->rec, 0, 9) == 0) {
+                ret->slot[ret->n] = -1; /* skipped; its keys and values are NaN */
                 ret->pos[ret->n] = 1 << 30;
                 ret->token[ret->n++] = 0;
             }
@@ -65,10 +65,10 @@ void cache_rows_free(cache_rows *r)
 int cache_device_rows_create(cache_suite *s, const cache_rows *r, int32_t n, cache_device_rows *ret)
 {
     *ret = (cache_device_rows) { .n = n };
-    return gpu_block_create(&s->c, s->gpu, (size_t)n * sizeof *r->slot, &ret->slot) &&
-           gpu_block_create(&s->c, s->gpu, (size_t)n * sizeof *r->pos, &ret->pos) &&
-           gpu_block_create(&s->c, s->gpu, (size_t)n * r->stride[0], &ret->data[0]) &&
-           gpu_block_create(&s->c, s->gpu, (size_t)n * r->stride[1], &ret->data[1]);
+    return gpu_block_create(&s->rec, s->gpu, (size_t)n * sizeof *r->slot, &ret->slot) &&
+           gpu_block_create(&s->rec, s->gpu, (size_t)n * sizeof *r->pos, &ret->pos) &&
+           gpu_block_create(&s->rec, s->gpu, (size_t)n * r->stride[0], &ret->data[0]) &&
+           gpu_block_create(&s->rec, s->gpu, (size_t)n * r->stride[1], &ret->data[1]);
 }
 
 void cache_device_rows_load(cache_device_rows *d, const cache_rows *r)
@@ -110,11 +110,11 @@ void cache_append(cache_suite *s, int32_t layer, const cache_rows *r, const cach
     };
     cg_status st = s->ops->append(s->self, layer, &args, &err);
 
-    expect(&s->c, st == CG_OK, "append() of %s to layer %d failed (%d): %s",
+    expect(&s->rec, st == CG_OK, "append() of %s to layer %d failed (%d): %s",
            cg_dtype_name(r->dtype), layer, st, err.msg);
 }
 
-/* As a kernel of the host may, where the cache says so: store where the view says. */
+/* Stores at the addresses of the view, as kernels of the host may with CG_CACHE_STORE_BY_VIEW. */
 static void store_by_view(cache_suite *s, int32_t layer, const cache_rows *r)
 {
     size_t size = cg_dtype_size(r->dtype), row = cache_row_bytes(s);
@@ -124,10 +124,10 @@ static void store_by_view(cache_suite *s, int32_t layer, const cache_rows *r)
 
     if (!data)
         abort();
-    if (expect(&s->c, s->ops->view(s->self, layer, &v, &err) == CG_OK, "view() failed: %s",
+    if (expect(&s->rec, s->ops->view(s->self, layer, &v, &err) == CG_OK, "view() failed: %s",
                err.msg))
         v.page_table = cache_host_table(s, &v);
-    for (int32_t i = 0; i < r->n && v.k && !s->c.lost; i++)
+    for (int32_t i = 0; i < r->n && v.k && !s->rec.gpu_lost; i++)
         for (int32_t j = 0; j < 2 * CACHE_HEADS && r->slot[i] >= 0; j++) {
             int32_t head = j / 2, value = j % 2;
             const char *from =
@@ -136,12 +136,12 @@ static void store_by_view(cache_suite *s, int32_t layer, const cache_rows *r)
             for (int32_t d = 0; d < s->dim; d++)
                 element_store(data + (size_t)d * cg_dtype_size(s->dtype), s->dtype,
                               element_load(from + (size_t)d * size, r->dtype));
-            gpu_ok(&s->c,
+            gpu_ok(&s->rec,
                    cg_gpu_write(s->gpu,
                                 (char *)(value ? v.v : v.k) +
                                     cg_kv_offset(&v, r->slot[i], head, r->pos[i]),
                                 data, row, &err),
-                   &err, "storing by the view");
+                   &err, "a store by view");
         }
     free(data);
 }
@@ -149,22 +149,22 @@ static void store_by_view(cache_suite *s, int32_t layer, const cache_rows *r)
 void cache_append_all(cache_suite *s, const int32_t *n)
 {
     int by_view = s->gpu && CG_HAS_SIZE(s->ops, flags) &&
-                  (s->ops->flags & CG_CACHE_STORE_BY_VIEW) && random_in(&s->c, 0, 7) == 0;
+                  (s->ops->flags & CG_CACHE_STORE_BY_VIEW) && random_in(&s->rec, 0, 7) == 0;
     cache_device_rows d = { .n = 0 };
     cache_rows r;
 
-    cache_rows_draw(s, n, &r);
-    for (int32_t layer = 0; layer < CACHE_LAYERS && !s->c.lost; layer++) {
+    cache_rows_random(s, n, &r);
+    for (int32_t layer = 0; layer < CACHE_LAYERS && !s->rec.gpu_lost; layer++) {
         cache_rows_fill(s, &r, layer);
         if (by_view) {
             store_by_view(s, layer, &r);
         } else if (!s->gpu) {
             cache_append(s, layer, &r, NULL);
-        } else if (cache_device_rows_create(s, &r, r.n + random_in(&s->c, 1, 9), &d)) {
+        } else if (cache_device_rows_create(s, &r, r.n + random_in(&s->rec, 1, 9), &d)) {
             cache_device_rows_load(&d, &r);
             cache_append(s, layer, &r, &d);
-            if (gpu_wait(&s->c, s->gpu, "what append() queued"))
-                expect(&s->c, device_rows_guarded(&d), "append() wrote around its arguments");
+            if (gpu_wait(&s->rec, s->gpu, "the work of append()"))
+                expect(&s->rec, device_rows_guarded(&d), "append() wrote outside of its arguments");
         }
         cache_device_rows_destroy(&d);
     }
@@ -177,8 +177,8 @@ int cache_reserve(cache_suite *s, int32_t slot, int32_t len)
     cg_status st = s->ops->reserve(s->self, slot, len, &err);
 
     if (st != CG_OK) {
-        expect(&s->c, cache_is_nomem(s, st) && err.msg[0], "reserve(%d, %d): status %d, text '%s'",
-               slot, len, st, err.msg);
+        expect(&s->rec, cache_is_nomem(s, st) && err.msg[0],
+               "reserve(%d, %d): status %d, text '%s'", slot, len, st, err.msg);
         return 0;
     }
     if (len > s->room[slot])

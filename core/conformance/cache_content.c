@@ -26,13 +26,12 @@ size_t cache_row_bytes(const cache_suite *s)
     return (size_t)s->dim * cg_dtype_size(s->dtype);
 }
 
-/* The lowest bits of a token's number are the type in which it is appended. */
 cg_dtype cache_source_type(uint32_t token)
 {
     return (cg_dtype)(token & 3);
 }
 
-/* What a token brings: 24 significant bits, so that 16-bit types must round. */
+/* 24 significant bits: 16-bit types must round. */
 float cache_element(const cache_suite *s, uint32_t token, int32_t layer, int32_t head, int32_t d,
                     int32_t value)
 {
@@ -61,9 +60,9 @@ int cache_create(cache_suite *s, const cg_cache_config *config)
 
     cache_model_clear(s);
     s->self = NULL;
-    st = s->ops->create(&s->watch.host, config, &s->self, &err);
-    return expect(&s->c, st == CG_OK, "create() failed (%d): %s", st, err.msg) &&
-           expect(&s->c, s->self != NULL, "create() succeeded but gave NULL");
+    st = s->ops->create(&s->test_host.host, config, &s->self, &err);
+    return expect(&s->rec, st == CG_OK, "create() failed (%d): %s", st, err.msg) &&
+           expect(&s->rec, s->self != NULL, "create() succeeded but gave NULL");
 }
 
 int cache_is_nomem(const cache_suite *s, cg_status st)
@@ -73,7 +72,7 @@ int cache_is_nomem(const cache_suite *s, cg_status st)
 
 /* ---- views --------------------------------------------------------------------------------- */
 
-static int same_places(const cg_kv_view *a, const cg_kv_view *b)
+static int same_addresses(const cg_kv_view *a, const cg_kv_view *b)
 {
     return a->k == b->k && a->v == b->v && a->page_table == b->page_table &&
            a->block_tokens == b->block_tokens && a->table_stride == b->table_stride &&
@@ -86,29 +85,29 @@ static int check_view(cache_suite *s, int32_t layer, const cg_kv_view *v)
     const cg_kv_view *old = &s->view[layer];
     int64_t row = (int64_t)cache_row_bytes(s), size = cg_dtype_size(s->dtype);
 
-    expect(&s->c,
+    expect(&s->rec,
            v->struct_size >= offsetof(cg_kv_view, generation) + sizeof v->generation &&
                v->device == (s->gpu ? CG_DEVICE_CUDA : CG_DEVICE_CPU) && v->dtype == s->dtype &&
                v->n_slots == CACHE_SLOTS && v->n_kv_heads == CACHE_HEADS && v->head_dim == s->dim,
-           "view of layer %d: not the shape that was asked for", layer);
-    if (!expect(&s->c,
+           "view of layer %d: not the configured shape", layer);
+    if (!expect(&s->rec,
                 v->block_tokens >= 1 && v->k && v->v &&
                     (v->page_table != NULL) == (s->ops->paged != 0),
-                "view of layer %d: %d tokens a block, k %p, v %p, page table %p, but paged is %d",
+                "view of layer %d: %d tokens per block, k %p, v %p, page table %p, but paged is %d",
                 layer, v->block_tokens, v->k, v->v, (const void *)v->page_table, s->ops->paged))
         return 0;
-    expect(&s->c,
+    expect(&s->rec,
            (v->token_stride >= row || v->token_stride <= -row) &&
                (v->head_stride >= row || v->head_stride <= -row) && v->token_stride % size == 0 &&
                v->head_stride % size == 0 && v->block_stride % size == 0,
            "view of layer %d: strides %lld, %lld, %lld", layer, (long long)v->block_stride,
            (long long)v->head_stride, (long long)v->token_stride);
     if (CG_HAS_SIZE(s->ops, block_tokens) && s->ops->block_tokens)
-        expect(&s->c, v->block_tokens == s->ops->block_tokens,
-               "view of layer %d: %d tokens a block, but %d were announced", layer, v->block_tokens,
-               s->ops->block_tokens);
+        expect(&s->rec, v->block_tokens == s->ops->block_tokens,
+               "view of layer %d: %d tokens per block, but block_tokens of the plugin is %d", layer,
+               v->block_tokens, s->ops->block_tokens);
     if (old->struct_size && old->generation == v->generation)
-        expect(&s->c, same_places(old, v),
+        expect(&s->rec, same_addresses(old, v),
                "layer %d: a pointer or stride changed, but generation %llu did not", layer,
                (unsigned long long)v->generation);
     s->view[layer] = *v;
@@ -129,15 +128,15 @@ const int32_t *cache_host_table(cache_suite *s, const cg_kv_view *v)
             abort();
         s->table_entries = n;
     }
-    return gpu_ok(&s->c, cg_gpu_read(s->gpu, s->table, v->page_table, n * sizeof *s->table, &err),
-                  &err, "reading the page table")
+    return gpu_ok(&s->rec, cg_gpu_read(s->gpu, s->table, v->page_table, n * sizeof *s->table, &err),
+                  &err, "a read of the page table")
                ? s->table
                : NULL;
 }
 
 /*
- * Keys (0) or values (1) of the first n tokens of a block: where head h and token t of it lie is
- * ret + h * head_stride + t * token_stride. NULL if that failed.
+ * Returns keys (0) or values (1) of the first n tokens of a block in host memory; head h and token
+ * t are at ret + h * head_stride + t * token_stride. NULL on failure.
  */
 static const char *host_block(cache_suite *s, const cg_kv_view *v, int32_t values, int64_t block,
                               int32_t n)
@@ -159,13 +158,13 @@ static const char *host_block(cache_suite *s, const cg_kv_view *v, int32_t value
                 abort();
         }
     }
-    return gpu_ok(&s->c, cg_gpu_read(s->gpu, s->copy[values], base + lo, (size_t)(hi - lo), &err),
-                  &err, "reading keys and values")
+    return gpu_ok(&s->rec, cg_gpu_read(s->gpu, s->copy[values], base + lo, (size_t)(hi - lo), &err),
+                  &err, "a read of keys and values")
                ? s->copy[values] - lo
                : NULL;
 }
 
-/* Tokens [from, from + n) of a slot, which lie in one block. */
+/* Compares tokens [from, from + n) of a slot, all in one block, with the model. */
 static int check_block(cache_suite *s, const cg_kv_view *v, int32_t layer, int32_t slot,
                        int64_t block, int32_t from, int32_t n, const char *after)
 {
@@ -179,19 +178,20 @@ static int check_block(cache_suite *s, const cg_kv_view *v, int32_t layer, int32
         for (int32_t t = 0; t < n; t++)
             for (int32_t head = 0; head < CACHE_HEADS; head++)
                 for (int32_t d = 0; d < s->dim; d++) {
-                    float want = element_round(
+                    float expected = element_round(
                         cache_element(s, s->token[slot][from + t], layer, head, d, value),
                         s->dtype);
                     float got = element_load(
                         data + head * v->head_stride + t * v->token_stride + d * size, s->dtype);
 
-                    if (got != want)
-                        return expect(&s->c, 0,
-                                      "after %s: layer %d, slot %d, head %d, token %d of %d (given "
-                                      "as %s), element %d of the %s is %.9g, stored was %.9g",
-                                      after, layer, slot, head, from + t, s->valid[slot],
-                                      cg_dtype_name(cache_source_type(s->token[slot][from + t])), d,
-                                      value ? "values" : "keys", (double)got, (double)want);
+                    if (got != expected)
+                        return expect(
+                            &s->rec, 0,
+                            "after %s: layer %d, slot %d, head %d, token %d of %d (appended "
+                            "as %s), element %d of the %s is %.9g, stored was %.9g",
+                            after, layer, slot, head, from + t, s->valid[slot],
+                            cg_dtype_name(cache_source_type(s->token[slot][from + t])), d,
+                            value ? "values" : "keys", (double)got, (double)expected);
                 }
     }
     return 1;
@@ -200,7 +200,7 @@ static int check_block(cache_suite *s, const cg_kv_view *v, int32_t layer, int32
 static int check_slot(cache_suite *s, const cg_kv_view *v, const int32_t *table, int32_t layer,
                       int32_t slot, const char *after)
 {
-    if (!table && !expect(&s->c, s->room[slot] <= v->block_tokens,
+    if (!table && !expect(&s->rec, s->room[slot] <= v->block_tokens,
                           "slot %d has room for %d tokens in blocks of %d", slot, s->room[slot],
                           v->block_tokens))
         return 0;
@@ -208,7 +208,7 @@ static int check_slot(cache_suite *s, const cg_kv_view *v, const int32_t *table,
         int64_t block = table ? table[slot * v->table_stride + pos / v->block_tokens] : slot;
         int32_t n = s->valid[slot] - pos;
 
-        if (!expect(&s->c, block >= 0, "after %s: token %d of slot %d lies in page %lld", after,
+        if (!expect(&s->rec, block >= 0, "after %s: token %d of slot %d is in page %lld", after,
                     pos, slot, (long long)block))
             return 0;
         if (n > 0 && !check_block(s, v, layer, slot, block, pos,
@@ -225,18 +225,18 @@ int cache_check_content(cache_suite *s, const char *after)
         const int32_t *table;
         cg_kv_view v = { 0 };
 
-        if (!expect(&s->c, s->ops->view(s->self, layer, &v, &err) == CG_OK,
+        if (!expect(&s->rec, s->ops->view(s->self, layer, &v, &err) == CG_OK,
                     "view() of layer %d failed: %s", layer, err.msg) ||
             !check_view(s, layer, &v))
             return 0;
         table = cache_host_table(s, &v);
-        if (s->c.lost)
+        if (s->rec.gpu_lost)
             return 0;
         for (int32_t slot = 0; slot < CACHE_SLOTS; slot++)
             if (!check_slot(s, &v, table, layer, slot, after))
                 return 0;
     }
-    return expect(&s->c, 1, "%s", after);
+    return expect(&s->rec, 1, "%s", after);
 }
 
 void cache_check_stats(cache_suite *s, const cg_cache_config *config, const char *after)
@@ -247,18 +247,19 @@ void cache_check_stats(cache_suite *s, const cg_cache_config *config, const char
     s->ops->stats(s->self, &st);
     for (int32_t i = 0; i < CACHE_SLOTS; i++)
         used += s->room[i];
-    expect(&s->c,
+    expect(&s->rec,
            st.bytes_used >= 0 && st.bytes_used <= st.bytes_allocated && st.blocks_shared >= 0 &&
                st.grown >= 0,
            "after %s: %lld of %lld bytes used, %lld blocks shared, grown %lld times", after,
            (long long)st.bytes_used, (long long)st.bytes_allocated, (long long)st.blocks_shared,
            (long long)st.grown);
-    expect(&s->c, (used > 0) == (st.bytes_used > 0),
+    expect(&s->rec, (used > 0) == (st.bytes_used > 0),
            "after %s: %d tokens are reserved, but %lld bytes are used", after, used,
            (long long)st.bytes_used);
-    expect(&s->c, s->shares || st.blocks_shared == 0,
-           "after %s: %lld blocks shared, but nothing was", after, (long long)st.blocks_shared);
-    expect(&s->c, !config->max_bytes || st.bytes_allocated <= config->max_bytes,
-           "after %s: %lld bytes allocated, the bound is %lld", after,
+    expect(&s->rec, s->shares || st.blocks_shared == 0,
+           "after %s: %lld blocks shared, wanted 0: no prefix was shared", after,
+           (long long)st.blocks_shared);
+    expect(&s->rec, !config->max_bytes || st.bytes_allocated <= config->max_bytes,
+           "after %s: %lld bytes allocated, wanted at most %lld", after,
            (long long)st.bytes_allocated, (long long)config->max_bytes);
 }

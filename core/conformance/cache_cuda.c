@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* What only caches on a GPU are asked for. */
+/* Checks for caches on a GPU. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "cache_suite.h"
 
-/* append() captured once and replayed for other tokens. */
 void cache_check_captured_append(cache_suite *s)
 {
     cg_cache_config config = cache_config(s);
@@ -15,22 +14,22 @@ void cache_check_captured_append(cache_suite *s)
     cache_device_rows d;
     cache_rows r;
 
-    checker_begin(&s->c, "append() captured once, replayed for other tokens");
+    test_begin(&s->rec, "append() captured once, then replayed");
     if (cache_create(s, &config)) {
         for (int32_t i = 0; i < CACHE_SLOTS; i++)
             (void)cache_reserve(s, i, CACHE_MAX_LEN);
-        cache_rows_draw(s, some, &r);
+        cache_rows_random(s, some, &r);
         if (cache_device_rows_create(s, &r, CACHE_MAX_ROWS, &d) &&
-            gpu_ok(&s->c, cg_gpu_capture_begin(s->gpu, &err), &err, "a capture")) {
+            gpu_ok(&s->rec, cg_gpu_capture_begin(s->gpu, &err), &err, "a capture")) {
             cache_append(s, 1, &r, &d);
-            expect(&s->c, cg_gpu_capture_end(s->gpu, &graph, &err) == CG_OK,
+            expect(&s->rec, cg_gpu_capture_end(s->gpu, &graph, &err) == CG_OK,
                    "append() cannot be captured: %s", err.msg);
         }
-        for (int i = 0; graph && i < 3 && !s->c.lost; i++) {
+        for (int i = 0; graph && i < 3 && !s->rec.gpu_lost; i++) {
             cache_rows next = r;
 
-            if (i > 0) { /* other tokens, of the type and in the memory that were captured */
-                cache_rows_draw(s, some, &next);
+            if (i > 0) { /* other tokens, with the type and the memory of the captured call */
+                cache_rows_random(s, some, &next);
                 cache_rows_free(&next);
                 next.dtype = r.dtype;
                 for (int32_t k = 0; k < next.n; k++)
@@ -43,13 +42,14 @@ void cache_check_captured_append(cache_suite *s)
             }
             cache_rows_fill(s, &next, 1);
             cache_device_rows_load(&d, &next);
-            if (gpu_ok(&s->c, cg_gpu_replay(s->gpu, graph, &err), &err, "a replay"))
-                (void)gpu_wait(&s->c, s->gpu, "what append() queued");
-            for (int32_t layer = 0; layer < CACHE_LAYERS; layer += 2) { /* the others as ever */
+            if (gpu_ok(&s->rec, cg_gpu_replay(s->gpu, graph, &err), &err, "a replay"))
+                (void)gpu_wait(&s->rec, s->gpu, "the work of append()");
+            for (int32_t layer = 0; layer < CACHE_LAYERS;
+                 layer += 2) { /* the other layers without a graph */
                 cache_rows_fill(s, &next, layer);
                 cache_device_rows_load(&d, &next);
                 cache_append(s, layer, &next, &d);
-                (void)gpu_wait(&s->c, s->gpu, "what append() queued");
+                (void)gpu_wait(&s->rec, s->gpu, "the work of append()");
             }
             cache_check_content(s, "a replay");
         }
@@ -58,7 +58,7 @@ void cache_check_captured_append(cache_suite *s)
         cache_rows_free(&r);
     }
     s->ops->destroy(s->self);
-    checker_end(&s->c);
+    test_end(&s->rec);
 }
 
 static int64_t free_memory(const cache_suite *s)
@@ -70,8 +70,8 @@ static int64_t free_memory(const cache_suite *s)
 }
 
 /*
- * A cache of hundreds of MiB, as in use: what it may take, what it takes, what it gives back.
- * Memory of a GPU comes in steps of some MiB.
+ * Compares the GPU's free memory with the bound and the stats of a cache of hundreds of MiB. GPU
+ * memory is allocated in steps of some MiB, hence the slack.
  */
 void cache_check_device_memory(cache_suite *s)
 {
@@ -83,45 +83,47 @@ void cache_check_device_memory(cache_suite *s)
     config.n_kv_heads = 8;
     config.head_dim = 128;
     config.max_len = LARGE_LEN;
-    checker_begin(&s->c, "a large cache keeps to its bound and gives memory back");
-    for (int32_t round = 0; round < 12 && !s->c.lost; round++) {
+    test_begin(&s->rec, "GPU memory is within the bound and freed");
+    for (int32_t round = 0; round < 12 && !s->rec.gpu_lost; round++) {
         cg_error err = CG_ERROR_INIT;
         void *self = NULL;
         cg_status st;
 
         if (round == 2)
             before = free_memory(s);
-        config.max_bytes = round % 3 ? token * random_in(&s->c, 2000, LARGE_SLOTS * LARGE_LEN) : 0;
-        st = s->ops->create(&s->watch.host, &config, &self, &err);
+        config.max_bytes =
+            round % 3 ? token * random_in(&s->rec, 2000, LARGE_SLOTS * LARGE_LEN) : 0;
+        st = s->ops->create(&s->test_host.host, &config, &self, &err);
         if (st != CG_OK) {
-            expect(&s->c, cache_is_nomem(s, st) && err.msg[0],
-                   "create() within %lld bytes: status %d, text '%s'", (long long)config.max_bytes,
-                   st, err.msg);
+            expect(&s->rec, cache_is_nomem(s, st) && err.msg[0],
+                   "create() with a bound of %lld bytes: status %d, text '%s'",
+                   (long long)config.max_bytes, st, err.msg);
             continue;
         }
         for (int32_t i = 0; i < 24; i++) {
             cg_cache_stats stats = { CG_SIZED(cg_cache_stats) };
             int32_t slot = i % LARGE_SLOTS;
 
-            if (random_in(&s->c, 0, 4) == 0)
+            if (random_in(&s->rec, 0, 4) == 0)
                 s->ops->release(self, slot);
-            st = s->ops->reserve(self, slot, random_in(&s->c, 1, LARGE_LEN), &err);
-            expect(&s->c, st == CG_OK || (cache_is_nomem(s, st) && config.max_bytes && err.msg[0]),
-                   "reserve() within %lld bytes: status %d, text '%s'", (long long)config.max_bytes,
-                   st, err.msg);
+            st = s->ops->reserve(self, slot, random_in(&s->rec, 1, LARGE_LEN), &err);
+            expect(&s->rec,
+                   st == CG_OK || (cache_is_nomem(s, st) && config.max_bytes && err.msg[0]),
+                   "reserve() with a bound of %lld bytes: status %d, text '%s'",
+                   (long long)config.max_bytes, st, err.msg);
             s->ops->stats(self, &stats);
-            expect(&s->c, !config.max_bytes || stats.bytes_allocated <= config.max_bytes,
-                   "%lld bytes allocated, the bound is %lld", (long long)stats.bytes_allocated,
+            expect(&s->rec, !config.max_bytes || stats.bytes_allocated <= config.max_bytes,
+                   "%lld bytes allocated, wanted at most %lld", (long long)stats.bytes_allocated,
                    (long long)config.max_bytes);
-            expect(&s->c, !before || before - free_memory(s) <= stats.bytes_allocated + SLACK,
-                   "%lld bytes of the GPU are taken, but the cache says %lld",
+            expect(&s->rec, !before || before - free_memory(s) <= stats.bytes_allocated + SLACK,
+                   "%lld bytes of the GPU are used, but bytes_allocated is %lld",
                    (long long)(before - free_memory(s)), (long long)stats.bytes_allocated);
         }
         s->ops->destroy(self);
-        (void)gpu_wait(&s->c, s->gpu, "destroy()");
-        expect(&s->c, !before || before - free_memory(s) <= SLACK,
-               "%lld bytes of the GPU were not given back", (long long)(before - free_memory(s)));
+        (void)gpu_wait(&s->rec, s->gpu, "destroy()");
+        expect(&s->rec, !before || before - free_memory(s) <= SLACK,
+               "%lld bytes of the GPU were not freed", (long long)(before - free_memory(s)));
     }
-    expect_clean(&s->c, &s->watch, "destroy()");
-    checker_end(&s->c);
+    expect_all_freed(&s->rec, &s->test_host, "destroy()");
+    test_end(&s->rec);
 }

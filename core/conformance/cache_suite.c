@@ -10,7 +10,7 @@
 
 static int32_t random_slot(cache_suite *s)
 {
-    return random_in(&s->c, 0, CACHE_SLOTS - 1);
+    return random_in(&s->rec, 0, CACHE_SLOTS - 1);
 }
 
 static void do_append(cache_suite *s)
@@ -18,13 +18,14 @@ static void do_append(cache_suite *s)
     int32_t n[CACHE_SLOTS] = { 0 };
 
     for (int32_t i = 0; i < CACHE_SLOTS; i++) {
-        int32_t want = random_in(&s->c, 0, 2) ? random_in(&s->c, 0, 3) : random_in(&s->c, 0, 40);
+        int32_t more =
+            random_in(&s->rec, 0, 2) ? random_in(&s->rec, 0, 3) : random_in(&s->rec, 0, 40);
 
-        if (want > CACHE_MAX_LEN - s->valid[i])
-            want = CACHE_MAX_LEN - s->valid[i];
-        if (s->valid[i] + want <= s->room[i] ||
-            (random_in(&s->c, 0, 1) && cache_reserve(s, i, s->valid[i] + want)))
-            n[i] = want;
+        if (more > CACHE_MAX_LEN - s->valid[i])
+            more = CACHE_MAX_LEN - s->valid[i];
+        if (s->valid[i] + more <= s->room[i] ||
+            (random_in(&s->rec, 0, 1) && cache_reserve(s, i, s->valid[i] + more)))
+            n[i] = more;
     }
     cache_append_all(s, n);
 }
@@ -37,12 +38,12 @@ static void do_share(cache_suite *s)
 
     if (dst == src)
         return;
-    len = random_in(&s->c, 0, s->valid[src]);
+    len = random_in(&s->rec, 0, s->valid[src]);
     s->ops->release(s->self, dst);
     s->valid[dst] = s->room[dst] = 0;
     st = s->ops->share_prefix(s->self, dst, src, len, &err);
     if (st != CG_OK) {
-        expect(&s->c, cache_is_nomem(s, st) && err.msg[0],
+        expect(&s->rec, cache_is_nomem(s, st) && err.msg[0],
                "share_prefix(%d, %d, %d): status %d, text '%s'", dst, src, len, st, err.msg);
         return;
     }
@@ -56,21 +57,21 @@ static const char *random_operation(cache_suite *s)
     int32_t slot = random_slot(s);
     cg_error err = CG_ERROR_INIT;
 
-    switch (random_in(&s->c, 0, 9)) {
+    switch (random_in(&s->rec, 0, 9)) {
     case 0:
     case 1:
-        (void)cache_reserve(s, slot, random_in(&s->c, 0, CACHE_MAX_LEN));
+        (void)cache_reserve(s, slot, random_in(&s->rec, 0, CACHE_MAX_LEN));
         return "reserve";
     case 2:
         s->ops->release(s->self, slot);
         s->valid[slot] = s->room[slot] = 0;
         return "release";
     case 3: {
-        int32_t len = random_in(&s->c, 0, s->valid[slot]);
+        int32_t len = random_in(&s->rec, 0, s->valid[slot]);
 
-        expect(&s->c, s->ops->truncate(s->self, slot, len, &err) == CG_OK,
+        expect(&s->rec, s->ops->truncate(s->self, slot, len, &err) == CG_OK,
                "truncate(%d, %d) failed: %s", slot, len, err.msg);
-        s->valid[slot] = s->room[slot] = len; /* what was behind may be gone */
+        s->valid[slot] = s->room[slot] = len; /* room after len may be gone */
         return "truncate";
     }
     case 4:
@@ -90,7 +91,7 @@ static void release_all(cache_suite *s, const cg_cache_config *config)
     memset(s->valid, 0, sizeof s->valid);
     memset(s->room, 0, sizeof s->room);
     s->shares = 0;
-    cache_check_stats(s, config, "all was released");
+    cache_check_stats(s, config, "the release of all slots");
 }
 
 /* ---- checks -------------------------------------------------------------------------------- */
@@ -124,20 +125,20 @@ static void check_refusals(cache_suite *s)
     bad[7].config.device = 77;
     bad[8].config.dtype = 99;
     bad[9].config.n_slots = -3;
-    checker_begin(&s->c, "nonsense is refused");
+    test_begin(&s->rec, "invalid configurations are refused");
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         cg_error err = CG_ERROR_INIT;
         void *self = NULL;
 
-        expect_refused(&s->c, s->ops->supports(&s->watch.host, &bad[i].config, &err), &err,
+        expect_refused(&s->rec, s->ops->supports(&s->test_host.host, &bad[i].config, &err), &err,
                        bad[i].what);
         err = (cg_error)CG_ERROR_INIT;
-        expect_refused(&s->c, s->ops->create(&s->watch.host, &bad[i].config, &self, &err), &err,
-                       bad[i].what);
-        expect(&s->c, self == NULL, "%s: a cache was handed out", bad[i].what);
+        expect_refused(&s->rec, s->ops->create(&s->test_host.host, &bad[i].config, &self, &err),
+                       &err, bad[i].what);
+        expect(&s->rec, self == NULL, "%s: *ret_self was set", bad[i].what);
     }
-    expect_clean(&s->c, &s->watch, "refusals");
-    checker_end(&s->c);
+    expect_all_freed(&s->rec, &s->test_host, "refusals");
+    test_end(&s->rec);
 }
 
 static void check_range(cache_suite *s)
@@ -148,45 +149,45 @@ static void check_range(cache_suite *s)
     cg_cache_config config = cache_config(s);
     int32_t some[CACHE_SLOTS] = { 20, 0, 33, 0, 0 };
 
-    checker_begin(&s->c, "what is out of range is refused");
+    test_begin(&s->rec, "arguments out of range are refused");
     if (cache_create(s, &config) && cache_reserve(s, 0, 20) && cache_reserve(s, 2, 33)) {
         cache_append_all(s, some);
         for (int32_t i = 0; i < 4; i++) {
             cg_error err = CG_ERROR_INIT;
             cg_kv_view view;
 
-            expect_refused(&s->c, s->ops->reserve(s->self, bad_slots[i], 1, &err), &err,
-                           "reserve() in no slot");
-            expect_refused(&s->c, s->ops->reserve(s->self, 0, bad_lens[i], &err), &err,
-                           "reserve() of no length");
-            expect_refused(&s->c, s->ops->truncate(s->self, bad_slots[i], 0, &err), &err,
-                           "truncate() of no slot");
-            expect_refused(&s->c, s->ops->truncate(s->self, 0, bad_lens[i], &err), &err,
-                           "truncate() to no length");
-            expect_refused(&s->c, s->ops->share_prefix(s->self, bad_slots[i], 0, 1, &err), &err,
-                           "share_prefix() with no slot");
-            expect_refused(&s->c, s->ops->share_prefix(s->self, 1, bad_slots[i], 1, &err), &err,
-                           "share_prefix() of no slot");
-            expect_refused(&s->c, s->ops->share_prefix(s->self, 1, 0, bad_lens[i], &err), &err,
-                           "share_prefix() of no length");
-            expect_refused(&s->c, s->ops->view(s->self, bad_layers[i], &view, &err), &err,
-                           "view() of no layer");
-            s->ops->release(s->self, bad_slots[i]); /* has no status: must do nothing */
+            expect_refused(&s->rec, s->ops->reserve(s->self, bad_slots[i], 1, &err), &err,
+                           "reserve() of an invalid slot");
+            expect_refused(&s->rec, s->ops->reserve(s->self, 0, bad_lens[i], &err), &err,
+                           "reserve() of an invalid length");
+            expect_refused(&s->rec, s->ops->truncate(s->self, bad_slots[i], 0, &err), &err,
+                           "truncate() of an invalid slot");
+            expect_refused(&s->rec, s->ops->truncate(s->self, 0, bad_lens[i], &err), &err,
+                           "truncate() to an invalid length");
+            expect_refused(&s->rec, s->ops->share_prefix(s->self, bad_slots[i], 0, 1, &err), &err,
+                           "share_prefix() to an invalid slot");
+            expect_refused(&s->rec, s->ops->share_prefix(s->self, 1, bad_slots[i], 1, &err), &err,
+                           "share_prefix() of an invalid slot");
+            expect_refused(&s->rec, s->ops->share_prefix(s->self, 1, 0, bad_lens[i], &err), &err,
+                           "share_prefix() of an invalid length");
+            expect_refused(&s->rec, s->ops->view(s->self, bad_layers[i], &view, &err), &err,
+                           "view() of an invalid layer");
+            s->ops->release(s->self, bad_slots[i]); /* returns no status: must do nothing */
         }
         cache_check_content(s, "refusals");
         cache_check_stats(s, &config, "refusals");
     }
     s->ops->destroy(s->self);
-    expect_clean(&s->c, &s->watch, "destroy()");
-    checker_end(&s->c);
+    expect_all_freed(&s->rec, &s->test_host, "destroy()");
+    test_end(&s->rec);
 }
 
 static void check_random(cache_suite *s)
 {
     cg_cache_config config = cache_config(s);
 
-    checker_begin(&s->c, "content after random operations");
-    for (int32_t round = 0; round < checker_rounds(&s->c, 6) && !s->c.lost; round++) {
+    test_begin(&s->rec, "content after random operations");
+    for (int32_t round = 0; round < test_rounds(&s->rec, 6) && !s->rec.gpu_lost; round++) {
         if (!cache_create(s, &config))
             break;
         for (int32_t i = 0; i < 150; i++) {
@@ -198,34 +199,34 @@ static void check_random(cache_suite *s)
         }
         release_all(s, &config);
         s->ops->destroy(s->self);
-        expect_clean(&s->c, &s->watch, "destroy()");
+        expect_all_freed(&s->rec, &s->test_host, "destroy()");
     }
-    checker_end(&s->c);
+    test_end(&s->rec);
 }
 
-/* Bytes that one token of one slot takes at least. */
+/* Least bytes of one token of one slot. */
 static int64_t token_bytes(const cache_suite *s)
 {
     return (int64_t)CACHE_LAYERS * 2 * CACHE_HEADS * (int64_t)cache_row_bytes(s);
 }
 
-/* Less memory than all slots want: what fails leaves what was there. */
+/* Less memory than all slots need: a failed call must leave the contents unchanged. */
 static void check_bound(cache_suite *s)
 {
-    checker_begin(&s->c, "the bound of memory is kept");
-    for (int32_t round = 0; round < checker_rounds(&s->c, 8) && !s->c.lost; round++) {
+    test_begin(&s->rec, "the memory bound is kept");
+    for (int32_t round = 0; round < test_rounds(&s->rec, 8) && !s->rec.gpu_lost; round++) {
         cg_cache_config config = cache_config(s);
         cg_error err = CG_ERROR_INIT;
         cg_status st;
 
-        config.max_bytes = token_bytes(s) * random_in(&s->c, 16, CACHE_SLOTS * CACHE_MAX_LEN);
+        config.max_bytes = token_bytes(s) * random_in(&s->rec, 16, CACHE_SLOTS * CACHE_MAX_LEN);
         cache_model_clear(s);
         s->self = NULL;
-        st = s->ops->create(&s->watch.host, &config, &s->self, &err);
-        if (st != CG_OK) { /* so little that there is no beginning */
-            expect(&s->c, cache_is_nomem(s, st) && err.msg[0] && !s->self,
-                   "create() within %lld bytes: status %d, text '%s'", (long long)config.max_bytes,
-                   st, err.msg);
+        st = s->ops->create(&s->test_host.host, &config, &s->self, &err);
+        if (st != CG_OK) { /* the bound is too small for any cache */
+            expect(&s->rec, cache_is_nomem(s, st) && err.msg[0] && !s->self,
+                   "create() with a bound of %lld bytes: status %d, text '%s'",
+                   (long long)config.max_bytes, st, err.msg);
             continue;
         }
         for (int32_t i = 0; i < 80; i++) {
@@ -236,9 +237,9 @@ static void check_bound(cache_suite *s)
                 break;
         }
         s->ops->destroy(s->self);
-        expect_clean(&s->c, &s->watch, "destroy()");
+        expect_all_freed(&s->rec, &s->test_host, "destroy()");
     }
-    checker_end(&s->c);
+    test_end(&s->rec);
 }
 
 static void check_no_memory(cache_suite *s)
@@ -246,19 +247,20 @@ static void check_no_memory(cache_suite *s)
     cg_cache_config config = cache_config(s);
     int32_t some[CACHE_SLOTS] = { 9, 9, 9, 9, 9 };
 
-    checker_begin(&s->c, "create() and reserve() without memory");
+    test_begin(&s->rec, "create() and reserve() when out of memory");
     s->ops->destroy(NULL);
-    for (int32_t k = 0; k < 100 && !s->c.lost; k++) {
+    expect_all_freed(&s->rec, &s->test_host, "destroy(NULL)");
+    for (int32_t k = 0; k < 100 && !s->rec.gpu_lost; k++) {
         cg_error err = CG_ERROR_INIT;
         cg_status st;
-        int met;
+        int injected;
 
         cache_model_clear(s);
         s->self = NULL;
-        atomic_store(&s->watch.until_failure, k);
-        st = s->ops->create(&s->watch.host, &config, &s->self, &err);
+        atomic_store(&s->test_host.until_failure, k);
+        st = s->ops->create(&s->test_host.host, &config, &s->self, &err);
         if (st != CG_OK) {
-            expect(&s->c, cache_is_nomem(s, st) && err.msg[0] && !s->self,
+            expect(&s->rec, cache_is_nomem(s, st) && err.msg[0] && !s->self,
                    "allocation %d failed: status %d, text '%s'", k, st, err.msg);
         } else {
             for (int32_t i = 0; i < CACHE_SLOTS; i++)
@@ -268,29 +270,29 @@ static void check_no_memory(cache_suite *s)
             cache_check_content(s, "an allocation failed");
             s->ops->destroy(s->self);
         }
-        met = atomic_exchange(&s->watch.until_failure, -1) < 0;
-        expect_clean(&s->c, &s->watch, "a failed allocation");
-        if (!met)
+        injected = atomic_exchange(&s->test_host.until_failure, -1) < 0;
+        expect_all_freed(&s->rec, &s->test_host, "a failed allocation");
+        if (!injected)
             break;
     }
-    checker_end(&s->c);
+    test_end(&s->rec);
 }
 
 /* ---- suite --------------------------------------------------------------------------------- */
 
-/* All checks for one type of the cache and head size. */
+/* All checks for one element type and head size. */
 static void check_all(cache_suite *s)
 {
     check_range(s);
     check_random(s);
     check_bound(s);
-    if (!s->c.lost)
+    if (!s->rec.gpu_lost)
         check_no_memory(s);
-    if (s->gpu && !s->c.lost)
+    if (s->gpu && !s->rec.gpu_lost)
         cache_check_captured_append(s);
 }
 
-/* f32 is all that the CPU is asked for. */
+/* On the CPU a cache must support f32. */
 static void run_on_cpu(cache_suite *s)
 {
     cg_cache_config config;
@@ -301,12 +303,12 @@ static void run_on_cpu(cache_suite *s)
     s->dim = 8;
     config = cache_config(s);
     check_refusals(s);
-    st = s->ops->supports(&s->watch.host, &config, &err);
+    st = s->ops->supports(&s->test_host.host, &config, &err);
     if (st != CG_OK) {
-        checker_begin(&s->c, "f32 on the CPU");
-        expect_refused(&s->c, st, &err, "f32 on the CPU");
-        expect(&s->c, 0, "is not served, and nothing else is tried: %s", err.msg);
-        checker_end(&s->c);
+        test_begin(&s->rec, "f32 on the CPU");
+        expect_refused(&s->rec, st, &err, "f32 on the CPU");
+        expect(&s->rec, 0, "f32 on the CPU is not supported, no further checks: %s", err.msg);
+        test_end(&s->rec);
         return;
     }
     check_all(s);
@@ -315,9 +317,9 @@ static void run_on_cpu(cache_suite *s)
 static void run_on_gpu(cache_suite *s)
 {
     static const cg_dtype types[] = { CG_BF16, CG_F16, CG_F32 };
-    int32_t served = 0, first = 1;
+    int32_t supported = 0, first = 1;
 
-    for (int i = 0; i < 6 && !s->c.lost; i++) {
+    for (int i = 0; i < 6 && !s->rec.gpu_lost; i++) {
         cg_error err = CG_ERROR_INIT;
         cg_cache_config config;
         cg_status st;
@@ -326,30 +328,30 @@ static void run_on_gpu(cache_suite *s)
         s->dtype = types[i % 3];
         s->dim = i < 3 ? 64 : 8;
         config = cache_config(s);
-        st = s->ops->supports(&s->watch.host, &config, &err);
+        st = s->ops->supports(&s->test_host.host, &config, &err);
         snprintf(name, sizeof name, "%s, heads of %d", cg_dtype_name(s->dtype), s->dim);
-        checker_begin(&s->c, name);
+        test_begin(&s->rec, name);
         if (st != CG_OK) {
-            expect_refused(&s->c, st, &err, name);
-            expect(&s->c, st == CG_ERR_UNSUPPORTED, "%s: refused with status %d, wanted %d", name,
+            expect_refused(&s->rec, st, &err, name);
+            expect(&s->rec, st == CG_ERR_UNSUPPORTED, "%s: refused with status %d, wanted %d", name,
                    st, CG_ERR_UNSUPPORTED);
         } else {
-            expect(&s->c, 1, "%s", name);
+            expect(&s->rec, 1, "%s", name);
         }
-        checker_end(&s->c);
+        test_end(&s->rec);
         if (st != CG_OK)
             continue;
-        served++;
+        supported++;
         if (first)
             check_refusals(s);
         check_all(s);
-        if (first && !s->c.lost)
+        if (first && !s->rec.gpu_lost)
             cache_check_device_memory(s);
         first = 0;
     }
-    checker_begin(&s->c, "something is served");
-    expect(&s->c, served > 0, "neither bf16, f16 nor f32 is served");
-    checker_end(&s->c);
+    test_begin(&s->rec, "some configuration is supported");
+    expect(&s->rec, supported > 0, "neither bf16, f16 nor f32 is supported");
+    test_end(&s->rec);
 }
 
 int32_t cg_conformance_cache(const cg_cache_ops *ops, const cg_host *host,
@@ -362,13 +364,13 @@ int32_t cg_conformance_cache(const cg_cache_ops *ops, const cg_host *host,
         abort();
     s->ops = ops;
     s->gpu = options->gpu;
-    checker_init(&s->c, options);
-    watch_host_init(&s->watch, host);
+    test_recorder_init(&s->rec, options);
+    test_host_init(&s->test_host, host);
     if (s->gpu)
         run_on_gpu(s);
     else
         run_on_cpu(s);
-    failures = s->c.failures;
+    failures = s->rec.failures;
     free(s->copy[0]);
     free(s->copy[1]);
     free(s->table);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Which devices a plugin is to be checked on, and whether it claims to serve them. */
+/* Selects the devices to check a plugin on: the requested ones that it claims to support. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,24 +7,25 @@
 
 #include "conformance.h"
 
-static void say(const cg_conformance_options *options, const char *fmt, ...) CG_PRINTF(2, 3);
+static void report_device(const cg_conformance_options *options, const char *fmt, ...)
+    CG_PRINTF(2, 3);
 
-static void say(const cg_conformance_options *options, const char *fmt, ...)
+static void report_device(const cg_conformance_options *options, const char *fmt, ...)
 {
     char line[1400];
     va_list ap;
 
-    if (!options->say)
+    if (!options->message)
         return;
     va_start(ap, fmt);
     vsnprintf(line, sizeof line, fmt, ap);
     va_end(ap);
-    options->say(options->ctx, line);
+    options->message(options->ctx, line);
 }
 
 /* ---- claims -------------------------------------------------------------------------------- */
 
-/* Only a refusal as it should be says "not mine"; anything else is for the checks to find. */
+/* A plugin claims a device unless it refuses properly; the checks find improper refusals. */
 static int is_refusal(cg_status st, const cg_error *err)
 {
     return st == CG_ERR_UNSUPPORTED && err->msg[0];
@@ -35,7 +36,7 @@ static int attention_claims(const cg_attention_ops *ops, const cg_host *host, cg
 {
     static const cg_dtype dtypes[] = { CG_BF16, CG_F16, CG_F32 };
 
-    for (int32_t i = gpu ? 0 : 8; i < 12; i++) { /* the CPU is asked for f32 alone */
+    for (int32_t i = gpu ? 0 : 8; i < 12; i++) { /* on the CPU only f32 */
         int32_t paged = i & 1, dim = i & 2 ? 128 : 64;
         cg_attention_problem p = {
             CG_SIZED(cg_attention_problem),
@@ -106,20 +107,21 @@ static void run_on(const cg_plugin *plugin, const cg_host *host, cg_gpu *gpu, co
                  ? attention_claims(plugin->ops, host, gpu, info.compute_capability, &reason)
                  : cache_claims(plugin->ops, host, gpu, &reason);
     if (!claims) {
-        say(options, "%s: not checked, the plugin does not serve it: %s", name, reason.msg);
+        report_device(options, "%s: not checked, the plugin does not serve it: %s", name,
+                      reason.msg);
         return;
     }
     if (gpu)
-        say(options, "%s (%s, compute capability %d.%d):", name, info.name,
-            info.compute_capability / 10, info.compute_capability % 10);
+        report_device(options, "%s (%s, compute capability %d.%d):", name, info.name,
+                      info.compute_capability / 10, info.compute_capability % 10);
     else
-        say(options, "%s:", name);
+        report_device(options, "%s:", name);
     o.gpu = gpu;
     result->checked++;
     result->failures += cg_conformance_run(plugin, host, &o);
 }
 
-/* GPU `index`, or why not. */
+/* Runs on GPU `index`, or reports why not. */
 static void run_on_gpu(const cg_plugin *plugin, const cg_host *host, int32_t index,
                        const cg_conformance_options *options, cg_conformance_result *result)
 {
@@ -129,14 +131,14 @@ static void run_on_gpu(const cg_plugin *plugin, const cg_host *host, int32_t ind
 
     snprintf(name, sizeof name, "cuda:%d", index);
     if (cg_gpu_open(index, &gpu, &err) != CG_OK) {
-        say(options, "%s: not checked: %s", name, err.msg);
+        report_device(options, "%s: not checked: %s", name, err.msg);
         return;
     }
     run_on(plugin, host, gpu, name, options, result);
     cg_gpu_close(gpu);
 }
 
-/* [0, n) or the one that is asked for. */
+/* Runs on GPUs [first, first + most) that exist; reports `first` if it does not. */
 static void run_on_gpus(const cg_plugin *plugin, const cg_host *host, int32_t first, int32_t most,
                         const cg_conformance_options *options, cg_conformance_result *result)
 {
@@ -144,9 +146,9 @@ static void run_on_gpus(const cg_plugin *plugin, const cg_host *host, int32_t fi
     int32_t n = 0;
 
     if (cg_gpu_count(&n, &err) != CG_OK)
-        say(options, "cuda: not checked: %s", err.msg);
+        report_device(options, "cuda: not checked: %s", err.msg);
     else if (n == 0)
-        say(options, "cuda: not checked: this machine has no GPU");
+        report_device(options, "cuda: not checked: this machine has no GPU");
     else
         for (int32_t i = first; i < first + most && (i < n || i == first); i++)
             run_on_gpu(plugin, host, i, options, result);

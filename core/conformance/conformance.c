@@ -10,8 +10,8 @@ int32_t cg_conformance_attention(const cg_attention_ops *ops, const cg_host *hos
     attention_suite s = { .ops = ops, .gpu = options->gpu };
     cg_gpu_info info = { CG_SIZED(cg_gpu_info) };
 
-    checker_init(&s.c, options);
-    watch_host_init(&s.watch, host);
+    test_recorder_init(&s.rec, options);
+    test_host_init(&s.test_host, host);
     if (s.gpu) {
         cg_gpu_get_info(s.gpu, &info);
         s.capability = info.compute_capability;
@@ -19,7 +19,7 @@ int32_t cg_conformance_attention(const cg_attention_ops *ops, const cg_host *hos
     } else {
         attention_suite_cpu(&s);
     }
-    return s.c.failures;
+    return s.rec.failures;
 }
 
 int32_t cg_conformance_run(const cg_plugin *plugin, const cg_host *host,
@@ -36,7 +36,7 @@ int32_t cg_conformance_run(const cg_plugin *plugin, const cg_host *host,
     if (options->report) {
         char text[64];
 
-        snprintf(text, sizeof text, "kind %d is none that can be checked", plugin->kind);
+        snprintf(text, sizeof text, "plugins of kind %d cannot be checked", plugin->kind);
         options->report(options->ctx, 0, "kind", text);
     }
     return 1;

@@ -12,12 +12,12 @@ enum {
     MAX_TEXT = 16 * MAX_ATOMS,
     THREADS = 4,
     PROGRAMS = 12,
-    MAX_STATES = 1 << 20, /* more than any constraint needs for these molecules */
+    MAX_STATES = 1 << 20, /* more than these molecules need */
 };
 
 struct suite {
-    checker c;
-    watch_host watch;
+    test_recorder rec;
+    test_host test_host;
     const cg_constraint_ops *ops;
     cg_vocabulary *vocabulary;
     void *self;
@@ -35,8 +35,8 @@ static const cg_text_format formats[] = {
 
 /* ---- molecules ----------------------------------------------------------------------------- */
 
-/* The text of a random molecule: atoms, bonds and brackets as they come. */
-static void random_template(struct suite *s, int32_t i, int32_t n_atoms)
+/* Literals of a random molecule: random atoms, bonds and brackets. */
+static void random_literals(struct suite *s, int32_t i, int32_t n_atoms)
 {
     static const char *const atoms[] = { "[C]", "[N]", "[O]", "[c]", "[NH3+]", "[C@@H]", "[Cl]" };
     static const char *const between[] = { "", "", "", "=", "(", ")", "1", "#", "." };
@@ -49,10 +49,11 @@ static void random_template(struct suite *s, int32_t i, int32_t n_atoms)
             n += (size_t)sprintf(text + n, ">");
         if (a > 0)
             n += (size_t)sprintf(
-                text + n, "%s", between[random_in(&s->c, 0, sizeof between / sizeof *between - 1)]);
+                text + n, "%s",
+                between[random_in(&s->rec, 0, sizeof between / sizeof *between - 1)]);
         if (a < n_atoms)
             n += (size_t)sprintf(text + n, "%s<",
-                                 atoms[random_in(&s->c, 0, sizeof atoms / sizeof *atoms - 1)]);
+                                 atoms[random_in(&s->rec, 0, sizeof atoms / sizeof *atoms - 1)]);
         s->literal[i][a].end = (uint32_t)n;
     }
     s->text[i] = (cg_literals) {
@@ -63,54 +64,50 @@ static void random_template(struct suite *s, int32_t i, int32_t n_atoms)
     };
 }
 
-/* ---- well-formed? -------------------------------------------------------------------------- */
+/* ---- form of tables and programs ----------------------------------------------------------- */
 
-/* State s of the tables: transitions, tokens, columns. */
+/* Checks one state: transitions, tokens, head rows. */
 static int check_state(struct suite *s, const cg_automaton *a, const cg_program *p, int32_t state)
 {
     int32_t from = a->row[state], to = a->row[state + 1], sampled;
 
-    if (!expect(&s->c, 0 <= from && from < to && to <= p->n_transitions,
+    if (!expect(&s->rec, 0 <= from && from < to && to <= p->n_transitions,
                 "state %d has transitions %d to %d of %d", state, from, to, p->n_transitions))
         return 0;
     sampled = to - from > 1;
     for (int32_t i = from; i < to; i++) {
         int32_t token = a->token[i], head_row = a->head_row[i];
+        int32_t before = i == from ? -1 : a->token[i - 1];
         uint32_t len;
         int32_t special;
 
-        if (!expect(&s->c, token >= 0 && token < s->vocabulary->n_tokens,
+        if (!expect(&s->rec, token >= 0 && token < s->vocabulary->n_tokens,
                     "state %d allows token %d of %d", state, token, s->vocabulary->n_tokens))
             return 0;
-        if (!expect(&s->c, s->vocabulary->token(s->vocabulary->ctx, token, &len, &special) != NULL,
+        if (!expect(&s->rec,
+                    s->vocabulary->token(s->vocabulary->ctx, token, &len, &special) != NULL,
                     "state %d allows token %d, an unused id", state, token) ||
-            !expect(&s->c,
-                    i == from ||
-                            a->token[i - 1]<
-                                token,
-                                "state %d: token %d comes after token %d, wanted ascending order",
-                                state, token, i>
-                                from
-                        ? a->token[i - 1]
-                        : 0) ||
-            !expect(&s->c, a->next[i] == CG_EXIT || (a->next[i] >= 0 && a->next[i] < p->n_states),
+            !expect(&s->rec, token > before,
+                    "state %d: token %d comes after token %d, wanted ascending order", state, token,
+                    before) ||
+            !expect(&s->rec, a->next[i] == CG_EXIT || (a->next[i] >= 0 && a->next[i] < p->n_states),
                     "state %d leads to state %d of %d", state, a->next[i], p->n_states))
             return 0;
-        if (sampled ? !expect(&s->c, head_row >= 0 && head_row < p->n_head_rows,
-                              "state %d: token %d is sampled, but has head_row %d of %d", state,
+        if (sampled ? !expect(&s->rec, head_row >= 0 && head_row < p->n_head_rows,
+                              "state %d: token %d is sampled, but has head row %d of %d", state,
                               token, head_row, p->n_head_rows)
-                    : !expect(&s->c, head_row == -1, "state %d is forced, but has head_row %d",
+                    : !expect(&s->rec, head_row == -1, "state %d is forced, but has head row %d",
                               state, head_row))
             return 0;
-        if (sampled && !expect(&s->c, a->head_token[head_row] == token,
-                               "state %d: head_row %d belongs to token %d, wanted %d", state,
+        if (sampled && !expect(&s->rec, a->head_token[head_row] == token,
+                               "state %d: head row %d belongs to token %d, wanted %d", state,
                                head_row, a->head_token[head_row], token))
             return 0;
     }
     return 1;
 }
 
-/* From every state CG_EXIT can be reached: by the states that lead there, round by round. */
+/* Checks that every state can reach CG_EXIT: propagates from the exit until nothing changes. */
 static int check_progress(struct suite *s, const cg_automaton *a, const cg_program *p)
 {
     char *live = calloc((size_t)p->n_states + 1, 1);
@@ -129,24 +126,25 @@ static int check_progress(struct suite *s, const cg_automaton *a, const cg_progr
         if (!live[st])
             dead = st;
     free(live);
-    return expect(&s->c, dead < 0, "from state %d CG_EXIT cannot be reached", dead);
+    return expect(&s->rec, dead < 0, "state %d cannot reach CG_EXIT", dead);
 }
 
 static int check_tables(struct suite *s, const cg_program *p)
 {
     const cg_automaton *a = s->ops->automaton(s->self);
 
-    if (!expect(&s->c, a != NULL && a->struct_size >= sizeof *a, "automaton() gave no tables") ||
-        !expect(&s->c,
+    if (!expect(&s->rec, a != NULL && a->struct_size >= sizeof *a,
+                "automaton() returned no tables") ||
+        !expect(&s->rec,
                 p->n_states >= 0 && p->n_states <= a->capacity_states &&
                     p->n_states <= MAX_STATES && p->n_transitions >= 0 &&
                     p->n_transitions <= a->capacity_transitions && p->n_head_rows >= 0 &&
                     p->n_head_rows <= a->capacity_head_rows,
-                "the program needs %d states, %d transitions, %d columns; there is room for %d, "
+                "the program uses %d states, %d transitions, %d head rows; capacities are %d, "
                 "%d, %d",
                 p->n_states, p->n_transitions, p->n_head_rows, a->capacity_states,
                 a->capacity_transitions, a->capacity_head_rows) ||
-        !expect(&s->c, p->n_states == 0 || a->row[0] == 0, "state 0 begins at transition %d",
+        !expect(&s->rec, p->n_states == 0 || a->row[0] == 0, "state 0 starts at transition %d",
                 a->row[0]))
         return 0;
     for (int32_t st = 0; st < p->n_states; st++)
@@ -157,43 +155,45 @@ static int check_tables(struct suite *s, const cg_program *p)
 
 static int check_program(struct suite *s, const cg_program *p)
 {
-    int64_t spans;
+    int64_t n_forced;
 
-    if (!expect(&s->c, p->struct_size >= sizeof *p && p->n_fields >= 0, "a program of %d fields",
+    if (!expect(&s->rec, p->struct_size >= sizeof *p && p->n_fields >= 0, "a program of %d fields",
                 p->n_fields) ||
         !check_tables(s, p))
         return 0;
     for (int32_t f = 0; f < p->n_fields; f++)
-        if (!expect(&s->c, p->entry[f] >= 0 && p->entry[f] < p->n_states,
-                    "field %d begins in state %d of %d", f, p->entry[f], p->n_states))
+        if (!expect(&s->rec, p->entry[f] >= 0 && p->entry[f] < p->n_states,
+                    "field %d starts in state %d of %d", f, p->entry[f], p->n_states))
             return 0;
-    if (!expect(&s->c, p->forced_start[0] == 0, "span 0 begins at %d", p->forced_start[0]))
+    if (!expect(&s->rec, p->forced_start[0] == 0, "forced tokens 0 start at %d",
+                p->forced_start[0]))
         return 0;
     for (int32_t f = 0; f <= p->n_fields; f++)
-        if (!expect(&s->c, p->forced_start[f] <= p->forced_start[f + 1],
-                    "span %d runs from %d to %d", f, p->forced_start[f], p->forced_start[f + 1]))
+        if (!expect(&s->rec, p->forced_start[f] <= p->forced_start[f + 1],
+                    "forced tokens %d run from %d to %d", f, p->forced_start[f],
+                    p->forced_start[f + 1]))
             return 0;
-    spans = p->forced_start[p->n_fields + 1];
-    for (int64_t i = 0; i < spans; i++) {
+    n_forced = p->forced_start[p->n_fields + 1];
+    for (int64_t i = 0; i < n_forced; i++) {
         uint32_t len;
         int32_t special, id = p->forced_token[i];
 
-        if (!expect(&s->c,
+        if (!expect(&s->rec,
                     id >= 0 && id < s->vocabulary->n_tokens &&
                         s->vocabulary->token(s->vocabulary->ctx, id, &len, &special),
-                    "token %d of the spans is %d, which names nothing", (int)i, id))
+                    "forced token %d is %d, an unused id", (int)i, id))
             return 0;
     }
-    return expect(&s->c, p->max_tokens >= spans + p->n_fields,
-                  "max_tokens is %d, but %d fields and %d forced tokens are longer", p->max_tokens,
-                  p->n_fields, (int)spans) &&
-           expect(&s->c,
+    return expect(&s->rec, p->max_tokens >= n_forced + p->n_fields,
+                  "max_tokens is %d, wanted at least one per field (%d) and %d forced tokens",
+                  p->max_tokens, p->n_fields, (int)n_forced) &&
+           expect(&s->rec,
                   p->fields_per_atom == 0 ||
                       (p->fields_per_atom > 0 && p->n_fields % p->fields_per_atom == 0),
-                  "%d fields, %d an atom", p->n_fields, p->fields_per_atom);
+                  "%d fields, %d per atom", p->n_fields, p->fields_per_atom);
 }
 
-/* Random walks end, within max_tokens where fields are coordinates. */
+/* A random walk must end within max_tokens, if fields belong to atoms. */
 static void walk(struct suite *s, const cg_program *p)
 {
     const cg_automaton *a = s->ops->automaton(s->self);
@@ -202,17 +202,17 @@ static void walk(struct suite *s, const cg_program *p)
 
     for (int32_t f = 0; f < p->n_fields; f++)
         for (int32_t st = p->entry[f]; st != CG_EXIT && --limit > 0; n++)
-            st = a->next[random_in(&s->c, a->row[st], a->row[st + 1] - 1)];
+            st = a->next[random_in(&s->rec, a->row[st], a->row[st + 1] - 1)];
     if (p->fields_per_atom)
-        expect(&s->c, n <= p->max_tokens, "a random sequence has %lld tokens, max_tokens is %d",
+        expect(&s->rec, n <= p->max_tokens, "a random sequence has %lld tokens, max_tokens is %d",
                (long long)n, p->max_tokens);
 }
 
 /* ---- equal programs ------------------------------------------------------------------------ */
 
 /*
- * Do fields of two programs of one automaton accept the same? States may be numbered differently:
- * follow both at once and demand the same tokens. `pair` maps states of the first to the second.
+ * True if states x and y of one automaton accept the same sequences. States may have other numbers:
+ * follows both at once and compares tokens. `pair` maps states reached from x to those from y.
  */
 static int same_language(const cg_automaton *a, int32_t n_states, int32_t x, int32_t y,
                          int32_t *pair, int32_t *stack)
@@ -281,11 +281,11 @@ static int same_programs(struct suite *s, const cg_program *p, const cg_program 
 static int create(struct suite *s, const cg_text_format *format)
 {
     cg_error err = CG_ERROR_INIT;
-    cg_status st = s->ops->create(&s->watch.host, s->vocabulary, format, &s->self, &err);
+    cg_status st = s->ops->create(&s->test_host.host, s->vocabulary, format, &s->self, &err);
 
     if (st != CG_OK)
         s->self = NULL;
-    return expect(&s->c, st == CG_OK && s->self, "create() failed (%d): %s", st, err.msg);
+    return expect(&s->rec, st == CG_OK && s->self, "create() failed (%d): %s", st, err.msg);
 }
 
 static cg_program *compile(struct suite *s, int32_t i)
@@ -294,86 +294,90 @@ static cg_program *compile(struct suite *s, int32_t i)
     cg_program *p = NULL;
     cg_status st = s->ops->compile(s->self, &s->text[i], &p, &err);
 
-    expect(&s->c, st == CG_OK && p, "compile() of a molecule of %d atoms failed (%d): %s",
+    expect(&s->rec, st == CG_OK && p, "compile() of a molecule of %d atoms failed (%d): %s",
            s->text[i].n_atoms, st, err.msg);
     return st == CG_OK ? p : NULL;
 }
 
-static void check_life(struct suite *s)
+static void check_lifecycle(struct suite *s)
 {
-    checker_begin(&s->c, "made and destroyed");
+    test_begin(&s->rec, "created and destroyed");
     s->ops->destroy(NULL);
+    expect_all_freed(&s->rec, &s->test_host, "destroy(NULL)");
     for (int32_t i = 0; i < 5; i++) {
         if (create(s, &formats[i % 2])) {
             s->ops->release(s->self, NULL);
             s->ops->release(s->self, compile(s, i));
         }
         s->ops->destroy(s->self);
-        expect_clean(&s->c, &s->watch, "destroy()");
+        expect_all_freed(&s->rec, &s->test_host, "destroy()");
     }
-    checker_end(&s->c);
+    test_end(&s->rec);
 }
 
-/* A constraint that does not look at what is wrong may serve it; a refusal needs a text. */
+/* A constraint that ignores the invalid member may accept the format; a refusal needs a text. */
 static void check_format(struct suite *s, const cg_text_format *format, const char *what)
 {
     cg_error err = CG_ERROR_INIT;
     cg_status st;
 
     s->self = NULL;
-    st = s->ops->create(&s->watch.host, s->vocabulary, format, &s->self, &err);
+    st = s->ops->create(&s->test_host.host, s->vocabulary, format, &s->self, &err);
     if (st != CG_OK) {
-        expect_refused(&s->c, st, &err, what);
-        expect(&s->c, s->self == NULL, "%s: refused, but something was handed out", what);
-    } else if (expect(&s->c, s->self != NULL, "%s: create() succeeded but gave NULL", what)) {
+        expect_refused(&s->rec, st, &err, what);
+        expect(&s->rec, s->self == NULL, "%s: refused, but *ret_self was set", what);
+    } else if (expect(&s->rec, s->self != NULL, "%s: create() succeeded, but *ret_self is NULL",
+                      what)) {
         s->ops->destroy(s->self);
     }
-    expect_clean(&s->c, &s->watch, what);
+    expect_all_freed(&s->rec, &s->test_host, what);
 }
 
-static void check_template(struct suite *s, const cg_literals *text, const char *what)
+static void check_literals(struct suite *s, const cg_literals *text, const char *what)
 {
     cg_error err = CG_ERROR_INIT;
     cg_program *p = NULL;
     cg_status st = s->ops->compile(s->self, text, &p, &err);
 
     if (st != CG_OK) {
-        expect_refused(&s->c, st, &err, what);
-        expect(&s->c, p == NULL, "%s: refused, but a program was handed out", what);
-    } else if (expect(&s->c, p != NULL, "%s: compile() succeeded but gave NULL", what)) {
+        expect_refused(&s->rec, st, &err, what);
+        expect(&s->rec, p == NULL, "%s: refused, but *ret_program was set", what);
+    } else if (expect(&s->rec, p != NULL, "%s: compile() succeeded, but *ret_program is NULL",
+                      what)) {
         check_program(s, p);
         s->ops->release(s->self, p);
     }
 }
 
-static void check_nonsense(struct suite *s)
+static void check_invalid(struct suite *s)
 {
     cg_text_format bad[4] = { formats[0], formats[0], formats[0], formats[0] };
-    cg_range lying[2] = { { 0, 3 }, { 9, 3 } };
-    cg_literals text = { CG_SIZED(cg_literals), .n_atoms = -1, .text = "[C]<", .literal = lying };
+    cg_range reversed[2] = { { 0, 3 }, { 9, 3 } };
+    cg_literals text = { CG_SIZED(cg_literals), .n_atoms = -1, .text = "[C]<",
+                         .literal = reversed };
 
     bad[0].decimals = bad[0].max_integer_digits = 0;
     bad[1].decimals = -1;
     bad[2].decimals = 1000000;
     bad[3].stop = "several";
-    checker_begin(&s->c, "nonsense is refused or does not matter");
+    test_begin(&s->rec, "invalid input is refused or ignored");
     check_format(s, &bad[0], "no digits after the point and none before it");
     check_format(s, &bad[1], "a negative number of decimals");
     check_format(s, &bad[2], "a million decimals");
     check_format(s, &bad[3], "a stop text of several tokens");
     if (create(s, &formats[0])) {
-        check_template(s, &text, "a molecule of -1 atoms");
+        check_literals(s, &text, "a molecule of -1 atoms");
         text.n_atoms = 1;
-        check_template(s, &text, "a literal that ends before it begins");
+        check_literals(s, &text, "a literal that ends before it starts");
     }
     s->ops->destroy(s->self);
-    expect_clean(&s->c, &s->watch, "refusals");
-    checker_end(&s->c);
+    expect_all_freed(&s->rec, &s->test_host, "refusals");
+    test_end(&s->rec);
 }
 
 static void check_form(struct suite *s)
 {
-    checker_begin(&s->c, "tables and programs are well-formed");
+    test_begin(&s->rec, "tables and programs are well-formed");
     for (int32_t f = 0; f < 2; f++) {
         cg_program *p[PROGRAMS] = { NULL };
 
@@ -386,13 +390,13 @@ static void check_form(struct suite *s)
         }
         for (int32_t i = 0; i < PROGRAMS; i++) {
             if (p[i])
-                check_program(s, p[i]); /* still, after others were compiled */
+                check_program(s, p[i]); /* again, after the others were compiled */
             s->ops->release(s->self, p[i]);
         }
         s->ops->destroy(s->self);
-        expect_clean(&s->c, &s->watch, "destroy()");
+        expect_all_freed(&s->rec, &s->test_host, "destroy()");
     }
-    checker_end(&s->c);
+    test_end(&s->rec);
 }
 
 struct job {
@@ -416,8 +420,8 @@ static void *compile_all(void *arg)
 
 static void check_threads(struct suite *s)
 {
-    checker_begin(&s->c, "threads compile the same programs");
-    for (int32_t round = 0; round < checker_rounds(&s->c, 4) && create(s, &formats[0]); round++) {
+    test_begin(&s->rec, "threads compile the same programs");
+    for (int32_t round = 0; round < test_rounds(&s->rec, 4) && create(s, &formats[0]); round++) {
         struct job jobs[THREADS] = { { 0 } };
 
         for (int32_t t = 0; t < THREADS; t++) {
@@ -428,13 +432,13 @@ static void check_threads(struct suite *s)
         for (int32_t t = 0; t < THREADS; t++)
             pthread_join(jobs[t].thread, NULL);
         for (int32_t t = 0; t < THREADS; t++) {
-            expect(&s->c, jobs[t].failed == 0, "%d of %d calls failed beside other threads",
-                   jobs[t].failed, PROGRAMS);
+            expect(&s->rec, jobs[t].failed == 0,
+                   "%d of %d calls failed while other threads compiled", jobs[t].failed, PROGRAMS);
             for (int32_t i = 0; i < PROGRAMS; i++) {
                 cg_program *p = jobs[t].program[i], *q = jobs[0].program[i];
 
                 if (p && q && check_program(s, p) && check_program(s, q))
-                    expect(&s->c, same_programs(s, q, p),
+                    expect(&s->rec, same_programs(s, q, p),
                            "two threads compiled molecule %d to different programs", i);
             }
         }
@@ -442,36 +446,36 @@ static void check_threads(struct suite *s)
             for (int32_t i = 0; i < PROGRAMS; i++)
                 s->ops->release(s->self, jobs[t].program[i]);
         s->ops->destroy(s->self);
-        expect_clean(&s->c, &s->watch, "destroy()");
+        expect_all_freed(&s->rec, &s->test_host, "destroy()");
     }
-    checker_end(&s->c);
+    test_end(&s->rec);
 }
 
 static void check_no_memory(struct suite *s)
 {
-    checker_begin(&s->c, "create() and compile() without memory");
+    test_begin(&s->rec, "create() and compile() when out of memory");
     for (int32_t k = 0; k < 300; k++) {
         cg_error err = CG_ERROR_INIT;
         cg_program *p = NULL;
         cg_status st;
-        int met;
+        int injected;
 
         s->self = NULL;
-        atomic_store(&s->watch.until_failure, k);
-        st = s->ops->create(&s->watch.host, s->vocabulary, &formats[0], &s->self, &err);
+        atomic_store(&s->test_host.until_failure, k);
+        st = s->ops->create(&s->test_host.host, s->vocabulary, &formats[0], &s->self, &err);
         if (st == CG_OK) {
             st = s->ops->compile(s->self, &s->text[0], &p, &err);
             s->ops->release(s->self, p);
             s->ops->destroy(s->self);
         }
-        met = atomic_exchange(&s->watch.until_failure, -1) < 0;
-        expect(&s->c, st == CG_OK || (st == CG_ERR_NOMEM && err.msg[0]),
+        injected = atomic_exchange(&s->test_host.until_failure, -1) < 0;
+        expect(&s->rec, st == CG_OK || (st == CG_ERR_NOMEM && err.msg[0]),
                "allocation %d failed: status %d, text '%s'", k, st, err.msg);
-        expect_clean(&s->c, &s->watch, "a failed allocation");
-        if (!met)
+        expect_all_freed(&s->rec, &s->test_host, "a failed allocation");
+        if (!injected)
             break;
     }
-    checker_end(&s->c);
+    test_end(&s->rec);
 }
 
 int32_t cg_conformance_constraint(const cg_constraint_ops *ops, const cg_host *host,
@@ -483,19 +487,19 @@ int32_t cg_conformance_constraint(const cg_constraint_ops *ops, const cg_host *h
     if (!s)
         abort();
     s->ops = ops;
-    checker_init(&s->c, options);
-    watch_host_init(&s->watch, host);
+    test_recorder_init(&s->rec, options);
+    test_host_init(&s->test_host, host);
     s->vocabulary = byte_vocabulary_create(host);
     if (!s->vocabulary)
         abort();
     for (int32_t i = 0; i < PROGRAMS; i++)
-        random_template(s, i, i == 0 ? 1 : i == 1 ? MAX_ATOMS : random_in(&s->c, 1, 30));
-    check_life(s);
-    check_nonsense(s);
+        random_literals(s, i, i == 0 ? 1 : i == 1 ? MAX_ATOMS : random_in(&s->rec, 1, 30));
+    check_lifecycle(s);
+    check_invalid(s);
     check_form(s);
     check_threads(s);
     check_no_memory(s);
-    failures = s->c.failures;
+    failures = s->rec.failures;
     host->free(host->ctx, s->vocabulary);
     free(s);
     return failures;

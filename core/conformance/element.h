@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/** @file element.h  Elements of the types that plugins are asked for, on the host. */
+/** @file element.h  Conversions between float and the element types of plugins, on the host. */
 #ifndef CG_CONFORMANCE_ELEMENT_H
 #define CG_CONFORMANCE_ELEMENT_H
 
@@ -24,7 +24,7 @@ static inline float float_of_bits(uint32_t u)
     return x;
 }
 
-/** Round to nearest, ties to even. */
+/** Rounds to nearest, ties to even. */
 static inline uint16_t bf16_of_float(float x)
 {
     uint32_t u = float_bits(x);
@@ -39,7 +39,7 @@ static inline float float_of_bf16(uint16_t h)
     return float_of_bits((uint32_t)h << 16);
 }
 
-/** Round to nearest, ties to even; too large becomes infinite. */
+/** Rounds to nearest, ties to even; overflow gives infinity. */
 static inline uint16_t f16_of_float(float x)
 {
     uint16_t sign = (uint16_t)(float_bits(x) >> 16 & 0x8000);
@@ -49,7 +49,7 @@ static inline uint16_t f16_of_float(float x)
         return sign | 0x7e00;
     if (a >= 65520.0f)
         return sign | 0x7c00;
-    if (a < 0x1p-14f) /* the sum has units of 2^-24, the smallest step of f16: it rounds for us */
+    if (a < 0x1p-14f) /* the sum has units of 2^-24, the step of subnormals: it rounds */
         return sign | (uint16_t)(float_bits(a + 0.5f) - float_bits(0.5f));
     uint32_t u = float_bits(a);
 
@@ -91,7 +91,7 @@ static inline float element_load(const void *at, cg_dtype t)
     return t == CG_BF16 ? float_of_bf16(h) : float_of_f16(h);
 }
 
-/** The nearest value of the type. */
+/** Returns the nearest value of the type. */
 static inline float element_round(float x, cg_dtype t)
 {
     char at[4];

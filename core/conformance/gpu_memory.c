@@ -4,36 +4,35 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* As large as the alignment, so that the memory between the guards is aligned as well. */
+/* A guard of the size of the alignment keeps the memory after it aligned. */
 enum { GPU_GUARD = 256, GUARD_BYTE = 0xc3, FILL_BYTE = 0xff };
 
-int gpu_ok(checker *c, cg_status st, const cg_error *err, const char *what)
+int gpu_ok(test_recorder *rec, cg_status st, const cg_error *err, const char *what)
 {
     if (st == CG_OK)
         return 1;
-    c->lost = 1;
-    return expect(c, 0, "%s failed (%d), and nothing more can be checked on this GPU: %s", what, st,
-                  err->msg);
+    rec->gpu_lost = 1;
+    return expect(rec, 0, "%s failed (%d), no further checks on this GPU: %s", what, st, err->msg);
 }
 
-int gpu_wait(checker *c, cg_gpu *gpu, const char *what)
+int gpu_wait(test_recorder *rec, cg_gpu *gpu, const char *what)
 {
     cg_error err = CG_ERROR_INIT;
 
-    return gpu_ok(c, cg_gpu_synchronize(gpu, &err), &err, what);
+    return gpu_ok(rec, cg_gpu_synchronize(gpu, &err), &err, what);
 }
 
-int gpu_block_create(checker *c, cg_gpu *gpu, size_t bytes, gpu_block *ret_block)
+int gpu_block_create(test_recorder *rec, cg_gpu *gpu, size_t bytes, gpu_block *ret_block)
 {
-    gpu_block b = { .c = c, .gpu = gpu, .bytes = bytes };
+    gpu_block b = { .rec = rec, .gpu = gpu, .bytes = bytes };
     cg_error err = CG_ERROR_INIT;
     void *base = NULL;
 
-    if (!gpu_ok(c, cg_gpu_alloc(gpu, bytes + 2 * GPU_GUARD, &base, &err), &err, "device memory"))
+    if (!gpu_ok(rec, cg_gpu_alloc(gpu, bytes + 2 * GPU_GUARD, &base, &err), &err, "device memory"))
         return 0;
     b.base = base;
     b.ptr = b.base + GPU_GUARD;
-    if (!gpu_ok(c, cg_gpu_fill(gpu, b.base, GUARD_BYTE, bytes + 2 * GPU_GUARD, &err), &err,
+    if (!gpu_ok(rec, cg_gpu_fill(gpu, b.base, GUARD_BYTE, bytes + 2 * GPU_GUARD, &err), &err,
                 "a fill")) {
         cg_gpu_free(gpu, b.base);
         return 0;
@@ -55,7 +54,7 @@ void gpu_block_poison(gpu_block *b)
     cg_error err = CG_ERROR_INIT;
 
     if (b->bytes)
-        gpu_ok(b->c, cg_gpu_fill(b->gpu, b->ptr, FILL_BYTE, b->bytes, &err), &err, "a fill");
+        gpu_ok(b->rec, cg_gpu_fill(b->gpu, b->ptr, FILL_BYTE, b->bytes, &err), &err, "a fill");
 }
 
 void gpu_block_load(gpu_block *b, const void *src, size_t bytes)
@@ -65,7 +64,8 @@ void gpu_block_load(gpu_block *b, const void *src, size_t bytes)
     if (bytes < b->bytes)
         gpu_block_poison(b);
     if (bytes)
-        gpu_ok(b->c, cg_gpu_write(b->gpu, b->ptr, src, bytes, &err), &err, "a copy to the device");
+        gpu_ok(b->rec, cg_gpu_write(b->gpu, b->ptr, src, bytes, &err), &err,
+               "a copy to the device");
 }
 
 void gpu_block_read(const gpu_block *b, void *dst)
@@ -73,7 +73,7 @@ void gpu_block_read(const gpu_block *b, void *dst)
     cg_error err = CG_ERROR_INIT;
 
     if (b->bytes)
-        gpu_ok(b->c, cg_gpu_read(b->gpu, dst, b->ptr, b->bytes, &err), &err,
+        gpu_ok(b->rec, cg_gpu_read(b->gpu, dst, b->ptr, b->bytes, &err), &err,
                "a copy from the device");
 }
 
@@ -85,7 +85,7 @@ int gpu_block_guarded(const gpu_block *b)
     for (int i = 0; i < 2; i++) {
         cg_error err = CG_ERROR_INIT;
 
-        if (!gpu_ok(b->c, cg_gpu_read(b->gpu, guard, at[i], GPU_GUARD, &err), &err,
+        if (!gpu_ok(b->rec, cg_gpu_read(b->gpu, guard, at[i], GPU_GUARD, &err), &err,
                     "a copy from the device"))
             return 0;
         for (int k = 0; k < GPU_GUARD; k++)
@@ -95,7 +95,7 @@ int gpu_block_guarded(const gpu_block *b)
     return 1;
 }
 
-int gpu_block_holds(const gpu_block *b, const void *want)
+int gpu_block_holds(const gpu_block *b, const void *expected)
 {
     char *got = malloc(b->bytes + 1);
     int same;
@@ -103,7 +103,7 @@ int gpu_block_holds(const gpu_block *b, const void *want)
     if (!got)
         abort();
     gpu_block_read(b, got);
-    same = !b->c->lost && !memcmp(got, want, b->bytes);
+    same = !b->rec->gpu_lost && !memcmp(got, expected, b->bytes);
     free(got);
     return same && gpu_block_guarded(b);
 }

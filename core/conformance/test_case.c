@@ -9,82 +9,82 @@
 
 /* ---- verdicts ------------------------------------------------------------------------------ */
 
-void checker_init(checker *c, const cg_conformance_options *options)
+void test_recorder_init(test_recorder *rec, const cg_conformance_options *options)
 {
-    memset(c, 0, sizeof *c);
-    c->options = options;
-    c->random = options->seed;
+    memset(rec, 0, sizeof *rec);
+    rec->options = options;
+    rec->random = options->seed;
 }
 
-void checker_begin(checker *c, const char *check)
+void test_begin(test_recorder *rec, const char *check)
 {
-    c->check = check;
-    c->cases = c->bad = 0;
-    c->detail[0] = '\0';
+    rec->check = check;
+    rec->cases = rec->bad = 0;
+    rec->detail[0] = '\0';
 }
 
-void checker_end(checker *c)
+void test_end(test_recorder *rec)
 {
-    char text[sizeof c->detail + 64];
+    char text[sizeof rec->detail + 64];
 
-    if (c->cases == 0) /* nothing was tried: the plugin serves none of it */
-        snprintf(text, sizeof text, "no case: nothing of this is supported");
-    else if (c->bad)
-        snprintf(text, sizeof text, "%d of %d cases: %s", c->bad, c->cases, c->detail);
+    if (rec->cases == 0)
+        snprintf(text, sizeof text, "0 cases: none of the problems is supported");
+    else if (rec->bad)
+        snprintf(text, sizeof text, "%d of %d cases: %s", rec->bad, rec->cases, rec->detail);
     else
-        snprintf(text, sizeof text, "%d cases", c->cases);
-    c->failures += c->bad > 0;
-    if (c->options->report)
-        c->options->report(c->options->ctx, c->bad == 0, c->check, text);
+        snprintf(text, sizeof text, "%d cases", rec->cases);
+    rec->failures += rec->bad > 0;
+    if (rec->options->report)
+        rec->options->report(rec->options->ctx, rec->bad == 0, rec->check, text);
 }
 
-int expect(checker *c, int ok, const char *fmt, ...)
+int expect(test_recorder *rec, int ok, const char *fmt, ...)
 {
     va_list ap;
 
-    c->cases++;
+    rec->cases++;
     if (ok)
         return 1;
-    if (c->bad++ == 0) {
+    if (rec->bad++ == 0) {
         va_start(ap, fmt);
-        vsnprintf(c->detail, sizeof c->detail, fmt, ap);
+        vsnprintf(rec->detail, sizeof rec->detail, fmt, ap);
         va_end(ap);
     }
     return 0;
 }
 
-int expect_refused(checker *c, cg_status st, const cg_error *err, const char *what)
+int expect_refused(test_recorder *rec, cg_status st, const cg_error *err, const char *what)
 {
-    return expect(c, st != CG_OK, "%s was accepted", what) &&
-           expect(c, err->msg[0] != '\0', "%s was refused (%d) without a text", what, st) &&
-           expect(c, err->code == st, "%s: status %d, but the record says %d", what, st, err->code);
+    return expect(rec, st != CG_OK, "%s was accepted", what) &&
+           expect(rec, err->msg[0] != '\0', "%s was refused (%d) without a text", what, st) &&
+           expect(rec, err->code == st, "%s: status %d, but err->code is %d", what, st, err->code);
 }
 
-int32_t checker_rounds(const checker *c, int32_t standard)
+int32_t test_rounds(const test_recorder *rec, int32_t standard)
 {
-    return c->options->rounds > 0 ? c->options->rounds : standard;
+    return rec->options->rounds > 0 ? rec->options->rounds : standard;
 }
 
 /* ---- random numbers ------------------------------------------------------------------------ */
 
 /* splitmix64 (Steele, Lea and Flood 2014) */
-uint64_t random_u64(checker *c)
+uint64_t random_u64(test_recorder *rec)
 {
-    uint64_t z = c->random += 0x9e3779b97f4a7c15u;
+    uint64_t z = rec->random += 0x9e3779b97f4a7c15u;
 
     z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
     z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
     return z ^ (z >> 31);
 }
 
-int32_t random_in(checker *c, int32_t lo, int32_t hi)
+int32_t random_in(test_recorder *rec, int32_t lo, int32_t hi)
 {
-    return lo + (int32_t)(random_u64(c) % ((uint64_t)(hi - lo) + 1));
+    return lo + (int32_t)(random_u64(rec) % ((uint64_t)(hi - lo) + 1));
 }
 
-float random_normal(checker *c)
+float random_normal(test_recorder *rec)
 {
-    uint64_t a = random_u64(c), b = random_u64(c);
+    uint64_t a = random_u64(rec), b = random_u64(rec);
     int32_t sum = 0; /* of 8 uniform numbers in [0, 2^16): variance 8 / 12 * 2^32 */
 
     for (int i = 0; i < 64; i += 16)
@@ -92,11 +92,11 @@ float random_normal(checker *c)
     return (float)(sum - 4 * 0xffff) * (0x1p-16f * sqrtf(12.0f / 8.0f));
 }
 
-/* ---- memory with guards -------------------------------------------------------------------- */
+/* ---- guarded memory ------------------------------------------------------------------------ */
 
-/* In front of the guard: where the allocation begins and how long it is. */
+/* Stored before the first guard. */
 struct guarded {
-    void *start;
+    void *start; /* of the allocation */
     size_t bytes;
 };
 
@@ -141,78 +141,73 @@ void guarded_free(void *ptr)
     if (!ptr)
         return;
     memcpy(&g, (char *)ptr - GUARD - sizeof g, sizeof g);
-    memset(ptr, FILL_BYTE, g.bytes); /* use after free reads NaN */
+    memset(ptr, FILL_BYTE, g.bytes); /* reads after the free see NaN */
     free(g.start);
 }
 
-/* ---- a host that watches ------------------------------------------------------------------- */
+/* ---- instrumented host --------------------------------------------------------------------- */
 
-static void *watch_alloc(void *ctx, size_t bytes)
+static void *counted_alloc(void *ctx, size_t bytes)
 {
-    watch_host *w = ctx;
+    test_host *h = ctx;
     void *p = NULL;
 
-    if (atomic_load(&w->until_failure) < 0 || atomic_fetch_sub(&w->until_failure, 1) > 0)
+    if (atomic_load(&h->until_failure) < 0 || atomic_fetch_sub(&h->until_failure, 1) > 0)
         p = guarded_alloc(bytes, 64);
     else
-        atomic_store(&w->until_failure, -1); /* just this one */
+        atomic_store(&h->until_failure, -1); /* only this one */
     if (p)
-        atomic_fetch_add(&w->live, 1);
+        atomic_fetch_add(&h->live, 1);
     return p;
 }
 
-static void watch_free(void *ctx, void *ptr)
+static void counted_free(void *ctx, void *ptr)
 {
-    watch_host *w = ctx;
+    test_host *h = ctx;
 
     if (!ptr)
         return;
     if (!guarded_intact(ptr))
-        atomic_fetch_add(&w->overwritten, 1);
-    atomic_fetch_sub(&w->live, 1);
+        atomic_fetch_add(&h->overwritten, 1);
+    atomic_fetch_sub(&h->live, 1);
     guarded_free(ptr);
 }
 
-static void watch_log(void *ctx, int32_t level, const char *text)
+static void forward_log(void *ctx, int32_t level, const char *text)
 {
-    watch_host *w = ctx;
+    test_host *h = ctx;
 
-    w->base->log(w->base->ctx, level, text);
+    h->base->log(h->base->ctx, level, text);
 }
 
-static void watch_parallel_for(void *ctx, int64_t n, cg_host_loop_fn fn, void *arg)
+static void run_loop(void *ctx, int64_t n, cg_host_loop_fn fn, void *arg)
 {
-    watch_host *w = ctx;
+    test_host *h = ctx;
 
-    if (!w->scramble) {
-        w->base->parallel_for(w->base->ctx, n, fn, arg);
+    if (!h->reverse_loops) {
+        h->base->parallel_for(h->base->ctx, n, fn, arg);
         return;
     }
     for (int64_t i = n - 1; i >= 0; i--)
-        fn(arg, i, (int32_t)((uint64_t)i * 7 % (uint64_t)w->host.workers));
+        fn(arg, i, (int32_t)((uint64_t)i * 7 % (uint64_t)h->host.workers));
 }
 
-void watch_host_init(watch_host *w, const cg_host *base)
+void test_host_init(test_host *h, const cg_host *base)
 {
-    memset(w, 0, sizeof *w);
-    w->base = base;
-    w->host = (cg_host) {
-        CG_SIZED(cg_host),
-        .workers = base->workers,
-        .ctx = w,
-        .alloc = watch_alloc,
-        .free = watch_free,
-        .log = watch_log,
-        .parallel_for = watch_parallel_for,
-        .fail = base->fail,
+    memset(h, 0, sizeof *h);
+    h->base = base;
+    h->host = (cg_host) {
+        CG_SIZED(cg_host),        .workers = base->workers, .ctx = h,
+        .alloc = counted_alloc,   .free = counted_free,     .log = forward_log,
+        .parallel_for = run_loop, .fail = base->fail,
     };
-    atomic_store(&w->until_failure, -1);
+    atomic_store(&h->until_failure, -1);
 }
 
-void expect_clean(checker *c, watch_host *w, const char *what)
+void expect_all_freed(test_recorder *rec, test_host *h, const char *what)
 {
-    expect(c, atomic_load(&w->live) == 0, "%s: %d allocations were not given back", what,
-           atomic_load(&w->live));
-    expect(c, atomic_load(&w->overwritten) == 0, "%s: wrote outside of %d allocations", what,
-           atomic_load(&w->overwritten));
+    expect(rec, atomic_load(&h->live) == 0, "%s: %d allocations not freed", what,
+           atomic_load(&h->live));
+    expect(rec, atomic_load(&h->overwritten) == 0, "%s: writes outside of %d allocations", what,
+           atomic_load(&h->overwritten));
 }

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/** @file test_case.h  What the conformance checks share: verdicts, random numbers, a hostile host.
+/**
+ * @file test_case.h  Tools of the conformance checks: recorded verdicts, random numbers, guarded
+ * memory, and a host that counts allocations and injects failures.
  */
 #ifndef CG_CONFORMANCE_TEST_CASE_H
 #define CG_CONFORMANCE_TEST_CASE_H
@@ -11,63 +13,65 @@
 
 /* ---- verdicts ------------------------------------------------------------------------------ */
 
-typedef struct checker {
+/** Counts the cases of the current check and the failed checks. */
+typedef struct test_recorder {
     const cg_conformance_options *options;
     uint64_t random;   /* state of the generator */
-    const char *check; /* the open check */
-    int32_t cases;
-    int32_t bad;       /* cases of it that failed */
-    int32_t failures;  /* checks that failed */
-    int32_t lost;      /* the GPU does not answer any more: no further case can be tried */
-    char detail[1400]; /* of the first failed case */
-} checker;
+    const char *check; /* name of the current check */
+    int32_t cases;     /* of the current check */
+    int32_t bad;       /* failed cases of the current check */
+    int32_t failures;  /* failed checks */
+    int32_t gpu_lost;  /* a GPU call failed: no further case can run on this GPU */
+    char detail[1400]; /* text of the first failed case */
+} test_recorder;
 
-void checker_init(checker *c, const cg_conformance_options *options);
-void checker_begin(checker *c, const char *check);
-/** Reports the open check. */
-void checker_end(checker *c);
-/** One case. Returns `ok`; the text is kept if it is the check's first failure. */
-int expect(checker *c, int ok, const char *fmt, ...) CG_PRINTF(3, 4);
-/** A case: status `st` is a refusal (not CG_OK) and came with a text. */
-int expect_refused(checker *c, cg_status st, const cg_error *err, const char *what);
-/** Rounds asked for, or `standard`. */
-int32_t checker_rounds(const checker *c, int32_t standard);
+void test_recorder_init(test_recorder *rec, const cg_conformance_options *options);
+/** Starts a check. `check` is borrowed until test_end(). */
+void test_begin(test_recorder *rec, const char *check);
+/** Ends the current check and reports it. */
+void test_end(test_recorder *rec);
+/** Records a case. Returns `ok`; keeps the text of the first failure of a check. */
+int expect(test_recorder *rec, int ok, const char *fmt, ...) CG_PRINTF(3, 4);
+/** Records whether `st` is a refusal (not CG_OK) with a text and with the code in `err`. */
+int expect_refused(test_recorder *rec, cg_status st, const cg_error *err, const char *what);
+/** options->rounds, or `standard` if that is 0. */
+int32_t test_rounds(const test_recorder *rec, int32_t standard);
 
 /* ---- random numbers ------------------------------------------------------------------------ */
 
-uint64_t random_u64(checker *c);
-/** In [lo, hi]. */
-int32_t random_in(checker *c, int32_t lo, int32_t hi);
-/** About normal, variance 1. */
-float random_normal(checker *c);
+uint64_t random_u64(test_recorder *rec);
+/** Uniform in [lo, hi]. */
+int32_t random_in(test_recorder *rec, int32_t lo, int32_t hi);
+/** Approximately normal, mean 0, variance 1. */
+float random_normal(test_recorder *rec);
 
-/* ---- memory with guards -------------------------------------------------------------------- */
+/* ---- guarded memory ------------------------------------------------------------------------ */
 
 enum { GUARD = 64 };
 
-/** `bytes` bytes filled with 0xff (NaN as floats) between guard bytes; NULL if there are none. */
+/** Bytes between guard bytes, filled with 0xff (NaN as floats); NULL when out of memory. */
 void *guarded_alloc(size_t bytes, size_t align);
-/** True if nothing was written in front of or behind it. */
+/** True if the guard bytes before and after it are unchanged. */
 int guarded_intact(const void *ptr);
 void guarded_free(void *ptr); /* accepts NULL */
 
-/* ---- a host that watches ------------------------------------------------------------------- */
+/* ---- instrumented host --------------------------------------------------------------------- */
 
 /**
- * Wraps a host: memory is poisoned and guarded, allocations are counted and may be made to fail,
- * loops may be run in another order with arbitrary workers.
+ * Wraps a host: memory is poisoned and guarded, allocations are counted and can be made to fail,
+ * loops can run in another order with other workers.
  */
-typedef struct watch_host {
-    cg_host host; /* what the plugin is given */
+typedef struct test_host {
+    cg_host host; /* passed to the plugin */
     const cg_host *base;
-    atomic_int live;          /* allocations that were not given back */
-    atomic_int overwritten;   /* allocations whose guards were found broken at free() */
-    atomic_int until_failure; /* allocations until one fails; negative: none does */
-    int32_t scramble;         /* run loops backwards, on the calling thread, as other workers */
-} watch_host;
+    atomic_int live;          /* allocations that are not freed */
+    atomic_int overwritten;   /* allocations freed with damaged guards */
+    atomic_int until_failure; /* allocations that succeed before one fails; negative: none fails */
+    int32_t reverse_loops;    /* run loops backwards, on the calling thread, as other workers */
+} test_host;
 
-void watch_host_init(watch_host *w, const cg_host *base);
-/** Cases: everything was given back, no guard is broken. */
-void expect_clean(checker *c, watch_host *w, const char *what);
+void test_host_init(test_host *h, const cg_host *base);
+/** Records whether all allocations are freed and no guard is damaged. `what`: the last action. */
+void expect_all_freed(test_recorder *rec, test_host *h, const char *what);
 
 #endif

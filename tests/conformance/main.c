@@ -4,8 +4,8 @@
  *
  *   PROGRAM PLUGIN.so [--device cpu|cuda|cuda:I|all] [SEED [ROUNDS]]
  *
- * loads the plugin as confgen would and prints a line a check. Status 0: all passed, 1: some
- * failed, 2: usage, 3: the plugin was refused, 77: it could be checked on none of the devices.
+ * loads the plugin as confgen does and prints a line per check. Status 0: all passed, 1: some
+ * failed, 2: usage, 3: the plugin was refused, 77: it serves none of the devices.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,7 +23,7 @@ static void print_check(void *ctx, int32_t passed, const char *check, const char
     fflush(stdout);
 }
 
-static void print_line(void *ctx, const char *line)
+static void print_message(void *ctx, const char *line)
 {
     (void)ctx;
     printf("%s\n", line);
@@ -39,7 +39,7 @@ static void print_log(void *ctx, int32_t level, const char *text)
 
 int main(int argc, char **argv)
 {
-    cg_conformance_options options = { .seed = 1, .report = print_check, .say = print_line };
+    cg_conformance_options options = { .seed = 1, .report = print_check, .message = print_message };
     cg_conformance_result result = { 0 };
     const char *program = argv[0], *device = NULL;
     cg_error err = CG_ERROR_INIT;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A constraint for vocabularies in which a number is written byte by byte: what the checks of
- * constraints are tried on, and the smallest example of one.
+ * A minimal constraint for vocabularies of bytes: an example, and the plugin that the checks of
+ * constraints are tested with.
  */
 #include <string.h>
 
@@ -13,7 +13,7 @@ enum {
     /* states: sign, first digit, further integer digits, point, decimals */
     MAX_STATES = 2 + MAX_INTEGER + 1 + MAX_DECIMALS,
     MAX_TRANSITIONS = MAX_STATES * 11,
-    MAX_COLUMNS = 12,
+    MAX_HEAD_ROWS = 12,
 };
 
 typedef struct sample {
@@ -22,7 +22,7 @@ typedef struct sample {
     cg_text_format format;
     int32_t n_states, n_transitions, n_head_rows;
     int32_t row[MAX_STATES + 1], token[MAX_TRANSITIONS], next[MAX_TRANSITIONS];
-    int32_t head_row[MAX_TRANSITIONS], head_token[MAX_COLUMNS];
+    int32_t head_row[MAX_TRANSITIONS], head_token[MAX_HEAD_ROWS];
     cg_automaton automaton;
 } sample;
 
@@ -53,7 +53,7 @@ static void end_state(sample *s)
 
     s->row[++s->n_states] = s->n_transitions;
     if (s->n_transitions - from < 2)
-        return; /* forced: nothing is sampled */
+        return; /* forced: no head row */
     for (int32_t i = from; i < s->n_transitions; i++) {
         int32_t c = 0;
 
@@ -65,7 +65,7 @@ static void end_state(sample *s)
     }
 }
 
-/* State 0: sign or digit; 1: digit; 1 + i: i integer digits are there; then the decimals. */
+/* State 0: sign or digit; 1: digit; 1 + i: after i integer digits; then the decimals. */
 static void build(sample *s)
 {
     int32_t digits = s->format.max_integer_digits, decimals = s->format.decimals;
@@ -100,13 +100,14 @@ static cg_status create(const cg_host *host, const cg_vocabulary *vocabulary,
 
     if (format->decimals < 1 || format->decimals > MAX_DECIMALS || format->max_integer_digits < 1 ||
         format->max_integer_digits > MAX_INTEGER)
-        return host->fail(err, CG_ERR_UNSUPPORTED,
-                          "numbers of %d and %d digits, wanted 1 to %d and 1 to %d",
-                          format->max_integer_digits, format->decimals, MAX_INTEGER, MAX_DECIMALS);
+        return host->fail(
+            err, CG_ERR_UNSUPPORTED,
+            "numbers of %d integer digits and %d decimals, wanted 1 to %d and 1 to %d",
+            format->max_integer_digits, format->decimals, MAX_INTEGER, MAX_DECIMALS);
     if (vocabulary->encode(vocabulary->ctx, format->stop, (uint32_t)strlen(format->stop), &id, NULL,
                            1, &n, NULL) != CG_OK ||
         n != 1)
-        return host->fail(err, CG_ERR_UNSUPPORTED, "the stop text '%s' is no single token",
+        return host->fail(err, CG_ERR_UNSUPPORTED, "the stop text '%s' is not one token",
                           format->stop);
     s = host->alloc(host->ctx, sizeof *s);
     if (!s)
@@ -120,7 +121,7 @@ static cg_status create(const cg_host *host, const cg_vocabulary *vocabulary,
         CG_SIZED(cg_automaton),
         .capacity_states = MAX_STATES,
         .capacity_transitions = MAX_TRANSITIONS,
-        .capacity_head_rows = MAX_COLUMNS,
+        .capacity_head_rows = MAX_HEAD_ROWS,
         .row = s->row,
         .token = s->token,
         .next = s->next,
@@ -146,12 +147,10 @@ static cg_status write_text(struct writer *w, const char *text, size_t len, cg_e
 {
     const cg_vocabulary *v = w->s->vocabulary;
     int32_t n = 0;
-    cg_status st =
-        v->encode(v->ctx, text, (uint32_t)len, w->ids + w->n, NULL, w->cap - w->n, &n, err);
 
-    if (st == CG_OK)
-        w->n += n;
-    return st;
+    CG_TRY(v->encode(v->ctx, text, (uint32_t)len, w->ids + w->n, NULL, w->cap - w->n, &n, err));
+    w->n += n;
+    return CG_OK;
 }
 
 static void release(void *self, cg_program *program)
@@ -162,14 +161,16 @@ static void release(void *self, cg_program *program)
         s->host->free(s->host->ctx, program);
 }
 
-static cg_status check_template(const sample *s, const cg_literals *text, cg_error *err)
+static cg_status check_literals(const sample *s, const cg_literals *text, cg_error *err)
 {
     if (text->n_atoms < 1 || text->n_atoms > 100000)
-        return s->host->fail(err, CG_ERR_INPUT, "a molecule of %d atoms", text->n_atoms);
+        return s->host->fail(err, CG_ERR_INPUT, "molecule of %d atoms, wanted 1 to 100000",
+                             text->n_atoms);
     for (int32_t i = 0; i <= text->n_atoms; i++)
         if (text->literal[i].begin > text->literal[i].end ||
             (i > 0 && text->literal[i].begin != text->literal[i - 1].end))
-            return s->host->fail(err, CG_ERR_INPUT, "literal %d runs from %u to %u", i,
+            return s->host->fail(err, CG_ERR_INPUT,
+                                 "literal %d is bytes %u to %u, wanted consecutive literals", i,
                                  text->literal[i].begin, text->literal[i].end);
     return CG_OK;
 }
@@ -179,14 +180,13 @@ static cg_status compile(void *self, const cg_literals *text, cg_program **ret_p
 {
     sample *s = self;
     const cg_text_format *f = &s->format;
-    cg_status st = check_template(s, text, err);
     struct writer w = { .s = s };
     int32_t *entry, *forced_start;
     cg_program *p;
+    cg_status st;
 
-    if (st != CG_OK)
-        return st;
-    /* a byte is at least a part of a token; two commas an atom */
+    CG_TRY(check_literals(s, text, err));
+    /* a token is at least a byte; two commas per atom */
     w.cap = (int32_t)(text->literal[text->n_atoms].end + strlen(f->begin) + strlen(f->end) +
                       strlen(f->stop)) +
             2 * text->n_atoms;
@@ -198,25 +198,21 @@ static cg_status compile(void *self, const cg_literals *text, cg_program **ret_p
     forced_start = entry + 3 * text->n_atoms;
     w.ids = forced_start + 3 * text->n_atoms + 2;
     forced_start[0] = 0;
-    st = write_text(&w, f->begin, strlen(f->begin), err);
-    for (int32_t i = 0; i <= text->n_atoms && st == CG_OK; i++) {
-        st = write_text(&w, text->text + text->literal[i].begin,
-                        text->literal[i].end - text->literal[i].begin, err);
-        for (int32_t c = 0; c < 3 && i < text->n_atoms && st == CG_OK; c++) {
+    CG_TRY_GOTO(st, write_text(&w, f->begin, strlen(f->begin), err), out);
+    for (int32_t i = 0; i <= text->n_atoms; i++) {
+        CG_TRY_GOTO(st,
+                    write_text(&w, text->text + text->literal[i].begin,
+                               text->literal[i].end - text->literal[i].begin, err),
+                    out);
+        for (int32_t c = 0; c < 3 && i < text->n_atoms; c++) {
             if (c > 0)
-                st = write_text(&w, ",", 1, err);
+                CG_TRY_GOTO(st, write_text(&w, ",", 1, err), out);
             entry[3 * i + c] = 0;
             forced_start[3 * i + c + 1] = w.n;
         }
     }
-    if (st == CG_OK)
-        st = write_text(&w, f->end, strlen(f->end), err);
-    if (st == CG_OK)
-        st = write_text(&w, f->stop, strlen(f->stop), err);
-    if (st != CG_OK) {
-        release(s, p);
-        return st;
-    }
+    CG_TRY_GOTO(st, write_text(&w, f->end, strlen(f->end), err), out);
+    CG_TRY_GOTO(st, write_text(&w, f->stop, strlen(f->stop), err), out);
     forced_start[3 * text->n_atoms + 1] = w.n;
     *p = (cg_program) {
         CG_SIZED(cg_program),
@@ -231,7 +227,10 @@ static cg_status compile(void *self, const cg_literals *text, cg_program **ret_p
         .forced_token = w.ids,
     };
     *ret_program = p;
-    return CG_OK;
+    p = NULL;
+out:
+    release(s, p);
+    return st;
 }
 
 static const cg_constraint_ops ops = {
@@ -243,7 +242,7 @@ static const cg_plugin plugin = {
     CG_PLUGIN_HEADER(CG_PLUGIN_CONSTRAINT),
     .name = "sample",
     .version = CG_VERSION_STRING,
-    .description = "numbers byte by byte, for the checks of constraints",
+    .description = "numbers byte by byte, an example and test subject",
     .ops = &ops,
 };
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The layouts of ABI 1 on 64-bit machines (x86-64 and aarch64, both LP64 with the same alignments).
- * A number here changes only together with CG_PLUGIN_ABI_MAJOR; growth at the end adds a line.
+ * A number changes only together with CG_PLUGIN_ABI_MAJOR; a new member at the end adds a line.
  */
 #include <stddef.h>
 

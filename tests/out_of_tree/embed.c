@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * embed: a program that has confgen inside. Conformers of ethanol, as XYZ on standard output.
+ * embed: a program that links against confgen. Writes conformers of ethanol as XYZ to stdout.
  *
  *     cc embed.c $(pkg-config --cflags --libs confgen) -o embed
  */
 #include <confgen/confgen.h>
 #include <stdio.h>
 
-/* Called once a conformer; what it is given lives for the call. */
+/* Called once per conformer; its argument is borrowed for the call. */
 static void on_conformer(void *ctx, const cg_conformer *c)
 {
     int *n = ctx;
@@ -29,12 +29,12 @@ int main(void)
     cg_request request = { CG_SIZED(cg_request), .n_conformers = 3, .smiles = "CCO" };
     cg_engine *engine = NULL;
     int n = 0;
-    cg_status status = cg_engine_open(&options, &engine, &err);
+    cg_status st = cg_engine_open(&options, &engine, &err);
 
-    if (status == CG_OK)
-        status = cg_engine_generate(engine, &request, 1, on_conformer, &n, NULL, &err);
+    if (st == CG_OK)
+        st = cg_engine_generate(engine, &request, 1, on_conformer, &n, NULL, &err);
     cg_engine_close(engine);
-    if (status != CG_OK) {
+    if (st != CG_OK) {
         fprintf(stderr, "%s\n", err.msg);
         return 1;
     }

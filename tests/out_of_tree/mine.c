@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * mine: a whole attention plugin in one file, written by somebody who has confgen's installed
- * headers and nothing else. It is plain on purpose: two passes over the keys, no workspace.
+ * mine: a complete attention plugin in one file, built with only the installed headers of confgen.
+ * Deliberately simple: two passes over the keys, no workspace.
  *
  *     cc -O2 -fPIC -shared -fvisibility=hidden $(pkg-config --cflags confgen) mine.c -lm -o mine.so
  *     confgen plugins check ./mine.so
@@ -14,19 +14,16 @@
 
 enum { CAPS = CG_ATTENTION_DETERMINISTIC | CG_ATTENTION_BATCH_INVARIANT };
 
-/* All that is known before the first call. A plugin keeps its state here, never in globals. */
+/* Everything known before the first call. A plugin keeps its state here, never in globals. */
 struct plan {
     const cg_host *host;
     cg_attention_problem problem;
 };
 
-/* The host asks before it allocates anything; a refusal says why. */
+/* Called before the host allocates anything; a refusal must have a reason. */
 static cg_status supports(const cg_host *host, const cg_attention_problem *p, cg_error *err)
 {
-    cg_status status = cg_attention_check_problem(host, p, err);
-
-    if (status != CG_OK)
-        return status;
+    CG_TRY(cg_attention_check_problem(host, p, err));
     if (p->device != CG_DEVICE_CPU || p->dtype != CG_F32 || p->kv_dtype != CG_F32)
         return host->fail(err, CG_ERR_UNSUPPORTED, "mine computes f32 on the CPU only");
     if (p->flags & ~(uint32_t)CAPS)
@@ -37,11 +34,9 @@ static cg_status supports(const cg_host *host, const cg_attention_problem *p, cg
 static cg_status plan(const cg_host *host, const cg_attention_problem *p, void **ret_plan,
                       cg_error *err)
 {
-    cg_status status = supports(host, p, err);
     struct plan *self;
 
-    if (status != CG_OK)
-        return status;
+    CG_TRY(supports(host, p, err));
     self = host->alloc(host->ctx, sizeof *self);
     if (!self)
         return host->fail(err, CG_ERR_NOMEM, "mine: out of memory");
@@ -81,7 +76,7 @@ static float score(const cg_attention_problem *p, const cg_kv_view *kv, int32_t 
     return p->scale * dot;
 }
 
-/* One row and query head: softmax(scale * q . K) V over the tokens up to its own position. */
+/* One row and query head: softmax(scale * q . K) V over the tokens up to the row's position. */
 static void attend(const struct call *call, int32_t seq, int32_t row, int32_t head)
 {
     const cg_attention_problem *p = call->problem;
@@ -113,7 +108,7 @@ static void attend(const struct call *call, int32_t seq, int32_t row, int32_t he
         out[d] /= sum;
 }
 
-/* An item is a sequence and a query head: it always does the same sums in the same order. */
+/* Item: one sequence and query head. The order of its sums is fixed, whatever the worker. */
 static void run_item(void *arg, int64_t item, int32_t worker)
 {
     const struct call *call = arg;
@@ -128,12 +123,11 @@ static cg_status run(void *plan, const cg_attention_args *args, cg_error *err)
 {
     struct plan *self = plan;
     struct call call = { &self->problem, args };
-    cg_status status = cg_attention_check_args(self->host, &self->problem, args, err);
 
-    if (status == CG_OK)
-        self->host->parallel_for(self->host->ctx, (int64_t)args->n_seqs * self->problem.n_heads,
-                                 run_item, &call);
-    return status;
+    CG_TRY(cg_attention_check_args(self->host, &self->problem, args, err));
+    self->host->parallel_for(self->host->ctx, (int64_t)args->n_seqs * self->problem.n_heads,
+                             run_item, &call);
+    return CG_OK;
 }
 
 static const cg_attention_ops ops = {

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# The plugin promise, from outside: installs confgen into a stage, builds the plugin `mine` and the
-# program `embed` with the installed headers and pkg-config file alone, and uses both.
+# Installs confgen into a staging directory, builds the plugin `mine` and the program `embed` with only
+# the installed headers and pkg-config file, and runs both.
 #
 #   run.sh BUILD_DIR
 set -euo pipefail
@@ -15,7 +15,7 @@ stage=$work/stage
 say() { printf -- '-- %s\n' "$*"; }
 die() { printf 'FAILED: %s\n' "$*" >&2; exit 1; }
 
-# Nothing of the caller's may help out.
+# The caller's environment must not affect the result.
 unset CONFGEN_DATA CONFGEN_PLUGIN_PATH LD_LIBRARY_PATH PKG_CONFIG_PATH CFLAGS LDFLAGS
 
 say "installing"
@@ -26,20 +26,20 @@ bin=$(dirname "$(find "$stage" -path '*/bin/confgen')")
 data=$(dirname "$(find "$stage" -type d -name confgen-default)")
 
 say "building against the stage"
-cp "$here"/{mine.c,embed.c,meson.build} "$work" # nothing of the tree is in reach
+cp "$here"/{mine.c,embed.c,meson.build} "$work" # out of reach of the source tree
 export PKG_CONFIG_LIBDIR PKG_CONFIG_SYSROOT_DIR=$stage
 PKG_CONFIG_LIBDIR=$(dirname "$pc")
-# a plugin must not need anybody else's headers or libraries
+# a plugin must not need further headers or libraries
 pkg-config --cflags --libs confgen
 [ -z "$(pkg-config --print-requires confgen)" ] || die "confgen.pc requires other packages"
 plugindir=$stage$(PKG_CONFIG_SYSROOT_DIR='' pkg-config --variable=plugindir confgen)
-[ -d "$plugindir" ] || die "plugindir '$plugindir' of confgen.pc is not there"
+[ -d "$plugindir" ] || die "plugindir '$plugindir' of confgen.pc does not exist"
 meson setup "$work/out" "$work" >"$work/log" 2>&1 || { cat "$work/log"; die "meson setup"; }
 ninja -C "$work/out" --quiet || die "the build"
 mine=$work/out/mine.so
 
 say "confgen plugins check mine.so"
-"$bin/confgen" plugins check "$mine" --rounds 4 || die "mine.so is no good plugin"
+"$bin/confgen" plugins check "$mine" --rounds 4 || die "mine.so fails the conformance checks"
 
 say "generating with --attention mine"
 cd "$work"

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A cache of the CPU that passes for one of CUDA, over the GPU of fake_gpu.h; f32 is all it holds.
- */
+/* A CPU cache presented as a CUDA cache on the GPU of fake_gpu.h; it stores f32. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,7 +15,7 @@ struct append_call {
     cg_cache_append args;
 };
 
-/* What the host's services are to the plugin below is what they were to us. */
+/* Host services and configuration of the wrapped cache. */
 static const cg_host *services;
 static cg_cache_config shape;
 
@@ -45,7 +44,7 @@ static cg_status create(const cg_host *h, const cg_cache_config *config, void **
     if (config->struct_size >= sizeof c)
         c = on_cpu(config);
     if (fake_mutant == 1 && config->struct_size >= sizeof c && config->max_bytes > 0)
-        c.max_bytes = 0; /* knows no bound */
+        c.max_bytes = 0; /* ignores the bound */
     services = h;
     shape = c;
     return fake_cache_base->create(h, &c, ret_self, err);
@@ -59,7 +58,7 @@ static cg_status view(void *self, int32_t layer, cg_kv_view *ret_view, cg_error 
     return st;
 }
 
-/* Converts to f32 and leaves out what has no slot: the cache below takes nothing else. */
+/* Converts to f32, for tokens with a slot: the wrapped cache accepts only f32. */
 static void append_kernel(const void *at)
 {
     const struct append_call *c = at;
@@ -76,7 +75,7 @@ static void append_kernel(const void *at)
                 element_load((const char *)a->k + i * a->k_stride + d * size, a->dtype);
             v[(size_t)i * n + d] =
                 element_load((const char *)a->v + i * a->v_stride + d * size,
-                             fake_mutant == 2 ? CG_BF16 : a->dtype); /* mistakes the type */
+                             fake_mutant == 2 ? CG_BF16 : a->dtype); /* uses the wrong type */
         }
     f32.k = k;
     f32.v = v;
@@ -84,7 +83,7 @@ static void append_kernel(const void *at)
     f32.dtype = CG_F32;
     fake_cache_base->append(c->self, c->layer, &f32, &err);
     if (fake_mutant == 3)
-        ((char *)(uintptr_t)a->v)[a->n_tokens * a->v_stride] = 1; /* writes around its arguments */
+        ((char *)(uintptr_t)a->v)[a->n_tokens * a->v_stride] = 1; /* writes past its arguments */
     free(k);
     free(v);
 }
@@ -95,7 +94,7 @@ static cg_status append(void *self, int32_t layer, const cg_cache_append *args, 
 
     (void)err;
     if (fake_mutant == 4 && layer == 1 && args->n_tokens > 300)
-        append_kernel(&c); /* runs at once, also in a capture */
+        append_kernel(&c); /* runs immediately, even in a capture */
     else
         fake_launch(append_kernel, &c, sizeof c);
     return CG_OK;
@@ -103,11 +102,11 @@ static cg_status append(void *self, int32_t layer, const cg_cache_append *args, 
 
 static cg_status reserve(void *self, int32_t slot, int32_t len, cg_error *err)
 {
-    static void *kept[4096] __attribute__((used)); /* for a leak checker's eyes */
+    static void *kept[4096] __attribute__((used)); /* reachable for leak checkers */
     static int n;
     cg_status st = fake_cache_base->reserve(self, slot, len, err);
 
-    if (fake_mutant == 5 && st == CG_OK && n < 4096) /* leaks, as far as the host can see */
+    if (fake_mutant == 5 && st == CG_OK && n < 4096) /* leaks the host's allocation */
         kept[n++] = services->alloc(services->ctx, 8);
     return st;
 }

@@ -8,7 +8,7 @@
 enum { LAUNCHES = 64, ARGS = 256 };
 
 struct cg_gpu {
-    cg_gpu_graph *captured; /* NULL: nothing is being captured */
+    cg_gpu_graph *captured; /* NULL: not capturing */
 };
 
 struct cg_gpu_graph {
@@ -41,8 +41,8 @@ int fake_capturing(void)
     return gpu.captured != NULL;
 }
 
-/* What a GPU refuses during a capture. */
-static cg_status not_captured(cg_error *err)
+/* Fails during a capture, as such calls do on a GPU. */
+static cg_status check_not_capturing(cg_error *err)
 {
     if (!gpu.captured)
         return CG_OK;
@@ -89,7 +89,7 @@ cg_status cg_gpu_alloc(cg_gpu *g, size_t bytes, void **ret_ptr, cg_error *err)
     (void)g;
     *ret_ptr = aligned_alloc(256, (bytes + 511) / 256 * 256);
     fake_gpu_live++;
-    return *ret_ptr ? not_captured(err) : CG_ERR_DEVICE_NOMEM;
+    return *ret_ptr ? check_not_capturing(err) : CG_ERR_DEVICE_NOMEM;
 }
 
 void cg_gpu_free(cg_gpu *g, void *ptr)
@@ -103,7 +103,7 @@ cg_status cg_gpu_write(cg_gpu *g, void *dst, const void *src, size_t bytes, cg_e
 {
     (void)g;
     memcpy(dst, src, bytes);
-    return not_captured(err);
+    return check_not_capturing(err);
 }
 
 cg_status cg_gpu_read(cg_gpu *g, void *dst, const void *src, size_t bytes, cg_error *err)
@@ -115,18 +115,18 @@ cg_status cg_gpu_fill(cg_gpu *g, void *dst, int32_t byte, size_t bytes, cg_error
 {
     (void)g;
     memset(dst, byte, bytes);
-    return not_captured(err);
+    return check_not_capturing(err);
 }
 
 cg_status cg_gpu_synchronize(cg_gpu *g, cg_error *err)
 {
     (void)g;
-    return not_captured(err);
+    return check_not_capturing(err);
 }
 
 cg_status cg_gpu_capture_begin(cg_gpu *g, cg_error *err)
 {
-    cg_status st = not_captured(err);
+    cg_status st = check_not_capturing(err);
 
     if (st == CG_OK)
         g->captured = calloc(1, sizeof *g->captured);
@@ -146,7 +146,7 @@ cg_status cg_gpu_replay(cg_gpu *g, cg_gpu_graph *graph, cg_error *err)
     (void)g;
     for (int32_t i = 0; i < graph->n; i++)
         graph->launch[i].kernel(graph->launch[i].args);
-    return not_captured(err);
+    return check_not_capturing(err);
 }
 
 void cg_gpu_graph_destroy(cg_gpu_graph *graph)

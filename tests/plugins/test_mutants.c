@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Do the conformance checks see what they are for? Good plugins, each made wrong in one way. */
+/* The conformance checks must detect mutants: correct plugins, each with one defect. */
 #include <check.h>
 #include <math.h>
 #include <stdio.h>
@@ -13,7 +13,7 @@
 static cg_plugin_host host;
 static char failed_checks[4096];
 
-static void note_failure(void *ctx, int32_t passed, const char *check, const char *detail)
+static void record_failure(void *ctx, int32_t passed, const char *check, const char *detail)
 {
     size_t n = strlen(failed_checks);
 
@@ -39,7 +39,7 @@ static const void *load(const char *file)
 static cg_conformance_options options(void)
 {
     failed_checks[0] = '\0';
-    return (cg_conformance_options) { .seed = 3, .rounds = 8, .report = note_failure };
+    return (cg_conformance_options) { .seed = 3, .rounds = 8, .report = record_failure };
 }
 
 /* ---- attention ----------------------------------------------------------------------------- */
@@ -65,7 +65,7 @@ static cg_status wrong_run(void *plan, const cg_attention_args *args, cg_error *
     cg_status st;
 
     memcpy(kv_len, args->kv_len, (size_t)args->n_seqs * sizeof *kv_len);
-    if (mutant == 1) { /* sees one token too many */
+    if (mutant == 1) { /* attends to one token too many */
         changed.kv_len = kv_len;
         for (int32_t i = 0; i < args->n_seqs; i++)
             kv_len[i] += kv_len[i] < planned.max_kv_len;
@@ -73,15 +73,15 @@ static cg_status wrong_run(void *plan, const cg_attention_args *args, cg_error *
     st = attention->run(plan, &changed, err);
     calls++;
     if (mutant == 2 && args->n_tokens && args->out_stride > row * 4)
-        out[row] = 1; /* behind a row */
+        out[row] = 1; /* after a row */
     if (mutant == 3)
         ((char *)args->workspace)[attention->workspace_size(plan)] = 1;
     if (mutant == 4 && args->n_tokens)
-        out[0] += (float)calls * 1e-6f; /* other bits each time */
+        out[0] += (float)calls * 1e-6f; /* other bits in each call */
     if (mutant == 5 && args->n_tokens > 1)
-        out[0] = nextafterf(out[0], 1e9f); /* bits depend on the company */
+        out[0] = nextafterf(out[0], 1e9f); /* bits depend on other rows */
     if (mutant == 6 && args->n_tokens)
-        out[row - 1] *= 1.001f; /* not precise */
+        out[row - 1] *= 1.001f; /* imprecise */
     if (mutant == 7)
         *(float *)args->kv->v = 0; /* writes to the cache */
     for (int64_t i = 0; mutant == 8 && i < args->n_tokens * args->out_stride / 4; i++)
@@ -92,11 +92,11 @@ static cg_status wrong_run(void *plan, const cg_attention_args *args, cg_error *
 static cg_status wrong_supports(const cg_host *h, const cg_attention_problem *p, cg_error *err)
 {
     if (mutant == 9)
-        return CG_OK;                       /* everything */
+        return CG_OK;                       /* supports everything */
     return attention->supports(h, p, NULL); /* no reason */
 }
 
-/* Leaks, as far as the host can see; a leak checker is told where it is. */
+/* Leaks the host's allocation; keeps it reachable for leak checkers. */
 static void wrong_destroy(void *self)
 {
     static void *kept[4096] __attribute__((used));
@@ -106,7 +106,7 @@ static void wrong_destroy(void *self)
         kept[n++] = self;
 }
 
-START_TEST(attention_mutants_are_found)
+START_TEST(attention_mutants_are_detected)
 {
     cg_conformance_options o = options();
     cg_attention_ops ops;
@@ -126,7 +126,7 @@ START_TEST(attention_mutants_are_found)
     if (_i == 0)
         ck_assert_msg(failures == 0, "%s", failed_checks);
     else
-        ck_assert_msg(failures > 0, "mutant %d was not found", _i);
+        ck_assert_msg(failures > 0, "mutant %d was not detected", _i);
     printf("attention mutant %d:\n%s", _i, failed_checks);
 }
 END_TEST
@@ -166,7 +166,7 @@ static cg_status wrong_reserve(void *self, int32_t slot, int32_t len, cg_error *
 
 static void wrong_release(void *self, int32_t slot)
 {
-    (void)self; /* keeps what it has */
+    (void)self; /* releases nothing */
     (void)slot;
 }
 
@@ -176,7 +176,7 @@ static void wrong_stats(const void *self, cg_cache_stats *ret_stats)
     ret_stats->bytes_used = ret_stats->bytes_allocated + 1;
 }
 
-START_TEST(cache_mutants_are_found)
+START_TEST(cache_mutants_are_detected)
 {
     cg_conformance_options o = options();
     cg_cache_ops ops;
@@ -219,7 +219,7 @@ START_TEST(cache_mutants_are_found)
     if (_i == 0)
         ck_assert_msg(failures == 0, "%s", failed_checks);
     else
-        ck_assert_msg(failures > 0, "mutant %d was not found", _i);
+        ck_assert_msg(failures > 0, "mutant %d was not detected", _i);
     printf("cache mutant %d:\n%s", _i, failed_checks);
 }
 END_TEST
@@ -253,7 +253,7 @@ static cg_status wrong_compile(void *self, const cg_literals *text, cg_program *
     case 6:
         ((int32_t *)a->next)[2] = p->n_states;
         break;
-    case 7: /* the last state leads to itself */
+    case 7: /* the last state only leads to itself */
         for (int32_t i = a->row[p->n_states - 1]; i < a->row[p->n_states]; i++)
             ((int32_t *)a->next)[i] = p->n_states - 1;
         break;
@@ -264,8 +264,7 @@ static cg_status wrong_compile(void *self, const cg_literals *text, cg_program *
         p->n_states = a->capacity_states + 1;
         break;
     case 10:
-        ((int32_t *)p->entry)[p->n_fields - 1] =
-            calls++ % 5 == 0; /* not the same for all threads */
+        ((int32_t *)p->entry)[p->n_fields - 1] = calls++ % 5 == 0; /* differs between threads */
         break;
     case 11:
         ((int32_t *)p->forced_start)[1] = p->forced_start[2] + 1;
@@ -274,7 +273,7 @@ static cg_status wrong_compile(void *self, const cg_literals *text, cg_program *
     return st;
 }
 
-START_TEST(constraint_mutants_are_found)
+START_TEST(constraint_mutants_are_detected)
 {
     cg_conformance_options o = options();
     cg_constraint_ops ops;
@@ -292,7 +291,7 @@ START_TEST(constraint_mutants_are_found)
     if (_i == 0)
         ck_assert_msg(failures == 0, "%s", failed_checks);
     else
-        ck_assert_msg(failures > 0, "mutant %d was not found", _i);
+        ck_assert_msg(failures > 0, "mutant %d was not detected", _i);
     printf("constraint mutant %d:\n%s", _i, failed_checks);
 }
 END_TEST
@@ -304,9 +303,9 @@ int main(void)
     SRunner *sr;
     int failed;
 
-    tcase_add_loop_test(tc, attention_mutants_are_found, 0, 12);
-    tcase_add_loop_test(tc, cache_mutants_are_found, 0, 11);
-    tcase_add_loop_test(tc, constraint_mutants_are_found, 0, 13);
+    tcase_add_loop_test(tc, attention_mutants_are_detected, 0, 12);
+    tcase_add_loop_test(tc, cache_mutants_are_detected, 0, 11);
+    tcase_add_loop_test(tc, constraint_mutants_are_detected, 0, 13);
     tcase_set_timeout(tc, 120);
     suite_add_tcase(s, tc);
     sr = srunner_create(s);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Do the checks for CUDA see what they are for? Plugins over a GPU of host memory, each made wrong
- * in one way.
+ * The conformance checks for CUDA must detect mutants: plugins on a GPU of host memory, each with
+ * one defect.
  */
 #include <check.h>
 #include <stdio.h>
@@ -17,7 +17,7 @@
 static cg_plugin_host host;
 static char failed_checks[1024];
 
-static void note_failure(void *ctx, int32_t passed, const char *check, const char *detail)
+static void record_failure(void *ctx, int32_t passed, const char *check, const char *detail)
 {
     size_t n = strlen(failed_checks);
 
@@ -28,7 +28,7 @@ static void note_failure(void *ctx, int32_t passed, const char *check, const cha
 
 static cg_conformance_options options(void)
 {
-    cg_conformance_options o = { .seed = 3, .rounds = 2, .report = note_failure };
+    cg_conformance_options o = { .seed = 3, .rounds = 2, .report = record_failure };
     cg_error err = CG_ERROR_INIT;
 
     cg_plugin_host_init(&host, NULL, NULL, NULL, 0);
@@ -39,7 +39,7 @@ static cg_conformance_options options(void)
 
 /* ---- attention ----------------------------------------------------------------------------- */
 
-START_TEST(attention_mutants_are_found)
+START_TEST(attention_mutants_are_detected)
 {
     cg_conformance_options o = options();
     int32_t failures;
@@ -50,7 +50,7 @@ START_TEST(attention_mutants_are_found)
     if (_i == 0)
         ck_assert_msg(failures == 0, "%s", failed_checks);
     else
-        ck_assert_msg(failures > 0, "mutant %d was not found", _i);
+        ck_assert_msg(failures > 0, "mutant %d was not detected", _i);
     ck_assert_int_eq(fake_gpu_live, 0);
 }
 END_TEST
@@ -68,7 +68,7 @@ static const cg_cache_ops *load_cache(const char *name)
     return plugin->ops;
 }
 
-START_TEST(cache_mutants_are_found)
+START_TEST(cache_mutants_are_detected)
 {
     static const char *const names[] = { "paged", "dynamic", "static" };
     cg_conformance_options o = options();
@@ -83,7 +83,7 @@ START_TEST(cache_mutants_are_found)
     if (fake_mutant == 0)
         ck_assert_msg(failures == 0, "%s", failed_checks);
     else
-        ck_assert_msg(failures > 0, "mutant %d was not found", _i);
+        ck_assert_msg(failures > 0, "mutant %d was not detected", _i);
     ck_assert_int_eq(fake_gpu_live, 0);
 }
 END_TEST
@@ -96,8 +96,8 @@ int main(void)
     int failed;
 
     tcase_set_timeout(tc, 120);
-    tcase_add_loop_test(tc, attention_mutants_are_found, 0, 16);
-    tcase_add_loop_test(tc, cache_mutants_are_found, 0, 9);
+    tcase_add_loop_test(tc, attention_mutants_are_detected, 0, 16);
+    tcase_add_loop_test(tc, cache_mutants_are_detected, 0, 9);
     suite_add_tcase(s, tc);
     sr = srunner_create(s);
     srunner_run_all(sr, CK_NORMAL);

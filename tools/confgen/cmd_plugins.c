@@ -161,7 +161,7 @@ static void print_check(void *ctx, int32_t passed, const char *check, const char
     fflush(stdout);
 }
 
-static void print_line(void *ctx, const char *line)
+static void print_message(void *ctx, const char *line)
 {
     (void)ctx;
     printf("%s\n", line);
@@ -187,7 +187,7 @@ static int check(int argc, char **argv)
                                    .n_files = 1, .log = print_log };
     int32_t n_checks = 0;
     cg_conformance_options conformance = {
-        .seed = 1, .report = print_check, .ctx = &n_checks, .say = print_line
+        .seed = 1, .report = print_check, .ctx = &n_checks, .message = print_message
     };
     cg_conformance_result result;
     const char *file, *device = NULL;
