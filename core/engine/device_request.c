@@ -12,7 +12,7 @@ static cg_status unknown_device(const char *text, const char *why, cg_error *err
                    text, why);
 }
 
-/* A list such as 0,2,3. */
+/* Parses a list such as 0,2,3. */
 static cg_status parse_list(const char *text, const char *list, cg_device_request *r, cg_error *err)
 {
     for (const char *c = list;; c++) {
@@ -38,7 +38,6 @@ static cg_status parse_list(const char *text, const char *list, cg_device_reques
 cg_status cg_device_parse(const char *text, cg_device_request *ret_request, cg_error *err)
 {
     cg_device_request r = { .kind = CG_REQUEST_CUDA };
-    cg_status status = CG_OK;
 
     if (!text || !strcmp(text, "auto")) {
         r.kind = CG_REQUEST_AUTO;
@@ -50,13 +49,12 @@ cg_status cg_device_parse(const char *text, cg_device_request *ret_request, cg_e
     } else if (!strcmp(text, "cuda:all")) {
         r.all = 1;
     } else if (!strncmp(text, "cuda:", 5)) {
-        status = parse_list(text, text + 5, &r, err);
+        CG_TRY(parse_list(text, text + 5, &r, err));
     } else {
-        status = unknown_device(text, "", err);
+        return unknown_device(text, "", err);
     }
-    if (status == CG_OK)
-        *ret_request = r;
-    return status;
+    *ret_request = r;
+    return CG_OK;
 }
 
 cg_status cg_device_resolve(const cg_device_request *r, const char *text, int32_t n_gpus,
@@ -64,7 +62,7 @@ cg_status cg_device_resolve(const cg_device_request *r, const char *text, int32_
 {
     if (n_gpus < 1)
         return cg_fail(err, CG_ERR_UNSUPPORTED,
-                       "device '%.200s': the driver knows no GPU on this machine", text);
+                       "device '%.200s': the driver finds no GPU on this machine", text);
     if (r->all) {
         if (n_gpus > CG_MAX_GPUS)
             return cg_fail(err, CG_ERR_LIMIT,
@@ -79,7 +77,7 @@ cg_status cg_device_resolve(const cg_device_request *r, const char *text, int32_
     for (int32_t i = 0; i < r->n; i++) {
         if (r->gpus[i] >= n_gpus)
             return cg_fail(err, CG_ERR_UNSUPPORTED,
-                           "device '%.200s': there is no GPU %d, this machine has %d, counted "
+                           "device '%.200s': found no GPU %d; this machine has %d, counted "
                            "from 0",
                            text, r->gpus[i], n_gpus);
         ret_gpus[i] = r->gpus[i];
@@ -91,7 +89,7 @@ cg_status cg_device_resolve(const cg_device_request *r, const char *text, int32_
 cg_status cg_dtype_parse(const char *text, cg_dtype *ret_dtype, cg_error *err)
 {
     if (!text || !strcmp(text, "auto"))
-        *ret_dtype = -1;
+        *ret_dtype = CG_DTYPE_AUTO;
     else if (!strcmp(text, "f32"))
         *ret_dtype = CG_F32;
     else if (!strcmp(text, "bf16"))

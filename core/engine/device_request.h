@@ -1,33 +1,34 @@
 /* SPDX-License-Identifier: MIT */
-/** @file device_request.h  Which device a run is asked to use: the text of --device and --dtype. */
+/** @file device_request.h  Parsing of --device and --dtype, and the GPUs that a request means. */
 #ifndef CG_ENGINE_DEVICE_REQUEST_H
 #define CG_ENGINE_DEVICE_REQUEST_H
 
 #include <confgen/confgen.h>
 
-/** What --device asks for. */
 typedef struct cg_device_request {
     enum { CG_REQUEST_AUTO = 0, CG_REQUEST_CPU, CG_REQUEST_CUDA } kind;
-    int32_t all; /* CUDA: every GPU there is */
-    int32_t n;   /* CUDA: else these, each once */
-    int32_t gpus[CG_MAX_GPUS];
+    int32_t all;               /* CUDA: every GPU of the machine, */
+    int32_t n;                 /* else these */
+    int32_t gpus[CG_MAX_GPUS]; /* [n] each once */
 } cg_device_request;
 
-/** NULL is auto. CG_ERR_USAGE naming the text and the forms there are. */
+/** Parses "cpu", "cuda:0,1", ...; NULL is "auto". CG_ERR_USAGE naming the text and the forms. */
 cg_status cg_device_parse(const char *text, cg_device_request *ret_request, cg_error *err);
 
 /**
- * The GPUs that a request for CUDA or auto (the first GPU) means on a machine with n_gpus. `text`
- * is what was asked for, for the error.
+ * Resolves a request for CUDA or auto (the first GPU) on a machine with n_gpus.
  *
+ * @param text      of the request, for error texts
  * @param ret_gpus  [CG_MAX_GPUS]
- * @return CG_OK with *ret_n >= 1; CG_ERR_UNSUPPORTED if one is not there; CG_ERR_LIMIT for more
- *         than CG_MAX_GPUS
+ * @return CG_OK with *ret_n >= 1; CG_ERR_UNSUPPORTED if a requested GPU does not exist;
+ * CG_ERR_LIMIT for more than CG_MAX_GPUS
  */
 cg_status cg_device_resolve(const cg_device_request *request, const char *text, int32_t n_gpus,
                             int32_t *ret_gpus, int32_t *ret_n, cg_error *err);
 
-/** "f32", "bf16"; -1: "auto" or NULL. CG_ERR_USAGE naming the text. */
+enum { CG_DTYPE_AUTO = -1 }; /* no request: the dtype of the device */
+
+/** Parses "f32", "bf16", "auto"; NULL is "auto". CG_ERR_USAGE naming the text. */
 cg_status cg_dtype_parse(const char *text, cg_dtype *ret_dtype, cg_error *err);
 
 #endif

@@ -137,7 +137,7 @@ static cg_status open_on_gpus(cg_engine *e, const cg_engine_options *o,
         return request->kind == CG_REQUEST_CUDA ? cg_fail_prefix(err, st, "device '%.200s'", text)
                                                 : st;
     CG_TRY(cg_device_resolve(request, text, n_gpus, gpus, &n, err));
-    fill_prototype(e, o, dtype < 0 ? CG_BF16 : dtype, o->deterministic != 0);
+    fill_prototype(e, o, dtype == CG_DTYPE_AUTO ? CG_BF16 : dtype, o->deterministic != 0);
     CG_TRY(alloc_workers(e, n, err));
     at = (size_t)snprintf(e->device.name, sizeof e->device.name, "cuda:");
     for (int32_t i = 0; i < n; i++) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "paths.h"
+#include "engine/paths.h"
 
 #include <confgen/build_info.h>
 #include <limits.h>
@@ -10,7 +10,7 @@
 
 #include "base/error.h"
 
-/* root/below/name into ret_path if it can be read. */
+/* Joins root/below/name into ret_path; 0 if that file cannot be read. */
 static int try_path(const char *root, const char *below, const char *name, char *ret_path,
                     size_t cap)
 {
@@ -25,7 +25,7 @@ static int try_path(const char *root, const char *below, const char *name, char 
 
 cg_status cg_data_path(const char *name, char *ret_path, size_t cap, cg_error *err)
 {
-    /* a build folder in the source tree; an installed tree, wherever it was moved */
+    /* relative to the program: a build directory in the source tree, an installation */
     static const char *const below[] = { "/../data", CG_DATADIR_FROM_BINDIR };
     const char *env = getenv("CONFGEN_DATA");
     char exe[PATH_MAX];
@@ -46,7 +46,7 @@ cg_status cg_data_path(const char *name, char *ret_path, size_t cap, cg_error *e
     }
     if (try_path(CG_DATADIR, "", name, ret_path, cap))
         return CG_OK;
-    return cg_fail(err, CG_ERR_IO, "'%s': neither beside the program nor in %s", name, CG_DATADIR);
+    return cg_fail(err, CG_ERR_IO, "'%s': neither next to the program nor in %s", name, CG_DATADIR);
 }
 
 cg_status cg_default_model_dir(char **ret_dir, cg_error *err)
@@ -55,9 +55,9 @@ cg_status cg_default_model_dir(char **ret_dir, cg_error *err)
 
     if (cg_data_path("confgen-default/config.json", path, sizeof path, NULL) != CG_OK)
         return cg_fail(err, CG_ERR_IO,
-                       "the default model is neither beside the program nor installed; name one "
+                       "the default model is neither next to the program nor installed; name one "
                        "with --model DIR");
     *strrchr(path, '/') = '\0';
     *ret_dir = strdup(path);
-    return *ret_dir ? CG_OK : cg_fail(err, CG_ERR_NOMEM, "model: out of memory");
+    return *ret_dir ? CG_OK : cg_fail_nomem(err, "model");
 }

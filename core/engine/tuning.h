@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /**
- * @file tuning.h  Choosing attention, KV cache and batch size by measurement.
+ * @file tuning.h  Selects attention, KV cache and batch size by measurement.
  *
- * Synthetic decoding over the real model: a batch of conformers of one drug-like molecule, from the
- * first token on, refilled as they end. First the default pair of attention and cache at growing
- * batches; then, at the smallest batch within 3 % of the best, the other pairs.
+ * The workload is synthetic decoding with the real model: a batch of conformers of one drug-like
+ * molecule, from the first token on, refilled as sequences complete. The default pair of attention
+ * and cache is measured at increasing batches; then, at the smallest batch within 3 % of the best,
+ * the other pairs.
  */
 #ifndef CG_ENGINE_TUNING_H
 #define CG_ENGINE_TUNING_H
@@ -14,18 +15,18 @@
 #include "decode/scheduler.h"
 
 enum {
-    CG_TUNING_PAIRS = 32, /* of attention and cache that are considered, at most */
+    CG_TUNING_PAIRS = 32, /* of attention and cache, at most */
     CG_TUNING_BATCHES = 8,
     CG_TUNING_FIGURES = CG_TUNING_PAIRS + CG_TUNING_BATCHES,
 };
 
-/** What was chosen, and all figures behind it in the order they were measured. */
+/** A selection, with all measured figures in the order of measurement. */
 typedef struct cg_tuning {
     char attention[32], kv_cache[32];
     int32_t batch_size;
     int32_t n_figures;
     double tokens_per_second;
-    double seconds; /* that the measuring took */
+    double seconds; /* taken by the measurement */
     cg_tuning_figure figures[CG_TUNING_FIGURES];
 } cg_tuning;
 
@@ -33,31 +34,32 @@ typedef struct cg_tuning_pair {
     const char *attention, *kv_cache;
 } cg_tuning_pair;
 
-/** What to choose from and how to try it. */
+/** The candidates and how to measure them. */
 typedef struct cg_tuner {
     const cg_tuning_pair *pairs; /* [n_pairs] the default first */
-    const int32_t *batches;      /* [n_batches] growing */
+    const int32_t *batches;      /* [n_batches] increasing */
     int32_t n_pairs, n_batches;
-    cg_work work;   /* the molecule; generations are numbered from its first one on */
-    double seconds; /* for one attempt, beside opening the executor */
+    cg_work work;   /* the molecule; generations are numbered from its first_generation on */
+    double seconds; /* of one attempt, without the creation of the executor */
     void *ctx;
-    /** An executor for pairs[pair] with so many slots; the caller destroys it. */
+    /** Creates an executor for pairs[pair] with batch_size slots; the caller destroys it. */
     cg_status (*open)(void *ctx, int32_t pair, int32_t batch_size, cg_executor **ret_executor,
                       cg_error *err);
-    /** Seconds on a clock that never goes back. */
+    /** Seconds on a monotonic clock. */
     double (*now)(void *ctx);
 } cg_tuner;
 
 /**
- * Measure and choose. An attempt that fails is a figure with its reason.
+ * Measures the candidates and selects one. A failed attempt becomes a figure with its reason.
  *
  * @return CG_OK; CG_ERR_UNSUPPORTED if no attempt succeeded, with the first one's reason;
- *         CG_ERR_LIMIT for more pairs or batches than there is room for
+ *         CG_ERR_LIMIT for more pairs or batches than CG_TUNING_PAIRS and CG_TUNING_BATCHES
  */
 cg_status cg_tune(const cg_tuner *tuner, cg_tuning *ret_tuning, cg_error *err);
 
 /**
- * "flash/paged 512: 310,000 tokens/s; flash/static 512: 300,000; cudnn/paged 512 refused: ..."
+ * Writes "flash/paged 512: 310,000 tokens/s; flash/static 512: 300,000; cudnn/paged 512 refused:
+ * ...", cut to cap.
  *
  * @return ret_text
  */

@@ -14,182 +14,179 @@
 #include "base/file.h"
 #include "base/json.h"
 
-enum { VERSION = 1, MAX_CHOICES = 256, MAX_BYTES = 16 << 20 };
+enum { VERSION = 1, MAX_TUNINGS = 256, MAX_BYTES = 16 << 20 };
 
 cg_status cg_tuning_path(char *ret_path, size_t cap, cg_error *err)
 {
     static const struct {
-        const char *variable, *below;
-    } places[] = { { "CONFGEN_CACHE_DIR", "tuning.json" },
-                   { "XDG_CACHE_HOME", "confgen/tuning.json" },
-                   { "HOME", ".cache/confgen/tuning.json" } };
+        const char *variable, *suffix;
+    } candidates[] = { { "CONFGEN_CACHE_DIR", "tuning.json" },
+                       { "XDG_CACHE_HOME", "confgen/tuning.json" },
+                       { "HOME", ".cache/confgen/tuning.json" } };
 
     ret_path[0] = '\0';
-    for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
-        const char *dir = getenv(places[i].variable);
+    for (size_t i = 0; i < sizeof candidates / sizeof candidates[0]; i++) {
+        const char *dir = getenv(candidates[i].variable);
         int n;
 
         if (!dir || !*dir)
             continue;
-        n = snprintf(ret_path, cap, "%s/%s", dir, places[i].below);
+        n = snprintf(ret_path, cap, "%s/%s", dir, candidates[i].suffix);
         if (n > 0 && (size_t)n < cap)
             return CG_OK;
         ret_path[0] = '\0';
         return cg_fail(err, CG_ERR_LIMIT, "%s '%.200s...': the path is longer than %zu bytes",
-                       places[i].variable, dir, cap - 1);
+                       candidates[i].variable, dir, cap - 1);
     }
     return CG_OK;
 }
 
 /* ---- reading ------------------------------------------------------------------------------ */
 
-static cg_status damaged(const char *path, const char *what, cg_error *err)
+static cg_status fail_damaged(const char *path, const char *what, cg_error *err)
 {
-    return cg_fail(err, CG_ERR_FORMAT, "'%s': not a file of remembered choices: %s", path, what);
+    return cg_fail(err, CG_ERR_FORMAT, "'%s': not a file of remembered tunings: %s", path, what);
 }
 
-/* A short string member into ret[cap]; optional ones become "". */
-static cg_status get_text(const cg_json *o, const char *key, int required, char *ret, size_t cap,
-                          cg_error *err)
+/* Reads a string member into ret[cap]; a missing optional one gives "". */
+static cg_status read_text(const cg_json *o, const char *key, int required, char *ret, size_t cap,
+                           cg_error *err)
 {
     const char *text = "";
-    cg_status status = cg_json_string(o, key, required, &text, err);
 
-    if (status == CG_OK && strlen(text) >= cap)
-        status = cg_json_unwanted(o, key, "a shorter text", err);
-    if (status == CG_OK)
-        snprintf(ret, cap, "%s", text);
-    return status;
+    CG_TRY(cg_json_string(o, key, required, &text, err));
+    if (strlen(text) >= cap)
+        return cg_json_unwanted(o, key, "a shorter text", err);
+    snprintf(ret, cap, "%s", text);
+    return CG_OK;
 }
 
-static cg_status read_figure(const cg_json *o, cg_tuning_figure *ret, cg_error *err)
+static cg_status read_figure(const cg_json *o, cg_tuning_figure *f, cg_error *err)
 {
     int64_t batch_size = 0;
-    cg_status status =
-        get_text(o, "attention", CG_JSON_REQUIRED, ret->attention, sizeof ret->attention, err);
 
-    ret->struct_size = sizeof *ret;
-    if (status == CG_OK)
-        status =
-            get_text(o, "kv_cache", CG_JSON_REQUIRED, ret->kv_cache, sizeof ret->kv_cache, err);
-    if (status == CG_OK)
-        status = get_text(o, "refused", CG_JSON_OPTIONAL, ret->refused, sizeof ret->refused, err);
-    if (status == CG_OK)
-        status = cg_json_int(o, "batch_size", CG_JSON_REQUIRED, 1, CG_MAX_BATCH, &batch_size, err);
-    if (status == CG_OK)
-        status = cg_json_real(o, "tokens_per_second", CG_JSON_OPTIONAL, 0, 1e12,
-                              &ret->tokens_per_second, err);
-    ret->batch_size = (int32_t)batch_size;
-    return status;
+    f->struct_size = sizeof *f;
+    CG_TRY(read_text(o, "attention", CG_JSON_REQUIRED, f->attention, sizeof f->attention, err));
+    CG_TRY(read_text(o, "kv_cache", CG_JSON_REQUIRED, f->kv_cache, sizeof f->kv_cache, err));
+    CG_TRY(read_text(o, "refused", CG_JSON_OPTIONAL, f->refused, sizeof f->refused, err));
+    CG_TRY(cg_json_int(o, "batch_size", CG_JSON_REQUIRED, 1, CG_MAX_BATCH, &batch_size, err));
+    f->batch_size = (int32_t)batch_size;
+    return cg_json_real(o, "tokens_per_second", CG_JSON_OPTIONAL, 0, 1e12, &f->tokens_per_second,
+                        err);
 }
 
-static cg_status read_choice(const cg_json *o, cg_tuning *ret, cg_error *err)
+static cg_status read_tuning(const cg_json *o, cg_tuning *t, cg_error *err)
 {
     const json_t *figures = cg_json_member(o, "figures");
-    cg_tuning_figure choice = { 0 };
-    cg_status status = read_figure(o, &choice, err);
+    cg_tuning_figure selected = { 0 };
 
-    if (status == CG_OK)
-        status = cg_json_real(o, "seconds", CG_JSON_REQUIRED, 0, 1e9, &ret->seconds, err);
-    if (status == CG_OK &&
-        (!json_is_array(figures) || json_array_size(figures) > CG_TUNING_FIGURES))
-        status = cg_json_unwanted(o, "figures", "a list of attempts", err);
-    for (size_t i = 0; status == CG_OK && i < json_array_size(figures); i++) {
+    CG_TRY(read_figure(o, &selected, err));
+    CG_TRY(cg_json_real(o, "seconds", CG_JSON_REQUIRED, 0, 1e9, &t->seconds, err));
+    if (!json_is_array(figures) || json_array_size(figures) > CG_TUNING_FIGURES)
+        return cg_json_unwanted(o, "figures", "a list of attempts", err);
+    for (size_t i = 0; i < json_array_size(figures); i++) {
         cg_json f = { o->file, "figures[]", json_array_get(figures, i) };
 
         if (!json_is_object(f.node))
             return cg_json_unwanted(o, "figures", "a list of objects", err);
-        status = read_figure(&f, &ret->figures[ret->n_figures++], err);
+        CG_TRY(read_figure(&f, &t->figures[t->n_figures++], err));
     }
-    memcpy(ret->attention, choice.attention, sizeof ret->attention);
-    memcpy(ret->kv_cache, choice.kv_cache, sizeof ret->kv_cache);
-    ret->batch_size = choice.batch_size;
-    ret->tokens_per_second = choice.tokens_per_second;
-    return status;
+    memcpy(t->attention, selected.attention, sizeof t->attention);
+    memcpy(t->kv_cache, selected.kv_cache, sizeof t->kv_cache);
+    t->batch_size = selected.batch_size;
+    t->tokens_per_second = selected.tokens_per_second;
+    return CG_OK;
 }
 
-/* The whole file; *ret_root is NULL without one. */
-static cg_status read_file(const char *path, json_t **ret_root, cg_error *err)
+static cg_status check_root(const char *path, const json_t *root, cg_error *err)
+{
+    const json_t *tunings = json_object_get(root, "choices");
+
+    if (json_integer_value(json_object_get(root, "confgen_tuning")) != VERSION)
+        return fail_damaged(path, "another version", err);
+    if (!json_is_array(tunings) || json_array_size(tunings) > MAX_TUNINGS)
+        return fail_damaged(path, "no list of choices", err);
+    for (size_t i = 0; i < json_array_size(tunings); i++)
+        if (!json_is_object(json_object_get(json_array_get(tunings, i), "key")))
+            return fail_damaged(path, "a choice without a key", err);
+    return CG_OK;
+}
+
+/* Reads and checks the whole file; *ret_root is NULL without a file. */
+static cg_status read_root(const char *path, json_t **ret_root, cg_error *err)
 {
     cg_bytes bytes = { 0 };
-    const json_t *choices;
-    cg_status status;
+    json_t *root = NULL;
+    cg_status st;
 
     *ret_root = NULL;
     if (!cg_file_exists(path))
         return CG_OK;
-    status = cg_file_read(path, MAX_BYTES, &bytes, err);
-    if (status == CG_OK)
-        status = cg_json_parse(path, bytes.data, bytes.len, ret_root, err);
+    CG_TRY(cg_file_read(path, MAX_BYTES, &bytes, err));
+    CG_TRY_GOTO(st, cg_json_parse(path, bytes.data, bytes.len, &root, err), out);
+    CG_TRY_GOTO(st, check_root(path, root, err), out);
+    *ret_root = root;
+    root = NULL;
+out:
     cg_bytes_release(&bytes);
-    if (status != CG_OK)
-        return status;
-    choices = json_object_get(*ret_root, "choices");
-    if (json_integer_value(json_object_get(*ret_root, "confgen_tuning")) != VERSION)
-        status = damaged(path, "another version", err);
-    else if (!json_is_array(choices) || json_array_size(choices) > MAX_CHOICES)
-        status = damaged(path, "no list of choices", err);
-    for (size_t i = 0; status == CG_OK && i < json_array_size(choices); i++)
-        if (!json_is_object(json_object_get(json_array_get(choices, i), "key")))
-            status = damaged(path, "a choice without a key", err);
-    if (status != CG_OK) {
-        json_decref(*ret_root);
-        *ret_root = NULL;
-    }
-    return status;
+    json_decref(root);
+    return st;
 }
 
+/* NULL without memory, or for a value that is not UTF-8. */
 static json_t *make_key(const cg_tuning_item *key, size_t n_key)
 {
     json_t *o = json_object();
 
     for (size_t i = 0; o && i < n_key; i++)
         if (json_object_set_new(o, key[i].key, json_string(key[i].value))) {
-            json_decref(o); /* no memory, or no UTF-8 */
+            json_decref(o);
             o = NULL;
         }
     return o;
 }
 
-/* Place of a key among the choices; their number if it is not there. */
-static size_t find(const json_t *choices, const json_t *key)
+/* Index of a key among the tunings; their number if it is missing. */
+static size_t find(const json_t *tunings, const json_t *key)
 {
     size_t i = 0;
 
-    while (i < json_array_size(choices) &&
-           !json_equal(json_object_get(json_array_get(choices, i), "key"), key))
+    while (i < json_array_size(tunings) &&
+           !json_equal(json_object_get(json_array_get(tunings, i), "key"), key))
         i++;
     return i;
 }
 
-cg_status cg_tuning_load(const char *path, const cg_tuning_item *key, size_t n_key,
+cg_status cg_tuning_load(const char *path, const cg_tuning_item *items, size_t n_items,
                          cg_tuning *ret_tuning, int *ret_found, cg_error *err)
 {
-    json_t *root, *wanted;
-    const json_t *choices;
+    json_t *root, *key;
+    const json_t *node;
     cg_tuning tuning = { .n_figures = 0 };
-    size_t i;
-    cg_status status = read_file(path, &root, err);
+    cg_status st = CG_OK;
 
     *ret_found = 0;
-    if (status != CG_OK || !root)
-        return status;
-    choices = json_object_get(root, "choices");
-    wanted = make_key(key, n_key);
-    if (!wanted) {
-        status = cg_fail(err, CG_ERR_NOMEM, "'%s': out of memory", path);
-    } else if ((i = find(choices, wanted)) < json_array_size(choices)) {
-        cg_json o = { path, "choices[]", json_array_get(choices, i) };
-
-        status = read_choice(&o, &tuning, err);
-        if (status == CG_OK) {
-            *ret_tuning = tuning;
-            *ret_found = 1;
-        }
+    CG_TRY(read_root(path, &root, err));
+    if (!root)
+        return CG_OK;
+    key = make_key(items, n_items);
+    if (!key) {
+        st = cg_fail_nomem(err, path);
+        goto out;
     }
-    json_decref(wanted);
+    node = json_object_get(root, "choices");
+    node = json_array_get(node, find(node, key)); /* NULL if it is missing */
+    if (node) {
+        cg_json o = { path, "choices[]", node };
+
+        CG_TRY_GOTO(st, read_tuning(&o, &tuning, err), out);
+        *ret_tuning = tuning;
+        *ret_found = 1;
+    }
+out:
+    json_decref(key);
     json_decref(root);
-    return status;
+    return st;
 }
 
 /* ---- writing ------------------------------------------------------------------------------ */
@@ -203,7 +200,8 @@ static json_t *figure_json(const cg_tuning_figure *f)
                      "batch_size", (int)f->batch_size, "tokens_per_second", f->tokens_per_second);
 }
 
-static json_t *choice_json(const cg_tuning *t, json_t *key)
+/* Takes over the reference to the key. */
+static json_t *tuning_json(const cg_tuning *t, json_t *key)
 {
     json_t *figures = json_array();
 
@@ -218,7 +216,7 @@ static json_t *choice_json(const cg_tuning *t, json_t *key)
                      t->tokens_per_second, "seconds", t->seconds, "figures", figures);
 }
 
-/* The directories above a file, as far as they are missing. */
+/* Creates the missing directories above a file. */
 static void make_dirs(const char *path)
 {
     char dir[PATH_MAX];
@@ -227,12 +225,12 @@ static void make_dirs(const char *path)
     for (char *c = dir + 1; *c; c++)
         if (*c == '/') {
             *c = '\0';
-            mkdir(dir, 0700); /* what goes wrong shows when the file is made */
+            mkdir(dir, 0700); /* a failure shows when the file is created */
             *c = '/';
         }
 }
 
-/* Write beside the file and rename, so that nobody meets half of it. */
+/* Writes a temporary file and renames it: the file is replaced atomically. */
 static cg_status replace(const char *path, const json_t *root, cg_error *err)
 {
     char temporary[PATH_MAX];
@@ -255,64 +253,71 @@ static cg_status replace(const char *path, const json_t *root, cg_error *err)
     return cg_fail(err, CG_ERR_IO, "'%s': cannot be written: %s", path, strerror(n));
 }
 
-cg_status cg_tuning_store(const char *path, const cg_tuning_item *key, size_t n_key,
+cg_status cg_tuning_store(const char *path, const cg_tuning_item *items, size_t n_items,
                           const cg_tuning *tuning, cg_error *err)
 {
-    json_t *root, *choices, *wanted = make_key(key, n_key), *choice = NULL;
-    size_t i;
-    cg_status status = CG_OK;
+    json_t *root, *tunings, *key = make_key(items, n_items), *node;
+    cg_status st;
 
-    if (read_file(path, &root, NULL) != CG_OK || !root) /* damaged: it begins anew */
+    if (read_root(path, &root, NULL) != CG_OK || !root) /* a damaged file is replaced */
         root = json_pack("{s:i, s:[]}", "confgen_tuning", VERSION, "choices");
-    choices = json_object_get(root, "choices");
-    if (wanted && choices && (i = find(choices, wanted)) < json_array_size(choices))
-        json_array_remove(choices, i);
-    while (json_array_size(choices) >= MAX_CHOICES)
-        json_array_remove(choices, 0);
-    if (wanted && choices)
-        choice = choice_json(tuning, json_incref(wanted));
-    if (!choice || json_array_append_new(choices, choice))
-        status = cg_fail(err, CG_ERR_NOMEM, "'%s': out of memory", path);
-    else
-        status = replace(path, root, err);
-    json_decref(wanted);
+    tunings = json_object_get(root, "choices");
+    if (!key || !tunings) {
+        st = cg_fail_nomem(err, path);
+        goto out;
+    }
+    json_array_remove(tunings, find(tunings, key)); /* does nothing past the end */
+    while (json_array_size(tunings) >= MAX_TUNINGS)
+        json_array_remove(tunings, 0);
+    node = tuning_json(tuning, json_incref(key));
+    if (!node || json_array_append_new(tunings, node)) {
+        st = cg_fail_nomem(err, path);
+        goto out;
+    }
+    st = replace(path, root, err);
+out:
+    json_decref(key);
     json_decref(root);
-    return status;
+    return st;
 }
 
 /* ---- listing ------------------------------------------------------------------------------ */
 
-static const char *part(const json_t *key, const char *name)
+static const char *text_of(const json_t *key, const char *name)
 {
     const char *text = json_string_value(json_object_get(key, name));
 
     return text ? text : "";
 }
 
-cg_status cg_tuning_list(void (*on_choice)(void *ctx, const cg_tuned *choice), void *ctx,
+cg_status cg_tuning_list(void (*on_tuning)(void *ctx, const cg_tuned *tuned), void *ctx,
                          char *ret_path, size_t cap, cg_error *err)
 {
     json_t *root = NULL;
-    const json_t *choices;
-    cg_status status = cg_tuning_path(ret_path, cap, err);
+    const json_t *tunings;
+    cg_status st = CG_OK;
 
-    if (status == CG_OK && *ret_path)
-        status = read_file(ret_path, &root, err);
-    choices = json_object_get(root, "choices");
-    for (size_t i = 0; status == CG_OK && i < json_array_size(choices); i++) {
-        cg_json o = { ret_path, "choices[]", json_array_get(choices, i) };
+    CG_TRY(cg_tuning_path(ret_path, cap, err));
+    if (*ret_path)
+        CG_TRY(read_root(ret_path, &root, err));
+    tunings = json_object_get(root, "choices");
+    for (size_t i = 0; i < json_array_size(tunings); i++) {
+        cg_json o = { ret_path, "choices[]", json_array_get(tunings, i) };
         const json_t *key = json_object_get(o.node, "key");
         cg_tuning t = { .n_figures = 0 };
-        cg_tuned tuned = { CG_SIZED(cg_tuned),          .gpu = part(key, "gpu"),
-                           .model = part(key, "model"), .dtype = part(key, "dtype"),
-                           .attention = t.attention,    .kv_cache = t.kv_cache };
+        cg_tuned tuned = { CG_SIZED(cg_tuned) };
 
-        status = read_choice(&o, &t, err);
+        CG_TRY_GOTO(st, read_tuning(&o, &t, err), out);
+        tuned.gpu = text_of(key, "gpu");
+        tuned.model = text_of(key, "model");
+        tuned.dtype = text_of(key, "dtype");
+        tuned.attention = t.attention;
+        tuned.kv_cache = t.kv_cache;
         tuned.batch_size = t.batch_size;
         tuned.tokens_per_second = t.tokens_per_second;
-        if (status == CG_OK)
-            on_choice(ctx, &tuned);
+        on_tuning(ctx, &tuned);
     }
+out:
     json_decref(root);
-    return status;
+    return st;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /**
- * @file tuning_cache.h  Choices by measurement, remembered from run to run in a JSON file.
+ * @file tuning_cache.h  Tunings remembered from run to run in a JSON file.
  *
  *     {"confgen_tuning": 1, "choices": [
  *       {"key": {"gpu": "NVIDIA H200", "model": "...", ...}, "attention": "flash",
@@ -8,9 +8,9 @@
  *        "figures": [{"attention": ..., "kv_cache": ..., "batch_size": ...,
  *                     "tokens_per_second": ...}, {..., "refused": "why"}]}]}
  *
- * The key holds everything the speed depends on; a choice is used where all of it is the same. The
- * file is replaced as a whole, so a reader never sees a part of it. Of two runs that measure at the
- * same time, one choice may be lost.
+ * The key holds everything that the speed depends on; a tuning is used if all of it is equal. The
+ * file is replaced as a whole, so a reader never sees a partial one. Of two runs that measure at
+ * the same time, one tuning may be lost.
  */
 #ifndef CG_ENGINE_TUNING_CACHE_H
 #define CG_ENGINE_TUNING_CACHE_H
@@ -23,14 +23,14 @@ typedef struct cg_tuning_item {
 } cg_tuning_item;
 
 /**
- * $CONFGEN_CACHE_DIR/tuning.json, else $XDG_CACHE_HOME/confgen/tuning.json, else
- * ~/.cache/confgen/tuning.json; "" where none of the variables is set. CG_ERR_LIMIT for a path
- * that is too long.
+ * Finds the path of the file: $CONFGEN_CACHE_DIR/tuning.json, else
+ * $XDG_CACHE_HOME/confgen/tuning.json, else ~/.cache/confgen/tuning.json; "" if none of the
+ * variables is set. CG_ERR_LIMIT for a path longer than cap.
  */
 cg_status cg_tuning_path(char *ret_path, size_t cap, cg_error *err);
 
 /**
- * Find the choice for a key.
+ * Loads the tuning of a key.
  *
  * @return CG_OK with *ret_found 0 or 1, 0 also without a file; CG_ERR_FORMAT if the file is
  *         damaged; CG_ERR_IO, CG_ERR_LIMIT, CG_ERR_NOMEM
@@ -39,10 +39,10 @@ cg_status cg_tuning_load(const char *path, const cg_tuning_item *key, size_t n_k
                          cg_tuning *ret_tuning, int *ret_found, cg_error *err);
 
 /**
- * Remember a choice in place of an earlier one for the same key. Makes the directories; a damaged
- * file is replaced. Of too many choices the oldest are dropped.
+ * Stores a tuning; replaces an earlier one with the same key, and a damaged file as a whole.
+ * Creates missing directories. Drops the oldest of too many tunings.
  *
- * @return CG_OK; CG_ERR_IO, CG_ERR_NOMEM. On failure the file is as it was.
+ * @return CG_OK; CG_ERR_IO, CG_ERR_NOMEM. On failure the file is unchanged.
  */
 cg_status cg_tuning_store(const char *path, const cg_tuning_item *key, size_t n_key,
                           const cg_tuning *tuning, cg_error *err);

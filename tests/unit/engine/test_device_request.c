@@ -79,9 +79,9 @@ START_TEST(gpus_of_a_machine)
     ck_assert_int_eq(resolve("cuda:3,1", 4, gpus, &n), CG_OK);
     ck_assert(n == 2 && gpus[0] == 3 && gpus[1] == 1);
     ck_assert_int_eq(resolve("cuda", 0, gpus, &n), CG_ERR_UNSUPPORTED);
-    ck_assert_str_eq(err.msg, "device 'cuda': the driver knows no GPU on this machine");
+    ck_assert_str_eq(err.msg, "device 'cuda': the driver finds no GPU on this machine");
     ck_assert_int_eq(resolve("cuda:1,2", 2, gpus, &n), CG_ERR_UNSUPPORTED);
-    ck_assert_str_eq(err.msg, "device 'cuda:1,2': there is no GPU 2, this machine has 2, counted "
+    ck_assert_str_eq(err.msg, "device 'cuda:1,2': found no GPU 2; this machine has 2, counted "
                               "from 0");
     ck_assert_int_eq(resolve("cuda:all", 17, gpus, &n), CG_ERR_LIMIT);
 }
