@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Files of results, for applications: confgen/results.h. */
+/* Reading output files, for applications: confgen/results.h. */
 #include <confgen/results.h>
 
+#include <inttypes.h>
 #include <stdlib.h>
 
 #include "base/error.h"
@@ -16,14 +17,14 @@ struct cg_results {
 cg_status cg_results_open(const char *path, cg_results **ret_results, cg_error *err)
 {
     cg_results *r = calloc(1, sizeof *r);
-    cg_status status;
+    cg_status st;
 
     if (!r)
         return cg_fail(err, CG_ERR_NOMEM, "'%s': out of memory", path);
-    status = cg_reader_open(path, &r->reader, err);
-    if (status != CG_OK) {
+    st = cg_reader_open(path, &r->reader, err);
+    if (st != CG_OK) {
         cg_results_close(r);
-        return status;
+        return st;
     }
     *ret_results = r;
     return CG_OK;
@@ -62,38 +63,36 @@ int64_t cg_results_count(const cg_results *r)
 static cg_status read_frame(cg_results *r, int64_t i, cg_error *err)
 {
     int64_t n = cg_results_count(r);
-    cg_status status;
 
     if (i < 0 || i >= n)
-        return cg_fail(err, CG_ERR_USAGE, "frame %lld: there are %lld, counted from 0",
-                       (long long)i, (long long)n);
+        return cg_fail(err, CG_ERR_USAGE,
+                       "frame %" PRId64 ": there are %" PRId64 ", counted from 0", i, n);
     cg_buf_clear(&r->text);
-    status = cg_reader_read(r->reader, (size_t)i, 0, &r->text, err);
-    if (status == CG_OK)
-        status = cg_buf_check(&r->text, "frame", err);
-    return status;
+    CG_TRY(cg_reader_read(r->reader, (size_t)i, 0, &r->text, err));
+    return cg_buf_check(&r->text, "frame", err);
 }
 
 cg_status cg_results_get(cg_results *r, int64_t i, cg_results_frame *ret_frame, cg_error *err)
 {
-    cg_status status = read_frame(r, i, err);
     const cg_container_frame *frame;
     cg_record_format format;
+    const char *text;
+    size_t len;
 
-    if (status != CG_OK)
-        return status;
+    CG_TRY(read_frame(r, i, err));
+    text = cg_buf_text(&r->text);
+    len = r->text.len;
+    format = cg_record_detect(text, len);
     cg_buf_clear(&r->name);
-    format = cg_record_detect(cg_buf_text(&r->text), r->text.len);
-    cg_record_name(format, cg_buf_text(&r->text), r->text.len, &r->name);
-    if ((status = cg_buf_check(&r->name, "name of a frame", err)) != CG_OK)
-        return status;
+    cg_record_name(format, text, len, &r->name);
+    CG_TRY(cg_buf_check(&r->name, "name of a frame", err));
     frame = cg_reader_frame(r->reader, (size_t)i);
     *ret_frame = (cg_results_frame) {
         .struct_size = sizeof *ret_frame,
-        .records = cg_record_count(format, cg_buf_text(&r->text), r->text.len),
+        .records = cg_record_count(format, text, len),
         .offset = frame->offset,
         .compressed = frame->size,
-        .plain = r->text.len,
+        .plain = len,
         .name = cg_buf_text(&r->name),
     };
     return CG_OK;
@@ -102,10 +101,7 @@ cg_status cg_results_get(cg_results *r, int64_t i, cg_results_frame *ret_frame, 
 cg_status cg_results_read(cg_results *r, int64_t i, const char **ret_bytes, size_t *ret_len,
                           cg_error *err)
 {
-    cg_status status = read_frame(r, i, err);
-
-    if (status != CG_OK)
-        return status;
+    CG_TRY(read_frame(r, i, err));
     *ret_bytes = cg_buf_text(&r->text);
     *ret_len = r->text.len;
     return CG_OK;
@@ -114,9 +110,8 @@ cg_status cg_results_read(cg_results *r, int64_t i, const char **ret_bytes, size
 cg_status cg_results_find(cg_results *r, const char *name, int64_t *ret_i, cg_error *err)
 {
     size_t i;
-    cg_status status = cg_reader_find(r->reader, name, &i, err);
 
-    if (status == CG_OK)
-        *ret_i = (int64_t)i;
-    return status;
+    CG_TRY(cg_reader_find(r->reader, name, &i, err));
+    *ret_i = (int64_t)i;
+    return CG_OK;
 }

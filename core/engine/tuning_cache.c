@@ -290,7 +290,7 @@ static const char *text_of(const json_t *key, const char *name)
     return text ? text : "";
 }
 
-cg_status cg_tuning_list(void (*on_tuning)(void *ctx, const cg_tuned *tuned), void *ctx,
+cg_status cg_tuning_list(void (*on_tuned)(void *ctx, const cg_tuned *tuned), void *ctx,
                          char *ret_path, size_t cap, cg_error *err)
 {
     json_t *root = NULL;
@@ -315,7 +315,7 @@ cg_status cg_tuning_list(void (*on_tuning)(void *ctx, const cg_tuned *tuned), vo
         tuned.kv_cache = t.kv_cache;
         tuned.batch_size = t.batch_size;
         tuned.tokens_per_second = t.tokens_per_second;
-        on_tuning(ctx, &tuned);
+        on_tuned(ctx, &tuned);
     }
 out:
     json_decref(root);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /**
- * @file confgen.h  The engine, for applications: open a model, generate conformers.
+ * @file confgen.h  The engine, for applications: opens a model, generates conformers.
  *
  *     cg_error err = CG_ERROR_INIT;
  *     cg_engine_options options = { CG_SIZED(cg_engine_options), .seed = 1 };
@@ -28,59 +28,71 @@ extern "C" {
 
 typedef struct cg_engine cg_engine;
 
-/** Zero or NULL stands for the default of every member. Strings are copied. */
+/**
+ * Zero or NULL is the default of every member. Strings are copied.
+ *
+ * Settings that have a word on the command line and in reports are strings with the same words:
+ * device, dtype, geometry, shape, plugin names. Fixed alternatives are named constants whose 0 is
+ * the default: CG_TUNING_*.
+ */
 typedef struct cg_engine_options {
     uint32_t struct_size;
-    int32_t batch_size;       /* sequences at once; 0: chosen */
+    int32_t batch_size;       /* sequences decoded at once; 0: selected */
     int32_t max_new_tokens;   /* of a sequence; 0: the model's own bound */
-    int32_t threads;          /* of the decoder; 0: the cores this process may use */
+    int32_t threads;          /* of the decoder; 0: the cores available to this process */
     int32_t template_workers; /* 0: SLURM_CPUS_PER_TASK, else the cores */
-    int32_t token_cache;      /* nonzero: remember tokenized pieces of text */
+    /* Nonzero: cache the ids of pre-tokens that need merging (65,536 entries). It never changes a
+     * token and hardly saves time: nearly all pre-tokens of a prompt are single tokens, which are
+     * looked up without it (tokenizer/README.md). */
+    int32_t token_cache;
     int32_t n_plugins;
     uint64_t seed;
-    const char *model;           /* directory; NULL: the model that comes with confgen */
+    const char *model;           /* directory; NULL: the model shipped with confgen */
     const char *device;          /* "auto", "cpu", "cuda", "cuda:I", "cuda:I,J", "cuda:all" */
     const char *attention;       /* "auto" or a plugin's name */
-    const char *kv_cache;        /* same */
+    const char *kv_cache;        /* "auto" or a plugin's name */
     const char *constraint;      /* a plugin's name; "grammar" */
     const char *const *plugins;  /* [n_plugins] files to load */
-    const cg_sampling *sampling; /* NULL: what the model's generation_config.json says */
+    const cg_sampling *sampling; /* NULL: the model's generation_config.json */
     /** Receives log lines, NULL: none. Thread: any. */
     void (*log)(void *ctx, int32_t level, const char *text);
     void *log_ctx;
     /**
-     * Instead of a model: random weights of a shape, for benches ("default", "llama380m",
+     * Instead of a model: random weights of a named shape, for benches ("default", "llama380m",
      * "qwen3-0.6b"), with the tokenizer and text format of the directory `tokenizer` (NULL: the
      * default model's).
      */
     const char *shape;
     const char *tokenizer;
     const char *dtype;     /* of weights, activations and KV cache: "auto", "bf16", "f32" */
-    int32_t deterministic; /* GPU: nonzero: tokens do not depend on the batch, at some cost */
-    int32_t max_length;    /* tokens of a sequence, prompt included; 0: the model's context */
-    int32_t step_tokens;   /* token budget of a step; 0: chosen */
-    int32_t tuning;        /* CG_TUNING_*: how what is "auto" on a GPU is chosen */
-    int64_t workload;      /* conformers that will be asked for; 0: not known */
+    int32_t deterministic; /* GPU: nonzero: tokens do not depend on the batch; slower */
+    int32_t max_length;    /* tokens of a sequence, prompt included; 0: the model's context, at
+                              most CG_MAX_CONTEXT */
+    int32_t step_tokens;   /* token budget of a step; 0: derived from the batch size */
+    int32_t tuning;        /* CG_TUNING_*: how "auto" settings are selected on a GPU */
+    int64_t workload;      /* conformers that will be requested; 0: unknown */
     int32_t check;         /* nonzero: check the geometry of every conformer */
-    int32_t retry;         /* >= 0: draw a bad one so often again; checks too where it is not 0 */
-    /** Geometry while it is written: "off"; "check": count what is impossible; "repair": move it to
-     * a possible place. NULL: "repair", or with a word to the log "off", where the constraint does
-     * not tell where atoms end, or RDKit gives no bounds. */
+    int32_t retry;         /* retries of a failed conformer, at most; nonzero implies check */
+    /**
+     * Geometry tests of atoms while they are generated: "off"; "count" failing atoms; "repair"
+     * them. NULL: "repair"; or "off", with a log line, if the constraint does not mark atoms or
+     * RDKit gives no bounds. "check" is an alias of "count" until release 0.3.
+     */
     const char *geometry;
 } cg_engine_options;
 
 /** cg_engine_options.tuning */
 enum {
-    CG_TUNING_AUTO = 0,   /* measured once, and remembered; not for a few conformers */
-    CG_TUNING_NEVER = 1,  /* what is remembered, else the default */
-    CG_TUNING_ALWAYS = 2, /* measured anew */
+    CG_TUNING_AUTO = 0,   /* use the remembered tuning, else measure; not for few conformers */
+    CG_TUNING_NEVER = 1,  /* use the remembered tuning, else the defaults */
+    CG_TUNING_ALWAYS = 2, /* measure */
 };
 
-/** One attempt of choosing by measurement. */
+/** One attempt of a measurement. */
 typedef struct cg_tuning_figure {
     uint32_t struct_size;
     int32_t batch_size;
-    double tokens_per_second; /* 0 where it was refused */
+    double tokens_per_second; /* 0 if refused */
     char attention[32];
     char kv_cache[32];
     char refused[192]; /* why it was not measured, else "" */
@@ -101,7 +113,7 @@ typedef struct cg_engine_gpu {
     int32_t reserved;
 } cg_engine_gpu;
 
-/** What was chosen, and why. Strings live with the engine. */
+/** The settings in effect, with reasons. Strings live with the engine. */
 typedef struct cg_engine_info {
     uint32_t struct_size;
     int32_t batch_size;
@@ -126,45 +138,59 @@ typedef struct cg_engine_info {
     const char *constraint_reason;
     uint64_t tokenizer_fingerprint; /* of the tokenizer's files */
     const char *dtype;              /* of weights, activations and KV cache: "f32", "bf16" */
-    const char *promise;            /* on what a conformer depends, a sentence */
+    const char *promise;            /* what a conformer depends on, a sentence */
     int32_t deterministic;          /* tokens do not depend on batch size, slot or GPU count */
-    int32_t step_tokens;            /* as asked for */
+    int32_t step_tokens;            /* as requested; 0: derived */
     int32_t n_gpus;                 /* 0: the CPU */
     int32_t n_figures;
     const cg_engine_gpu *gpus;       /* [n_gpus] */
-    const cg_tuning_figure *figures; /* [n_figures] behind the choice for the first GPU */
-    const char *tuning;              /* where they come from, "" without any */
-    /* what a step's work follows from, in elements */
+    const cg_tuning_figure *figures; /* [n_figures] measured for the first GPU */
+    const char *tuning;              /* origin of the figures, or why there are none; "" if
+                                        nothing was to be selected */
+    /* elements that determine the work of a step */
     int64_t layer_parameters; /* of the layers, without embedding and head */
-    int32_t head_width;       /* of a row of the head */
+    int32_t head_width;       /* elements of a row of the LM head */
     int32_t kv_elements;      /* keys and values of a token, all layers */
     int32_t query_elements;   /* queries of a token, all layers */
     int32_t check;            /* geometry is checked */
-    int32_t retry;            /* so often a bad conformer is drawn again */
+    int32_t retry;            /* retries of a failed conformer, at most */
     int32_t reserved;
-    const char *geometry; /* "off", "check", "repair" */
+    const char *geometry; /* "off", "count", "repair" */
 } cg_engine_info;
 
+/**
+ * Opens an engine: loads plugins, model and tokenizer, and creates the executors.
+ *
+ * @param ret_engine  owned by the caller, cg_engine_close(); unchanged on failure
+ * @return CG_OK; CG_ERR_USAGE for options that are wrong or contradict each other;
+ *         CG_ERR_UNSUPPORTED, CG_ERR_MISMATCH, CG_ERR_PLUGIN, CG_ERR_IO, CG_ERR_FORMAT,
+ * CG_ERR_CUDA, CG_ERR_NOMEM, CG_ERR_DEVICE_NOMEM with the reason
+ */
 CG_EXPORT cg_status cg_engine_open(const cg_engine_options *options, cg_engine **ret_engine,
                                    cg_error *err);
 CG_EXPORT void cg_engine_close(cg_engine *engine); /* accepts NULL */
 CG_EXPORT const cg_engine_info *cg_engine_get_info(const cg_engine *engine);
 
 /**
- * Name and meaning (a sentence with threshold and source; may be NULL) of test `id` of geometry,
- * counted from 0; NULL behind the last. Static storage.
+ * Returns the name of geometry check `id`, counted from 0; NULL after the last. Static storage.
+ *
+ * @param ret_meaning  a sentence with threshold and source; may be NULL
  */
 CG_EXPORT const char *cg_check_describe(int32_t id, const char **ret_meaning);
 
-/** Name of reason `cause`, counted from 1 (0: "none"); NULL behind the last. Static storage. */
+/**
+ * Returns the name of fault cause `cause`, counted from 1 (0: "none"); NULL after the last. Static
+ * storage.
+ */
 CG_EXPORT const char *cg_fault_describe(int32_t cause);
 
+/** cg_conformer.verdict */
 enum {
     CG_CONFORMER_OK = 0,
     CG_CONFORMER_WRONG_MOLECULE = 1,
     CG_CONFORMER_PARSE_FAILURE = 2,
     CG_CONFORMER_UNFINISHED = 3,
-    CG_CONFORMER_INVALID_GEOMETRY = 4, /* its geometry could not be repaired */
+    CG_CONFORMER_INVALID_GEOMETRY = 4, /* its geometry was not repairable */
 };
 
 /** One molecule to generate. */
@@ -176,7 +202,7 @@ typedef struct cg_request {
     const char *name; /* may be NULL */
 } cg_request;
 
-/** A conformer, or what became of it. Borrowed for the call. */
+/** A conformer, or the reason why there is none. Borrowed for the call. */
 typedef struct cg_conformer {
     uint32_t struct_size;
     int32_t verdict; /* CG_CONFORMER_* */
@@ -184,22 +210,24 @@ typedef struct cg_conformer {
     int32_t generation;
     int32_t n_atoms;        /* in the order of smiles */
     const char *smiles;     /* canonical */
-    const char *text;       /* as the model wrote it */
-    const char *reason;     /* of a verdict other than OK or a failed check, else "" */
+    const char *text;       /* as generated */
+    const char *reason;     /* of a verdict other than OK, or of the first failed check; else "" */
     const double (*xyz)[3]; /* [n_atoms]; NULL unless OK */
     uint32_t checks_done;   /* bits: 1 << id of cg_check_describe(); 0: not checked */
-    uint32_t checks_failed; /* of them; `reason` then tells of the first one */
-    int32_t retries;        /* how often it was drawn before */
+    uint32_t checks_failed; /* of them */
+    int32_t retries;        /* retry round it was sampled in; 0: the first */
     int32_t reserved;
 } cg_conformer;
 
 /**
- * Generate conformers of some molecules in memory.
+ * Generates conformers of molecules in memory.
  *
  * @param on_conformer  called on this thread, molecules in order, conformers in order. A molecule
  *                      that cannot be built is one call with generation -1, a parse failure and
- *                      the reason.
- * @param ret_report    may be NULL
+ *                      the reason. May be NULL.
+ * @param ret_report    filled also on failure; may be NULL
+ * @return CG_OK, also if molecules failed; CG_ERR_USAGE for a bad request; CG_ERR_NOMEM,
+ * CG_ERR_CUDA, CG_ERR_DEVICE_NOMEM
  */
 CG_EXPORT cg_status cg_engine_generate(cg_engine *engine, const cg_request *requests, int64_t n,
                                        void (*on_conformer)(void *ctx,
@@ -210,9 +238,9 @@ CG_EXPORT cg_status cg_engine_generate(cg_engine *engine, const cg_request *requ
 typedef struct cg_requests cg_requests;
 
 /**
- * Read a list of molecules (.smi, .csv, also .gz and .zst) into memory.
+ * Reads a list of molecules (.smi, .csv, also .gz and .zst) into memory.
  *
- * @param limit         molecules at most; 0: all
+ * @param limit         molecules, at most; 0: all
  * @param n_conformers  of each request, >= 1
  * @param ret_requests  owned by the caller, cg_requests_free()
  * @return CG_OK; CG_ERR_IO, CG_ERR_FORMAT, CG_ERR_USAGE naming the file; CG_ERR_NOMEM
@@ -221,76 +249,84 @@ CG_EXPORT cg_status cg_requests_read(const char *path, int64_t limit, int32_t n_
                                      cg_requests **ret_requests, cg_error *err);
 CG_EXPORT void cg_requests_free(cg_requests *requests); /* accepts NULL */
 /**
- * The requests; the number of them. Storage of the list. *ret_skipped (may be NULL): lines that
- * hold no molecule.
+ * Lists the requests and returns their number. Storage of the list.
+ *
+ * @param ret_skipped  number of lines that hold no molecule; may be NULL
  */
 CG_EXPORT int64_t cg_requests_get(const cg_requests *requests, const cg_request **ret_items,
                                   int64_t *ret_skipped);
 
 /**
- * Do the part of generation that comes before the model: parse each molecule, write and tokenize
- * its prompt, compile its constraint. Nothing is kept.
+ * Runs only the part of generation before decoding: parses each molecule, writes and tokenizes its
+ * prompt, compiles its constraint. The results are dropped.
  *
  * @param workers     threads; 0: the engine's own number
  * @param ret_report  molecules, molecules_failed, seconds, chemistry_seconds, template_seconds,
  *                    token_cache_*
- * @return CG_OK whatever became of the molecules; CG_ERR_NOMEM
+ * @return CG_OK, also if molecules failed; CG_ERR_NOMEM
  */
 CG_EXPORT cg_status cg_engine_build_templates(cg_engine *engine, const cg_request *requests,
                                               int64_t n, int32_t workers, cg_report *ret_report,
                                               cg_error *err);
 
-/** cg_run_options.header: whether the first line of a .smi input is a header. */
+/** cg_run_options.header: is the first line of a .smi input a header? */
 enum {
     CG_HEADER_AUTO = 0, /* decided by its first column */
     CG_HEADER_YES = 1,
     CG_HEADER_NO = 2, /* every line is a molecule; refused for .csv */
 };
 
-/** A run from file to file. Zero or NULL stands for the default of a member, but for gens. */
+/**
+ * A run from file to file. Zero or NULL is the default of every member except gens and input. As in
+ * cg_engine_options, words are those of the command line.
+ */
 typedef struct cg_run_options {
     uint32_t struct_size;
-    int32_t gens; /* conformers a molecule; with gens_per_reference a reference; >= 1 */
-    int32_t gens_per_reference; /* nonzero: times the molecule's count of reference conformers */
+    int32_t gens;               /* conformers per molecule, or per reference conformer; >= 1 */
+    int32_t gens_per_reference; /* nonzero: gens counts per reference conformer of the molecule */
     int32_t header;             /* CG_HEADER_* */
     int32_t resume;             /* complete the output of an interrupted run */
     int32_t overwrite;          /* replace an existing output */
     int32_t add_hs;             /* sdf: with hydrogens */
-    int32_t shard;              /* 0-based part of `shards`: a stretch of neighbouring lines */
+    int32_t shard;              /* 0-based part of `shards`: a range of consecutive lines */
     int32_t shards;             /* 0 or 1: all */
     int32_t reserved;
-    int64_t limit;      /* molecules read at most; 0: all */
+    int64_t limit;      /* molecules read, at most; 0: all */
     const char *input;  /* file or "-" */
     const char *output; /* file or "-"; NULL: <stem of the input>.<format>.zst */
     const char *format; /* "sdf", "xyz", "smiles3d", "json"; NULL: by the output's name, sdf */
-    const char *failed; /* file for what failed, or NULL */
-    /** Called on this thread now and then. NULL: none. */
+    const char *failed; /* file of failures, or NULL */
+    /** Called on this thread about every 50 ms. NULL: none. */
     void (*progress)(void *ctx, const cg_report *so_far, int64_t molecules_done);
     /** One molecule or conformer failed: a sentence with file and line. NULL: none. */
     void (*on_failure)(void *ctx, const char *text);
     void *ctx;
-    const volatile int *stop; /* set to nonzero by a signal handler: end, resumable */
+    const volatile int *stop; /* set to nonzero by a signal handler: the run ends, resumable */
 } cg_run_options;
 
 /**
- * Run a batch. CG_OK even if molecules failed: the report says how many. CG_ERR_INTERRUPTED if
- * *stop was set. The report is filled in every case.
+ * Runs from file to file.
+ *
+ * @param ret_report  filled also on failure; may be NULL
+ * @return CG_OK, also if molecules failed; CG_ERR_INTERRUPTED if *stop was set; CG_ERR_USAGE,
+ *         CG_ERR_MISMATCH, CG_ERR_IO, CG_ERR_FORMAT, CG_ERR_NOMEM, CG_ERR_CUDA, CG_ERR_DEVICE_NOMEM
  */
-CG_EXPORT cg_status cg_engine_run(cg_engine *engine, const cg_run_options *batch,
+CG_EXPORT cg_status cg_engine_run(cg_engine *engine, const cg_run_options *run,
                                   cg_report *ret_report, cg_error *err);
 
-/** Path that a batch writes to: batch->output, or the default made from the input's name. */
-CG_EXPORT cg_status cg_run_output_path(const cg_run_options *batch, char *ret_path, size_t cap,
+/** Returns the path that a run writes to: run->output, or the default made from the input's name.
+ */
+CG_EXPORT cg_status cg_run_output_path(const cg_run_options *run, char *ret_path, size_t cap,
                                        cg_error *err);
 
 /**
- * How many conformers a batch asks for, for cg_engine_options.workload; 0 if that is not known
- * before it has run (standard input). Reads the input once.
+ * Counts the conformers that a run requests, for cg_engine_options.workload. Reads the input once;
+ * 0 if it cannot be read twice (standard input).
  */
-CG_EXPORT cg_status cg_run_workload(const cg_run_options *batch, int64_t *ret_conformers,
+CG_EXPORT cg_status cg_run_workload(const cg_run_options *run, int64_t *ret_conformers,
                                     cg_error *err);
 
-/** What was once measured on a GPU of this machine. Borrowed for the call. */
+/** A tuning remembered from a GPU of this machine. Borrowed for the call. */
 typedef struct cg_tuned {
     uint32_t struct_size;
     int32_t batch_size;
@@ -303,12 +339,12 @@ typedef struct cg_tuned {
 } cg_tuned;
 
 /**
- * Go through the remembered choices.
+ * Calls on_tuned for each remembered tuning.
  *
- * @param ret_path  the file they are kept in, "" if there is no place for one
+ * @param ret_path  the file of tunings; "" if none of its variables is set
  * @return CG_OK, also without a file; CG_ERR_FORMAT, CG_ERR_IO if it cannot be read
  */
-CG_EXPORT cg_status cg_tuning_list(void (*on_choice)(void *ctx, const cg_tuned *choice), void *ctx,
+CG_EXPORT cg_status cg_tuning_list(void (*on_tuned)(void *ctx, const cg_tuned *tuned), void *ctx,
                                    char *ret_path, size_t cap, cg_error *err);
 
 #ifdef __cplusplus

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /**
- * @file results.h  Reading back what a run wrote, molecule by molecule.
+ * @file results.h  Reads the output of a run, molecule by molecule.
  *
- * A file of results (.sdf.zst, .xyz.gz, .json, ...) is a row of frames, one a molecule; the records
- * of a frame are the molecule's conformers. Files are not trusted: what is wrong with one is an
+ * An output file (.sdf.zst, .xyz.gz, .json, ...) is a sequence of frames, one per molecule; the
+ * records of a frame are the conformers of the molecule. Files are not trusted: a defect is an
  * error or a note, never a crash.
  */
 #ifndef CONFGEN_RESULTS_H
@@ -26,16 +26,16 @@ typedef struct cg_results_frame {
     int64_t records;
     uint64_t offset;     /* of the frame in the file */
     uint64_t compressed; /* bytes in the file */
-    uint64_t plain;      /* bytes of its records */
-    const char *name;    /* of the molecule, "" where the records carry none */
+    uint64_t plain;      /* bytes of the records */
+    const char *name;    /* of the molecule; "" if the records carry none */
 } cg_results_frame;
 
 /**
- * Open a file of results.
+ * Opens an output file.
  *
  * @param ret_results  owned by the caller, cg_results_close()
- * @return CG_OK; CG_ERR_IO; CG_ERR_FORMAT where not one frame can be found in a file that is not
- *         empty
+ * @return CG_OK; CG_ERR_IO; CG_ERR_FORMAT if no frame can be found in a file that is not empty;
+ *         CG_ERR_NOMEM
  * Thread: one at a time.
  */
 CG_EXPORT cg_status cg_results_open(const char *path, cg_results **ret_results, cg_error *err);
@@ -45,22 +45,23 @@ CG_EXPORT void cg_results_close(cg_results *results); /* accepts NULL */
 CG_EXPORT const char *cg_results_container(const cg_results *results);
 /** Nonzero if the frames are listed in a seek table. */
 CG_EXPORT int32_t cg_results_has_table(const cg_results *results);
-/** What was found wrong with the file, e.g. a cut-off end, or "". Lives with the results. */
+/** A defect of the file, e.g. a truncated end, or "". Lives with the results. */
 CG_EXPORT const char *cg_results_note(const cg_results *results);
+/** Number of frames. */
 CG_EXPORT int64_t cg_results_count(const cg_results *results);
 
 /**
- * Describe frame i, 0 <= i < count; the frame is read and checked.
+ * Describes frame i, 0 <= i < count; reads and checks it.
  *
  * @param ret_frame  its name is valid until the next call on the results
  * @return CG_OK; CG_ERR_FORMAT, CG_ERR_LIMIT, CG_ERR_IO, CG_ERR_NOMEM naming the frame
  */
 CG_EXPORT cg_status cg_results_get(cg_results *results, int64_t i, cg_results_frame *ret_frame,
                                    cg_error *err);
-/** The records of frame i as they were before compression; valid until the next call. */
+/** Returns the uncompressed records of frame i, valid until the next call. As cg_results_get(). */
 CG_EXPORT cg_status cg_results_read(cg_results *results, int64_t i, const char **ret_bytes,
                                     size_t *ret_len, cg_error *err);
-/** The first frame of a molecule's name. CG_ERR_INPUT where there is none. */
+/** Finds the first frame of a molecule by name. CG_ERR_INPUT if there is none. */
 CG_EXPORT cg_status cg_results_find(cg_results *results, const char *name, int64_t *ret_i,
                                     cg_error *err);
 

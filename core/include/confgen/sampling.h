@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/** @file sampling.h  How a token is drawn from the allowed ones. */
+/** @file sampling.h  How a token is sampled from the allowed ones. */
 #ifndef CONFGEN_SAMPLING_H
 #define CONFGEN_SAMPLING_H
 
@@ -11,18 +11,18 @@ extern "C" {
 
 /**
  * Filters apply in this order: temperature, top-k, top-p, min-p. In cg_engine_options a member
- * below 0 stands for the model's own setting.
+ * below 0 takes the model's own value.
  */
 typedef struct cg_sampling {
     uint32_t struct_size;
-    int32_t greedy;    /* nonzero: the likeliest token, the rest is ignored */
+    int32_t greedy;    /* nonzero: the most likely token; the other members are ignored */
     float temperature; /* > 0 */
-    int32_t top_k;     /* keep the k likeliest; 0: all */
-    float top_p;       /* keep the fewest that hold this share of probability; 1: all */
-    float min_p;       /* keep those at least min_p times as likely as the likeliest; 0: all */
+    int32_t top_k;     /* keep the k most likely tokens; 0: all */
+    float top_p;       /* keep the fewest tokens that hold this share of probability; 1: all */
+    float min_p;       /* keep tokens at least min_p times as likely as the most likely; 0: all */
 } cg_sampling;
 
-/** A named preset of earlier systems: greedy, top_p_sampling1..4, min_p_sampling1..3, qwen3. */
+/** A preset: greedy, top_p_sampling1..4, min_p_sampling1..3 of earlier systems, qwen3. */
 typedef struct cg_sampling_preset {
     const char *name;
     cg_sampling sampling;

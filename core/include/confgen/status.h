@@ -24,25 +24,25 @@ enum {
     CG_OK = 0,
 
     CG_ERR_USAGE = 100,       /* a flag or argument is wrong */
-    CG_ERR_UNSUPPORTED = 101, /* a valid request that this part does not serve; the text says why */
+    CG_ERR_UNSUPPORTED = 101, /* a valid request that is not supported; the text says why */
 
     CG_ERR_INPUT = 200,    /* a molecule, line or record from the user is bad */
     CG_ERR_FORMAT = 201,   /* a file is not what it claims to be */
-    CG_ERR_LIMIT = 202,    /* a size is beyond a stated bound */
+    CG_ERR_LIMIT = 202,    /* a size exceeds a stated bound */
     CG_ERR_MISMATCH = 203, /* two things that must agree do not (resume, model and tokenizer) */
 
     CG_ERR_IO = 300,          /* open, read, write, disk full */
     CG_ERR_NOMEM = 301,       /* host memory */
-    CG_ERR_PLUGIN = 302,      /* a plugin could not be loaded or broke its promise */
+    CG_ERR_PLUGIN = 302,      /* a plugin could not be loaded or violated its contract */
     CG_ERR_INTERRUPTED = 303, /* stopped by a signal; the output can be resumed */
 
     CG_ERR_CUDA = 400,         /* a CUDA call failed */
     CG_ERR_DEVICE_NOMEM = 401, /* device memory */
 
-    CG_ERR_INTERNAL = 500, /* a bug of ours */
+    CG_ERR_INTERNAL = 500, /* a bug in confgen */
 };
 
-/** Return the status of `call` from the calling function if it failed. */
+/** Returns the status of `call` from the calling function if it failed. */
 #define CG_TRY(call)                                                                               \
     do {                                                                                           \
         cg_status cg_try_status_ = (call);                                                         \
@@ -51,7 +51,7 @@ enum {
             return cg_try_status_;                                                                 \
     } while (0)
 
-/** Store the status of `call` in `st`; if it failed, go to the cleanup at `label`. */
+/** Stores the status of `call` in `st`; if it failed, goes to the cleanup at `label`. */
 #define CG_TRY_GOTO(st, call, label)                                                               \
     do {                                                                                           \
         (st) = (call);                                                                             \

@@ -15,8 +15,8 @@ extern "C" {
 #define CG_VERSION_STRING "0.1.0"
 
 /**
- * Major ABI number: also part of the entry symbol's name. The minor number grows with members at
- * the end of structs, which are asked for with CG_HAS() and CG_HAS_SIZE().
+ * ABI of plugins. The major number is also part of the entry symbol's name. The minor number grows
+ * with members at the end of structs, whose presence CG_HAS() and CG_HAS_SIZE() test.
  */
 #define CG_PLUGIN_ABI_MAJOR 1
 #define CG_PLUGIN_ABI_MINOR 1
