@@ -37,7 +37,7 @@ static cg_status compile_decimals(struct grammar *g, int32_t *ret_any, int32_t *
         memcpy(path, g->ids + first, (size_t)n * sizeof *path);
         paths[i] = (cg_path) { path, n, CG_EXIT };
     }
-    /* paths[0] is zero. Nonzero comes first: the call sorts what it is given. */
+    /* paths[0] is zero. The nonzero ones come first, because the call sorts its argument. */
     CG_TRY_GOTO(st, cg_automaton_builder_paths(&g->tables, paths + 1, count - 1, ret_nonzero, err),
                 out);
     st = cg_automaton_builder_paths(&g->tables, paths, count, ret_any, err);

@@ -194,9 +194,20 @@ END_TEST
 
 START_TEST(destructors_accept_null)
 {
+    cg_smiles smiles = { 0 };
+    cg_molecule *mol = NULL;
+    cg_error err = CG_ERROR_INIT;
+
     cg_molecule_destroy(NULL);
     cg_smiles_finish(NULL);
+    cg_smiles_finish(&smiles);
+    ck_assert_ptr_null(smiles.atoms);
+    ck_assert_ptr_null(smiles.bonds);
     free_ptr(NULL);
+    /* the heap and RDKit remain usable */
+    ck_assert_int_eq(cg_molecule_parse("CO", 2, &mol, &err), CG_OK);
+    ck_assert_ptr_nonnull(mol);
+    cg_molecule_destroy(mol);
 }
 END_TEST
 

@@ -319,24 +319,23 @@ START_TEST(every_failed_allocation_is_survived)
     for (int k = 0; k < 100 && !succeeded; k++) {
         cg_path paths[3];
         cg_program *p = NULL;
-        cg_status status;
+        cg_status st;
         int32_t s;
 
         memory = (struct memory) { 0, k };
-        status = cg_automaton_builder_init(&t, &host, 100, 64, 256, &err);
-        if (status == CG_OK) {
+        st = cg_automaton_builder_init(&t, &host, 100, 64, 256, &err);
+        if (st == CG_OK) {
             for (int i = 0; i < 3; i++)
                 paths[i] = (cg_path) { text[i], 2, CG_EXIT };
-            status = cg_automaton_builder_paths(&t, paths, 3, &s, &err);
-            if (status == CG_OK)
-                status =
-                    cg_automaton_builder_program(&t, 1, &s, forced_start, NULL, 1, 0, &p, &err);
+            st = cg_automaton_builder_paths(&t, paths, 3, &s, &err);
+            if (st == CG_OK)
+                st = cg_automaton_builder_program(&t, 1, &s, forced_start, NULL, 1, 0, &p, &err);
             cg_host_free(&host, p);
             cg_automaton_builder_finish(&t);
         }
         ck_assert_int_eq(memory.live, 0);
-        ck_assert_msg(status == CG_OK || status == CG_ERR_NOMEM, "allocation %d: %d", k, status);
-        succeeded = status == CG_OK;
+        ck_assert_msg(st == CG_OK || st == CG_ERR_NOMEM, "allocation %d: %d", k, st);
+        succeeded = st == CG_OK;
     }
     ck_assert(succeeded);
     setup();
