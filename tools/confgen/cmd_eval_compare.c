@@ -11,25 +11,22 @@
 #include "whole_file.h"
 
 static const char help[] =
-    "confgen eval --compare A.json B.json   is evaluation B better than A?\n"
+    "confgen eval --compare A.json B.json   compare evaluation B with A\n"
     "\n"
     "  --tolerance X[,Y]  tolerated loss: X as a share of 1 for COV, checks, wrong and missing\n"
-    "                     (0.01: one percentage point), Y in \xc3\x85 for MAT (default: X for "
-    "both;\n"
-    "                     0)\n"
+    "                     (0.01: one percentage point), Y in \xc3\x85 for MAT (default: X for\n"
+    "                     both; 0)\n"
     "  --resamples N      bootstrap resamples, 100 to 1000000 (default 10000)\n"
     "  --seed S           bootstrap seed (default 1)\n"
     "  --json FILE        write the comparison as JSON, replacing FILE\n"
     "\n"
-    "Molecules are matched by name. Differences are B - A of the means over molecules, with 95 %\n"
-    "intervals from a bootstrap over molecules: once over the molecules for which both have "
-    "output,\n"
-    "once over all. A metric is worse if its whole interval is on the bad side of 0 and the loss\n"
-    "exceeds the tolerance.\n"
+    "Molecules are matched by name. Differences are B - A of the means over molecules. Their\n"
+    "95 % intervals come from a bootstrap over molecules: once over the molecules for which\n"
+    "both have output, once over all. A metric is worse if its whole interval is on the bad\n"
+    "side of 0 and the loss exceeds the tolerance.\n"
     "\n"
-    "Exit status: 0 no metric is worse, 1 one is, 2 wrong usage, 3 a file cannot be read or the "
-    "two\n"
-    "cannot be compared.\n";
+    "Exit status: 0 no metric is worse, 1 one is, 2 wrong usage, 3 a file cannot be read or the\n"
+    "two cannot be compared.\n";
 
 enum { COMPARE = 1000, TOLERANCE, RESAMPLES, SEED, JSON };
 

@@ -88,7 +88,7 @@ struct generate {
     json_t *messages; /* failures that the report repeats */
     int progress;     /* PROGRESS_* */
     int quiet;
-    double last_shown, started; /* cg_cg_now() */
+    double last_shown, started; /* on the clock of cg_now() */
 };
 
 static volatile sig_atomic_t signalled;
@@ -551,6 +551,7 @@ static void print_failures(const cg_report *r)
         fputc('\n', stderr);
 }
 
+/* Molecules with no conformer because of their input are failed, others with too few incomplete. */
 static void print_totals(const cg_report *r, const char *path)
 {
     int64_t whole = r->failed_input + r->failed_limit + r->failed_unsupported;
@@ -558,7 +559,10 @@ static void print_totals(const cg_report *r, const char *path)
 
     fprintf(stderr, "%s: %lld conformer%s of %lld molecule%s", path, (long long)r->conformers,
             r->conformers == 1 ? "" : "s", (long long)n, n == 1 ? "" : "s");
-    if (whole && incomplete)
+    if (incomplete && r->molecules_resumed)
+        fprintf(stderr, " (%lld failed or incomplete, earlier runs included)",
+                (long long)r->molecules_failed);
+    else if (whole && incomplete)
         fprintf(stderr, " (%lld failed, %lld incomplete)", (long long)whole, (long long)incomplete);
     else if (whole || incomplete)
         fprintf(stderr, " (%lld %s)", (long long)r->molecules_failed,

@@ -13,11 +13,10 @@
 static const char list_help[] =
     "confgen plugins list [--plugin FILE.so]...\n"
     "\n"
-    "Lists the plugins that a run could use, and the refused files with their reasons. Plugins "
-    "are\n"
-    "searched in the files given, the directories of CONFGEN_PLUGIN_PATH (separated by colons) "
-    "and\n"
-    "the program's own plugin directory; of several with one name the first is used.\n";
+    "Lists the plugins that a run could use, and the refused files with their reasons. Plugins\n"
+    "are searched in the files given, the directories of CONFGEN_PLUGIN_PATH (separated by\n"
+    "colons) and the program's own plugin directory; of several with one name the first is\n"
+    "used.\n";
 
 static int list(int argc, char **argv)
 {
@@ -67,10 +66,10 @@ static const char matrix_help[] =
     "confgen plugins matrix [--model DIR | --shape NAME] [--device cpu|cuda|cuda:I]\n"
     "                       [--batch-size N] [--deterministic] [--plugin FILE.so]...\n"
     "\n"
-    "Pairs every attention plugin with every cache plugin: `ok`, or why the pair does not serve "
-    "the\n"
-    "model. Shapes: default, llama380m, qwen3-0.6b. Without a model or shape: the default model.\n"
-    "--deterministic requires on CUDA what a run with that flag requires; the CPU always does.\n";
+    "Pairs every attention plugin with every cache plugin: `ok`, or why the pair does not serve\n"
+    "the model. Shapes: default, llama380m, qwen3-0.6b. Without a model or shape: the default\n"
+    "model. --deterministic requires on CUDA what a run with that flag requires; the CPU always\n"
+    "does.\n";
 
 static int matrix(int argc, char **argv)
 {
@@ -137,20 +136,17 @@ static const char check_help[] =
     "confgen plugins check FILE.so [--device cpu|cuda|cuda:I|all] [--seed S] [--rounds N]\n"
     "                      [--threads N]\n"
     "\n"
-    "Runs the conformance suite of the plugin's kind, which confgen's own plugins pass: "
-    "lifecycle,\n"
-    "random shapes, edge lengths, poisoned workspace, guard bytes, refusals, failing allocations,\n"
-    "and for attention a comparison with a float64 reference. --seed selects other random cases,\n"
-    "--rounds more of them.\n"
+    "Runs the conformance suite of the plugin's kind, which confgen's own plugins pass:\n"
+    "lifecycle, random shapes, edge lengths, poisoned workspace, guard bytes, refusals, failing\n"
+    "allocations, and for attention a comparison with a float64 reference. --seed selects other\n"
+    "random cases, --rounds more of them.\n"
     "\n"
     "A plugin is checked on every device that it serves: the CPU and the first GPU, if there is\n"
-    "one. --device selects one, or all: the CPU and every GPU. Skipped devices are printed with "
-    "the\n"
-    "reason.\n"
+    "one. --device selects one, or all: the CPU and every GPU. Skipped devices are printed with\n"
+    "the reason.\n"
     "\n"
-    "Exit status: 0 all checks passed, 1 some failed, 3 the file was refused, or serves none of "
-    "the\n"
-    "devices.\n";
+    "Exit status: 0 all checks passed, 1 some failed, 3 the file was refused, or serves none of\n"
+    "the devices.\n";
 
 static void print_check(void *ctx, int32_t passed, const char *check, const char *detail)
 {

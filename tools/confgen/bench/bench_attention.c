@@ -38,20 +38,16 @@ static const char help[] =
     "  --case NAME,...         single shapes, by the names printed above the tables\n"
     "  --dtype bf16|f16|f32    of queries, keys and values (default bf16)\n"
     "  --deterministic         require plans that do not depend on the batch\n"
-    "  --seconds S             time to measure each cell (default 0.2), at least five rounds, but "
-    "no\n"
-    "                          more than five times S\n"
+    "  --seconds S             time to measure each cell (default 0.2), at least five rounds,\n"
+    "                          but no more than five times S\n"
     "  --json FILE             write the figures\n"
     "\n"
-    "A call is one layer of one step. The keys and values of several layers are used in turn, as "
-    "in\n"
-    "a model, so that they are read from memory. GB/s counts every cached key and value once; "
-    "memory\n"
-    "is a loop that reads as many bytes, in the same rounds. On a GPU, calls over several input\n"
-    "sets, many times larger than its L2 cache, are replayed as a graph. TFLOP/s counts the pairs\n"
-    "that the causal mask leaves; error is the largest one of a slice against f64 on the host. "
-    "The\n"
-    "ceilings (a copy, a matrix product) are measured in the same run.\n";
+    "A call is one layer of one step. The keys and values of several layers are used in turn,\n"
+    "as in a model, so that they are read from memory. GB/s counts every cached key and value\n"
+    "once; memory is a loop that reads as many bytes, in the same rounds. On a GPU, calls over\n"
+    "several input sets, many times larger than its L2 cache, are replayed as a graph. TFLOP/s\n"
+    "counts the pairs that the causal mask leaves; error is the largest one of a slice against\n"
+    "f64 on the host. The ceilings (a copy, a matrix product) are measured in the same run.\n";
 
 struct attention_shape {
     const char *name, *text;

@@ -47,17 +47,14 @@ static const char help[] =
     "  --etkdg                       time RDKit's ETKDGv3 on the same molecules and threads\n"
     "  --json FILE                   write the figures\n"
     "\n"
-    "A cell is a combination of batch size, constraint, attention and cache. All cells generate "
-    "the\n"
-    "same conformers at the same temperature after a warm-up; on the CPU in turn, on a GPU one "
-    "after\n"
-    "the other, so that each has all of the memory. tokens/s is tokens of completed sequences per\n"
-    "wall second. matmul, attention and sample are shares of the decoder's time. ratio is "
-    "tokens/s\n"
-    "relative to `none` in the otherwise identical cell. On a GPU a second table compares the "
-    "time\n"
-    "of a step with the time that its bytes and products need at this GPU's copy bandwidth and\n"
-    "matrix rate, which are measured in the same run; the formulas are in tools/bench/README.md.\n";
+    "A cell is a combination of batch size, constraint, attention and cache. All cells generate\n"
+    "the same conformers at the same temperature after a warm-up; on the CPU in turn, on a GPU\n"
+    "one after the other, so that each has all of the memory. tokens/s is tokens of completed\n"
+    "sequences per wall second. matmul, attention and sample are shares of the decoder's time.\n"
+    "ratio is tokens/s relative to `none` in the otherwise identical cell. On a GPU a second\n"
+    "table compares the time of a step with the time that its bytes and products need at this\n"
+    "GPU's copy bandwidth and matrix rate, which are measured in the same run; the formulas are\n"
+    "in tools/bench/README.md.\n";
 
 static void parse(struct decode_bench *b, int argc, char **argv)
 {

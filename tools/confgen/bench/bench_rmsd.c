@@ -28,11 +28,11 @@ static const char help[] =
     "  --max-maps N       automorphisms per molecule, default 10000\n"
     "  --json FILE        write all figures\n"
     "\n"
-    "Conformers are artificial: RDKit embeds one per molecule, then its bonds are rotated and its\n"
-    "atoms displaced; half of those compared are near a reference. minima is what confgen eval\n"
-    "computes: the nearest of each, without the pairs that a bound excludes. matrix is all pairs "
-    "of\n"
-    "up to 100 with up to 200. Seconds are processor time, independent of the number of threads.\n";
+    "Conformers are artificial: RDKit embeds one per molecule, then its bonds are rotated and\n"
+    "its atoms displaced; half of those compared are near a reference. minima is what confgen\n"
+    "eval computes: the nearest of each, without the pairs that a bound excludes. matrix is all\n"
+    "pairs of up to 100 with up to 200. Seconds are processor time, independent of the number\n"
+    "of threads.\n";
 
 struct rmsd_molecule {
     char *name, *smiles;

@@ -18,10 +18,9 @@ static const char help[] =
     "  --seconds S         time to measure each number of workers (default 5), at least three\n"
     "                      rounds\n"
     "\n"
-    "FILE is a list of molecules, as for --input. RDKit is the time to parse, to write the "
-    "canonical\n"
-    "SMILES and to compute distance bounds; own is the rest (splitting, prompt, tokenizer,\n"
-    "constraint, geometry tables). Both are per molecule on one worker.\n";
+    "FILE is a list of molecules, as for --input. RDKit is the time to parse, to write the\n"
+    "canonical SMILES and to compute distance bounds; own is the rest (splitting, prompt,\n"
+    "tokenizer, constraint, geometry tables). Both are per molecule on one worker.\n";
 
 struct templates_cell {
     int32_t workers;
