@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* From file to file, in this process: outputs, failures, shards, resuming, stopping, refusals. */
+/* Runs from file to file: outputs, failures, shards, resuming, stopping, refusals. */
 #include "base/file.h"
 #include "tiny_engine.h"
 
@@ -11,20 +11,20 @@ static const char list[] = "CCO\tethanol\t2\n"
                            "[NH4+].[Cl-]\tsalt\t1\n";
 
 static cg_engine *engine;
-static cg_run_options batch;
+static cg_run_options options;
 static cg_report report;
 static cg_error err;
 static volatile int stop_flag;
-static char told[8192];
+static char failure_texts[8192];
 static int64_t progressed;
 static char input[512], output[512], failed[512];
 
 static void on_failure(void *ctx, const char *text)
 {
-    size_t n = strlen(told);
+    size_t n = strlen(failure_texts);
 
     (void)ctx;
-    snprintf(told + n, sizeof told - n, "%s\n", text);
+    snprintf(failure_texts + n, sizeof failure_texts - n, "%s\n", text);
 }
 
 static void on_progress(void *ctx, const cg_report *so_far, int64_t done)
@@ -42,9 +42,9 @@ static void setup(void)
     snprintf(input, sizeof input, "%s", scratch_write_text("in.smi", list));
     snprintf(output, sizeof output, "%s", scratch_path("out.sdf"));
     snprintf(failed, sizeof failed, "%s", scratch_path("failed.tsv"));
-    batch = (cg_run_options) { CG_SIZED(cg_run_options), .gens = 2,
-                               .input = input,           .output = output,
-                               .on_failure = on_failure, .stop = &stop_flag };
+    options = (cg_run_options) { CG_SIZED(cg_run_options), .gens = 2,
+                                 .input = input,           .output = output,
+                                 .on_failure = on_failure, .stop = &stop_flag };
     err = (cg_error)CG_ERROR_INIT;
 }
 
@@ -56,8 +56,8 @@ static void teardown(void)
 
 static cg_status run(void)
 {
-    told[0] = '\0';
-    return cg_engine_run(engine, &batch, &report, &err);
+    failure_texts[0] = '\0';
+    return cg_engine_run(engine, &options, &report, &err);
 }
 
 static void run_ok(void)
@@ -90,24 +90,25 @@ static int count(const char *text, const char *what)
     return n;
 }
 
-START_TEST(a_run_tells_what_became_of_each_line)
+START_TEST(every_line_is_accounted_for)
 {
     char *text;
 
-    batch.failed = failed;
-    batch.progress = on_progress;
+    options.failed = failed;
+    options.progress = on_progress;
     run_ok();
     ck_assert_int_eq(report.molecules, 6);
     ck_assert_int_eq(report.molecules_failed, 2);
     ck_assert_int_eq(report.total_molecules, 6);
-    ck_assert_int_eq(report.total_conformers, 10); /* the empty line asks for none */
+    ck_assert_int_eq(report.total_conformers, 10); /* the empty line requests none */
     ck_assert_int_eq(report.requested, 8);
     ck_assert_int_eq(report.conformers, 8);
     ck_assert_int_gt(report.bytes_written, 1000);
     ck_assert_int_gt(progressed, 0);
-    ck_assert_ptr_nonnull(strstr(told, "in.smi:2: open: SMILES offset 1: unclosed ring bond 1"));
-    ck_assert_ptr_nonnull(strstr(told, "in.smi:3: the line is empty"));
-    ck_assert_int_eq(count(told, "\n"), 2);
+    ck_assert_ptr_nonnull(
+        strstr(failure_texts, "in.smi:2: open: SMILES offset 1: unclosed ring bond 1"));
+    ck_assert_ptr_nonnull(strstr(failure_texts, "in.smi:3: the line is empty"));
+    ck_assert_int_eq(count(failure_texts, "\n"), 2);
     text = read_all(output);
     ck_assert_int_eq(count(text, "$$$$\n"), 8);
     ck_assert_ptr_nonnull(strstr(text, "[Cl-].[NH4+]"));
@@ -119,7 +120,7 @@ START_TEST(a_run_tells_what_became_of_each_line)
 }
 END_TEST
 
-START_TEST(formats_follow_the_name)
+START_TEST(formats_follow_the_extension)
 {
     static const struct {
         const char *name, *format, *mark;
@@ -138,7 +139,7 @@ START_TEST(formats_follow_the_name)
 
     shell("mkdir -p '%s/a.b'", scratch_dir);
     snprintf(output, sizeof output, "%s", scratch_path(cases[_i].name));
-    batch.format = cases[_i].format;
+    options.format = cases[_i].format;
     run_ok();
     text = read_all(output);
     ck_assert_int_eq(count(text, cases[_i].mark), cases[_i].n);
@@ -146,15 +147,15 @@ START_TEST(formats_follow_the_name)
 }
 END_TEST
 
-START_TEST(shards_join_to_the_whole)
+START_TEST(shards_concatenate_to_the_whole)
 {
     char *whole, joined[1 << 16] = "";
 
     run_ok();
     whole = read_all(output);
-    batch.overwrite = 1;
-    batch.shards = 3;
-    for (batch.shard = 0; batch.shard < 3; batch.shard++) {
+    options.overwrite = 1;
+    options.shards = 3;
+    for (options.shard = 0; options.shard < 3; options.shard++) {
         char *part;
 
         run_ok();
@@ -169,19 +170,19 @@ START_TEST(shards_join_to_the_whole)
 }
 END_TEST
 
-START_TEST(a_stopped_run_goes_on)
+START_TEST(stopped_run_resumes)
 {
     char *want, *got;
 
     run_ok();
     want = read_all(output);
-    batch.overwrite = 1;
+    options.overwrite = 1;
     stop_flag = 1;
     ck_assert_int_eq(run(), CG_ERR_INTERRUPTED);
     stop_flag = 0;
     refused(CG_OK, "");
-    batch.overwrite = 0;
-    batch.resume = 1;
+    options.overwrite = 0;
+    options.resume = 1;
     run_ok();
     ck_assert_int_eq(report.molecules_resumed, 6);
     ck_assert_int_eq(report.conformers_resumed, 8);
@@ -191,101 +192,102 @@ START_TEST(a_stopped_run_goes_on)
     ck_assert_str_eq(got, want);
     free(want);
     free(got);
-    batch.gens = 3;
+    options.gens = 3;
     refused(CG_ERR_MISMATCH, "had gens '2', this one has '3'");
 }
 END_TEST
 
-START_TEST(counts_of_references)
+START_TEST(conformers_per_reference)
 {
-    batch.gens_per_reference = 1;
+    options.gens_per_reference = 1;
     run_ok();
     ck_assert_int_eq(report.conformers, 2 * (2 + 3 + 1));
-    ck_assert_ptr_nonnull(strstr(told, "in.smi:5: no count k of reference conformers"));
+    ck_assert_ptr_nonnull(strstr(failure_texts, "in.smi:5: no count k of reference conformers"));
     ck_assert_int_eq(report.molecules_failed, 3);
-    batch.overwrite = 1;
-    batch.gens = 1000000000;
+    options.overwrite = 1;
+    options.gens = 1000000000;
     scratch_write_text("in.smi", "CCO\tmany\t3\n");
     run_ok();
     ck_assert_ptr_nonnull(
-        strstr(told, "3000000000 conformers of one molecule, at most 2147483647"));
-    batch.gens = 2;
+        strstr(failure_texts, "3000000000 conformers of one molecule, at most 2147483647"));
+    options.gens = 2;
     scratch_write_text("in.smi", "CCO\tno_count\n");
     refused(CG_ERR_USAGE, "in.smi:1: --gens 2k is 2 conformers for each");
-    batch.input = "-"; /* an example, and no file of the name is made */
-    batch.shards = 2;
+    options.input = "-"; /* the text is an example; no such file is created */
+    options.shards = 2;
     refused(CG_ERR_USAGE, "no regular file");
 }
 END_TEST
 
-START_TEST(what_there_is_to_do)
+START_TEST(workload_is_counted)
 {
     int64_t n = -1, sum = 0;
 
-    ck_assert_int_eq(cg_run_workload(&batch, &n, &err), CG_OK);
-    ck_assert_int_eq(n, 10); /* the empty line asks for none */
-    batch.limit = 1;
-    ck_assert_int_eq(cg_run_workload(&batch, &n, &err), CG_OK);
+    ck_assert_int_eq(cg_run_workload(&options, &n, &err), CG_OK);
+    ck_assert_int_eq(n, 10); /* the empty line requests none */
+    options.limit = 1;
+    ck_assert_int_eq(cg_run_workload(&options, &n, &err), CG_OK);
     ck_assert_int_eq(n, 2);
-    batch.limit = 0;
-    batch.gens_per_reference = 1;
-    batch.shards = 3;
-    for (batch.shard = 0; batch.shard < 3; batch.shard++) {
-        ck_assert_int_eq(cg_run_workload(&batch, &n, &err), CG_OK);
+    options.limit = 0;
+    options.gens_per_reference = 1;
+    options.shards = 3;
+    for (options.shard = 0; options.shard < 3; options.shard++) {
+        ck_assert_int_eq(cg_run_workload(&options, &n, &err), CG_OK);
         sum += n;
     }
-    ck_assert_int_eq(sum, 2 * (2 + 2 + 3 + 1)); /* that one cannot be built is not known yet */
-    batch.shards = 0;
-    batch.input = "-";
-    ck_assert_int_eq(cg_run_workload(&batch, &n, &err), CG_OK);
+    ck_assert_int_eq(sum,
+                     2 * (2 + 2 + 3 + 1)); /* one of them cannot be built, which is unknown here */
+    options.shards = 0;
+    options.input = "-";
+    ck_assert_int_eq(cg_run_workload(&options, &n, &err), CG_OK);
     ck_assert_int_eq(n, 0);
-    batch.input = "/nowhere.smi";
-    ck_assert_int_eq(cg_run_workload(&batch, &n, &err), CG_OK); /* the run will tell */
+    options.input = "/nowhere.smi";
+    ck_assert_int_eq(cg_run_workload(&options, &n, &err), CG_OK); /* the run reports it */
     ck_assert_int_eq(n, 0);
-    batch.gens = 0;
-    ck_assert_int_eq(cg_run_workload(&batch, &n, &err), CG_ERR_USAGE);
+    options.gens = 0;
+    ck_assert_int_eq(cg_run_workload(&options, &n, &err), CG_ERR_USAGE);
 }
 END_TEST
 
-START_TEST(refusals)
+START_TEST(bad_options_are_refused)
 {
-    batch.gens = 0;
+    options.gens = 0;
     refused(CG_ERR_USAGE, "--gens 0: wanted at least 1");
-    batch.gens = 1;
-    batch.limit = -1;
+    options.gens = 1;
+    options.limit = -1;
     refused(CG_ERR_USAGE, "--limit -1");
-    batch.limit = 0;
-    batch.shards = 2;
-    batch.shard = 2;
+    options.limit = 0;
+    options.shards = 2;
+    options.shard = 2;
     refused(CG_ERR_USAGE, "--shard 2/2");
-    batch.shards = 0;
-    batch.format = "pdb";
+    options.shards = 0;
+    options.format = "pdb";
     refused(CG_ERR_USAGE, "output format 'pdb'");
-    batch.format = "xyz";
-    batch.add_hs = 1;
+    options.format = "xyz";
+    options.add_hs = 1;
     refused(CG_ERR_USAGE, "--add-hs: only the sdf format");
-    batch.add_hs = 0;
-    batch.output = input;
+    options.add_hs = 0;
+    options.output = input;
     refused(CG_ERR_USAGE, "is input and output");
-    batch.output = output;
-    batch.failed = input;
+    options.output = output;
+    options.failed = input;
     refused(CG_ERR_USAGE, "is input and file of failures");
-    batch.failed = NULL;
-    batch.input = "/nowhere.smi";
+    options.failed = NULL;
+    options.input = "/nowhere.smi";
     refused(CG_ERR_IO, "/nowhere.smi");
-    batch.input = NULL;
+    options.input = NULL;
     refused(CG_ERR_USAGE, "no input");
     ck_assert_int_ne(access(output, F_OK), 0);
 }
 END_TEST
 
-START_TEST(hydrogens)
+START_TEST(hydrogens_are_added)
 {
     char *text;
 
-    /* Random coordinates lie far apart, but hydrogens are counted, not judged. */
-    batch.add_hs = 1;
-    batch.limit = 1;
+    /* random coordinates are far apart, but the hydrogens are only counted */
+    options.add_hs = 1;
+    options.limit = 1;
     run_ok();
     text = read_all(output);
     ck_assert_int_eq(count(text, "  9  8  0"), 2);
@@ -293,26 +295,27 @@ START_TEST(hydrogens)
 }
 END_TEST
 
-START_TEST(unfinished_and_unreadable_conformers)
+START_TEST(unusable_conformers_are_failures)
 {
     char *text;
 
     cg_engine_close(engine);
-    engine = open_tiny_engine(4, 30, "none"); /* random weights write nonsense */
-    batch.failed = failed;
-    batch.limit = 1;
+    engine = open_tiny_engine(4, 30, "none"); /* random weights generate noise */
+    options.failed = failed;
+    options.limit = 1;
     run_ok();
     ck_assert_int_eq(report.conformers, 0);
     ck_assert_int_eq(report.unfinished + report.parse_failures + report.wrong_molecules, 2);
     ck_assert_int_eq(report.molecules_failed, 1);
-    ck_assert_ptr_nonnull(strstr(told, "in.smi:1: ethanol: 2 of 2 conformers failed, e.g. "));
+    ck_assert_ptr_nonnull(
+        strstr(failure_texts, "in.smi:1: ethanol: 2 of 2 conformers failed, e.g. "));
     text = read_all(failed);
     ck_assert_int_eq(count(text, "\n1\tethanol\tCCO\t"), 2);
     free(text);
 }
 END_TEST
 
-START_TEST(default_names)
+START_TEST(default_output_names)
 {
     static const struct {
         const char *input, *format, *want;
@@ -338,23 +341,23 @@ END_TEST
 
 int main(void)
 {
-    Suite *s = suite_create("batch");
+    Suite *s = suite_create("run_file");
     TCase *tc = tcase_create("files");
     SRunner *sr;
     int n_failed;
 
     tcase_set_timeout(tc, 120);
     tcase_add_checked_fixture(tc, setup, teardown);
-    tcase_add_test(tc, a_run_tells_what_became_of_each_line);
-    tcase_add_loop_test(tc, formats_follow_the_name, 0, 8);
-    tcase_add_test(tc, shards_join_to_the_whole);
-    tcase_add_test(tc, a_stopped_run_goes_on);
-    tcase_add_test(tc, counts_of_references);
-    tcase_add_test(tc, what_there_is_to_do);
-    tcase_add_test(tc, refusals);
-    tcase_add_test(tc, hydrogens);
-    tcase_add_test(tc, unfinished_and_unreadable_conformers);
-    tcase_add_test(tc, default_names);
+    tcase_add_test(tc, every_line_is_accounted_for);
+    tcase_add_loop_test(tc, formats_follow_the_extension, 0, 8);
+    tcase_add_test(tc, shards_concatenate_to_the_whole);
+    tcase_add_test(tc, stopped_run_resumes);
+    tcase_add_test(tc, conformers_per_reference);
+    tcase_add_test(tc, workload_is_counted);
+    tcase_add_test(tc, bad_options_are_refused);
+    tcase_add_test(tc, hydrogens_are_added);
+    tcase_add_test(tc, unusable_conformers_are_failures);
+    tcase_add_test(tc, default_output_names);
     suite_add_tcase(s, tc);
     sr = srunner_create(s);
     srunner_run_all(sr, CK_NORMAL);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* --device and --dtype: what is asked for, and which GPUs that is. */
+/* Parsing of --device and --dtype, and resolving to GPUs. */
 #include "engine/device_request.h"
 #include "scratch.h"
 
 static cg_error err;
 
-START_TEST(requests)
+START_TEST(device_words_are_parsed)
 {
     static const struct {
         const char *text;
@@ -33,7 +33,7 @@ START_TEST(requests)
 }
 END_TEST
 
-START_TEST(nonsense)
+START_TEST(malformed_devices_are_refused)
 {
     static const char *const texts[] = { "",           "tpu",       "cuda:",   "cuda:,1",
                                          "cuda:1,",    "cuda:1,1",  "cuda:-1", "cuda:1 ",
@@ -47,7 +47,7 @@ START_TEST(nonsense)
 }
 END_TEST
 
-START_TEST(too_many)
+START_TEST(too_many_gpus_are_refused)
 {
     cg_device_request r;
 
@@ -68,7 +68,7 @@ static cg_status resolve(const char *text, int32_t n_gpus, int32_t *gpus, int32_
     return cg_device_resolve(&r, text, n_gpus, gpus, n, &err);
 }
 
-START_TEST(gpus_of_a_machine)
+START_TEST(requests_resolve_to_gpus)
 {
     int32_t gpus[CG_MAX_GPUS], n = 0;
 
@@ -87,12 +87,12 @@ START_TEST(gpus_of_a_machine)
 }
 END_TEST
 
-START_TEST(element_types)
+START_TEST(dtypes_are_parsed)
 {
     cg_dtype t = 99;
 
     ck_assert_int_eq(cg_dtype_parse(NULL, &t, &err), CG_OK);
-    ck_assert_int_eq(t, -1);
+    ck_assert_int_eq(t, CG_DTYPE_AUTO);
     ck_assert_int_eq(cg_dtype_parse("bf16", &t, &err), CG_OK);
     ck_assert_int_eq(t, CG_BF16);
     ck_assert_str_eq(cg_dtype_name(t), "bf16");
@@ -109,10 +109,10 @@ int main(void)
 {
     TCase *tc = tcase_create("device");
 
-    tcase_add_loop_test(tc, requests, 0, 8);
-    tcase_add_loop_test(tc, nonsense, 0, 14);
-    tcase_add_test(tc, too_many);
-    tcase_add_test(tc, gpus_of_a_machine);
-    tcase_add_test(tc, element_types);
+    tcase_add_loop_test(tc, device_words_are_parsed, 0, 8);
+    tcase_add_loop_test(tc, malformed_devices_are_refused, 0, 14);
+    tcase_add_test(tc, too_many_gpus_are_refused);
+    tcase_add_test(tc, requests_resolve_to_gpus);
+    tcase_add_test(tc, dtypes_are_parsed);
     return run_suite("device", &tc, 1);
 }

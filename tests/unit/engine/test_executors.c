@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Several executors over one queue, and executors that run out of memory: the same conformers in
- * the same order as from a single one.
+ * Several executors over one queue, and executors that run out of memory, produce the conformers of
+ * a single executor in the same order.
  */
 #include "engine/engine.h"
 #include "tiny_engine.h"
 
-/* ---- executors that find no memory -------------------------------------------------------- */
+/* ---- executors that run out of memory ----------------------------------------------------- */
 
-/* A CPU executor in a shell that fails at times, as a GPU's would. */
-struct shell_executor {
+/* A CPU executor in a wrapper that fails as a GPU's would. */
+struct wrapped_executor {
     cg_executor base;
     cg_executor *inner;
     struct cg_executor_ops ops;
@@ -17,123 +17,123 @@ struct shell_executor {
 };
 
 static struct memory {
-    int32_t fits;     /* slots; more are refused at creation */
-    int32_t room;     /* sequences at a time; 0: any number */
-    _Atomic int runs; /* until a run fails, of an executor with more than `fits_after` slots */
-    int32_t fits_after;
+    int32_t max_slots;     /* more are refused at creation */
+    int32_t max_sequences; /* admitted at once; 0: any number */
+    _Atomic int runs;      /* until a run of an executor with more than `safe_slots` slots fails */
+    int32_t safe_slots;
     _Atomic int created, alive;
 } memory;
 
 static cg_executor *inner(cg_executor *ex)
 {
-    return ((struct shell_executor *)ex)->inner;
+    return ((struct wrapped_executor *)ex)->inner;
 }
 
-static cg_status no_memory(cg_error *err)
+static cg_status fail_no_memory(cg_error *err)
 {
     err->code = CG_ERR_DEVICE_NOMEM;
     snprintf(err->msg, sizeof err->msg, "the GPU has no memory left");
     return CG_ERR_DEVICE_NOMEM;
 }
 
-static void shell_destroy(cg_executor *ex)
+static void wrapped_destroy(cg_executor *ex)
 {
     inner(ex)->ops->destroy(inner(ex));
     memory.alive--;
     free(ex);
 }
 
-static cg_status shell_begin_prefix(cg_executor *ex, int32_t prefix, const int32_t *tokens,
-                                    int32_t n, cg_error *err)
+static cg_status wrapped_begin_prompt(cg_executor *ex, int32_t prefix, const int32_t *tokens,
+                                      int32_t n, cg_error *err)
 {
     return inner(ex)->ops->begin_prompt(inner(ex), prefix, tokens, n, err);
 }
 
-static int shell_prefix_ready(const cg_executor *ex, int32_t prefix)
+static int wrapped_prompt_ready(const cg_executor *ex, int32_t prefix)
 {
-    const struct shell_executor *s = (const struct shell_executor *)ex;
+    const struct wrapped_executor *s = (const struct wrapped_executor *)ex;
 
     return s->inner->ops->prompt_ready(s->inner, prefix);
 }
 
-static void shell_release_prefix(cg_executor *ex, int32_t prefix)
+static void wrapped_release_prompt(cg_executor *ex, int32_t prefix)
 {
     inner(ex)->ops->release_prompt(inner(ex), prefix);
 }
 
-static cg_status shell_admit(cg_executor *ex, int32_t slot, int32_t prefix,
-                             const cg_sequence_job *job, cg_error *err)
+static cg_status wrapped_admit(cg_executor *ex, int32_t slot, int32_t prefix,
+                               const cg_sequence_job *job, cg_error *err)
 {
-    struct shell_executor *s = (struct shell_executor *)ex;
+    struct wrapped_executor *s = (struct wrapped_executor *)ex;
     cg_status status;
 
-    if (memory.room && s->n_busy == memory.room)
-        return no_memory(err);
+    if (memory.max_sequences && s->n_busy == memory.max_sequences)
+        return fail_no_memory(err);
     status = s->inner->ops->admit(s->inner, slot, prefix, job, err);
     s->n_busy += status == CG_OK;
     return status;
 }
 
-static cg_status shell_run(cg_executor *ex, int32_t max_steps, cg_error *err)
+static cg_status wrapped_run(cg_executor *ex, int32_t max_steps, cg_error *err)
 {
-    struct shell_executor *s = (struct shell_executor *)ex;
+    struct wrapped_executor *s = (struct wrapped_executor *)ex;
 
-    if (s->n_slots > memory.fits_after && memory.runs > 0 && !--memory.runs)
-        return no_memory(err);
+    if (s->n_slots > memory.safe_slots && memory.runs > 0 && !--memory.runs)
+        return fail_no_memory(err);
     return s->inner->ops->run(s->inner, max_steps, err);
 }
 
-static int shell_collect(cg_executor *ex, cg_sequence_result *ret_result)
+static int wrapped_collect(cg_executor *ex, cg_sequence_result *ret_result)
 {
     return inner(ex)->ops->collect(inner(ex), ret_result);
 }
 
-static void shell_release(cg_executor *ex, int32_t slot)
+static void wrapped_release(cg_executor *ex, int32_t slot)
 {
-    ((struct shell_executor *)ex)->n_busy--;
+    ((struct wrapped_executor *)ex)->n_busy--;
     inner(ex)->ops->release(inner(ex), slot);
 }
 
-static void shell_stats(const cg_executor *ex, cg_executor_stats *ret_stats)
+static void wrapped_stats(const cg_executor *ex, cg_executor_stats *ret_stats)
 {
-    const struct shell_executor *s = (const struct shell_executor *)ex;
+    const struct wrapped_executor *s = (const struct wrapped_executor *)ex;
 
     s->inner->ops->stats(s->inner, ret_stats);
     ret_stats->device_bytes = 1000 * s->n_slots;
 }
 
-static void shell_cache_stats(const cg_executor *ex, cg_cache_stats *ret_stats)
+static void wrapped_cache_stats(const cg_executor *ex, cg_cache_stats *ret_stats)
 {
-    const struct shell_executor *s = (const struct shell_executor *)ex;
+    const struct wrapped_executor *s = (const struct wrapped_executor *)ex;
 
     s->inner->ops->cache_stats(s->inner, ret_stats);
 }
 
-static const struct cg_executor_ops shell_ops = {
-    .name = "shell",
-    .destroy = shell_destroy,
-    .begin_prompt = shell_begin_prefix,
-    .prompt_ready = shell_prefix_ready,
-    .release_prompt = shell_release_prefix,
-    .admit = shell_admit,
-    .run = shell_run,
-    .collect = shell_collect,
-    .release = shell_release,
-    .stats = shell_stats,
-    .cache_stats = shell_cache_stats,
+static const struct cg_executor_ops wrapped_ops = {
+    .name = "wrapped",
+    .destroy = wrapped_destroy,
+    .begin_prompt = wrapped_begin_prompt,
+    .prompt_ready = wrapped_prompt_ready,
+    .release_prompt = wrapped_release_prompt,
+    .admit = wrapped_admit,
+    .run = wrapped_run,
+    .collect = wrapped_collect,
+    .release = wrapped_release,
+    .stats = wrapped_stats,
+    .cache_stats = wrapped_cache_stats,
 };
 
-static cg_status shell_create(void *ctx, const cg_executor_config *config, cg_team *team,
-                              cg_executor **ret_executor, cg_error *err)
+static cg_status wrapped_create(void *ctx, const cg_executor_config *config, cg_team *team,
+                                cg_executor **ret_executor, cg_error *err)
 {
-    struct shell_executor *s;
+    struct wrapped_executor *s;
     cg_status status;
 
     (void)ctx;
-    if (config->n_slots > memory.fits)
-        return no_memory(err);
+    if (config->n_slots > memory.max_slots)
+        return fail_no_memory(err);
     s = calloc(1, sizeof *s);
-    s->base.ops = &shell_ops;
+    s->base.ops = &wrapped_ops;
     s->n_slots = config->n_slots;
     status = cg_executor_cpu_create(config, team, &s->inner, err);
     ck_assert_int_eq(status, CG_OK);
@@ -181,7 +181,7 @@ static void setup(void)
     scratch_make();
     write_tiny_model();
     snprintf(model_path, sizeof model_path, "%s", scratch_path("model"));
-    memory = (struct memory) { .fits = 1 << 20, .fits_after = 1 << 20 };
+    memory = (struct memory) { .max_slots = 1 << 20, .safe_slots = 1 << 20 };
     log_text[0] = '\0';
     retry = 0;
     err = (cg_error)CG_ERROR_INIT;
@@ -204,15 +204,15 @@ static cg_status open_engine(int32_t n_cpu, int32_t batch_size)
                                   .seed = 3,
                                   .device = "cpu",
                                   .log = on_log,
-                                  .geometry = "off", /* random weights draw none */
+                                  .geometry = "off", /* random weights give none */
                                   .retry = retry };
     cg_engine_test_hooks hooks = { .n_cpu_executors = n_cpu,
-                                   .factory = { .create = shell_create } };
+                                   .factory = { .create = wrapped_create } };
 
     return cg_engine_open_with(&options, &hooks, &engine, &err);
 }
 
-/* Some small molecules and one with many conformers. */
+/* Generates small molecules and one with many conformers. */
 static cg_status generate(char *text, cg_report *report)
 {
     cg_request requests[MOLECULES];
@@ -227,7 +227,7 @@ static cg_status generate(char *text, cg_report *report)
     return cg_engine_generate(engine, requests, MOLECULES, on_conformer, NULL, report, &err);
 }
 
-/* The conformers of one executor with one slot. */
+/* Generates with one executor of one slot into texts[0]. */
 static void make_reference(cg_report *report)
 {
     ck_assert_msg(open_engine(1, 1) == CG_OK, "%s", err.msg);
@@ -237,7 +237,7 @@ static void make_reference(cg_report *report)
     memory.created = 0;
 }
 
-START_TEST(any_number_of_executors_gives_the_same)
+START_TEST(any_number_of_executors_gives_the_same_conformers)
 {
     static const int32_t shapes[][2] = { { 1, 8 }, { 2, 1 }, { 2, 8 }, { 3, 4 }, { 4, 64 } };
     cg_report want, got;
@@ -266,15 +266,15 @@ START_TEST(any_number_of_executors_gives_the_same)
     ck_assert_int_le(used, shapes[_i][0]);
     ck_assert_int_eq(got.device_bytes, 1000 * shapes[_i][0] * shapes[_i][1]);
     ck_assert_str_eq(log_text, "");
-    /* and again in the same engine */
+    /* a second call of the same engine */
     ck_assert_msg(generate(texts[1], &got) == CG_OK, "%s", err.msg);
     ck_assert_str_eq(texts[1], texts[0]);
     ck_assert_int_eq(got.tokens, want.tokens);
 }
 END_TEST
 
-/* More than two batches of one molecule: its prompt is computed by more than one executor. */
-START_TEST(one_molecule_spreads)
+/* More than two batches of one molecule: more than one executor computes its prompt. */
+START_TEST(one_molecule_is_shared_by_executors)
 {
     cg_request request = { CG_SIZED(cg_request), .n_conformers = 200, .smiles = "c1ccccc1" };
     cg_report report;
@@ -297,8 +297,8 @@ START_TEST(one_molecule_spreads)
 }
 END_TEST
 
-/* Random weights make hardly a sane conformer: nearly all are drawn again, up to the limit. */
-START_TEST(what_is_bad_is_drawn_again)
+/* Random weights give hardly any valid conformer: nearly all are retried up to the limit. */
+START_TEST(failed_conformers_are_retried)
 {
     static const int32_t shapes[][2] = { { 1, 8 }, { 2, 1 }, { 2, 8 }, { 3, 4 }, { 4, 64 } };
     cg_report plain, want, got;
@@ -319,8 +319,8 @@ START_TEST(what_is_bad_is_drawn_again)
     ck_assert_int_eq(want.check_failed[0], 0);
     ck_assert_int_gt(want.check_failed[2], 0); /* bonds */
     ck_assert_int_eq(open_engine(shapes[_i][0], shapes[_i][1]), CG_OK);
-    memory.runs = _i % 2 ? 20 : -1; /* it may run short too */
-    memory.fits_after = 2;
+    memory.runs = _i % 2 ? 20 : -1; /* with and without running out of memory */
+    memory.safe_slots = 2;
     ck_assert_msg(generate(texts[1], &got) == CG_OK, "%s", err.msg);
     ck_assert_str_eq(texts[1], texts[0]);
     ck_assert_int_eq(got.tokens, want.tokens);
@@ -331,7 +331,7 @@ START_TEST(what_is_bad_is_drawn_again)
 }
 END_TEST
 
-START_TEST(what_cannot_be_drawn_again)
+START_TEST(impossible_retries_are_refused)
 {
     static const cg_sampling greedy = { CG_SIZED(cg_sampling), 1, -1, -1, -1, -1 };
     cg_engine_options options = { CG_SIZED(cg_engine_options), .model = model_path, .retry = 1,
@@ -349,12 +349,12 @@ START_TEST(what_cannot_be_drawn_again)
 }
 END_TEST
 
-START_TEST(what_does_not_fit_is_halved)
+START_TEST(batch_that_does_not_fit_is_halved)
 {
     cg_report want, got;
 
     make_reference(&want);
-    memory.fits = 5;
+    memory.max_slots = 5;
     ck_assert_msg(open_engine(2, 64) == CG_OK, "%s", err.msg);
     ck_assert_int_eq(cg_engine_get_info(engine)->batch_size, 4);
     ck_assert_str_eq(cg_engine_get_info(engine)->batch_reason,
@@ -365,21 +365,21 @@ START_TEST(what_does_not_fit_is_halved)
     ck_assert_int_eq(got.halvings, 8);
     cg_engine_close(engine);
     engine = NULL;
-    memory.fits = 0;
+    memory.max_slots = 0;
     ck_assert_int_eq(open_engine(1, 64), CG_ERR_DEVICE_NOMEM);
     ck_assert_str_eq(err.msg, "the GPU has no memory left");
 }
 END_TEST
 
-/* A run fails in the middle: an executor of half the size goes on, and nothing is lost. */
-START_TEST(memory_that_runs_short_costs_time_alone)
+/* A run fails in the middle: an executor of half the size continues, and nothing is lost. */
+START_TEST(out_of_memory_loses_no_conformer)
 {
     cg_report want, got;
 
     make_reference(&want);
     ck_assert_int_eq(open_engine(1 + _i % 2, 16), CG_OK);
     memory.runs = 1 + 3 * _i;
-    memory.fits_after = 8;
+    memory.safe_slots = 8;
     ck_assert_msg(generate(texts[1], &got) == CG_OK, "%s", err.msg);
     ck_assert_str_eq(texts[1], texts[0]);
     ck_assert_int_eq(got.tokens, want.tokens);
@@ -393,13 +393,13 @@ START_TEST(memory_that_runs_short_costs_time_alone)
 }
 END_TEST
 
-START_TEST(sequences_wait_for_room)
+START_TEST(sequences_wait_for_memory)
 {
     cg_report want, got;
 
     make_reference(&want);
     ck_assert_int_eq(open_engine(2, 16), CG_OK);
-    memory.room = 9;
+    memory.max_sequences = 9;
     ck_assert_int_eq(generate(texts[1], &got), CG_OK);
     ck_assert_str_eq(texts[1], texts[0]);
     ck_assert_int_eq(got.halvings, 0);
@@ -407,19 +407,19 @@ START_TEST(sequences_wait_for_room)
 }
 END_TEST
 
-/* Down to one and still nothing: the run fails, and the engine can be used when there is memory. */
-START_TEST(no_memory_at_all)
+/* One slot does not fit either: the run fails, and the engine works once there is memory. */
+START_TEST(run_without_memory_fails)
 {
     cg_report want, got;
 
     make_reference(&want);
     ck_assert_int_eq(open_engine(1 + _i, 8), CG_OK);
-    memory.fits = 0;
+    memory.max_slots = 0;
     memory.runs = 4;
-    memory.fits_after = 4;
+    memory.safe_slots = 4;
     ck_assert_int_eq(generate(texts[1], &got), CG_ERR_DEVICE_NOMEM);
     ck_assert_str_eq(err.msg, "the GPU has no memory left");
-    memory.fits = 64;
+    memory.max_slots = 64;
     ck_assert_msg(generate(texts[1], &got) == CG_OK, "%s", err.msg);
     ck_assert_str_eq(texts[1], texts[0]);
 }
@@ -431,13 +431,13 @@ int main(void)
 
     tcase_set_timeout(tc, 120);
     tcase_add_checked_fixture(tc, setup, teardown);
-    tcase_add_loop_test(tc, any_number_of_executors_gives_the_same, 0, 5);
-    tcase_add_test(tc, one_molecule_spreads);
-    tcase_add_loop_test(tc, what_is_bad_is_drawn_again, 0, 5);
-    tcase_add_test(tc, what_cannot_be_drawn_again);
-    tcase_add_test(tc, what_does_not_fit_is_halved);
-    tcase_add_loop_test(tc, memory_that_runs_short_costs_time_alone, 0, 12);
-    tcase_add_test(tc, sequences_wait_for_room);
-    tcase_add_loop_test(tc, no_memory_at_all, 0, 2);
+    tcase_add_loop_test(tc, any_number_of_executors_gives_the_same_conformers, 0, 5);
+    tcase_add_test(tc, one_molecule_is_shared_by_executors);
+    tcase_add_loop_test(tc, failed_conformers_are_retried, 0, 5);
+    tcase_add_test(tc, impossible_retries_are_refused);
+    tcase_add_test(tc, batch_that_does_not_fit_is_halved);
+    tcase_add_loop_test(tc, out_of_memory_loses_no_conformer, 0, 12);
+    tcase_add_test(tc, sequences_wait_for_memory);
+    tcase_add_loop_test(tc, run_without_memory_fails, 0, 2);
     return run_suite("executors", &tc, 1);
 }

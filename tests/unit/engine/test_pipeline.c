@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Molecules through the pipeline: order, failures at every station, stopping; nothing is left. */
+/* The pipeline: order, failures at every stage, stopping; all molecules are freed. */
 #include "engine/pipeline.h"
 #include "tiny_engine.h"
 
@@ -7,10 +7,10 @@ static const char *const smiles[] = { "CCO", "C1CC", "c1ccccc1", "CC(=O)N",
                                       "O",   "N#N",  "[Fe]C",    "C[C@H](N)C(=O)O" };
 enum {
     N_SMILES = sizeof smiles / sizeof smiles[0],
-    BAD = 12 + 11, /* of 60: every fifth line; open rings and iron with bonds on other lines */
+    BAD = 12 + 11, /* of 60: every fifth line; unclosed rings and bonded iron on others */
 };
 
-/* What a run is to do, and what it did. */
+/* The plan of a run, and counters of its callbacks. */
 static struct run {
     int64_t n, fail_next_at, fail_emit_at, stop_after;
     int32_t generations;
@@ -27,7 +27,7 @@ static cg_status next(void *ctx, cg_pipeline_molecule *m, int *ret_more, cg_erro
     if (r->made + 1 == r->fail_next_at) {
         if (err) {
             err->code = CG_ERR_IO;
-            snprintf(err->msg, sizeof err->msg, "the list tore");
+            snprintf(err->msg, sizeof err->msg, "the list is torn");
         }
         return CG_ERR_IO;
     }
@@ -39,7 +39,7 @@ static cg_status next(void *ctx, cg_pipeline_molecule *m, int *ret_more, cg_erro
     m->input.name = strdup("x");
     m->input.smiles = strdup(smiles[r->made % N_SMILES]);
     m->input.n_generations = r->generations;
-    if (r->made % 5 == 4) { /* failed before it was built */
+    if (r->made % 5 == 4) { /* fails before it is built */
         m->failure.code = CG_ERR_INPUT;
         snprintf(m->failure.msg, sizeof m->failure.msg, "a bad line");
     }
@@ -90,8 +90,7 @@ static void forget(void *ctx, cg_pipeline_molecule *m)
     struct run *r = ctx;
 
     free(m->user);
-    r->forgotten +=
-        m->input.smiles != NULL; /* the end of the list is a molecule that was not filled */
+    r->forgotten += m->input.smiles != NULL; /* the end of the list is an empty molecule */
 }
 
 static int stop(void *ctx)
@@ -118,7 +117,7 @@ static void teardown(void)
     scratch_remove();
 }
 
-START_TEST(everything_comes_out_in_order)
+START_TEST(molecules_are_emitted_in_order)
 {
     static const int32_t batches[] = { 1, 3, 64 };
     cg_report report = { CG_SIZED(cg_report) };
@@ -139,14 +138,14 @@ START_TEST(everything_comes_out_in_order)
 }
 END_TEST
 
-/* Each station fails once; what was under way is forgotten, and the engine runs again. */
+/* Each stage fails once; molecules in progress are forgotten, and the engine runs again. */
 static const struct failure {
     const char *text;
     cg_status status;
     int64_t next_at, emit_at, stop_after;
 } failures[] = {
-    { "the list tore", CG_ERR_IO, 1, 0, 0 },
-    { "the list tore", CG_ERR_IO, 33, 0, 0 },
+    { "the list is torn", CG_ERR_IO, 1, 0, 0 },
+    { "the list is torn", CG_ERR_IO, 33, 0, 0 },
     { "the disk is full", CG_ERR_IO, 0, 1, 0 },
     { "the disk is full", CG_ERR_IO, 0, 40, 0 },
     { "the disk is full", CG_ERR_IO, 0, 60, 0 },
@@ -154,7 +153,7 @@ static const struct failure {
     { "stopped before all molecules were done", CG_ERR_INTERRUPTED, 0, 0, 3 },
 };
 
-START_TEST(a_failure_ends_the_run)
+START_TEST(failure_ends_the_run)
 {
     const struct failure *f = &failures[_i];
     cg_report report = { CG_SIZED(cg_report) };
@@ -176,7 +175,7 @@ START_TEST(a_failure_ends_the_run)
 }
 END_TEST
 
-START_TEST(a_molecule_may_fail_late)
+START_TEST(molecule_may_fail_late)
 {
     cg_report report = { CG_SIZED(cg_report) };
     cg_error err = CG_ERROR_INIT;
@@ -191,7 +190,7 @@ START_TEST(a_molecule_may_fail_late)
 }
 END_TEST
 
-START_TEST(an_empty_list)
+START_TEST(empty_list)
 {
     cg_report report = { CG_SIZED(cg_report) };
     cg_error err = CG_ERROR_INIT;
@@ -206,16 +205,16 @@ END_TEST
 int main(void)
 {
     Suite *s = suite_create("pipeline");
-    TCase *tc = tcase_create("stations");
+    TCase *tc = tcase_create("stages");
     SRunner *sr;
     int failed;
 
     tcase_set_timeout(tc, 120);
     tcase_add_checked_fixture(tc, setup, teardown);
-    tcase_add_loop_test(tc, everything_comes_out_in_order, 0, 3);
-    tcase_add_loop_test(tc, a_failure_ends_the_run, 0, (int)(sizeof failures / sizeof *failures));
-    tcase_add_test(tc, a_molecule_may_fail_late);
-    tcase_add_test(tc, an_empty_list);
+    tcase_add_loop_test(tc, molecules_are_emitted_in_order, 0, 3);
+    tcase_add_loop_test(tc, failure_ends_the_run, 0, (int)(sizeof failures / sizeof *failures));
+    tcase_add_test(tc, molecule_may_fail_late);
+    tcase_add_test(tc, empty_list);
     suite_add_tcase(s, tc);
     sr = srunner_create(s);
     srunner_run_all(sr, CK_NORMAL);

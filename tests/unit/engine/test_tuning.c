@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Choosing by measurement: the search over executors that only pretend to take time; the file of
- * remembered choices; and the whole way, with the CPU's executors in the place of a GPU's.
+ * Selection by measurement: the search over executors of simulated speed; the file of remembered
+ * tunings; the whole engine, with executors of the CPU instead of a GPU's.
  */
 #include "base/file.h"
 #include "sequence/automaton.h"
@@ -13,7 +13,7 @@
 #include <math.h>
 #include <sys/stat.h>
 
-/* ---- executors that take pretended time --------------------------------------------------- */
+/* ---- executors of simulated speed --------------------------------------------------------- */
 
 enum { PAIRS = 4, BATCHES = 6, RUN_STEPS = 4, LIFE = 40 };
 
@@ -23,17 +23,17 @@ static const cg_tuning_pair pairs[PAIRS] = {
 };
 
 /* A step takes fixed + row * batch seconds. */
-static struct pretence {
+static struct simulation {
     double fixed[PAIRS], row[PAIRS];
     int32_t fits[PAIRS];      /* largest batch; 0: the pair is refused */
-    int32_t runs_fail[PAIRS]; /* > 0: this run finds no memory */
+    int32_t runs_fail[PAIRS]; /* > 0: this run is out of memory */
     double clock;
     int opened, alive;
 } world;
 
 struct fake {
     cg_executor base;
-    int32_t pair, n_slots, runs, busy, told;
+    int32_t pair, n_slots, runs, busy, has_completed;
     int64_t steps;
     uint32_t next_generation;
 };
@@ -49,7 +49,7 @@ static void fake_destroy(cg_executor *ex)
     free(ex);
 }
 
-static cg_status fake_begin_prefix(cg_executor *ex, int32_t prefix, const int32_t *tokens,
+static cg_status fake_begin_prompt(cg_executor *ex, int32_t prefix, const int32_t *tokens,
                                    int32_t n, cg_error *err)
 {
     (void)ex;
@@ -58,7 +58,7 @@ static cg_status fake_begin_prefix(cg_executor *ex, int32_t prefix, const int32_
     return CG_OK;
 }
 
-static int fake_prefix_ready(const cg_executor *ex, int32_t prefix)
+static int fake_prompt_ready(const cg_executor *ex, int32_t prefix)
 {
     return prefix == 0 && ((const struct fake *)ex)->steps > 0;
 }
@@ -85,7 +85,7 @@ static cg_status fake_run(cg_executor *ex, int32_t max_steps, cg_error *err)
         return err->code = CG_ERR_DEVICE_NOMEM;
     }
     f->steps += RUN_STEPS;
-    f->told = f->steps % LIFE == 0 && f->busy; /* then slot 0 ends */
+    f->has_completed = f->steps % LIFE == 0 && f->busy; /* slot 0 completes */
     world.clock += RUN_STEPS * (world.fixed[f->pair] + world.row[f->pair] * f->n_slots);
     return CG_OK;
 }
@@ -94,9 +94,9 @@ static int fake_collect(cg_executor *ex, cg_sequence_result *ret_result)
 {
     struct fake *f = get(ex);
 
-    if (!f->told)
+    if (!f->has_completed)
         return 0;
-    f->told = 0;
+    f->has_completed = 0;
     *ret_result = (cg_sequence_result) { 0, CG_SEQUENCE_COMPLETE, 0, 0, NULL, { .wasted = 0 } };
     return 1;
 }
@@ -116,8 +116,8 @@ static void fake_stats(const cg_executor *ex, cg_executor_stats *ret_stats)
 
 static const struct cg_executor_ops fake_ops = {
     .destroy = fake_destroy,
-    .begin_prompt = fake_begin_prefix,
-    .prompt_ready = fake_prefix_ready,
+    .begin_prompt = fake_begin_prompt,
+    .prompt_ready = fake_prompt_ready,
     .admit = fake_admit,
     .run = fake_run,
     .collect = fake_collect,
@@ -163,7 +163,7 @@ static cg_error err;
 
 static void setup_search(void)
 {
-    world = (struct pretence) { .clock = 100 };
+    world = (struct simulation) { .clock = 100 };
     for (int i = 0; i < PAIRS; i++) {
         world.fixed[i] = 1e-3;
         world.row[i] = 1e-6;
@@ -195,7 +195,7 @@ static const cg_tuning_figure *figure(const char *attention, const char *cache, 
     return NULL;
 }
 
-START_TEST(the_smallest_batch_that_is_good_enough)
+START_TEST(smallest_batch_near_the_best_is_selected)
 {
     /* batch / (1e-3 + 1e-6 batch): 2048 gives 671,917 tokens/s, 1024 505,929 */
     tune_ok();
@@ -207,7 +207,7 @@ START_TEST(the_smallest_batch_that_is_good_enough)
     ck_assert_int_eq(tuning.n_figures, BATCHES + PAIRS - 1);
     ck_assert(tuning.seconds > 1 && tuning.seconds < 20);
 
-    /* 97.2 % of 512's at 128, and the search ends after two that do not help */
+    /* 97.2 % of 512's at 128; the search ends after two batches without a gain */
     setup_search();
     for (int i = 0; i < PAIRS; i++)
         world.fixed[i] = 5e-6;
@@ -218,9 +218,9 @@ START_TEST(the_smallest_batch_that_is_good_enough)
 }
 END_TEST
 
-START_TEST(another_pair_must_be_better)
+START_TEST(another_pair_must_be_faster)
 {
-    world.fixed[1] = 0.995e-3; /* by less than measuring differs */
+    world.fixed[1] = 0.995e-3; /* less than the variation between runs */
     tune_ok();
     ck_assert_str_eq(tuning.kv_cache, "paged");
 
@@ -232,7 +232,7 @@ START_TEST(another_pair_must_be_better)
 }
 END_TEST
 
-START_TEST(what_is_hopeless_is_given_up)
+START_TEST(hopeless_attempt_is_stopped)
 {
     double all, but_one;
 
@@ -244,7 +244,7 @@ START_TEST(what_is_hopeless_is_given_up)
     tuner.n_pairs = 3;
     tune_ok();
     but_one = tuning.seconds;
-    ck_assert_double_lt(all - but_one, 0.5); /* of 0.8 and the warming up */
+    ck_assert_double_lt(all - but_one, 0.5); /* of 0.8 and the warm-up */
 }
 END_TEST
 
@@ -263,7 +263,7 @@ START_TEST(memory_bounds_the_batch)
 }
 END_TEST
 
-START_TEST(a_default_that_fails_is_replaced)
+START_TEST(failing_default_is_replaced)
 {
     world.fits[0] = world.fits[1] = 0;
     tune_ok();
@@ -280,7 +280,7 @@ START_TEST(a_default_that_fails_is_replaced)
 }
 END_TEST
 
-START_TEST(a_single_batch)
+START_TEST(single_batch)
 {
     static const int32_t one = 300;
 
@@ -296,7 +296,7 @@ START_TEST(a_single_batch)
 }
 END_TEST
 
-START_TEST(the_text)
+START_TEST(figures_as_text)
 {
     char text[512], cut[24];
 
@@ -357,7 +357,7 @@ static void store(void)
     ck_assert_msg(cg_tuning_store(path, key, KEYS, &tuning, &err) == CG_OK, "%s", err.msg);
 }
 
-START_TEST(what_is_stored_is_found)
+START_TEST(stored_tuning_is_found)
 {
     cg_tuning got = { .batch_size = 1 };
 
@@ -374,7 +374,7 @@ START_TEST(what_is_stored_is_found)
     ck_assert_str_eq(got.figures[0].refused, "");
     ck_assert_str_eq(got.figures[1].refused, "no \"memory\"");
     ck_assert_double_eq(got.figures[1].tokens_per_second, 0);
-    tuning.batch_size = 256; /* in its place */
+    tuning.batch_size = 256; /* replaces it */
     store();
     ck_assert_int_eq(load(key, &got), 1);
     ck_assert_int_eq(got.batch_size, 256);
@@ -398,7 +398,7 @@ START_TEST(every_part_of_the_key_counts)
 }
 END_TEST
 
-START_TEST(a_damaged_file_is_replaced)
+START_TEST(damaged_file_is_replaced)
 {
     static const char *const texts[] = {
         "",
@@ -424,8 +424,8 @@ START_TEST(a_damaged_file_is_replaced)
 }
 END_TEST
 
-/* A choice with the right key and wrong contents. */
-START_TEST(a_damaged_choice_is_not_used)
+/* A tuning with the right key and wrong contents. */
+START_TEST(damaged_tuning_is_not_used)
 {
     static const char *const edits[] = {
         "s/\"batch_size\": 512/\"batch_size\": 0/",
@@ -448,7 +448,7 @@ START_TEST(a_damaged_choice_is_not_used)
 }
 END_TEST
 
-START_TEST(it_does_not_grow_for_ever)
+START_TEST(oldest_tunings_are_dropped)
 {
     cg_tuning_item k[KEYS];
     cg_tuning got;
@@ -469,20 +469,20 @@ START_TEST(it_does_not_grow_for_ever)
 }
 END_TEST
 
-static void count_choice(void *ctx, const cg_tuned *choice)
+static void count_tuned(void *ctx, const cg_tuned *tuned)
 {
     int *n = ctx;
 
-    ck_assert_str_eq(choice->gpu, "NVIDIA H200");
-    ck_assert_str_eq(choice->model, "a shape");
-    ck_assert_str_eq(choice->dtype, "bf16");
-    ck_assert_str_eq(choice->attention, "flash");
-    ck_assert_str_eq(choice->kv_cache, "static");
-    ck_assert_int_eq(choice->batch_size, 512);
+    ck_assert_str_eq(tuned->gpu, "NVIDIA H200");
+    ck_assert_str_eq(tuned->model, "a shape");
+    ck_assert_str_eq(tuned->dtype, "bf16");
+    ck_assert_str_eq(tuned->attention, "flash");
+    ck_assert_str_eq(tuned->kv_cache, "static");
+    ck_assert_int_eq(tuned->batch_size, 512);
     ++*n;
 }
 
-START_TEST(where_it_is_and_what_it_holds)
+START_TEST(path_and_listing)
 {
     char got[512], small[16];
     int n = 0;
@@ -492,7 +492,7 @@ START_TEST(where_it_is_and_what_it_holds)
     unsetenv("HOME");
     ck_assert_int_eq(cg_tuning_path(got, sizeof got, &err), CG_OK);
     ck_assert_str_eq(got, "");
-    ck_assert_int_eq(cg_tuning_list(count_choice, &n, got, sizeof got, &err), CG_OK);
+    ck_assert_int_eq(cg_tuning_list(count_tuned, &n, got, sizeof got, &err), CG_OK);
     setenv("HOME", "/home/x", 1);
     ck_assert_int_eq(cg_tuning_path(got, sizeof got, &err), CG_OK);
     ck_assert_str_eq(got, "/home/x/.cache/confgen/tuning.json");
@@ -505,7 +505,7 @@ START_TEST(where_it_is_and_what_it_holds)
     ck_assert_str_eq(got, path);
     ck_assert_int_eq(cg_tuning_path(small, sizeof small, &err), CG_ERR_LIMIT);
     store();
-    ck_assert_int_eq(cg_tuning_list(count_choice, &n, got, sizeof got, &err), CG_OK);
+    ck_assert_int_eq(cg_tuning_list(count_tuned, &n, got, sizeof got, &err), CG_OK);
     ck_assert_int_eq(n, 1);
     ck_assert_str_eq(got, path);
     ck_assert_int_eq(cg_tuning_store("/proc/nowhere/t.json", key, KEYS, &tuning, &err), CG_ERR_IO);
@@ -513,7 +513,7 @@ START_TEST(where_it_is_and_what_it_holds)
 }
 END_TEST
 
-/* ---- the whole way ------------------------------------------------------------------------ */
+/* ---- engine ------------------------------------------------------------------------------- */
 
 static char log_text[1 << 14];
 
@@ -552,7 +552,7 @@ static cg_engine *open_measured(void)
     return engine;
 }
 
-START_TEST(measured_once_and_remembered)
+START_TEST(measured_once_then_remembered)
 {
     cg_engine *engine = open_measured();
     const cg_engine_info *info = cg_engine_get_info(engine);
@@ -588,7 +588,7 @@ START_TEST(measured_once_and_remembered)
 }
 END_TEST
 
-START_TEST(not_measured)
+START_TEST(reasons_not_to_measure)
 {
     cg_engine *engine;
     const cg_engine_info *info;
@@ -611,7 +611,7 @@ START_TEST(not_measured)
     ck_assert_contains(info->kv_cache_reason, "auto: the default, auto-tuning disabled");
     cg_engine_close(engine);
 
-    options.tuning = CG_TUNING_ALWAYS; /* but there is nothing to choose */
+    options.tuning = CG_TUNING_ALWAYS; /* but nothing is left to select */
     options.attention = "eager";
     options.kv_cache = "static";
     options.batch_size = 3;
@@ -625,7 +625,7 @@ START_TEST(not_measured)
 }
 END_TEST
 
-START_TEST(what_was_asked_for_stands)
+START_TEST(requested_settings_are_kept)
 {
     cg_engine *engine;
     const cg_engine_info *info;
@@ -645,7 +645,7 @@ START_TEST(what_was_asked_for_stands)
 }
 END_TEST
 
-START_TEST(a_damaged_memory_is_told_and_replaced)
+START_TEST(damaged_file_is_logged_and_replaced)
 {
     cg_engine *engine;
 
@@ -668,26 +668,26 @@ int main(void)
     TCase *cases[3] = { tcase_create("search"), tcase_create("file"), tcase_create("engine") };
 
     tcase_add_checked_fixture(cases[0], setup_search, NULL);
-    tcase_add_test(cases[0], the_smallest_batch_that_is_good_enough);
-    tcase_add_test(cases[0], another_pair_must_be_better);
-    tcase_add_test(cases[0], what_is_hopeless_is_given_up);
+    tcase_add_test(cases[0], smallest_batch_near_the_best_is_selected);
+    tcase_add_test(cases[0], another_pair_must_be_faster);
+    tcase_add_test(cases[0], hopeless_attempt_is_stopped);
     tcase_add_test(cases[0], memory_bounds_the_batch);
-    tcase_add_test(cases[0], a_default_that_fails_is_replaced);
-    tcase_add_test(cases[0], a_single_batch);
-    tcase_add_test(cases[0], the_text);
+    tcase_add_test(cases[0], failing_default_is_replaced);
+    tcase_add_test(cases[0], single_batch);
+    tcase_add_test(cases[0], figures_as_text);
     tcase_add_checked_fixture(cases[1], setup_file, scratch_remove);
     tcase_set_timeout(cases[1], 60);
-    tcase_add_test(cases[1], what_is_stored_is_found);
+    tcase_add_test(cases[1], stored_tuning_is_found);
     tcase_add_loop_test(cases[1], every_part_of_the_key_counts, 0, KEYS);
-    tcase_add_loop_test(cases[1], a_damaged_file_is_replaced, 0, 10);
-    tcase_add_loop_test(cases[1], a_damaged_choice_is_not_used, 0, 7);
-    tcase_add_test(cases[1], it_does_not_grow_for_ever);
-    tcase_add_test(cases[1], where_it_is_and_what_it_holds);
+    tcase_add_loop_test(cases[1], damaged_file_is_replaced, 0, 10);
+    tcase_add_loop_test(cases[1], damaged_tuning_is_not_used, 0, 7);
+    tcase_add_test(cases[1], oldest_tunings_are_dropped);
+    tcase_add_test(cases[1], path_and_listing);
     tcase_add_checked_fixture(cases[2], setup_engine, scratch_remove);
     tcase_set_timeout(cases[2], 120);
-    tcase_add_test(cases[2], measured_once_and_remembered);
-    tcase_add_test(cases[2], not_measured);
-    tcase_add_test(cases[2], what_was_asked_for_stands);
-    tcase_add_test(cases[2], a_damaged_memory_is_told_and_replaced);
+    tcase_add_test(cases[2], measured_once_then_remembered);
+    tcase_add_test(cases[2], reasons_not_to_measure);
+    tcase_add_test(cases[2], requested_settings_are_kept);
+    tcase_add_test(cases[2], damaged_file_is_logged_and_replaced);
     return run_suite("tuning", cases, 3);
 }
