@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Tables of geometry: the right isomer passes, whatever is wrong is found at the atom that is. */
+/* Geometry tables: the right isomer passes, each fault is found at the atom that has it. */
 #include <check.h>
 #include <math.h>
 #include <stdio.h>
@@ -13,7 +13,7 @@
 
 enum { MAX_ATOMS = 512 };
 
-/* A molecule, its tables and the places of its atoms. */
+/* A molecule, its tables and the positions of its atoms. */
 struct subject {
     cg_molecule *mol;
     cg_geometry *g;
@@ -40,7 +40,7 @@ static void make(const char *smiles)
     ck_assert_int_eq(s.g->n_atoms, (int32_t)cg_molecule_n_atoms(s.mol));
 }
 
-/* The atoms as RDKit places them, those hydrogens left out that the SMILES does not write. */
+/* Embeds the molecule with RDKit; hydrogens that the SMILES does not write are dropped. */
 static int embed(int seed)
 {
     size_t size;
@@ -72,7 +72,7 @@ static int32_t fault_of(int32_t atom)
     return cg_geometry_test_atom(s.g, (const float(*)[3])s.xyz, atom, 0, 1);
 }
 
-/* The first atom that fails, -1 without one; its fault in *ret_fault. */
+/* Finds the first failing atom, -1 if all pass; *ret_fault is its fault. */
 static int32_t first_fault(int32_t *ret_fault)
 {
     *ret_fault = CG_FAULT_NONE;
@@ -110,10 +110,10 @@ static void put(int atom, float x, float y, float z)
 /* ---- stereocentres ------------------------------------------------------------------------ */
 
 /*
- * The atom at which a wrong centre shows first: three neighbours and the centre are there. Atoms
- * of the SMILES that no centre has are no neighbours.
+ * The first atom at which a wrong stereocentre can be detected: three neighbours and the centre are
+ * complete. Explicit hydrogens are not neighbours.
  */
-static int32_t decided_at(void)
+static int32_t first_decidable_atom(void)
 {
     cg_error err = CG_ERROR_INIT;
     cg_stereo stereo = { 0 };
@@ -134,7 +134,7 @@ static int32_t decided_at(void)
     return least;
 }
 
-/* A tetrahedron's corners, and elements with the lengths of their bonds to carbon. */
+/* Corners of a tetrahedron; elements with the lengths of their bonds to carbon, Å. */
 static const float corners[4][3] = { { 0.577f, 0.577f, 0.577f },
                                      { 0.577f, -0.577f, -0.577f },
                                      { -0.577f, 0.577f, -0.577f },
@@ -151,8 +151,8 @@ static float determinant(const float a[3], const float b[3], const float c[3])
            a[2] * (b[0] * c[1] - b[1] * c[0]);
 }
 
-/* Element around[k] at corner k, carbon in the middle, whatever the order of the atoms. */
-static void place_corners(void)
+/* Puts element around[k] at corner k and carbon at the origin, for any order of the atoms. */
+static void set_corners(void)
 {
     const cg_smiles *graph = cg_molecule_graph(s.mol);
 
@@ -163,21 +163,21 @@ static void place_corners(void)
 }
 
 /*
- * `order`: elements in the order in which @ speaks of them, 3 is iodine or hydrogen. '@': seen from
- * the first, the others go anticlockwise, which makes their determinant negative.
+ * `order`: the elements in the order that @ refers to; 3 is iodine or hydrogen. '@': seen from the
+ * first, the others go anticlockwise, so their determinant is negative. `at`: 1 for @, 2 for @@.
  */
 static void try_order(const char *smiles, const int order[4], int at)
 {
-    float sense = determinant(corners[order[1]], corners[order[2]], corners[order[3]]);
+    float sign = determinant(corners[order[1]], corners[order[2]], corners[order[3]]);
 
     make(smiles);
-    place_corners();
-    if ((sense < 0) == (at == 1)) {
+    set_corners();
+    if ((sign < 0) == (at == 1)) {
         expect_pass();
         mirror();
-        expect(decided_at(), CG_CAUSE_CENTRE);
+        expect(first_decidable_atom(), CG_CAUSE_CENTRE);
     } else {
-        expect(decided_at(), CG_CAUSE_CENTRE);
+        expect(first_decidable_atom(), CG_CAUSE_CENTRE);
         mirror();
         expect_pass();
     }
@@ -229,7 +229,7 @@ START_TEST(flat_centres_fail)
 }
 END_TEST
 
-/* What RDKit makes of it passes; the mirror image does not, where there is a centre. */
+/* RDKit's embedding passes; its mirror image does not, if there is a stereocentre. */
 static const struct {
     const char *smiles;
     int chiral, unchecked;
@@ -247,7 +247,7 @@ static const struct {
     { "CC[P@](=O)(OC)c1ccccc1", 1, 0 },
     { "C[N@+](CC)(CCC)CCCC", 1, 0 },
     { "C[C@H](O)[C@H](C)O", 1, 0 },
-    { "C[C@H](O)[C@@H](C)O", 1, 0 }, /* meso, but each atom has the sense that is written at it */
+    { "C[C@H](O)[C@@H](C)O", 1, 0 }, /* meso, but each atom has the configuration of its mark */
     { "C[C@@H]1CCCC[C@H]1O", 1, 0 },
     { "O[C@H]1CC[C@@H](C)CC1", 1, 0 },
     { "C[C@@]1(F)CO1", 1, 0 },
@@ -276,9 +276,9 @@ static const struct {
     { "c1ccc2[nH]ccc2c1", 0, 0 },
     { "O=[N+]([O-])c1ccc(C(=O)[O-])cc1", 0, 0 },
     { "C1C2CC3CC1CC(C2)C3", 0, 0 },
-    { "CC=C=CC", 0, 0 },                    /* an allene's sense is not written, */
+    { "CC=C=CC", 0, 0 },                    /* the configuration of an allene is not written, */
     { "Cc1cccc(C)c1-c1c(C)cccc1Cl", 0, 0 }, /* nor that of a hindered bond */
-    { "[2H][C@H](C)F", 0, 1 },              /* two hydrogens make it a centre */
+    { "[2H][C@H](C)F", 0, 1 },              /* two isotopes of hydrogen make it a stereocentre */
     { "[H]/N=C(/C)F", 0, 1 },
     { "[H]/N=C(\\C)CC", 0, 1 },
 };
@@ -291,14 +291,14 @@ START_TEST(isomers_pass_and_mirror_images_do_not)
     expect_pass();
     mirror();
     if (isomers[_i].chiral)
-        expect(decided_at(), CG_CAUSE_CENTRE);
+        expect(first_decidable_atom(), CG_CAUSE_CENTRE);
     else
         expect_pass();
     drop();
 }
 END_TEST
 
-/* One of two centres turned over, as an embedding of the other isomer has it. */
+/* One of two stereocentres inverted: the embedding of a diastereomer. */
 START_TEST(diastereomers_fail)
 {
     static const char *const pairs[][2] = {
@@ -310,17 +310,17 @@ START_TEST(diastereomers_fail)
     };
     float xyz[MAX_ATOMS][3];
 
-    for (int turned = 0; turned < 2; turned++) {
+    for (int swapped = 0; swapped < 2; swapped++) {
         cg_molecule *mol;
         int32_t fault;
 
-        make(pairs[_i][turned]);
+        make(pairs[_i][swapped]);
         ck_assert(embed(7));
         memcpy(xyz, s.xyz, sizeof xyz);
         mol = s.mol;
         s.mol = NULL;
-        make(pairs[_i][!turned]);
-        /* the same atoms in the same order, or the places would not be theirs */
+        make(pairs[_i][!swapped]);
+        /* the same atoms in the same order, so that the positions are comparable */
         for (int32_t i = 0; i < s.g->n_atoms; i++) {
             const cg_smiles_atom *a = &cg_molecule_graph(mol)->atoms[i];
             const cg_smiles_atom *b = &cg_molecule_graph(s.mol)->atoms[i];
@@ -339,7 +339,7 @@ END_TEST
 
 /* ---- double bonds ------------------------------------------------------------------------- */
 
-/* Atoms 0-1=2-3 with `angle` between the planes of the ends */
+/* Sets atoms 0-1=2-3 with `angle`, radians, between the planes of the ends. */
 static void twist(float angle)
 {
     put(0, -0.67f, 1.17f, 0);
@@ -371,18 +371,18 @@ START_TEST(double_bonds)
         ck_assert_int_eq(first_fault(&fault), 3);
         if (bonds[i].trans)
             expect(3, CG_CAUSE_DOUBLE);
-        else /* the ends are also further apart than cis ones may be, and that is looked at first */
+        else /* the ends are also too far apart for cis, which is tested first */
             ck_assert(CG_FAULT_CAUSE(fault) == CG_CAUSE_STRETCHED ||
                       CG_FAULT_CAUSE(fault) == CG_CAUSE_DOUBLE);
     }
-    make("FC=CF"); /* either will do, if it is flat */
+    make("FC=CF"); /* cis or trans, but planar */
     for (int i = 0; i < 2; i++) {
         twist((float)i * half_turn);
         expect_pass();
         twist((float)i * half_turn + 0.5f);
         expect(3, CG_CAUSE_DOUBLE);
     }
-    make("FCCF"); /* anything goes */
+    make("FCCF"); /* any torsion */
     for (int i = 0; i < 12; i++) {
         twist((float)i * 0.5f);
         ck_assert_int_ne(CG_FAULT_CAUSE(fault_of(3)), CG_CAUSE_DOUBLE);
@@ -391,9 +391,9 @@ START_TEST(double_bonds)
 }
 END_TEST
 
-/* ---- what is planted ---------------------------------------------------------------------- */
+/* ---- planted faults ----------------------------------------------------------------------- */
 
-START_TEST(stretched_bonds_fail)
+START_TEST(bonds_of_wrong_length_fail)
 {
     make("CC");
     put(1, 1.62f, 0, 0);
@@ -410,7 +410,7 @@ START_TEST(stretched_bonds_fail)
 }
 END_TEST
 
-/* What is permitted to the bond of atoms i > j */
+/* The permitted length of the bond of atoms i > j, Å */
 static void bond_range(int i, int j, float *ret_low, float *ret_high)
 {
     int at = i * (i - 1) / 2 + j;
@@ -420,7 +420,7 @@ static void bond_range(int i, int j, float *ret_low, float *ret_high)
     *ret_high = sqrtf(s.g->high2[at]);
 }
 
-START_TEST(ends_of_a_carboxylate_are_alike_and_those_of_an_acid_are_not)
+START_TEST(carboxylate_bonds_are_equal_and_acid_bonds_are_not)
 {
     float low[2], high[2];
 
@@ -437,8 +437,8 @@ START_TEST(ends_of_a_carboxylate_are_alike_and_those_of_an_acid_are_not)
 }
 END_TEST
 
-/* RDKit's bounds of bonds in such rings are 0.42 Å wide. */
-START_TEST(no_bond_has_a_range_of_more_than_0_4)
+/* In such rings RDKit's bounds of a bond are 0.42 Å apart. */
+START_TEST(bond_ranges_are_at_most_0_4)
 {
     static const char *const molecules[] = { "c1cc2sccc2s1", "CCNc1nnc(SC)s1",
                                              "CCc1sc2c(c1C=O)CCCC2", "c1ccc2ocnc2c1",
@@ -479,7 +479,7 @@ START_TEST(bent_angles_fail)
 }
 END_TEST
 
-/* A chain bent to the shape of a ring: its ends come as near as bonded ones. */
+/* A chain bent to the shape of a ring: its ends are as close as bonded atoms. */
 START_TEST(clashes_fail)
 {
     make("CCCCCC");
@@ -500,7 +500,7 @@ START_TEST(clashes_fail)
 }
 END_TEST
 
-/* A chain whose bonds and angles are right cannot be longer than stretched out. */
+/* The ends of a chain with correct bonds and angles are bounded by its stretched length. */
 START_TEST(rings_that_do_not_close_fail)
 {
     int32_t fault;
@@ -516,8 +516,8 @@ START_TEST(rings_that_do_not_close_fail)
 }
 END_TEST
 
-/* Up and down by `d`, as in a chair; bonds of 1.39 Å */
-static void chair(float d)
+/* Sets a chair: atoms `d` Å above and below the plane, bonds of 1.39 Å. */
+static void set_chair(float d)
 {
     float radius = sqrtf(1.39f * 1.39f - 4 * d * d);
 
@@ -532,15 +532,15 @@ START_TEST(puckered_rings_fail)
 
     for (int i = 0; i < 3; i++) {
         make(rings[i]);
-        chair(0);
+        set_chair(0);
         expect_pass();
-        chair(0.05f);
+        set_chair(0.05f);
         expect_pass();
-        chair(0.2f);
+        set_chair(0.2f);
         expect(3, CG_CAUSE_RING);
     }
-    make("C1CCCCC1"); /* no aromatic one */
-    chair(0.25f);
+    make("C1CCCCC1"); /* not aromatic */
+    set_chair(0.25f);
     ck_assert_int_ne(CG_FAULT_CAUSE(fault_of(3)), CG_CAUSE_RING);
     drop();
 }
@@ -548,7 +548,7 @@ END_TEST
 
 /* ---- the tables --------------------------------------------------------------------------- */
 
-START_TEST(tests_stand_at_their_last_atom)
+START_TEST(tests_are_listed_at_their_last_atom)
 {
     static const char *const molecules[] = {
         "C",
@@ -566,15 +566,15 @@ START_TEST(tests_stand_at_their_last_atom)
         for (int32_t a = 0; a < s.g->n_atoms; a++) {
             for (int32_t t = s.g->test_start[a]; t < s.g->test_start[a + 1]; t++) {
                 const cg_geometry_test *test = &s.g->tests[t];
-                int there = 0;
+                int n_completing = 0;
 
                 for (int k = 0; k < 4; k++) {
                     ck_assert(test->atom[k] >= 0 && test->atom[k] <= a);
-                    there += test->atom[k] == a;
+                    n_completing += test->atom[k] == a;
                     for (int l = 0; l < k; l++)
                         ck_assert_int_ne(test->atom[k], test->atom[l]);
                 }
-                ck_assert_int_eq(there, 1);
+                ck_assert_int_eq(n_completing, 1);
                 ck_assert(test->low < test->high);
                 ck_assert(test->cause >= CG_CAUSE_CENTRE && test->cause < CG_CAUSES);
             }
@@ -596,9 +596,8 @@ END_TEST
 enum { MANY = 200, SEEDS = 3 };
 
 /*
- * RDKit's embeddings, which no force field has relaxed: one in ten has a bond that is off by
- * 0.2 to 0.4 Å, so that of a few one must pass. No mirror image may, in whatever it is otherwise
- * wrong.
+ * RDKit's embeddings, not relaxed by a force field: one in ten has a bond that is 0.2 to 0.4 Å off,
+ * so one of a few must pass. No mirror image may pass.
  */
 START_TEST(real_molecules)
 {
@@ -616,10 +615,10 @@ START_TEST(real_molecules)
         int has_centre, seed;
 
         line[strcspn(line, "\t \n")] = '\0';
-        if (at % 4 || strlen(line) > 70) /* those of usual size, for their time */
+        if (at % 4 || strlen(line) > 70) /* every fourth, of usual size, to save time */
             continue;
         make(line);
-        has_centre = decided_at() != INT32_MAX;
+        has_centre = first_decidable_atom() != INT32_MAX;
         for (seed = 1; seed <= SEEDS && first >= 0; seed++) {
             ck_assert_msg(embed(seed), "%s", line);
             first = first_fault(&fault);
@@ -642,8 +641,8 @@ START_TEST(real_molecules)
 }
 END_TEST
 
-/* RDKit's C library gives no bounds: then there are no tables, and the reason is told. */
-START_TEST(without_bounds_it_is_refused)
+/* RDKit's C library gives no bounds: compiling is refused with the reason. */
+START_TEST(missing_bounds_are_refused)
 {
     cg_error err = CG_ERROR_INIT;
     cg_molecule *mol = NULL;
@@ -657,51 +656,51 @@ START_TEST(without_bounds_it_is_refused)
 }
 END_TEST
 
-/* ---- what is mended ----------------------------------------------------------------------- */
+/* ---- relaxation --------------------------------------------------------------------------- */
 
 static uint32_t random_state = 1;
 
-static float any_in(float low, float high)
+static float random_in(float low, float high)
 {
     random_state = random_state * 1664525u + 1013904223u;
     return low + (high - low) * (float)(random_state >> 8) / (1 << 24);
 }
 
-/* Moves atoms first to last as the executors do, and rounds them as they are written. */
-static int find_place(int32_t first, int32_t last)
+/* Relaxes atoms first to last as the executors do, and rounds them as in the text. */
+static int relax(int32_t first, int32_t last)
 {
-    static float by[MAX_ATOMS][3];
+    static float move[MAX_ATOMS][3];
 
     for (int round = 0; round < CG_RELAXATION_ITERATIONS; round++) {
         int off = 0;
 
         for (int32_t i = first; i <= last; i++) {
-            cg_correction pull = { .n = 0 };
+            cg_correction correction = { .n = 0 };
 
-            cg_relaxation_correct(s.g, (const float(*)[3])s.xyz, first, last, i, 0, 1, &pull);
-            cg_correction_displacement(&pull, by[i]);
-            off |= pull.unsatisfied;
+            cg_relaxation_correct(s.g, (const float(*)[3])s.xyz, first, last, i, 0, 1, &correction);
+            cg_correction_displacement(&correction, move[i]);
+            off |= correction.unsatisfied;
         }
         for (int32_t i = first; i <= last; i++)
             for (int k = 0; k < 3; k++)
-                s.xyz[i][k] = off ? s.xyz[i][k] + by[i][k] : roundf(s.xyz[i][k] * 1e3f) / 1e3f;
+                s.xyz[i][k] = off ? s.xyz[i][k] + move[i][k] : roundf(s.xyz[i][k] * 1e3f) / 1e3f;
         if (!off)
             return 1;
     }
     return 0;
 }
 
-/* Is there a place for an atom that fails? Where there is, all that moved pass. */
-static int mend(int32_t atom)
+/* Repairs a failing atom; 1 on success, and then every moved atom passes. */
+static int repair(int32_t atom)
 {
-    float drawn[MAX_ATOMS][3];
+    float sampled[MAX_ATOMS][3];
 
-    memcpy(drawn, s.xyz, sizeof drawn);
+    memcpy(sampled, s.xyz, sizeof sampled);
     for (int level = 0; level < CG_RELAXATION_LEVELS; level++) {
         int32_t first = cg_relaxation_first_atom(atom, level);
 
-        memcpy(s.xyz, drawn, sizeof drawn);
-        if (!find_place(first, atom))
+        memcpy(s.xyz, sampled, sizeof sampled);
+        if (!relax(first, atom))
             continue;
         for (int32_t i = first; i <= atom; i++)
             ck_assert_msg(fault_of(i) == CG_FAULT_NONE, "%s: atom %d of %d to %d: %s",
@@ -712,11 +711,12 @@ static int mend(int32_t atom)
     return 0;
 }
 
-/* Good conformers in which one atom was drawn badly. */
-START_TEST(badly_drawn_atoms_find_a_place)
+/* Valid conformers in which one atom was displaced. */
+START_TEST(displaced_atoms_are_repaired)
 {
-    static const float wide[] = { 0.4f, 1.5f, 6 }; /* Å from where it should be; from anywhere */
-    int tried[3] = { 0 }, mended[3] = { 0 };
+    static const float wide[] = { 0.4f, 1.5f,
+                                  6 }; /* Å from its position, the last from that of atom 0 */
+    int tried[3] = { 0 }, repaired[3] = { 0 };
 
     for (size_t i = 0; i < sizeof isomers / sizeof isomers[0]; i++) {
         float good[MAX_ATOMS][3];
@@ -729,27 +729,27 @@ START_TEST(badly_drawn_atoms_find_a_place)
                 memcpy(s.xyz, good, sizeof good);
                 for (int k = 0; k < 3; k++)
                     s.xyz[a][k] =
-                        (how < 2 ? s.xyz[a][k] : s.xyz[0][k]) + any_in(-wide[how], wide[how]);
+                        (how < 2 ? s.xyz[a][k] : s.xyz[0][k]) + random_in(-wide[how], wide[how]);
                 if (fault_of(a) == CG_FAULT_NONE)
                     continue;
                 tried[how]++;
-                mended[how] += mend(a);
+                repaired[how] += repair(a);
             }
     }
     for (int how = 0; how < 3; how++)
-        ck_assert_msg(tried[how] > 150 && mended[how] >= tried[how] * (how < 2 ? 99 : 97) / 100,
-                      "%.1f Å: %d of %d", (double)wide[how], mended[how], tried[how]);
+        ck_assert_msg(tried[how] > 150 && repaired[how] >= tried[how] * (how < 2 ? 99 : 97) / 100,
+                      "%.1f Å: %d of %d", (double)wide[how], repaired[how], tried[how]);
     drop();
 }
 END_TEST
 
 /*
- * Mirror images, atom after atom. It is harder than what a model draws, which sees where the atoms
- * before have gone: those behind a centre that is mended are drawn where they cannot be.
+ * Mirror images, atom by atom. This is harder than a model's conformers: a model conditions on
+ * repaired atoms, while here the atoms after a repaired stereocentre stay on the wrong side.
  */
-START_TEST(mirror_images_are_mended)
+START_TEST(mirror_images_are_repaired)
 {
-    int tried = 0, mended = 0;
+    int tried = 0, repaired = 0;
 
     for (size_t i = 0; i < sizeof isomers / sizeof isomers[0]; i++) {
         int done = 1;
@@ -760,13 +760,13 @@ START_TEST(mirror_images_are_mended)
         ck_assert(embed(7));
         mirror();
         for (int32_t a = 0; a < s.g->n_atoms && done; a++)
-            done = fault_of(a) == CG_FAULT_NONE || mend(a);
+            done = fault_of(a) == CG_FAULT_NONE || repair(a);
         tried++;
-        mended += done;
+        repaired += done;
         if (done)
             expect_pass();
     }
-    ck_assert_msg(tried > 20 && mended >= tried / 2, "%d of %d", mended, tried);
+    ck_assert_msg(tried > 20 && repaired >= tried / 2, "%d of %d", repaired, tried);
     drop();
 }
 END_TEST
@@ -789,18 +789,18 @@ int main(int argc, char **argv)
                             (int)(sizeof isomers / sizeof isomers[0]));
         tcase_add_loop_test(tc, diastereomers_fail, 0, 5);
         tcase_add_test(tc, double_bonds);
-        tcase_add_test(tc, stretched_bonds_fail);
-        tcase_add_test(tc, ends_of_a_carboxylate_are_alike_and_those_of_an_acid_are_not);
-        tcase_add_test(tc, no_bond_has_a_range_of_more_than_0_4);
+        tcase_add_test(tc, bonds_of_wrong_length_fail);
+        tcase_add_test(tc, carboxylate_bonds_are_equal_and_acid_bonds_are_not);
+        tcase_add_test(tc, bond_ranges_are_at_most_0_4);
         tcase_add_test(tc, bent_angles_fail);
         tcase_add_test(tc, clashes_fail);
         tcase_add_test(tc, rings_that_do_not_close_fail);
         tcase_add_test(tc, puckered_rings_fail);
-        tcase_add_test(tc, badly_drawn_atoms_find_a_place);
-        tcase_add_test(tc, mirror_images_are_mended);
-        tcase_add_test(tc, tests_stand_at_their_last_atom);
+        tcase_add_test(tc, displaced_atoms_are_repaired);
+        tcase_add_test(tc, mirror_images_are_repaired);
+        tcase_add_test(tc, tests_are_listed_at_their_last_atom);
     } else {
-        tcase_add_test(tc, without_bounds_it_is_refused);
+        tcase_add_test(tc, missing_bounds_are_refused);
     }
     suite_add_tcase(suite, tc);
     sr = srunner_create(suite);
