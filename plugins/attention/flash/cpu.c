@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * flash on the CPU: tiled attention with an online softmax, vectorised. This file cuts a call into
- * pieces of work and picks the kernels; flash_tile.h computes.
+ * flash on the CPU: tiled attention with an online softmax, vectorised. Divides a call into work
+ * items and selects the kernels, which are in flash_tile.h.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -9,56 +9,34 @@
 #include <confgen/attention.h>
 #include <confgen/attention_check.h>
 
-#include "flash.h"
-#include "sides.h"
+#include "flash_cpu.h"
+#include "flash_ops.h"
 
 enum { CAPS = CG_ATTENTION_DETERMINISTIC | CG_ATTENTION_BATCH_INVARIANT };
 
-struct variant {
-    const char *name;
-    flash_rows_fn rows;
-};
-
 typedef struct flash_plan {
-    const cg_attention_ops *side; /* first: flash_plan_side() */
+    const cg_attention_ops *ops; /* first: flash_plan_ops() */
     const cg_host *host;
     cg_attention_problem problem;
-    flash_rows_fn rows;
-    size_t gather; /* floats of scratch a worker */
+    const flash_variant *variant;
+    size_t gather; /* floats of scratch per worker */
 } flash_plan;
 
-static int runs_here(const char *variant)
-{
-#ifdef FLASH_X86
-    if (strcmp(variant, "avx512") == 0)
-        return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
-               __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq");
-    if (strcmp(variant, "avx2") == 0)
-        return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-#endif
-    return strcmp(variant, "generic") == 0;
-}
-
 /*
- * The best variant of this processor, or the one that CONFGEN_FLASH_ISA names: tests run them all,
- * and a run may be repeated with the bits of a lesser machine.
+ * Selects the first variant that this processor has, or the one that CONFGEN_FLASH_ISA names: tests
+ * run them all, and a run can be repeated with the bits of a lesser machine.
  */
-static cg_status pick(const cg_host *host, flash_rows_fn *ret_rows, cg_error *err)
+static cg_status select_variant(const cg_host *host, const flash_variant **ret_variant,
+                                cg_error *err)
 {
-    static const struct variant variants[] = {
-#ifdef FLASH_X86
-        { "avx512", flash_rows_avx512 },
-        { "avx2", flash_rows_avx2 },
-#endif
-        { "generic", flash_rows_generic },
-    };
     const char *wanted = getenv("CONFGEN_FLASH_ISA");
+    uint32_t flags = flash_cpu_flags();
 
-    for (size_t i = 0; i < sizeof variants / sizeof *variants; i++) {
-        if (wanted && *wanted && strcmp(wanted, variants[i].name) != 0)
+    for (const flash_variant *v = flash_variants; v->name; v++) {
+        if (wanted && *wanted && strcmp(wanted, v->name) != 0)
             continue;
-        if (runs_here(variants[i].name)) {
-            *ret_rows = variants[i].rows;
+        if ((v->cpu_flags & ~flags) == 0) {
+            *ret_variant = v;
             return CG_OK;
         }
     }
@@ -70,40 +48,43 @@ static cg_status pick(const cg_host *host, flash_rows_fn *ret_rows, cg_error *er
 
 static cg_status supports(const cg_host *host, const cg_attention_problem *p, cg_error *err)
 {
-    flash_rows_fn rows;
+    int64_t rows = (int64_t)p->max_tokens * (p->n_heads / p->n_kv_heads);
+    const flash_variant *variant;
 
     if (p->dtype != CG_F32 || p->kv_dtype != CG_F32)
-        return host->fail(
-            err, CG_ERR_UNSUPPORTED,
-            "element types %d and %d of q and cache: on the CPU flash computes in f32 only",
-            p->dtype, p->kv_dtype);
+        return host->fail(err, CG_ERR_UNSUPPORTED,
+                          "q of %s and cache of %s, wanted f32 for both on the CPU",
+                          cg_dtype_name(p->dtype), cg_dtype_name(p->kv_dtype));
     if (p->head_dim % 8 || p->head_dim > FLASH_MAX_DIM)
         return host->fail(err, CG_ERR_UNSUPPORTED, "head size %d, wanted a multiple of 8 up to %d",
                           p->head_dim, FLASH_MAX_DIM);
     if (p->flags & ~(uint32_t)CAPS)
         return host->fail(err, CG_ERR_UNSUPPORTED,
-                          "CUDA graph capture: flash was asked to run on the CPU");
-    return pick(host, &rows, err);
+                          "CUDA graph capture required of a plan for the CPU");
+    /* row blocks are counted in 32 bits */
+    if (rows / FLASH_ROWS + p->max_seqs > INT32_MAX)
+        return host->fail(err, CG_ERR_UNSUPPORTED, "%d rows of %d heads: too many for one call",
+                          p->max_tokens, p->n_heads);
+    return select_variant(host, &variant, err);
 }
 
 static cg_status plan(const cg_host *host, const cg_attention_problem *p, void **ret_plan,
                       cg_error *err)
 {
-    flash_rows_fn rows = NULL;
+    const flash_variant *variant = NULL;
     flash_plan *f;
-    cg_status st;
 
-    if ((st = supports(host, p, err)) != CG_OK || (st = pick(host, &rows, err)) != CG_OK)
-        return st;
+    CG_TRY(supports(host, p, err));
+    CG_TRY(select_variant(host, &variant, err));
     f = host->alloc(host->ctx, sizeof *f);
     if (!f)
         return host->fail(err, CG_ERR_NOMEM, "attention plan: out of memory");
-    f->side = &flash_cpu_ops;
+    f->ops = &flash_cpu_ops;
     f->host = host;
     f->problem = cg_attention_keep_problem(p);
-    f->rows = rows;
-    /* Blocks that cut a piece, or may: its tokens are copied together. */
-    f->gather = p->paged && (p->block_tokens == 0 || p->block_tokens % FLASH_PIECE)
+    f->variant = variant;
+    /* Where pages split KV blocks, or may, the tokens of a KV block are copied together. */
+    f->gather = p->paged && (p->block_tokens == 0 || p->block_tokens % FLASH_CPU_KV_BLOCK)
                     ? (size_t)2 * FLASH_TILE * (size_t)p->head_dim
                     : 0;
     *ret_plan = f;
@@ -118,10 +99,10 @@ static void destroy(void *self)
         f->host->free(f->host->ctx, f);
 }
 
-/* Bytes of the list of pieces of work, up to the scratch. */
+/* Bytes of the list of first row blocks; the scratch of the workers follows. */
 static size_t list_size(const flash_plan *f)
 {
-    return (((size_t)f->problem.max_seqs + 1) * sizeof(int64_t) + 63) / 64 * 64;
+    return (((size_t)f->problem.max_seqs + 1) * sizeof(int32_t) + 63) / 64 * 64;
 }
 
 static size_t workspace_size(const void *self)
@@ -134,77 +115,71 @@ static size_t workspace_size(const void *self)
 struct loop {
     const flash_plan *plan;
     const cg_attention_args *args;
-    const int64_t *first; /* [n_seqs + 1] first piece of work of a sequence */
-    float *gather;        /* NULL: not needed */
+    const int32_t *first_block; /* [n_seqs + 1] row blocks of FLASH_ROWS rows before a sequence */
+    float *gather;              /* NULL: not needed */
     int32_t group;
 };
 
-/* Items of a sequence: key/value head by key/value head, for each the blocks of FLASH_ROWS rows. */
+/*
+ * Computes one row block of one key/value head. Items of a sequence: all row blocks of its first
+ * head, of its second head ...; sequence i has items first_block[i] * n_kv_heads onwards.
+ */
 static void run_item(void *arg, int64_t item, int32_t worker)
 {
     const struct loop *loop = arg;
     const flash_plan *f = loop->plan;
     const cg_attention_args *a = loop->args;
-    int32_t lo = 0, hi = a->n_seqs; /* first[lo] <= item < first[hi] */
-    int32_t tokens, blocks, block, kv_head, n;
-    flash_work work;
-    size_t head;
-
-    while (hi - lo > 1) {
-        int32_t mid = lo + (hi - lo) / 2;
-
-        if (loop->first[mid] <= item)
-            lo = mid;
-        else
-            hi = mid;
-    }
-    tokens = a->q_start[lo + 1] - a->q_start[lo];
-    blocks = (int32_t)((loop->first[lo + 1] - loop->first[lo]) / f->problem.n_kv_heads);
-    block = (int32_t)((item - loop->first[lo]) % blocks);
-    kv_head = (int32_t)((item - loop->first[lo]) / blocks);
-    n = tokens * loop->group - block * FLASH_ROWS;
-    head = (size_t)kv_head * (size_t)loop->group * (size_t)f->problem.head_dim * sizeof(float);
-    work = (flash_work) {
-        .q = (const char *)a->q + a->q_start[lo] * a->q_stride + head,
-        .out = (char *)a->out + a->q_start[lo] * a->out_stride + head,
+    const int32_t n_kv_heads = f->problem.n_kv_heads, *first = loop->first_block;
+    int32_t seq = cg_attention_sequence_of_row(first, a->n_seqs, (int32_t)(item / n_kv_heads));
+    int32_t tokens = a->q_start[seq + 1] - a->q_start[seq];
+    int32_t blocks = first[seq + 1] - first[seq];
+    int64_t local = item - (int64_t)first[seq] * n_kv_heads;
+    int32_t block = (int32_t)(local % blocks), kv_head = (int32_t)(local / blocks);
+    int32_t n = tokens * loop->group - block * FLASH_ROWS;
+    size_t head =
+        (size_t)kv_head * (size_t)loop->group * (size_t)f->problem.head_dim * sizeof(float);
+    flash_work work = {
+        .q = (const char *)a->q + a->q_start[seq] * a->q_stride + head,
+        .out = (char *)a->out + a->q_start[seq] * a->out_stride + head,
         .q_stride = a->q_stride,
         .out_stride = a->out_stride,
         .first = block * FLASH_ROWS,
         .n = n < FLASH_ROWS ? n : FLASH_ROWS,
         .group = loop->group,
-        .first_pos = a->kv_len[lo] - tokens,
+        .first_pos = a->kv_len[seq] - tokens,
         .window = f->problem.window,
         .head_dim = f->problem.head_dim,
-        .slot = a->slot[lo],
+        .slot = a->slot[seq],
         .kv_head = kv_head,
         .scale = f->problem.scale,
         .kv = a->kv,
         .gather = loop->gather ? loop->gather + (size_t)worker * f->gather : NULL,
     };
-    f->rows(&work);
+
+    f->variant->rows(&work);
 }
 
 static cg_status run(void *self, const cg_attention_args *args, cg_error *err)
 {
     flash_plan *f = self;
-    cg_status st = cg_attention_check_args(f->host, &f->problem, args, err);
     struct loop loop = { .plan = f, .args = args };
-    int64_t *first, n = 0;
+    int32_t *first_block, n = 0;
 
-    if (st != CG_OK || args->n_seqs == 0)
-        return st;
-    loop.first = first = args->workspace;
+    CG_TRY(cg_attention_check_args(f->host, &f->problem, args, err));
+    if (args->n_seqs == 0)
+        return CG_OK;
+    loop.first_block = first_block = args->workspace;
     loop.group = f->problem.n_heads / f->problem.n_kv_heads;
-    if (f->gather && args->kv->block_tokens % FLASH_PIECE)
+    if (f->gather && args->kv->block_tokens % FLASH_CPU_KV_BLOCK)
         loop.gather = (float *)((char *)args->workspace + list_size(f));
     for (int32_t i = 0; i < args->n_seqs; i++) {
         int64_t rows = (int64_t)(args->q_start[i + 1] - args->q_start[i]) * loop.group;
 
-        first[i] = n;
-        n += (rows + FLASH_ROWS - 1) / FLASH_ROWS * f->problem.n_kv_heads;
+        first_block[i] = n;
+        n += (int32_t)((rows + FLASH_ROWS - 1) / FLASH_ROWS);
     }
-    first[args->n_seqs] = n;
-    f->host->parallel_for(f->host->ctx, n, run_item, &loop);
+    first_block[args->n_seqs] = n;
+    f->host->parallel_for(f->host->ctx, (int64_t)n * f->problem.n_kv_heads, run_item, &loop);
     return CG_OK;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * flash on CUDA, host side: which kernel with which grid, and the checks that only the host can
- * make. decode.cu, prefill.cu and prefill90.cu compute.
+ * flash on CUDA, host code: selects the kernel and its grid, and checks what needs no device
+ * memory. decode.cu, prefill.cu and prefill90.cu compute; flash_cuda.h has the terms.
  */
 #include <math.h>
 #include <string.h>
@@ -10,49 +10,49 @@
 #include <cuda_runtime_api.h>
 
 #include "flash_cuda.h"
-#include "sides.h"
+#include "flash_ops.h"
 
 enum {
-    ALIGNMENT = 16, /* of all bases and strides: what one copy of a thread moves */
-    /* Tokens of a chunk where bits must not depend on how many sequences a plan is for. */
-    FIXED_CHUNK = 512,
-    MIN_CHUNK = 128,
-    /* Rows a sequence on average from which a call is a matter of arithmetic, not of memory. */
+    ALIGNMENT = 16, /* of all bases and strides: bytes that a thread copies at once */
+    /* Tokens of a split where bits must not depend on max_seqs. */
+    FIXED_SPLIT = 512,
+    MIN_SPLIT = 128,
+    /* Rows per sequence, on average, from which a call is bound by arithmetic, not by memory. */
     PREFILL_TOKENS = 16,
-    /* Rows of a key/value head, a sequence on average, up to which prefill waits more than it
-     * computes. */
+    /* Rows of a key/value head per sequence, on average, up to which thread blocks of prefill wait
+     * more than they compute. */
     SHORT_ROWS = 256,
-    /* Rows of a key/value head, a sequence on average, from which products of warpgroups pay, where
-     * there are any: one block a multiprocessor begins and ends alone. */
+    /* Rows of a key/value head per sequence, on average, from which prefill90 is faster, where it
+     * exists: with one thread block per multiprocessor, nothing hides the start and end of each. */
     LONG_ROWS_64 = 768, /* head size 64 */
     LONG_ROWS_128 = 384,
-    /* Blocks that a decode launch should have at its longest: some waves of what is resident, so
-     * that sequences of unequal length even out. */
+    /* Thread blocks per multiprocessor of a decode launch at maximum length: several times those
+     * that are resident, so sequences of unequal length even out. */
     BLOCKS_PER_MULTIPROCESSOR = 8,
-    MAX_CHUNKS = 65535, /* of a grid's second dimension */
+    MAX_SPLITS = 65535, /* of a grid's second dimension */
 };
 
 typedef struct cuda_plan {
-    const cg_attention_ops *side; /* first: flash_plan_side() */
+    const cg_attention_ops *ops; /* first: flash_plan_ops() */
     const cg_host *host;
     cg_attention_problem problem;
     int32_t group;
-    int32_t rows; /* of a tile */
+    int32_t rows; /* of a row tile */
     const void *kernel;
     unsigned threads;
     size_t smem;
     int32_t split_kv_blocks; /* decode */
-    int32_t n_chunks;        /* decode: that the longest sequence has; prefill: 1 */
-    uint32_t *finished;      /* decode with several chunks: device memory, else NULL */
+    int32_t n_splits;        /* decode: of the longest sequence; prefill: 1 */
+    uint32_t *finished;      /* decode with several splits: device memory, else NULL */
 } cuda_plan;
 
-#define CHECK(host, call, err) check(host, (call), #call, err)
+#define CUDA_CHECK(host, call, err) cuda_check(host, (call), #call, err)
 
-static cg_status check(const cg_host *host, cudaError_t code, const char *call, cg_error *err)
+static cg_status cuda_check(const cg_host *host, cudaError_t code, const char *call, cg_error *err)
 {
     if (code == cudaSuccess)
         return CG_OK;
-    (void)cudaGetLastError(); /* the error is reported here, not by the next call as well */
+    (void)cudaGetLastError(); /* reported here: the next call must not report it again */
     return host->fail(err,
                       code == cudaErrorMemoryAllocation         ? CG_ERR_DEVICE_NOMEM
                       : code == cudaErrorNoKernelImageForDevice ? CG_ERR_UNSUPPORTED
@@ -60,8 +60,9 @@ static cg_status check(const cg_host *host, cudaError_t code, const char *call, 
                       "flash: %.80s: %s", call, cudaGetErrorString(code));
 }
 
-/* Tiles of one key/value head, at most: flash_cuda.h. Rows fit 32 bits: supports(). */
-static int64_t n_tiles(const cuda_plan *f, int32_t n_seqs, int32_t n_tokens)
+/* Upper bound of the row tiles of one key/value head: flash_cuda.h. Rows fit 32 bits: supports().
+ */
+static int64_t max_row_tiles(const cuda_plan *f, int32_t n_seqs, int32_t n_tokens)
 {
     return n_seqs + (int64_t)n_tokens * f->group / f->rows;
 }
@@ -74,17 +75,17 @@ static cg_status supports(const cg_host *host, const cg_attention_problem *p, cg
 
     if ((p->dtype != CG_BF16 && p->dtype != CG_F16) || p->dtype != p->kv_dtype)
         return host->fail(err, CG_ERR_UNSUPPORTED,
-                          "element types %d and %d of q and cache: on CUDA flash computes with "
-                          "bf16 or f16, the same for both; eager serves f32",
-                          p->dtype, p->kv_dtype);
+                          "q of %s and cache of %s, wanted bf16 or f16 for both on CUDA; eager "
+                          "serves f32",
+                          cg_dtype_name(p->dtype), cg_dtype_name(p->kv_dtype));
     if (p->head_dim != 64 && p->head_dim != 128)
-        return host->fail(err, CG_ERR_UNSUPPORTED,
-                          "head size %d: on CUDA flash is built for 64 and 128", p->head_dim);
+        return host->fail(err, CG_ERR_UNSUPPORTED, "head size %d, wanted 64 or 128 on CUDA",
+                          p->head_dim);
     if (p->paged && p->block_tokens % FLASH_KV_BLOCK)
         return host->fail(err, CG_ERR_UNSUPPORTED,
-                          "pages of %d tokens: on CUDA flash wants a multiple of %d",
-                          p->block_tokens, FLASH_KV_BLOCK);
-    /* rows, tiles and blocks are counted in 32 bits */
+                          "pages of %d tokens, wanted a multiple of %d on CUDA", p->block_tokens,
+                          FLASH_KV_BLOCK);
+    /* rows, row tiles and thread blocks are counted in 32 bits */
     if (rows + (int64_t)FLASH_DECODE_ROWS * p->max_seqs > INT32_MAX / p->n_kv_heads ||
         p->max_kv_len > INT32_MAX - 1024)
         return host->fail(err, CG_ERR_UNSUPPORTED,
@@ -97,8 +98,7 @@ static cg_status supports(const cg_host *host, const cg_attention_problem *p, cg
                           cudaGetErrorString(code));
     }
     if (p->compute_capability < 80)
-        return host->fail(err, CG_ERR_UNSUPPORTED,
-                          "compute capability %d.%d: flash on CUDA wants 8.0 or newer",
+        return host->fail(err, CG_ERR_UNSUPPORTED, "compute capability %d.%d, wanted 8.0 or newer",
                           p->compute_capability / 10, p->compute_capability % 10);
     return CG_OK;
 }
@@ -109,31 +109,31 @@ static int32_t divide_up(int32_t a, int32_t b)
 }
 
 /*
- * How the keys of a sequence are cut. Chunks begin at absolute multiples, in every plan: a row's
- * bits depend on the size of a chunk, not on the call. Enough of them to fill the GPU; one, where
- * sequences and heads do, since each costs a pass over partial results.
+ * Chooses the size of a split. Splits begin at absolute multiples of it in every plan: a row's bits
+ * depend on the size, not on the call. As many as fill the GPU; one where sequences and heads fill
+ * it already, since each costs a pass over partial results.
  */
-static cg_status cut(cuda_plan *f, int32_t multiprocessors, cg_error *err)
+static cg_status choose_splits(cuda_plan *f, int32_t multiprocessors, cg_error *err)
 {
     const cg_attention_problem *p = &f->problem;
-    int32_t pieces = divide_up(p->max_kv_len, FLASH_KV_BLOCK);
+    int32_t kv_blocks = divide_up(p->max_kv_len, FLASH_KV_BLOCK);
     int64_t blocks = (int64_t)p->max_seqs * p->n_kv_heads;
-    int64_t chunks = (int64_t)BLOCKS_PER_MULTIPROCESSOR * multiprocessors / blocks;
+    int64_t splits = (int64_t)BLOCKS_PER_MULTIPROCESSOR * multiprocessors / blocks;
 
     if (p->flags & CG_ATTENTION_BATCH_INVARIANT) {
-        f->split_kv_blocks = FIXED_CHUNK / FLASH_KV_BLOCK;
+        f->split_kv_blocks = FIXED_SPLIT / FLASH_KV_BLOCK;
     } else {
-        chunks = chunks < 1 ? 1 : chunks > pieces ? pieces : chunks;
-        f->split_kv_blocks =
-            divide_up(divide_up(pieces, (int32_t)chunks), FLASH_DECODE_WARPS) * FLASH_DECODE_WARPS;
-        if (f->split_kv_blocks < MIN_CHUNK / FLASH_KV_BLOCK)
-            f->split_kv_blocks = MIN_CHUNK / FLASH_KV_BLOCK;
+        splits = splits < 1 ? 1 : splits > kv_blocks ? kv_blocks : splits;
+        f->split_kv_blocks = divide_up(divide_up(kv_blocks, (int32_t)splits), FLASH_DECODE_WARPS) *
+                             FLASH_DECODE_WARPS;
+        if (f->split_kv_blocks < MIN_SPLIT / FLASH_KV_BLOCK)
+            f->split_kv_blocks = MIN_SPLIT / FLASH_KV_BLOCK;
     }
-    f->n_chunks = divide_up(pieces, f->split_kv_blocks);
-    if (f->n_chunks > MAX_CHUNKS)
+    f->n_splits = divide_up(kv_blocks, f->split_kv_blocks);
+    if (f->n_splits > MAX_SPLITS)
         return f->host->fail(err, CG_ERR_UNSUPPORTED,
-                             "%d cached tokens in chunks of %d: flash takes %d chunks at most",
-                             p->max_kv_len, f->split_kv_blocks * FLASH_KV_BLOCK, MAX_CHUNKS);
+                             "%d cached tokens in splits of %d: flash takes at most %d splits",
+                             p->max_kv_len, f->split_kv_blocks * FLASH_KV_BLOCK, MAX_SPLITS);
     return CG_OK;
 }
 
@@ -148,22 +148,19 @@ static void destroy(void *self)
     f->host->free(f->host->ctx, f);
 }
 
-/* The counters of decode blocks, zero. */
+/* Allocates the counters of finished splits, zero. */
 static cg_status allocate_finished(cuda_plan *f, cg_error *err)
 {
-    size_t bytes = (size_t)n_tiles(f, f->problem.max_seqs, f->problem.max_tokens) *
+    size_t bytes = (size_t)max_row_tiles(f, f->problem.max_seqs, f->problem.max_tokens) *
                    (size_t)f->problem.n_kv_heads * sizeof *f->finished;
-    cg_status st = CHECK(f->host, cudaMalloc((void **)&f->finished, bytes), err);
 
-    if (st == CG_OK)
-        st = CHECK(f->host, cudaMemset(f->finished, 0, bytes), err);
+    CG_TRY(CUDA_CHECK(f->host, cudaMalloc((void **)&f->finished, bytes), err));
+    CG_TRY(CUDA_CHECK(f->host, cudaMemset(f->finished, 0, bytes), err));
     /* The memory is set on another stream than the kernels will run on. */
-    if (st == CG_OK)
-        st = CHECK(f->host, cudaStreamSynchronize(0), err);
-    return st;
+    return CUDA_CHECK(f->host, cudaStreamSynchronize(0), err);
 }
 
-static void pick_decode(cuda_plan *f)
+static void select_decode(cuda_plan *f)
 {
     const cg_attention_problem *p = &f->problem;
 
@@ -173,21 +170,19 @@ static void pick_decode(cuda_plan *f)
     f->smem = (size_t)flash_decode_smem(p->head_dim);
 }
 
-/* Warpgroups multiply where the loaded image has that kernel: on compute capability 9.0, if sm_90a
- * was built. */
-static cg_status pick_prefill(cuda_plan *f, cg_error *err)
+/* Selects prefill90 for long prompts where the loaded image has it: on compute capability 9.0, if
+ * sm_90a was built. */
+static cg_status select_prefill(cuda_plan *f, cg_error *err)
 {
     const cg_attention_problem *p = &f->problem;
     const void *kernel = flash_get_prefill90_kernel(p->head_dim, p->dtype == CG_F16, p->paged);
     int64_t rows = (int64_t)p->max_tokens * f->group / p->max_seqs;
-    struct cudaFuncAttributes has;
-    cg_status st = CHECK(f->host, cudaFuncGetAttributes(&has, kernel), err);
+    struct cudaFuncAttributes attributes;
 
-    if (st != CG_OK)
-        return st;
-    f->n_chunks = 1;
+    CG_TRY(CUDA_CHECK(f->host, cudaFuncGetAttributes(&attributes, kernel), err));
+    f->n_splits = 1;
     if (rows >= (p->head_dim == 64 ? LONG_ROWS_64 : LONG_ROWS_128) &&
-        has.maxThreadsPerBlock >= flash_prefill90_threads(p->head_dim)) {
+        attributes.maxThreadsPerBlock >= flash_prefill90_threads(p->head_dim)) {
         f->kernel = kernel;
         f->rows = flash_prefill90_rows(p->head_dim);
         f->threads = (unsigned)flash_prefill90_threads(p->head_dim);
@@ -201,60 +196,68 @@ static cg_status pick_prefill(cuda_plan *f, cg_error *err)
     return CG_OK;
 }
 
+static cg_status configure_kernel(const cuda_plan *f, cg_error *err)
+{
+    CG_TRY(CUDA_CHECK(
+        f->host,
+        cudaFuncSetAttribute(f->kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)f->smem),
+        err));
+    /* several thread blocks share a multiprocessor, and the kernels use no other cache */
+    return CUDA_CHECK(f->host,
+                      cudaFuncSetAttribute(f->kernel,
+                                           cudaFuncAttributePreferredSharedMemoryCarveout,
+                                           cudaSharedmemCarveoutMaxShared),
+                      err);
+}
+
 static cg_status plan(const cg_host *host, const cg_attention_problem *p, void **ret_plan,
                       cg_error *err)
 {
-    int is_prefill, device = 0, multiprocessors = 0;
-    cg_status st = supports(host, p, err);
+    /* Invariant bits are those of one kernel, whatever the bounds of the plan. */
+    const int is_prefill =
+        !(p->flags & CG_ATTENTION_BATCH_INVARIANT) && p->max_tokens / PREFILL_TOKENS >= p->max_seqs;
+    int device = 0, multiprocessors = 0;
+    cg_status st;
     cuda_plan *f;
 
-    if (st != CG_OK)
-        return st;
+    CG_TRY(supports(host, p, err));
     f = host->alloc(host->ctx, sizeof *f);
     if (!f)
         return host->fail(err, CG_ERR_NOMEM, "attention plan: out of memory");
     *f = (cuda_plan) {
-        .side = &flash_cuda_ops,
+        .ops = &flash_cuda_ops,
         .host = host,
         .problem = cg_attention_keep_problem(p),
         .group = p->n_heads / p->n_kv_heads,
     };
-    /* Invariant bits are those of one kernel, whatever the plan's bounds. */
-    is_prefill =
-        !(p->flags & CG_ATTENTION_BATCH_INVARIANT) && p->max_tokens / PREFILL_TOKENS >= p->max_seqs;
+    if (is_prefill)
+        CG_TRY_GOTO(st, select_prefill(f, err), out);
+    else
+        select_decode(f);
+    CG_TRY_GOTO(st, CUDA_CHECK(host, cudaGetDevice(&device), err), out);
+    CG_TRY_GOTO(
+        st,
+        CUDA_CHECK(host,
+                   cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount, device),
+                   err),
+        out);
+    CG_TRY_GOTO(st, configure_kernel(f, err), out);
     if (!is_prefill)
-        pick_decode(f);
-    else if ((st = pick_prefill(f, err)) != CG_OK)
-        goto out;
-    if ((st = CHECK(host, cudaGetDevice(&device), err)) != CG_OK ||
-        (st = CHECK(
-             host, cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount, device),
-             err)) != CG_OK ||
-        (st = CHECK(host,
-                    cudaFuncSetAttribute(f->kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                                         (int)f->smem),
-                    err)) != CG_OK ||
-        /* the kernels count on several blocks a multiprocessor and use no other cache */
-        (st = CHECK(host,
-                    cudaFuncSetAttribute(f->kernel, cudaFuncAttributePreferredSharedMemoryCarveout,
-                                         cudaSharedmemCarveoutMaxShared),
-                    err)) != CG_OK ||
-        (!is_prefill && (st = cut(f, multiprocessors, err)) != CG_OK))
-        goto out;
-    if (f->n_chunks > 1 && (st = allocate_finished(f, err)) != CG_OK)
-        goto out;
+        CG_TRY_GOTO(st, choose_splits(f, multiprocessors, err), out);
+    if (f->n_splits > 1)
+        CG_TRY_GOTO(st, allocate_finished(f, err), out);
     *ret_plan = f;
-    f = NULL;
+    return CG_OK;
 out:
     destroy(f);
     return st;
 }
 
-/* Rows of partial results: a chunk and key/value head have one for each of the call's. */
+/* Rows of partial results: one per row of the call, head and split. */
 static size_t partial_rows(const cuda_plan *f)
 {
-    return f->n_chunks > 1
-               ? (size_t)f->n_chunks * (size_t)f->problem.max_tokens * (size_t)f->problem.n_heads
+    return f->n_splits > 1
+               ? (size_t)f->n_splits * (size_t)f->problem.max_tokens * (size_t)f->problem.n_heads
                : 0;
 }
 
@@ -270,31 +273,24 @@ static int is_aligned(const void *p)
     return (uintptr_t)p % ALIGNMENT == 0;
 }
 
-/* What can be said of a call without reading device memory. */
+/* Checks a call without reading device memory. */
 static cg_status check_args(const cuda_plan *f, const cg_attention_args *a, cg_error *err)
 {
     const cg_attention_problem *p = &f->problem;
     const cg_host *host = f->host;
-    cg_status st;
 
-    if (a->struct_size < offsetof(cg_attention_args, stream) + sizeof a->stream)
-        return host->fail(err, CG_ERR_USAGE, "attention arguments of %u bytes, wanted at least %u",
-                          a->struct_size,
-                          (unsigned)(offsetof(cg_attention_args, stream) + sizeof a->stream));
-    if (a->n_seqs < 0 || a->n_seqs > p->max_seqs || a->n_tokens < 0 || a->n_tokens > p->max_tokens)
-        return host->fail(err, CG_ERR_USAGE, "%d rows of %d sequences, planned for %d of %d",
-                          a->n_tokens, a->n_seqs, p->max_tokens, p->max_seqs);
-    if (a->n_seqs == 0 || a->n_tokens == 0)
+    CG_TRY(cg_attention_check_device_args(host, p, a, err));
+    if (cg_attention_is_empty(a))
         return CG_OK;
-    if ((st = cg_attention_check_view(host, p, a->kv, err)) != CG_OK)
-        return st;
     if (p->paged && a->kv->block_tokens % FLASH_KV_BLOCK)
         return host->fail(err, CG_ERR_MISMATCH,
-                          "pages of %d tokens: on CUDA flash wants a multiple of %d",
+                          "pages of %d tokens, wanted a multiple of %d on CUDA",
                           a->kv->block_tokens, FLASH_KV_BLOCK);
     if (!a->q || !a->out || !a->q_start || !a->slot || !a->kv_len ||
-        (!a->workspace && f->n_chunks > 1))
-        return host->fail(err, CG_ERR_USAGE, "an attention call without memory");
+        (!a->workspace && f->n_splits > 1))
+        return host->fail(err, CG_ERR_USAGE,
+                          "NULL among q, out, q_start, slot, kv_len%s of an attention call",
+                          f->n_splits > 1 ? " and workspace" : "");
     if (!is_aligned(a->q) || !is_aligned(a->out) || a->q_stride % ALIGNMENT ||
         a->out_stride % ALIGNMENT || !is_aligned(a->workspace))
         return host->fail(err, CG_ERR_USAGE,
@@ -314,18 +310,18 @@ static cg_status check_args(const cuda_plan *f, const cg_attention_args *a, cg_e
 
 static cg_status run(void *self, const cg_attention_args *a, cg_error *err)
 {
-    /* of exponents: exp(x) = exp2(x log2(e)). A scale of 0 becomes one that is small enough to
-     * leave all weights alike: minus infinity, for what is not seen, times it must stay that. */
+    /* exp(x) = exp2(x log2(e)). A scale of 0 becomes one small enough to leave all weights equal:
+     * the score -infinity of hidden tokens times the scale must stay -infinity. */
     const float log2e = 0x1.715476p0f, least = 1e-30f;
     cuda_plan *f = self;
     const cg_attention_problem *p = &f->problem;
-    cg_status st = check_args(f, a, err);
     flash_cuda_call call;
     void *params[] = { &call };
     dim3 grid = { 1, 1, 1 }, block = { 1, 1, 1 };
 
-    if (st != CG_OK || a->n_seqs == 0 || a->n_tokens == 0)
-        return st;
+    CG_TRY(check_args(f, a, err));
+    if (cg_attention_is_empty(a))
+        return CG_OK;
     call = (flash_cuda_call) {
         .q = a->q,
         .out = a->out,
@@ -352,15 +348,15 @@ static cg_status run(void *self, const cg_attention_args *a, cg_error *err)
         .max_rows = p->max_tokens * f->group,
         .partial_acc = a->workspace,
         .partial_ml =
-            f->n_chunks > 1 ? (float *)a->workspace + partial_rows(f) * (size_t)p->head_dim : NULL,
+            f->n_splits > 1 ? (float *)a->workspace + partial_rows(f) * (size_t)p->head_dim : NULL,
         .finished = f->finished,
     };
-    grid.x = (unsigned)(n_tiles(f, a->n_seqs, a->n_tokens) * p->n_kv_heads);
-    grid.y = (unsigned)f->n_chunks;
+    grid.x = (unsigned)(max_row_tiles(f, a->n_seqs, a->n_tokens) * p->n_kv_heads);
+    grid.y = (unsigned)f->n_splits;
     block.x = f->threads;
-    return CHECK(f->host,
-                 cudaLaunchKernel(f->kernel, grid, block, params, f->smem, (cudaStream_t)a->stream),
-                 err);
+    return CUDA_CHECK(
+        f->host, cudaLaunchKernel(f->kernel, grid, block, params, f->smem, (cudaStream_t)a->stream),
+        err);
 }
 
 const cg_attention_ops flash_cuda_ops = {

@@ -2,7 +2,7 @@
 /** @file flash_avx2.c  Flash kernels for AVX2 and FMA. */
 #include <immintrin.h>
 
-#include "flash.h"
+#include "flash_cpu.h"
 
 typedef __m256 vec;
 enum {

@@ -2,7 +2,7 @@
 /** @file flash_avx512.c  Flash kernels for AVX-512 F, VL, BW, DQ. */
 #include <immintrin.h>
 
-#include "flash.h"
+#include "flash_cpu.h"
 
 typedef __m512 vec;
 enum {

@@ -2,10 +2,10 @@
 /**
  * @file flash_generic.c  Flash kernels for any processor.
  *
- * Vectors of four lanes by the compiler's vector extension: SSE2, NEON or plain code. A product and
- * a sum are rounded one after the other, so bits differ from those of the other variants.
+ * Vectors of four lanes by the compiler's vector extension: SSE2, NEON or plain code. v_fma()
+ * rounds the product before the sum, so bits differ from those of the other variants.
  */
-#include "flash.h"
+#include "flash_cpu.h"
 
 #include <math.h>
 #include <string.h>
@@ -123,7 +123,7 @@ VEC_FN float v_hsum(vec x)
     return (x[0] + x[2]) + (x[1] + x[3]);
 }
 
-/* Adding 1.5 * 2^23 leaves no bit for a fraction: |x| <= 2^22 comes back rounded. */
+/* Adding 1.5 * 2^23 leaves no bits for a fraction: |x| <= 2^22 becomes an integer. */
 VEC_FN vec v_round(vec x)
 {
     vec big = v_set1(0x1.8p23f);

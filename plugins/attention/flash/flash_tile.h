@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /**
- * @file flash_tile.h  The tiled online softmax, once for all instruction sets.
+ * @file flash_tile.h  The tiled online softmax, written once for all instruction sets.
  *
  * Included by flash_<isa>.c after it has defined a vector of W floats and its primitives:
  *
  *   vec                      vector type
- *   W, NQ                    its lanes; rows that are computed together
+ *   W, NQ                    its lanes; rows computed together
  *   v_zero() v_set1(x)
  *   v_load(p) v_store(p, x)  unaligned
- *   v_load_part(p, n)        first n lanes, the others 0; touches no other memory
+ *   v_load_part(p, n)        first n lanes, the others 0; reads no other memory
  *   v_store_part(p, n, x)
  *   v_add v_sub v_mul
- *   v_max(a, b)              b where one of them is NaN
+ *   v_max(a, b)              b where either is NaN
  *   v_fma(a, b, c)           a * b + c
  *   v_mask(x, lo, hi, y)     x in lanes lo <= i < hi, y elsewhere
  *   v_quad(a)                vec a[4] -> lane i of every 128-bit quarter: sum of quarter of a[i]
@@ -21,19 +21,19 @@
  *   v_round(x)               to the nearest integer, ties to even
  *   v_ldexp(x, n)            x * 2^n for integer-valued n in [-126, 127]; x * 0 for n = -127
  *
- * Bits. What a row computes is a function of its q, its first token and its position alone: tiles
- * begin at multiples of FLASH_TILE, tokens within a tile are taken in ascending order, tokens that
- * the row does not see are neither multiplied nor added (their scores are masked, their values not
- * read), and rows share loads but no arithmetic. So a row has the same bits in a decode call, in
- * the middle of a prompt, alone or among others, over any layout.
+ * Bits. A row's result is a function of its q, its first token, its position and the cached tokens:
+ * tiles begin at multiples of FLASH_TILE, tokens within a tile are taken in ascending order, tokens
+ * hidden from the row are neither multiplied nor added (their scores are masked, their values not
+ * read), and rows share loads but no arithmetic. So a row has the same bits in a decode call and in
+ * the middle of a prompt, by itself or with others, over any cache layout.
  *
- * Source: Milakov and Gimelshein 2018 (online softmax); Dao et al. 2022, algorithm 1 (tiling).
+ * Sources: Milakov and Gimelshein 2018 (online softmax); Dao et al. 2022, algorithm 1 (tiling).
  */
 #include <float.h>
 #include <math.h>
 #include <string.h>
 
-#include "flash.h"
+#include "flash_cpu.h"
 
 #define INLINE static inline __attribute__((always_inline))
 
@@ -42,35 +42,35 @@ enum {
     PAD_DIM = FLASH_MAX_DIM,
 };
 
-/* Rows that are computed together, and the running softmax of each. */
+/* Rows computed together, and the running softmax of each. */
 struct rows {
-    float q[NQ][PAD_DIM];    /* times scale * log2(e); zero beyond head_dim */
+    float q[NQ][PAD_DIM];    /* times scale * log2(e); zero from head_dim on */
     float acc[NQ][PAD_DIM];  /* sum of weights times values, relative to max */
     float p[NQ][FLASH_TILE]; /* scores, then weights, of the tile */
-    float sum[NQ][W];        /* sums of weights by lane */
+    float sum[NQ][W];        /* sums of weights per lane */
     float max[NQ];
     int32_t first[NQ]; /* first token of the row */
     int32_t end[NQ];   /* its position + 1 */
-    int32_t lo[NQ];    /* tokens of the tile that the row sees: lo <= j < hi */
+    int32_t lo[NQ];    /* tokens of the tile visible to the row: lo <= j < hi */
     int32_t hi[NQ];
 };
 
-/* Keys and values of a tile. */
+/* Addresses of a tile's keys and values, by KV block. */
 struct tile {
-    const char *k[FLASH_PIECES];
-    const char *v[FLASH_PIECES];
-    int64_t stride; /* bytes between tokens of a piece */
+    const char *k[FLASH_TILE_BLOCKS];
+    const char *v[FLASH_TILE_BLOCKS];
+    int64_t stride; /* bytes between tokens of a KV block */
     int32_t lo;     /* tokens of the tile that may be read: lo <= j < hi */
     int32_t hi;
-    /* The tile that comes next, to be fetched ahead; NULL where there is none. */
-    const char *next_k[FLASH_PIECES];
-    const char *next_v[FLASH_PIECES];
+    /* Of the next tile, for prefetching; NULL where there is none. */
+    const char *next_k[FLASH_TILE_BLOCKS];
+    const char *next_v[FLASH_TILE_BLOCKS];
 };
 
 /*
  * 2^x for x <= 127; 0 below -126.5 (no denormals); NaN stays NaN. With n the nearest integer,
  * 2^x = 2^n 2^f, |f| <= 1/2, and 2^f by a polynomial of degree 6, minimax for the relative error:
- * 2.1e-8 with the rounded coefficients, so that the result is within 1.5 units in the last place.
+ * 2.1e-8 with the rounded coefficients. The result is within 1.5 units in the last place.
  */
 INLINE vec v_exp2(vec x)
 {
@@ -95,9 +95,9 @@ INLINE int32_t clamp(int32_t x, int32_t lo, int32_t hi)
 }
 
 /*
- * A token's keys or values, into the second-level cache. The hardware's own fetching stops at every
- * page. Measured on decode over pages: one tile ahead helps (README.md); two tiles ahead, or into
- * the first-level cache, is slower.
+ * Prefetches a token's keys or values into the second-level cache. The hardware prefetcher stops at
+ * every page. Measured on decode over pages: one tile ahead helps (NOTES.md); two tiles ahead, or
+ * into the first-level cache, is slower.
  */
 INLINE void prefetch(const char *p, const int dim)
 {
@@ -106,11 +106,11 @@ INLINE void prefetch(const char *p, const int dim)
 }
 
 /*
- * Scores of W tokens for nr rows.
+ * Computes the scores of W tokens for nr rows.
  *
  * @param k       token 0 of the W
- * @param next    the same place of the next tile, to be fetched ahead; or NULL
- * @param lo, hi  tokens that may be read, 0 <= lo < hi <= W; others take a neighbour's place
+ * @param next    the same token of the next tile, to prefetch; or NULL
+ * @param lo, hi  tokens that may be read, 0 <= lo < hi <= W; for others a neighbour is read
  * @param s       lane i of s[r]: q[r] . k[i]
  */
 INLINE void score_vec(const int nr, const int dim, const float (*q)[PAD_DIM], const char *k,
@@ -157,7 +157,7 @@ INLINE void score_vec(const int nr, const int dim, const float (*q)[PAD_DIM], co
         s[r] = v_join(u[r]);
 }
 
-/* w->p = scores of the tile. Lanes that no row sees hold anything: softmax_row() masks them. */
+/* w->p = scores of the tile. Lanes hidden from a row are undefined: softmax_row() masks them. */
 INLINE void score_tile(struct rows *w, const int nr, const int dim, const struct tile *t)
 {
     for (int v = 0; v < VECS; v++) {
@@ -167,9 +167,9 @@ INLINE void score_tile(struct rows *w, const int nr, const int dim, const struct
 
         if (lo >= hi)
             continue;
-        k = t->k[j / FLASH_PIECE] + j % FLASH_PIECE * t->stride;
-        next = t->next_k[j / FLASH_PIECE];
-        next = next ? next + j % FLASH_PIECE * t->stride : NULL;
+        k = t->k[j / FLASH_CPU_KV_BLOCK] + j % FLASH_CPU_KV_BLOCK * t->stride;
+        next = t->next_k[j / FLASH_CPU_KV_BLOCK];
+        next = next ? next + j % FLASH_CPU_KV_BLOCK * t->stride : NULL;
         if (lo == 0 && hi == W)
             score_vec(nr, dim, w->q, k, next, t->stride, 0, W, s);
         else
@@ -179,7 +179,7 @@ INLINE void score_tile(struct rows *w, const int nr, const int dim, const struct
     }
 }
 
-/* Scores of the tile become weights relative to the row's maximum, which may rise. */
+/* Scores of the tile become weights relative to the row's maximum, which may grow. */
 INLINE void softmax_row(struct rows *w, int r, int32_t dim)
 {
     vec s[VECS], sum = v_load(w->sum[r]), m;
@@ -213,11 +213,11 @@ INLINE void softmax_row(struct rows *w, int r, int32_t dim)
 }
 
 /*
- * acc += p V over tokens from <= j < to of the tile, for rows r0 .. r0 + nr and the nc vectors of
- * head_dim that begin at element d; `part` elements of the vector if not 0 (nc is 1 then).
+ * acc += p V over tokens from <= j < to of the tile, for rows r0 .. r0 + nr and nc vectors of
+ * head_dim from element d. part: if not 0, nc is 1 and only `part` elements of the vector exist.
  */
-INLINE void weigh_chunks(struct rows *w, int r0, const int nr, const int nc, const int part,
-                         const struct tile *t, int32_t from, int32_t to, int32_t d)
+INLINE void add_value_vectors(struct rows *w, int r0, const int nr, const int nc, const int part,
+                              const struct tile *t, int32_t from, int32_t to, int32_t d)
 {
     vec acc[NQ][4];
 
@@ -225,12 +225,11 @@ INLINE void weigh_chunks(struct rows *w, int r0, const int nr, const int nc, con
         for (int c = 0; c < nc; c++)
             acc[r][c] = v_load(w->acc[r0 + r] + d + c * W);
     for (int32_t j = from; j < to;) {
-        const char *v = t->v[j / FLASH_PIECE] + j % FLASH_PIECE * t->stride;
-        int32_t end = (j / FLASH_PIECE + 1) * FLASH_PIECE;
+        const char *v = t->v[j / FLASH_CPU_KV_BLOCK] + j % FLASH_CPU_KV_BLOCK * t->stride;
+        int32_t end = (j / FLASH_CPU_KV_BLOCK + 1) * FLASH_CPU_KV_BLOCK;
+        const char *next = t->next_v[j / FLASH_CPU_KV_BLOCK];
 
-        const char *next = t->next_v[j / FLASH_PIECE];
-
-        next = next ? next + j % FLASH_PIECE * t->stride + d * 4 : NULL;
+        next = next ? next + j % FLASH_CPU_KV_BLOCK * t->stride + d * 4 : NULL;
         for (end = end < to ? end : to; j < end; j++, v += t->stride) {
             vec p[NQ];
 
@@ -238,7 +237,6 @@ INLINE void weigh_chunks(struct rows *w, int r0, const int nr, const int nc, con
                 prefetch(next, nc * W);
                 next += t->stride;
             }
-
             for (int r = 0; r < nr; r++)
                 p[r] = v_set1(w->p[r0 + r][j]);
             for (int c = 0; c < nc; c++) {
@@ -255,32 +253,32 @@ INLINE void weigh_chunks(struct rows *w, int r0, const int nr, const int nc, con
             v_store(w->acc[r0 + r] + d + c * W, acc[r][c]);
 }
 
-INLINE void weigh(struct rows *w, int r0, const int nr, const int dim, const struct tile *t,
-                  int32_t from, int32_t to)
+INLINE void add_values(struct rows *w, int r0, const int nr, const int dim, const struct tile *t,
+                       int32_t from, int32_t to)
 {
     int32_t d = 0;
 
     if (from >= to)
         return;
     for (; d + 4 * W <= dim; d += 4 * W)
-        weigh_chunks(w, r0, nr, 4, 0, t, from, to, d);
+        add_value_vectors(w, r0, nr, 4, 0, t, from, to, d);
     for (; d + W <= dim; d += W)
-        weigh_chunks(w, r0, nr, 1, 0, t, from, to, d);
+        add_value_vectors(w, r0, nr, 1, 0, t, from, to, d);
     if (d < dim)
-        weigh_chunks(w, r0, nr, 1, dim - d, t, from, to, d);
+        add_value_vectors(w, r0, nr, 1, dim - d, t, from, to, d);
 }
 
 /*
- * Where the tile at position j0 lies, of which tokens t->lo <= j < t->hi are wanted, and the one
- * behind it up to position `end`.
+ * Locates the tile at position j0, of which tokens t->lo <= j < t->hi are read, and the next tile
+ * up to position `end`. Gathers the tile's tokens where pages split KV blocks.
  */
-INLINE void find_tile(const flash_work *wk, int32_t j0, int32_t end, struct tile *t)
+INLINE void locate_tile(const flash_work *wk, int32_t j0, int32_t end, struct tile *t)
 {
     const cg_kv_view *kv = wk->kv;
     size_t row = (size_t)wk->head_dim * sizeof(float);
 
-    for (int i = 0; i < FLASH_PIECES; i++) {
-        int32_t pos = j0 + FLASH_TILE + i * FLASH_PIECE;
+    for (int i = 0; i < FLASH_TILE_BLOCKS; i++) {
+        int32_t pos = j0 + FLASH_TILE + i * FLASH_CPU_KV_BLOCK;
 
         t->next_k[i] = t->next_v[i] = NULL;
         if (pos < end && !wk->gather) {
@@ -292,13 +290,13 @@ INLINE void find_tile(const flash_work *wk, int32_t j0, int32_t end, struct tile
     }
 
     t->stride = wk->gather ? (int64_t)row : kv->token_stride;
-    for (int i = 0; i < FLASH_PIECES; i++) {
-        int32_t at = i * FLASH_PIECE;
+    for (int i = 0; i < FLASH_TILE_BLOCKS; i++) {
+        int32_t at = i * FLASH_CPU_KV_BLOCK;
 
         if (wk->gather) {
             char *k = (char *)wk->gather + (size_t)at * row, *v = k + FLASH_TILE * row;
 
-            for (int32_t j = at; j < at + FLASH_PIECE; j++) {
+            for (int32_t j = at; j < at + FLASH_CPU_KV_BLOCK; j++) {
                 int64_t offset;
 
                 if (j < t->lo || j >= t->hi)
@@ -309,7 +307,7 @@ INLINE void find_tile(const flash_work *wk, int32_t j0, int32_t end, struct tile
             }
             t->k[i] = k;
             t->v[i] = v;
-        } else if (at < t->hi && at + FLASH_PIECE > t->lo) {
+        } else if (at < t->hi && at + FLASH_CPU_KV_BLOCK > t->lo) {
             int64_t offset = cg_kv_offset(kv, wk->slot, wk->kv_head, j0 + at);
 
             t->k[i] = (const char *)kv->k + offset;
@@ -320,7 +318,7 @@ INLINE void find_tile(const flash_work *wk, int32_t j0, int32_t end, struct tile
     }
 }
 
-/* Rows r0 .. r0 + nr of the work, all tiles. */
+/* Computes rows r0 .. r0 + nr of the work item over all tiles. */
 INLINE void run_rows(const flash_work *wk, int32_t r0, const int nr, const int dim)
 {
     const float log2e = 1.44269504f;
@@ -346,7 +344,7 @@ INLINE void run_rows(const flash_work *wk, int32_t r0, const int nr, const int d
     }
     for (int32_t j0 = begin / FLASH_TILE * FLASH_TILE; j0 < end; j0 += FLASH_TILE) {
         struct tile t = { .lo = FLASH_TILE, .hi = 0 };
-        int32_t from = 0, to = FLASH_TILE; /* tokens that all rows see */
+        int32_t from = 0, to = FLASH_TILE; /* tokens visible to all rows */
 
         for (int r = 0; r < nr; r++) {
             w.lo[r] = clamp(w.first[r] - j0, 0, FLASH_TILE);
@@ -358,18 +356,18 @@ INLINE void run_rows(const flash_work *wk, int32_t r0, const int nr, const int d
             from = w.lo[r] > from ? w.lo[r] : from;
             to = w.hi[r] < to ? w.hi[r] : to;
         }
-        find_tile(wk, j0, end, &t);
+        locate_tile(wk, j0, end, &t);
         score_tile(&w, nr, dim, &t);
         for (int r = 0; r < nr; r++)
             if (w.lo[r] < w.hi[r])
                 softmax_row(&w, r, dim);
-        if (to < from) /* no token that all see */
+        if (to < from) /* no token is visible to all */
             to = from;
         for (int r = 0; r < nr; r++)
-            weigh(&w, r, 1, dim, &t, w.lo[r], w.hi[r] < from ? w.hi[r] : from);
-        weigh(&w, 0, nr, dim, &t, from, to);
+            add_values(&w, r, 1, dim, &t, w.lo[r], w.hi[r] < from ? w.hi[r] : from);
+        add_values(&w, 0, nr, dim, &t, from, to);
         for (int r = 0; r < nr; r++)
-            weigh(&w, r, 1, dim, &t, w.lo[r] > to ? w.lo[r] : to, w.hi[r]);
+            add_values(&w, r, 1, dim, &t, w.lo[r] > to ? w.lo[r] : to, w.hi[r]);
     }
     for (int r = 0; r < nr; r++) {
         int32_t row = wk->first + r0 + r, t = row / wk->group, h = row % wk->group;
@@ -396,7 +394,7 @@ INLINE void run_dim(const flash_work *wk, const int dim)
         run_rows(wk, r, 1, dim);
 }
 
-/* The two usual head sizes have code of their own: constant loop bounds. */
+/* The two usual head sizes get code with constant loop bounds. */
 INLINE void run_work(const flash_work *wk)
 {
     switch (wk->head_dim) {

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /**
- * @file wgmma.cuh  Products of a warpgroup: instructions that sm_90a alone has.
+ * @file wgmma.cuh  Matrix products of a warpgroup, and other instructions of sm_90a only.
  *
- * A warpgroup is four warps, the first of which has an index that is a multiple of 4. Together they
- * multiply 64 rows; warp w has rows 16 w .. 16 w + 15. Its C fragment is that of mma.m16n8k16
- * (mma.cuh) once for every 8 columns, and so is the A fragment of 16 columns where A is in
- * registers (PTX ISA, "Register Fragments and Shared Memory Matrix Layouts" of wgmma).
+ * A warpgroup is four consecutive warps, the first with an index that is a multiple of 4. Together
+ * they multiply 64 rows; warp w has rows 16 w .. 16 w + 15. Its C fragment is that of mma.m16n8k16
+ * (mma.cuh), once for every 8 columns. Where A is in registers, its fragment for 16 columns is that
+ * of mma.m16n8k16 too (PTX ISA, "Register Fragments and Shared Memory Matrix Layouts" of wgmma).
  *
- * Shared tiles are panels of 64 elements: a row of a panel has 128 bytes, 16-byte unit u of row r
- * lies at unit u ^ (r & 7), and panels begin at multiples of 1024 bytes. That is the hardware's
- * "128-byte swizzle". A descriptor names a part of such a tile:
+ * Shared tiles are panels of 64 elements: a row of a panel has 128 bytes, 16-byte vector u of row r
+ * is stored at vector u ^ (r & 7), and panels begin at multiples of 1024 bytes. That is the
+ * hardware's "128-byte swizzle". A descriptor describes a part of such a tile:
  *
  *   bits 0..13   address / 16
  *   bits 16..29  leading byte offset / 16
@@ -21,19 +21,19 @@
  *   V [tokens][elements], 16 tokens a product ("MN-major", the transpose bit of B is set): the
  *     address moves by 16 rows, 2048 bytes; the leading offset is that between panels.
  *
- * Products are asynchronous. Between wgmma_begin() and the end of wgmma_wait() nobody may touch
- * their registers, which pass through registers_settle() after the wait. share_writes() goes before
- * products of shared memory that was written by anything but products.
+ * Products are asynchronous. No code may touch their registers between wgmma_begin() and the end of
+ * wgmma_wait(); after the wait they pass through registers_settle(). Call share_writes() before
+ * products that read shared memory written by other instructions.
  *
- * ptxas says so (C7510 and others near it) where it makes products wait for each other after all:
- * when a branch lies between two of one group, or registers are short.
+ * ptxas reports (C7510 and its neighbours) where it serialises products after all: when a branch
+ * lies between two of one group, or registers are short.
  */
 #ifndef FLASH_WGMMA_CUH
 #define FLASH_WGMMA_CUH
 
 #include "mma.cuh"
 
-/* sm_90a alone: not sm_90, nor what comes after it. */
+/* sm_90a only: neither sm_90 nor later architectures. */
 #ifdef __CUDA_ARCH_FEAT_SM90_ALL
 #define FLASH_HAS_WGMMA 1
 #else
@@ -42,15 +42,15 @@
 
 #if FLASH_HAS_WGMMA
 
-/* Writes to shared memory that this thread knows of, its own and those that it waited for, copies
- * too, come before the products that it queues from here on; after a barrier, others' as well. */
+/* Orders writes to shared memory before products that this thread queues later: its own writes and
+ * those it has waited for, copies included, and after a barrier those of other threads. */
 FLASH_INLINE void share_writes(void)
 {
     asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
 }
 
-/* From here on a thread of the calling warpgroups has n registers, a constant: fewer, or more once
- * others have fewer. */
+/* Set the registers of each thread of the calling warpgroups to N: fewer, or more once others have
+ * fewer. */
 template <int N> FLASH_INLINE void registers_shrink(void)
 {
     asm volatile("setmaxnreg.dec.sync.aligned.u32 %0;" ::"n"(N));
@@ -61,26 +61,27 @@ template <int N> FLASH_INLINE void registers_grow(void)
     asm volatile("setmaxnreg.inc.sync.aligned.u32 %0;" ::"n"(N));
 }
 
-/* A barrier in shared memory, 8 bytes. A phase ends with the n-th arrival, then the next begins. */
+/* Creates a barrier in shared memory, 8 bytes. A phase ends with the n-th arrival, and the next
+ * begins. */
 FLASH_INLINE void phase_barrier_create(uint32_t at, int n)
 {
     asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(at), "r"(n) : "memory");
 }
 
-/* What this thread has read and written comes before. */
+/* Arrives. Reads and writes of this thread up to here come first. */
 FLASH_INLINE void phase_arrive(uint32_t at)
 {
     asm volatile("{\n.reg .b64 state;\nmbarrier.arrive.shared::cta.b64 state, [%0];\n}" ::"r"(at)
                  : "memory");
 }
 
-/* Arrives when all copies that this thread has queued are done. */
+/* Arrives when all copies that this thread has queued are complete. */
 FLASH_INLINE void phase_arrive_copied(uint32_t at)
 {
     asm volatile("cp.async.mbarrier.arrive.noinc.shared::cta.b64 [%0];" ::"r"(at) : "memory");
 }
 
-/* Waits for the end of the phase of that parity: 0 for the first. */
+/* Waits for the end of the phase of this parity: 0 for the first. */
 FLASH_INLINE void phase_wait(uint32_t at, uint32_t parity)
 {
     asm volatile("{\n.reg .pred done;\nAGAIN:\n"
@@ -90,7 +91,7 @@ FLASH_INLINE void phase_wait(uint32_t at, uint32_t parity)
                  : "memory");
 }
 
-/* Waits for n threads of the block, those that call it; whether x holds for any. */
+/* Waits for the n threads of the block that call it; returns whether x holds for any of them. */
 FLASH_INLINE bool any_thread(int n, bool x)
 {
     uint32_t any;
@@ -119,13 +120,13 @@ FLASH_INLINE void wgmma_commit(void)
     asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory");
 }
 
-/* Waits until at most n (a constant) of the newest groups are under way. */
+/* Waits until at most N of the newest groups are in flight. */
 template <int N> FLASH_INLINE void wgmma_wait(void)
 {
     asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(N) : "memory");
 }
 
-/* The compiler must not move reads of c from here to before, nor what makes c to behind. */
+/* Keeps the compiler from moving reads of c to before this point, or writes to after it. */
 FLASH_INLINE void registers_settle(float (*c)[4], int n)
 {
 #pragma unroll
@@ -133,17 +134,18 @@ FLASH_INLINE void registers_settle(float (*c)[4], int n)
         asm volatile("" : "+f"(c[i][0]), "+f"(c[i][1]), "+f"(c[i][2]), "+f"(c[i][3])::"memory");
 }
 
-/* The lower half of a descriptor: where unit 0 of row 0 is; leading: between panels, of V alone. */
+/* Lower half of a descriptor. address: of vector 0 of row 0; leading: bytes between panels, V only.
+ */
 FLASH_INLINE uint32_t shared_descriptor(uint32_t address, uint32_t leading)
 {
     return (leading >> 4) << 16 | address >> 4;
 }
 
-/* The upper half is alike in all. In the text of an instruction: b = {x, it}. */
+/* The upper half is the same in all. In the text of an instruction: b = {x, upper half}. */
 #define WGMMA_UPPER            ".reg .b32 h;\nmov.b32 h, 0x40000040;\n"
 #define WGMMA_DESCRIPTOR(b, x) ".reg .b64 " b ";\nmov.b64 " b ", {" x ", h};\n"
 
-/* Accumulators and their names. */
+/* Accumulators as asm operands, and their names. */
 #define WGMMA_C8(c, i)                                                                             \
     "+f"((c)[i][0]), "+f"((c)[i][1]), "+f"((c)[i][2]), "+f"((c)[i][3]), "+f"((c)[i + 1][0]),       \
         "+f"((c)[i + 1][1]), "+f"((c)[i + 1][2]), "+f"((c)[i + 1][3])
@@ -159,7 +161,7 @@ FLASH_INLINE uint32_t shared_descriptor(uint32_t address, uint32_t leading)
     "%38, %39, %40, %41, %42, %43, %44, %45, %46, %47, %48, %49, %50, %51, %52, %53, %54, %55, "   \
     "%56, %57, %58, %59, %60, %61, %62, %63}"
 
-/* The inputs have the names behind. p: whether there is something to add to. */
+/* The inputs follow them. p: whether to add to c. */
 #define WGMMA_SHARED_128                                                                           \
     WGMMA_UPPER WGMMA_DESCRIPTOR("a", "%64") WGMMA_DESCRIPTOR("b", "%65") "setp.ne.b32 p, %66, "   \
                                                                           "0;\n"

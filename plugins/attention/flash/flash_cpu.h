@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT */
+/** @file flash_cpu.h  A work item of the CPU kernels, and their variants by instruction set. */
+#ifndef FLASH_CPU_H
+#define FLASH_CPU_H
+
+#include <confgen/attention.h>
+
+enum {
+    /* Tokens of a key tile. Tiles begin at absolute positions 0, 32, 64 ...: if that depended on
+     * anything else, so would a row's bits. */
+    FLASH_TILE = 32,
+    /* Tokens of a KV block, which the kernels take to be evenly spaced in memory. Pages that are
+     * no multiple of it are gathered into a copy. */
+    FLASH_CPU_KV_BLOCK = 16,
+    FLASH_TILE_BLOCKS = FLASH_TILE / FLASH_CPU_KV_BLOCK,
+    FLASH_MAX_DIM = 256,
+    /* Rows of one work item. */
+    FLASH_ROWS = 16,
+};
+
+/**
+ * Rows that read the same keys: rows [first, first + n) of one sequence and key/value head, where
+ * row r is query head r % group (of the group that shares the key/value head) of token r / group.
+ */
+typedef struct flash_work {
+    const char *q; /* of row 0 */
+    char *out;     /* of row 0 */
+    int64_t q_stride;
+    int64_t out_stride; /* bytes between tokens */
+    int32_t first;
+    int32_t n; /* <= FLASH_ROWS */
+    int32_t group;
+    int32_t first_pos; /* position of token 0; row r attends to [.., first_pos + r / group] */
+    int32_t window;    /* newest tokens a row attends to; 0: all */
+    int32_t head_dim;
+    int32_t slot;
+    int32_t kv_head;
+    float scale;
+    const cg_kv_view *kv;
+    float *gather; /* [2, FLASH_TILE, head_dim] scratch if pages split KV blocks, else NULL */
+} flash_work;
+
+typedef void (*flash_rows_fn)(const flash_work *work);
+
+/* y = exp2(x), n floats, by the code of the kernels: for the test of its error. n must be a
+ * multiple of 16. */
+typedef void (*flash_exp2_fn)(const float *x, float *ret_y, int32_t n);
+
+void flash_rows_generic(const flash_work *work);
+void flash_exp2_generic(const float *x, float *ret_y, int32_t n);
+#ifdef FLASH_X86
+void flash_rows_avx2(const flash_work *work);
+void flash_exp2_avx2(const float *x, float *ret_y, int32_t n);
+void flash_rows_avx512(const flash_work *work);
+void flash_exp2_avx512(const float *x, float *ret_y, int32_t n);
+#endif
+
+/** Instruction-set extensions that a variant requires; 0: none beyond the target's baseline. */
+enum {
+    FLASH_CPU_AVX2 = 1 << 0,
+    FLASH_CPU_FMA = 1 << 1,
+    FLASH_CPU_AVX512F = 1 << 2,
+    FLASH_CPU_AVX512VL = 1 << 3,
+    FLASH_CPU_AVX512BW = 1 << 4,
+    FLASH_CPU_AVX512DQ = 1 << 5,
+};
+
+/** The kernels for one instruction set. */
+typedef struct flash_variant {
+    const char *name;
+    uint32_t cpu_flags; /* FLASH_CPU_* */
+    flash_rows_fn rows;
+    flash_exp2_fn exp2;
+} flash_variant;
+
+/** The variants of this build, fastest first; ends with an entry without a name. */
+extern const flash_variant flash_variants[];
+
+/** FLASH_CPU_* of this processor. */
+uint32_t flash_cpu_flags(void);
+
+#endif
