@@ -34,7 +34,7 @@ struct cg_pipeline {
     pthread_mutex_t lock;
     pthread_cond_t changed;
 
-    /** Guarded by `lock`; the calling thread alone writes window, n_read, n_emitted and at_end. */
+    /** Guarded by `lock`; only the calling thread writes window, n_read, n_emitted and at_end. */
     struct {
         cg_pipeline_molecule **window; /* [capacity] ring of molecules in progress */
         int64_t capacity;

@@ -18,7 +18,7 @@ typedef struct cg_selection_request {
     const cg_registry *registry;
     const cg_template_builder *builder; /* builds the molecule that is measured */
     int32_t n_workers;                  /* which share the workload */
-    /* parts of the key of a remembered tuning, beside the worker's own */
+    /* parts of the key of a remembered tuning, in addition to the worker's own */
     const char *constraint, *geometry, *dtype;
     uint64_t tokenizer_fingerprint;
     double cpu_attempt_seconds; /* for tests: > 0 measures on the CPU too, for so long an attempt */

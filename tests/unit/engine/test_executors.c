@@ -65,13 +65,13 @@ static cg_status wrapped_admit(cg_executor *ex, int32_t slot, int32_t prefix,
                                const cg_sequence_job *job, cg_error *err)
 {
     struct wrapped_executor *s = (struct wrapped_executor *)ex;
-    cg_status status;
+    cg_status st;
 
     if (memory.max_sequences && s->n_busy == memory.max_sequences)
         return fail_no_memory(err);
-    status = s->inner->ops->admit(s->inner, slot, prefix, job, err);
-    s->n_busy += status == CG_OK;
-    return status;
+    st = s->inner->ops->admit(s->inner, slot, prefix, job, err);
+    s->n_busy += st == CG_OK;
+    return st;
 }
 
 static cg_status wrapped_run(cg_executor *ex, int32_t max_steps, cg_error *err)
@@ -127,7 +127,7 @@ static cg_status wrapped_create(void *ctx, const cg_executor_config *config, cg_
                                 cg_executor **ret_executor, cg_error *err)
 {
     struct wrapped_executor *s;
-    cg_status status;
+    cg_status st;
 
     (void)ctx;
     if (config->n_slots > memory.max_slots)
@@ -135,8 +135,8 @@ static cg_status wrapped_create(void *ctx, const cg_executor_config *config, cg_
     s = calloc(1, sizeof *s);
     s->base.ops = &wrapped_ops;
     s->n_slots = config->n_slots;
-    status = cg_executor_cpu_create(config, team, &s->inner, err);
-    ck_assert_int_eq(status, CG_OK);
+    st = cg_executor_cpu_create(config, team, &s->inner, err);
+    ck_assert_int_eq(st, CG_OK);
     memory.created++;
     memory.alive++;
     *ret_executor = &s->base;
