@@ -60,8 +60,7 @@ static cg_status cuda_check(const cg_host *host, cudaError_t code, const char *c
                       "flash: %.80s: %s", call, cudaGetErrorString(code));
 }
 
-/* Upper bound of the row tiles of one key/value head: flash_cuda.h. Rows fit 32 bits: supports().
- */
+/* Upper bound of row tiles per key/value head: flash_cuda.h. Rows fit 32 bits: supports(). */
 static int64_t max_row_tiles(const cuda_plan *f, int32_t n_seqs, int32_t n_tokens)
 {
     return n_seqs + (int64_t)n_tokens * f->group / f->rows;

@@ -166,8 +166,7 @@ FLASH_INLINE void mask_scores(float (*p)[4], int pos_a, int pos_b, const flash_c
         }
 }
 
-/* Scores of one KV block become weights; sums and accumulators become relative to the new maximum.
- */
+/* Scores of a KV block become weights; sums and accumulators, relative to the new maximum. */
 template <int DIM>
 FLASH_INLINE void update_softmax(float (*p)[4], softmax soft[2], float (*acc)[4], float scale)
 {

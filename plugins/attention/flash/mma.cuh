@@ -45,8 +45,8 @@ FLASH_INLINE uint32_t shared_address(const void *p)
     return (uint32_t)__cvta_generic_to_shared(p);
 }
 
-/* Copies 16 bytes from global to shared memory asynchronously. !valid: writes zeros, reads nothing.
- */
+/* Copies 16 bytes from global to shared memory asynchronously; !valid: writes zeros, reads
+ * nothing. */
 FLASH_INLINE void cp_async_16B(uint32_t dst, const char *src, bool valid)
 {
     int n = valid ? 16 : 0;
@@ -106,8 +106,7 @@ FLASH_INLINE void ldmatrix_x4_trans(uint32_t r[4], uint32_t address)
                  : "memory");
 }
 
-/* ldmatrix address of a lane within a K tile for vectors 0 and 1; for 2 i and 2 i + 1: ^ (i << 5).
- */
+/* ldmatrix address of a lane in a K tile for vectors 0 and 1; of 2 i and 2 i + 1: ^ (i << 5). */
 FLASH_INLINE uint32_t k_fragment_offset(int lane, int head_dim)
 {
     int row = ((lane >> 4) << 3) + (lane & 7);
@@ -115,7 +114,7 @@ FLASH_INLINE uint32_t k_fragment_offset(int lane, int head_dim)
     return row * head_dim * 2 + ((((lane >> 3) & 1) ^ (lane & 7)) << 4);
 }
 
-/* The same within a V tile, and within a Q tile for an A fragment. */
+/* The same in a V tile, and in a Q tile for an A fragment. */
 FLASH_INLINE uint32_t v_fragment_offset(int lane, int head_dim)
 {
     int row = (((lane >> 3) & 1) << 3) + (lane & 7);

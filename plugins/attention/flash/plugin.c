@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* flash: tiled attention with an online softmax. Dispatches to the implementation for the device.
- */
+/* flash: tiled attention with an online softmax. Dispatches by device. */
 #include <confgen/attention.h>
 #include <confgen/attention_check.h>
 

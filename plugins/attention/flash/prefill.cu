@@ -120,8 +120,7 @@ template <typename Element> FLASH_INLINE bool vectors_are_finite(uint32_t addres
     return finite;
 }
 
-/* p = Q K^T of one key tile. q: A fragments; read from shared q_rows instead if not Q_IN_REGISTERS.
- */
+/* p = Q K^T of one key tile. q: A fragments, or if not Q_IN_REGISTERS, read from q_rows. */
 template <int DIM, int ROWS, typename Element>
 FLASH_INLINE void multiply_keys(float (*p)[FLASH_PREFILL_KEYS / 8][4],
                                 const uint32_t (*q)[DIM / 16][4], uint32_t q_rows, uint32_t k,
@@ -228,8 +227,8 @@ FLASH_INLINE void update_max(const float (*p)[FLASH_PREFILL_KEYS / 8][4], softma
         }
 }
 
-/* Scores become weights; acc += weights times the values of the tile. 16 tokens at a time: weights
- * are computed while products are in flight, their C fragments are the next product's A fragment.
+/* Scores become weights; acc += weights times the values of the tile. 16 tokens at a time, so
+ * weights are computed during products. Their C fragments are the A fragment of the next product.
  */
 template <int DIM, int ROWS, typename Element>
 FLASH_INLINE void multiply_values(float (*acc)[DIM / 8][4], float (*p)[FLASH_PREFILL_KEYS / 8][4],

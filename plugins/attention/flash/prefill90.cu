@@ -2,14 +2,16 @@
 /*
  * Prefill on compute capability 9.0: matrix products of warpgroups.
  *
- * Index map. As prefill.cu, with tiles of 64 rows a warpgroup, three (head size 64) or two: warp w
- * computes rows 16 w .. of the tile. One more warpgroup, the producer, copies keys and values.
+ * Index map. As prefill.cu, with row tiles of three (head size 64) or two warpgroups of 64 rows:
+ * warp w computes rows 16 w .. of the tile. One more warpgroup, the producer, copies keys and
+ * values.
  *
- * Keys are taken in tiles of 128 at absolute positions 0, 128, 256 ..., ascending, through a ring
- * of two stages for keys and one for values. Each stage has two barriers: `full`, completed by its
- * copies, and `empty`, completed by the warps of all other warpgroups, the consumers. So no
- * warpgroup waits for another: step j of a consumer queues the scores of tile j + 1 and the product
- * of tile j's weights and values, and computes the weights of the former while these run.
+ * Keys are taken in tiles of 128 at absolute positions 0, 128, 256 ..., ascending, through two
+ * rings of two stages each, one for keys and one for values. Each stage has two barriers: `full`,
+ * completed by its copies, and `empty`, completed by the warps of all other warpgroups, the
+ * consumers. So no warpgroup waits for another: step j of a consumer queues the scores of tile j +
+ * 1 and the product of tile j's weights and values, and computes the weights of the former while
+ * these run.
  *
  * Non-finite values hidden from some rows of the thread block are handled before step j, by all
  * consumers together: the weights of tile j are computed once more, this time in full, to add the
@@ -19,7 +21,7 @@
  * Bits. The same guarantees as prefill.cu, but not the same bits.
  *
  * Sources: Dao 2023, "FlashAttention-2", algorithm 1; Shah et al. 2024, "FlashAttention-3", section
- * 3 (a producer warpgroup; scores of the next tile beside the weights of this one).
+ * 3 (a producer warpgroup; scores of the next tile during the weights of this one).
  */
 #include "prefill.cuh"
 #include "wgmma.cuh"
@@ -282,9 +284,7 @@ template <int DIM> struct consumer {
     uint32_t weights[S::NN / 2][4]; /* of the tile whose values are multiplied next */
 };
 
-/* Masks the scores of the key tile that begins at `token`, if a row of the warp does not see it
- * all.
- */
+/* Masks the scores of the key tile that begins at `token`, where rows do not see all of it. */
 template <int DIM>
 FLASH_INLINE void mask_tile(float (*p)[4], const flash_cuda_call *c, const consumer<DIM> *w,
                             int token, int t)

@@ -134,8 +134,7 @@ FLASH_INLINE void registers_settle(float (*c)[4], int n)
         asm volatile("" : "+f"(c[i][0]), "+f"(c[i][1]), "+f"(c[i][2]), "+f"(c[i][3])::"memory");
 }
 
-/* Lower half of a descriptor. address: of vector 0 of row 0; leading: bytes between panels, V only.
- */
+/* Lower half of a descriptor. address: of vector 0 of row 0; leading: bytes between panels of V. */
 FLASH_INLINE uint32_t shared_descriptor(uint32_t address, uint32_t leading)
 {
     return (leading >> 4) << 16 | address >> 4;
