@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The public headers that applications use, through the library that is installed. */
+/* The public headers for applications, through the installed library. */
 #include <check.h>
 #include <confgen/confgen.h>
 #include <confgen/gpu.h>
@@ -13,7 +13,7 @@
 
 static char path[64];
 
-/* A file of this text; its name in `path`. */
+/* Writes a file with this text; its name is `path`. */
 static void write_file(const char *ending, const char *text)
 {
     int fd;
@@ -131,7 +131,7 @@ START_TEST(plugins_are_found_and_matched)
     ck_assert_int_eq(cg_plugin_set_match(set, &match, &pairs, &n, &err), CG_OK);
     ck_assert_int_ge(n, 6);
     for (int32_t i = 0; i < n; i++) {
-        int of_gpus = strcmp(pairs[i].attention->name, "cudnn") == 0; /* where it is built */
+        int of_gpus = strcmp(pairs[i].attention->name, "cudnn") == 0; /* if built */
 
         ck_assert_msg(of_gpus ? pairs[i].status == CG_ERR_UNSUPPORTED &&
                                     strstr(pairs[i].reason, "cudnn needs CUDA (asked: cpu)")
@@ -152,7 +152,7 @@ START_TEST(plugins_are_found_and_matched)
 }
 END_TEST
 
-START_TEST(a_file_alone)
+START_TEST(a_file_without_directories)
 {
     const char *file = path;
     cg_plugin_set_options open = { CG_SIZED(cg_plugin_set_options), .threads = 1, .files_only = 1,
@@ -172,7 +172,7 @@ END_TEST
 
 /* ---- machine ------------------------------------------------------------------------------ */
 
-START_TEST(the_machine_is_described)
+START_TEST(libraries_and_versions_are_listed)
 {
     cg_library libraries[32];
     cg_error err = CG_ERROR_INIT;
@@ -235,7 +235,7 @@ START_TEST(random_weights_build_and_generate)
 }
 END_TEST
 
-START_TEST(shapes_that_contradict)
+START_TEST(contradicting_shapes_are_refused)
 {
     cg_engine_options options = { CG_SIZED(cg_engine_options), .shape = "huge" };
     cg_error err = CG_ERROR_INIT;
@@ -265,10 +265,10 @@ int main(void)
     tcase_add_test(tests, requests_are_read);
     tcase_add_test(tests, results_are_read);
     tcase_add_test(tests, plugins_are_found_and_matched);
-    tcase_add_test(tests, a_file_alone);
-    tcase_add_test(tests, the_machine_is_described);
+    tcase_add_test(tests, a_file_without_directories);
+    tcase_add_test(tests, libraries_and_versions_are_listed);
     tcase_add_test(tests, random_weights_build_and_generate);
-    tcase_add_test(tests, shapes_that_contradict);
+    tcase_add_test(tests, contradicting_shapes_are_refused);
     suite_add_tcase(suite, tests);
     srunner_run_all(runner, CK_ENV);
     failed = srunner_ntests_failed(runner);
