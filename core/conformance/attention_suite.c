@@ -68,8 +68,7 @@ void attention_check_refusals(attention_suite *s, const cg_attention_problem *go
     test_end(&s->rec);
 }
 
-/* ---- lifecycle ----------------------------------------------------------------------------------
- */
+/* ---- lifecycle ----------------------------------------------------------------------------- */
 
 void attention_check_lifecycle(attention_suite *s, const cg_attention_problem *problem)
 {

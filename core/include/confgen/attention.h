@@ -22,8 +22,7 @@
 extern "C" {
 #endif
 
-/** Properties required of a plan (cg_attention_problem.flags) or offered (cg_attention_ops.caps).
- */
+/** Properties that a problem requires (flags) and an implementation offers (caps). */
 enum {
     CG_ATTENTION_DETERMINISTIC = 1 << 0, /* the same call gives the same bits */
     /* a row's bits depend neither on the other rows of the call, nor on how the rows of its

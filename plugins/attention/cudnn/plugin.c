@@ -88,7 +88,7 @@ static sdpa_shape make_shape(const cg_attention_problem *p)
         .scale = p->scale,
     };
 
-    /* With one row per unit and contiguous tokens, the offset of the first token is the window. */
+    /* For single rows over contiguous tokens the window only moves the first token's offset. */
     if (!is_by_row(p) || (p->paged && p->window)) {
         s.causal = 1;
         s.window = p->window;

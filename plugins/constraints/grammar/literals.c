@@ -189,8 +189,7 @@ out:
     return st;
 }
 
-/* Does the automaton accept ids[0, n) as the literal and a number? Walks the tables as a decoder.
- */
+/* True if the tables accept ids[0, n) as the literal and a number. Walks them as a decoder does. */
 static int accepts(const struct grammar *g, const struct literal *literal, const int32_t *ids,
                    int32_t n)
 {
