@@ -38,18 +38,18 @@ struct cuda_executor {
     cg_executor_config config;
     cudaStream_t stream;
     int32_t compute_capability;
-    void *cache;
-    uint64_t generation; /* of the cache's views when graphs were captured */
+    void *cache_self;                  /* owned KV cache, of config.cache */
+    uint64_t captured_view_generation; /* of the cache's views when graphs were captured */
     cg_device_tables *tables;
     cg_forward *forward;
     cg_step_state state;
     cg_step_counters *counters; /* pinned: copy of the counters after the last launch */
     struct kv_slot *slots;      /* [n_kv_slots] */
-    void **device_blocks;       /* [n_device] everything from alloc_device() */
-    void **host_blocks;         /* [n_host] everything from alloc_pinned() */
+    void **device_allocations;  /* [n_device] everything from alloc_device() */
+    void **host_allocations;    /* [n_host] everything from alloc_pinned() */
     size_t n_device, cap_device, n_host, cap_host;
     int32_t n_head_rows;
-    cudaGraphExec_t one, full; /* graphs of one step and of LAUNCH_STEPS; NULL: not captured */
+    cudaGraphExec_t graph_one_step, graph_full; /* of LAUNCH_STEPS; NULL: not captured */
     struct launch launches[N_LAUNCHES];
     int64_t n_queued, n_completed; /* launches */
     cudaEvent_t last_end;          /* of the last completed launch; NULL before the first */
@@ -70,11 +70,11 @@ static struct cuda_executor *use(cg_executor *ex)
 
 static void discard_graphs(struct cuda_executor *c)
 {
-    if (c->one)
-        cudaGraphExecDestroy(c->one);
-    if (c->full)
-        cudaGraphExecDestroy(c->full);
-    c->one = c->full = NULL;
+    if (c->graph_one_step)
+        cudaGraphExecDestroy(c->graph_one_step);
+    if (c->graph_full)
+        cudaGraphExecDestroy(c->graph_full);
+    c->graph_one_step = c->graph_full = NULL;
 }
 
 static void cuda_destroy(cg_executor *ex)
@@ -86,8 +86,8 @@ static void cuda_destroy(cg_executor *ex)
     discard_graphs(c);
     cg_forward_destroy(c->forward);
     cg_device_tables_destroy(c->tables);
-    if (c->cache)
-        c->config.cache->destroy(c->cache);
+    if (c->cache_self)
+        c->config.cache->destroy(c->cache_self);
     for (int i = 0; i < N_LAUNCHES; i++) {
         if (c->launches[i].begin)
             cudaEventDestroy(c->launches[i].begin);
@@ -95,46 +95,59 @@ static void cuda_destroy(cg_executor *ex)
             cudaEventDestroy(c->launches[i].end);
     }
     for (size_t i = 0; i < c->n_device; i++)
-        cudaFree(c->device_blocks[i]);
+        cudaFree(c->device_allocations[i]);
     for (size_t i = 0; i < c->n_host; i++)
-        cudaFreeHost(c->host_blocks[i]);
+        cudaFreeHost(c->host_allocations[i]);
     if (c->stream)
         cudaStreamDestroy(c->stream);
-    free(c->device_blocks);
-    free(c->host_blocks);
+    free(c->device_allocations);
+    free(c->host_allocations);
     free(c->slots);
     free(c);
 }
 
-/* Allocates zeroed device memory, freed with the executor. */
+static cg_status count_bytes(size_t n, size_t size, size_t *ret_bytes, cg_error *err)
+{
+    if (cg_mul(n, size, ret_bytes))
+        return cg_fail(err, CG_ERR_NOMEM, "executor: %zu x %zu bytes overflow", n, size);
+    return CG_OK;
+}
+
+/*
+ * Allocates device memory, freed with the executor. Sets the pointer at address `ret_ptr`; the
+ * memory is zeroed on c->stream, asynchronously.
+ */
 static cg_status alloc_device(struct cuda_executor *c, size_t n, size_t size, void *ret_ptr,
                               cg_error *err)
 {
     void *p = NULL;
     size_t bytes;
 
-    if (cg_mul(n, size, &bytes) ||
-        cg_grow((void **)&c->device_blocks, &c->cap_device, c->n_device + 1, sizeof p))
+    CG_TRY(count_bytes(n, size, &bytes, err));
+    if (cg_grow((void **)&c->device_allocations, &c->cap_device, c->n_device + 1, sizeof p))
         return cg_fail_nomem(err, "executor");
     CG_TRY(CG_CUDA(cudaMalloc(&p, bytes ? bytes : 1), err));
-    c->device_blocks[c->n_device++] = p;
+    c->device_allocations[c->n_device++] = p;
     c->device_bytes += (int64_t)bytes;
     memcpy(ret_ptr, &p, sizeof p);
     return CG_CUDA(cudaMemsetAsync(p, 0, bytes, c->stream), err);
 }
 
-/* Allocates zeroed pinned memory that kernels can write to, freed with the executor. */
+/*
+ * Allocates zeroed pinned memory that kernels can write to, freed with the executor. Sets the
+ * pointer at address `ret_ptr`.
+ */
 static cg_status alloc_pinned(struct cuda_executor *c, size_t n, size_t size, void *ret_ptr,
                               cg_error *err)
 {
     void *p = NULL;
     size_t bytes;
 
-    if (cg_mul(n, size, &bytes) ||
-        cg_grow((void **)&c->host_blocks, &c->cap_host, c->n_host + 1, sizeof p))
+    CG_TRY(count_bytes(n, size, &bytes, err));
+    if (cg_grow((void **)&c->host_allocations, &c->cap_host, c->n_host + 1, sizeof p))
         return cg_fail_nomem(err, "executor");
     CG_TRY(CG_CUDA(cudaHostAlloc(&p, bytes ? bytes : 1, cudaHostAllocMapped), err));
-    c->host_blocks[c->n_host++] = p;
+    c->host_allocations[c->n_host++] = p;
     memset(p, 0, bytes);
     memcpy(ret_ptr, &p, sizeof p);
     return CG_OK;
@@ -209,14 +222,17 @@ static cg_status make_state(struct cuda_executor *c, cg_error *err)
     return config->geometry != CG_GEOMETRY_OFF ? make_geometry(c, err) : CG_OK;
 }
 
-/* Memory that the cache may take: the free memory less the weights, activations and 1 GiB. */
+/*
+ * Memory that the cache may take: the free memory less the weights, which are not on the GPU yet,
+ * the activations and 1 GiB.
+ */
 static cg_status max_cache_bytes(const struct cuda_executor *c, int64_t *ret_bytes, cg_error *err)
 {
     const cg_model_config *mc = &c->config.model->config;
     int64_t q = (int64_t)mc->n_heads * mc->head_dim, kv = (int64_t)mc->n_kv_heads * mc->head_dim;
     int64_t size = cg_dtype_size(c->config.dtype), rows = c->state.step_tokens;
     int64_t layer = mc->hidden * (2 * q + 2 * kv + 3 * (int64_t)mc->intermediate);
-    /* 3: embedding, head, and the head rows in use */
+    /* 3: embedding, head, and at most as much for the head rows in use */
     int64_t weights = (mc->n_layers * layer + 3 * (int64_t)mc->vocab * mc->hidden) * size;
     int64_t work = rows * (3 * mc->hidden + 3 * (int64_t)mc->intermediate + 2 * q + 2 * kv) * 4 +
                    ((int64_t)1 << 30);
@@ -235,15 +251,15 @@ static cg_status make_cache(struct cuda_executor *c, cg_error *err)
 {
     const cg_model_config *mc = &c->config.model->config;
     const cg_cache_ops *ops = c->config.cache;
-    cg_cache_config config = {
+    cg_cache_config cache_config = {
         CG_SIZED(cg_cache_config), .device = CG_DEVICE_CUDA,       .dtype = c->config.dtype,
         .n_layers = mc->n_layers,  .n_slots = c->state.n_kv_slots, .n_kv_heads = mc->n_kv_heads,
         .head_dim = mc->head_dim,  .max_len = c->config.max_len,   .stream = c->stream,
     };
 
-    CG_TRY(max_cache_bytes(c, &config.max_bytes, err));
-    CG_TRY(ops->supports(c->config.host, &config, err));
-    return ops->create(c->config.host, &config, &c->cache, err);
+    CG_TRY(max_cache_bytes(c, &cache_config.max_bytes, err));
+    CG_TRY(ops->supports(c->config.host, &cache_config, err));
+    return ops->create(c->config.host, &cache_config, &c->cache_self, err);
 }
 
 static cg_status make_forward(struct cuda_executor *c, cg_error *err)
@@ -253,7 +269,7 @@ static cg_status make_forward(struct cuda_executor *c, cg_error *err)
         .host = c->config.host,
         .attention = c->config.attention,
         .cache = c->config.cache,
-        .cache_self = c->cache,
+        .cache_self = c->cache_self,
         .max_len = c->config.max_len,
         .dtype = c->config.dtype,
         .deterministic = c->config.deterministic,
@@ -319,13 +335,13 @@ static cg_status reserve(struct cuda_executor *c, int32_t kv_slot, int32_t len, 
     cg_kv_view view = { CG_SIZED(cg_kv_view) };
     cg_status st;
 
-    CG_TRY(c->config.cache->reserve(c->cache, kv_slot, len, err));
-    CG_TRY(c->config.cache->view(c->cache, 0, &view, err));
-    if (view.generation == c->generation)
+    CG_TRY(c->config.cache->reserve(c->cache_self, kv_slot, len, err));
+    CG_TRY(c->config.cache->view(c->cache_self, 0, &view, err));
+    if (view.generation == c->captured_view_generation)
         return CG_OK;
     st = CG_CUDA(cudaStreamSynchronize(c->stream), err);
     discard_graphs(c);
-    c->generation = view.generation;
+    c->captured_view_generation = view.generation;
     return st;
 }
 
@@ -354,7 +370,7 @@ static cg_status cuda_begin_prompt(cg_executor *ex, int32_t prompt, const int32_
                        c->config.max_len - 1);
     st = begin_prompt(c, kv_slot, tokens, n, err);
     if (st != CG_OK) {
-        c->config.cache->release(c->cache, kv_slot);
+        c->config.cache->release(c->cache_self, kv_slot);
         return st;
     }
     c->slots[kv_slot] = (struct kv_slot) { .kind = CG_SLOT_PROMPT, .n_prompt = n };
@@ -381,7 +397,7 @@ static void release_slot(struct cuda_executor *c, int32_t kv_slot)
         return;
     if (!p->done && cg_step_release(&c->state, kv_slot, c->stream, NULL) == CG_OK)
         cudaStreamSynchronize(c->stream);
-    c->config.cache->release(c->cache, kv_slot);
+    c->config.cache->release(c->cache_self, kv_slot);
     if (p->program)
         cg_device_tables_drop(c->tables, p->program);
     *p = (struct kv_slot) { 0 };
@@ -425,7 +441,7 @@ static cg_status start_sequence(struct cuda_executor *c, int32_t slot, int32_t p
         c->n_head_rows = program->n_head_rows;
     }
     if (n_kv > 0)
-        CG_TRY(c->config.cache->share_prefix(c->cache, slot, prompt_slot, n_kv, err));
+        CG_TRY(c->config.cache->share_prefix(c->cache_self, slot, prompt_slot, n_kv, err));
     CG_TRY(reserve(c, slot, (int32_t)limit, err));
     c->state.events[slot] = (cg_slot_event) { 0 };
     return cg_step_admit(&c->state, automaton, slot, prompt_slot, &job->key, program, geometry,
@@ -444,7 +460,7 @@ static cg_status cuda_admit(cg_executor *ex, int32_t slot, int32_t prompt,
     CG_TRY(cg_device_tables_use(c->tables, job->program, job->geometry, &program, &geometry, err));
     st = start_sequence(c, slot, prompt_slot, job, &program, &geometry, err);
     if (st != CG_OK) {
-        c->config.cache->release(c->cache, slot);
+        c->config.cache->release(c->cache_self, slot);
         cg_device_tables_drop(c->tables, job->program);
         return st;
     }
@@ -529,7 +545,7 @@ static cg_status queue_launch(struct cuda_executor *c, int32_t max_steps, cg_err
 {
     struct launch *l = &c->launches[c->n_queued % N_LAUNCHES];
     int is_full = max_steps >= LAUNCH_STEPS;
-    cudaGraphExec_t *exec = is_full ? &c->full : &c->one;
+    cudaGraphExec_t *exec = is_full ? &c->graph_full : &c->graph_one_step;
 
     if (!*exec)
         CG_TRY(capture(c, is_full ? LAUNCH_STEPS : 1, exec, err));
@@ -622,7 +638,7 @@ static void cuda_stats(const cg_executor *ex, cg_executor_stats *ret_stats)
     const cg_step_counters *counters = c->counters;
     cg_cache_stats cache = { CG_SIZED(cg_cache_stats) };
 
-    c->config.cache->stats(c->cache, &cache);
+    c->config.cache->stats(c->cache_self, &cache);
     *ret_stats = c->stats;
     ret_stats->steps = counters->steps;
     ret_stats->prompt_tokens = counters->prompt_tokens;
@@ -639,7 +655,7 @@ static void cuda_cache_stats(const cg_executor *ex, cg_cache_stats *ret_stats)
 {
     const struct cuda_executor *c = (const struct cuda_executor *)ex;
 
-    c->config.cache->stats(c->cache, ret_stats);
+    c->config.cache->stats(c->cache_self, ret_stats);
 }
 
 static const struct cg_executor_ops cuda_ops = {

@@ -41,25 +41,26 @@ struct cg_forward {
     void *h, *qkv, *att, *gate_up, *act; /* [rows, ...] */
     void *out_h;                         /* [out_rows, hidden] */
     float *logits;                       /* [out_rows, padded_head_rows] */
-    void **blocks;                       /* [n_blocks] all device memory except head and logits */
-    size_t n_blocks, cap_blocks;
+    void **allocations; /* [n_allocations] all device memory except head and logits */
+    size_t n_allocations, cap_allocations;
     int64_t bytes;
 };
 
 /* ---- memory ------------------------------------------------------------------------------- */
 
-/* Allocates device memory, freed with f. */
+/* Allocates device memory, freed with f. `ret_ptr`: address of the pointer to set. */
 static cg_status alloc(cg_forward *f, size_t bytes, void *ret_ptr, cg_error *err)
 {
     void *p = NULL;
     cg_status st;
 
-    if (cg_grow((void **)&f->blocks, &f->cap_blocks, f->n_blocks + 1, sizeof *f->blocks))
+    if (cg_grow((void **)&f->allocations, &f->cap_allocations, f->n_allocations + 1,
+                sizeof *f->allocations))
         return cg_fail_nomem(err, "model");
     st = CG_CUDA(cudaMalloc(&p, bytes), NULL);
     if (st != CG_OK)
         return cg_fail(err, st, "model: no memory on the GPU for %zu more bytes", bytes);
-    f->blocks[f->n_blocks++] = p;
+    f->allocations[f->n_allocations++] = p;
     f->bytes += (int64_t)bytes;
     memcpy(ret_ptr, &p, sizeof p);
     return CG_OK;
@@ -103,7 +104,10 @@ out:
     return st;
 }
 
-/* Uploads n matrices of one width as one, stacked by rows. */
+/*
+ * Uploads n matrices of one width as one, stacked by rows. `ret_ptr`: address of the pointer to
+ * set.
+ */
 static cg_status upload_stack(cg_forward *f, const cg_tensor_ref *const *parts, int n, cg_dtype to,
                               void *ret_ptr, cg_error *err)
 {
@@ -240,15 +244,18 @@ static cg_status upload_weights(cg_forward *f, cg_error *err)
 static cg_status make_activations(cg_forward *f, cg_error *err)
 {
     size_t element = cg_dtype_size(f->config.dtype);
-    int64_t hidden = f->shape.hidden, inter = f->shape.intermediate;
+    int64_t hidden = f->shape.hidden, intermediate = f->shape.intermediate;
     const struct {
         void *ret_ptr; /* address of the pointer */
         int64_t rows, width;
         size_t element;
     } arrays[] = {
-        { &f->x, f->rows, hidden, sizeof(float) },    { &f->h, f->rows, hidden, element },
-        { &f->qkv, f->rows, f->qkv_dim, element },    { &f->att, f->rows, f->q_dim, element },
-        { &f->gate_up, f->rows, 2 * inter, element }, { &f->act, f->rows, inter, element },
+        { &f->x, f->rows, hidden, sizeof(float) },
+        { &f->h, f->rows, hidden, element },
+        { &f->qkv, f->rows, f->qkv_dim, element },
+        { &f->att, f->rows, f->q_dim, element },
+        { &f->gate_up, f->rows, 2 * intermediate, element },
+        { &f->act, f->rows, intermediate, element },
         { &f->out_h, f->out_rows, hidden, element },
     };
 
@@ -266,15 +273,15 @@ static cg_status make_activations(cg_forward *f, cg_error *err)
 static cg_status make_gemms(cg_forward *f, cg_error *err)
 {
     cg_dtype t = f->config.dtype;
-    int64_t hidden = f->shape.hidden, inter = f->shape.intermediate;
+    int64_t hidden = f->shape.hidden, intermediate = f->shape.intermediate;
     const struct {
         cg_gemm **ret_gemm;
         cg_gemm_shape shape; /* rows, outputs, inputs, types, accumulate */
     } gemms[] = {
         { &f->qkv_gemm, { f->rows, f->qkv_dim, hidden, t, t, 0 } },
         { &f->o_gemm, { f->rows, hidden, f->q_dim, t, CG_F32, 1 } },
-        { &f->gate_up_gemm, { f->rows, 2 * inter, hidden, t, t, 0 } },
-        { &f->down_gemm, { f->rows, hidden, inter, t, CG_F32, 1 } },
+        { &f->gate_up_gemm, { f->rows, 2 * intermediate, hidden, t, t, 0 } },
+        { &f->down_gemm, { f->rows, hidden, intermediate, t, CG_F32, 1 } },
     };
 
     for (size_t i = 0; i < sizeof gemms / sizeof *gemms; i++)
@@ -333,11 +340,11 @@ void cg_forward_destroy(cg_forward *f)
     cg_gemm_destroy(f->down_gemm);
     cg_gemm_destroy(f->head_gemm);
     cg_gemm_context_destroy(f->gemms);
-    for (size_t i = 0; i < f->n_blocks; i++)
-        cudaFree(f->blocks[i]);
+    for (size_t i = 0; i < f->n_allocations; i++)
+        cudaFree(f->allocations[i]);
     cudaFree(f->head);
     cudaFree(f->logits);
-    free(f->blocks);
+    free(f->allocations);
     free(f->layers);
     free(f);
 }

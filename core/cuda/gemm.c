@@ -239,13 +239,13 @@ out:
     return st;
 }
 
-/* Queries 1 to `cap` candidates for the current layouts, cuBLASLt's first choice first. */
+/* Queries 1 to `cap` candidates for the current layouts, in cuBLASLt's order. */
 static cg_status find_candidates(cg_gemm *g, cublasLtMatmulHeuristicResult_t *ret_candidates,
                                  int cap, int *ret_n, cg_error *err)
 {
     cublasLtMatmulPreference_t preference = NULL;
     size_t workspace = WORKSPACE;
-    uint32_t no_split_sums = CUBLASLT_REDUCTION_SCHEME_NONE;
+    uint32_t no_split_k = CUBLASLT_REDUCTION_SCHEME_NONE;
     cg_status st;
 
     CG_TRY(CG_CUBLAS(cublasLtMatmulPreferenceCreate(&preference), err));
@@ -259,7 +259,7 @@ static cg_status find_candidates(cg_gemm *g, cublasLtMatmulHeuristicResult_t *re
         CG_TRY_GOTO(st,
                     CG_CUBLAS(cublasLtMatmulPreferenceSetAttribute(
                                   preference, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK,
-                                  &no_split_sums, sizeof no_split_sums),
+                                  &no_split_k, sizeof no_split_k),
                               err),
                     out);
     CG_TRY_GOTO(
@@ -296,7 +296,7 @@ static cg_status compute(cg_gemm *g, int64_t n_calls, const struct test_data *d,
  * The reference bits are those of g->algo in calls of CG_GEMM_ROW_BLOCK rows. If one call gives the
  * same bits for random data, one call is used; if it differs or fails, the calls of row blocks.
  */
-static cg_status choose_n_calls(cg_gemm *g, cg_error *err)
+static cg_status select_n_calls(cg_gemm *g, cg_error *err)
 {
     const cg_gemm_shape *s = &g->shape;
     size_t bytes = y_bytes(s);
@@ -321,8 +321,8 @@ out:
 }
 
 /*
- * Selects cuBLASLt's first choice for REFERENCE_ROWS rows, whatever the rows: a measured algorithm
- * may differ between runs.
+ * Selects cuBLASLt's first candidate for REFERENCE_ROWS rows, whatever the rows: a measured
+ * algorithm may differ between runs.
  */
 static cg_status select_deterministic(cg_gemm *g, cg_error *err)
 {
@@ -335,7 +335,7 @@ static cg_status select_deterministic(cg_gemm *g, cg_error *err)
     CG_TRY(set_rows(g, REFERENCE_ROWS, err));
     CG_TRY(find_candidates(g, &candidate, 1, &n, err));
     g->algo = candidate.algo;
-    return choose_n_calls(g, err);
+    return select_n_calls(g, err);
 }
 
 static cg_status select_fastest(cg_gemm *g, cg_error *err)

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /**
- * @file gemm.h  Matrix products y = x w^T (+ y) by cuBLASLt, with one measured algorithm per shape.
+ * @file gemm.h  Matrix products y = x w^T (+ y) by cuBLASLt, with one algorithm per shape.
  *
- * The fastest algorithm depends on the shape and the GPU, and cuBLASLt's own first choice is often
- * 10 to 30 % slower for the flat products of a decode step. So each new shape times the candidates
- * once, on memory of its own, and keeps the fastest; a context remembers the algorithm of a shape.
+ * The fastest algorithm depends on the shape and the GPU, and cuBLASLt's first candidate is often
+ * 10 to 30 % slower for the flat products of a decode step. So for each new shape the candidates
+ * are timed once, on separate test data, and the context remembers the fastest.
  *
  * The last bits of a row may differ between plans of different `rows`. A deterministic context
- * takes one algorithm for any number of rows, without split sums. When a shape is new it checks
- * that one call gives the same bits as calls of CG_GEMM_ROW_BLOCK rows; if not, it makes such
- * calls.
+ * measures nothing: it takes cuBLASLt's first candidate without split-K for a fixed number of rows,
+ * whatever the rows of the plan. For a new shape it tests whether one call gives the same bits as
+ * calls of CG_GEMM_ROW_BLOCK rows; if not, the product is split into such calls.
  */
 #ifndef CG_CUDA_GEMM_H
 #define CG_CUDA_GEMM_H
@@ -23,7 +23,13 @@ enum { CG_GEMM_ROW_BLOCK = 128 }; /* deterministic: `rows` must be a multiple of
 typedef struct cg_gemm_context cg_gemm_context;
 typedef struct cg_gemm cg_gemm;
 
-/** Creates a context on the calling thread's GPU. `deterministic`: see above. */
+/**
+ * Creates a context on the calling thread's GPU.
+ *
+ * @param deterministic  see above
+ * @param stream         borrowed
+ * @return CG_OK; CG_ERR_NOMEM, CG_ERR_DEVICE_NOMEM, CG_ERR_CUDA
+ */
 cg_status cg_gemm_context_create(int deterministic, cudaStream_t stream, cg_gemm_context **ret,
                                  cg_error *err);
 void cg_gemm_context_destroy(cg_gemm_context *context); /* accepts NULL; destroy its plans first */
@@ -38,7 +44,14 @@ typedef struct cg_gemm_shape {
     int32_t accumulate; /* nonzero: y += */
 } cg_gemm_shape;
 
-/** Plans a product. Selects an algorithm; for a new shape synchronises the stream. */
+/**
+ * Plans a product and selects its algorithm; for a new shape synchronises the stream.
+ *
+ * @param context  borrowed until cg_gemm_destroy()
+ * @return CG_OK; CG_ERR_CUDA also if no algorithm runs; CG_ERR_NOMEM, CG_ERR_DEVICE_NOMEM;
+ *         CG_ERR_INTERNAL for a deterministic product whose rows are not a multiple of
+ *         CG_GEMM_ROW_BLOCK
+ */
 cg_status cg_gemm_create(cg_gemm_context *context, const cg_gemm_shape *shape, cg_gemm **ret_gemm,
                          cg_error *err);
 void cg_gemm_destroy(cg_gemm *gemm); /* accepts NULL */
@@ -46,6 +59,8 @@ void cg_gemm_destroy(cg_gemm *gemm); /* accepts NULL */
 /**
  * Queues y [rows, outputs] = x [rows, inputs] w [outputs, inputs]^T, all row major, on the
  * context's stream. Can be captured.
+ *
+ * @return CG_OK; CG_ERR_CUDA, CG_ERR_DEVICE_NOMEM
  */
 cg_status cg_gemm_run(cg_gemm *gemm, const void *x, const void *w, void *y, cg_error *err);
 

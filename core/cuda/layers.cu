@@ -150,18 +150,18 @@ extern "C" cg_status cg_cuda_rope_store(const cg_cuda_qkv *args, cudaStream_t st
     return CG_CUDA(cudaGetLastError(), err);
 }
 
-extern "C" cg_status cg_cuda_silu_mul(const void *gate_up, int32_t rows, int32_t inter,
+extern "C" cg_status cg_cuda_silu_mul(const void *gate_up, int32_t rows, int32_t intermediate,
                                       cg_dtype act, void *out, cudaStream_t stream, cg_error *err)
 {
-    int64_t n = (int64_t)rows * inter;
+    int64_t n = (int64_t)rows * intermediate;
     unsigned blocks = (unsigned)((n / 8 + THREADS - 1) / THREADS);
 
     if (act == CG_F32)
-        silu_mul_f32_kernel<<<blocks, THREADS, 0, stream>>>((const float *)gate_up, n, inter,
+        silu_mul_f32_kernel<<<blocks, THREADS, 0, stream>>>((const float *)gate_up, n, intermediate,
                                                             (float *)out);
     else
         silu_mul_bf16_kernel<<<blocks, THREADS, 0, stream>>>((const __nv_bfloat16 *)gate_up, n,
-                                                             inter, (__nv_bfloat16 *)out);
+                                                             intermediate, (__nv_bfloat16 *)out);
     return CG_CUDA(cudaGetLastError(), err);
 }
 

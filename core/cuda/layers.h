@@ -55,11 +55,25 @@ typedef struct cg_cuda_qkv {
 /** Adds the bias, normalises and rotates q and k, and stores keys and values, in one pass. */
 cg_status cg_cuda_rope_store(const cg_cuda_qkv *args, cudaStream_t stream, cg_error *err);
 
-/** out[t, i] = silu(gate_up[t, i]) * gate_up[t, inter + i]. */
-cg_status cg_cuda_silu_mul(const void *gate_up, int32_t rows, int32_t inter, cg_dtype act,
+/**
+ * out[t, i] = silu(gate_up[t, i]) * gate_up[t, intermediate + i].
+ *
+ * @param gate_up       [rows, 2 * intermediate] act
+ * @param rows          > 0
+ * @param intermediate  a multiple of 8
+ * @param act           CG_F32; CG_BF16 otherwise
+ * @param out           [rows, intermediate] act
+ */
+cg_status cg_cuda_silu_mul(const void *gate_up, int32_t rows, int32_t intermediate, cg_dtype act,
                            void *out, cudaStream_t stream, cg_error *err);
 
-/** dst[i] = src[row[i]] for i < n, 0 for n <= i < rows; [.., hidden] act. */
+/**
+ * dst[i] = src[row[i]] for i < n, 0 for n <= i < rows.
+ *
+ * @param src  [.., hidden] act
+ * @param row  [n]
+ * @param dst  [rows, hidden] act
+ */
 cg_status cg_cuda_gather_rows(const void *src, const int32_t *row, int32_t n, int32_t rows,
                               int32_t hidden, cg_dtype act, void *dst, cudaStream_t stream,
                               cg_error *err);

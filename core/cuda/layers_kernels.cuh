@@ -144,16 +144,16 @@ static __global__ void FN(rope_store)(cg_cuda_qkv a, int32_t lanes)
 }
 
 /* Eight elements per thread. */
-static __global__ void FN(silu_mul)(const ACT *gate_up, int64_t n, int32_t inter, ACT *out)
+static __global__ void FN(silu_mul)(const ACT *gate_up, int64_t n, int32_t intermediate, ACT *out)
 {
     int64_t i = ((int64_t)blockIdx.x * blockDim.x + threadIdx.x) * 8;
-    int64_t t = i / inter, col = i % inter;
+    int64_t t = i / intermediate, col = i % intermediate;
     float g[8], u[8];
 
     if (i >= n)
         return;
-    LOAD8(gate_up + t * 2 * inter + col, g);
-    LOAD8(gate_up + t * 2 * inter + inter + col, u);
+    LOAD8(gate_up + t * 2 * intermediate + col, g);
+    LOAD8(gate_up + t * 2 * intermediate + intermediate + col, u);
     for (int j = 0; j < 8; j++)
         g[j] = g[j] / (1.0f + __expf(-g[j])) * u[j];
     STORE8(out + i, g);

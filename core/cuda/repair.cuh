@@ -35,9 +35,10 @@ struct repair_slot {
     cg_slot_state *state;
     int32_t *tokens;
     cg_atom_mark *marks;
-    position *xyz;          /* [atoms] Å, read back from the text */
-    position *relaxed;      /* [atoms] Å, moved by the relaxation */
-    position *displacement; /* [atoms] Å, of one iteration */
+    /* arrays of max_len / 3 positions, Å: an atom takes at least three tokens */
+    position *xyz;          /* read back from the text */
+    position *relaxed;      /* moved by the relaxation */
+    position *displacement; /* of one iteration */
 };
 
 static __device__ struct repair_slot repair_slot_of(const cg_step_state *s, const cg_automaton *aut,
@@ -97,7 +98,7 @@ static __device__ cg_correction correction_of(const struct repair_slot *slot, in
 }
 
 /*
- * One iteration of the relaxation over atoms first to last: one warp an atom. Returns nonzero, and
+ * One iteration of the relaxation over atoms first to last: one warp per atom. Returns nonzero, and
  * moves nothing, if they all lie well within the ranges of their tests.
  */
 static __device__ int iterate(const struct repair_slot *slot, struct repair_shared *shared,
@@ -261,7 +262,8 @@ static __device__ void test_completed_atoms(const struct repair_slot *slot,
     }
 }
 
-/* Work a step may do for a slot while n_busy slots generate: the fewer have to wait, the more. */
+/* Work that a step may do for a slot while n_busy slots generate and wait: less for more of them.
+ */
 static __device__ int32_t work_of_step(int32_t n_slots, int32_t n_busy)
 {
     int32_t work = MIN_WORK_PER_STEP * (n_slots / (n_busy + 1));

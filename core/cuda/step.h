@@ -2,11 +2,12 @@
 /**
  * @file step.h  The decoding step on the device: slots, automaton, sampling; no host in the loop.
  *
- * A step is  gather -> forward pass -> sample.  `gather` compacts the pending tokens of all slots
- * into the token budget. `sample` samples a token for each sequence whose tokens are all in the
- * cache and appends it together with the forced tokens after it. Both access device memory only, so
- * a step is captured once and replayed. Results for the host - completed sequences, ready prompts,
- * counters - are written to pinned host memory.
+ * A step is  gather -> forward pass -> sample -> repair.  `gather` compacts the pending tokens of
+ * all slots into the token budget. `sample` samples a token for each sequence whose tokens are all
+ * in the cache and appends it together with the forced tokens after it. `repair` tests the atoms
+ * completed by these tokens and does part of each repair in progress. A step needs no host work, so
+ * it is captured once and replayed. Results for the host - completed sequences, ready prompts,
+ * counters - are written to mapped pinned host memory.
  *
  * KV slots [0, n_slots) are sequence slots; the following ones are prompt slots.
  *
@@ -27,7 +28,7 @@ extern "C" {
 
 enum { CG_SLOT_FREE = 0, CG_SLOT_PROMPT = 1, CG_SLOT_SEQUENCE = 2 };
 
-/** Pending geometry work of a slot. A slot takes part in no step until it is IDLE again. */
+/** Pending geometry work of a slot. Until it is IDLE again, gather skips the slot. */
 typedef enum cg_repair_stage {
     CG_REPAIR_IDLE = 0,
     CG_REPAIR_TEST,    /* test the atoms completed since field `from_field` */
@@ -35,7 +36,7 @@ typedef enum cg_repair_stage {
     CG_REPAIR_REWRITE, /* rewrite the text of atoms `next` to `atom` */
 } cg_repair_stage;
 
-/** Progress of that work, of which each step does a part. */
+/** Progress of that work, of which each step's repair kernel does a part. */
 typedef struct cg_repair_progress {
     int32_t stage; /* CG_REPAIR_* */
     int32_t from_field;
@@ -85,12 +86,14 @@ typedef struct cg_step_state {
     int32_t *tokens;      /* [n_kv_slots, max_len] */
     cg_atom_mark *marks;  /* [n_slots, max_len] */
     /* set unless geometry is off */
-    float *xyz;                           /* [n_slots, 3, max_len] Å; repair.cuh */
+    /* [n_slots, 3, max_len] Å: per slot three arrays of max_len / 3 positions, read back from the
+     * text, relaxed, and displacements; repair.cuh */
+    float *xyz;
     const cg_token_number *token_numbers; /* [vocabulary] */
     int32_t geometry;                     /* cg_geometry_mode */
     int32_t decimals;                     /* of rewritten coordinates */
     int32_t restart_limit;                /* of a sequence */
-    int32_t *first_slot;                  /* sequence slot that the next step serves first */
+    int32_t *first_slot;                  /* sequence slot that the next step fills first */
     cg_step_counters *counters;
     /* batch of the current step */
     int32_t *token;    /* [step_tokens]; -1: padding */

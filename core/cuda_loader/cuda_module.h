@@ -2,10 +2,10 @@
 /**
  * @file cuda_module.h  Function table of the CUDA module, and its loader.
  *
- * The module, confgen_cuda.so, is the only part of confgen that links the CUDA runtime and
- * cuBLASLt. It is built where nvcc is installed, lies next to the library and is loaded by the
- * first call that needs a GPU. The interface is internal: module and library must come from the
- * same build, and their versions must be equal.
+ * The module, confgen_cuda.so, is the only part of the library that links the CUDA runtime and
+ * cuBLASLt (CUDA plugins link their own runtime). It is built where nvcc is installed, lies next to
+ * the library and is loaded by the first call that needs a GPU. The interface is internal: module
+ * and library must come from the same build, and their versions must be equal.
  */
 #ifndef CG_CUDA_LOADER_CUDA_MODULE_H
 #define CG_CUDA_LOADER_CUDA_MODULE_H

@@ -88,8 +88,8 @@ typedef struct cg_executor_stats {
 typedef struct cg_executor cg_executor;
 
 struct cg_executor_ops {
-    const char *name; /* "cpu", "cuda" */
-    void (*destroy)(cg_executor *ex);
+    const char *name;                 /* "cpu", "cuda" */
+    void (*destroy)(cg_executor *ex); /* does not accept NULL */
 
     /** Starts computing a prompt [n] in the free prompt slot `prompt_slot`. Copies the tokens. */
     cg_status (*begin_prompt)(cg_executor *ex, int32_t prompt_slot, const int32_t *tokens,

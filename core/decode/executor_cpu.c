@@ -33,7 +33,7 @@ struct cpu {
     cg_executor base;
     cg_executor_config config;
     cg_team *team;
-    void *cache;
+    void *cache_self; /* owned KV cache, of config.cache */
     cg_cpu_model *model;
     int32_t n_kv_slots, n_head_rows;
     struct slot *slots;
@@ -59,8 +59,8 @@ static void cpu_destroy(cg_executor *ex)
     if (!c)
         return;
     cg_cpu_model_destroy(c->model);
-    if (c->cache)
-        c->config.cache->destroy(c->cache);
+    if (c->cache_self)
+        c->config.cache->destroy(c->cache_self);
     for (int32_t i = 0; c->slots && i < c->n_kv_slots; i++) {
         free(c->slots[i].marks);
         cg_cpu_repair_finish(&c->slots[i].repair);
@@ -141,14 +141,14 @@ static cg_status make_arrays(struct cpu *c, cg_error *err)
 static cg_status make_cache(struct cpu *c, cg_error *err)
 {
     const cg_model_config *mc = &c->config.model->config;
-    cg_cache_config config = {
+    cg_cache_config cache_config = {
         CG_SIZED(cg_cache_config), .device = CG_DEVICE_CPU,      .dtype = CG_F32,
         .n_layers = mc->n_layers,  .n_slots = c->n_kv_slots,     .n_kv_heads = mc->n_kv_heads,
         .head_dim = mc->head_dim,  .max_len = c->config.max_len,
     };
 
-    CG_TRY(c->config.cache->supports(c->config.host, &config, err));
-    return c->config.cache->create(c->config.host, &config, &c->cache, err);
+    CG_TRY(c->config.cache->supports(c->config.host, &cache_config, err));
+    return c->config.cache->create(c->config.host, &cache_config, &c->cache_self, err);
 }
 
 static cg_status make_model(struct cpu *c, cg_error *err)
@@ -159,7 +159,7 @@ static cg_status make_model(struct cpu *c, cg_error *err)
         .host = c->config.host,
         .attention = c->config.attention,
         .cache = c->config.cache,
-        .cache_self = c->cache,
+        .cache_self = c->cache_self,
         .max_tokens = c->config.step_tokens,
         .max_seqs = c->n_kv_slots,
         .max_out = c->config.n_slots,
@@ -222,7 +222,7 @@ static int cpu_prompt_ready(const cg_executor *ex, int32_t prompt_slot)
 static void release_slot(struct cpu *c, int32_t i)
 {
     if (c->slots[i].kind != FREE)
-        c->config.cache->release(c->cache, i);
+        c->config.cache->release(c->cache_self, i);
     c->slots[i].kind = FREE;
 }
 
@@ -268,7 +268,7 @@ static cg_status cpu_admit(cg_executor *ex, int32_t slot, int32_t prompt_slot,
     /* At least one token must be evaluated to give the first logits. */
     s->seq.n_kv = n_prompt < s->seq.n_tokens ? n_prompt : s->seq.n_tokens - 1;
     if (s->seq.n_kv > 0)
-        CG_TRY(c->config.cache->share_prefix(c->cache, slot, c->config.n_slots + prompt_slot,
+        CG_TRY(c->config.cache->share_prefix(c->cache_self, slot, c->config.n_slots + prompt_slot,
                                              s->seq.n_kv, err));
     s->kind = SEQUENCE;
     return CG_OK;
@@ -306,7 +306,7 @@ static cg_status cpu_roll_back(cg_executor *ex, int32_t slot, int32_t atom, cg_e
                        atom);
     cg_sequence_roll_back(&s->seq, s->job.program, c->config.automaton, atom, s->marks);
     s->reported = 0;
-    return c->config.cache->truncate(c->cache, slot, s->seq.n_kv, err);
+    return c->config.cache->truncate(c->cache_self, slot, s->seq.n_kv, err);
 }
 
 /* ---- the step ----------------------------------------------------------------------------- */
@@ -319,7 +319,7 @@ static cg_status take_tokens(struct cpu *c, int32_t slot, int32_t room, cg_error
     int32_t n = s->seq.n_tokens - s->seq.n_kv;
 
     n = n < room ? n : room;
-    CG_TRY(c->config.cache->reserve(c->cache, slot, s->seq.n_kv + n, err));
+    CG_TRY(c->config.cache->reserve(c->cache_self, slot, s->seq.n_kv + n, err));
     for (int32_t i = 0; i < n; i++) {
         b->token[b->n_tokens] = s->tokens[s->seq.n_kv + i];
         b->pos[b->n_tokens] = s->seq.n_kv + i;
@@ -432,7 +432,7 @@ static cg_status truncate_rolled_back(struct cpu *c, cg_error *err)
 
         s->rolled_back = 0;
         if (rolled_back && !s->seq.done)
-            CG_TRY(c->config.cache->truncate(c->cache, c->out_slot[i], s->seq.n_kv, err));
+            CG_TRY(c->config.cache->truncate(c->cache_self, c->out_slot[i], s->seq.n_kv, err));
     }
     return CG_OK;
 }
@@ -504,7 +504,7 @@ static void cpu_cache_stats(const cg_executor *ex, cg_cache_stats *ret_stats)
 {
     const struct cpu *c = (const struct cpu *)ex;
 
-    c->config.cache->stats(c->cache, ret_stats);
+    c->config.cache->stats(c->cache_self, ret_stats);
 }
 
 static const struct cg_executor_ops cpu_ops = {

@@ -6,7 +6,7 @@ static int32_t round_up(int32_t n, int32_t unit)
     return (n + unit - 1) / unit * unit;
 }
 
-/* Every slot's sampled token with one forced token after it, and part of a prompt. */
+/* Per slot a sampled token and one forced token after it; and part of a prompt. */
 static int32_t cpu_step_tokens(int32_t n_slots)
 {
     int32_t want = 2 * n_slots + 64;
@@ -15,9 +15,10 @@ static int32_t cpu_step_tokens(int32_t n_slots)
 }
 
 /*
- * A sequence appends a sampled token and the forced tokens after it: 1.3 to 1.5 tokens a step on
- * average, by tokenizer. Rows cost time whether they are used or not, so the budget is slightly
- * below the demand, and a longer run of forced tokens waits for the next step.
+ * A sequence appends a sampled token and the forced tokens after it: 1.3 to 1.5 tokens per step on
+ * average, by tokenizer. Rows cost time whether they are used or not, so the budget is 1.25 rows
+ * per slot before rounding, and a longer run of forced tokens waits for the next step.
+ * cg_step_tokens() rounds it up to a multiple of 16, above 128 rows (or if deterministic) of 128.
  */
 static int32_t cuda_step_tokens(int32_t n_slots)
 {
