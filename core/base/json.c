@@ -35,32 +35,34 @@ const json_t *cg_json_member(const cg_json *o, const char *key)
     return json_is_null(v) ? NULL : v;
 }
 
-/* Prints a value in at most cap - 1 bytes; containers by kind only, they may be huge. */
-static void print_value(const json_t *v, char *dst, size_t cap)
+void cg_json_describe(const json_t *v, char *ret_text, size_t cap)
 {
     if (!v)
-        snprintf(dst, cap, "nothing");
+        snprintf(ret_text, cap, "nothing");
     else if (json_is_object(v))
-        snprintf(dst, cap, "an object");
+        snprintf(ret_text, cap, "an object");
     else if (json_is_array(v))
-        snprintf(dst, cap, "a list of %zu", json_array_size(v));
+        snprintf(ret_text, cap, "a list of %zu", json_array_size(v));
     else if (json_is_string(v) && json_string_length(v) > 40)
-        snprintf(dst, cap, "\"%.40s...\"", json_string_value(v));
+        snprintf(ret_text, cap, "\"%.40s...\"", json_string_value(v));
     else if (json_is_string(v))
-        snprintf(dst, cap, "\"%s\"", json_string_value(v));
+        snprintf(ret_text, cap, "\"%s\"", json_string_value(v));
     else if (json_is_integer(v))
-        snprintf(dst, cap, "%" JSON_INTEGER_FORMAT, json_integer_value(v));
+        snprintf(ret_text, cap, "%" JSON_INTEGER_FORMAT, json_integer_value(v));
     else if (json_is_real(v))
-        snprintf(dst, cap, "%.17g", json_real_value(v));
+        snprintf(ret_text, cap, "%.17g", json_real_value(v));
     else
-        snprintf(dst, cap, "%s", json_is_true(v) ? "true" : json_is_false(v) ? "false" : "null");
+        snprintf(ret_text, cap, "%s",
+                 json_is_true(v)    ? "true"
+                 : json_is_false(v) ? "false"
+                                    : "null");
 }
 
 cg_status cg_json_unwanted(const cg_json *o, const char *key, const char *wanted, cg_error *err)
 {
     char found[80];
 
-    print_value(cg_json_member(o, key), found, sizeof found);
+    cg_json_describe(cg_json_member(o, key), found, sizeof found);
     return cg_fail(err, CG_ERR_FORMAT, "%s: %s%s%s: found %s, wanted %s", o->file, o->path,
                    *o->path ? "." : "", key, found, wanted);
 }

@@ -38,6 +38,9 @@ cg_status cg_json_parse(const char *file, const void *bytes, size_t len, json_t 
 /** Returns a member; NULL when absent or null. */
 const json_t *cg_json_member(const cg_json *o, const char *key);
 
+/** Writes a value for a message, shortened; containers by kind only. NULL: "nothing". */
+void cg_json_describe(const json_t *value, char *ret_text, size_t cap);
+
 /** Fails with CG_ERR_FORMAT, "FILE: PATH.KEY: found VALUE, wanted <wanted>"; VALUE is shortened. */
 cg_status cg_json_unwanted(const cg_json *o, const char *key, const char *wanted, cg_error *err);
 

@@ -5,6 +5,7 @@
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/error.h"
 #include "base/size.h"
@@ -121,16 +122,18 @@ cg_status cg_team_create(int n_threads, cg_team **ret_team, cg_error *err)
         goto nomem;
     for (int w = 1; w < n_threads; w++) {
         struct team_arg *arg = malloc(sizeof *arg);
+        int rc;
 
         if (!arg)
             goto nomem;
         arg->team = t;
         arg->worker = w;
-        if (pthread_create(&t->threads[t->n_started], NULL, team_main, arg)) {
+        rc = pthread_create(&t->threads[t->n_started], NULL, team_main, arg);
+        if (rc) {
             free(arg);
             cg_team_destroy(t);
-            return cg_fail(err, CG_ERR_NOMEM, "thread team: cannot start thread %d of %d", w + 1,
-                           n_threads);
+            return cg_fail(err, CG_ERR_NOMEM, "thread team: cannot start thread %d of %d: %s",
+                           w + 1, n_threads, strerror(rc));
         }
         t->n_started++;
     }
@@ -263,16 +266,18 @@ cg_status cg_queue_create(int n_threads, int bound, cg_queue **ret_queue, cg_err
         goto nomem;
     for (int w = 0; w < n_threads; w++) {
         struct queue_arg *arg = malloc(sizeof *arg);
+        int rc;
 
         if (!arg)
             goto nomem;
         arg->queue = q;
         arg->worker = w;
-        if (pthread_create(&q->threads[w], NULL, queue_main, arg)) {
+        rc = pthread_create(&q->threads[w], NULL, queue_main, arg);
+        if (rc) {
             free(arg);
             cg_queue_destroy(q);
-            return cg_fail(err, CG_ERR_NOMEM, "job queue: cannot start thread %d of %d", w + 1,
-                           n_threads);
+            return cg_fail(err, CG_ERR_NOMEM, "job queue: cannot start thread %d of %d: %s", w + 1,
+                           n_threads, strerror(rc));
         }
         q->n_started++;
     }

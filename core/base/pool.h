@@ -23,6 +23,9 @@ typedef void (*cg_loop_fn)(void *ctx, int64_t i, int worker);
 /**
  * Creates a team of n_threads (>= 1), the calling thread included. One thread at a time may run
  * loops on a team.
+ *
+ * @return CG_OK; CG_ERR_USAGE for n_threads < 1; CG_ERR_NOMEM also if a thread cannot be started.
+ *         On failure *ret_team is unchanged.
  */
 cg_status cg_team_create(int n_threads, cg_team **ret_team, cg_error *err);
 void cg_team_destroy(cg_team *team); /* accepts NULL */
@@ -40,7 +43,12 @@ void cg_team_loop(cg_team *team, int64_t n, cg_loop_fn fn, void *ctx);
 typedef struct cg_queue cg_queue;
 typedef void (*cg_job_fn)(void *arg, int worker);
 
-/** Creates a queue of n_threads workers (>= 1) and at most `bound` waiting jobs (>= 1). */
+/**
+ * Creates a queue of n_threads workers (>= 1) and at most `bound` waiting jobs (>= 1).
+ *
+ * @return CG_OK; CG_ERR_USAGE; CG_ERR_NOMEM also if a thread cannot be started. On failure
+ *         *ret_queue is unchanged.
+ */
 cg_status cg_queue_create(int n_threads, int bound, cg_queue **ret_queue, cg_error *err);
 /** Appends a job; blocks while `bound` jobs are waiting. arg must live until the job has run. */
 void cg_queue_push(cg_queue *queue, cg_job_fn fn, void *arg);

@@ -38,7 +38,7 @@ static void find_aromatic_bonds(struct search *s)
 }
 
 /* Adds the ring that `path` closes. Each ring occurs in two directions: only one has path[1] below
- * path[n - 1]. 0, or -1 without memory. */
+ * path[n - 1]. 0, or -1 when out of memory. */
 static int close_ring(struct search *s, const uint32_t *path, int n)
 {
     cg_planes *p = s->planes;

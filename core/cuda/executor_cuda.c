@@ -49,7 +49,8 @@ struct cuda_executor {
     void **host_allocations;    /* [n_host] everything from alloc_pinned() */
     size_t n_device, cap_device, n_host, cap_host;
     int32_t n_head_rows;
-    cudaGraphExec_t graph_one_step, graph_full; /* of LAUNCH_STEPS; NULL: not captured */
+    /* of one step and of LAUNCH_STEPS steps; NULL: not captured */
+    cudaGraphExec_t graph_one_step, graph_full;
     struct launch launches[N_LAUNCHES];
     int64_t n_queued, n_completed; /* launches */
     cudaEvent_t last_end;          /* of the last completed launch; NULL before the first */

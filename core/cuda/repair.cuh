@@ -35,7 +35,7 @@ struct repair_slot {
     cg_slot_state *state;
     int32_t *tokens;
     cg_atom_mark *marks;
-    /* arrays of max_len / 3 positions, Å: an atom takes at least three tokens */
+    /* arrays of max_len / 3 positions, Å */
     position *xyz;          /* read back from the text */
     position *relaxed;      /* moved by the relaxation */
     position *displacement; /* of one iteration */

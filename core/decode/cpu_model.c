@@ -21,7 +21,7 @@ struct layer {
 
 struct cg_cpu_model {
     cg_cpu_model_config config;
-    int64_t hidden, q_dim, kv_dim, qkv_dim, inter, head_dim;
+    int64_t hidden, q_dim, kv_dim, qkv_dim, intermediate, head_dim;
     int64_t n_heads, n_kv_heads;
     float eps;
     cg_linear_context *linears;
@@ -188,8 +188,8 @@ static cg_status make_activations(cg_cpu_model *m, cg_error *err)
         { &m->h, max_tokens, m->hidden },
         { &m->qkv, max_tokens, m->qkv_dim },
         { &m->att, max_tokens, m->q_dim },
-        { &m->gate_up, max_tokens, 2 * m->inter },
-        { &m->act, max_tokens, m->inter },
+        { &m->gate_up, max_tokens, 2 * m->intermediate },
+        { &m->act, max_tokens, m->intermediate },
         { &m->out_h, m->config.max_out, m->hidden },
     };
 
@@ -231,7 +231,7 @@ cg_status cg_cpu_model_create(const cg_cpu_model_config *config, cg_cpu_model **
     m->q_dim = m->n_heads * m->head_dim;
     m->kv_dim = m->n_kv_heads * m->head_dim;
     m->qkv_dim = m->q_dim + 2 * m->kv_dim;
-    m->inter = mc->intermediate;
+    m->intermediate = mc->intermediate;
     m->eps = (float)mc->rms_eps;
     CG_TRY_GOTO(st, make_activations(m, err), out);
     CG_TRY_GOTO(st, make_weights(m, err), out);
@@ -378,7 +378,7 @@ static void qkv_row(void *arg, int64_t i, int worker)
 static void act_row(void *arg, int64_t i, int worker)
 {
     const struct pass *p = arg;
-    int64_t n = p->m->inter;
+    int64_t n = p->m->intermediate;
 
     (void)worker;
     cg_silu_mul(p->m->gate_up + i * 2 * n, n, p->m->act + i * n);

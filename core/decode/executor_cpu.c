@@ -38,7 +38,7 @@ struct cpu {
     int32_t n_kv_slots, n_head_rows;
     struct slot *slots;
     int32_t *tokens; /* [n_kv_slots, max_len] */
-    int32_t first;   /* sequence slot that is served first in the next step */
+    int32_t first;   /* sequence slot that the next step fills first */
     cg_cpu_batch batch;
     int32_t *out_slot;           /* [n_kv_slots] slot of each row of logits */
     cg_sampler_scratch *scratch; /* [workers] */

@@ -22,7 +22,7 @@ struct pending {
 
 struct prompt_slot {
     int busy;
-    uint64_t order; /* of arrival: the oldest is served first */
+    uint64_t order; /* of arrival: the oldest gets free sequence slots first */
     struct pending pending;
 };
 
@@ -39,8 +39,7 @@ struct scheduler {
     int32_t n_slots, n_prompt_slots, n_busy_slots, n_busy_prompts;
     struct sequence_slot *slots;
     struct prompt_slot *prompts;
-    struct pending
-        *requeued; /* taken from next() but not in a prompt slot; served first, in order */
+    struct pending *requeued; /* taken from next(), not in a prompt slot; started first, in order */
     size_t n_requeued, cap_requeued;
     uint64_t arrivals;
     int at_end;
@@ -149,8 +148,11 @@ static cg_status shrink(struct scheduler *s, const cg_error *why, cg_error *err)
     return s->io->shrink(s->io->ctx, why, &s->ex, &s->n_slots, &s->n_prompt_slots, err);
 }
 
-/* Without memory for another sequence, waits for busy slots to complete, or shrinks. */
-static cg_status wait_or_shrink(struct scheduler *s, const cg_error *why, cg_error *err)
+/*
+ * When out of memory for another sequence: if at least half of the slots are busy, returns CG_OK,
+ * so that they run until one completes; otherwise shrinks.
+ */
+static cg_status keep_running_or_shrink(struct scheduler *s, const cg_error *why, cg_error *err)
 {
     if (!s->n_busy_slots || s->n_busy_slots < s->n_slots / 2)
         return shrink(s, why, err);
@@ -257,7 +259,7 @@ static cg_status fill_slots(struct scheduler *s, cg_error *err)
                                  slot->generation };
         st = s->ex->ops->admit(s->ex, i, prompt_slot, &job, &why);
         if (st == CG_ERR_DEVICE_NOMEM)
-            return wait_or_shrink(s, &why, err);
+            return keep_running_or_shrink(s, &why, err);
         if (st != CG_OK)
             return cg_fail(err, st, "%s", why.msg);
         slot->busy = 1;

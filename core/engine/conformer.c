@@ -119,7 +119,7 @@ void cg_parsed_conformer_finish(cg_parsed_conformer *c)
     *c = (cg_parsed_conformer) { 0 };
 }
 
-/* Coordinates of the heavy atoms in f32; NULL without memory; free(). */
+/* Coordinates of the heavy atoms in f32; NULL when out of memory; free(). */
 static float (*heavy_atoms(const cg_molecule *mol, const double (*xyz)[3]))[3]
 {
     const cg_smiles *graph = cg_molecule_graph(mol);
@@ -159,7 +159,7 @@ cg_status cg_conformer_check_geometry(const cg_checker *checker, const cg_molecu
     return CG_OK;
 }
 
-int cg_parsed_conformer_badness(const cg_parsed_conformer *c)
+int cg_parsed_conformer_n_failures(const cg_parsed_conformer *c)
 {
     int n = 0;
 

@@ -51,10 +51,10 @@ cg_status cg_conformer_check_geometry(const cg_checker *checker, const cg_molecu
                                       cg_parsed_conformer *c, cg_error *err);
 
 /**
- * Rank of a conformer among retries: 0 without a failure, else the number of failed checks; without
- * coordinates more than any. Sanitization does not count: it is a property of the molecule, which
- * no retry changes.
+ * Number of failed checks, by which retries are ranked; for a verdict other than OK, more than
+ * there are checks. Sanitization does not count: it is a property of the molecule, which no retry
+ * changes.
  */
-int cg_parsed_conformer_badness(const cg_parsed_conformer *c);
+int cg_parsed_conformer_n_failures(const cg_parsed_conformer *c);
 
 #endif

@@ -2,6 +2,7 @@
 #include "engine/pipeline_state.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <time.h>
 
@@ -108,7 +109,7 @@ static void count_molecule(const struct cg_pipeline *p, const cg_pipeline_molecu
     r->template_seconds += t->own_seconds;
     r->record_seconds += m->finished.seconds;
     if (t->geometry)
-        r->geometry_untested_stereo += t->geometry->n_unchecked;
+        r->geometry_untested_stereo += t->geometry->n_untested;
     else if (m->failure.code == CG_OK && is_tested)
         r->geometry_untested_molecules++;
     if (m->failure.code == CG_OK)
@@ -134,8 +135,11 @@ static void publish_locked(struct cg_pipeline *p)
     p->locked.counts = (cg_report) { 0 };
 }
 
-/* Waits until a molecule can be emitted, or POLL_MS; 0 at the end of the run. */
-static int wait_for_done(struct cg_pipeline *p)
+/*
+ * Waits at most POLL_MS until the next molecule in order is done, then publishes the counts to
+ * *report. Returns 0 when all are emitted or the run is stopping.
+ */
+static int wait_for_next_done(struct cg_pipeline *p)
 {
     struct timespec until;
     int proceed;
@@ -166,7 +170,7 @@ static void coordinate(struct cg_pipeline *p)
             st = cg_fail(&err, CG_ERR_INTERRUPTED, "stopped before all molecules were done");
             goto failed;
         }
-    } while (wait_for_done(p));
+    } while (wait_for_next_done(p));
     return;
 failed:
     pthread_mutex_lock(&p->lock);
@@ -182,9 +186,10 @@ static void start_decoders(struct cg_pipeline *p)
 
     for (int32_t i = 0; i < p->engine->device.n_workers; i++) {
         cg_decoder *d = &p->decoders[i];
+        int rc = pthread_create(&d->thread, NULL, cg_pipeline_decode, d);
 
-        if (pthread_create(&d->thread, NULL, cg_pipeline_decode, d)) {
-            cg_fail(&err, CG_ERR_NOMEM, "pipeline: no thread can be started");
+        if (rc) {
+            cg_fail(&err, CG_ERR_NOMEM, "pipeline: cannot start a thread: %s", strerror(rc));
             pthread_mutex_lock(&p->lock);
             cg_pipeline_fail_locked(p, CG_ERR_NOMEM, &err);
             pthread_mutex_unlock(&p->lock);

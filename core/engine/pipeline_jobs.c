@@ -78,8 +78,8 @@ static cg_status parse_generation(const cg_pipeline_molecule *m, cg_generation *
     c.retry = m->round.retry;
     free(g->tokens);
     g->tokens = NULL;
-    if (st == CG_OK && (!g->is_parsed || cg_parsed_conformer_badness(&c) <
-                                             cg_parsed_conformer_badness(&g->parsed))) {
+    if (st == CG_OK && (!g->is_parsed || cg_parsed_conformer_n_failures(&c) <
+                                             cg_parsed_conformer_n_failures(&g->parsed))) {
         cg_parsed_conformer better = c;
 
         c = g->parsed;
@@ -90,7 +90,10 @@ static cg_status parse_generation(const cg_pipeline_molecule *m, cg_generation *
     return st;
 }
 
-/* Parses the round's sequences and replaces the round by the *ret_n generations to retry. */
+/*
+ * Parses the round's sequences and replaces m->round.generations with the *ret_n generations to
+ * retry.
+ */
 static cg_status parse_round(cg_pipeline_molecule *m, int32_t *ret_n, cg_error *err)
 {
     uint32_t *bad = cg_alloc_array((size_t)m->round.n, sizeof *bad);
@@ -103,7 +106,7 @@ static cg_status parse_round(cg_pipeline_molecule *m, int32_t *ret_n, cg_error *
         cg_generation *g = &m->built.generations[generation_of(m, i)];
 
         CG_TRY_GOTO(st, parse_generation(m, g, err), out);
-        if (cg_parsed_conformer_badness(&g->parsed) > 0)
+        if (cg_parsed_conformer_n_failures(&g->parsed) > 0)
             bad[n++] = generation_of(m, i);
     }
     free(m->round.generations);
@@ -138,7 +141,7 @@ static void count_checks(cg_pipeline_molecule *m)
     for (int32_t i = 0; i < m->input.n_generations; i++) {
         const cg_parsed_conformer *c = &m->built.generations[i].parsed;
 
-        r->fixed_by_retry += c->retry && !cg_parsed_conformer_badness(c);
+        r->fixed_by_retry += c->retry && !cg_parsed_conformer_n_failures(c);
         if (!c->checks_done)
             continue;
         r->checked++;

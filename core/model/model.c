@@ -12,6 +12,7 @@
 #include "base/pool.h"
 #include "base/size.h"
 #include "model/config_files.h"
+#include "model/model_store.h"
 #include "model/safetensors.h"
 #include "model/tensor_specs.h"
 
@@ -111,10 +112,13 @@ static cg_status read_index(struct loader *l, cg_error *err)
         const char *name = json_string_value(value);
 
         if (!name || !is_shard_name(name)) {
+            char found[80];
+
+            cg_json_describe(value, found, sizeof found);
             st = cg_fail(err, CG_ERR_FORMAT,
-                         "%s: weight_map.%.60s: found \"%.60s\", wanted the name of a .safetensors "
-                         "file in this directory",
-                         path, key, name ? name : "?");
+                         "%s: weight_map.%.60s: found %s, wanted the name of a .safetensors file "
+                         "in this directory",
+                         path, key, found);
             goto out;
         }
         CG_TRY_GOTO(st, add_name(l, name, err), out);
@@ -262,17 +266,23 @@ static cg_status bind(struct loader *l, size_t file, const cg_st_tensor *t, cg_t
     const json_t *map = l->index ? json_object_get(l->index, "weight_map") : NULL;
 
     if (s->file)
-        return cg_fail(err, CG_ERR_FORMAT, "%s: tensor %s is in %s and in %s", l->dir, s->name,
-                       s->file, where);
+        return cg_fail(
+            err, CG_ERR_FORMAT,
+            "%s: tensor %s is in %s and in %s, wanted it in one of them: remove the file "
+            "that does not belong to the model",
+            l->dir, s->name, s->file, where);
     if (map) {
         const char *indexed = json_string_value(json_object_get(map, s->name));
 
         if (!indexed)
             return cg_fail(err, CG_ERR_FORMAT,
-                           "%s/%s: tensor %s is in %s, but the index does not list it", l->dir,
-                           index_name, s->name, where);
+                           "%s/%s: tensor %s is in %s, but the index does not list it: wanted the "
+                           "index that was saved with these shards",
+                           l->dir, index_name, s->name, where);
         if (strcmp(indexed, where))
-            return cg_fail(err, CG_ERR_FORMAT, "%s/%s: tensor %s is in %s, the index says %s",
+            return cg_fail(err, CG_ERR_FORMAT,
+                           "%s/%s: tensor %s is in %s, the index says %s: wanted the index that "
+                           "was saved with these shards",
                            l->dir, index_name, s->name, where, indexed);
     }
     if (t->dtype == CG_ST_OTHER)
@@ -332,7 +342,9 @@ static cg_status bind_all(struct loader *l, cg_error *err)
     if (!missing.n && !surplus.n)
         return CG_OK;
     return cg_fail(
-        err, CG_ERR_FORMAT, "%s: %zu tensors of %s missing%s%s%s, %zu tensors too many%s%s%s",
+        err, CG_ERR_FORMAT,
+        "%s: %zu tensors of %s missing%s%s%s, %zu tensors too many%s%s%s: wanted the weights that "
+        "config.json describes",
         l->dir, missing.n, cg_arch_name(l->model->config.arch), missing.n ? " (" : "", missing.text,
         missing.n ? ")" : "", surplus.n, surplus.n ? " (" : "", surplus.text, surplus.n ? ")" : "");
 }
@@ -376,7 +388,7 @@ static cg_status load(struct loader *l, cg_error *err)
     CG_TRY(run_loop(l, m->store->n_files, open_one, err));
     CG_TRY(bind_all(l, err));
     CG_TRY(run_loop(l, l->n_specs, check_item, err));
-    cg_tensor_specs_seal(m, l->specs, l->n_specs);
+    cg_model_complete(m, l->specs, l->n_specs);
     return CG_OK;
 }
 

@@ -6,9 +6,13 @@
 
 #include "base/error.h"
 #include "base/size.h"
+#include "model/model_store.h"
 #include "model/tensor_specs.h"
 
 enum { TABLE = 1 << 16, ALIGN = 64 };
+
+/* Of the weights: initializer_range of Llama and Qwen, so activations have the usual size. */
+static const double init_sigma = 0.02;
 
 /*
  * Computes the 65536 quantiles of normal(0, sigma) as bf16. 16 random bits select one of them for a
@@ -16,16 +20,17 @@ enum { TABLE = 1 << 16, ALIGN = 64 };
  */
 static void fill_quantiles(double sigma, uint16_t table[TABLE])
 {
+    const double inv_sqrt_2pi = 0.3989422804014327;
     double z = 0.0;
 
     for (int k = TABLE / 2; k < TABLE; k++) {
         double tail = 1.0 - (k + 0.5) / TABLE; /* P(Z > z) */
         double step;
 
-        /* Newton iteration from the previous quantile; converges from the left, as the tail is
-         * convex. */
+        /* Newton iteration from the previous quantile. The tail is convex: z converges from the
+         * left, and the step is never negative before convergence. */
         do {
-            step = (0.5 * erfc(z * M_SQRT1_2) - tail) / (exp(-0.5 * z * z) * 0.3989422804014327);
+            step = (0.5 * erfc(z * M_SQRT1_2) - tail) / (exp(-0.5 * z * z) * inv_sqrt_2pi);
             z += step;
         } while (step > 1e-9);
         table[k] = cg_bf16_from_f32((float)(z * sigma));
@@ -68,6 +73,12 @@ static cg_status assign_offsets(const cg_tensor_spec *specs, size_t n, size_t *o
     return CG_OK;
 }
 
+/*
+ * Allocates the weights in one block owned by m->store, fills them and points the model at them. A
+ * failure is cleaned up by cg_model_close().
+ *
+ * `offsets`: [n], `table`: [TABLE], scratch of the caller.
+ */
 static cg_status fill_model(cg_model *m, uint64_t seed, cg_tensor_spec *specs, size_t n,
                             size_t *offsets, uint16_t *table, cg_error *err)
 {
@@ -77,7 +88,7 @@ static cg_status fill_model(cg_model *m, uint64_t seed, cg_tensor_spec *specs, s
     m->store->heap = aligned_alloc(ALIGN, bytes);
     if (!m->store->heap)
         return cg_fail(err, CG_ERR_NOMEM, "random model: no memory for %zu bytes", bytes);
-    fill_quantiles(0.02, table);
+    fill_quantiles(init_sigma, table);
     for (size_t i = 0; i < n; i++) {
         uint16_t *dst = (uint16_t *)((char *)m->store->heap + offsets[i]);
         size_t elems = (size_t)(specs[i].rows * specs[i].cols);
@@ -90,7 +101,7 @@ static cg_status fill_model(cg_model *m, uint64_t seed, cg_tensor_spec *specs, s
         *specs[i].ref = (cg_tensor_ref) { dst, specs[i].rows, specs[i].cols, CG_BF16 };
         specs[i].hash = XXH3_64bits(dst, elems * sizeof *dst);
     }
-    cg_tensor_specs_seal(m, specs, n);
+    cg_model_complete(m, specs, n);
     return CG_OK;
 }
 

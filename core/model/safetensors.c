@@ -139,15 +139,19 @@ static cg_status read_table(const char *name, const json_t *root, size_t data_le
         return cg_fail_nomem(err, name);
     json_object_foreach((json_t *)(uintptr_t)root, key, value)
     {
-        char path[128];
+        char path[128], found[80];
         cg_st_tensor *x = &t->tensors[t->n];
 
         if (!strcmp(key, "__metadata__"))
             continue;
         snprintf(path, sizeof path, "%.100s", key);
-        if (!json_is_object(value))
+        if (!json_is_object(value)) {
+            cg_json_describe(value, found, sizeof found);
             return cg_fail(err, CG_ERR_FORMAT,
-                           "%s: %s: not an object, wanted the entry of a tensor", name, path);
+                           "%s: header entry of tensor '%s': found %s, wanted an object with "
+                           "dtype, shape and data_offsets",
+                           name, path, found);
+        }
         x->name = strdup(key);
         if (!x->name)
             return cg_fail_nomem(err, name);
@@ -209,15 +213,16 @@ static int ends_with(const char *s, const char *suffix)
     return n >= m && !strcmp(s + n - m, suffix);
 }
 
-static cg_status read_bytes(const char *path, size_t max_bytes, cg_bytes *ret, cg_error *err)
+/* Maps a file; decompresses NAME.zst, to at most max_bytes, into memory. */
+static cg_status map_or_unpack(const char *path, size_t max_bytes, cg_bytes *ret, cg_error *err)
 {
     cg_bytes packed = { 0 };
     cg_status st;
 
     if (!ends_with(path, ".zst"))
         return cg_file_map(path, SIZE_MAX, ret, err);
-    if ((st = cg_file_map(path, SIZE_MAX, &packed, err)) == CG_OK)
-        st = cg_zstd_unpack(path, packed.data, packed.len, max_bytes, ret, err);
+    CG_TRY(cg_file_map(path, SIZE_MAX, &packed, err));
+    st = cg_zstd_unpack(path, packed.data, packed.len, max_bytes, ret, err);
     cg_bytes_release(&packed);
     return st;
 }
@@ -230,7 +235,7 @@ cg_status cg_safetensors_open(const char *path, size_t max_bytes, cg_safetensors
 
     if (!s)
         return cg_fail_nomem(err, path);
-    CG_TRY_GOTO(st, read_bytes(path, max_bytes, &s->file, err), out);
+    CG_TRY_GOTO(st, map_or_unpack(path, max_bytes, &s->file, err), out);
     CG_TRY_GOTO(st, cg_st_table_parse(path, s->file.data, s->file.len, s->file.len, &s->table, err),
                 out);
     s->data = s->file.data + s->table.data_start;

@@ -31,7 +31,7 @@ static void add(struct spec_list *l, cg_tensor_ref *ref, int32_t n_dims, int64_t
 
 static void add_layer(struct spec_list *l, const cg_model_config *c, int32_t i, cg_layer_weights *w)
 {
-    int64_t hidden = c->hidden, inter = c->intermediate, d = c->head_dim;
+    int64_t hidden = c->hidden, intermediate = c->intermediate, d = c->head_dim;
     int64_t q = c->n_heads * d, kv = c->n_kv_heads * d;
     const struct {
         cg_tensor_ref *ref;
@@ -50,9 +50,9 @@ static void add_layer(struct spec_list *l, const cg_model_config *c, int32_t i, 
         { &w->k_norm, "self_attn.k_norm.weight", c->qk_norm, 1, 1, d },
         { &w->o, "self_attn.o_proj.weight", 1, 2, hidden, q },
         { &w->post_norm, "post_attention_layernorm.weight", 1, 1, 1, hidden },
-        { &w->gate, "mlp.gate_proj.weight", 1, 2, inter, hidden },
-        { &w->up, "mlp.up_proj.weight", 1, 2, inter, hidden },
-        { &w->down, "mlp.down_proj.weight", 1, 2, hidden, inter },
+        { &w->gate, "mlp.gate_proj.weight", 1, 2, intermediate, hidden },
+        { &w->up, "mlp.up_proj.weight", 1, 2, intermediate, hidden },
+        { &w->down, "mlp.down_proj.weight", 1, 2, hidden, intermediate },
     };
 
     for (int p = 0; p < MAX_LAYER_SPECS; p++) {
@@ -88,7 +88,7 @@ cg_status cg_tensor_specs_create(cg_model *m, cg_tensor_spec **ret_specs, size_t
     return CG_OK;
 }
 
-void cg_tensor_specs_seal(cg_model *m, const cg_tensor_spec *specs, size_t n)
+void cg_model_complete(cg_model *m, const cg_tensor_spec *specs, size_t n)
 {
     const cg_model_config *c = &m->config;
     const cg_format_config *f = &m->format;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/** @file tensor_specs.h  The expected tensors of a checkpoint: names, shapes, members of the model.
+/**
+ * @file tensor_specs.h  The expected tensors of a checkpoint: names, shapes, members of the model.
  */
 #ifndef CG_MODEL_TENSOR_SPECS_H
 #define CG_MODEL_TENSOR_SPECS_H
@@ -24,20 +25,14 @@ typedef struct cg_tensor_spec {
  * Allocates model->layers and lists every tensor that model->config requires, in the order of the
  * network: embedding, layers, final norm, head (unless tied).
  *
+ * @param model      owns `layers`, also on failure
  * @param ret_specs  free(); points into *model
  * @return CG_OK; CG_ERR_NOMEM
  */
 cg_status cg_tensor_specs_create(cg_model *model, cg_tensor_spec **ret_specs, size_t *ret_n,
                                  cg_error *err);
 
-/** Sets the head of a tied model and the fingerprint. All specs are filled. */
-void cg_tensor_specs_seal(cg_model *model, const cg_tensor_spec *specs, size_t n);
-
-/** Owner of the memory that the references of a model point to. */
-struct cg_model_store {
-    struct cg_safetensors **files; /* [n_files], entries may be NULL while opening */
-    size_t n_files;
-    void *heap;
-};
+/** Completes a model whose specs are all filled: sets the head, if tied, and the fingerprint. */
+void cg_model_complete(cg_model *model, const cg_tensor_spec *specs, size_t n);
 
 #endif

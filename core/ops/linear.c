@@ -24,7 +24,7 @@ struct worker_memory {
     dnnl_memory_t scratch[N_COUNTS]; /* NULL if the primitive needs none */
 };
 
-/* A task shape: x[rows, k] times a panel of n features, into rows ldy floats apart. */
+/* A task: the product y = x w, x [rows, k], w [k, n] a panel; rows of y are ldy floats apart. */
 struct kernel {
     struct kernel *next;
     int64_t n, k, ldy;
@@ -57,10 +57,26 @@ struct cg_linear {
     void **packed;       /* [n_panels] */
 };
 
+static const char *dnnl_status_text(dnnl_status_t st)
+{
+    switch (st) {
+    case dnnl_out_of_memory:
+        return "out of memory";
+    case dnnl_invalid_arguments:
+        return "invalid arguments";
+    case dnnl_unimplemented:
+        return "not implemented";
+    case dnnl_runtime_error:
+        return "runtime error";
+    default:
+        return "failed";
+    }
+}
+
 static cg_status fail_dnnl(cg_error *err, const char *call, dnnl_status_t st)
 {
-    return cg_fail(err, st == dnnl_out_of_memory ? CG_ERR_NOMEM : CG_ERR_INTERNAL,
-                   "oneDNN: %s returned status %d", call, (int)st);
+    return cg_fail(err, st == dnnl_out_of_memory ? CG_ERR_NOMEM : CG_ERR_INTERNAL, "oneDNN: %s: %s",
+                   call, dnnl_status_text(st));
 }
 
 #define DNNL(call)                                                                                 \
@@ -190,11 +206,19 @@ static dnnl_status_t append_sum(dnnl_post_ops_t ops)
 
 /* ---- context ----------------------------------------------------------------------------- */
 
+static cg_status create_engine(cg_linear_context *ctx, cg_error *err)
+{
+    DNNL(dnnl_engine_create(&ctx->engine, dnnl_cpu, 0));
+    for (int w = 0; w < cg_team_size(ctx->team); w++)
+        DNNL(dnnl_stream_create(&ctx->stream[w], ctx->engine, dnnl_stream_default_flags));
+    return CG_OK;
+}
+
 cg_status cg_linear_context_create(cg_team *team, cg_linear_context **ret_ctx, cg_error *err)
 {
     cg_linear_context *ctx = calloc(1, sizeof *ctx);
     int workers = cg_team_size(team);
-    dnnl_status_t st;
+    cg_status st;
 
     if (!ctx)
         return cg_fail_nomem(err, "linear");
@@ -202,18 +226,15 @@ cg_status cg_linear_context_create(cg_team *team, cg_linear_context **ret_ctx, c
     ctx->stream = calloc((size_t)workers, sizeof *ctx->stream);
     ctx->scratch = calloc((size_t)workers, sizeof *ctx->scratch);
     if (!ctx->stream || !ctx->scratch) {
-        cg_linear_context_destroy(ctx);
-        return cg_fail_nomem(err, "linear");
+        st = cg_fail_nomem(err, "linear");
+        goto out;
     }
-    st = dnnl_engine_create(&ctx->engine, dnnl_cpu, 0);
-    for (int w = 0; w < workers && st == dnnl_success; w++)
-        st = dnnl_stream_create(&ctx->stream[w], ctx->engine, dnnl_stream_default_flags);
-    if (st != dnnl_success) {
-        cg_linear_context_destroy(ctx);
-        return fail_dnnl(err, "engine and streams", st);
-    }
+    CG_TRY_GOTO(st, create_engine(ctx, err), out);
     *ret_ctx = ctx;
-    return CG_OK;
+    ctx = NULL;
+out:
+    cg_linear_context_destroy(ctx);
+    return st;
 }
 
 static void kernel_destroy(struct kernel *kn, int workers)

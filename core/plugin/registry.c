@@ -52,7 +52,7 @@ static cg_status nomem_dir(const char *dir, cg_error *err)
     return cg_fail(err, CG_ERR_NOMEM, "plugin directory '%s': out of memory", dir);
 }
 
-/* A copy of `text` that the registry owns; NULL without memory. */
+/* A copy of `text` that the registry owns; NULL when out of memory. */
 static const char *keep_text(cg_registry *r, const char *text)
 {
     char *copy;
@@ -321,7 +321,7 @@ static int is_dir(const char *path)
 /*
  * Scans the program's own plugin directory, the first that exists of: `plugins` next to the program
  * (build tree), the plugin directory relative to the program (a relocated installation), the
- * configured directory. The others would hold the same names.
+ * configured directory. Only the first is scanned: the others would hold the same plugins.
  */
 static cg_status scan_own_dir(cg_registry *r, cg_error *err)
 {

@@ -79,7 +79,7 @@ static CG_HOST_DEVICE float volume(const float apex[3], const float a[3], const 
     return cg_vec3_dot(u, n);
 }
 
-/* The last atom of a test other than `atom`. */
+/* The highest-numbered atom of the test, leaving out `atom`. */
 static CG_HOST_DEVICE int32_t last_other_atom(const cg_geometry_test *t, int32_t atom)
 {
     int32_t last = 0;
@@ -93,7 +93,7 @@ static CG_HOST_DEVICE int32_t last_other_atom(const cg_geometry_test *t, int32_t
 CG_HOST_DEVICE int32_t cg_geometry_test_atom(const cg_geometry *g, const float (*xyz)[3],
                                              int32_t atom, int32_t thread, int32_t n_threads)
 {
-    int32_t row = atom * (atom - 1) / 2, least = CG_FAULT_NONE, fault;
+    int32_t row = atom * (atom - 1) / 2, first_fault = CG_FAULT_NONE, fault;
 
     for (int32_t j = thread; j < atom; j += n_threads) {
         float v[3], d2;
@@ -106,7 +106,7 @@ CG_HOST_DEVICE int32_t cg_geometry_test_atom(const cg_geometry *g, const float (
         if (fault == CG_CAUSE_CLASH && d2 > g->high2[row + j])
             fault = CG_CAUSE_STRETCHED;
         fault = CG_FAULT(fault, j);
-        least = fault < least ? fault : least;
+        first_fault = fault < first_fault ? fault : first_fault;
     }
     for (int32_t i = g->test_start[atom] + thread; i < g->test_start[atom + 1]; i += n_threads) {
         const cg_geometry_test *t = &g->tests[i];
@@ -119,9 +119,9 @@ CG_HOST_DEVICE int32_t cg_geometry_test_atom(const cg_geometry *g, const float (
         if (x >= t->low && x <= t->high)
             continue;
         fault = CG_FAULT(t->cause, last_other_atom(t, atom));
-        least = fault < least ? fault : least;
+        first_fault = fault < first_fault ? fault : first_fault;
     }
-    return least;
+    return first_fault;
 }
 
 /* ---- restart ------------------------------------------------------------------------------ */

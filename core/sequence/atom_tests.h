@@ -42,7 +42,7 @@ const char *cg_fault_cause_name(cg_fault_cause cause);
 enum {
     CG_TEST_VOLUME = 0,  /* v1 . (v2 x v3) in Å^3; v: from atom[0] to atom[1], [2], [3] */
     CG_TEST_TORSION = 1, /* cosine of the torsion atom[0]-[1]-[2]-[3] */
-    CG_TEST_FLAT = 2,    /* its square: cis or trans */
+    CG_TEST_FLAT = 2,    /* square of that cosine: either cis or trans passes */
 };
 
 /**
@@ -63,12 +63,13 @@ typedef struct cg_geometry_test {
 typedef struct cg_geometry {
     int32_t n_atoms;
     int32_t n_tests;
-    int32_t n_unchecked; /* stereo configurations of the SMILES that no test covers */
+    int32_t n_untested; /* stereo configurations of the SMILES that no test covers */
     /* bounds of the squared distance of atoms i and j < i at [i (i - 1) / 2 + j], Å^2 */
     const float *low2, *high2;
     const int32_t *test_start; /* [n_atoms + 1] offsets of the tests that atom i completes */
     const cg_geometry_test *tests;
-    /* cause of a distance out of its bounds, indexed as low2; CLASH above them is STRETCHED */
+    /* cause of a distance out of its bounds, indexed as low2; a CLASH pair farther apart than its
+     * upper bound is reported as STRETCHED */
     const int8_t *pair_cause;
 } cg_geometry;
 
@@ -89,7 +90,8 @@ void cg_geometry_bind(cg_geometry *g, const void *memory);
 CG_HOST_DEVICE int cg_geometry_read_xyz(const int32_t *tokens, int32_t n,
                                         const cg_token_number *token_numbers, float ret_xyz[3]);
 
-/* A fault packs its cause and the last atom of the failed test before the tested atom. */
+/* A fault packs its cause and the highest-numbered other atom of the failed test. The least fault
+ * is reported: causes in order of precedence, then the lowest atom. */
 #define CG_FAULT(cause, atom) ((int32_t)(cause) << 16 | (atom))
 #define CG_FAULT_NONE         CG_FAULT(CG_CAUSES, 0)
 #define CG_FAULT_CAUSE(fault) ((fault) == CG_FAULT_NONE ? CG_CAUSE_NONE : (fault) >> 16)

@@ -11,7 +11,8 @@
 #include "chem/planes.h"
 #include "chem/stereo.h"
 
-static const double max_clash_share = 0.75;   /* upper limit of a lower bound, of RDKit's */
+/* A clash test requires at most this fraction of RDKit's lower bound. */
+static const double max_clash_share = 0.75;
 static const double bond_half_width = 0.2;    /* Å; RDKit's bounds are +-0.21 Å in some rings */
 static const float min_volume = 0.5F;         /* Å^3, of a stereocentre */
 static const float min_cosine = 0.9F;         /* of a torsion, cis or trans */
@@ -137,6 +138,7 @@ static const struct margin {
     { 0.35, 0.45, CG_CAUSE_CLASH }, { 0.5, 0.75, CG_CAUSE_CLASH }, { 0.5, 0.5, CG_CAUSE_CLASH },
 };
 
+/* Fills the arrays of a cg_geometry by pair of atoms: squares of the widened bounds, and causes. */
 static void set_pairs(const cg_bounds *bounds, float *low2, float *high2, int8_t *cause)
 {
     const int last = sizeof margins / sizeof margins[0] - 1;
@@ -178,7 +180,7 @@ static cg_status assemble(const cg_molecule *mol, const cg_bounds *bounds, const
     cg_geometry counts = {
         .n_atoms = (int32_t)cg_molecule_n_atoms(mol),
         .n_tests = (int32_t)list->n,
-        .n_unchecked = (int32_t)stereo->n_untested,
+        .n_untested = (int32_t)stereo->n_untested,
     };
     size_t size = cg_geometry_size(counts.n_atoms, counts.n_tests);
     cg_geometry *g = calloc(1, sizeof *g + size);

@@ -316,7 +316,7 @@ START_TEST(wrong_indexes_are_refused)
     } bad[] = {
         { "{}", "weight_map: found nothing, wanted an object" },
         { "{\"weight_map\": {}}", "weight_map: found an object" },
-        { "{\"weight_map\": {\"a\": 3}}", "weight_map.a: found \"?\"" },
+        { "{\"weight_map\": {\"a\": 3}}", "weight_map.a: found 3, wanted" },
         { "{\"weight_map\": {\"a\": \"../x.safetensors\"}}", "found \"../x.safetensors\", wanted" },
         { "{\"weight_map\": {\"a\": \".safetensors\"}}", "wanted the name of a .safetensors file" },
         { "{\"weight_map\": {\"a\": \"/dev/zero\"}}", "weight_map.a" },
