@@ -122,7 +122,7 @@ static cg_status alloc_device(struct cuda_executor *c, size_t n, size_t size, vo
                               cg_error *err)
 {
     void *p = NULL;
-    size_t bytes;
+    size_t bytes = 0;
 
     CG_TRY(count_bytes(n, size, &bytes, err));
     if (cg_grow((void **)&c->device_allocations, &c->cap_device, c->n_device + 1, sizeof p))
@@ -142,7 +142,7 @@ static cg_status alloc_pinned(struct cuda_executor *c, size_t n, size_t size, vo
                               cg_error *err)
 {
     void *p = NULL;
-    size_t bytes;
+    size_t bytes = 0;
 
     CG_TRY(count_bytes(n, size, &bytes, err));
     if (cg_grow((void **)&c->host_allocations, &c->cap_host, c->n_host + 1, sizeof p))

@@ -84,7 +84,7 @@ static const struct {
 } bad_headers[] = {
     { "", "x:1:0" },
     { "[]", "wanted a JSON object" },
-    { "{\"a\":3}", "a: not an object" },
+    { "{\"a\":3}", "header entry of tensor 'a': found 3, wanted an object" },
     { "{\"a\":{}}", "a.dtype: found nothing, wanted a string" },
     { "{\"a\":{\"dtype\":3}}", "a.dtype: found 3" },
     { "{\"a\":" T("Q4_0", "[2]", "0", "8") "}", "a.dtype: found \"Q4_0\", wanted BF16" },
