@@ -27,10 +27,11 @@ enum {
 
 /* ---- identified molecules ----------------------------------------------------------------- */
 
-/* A molecule with its own SMILES. The first molecule of a graph is the hub that others map to. */
+/* A molecule with its own SMILES. The first molecule with a flat SMILES is the hub: the others with
+ * this flat SMILES are mapped to it. */
 struct identified {
     cg_molecule *mol;
-    char *graph;
+    char *flat_smiles;
     size_t n_heavy;
     size_t hub;         /* index in the table; its own for a hub */
     uint16_t *to_hub;   /* [n_heavy] atom of the hub for atom i; NULL for a hub */
@@ -40,7 +41,7 @@ struct identified {
 struct cg_identity_table {
     struct identified *molecules; /* [n] */
     size_t n, cap;
-    cg_index by_smiles, by_graph; /* by_graph: hubs only */
+    cg_index by_smiles, by_flat_smiles; /* by_flat_smiles: hubs only */
 };
 
 static void table_destroy(struct cg_identity_table *t)
@@ -49,13 +50,13 @@ static void table_destroy(struct cg_identity_table *t)
         return;
     for (size_t i = 0; i < t->n; i++) {
         cg_molecule_destroy(t->molecules[i].mol);
-        free(t->molecules[i].graph);
+        free(t->molecules[i].flat_smiles);
         free(t->molecules[i].to_hub);
         free(t->molecules[i].from_hub);
     }
     free(t->molecules);
     cg_index_finish(&t->by_smiles);
-    cg_index_finish(&t->by_graph);
+    cg_index_finish(&t->by_flat_smiles);
     free(t);
 }
 
@@ -67,7 +68,7 @@ static cg_status map_to_hub(struct identified *k, const struct identified *hub, 
         return cg_fail(err, CG_ERR_NOMEM, "molecule of %zu atoms: out of memory", k->n_heavy);
     if (hub->n_heavy != k->n_heavy)
         return cg_fail(err, CG_ERR_UNSUPPORTED,
-                       "'%.60s' and '%.60s' have the same graph but %zu and "
+                       "'%.60s' and '%.60s' have the same flat SMILES but %zu and "
                        "%zu heavy atoms",
                        cg_molecule_smiles(k->mol, NULL), cg_molecule_smiles(hub->mol, NULL),
                        k->n_heavy, hub->n_heavy);
@@ -77,38 +78,40 @@ static cg_status map_to_hub(struct identified *k, const struct identified *hub, 
     return CG_OK;
 }
 
-/* Finds an identity in the table or adds it; then ownership of mol and graph moves from `id`. */
+/* Finds an identity in the table or adds it; then mol and flat_smiles move out of `id`. */
 static cg_status table_add(struct cg_identity_table *t, cg_identity *id, size_t *ret_index,
                            cg_error *err)
 {
     const char *smiles = cg_molecule_smiles(id->mol, NULL);
-    uint64_t hash = cg_index_hash(smiles), graph_hash = cg_index_hash(id->graph);
-    struct identified k = { .mol = id->mol, .graph = id->graph, .n_heavy = id->n_heavy };
+    uint64_t hash = cg_index_hash(smiles), flat_hash = cg_index_hash(id->flat_smiles);
+    struct identified k = { .mol = id->mol,
+                            .flat_smiles = id->flat_smiles,
+                            .n_heavy = id->n_heavy };
     cg_status st;
 
     for (size_t probe = 0, i; (i = cg_index_next(&t->by_smiles, hash, &probe)) != CG_INDEX_NONE;)
         if (!strcmp(cg_molecule_smiles(t->molecules[i].mol, NULL), smiles) &&
-            !strcmp(t->molecules[i].graph, id->graph)) {
+            !strcmp(t->molecules[i].flat_smiles, id->flat_smiles)) {
             *ret_index = i;
             return CG_OK;
         }
     k.hub = t->n;
     for (size_t probe = 0, i;
-         (i = cg_index_next(&t->by_graph, graph_hash, &probe)) != CG_INDEX_NONE;)
-        if (!strcmp(t->molecules[i].graph, id->graph)) {
+         (i = cg_index_next(&t->by_flat_smiles, flat_hash, &probe)) != CG_INDEX_NONE;)
+        if (!strcmp(t->molecules[i].flat_smiles, id->flat_smiles)) {
             k.hub = i;
             break;
         }
     if (k.hub != t->n)
         CG_TRY_GOTO(st, map_to_hub(&k, &t->molecules[k.hub], err), out);
     if (cg_grow((void **)&t->molecules, &t->cap, t->n + 1, sizeof *t->molecules) ||
-        (k.hub == t->n && cg_index_add(&t->by_graph, graph_hash, t->n)) ||
+        (k.hub == t->n && cg_index_add(&t->by_flat_smiles, flat_hash, t->n)) ||
         cg_index_add(&t->by_smiles, hash, t->n)) {
         st = cg_fail(err, CG_ERR_NOMEM, "out of memory for %zu molecules", t->n);
         goto out;
     }
     id->mol = NULL;
-    id->graph = NULL;
+    id->flat_smiles = NULL;
     *ret_index = t->n;
     t->molecules[t->n++] = k;
     return CG_OK;
@@ -149,9 +152,9 @@ struct lookup {
 
 /* Grouping data of a molecule of the file. */
 struct group {
-    size_t molecule; /* index in the identity table */
-    size_t cap;      /* of xyz, in conformers */
-    int by_graph;    /* takes every molecule of its graph, not only that of its SMILES */
+    size_t molecule;    /* index in the identity table */
+    size_t cap;         /* of xyz, in conformers */
+    int by_flat_smiles; /* takes every molecule of its flat SMILES, not only that of its SMILES */
 };
 
 struct reader {
@@ -355,7 +358,7 @@ static cg_status store_lookup(struct reader *r, struct lookup *q, cg_error *err)
 /* ---- storing conformers ------------------------------------------------------------------- */
 
 static cg_status add_molecule(struct reader *r, const struct chunk_record *s, size_t molecule,
-                              int by_graph, uint64_t hash, cg_error *err)
+                              int by_flat_smiles, uint64_t hash, cg_error *err)
 {
     cg_conformer_file *f = r->file;
     const struct identified *k = &f->identities->molecules[molecule];
@@ -370,20 +373,21 @@ static cg_status add_molecule(struct reader *r, const struct chunk_record *s, si
         free(name);
         return cg_fail_nomem(err, r->file->path);
     }
-    r->groups[f->n_molecules] = (struct group) { .molecule = molecule, .by_graph = by_graph };
+    r->groups[f->n_molecules] =
+        (struct group) { .molecule = molecule, .by_flat_smiles = by_flat_smiles };
     f->molecules[f->n_molecules++] = (cg_conformers) {
         .name = name,
         .mol = k->mol,
         .smiles = cg_molecule_smiles(k->mol, NULL),
-        .graph = f->identities->molecules[k->hub].graph,
+        .flat_smiles = f->identities->molecules[k->hub].flat_smiles,
         .n_atoms = k->n_heavy,
         .first_record = f->n_records,
     };
     return CG_OK;
 }
 
-/* Molecule of the file that a record belongs to: by name and graph; without a name, by the SMILES
- * it carries, or else by graph. */
+/* Molecule of the file that a record belongs to: by name and flat SMILES; without a name, by
+ * the SMILES it carries, or else by flat SMILES. */
 static cg_status find_molecule(struct reader *r, const struct chunk_record *s, size_t *ret,
                                cg_error *err)
 {
@@ -391,24 +395,25 @@ static cg_status find_molecule(struct reader *r, const struct chunk_record *s, s
     const cg_sdf_record *rec = &s->sdf;
     size_t molecule = r->kinds[s->kind].molecule;
     size_t hub = f->identities->molecules[molecule].hub;
-    int by_graph = rec->name_len || !rec->smiles;
-    uint64_t hash = XXH3_64bits_withSeed(rec->name, rec->name_len, by_graph ? hub : ~molecule);
+    int by_flat_smiles = rec->name_len || !rec->smiles;
+    uint64_t hash =
+        XXH3_64bits_withSeed(rec->name, rec->name_len, by_flat_smiles ? hub : ~molecule);
 
     for (size_t probe = 0, i;
          (i = cg_index_next(&r->group_index, hash, &probe)) != CG_INDEX_NONE;) {
         const struct group *g = &r->groups[i];
         const char *name = f->molecules[i].name;
 
-        if (g->by_graph == by_graph && strlen(name) == rec->name_len &&
+        if (g->by_flat_smiles == by_flat_smiles && strlen(name) == rec->name_len &&
             !memcmp(name, rec->name, rec->name_len) &&
-            (by_graph ? f->identities->molecules[g->molecule].hub == hub
-                      : g->molecule == molecule)) {
+            (by_flat_smiles ? f->identities->molecules[g->molecule].hub == hub
+                            : g->molecule == molecule)) {
             *ret = i;
             return CG_OK;
         }
     }
     *ret = f->n_molecules;
-    return add_molecule(r, s, molecule, by_graph, hash, err);
+    return add_molecule(r, s, molecule, by_flat_smiles, hash, err);
 }
 
 /* Appends the conformer of a record to its molecule. */

@@ -2,16 +2,15 @@
 /**
  * @file conformers.h  Reads conformer sets from SDF: plain, .gz, .zst, confgen's own files.
  *
- * Records are grouped into molecules by name and graph, independent of their order in the file;
- * records without a name by their SMILES, or else by graph. The graph is the molecule without
- * stereo and isotopes, since a conformer with an inverted stereocentre is still a conformer of its
- * molecule.
+ * Records are grouped into molecules by name and flat SMILES (identity.h), independent of their
+ * order in the file; records without a name by their SMILES, or else by flat SMILES. Stereo is
+ * ignored because a conformer with an inverted stereocentre is still a conformer of its molecule.
  *
- * A record's molecule is that of its data item `SMILES` if it has the graph of the block; otherwise
- * that of the block, with stereo perceived from the coordinates. Coordinates are kept for heavy
- * atoms in the order of the canonical SMILES (cg_molecule), whatever the order in the file. Atoms
- * that are equivalent in the graph may be exchanged, in the same way in all records with the same
- * atom order.
+ * A record's molecule is that of its data item `SMILES` if that has the block's flat SMILES;
+ * otherwise that of the block, with stereo perceived from the coordinates. Coordinates are kept for
+ * heavy atoms in the order of the canonical SMILES (cg_molecule), whatever the order in the file.
+ * Atoms that are equivalent without stereo may be exchanged, in the same way in all records with
+ * the same atom order.
  */
 #ifndef CG_EVAL_CONFORMERS_H
 #define CG_EVAL_CONFORMERS_H
@@ -20,14 +19,14 @@
 
 /** The conformers of a molecule. */
 typedef struct cg_conformers {
-    char *name;             /* title line of its records; "" without */
-    const cg_molecule *mol; /* of its first record; owned by the file */
-    const char *smiles;     /* canonical: cg_molecule_smiles(mol) */
-    const char *graph;      /* canonical SMILES without stereo and isotopes; owned by the file */
-    size_t n_atoms;         /* heavy atoms of `mol` */
-    size_t n;               /* conformers, >= 1 */
-    size_t first_record;    /* number of its first record, from 1 */
-    float (*xyz)[3];        /* [n][n_atoms][3] Å, relative to the centroid of the record's atoms */
+    char *name;              /* title line of its records; "" without */
+    const cg_molecule *mol;  /* of its first record; owned by the file */
+    const char *smiles;      /* canonical: cg_molecule_smiles(mol) */
+    const char *flat_smiles; /* canonical SMILES without stereo and isotopes; owned by the file */
+    size_t n_atoms;          /* heavy atoms of `mol` */
+    size_t n;                /* conformers, >= 1 */
+    size_t first_record;     /* number of its first record, from 1 */
+    float (*xyz)[3]; /* [n][n_atoms][3] Å, relative to the centroid of the record's atoms */
 } cg_conformers;
 
 /** Broken records, those that could not be read, of one name. */
@@ -45,7 +44,7 @@ typedef struct cg_conformer_file {
     size_t n_broken_names;
     cg_broken *broken;         /* [n_broken_names] in the order of the file */
     char *first_broken_reason; /* file, record and error of the first broken record; NULL without */
-    struct cg_identity_table *identities; /* owns the molecules and graphs */
+    struct cg_identity_table *identities; /* owns the molecules and flat SMILES */
 } cg_conformer_file;
 
 /**

@@ -22,10 +22,10 @@ enum { FEW_MAPS = 16 };
 
 struct assignment {
     const cg_conformer_file *ref, *gen;
-    cg_index names, smiles, graphs; /* of the references */
-    size_t *owner;                  /* [gen molecules] their reference, or CG_INDEX_NONE */
-    size_t *first, *next;           /* [ref], [gen] list of generated molecules of a reference */
-    unsigned char *own_output;      /* [ref] 1: has records under its own name */
+    cg_index names, smiles, flat_smiles; /* of the references */
+    size_t *owner;                       /* [gen molecules] their reference, or CG_INDEX_NONE */
+    size_t *first, *next;      /* [ref], [gen] list of generated molecules of a reference */
+    unsigned char *own_output; /* [ref] 1: has records under its own name */
     cg_eval_notes notes;
 };
 
@@ -50,7 +50,7 @@ static cg_status index_references(struct assignment *p, cg_error *err)
                 return cg_fail_nomem(err, f->path);
         }
         if (cg_index_add(&p->smiles, cg_index_hash(m->smiles), i) ||
-            cg_index_add(&p->graphs, cg_index_hash(m->graph), i))
+            cg_index_add(&p->flat_smiles, cg_index_hash(m->flat_smiles), i))
             return cg_fail_nomem(err, f->path);
     }
     return CG_OK;
@@ -68,7 +68,8 @@ static size_t find_name(const struct assignment *p, const char *name)
     return CG_INDEX_NONE;
 }
 
-/* The first reference with that SMILES, else with that graph, that has no output under its name. */
+/* The first reference with that SMILES, else with that flat SMILES, that has no output under its
+ * name. */
 static size_t find_molecule(const struct assignment *p, const cg_conformers *m)
 {
     uint64_t hash = cg_index_hash(m->smiles);
@@ -76,9 +77,9 @@ static size_t find_molecule(const struct assignment *p, const cg_conformers *m)
     for (size_t probe = 0, i; (i = cg_index_next(&p->smiles, hash, &probe)) != CG_INDEX_NONE;)
         if (!p->own_output[i] && !strcmp(p->ref->molecules[i].smiles, m->smiles))
             return i;
-    hash = cg_index_hash(m->graph);
-    for (size_t probe = 0, i; (i = cg_index_next(&p->graphs, hash, &probe)) != CG_INDEX_NONE;)
-        if (!p->own_output[i] && !strcmp(p->ref->molecules[i].graph, m->graph))
+    hash = cg_index_hash(m->flat_smiles);
+    for (size_t probe = 0, i; (i = cg_index_next(&p->flat_smiles, hash, &probe)) != CG_INDEX_NONE;)
+        if (!p->own_output[i] && !strcmp(p->ref->molecules[i].flat_smiles, m->flat_smiles))
             return i;
     return CG_INDEX_NONE;
 }
@@ -103,14 +104,15 @@ static void assign_by_name(struct assignment *p, cg_eval_molecule *molecules)
             continue;
         p->notes.by_name++;
         p->own_output[r] = 1;
-        if (!strcmp(m->graph, p->ref->molecules[r].graph))
+        if (!strcmp(m->flat_smiles, p->ref->molecules[r].flat_smiles))
             p->owner[g] = r;
         else
             molecules[r].n_wrong += m->n;
     }
 }
 
-/* Assigns by SMILES or graph if a molecule has no name, or names are of no use. */
+/* Assigns by SMILES or flat SMILES the molecules that have no name, or all others if no name
+ * matches a reference. */
 static void assign_by_smiles(struct assignment *p)
 {
     int gen_names = 0, names_match = p->notes.by_name > 0;
@@ -159,7 +161,7 @@ static void assignment_finish(struct assignment *p)
 {
     cg_index_finish(&p->names);
     cg_index_finish(&p->smiles);
-    cg_index_finish(&p->graphs);
+    cg_index_finish(&p->flat_smiles);
     free(p->owner);
     free(p->first);
     free(p->next);

@@ -2,11 +2,11 @@
 /**
  * @file evaluate.h  Generated conformers against references.
  *
- * A generated molecule belongs to the reference of its name if it has that reference's graph;
- * otherwise its conformers count as wrong. If it has no name, or no name of the generated file is a
- * reference's, it belongs to the first reference with its canonical SMILES that has no output under
- * its own name, or else to the first such reference with its graph. Molecules without a reference
- * are extra.
+ * A generated molecule belongs to the reference of its name if it has that reference's flat
+ * SMILES (identity.h); otherwise its conformers count as wrong. If it has no name, or no name of
+ * the generated file is a reference's, it belongs to the first reference with its canonical SMILES
+ * that has no output under its own name, or else to the first such reference with its flat SMILES.
+ * Molecules without a reference are extra.
  */
 #ifndef CG_EVAL_EVALUATE_H
 #define CG_EVAL_EVALUATE_H
@@ -17,7 +17,7 @@
 /** Further findings of an evaluation: how generated molecules were assigned to references, ... */
 typedef struct cg_eval_notes {
     size_t by_name;   /* generated molecules assigned by name, wrong ones included */
-    size_t by_smiles; /* generated molecules assigned by SMILES or graph */
+    size_t by_smiles; /* generated molecules assigned by SMILES or flat SMILES */
     size_t extra;     /* generated molecules without a reference */
     int names_failed; /* both files have names, but none in common */
     size_t unchecked; /* molecules with output that have no distance bounds to check against */
@@ -33,7 +33,7 @@ typedef struct cg_eval_notes {
  * @param ret_result  cg_eval_result_finish(); run_json is NULL; unchanged on failure
  * @param ret_notes   may be NULL
  * @return CG_OK; CG_ERR_INPUT if there is no reference molecule, or if references of one name have
- *         different graphs (the message names both records); CG_ERR_UNSUPPORTED; CG_ERR_NOMEM
+ *         different flat SMILES (the message names both records); CG_ERR_UNSUPPORTED; CG_ERR_NOMEM
  */
 cg_status cg_evaluate(const cg_conformer_file *ref, const cg_conformer_file *gen,
                       const cg_eval_settings *settings, int n_threads, cg_eval_result *ret_result,

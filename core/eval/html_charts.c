@@ -118,12 +118,14 @@ void cg_html_put_curve(const cg_eval_result *result, cg_buf *out)
 
 /* ---- histograms of the best RMSD ------------------------------------------------------- */
 
-/* All of ref_min or gen_min, sorted. */
+/* An array of n doubles. */
 struct values {
     double *v;
     size_t n;
 };
 
+/* Collects the finite values of gen_min (with `precision`) or ref_min of all molecules, sorted;
+ * free(ret->v). */
 static cg_status collect(const cg_eval_result *result, int precision, struct values *ret,
                          cg_error *err)
 {
@@ -153,6 +155,7 @@ static cg_status collect(const cg_eval_result *result, int precision, struct val
     return CG_OK;
 }
 
+/* Quantile of sorted values; NaN if there are none. */
 static double quantile(const struct values *s, double q)
 {
     return s->n ? cg_quantile(s->v, s->n, q) : NAN;
@@ -353,6 +356,7 @@ void cg_html_put_scatters(const cg_eval_result *result, cg_buf *out)
 
 /* ---- against size ---------------------------------------------------------------------- */
 
+/* A molecule: its heavy atoms or rotatable bonds, and its figures. */
 struct size_point {
     double size, mat_r, mat_p;
 };
@@ -408,7 +412,8 @@ static void put_line_names(cg_chart *c, double x, double r, double p)
     cg_chart_text(c, x, p, 4, r_above ? 23 : -12, "middle", "p label", "MAT-P");
 }
 
-/* The RMSD axis; a few outliers may lie beyond it. */
+/* RMSD axis from 0 to 1.2 times the larger 95th percentile, never beyond the largest value. Sorts
+ * mats[0] (recall) and mats[1] (precision) in place. */
 static cg_chart_axis rmsd_axis(const cg_eval_result *result, struct values mats[2])
 {
     double high = 0;

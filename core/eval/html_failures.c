@@ -43,8 +43,11 @@ static void open_bars(cg_buf *out, const char *first, double scale, const char *
                   first, 100 * scale, last);
 }
 
-/* The cells after a row heading: bar, counts, and the share that failed (or passed). */
-static void put_bar(cg_buf *out, const struct failure *f, double scale, int passed)
+/* Meaning of the last column of a table of bars. */
+enum last_column { FAILED_SHARE, PASSED_SHARE };
+
+/* The cells after a row heading: bar, counts and the share of the last column. */
+static void put_bar(cg_buf *out, const struct failure *f, double scale, enum last_column last)
 {
     double share = f->of ? (double)f->n / (double)f->of : NAN;
 
@@ -55,7 +58,7 @@ static void put_bar(cg_buf *out, const struct failure *f, double scale, int pass
     cg_buf_puts(out, "</td><td class=\"n wider\">");
     cg_html_put_count(out, f->of);
     cg_buf_puts(out, "</td><td class=\"n\">");
-    cg_html_put_percent(out, passed ? 1 - share : share);
+    cg_html_put_percent(out, last == PASSED_SHARE ? 1 - share : share);
     cg_buf_puts(out, "</td></tr>\n");
 }
 
@@ -65,7 +68,7 @@ static void put_rows(cg_buf *out, const struct failure *f, size_t n, double scal
         cg_buf_puts(out, "<tr><th>");
         cg_html_put_text(out, f[i].label);
         cg_buf_puts(out, "</th>");
-        put_bar(out, &f[i], scale, 0);
+        put_bar(out, &f[i], scale, FAILED_SHARE);
     }
 }
 
@@ -117,12 +120,10 @@ static void put_checks(const cg_eval_result *result, cg_buf *out)
 
     for (int k = 0; k < CG_CHECK_COUNT; k++)
         f[k] = (struct failure) { cg_check_name(k), s->check_failed[k], s->check_done[k] };
-    f[CG_CHECK_COUNT] =
-        (struct failure) { "any test", s->checked > s->passed_all ? s->checked - s->passed_all : 0,
-                           s->checked };
+    f[CG_CHECK_COUNT] = (struct failure) { "any check", s->checked - s->passed_all, s->checked };
     scale = scale_of(f, CG_CHECK_COUNT + 1);
     cg_html_open_card(out, "Checks of single conformers",
-                      "By test. A test counts only molecules that it applies to.");
+                      "Counts conformers. Each check counts only those that it applies to.");
     if (!s->checked) {
         cg_buf_puts(out, result->settings.checks ? "<p class=\"note\">No conformer was checked."
                                                    "</p>\n"
@@ -131,12 +132,12 @@ static void put_checks(const cg_eval_result *result, cg_buf *out)
         cg_html_close_card(out);
         return;
     }
-    open_bars(out, "test", scale, "passed");
+    open_bars(out, "check", scale, "passed");
     for (int k = 0; k <= CG_CHECK_COUNT; k++) {
         cg_buf_puts(out, k == CG_CHECK_COUNT ? "<tr class=\"all\"><th>" : "<tr><th>");
         cg_html_put_check_name(out, f[k].label);
         cg_buf_puts(out, "</th>");
-        put_bar(out, &f[k], scale, 1);
+        put_bar(out, &f[k], scale, PASSED_SHARE);
     }
     cg_buf_puts(out, "</tbody></table>\n");
     cg_html_close_card(out);

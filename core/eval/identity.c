@@ -27,48 +27,57 @@ static cg_status read_graph(const cg_molecule *mol, cg_heavy_graph *ret_graph, c
     return st;
 }
 
-/* Canonical SMILES without stereo and isotopes of an RDKit pickle. */
-static cg_status find_graph(const char *pkl, size_t size, char **ret_graph, cg_error *err)
+/* Flat SMILES of an RDKit pickle; free(). */
+static cg_status find_flat_smiles(const char *pkl, size_t size, char **ret_flat_smiles,
+                                  cg_error *err)
 {
-    char *flat = get_smiles(pkl, size, "{\"doIsomericSmiles\":false}");
+    char *text = get_smiles(pkl, size, "{\"doIsomericSmiles\":false}");
     cg_molecule *mol = NULL;
-    char *graph;
+    char *flat_smiles;
     cg_status st;
 
-    if (!flat)
+    if (!text)
         return cg_fail(err, CG_ERR_INPUT, "RDKit cannot write its SMILES");
-    st = cg_molecule_parse_limited(flat, strlen(flat), &limits, &mol, err);
-    free_ptr(flat);
+    st = cg_molecule_parse_limited(text, strlen(text), &limits, &mol, err);
+    free_ptr(text);
     if (st != CG_OK)
         return st;
-    graph = strdup(cg_molecule_smiles(mol, NULL));
-    if (graph)
-        *ret_graph = graph;
+    flat_smiles = strdup(cg_molecule_smiles(mol, NULL));
+    if (flat_smiles)
+        *ret_flat_smiles = flat_smiles;
     else
-        st = cg_fail_nomem(err, "graph of a molecule");
+        st = cg_fail_nomem(err, "flat SMILES");
     cg_molecule_destroy(mol);
     return st;
 }
 
-/* Molecule of an accompanying SMILES; NULL if that is invalid or has another graph. */
-static cg_molecule *molecule_of_smiles(const char *smiles, size_t len, const char *graph)
+/* Parses an accompanying SMILES. *ret_mol is owned by the caller; NULL if the SMILES is invalid,
+ * exceeds the default limits of cg_molecule_parse() or has another flat SMILES than the block.
+ * Fails only if memory runs out. */
+static cg_status parse_accompanying(const char *smiles, size_t len, const char *flat_smiles,
+                                    cg_molecule **ret_mol, cg_error *err)
 {
     cg_molecule *mol = NULL;
-    char *pkl, *found = NULL;
+    char *pkl = NULL, *found = NULL;
     size_t size = 0;
+    cg_status st;
 
-    if (cg_molecule_parse(smiles, len, &mol, NULL) != CG_OK)
-        return NULL;
-    if (!strcmp(cg_molecule_smiles(mol, NULL), graph))
-        return mol;
-    pkl = get_mol(cg_molecule_smiles(mol, NULL), &size, "{}");
-    if (!pkl || find_graph(pkl, size, &found, NULL) != CG_OK || strcmp(found, graph) != 0) {
-        cg_molecule_destroy(mol);
-        mol = NULL;
+    CG_TRY_GOTO(st, cg_molecule_parse(smiles, len, &mol, NULL), out);
+    if (strcmp(cg_molecule_smiles(mol, NULL), flat_smiles) != 0) {
+        pkl = get_mol(cg_molecule_smiles(mol, NULL), &size, "{}");
+        if (!pkl)
+            goto out;
+        CG_TRY_GOTO(st, find_flat_smiles(pkl, size, &found, NULL), out);
+        if (strcmp(found, flat_smiles) != 0)
+            goto out;
     }
+    *ret_mol = mol;
+    mol = NULL;
+out:
     free_ptr(pkl);
     free(found);
-    return mol;
+    cg_molecule_destroy(mol);
+    return st == CG_ERR_NOMEM ? cg_fail_nomem(err, "accompanying SMILES") : CG_OK;
 }
 
 cg_status cg_identity_find(const char *block, size_t n_atoms, const char *smiles, size_t smiles_len,
@@ -84,9 +93,9 @@ cg_status cg_identity_find(const char *block, size_t n_atoms, const char *smiles
     pkl = get_mol(block, &size, "{\"removeHs\":false}");
     if (!pkl)
         return cg_fail(err, CG_ERR_INPUT, "RDKit cannot read its atoms and bonds as a molecule");
-    CG_TRY_GOTO(st, find_graph(pkl, size, &id.graph, err), out);
+    CG_TRY_GOTO(st, find_flat_smiles(pkl, size, &id.flat_smiles, err), out);
     if (smiles)
-        id.mol = molecule_of_smiles(smiles, smiles_len, id.graph);
+        CG_TRY_GOTO(st, parse_accompanying(smiles, smiles_len, id.flat_smiles, &id.mol, err), out);
     if (!id.mol) {
         own = get_smiles(pkl, size, "{}");
         if (!own) {
@@ -125,7 +134,7 @@ void cg_identity_finish(cg_identity *identity)
     if (!identity)
         return;
     cg_molecule_destroy(identity->mol);
-    free(identity->graph);
+    free(identity->flat_smiles);
     free(identity->order);
     memset(identity, 0, sizeof *identity);
 }
@@ -146,6 +155,9 @@ cg_status cg_identity_match(const cg_molecule *from, const cg_molecule *to, uint
     else
         st = cg_fail(err, CG_ERR_UNSUPPORTED, "RDKit reports other atoms than the SMILES has");
 out:
+    if (st != CG_OK)
+        cg_fail_prefix(err, st, "'%.60s' and '%.60s'", cg_molecule_smiles(from, NULL),
+                       cg_molecule_smiles(to, NULL));
     cg_heavy_graph_finish(&a);
     cg_heavy_graph_finish(&b);
     return st;

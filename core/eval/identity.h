@@ -2,10 +2,10 @@
 /**
  * @file identity.h  Identifies the molecule of a molblock and maps its heavy atoms to the block's.
  *
- * Two molecules have the same graph if their canonical SMILES without stereo and isotopes agree.
- * Their heavy atoms are matched by cg_isomorphism_find(), ignoring stereo. Since RMSDs are taken
- * over all automorphisms, any match is as good; the first one is used, which maps atom i to atom i
- * if the orders already agree.
+ * The flat SMILES of a molecule is its canonical SMILES without stereo and isotopes. The heavy
+ * atoms of two molecules with equal flat SMILES are matched by cg_isomorphism_find(), ignoring
+ * stereo. Since RMSDs are taken over all automorphisms, any match is as good; the first one is
+ * used, which maps atom i to atom i if the orders already agree.
  */
 #ifndef CG_EVAL_IDENTITY_H
 #define CG_EVAL_IDENTITY_H
@@ -14,9 +14,9 @@
 
 /** The molecule of a molblock. Zero first; cg_identity_finish() releases. */
 typedef struct cg_identity {
-    cg_molecule *mol; /* of the accompanying SMILES if that has the block's graph; otherwise of the
-                         block, with stereo perceived from its coordinates */
-    char *graph;      /* canonical SMILES without stereo and isotopes */
+    cg_molecule *mol; /* of the accompanying SMILES if its flat SMILES is the block's; otherwise of
+                         the block, with stereo perceived from its coordinates */
+    char *flat_smiles;
     size_t n_heavy;
     uint16_t *order; /* [n_heavy] atom of the block for heavy atom i of mol */
 } cg_identity;
@@ -36,7 +36,7 @@ cg_status cg_identity_find(const char *block, size_t n_atoms, const char *smiles
 void cg_identity_finish(cg_identity *identity); /* accepts NULL and a zeroed struct */
 
 /**
- * Matches the heavy atoms of two molecules with the same graph.
+ * Matches the heavy atoms of two molecules with equal flat SMILES.
  *
  * @param ret_order  [heavy atoms] heavy atom of `to` for heavy atom i of `from`
  * @return CG_OK; CG_ERR_UNSUPPORTED if there is no match; CG_ERR_LIMIT as cg_isomorphism_find();

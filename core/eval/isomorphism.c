@@ -65,7 +65,8 @@ static const char *next_line(const char *at)
     return *at ? at + 1 : at;
 }
 
-static unsigned columns(const char *line, size_t from, size_t n)
+/* Reads the digits of the n columns from `from`; skips all other characters. */
+static unsigned number_at(const char *line, size_t from, size_t n)
 {
     unsigned v = 0;
 
@@ -94,21 +95,31 @@ static cg_status read_charges(struct block *b, const char *line, cg_error *err)
     return CG_OK;
 }
 
+/* Columns of a V2000 molblock, from 0. The counts line has the numbers of atoms and bonds, a bond
+ * line its two atoms and its type, all of three digits. */
+enum { FIRST_NUMBER = 0, SECOND_NUMBER = 3, THIRD_NUMBER = 6, NUMBER_WIDTH = 3 };
+enum { ELEMENT_SYMBOL = 31, ATOM_LINE_MIN = 34, BOND_LINE_MIN = 9 };
+
+/* Reads a V2000 block from its counts line on. Charges come from the M  CHG lines; the charge
+ * column of the atom lines is ignored. make_graph() validates the bonds. On failure the arrays of b
+ * still belong to the caller: block_finish(). */
 static cg_status read_v2000(struct block *b, const char *line, cg_error *err)
 {
-    CG_TRY(block_alloc(b, columns(line, 0, 3), columns(line, 3, 3), err));
+    CG_TRY(block_alloc(b, number_at(line, FIRST_NUMBER, NUMBER_WIDTH),
+                       number_at(line, SECOND_NUMBER, NUMBER_WIDTH), err));
     for (size_t i = 0; i < b->n_atoms; i++) {
         line = next_line(line);
-        if (strcspn(line, "\n") < 34)
+        if (strcspn(line, "\n") < ATOM_LINE_MIN)
             return unexpected(line, err);
-        b->element[i] = element_of(line + 31, strcspn(line + 31, " \n"));
+        b->element[i] = element_of(line + ELEMENT_SYMBOL, strcspn(line + ELEMENT_SYMBOL, " \n"));
     }
     for (size_t i = 0; i < b->n_bonds; i++) {
         line = next_line(line);
-        if (strcspn(line, "\n") < 9)
+        if (strcspn(line, "\n") < BOND_LINE_MIN)
             return unexpected(line, err);
-        b->bonds[i] =
-            (struct bond) { columns(line, 0, 3), columns(line, 3, 3), columns(line, 6, 3) };
+        b->bonds[i] = (struct bond) { number_at(line, FIRST_NUMBER, NUMBER_WIDTH),
+                                      number_at(line, SECOND_NUMBER, NUMBER_WIDTH),
+                                      number_at(line, THIRD_NUMBER, NUMBER_WIDTH) };
     }
     while (*line && strncmp(line, "M  END", 6) != 0) {
         line = next_line(line);
@@ -133,6 +144,7 @@ static cg_status read_v3000_atom(struct block *b, size_t i, const char *line, cg
     return CG_OK;
 }
 
+/* Reads a V3000 block; the caller owns the arrays of b as with read_v2000(). */
 static cg_status read_v3000(struct block *b, const char *line, cg_error *err)
 {
     size_t n_atoms = 0, n_bonds = 0, atoms = 0, bonds = 0;
@@ -219,8 +231,7 @@ out:
 cg_status cg_heavy_graph_read(const char *pkl, size_t size, cg_heavy_graph *ret_graph,
                               cg_error *err)
 {
-    /* Without kekulization aromatic bonds keep their type; its single and double bonds are
-     * arbitrary. */
+    /* Kekulized single and double bonds would be arbitrary, so aromatic bonds keep their type. */
     char *text = get_molblock(pkl, size, "{\"includeStereo\":false,\"kekulize\":false}");
     struct block b = { 0 };
     cg_heavy_graph g = { 0 };
@@ -437,8 +448,7 @@ static cg_status run_search(struct match_search *s, cg_error *err)
             }
         }
         if (!depth)
-            return cg_fail(err, CG_ERR_UNSUPPORTED,
-                           "the atoms of the two molecules cannot be matched");
+            return cg_fail(err, CG_ERR_UNSUPPORTED, "their atoms and bonds cannot be matched");
         if (++backtracks > MAX_BACKTRACKS)
             return cg_fail(err, CG_ERR_LIMIT, "matching atoms: gave up after %d backtracks",
                            MAX_BACKTRACKS);

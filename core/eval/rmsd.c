@@ -200,7 +200,8 @@ struct comparison {
     const cg_rmsd_set *a, *b;
     const cg_rmsd_kernel *kernel;
     cg_rmsd_plan plan;
-    double *level, *row;
+    double *level;            /* [n_levels][CG_RMSD_PRODUCTS][LANES] partial inner products */
+    double *coords_a;         /* [n_atoms][3] of the current conformer of a */
     double *buf;              /* owns the two below */
     double *threshold, *best; /* [LANES] */
 };
@@ -209,7 +210,7 @@ static void comparison_finish(struct comparison *c)
 {
     cg_rmsd_plan_finish(&c->plan);
     free(c->level);
-    free(c->row);
+    free(c->coords_a);
     free(c->buf);
 }
 
@@ -226,30 +227,30 @@ static cg_status comparison_init(struct comparison *c, const cg_rmsd_set *a, con
                        a->n_atoms, b->n_atoms, symmetry->n_maps, symmetry->n_atoms);
     CG_TRY(cg_rmsd_plan_init(symmetry, symmetry->n_maps, &c->plan, err));
     c->level = alloc_doubles(c->plan.n_levels, CG_RMSD_PRODUCTS * LANES);
-    c->row = alloc_doubles(a->n_atoms, 3);
+    c->coords_a = alloc_doubles(a->n_atoms, 3);
     c->buf = alloc_doubles(2, LANES);
-    if (!c->level || !c->row || !c->buf)
+    if (!c->level || !c->coords_a || !c->buf)
         return cg_fail_nomem(err, "RMSD");
     c->threshold = c->buf;
     c->best = c->buf + LANES;
     return CG_OK;
 }
 
-/* Copies the coordinates of a's conformer at position i contiguously to c->row. */
-static void load_row(struct comparison *c, size_t i)
+/* Copies the coordinates of a's conformer at position i contiguously to c->coords_a. */
+static void load_conformer(struct comparison *c, size_t i)
 {
     size_t n = c->a->n_atoms * 3;
     const double *from = c->a->xyz + i / LANES * n * LANES + i % LANES;
 
     for (size_t k = 0; k < n; k++)
-        c->row[k] = from[k * LANES];
+        c->coords_a[k] = from[k * LANES];
 }
 
-/* Largest lambdas between the row and the eight conformers of a block, to c->best. */
+/* Largest lambdas between the conformer of a and the eight conformers of a block, to c->best. */
 static void run_block(struct comparison *c, const cg_rmsd_plan *plan, size_t block)
 {
-    cg_rmsd_block t = { plan,         c->row,   c->b->xyz + block * c->b->n_atoms * 3 * LANES,
-                        c->threshold, c->level, c->best };
+    cg_rmsd_block t = { plan,         c->coords_a, c->b->xyz + block * c->b->n_atoms * 3 * LANES,
+                        c->threshold, c->level,    c->best };
 
     c->kernel->run(&t);
 }
@@ -275,15 +276,15 @@ cg_status cg_rmsd_matrix(const cg_rmsd_set *a, const cg_rmsd_set *b, const cg_sy
 
     CG_TRY_GOTO(st, comparison_init(&c, a, b, symmetry, err), out);
     for (int l = 0; l < LANES; l++)
-        c.threshold[l] = CG_RMSD_NO_LAMBDA;
+        c.threshold[l] = CG_RMSD_NO_LAMBDA; /* no pruning: compute every pair */
     for (size_t i = 0; i < a->n; i++) {
-        float *row = ret_rmsd + a->index[i] * b->n;
+        float *ret_row = ret_rmsd + a->index[i] * b->n;
 
-        load_row(&c, i);
+        load_conformer(&c, i);
         for (size_t at = 0; at < b->n; at++) {
             if (at % LANES == 0)
                 run_block(&c, &c.plan, at / LANES);
-            row[b->index[at]] =
+            ret_row[b->index[at]] =
                 to_rmsd(squared_deviation(a->norm[i], b->norm[at], c.best[at % LANES]), a->n_atoms);
         }
     }
@@ -329,7 +330,7 @@ static void run_row(struct minima *m, size_t i)
                             .singular_a = { singular[0], singular[LANES], singular[2 * LANES] },
                             .threshold = m->c.threshold };
 
-    load_row(&m->c, i);
+    load_conformer(&m->c, i);
     for (size_t block = 0; block < b->n_blocks; block++) {
         size_t valid = b->n - block * LANES < LANES ? b->n - block * LANES : LANES;
         double *min_b = m->min_b + block * LANES;
@@ -344,7 +345,7 @@ static void run_row(struct minima *m, size_t i)
         }
         check_deadline(m);
         run_block(&m->c, m->plan, block);
-        m->count.exact += valid * m->plan->n_maps;
+        m->count.maps_tried += valid * m->plan->n_maps;
         for (int l = 0; l < LANES; l++) {
             double d = squared_deviation(bound.norm_a, bound.norm_b[l], m->c.best[l]);
 

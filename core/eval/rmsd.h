@@ -32,10 +32,10 @@ typedef struct cg_rmsd_limits {
 
 /** Counts of a comparison. */
 typedef struct cg_rmsd_count {
-    uint64_t pairs;  /* n_a * n_b */
-    uint64_t exact;  /* maps tried; without pruning, pairs times maps */
-    uint64_t pruned; /* pairs excluded by a lower bound */
-    int limited;     /* 1 if the time limit was reached */
+    uint64_t pairs;      /* n_a * n_b */
+    uint64_t maps_tried; /* summed over the pairs; without pruning, pairs times maps */
+    uint64_t pruned;     /* pairs excluded by a lower bound */
+    int limited;         /* 1 if the time limit was reached */
 } cg_rmsd_count;
 
 /**

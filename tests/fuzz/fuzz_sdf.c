@@ -30,7 +30,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         const cg_conformers *m = &f.molecules[i];
 
         require(m->n > 0 && m->n_atoms > 0 && m->first_record > 0);
-        require(m->n_atoms == cg_molecule_n_heavy(m->mol) && *m->smiles && *m->graph);
+        require(m->n_atoms == cg_molecule_n_heavy(m->mol) && *m->smiles && *m->flat_smiles);
         for (size_t k = 0; k < m->n * m->n_atoms * 3; k++)
             require(isfinite((&m->xyz[0][0])[k]));
         kept += m->n;

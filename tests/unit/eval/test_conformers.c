@@ -126,10 +126,10 @@ START_TEST(groups)
     sdf_chain(&text, "ethanol", "CCO", 0.5, "CCO");
     sdf_chain(&text, "amine", "CCN", 0.5, NULL);
     sdf_chain(&text, "ethanol", "OCC", 0.9, NULL); /* another order */
-    sdf_chain(&text, "ethanol", "CCC", 0.5, NULL); /* another graph */
+    sdf_chain(&text, "ethanol", "CCC", 0.5, NULL); /* another flat SMILES */
     sdf_chain(&text, "", "CCO", 0.1, "OCC");
     sdf_chain(&text, "", "OCC", 0.2,
-              NULL); /* no SMILES: grouped by graph, apart from the previous one */
+              NULL); /* no SMILES: grouped by flat SMILES, apart from the previous one */
     sdf_chain(&text, "", "CCO", 0.3, "CCO");
     sdf_chain(&text, "amine", "CCN", 0.7, "CCC"); /* SMILES of another molecule: ignored */
     f = sdf_read(&text, 1);
@@ -211,7 +211,7 @@ START_TEST(stereo_is_ignored)
     f = sdf_read(&text, 1);
     ck_assert_uint_eq(f.n_molecules, 1);
     ck_assert_uint_eq(f.molecules[0].n, 6);
-    ck_assert_str_eq(f.molecules[0].graph, "FC(Cl)(Br)I");
+    ck_assert_str_eq(f.molecules[0].flat_smiles, "FC(Cl)(Br)I");
     for (size_t k = 0; k < 6; k++) {
         const float(*xyz)[3] = (const float(*)[3])(f.molecules[0].xyz + 5 * k);
         const cg_smiles *g = cg_molecule_graph(f.molecules[0].mol);
@@ -246,7 +246,7 @@ START_TEST(foreign_files)
             if (!strcmp(theirs.molecules[k].name, a->name))
                 b = &theirs.molecules[k];
         ck_assert_ptr_nonnull(b);
-        ck_assert_str_eq(a->graph, b->graph);
+        ck_assert_str_eq(a->flat_smiles, b->flat_smiles);
         ck_assert_uint_eq(a->n, b->n);
         ck_assert_uint_eq(a->n_atoms, b->n_atoms);
     }
