@@ -47,7 +47,7 @@ static int by_content(const void *a, const void *b)
     return x->id < y->id ? -1 : x->id > y->id; /* lowest id first: the one that is kept */
 }
 
-void cg_added_seal(cg_added_set *set)
+void cg_added_finalize(cg_added_set *set)
 {
     size_t n = 0, at = 0;
 

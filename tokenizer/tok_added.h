@@ -21,9 +21,9 @@ typedef struct cg_added_token {
     uint32_t flags; /* CG_ADDED_* */
 } cg_added_token;
 
-/** Added tokens that are searched together. Zero-initialise, add, seal; then immutable. */
+/** Added tokens that are searched together. Zero-initialise, add, finalize; then immutable. */
 typedef struct cg_added_set {
-    cg_added_token *tokens; /* [n], sorted by content once sealed */
+    cg_added_token *tokens; /* [n], sorted by content once finalized */
     size_t n, cap;
     uint32_t first[257]; /* tokens that start with byte b: [first[b], first[b + 1]) */
 } cg_added_set;
@@ -31,8 +31,9 @@ typedef struct cg_added_set {
 /** Adds a token; copies content[0..len), 1 <= len <= CG_ADDED_MAX. CG_ERR_LIMIT, CG_ERR_NOMEM. */
 cg_status cg_added_add(cg_added_set *set, const char *content, size_t len, int32_t id,
                        uint32_t flags, cg_error *err);
-/** Sorts the tokens. Of equal contents, which only normalization causes, keeps the lowest id. */
-void cg_added_seal(cg_added_set *set);
+/** Sorts, removes duplicates and builds first[]. Of equal contents, which only normalization
+ * causes, the lowest id is kept. */
+void cg_added_finalize(cg_added_set *set);
 void cg_added_finish(cg_added_set *set);
 
 typedef struct cg_added_match {

@@ -18,7 +18,7 @@ void cg_bpe_memory_finish(cg_bpe_memory *memory);
  * Encodes a pre-token: starting from single bytes, repeatedly merges the pair of lowest rank, the
  * leftmost of equals, until no pair merges. O(n log n).
  *
- * @param bytes    [len], len >= 1; every byte has a token (cg_vocab_seal() ensures that for all
+ * @param bytes    [len], len >= 1; every byte has a token (cg_vocab_finalize() ensures that for all
  *                 bytes of valid UTF-8)
  * @param ids      [len] result
  * @param ret_n    number of tokens; their concatenated bytes are the pre-token

@@ -14,16 +14,28 @@ static const char *type_of(const json_t *part)
     return type ? type : "(none)";
 }
 
-/* Reads a boolean member; a missing optional member leaves *value unchanged. */
-static cg_status get_bool(const json_t *part, const char *key, int required, int *value,
-                          cg_error *err)
+/* Reads a boolean member of a step; a missing optional member leaves *value unchanged. `step` names
+ * the step in messages; NULL where the caller does. */
+static cg_status get_bool(const json_t *part, const char *step, const char *key, int required,
+                          int *value, cg_error *err)
 {
     const json_t *v = json_object_get(part, key);
 
+    static const char *const types[] = {
+        [JSON_OBJECT] = "an object", [JSON_ARRAY] = "a list",  [JSON_STRING] = "a string",
+        [JSON_INTEGER] = "a number", [JSON_REAL] = "a number", [JSON_NULL] = "null",
+    };
+    const char *colon = step ? ": " : "";
+
+    step = step ? step : "";
     if (!v && !required)
         return CG_OK;
+    if (!v)
+        return cg_fail(err, CG_ERR_FORMAT, "%s%s'%s' is missing, wanted true or false", step, colon,
+                       key);
     if (!json_is_boolean(v))
-        return cg_fail(err, CG_ERR_FORMAT, "'%s' is missing or neither true nor false", key);
+        return cg_fail(err, CG_ERR_FORMAT, "%s%s'%s': found %s, wanted true or false", step, colon,
+                       key, types[json_typeof(v)]);
     *value = json_is_true(v);
     return CG_OK;
 }
@@ -94,12 +106,14 @@ static cg_status load_split(cg_tokenizer *t, const json_t *part, cg_error *err)
     if (!json_is_string(text) || (regex && string))
         return cg_fail(err, CG_ERR_FORMAT,
                        "Split: pattern is neither {\"Regex\": text} nor {\"String\": text}");
-    CG_TRY(get_bool(part, "invert", 1, &invert, err));
+    CG_TRY(get_bool(part, "Split", "invert", 1, &invert, err));
     for (size_t i = 0; name && i < sizeof behaviors / sizeof behaviors[0]; i++)
         if (!strcmp(name, behaviors[i].name))
             return add_split(t, json_string_value(text), json_string_length(text), !regex,
                              behaviors[i].behavior, invert, err);
-    return cg_fail(err, CG_ERR_UNSUPPORTED, "Split: behavior '%.40s' is not supported",
+    return cg_fail(err, CG_ERR_UNSUPPORTED,
+                   "Split: behavior '%.40s' is not supported; Isolated, Removed, "
+                   "MergedWithPrevious, MergedWithNext and Contiguous are",
                    name ? name : "(none)");
 }
 
@@ -107,8 +121,8 @@ static cg_status load_byte_level(cg_tokenizer *t, const json_t *part, cg_error *
 {
     int split = 1;
 
-    CG_TRY(get_bool(part, "add_prefix_space", 1, &t->pretok.prefix_space, err));
-    CG_TRY(get_bool(part, "use_regex", 0, &split, err));
+    CG_TRY(get_bool(part, "ByteLevel", "add_prefix_space", 1, &t->pretok.prefix_space, err));
+    CG_TRY(get_bool(part, "ByteLevel", "use_regex", 0, &split, err));
     t->pretok.byte_level = 1;
     return split ? cg_pattern_create(CG_BYTE_LEVEL_PATTERN, strlen(CG_BYTE_LEVEL_PATTERN), 0,
                                      &t->pretok.byte_split, err)
@@ -144,7 +158,7 @@ static cg_status load_pretokenizer(cg_tokenizer *t, const json_t *part, int dept
     if (!strcmp(type, "Digits")) {
         int individual = 0;
 
-        CG_TRY(get_bool(part, "individual_digits", 1, &individual, err));
+        CG_TRY(get_bool(part, "Digits", "individual_digits", 1, &individual, err));
         return add_split(t, "\\p{N}", 5, 0, individual ? CG_SPLIT_ISOLATED : CG_SPLIT_CONTIGUOUS, 0,
                          err);
     }
@@ -180,7 +194,8 @@ static cg_status check_decoder(const json_t *part, cg_error *err)
 {
     if (strcmp(type_of(part), "ByteLevel"))
         return cg_fail(err, CG_ERR_UNSUPPORTED,
-                       "decoder: type '%.40s' is not supported; ByteLevel is", type_of(part));
+                       "decoder: type '%.40s' is not supported; only ByteLevel is supported",
+                       type_of(part));
     return CG_OK;
 }
 
@@ -193,7 +208,8 @@ static cg_status check_model(const json_t *model, cg_error *err)
     if (!json_is_object(model))
         return cg_fail(err, CG_ERR_FORMAT, "model is missing or not an object");
     if (type && (!json_is_string(type) || strcmp(json_string_value(type), "BPE")))
-        return cg_fail(err, CG_ERR_UNSUPPORTED, "model: type '%.40s' is not supported; BPE is",
+        return cg_fail(err, CG_ERR_UNSUPPORTED,
+                       "model: type '%.40s' is not supported; only BPE is supported",
                        type_of(model));
     if (dropout && !json_is_null(dropout) && json_number_value(dropout) != 0)
         return cg_fail(err, CG_ERR_UNSUPPORTED,
@@ -242,11 +258,11 @@ static cg_status load_added_token(cg_tok_builder *b, const json_t *item, cg_erro
         return cg_fail(err, CG_ERR_FORMAT, "id or content is missing");
     spec.id = json_integer_value(id);
     spec.content = json_string_value(content);
-    CG_TRY(get_bool(item, "special", 1, &spec.special, err));
-    CG_TRY(get_bool(item, "normalized", 1, &spec.normalized, err));
-    CG_TRY(get_bool(item, "single_word", 1, &spec.single_word, err));
-    CG_TRY(get_bool(item, "lstrip", 1, &spec.lstrip, err));
-    CG_TRY(get_bool(item, "rstrip", 1, &spec.rstrip, err));
+    CG_TRY(get_bool(item, NULL, "special", 1, &spec.special, err));
+    CG_TRY(get_bool(item, NULL, "normalized", 1, &spec.normalized, err));
+    CG_TRY(get_bool(item, NULL, "single_word", 1, &spec.single_word, err));
+    CG_TRY(get_bool(item, NULL, "lstrip", 1, &spec.lstrip, err));
+    CG_TRY(get_bool(item, NULL, "rstrip", 1, &spec.rstrip, err));
     return cg_load_added(b, &spec, err);
 }
 
@@ -271,7 +287,7 @@ static cg_status load_added_tokens(cg_tok_builder *b, const json_t *list, cg_err
 
 static cg_status load_model(cg_tok_builder *b, const json_t *model, cg_error *err)
 {
-    CG_TRY(get_bool(model, "ignore_merges", 0, &b->tok->vocab.ignore_merges, err));
+    CG_TRY(get_bool(model, NULL, "ignore_merges", 0, &b->tok->vocab.ignore_merges, err));
     CG_TRY(cg_load_vocab(b, json_object_get(model, "vocab"), err));
     return load_merges(b, json_object_get(model, "merges"), err);
 }
@@ -298,7 +314,7 @@ static cg_status load_root(cg_tok_builder *b, const json_t *root, cg_tokenizer *
     if (st != CG_OK)
         return cg_fail_prefix(err, st, "model");
     CG_TRY(load_added_tokens(b, json_object_get(root, "added_tokens"), err));
-    return cg_load_seal(b, ret_tokenizer, err);
+    return cg_builder_take(b, ret_tokenizer, err);
 }
 
 cg_status cg_tokenizer_from_json(const char *name, const char *json, size_t len,

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "tok_load.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/error.h"
 #include "base/size.h"
 #include "tok_nfc.h"
-#include "tok_seal.h"
+#include "tok_finalize.h"
 #include "tok_text.h"
 
 void cg_builder_finish(cg_tok_builder *b)
@@ -146,6 +147,21 @@ out:
     return st;
 }
 
+/* An added token whose entry in the vocabulary, read in the byte-level alphabet, is another text.
+ */
+static cg_status refuse_alphabet(const cg_vocab *v, const cg_added_spec *spec, cg_error *err)
+{
+    const char *bytes = v->bytes + v->offset[spec->id];
+    char hex[3 * 16 + 1] = "";
+
+    for (uint32_t i = 0; i < v->length[spec->id] && i < 16; i++)
+        snprintf(hex + 3 * i, 4, " %02x", (uint8_t)bytes[i]);
+    return cg_fail(err, CG_ERR_UNSUPPORTED,
+                   "added token '%.64s': its vocabulary entry is in the byte-level alphabet and "
+                   "stands for the %u bytes%s, wanted the bytes of the text itself",
+                   spec->content, v->length[spec->id], hex);
+}
+
 cg_status cg_load_added(cg_tok_builder *b, const cg_added_spec *spec, cg_error *err)
 {
     cg_vocab *v = &b->tok->vocab;
@@ -179,11 +195,8 @@ cg_status cg_load_added(cg_tok_builder *b, const cg_added_spec *spec, cg_error *
     }
     if (v->length[spec->id] != len || memcmp(v->bytes + v->offset[spec->id], spec->content, len)) {
         if (known)
-            return cg_fail(err, CG_ERR_UNSUPPORTED,
-                           "added token '%.64s': its content encodes other bytes in the "
-                           "byte-level alphabet",
-                           spec->content);
-        return cg_fail(err, CG_ERR_FORMAT, "added token '%.64s': id %lld is already that of '%.*s'",
+            return refuse_alphabet(v, spec, err);
+        return cg_fail(err, CG_ERR_FORMAT, "added token '%.64s': id %lld is already used by '%.*s'",
                        spec->content, (long long)spec->id,
                        (int)(v->length[spec->id] < 64 ? v->length[spec->id] : 64),
                        v->bytes + v->offset[spec->id]);
@@ -192,11 +205,11 @@ cg_status cg_load_added(cg_tok_builder *b, const cg_added_spec *spec, cg_error *
     return add_to_set(b, spec, err);
 }
 
-cg_status cg_load_seal(cg_tok_builder *b, cg_tokenizer **ret_tokenizer, cg_error *err)
+cg_status cg_builder_take(cg_tok_builder *b, cg_tokenizer **ret_tokenizer, cg_error *err)
 {
-    cg_added_seal(&b->tok->added_raw);
-    cg_added_seal(&b->tok->added_norm);
-    CG_TRY(cg_vocab_seal(&b->tok->vocab, err));
+    cg_added_finalize(&b->tok->added_raw);
+    cg_added_finalize(&b->tok->added_norm);
+    CG_TRY(cg_vocab_finalize(&b->tok->vocab, err));
     *ret_tokenizer = b->tok;
     b->tok = NULL;
     return CG_OK;

@@ -50,7 +50,8 @@ typedef struct cg_added_spec {
  */
 cg_status cg_load_added(cg_tok_builder *b, const cg_added_spec *spec, cg_error *err);
 
-/** Builds the tables and returns the tokenizer. */
-cg_status cg_load_seal(cg_tok_builder *b, cg_tokenizer **ret_tokenizer, cg_error *err);
+/** Finalizes the tokenizer and moves it out of the builder; owned by the caller,
+ * cg_tokenizer_destroy(). *ret_tokenizer is unchanged on failure. */
+cg_status cg_builder_take(cg_tok_builder *b, cg_tokenizer **ret_tokenizer, cg_error *err);
 
 #endif

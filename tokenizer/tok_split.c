@@ -68,6 +68,7 @@ static int push_segment(cg_spans *found, size_t start, size_t end, int match)
     return 0;
 }
 
+/* Fills m->found with the segments of a piece: matches and the text between them. */
 static int find_segments(const cg_split *split, cg_split_memory *m, const char *text, size_t len,
                          int ascii, cg_error *err)
 {
@@ -89,9 +90,10 @@ static int find_segments(const cg_split *split, cg_split_memory *m, const char *
     return rc;
 }
 
-/* Appends the non-empty pieces of a piece that starts at `base`, in order, from its segments. */
-static int join_segments(enum cg_split_behavior behavior, const cg_spans *found, size_t base,
-                         cg_spans *out)
+/* Splits a piece at its segments and appends the non-empty parts to `out`, in order. `base` is the
+ * piece's offset in the text. */
+static int split_piece(enum cg_split_behavior behavior, const cg_spans *found, size_t base,
+                       cg_spans *out)
 {
     size_t n = found->n, i = 0;
 
@@ -129,7 +131,7 @@ static int join_segments(enum cg_split_behavior behavior, const cg_spans *found,
 }
 
 /* Text offset of offset x in a piece that starts at `start`; shift is 1 if ' ' was prepended, which
- * has no text. */
+ * is not in the text. */
 static size_t text_offset(size_t start, size_t x, size_t shift)
 {
     return start + (x > shift ? x - shift : 0);
@@ -214,7 +216,7 @@ int cg_pretok_run(const cg_pretok *p, cg_split_memory *m, const char *text, size
 
             if (find_segments(&p->splits[i], m, text + start, end - start, ascii, err))
                 return -1;
-            if (join_segments(p->splits[i].behavior, &m->found, start, out))
+            if (split_piece(p->splits[i].behavior, &m->found, start, out))
                 return fail_nomem(err);
         }
         in = out;

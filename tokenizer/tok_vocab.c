@@ -60,7 +60,7 @@ cg_status cg_vocab_set(cg_vocab *v, int64_t id, const char *bytes, size_t len, u
         cg_grow((void **)&v->bytes, &v->bytes_cap, v->n_bytes + len + 1, 1))
         return cg_fail_nomem(err, "vocabulary");
     if (v->flags[id] & CG_TOKEN_PRESENT)
-        return cg_fail(err, CG_ERR_FORMAT, "token '%.*s': id %lld is already that of '%.*s'",
+        return cg_fail(err, CG_ERR_FORMAT, "token '%.*s': id %lld is already used by '%.*s'",
                        (int)(len < 64 ? len : 64), bytes, (long long)id,
                        (int)(v->length[id] < 64 ? v->length[id] : 64), v->bytes + v->offset[id]);
     memcpy(v->bytes + v->n_bytes, bytes, len);

@@ -34,7 +34,7 @@ typedef struct cg_merge_bucket {
     int32_t id;    /* of the merged token */
 } cg_merge_bucket;
 
-/** Filled by the loaders, then sealed (tok_seal.h) and immutable. Zero-initialise. */
+/** Filled by the loaders, then finalized (tok_finalize.h) and immutable. Zero-initialise. */
 typedef struct cg_vocab {
     int32_t n_ids; /* largest id + 1 */
     size_t ids_cap;

@@ -189,7 +189,7 @@ static cg_status load_parsed(cg_tok_builder *b, const parsed *p, const cg_vocab_
     if (p->added)
         CG_TRY(load_added_tokens(b, p->added, p->config, err));
     *ret_file = "vocab.json";
-    return cg_load_seal(b, ret_tokenizer, err);
+    return cg_builder_take(b, ret_tokenizer, err);
 }
 
 cg_status cg_tokenizer_from_vocab_merges(const char *dir, const cg_vocab_merges_files *files,

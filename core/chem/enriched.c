@@ -153,8 +153,9 @@ cg_status cg_enriched_write(const cg_enriched_split *split, const double (*xyz)[
 
     CG_TRY(check_number_format(decimals, max_int_digits, 1, err));
     if (cap < cg_enriched_bound(split, decimals, max_int_digits))
-        return cg_fail(err, CG_ERR_LIMIT, "enriched text: found room for %zu bytes, wanted %zu",
-                       cap, cg_enriched_bound(split, decimals, max_int_digits));
+        return cg_fail(err, CG_ERR_LIMIT,
+                       "enriched SMILES: buffer of %zu bytes, needs %zu (internal error)", cap,
+                       cg_enriched_bound(split, decimals, max_int_digits));
     unit = (double)cg_fixed_unit(decimals);
     limit = cg_fixed_unit(decimals + max_int_digits);
     for (size_t i = 0; i <= split->n_atoms; i++) {

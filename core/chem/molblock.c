@@ -330,7 +330,8 @@ cg_status cg_molblock_write(const cg_molblock *block, const char *name, size_t n
     size_t out = 0;
 
     if (cap < cg_molblock_bound(block, name_len))
-        return cg_fail(err, CG_ERR_LIMIT, "molblock: found room for %zu bytes, wanted %zu", cap,
+        return cg_fail(err, CG_ERR_LIMIT,
+                       "molblock: buffer of %zu bytes, needs %zu (internal error)", cap,
                        cg_molblock_bound(block, name_len));
     if (name_len >= 4 && memcmp(name, "$$$$", 4) == 0)
         return cg_fail(err, CG_ERR_INPUT, "molblock name: found '$$$$', which ends a record");

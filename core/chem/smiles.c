@@ -74,8 +74,9 @@ static char peek(const struct scanner *s, size_t ahead)
     return s->at + ahead < s->len ? s->text[s->at + ahead] : '\0';
 }
 
-/* Reads a number of at most `max` at s->at. 1 on success; 0 without digits or above max. */
-static int read_number(struct scanner *s, uint32_t max, uint32_t *ret)
+/* Reads a number of at most `max` at s->at; returns 1. Returns 0 if there are no digits, or if the
+ * number exceeds max (s->at is then at the digit that exceeds it). */
+static int read_number(struct scanner *s, uint32_t max, uint32_t *ret_value)
 {
     uint32_t v = 0;
     size_t start = s->at;
@@ -86,7 +87,7 @@ static int read_number(struct scanner *s, uint32_t max, uint32_t *ret)
             return 0;
         s->at++;
     }
-    *ret = v;
+    *ret_value = v;
     return s->at > start;
 }
 
@@ -385,7 +386,7 @@ static cg_status read_next(struct scanner *s)
     case '<':
         if ((c == '-' && peek(s, 1) == '>') || c == '<')
             return unexpected(s, s->at,
-                              "a bond with shared electrons (dative bonds are not served)");
+                              "a bond with shared electrons (dative bonds are not supported)");
         /* fall through */
     case '=':
     case '#':

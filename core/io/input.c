@@ -76,7 +76,8 @@ static cg_status format_by_name(const char *path, cg_input_format *ret, cg_error
                    path);
 }
 
-/* Refuses a binary file as a whole, instead of one message per line. */
+/* Refuses the file if its first chunk (64 KiB at most) looks binary: one message instead of one per
+ * line. */
 static cg_status refuse_binary(const cg_input *in, cg_error *err)
 {
     static const struct {
@@ -89,6 +90,7 @@ static cg_status refuse_binary(const cg_input *in, cg_error *err)
         { "\xfd\x37zXZ", 5, "xz data" },
         { "\xff\xfe", 2, "UTF-16 text" },
         { "\xfe\xff", 2, "UTF-16 text" },
+        /* the source has already decompressed one layer */
         { "\x1f\x8b", 2, "gzip data compressed twice" },
         { "\x28\xb5\x2f\xfd", 4, "zstd data compressed twice" },
     };
@@ -106,7 +108,7 @@ static cg_status refuse_binary(const cg_input *in, cg_error *err)
     if (nul)
         return cg_fail(err, CG_ERR_FORMAT,
                        "'%s' is a binary file (a NUL byte at offset %zu), wanted .smi or .csv text",
-                       name, (size_t)(nul - text));
+                       name, (size_t)(nul - in->lines.chunk));
     return CG_OK;
 }
 

@@ -58,7 +58,7 @@ typedef struct cg_output_molecule {
 typedef struct cg_output cg_output;
 
 /**
- * Opens the output. "-" (standard output) and other than regular files have no manifest.
+ * Opens the output. Standard output ("-") and anything but a regular file has no manifest.
  *
  * CG_ERR_USAGE: the output or the failure file exists and neither resume nor overwrite is set; both
  * are set; or standard output is to be resumed. CG_ERR_MISMATCH: the fingerprint differs, or an

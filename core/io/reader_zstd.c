@@ -243,8 +243,10 @@ static cg_status read_frame(cg_reader *r, size_t i, size_t max, cg_buf *out, cg_
             goto out;
         }
         if (rc && !o.pos && in.pos == in.size && used == f->size) {
-            st = cg_fail(err, CG_ERR_FORMAT, "'%s': frame %zu at offset %llu is cut off", r->name,
-                         i, (unsigned long long)f->offset);
+            st = cg_fail(err, CG_ERR_FORMAT,
+                         "'%s': the file ends inside frame %zu (counted from 0), which starts at "
+                         "offset %llu",
+                         r->name, i, (unsigned long long)f->offset);
             goto out;
         }
     }

@@ -16,14 +16,14 @@ static const char *const format_names[] = { "sdf", "xyz", "smiles3d", "json" };
 
 enum { N_FORMATS = sizeof format_names / sizeof *format_names };
 
-cg_status cg_record_format_parse(const char *name, cg_record_format *ret, cg_error *err)
+cg_status cg_record_format_parse(const char *name, cg_record_format *ret_format, cg_error *err)
 {
     for (int i = 0; i < N_FORMATS; i++)
         if (!strcmp(name, format_names[i])) {
-            *ret = (cg_record_format)i;
+            *ret_format = (cg_record_format)i;
             return CG_OK;
         }
-    return cg_fail(err, CG_ERR_USAGE, "output format '%s', wanted sdf, xyz, smiles3d or json",
+    return cg_fail(err, CG_ERR_USAGE, "--format '%s': unknown, wanted sdf, xyz, smiles3d or json",
                    name);
 }
 

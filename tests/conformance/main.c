@@ -5,7 +5,7 @@
  *   PROGRAM PLUGIN.so [--device cpu|cuda|cuda:I|all] [SEED [ROUNDS]]
  *
  * loads the plugin as confgen does and prints a line per check. Status 0: all passed, 1: some
- * failed, 2: usage, 3: the plugin was refused, 77: it serves none of the devices.
+ * failed, 2: usage, 3: the plugin was refused, 77: it supports none of the devices.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -170,7 +170,7 @@ input 1 'quote' 'a .csv with an open quote' quote.csv
 echo 'C1CC ring' | line 'ring' 'an open ring'
 echo 'C1CC2CC1 rings' | line 'ring' 'crossed rings, one open'
 echo 'C(C(C branch' | line 'branch' 'an open branch'
-echo 'Cl[Pt](Cl)(N)N cisplatin' | line 'Pt.*metal complexes are not served' 'a metal complex'
+echo 'Cl[Pt](Cl)(N)N cisplatin' | line 'Pt.*metal complexes are not supported' 'a metal complex'
 echo 'C[Hg]C mercury' | line 'Hg.*metal' 'an organic metal'
 echo 'C[Xx]C unknown' | line 'Xx|unknown' 'an element that does not exist'
 echo 'C(C)(C)(C)(C)C valence' | line 'valence' 'five bonds at carbon'

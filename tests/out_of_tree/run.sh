@@ -55,7 +55,7 @@ say "as a file in a plugin directory"
 mkdir plugins
 cp "$mine" plugins/attention_mine.so
 CONFGEN_PLUGIN_PATH=$work/plugins "$bin/confgen" plugins matrix | tee matrix
-[ "$(grep -c '^mine .* ok$' matrix)" = 3 ] || die "mine does not serve all three caches"
+[ "$(grep -c '^mine .* ok$' matrix)" = 3 ] || die "mine does not support all three caches"
 
 say "embed"
 CONFGEN_DATA=$data CONFGEN_PLUGIN_PATH=$plugindir \

@@ -82,7 +82,7 @@ static int write_molecule(struct run *r, const cg_enriched_split *split, const c
     cg_sequence seq = { .n_tokens = 1, .limit = p->max_tokens + 1 };
     char *at = stpcpy(text, f->begin);
 
-    tokens[0] = p->forced_token[0]; /* any token serves as the prompt */
+    tokens[0] = p->forced_token[0]; /* any token can be the prompt */
     cg_sequence_begin(&seq, p, r->s.automaton, tokens, marks);
     for (int32_t i = 0; i < p->n_fields; i++) {
         const uint32_t *literal = split->literal_at + i / 3;

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "tok_impl.h"
-#include "tok_seal.h"
+#include "tok_finalize.h"
 #include "tok_text.h"
 
 /** Parts of a tokenizer.json as JSON text; NULL selects the default. */

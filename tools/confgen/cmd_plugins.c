@@ -66,7 +66,7 @@ static const char matrix_help[] =
     "confgen plugins matrix [--model DIR | --shape NAME] [--device cpu|cuda|cuda:I]\n"
     "                       [--batch-size N] [--deterministic] [--plugin FILE.so]...\n"
     "\n"
-    "Pairs every attention plugin with every cache plugin: `ok`, or why the pair does not serve\n"
+    "Pairs every attention plugin with every cache plugin: `ok`, or why the pair does not support\n"
     "the model. Shapes: default, llama380m, qwen3-0.6b. Without a model or shape: the default\n"
     "model. --deterministic requires on CUDA what a run with that flag requires; the CPU always\n"
     "does.\n";
@@ -141,12 +141,12 @@ static const char check_help[] =
     "allocations, and for attention a comparison with a float64 reference. --seed selects other\n"
     "random cases, --rounds more of them.\n"
     "\n"
-    "A plugin is checked on every device that it serves: the CPU and the first GPU, if there is\n"
-    "one. --device selects one, or all: the CPU and every GPU. Skipped devices are printed with\n"
-    "the reason.\n"
+    "A plugin is checked on every device that it supports: the CPU and the first GPU, if there\n"
+    "is one. --device selects one, or all: the CPU and every GPU. Skipped devices are printed\n"
+    "with the reason.\n"
     "\n"
-    "Exit status: 0 all checks passed, 1 some failed, 3 the file was refused, or serves none of\n"
-    "the devices.\n";
+    "Exit status: 0 all checks passed, 1 some failed, 3 the file was refused, or supports none\n"
+    "of the devices.\n";
 
 static void print_check(void *ctx, int32_t passed, const char *check, const char *detail)
 {

@@ -262,7 +262,7 @@ START_TEST(bad_options_are_refused)
     refused(CG_ERR_USAGE, "--shard 2/2");
     options.shards = 0;
     options.format = "pdb";
-    refused(CG_ERR_USAGE, "output format 'pdb'");
+    refused(CG_ERR_USAGE, "--format 'pdb': unknown");
     options.format = "xyz";
     options.add_hs = 1;
     refused(CG_ERR_USAGE, "--add-hs: only the sdf format");

@@ -241,7 +241,7 @@ START_TEST(bad_arguments_are_refused)
                          CG_ERR_INPUT);
     ck_assert_int_eq(cg_molblock_write(block, "", 0, (const double(*)[3])xyz, buf, 20, &len, &err),
                      CG_ERR_LIMIT);
-    ck_assert_ptr_nonnull(strstr(err.msg, "room for 20 bytes"));
+    ck_assert_ptr_nonnull(strstr(err.msg, "buffer of 20 bytes"));
     xyz[1][2] = NAN;
     ck_assert_int_eq(
         cg_molblock_write(block, "", 0, (const double(*)[3])xyz, buf, sizeof buf, &len, &err),

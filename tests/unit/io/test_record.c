@@ -153,7 +153,7 @@ START_TEST(incomplete_conformers_are_internal_errors)
     ck_assert_int_eq(cg_record_write(CG_RECORD_SDF, &c, &b, &err), CG_ERR_INTERNAL);
     ck_assert_str_eq(b.data, "before");
     ck_assert_int_eq(cg_record_format_parse("pdb", &format, &err), CG_ERR_USAGE);
-    ck_assert_str_eq(err.msg, "output format 'pdb', wanted sdf, xyz, smiles3d or json");
+    ck_assert_str_eq(err.msg, "--format 'pdb': unknown, wanted sdf, xyz, smiles3d or json");
     cg_buf_finish(&b);
 }
 END_TEST

@@ -32,7 +32,7 @@ START_TEST(leftmost_then_longest)
     add(&set, "S", 3, 0);
     add(&set, "[E", 4, 0);
     add(&set, "\xff", 5, 0);
-    cg_added_seal(&set);
+    cg_added_finalize(&set);
     finds(&set, "", "");
     finds(&set, "[S][E]", "2:0:6 ");
     finds(&set, "x[S][E", "1:1:4 4:4:6 ");
@@ -52,7 +52,7 @@ START_TEST(many_tokens_with_common_prefixes)
         snprintf(text, sizeof text, "<|reserved_%d|>", i);
         add(&set, text, i, 0);
     }
-    cg_added_seal(&set);
+    cg_added_finalize(&set);
     for (int i = 0; i < 1000; i += 37) {
         snprintf(text, sizeof text, "a<|reserved_%d|><|reserved_x|>", i);
         snprintf(want, sizeof want, "%d:1:%zu ", i, strlen(text) - 14);
@@ -69,7 +69,7 @@ START_TEST(single_words_and_white_space)
     add(&set, "an", 1, CG_ADDED_SINGLE_WORD);
     add(&set, "<l>", 2, CG_ADDED_LSTRIP);
     add(&set, "<r>", 3, CG_ADDED_RSTRIP);
-    cg_added_seal(&set);
+    cg_added_finalize(&set);
     finds(&set, "an can and an", "1:0:2 1:11:13 ");
     finds(&set, "an\u00e9 \u00e9an an\u0301", "");
     finds(&set, "a \u3000<l> b", "2:1:8 ");
@@ -87,7 +87,7 @@ START_TEST(equal_contents_keep_the_lowest_id_and_lengths_are_limited)
 
     add(&set, "x", 9, 0);
     add(&set, "x", 4, 0);
-    cg_added_seal(&set);
+    cg_added_finalize(&set);
     finds(&set, "x", "4:0:1 ");
     ck_assert_int_eq(cg_added_add(&set, big, CG_ADDED_MAX + 1, 1, 0, &err), CG_ERR_LIMIT);
     ck_assert_int_eq(cg_added_add(&set, big, 0, 1, 0, &err), CG_ERR_LIMIT);

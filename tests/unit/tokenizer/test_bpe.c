@@ -44,7 +44,7 @@ static void random_vocab(cg_vocab *v, unsigned seed)
     ck_assert_int_eq(cg_vocab_reserve_merges(v, (size_t)n_pairs, NULL), CG_OK);
     for (int i = 0; i < n_pairs; i++)
         cg_vocab_merge(v, pairs[order[i]][0], pairs[order[i]][1], (uint32_t)i, pairs[order[i]][2]);
-    ck_assert_int_eq(cg_vocab_seal(v, NULL), CG_OK);
+    ck_assert_int_eq(cg_vocab_finalize(v, NULL), CG_OK);
 }
 
 /* Direct implementation of the definition: repeatedly merges the pair of lowest rank, the leftmost

@@ -96,7 +96,7 @@ END_TEST
 
 START_TEST(inconsistent_vocabularies)
 {
-    tok_refused(&(tok_parts) { .vocab = ",\"ab\":255" }, CG_ERR_FORMAT, "already that of");
+    tok_refused(&(tok_parts) { .vocab = ",\"ab\":255" }, CG_ERR_FORMAT, "already used by");
     tok_refused(&(tok_parts) { .vocab = ",\"ab\":16777216" }, CG_ERR_LIMIT, "16777216");
     tok_refused(&(tok_parts) { .vocab = ",\"ab\":-1" }, CG_ERR_LIMIT, "-1");
     tok_refused(&(tok_parts) { .vocab = ",\"ab\":1.5" }, CG_ERR_FORMAT, "not an integer");
@@ -152,7 +152,7 @@ START_TEST(inconsistent_added_tokens)
                 "'special'");
     tok_refused(&(tok_parts) { .added = ADDED(300, "", true, false) }, CG_ERR_LIMIT, "0 bytes");
     tok_refused(&(tok_parts) { .added = ADDED(97, "[S]", true, false) }, CG_ERR_FORMAT,
-                "id 97 is already that of 'a'");
+                "id 97 is already used by 'a'");
     tok_refused(&(tok_parts) { .added = ADDED(300, "a", true, false) }, CG_ERR_FORMAT,
                 "the vocabulary has 97");
     tok_refused(&(tok_parts) { .added = ADDED(99999999, "[S]", true, false) }, CG_ERR_LIMIT,

@@ -33,7 +33,7 @@ START_TEST(tokens_of_every_length_are_found)
     memset(text, 'q', sizeof text);
     for (int n = 2; n <= N; n++)
         ck_assert_int_eq(cg_vocab_set(&v, 1000 + n, text, (size_t)n, CG_TOKEN_BYTES, NULL), CG_OK);
-    ck_assert_int_eq(cg_vocab_seal(&v, NULL), CG_OK);
+    ck_assert_int_eq(cg_vocab_finalize(&v, NULL), CG_OK);
     ck_assert_int_eq(v.n_ids, 1000 + N + 1);
     for (int n = 2; n <= N; n++)
         ck_assert_int_eq(cg_vocab_find(&v, text, (size_t)n), 1000 + n);
@@ -56,7 +56,7 @@ START_TEST(whole_tokens_are_those_that_merging_produces)
     cg_vocab_merge(&v, 'b', 'c', 0, 258); /* b c is merged first, so ab c never occurs */
     cg_vocab_merge(&v, 'a', 'b', 1, 256);
     cg_vocab_merge(&v, 256, 'c', 2, 257);
-    ck_assert_int_eq(cg_vocab_seal(&v, NULL), CG_OK);
+    ck_assert_int_eq(cg_vocab_finalize(&v, NULL), CG_OK);
     ck_assert(whole(&v, "ab") && whole(&v, "bc") && whole(&v, "a"));
     ck_assert(!whole(&v, "abc")); /* encodes to a bc */
     ck_assert(!whole(&v, "xyz")); /* no merge makes it */
@@ -65,7 +65,7 @@ START_TEST(whole_tokens_are_those_that_merging_produces)
     memset(&v, 0, sizeof v);
     v.ignore_merges = 1;
     fill(&v, tokens, 4);
-    ck_assert_int_eq(cg_vocab_seal(&v, NULL), CG_OK);
+    ck_assert_int_eq(cg_vocab_finalize(&v, NULL), CG_OK);
     ck_assert(whole(&v, "abc") && whole(&v, "xyz"));
     cg_vocab_finish(&v);
 }
@@ -98,8 +98,8 @@ START_TEST(bad_ids_and_missing_bytes_are_refused)
     ck_assert_ptr_nonnull(strstr(err.msg, "16777216"));
     ck_assert_int_eq(cg_vocab_set(&v, 7, "a", 1, CG_TOKEN_BYTES, &err), CG_OK);
     ck_assert_int_eq(cg_vocab_set(&v, 7, "b", 1, 0, &err), CG_ERR_FORMAT);
-    ck_assert_str_eq(err.msg, "token 'b': id 7 is already that of 'a'");
-    ck_assert_int_eq(cg_vocab_seal(&v, &err), CG_ERR_UNSUPPORTED);
+    ck_assert_str_eq(err.msg, "token 'b': id 7 is already used by 'a'");
+    ck_assert_int_eq(cg_vocab_finalize(&v, &err), CG_ERR_UNSUPPORTED);
     ck_assert_ptr_nonnull(strstr(err.msg, "byte 0x00"));
     ck_assert_int_eq(cg_vocab_reserve_merges(&v, (size_t)CG_TOKENIZER_ID_MAX + 1, &err),
                      CG_ERR_LIMIT);

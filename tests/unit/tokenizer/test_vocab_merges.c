@@ -92,7 +92,7 @@ START_TEST(messages_name_the_file)
     refused("a b c\n", qwen, NULL, CG_ERR_FORMAT, "wanted two tokens");
     refused("a\xff b\n", qwen, NULL, CG_ERR_FORMAT, "not in the vocabulary");
     refused("a b\n", qwen, "{\"<e>\":1.5}", CG_ERR_FORMAT, "dir/added_tokens.json: token '<e>'");
-    refused("a b\n", qwen, "{\"<e>\":97}", CG_ERR_FORMAT, "already that of 'a'");
+    refused("a b\n", qwen, "{\"<e>\":97}", CG_ERR_FORMAT, "already used by 'a'");
     refused("a b\n", CONFIG("Qwen2Tokenizer", ",\"added_tokens_decoder\":[]"), NULL, CG_ERR_FORMAT,
             "added_tokens_decoder");
     refused("a b\n", CONFIG("Qwen2Tokenizer", ",\"added_tokens_decoder\":{\"3x\":{}}"), NULL,

@@ -25,7 +25,7 @@ static const char help[] =
     "confgen bench attention [options]\n"
     "\n"
     "  --plugin FILE.so        another plugin (repeatable)\n"
-    "  --attention NAME,...    default: every attention plugin that serves the CPU\n"
+    "  --attention NAME,...    default: every attention plugin that supports the CPU\n"
     "  --kv-cache NAME,...     default static,paged: contiguous and paged layouts\n"
     "  --case NAME,...         decode, prefill512, prefill2048, wide (default: all)\n"
     "  --threads N             default: cores\n"

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/** @file tok_seal.h  Completes a vocabulary: lookup tables, byte tokens, self-encoding tokens. */
-#ifndef CG_TOK_SEAL_H
-#define CG_TOK_SEAL_H
+/** @file tok_finalize.h  Completes a vocabulary: lookup tables, byte tokens, self-encoding tokens.
+ */
+#ifndef CG_TOK_FINALIZE_H
+#define CG_TOK_FINALIZE_H
 
 #include "tok_vocab.h"
 
@@ -10,6 +11,6 @@
  * immutable.
  * @return CG_OK; CG_ERR_UNSUPPORTED if a byte of valid UTF-8 has no token; CG_ERR_NOMEM
  */
-cg_status cg_vocab_seal(cg_vocab *vocab, cg_error *err);
+cg_status cg_vocab_finalize(cg_vocab *vocab, cg_error *err);
 
 #endif

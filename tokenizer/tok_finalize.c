@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "tok_seal.h"
+#include "tok_finalize.h"
 
 #include <stdlib.h>
 
@@ -102,7 +102,7 @@ static cg_status mark_whole(cg_vocab *v, cg_error *err)
     return st;
 }
 
-cg_status cg_vocab_seal(cg_vocab *v, cg_error *err)
+cg_status cg_vocab_finalize(cg_vocab *v, cg_error *err)
 {
     if (!v->merges)
         CG_TRY(cg_vocab_reserve_merges(v, 0, err));
