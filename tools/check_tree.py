@@ -1,17 +1,18 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Checks the structure of the tree: rooms, circles, names and vocabulary.
+"""Checks the structure of the tree: dependencies of the modules, cycles, names and vocabulary.
 
     tools/check_tree.py [BUILD]        BUILD: a finished build folder (build)
 
 Each finding is a line "file:line: text"; exit status 1 if there is one. Checked are
 
-  arrows      a room includes headers of, and calls into, only the rooms that ROOMS lists for it
-  circles     no two source files call each other, directly or through others
-  names       no two external symbols and no two types have the same name; no two files of core
-              have the same base name
-  vocabulary  fewer than MAX_DIALECT lines contain a word of DIALECT, words that this project avoids
-              because the field has better ones
+  dependencies  a module includes headers of, and calls into, only the modules that MODULES lists
+                for it
+  cycles        no two source files call each other, directly or through others
+  names         no two external symbols and no two types have the same name; no two files of core
+                have the same base name
+  vocabulary    fewer than MAX_AVOIDED lines contain one of the AVOIDED words, for which the field
+                has better ones
 
 Calls are read with nm from the objects of BUILD, so sources that BUILD does not compile (CUDA
 without nvcc) have only their includes checked. Python 3 standard library and binutils only.
@@ -25,9 +26,9 @@ import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
-# The rooms that each room may use. Every room may use its own headers and core/include.
+# The modules that each module may use. Every module may use its own headers and core/include.
 ENGINE = "base chem check cuda_loader decode io model plugin sequence template tokenizer"
-ROOMS = {
+MODULES = {
     "include": "",
     "base": "",
     "tokenizer": "base",
@@ -50,24 +51,25 @@ ROOMS = {
     "tools": "base bench check conformance eval",
     "bench": "base check chem conformance eval io tools",
 }
-ROOMS = {room: set(uses.split()) | {"include", room} for room, uses in ROOMS.items()}
-# Rooms of which headers may be included, but no function called: cuda implements an interface.
+MODULES = {module: set(uses.split()) | {"include", module} for module, uses in MODULES.items()}
+# Modules whose headers may be included but whose functions may not be called: cuda implements an
+# interface.
 HEADERS = {"cuda": {"cuda_loader"}}
-# Rooms that link against the library: they may call whatever core/include declares.
+# Modules that link against the library: they may call whatever core/include declares.
 CLIENTS = {"bench", "conformance", "tools"}
 
 PLUGIN_ENTRY = "cg_plugin_entry_v1"  # every plugin defines it
 ALTERNATIVES = {"ivec", "vec"}  # types that each instruction set defines
-DIALECT = r"\b(mend(ed|ing)?|looked at|anew|begun|what is asked|told|hears?)\b"
-MAX_DIALECT = 20
+AVOIDED = r"\b(mend(ed|ing)?|looked at|anew|begun|what is asked|told|hears?)\b"
+MAX_AVOIDED = 20
 SOURCES = (".c", ".h", ".cu", ".cuh", ".cpp")
 
 
-def room_of(path):
-    """The room of a source file, None for files outside the rooms."""
+def module_of(path):
+    """The module of a source file, None for files outside the modules."""
     part = path.split("/")
     if part[0] == "core":
-        return part[1] if part[1] in ROOMS else None
+        return part[1] if part[1] in MODULES else None
     if part[0] in ("tokenizer", "plugins"):
         return part[0]
     if part[:2] == ["tools", "confgen"]:
@@ -120,15 +122,15 @@ def resolve(path, name):
 
 def check_includes(found, files):
     for path in files:
-        room = room_of(path)
-        if not room:
+        module = module_of(path)
+        if not module:
             continue
         for number, line in enumerate(read(path).split("\n"), 1):
             match = re.match(r'\s*#\s*include\s*[<"]([^>"]+)[>"]', line)
             file = match and resolve(path, match.group(1))
-            used = file and room_of(file)
-            if used and used not in ROOMS[room] | HEADERS.get(room, set()):
-                found.add("arrow", path, number, "%s includes %s of %s" % (room, file, used))
+            used = file and module_of(file)
+            if used and used not in MODULES[module] | HEADERS.get(module, set()):
+                found.add("dependency", path, number, "%s includes %s of %s" % (module, file, used))
 
 
 # ---- calls -----------------------------------------------------------------------------------
@@ -149,7 +151,7 @@ def read_objects(build):
     for entry in commands:
         path = os.path.relpath(os.path.join(entry["directory"], entry["file"]), ROOT)
         output = os.path.join(entry["directory"], entry["output"])
-        if not room_of(path) or entry["output"].startswith("tests/") or not os.path.exists(output):
+        if not module_of(path) or entry["output"].startswith("tests/") or not os.path.exists(output):
             continue
         symbols = subprocess.run(["nm", "-P", "-g", output], check=True, text=True,
                                  capture_output=True).stdout
@@ -184,19 +186,19 @@ def link(objects):
 def check_calls(found, calls):
     public = " ".join(read(path) for path in sources("core/include"))
     for caller, callees in sorted(calls.items()):
-        room = room_of(caller)
+        module = module_of(caller)
         for callee, symbols in sorted(callees.items()):
-            used = room_of(callee)
-            if used in ROOMS[room]:
+            used = module_of(callee)
+            if used in MODULES[module]:
                 continue
-            if room in CLIENTS:
+            if module in CLIENTS:
                 symbols = [s for s in symbols if not re.search(r"\b%s\(" % re.escape(s), public)]
             if symbols:
-                found.add("arrow", caller, line_of(caller, symbols[0]),
-                          "%s calls %s of %s (%s)" % (room, ", ".join(symbols), used, callee))
+                found.add("dependency", caller, line_of(caller, symbols[0]),
+                          "%s calls %s of %s (%s)" % (module, ", ".join(symbols), used, callee))
 
 
-def circles(calls):
+def cycles(calls):
     """Strongly connected components of more than one file (Tarjan)."""
     index, low, stack, result = {}, {}, [], []
 
@@ -221,13 +223,13 @@ def circles(calls):
     return result
 
 
-def check_circles(found, calls):
-    for circle in circles(calls):
-        first = circle[0]
-        symbol = next(calls[first][f][0] for f in circle if f in calls[first])
-        arrows = ["%s -> %s (%s)" % (os.path.basename(a), os.path.basename(b), calls[a][b][0])
-                  for a in circle for b in circle if b in calls.get(a, {})]
-        found.add("circle", first, line_of(first, symbol), "circle: " + ", ".join(arrows))
+def check_cycles(found, calls):
+    for cycle in cycles(calls):
+        first = cycle[0]
+        symbol = next(calls[first][f][0] for f in cycle if f in calls[first])
+        links = ["%s -> %s (%s)" % (os.path.basename(a), os.path.basename(b), calls[a][b][0])
+                  for a in cycle for b in cycle if b in calls.get(a, {})]
+        found.add("cycle", first, line_of(first, symbol), "cycle: " + ", ".join(links))
 
 
 # ---- names -----------------------------------------------------------------------------------
@@ -277,10 +279,11 @@ def check_names(found, files, objects):
             for path in sorted(paths):
                 found.add("name", path, line_of(path, name), "external symbol %s is defined in %d files"
                           % (name, len(paths)))
-    for name, places in sorted(types.items()):
-        if name not in ALTERNATIVES and len({path for path, _ in places}) > 1:
-            for path, line in places:
-                found.add("name", path, line, "type %s is defined in %d places" % (name, len(places)))
+    for name, definitions in sorted(types.items()):
+        if name not in ALTERNATIVES and len({path for path, _ in definitions}) > 1:
+            for path, line in definitions:
+                found.add("name", path, line, "type %s is defined %d times" %
+                          (name, len(definitions)))
     names = collections.defaultdict(list)
     for path in files:
         if path.startswith("core/") and path.endswith(SOURCES):
@@ -291,16 +294,16 @@ def check_names(found, files, objects):
                 found.add("name", path, 1, "%d files of core are called %s" % (len(paths), name))
 
 
-def check_dialect(found, files):
+def check_vocabulary(found, files):
     lines = []
     for path in files:
         if path.endswith((".c", ".h", ".cu", ".cuh", ".md")):
             for number, line in enumerate(read(path).split("\n"), 1):
-                if re.search(DIALECT, line, re.I):
+                if re.search(AVOIDED, line, re.I):
                     lines.append((path, number, line.strip()))
-    if len(lines) >= MAX_DIALECT:
+    if len(lines) >= MAX_AVOIDED:
         for path, number, line in lines:
-            found.add("dialect", path, number, line)
+            found.add("vocabulary", path, number, line)
     return len(lines)
 
 
@@ -314,12 +317,12 @@ def main():
     calls = link(objects)
     check_includes(found, [f for f in files if f.endswith(SOURCES)])
     check_calls(found, calls)
-    check_circles(found, calls)
+    check_cycles(found, calls)
     check_names(found, files, objects)
-    dialect = check_dialect(found, files)
+    avoided = check_vocabulary(found, files)
     print("%d objects, %d names twice, %d lines with avoided words" %
-          (len(objects), found.counts["name"], dialect))
-    print("%d circles, %d arrows against the order" % (found.counts["circle"], found.counts["arrow"]))
+          (len(objects), found.counts["name"], avoided))
+    print("%d cycles, %d calls or includes against the order" % (found.counts["cycle"], found.counts["dependency"]))
     return 1 if found.counts else 0
 
 

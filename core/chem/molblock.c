@@ -306,7 +306,7 @@ size_t cg_molblock_n_atoms(const cg_molblock *block)
 
 size_t cg_molblock_bound(const cg_molblock *block, size_t name_len)
 {
-    /* name, newline, literals, three numbers and two blanks an atom, NUL */
+    /* name, newline, literals, three numbers and two blanks per atom, NUL */
     return name_len + 1 + block->literal_at[block->n_atoms + 1] +
            block->n_atoms * (3 * V3000_FIELD + 2) + 1;
 }

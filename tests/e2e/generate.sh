@@ -123,7 +123,7 @@ verdict '--failed: line, name, SMILES, generation, reason' \
 verdict 'the report counts them' test "$(json_number mixed.json molecules_failed)" = 2
 check 1 'all molecules fail' "${random[@]}" --input <(echo 'C1CC x') --output none.sdf
 
-say 'an existing output; wrong usage; the environment'
+say 'an existing output; usage errors; the environment'
 check 2 'an existing output is not replaced' "${random[@]}" --input mols.smi --output want.sdf
 says 'overwrite' 'and the message names --overwrite'
 check 2 '--resume with --overwrite' "${random[@]}" --input mols.smi --output want.sdf --resume \

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
-# Sourced by nightly.sh: a Slurm of one node on loopback, run by the calling user with its own directory
+# Sourced by nightly.sh: a Slurm cluster of one node on loopback, run by the calling user with its own directory
 # and ports. A Slurm of the machine is not touched.
 #
 #   cluster_start DIR   starts munged, slurmctld and slurmd; exports SLURM_CONF

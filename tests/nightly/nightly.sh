@@ -5,7 +5,7 @@
 # molecules with three ETKDG references each.
 #
 # Nights: a first one; one preempted; one with worse sampling; one slower than before; one whose program
-# fails; one cancelled and then completed. Without a Slurm the test is skipped, or fails with
+# fails; one cancelled and then completed. Without Slurm the test is skipped, or fails with
 # SLURM_WANTED=1.
 . "$(dirname "$0")/../e2e/lib.sh"
 . "$CONFGEN_SOURCE_ROOT/tests/nightly/cluster.sh"
@@ -15,7 +15,7 @@ inputs=$CONFGEN_SOURCE_ROOT/tests/data/eval
 lacks=$(cluster_lacks)
 command -v jq >/dev/null || lacks='jq is not installed'
 if [ -n "$lacks" ]; then
-  [ "${SLURM_WANTED:-0}" = 0 ] || { fail "a Slurm: $lacks"; finish; }
+  [ "${SLURM_WANTED:-0}" = 0 ] || { fail "Slurm: $lacks"; finish; }
   skip "$lacks; tools/setup.sh --with-slurm installs them"
 fi
 
@@ -28,8 +28,8 @@ cleanup_more() {
 }
 trap 'cleanup_more; rm -rf "$work"' EXIT
 say "starting munged, slurmctld and slurmd"
-CLUSTER_CPUS=2 cluster_start "$work/cluster" || { cat "$work"/cluster/log/*; fail 'a Slurm starts'; finish; }
-pass "a Slurm starts: $(sinfo --version)"
+CLUSTER_CPUS=2 cluster_start "$work/cluster" || { cat "$work"/cluster/log/*; fail 'a Slurm cluster starts'; finish; }
+pass "a Slurm cluster starts: $(sinfo --version)"
 
 state=$work/state
 cat >notify.sh <<'EOS'

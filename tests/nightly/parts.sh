@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # Parts of the nightly evaluation that need no cluster: the gate over artificial histories, joining, a
-# task, refused configurations, the page. nightly.sh tests the whole with a Slurm.
+# task, refused configurations, the page. nightly.sh tests the whole on a Slurm cluster.
 . "$(dirname "$0")/../e2e/lib.sh"
 nightly=$CONFGEN_SOURCE_ROOT/tools/nightly
 if ! command -v jq >/dev/null; then
@@ -226,7 +226,7 @@ status=0
 "$nightly/nightly.sh" jump 2>err || status=$?
 verdict 'an unknown command: usage' test $status = 2
 
-say 'a Slurm that does not answer'
+say 'a Slurm cluster that does not answer'
 mkdir quiet
 printf '#!/bin/sh\nexit 1\n' >quiet/squeue
 printf '#!/bin/sh\ntouch submitted\n' | tee quiet/sbatch >quiet/scancel

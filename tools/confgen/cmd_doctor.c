@@ -16,7 +16,7 @@ static const char help[] =
     "\n"
     "Prints the processor, memory, GPUs, libraries, plugins, remembered GPU measurements, the\n"
     "default model and the plugins that would be selected for it. Exit status 3 if something that\n"
-    "every run needs is missing; a GPU is not.\n";
+    "every run needs is missing; a missing GPU is not an error.\n";
 
 /* Finds the first line of `path` that begins with `key`; *ret is what follows its colon. 0, or -1
  * if there is none. */

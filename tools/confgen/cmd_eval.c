@@ -45,7 +45,7 @@ static const char help[] =
     "                                counts of geometry failures are printed\n"
     "  --overwrite                   replace existing files\n"
     "\n"
-    "Exit status: 0, 1 if records could not be read or checked, 2 wrong usage, 3 a file cannot\n"
+    "Exit status: 0, 1 if records could not be read or checked, 2 usage error, 3 a file cannot\n"
     "be read or written.\n";
 
 enum { MAX_RUN = 64 << 20 }; /* bytes of a run's report */

@@ -25,7 +25,7 @@ static const char help[] =
     "both have output, once over all. A metric is worse if its whole interval is on the bad\n"
     "side of 0 and the loss exceeds the tolerance.\n"
     "\n"
-    "Exit status: 0 no metric is worse, 1 one is, 2 wrong usage, 3 a file cannot be read or the\n"
+    "Exit status: 0 no metric is worse, 1 one is, 2 usage error, 3 a file cannot be read or the\n"
     "two cannot be compared.\n";
 
 enum { COMPARE = 1000, TOLERANCE, RESAMPLES, SEED, JSON };

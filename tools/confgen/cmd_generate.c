@@ -63,8 +63,8 @@ static const char help[] =
     "                        SLURM_CPUS_PER_TASK, else cores)\n"
     "  --parallel-templates  accepted for compatibility with the system that confgen replaces; no\n"
     "                        effect: templates are built in parallel unless --template-workers 1\n"
-    "  --cache-tokenizer     remember the tokens of pieces of text that are not one token: most\n"
-    "                        pieces with Qwen3's tokenizer, few with the default model's\n"
+    "  --cache-tokenizer     cache the tokens of words that need more than one token: most with\n"
+    "                        Qwen3's tokenizer, few with the default model's\n"
     "\n"
     "  --report FILE.json    counts, times, selected plugins and sizes with the reasons\n"
     "  --progress auto|never|json   a bar on a terminal; json: one line per second on standard\n"
@@ -72,8 +72,8 @@ static const char help[] =
     "  --quiet               print errors only\n"
     "  --version  --help\n"
     "\n"
-    "Exit status: 0 all conformers written, 1 some molecules failed, 2 wrong usage,\n"
-    "3 environment (model, plugin, device, disk), 130 interrupted, resumable.\n";
+    "Exit status: 0 all conformers written, 1 some molecules failed, 2 usage error,\n"
+    "3 environment error (model, plugin, device, disk), 130 interrupted, resumable.\n";
 
 enum { PROGRESS_AUTO, PROGRESS_NEVER, PROGRESS_JSON };
 
@@ -100,7 +100,7 @@ static void on_signal(int number)
     stop_run = 1;
 }
 
-/* The first signal ends the run in good order; a second one of its kind kills the program. */
+/* The first signal ends the run cleanly; a second signal of the same kind kills the program. */
 static void catch_signals(void)
 {
     struct sigaction action = { .sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND };
@@ -591,7 +591,7 @@ static void print_summary(const struct generate *s, const cg_report *r, const ch
         fprintf(stderr, "%lld atom%s failed a geometry test", (long long)atoms,
                 atoms == 1 ? "" : "s");
     if (atoms && r->geometry_moved)
-        fprintf(stderr, ", %lld moved", (long long)r->geometry_moved);
+        fprintf(stderr, "; repair moved %lld", (long long)r->geometry_moved);
     if (atoms)
         fputc('\n', stderr);
     if (r->checked)

@@ -10,7 +10,7 @@
 #
 # FILE: $CONFGEN_NIGHTLY_CONF, else nightly.conf in this script's directory. See README.md.
 # Exit status: 0; 1 if something could not be done, or `submit` finds an earlier night that was never
-# judged; 2 wrong usage.
+# judged; 2 usage error.
 set -euo pipefail
 export LC_ALL=C
 here=$(cd "$(dirname "$0")" && pwd)

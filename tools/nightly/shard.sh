@@ -38,7 +38,7 @@ if [ -e "$output.manifest" ]; then
   [[ ! $arithmetic =~ KV\ cache\ ([A-Za-z0-9_-]+) ]] || first_options+=(--kv-cache "${BASH_REMATCH[1]}")
   [[ ! $arithmetic =~ step\ tokens\ ([1-9][0-9]*) ]] || first_options+=(--step-tokens "${BASH_REMATCH[1]}")
 fi
-# srun does not take over sbatch's --cpus-per-task since Slurm 22.05
+# Since Slurm 22.05 srun no longer inherits sbatch's --cpus-per-task
 cpus=${SLURM_CPUS_PER_TASK:-1}
 declare -n partition_options=confgen_$partition
 

@@ -18,7 +18,7 @@
 #   --delta D            threshold of COV (0.75 Å)
 #
 # CONFGEN names the program (build/confgen). Needs jq. Exit status: 0; 1 if grammar is worse in a
-# comparison, or failed; 2 wrong usage; 3 another error.
+# comparison, or failed; 2 usage error; 3 another error.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 # shellcheck source=lib.sh

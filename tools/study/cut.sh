@@ -14,7 +14,7 @@
 # with the default model's tokenizer (as with Llama-3's and 4 decimals). Its texts are read as float()
 # reads them, "2." as 2. Also applies the same cut to the conformers of grammar. CONFGEN names the
 # program (build/confgen), CC the compiler.
-# Exit status: 0; 2 wrong usage; 3 another error.
+# Exit status: 0; 2 usage error; 3 another error.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 # shellcheck source=lib.sh

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Matching queries an attention plugin with the problem that the executor plans, and on a GPU with
- * few rows a sequence.
+ * few rows per sequence.
  */
 #include "engine/worker.h"
 #include "plugin/registry.h"

@@ -52,7 +52,7 @@ static const struct gpu_shape shapes[] = {
 };
 enum { N_SHAPES = sizeof shapes / sizeof shapes[0] };
 
-/* A plugin with a layout. */
+/* A cell of the results: a plugin with a KV layout (static or paged) on the current shape. */
 struct attention_gpu_cell {
     const cg_plugin *attention;
     int paged;
@@ -333,8 +333,9 @@ static cg_status prepare_cell(const struct attention_gpu_bench *b, struct attent
     return capture(b, c, err);
 }
 
-static cg_status run_cell(const struct attention_gpu_bench *b, struct attention_gpu_cell *c,
-                          cg_error *err)
+/* Replays the graph of a cell once and records the time of one call. */
+static cg_status time_replay(const struct attention_gpu_bench *b, struct attention_gpu_cell *c,
+                             cg_error *err)
 {
     double seconds = 0;
 
@@ -506,7 +507,7 @@ static cg_status run_rounds(struct attention_gpu_bench *b, cg_error *err)
 
             if (c->status != CG_OK || is_measured(c, b->o->seconds))
                 continue;
-            CG_TRY(run_cell(b, c, err));
+            CG_TRY(time_replay(b, c, err));
             ran = 1;
         }
     }
