@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/** @file engine.h  The state of an open engine; for this room and core/api. */
+/** @file engine.h  The state of an open engine; for this module and core/api. */
 #ifndef CG_ENGINE_ENGINE_H
 #define CG_ENGINE_ENGINE_H
 
