@@ -120,8 +120,9 @@ cg_status cg_run_check_paths(const cg_run_options *o, const char *path, cg_error
 /* ---- opening ------------------------------------------------------------------------------ */
 
 /*
- * The parts of the machine that a conformer depends on (cg_engine_info.promise): a batch-invariant
- * run excludes batch and cache, any other includes everything that decides how sums are split.
+ * The parts of the machine that a conformer depends on (cg_engine_info.reproducibility): a
+ * batch-invariant run excludes batch and cache, any other includes everything that decides how sums
+ * are split.
  */
 static void describe_machine(const cg_engine_info *info, char *ret_device, char *ret_sums,
                              size_t cap)

@@ -127,8 +127,8 @@ static cg_status check_atoms(cg_molecule *mol, cg_error *err)
                           "atom %zu is a dummy atom '*', wanted elements", i + 1);
         if (cg_element_is_metal(a->element) && (a->degree || a->n_h))
             return REFUSE(err, CG_ERR_UNSUPPORTED, mol->smiles, mol->len,
-                          "atom %zu is %s with bonds: metal complexes are not supported, metal "
-                          "ions only on their own",
+                          "atom %zu (%s) has bonds: metal complexes are not supported; metals are "
+                          "accepted only as free ions",
                           i + 1, cg_element_symbol(a->element));
         mol->n_heavy += a->element != 1;
         mol->charge += a->charge;

@@ -149,7 +149,7 @@ static cg_status open_on_gpus(cg_engine *e, const cg_engine_options *o,
     return open_workers(e, o, err);
 }
 
-/* The first GPU if it can serve the model, else the CPU with the reason. */
+/* Opens on the first GPU if it supports the model, else on the CPU with the reason. */
 static cg_status open_auto(cg_engine *e, const cg_engine_options *o,
                            const cg_device_request *request, cg_dtype dtype, cg_error *err)
 {
@@ -172,8 +172,8 @@ static cg_status open_auto(cg_engine *e, const cg_engine_options *o,
 
 /* ---- engine->info ------------------------------------------------------------------------- */
 
-/* What a conformer depends on, besides model, sampling and seed. */
-static const char *promise_of(const cg_engine *e)
+/* Sentence on what a conformer depends on, besides model, sampling and seed. */
+static const char *reproducibility_of(const cg_engine *e)
 {
     if (e->device.workers[0].device == CG_DEVICE_CPU)
         return "the same conformers for any batch size, threads and KV cache";
@@ -219,11 +219,11 @@ static void fill_info(cg_engine *e)
     e->info.kv_cache_reason = s->kv_cache_reason;
     e->info.batch_size = w->batch_size;
     e->info.batch_reason = s->batch_reason;
-    e->info.figures = s->tuning.figures;
-    e->info.n_figures = s->tuning.n_figures;
+    e->info.attempts = s->tuning.attempts;
+    e->info.n_attempts = s->tuning.n_attempts;
     e->info.tuning = s->tuning_source;
     e->info.gpus = e->device.gpus;
-    e->info.promise = promise_of(e);
+    e->info.reproducibility = reproducibility_of(e);
     fill_gpus(e);
 }
 

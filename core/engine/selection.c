@@ -14,7 +14,7 @@
 
 enum {
     GPU_BATCH = 512, /* without a measurement: the matrix products are compute-bound from here on */
-    FEW_BATCHES = 2, /* measuring costs about as much as this many of the largest batches */
+    FEW_BATCHES = 2, /* tuning costs about as much as this many runs of the largest batch */
     MAX_CANDIDATES = 16, /* plugins of one kind */
     KEY_TEXT = 512,
 };
@@ -114,7 +114,8 @@ static cg_status find_pairs(struct selector *s, int32_t batch_size, cg_error *er
     if (n_attention * n_cache == 1) /* the only refusal is the reason */
         return cg_fail(err, st, "%s", why.msg);
     return cg_fail(err, CG_ERR_UNSUPPORTED,
-                   "no attention and KV cache serve this model together: %.700s", refusals);
+                   "no pair of attention and KV cache plugin supports this model: %.700s",
+                   refusals);
 }
 
 /* ---- measuring ---------------------------------------------------------------------------- */
@@ -243,7 +244,7 @@ static void make_key(const struct selector *s, struct key *k)
     add_item(k, "plugins", k->plugins);
 }
 
-/* Loads the tuning remembered under `key`; 0 without one, or if its pair does not work any more. */
+/* Loads the tuning stored under `key`; 0 if there is none, or if its pair no longer works. */
 static int recall(const struct selector *s, const char *path, const struct key *key,
                   cg_tuning *ret_tuning)
 {
@@ -278,7 +279,10 @@ static int is_small_workload(const struct selector *s)
     return n && n < (int64_t)FEW_BATCHES * batches[N_BATCHES - 1];
 }
 
-/* Recalls or measures a tuning; 0 if there is none. ret_source says where it is from, or why. */
+/*
+ * Recalls or measures a tuning; returns 0 if there is none. Writes to ret_source [CG_REASON_TEXT]
+ * the origin of the tuning, or why there is none.
+ */
 static int find_tuning(struct selector *s, cg_tuning *ret_tuning, char *ret_source)
 {
     int32_t mode = s->options->tuning;
@@ -321,7 +325,7 @@ static const struct pair *find_pair(const struct selector *s, const cg_tuning *t
     return &s->pairs[0];
 }
 
-/* No more slots than the input has conformers. */
+/* Limits an automatic batch size to the number of requested conformers. */
 static void cap_batch(const struct selector *s, cg_selection *sel)
 {
     int64_t n = workload_of(s);
@@ -336,17 +340,17 @@ static void cap_batch(const struct selector *s, cg_selection *sel)
 static void use_tuning(const struct selector *s, cg_selection *sel)
 {
     const struct pair *pair = find_pair(s, &sel->tuning);
-    char figures[CG_REASON_TEXT - 64];
+    char attempts[CG_REASON_TEXT - 64];
 
     sel->attention = pair->attention;
     sel->cache = pair->cache;
     sel->batch_size = sel->tuning.batch_size;
-    cg_tuning_text(&sel->tuning, figures, sizeof figures);
-    snprintf(sel->attention_reason, CG_REASON_TEXT, "auto: measured: %s", figures);
+    cg_tuning_text(&sel->tuning, attempts, sizeof attempts);
+    snprintf(sel->attention_reason, CG_REASON_TEXT, "auto: measured: %s", attempts);
     snprintf(sel->kv_cache_reason, CG_REASON_TEXT, "auto: measured with the attention");
     snprintf(sel->batch_reason, CG_REASON_TEXT, "auto: the smallest within 3 %% of the best");
     cg_host_log(&s->worker->host.host, CG_LOG_INFO, "%s: %s: %s", s->worker->gpu_info.name,
-                sel->tuning_source, figures);
+                sel->tuning_source, attempts);
 }
 
 static void use_default_pair(const struct selector *s, cg_selection *sel)
@@ -360,7 +364,7 @@ static void use_default_pair(const struct selector *s, cg_selection *sel)
     memcpy(sel->batch_reason, sel->attention_reason, CG_REASON_TEXT);
 }
 
-/* What the user named needs no other reason. */
+/* Options that the user set have no other reason. */
 static void mark_requested(const cg_engine_options *o, cg_selection *sel)
 {
     if (!cg_is_auto(o->attention))
@@ -389,8 +393,8 @@ static cg_status select_by_measurement(struct selector *s, cg_selection *sel, cg
 }
 
 /*
- * On the CPU one attention and one cache are the fastest wherever they work. "auto" falls back to
- * the plain attention where the fast one refuses, with its reason.
+ * On the CPU one attention and one cache are the fastest wherever they work. If the fast attention
+ * refuses, "auto" selects the plain one, with that reason.
  */
 static cg_status select_by_rule(struct selector *s, cg_selection *sel, cg_error *err)
 {

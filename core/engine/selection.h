@@ -21,7 +21,7 @@ typedef struct cg_selection_request {
     /* parts of the key of a remembered tuning, in addition to the worker's own */
     const char *constraint, *geometry, *dtype;
     uint64_t tokenizer_fingerprint;
-    double cpu_attempt_seconds; /* for tests: > 0 measures on the CPU too, for so long an attempt */
+    double cpu_attempt_seconds; /* per attempt; for tests: if > 0, the CPU is measured too */
 } cg_selection_request;
 
 typedef struct cg_selection {
@@ -30,8 +30,8 @@ typedef struct cg_selection {
     char attention_reason[CG_REASON_TEXT];
     char kv_cache_reason[CG_REASON_TEXT];
     char batch_reason[CG_REASON_TEXT];
-    cg_tuning tuning;                   /* the figures measured or remembered, if any */
-    char tuning_source[CG_REASON_TEXT]; /* where they come from, or why there are none */
+    cg_tuning tuning;                   /* measured or remembered, if any */
+    char tuning_source[CG_REASON_TEXT]; /* its origin, or why there is none */
 } cg_selection;
 
 /**
@@ -39,7 +39,7 @@ typedef struct cg_selection {
  * fixed rule on the CPU; on a GPU they are measured, or taken from the file of remembered tunings.
  *
  * @return CG_OK; CG_ERR_USAGE for a plugin that does not exist; CG_ERR_UNSUPPORTED with the reasons
- *         if no attention and cache serve the model together
+ *         if no pair of attention and cache supports the model
  */
 cg_status cg_select(const cg_selection_request *request, const cg_worker *worker,
                     cg_selection *ret_selection, cg_error *err);

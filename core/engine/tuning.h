@@ -17,17 +17,17 @@
 enum {
     CG_TUNING_PAIRS = 32, /* of attention and cache, at most */
     CG_TUNING_BATCHES = 8,
-    CG_TUNING_FIGURES = CG_TUNING_PAIRS + CG_TUNING_BATCHES,
+    CG_TUNING_ATTEMPTS = CG_TUNING_PAIRS + CG_TUNING_BATCHES,
 };
 
-/** A selection, with all measured figures in the order of measurement. */
+/** A selection, with all attempts in the order of measurement. */
 typedef struct cg_tuning {
     char attention[32], kv_cache[32];
     int32_t batch_size;
-    int32_t n_figures;
+    int32_t n_attempts;
     double tokens_per_second;
     double seconds; /* taken by the measurement */
-    cg_tuning_figure figures[CG_TUNING_FIGURES];
+    cg_tuning_attempt attempts[CG_TUNING_ATTEMPTS];
 } cg_tuning;
 
 typedef struct cg_tuning_pair {
@@ -50,7 +50,7 @@ typedef struct cg_tuner {
 } cg_tuner;
 
 /**
- * Measures the candidates and selects one. A failed attempt becomes a figure with its reason.
+ * Measures the candidates and selects one. A failed attempt is kept with its reason.
  *
  * @return CG_OK; CG_ERR_UNSUPPORTED if no attempt succeeded, with the first one's reason;
  *         CG_ERR_LIMIT for more pairs or batches than CG_TUNING_PAIRS and CG_TUNING_BATCHES

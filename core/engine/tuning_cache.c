@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <jansson.h>
 #include <limits.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/utf8.h"
 
 enum { VERSION = 1, MAX_TUNINGS = 256, MAX_BYTES = 16 << 20 };
 
@@ -45,7 +47,8 @@ cg_status cg_tuning_path(char *ret_path, size_t cap, cg_error *err)
 
 static cg_status fail_damaged(const char *path, const char *what, cg_error *err)
 {
-    return cg_fail(err, CG_ERR_FORMAT, "'%s': not a file of remembered tunings: %s", path, what);
+    return cg_fail(err, CG_ERR_FORMAT,
+                   "GPU tuning cache '%s' has %s: it is ignored and will be rewritten", path, what);
 }
 
 /* Reads a string member into ret[cap]; a missing optional one gives "". */
@@ -61,35 +64,35 @@ static cg_status read_text(const cg_json *o, const char *key, int required, char
     return CG_OK;
 }
 
-static cg_status read_figure(const cg_json *o, cg_tuning_figure *f, cg_error *err)
+static cg_status read_attempt(const cg_json *o, cg_tuning_attempt *a, cg_error *err)
 {
     int64_t batch_size = 0;
 
-    f->struct_size = sizeof *f;
-    CG_TRY(read_text(o, "attention", CG_JSON_REQUIRED, f->attention, sizeof f->attention, err));
-    CG_TRY(read_text(o, "kv_cache", CG_JSON_REQUIRED, f->kv_cache, sizeof f->kv_cache, err));
-    CG_TRY(read_text(o, "refused", CG_JSON_OPTIONAL, f->refused, sizeof f->refused, err));
+    a->struct_size = sizeof *a;
+    CG_TRY(read_text(o, "attention", CG_JSON_REQUIRED, a->attention, sizeof a->attention, err));
+    CG_TRY(read_text(o, "kv_cache", CG_JSON_REQUIRED, a->kv_cache, sizeof a->kv_cache, err));
+    CG_TRY(read_text(o, "refused", CG_JSON_OPTIONAL, a->refused, sizeof a->refused, err));
     CG_TRY(cg_json_int(o, "batch_size", CG_JSON_REQUIRED, 1, CG_MAX_BATCH, &batch_size, err));
-    f->batch_size = (int32_t)batch_size;
-    return cg_json_real(o, "tokens_per_second", CG_JSON_OPTIONAL, 0, 1e12, &f->tokens_per_second,
+    a->batch_size = (int32_t)batch_size;
+    return cg_json_real(o, "tokens_per_second", CG_JSON_OPTIONAL, 0, 1e12, &a->tokens_per_second,
                         err);
 }
 
 static cg_status read_tuning(const cg_json *o, cg_tuning *t, cg_error *err)
 {
-    const json_t *figures = cg_json_member(o, "figures");
-    cg_tuning_figure selected = { 0 };
+    const json_t *attempts = cg_json_member(o, "figures");
+    cg_tuning_attempt selected = { 0 };
 
-    CG_TRY(read_figure(o, &selected, err));
+    CG_TRY(read_attempt(o, &selected, err));
     CG_TRY(cg_json_real(o, "seconds", CG_JSON_REQUIRED, 0, 1e9, &t->seconds, err));
-    if (!json_is_array(figures) || json_array_size(figures) > CG_TUNING_FIGURES)
+    if (!json_is_array(attempts) || json_array_size(attempts) > CG_TUNING_ATTEMPTS)
         return cg_json_unwanted(o, "figures", "a list of attempts", err);
-    for (size_t i = 0; i < json_array_size(figures); i++) {
-        cg_json f = { o->file, "figures[]", json_array_get(figures, i) };
+    for (size_t i = 0; i < json_array_size(attempts); i++) {
+        cg_json a = { o->file, "figures[]", json_array_get(attempts, i) };
 
-        if (!json_is_object(f.node))
+        if (!json_is_object(a.node))
             return cg_json_unwanted(o, "figures", "a list of objects", err);
-        CG_TRY(read_figure(&f, &t->figures[t->n_figures++], err));
+        CG_TRY(read_attempt(&a, &t->attempts[t->n_attempts++], err));
     }
     memcpy(t->attention, selected.attention, sizeof t->attention);
     memcpy(t->kv_cache, selected.kv_cache, sizeof t->kv_cache);
@@ -100,15 +103,27 @@ static cg_status read_tuning(const cg_json *o, cg_tuning *t, cg_error *err)
 
 static cg_status check_root(const char *path, const json_t *root, cg_error *err)
 {
+    const json_t *version = json_object_get(root, "confgen_tuning");
     const json_t *tunings = json_object_get(root, "choices");
+    char what[96];
 
-    if (json_integer_value(json_object_get(root, "confgen_tuning")) != VERSION)
-        return fail_damaged(path, "another version", err);
-    if (!json_is_array(tunings) || json_array_size(tunings) > MAX_TUNINGS)
-        return fail_damaged(path, "no list of choices", err);
+    if (!json_is_integer(version))
+        return fail_damaged(path, "no format version 'confgen_tuning'", err);
+    if (json_integer_value(version) != VERSION) {
+        snprintf(what, sizeof what, "format version %jd, wanted %d",
+                 (intmax_t)json_integer_value(version), VERSION);
+        return fail_damaged(path, what, err);
+    }
+    if (!json_is_array(tunings))
+        return fail_damaged(path, "no list 'choices' of tunings", err);
+    if (json_array_size(tunings) > MAX_TUNINGS) {
+        snprintf(what, sizeof what, "%zu tunings, wanted at most %d", json_array_size(tunings),
+                 MAX_TUNINGS);
+        return fail_damaged(path, what, err);
+    }
     for (size_t i = 0; i < json_array_size(tunings); i++)
         if (!json_is_object(json_object_get(json_array_get(tunings, i), "key")))
-            return fail_damaged(path, "a choice without a key", err);
+            return fail_damaged(path, "a tuning without an object 'key'", err);
     return CG_OK;
 }
 
@@ -133,17 +148,37 @@ out:
     return st;
 }
 
-/* NULL without memory, or for a value that is not UTF-8. */
-static json_t *make_key(const cg_tuning_item *key, size_t n_key)
+static int is_utf8(const char *text)
 {
-    json_t *o = json_object();
+    const unsigned char *s = (const unsigned char *)text;
+    int n = 1;
 
-    for (size_t i = 0; o && i < n_key; i++)
-        if (json_object_set_new(o, key[i].key, json_string(key[i].value))) {
-            json_decref(o);
-            o = NULL;
+    for (; *s && n; s += n)
+        n = cg_utf8_length(s);
+    return n != 0;
+}
+
+static cg_status make_key(const char *path, const cg_tuning_item *items, size_t n_items,
+                          json_t **ret_key, cg_error *err)
+{
+    json_t *key;
+
+    for (size_t i = 0; i < n_items; i++)
+        if (!is_utf8(items[i].value))
+            return cg_fail(err, CG_ERR_INPUT,
+                           "GPU tuning cache '%s': item '%s' of the key is not UTF-8: the tuning "
+                           "is not remembered",
+                           path, items[i].key);
+    key = json_object();
+    for (size_t i = 0; key && i < n_items; i++)
+        if (json_object_set_new(key, items[i].key, json_string(items[i].value))) {
+            json_decref(key);
+            key = NULL;
         }
-    return o;
+    if (!key)
+        return cg_fail_nomem(err, path);
+    *ret_key = key;
+    return CG_OK;
 }
 
 /* Index of a key among the tunings; their number if it is missing. */
@@ -160,20 +195,16 @@ static size_t find(const json_t *tunings, const json_t *key)
 cg_status cg_tuning_load(const char *path, const cg_tuning_item *items, size_t n_items,
                          cg_tuning *ret_tuning, int *ret_found, cg_error *err)
 {
-    json_t *root, *key;
+    json_t *root, *key = NULL;
     const json_t *node;
-    cg_tuning tuning = { .n_figures = 0 };
-    cg_status st = CG_OK;
+    cg_tuning tuning = { .n_attempts = 0 };
+    cg_status st;
 
     *ret_found = 0;
     CG_TRY(read_root(path, &root, err));
     if (!root)
         return CG_OK;
-    key = make_key(items, n_items);
-    if (!key) {
-        st = cg_fail_nomem(err, path);
-        goto out;
-    }
+    CG_TRY_GOTO(st, make_key(path, items, n_items, &key, err), out);
     node = json_object_get(root, "choices");
     node = json_array_get(node, find(node, key)); /* NULL if it is missing */
     if (node) {
@@ -191,29 +222,29 @@ out:
 
 /* ---- writing ------------------------------------------------------------------------------ */
 
-static json_t *figure_json(const cg_tuning_figure *f)
+static json_t *attempt_json(const cg_tuning_attempt *a)
 {
-    if (f->refused[0])
-        return json_pack("{s:s, s:s, s:i, s:s}", "attention", f->attention, "kv_cache", f->kv_cache,
-                         "batch_size", (int)f->batch_size, "refused", f->refused);
-    return json_pack("{s:s, s:s, s:i, s:f}", "attention", f->attention, "kv_cache", f->kv_cache,
-                     "batch_size", (int)f->batch_size, "tokens_per_second", f->tokens_per_second);
+    if (a->refused[0])
+        return json_pack("{s:s, s:s, s:i, s:s}", "attention", a->attention, "kv_cache", a->kv_cache,
+                         "batch_size", (int)a->batch_size, "refused", a->refused);
+    return json_pack("{s:s, s:s, s:i, s:f}", "attention", a->attention, "kv_cache", a->kv_cache,
+                     "batch_size", (int)a->batch_size, "tokens_per_second", a->tokens_per_second);
 }
 
 /* Takes over the reference to the key. */
 static json_t *tuning_json(const cg_tuning *t, json_t *key)
 {
-    json_t *figures = json_array();
+    json_t *attempts = json_array();
 
-    for (int32_t i = 0; i < t->n_figures; i++)
-        if (json_array_append_new(figures, figure_json(&t->figures[i]))) {
-            json_decref(figures);
+    for (int32_t i = 0; i < t->n_attempts; i++)
+        if (json_array_append_new(attempts, attempt_json(&t->attempts[i]))) {
+            json_decref(attempts);
             json_decref(key);
             return NULL;
         }
     return json_pack("{s:o, s:s, s:s, s:i, s:f, s:f, s:o}", "key", key, "attention", t->attention,
                      "kv_cache", t->kv_cache, "batch_size", (int)t->batch_size, "tokens_per_second",
-                     t->tokens_per_second, "seconds", t->seconds, "figures", figures);
+                     t->tokens_per_second, "seconds", t->seconds, "figures", attempts);
 }
 
 /* Creates the missing directories above a file. */
@@ -237,11 +268,14 @@ static cg_status replace(const char *path, const json_t *root, cg_error *err)
     int fd, n = snprintf(temporary, sizeof temporary, "%s.XXXXXX", path), failed;
 
     if (n < 0 || (size_t)n >= sizeof temporary)
-        return cg_fail(err, CG_ERR_IO, "'%.200s...': the path is too long", path);
+        return cg_fail(err, CG_ERR_IO,
+                       "GPU tuning cache '%.200s...': the path is longer than %d bytes", path,
+                       PATH_MAX - 8);
     make_dirs(path);
     fd = mkstemp(temporary);
     if (fd < 0)
-        return cg_fail(err, CG_ERR_IO, "'%s': cannot be written: %s", path, strerror(errno));
+        return cg_fail(err, CG_ERR_IO, "GPU tuning cache '%s': cannot be written: %s", path,
+                       strerror(errno));
     failed = json_dumpfd(root, fd, JSON_INDENT(1) | JSON_REAL_PRECISION(9));
     failed |= close(fd);
     if (!failed)
@@ -250,19 +284,22 @@ static cg_status replace(const char *path, const json_t *root, cg_error *err)
         return CG_OK;
     n = errno;
     unlink(temporary);
-    return cg_fail(err, CG_ERR_IO, "'%s': cannot be written: %s", path, strerror(n));
+    return cg_fail(err, CG_ERR_IO, "GPU tuning cache '%s': cannot be written: %s", path,
+                   strerror(n));
 }
 
 cg_status cg_tuning_store(const char *path, const cg_tuning_item *items, size_t n_items,
                           const cg_tuning *tuning, cg_error *err)
 {
-    json_t *root, *tunings, *key = make_key(items, n_items), *node;
+    json_t *root, *tunings, *key, *node;
     cg_status st;
 
-    if (read_root(path, &root, NULL) != CG_OK || !root) /* a damaged file is replaced */
+    CG_TRY(make_key(path, items, n_items, &key, err));
+    /* a file that cannot be read for any reason is replaced */
+    if (read_root(path, &root, NULL) != CG_OK || !root)
         root = json_pack("{s:i, s:[]}", "confgen_tuning", VERSION, "choices");
     tunings = json_object_get(root, "choices");
-    if (!key || !tunings) {
+    if (!tunings) {
         st = cg_fail_nomem(err, path);
         goto out;
     }
@@ -304,7 +341,7 @@ cg_status cg_tuning_list(void (*on_tuned)(void *ctx, const cg_tuned *tuned), voi
     for (size_t i = 0; i < json_array_size(tunings); i++) {
         cg_json o = { ret_path, "choices[]", json_array_get(tunings, i) };
         const json_t *key = json_object_get(o.node, "key");
-        cg_tuning t = { .n_figures = 0 };
+        cg_tuning t = { .n_attempts = 0 };
         cg_tuned tuned = { CG_SIZED(cg_tuned) };
 
         CG_TRY_GOTO(st, read_tuning(&o, &t, err), out);

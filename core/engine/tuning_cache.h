@@ -33,16 +33,18 @@ cg_status cg_tuning_path(char *ret_path, size_t cap, cg_error *err);
  * Loads the tuning of a key.
  *
  * @return CG_OK with *ret_found 0 or 1, 0 also without a file; CG_ERR_FORMAT if the file is
- *         damaged; CG_ERR_IO, CG_ERR_LIMIT, CG_ERR_NOMEM
+ *         damaged or of another version; CG_ERR_INPUT for a key that is not UTF-8; CG_ERR_IO,
+ *         CG_ERR_LIMIT, CG_ERR_NOMEM
  */
 cg_status cg_tuning_load(const char *path, const cg_tuning_item *key, size_t n_key,
                          cg_tuning *ret_tuning, int *ret_found, cg_error *err);
 
 /**
- * Stores a tuning; replaces an earlier one with the same key, and a damaged file as a whole.
- * Creates missing directories. Drops the oldest of too many tunings.
+ * Stores a tuning; replaces an earlier one with the same key, and a file that cannot be read for
+ * any reason as a whole. Creates missing directories. Drops the oldest of more than 256 tunings.
  *
- * @return CG_OK; CG_ERR_IO, CG_ERR_NOMEM. On failure the file is unchanged.
+ * @return CG_OK; CG_ERR_INPUT for a key that is not UTF-8; CG_ERR_IO, CG_ERR_NOMEM. On failure the
+ *         file is unchanged.
  */
 cg_status cg_tuning_store(const char *path, const cg_tuning_item *key, size_t n_key,
                           const cg_tuning *tuning, cg_error *err);

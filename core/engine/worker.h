@@ -54,7 +54,7 @@ void cg_worker_finish(cg_worker *worker); /* accepts zeroed ones */
 const char *cg_worker_name(const cg_worker *worker, char *ret_name, size_t cap);
 
 /**
- * Checks that attention and cache serve the model here with this batch: both plugins are queried
+ * Checks that attention and cache support the model here with this batch: both plugins are queried
  * with the problem that cg_worker_create_executor() would plan. Allocates nothing.
  */
 cg_status cg_worker_match(const cg_worker *worker, const cg_plugin *attention,

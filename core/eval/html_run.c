@@ -51,7 +51,7 @@ static const struct fact selections[] = {
     { "geometry", "geometry.mode", TEXT, NULL },
     { "batch", "engine.batch_size", NUMBER, "engine.batch_reason" },
     { "data type", "engine.dtype", TEXT, NULL },
-    { "deterministic", "engine.deterministic", TEXT, "engine.promise" },
+    { "deterministic", "engine.deterministic", TEXT, "engine.reproducibility" },
     { "threads", "engine.threads", NUMBER, NULL },
     { "template workers", "engine.template_workers", NUMBER, NULL },
     { "context", "engine.context", NUMBER, NULL },

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/** @file pairing.h  Which attention and cache plugins can serve a problem together. */
+/** @file pairing.h  Checks whether an attention and a cache plugin support a problem together. */
 #ifndef CG_PLUGIN_PAIRING_H
 #define CG_PLUGIN_PAIRING_H
 

@@ -50,7 +50,7 @@ static cg_status build_program(const cg_template_builder *b, cg_molecule_templat
     return st;
 }
 
-/* A molecule without bounds is still served, without geometry tests. */
+/* A molecule without bounds is still supported, without geometry tests. */
 static cg_status build_geometry(cg_molecule_template *t, cg_error *err)
 {
     cg_error why = CG_ERROR_INIT;

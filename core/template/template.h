@@ -51,7 +51,7 @@ typedef struct cg_molecule_template {
 /**
  * Builds the template of a SMILES (no blanks; need not be terminated).
  *
- * @return CG_OK; CG_ERR_INPUT, CG_ERR_UNSUPPORTED for a molecule that cannot be served;
+ * @return CG_OK; CG_ERR_INPUT, CG_ERR_UNSUPPORTED for a molecule that is not supported;
  *         CG_ERR_LIMIT if it exceeds max_len or max_new_tokens; CG_ERR_NOMEM. On failure
  *         *ret_template is unchanged.
  */

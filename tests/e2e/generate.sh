@@ -29,7 +29,7 @@ done
 for key in confgen model architecture device attention attention_reason kv_cache kv_cache_reason \
   constraint batch_size batch_reason threads template_workers sampling sampled forced steps total \
   decode matmul chemistry template record tokens_per_second conformers_per_second token_cache \
-  peak_memory written device device_reason dtype deterministic promise step_tokens halvings gpus \
+  peak_memory written device device_reason dtype deterministic reproducibility step_tokens halvings gpus \
   tuning; do
   verdict "report has $key" grep -q "\"$key\":" report.json
 done
@@ -180,7 +180,7 @@ run 0 --input mols.smi --gens 40 --limit 4 --overwrite --output q.sdf --progress
 verdict 'json: objects on standard error' grep -Eq \
   '^\{"molecules":[0-9]+,"conformers":[0-9]+,"tokens":[0-9]+,"seconds":[0-9.]+\}$' err
 verdict 'json: the first one describes the device' grep -Eq \
-  '^\{"device":"[^"]+","dtype":"[^"]+","deterministic":(true|false),"promise":"[^"]+"\}$' err
+  '^\{"device":"[^"]+","dtype":"[^"]+","deterministic":(true|false),"reproducibility":"[^"]+"\}$' err
 check 0 '--version' --version
 verdict 'prints program and version' grep -Eq '^confgen [0-9]+\.[0-9]+\.[0-9]+$' out
 check 0 '--help' --help

@@ -6,6 +6,7 @@
 
 #include <confgen/attention.h>
 
+#include "plugin_dir.h"
 #include "plugin/host.h"
 #include "plugin/registry.h"
 
@@ -20,8 +21,8 @@ static const cg_attention_ops *open_cudnn(cg_registry **ret_registry)
 
     cg_plugin_host_init(&host, NULL, NULL, NULL, 0);
     ck_assert_int_eq(cg_registry_create(&host.host, ret_registry, &err), CG_OK);
-    ck_assert_msg(cg_registry_add_dir(*ret_registry, getenv("CONFGEN_PLUGINS"), &err) == CG_OK,
-                  "%s", err.msg);
+    ck_assert_msg(cg_registry_add_dir(*ret_registry, built_plugin_dir(), &err) == CG_OK, "%s",
+                  err.msg);
     ck_assert_msg(cg_registry_find(*ret_registry, CG_PLUGIN_ATTENTION, "cudnn", &plugin, &err) ==
                       CG_OK,
                   "%s", err.msg);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "flash_cpu.h"
+#include "plugin_dir.h"
 #include "plugin/host.h"
 #include "plugin/registry.h"
 
@@ -180,7 +181,7 @@ START_TEST(same_bits_over_every_cache)
     cg_plugin_host_init(&host, NULL, NULL, NULL, 0);
     ck_assert_int_eq(setenv("CONFGEN_FLASH_ISA", flash_variants[_i].name, 1), 0);
     ck_assert_int_eq(cg_registry_create(&host.host, &r, &err), CG_OK);
-    ck_assert_int_eq(cg_registry_add_dir(r, getenv("CONFGEN_PLUGINS"), &err), CG_OK);
+    ck_assert_int_eq(cg_registry_add_dir(r, built_plugin_dir(), &err), CG_OK);
     for (int32_t window = 0; window < 50; window += 23) {
         attend(r, "static", window, a);
         attend(r, "dynamic", window, b);
@@ -211,7 +212,7 @@ START_TEST(unknown_variant_is_refused)
     cg_plugin_host_init(&host, NULL, NULL, NULL, 0);
     ck_assert_int_eq(setenv("CONFGEN_FLASH_ISA", "sse9", 1), 0);
     ck_assert_int_eq(cg_registry_create(&host.host, &r, &err), CG_OK);
-    ck_assert_int_eq(cg_registry_add_dir(r, getenv("CONFGEN_PLUGINS"), &err), CG_OK);
+    ck_assert_int_eq(cg_registry_add_dir(r, built_plugin_dir(), &err), CG_OK);
     ck_assert_int_eq(cg_registry_find(r, CG_PLUGIN_ATTENTION, "flash", &attention, &err), CG_OK);
     ck_assert_int_eq(
         ((const cg_attention_ops *)attention->ops)->supports(&host.host, &problem, &err),
@@ -265,7 +266,7 @@ START_TEST(cuda_problems_are_refused_with_the_reason)
     bad[4].p.max_tokens = 1 << 30;
     cg_plugin_host_init(&host, NULL, NULL, NULL, 0);
     ck_assert_int_eq(cg_registry_create(&host.host, &r, &err), CG_OK);
-    ck_assert_int_eq(cg_registry_add_dir(r, getenv("CONFGEN_PLUGINS"), &err), CG_OK);
+    ck_assert_int_eq(cg_registry_add_dir(r, built_plugin_dir(), &err), CG_OK);
     ck_assert_int_eq(cg_registry_find(r, CG_PLUGIN_ATTENTION, "flash", &attention, &err), CG_OK);
     ops = attention->ops;
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {

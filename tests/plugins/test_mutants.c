@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "conformance/conformance.h"
+#include "plugin_dir.h"
 #include "plugin/host.h"
 #include "plugin/loader.h"
 
@@ -24,8 +25,8 @@ static void record_failure(void *ctx, int32_t passed, const char *check, const c
 
 static const void *load(const char *file)
 {
-    const char *dir =
-        getenv(strncmp(file, "constraint", 10) ? "CONFGEN_PLUGINS" : "CONFGEN_SAMPLE");
+    int is_sample = !strncmp(file, "constraint", 10);
+    const char *dir = is_sample ? dir_of_variable("CONFGEN_TEST_SAMPLE_DIR") : built_plugin_dir();
     const cg_plugin *plugin = NULL;
     cg_error err = CG_ERROR_INIT;
     char path[1024];

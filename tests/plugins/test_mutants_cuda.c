@@ -13,6 +13,7 @@
 #include "fake_plugins.h"
 #include "plugin/host.h"
 #include "plugin/loader.h"
+#include "plugin_dir.h"
 
 static cg_plugin_host host;
 static char failed_checks[1024];
@@ -63,7 +64,7 @@ static const cg_cache_ops *load_cache(const char *name)
     cg_error err = CG_ERROR_INIT;
     char path[1024];
 
-    snprintf(path, sizeof path, "%s/cache/%s/cache_%s.so", getenv("CONFGEN_PLUGINS"), name, name);
+    snprintf(path, sizeof path, "%s/cache/%s/cache_%s.so", built_plugin_dir(), name, name);
     ck_assert_msg(cg_plugin_load(path, &host.host, &plugin, &err) == CG_OK, "%s", err.msg);
     return plugin->ops;
 }

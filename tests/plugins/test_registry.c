@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "plugin_dir.h"
 #include "plugin/host.h"
 #include "plugin/loader.h"
 #include "plugin/pairing.h"
@@ -21,14 +22,14 @@ static void keep_line(void *ctx, int32_t level, const char *text)
     strncpy(log_text, text, sizeof log_text - 1);
 }
 
-static cg_registry *open_registry(void)
+static cg_registry *registry_of_built_plugins(void)
 {
     cg_error err = CG_ERROR_INIT;
     cg_registry *r = NULL;
 
     cg_plugin_host_init(&host, NULL, NULL, NULL, 0);
     ck_assert_int_eq(cg_registry_create(&host.host, &r, &err), CG_OK);
-    ck_assert_msg(cg_registry_add_dir(r, getenv("CONFGEN_PLUGINS"), &err) == CG_OK, "%s", err.msg);
+    ck_assert_msg(cg_registry_add_dir(r, built_plugin_dir(), &err) == CG_OK, "%s", err.msg);
     return r;
 }
 
@@ -89,7 +90,7 @@ START_TEST(registry_lists_and_finds)
         "eager", "flash", "dynamic", "paged", "static",
     };
     enum { N_NAMES = sizeof names / sizeof *names };
-    cg_registry *r = open_registry();
+    cg_registry *r = registry_of_built_plugins();
     const cg_registry_entry *entries;
     const cg_registry_refusal *refusals;
     cg_error err = CG_ERROR_INIT;
@@ -108,7 +109,7 @@ START_TEST(registry_lists_and_finds)
     ck_assert_int_eq(cg_registry_find(r, CG_PLUGIN_CACHE, "flash", &plugin, &err), CG_ERR_USAGE);
     ck_assert_str_eq(err.msg, "cache 'flash': no such plugin; there are: dynamic, paged, static");
     /* a second scan loads nothing: every file is known */
-    ck_assert_int_eq(cg_registry_add_dir(r, getenv("CONFGEN_PLUGINS"), &err), CG_OK);
+    ck_assert_int_eq(cg_registry_add_dir(r, built_plugin_dir(), &err), CG_OK);
     ck_assert_int_eq(cg_registry_entries(r, &entries), n);
     cg_registry_destroy(r);
     cg_registry_destroy(NULL);
@@ -123,7 +124,7 @@ START_TEST(registry_reads_the_path_variable)
     char path[2048];
 
     cg_plugin_host_init(&host, NULL, NULL, NULL, 0);
-    snprintf(path, sizeof path, "::%s:%s", getenv("CONFGEN_PLUGINS"), getenv("CONFGEN_PLUGINS"));
+    snprintf(path, sizeof path, "::%s:%s", built_plugin_dir(), built_plugin_dir());
     ck_assert_int_eq(setenv("CONFGEN_PLUGIN_PATH", path, 1), 0);
     ck_assert_msg(cg_registry_open(&host.host, NULL, 0, &r, &err) == CG_OK, "%s", err.msg);
     ck_assert_int_eq(cg_registry_find(r, CG_PLUGIN_ATTENTION, "flash", &plugin, &err), CG_OK);
@@ -168,7 +169,7 @@ START_TEST(all_own_pairs_match)
 {
     cg_attention_problem problem = make_problem();
     cg_cache_config config = make_config();
-    cg_registry *r = open_registry();
+    cg_registry *r = registry_of_built_plugins();
     cg_pairing *cells = NULL;
     cg_error err = CG_ERROR_INIT;
     int32_t n = 0, first = 0;
@@ -197,7 +198,7 @@ START_TEST(refused_match_has_a_reason)
 {
     cg_attention_problem problem = make_problem(), filled;
     cg_cache_config config = make_config();
-    cg_registry *r = open_registry();
+    cg_registry *r = registry_of_built_plugins();
     const cg_plugin *attention = NULL, *cache = NULL;
     cg_error err = CG_ERROR_INIT;
 
@@ -246,7 +247,7 @@ END_TEST
 START_TEST(refused_cache_on_a_gpu_has_a_reason)
 {
     static const char *const names[] = { "dynamic", "static", "paged" };
-    cg_registry *r = open_registry();
+    cg_registry *r = registry_of_built_plugins();
     const cg_plugin *plugin = NULL;
     cg_cache_config config = make_config(), odd;
     const cg_cache_ops *ops;

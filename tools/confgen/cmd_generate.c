@@ -606,7 +606,7 @@ static void print_summary(const struct generate *s, const cg_report *r, const ch
 /* Printed on a terminal, and after measuring a GPU, which takes some seconds. */
 static void print_selection(const struct generate *s, const cg_engine_info *info)
 {
-    if (s->quiet || (!isatty(STDERR_FILENO) && !info->n_figures))
+    if (s->quiet || (!isatty(STDERR_FILENO) && !info->n_attempts))
         return;
     fprintf(stderr, "%s, %.1f M parameters in %s, on %s", info->architecture,
             (double)info->parameters * 1e-6, info->dtype, info->device);
@@ -616,15 +616,16 @@ static void print_selection(const struct generate *s, const cg_engine_info *info
         fprintf(stderr, " with %d threads", info->threads);
     fprintf(stderr, "; attention %s (%s), KV cache %s (%s), constraint %s, batch %d (%s); %s%s%s\n",
             info->attention, info->attention_reason, info->kv_cache, info->kv_cache_reason,
-            info->constraint, info->batch_size, info->batch_reason, info->promise,
+            info->constraint, info->batch_size, info->batch_reason, info->reproducibility,
             *info->tuning ? "; " : "", info->tuning);
 }
 
 /* The first line of --progress json. */
 static void show_device(const cg_engine_info *info)
 {
-    json_t *line = json_pack("{s:s, s:s, s:b, s:s}", "device", info->device, "dtype", info->dtype,
-                             "deterministic", info->deterministic, "promise", info->promise);
+    json_t *line =
+        json_pack("{s:s, s:s, s:b, s:s}", "device", info->device, "dtype", info->dtype,
+                  "deterministic", info->deterministic, "reproducibility", info->reproducibility);
     char *text = json_dumps(line, JSON_COMPACT);
 
     if (text)

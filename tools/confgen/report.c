@@ -40,8 +40,8 @@ static json_t *tuning_json(const cg_engine_info *info)
 {
     json_t *figures = json_array();
 
-    for (int32_t i = 0; i < info->n_figures; i++) {
-        const cg_tuning_figure *f = &info->figures[i];
+    for (int32_t i = 0; i < info->n_attempts; i++) {
+        const cg_tuning_attempt *f = &info->attempts[i];
         json_t *o = json_pack("{s:s, s:s, s:i}", "attention", f->attention, "kv_cache", f->kv_cache,
                               "batch_size", (int)f->batch_size);
 
@@ -70,8 +70,9 @@ static json_t *engine_json(const cg_engine_info *info, const cg_report *r)
         (int)info->batch_size, "batch_reason", info->batch_reason, "threads", (int)info->threads,
         "template_workers", (int)info->template_workers, "context", (int)info->max_length, "seed",
         (json_int_t)info->seed, "dtype", info->dtype, "deterministic", info->deterministic,
-        "promise", info->promise, "step_tokens", (int)info->step_tokens, "gpus", gpus_json(info, r),
-        "tuning", tuning_json(info), "sampling", sampling_json(&info->sampling));
+        "reproducibility", info->reproducibility, "step_tokens", (int)info->step_tokens, "gpus",
+        gpus_json(info, r), "tuning", tuning_json(info), "sampling",
+        sampling_json(&info->sampling));
 }
 
 /* ---- counters ----------------------------------------------------------------------------- */

@@ -89,14 +89,14 @@ enum {
 };
 
 /** One attempt of a measurement. */
-typedef struct cg_tuning_figure {
+typedef struct cg_tuning_attempt {
     uint32_t struct_size;
     int32_t batch_size;
     double tokens_per_second; /* 0 if refused */
     char attention[32];
     char kv_cache[32];
     char refused[192]; /* why it was not measured, else "" */
-} cg_tuning_figure;
+} cg_tuning_attempt;
 
 /** A GPU in use. Strings live with the engine. */
 typedef struct cg_engine_gpu {
@@ -138,15 +138,15 @@ typedef struct cg_engine_info {
     const char *constraint_reason;
     uint64_t tokenizer_fingerprint; /* of the tokenizer's files */
     const char *dtype;              /* of weights, activations and KV cache: "f32", "bf16" */
-    const char *promise;            /* what a conformer depends on, a sentence */
+    const char *reproducibility;    /* what a conformer depends on, a sentence */
     int32_t deterministic;          /* tokens do not depend on batch size, slot or GPU count */
     int32_t step_tokens;            /* as requested; 0: derived */
     int32_t n_gpus;                 /* 0: the CPU */
-    int32_t n_figures;
-    const cg_engine_gpu *gpus;       /* [n_gpus] */
-    const cg_tuning_figure *figures; /* [n_figures] measured for the first GPU */
-    const char *tuning;              /* origin of the figures, or why there are none; "" if
-                                        nothing was to be selected */
+    int32_t n_attempts;
+    const cg_engine_gpu *gpus;         /* [n_gpus] */
+    const cg_tuning_attempt *attempts; /* [n_attempts] for the first GPU, in order */
+    const char *tuning;                /* origin of the attempts, or why there are none; "" if
+                                          nothing was to be selected */
     /* elements that determine the work of a step */
     int64_t layer_parameters; /* of the layers, without embedding and head */
     int32_t head_width;       /* elements of a row of the LM head */

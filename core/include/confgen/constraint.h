@@ -121,7 +121,7 @@ typedef struct cg_constraint_ops {
     /**
      * Compiles what depends only on tokenizer and number format. The vocabulary and the strings of
      * the format are borrowed until destroy(). CG_ERR_UNSUPPORTED with the reason if this tokenizer
-     * or number format cannot be served.
+     * or number format is not supported.
      */
     cg_status (*create)(const cg_host *host, const cg_vocabulary *vocabulary,
                         const cg_text_format *format, void **ret_self, cg_error *err);

@@ -73,7 +73,7 @@ CG_EXPORT cg_status cg_plugin_set_find(const cg_plugin_set *set, cg_plugin_kind 
                                        const char *name, const cg_plugin **ret_plugin,
                                        cg_error *err);
 
-/** The run that attention and cache have to serve. Zero or NULL is the default. */
+/** The run that attention and cache have to support. Zero or NULL is the default. */
 typedef struct cg_match_options {
     uint32_t struct_size;
     int32_t batch_size; /* sequences decoded at once; 0: 64 */
@@ -94,8 +94,8 @@ typedef struct cg_plugin_pair {
 } cg_plugin_pair;
 
 /**
- * Checks for every attention plugin and every cache plugin whether they serve a model together, by
- * the problem that a run of this batch would plan. Allocates nothing on a device and reads no
+ * Checks for every attention plugin and every cache plugin whether they support a model together,
+ * by the problem that a run of this batch would plan. Allocates nothing on a device and reads no
  * weights. Without a GPU all pairs are refused for CUDA, with that reason.
  *
  * @param ret_pairs  [*ret_n] by attention, then cache; storage of the set, valid until the next

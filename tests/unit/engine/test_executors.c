@@ -17,9 +17,9 @@ struct wrapped_executor {
 };
 
 static struct memory {
-    int32_t max_slots;     /* more are refused at creation */
-    int32_t max_sequences; /* admitted at once; 0: any number */
-    _Atomic int runs;      /* until a run of an executor with more than `safe_slots` slots fails */
+    int32_t max_slots;              /* more are refused at creation */
+    int32_t max_sequences;          /* admitted at once; 0: any number */
+    _Atomic int runs_until_failure; /* of executors with more than `safe_slots` slots; -1: none */
     int32_t safe_slots;
     _Atomic int created, alive;
 } memory;
@@ -43,25 +43,25 @@ static void wrapped_destroy(cg_executor *ex)
     free(ex);
 }
 
-static cg_status wrapped_begin_prompt(cg_executor *ex, int32_t prefix, const int32_t *tokens,
+static cg_status wrapped_begin_prompt(cg_executor *ex, int32_t prompt_slot, const int32_t *tokens,
                                       int32_t n, cg_error *err)
 {
-    return inner(ex)->ops->begin_prompt(inner(ex), prefix, tokens, n, err);
+    return inner(ex)->ops->begin_prompt(inner(ex), prompt_slot, tokens, n, err);
 }
 
-static int wrapped_prompt_ready(const cg_executor *ex, int32_t prefix)
+static int wrapped_prompt_ready(const cg_executor *ex, int32_t prompt_slot)
 {
     const struct wrapped_executor *s = (const struct wrapped_executor *)ex;
 
-    return s->inner->ops->prompt_ready(s->inner, prefix);
+    return s->inner->ops->prompt_ready(s->inner, prompt_slot);
 }
 
-static void wrapped_release_prompt(cg_executor *ex, int32_t prefix)
+static void wrapped_release_prompt(cg_executor *ex, int32_t prompt_slot)
 {
-    inner(ex)->ops->release_prompt(inner(ex), prefix);
+    inner(ex)->ops->release_prompt(inner(ex), prompt_slot);
 }
 
-static cg_status wrapped_admit(cg_executor *ex, int32_t slot, int32_t prefix,
+static cg_status wrapped_admit(cg_executor *ex, int32_t slot, int32_t prompt_slot,
                                const cg_sequence_job *job, cg_error *err)
 {
     struct wrapped_executor *s = (struct wrapped_executor *)ex;
@@ -69,7 +69,7 @@ static cg_status wrapped_admit(cg_executor *ex, int32_t slot, int32_t prefix,
 
     if (memory.max_sequences && s->n_busy == memory.max_sequences)
         return fail_no_memory(err);
-    st = s->inner->ops->admit(s->inner, slot, prefix, job, err);
+    st = s->inner->ops->admit(s->inner, slot, prompt_slot, job, err);
     s->n_busy += st == CG_OK;
     return st;
 }
@@ -78,7 +78,8 @@ static cg_status wrapped_run(cg_executor *ex, int32_t max_steps, cg_error *err)
 {
     struct wrapped_executor *s = (struct wrapped_executor *)ex;
 
-    if (s->n_slots > memory.safe_slots && memory.runs > 0 && !--memory.runs)
+    if (s->n_slots > memory.safe_slots && memory.runs_until_failure > 0 &&
+        !--memory.runs_until_failure)
         return fail_no_memory(err);
     return s->inner->ops->run(s->inner, max_steps, err);
 }
@@ -319,7 +320,7 @@ START_TEST(failed_conformers_are_retried)
     ck_assert_int_eq(want.check_failed[0], 0);
     ck_assert_int_gt(want.check_failed[2], 0); /* bonds */
     ck_assert_int_eq(open_engine(shapes[_i][0], shapes[_i][1]), CG_OK);
-    memory.runs = _i % 2 ? 20 : -1; /* with and without running out of memory */
+    memory.runs_until_failure = _i % 2 ? 20 : -1; /* with and without running out of memory */
     memory.safe_slots = 2;
     ck_assert_msg(generate(texts[1], &got) == CG_OK, "%s", err.msg);
     ck_assert_str_eq(texts[1], texts[0]);
@@ -378,7 +379,7 @@ START_TEST(out_of_memory_loses_no_conformer)
 
     make_reference(&want);
     ck_assert_int_eq(open_engine(1 + _i % 2, 16), CG_OK);
-    memory.runs = 1 + 3 * _i;
+    memory.runs_until_failure = 1 + 3 * _i;
     memory.safe_slots = 8;
     ck_assert_msg(generate(texts[1], &got) == CG_OK, "%s", err.msg);
     ck_assert_str_eq(texts[1], texts[0]);
@@ -415,7 +416,7 @@ START_TEST(run_without_memory_fails)
     make_reference(&want);
     ck_assert_int_eq(open_engine(1 + _i, 8), CG_OK);
     memory.max_slots = 0;
-    memory.runs = 4;
+    memory.runs_until_failure = 4;
     memory.safe_slots = 4;
     ck_assert_int_eq(generate(texts[1], &got), CG_ERR_DEVICE_NOMEM);
     ck_assert_str_eq(err.msg, "the GPU has no memory left");

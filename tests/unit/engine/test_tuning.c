@@ -186,12 +186,12 @@ static void tune_ok(void)
     ck_assert_int_eq(world.alive, 0);
 }
 
-static const cg_tuning_figure *figure(const char *attention, const char *cache, int32_t batch)
+static const cg_tuning_attempt *attempt_of(const char *attention, const char *cache, int32_t batch)
 {
-    for (int32_t i = 0; i < tuning.n_figures; i++)
-        if (!strcmp(tuning.figures[i].attention, attention) &&
-            !strcmp(tuning.figures[i].kv_cache, cache) && tuning.figures[i].batch_size == batch)
-            return &tuning.figures[i];
+    for (int32_t i = 0; i < tuning.n_attempts; i++)
+        if (!strcmp(tuning.attempts[i].attention, attention) &&
+            !strcmp(tuning.attempts[i].kv_cache, cache) && tuning.attempts[i].batch_size == batch)
+            return &tuning.attempts[i];
     return NULL;
 }
 
@@ -203,8 +203,8 @@ START_TEST(smallest_batch_near_the_best_is_selected)
     ck_assert_str_eq(tuning.attention, "flash");
     ck_assert_str_eq(tuning.kv_cache, "paged");
     ck_assert_double_eq_tol(tuning.tokens_per_second, 671917, 100);
-    ck_assert_double_eq_tol(figure("flash", "paged", 64)->tokens_per_second, 60150, 10);
-    ck_assert_int_eq(tuning.n_figures, BATCHES + PAIRS - 1);
+    ck_assert_double_eq_tol(attempt_of("flash", "paged", 64)->tokens_per_second, 60150, 10);
+    ck_assert_int_eq(tuning.n_attempts, BATCHES + PAIRS - 1);
     ck_assert(tuning.seconds > 1 && tuning.seconds < 20);
 
     /* 97.2 % of 512's at 128; the search ends after two batches without a gain */
@@ -213,8 +213,8 @@ START_TEST(smallest_batch_near_the_best_is_selected)
         world.fixed[i] = 5e-6;
     tune_ok();
     ck_assert_int_eq(tuning.batch_size, 128);
-    ck_assert_ptr_nonnull(figure("flash", "paged", 512));
-    ck_assert_ptr_null(figure("flash", "paged", 1024));
+    ck_assert_ptr_nonnull(attempt_of("flash", "paged", 512));
+    ck_assert_ptr_null(attempt_of("flash", "paged", 1024));
 }
 END_TEST
 
@@ -239,7 +239,7 @@ START_TEST(hopeless_attempt_is_stopped)
     world.fixed[3] = 3e-3;
     tune_ok();
     all = tuning.seconds;
-    ck_assert_double_gt(figure("eager", "paged", 2048)->tokens_per_second, 0);
+    ck_assert_double_gt(attempt_of("eager", "paged", 2048)->tokens_per_second, 0);
     setup_search();
     tuner.n_pairs = 3;
     tune_ok();
@@ -255,11 +255,11 @@ START_TEST(memory_bounds_the_batch)
     world.runs_fail[2] = 5;
     tune_ok();
     ck_assert_int_eq(tuning.batch_size, 512);
-    ck_assert_str_eq(figure("flash", "paged", 1024)->refused, "no memory for 1024");
-    ck_assert_ptr_null(figure("flash", "paged", 2048));
-    ck_assert_str_eq(figure("flash", "static", 512)->refused, "no memory for 512");
-    ck_assert_str_eq(figure("cudnn", "paged", 512)->refused, "the cache cannot grow");
-    ck_assert_str_eq(figure("cudnn", "paged", 512)->attention, "cudnn");
+    ck_assert_str_eq(attempt_of("flash", "paged", 1024)->refused, "no memory for 1024");
+    ck_assert_ptr_null(attempt_of("flash", "paged", 2048));
+    ck_assert_str_eq(attempt_of("flash", "static", 512)->refused, "no memory for 512");
+    ck_assert_str_eq(attempt_of("cudnn", "paged", 512)->refused, "the cache cannot grow");
+    ck_assert_str_eq(attempt_of("cudnn", "paged", 512)->attention, "cudnn");
 }
 END_TEST
 
@@ -269,7 +269,7 @@ START_TEST(failing_default_is_replaced)
     tune_ok();
     ck_assert_str_eq(tuning.attention, "cudnn");
     ck_assert_int_eq(tuning.batch_size, 2048);
-    ck_assert_int_eq(tuning.n_figures, 2 + BATCHES + 1);
+    ck_assert_int_eq(tuning.n_attempts, 2 + BATCHES + 1);
 
     setup_search();
     for (int i = 0; i < PAIRS; i++)
@@ -290,7 +290,7 @@ START_TEST(single_batch)
     tune_ok();
     ck_assert_int_eq(tuning.batch_size, 300);
     ck_assert_str_eq(tuning.kv_cache, "static");
-    ck_assert_int_eq(tuning.n_figures, PAIRS);
+    ck_assert_int_eq(tuning.n_attempts, PAIRS);
     tuner.n_batches = 0;
     ck_assert_int_eq(cg_tune(&tuner, &tuning, &err), CG_ERR_LIMIT);
 }
@@ -309,7 +309,7 @@ START_TEST(figures_as_text)
                            "flash/paged 256 refused: no memory for 256; flash/static 128: 113,475; "
                            "cudnn/paged 128 refused: attention 'cudnn': not on this GPU");
     ck_assert_uint_lt(strlen(cg_tuning_text(&tuning, cut, sizeof cut)), sizeof cut);
-    tuning.n_figures = 0;
+    tuning.n_attempts = 0;
     ck_assert_str_eq(cg_tuning_text(&tuning, text, sizeof text), "");
 }
 END_TEST
@@ -334,14 +334,14 @@ static void setup_file(void)
     tuning = (cg_tuning) { .attention = "flash",
                            .kv_cache = "static",
                            .batch_size = 512,
-                           .n_figures = 2,
+                           .n_attempts = 2,
                            .tokens_per_second = 310000.5,
                            .seconds = 9.25 };
     for (int i = 0; i < 2; i++)
-        tuning.figures[i] = (cg_tuning_figure) { CG_SIZED(cg_tuning_figure), .batch_size = 512,
-                                                 .attention = "flash", .kv_cache = "static" };
-    tuning.figures[0].tokens_per_second = 310000.5;
-    snprintf(tuning.figures[1].refused, sizeof tuning.figures[1].refused, "no \"memory\"");
+        tuning.attempts[i] = (cg_tuning_attempt) { CG_SIZED(cg_tuning_attempt), .batch_size = 512,
+                                                   .attention = "flash", .kv_cache = "static" };
+    tuning.attempts[0].tokens_per_second = 310000.5;
+    snprintf(tuning.attempts[1].refused, sizeof tuning.attempts[1].refused, "no \"memory\"");
 }
 
 static int load(const cg_tuning_item *k, cg_tuning *ret)
@@ -369,11 +369,11 @@ START_TEST(stored_tuning_is_found)
     ck_assert_int_eq(got.batch_size, 512);
     ck_assert_double_eq_tol(got.tokens_per_second, 310000.5, 0.01);
     ck_assert_double_eq_tol(got.seconds, 9.25, 1e-6);
-    ck_assert_int_eq(got.n_figures, 2);
-    ck_assert_double_eq_tol(got.figures[0].tokens_per_second, 310000.5, 0.01);
-    ck_assert_str_eq(got.figures[0].refused, "");
-    ck_assert_str_eq(got.figures[1].refused, "no \"memory\"");
-    ck_assert_double_eq(got.figures[1].tokens_per_second, 0);
+    ck_assert_int_eq(got.n_attempts, 2);
+    ck_assert_double_eq_tol(got.attempts[0].tokens_per_second, 310000.5, 0.01);
+    ck_assert_str_eq(got.attempts[0].refused, "");
+    ck_assert_str_eq(got.attempts[1].refused, "no \"memory\"");
+    ck_assert_double_eq(got.attempts[1].tokens_per_second, 0);
     tuning.batch_size = 256; /* replaces it */
     store();
     ck_assert_int_eq(load(key, &got), 1);
@@ -398,6 +398,23 @@ START_TEST(every_part_of_the_key_counts)
 }
 END_TEST
 
+START_TEST(key_that_is_not_utf8_is_refused)
+{
+    cg_tuning_item other[KEYS];
+    cg_tuning got;
+    int found = 1;
+
+    store();
+    memcpy(other, key, sizeof key);
+    other[KEYS - 1].value = "caf\xe9";
+    ck_assert_int_eq(cg_tuning_load(path, other, KEYS, &got, &found, &err), CG_ERR_INPUT);
+    ck_assert_int_eq(found, 0);
+    ck_assert_int_eq(cg_tuning_store(path, other, KEYS, &tuning, &err), CG_ERR_INPUT);
+    ck_assert_contains(err.msg, "is not UTF-8");
+    ck_assert_int_eq(load(key, &got), 1);
+}
+END_TEST
+
 START_TEST(damaged_file_is_replaced)
 {
     static const char *const texts[] = {
@@ -419,6 +436,8 @@ START_TEST(damaged_file_is_replaced)
     ck_assert_int_eq(cg_tuning_load(path, key, KEYS, &got, &found, &err), CG_ERR_FORMAT);
     ck_assert_int_eq(found, 0);
     ck_assert_contains(err.msg, "t.json");
+    if (strstr(texts[_i], "\"confgen_tuning\": 2"))
+        ck_assert_contains(err.msg, "has format version 2, wanted 1");
     store();
     ck_assert_int_eq(load(key, &got), 1);
 }
@@ -456,7 +475,7 @@ START_TEST(oldest_tunings_are_dropped)
 
     memcpy(k, key, sizeof key);
     k[0].value = number;
-    tuning.n_figures = 0;
+    tuning.n_attempts = 0;
     for (int i = 0; i < 260; i++) {
         snprintf(number, sizeof number, "%d", i);
         ck_assert_int_eq(cg_tuning_store(path, k, KEYS, &tuning, &err), CG_OK);
@@ -559,7 +578,7 @@ START_TEST(measured_once_then_remembered)
     char attention[32], cache[32];
     int32_t batch_size = info->batch_size;
 
-    ck_assert_int_gt(info->n_figures, 6); /* 2 attentions over 3 caches, some batches */
+    ck_assert_int_gt(info->n_attempts, 6); /* 2 attentions over 3 caches, some batches */
     ck_assert_contains(info->tuning, "measured in ");
     ck_assert_contains(info->attention_reason, "auto: measured: flash/paged 64: ");
     ck_assert_contains(info->batch_reason, "within 3 %");
@@ -572,7 +591,7 @@ START_TEST(measured_once_then_remembered)
     engine = open_measured();
     info = cg_engine_get_info(engine);
     ck_assert_contains(info->tuning, "remembered in ");
-    ck_assert_int_gt(info->n_figures, 6);
+    ck_assert_int_gt(info->n_attempts, 6);
     ck_assert_ptr_null(strstr(log_text, "measuring"));
     ck_assert_str_eq(info->attention, attention);
     ck_assert_str_eq(info->kv_cache, cache);
@@ -596,7 +615,7 @@ START_TEST(reasons_not_to_measure)
     options.workload = 100;
     engine = open_measured();
     info = cg_engine_get_info(engine);
-    ck_assert_int_eq(info->n_figures, 0);
+    ck_assert_int_eq(info->n_attempts, 0);
     ck_assert_str_eq(info->tuning, "not measured: too few conformers are requested");
     ck_assert_str_eq(info->attention, "flash");
     ck_assert_int_eq(info->batch_size, 100);
@@ -638,9 +657,9 @@ START_TEST(requested_settings_are_kept)
     ck_assert_str_eq(info->attention_reason, "requested");
     ck_assert_str_eq(info->batch_reason, "requested");
     ck_assert_int_eq(info->batch_size, 8);
-    ck_assert_int_eq(info->n_figures, 3);
+    ck_assert_int_eq(info->n_attempts, 3);
     for (int32_t i = 0; i < 3; i++)
-        ck_assert_str_eq(info->figures[i].attention, "eager");
+        ck_assert_str_eq(info->attempts[i].attention, "eager");
     cg_engine_close(engine);
 }
 END_TEST
@@ -679,6 +698,7 @@ int main(void)
     tcase_set_timeout(cases[1], 60);
     tcase_add_test(cases[1], stored_tuning_is_found);
     tcase_add_loop_test(cases[1], every_part_of_the_key_counts, 0, KEYS);
+    tcase_add_test(cases[1], key_that_is_not_utf8_is_refused);
     tcase_add_loop_test(cases[1], damaged_file_is_replaced, 0, 10);
     tcase_add_loop_test(cases[1], damaged_tuning_is_not_used, 0, 7);
     tcase_add_test(cases[1], oldest_tunings_are_dropped);
