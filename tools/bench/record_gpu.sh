@@ -37,7 +37,7 @@ record llama_1024 bench decode --device cuda "${llama[@]}" --gens 8 --batch 1024
   --attention flash --constraint grammar --json "$out/llama_1024.json"
 record llama_16 bench decode --device cuda "${llama[@]}" --gens 1 --limit 100 --batch 16 --kv-cache paged \
   --attention flash --constraint grammar --json "$out/llama_16.json"
-record llama_caches bench decode --device cuda "${llama[@]}" --gens 4 --limit 400 --batch 64,256,1024 \
+record llama_caches bench decode --device cuda "${llama[@]}" --gens 4 --limit 400 --batch 64,256 \
   --kv-cache dynamic,static,paged --attention flash --constraint grammar --json "$out/llama_caches.json"
 record llama_deterministic bench decode --device cuda "${llama[@]}" --gens 4 --limit 500 --batch 512 \
   --kv-cache paged --attention flash --constraint grammar --deterministic --json "$out/llama_deterministic.json"
