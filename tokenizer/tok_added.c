@@ -15,7 +15,7 @@ cg_status cg_added_add(cg_added_set *set, const char *content, size_t len, int32
 
     if (!len || len > CG_ADDED_MAX)
         return cg_fail(err, CG_ERR_LIMIT,
-                       "added token %d: found a content of %zu bytes, wanted 1 to %d", id, len,
+                       "added token %d: the content has %zu bytes, wanted 1 to %d", id, len,
                        CG_ADDED_MAX);
     copy = malloc(len);
     if (!copy || cg_grow((void **)&set->tokens, &set->cap, set->n + 1, sizeof *set->tokens)) {

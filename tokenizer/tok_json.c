@@ -181,7 +181,7 @@ static cg_status check_post_processor(const json_t *part, int depth, cg_error *e
     if (strcmp(type, "Sequence") || !json_is_array(list) || depth == MAX_DEPTH)
         return cg_fail(err, CG_ERR_UNSUPPORTED,
                        "post_processor: type '%.40s' is not supported; ByteLevel, "
-                       "TemplateProcessing and Sequence of them are",
+                       "TemplateProcessing and a Sequence of these are",
                        type);
     json_array_foreach(list, i, item)
     {

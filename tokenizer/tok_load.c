@@ -173,7 +173,7 @@ cg_status cg_load_added(cg_tok_builder *b, const cg_added_spec *spec, cg_error *
 
     if (!len || len > CG_ADDED_MAX)
         return cg_fail(err, CG_ERR_LIMIT,
-                       "added token %lld: found a content of %zu bytes, wanted 1 to %d",
+                       "added token %lld: the content has %zu bytes, wanted 1 to %d",
                        (long long)spec->id, len, CG_ADDED_MAX);
     if (known && json_integer_value(known) != spec->id)
         return cg_fail(err, CG_ERR_FORMAT,

@@ -14,7 +14,8 @@ enum { MAX_TEXT = 1 << 24 };
 
 /* ---- literals ---------------------------------------------------------------------------- */
 
-/* Refuses an atom whose brackets cannot be told from added ones when the text is read back. */
+/* Refuses an atom whose brackets cannot be distinguished from added ones when the text is read
+ * back. */
 static cg_status check_brackets(const char *smiles, const cg_smiles_atom *a, cg_error *err)
 {
     int ambiguous = a->bracket ? cg_smiles_is_bare(smiles + a->start + 1, a->len - 2)

@@ -182,7 +182,7 @@ struct reader {
 
 /* ---- splitting text into records ---------------------------------------------------------- */
 
-/* Skips a byte order mark; refuses what is not an SDF. */
+/* Skips a byte order mark; refuses data that are not an SDF. */
 static cg_status check_start(struct reader *r, cg_error *err)
 {
     cg_record_format format;

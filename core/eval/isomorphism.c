@@ -205,7 +205,7 @@ static cg_status make_graph(const struct block *b, cg_heavy_graph *g, cg_error *
 
             if (bond->a < 1 || bond->a > b->n_atoms || bond->b < 1 || bond->b > b->n_atoms) {
                 st = cg_fail(err, CG_ERR_UNSUPPORTED,
-                             "RDKit's molblock has a bond to an atom that it lacks");
+                             "RDKit's molblock has a bond to a missing atom");
                 goto out;
             }
             ends[0] = heavy[bond->a - 1];

@@ -30,8 +30,8 @@ struct cg_input {
 
     cg_input_fields fields; /* of the molecule line read last */
     int have_fields;        /* they have not been returned yet */
-    int64_t n_empty;        /* empty lines before it still to be reported */
-    int64_t first_empty;    /* number of the first of them */
+    int64_t n_empty;        /* empty lines before it that are not reported yet */
+    int64_t first_empty;    /* line number of the first one */
     int at_end;
 
     int64_t next_index;

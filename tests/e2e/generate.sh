@@ -153,7 +153,7 @@ run 0 "${tiny[@]}" --seed 1 --output s1.sdf || true
 run 0 "${tiny[@]}" --seed 2 --output s2.sdf || true
 verdict 'another seed gives other conformers' test "$(diff s1.sdf s2.sdf | wc -l)" -gt 40
 
-say '--cache-tokenizer: pieces that are not one token are tokenized once'
+say '--cache-tokenizer: words of more than one token are tokenized once'
 printf '[13CH3][15NH2] labelled_methylamine\n[13CH3]O labelled_methanol\n' >isotopes.smi
 check 0 'with the cache (default model, isotopes)' --input isotopes.smi --output with.sdf \
   --cache-tokenizer --report with.json

@@ -13,7 +13,7 @@ static const char help[] =
     "  --workers N,...     default 1,2\n"
     "  --model DIR         model of the tokenizer and text format (default: the default model)\n"
     "  --constraint NAME   default grammar\n"
-    "  --cache-tokenizer   remember the tokens of pieces of text\n"
+    "  --cache-tokenizer   cache the tokens of words that need more than one token\n"
     "  --limit N           read only the first N molecules\n"
     "  --seconds S         time to measure each number of workers (default 5), at least three\n"
     "                      rounds\n"
