@@ -29,7 +29,7 @@ struct run {
 
 /* ---- source ------------------------------------------------------------------------------- */
 
-/* Reads one line; the one that was read ahead comes first. */
+/* Reads one line, first the one that was read ahead. */
 static cg_status read_record(struct run *run, cg_input_record *r, int *ret_more, cg_error *err)
 {
     if (!run->has_first_record)

@@ -89,9 +89,7 @@ cg_status cg_run_find_range(const cg_run_options *o, cg_run_range *ret_range, cg
         return CG_OK;
     }
     if (!cg_run_is_rereadable(o))
-        return cg_fail(err, CG_ERR_USAGE,
-                       "--shard reads the input twice, which '%s' does not allow: it is no "
-                       "regular file",
+        return cg_fail(err, CG_ERR_USAGE, "--shard reads the input twice: '%s' is no regular file",
                        o->input);
     CG_TRY(cg_run_survey(o, all, &n, &conformers, err));
     /* 128 bits: n * shards may exceed 2^63 */

@@ -59,7 +59,7 @@ cg_status cg_run_output_path(const cg_run_options *o, char *ret_path, size_t cap
     return CG_OK;
 }
 
-/* Reads the record format off the path's extension; sdf without one. */
+/* Finds the record format by the path's extension; sdf without one. */
 static cg_status find_record_format(const char *path, cg_record_format *ret_format, cg_error *err)
 {
     size_t len = strip_extension(path, strip_extension(path, strlen(path), ".zst"), ".gz");
@@ -146,8 +146,8 @@ static cg_status hash_input(const cg_run_options *o, char *ret_hash, size_t cap,
         snprintf(ret_hash, cap, "%016" PRIx64, hash);
     } else if (o->resume) {
         return cg_fail(err, CG_ERR_USAGE,
-                       "--resume needs the same input again, which '%s' cannot be checked for: it "
-                       "is no regular file",
+                       "--resume compares the input with that of the first run: '%s' is no "
+                       "regular file, which cannot be read twice",
                        o->input);
     }
     return CG_OK;

@@ -36,7 +36,7 @@ struct cg_team {
     int n_started; /* threads to join */
     pthread_t *threads;
     pthread_mutex_t lock;
-    pthread_cond_t wake; /* a loop started, or stop */
+    pthread_cond_t wake; /* a loop started, or `stop` is set */
     pthread_cond_t done; /* the last worker finished the loop */
     atomic_uint epoch;   /* number of loops started; written under the lock */
     atomic_int stop;     /* written under the lock */

@@ -107,7 +107,7 @@ static void run_on(const cg_plugin *plugin, const cg_host *host, cg_gpu *gpu, co
                  ? attention_claims(plugin->ops, host, gpu, info.compute_capability, &reason)
                  : cache_claims(plugin->ops, host, gpu, &reason);
     if (!claims) {
-        report_device(options, "%s: not checked, the plugin does not serve it: %s", name,
+        report_device(options, "%s: not checked, the plugin does not support it: %s", name,
                       reason.msg);
         return;
     }

@@ -265,7 +265,7 @@ static cg_status make_cache(struct cuda_executor *c, cg_error *err)
 
 static cg_status make_forward(struct cuda_executor *c, cg_error *err)
 {
-    cg_forward_config config = {
+    cg_forward_config forward_config = {
         .model = c->config.model,
         .host = c->config.host,
         .attention = c->config.attention,
@@ -278,10 +278,10 @@ static cg_status make_forward(struct cuda_executor *c, cg_error *err)
         .stream = c->stream,
     };
 
-    return cg_forward_create(&config, &c->state, &c->forward, err);
+    return cg_forward_create(&forward_config, &c->state, &c->forward, err);
 }
 
-/* Fills a zeroed executor whose config is set; on failure it is left to cuda_destroy(). */
+/* Fills a zeroed executor whose config is set. On failure the caller calls cuda_destroy(). */
 static cg_status init(struct cuda_executor *c, cg_error *err)
 {
     int gpu = c->config.gpu, major = 0, minor = 0;
@@ -604,7 +604,7 @@ out:
     return st;
 }
 
-/* Waits for everything that is queued. */
+/* Waits for all queued launches. */
 static cg_status complete_all(struct cuda_executor *c, cg_error *err)
 {
     while (c->n_completed < c->n_queued)

@@ -22,7 +22,7 @@ typedef struct cg_forward_config {
     const cg_host *host;
     const cg_attention_ops *attention;
     const cg_cache_ops *cache;
-    void *cache_self;
+    void *cache_self; /* KV cache, borrowed until destroy */
     int32_t max_len;
     cg_dtype dtype; /* of weights and activations: CG_BF16 or CG_F32 */
     int32_t deterministic;
@@ -34,6 +34,8 @@ typedef struct cg_forward_config {
  * Uploads the weights and allocates the activations of a step of `state`.
  *
  * @param state  borrowed: every pass reads its batch arrays
+ * @return CG_OK; CG_ERR_UNSUPPORTED for a shape or a plugin that refuses it; CG_ERR_NOMEM,
+ *         CG_ERR_DEVICE_NOMEM, CG_ERR_CUDA
  */
 cg_status cg_forward_create(const cg_forward_config *config, const cg_step_state *state,
                             cg_forward **ret_forward, cg_error *err);

@@ -11,7 +11,7 @@ enum {
     CANDIDATES = 12,
     TIMING_RUNS = 4,
     PRODUCTS_PER_RUN = 16,
-    COLD_BYTES = 128 << 20, /* of weights read before the first are read again: beyond the L2 */
+    COLD_BYTES = 128 << 20, /* of weights between two reads of the same ones: more than the L2 */
     REFERENCE_ROWS = 512,   /* for which deterministic contexts select an algorithm */
 };
 
@@ -100,7 +100,7 @@ static cg_status set_rows(cg_gemm *g, int64_t rows, cg_error *err)
                      err);
 }
 
-/* cuBLASLt is column major: our x w^T is its w^T x. */
+/* cuBLASLt is column major: to it our row-major x, w, y are x^T, w^T, y^T; y^T = w x^T. */
 static cg_status describe(cg_gemm *g, cg_error *err)
 {
     const cg_gemm_shape *s = &g->shape;

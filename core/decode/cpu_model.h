@@ -16,7 +16,8 @@
 
 typedef struct cg_cpu_model cg_cpu_model;
 
-/** The model packs the weights (about 4 bytes a parameter); all members are borrowed until destroy.
+/** The model packs the weights (about 4 bytes per parameter); all members are borrowed until
+ * destroy.
  */
 typedef struct cg_cpu_model_config {
     const cg_model *model;

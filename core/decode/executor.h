@@ -82,7 +82,7 @@ typedef struct cg_executor_stats {
     double device_seconds; /* CUDA: in launches */
     double idle_seconds;   /* CUDA: between launches */
     int64_t device_bytes;  /* CUDA: weights, activations and cache */
-    int64_t head_rows;     /* rows of the LM head that a step multiplies with, now */
+    int64_t head_rows;     /* rows of the LM head that a step multiplies by, at present */
 } cg_executor_stats;
 
 typedef struct cg_executor cg_executor;
@@ -96,6 +96,7 @@ struct cg_executor_ops {
                               int32_t n, cg_error *err);
     /** Nonzero once all tokens of the prompt are in the cache. */
     int (*prompt_ready)(const cg_executor *ex, int32_t prompt_slot);
+    /** Frees a prompt slot; sequences admitted on top of it keep the shared prefix. */
     void (*release_prompt)(cg_executor *ex, int32_t prompt_slot);
 
     /** Starts a sequence in the free slot `slot` on top of a ready prompt. Copies the job. */

@@ -25,7 +25,7 @@ struct slot {
     cg_atom_mark *marks;
     size_t cap_marks;
     cg_cpu_repair repair; /* if atoms are tested */
-    int32_t rolled_back;  /* in the running step */
+    int32_t rolled_back;  /* in the current step */
     int32_t reported;     /* collected as completed, or the prompt reported as ready */
 };
 
@@ -44,7 +44,7 @@ struct cpu {
     cg_sampler_scratch *scratch; /* [workers] */
     float **gathered;            /* [workers][n_head_rows] */
     cg_executor_stats stats;
-    /* of the running step */
+    /* of the current step */
     const float *logits;
     int64_t logits_stride;
     _Atomic int32_t sample_status;

@@ -31,7 +31,8 @@ static int find_body(cg_parsed_conformer *c, const cg_format_config *format)
     return 1;
 }
 
-/* Tells another molecule's text from one that cannot be parsed. `why`: the error of reading it. */
+/* Distinguishes the text of another molecule from one that cannot be parsed, for which `why` is the
+ * reason. */
 static cg_status set_mismatch_verdict(cg_parsed_conformer *c, const cg_molecule_template *t,
                                       const cg_format_config *format, const cg_error *why,
                                       cg_error *err)

@@ -16,7 +16,7 @@ void cg_report_count_verdict(cg_report *report, int32_t verdict, int64_t n);
 /** Counts the geometry tests and the repair of one finished sequence. */
 void cg_report_count_repair(cg_report *report, const cg_repair_counts *repair);
 
-/** Adds what one executor did between two readings of its stats. */
+/** Adds the work of one executor between two readings of its stats. */
 void cg_report_count_executor(cg_report *report, const cg_executor_stats *before,
                               const cg_executor_stats *after);
 

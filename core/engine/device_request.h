@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/** @file device_request.h  Parsing of --device and --dtype, and the GPUs that a request means. */
+/** @file device_request.h  Parses --device and --dtype; resolves a request to GPU indices. */
 #ifndef CG_ENGINE_DEVICE_REQUEST_H
 #define CG_ENGINE_DEVICE_REQUEST_H
 
@@ -7,9 +7,9 @@
 
 typedef struct cg_device_request {
     enum { CG_REQUEST_AUTO = 0, CG_REQUEST_CPU, CG_REQUEST_CUDA } kind;
-    int32_t all;               /* CUDA: every GPU of the machine, */
-    int32_t n;                 /* else these */
-    int32_t gpus[CG_MAX_GPUS]; /* [n] each once */
+    int32_t all; /* CUDA: nonzero: every GPU of the machine; else `gpus` */
+    int32_t n;
+    int32_t gpus[CG_MAX_GPUS]; /* [n] distinct indices */
 } cg_device_request;
 
 /** Parses "cpu", "cuda:0,1", ...; NULL is "auto". CG_ERR_USAGE naming the text and the forms. */

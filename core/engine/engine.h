@@ -52,7 +52,7 @@ struct cg_engine {
         char name[64 + 4 * CG_MAX_GPUS]; /* "cpu", "cuda:0,1" */
         char reason[CG_REASON_TEXT];
         cg_executor_prototype prototype;
-        cg_worker *workers; /* [n_workers] one a GPU; on the CPU one */
+        cg_worker *workers; /* [n_workers] one per GPU; one on the CPU */
         int32_t n_workers;
         cg_selection selection;          /* of the first worker */
         cg_engine_gpu gpus[CG_MAX_GPUS]; /* [info.n_gpus] */

@@ -44,7 +44,8 @@ static cg_status open_directory(cg_engine *e, const cg_engine_options *o, cg_err
 {
     if (o->tokenizer)
         return cg_fail(err, CG_ERR_USAGE,
-                       "a tokenizer '%s' without a shape: a model brings its own", o->tokenizer);
+                       "tokenizer '%s' without a shape: a model directory has its own",
+                       o->tokenizer);
     if (!o->model) {
         CG_TRY(cg_default_model_dir(&e->model.name, err));
     } else {

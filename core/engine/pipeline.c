@@ -35,7 +35,7 @@ void cg_report_set_token_cache(cg_report *r, const cg_engine *e)
 
 /* ---- the calling thread ------------------------------------------------------------------- */
 
-/* Appends a molecule to the window; NULL: the source is at its end. */
+/* Appends a molecule to the window; NULL marks the end of the source. */
 static void append(struct cg_pipeline *p, cg_pipeline_molecule *m)
 {
     pthread_mutex_lock(&p->lock);
@@ -64,7 +64,7 @@ static cg_status read_molecule(struct cg_pipeline *p, cg_error *err)
         return st;
     }
     if (m->failure.code != CG_OK) {
-        m->locked.state = CG_DONE; /* no other thread knows it yet */
+        m->locked.state = CG_DONE; /* not visible to other threads yet */
         append(p, m);
     } else {
         append(p, m);
@@ -259,7 +259,7 @@ static void join(struct cg_pipeline *p)
         if (p->decoders[i].is_started)
             pthread_join(p->decoders[i].thread, NULL);
     cg_queue_destroy(p->jobs);
-    publish_locked(p); /* the only thread left */
+    publish_locked(p); /* no other thread is left */
     for (; p->locked.n_emitted < p->locked.n_read; p->locked.n_emitted++)
         cg_pipeline_free_molecule(cg_pipeline_at_locked(p, p->locked.n_emitted));
 }

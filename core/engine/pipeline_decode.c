@@ -12,8 +12,8 @@
 /* ---- taking work -------------------------------------------------------------------------- */
 
 /*
- * How many of a molecule's waiting generations a decoder takes: all, unless there are other
- * decoders and these generations would fill its slots more than once.
+ * Number of a molecule's waiting generations that a decoder takes: all, unless other decoders exist
+ * and the generations would fill its slots more than once.
  */
 static int32_t share_locked(const cg_decoder *d, const cg_pipeline_molecule *m)
 {

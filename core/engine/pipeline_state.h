@@ -27,7 +27,7 @@ typedef struct cg_decoder {
 struct cg_pipeline {
     cg_engine *engine;
     const cg_pipeline_io *io;
-    cg_report *report; /* the calling thread's */
+    cg_report *report; /* accessed by the calling thread only */
     cg_queue *jobs;
     cg_decoder *decoders; /* [engine->device.n_workers] */
     _Atomic int stopping; /* nonzero: decoders end */
@@ -44,8 +44,8 @@ struct cg_pipeline {
         cg_pipeline_molecule **retry_tail;      /* valid while the queue is not empty */
         int at_end;                             /* the source has no more molecules */
         cg_report counts;                       /* not yet added to *report */
-        cg_status status;                       /* the first failure, */
-        cg_error failure;                       /* with its text */
+        cg_status status;                       /* of the first failure */
+        cg_error failure;                       /* its text */
     } locked;
 };
 

@@ -16,7 +16,7 @@ int32_t cg_context_length(const cg_model_config *config);
 /** Prompts that an executor computes and keeps at once. */
 int32_t cg_prompt_slots(cg_device device, int32_t batch_size);
 
-/** What a run of a model on one executor is sized for. */
+/** Sizes of a run of a model on one executor. */
 typedef struct cg_run_shape {
     cg_device device;
     int32_t compute_capability; /* CUDA: 10 * major + minor; CPU: 0 */

@@ -12,7 +12,7 @@
 
 enum { CG_REASON_TEXT = 1024 };
 
-/** What a selection follows from, the same for all workers of an engine. Borrowed. */
+/** Input of the selections of an engine, the same for all its workers. Borrowed. */
 typedef struct cg_selection_request {
     const cg_engine_options *options; /* attention, kv_cache, batch_size, tuning, workload */
     const cg_registry *registry;

@@ -17,9 +17,9 @@ typedef struct cg_executor_factory {
     void *ctx;
 } cg_executor_factory;
 
-/** What the executors of an engine have in common. Constant while workers exist. */
+/** Settings common to the executors of an engine. Constant while workers exist. */
 typedef struct cg_executor_prototype {
-    /* attention, cache, host, n_slots, n_prompt_slots and gpu are left to the worker */
+    /* attention, cache, host, n_slots, n_prompt_slots and gpu are set by the worker */
     cg_executor_config config;
     cg_executor_factory factory;
 } cg_executor_prototype;
@@ -36,7 +36,7 @@ typedef struct cg_worker {
     int32_t n_prompt_slots;
     cg_executor *executor;
     cg_executor_stats past; /* of executors that were replaced by smaller ones */
-    int32_t halvings;       /* times that the batch was halved for want of memory */
+    int32_t halvings;       /* times that the batch was halved when out of memory */
 } cg_worker;
 
 /** Zeroes `worker` and gives it the loops and the log of `host`, whose team is borrowed. */

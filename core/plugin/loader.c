@@ -138,7 +138,7 @@ static cg_status fail_no_symbol(void *handle, const char *path, cg_error *err)
         snprintf(symbol, sizeof symbol, "cg_plugin_entry_v%d", major);
         if (major != CG_PLUGIN_ABI_MAJOR && dlsym(handle, symbol))
             return cg_fail(err, CG_ERR_PLUGIN,
-                           "plugin '%s': found plugin ABI %d (symbol %s), this confgen speaks %d; "
+                           "plugin '%s': found plugin ABI %d (symbol %s), this confgen has %d; "
                            "rebuild it against the headers of confgen " CG_VERSION_STRING,
                            path, major, symbol, CG_PLUGIN_ABI_MAJOR);
     }
@@ -233,7 +233,7 @@ cg_status cg_plugin_check(const cg_plugin *p, const char *path, cg_error *err)
                        path, p->struct_size, wanted);
     if (p->abi_major != CG_PLUGIN_ABI_MAJOR)
         return cg_fail(err, CG_ERR_PLUGIN,
-                       "plugin '%s': found plugin ABI %d.%d in its descriptor, this confgen speaks "
+                       "plugin '%s': found plugin ABI %d.%d in its descriptor, this confgen has "
                        "%d.%d; rebuild it against the headers of confgen " CG_VERSION_STRING,
                        path, p->abi_major, p->abi_minor, CG_PLUGIN_ABI_MAJOR, CG_PLUGIN_ABI_MINOR);
     if (p->kind != CG_PLUGIN_ATTENTION && p->kind != CG_PLUGIN_CACHE &&

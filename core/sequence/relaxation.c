@@ -20,11 +20,12 @@ static const float satisfied_volume = 1.5f;
 static const float torsion_target = 0.6f; /* share of the largest permitted angle */
 static const float satisfied_torsion = 0.8f;
 
-/* Degenerate figures: bounds on divisors. */
-static const float coincident = 1e-3f;    /* Å: closer atoms have no direction between them */
-static const float min_normal2 = 1e-2f;   /* Å^4: bounds the gradient of nearly collinear atoms */
-static const float min_axis = 1e-1f;      /* Å */
-static const float min_gradient2 = 1e-6f; /* of a figure that hardly depends on the moving atoms */
+/* Degenerate geometries: bounds on divisors. */
+static const float coincident = 1e-3f;  /* Å: closer atoms have no direction between them */
+static const float min_normal2 = 1e-2f; /* Å^4: bounds the gradient of nearly collinear atoms */
+static const float min_axis = 1e-1f;    /* Å */
+static const float min_gradient2 =
+    1e-6f; /* of a quantity that hardly depends on the moving atoms */
 
 static const float over_relaxation = 1.5f;  /* times the mean correction */
 static const float max_displacement = 0.5f; /* Å: the gradients do not hold farther */

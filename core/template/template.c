@@ -86,7 +86,7 @@ static cg_status check_length(const cg_template_builder *b, const cg_molecule_te
     return CG_OK;
 }
 
-/* Everything between RDKit's parsing and RDKit's bounds. */
+/* Builds literals, program and prompt: the work between RDKit's parsing and its bounds. */
 static cg_status build_text(const cg_template_builder *b, cg_molecule_template *t, cg_error *err)
 {
     CG_TRY(cg_enriched_split_molecule(t->molecule, &t->split, err));

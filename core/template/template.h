@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /**
- * @file template.h  What the decoder needs of a molecule: prompt, literals, program, geometry.
+ * @file template.h  The data of a molecule for decoding: prompt, literals, program, geometry.
  *
  * Built once per molecule for all of its generations, by any thread.
  */
@@ -24,7 +24,7 @@ typedef struct cg_vocabulary_adapter {
 void cg_vocabulary_init(cg_vocabulary_adapter *adapter, const cg_tokenizer *tokenizer,
                         cg_token_cache *cache);
 
-/** What all molecules of a run share. Borrows its members. Thread: shared freely. */
+/** Settings shared by all molecules of a run. Borrows its members. Thread: shared freely. */
 typedef struct cg_template_builder {
     const cg_vocabulary *vocabulary;
     const cg_constraint_ops *constraint;
@@ -45,7 +45,7 @@ typedef struct cg_molecule_template {
     cg_program *program;
     cg_geometry *geometry;    /* NULL: mode off, or RDKit gives no bounds */
     double chemistry_seconds; /* in RDKit */
-    double own_seconds;       /* the rest */
+    double own_seconds;       /* outside RDKit */
 } cg_molecule_template;
 
 /**

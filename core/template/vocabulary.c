@@ -30,8 +30,8 @@ static cg_status encode(const void *ctx, const char *text, uint32_t len, int32_t
     CG_TRY_GOTO(st, cg_tokenizer_encode(a->tokenizer, a->cache, text, len, flags, &tokens, err),
                 out);
     if (tokens.n > (size_t)cap) {
-        st = cg_fail(err, CG_ERR_LIMIT, "a text of %u bytes has %zu tokens, there is room for %d",
-                     len, tokens.n, cap);
+        st = cg_fail(err, CG_ERR_LIMIT, "a text of %u bytes has %zu tokens, wanted at most %d", len,
+                     tokens.n, cap);
         goto out;
     }
     *ret_n = (int32_t)tokens.n;
@@ -55,9 +55,8 @@ static cg_status pretokenize(const void *ctx, const char *text, uint32_t len, ui
 
     CG_TRY_GOTO(st, cg_tokenizer_pretokens(a->tokenizer, text, len, &spans, err), out);
     if (spans.n > (size_t)cap) {
-        st = cg_fail(err, CG_ERR_LIMIT,
-                     "a text of %u bytes has %zu pre-tokens, there is room for %d", len, spans.n,
-                     cap);
+        st = cg_fail(err, CG_ERR_LIMIT, "a text of %u bytes has %zu pre-tokens, wanted at most %d",
+                     len, spans.n, cap);
         goto out;
     }
     *ret_n = (int32_t)spans.n;

@@ -51,7 +51,7 @@ static const struct {
       ": found no symbol cg_plugin_entry_v1; wanted a confgen plugin, which exports it "
       "(confgen/plugin.h, CG_EXPORT)" },
     { "wrong_symbol", CG_ERR_PLUGIN,
-      ": found plugin ABI 2 (symbol cg_plugin_entry_v2), this confgen speaks 1; rebuild it against "
+      ": found plugin ABI 2 (symbol cg_plugin_entry_v2), this confgen has 1; rebuild it against "
       "the headers of confgen " CG_VERSION_STRING },
     { "failing_entry", CG_ERR_PLUGIN,
       ": its entry refused (unsupported): wanted a host that makes coffee" },
@@ -62,7 +62,7 @@ static const struct {
       ": its descriptor has 16 bytes, wanted at least 48; set struct_size with "
       "CG_SIZED(cg_plugin)" },
     { "other_major", CG_ERR_PLUGIN,
-      ": found plugin ABI 2." MINOR " in its descriptor, this confgen speaks 1." MINOR
+      ": found plugin ABI 2." MINOR " in its descriptor, this confgen has 1." MINOR
       "; rebuild it against the "
       "headers of confgen " CG_VERSION_STRING },
     { "bad_kind", CG_ERR_PLUGIN,

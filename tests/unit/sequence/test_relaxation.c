@@ -405,9 +405,9 @@ START_TEST(later_atoms_are_ignored)
 END_TEST
 
 /* Collinear or coincident atoms, which have no gradient, give finite displacements. */
-START_TEST(degenerate_figures_are_finite)
+START_TEST(degenerate_geometries_are_finite)
 {
-    static const float figures[][4][3] = {
+    static const float geometries[][4][3] = {
         { { 0 } },
         { { 0, 0, 0 }, { 1, 0, 0 }, { 2, 0, 0 }, { 3, 0, 0 } },
         { { 0, 0, 0 }, { 1, 0, 0 }, { 1, 0, 0 }, { 2, 1, 0 } },
@@ -424,7 +424,7 @@ START_TEST(degenerate_figures_are_finite)
         m.start[4] = 1;
         for (int32_t first = 0; first < 4; first++)
             for (int32_t a = first; a < 4; a++) {
-                cg_correction p = correction_of((const_points)figures[i / 3], first, 3, a);
+                cg_correction p = correction_of((const_points)geometries[i / 3], first, 3, a);
                 float displacement[3];
 
                 cg_correction_displacement(&p, displacement);
@@ -831,7 +831,7 @@ int main(void)
     tcase_add_test(tc, later_atoms_are_ignored);
     tcase_add_test(tc, targets_are_inside_the_range);
     tcase_add_test(tc, a_satisfied_atom_is_not_moved);
-    tcase_add_test(tc, degenerate_figures_are_finite);
+    tcase_add_test(tc, degenerate_geometries_are_finite);
     tcase_add_test(tc, displacements_are_bounded);
     tcase_add_test(tc, the_last_level_moves_all_atoms);
     tcase_set_timeout(tc, 60);
