@@ -387,8 +387,8 @@ int case_out_padding_intact(const case_out *o, int64_t row_bytes)
 }
 
 void attention_case_run(test_recorder *rec, const cg_attention_ops *ops, void *plan,
-                        const attention_case *ac, const case_memory *m, const int32_t *from,
-                        const int32_t *to, int32_t pad, case_out *ret_out)
+                        const attention_case *ac, const case_memory *m, const int32_t *first_row,
+                        const int32_t *end_row, int32_t pad, case_out *ret_out)
 {
     int64_t row = (int64_t)ac->problem.n_heads * ac->problem.head_dim * (int64_t)sizeof(float);
     int64_t stride = row + pad * (int64_t)sizeof(float);
@@ -400,7 +400,8 @@ void attention_case_run(test_recorder *rec, const cg_attention_ops *ops, void *p
     cg_status st;
 
     for (int32_t i = 0; i < ac->n_seqs; i++) {
-        int32_t n = ac->q_start[i + 1] - ac->q_start[i], a = from ? from[i] : 0, b = to ? to[i] : n;
+        int32_t n = ac->q_start[i + 1] - ac->q_start[i], a = first_row ? first_row[i] : 0,
+                b = end_row ? end_row[i] : n;
 
         q_start[i + 1] = q_start[i] + b - a;
         kv_len[i] = ac->kv_len[i] - (n - b);
@@ -416,7 +417,9 @@ void attention_case_run(test_recorder *rec, const cg_attention_ops *ops, void *p
     for (int32_t i = 0; i < ac->n_seqs; i++)
         for (int32_t t = q_start[i]; t < q_start[i + 1]; t++)
             memcpy(q + t * stride,
-                   ac->q + q_index(ac, ac->q_start[i] + (from ? from[i] : 0) + t - q_start[i], 0),
+                   ac->q + q_index(ac,
+                                   ac->q_start[i] + (first_row ? first_row[i] : 0) + t - q_start[i],
+                                   0),
                    (size_t)row);
     st = ops->run(plan,
                   &(cg_attention_args) {

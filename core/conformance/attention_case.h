@@ -100,16 +100,16 @@ typedef struct case_out {
 } case_out;
 
 /**
- * Runs rows from[i] <= t < to[i] of every sequence i, counted from its first row in the case, with
- * the cached tokens up to the last of them. Checks status and guards.
+ * Runs rows first_row[i] <= t < end_row[i] of every sequence i, counted from its first row in the
+ * case, with the cached tokens up to the last of them. Checks status and guards.
  *
- * @param from, to  NULL: all rows
+ * @param first_row, end_row  NULL: all rows
  * @param pad       floats between rows of q and of out
  * @param ret_out   rows in order; data is NULL if the call failed
  */
 void attention_case_run(test_recorder *rec, const cg_attention_ops *ops, void *plan,
-                        const attention_case *ac, const case_memory *m, const int32_t *from,
-                        const int32_t *to, int32_t pad, case_out *ret_out);
+                        const attention_case *ac, const case_memory *m, const int32_t *first_row,
+                        const int32_t *end_row, int32_t pad, case_out *ret_out);
 void case_out_destroy(case_out *o);
 /** True if the bytes between the first n rows are unchanged. */
 int case_out_padding_intact(const case_out *o, int64_t row_bytes);

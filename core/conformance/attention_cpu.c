@@ -175,7 +175,7 @@ static void run_split(attention_suite *s, attention_case *ac, case_memory *m, vo
     while (all.data && attention_split_next(&s->rec, ac, &split)) {
         case_out part;
 
-        attention_case_run(&s->rec, s->ops, plan, ac, m, split.from, split.to, 0, &part);
+        attention_case_run(&s->rec, s->ops, plan, ac, m, split.first_row, split.end_row, 0, &part);
         if (part.data)
             attention_compare_split(s, ac, &split, &part, &all, layout->name);
         case_out_destroy(&part);

@@ -149,7 +149,7 @@ static int with_plan(attention_suite *s, const cg_attention_problem *problem,
 static void call(case_device *d, const attention_case *ac, const attention_split *split,
                  case_out *ret_out)
 {
-    case_device_set_rows(d, ac, split ? split->from : NULL, split ? split->to : NULL, 0);
+    case_device_set_rows(d, ac, split ? split->first_row : NULL, split ? split->end_row : NULL, 0);
     *ret_out = (case_out) { .data = NULL };
     if (case_device_enqueue(d))
         case_device_finish(d, ret_out);

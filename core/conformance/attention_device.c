@@ -129,12 +129,13 @@ void case_device_load(case_device *d, const attention_case *ac)
     gpu_block_load(&d->v, d->v_image, d->v.bytes);
 }
 
-void case_device_set_rows(case_device *d, const attention_case *ac, const int32_t *from,
-                          const int32_t *to, int32_t largest)
+void case_device_set_rows(case_device *d, const attention_case *ac, const int32_t *first_row,
+                          const int32_t *end_row, int32_t use_max_bounds)
 {
     const cg_attention_problem *p = &d->problem;
+    /* max_seqs may exceed the most sequences of a case, CASE_MAX_SEQS, but not twice */
     int32_t q_start[CASE_MAX_SEQS * 2 + 1] = { 0 }, slot[CASE_MAX_SEQS * 2];
-    int32_t kv_len[CASE_MAX_SEQS * 2], seqs, rows;
+    int32_t kv_len[CASE_MAX_SEQS * 2], n_rows;
     char *q;
 
     for (int32_t i = 0; i < p->max_seqs; i++) {
@@ -142,34 +143,39 @@ void case_device_set_rows(case_device *d, const attention_case *ac, const int32_
         kv_len[i] = garbage(d->rec);
     }
     for (int32_t i = 0; i < ac->n_seqs; i++) {
-        int32_t n = ac->q_start[i + 1] - ac->q_start[i], a = from ? from[i] : 0, b = to ? to[i] : n;
+        int32_t n = ac->q_start[i + 1] - ac->q_start[i];
+        int32_t first = first_row ? first_row[i] : 0, end = end_row ? end_row[i] : n;
 
-        q_start[i + 1] = q_start[i] + b - a;
-        if (b > a) {
+        q_start[i + 1] = q_start[i] + end - first;
+        if (end > first) {
             slot[i] = ac->slot[i];
-            kv_len[i] = ac->kv_len[i] - (n - b);
+            kv_len[i] =
+                ac->kv_len[i] - (n - end); /* as before the rows from `end` on are appended */
         }
     }
-    rows = q_start[ac->n_seqs];
+    n_rows = q_start[ac->n_seqs];
     for (int32_t i = ac->n_seqs; i < p->max_seqs; i++)
-        q_start[i + 1] = rows;
-    d->rows = rows;
-    d->n_tokens = largest ? p->max_tokens : random_in(d->rec, rows ? rows : 1, p->max_tokens);
-    d->n_seqs = seqs = largest ? p->max_seqs : random_in(d->rec, ac->n_seqs, p->max_seqs);
-    q = malloc((size_t)(d->q_stride * rows) + 1);
+        q_start[i + 1] = n_rows;
+    d->rows = n_rows;
+    d->n_tokens =
+        use_max_bounds ? p->max_tokens : random_in(d->rec, n_rows ? n_rows : 1, p->max_tokens);
+    d->n_seqs = use_max_bounds ? p->max_seqs : random_in(d->rec, ac->n_seqs, p->max_seqs);
+    q = malloc((size_t)(d->q_stride * n_rows) + 1);
     if (!q)
         abort();
-    memset(q, 0xff, (size_t)(d->q_stride * rows));
-    for (int32_t i = 0; i < ac->n_seqs; i++)
+    memset(q, 0xff, (size_t)(d->q_stride * n_rows));
+    for (int32_t i = 0; i < ac->n_seqs; i++) {
+        int32_t first = ac->q_start[i] + (first_row ? first_row[i] : 0);
+
         for (int32_t t = q_start[i]; t < q_start[i + 1]; t++)
-            store_head(q + t * d->q_stride,
-                       attention_case_q(ac, ac->q_start[i] + (from ? from[i] : 0) + t - q_start[i]),
+            store_head(q + t * d->q_stride, attention_case_q(ac, first + t - q_start[i]),
                        p->n_heads * p->head_dim, p->dtype);
-    gpu_block_load(&d->q, q, (size_t)(d->q_stride * rows));
+    }
+    gpu_block_load(&d->q, q, (size_t)(d->q_stride * n_rows));
     free(q);
-    gpu_block_load(&d->q_start, q_start, (size_t)(seqs + 1) * sizeof *q_start);
-    gpu_block_load(&d->slot, slot, (size_t)seqs * sizeof *slot);
-    gpu_block_load(&d->kv_len, kv_len, (size_t)seqs * sizeof *kv_len);
+    gpu_block_load(&d->q_start, q_start, (size_t)(d->n_seqs + 1) * sizeof *q_start);
+    gpu_block_load(&d->slot, slot, (size_t)d->n_seqs * sizeof *slot);
+    gpu_block_load(&d->kv_len, kv_len, (size_t)d->n_seqs * sizeof *kv_len);
     gpu_block_poison(&d->out);
     gpu_block_poison(&d->workspace);
 }

@@ -38,10 +38,10 @@ void case_device_load(case_device *d, const attention_case *ac);
  * Loads queries, offsets, lengths and slots of a case's rows, selected as in attention_case_run();
  * entries of sequences without rows are garbage. Poisons out and workspace.
  *
- * @param largest  use the problem's bounds for n_tokens and n_seqs, else random ones
+ * @param use_max_bounds  use the problem's bounds for n_tokens and n_seqs, else random ones
  */
-void case_device_set_rows(case_device *d, const attention_case *ac, const int32_t *from,
-                          const int32_t *to, int32_t largest);
+void case_device_set_rows(case_device *d, const attention_case *ac, const int32_t *first_row,
+                          const int32_t *end_row, int32_t use_max_bounds);
 /** Calls run(). Returns 0 on failure, recorded as a failed case, or if it refused NHD strides. */
 int case_device_enqueue(case_device *d);
 /** Waits, checks for writes out of bounds, reads the rows; on failure ret_out->data is NULL. */

@@ -213,7 +213,7 @@ int attention_split_next(test_recorder *rec, const attention_case *ac, attention
     int32_t left = 0;
 
     for (int32_t i = 0; i < ac->n_seqs; i++)
-        left += ac->q_start[i + 1] - ac->q_start[i] - split->to[i];
+        left += ac->q_start[i + 1] - ac->q_start[i] - split->end_row[i];
     if (!left)
         return 0;
     if (random_in(rec, 0, 1))
@@ -221,9 +221,9 @@ int attention_split_next(test_recorder *rec, const attention_case *ac, attention
     for (int32_t i = 0; i < ac->n_seqs; i++) {
         int32_t n = ac->q_start[i + 1] - ac->q_start[i];
 
-        next.from[i] = next.to[i] = split->to[i];
-        if ((next.only < 0 || next.only == i) && split->to[i] < n)
-            next.to[i] = random_in(rec, split->to[i] + 1, n);
+        next.first_row[i] = next.end_row[i] = split->end_row[i];
+        if ((next.only < 0 || next.only == i) && split->end_row[i] < n)
+            next.end_row[i] = random_in(rec, split->end_row[i] + 1, n);
     }
     *split = next;
     return 1;
@@ -237,12 +237,12 @@ void attention_compare_split(attention_suite *s, const attention_case *ac,
     int32_t row = 0;
 
     for (int32_t i = 0; i < ac->n_seqs; i++)
-        for (int32_t t = split->from[i]; t < split->to[i]; t++, row++)
+        for (int32_t t = split->first_row[i]; t < split->end_row[i]; t++, row++)
             expect(&s->rec, attention_same_row(ac, part, row, all, ac->q_start[i] + t),
                    "%s, %s, %d/%d heads of %d, window %d: row %d of sequence %d (%d cached tokens) "
                    "has other bits when %d of %d rows are computed%s",
                    where, cg_dtype_name(p->dtype), p->n_heads, p->n_kv_heads, p->head_dim,
-                   p->window, t, i, ac->kv_len[i], split->to[i] - split->from[i],
+                   p->window, t, i, ac->kv_len[i], split->end_row[i] - split->first_row[i],
                    ac->q_start[i + 1] - ac->q_start[i],
                    split->only >= 0 ? ", without other sequences" : "");
 }

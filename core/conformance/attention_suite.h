@@ -34,9 +34,10 @@ void attention_compare(attention_suite *s, const attention_case *ac, const case_
 int attention_same_row(const attention_case *ac, const case_out *o, int32_t t, const case_out *all,
                        int32_t u);
 
-/** Rows [from[i], to[i]) of every sequence i: one of the calls that a case is split into. */
+/** Rows [first_row[i], end_row[i]) of every sequence i: one of the calls that a case is split into.
+ */
 typedef struct attention_split {
-    int32_t from[CASE_MAX_SEQS], to[CASE_MAX_SEQS];
+    int32_t first_row[CASE_MAX_SEQS], end_row[CASE_MAX_SEQS];
     int32_t only; /* the only sequence with rows, or -1 */
 } attention_split;
 

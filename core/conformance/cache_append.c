@@ -114,7 +114,7 @@ void cache_append(cache_suite *s, int32_t layer, const cache_rows *r, const cach
            cg_dtype_name(r->dtype), layer, st, err.msg);
 }
 
-/* Stores at the addresses of the view, as kernels of the host may with CG_CACHE_STORE_BY_VIEW. */
+/* Stores at the addresses of the view, as confgen's own kernels may with CG_CACHE_STORE_BY_VIEW. */
 static void store_by_view(cache_suite *s, int32_t layer, const cache_rows *r)
 {
     size_t size = cg_dtype_size(r->dtype), row = cache_row_bytes(s);

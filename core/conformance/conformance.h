@@ -49,9 +49,9 @@ typedef struct cg_conformance_result {
 } cg_conformance_result;
 
 /**
- * Checks a plugin on every requested device that it claims to support. A plugin that refuses each
- * of a dozen usual problems on a device, with a reason, does not claim it. `message` receives a
- * line for every device. A constraint has no device and is checked once.
+ * Checks a plugin on every requested device that it claims to support. A plugin that refuses
+ * every one of a few typical problems on a device, with a reason, does not claim it. `message`
+ * receives a line for every device. A constraint has no device and is checked once.
  *
  * @param device  "cpu", "cuda", "cuda:I", "all" (the CPU and every GPU); NULL: the CPU, and the
  *                first GPU if there is one

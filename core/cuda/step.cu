@@ -148,7 +148,7 @@ static __global__ void __launch_bounds__(GATHER_THREADS) gather_kernel(cg_step_s
         int32_t token = -1, pos = 0, slot = -1;
 
         if (t < rows) {
-            int32_t i = cg_attention_sequence_of_row(s.q_start, seqs, t);
+            int32_t i = cg_attention_sequence_of_token(s.q_start, seqs, t);
 
             slot = s.seq_slot[i];
             pos = s.kv_len[i] - s.q_start[i + 1] + t;

@@ -223,7 +223,7 @@ START_TEST(unknown_variant_is_refused)
 }
 END_TEST
 
-/* Problems that the CUDA kernels do not serve are refused before the driver is called. */
+/* Problems that the CUDA kernels do not support are refused before the driver is called. */
 START_TEST(cuda_problems_are_refused_with_the_reason)
 {
     const cg_attention_problem good = {
@@ -247,12 +247,13 @@ START_TEST(cuda_problems_are_refused_with_the_reason)
         const char *text;
     } bad[] = {
         { good,
-          "q of f32 and cache of f32, wanted bf16 or f16 for both on CUDA; eager serves f32" },
+          "q of f32 and cache of f32, wanted bf16 or f16 for both on CUDA; eager supports f32" },
         { good,
-          "q of bf16 and cache of f16, wanted bf16 or f16 for both on CUDA; eager serves f32" },
+          "q of bf16 and cache of f16, wanted bf16 or f16 for both on CUDA; eager supports f32" },
         { good, "head size 96, wanted 64 or 128 on CUDA" },
         { good, "pages of 24 tokens, wanted a multiple of 16 on CUDA" },
-        { good, "1073741824 rows of 16 heads over 1024 cached tokens: too many for one launch" },
+        { good,
+          "1073741824 query tokens of 16 heads over 1024 cached tokens: too many for one launch" },
     };
     const cg_plugin *attention = NULL;
     cg_error err = CG_ERROR_INIT;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The conformance checks for CUDA must detect mutants: plugins on a GPU of host memory, each with
- * one defect.
+ * The conformance checks for CUDA must detect mutants: plugins on a simulated GPU in host memory,
+ * each with one defect. Number 0 has none.
  */
 #include <check.h>
 #include <stdio.h>
@@ -14,6 +14,14 @@
 #include "plugin/host.h"
 #include "plugin/loader.h"
 #include "plugin_dir.h"
+
+/* Values of fake_mutant, 0 (no defect) included. */
+enum {
+    N_ATTENTION_MUTANTS = 16,
+    N_CACHE_MUTANTS = 7, /* of the paged cache */
+    N_CACHES = 3,        /* the others are checked without a defect */
+    N_CACHE_TESTS = N_CACHE_MUTANTS + N_CACHES - 1,
+};
 
 static cg_plugin_host host;
 static char failed_checks[1024];
@@ -71,13 +79,13 @@ static const cg_cache_ops *load_cache(const char *name)
 
 START_TEST(cache_mutants_are_detected)
 {
-    static const char *const names[] = { "paged", "dynamic", "static" };
+    static const char *const names[N_CACHES] = { "paged", "dynamic", "static" };
     cg_conformance_options o = options();
     cg_cache_ops ops;
     int32_t failures;
 
-    fake_cache_base = load_cache(names[_i < 7 ? 0 : _i - 6]);
-    fake_mutant = _i < 7 ? _i : 0;
+    fake_cache_base = load_cache(names[_i < N_CACHE_MUTANTS ? 0 : _i - N_CACHE_MUTANTS + 1]);
+    fake_mutant = _i < N_CACHE_MUTANTS ? _i : 0;
     ops = fake_cache();
     failures = cg_conformance_cache(&ops, &host.host, &o);
     printf("cache mutant %d:\n%s", _i, failed_checks);
@@ -97,8 +105,8 @@ int main(void)
     int failed;
 
     tcase_set_timeout(tc, 120);
-    tcase_add_loop_test(tc, attention_mutants_are_detected, 0, 16);
-    tcase_add_loop_test(tc, cache_mutants_are_detected, 0, 9);
+    tcase_add_loop_test(tc, attention_mutants_are_detected, 0, N_ATTENTION_MUTANTS);
+    tcase_add_loop_test(tc, cache_mutants_are_detected, 0, N_CACHE_TESTS);
     suite_add_tcase(s, tc);
     sr = srunner_create(s);
     srunner_run_all(sr, CK_NORMAL);

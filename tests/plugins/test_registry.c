@@ -222,8 +222,8 @@ START_TEST(refused_match_has_a_reason)
     problem.device = config.device = 7;
     ck_assert_int_eq(cg_pairing_check(&host.host, attention, cache, &problem, &config, NULL, &err),
                      CG_ERR_UNSUPPORTED);
-    ck_assert_str_eq(err.msg, "cache 'paged': this cache serves cpu and cuda (asked: unknown "
-                              "device)");
+    ck_assert_str_eq(err.msg, "cache 'paged': this cache supports cpu and cuda, not unknown "
+                              "device");
     problem.device = CG_DEVICE_CPU;
     ck_assert_int_eq(cg_pairing_check(&host.host, attention, cache, &problem, &config, NULL, &err),
                      CG_ERR_MISMATCH);

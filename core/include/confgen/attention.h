@@ -3,14 +3,14 @@
  * @file attention.h  The attention operation: ragged append attention over cached keys and values.
  *
  * A step appends tokens to some sequences: one token in plain decode, several forced tokens, or a
- * whole prompt. Row t of q belongs to sequence i if q_start[i] <= t < q_start[i+1]; it is the token
- * at position kv_len[i] - q_start[i+1] + t of its slot and attends to cached tokens 0 to its own
- * position (its own key was appended earlier in the step). With g = n_heads / n_kv_heads, query
- * head h reads key/value head h / g:
+ * whole prompt. Query token t, row t of q, belongs to sequence i if q_start[i] <= t < q_start[i+1];
+ * it is the token at position kv_len[i] - q_start[i+1] + t of its slot and attends to cached tokens
+ * 0 to its own position (its own key was appended earlier in the step). With g = n_heads /
+ * n_kv_heads, query head h reads key/value head h / g:
  *
  *   out[t, h, :] = sum_j softmax_j(scale * q[t, h, :] . K[slot, h/g, j, :]) V[slot, h/g, j, :]
  *
- * Lengths, slots and offsets are device data: one plan serves every step.
+ * Lengths, slots and offsets are device data: one plan is valid for every step.
  */
 #ifndef CONFGEN_ATTENTION_H
 #define CONFGEN_ATTENTION_H
@@ -25,8 +25,9 @@ extern "C" {
 /** Properties that a problem requires (flags) and an implementation offers (caps). */
 enum {
     CG_ATTENTION_DETERMINISTIC = 1 << 0, /* the same call gives the same bits */
-    /* a row's bits depend neither on the other rows of the call, nor on how the rows of its
-     * sequence are divided into calls, nor on the plan's max_tokens and max_seqs */
+    /* bits of a query token's result depend neither on the other query tokens of the call, nor on
+     * how those of its sequence are divided into calls, nor on the plan's max_tokens and max_seqs
+     */
     CG_ATTENTION_BATCH_INVARIANT = 1 << 1,
     CG_ATTENTION_GRAPH_SAFE = 1 << 2, /* run() may be captured into a CUDA graph */
 };
@@ -43,10 +44,10 @@ typedef struct cg_attention_problem {
     int32_t head_dim;
     int32_t paged;        /* nonzero: views have a page table */
     int32_t block_tokens; /* of the views; 0: may change between calls (a growing cache) */
-    int32_t max_tokens;   /* most rows of q in one call */
-    int32_t max_seqs;     /* most sequences in one call */
+    int32_t max_tokens;   /* most query tokens of one call */
+    int32_t max_seqs;     /* most sequences of one call */
     int32_t max_kv_len;   /* most cached tokens of one sequence */
-    int32_t window;       /* newest tokens a row attends to, itself included; 0: all */
+    int32_t window;       /* newest tokens a query token attends to, itself included; 0: all */
     float scale;          /* usually 1/sqrt(head_dim) */
     uint32_t flags;       /* CG_ATTENTION_* that the host requires */
     int32_t kv_layout;    /* since 1.1: CG_KV_HND or CG_KV_NHD, order within a block */
@@ -58,11 +59,11 @@ typedef struct cg_attention_problem {
  */
 typedef struct cg_attention_args {
     uint32_t struct_size;
-    int32_t n_tokens; /* rows of q; CUDA: an upper bound of q_start[n_seqs] */
-    int32_t n_seqs;   /* sequences; CUDA: an upper bound, unused ones have no rows */
-    const void *q;    /* [n_tokens, n_heads, head_dim], rows q_stride bytes apart */
-    void *out;        /* [n_tokens, n_heads, head_dim], rows out_stride bytes apart */
-    int64_t q_stride;
+    int32_t n_tokens; /* query tokens; CUDA: an upper bound of q_start[n_seqs] */
+    int32_t n_seqs;   /* sequences; CUDA: an upper bound, unused ones have no query token */
+    const void *q;    /* [n_tokens, n_heads, head_dim] */
+    void *out;        /* [n_tokens, n_heads, head_dim] */
+    int64_t q_stride; /* bytes between query tokens */
     int64_t out_stride;
     const int32_t *q_start; /* [n_seqs + 1], ascending from 0 */
     const int32_t *slot;    /* [n_seqs] */
@@ -73,20 +74,20 @@ typedef struct cg_attention_args {
 } cg_attention_args;
 
 /**
- * Returns the sequence i of row `row` of q: q_start[i] <= row < q_start[i + 1]. Binary search.
+ * Returns the sequence i of a query token: q_start[i] <= token < q_start[i + 1]. Binary search.
  *
- * @param q_start  [n_seqs + 1] ascending; sequences without rows are allowed
- * @param row      0 <= row < q_start[n_seqs]
+ * @param q_start  [n_seqs + 1] ascending; sequences without query tokens are allowed
+ * @param token    0 <= token < q_start[n_seqs]
  */
-static inline CG_HOST_DEVICE int32_t cg_attention_sequence_of_row(const int32_t *q_start,
-                                                                  int32_t n_seqs, int32_t row)
+static inline CG_HOST_DEVICE int32_t cg_attention_sequence_of_token(const int32_t *q_start,
+                                                                    int32_t n_seqs, int32_t token)
 {
     int32_t low = 0, high = n_seqs - 1;
 
     while (low < high) {
         int32_t middle = low + (high - low) / 2;
 
-        if (q_start[middle + 1] > row)
+        if (q_start[middle + 1] > token)
             high = middle;
         else
             low = middle + 1;

@@ -25,7 +25,9 @@ static inline cg_status cg_attention_check_problem(const cg_host *host,
 
     if (p->struct_size < offsetof(cg_attention_problem, flags) + sizeof p->flags)
         return host->fail(err, CG_ERR_UNSUPPORTED,
-                          "attention problem of %u bytes, wanted at least %u", p->struct_size,
+                          "cg_attention_problem.struct_size is %u, this plugin needs at least %u: "
+                          "the host was built against an older plugin API",
+                          p->struct_size,
                           (unsigned)(offsetof(cg_attention_problem, flags) + sizeof p->flags));
     if (!cg_dtype_size(p->dtype) || !cg_dtype_size(p->kv_dtype))
         return host->fail(err, CG_ERR_UNSUPPORTED, "unknown element type (q: %s, cache: %s)",
@@ -37,10 +39,11 @@ static inline cg_status cg_attention_check_problem(const cg_host *host,
                           p->n_heads, p->n_kv_heads, p->head_dim);
     if (p->max_tokens < 1 || p->max_seqs < 1 || p->max_kv_len < 1 || p->block_tokens < 0 ||
         p->window < 0)
-        return host->fail(err, CG_ERR_UNSUPPORTED,
-                          "%d rows of %d sequences over %d cached tokens, blocks of %d, window %d: "
-                          "wanted positive numbers (blocks and window: or 0)",
-                          p->max_tokens, p->max_seqs, p->max_kv_len, p->block_tokens, p->window);
+        return host->fail(
+            err, CG_ERR_UNSUPPORTED,
+            "%d query tokens of %d sequences over %d cached tokens, blocks of %d, window %d: "
+            "wanted positive numbers (blocks and window: or 0)",
+            p->max_tokens, p->max_seqs, p->max_kv_len, p->block_tokens, p->window);
     if (!(p->scale - p->scale == 0)) /* NaN and infinities */
         return host->fail(err, CG_ERR_UNSUPPORTED, "scale %g, wanted a finite number",
                           (double)p->scale);
@@ -98,16 +101,20 @@ static inline cg_status cg_attention_check_counts(const cg_host *host,
                                                   const cg_attention_args *a, cg_error *err)
 {
     if (a->struct_size < offsetof(cg_attention_args, stream) + sizeof a->stream)
-        return host->fail(err, CG_ERR_USAGE, "attention arguments of %u bytes, wanted at least %u",
+        return host->fail(err, CG_ERR_USAGE,
+                          "cg_attention_args.struct_size is %u, this plugin needs at least %u: the "
+                          "host was built against an older plugin API",
                           a->struct_size,
                           (unsigned)(offsetof(cg_attention_args, stream) + sizeof a->stream));
     if (a->n_seqs < 0 || a->n_seqs > p->max_seqs || a->n_tokens < 0 || a->n_tokens > p->max_tokens)
-        return host->fail(err, CG_ERR_USAGE, "%d rows of %d sequences, planned for %d of %d",
-                          a->n_tokens, a->n_seqs, p->max_tokens, p->max_seqs);
+        return host->fail(
+            err, CG_ERR_USAGE,
+            "attention arguments: %d query tokens of %d sequences, planned for %d of %d",
+            a->n_tokens, a->n_seqs, p->max_tokens, p->max_seqs);
     return CG_OK;
 }
 
-/** True if a call has no rows: there is nothing to compute. */
+/** Returns true if a call has no query tokens: there is nothing to compute. */
 static inline int cg_attention_is_empty(const cg_attention_args *a)
 {
     return a->n_seqs == 0 || a->n_tokens == 0;
@@ -138,27 +145,33 @@ static inline cg_status cg_attention_check_args(const cg_host *host, const cg_at
     if (a->n_seqs == 0)
         return a->n_tokens == 0
                    ? CG_OK
-                   : host->fail(err, CG_ERR_USAGE, "%d rows of 0 sequences", a->n_tokens);
+                   : host->fail(err, CG_ERR_USAGE,
+                                "attention arguments: %d query tokens of 0 sequences", a->n_tokens);
     CG_TRY(cg_attention_check_view(host, p, a->kv, err));
     capacity = p->paged ? (int64_t)a->kv->table_stride * a->kv->block_tokens : a->kv->block_tokens;
     if (a->q_start[0] != 0 || a->q_start[a->n_seqs] != a->n_tokens)
-        return host->fail(err, CG_ERR_USAGE, "q_start runs from %d to %d, wanted 0 to %d",
+        return host->fail(err, CG_ERR_USAGE,
+                          "attention arguments: q_start[0] is %d, q_start[n_seqs] is %d; wanted 0 "
+                          "and n_tokens = %d",
                           a->q_start[0], a->q_start[a->n_seqs], a->n_tokens);
     for (int32_t i = 0; i < a->n_seqs; i++) {
-        int64_t rows = (int64_t)a->q_start[i + 1] - a->q_start[i];
+        int64_t tokens = (int64_t)a->q_start[i + 1] - a->q_start[i];
 
-        if (rows < 0)
-            return host->fail(err, CG_ERR_USAGE, "q_start descends at sequence %d: %d to %d", i,
-                              a->q_start[i], a->q_start[i + 1]);
-        if (rows && (a->slot[i] < 0 || a->slot[i] >= a->kv->n_slots))
-            return host->fail(err, CG_ERR_USAGE, "sequence %d in slot %d, wanted 0 to %d", i,
-                              a->slot[i], a->kv->n_slots - 1);
-        if (rows &&
-            (a->kv_len[i] < rows || a->kv_len[i] > p->max_kv_len || a->kv_len[i] > capacity))
+        if (tokens < 0)
             return host->fail(err, CG_ERR_USAGE,
-                              "sequence %d has %d cached tokens, wanted at least its %d rows and "
+                              "attention arguments: q_start descends at sequence %d: %d to %d", i,
+                              a->q_start[i], a->q_start[i + 1]);
+        if (tokens && (a->slot[i] < 0 || a->slot[i] >= a->kv->n_slots))
+            return host->fail(err, CG_ERR_USAGE,
+                              "attention arguments: sequence %d is in slot %d, wanted 0 to %d", i,
+                              a->slot[i], a->kv->n_slots - 1);
+        if (tokens &&
+            (a->kv_len[i] < tokens || a->kv_len[i] > p->max_kv_len || a->kv_len[i] > capacity))
+            return host->fail(err, CG_ERR_USAGE,
+                              "attention arguments: sequence %d has %d cached tokens, wanted at "
+                              "least its %d query tokens and "
                               "at most %d (planned) and %lld (capacity of the slot)",
-                              i, a->kv_len[i], (int)rows, p->max_kv_len, (long long)capacity);
+                              i, a->kv_len[i], (int)tokens, p->max_kv_len, (long long)capacity);
     }
     return CG_OK;
 }

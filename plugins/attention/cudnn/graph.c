@@ -569,7 +569,7 @@ cg_status sdpa_graph_create(const cudnn_library *lib, const cg_host *host,
     builder b = { .g = g, .s = shape, .next_uid = FIRST_VIRTUAL, .st = CG_OK, .err = err };
 
     if (!g)
-        return host->fail(err, CG_ERR_NOMEM, "attention plan: out of memory");
+        return host->fail(err, CG_ERR_NOMEM, "cudnn: out of host memory for a plan");
     *g = (sdpa_graph) {
         .lib = lib,
         .host = host,

@@ -173,10 +173,11 @@ static cg_status check_problem(const cg_host *host, const cg_attention_problem *
         return host->fail(err, CG_ERR_UNSUPPORTED,
                           "pages of %d tokens (0: unknown), wanted a power of two", b);
     if (p->paged && !is_by_row(p))
-        return host->fail(err, CG_ERR_UNSUPPORTED,
-                          "up to %d rows of %d sequences over pages: cuDNN lets NaN of unused page "
-                          "memory spread, wanted a contiguous cache or flash",
-                          p->max_tokens, p->max_seqs);
+        return host->fail(
+            err, CG_ERR_UNSUPPORTED,
+            "up to %d query tokens of %d sequences over pages: cuDNN lets NaN of unused page "
+            "memory spread, wanted a contiguous cache or flash",
+            p->max_tokens, p->max_seqs);
     if (p->flags & ~(uint32_t)CAPS)
         return host->fail(err, CG_ERR_UNSUPPORTED,
                           "deterministic or batch-invariant: cuDNN guarantees neither");
@@ -267,7 +268,7 @@ static cg_status plan(const cg_host *host, const cg_attention_problem *p, void *
     CG_TRY(cudnn_library_load(host, &lib, err));
     c = host->alloc(host->ctx, sizeof *c);
     if (!c)
-        return host->fail(err, CG_ERR_NOMEM, "attention plan: out of memory");
+        return host->fail(err, CG_ERR_NOMEM, "cudnn: out of host memory for a plan");
     *c = (cudnn_plan) {
         .host = host,
         .lib = lib,
@@ -333,7 +334,8 @@ static cg_status check_args(const cudnn_plan *c, const cg_attention_args *a, cg_
                              is_nhd(p) ? "NHD" : "HND");
     if (p->paged && kv->block_stride != page)
         return c->host->fail(err, CG_ERR_MISMATCH,
-                             "page stride of %lld bytes in the cache, wanted %lld (no padding)",
+                             "cudnn: the KV cache pads its pages (stride %lld, wanted %lld): use "
+                             "--attention flash",
                              (long long)kv->block_stride, (long long)page);
     return CG_OK;
 }

@@ -29,7 +29,8 @@ static __device__ __forceinline__ struct unit find_unit(const units_call *c, int
     }
     /* An unused unit has no rows and the first token of the last sequence: reads ahead of the
      * counts stay within valid memory. */
-    seq = cg_attention_sequence_of_row(c->q_start, c->n_seqs, c->by_row && u < used ? u : used - 1);
+    seq =
+        cg_attention_sequence_of_token(c->q_start, c->n_seqs, c->by_row && u < used ? u : used - 1);
     r.slot = c->slot[seq];
     if (c->by_row && u < used) {
         r.first_row = u;

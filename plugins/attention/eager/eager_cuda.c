@@ -37,7 +37,8 @@ cg_status eager_cuda_run(const cg_host *host, const cg_attention_problem *p,
         return CG_OK;
     if (a->q_stride % size || a->out_stride % size)
         return host->fail(err, CG_ERR_USAGE,
-                          "rows of q and out are %lld and %lld bytes apart, wanted multiples of %d",
+                          "attention arguments: strides of q and out are %lld and %lld bytes, "
+                          "wanted multiples of %d",
                           (long long)a->q_stride, (long long)a->out_stride, (int)size);
     call = (eager_call) {
         .q = a->q,

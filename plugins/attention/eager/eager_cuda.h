@@ -15,7 +15,8 @@ enum {
     EAGER_MAX_HEADS = 65535,           /* largest y dimension of a grid */
 };
 
-/** Checks that a well-formed CUDA problem is served; CG_ERR_UNSUPPORTED with the reason if not. */
+/** Checks that a well-formed CUDA problem is supported; CG_ERR_UNSUPPORTED with the reason if not.
+ */
 cg_status eager_cuda_supports(const cg_host *host, const cg_attention_problem *p, cg_error *err);
 
 /** Enqueues one call of a supported problem. */

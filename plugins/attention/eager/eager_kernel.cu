@@ -54,7 +54,8 @@ static __device__ __forceinline__ float warp_max(float x)
  * Index map. Block (x, y): row x of q, query head y. q . K: a warp processes UNROLL tokens, its
  * lanes the elements. Softmax: thread j has token j of the chunk. Sum of values: thread i has
  * elements i % width and i % width + EAGER_THREADS of the tokens j = i / width (mod the number of
- * groups), where width is the least of 32, 64 and 128 that holds head_dim, at most 128.
+ * groups), where width is the smallest of 32 and 64 that holds head_dim, or 128 for larger head
+ * sizes.
  */
 static __device__ __forceinline__ void attend(const eager_call *c, const cg_dtype kv_dtype)
 {
@@ -71,7 +72,7 @@ static __device__ __forceinline__ void attend(const eager_call *c, const cg_dtyp
 
     if (t >= c->q_start[c->n_seqs])
         return;
-    seq = cg_attention_sequence_of_row(c->q_start, c->n_seqs, t);
+    seq = cg_attention_sequence_of_token(c->q_start, c->n_seqs, t);
     slot = c->slot[seq];
     pos = c->kv_len[seq] - c->q_start[seq + 1] + t;
     first = c->window && pos >= c->window ? pos - c->window + 1 : 0;

@@ -2,7 +2,7 @@
 /*
  * eager: a direct implementation of the operation in confgen/attention.h. All scores of a row,
  * their softmax, then the weighted sum; float arithmetic, tokens and elements in ascending order.
- * This file is the CPU side; eager_cuda.c serves GPUs.
+ * This file is the CPU implementation; eager_cuda.c is the one for GPUs.
  */
 #include <math.h>
 #include <string.h>
@@ -52,7 +52,7 @@ static cg_status plan(const cg_host *host, const cg_attention_problem *p, void *
     CG_TRY(supports(host, p, err));
     e = host->alloc(host->ctx, sizeof *e);
     if (!e)
-        return host->fail(err, CG_ERR_NOMEM, "attention plan: out of memory");
+        return host->fail(err, CG_ERR_NOMEM, "eager: out of host memory for a plan");
     e->host = host;
     e->problem = cg_attention_keep_problem(p);
     *ret_plan = e;

@@ -63,8 +63,9 @@ static cg_status supports(const cg_host *host, const cg_attention_problem *p, cg
                           "CUDA graph capture required of a plan for the CPU");
     /* row blocks are counted in 32 bits */
     if (rows / FLASH_ROWS + p->max_seqs > INT32_MAX)
-        return host->fail(err, CG_ERR_UNSUPPORTED, "%d rows of %d heads: too many for one call",
-                          p->max_tokens, p->n_heads);
+        return host->fail(err, CG_ERR_UNSUPPORTED,
+                          "%d query tokens of %d heads: too many for one call", p->max_tokens,
+                          p->n_heads);
     return select_variant(host, &variant, err);
 }
 
@@ -78,7 +79,7 @@ static cg_status plan(const cg_host *host, const cg_attention_problem *p, void *
     CG_TRY(select_variant(host, &variant, err));
     f = host->alloc(host->ctx, sizeof *f);
     if (!f)
-        return host->fail(err, CG_ERR_NOMEM, "attention plan: out of memory");
+        return host->fail(err, CG_ERR_NOMEM, "flash: out of host memory for a plan");
     f->ops = &flash_cpu_ops;
     f->host = host;
     f->problem = cg_attention_keep_problem(p);
@@ -130,7 +131,7 @@ static void run_item(void *arg, int64_t item, int32_t worker)
     const flash_plan *f = loop->plan;
     const cg_attention_args *a = loop->args;
     const int32_t n_kv_heads = f->problem.n_kv_heads, *first = loop->first_block;
-    int32_t seq = cg_attention_sequence_of_row(first, a->n_seqs, (int32_t)(item / n_kv_heads));
+    int32_t seq = cg_attention_sequence_of_token(first, a->n_seqs, (int32_t)(item / n_kv_heads));
     int32_t tokens = a->q_start[seq + 1] - a->q_start[seq];
     int32_t blocks = first[seq + 1] - first[seq];
     int64_t local = item - (int64_t)first[seq] * n_kv_heads;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * flash on CUDA, host code: selects the kernel and its grid, and checks what needs no device
- * memory. decode.cu, prefill.cu and prefill90.cu compute; flash_cuda.h has the terms.
+ * flash on CUDA, host code: selects the kernel and its grid, and checks arguments without reading
+ * device memory. The kernels are in decode.cu, prefill.cu and prefill90.cu; flash_cuda.h defines
+ * the terms.
  */
 #include <math.h>
 #include <string.h>
@@ -13,17 +14,16 @@
 #include "flash_ops.h"
 
 enum {
-    ALIGNMENT = 16, /* of all bases and strides: bytes that a thread copies at once */
-    /* Tokens of a split where bits must not depend on max_seqs. */
-    FIXED_SPLIT = 512,
-    MIN_SPLIT = 128,
-    /* Rows per sequence, on average, from which a call is bound by arithmetic, not by memory. */
+    ALIGNMENT = 16,    /* of all bases and strides: bytes that a thread copies at once */
+    FIXED_SPLIT = 512, /* tokens of a split where bits must not depend on max_seqs */
+    MIN_SPLIT = 128,   /* tokens */
+    /* Average query tokens per sequence from which a call is compute-bound, not memory-bound. */
     PREFILL_TOKENS = 16,
-    /* Rows of a key/value head per sequence, on average, up to which thread blocks of prefill wait
-     * more than they compute. */
+    /* The limits below are query rows per sequence and key/value head, on average. Up to this one
+     * prefill is latency-bound. */
     SHORT_ROWS = 256,
-    /* Rows of a key/value head per sequence, on average, from which prefill90 is faster, where it
-     * exists: with one thread block per multiprocessor, nothing hides the start and end of each. */
+    /* From these on prefill90 is faster than prefill. Below, with one thread block per
+     * multiprocessor, nothing hides the start and end of each. */
     LONG_ROWS_64 = 768, /* head size 64 */
     LONG_ROWS_128 = 384,
     /* Thread blocks per multiprocessor of a decode launch at maximum length: several times those
@@ -37,7 +37,7 @@ typedef struct cuda_plan {
     const cg_host *host;
     cg_attention_problem problem;
     int32_t group;
-    int32_t rows; /* of a row tile */
+    int32_t tile_rows; /* of a row tile */
     const void *kernel;
     unsigned threads;
     size_t smem;
@@ -60,10 +60,10 @@ static cg_status cuda_check(const cg_host *host, cudaError_t code, const char *c
                       "flash: %.80s: %s", call, cudaGetErrorString(code));
 }
 
-/* Upper bound of row tiles per key/value head: flash_cuda.h. Rows fit 32 bits: supports(). */
-static int64_t max_row_tiles(const cuda_plan *f, int32_t n_seqs, int32_t n_tokens)
+/* Upper bound of row tiles per key/value head (flash_cuda.h). Rows fit 32 bits (supports()). */
+static int64_t max_row_tiles(const cuda_plan *plan, int32_t n_seqs, int32_t n_tokens)
 {
-    return n_seqs + (int64_t)n_tokens * f->group / f->rows;
+    return n_seqs + (int64_t)n_tokens * plan->group / plan->tile_rows;
 }
 
 static cg_status supports(const cg_host *host, const cg_attention_problem *p, cg_error *err)
@@ -75,7 +75,7 @@ static cg_status supports(const cg_host *host, const cg_attention_problem *p, cg
     if ((p->dtype != CG_BF16 && p->dtype != CG_F16) || p->dtype != p->kv_dtype)
         return host->fail(err, CG_ERR_UNSUPPORTED,
                           "q of %s and cache of %s, wanted bf16 or f16 for both on CUDA; eager "
-                          "serves f32",
+                          "supports f32",
                           cg_dtype_name(p->dtype), cg_dtype_name(p->kv_dtype));
     if (p->head_dim != 64 && p->head_dim != 128)
         return host->fail(err, CG_ERR_UNSUPPORTED, "head size %d, wanted 64 or 128 on CUDA",
@@ -87,9 +87,10 @@ static cg_status supports(const cg_host *host, const cg_attention_problem *p, cg
     /* rows, row tiles and thread blocks are counted in 32 bits */
     if (rows + (int64_t)FLASH_DECODE_ROWS * p->max_seqs > INT32_MAX / p->n_kv_heads ||
         p->max_kv_len > INT32_MAX - 1024)
-        return host->fail(err, CG_ERR_UNSUPPORTED,
-                          "%d rows of %d heads over %d cached tokens: too many for one launch",
-                          p->max_tokens, p->n_heads, p->max_kv_len);
+        return host->fail(
+            err, CG_ERR_UNSUPPORTED,
+            "%d query tokens of %d heads over %d cached tokens: too many for one launch",
+            p->max_tokens, p->n_heads, p->max_kv_len);
     code = cudaGetDeviceCount(&devices);
     if (code != cudaSuccess) {
         (void)cudaGetLastError();
@@ -108,131 +109,136 @@ static int32_t divide_up(int32_t a, int32_t b)
 }
 
 /*
- * Chooses the size of a split. Splits begin at absolute multiples of it in every plan: a row's bits
- * depend on the size, not on the call. As many as fill the GPU; one where sequences and heads fill
- * it already, since each costs a pass over partial results.
+ * Selects the size of a split. Splits begin at absolute multiples of it in every plan, so a row's
+ * bits depend on the size, not on the call. There are as many splits as fill the GPU, and only one
+ * where sequences and heads fill it already, since each costs a pass over partial results.
  */
-static cg_status choose_splits(cuda_plan *f, int32_t multiprocessors, cg_error *err)
+static cg_status select_split_size(cuda_plan *plan, int32_t multiprocessors, cg_error *err)
 {
-    const cg_attention_problem *p = &f->problem;
+    const cg_attention_problem *p = &plan->problem;
     int32_t kv_blocks = divide_up(p->max_kv_len, FLASH_KV_BLOCK);
     int64_t blocks = (int64_t)p->max_seqs * p->n_kv_heads;
     int64_t splits = (int64_t)BLOCKS_PER_MULTIPROCESSOR * multiprocessors / blocks;
 
     if (p->flags & CG_ATTENTION_BATCH_INVARIANT) {
-        f->split_kv_blocks = FIXED_SPLIT / FLASH_KV_BLOCK;
+        plan->split_kv_blocks = FIXED_SPLIT / FLASH_KV_BLOCK;
     } else {
         splits = splits < 1 ? 1 : splits > kv_blocks ? kv_blocks : splits;
-        f->split_kv_blocks = divide_up(divide_up(kv_blocks, (int32_t)splits), FLASH_DECODE_WARPS) *
-                             FLASH_DECODE_WARPS;
-        if (f->split_kv_blocks < MIN_SPLIT / FLASH_KV_BLOCK)
-            f->split_kv_blocks = MIN_SPLIT / FLASH_KV_BLOCK;
+        plan->split_kv_blocks =
+            divide_up(divide_up(kv_blocks, (int32_t)splits), FLASH_DECODE_WARPS) *
+            FLASH_DECODE_WARPS;
+        if (plan->split_kv_blocks < MIN_SPLIT / FLASH_KV_BLOCK)
+            plan->split_kv_blocks = MIN_SPLIT / FLASH_KV_BLOCK;
     }
-    f->n_splits = divide_up(kv_blocks, f->split_kv_blocks);
-    if (f->n_splits > MAX_SPLITS)
-        return f->host->fail(err, CG_ERR_UNSUPPORTED,
-                             "%d cached tokens in splits of %d: flash takes at most %d splits",
-                             p->max_kv_len, f->split_kv_blocks * FLASH_KV_BLOCK, MAX_SPLITS);
+    plan->n_splits = divide_up(kv_blocks, plan->split_kv_blocks);
+    if (plan->n_splits > MAX_SPLITS)
+        return plan->host->fail(
+            err, CG_ERR_UNSUPPORTED,
+            "%d cached tokens in splits of %d: flash supports at most %d splits", p->max_kv_len,
+            plan->split_kv_blocks * FLASH_KV_BLOCK, MAX_SPLITS);
     return CG_OK;
 }
 
+/* The device on which the plan was made must be current. */
 static void destroy(void *self)
 {
-    cuda_plan *f = self;
+    cuda_plan *plan = self;
 
-    if (!f)
+    if (!plan)
         return;
-    if (f->finished)
-        (void)cudaFree(f->finished);
-    f->host->free(f->host->ctx, f);
+    if (plan->finished)
+        (void)cudaFree(plan->finished);
+    plan->host->free(plan->host->ctx, plan);
 }
 
-/* Allocates the counters of finished splits, zero. */
-static cg_status allocate_finished(cuda_plan *f, cg_error *err)
+/* Allocates the counters of finished splits and sets them to zero. */
+static cg_status allocate_finished(cuda_plan *plan, cg_error *err)
 {
-    size_t bytes = (size_t)max_row_tiles(f, f->problem.max_seqs, f->problem.max_tokens) *
-                   (size_t)f->problem.n_kv_heads * sizeof *f->finished;
+    size_t bytes = (size_t)max_row_tiles(plan, plan->problem.max_seqs, plan->problem.max_tokens) *
+                   (size_t)plan->problem.n_kv_heads * sizeof *plan->finished;
 
-    CG_TRY(CUDA_CHECK(f->host, cudaMalloc((void **)&f->finished, bytes), err));
-    CG_TRY(CUDA_CHECK(f->host, cudaMemset(f->finished, 0, bytes), err));
+    CG_TRY(CUDA_CHECK(plan->host, cudaMalloc((void **)&plan->finished, bytes), err));
+    CG_TRY(CUDA_CHECK(plan->host, cudaMemset(plan->finished, 0, bytes), err));
     /* The memory is set on another stream than the kernels will run on. */
-    return CUDA_CHECK(f->host, cudaStreamSynchronize(0), err);
+    return CUDA_CHECK(plan->host, cudaStreamSynchronize(0), err);
 }
 
-static void select_decode(cuda_plan *f)
+static void select_decode(cuda_plan *plan)
 {
-    const cg_attention_problem *p = &f->problem;
+    const cg_attention_problem *p = &plan->problem;
 
-    f->kernel = flash_get_decode_kernel(p->head_dim, p->dtype == CG_F16, p->paged);
-    f->rows = FLASH_DECODE_ROWS;
-    f->threads = FLASH_DECODE_WARPS * 32;
-    f->smem = (size_t)flash_decode_smem(p->head_dim);
+    plan->kernel = flash_get_decode_kernel(p->head_dim, p->dtype == CG_F16, p->paged);
+    plan->tile_rows = FLASH_DECODE_ROWS;
+    plan->threads = FLASH_DECODE_WARPS * 32;
+    plan->smem = (size_t)flash_decode_smem(p->head_dim);
 }
 
 /* Selects prefill90 for long prompts where the loaded image has it: on compute capability 9.0, if
  * sm_90a was built. */
-static cg_status select_prefill(cuda_plan *f, cg_error *err)
+static cg_status select_prefill(cuda_plan *plan, cg_error *err)
 {
-    const cg_attention_problem *p = &f->problem;
+    const cg_attention_problem *p = &plan->problem;
     const void *kernel = flash_get_prefill90_kernel(p->head_dim, p->dtype == CG_F16, p->paged);
-    int64_t rows = (int64_t)p->max_tokens * f->group / p->max_seqs;
+    int64_t rows = (int64_t)p->max_tokens * plan->group / p->max_seqs;
     struct cudaFuncAttributes attributes;
 
-    CG_TRY(CUDA_CHECK(f->host, cudaFuncGetAttributes(&attributes, kernel), err));
-    f->n_splits = 1;
+    CG_TRY(CUDA_CHECK(plan->host, cudaFuncGetAttributes(&attributes, kernel), err));
+    plan->n_splits = 1;
     if (rows >= (p->head_dim == 64 ? LONG_ROWS_64 : LONG_ROWS_128) &&
         attributes.maxThreadsPerBlock >= flash_prefill90_threads(p->head_dim)) {
-        f->kernel = kernel;
-        f->rows = flash_prefill90_rows(p->head_dim);
-        f->threads = (unsigned)flash_prefill90_threads(p->head_dim);
-        f->smem = (size_t)flash_prefill90_smem(p->head_dim);
+        plan->kernel = kernel;
+        plan->tile_rows = flash_prefill90_rows(p->head_dim);
+        plan->threads = (unsigned)flash_prefill90_threads(p->head_dim);
+        plan->smem = (size_t)flash_prefill90_smem(p->head_dim);
         return CG_OK;
     }
-    f->rows = rows <= SHORT_ROWS ? FLASH_PREFILL_SHORT_ROWS : FLASH_PREFILL_ROWS;
-    f->kernel = flash_get_prefill_kernel(p->head_dim, f->rows, p->dtype == CG_F16, p->paged);
-    f->threads = FLASH_PREFILL_WARPS * 32;
-    f->smem = (size_t)flash_prefill_smem(p->head_dim, f->rows);
+    plan->tile_rows = rows <= SHORT_ROWS ? FLASH_PREFILL_SHORT_ROWS : FLASH_PREFILL_ROWS;
+    plan->kernel =
+        flash_get_prefill_kernel(p->head_dim, plan->tile_rows, p->dtype == CG_F16, p->paged);
+    plan->threads = FLASH_PREFILL_WARPS * 32;
+    plan->smem = (size_t)flash_prefill_smem(p->head_dim, plan->tile_rows);
     return CG_OK;
 }
 
-static cg_status configure_kernel(const cuda_plan *f, cg_error *err)
+static cg_status configure_kernel(const cuda_plan *plan, cg_error *err)
 {
-    CG_TRY(CUDA_CHECK(
-        f->host,
-        cudaFuncSetAttribute(f->kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)f->smem),
-        err));
+    CG_TRY(
+        CUDA_CHECK(plan->host,
+                   cudaFuncSetAttribute(plan->kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                                        (int)plan->smem),
+                   err));
     /* several thread blocks share a multiprocessor, and the kernels use no other cache */
-    return CUDA_CHECK(f->host,
-                      cudaFuncSetAttribute(f->kernel,
+    return CUDA_CHECK(plan->host,
+                      cudaFuncSetAttribute(plan->kernel,
                                            cudaFuncAttributePreferredSharedMemoryCarveout,
                                            cudaSharedmemCarveoutMaxShared),
                       err);
 }
 
-static cg_status plan(const cg_host *host, const cg_attention_problem *p, void **ret_plan,
-                      cg_error *err)
+static cg_status create_plan(const cg_host *host, const cg_attention_problem *p, void **ret_plan,
+                             cg_error *err)
 {
-    /* Invariant bits are those of one kernel, whatever the bounds of the plan. */
+    /* BATCH_INVARIANT: the bits of one kernel, whatever the bounds of the plan. */
     const int is_prefill =
         !(p->flags & CG_ATTENTION_BATCH_INVARIANT) && p->max_tokens / PREFILL_TOKENS >= p->max_seqs;
     int device = 0, multiprocessors = 0;
     cg_status st;
-    cuda_plan *f;
+    cuda_plan *plan;
 
     CG_TRY(supports(host, p, err));
-    f = host->alloc(host->ctx, sizeof *f);
-    if (!f)
-        return host->fail(err, CG_ERR_NOMEM, "attention plan: out of memory");
-    *f = (cuda_plan) {
+    plan = host->alloc(host->ctx, sizeof *plan);
+    if (!plan)
+        return host->fail(err, CG_ERR_NOMEM, "flash: out of host memory for a plan");
+    *plan = (cuda_plan) {
         .ops = &flash_cuda_ops,
         .host = host,
         .problem = cg_attention_keep_problem(p),
         .group = p->n_heads / p->n_kv_heads,
     };
     if (is_prefill)
-        CG_TRY_GOTO(st, select_prefill(f, err), out);
+        CG_TRY_GOTO(st, select_prefill(plan, err), out);
     else
-        select_decode(f);
+        select_decode(plan);
     CG_TRY_GOTO(st, CUDA_CHECK(host, cudaGetDevice(&device), err), out);
     CG_TRY_GOTO(
         st,
@@ -240,31 +246,31 @@ static cg_status plan(const cg_host *host, const cg_attention_problem *p, void *
                    cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount, device),
                    err),
         out);
-    CG_TRY_GOTO(st, configure_kernel(f, err), out);
+    CG_TRY_GOTO(st, configure_kernel(plan, err), out);
     if (!is_prefill)
-        CG_TRY_GOTO(st, choose_splits(f, multiprocessors, err), out);
-    if (f->n_splits > 1)
-        CG_TRY_GOTO(st, allocate_finished(f, err), out);
-    *ret_plan = f;
+        CG_TRY_GOTO(st, select_split_size(plan, multiprocessors, err), out);
+    if (plan->n_splits > 1)
+        CG_TRY_GOTO(st, allocate_finished(plan, err), out);
+    *ret_plan = plan;
     return CG_OK;
 out:
-    destroy(f);
+    destroy(plan);
     return st;
 }
 
-/* Rows of partial results: one per row of the call, head and split. */
-static size_t partial_rows(const cuda_plan *f)
+/* Rows of partial results: splits x query tokens x query heads. */
+static size_t partial_rows(const cuda_plan *plan)
 {
-    return f->n_splits > 1
-               ? (size_t)f->n_splits * (size_t)f->problem.max_tokens * (size_t)f->problem.n_heads
-               : 0;
+    return plan->n_splits > 1 ? (size_t)plan->n_splits * (size_t)plan->problem.max_tokens *
+                                    (size_t)plan->problem.n_heads
+                              : 0;
 }
 
 static size_t workspace_size(const void *self)
 {
-    const cuda_plan *f = self;
+    const cuda_plan *plan = self;
 
-    return partial_rows(f) * ((size_t)f->problem.head_dim + 2) * sizeof(float);
+    return partial_rows(plan) * ((size_t)plan->problem.head_dim + 2) * sizeof(float);
 }
 
 static int is_aligned(const void *p)
@@ -273,10 +279,10 @@ static int is_aligned(const void *p)
 }
 
 /* Checks a call without reading device memory. */
-static cg_status check_args(const cuda_plan *f, const cg_attention_args *a, cg_error *err)
+static cg_status check_args(const cuda_plan *plan, const cg_attention_args *a, cg_error *err)
 {
-    const cg_attention_problem *p = &f->problem;
-    const cg_host *host = f->host;
+    const cg_attention_problem *p = &plan->problem;
+    const cg_host *host = plan->host;
 
     CG_TRY(cg_attention_check_device_args(host, p, a, err));
     if (cg_attention_is_empty(a))
@@ -286,15 +292,14 @@ static cg_status check_args(const cuda_plan *f, const cg_attention_args *a, cg_e
                           "pages of %d tokens, wanted a multiple of %d on CUDA",
                           a->kv->block_tokens, FLASH_KV_BLOCK);
     if (!a->q || !a->out || !a->q_start || !a->slot || !a->kv_len ||
-        (!a->workspace && f->n_splits > 1))
-        return host->fail(err, CG_ERR_USAGE,
-                          "NULL among q, out, q_start, slot, kv_len%s of an attention call",
-                          f->n_splits > 1 ? " and workspace" : "");
+        (!a->workspace && plan->n_splits > 1))
+        return host->fail(err, CG_ERR_USAGE, "attention arguments: q, out, q_start, slot%s is NULL",
+                          plan->n_splits > 1 ? ", kv_len or workspace" : " or kv_len");
     if (!is_aligned(a->q) || !is_aligned(a->out) || a->q_stride % ALIGNMENT ||
         a->out_stride % ALIGNMENT || !is_aligned(a->workspace))
         return host->fail(err, CG_ERR_USAGE,
-                          "q at %p, rows %lld bytes apart, out at %p, rows %lld bytes apart, "
-                          "workspace at %p: wanted multiples of %d",
+                          "attention arguments: q at %p, stride %lld bytes, out at %p, stride %lld "
+                          "bytes, workspace at %p: wanted multiples of %d",
                           a->q, (long long)a->q_stride, a->out, (long long)a->out_stride,
                           a->workspace, ALIGNMENT);
     if (!is_aligned(a->kv->k) || !is_aligned(a->kv->v) || a->kv->block_stride % ALIGNMENT ||
@@ -311,14 +316,14 @@ static cg_status run(void *self, const cg_attention_args *a, cg_error *err)
 {
     /* exp(x) = exp2(x log2(e)). A scale of 0 becomes one small enough to leave all weights equal:
      * the score -infinity of hidden tokens times the scale must stay -infinity. */
-    const float log2e = 0x1.715476p0f, least = 1e-30f;
-    cuda_plan *f = self;
-    const cg_attention_problem *p = &f->problem;
+    const float log2e = 0x1.715476p0f, min_scale = 1e-30f;
+    cuda_plan *plan = self;
+    const cg_attention_problem *p = &plan->problem;
     flash_cuda_call call;
     void *params[] = { &call };
     dim3 grid = { 1, 1, 1 }, block = { 1, 1, 1 };
 
-    CG_TRY(check_args(f, a, err));
+    CG_TRY(check_args(plan, a, err));
     if (cg_attention_is_empty(a))
         return CG_OK;
     call = (flash_cuda_call) {
@@ -339,22 +344,24 @@ static cg_status run(void *self, const cg_attention_args *a, cg_error *err)
         .page_kv_blocks = a->kv->block_tokens / FLASH_KV_BLOCK,
         .n_seqs = a->n_seqs,
         .n_kv_heads = p->n_kv_heads,
-        .group = f->group,
+        .group = plan->group,
         .window = p->window,
-        .scale = fmaxf(fabsf(p->scale) * log2e, least),
+        .scale = fmaxf(fabsf(p->scale) * log2e, min_scale),
         .sign_flip = p->scale < 0 ? 0x80008000u : 0,
-        .split_kv_blocks = f->split_kv_blocks,
-        .max_rows = p->max_tokens * f->group,
+        .split_kv_blocks = plan->split_kv_blocks,
+        .max_rows = p->max_tokens * plan->group,
         .partial_acc = a->workspace,
-        .partial_ml =
-            f->n_splits > 1 ? (float *)a->workspace + partial_rows(f) * (size_t)p->head_dim : NULL,
-        .finished = f->finished,
+        .partial_max_sum = plan->n_splits > 1
+                               ? (float *)a->workspace + partial_rows(plan) * (size_t)p->head_dim
+                               : NULL,
+        .finished = plan->finished,
     };
-    grid.x = (unsigned)(max_row_tiles(f, a->n_seqs, a->n_tokens) * p->n_kv_heads);
-    grid.y = (unsigned)f->n_splits;
-    block.x = f->threads;
+    grid.x = (unsigned)(max_row_tiles(plan, a->n_seqs, a->n_tokens) * p->n_kv_heads);
+    grid.y = (unsigned)plan->n_splits;
+    block.x = plan->threads;
     return CUDA_CHECK(
-        f->host, cudaLaunchKernel(f->kernel, grid, block, params, f->smem, (cudaStream_t)a->stream),
+        plan->host,
+        cudaLaunchKernel(plan->kernel, grid, block, params, plan->smem, (cudaStream_t)a->stream),
         err);
 }
 
@@ -362,7 +369,7 @@ const cg_attention_ops flash_cuda_ops = {
     CG_SIZED(cg_attention_ops),
     .caps = CG_ATTENTION_DETERMINISTIC | CG_ATTENTION_BATCH_INVARIANT | CG_ATTENTION_GRAPH_SAFE,
     .supports = supports,
-    .plan = plan,
+    .plan = create_plan,
     .workspace_size = workspace_size,
     .run = run,
     .destroy = destroy,

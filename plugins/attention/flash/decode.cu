@@ -3,15 +3,16 @@
  * Decode: few query rows against many keys. Every key and value is read once.
  *
  * Index map. Thread block (x, y) computes row tile x / n_kv_heads of key/value head x % n_kv_heads
- * against the y-th key split that the tile sees. Row tiles [0, n_seqs) are the first 16 rows of
+ * against the y-th split that the tile sees. Row tiles [0, n_seqs) are the first 16 rows of
  * each sequence. The others are found from q_start: sequence i has room for tiles
  * floor(q_start[i] g / 16) <= x - n_seqs < floor(q_start[i+1] g / 16), never fewer than it has
- * further tiles. A thread block without work exits at once.
+ * further tiles. A thread block without work exits immediately.
  *
- * Keys are cut into KV blocks of 16 tokens at absolute positions 0, 16, 32 ...; KV block b belongs
- * to warp b % 4. Each warp streams its KV blocks through its own ring of stages in shared memory
- * and keeps a running softmax of all rows. At the end the four warps' results are merged; where the
- * tile sees several splits, the thread block that finishes last merges these in ascending order.
+ * Keys are divided into KV blocks of 16 tokens at absolute positions 0, 16, 32 ...; KV block b
+ * belongs to warp b % 4. Each warp streams its KV blocks through its own ring of stages in shared
+ * memory and keeps a running softmax of all rows. At the end the four warps' results are merged;
+ * where the tile sees several splits, the thread block that finishes last merges these in ascending
+ * order.
  *
  * Bits. Where a KV block or a split begins, and which warp processes it, depends only on its
  * position, and tokens hidden from a row change none of its bits: the row's result is a function of
@@ -55,7 +56,8 @@ typedef struct kv_stream {
     int64_t next_offset;
 } kv_stream;
 
-/* Byte offset from k and v of the warp's KV block i; 0 from n_blocks of the sequence on. */
+/* Byte offset from k and v of the warp's KV block i; 0 if the block is at or past n_blocks, the
+ * sequence's block count. */
 FLASH_INLINE int64_t paged_offset(const kv_stream *s, int i, int n_blocks)
 {
     int block = s->first_block + i * FLASH_DECODE_WARPS;
@@ -151,7 +153,7 @@ FLASH_INLINE void multiply_keys(float (*p)[4], const uint32_t (*q)[4], uint32_t 
     }
 }
 
-/* Scores of tokens hidden from a row, after its position or older than its window: -infinity. */
+/* Sets to -infinity the scores of tokens after a row's position or older than its window. */
 FLASH_INLINE void mask_scores(float (*p)[4], int pos_a, int pos_b, const flash_cuda_call *c,
                               int token, int t)
 {
@@ -159,14 +161,15 @@ FLASH_INLINE void mask_scores(float (*p)[4], int pos_a, int pos_b, const flash_c
     for (int n = 0; n < 2; n++)
 #pragma unroll
         for (int e = 0; e < 4; e++) {
-            int j = token + 8 * n + 2 * t + (e & 1), pos = e < 2 ? pos_a : pos_b;
+            int column = token + 8 * n + 2 * t + (e & 1), pos = e < 2 ? pos_a : pos_b;
 
-            if (j > pos || (c->window && j <= pos - c->window))
+            if (column > pos || (c->window && column <= pos - c->window))
                 p[n][e] = -CUDART_INF_F;
         }
 }
 
-/* Scores of a KV block become weights; sums and accumulators, relative to the new maximum. */
+/* Replaces the scores of a KV block by weights, and makes sums and accumulators relative to the new
+ * maximum. */
 template <int DIM>
 FLASH_INLINE void update_softmax(float (*p)[4], softmax soft[2], float (*acc)[4], float scale)
 {
@@ -199,7 +202,7 @@ FLASH_INLINE void update_softmax(float (*p)[4], softmax soft[2], float (*acc)[4]
     }
 }
 
-/* Whether the values of a KV block are all finite; each lane tests a part. */
+/* Returns whether the values of a KV block are all finite; each lane tests a part. */
 template <int DIM, typename Element> FLASH_INLINE bool kv_block_is_finite(uint32_t v, int lane)
 {
     bool finite = true;
@@ -245,9 +248,9 @@ FLASH_INLINE void multiply_values(float (*acc)[4], const float (*p)[4], uint32_t
     }
 }
 
-/* Stores the warp's maxima and sums to ml[16] and its accumulators to rows of `exchange`. */
+/* Stores the warp's maxima and sums to max_sum[16], its accumulators to rows of `exchange`. */
 template <int DIM>
-FLASH_INLINE void store_warp_result(softmax soft[2], const float (*acc)[4], float2 *ml,
+FLASH_INLINE void store_warp_result(softmax soft[2], const float (*acc)[4], float2 *max_sum,
                                     float *exchange, int rows, int g, int t)
 {
     constexpr int PITCH = decode_shape<DIM>::PITCH;
@@ -255,8 +258,8 @@ FLASH_INLINE void store_warp_result(softmax soft[2], const float (*acc)[4], floa
     soft[0].sum = row_sum(soft[0].sum);
     soft[1].sum = row_sum(soft[1].sum);
     if (t == 0) {
-        ml[g] = make_float2(soft[0].max, soft[0].sum);
-        ml[g + 8] = make_float2(soft[1].max, soft[1].sum);
+        max_sum[g] = make_float2(soft[0].max, soft[0].sum);
+        max_sum[g + 8] = make_float2(soft[1].max, soft[1].sum);
     }
 #pragma unroll
     for (int n = 0; n < DIM / 8; n++) {
@@ -276,12 +279,12 @@ typedef struct merged_row {
     float y;
 } merged_row;
 
-/* ml: max and sum of a part, xy: its two elements. */
-FLASH_INLINE void merge(merged_row *m, float2 ml, float2 xy, float scale)
+/* Adds a partial result: its maximum and sum, and two elements of its accumulator. */
+FLASH_INLINE void merge(merged_row *m, float2 max_sum, float2 xy, float scale)
 {
-    float factor = softmax_factor(ml.x, m->max, scale);
+    float factor = softmax_factor(max_sum.x, m->max, scale);
 
-    m->sum = __fmaf_rn(factor, ml.y, m->sum);
+    m->sum = __fmaf_rn(factor, max_sum.y, m->sum);
     m->x = __fmaf_rn(factor, xy.x, m->x);
     m->y = __fmaf_rn(factor, xy.y, m->y);
 }
@@ -292,9 +295,9 @@ template <typename Element> FLASH_INLINE void store_out(const merged_row *m, cha
 }
 
 /*
- * Whether this thread block is the last of its row tile and head to finish, the same for all its
- * threads. Stores of the other thread blocks are visible to it, and the counter is back at 0 for
- * the next launch.
+ * Returns whether this thread block is the last of its row tile and head to finish, the same for
+ * all its threads. Stores of the other thread blocks are then visible to it, and the counter is 0
+ * again for the next launch.
  */
 FLASH_INLINE bool is_last_split(uint32_t *finished, int n_splits, int *shared_is_last)
 {
@@ -310,91 +313,212 @@ FLASH_INLINE bool is_last_split(uint32_t *finished, int n_splits, int *shared_is
     return *shared_is_last;
 }
 
+/*
+ * Finds the row tile of this thread block: tile x is the first of sequence x, tile n_seqs + x one
+ * of the others.
+ *
+ * @return false where the thread block has no tile
+ */
+FLASH_INLINE bool find_decode_tile(const flash_cuda_call *c, int lane, row_tile *ret_tile)
+{
+    const int tile = blockIdx.x / c->n_kv_heads, head = blockIdx.x % c->n_kv_heads;
+    int seq = tile, row0 = 0;
+
+    if (tile >= c->n_seqs) {
+        int x = tile - c->n_seqs;
+
+        if (x >= __ldg(c->q_start + c->n_seqs) * c->group / FLASH_DECODE_ROWS)
+            return false;
+        seq = sequence_of_tile(c, FLASH_DECODE_ROWS, 0, lane, x);
+        row0 = (x - __ldg(c->q_start + seq) * c->group / FLASH_DECODE_ROWS + 1) * FLASH_DECODE_ROWS;
+    }
+
+    /* slot and kv_len are undefined where the sequence has no rows: loaded early, used below. */
+    const int token0 = __ldg(c->q_start + seq), tokens = __ldg(c->q_start + seq + 1) - token0;
+    const int kv_len = __ldg(c->kv_len + seq), slot = __ldg(c->slot + seq);
+
+    if (row0 >= tokens * c->group)
+        return false;
+    ret_tile->head = head;
+    ret_tile->slot = slot;
+    ret_tile->token0 = token0;
+    ret_tile->row0 = row0;
+    ret_tile->rows = min(FLASH_DECODE_ROWS, tokens * c->group - row0);
+    ret_tile->pos0 = kv_len - tokens;
+    ret_tile->pos_lo = ret_tile->pos0 + row0 / c->group;
+    ret_tile->pos_hi = ret_tile->pos0 + (row0 + ret_tile->rows - 1) / c->group;
+    ret_tile->lo = c->window ? max(0, ret_tile->pos_lo - c->window + 1) : 0;
+    ret_tile->hi = ret_tile->pos_hi + 1;
+    return true;
+}
+
+/* The part of a row tile's keys that a thread block multiplies. */
+typedef struct key_range {
+    int begin; /* KV blocks begin <= b < end */
+    int end;
+    int n_splits; /* splits that hold a token the tile sees */
+} key_range;
+
+/* Finds the keys of this thread block: those of the blockIdx.y-th split that the tile sees. */
+FLASH_INLINE void find_split(const flash_cuda_call *c, const row_tile *tile, key_range *ret_keys)
+{
+    const int first_block = tile->lo / FLASH_KV_BLOCK;
+    const int end_block = (tile->hi + FLASH_KV_BLOCK - 1) / FLASH_KV_BLOCK;
+    const int first_split = gridDim.y == 1 ? 0 : first_block / c->split_kv_blocks;
+    const int split = first_split + (int)blockIdx.y;
+
+    ret_keys->begin = max(first_block, split * c->split_kv_blocks);
+    ret_keys->end = min(end_block, (split + 1) * c->split_kv_blocks);
+    ret_keys->n_splits =
+        gridDim.y == 1 ? 1 : (end_block - 1) / c->split_kv_blocks - first_split + 1;
+}
+
+/*
+ * Finds the warp's first KV block and loads the page-table entries of its first 32. Before the rest
+ * of the stream is set up, since all copies wait for the entries. Those after the sequence's last
+ * page are undefined, and their lanes are not used.
+ */
+template <bool PAGED>
+FLASH_INLINE void start_stream(kv_stream *s, const flash_cuda_call *c, const row_tile *tile,
+                               int begin, int warp, int lane)
+{
+    /* the first KV block >= begin that belongs to this warp: block % 4 == warp */
+    s->first_block = begin + ((warp - begin) & (FLASH_DECODE_WARPS - 1));
+    s->token_stride = c->token_stride;
+    if constexpr (PAGED) {
+        s->table = c->page_table + (int64_t)tile->slot * c->table_stride;
+        s->page_stride = c->page_stride;
+        s->page_kv_blocks = c->page_kv_blocks;
+        s->offset = paged_offset(s, lane, c->table_stride * c->page_kv_blocks);
+    }
+}
+
+/* Queues the copies of the warp's first KV blocks, one for each stage of its ring. */
+template <int DIM, bool PAGED>
+FLASH_INLINE void fill_ring(kv_stream *s, const flash_cuda_call *c, const row_tile *tile, int end,
+                            uint32_t ring, int lane)
+{
+    s->k = c->k + tile->head * c->head_stride;
+    s->v = c->v + tile->head * c->head_stride;
+    s->n = (end - s->first_block + FLASH_DECODE_WARPS - 1) / FLASH_DECODE_WARPS;
+    s->lo = tile->lo;
+    s->hi = tile->hi;
+    if constexpr (!PAGED) {
+        int64_t at =
+            tile->slot * c->page_stride + s->first_block * (FLASH_KV_BLOCK * c->token_stride);
+
+        s->k += at;
+        s->v += at;
+    }
+#pragma unroll
+    for (int i = 0; i < decode_shape<DIM>::STAGES; i++)
+        load_kv_block<DIM, PAGED>(s, i, ring + i * 2 * decode_shape<DIM>::TILE, lane);
+    if constexpr (PAGED) {
+        s->end = end;
+        s->next_offset = paged_offset(s, 32 + lane, s->end);
+    }
+}
+
+/* Address in out of element d of the tile's row i. */
+template <int DIM>
+FLASH_INLINE char *out_address(const flash_cuda_call *c, const row_tile *tile, int i, int d)
+{
+    constexpr int ROW_BYTES = decode_shape<DIM>::ROW_BYTES;
+    const int row = tile->row0 + i;
+
+    return c->out + (int64_t)tile->head * c->group * ROW_BYTES +
+           (tile->token0 + row / c->group) * c->out_stride + row % c->group * ROW_BYTES + d * 2;
+}
+
+/*
+ * Merges the results of the four warps and stores them to out, or if the tile sees several splits,
+ * to the partial results. A thread computes two elements of a row.
+ */
+template <int DIM, typename Element>
+FLASH_INLINE void merge_warps(const flash_cuda_call *c, const row_tile *tile, int n_splits,
+                              const float2 (*max_sum)[FLASH_DECODE_ROWS],
+                              const unsigned char *shared)
+{
+    constexpr int PITCH = decode_shape<DIM>::PITCH, RING = decode_shape<DIM>::RING;
+    const int64_t partial_row0 = (int64_t)tile->token0 * c->group + tile->row0;
+
+    for (int x = threadIdx.x; x < tile->rows * (DIM / 2); x += FLASH_DECODE_WARPS * 32) {
+        const int i = x / (DIM / 2), d = x % (DIM / 2) * 2;
+        merged_row m = { -CUDART_INF_F, 0, 0, 0 };
+
+#pragma unroll
+        for (int w = 0; w < FLASH_DECODE_WARPS; w++)
+            m.max = fmaxf(m.max, max_sum[w][i].x);
+#pragma unroll
+        for (int w = 0; w < FLASH_DECODE_WARPS; w++)
+            merge(&m, max_sum[w][i],
+                  *(const float2 *)(shared + w * RING + (i * PITCH + d) * sizeof(float)), c->scale);
+        if (n_splits == 1) {
+            store_out<Element>(&m, out_address<DIM>(c, tile, i, d));
+        } else {
+            const int split = blockIdx.y;
+            int64_t at =
+                (int64_t)(split * c->n_kv_heads + tile->head) * c->max_rows + partial_row0 + i;
+
+            *(float2 *)(c->partial_acc + at * DIM + d) = make_float2(m.x, m.y);
+            if (d == 0)
+                *(float2 *)(c->partial_max_sum + at * 2) = make_float2(m.max, m.sum);
+        }
+    }
+}
+
+/* Merges the partial results of the tile's splits, in ascending order, and stores them to out. */
+template <int DIM, typename Element>
+FLASH_INLINE void merge_splits(const flash_cuda_call *c, const row_tile *tile, int n_splits)
+{
+    const int64_t step = (int64_t)c->n_kv_heads * c->max_rows; /* between splits */
+    const int64_t partial_row0 = (int64_t)tile->token0 * c->group + tile->row0;
+
+    for (int x = threadIdx.x; x < tile->rows * (DIM / 2); x += FLASH_DECODE_WARPS * 32) {
+        const int i = x / (DIM / 2), d = x % (DIM / 2) * 2;
+        const int64_t at = (int64_t)tile->head * c->max_rows + partial_row0 + i;
+        merged_row m = { -CUDART_INF_F, 0, 0, 0 };
+
+        for (int j = 0; j < n_splits; j++)
+            m.max = fmaxf(m.max, __ldcg(c->partial_max_sum + (at + j * step) * 2));
+        for (int j = 0; j < n_splits; j++)
+            merge(&m, __ldcg((const float2 *)(c->partial_max_sum + (at + j * step) * 2)),
+                  __ldcg((const float2 *)(c->partial_acc + (at + j * step) * DIM + d)), c->scale);
+        store_out<Element>(&m, out_address<DIM>(c, tile, i, d));
+    }
+}
+
 template <int DIM, typename Element, bool PAGED>
 __global__ void __launch_bounds__(FLASH_DECODE_WARPS * 32, DIM == 64 ? 4 : 3)
     flash_decode_kernel(const __grid_constant__ flash_cuda_call c)
 {
     constexpr int TILE = decode_shape<DIM>::TILE, STAGES = decode_shape<DIM>::STAGES,
                   RING = decode_shape<DIM>::RING;
-    constexpr int PITCH = decode_shape<DIM>::PITCH, ROW_BYTES = decode_shape<DIM>::ROW_BYTES;
     extern __shared__ __align__(128) unsigned char shared[];
-    __shared__ float2 shared_ml[FLASH_DECODE_WARPS][FLASH_DECODE_ROWS];
+    __shared__ float2 shared_max_sum[FLASH_DECODE_WARPS][FLASH_DECODE_ROWS];
     __shared__ int shared_is_last;
     const int warp = threadIdx.x / 32, lane = threadIdx.x % 32, g = lane / 4, t = lane % 4;
-    const int tile = blockIdx.x / c.n_kv_heads, head = blockIdx.x % c.n_kv_heads;
-    int seq = tile, row0 = 0;
+    row_tile tile;
+    key_range keys;
+    kv_stream stream;
 
-    if (tile >= c.n_seqs) {
-        int x = tile - c.n_seqs;
-
-        if (x >= __ldg(c.q_start + c.n_seqs) * c.group / FLASH_DECODE_ROWS)
-            return;
-        seq = sequence_of_tile(&c, FLASH_DECODE_ROWS, 0, lane, x);
-        row0 = (x - __ldg(c.q_start + seq) * c.group / FLASH_DECODE_ROWS + 1) * FLASH_DECODE_ROWS;
-    }
-
-    /* slot and kv_len are undefined where the sequence has no rows: loaded early, used below. */
-    const int token0 = __ldg(c.q_start + seq), tokens = __ldg(c.q_start + seq + 1) - token0;
-    const int kv_len = __ldg(c.kv_len + seq), slot = __ldg(c.slot + seq);
-
-    if (row0 >= tokens * c.group)
+    if (!find_decode_tile(&c, lane, &tile))
+        return;
+    find_split(&c, &tile, &keys);
+    start_stream<PAGED>(&stream, &c, &tile, keys.begin, warp, lane);
+    if ((int)blockIdx.y >= keys.n_splits)
         return;
 
-    /* [lo, hi): tokens that a row of the tile sees; its first row sees them up to pos_lo. */
-    const int pos0 = kv_len - tokens, pos_lo = pos0 + row0 / c.group;
-    const int lo = c.window ? max(0, pos_lo - c.window + 1) : 0;
-    const int first = lo / FLASH_KV_BLOCK, split = blockIdx.y;
-    const int first_split = gridDim.y == 1 ? 0 : first / c.split_kv_blocks;
-    const int begin = max(first, (first_split + split) * c.split_kv_blocks);
-    kv_stream s;
-
-    s.first_block = begin + ((warp - begin) & (FLASH_DECODE_WARPS - 1));
-    s.token_stride = c.token_stride;
-    s.lo = lo;
-    if constexpr (PAGED) {
-        /* Before the end is known, since all else waits for these. Entries after the end are
-         * undefined, and their lanes are not used. */
-        s.table = c.page_table + (int64_t)slot * c.table_stride;
-        s.page_stride = c.page_stride;
-        s.page_kv_blocks = c.page_kv_blocks;
-        s.offset = paged_offset(&s, lane, c.table_stride * c.page_kv_blocks);
-    }
-
-    const int rows = min(FLASH_DECODE_ROWS, tokens * c.group - row0);
-    const int pos_hi = pos0 + (row0 + rows - 1) / c.group, hi = pos_hi + 1;
-    const int end = (hi + FLASH_KV_BLOCK - 1) / FLASH_KV_BLOCK;
-    const int n_splits =
-        gridDim.y == 1 ? 1 : (end - 1) / c.split_kv_blocks - first_split + 1; /* that it sees */
-
-    if (split >= n_splits)
-        return;
-
-    const int stop = min(end, (first_split + split + 1) * c.split_kv_blocks);
     const uint32_t ring = shared_address(shared) + warp * RING;
 
-    s.k = c.k + head * c.head_stride;
-    s.v = c.v + head * c.head_stride;
-    s.n = (stop - s.first_block + FLASH_DECODE_WARPS - 1) / FLASH_DECODE_WARPS;
-    s.hi = hi;
-    if constexpr (!PAGED) {
-        int64_t at = slot * c.page_stride + s.first_block * (FLASH_KV_BLOCK * c.token_stride);
-
-        s.k += at;
-        s.v += at;
-    }
-#pragma unroll
-    for (int i = 0; i < STAGES; i++)
-        load_kv_block<DIM, PAGED>(&s, i, ring + i * 2 * TILE, lane);
-    if constexpr (PAGED) {
-        s.end = stop;
-        s.next_offset = paged_offset(&s, 32 + lane, s.end);
-    }
+    fill_ring<DIM, PAGED>(&stream, &c, &tile, keys.end, ring, lane);
 
     /* The lane's rows a and b of the tile: g and g + 8. */
-    const int pos_a = pos0 + (row0 + g) / c.group, pos_b = pos0 + (row0 + g + 8) / c.group;
+    const int pos_a = tile.pos0 + (tile.row0 + g) / c.group;
+    const int pos_b = tile.pos0 + (tile.row0 + g + 8) / c.group;
     uint32_t q[DIM / 16][4];
 
-    load_queries<DIM>(q, &c, head, token0, row0, rows, g, t);
+    load_queries<DIM>(q, &c, tile.head, tile.token0, tile.row0, tile.rows, g, t);
 
     const uint32_t k_offset = k_fragment_offset(lane, DIM), v_offset = v_fragment_offset(lane, DIM);
     softmax soft[2] = { { -CUDART_INF_F, 0 }, { -CUDART_INF_F, 0 } };
@@ -407,8 +531,8 @@ __global__ void __launch_bounds__(FLASH_DECODE_WARPS * 32, DIM == 64 ? 4 : 3)
         for (int e = 0; e < 4; e++)
             acc[n][e] = 0;
 
-    for (int i = 0; i < s.n; i++) {
-        const int token = (s.first_block + i * FLASH_DECODE_WARPS) * FLASH_KV_BLOCK;
+    for (int i = 0; i < stream.n; i++) {
+        const int token = (stream.first_block + i * FLASH_DECODE_WARPS) * FLASH_KV_BLOCK;
         const uint32_t k = stage, v = stage + TILE;
         float p[2][4] = { { 0, 0, 0, 0 }, { 0, 0, 0, 0 } };
         bool masked, split_rows, finite = true;
@@ -416,8 +540,10 @@ __global__ void __launch_bounds__(FLASH_DECODE_WARPS * 32, DIM == 64 ? 4 : 3)
         cp_async_wait<STAGES - 1>();
         __syncwarp();
         multiply_keys<DIM, Element>(p, q, k, k_offset);
-        masked = token + FLASH_KV_BLOCK > pos_lo + 1 || (c.window && token <= pos_hi - c.window);
-        split_rows = masked && pos_lo < pos_hi; /* some rows may see tokens hidden from others */
+        masked = token + FLASH_KV_BLOCK > tile.pos_lo + 1 ||
+                 (c.window && token <= tile.pos_hi - c.window);
+        /* some rows may see tokens hidden from others */
+        split_rows = masked && tile.pos_lo < tile.pos_hi;
         if (masked) {
             mask_scores(p, pos_a, pos_b, &c, token, t);
             if (split_rows)
@@ -426,60 +552,21 @@ __global__ void __launch_bounds__(FLASH_DECODE_WARPS * 32, DIM == 64 ? 4 : 3)
         update_softmax<DIM>(p, soft, acc, c.scale);
         multiply_values<DIM, Element>(acc, p, v, v_offset, finite, lane);
         __syncwarp();
-        load_kv_block<DIM, PAGED>(&s, i + STAGES, stage, lane);
+        load_kv_block<DIM, PAGED>(&stream, i + STAGES, stage, lane);
         stage += 2 * TILE;
         if (stage == ring + RING)
             stage = ring;
     }
     cp_async_wait<0>();
     __syncwarp();
-    store_warp_result<DIM>(soft, acc, shared_ml[warp], (float *)(shared + warp * RING), rows, g, t);
+    store_warp_result<DIM>(soft, acc, shared_max_sum[warp], (float *)(shared + warp * RING),
+                           tile.rows, g, t);
     __syncthreads();
-
-    /* Merge the warps. A thread computes two elements of a row. */
-    char *const out = c.out + (int64_t)head * c.group * ROW_BYTES;
-    const int64_t partial_row0 = (int64_t)token0 * c.group + row0;
-
-    for (int x = threadIdx.x; x < rows * (DIM / 2); x += FLASH_DECODE_WARPS * 32) {
-        const int i = x / (DIM / 2), d = x % (DIM / 2) * 2, row = row0 + i;
-        merged_row m = { -CUDART_INF_F, 0, 0, 0 };
-
-#pragma unroll
-        for (int w = 0; w < FLASH_DECODE_WARPS; w++)
-            m.max = fmaxf(m.max, shared_ml[w][i].x);
-#pragma unroll
-        for (int w = 0; w < FLASH_DECODE_WARPS; w++)
-            merge(&m, shared_ml[w][i],
-                  *(const float2 *)(shared + w * RING + (i * PITCH + d) * sizeof(float)), c.scale);
-        if (n_splits == 1) {
-            store_out<Element>(&m, out + (token0 + row / c.group) * c.out_stride +
-                                       row % c.group * ROW_BYTES + d * 2);
-        } else {
-            int64_t at = (int64_t)(split * c.n_kv_heads + head) * c.max_rows + partial_row0 + i;
-
-            *(float2 *)(c.partial_acc + at * DIM + d) = make_float2(m.x, m.y);
-            if (d == 0)
-                *(float2 *)(c.partial_ml + at * 2) = make_float2(m.max, m.sum);
-        }
-    }
-    if (n_splits == 1 || !is_last_split(c.finished + blockIdx.x, n_splits, &shared_is_last))
+    merge_warps<DIM, Element>(&c, &tile, keys.n_splits, shared_max_sum, shared);
+    if (keys.n_splits == 1 ||
+        !is_last_split(c.finished + blockIdx.x, keys.n_splits, &shared_is_last))
         return;
-
-    /* Merge the splits. */
-    for (int x = threadIdx.x; x < rows * (DIM / 2); x += FLASH_DECODE_WARPS * 32) {
-        const int i = x / (DIM / 2), d = x % (DIM / 2) * 2, row = row0 + i;
-        const int64_t step = (int64_t)c.n_kv_heads * c.max_rows;
-        const int64_t at = (int64_t)head * c.max_rows + partial_row0 + i;
-        merged_row m = { -CUDART_INF_F, 0, 0, 0 };
-
-        for (int j = 0; j < n_splits; j++)
-            m.max = fmaxf(m.max, __ldcg(c.partial_ml + (at + j * step) * 2));
-        for (int j = 0; j < n_splits; j++)
-            merge(&m, __ldcg((const float2 *)(c.partial_ml + (at + j * step) * 2)),
-                  __ldcg((const float2 *)(c.partial_acc + (at + j * step) * DIM + d)), c.scale);
-        store_out<Element>(&m, out + (token0 + row / c.group) * c.out_stride +
-                                   row % c.group * ROW_BYTES + d * 2);
-    }
+    merge_splits<DIM, Element>(&c, &tile, keys.n_splits);
 }
 
 template <int DIM, typename Element> static const void *kernel_of(bool paged)

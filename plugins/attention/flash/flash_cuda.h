@@ -2,11 +2,12 @@
 /**
  * @file flash_cuda.h  What the host code of flash on CUDA and its kernels share.
  *
- * Terms. A *KV block* is 16 tokens at positions 16 b .. 16 b + 15; a page of the cache holds a
+ * Terms. A *query token* is a row of q; a *query row*, in short row, is one query head of a query
+ * token. A *KV block* is 16 tokens at positions 16 b .. 16 b + 15; a page of the cache holds a
  * whole number of them, so tokens of a KV block are evenly spaced in memory. A *row tile* is the
  * query rows of one key/value head that a thread block computes, a *key tile* the tokens it
- * multiplies them with at once, a *stage* the shared memory of one key tile in a ring, and a
- * *split* the part of a sequence's keys that one thread block of decode processes.
+ * multiplies them with at once (in decode a KV block), a *stage* the shared memory of one key tile
+ * in a ring, and a *split* the part of a sequence's keys that one thread block of decode processes.
  */
 #ifndef FLASH_CUDA_H
 #define FLASH_CUDA_H
@@ -29,23 +30,23 @@ enum {
     FLASH_PREFILL_WARPS = 4,
     FLASH_PREFILL_STAGES = 2,
 
-    FLASH_PREFILL90_KEYS = 128, /* the same for the kernel of warpgroups */
+    FLASH_PREFILL90_KEYS = 128, /* the same for prefill90 */
     FLASH_PREFILL90_STAGES = 2,
 };
 
-/* Warpgroups of 64 rows of a row tile; one more copies keys and values. */
+/* Consumer warpgroups of prefill90, 64 rows each; one more copies keys and values. */
 #define FLASH_PREFILL90_WARPGROUPS(head_dim) ((head_dim) == 64 ? 3 : 2)
 
-/* Stages of a warp's ring. So four (head size 64) or three thread blocks share a multiprocessor of
- * compute capability 9.0, and hide each other's start and end. */
+/* Stages of a warp's ring. These sizes let four (head size 64) or three thread blocks share a
+ * multiprocessor of compute capability 9.0 and hide each other's start and end. */
 #define FLASH_DECODE_STAGES(head_dim) ((head_dim) == 64 ? 3 : 2)
 
 /**
  * One call, as the kernels get it: pointers are device memory, strides are bytes.
  *
  * Rows. With g = n_heads / n_kv_heads, row r of a sequence and key/value head is query head
- * kv_head * g + r % g of the sequence's token r / g. A thread block computes one row tile of one
- * key/value head (decode: against one split of its keys).
+ * kv_head * g + r % g of the sequence's query token r / g. A thread block computes one row tile of
+ * one key/value head (decode: against one split of its keys).
  */
 typedef struct flash_cuda_call {
     const char *q;
@@ -73,13 +74,13 @@ typedef struct flash_cuda_call {
     /* decode only */
     int32_t split_kv_blocks; /* KV blocks of a split; splits begin at absolute multiples of it */
     int32_t max_rows;        /* rows that the partial results have room for, per head and split */
-    float *partial_acc; /* [n_splits, n_kv_heads, max_rows, head_dim] sum of weights x values */
-    float *partial_ml;  /* [n_splits, n_kv_heads, max_rows, 2] maximum score, sum of weights */
-    uint32_t *finished; /* [row tiles, n_kv_heads] splits that are done; 0 between launches */
+    float *partial_acc;     /* [n_splits, n_kv_heads, max_rows, head_dim] sum of weights x values */
+    float *partial_max_sum; /* [n_splits, n_kv_heads, max_rows, 2] maximum score, sum of weights */
+    uint32_t *finished;     /* [row tiles, n_kv_heads] splits that are done; 0 between launches */
 } flash_cuda_call;
 
 /**
- * Return the kernel for a head size (64 or 128), an element type (f16, else bf16) and a layout
+ * Returns the kernel for a head size (64 or 128), an element type (f16, else bf16) and a layout
  * (paged, else contiguous). Its only parameter is a flash_cuda_call.
  *
  * Decode: grid (tiles * n_kv_heads, splits), tiles = n_seqs + floor(n_tokens g / 16).
@@ -91,7 +92,7 @@ const void *flash_get_decode_kernel(int head_dim, int f16, int paged);
 const void *flash_get_prefill_kernel(int head_dim, int rows, int f16, int paged);
 const void *flash_get_prefill90_kernel(int head_dim, int f16, int paged);
 
-/** Return the bytes of dynamic shared memory of a thread block. */
+/** Returns the bytes of dynamic shared memory of a thread block. */
 static inline int flash_decode_smem(int head_dim)
 {
     return FLASH_DECODE_WARPS * FLASH_DECODE_STAGES(head_dim) * 2 * FLASH_KV_BLOCK * head_dim * 2;

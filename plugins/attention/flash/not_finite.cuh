@@ -4,8 +4,8 @@
  *
  * A matrix product multiplies every value by the weight of every row, and 0 times infinity is NaN:
  * a value hidden from a row by weight 0 would still reach it. Where a tile of values holds
- * non-finite elements and not all rows see all its tokens, these elements are added by hand, for
- * the rows that see them, and the product uses zeros in their place.
+ * non-finite elements and not all rows see all its tokens, these elements are added with
+ * scalar code, for the rows that see them, and the product uses zeros instead.
  */
 #ifndef FLASH_NOT_FINITE_CUH
 #define FLASH_NOT_FINITE_CUH
@@ -35,7 +35,7 @@ template <typename Element> FLASH_INLINE bool is_finite_16B(const uint32_t x[4])
            both_are_finite<Element>(x[2]) && both_are_finite<Element>(x[3]);
 }
 
-/* Replaces non-finite elements of a 16-byte vector by zero. */
+/* Replaces non-finite elements of a 16-byte vector with zero. */
 template <typename Element> FLASH_INLINE void make_finite_16B(uint32_t x[4])
 {
 #pragma unroll

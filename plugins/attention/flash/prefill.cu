@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Prefill: many query rows a sequence, as in prompts.
+ * Prefill: many query rows per sequence, as in prompts.
  *
  * Index map. Thread block x computes a tile of ROWS rows (128, or 64 for short prompts) of
  * key/value head x % n_kv_heads; find_row_tile() gives the tile. A thread block without work exits
- * at once. A warp computes ROWS / 4 rows of the tile: two A fragments, so that each load of keys
- * and values from shared memory serves both, or one, so that a multiprocessor holds more thread
- * blocks. Warp w computes rows from ROWS / 4 w or, in half of the thread blocks, from ROWS / 4
- * (3 - w): warps w of all thread blocks share one quarter of a multiprocessor, and later rows see
- * more keys.
+ * immediately. A warp computes ROWS / 4 rows of the tile: two A fragments, so each load of keys and
+ * values from shared memory is used by both, or one, so a multiprocessor holds more thread blocks.
+ * Warp w computes rows from ROWS / 4 w or, in half of the thread blocks, from ROWS / 4 (3 - w):
+ * warps w of all thread blocks share one quarter of a multiprocessor, and later rows see more keys.
  *
  * Keys are taken in tiles of 64 at absolute positions 0, 64, 128 ..., ascending, through two stages
  * in shared memory: both are filled at the start, then one while the other is used. A warp skips
@@ -106,7 +105,7 @@ FLASH_INLINE void load_queries(const flash_cuda_call *c, const row_tile *tile, u
     cp_async_commit();
 }
 
-/* Whether n of the thread's 16-byte vectors, `step` bytes apart, are finite. */
+/* Returns whether n of the thread's 16-byte vectors, `step` bytes apart, are finite. */
 template <typename Element> FLASH_INLINE bool vectors_are_finite(uint32_t address, int n, int step)
 {
     bool finite = true;
@@ -160,8 +159,8 @@ FLASH_INLINE void multiply_keys(float (*p)[FLASH_PREFILL_KEYS / 8][4],
     }
 }
 
-/* Scores of tokens hidden from a row, after its position or older than its window: -infinity.
- * row: the warp's first row of the sequence, plus g. */
+/* Sets to -infinity the scores of tokens after a row's position or older than its window. row: the
+ * warp's first row of the sequence, plus g. */
 template <int DIM, int ROWS>
 FLASH_INLINE void mask_scores(float (*p)[FLASH_PREFILL_KEYS / 8][4], const flash_cuda_call *c,
                               int pos0, int row, int token, int t)
@@ -173,15 +172,15 @@ FLASH_INLINE void mask_scores(float (*p)[FLASH_PREFILL_KEYS / 8][4], const flash
 #pragma unroll
         for (int h = 0; h < 2; h++) {
             const int pos = pos0 + (row + 16 * m + 8 * h) / c->group;
-            const int from = c->window ? pos - c->window + 1 : 0;
+            const int first = c->window ? pos - c->window + 1 : 0;
 
 #pragma unroll
             for (int n = 0; n < S::NN; n++)
 #pragma unroll
                 for (int e = 0; e < 2; e++) {
-                    int i = token + 8 * n + 2 * t + e;
+                    int column = token + 8 * n + 2 * t + e;
 
-                    if (i > pos || i < from)
+                    if (column > pos || column < first)
                         p[m][n][2 * h + e] = -CUDART_INF_F;
                 }
         }
@@ -227,7 +226,7 @@ FLASH_INLINE void update_max(const float (*p)[FLASH_PREFILL_KEYS / 8][4], softma
         }
 }
 
-/* Scores become weights; acc += weights times the values of the tile. 16 tokens at a time, so
+/* Replaces scores by weights; acc += weights times the values of the tile. 16 tokens at a time, so
  * weights are computed during products. Their C fragments are the A fragment of the next product.
  */
 template <int DIM, int ROWS, typename Element>
@@ -266,7 +265,7 @@ FLASH_INLINE void multiply_values(float (*acc)[DIM / 8][4], float (*p)[FLASH_PRE
             }
         }
     } else {
-        /* Rare, so one copy of the code: the scores move down by 16 tokens an iteration. */
+        /* Rare, so not unrolled: the scores move down by 16 tokens per iteration. */
 #pragma unroll 1
         for (int n = 0; n < S::NN; n += 2) {
             uint32_t a[S::MM][4];
@@ -353,8 +352,8 @@ __global__ void __launch_bounds__(FLASH_PREFILL_WARPS * 32, ROWS == 128 ? 2
     constexpr bool Q_IN_STAGE = S::Q_IN_STAGE;
     extern __shared__ __align__(128) unsigned char shared[];
     const int lane = threadIdx.x % 32, g = lane / 4, t = lane % 4;
-    /* by the parity of all bits of the index: thread blocks that run side by side are any distance
-     * apart */
+    /* by the parity of all bits of the index: the indices of thread blocks that share a
+     * multiprocessor differ by any number */
     const int warp = (threadIdx.x / 32) ^ (__popc(blockIdx.x) % 2 * (FLASH_PREFILL_WARPS - 1));
     row_tile tile;
 

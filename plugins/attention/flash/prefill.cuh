@@ -61,7 +61,8 @@ FLASH_INLINE int64_t paged_offset(const flash_cuda_call *c, const kv_source *s, 
            block % c->page_kv_blocks * FLASH_KV_BLOCK * c->token_stride;
 }
 
-/* Scores of 16 tokens, two C fragments, become weights, which are added to the lane's two sums. */
+/* Replaces the scores of 16 tokens, two C fragments, by weights, and adds these to the lane's two
+ * sums. */
 FLASH_INLINE void compute_weights(float (*p)[4], softmax *soft, const float *offset, float scale)
 {
 #pragma unroll

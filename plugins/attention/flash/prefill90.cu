@@ -15,8 +15,8 @@
  *
  * Non-finite values hidden from some rows of the thread block are handled before step j, by all
  * consumers together: the weights of tile j are computed once more, this time in full, to add the
- * products of those values by hand; then the tile is made finite in place. The stage of keys of
- * such a tile is released only then.
+ * products of those values with scalar code; then the tile is made finite in place. The stage of
+ * keys of such a tile is released only then.
  *
  * Bits. The same guarantees as prefill.cu, but not the same bits.
  *
@@ -194,7 +194,7 @@ FLASH_INLINE void load_queries(const flash_cuda_call *c, const row_tile *tile, u
     warpgroup_barrier(warpgroup);
 }
 
-/* Whether some rows of the tile do not see tokens of [token, token + n) that others do. */
+/* Returns whether some rows of the tile do not see tokens of [token, token + n) that others do. */
 FLASH_INLINE bool is_split(const flash_cuda_call *c, const row_tile *t, int token, int n)
 {
     return t->pos_lo < t->pos_hi &&
@@ -227,24 +227,30 @@ FLASH_INLINE void queue_values(float (*acc)[4], const uint32_t (*weights)[4], ui
 }
 
 /*
- * Scores of tokens hidden from row half h of the lane, after `pos` or older than its window, become
- * minus infinity. token: that of p[0][2 h]; n C fragments.
+ * Sets to -infinity the scores of row g + 8 h that its position or window hides.
+ *
+ * @param n       C fragments in p
+ * @param token   position of the score in p[0][2 h]
+ * @param pos     position of the row
+ * @param window  0: unlimited
  */
 FLASH_INLINE void mask_scores(float (*p)[4], int n, int h, int token, int pos, int window)
 {
-    const int last = pos - token, from = window ? last - window + 1 : INT32_MIN;
+    /* columns relative to `token` */
+    const int last_column = pos - token;
+    const int first_column = window ? last_column - window + 1 : INT32_MIN;
 
 #pragma unroll
     for (int i = 0; i < n; i++)
 #pragma unroll
         for (int e = 0; e < 2; e++)
-            if (8 * i + e > last || 8 * i + e < from)
+            if (8 * i + e > last_column || 8 * i + e < first_column)
                 p[i][2 * h + e] = -CUDART_INF_F;
 }
 
 /*
- * n C fragments of scores become weights. Returns whether the maximum of some row of the warp has
- * grown: then older sums are to be multiplied by the factors, all of which are 1 otherwise.
+ * Replaces n C fragments of scores by weights. Returns whether the maximum of some row of the warp
+ * has grown: then the caller multiplies older sums by the factors, all of which are 1 otherwise.
  */
 FLASH_INLINE bool update_softmax(float (*p)[4], int n, softmax soft[2], float factor[2],
                                  float scale)
@@ -305,14 +311,14 @@ FLASH_INLINE void pack_tile_weights(consumer<DIM> *w, const float (*p)[4])
         pack_weights<Element>(w->weights[n], p + 2 * n);
 }
 
-/* Gives a stage back to the producer, once for the warp. */
+/* Returns a stage to the producer, once per warp. */
 FLASH_INLINE void release(uint32_t barrier, int lane)
 {
     if (lane == 0)
         phase_arrive(barrier);
 }
 
-/* Whether this thread's vectors of a tile, rows row, row + pass ..., are finite. */
+/* Returns whether this thread's vectors of a tile, in rows row, row + pass ..., are finite. */
 template <int KEYS, typename Element>
 FLASH_INLINE bool rows_are_finite(uint32_t address, int row, int pass)
 {
@@ -327,7 +333,7 @@ FLASH_INLINE bool rows_are_finite(uint32_t address, int row, int pass)
     return finite;
 }
 
-/* Replaces their non-finite elements by zero. */
+/* Replaces the non-finite elements of those vectors with zero. */
 template <int KEYS, typename Element>
 FLASH_INLINE void make_rows_finite(uint32_t address, int row, int pass)
 {
@@ -342,9 +348,9 @@ FLASH_INLINE void make_rows_finite(uint32_t address, int row, int pass)
 }
 
 /*
- * Adds the products of non-finite values of tile j, whose keys are at k and values at v, by hand.
- * The weights are computed again and end up as they were. One copy of the code: scores and weights
- * move down by 16 tokens an iteration.
+ * Adds the products of the non-finite values of tile j, whose keys are at k and values at v, with
+ * scalar code. The weights are computed again and end up as they were. The loop is not unrolled:
+ * scores and weights move down by 16 tokens per iteration.
  */
 template <int DIM, typename Element>
 FLASH_INLINE void add_tile_not_finite(consumer<DIM> *w, const flash_cuda_call *c, int j, uint32_t k,
@@ -386,8 +392,8 @@ FLASH_INLINE void add_tile_not_finite(consumer<DIM> *w, const flash_cuda_call *c
 
 /*
  * Handles non-finite values of tile j, which some rows of the thread block do not see, in stage
- * `now`: adds their products by hand where the warp has weights, then makes the tile finite. All
- * consumers call it together.
+ * `now`: adds their products with scalar code where the warp has weights, then makes the tile
+ * finite. All consumers call it together.
  *
  * @param at   byte offset in the tile of the thread's first vector; its rows: row, row + pass ...
  */
@@ -639,7 +645,8 @@ __global__ void __launch_bounds__(prefill90_shape<DIM>::CONSUMERS + 128, 1)
 
 #else
 
-/* Images for other architectures have this stub. The host recognises it by its thread limit. */
+/* Images for other architectures hold this stub. The host recognises it by its maximum block size.
+ */
 template <int DIM, typename Element, bool PAGED>
 __global__ void __launch_bounds__(32)
     flash_prefill90_kernel(const __grid_constant__ flash_cuda_call c)

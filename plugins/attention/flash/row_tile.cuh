@@ -9,7 +9,7 @@
 /**
  * Returns the last sequence i with floor(q_start[i] * group / rows) + reserved * i <= tile, for
  * tile >= 0. The 32 lanes of a warp search together: one dependent load for 32 sequences, two for
- * 1024, where the binary search of cg_attention_sequence_of_row() takes 5 and 10. That costs less
+ * 1024, where the binary search of cg_attention_sequence_of_token() takes 5 and 10. That costs less
  * than a launch that would tabulate the tiles.
  */
 FLASH_INLINE int sequence_of_tile(const flash_cuda_call *c, int rows, int reserved, int lane,

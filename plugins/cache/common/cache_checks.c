@@ -26,7 +26,8 @@ static cg_status check_cuda(const cg_host *host, const cg_cache_config *c, cg_er
                           c->n_kv_heads, c->head_dim, CUDA_TOKEN_MAX);
     return CG_OK;
 #else
-    return host->fail(err, CG_ERR_UNSUPPORTED, "this cache was built without CUDA (asked: %s)",
+    return host->fail(err, CG_ERR_UNSUPPORTED,
+                      "this cache was built without CUDA: it does not support %s",
                       cg_device_name(c->device));
 #endif
 }
@@ -34,8 +35,11 @@ static cg_status check_cuda(const cg_host *host, const cg_cache_config *c, cg_er
 cg_status cg_cache_check_config(const cg_host *host, const cg_cache_config *c, cg_error *err)
 {
     if (c->struct_size < offsetof(cg_cache_config, stream) + sizeof c->stream)
-        return host->fail(err, CG_ERR_UNSUPPORTED, "cache configuration of %u bytes, wanted %u",
-                          c->struct_size, (unsigned)sizeof *c);
+        return host->fail(err, CG_ERR_UNSUPPORTED,
+                          "cg_cache_config.struct_size is %u, this plugin needs at least %u: the "
+                          "host was built against an older plugin API",
+                          c->struct_size,
+                          (unsigned)(offsetof(cg_cache_config, stream) + sizeof c->stream));
     if (c->n_layers < 1 || c->n_slots < 1 || c->n_kv_heads < 1 || c->head_dim < 1 ||
         c->max_len < 1 || c->max_bytes < 0)
         return host->fail(err, CG_ERR_UNSUPPORTED,
@@ -47,7 +51,7 @@ cg_status cg_cache_check_config(const cg_host *host, const cg_cache_config *c, c
         return check_cpu(host, c, err);
     if (c->device == CG_DEVICE_CUDA)
         return check_cuda(host, c, err);
-    return host->fail(err, CG_ERR_UNSUPPORTED, "this cache serves cpu and cuda (asked: %s)",
+    return host->fail(err, CG_ERR_UNSUPPORTED, "this cache supports cpu and cuda, not %s",
                       cg_device_name(c->device));
 }
 
@@ -55,9 +59,10 @@ cg_status cg_cache_check_slot(const cg_host *host, const cg_cache_config *c, int
                               int32_t len, cg_error *err)
 {
     if (slot < 0 || slot >= c->n_slots)
-        return host->fail(err, CG_ERR_USAGE, "cache slot %d, wanted 0 to %d", slot, c->n_slots - 1);
+        return host->fail(err, CG_ERR_USAGE, "KV cache: slot %d does not exist, wanted 0 to %d",
+                          slot, c->n_slots - 1);
     if (len < 0 || len > c->max_len)
-        return host->fail(err, CG_ERR_USAGE, "%d tokens for cache slot %d, wanted 0 to %d", len,
+        return host->fail(err, CG_ERR_USAGE, "KV cache: %d tokens for slot %d, wanted 0 to %d", len,
                           slot, c->max_len);
     return CG_OK;
 }
@@ -66,29 +71,33 @@ cg_status cg_cache_check_layer(const cg_host *host, const cg_cache_config *c, in
                                cg_error *err)
 {
     if (layer < 0 || layer >= c->n_layers)
-        return host->fail(err, CG_ERR_USAGE, "cache layer %d, wanted 0 to %d", layer,
-                          c->n_layers - 1);
+        return host->fail(err, CG_ERR_USAGE, "KV cache: layer %d does not exist, wanted 0 to %d",
+                          layer, c->n_layers - 1);
     return CG_OK;
 }
 
-cg_status cg_cache_check_share(const cg_host *host, const cg_cache_config *c, const int32_t *room,
-                               int32_t dst, int32_t src, int32_t len, cg_error *err)
+cg_status cg_cache_check_share(const cg_host *host, const cg_cache_config *c,
+                               const int32_t *reserved_tokens, int32_t dst, int32_t src,
+                               int32_t len, cg_error *err)
 {
     CG_TRY(cg_cache_check_slot(host, c, dst, len, err));
     CG_TRY(cg_cache_check_slot(host, c, src, len, err));
-    if (dst == src || room[dst] || len > room[src])
+    if (dst == src || reserved_tokens[dst] || len > reserved_tokens[src])
         return host->fail(err, CG_ERR_USAGE,
                           "share %d tokens of slot %d, which has %d, with slot %d, which has %d: "
                           "wanted enough tokens and another, empty slot",
-                          len, src, room[src], dst, room[dst]);
+                          len, src, reserved_tokens[src], dst, reserved_tokens[dst]);
     return CG_OK;
 }
 
 cg_status cg_cache_check_append_type(const cg_host *host, const cg_cache_append *a, cg_error *err)
 {
     if (a->struct_size < offsetof(cg_cache_append, stream) + sizeof a->stream)
-        return host->fail(err, CG_ERR_USAGE, "append: arguments of %u bytes, wanted %u",
-                          a->struct_size, (unsigned)sizeof *a);
+        return host->fail(err, CG_ERR_USAGE,
+                          "cg_cache_append.struct_size is %u, this plugin needs at least %u: the "
+                          "host was built against an older plugin API",
+                          a->struct_size,
+                          (unsigned)(offsetof(cg_cache_append, stream) + sizeof a->stream));
     if (a->n_tokens < 0 || !cg_dtype_size(a->dtype))
         return host->fail(err, CG_ERR_USAGE, "append: %d tokens of %s, wanted f32, bf16 or f16",
                           a->n_tokens, cg_dtype_name(a->dtype));
@@ -96,7 +105,8 @@ cg_status cg_cache_check_append_type(const cg_host *host, const cg_cache_append 
 }
 
 cg_status cg_cache_check_append(const cg_host *host, const cg_cache_config *c,
-                                const cg_cache_append *a, const int32_t *room, cg_error *err)
+                                const cg_cache_append *a, const int32_t *reserved_tokens,
+                                cg_error *err)
 {
     CG_TRY(cg_cache_check_append_type(host, a, err));
     if (a->dtype != CG_F32)
@@ -108,11 +118,11 @@ cg_status cg_cache_check_append(const cg_host *host, const cg_cache_config *c,
         if (a->slot[i] >= c->n_slots)
             return host->fail(err, CG_ERR_USAGE, "append: token %d goes to slot %d, wanted 0 to %d",
                               i, a->slot[i], c->n_slots - 1);
-        if (a->pos[i] < 0 || a->pos[i] >= room[a->slot[i]])
+        if (a->pos[i] < 0 || a->pos[i] >= reserved_tokens[a->slot[i]])
             return host->fail(err, CG_ERR_USAGE,
                               "append: token %d goes to position %d of slot %d, which has room for "
                               "%d; reserve first",
-                              i, a->pos[i], a->slot[i], room[a->slot[i]]);
+                              i, a->pos[i], a->slot[i], reserved_tokens[a->slot[i]]);
     }
     return CG_OK;
 }

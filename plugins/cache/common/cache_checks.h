@@ -5,7 +5,7 @@
 
 #include <confgen/cache.h>
 
-/** Devices that this build serves, for descriptions. */
+/** Devices that this build supports, for descriptions. */
 #ifdef CG_WITH_CUDA
 #define CG_CACHE_DEVICES "CPU, CUDA"
 #else
@@ -31,11 +31,11 @@ cg_status cg_cache_check_layer(const cg_host *host, const cg_cache_config *confi
  * CG_ERR_USAGE unless tokens [0, len) of `src` can be shared with `dst`: two valid slots, dst
  * empty, src with at least len tokens.
  *
- * @param room  [n_slots] tokens reserved in each slot
+ * @param reserved_tokens  [n_slots]
  */
 cg_status cg_cache_check_share(const cg_host *host, const cg_cache_config *config,
-                               const int32_t *room, int32_t dst, int32_t src, int32_t len,
-                               cg_error *err);
+                               const int32_t *reserved_tokens, int32_t dst, int32_t src,
+                               int32_t len, cg_error *err);
 
 /** CG_ERR_USAGE unless the struct is complete and its element type known. For any device. */
 cg_status cg_cache_check_append_type(const cg_host *host, const cg_cache_append *args,
@@ -44,9 +44,10 @@ cg_status cg_cache_check_append_type(const cg_host *host, const cg_cache_append 
 /**
  * Checks an append on the CPU: f32, and room for every token. CG_ERR_USAGE on violation.
  *
- * @param room  [n_slots] tokens reserved in each slot
+ * @param reserved_tokens  [n_slots]
  */
 cg_status cg_cache_check_append(const cg_host *host, const cg_cache_config *config,
-                                const cg_cache_append *args, const int32_t *room, cg_error *err);
+                                const cg_cache_append *args, const int32_t *reserved_tokens,
+                                cg_error *err);
 
 #endif

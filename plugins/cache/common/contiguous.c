@@ -30,10 +30,10 @@ typedef struct contiguous {
     const cg_cache_memory *memory; /* operations of the device's memory */
     cg_cache_config config;
     int32_t capacity; /* tokens per slot */
-    int64_t grown;
+    int64_t n_grows;
     uint64_t generation;
-    char *data;    /* keys of all layers, then values; device memory */
-    int32_t *room; /* [n_slots] tokens reserved; 0: the slot is empty */
+    char *data;               /* keys of all layers, then values; device memory */
+    int32_t *reserved_tokens; /* [n_slots]; 0: the slot is empty */
 } contiguous;
 
 /* Bytes of keys and values at a capacity; -1 on overflow. */
@@ -55,7 +55,8 @@ static int64_t head_bytes(const contiguous *s, int32_t tokens)
     return (int64_t)tokens * s->config.head_dim * cg_dtype_size(s->config.dtype);
 }
 
-/* Allocates memory for a capacity while `held` bytes are in use. */
+/* Allocates slots of `capacity` tokens; `held` bytes of the old allocation also count against
+ * max_bytes (0 at creation). */
 static cg_status allocate(const contiguous *s, int32_t capacity, int64_t held, char **ret_data,
                           cg_error *err)
 {
@@ -64,12 +65,21 @@ static cg_status allocate(const contiguous *s, int32_t capacity, int64_t held, c
     void *data = NULL;
     cg_status st;
 
-    if (bytes < 0 || (c->max_bytes && bytes > c->max_bytes - held))
+    if (bytes < 0)
         return s->host->fail(err, s->memory->nomem,
-                             "KV cache: %lld bytes for %d slots of %d tokens (and %lld bytes in "
-                             "use while they move), but the bound is %lld",
+                             "KV cache: %d slots of %d tokens exceed 2^63 bytes", c->n_slots,
+                             capacity);
+    if (c->max_bytes && bytes > c->max_bytes - held && held)
+        return s->host->fail(err, s->memory->nomem,
+                             "KV cache: %lld bytes for %d slots of %d tokens, and %lld bytes in "
+                             "use while they move, but the limit (max_bytes) is %lld",
                              (long long)bytes, c->n_slots, capacity, (long long)held,
                              (long long)c->max_bytes);
+    if (c->max_bytes && bytes > c->max_bytes)
+        return s->host->fail(err, s->memory->nomem,
+                             "KV cache: %lld bytes for %d slots of %d tokens, but the limit "
+                             "(max_bytes) is %lld",
+                             (long long)bytes, c->n_slots, capacity, (long long)c->max_bytes);
     st = s->memory->alloc(s->host, bytes, &data, err);
     if (st == s->memory->nomem)
         return s->host->fail(
@@ -89,7 +99,7 @@ static void destroy(void *self)
     if (s->data)
         s->memory->drain();
     s->memory->free(s->host, s->data);
-    s->host->free(s->host->ctx, s->room);
+    s->host->free(s->host->ctx, s->reserved_tokens);
     s->host->free(s->host->ctx, s);
 }
 
@@ -105,15 +115,16 @@ static cg_status create(const cg_host *host, const cg_cache_config *config, void
     CG_TRY(memory->check(host, err));
     s = host->alloc(host->ctx, sizeof *s);
     if (!s)
-        return host->fail(err, CG_ERR_NOMEM, "KV cache: out of memory");
+        return host->fail(err, CG_ERR_NOMEM, "KV cache: out of host memory");
     *s = (contiguous) { .host = host, .memory = memory, .config = *config, .generation = 1 };
     s->capacity = FIRST_CAPACITY < config->max_len ? FIRST_CAPACITY : config->max_len;
-    s->room = host->alloc(host->ctx, (size_t)config->n_slots * sizeof *s->room);
-    if (!s->room) {
-        st = host->fail(err, CG_ERR_NOMEM, "KV cache: out of memory");
+    s->reserved_tokens =
+        host->alloc(host->ctx, (size_t)config->n_slots * sizeof *s->reserved_tokens);
+    if (!s->reserved_tokens) {
+        st = host->fail(err, CG_ERR_NOMEM, "KV cache: out of host memory");
         goto out;
     }
-    memset(s->room, 0, (size_t)config->n_slots * sizeof *s->room);
+    memset(s->reserved_tokens, 0, (size_t)config->n_slots * sizeof *s->reserved_tokens);
     CG_TRY_GOTO(st, allocate(s, s->capacity, 0, &s->data, err), out);
     *ret_self = s;
     s = NULL;
@@ -130,7 +141,7 @@ static cg_status move_slots(const contiguous *s, char *to, int32_t capacity, cg_
     int64_t to_slot = to_head * c->n_kv_heads, from_slot = from_head * c->n_kv_heads;
 
     for (int32_t slot = 0; slot < c->n_slots; slot++)
-        if (s->room[slot])
+        if (s->reserved_tokens[slot])
             CG_TRY(s->memory->copy(s->host, c,
                                    &(cg_cache_rows) {
                                        .to = to + slot * to_slot,
@@ -141,7 +152,7 @@ static cg_status move_slots(const contiguous *s, char *to, int32_t capacity, cg_
                                        .n_heads = c->n_kv_heads,
                                        .to_head = to_head,
                                        .from_head = from_head,
-                                       .bytes = head_bytes(s, s->room[slot]),
+                                       .bytes = head_bytes(s, s->reserved_tokens[slot]),
                                    },
                                    err));
     return CG_OK;
@@ -179,7 +190,7 @@ static cg_status grow(contiguous *s, int32_t len, cg_error *err)
     s->data = to;
     s->capacity = capacity;
     s->generation++;
-    s->grown++;
+    s->n_grows++;
     return CG_OK;
 }
 
@@ -190,8 +201,8 @@ static cg_status reserve(void *self, int32_t slot, int32_t len, cg_error *err)
     CG_TRY(cg_cache_check_slot(s->host, &s->config, slot, len, err));
     if (len > s->capacity)
         CG_TRY(grow(s, len, err));
-    if (len > s->room[slot])
-        s->room[slot] = len;
+    if (len > s->reserved_tokens[slot])
+        s->reserved_tokens[slot] = len;
     return CG_OK;
 }
 
@@ -226,7 +237,7 @@ static cg_status append(void *self, int32_t layer, const cg_cache_append *args, 
     cg_kv_view v;
 
     CG_TRY(view(s, layer, &v, err));
-    CG_TRY(s->memory->check_append(s->host, &s->config, args, s->room, err));
+    CG_TRY(s->memory->check_append(s->host, &s->config, args, s->reserved_tokens, err));
     return s->memory->store(s->host, &v, s->config.n_slots, args, err);
 }
 
@@ -236,7 +247,7 @@ static cg_status share_prefix(void *self, int32_t dst, int32_t src, int32_t len,
     const cg_cache_config *c = &s->config;
     int64_t head = head_bytes(s, s->capacity), slot_bytes = head * c->n_kv_heads;
 
-    CG_TRY(cg_cache_check_share(s->host, c, s->room, dst, src, len, err));
+    CG_TRY(cg_cache_check_share(s->host, c, s->reserved_tokens, dst, src, len, err));
     if (len)
         CG_TRY(s->memory->copy(s->host, c,
                                &(cg_cache_rows) {
@@ -251,7 +262,7 @@ static cg_status share_prefix(void *self, int32_t dst, int32_t src, int32_t len,
                                    .bytes = head_bytes(s, len),
                                },
                                err));
-    s->room[dst] = len;
+    s->reserved_tokens[dst] = len;
     return CG_OK;
 }
 
@@ -260,8 +271,8 @@ static cg_status truncate_slot(void *self, int32_t slot, int32_t len, cg_error *
     contiguous *s = self;
 
     CG_TRY(cg_cache_check_slot(s->host, &s->config, slot, len, err));
-    if (len < s->room[slot])
-        s->room[slot] = len;
+    if (len < s->reserved_tokens[slot])
+        s->reserved_tokens[slot] = len;
     return CG_OK;
 }
 
@@ -270,7 +281,7 @@ static void release(void *self, int32_t slot)
     contiguous *s = self;
 
     if (slot >= 0 && slot < s->config.n_slots)
-        s->room[slot] = 0;
+        s->reserved_tokens[slot] = 0;
 }
 
 static void stats(const void *self, cg_cache_stats *ret_stats)
@@ -279,12 +290,12 @@ static void stats(const void *self, cg_cache_stats *ret_stats)
     int64_t all = size_at(&s->config, s->capacity), used = 0;
 
     for (int32_t i = 0; i < s->config.n_slots; i++)
-        used += s->room[i] > 0;
+        used += s->reserved_tokens[i] > 0;
     *ret_stats = (cg_cache_stats) {
         CG_SIZED(cg_cache_stats),
         .bytes_allocated = all,
         .bytes_used = all / s->config.n_slots * used,
-        .grown = s->grown,
+        .grown = s->n_grows,
     };
 }
 

@@ -43,10 +43,11 @@ typedef struct cg_cache_memory {
     /**
      * Checks the arguments of an append; on the CPU also that every token has room.
      *
-     * @param room  [n_slots] tokens reserved in each slot
+     * @param reserved_tokens  [n_slots]
      */
     cg_status (*check_append)(const cg_host *host, const cg_cache_config *config,
-                              const cg_cache_append *args, const int32_t *room, cg_error *err);
+                              const cg_cache_append *args, const int32_t *reserved_tokens,
+                              cg_error *err);
     /**
      * Stores checked arguments at the addresses of the view. CUDA: enqueued on args->stream; tokens
      * outside of slots, positions or blocks [0, n_blocks) are skipped.

@@ -88,12 +88,13 @@ static void drain(void)
 }
 
 static cg_status check_append(const cg_host *host, const cg_cache_config *config,
-                              const cg_cache_append *a, const int32_t *room, cg_error *err)
+                              const cg_cache_append *a, const int32_t *reserved_tokens,
+                              cg_error *err)
 {
     uint64_t bits; /* of all addresses and strides: low bits show misalignment */
 
     (void)config;
-    (void)room; /* slots and positions are in device memory: the kernel checks them */
+    (void)reserved_tokens; /* slots and positions are in device memory: the kernel checks them */
     CG_TRY(cg_cache_check_append_type(host, a, err));
     bits = (uint64_t)(uintptr_t)a->k | (uint64_t)(uintptr_t)a->v | (uint64_t)a->k_stride |
            (uint64_t)a->v_stride;

@@ -8,7 +8,7 @@
 
 enum {
     NO_PAGE = -1,
-    SLAB_MIN = 2 << 20, /* least bytes of one plane to commit at a time */
+    SLAB_MIN = 2 << 20, /* minimum bytes of one plane to commit at a time */
 };
 
 typedef struct paged {
@@ -16,14 +16,14 @@ typedef struct paged {
     const cg_cache_memory *memory; /* operations of the device's memory */
     cg_cache_config config;
     cg_page_pool pool;
-    int32_t table_stride; /* most pages of a slot */
+    int32_t table_stride; /* maximum pages of a slot */
     int32_t n_free;       /* entries of free_pages */
     int32_t n_shared;     /* pages with more than one reference */
-    int64_t grown;
-    int32_t *table;      /* [n_slots, table_stride] page or NO_PAGE */
-    int32_t *room;       /* [n_slots] tokens reserved */
-    int32_t *refs;       /* [n_pages] slots that own a page */
-    int32_t *free_pages; /* [n_pages] stack of committed pages without an owner */
+    int64_t n_grows;
+    int32_t *table;           /* [n_slots, table_stride] page or NO_PAGE */
+    int32_t *reserved_tokens; /* [n_slots] */
+    int32_t *refs;            /* [n_pages] slots that own a page */
+    int32_t *free_pages;      /* [n_pages] stack of committed pages without an owner */
 } paged;
 
 static int32_t pages_for(int32_t tokens)
@@ -31,7 +31,8 @@ static int32_t pages_for(int32_t tokens)
     return tokens / CG_PAGE_TOKENS + (tokens % CG_PAGE_TOKENS != 0);
 }
 
-/* Computes the page size and the most pages. `nomem` if the bound holds no page, or on overflow. */
+/* Computes the page size and the maximum page count. `nomem` if max_bytes holds no page, or on
+ * overflow. */
 static cg_status set_sizes(paged *s, cg_error *err)
 {
     const cg_cache_config *c = &s->config;
@@ -52,11 +53,14 @@ static cg_status set_sizes(paged *s, cg_error *err)
     /* n_entries pages are enough: that is every slot at full length without sharing. */
     if (c->max_bytes && pages > c->max_bytes / all_planes)
         pages = c->max_bytes / all_planes;
-    if (pages < 1 || pages > INT32_MAX)
+    if (pages < 1)
         return host->fail(err, pool->ops->nomem,
-                          "KV cache: %lld pages of %lld bytes in %lld bytes, wanted 1 to %d pages",
-                          (long long)pages, (long long)all_planes, (long long)c->max_bytes,
-                          INT32_MAX);
+                          "KV cache: the limit of %lld bytes holds no page of %lld bytes",
+                          (long long)c->max_bytes, (long long)all_planes);
+    if (pages > INT32_MAX)
+        return host->fail(err, pool->ops->nomem,
+                          "KV cache: %lld pages of %lld bytes, wanted at most %d pages",
+                          (long long)pages, (long long)all_planes, INT32_MAX);
     pool->n_pages = (int32_t)pages;
     return CG_OK;
 }
@@ -76,7 +80,7 @@ cg_status cg_paged_create_in(const cg_host *host, const cg_cache_config *config,
     paged *s = host->alloc(host->ctx, sizeof *s);
 
     if (!s)
-        return host->fail(err, CG_ERR_NOMEM, "KV cache: out of memory");
+        return host->fail(err, CG_ERR_NOMEM, "KV cache: out of host memory");
     *s = (paged) { .host = host, .memory = cg_cache_memory_of(config), .config = *config };
     s->pool = (cg_page_pool) { .ops = ops, .host = host, .config = &s->config };
     CG_TRY_GOTO(st, s->memory->check(host, err), out);
@@ -84,16 +88,17 @@ cg_status cg_paged_create_in(const cg_host *host, const cg_cache_config *config,
     CG_TRY_GOTO(st, ops->create(&s->pool, err), out);
     entries = (size_t)s->pool.n_entries;
     s->table = host->alloc(host->ctx, entries * sizeof *s->table);
-    s->room = host->alloc(host->ctx, (size_t)config->n_slots * sizeof *s->room);
+    s->reserved_tokens =
+        host->alloc(host->ctx, (size_t)config->n_slots * sizeof *s->reserved_tokens);
     s->refs = host->alloc(host->ctx, (size_t)s->pool.n_pages * sizeof *s->refs);
     s->free_pages = host->alloc(host->ctx, (size_t)s->pool.n_pages * sizeof *s->free_pages);
-    if (!s->table || !s->room || !s->refs || !s->free_pages) {
-        st = host->fail(err, CG_ERR_NOMEM, "KV cache: out of memory");
+    if (!s->table || !s->reserved_tokens || !s->refs || !s->free_pages) {
+        st = host->fail(err, CG_ERR_NOMEM, "KV cache: out of host memory");
         goto out;
     }
     for (size_t i = 0; i < entries; i++)
         s->table[i] = NO_PAGE;
-    memset(s->room, 0, (size_t)config->n_slots * sizeof *s->room);
+    memset(s->reserved_tokens, 0, (size_t)config->n_slots * sizeof *s->reserved_tokens);
     memset(s->refs, 0, (size_t)s->pool.n_pages * sizeof *s->refs);
     add_free_pages(s, 0);
     s->pool.host_table = s->table;
@@ -127,15 +132,15 @@ void cg_paged_destroy(void *self)
         return;
     s->pool.ops->destroy(&s->pool);
     s->host->free(s->host->ctx, s->table);
-    s->host->free(s->host->ctx, s->room);
+    s->host->free(s->host->ctx, s->reserved_tokens);
     s->host->free(s->host->ctx, s->refs);
     s->host->free(s->host->ctx, s->free_pages);
     s->host->free(s->host->ctx, s);
 }
 
 /*
- * Commits memory to at least `more` further pages: doubles the pool if possible, else the largest
- * size in between that succeeds.
+ * Commits memory to at least `more` further pages. Tries to double the pool; while that fails for
+ * lack of memory, halves the surplus over what is needed until it succeeds.
  */
 static cg_status commit_pages(paged *s, int32_t more, cg_error *err)
 {
@@ -147,7 +152,7 @@ static cg_status commit_pages(paged *s, int32_t more, cg_error *err)
 
     if (wanted > pool->n_pages)
         return s->host->fail(err, pool->ops->nomem,
-                             "KV cache: %lld pages of %d tokens needed, but the bound is %d",
+                             "KV cache: %lld pages of %d tokens needed, but the limit is %d",
                              (long long)wanted, CG_PAGE_TOKENS, pool->n_pages);
     if (pool->ahead_max && target > before + pool->ahead_max / (pool->page_bytes * pool->n_planes))
         target = before + pool->ahead_max / (pool->page_bytes * pool->n_planes);
@@ -163,7 +168,7 @@ static cg_status commit_pages(paged *s, int32_t more, cg_error *err)
         target = wanted + (target - wanted) / 2;
     }
     add_free_pages(s, before);
-    s->grown++;
+    s->n_grows++;
     return CG_OK;
 }
 
@@ -225,13 +230,13 @@ cg_status cg_paged_reserve(void *self, int32_t slot, int32_t len, cg_error *err)
     cg_status st = CG_OK, published;
 
     CG_TRY(cg_cache_check_slot(s->host, &s->config, slot, len, err));
-    if (len <= s->room[slot])
+    if (len <= s->reserved_tokens[slot])
         return CG_OK;
     table = s->table + (int64_t)slot * s->table_stride;
-    have = pages_for(s->room[slot]);
+    have = pages_for(s->reserved_tokens[slot]);
     need = pages_for(len);
     /* Copy on write: the slot will write after its last token, into a page that others read. */
-    partial = s->room[slot] % CG_PAGE_TOKENS;
+    partial = s->reserved_tokens[slot] % CG_PAGE_TOKENS;
     if (partial && s->refs[table[have - 1]] > 1)
         copy = 1;
     if (need - have + copy > s->n_free)
@@ -245,7 +250,7 @@ cg_status cg_paged_reserve(void *self, int32_t slot, int32_t len, cg_error *err)
     }
     for (int32_t i = have; i < need; i++)
         table[i] = alloc_page(s);
-    s->room[slot] = len;
+    s->reserved_tokens[slot] = len;
     published = publish(s, slot, have - copy, need, st == CG_OK ? err : NULL);
     return st == CG_OK ? published : st;
 }
@@ -302,7 +307,7 @@ cg_status cg_paged_append(void *self, int32_t layer, const cg_cache_append *args
     cg_kv_view view;
 
     CG_TRY(cg_paged_view(s, layer, &view, err));
-    CG_TRY(s->memory->check_append(s->host, &s->config, args, s->room, err));
+    CG_TRY(s->memory->check_append(s->host, &s->config, args, s->reserved_tokens, err));
     if (s->config.device == CG_DEVICE_CPU)
         CG_TRY(check_not_shared(s, args, err));
     return s->memory->store(s->host, &view, s->pool.n_pages, args, err);
@@ -315,7 +320,7 @@ cg_status cg_paged_share_prefix(void *self, int32_t dst, int32_t src, int32_t le
     int32_t *to, *from;
     cg_status st = CG_OK, published;
 
-    CG_TRY(cg_cache_check_share(s->host, &s->config, s->room, dst, src, len, err));
+    CG_TRY(cg_cache_check_share(s->host, &s->config, s->reserved_tokens, dst, src, len, err));
     if (rest && !s->n_free)
         CG_TRY(commit_pages(s, 1, err));
     to = s->table + (int64_t)dst * s->table_stride;
@@ -328,7 +333,7 @@ cg_status cg_paged_share_prefix(void *self, int32_t dst, int32_t src, int32_t le
         to[whole] = alloc_page(s);
         st = copy_page(s, to[whole], from[whole], rest, err);
     }
-    s->room[dst] = len;
+    s->reserved_tokens[dst] = len;
     published = publish(s, dst, 0, pages_for(len), st == CG_OK ? err : NULL);
     return st == CG_OK ? published : st;
 }
@@ -339,17 +344,17 @@ cg_status cg_paged_truncate(void *self, int32_t slot, int32_t len, cg_error *err
     int32_t from, to;
 
     CG_TRY(cg_cache_check_slot(s->host, &s->config, slot, len, err));
-    if (len >= s->room[slot])
+    if (len >= s->reserved_tokens[slot])
         return CG_OK;
     from = pages_for(len);
-    to = pages_for(s->room[slot]);
+    to = pages_for(s->reserved_tokens[slot]);
     for (int32_t i = from; i < to; i++) {
         int32_t *entry = &s->table[(int64_t)slot * s->table_stride + i];
 
         unref_page(s, *entry);
         *entry = NO_PAGE;
     }
-    s->room[slot] = len;
+    s->reserved_tokens[slot] = len;
     return publish(s, slot, from, to, err);
 }
 
@@ -374,6 +379,6 @@ void cg_paged_stats(const void *self, cg_cache_stats *ret_stats)
         .bytes_allocated = pool->bytes,
         .bytes_used = pool->page_bytes * pool->n_planes * (pool->n_committed - s->n_free),
         .blocks_shared = s->n_shared,
-        .grown = s->grown,
+        .grown = s->n_grows,
     };
 }

@@ -3,7 +3,7 @@
  * @file paged.h  A cache of pages from one pool, which slots may share.
  *
  * Keys, then values, each [layer][page][kv head][token][head_dim]: the tokens of one head of a page
- * are adjacent. A page has the same number in every layer, so one table serves all layers.
+ * are adjacent. A page has the same number in every layer, so all layers use one table.
  *
  * Addresses must remain base + page * stride for the life of the cache, yet memory should be used
  * only as needed: address space for all pages that can ever be used is reserved at creation

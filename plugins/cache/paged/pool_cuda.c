@@ -99,7 +99,7 @@ static cg_status load_driver(const cg_page_pool *pool, struct driver *ret_driver
         if (found != cudaDriverEntryPointSuccess || !*calls[i].entry)
             return pool->host->fail(err, CG_ERR_UNSUPPORTED,
                                     "KV cache: the NVIDIA driver has no %s(): update it, or use "
-                                    "the static cache",
+                                    "--kv-cache static",
                                     calls[i].name);
     }
     return CG_OK;
@@ -121,8 +121,8 @@ static cg_status open_driver(cg_page_pool *pool, cg_error *err)
                         "cuDeviceGetAttribute", err));
     if (!has)
         return pool->host->fail(err, CG_ERR_UNSUPPORTED,
-                                "KV cache: GPU %d has no virtual memory management: use the static "
-                                "cache",
+                                "KV cache: GPU %d has no virtual memory management: use --kv-cache "
+                                "static",
                                 device);
     s->prop.type = CU_MEM_ALLOCATION_TYPE_PINNED;
     s->prop.location.type = CU_MEM_LOCATION_TYPE_DEVICE;
@@ -150,7 +150,7 @@ static cg_status fail_nomem(const cg_page_pool *pool, int64_t bytes, int64_t pag
 static cg_status allocate_whole(cg_page_pool *pool, int64_t plane, cg_error *err)
 {
     struct state *s = pool->state;
-    int64_t bytes = plane * pool->n_planes; /* at most max_bytes, if bounded */
+    int64_t bytes = plane * pool->n_planes; /* at most max_bytes, if limited */
     cudaError_t code = cudaMalloc((void **)&pool->base, (size_t)bytes);
 
     if (code == cudaErrorMemoryAllocation) {
@@ -172,15 +172,16 @@ static cg_status reserve_addresses(cg_page_pool *pool, int64_t plane, cg_error *
     int64_t all_planes;
     CUresult code;
 
-    /* Whole granules count against the bound: round each plane's share of it down. */
+    /* Whole granules count against the limit: round each plane's share of it down. */
     if (c->max_bytes && plane > c->max_bytes / pool->n_planes / s->granule * s->granule) {
         plane = c->max_bytes / pool->n_planes / s->granule * s->granule;
         pool->n_pages = (int32_t)(plane / pool->page_bytes);
     }
     if (pool->n_pages < 1)
-        return pool->host->fail(
-            err, CG_ERR_DEVICE_NOMEM, "KV cache: the bound of %lld bytes is below a page of %lld",
-            (long long)c->max_bytes, (long long)(pool->page_bytes * pool->n_planes));
+        return pool->host->fail(err, CG_ERR_DEVICE_NOMEM,
+                                "KV cache: the limit of %lld bytes holds no page of %lld bytes",
+                                (long long)c->max_bytes,
+                                (long long)(pool->page_bytes * pool->n_planes));
     if (plane > INT64_MAX - s->granule ||
         __builtin_mul_overflow(round_up(plane, s->granule), pool->n_planes, &all_planes))
         return pool->host->fail(err, CG_ERR_DEVICE_NOMEM,
@@ -190,12 +191,12 @@ static cg_status reserve_addresses(cg_page_pool *pool, int64_t plane, cg_error *
     s->slab_end = pool->host->alloc(pool->host->ctx, (size_t)(pool->plane_stride / s->granule) *
                                                          sizeof *s->slab_end);
     if (!s->slab_end)
-        return pool->host->fail(err, CG_ERR_NOMEM, "KV cache: out of memory");
+        return pool->host->fail(err, CG_ERR_NOMEM, "KV cache: out of host memory");
     code = s->driver.address_reserve(&base, (size_t)all_planes, (size_t)s->granule, 0, 0);
     if (code == CUDA_ERROR_OUT_OF_MEMORY)
         return pool->host->fail(err, CG_ERR_DEVICE_NOMEM,
                                 "KV cache: no address space for %lld bytes (%d slots of %d "
-                                "tokens) on the GPU; bound the cache's bytes",
+                                "tokens) on the GPU; limit the cache's bytes",
                                 (long long)all_planes, c->n_slots, c->max_len);
     pool->base = (char *)base;
     return check_driver(pool, code, "cuMemAddressReserve", err);
@@ -210,7 +211,7 @@ static cg_status create(cg_page_pool *pool, cg_error *err)
     int64_t plane;
 
     if (!s)
-        return host->fail(err, CG_ERR_NOMEM, "KV cache: out of memory");
+        return host->fail(err, CG_ERR_NOMEM, "KV cache: out of host memory");
     *s = (struct state) { 0 };
     pool->state = s;
     pool->ahead_max = AHEAD_MAX;

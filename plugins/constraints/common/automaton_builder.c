@@ -33,9 +33,9 @@ static size_t bucket_count(size_t states)
     return n;
 }
 
-cg_status cg_automaton_builder_init(cg_automaton_builder *b, const cg_host *host, int32_t n_tokens,
-                                    int32_t capacity_states, int32_t capacity_transitions,
-                                    cg_error *err)
+cg_status cg_automaton_builder_init(cg_automaton_builder *b, const char *name, const cg_host *host,
+                                    int32_t n_tokens, int32_t capacity_states,
+                                    int32_t capacity_transitions, cg_error *err)
 {
     size_t states = (size_t)capacity_states, transitions = (size_t)capacity_transitions;
     size_t buckets = bucket_count(states);
@@ -55,13 +55,14 @@ cg_status cg_automaton_builder_init(cg_automaton_builder *b, const cg_host *host
 
     memset(b, 0, sizeof *b);
     b->host = host;
+    b->name = name;
     b->n_tokens = n_tokens;
     b->bucket_mask = (uint32_t)buckets - 1;
     for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) {
         *arrays[i].array = cg_host_zalloc(host, arrays[i].n, sizeof(int32_t));
         if (!*arrays[i].array) {
             cg_automaton_builder_finish(b);
-            return host->fail(err, CG_ERR_NOMEM, "automaton tables: out of memory");
+            return host->fail(err, CG_ERR_NOMEM, "%s: out of host memory for the automaton", name);
         }
     }
     b->row[0] = 0;
@@ -118,6 +119,16 @@ static int is_state(const cg_automaton_builder *b, int32_t state, int32_t n, con
     return 1;
 }
 
+static cg_status fail_full(const cg_automaton_builder *b, int32_t capacity, const char *of,
+                           cg_error *err)
+{
+    return b->host->fail(
+        err, CG_ERR_LIMIT,
+        "%s: the automaton needs more than %d %s: use a number format with fewer digits, or "
+        "split the molecules into several runs",
+        b->name, capacity, of);
+}
+
 cg_status cg_automaton_builder_state(cg_automaton_builder *b, int32_t n, const int32_t *token,
                                      const int32_t *next, int32_t *ret_state, cg_error *err)
 {
@@ -130,10 +141,10 @@ cg_status cg_automaton_builder_state(cg_automaton_builder *b, int32_t n, const i
             return CG_OK;
         }
     }
-    if (s == b->automaton.capacity_states || n > b->automaton.capacity_transitions - first)
-        return b->host->fail(err, CG_ERR_LIMIT,
-                             "automaton: more than %d states or %d transitions are needed",
-                             b->automaton.capacity_states, b->automaton.capacity_transitions);
+    if (s == b->automaton.capacity_states)
+        return fail_full(b, b->automaton.capacity_states, "states", err);
+    if (n > b->automaton.capacity_transitions - first)
+        return fail_full(b, b->automaton.capacity_transitions, "transitions", err);
     for (int32_t i = 0; i < n; i++) {
         int32_t to = next[i] == CG_BUILDER_SELF ? s : next[i];
         int32_t rest = to == CG_EXIT ? 0 : to == s ? CG_BUILDER_CYCLE : b->longest[to];
@@ -192,7 +203,7 @@ static cg_status state_of_paths(cg_automaton_builder *b, const cg_path *paths, i
     token = cg_host_zalloc(b->host, (size_t)capacity, sizeof *token);
     next = cg_host_zalloc(b->host, (size_t)capacity, sizeof *next);
     if (!token || !next) {
-        st = b->host->fail(err, CG_ERR_NOMEM, "automaton: out of memory");
+        st = b->host->fail(err, CG_ERR_NOMEM, "%s: out of host memory for the automaton", b->name);
         goto out;
     }
     for (int32_t i = begin, j; i < end; i = j, n++) {
@@ -227,7 +238,8 @@ cg_status cg_automaton_builder_program(const cg_automaton_builder *b, int32_t n_
     int64_t max_tokens = n_forced;
 
     if (!p)
-        return b->host->fail(err, CG_ERR_NOMEM, "program of %d fields: out of memory", n_fields);
+        return b->host->fail(err, CG_ERR_NOMEM, "%s: out of host memory for a program of %d fields",
+                             b->name, n_fields);
     for (int32_t f = 0; f < n_fields; f++) {
         if (b->longest[entry[f]] == CG_BUILDER_CYCLE)
             bounded = 0;

@@ -18,6 +18,7 @@ void cg_host_free(const cg_host *host, void *memory); /* accepts NULL */
 
 typedef struct cg_automaton_builder {
     const cg_host *host;
+    const char *name;       /* of the constraint, for messages; outlives the builder */
     cg_automaton automaton; /* public view of the arrays below */
     int32_t n_tokens;       /* of the vocabulary */
     int32_t n_states, n_transitions, n_head_rows;
@@ -34,9 +35,9 @@ enum {
 };
 
 /** Allocates the tables. On failure the builder is empty, as after finish(). */
-cg_status cg_automaton_builder_init(cg_automaton_builder *b, const cg_host *host, int32_t n_tokens,
-                                    int32_t capacity_states, int32_t capacity_transitions,
-                                    cg_error *err);
+cg_status cg_automaton_builder_init(cg_automaton_builder *b, const char *name, const cg_host *host,
+                                    int32_t n_tokens, int32_t capacity_states,
+                                    int32_t capacity_transitions, cg_error *err);
 void cg_automaton_builder_finish(cg_automaton_builder *b);
 
 /**

@@ -16,7 +16,7 @@ cg_status cg_constraint_check_format(const char *name, const cg_host *host,
         format->max_integer_digits < 1 || format->max_integer_digits > CG_MAX_INTEGER_DIGITS)
         return host->fail(err, CG_ERR_UNSUPPORTED,
                           "%s: numbers of %d integer digits and %d decimals; 1 to %d and 1 to %d "
-                          "are served",
+                          "are supported",
                           name, format->max_integer_digits, format->decimals, CG_MAX_INTEGER_DIGITS,
                           CG_MAX_DECIMALS);
     if (!format->begin || !format->end || !format->stop)
@@ -37,8 +37,8 @@ cg_status cg_constraint_check_literals(const char *name, const cg_host *host,
                                        const cg_literals *text, cg_error *err)
 {
     if (text->n_atoms < 1 || text->n_atoms > MAX_ATOMS)
-        return host->fail(err, CG_ERR_INPUT, "%s: molecule of %d atoms; 1 to %d are served", name,
-                          text->n_atoms, MAX_ATOMS);
+        return host->fail(err, CG_ERR_INPUT, "%s: molecule of %d atoms; 1 to %d are supported",
+                          name, text->n_atoms, MAX_ATOMS);
     for (int32_t i = 0; i <= text->n_atoms; i++) {
         const cg_range *literal = &text->literal[i];
 

@@ -14,7 +14,7 @@ enum { CG_MAX_DECIMALS = 5, CG_MAX_INTEGER_DIGITS = 4 };
  *
  * @param name      of the constraint, for messages
  * @param ret_stop  id of the stop token, -1 for ""
- * @return CG_OK; CG_ERR_UNSUPPORTED with the value found and the values served
+ * @return CG_OK; CG_ERR_UNSUPPORTED with the value found and the values supported
  */
 cg_status cg_constraint_check_format(const char *name, const cg_host *host,
                                      const cg_vocabulary *vocabulary, const cg_text_format *format,

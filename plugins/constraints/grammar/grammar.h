@@ -55,11 +55,11 @@ struct literal {
     char *text;      /* [len + 1] */
 };
 
-/** A number up to its decimals: sign, integer and point. */
+/** An integer part: optional sign, integer, point. */
 struct integer_part {
     char text[GRAMMAR_MAX_NUMBER];
     uint32_t len;
-    int32_t decimals; /* state that accepts its decimals */
+    int32_t decimals_state; /* accepts its decimals */
 };
 
 struct grammar {
@@ -108,7 +108,7 @@ cg_status grammar_pretokenize(struct grammar *g, const char *text, uint32_t len,
 /* ---- numbers.c ---- */
 
 /** Compiles the decimals and fills g->integer_parts. */
-cg_status grammar_make_numbers(struct grammar *g, cg_error *err);
+cg_status grammar_compile_number_tables(struct grammar *g, cg_error *err);
 
 /* ---- literals.c ---- */
 

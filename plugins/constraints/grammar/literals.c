@@ -77,7 +77,7 @@ static cg_status compile_tail(struct grammar *g, const char *tail, uint32_t len,
         CG_TRY_GOTO(st, grammar_pretokenize(g, text, text_len, 0, end, &n, err), out);
         CG_TRY_GOTO(st, grammar_encode_range(g, text, text_len, 0, end, &first, &n, err), out);
         memcpy(path, g->ids + first, (size_t)n * sizeof *path);
-        paths[i] = (cg_path) { path, n, p->decimals };
+        paths[i] = (cg_path) { path, n, p->decimals_state };
     }
     st = cg_automaton_builder_paths(&g->tables, paths, g->n_integer_parts, ret_entry, err);
 out:
@@ -265,7 +265,7 @@ cg_status grammar_get_literal_locked(struct grammar *g, enum literal_kind kind, 
         }
     if (len > GRAMMAR_MAX_LITERAL)
         return g->host->fail(err, CG_ERR_LIMIT,
-                             "grammar: %u bytes between two atoms; at most %d are served", len,
+                             "grammar: %u bytes between two atoms; at most %d are supported", len,
                              GRAMMAR_MAX_LITERAL);
     CG_TRY(compile_literal(g, kind, text, len, &literal, err));
     if (kind != LITERAL_LAST && (st = verify_literal(g, literal, err)) != CG_OK) {

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* States of all decimals, and the list of all numbers up to their decimals. */
+/* States of all decimals, and all integer parts: optional sign, integer, point. */
 #include <stdio.h>
 #include <string.h>
 
 #include "grammar.h"
 
 /*
- * Compiles all decimals. *ret_any accepts every one of them, *ret_nonzero all but zero, as after
- * "-0.".
+ * Compiles all decimals. *ret_any_state accepts all of them, *ret_nonzero_state all but zero, as
+ * after "-0.".
  */
-static cg_status compile_decimals(struct grammar *g, int32_t *ret_any, int32_t *ret_nonzero,
-                                  cg_error *err)
+static cg_status compile_decimals(struct grammar *g, int32_t *ret_any_state,
+                                  int32_t *ret_nonzero_state, cg_error *err)
 {
     uint32_t d = (uint32_t)g->format->decimals;
     int32_t count = 1, max_tokens = g->format->decimals + 1; /* a token is at least a byte */
@@ -38,20 +38,21 @@ static cg_status compile_decimals(struct grammar *g, int32_t *ret_any, int32_t *
         paths[i] = (cg_path) { path, n, CG_EXIT };
     }
     /* paths[0] is zero. The nonzero ones come first, because the call sorts its argument. */
-    CG_TRY_GOTO(st, cg_automaton_builder_paths(&g->tables, paths + 1, count - 1, ret_nonzero, err),
-                out);
-    st = cg_automaton_builder_paths(&g->tables, paths, count, ret_any, err);
+    CG_TRY_GOTO(
+        st, cg_automaton_builder_paths(&g->tables, paths + 1, count - 1, ret_nonzero_state, err),
+        out);
+    st = cg_automaton_builder_paths(&g->tables, paths, count, ret_any_state, err);
 out:
     cg_host_free(g->host, paths);
     cg_host_free(g->host, tokens);
     return st;
 }
 
-cg_status grammar_make_numbers(struct grammar *g, cg_error *err)
+cg_status grammar_compile_number_tables(struct grammar *g, cg_error *err)
 {
-    int32_t integers = 1, any = 0, nonzero = 0;
+    int32_t integers = 1, any_state = 0, nonzero_state = 0;
 
-    CG_TRY(compile_decimals(g, &any, &nonzero, err));
+    CG_TRY(compile_decimals(g, &any_state, &nonzero_state, err));
     for (int32_t i = 0; i < g->format->max_integer_digits; i++)
         integers *= 10;
     g->integer_parts = cg_host_zalloc(g->host, (size_t)integers * 2, sizeof *g->integer_parts);
@@ -62,7 +63,7 @@ cg_status grammar_make_numbers(struct grammar *g, cg_error *err)
         int negative = i >= integers, value = i % integers;
 
         p->len = (uint32_t)snprintf(p->text, sizeof p->text, "%s%d.", negative ? "-" : "", value);
-        p->decimals = negative && value == 0 ? nonzero : any;
+        p->decimals_state = negative && value == 0 ? nonzero_state : any_state;
     }
     return CG_OK;
 }

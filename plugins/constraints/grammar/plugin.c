@@ -53,10 +53,10 @@ static cg_status grammar_create(const cg_host *host, const cg_vocabulary *vocab,
         goto out;
     }
     CG_TRY_GOTO(st,
-                cg_automaton_builder_init(&g->tables, host, vocab->n_tokens, MAX_STATES,
+                cg_automaton_builder_init(&g->tables, "grammar", host, vocab->n_tokens, MAX_STATES,
                                           MAX_TRANSITIONS, err),
                 out);
-    CG_TRY_GOTO(st, grammar_make_numbers(g, err), out);
+    CG_TRY_GOTO(st, grammar_compile_number_tables(g, err), out);
     CG_TRY_GOTO(st, grammar_get_literal_locked(g, LITERAL_INNER, ",", 1, &comma, err), out);
     *ret_self = g;
     g = NULL;

@@ -27,7 +27,7 @@ static void none_destroy(void *self)
 
     if (!c)
         return;
-    if (c->tables.host)
+    if (c->tables.host) /* not initialised if create() failed early */
         cg_automaton_builder_finish(&c->tables);
     cg_host_free(c->host, c);
 }
@@ -84,9 +84,10 @@ static cg_status none_create(const cg_host *host, const cg_vocabulary *vocab,
                 vocab->encode(vocab->ctx, format->begin, (uint32_t)strlen(format->begin), c->begin,
                               NULL, MAX_BEGIN, &c->n_begin, err),
                 out);
-    CG_TRY_GOTO(
-        st, cg_automaton_builder_init(&c->tables, host, vocab->n_tokens, 1, vocab->n_tokens, err),
-        out);
+    CG_TRY_GOTO(st,
+                cg_automaton_builder_init(&c->tables, "none", host, vocab->n_tokens, 1,
+                                          vocab->n_tokens, err),
+                out);
     CG_TRY_GOTO(st, make_state(c, vocab, stop, err), out);
     *ret_self = c;
     c = NULL;

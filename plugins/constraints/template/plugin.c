@@ -47,7 +47,7 @@ static void scheme_destroy(void *self)
 
     if (!c)
         return;
-    if (c->tables.host)
+    if (c->tables.host) /* not initialised if create() failed early */
         cg_automaton_builder_finish(&c->tables);
     cg_host_free(c->host, c->free_token);
     cg_host_free(c->host, c->next);
@@ -102,7 +102,7 @@ static cg_status scheme_create(const cg_host *host, const cg_vocabulary *vocab,
     pthread_mutex_init(&c->lock, NULL);
     CG_TRY_GOTO(st, find_free_tokens(c, err), out);
     CG_TRY_GOTO(st,
-                cg_automaton_builder_init(&c->tables, host, vocab->n_tokens, MAX_CHAIN,
+                cg_automaton_builder_init(&c->tables, "template", host, vocab->n_tokens, MAX_CHAIN,
                                           MAX_CHAIN * c->n_free, err),
                 out);
     *ret_self = c;
@@ -132,33 +132,33 @@ static cg_status chain_state_locked(struct scheme *c, int32_t n, int32_t *ret_st
     return CG_OK;
 }
 
-/* Buffers of the molecule being compiled. */
+/* Buffers of the molecule being compiled. room: bytes of its text and a terminating zero. */
 struct compile_scratch {
     int32_t n_atoms;
-    char *text;       /* with placeholders */
-    uint32_t len;     /* bytes of text */
-    cg_range *hole;   /* [n_atoms] bytes of each atom's placeholder */
-    int32_t *ids;     /* [n_ids] tokens of the text */
-    cg_range *ranges; /* [n_ids] bytes of each token */
+    char *text;             /* with placeholders */
+    uint32_t len;           /* bytes of text */
+    cg_range *placeholders; /* [n_atoms] bytes of each atom's placeholder */
+    int32_t *ids;           /* [room] tokens of the text, n_ids used */
+    cg_range *ranges;       /* [room] bytes of each token, n_ids used */
     int32_t n_ids;
     int32_t *entry;        /* [n_atoms] */
     int32_t *forced_start; /* [n_atoms + 2] */
-    int32_t *forced_token; /* [n_ids] */
+    int32_t *forced_token; /* [room], forced_start[n_atoms + 1] used */
 };
 
-static void work_finish(const struct scheme *c, struct compile_scratch *w)
+static void scratch_finish(const struct scheme *c, struct compile_scratch *s)
 {
-    cg_host_free(c->host, w->text);
-    cg_host_free(c->host, w->hole);
-    cg_host_free(c->host, w->ids);
-    cg_host_free(c->host, w->ranges);
-    cg_host_free(c->host, w->entry);
-    cg_host_free(c->host, w->forced_start);
-    cg_host_free(c->host, w->forced_token);
+    cg_host_free(c->host, s->text);
+    cg_host_free(c->host, s->placeholders);
+    cg_host_free(c->host, s->ids);
+    cg_host_free(c->host, s->ranges);
+    cg_host_free(c->host, s->entry);
+    cg_host_free(c->host, s->forced_start);
+    cg_host_free(c->host, s->forced_token);
 }
 
-static cg_status work_init(const struct scheme *c, const cg_literals *text,
-                           struct compile_scratch *w, cg_error *err)
+static cg_status scratch_init(const struct scheme *c, const cg_literals *text,
+                              struct compile_scratch *s, cg_error *err)
 {
     size_t atoms = (size_t)text->n_atoms;
     size_t room = strlen(c->format->begin) + strlen(c->format->end) + strlen(c->format->stop) +
@@ -168,65 +168,65 @@ static cg_status work_init(const struct scheme *c, const cg_literals *text,
     if (room > INT32_MAX)
         return c->host->fail(err, CG_ERR_LIMIT,
                              "template: molecule of %zu bytes, wanted at most %d", room, INT32_MAX);
-    w->n_atoms = text->n_atoms;
-    w->text = cg_host_zalloc(c->host, room, 1);
-    w->hole = cg_host_zalloc(c->host, atoms, sizeof *w->hole);
-    w->ids = cg_host_zalloc(c->host, room, sizeof *w->ids); /* a token is at least a byte */
-    w->ranges = cg_host_zalloc(c->host, room, sizeof *w->ranges);
-    w->entry = cg_host_zalloc(c->host, atoms, sizeof *w->entry);
-    w->forced_start = cg_host_zalloc(c->host, atoms + 2, sizeof *w->forced_start);
-    w->forced_token = cg_host_zalloc(c->host, room, sizeof *w->forced_token);
-    if (!w->text || !w->hole || !w->ids || !w->ranges || !w->entry || !w->forced_start ||
-        !w->forced_token)
+    s->n_atoms = text->n_atoms;
+    s->text = cg_host_zalloc(c->host, room, 1);
+    s->placeholders = cg_host_zalloc(c->host, atoms, sizeof *s->placeholders);
+    s->ids = cg_host_zalloc(c->host, room, sizeof *s->ids); /* a token is at least a byte */
+    s->ranges = cg_host_zalloc(c->host, room, sizeof *s->ranges);
+    s->entry = cg_host_zalloc(c->host, atoms, sizeof *s->entry);
+    s->forced_start = cg_host_zalloc(c->host, atoms + 2, sizeof *s->forced_start);
+    s->forced_token = cg_host_zalloc(c->host, room, sizeof *s->forced_token);
+    if (!s->text || !s->placeholders || !s->ids || !s->ranges || !s->entry || !s->forced_start ||
+        !s->forced_token)
         return nomem(c, err);
     return CG_OK;
 }
 
-static void write_text(const struct scheme *c, const cg_literals *text, struct compile_scratch *w)
+static void write_text(const struct scheme *c, const cg_literals *text, struct compile_scratch *s)
 {
-    char *at = stpcpy(w->text, c->format->begin);
+    char *at = stpcpy(s->text, c->format->begin);
 
-    for (int32_t a = 0; a <= w->n_atoms; a++) {
+    for (int32_t a = 0; a <= s->n_atoms; a++) {
         size_t len = text->literal[a].end - text->literal[a].begin;
 
         memcpy(at, text->text + text->literal[a].begin, len);
         at += len;
-        if (a == w->n_atoms)
+        if (a == s->n_atoms)
             break;
-        w->hole[a].begin = (uint32_t)(at - w->text);
+        s->placeholders[a].begin = (uint32_t)(at - s->text);
         at = stpcpy(at, placeholder);
-        w->hole[a].end = (uint32_t)(at - w->text);
+        s->placeholders[a].end = (uint32_t)(at - s->text);
     }
     at = stpcpy(at, c->format->end);
     at = stpcpy(at, c->format->stop);
-    w->len = (uint32_t)(at - w->text);
+    s->len = (uint32_t)(at - s->text);
 }
 
-/* Splits the tokens into free ones (inside of a hole) and forced ones (all others). */
-static cg_status split_tokens_locked(struct scheme *c, struct compile_scratch *w, cg_error *err)
+/* Splits the tokens into free ones (in a placeholder) and forced ones (all others). */
+static cg_status split_tokens_locked(struct scheme *c, struct compile_scratch *s, cg_error *err)
 {
-    const cg_range *ranges = w->ranges;
+    const cg_range *ranges = s->ranges;
     int32_t i = 0, n_forced = 0;
 
-    for (int32_t a = 0; a < w->n_atoms; a++) {
-        const cg_range *hole = &w->hole[a];
+    for (int32_t a = 0; a < s->n_atoms; a++) {
+        const cg_range *bytes = &s->placeholders[a];
         int32_t first;
 
-        for (; i < w->n_ids && ranges[i].end <= hole->begin; i++)
-            w->forced_token[n_forced++] = w->ids[i];
-        w->forced_start[a + 1] = n_forced;
-        for (first = i; i < w->n_ids && ranges[i].begin < hole->end; i++)
+        for (; i < s->n_ids && ranges[i].end <= bytes->begin; i++)
+            s->forced_token[n_forced++] = s->ids[i];
+        s->forced_start[a + 1] = n_forced;
+        for (first = i; i < s->n_ids && ranges[i].begin < bytes->end; i++)
             ;
-        if (first == i || ranges[first].begin != hole->begin || ranges[i - 1].end != hole->end)
+        if (first == i || ranges[first].begin != bytes->begin || ranges[i - 1].end != bytes->end)
             return c->host->fail(err, CG_ERR_UNSUPPORTED,
                                  "template: in '%.80s' no token ends at byte %u or %u: the "
                                  "tokenizer merges the placeholder with the text around it",
-                                 w->text, hole->begin, hole->end);
-        CG_TRY(chain_state_locked(c, i - first, &w->entry[a], err));
+                                 s->text, bytes->begin, bytes->end);
+        CG_TRY(chain_state_locked(c, i - first, &s->entry[a], err));
     }
-    for (; i < w->n_ids; i++)
-        w->forced_token[n_forced++] = w->ids[i];
-    w->forced_start[w->n_atoms + 1] = n_forced;
+    for (; i < s->n_ids; i++)
+        s->forced_token[n_forced++] = s->ids[i];
+    s->forced_start[s->n_atoms + 1] = n_forced;
     return CG_OK;
 }
 
@@ -234,24 +234,25 @@ static cg_status scheme_compile(void *self, const cg_literals *text, cg_program 
                                 cg_error *err)
 {
     struct scheme *c = self;
-    struct compile_scratch w = { 0 };
+    struct compile_scratch scratch = { 0 };
     cg_status st;
 
     CG_TRY(cg_constraint_check_literals("template", c->host, text, err));
-    CG_TRY_GOTO(st, work_init(c, text, &w, err), out);
-    write_text(c, text, &w);
+    CG_TRY_GOTO(st, scratch_init(c, text, &scratch, err), out);
+    write_text(c, text, &scratch);
     CG_TRY_GOTO(st,
-                c->vocab->encode(c->vocab->ctx, w.text, w.len, w.ids, w.ranges, (int32_t)w.len,
-                                 &w.n_ids, err),
+                c->vocab->encode(c->vocab->ctx, scratch.text, scratch.len, scratch.ids,
+                                 scratch.ranges, (int32_t)scratch.len, &scratch.n_ids, err),
                 out);
     pthread_mutex_lock(&c->lock);
-    st = split_tokens_locked(c, &w, err);
+    st = split_tokens_locked(c, &scratch, err);
     if (st == CG_OK)
-        st = cg_automaton_builder_program(&c->tables, w.n_atoms, w.entry, w.forced_start,
-                                          w.forced_token, 1, 0, ret_program, err);
+        st = cg_automaton_builder_program(&c->tables, scratch.n_atoms, scratch.entry,
+                                          scratch.forced_start, scratch.forced_token, 1, 0,
+                                          ret_program, err);
     pthread_mutex_unlock(&c->lock);
 out:
-    work_finish(c, &w);
+    scratch_finish(c, &scratch);
     return st;
 }
 

@@ -52,7 +52,8 @@ static void init(int32_t states, int32_t transitions)
 {
     memory = (struct memory) { 0, -1 };
     err = (cg_error)CG_ERROR_INIT;
-    ck_assert_int_eq(cg_automaton_builder_init(&t, &host, 100, states, transitions, &err), CG_OK);
+    ck_assert_int_eq(cg_automaton_builder_init(&t, "test", &host, 100, states, transitions, &err),
+                     CG_OK);
 }
 
 static void setup(void)
@@ -137,12 +138,13 @@ START_TEST(full_tables_are_unchanged)
     init(2, 4);
     state(2, (int32_t[]) { 1, 2 }, exits);
     ck_assert_int_eq(cg_automaton_builder_state(&t, 3, many, exits, &s, &err), CG_ERR_LIMIT);
-    ck_assert_ptr_nonnull(strstr(err.msg, "more than 2 states or 4 transitions"));
+    ck_assert_ptr_nonnull(strstr(err.msg, "test: the automaton needs more than 4 transitions"));
     ck_assert_int_eq(t.n_states, 1);
     ck_assert_int_eq(t.n_transitions, 2);
     ck_assert_int_eq(t.n_head_rows, 2);
     state(2, (int32_t[]) { 1, 3 }, exits);
     ck_assert_int_eq(cg_automaton_builder_state(&t, 1, many, exits, &s, &err), CG_ERR_LIMIT);
+    ck_assert_ptr_nonnull(strstr(err.msg, "test: the automaton needs more than 2 states"));
     ck_assert_int_eq(state(2, (int32_t[]) { 1, 3 }, exits), 1); /* existing states are found */
     ck_assert_int_eq(s, -1);
 }
@@ -323,7 +325,7 @@ START_TEST(every_failed_allocation_is_survived)
         int32_t s;
 
         memory = (struct memory) { 0, k };
-        st = cg_automaton_builder_init(&t, &host, 100, 64, 256, &err);
+        st = cg_automaton_builder_init(&t, "test", &host, 100, 64, 256, &err);
         if (st == CG_OK) {
             for (int i = 0; i < 3; i++)
                 paths[i] = (cg_path) { text[i], 2, CG_EXIT };
@@ -380,7 +382,7 @@ static const struct {
     { { .decimals = 6, .max_integer_digits = 2, .begin = "", .end = "", .stop = "" },
       CG_ERR_UNSUPPORTED,
       0,
-      "1 to 4 and 1 to 5 are served" },
+      "1 to 4 and 1 to 5 are supported" },
     { { .decimals = 3, .max_integer_digits = 5, .begin = "", .end = "", .stop = "" },
       CG_ERR_UNSUPPORTED,
       0,

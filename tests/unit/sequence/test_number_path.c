@@ -133,8 +133,9 @@ static cg_error err;
 static void setup(void)
 {
     err = (cg_error)CG_ERROR_INIT;
-    ck_assert_int_eq(cg_automaton_builder_init(&tables, &host, MAX_VOCABULARY, 4096, 65536, &err),
-                     CG_OK);
+    ck_assert_int_eq(
+        cg_automaton_builder_init(&tables, "test", &host, MAX_VOCABULARY, 4096, 65536, &err),
+        CG_OK);
 }
 
 static void teardown(void)
