@@ -169,7 +169,7 @@ static void widen_conjugated(const struct adjacency *adj, cg_bounds *bounds)
             }
 }
 
-cg_status cg_bounds_compute(const cg_molecule *mol, cg_bounds *ret, cg_error *err)
+cg_status cg_bounds_compute(const cg_molecule *mol, cg_bounds *ret_bounds, cg_error *err)
 {
     cg_bounds bounds = { .n_atoms = cg_molecule_n_atoms(mol) };
     struct adjacency adj = { .graph = cg_molecule_graph(mol) };
@@ -189,7 +189,7 @@ cg_status cg_bounds_compute(const cg_molecule *mol, cg_bounds *ret, cg_error *er
     build_adjacency(&adj);
     find_path_lengths(&adj, queue, bounds.path);
     widen_conjugated(&adj, &bounds);
-    *ret = bounds;
+    *ret_bounds = bounds;
     bounds = (cg_bounds) { 0 };
 out:
     free(adj.first);

@@ -22,10 +22,10 @@ typedef struct cg_bounds {
 /**
  * Computes the bounds of a molecule.
  *
- * @param ret  unchanged on failure
+ * @param ret_bounds  unchanged on failure
  * @return CG_OK; CG_ERR_UNSUPPORTED with the reason if RDKit gives no bounds; CG_ERR_NOMEM
  */
-cg_status cg_bounds_compute(const cg_molecule *mol, cg_bounds *ret, cg_error *err);
+cg_status cg_bounds_compute(const cg_molecule *mol, cg_bounds *ret_bounds, cg_error *err);
 void cg_bounds_finish(cg_bounds *bounds); /* accepts NULL and a zeroed struct */
 
 /** Bounds of the distance of two different atoms, in any order, Å. */

@@ -215,7 +215,7 @@ static int is_digit(char c)
     return c >= '0' && c <= '9';
 }
 
-static cg_status read_number(struct parser *p, double *ret)
+static cg_status read_number(struct parser *p, double *ret_value)
 {
     int max_decimals = p->decimals ? p->decimals : CG_ENRICHED_MAX_DECIMALS;
     size_t start = p->at;
@@ -246,7 +246,7 @@ static cg_status read_number(struct parser *p, double *ret)
     if (negative && units == 0)
         return unexpected(p, start, "a zero without a sign");
     /* Both are exact and division rounds once: the nearest double of the decimal. */
-    *ret = (double)(negative ? -units : units) / (double)cg_fixed_unit(n);
+    *ret_value = (double)(negative ? -units : units) / (double)cg_fixed_unit(n);
     return CG_OK;
 }
 
@@ -304,7 +304,7 @@ static cg_status read_atom(struct parser *p, cg_enriched *e)
 }
 
 cg_status cg_enriched_parse(const char *text, size_t len, int decimals, int max_int_digits,
-                            cg_enriched *ret, cg_error *err)
+                            cg_enriched *ret_enriched, cg_error *err)
 {
     struct parser p;
     cg_enriched e = { 0 };
@@ -342,7 +342,7 @@ cg_status cg_enriched_parse(const char *text, size_t len, int decimals, int max_
         goto out;
     }
     cg_smiles_finish(&scan);
-    *ret = e;
+    *ret_enriched = e;
     e = (cg_enriched) { 0 };
 out:
     cg_enriched_finish(&e);

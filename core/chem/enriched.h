@@ -87,10 +87,10 @@ cg_status cg_enriched_write(const cg_enriched_split *split, const double (*xyz)[
  * @param max_int_digits  at most this many digits before the point; 0: 6
  * @return CG_OK; CG_ERR_INPUT with byte offset, the text found and the text wanted; CG_ERR_USAGE
  *         for a number format out of range; CG_ERR_LIMIT above 16 MiB; CG_ERR_NOMEM. On failure
- *         *ret is unchanged.
+ *         *ret_enriched is unchanged.
  */
 cg_status cg_enriched_parse(const char *text, size_t len, int decimals, int max_int_digits,
-                            cg_enriched *ret, cg_error *err);
+                            cg_enriched *ret_enriched, cg_error *err);
 void cg_enriched_finish(cg_enriched *enriched); /* accepts NULL and a zeroed struct */
 
 /**

@@ -135,7 +135,7 @@ static int find_double_bonds(struct search *s)
     return 0;
 }
 
-cg_status cg_planes_find(const cg_molecule *mol, cg_planes *ret, cg_error *err)
+cg_status cg_planes_find(const cg_molecule *mol, cg_planes *ret_planes, cg_error *err)
 {
     cg_planes planes = { 0 };
     struct search s = { .graph = cg_molecule_graph(mol), .planes = &planes };
@@ -154,7 +154,7 @@ cg_status cg_planes_find(const cg_molecule *mol, cg_planes *ret, cg_error *err)
         cg_planes_finish(&planes);
         return cg_fail_nomem(err, "planar groups");
     }
-    *ret = planes;
+    *ret_planes = planes;
     return CG_OK;
 }
 

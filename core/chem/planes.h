@@ -30,8 +30,8 @@ typedef struct cg_planes {
     size_t n_bonds;
 } cg_planes;
 
-/** Finds the planar groups. @return CG_OK; CG_ERR_NOMEM, then *ret is unchanged. */
-cg_status cg_planes_find(const cg_molecule *mol, cg_planes *ret, cg_error *err);
+/** Finds the planar groups. @return CG_OK; CG_ERR_NOMEM, then *ret_planes is unchanged. */
+cg_status cg_planes_find(const cg_molecule *mol, cg_planes *ret_planes, cg_error *err);
 void cg_planes_finish(cg_planes *planes); /* accepts NULL and a zeroed struct */
 
 #endif

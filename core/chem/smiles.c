@@ -445,7 +445,7 @@ static cg_status check_end(const struct scanner *s)
 }
 
 cg_status cg_smiles_scan(const char *text, size_t len, uint32_t flags, size_t max_atoms,
-                         cg_smiles *ret, cg_error *err)
+                         cg_smiles *ret_smiles, cg_error *err)
 {
     struct scanner s = { .text = text,
                          .len = len,
@@ -461,7 +461,7 @@ cg_status cg_smiles_scan(const char *text, size_t len, uint32_t flags, size_t ma
     while (s.at < len)
         CG_TRY_GOTO(st, read_next(&s), out);
     CG_TRY_GOTO(st, check_end(&s), out);
-    *ret = s.out;
+    *ret_smiles = s.out;
     s.out = (cg_smiles) { 0 };
 out:
     free(s.branches);

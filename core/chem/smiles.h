@@ -54,10 +54,10 @@ enum {
  *
  * @param max_atoms  the scan stops with CG_ERR_LIMIT at the next atom
  * @return CG_OK; CG_ERR_INPUT with offset, the text found and the text wanted; CG_ERR_LIMIT;
- *         CG_ERR_NOMEM. On failure *ret is unchanged.
+ *         CG_ERR_NOMEM. On failure *ret_smiles is unchanged.
  */
 cg_status cg_smiles_scan(const char *text, size_t len, uint32_t flags, size_t max_atoms,
-                         cg_smiles *ret, cg_error *err);
+                         cg_smiles *ret_smiles, cg_error *err);
 void cg_smiles_finish(cg_smiles *smiles); /* accepts NULL and a zeroed struct */
 
 /** 1 if text[len] is an atom that SMILES writes without brackets (`C`, `Cl`, `n`; not `*`). */

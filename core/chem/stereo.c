@@ -241,7 +241,7 @@ static void add_double_bond(const struct walk *w, const cg_smiles_bond *bond, cg
     };
 }
 
-cg_status cg_stereo_find(const cg_molecule *mol, cg_stereo *ret, cg_error *err)
+cg_status cg_stereo_find(const cg_molecule *mol, cg_stereo *ret_stereo, cg_error *err)
 {
     struct walk w = { .graph = cg_molecule_graph(mol) };
     cg_stereo out = { 0 };
@@ -268,7 +268,7 @@ cg_status cg_stereo_find(const cg_molecule *mol, cg_stereo *ret, cg_error *err)
     for (size_t i = 0; i < w.graph->n_bonds; i++)
         if (w.graph->bonds[i].symbol == '=')
             add_double_bond(&w, &w.graph->bonds[i], &out);
-    *ret = out;
+    *ret_stereo = out;
     out = (cg_stereo) { 0 };
 out:
     free(w.neighbours);

@@ -44,9 +44,9 @@ typedef struct cg_stereo {
  * ([H]/N=C), chirality classes other than @ and @@, and stereocentres of more than four neighbours.
  * Marks at a double bond in a ring of fewer than eight atoms belong to other bonds.
  *
- * @return CG_OK; CG_ERR_NOMEM; on failure *ret is unchanged
+ * @return CG_OK; CG_ERR_NOMEM; on failure *ret_stereo is unchanged
  */
-cg_status cg_stereo_find(const cg_molecule *mol, cg_stereo *ret, cg_error *err);
+cg_status cg_stereo_find(const cg_molecule *mol, cg_stereo *ret_stereo, cg_error *err);
 void cg_stereo_finish(cg_stereo *stereo); /* accepts NULL and a zeroed struct */
 
 /** Below this volume a stereocentre counts as planar, without a configuration; Å^3, RDKit's value.

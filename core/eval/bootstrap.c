@@ -105,8 +105,8 @@ static cg_status check_settings(const cg_bootstrap_settings *s, size_t n, cg_err
 }
 
 cg_status cg_bootstrap_differences(const double *a, const double *b, size_t n, size_t n_metrics,
-                                   const cg_bootstrap_settings *settings, cg_bootstrap_figure *ret,
-                                   cg_error *err)
+                                   const cg_bootstrap_settings *settings,
+                                   cg_bootstrap_figure *ret_figures, cg_error *err)
 {
     size_t values, resamples = settings->resamples;
     struct sums *s = NULL;
@@ -124,16 +124,16 @@ cg_status cg_bootstrap_differences(const double *a, const double *b, size_t n, s
         goto out;
     }
     for (size_t k = 0; k < n_metrics; k++) {
-        ret[k] = (cg_bootstrap_figure) { .low = NAN, .high = NAN };
+        ret_figures[k] = (cg_bootstrap_figure) { .low = NAN, .high = NAN };
         for (size_t i = 0; i < n; i++)
-            ret[k].n += !isnan(a[i * n_metrics + k]) && !isnan(b[i * n_metrics + k]);
+            ret_figures[k].n += !isnan(a[i * n_metrics + k]) && !isnan(b[i * n_metrics + k]);
     }
     for (size_t i = 0; i < n; i++)
         add(s, a + i * n_metrics, b + i * n_metrics, n_metrics);
     for (size_t k = 0; k < n_metrics; k++) {
-        ret[k].a = mean(s[k].a, s[k].n_a);
-        ret[k].b = mean(s[k].b, s[k].n_b);
-        ret[k].difference = ret[k].b - ret[k].a;
+        ret_figures[k].a = mean(s[k].a, s[k].n_a);
+        ret_figures[k].b = mean(s[k].b, s[k].n_b);
+        ret_figures[k].difference = ret_figure[k].b - ret_figure[k].a;
     }
     for (size_t r = 0; r < resamples && n; r++) {
         resample(a, b, n, n_metrics, settings->seed, (uint32_t)r, s);
@@ -145,12 +145,12 @@ cg_status cg_bootstrap_differences(const double *a, const double *b, size_t n, s
     for (size_t k = 0; k < n_metrics; k++) {
         double *v = differences + k * resamples, tail;
 
-        if (ret[k].n < 2)
+        if (ret_figures[k].n < 2)
             continue;
-        tail = expanded_tail((1 - settings->level) / 2, ret[k].n);
+        tail = expanded_tail((1 - settings->level) / 2, ret_figures[k].n);
         cg_sort_doubles(v, n_differences[k]);
-        ret[k].low = cg_quantile(v, n_differences[k], tail);
-        ret[k].high = cg_quantile(v, n_differences[k], 1 - tail);
+        ret_figures[k].low = cg_quantile(v, n_differences[k], tail);
+        ret_figures[k].high = cg_quantile(v, n_differences[k], 1 - tail);
     }
 out:
     free(differences);

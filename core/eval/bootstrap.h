@@ -37,11 +37,12 @@ typedef struct cg_bootstrap_figure {
  * metric.
  *
  * @param a, b     [n][n_metrics]
- * @param ret      [n_metrics]; low and high are NaN if fewer than two molecules have both values
+ * @param ret_figures  [n_metrics]; low and high are NaN if fewer than two molecules have both
+ * values
  * @return CG_OK; CG_ERR_INPUT for settings out of range; CG_ERR_NOMEM
  */
 cg_status cg_bootstrap_differences(const double *a, const double *b, size_t n, size_t n_metrics,
-                                   const cg_bootstrap_settings *settings, cg_bootstrap_figure *ret,
-                                   cg_error *err);
+                                   const cg_bootstrap_settings *settings,
+                                   cg_bootstrap_figure *ret_figures, cg_error *err);
 
 #endif

@@ -292,7 +292,7 @@ static cg_compare_verdict overall(const cg_eval_comparison *c)
 }
 
 cg_status cg_eval_compare(const cg_eval_result *a, const cg_eval_result *b,
-                          const cg_compare_settings *settings, cg_eval_comparison *ret,
+                          const cg_compare_settings *settings, cg_eval_comparison *ret_comparison,
                           cg_error *err)
 {
     cg_eval_comparison c = { .settings = settings ? *settings : cg_compare_default_settings(),
@@ -308,7 +308,7 @@ cg_status cg_eval_compare(const cg_eval_result *a, const cg_eval_result *b,
         CG_TRY_GOTO(st, compare_set(&p, set, &c, err), out);
     CG_TRY_GOTO(st, cg_eval_comparison_label(&c, a->gen_path, b->gen_path, err), out);
     c.verdict = overall(&c);
-    *ret = c;
+    *ret_comparison = c;
     c = (cg_eval_comparison) { 0 };
 out:
     free(p.a);

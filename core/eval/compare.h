@@ -83,13 +83,13 @@ const char *cg_compare_verdict_name(cg_compare_verdict verdict);
  * Compares two evaluations. Refused if their figures are not comparable: different delta, RMSD or
  * symmetry rule, different references under a name, duplicate names, or no molecule in common.
  *
- * @param settings  NULL: the default
- * @param ret       cg_eval_comparison_finish(); unchanged on failure. The labels are the paths of
- *                  the generated files until cg_eval_comparison_label() sets others.
+ * @param settings        NULL: the default
+ * @param ret_comparison  cg_eval_comparison_finish(); unchanged on failure. The labels are the
+ *                        paths of the generated files until cg_eval_comparison_label() sets others.
  * @return CG_OK; CG_ERR_INPUT; CG_ERR_NOMEM
  */
 cg_status cg_eval_compare(const cg_eval_result *a, const cg_eval_result *b,
-                          const cg_compare_settings *settings, cg_eval_comparison *ret,
+                          const cg_compare_settings *settings, cg_eval_comparison *ret_comparison,
                           cg_error *err);
 void cg_eval_comparison_finish(cg_eval_comparison *c); /* accepts NULL and a zeroed struct */
 

@@ -388,7 +388,7 @@ static cg_status add_molecule(struct reader *r, const struct chunk_record *s, si
 
 /* Molecule of the file that a record belongs to: by name and flat SMILES; without a name, by
  * the SMILES it carries, or else by flat SMILES. */
-static cg_status find_molecule(struct reader *r, const struct chunk_record *s, size_t *ret,
+static cg_status find_molecule(struct reader *r, const struct chunk_record *s, size_t *ret_molecule,
                                cg_error *err)
 {
     const cg_conformer_file *f = r->file;
@@ -408,11 +408,11 @@ static cg_status find_molecule(struct reader *r, const struct chunk_record *s, s
             !memcmp(name, rec->name, rec->name_len) &&
             (by_flat_smiles ? f->identities->molecules[g->molecule].hub == hub
                             : g->molecule == molecule)) {
-            *ret = i;
+            *ret_molecule = i;
             return CG_OK;
         }
     }
-    *ret = f->n_molecules;
+    *ret_molecule = f->n_molecules;
     return add_molecule(r, s, molecule, by_flat_smiles, hash, err);
 }
 

@@ -125,8 +125,8 @@ struct values {
 };
 
 /* Collects the finite values of gen_min (with `precision`) or ref_min of all molecules, sorted;
- * free(ret->v). */
-static cg_status collect(const cg_eval_result *result, int precision, struct values *ret,
+ * free(ret_values->v). */
+static cg_status collect(const cg_eval_result *result, int precision, struct values *ret_values,
                          cg_error *err)
 {
     size_t cap = 0;
@@ -141,17 +141,17 @@ static cg_status collect(const cg_eval_result *result, int precision, struct val
     v = cg_alloc_array(cap, sizeof *v);
     if (!v)
         return cg_fail_nomem(err, "report");
-    ret->v = v;
-    ret->n = 0;
+    ret_values->v = v;
+    ret_values->n = 0;
     for (size_t i = 0; i < result->n_molecules; i++) {
         const cg_eval_molecule *m = &result->molecules[i];
         const float *from = precision ? m->gen_min : m->ref_min;
 
         for (uint64_t k = 0; m->ref_min && m->gen_min && k < (precision ? m->n_gen : m->n_ref); k++)
             if (isfinite(from[k]))
-                v[ret->n++] = (double)from[k];
+                v[ret_values->n++] = (double)from[k];
     }
-    cg_sort_doubles(v, ret->n);
+    cg_sort_doubles(v, ret_values->n);
     return CG_OK;
 }
 

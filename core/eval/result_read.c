@@ -41,18 +41,20 @@ static cg_status refuse_other_members(const cg_json *o, const char *words, cg_er
     return CG_OK;
 }
 
-static cg_status open_object(const cg_json *o, const char *key, struct object *ret, cg_error *err)
+static cg_status open_object(const cg_json *o, const char *key, struct object *ret_object,
+                             cg_error *err)
 {
     const json_t *v = cg_json_member(o, key);
 
     if (!json_is_object(v))
         return cg_json_unwanted(o, key, "an object", err);
-    snprintf(ret->path, sizeof ret->path, "%s%s%s", o->path, *o->path ? "." : "", key);
-    ret->o = (cg_json) { o->file, ret->path, v };
+    snprintf(ret_object->path, sizeof ret_object->path, "%s%s%s", o->path, *o->path ? "." : "",
+             key);
+    ret_object->o = (cg_json) { o->file, ret_object->path, v };
     return CG_OK;
 }
 
-/* Reads counts: pairs of const char *key, uint64_t *ret, ended by NULL. */
+/* Reads counts: pairs of const char *key, uint64_t *ret_count, ended by NULL. */
 static cg_status read_counts(const cg_json *o, cg_error *err, ...)
 {
     va_list ap;
@@ -61,48 +63,48 @@ static cg_status read_counts(const cg_json *o, cg_error *err, ...)
 
     va_start(ap, err);
     while (st == CG_OK && (key = va_arg(ap, const char *)) != NULL) {
-        uint64_t *ret = va_arg(ap, uint64_t *);
+        uint64_t *ret_count = va_arg(ap, uint64_t *);
         int64_t v = 0;
 
         st = cg_json_int(o, key, CG_JSON_REQUIRED, 0, MAX_COUNT, &v, err);
-        *ret = (uint64_t)v;
+        *ret_count = (uint64_t)v;
     }
     va_end(ap);
     return st;
 }
 
 /* Reads a required number from 0 to hi; null, if allowed, becomes NaN. */
-static cg_status read_real(const cg_json *o, const char *key, int null, double hi, double *ret,
-                           cg_error *err)
+static cg_status read_real(const cg_json *o, const char *key, int null, double hi,
+                           double *ret_value, cg_error *err)
 {
-    *ret = NAN;
+    *ret_value = NAN;
     if (null && json_is_null(json_object_get(o->node, key)))
         return CG_OK;
-    return cg_json_real(o, key, CG_JSON_REQUIRED, 0, hi, ret, err);
+    return cg_json_real(o, key, CG_JSON_REQUIRED, 0, hi, ret_value, err);
 }
 
-/* Reads one of two words: *ret is 0 for `zero`, 1 for `one`. */
+/* Reads one of two words: *ret_index is 0 for `zero`, 1 for `one`. */
 static cg_status read_word(const cg_json *o, const char *key, const char *zero, const char *one,
-                           int *ret, cg_error *err)
+                           int *ret_index, cg_error *err)
 {
     const char *text = "";
     char wanted[64];
 
     CG_TRY(cg_json_string(o, key, CG_JSON_REQUIRED, &text, err));
-    *ret = !strcmp(text, one);
-    if (*ret || !strcmp(text, zero))
+    *ret_index = !strcmp(text, one);
+    if (*ret_index || !strcmp(text, zero))
         return CG_OK;
     snprintf(wanted, sizeof wanted, "\"%s\" or \"%s\"", zero, one);
     return cg_json_unwanted(o, key, wanted, err);
 }
 
-static cg_status read_text(const cg_json *o, const char *key, char **ret, cg_error *err)
+static cg_status read_text(const cg_json *o, const char *key, char **ret_text, cg_error *err)
 {
     const char *text = NULL;
 
     CG_TRY(cg_json_string(o, key, CG_JSON_REQUIRED, &text, err));
-    *ret = strdup(text);
-    return *ret ? CG_OK : cg_fail_nomem(err, o->file);
+    *ret_text = strdup(text);
+    return *ret_text ? CG_OK : cg_fail_nomem(err, o->file);
 }
 
 static cg_status read_settings(const cg_json *top, cg_eval_settings *s, cg_error *err)
@@ -160,20 +162,21 @@ static cg_status read_checks(const cg_json *o, int wanted, uint64_t *checked, ui
     return refuse_other_members(&tests.o, words, err);
 }
 
-static cg_status read_figure(const cg_json *o, const char *key, double hi, cg_eval_figure *ret,
-                             cg_error *err)
+static cg_status read_figure(const cg_json *o, const char *key, double hi,
+                             cg_eval_figure *ret_figure, cg_error *err)
 {
     struct object p;
 
     CG_TRY(open_object(o, key, &p, err));
     CG_TRY(refuse_other_members(&p.o, "mean median", err));
-    CG_TRY(read_real(&p.o, "mean", 1, hi, &ret->mean, err));
-    return read_real(&p.o, "median", 1, hi, &ret->median, err);
+    CG_TRY(read_real(&p.o, "mean", 1, hi, &ret_figure->mean, err));
+    return read_real(&p.o, "median", 1, hi, &ret_figure->median, err);
 }
 
-/* A list of n numbers in [0, hi], into every `stride`-th double of ret; null is NaN if allowed. */
+/* A list of n numbers in [0, hi], into every `stride`-th double of ret_values; null is NaN if
+ * allowed. */
 static cg_status read_list(const cg_json *o, const char *key, size_t n, int null, double hi,
-                           double *ret, size_t stride, cg_error *err)
+                           double *ret_values, size_t stride, cg_error *err)
 {
     const json_t *list = cg_json_member(o, key);
     char wanted[64];
@@ -185,9 +188,9 @@ static cg_status read_list(const cg_json *o, const char *key, size_t n, int null
         const json_t *v = json_array_get(list, i);
 
         if (null && json_is_null(v))
-            ret[i * stride] = NAN;
+            ret_values[i * stride] = NAN;
         else if (json_is_number(v) && json_number_value(v) >= 0 && json_number_value(v) <= hi)
-            ret[i * stride] = json_number_value(v);
+            ret_values[i * stride] = json_number_value(v);
         else
             return cg_fail(err, CG_ERR_FORMAT, "%s: %s.%s[%zu]: wanted a number from 0 to %g",
                            o->file, o->path, key, i, hi);
@@ -242,8 +245,8 @@ static cg_status read_summary(const cg_json *top, cg_eval_result *r, cg_error *e
     return read_real(&p.o, "seconds", 0, MAX_REAL, &s->seconds, err);
 }
 
-static cg_status read_distances(const cg_json *o, const char *key, uint64_t n, float **ret,
-                                cg_error *err)
+static cg_status read_distances(const cg_json *o, const char *key, uint64_t n,
+                                float **ret_distances, cg_error *err)
 {
     const json_t *list = cg_json_member(o, key);
     char wanted[64];
@@ -254,7 +257,7 @@ static cg_status read_distances(const cg_json *o, const char *key, uint64_t n, f
         return cg_json_unwanted(o, key, wanted, err);
     if (!n)
         return CG_OK;
-    *ret = d = cg_alloc_array((size_t)n, sizeof *d);
+    *ret_distances = d = cg_alloc_array((size_t)n, sizeof *d);
     if (!d)
         return cg_fail_nomem(err, o->file);
     for (size_t i = 0; i < n; i++) {

@@ -125,7 +125,7 @@ static long whole_number(const char *text, size_t len)
 }
 
 /* Reads all of text[len] with strtod(); returns 0 if it is not a number. */
-static int any_number(const char *text, size_t len, double *ret)
+static int any_number(const char *text, size_t len, double *ret_value)
 {
     char copy[64], *end;
 
@@ -133,7 +133,7 @@ static int any_number(const char *text, size_t len, double *ret)
         return 0;
     memcpy(copy, text, len);
     copy[len] = '\0';
-    *ret = strtod(copy, &end);
+    *ret_value = strtod(copy, &end);
     return end == copy + len;
 }
 
@@ -142,7 +142,7 @@ static int any_number(const char *text, size_t len, double *ret)
  * decimals are converted here, ten times as fast as by strtod() and as exactly: a whole number
  * below 2^53 divided by a power of ten that a double represents.
  */
-static int coordinate(const char *text, size_t len, double *ret)
+static int coordinate(const char *text, size_t len, double *ret_value)
 {
     static const double power[] = { 1,   1e1, 1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
                                     1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15 };
@@ -168,7 +168,7 @@ static int coordinate(const char *text, size_t len, double *ret)
         x = (text[0] == '-' ? -(double)v : (double)v) / power[decimals];
     else if (!any_number(text, len, &x))
         return 0;
-    *ret = x;
+    *ret_value = x;
     return fabs(x) <= CG_SDF_MAX_COORDINATE; /* false for NaN */
 }
 

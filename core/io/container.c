@@ -132,7 +132,7 @@ struct cg_container {
 };
 
 static cg_status open_container(const char *path, cg_container_format format, int empty,
-                                cg_container **ret, cg_error *err)
+                                cg_container **ret_container, cg_error *err)
 {
     cg_container *c = calloc(1, sizeof *c);
     cg_status st;
@@ -141,22 +141,22 @@ static cg_status open_container(const char *path, cg_container_format format, in
         return cg_fail_nomem(err, path);
     c->format = format;
     CG_TRY_GOTO(st, cg_append_file_open(&c->file, path, empty, err), out);
-    *ret = c;
+    *ret_container = c;
     c = NULL;
 out:
     cg_container_close(c);
     return st;
 }
 
-cg_status cg_container_create(const char *path, cg_container_format format, cg_container **ret,
-                              cg_error *err)
+cg_status cg_container_create(const char *path, cg_container_format format,
+                              cg_container **ret_container, cg_error *err)
 {
-    return open_container(path, format, 1, ret, err);
+    return open_container(path, format, 1, ret_container, err);
 }
 
 cg_status cg_container_reopen(const char *path, cg_container_format format,
-                              const cg_container_frame *frames, size_t n_frames, cg_container **ret,
-                              cg_error *err)
+                              const cg_container_frame *frames, size_t n_frames,
+                              cg_container **ret_container, cg_error *err)
 {
     const cg_container_frame *last = n_frames ? &frames[n_frames - 1] : NULL;
     cg_container *c = NULL;
@@ -172,7 +172,7 @@ cg_status cg_container_reopen(const char *path, cg_container_format format,
     c->n_frames = n_frames;
     CG_TRY_GOTO(st, cg_append_file_truncate(&c->file, last ? last->offset + last->size : 0, err),
                 out);
-    *ret = c;
+    *ret_container = c;
     c = NULL;
 out:
     cg_container_close(c);

@@ -48,7 +48,7 @@ static int ends_with(const char *s, size_t n, const char *suffix)
 }
 
 /* Format by the file name; CG_INPUT_AUTO without an extension. */
-static cg_status format_by_name(const char *path, cg_input_format *ret, cg_error *err)
+static cg_status format_by_name(const char *path, cg_input_format *ret_format, cg_error *err)
 {
     static const char *const smi[] = { ".smi", ".smiles", ".ism", ".can", ".txt" };
     const char *base = strrchr(path, '/');
@@ -60,14 +60,14 @@ static cg_status format_by_name(const char *path, cg_input_format *ret, cg_error
         n -= 3;
     else if (ends_with(base, n, ".zst"))
         n -= 4;
-    *ret = CG_INPUT_CSV;
+    *ret_format = CG_INPUT_CSV;
     if (ends_with(base, n, ".csv"))
         return CG_OK;
-    *ret = CG_INPUT_SMI;
+    *ret_format = CG_INPUT_SMI;
     for (size_t i = 0; i < sizeof smi / sizeof *smi; i++)
         if (ends_with(base, n, smi[i]))
             return CG_OK;
-    *ret = CG_INPUT_AUTO;
+    *ret_format = CG_INPUT_AUTO;
     if (!memchr(base, '.', n))
         return CG_OK;
     return cg_fail(err, CG_ERR_USAGE,
@@ -236,7 +236,7 @@ static const cg_input_options default_options;
 /* Takes ownership of `source`. */
 
 static cg_status open_source(cg_source *source, cg_input_format format,
-                             const cg_input_options *options, cg_input **ret, cg_error *err)
+                             const cg_input_options *options, cg_input **ret_input, cg_error *err)
 {
     cg_input *in = calloc(1, sizeof *in);
     cg_status st;
@@ -268,7 +268,7 @@ static cg_status open_source(cg_source *source, cg_input_format format,
         st = cg_fail(err, CG_ERR_FORMAT, "'%s' holds no molecule line", cg_source_name(source));
         goto out;
     }
-    *ret = in;
+    *ret_input = in;
     in = NULL;
 out:
     cg_input_close(in);
@@ -317,37 +317,37 @@ void cg_input_close(cg_input *in)
     free(in);
 }
 
-static void return_empty_line(cg_input *in, cg_input_record *ret)
+static void return_empty_line(cg_input *in, cg_input_record *ret_record)
 {
     cg_fail(&in->empty_line_error, CG_ERR_INPUT, "%s:%lld: the line is empty, wanted a molecule",
             cg_source_name(in->source), (long long)in->first_empty);
-    *ret = (cg_input_record) { .index = in->next_index++,
-                               .line = in->first_empty++,
-                               .status = CG_ERR_INPUT,
-                               .reason = in->empty_line_error.msg,
-                               .smiles = "",
-                               .name = "",
-                               .count = -1 };
+    *ret_record = (cg_input_record) { .index = in->next_index++,
+                                      .line = in->first_empty++,
+                                      .status = CG_ERR_INPUT,
+                                      .reason = in->empty_line_error.msg,
+                                      .smiles = "",
+                                      .name = "",
+                                      .count = -1 };
     in->n_empty--;
 }
 
-static void return_fields(cg_input *in, cg_input_record *ret)
+static void return_fields(cg_input *in, cg_input_record *ret_record)
 {
     const cg_input_fields *f = &in->fields;
 
     in->have_fields = 0;
-    *ret = (cg_input_record) { .index = in->next_index++,
-                               .line = f->line,
-                               .status = f->error.code,
-                               .reason = f->error.msg,
-                               .smiles = cg_buf_text(&f->smiles),
-                               .smiles_len = f->smiles.len,
-                               .name = cg_buf_text(&f->name),
-                               .name_len = f->name.len,
-                               .count = f->count };
+    *ret_record = (cg_input_record) { .index = in->next_index++,
+                                      .line = f->line,
+                                      .status = f->error.code,
+                                      .reason = f->error.msg,
+                                      .smiles = cg_buf_text(&f->smiles),
+                                      .smiles_len = f->smiles.len,
+                                      .name = cg_buf_text(&f->name),
+                                      .name_len = f->name.len,
+                                      .count = f->count };
 }
 
-cg_status cg_input_next(cg_input *in, cg_input_record *ret, int *ret_more, cg_error *err)
+cg_status cg_input_next(cg_input *in, cg_input_record *ret_record, int *ret_more, cg_error *err)
 {
     cg_status st = prepare(in, err);
 
@@ -359,9 +359,9 @@ cg_status cg_input_next(cg_input *in, cg_input_record *ret, int *ret_more, cg_er
     }
     *ret_more = in->n_empty || in->have_fields;
     if (in->n_empty)
-        return_empty_line(in, ret);
+        return_empty_line(in, ret_record);
     else if (in->have_fields)
-        return_fields(in, ret);
+        return_fields(in, ret_record);
     return CG_OK;
 }
 

@@ -29,14 +29,14 @@ struct cg_csv {
     size_t index[N_COLUMNS]; /* column index of each known column; SIZE_MAX: absent */
 };
 
-cg_status cg_csv_create(const char *file, cg_csv **ret, cg_error *err)
+cg_status cg_csv_create(const char *file, cg_csv **ret_csv, cg_error *err)
 {
     cg_csv *c = calloc(1, sizeof *c);
 
     if (!c)
         return cg_fail_nomem(err, file);
     c->file = file;
-    *ret = c;
+    *ret_csv = c;
     return CG_OK;
 }
 

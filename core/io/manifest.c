@@ -58,35 +58,35 @@ static int has_right_sum(const char *line, size_t len)
 /* ---- reading ---------------------------------------------------------------------------- */
 
 /* Reads a non-negative integer member. 0, or -1 if it is absent or of another type. */
-static int get_u64(const json_t *object, const char *key, uint64_t *ret)
+static int get_u64(const json_t *object, const char *key, uint64_t *ret_value)
 {
     const json_t *v = json_object_get(object, key);
 
     if (!json_is_integer(v) || json_integer_value(v) < 0)
         return -1;
-    *ret = (uint64_t)json_integer_value(v);
+    *ret_value = (uint64_t)json_integer_value(v);
     return 0;
 }
 
 /* As get_u64() for a count, bounded so that sums of hostile values cannot overflow. */
-static int get_count(const json_t *object, const char *key, int64_t *ret)
+static int get_count(const json_t *object, const char *key, int64_t *ret_count)
 {
     uint64_t v;
 
     if (get_u64(object, key, &v) || v > UINT32_MAX)
         return -1;
-    *ret = (int64_t)v;
+    *ret_count = (int64_t)v;
     return 0;
 }
 
-static int get_hash(const json_t *object, uint64_t *ret)
+static int get_hash(const json_t *object, uint64_t *ret_hash)
 {
     const char *text = json_string_value(json_object_get(object, "xxh"));
     char *end;
 
     if (!text || strlen(text) != 16 || strspn(text, "0123456789abcdef") != 16)
         return -1;
-    *ret = strtoull(text, &end, 16);
+    *ret_hash = strtoull(text, &end, 16);
     return 0;
 }
 
@@ -181,7 +181,7 @@ out:
     return st;
 }
 
-cg_status cg_manifest_open(const char *path, cg_manifest **ret, cg_error *err)
+cg_status cg_manifest_open(const char *path, cg_manifest **ret_manifest, cg_error *err)
 {
     cg_manifest *m = calloc(1, sizeof *m);
     cg_status st;
@@ -199,7 +199,7 @@ cg_status cg_manifest_open(const char *path, cg_manifest **ret, cg_error *err)
         goto out;
     }
     CG_TRY_GOTO(st, load(m, path, err), out);
-    *ret = m;
+    *ret_manifest = m;
     m = NULL;
 out:
     cg_manifest_close(m);

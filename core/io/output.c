@@ -247,7 +247,7 @@ static cg_status refuse_existing(const char *path, cg_error *err)
                    path);
 }
 
-cg_status cg_output_open(const char *path, const cg_output_options *opt, cg_output **ret,
+cg_status cg_output_open(const char *path, const cg_output_options *opt, cg_output **ret_output,
                          cg_output_state *state, cg_error *err)
 {
     cg_output *o = NULL;
@@ -291,7 +291,7 @@ cg_status cg_output_open(const char *path, const cg_output_options *opt, cg_outp
     CG_TRY_GOTO(st, opt->resume ? resume(o, state, err) : start(o, err), out);
     o->failed_path = NULL;
     state->note = o->note.msg;
-    *ret = o;
+    *ret_output = o;
     o = NULL;
 out:
     cg_buf_finish(&manifest_path);

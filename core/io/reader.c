@@ -52,7 +52,7 @@ static cg_reader *new_reader(const char *name)
     return r;
 }
 
-cg_status cg_reader_open(const char *path, cg_reader **ret, cg_error *err)
+cg_status cg_reader_open(const char *path, cg_reader **ret_reader, cg_error *err)
 {
     cg_reader *r = new_reader(path);
     struct stat sb;
@@ -71,15 +71,15 @@ cg_status cg_reader_open(const char *path, cg_reader **ret, cg_error *err)
         goto out;
     r->size = (uint64_t)sb.st_size;
     CG_TRY_GOTO(st, list_frames(r, err), out);
-    *ret = r;
+    *ret_reader = r;
     r = NULL;
 out:
     cg_reader_close(r);
     return st;
 }
 
-cg_status cg_reader_open_memory(const char *name, const void *bytes, size_t len, cg_reader **ret,
-                                cg_error *err)
+cg_status cg_reader_open_memory(const char *name, const void *bytes, size_t len,
+                                cg_reader **ret_reader, cg_error *err)
 {
     cg_reader *r = new_reader(name);
     cg_status st;
@@ -89,7 +89,7 @@ cg_status cg_reader_open_memory(const char *name, const void *bytes, size_t len,
     r->mem = bytes;
     r->size = len;
     CG_TRY_GOTO(st, list_frames(r, err), out);
-    *ret = r;
+    *ret_reader = r;
     r = NULL;
 out:
     cg_reader_close(r);

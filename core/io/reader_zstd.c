@@ -23,7 +23,7 @@ struct seek_table {
 };
 
 /* Locates the seek table by the footer at the end of the file. */
-static cg_status find_table(const cg_reader *r, struct seek_table *ret, int *ret_found,
+static cg_status find_table(const cg_reader *r, struct seek_table *ret_table, int *ret_found,
                             cg_error *err)
 {
     unsigned char foot[CG_SEEK_FOOTER_SIZE], head[8];
@@ -37,13 +37,13 @@ static cg_status find_table(const cg_reader *r, struct seek_table *ret, int *ret
     /* Bits 2 to 6 of the descriptor are reserved and zero; bit 7: entries have a checksum. */
     if (n != sizeof foot || cg_read_u32_le(foot + 5) != CG_SEEK_FOOTER_MAGIC || (foot[4] & 0x7c))
         return CG_OK;
-    ret->n_entries = cg_read_u32_le(foot);
-    ret->entry_size = foot[4] & 0x80 ? 12 : 8;
-    size = (uint64_t)ret->n_entries * ret->entry_size + CG_SEEK_FOOTER_SIZE;
+    ret_table->n_entries = cg_read_u32_le(foot);
+    ret_table->entry_size = foot[4] & 0x80 ? 12 : 8;
+    size = (uint64_t)ret_table->n_entries * ret_table->entry_size + CG_SEEK_FOOTER_SIZE;
     if (size > UINT32_MAX || size + 8 > r->size)
         return CG_OK;
-    ret->offset = r->size - size - 8;
-    CG_TRY(cg_reader_read_at(r, ret->offset, head, sizeof head, &n, err));
+    ret_table->offset = r->size - size - 8;
+    CG_TRY(cg_reader_read_at(r, ret_table->offset, head, sizeof head, &n, err));
     *ret_found = n == sizeof head && cg_read_u32_le(head) == CG_SEEK_SKIPPABLE_MAGIC &&
                  cg_read_u32_le(head + 4) == size;
     return CG_OK;

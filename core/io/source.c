@@ -34,7 +34,7 @@ struct cg_source {
     int inside; /* within a gzip member or zstd frame, where the end of the data is a truncation */
 };
 
-static cg_status new_source(const char *name, cg_source **ret, cg_error *err)
+static cg_status new_source(const char *name, cg_source **ret_source, cg_error *err)
 {
     cg_source *s = calloc(1, sizeof *s);
 
@@ -47,7 +47,7 @@ static cg_status new_source(const char *name, cg_source **ret, cg_error *err)
         cg_source_close(s);
         return cg_fail_nomem(err, name);
     }
-    *ret = s;
+    *ret_source = s;
     return CG_OK;
 }
 

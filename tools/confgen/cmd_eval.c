@@ -364,8 +364,8 @@ out:
     return st;
 }
 
-/* Reads the report of the generating run; NULL if `path` is. *ret is for json_decref(). */
-static cg_status read_run(const char *path, json_t **ret, cg_error *err)
+/* Reads the report of the generating run; NULL if `path` is. *ret_run is for json_decref(). */
+static cg_status read_run(const char *path, json_t **ret_run, cg_error *err)
 {
     cg_bytes bytes = { 0 };
     cg_status st;
@@ -373,7 +373,7 @@ static cg_status read_run(const char *path, json_t **ret, cg_error *err)
     if (!path)
         return CG_OK;
     CG_TRY_GOTO(st, cg_file_read(path, MAX_RUN, &bytes, err), out);
-    CG_TRY_GOTO(st, cg_json_parse(path, bytes.data, bytes.len, ret, err), out);
+    CG_TRY_GOTO(st, cg_json_parse(path, bytes.data, bytes.len, ret_run, err), out);
 out:
     cg_bytes_release(&bytes);
     return st;

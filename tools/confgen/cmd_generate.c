@@ -648,14 +648,14 @@ static void find_workload(struct generate *s)
 }
 
 /* Opens the engine; *ret_path is the output's path. */
-static cg_status open_engine(struct generate *s, char *ret_path, size_t cap, cg_engine **ret,
+static cg_status open_engine(struct generate *s, char *ret_path, size_t cap, cg_engine **ret_engine,
                              cg_error *err)
 {
     CG_TRY(cg_run_output_path(&s->run, ret_path, cap, err));
     if (s->report)
         check_report(s, ret_path);
     find_workload(s);
-    return cg_engine_open(&s->engine, ret, err);
+    return cg_engine_open(&s->engine, ret_engine, err);
 }
 
 /* Reports how the run ended; returns the exit status. */
