@@ -37,6 +37,8 @@ static uint32_t pair_rank(const cg_vocab *v, int32_t left, int32_t right, int32_
     return m->rank;
 }
 
+/* Merges up to SHORT_LEN bytes by scanning for the pair of lowest rank, leftmost first. Returns the
+ * number of ids. */
 static size_t encode_short(const cg_vocab *v, const char *bytes, size_t n, int32_t *ids)
 {
     uint32_t rank[SHORT_LEN]; /* of (ids[i], ids[i + 1]) */
@@ -70,6 +72,7 @@ static size_t encode_short(const cg_vocab *v, const char *bytes, size_t n, int32
     return n;
 }
 
+/* Adds an entry to the min-heap of n entries; -1 if out of memory. */
 static int heap_push(cg_bpe_memory *m, size_t *n, struct cg_bpe_entry e)
 {
     size_t i = *n;
@@ -83,6 +86,7 @@ static int heap_push(cg_bpe_memory *m, size_t *n, struct cg_bpe_entry e)
     return 0;
 }
 
+/* Removes the least entry of a heap that is not empty. */
 static struct cg_bpe_entry heap_pop(cg_bpe_memory *m, size_t *n)
 {
     struct cg_bpe_entry top = m->heap[0], e = m->heap[--*n];
@@ -116,6 +120,8 @@ static int queue_pair(const cg_vocab *v, cg_bpe_memory *m, size_t *n, int32_t le
     return heap_push(m, n, e);
 }
 
+/* As encode_short() for any length: a linked list of symbols and a heap of mergeable pairs by rank,
+ * then position. Entries whose pair has changed are skipped when popped. */
 static int encode_long(const cg_vocab *v, cg_bpe_memory *m, const char *bytes, size_t len,
                        int32_t *ids, size_t *ret_n)
 {

@@ -77,6 +77,7 @@ static cg_status rdkit_bounds(const cg_molecule *mol, double **ret_bounds, cg_er
     return CG_OK;
 }
 
+/* Fills the neighbour lists by a counting sort of the bonds. */
 static void build_adjacency(struct adjacency *adj)
 {
     const cg_smiles *g = adj->graph;

@@ -29,6 +29,8 @@ static cg_status check_brackets(const char *smiles, const cg_smiles_atom *a, cg_
     return CG_OK;
 }
 
+/* Splits a scanned SMILES into the n + 1 literals around its n coordinates: brackets are added to
+ * bare atoms, and "<" and ">" around each coordinate. */
 static cg_status split_scanned(const char *smiles, size_t len, const cg_smiles *scan,
                                cg_enriched_split *ret_split, cg_error *err)
 {
@@ -215,6 +217,8 @@ static int is_digit(char c)
     return c >= '0' && c <= '9';
 }
 
+/* Reads a canonical decimal number at p->at: no leading zero, no negative zero, the number of
+ * decimals of the format. */
 static cg_status read_number(struct parser *p, double *ret_value)
 {
     int max_decimals = p->decimals ? p->decimals : CG_ENRICHED_MAX_DECIMALS;

@@ -57,7 +57,7 @@ static int starts_with(const struct line_cursor *l, const char *prefix)
     return l->len >= n && memcmp(l->line, prefix, n) == 0;
 }
 
-/* A template under construction. */
+/* A molblock under construction. */
 struct block_builder {
     const cg_molecule *mol;
     cg_molblock *block;
@@ -129,6 +129,10 @@ static unsigned number_at(const struct line_cursor *l, size_t from)
     return v;
 }
 
+/* Copies the lines of a V2000 block and splits them at the coordinates. Columns, from 0: the counts
+ * line has atoms in 0 to 2 and bonds in 3 to 5; an atom line has three coordinates of V2000_FIELD
+ * columns, a blank and the element; a bond line has its atoms in 0 to 2 and 3 to 5, its type in 6
+ * to 8, and a stereo mark in 9 to 11, which is set to 0. */
 static cg_status build_v2000(struct block_builder *b, struct line_cursor *l)
 {
     const cg_smiles *g = cg_molecule_graph(b->mol);
@@ -180,6 +184,7 @@ static cg_status build_v3000_atom(struct block_builder *b, struct line_cursor *l
     return CG_OK;
 }
 
+/* As build_v2000() for a V3000 block. */
 static cg_status build_v3000(struct block_builder *b, struct line_cursor *l)
 {
     const cg_smiles *g = cg_molecule_graph(b->mol);

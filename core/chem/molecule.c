@@ -28,6 +28,8 @@ struct cg_molecule {
     cg_fail(err, code, "SMILES '%.*s'%s: " fmt, (int)((len) < SHOWN ? (len) : SHOWN), smiles,      \
             (len) > SHOWN ? "..." : "", __VA_ARGS__)
 
+/* Refuses a text that is empty, too long, not printable ASCII or not SMILES, before RDKit parses
+ * it. */
 static cg_status check_text(const char *smiles, size_t len, const cg_molecule_limits *limits,
                             cg_error *err)
 {
@@ -93,6 +95,7 @@ static size_t find_root(size_t *parent, size_t i)
     return i;
 }
 
+/* Counts the connected components by union-find over the bonds. */
 static cg_status count_fragments(cg_molecule *mol, cg_error *err)
 {
     const cg_smiles *g = &mol->graph;

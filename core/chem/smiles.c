@@ -208,6 +208,7 @@ static cg_status read_chirality(struct scanner *s, cg_smiles_atom *atom)
     return CG_OK;
 }
 
+/* Reads a charge at s->at: + or - repeated, or followed by a number. */
 static cg_status read_charge(struct scanner *s, cg_smiles_atom *atom)
 {
     char sign = peek(s, 0);
@@ -299,6 +300,8 @@ static cg_status check_numbers(const struct scanner *s, size_t begin)
     return CG_OK;
 }
 
+/* Reads a bracket atom, `*` or a bare atom. Without CG_SMILES_STRICT only the numbers in brackets
+ * are checked. */
 static cg_status read_atom(struct scanner *s)
 {
     size_t start = s->at;

@@ -66,6 +66,8 @@ static void visit_atom(struct walk *w, uint32_t i)
     w->symbol = '\0';
 }
 
+/* Opens ring bond r at the last atom, or closes it: the two atoms become neighbours, in the order
+ * of the digits in the text. */
 static void visit_ring_closure(struct walk *w, struct open_ring_bond *r)
 {
     struct neighbours *here = &w->neighbours[w->last];
@@ -220,6 +222,9 @@ static int in_small_ring(const struct walk *w, uint32_t a, uint32_t b, int max_r
     return 0;
 }
 
+/* Adds the configuration of a double bond with direction marks at both ends, unless it is in a
+ * small ring. Counts it as untested if an end has no other
+ * heavy neighbour. */
 static void add_double_bond(const struct walk *w, const cg_smiles_bond *bond, cg_stereo *out)
 {
     uint32_t ends[2] = { bond->first, bond->second };

@@ -133,7 +133,7 @@ cg_status cg_bootstrap_differences(const double *a, const double *b, size_t n, s
     for (size_t k = 0; k < n_metrics; k++) {
         ret_figures[k].a = mean(s[k].a, s[k].n_a);
         ret_figures[k].b = mean(s[k].b, s[k].n_b);
-        ret_figures[k].difference = ret_figure[k].b - ret_figure[k].a;
+        ret_figures[k].difference = ret_figures[k].b - ret_figures[k].a;
     }
     for (size_t r = 0; r < resamples && n; r++) {
         resample(a, b, n, n_metrics, settings->seed, (uint32_t)r, s);

@@ -203,6 +203,7 @@ static double median(const double *values, size_t n, int k, double *scratch)
     return cg_eval_figure_of(scratch, m).median;
 }
 
+/* Verdict by the interval of the difference, taken as a gain: positive is better. */
 static cg_compare_verdict judge(const cg_bootstrap_figure *f, const struct metric *metric,
                                 const cg_compare_settings *s)
 {
@@ -220,6 +221,7 @@ static cg_compare_verdict judge(const cg_bootstrap_figure *f, const struct metri
     return CG_COMPARE_NO_DIFFERENCE;
 }
 
+/* Compares the pairs of one set: means with intervals, medians, verdicts. */
 static cg_status compare_set(const struct pairs *p, cg_compare_set set, cg_eval_comparison *c,
                              cg_error *err)
 {

@@ -204,6 +204,8 @@ static cg_status check_start(struct reader *r, cg_error *err)
     return CG_OK;
 }
 
+/* Adds the record in text[at, end) to the chunk. xyz_at leaves space for as many atoms as the text
+ * before it can hold, so that threads write coordinates without locks. */
 static cg_status add_record(struct reader *r, size_t at, size_t end, cg_error *err)
 {
     size_t blanks = at;
@@ -318,6 +320,7 @@ static cg_status find_kind(struct reader *r, size_t record, cg_error *err)
     return add_kind(r, record, key, key[0], err);
 }
 
+/* Identifies the molecule of a new kind of record (team loop over the lookups). */
 static void run_lookup(void *ctx, int64_t i, int worker)
 {
     struct reader *r = ctx;
@@ -357,6 +360,7 @@ static cg_status store_lookup(struct reader *r, struct lookup *q, cg_error *err)
 
 /* ---- storing conformers ------------------------------------------------------------------- */
 
+/* Adds a molecule to the file for the first record of a group. */
 static cg_status add_molecule(struct reader *r, const struct chunk_record *s, size_t molecule,
                               int by_flat_smiles, uint64_t hash, cg_error *err)
 {
@@ -446,6 +450,7 @@ static cg_status store_conformer(struct reader *r, const struct chunk_record *s,
     return CG_OK;
 }
 
+/* Counts a broken record under its name; keeps the reason of the first one. */
 static cg_status count_broken(struct reader *r, const struct chunk_record *s, const char *reason,
                               cg_error *err)
 {
@@ -480,6 +485,8 @@ static cg_status count_broken(struct reader *r, const struct chunk_record *s, co
 
 /* ---- the file ----------------------------------------------------------------------------- */
 
+/* Parses the records of the chunk on all threads, identifies new kinds on all threads, then stores
+ * conformers in file order. */
 static cg_status process_chunk(struct reader *r, cg_error *err)
 {
     size_t room = r->text.len / CG_SDF_MIN_ATOM_BYTES + 1;
@@ -515,6 +522,7 @@ static cg_status process_chunk(struct reader *r, cg_error *err)
     return CG_OK;
 }
 
+/* Frees the records of the chunk and moves the unused text to the start. */
 static void drop_chunk(struct reader *r, size_t used)
 {
     for (size_t i = 0; i < r->n_records; i++)
@@ -525,6 +533,7 @@ static void drop_chunk(struct reader *r, size_t used)
     r->text.len -= used;
 }
 
+/* Reads the file in chunks of whole records. */
 static cg_status read_all(struct reader *r, cg_error *err)
 {
     size_t want = CHUNK;

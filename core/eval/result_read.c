@@ -198,6 +198,7 @@ static cg_status read_list(const cg_json *o, const char *key, size_t n, int null
     return CG_OK;
 }
 
+/* Reads the COV curve; its deltas must be those of this version. */
 static cg_status read_curve(const cg_json *summary, cg_eval_summary *s, cg_error *err)
 {
     double delta[CG_EVAL_DELTAS];
@@ -245,6 +246,7 @@ static cg_status read_summary(const cg_json *top, cg_eval_result *r, cg_error *e
     return read_real(&p.o, "seconds", 0, MAX_REAL, &s->seconds, err);
 }
 
+/* Reads a list of n distances in Å; free(). An empty list is NULL. */
 static cg_status read_distances(const cg_json *o, const char *key, uint64_t n,
                                 float **ret_distances, cg_error *err)
 {

@@ -45,6 +45,7 @@ static int compare_maps(const void *x, const void *y, void *arg)
     return 0;
 }
 
+/* Number of leading atoms with equal images in two maps. */
 static size_t common_depth(const struct sorter *s, size_t a, size_t b)
 {
     size_t d = 0;
@@ -54,6 +55,7 @@ static size_t common_depth(const struct sorter *s, size_t a, size_t b)
     return d;
 }
 
+/* Fills s->order: each atom's orbit is its least image, and fixed atoms come first. */
 static void order_atoms(const struct sorter *s, size_t n_maps)
 {
     size_t n = s->symmetry->n_atoms;

@@ -24,6 +24,7 @@ struct lines {
     size_t number; /* of the current line, from 1 */
 };
 
+/* Advances to the next line; returns 0 at the end of the record. */
 static int next_line(struct lines *l)
 {
     const char *lf;
@@ -72,6 +73,7 @@ struct parse {
     cg_error *err;
 };
 
+/* Hashes text into the record's key. */
 static void add_key(struct parse *p, const char *text, size_t len)
 {
     XXH3_128bits_update(p->hash, text, len);
@@ -174,6 +176,8 @@ static int coordinate(const char *text, size_t len, double *ret_value)
 
 /* ---- V2000 ------------------------------------------------------------------------------ */
 
+/* Reads the atom lines of a V2000 block: coordinates in columns 1 to 30, the element in columns 32
+ * to 34. All but coordinates and stereo parity is part of the key. */
 static cg_status read_v2000_atoms(struct parse *p)
 {
     const struct lines *l = &p->l;
@@ -199,6 +203,7 @@ static cg_status read_v2000_atoms(struct parse *p)
     return CG_OK;
 }
 
+/* Reads a V2000 block after its counts line, up to M  END. */
 static cg_status read_v2000(struct parse *p)
 {
     CG_TRY(read_v2000_atoms(p));
@@ -228,6 +233,7 @@ struct logical {
     size_t at; /* next word */
 };
 
+/* Reads a logical line: "-" at the end of a line continues it on the next one. */
 static cg_status next_logical(struct parse *p, struct logical *g)
 {
     static const char prefix[] = "M  V30 ";
@@ -296,6 +302,7 @@ static cg_status find_logical(struct parse *p, struct logical *g, const char *te
     return CG_OK;
 }
 
+/* Reads the atoms of a V3000 block. All but coordinates and stereo marks is part of the key. */
 static cg_status read_v3000_atoms(struct parse *p, struct logical *g)
 {
     const char *word;

@@ -77,6 +77,7 @@ static void mark_conjugated(struct coloured_graph *h, unsigned char *ends)
         }
 }
 
+/* Numbers the heavy atoms, counts their heavy neighbours, marks conjugated terminal groups. */
 static cg_status graph_init(struct coloured_graph *h, const cg_molecule *mol, cg_symmetry_rule rule,
                             cg_error *err)
 {
@@ -309,6 +310,7 @@ static void put_identity_first(cg_symmetry *s)
         s->maps[i] = (uint16_t)i;
 }
 
+/* Reads up to max_maps matches from RDKit's JSON; the identity becomes the first one. */
 static cg_status read_maps(const char *json, const struct coloured_graph *h, size_t max_maps,
                            const char *smiles, cg_symmetry *s, cg_error *err)
 {

@@ -45,6 +45,7 @@ const char *cg_container_format_name(cg_container_format format)
 
 /* ---- frames ----------------------------------------------------------------------------- */
 
+/* Appends a zstd frame with a checksum. */
 static cg_status compress_zstd(int level, const void *bytes, size_t len, cg_buf *out, cg_error *err)
 {
     size_t bound = ZSTD_compressBound(len);
@@ -73,6 +74,7 @@ out:
     return st;
 }
 
+/* Appends a gzip member. */
 static cg_status compress_gzip(int level, const void *bytes, size_t len, cg_buf *out, cg_error *err)
 {
     z_stream z = { 0 };

@@ -188,6 +188,9 @@ static cg_status refuse_without_manifest(const char *path, cg_error *err)
         path);
 }
 
+/* Opens an existing output for appending, truncated after its last intact molecule. A complete
+ * output is left as it is. Without a manifest header the output is started if it is empty, else
+ * refused. */
 static cg_status resume(cg_output *o, cg_output_state *state, cg_error *err)
 {
     size_t n = 0, n_all = cg_manifest_count(o->manifest), n_frames = 0;

@@ -86,6 +86,7 @@ static cg_status member_read(struct gzip_member *m, const cg_reader *r, void *ou
     return CG_OK;
 }
 
+/* Lists the gzip members by decompressing them; a defect ends the list with a note. */
 static cg_status list_members(cg_reader *r, cg_error *err)
 {
     unsigned char *scratch = malloc(CHUNK);
@@ -125,6 +126,7 @@ out:
     return st;
 }
 
+/* Decompresses the first `max` bytes of member i (0: all of them). */
 static cg_status read_member(cg_reader *r, size_t i, size_t max, cg_buf *out, cg_error *err)
 {
     const cg_container_frame *f = &r->frames[i];

@@ -93,6 +93,7 @@ static void add_bytes(struct splitter *s, const char *p, size_t n)
     cg_buf_put(&s->head, p, n < room ? n : room);
 }
 
+/* Lists the molecules of an uncompressed file: consecutive records with one name. */
 static cg_status list_molecules(cg_reader *r, cg_error *err)
 {
     struct splitter s = { .r = r };
@@ -145,6 +146,7 @@ out:
     return st;
 }
 
+/* Reads the first `max` bytes of molecule i (0: all of them). */
 static cg_status read_molecule(cg_reader *r, size_t i, size_t max, cg_buf *out, cg_error *err)
 {
     const cg_container_frame *f = &r->frames[i];

@@ -172,6 +172,8 @@ static cg_status scan_frames(cg_reader *r, cg_error *err)
     return CG_OK;
 }
 
+/* Lists the frames by the seek table, or by scanning the file if the table is missing or wrong;
+ * then with a note. */
 static cg_status list_frames(cg_reader *r, cg_error *err)
 {
     struct seek_table table;
@@ -193,6 +195,7 @@ static cg_status list_frames(cg_reader *r, cg_error *err)
 
 /* ---- reading ---------------------------------------------------------------------------- */
 
+/* Decompresses the first `max` bytes of frame i (0: all of them). */
 static cg_status read_frame(cg_reader *r, size_t i, size_t max, cg_buf *out, cg_error *err)
 {
     const cg_container_frame *f = &r->frames[i];

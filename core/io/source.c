@@ -177,6 +177,7 @@ static cg_status damaged(const cg_source *s, const char *why, cg_error *err)
                    cg_source_compression(s), s->raw_total - (s->len - s->pos), why);
 }
 
+/* Decompresses at least one byte, across members; 0 bytes only at the end. */
 static cg_status read_gzip(cg_source *s, void *out, size_t cap, size_t *ret_n, cg_error *err)
 {
     size_t made = 0;
@@ -213,6 +214,7 @@ static cg_status read_gzip(cg_source *s, void *out, size_t cap, size_t *ret_n, c
     return CG_OK;
 }
 
+/* Decompresses at least one byte, across frames; 0 bytes only at the end. */
 static cg_status read_zstd(cg_source *s, void *out, size_t cap, size_t *ret_n, cg_error *err)
 {
     ZSTD_outBuffer o = { out, cap, 0 };
