@@ -181,7 +181,7 @@ int cache_reserve(cache_suite *s, int32_t slot, int32_t len)
                "reserve(%d, %d): status %d, text '%s'", slot, len, st, err.msg);
         return 0;
     }
-    if (len > s->room[slot])
-        s->room[slot] = len;
+    if (len > s->reserved_tokens[slot])
+        s->reserved_tokens[slot] = len;
     return 1;
 }

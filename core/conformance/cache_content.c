@@ -48,7 +48,7 @@ float cache_element(const cache_suite *s, uint32_t token, int32_t layer, int32_t
 void cache_model_clear(cache_suite *s)
 {
     memset(s->valid, 0, sizeof s->valid);
-    memset(s->room, 0, sizeof s->room);
+    memset(s->reserved_tokens, 0, sizeof s->reserved_tokens);
     memset(s->view, 0, sizeof s->view);
     s->shares = 0;
 }
@@ -200,11 +200,11 @@ static int check_block(cache_suite *s, const cg_kv_view *v, int32_t layer, int32
 static int check_slot(cache_suite *s, const cg_kv_view *v, const int32_t *table, int32_t layer,
                       int32_t slot, const char *after)
 {
-    if (!table && !expect(&s->rec, s->room[slot] <= v->block_tokens,
-                          "slot %d has room for %d tokens in blocks of %d", slot, s->room[slot],
-                          v->block_tokens))
+    if (!table && !expect(&s->rec, s->reserved_tokens[slot] <= v->block_tokens,
+                          "slot %d has room for %d tokens in blocks of %d", slot,
+                          s->reserved_tokens[slot], v->block_tokens))
         return 0;
-    for (int32_t pos = 0; pos < s->room[slot]; pos += v->block_tokens) {
+    for (int32_t pos = 0; pos < s->reserved_tokens[slot]; pos += v->block_tokens) {
         int64_t block = table ? table[slot * v->table_stride + pos / v->block_tokens] : slot;
         int32_t n = s->valid[slot] - pos;
 
@@ -246,7 +246,7 @@ void cache_check_stats(cache_suite *s, const cg_cache_config *config, const char
 
     s->ops->stats(s->self, &st);
     for (int32_t i = 0; i < CACHE_SLOTS; i++)
-        used += s->room[i];
+        used += s->reserved_tokens[i];
     expect(&s->rec,
            st.bytes_used >= 0 && st.bytes_used <= st.bytes_allocated && st.blocks_shared >= 0 &&
                st.grown >= 0,

@@ -23,7 +23,7 @@ static void do_append(cache_suite *s)
 
         if (more > CACHE_MAX_LEN - s->valid[i])
             more = CACHE_MAX_LEN - s->valid[i];
-        if (s->valid[i] + more <= s->room[i] ||
+        if (s->valid[i] + more <= s->reserved_tokens[i] ||
             (random_in(&s->rec, 0, 1) && cache_reserve(s, i, s->valid[i] + more)))
             n[i] = more;
     }
@@ -40,7 +40,7 @@ static void do_share(cache_suite *s)
         return;
     len = random_in(&s->rec, 0, s->valid[src]);
     s->ops->release(s->self, dst);
-    s->valid[dst] = s->room[dst] = 0;
+    s->valid[dst] = s->reserved_tokens[dst] = 0;
     st = s->ops->share_prefix(s->self, dst, src, len, &err);
     if (st != CG_OK) {
         expect(&s->rec, cache_is_nomem(s, st) && err.msg[0],
@@ -48,7 +48,7 @@ static void do_share(cache_suite *s)
         return;
     }
     memcpy(s->token[dst], s->token[src], (size_t)len * sizeof **s->token);
-    s->valid[dst] = s->room[dst] = len;
+    s->valid[dst] = s->reserved_tokens[dst] = len;
     s->shares += len > 0;
 }
 
@@ -64,14 +64,15 @@ static const char *random_operation(cache_suite *s)
         return "reserve";
     case 2:
         s->ops->release(s->self, slot);
-        s->valid[slot] = s->room[slot] = 0;
+        s->valid[slot] = s->reserved_tokens[slot] = 0;
         return "release";
     case 3: {
         int32_t len = random_in(&s->rec, 0, s->valid[slot]);
 
         expect(&s->rec, s->ops->truncate(s->self, slot, len, &err) == CG_OK,
                "truncate(%d, %d) failed: %s", slot, len, err.msg);
-        s->valid[slot] = s->room[slot] = len; /* room after len may be gone */
+        s->valid[slot] = s->reserved_tokens[slot] =
+            len; /* tokens after len need not stay reserved */
         return "truncate";
     }
     case 4:
@@ -89,7 +90,7 @@ static void release_all(cache_suite *s, const cg_cache_config *config)
     for (int32_t i = 0; i < CACHE_SLOTS; i++)
         s->ops->release(s->self, i);
     memset(s->valid, 0, sizeof s->valid);
-    memset(s->room, 0, sizeof s->room);
+    memset(s->reserved_tokens, 0, sizeof s->reserved_tokens);
     s->shares = 0;
     cache_check_stats(s, config, "the release of all slots");
 }

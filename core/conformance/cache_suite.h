@@ -24,8 +24,8 @@ typedef struct cache_suite {
     int32_t dim;    /* head size */
     void *self;
     uint32_t token[CACHE_SLOTS][CACHE_MAX_LEN];
-    int32_t valid[CACHE_SLOTS];    /* tokens stored */
-    int32_t room[CACHE_SLOTS];     /* tokens reserved */
+    int32_t valid[CACHE_SLOTS]; /* tokens stored */
+    int32_t reserved_tokens[CACHE_SLOTS];
     int32_t shares;                /* prefixes shared since all slots were empty */
     uint32_t next;                 /* number of the next token */
     cg_kv_view view[CACHE_LAYERS]; /* at the last check */

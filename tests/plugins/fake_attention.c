@@ -51,7 +51,7 @@ static cg_status attention_plan(const cg_host *h, const cg_attention_problem *p,
         return st;
     plan = h->alloc(h->ctx, sizeof *plan);
     if (!plan)
-        return h->fail(err, CG_ERR_NOMEM, "attention plan: out of memory");
+        return h->fail(err, CG_ERR_NOMEM, "fake: out of host memory for a plan");
     *plan = (struct attention_plan) { h, cg_attention_keep_problem(p) };
     *ret_plan = plan;
     return CG_OK;

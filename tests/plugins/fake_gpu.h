@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /**
- * @file fake_gpu.h  A simulated GPU in host memory behind confgen/gpu.h, to test the checks for
- * CUDA without a GPU. Linked instead of core/cuda_loader.
+ * @file fake_gpu.h  A simulated GPU in host memory that implements confgen/gpu.h, to test the
+ * checks for CUDA without a GPU. Linked instead of core/cuda_loader.
  */
 #ifndef CG_TESTS_FAKE_GPU_H
 #define CG_TESTS_FAKE_GPU_H

@@ -69,7 +69,7 @@ START_TEST(refuses_with_reasons)
     cg_attention_problem p = make_problem();
 
     p.device = CG_DEVICE_CPU;
-    expect_refusal(ops, &p, "cudnn needs CUDA (asked: cpu)");
+    expect_refusal(ops, &p, "cudnn needs CUDA, but the device is cpu");
     p = make_problem();
     p.compute_capability = 75;
     expect_refusal(ops, &p, "compute capability 7.5, wanted 8.0 or newer");

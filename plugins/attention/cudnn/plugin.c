@@ -16,8 +16,8 @@
 enum {
     CAPS = CG_ATTENTION_GRAPH_SAFE,
     MAX_DIM = 256,
-    /* Up to this many rows per sequence on average, each row is a unit: it reads its past by
-     * itself, but sequences need no tile of 64 or 128 rows each. */
+    /* Up to this many query tokens per sequence on average, each query token is a unit: it reads
+     * its past by itself, but sequences need no tile of 64 or 128 rows each. */
     FEW_ROWS = 4,
     UNIFIED_COUNTS = 91500, /* first cuDNN whose SDPA_FWD node takes counts and pages */
     ALIGNMENT = 16,         /* bytes that cuDNN moves at once */
@@ -32,7 +32,7 @@ typedef struct cudnn_plan {
     const cg_host *host;
     const cudnn_library *lib;
     cg_attention_problem problem;
-    int32_t by_row; /* units are rows, else sequences */
+    int32_t by_row; /* units are query tokens, else sequences */
     int32_t n_units;
     int32_t entries; /* batch entries per unit */
     int32_t n_pages; /* per unit */
@@ -88,7 +88,8 @@ static sdpa_shape make_shape(const cg_attention_problem *p)
         .scale = p->scale,
     };
 
-    /* For single rows over contiguous tokens the window only moves the first token's offset. */
+    /* For single query tokens over contiguous tokens the window only moves the first token's
+     * offset. */
     if (!is_by_row(p) || (p->paged && p->window)) {
         s.causal = 1;
         s.window = p->window;
@@ -157,7 +158,7 @@ static cg_status check_problem(const cg_host *host, const cg_attention_problem *
 
     CG_TRY(cg_attention_check_problem(host, p, err));
     if (p->device != CG_DEVICE_CUDA)
-        return host->fail(err, CG_ERR_UNSUPPORTED, "cudnn needs CUDA (asked: %s)",
+        return host->fail(err, CG_ERR_UNSUPPORTED, "cudnn needs CUDA, but the device is %s",
                           cg_device_name(p->device));
     if (p->compute_capability < 80)
         return host->fail(err, CG_ERR_UNSUPPORTED, "compute capability %d.%d, wanted 8.0 or newer",

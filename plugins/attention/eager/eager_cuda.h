@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/** @file eager_cuda.h  CUDA side of eager: host code in eager_cuda.c, kernel in eager_kernel.cu. */
+/** @file eager_cuda.h  The CUDA implementation of eager: host code in eager_cuda.c, kernel in
+ * eager_kernel.cu. */
 #ifndef EAGER_CUDA_H
 #define EAGER_CUDA_H
 

@@ -32,7 +32,7 @@ static cg_status supports(const cg_host *host, const cg_attention_problem *p, cg
         return host->fail(err, CG_ERR_UNSUPPORTED, "this eager was built without CUDA");
 #endif
     if (p->device != CG_DEVICE_CPU)
-        return host->fail(err, CG_ERR_UNSUPPORTED, "eager needs cpu or cuda (asked: %s)",
+        return host->fail(err, CG_ERR_UNSUPPORTED, "eager needs cpu or cuda, but the device is %s",
                           cg_device_name(p->device));
     if (p->dtype != CG_F32 || p->kv_dtype != CG_F32)
         return host->fail(err, CG_ERR_UNSUPPORTED,

@@ -69,48 +69,48 @@ static cg_status supports(const cg_host *host, const cg_attention_problem *p, cg
     return select_variant(host, &variant, err);
 }
 
-static cg_status plan(const cg_host *host, const cg_attention_problem *p, void **ret_plan,
-                      cg_error *err)
+static cg_status create_plan(const cg_host *host, const cg_attention_problem *p, void **ret_plan,
+                             cg_error *err)
 {
     const flash_variant *variant = NULL;
-    flash_plan *f;
+    flash_plan *plan;
 
     CG_TRY(supports(host, p, err));
     CG_TRY(select_variant(host, &variant, err));
-    f = host->alloc(host->ctx, sizeof *f);
-    if (!f)
+    plan = host->alloc(host->ctx, sizeof *plan);
+    if (!plan)
         return host->fail(err, CG_ERR_NOMEM, "flash: out of host memory for a plan");
-    f->ops = &flash_cpu_ops;
-    f->host = host;
-    f->problem = cg_attention_keep_problem(p);
-    f->variant = variant;
+    plan->ops = &flash_cpu_ops;
+    plan->host = host;
+    plan->problem = cg_attention_keep_problem(p);
+    plan->variant = variant;
     /* Where pages split KV blocks, or may, the tokens of a KV block are copied together. */
-    f->gather = p->paged && (p->block_tokens == 0 || p->block_tokens % FLASH_CPU_KV_BLOCK)
-                    ? (size_t)2 * FLASH_TILE * (size_t)p->head_dim
-                    : 0;
-    *ret_plan = f;
+    plan->gather = p->paged && (p->block_tokens == 0 || p->block_tokens % FLASH_CPU_KV_BLOCK)
+                       ? (size_t)2 * FLASH_TILE * (size_t)p->head_dim
+                       : 0;
+    *ret_plan = plan;
     return CG_OK;
 }
 
 static void destroy(void *self)
 {
-    flash_plan *f = self;
+    flash_plan *plan = self;
 
-    if (f)
-        f->host->free(f->host->ctx, f);
+    if (plan)
+        plan->host->free(plan->host->ctx, plan);
 }
 
 /* Bytes of the list of first row blocks; the scratch of the workers follows. */
-static size_t list_size(const flash_plan *f)
+static size_t list_size(const flash_plan *plan)
 {
-    return (((size_t)f->problem.max_seqs + 1) * sizeof(int32_t) + 63) / 64 * 64;
+    return (((size_t)plan->problem.max_seqs + 1) * sizeof(int32_t) + 63) / 64 * 64;
 }
 
 static size_t workspace_size(const void *self)
 {
-    const flash_plan *f = self;
+    const flash_plan *plan = self;
 
-    return list_size(f) + (size_t)f->host->workers * f->gather * sizeof(float);
+    return list_size(plan) + (size_t)plan->host->workers * plan->gather * sizeof(float);
 }
 
 struct loop {
@@ -128,9 +128,9 @@ struct loop {
 static void run_item(void *arg, int64_t item, int32_t worker)
 {
     const struct loop *loop = arg;
-    const flash_plan *f = loop->plan;
+    const flash_plan *plan = loop->plan;
     const cg_attention_args *a = loop->args;
-    const int32_t n_kv_heads = f->problem.n_kv_heads, *first = loop->first_block;
+    const int32_t n_kv_heads = plan->problem.n_kv_heads, *first = loop->first_block;
     int32_t seq = cg_attention_sequence_of_token(first, a->n_seqs, (int32_t)(item / n_kv_heads));
     int32_t tokens = a->q_start[seq + 1] - a->q_start[seq];
     int32_t blocks = first[seq + 1] - first[seq];
@@ -138,7 +138,7 @@ static void run_item(void *arg, int64_t item, int32_t worker)
     int32_t block = (int32_t)(local % blocks), kv_head = (int32_t)(local / blocks);
     int32_t n = tokens * loop->group - block * FLASH_ROWS;
     size_t head =
-        (size_t)kv_head * (size_t)loop->group * (size_t)f->problem.head_dim * sizeof(float);
+        (size_t)kv_head * (size_t)loop->group * (size_t)plan->problem.head_dim * sizeof(float);
     flash_work work = {
         .q = (const char *)a->q + a->q_start[seq] * a->q_stride + head,
         .out = (char *)a->out + a->q_start[seq] * a->out_stride + head,
@@ -148,31 +148,31 @@ static void run_item(void *arg, int64_t item, int32_t worker)
         .n = n < FLASH_ROWS ? n : FLASH_ROWS,
         .group = loop->group,
         .first_pos = a->kv_len[seq] - tokens,
-        .window = f->problem.window,
-        .head_dim = f->problem.head_dim,
+        .window = plan->problem.window,
+        .head_dim = plan->problem.head_dim,
         .slot = a->slot[seq],
         .kv_head = kv_head,
-        .scale = f->problem.scale,
+        .scale = plan->problem.scale,
         .kv = a->kv,
-        .gather = loop->gather ? loop->gather + (size_t)worker * f->gather : NULL,
+        .gather = loop->gather ? loop->gather + (size_t)worker * plan->gather : NULL,
     };
 
-    f->variant->rows(&work);
+    plan->variant->rows(&work);
 }
 
 static cg_status run(void *self, const cg_attention_args *args, cg_error *err)
 {
-    flash_plan *f = self;
-    struct loop loop = { .plan = f, .args = args };
+    flash_plan *plan = self;
+    struct loop loop = { .plan = plan, .args = args };
     int32_t *first_block, n = 0;
 
-    CG_TRY(cg_attention_check_args(f->host, &f->problem, args, err));
+    CG_TRY(cg_attention_check_args(plan->host, &plan->problem, args, err));
     if (args->n_seqs == 0)
         return CG_OK;
     loop.first_block = first_block = args->workspace;
-    loop.group = f->problem.n_heads / f->problem.n_kv_heads;
-    if (f->gather && args->kv->block_tokens % FLASH_CPU_KV_BLOCK)
-        loop.gather = (float *)((char *)args->workspace + list_size(f));
+    loop.group = plan->problem.n_heads / plan->problem.n_kv_heads;
+    if (plan->gather && args->kv->block_tokens % FLASH_CPU_KV_BLOCK)
+        loop.gather = (float *)((char *)args->workspace + list_size(plan));
     for (int32_t i = 0; i < args->n_seqs; i++) {
         int64_t rows = (int64_t)(args->q_start[i + 1] - args->q_start[i]) * loop.group;
 
@@ -180,11 +180,12 @@ static cg_status run(void *self, const cg_attention_args *args, cg_error *err)
         n += (int32_t)((rows + FLASH_ROWS - 1) / FLASH_ROWS);
     }
     first_block[args->n_seqs] = n;
-    f->host->parallel_for(f->host->ctx, (int64_t)n * f->problem.n_kv_heads, run_item, &loop);
+    plan->host->parallel_for(plan->host->ctx, (int64_t)n * plan->problem.n_kv_heads, run_item,
+                             &loop);
     return CG_OK;
 }
 
 const cg_attention_ops flash_cpu_ops = {
-    CG_SIZED(cg_attention_ops),       .caps = CAPS, .supports = supports, .plan = plan,
+    CG_SIZED(cg_attention_ops),       .caps = CAPS, .supports = supports, .plan = create_plan,
     .workspace_size = workspace_size, .run = run,   .destroy = destroy,
 };

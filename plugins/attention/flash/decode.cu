@@ -4,7 +4,7 @@
  *
  * Index map. Thread block (x, y) computes row tile x / n_kv_heads of key/value head x % n_kv_heads
  * against the y-th split that the tile sees. Row tiles [0, n_seqs) are the first 16 rows of
- * each sequence. The others are found from q_start: sequence i has room for tiles
+ * each sequence. The others are found from q_start: sequence i owns tiles
  * floor(q_start[i] g / 16) <= x - n_seqs < floor(q_start[i+1] g / 16), never fewer than it has
  * further tiles. A thread block without work exits immediately.
  *

@@ -9,8 +9,8 @@ enum {
     /* Tokens of a key tile. Tiles begin at absolute positions 0, 32, 64 ...: if that depended on
      * anything else, so would a row's bits. */
     FLASH_TILE = 32,
-    /* Tokens of a KV block, which the kernels take to be evenly spaced in memory. Pages that are
-     * no multiple of it are gathered into a copy. */
+    /* Tokens of a KV block, which the kernels take to be evenly spaced in memory. Pages whose
+     * size is not a multiple of it are gathered into a copy. */
     FLASH_CPU_KV_BLOCK = 16,
     FLASH_TILE_BLOCKS = FLASH_TILE / FLASH_CPU_KV_BLOCK,
     FLASH_MAX_DIM = 256,
@@ -19,8 +19,9 @@ enum {
 };
 
 /**
- * Rows that read the same keys: rows [first, first + n) of one sequence and key/value head, where
- * row r is query head r % group (of the group that shares the key/value head) of token r / group.
+ * Query rows that read the same keys: rows [first, first + n) of one sequence and key/value head,
+ * where row r is query head r % group (of the group that shares the key/value head) of query token
+ * r / group.
  */
 typedef struct flash_work {
     const char *q; /* of row 0 */

@@ -73,7 +73,7 @@ typedef struct flash_cuda_call {
 
     /* decode only */
     int32_t split_kv_blocks; /* KV blocks of a split; splits begin at absolute multiples of it */
-    int32_t max_rows;        /* rows that the partial results have room for, per head and split */
+    int32_t max_rows;        /* rows of the partial results, per key/value head and split */
     float *partial_acc;     /* [n_splits, n_kv_heads, max_rows, head_dim] sum of weights x values */
     float *partial_max_sum; /* [n_splits, n_kv_heads, max_rows, 2] maximum score, sum of weights */
     uint32_t *finished;     /* [row tiles, n_kv_heads] splits that are done; 0 between launches */

@@ -29,11 +29,11 @@ FLASH_INLINE int sequence_of_tile(const flash_cuda_call *c, int rows, int reserv
     return lo;
 }
 
-/* The row tile of a prefill thread block: rows [row0, row0 + rows) of one sequence and head. */
+/* The row tile of a thread block: rows [row0, row0 + rows) of one sequence and head. */
 typedef struct row_tile {
     int head;   /* key/value head */
     int slot;   /* of the cache */
-    int token0; /* the sequence's first row of q */
+    int token0; /* the sequence's first query token */
     int row0;   /* row r: query head r % group of token r / group */
     int rows;
     int pos0;   /* position of token 0 */
@@ -44,7 +44,7 @@ typedef struct row_tile {
 } row_tile;
 
 /**
- * Finds the tile of `tile_rows` rows that this thread block computes. Sequence i has room for tiles
+ * Finds the tile of `tile_rows` rows that this thread block computes. Sequence i owns tiles
  * floor(q_start[i] g / tile_rows) + i <= x / n_kv_heads < floor(q_start[i+1] g / tile_rows) + i +
  * 1, never fewer than it has tiles; its last tile, which sees most keys, comes first.
  *

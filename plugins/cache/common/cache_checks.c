@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "cache_checks.h"
 
-enum { CUDA_TOKEN_MAX = 1 << 20 }; /* most elements of a token's keys: kernels count in 32 bits */
+enum {
+    CUDA_TOKEN_MAX = 1 << 20
+}; /* maximum elements of a token's keys: kernels count in 32 bits */
 
 static cg_status check_cpu(const cg_host *host, const cg_cache_config *c, cg_error *err)
 {

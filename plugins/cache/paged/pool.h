@@ -44,10 +44,10 @@ struct cg_page_pool {
     int64_t n_planes;
     int64_t n_entries; /* of the page table */
 
-    int32_t n_pages;           /* most pages, a bound that create() may lower */
+    int32_t n_pages;           /* maximum pages; create() may lower it */
     int32_t n_committed;       /* pages [0, n_committed) have memory */
     int64_t bytes;             /* memory held */
-    int64_t ahead_max;         /* most bytes committed ahead of need; 0: unbounded */
+    int64_t ahead_max;         /* maximum bytes committed ahead of need; 0: unlimited */
     char *base;                /* device address */
     int64_t plane_stride;      /* bytes between planes */
     const int32_t *host_table; /* [n_entries] set after create() */

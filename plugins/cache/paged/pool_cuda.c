@@ -16,11 +16,11 @@
 #include "kernels.h"
 #include "pool.h"
 
-enum { WHOLE_GRANULES = 4 }; /* most granules per plane of a pool that is allocated whole */
+enum { WHOLE_GRANULES = 4 }; /* maximum granules per plane of a pool that is allocated whole */
 
 /*
- * Unlike on the CPU, committed memory is at once unavailable to others: bound the doubling. Slabs
- * of 4 GiB are 1/20 to 1/35 of a data centre GPU, and take some 10 ms each to map.
+ * Unlike on the CPU, committed memory is immediately unavailable to others, so the doubling is
+ * limited. Slabs of 4 GiB are 1/20 to 1/35 of a data centre GPU, and take some 10 ms each to map.
  */
 static const int64_t AHEAD_MAX = (int64_t)4 << 30;
 

@@ -28,7 +28,7 @@ static cg_status create(cg_page_pool *pool, cg_error *err)
     if (p == MAP_FAILED)
         return pool->host->fail(err, CG_ERR_NOMEM,
                                 "KV cache: no address space for %lld bytes (%d slots of %d "
-                                "tokens); bound the cache's bytes or raise the limit of address "
+                                "tokens); limit the cache's bytes or raise the limit of address "
                                 "space",
                                 (long long)all_planes, c->n_slots, c->max_len);
     pool->base = p;

@@ -62,7 +62,7 @@ cg_status cg_automaton_builder_init(cg_automaton_builder *b, const char *name, c
         *arrays[i].array = cg_host_zalloc(host, arrays[i].n, sizeof(int32_t));
         if (!*arrays[i].array) {
             cg_automaton_builder_finish(b);
-            return host->fail(err, CG_ERR_NOMEM, "%s: out of host memory for the automaton", name);
+            return host->fail(err, CG_ERR_NOMEM, "%s: out of memory for the automaton", name);
         }
     }
     b->row[0] = 0;
@@ -203,7 +203,7 @@ static cg_status state_of_paths(cg_automaton_builder *b, const cg_path *paths, i
     token = cg_host_zalloc(b->host, (size_t)capacity, sizeof *token);
     next = cg_host_zalloc(b->host, (size_t)capacity, sizeof *next);
     if (!token || !next) {
-        st = b->host->fail(err, CG_ERR_NOMEM, "%s: out of host memory for the automaton", b->name);
+        st = b->host->fail(err, CG_ERR_NOMEM, "%s: out of memory for the automaton", b->name);
         goto out;
     }
     for (int32_t i = begin, j; i < end; i = j, n++) {
@@ -238,7 +238,7 @@ cg_status cg_automaton_builder_program(const cg_automaton_builder *b, int32_t n_
     int64_t max_tokens = n_forced;
 
     if (!p)
-        return b->host->fail(err, CG_ERR_NOMEM, "%s: out of host memory for a program of %d fields",
+        return b->host->fail(err, CG_ERR_NOMEM, "%s: out of memory for a program of %d fields",
                              b->name, n_fields);
     for (int32_t f = 0; f < n_fields; f++) {
         if (b->longest[entry[f]] == CG_BUILDER_CYCLE)
