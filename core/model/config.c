@@ -143,7 +143,8 @@ static cg_status check_windows(const cg_json *o, const cg_model_config *c, cg_er
     CG_TRY(cg_json_bool(o, "use_sliding_window", CG_JSON_OPTIONAL, &use, err));
     CG_TRY(cg_json_int(o, "sliding_window", CG_JSON_OPTIONAL, 0, INT32_MAX, &window, err));
     CG_TRY(cg_json_int(o, "max_window_layers", CG_JSON_OPTIONAL, 0, INT32_MAX, &first, err));
-    /* Only layers from max_window_layers on have the window; one as wide as the context is moot. */
+    /* Only layers from max_window_layers on have the window; one as wide as the context is
+     * inactive. */
     if (use && window && window < c->max_positions && first < c->n_layers)
         return unsupported(o, "sliding_window", "no sliding window: it is not supported", err);
     return CG_OK;

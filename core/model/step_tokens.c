@@ -9,9 +9,9 @@ static int32_t round_up(int32_t n, int32_t unit)
 /* Per slot a sampled token and one forced token after it; and part of a prompt. */
 static int32_t cpu_step_tokens(int32_t n_slots)
 {
-    int32_t want = 2 * n_slots + 64;
+    int32_t rows = 2 * n_slots + 64;
 
-    return want < 128 ? 128 : round_up(want, 64);
+    return rows < 128 ? 128 : round_up(rows, 64);
 }
 
 /*
@@ -27,10 +27,10 @@ static int32_t cuda_step_tokens(int32_t n_slots)
 
 int32_t cg_step_tokens(cg_device device, int32_t n_slots, int32_t requested, int32_t deterministic)
 {
-    int32_t want;
+    int32_t rows;
 
     if (device == CG_DEVICE_CPU)
         return requested ? requested : cpu_step_tokens(n_slots);
-    want = requested ? requested : cuda_step_tokens(n_slots);
-    return round_up(want, want > 128 || deterministic ? 128 : 16);
+    rows = requested ? requested : cuda_step_tokens(n_slots);
+    return round_up(rows, rows > 128 || deterministic ? 128 : 16);
 }

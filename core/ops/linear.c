@@ -388,18 +388,18 @@ static cg_status check_row_counts(struct kernel *kn, cg_linear_context *ctx, cg_
     size_t nx = (size_t)(rows * kn->k), ny = (size_t)((rows + CG_LINEAR_PAD) * kn->ldy);
     float *x = aligned_alloc(64, (nx * 4 + 63) / 64 * 64);
     float *w = aligned_alloc(64, (kn->packed_bytes + 63) / 64 * 64);
-    float *want = calloc(ny, sizeof *want);
+    float *expected = calloc(ny, sizeof *expected);
     float *got = calloc(ny, sizeof *got);
     dnnl_status_t st = dnnl_success;
     size_t used = 0;
 
-    if (!x || !w || !want || !got) {
+    if (!x || !w || !expected || !got) {
         st = dnnl_out_of_memory;
         goto out;
     }
     fill_noise(x, nx);
     fill_noise(w, kn->packed_bytes / 4);
-    st = execute(kn, ctx, 0, LAST, x, w, want);
+    st = execute(kn, ctx, 0, LAST, x, w, expected);
     for (int c = 0; c < N_COUNTS && st == dnnl_success; c++) {
         int m = row_counts[c];
         int same = kn->prim[c] != NULL;
@@ -413,7 +413,7 @@ static cg_status check_row_counts(struct kernel *kn, cg_linear_context *ctx, cg_
             st = execute(kn, ctx, 0, c, x + r0 * kn->k, w, got + r0 * kn->ldy);
         }
         for (int r = 0; same && r < rows; r++)
-            same = !memcmp(got + r * kn->ldy, want + r * kn->ldy, (size_t)kn->n * 4);
+            same = !memcmp(got + r * kn->ldy, expected + r * kn->ldy, (size_t)kn->n * 4);
         kn->usable[c] = (char)same;
         if (same)
             used += (size_t)snprintf(kn->usable_text + used, sizeof kn->usable_text - used, "%s%d",
@@ -422,7 +422,7 @@ static cg_status check_row_counts(struct kernel *kn, cg_linear_context *ctx, cg_
 out:
     free(x);
     free(w);
-    free(want);
+    free(expected);
     free(got);
     return st == dnnl_success ? CG_OK : fail_dnnl(err, "checking row counts", st);
 }
