@@ -374,8 +374,8 @@ FLASH_INLINE void find_split(const flash_cuda_call *c, const row_tile *tile, key
 }
 
 /*
- * Finds the warp's first KV block and loads the page-table entries of its first 32. Before the rest
- * of the stream is set up, since all copies wait for the entries. Those after the sequence's last
+ * Finds the warp's first KV block and loads the page-table entries of its first 32. The rest of the
+ * stream is set up later, since all copies wait for these loads. Entries after the sequence's last
  * page are undefined, and their lanes are not used.
  */
 template <bool PAGED>
@@ -393,7 +393,8 @@ FLASH_INLINE void start_stream(kv_stream *s, const flash_cuda_call *c, const row
     }
 }
 
-/* Queues the copies of the warp's first KV blocks, one for each stage of its ring. */
+/* Sets up the rest of the stream and queues the copies of the warp's first KV blocks, one per stage
+ * of its ring. */
 template <int DIM, bool PAGED>
 FLASH_INLINE void fill_ring(kv_stream *s, const flash_cuda_call *c, const row_tile *tile, int end,
                             uint32_t ring, int lane)

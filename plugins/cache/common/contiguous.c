@@ -69,7 +69,7 @@ static cg_status allocate(const contiguous *s, int32_t capacity, int64_t held, c
         return s->host->fail(err, s->memory->nomem,
                              "KV cache: %d slots of %d tokens exceed 2^63 bytes", c->n_slots,
                              capacity);
-    if (c->max_bytes && bytes > c->max_bytes - held && held)
+    if (held && c->max_bytes && bytes > c->max_bytes - held)
         return s->host->fail(err, s->memory->nomem,
                              "KV cache: %lld bytes for %d slots of %d tokens, and %lld bytes in "
                              "use while they move, but the limit (max_bytes) is %lld",
