@@ -5,7 +5,7 @@
 
 #include <stdint.h>
 
-#include <confgen/host_device.h>
+#include <confgen/status.h>
 
 /** Computes the four random words of a counter and a key. */
 static inline CG_HOST_DEVICE void cg_philox4x32(const uint32_t counter[4], const uint32_t key[2],

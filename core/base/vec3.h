@@ -3,7 +3,7 @@
 #ifndef CG_BASE_VEC3_H
 #define CG_BASE_VEC3_H
 
-#include <confgen/host_device.h>
+#include <confgen/status.h>
 
 /** v = to - from */
 static inline CG_HOST_DEVICE void cg_vec3_between(const float from[3], const float to[3],

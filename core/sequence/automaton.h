@@ -12,7 +12,7 @@
 
 #include <confgen/constraint.h>
 
-#include <confgen/host_device.h>
+#include <confgen/status.h>
 
 typedef struct cg_sequence {
     int32_t n_tokens;  /* in the token array: prompt, then completion */

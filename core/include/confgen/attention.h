@@ -15,7 +15,7 @@
 #ifndef CONFGEN_ATTENTION_H
 #define CONFGEN_ATTENTION_H
 
-#include <confgen/host_device.h>
+#include <confgen/status.h>
 #include <confgen/plugin.h>
 
 #ifdef __cplusplus

@@ -17,6 +17,13 @@ extern "C" {
 #define CG_PRINTF(fmt, args)
 #endif
 
+/** Marks a function that runs on the host and in CUDA kernels. */
+#ifdef __CUDACC__
+#define CG_HOST_DEVICE __host__ __device__
+#else
+#define CG_HOST_DEVICE
+#endif
+
 /** Outcome of a call. Groups of a hundred: usage, input, environment, device, program. */
 typedef int32_t cg_status;
 
