@@ -123,9 +123,12 @@ static cg_status load_decoder_tokens(cg_tok_builder *b, const json_t *config, cg
         char *end;
 
         spec.id = strtoll(key, &end, 10);
-        if (!*key || *end || !json_is_string(content))
+        if (!*key || *end)
             return cg_fail(err, CG_ERR_FORMAT,
-                           "added_tokens_decoder: '%.40s' is not an id or has no content", key);
+                           "added_tokens_decoder: found the key '%.40s', wanted a token id", key);
+        if (!json_is_string(content))
+            return cg_fail(err, CG_ERR_FORMAT,
+                           "added_tokens_decoder: token %.40s: wanted a string as 'content'", key);
         spec.content = json_string_value(content);
         spec.special = flag(token, "special", 0);
         spec.normalized = flag(token, "normalized", !spec.special);

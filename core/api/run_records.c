@@ -79,15 +79,25 @@ out:
     return st;
 }
 
-/* The texts of a record's extra tags. */
-struct tags {
+/*
+ * A record's extra data items and their texts; `items` point into the same object, so it must not
+ * be copied.
+ */
+struct data_items {
     char checks[CG_CHECK_NAMES_MAX], retry[16], repair[CG_REPAIR_COUNTS_TEXT];
     cg_tag items[3];
     size_t n;
 };
 
-static void make_tags(const cg_engine *e, const cg_pipeline_molecule *m,
-                      const cg_parsed_conformer *c, struct tags *t)
+/*
+ * Makes the data items of a conformer:
+ * - with geometry tests, "repaired" (--geometry repair) or "invalid_atoms" (count): failures by
+ *   cause, "none", or "not tested" for a molecule without geometry tables;
+ * - with checks, "checks": the names of the failed ones, or "pass";
+ * - with retries, "retry": the retry round it was sampled in, 0 for the first.
+ */
+static void make_data_items(const cg_engine *e, const cg_pipeline_molecule *m,
+                            const cg_parsed_conformer *c, struct data_items *t)
 {
     t->n = 0;
     if (e->builder.geometry != CG_GEOMETRY_OFF) {
@@ -115,7 +125,7 @@ static cg_status write_record(const cg_run_writer *w, const cg_pipeline_molecule
 {
     const cg_run_records *r = m->user;
     char *molblock = NULL, *body = NULL;
-    struct tags tags;
+    struct data_items items;
     cg_record_conformer record = {
         .name = m->input.name,
         .smiles = cg_molecule_smiles(m->built.template.molecule, NULL),
@@ -125,12 +135,12 @@ static cg_status write_record(const cg_run_writer *w, const cg_pipeline_molecule
         .elements = r->elements,
         .xyz = (const double(*)[3])c->xyz,
         .decimals = w->engine->info.decimals,
-        .tags = tags.items,
+        .tags = items.items,
     };
     cg_status st = CG_OK;
 
-    make_tags(w->engine, m, c, &tags);
-    record.n_tags = tags.n;
+    make_data_items(w->engine, m, c, &items);
+    record.n_tags = items.n;
     if (w->formats.record == CG_RECORD_SDF) {
         CG_TRY_GOTO(st, write_molblock(r, m->input.name, record.xyz, w->add_hs, &molblock, err),
                     out);

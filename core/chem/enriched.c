@@ -171,7 +171,10 @@ cg_status cg_enriched_write(const cg_enriched_split *split, const double (*xyz)[
             int64_t units;
 
             if (!(fabs(v) < 1e7)) /* also refuses NaN and infinity; v * unit fits 64 bits */
-                return cg_fail(err, CG_ERR_LIMIT, "atom %zu: found the coordinate %g", i + 1, v);
+                return cg_fail(err, CG_ERR_LIMIT,
+                               "atom %zu: found the coordinate %g, wanted a finite number of at "
+                               "most %d digits before the point",
+                               i + 1, v, max_int_digits);
             units = truncate_units(v, unit);
             if (units >= limit || -units >= limit)
                 return cg_fail(err, CG_ERR_LIMIT,

@@ -16,10 +16,11 @@
 static const char stamp[] = "   confgen          3D\n";
 
 enum {
-    V2000_MAX = 999,  /* atoms or bonds: the counts have three columns */
-    V2000_FIELD = 10, /* columns of a coordinate */
-    V3000_FIELD = 10, /* longest coordinate in a V3000 line: -9999.0000 */
+    V2000_MAX = 999,             /* atoms or bonds: the counts have three columns */
+    V2000_COORDINATE_WIDTH = 10, /* columns of a coordinate, padded */
+    V3000_COORDINATE_WIDTH = 10, /* most columns of a coordinate: -9999.0000 */
     DECIMALS = 4,
+    COORDINATE_MAX = 9999, /* in Å: a larger one has more than ten columns */
 };
 
 struct cg_molblock {
@@ -130,9 +131,9 @@ static unsigned number_at(const struct line_cursor *l, size_t from)
 }
 
 /* Copies the lines of a V2000 block and splits them at the coordinates. Columns, from 0: the counts
- * line has atoms in 0 to 2 and bonds in 3 to 5; an atom line has three coordinates of V2000_FIELD
- * columns, a blank and the element; a bond line has its atoms in 0 to 2 and 3 to 5, its type in 6
- * to 8, and a stereo mark in 9 to 11, which is set to 0. */
+ * line has atoms in 0 to 2 and bonds in 3 to 5; an atom line has three coordinates of
+ * V2000_COORDINATE_WIDTH columns, a blank and the element; a bond line has its atoms in 0 to 2 and
+ * 3 to 5, its type in 6 to 8, and a stereo mark in 9 to 11, which is set to 0. */
 static cg_status build_v2000(struct block_builder *b, struct line_cursor *l)
 {
     const cg_smiles *g = cg_molecule_graph(b->mol);
@@ -144,12 +145,12 @@ static cg_status build_v2000(struct block_builder *b, struct line_cursor *l)
     for (size_t i = 0; i < g->n_atoms; i++) {
         size_t n = 0;
 
-        if (!next_line(l) || l->len < 3 * V2000_FIELD + 5)
+        if (!next_line(l) || l->len < 3 * V2000_COORDINATE_WIDTH + 5)
             return unexpected(b, l, "an atom line");
-        while (n < 3 && l->line[3 * V2000_FIELD + 1 + n] != ' ')
+        while (n < 3 && l->line[3 * V2000_COORDINATE_WIDTH + 1 + n] != ' ')
             n++;
-        CG_TRY(end_literal(b, l, l->line + 3 * V2000_FIELD + 1, n, i));
-        put_line(b, l->line + 3 * V2000_FIELD, l->len - 3 * V2000_FIELD);
+        CG_TRY(end_literal(b, l, l->line + 3 * V2000_COORDINATE_WIDTH + 1, n, i));
+        put_line(b, l->line + 3 * V2000_COORDINATE_WIDTH, l->len - 3 * V2000_COORDINATE_WIDTH);
     }
     for (size_t i = 0; i < g->n_bonds; i++) {
         if (!next_line(l) || l->len < 12)
@@ -313,15 +314,15 @@ size_t cg_molblock_bound(const cg_molblock *block, size_t name_len)
 {
     /* name, newline, literals, three numbers and two blanks per atom, NUL */
     return name_len + 1 + block->literal_at[block->n_atoms + 1] +
-           block->n_atoms * (3 * V3000_FIELD + 2) + 1;
+           block->n_atoms * (3 * V3000_COORDINATE_WIDTH + 2) + 1;
 }
 
-/* Writes one coordinate, right-aligned in ten columns (V2000) or unpadded (V3000). */
+/* Writes a coordinate, |v| <= COORDINATE_MAX, right-aligned in ten columns (V2000) or unpadded. */
 static size_t put_coordinate(double v, int version, char *out)
 {
     char number[CG_FIXED_MAX];
-    size_t n = cg_fixed_write(llround(v * 1e4), DECIMALS, number);
-    size_t pad = version == 2000 ? V2000_FIELD - n : 0;
+    size_t n = cg_fixed_write(llround(v * (double)cg_fixed_unit(DECIMALS)), DECIMALS, number);
+    size_t pad = version == 2000 ? V2000_COORDINATE_WIDTH - n : 0;
 
     memset(out, ' ', pad);
     memcpy(out + pad, number, n);
@@ -356,10 +357,10 @@ cg_status cg_molblock_write(const cg_molblock *block, const char *name, size_t n
         memcpy(buf + out, block->text + block->literal_at[i], n);
         out += n;
         for (int k = 0; i < block->n_atoms && k < 3; k++) {
-            if (!(fabs(xyz[i][k]) <= 9999.0)) /* also refuses NaN */
+            if (!(fabs(xyz[i][k]) <= COORDINATE_MAX)) /* also refuses NaN */
                 return cg_fail(err, CG_ERR_LIMIT,
-                               "atom %zu: found the coordinate %g, wanted at most 9999 Å", i + 1,
-                               xyz[i][k]);
+                               "atom %zu: found the coordinate %g, wanted at most %d Å", i + 1,
+                               xyz[i][k], COORDINATE_MAX);
             if (k > 0 && block->version == 3000)
                 buf[out++] = ' ';
             out += put_coordinate(xyz[i][k], block->version, buf + out);

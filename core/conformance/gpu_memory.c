@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "gpu_memory.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,13 +28,15 @@ int gpu_block_create(test_recorder *rec, cg_gpu *gpu, size_t bytes, gpu_block *r
     gpu_block b = { .rec = rec, .gpu = gpu, .bytes = bytes };
     cg_error err = CG_ERROR_INIT;
     void *base = NULL;
+    char what[64];
 
-    if (!gpu_ok(rec, cg_gpu_alloc(gpu, bytes + 2 * GPU_GUARD, &base, &err), &err, "device memory"))
+    snprintf(what, sizeof what, "allocating %zu bytes of GPU memory", bytes + 2 * GPU_GUARD);
+    if (!gpu_ok(rec, cg_gpu_alloc(gpu, bytes + 2 * GPU_GUARD, &base, &err), &err, what))
         return 0;
     b.base = base;
     b.ptr = b.base + GPU_GUARD;
     if (!gpu_ok(rec, cg_gpu_fill(gpu, b.base, GUARD_BYTE, bytes + 2 * GPU_GUARD, &err), &err,
-                "a fill")) {
+                "filling GPU memory")) {
         cg_gpu_free(gpu, b.base);
         return 0;
     }
@@ -54,7 +57,8 @@ void gpu_block_poison(gpu_block *b)
     cg_error err = CG_ERROR_INIT;
 
     if (b->bytes)
-        gpu_ok(b->rec, cg_gpu_fill(b->gpu, b->ptr, FILL_BYTE, b->bytes, &err), &err, "a fill");
+        gpu_ok(b->rec, cg_gpu_fill(b->gpu, b->ptr, FILL_BYTE, b->bytes, &err), &err,
+               "filling GPU memory");
 }
 
 void gpu_block_load(gpu_block *b, const void *src, size_t bytes)
@@ -65,7 +69,7 @@ void gpu_block_load(gpu_block *b, const void *src, size_t bytes)
         gpu_block_poison(b);
     if (bytes)
         gpu_ok(b->rec, cg_gpu_write(b->gpu, b->ptr, src, bytes, &err), &err,
-               "a copy to the device");
+               "copying to GPU memory");
 }
 
 void gpu_block_read(const gpu_block *b, void *dst)
@@ -74,7 +78,7 @@ void gpu_block_read(const gpu_block *b, void *dst)
 
     if (b->bytes)
         gpu_ok(b->rec, cg_gpu_read(b->gpu, dst, b->ptr, b->bytes, &err), &err,
-               "a copy from the device");
+               "copying from GPU memory");
 }
 
 int gpu_block_guarded(const gpu_block *b)
@@ -86,7 +90,7 @@ int gpu_block_guarded(const gpu_block *b)
         cg_error err = CG_ERROR_INIT;
 
         if (!gpu_ok(b->rec, cg_gpu_read(b->gpu, guard, at[i], GPU_GUARD, &err), &err,
-                    "a copy from the device"))
+                    "copying from GPU memory"))
             return 0;
         for (int k = 0; k < GPU_GUARD; k++)
             if (guard[k] != GUARD_BYTE)

@@ -3,7 +3,8 @@
  * @file gpu_memory.h  GPU memory between guard bytes.
  *
  * A failing call is recorded as a failed case of the current check and ends the suite
- * (test_recorder.gpu_lost): after a kernel fault this process cannot use the GPU any more.
+ * (test_recorder.gpu_lost): after a kernel fault this process cannot use the GPU any more. A plain
+ * out-of-memory error ends it too.
  */
 #ifndef CG_CONFORMANCE_GPU_MEMORY_H
 #define CG_CONFORMANCE_GPU_MEMORY_H

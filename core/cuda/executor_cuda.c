@@ -623,16 +623,22 @@ static cg_status cuda_roll_back(cg_executor *ex, int32_t slot, int32_t atom, cg_
     CG_TRY(complete_all(c, err));
     CG_TRY(
         CG_CUDA(cudaMemcpy(&now, &c->state.slots[slot], sizeof now, cudaMemcpyDeviceToHost), err));
-    if (p->kind != CG_SLOT_SEQUENCE || !per || atom < 0 || atom > now.seq.field / per ||
-        atom >= p->program->n_fields / per)
-        return cg_fail(err, CG_ERR_USAGE, "roll-back to atom %d: the sequence has not reached it",
-                       atom);
+    if (p->kind != CG_SLOT_SEQUENCE || !per)
+        return cg_fail(err, CG_ERR_USAGE,
+                       "roll-back: slot %d holds no sequence of atoms (internal error)", slot);
+    if (atom < 0 || atom > now.seq.field / per || atom >= p->program->n_fields / per)
+        return cg_fail(
+            err, CG_ERR_USAGE,
+            "roll-back to atom %d (from 0): the sequence has completed %d of %d atoms (internal "
+            "error)",
+            atom, now.seq.field / per, p->program->n_fields / per);
     c->state.events[slot] = (cg_slot_event) { 0 };
     p->done = p->collected = 0;
     return cg_step_roll_back(&c->state, cg_device_tables_automaton(c->tables), slot, atom,
                              c->stream, err);
 }
 
+/* The host's sums, the kernels' counters as of the last completed launch, and present memory. */
 static void cuda_stats(const cg_executor *ex, cg_executor_stats *ret_stats)
 {
     const struct cuda_executor *c = (const struct cuda_executor *)ex;

@@ -27,16 +27,21 @@ struct cg_cpu_model {
     cg_linear_context *linears;
     struct layer *layers;
     float *final_norm;
-    cg_linear *head;
-    int32_t n_head_rows;
+    cg_linear *lm_head;
+    int32_t n_head_rows;    /* of the LM head, padded to whole panels */
     float *cosines, *sines; /* [max_len, head_dim / 2] */
     void *plan;
     void *workspace;
     double matmul_seconds, attention_seconds;
     /* activations, with the padding rows that linear.h requires */
-    float *x, *h, *qkv, *att, *gate_up, *act; /* [max_tokens + pad, ...] */
-    float *out_h;                             /* [max_out + pad, hidden] */
-    float *logits;                            /* [max_out + pad, n_head_rows] */
+    float *x;       /* [max_tokens + pad, hidden] residual stream */
+    float *h;       /* [max_tokens + pad, hidden] x, normalized */
+    float *qkv;     /* [max_tokens + pad, qkv_dim] queries, keys, values */
+    float *att;     /* [max_tokens + pad, q_dim] output of attention */
+    float *gate_up; /* [max_tokens + pad, 2 intermediate] */
+    float *act;     /* [max_tokens + pad, intermediate] silu(gate) * up */
+    float *out_h;   /* [max_out + pad, hidden] final norm of the rows to compute logits of */
+    float *logits;  /* [max_out + pad, n_head_rows] */
 };
 
 /* ---- weights ------------------------------------------------------------------------------ */
@@ -72,6 +77,7 @@ static void stack_rows(void *arg, int64_t row0, int64_t n_rows, float *dst)
     }
 }
 
+/* accumulate: the product is added to its output, for the residual stream. */
 static cg_status make_linear(cg_cpu_model *m, struct stack s, int accumulate,
                              cg_linear **ret_linear, cg_error *err)
 {
@@ -263,7 +269,7 @@ void cg_cpu_model_destroy(cg_cpu_model *m)
         cg_linear_destroy(l->gate_up);
         cg_linear_destroy(l->down);
     }
-    cg_linear_destroy(m->head);
+    cg_linear_destroy(m->lm_head);
     cg_linear_context_destroy(m->linears);
     free(m->layers);
     free(m->final_norm);
@@ -283,7 +289,7 @@ void cg_cpu_model_destroy(cg_cpu_model *m)
 
 /* Rows of the LM head, of these tokens. */
 struct head_rows {
-    const cg_tensor_ref *head;
+    const cg_tensor_ref *lm_head;
     const int32_t *token; /* [n] */
     int64_t n;
 };
@@ -294,9 +300,9 @@ static void gather_head_rows(void *arg, int64_t row0, int64_t n_rows, float *dst
 
     for (int64_t i = 0; i < n_rows; i++)
         if (row0 + i < r->n)
-            cg_weight_to_f32(r->head, r->token[row0 + i], 1, dst + i * r->head->cols);
+            cg_weight_to_f32(r->lm_head, r->token[row0 + i], 1, dst + i * r->lm_head->cols);
         else
-            memset(dst + i * r->head->cols, 0, (size_t)r->head->cols * sizeof *dst);
+            memset(dst + i * r->lm_head->cols, 0, (size_t)r->lm_head->cols * sizeof *dst);
 }
 
 /*
@@ -308,20 +314,20 @@ cg_status cg_cpu_model_set_head_rows(cg_cpu_model *m, const int32_t *head_token,
 {
     struct head_rows rows = { &m->config.model->head, head_token, n };
     int64_t padded = ((int64_t)n + CG_LINEAR_PANEL - 1) / CG_LINEAR_PANEL * CG_LINEAR_PANEL;
-    cg_linear *head = NULL;
+    cg_linear *lm_head = NULL;
     float *logits = make_rows(m->config.max_out, padded);
     cg_status st;
 
     if (!logits)
         return cg_fail_nomem(err, "model");
-    st = cg_linear_create(m->linears, padded, m->hidden, 0, gather_head_rows, &rows, &head, err);
+    st = cg_linear_create(m->linears, padded, m->hidden, 0, gather_head_rows, &rows, &lm_head, err);
     if (st != CG_OK) {
         free(logits);
         return st;
     }
-    cg_linear_destroy(m->head);
+    cg_linear_destroy(m->lm_head);
     free(m->logits);
-    m->head = head;
+    m->lm_head = lm_head;
     m->logits = logits;
     m->n_head_rows = padded;
     return CG_OK;
@@ -353,7 +359,7 @@ static void norm_row(void *arg, int64_t i, int worker)
     cg_rms_norm(p->m->x + i * n, p->norm, p->m->eps, n, p->m->h + i * n);
 }
 
-/* Bias, q/k norm and rotation of one row of qkv, in place. */
+/* Bias, q/k norm and rotation of one row of qkv, in place; h: an attention head of q or k. */
 static void qkv_row(void *arg, int64_t i, int worker)
 {
     const struct pass *p = arg;
@@ -366,12 +372,12 @@ static void qkv_row(void *arg, int64_t i, int worker)
         for (int64_t j = 0; j < m->qkv_dim; j++)
             row[j] += p->layer->qkv_bias[j];
     for (int64_t h = 0; h < m->n_heads + m->n_kv_heads; h++) {
-        float *head = row + h * d;
+        float *vector = row + h * d; /* [head_dim] of this head */
 
         if (p->layer->q_norm)
-            cg_rms_norm(head, h < m->n_heads ? p->layer->q_norm : p->layer->k_norm, m->eps, d,
-                        head);
-        cg_rope(head, m->cosines + at, m->sines + at, d);
+            cg_rms_norm(vector, h < m->n_heads ? p->layer->q_norm : p->layer->k_norm, m->eps, d,
+                        vector);
+        cg_rope(vector, m->cosines + at, m->sines + at, d);
     }
 }
 
@@ -453,12 +459,12 @@ static cg_status run_layer(cg_cpu_model *m, const cg_cpu_batch *b, int32_t i, cg
     CG_TRY(matmul(m, l->qkv, m->h, m->qkv, n, err));
     cg_team_loop(team, n, qkv_row, &pass);
     CG_TRY(attend(m, b, i, err));
-    CG_TRY(matmul(m, l->o, m->att, m->x, n, err)); /* x += */
+    CG_TRY(matmul(m, l->o, m->att, m->x, n, err)); /* accumulates: x += att W^T */
     pass.norm = l->post_norm;
     cg_team_loop(team, n, norm_row, &pass);
     CG_TRY(matmul(m, l->gate_up, m->h, m->gate_up, n, err));
     cg_team_loop(team, n, act_row, &pass);
-    return matmul(m, l->down, m->act, m->x, n, err); /* x += */
+    return matmul(m, l->down, m->act, m->x, n, err); /* accumulates: x += act W^T */
 }
 
 cg_status cg_cpu_model_forward(cg_cpu_model *m, const cg_cpu_batch *b, const float **ret_logits,
@@ -471,7 +477,7 @@ cg_status cg_cpu_model_forward(cg_cpu_model *m, const cg_cpu_batch *b, const flo
         CG_TRY(run_layer(m, b, l, err));
     cg_team_loop(m->config.team, b->n_out, out_row, &pass);
     if (b->n_out)
-        CG_TRY(matmul(m, m->head, m->out_h, m->logits, b->n_out, err));
+        CG_TRY(matmul(m, m->lm_head, m->out_h, m->logits, b->n_out, err));
     *ret_logits = m->logits;
     *ret_stride = m->n_head_rows;
     return CG_OK;

@@ -56,6 +56,7 @@ cg_status cg_cpu_model_set_head_rows(cg_cpu_model *m, const int32_t *head_token,
  * Runs a batch: appends its keys and values to the cache, computes the logits of out_row.
  *
  * @param ret_logits  [n_out, *ret_stride], valid until the next call
+ * @param ret_stride  in floats: the head rows and their padding
  */
 cg_status cg_cpu_model_forward(cg_cpu_model *m, const cg_cpu_batch *batch, const float **ret_logits,
                                int64_t *ret_stride, cg_error *err);

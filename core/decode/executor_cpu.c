@@ -300,10 +300,15 @@ static cg_status cpu_roll_back(cg_executor *ex, int32_t slot, int32_t atom, cg_e
     struct slot *s = &c->slots[slot];
     int32_t per = s->kind == SEQUENCE ? s->job.program->fields_per_atom : 0;
 
-    if (s->kind != SEQUENCE || !per || atom < 0 || atom > s->seq.field / per ||
-        atom >= s->job.program->n_fields / per)
-        return cg_fail(err, CG_ERR_USAGE, "roll-back to atom %d: the sequence has not reached it",
-                       atom);
+    if (s->kind != SEQUENCE || !per)
+        return cg_fail(err, CG_ERR_USAGE,
+                       "roll-back: slot %d holds no sequence of atoms (internal error)", slot);
+    if (atom < 0 || atom > s->seq.field / per || atom >= s->job.program->n_fields / per)
+        return cg_fail(
+            err, CG_ERR_USAGE,
+            "roll-back to atom %d (from 0): the sequence has completed %d of %d atoms (internal "
+            "error)",
+            atom, s->seq.field / per, s->job.program->n_fields / per);
     cg_sequence_roll_back(&s->seq, s->job.program, c->config.automaton, atom, s->marks);
     s->reported = 0;
     return c->config.cache->truncate(c->cache_self, slot, s->seq.n_kv, err);

@@ -280,8 +280,8 @@ static void count(const struct pairs *p, cg_eval_comparison *c)
     }
 }
 
-/* The most severe verdict, the largest in the enumeration: a gain in one metric does not offset a
- * loss in another. */
+/* The largest verdict in the order unknown < no_difference < better < within_tolerance < worse: a
+ * gain in one metric does not offset a loss in another. */
 static cg_compare_verdict overall(const cg_eval_comparison *c)
 {
     cg_compare_verdict worst = CG_COMPARE_UNKNOWN;

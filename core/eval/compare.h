@@ -33,6 +33,7 @@ typedef enum cg_compare_set {
     CG_COMPARE_SETS
 } cg_compare_set;
 
+/** In ascending order: the largest verdict of all figures is the overall one. */
 typedef enum cg_compare_verdict {
     CG_COMPARE_UNKNOWN = 0,   /* too few molecules have the figure */
     CG_COMPARE_NO_DIFFERENCE, /* the interval contains 0 */
@@ -69,7 +70,7 @@ typedef struct cg_eval_comparison {
     size_t n_both;                   /* common molecules with output in both */
     size_t n_missing_a, n_missing_b; /* common molecules without output */
     cg_compare_figure figures[CG_COMPARE_SETS][CG_COMPARE_METRICS];
-    cg_compare_verdict verdict; /* the most severe of all figures: the largest in the enumeration */
+    cg_compare_verdict verdict; /* the largest of all figures */
 } cg_eval_comparison;
 
 /** "cov_r", ...; static storage. As in the JSON file. */

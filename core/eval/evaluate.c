@@ -174,11 +174,11 @@ struct evaluation {
     struct assignment assignment;
     const cg_eval_settings *settings;
     cg_eval_molecule *molecules;
-    size_t *order;     /* [n] molecules by decreasing cost */
-    cg_status *status; /* [threads] a thread stops at its first failure */
-    cg_error *errors;  /* [threads] */
-    size_t *failed;    /* [threads] the molecule of the failure */
-    char **unchecked;  /* [n] reason why a molecule could not be checked, or NULL */
+    size_t *order;         /* [n] molecules by decreasing cost */
+    cg_status *status;     /* [threads] a thread stops at its first failure */
+    cg_error *errors;      /* [threads] */
+    size_t *last_molecule; /* [threads] the one evaluated last: that of the failure, if any */
+    char **unchecked;      /* [n] reason why a molecule could not be checked, or NULL */
 };
 
 /* Generated conformers of reference r in its atom order; free(). */
@@ -351,7 +351,7 @@ static void evaluate_item(void *ctx, int64_t i, int worker)
     if (e->status[worker] != CG_OK)
         return;
     e->status[worker] = evaluate_molecule(e, r, &e->errors[worker]);
-    e->failed[worker] = r;
+    e->last_molecule[worker] = r;
 }
 
 /* ---- all molecules ------------------------------------------------------------------------ */
@@ -391,15 +391,19 @@ static cg_status order_molecules(struct evaluation *e, cg_error *err)
     return CG_OK;
 }
 
+/*
+ * Only the worker that fails stops; the others evaluate the remaining molecules. The error of the
+ * lowest worker that failed is reported.
+ */
 static cg_status run_all(struct evaluation *e, int n_threads, cg_error *err)
 {
     cg_team *team = NULL;
 
     e->status = calloc((size_t)n_threads, sizeof *e->status);
     e->errors = calloc((size_t)n_threads, sizeof *e->errors);
-    e->failed = calloc((size_t)n_threads, sizeof *e->failed);
+    e->last_molecule = calloc((size_t)n_threads, sizeof *e->last_molecule);
     e->unchecked = calloc(e->assignment.ref->n_molecules, sizeof *e->unchecked);
-    if (!e->status || !e->errors || !e->failed || !e->unchecked)
+    if (!e->status || !e->errors || !e->last_molecule || !e->unchecked)
         return cg_fail_nomem(err, "evaluation");
     CG_TRY(cg_team_create(n_threads, &team, err));
     cg_team_loop(team, (int64_t)e->assignment.ref->n_molecules, evaluate_item, e);
@@ -407,8 +411,8 @@ static cg_status run_all(struct evaluation *e, int n_threads, cg_error *err)
     for (int w = 0; w < n_threads; w++)
         if (e->status[w] != CG_OK)
             return cg_fail(err, e->status[w], "molecule '%.60s' ('%.100s'): %s",
-                           e->molecules[e->failed[w]].name, e->molecules[e->failed[w]].smiles,
-                           e->errors[w].msg);
+                           e->molecules[e->last_molecule[w]].name,
+                           e->molecules[e->last_molecule[w]].smiles, e->errors[w].msg);
     return CG_OK;
 }
 
@@ -420,7 +424,7 @@ static void evaluation_finish(struct evaluation *e)
     free(e->order);
     free(e->status);
     free(e->errors);
-    free(e->failed);
+    free(e->last_molecule);
     assignment_finish(&e->assignment);
 }
 

@@ -13,6 +13,9 @@
 
 #define MAX_COUNT ((int64_t)1 << 53) /* a double represents all smaller integers */
 #define MAX_REAL  1e12
+#define MAX_COV   1.0 /* a fraction */
+
+enum { NOT_NULL, NULLABLE };
 
 /* A nested object with its full path. */
 struct object {
@@ -73,12 +76,12 @@ static cg_status read_counts(const cg_json *o, cg_error *err, ...)
     return st;
 }
 
-/* Reads a required number from 0 to hi; null, if allowed, becomes NaN. */
-static cg_status read_real(const cg_json *o, const char *key, int null, double hi,
+/* Reads a required number from 0 to hi; null, if nullable, becomes NaN. */
+static cg_status read_real(const cg_json *o, const char *key, int nullable, double hi,
                            double *ret_value, cg_error *err)
 {
     *ret_value = NAN;
-    if (null && json_is_null(json_object_get(o->node, key)))
+    if (nullable && json_is_null(json_object_get(o->node, key)))
         return CG_OK;
     return cg_json_real(o, key, CG_JSON_REQUIRED, 0, hi, ret_value, err);
 }
@@ -115,12 +118,12 @@ static cg_status read_settings(const cg_json *top, cg_eval_settings *s, cg_error
 
     CG_TRY(open_object(top, "settings", &p, err));
     CG_TRY(refuse_other_members(&p.o, "delta missing rmsd symmetry max_maps seconds checks", err));
-    CG_TRY(read_real(&p.o, "delta", 0, MAX_REAL, &s->delta, err));
+    CG_TRY(read_real(&p.o, "delta", NOT_NULL, MAX_REAL, &s->delta, err));
     CG_TRY(read_word(&p.o, "missing", "zero", "drop", &missing, err));
     CG_TRY(read_word(&p.o, "rmsd", "best", "plain", &rmsd, err));
     CG_TRY(read_word(&p.o, "symmetry", "plain", "conjugated", &symmetry, err));
     CG_TRY(read_counts(&p.o, err, "max_maps", &max_maps, NULL));
-    CG_TRY(read_real(&p.o, "seconds", 0, MAX_REAL, &s->seconds, err));
+    CG_TRY(read_real(&p.o, "seconds", NOT_NULL, MAX_REAL, &s->seconds, err));
     CG_TRY(cg_json_bool(&p.o, "checks", CG_JSON_REQUIRED, &s->checks, err));
     s->missing = missing ? CG_MISSING_DROP : CG_MISSING_ZERO;
     s->rmsd = rmsd ? CG_RMSD_PLAIN : CG_RMSD_BEST;
@@ -169,13 +172,13 @@ static cg_status read_figure(const cg_json *o, const char *key, double hi,
 
     CG_TRY(open_object(o, key, &p, err));
     CG_TRY(refuse_other_members(&p.o, "mean median", err));
-    CG_TRY(read_real(&p.o, "mean", 1, hi, &ret_figure->mean, err));
-    return read_real(&p.o, "median", 1, hi, &ret_figure->median, err);
+    CG_TRY(read_real(&p.o, "mean", NULLABLE, hi, &ret_figure->mean, err));
+    return read_real(&p.o, "median", NULLABLE, hi, &ret_figure->median, err);
 }
 
-/* A list of n numbers in [0, hi], into every `stride`-th double of ret_values; null is NaN if
- * allowed. */
-static cg_status read_list(const cg_json *o, const char *key, size_t n, int null, double hi,
+/* A list of n numbers in [0, hi], into every `stride`-th double of ret_values; null, if
+ * nullable, becomes NaN. */
+static cg_status read_list(const cg_json *o, const char *key, size_t n, int nullable, double hi,
                            double *ret_values, size_t stride, cg_error *err)
 {
     const json_t *list = cg_json_member(o, key);
@@ -187,7 +190,7 @@ static cg_status read_list(const cg_json *o, const char *key, size_t n, int null
     for (size_t i = 0; i < n; i++) {
         const json_t *v = json_array_get(list, i);
 
-        if (null && json_is_null(v))
+        if (nullable && json_is_null(v))
             ret_values[i * stride] = NAN;
         else if (json_is_number(v) && json_number_value(v) >= 0 && json_number_value(v) <= hi)
             ret_values[i * stride] = json_number_value(v);
@@ -207,11 +210,15 @@ static cg_status read_curve(const cg_json *summary, cg_eval_summary *s, cg_error
     CG_TRY(open_object(summary, "curve", &p, err));
     CG_TRY(
         refuse_other_members(&p.o, "delta cov_r_mean cov_r_median cov_p_mean cov_p_median", err));
-    CG_TRY(read_list(&p.o, "delta", CG_EVAL_DELTAS, 0, MAX_REAL, delta, 1, err));
-    CG_TRY(read_list(&p.o, "cov_r_mean", CG_EVAL_DELTAS, 1, 1, &s->curve_r[0].mean, 2, err));
-    CG_TRY(read_list(&p.o, "cov_r_median", CG_EVAL_DELTAS, 1, 1, &s->curve_r[0].median, 2, err));
-    CG_TRY(read_list(&p.o, "cov_p_mean", CG_EVAL_DELTAS, 1, 1, &s->curve_p[0].mean, 2, err));
-    CG_TRY(read_list(&p.o, "cov_p_median", CG_EVAL_DELTAS, 1, 1, &s->curve_p[0].median, 2, err));
+    CG_TRY(read_list(&p.o, "delta", CG_EVAL_DELTAS, NOT_NULL, MAX_REAL, delta, 1, err));
+    CG_TRY(read_list(&p.o, "cov_r_mean", CG_EVAL_DELTAS, NULLABLE, MAX_COV, &s->curve_r[0].mean, 2,
+                     err));
+    CG_TRY(read_list(&p.o, "cov_r_median", CG_EVAL_DELTAS, NULLABLE, MAX_COV, &s->curve_r[0].median,
+                     2, err));
+    CG_TRY(read_list(&p.o, "cov_p_mean", CG_EVAL_DELTAS, NULLABLE, MAX_COV, &s->curve_p[0].mean, 2,
+                     err));
+    CG_TRY(read_list(&p.o, "cov_p_median", CG_EVAL_DELTAS, NULLABLE, MAX_COV, &s->curve_p[0].median,
+                     2, err));
     for (int i = 0; i < CG_EVAL_DELTAS; i++)
         if (fabs(delta[i] - cg_eval_delta(i)) > 1e-9)
             return cg_fail(err, CG_ERR_FORMAT, "%s: summary.curve.delta[%d]: found %g, wanted %.2f",
@@ -236,14 +243,14 @@ static cg_status read_summary(const cg_json *top, cg_eval_result *r, cg_error *e
                        &s->n_wrong, "broken", &s->n_broken, "references_broken", &s->n_ref_broken,
                        "maps_limited", &s->n_maps_limited, "time_limited", &s->n_time_limited,
                        "pairs", &s->pairs, NULL));
-    CG_TRY(read_figure(&p.o, "cov_r", 1, &s->cov_r, err));
+    CG_TRY(read_figure(&p.o, "cov_r", MAX_COV, &s->cov_r, err));
     CG_TRY(read_figure(&p.o, "mat_r", MAX_REAL, &s->mat_r, err));
-    CG_TRY(read_figure(&p.o, "cov_p", 1, &s->cov_p, err));
+    CG_TRY(read_figure(&p.o, "cov_p", MAX_COV, &s->cov_p, err));
     CG_TRY(read_figure(&p.o, "mat_p", MAX_REAL, &s->mat_p, err));
     CG_TRY(read_curve(&p.o, s, err));
     CG_TRY(read_checks(&p.o, r->settings.checks, &s->checked, &s->passed_all, s->check_done,
                        s->check_failed, err));
-    return read_real(&p.o, "seconds", 0, MAX_REAL, &s->seconds, err);
+    return read_real(&p.o, "seconds", NOT_NULL, MAX_REAL, &s->seconds, err);
 }
 
 /* Reads a list of n distances in Å; free(). An empty list is NULL. */
@@ -291,10 +298,10 @@ static cg_status read_molecule(const cg_json *o, int checks, cg_eval_molecule *m
                        "broken", &m->n_broken, "maps", &m->n_maps, NULL));
     CG_TRY(cg_json_bool(o, "maps_limited", CG_JSON_REQUIRED, &m->maps_limited, err));
     CG_TRY(cg_json_bool(o, "time_limited", CG_JSON_REQUIRED, &m->time_limited, err));
-    CG_TRY(read_real(o, "seconds", 0, MAX_REAL, &m->seconds, err));
-    CG_TRY(read_real(o, "cov_r", 0, 1, &m->cov_r, err));
+    CG_TRY(read_real(o, "seconds", NOT_NULL, MAX_REAL, &m->seconds, err));
+    CG_TRY(read_real(o, "cov_r", NOT_NULL, MAX_COV, &m->cov_r, err));
     CG_TRY(read_real(o, "mat_r", !m->n_gen, MAX_REAL, &m->mat_r, err));
-    CG_TRY(read_real(o, "cov_p", 0, 1, &m->cov_p, err));
+    CG_TRY(read_real(o, "cov_p", NOT_NULL, MAX_COV, &m->cov_p, err));
     CG_TRY(read_real(o, "mat_p", !m->n_gen, MAX_REAL, &m->mat_p, err));
     CG_TRY(
         read_checks(o, checks, &m->checked, &m->passed_all, m->check_done, m->check_failed, err));

@@ -84,7 +84,8 @@ static cg_status compress_gzip(int level, const void *bytes, size_t len, cg_buf 
 
     if (rc != Z_OK)
         return cg_fail(err, rc == Z_MEM_ERROR ? CG_ERR_NOMEM : CG_ERR_INTERNAL,
-                       "compressing a molecule of %zu bytes: gzip error %d", len, rc);
+                       "gzip: cannot start compression (level %d): %s (internal error)", level,
+                       zError(rc));
     bound = deflateBound(&z, len);
     if (cg_buf_reserve(out, bound)) {
         st = cg_fail_nomem(err, "compressing a molecule");
@@ -97,8 +98,9 @@ static cg_status compress_gzip(int level, const void *bytes, size_t len, cg_buf 
     z.avail_out = (uInt)bound;
     rc = deflate(&z, Z_FINISH);
     if (rc != Z_STREAM_END) {
-        st = cg_fail(err, CG_ERR_INTERNAL, "compressing a molecule of %zu bytes: gzip error %d",
-                     len, rc);
+        st = cg_fail(err, CG_ERR_INTERNAL,
+                     "gzip: cannot compress a molecule of %zu bytes: %s (internal error)", len,
+                     rc == Z_OK ? "more than deflateBound() bytes" : zError(rc));
         goto out;
     }
     out->len += z.total_out;

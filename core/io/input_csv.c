@@ -134,7 +134,7 @@ static cg_status read_row(cg_csv *c, cg_lines *lines, const cg_line *first, cg_i
                 cg_input_fields_fail(f, CG_ERR_INPUT, "quote not closed");
         }
         if (f->error.code != CG_OK) {
-            cg_lines_rewind(lines);
+            cg_lines_rewind_past_first(lines);
             return CG_OK;
         }
     }

@@ -116,7 +116,7 @@ cg_status cg_lines_next(cg_lines *l, cg_line *ret_line, int *ret_more, cg_error 
     return CG_OK;
 }
 
-void cg_lines_rewind(cg_lines *l)
+void cg_lines_rewind_past_first(cg_lines *l)
 {
     if (l->n_buffered)
         l->next = 1;

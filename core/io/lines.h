@@ -45,7 +45,10 @@ cg_status cg_lines_fill(cg_lines *lines, cg_error *err);
 void cg_lines_mark(cg_lines *lines);
 /** Returns the next line, or *ret_more = 0 at the end. */
 cg_status cg_lines_next(cg_lines *lines, cg_line *ret_line, int *ret_more, cg_error *err);
-/** Rewinds to the second line after the mark. */
-void cg_lines_rewind(cg_lines *lines);
+/**
+ * Rewinds to the second line after the mark. For a CSV row whose quote is not closed: its first
+ * line is reported, and reading continues with the next.
+ */
+void cg_lines_rewind_past_first(cg_lines *lines);
 
 #endif

@@ -241,7 +241,8 @@ static cg_status read_frame(cg_reader *r, size_t i, size_t max, cg_buf *out, cg_
             goto out;
         if (out->len - start > limit) {
             st = cg_fail(err, CG_ERR_LIMIT,
-                         "'%s': frame %zu at offset %llu has more than %llu uncompressed bytes",
+                         "'%s': frame %zu (counted from 0) at offset %llu: more than %llu "
+                         "uncompressed bytes, the limit: damaged or not written by confgen",
                          r->name, i, (unsigned long long)f->offset, (unsigned long long)limit);
             goto out;
         }

@@ -5,12 +5,25 @@
  *     cc embed.c $(pkg-config --cflags --libs confgen) -o embed
  */
 #include <confgen/confgen.h>
+#include <ctype.h>
 #include <stdio.h>
+
+/*
+ * Returns the element symbol at *smiles and advances past it. Enough for a SMILES without brackets
+ * whose elements have one letter: each letter is an atom.
+ */
+static int next_element(const char **smiles)
+{
+    while (**smiles && !isalpha((unsigned char)**smiles))
+        ++*smiles;
+    return **smiles ? toupper((unsigned char)*(*smiles)++) : 'X';
+}
 
 /* Called once per conformer; its argument is borrowed for the call. */
 static void on_conformer(void *ctx, const cg_conformer *c)
 {
     int *n = ctx;
+    const char *atoms = c->smiles; /* coordinates are in the order of its atoms */
 
     if (c->verdict != CG_CONFORMER_OK) {
         fprintf(stderr, "%s, conformer %d: %s\n", c->smiles, c->generation, c->reason);
@@ -19,7 +32,8 @@ static void on_conformer(void *ctx, const cg_conformer *c)
     ++*n;
     printf("%d\n%s, conformer %d\n", c->n_atoms, c->smiles, c->generation);
     for (int32_t i = 0; i < c->n_atoms; i++)
-        printf("%d %8.3f %8.3f %8.3f\n", i, c->xyz[i][0], c->xyz[i][1], c->xyz[i][2]);
+        printf("%c %8.3f %8.3f %8.3f\n", next_element(&atoms), c->xyz[i][0], c->xyz[i][1],
+               c->xyz[i][2]);
 }
 
 int main(void)

@@ -148,7 +148,8 @@ START_TEST(a_literal_that_is_too_long_is_refused)
     p = NULL;
     ck_assert_int_eq(compile(4097, 1, &p), CG_ERR_LIMIT);
     ck_assert_ptr_null(p);
-    ck_assert_ptr_nonnull(strstr(err.msg, "4097 bytes between two atoms; at most 4096"));
+    ck_assert_ptr_nonnull(
+        strstr(err.msg, "4097 bytes of SMILES text beside atom 2, wanted at most 4096"));
     ck_assert_int_eq(compile(20, 2, &p), CG_OK); /* others still compile */
     ops->release(self, p);
 }

@@ -7,8 +7,8 @@
 #include "kernels.h"
 #include "memory.h"
 
-cg_status cg_cache_cuda_check(const cg_host *host, cudaError_t code, const char *call,
-                              cg_error *err)
+cg_status cg_cache_cuda_status(const cg_host *host, cudaError_t code, const char *call,
+                               cg_error *err)
 {
     if (code == cudaSuccess)
         return CG_OK;
@@ -19,7 +19,7 @@ cg_status cg_cache_cuda_check(const cg_host *host, cudaError_t code, const char 
                       cudaGetErrorName(code), call);
 }
 
-static cg_status check(const cg_host *host, cg_error *err)
+static cg_status check_device(const cg_host *host, cg_error *err)
 {
     int driver = 0, n = 0;
     cudaError_t code;
@@ -41,7 +41,7 @@ static cg_status check(const cg_host *host, cg_error *err)
         (void)cudaGetLastError();
         return host->fail(err, CG_ERR_UNSUPPORTED, "KV cache: this machine has no NVIDIA GPU");
     }
-    CG_TRY(cg_cache_cuda_check(host, code, "cudaGetDeviceCount", err));
+    CG_TRY(cg_cache_cuda_status(host, code, "cudaGetDeviceCount", err));
     code = cg_cache_load_kernels();
     if (code == cudaErrorNoKernelImageForDevice || code == cudaErrorInvalidDeviceFunction) {
         (void)cudaGetLastError();
@@ -49,7 +49,7 @@ static cg_status check(const cg_host *host, cg_error *err)
                           "KV cache: this build has no code for this GPU (%s)",
                           cudaGetErrorString(code));
     }
-    return cg_cache_cuda_check(host, code, "loading kernels", err);
+    return cg_cache_cuda_status(host, code, "loading kernels", err);
 }
 
 static cg_status cuda_alloc(const cg_host *host, int64_t bytes, void **ret_ptr, cg_error *err)
@@ -60,7 +60,7 @@ static cg_status cuda_alloc(const cg_host *host, int64_t bytes, void **ret_ptr, 
         (void)cudaGetLastError();
         return CG_ERR_DEVICE_NOMEM;
     }
-    return cg_cache_cuda_check(host, code, "cudaMalloc", err);
+    return cg_cache_cuda_status(host, code, "cudaMalloc", err);
 }
 
 static void cuda_free(const cg_host *host, void *ptr)
@@ -72,8 +72,8 @@ static void cuda_free(const cg_host *host, void *ptr)
 static cg_status copy(const cg_host *host, const cg_cache_config *config, const cg_cache_rows *rows,
                       cg_error *err)
 {
-    return cg_cache_cuda_check(host, cg_cache_copy_rows_cuda(rows, (cudaStream_t)config->stream),
-                               "copying rows", err);
+    return cg_cache_cuda_status(host, cg_cache_copy_rows_cuda(rows, (cudaStream_t)config->stream),
+                                "copying rows", err);
 }
 
 static cg_status synchronize(const cg_host *host, const cg_cache_config *config, cg_error *err)
@@ -110,13 +110,13 @@ static cg_status check_append(const cg_host *host, const cg_cache_config *config
 static cg_status store(const cg_host *host, const cg_kv_view *view, int32_t n_blocks,
                        const cg_cache_append *args, cg_error *err)
 {
-    return cg_cache_cuda_check(host, cg_cache_append_cuda(view, n_blocks, args), "append", err);
+    return cg_cache_cuda_status(host, cg_cache_append_cuda(view, n_blocks, args), "append", err);
 }
 
 const cg_cache_memory cg_cache_memory_cuda = {
     .device = CG_DEVICE_CUDA,
     .nomem = CG_ERR_DEVICE_NOMEM,
-    .check = check,
+    .check = check_device,
     .alloc = cuda_alloc,
     .free = cuda_free,
     .copy = copy,

@@ -52,8 +52,9 @@ static int64_t round_up(int64_t x, int64_t to)
     return (x + to - 1) / to * to;
 }
 
-static cg_status check_driver(const cg_page_pool *pool, CUresult code, const char *call,
-                              cg_error *err)
+/* Status and text of the result of a driver call; `call` names it. */
+static cg_status driver_status(const cg_page_pool *pool, CUresult code, const char *call,
+                               cg_error *err)
 {
     const struct state *s = pool->state;
     const char *name = NULL;
@@ -115,10 +116,10 @@ static cg_status open_driver(cg_page_pool *pool, cg_error *err)
     CG_TRY(CG_CACHE_CUDA(pool->host, cudaGetDevice(&device), err));
     CG_TRY(CG_CACHE_CUDA(pool->host, cudaFree(NULL), err)); /* creates the context, if none */
     CG_TRY(load_driver(pool, &s->driver, err));
-    CG_TRY(check_driver(pool,
-                        s->driver.device_attribute(
-                            &has, CU_DEVICE_ATTRIBUTE_VIRTUAL_MEMORY_MANAGEMENT_SUPPORTED, device),
-                        "cuDeviceGetAttribute", err));
+    CG_TRY(driver_status(pool,
+                         s->driver.device_attribute(
+                             &has, CU_DEVICE_ATTRIBUTE_VIRTUAL_MEMORY_MANAGEMENT_SUPPORTED, device),
+                         "cuDeviceGetAttribute", err));
     if (!has)
         return pool->host->fail(err, CG_ERR_UNSUPPORTED,
                                 "KV cache: GPU %d has no virtual memory management: use --kv-cache "
@@ -127,7 +128,7 @@ static cg_status open_driver(cg_page_pool *pool, cg_error *err)
     s->prop.type = CU_MEM_ALLOCATION_TYPE_PINNED;
     s->prop.location.type = CU_MEM_LOCATION_TYPE_DEVICE;
     s->prop.location.id = device;
-    CG_TRY(check_driver(
+    CG_TRY(driver_status(
         pool, s->driver.granularity(&granule, &s->prop, CU_MEM_ALLOC_GRANULARITY_RECOMMENDED),
         "cuMemGetAllocationGranularity", err));
     if (granule < 1 || granule > (size_t)1 << 40)
@@ -161,7 +162,7 @@ static cg_status allocate_whole(cg_page_pool *pool, int64_t plane, cg_error *err
     pool->plane_stride = plane;
     pool->n_committed = pool->n_pages;
     pool->bytes = bytes;
-    return cg_cache_cuda_check(pool->host, code, "cudaMalloc", err);
+    return cg_cache_cuda_status(pool->host, code, "cudaMalloc", err);
 }
 
 static cg_status reserve_addresses(cg_page_pool *pool, int64_t plane, cg_error *err)
@@ -199,7 +200,7 @@ static cg_status reserve_addresses(cg_page_pool *pool, int64_t plane, cg_error *
                                 "tokens) on the GPU; limit the cache's bytes",
                                 (long long)all_planes, c->n_slots, c->max_len);
     pool->base = (char *)base;
-    return check_driver(pool, code, "cuMemAddressReserve", err);
+    return driver_status(pool, code, "cuMemAddressReserve", err);
 }
 
 static cg_status create(cg_page_pool *pool, cg_error *err)
@@ -223,7 +224,7 @@ static cg_status create(cg_page_pool *pool, cg_error *err)
                           "KV cache: out of GPU memory for the page table of %zu bytes",
                           table_bytes);
     }
-    CG_TRY(cg_cache_cuda_check(host, code, "cudaMalloc", err));
+    CG_TRY(cg_cache_cuda_status(host, code, "cudaMalloc", err));
     CG_TRY(CG_CACHE_CUDA(host,
                          cudaMemsetAsync(pool->view_table, 0xff, table_bytes, /* -1: no page */
                                          (cudaStream_t)pool->config->stream),
@@ -282,11 +283,11 @@ static cg_status map_slab(cg_page_pool *pool, int64_t plane, int64_t from, int64
     CUmemGenericAllocationHandle handle = 0;
     cg_status st;
 
-    CG_TRY(check_driver(pool, s->driver.create(&handle, bytes, &s->prop, 0), "cuMemCreate", err));
-    st = check_driver(pool, s->driver.map(at, bytes, 0, handle, 0), "cuMemMap", err);
+    CG_TRY(driver_status(pool, s->driver.create(&handle, bytes, &s->prop, 0), "cuMemCreate", err));
+    st = driver_status(pool, s->driver.map(at, bytes, 0, handle, 0), "cuMemMap", err);
     s->driver.release(handle); /* a mapping keeps the memory alive; without one, this frees it */
     CG_TRY(st);
-    st = check_driver(pool, s->driver.set_access(at, bytes, &access, 1), "cuMemSetAccess", err);
+    st = driver_status(pool, s->driver.set_access(at, bytes, &access, 1), "cuMemSetAccess", err);
     if (st != CG_OK)
         s->driver.unmap(at, bytes);
     return st;
@@ -320,11 +321,11 @@ static cg_status commit(cg_page_pool *pool, int32_t pages, cg_error *err)
 
 static cg_status publish(cg_page_pool *pool, int64_t first, int32_t n, cg_error *err)
 {
-    return cg_cache_cuda_check(pool->host,
-                               cg_cache_set_entries_cuda(pool->view_table + first,
-                                                         pool->host_table + first, n,
-                                                         (cudaStream_t)pool->config->stream),
-                               "writing the page table", err);
+    return cg_cache_cuda_status(pool->host,
+                                cg_cache_set_entries_cuda(pool->view_table + first,
+                                                          pool->host_table + first, n,
+                                                          (cudaStream_t)pool->config->stream),
+                                "writing the page table", err);
 }
 
 const cg_page_pool_ops cg_page_pool_cuda = {

@@ -112,7 +112,10 @@ cg_status grammar_compile_number_tables(struct grammar *g, cg_error *err);
 
 /* ---- literals.c ---- */
 
-/** Returns a literal, from the cache or compiled. Valid until grammar_free_uncached_locked(). */
+/**
+ * Returns a literal of at most GRAMMAR_MAX_LITERAL bytes, from the cache or compiled. Valid until
+ * grammar_free_uncached_locked().
+ */
 cg_status grammar_get_literal_locked(struct grammar *g, enum literal_kind kind, const char *text,
                                      uint32_t len, struct literal **ret_literal, cg_error *err);
 

@@ -263,10 +263,6 @@ cg_status grammar_get_literal_locked(struct grammar *g, enum literal_kind kind, 
             *ret_literal = literal;
             return CG_OK;
         }
-    if (len > GRAMMAR_MAX_LITERAL)
-        return g->host->fail(err, CG_ERR_LIMIT,
-                             "grammar: %u bytes between two atoms; at most %d are supported", len,
-                             GRAMMAR_MAX_LITERAL);
     CG_TRY(compile_literal(g, kind, text, len, &literal, err));
     if (kind != LITERAL_LAST && (st = verify_literal(g, literal, err)) != CG_OK) {
         cg_host_free(g->host, literal);

@@ -74,13 +74,20 @@ static const cg_automaton *grammar_automaton(const void *self)
 static cg_status field_literal_locked(struct grammar *g, const cg_literals *text, int32_t f,
                                       struct literal **ret_literal, cg_error *err)
 {
-    const cg_range *r = &text->literal[f / 3];
+    int32_t atom = f / 3; /* the literal before this atom, or n_atoms: after the last one */
+    const cg_range *r = &text->literal[atom];
     enum literal_kind kind = f == 0                   ? LITERAL_FIRST
                              : f == 3 * text->n_atoms ? LITERAL_LAST
                                                       : LITERAL_INNER;
 
     if (f % 3)
         return grammar_get_literal_locked(g, LITERAL_INNER, ",", 1, ret_literal, err);
+    if (r->end - r->begin > GRAMMAR_MAX_LITERAL)
+        return g->host->fail(err, CG_ERR_LIMIT,
+                             "grammar: found %u bytes of SMILES text beside atom %d, wanted at "
+                             "most %d",
+                             r->end - r->begin, atom < text->n_atoms ? atom + 1 : atom,
+                             GRAMMAR_MAX_LITERAL);
     return grammar_get_literal_locked(g, kind, text->text + r->begin, r->end - r->begin,
                                       ret_literal, err);
 }

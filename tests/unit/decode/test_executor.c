@@ -282,9 +282,10 @@ START_TEST(roll_back_refuses_atoms_not_reached)
     admit(ex, 0, 0);
     OK(ex->ops->run(ex, 3, &err));
     ck_assert_int_eq(ex->ops->roll_back(ex, 0, ATOMS - 1, &err), CG_ERR_USAGE);
-    ck_assert_ptr_nonnull(strstr(err.msg, "has not reached it"));
+    ck_assert_ptr_nonnull(strstr(err.msg, "the sequence has completed"));
     ck_assert_int_eq(ex->ops->roll_back(ex, 0, -1, &err), CG_ERR_USAGE);
     ck_assert_int_eq(ex->ops->roll_back(ex, 1, 0, &err), CG_ERR_USAGE); /* empty slot */
+    ck_assert_ptr_nonnull(strstr(err.msg, "slot 1 holds no sequence"));
     ex->ops->release(ex, 0);
     ck_assert_int_eq(ex->ops->roll_back(ex, 0, 0, &err), CG_ERR_USAGE); /* released slot */
     ex->ops->destroy(ex);

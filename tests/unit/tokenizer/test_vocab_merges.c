@@ -96,7 +96,7 @@ START_TEST(messages_name_the_file)
     refused("a b\n", CONFIG("Qwen2Tokenizer", ",\"added_tokens_decoder\":[]"), NULL, CG_ERR_FORMAT,
             "added_tokens_decoder");
     refused("a b\n", CONFIG("Qwen2Tokenizer", ",\"added_tokens_decoder\":{\"3x\":{}}"), NULL,
-            CG_ERR_FORMAT, "'3x' is not an id");
+            CG_ERR_FORMAT, "found the key '3x', wanted a token id");
     refused("a b\n",
             CONFIG("Qwen2Tokenizer", ",\"added_tokens_decoder\":{\"99999999999999999999\":"
                                      "{\"content\":\"<e>\"}}"),
