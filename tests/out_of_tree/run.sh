@@ -61,4 +61,5 @@ say "embed"
 CONFGEN_DATA=$data CONFGEN_PLUGIN_PATH=$plugindir \
   LD_LIBRARY_PATH=$(dirname "$(find "$stage" -name libconfgen.so)") out/embed | tee embed.xyz
 [ "$(grep -c '^CCO, conformer' embed.xyz)" = 3 ] || die "embed: wanted 3 conformers"
+[ "$(grep -cE '^[CO] ' embed.xyz)" = 9 ] || die "embed: wanted 9 lines that begin with an element symbol"
 say "done"
