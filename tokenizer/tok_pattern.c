@@ -132,7 +132,7 @@ int cg_match_next(cg_match_iterator *it, size_t *ret_start, size_t *ret_end, cg_
     if (!it->memory->data) {
         it->memory->data = pcre2_match_data_create(1, NULL);
         if (!it->memory->data) {
-            cg_fail_nomem(err, "splitting a text");
+            cg_fail_nomem(err, "pre-tokenizer");
             return -1;
         }
     }
@@ -143,14 +143,23 @@ int cg_match_next(cg_match_iterator *it, size_t *ret_start, size_t *ret_end, cg_
         if (rc == PCRE2_ERROR_NOMATCH)
             break;
         if (rc == PCRE2_ERROR_NOMEMORY) {
-            cg_fail_nomem(err, "splitting a text");
+            cg_fail_nomem(err, "pre-tokenizer");
             return -1;
         }
-        if (rc < 0) {
+        if (rc == PCRE2_ERROR_MATCHLIMIT) {
             cg_fail(err, CG_ERR_LIMIT,
                     "the pre-tokenizer's pattern exceeds its backtracking limit at offset %zu of a "
                     "piece of %zu bytes",
                     it->at, it->len);
+            return -1;
+        }
+        if (rc < 0) {
+            PCRE2_UCHAR reason[200] = "";
+
+            pcre2_get_error_message(rc, reason, sizeof reason);
+            cg_fail(err, CG_ERR_LIMIT,
+                    "the pre-tokenizer's pattern fails at offset %zu of a piece of %zu bytes: %s",
+                    it->at, it->len, (char *)reason);
             return -1;
         }
         if (range[0] == range[1] && range[1] == it->last_end) {

@@ -82,7 +82,7 @@ static void put_both(translator *t, const char *text, size_t n)
 
 static cg_status unsupported(translator *t, size_t at, const char *what)
 {
-    return cg_fail(t->err, CG_ERR_UNSUPPORTED, "regular expression, offset %zu: %s", at, what);
+    return cg_fail(t->err, CG_ERR_UNSUPPORTED, "regular expression, byte offset %zu: %s", at, what);
 }
 
 /* Writes a character as an escape, which is valid inside and outside a class. */
@@ -391,7 +391,8 @@ static cg_status parse_class(translator *t)
 
         if (t->at >= t->n) {
             st = cg_fail(t->err, CG_ERR_FORMAT,
-                         "regular expression, offset %zu: bracket class without its ']'", start);
+                         "regular expression, byte offset %zu: bracket class without its ']'",
+                         start);
             goto out;
         }
         if (t->s[t->at] == ']' && items)
@@ -450,8 +451,10 @@ static cg_status parse_class(translator *t)
                 }
             }
             if (last < first) {
-                st = cg_fail(t->err, CG_ERR_FORMAT,
-                             "regular expression, offset %zu: range is reversed", here);
+                st = cg_fail(
+                    t->err, CG_ERR_FORMAT,
+                    "regular expression, byte offset %zu: character range '%.*s' is out of order",
+                    here, (int)(t->at - here), t->s + here);
                 goto out;
             }
         }
@@ -479,7 +482,7 @@ static cg_status parse_group(translator *t)
 
     if (t->depth == MAX_DEPTH)
         return cg_fail(t->err, CG_ERR_LIMIT,
-                       "regular expression, offset %zu: more than %d nested groups", t->at,
+                       "regular expression, byte offset %zu: more than %d nested groups", t->at,
                        MAX_DEPTH);
     if (left >= 3 && !memcmp(rest, "?i:", 3)) {
         caseless = 1;
@@ -589,8 +592,8 @@ static cg_status parse_atom(translator *t)
         return parse_group(t);
     case ')':
         if (!t->depth)
-            return cg_fail(t->err, CG_ERR_FORMAT, "regular expression, offset %zu: ')' without '('",
-                           here);
+            return cg_fail(t->err, CG_ERR_FORMAT,
+                           "regular expression, byte offset %zu: ')' without '('", here);
         t->depth--;
         t->at++;
         put_both(t, ")", 1);

@@ -58,7 +58,7 @@ void cg_json_describe(const json_t *v, char *ret_text, size_t cap)
                                     : "null");
 }
 
-cg_status cg_json_unwanted(const cg_json *o, const char *key, const char *wanted, cg_error *err)
+cg_status cg_json_fail_wanted(const cg_json *o, const char *key, const char *wanted, cg_error *err)
 {
     char found[80];
 
@@ -87,7 +87,7 @@ cg_status cg_json_int(const cg_json *o, const char *key, int required, int64_t l
     if (!good || x < lo || x > hi) {
         snprintf(wanted, sizeof wanted, "a whole number from %jd to %jd", (intmax_t)lo,
                  (intmax_t)hi);
-        return cg_json_unwanted(o, key, wanted, err);
+        return cg_json_fail_wanted(o, key, wanted, err);
     }
     *ret = x;
     return CG_OK;
@@ -103,7 +103,7 @@ cg_status cg_json_real(const cg_json *o, const char *key, int required, double l
         return CG_OK;
     if (!json_is_number(v) || !(json_number_value(v) >= lo && json_number_value(v) <= hi)) {
         snprintf(wanted, sizeof wanted, "a number from %g to %g", lo, hi);
-        return cg_json_unwanted(o, key, wanted, err);
+        return cg_json_fail_wanted(o, key, wanted, err);
     }
     *ret = json_number_value(v);
     return CG_OK;
@@ -116,7 +116,7 @@ cg_status cg_json_bool(const cg_json *o, const char *key, int required, int *ret
     if (!v && !required)
         return CG_OK;
     if (!json_is_boolean(v))
-        return cg_json_unwanted(o, key, "true or false", err);
+        return cg_json_fail_wanted(o, key, "true or false", err);
     *ret = json_is_true(v);
     return CG_OK;
 }
@@ -129,7 +129,7 @@ cg_status cg_json_string(const cg_json *o, const char *key, int required, const 
     if (!v && !required)
         return CG_OK;
     if (!json_is_string(v))
-        return cg_json_unwanted(o, key, "a string", err);
+        return cg_json_fail_wanted(o, key, "a string", err);
     *ret = json_string_value(v);
     return CG_OK;
 }

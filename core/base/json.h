@@ -42,7 +42,7 @@ const json_t *cg_json_member(const cg_json *o, const char *key);
 void cg_json_describe(const json_t *value, char *ret_text, size_t cap);
 
 /** Fails with CG_ERR_FORMAT, "FILE: PATH.KEY: found VALUE, wanted <wanted>"; VALUE is shortened. */
-cg_status cg_json_unwanted(const cg_json *o, const char *key, const char *wanted, cg_error *err);
+cg_status cg_json_fail_wanted(const cg_json *o, const char *key, const char *wanted, cg_error *err);
 
 /** Reads an integer in [lo, hi]; a real number without fraction, such as 1e6, is accepted. */
 cg_status cg_json_int(const cg_json *o, const char *key, int required, int64_t lo, int64_t hi,

@@ -33,13 +33,13 @@ static void add_pair(cg_check_pairs *pairs, uint32_t i, uint32_t j, double low, 
     };
 }
 
-static void add_all_pairs(const cg_bounds *b, const uint32_t *heavy, cg_checker *checker)
+static void add_all_pairs(const cg_bounds *b, const uint32_t *heavy_index, cg_checker *checker)
 {
     for (size_t i = 0; i < b->n_atoms; i++)
         for (size_t j = i + 1; j < b->n_atoms; j++) {
             double low = cg_bounds_lower(b, i, j), high = cg_bounds_upper(b, i, j);
             int kind = kind_of(b, i, j);
-            uint32_t first = heavy[i], second = heavy[j];
+            uint32_t first = heavy_index[i], second = heavy_index[j];
 
             if (first == CG_CHECK_NOT_HEAVY || second == CG_CHECK_NOT_HEAVY)
                 continue;
@@ -54,7 +54,7 @@ static void add_all_pairs(const cg_bounds *b, const uint32_t *heavy, cg_checker 
         }
 }
 
-cg_status cg_check_find_pairs(cg_checker *checker, const uint32_t *heavy, cg_error *err)
+cg_status cg_check_find_pairs(cg_checker *checker, const uint32_t *heavy_index, cg_error *err)
 {
     size_t n = cg_molecule_n_atoms(checker->mol), n_pairs[3] = { 0 };
     cg_bounds bounds = { 0 };
@@ -68,7 +68,7 @@ cg_status cg_check_find_pairs(cg_checker *checker, const uint32_t *heavy, cg_err
     checker->angles.items = cg_alloc_array(n_pairs[ANGLE] + 1, sizeof(cg_check_pair));
     checker->others.items = cg_alloc_array(n_pairs[OTHER] + 1, sizeof(cg_check_pair));
     if (checker->bonds.items && checker->angles.items && checker->others.items)
-        add_all_pairs(&bounds, heavy, checker);
+        add_all_pairs(&bounds, heavy_index, checker);
     else
         st = cg_fail_nomem(err, "checks");
     cg_bounds_finish(&bounds);

@@ -93,8 +93,9 @@ static char *flat_smiles(const char *text)
 }
 
 /*
- * Sets sanitize_failed unless RDKit reads the molblock of this molecule's records as this molecule.
- * The blocks of its conformers differ only in coordinates, so this is a property of the molecule.
+ * Sets sanitize_failed if RDKit reads this molecule's molblock as another molecule, or the molblock
+ * cannot be written. The molblocks of its conformers differ only in coordinates, so this is a
+ * property of the molecule.
  */
 static cg_status test_sanitization(cg_checker *c, cg_error *err)
 {
@@ -119,6 +120,7 @@ static cg_status test_sanitization(cg_checker *c, cg_error *err)
     found = flat_smiles(text);
     wanted = flat_smiles(cg_molecule_smiles(c->mol, NULL));
 out:
+    /* found is NULL if the molblock cannot be written or read */
     c->sanitize_failed = !found || !wanted || strcmp(found, wanted) != 0;
     free_ptr(found);
     free_ptr(wanted);
@@ -128,40 +130,42 @@ out:
     return st == CG_ERR_NOMEM ? cg_fail_nomem(err, "checks") : CG_OK;
 }
 
-/* Converts SMILES atom indices to heavy-atom indices: cg_stereo_find() refers to heavy atoms only.
+/*
+ * cg_stereo_find() numbers all atoms of the SMILES but names only heavy ones; renumbers them among
+ * the heavy atoms.
  */
-static void renumber_stereo(cg_checker *c, const uint32_t *heavy)
+static void renumber_stereo(cg_checker *c, const uint32_t *heavy_index)
 {
     for (size_t i = 0; i < c->stereo.n_centres; i++) {
         cg_stereo_centre *t = &c->stereo.centres[i];
 
-        t->atom = heavy[t->atom];
+        t->atom = heavy_index[t->atom];
         for (int k = 0; k < t->n_neighbours; k++)
-            t->neighbours[k] = heavy[t->neighbours[k]];
+            t->neighbours[k] = heavy_index[t->neighbours[k]];
     }
     for (size_t i = 0; i < c->stereo.n_bonds; i++)
         for (int e = 0; e < 2; e++) {
-            c->stereo.bonds[i].ends[e] = heavy[c->stereo.bonds[i].ends[e]];
-            c->stereo.bonds[i].neighbours[e] = heavy[c->stereo.bonds[i].neighbours[e]];
+            c->stereo.bonds[i].ends[e] = heavy_index[c->stereo.bonds[i].ends[e]];
+            c->stereo.bonds[i].neighbours[e] = heavy_index[c->stereo.bonds[i].neighbours[e]];
         }
 }
 
-/* `heavy` is scratch, [atoms of the SMILES]. */
-static cg_status prepare(cg_checker *c, uint32_t *heavy, cg_error *err)
+/* `heavy_index` is scratch, [atoms of the SMILES]. */
+static cg_status prepare(cg_checker *c, uint32_t *heavy_index, cg_error *err)
 {
     const cg_smiles *graph = cg_molecule_graph(c->mol);
 
     for (size_t i = 0; i < graph->n_atoms; i++) {
-        heavy[i] = CG_CHECK_NOT_HEAVY;
+        heavy_index[i] = CG_CHECK_NOT_HEAVY;
         if (graph->atoms[i].element == 1)
             continue;
         c->smiles_atom[c->n_atoms] = (uint32_t)i;
-        heavy[i] = (uint32_t)c->n_atoms++;
+        heavy_index[i] = (uint32_t)c->n_atoms++;
     }
-    CG_TRY(cg_check_find_pairs(c, heavy, err));
-    CG_TRY(cg_check_find_planes(c, heavy, err));
+    CG_TRY(cg_check_find_pairs(c, heavy_index, err));
+    CG_TRY(cg_check_find_planes(c, heavy_index, err));
     CG_TRY(cg_stereo_find(c->mol, &c->stereo, err));
-    renumber_stereo(c, heavy);
+    renumber_stereo(c, heavy_index);
     return test_sanitization(c, err);
 }
 
@@ -169,21 +173,21 @@ cg_status cg_checker_create(const cg_molecule *mol, cg_checker **ret_checker, cg
 {
     size_t n = cg_molecule_n_atoms(mol);
     cg_checker *c = calloc(1, sizeof *c);
-    uint32_t *heavy = cg_alloc_array(n, sizeof *heavy);
+    uint32_t *heavy_index = cg_alloc_array(n, sizeof *heavy_index);
     cg_status st;
 
     if (c)
         c->smiles_atom = cg_alloc_array(n, sizeof *c->smiles_atom);
-    if (!c || !heavy || !c->smiles_atom) {
+    if (!c || !heavy_index || !c->smiles_atom) {
         st = cg_fail_nomem(err, "checks");
         goto out;
     }
     c->mol = mol;
-    CG_TRY_GOTO(st, prepare(c, heavy, err), out);
+    CG_TRY_GOTO(st, prepare(c, heavy_index, err), out);
     *ret_checker = c;
     c = NULL;
 out:
-    free(heavy);
+    free(heavy_index);
     cg_checker_destroy(c);
     return st;
 }

@@ -40,23 +40,23 @@ typedef struct cg_check_planes {
 struct cg_checker {
     const cg_molecule *mol;
     size_t n_atoms;
-    int sanitize_failed; /* RDKit reads the molblock of this molecule as another one */
+    int sanitize_failed; /* RDKit reads the molblock as another molecule, or it cannot be written */
     cg_check_pairs bonds, angles, others;
     cg_check_planes rings, double_bonds;
     cg_stereo stereo;
     uint32_t *smiles_atom; /* [n_atoms] index among all atoms of the SMILES */
 };
 
-/** In `heavy` below: a hydrogen. */
+/** In `heavy_index` below: a hydrogen. */
 #define CG_CHECK_NOT_HEAVY UINT32_MAX
 
 /**
  * Fills bonds, angles and others.
  *
- * @param heavy  [atoms of the SMILES] index among the heavy atoms, or CG_CHECK_NOT_HEAVY
+ * @param heavy_index  [atoms of the SMILES] index among the heavy atoms, or CG_CHECK_NOT_HEAVY
  */
-cg_status cg_check_find_pairs(cg_checker *checker, const uint32_t *heavy, cg_error *err);
+cg_status cg_check_find_pairs(cg_checker *checker, const uint32_t *heavy_index, cg_error *err);
 /** Fills rings and double_bonds. */
-cg_status cg_check_find_planes(cg_checker *checker, const uint32_t *heavy, cg_error *err);
+cg_status cg_check_find_planes(cg_checker *checker, const uint32_t *heavy_index, cg_error *err);
 
 #endif

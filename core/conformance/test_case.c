@@ -94,7 +94,7 @@ float random_normal(test_recorder *rec)
 
 /* ---- guarded memory ------------------------------------------------------------------------ */
 
-/* Stored before the first guard. */
+/* Header of a guarded allocation: header, guard, bytes, guard. */
 struct guarded {
     void *start; /* of the allocation */
     size_t bytes;
@@ -124,12 +124,12 @@ void *guarded_alloc(size_t bytes, size_t align)
 
 int guarded_intact(const void *ptr)
 {
-    const unsigned char *p = ptr;
+    const unsigned char *p = ptr, *front = p - GUARD;
     struct guarded g;
 
-    memcpy(&g, p - GUARD - sizeof g, sizeof g);
+    memcpy(&g, front - sizeof g, sizeof g);
     for (size_t i = 0; i < GUARD; i++)
-        if (p[i - GUARD] != GUARD_BYTE || p[g.bytes + i] != GUARD_BYTE)
+        if (front[i] != GUARD_BYTE || p[g.bytes + i] != GUARD_BYTE)
             return 0;
     return 1;
 }
@@ -155,7 +155,8 @@ static void *counted_alloc(void *ctx, size_t bytes)
     if (atomic_load(&h->until_failure) < 0 || atomic_fetch_sub(&h->until_failure, 1) > 0)
         p = guarded_alloc(bytes, 64);
     else
-        atomic_store(&h->until_failure, -1); /* only this one */
+        /* until_failure 0: fail this allocation, then stop injecting failures */
+        atomic_store(&h->until_failure, -1);
     if (p)
         atomic_fetch_add(&h->live, 1);
     return p;

@@ -51,7 +51,7 @@ enum { GUARD = 64 };
 
 /** Bytes between guard bytes, filled with 0xff (NaN as floats); NULL when out of memory. */
 void *guarded_alloc(size_t bytes, size_t align);
-/** True if the guard bytes before and after it are unchanged. */
+/** True if the guard bytes before and after the memory of guarded_alloc() are unchanged. */
 int guarded_intact(const void *ptr);
 void guarded_free(void *ptr); /* accepts NULL */
 

@@ -312,7 +312,7 @@ cg_status cg_cuda_executor_create(const cg_executor_config *config, cg_executor 
     CG_TRY(cg_cuda_use(config->gpu, err));
     if (config->dtype != CG_BF16 && config->dtype != CG_F32)
         return cg_fail(err, CG_ERR_UNSUPPORTED,
-                       "element type %s: a GPU computes in bf16, or in f32 for parity",
+                       "element type %s: a GPU computes in bf16, or in f32 to compare with the CPU",
                        cg_dtype_name(config->dtype));
     c = calloc(1, sizeof *c);
     if (!c)

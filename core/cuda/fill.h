@@ -11,7 +11,7 @@
 extern "C" {
 #endif
 
-/** Queues the fill of n elements of `dtype`, uniform in [-1, 1); each depends on seed and index. */
+/** Queues the fill of n elements of `dtype`, uniform in [-1, 1]; each depends on seed and index. */
 cg_status cg_cuda_fill_random(void *ptr, int64_t n, cg_dtype dtype, uint32_t seed,
                               cudaStream_t stream, cg_error *err);
 

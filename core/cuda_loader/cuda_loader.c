@@ -37,7 +37,8 @@ static cg_status find_module(char *ret_path, size_t cap, cg_error *err)
     }
     if (!dladdr((void *)find_module, &info) || !info.dli_fname || !realpath(info.dli_fname, dir))
         return cg_fail(err, CG_ERR_UNSUPPORTED,
-                       "CUDA: the folder of the confgen library cannot be determined");
+                       "CUDA: the folder of the confgen library cannot be determined: set "
+                       "CONFGEN_CUDA_MODULE to the path of confgen_cuda.so");
     *strrchr(dir, '/') = '\0';
     for (size_t i = 0; i < sizeof subpaths / sizeof subpaths[0]; i++) {
         int n = snprintf(ret_path, cap, "%s/%s", dir, subpaths[i]);

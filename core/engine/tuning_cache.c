@@ -59,7 +59,7 @@ static cg_status read_text(const cg_json *o, const char *key, int required, char
 
     CG_TRY(cg_json_string(o, key, required, &text, err));
     if (strlen(text) >= cap)
-        return cg_json_unwanted(o, key, "a shorter text", err);
+        return cg_json_fail_wanted(o, key, "a shorter text", err);
     snprintf(ret, cap, "%s", text);
     return CG_OK;
 }
@@ -86,12 +86,12 @@ static cg_status read_tuning(const cg_json *o, cg_tuning *t, cg_error *err)
     CG_TRY(read_attempt(o, &selected, err));
     CG_TRY(cg_json_real(o, "seconds", CG_JSON_REQUIRED, 0, 1e9, &t->seconds, err));
     if (!json_is_array(attempts) || json_array_size(attempts) > CG_TUNING_ATTEMPTS)
-        return cg_json_unwanted(o, "figures", "a list of attempts", err);
+        return cg_json_fail_wanted(o, "figures", "a list of attempts", err);
     for (size_t i = 0; i < json_array_size(attempts); i++) {
         cg_json a = { o->file, "figures[]", json_array_get(attempts, i) };
 
         if (!json_is_object(a.node))
-            return cg_json_unwanted(o, "figures", "a list of objects", err);
+            return cg_json_fail_wanted(o, "figures", "a list of objects", err);
         CG_TRY(read_attempt(&a, &t->attempts[t->n_attempts++], err));
     }
     memcpy(t->attention, selected.attention, sizeof t->attention);

@@ -227,7 +227,7 @@ static cg_status compare_set(const struct pairs *p, cg_compare_set set, cg_eval_
 {
     size_t n_values, n = 0;
     double *a = NULL, *b = NULL, *scratch = NULL;
-    cg_bootstrap_figure means[CG_COMPARE_METRICS];
+    cg_bootstrap_figure estimates[CG_COMPARE_METRICS];
     cg_status st;
 
     if (!cg_mul(p->n, CG_COMPARE_METRICS, &n_values)) {
@@ -246,21 +246,21 @@ static cg_status compare_set(const struct pairs *p, cg_compare_set set, cg_eval_
         values_of(p->b[i], b + n * CG_COMPARE_METRICS);
         n++;
     }
-    CG_TRY_GOTO(
-        st,
-        cg_bootstrap_differences(a, b, n, CG_COMPARE_METRICS, &c->settings.bootstrap, means, err),
-        out);
+    CG_TRY_GOTO(st,
+                cg_bootstrap_differences(a, b, n, CG_COMPARE_METRICS, &c->settings.bootstrap,
+                                         estimates, err),
+                out);
     for (int k = 0; k < CG_COMPARE_METRICS; k++)
         c->figures[set][k] = (cg_compare_figure) {
-            .mean = means[k],
+            .estimate = estimates[k],
             .median_a = median(a, n, k, scratch),
             .median_b = median(b, n, k, scratch),
-            .verdict = judge(&means[k], &metrics[k], &c->settings),
+            .verdict = judge(&estimates[k], &metrics[k], &c->settings),
         };
     /* Undefined for this set: none of its molecules is missing. */
     if (set == CG_COMPARE_BOTH)
         c->figures[set][CG_COMPARE_MISSING] =
-            (cg_compare_figure) { .mean = { 0, NAN, NAN, NAN, NAN, NAN }, NAN, NAN, 0 };
+            (cg_compare_figure) { .estimate = { 0, NAN, NAN, NAN, NAN, NAN }, NAN, NAN, 0 };
 out:
     free(a);
     free(b);

@@ -56,8 +56,8 @@ cg_compare_settings cg_compare_default_settings(void);
 
 /** A metric over a set. */
 typedef struct cg_compare_figure {
-    cg_bootstrap_figure mean;  /* n, a, b, difference, low, high */
-    double median_a, median_b; /* over the molecules that have a value; NaN without */
+    cg_bootstrap_figure estimate; /* of the means: n, a, b, difference, low, high */
+    double median_a, median_b;    /* over the molecules that have a value; NaN without */
     cg_compare_verdict verdict;
 } cg_compare_figure;
 

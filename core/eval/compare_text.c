@@ -59,15 +59,15 @@ static void put_table(cg_buf *out, const cg_eval_comparison *c, cg_compare_set s
         /* printf() counts bytes; Å has two. */
         int width = 15 + (strstr(displays[k].name, "Å") != NULL);
 
-        if (isnan(f->mean.a) && isnan(f->mean.b))
+        if (isnan(f->estimate.a) && isnan(f->estimate.b))
             continue;
         cg_buf_printf(out, "%-*s", width, displays[k].name);
-        put_cell(out, 10, &displays[k], f->mean.a, 0);
-        put_cell(out, 10, &displays[k], f->mean.b, 0);
-        put_cell(out, 11, &displays[k], f->mean.difference, 1);
-        put_cell(out, 11, &displays[k], f->mean.low, 1);
+        put_cell(out, 10, &displays[k], f->estimate.a, 0);
+        put_cell(out, 10, &displays[k], f->estimate.b, 0);
+        put_cell(out, 11, &displays[k], f->estimate.difference, 1);
+        put_cell(out, 11, &displays[k], f->estimate.low, 1);
         cg_buf_puts(out, " to");
-        put_cell(out, 8, &displays[k], f->mean.high, 1);
+        put_cell(out, 8, &displays[k], f->estimate.high, 1);
         cg_buf_printf(out, "  %s\n", verdict_text(f->verdict));
     }
 }
@@ -162,12 +162,12 @@ static void put_real(cg_buf *out, const char *key, double value)
 
 static void put_figure(cg_buf *out, const char *name, const cg_compare_figure *f)
 {
-    cg_buf_printf(out, "    \"%s\": {\"molecules\": %zu, ", name, f->mean.n);
-    put_real(out, "a", f->mean.a);
-    put_real(out, "b", f->mean.b);
-    put_real(out, "difference", f->mean.difference);
-    put_real(out, "low", f->mean.low);
-    put_real(out, "high", f->mean.high);
+    cg_buf_printf(out, "    \"%s\": {\"molecules\": %zu, ", name, f->estimate.n);
+    put_real(out, "a", f->estimate.a);
+    put_real(out, "b", f->estimate.b);
+    put_real(out, "difference", f->estimate.difference);
+    put_real(out, "low", f->estimate.low);
+    put_real(out, "high", f->estimate.high);
     put_real(out, "median_a", f->median_a);
     put_real(out, "median_b", f->median_b);
     cg_buf_printf(out, "\"verdict\": \"%s\"}", cg_compare_verdict_name(f->verdict));

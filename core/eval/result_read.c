@@ -50,7 +50,7 @@ static cg_status open_object(const cg_json *o, const char *key, struct object *r
     const json_t *v = cg_json_member(o, key);
 
     if (!json_is_object(v))
-        return cg_json_unwanted(o, key, "an object", err);
+        return cg_json_fail_wanted(o, key, "an object", err);
     snprintf(ret_object->path, sizeof ret_object->path, "%s%s%s", o->path, *o->path ? "." : "",
              key);
     ret_object->o = (cg_json) { o->file, ret_object->path, v };
@@ -98,7 +98,7 @@ static cg_status read_word(const cg_json *o, const char *key, const char *zero, 
     if (*ret_index || !strcmp(text, zero))
         return CG_OK;
     snprintf(wanted, sizeof wanted, "\"%s\" or \"%s\"", zero, one);
-    return cg_json_unwanted(o, key, wanted, err);
+    return cg_json_fail_wanted(o, key, wanted, err);
 }
 
 static cg_status read_text(const cg_json *o, const char *key, char **ret_text, cg_error *err)
@@ -141,7 +141,7 @@ static cg_status read_checks(const cg_json *o, int wanted, uint64_t *checked, ui
 
     if (!wanted)
         return json_object_get(o->node, "checks")
-                   ? cg_json_unwanted(o, "checks", "no member, as settings.checks is false", err)
+                   ? cg_json_fail_wanted(o, "checks", "no member, as settings.checks is false", err)
                    : CG_OK;
     CG_TRY(open_object(o, "checks", &p, err));
     CG_TRY(refuse_other_members(&p.o, "checked passed_all tests", err));
@@ -157,11 +157,11 @@ static cg_status read_checks(const cg_json *o, int wanted, uint64_t *checked, ui
         CG_TRY(refuse_other_members(&test.o, "done failed", err));
         CG_TRY(read_counts(&test.o, err, "done", &done[k], "failed", &failed[k], NULL));
         if (failed[k] > done[k] || done[k] > *checked)
-            return cg_json_unwanted(&test.o, "failed", "at most as many as were done and checked",
-                                    err);
+            return cg_json_fail_wanted(&test.o, "failed",
+                                       "at most as many as were done and checked", err);
     }
     if (*passed > *checked)
-        return cg_json_unwanted(&p.o, "passed_all", "at most as many as were checked", err);
+        return cg_json_fail_wanted(&p.o, "passed_all", "at most as many as were checked", err);
     return refuse_other_members(&tests.o, words, err);
 }
 
@@ -186,7 +186,7 @@ static cg_status read_list(const cg_json *o, const char *key, size_t n, int null
 
     snprintf(wanted, sizeof wanted, "a list of %zu numbers", n);
     if (!json_is_array(list) || json_array_size(list) != n)
-        return cg_json_unwanted(o, key, wanted, err);
+        return cg_json_fail_wanted(o, key, wanted, err);
     for (size_t i = 0; i < n; i++) {
         const json_t *v = json_array_get(list, i);
 
@@ -263,7 +263,7 @@ static cg_status read_distances(const cg_json *o, const char *key, uint64_t n,
 
     snprintf(wanted, sizeof wanted, "a list of %llu numbers", (unsigned long long)n);
     if (!json_is_array(list) || json_array_size(list) != n)
-        return cg_json_unwanted(o, key, wanted, err);
+        return cg_json_fail_wanted(o, key, wanted, err);
     if (!n)
         return CG_OK;
     *ret_distances = d = cg_alloc_array((size_t)n, sizeof *d);
@@ -308,7 +308,7 @@ static cg_status read_molecule(const cg_json *o, int checks, cg_eval_molecule *m
     CG_TRY(read_distances(o, "ref_min", m->n_gen ? m->n_ref : 0, &m->ref_min, err));
     CG_TRY(read_distances(o, "gen_min", m->n_gen, &m->gen_min, err));
     if (n_heavy > UINT32_MAX || n_rotatable > UINT32_MAX)
-        return cg_json_unwanted(o, "heavy_atoms", "the size of a molecule", err);
+        return cg_json_fail_wanted(o, "heavy_atoms", "the size of a molecule", err);
     m->n_heavy = (uint32_t)n_heavy;
     m->n_rotatable = (uint32_t)n_rotatable;
     return CG_OK;
@@ -323,7 +323,7 @@ static cg_status read_molecules(const cg_json *top, cg_eval_result *r, cg_error 
     snprintf(wanted, sizeof wanted, "a list of %llu molecules, as the summary says",
              (unsigned long long)r->summary.n_molecules);
     if (!json_is_array(list) || n != r->summary.n_molecules)
-        return cg_json_unwanted(top, "molecules", wanted, err);
+        return cg_json_fail_wanted(top, "molecules", wanted, err);
     r->molecules = calloc(n ? n : 1, sizeof *r->molecules);
     if (!r->molecules)
         return cg_fail_nomem(err, top->file);
@@ -347,7 +347,7 @@ static cg_status read_top(const cg_json *top, cg_eval_result *r, cg_error *err)
 
     CG_TRY(cg_json_string(top, "format", CG_JSON_REQUIRED, &format, err));
     if (strcmp(format, "confgen-eval-1") != 0)
-        return cg_json_unwanted(top, "format", "\"confgen-eval-1\"", err);
+        return cg_json_fail_wanted(top, "format", "\"confgen-eval-1\"", err);
     CG_TRY(refuse_other_members(top, "format confgen ref gen settings summary molecules run", err));
     CG_TRY(cg_json_string(top, "confgen", CG_JSON_REQUIRED, &version, err));
     CG_TRY(read_text(top, "ref", &r->ref_path, err));
@@ -356,7 +356,7 @@ static cg_status read_top(const cg_json *top, cg_eval_result *r, cg_error *err)
     CG_TRY(read_summary(top, r, err));
     CG_TRY(read_molecules(top, r, err));
     if (run && !json_is_object(run))
-        return cg_json_unwanted(top, "run", "an object or null", err);
+        return cg_json_fail_wanted(top, "run", "an object or null", err);
     if (run && !(r->run_json = json_dumps(run, JSON_COMPACT)))
         return cg_fail_nomem(err, top->file);
     return CG_OK;

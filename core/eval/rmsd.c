@@ -222,9 +222,9 @@ static cg_status comparison_init(struct comparison *c, const cg_rmsd_set *a, con
     c->kernel = cg_rmsd_kernel_get(0);
     if (a->n_atoms != b->n_atoms || a->n_atoms != symmetry->n_atoms || symmetry->n_maps < 1)
         return cg_fail(err, CG_ERR_MISMATCH,
-                       "RMSD: found conformers of %zu and of %zu atoms and %zu maps of %zu, wanted "
-                       "one molecule",
-                       a->n_atoms, b->n_atoms, symmetry->n_maps, symmetry->n_atoms);
+                       "RMSD: the conformer sets have %zu and %zu atoms and the symmetry maps %zu "
+                       "(%zu maps); all three must describe the same molecule",
+                       a->n_atoms, b->n_atoms, symmetry->n_atoms, symmetry->n_maps);
     CG_TRY(cg_rmsd_plan_init(symmetry, symmetry->n_maps, &c->plan, err));
     c->level = alloc_doubles(c->plan.n_levels, CG_RMSD_PRODUCTS * LANES);
     c->coords_a = alloc_doubles(a->n_atoms, 3);

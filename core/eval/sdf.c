@@ -86,7 +86,7 @@ static void add_key_part(struct parse *p, const char *text, size_t len)
     add_key(p, "\n", 1);
 }
 
-static cg_status unwanted(struct parse *p, const char *wanted)
+static cg_status fail_wanted(struct parse *p, const char *wanted)
 {
     return cg_fail(p->err, CG_ERR_INPUT, "line %zu: found '%.*s', wanted %s", p->l.number,
                    (int)(p->l.len < SHOWN ? p->l.len : SHOWN), p->l.line, wanted);
@@ -193,7 +193,8 @@ static cg_status read_v2000_atoms(struct parse *p)
         if (len < 3 * FIELD + 2 || !coordinate(l->line, FIELD, &p->xyz[i][0]) ||
             !coordinate(l->line + FIELD, FIELD, &p->xyz[i][1]) ||
             !coordinate(l->line + 2 * FIELD, FIELD, &p->xyz[i][2]))
-            return unwanted(p, "an atom line: three coordinates within 10000 Å in columns of ten, "
+            return fail_wanted(p,
+                               "an atom line: three coordinates within 10000 Å in columns of ten, "
                                "then the element");
         count_heavy(p, l->line + 3 * FIELD + 1, len - 3 * FIELD - 1);
         /* Columns 40 to 42 are the stereo parity. */
@@ -212,7 +213,7 @@ static cg_status read_v2000(struct parse *p)
             return unexpected_end(p, "a bond line");
         if (p->l.len < 9 || whole_number(p->l.line, 3) < 1 || whole_number(p->l.line + 3, 3) < 1 ||
             whole_number(p->l.line + 6, 3) < 1)
-            return unwanted(p, "a bond line: two atoms and a type in columns of three");
+            return fail_wanted(p, "a bond line: two atoms and a type in columns of three");
         add_key_part(p, p->l.line, 9); /* the stereo mark follows */
     }
     for (;;) {
@@ -247,13 +248,13 @@ static cg_status next_logical(struct parse *p, struct logical *g)
         if (!next_line(&p->l))
             return unexpected_end(p, "a line 'M  V30 ...'");
         if (!starts_with(p->l.line, p->l.len, prefix))
-            return unwanted(p, "a line 'M  V30 ...'");
+            return fail_wanted(p, "a line 'M  V30 ...'");
         text = p->l.line + sizeof prefix - 1;
         len = p->l.len - (sizeof prefix - 1);
         more = len && text[len - 1] == '-';
         len -= (size_t)more;
         if (len > sizeof g->text - g->len)
-            return unwanted(p, "no more than 4096 bytes with its continuations");
+            return fail_wanted(p, "no more than 4096 bytes with its continuations");
         memcpy(g->text + g->len, text, len);
         g->len += len;
         if (!more)
@@ -320,7 +321,8 @@ static cg_status read_v3000_atoms(struct parse *p, struct logical *g)
         for (int k = 0; k < 3; k++)
             ok = ok && next_word(g, &word, &len) && coordinate(word, len, &p->xyz[i][k]);
         if (!ok)
-            return unwanted(p, "an atom line: number, element, three coordinates within 10000 Å");
+            return fail_wanted(p,
+                               "an atom line: number, element, three coordinates within 10000 Å");
         add_words(p, g);
     }
     return CG_OK;
@@ -341,7 +343,7 @@ static cg_status read_v3000(struct parse *p)
     atoms = next_word(g, &word, &len) ? whole_number(word, len) : -1;
     bonds = next_word(g, &word, &len) ? whole_number(word, len) : -1;
     if (atoms < 0 || bonds < 0) {
-        st = unwanted(p, "the numbers of atoms and bonds");
+        st = fail_wanted(p, "the numbers of atoms and bonds");
         goto out;
     }
     if (atoms > CG_SDF_MAX_ATOMS) {
@@ -358,7 +360,7 @@ static cg_status read_v3000(struct parse *p)
     for (size_t i = 0; i < p->n_bonds; i++) {
         CG_TRY_GOTO(st, next_logical(p, g), out);
         if (is_line(g, "END ")) {
-            st = unwanted(p, "another bond line");
+            st = fail_wanted(p, "another bond line");
             goto out;
         }
         add_words(p, g);
@@ -451,6 +453,7 @@ static cg_status read_block(struct parse *p, cg_sdf_record *record)
     long atoms, bonds;
     cg_status st;
 
+    /* line 1, the title, was read by cg_sdf_read() */
     for (int i = 1; i < HEADER_LINES; i++) {
         if (!next_line(&p->l))
             return unexpected_end(p, "a header of three lines and a counts line");
@@ -466,7 +469,7 @@ static cg_status read_block(struct parse *p, cg_sdf_record *record)
         atoms = p->l.len >= 6 ? whole_number(p->l.line, 3) : -1;
         bonds = p->l.len >= 6 ? whole_number(p->l.line + 3, 3) : -1;
         if (atoms < 0 || bonds < 0)
-            return unwanted(p, "a counts line: atoms and bonds in columns of three");
+            return fail_wanted(p, "a counts line: atoms and bonds in columns of three");
         p->n_atoms = (size_t)atoms;
         p->n_bonds = (size_t)bonds;
         add_key_part(p, p->l.line, 6);
@@ -501,7 +504,7 @@ cg_status cg_sdf_read(const char *text, size_t len, float (*ret_xyz)[3], size_t 
     }
     find_items(p.l, ret_record);
     if (memchr(text, '\0', len)) {
-        /* callers use the name as a terminated text */
+        /* cuts the name at the NUL, because callers copy it to a C string */
         ret_record->name_len = strnlen(ret_record->name, ret_record->name_len);
         return cg_fail(err, CG_ERR_INPUT, "found a NUL byte, wanted text");
     }

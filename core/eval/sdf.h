@@ -41,8 +41,8 @@ typedef struct cg_sdf_record {
  * @param ret_xyz     [cap][3] Å relative to the centroid of all atoms (where float is most
  * precise), file order; cap >= len / CG_SDF_MIN_ATOM_BYTES always suffices
  * @param ret_record  name and SMILES are set on failure too, as far as the record has them
- * @return CG_OK; CG_ERR_INPUT with the line, what was found and what was wanted; CG_ERR_LIMIT for
- *         too many atoms or bytes; CG_ERR_NOMEM
+ * @return CG_OK; CG_ERR_INPUT with what was found and what was wanted, and with the line where one
+ *         is at fault; CG_ERR_LIMIT for too many atoms or bytes; CG_ERR_NOMEM
  */
 cg_status cg_sdf_read(const char *text, size_t len, float (*ret_xyz)[3], size_t cap,
                       cg_sdf_record *ret_record, cg_error *err);

@@ -234,7 +234,6 @@ static cg_status prepare(cg_input *in, cg_error *err)
 static const cg_input_options default_options;
 
 /* Takes ownership of `source`. */
-
 static cg_status open_source(cg_source *source, cg_input_format format,
                              const cg_input_options *options, cg_input **ret_input, cg_error *err)
 {

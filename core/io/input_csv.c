@@ -19,9 +19,9 @@ struct cg_csv {
     struct csv_parser parser;
     int parser_live;
 
-    cg_buf bytes; /* the columns of the row, concatenated */
-    size_t *ends; /* [n_columns] of ends_cap: end offset of each column in bytes */
-    size_t n_columns, ends_cap;
+    cg_buf bytes; /* the fields of the row, concatenated */
+    size_t *ends; /* [n_fields] of ends_cap: end offset of each field in bytes */
+    size_t n_fields, ends_cap;
     int row_done;
     int nomem;
 
@@ -51,17 +51,17 @@ void cg_csv_destroy(cg_csv *c)
     free(c);
 }
 
-/* libcsv callbacks: the end of a column, the end of a row. */
-static void on_column(void *text, size_t len, void *arg)
+/* libcsv callbacks: the end of a field, the end of a row. */
+static void on_field(void *text, size_t len, void *arg)
 {
     cg_csv *c = arg;
 
     cg_buf_put(&c->bytes, text, len);
-    if (cg_grow((void **)&c->ends, &c->ends_cap, c->n_columns + 1, sizeof *c->ends)) {
+    if (cg_grow((void **)&c->ends, &c->ends_cap, c->n_fields + 1, sizeof *c->ends)) {
         c->nomem = 1;
         return;
     }
-    c->ends[c->n_columns++] = c->bytes.len;
+    c->ends[c->n_fields++] = c->bytes.len;
 }
 
 static void on_row(int terminator, void *arg)
@@ -72,7 +72,7 @@ static void on_row(int terminator, void *arg)
     c->row_done = 1;
 }
 
-static const char *column(const cg_csv *c, size_t i, size_t *ret_len)
+static const char *field(const cg_csv *c, size_t i, size_t *ret_len)
 {
     size_t from = i ? c->ends[i - 1] : 0;
 
@@ -85,13 +85,13 @@ static cg_status parse_line(cg_csv *c, const cg_line *line, cg_input_fields *f, 
 {
     if (cg_input_fields_reject_line(f, line))
         return CG_OK;
-    if (csv_parse(&c->parser, line->text, line->len, on_column, on_row, c) != line->len ||
-        csv_parse(&c->parser, "\n", 1, on_column, on_row, c) != 1) {
+    if (csv_parse(&c->parser, line->text, line->len, on_field, on_row, c) != line->len ||
+        csv_parse(&c->parser, "\n", 1, on_field, on_row, c) != 1) {
         if (csv_error(&c->parser) != CSV_EPARSE)
             return cg_fail_nomem(err, c->file);
         cg_input_fields_fail(f, CG_ERR_INPUT,
-                             "unexpected quote within a column (line %lld), wanted the whole "
-                             "column in quotes and quotes in it doubled",
+                             "unexpected quote within a field (line %lld), wanted the whole "
+                             "field in quotes and quotes in it doubled",
                              (long long)line->number);
     }
     if (c->nomem || c->bytes.failed)
@@ -99,14 +99,14 @@ static cg_status parse_line(cg_csv *c, const cg_line *line, cg_input_fields *f, 
     return CG_OK;
 }
 
-/* Reads the columns of the row that starts with `first`; rewinds after an error in the row. */
+/* Reads the fields of the row that starts with `first`; rewinds after an error in the row. */
 static cg_status read_row(cg_csv *c, cg_lines *lines, const cg_line *first, cg_input_fields *f,
                           cg_error *err)
 {
     cg_line line = *first;
     uint64_t total = 0;
 
-    /* A bad row leaves the parser inside a column, so each row starts with a new parser. */
+    /* A bad row leaves the parser inside a field, so each row starts with a new parser. */
     if (c->parser_live)
         csv_free(&c->parser);
     c->parser_live = 0;
@@ -114,7 +114,7 @@ static cg_status read_row(cg_csv *c, cg_lines *lines, const cg_line *first, cg_i
         return cg_fail(err, CG_ERR_INTERNAL, "'%s': cannot start the CSV parser", c->file);
     c->parser_live = 1;
     cg_buf_clear(&c->bytes);
-    c->n_columns = 0;
+    c->n_fields = 0;
     c->row_done = 0;
     for (int n = 1;; n++) {
         int more;
@@ -148,12 +148,12 @@ cg_status cg_csv_header(cg_csv *c, cg_lines *lines, const cg_line *first, cg_err
     CG_TRY(read_row(c, lines, first, &f, err));
     if (f.error.code != CG_OK)
         return cg_fail(err, CG_ERR_FORMAT, "%s (in the header line)", f.error.msg);
-    c->n_header = c->n_columns;
+    c->n_header = c->n_fields;
     for (int k = 0; k < N_COLUMNS; k++) {
         c->index[k] = SIZE_MAX;
-        for (size_t i = 0; i < c->n_columns; i++) {
+        for (size_t i = 0; i < c->n_fields; i++) {
             size_t len;
-            const char *text = column(c, i, &len);
+            const char *text = field(c, i, &len);
 
             if (len != strlen(column_names[k]) || strncasecmp(text, column_names[k], len))
                 continue;
@@ -182,26 +182,26 @@ cg_status cg_csv_read(cg_csv *c, cg_lines *lines, const cg_line *first, cg_input
     CG_TRY(read_row(c, lines, first, f, err));
     if (f->error.code != CG_OK)
         return CG_OK;
-    if (c->n_columns != c->n_header) {
-        cg_input_fields_fail(f, CG_ERR_INPUT, "the row has %zu columns, the header has %zu",
-                             c->n_columns, c->n_header);
+    if (c->n_fields != c->n_header) {
+        cg_input_fields_fail(f, CG_ERR_INPUT, "the row has %zu fields, the header has %zu",
+                             c->n_fields, c->n_header);
         return CG_OK;
     }
     if (c->index[CORRECTED] != SIZE_MAX) {
-        text = column(c, c->index[CORRECTED], &len);
+        text = field(c, c->index[CORRECTED], &len);
         cg_buf_put(&f->smiles, text, len);
     }
     if (!len && c->index[SMILES] != SIZE_MAX) {
-        text = column(c, c->index[SMILES], &len);
+        text = field(c, c->index[SMILES], &len);
         cg_buf_put(&f->smiles, text, len);
     }
     if (c->index[NAME] != SIZE_MAX) {
-        text = column(c, c->index[NAME], &len);
+        text = field(c, c->index[NAME], &len);
         cg_buf_put(&f->name, text, len);
     }
     cg_input_fields_check_smiles(f);
     if (c->index[COUNT] != SIZE_MAX) {
-        text = column(c, c->index[COUNT], &len);
+        text = field(c, c->index[COUNT], &len);
         cg_input_fields_set_count(f, text, len);
     }
     return CG_OK;

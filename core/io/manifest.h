@@ -42,7 +42,12 @@ typedef struct cg_manifest_line {
 
 typedef struct cg_manifest cg_manifest;
 
-/** Opens or creates the file, locks and reads it. CG_ERR_IO, also if another run holds the lock. */
+/**
+ * Opens or creates the file, locks and reads it.
+ *
+ * @return CG_OK; CG_ERR_IO, also if another run holds the lock; CG_ERR_FORMAT for an intact line
+ *         that cannot be parsed; CG_ERR_NOMEM
+ */
 cg_status cg_manifest_open(const char *path, cg_manifest **ret_manifest, cg_error *err);
 void cg_manifest_close(cg_manifest *manifest); /* accepts NULL */
 

@@ -126,7 +126,7 @@ out:
     return st;
 }
 
-/* Decompresses the first `max` bytes of member i (0: all of them). */
+/* Appends the first `max` decompressed bytes of member i (0: all of them) to `out`. */
 static cg_status read_member(cg_reader *r, size_t i, size_t max, cg_buf *out, cg_error *err)
 {
     const cg_container_frame *f = &r->frames[i];
@@ -146,8 +146,11 @@ static cg_status read_member(cg_reader *r, size_t i, size_t max, cg_buf *out, cg
         }
         CG_TRY_GOTO(st, member_read(&m, r, out->data + out->len, want, &n, &defect, err), out);
         if (!n) {
-            st = cg_fail(err, CG_ERR_FORMAT, "'%s': frame %zu at offset %llu: %s", r->name, i,
-                         (unsigned long long)f->offset, defect ? defect : "shorter than before");
+            st = cg_fail(err, CG_ERR_FORMAT,
+                         "'%s': gzip member %zu (counted from 0) at offset %llu: %s after %llu of "
+                         "%llu bytes; did the file change while it was read?",
+                         r->name, i, (unsigned long long)f->offset, defect ? defect : "ends",
+                         (unsigned long long)m.n_out, (unsigned long long)f->content_size);
             goto out;
         }
         out->len += n;

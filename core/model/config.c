@@ -29,10 +29,10 @@ const char *cg_arch_name(int32_t arch)
 
 /* ---- config.json ------------------------------------------------------------------------ */
 
-/* Fails as cg_json_unwanted(), with CG_ERR_UNSUPPORTED. */
+/* Fails as cg_json_fail_wanted(), with CG_ERR_UNSUPPORTED. */
 static cg_status unsupported(const cg_json *o, const char *key, const char *wanted, cg_error *err)
 {
-    cg_json_unwanted(o, key, wanted, err);
+    cg_json_fail_wanted(o, key, wanted, err);
     if (err)
         err->code = CG_ERR_UNSUPPORTED;
     return CG_ERR_UNSUPPORTED;
@@ -64,7 +64,7 @@ static cg_status read_arch(const cg_json *o, int32_t *ret_arch, cg_error *err)
 
     if (!json_is_array(list) || json_array_size(list) != 1 ||
         !(name = json_string_value(json_array_get(list, 0))))
-        return cg_json_unwanted(o, "architectures", "a list of one name", err);
+        return cg_json_fail_wanted(o, "architectures", "a list of one name", err);
     for (int i = 0; i < N_ARCHS; i++) {
         if (!strcmp(name, archs[i].name)) {
             *ret_arch = archs[i].arch;
@@ -99,7 +99,7 @@ static cg_status read_rope_kind(const cg_json *o, cg_rope_config *rope, cg_error
     CG_TRY(cg_json_real(o, "original_max_position_embeddings", CG_JSON_REQUIRED, 1,
                         CG_MAX_POSITIONS, &rope->original_max_positions, err));
     if (rope->high_freq_factor <= rope->low_freq_factor)
-        return cg_json_unwanted(o, "high_freq_factor", "more than low_freq_factor", err);
+        return cg_json_fail_wanted(o, "high_freq_factor", "more than low_freq_factor", err);
     return CG_OK;
 }
 
@@ -115,7 +115,7 @@ static cg_status read_rope(const cg_json *o, cg_rope_config *rope, cg_error *err
     if (!node)
         return CG_OK;
     if (!json_is_object(node))
-        return cg_json_unwanted(o, key, "an object", err);
+        return cg_json_fail_wanted(o, key, "an object", err);
     if (json_is_object(json_object_get(node, "full_attention")))
         return unsupported(&sub, "full_attention", "one setting for all layers", err);
     CG_TRY(cg_json_real(&sub, "rope_theta", CG_JSON_OPTIONAL, 1, 1e12, &rope->theta, err));
@@ -130,7 +130,7 @@ static cg_status check_windows(const cg_json *o, const cg_model_config *c, cg_er
     int64_t window = 0, first = 0;
 
     if (types && !json_is_array(types))
-        return cg_json_unwanted(o, "layer_types", "a list", err);
+        return cg_json_fail_wanted(o, "layer_types", "a list", err);
     for (size_t i = 0; i < json_array_size(types); i++) {
         const char *t = json_string_value(json_array_get(types, i));
 
@@ -162,12 +162,12 @@ static cg_status read_eos(const cg_json *o, int32_t vocab, int32_t *n, int32_t e
     snprintf(wanted, sizeof wanted, "a token id below %d or a list of 1 to %d of them", vocab,
              CG_MAX_EOS);
     if (!count || count > CG_MAX_EOS)
-        return cg_json_unwanted(o, "eos_token_id", wanted, err);
+        return cg_json_fail_wanted(o, "eos_token_id", wanted, err);
     for (size_t i = 0; i < count; i++) {
         const json_t *id = json_is_array(v) ? json_array_get(v, i) : v;
 
         if (!json_is_integer(id) || json_integer_value(id) < 0 || json_integer_value(id) >= vocab)
-            return cg_json_unwanted(o, "eos_token_id", wanted, err);
+            return cg_json_fail_wanted(o, "eos_token_id", wanted, err);
         eos[i] = (int32_t)json_integer_value(id);
     }
     *n = (int32_t)count;
@@ -222,11 +222,12 @@ static cg_status read_config(const cg_json *o, cg_model_config *c, cg_error *err
     CG_TRY(get_i32(o, "num_key_value_heads", c->arch != CG_ARCH_LLAMA, 1, CG_MAX_HEADS,
                    &c->n_kv_heads, err));
     if (c->n_heads % c->n_kv_heads)
-        return cg_json_unwanted(o, "num_key_value_heads", "a divisor of num_attention_heads", err);
+        return cg_json_fail_wanted(o, "num_key_value_heads", "a divisor of num_attention_heads",
+                                   err);
     if (!cg_json_member(o, "head_dim") && c->arch != CG_ARCH_QWEN3) {
         if (c->hidden % c->n_heads)
-            return cg_json_unwanted(o, "num_attention_heads",
-                                    "a divisor of hidden_size, or head_dim stated", err);
+            return cg_json_fail_wanted(o, "num_attention_heads",
+                                       "a divisor of hidden_size, or head_dim stated", err);
         c->head_dim = c->hidden / c->n_heads;
     }
     CG_TRY(get_i32(o, "head_dim", c->arch == CG_ARCH_QWEN3, 2, CG_MAX_HEAD_DIM, &c->head_dim, err));
@@ -376,7 +377,7 @@ static cg_status read_tags(const cg_json *o, const char *key, char open[CG_MAX_T
         return CG_OK;
     if (!json_is_array(v) || json_array_size(v) != 2 || copy_tag(json_array_get(v, 0), 1, open) ||
         copy_tag(json_array_get(v, 1), 1, close))
-        return cg_json_unwanted(o, key, "a list of two tags of 1 to 63 bytes", err);
+        return cg_json_fail_wanted(o, key, "a list of two tags of 1 to 63 bytes", err);
     return CG_OK;
 }
 
@@ -414,7 +415,7 @@ static cg_status read_format(const cg_json *o, cg_format_config *f, cg_error *er
     CG_TRY(read_tags(o, "prompt", f->prompt_open, f->prompt_close, err));
     CG_TRY(read_tags(o, "completion", f->completion_open, f->completion_close, err));
     if (cg_json_member(o, "end") && copy_tag(cg_json_member(o, "end"), 0, f->end))
-        return cg_json_unwanted(o, "end", "a string of at most 63 bytes", err);
+        return cg_json_fail_wanted(o, "end", "a string of at most 63 bytes", err);
     return CG_OK;
 }
 

@@ -103,8 +103,8 @@ static cg_status read_index(struct loader *l, cg_error *err)
     CG_TRY_GOTO(st, cg_json_parse(path, b.data, b.len, &l->index, err), out);
     map = json_object_get(l->index, "weight_map");
     if (!json_is_object(map) || !json_object_size(map)) {
-        st = cg_json_unwanted(&(cg_json) { path, "", l->index }, "weight_map",
-                              "an object that names the file of each tensor", err);
+        st = cg_json_fail_wanted(&(cg_json) { path, "", l->index }, "weight_map",
+                                 "an object that names the file of each tensor", err);
         goto out;
     }
     json_object_foreach((json_t *)(uintptr_t)map, key, value)

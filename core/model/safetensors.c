@@ -44,7 +44,7 @@ static cg_status read_shape(const cg_json *o, cg_st_tensor *t, size_t *ret_elems
     size_t n = json_array_size(shape), elems = 1;
 
     if (!json_is_array(shape) || n > CG_ST_MAX_DIMS)
-        return cg_json_unwanted(o, "shape", "a list of at most 8 sizes", err);
+        return cg_json_fail_wanted(o, "shape", "a list of at most 8 sizes", err);
     for (size_t i = 0; i < n; i++) {
         t->shape[i] = list_item(shape, i);
         if (t->shape[i] < 0 || cg_mul(elems, (size_t)t->shape[i], &elems))
@@ -68,14 +68,15 @@ static cg_status read_tensor(const cg_json *o, size_t data_len, cg_st_tensor *t,
     while (d < sizeof dtypes / sizeof *dtypes && strcmp(dtype, dtypes[d].name))
         d++;
     if (d == sizeof dtypes / sizeof *dtypes)
-        return cg_json_unwanted(o, "dtype", "BF16, F16, F32 or another dtype of the format", err);
+        return cg_json_fail_wanted(o, "dtype", "BF16, F16, F32 or another dtype of the format",
+                                   err);
     t->dtype = dtypes[d].dtype;
     CG_TRY(read_shape(o, t, &elems, err));
 
     begin = list_item(offsets, 0);
     end = list_item(offsets, 1);
     if (json_array_size(offsets) != 2 || begin < 0 || end < begin)
-        return cg_json_unwanted(o, "data_offsets", "two offsets, the second not smaller", err);
+        return cg_json_fail_wanted(o, "data_offsets", "two offsets, the second not smaller", err);
     if ((uint64_t)end > data_len)
         return cg_fail(err, CG_ERR_FORMAT,
                        "%s: %s.data_offsets: ends at byte %jd of the data, the file has %zu",

@@ -13,9 +13,9 @@
 
 /* A clash test requires at most this fraction of RDKit's lower bound. */
 static const double max_clash_share = 0.75;
-static const double bond_half_width = 0.2;    /* Å; RDKit's bounds are +-0.21 Å in some rings */
-static const float min_volume = 0.5F;         /* Å^3, of a stereocentre */
-static const float min_cosine = 0.9F;         /* of a torsion, cis or trans */
+static const double bond_half_width = 0.2; /* Å; RDKit's bounds are +-0.21 Å in some rings */
+static const float min_volume = 0.5F;      /* Å^3, of a stereocentre */
+static const float min_cosine = 0.9F;      /* of a torsion, cis or trans; and of aromatic rings */
 static const float min_planar_cosine = 0.95F; /* of a torsion about another C=C bond */
 
 /* Tests in any order. */
@@ -80,6 +80,10 @@ static int add_stereo(struct list *list, const cg_stereo *stereo)
     return failed;
 }
 
+/*
+ * Adds the tests of planar rings and bonds. CG_TEST_FLAT bounds the squared cosine, so cis and
+ * trans both pass.
+ */
 static int add_planes(struct list *list, const cg_planes *planes)
 {
     int failed = 0;

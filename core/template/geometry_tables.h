@@ -2,15 +2,16 @@
 /**
  * @file geometry_tables.h  Compiles the geometry tests of a molecule (sequence/atom_tests.h).
  *
- * - Bonds: bounds of RDKit's distance geometry, 0.15 Å wider, at most 0.2 Å from their middle
- *   (chem/bounds.h).
- * - Two neighbours of one atom: bounds 0.35 Å wider.
- * - Other pairs: bounds 0.35 to 0.75 Å wider, by the bonds between them; lower bound at most 75 %
- *   of RDKit's.
+ * - Bonds: bounds of RDKit's distance geometry, 0.15 Å wider on each side, at most 0.2 Å from
+ *   their middle (chem/bounds.h).
+ * - Two neighbours of one atom: bounds 0.35 Å wider on each side.
+ * - Other pairs: bounds 0.35 to 0.75 Å wider on each side, by the number of bonds between them;
+ *   lower bound at most 75 % of RDKit's.
  * - Stereocentres: a volume of the requested sign of at least 0.5 Å^3 (chem/stereo.h).
  * - Cis and trans: cosine of the torsion at least 0.9 in absolute value, of the requested sign.
- * - Other C=C bonds: at least 0.95, of either sign (chem/planes.h).
- * - Aromatic rings of 5 and 6 atoms: cosine of each torsion at least 0.9.
+ * - Other C=C bonds: cosine of the torsion at least 0.95 in absolute value, of either sign
+ *   (chem/planes.h).
+ * - Aromatic rings of 5 and 6 atoms: cosine of each torsion in the ring at least 0.9 (cis).
  *
  * Atoms are those of the text, explicit hydrogens included. The checks of a finished conformer
  * (check/checker.h) have wider margins.

@@ -94,7 +94,7 @@ START_TEST(refuses_with_reasons)
     }
     p = make_problem();
     p.flags |= CG_ATTENTION_BATCH_INVARIANT;
-    expect_refusal(ops, &p, "cuDNN guarantees neither");
+    expect_refusal(ops, &p, "batch-invariant attention, which cuDNN does not guarantee");
     ops->destroy(NULL);
     cg_registry_destroy(r);
 }

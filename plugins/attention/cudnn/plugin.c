@@ -180,8 +180,10 @@ static cg_status check_problem(const cg_host *host, const cg_attention_problem *
             "memory spread, wanted a contiguous cache or flash",
             p->max_tokens, p->max_seqs);
     if (p->flags & ~(uint32_t)CAPS)
-        return host->fail(err, CG_ERR_UNSUPPORTED,
-                          "deterministic or batch-invariant: cuDNN guarantees neither");
+        return host->fail(
+            err, CG_ERR_UNSUPPORTED,
+            "the run requires deterministic or batch-invariant attention, which cuDNN does not "
+            "guarantee; use --attention flash");
     code = cudaGetDeviceCount(&n);
     if (code != cudaSuccess) {
         (void)cudaGetLastError();

@@ -4,10 +4,11 @@
  *
  * Index map. Thread block x computes a tile of ROWS rows (128, or 64 for short prompts) of
  * key/value head x % n_kv_heads; find_row_tile() gives the tile. A thread block without work exits
- * immediately. A warp computes ROWS / 4 rows of the tile: two A fragments, so each load of keys and
- * values from shared memory is used by both, or one, so a multiprocessor holds more thread blocks.
- * Warp w computes rows from ROWS / 4 w or, in half of the thread blocks, from ROWS / 4 (3 - w):
- * warps w of all thread blocks share one quarter of a multiprocessor, and later rows see more keys.
+ * immediately. A warp computes ROWS / 4 rows of the tile. Of 128 rows these are two A fragments, so
+ * each load of keys and values from shared memory is used twice; of 64 rows one, so a
+ * multiprocessor holds more thread blocks. Warp w computes rows from ROWS / 4 w or, in half of the
+ * thread blocks, from ROWS / 4 (3 - w): warps w of all thread blocks share one quarter of a
+ * multiprocessor, and later rows see more keys.
  *
  * Keys are taken in tiles of 64 at absolute positions 0, 64, 128 ..., ascending, through two stages
  * in shared memory: both are filled at the start, then one while the other is used. A warp skips
@@ -92,13 +93,13 @@ FLASH_INLINE void load_queries(const flash_cuda_call *c, const row_tile *tile, u
                                int row, int vector)
 {
     using S = prefill_shape<DIM, ROWS>;
-    const char *heads = c->q + (int64_t)tile->head * c->group * S::ROW_BYTES + vector * 16;
+    const char *q_base = c->q + (int64_t)tile->head * c->group * S::ROW_BYTES + vector * 16;
     row_walk walk = row_walk_start(c, tile->row0 + row, S::PASS);
 
 #pragma unroll
     for (int i = 0; i < ROWS / S::PASS; i++) {
         cp_async_16B(dst + i * S::PASS * S::ROW_BYTES,
-                     heads + (tile->token0 + walk.token) * c->q_stride + walk.head * S::ROW_BYTES,
+                     q_base + (tile->token0 + walk.token) * c->q_stride + walk.head * S::ROW_BYTES,
                      row + i * S::PASS < tile->rows);
         row_walk_next(c, &walk);
     }
@@ -315,6 +316,7 @@ FLASH_INLINE void store_out(const flash_cuda_call *c, const row_tile *tile,
         for (int h = 0; h < 2; h++) {
             float inverse = __fdiv_rn(1.0f, row_sum(soft[m][h].sum));
 
+            /* Vector n of row r is stored as vector n ^ (r & 7) = n ^ g: no bank conflicts. */
 #pragma unroll
             for (int n = 0; n < DIM / 8; n++)
                 store_4B(out_rows + (16 * m + 8 * h + g) * S::ROW_BYTES + ((n ^ g) << 4) + t * 4,
@@ -322,20 +324,21 @@ FLASH_INLINE void store_out(const flash_cuda_call *c, const row_tile *tile,
         }
     __syncwarp();
 
-    constexpr int LANE_ROWS = 32 / S::VECTORS; /* that a warp stores at once */
+    constexpr int ROWS_PER_PASS = 32 / S::VECTORS; /* of a warp */
     const int vector = lane % S::VECTORS, lane_row = lane / S::VECTORS;
-    char *heads = c->out + (int64_t)tile->head * c->group * S::ROW_BYTES + vector * 16;
-    row_walk walk = row_walk_start(c, tile->row0 + warp_row + lane_row, LANE_ROWS);
+    char *out_base = c->out + (int64_t)tile->head * c->group * S::ROW_BYTES + vector * 16;
+    row_walk walk = row_walk_start(c, tile->row0 + warp_row + lane_row, ROWS_PER_PASS);
 
 #pragma unroll
-    for (int i = 0; i < 16 * S::MM / LANE_ROWS; i++) {
-        int r = lane_row + i * LANE_ROWS;
+    for (int i = 0; i < 16 * S::MM / ROWS_PER_PASS; i++) {
+        int r = lane_row + i * ROWS_PER_PASS;
         uint32_t x[4];
 
         load_16B(x, out_rows + r * S::ROW_BYTES + ((vector ^ (r & 7)) << 4));
         if (r < warp_rows)
-            store_global_16B(
-                heads + (tile->token0 + walk.token) * c->out_stride + walk.head * S::ROW_BYTES, x);
+            store_global_16B(out_base + (tile->token0 + walk.token) * c->out_stride +
+                                 walk.head * S::ROW_BYTES,
+                             x);
         row_walk_next(c, &walk);
     }
 }

@@ -176,13 +176,13 @@ FLASH_INLINE void load_queries(const flash_cuda_call *c, const row_tile *tile, u
                                int warpgroup)
 {
     constexpr int PASS = prefill90_shape<DIM>::PASS;
-    const char *heads = c->q + (int64_t)tile->head * c->group * (DIM * 2) + copy_vector * 16;
+    const char *q_base = c->q + (int64_t)tile->head * c->group * (DIM * 2) + copy_vector * 16;
     row_walk walk = row_walk_start(c, tile->row0 + group_row + copy_row, PASS);
 
 #pragma unroll
     for (int i = 0; i < 64 / PASS; i++) {
         cp_async_16B(dst + i * PASS * 128,
-                     heads + (tile->token0 + walk.token) * c->q_stride + walk.head * (DIM * 2),
+                     q_base + (tile->token0 + walk.token) * c->q_stride + walk.head * (DIM * 2),
                      copy_row + i * PASS < group_rows);
         row_walk_next(c, &walk);
     }
@@ -519,6 +519,7 @@ FLASH_INLINE void store_out(const flash_cuda_call *c, const row_tile *tile, cons
     for (int h = 0; h < 2; h++) {
         float inverse = __fdiv_rn(1.0f, row_sum(soft[h].sum));
 
+        /* Vector n of row r of a panel is stored as vector n ^ (r & 7): no bank conflicts. */
 #pragma unroll
         for (int n = 0; n < DIM / 8; n++)
             store_4B(q_rows + n / 8 * S::Q_PANEL + (8 * h + g) * 128 + ((n % 8 ^ g) << 4) + t * 4,
@@ -526,20 +527,20 @@ FLASH_INLINE void store_out(const flash_cuda_call *c, const row_tile *tile, cons
     }
     __syncwarp();
 
-    constexpr int LANE_ROWS = 32 / S::VECTORS; /* that a warp stores at once */
+    constexpr int ROWS_PER_PASS = 32 / S::VECTORS; /* of a warp */
     const int vector = lane % S::VECTORS, lane_row = lane / S::VECTORS;
-    char *heads = c->out + (int64_t)tile->head * c->group * (DIM * 2) + vector * 16;
-    row_walk walk = row_walk_start(c, tile->row0 + warp_row + lane_row, LANE_ROWS);
+    char *out_base = c->out + (int64_t)tile->head * c->group * (DIM * 2) + vector * 16;
+    row_walk walk = row_walk_start(c, tile->row0 + warp_row + lane_row, ROWS_PER_PASS);
 
 #pragma unroll
-    for (int i = 0; i < 16 / LANE_ROWS; i++) {
-        int r = lane_row + i * LANE_ROWS;
+    for (int i = 0; i < 16 / ROWS_PER_PASS; i++) {
+        int r = lane_row + i * ROWS_PER_PASS;
         uint32_t x[4];
 
         load_16B(x, q_rows + vector / 8 * S::Q_PANEL + r * 128 + (((vector ^ r) & 7) << 4));
         if (r < warp_rows)
             store_global_16B(
-                heads + (tile->token0 + walk.token) * c->out_stride + walk.head * (DIM * 2), x);
+                out_base + (tile->token0 + walk.token) * c->out_stride + walk.head * (DIM * 2), x);
         row_walk_next(c, &walk);
     }
 }

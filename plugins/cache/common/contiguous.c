@@ -133,25 +133,26 @@ out:
     return st;
 }
 
-/* Copies the contents of all slots to memory of another capacity. */
-static cg_status move_slots(const contiguous *s, char *to, int32_t capacity, cg_error *err)
+/* Queues the copy of all reserved tokens to `to`, whose slots hold `capacity` tokens. */
+static cg_status copy_slots(const contiguous *s, char *to, int32_t capacity, cg_error *err)
 {
     const cg_cache_config *c = &s->config;
-    int64_t to_head = head_bytes(s, capacity), from_head = head_bytes(s, s->capacity);
-    int64_t to_slot = to_head * c->n_kv_heads, from_slot = from_head * c->n_kv_heads;
+    int64_t to_head_stride = head_bytes(s, capacity), from_head_stride = head_bytes(s, s->capacity);
+    int64_t to_slot_stride = to_head_stride * c->n_kv_heads;
+    int64_t from_slot_stride = from_head_stride * c->n_kv_heads;
 
     for (int32_t slot = 0; slot < c->n_slots; slot++)
         if (s->reserved_tokens[slot])
             CG_TRY(s->memory->copy(s->host, c,
                                    &(cg_cache_rows) {
-                                       .to = to + slot * to_slot,
-                                       .from = s->data + slot * from_slot,
+                                       .to = to + slot * to_slot_stride,
+                                       .from = s->data + slot * from_slot_stride,
                                        .n_planes = (int64_t)c->n_layers * 2,
-                                       .to_plane = to_slot * c->n_slots,
-                                       .from_plane = from_slot * c->n_slots,
+                                       .to_plane_stride = to_slot_stride * c->n_slots,
+                                       .from_plane_stride = from_slot_stride * c->n_slots,
                                        .n_heads = c->n_kv_heads,
-                                       .to_head = to_head,
-                                       .from_head = from_head,
+                                       .to_head_stride = to_head_stride,
+                                       .from_head_stride = from_head_stride,
                                        .bytes = head_bytes(s, s->reserved_tokens[slot]),
                                    },
                                    err));
@@ -180,7 +181,7 @@ static cg_status grow(contiguous *s, int32_t len, cg_error *err)
         capacity = len; /* not enough memory to double: grow to what is needed */
         CG_TRY(allocate(s, capacity, held, &to, err));
     }
-    st = move_slots(s, to, capacity, err);
+    st = copy_slots(s, to, capacity, err);
     waited = s->memory->synchronize(s->host, c, st == CG_OK ? err : NULL);
     if (st != CG_OK || waited != CG_OK) {
         s->memory->free(s->host, to);
@@ -254,11 +255,11 @@ static cg_status share_prefix(void *self, int32_t dst, int32_t src, int32_t len,
                                    .to = s->data + dst * slot_bytes,
                                    .from = s->data + src * slot_bytes,
                                    .n_planes = (int64_t)c->n_layers * 2,
-                                   .to_plane = slot_bytes * c->n_slots,
-                                   .from_plane = slot_bytes * c->n_slots,
+                                   .to_plane_stride = slot_bytes * c->n_slots,
+                                   .from_plane_stride = slot_bytes * c->n_slots,
                                    .n_heads = c->n_kv_heads,
-                                   .to_head = head,
-                                   .from_head = head,
+                                   .to_head_stride = head,
+                                   .from_head_stride = head,
                                    .bytes = head_bytes(s, len),
                                },
                                err));

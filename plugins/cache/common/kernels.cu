@@ -25,9 +25,11 @@ enum {
     {                                                                                              \
         int64_t plane = blockIdx.x / (uint32_t)r.n_heads;                                          \
         int64_t head = blockIdx.x % (uint32_t)r.n_heads;                                           \
-        unit *__restrict__ to = (unit *)((char *)r.to + plane * r.to_plane + head * r.to_head);    \
+        unit *__restrict__ to =                                                                    \
+            (unit *)((char *)r.to + plane * r.to_plane_stride + head * r.to_head_stride);          \
         const unit *__restrict__ from =                                                            \
-            (const unit *)((const char *)r.from + plane * r.from_plane + head * r.from_head);      \
+            (const unit *)((const char *)r.from + plane * r.from_plane_stride +                    \
+                           head * r.from_head_stride);                                             \
         int64_t n = r.bytes / (int64_t)sizeof(unit);                                               \
         int64_t step = (int64_t)gridDim.y * THREADS * COPY_UNROLL;                                 \
                                                                                                    \
@@ -47,8 +49,9 @@ COPY_ROWS_KERNEL(copy_rows_2_kernel, uint16_t)
 
 static int all_multiples_of_16(const cg_cache_rows *r)
 {
-    return (((uint64_t)r->to | (uint64_t)r->from | (uint64_t)r->to_plane | (uint64_t)r->from_plane |
-             (uint64_t)r->to_head | (uint64_t)r->from_head | (uint64_t)r->bytes) &
+    return (((uint64_t)r->to | (uint64_t)r->from | (uint64_t)r->to_plane_stride |
+             (uint64_t)r->from_plane_stride | (uint64_t)r->to_head_stride |
+             (uint64_t)r->from_head_stride | (uint64_t)r->bytes) &
             15) == 0;
 }
 

@@ -36,12 +36,12 @@ static void host_free(const cg_host *host, void *ptr)
 static void copy_item(void *arg, int64_t plane, int32_t worker)
 {
     const cg_cache_rows *r = arg;
-    char *to = (char *)r->to + plane * r->to_plane;
-    const char *from = (const char *)r->from + plane * r->from_plane;
+    char *to = (char *)r->to + plane * r->to_plane_stride;
+    const char *from = (const char *)r->from + plane * r->from_plane_stride;
 
     (void)worker;
     for (int64_t h = 0; h < r->n_heads; h++)
-        memcpy(to + h * r->to_head, from + h * r->from_head, (size_t)r->bytes);
+        memcpy(to + h * r->to_head_stride, from + h * r->from_head_stride, (size_t)r->bytes);
 }
 
 static cg_status copy(const cg_host *host, const cg_cache_config *config, const cg_cache_rows *rows,

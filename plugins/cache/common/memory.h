@@ -15,11 +15,11 @@ typedef struct cg_cache_rows {
     void *to;
     const void *from;
     int64_t n_planes;
-    int64_t to_plane; /* stride between planes */
-    int64_t from_plane;
+    int64_t to_plane_stride;
+    int64_t from_plane_stride;
     int64_t n_heads;
-    int64_t to_head; /* stride between heads */
-    int64_t from_head;
+    int64_t to_head_stride;
+    int64_t from_head_stride;
     int64_t bytes; /* of a row; a multiple of the element size, as are the strides */
 } cg_cache_rows;
 

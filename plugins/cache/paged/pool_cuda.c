@@ -5,8 +5,8 @@
  * a driver.
  *
  * Memory is mapped in granules (2 MiB), separately for every plane. With only a few granules per
- * plane the rounding would waste much and growing would gain little: such a pool is allocated whole
- * with cudaMalloc().
+ * plane the rounding would waste much and growing would gain little: such a pool is one allocation
+ * of cudaMalloc().
  */
 #include <cuda.h>
 #include <cudaTypedefs.h>
@@ -16,7 +16,7 @@
 #include "kernels.h"
 #include "pool.h"
 
-enum { WHOLE_GRANULES = 4 }; /* maximum granules per plane of a pool that is allocated whole */
+enum { ONE_ALLOCATION_GRANULES = 4 }; /* maximum granules per plane of a pool in one allocation */
 
 /*
  * Unlike on the CPU, committed memory is immediately unavailable to others, so the doubling is
@@ -44,7 +44,7 @@ struct state {
     int64_t granule;
     int64_t *slab_end; /* [plane_stride / granule] end of slab i, in bytes from the plane's start */
     int64_t n_slabs;
-    int whole; /* allocated by cudaMalloc(), without slabs */
+    int one_allocation; /* the pool is allocated by cudaMalloc(), without slabs */
 };
 
 static int64_t round_up(int64_t x, int64_t to)
@@ -148,7 +148,7 @@ static cg_status fail_nomem(const cg_page_pool *pool, int64_t bytes, int64_t pag
                             (long long)(pool->page_bytes * pool->n_planes));
 }
 
-static cg_status allocate_whole(cg_page_pool *pool, int64_t plane, cg_error *err)
+static cg_status allocate_pool(cg_page_pool *pool, int64_t plane, cg_error *err)
 {
     struct state *s = pool->state;
     int64_t bytes = plane * pool->n_planes; /* at most max_bytes, if limited */
@@ -158,7 +158,7 @@ static cg_status allocate_whole(cg_page_pool *pool, int64_t plane, cg_error *err
         (void)cudaGetLastError();
         return fail_nomem(pool, bytes, pool->n_pages, err);
     }
-    s->whole = 1;
+    s->one_allocation = 1;
     pool->plane_stride = plane;
     pool->n_committed = pool->n_pages;
     pool->bytes = bytes;
@@ -232,8 +232,8 @@ static cg_status create(cg_page_pool *pool, cg_error *err)
     if (__builtin_mul_overflow((int64_t)pool->n_pages, pool->page_bytes, &plane))
         return host->fail(err, CG_ERR_DEVICE_NOMEM, "KV cache: %d pages of %lld bytes are too many",
                           pool->n_pages, (long long)pool->page_bytes);
-    if (plane <= WHOLE_GRANULES * s->granule)
-        return allocate_whole(pool, plane, err);
+    if (plane <= ONE_ALLOCATION_GRANULES * s->granule)
+        return allocate_pool(pool, plane, err);
     return reserve_addresses(pool, plane, err);
 }
 
@@ -257,8 +257,9 @@ static void destroy(cg_page_pool *pool)
     if (!s)
         return;
     if (pool->view_table)
-        cudaDeviceSynchronize(); /* work on any stream may still read pages */
-    if (s->whole) {
+        /* Kernels on any stream may still read pages; without a page table none has started. */
+        cudaDeviceSynchronize();
+    if (s->one_allocation) {
         cudaFree(pool->base);
     } else if (pool->base) {
         for (int64_t plane = 0; plane < pool->n_planes; plane++)

@@ -15,9 +15,9 @@ cg_status cg_constraint_check_format(const char *name, const cg_host *host,
     if (format->decimals < 1 || format->decimals > CG_MAX_DECIMALS ||
         format->max_integer_digits < 1 || format->max_integer_digits > CG_MAX_INTEGER_DIGITS)
         return host->fail(err, CG_ERR_UNSUPPORTED,
-                          "%s: numbers of %d integer digits and %d decimals; 1 to %d and 1 to %d "
-                          "are supported",
-                          name, format->max_integer_digits, format->decimals, CG_MAX_INTEGER_DIGITS,
+                          "%s: the number format has max_integer_digits %d (supported: 1 "
+                          "to %d) and decimals %d (1 to %d): see confgen.json",
+                          name, format->max_integer_digits, CG_MAX_INTEGER_DIGITS, format->decimals,
                           CG_MAX_DECIMALS);
     if (!format->begin || !format->end || !format->stop)
         return host->fail(err, CG_ERR_UNSUPPORTED,

@@ -123,7 +123,7 @@ START_TEST(errors_carry_path_and_shortened_value)
 
     o.path = "a";
     for (int i = 0; i < 6; i++) {
-        ck_assert_int_eq(cg_json_unwanted(&o, keys[i], "W", &err), CG_ERR_FORMAT);
+        ck_assert_int_eq(cg_json_fail_wanted(&o, keys[i], "W", &err), CG_ERR_FORMAT);
         ck_assert_str_eq(err.msg, texts[i]);
     }
     release();

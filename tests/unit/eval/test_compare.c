@@ -53,7 +53,7 @@ START_TEST(equal_results)
     ck_assert_uint_eq(c.n_both, 50);
     for (int set = 0; set < CG_COMPARE_SETS; set++)
         for (int k = 0; k < CG_COMPARE_MISSING; k++) {
-            ck_assert_double_eq(figure(set, k)->mean.difference, 0);
+            ck_assert_double_eq(figure(set, k)->estimate.difference, 0);
             ck_assert_int_eq(figure(set, k)->verdict, CG_COMPARE_NO_DIFFERENCE);
         }
     ck_assert_int_eq(figure(CG_COMPARE_BOTH, CG_COMPARE_MISSING)->verdict, CG_COMPARE_UNKNOWN);
@@ -95,7 +95,7 @@ START_TEST(direction_of_each_metric)
             ck_assert_int_eq(figure(set, k)->verdict, k == (int)cases[_i].metric
                                                           ? cases[_i].want
                                                           : CG_COMPARE_NO_DIFFERENCE);
-    ck_assert_double_eq_tol(figure(CG_COMPARE_BOTH, cases[_i].metric)->mean.difference,
+    ck_assert_double_eq_tol(figure(CG_COMPARE_BOTH, cases[_i].metric)->estimate.difference,
                             cases[_i].by, 1e-9);
     ck_assert_int_eq(c.verdict, cases[_i].want);
 }
@@ -110,10 +110,10 @@ START_TEST(rates_of_checks_and_wrong_molecules)
     }
     compare(NULL);
     ck_assert_int_eq(figure(CG_COMPARE_BOTH, CG_COMPARE_PASS)->verdict, CG_COMPARE_BETTER);
-    ck_assert_double_eq_tol(figure(CG_COMPARE_BOTH, CG_COMPARE_PASS)->mean.difference, 1.0 / 3,
+    ck_assert_double_eq_tol(figure(CG_COMPARE_BOTH, CG_COMPARE_PASS)->estimate.difference, 1.0 / 3,
                             1e-12);
     ck_assert_int_eq(figure(CG_COMPARE_ALL, CG_COMPARE_WRONG)->verdict, CG_COMPARE_WORSE);
-    ck_assert_double_eq_tol(figure(CG_COMPARE_ALL, CG_COMPARE_WRONG)->mean.b, 0.125, 1e-12);
+    ck_assert_double_eq_tol(figure(CG_COMPARE_ALL, CG_COMPARE_WRONG)->estimate.b, 0.125, 1e-12);
     ck_assert_int_eq(c.verdict, CG_COMPARE_WORSE); /* a gain does not offset a loss */
 }
 END_TEST
@@ -127,13 +127,13 @@ START_TEST(missing_molecules_count_in_one_set_only)
     ck_assert_uint_eq(c.n_both, 28);
     ck_assert_uint_eq(c.n_missing_a, 0);
     ck_assert_uint_eq(c.n_missing_b, 12);
-    ck_assert_uint_eq(figure(CG_COMPARE_BOTH, CG_COMPARE_COV_R)->mean.n, 28);
+    ck_assert_uint_eq(figure(CG_COMPARE_BOTH, CG_COMPARE_COV_R)->estimate.n, 28);
     ck_assert_int_eq(figure(CG_COMPARE_BOTH, CG_COMPARE_COV_R)->verdict, CG_COMPARE_NO_DIFFERENCE);
-    ck_assert_uint_eq(figure(CG_COMPARE_ALL, CG_COMPARE_COV_R)->mean.n, 40);
+    ck_assert_uint_eq(figure(CG_COMPARE_ALL, CG_COMPARE_COV_R)->estimate.n, 40);
     ck_assert_int_eq(figure(CG_COMPARE_ALL, CG_COMPARE_COV_R)->verdict, CG_COMPARE_WORSE);
     ck_assert_int_eq(figure(CG_COMPARE_ALL, CG_COMPARE_MISSING)->verdict, CG_COMPARE_WORSE);
-    ck_assert_double_eq_tol(figure(CG_COMPARE_ALL, CG_COMPARE_MISSING)->mean.b, 0.3, 1e-12);
-    ck_assert_uint_eq(figure(CG_COMPARE_ALL, CG_COMPARE_MAT_R)->mean.n, 28);
+    ck_assert_double_eq_tol(figure(CG_COMPARE_ALL, CG_COMPARE_MISSING)->estimate.b, 0.3, 1e-12);
+    ck_assert_uint_eq(figure(CG_COMPARE_ALL, CG_COMPARE_MAT_R)->estimate.n, 28);
     ck_assert_int_eq(c.verdict, CG_COMPARE_WORSE);
 }
 END_TEST

@@ -509,8 +509,9 @@ START_TEST(bad_input_is_refused)
     three = make_set((const float(*)[3])xyz, 2, 3);
     ck_assert_int_eq(cg_rmsd_matrix(two, three, &s, d, &err), CG_ERR_MISMATCH);
     ck_assert_int_eq(cg_rmsd_minima(two, two, &s, NULL, d, e, NULL, &err), CG_ERR_MISMATCH);
-    ck_assert_str_eq(err.msg, "RMSD: found conformers of 2 and of 2 atoms and 2 maps of 3, wanted "
-                              "one molecule");
+    ck_assert_str_eq(err.msg,
+                     "RMSD: the conformer sets have 2 and 2 atoms and the symmetry maps 3 (2 "
+                     "maps); all three must describe the same molecule");
     ck_assert_int_eq(cg_rmsd_minima(three, three, &s, &limits, d, e, NULL, &err), CG_ERR_USAGE);
     cg_rmsd_set_destroy(two);
     cg_rmsd_set_destroy(three);

@@ -126,8 +126,8 @@ static const struct {
     { CSV, "corrected_smiles\nCC\n\nCO\n\n",
       "2|CC||-1\n3!t:3: the line is empty, wanted a molecule\n4|CO||-1\n" },
     { CSV, "smiles,name\nCC\nCO,a,b\n,x\n\"C C\",x\nCN,y\n",
-      "2!t:2: the row has 1 columns, the header has 2\n"
-      "3!t:3: the row has 3 columns, the header has 2\n"
+      "2!t:2: the row has 1 fields, the header has 2\n"
+      "3!t:3: the row has 3 fields, the header has 2\n"
       "4!t:4: no SMILES: its column is empty\n"
       "5!t:5: byte 0x20 at position 2 of the SMILES, wanted printable ASCII\n6|CN|y|-1\n" },
     { CSV, "smiles,n_conformers\nCC,x\nCC,5\n",
@@ -135,12 +135,12 @@ static const struct {
     /* an unclosed quote costs only its own line */
     { CSV, "smiles,name\nCC,\"a\nCO,b\nCN,c\n", "2!t:2: quote not closed\n3|CO|b|-1\n4|CN|c|-1\n" },
     { CSV, "smiles,name\nCC,\"a\nCO,\"b\nCN,c\n",
-      "2!t:2: unexpected quote within a column (line 3), wanted the whole column in quotes and "
+      "2!t:2: unexpected quote within a field (line 3), wanted the whole field in quotes and "
       "quotes in "
       "it "
       "doubled\n3!t:3: quote not closed\n4|CN|c|-1\n" },
     { CSV, "smiles,name\nCC,5\" nail\nCO,b\n",
-      "2!t:2: unexpected quote within a column (line 2), wanted the whole column in quotes and "
+      "2!t:2: unexpected quote within a field (line 2), wanted the whole field in quotes and "
       "quotes in "
       "it "
       "doubled\n3|CO|b|-1\n" },
@@ -202,7 +202,7 @@ START_TEST(long_lines_are_reported_with_their_length)
     cg_buf_puts(&wanted,
                 "2!t:2: the line has 5000001 bytes, wanted at most 65536\n3|CO|ok|-1\n"
                 "4!t:4: the row has more than 65536 bytes\n"
-                "5!t:5: unexpected quote within a column (line 5), wanted the whole column in "
+                "5!t:5: unexpected quote within a field (line 5), wanted the whole field in "
                 "quotes and quotes in it doubled\n6|CN|ok|-1\n");
     check_text("t", text.data, text.len, (cg_input_options)CSV, wanted.data);
     free(c);
