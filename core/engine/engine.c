@@ -93,8 +93,9 @@ static cg_status try_checker(cg_error *err)
     cg_checker *checker = NULL;
     cg_status st;
 
-    CG_TRY(cg_molecule_parse("CC", 2, &probe, err));
+    CG_TRY_GOTO(st, cg_molecule_parse("CC", 2, &probe, err), out);
     st = cg_checker_create(probe, &checker, err);
+out:
     cg_checker_destroy(checker);
     cg_molecule_destroy(probe);
     return st == CG_OK ? CG_OK : cg_fail_prefix(err, st, "--check");

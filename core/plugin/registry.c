@@ -226,7 +226,8 @@ static cg_status list_dir(const char *path, struct plugin_names *names, cg_error
 
 static cg_status scan(cg_registry *r, const char *dir, int depth, int *n_dirs, cg_error *err);
 
-/* Loads a plugin or scans a directory; a failure becomes a refusal, unless memory ran out. */
+/* Loads a plugin or scans a directory. A failure becomes a refusal, except running out of memory
+ * while scanning. */
 static cg_status scan_entry(cg_registry *r, const char *dir, const char *name, int depth,
                             int *n_dirs, cg_error *err)
 {
