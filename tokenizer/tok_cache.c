@@ -9,8 +9,8 @@
 #include "base/size.h"
 
 /*
- * A 4-way set-associative table; an cache_entry has two cache lines. Entries are read without a
- * lock (seqlock): the sequence number is odd while an cache_entry is written and changes with every
+ * A 4-way set-associative table; a cache_entry has two cache lines. Entries are read without a
+ * lock (seqlock): the sequence number is odd while a cache_entry is written and changes with every
  * write. A reader that finds the same even number before and after copying has a consistent
  * cache_entry; otherwise the lookup is a miss. All words are atomic; acquire loads and release
  * stores give the order.
@@ -26,7 +26,7 @@ typedef struct cache_entry {
     _Atomic uint64_t word[WORDS];
 } cache_entry;
 
-_Static_assert(sizeof(cache_entry) == 128, "an cache_entry is two cache lines");
+_Static_assert(sizeof(cache_entry) == 128, "a cache_entry is two cache lines");
 
 struct cg_token_cache {
     cache_entry *table; /* [(set_mask + 1) * WAYS] */

@@ -19,8 +19,8 @@ count() { sed -n "s/^$1: *\([0-9][0-9]*\).*/\1/p" "$log" | tail -n 1; }
 passed=$(( $(count Ok) + $(count 'Expected Fail') + 0 ))
 failed=$(( $(count Fail) + $(count 'Unexpected Pass') + $(count Timeout) + 0 ))
 skipped=$(( $(count Skipped) + 0 ))
-if ((passed + failed + skipped == 0)); then
-  echo "no test was run" >&2
+if ((passed + failed == 0)); then
+  echo "no test was run, $skipped skipped" >&2
   failed=1
 fi
 if ((status != 0 && failed == 0)); then

@@ -12,7 +12,8 @@ static const char help[] =
     "confgen inspect FILE --molecule NAME   print the records of one molecule\n"
     "confgen inspect FILE --frame I         print the records of the I-th molecule, from 0\n"
     "\n"
-    "FILE is the output of a run: .zst, .gz or plain, also of an interrupted run.\n"
+    "FILE is the output of a run: .zst, .gz or plain, also of an interrupted run that\n"
+    "wrote at least one complete record.\n"
     "\n"
     "Exit status: 0, 1 if a frame is damaged or no molecule has that name, 3 if FILE cannot be\n"
     "read.\n";
