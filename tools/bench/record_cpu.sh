@@ -19,7 +19,7 @@ prepare
 
 record first_run --input "$root/data/geom_drugs_sample.smi" --gens 2k --output "$work/sample.sdf.zst" \
   --report "$out/first_run.json"
-record decode_64 bench decode --batch 64 --gens 22 --seconds 60 --etkdg --json "$out/decode_64.json"
+record decode_64 bench decode --batch 64 --gens 22 --seconds 40 --etkdg --json "$out/decode_64.json"
 record decode_1 bench decode --batch 1 --limit 3 --gens 1 --seconds 12 --json "$out/decode_1.json"
 record templates bench templates "$root/data/geom_drugs_test.smi" --workers 1,2
 for mode in off count repair; do
