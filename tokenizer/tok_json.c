@@ -206,7 +206,8 @@ static cg_status check_model(const json_t *model, cg_error *err)
     const json_t *dropout = json_object_get(model, "dropout");
 
     if (!json_is_object(model))
-        return cg_fail(err, CG_ERR_FORMAT, "model is missing or not an object");
+        return cg_fail(err, CG_ERR_FORMAT,
+                       "model: missing or not an object, wanted an object of type BPE");
     if (type && (!json_is_string(type) || strcmp(json_string_value(type), "BPE")))
         return cg_fail(err, CG_ERR_UNSUPPORTED,
                        "model: type '%.40s' is not supported; only BPE is supported",

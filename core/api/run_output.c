@@ -111,9 +111,11 @@ static int is_same_file(const char *a, const char *b)
 cg_status cg_run_check_paths(const cg_run_options *o, const char *path, cg_error *err)
 {
     if (is_same_file(o->input, path))
-        return cg_fail(err, CG_ERR_USAGE, "'%s' is input and output", path);
+        return cg_fail(err, CG_ERR_USAGE, "output '%s' is the input file, wanted another file",
+                       path);
     if (o->failed && is_same_file(o->input, o->failed))
-        return cg_fail(err, CG_ERR_USAGE, "'%s' is input and file of failures", o->failed);
+        return cg_fail(err, CG_ERR_USAGE, "--failed '%s' is the input file, wanted another file",
+                       o->failed);
     return CG_OK;
 }
 

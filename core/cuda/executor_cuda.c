@@ -388,7 +388,7 @@ static int cuda_prompt_ready(const cg_executor *ex, int32_t prompt)
 
 /*
  * Frees a KV slot. Steps skip a slot that is done. A slot that is not done is stopped on the
- * device; then the steps in flight, which may still write its event, are waited for.
+ * device; then the steps in flight, which may still write its cg_slot_event, are waited for.
  */
 static void release_slot(struct cuda_executor *c, int32_t kv_slot)
 {

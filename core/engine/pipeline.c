@@ -252,7 +252,8 @@ static cg_status prepare(struct cg_pipeline *p, cg_error *err)
     return cg_queue_create(e->info.template_workers, (int)p->locked.capacity * 2, &p->jobs, err);
 }
 
-/* Ends decoders and jobs, then frees the molecules that were not emitted. */
+/* Waits for the decoders, which end when all is emitted or `stopping` is set, and runs the
+ * remaining jobs; then frees the molecules that were not emitted. */
 static void join(struct cg_pipeline *p)
 {
     for (int32_t i = 0; i < p->engine->device.n_workers; i++)

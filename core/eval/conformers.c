@@ -552,9 +552,11 @@ static cg_status read_all(struct reader *r, cg_error *err)
         if (used)
             want = CHUNK;
         else if (want >= MAX_RECORD)
-            return cg_fail(err, CG_ERR_LIMIT,
-                           "'%s': record %zu has more than %d bytes, wanted an SDF", r->file->path,
-                           r->file->n_records + 1, MAX_RECORD);
+            return cg_fail(
+                err, CG_ERR_LIMIT,
+                "'%s': record %zu has no end ('$$$$') within %d bytes, the limit; wanted an SDF "
+                "file",
+                r->file->path, r->file->n_records + 1, MAX_RECORD);
         else
             want *= 2;
     }

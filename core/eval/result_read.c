@@ -195,8 +195,8 @@ static cg_status read_list(const cg_json *o, const char *key, size_t n, int null
         else if (json_is_number(v) && json_number_value(v) >= 0 && json_number_value(v) <= hi)
             ret_values[i * stride] = json_number_value(v);
         else
-            return cg_fail(err, CG_ERR_FORMAT, "%s: %s.%s[%zu]: wanted a number from 0 to %g",
-                           o->file, o->path, key, i, hi);
+            return cg_fail(err, CG_ERR_FORMAT, "%s: %s.%s[%zu]: wanted a number from 0 to %g%s",
+                           o->file, o->path, key, i, hi, nullable ? " or null" : "");
     }
     return CG_OK;
 }

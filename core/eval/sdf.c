@@ -517,7 +517,8 @@ cg_status cg_sdf_read(const char *text, size_t len, float (*ret_xyz)[3], size_t 
     XXH3_128bits_reset(p.hash);
     CG_TRY_GOTO(st, read_block(&p, ret_record), out);
     if (p.n_atoms > cap) {
-        st = cg_fail(err, CG_ERR_LIMIT, "found %zu atoms, wanted at most %zu", p.n_atoms, cap);
+        st = cg_fail(err, CG_ERR_LIMIT, "found %zu atoms, room for %zu (internal error)", p.n_atoms,
+                     cap);
         goto out;
     }
     subtract_centroid(&p, ret_xyz);

@@ -254,10 +254,11 @@ static cg_status open_source(cg_source *source, cg_input_format format,
     CG_TRY_GOTO(st, inspect_start(in, err), out);
     if (in->format == CG_INPUT_CSV) {
         if (!in->header_pending) {
-            st = cg_fail(err, CG_ERR_USAGE,
-                         "'%s': a .csv without a header line cannot be read: the header names the "
-                         "columns",
-                         cg_source_name(source));
+            st = cg_fail(
+                err, CG_ERR_USAGE,
+                "'%s': found --header no for a .csv file, wanted auto or yes: its first line "
+                "names the columns",
+                cg_source_name(source));
             goto out;
         }
         CG_TRY_GOTO(st, cg_csv_create(cg_source_name(source), &in->csv, err), out);

@@ -196,12 +196,12 @@ say 'outputs'
 case_ 3 'director|folder' 'a directory as output' "${random[@]}" --input ok.smi --output tiny --overwrite
 case_ 3 'no/such' 'a missing directory' "${random[@]}" --input ok.smi --output no/such.sdf
 case_ 3 '/proc' 'an unwritable file system' "${random[@]}" --input ok.smi --output /proc/confgen.sdf
-case_ 2 'ok.smi. is input and output' 'the input as output' "${random[@]}" --input ok.smi --output ok.smi --overwrite
+case_ 2 'output .ok.smi. is the input file, wanted another file' 'the input as output' "${random[@]}" --input ok.smi --output ok.smi --overwrite
 verdict 'the input is unchanged' test "$(cat ok.smi)" = 'CCO ethanol 2'
 case_ 2 'fail' '--failed is the output' "${random[@]}" --input ok.smi --output a.sdf \
   --failed a.sdf
 case_ 2 'report' '--report is the input' "${random[@]}" --input ok.smi --output r.sdf --report ok.smi
-case_ 2 'ok.smi. is input and file' '--failed is the input' "${random[@]}" --input ok.smi \
+case_ 2 '--failed .ok.smi. is the input file' '--failed is the input' "${random[@]}" --input ok.smi \
   --output r.sdf --failed ok.smi --overwrite
 verdict 'the input is unchanged' test "$(cat ok.smi)" = 'CCO ethanol 2'
 echo '{"confgen_manifest":1,"fingerprint":[]}' >junk.sdf.manifest

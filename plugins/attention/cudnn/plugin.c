@@ -254,8 +254,9 @@ static cg_status lay_out_workspace(cudnn_plan *c, cg_error *err)
     }
     l->size = end;
     return over ? c->host->fail(err, CG_ERR_UNSUPPORTED,
-                                "workspace of %d units of %d pages exceeds the address space",
-                                c->n_units, c->n_pages)
+                                "cudnn: the workspace for %d %s of %d pages exceeds the address "
+                                "space: lower the batch size or --max-length",
+                                c->n_units, c->by_row ? "query tokens" : "sequences", c->n_pages)
                 : CG_OK;
 }
 

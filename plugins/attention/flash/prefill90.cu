@@ -9,9 +9,9 @@
  * Keys are taken in tiles of 128 at absolute positions 0, 128, 256 ..., ascending, through two
  * rings of two stages each, one for keys and one for values. Each stage has two barriers: `full`,
  * completed by its copies, and `empty`, completed by the warps of all other warpgroups, the
- * consumers. So no warpgroup waits for another: step j of a consumer queues the scores of tile j +
- * 1 and the product of tile j's weights and values, and computes the weights of the former while
- * these run.
+ * consumers. So no consumer warpgroup waits for another, except for tiles with non-finite values
+ * (below): step j of a consumer queues the scores of tile j + 1 and the product of tile j's weights
+ * and values, and computes the weights of the former while these run.
  *
  * Non-finite values hidden from some rows of the thread block are handled before step j, by all
  * consumers together: the weights of tile j are computed once more, this time in full, to add the

@@ -86,8 +86,8 @@ cg_status cg_cache_check_share(const cg_host *host, const cg_cache_config *c,
     CG_TRY(cg_cache_check_slot(host, c, src, len, err));
     if (dst == src || reserved_tokens[dst] || len > reserved_tokens[src])
         return host->fail(err, CG_ERR_USAGE,
-                          "share %d tokens of slot %d, which has %d, with slot %d, which has %d: "
-                          "wanted enough tokens and another, empty slot",
+                          "KV cache: cannot share %d tokens of slot %d (%d reserved) with slot %d "
+                          "(%d reserved): wanted reserved tokens, and a different, empty slot",
                           len, src, reserved_tokens[src], dst, reserved_tokens[dst]);
     return CG_OK;
 }

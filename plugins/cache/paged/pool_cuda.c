@@ -148,10 +148,11 @@ static cg_status fail_nomem(const cg_page_pool *pool, int64_t bytes, int64_t pag
                             (long long)(pool->page_bytes * pool->n_planes));
 }
 
-static cg_status allocate_pool(cg_page_pool *pool, int64_t plane, cg_error *err)
+/* Allocates the whole pool by one cudaMalloc(), all pages committed. plane_bytes: of one plane. */
+static cg_status allocate_pool(cg_page_pool *pool, int64_t plane_bytes, cg_error *err)
 {
     struct state *s = pool->state;
-    int64_t bytes = plane * pool->n_planes; /* at most max_bytes, if limited */
+    int64_t bytes = plane_bytes * pool->n_planes; /* at most max_bytes, if limited */
     cudaError_t code = cudaMalloc((void **)&pool->base, (size_t)bytes);
 
     if (code == cudaErrorMemoryAllocation) {
@@ -159,13 +160,13 @@ static cg_status allocate_pool(cg_page_pool *pool, int64_t plane, cg_error *err)
         return fail_nomem(pool, bytes, pool->n_pages, err);
     }
     s->one_allocation = 1;
-    pool->plane_stride = plane;
+    pool->plane_stride = plane_bytes;
     pool->n_committed = pool->n_pages;
     pool->bytes = bytes;
     return cg_cache_cuda_status(pool->host, code, "cudaMalloc", err);
 }
 
-static cg_status reserve_addresses(cg_page_pool *pool, int64_t plane, cg_error *err)
+static cg_status reserve_addresses(cg_page_pool *pool, int64_t plane_bytes, cg_error *err)
 {
     const cg_cache_config *c = pool->config;
     struct state *s = pool->state;
@@ -174,21 +175,21 @@ static cg_status reserve_addresses(cg_page_pool *pool, int64_t plane, cg_error *
     CUresult code;
 
     /* Whole granules count against the limit: round each plane's share of it down. */
-    if (c->max_bytes && plane > c->max_bytes / pool->n_planes / s->granule * s->granule) {
-        plane = c->max_bytes / pool->n_planes / s->granule * s->granule;
-        pool->n_pages = (int32_t)(plane / pool->page_bytes);
+    if (c->max_bytes && plane_bytes > c->max_bytes / pool->n_planes / s->granule * s->granule) {
+        plane_bytes = c->max_bytes / pool->n_planes / s->granule * s->granule;
+        pool->n_pages = (int32_t)(plane_bytes / pool->page_bytes);
     }
     if (pool->n_pages < 1)
         return pool->host->fail(err, CG_ERR_DEVICE_NOMEM,
                                 "KV cache: the limit of %lld bytes holds no page of %lld bytes",
                                 (long long)c->max_bytes,
                                 (long long)(pool->page_bytes * pool->n_planes));
-    if (plane > INT64_MAX - s->granule ||
-        __builtin_mul_overflow(round_up(plane, s->granule), pool->n_planes, &all_planes))
+    if (plane_bytes > INT64_MAX - s->granule ||
+        __builtin_mul_overflow(round_up(plane_bytes, s->granule), pool->n_planes, &all_planes))
         return pool->host->fail(err, CG_ERR_DEVICE_NOMEM,
                                 "KV cache: %d pages of %lld bytes are too many", pool->n_pages,
                                 (long long)pool->page_bytes);
-    pool->plane_stride = round_up(plane, s->granule);
+    pool->plane_stride = round_up(plane_bytes, s->granule);
     s->slab_end = pool->host->alloc(pool->host->ctx, (size_t)(pool->plane_stride / s->granule) *
                                                          sizeof *s->slab_end);
     if (!s->slab_end)
@@ -209,7 +210,7 @@ static cg_status create(cg_page_pool *pool, cg_error *err)
     size_t table_bytes = (size_t)pool->n_entries * sizeof *pool->view_table;
     struct state *s = host->alloc(host->ctx, sizeof *s);
     cudaError_t code;
-    int64_t plane;
+    int64_t plane_bytes;
 
     if (!s)
         return host->fail(err, CG_ERR_NOMEM, "KV cache: out of host memory");
@@ -229,12 +230,12 @@ static cg_status create(cg_page_pool *pool, cg_error *err)
                          cudaMemsetAsync(pool->view_table, 0xff, table_bytes, /* -1: no page */
                                          (cudaStream_t)pool->config->stream),
                          err));
-    if (__builtin_mul_overflow((int64_t)pool->n_pages, pool->page_bytes, &plane))
+    if (__builtin_mul_overflow((int64_t)pool->n_pages, pool->page_bytes, &plane_bytes))
         return host->fail(err, CG_ERR_DEVICE_NOMEM, "KV cache: %d pages of %lld bytes are too many",
                           pool->n_pages, (long long)pool->page_bytes);
-    if (plane <= ONE_ALLOCATION_GRANULES * s->granule)
-        return allocate_pool(pool, plane, err);
-    return reserve_addresses(pool, plane, err);
+    if (plane_bytes <= ONE_ALLOCATION_GRANULES * s->granule)
+        return allocate_pool(pool, plane_bytes, err);
+    return reserve_addresses(pool, plane_bytes, err);
 }
 
 /* Unmaps a plane slab by slab, as it was mapped. */

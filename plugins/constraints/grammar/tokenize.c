@@ -13,10 +13,12 @@ cg_status grammar_encode_range(struct grammar *g, const char *text, uint32_t len
     for (last = first; last < n && g->ranges[last].end <= end; last++)
         ;
     if (first == last || g->ranges[first].begin != begin || g->ranges[last - 1].end != end)
-        return g->host->fail(err, CG_ERR_UNSUPPORTED,
-                             "grammar: in '%.80s' no token ends at byte %u or %u: the tokenizer "
-                             "merges numbers with the text around them",
-                             text, begin, end);
+        return g->host->fail(
+            err, CG_ERR_UNSUPPORTED,
+            "grammar: the tokens of '%.80s' have no boundary at byte %u, at byte %u "
+            "or at either: the tokenizer merges numbers with the text around them; "
+            "use --constraint none or another tokenizer",
+            text, begin, end);
     *ret_first = first;
     *ret_n = last - first;
     return CG_OK;

@@ -268,10 +268,10 @@ START_TEST(bad_options_are_refused)
     refused(CG_ERR_USAGE, "--add-hs: only the sdf format");
     options.add_hs = 0;
     options.output = input;
-    refused(CG_ERR_USAGE, "is input and output");
+    refused(CG_ERR_USAGE, "is the input file, wanted another file");
     options.output = output;
     options.failed = input;
-    refused(CG_ERR_USAGE, "is input and file of failures");
+    refused(CG_ERR_USAGE, "--failed");
     options.failed = NULL;
     options.input = "/nowhere.smi";
     refused(CG_ERR_IO, "/nowhere.smi");

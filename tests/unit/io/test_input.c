@@ -242,7 +242,7 @@ static const struct {
       "CC\n",
       3,
       CG_ERR_USAGE,
-      "without a header" },
+      "found --header no for a .csv file, wanted auto or yes" },
 };
 
 START_TEST(bad_files_are_refused_on_opening)

@@ -13,7 +13,7 @@ START_TEST(bad_json_names_the_line)
         { "[]", "not a JSON object" },
         { "{\"a\":1,\"a\":2}", "duplicate" },
         { "{\"a\":\"\xff\"}", "decode" },
-        { "{}", "model is missing" },
+        { "{}", "model: missing or not an object" },
     };
 
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -120,7 +120,7 @@ START_TEST(missing_parts_of_the_model)
         const char *model, *words;
         cg_status status;
     } cases[] = {
-        { "[]", "model is missing", CG_ERR_FORMAT },
+        { "[]", "model: missing or not an object", CG_ERR_FORMAT },
         { "{\"type\":\"WordPiece\"}", "'WordPiece'", CG_ERR_UNSUPPORTED },
         { "{\"type\":\"BPE\"}", "vocabulary is not", CG_ERR_FORMAT },
         { "{\"vocab\":{}}", "vocabulary is not", CG_ERR_FORMAT },
