@@ -238,10 +238,11 @@ static cg_status put_literal(translator *t, uint32_t cp, size_t at)
 /* Parses \p{Name} or \p{^Name}, after the letter p or P. */
 static cg_status parse_property(translator *t, class_escape *e)
 {
-    static const char known[] = " L Lu Ll Lt Lm Lo M N Nd Nl No P Pc Pd Ps Pe Pi Pf Po S Sm Sc Sk "
-                                "So Z Zs Zl Zp Cc Cf Co ";
+    static const char known[][3] = { "L",  "Lu", "Ll", "Lt", "Lm", "Lo", "M",  "N",
+                                     "Nd", "Nl", "No", "P",  "Pc", "Pd", "Ps", "Pe",
+                                     "Pi", "Pf", "Po", "S",  "Sm", "Sc", "Sk", "So",
+                                     "Z",  "Zs", "Zl", "Zp", "Cc", "Cf", "Co" };
     size_t start = t->at, len = 0;
-    char key[8];
 
     if (t->at < t->n && t->s[t->at] == '{') {
         t->at++;
@@ -251,18 +252,17 @@ static cg_status parse_property(translator *t, class_escape *e)
         }
         while (t->at + len < t->n && t->s[t->at + len] != '}')
             len++;
-        if (t->at + len < t->n && (len == 1 || len == 2)) {
-            snprintf(key, sizeof key, " %.*s ", (int)len, t->s + t->at);
-            if (strstr(known, key)) {
-                memset(e->category, 0, sizeof e->category);
-                memcpy(e->category, t->s + t->at, len);
-                t->at += len + 1;
-                if (t->caseless[t->depth] && e->category[0] == 'L' && len == 2)
-                    return unsupported(
-                        t, start, "a case-insensitive class of one letter case is not supported");
-                e->kind = 'p';
-                return CG_OK;
-            }
+        for (size_t i = 0; i < sizeof known / sizeof known[0] && t->at + len < t->n; i++) {
+            if (len != strlen(known[i]) || memcmp(known[i], t->s + t->at, len) != 0)
+                continue;
+            memset(e->category, 0, sizeof e->category);
+            memcpy(e->category, known[i], len);
+            t->at += len + 1;
+            if (t->caseless[t->depth] && e->category[0] == 'L' && len == 2)
+                return unsupported(t, start,
+                                   "a case-insensitive class of one letter case is not supported");
+            e->kind = 'p';
+            return CG_OK;
         }
     }
     return unsupported(t, start,

@@ -5,27 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Copies src to dst[cap], with control characters as \xNN. */
-static void copy_visible(char *dst, size_t cap, const char *src)
-{
-    size_t n = 0;
-
-    for (; *src; src++) {
-        unsigned char c = (unsigned char)*src;
-
-        if (c < 0x20 || c == 0x7f) {
-            if (n + 5 > cap)
-                break;
-            snprintf(dst + n, cap - n, "\\x%02x", c);
-            n += 4;
-        } else {
-            if (n + 2 > cap)
-                break;
-            dst[n++] = (char)c;
-        }
-    }
-    dst[n] = '\0';
-}
+#include "base/text.h"
 
 cg_status cg_fail(cg_error *err, cg_status code, const char *fmt, ...)
 {
@@ -38,7 +18,7 @@ cg_status cg_fail(cg_error *err, cg_status code, const char *fmt, ...)
     vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
     err->code = code;
-    copy_visible(err->msg, sizeof err->msg, text);
+    cg_text_visible(text, err->msg, sizeof err->msg);
     return code;
 }
 
@@ -59,7 +39,7 @@ cg_status cg_fail_prefix(cg_error *err, cg_status code, const char *fmt, ...)
         n = (int)sizeof text - 1;
     snprintf(text + n, sizeof text - (size_t)n, ": %s", previous);
     err->code = code;
-    copy_visible(err->msg, sizeof err->msg, text);
+    cg_text_visible(text, err->msg, sizeof err->msg);
     return code;
 }
 

@@ -7,8 +7,8 @@
 
 /**
  * Writes `code` and the formatted text to `err` (may be NULL) and returns `code`: a failing
- * function ends in `return cg_fail(err, ...)`. Control characters are shown as `\xNN`, since the
- * text may quote hostile input.
+ * function ends in `return cg_fail(err, ...)`. The text may quote hostile input, so it is written
+ * as by cg_text_visible(): valid UTF-8 without controls.
  */
 cg_status cg_fail(cg_error *err, cg_status code, const char *fmt, ...) CG_PRINTF(3, 4);
 

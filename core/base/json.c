@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/json_text.h"
 
 cg_status cg_json_parse(const char *file, const void *bytes, size_t len, json_t **ret_root,
                         cg_error *err)
@@ -26,6 +27,20 @@ cg_status cg_json_parse(const char *file, const void *bytes, size_t len, json_t 
     }
     *ret_root = root;
     return CG_OK;
+}
+
+json_t *cg_json_text(const char *text)
+{
+    json_t *value = json_string(text); /* NULL for bytes that are not UTF-8 */
+    cg_buf quoted = { 0 };
+
+    if (value)
+        return value;
+    cg_json_put_string(&quoted, text);
+    if (cg_buf_check(&quoted, "JSON", NULL) == CG_OK)
+        value = json_loadb(quoted.data, quoted.len, JSON_DECODE_ANY, NULL);
+    cg_buf_finish(&quoted);
+    return value;
 }
 
 const json_t *cg_json_member(const cg_json *o, const char *key)

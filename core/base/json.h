@@ -35,6 +35,12 @@ enum { CG_JSON_OPTIONAL = 0, CG_JSON_REQUIRED = 1 };
 cg_status cg_json_parse(const char *file, const void *bytes, size_t len, json_t **ret_root,
                         cg_error *err);
 
+/**
+ * Makes a JSON string of any text: bytes that are not UTF-8 become U+FFFD. NULL if out of memory.
+ * json_string() and the format "s" of json_pack() refuse such bytes, so they take constants only.
+ */
+json_t *cg_json_text(const char *text);
+
 /** Returns a member; NULL when absent or null. */
 const json_t *cg_json_member(const cg_json *o, const char *key);
 

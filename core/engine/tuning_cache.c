@@ -171,7 +171,7 @@ static cg_status make_key(const char *path, const cg_tuning_item *items, size_t 
                            path, items[i].key);
     key = json_object();
     for (size_t i = 0; key && i < n_items; i++)
-        if (json_object_set_new(key, items[i].key, json_string(items[i].value))) {
+        if (json_object_set_new(key, items[i].key, cg_json_text(items[i].value))) {
             json_decref(key);
             key = NULL;
         }
@@ -225,8 +225,8 @@ out:
 static json_t *attempt_json(const cg_tuning_attempt *a)
 {
     if (a->refused[0])
-        return json_pack("{s:s, s:s, s:i, s:s}", "attention", a->attention, "kv_cache", a->kv_cache,
-                         "batch_size", (int)a->batch_size, "refused", a->refused);
+        return json_pack("{s:s, s:s, s:i, s:o}", "attention", a->attention, "kv_cache", a->kv_cache,
+                         "batch_size", (int)a->batch_size, "refused", cg_json_text(a->refused));
     return json_pack("{s:s, s:s, s:i, s:f}", "attention", a->attention, "kv_cache", a->kv_cache,
                      "batch_size", (int)a->batch_size, "tokens_per_second", a->tokens_per_second);
 }

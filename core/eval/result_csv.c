@@ -2,16 +2,20 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "eval/result_json.h"
 
-/* Quotes a field if it contains a separator, a quote or a line end. */
+/* Quotes a field if it contains a separator, a quote or a line end. A formula gets a leading '. */
 static void put_field(cg_buf *out, const char *text)
 {
+    int formula = cg_text_is_formula(text);
+
     if (!strpbrk(text, "\",\r\n")) {
+        cg_buf_puts(out, formula ? "'" : "");
         cg_buf_puts(out, text);
         return;
     }
-    cg_buf_putc(out, '"');
+    cg_buf_puts(out, formula ? "\"'" : "\"");
     for (; *text; text++) {
         if (*text == '"')
             cg_buf_putc(out, '"');

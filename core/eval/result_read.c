@@ -23,23 +23,33 @@ struct object {
     char path[96];
 };
 
-/* Refuses members other than the names in `words`, separated by blanks. */
-static cg_status refuse_other_members(const cg_json *o, const char *words, cg_error *err)
+/* A list of names, ended by NULL. */
+#define NAMES(...)                                                                                 \
+    (const char *const[])                                                                          \
+    {                                                                                              \
+        __VA_ARGS__, NULL                                                                          \
+    }
+
+/* Refuses members other than those in `names`. */
+static cg_status refuse_other_members(const cg_json *o, const char *const *names, cg_error *err)
 {
+    char wanted[CG_ERROR_TEXT / 2] = "";
+    size_t len = 0;
     const char *key;
     json_t *v;
 
     json_object_foreach((json_t *)(uintptr_t)o->node, key, v)
     {
-        size_t len = strlen(key);
-        const char *at = words;
+        size_t i = 0;
 
-        while ((at = strstr(at, key)) != NULL &&
-               !((at == words || at[-1] == ' ') && (at[len] == ' ' || !at[len])))
-            at++;
-        if (!at || !len || strchr(key, ' '))
-            return cg_fail(err, CG_ERR_FORMAT, "%s: %s%sfound the member '%.60s', wanted one of %s",
-                           o->file, o->path, *o->path ? ": " : "", key, words);
+        while (names[i] && strcmp(names[i], key) != 0)
+            i++;
+        if (names[i])
+            continue;
+        for (i = 0; names[i] && len < sizeof wanted; i++)
+            len += (size_t)snprintf(wanted + len, sizeof wanted - len, " %s", names[i]);
+        return cg_fail(err, CG_ERR_FORMAT, "%s: %s%sfound the member '%.60s', wanted one of%s",
+                       o->file, o->path, *o->path ? ": " : "", key, wanted);
     }
     return CG_OK;
 }
@@ -117,7 +127,8 @@ static cg_status read_settings(const cg_json *top, cg_eval_settings *s, cg_error
     uint64_t max_maps = 0;
 
     CG_TRY(open_object(top, "settings", &p, err));
-    CG_TRY(refuse_other_members(&p.o, "delta missing rmsd symmetry max_maps seconds checks", err));
+    CG_TRY(refuse_other_members(
+        &p.o, NAMES("delta", "missing", "rmsd", "symmetry", "max_maps", "seconds", "checks"), err));
     CG_TRY(read_real(&p.o, "delta", NOT_NULL, MAX_REAL, &s->delta, err));
     CG_TRY(read_word(&p.o, "missing", "zero", "drop", &missing, err));
     CG_TRY(read_word(&p.o, "rmsd", "best", "plain", &rmsd, err));
@@ -137,24 +148,23 @@ static cg_status read_checks(const cg_json *o, int wanted, uint64_t *checked, ui
                              uint64_t *done, uint64_t *failed, cg_error *err)
 {
     struct object p, tests;
-    char words[512] = "";
+    const char *names[CG_CHECK_COUNT + 1] = { NULL };
 
     if (!wanted)
         return json_object_get(o->node, "checks")
                    ? cg_json_fail_wanted(o, "checks", "no member, as settings.checks is false", err)
                    : CG_OK;
     CG_TRY(open_object(o, "checks", &p, err));
-    CG_TRY(refuse_other_members(&p.o, "checked passed_all tests", err));
+    CG_TRY(refuse_other_members(&p.o, NAMES("checked", "passed_all", "tests"), err));
     CG_TRY(read_counts(&p.o, err, "checked", checked, "passed_all", passed, NULL));
     CG_TRY(open_object(&p.o, "tests", &tests, err));
     for (int k = 0; k < CG_CHECK_COUNT; k++) {
         const char *name = cg_check_name((cg_check_id)k);
-        size_t at = strlen(words);
         struct object test;
 
-        snprintf(words + at, sizeof words - at, "%s%s", at ? " " : "", name);
+        names[k] = name;
         CG_TRY(open_object(&tests.o, name, &test, err));
-        CG_TRY(refuse_other_members(&test.o, "done failed", err));
+        CG_TRY(refuse_other_members(&test.o, NAMES("done", "failed"), err));
         CG_TRY(read_counts(&test.o, err, "done", &done[k], "failed", &failed[k], NULL));
         if (failed[k] > done[k] || done[k] > *checked)
             return cg_json_fail_wanted(&test.o, "failed",
@@ -162,7 +172,7 @@ static cg_status read_checks(const cg_json *o, int wanted, uint64_t *checked, ui
     }
     if (*passed > *checked)
         return cg_json_fail_wanted(&p.o, "passed_all", "at most as many as were checked", err);
-    return refuse_other_members(&tests.o, words, err);
+    return refuse_other_members(&tests.o, names, err);
 }
 
 static cg_status read_figure(const cg_json *o, const char *key, double hi,
@@ -171,7 +181,7 @@ static cg_status read_figure(const cg_json *o, const char *key, double hi,
     struct object p;
 
     CG_TRY(open_object(o, key, &p, err));
-    CG_TRY(refuse_other_members(&p.o, "mean median", err));
+    CG_TRY(refuse_other_members(&p.o, NAMES("mean", "median"), err));
     CG_TRY(read_real(&p.o, "mean", NULLABLE, hi, &ret_figure->mean, err));
     return read_real(&p.o, "median", NULLABLE, hi, &ret_figure->median, err);
 }
@@ -208,8 +218,8 @@ static cg_status read_curve(const cg_json *summary, cg_eval_summary *s, cg_error
     struct object p;
 
     CG_TRY(open_object(summary, "curve", &p, err));
-    CG_TRY(
-        refuse_other_members(&p.o, "delta cov_r_mean cov_r_median cov_p_mean cov_p_median", err));
+    CG_TRY(refuse_other_members(
+        &p.o, NAMES("delta", "cov_r_mean", "cov_r_median", "cov_p_mean", "cov_p_median"), err));
     CG_TRY(read_list(&p.o, "delta", CG_EVAL_DELTAS, NOT_NULL, MAX_REAL, delta, 1, err));
     CG_TRY(read_list(&p.o, "cov_r_mean", CG_EVAL_DELTAS, NULLABLE, MAX_COV, &s->curve_r[0].mean, 2,
                      err));
@@ -232,12 +242,12 @@ static cg_status read_summary(const cg_json *top, cg_eval_result *r, cg_error *e
     struct object p;
 
     CG_TRY(open_object(top, "summary", &p, err));
-    CG_TRY(
-        refuse_other_members(&p.o,
-                             "molecules missing extra references generated wrong broken "
-                             "references_broken maps_limited time_limited pairs cov_r mat_r cov_p "
-                             "mat_p curve checks seconds",
-                             err));
+    CG_TRY(refuse_other_members(&p.o,
+                                NAMES("molecules", "missing", "extra", "references", "generated",
+                                      "wrong", "broken", "references_broken", "maps_limited",
+                                      "time_limited", "pairs", "cov_r", "mat_r", "cov_p", "mat_p",
+                                      "curve", "checks", "seconds"),
+                                err));
     CG_TRY(read_counts(&p.o, err, "molecules", &s->n_molecules, "missing", &s->n_missing, "extra",
                        &s->n_extra, "references", &s->n_ref, "generated", &s->n_gen, "wrong",
                        &s->n_wrong, "broken", &s->n_broken, "references_broken", &s->n_ref_broken,
@@ -285,12 +295,12 @@ static cg_status read_molecule(const cg_json *o, int checks, cg_eval_molecule *m
 {
     uint64_t n_heavy = 0, n_rotatable = 0;
 
-    CG_TRY(refuse_other_members(
-        o,
-        "name smiles heavy_atoms rotatable_bonds references generated wrong "
-        "broken maps maps_limited time_limited seconds cov_r mat_r cov_p mat_p "
-        "checks ref_min gen_min",
-        err));
+    CG_TRY(refuse_other_members(o,
+                                NAMES("name", "smiles", "heavy_atoms", "rotatable_bonds",
+                                      "references", "generated", "wrong", "broken", "maps",
+                                      "maps_limited", "time_limited", "seconds", "cov_r", "mat_r",
+                                      "cov_p", "mat_p", "checks", "ref_min", "gen_min"),
+                                err));
     CG_TRY(read_text(o, "name", &m->name, err));
     CG_TRY(read_text(o, "smiles", &m->smiles, err));
     CG_TRY(read_counts(o, err, "heavy_atoms", &n_heavy, "rotatable_bonds", &n_rotatable,
@@ -348,7 +358,9 @@ static cg_status read_top(const cg_json *top, cg_eval_result *r, cg_error *err)
     CG_TRY(cg_json_string(top, "format", CG_JSON_REQUIRED, &format, err));
     if (strcmp(format, "confgen-eval-1") != 0)
         return cg_json_fail_wanted(top, "format", "\"confgen-eval-1\"", err);
-    CG_TRY(refuse_other_members(top, "format confgen ref gen settings summary molecules run", err));
+    CG_TRY(refuse_other_members(
+        top, NAMES("format", "confgen", "ref", "gen", "settings", "summary", "molecules", "run"),
+        err));
     CG_TRY(cg_json_string(top, "confgen", CG_JSON_REQUIRED, &version, err));
     CG_TRY(read_text(top, "ref", &r->ref_path, err));
     CG_TRY(read_text(top, "gen", &r->gen_path, err));

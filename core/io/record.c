@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "base/json_text.h"
+#include "base/text.h"
 
 static const char *const format_names[] = { "sdf", "xyz", "smiles3d", "json" };
 
@@ -229,8 +230,11 @@ const char *cg_failure_header(void)
     return "line\tname\tsmiles\tgeneration\treason\ttext\n";
 }
 
+/* A formula of spreadsheets gets a leading '. */
 static void put_escaped(cg_buf *out, const char *s)
 {
+    if (s && cg_text_is_formula(s))
+        cg_buf_putc(out, '\'');
     for (; s && *s; s++) {
         unsigned char c = (unsigned char)*s;
 

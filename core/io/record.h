@@ -64,8 +64,8 @@ cg_status cg_record_write(cg_record_format format, const cg_record_conformer *co
 const char *cg_failure_header(void);
 /**
  * Appends a line of a failure file: line number, name, SMILES, generation (-1: all, written '-'),
- * reason, raw text; tab-separated, with `\t`, `\n`, `\r`, `\\` and `\xNN` escapes. `raw` may be
- * NULL. Running out of memory latches in `out`.
+ * reason, raw text; tab-separated, with `\t`, `\n`, `\r`, `\\` and `\xNN` escapes, and a leading
+ * `'` where cg_text_is_formula(). `raw` may be NULL. Running out of memory latches in `out`.
  */
 void cg_failure_write(int64_t line, const char *name, const char *smiles, int64_t generation,
                       const char *reason, const char *raw, cg_buf *out);

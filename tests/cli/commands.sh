@@ -210,5 +210,19 @@ expect 0 '^ +1 +yes +[0-9]+ ' bench tokenizer "$work/three.smi" --seconds 0
 expect 0 '^ +2 +[0-9]+ ' bench templates "$root/data/geom_drugs_sample.smi" --seconds 0
 expect 2 'missing operand: FILE' bench templates
 
+# A standard output that cannot be written is an error of every command.
+for arguments in --help --version 'plugins list' 'plugins --help' 'plugins list --help' doctor 'bench --help' \
+  'bench templates '"$root/data/geom_drugs_sample.smi"' --seconds 0' 'eval --help'; do
+  # shellcheck disable=SC2086 # words
+  "$confgen" $arguments >/dev/full 2>"$work/err"
+  got=$?
+  if [ $got != 3 ] || ! grep -q '^confgen: standard output: cannot be written: No space' "$work/err"; then
+    echo "FAILED: confgen $arguments >/dev/full: found status $got, wanted 3 and a message"
+    failures=$((failures + 1))
+  fi
+done
+# A message cannot act on the terminal.
+expect 2 '^confgen: .a\\u009bb\\x1b\\u202e\\xff.: neither' "$(printf 'a\302\233b\033\342\200\256\377')"
+
 echo "$failures failures"
 [ $failures = 0 ]

@@ -99,9 +99,19 @@ check 3 'no such file' eval --ref "$sets/ref.sdf" --gen none.sdf
 check 2 'an existing output' eval --ref "$sets/ref.sdf" --gen "$sets/gen.sdf" --json plain.json
 says "'plain.json' exists: --overwrite replaces it" 'the message names --overwrite'
 check 2 'one file for two outputs' eval --ref "$sets/ref.sdf" --gen "$sets/gen.sdf" --json x --html x
-says "'x' is given for two" 'and the message says so'
+says "'x' and 'x' are one file" 'and the message says so'
 check 2 'an output that is an input' eval --ref "$sets/ref.sdf" --gen gen.sdf.gz --csv gen.sdf.gz --overwrite
 says "'gen.sdf.gz' is both an input and an output" 'and the message says so'
+ln -s plain.json link.json
+ln plain.json hard.json
+for file in plain.json ./plain.json link.json hard.json; do
+  check 2 "a comparison into its input, $file" eval --compare ours.json plain.json --json $file
+  says "is an evaluation to compare, 'plain.json'" 'and the message says so'
+done
+check 2 'an output that is a link to an input' eval --ref "$sets/ref.sdf" --gen "$sets/gen.sdf" --run plain.json \
+  --csv hard.json --overwrite
+check 2 'standard input as an output' eval --ref "$sets/ref.sdf" --gen - --csv hard.json --overwrite <plain.json
+verdict 'the input is unchanged' grep -q confgen-eval-1 plain.json
 status=0
 "$CONFGEN" eval --ref "$sets/ref.sdf" --gen "$sets/gen.sdf" --json full.json >/dev/full 2>err || status=$?
 verdict 'a full standard output' test "$status $(grep -c 'standard output' err)" = '3 1'

@@ -121,6 +121,13 @@ verdict '--failed: a header and two lines' test "$(wc -l <failed.tsv)" = 3
 verdict '--failed: line, name, SMILES, generation, reason' \
   grep -q '^2	open_ring	C1CC	-	.' failed.tsv
 verdict 'the report counts them' test "$(json_number mixed.json molecules_failed)" = 2
+printf 'C1CC caf\351\nC1CC =1+1\nC1CC \302\2333m\342\200\256x\n' >bytes.smi
+check 1 'names with odd bytes' "${random[@]}" --input bytes.smi --output bytes.sdf \
+  --failed bytes.tsv --report bytes.json
+verdict 'each of them is a message of the report' test "$(grep -c '"bytes.smi:[123]: ' bytes.json)" = 3
+says 'bytes.smi:1: caf\\xe9: ' 'the byte that is not UTF-8 is shown escaped'
+says 'bytes.smi:3: \\u009b3m\\u202ex: ' 'so are the control characters'
+verdict "--failed: a formula has a leading '" grep -q "^2	'=1+1	" bytes.tsv
 check 1 'all molecules fail' "${random[@]}" --input <(echo 'C1CC x') --output none.sdf
 
 say 'an existing output; usage errors; the environment'

@@ -5,21 +5,61 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
+#include "base/text.h"
 #include "commands.h"
 
 const char *command_name = "";
+
+/* Prints "confgen: TEXT". What the text quotes cannot act on the terminal. */
+static void CG_PRINTF(1, 0) print_message(const char *fmt, va_list ap)
+{
+    char *text, *visible;
+
+    if (vasprintf(&text, fmt, ap) < 0 || !(visible = cg_text_visible_copy(text)))
+        out_of_memory();
+    fprintf(stderr, "confgen: %s", visible);
+    free(visible);
+    free(text);
+}
+
+void message(const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    print_message(fmt, ap);
+    va_end(ap);
+    fputc('\n', stderr);
+}
 
 void usage_error(const char *fmt, ...)
 {
     va_list ap;
 
-    fputs("confgen: ", stderr);
     va_start(ap, fmt);
-    vfprintf(stderr, fmt, ap);
+    print_message(fmt, ap);
     va_end(ap);
     fprintf(stderr, "; see confgen %s%s--help\n", command_name, *command_name ? " " : "");
     exit(EXIT_USAGE);
+}
+
+void end_program(int status)
+{
+    const char *reason = NULL;
+
+    if (fflush(stdout))
+        reason = strerror(errno);
+    else if (ferror(stdout))
+        reason = "an earlier write failed";
+    if (reason) {
+        message("standard output: cannot be written: %s", reason);
+        if (status == EXIT_OK || status == EXIT_SOME_FAILED)
+            status = EXIT_ENVIRONMENT;
+    }
+    exit(status);
 }
 
 void out_of_memory(void)
@@ -53,7 +93,7 @@ int next_option(int argc, char **argv, const struct option *options, const char 
         refuse_option(argv);
     case OPTION_HELP:
         fputs(help, stdout);
-        exit(EXIT_OK);
+        end_program(EXIT_OK);
     default:
         return option;
     }
@@ -79,6 +119,38 @@ void add_plugin_file(struct plugin_files *p, const char *file)
     if (p->n == (int32_t)(sizeof p->files / sizeof p->files[0]))
         usage_error("--plugin: given more than %d times", p->n);
     p->files[p->n++] = file;
+}
+
+/* Device and inode of a path; "-" is standard input. */
+static int find_file(const char *path, struct stat *ret_stat)
+{
+    return strcmp(path, "-") ? stat(path, ret_stat) : fstat(STDIN_FILENO, ret_stat);
+}
+
+/* Device and inode of the directory of a path; *ret_name is the rest. */
+static int find_directory(const char *path, struct stat *ret_stat, const char **ret_name)
+{
+    const char *slash = strrchr(path, '/');
+    char *dir = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
+    int failed = !dir || stat(dir, ret_stat);
+
+    free(dir);
+    *ret_name = slash ? slash + 1 : path;
+    return failed;
+}
+
+int same_file(const char *a, const char *b)
+{
+    const char *name_a, *name_b;
+    struct stat sa, sb;
+    int missing_a = find_file(a, &sa), missing_b = find_file(b, &sb);
+
+    if (missing_a || missing_b) {
+        if (!missing_a || !missing_b || find_directory(a, &sa, &name_a) ||
+            find_directory(b, &sb, &name_b) || strcmp(name_a, name_b) != 0)
+            return 0;
+    }
+    return sa.st_dev == sb.st_dev && sa.st_ino == sb.st_ino;
 }
 
 /* "list, matrix or check" */
@@ -187,7 +259,7 @@ int parse_ints(const char *name, const char *text, int32_t lo, int32_t hi, int32
 
 int report_error(const cg_error *err)
 {
-    fprintf(stderr, "confgen: %s\n", err->msg[0] ? err->msg : cg_status_name(err->code));
+    message("%s", err->msg[0] ? err->msg : cg_status_name(err->code));
     return exit_status_of(err->code);
 }
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* confgen eval: compares generated conformers with references. */
 #include <confgen/version.h>
-#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -180,11 +179,13 @@ static void check_outputs(const struct eval_options *o)
         if (!out[i])
             continue;
         for (size_t k = 0; k < 3; k++)
-            if (in[k] && !strcmp(out[i], in[k]))
+            if (in[k] && same_file(out[i], in[k]))
                 usage_error("'%s' is both an input and an output", out[i]);
         for (size_t k = 0; k < i; k++)
-            if (out[k] && !strcmp(out[i], out[k]))
-                usage_error("'%s' is given for two of --json, --csv and --html", out[i]);
+            if (out[k] && same_file(out[i], out[k]))
+                usage_error(
+                    "'%s' and '%s' are one file: wanted one each for --json, --csv and --html",
+                    out[k], out[i]);
         if (!o->overwrite && cg_file_exists(out[i]))
             usage_error("'%s' exists: --overwrite replaces it", out[i]);
     }
@@ -429,10 +430,6 @@ static cg_status evaluate(const struct eval_options *o, cg_eval_result *result, 
     result->summary.seconds = cg_now() - start;
     print_result(result);
     *ret_status = warn(&ref, &gen, &notes);
-    if (fflush(stdout) || ferror(stdout)) {
-        fprintf(stderr, "confgen: standard output: %s\n", strerror(errno));
-        *ret_status = EXIT_ENVIRONMENT;
-    }
 out:
     cg_conformer_file_finish(&ref);
     cg_conformer_file_finish(&gen);

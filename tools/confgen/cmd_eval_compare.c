@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* confgen eval --compare A.json B.json: compares two evaluations. */
-#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -64,10 +63,7 @@ static cg_status print(const cg_eval_comparison *c, const char *json, int *ret_s
     }
     CG_TRY_GOTO(st, cg_eval_comparison_text(c, &text, err), out);
     *ret_status = c->verdict == CG_COMPARE_WORSE ? EXIT_SOME_FAILED : EXIT_OK;
-    if (fwrite(text.data, 1, text.len, stdout) != text.len || fflush(stdout)) {
-        fprintf(stderr, "confgen: standard output: %s\n", strerror(errno));
-        *ret_status = EXIT_ENVIRONMENT;
-    }
+    fwrite(text.data, 1, text.len, stdout); /* end_program() reports a failure */
 out:
     cg_buf_finish(&text);
     return st;
@@ -104,6 +100,9 @@ int cmd_eval_compare(int argc, char **argv)
             json = optarg;
     if (optind + 2 != argc)
         usage_error("--compare: wanted two evaluations, A.json and B.json");
+    for (int i = optind; json && i < argc; i++)
+        if (same_file(json, argv[i]))
+            usage_error("--json '%s': is an evaluation to compare, '%s'", json, argv[i]);
     CG_TRY_GOTO(st, cg_eval_read_json_file(argv[optind], &a, &err), out);
     CG_TRY_GOTO(st, cg_eval_read_json_file(argv[optind + 1], &b, &err), out);
     CG_TRY_GOTO(st, cg_eval_compare(&a, &b, &settings, &c, &err), out);

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/json.h"
 #include "commands.h"
 
 static const char help[] =
@@ -169,9 +170,9 @@ static void on_failure(void *ctx, const char *text)
     struct generate *s = ctx;
 
     clear_bar(s);
-    fprintf(stderr, "confgen: %s\n", text);
+    message("%s", text);
     if (json_array_size(s->messages) < MAX_MESSAGES)
-        json_array_append_new(s->messages, json_string(text));
+        json_array_append_new(s->messages, cg_json_text(text));
 }
 
 static void on_log(void *ctx, int32_t level, const char *text)
@@ -179,7 +180,7 @@ static void on_log(void *ctx, int32_t level, const char *text)
     const struct generate *s = ctx;
 
     if (level <= CG_LOG_WARNING && !s->quiet)
-        fprintf(stderr, "confgen: %s\n", text);
+        message("%s", text);
 }
 
 /* ---- options ------------------------------------------------------------------------------ */
@@ -462,7 +463,7 @@ static void set_option(struct generate *s, int option, const char *arg)
         break;
     case O_VERSION:
         printf("confgen %s\n", cg_version());
-        exit(EXIT_OK);
+        end_program(EXIT_OK);
     }
 }
 
@@ -518,8 +519,7 @@ static void check_report(const struct generate *s, const char *output)
     FILE *f = fopen(s->report, "a");
 
     if (!f || fclose(f)) {
-        fprintf(stderr, "confgen: report '%s': cannot be written: %s\n", s->report,
-                strerror(errno));
+        message("report '%s': cannot be written: %s", s->report, strerror(errno));
         exit(EXIT_ENVIRONMENT);
     }
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)

@@ -168,7 +168,7 @@ static void print_log(void *ctx, int32_t level, const char *text)
 {
     (void)ctx;
     if (level <= CG_LOG_WARNING)
-        fprintf(stderr, "confgen: %s\n", text);
+        message("%s", text);
 }
 
 static int check(int argc, char **argv)

@@ -32,6 +32,13 @@ int cmd_eval_compare(int argc, char **argv);
 
 /** The exit status for a status of the library. */
 int exit_status_of(cg_status status);
+/** Prints "confgen: TEXT" and a line end on standard error, as by cg_text_visible(). */
+void message(const char *fmt, ...) CG_PRINTF(1, 2);
+/**
+ * Ends the program, here and in usage errors only. If standard output could not be written, says so
+ * and makes EXIT_OK and EXIT_SOME_FAILED an EXIT_ENVIRONMENT.
+ */
+_Noreturn void end_program(int status);
 /** Prints "confgen: TEXT" on standard error; returns the exit status for the error's code. */
 int report_error(const cg_error *err);
 
@@ -51,6 +58,12 @@ int parse_ints(const char *name, const char *text, int32_t lo, int32_t hi, int32
 int parse_words(const char *name, char *text, const char **ret, int cap);
 /** The index of `text` among n words. */
 int parse_keyword(const char *name, const char *text, const char *const *words, int n);
+
+/**
+ * Whether two paths name one file, by device and inode; "-" is standard input. Files that do not
+ * exist are one if they have one name in one directory.
+ */
+int same_file(const char *a, const char *b);
 
 /** The command that usage errors refer to, e.g. "plugins list"; "" for the main job. */
 extern const char *command_name;

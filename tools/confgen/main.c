@@ -14,6 +14,6 @@ int main(int argc, char **argv)
     if (argc > 1 && argv[1][0] != '-')
         for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
             if (!strcmp(argv[1], commands[i].name))
-                return commands[i].main(argc - 1, argv + 1);
-    return cmd_generate(argc, argv);
+                end_program(commands[i].main(argc - 1, argv + 1));
+    end_program(cmd_generate(argc, argv));
 }

@@ -7,6 +7,7 @@
 
 #include <confgen/build_info.h>
 
+#include "base/json.h"
 #include "commands.h"
 
 static json_t *sampling_json(const cg_sampling *s)
@@ -23,12 +24,13 @@ static json_t *gpus_json(const cg_engine_info *info, const cg_report *r)
 
     for (int32_t i = 0; i < info->n_gpus; i++) {
         const cg_engine_gpu *g = &info->gpus[i];
-        json_t *o = json_pack("{s:i, s:s, s:s, s:i, s:i, s:I, s:s, s:s, s:i, s:I}", "index",
-                              (int)g->index, "name", g->name, "uuid", g->uuid, "compute_capability",
-                              (int)g->compute_capability, "driver", (int)g->driver_version,
-                              "memory", (json_int_t)g->memory_bytes, "attention", g->attention,
-                              "kv_cache", g->kv_cache, "batch_size", (int)g->batch_size,
-                              "completion_tokens", (json_int_t)r->executor_tokens[i]);
+        json_t *o =
+            json_pack("{s:i, s:o, s:o, s:i, s:i, s:I, s:s, s:s, s:i, s:I}", "index", (int)g->index,
+                      "name", cg_json_text(g->name), "uuid", cg_json_text(g->uuid),
+                      "compute_capability", (int)g->compute_capability, "driver",
+                      (int)g->driver_version, "memory", (json_int_t)g->memory_bytes, "attention",
+                      g->attention, "kv_cache", g->kv_cache, "batch_size", (int)g->batch_size,
+                      "completion_tokens", (json_int_t)r->executor_tokens[i]);
 
         json_array_append_new(list, o);
     }
@@ -46,12 +48,12 @@ static json_t *tuning_json(const cg_engine_info *info)
                               "batch_size", (int)f->batch_size);
 
         if (*f->refused)
-            json_object_set_new(o, "refused", json_string(f->refused));
+            json_object_set_new(o, "refused", cg_json_text(f->refused));
         else
             json_object_set_new(o, "tokens_per_second", json_real(f->tokens_per_second));
         json_array_append_new(figures, o);
     }
-    return json_pack("{s:s, s:o}", "source", info->tuning, "figures", figures);
+    return json_pack("{s:o, s:o}", "source", cg_json_text(info->tuning), "figures", figures);
 }
 
 static json_t *engine_json(const cg_engine_info *info, const cg_report *r)
@@ -60,19 +62,20 @@ static json_t *engine_json(const cg_engine_info *info, const cg_report *r)
 
     snprintf(fingerprint, sizeof fingerprint, "%016llx", (unsigned long long)info->fingerprint);
     return json_pack(
-        "{s:s, s:s, s:s, s:I, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:i, s:s, s:i, s:i, s:i, "
+        "{s:o, s:s, s:s, s:I, s:s, s:s, s:o, s:s, s:o, s:o, s:o, s:s, s:i, s:o, s:i, s:i, s:i, "
         "s:I, s:s, s:b, s:s, s:i, s:o, s:o, s:o}",
-        "model", info->model, "architecture", info->architecture, "fingerprint", fingerprint,
-        "parameters", (json_int_t)info->parameters, "device", info->device, "attention",
-        info->attention, "attention_reason", info->attention_reason, "kv_cache", info->kv_cache,
-        "kv_cache_reason", info->kv_cache_reason, "device_reason", info->device_reason,
-        "constraint_reason", info->constraint_reason, "constraint", info->constraint, "batch_size",
-        (int)info->batch_size, "batch_reason", info->batch_reason, "threads", (int)info->threads,
-        "template_workers", (int)info->template_workers, "context", (int)info->max_length, "seed",
-        (json_int_t)info->seed, "dtype", info->dtype, "deterministic", info->deterministic,
-        "reproducibility", info->reproducibility, "step_tokens", (int)info->step_tokens, "gpus",
-        gpus_json(info, r), "tuning", tuning_json(info), "sampling",
-        sampling_json(&info->sampling));
+        "model", cg_json_text(info->model), "architecture", info->architecture, "fingerprint",
+        fingerprint, "parameters", (json_int_t)info->parameters, "device", info->device,
+        "attention", info->attention, "attention_reason", cg_json_text(info->attention_reason),
+        "kv_cache", info->kv_cache, "kv_cache_reason", cg_json_text(info->kv_cache_reason),
+        "device_reason", cg_json_text(info->device_reason), "constraint_reason",
+        cg_json_text(info->constraint_reason), "constraint", info->constraint, "batch_size",
+        (int)info->batch_size, "batch_reason", cg_json_text(info->batch_reason), "threads",
+        (int)info->threads, "template_workers", (int)info->template_workers, "context",
+        (int)info->max_length, "seed", (json_int_t)info->seed, "dtype", info->dtype,
+        "deterministic", info->deterministic, "reproducibility", info->reproducibility,
+        "step_tokens", (int)info->step_tokens, "gpus", gpus_json(info, r), "tuning",
+        tuning_json(info), "sampling", sampling_json(&info->sampling));
 }
 
 /* ---- counters ----------------------------------------------------------------------------- */
@@ -147,7 +150,7 @@ static json_t *versions_json(void)
     root = json_pack("{s:s, s:s}", "confgen", cg_version(), "plugin_abi", abi);
 
     for (int32_t i = 0; i < n && i < 32; i++)
-        json_object_set_new(root, libraries[i].name, json_string(libraries[i].version));
+        json_object_set_new(root, libraries[i].name, cg_json_text(libraries[i].version));
     return root;
 }
 
@@ -187,7 +190,7 @@ cg_status report_write(const char *path, const cg_engine_info *info, const cg_re
     if (failed && err) {
         err->code = CG_ERR_IO;
         snprintf(err->msg, sizeof err->msg, "report '%s': cannot be written: %s", path,
-                 root ? strerror(errno) : "a name is not UTF-8, or out of memory");
+                 root ? strerror(errno) : "out of memory");
     }
     json_decref(root);
     return failed ? CG_ERR_IO : CG_OK;

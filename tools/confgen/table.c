@@ -5,27 +5,29 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "commands.h"
 
 void table_cell(struct text_table *t, const char *fmt, ...)
 {
     va_list ap;
-    char *text;
+    char *text, *visible;
 
     va_start(ap, fmt);
     if (vasprintf(&text, fmt, ap) < 0)
         out_of_memory();
     va_end(ap);
-    for (char *c = text; *c; c++) /* names of molecules come from files */
-        if ((unsigned char)*c < 0x20 || *c == 0x7f)
-            *c = '?';
+    visible = cg_text_visible_copy(text); /* names of molecules come from files */
+    free(text);
+    if (!visible)
+        out_of_memory();
     if (t->n_cells == t->cap) {
         t->cap = t->cap ? 2 * t->cap : 64;
         t->cells = realloc(t->cells, t->cap * sizeof *t->cells);
         if (!t->cells)
             out_of_memory();
     }
-    t->cells[t->n_cells++] = text;
+    t->cells[t->n_cells++] = visible;
 }
 
 void table_begin(struct text_table *t, const char *align, const char *const *headings)

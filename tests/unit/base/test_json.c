@@ -130,6 +130,21 @@ START_TEST(errors_carry_path_and_shortened_value)
 }
 END_TEST
 
+START_TEST(any_text_becomes_a_string)
+{
+    static const char *const cases[][2] = { { "", "" },
+                                            { "Å\n", "Å\n" },
+                                            { "caf\xe9", "caf\xef\xbf\xbd" } };
+
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        json_t *v = cg_json_text(cases[i][0]);
+
+        ck_assert_str_eq(json_string_value(v), cases[i][1]);
+        json_decref(v);
+    }
+}
+END_TEST
+
 int main(void)
 {
     TCase *tc = tcase_create("json");
@@ -138,5 +153,6 @@ int main(void)
     tcase_add_test(tc, deep_nesting_is_refused);
     tcase_add_test(tc, getters_check_type_and_range);
     tcase_add_test(tc, errors_carry_path_and_shortened_value);
+    tcase_add_test(tc, any_text_becomes_a_string);
     return run_suite("json", (TCase *[]) { tc }, 1);
 }

@@ -115,7 +115,10 @@ START_TEST(json_refusals)
         { "\"delta\": 0.75", "\"delta\": \"0.75\"", "settings.delta: found \"0.75\", wanted" },
         { "\"missing\": \"zero\"", "\"missing\": \"one\"", "settings.missing: found \"one\"" },
         { "\"checks\": true", "\"checks\": 1", "settings.checks: found 1, wanted true or false" },
-        { "\"max_maps\": ", "\"maxmaps\": ", "found the member 'maxmaps'" },
+        { "\"max_maps\": ", "\"maxmaps\": ", "found the member 'maxmaps', wanted one of delta " },
+        { "\"max_maps\": ", "\"\": 1, \"max_maps\": ", "settings: found the member ''" },
+        { "\"max_maps\": ", "\"rmsd symmetry\": 1, \"max_maps\": ", "the member 'rmsd symmetry'" },
+        { "\"max_maps\": ", "\"maps\": 1, \"max_maps\": ", "the member 'maps'" },
         { "\"molecules\": 4", "\"molecules\": 5", "wanted a list of 5 molecules" },
         { "\"extra\": 0", "\"extra\": -1", "summary.extra: found -1, wanted a whole number" },
         { "\"cov_r\": {\"mean\": 0.5", "\"cov_r\": {\"mean\": 1.5",
@@ -177,6 +180,17 @@ START_TEST(csv)
     ck_assert_int_eq(cg_eval_write_csv(&r, &out, &err), CG_OK);
     ck_assert_contains(out.data, ",checked,passed_all,sanitization_done,sanitization_failed,");
     ck_assert_contains(out.data, ",3,2,3,0,3,0,");
+    /* formulas of spreadsheets; numbers stay */
+    made_replace(&r.molecules[0].name, "=1+1");
+    made_replace(&r.molecules[1].name, "@a,b");
+    made_replace(&r.molecules[2].name, "-7.5");
+    made_replace(&r.molecules[3].name, "'=1");
+    cg_buf_clear(&out);
+    ck_assert_int_eq(cg_eval_write_csv(&r, &out, &err), CG_OK);
+    ck_assert_contains(out.data, "\n'=1+1,CCO,");
+    ck_assert_contains(out.data, "\n\"'@a,b\",CCO,");
+    ck_assert_contains(out.data, "\n-7.5,CCO,");
+    ck_assert_contains(out.data, "\n''=1,CCO,");
     cg_eval_result_finish(&r);
     cg_buf_finish(&out);
 }

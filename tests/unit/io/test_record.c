@@ -166,6 +166,9 @@ START_TEST(failures_are_one_line_each)
     cg_failure_write(13, "", "CC", 4, "cut off", "[C]<\x01\r", &b);
     ck_assert_str_eq(b.data,
                      "12\ta\\tb\tC\\\\C\t-\tno\\nreason\t\n13\t\tCC\t4\tcut off\t[C]<\\x01\\r\n");
+    cg_buf_clear(&b); /* formulas of spreadsheets; numbers stay */
+    cg_failure_write(14, "=HYPERLINK(\"x\")", "+1-1", -1, "@x", "-2", &b);
+    ck_assert_str_eq(b.data, "14\t'=HYPERLINK(\"x\")\t'+1-1\t-\t'@x\t-2\n");
     ck_assert_str_eq(cg_failure_header(), "line\tname\tsmiles\tgeneration\treason\ttext\n");
     cg_buf_finish(&b);
 }

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/json.h"
 #include "bench.h"
 #include "table.h"
 
@@ -401,7 +402,7 @@ static void add_json(const struct attention_gpu_bench *b, const struct attention
         (int)s->head_dim, "rows", (int)s->rows, "kv_min", (int)s->kv_min, "kv_max", (int)s->kv_max);
 
     if (row && c->status != CG_OK)
-        json_object_set_new(row, "refused", json_string(c->refusal.msg));
+        json_object_set_new(row, "refused", cg_json_text(c->refusal.msg));
     else if (row)
         json_object_update_new(row,
                                json_pack("{s:f, s:f, s:f, s:f, s:f, s:f, s:i, s:i}", "ms",
@@ -458,10 +459,10 @@ static void print_shape(const struct attention_gpu_bench *b)
 static cg_status write_json(const struct attention_gpu_bench *b, cg_error *err)
 {
     json_t *root = json_pack(
-        "{s:s, s:s, s:i, s:s, s:b, s:f, s:f, s:O}", "bench", "attention", "gpu", b->info.name,
-        "compute_capability", (int)b->info.compute_capability, "dtype", cg_dtype_name(b->o->dtype),
-        "deterministic", b->o->flags != 0, "copy_bytes_per_second", b->ceilings.copy_bytes,
-        "matmul_flops", b->ceilings.matmul_flops, "cells", b->json);
+        "{s:s, s:o, s:i, s:s, s:b, s:f, s:f, s:O}", "bench", "attention", "gpu",
+        cg_json_text(b->info.name), "compute_capability", (int)b->info.compute_capability, "dtype",
+        cg_dtype_name(b->o->dtype), "deterministic", b->o->flags != 0, "copy_bytes_per_second",
+        b->ceilings.copy_bytes, "matmul_flops", b->ceilings.matmul_flops, "cells", b->json);
 
     return write_bench_json(b->o->json, root, err);
 }

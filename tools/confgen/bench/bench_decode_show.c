@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "bench_decode.h"
 #include "table.h"
 
@@ -266,7 +267,7 @@ static json_t *cell_json(const struct decode_bench *b, const struct decode_cell 
                              "gens", (int)c->gens, "rounds", (int)c->tokens.n);
 
     if (c->failure.code != CG_OK)
-        json_object_set_new(cell, "failure", json_string(c->failure.msg));
+        json_object_set_new(cell, "failure", cg_json_text(c->failure.msg));
     if (!c->tokens.n)
         return cell;
     json_object_update_new(
@@ -295,14 +296,14 @@ cg_status decode_write_json(struct decode_bench *b, cg_error *err)
     for (int i = 0; i < b->n_cells; i++)
         if (b->cells[i].tokens.n || b->cells[i].failure.code != CG_OK)
             json_array_append_new(cells, cell_json(b, &b->cells[i]));
-    root = json_pack("{s:s, s:s, s:I, s:s, s:s, s:b, s:i, s:f, s:s, s:I, s:o}", "bench", "decode",
-                     "model", b->model, "parameters", (json_int_t)b->info.parameters, "device",
-                     b->device, "dtype", b->dtype, "deterministic", b->options.deterministic,
-                     "threads", (int)b->info.threads, "temperature",
-                     (double)b->info.sampling.temperature, "molecules_file", b->molecules,
-                     "molecules", (json_int_t)b->n_items, "cells", cells);
+    root = json_pack(
+        "{s:s, s:o, s:I, s:s, s:s, s:b, s:i, s:f, s:o, s:I, s:o}", "bench", "decode", "model",
+        cg_json_text(b->model), "parameters", (json_int_t)b->info.parameters, "device", b->device,
+        "dtype", b->dtype, "deterministic", b->options.deterministic, "threads",
+        (int)b->info.threads, "temperature", (double)b->info.sampling.temperature, "molecules_file",
+        cg_json_text(b->molecules), "molecules", (json_int_t)b->n_items, "cells", cells);
     if (root && b->on_gpu) {
-        json_object_set_new(root, "gpu", json_string(b->gpu.name));
+        json_object_set_new(root, "gpu", cg_json_text(b->gpu.name));
         json_object_set_new(root, "copy_bytes_per_second", json_real(b->ceilings.copy_bytes));
         json_object_set_new(root, "matmul_flops", json_real(b->ceilings.matmul_flops));
     }

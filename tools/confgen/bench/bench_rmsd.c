@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/json.h"
 #include "base/pool.h"
 #include "base/size.h"
 #include "bench.h"
@@ -277,14 +278,15 @@ static cg_status write_json(const struct rmsd_bench *b, cg_error *err)
         const struct rmsd_molecule *m = &b->molecules[i];
 
         json_array_append_new(
-            list, json_pack("{s:s, s:s, s:b, s:I, s:I, s:b, s:I, s:I, s:I, s:f, s:f, s:I, s:f}",
-                            "name", m->name, "smiles", m->smiles, "failed", m->failed,
-                            "heavy_atoms", (json_int_t)m->n_atoms, "maps", (json_int_t)m->n_maps,
-                            "maps_limited", m->limited, "pairs", (json_int_t)m->count.pairs,
-                            "superpositions", (json_int_t)m->count.maps_tried, "pruned",
-                            (json_int_t)m->count.pruned, "symmetry_seconds", m->symmetry_seconds,
-                            "minima_seconds", m->minima_seconds, "matrix_pairs",
-                            (json_int_t)m->matrix_pairs, "matrix_seconds", m->matrix_seconds));
+            list,
+            json_pack("{s:o, s:o, s:b, s:I, s:I, s:b, s:I, s:I, s:I, s:f, s:f, s:I, s:f}", "name",
+                      cg_json_text(m->name), "smiles", cg_json_text(m->smiles), "failed", m->failed,
+                      "heavy_atoms", (json_int_t)m->n_atoms, "maps", (json_int_t)m->n_maps,
+                      "maps_limited", m->limited, "pairs", (json_int_t)m->count.pairs,
+                      "superpositions", (json_int_t)m->count.maps_tried, "pruned",
+                      (json_int_t)m->count.pruned, "symmetry_seconds", m->symmetry_seconds,
+                      "minima_seconds", m->minima_seconds, "matrix_pairs",
+                      (json_int_t)m->matrix_pairs, "matrix_seconds", m->matrix_seconds));
     }
     return write_bench_json(b->json,
                             json_pack("{s:s, s:i, s:f, s:o}", "bench", "rmsd", "threads",
