@@ -12,6 +12,7 @@
 #include "base/vec3.h"
 #include "chem/molblock.h"
 #include "chem/rdkit_c.h"
+#include "chem/rdkit_fail.h"
 #include "check/checker_internal.h"
 
 /* Largest distance of an atom from its plane, Å; PoseBusters' threshold of both planarity tests. */
@@ -80,16 +81,19 @@ static void spread(double (*xyz)[3], size_t n)
     }
 }
 
-/* Canonical SMILES without stereo of a SMILES or molblock; free_ptr(). */
-static char *flat_smiles(const char *text)
+/* Canonical SMILES without stereo of a SMILES or molblock; free_ptr(). *ret_smiles is NULL if RDKit
+ * refuses the text; fails only if memory runs out. */
+static cg_status flat_smiles(const char *text, char **ret_smiles)
 {
     size_t size;
-    char *pkl = get_mol(text, &size, "{}"), *smiles = NULL;
+    char *pkl = get_mol(text, &size, "{}");
+    cg_status st = CG_OK;
 
-    if (pkl)
-        smiles = get_smiles(pkl, size, "{\"doIsomericSmiles\":false}");
+    *ret_smiles = pkl ? get_smiles(pkl, size, "{\"doIsomericSmiles\":false}") : NULL;
+    if (!*ret_smiles)
+        st = cg_rdkit_fail(NULL, CG_OK, "refused");
     free_ptr(pkl);
-    return smiles;
+    return st;
 }
 
 /*
@@ -117,8 +121,8 @@ static cg_status test_sanitization(cg_checker *c, cg_error *err)
     }
     CG_TRY_GOTO(st, cg_molblock_write(block, "", 0, (const double(*)[3])xyz, text, cap, &len, NULL),
                 out);
-    found = flat_smiles(text);
-    wanted = flat_smiles(cg_molecule_smiles(c->mol, NULL));
+    CG_TRY_GOTO(st, flat_smiles(text, &found), out);
+    st = flat_smiles(cg_molecule_smiles(c->mol, NULL), &wanted);
 out:
     /* found is NULL if the molblock cannot be written or read */
     c->sanitize_failed = !found || !wanted || strcmp(found, wanted) != 0;
@@ -394,6 +398,7 @@ static cg_status is_same_isomer(const cg_checker *c, const uint8_t *wrong, int *
     const char *text = cg_molecule_smiles(c->mol, &len);
     char *inverted = cg_alloc_array(len + c->stereo.n_centres + 1, 1), *canonical;
     char reason[8];
+    cg_status st = CG_OK;
 
     if (!inverted)
         return cg_fail_nomem(err, "checks");
@@ -417,10 +422,12 @@ static cg_status is_same_isomer(const cg_checker *c, const uint8_t *wrong, int *
     }
     inverted[at] = '\0';
     canonical = cgrd_canonical_smiles(inverted, reason, sizeof reason);
+    if (!canonical)
+        st = cg_rdkit_fail(err, CG_OK, "refused");
     *ret_same = canonical && !strcmp(canonical, text);
     free_ptr(canonical);
     free(inverted);
-    return CG_OK;
+    return st;
 }
 
 /* *ret_first is the first wrong stereocentre; NULL if all are right or the isomer is the same. */

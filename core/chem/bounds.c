@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/size.h"
 #include "chem/rdkit_c.h"
+#include "chem/rdkit_fail.h"
 
 enum { MAX_PATH = 255 };
 
@@ -57,22 +58,32 @@ static cg_status rdkit_bounds(const cg_molecule *mol, double **ret_bounds, cg_er
         "{\"forceTransAmides\":false,\"set15bounds\":false}",
         "{\"forceTransAmides\":false,\"doTriangleSmoothing\":false}",
     };
+    const char *smiles = cg_molecule_smiles(mol, NULL);
     char reason[256] = "RDKit cannot read its SMILES";
     size_t size, n = 0;
-    char *pkl = get_mol(cg_molecule_smiles(mol, NULL), &size, "{\"removeHs\":false}");
+    char *pkl = get_mol(smiles, &size, "{\"removeHs\":false}");
     double *bounds = NULL;
+    cg_status st = CG_OK;
 
-    for (size_t i = 0; pkl && !bounds && i < 3; i++)
+    if (!pkl)
+        st = cg_rdkit_fail(err, CG_ERR_UNSUPPORTED, "'%.60s': no distance bounds: %s", smiles,
+                           reason);
+    for (size_t i = 0; pkl && !bounds && st != CG_ERR_NOMEM && i < 3; i++) {
         bounds = cgrd_distance_bounds(pkl, size, details[i], &n, reason, sizeof reason);
-    free_ptr(pkl);
-    if (bounds && n != cg_molecule_n_atoms(mol)) {
-        free_ptr((char *)bounds);
-        bounds = NULL;
-        strcpy(reason, "RDKit counts a different number of atoms than its SMILES");
+        st = bounds ? CG_OK
+                    : cg_rdkit_fail(err, CG_ERR_UNSUPPORTED, "'%.60s': no distance bounds: %s",
+                                    smiles, reason);
     }
-    if (!bounds)
-        return cg_fail(err, CG_ERR_UNSUPPORTED, "'%.60s': no distance bounds: %s",
-                       cg_molecule_smiles(mol, NULL), reason);
+    free_ptr(pkl);
+    if (st != CG_OK)
+        return st;
+    if (n != cg_molecule_n_atoms(mol)) {
+        free_ptr((char *)bounds);
+        return cg_fail(err, CG_ERR_UNSUPPORTED,
+                       "'%.60s': no distance bounds: RDKit counts a different number of atoms than "
+                       "its SMILES",
+                       smiles);
+    }
     *ret_bounds = bounds;
     return CG_OK;
 }

@@ -11,6 +11,7 @@
 #include "chem/elements.h"
 #include "chem/fixed.h"
 #include "chem/rdkit_c.h"
+#include "chem/rdkit_fail.h"
 
 /* Second line of a block: initials (2), program (8), date and time (10, blank), dimension. */
 static const char stamp[] = "   confgen          3D\n";
@@ -269,8 +270,8 @@ cg_status cg_molblock_create(const cg_molecule *mol, cg_molblock **ret_block, cg
     block->version = g->n_atoms > V2000_MAX || g->n_bonds > V2000_MAX ? 3000 : 2000;
     rdkit = rdkit_block(mol, block->version);
     if (!rdkit) {
-        st = cg_fail(err, CG_ERR_UNSUPPORTED, "molblock of '%.60s': RDKit cannot write it",
-                     cg_molecule_smiles(mol, NULL));
+        st = cg_rdkit_fail(err, CG_ERR_UNSUPPORTED, "molblock of '%.60s': RDKit cannot write it",
+                           cg_molecule_smiles(mol, NULL));
         goto out;
     }
     block->literal_at = cg_alloc_array(g->n_atoms + 2, sizeof *block->literal_at);
@@ -381,7 +382,7 @@ cg_status cg_molblock_add_hs(const char *molblock, char **ret_text, cg_error *er
     size_t size;
 
     if (!rdkit)
-        return cg_fail(err, CG_ERR_UNSUPPORTED, "hydrogens cannot be added: %s", reason);
+        return cg_rdkit_fail(err, CG_ERR_UNSUPPORTED, "hydrogens cannot be added: %s", reason);
     name_end = strchr(rdkit, '\n');
     stamp_end = name_end ? strchr(name_end + 1, '\n') : NULL;
     if (!stamp_end) {

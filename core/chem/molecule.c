@@ -8,6 +8,7 @@
 #include "base/size.h"
 #include "chem/elements.h"
 #include "chem/rdkit_c.h"
+#include "chem/rdkit_fail.h"
 
 enum {
     MAX_ROUNDS = 4, /* of parsing and writing, until a canonical SMILES must have converged */
@@ -23,10 +24,12 @@ struct cg_molecule {
     int charge;
 };
 
-/* cg_fail() with the molecule's SMILES, cut to SHOWN bytes, before the text. */
+/* cg_fail() or cg_rdkit_fail() with the molecule's SMILES, cut to SHOWN bytes, before the text. */
+#define REFUSE_BY(fail, err, code, smiles, len, fmt, ...)                                          \
+    fail(err, code, "SMILES '%.*s'%s: " fmt, (int)((len) < SHOWN ? (len) : SHOWN), smiles,         \
+         (len) > SHOWN ? "..." : "", __VA_ARGS__)
 #define REFUSE(err, code, smiles, len, fmt, ...)                                                   \
-    cg_fail(err, code, "SMILES '%.*s'%s: " fmt, (int)((len) < SHOWN ? (len) : SHOWN), smiles,      \
-            (len) > SHOWN ? "..." : "", __VA_ARGS__)
+    REFUSE_BY(cg_fail, err, code, smiles, len, fmt, __VA_ARGS__)
 
 /* Refuses a text that is empty, too long, not printable ASCII or not SMILES, before RDKit parses
  * it. */
@@ -68,9 +71,10 @@ static cg_status canonicalize(const char *smiles, char **ret_text, cg_error *err
         char *text = cgrd_canonical_smiles(from, reason, sizeof reason);
 
         if (!text) {
-            st = round == 0 ? REFUSE(err, CG_ERR_INPUT, smiles, len, "RDKit refuses it: %s", reason)
-                            : REFUSE(err, CG_ERR_UNSUPPORTED, smiles, len,
-                                     "RDKit refuses its own canonical SMILES: %s", reason);
+            st = round == 0 ? REFUSE_BY(cg_rdkit_fail, err, CG_ERR_INPUT, smiles, len,
+                                        "RDKit refuses it: %s", reason)
+                            : REFUSE_BY(cg_rdkit_fail, err, CG_ERR_UNSUPPORTED, smiles, len,
+                                        "RDKit refuses its own canonical SMILES: %s", reason);
             goto out;
         }
         if (strcmp(text, from) == 0) {
@@ -213,13 +217,16 @@ cg_status cg_molecule_from_molblock(const char *molblock, cg_molecule **ret_mol,
         return cg_fail(err, CG_ERR_INPUT, "molblock: found no line 'M  END'");
     pkl = get_mol(molblock, &size, "{\"removeHs\":false}");
     if (!pkl)
-        return cg_fail(err, CG_ERR_INPUT, "molblock: RDKit cannot read it");
+        return cg_rdkit_fail(err, CG_ERR_INPUT, "molblock: RDKit cannot read it");
     if (has_coords(pkl, size) == 3)
         smiles = get_smiles(pkl, size, "{}");
-    free_ptr(pkl);
-    if (!smiles)
-        return cg_fail(err, CG_ERR_INPUT, "molblock: found no 3D coordinates");
+    if (!smiles) {
+        st = cg_rdkit_fail(err, CG_ERR_INPUT, "molblock: found no 3D coordinates");
+        goto out;
+    }
     st = cg_molecule_parse_limited(smiles, strlen(smiles), &limits, ret_mol, err);
+out:
+    free_ptr(pkl);
     free_ptr(smiles);
     return st;
 }

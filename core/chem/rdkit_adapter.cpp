@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The functions of rdkit_c.h over RDKit's C++ libraries. Every function body runs inside guarded()
- * or with_reason(), which turn exceptions into the function's failure value.
+ * The functions of rdkit_c.h over RDKit's C++ libraries. Every function body runs inside guarded(),
+ * which turns exceptions into the function's failure value.
  */
 #include "rdkit_c.h"
 
@@ -23,12 +23,14 @@
 
 #include <jansson.h>
 
+#include <cerrno>
 #include <climits>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <initializer_list>
 #include <memory>
+#include <new>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -36,30 +38,62 @@
 namespace
 {
 
-template <typename R, typename F> R guarded(R failed, F body) noexcept
+void set_reason(char *reason, size_t cap, const char *text)
 {
-    try {
-        return body();
-    } catch (...) {
-        return failed;
-    }
+    if (reason && cap)
+        snprintf(reason, cap, "%s", text);
 }
 
-/* As guarded(), for functions that return NULL on failure and write the reason to reason[cap]. */
-template <typename F> char *with_reason(char *reason, size_t cap, F body) noexcept
+void discard(char *result)
 {
-    try {
-        return body();
-    } catch (const std::exception &e) {
-        /* what() is valid only as long as the exception */
-        if (reason && cap)
-            snprintf(reason, cap, "%s", e.what());
-        return nullptr;
-    } catch (...) {
-        if (reason && cap)
-            snprintf(reason, cap, "unknown exception");
-        return nullptr;
+    free(result);
+}
+
+void discard(short)
+{
+}
+void discard(int)
+{
+}
+
+/*
+ * Calls body(). On an exception, writes the reason to reason[cap] and returns `failed`, with errno
+ * ENOMEM if memory ran out.
+ *
+ * errno decides what was a shortage of memory, because a failed malloc() sets it and RDKit hides
+ * most of them: its generated parsers and Canon:: throw errors of their own, and a std::ostream
+ * that cannot grow drops the rest of a pickle or SMILES without an exception. So a result during
+ * which an allocation failed is never used. The call is repeated once, because malloc() may also
+ * find memory elsewhere after a failed system call. body() changes nothing but its result.
+ *
+ * A size beyond all memory (std::bad_array_new_length, std::length_error) is no shortage: the same
+ * call would always fail.
+ */
+template <typename R, typename F>
+R guarded(R failed, F body, char *reason = nullptr, size_t cap = 0) noexcept
+{
+    for (int attempt = 0; attempt < 2; attempt++) {
+        R result = failed;
+
+        errno = 0;
+        try {
+            result = body();
+        } catch (const std::bad_array_new_length &e) {
+            set_reason(reason, cap, e.what());
+        } catch (const std::bad_alloc &) {
+            errno = ENOMEM;
+        } catch (const std::exception &e) {
+            set_reason(reason, cap, e.what()); /* what() is valid only as long as the exception */
+        } catch (...) {
+            set_reason(reason, cap, "unknown exception");
+        }
+        if (errno != ENOMEM)
+            return result;
+        discard(result);
     }
+    set_reason(reason, cap, "out of memory");
+    errno = ENOMEM;
+    return failed;
 }
 
 /* Malloc'ed, terminated copy. */
@@ -170,15 +204,27 @@ RDKit::RWMol unpickle_with_stereo(const char *pkl, size_t size)
     return mol;
 }
 
-/* Replaces the caller's pickle by the pickle of `mol`. */
-void repickle(const RDKit::ROMol &mol, char **pkl, size_t *size)
+/*
+ * Replaces the caller's pickle by that of its molecule after change(mol). 1, or 0 on failure with
+ * the pickle unchanged.
+ */
+template <typename F> short change_pickle(char **pkl, size_t *size, F change) noexcept
 {
     size_t n = 0;
-    char *p = pickle(mol, &n);
+    char *p = guarded<char *>(nullptr, [&]() -> char * {
+        if (!pkl || !size)
+            return nullptr;
+        RDKit::RWMol mol = unpickle(*pkl, *size);
+        change(mol);
+        return pickle(mol, &n);
+    });
 
+    if (!p)
+        return 0;
     free(*pkl);
     *pkl = p;
     *size = n;
+    return 1;
 }
 
 /* Without names and CXSMILES extensions: a blank in the text is an error. */
@@ -357,44 +403,28 @@ char *get_svg(const char *pkl, size_t pkl_sz, const char *details_json)
 
 short add_hs(char **pkl, size_t *pkl_sz)
 {
-    return guarded<short>(0, [&]() -> short {
-        if (!pkl || !pkl_sz)
-            return 0;
-        RDKit::RWMol mol = unpickle(*pkl, *pkl_sz);
-        RDKit::MolOps::addHs(mol);
-        repickle(mol, pkl, pkl_sz);
-        return 1;
-    });
+    return change_pickle(pkl, pkl_sz, [](RDKit::RWMol &mol) { RDKit::MolOps::addHs(mol); });
 }
 
 short remove_all_hs(char **pkl, size_t *pkl_sz)
 {
-    return guarded<short>(0, [&]() -> short {
-        if (!pkl || !pkl_sz)
-            return 0;
-        RDKit::RWMol mol = unpickle(*pkl, *pkl_sz);
-        RDKit::MolOps::removeAllHs(mol);
-        repickle(mol, pkl, pkl_sz);
-        return 1;
-    });
+    return change_pickle(pkl, pkl_sz, [](RDKit::RWMol &mol) { RDKit::MolOps::removeAllHs(mol); });
 }
 
 short set_3d_coords(char **pkl, size_t *pkl_sz, const char *params_json)
 {
-    return guarded<short>(0, [&]() -> short {
-        if (!pkl || !pkl_sz)
-            return 0;
-        RDKit::RWMol mol = unpickle(*pkl, *pkl_sz);
+    int id = 0;
+    short changed = change_pickle(pkl, pkl_sz, [&](RDKit::RWMol &mol) {
         RDKit::DGeomHelpers::EmbedParameters params = RDKit::DGeomHelpers::srETKDGv3;
         std::unique_ptr<const std::map<int, RDGeom::Point3D>> coord_map;
 
         if (params_json && *params_json)
             RDKit::DGeomHelpers::updateEmbedParametersFromJSON(params, params_json);
         coord_map.reset(params.coordMap); /* allocated by updateEmbedParametersFromJSON() */
-        int id = RDKit::DGeomHelpers::EmbedMolecule(mol, params);
-        repickle(mol, pkl, pkl_sz);
-        return static_cast<short>(id >= 0 ? id + 1 : id);
+        id = RDKit::DGeomHelpers::EmbedMolecule(mol, params);
     });
+
+    return changed ? static_cast<short>(id >= 0 ? id + 1 : id) : 0;
 }
 
 short has_coords(char *mol_pkl, size_t mol_pkl_sz)
@@ -437,52 +467,59 @@ void disable_logging(void)
 
 char *cgrd_canonical_smiles(const char *smiles, char *reason, size_t reason_cap)
 {
-    return with_reason(reason, reason_cap,
-                       [&] { return to_c(RDKit::MolToSmiles(*parse_smiles(smiles, true, true))); });
+    return guarded<char *>(
+        nullptr, [&] { return to_c(RDKit::MolToSmiles(*parse_smiles(smiles, true, true))); },
+        reason, reason_cap);
 }
 
 char *cgrd_add_hs_with_coords(const char *molblock, char *reason, size_t reason_cap)
 {
-    return with_reason(reason, reason_cap, [&] {
-        std::unique_ptr<RDKit::RWMol> mol(RDKit::MolBlockToMol(molblock, true, false, true));
+    return guarded<char *>(
+        nullptr,
+        [&] {
+            std::unique_ptr<RDKit::RWMol> mol(RDKit::MolBlockToMol(molblock, true, false, true));
 
-        if (!mol || !mol->getNumConformers() || !mol->getConformer().is3D())
-            throw std::invalid_argument("not a molblock with 3D coordinates");
-        RDKit::MolOps::addHs(*mol, false, true);
-        return to_c(RDKit::MolToMolBlock(*mol, false, -1, true));
-    });
+            if (!mol || !mol->getNumConformers() || !mol->getConformer().is3D())
+                throw std::invalid_argument("not a molblock with 3D coordinates");
+            RDKit::MolOps::addHs(*mol, false, true);
+            return to_c(RDKit::MolToMolBlock(*mol, false, -1, true));
+        },
+        reason, reason_cap);
 }
 
 double *cgrd_distance_bounds(const char *pkl, size_t pkl_sz, const char *details_json,
                              size_t *ret_n_atoms, char *reason, size_t reason_cap)
 {
     const unsigned max_atoms = 10000; /* 800 MB */
-    char *bytes = with_reason(reason, reason_cap, [&] {
-        Details details(details_json);
-        bool set15 = details.flag("set15bounds", true);
-        bool scale = details.flag("scaleVDW", true);
-        bool smooth = details.flag("doTriangleSmoothing", true);
-        bool macrocycle = details.flag("useMacrocycle14config", false);
-        bool trans = details.flag("forceTransAmides", true);
+    char *bytes = guarded<char *>(
+        nullptr,
+        [&] {
+            Details details(details_json);
+            bool set15 = details.flag("set15bounds", true);
+            bool scale = details.flag("scaleVDW", true);
+            bool smooth = details.flag("doTriangleSmoothing", true);
+            bool macrocycle = details.flag("useMacrocycle14config", false);
+            bool trans = details.flag("forceTransAmides", true);
 
-        details.finish();
-        RDKit::RWMol mol = unpickle(pkl, pkl_sz);
-        const unsigned n = mol.getNumAtoms();
-        if (!n || n > max_atoms)
-            throw std::invalid_argument("bounds are set for 1 to 10000 atoms");
-        DistGeom::BoundsMatPtr bounds(new DistGeom::BoundsMatrix(n));
-        RDKit::DGeomHelpers::initBoundsMat(bounds);
-        RDKit::DGeomHelpers::setTopolBounds(mol, bounds, set15, scale, macrocycle, trans);
-        if (smooth && !DistGeom::triangleSmoothBounds(bounds))
-            throw std::runtime_error("its distance bounds contradict each other");
-        const size_t size = sizeof(double) * n * n;
-        std::unique_ptr<char, decltype(&free)> copy(static_cast<char *>(malloc(size)), free);
-        if (!copy)
-            throw std::bad_alloc();
-        memcpy(copy.get(), bounds->getData(), size);
-        *ret_n_atoms = n;
-        return copy.release();
-    });
+            details.finish();
+            RDKit::RWMol mol = unpickle(pkl, pkl_sz);
+            const unsigned n = mol.getNumAtoms();
+            if (!n || n > max_atoms)
+                throw std::invalid_argument("bounds are set for 1 to 10000 atoms");
+            DistGeom::BoundsMatPtr bounds(new DistGeom::BoundsMatrix(n));
+            RDKit::DGeomHelpers::initBoundsMat(bounds);
+            RDKit::DGeomHelpers::setTopolBounds(mol, bounds, set15, scale, macrocycle, trans);
+            if (smooth && !DistGeom::triangleSmoothBounds(bounds))
+                throw std::runtime_error("its distance bounds contradict each other");
+            const size_t size = sizeof(double) * n * n;
+            std::unique_ptr<char, decltype(&free)> copy(static_cast<char *>(malloc(size)), free);
+            if (!copy)
+                throw std::bad_alloc();
+            memcpy(copy.get(), bounds->getData(), size);
+            *ret_n_atoms = n;
+            return copy.release();
+        },
+        reason, reason_cap);
 
     return reinterpret_cast<double *>(bytes); /* malloc'ed: aligned */
 }

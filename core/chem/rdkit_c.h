@@ -7,8 +7,9 @@
  * functions on RDKit's C++ libraries. The second part (cgrd_) is missing from that interface.
  *
  * Conventions: molecules are passed as pickles (`pkl`, `pkl_sz` bytes, opaque); returned texts and
- * pickles are owned by the caller and freed with free_ptr(); NULL or 0 means failure; no C++
- * exception leaves a function. Texts are NUL-terminated. `details_json` is NULL or a JSON object.
+ * pickles are owned by the caller and freed with free_ptr(); NULL or 0 means failure, with errno
+ * ENOMEM if memory ran out, else another value (see rdkit_fail.h); no C++ exception leaves a
+ * function. Texts are NUL-terminated. `details_json` is NULL or a JSON object.
  * The adapter reads the keys listed with each function and fails on others; a system library may
  * support more and ignores unknown ones.
  *

@@ -8,6 +8,7 @@
  */
 #include "rdkit_c.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
 
@@ -26,6 +27,7 @@ char *cgrd_canonical_smiles(const char *smiles, char *reason, size_t reason_cap)
     char *pkl, *text;
 
     pthread_once(&logging_disabled, disable_logging);
+    errno = 0; /* the library does not reset it */
     pkl = get_mol(smiles, &size, "{}");
     if (!pkl) {
         set_reason(reason, reason_cap, "not a valid molecule");
@@ -33,6 +35,10 @@ char *cgrd_canonical_smiles(const char *smiles, char *reason, size_t reason_cap)
     }
     text = get_smiles(pkl, size, "{}");
     free_ptr(pkl);
+    if (text && errno == ENOMEM) { /* RDKit's streams drop what they have no memory for */
+        free_ptr(text);
+        text = NULL;
+    }
     if (!text)
         set_reason(reason, reason_cap, "no SMILES can be written for it");
     return text;

@@ -11,6 +11,7 @@
 #include "base/pool.h"
 #include "base/size.h"
 #include "chem/rdkit_c.h"
+#include "chem/rdkit_fail.h"
 #include "eval/identity.h"
 #include "eval/index.h"
 #include "eval/rmsd.h"
@@ -314,7 +315,7 @@ static cg_status count_rotatable(const cg_conformers *ref, cg_eval_molecule *m, 
     if (json_is_number(value))
         m->n_rotatable = (uint32_t)json_number_value(value);
     else
-        st = cg_fail(err, CG_ERR_UNSUPPORTED, "RDKit cannot count its rotatable bonds");
+        st = cg_rdkit_fail(err, CG_ERR_UNSUPPORTED, "RDKit cannot count its rotatable bonds");
     json_decref(root);
     free_ptr(text);
     free_ptr(pkl);

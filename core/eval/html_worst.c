@@ -4,6 +4,7 @@
 #include "base/size.h"
 #include "chem/molecule.h"
 #include "chem/rdkit_c.h"
+#include "chem/rdkit_fail.h"
 #include "eval/html.h"
 #include "eval/html_parts.h"
 #include "eval/html_text.h"
@@ -50,13 +51,19 @@ static void put_drawing(const cg_eval_molecule *m, cg_buf *out)
     cg_molecule *mol = NULL;
     char *pickle = NULL, *svg = NULL;
     size_t size = 0;
+    cg_status st;
 
     /* The SMILES is bounded and checked before RDKit's parser sees it. */
-    if (cg_molecule_parse(m->smiles, strlen(m->smiles), &mol, &err) == CG_OK) {
+    st = cg_molecule_parse(m->smiles, strlen(m->smiles), &mol, &err);
+    if (st == CG_OK) {
         pickle = get_mol(cg_molecule_smiles(mol, NULL), &size, NULL);
         svg = pickle ? get_svg(pickle, size, "{\"width\":320,\"height\":240}") : NULL;
+        if (!svg)
+            st = cg_rdkit_fail(&err, CG_ERR_UNSUPPORTED, "RDKit returned no drawing");
     }
-    if (svg) {
+    if (st == CG_ERR_NOMEM) {
+        out->failed = 1; /* reported when the page is complete */
+    } else if (svg) {
         darken(svg);
         cg_buf_puts(out, "<img class=\"drawing\" width=\"320\" height=\"240\" alt=\"");
         cg_html_put_text(out, m->smiles);
@@ -67,7 +74,7 @@ static void put_drawing(const cg_eval_molecule *m, cg_buf *out)
         cg_buf_puts(out, "\"/>\n");
     } else {
         cg_buf_puts(out, "<p class=\"undrawn\">not drawn: ");
-        cg_html_put_text(out, err.msg[0] ? err.msg : "RDKit returned no drawing");
+        cg_html_put_text(out, err.msg);
         cg_buf_puts(out, "</p>\n");
     }
     free_ptr(svg);

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/size.h"
 #include "chem/rdkit_c.h"
+#include "chem/rdkit_fail.h"
 #include "eval/isomorphism.h"
 #include "eval/sdf.h"
 
@@ -21,7 +22,7 @@ static cg_status read_graph(const cg_molecule *mol, cg_heavy_graph *ret_graph, c
     cg_status st;
 
     if (!pkl)
-        return cg_fail(err, CG_ERR_UNSUPPORTED, "RDKit cannot read back its own SMILES");
+        return cg_rdkit_fail(err, CG_ERR_UNSUPPORTED, "RDKit cannot read back its own SMILES");
     st = cg_heavy_graph_read(pkl, size, ret_graph, err);
     free_ptr(pkl);
     return st;
@@ -37,7 +38,7 @@ static cg_status find_flat_smiles(const char *pkl, size_t size, char **ret_flat_
     cg_status st;
 
     if (!text)
-        return cg_fail(err, CG_ERR_INPUT, "RDKit cannot write its SMILES");
+        return cg_rdkit_fail(err, CG_ERR_INPUT, "RDKit cannot write its SMILES");
     st = cg_molecule_parse_limited(text, strlen(text), &limits, &mol, err);
     free_ptr(text);
     if (st != CG_OK)
@@ -65,8 +66,10 @@ static cg_status parse_accompanying(const char *smiles, size_t len, const char *
     CG_TRY_GOTO(st, cg_molecule_parse(smiles, len, &mol, NULL), out);
     if (strcmp(cg_molecule_smiles(mol, NULL), flat_smiles) != 0) {
         pkl = get_mol(cg_molecule_smiles(mol, NULL), &size, "{}");
-        if (!pkl)
+        if (!pkl) {
+            st = cg_rdkit_fail(NULL, CG_OK, "refused");
             goto out;
+        }
         CG_TRY_GOTO(st, find_flat_smiles(pkl, size, &found, NULL), out);
         if (strcmp(found, flat_smiles) != 0)
             goto out;
@@ -92,14 +95,15 @@ cg_status cg_identity_find(const char *block, size_t n_atoms, const char *smiles
     /* Keep hydrogens: the order refers to all atoms of the block. */
     pkl = get_mol(block, &size, "{\"removeHs\":false}");
     if (!pkl)
-        return cg_fail(err, CG_ERR_INPUT, "RDKit cannot read its atoms and bonds as a molecule");
+        return cg_rdkit_fail(err, CG_ERR_INPUT,
+                             "RDKit cannot read its atoms and bonds as a molecule");
     CG_TRY_GOTO(st, find_flat_smiles(pkl, size, &id.flat_smiles, err), out);
     if (smiles)
         CG_TRY_GOTO(st, parse_accompanying(smiles, smiles_len, id.flat_smiles, &id.mol, err), out);
     if (!id.mol) {
         own = get_smiles(pkl, size, "{}");
         if (!own) {
-            st = cg_fail(err, CG_ERR_INPUT, "RDKit cannot write its SMILES");
+            st = cg_rdkit_fail(err, CG_ERR_INPUT, "RDKit cannot write its SMILES");
             goto out;
         }
         CG_TRY_GOTO(st, cg_molecule_parse_limited(own, strlen(own), &limits, &id.mol, err), out);

@@ -9,6 +9,7 @@
 #include "base/size.h"
 #include "chem/elements.h"
 #include "chem/rdkit_c.h"
+#include "chem/rdkit_fail.h"
 
 enum { MAX_BACKTRACKS = 1000 };
 
@@ -239,7 +240,7 @@ cg_status cg_heavy_graph_read(const char *pkl, size_t size, cg_heavy_graph *ret_
     cg_status st;
 
     if (!text)
-        return cg_fail(err, CG_ERR_UNSUPPORTED, "RDKit cannot write its molblock");
+        return cg_rdkit_fail(err, CG_ERR_UNSUPPORTED, "RDKit cannot write its molblock");
     for (int i = 0; i < 3; i++)
         line = next_line(line);
     if (strcspn(line, "\n") < 39)

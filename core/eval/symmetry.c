@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/size.h"
 #include "chem/rdkit_c.h"
+#include "chem/rdkit_fail.h"
 
 enum { HYDROGEN = 1, NITROGEN = 7, OXYGEN = 8 };
 
@@ -356,13 +357,15 @@ static cg_status match_to_itself(const struct coloured_graph *h, const char *smi
 
     CG_TRY_GOTO(st, write_graph(h, "C", &mol, err), out);
     CG_TRY_GOTO(st, write_graph(h, "*", &query, err), out);
-    mol_pkl = get_mol(cg_buf_text(&mol), &mol_size, "{\"sanitize\":false,\"removeHs\":false}");
-    query_pkl = get_qmol(cg_buf_text(&query), &query_size, NULL);
     snprintf(options, sizeof options, "{\"uniquify\":false,\"maxMatches\":%zu}", max_maps + 1);
-    if (mol_pkl && query_pkl)
+    mol_pkl = get_mol(cg_buf_text(&mol), &mol_size, "{\"sanitize\":false,\"removeHs\":false}");
+    if (mol_pkl)
+        query_pkl = get_qmol(cg_buf_text(&query), &query_size, NULL);
+    if (query_pkl)
         *ret_json = get_substruct_matches(mol_pkl, mol_size, query_pkl, query_size, options);
     if (!*ret_json)
-        st = cg_fail(err, CG_ERR_UNSUPPORTED, "symmetry of '%s': RDKit failed to match it", smiles);
+        st = cg_rdkit_fail(err, CG_ERR_UNSUPPORTED, "symmetry of '%s': RDKit failed to match it",
+                           smiles);
 out:
     free_ptr(mol_pkl);
     free_ptr(query_pkl);

@@ -263,10 +263,15 @@ cg_status cg_plugin_load(const char *path, const cg_host *host, const cg_plugin 
                          path) >= sizeof with_slash)
         return cg_fail(err, CG_ERR_USAGE, "plugin '%.200s...': path of %zu bytes, wanted under %zu",
                        path, strlen(path), sizeof with_slash);
+    errno = 0;
     handle = dlopen(with_slash, RTLD_NOW | RTLD_LOCAL);
     if (!handle) {
+        int is_shortage = errno == ENOMEM;
         const char *why = dlerror();
 
+        /* The loader's own errno is not visible; its text ends in the system's words. */
+        if (is_shortage || (why && strstr(why, strerror(ENOMEM))))
+            return cg_fail(err, CG_ERR_NOMEM, "plugin '%s': out of memory", path);
         return cg_fail(err, CG_ERR_PLUGIN,
                        "plugin '%s': cannot be loaded (%s); wanted a shared object for this "
                        "machine, all of its symbols and libraries present",
@@ -278,8 +283,9 @@ cg_status cg_plugin_load(const char *path, const cg_host *host, const cg_plugin 
     memcpy(&entry, &symbol, sizeof entry); /* ISO C has no cast from object to function pointer */
     st = entry(host, &plugin, &inner);
     if (st != CG_OK)
-        return cg_fail(err, CG_ERR_PLUGIN, "plugin '%s': its entry refused (%s): %s", path,
-                       cg_status_name(st), inner.msg[0] ? inner.msg : "without a reason");
+        return cg_fail(err, st == CG_ERR_NOMEM ? st : CG_ERR_PLUGIN,
+                       "plugin '%s': its entry refused (%s): %s", path, cg_status_name(st),
+                       inner.msg[0] ? inner.msg : "without a reason");
     CG_TRY(cg_plugin_check(plugin, path, err));
     *ret_plugin = plugin;
     return CG_OK;

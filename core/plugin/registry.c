@@ -215,8 +215,9 @@ static cg_status list_dir(const char *path, struct plugin_names *names, cg_error
     cg_status st;
 
     if (!dir)
-        return cg_fail(err, CG_ERR_IO, "plugin directory '%s': %s; wanted a readable directory",
-                       path, strerror(errno));
+        return cg_fail(err, errno == ENOMEM ? CG_ERR_NOMEM : CG_ERR_IO,
+                       "plugin directory '%s': %s; wanted a readable directory", path,
+                       strerror(errno));
     st = read_names(path, dir, names, err);
     closedir(dir);
     if (st == CG_OK && names->n)
@@ -241,11 +242,12 @@ static cg_status scan_entry(cg_registry *r, const char *dir, const char *name, i
     if (S_ISDIR(info.st_mode)) {
         if (depth < CG_REGISTRY_DEPTH)
             st = scan(r, path, depth + 1, n_dirs, &why);
-        if (st == CG_ERR_NOMEM)
-            return cg_fail(err, st, "%s", why.msg);
     } else if (is_plugin_name(name)) {
         st = cg_registry_add_file(r, path, &why);
     }
+    /* Without the plugin another would be selected, with other bits. */
+    if (st == CG_ERR_NOMEM)
+        return cg_fail(err, st, "%s", why.msg);
     return st == CG_OK ? CG_OK : refuse(r, path, why.msg, err);
 }
 
@@ -282,14 +284,16 @@ cg_status cg_registry_add_dir(cg_registry *r, const char *dir, cg_error *err)
 
 /* ---- search path ------------------------------------------------------------------------- */
 
-/* Scans a directory; a failure becomes a refusal. */
+/* Scans a directory; a failure other than a shortage of memory becomes a refusal. */
 static cg_status scan_or_refuse(cg_registry *r, const char *dir, cg_error *err)
 {
     cg_error why = CG_ERROR_INIT;
+    cg_status st;
 
-    if (cg_registry_add_dir(r, dir, &why) == CG_OK)
-        return CG_OK;
-    return refuse(r, dir, why.msg, err);
+    st = cg_registry_add_dir(r, dir, &why);
+    if (st == CG_ERR_NOMEM)
+        return cg_fail(err, st, "%s", why.msg);
+    return st == CG_OK ? CG_OK : refuse(r, dir, why.msg, err);
 }
 
 static cg_status scan_path_variable(cg_registry *r, cg_error *err)

@@ -6,6 +6,7 @@
 #ifndef CG_TESTS_ALLOC_FAIL_H
 #define CG_TESTS_ALLOC_FAIL_H
 
+#include <errno.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
@@ -18,12 +19,15 @@ void __libc_free(void *p);
 static atomic_long countdown = -1; /* allocations until one fails; negative: never */
 static atomic_long live;           /* blocks not yet freed */
 static atomic_int alloc_failed;
+static atomic_int fails_from_then_on; /* the allocations after the chosen one fail, too */
 
 static int fails(void)
 {
-    if (atomic_load(&countdown) < 0 || atomic_fetch_sub(&countdown, 1) != 0)
+    if (!(atomic_load(&alloc_failed) && atomic_load(&fails_from_then_on)) &&
+        (atomic_load(&countdown) < 0 || atomic_fetch_sub(&countdown, 1) != 0))
         return 0;
     atomic_store(&alloc_failed, 1);
+    errno = ENOMEM; /* as a real malloc() */
     return 1;
 }
 
