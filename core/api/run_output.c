@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "base/error.h"
+#include "base/file.h"
 
 /* ---- paths and formats -------------------------------------------------------------------- */
 
@@ -144,7 +145,7 @@ static cg_status hash_input(const cg_run_options *o, char *ret_hash, size_t cap,
 
     snprintf(ret_hash, cap, "-");
     if (cg_run_is_rereadable(o)) {
-        CG_TRY(cg_input_hash(o->input, &hash, err));
+        CG_TRY(cg_file_hash(o->input, &hash, err));
         snprintf(ret_hash, cap, "%016" PRIx64, hash);
     } else if (o->resume) {
         return cg_fail(err, CG_ERR_USAGE,

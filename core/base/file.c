@@ -6,9 +6,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <xxhash.h>
 #include <zstd.h>
 #include <zstd_errors.h>
 
@@ -19,8 +19,6 @@ void cg_bytes_release(cg_bytes *b)
 {
     if (!b)
         return;
-    if (b->map_len)
-        munmap((void *)(uintptr_t)b->data, b->map_len);
     free(b->heap);
     memset(b, 0, sizeof *b);
 }
@@ -36,9 +34,8 @@ static const char *kind_of(mode_t mode)
     return "not a regular file";
 }
 
-/* Opens a regular file of at most max_bytes; *ret_size is its current size. */
-static cg_status open_regular(const char *path, size_t max_bytes, int *ret_fd, size_t *ret_size,
-                              cg_error *err)
+/* Opens a regular file of at most max_bytes. */
+static cg_status open_regular(const char *path, size_t max_bytes, int *ret_fd, cg_error *err)
 {
     struct stat sb;
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
@@ -55,22 +52,40 @@ static cg_status open_regular(const char *path, size_t max_bytes, int *ret_fd, s
                      (intmax_t)sb.st_size, max_bytes);
     } else {
         *ret_fd = fd;
-        *ret_size = (size_t)sb.st_size;
         return CG_OK;
     }
     close(fd);
     return st;
 }
 
-cg_status cg_file_read(const char *path, size_t max_bytes, cg_bytes *ret, cg_error *err)
+/* Grows a buffer to `want` bytes: to the size of the file at once, without doubling it. */
+static int grow_exactly(uint8_t **buf, size_t *cap, size_t want)
+{
+    size_t twice = want;
+    uint8_t *p;
+
+    if (*cap && cg_mul(*cap, 2, &twice))
+        return -1;
+    if (twice > want)
+        want = twice;
+    p = realloc(*buf, want);
+    if (!p)
+        return -1;
+    *buf = p;
+    *cap = want;
+    return 0;
+}
+
+cg_status cg_file_read_open(int fd, const char *name, size_t max_bytes, cg_bytes *ret,
+                            cg_error *err)
 {
     uint8_t *buf = NULL;
     size_t len = 0, cap = 0, size = 0;
-    int fd = -1;
-    cg_status st = open_regular(path, max_bytes, &fd, &size, err);
+    cg_status st = CG_OK;
+    struct stat sb;
 
-    if (st != CG_OK)
-        return st;
+    if (!fstat(fd, &sb) && sb.st_size > 0 && (uintmax_t)sb.st_size <= max_bytes)
+        size = (size_t)sb.st_size;
     /* The size may change during the read, and files of /proc have size 0: read until the end. */
     for (;;) {
         ssize_t n;
@@ -78,8 +93,8 @@ cg_status cg_file_read(const char *path, size_t max_bytes, cg_bytes *ret, cg_err
         if (len == cap) {
             size_t want = len < size ? size : len;
 
-            if (cg_add(want, 2, &want) || cg_grow((void **)&buf, &cap, want, 1)) {
-                st = cg_fail(err, CG_ERR_NOMEM, "%s: no memory for %zu bytes", path, want);
+            if (cg_add(want, 2, &want) || grow_exactly(&buf, &cap, want)) {
+                st = cg_fail(err, CG_ERR_NOMEM, "%s: no memory for %zu bytes", name, want);
                 goto out;
             }
         }
@@ -87,14 +102,14 @@ cg_status cg_file_read(const char *path, size_t max_bytes, cg_bytes *ret, cg_err
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0) {
-            st = cg_fail(err, CG_ERR_IO, "%s: cannot read: %s", path, strerror(errno));
+            st = cg_fail(err, CG_ERR_IO, "%s: cannot read: %s", name, strerror(errno));
             goto out;
         }
         if (!n)
             break;
         len += (size_t)n;
         if (len > max_bytes) {
-            st = cg_fail(err, CG_ERR_LIMIT, "%s: grew beyond %zu bytes during the read", path,
+            st = cg_fail(err, CG_ERR_LIMIT, "%s: grew beyond %zu bytes during the read", name,
                          max_bytes);
             goto out;
         }
@@ -104,31 +119,53 @@ cg_status cg_file_read(const char *path, size_t max_bytes, cg_bytes *ret, cg_err
     buf = NULL;
 out:
     free(buf);
+    return st;
+}
+
+cg_status cg_file_read(const char *path, size_t max_bytes, cg_bytes *ret, cg_error *err)
+{
+    int fd = -1;
+    cg_status st;
+
+    CG_TRY(open_regular(path, max_bytes, &fd, err));
+    st = cg_file_read_open(fd, path, max_bytes, ret, err);
     close(fd);
     return st;
 }
 
-cg_status cg_file_map(const char *path, size_t max_bytes, cg_bytes *ret, cg_error *err)
+cg_status cg_file_hash(const char *path, uint64_t *ret_hash, cg_error *err)
 {
-    size_t size = 0;
+    enum { CHUNK = 1 << 16 };
+    XXH3_state_t *state = XXH3_createState();
+    char *chunk = malloc(CHUNK);
+    cg_status st = CG_OK;
     int fd = -1;
-    void *p;
-    cg_status st = open_regular(path, max_bytes, &fd, &size, err);
 
-    if (st != CG_OK)
-        return st;
-    if (!size) {
-        *ret = (cg_bytes) { 0 };
-        close(fd);
-        return CG_OK;
+    if (!state || !chunk) {
+        st = cg_fail_nomem(err, path);
+        goto out;
     }
-    p = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
-    if (p == MAP_FAILED)
-        st = cg_fail(err, errno == ENOMEM ? CG_ERR_NOMEM : CG_ERR_IO,
-                     "%s: cannot map %zu bytes: %s", path, size, strerror(errno));
-    else
-        *ret = (cg_bytes) { .data = p, .len = size, .map_len = size };
-    close(fd);
+    XXH3_64bits_reset(state);
+    CG_TRY_GOTO(st, open_regular(path, SIZE_MAX, &fd, err), out);
+    for (;;) {
+        ssize_t n = read(fd, chunk, CHUNK);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0) {
+            st = cg_fail(err, CG_ERR_IO, "%s: cannot read: %s", path, strerror(errno));
+            goto out;
+        }
+        if (n == 0)
+            break;
+        XXH3_64bits_update(state, chunk, (size_t)n);
+    }
+    *ret_hash = XXH3_64bits_digest(state);
+out:
+    if (fd >= 0)
+        close(fd);
+    free(chunk);
+    XXH3_freeState(state);
     return st;
 }
 

@@ -2,6 +2,8 @@
 /**
  * @file file.h  Reads whole untrusted files: bounded, regular files only.
  *
+ * Files are read, never mapped: a file that shrinks or changes later has no effect.
+ *
  * Files are opened without blocking: a FIFO without a writer is refused, not waited for. Every
  * message names the path and, where there is one, the bound.
  */
@@ -17,8 +19,7 @@
 typedef struct cg_bytes {
     const uint8_t *data; /* NULL when empty */
     size_t len;
-    void *heap;     /* allocated memory, or NULL */
-    size_t map_len; /* length of the mapping at `data`, or 0; neither: borrowed */
+    void *heap; /* allocated memory, or NULL: borrowed */
 } cg_bytes;
 
 /** Releases the memory and zeroes the record. Accepts NULL and the empty value. */
@@ -34,13 +35,15 @@ void cg_bytes_release(cg_bytes *bytes);
 cg_status cg_file_read(const char *path, size_t max_bytes, cg_bytes *ret, cg_error *err);
 
 /**
- * Maps a regular file read-only and private. An empty file gives data NULL and len 0. If the file
- * is truncated later, access to the pages raises SIGBUS; replacing it by rename, as every careful
- * writer does, is harmless.
+ * Reads an open file from its current position to its end, as cg_file_read().
  *
- * @return as cg_file_read
+ * @param name  for messages
  */
-cg_status cg_file_map(const char *path, size_t max_bytes, cg_bytes *ret, cg_error *err);
+cg_status cg_file_read_open(int fd, const char *name, size_t max_bytes, cg_bytes *ret,
+                            cg_error *err);
+
+/** XXH3 (64 bits) of the stored bytes of a regular file. CG_ERR_IO; CG_ERR_NOMEM. */
+cg_status cg_file_hash(const char *path, uint64_t *ret_hash, cg_error *err);
 
 /**
  * Returns whether `path` exists, of any kind and even if unreadable. A dangling link does not

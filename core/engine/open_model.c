@@ -8,7 +8,6 @@
 #include "base/file.h"
 #include "engine/engine.h"
 #include "engine/paths.h"
-#include "io/input.h"
 #include "model/config_files.h"
 
 enum { TOKEN_CACHE_ENTRIES = 1 << 16 };
@@ -30,7 +29,7 @@ static cg_status hash_tokenizer(const char *dir, uint64_t *ret_hash, cg_error *e
         if (!path)
             return cg_fail_nomem(err, "engine");
         hash = 0;
-        st = cg_file_exists(path) ? cg_input_hash(path, &hash, err) : CG_OK;
+        st = cg_file_exists(path) ? cg_file_hash(path, &hash, err) : CG_OK;
         free(path);
         if (st != CG_OK)
             return st;

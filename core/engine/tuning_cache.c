@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine/tuning_cache.h"
 
-#include <errno.h>
 #include <jansson.h>
 #include <limits.h>
 #include <stdint.h>
@@ -9,12 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "base/utf8.h"
+#include "base/whole_file.h"
 
 enum { VERSION = 1, MAX_TUNINGS = 256, MAX_BYTES = 16 << 20 };
 
@@ -261,31 +260,17 @@ static void make_dirs(const char *path)
         }
 }
 
-/* Writes a temporary file and renames it: the file is replaced atomically. */
 static cg_status replace(const char *path, const json_t *root, cg_error *err)
 {
-    char temporary[PATH_MAX];
-    int fd, n = snprintf(temporary, sizeof temporary, "%s.XXXXXX", path), failed;
+    char *text = json_dumps(root, JSON_INDENT(1) | JSON_REAL_PRECISION(9));
+    cg_status st;
 
-    if (n < 0 || (size_t)n >= sizeof temporary)
-        return cg_fail(err, CG_ERR_IO,
-                       "GPU tuning cache '%.200s...': the path is longer than %d bytes", path,
-                       PATH_MAX - 8);
+    if (!text)
+        return cg_fail_nomem(err, path);
     make_dirs(path);
-    fd = mkstemp(temporary);
-    if (fd < 0)
-        return cg_fail(err, CG_ERR_IO, "GPU tuning cache '%s': cannot be written: %s", path,
-                       strerror(errno));
-    failed = json_dumpfd(root, fd, JSON_INDENT(1) | JSON_REAL_PRECISION(9));
-    failed |= close(fd);
-    if (!failed)
-        failed = rename(temporary, path);
-    if (!failed)
-        return CG_OK;
-    n = errno;
-    unlink(temporary);
-    return cg_fail(err, CG_ERR_IO, "GPU tuning cache '%s': cannot be written: %s", path,
-                   strerror(n));
+    st = cg_file_write_whole(path, text, strlen(text), 1, err);
+    free(text);
+    return st == CG_OK ? st : cg_fail_prefix(err, st, "GPU tuning cache");
 }
 
 cg_status cg_tuning_store(const char *path, const cg_tuning_item *items, size_t n_items,

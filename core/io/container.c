@@ -1,19 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "container.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/stat.h>
-#include <unistd.h>
 #include <zlib.h>
 #include <zstd.h>
 
 #include "base/error.h"
 #include "base/size.h"
-#include "io/append_file.h"
 
 cg_container_format cg_container_format_of(const char *path)
 {
@@ -135,47 +130,25 @@ struct cg_container {
     int finished; /* the trailer is written, or a write failed: no more frames */
 };
 
-static cg_status open_container(const char *path, cg_container_format format, int empty,
-                                cg_container **ret_container, cg_error *err)
+cg_status cg_container_open(cg_append_file *file, cg_container_format format,
+                            const cg_container_frame *frames, size_t n_frames,
+                            cg_container **ret_container, cg_error *err)
 {
+    const cg_container_frame *last = n_frames ? &frames[n_frames - 1] : NULL;
     cg_container *c = calloc(1, sizeof *c);
     cg_status st;
 
-    if (!c)
-        return cg_fail_nomem(err, path);
-    c->format = format;
-    CG_TRY_GOTO(st, cg_append_file_open(&c->file, path, empty, err), out);
-    *ret_container = c;
-    c = NULL;
-out:
-    cg_container_close(c);
-    return st;
-}
-
-cg_status cg_container_create(const char *path, cg_container_format format,
-                              cg_container **ret_container, cg_error *err)
-{
-    return open_container(path, format, 1, ret_container, err);
-}
-
-cg_status cg_container_reopen(const char *path, cg_container_format format,
-                              const cg_container_frame *frames, size_t n_frames,
-                              cg_container **ret_container, cg_error *err)
-{
-    const cg_container_frame *last = n_frames ? &frames[n_frames - 1] : NULL;
-    cg_container *c = NULL;
-    cg_status st;
-
-    CG_TRY(open_container(path, format, 0, &c, err));
-    if (cg_grow((void **)&c->frames, &c->frames_cap, n_frames, sizeof *c->frames)) {
-        st = cg_fail_nomem(err, path);
+    if (!c || cg_grow((void **)&c->frames, &c->frames_cap, n_frames, sizeof *c->frames)) {
+        st = cg_fail_nomem(err, file->name);
         goto out;
     }
+    c->format = format;
     if (n_frames)
         memcpy(c->frames, frames, n_frames * sizeof *frames);
     c->n_frames = n_frames;
-    CG_TRY_GOTO(st, cg_append_file_truncate(&c->file, last ? last->offset + last->size : 0, err),
-                out);
+    CG_TRY_GOTO(st, cg_append_file_truncate(file, last ? last->offset + last->size : 0, err), out);
+    c->file = *file;
+    *file = (cg_append_file) { 0 };
     *ret_container = c;
     c = NULL;
 out:

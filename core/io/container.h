@@ -13,6 +13,7 @@
 #ifndef CG_IO_CONTAINER_H
 #define CG_IO_CONTAINER_H
 
+#include "base/append_file.h"
 #include "base/buf.h"
 
 typedef enum cg_container_format {
@@ -51,17 +52,16 @@ cg_status cg_frame_compress(cg_container_format format, int level, const void *b
 
 typedef struct cg_container cg_container;
 
-/** Creates or empties the file; "-" is standard output. Other than regular files are only written
- * to, never truncated. */
-cg_status cg_container_create(const char *path, cg_container_format format,
-                              cg_container **ret_container, cg_error *err);
 /**
- * Opens an unfinished file to continue after its first n_frames frames, which are contiguous from
- * offset 0; the rest of the file is truncated. `frames` is copied.
+ * Continues an output after its first n_frames frames, which are contiguous from offset 0; the rest
+ * of a regular file is truncated.
+ *
+ * @param file    taken over and zeroed on success
+ * @param frames  [n_frames] copied; NULL without frames
  */
-cg_status cg_container_reopen(const char *path, cg_container_format format,
-                              const cg_container_frame *frames, size_t n_frames,
-                              cg_container **ret_container, cg_error *err);
+cg_status cg_container_open(cg_append_file *file, cg_container_format format,
+                            const cg_container_frame *frames, size_t n_frames,
+                            cg_container **ret_container, cg_error *err);
 
 /**
  * Writes a frame of cg_frame_compress() with `content_size` uncompressed bytes; size 0 writes

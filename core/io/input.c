@@ -2,13 +2,9 @@
 #include "input.h"
 
 #include <ctype.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <unistd.h>
-#include <xxhash.h>
 
 #include "base/error.h"
 #include "io/input_csv.h"
@@ -374,44 +370,4 @@ int64_t cg_input_header_line(const cg_input *in, const char **ret_text)
 {
     *ret_text = cg_buf_text(&in->header_text);
     return in->header_line;
-}
-
-cg_status cg_input_hash(const char *path, uint64_t *ret_hash, cg_error *err)
-{
-    enum { CHUNK = 1 << 16 };
-    XXH3_state_t *state = XXH3_createState();
-    char *chunk = malloc(CHUNK);
-    cg_status st = CG_OK;
-    int fd = -1;
-
-    if (!state || !chunk) {
-        st = cg_fail_nomem(err, path);
-        goto out;
-    }
-    XXH3_64bits_reset(state);
-    fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) {
-        st = cg_fail(err, CG_ERR_IO, "'%s': cannot open: %s", path, strerror(errno));
-        goto out;
-    }
-    for (;;) {
-        ssize_t n = read(fd, chunk, CHUNK);
-
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0) {
-            st = cg_fail(err, CG_ERR_IO, "'%s': cannot read: %s", path, strerror(errno));
-            goto out;
-        }
-        if (n == 0)
-            break;
-        XXH3_64bits_update(state, chunk, (size_t)n);
-    }
-    *ret_hash = XXH3_64bits_digest(state);
-out:
-    if (fd >= 0)
-        close(fd);
-    free(chunk);
-    XXH3_freeState(state);
-    return st;
 }

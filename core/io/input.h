@@ -92,7 +92,4 @@ cg_input_format cg_input_format_of(const cg_input *input);
 /** Number of the header line, 0 if there is none; *ret_text is its text (or ""). */
 int64_t cg_input_header_line(const cg_input *input, const char **ret_text);
 
-/** XXH3 (64 bits) of the stored bytes of a file: identifies the input in a run's fingerprint. */
-cg_status cg_input_hash(const char *path, uint64_t *ret_hash, cg_error *err);
-
 #endif

@@ -1,24 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 #include "manifest.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
+#include <unistd.h>
 #include <xxhash.h>
 
+#include "base/append_file.h"
 #include "base/buf.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json_text.h"
 #include "base/size.h"
 #include "io/container.h"
-#include "io/append_file.h"
 
 enum { VERSION = 1 };
+
+static const char first_bytes[] = "{\"confgen_manifest\":"; /* of every manifest */
 
 struct entry {
     cg_manifest_line line;
@@ -157,15 +158,32 @@ static cg_status parse_line(cg_manifest *m, const char *text, size_t len, uint64
     return st;
 }
 
-static cg_status load(cg_manifest *m, const char *path, cg_error *err)
+/* Whether a text is a manifest, or the start of one: the first write may have been interrupted. */
+static int is_manifest(const char *text, size_t len)
+{
+    size_t n = sizeof first_bytes - 1;
+
+    return !memcmp(text, first_bytes, len < n ? len : n);
+}
+
+static cg_status load(cg_manifest *m, cg_error *err)
 {
     cg_bytes bytes = { 0 };
     const char *text;
-    cg_status st;
+    cg_status st = CG_OK;
     int stop = 0;
 
-    CG_TRY(cg_file_read(path, SIZE_MAX, &bytes, err));
+    if (lseek(m->file.fd, 0, SEEK_SET) < 0)
+        return cg_fail(err, CG_ERR_IO, "'%s': cannot seek", m->file.name);
+    CG_TRY(cg_file_read_open(m->file.fd, m->file.name, SIZE_MAX, &bytes, err));
     text = (const char *)bytes.data;
+    if (!is_manifest(text, bytes.len)) {
+        st = cg_fail(err, CG_ERR_MISMATCH,
+                     "'%s' exists and is no manifest of confgen, wanted this name for the manifest "
+                     "of the output: move the file, or choose another output",
+                     m->file.name);
+        goto out;
+    }
     for (size_t pos = 0; !stop && pos < bytes.len;) {
         const char *line = text + pos;
         const char *lf = memchr(line, '\n', bytes.len - pos);
@@ -175,35 +193,45 @@ static cg_status load(cg_manifest *m, const char *path, cg_error *err)
         pos += (size_t)(lf - line) + 1;
         CG_TRY_GOTO(st, parse_line(m, line, (size_t)(lf - line), pos, &stop, err), out);
     }
-    st = CG_OK;
 out:
     cg_bytes_release(&bytes);
     return st;
 }
 
-cg_status cg_manifest_open(const char *path, cg_manifest **ret_manifest, cg_error *err)
+cg_status cg_manifest_open(const char *path, int may_exist, cg_manifest **ret_manifest,
+                           cg_error *err)
 {
     cg_manifest *m = calloc(1, sizeof *m);
     cg_status st;
 
     if (!m)
         return cg_fail_nomem(err, path);
-    CG_TRY_GOTO(st, cg_append_file_open(&m->file, path, 0, err), out);
+    CG_TRY_GOTO(st, cg_append_file_open(&m->file, path, may_exist, err), out);
     if (!m->file.regular) {
         st = cg_fail(err, CG_ERR_IO, "'%s' is not a regular file", path);
         goto out;
     }
-    /* Some network file systems have no locks: there the user must keep runs apart. */
-    if (flock(m->file.fd, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK) {
-        st = cg_fail(err, CG_ERR_IO, "'%s' is in use: another run is writing this output", path);
-        goto out;
-    }
-    CG_TRY_GOTO(st, load(m, path, err), out);
+    CG_TRY_GOTO(st, load(m, err), out);
     *ret_manifest = m;
     m = NULL;
 out:
-    cg_manifest_close(m);
+    cg_manifest_discard(m);
     return st;
+}
+
+static void free_manifest(cg_manifest *m)
+{
+    json_decref(m->header);
+    free(m->entries);
+    free(m);
+}
+
+void cg_manifest_discard(cg_manifest *m)
+{
+    if (!m)
+        return;
+    cg_append_file_discard(&m->file);
+    free_manifest(m);
 }
 
 void cg_manifest_close(cg_manifest *m)
@@ -211,9 +239,7 @@ void cg_manifest_close(cg_manifest *m)
     if (!m)
         return;
     cg_append_file_close(&m->file);
-    json_decref(m->header);
-    free(m->entries);
-    free(m);
+    free_manifest(m);
 }
 
 int cg_manifest_has_header(const cg_manifest *m)
@@ -242,7 +268,7 @@ int cg_manifest_is_complete(const cg_manifest *m, uint64_t *ret_end, uint64_t *r
 
 static void put_header(cg_buf *b, const cg_fingerprint_item *items, size_t n)
 {
-    cg_buf_printf(b, "{\"confgen_manifest\":%d,\"fingerprint\":{", VERSION);
+    cg_buf_printf(b, "%s%d,\"fingerprint\":{", first_bytes, VERSION);
     for (size_t i = 0; i < n; i++) {
         if (i)
             cg_buf_putc(b, ',');

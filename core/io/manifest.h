@@ -13,7 +13,7 @@
  *      "failed_end":44,"sum":"..."}
  *     {"complete":true,"end":845,"failed_end":44,"sum":"..."}
  *
- * The file is locked while it is open, which keeps two runs from writing one output.
+ * The file is locked while it is open (base/append_file.h).
  */
 #ifndef CG_IO_MANIFEST_H
 #define CG_IO_MANIFEST_H
@@ -43,13 +43,18 @@ typedef struct cg_manifest_line {
 typedef struct cg_manifest cg_manifest;
 
 /**
- * Opens or creates the file, locks and reads it.
+ * Creates the file, or opens and reads one that exists, and locks it.
  *
- * @return CG_OK; CG_ERR_IO, also if another run holds the lock; CG_ERR_FORMAT for an intact line
- *         that cannot be parsed; CG_ERR_NOMEM
+ * @param may_exist  0: only a new file
+ * @return CG_OK; CG_ERR_USAGE if it exists and may not; CG_ERR_MISMATCH if its contents are not
+ *         those of a manifest; CG_ERR_IO, also if another run holds the lock; CG_ERR_FORMAT for an
+ *         intact line that cannot be parsed; CG_ERR_NOMEM
  */
-cg_status cg_manifest_open(const char *path, cg_manifest **ret_manifest, cg_error *err);
+cg_status cg_manifest_open(const char *path, int may_exist, cg_manifest **ret_manifest,
+                           cg_error *err);
 void cg_manifest_close(cg_manifest *manifest); /* accepts NULL */
+/** As cg_manifest_close(); before, removes the file if cg_manifest_open() created it. */
+void cg_manifest_discard(cg_manifest *manifest);
 
 /** 1 if the first line is present and intact; otherwise there are no lines. */
 int cg_manifest_has_header(const cg_manifest *manifest);

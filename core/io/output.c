@@ -2,7 +2,6 @@
 #include "output.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -10,9 +9,9 @@
 #include <unistd.h>
 #include <xxhash.h>
 
+#include "base/append_file.h"
 #include "base/error.h"
 #include "base/size.h"
-#include "io/append_file.h"
 #include "io/record.h"
 
 enum { SYNC_SECONDS = 30 };
@@ -20,6 +19,7 @@ enum { SYNC_SECONDS = 30 };
 struct cg_output {
     char *path;
     cg_container_format format;
+    cg_append_file file;     /* the output until the container takes it over */
     cg_container *container; /* NULL: already complete */
     cg_manifest *manifest;   /* NULL: not a regular file */
     int has_failed;          /* `failed` is open */
@@ -30,27 +30,9 @@ struct cg_output {
     cg_error note;              /* for cg_output_state */
     cg_fingerprint_item *items; /* [n_items] of the caller and our own; texts borrowed */
     size_t n_items;
-    const char *failed_path; /* borrowed during cg_output_open() */
 };
 
 /* ---- opening ---------------------------------------------------------------------------- */
-
-/* -1 if there is no such file. */
-static int64_t file_size(const char *path)
-{
-    struct stat sb;
-
-    return stat(path, &sb) ? -1 : (int64_t)sb.st_size;
-}
-
-/* Standard output, or an existing path that is neither a regular file nor a directory. */
-static int is_stream(const char *path)
-{
-    struct stat sb;
-
-    return !strcmp(path, "-") ||
-           (stat(path, &sb) == 0 && !S_ISREG(sb.st_mode) && !S_ISDIR(sb.st_mode));
-}
 
 /* Copies the caller's fingerprint and adds the items that this file defines. */
 static cg_status make_items(cg_output *o, const cg_output_options *opt, cg_error *err)
@@ -69,79 +51,84 @@ static cg_status make_items(cg_output *o, const cg_output_options *opt, cg_error
     return CG_OK;
 }
 
-/* Opens the failure file and keeps its first `keep` bytes; 0: empties it and writes the header. */
-static cg_status open_failed(cg_output *o, const char *path, uint64_t keep, cg_error *err)
+/* Keeps the first `keep` bytes of the failure file; 0: empties it and writes the header. */
+static cg_status keep_failed(cg_output *o, uint64_t keep, cg_error *err)
 {
-    if (!path)
+    if (!o->has_failed)
         return CG_OK;
-    o->has_failed = 1;
-    CG_TRY(cg_append_file_open(&o->failed, path, !keep, err));
-    if (!keep)
-        return cg_append_file_write(&o->failed, cg_failure_header(), strlen(cg_failure_header()),
-                                    err);
-    return cg_append_file_truncate(&o->failed, keep, err);
+    CG_TRY(cg_append_file_truncate(&o->failed, keep, err));
+    if (keep)
+        return CG_OK;
+    return cg_append_file_write(&o->failed, cg_failure_header(), strlen(cg_failure_header()), err);
 }
 
+/* The manifest comes last: resume handles an empty output and an empty list of failures next to any
+ * manifest. */
 static cg_status start(cg_output *o, cg_error *err)
 {
-    /* The output is emptied first: resume handles an empty output next to any manifest. */
-    CG_TRY(cg_container_create(o->path, o->format, &o->container, err));
+    CG_TRY(cg_append_file_truncate(&o->file, 0, err));
+    CG_TRY(keep_failed(o, 0, err));
     if (o->manifest)
         CG_TRY(cg_manifest_start(o->manifest, o->items, o->n_items, err));
-    return open_failed(o, o->failed_path, 0, err);
+    return cg_container_open(&o->file, o->format, NULL, 0, &o->container, err);
 }
 
-/* Reads the frame of a molecule and compares its hash; `frame` is scratch. */
-static cg_status check_frame(const cg_output *o, int fd, const cg_manifest_line *l, cg_buf *frame,
-                             int *ret_intact, cg_error *err)
+/* Reads up to n bytes at an offset; returns how many there are. */
+static size_t read_at(int fd, void *bytes, size_t n, uint64_t offset)
 {
-    uint64_t have = 0;
+    size_t have = 0;
 
-    *ret_intact = 1;
-    if (!l->size)
-        return CG_OK;
-    cg_buf_clear(frame);
-    if (cg_buf_reserve(frame, l->size))
-        return cg_buf_check(frame, o->path, err);
-    while (have < l->size) {
-        ssize_t k = pread(fd, frame->data + have, l->size - have, (off_t)(l->end - l->size + have));
+    while (have < n) {
+        ssize_t k = pread(fd, (char *)bytes + have, n - have, (off_t)(offset + have));
 
         if (k < 0 && errno == EINTR)
             continue;
         if (k <= 0)
             break;
-        have += (uint64_t)k;
+        have += (size_t)k;
     }
-    *ret_intact = have == l->size && XXH3_64bits(frame->data, l->size) == l->hash;
+    return have;
+}
+
+/* Reads the frame of a molecule and compares its hash; `frame` is scratch. */
+static cg_status check_frame(const cg_output *o, const cg_manifest_line *l, cg_buf *frame,
+                             int *ret_intact, cg_error *err)
+{
+    *ret_intact = l->end <= o->file.size;
+    if (!*ret_intact || !l->size)
+        return CG_OK;
+    cg_buf_clear(frame);
+    if (cg_buf_reserve(frame, l->size))
+        return cg_buf_check(frame, o->path, err);
+    *ret_intact = read_at(o->file.fd, frame->data, l->size, l->end - l->size) == l->size &&
+                  XXH3_64bits(frame->data, l->size) == l->hash;
     return CG_OK;
 }
 
-/* Number of leading molecules of the manifest that are intact in the files. */
-static cg_status count_intact(const cg_output *o, size_t *ret_n, cg_error *err)
+/*
+ * *ret_n: number of leading molecules of the manifest that are intact in the files. *ret_foreign:
+ * the output is not empty, and no frame of the manifest is in it.
+ */
+static cg_status count_intact(const cg_output *o, size_t *ret_n, int *ret_foreign, cg_error *err)
 {
-    int64_t size = file_size(o->path);
-    int64_t failed_size = o->failed_path ? file_size(o->failed_path) : 0;
-    int fd = open(o->path, O_RDONLY | O_CLOEXEC);
+    size_t n_all = cg_manifest_count(o->manifest), n = 0;
     cg_buf frame = { 0 };
+    int leading = 1, n_frames = 0, n_found = 0;
     cg_status st = CG_OK;
-    size_t n = 0;
 
-    if (fd < 0 && errno != ENOENT)
-        return cg_fail(err, CG_ERR_IO, "'%s': cannot open: %s", o->path, strerror(errno));
-    for (; fd >= 0 && n < cg_manifest_count(o->manifest); n++) {
-        const cg_manifest_line *l = cg_manifest_get(o->manifest, n);
+    for (size_t i = 0; i < n_all && (leading || !n_found); i++) {
+        const cg_manifest_line *l = cg_manifest_get(o->manifest, i);
         int intact;
 
-        if (failed_size < 0 || l->failed_end > (uint64_t)failed_size || (int64_t)l->end > size)
-            break;
-        CG_TRY_GOTO(st, check_frame(o, fd, l, &frame, &intact, err), out);
-        if (!intact)
-            break;
+        CG_TRY_GOTO(st, check_frame(o, l, &frame, &intact, err), out);
+        n_frames += l->size > 0;
+        n_found += l->size > 0 && intact;
+        leading = leading && intact && (!o->has_failed || l->failed_end <= o->failed.size);
+        n += (size_t)leading;
     }
     *ret_n = n;
+    *ret_foreign = o->file.size && n_frames && !n_found;
 out:
-    if (fd >= 0)
-        close(fd);
     cg_buf_finish(&frame);
     return st;
 }
@@ -154,26 +141,21 @@ static cg_status is_finished(const cg_output *o, const cg_container_frame *frame
         from = n_frames ? frames[n_frames - 1].offset + frames[n_frames - 1].size : 0;
     cg_buf trailer = { 0 }, found = { 0 };
     cg_status st;
-    int fd = -1;
 
     *ret_finished = 0;
     if (!cg_manifest_is_complete(o->manifest, &end, &failed_end))
         return CG_OK;
     CG_TRY_GOTO(st, cg_container_trailer(o->format, frames, n_frames, &trailer, err), out);
-    if (end != from + trailer.len || file_size(o->path) != (int64_t)end ||
-        (o->failed_path && file_size(o->failed_path) != (int64_t)failed_end))
+    if (end != from + trailer.len || o->file.size != end ||
+        (o->has_failed && o->failed.size != failed_end))
         goto out;
     if (cg_buf_reserve(&found, trailer.len)) {
         st = cg_buf_check(&found, o->path, err);
         goto out;
     }
-    fd = open(o->path, O_RDONLY | O_CLOEXEC);
-    *ret_finished = fd >= 0 &&
-                    pread(fd, found.data, trailer.len, (off_t)from) == (ssize_t)trailer.len &&
+    *ret_finished = read_at(o->file.fd, found.data, trailer.len, from) == trailer.len &&
                     (!trailer.len || !memcmp(found.data, trailer.data, trailer.len));
 out:
-    if (fd >= 0)
-        close(fd);
     cg_buf_finish(&trailer);
     cg_buf_finish(&found);
     return st;
@@ -188,21 +170,57 @@ static cg_status refuse_without_manifest(const char *path, cg_error *err)
         path);
 }
 
-/* Opens an existing output for appending, truncated after its last intact molecule. A complete
- * output is left as it is. Without a manifest header the output is started if it is empty, else
- * refused. */
+/* Refuses a failure file that holds anything but failures. */
+static cg_status check_failed(const cg_output *o, cg_error *err)
+{
+    const char *header = cg_failure_header();
+    char found[256];
+    size_t n = strlen(header);
+
+    if (!o->has_failed)
+        return CG_OK;
+    n = read_at(o->failed.fd, found, n < sizeof found ? n : sizeof found, 0);
+    if (!memcmp(found, header, n))
+        return CG_OK;
+    return cg_fail(err, CG_ERR_MISMATCH,
+                   "'%s' is no list of failures, wanted the --failed file of the run to resume",
+                   o->failed.name);
+}
+
+/* Starts a run that was to be resumed; nothing may be lost by it. */
+static cg_status resume_without_header(cg_output *o, cg_error *err)
+{
+    if (o->file.size)
+        return refuse_without_manifest(o->path, err);
+    if (o->failed.size > strlen(cg_failure_header()))
+        return cg_fail(err, CG_ERR_MISMATCH,
+                       "'%s' exists, and '%s' has no manifest of the run that it belongs to; start "
+                       "again with --overwrite",
+                       o->failed.name, o->path);
+    CG_TRY(check_failed(o, err));
+    return start(o, err);
+}
+
+/* Continues an existing output after its last intact molecule. A complete output is left as it is.
+ * Without a manifest header the output is started if it is empty, else refused. */
 static cg_status resume(cg_output *o, cg_output_state *state, cg_error *err)
 {
     size_t n = 0, n_all = cg_manifest_count(o->manifest), n_frames = 0;
     const cg_manifest_line *last;
     cg_container_frame *frames = NULL;
-    int finished = 0;
+    int finished = 0, foreign = 0;
     cg_status st = CG_OK;
 
     if (!cg_manifest_has_header(o->manifest))
-        return file_size(o->path) > 0 ? refuse_without_manifest(o->path, err) : start(o, err);
+        return resume_without_header(o, err);
     CG_TRY(cg_manifest_check(o->manifest, o->items, o->n_items, err));
-    CG_TRY(count_intact(o, &n, err));
+    CG_TRY(check_failed(o, err));
+    CG_TRY(count_intact(o, &n, &foreign, err));
+    if (foreign)
+        return cg_fail(err, CG_ERR_MISMATCH,
+                       "'%s' holds none of the molecules that its manifest lists: it is another "
+                       "file, or damaged; start again with --overwrite",
+                       o->path);
     if (!(frames = cg_alloc_array(n, sizeof *frames)))
         return cg_fail_nomem(err, o->path);
     for (size_t i = 0; i < n; i++) {
@@ -232,9 +250,9 @@ static cg_status resume(cg_output *o, cg_output_state *state, cg_error *err)
         goto out;
     }
     /* The manifest is truncated last: if interrupted, the next resume finds molecules missing. */
-    CG_TRY_GOTO(st, cg_container_reopen(o->path, o->format, frames, n_frames, &o->container, err),
+    CG_TRY_GOTO(st, cg_container_open(&o->file, o->format, frames, n_frames, &o->container, err),
                 out);
-    CG_TRY_GOTO(st, open_failed(o, o->failed_path, last ? last->failed_end : 0, err), out);
+    CG_TRY_GOTO(st, keep_failed(o, last ? last->failed_end : 0, err), out);
     st = cg_manifest_truncate(o->manifest, n, err);
 out:
     free(frames);
@@ -243,18 +261,56 @@ out:
 
 static cg_status refuse_existing(const char *path, cg_error *err)
 {
-    if (is_stream(path) || file_size(path) < 0)
+    struct stat sb;
+
+    if (cg_is_stream(path) || lstat(path, &sb))
         return CG_OK;
     return cg_fail(err, CG_ERR_USAGE,
                    "'%s' exists: --resume continues an unfinished run, --overwrite starts again",
                    path);
 }
 
+/* Opens and locks all files; nothing is changed in those that exist. */
+static cg_status open_files(cg_output *o, const cg_output_options *opt, cg_error *err)
+{
+    const char *paths[] = { o->path, NULL, opt->failed_path };
+    int may_exist = opt->resume || opt->overwrite;
+    cg_buf manifest_path = { 0 };
+    cg_status st;
+
+    if (!cg_is_stream(o->path)) {
+        cg_buf_printf(&manifest_path, "%s.manifest", o->path);
+        CG_TRY_GOTO(st, cg_buf_check(&manifest_path, o->path, err), out);
+        paths[1] = cg_buf_text(&manifest_path);
+    }
+    for (int i = 0; i < 3; i++)
+        if (paths[i] && !may_exist)
+            CG_TRY_GOTO(st, refuse_existing(paths[i], err), out);
+    CG_TRY_GOTO(st, cg_append_file_open(&o->file, o->path, may_exist, err), out);
+    if (o->file.regular && paths[1])
+        CG_TRY_GOTO(st, cg_manifest_open(paths[1], may_exist, &o->manifest, err), out);
+    o->has_failed = opt->failed_path != NULL;
+    if (o->has_failed)
+        st = cg_append_file_open(&o->failed, opt->failed_path, may_exist, err);
+out:
+    cg_buf_finish(&manifest_path);
+    return st;
+}
+
+/* Closes a refused output; files that it created are removed. */
+static void discard(cg_output *o)
+{
+    cg_append_file_discard(&o->file);
+    cg_append_file_discard(&o->failed);
+    cg_manifest_discard(o->manifest);
+    o->manifest = NULL;
+    cg_output_close(o);
+}
+
 cg_status cg_output_open(const char *path, const cg_output_options *opt, cg_output **ret_output,
                          cg_output_state *state, cg_error *err)
 {
     cg_output *o = NULL;
-    cg_buf manifest_path = { 0 };
     cg_status st;
 
     memset(state, 0, sizeof *state);
@@ -262,43 +318,25 @@ cg_status cg_output_open(const char *path, const cg_output_options *opt, cg_outp
     if (opt->resume && opt->overwrite)
         return cg_fail(err, CG_ERR_USAGE,
                        "--resume and --overwrite exclude each other: continue, or start again");
-    if (opt->resume && is_stream(path))
+    if (opt->resume && cg_is_stream(path))
         return cg_fail(err, CG_ERR_USAGE, "--resume requires a regular file, '%s' is none", path);
-    if (opt->failed_path && !strcmp(opt->failed_path, path))
-        return cg_fail(err, CG_ERR_USAGE, "output and failure file are both '%s'", path);
-    if (!opt->resume && !opt->overwrite) {
-        CG_TRY(refuse_existing(path, err));
-        if (opt->failed_path)
-            CG_TRY(refuse_existing(opt->failed_path, err));
-    }
     if (!(o = calloc(1, sizeof *o)) || !(o->path = strdup(path))) {
         st = cg_fail_nomem(err, path);
         goto out;
     }
     o->format = opt->format;
-    o->failed_path = opt->failed_path;
     o->last_index = -1;
     o->note = (cg_error)CG_ERROR_INIT;
     clock_gettime(CLOCK_MONOTONIC, &o->synced);
     CG_TRY_GOTO(st, make_items(o, opt, err), out);
-    if (!is_stream(path)) {
-        cg_buf_printf(&manifest_path, "%s.manifest", path);
-        CG_TRY_GOTO(st, cg_buf_check(&manifest_path, path, err), out);
-        /* Before the manifest is created: a refusal leaves no file. */
-        if (opt->resume && file_size(path) > 0 && file_size(manifest_path.data) < 0) {
-            st = refuse_without_manifest(path, err);
-            goto out;
-        }
-        CG_TRY_GOTO(st, cg_manifest_open(cg_buf_text(&manifest_path), &o->manifest, err), out);
-    }
+    CG_TRY_GOTO(st, open_files(o, opt, err), out);
     CG_TRY_GOTO(st, opt->resume ? resume(o, state, err) : start(o, err), out);
-    o->failed_path = NULL;
     state->note = o->note.msg;
     *ret_output = o;
     o = NULL;
 out:
-    cg_buf_finish(&manifest_path);
-    cg_output_close(o);
+    if (o)
+        discard(o);
     return st;
 }
 
@@ -414,6 +452,7 @@ void cg_output_close(cg_output *o)
 {
     if (!o)
         return;
+    cg_append_file_close(&o->file);
     cg_container_close(o->container);
     cg_append_file_close(&o->failed);
     cg_manifest_close(o->manifest);

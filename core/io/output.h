@@ -18,7 +18,7 @@ typedef struct cg_output_options {
     cg_container_format format;
     int resume;              /* continue an unfinished output, or start one */
     int overwrite;           /* replace existing files */
-    const char *failed_path; /* failure file, NULL: none; must not be the output */
+    const char *failed_path; /* failure file, NULL: none */
     /* Settings that a resumed run must share with the first; the failure file and the container
      * format are added. */
     const cg_fingerprint_item *fingerprint;
@@ -58,12 +58,14 @@ typedef struct cg_output_molecule {
 typedef struct cg_output cg_output;
 
 /**
- * Opens the output. Standard output ("-") and anything but a regular file has no manifest.
+ * Opens the output. Standard output ("-") and anything but a regular file has no manifest. All
+ * files are opened as in base/append_file.h and locked before any of them is changed; a refusal
+ * leaves them as they were.
  *
- * CG_ERR_USAGE: the output or the failure file exists and neither resume nor overwrite is set; both
- * are set; or standard output is to be resumed. CG_ERR_MISMATCH: the fingerprint differs, or an
- * output without a manifest is to be resumed. CG_ERR_IO: cannot be opened, or another run is
- * writing it.
+ * CG_ERR_USAGE: one of the files exists and neither resume nor overwrite is set; both are set; or
+ * standard output is to be resumed. CG_ERR_MISMATCH: the fingerprint differs; a file to resume was
+ * not written by that run; or there is another file in the place of the manifest. CG_ERR_IO: cannot
+ * be opened, or another run is writing it.
  */
 cg_status cg_output_open(const char *path, const cg_output_options *options, cg_output **ret_output,
                          cg_output_state *ret_state, cg_error *err);

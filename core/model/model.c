@@ -31,7 +31,7 @@ struct loader {
     const char *dir;
     cg_model *model;
     cg_team *team;
-    size_t max_file;  /* bytes of a decompressed file */
+    size_t max_file;  /* bytes of a file, after decompression */
     json_t *index;    /* NULL for a single file */
     char **names;     /* [store->n_files] file names without .zst, as in the index */
     cg_error *errors; /* [n_files] or [n_specs], written by the loops */
@@ -349,7 +349,7 @@ static cg_status bind_all(struct loader *l, cg_error *err)
         missing.n ? ")" : "", surplus.n, surplus.n ? " (" : "", surplus.text, surplus.n ? ")" : "");
 }
 
-/* A file decompresses to at most all tensors in float32, a head and a header. */
+/* A file has, after decompression, at most all tensors in float32, a head and a header. */
 static cg_status bound_file_size(struct loader *l, cg_error *err)
 {
     size_t sum = 0, bytes = 0;

@@ -6,10 +6,10 @@
  *                        model.safetensors or model.safetensors.index.json with its shards;
  *                        NAME.zst (zstd) is read if a weights file NAME does not exist
  *
- * Plain files are mapped, compressed ones decompressed into memory. An open model is checked: every
- * tensor of the architecture is present once, with the shape that config.json implies, in bf16, f16
- * or f32, without NaN or infinity, and there are no other tensors (except rotary buffers, and the
- * head of a model that ties it).
+ * Weights are read into memory, so a file that changes later has no effect. An open model is
+ * checked: every tensor of the architecture is present once, with the shape that config.json
+ * implies, in bf16, f16 or f32, without NaN or infinity, and there are no other tensors (except
+ * rotary buffers, and the head of a model that ties it).
  *
  * Thread: immutable after open, shared freely.
  */

@@ -214,15 +214,15 @@ static int ends_with(const char *s, const char *suffix)
     return n >= m && !strcmp(s + n - m, suffix);
 }
 
-/* Maps a file; decompresses NAME.zst, to at most max_bytes, into memory. */
-static cg_status map_or_unpack(const char *path, size_t max_bytes, cg_bytes *ret, cg_error *err)
+/* Reads a file of at most max_bytes; NAME.zst has at most max_bytes after decompression. */
+static cg_status read_or_unpack(const char *path, size_t max_bytes, cg_bytes *ret, cg_error *err)
 {
     cg_bytes packed = { 0 };
     cg_status st;
 
     if (!ends_with(path, ".zst"))
-        return cg_file_map(path, SIZE_MAX, ret, err);
-    CG_TRY(cg_file_map(path, SIZE_MAX, &packed, err));
+        return cg_file_read(path, max_bytes, ret, err);
+    CG_TRY(cg_file_read(path, max_bytes, &packed, err));
     st = cg_zstd_unpack(path, packed.data, packed.len, max_bytes, ret, err);
     cg_bytes_release(&packed);
     return st;
@@ -236,7 +236,7 @@ cg_status cg_safetensors_open(const char *path, size_t max_bytes, cg_safetensors
 
     if (!s)
         return cg_fail_nomem(err, path);
-    CG_TRY_GOTO(st, map_or_unpack(path, max_bytes, &s->file, err), out);
+    CG_TRY_GOTO(st, read_or_unpack(path, max_bytes, &s->file, err), out);
     CG_TRY_GOTO(st, cg_st_table_parse(path, s->file.data, s->file.len, s->file.len, &s->table, err),
                 out);
     s->data = s->file.data + s->table.data_start;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /**
- * @file safetensors.h  Opens one safetensors file: checks the header, maps or decompresses the
+ * @file safetensors.h  Opens one safetensors file: checks the header, reads or decompresses the
  * data.
  *
  * A file is 8 bytes of header length (little endian), a JSON header and the data. After opening,
@@ -73,10 +73,10 @@ typedef struct cg_safetensors {
 } cg_safetensors;
 
 /**
- * Opens a plain file (mapped) or, if the path ends in ".zst", a zstd-compressed one (decompressed
- * into memory).
+ * Reads a plain file or, if the path ends in ".zst", a zstd-compressed one into memory. The file is
+ * not mapped: it may change or shrink later.
  *
- * @param max_bytes  bound of the decompressed size; a mapped file costs no memory
+ * @param max_bytes  bound of the size, also after decompression
  * @return as cg_st_table_parse, and CG_ERR_IO
  */
 cg_status cg_safetensors_open(const char *path, size_t max_bytes, cg_safetensors **ret,

@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/pool.h"
+#include "base/whole_file.h"
 #include "eval/conformers.h"
 #include "eval/evaluate.h"
 #include "eval/html.h"
@@ -16,7 +17,6 @@
 
 #include "commands.h"
 #include "table.h"
-#include "whole_file.h"
 
 static const char help[] =
     "confgen eval --ref REF.sdf --gen GEN.sdf    COV and MAT of generated conformers\n"
@@ -350,8 +350,8 @@ static int warn(const cg_conformer_file *ref, const cg_conformer_file *gen,
 
 typedef cg_status eval_writer(const cg_eval_result *result, cg_buf *out, cg_error *err);
 
-static cg_status write_result(const char *path, eval_writer *write, const cg_eval_result *result,
-                              cg_error *err)
+static cg_status write_result(const struct eval_options *o, const char *path, eval_writer *write,
+                              const cg_eval_result *result, cg_error *err)
 {
     cg_buf text = { 0 };
     cg_status st;
@@ -359,7 +359,7 @@ static cg_status write_result(const char *path, eval_writer *write, const cg_eva
     if (!path)
         return CG_OK;
     CG_TRY_GOTO(st, write(result, &text, err), out);
-    CG_TRY_GOTO(st, write_whole_file(path, &text, err), out);
+    CG_TRY_GOTO(st, cg_file_write_whole(path, text.data, text.len, o->overwrite, err), out);
 out:
     cg_buf_finish(&text);
     return st;
@@ -458,9 +458,9 @@ int cmd_eval(int argc, char **argv)
         if (!result.run_json)
             out_of_memory();
     }
-    CG_TRY_GOTO(st, write_result(o.json, cg_eval_write_json, &result, &err), out);
-    CG_TRY_GOTO(st, write_result(o.csv, cg_eval_write_csv, &result, &err), out);
-    CG_TRY_GOTO(st, write_result(o.html, cg_eval_write_html, &result, &err), out);
+    CG_TRY_GOTO(st, write_result(&o, o.json, cg_eval_write_json, &result, &err), out);
+    CG_TRY_GOTO(st, write_result(&o, o.csv, cg_eval_write_csv, &result, &err), out);
+    CG_TRY_GOTO(st, write_result(&o, o.html, cg_eval_write_html, &result, &err), out);
 out:
     json_decref(run);
     cg_eval_result_finish(&result);

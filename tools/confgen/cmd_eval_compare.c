@@ -4,10 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/whole_file.h"
 #include "commands.h"
 #include "eval/compare.h"
 #include "eval/result_json.h"
-#include "whole_file.h"
 
 static const char help[] =
     "confgen eval --compare A.json B.json   compare evaluation B with A\n"
@@ -17,7 +17,8 @@ static const char help[] =
     "                     both; 0)\n"
     "  --resamples N      bootstrap resamples, 100 to 1000000 (default 10000)\n"
     "  --seed S           bootstrap seed (default 1)\n"
-    "  --json FILE        write the comparison as JSON, replacing FILE\n"
+    "  --json FILE        write the comparison as JSON\n"
+    "  --overwrite        replace an existing FILE\n"
     "\n"
     "Molecules are matched by name. Differences are B - A of the means over molecules. Their\n"
     "95 % intervals come from a bootstrap over molecules: once over the molecules for which\n"
@@ -27,7 +28,7 @@ static const char help[] =
     "Exit status: 0 no metric is worse, 1 one is, 2 usage error, 3 a file cannot be read or the\n"
     "two cannot be compared.\n";
 
-enum { COMPARE = 1000, TOLERANCE, RESAMPLES, SEED, JSON };
+enum { COMPARE = 1000, TOLERANCE, RESAMPLES, SEED, JSON, OVERWRITE };
 
 /* "X" or "X,Y", neither negative. */
 static void parse_tolerance(const char *text, cg_compare_settings *s)
@@ -50,15 +51,15 @@ static void parse_tolerance(const char *text, cg_compare_settings *s)
 
 /* Writes the comparison to standard output, and as JSON to `json` unless it is NULL; *ret_status is
  * the exit status. */
-static cg_status print(const cg_eval_comparison *c, const char *json, int *ret_status,
-                       cg_error *err)
+static cg_status print(const cg_eval_comparison *c, const char *json, int overwrite,
+                       int *ret_status, cg_error *err)
 {
     cg_buf text = { 0 };
     cg_status st;
 
     if (json) {
         CG_TRY_GOTO(st, cg_eval_comparison_json(c, &text, err), out);
-        CG_TRY_GOTO(st, write_whole_file(json, &text, err), out);
+        CG_TRY_GOTO(st, cg_file_write_whole(json, text.data, text.len, overwrite, err), out);
         cg_buf_clear(&text);
     }
     CG_TRY_GOTO(st, cg_eval_comparison_text(c, &text, err), out);
@@ -77,6 +78,7 @@ int cmd_eval_compare(int argc, char **argv)
         { "resamples", required_argument, NULL, RESAMPLES },
         { "seed", required_argument, NULL, SEED },
         { "json", required_argument, NULL, JSON },
+        { "overwrite", no_argument, NULL, OVERWRITE },
         { "help", no_argument, NULL, OPTION_HELP },
         { NULL, 0, NULL, 0 },
     };
@@ -86,7 +88,7 @@ int cmd_eval_compare(int argc, char **argv)
     cg_error err = CG_ERROR_INIT;
     const char *json = NULL;
     cg_status st;
-    int option, status = EXIT_OK;
+    int option, overwrite = 0, status = EXIT_OK;
 
     command_name = "eval --compare";
     while ((option = next_option(argc, argv, options, help)) != -1)
@@ -98,6 +100,8 @@ int cmd_eval_compare(int argc, char **argv)
             settings.bootstrap.seed = (uint64_t)parse_int64("--seed", optarg, 0, INT64_MAX);
         else if (option == JSON)
             json = optarg;
+        else if (option == OVERWRITE)
+            overwrite = 1;
     if (optind + 2 != argc)
         usage_error("--compare: wanted two evaluations, A.json and B.json");
     for (int i = optind; json && i < argc; i++)
@@ -107,7 +111,7 @@ int cmd_eval_compare(int argc, char **argv)
     CG_TRY_GOTO(st, cg_eval_read_json_file(argv[optind + 1], &b, &err), out);
     CG_TRY_GOTO(st, cg_eval_compare(&a, &b, &settings, &c, &err), out);
     CG_TRY_GOTO(st, cg_eval_comparison_label(&c, argv[optind], argv[optind + 1], &err), out);
-    CG_TRY_GOTO(st, print(&c, json, &status, &err), out);
+    CG_TRY_GOTO(st, print(&c, json, overwrite, &status, &err), out);
 out:
     cg_eval_comparison_finish(&c);
     cg_eval_result_finish(&a);

@@ -119,7 +119,7 @@ compare() {
     echo "'$1' is not an evaluated run in the history" >"$work/err"
     return 1
   }
-  "$program" eval --compare "$old" "$run/eval.json" --json "$work/compare.json" \
+  "$program" eval --compare "$old" "$run/eval.json" --json "$work/compare.json" --overwrite \
     --tolerance "$tolerance_share,$tolerance_rmsd" >"$run/compare-$1.txt" 2>"$work/err" || status=$?
   ((status <= 1)) || return 1
   jq -c --arg against "$1" --arg role "$2" '{against: $against, role: $role, result: .}' \

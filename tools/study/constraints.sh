@@ -80,7 +80,7 @@ status=$(jq '.counts.failures
 compare() {
   local ended=0
   printf '\n'
-  "$confgen" eval --compare "$out/$1.eval.json" "$out/$2.eval.json" --json "$out/$1-$2.json" ||
+  "$confgen" eval --compare "$out/$1.eval.json" "$out/$2.eval.json" --json "$out/$1-$2.json" --overwrite ||
     ended=$?
   ((ended <= 1)) || die "$1 and $2 cannot be compared"
   [ "$2" != grammar ] || ((ended == 0)) || status=1

@@ -379,7 +379,6 @@ START_TEST(errors_name_the_path)
 {
     cg_error err = CG_ERROR_INIT;
     cg_input *in = NULL;
-    uint64_t hash;
 
     ck_assert_int_eq(cg_input_open(in_dir("none.smi"), NULL, &in, &err), CG_ERR_IO);
     ck_assert_ptr_nonnull(strstr(err.msg, "none.smi': cannot open: No such file"));
@@ -397,23 +396,7 @@ START_TEST(errors_name_the_path)
         ck_assert_int_eq(cg_input_open(in_dir("secret.smi"), NULL, &in, &err), CG_ERR_IO);
         ck_assert_ptr_nonnull(strstr(err.msg, "Permission denied"));
     }
-    ck_assert_int_eq(cg_input_hash(in_dir("none.smi"), &hash, &err), CG_ERR_IO);
     ck_assert_ptr_null(in);
-}
-END_TEST
-
-START_TEST(hash_is_of_the_content)
-{
-    uint64_t a, b, c;
-    cg_error err = CG_ERROR_INIT;
-
-    write_file("a.smi", "CC\n", 3);
-    write_file("b.smi", "CC\n", 3);
-    write_file("c.smi", "CO\n", 3);
-    ck_assert_int_eq(cg_input_hash(in_dir("a.smi"), &a, &err), CG_OK);
-    ck_assert_int_eq(cg_input_hash(in_dir("b.smi"), &b, &err), CG_OK);
-    ck_assert_int_eq(cg_input_hash(in_dir("c.smi"), &c, &err), CG_OK);
-    ck_assert(a == b && a != c);
 }
 END_TEST
 
@@ -480,7 +463,6 @@ int main(void)
     tcase_add_test(tc, nul_later_in_the_file_is_a_bad_line);
     tcase_add_loop_test(tc, compressed_files_are_read_and_truncation_is_reported, 0, 2);
     tcase_add_test(tc, errors_name_the_path);
-    tcase_add_test(tc, hash_is_of_the_content);
     tcase_add_test(tc, standard_input_is_read);
     suite_add_tcase(s, tc);
     sr = srunner_create(s);

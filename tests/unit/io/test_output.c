@@ -445,9 +445,14 @@ START_TEST(existing_files_are_kept_without_overwrite)
     ck_assert_int_eq(run(&opt, 0, &state, &err), CG_ERR_USAGE);
     ck_assert_msg(strstr(err.msg, "--resume") && strstr(err.msg, "--overwrite"), "%s", err.msg);
     unlink(out_path);
-    ck_assert_int_eq(run(&opt, 0, &state, &err), CG_ERR_USAGE); /* the failure file */
+    ck_assert_int_eq(run(&opt, 0, &state, &err), CG_ERR_USAGE);
+    ck_assert_ptr_nonnull(strstr(err.msg, manifest_path));
+    unlink(manifest_path);
+    ck_assert_int_eq(run(&opt, 0, &state, &err), CG_ERR_USAGE);
     ck_assert_ptr_nonnull(strstr(err.msg, failed_path));
+    ck_assert(access(out_path, F_OK) && access(manifest_path, F_OK));
     write_file(out_path, wanted.out.data, wanted.out.len);
+    write_file(manifest_path, wanted.manifest.data, wanted.manifest.len);
     opt.overwrite = opt.resume = 1;
     ck_assert_int_eq(run(&opt, 0, &state, &err), CG_ERR_USAGE);
     check_files(&wanted, "refused", 0);
@@ -455,9 +460,54 @@ START_TEST(existing_files_are_kept_without_overwrite)
     opt.resume = 0;
     ck_assert_msg(!run(&opt, 0, &state, &err), "%s", err.msg);
     check_files(&wanted, "overwritten", 0);
-    opt.failed_path = out_path;
-    ck_assert_int_eq(run(&opt, 0, &state, &err), CG_ERR_USAGE);
+    opt.failed_path = out_path; /* locked already */
+    ck_assert_int_eq(run(&opt, 0, &state, &err), CG_ERR_IO);
+    check_files(&wanted, "refused", 1);
     finish_files(&wanted);
+}
+END_TEST
+
+/* Files in the places of a run's files that no run wrote. */
+START_TEST(foreign_files_are_kept)
+{
+    static const char text[] = "my precious notes\n";
+    const struct {
+        const char *path;
+        int overwrite, resume; /* refused? */
+        const char *says;
+    } cases[] = {
+        { manifest_path, 1, 1, "is no manifest of confgen" },
+        { failed_path, 0, 1, "is no list of failures" },
+        { out_path, 0, 1, "holds none of the molecules that its manifest lists" },
+    };
+    cg_output_state state;
+    cg_error err;
+
+    for (int i = 0; i < 6; i++) {
+        struct files wanted = reference_files(CG_CONTAINER_ZST), got;
+        int resume = i % 2, refused = resume ? cases[i / 2].resume : cases[i / 2].overwrite;
+        cg_output_options opt = options(CG_CONTAINER_ZST, resume);
+
+        opt.overwrite = !resume;
+        write_file(cases[i / 2].path, text, sizeof text - 1);
+        got = read_files();
+        err = (cg_error)CG_ERROR_INIT;
+        ck_assert_int_eq(run(&opt, 0, &state, &err), refused ? CG_ERR_MISMATCH : CG_OK);
+        ck_assert_msg(!refused || strstr(err.msg, cases[i / 2].says), "%s", err.msg);
+        check_files(refused ? &got : &wanted, "foreign", (size_t)i);
+        finish_files(&got);
+        finish_files(&wanted);
+    }
+    /* a list of failures without its output */
+    remove_files();
+    write_file(failed_path, text, sizeof text - 1);
+    {
+        cg_output_options opt = options(CG_CONTAINER_ZST, 1);
+
+        ck_assert_int_eq(run(&opt, 0, &state, &err), CG_ERR_MISMATCH);
+        ck_assert_ptr_nonnull(strstr(err.msg, "is no list of failures"));
+        ck_assert(access(out_path, F_OK) && access(manifest_path, F_OK));
+    }
 }
 END_TEST
 
@@ -471,7 +521,7 @@ START_TEST(two_runs_do_not_write_one_output)
     remove_files();
     ck_assert_int_eq(cg_output_open(out_path, &opt, &first, &state, &err), CG_OK);
     ck_assert_int_eq(cg_output_open(out_path, &opt, &second, &state, &err), CG_ERR_IO);
-    ck_assert_ptr_nonnull(strstr(err.msg, "another run is writing this output"));
+    ck_assert_ptr_nonnull(strstr(err.msg, "another run is writing it"));
     opt.resume = 0;
     opt.overwrite = 1;
     ck_assert_int_eq(cg_output_open(out_path, &opt, &second, &state, &err), CG_ERR_IO);
@@ -598,6 +648,7 @@ int main(void)
     tcase_add_test(tc, damaged_manifests_do_no_harm);
     tcase_add_test(tc, other_settings_cannot_be_resumed);
     tcase_add_test(tc, existing_files_are_kept_without_overwrite);
+    tcase_add_test(tc, foreign_files_are_kept);
     tcase_add_test(tc, two_runs_do_not_write_one_output);
     tcase_add_test(tc, full_disk_can_be_resumed);
     tcase_add_test(tc, streams_have_no_manifest);

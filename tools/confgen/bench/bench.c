@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "bench.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+
+#include "base/append_file.h"
+#include "base/error.h"
+#include "base/whole_file.h"
 
 void samples_add(struct samples *s, double value)
 {
@@ -68,15 +72,24 @@ cg_dtype parse_dtype(const char *text)
     usage_error("--dtype '%s': wanted bf16, f16 or f32", text);
 }
 
+void check_bench_json(const char *path)
+{
+    struct stat sb;
+
+    if (path && !lstat(path, &sb) && !cg_is_stream(path))
+        usage_error("--json '%s': exists, wanted a new file", path);
+}
+
 cg_status write_bench_json(const char *path, json_t *root, cg_error *err)
 {
-    int failed = !root || json_dump_file(root, path, JSON_INDENT(1) | JSON_REAL_PRECISION(9));
+    char *text = root ? json_dumps(root, JSON_INDENT(1) | JSON_REAL_PRECISION(9)) : NULL;
+    cg_status st;
 
-    if (failed && err) {
-        err->code = CG_ERR_IO;
-        snprintf(err->msg, sizeof err->msg, "--json '%s': cannot be written: %s", path,
-                 root ? strerror(errno) : "a name is not UTF-8, or out of memory");
-    }
+    if (text)
+        st = cg_file_write_whole(path, text, strlen(text), 1, err);
+    else
+        st = cg_fail(err, CG_ERR_IO, "--json '%s': a name is not UTF-8, or out of memory", path);
+    free(text);
     json_decref(root);
-    return failed ? CG_ERR_IO : CG_OK;
+    return st;
 }

@@ -28,7 +28,10 @@ void samples_finish(struct samples *s);
 int32_t parse_gpu(const char *text);
 /** The value of --dtype. */
 cg_dtype parse_dtype(const char *text);
-/** Writes `root` (NULL: out of memory) and releases it. CG_ERR_IO naming the file. */
+/** A usage error if the file exists; `path` may be NULL. */
+void check_bench_json(const char *path);
+/** Writes `root` (NULL: out of memory), replacing what an earlier call wrote, and releases it.
+ * CG_ERR_IO naming the file. */
 cg_status write_bench_json(const char *path, json_t *root, cg_error *err);
 
 /** Options of `bench attention` on a GPU. Borrowed. */

@@ -553,6 +553,7 @@ static void parse(struct attention_arguments *a, int argc, char **argv)
             a->deterministic = 1;
         }
     no_operands(argc, argv, "add a file with --plugin");
+    check_bench_json(a->json);
     if (a->gpu < 0 && a->gpu_only)
         usage_error("%s: only with --device cuda", a->gpu_only);
 }

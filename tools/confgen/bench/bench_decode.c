@@ -166,6 +166,7 @@ static void parse(struct decode_bench *b, int argc, char **argv)
             b->etkdg = 1;
         }
     no_operands(argc, argv, "");
+    check_bench_json(b->json);
     b->n_constraints = parse_words("--constraint", constraints, b->constraints, DECODE_LIST);
     b->on_gpu = !strncmp(o->device, "cuda", 4);
     if (!b->on_gpu && strcmp(o->device, "cpu"))

@@ -342,6 +342,7 @@ int bench_rmsd(int argc, char **argv)
             b.json = optarg;
         }
     no_operands(argc, argv, "give molecules with --molecules");
+    check_bench_json(b.json);
     if (!b.file) {
         CG_TRY_GOTO(st, cg_data_path("geom_drugs_sample.smi", path, sizeof path, &err), out);
         b.file = path;
