@@ -81,6 +81,7 @@ static void emit_conformers(struct memory_run *run, const cg_pipeline_molecule *
         c.xyz = (const double(*)[3])parsed->xyz;
         c.checks_done = parsed->checks_done;
         c.checks_failed = parsed->checks_failed;
+        c.checks_unchecked = parsed->checks_unchecked;
         c.retries = (int32_t)parsed->retry;
         cg_report_count_verdict(run->report, c.verdict, 1);
         hand_out(run, &c);

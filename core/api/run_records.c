@@ -93,7 +93,8 @@ struct data_items {
  * Makes the data items of a conformer:
  * - with geometry tests, "repaired" (--geometry repair) or "invalid_atoms" (count): failures by
  *   cause, "none", or "not tested" for a molecule without geometry tables;
- * - with checks, "checks": the names of the failed ones, or "pass";
+ * - with checks, "checks": the names of the failed ones, else "unchecked" if one that applies could
+ *   not be done, else "pass";
  * - with retries, "retry": the retry round it was sampled in, 0 for the first.
  */
 static void make_data_items(const cg_engine *e, const cg_pipeline_molecule *m,
@@ -110,7 +111,7 @@ static void make_data_items(const cg_engine *e, const cg_pipeline_molecule *m,
                        t->repair };
     }
     if (m->built.checker) {
-        cg_check_join_names(c->checks_failed, t->checks, sizeof t->checks);
+        cg_check_outcome(c->checks_failed, c->checks_unchecked, t->checks, sizeof t->checks);
         t->items[t->n++] = (cg_tag) { "checks", t->checks };
     }
     if (e->info.retry) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The distance tests of a checker: all pairs of heavy atoms with the bounds of RDKit's distance
+/* The distance tests of a checker: all pairs of atoms with the bounds of RDKit's distance
  * geometry and PoseBusters' margins. */
 #include <math.h>
 #include <stdlib.h>
@@ -33,28 +33,24 @@ static void add_pair(cg_check_pairs *pairs, uint32_t i, uint32_t j, double low, 
     };
 }
 
-static void add_all_pairs(const cg_bounds *b, const uint32_t *heavy_index, cg_checker *checker)
+static void add_all_pairs(const cg_bounds *b, cg_checker *checker)
 {
-    for (size_t i = 0; i < b->n_atoms; i++)
-        for (size_t j = i + 1; j < b->n_atoms; j++) {
+    for (uint32_t i = 0; i < b->n_atoms; i++)
+        for (uint32_t j = i + 1; j < b->n_atoms; j++) {
             double low = cg_bounds_lower(b, i, j), high = cg_bounds_upper(b, i, j);
             int kind = kind_of(b, i, j);
-            uint32_t first = heavy_index[i], second = heavy_index[j];
 
-            if (first == CG_CHECK_NOT_HEAVY || second == CG_CHECK_NOT_HEAVY)
-                continue;
             if (kind == BOND)
-                add_pair(&checker->bonds, first, second, low * (1 - margin_bond),
-                         high * (1 + margin_bond));
+                add_pair(&checker->bonds, i, j, low * (1 - margin_bond), high * (1 + margin_bond));
             else if (kind == ANGLE)
-                add_pair(&checker->angles, first, second, low * (1 - margin_angle),
+                add_pair(&checker->angles, i, j, low * (1 - margin_angle),
                          high * (1 + margin_angle));
             else
-                add_pair(&checker->others, first, second, low * (1 - margin_clash), INFINITY);
+                add_pair(&checker->others, i, j, low * (1 - margin_clash), INFINITY);
         }
 }
 
-cg_status cg_check_find_pairs(cg_checker *checker, const uint32_t *heavy_index, cg_error *err)
+cg_status cg_check_find_pairs(cg_checker *checker, cg_error *err)
 {
     size_t n = cg_molecule_n_atoms(checker->mol), n_pairs[3] = { 0 };
     cg_bounds bounds = { 0 };
@@ -68,7 +64,7 @@ cg_status cg_check_find_pairs(cg_checker *checker, const uint32_t *heavy_index, 
     checker->angles.items = cg_alloc_array(n_pairs[ANGLE] + 1, sizeof(cg_check_pair));
     checker->others.items = cg_alloc_array(n_pairs[OTHER] + 1, sizeof(cg_check_pair));
     if (checker->bonds.items && checker->angles.items && checker->others.items)
-        add_all_pairs(&bounds, heavy_index, checker);
+        add_all_pairs(&bounds, checker);
     else
         st = cg_fail_nomem(err, "checks");
     cg_bounds_finish(&bounds);

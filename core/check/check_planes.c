@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The planarity tests of a checker, by heavy-atom index. */
+/* The planarity tests of a checker, by atom of the SMILES. */
 #include <stdlib.h>
 
 #include "base/error.h"
@@ -13,30 +13,30 @@ static cg_status allocate(cg_check_planes *planes, size_t n, cg_error *err)
     return planes->items ? CG_OK : cg_fail_nomem(err, "checks");
 }
 
-static void add_ring(const cg_flat_ring *ring, const uint32_t *heavy_index, cg_check_planes *out)
+static void add_ring(const cg_flat_ring *ring, cg_check_planes *out)
 {
     cg_check_plane plane = { .n = (int32_t)ring->n };
 
     for (uint32_t i = 0; i < ring->n; i++)
-        plane.atoms[i] = (int32_t)heavy_index[ring->atoms[i]];
+        plane.atoms[i] = (int32_t)ring->atoms[i];
     out->items[out->n++] = plane;
 }
 
-static void add_bond(const cg_flat_bond *bond, const uint32_t *heavy_index, cg_check_planes *out)
+static void add_bond(const cg_flat_bond *bond, cg_check_planes *out)
 {
     cg_check_plane plane = { 0 };
 
     for (int e = 0; e < 2; e++) {
-        plane.atoms[plane.n++] = (int32_t)heavy_index[bond->ends[e]];
+        plane.atoms[plane.n++] = (int32_t)bond->ends[e];
         for (uint32_t i = 0; i < bond->n_neighbours[e]; i++)
-            plane.atoms[plane.n++] = (int32_t)heavy_index[bond->neighbours[e][i]];
+            plane.atoms[plane.n++] = (int32_t)bond->neighbours[e][i];
         if (bond->n_neighbours[e] == 1)
             plane.atoms[plane.n++] = CG_CHECK_HYDROGEN;
     }
     out->items[out->n++] = plane;
 }
 
-cg_status cg_check_find_planes(cg_checker *checker, const uint32_t *heavy_index, cg_error *err)
+cg_status cg_check_find_planes(cg_checker *checker, cg_error *err)
 {
     cg_planes planes = { 0 };
     cg_status st;
@@ -45,9 +45,9 @@ cg_status cg_check_find_planes(cg_checker *checker, const uint32_t *heavy_index,
     CG_TRY_GOTO(st, allocate(&checker->rings, planes.n_rings, err), out);
     CG_TRY_GOTO(st, allocate(&checker->double_bonds, planes.n_bonds, err), out);
     for (size_t i = 0; i < planes.n_rings; i++)
-        add_ring(&planes.rings[i], heavy_index, &checker->rings);
+        add_ring(&planes.rings[i], &checker->rings);
     for (size_t i = 0; i < planes.n_bonds; i++)
-        add_bond(&planes.bonds[i], heavy_index, &checker->double_bonds);
+        add_bond(&planes.bonds[i], &checker->double_bonds);
 out:
     cg_planes_finish(&planes);
     return st;

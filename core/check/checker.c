@@ -58,15 +58,24 @@ const char *cg_check_description(cg_check_id id)
     return tests[id].description;
 }
 
-void cg_check_join_names(uint32_t failed, char *ret_text, size_t cap)
+void cg_check_join_names(uint32_t tests_named, char *ret_text, size_t cap)
 {
     size_t len = 0;
 
-    snprintf(ret_text, cap, "pass");
+    if (cap)
+        *ret_text = '\0';
     for (int id = 0; id < CG_CHECK_COUNT && len < cap; id++)
-        if (failed >> id & 1)
+        if (tests_named >> id & 1)
             len +=
                 (size_t)snprintf(ret_text + len, cap - len, "%s%s", len ? "," : "", tests[id].name);
+}
+
+void cg_check_outcome(uint32_t failed, uint32_t unchecked, char *ret_text, size_t cap)
+{
+    if (failed)
+        cg_check_join_names(failed, ret_text, cap);
+    else
+        snprintf(ret_text, cap, "%s", unchecked ? "unchecked" : "pass");
 }
 
 /* ---- preparation -------------------------------------------------------------------------- */
@@ -81,15 +90,20 @@ static void spread(double (*xyz)[3], size_t n)
     }
 }
 
-/* Canonical SMILES without stereo of a SMILES or molblock; free_ptr(). *ret_smiles is NULL if RDKit
- * refuses the text; fails only if memory runs out. */
+/*
+ * Canonical SMILES of a SMILES or molblock without stereo and without hydrogens of their own;
+ * free_ptr(). A hydrogen that RDKit keeps in [H]/N=C, to define the double bond, it removes from
+ * the molblock. *ret_smiles is NULL if RDKit refuses the text; fails only if memory runs out.
+ */
 static cg_status flat_smiles(const char *text, char **ret_smiles)
 {
     size_t size;
     char *pkl = get_mol(text, &size, "{}");
     cg_status st = CG_OK;
 
-    *ret_smiles = pkl ? get_smiles(pkl, size, "{\"doIsomericSmiles\":false}") : NULL;
+    *ret_smiles = pkl && remove_all_hs(&pkl, &size)
+                      ? get_smiles(pkl, size, "{\"doIsomericSmiles\":false}")
+                      : NULL;
     if (!*ret_smiles)
         st = cg_rdkit_fail(NULL, CG_OK, "refused");
     free_ptr(pkl);
@@ -134,66 +148,59 @@ out:
     return st == CG_ERR_NOMEM ? cg_fail_nomem(err, "checks") : CG_OK;
 }
 
-/*
- * cg_stereo_find() numbers all atoms of the SMILES but names only heavy ones; renumbers them among
- * the heavy atoms.
- */
-static void renumber_stereo(cg_checker *c, const uint32_t *heavy_index)
+/* Notes that the tests `bits` apply but cannot be done, for the reason in `why`. */
+static void set_unchecked(cg_checker *c, uint32_t bits, const char *why)
 {
-    for (size_t i = 0; i < c->stereo.n_centres; i++) {
-        cg_stereo_centre *t = &c->stereo.centres[i];
-
-        t->atom = heavy_index[t->atom];
-        for (int k = 0; k < t->n_neighbours; k++)
-            t->neighbours[k] = heavy_index[t->neighbours[k]];
-    }
-    for (size_t i = 0; i < c->stereo.n_bonds; i++)
-        for (int e = 0; e < 2; e++) {
-            c->stereo.bonds[i].ends[e] = heavy_index[c->stereo.bonds[i].ends[e]];
-            c->stereo.bonds[i].neighbours[e] = heavy_index[c->stereo.bonds[i].neighbours[e]];
-        }
+    if (!c->unchecked)
+        snprintf(c->reason, sizeof c->reason, "%s", why);
+    c->unchecked |= bits;
 }
 
-/* `heavy_index` is scratch, [atoms of the SMILES]. */
-static cg_status prepare(cg_checker *c, uint32_t *heavy_index, cg_error *err)
+/* Without RDKit's bounds or stereo the tests that need them are unchecked. */
+static cg_status prepare(cg_checker *c, cg_error *err)
 {
-    const cg_smiles *graph = cg_molecule_graph(c->mol);
+    const uint32_t needs_bounds =
+        1u << CG_CHECK_BOND_LENGTHS | 1u << CG_CHECK_BOND_ANGLES | 1u << CG_CHECK_CLASH;
+    cg_error why = CG_ERROR_INIT;
+    cg_status st = cg_check_find_pairs(c, &why);
 
-    for (size_t i = 0; i < graph->n_atoms; i++) {
-        heavy_index[i] = CG_CHECK_NOT_HEAVY;
-        if (graph->atoms[i].element == 1)
-            continue;
-        c->smiles_atom[c->n_atoms] = (uint32_t)i;
-        heavy_index[i] = (uint32_t)c->n_atoms++;
-    }
-    CG_TRY(cg_check_find_pairs(c, heavy_index, err));
-    CG_TRY(cg_check_find_planes(c, heavy_index, err));
-    CG_TRY(cg_stereo_find(c->mol, &c->stereo, err));
-    renumber_stereo(c, heavy_index);
+    if (st == CG_ERR_UNSUPPORTED)
+        set_unchecked(c, needs_bounds, why.msg);
+    else if (st != CG_OK)
+        return cg_fail(err, st, "%s", why.msg);
+    st = cg_stereo_find(c->mol, &c->stereo, &why);
+    if (st == CG_ERR_UNSUPPORTED)
+        set_unchecked(c, 1u << CG_CHECK_STEREO, why.msg);
+    else if (st != CG_OK)
+        return cg_fail(err, st, "%s", why.msg);
+    if (c->stereo.n_untested)
+        set_unchecked(c, 1u << CG_CHECK_STEREO,
+                      "its SMILES states a configuration that RDKit does not hold");
+    CG_TRY(cg_check_find_planes(c, err));
     return test_sanitization(c, err);
 }
 
 cg_status cg_checker_create(const cg_molecule *mol, cg_checker **ret_checker, cg_error *err)
 {
-    size_t n = cg_molecule_n_atoms(mol);
     cg_checker *c = calloc(1, sizeof *c);
-    uint32_t *heavy_index = cg_alloc_array(n, sizeof *heavy_index);
     cg_status st;
 
-    if (c)
-        c->smiles_atom = cg_alloc_array(n, sizeof *c->smiles_atom);
-    if (!c || !heavy_index || !c->smiles_atom) {
-        st = cg_fail_nomem(err, "checks");
-        goto out;
-    }
+    if (!c)
+        return cg_fail_nomem(err, "checks");
     c->mol = mol;
-    CG_TRY_GOTO(st, prepare(c, heavy_index, err), out);
+    CG_TRY_GOTO(st, prepare(c, err), out);
     *ret_checker = c;
     c = NULL;
 out:
-    free(heavy_index);
     cg_checker_destroy(c);
     return st;
+}
+
+uint32_t cg_checker_unchecked(const cg_checker *c, const char **ret_reason)
+{
+    if (ret_reason)
+        *ret_reason = c->reason;
+    return c->unchecked;
 }
 
 void cg_checker_destroy(cg_checker *c)
@@ -205,7 +212,6 @@ void cg_checker_destroy(cg_checker *c)
     free(c->others.items);
     free(c->rings.items);
     free(c->double_bonds.items);
-    free(c->smiles_atom);
     cg_stereo_finish(&c->stereo);
     free(c);
 }
@@ -234,14 +240,25 @@ static float distance2(const float a[3], const float b[3])
     return cg_vec3_dot(v, v);
 }
 
-/* The first pair outside its range, or NULL. `high` may be infinite. */
-static const cg_check_pair *find_violation(const cg_check_pairs *pairs, const float (*xyz)[3])
+/* A test that could not be done in full; it fails nevertheless if a part of it fails. */
+static void skip_test(cg_verdict *v, cg_check_id id)
 {
+    v->unchecked |= 1u << id;
+}
+
+/* The first pair outside its range, or NULL. `high` may be infinite. *ret_n_unknown: pairs skipped
+ * for want of a position. */
+static const cg_check_pair *find_violation(const cg_check_pairs *pairs, const float (*xyz)[3],
+                                           size_t *ret_n_unknown)
+{
+    *ret_n_unknown = 0;
     for (size_t i = 0; i < pairs->n; i++) {
         const cg_check_pair *p = &pairs->items[i];
         float d2 = distance2(xyz[p->first], xyz[p->second]);
 
-        if (!(d2 >= p->low2 && d2 <= p->high2))
+        if (isnan(d2))
+            ++*ret_n_unknown;
+        else if (!(d2 >= p->low2 && d2 <= p->high2))
             return p;
     }
     return NULL;
@@ -251,12 +268,15 @@ static const cg_check_pair *find_violation(const cg_check_pairs *pairs, const fl
 static void test_pairs(const cg_check_pairs *pairs, cg_check_id id, const char *label,
                        const float (*xyz)[3], cg_verdict *v)
 {
-    const cg_check_pair *p = find_violation(pairs, xyz);
+    size_t n_unknown;
+    const cg_check_pair *p = find_violation(pairs, xyz, &n_unknown);
     double d;
 
     if (!pairs->n)
         return;
     v->done |= 1u << id;
+    if (n_unknown)
+        skip_test(v, id);
     if (!p)
         return;
     d = sqrt((double)distance2(xyz[p->first], xyz[p->second]));
@@ -386,109 +406,83 @@ static void test_planes(const cg_check_planes *planes, cg_check_id id, const cha
 }
 
 /*
- * Is the stereoisomer with the `wrong` stereocentres inverted the same molecule, as for a meso
- * compound with all stereocentres inverted? Compares RDKit's canonical SMILES after swapping @ and
- * @@ of the wrong ones. `wrong` is indexed by atom of the SMILES.
+ * The stereo elements of a conformer that are wrong. Those whose atoms have no known position count
+ * as right, and in n_unknown.
  */
-static cg_status is_same_isomer(const cg_checker *c, const uint8_t *wrong, int *ret_same,
-                                cg_error *err)
+struct wrong_stereo {
+    unsigned char *centres, *bonds; /* [elements] 1: wrong */
+    size_t n, n_unknown;
+    int flat;                       /* a wrong element has neither configuration */
+    const cg_stereo_centre *centre; /* the first wrong one; NULL without */
+    const cg_stereo_bond *bond;
+};
+
+static void find_wrong_stereo(const cg_stereo *stereo, const float (*xyz)[3],
+                              struct wrong_stereo *w)
 {
-    const cg_smiles *graph = cg_molecule_graph(c->mol);
-    size_t len, at = 0;
-    const char *text = cg_molecule_smiles(c->mol, &len);
-    char *inverted = cg_alloc_array(len + c->stereo.n_centres + 1, 1), *canonical;
-    char reason[8];
-    cg_status st = CG_OK;
+    for (size_t i = 0; i < stereo->n_bonds; i++) {
+        double cosine = cg_stereo_bond_cosine(&stereo->bonds[i], xyz);
 
-    if (!inverted)
-        return cg_fail_nomem(err, "checks");
-    for (size_t i = 0, from = 0; i <= graph->n_atoms; i++) {
-        size_t to = i < graph->n_atoms ? graph->atoms[i].start : len;
-
-        memcpy(inverted + at, text + from, to - from); /* bonds, branches and ring closures */
-        at += to - from;
-        if (i == graph->n_atoms)
-            break;
-        from = to + graph->atoms[i].len;
-        for (size_t k = to; k < from; k++) {
-            inverted[at++] = text[k];
-            if (text[k] != '@' || !wrong[i])
-                continue;
-            if (graph->atoms[i].chiral == 1)
-                inverted[at++] = '@';
-            else
-                k++; /* omit the second @ */
-        }
-    }
-    inverted[at] = '\0';
-    canonical = cgrd_canonical_smiles(inverted, reason, sizeof reason);
-    if (!canonical)
-        st = cg_rdkit_fail(err, CG_OK, "refused");
-    *ret_same = canonical && !strcmp(canonical, text);
-    free_ptr(canonical);
-    free(inverted);
-    return st;
-}
-
-/* *ret_first is the first wrong stereocentre; NULL if all are right or the isomer is the same. */
-static cg_status find_wrong_stereocentre(const cg_checker *c, const float (*xyz)[3],
-                                         const cg_stereo_centre **ret_first, cg_error *err)
-{
-    const cg_stereo_centre *first = NULL;
-    uint8_t *wrong = NULL;
-    int flat = 0, same = 0;
-    cg_status st = CG_OK;
-
-    for (size_t i = 0; i < c->stereo.n_centres; i++) {
-        const cg_stereo_centre *t = &c->stereo.centres[i];
-        double volume = cg_stereo_centre_volume(t, xyz);
-
-        if (volume >= CG_STEREO_FLAT)
+        w->n_unknown += isnan(cosine);
+        if (isnan(cosine) || cosine > 0)
             continue;
-        flat |= volume > -CG_STEREO_FLAT;
-        if (!first) {
-            first = t;
-            wrong = calloc(cg_molecule_n_atoms(c->mol), 1);
-            if (!wrong)
-                return cg_fail_nomem(err, "checks");
-        }
-        wrong[c->smiles_atom[t->atom]] = 1;
+        w->bonds[i] = 1;
+        w->n++;
+        w->flat |= cosine == 0;
+        w->bond = w->bond ? w->bond : &stereo->bonds[i];
     }
-    if (first && !flat)
-        st = is_same_isomer(c, wrong, &same, err);
-    free(wrong);
-    *ret_first = same ? NULL : first;
-    return st;
+    for (size_t i = 0; i < stereo->n_centres; i++) {
+        double volume = cg_stereo_centre_volume(&stereo->centres[i], xyz);
+
+        w->n_unknown += isnan(volume);
+        if (isnan(volume) || volume >= CG_STEREO_FLAT)
+            continue;
+        w->centres[i] = 1;
+        w->n++;
+        w->flat |= volume > -CG_STEREO_FLAT;
+        w->centre = w->centre ? w->centre : &stereo->centres[i];
+    }
 }
 
 static cg_status test_stereo(const cg_checker *c, const float (*xyz)[3], cg_verdict *v,
                              cg_error *err)
 {
-    const cg_stereo_centre *wrong = NULL;
+    const cg_stereo *s = &c->stereo;
+    struct wrong_stereo w = { 0 };
+    int same = 0;
+    cg_status st = CG_OK;
 
-    if (!c->stereo.n_centres && !c->stereo.n_bonds)
+    if (!s->n_centres && !s->n_bonds)
         return CG_OK;
     v->done |= 1u << CG_CHECK_STEREO;
-    for (size_t i = 0; i < c->stereo.n_bonds; i++) {
-        const cg_stereo_bond *b = &c->stereo.bonds[i];
-
-        if (cg_stereo_bond_cosine(b, xyz) > 0)
-            continue;
-        fail_test(v, CG_CHECK_STEREO, "double bond %u-%u is not %s", b->ends[0] + 1, b->ends[1] + 1,
-                  b->cis ? "cis" : "trans");
-        return CG_OK;
-    }
-    CG_TRY(find_wrong_stereocentre(c, xyz, &wrong, err));
-    if (wrong)
+    w.centres = calloc(s->n_centres + s->n_bonds, 1);
+    if (!w.centres)
+        return cg_fail_nomem(err, "checks");
+    w.bonds = w.centres + s->n_centres;
+    find_wrong_stereo(s, xyz, &w);
+    if (w.n_unknown)
+        skip_test(v, CG_CHECK_STEREO);
+    /* Meso compounds and the like: all that is wrong may be right after an exchange of equivalent
+     * atoms. */
+    if (w.n && !w.flat)
+        CG_TRY_GOTO(st, cg_stereo_is_same_isomer(c->mol, s, w.centres, w.bonds, &same, err), out);
+    if (!w.n || same)
+        goto out;
+    if (w.bond)
+        fail_test(v, CG_CHECK_STEREO, "double bond %u-%u is not %s", w.bond->ends[0] + 1,
+                  w.bond->ends[1] + 1, w.bond->cis ? "cis" : "trans");
+    else
         fail_test(v, CG_CHECK_STEREO, "stereocentre %u has the wrong configuration",
-                  wrong->atom + 1);
-    return CG_OK;
+                  w.centre->atom + 1);
+out:
+    free(w.centres);
+    return st;
 }
 
 cg_status cg_checker_run(const cg_checker *c, const float (*xyz)[3], cg_verdict *ret_verdict,
                          cg_error *err)
 {
-    cg_verdict v = { .done = 1u << CG_CHECK_SANITIZE };
+    cg_verdict v = { .done = 1u << CG_CHECK_SANITIZE, .unchecked = c->unchecked };
 
     if (cg_molecule_n_fragments(c->mol) == 1)
         v.done |= 1u << CG_CHECK_CONNECTED;
@@ -500,6 +494,8 @@ cg_status cg_checker_run(const cg_checker *c, const float (*xyz)[3], cg_verdict 
     test_planes(&c->rings, CG_CHECK_AROMATIC_FLAT, "aromatic ring", xyz, &v);
     test_planes(&c->double_bonds, CG_CHECK_DOUBLE_FLAT, "double bond", xyz, &v);
     CG_TRY(test_stereo(c, xyz, &v, err));
+    v.unchecked &= ~v.failed;
+    v.done &= ~v.unchecked;
     *ret_verdict = v;
     return CG_OK;
 }

@@ -3,8 +3,8 @@
  * @file checker.h  Validity checks of a single conformer: PoseBusters' geometry tests and stereo.
  *
  * The geometry tests are those of PoseBusters' configuration "mol" (Buttenschoen, Morris, Deane,
- * Chem. Sci. 15 (2024) 3130) with its thresholds, on heavy atoms; NOTES.md lists the differences.
- * Coordinates in ångström.
+ * Chem. Sci. 15 (2024) 3130) with its thresholds, on the atoms of the SMILES; NOTES.md lists the
+ * differences. Coordinates in ångström.
  */
 #ifndef CG_CHECK_CHECKER_H
 #define CG_CHECK_CHECKER_H
@@ -30,11 +30,16 @@ const char *cg_check_name(cg_check_id id);
 const char *cg_check_description(cg_check_id id);
 
 /**
- * Writes the names of the tests in `failed` (bits), separated by commas, or "pass" for 0. Truncated
- * to cap bytes, terminated; CG_CHECK_NAMES_MAX bytes hold all names.
+ * Writes the names of the tests `tests` (bits), separated by commas; nothing for 0. Truncated to
+ * cap bytes, terminated; CG_CHECK_NAMES_MAX bytes hold all names.
  */
-void cg_check_join_names(uint32_t failed, char *ret_text, size_t cap);
+void cg_check_join_names(uint32_t tests, char *ret_text, size_t cap);
 enum { CG_CHECK_NAMES_MAX = 128 };
+/**
+ * Writes the outcome of a conformer as records state it: the names of the failed tests; else
+ * "unchecked" if a test that applies could not be done; else "pass". `cap` as above.
+ */
+void cg_check_outcome(uint32_t failed, uint32_t unchecked, char *ret_text, size_t cap);
 
 /** The tests of one molecule: bounds, rings, double bonds, stereo. Immutable. */
 typedef struct cg_checker cg_checker;
@@ -43,18 +48,26 @@ typedef struct cg_checker cg_checker;
  * Prepares the tests of a molecule.
  *
  * @param mol  borrowed until cg_checker_destroy()
- * @return CG_OK; CG_ERR_UNSUPPORTED with the reason if RDKit gives no distance bounds (always with
- *         a system librdkitcffi); CG_ERR_NOMEM.
+ * @return CG_OK, also if some tests cannot be done: cg_checker_unchecked(); CG_ERR_NOMEM
  */
 cg_status cg_checker_create(const cg_molecule *mol, cg_checker **ret_checker, cg_error *err);
+/**
+ * Tests (bits) that apply to the molecule but cannot be done for any conformer: those that need
+ * distance bounds where RDKit gives none, and stereo if the SMILES states a configuration that
+ * RDKit does not hold. With a system librdkitcffi that is so for every molecule.
+ *
+ * @param ret_reason  of the first of them, "" without; owned by the checker; may be NULL
+ */
+uint32_t cg_checker_unchecked(const cg_checker *checker, const char **ret_reason);
 void cg_checker_destroy(cg_checker *checker); /* accepts NULL */
 
 /** A verdict. Bits are 1 << cg_check_id. */
 typedef struct cg_verdict {
-    uint32_t done;    /* tests that apply to the molecule */
-    uint32_t failed;  /* subset of done */
-    char detail[160]; /* the first failure with its values, e.g. "bond 3-4 1.92 Å, at most 1.68";
-                         atoms are counted from 1 in the order of xyz; "" without a failure */
+    uint32_t done;      /* tests that apply to the molecule and were done */
+    uint32_t failed;    /* subset of done */
+    uint32_t unchecked; /* tests that apply but could not be done in full; disjoint from done */
+    char detail[160];   /* the first failure with its values, e.g. "bond 3-4 1.92 Å, at most 1.68";
+                           atoms are counted from 1 in the order of xyz; "" without a failure */
 } cg_verdict;
 
 /**
@@ -62,7 +75,8 @@ typedef struct cg_verdict {
  * the time of RDKit's canonical SMILES of the molecule, to recognise a meso compound's mirror
  * image.
  *
- * @param xyz  [heavy atoms of mol][3] Å in canonical order, finite
+ * @param xyz  [atoms of mol][3] Å in canonical order, finite; a hydrogen whose position is unknown
+ *             has NaN, and the tests that need it are unchecked
  * @return CG_OK whatever the verdict; CG_ERR_NOMEM
  * Thread: any number of threads may use one checker at once.
  */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/** @file checker_internal.h  Members of a checker. Atom indices count heavy atoms only. */
+/** @file checker_internal.h  Members of a checker. Atoms are those of the canonical SMILES. */
 #ifndef CG_CHECK_CHECKER_INTERNAL_H
 #define CG_CHECK_CHECKER_INTERNAL_H
 
@@ -39,24 +39,18 @@ typedef struct cg_check_planes {
 
 struct cg_checker {
     const cg_molecule *mol;
-    size_t n_atoms;
     int sanitize_failed; /* RDKit reads the molblock as another molecule, or it cannot be written */
     cg_check_pairs bonds, angles, others;
     cg_check_planes rings, double_bonds;
     cg_stereo stereo;
-    uint32_t *smiles_atom; /* [n_atoms] index among all atoms of the SMILES */
+    uint32_t unchecked;         /* bits: tests that apply but cannot be done for the molecule */
+    char reason[CG_ERROR_TEXT]; /* of the first of them, "" without */
 };
 
-/** In `heavy_index` below: a hydrogen. */
-#define CG_CHECK_NOT_HEAVY UINT32_MAX
-
-/**
- * Fills bonds, angles and others.
- *
- * @param heavy_index  [atoms of the SMILES] index among the heavy atoms, or CG_CHECK_NOT_HEAVY
+/** Fills bonds, angles and others. @return CG_OK; CG_ERR_UNSUPPORTED without bounds; CG_ERR_NOMEM
  */
-cg_status cg_check_find_pairs(cg_checker *checker, const uint32_t *heavy_index, cg_error *err);
+cg_status cg_check_find_pairs(cg_checker *checker, cg_error *err);
 /** Fills rings and double_bonds. */
-cg_status cg_check_find_planes(cg_checker *checker, const uint32_t *heavy_index, cg_error *err);
+cg_status cg_check_find_planes(cg_checker *checker, cg_error *err);
 
 #endif

@@ -266,6 +266,59 @@ char *molblock(const char *pkl, size_t pkl_sz, const char *details_json, bool v3
     });
 }
 
+/* RDKit orders the neighbours of an atom by its bonds; a neighbour that is no atom comes last. */
+cgrd_stereo stereo_of(const RDKit::ROMol &mol, const RDKit::Atom *atom)
+{
+    cgrd_stereo s = {};
+    bool ccw = atom->getChiralTag() == RDKit::Atom::CHI_TETRAHEDRAL_CCW;
+
+    s.kind = CGRD_OTHER_STEREO;
+    s.atom = atom->getIdx();
+    if ((!ccw && atom->getChiralTag() != RDKit::Atom::CHI_TETRAHEDRAL_CW) ||
+        atom->getDegree() < 3 || atom->getDegree() > 4)
+        return s;
+    s.kind = CGRD_CENTRE;
+    s.sense = ccw;
+    for (const RDKit::Bond *bond : mol.atomBonds(atom))
+        s.neighbours[s.n_neighbours++] = bond->getOtherAtomIdx(s.atom);
+    return s;
+}
+
+cgrd_stereo stereo_of(const RDKit::Bond *bond)
+{
+    cgrd_stereo s = {};
+    RDKit::Bond::BondStereo stereo = bond->getStereo();
+    bool cis = stereo == RDKit::Bond::STEREOZ || stereo == RDKit::Bond::STEREOCIS;
+
+    s.kind = CGRD_OTHER_STEREO;
+    s.atom = bond->getBeginAtomIdx();
+    s.other_end = bond->getEndAtomIdx();
+    if ((!cis && stereo != RDKit::Bond::STEREOE && stereo != RDKit::Bond::STEREOTRANS) ||
+        bond->getStereoAtoms().size() != 2)
+        return s;
+    s.kind = CGRD_DOUBLE_BOND;
+    s.sense = cis;
+    for (int atom : bond->getStereoAtoms())
+        s.neighbours[s.n_neighbours++] = static_cast<unsigned>(atom);
+    return s;
+}
+
+RDKit::Bond::BondStereo opposite(RDKit::Bond::BondStereo stereo)
+{
+    switch (stereo) {
+    case RDKit::Bond::STEREOZ:
+        return RDKit::Bond::STEREOE;
+    case RDKit::Bond::STEREOE:
+        return RDKit::Bond::STEREOZ;
+    case RDKit::Bond::STEREOCIS:
+        return RDKit::Bond::STEREOTRANS;
+    case RDKit::Bond::STEREOTRANS:
+        return RDKit::Bond::STEREOCIS;
+    default:
+        return stereo;
+    }
+}
+
 std::string int_list(const std::vector<int> &v)
 {
     std::string s = "[";
@@ -522,4 +575,59 @@ double *cgrd_distance_bounds(const char *pkl, size_t pkl_sz, const char *details
         reason, reason_cap);
 
     return reinterpret_cast<double *>(bytes); /* malloc'ed: aligned */
+}
+
+cgrd_stereo *cgrd_find_stereo(const char *smiles, size_t *ret_n, size_t *ret_n_atoms, char *reason,
+                              size_t reason_cap)
+{
+    char *bytes = guarded<char *>(
+        nullptr,
+        [&] {
+            std::unique_ptr<RDKit::RWMol> mol = parse_smiles(smiles, true, false);
+            std::vector<cgrd_stereo> found;
+
+            for (const RDKit::Atom *atom : mol->atoms())
+                if (atom->getChiralTag() != RDKit::Atom::CHI_UNSPECIFIED)
+                    found.push_back(stereo_of(*mol, atom));
+            for (const RDKit::Bond *bond : mol->bonds())
+                if (bond->getStereo() > RDKit::Bond::STEREOANY)
+                    found.push_back(stereo_of(bond));
+            const size_t size = found.size() * sizeof(cgrd_stereo);
+            std::unique_ptr<char, decltype(&free)> copy(static_cast<char *>(malloc(size + 1)),
+                                                        free);
+            if (!copy)
+                throw std::bad_alloc();
+            if (size)
+                memcpy(copy.get(), found.data(), size);
+            *ret_n = found.size();
+            *ret_n_atoms = mol->getNumAtoms();
+            return copy.release();
+        },
+        reason, reason_cap);
+
+    return reinterpret_cast<cgrd_stereo *>(bytes); /* malloc'ed: aligned */
+}
+
+char *cgrd_invert_stereo(const char *smiles, const cgrd_stereo *inverted, size_t n, char *reason,
+                         size_t reason_cap)
+{
+    return guarded<char *>(
+        nullptr,
+        [&] {
+            std::unique_ptr<RDKit::RWMol> mol = parse_smiles(smiles, true, false);
+
+            for (size_t i = 0; i < n; i++) {
+                const cgrd_stereo &s = inverted[i];
+                RDKit::Bond *bond = nullptr;
+
+                if (s.kind == CGRD_CENTRE && s.atom < mol->getNumAtoms())
+                    mol->getAtomWithIdx(s.atom)->invertChirality();
+                else if (s.kind == CGRD_DOUBLE_BOND)
+                    bond = mol->getBondBetweenAtoms(s.atom, s.other_end);
+                if (bond)
+                    bond->setStereo(opposite(bond->getStereo()));
+            }
+            return to_c(RDKit::MolToSmiles(*mol));
+        },
+        reason, reason_cap);
 }

@@ -106,6 +106,46 @@ char *cgrd_add_hs_with_coords(const char *molblock, char *reason, size_t reason_
 double *cgrd_distance_bounds(const char *pkl, size_t pkl_sz, const char *details_json,
                              size_t *ret_n_atoms, char *reason, size_t reason_cap);
 
+/** cgrd_stereo.kind */
+enum {
+    CGRD_CENTRE = 1,
+    CGRD_DOUBLE_BOND = 2,
+    CGRD_OTHER_STEREO = 3, /* square planar, octahedral, atropisomers, ... */
+};
+
+/** One specified stereo element of a molecule; atoms in the order of the SMILES. */
+typedef struct cgrd_stereo {
+    int kind;
+    /* Centre: 1 if seen from the first neighbour the others are anticlockwise; a hydrogen or lone
+     * pair that is no atom of its own comes last. Double bond: 1 if the neighbours are cis. */
+    int sense;
+    unsigned atom;          /* the centre, or the first end of the double bond */
+    unsigned other_end;     /* of the double bond */
+    unsigned n_neighbours;  /* 3 or 4; of a double bond 2, one of each end; 0 for other kinds */
+    unsigned neighbours[4]; /* every kind of atom, hydrogens included */
+} cgrd_stereo;
+
+/**
+ * The stereo elements that RDKit finds in a SMILES, without those that it does not specify. All
+ * atoms of the text are atoms of the molecule, explicit hydrogens included.
+ *
+ * @return [*ret_n], freed by free_ptr() as char *; NULL on failure with `reason` as above. Always
+ *         NULL with a system librdkitcffi, whose C functions do not give the stereo.
+ */
+cgrd_stereo *cgrd_find_stereo(const char *smiles, size_t *ret_n, size_t *ret_n_atoms, char *reason,
+                              size_t reason_cap);
+
+/**
+ * A SMILES of the stereoisomer with some elements inverted; not canonical.
+ *
+ * @param inverted  [n] centres and double bonds of cgrd_find_stereo(); their kind, atom and
+ *                  other_end are read
+ * @return the text (free_ptr), NULL on failure with `reason` as above. Always NULL with a system
+ *         librdkitcffi.
+ */
+char *cgrd_invert_stereo(const char *smiles, const cgrd_stereo *inverted, size_t n, char *reason,
+                         size_t reason_cap);
+
 #ifdef __cplusplus
 }
 #endif

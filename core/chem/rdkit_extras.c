@@ -4,7 +4,7 @@
  * molecule passes through a pickle, which loses ring stereo that RDKit's canonical ranking needs,
  * and 4 of 1000 drug-like molecules get a different, equally stable text for the same stereo; the
  * reason of a refusal is unknown; hydrogens cannot be placed (add_hs leaves them at the origin);
- * there are no distance bounds.
+ * there are no distance bounds and no stereo elements.
  */
 #include "rdkit_c.h"
 
@@ -14,6 +14,10 @@
 
 /* RDKit's log would duplicate our error messages on stderr. Its switch is not thread-safe. */
 static pthread_once_t logging_disabled = PTHREAD_ONCE_INIT;
+
+static const char no_stereo[] =
+    "this confgen was built on the system's librdkitcffi, which does not give the stereo of a "
+    "molecule; build it with -Drdkit=adapter";
 
 static void set_reason(char *reason, size_t cap, const char *text)
 {
@@ -64,5 +68,25 @@ double *cgrd_distance_bounds(const char *pkl, size_t pkl_sz, const char *details
         reason, reason_cap,
         "this confgen was built on the system's librdkitcffi, which gives no distance bounds; "
         "build it with -Drdkit=adapter");
+    return NULL;
+}
+
+cgrd_stereo *cgrd_find_stereo(const char *smiles, size_t *ret_n, size_t *ret_n_atoms, char *reason,
+                              size_t reason_cap)
+{
+    (void)smiles;
+    (void)ret_n;
+    (void)ret_n_atoms;
+    set_reason(reason, reason_cap, no_stereo);
+    return NULL;
+}
+
+char *cgrd_invert_stereo(const char *smiles, const cgrd_stereo *inverted, size_t n, char *reason,
+                         size_t reason_cap)
+{
+    (void)smiles;
+    (void)inverted;
+    (void)n;
+    set_reason(reason, reason_cap, no_stereo);
     return NULL;
 }

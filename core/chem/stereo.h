@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /**
- * @file stereo.h  The stereo configuration of a SMILES, as tests of coordinates.
+ * @file stereo.h  The stereo configuration of a molecule, as tests of coordinates.
  *
- * Only the marks of the canonical SMILES are read: @ and @@ become the sign of a volume, / and \
- * become cis or trans. Stereo is not perceived: unspecified configurations have no test.
+ * The configuration is that of RDKit's molecule of the canonical SMILES, not a reading of the text:
+ * RDKit inverts the marks of some atoms (three neighbours, one of them by a ring closure) when it
+ * reads and writes them. Unspecified configurations have no test.
  */
 #ifndef CG_CHEM_STEREO_H
 #define CG_CHEM_STEREO_H
@@ -12,8 +13,8 @@
 
 /**
  * A tetrahedral stereocentre. Its volume is v1 . (v2 x v3) in Å^3. With three neighbours (the
- * fourth is a hydrogen or a lone pair) v are the vectors from the stereocentre to neighbours 0, 1,
- * 2; with four, those from neighbour 0 to neighbours 1, 2, 3.
+ * fourth is a lone pair or a hydrogen that is no atom of the SMILES) v are the vectors from the
+ * stereocentre to neighbours 0, 1, 2; with four, those from neighbour 0 to neighbours 1, 2, 3.
  */
 typedef struct cg_stereo_centre {
     uint32_t atom;
@@ -35,16 +36,16 @@ typedef struct cg_stereo {
     size_t n_centres;
     cg_stereo_bond *bonds;
     size_t n_bonds;
-    size_t n_untested; /* marks without a test on heavy atoms: see cg_stereo_find() */
+    size_t n_untested; /* requested configurations without a test: see cg_stereo_find() */
 } cg_stereo;
 
 /**
- * Derives the tests of a molecule. Explicit hydrogens are not used as neighbours: a stereocentre
- * with one has three neighbours. Untested are double bonds with only a hydrogen at one end
- * ([H]/N=C), chirality classes other than @ and @@, and stereocentres of more than four neighbours.
- * Marks at a double bond in a ring of fewer than eight atoms belong to other bonds.
+ * Finds the tests of a molecule. Every atom of the SMILES is a neighbour, explicit hydrogens too.
+ * Untested are the configurations that RDKit holds but are neither tetrahedral nor of a double
+ * bond.
  *
- * @return CG_OK; CG_ERR_NOMEM; on failure *ret_stereo is unchanged
+ * @return CG_OK; CG_ERR_UNSUPPORTED if RDKit does not give the stereo (always with a system
+ *         librdkitcffi); CG_ERR_NOMEM; on failure *ret_stereo is unchanged
  */
 cg_status cg_stereo_find(const cg_molecule *mol, cg_stereo *ret_stereo, cg_error *err);
 void cg_stereo_finish(cg_stereo *stereo); /* accepts NULL and a zeroed struct */
@@ -60,5 +61,17 @@ double cg_stereo_centre_volume(const cg_stereo_centre *centre, const float (*xyz
  * configuration is right. 0 if three of the atoms are collinear.
  */
 double cg_stereo_bond_cosine(const cg_stereo_bond *bond, const float (*xyz)[3]);
+
+/**
+ * Is the stereoisomer with some centres and double bonds inverted the same molecule, as for a meso
+ * compound with all stereocentres inverted? Compares canonical SMILES; takes the time of RDKit for
+ * parsing and writing the molecule.
+ *
+ * @param centres, bonds  [n_centres], [n_bonds] of `stereo`, which is of `mol`; nonzero: inverted
+ * @return CG_OK; CG_ERR_NOMEM
+ */
+cg_status cg_stereo_is_same_isomer(const cg_molecule *mol, const cg_stereo *stereo,
+                                   const unsigned char *centres, const unsigned char *bonds,
+                                   int *ret_same, cg_error *err);
 
 #endif

@@ -120,41 +120,36 @@ void cg_parsed_conformer_finish(cg_parsed_conformer *c)
     *c = (cg_parsed_conformer) { 0 };
 }
 
-/* Coordinates of the heavy atoms in f32; NULL when out of memory; free(). */
-static float (*heavy_atoms(const cg_molecule *mol, const double (*xyz)[3]))[3]
+/* The coordinates in f32; NULL when out of memory; free(). */
+static float (*to_f32(const double (*xyz)[3], size_t n))[3]
 {
-    const cg_smiles *graph = cg_molecule_graph(mol);
-    float(*heavy)[3] = cg_alloc_array(cg_molecule_n_heavy(mol), sizeof *heavy);
-    size_t n = 0;
+    float(*out)[3] = cg_alloc_array(n, sizeof *out);
 
-    for (size_t i = 0; heavy && i < graph->n_atoms; i++) {
-        if (graph->atoms[i].element == 1)
-            continue;
+    for (size_t i = 0; out && i < n; i++)
         for (int k = 0; k < 3; k++)
-            heavy[n][k] = (float)xyz[i][k];
-        n++;
-    }
-    return heavy;
+            out[i][k] = (float)xyz[i][k];
+    return out;
 }
 
 cg_status cg_conformer_check_geometry(const cg_checker *checker, const cg_molecule *mol,
                                       cg_parsed_conformer *c, cg_error *err)
 {
-    float(*heavy)[3];
+    float(*xyz)[3];
     cg_verdict v;
     cg_status st;
 
     if (c->verdict != CG_CONFORMER_OK)
         return CG_OK;
-    heavy = heavy_atoms(mol, (const double(*)[3])c->xyz);
-    if (!heavy)
+    xyz = to_f32((const double(*)[3])c->xyz, cg_molecule_n_atoms(mol));
+    if (!xyz)
         return cg_fail_nomem(err, "conformer");
-    st = cg_checker_run(checker, (const float(*)[3])heavy, &v, err);
-    free(heavy);
+    st = cg_checker_run(checker, (const float(*)[3])xyz, &v, err);
+    free(xyz);
     if (st != CG_OK)
         return st;
     c->checks_done = v.done;
     c->checks_failed = v.failed;
+    c->checks_unchecked = v.unchecked;
     if (v.failed)
         snprintf(c->reason, sizeof c->reason, "%s", v.detail);
     return CG_OK;

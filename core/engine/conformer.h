@@ -24,9 +24,9 @@ typedef struct cg_parsed_conformer {
     size_t text_len;
     const char *body; /* [body_len] enriched SMILES, within text; OK only */
     size_t body_len;
-    double (*xyz)[3];                    /* [atoms] Å; OK only */
-    uint32_t checks_done, checks_failed; /* bits of cg_verdict; 0: not checked */
-    uint32_t retry;                      /* retry round it was sampled in; 0: the first */
+    double (*xyz)[3];                                      /* [atoms] Å; OK only */
+    uint32_t checks_done, checks_failed, checks_unchecked; /* bits of cg_verdict; 0: no --check */
+    uint32_t retry; /* retry round it was sampled in; 0: the first */
     cg_repair_counts repair;
     char reason[CG_ERROR_TEXT]; /* of a verdict other than OK, or of the first failed check */
 } cg_parsed_conformer;

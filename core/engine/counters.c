@@ -78,8 +78,10 @@ static const cg_report_counter counters[] = {
 
     COUNT(checked, "checks.checked"),
     COUNT(passed, "checks.passed_all"),
+    COUNT(unchecked, "checks.unchecked"),
     COUNTERS(check_done, CG_MAX_CHECKS, "checks.tests.*.done", check_label, 0),
     COUNTERS(check_failed, CG_MAX_CHECKS, "checks.tests.*.failed", check_label, 0),
+    COUNTERS(check_unchecked, CG_MAX_CHECKS, "checks.tests.*.unchecked", check_label, 0),
     COUNT(retried, "checks.retried"),
     COUNT(fixed_by_retry, "checks.fixed_by_retry"),
 

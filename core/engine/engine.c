@@ -86,15 +86,18 @@ static cg_status set_max_length(cg_engine *e, const cg_engine_options *o, cg_err
     return CG_OK;
 }
 
-/* Creates and drops a checker, so that an RDKit without distance bounds is refused at once. */
+/* Creates and drops a checker, so that an RDKit without what the tests need is refused at once. */
 static cg_status try_checker(cg_error *err)
 {
     cg_molecule *probe = NULL;
     cg_checker *checker = NULL;
+    const char *reason;
     cg_status st;
 
     CG_TRY_GOTO(st, cg_molecule_parse("CC", 2, &probe, err), out);
-    st = cg_checker_create(probe, &checker, err);
+    CG_TRY_GOTO(st, cg_checker_create(probe, &checker, err), out);
+    if (cg_checker_unchecked(checker, &reason))
+        st = cg_fail(err, CG_ERR_UNSUPPORTED, "%s", reason);
 out:
     cg_checker_destroy(checker);
     cg_molecule_destroy(probe);

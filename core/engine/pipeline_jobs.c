@@ -10,18 +10,20 @@
 
 /* ---- build -------------------------------------------------------------------------------- */
 
-/* A molecule without distance bounds stays unchecked: its conformers are still delivered. */
+/* Tests that cannot be done for the molecule are unchecked; its conformers are still delivered. */
 static cg_status make_checker(cg_pipeline_molecule *m, cg_error *err)
 {
     const cg_host *host = &m->pipeline->engine->host.host;
-    cg_error why = CG_ERROR_INIT;
-    cg_status st = cg_checker_create(m->built.template.molecule, &m->built.checker, &why);
+    char names[CG_CHECK_NAMES_MAX];
+    const char *reason;
+    uint32_t unchecked;
 
-    if (st == CG_ERR_UNSUPPORTED) {
-        cg_host_log(host, CG_LOG_WARNING, "%s: not checked: %s", m->input.name, why.msg);
-        return CG_OK;
-    }
-    return st == CG_OK ? CG_OK : cg_fail(err, st, "%s", why.msg);
+    CG_TRY(cg_checker_create(m->built.template.molecule, &m->built.checker, err));
+    unchecked = cg_checker_unchecked(m->built.checker, &reason);
+    cg_check_join_names(unchecked, names, sizeof names);
+    if (unchecked)
+        cg_host_log(host, CG_LOG_WARNING, "%s: unchecked (%s): %s", m->input.name, names, reason);
+    return CG_OK;
 }
 
 static cg_status build(cg_pipeline_molecule *m, cg_error *err)
@@ -145,10 +147,12 @@ static void count_checks(cg_pipeline_molecule *m)
         if (!c->checks_done)
             continue;
         r->checked++;
-        r->passed += !c->checks_failed;
+        r->passed += !c->checks_failed && !c->checks_unchecked;
+        r->unchecked += !c->checks_failed && c->checks_unchecked;
         for (int id = 0; id < CG_CHECK_COUNT; id++) {
             r->check_done[id] += c->checks_done >> id & 1;
             r->check_failed[id] += c->checks_failed >> id & 1;
+            r->check_unchecked[id] += c->checks_unchecked >> id & 1;
         }
     }
 }

@@ -2,6 +2,7 @@
 #include "eval/evaluate.h"
 
 #include <jansson.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -273,31 +274,57 @@ out:
     return st;
 }
 
-/* A molecule without distance bounds is not checked; *ret_unchecked is then the reason. */
+/* Coordinates of all atoms of the SMILES from those of its heavy atoms; hydrogens are unknown. */
+static void spread_heavy(const cg_molecule *mol, const float (*heavy)[3], float (*out)[3])
+{
+    const cg_smiles *graph = cg_molecule_graph(mol);
+
+    for (size_t i = 0, n = 0; i < graph->n_atoms; i++) {
+        int is_heavy = graph->atoms[i].element != 1;
+
+        for (int k = 0; k < 3; k++)
+            out[i][k] = is_heavy ? heavy[n][k] : NAN;
+        n += (size_t)is_heavy;
+    }
+}
+
+static void count_verdict(cg_eval_molecule *m, const cg_verdict *v)
+{
+    m->checked++;
+    m->passed_all += !v->failed && !v->unchecked;
+    for (int k = 0; k < CG_CHECK_COUNT; k++) {
+        m->check_done[k] += v->done >> k & 1;
+        m->check_failed[k] += v->failed >> k & 1;
+    }
+}
+
+/* *ret_unchecked: why some tests cannot be done for the molecule; NULL if all can. */
 static cg_status check(const cg_conformers *ref, const float (*gen_xyz)[3], cg_eval_molecule *m,
                        char **ret_unchecked, cg_error *err)
 {
+    float(*xyz)[3] = cg_alloc_array(cg_molecule_n_atoms(ref->mol), sizeof *xyz);
     cg_checker *checker = NULL;
-    cg_status st = cg_checker_create(ref->mol, &checker, err);
+    const char *reason;
+    cg_status st = CG_OK;
 
-    if (st == CG_ERR_UNSUPPORTED) {
-        *ret_unchecked = strdup(err->msg);
-        return *ret_unchecked ? CG_OK : cg_fail_nomem(err, "checks");
+    if (!xyz) {
+        st = cg_fail_nomem(err, "checks");
+        goto out;
     }
-    if (st != CG_OK)
-        return st;
+    CG_TRY_GOTO(st, cg_checker_create(ref->mol, &checker, err), out);
+    if (cg_checker_unchecked(checker, &reason) && !(*ret_unchecked = strdup(reason))) {
+        st = cg_fail_nomem(err, "checks");
+        goto out;
+    }
     for (size_t i = 0; i < m->n_gen; i++) {
         cg_verdict verdict = { 0 };
 
-        CG_TRY_GOTO(st, cg_checker_run(checker, gen_xyz + i * ref->n_atoms, &verdict, err), out);
-        m->checked++;
-        m->passed_all += !verdict.failed;
-        for (int k = 0; k < CG_CHECK_COUNT; k++) {
-            m->check_done[k] += verdict.done >> k & 1;
-            m->check_failed[k] += verdict.failed >> k & 1;
-        }
+        spread_heavy(ref->mol, gen_xyz + i * ref->n_atoms, xyz);
+        CG_TRY_GOTO(st, cg_checker_run(checker, (const float(*)[3])xyz, &verdict, err), out);
+        count_verdict(m, &verdict);
     }
 out:
+    free(xyz);
     cg_checker_destroy(checker);
     return st;
 }

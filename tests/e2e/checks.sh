@@ -19,7 +19,7 @@ verdict "not all 12 pass: $passed" test "$passed" -lt 12
 verdict 'the report counts them' test "$(json_number check.json checked)" = 12
 verdict 'and those that pass' test "$(json_number check.json passed_all)" = "$passed"
 bonds=$(sdf_item check.sdf checks | grep -c bond_lengths || true)
-verdict 'and by test' grep -Pzq "\"bond_lengths\": \{\s*\"done\": 12,\s*\"failed\": $bonds\s*\}" \
+verdict 'and by test' grep -Pzq "\"bond_lengths\": \{\s*\"done\": 12,\s*\"failed\": $bonds,\s*\"unchecked\": 0\s*\}" \
   check.json
 verdict 'none was sampled again' test "$(json_number check.json retried)" = 0
 

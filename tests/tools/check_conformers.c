@@ -4,10 +4,10 @@
  * standard input:
  *
  *     SMILES                       its canonical SMILES
- *     SMILES <TAB> x y z x y z...  tests done, tests failed (names with commas, or "pass"), the
- *                                  first failure with its values; tab-separated
+ *     SMILES <TAB> x y z x y z...  tests done (names with commas); "pass", "unchecked" or the
+ *                                  tests failed; the first failure with its values; tab-separated
  *
- * Coordinates are of heavy atoms in ångström, in the order of the canonical SMILES. On failure the
+ * Coordinates are of the atoms of the canonical SMILES in ångström, in its order. On failure the
  * line is "error", a tab and the reason. With --time each conformer is checked 1000 times, and the
  * microseconds per check are appended.
  */
@@ -35,7 +35,7 @@ static int read_coordinates(char *text, float (*xyz)[3], size_t n)
 
 static cg_status check(const cg_molecule *mol, char *coordinates, int timed, cg_error *err)
 {
-    float(*xyz)[3] = malloc((cg_molecule_n_heavy(mol) + 1) * sizeof *xyz);
+    float(*xyz)[3] = malloc((cg_molecule_n_atoms(mol) + 1) * sizeof *xyz);
     char failed[CG_CHECK_NAMES_MAX], done[CG_CHECK_NAMES_MAX];
     cg_checker *checker = NULL;
     cg_verdict v;
@@ -43,7 +43,7 @@ static cg_status check(const cg_molecule *mol, char *coordinates, int timed, cg_
     cg_status st;
 
     CG_TRY_GOTO(st, cg_checker_create(mol, &checker, err), out);
-    if (!xyz || !read_coordinates(coordinates, xyz, cg_molecule_n_heavy(mol))) {
+    if (!xyz || !read_coordinates(coordinates, xyz, cg_molecule_n_atoms(mol))) {
         st = CG_ERR_INPUT;
         goto out;
     }
@@ -52,7 +52,7 @@ static cg_status check(const cg_molecule *mol, char *coordinates, int timed, cg_
         CG_TRY_GOTO(st, cg_checker_run(checker, (const float(*)[3])xyz, &v, err), out);
     t = cg_now() - t;
     cg_check_join_names(v.done, done, sizeof done);
-    cg_check_join_names(v.failed, failed, sizeof failed);
+    cg_check_outcome(v.failed, v.unchecked, failed, sizeof failed);
     printf("%s\t%s\t%s", done, failed, v.detail);
     if (timed)
         printf("\t%.3f", t / REPEATS * 1e6);
@@ -82,7 +82,7 @@ int main(int argc, char **argv)
         else if (st == CG_OK)
             puts(cg_molecule_smiles(mol, NULL));
         if (st != CG_OK)
-            printf("error\t%s\n", *err.msg ? err.msg : "wanted three coordinates per heavy atom");
+            printf("error\t%s\n", *err.msg ? err.msg : "wanted three coordinates per atom");
         cg_molecule_destroy(mol);
         fflush(stdout);
     }

@@ -598,8 +598,12 @@ static void print_summary(const struct generate *s, const cg_report *r, const ch
     if (atoms)
         fputc('\n', stderr);
     if (r->checked)
-        fprintf(stderr, "%lld of %lld conformers passed every check\n", (long long)r->passed,
+        fprintf(stderr, "%lld of %lld conformers passed every check", (long long)r->passed,
                 (long long)r->checked);
+    if (r->unchecked)
+        fprintf(stderr, "; of %lld a check could not be done", (long long)r->unchecked);
+    if (r->checked)
+        fputc('\n', stderr);
     if (r->retried)
         fprintf(stderr, "%lld retries fixed %lld conformers\n", (long long)r->retried,
                 (long long)r->fixed_by_retry);

@@ -216,7 +216,7 @@ typedef struct cg_conformer {
     uint32_t checks_done;   /* bits: 1 << id of cg_check_describe(); 0: not checked */
     uint32_t checks_failed; /* of them */
     int32_t retries;        /* retry round it was sampled in; 0: the first */
-    int32_t reserved;
+    uint32_t checks_unchecked; /* bits: checks that apply but could not be done; not among _done */
 } cg_conformer;
 
 /**

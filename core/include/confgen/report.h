@@ -66,8 +66,8 @@ typedef struct cg_report {
     int64_t retried; /* retries of failed conformers; their tokens count, their sequences do not */
     int64_t fixed_by_retry;                /* conformers that pass everything only after a retry */
     int64_t checked;                       /* delivered conformers whose geometry was checked */
-    int64_t passed;                        /* of them without a failure */
-    int64_t check_done[CG_MAX_CHECKS];     /* of them, by check: applied */
+    int64_t passed;                        /* of them that pass every check that applies */
+    int64_t check_done[CG_MAX_CHECKS];     /* of them, by check: applied and was done */
     int64_t check_failed[CG_MAX_CHECKS];   /* of them, by check: failed */
     int64_t invalid_geometry;              /* generations given up: not repairable */
     int64_t geometry_count[CG_MAX_CAUSES]; /* atoms tested while generated, by fault cause; [0]:
@@ -78,6 +78,9 @@ typedef struct cg_report {
     int64_t geometry_untested_stereo;      /* requested stereo configurations that no test covers,
                                               summed over molecules */
     int64_t geometry_untested_molecules;   /* untested: RDKit gives no bounds for them */
+    int64_t unchecked;                     /* checked conformers without a failure, of which a check
+                                              that applies could not be done */
+    int64_t check_unchecked[CG_MAX_CHECKS]; /* checked conformers, by check: could not be done */
 } cg_report;
 
 /** cg_report_counter.type */

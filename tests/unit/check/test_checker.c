@@ -11,7 +11,7 @@
 
 #define BIT(test) (1u << CG_CHECK_##test)
 
-/* A molecule, its checker, and the heavy atoms of a conformer from RDKit. */
+/* A molecule, its checker, and a conformer from RDKit. */
 struct subject {
     cg_molecule *mol;
     cg_checker *checker;
@@ -21,8 +21,7 @@ struct subject {
 
 static void embed(struct subject *s)
 {
-    const cg_smiles *graph = cg_molecule_graph(s->mol);
-    size_t size, n = 0;
+    size_t size;
     char *pkl = get_mol(cg_molecule_smiles(s->mol, NULL), &size, "{}"), *block, *line;
 
     ck_assert_int_eq(add_hs(&pkl, &size), 1);
@@ -32,12 +31,11 @@ static void embed(struct subject *s)
     line = block;
     for (int i = 0; i < 4; i++)
         line = strchr(line, '\n') + 1;
-    for (size_t i = 0; i < graph->n_atoms; i++, line = strchr(line, '\n') + 1)
-        if (graph->atoms[i].element != 1) {
-            float *p = s->xyz[n++];
+    for (size_t i = 0; i < s->n; i++, line = strchr(line, '\n') + 1) {
+        float *p = s->xyz[i];
 
-            ck_assert_int_eq(sscanf(line, "%f %f %f", &p[0], &p[1], &p[2]), 3);
-        }
+        ck_assert_int_eq(sscanf(line, "%f %f %f", &p[0], &p[1], &p[2]), 3);
+    }
     free_ptr(block);
     free_ptr(pkl);
 }
@@ -49,7 +47,7 @@ static struct subject make(const char *smiles)
 
     ck_assert_msg(cg_molecule_parse(smiles, strlen(smiles), &s.mol, &err) == CG_OK, "%s", err.msg);
     ck_assert_msg(cg_checker_create(s.mol, &s.checker, &err) == CG_OK, "%s", err.msg);
-    s.n = cg_molecule_n_heavy(s.mol);
+    s.n = cg_molecule_n_atoms(s.mol);
     s.xyz = calloc(s.n, sizeof *s.xyz);
     embed(&s);
     return s;
@@ -70,6 +68,7 @@ static cg_verdict run(const struct subject *s)
     ck_assert_msg(cg_checker_run(s->checker, (const float(*)[3])s->xyz, &v, &err) == CG_OK, "%s",
                   err.msg);
     ck_assert_uint_eq(v.failed & ~v.done, 0);
+    ck_assert_uint_eq(v.unchecked & v.done, 0);
     ck_assert_int_eq(v.failed == 0, v.detail[0] == '\0');
     return v;
 }
@@ -121,8 +120,13 @@ static const struct {
     { "C[C@H](N)C(=O)O", CHAIN | BIT(STEREO) },
     { "C[C@H](O)[C@@H](C)O", CHAIN | BIT(STEREO) },
     { "C[C@H]1CC[C@@H](C)CC1", CHAIN | BIT(STEREO) },
-    { "[2H]C([2H])([2H])OC", ALWAYS | BIT(BOND_ANGLES) },
+    { "[2H]C([2H])([2H])OC", CHAIN },
     { "[2H][C@](C)(F)Cl", ALWAYS | BIT(BOND_ANGLES) | BIT(STEREO) },
+    { "[2H][C@H](C)F", ALWAYS | BIT(BOND_ANGLES) | BIT(STEREO) },
+    { "[H]/N=C(\\N)c1ccccc1", CHAIN | BIT(AROMATIC_FLAT) | BIT(STEREO) },
+    { "[H]/N=N/C", CHAIN | BIT(STEREO) },
+    { "[H]/N=C(C)/CC", CHAIN | BIT(STEREO) },
+    { "[2H]/C=C/C", CHAIN | BIT(STEREO) },
     { "C1C2CC3CC1CC(C2)C3", CHAIN },
     { "C1CC1", ALWAYS },
     { "O=[N+]([O-])c1ccc(C(=O)[O-])cc1", CHAIN | BIT(AROMATIC_FLAT) },
@@ -285,6 +289,13 @@ static const struct {
     { "CC(F)C", 1 },
     { "C/C=C/C", 1 },
     { "C[S@](=O)CC", 0 },
+    { "[2H][C@](F)(Cl)C", 0 },
+    { "[2H][C@H](C)O", 0 },
+    { "C[C@H]1CCC[S@+]1C", 0 }, /* a ring closure among three neighbours */
+    { "C[C@H]1CCC[P@]1C", 0 },
+    { "O[C@H](/C=C/C)[C@@H](O)/C=C/C", 1 },
+    { "C/C=C/[C@H](O)/C=C\\C", 0 }, /* its arms differ only by their double bonds */
+    { "C[C@H](O)C(/F)=C(\\F)[C@@H](C)O", 1 },
 };
 
 START_TEST(mirror_images_fail_unless_meso)
@@ -337,7 +348,13 @@ START_TEST(names_and_descriptions)
         ck_assert_uint_gt(strlen(cg_check_description((cg_check_id)i)), 20);
     }
     cg_check_join_names(0, text, sizeof text);
+    ck_assert_str_eq(text, "");
+    cg_check_outcome(0, 0, text, sizeof text);
     ck_assert_str_eq(text, "pass");
+    cg_check_outcome(0, BIT(STEREO), text, sizeof text);
+    ck_assert_str_eq(text, "unchecked");
+    cg_check_outcome(BIT(CLASH), BIT(STEREO), text, sizeof text);
+    ck_assert_str_eq(text, "internal_clash");
     cg_check_join_names(BIT(BOND_LENGTHS) | BIT(STEREO), text, sizeof text);
     ck_assert_str_eq(text, "bond_lengths,stereo");
     cg_check_join_names((1u << CG_CHECK_COUNT) - 1, text, sizeof text);

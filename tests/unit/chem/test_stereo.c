@@ -80,8 +80,8 @@ static const struct {
     { "CC(/C=C/C(C)=O)=C\\C(=O)O", 0, 2, 0 },
     { "C[C@H](O)/C=C/[C@@H](C)F", 2, 1, 0 },
     { "[2H][C@](C)(F)Cl", 1, 0, 0 },
-    { "[2H][C@H](C)F", 0, 0, 1 },
-    { "[H]/N=C(/C)F", 0, 0, 1 },
+    { "[2H][C@H](C)F", 1, 0, 0 },
+    { "[H]/N=C(/C)F", 0, 1, 0 },
     { "[2H]/C(C)=C/F", 0, 1, 0 },
 };
 
@@ -136,6 +136,35 @@ START_TEST(degenerate_coordinates_have_no_configuration)
 }
 END_TEST
 
+/* All centres and double bonds inverted. */
+static const struct {
+    const char *smiles;
+    int same;
+} inversions[] = {
+    { "C[C@H](O)[C@@H](C)O", 1 },   { "C[C@H](O)[C@H](C)O", 0 },
+    { "C/C=C/[C@H](O)/C=C\\C", 1 }, /* arms exchanged */
+    { "C/C=C/[C@H](O)/C=C/C", 0 },  { "C/C=C/C", 0 },
+    { "[2H][C@H](C)O", 0 },         { "[2H][C@H](C)[C@@H]([2H])C", 1 },
+    { "C[C@H]1CCC[S@+]1C", 0 },     { "C[P@@]1CC[P@](C)CC1", 1 },
+    { "[H]/N=C(C)/CC", 0 },
+};
+
+START_TEST(inverted_molecules_are_compared)
+{
+    cg_molecule *mol = parse(inversions[_i].smiles);
+    cg_stereo stereo = find(mol);
+    unsigned char all[8] = { 1, 1, 1, 1, 1, 1, 1, 1 };
+    cg_error err = CG_ERROR_INIT;
+    int same = -1;
+
+    ck_assert_uint_gt(stereo.n_centres + stereo.n_bonds, 0);
+    ck_assert_int_eq(cg_stereo_is_same_isomer(mol, &stereo, all, all, &same, &err), CG_OK);
+    ck_assert_msg(same == inversions[_i].same, "%s", inversions[_i].smiles);
+    cg_stereo_finish(&stereo);
+    cg_molecule_destroy(mol);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("chem_stereo");
@@ -146,6 +175,8 @@ int main(void)
     tcase_set_timeout(tc, 60);
     tcase_add_loop_test(tc, embedded_geometry_passes_and_its_mirror_image_fails, 0,
                         (int)(sizeof cases / sizeof cases[0]));
+    tcase_add_loop_test(tc, inverted_molecules_are_compared, 0,
+                        (int)(sizeof inversions / sizeof inversions[0]));
     tcase_add_test(tc, degenerate_coordinates_have_no_configuration);
     suite_add_tcase(s, tc);
     sr = srunner_create(s);

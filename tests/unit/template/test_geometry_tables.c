@@ -111,7 +111,7 @@ static void put(int atom, float x, float y, float z)
 
 /*
  * The first atom at which a wrong stereocentre can be detected: three neighbours and the centre are
- * complete. Explicit hydrogens are not neighbours.
+ * complete.
  */
 static int32_t first_decidable_atom(void)
 {
@@ -278,9 +278,9 @@ static const struct {
     { "C1C2CC3CC1CC(C2)C3", 0, 0 },
     { "CC=C=CC", 0, 0 },                    /* the configuration of an allene is not written, */
     { "Cc1cccc(C)c1-c1c(C)cccc1Cl", 0, 0 }, /* nor that of a hindered bond */
-    { "[2H][C@H](C)F", 0, 1 },              /* two isotopes of hydrogen make it a stereocentre */
-    { "[H]/N=C(/C)F", 0, 1 },
-    { "[H]/N=C(\\C)CC", 0, 1 },
+    { "[2H][C@H](C)F", 1, 0 },              /* two isotopes of hydrogen make it a stereocentre */
+    { "[H]/N=C(/C)F", 0, 0 },
+    { "[H]/N=C(\\C)CC", 0, 0 },
 };
 
 START_TEST(isomers_pass_and_mirror_images_do_not)
