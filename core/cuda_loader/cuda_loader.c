@@ -10,6 +10,7 @@
 #include <confgen/version.h>
 
 #include "base/error.h"
+#include "base/trusted_path.h"
 #include "cuda_loader/cuda_module.h"
 
 /* The module of this process. Written once, under `lock`; constant afterwards. */
@@ -19,12 +20,17 @@ static struct {
 } loader = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
 /*
- * Path of the module: $CONFGEN_CUDA_MODULE, else next to the file that holds this function (the
- * library or a program), in the folders that an installation and a build folder use.
+ * Path of the module: $CONFGEN_CUDA_MODULE, else relative to the file that holds this function: the
+ * library or a program, installed or in a build folder.
  */
 static cg_status find_module(char *ret_path, size_t cap, cg_error *err)
 {
-    static const char *const subpaths[] = { "confgen/confgen_cuda.so", "cuda/confgen_cuda.so" };
+    static const char *const subpaths[] = {
+        "confgen/confgen_cuda.so",                        /* installed library */
+        CG_LIBDIR_FROM_BINDIR "/confgen/confgen_cuda.so", /* installed program */
+        "cuda/confgen_cuda.so",                           /* library of a build folder */
+        "core/cuda/confgen_cuda.so",                      /* program of a build folder */
+    };
     const char *env = getenv("CONFGEN_CUDA_MODULE");
     char dir[PATH_MAX];
     Dl_info info;
@@ -51,6 +57,21 @@ static cg_status find_module(char *ret_path, size_t cap, cg_error *err)
                    "build where nvcc is installed, or use --device cpu");
 }
 
+/*
+ * Loads the toolkit's library that the module needs from the folder it was built with, where the
+ * dynamic linker does not find it. The module has no RUNPATH; the linker takes a library that is
+ * loaded already.
+ */
+static void load_cublas(void)
+{
+    cg_error err = CG_ERROR_INIT;
+
+    if (!dlopen(CG_CUBLASLT, RTLD_NOW | RTLD_LOCAL) &&
+        !access(CG_CUDA_LIBDIR "/" CG_CUBLASLT, R_OK) &&
+        cg_trusted_path_check("CUDA", CG_CUDA_LIBDIR "/" CG_CUBLASLT, &err) == CG_OK)
+        (void)dlopen(CG_CUDA_LIBDIR "/" CG_CUBLASLT, RTLD_NOW | RTLD_LOCAL);
+}
+
 static cg_status load_locked(cg_error *err)
 {
     char path[PATH_MAX];
@@ -59,6 +80,8 @@ static cg_status load_locked(cg_error *err)
     void *handle;
 
     CG_TRY(find_module(path, sizeof path, err));
+    CG_TRY(cg_trusted_path_check("CUDA module", path, err));
+    load_cublas();
     handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     if (!handle)
         return cg_fail(err, CG_ERR_UNSUPPORTED, "CUDA module: %.700s", dlerror());

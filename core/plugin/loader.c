@@ -17,6 +17,7 @@
 
 #include "base/error.h"
 #include "base/size.h"
+#include "base/trusted_path.h"
 
 /* Entry symbols of other majors are tried up to this one, to name the ABI of a refused file. */
 enum { MAX_MAJOR = 99 };
@@ -257,6 +258,7 @@ cg_status cg_plugin_load(const char *path, const cg_host *host, const cg_plugin 
     cg_status st;
 
     CG_TRY(check_file(path, err));
+    CG_TRY(cg_trusted_path_check("plugin", path, err));
     CG_TRY(check_not_truncated(path, err));
     /* without a slash, dlopen searches the library path instead of the current directory */
     if ((size_t)snprintf(with_slash, sizeof with_slash, "%s%s", strchr(path, '/') ? "" : "./",

@@ -13,8 +13,9 @@ const char *cg_plugin_kind_name(cg_plugin_kind kind);
 
 /**
  * Loads the plugin in the file `path` and checks everything that can be checked without running it:
- * file, symbol, ABI, descriptor, operation table. The file stays loaded until the process ends,
- * refused or not, because its initialisers have run.
+ * file, symbol, ABI, descriptor, operation table. A file that another user may write is refused
+ * before it is loaded (base/trusted_path.h). A file that was loaded stays loaded until the process
+ * ends, refused or not, because its initialisers have run.
  *
  * @param ret_plugin  descriptor, storage of the plugin, valid until the process ends
  * @return CG_OK; CG_ERR_IO if the file is missing or unreadable; CG_ERR_USAGE for an empty or too

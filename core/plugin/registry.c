@@ -13,6 +13,7 @@
 
 #include "base/error.h"
 #include "base/size.h"
+#include "base/trusted_path.h"
 #include "plugin/loader.h"
 
 enum {
@@ -262,6 +263,7 @@ static cg_status scan(cg_registry *r, const char *dir, int depth, int *n_dirs, c
                        "holds plugins only",
                        dir, MAX_DIRS);
     CG_TRY_GOTO(st, list_dir(dir, &names, err), out);
+    CG_TRY_GOTO(st, cg_trusted_path_check("plugin directory", dir, err), out);
     for (size_t i = 0; i < names.n; i++)
         CG_TRY_GOTO(st, scan_entry(r, dir, names.items[i], depth, n_dirs, err), out);
 out:

@@ -47,8 +47,8 @@ cg_status cg_registry_add_file(cg_registry *registry, const char *path, cg_error
 /**
  * Loads the files named attention_*.so, cache_*.so or constraint_*.so in `dir` and at most
  * CG_REGISTRY_DEPTH levels of directories below it, in the order of their names. Refused files
- * become refusals. CG_ERR_IO if the directory cannot be read, CG_ERR_LIMIT if it holds too many
- * entries.
+ * become refusals. CG_ERR_IO if the directory cannot be read, CG_ERR_PLUGIN if others may write it
+ * (base/trusted_path.h), CG_ERR_LIMIT if it holds too many entries.
  */
 cg_status cg_registry_add_dir(cg_registry *registry, const char *dir, cg_error *err);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Every kind of bad plugin is refused with its text: path, found, wanted. */
 #include <check.h>
+#include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -260,6 +261,44 @@ START_TEST(only_named_files_are_required)
 }
 END_TEST
 
+/* A copy of the good plugin that everyone may write is refused before any of its code runs; with
+ * the environment's consent it is loaded. */
+START_TEST(writable_plugin_is_not_loaded)
+{
+    char dir[] = "/tmp/confgen-writable-XXXXXX", path[64], command[700];
+    const cg_plugin *plugin = NULL;
+    cg_error err = CG_ERROR_INIT;
+
+    unsetenv("CONFGEN_ALLOW_WRITABLE_PLUGINS");
+    ck_assert_ptr_nonnull(mkdtemp(dir));
+    snprintf(path, sizeof path, "%s/attention_copy.so", dir);
+    snprintf(command, sizeof command, "cp '%s' '%s'", module("good"), path);
+    ck_assert_int_eq(system(command), 0);
+    ck_assert_int_eq(chmod(path, 0666), 0);
+    ck_assert_int_eq(cg_plugin_load(path, &host.host, &plugin, &err), CG_ERR_PLUGIN);
+    ck_assert_ptr_nonnull(strstr(err.msg, "attention_copy.so' may be written by everyone"));
+    ck_assert_ptr_null(dlopen(path, RTLD_NOW | RTLD_NOLOAD));
+
+    ck_assert_int_eq(chmod(path, 0644), 0);
+    ck_assert_int_eq(chmod(dir, 0777), 0);
+    {
+        const cg_registry_refusal *refused;
+        cg_registry *r;
+
+        ck_assert_int_eq(cg_registry_create(&host.host, &r, &err), CG_OK);
+        ck_assert_int_eq(cg_registry_add_dir(r, dir, &err), CG_ERR_PLUGIN);
+        ck_assert_ptr_nonnull(strstr(err.msg, "plugin directory '/tmp/confgen-writable-"));
+        ck_assert_int_eq(cg_registry_refusals(r, &refused), 0);
+        cg_registry_destroy(r);
+    }
+    ck_assert_int_eq(setenv("CONFGEN_ALLOW_WRITABLE_PLUGINS", "1", 1), 0);
+    ck_assert_int_eq(cg_plugin_load(path, &host.host, &plugin, &err), CG_OK);
+    ck_assert_str_eq(plugin->name, "good");
+    ck_assert_int_eq(remove(path), 0);
+    ck_assert_int_eq(rmdir(dir), 0);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("badplugins");
@@ -275,6 +314,7 @@ int main(void)
     tcase_add_test(tc, duplicate_name_is_refused);
     tcase_add_test(tc, directory_of_bad_plugins);
     tcase_add_test(tc, only_named_files_are_required);
+    tcase_add_test(tc, writable_plugin_is_not_loaded);
     suite_add_tcase(s, tc);
     sr = srunner_create(s);
     srunner_run_all(sr, CK_NORMAL);

@@ -16,7 +16,11 @@ static const char list_help[] =
     "Lists the plugins that a run could use, and the refused files with their reasons. Plugins\n"
     "are searched in the files given, the directories of CONFGEN_PLUGIN_PATH (separated by\n"
     "colons) and the program's own plugin directory; of several with one name the first is\n"
-    "used.\n";
+    "used.\n"
+    "\n"
+    "Loading a plugin runs its code, also for this list. A file that somebody else may write, or\n"
+    "in a directory that somebody else may write, is refused; CONFGEN_ALLOW_WRITABLE_PLUGINS=1\n"
+    "in the environment allows it.\n";
 
 static int list(int argc, char **argv)
 {

@@ -45,7 +45,9 @@ typedef struct cg_refused_plugin {
 
 /**
  * Loads plugins from `files`, the directories of CONFGEN_PLUGIN_PATH and the program's own
- * directory.
+ * directory. Loading runs a plugin's code. A file or directory that others than root, this user and
+ * the program's owner may write is refused, unless CONFGEN_ALLOW_WRITABLE_PLUGINS=1 is in the
+ * environment.
  *
  * @param ret_set  owned by the caller, cg_plugin_set_close(); plugins stay loaded until the process
  *                 ends
