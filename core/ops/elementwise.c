@@ -4,8 +4,10 @@
 #include <math.h>
 #include <string.h>
 
-/* The runtime of ThreadSanitizer is not initialised yet when the loader resolves the clones. */
-#if defined(__x86_64__) && defined(__gnu_linux__) && !defined(__SANITIZE_THREAD__)
+/* The runtime of ThreadSanitizer is not initialised yet when the loader resolves the clones; clang
+ * before 18 defines FUNCTION.ifunc instead of the function. */
+#if defined(__x86_64__) && defined(__gnu_linux__) && !defined(__SANITIZE_THREAD__) &&              \
+    !defined(__clang__)
 #define CLONES __attribute__((target_clones("avx512f", "avx2", "default")))
 #else
 #define CLONES

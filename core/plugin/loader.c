@@ -66,7 +66,7 @@ const char *cg_plugin_kind_name(cg_plugin_kind kind)
     return "unknown";
 }
 
-static cg_status check_file(const char *path, cg_error *err)
+static cg_status check_kind(const char *path, cg_error *err)
 {
     struct stat info;
 
@@ -129,6 +129,13 @@ static cg_status check_not_truncated(const char *path, cg_error *err)
             "the whole shared object",
             path, (unsigned long long)size);
     return CG_OK;
+}
+
+cg_status cg_plugin_check_file(const char *path, cg_error *err)
+{
+    CG_TRY(check_kind(path, err));
+    CG_TRY(cg_trusted_path_check("plugin", path, err));
+    return check_not_truncated(path, err);
 }
 
 static cg_status fail_no_symbol(void *handle, const char *path, cg_error *err)
@@ -257,9 +264,7 @@ cg_status cg_plugin_load(const char *path, const cg_host *host, const cg_plugin 
     void *handle, *symbol;
     cg_status st;
 
-    CG_TRY(check_file(path, err));
-    CG_TRY(cg_trusted_path_check("plugin", path, err));
-    CG_TRY(check_not_truncated(path, err));
+    CG_TRY(cg_plugin_check_file(path, err));
     /* without a slash, dlopen searches the library path instead of the current directory */
     if ((size_t)snprintf(with_slash, sizeof with_slash, "%s%s", strchr(path, '/') ? "" : "./",
                          path) >= sizeof with_slash)

@@ -26,6 +26,13 @@ cg_status cg_plugin_load(const char *path, const cg_host *host, const cg_plugin 
                          cg_error *err);
 
 /**
+ * Checks what can be checked before a file is loaded: a readable regular file that no other user
+ * may write, and if it is ELF, all of its segments inside it. CG_ERR_IO, CG_ERR_USAGE,
+ * CG_ERR_PLUGIN as cg_plugin_load().
+ */
+cg_status cg_plugin_check_file(const char *path, cg_error *err);
+
+/**
  * Checks descriptor and operation table, as cg_plugin_load() does; for plugins that are not in a
  * file. `path` is used in texts only.
  */

@@ -1,16 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* Parses the input as config.json, as generation_config.json and as confgen.json. */
-#include <math.h>
-#include <stdlib.h>
-
 #include "model/config.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "fuzz.h"
 
 static void check_status(cg_status st, const cg_error *err)
 {
-    if (st != CG_OK && (err->code != st || !err->msg[0]))
-        abort();
+    if (st != CG_OK)
+        require_refusal(st, err);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -25,22 +22,20 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (st == CG_OK) {
         float freq[CG_MAX_HEAD_DIM / 2];
 
-        if (c.n_heads % c.n_kv_heads || c.head_dim % 2 || c.head_dim > CG_MAX_HEAD_DIM)
-            abort();
+        require(c.n_heads % c.n_kv_heads == 0 && c.head_dim % 2 == 0);
+        require(c.head_dim <= CG_MAX_HEAD_DIM);
         cg_rope_inv_freq(&c, freq);
         for (int32_t i = 0; i < c.head_dim / 2; i++)
-            if (!isfinite(freq[i]) || freq[i] < 0 || freq[i] > 1)
-                abort();
+            require(freq[i] >= 0 && freq[i] <= 1);
     }
     st = cg_generation_config_parse("fuzz", data, size, &c, &g, &err);
     check_status(st, &err);
     if (st == CG_OK)
         for (int32_t i = 0; i < g.n_eos; i++)
-            if (g.eos[i] < 0 || g.eos[i] >= c.vocab)
-                abort();
+            require(g.eos[i] >= 0 && g.eos[i] < c.vocab);
     st = cg_format_config_parse("fuzz", data, size, &f, &err);
     check_status(st, &err);
-    if (st == CG_OK && (f.decimals < 3 || f.decimals > 4 || !f.prompt_open[0]))
-        abort();
+    if (st == CG_OK)
+        require(f.decimals >= 3 && f.decimals <= 4 && f.prompt_open[0]);
     return 0;
 }

@@ -1,18 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Output files: lists, names and reads every frame of the input. */
-#include <stdint.h>
-#include <stdlib.h>
 
 #include "io/reader.h"
 #include "io/record.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(int ok)
-{
-    if (!ok)
-        abort();
-}
+#include "fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

@@ -5,19 +5,10 @@
  * of its SMILES.
  */
 #include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "chem/enriched.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(int truth)
-{
-    if (!truth)
-        abort();
-}
+#include "fuzz.h"
 
 static void check_round_trip(const char *text, size_t len, int decimals, const cg_enriched *e)
 {

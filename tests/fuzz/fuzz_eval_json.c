@@ -1,18 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Evaluation files: the input is refused, or it is a result that survives a round trip. */
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "eval/result_json.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(int ok)
-{
-    if (!ok)
-        abort();
-}
+#include "fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

@@ -1,18 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Molecule lists: reads the input as .smi, as .csv and with format detection. */
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "io/input.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(int ok)
-{
-    if (!ok)
-        abort();
-}
+#include "fuzz.h"
 
 static void read_as(cg_input_options options, const uint8_t *data, size_t size)
 {

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* A safetensors file. An accepted table must be consistent with the size of the file. */
-#include <stdlib.h>
 
 #include "model/safetensors.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -13,22 +12,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     size_t pos = 0;
 
     if (cg_st_table_parse("fuzz", data, size, size, &t, &err) != CG_OK) {
-        if (err.code == CG_OK || !err.msg[0])
-            abort();
+        require(err.code != CG_OK && err.msg[0]);
         return 0;
     }
-    if (t.data_start > size)
-        abort();
+    require(t.data_start <= size);
     for (size_t i = 0; i < t.n; i++) {
         const cg_st_tensor *x = &t.tensors[i];
 
-        if (!x->name || x->begin != pos || x->end < pos || x->end > size - t.data_start ||
-            x->n_dims < 0 || x->n_dims > CG_ST_MAX_DIMS)
-            abort();
+        require(x->name && x->begin == pos && x->end >= pos && x->end <= size - t.data_start);
+        require(x->n_dims >= 0 && x->n_dims <= CG_ST_MAX_DIMS);
         pos = x->end;
     }
-    if (pos != size - t.data_start)
-        abort();
+    require(pos == size - t.data_start);
     cg_st_table_finish(&t);
     return 0;
 }

@@ -3,12 +3,10 @@
  * tokenizer.json. A tokenizer that loads must encode a few texts, with spans inside the text and
  * the same ids with a cache, and decode them.
  */
-#include <stdlib.h>
-#include <string.h>
 
 #include "tok_impl.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "fuzz.h"
 
 static const char *const texts[] = {
     "",
@@ -25,20 +23,16 @@ static void encode(const cg_tokenizer *t, cg_token_cache *cache, const char *tex
 
     if (cg_tokenizer_encode(t, NULL, text, len, CG_ENCODE_SPANS, &plain, NULL) == CG_OK) {
         for (size_t i = 0; i < plain.n; i++)
-            if (plain.spans[i].start > plain.spans[i].end || plain.spans[i].end > len)
-                abort();
-        if (cg_tokenizer_encode(t, cache, text, len, 0, &cached, NULL) != CG_OK ||
-            cached.n != plain.n ||
-            (plain.n && memcmp(cached.ids, plain.ids, plain.n * sizeof *plain.ids)))
-            abort();
-        if (cg_tokenizer_decode(t, plain.ids, plain.n, 0, &bytes, &size, NULL) != CG_OK)
-            abort();
+            require(plain.spans[i].start <= plain.spans[i].end && plain.spans[i].end <= len);
+        require(cg_tokenizer_encode(t, cache, text, len, 0, &cached, NULL) == CG_OK);
+        require(cached.n == plain.n);
+        require(!plain.n || !memcmp(cached.ids, plain.ids, plain.n * sizeof *plain.ids));
+        require(cg_tokenizer_decode(t, plain.ids, plain.n, 0, &bytes, &size, NULL) == CG_OK);
         free(bytes);
     }
     if (cg_tokenizer_pretokens(t, text, len, &spans, NULL) == CG_OK)
         for (size_t i = 0; i < spans.n; i++)
-            if (spans.items[i].start > spans.items[i].end || spans.items[i].end > len)
-                abort();
+            require(spans.items[i].start <= spans.items[i].end && spans.items[i].end <= len);
     cg_tokens_finish(&plain);
     cg_tokens_finish(&cached);
     cg_spans_finish(&spans);
@@ -51,12 +45,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     cg_tokenizer *t = NULL;
 
     if (cg_tokenizer_from_json("fuzz", (const char *)data, size, &t, &err) != CG_OK) {
-        if (!err.msg[0] || t)
-            abort(); /* a failure has a message and no result */
+        require(err.msg[0] && !t); /* a failure has a message and no result */
         return 0;
     }
-    if (cg_token_cache_create(16, &cache, NULL) != CG_OK)
-        abort();
+    require(cg_token_cache_create(16, &cache, NULL) == CG_OK);
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
         for (int round = 0; round < 2; round++)
             encode(t, cache, texts[i]);

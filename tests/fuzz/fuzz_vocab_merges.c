@@ -4,21 +4,13 @@
  * added_tokens.json, each preceded by byte 0x1e. A tokenizer that loads must encode a text, with
  * spans in order and inside the text, and decode the tokens.
  */
-#include <stdlib.h>
-#include <string.h>
 
 #include "tok_impl.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "fuzz.h"
 
 static const char sample[] = "[SMILES]CC(=O)N1[/SMILES][CONFORMER][C]<-1.234,0.500,12.000>[N]<"
                              " don't 1234567\r\n\xc3\xa9 e\xcc\x81 \xe2\x80\xa8";
-
-static void require(int ok)
-{
-    if (!ok)
-        abort();
-}
 
 static cg_status load(const char *text, size_t size, cg_tokenizer **ret, cg_error *err)
 {
