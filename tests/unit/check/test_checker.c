@@ -8,6 +8,7 @@
 
 #include "chem/rdkit_c.h"
 #include "check/checker.h"
+#include "stereo_table.h"
 
 #define BIT(test) (1u << CG_CHECK_##test)
 
@@ -312,6 +313,40 @@ START_TEST(mirror_images_fail_unless_meso)
 }
 END_TEST
 
+static uint32_t stereo_verdict(const struct stereo_row *row, const float (*xyz)[3])
+{
+    cg_error err = CG_ERROR_INIT;
+    cg_checker *checker = NULL;
+    cg_verdict v = { 0 };
+
+    ck_assert_msg(cg_checker_create(row->mol, &checker, &err) == CG_OK, "%s", err.msg);
+    ck_assert_msg(cg_checker_run(checker, xyz, &v, &err) == CG_OK, "%s", err.msg);
+    ck_assert_msg(!v.unchecked && (v.done & BIT(STEREO)), "%s", row->smiles);
+    ck_assert_msg(!(v.failed & BIT(SANITIZE)), "%s", row->smiles);
+    cg_checker_destroy(checker);
+    return v.failed & BIT(STEREO);
+}
+
+/* Coordinates of RDKit from PyPI: see stereo_table.h. */
+START_TEST(every_kind_of_stereo_is_judged)
+{
+    struct stereo_row row = { 0 };
+    FILE *f = stereo_table_open();
+
+    while (stereo_row_read(f, &row)) {
+        ck_assert_msg(!stereo_verdict(&row, (const float(*)[3])row.xyz), "%s", row.smiles);
+        stereo_row_mirror(&row);
+        ck_assert_msg((stereo_verdict(&row, (const float(*)[3])row.xyz) == 0) == row.mirror_is_same,
+                      "%s: its mirror image", row.smiles);
+        if (row.n_bonds && row.has_swapped)
+            ck_assert_msg((stereo_verdict(&row, (const float(*)[3])row.swapped) == 0) ==
+                              row.swapped_is_same,
+                          "%s: its double bonds inverted", row.smiles);
+    }
+    fclose(f);
+}
+END_TEST
+
 START_TEST(planar_stereocentres_fail)
 {
     struct subject s = make("C[C@H](O)[C@@H](C)O"); /* meso does not excuse it */
@@ -381,6 +416,7 @@ int main(void)
     tcase_add_test(tc, twisted_double_bonds_fail);
     tcase_add_loop_test(tc, mirror_images_fail_unless_meso, 0,
                         (int)(sizeof mirrors / sizeof mirrors[0]));
+    tcase_add_test(tc, every_kind_of_stereo_is_judged);
     tcase_add_test(tc, planar_stereocentres_fail);
     tcase_add_test(tc, collapsed_conformers_fail);
     tcase_add_test(tc, names_and_descriptions);

@@ -7,6 +7,7 @@
 
 #include "chem/rdkit_c.h"
 #include "chem/stereo.h"
+#include "stereo_table.h"
 
 static cg_molecule *parse(const char *smiles)
 {
@@ -114,6 +115,45 @@ START_TEST(embedded_geometry_passes_and_its_mirror_image_fails)
 }
 END_TEST
 
+/* Signs that RDKit from PyPI decides: see stereo_table.h. */
+START_TEST(every_kind_of_stereo_has_the_sign_of_embedded_coordinates)
+{
+    struct stereo_row row = { 0 };
+    FILE *f = stereo_table_open();
+    int n = 0;
+
+    for (; stereo_row_read(f, &row); n++) {
+        cg_stereo stereo = find(row.mol);
+
+        ck_assert_msg(stereo.n_centres == row.n_centres && stereo.n_bonds == row.n_bonds &&
+                          stereo.n_untested == 0,
+                      "%s: %zu centres, %zu bonds, %zu untested", row.smiles, stereo.n_centres,
+                      stereo.n_bonds, stereo.n_untested);
+        for (int mirrored = 0; mirrored < 2; mirrored++, stereo_row_mirror(&row))
+            for (size_t i = 0; i < stereo.n_centres; i++) {
+                const cg_stereo_centre *c = &stereo.centres[i];
+                double v = cg_stereo_centre_volume(c, (const float(*)[3])row.xyz);
+
+                ck_assert_msg(mirrored ? v < -0.5 : v > 0.5, "%s: centre %u: %.2f", row.smiles,
+                              c->atom + 1, v);
+            }
+        for (size_t i = 0; i < stereo.n_bonds; i++) {
+            const cg_stereo_bond *b = &stereo.bonds[i];
+            double cosine = cg_stereo_bond_cosine(b, (const float(*)[3])row.xyz);
+
+            ck_assert_msg(cosine > 0.5, "%s: bond %u-%u: %.2f", row.smiles, b->ends[0] + 1,
+                          b->ends[1] + 1, cosine);
+            cosine = cg_stereo_bond_cosine(b, (const float(*)[3])row.swapped);
+            ck_assert_msg(!row.has_swapped || cosine < -0.5, "%s: bond %u-%u inverted: %.2f",
+                          row.smiles, b->ends[0] + 1, b->ends[1] + 1, cosine);
+        }
+        cg_stereo_finish(&stereo);
+    }
+    ck_assert_int_ge(n, 100);
+    fclose(f);
+}
+END_TEST
+
 START_TEST(degenerate_coordinates_have_no_configuration)
 {
     cg_molecule *mol = parse("C[C@H](O)/C=C/[C@@](F)(Cl)Br");
@@ -177,6 +217,7 @@ int main(void)
                         (int)(sizeof cases / sizeof cases[0]));
     tcase_add_loop_test(tc, inverted_molecules_are_compared, 0,
                         (int)(sizeof inversions / sizeof inversions[0]));
+    tcase_add_test(tc, every_kind_of_stereo_has_the_sign_of_embedded_coordinates);
     tcase_add_test(tc, degenerate_coordinates_have_no_configuration);
     suite_add_tcase(s, tc);
     sr = srunner_create(s);
