@@ -33,7 +33,9 @@ static const struct {
                                 "geometry, with a margin of 25 % (PoseBusters' threshold)." },
     [CG_CHECK_BOND_ANGLES] = { "bond_angles",
                                "Each 1-3 distance is within its bounds in RDKit's distance "
-                               "geometry, with a margin of 25 % (PoseBusters' threshold)." },
+                               "geometry, with a margin of 25 % (PoseBusters' threshold), and each "
+                               "angle in the range of its central atom (linear: at least 160 "
+                               "degrees; trigonal: planar, 100 to 145)." },
     [CG_CHECK_CLASH] = { "internal_clash",
                          "No other pair of atoms is closer than 70 % of its lower bound in RDKit's "
                          "distance geometry (PoseBusters' threshold)." },
@@ -176,6 +178,7 @@ static cg_status prepare(cg_checker *c, cg_error *err)
     if (c->stereo.n_untested)
         set_unchecked(c, 1u << CG_CHECK_STEREO,
                       "its SMILES states a configuration that RDKit does not hold");
+    CG_TRY(cg_angles_find(c->mol, &c->bond_angles, err));
     CG_TRY(cg_check_find_planes(c, err));
     return test_sanitization(c, err);
 }
@@ -212,6 +215,7 @@ void cg_checker_destroy(cg_checker *c)
     free(c->others.items);
     free(c->rings.items);
     free(c->double_bonds.items);
+    cg_angles_finish(&c->bond_angles);
     cg_stereo_finish(&c->stereo);
     free(c);
 }
@@ -283,6 +287,17 @@ static void test_pairs(const cg_check_pairs *pairs, cg_check_id id, const char *
     fail_test(v, id, "%s %u-%u %.2f Å, %s %.2f", label, p->first + 1, p->second + 1, d,
               d < (double)p->low ? "at least" : "at most",
               d < (double)p->low ? (double)p->low : (double)p->high);
+}
+
+static void test_angles(const cg_checker *c, const float (*xyz)[3], cg_verdict *v)
+{
+    char detail[sizeof v->detail];
+
+    if (!c->bond_angles.n_angles)
+        return;
+    v->done |= 1u << CG_CHECK_BOND_ANGLES;
+    if (cg_check_find_bent_angle(c, xyz, detail, sizeof detail))
+        fail_test(v, CG_CHECK_BOND_ANGLES, "%s", detail);
 }
 
 /* Position of the hydrogen of a trigonal atom: opposite to its two other neighbours. */
@@ -490,6 +505,7 @@ cg_status cg_checker_run(const cg_checker *c, const float (*xyz)[3], cg_verdict 
         fail_test(&v, CG_CHECK_SANITIZE, "RDKit reads its molblock as another molecule");
     test_pairs(&c->bonds, CG_CHECK_BOND_LENGTHS, "bond", xyz, &v);
     test_pairs(&c->angles, CG_CHECK_BOND_ANGLES, "angle ends", xyz, &v);
+    test_angles(c, xyz, &v);
     test_pairs(&c->others, CG_CHECK_CLASH, "atoms", xyz, &v);
     test_planes(&c->rings, CG_CHECK_AROMATIC_FLAT, "aromatic ring", xyz, &v);
     test_planes(&c->double_bonds, CG_CHECK_DOUBLE_FLAT, "double bond", xyz, &v);

@@ -3,6 +3,7 @@
 #ifndef CG_CHECK_CHECKER_INTERNAL_H
 #define CG_CHECK_CHECKER_INTERNAL_H
 
+#include "chem/angles.h"
 #include "chem/stereo.h"
 #include "check/checker.h"
 
@@ -42,6 +43,7 @@ struct cg_checker {
     int sanitize_failed; /* RDKit reads the molblock as another molecule, or it cannot be written */
     cg_check_pairs bonds, angles, others;
     cg_check_planes rings, double_bonds;
+    cg_angles bond_angles;
     cg_stereo stereo;
     uint32_t unchecked;         /* bits: tests that apply but cannot be done for the molecule */
     char reason[CG_ERROR_TEXT]; /* of the first of them, "" without */
@@ -52,5 +54,10 @@ struct cg_checker {
 cg_status cg_check_find_pairs(cg_checker *checker, cg_error *err);
 /** Fills rings and double_bonds. */
 cg_status cg_check_find_planes(cg_checker *checker, cg_error *err);
+
+/** 1 if an angle is out of range or a trigonal atom is not planar, with the values in ret_detail.
+ */
+int cg_check_find_bent_angle(const cg_checker *checker, const float (*xyz)[3], char *ret_detail,
+                             size_t cap);
 
 #endif

@@ -7,17 +7,11 @@
 
 #include "base/error.h"
 #include "base/size.h"
+#include "chem/adjacency.h"
 #include "chem/rdkit_c.h"
 #include "chem/rdkit_fail.h"
 
 enum { MAX_PATH = 255 };
-
-/* Adjacency lists: the neighbours of atom i are to[first[i] .. first[i + 1]). */
-struct adjacency {
-    const cg_smiles *graph;
-    uint32_t *first; /* [n + 1] */
-    uint32_t *to;    /* [2 * n_bonds] */
-};
 
 /* Index of a pair's lower bound in distance[]: below the diagonal. */
 static size_t lower_index(const cg_bounds *b, size_t i, size_t j)
@@ -88,31 +82,9 @@ static cg_status rdkit_bounds(const cg_molecule *mol, double **ret_bounds, cg_er
     return CG_OK;
 }
 
-/* Fills the neighbour lists by a counting sort of the bonds. */
-static void build_adjacency(struct adjacency *adj)
-{
-    const cg_smiles *g = adj->graph;
-    uint32_t at = 0;
-
-    for (size_t i = 0; i < g->n_atoms; i++) {
-        adj->first[i] = at;
-        at += g->atoms[i].degree;
-    }
-    adj->first[g->n_atoms] = at;
-    for (size_t b = 0; b < g->n_bonds; b++) {
-        adj->to[adj->first[g->bonds[b].first]++] = g->bonds[b].second;
-        adj->to[adj->first[g->bonds[b].second]++] = g->bonds[b].first;
-    }
-    /* first[i] now is the end of list i, the start of list i + 1. */
-    for (size_t i = g->n_atoms; i > 0; i--)
-        adj->first[i] = adj->first[i - 1];
-    adj->first[0] = 0;
-}
-
 /* Breadth-first search from every atom; `queue` is [n], `path` [n][n]. */
-static void find_path_lengths(const struct adjacency *adj, uint32_t *queue, uint8_t *path)
+static void find_path_lengths(const cg_adjacency *adj, size_t n, uint32_t *queue, uint8_t *path)
 {
-    size_t n = adj->graph->n_atoms;
 
     memset(path, MAX_PATH, n * n);
     for (size_t from = 0; from < n; from++) {
@@ -157,10 +129,8 @@ static int is_double(const cg_smiles *g, uint32_t i, uint32_t j)
  * groups, amidinium, ...): which end has the double bond is a choice of resonance form, so both
  * bonds get the union of both ranges. An acid's ends are both neutral and are not widened.
  */
-static void widen_conjugated(const struct adjacency *adj, cg_bounds *bounds)
+static void widen_conjugated(const cg_smiles *g, const cg_adjacency *adj, cg_bounds *bounds)
 {
-    const cg_smiles *g = adj->graph;
-
     for (uint32_t c = 0; c < g->n_atoms; c++)
         for (uint32_t i = adj->first[c]; i < adj->first[c + 1]; i++)
             for (uint32_t j = adj->first[c]; j < i; j++) {
@@ -184,28 +154,26 @@ static void widen_conjugated(const struct adjacency *adj, cg_bounds *bounds)
 cg_status cg_bounds_compute(const cg_molecule *mol, cg_bounds *ret_bounds, cg_error *err)
 {
     cg_bounds bounds = { .n_atoms = cg_molecule_n_atoms(mol) };
-    struct adjacency adj = { .graph = cg_molecule_graph(mol) };
+    const cg_smiles *graph = cg_molecule_graph(mol);
+    cg_adjacency adj = { 0 };
     size_t n = bounds.n_atoms;
     uint32_t *queue = NULL;
     cg_status st = CG_OK;
 
     CG_TRY(rdkit_bounds(mol, &bounds.distance, err));
     bounds.path = calloc(n, n);
-    adj.first = cg_alloc_array(n + 1, sizeof *adj.first);
-    adj.to = cg_alloc_array(2 * adj.graph->n_bonds + 1, sizeof *adj.to);
     queue = cg_alloc_array(n + 1, sizeof *queue);
-    if (!bounds.path || !adj.first || !adj.to || !queue) {
+    if (!bounds.path || !queue) {
         st = cg_fail_nomem(err, "distance bounds");
         goto out;
     }
-    build_adjacency(&adj);
-    find_path_lengths(&adj, queue, bounds.path);
-    widen_conjugated(&adj, &bounds);
+    CG_TRY_GOTO(st, cg_adjacency_build(graph, &adj, err), out);
+    find_path_lengths(&adj, n, queue, bounds.path);
+    widen_conjugated(graph, &adj, &bounds);
     *ret_bounds = bounds;
     bounds = (cg_bounds) { 0 };
 out:
-    free(adj.first);
-    free(adj.to);
+    cg_adjacency_finish(&adj);
     free(queue);
     cg_bounds_finish(&bounds);
     return st;

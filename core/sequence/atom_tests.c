@@ -79,6 +79,31 @@ static CG_HOST_DEVICE float volume(const float apex[3], const float a[3], const 
     return cg_vec3_dot(u, n);
 }
 
+/* 1 (an angle of 0) if two of the atoms coincide */
+static CG_HOST_DEVICE float angle_cosine(const float a[3], const float b[3], const float c[3])
+{
+    float first[3], second[3], size;
+
+    cg_vec3_between(b, a, first);
+    cg_vec3_between(b, c, second);
+    size = sqrtf(cg_vec3_dot(first, first) * cg_vec3_dot(second, second));
+    return size > 0 ? cg_vec3_dot(first, second) / size : 1;
+}
+
+/* The quantity that a test bounds. */
+static CG_HOST_DEVICE float measure(const cg_geometry_test *t, const float (*xyz)[3])
+{
+    const float *a = xyz[t->atom[0]], *b = xyz[t->atom[1]], *c = xyz[t->atom[2]];
+    float x;
+
+    if (t->kind == CG_TEST_ANGLE)
+        return angle_cosine(a, b, c);
+    if (t->kind == CG_TEST_VOLUME)
+        return volume(a, b, c, xyz[t->atom[3]]);
+    x = torsion_cosine(a, b, c, xyz[t->atom[3]]);
+    return t->kind == CG_TEST_FLAT ? x * x : x;
+}
+
 /* The highest-numbered atom of the test, leaving out `atom`. */
 static CG_HOST_DEVICE int32_t last_other_atom(const cg_geometry_test *t, int32_t atom)
 {
@@ -110,12 +135,8 @@ CG_HOST_DEVICE int32_t cg_geometry_test_atom(const cg_geometry *g, const float (
     }
     for (int32_t i = g->test_start[atom] + thread; i < g->test_start[atom + 1]; i += n_threads) {
         const cg_geometry_test *t = &g->tests[i];
-        const float *a = xyz[t->atom[0]], *b = xyz[t->atom[1]], *c = xyz[t->atom[2]],
-                    *d = xyz[t->atom[3]];
-        float x = t->kind == CG_TEST_VOLUME ? volume(a, b, c, d) : torsion_cosine(a, b, c, d);
+        float x = measure(t, xyz);
 
-        if (t->kind == CG_TEST_FLAT)
-            x *= x;
         if (x >= t->low && x <= t->high)
             continue;
         fault = CG_FAULT(t->cause, last_other_atom(t, atom));

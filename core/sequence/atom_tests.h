@@ -2,10 +2,10 @@
 /**
  * @file atom_tests.h  Geometry tests of each atom as soon as its coordinates are generated.
  *
- * A completed atom is tested against the atoms before it: distances, configuration of stereocentres
- * and double bonds, flatness of aromatic rings. The tests are data, compiled once per molecule
- * (template/geometry_tables.h). Like those of automaton.h, the functions here are compiled for host
- * and device and access only the memory of one sequence.
+ * A completed atom is tested against the atoms before it: distances, angles, configuration of
+ * stereocentres and double bonds, flatness of aromatic rings. The tests are data, compiled once per
+ * molecule (template/geometry_tables.h). Like those of automaton.h, the functions here are compiled
+ * for host and device and access only the memory of one sequence.
  *
  * An atom that fails a test is moved to a valid position and its text is rewritten (relaxation.h,
  * number_path.h). If that fails, the sequence restarts, a bounded number of times:
@@ -27,7 +27,7 @@ typedef enum cg_geometry_mode {
 typedef enum cg_fault_cause {
     CG_CAUSE_NONE = 0,
     CG_CAUSE_BOND,      /* a bond is too long or too short */
-    CG_CAUSE_ANGLE,     /* two neighbours of an atom are too close or too far apart */
+    CG_CAUSE_ANGLE,     /* an angle is out of its range, or a trigonal atom is pyramidal */
     CG_CAUSE_CLASH,     /* other atoms are too close */
     CG_CAUSE_STRETCHED, /* other atoms are farther apart than the bond path between them allows */
     CG_CAUSE_CENTRE,    /* a stereocentre has the wrong configuration or is flat */
@@ -43,11 +43,15 @@ enum {
     CG_TEST_VOLUME = 0,  /* v1 . (v2 x v3) in Å^3; v: from atom[0] to atom[1], [2], [3] */
     CG_TEST_TORSION = 1, /* cosine of the torsion atom[0]-[1]-[2]-[3] */
     CG_TEST_FLAT = 2,    /* square of that cosine: either cis or trans passes */
+    CG_TEST_ANGLE = 3,   /* cosine of the angle atom[0]-[1]-[2]; atom[3] is CG_NO_ATOM */
 };
 
+enum { CG_NO_ATOM = -1 };
+
 /**
- * A quantity of four atoms that must lie in [low, high]. Relaxation requires volumes of one sign,
- * and torsions that are cis (`low` > 0, no `high`) or trans (the reverse).
+ * A quantity of three or four atoms that must lie in [low, high]. Relaxation requires volumes of
+ * one sign or of a symmetric range, and torsions that are cis (`low` > 0, no `high`) or trans (the
+ * reverse).
  */
 typedef struct cg_geometry_test {
     int32_t atom[4];

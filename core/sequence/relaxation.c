@@ -17,6 +17,9 @@ static const float distance_margin = 0.2f;  /* of other distances, whose ranges 
 static const float satisfied_margin = 0.5f; /* share of the margin that satisfies */
 static const float volume_target = 2;       /* times the bound */
 static const float satisfied_volume = 1.5f;
+static const float planar_target = 0.5f; /* share of the bounds of a volume around 0 */
+static const float satisfied_planar = 0.75f;
+static const float angle_margin = 0.07f;  /* radians from a bound to the target */
 static const float torsion_target = 0.6f; /* share of the largest permitted angle */
 static const float satisfied_torsion = 0.8f;
 
@@ -24,6 +27,7 @@ static const float satisfied_torsion = 0.8f;
 static const float coincident = 1e-3f;  /* Å: closer atoms have no direction between them */
 static const float min_normal2 = 1e-2f; /* Å^4: bounds the gradient of nearly collinear atoms */
 static const float min_axis = 1e-1f;    /* Å */
+static const float min_sine = 1e-3f;    /* of an angle: straighter ones bend in any direction */
 static const float min_gradient2 =
     1e-6f; /* of a quantity that hardly depends on the moving atoms */
 
@@ -78,6 +82,70 @@ static CG_HOST_DEVICE float volume_gradient(const float (*xyz)[3], const cg_geom
     for (int k = 0; k < 3; k++)
         gradient[0][k] = -gradient[1][k] - gradient[2][k] - gradient[3][k];
     return cg_vec3_dot(u, gradient[1]);
+}
+
+/* Sets p to a unit vector perpendicular to the unit vector u: the same one for the same u. */
+static CG_HOST_DEVICE void perpendicular(const float u[3], float p[3])
+{
+    int least = fabsf(u[0]) < fabsf(u[1]) ? 0 : 1;
+    float size;
+
+    least = fabsf(u[2]) < fabsf(u[least]) ? 2 : least;
+    size = sqrtf(1 - u[least] * u[least]);
+    for (int k = 0; k < 3; k++)
+        p[k] = ((k == least) - u[least] * u[k]) / size;
+}
+
+/*
+ * Returns the angle of a test in radians, and its gradient as above. With u and v the unit vectors
+ * from the centre, its ends move along n, perpendicular to u in the plane of the atoms, and along
+ * -sin(angle) u - cos(angle) n, which stay defined for straight angles.
+ */
+static CG_HOST_DEVICE float angle_gradient(const float (*xyz)[3], const cg_geometry_test *t,
+                                           float gradient[4][3])
+{
+    float u[3], v[3], n[3], first, second, cosine, sine;
+
+    cg_vec3_between(xyz[t->atom[1]], xyz[t->atom[0]], u);
+    cg_vec3_between(xyz[t->atom[1]], xyz[t->atom[2]], v);
+    first = fmaxf(sqrtf(cg_vec3_dot(u, u)), min_axis);
+    second = fmaxf(sqrtf(cg_vec3_dot(v, v)), min_axis);
+    for (int k = 0; k < 3; k++) {
+        u[k] /= first;
+        v[k] /= second;
+    }
+    cosine = cg_vec3_dot(u, v);
+    for (int k = 0; k < 3; k++)
+        n[k] = cosine * u[k] - v[k];
+    sine = sqrtf(cg_vec3_dot(n, n));
+    if (sine < min_sine) {
+        float size2 = cg_vec3_dot(u, u);
+
+        if (size2 < 0.5f) { /* the first atom is at the centre */
+            u[0] = 1;
+            u[1] = u[2] = 0;
+        }
+        perpendicular(u, n);
+    } else {
+        for (int k = 0; k < 3; k++)
+            n[k] /= sine;
+    }
+    for (int k = 0; k < 3; k++) {
+        gradient[0][k] = n[k] / first;
+        gradient[2][k] = (-sine * u[k] - cosine * n[k]) / second;
+        gradient[1][k] = -gradient[0][k] - gradient[2][k];
+        gradient[3][k] = 0;
+    }
+    return atan2f(sine, cosine);
+}
+
+/* Change of an angle, radians, that brings it `margin` into its range. */
+static CG_HOST_DEVICE float angle_miss(const cg_geometry_test *t, float angle, float margin)
+{
+    float least = t->high < 1 ? acosf(t->high) + margin : 0;
+    float most = t->low > -1 ? acosf(t->low) - margin : 4;
+
+    return angle < least ? least - angle : angle > most ? most - angle : 0;
 }
 
 /*
@@ -139,10 +207,19 @@ static CG_HOST_DEVICE void correct_test(const cg_geometry_test *t, const float (
 
     if (t->kind == CG_TEST_VOLUME) {
         float x = volume_gradient(xyz, t, gradient);
-        float low = volume_target * t->low, high = volume_target * t->high;
+        int planar = t->low == -t->high; /* else of one sign */
+        float target = planar ? planar_target : volume_target;
+        float satisfied = planar ? satisfied_planar : satisfied_volume;
+        float low = target * t->low, high = target * t->high;
 
         miss = x < low ? low - x : x > high ? high - x : 0;
-        if (x < satisfied_volume * t->low || x > satisfied_volume * t->high)
+        if (x < satisfied * t->low || x > satisfied * t->high)
+            c->unsatisfied = 1;
+    } else if (t->kind == CG_TEST_ANGLE) {
+        float x = angle_gradient(xyz, t, gradient);
+
+        miss = angle_miss(t, x, angle_margin);
+        if (fabsf(miss) > satisfied_margin * angle_margin)
             c->unsatisfied = 1;
     } else {
         float x = torsion_gradient(xyz, t, gradient);

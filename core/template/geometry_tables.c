@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/size.h"
+#include "chem/angles.h"
 #include "chem/bounds.h"
 #include "chem/planes.h"
 #include "chem/stereo.h"
@@ -17,6 +18,9 @@ static const double bond_half_width = 0.2; /* Å; RDKit's bounds are +-0.21 Å i
 static const float min_volume = 0.5F;      /* Å^3, of a stereocentre */
 static const float min_cosine = 0.9F;      /* of a torsion, cis or trans; and of aromatic rings */
 static const float min_planar_cosine = 0.95F; /* of a torsion about another C=C bond */
+/* Angles and trigonal volumes keep this distance from the limits of chem/angles.h. */
+static const float angle_reserve = 1;     /* degrees */
+static const float volume_reserve = 0.1F; /* Å^3 */
 
 /* Tests in any order. */
 struct list {
@@ -107,6 +111,32 @@ static int add_planes(struct list *list, const cg_planes *planes)
     return failed;
 }
 
+static float cosine_of(float degrees)
+{
+    return cosf(degrees * 3.14159265F / 180);
+}
+
+static int add_angles(struct list *list, const cg_angles *angles)
+{
+    const float volume = CG_TRIGONAL_VOLUME - volume_reserve;
+    int failed = 0;
+
+    for (size_t i = 0; i < angles->n_angles && !failed; i++) {
+        const cg_angle *a = &angles->angles[i];
+
+        failed = add(list, a->first, a->centre, a->second, (uint32_t)CG_NO_ATOM, CG_TEST_ANGLE,
+                     CG_CAUSE_ANGLE, a->high < 180 ? cosine_of(a->high - angle_reserve) : -INFINITY,
+                     a->low > 0 ? cosine_of(a->low + angle_reserve) : INFINITY);
+    }
+    for (size_t i = 0; i < angles->n_trigonal && !failed; i++) {
+        const cg_trigonal *t = &angles->trigonal[i];
+
+        failed = add(list, t->centre, t->neighbours[0], t->neighbours[1], t->neighbours[2],
+                     CG_TEST_VOLUME, CG_CAUSE_ANGLE, -volume, volume);
+    }
+    return failed;
+}
+
 /* The atom that completes a test. */
 static int32_t last_atom(const cg_geometry_test *t)
 {
@@ -167,19 +197,40 @@ static void set_pairs(const cg_bounds *bounds, float *low2, float *high2, int8_t
         }
 }
 
+/* Index of a pair of atoms in the arrays of a cg_geometry. */
+static size_t pair_at(uint32_t i, uint32_t j)
+{
+    return i > j ? (size_t)i * (i - 1) / 2 + j : (size_t)j * (j - 1) / 2 + i;
+}
+
+/* RDKit's bounds do not permit straight angles at O and N between heavier elements (Si-O-Si). */
+static void widen_straight_angles(const cg_bounds *bounds, const cg_angles *angles, float *high2)
+{
+    for (size_t i = 0; i < angles->n_angles; i++) {
+        const cg_angle *a = &angles->angles[i];
+        double longest = cg_bounds_upper(bounds, a->first, a->centre) +
+                         cg_bounds_upper(bounds, a->centre, a->second);
+        float *at = &high2[pair_at(a->first, a->second)];
+
+        if (a->high >= 180)
+            *at = fmaxf(*at, (float)(longest * longest));
+    }
+}
+
 /* A wrong distance between the neighbours of a stereo bond means the wrong configuration. */
 static void set_stereo_pairs(const cg_stereo *stereo, int8_t *cause)
 {
     for (size_t b = 0; b < stereo->n_bonds; b++) {
         uint32_t i = stereo->bonds[b].neighbours[0], j = stereo->bonds[b].neighbours[1];
 
-        cause[i > j ? (size_t)i * (i - 1) / 2 + j : (size_t)j * (j - 1) / 2 + i] = CG_CAUSE_DOUBLE;
+        cause[pair_at(i, j)] = CG_CAUSE_DOUBLE;
     }
 }
 
 /* Allocates the struct and its block of arrays as one. */
 static cg_status assemble(const cg_molecule *mol, const cg_bounds *bounds, const struct list *list,
-                          const cg_stereo *stereo, cg_geometry **ret, cg_error *err)
+                          const cg_stereo *stereo, const cg_angles *angles, cg_geometry **ret,
+                          cg_error *err)
 {
     cg_geometry counts = {
         .n_atoms = (int32_t)cg_molecule_n_atoms(mol),
@@ -194,6 +245,7 @@ static cg_status assemble(const cg_molecule *mol, const cg_bounds *bounds, const
     *g = counts;
     cg_geometry_bind(g, g + 1);
     set_pairs(bounds, (float *)g->low2, (float *)g->high2, (int8_t *)g->pair_cause);
+    widen_straight_angles(bounds, angles, (float *)g->high2);
     set_stereo_pairs(stereo, (int8_t *)g->pair_cause);
     sort_tests(list, g->n_atoms, (int32_t *)g->test_start, (cg_geometry_test *)g->tests);
     *ret = g;
@@ -205,21 +257,24 @@ cg_status cg_geometry_compile(const cg_molecule *mol, cg_geometry **ret, cg_erro
     cg_bounds bounds = { 0 };
     cg_stereo stereo = { 0 };
     cg_planes planes = { 0 };
+    cg_angles angles = { 0 };
     struct list list = { 0 };
     cg_status st;
 
     CG_TRY_GOTO(st, cg_bounds_compute(mol, &bounds, err), out);
     CG_TRY_GOTO(st, cg_stereo_find(mol, &stereo, err), out);
     CG_TRY_GOTO(st, cg_planes_find(mol, &planes, err), out);
-    if (add_stereo(&list, &stereo) || add_planes(&list, &planes)) {
+    CG_TRY_GOTO(st, cg_angles_find(mol, &angles, err), out);
+    if (add_stereo(&list, &stereo) || add_planes(&list, &planes) || add_angles(&list, &angles)) {
         st = cg_fail(err, CG_ERR_NOMEM, "geometry of %zu atoms: out of memory", bounds.n_atoms);
         goto out;
     }
-    st = assemble(mol, &bounds, &list, &stereo, ret, err);
+    st = assemble(mol, &bounds, &list, &stereo, &angles, ret, err);
 out:
     cg_bounds_finish(&bounds);
     cg_stereo_finish(&stereo);
     cg_planes_finish(&planes);
+    cg_angles_finish(&angles);
     free(list.tests);
     return st;
 }

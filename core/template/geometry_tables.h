@@ -5,6 +5,8 @@
  * - Bonds: bounds of RDKit's distance geometry, 0.15 Å wider on each side, at most 0.2 Å from
  *   their middle (chem/bounds.h).
  * - Two neighbours of one atom: bounds 0.35 Å wider on each side.
+ * - Angles: ranges of chem/angles.h, 1 degree narrower on each side; trigonal atoms with three
+ *   neighbours: the volume of chem/angles.h, 0.1 Å^3 smaller.
  * - Other pairs: bounds 0.35 to 0.75 Å wider on each side, by the number of bonds between them;
  *   lower bound at most 75 % of RDKit's.
  * - Stereocentres: a volume of the requested sign of at least 0.5 Å^3 (chem/stereo.h).

@@ -129,7 +129,7 @@ static const struct {
     { "[H]/N=C(C)/CC", CHAIN | BIT(STEREO) },
     { "[2H]/C=C/C", CHAIN | BIT(STEREO) },
     { "C1C2CC3CC1CC(C2)C3", CHAIN },
-    { "C1CC1", ALWAYS },
+    { "C1CC1", ALWAYS | BIT(BOND_ANGLES) },
     { "O=[N+]([O-])c1ccc(C(=O)[O-])cc1", CHAIN | BIT(AROMATIC_FLAT) },
     { "CC(O)C(F)Cl", CHAIN }, /* unspecified stereocentres are not tested */
 };
@@ -202,6 +202,46 @@ START_TEST(bent_angles_fail)
 }
 END_TEST
 
+/* Distances are in range, the angle is not. */
+START_TEST(bent_linear_atoms_fail)
+{
+    struct subject s = make("CC#N");
+    cg_verdict v;
+
+    for (int degrees = 110; degrees <= 180; degrees += 2) {
+        float a = (float)degrees * 3.14159265F / 180;
+
+        for (int i = 0; i < 9; i++)
+            ((float *)s.xyz)[i] = 0;
+        s.xyz[0][0] = 1.46F;
+        s.xyz[2][0] = 1.16F * cosf(a);
+        s.xyz[2][1] = 1.16F * sinf(a);
+        v = run(&s);
+        if (degrees != 160)
+            ck_assert_uint_eq(v.failed, degrees < 160 ? BIT(BOND_ANGLES) : 0);
+        if (degrees == 128)
+            ck_assert_str_eq(v.detail, "angle 1-2-3 128.0 degrees, at least 160");
+    }
+    drop(&s);
+}
+END_TEST
+
+START_TEST(pyramidal_trigonal_atoms_fail)
+{
+    struct subject s = make("CC(C)=O");
+    float up[3];
+
+    ck_assert_uint_eq(run(&s).failed, 0);
+    normal_of(&s, 0, 2, 3, up);
+    move(s.xyz[1], 0.2F * up[0], 0.2F * up[1], 0.2F * up[2]);
+    ck_assert_uint_eq(run(&s).failed, 0);
+    move(s.xyz[1], 0.2F * up[0], 0.2F * up[1], 0.2F * up[2]);
+    ck_assert_uint_eq(run(&s).failed, BIT(BOND_ANGLES));
+    ck_assert_str_eq(run(&s).detail, "atom 2 is pyramidal, not trigonal");
+    drop(&s);
+}
+END_TEST
+
 START_TEST(clashes_fail)
 {
     struct subject s = make("CCCCCCC");
@@ -231,7 +271,7 @@ START_TEST(puckered_rings_fail)
     move(s.xyz[rings[_i].moved], 0.3f * up[0], 0.3f * up[1], 0.3f * up[2]);
     ck_assert_uint_eq(run(&s).failed, 0);
     move(s.xyz[rings[_i].moved], 0.5f * up[0], 0.5f * up[1], 0.5f * up[2]);
-    ck_assert_uint_eq(run(&s).failed & ~BIT(BOND_LENGTHS), BIT(AROMATIC_FLAT));
+    ck_assert_uint_eq(run(&s).failed & ~(BIT(BOND_LENGTHS) | BIT(BOND_ANGLES)), BIT(AROMATIC_FLAT));
     drop(&s);
 }
 END_TEST
@@ -411,6 +451,8 @@ int main(void)
     tcase_add_test(tc, a_salt_may_be_in_fragments);
     tcase_add_test(tc, stretched_bonds_fail);
     tcase_add_test(tc, bent_angles_fail);
+    tcase_add_test(tc, bent_linear_atoms_fail);
+    tcase_add_test(tc, pyramidal_trigonal_atoms_fail);
     tcase_add_test(tc, clashes_fail);
     tcase_add_loop_test(tc, puckered_rings_fail, 0, 3);
     tcase_add_test(tc, twisted_double_bonds_fail);

@@ -311,6 +311,27 @@ START_TEST(torsions)
 }
 END_TEST
 
+START_TEST(angles)
+{
+    float xyz[4][3] = { { 1.5F, 0, 0 }, { 0, 0, 0 }, { 7, 7, 7 }, { 0 } };
+
+    for (int bounded = 0; bounded < 2; bounded++) {
+        one_test(CG_TEST_ANGLE, CG_CAUSE_ANGLE, bounded ? -0.5F : -INFINITY, 0.5F);
+        memcpy(m.tests[0].atom, (int32_t[]) { 0, 1, 3, CG_NO_ATOM }, sizeof m.tests[0].atom);
+        for (int degrees = 0; degrees <= 180; degrees += 3) { /* never at a limit */
+            float angle = ((float)degrees + 0.5F) * 3.14159265F / 180;
+            int passes = degrees >= 60 && (!bounded || degrees < 120);
+
+            xyz[3][0] = 1.2F * cosf(angle);
+            xyz[3][1] = 1.2F * sinf(angle);
+            expect(fault_of((const float(*)[3])xyz, 3), passes ? CG_CAUSE_NONE : CG_CAUSE_ANGLE, 1);
+        }
+        memcpy(xyz[3], xyz[1], sizeof xyz[3]); /* coincident */
+        expect(fault_of((const float(*)[3])xyz, 3), CG_CAUSE_ANGLE, 1);
+    }
+}
+END_TEST
+
 /* With any number of threads, the minimum of their faults is the fault of the atom. */
 START_TEST(threads_share_the_work)
 {
@@ -334,7 +355,7 @@ START_TEST(threads_share_the_work)
                 m.tests[tests++] = (cg_geometry_test) {
                     .atom = { (int32_t)below((uint32_t)i), i, (int32_t)below((uint32_t)i),
                               (int32_t)below((uint32_t)i) },
-                    .kind = (int32_t)below(3),
+                    .kind = (int32_t)below(4),
                     .cause = (int32_t)(CG_CAUSE_CENTRE + below(3)),
                     .low = uniform(-1, 0),
                     .high = uniform(0, 1),
@@ -487,6 +508,7 @@ int main(void)
     tcase_add_test(tc, distances);
     tcase_add_test(tc, volumes_have_a_sign);
     tcase_add_test(tc, torsions);
+    tcase_add_test(tc, angles);
     tcase_add_test(tc, threads_share_the_work);
     tcase_add_test(tc, a_restart_uses_other_random_numbers);
     tcase_add_test(tc, useless_restarts_are_refused);

@@ -84,6 +84,20 @@ static double torsion(const double (*x)[3], const int32_t *atom)
     return atan2(sqrt(size2) * determinant(b[0], b[1], b[2]), along);
 }
 
+static double angle(const double (*x)[3], const int32_t *atom)
+{
+    double b[2][3], dot = 0, size[2] = { 0 };
+
+    for (int i = 0; i < 2; i++)
+        for (int k = 0; k < 3; k++) {
+            b[i][k] = x[atom[2 * i]][k] - x[atom[1]][k];
+            size[i] += b[i][k] * b[i][k];
+        }
+    for (int k = 0; k < 3; k++)
+        dot += b[0][k] * b[1][k];
+    return acos(fmin(fmax(dot / sqrt(size[0] * size[1]), -1), 1));
+}
+
 static double measure(const float (*xyz)[3], const cg_geometry_test *t, int atom, int axis,
                       double by)
 {
@@ -92,8 +106,9 @@ static double measure(const float (*xyz)[3], const cg_geometry_test *t, int atom
     for (int i = 0; i < 4; i++)
         for (int k = 0; k < 3; k++)
             x[i][k] = (double)xyz[i][k] + (i == atom && k == axis ? by : 0);
-    return t->kind == CG_TEST_VOLUME ? volume((const double(*)[3])x, t->atom)
-                                     : torsion((const double(*)[3])x, t->atom);
+    return t->kind == CG_TEST_VOLUME  ? volume((const double(*)[3])x, t->atom)
+           : t->kind == CG_TEST_ANGLE ? angle((const double(*)[3])x, t->atom)
+                                      : torsion((const double(*)[3])x, t->atom);
 }
 
 static double difference(double to, double from, int32_t kind)
@@ -123,6 +138,14 @@ static int set_range(cg_geometry_test *t, double x, double *miss)
         *miss = 2 * (double)t->high - x;
         return 1;
     }
+    if (t->kind == CG_TEST_ANGLE) { /* the target is 0.07 radians inside the range */
+        int from_above = (int)below(2);
+
+        *miss = from_above ? -small : small;
+        most = from_above ? x - small + 0.07 : x + small - 0.07;
+        *(from_above ? &t->low : &t->high) = (float)cos(most);
+        return most > 0 && most < pi;
+    }
     if (t->kind == CG_TEST_FLAT) {
         most = (least - small) / 0.6;
         t->low = (float)(cos(most) * cos(most));
@@ -139,6 +162,11 @@ static int set_range(cg_geometry_test *t, double x, double *miss)
         *miss = x > 0 ? small : -small;
     }
     return most > 0.05 && most < 3;
+}
+
+static int is_in_test(const cg_geometry_test *t, int32_t atom)
+{
+    return t->atom[0] == atom || t->atom[1] == atom || t->atom[2] == atom || t->atom[3] == atom;
 }
 
 /*
@@ -166,6 +194,8 @@ START_TEST(a_test_corrects_along_its_gradient)
             order[j] = was;
         }
         t->kind = kind;
+        if (kind == CG_TEST_ANGLE)
+            order[3] = CG_NO_ATOM;
         memcpy(t->atom, order, sizeof order);
         x = measure((const_points)xyz, t, 0, 0, 0);
         if (!set_range(t, x, &miss))
@@ -182,12 +212,14 @@ START_TEST(a_test_corrects_along_its_gradient)
         /* the moving atoms hardly change the quantity, or the atoms are nearly collinear */
         if (size < 0.05 || (kind != CG_TEST_VOLUME && size > 20))
             continue;
+        if (kind == CG_TEST_ANGLE && sin(x) < 0.1) /* numerical gradients fail */
+            continue;
         tried++;
         memcpy(moved, xyz, sizeof moved);
         for (int32_t i = first; i < 4; i++) {
             cg_correction correction = correction_of((const_points)xyz, first, 3, i);
 
-            ck_assert_int_eq(correction.n, 1);
+            ck_assert_int_eq(correction.n, is_in_test(t, i));
             for (int k = 0; k < 3; k++) {
                 double want = miss * gradient[i][k] / size;
 
@@ -242,7 +274,7 @@ END_TEST
 
 /* ---- sums of corrections --------------------------------------------------------------------- */
 
-enum { MANY = 24, MANY_TESTS = 60 };
+enum { MANY = 24, MANY_TESTS = 80 };
 
 /* Random ranges, most of them violated. */
 static void make_random_geometry(void)
@@ -256,11 +288,11 @@ static void make_random_geometry(void)
                 set_bounds(i, j, uniform(0.5f, 2), uniform(3, 5),
                            below(4) ? CG_CAUSE_CLASH : CG_CAUSE_BOND);
         m.start[i] = tests;
-        for (int t = 0; t < 3 && i >= 3 && tests < MANY_TESTS; t++) {
+        for (int t = 0; t < 4 && i >= 3 && tests < MANY_TESTS; t++) {
             int32_t other = (int32_t)below((uint32_t)i - 2);
 
             m.tests[tests++] = (cg_geometry_test) {
-                .atom = { other, i, other + 1, other + 2 },
+                .atom = { other, i, other + 1, t == CG_TEST_ANGLE ? CG_NO_ATOM : other + 2 },
                 .kind = t,
                 .low = t == CG_TEST_FLAT ? 0.9f : 0.5f,
                 .high = INFINITY,
@@ -416,21 +448,27 @@ START_TEST(degenerate_geometries_are_finite)
         { { 0, 0, 0 }, { 1, 0, 0 }, { 2, 1e-6f, 0 }, { 3, 0, -1e-6f } },
     };
 
-    for (int i = 0; i < 18; i++) {
+    for (int i = 0; i < 24; i++) {
+        int kind = i % 4;
+
         make_geometry(4, 1);
         m.tests[0] = (cg_geometry_test) {
-            .atom = { 0, 1, 2, 3 }, .kind = i % 3, .low = 0.9f, .high = INFINITY
+            .atom = { 0, 1, 2, kind == CG_TEST_ANGLE ? CG_NO_ATOM : 3 },
+            .kind = kind,
+            .low = kind == CG_TEST_ANGLE ? -INFINITY : 0.9f,
+            .high = kind == CG_TEST_ANGLE ? -0.5f : INFINITY,
         };
         m.start[4] = 1;
         for (int32_t first = 0; first < 4; first++)
             for (int32_t a = first; a < 4; a++) {
-                cg_correction p = correction_of((const_points)geometries[i / 3], first, 3, a);
+                cg_correction p = correction_of((const_points)geometries[i / 4], first, 3, a);
                 float displacement[3];
 
                 cg_correction_displacement(&p, displacement);
                 for (int k = 0; k < 3; k++)
-                    ck_assert_msg(fabsf(displacement[k]) <= 0.5f, "figure %d, kind %d, atom %d: %g",
-                                  i / 3, i % 3, a, (double)displacement[k]);
+                    ck_assert_msg(fabsf(displacement[k]) < 0.501f,
+                                  "figure %d, kind %d, atom %d: %g", i / 4, kind, a,
+                                  (double)displacement[k]);
             }
     }
 }
@@ -782,6 +820,135 @@ START_TEST(rings_are_flattened)
 }
 END_TEST
 
+/* Atoms 0-1-2 of bonds 1.1 to 1.5 Å and an angle test; 1-3 distances as in the tables of CO2. */
+static void make_angle(float low, float high)
+{
+    make_geometry(3, 1);
+    set_bounds(1, 0, 1.1f, 1.5f, CG_CAUSE_BOND);
+    set_bounds(2, 1, 1.1f, 1.5f, CG_CAUSE_BOND);
+    set_bounds(2, 0, 0.9f, 2.9f, CG_CAUSE_ANGLE);
+    m.tests[0] = (cg_geometry_test) {
+        .atom = { 0, 1, 2, CG_NO_ATOM },
+        .kind = CG_TEST_ANGLE,
+        .cause = CG_CAUSE_ANGLE,
+        .low = high < 180 ? (float)cos((double)high * pi / 180) : -INFINITY,
+        .high = (float)cos((double)low * pi / 180),
+    };
+    m.start[3] = 1;
+}
+
+/* Any order of the atoms in the text; the last atom moves (unless it is the centre), or the last
+ * two, or all. */
+START_TEST(angles_are_straightened_and_bent)
+{
+    static const int32_t orders[3][3] = { { 0, 1, 2 }, { 1, 0, 2 }, { 0, 2, 1 } };
+
+    for (int linear = 0; linear < 2; linear++)
+        for (int degrees = 0; degrees <= 180; degrees += 2)
+            for (int o = 0; o < 3; o++)
+                for (int32_t first = 0; first < (o == 2 ? 2 : 3); first++) {
+                    float a = (float)degrees * 3.14159265f / 180, xyz[3][3] = { { 0 } };
+                    int32_t fault;
+
+                    make_angle(linear ? 161 : 101, linear ? 180 : 144);
+                    xyz[orders[o][0]][0] = 1.3f;
+                    xyz[orders[o][2]][0] = 1.2f * cosf(a);
+                    xyz[orders[o][2]][1] = 1.2f * sinf(a);
+                    memcpy(m.tests[0].atom, orders[o], sizeof orders[o]);
+                    for (int i = 1; i < 3; i++)
+                        for (int j = 0; j < i; j++) {
+                            int centre = i == orders[o][1] || j == orders[o][1];
+
+                            set_bounds(i, j, centre ? 1.1f : 0.9f, centre ? 1.5f : 2.9f,
+                                       centre ? CG_CAUSE_BOND : CG_CAUSE_ANGLE);
+                        }
+                    fault = cg_geometry_test_atom(&m.g, (const_points)xyz, 2, 0, 1);
+                    if (fault == CG_FAULT_NONE)
+                        continue;
+                    ck_assert_msg(relax(xyz, first, 2) > 0, "%d degrees, order %d, first %d",
+                                  degrees, o, first);
+                    ck_assert_int_eq(cg_geometry_test_atom(&m.g, (const_points)xyz, 2, 0, 1),
+                                     CG_FAULT_NONE);
+                }
+}
+END_TEST
+
+/* A straight C=C-C is bent, and the double bond keeps or gets its configuration. */
+START_TEST(straight_ends_of_double_bonds_are_bent)
+{
+    for (int trans = 0; trans < 2; trans++)
+        for (int32_t first = 2; first < 4; first++) {
+            float xyz[4][3];
+
+            make_geometry(4, 3);
+            set_bounds(1, 0, 1.2f, 1.6f, CG_CAUSE_BOND);
+            set_bounds(2, 1, 1.15f, 1.5f, CG_CAUSE_BOND);
+            set_bounds(3, 2, 1.2f, 1.6f, CG_CAUSE_BOND);
+            set_bounds(2, 0, 2, 2.9f, CG_CAUSE_ANGLE);
+            set_bounds(3, 1, 2, 2.9f, CG_CAUSE_ANGLE);
+            set_bounds(3, 0, 2, 4.5f, CG_CAUSE_CLASH);
+            for (int i = 0; i < 2; i++)
+                m.tests[i] = (cg_geometry_test) { .atom = { i, i + 1, i + 2, CG_NO_ATOM },
+                                                  .kind = CG_TEST_ANGLE,
+                                                  .cause = CG_CAUSE_ANGLE,
+                                                  .low = -0.81f,
+                                                  .high = -0.19f };
+            m.tests[2] = (cg_geometry_test) { .atom = { 0, 1, 2, 3 },
+                                              .kind = CG_TEST_TORSION,
+                                              .cause = CG_CAUSE_DOUBLE,
+                                              .low = trans ? -INFINITY : 0.9f,
+                                              .high = trans ? -0.9f : INFINITY };
+            m.start[3] = 1;
+            m.start[4] = 3;
+            set_torsion(xyz, 0.3);
+            memcpy(xyz[3], (float[]) { 2.7f, 0, 0 }, sizeof xyz[3]);
+            expect_relaxed(xyz, first, 3, 1);
+        }
+}
+END_TEST
+
+/* A trigonal atom and three neighbours; the centre or a neighbour comes last. */
+START_TEST(pyramids_are_flattened)
+{
+    for (int32_t centre = 0; centre < 4; centre += 3)
+        for (int32_t first = 0; first < 4; first++)
+            for (int side = -1; side <= 1; side += 2) {
+                float xyz[4][3];
+                int32_t around[3], n = 0;
+
+                make_geometry(4, 1);
+                for (int32_t i = 0; i < 4; i++)
+                    if (i != centre)
+                        around[n++] = i;
+                for (int k = 0; k < 3; k++)
+                    xyz[centre][k] = 0;
+                for (int i = 0; i < 3; i++) {
+                    float *p = xyz[around[i]];
+
+                    p[0] = 1.35f * (float)cos(2 * pi / 3 * i);
+                    p[1] = 1.35f * (float)sin(2 * pi / 3 * i);
+                    p[2] = 0.55f * (float)side;
+                }
+                for (int32_t i = 1; i < 4; i++)
+                    for (int32_t j = 0; j < i; j++) {
+                        int bond = i == centre || j == centre;
+
+                        set_bounds(i, j, bond ? 1.3f : 2, bond ? 1.7f : 2.9f,
+                                   bond ? CG_CAUSE_BOND : CG_CAUSE_ANGLE);
+                    }
+                m.tests[0] = (cg_geometry_test) {
+                    .atom = { centre, around[0], around[1], around[2] },
+                    .kind = CG_TEST_VOLUME,
+                    .cause = CG_CAUSE_ANGLE,
+                    .low = -1.5f,
+                    .high = 1.5f,
+                };
+                m.start[4] = 1;
+                expect_relaxed(xyz, first, 3, 1);
+            }
+}
+END_TEST
+
 /* An atom well within all its ranges gets no correction. */
 START_TEST(a_satisfied_atom_is_not_moved)
 {
@@ -823,7 +990,7 @@ int main(void)
     SRunner *sr;
     int failed;
 
-    tcase_add_loop_test(tc, a_test_corrects_along_its_gradient, CG_TEST_VOLUME, CG_TEST_FLAT + 1);
+    tcase_add_loop_test(tc, a_test_corrects_along_its_gradient, CG_TEST_VOLUME, CG_TEST_ANGLE + 1);
     tcase_add_test(tc, a_pair_is_corrected_by_its_miss);
     tcase_add_test(tc, corrections_rotate_with_the_atoms);
     tcase_add_test(tc, corrections_cancel);
@@ -841,6 +1008,9 @@ int main(void)
     tcase_add_test(convergence, a_wrong_configuration_is_inverted);
     tcase_add_test(convergence, double_bonds_are_rotated);
     tcase_add_test(convergence, rings_are_flattened);
+    tcase_add_test(convergence, angles_are_straightened_and_bent);
+    tcase_add_test(convergence, straight_ends_of_double_bonds_are_bent);
+    tcase_add_test(convergence, pyramids_are_flattened);
     tcase_set_timeout(convergence, 60);
     suite_add_tcase(s, convergence);
     sr = srunner_create(s);

@@ -472,8 +472,66 @@ START_TEST(bent_angles_fail)
         put(2, 1.52f * cosf(angle), 1.52f * sinf(angle), 0);
         if (degrees >= 100 && degrees <= 125)
             expect_pass();
-        else if (degrees < 88 || degrees > 150)
+        else if (degrees < 88 || degrees > 135)
             expect(2, CG_CAUSE_ANGLE);
+    }
+    drop();
+}
+END_TEST
+
+/* Angles at linear and trigonal atoms whose end atoms are at a permitted distance. */
+START_TEST(bent_linear_and_straight_trigonal_atoms_fail)
+{
+    static const struct {
+        const char *smiles;
+        float first, second; /* bonds, Å */
+        int low, high;       /* degrees */
+    } cases[] = {
+        { "CC#N", 1.46F, 1.16F, 161, 180 },         { "O=C=O", 1.17F, 1.17F, 161, 180 },
+        { "C=C=C", 1.31F, 1.31F, 161, 180 },        { "C#CC", 1.2F, 1.46F, 161, 180 },
+        { "O=C=S", 1.16F, 1.56F, 161, 180 },        { "C=[N+]=[N-]", 1.3F, 1.14F, 161, 180 },
+        { "C=CC", 1.33F, 1.5F, 101, 144 },          { "CC=O", 1.5F, 1.22F, 101, 144 },
+        { "C=NC", 1.28F, 1.46F, 101, 144 },         { "COC", 1.42F, 1.42F, 89, 144 },
+        { "C[Si](C)(C)C", 1.86F, 1.86F, 77, 144 },  { "C[N+](=O)[O-]", 1.5F, 1.22F, 101, 144 },
+        { "[SiH3]O[SiH3]", 1.63F, 1.63F, 96, 180 },
+    };
+
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        for (int degrees = 80; degrees <= 180; degrees++) {
+            float angle = (float)degrees * 3.14159265F / 180;
+            int fails;
+
+            make(cases[i].smiles);
+            put(0, cases[i].first, 0, 0);
+            put(2, cases[i].second * cosf(angle), cases[i].second * sinf(angle), 0);
+            fails = CG_FAULT_CAUSE(fault_of(2)) == CG_CAUSE_ANGLE;
+            if (degrees < cases[i].low || degrees > cases[i].high)
+                ck_assert_msg(fails, "%s: %d degrees pass", cases[i].smiles, degrees);
+            else if (degrees > cases[i].low + 25 && (cases[i].high == 180 || degrees < 130))
+                ck_assert_msg(!fails, "%s: %d degrees fail", cases[i].smiles, degrees);
+        }
+    drop();
+}
+END_TEST
+
+/* Three angles in range, but not planar. */
+START_TEST(pyramidal_trigonal_atoms_fail)
+{
+    make("CC(C)=O");
+    for (int percent = 0; percent <= 50; percent += 2) {
+        static const int order[3] = { 0, 2, 3 };
+        static const float bond[3] = { 1.5F, 1.5F, 1.22F };
+        float h = (float)percent / 100;
+
+        for (int i = 0; i < 3; i++) {
+            float r = sqrtf(bond[i] * bond[i] - h * h), a = 2.0944F * (float)i;
+
+            put(order[i], r * cosf(a), r * sinf(a), h);
+        }
+        if (percent <= 20)
+            expect_pass();
+        else if (percent >= 32)
+            expect(3, CG_CAUSE_ANGLE);
     }
     drop();
 }
@@ -569,14 +627,16 @@ START_TEST(tests_are_listed_at_their_last_atom)
                 int n_completing = 0;
 
                 for (int k = 0; k < 4; k++) {
-                    ck_assert(test->atom[k] >= 0 && test->atom[k] <= a);
+                    ck_assert(test->atom[k] <= a);
+                    ck_assert(test->atom[k] >= 0 || (k == 3 && test->kind == CG_TEST_ANGLE));
                     n_completing += test->atom[k] == a;
                     for (int l = 0; l < k; l++)
                         ck_assert_int_ne(test->atom[k], test->atom[l]);
                 }
                 ck_assert_int_eq(n_completing, 1);
                 ck_assert(test->low < test->high);
-                ck_assert(test->cause >= CG_CAUSE_CENTRE && test->cause < CG_CAUSES);
+                ck_assert(test->cause == CG_CAUSE_ANGLE ||
+                          (test->cause >= CG_CAUSE_CENTRE && test->cause < CG_CAUSES));
             }
             for (int32_t j = 0; j < a; j++) {
                 int8_t cause = s.g->pair_cause[a * (a - 1) / 2 + j];
@@ -597,7 +657,7 @@ enum { MANY = 200, SEEDS = 3 };
 
 /*
  * RDKit's embeddings, not relaxed by a force field: one in ten has a bond that is 0.2 to 0.4 Å off,
- * so one of a few must pass. No mirror image may pass.
+ * others an ether of 180 degrees, so one of a few must pass. No mirror image may pass.
  */
 START_TEST(real_molecules)
 {
@@ -634,8 +694,8 @@ START_TEST(real_molecules)
     printf("%d molecules, %d with a centre; %d pass at once, %d of %d embeddings\n", n, chiral,
            at_once, passed, SEEDS);
     ck_assert_int_eq(n, MANY);
-    ck_assert_int_ge(at_once * 100, n * 80);
-    ck_assert_int_ge(passed * 100, n * 97);
+    ck_assert_int_ge(at_once * 100, n * 75);
+    ck_assert_int_ge(passed * 100, n * 92);
     ck_assert_int_ge(chiral, 40);
     drop();
 }
@@ -793,6 +853,8 @@ int main(int argc, char **argv)
         tcase_add_test(tc, carboxylate_bonds_are_equal_and_acid_bonds_are_not);
         tcase_add_test(tc, bond_ranges_are_at_most_0_4);
         tcase_add_test(tc, bent_angles_fail);
+        tcase_add_test(tc, bent_linear_and_straight_trigonal_atoms_fail);
+        tcase_add_test(tc, pyramidal_trigonal_atoms_fail);
         tcase_add_test(tc, clashes_fail);
         tcase_add_test(tc, rings_that_do_not_close_fail);
         tcase_add_test(tc, puckered_rings_fail);
