@@ -107,11 +107,12 @@ cg_status cg_results_read(cg_results *r, int64_t i, const char **ret_bytes, size
     return CG_OK;
 }
 
-cg_status cg_results_find(cg_results *r, const char *name, int64_t *ret_i, cg_error *err)
+cg_status cg_results_find(cg_results *r, const char *name, int64_t from, int64_t *ret_i,
+                          cg_error *err)
 {
     size_t i;
 
-    CG_TRY(cg_reader_find(r->reader, name, &i, err));
+    CG_TRY(cg_reader_find(r->reader, name, from > 0 ? (size_t)from : 0, &i, err));
     *ret_i = (int64_t)i;
     return CG_OK;
 }

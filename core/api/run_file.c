@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "api/run_input.h"
+#include "api/run_notes.h"
 #include "api/run_output.h"
 #include "api/run_records.h"
 #include "base/error.h"
@@ -21,6 +22,7 @@ struct run {
     cg_input *input;
     cg_output *output;
     cg_run_range range;
+    cg_run_notes notes;
     int64_t next_index;           /* smaller indices are in the output already */
     cg_input_record first_record; /* read ahead; borrowed from the input until the next read */
     int has_first_record;
@@ -29,11 +31,32 @@ struct run {
 
 /* ---- source ------------------------------------------------------------------------------- */
 
+enum { GENERATED_NAME = 32 };
+
+/* The molecule's name; one without gets a name by its index in `buf`. */
+static const char *name_of(const cg_input_record *r, char buf[GENERATED_NAME])
+{
+    snprintf(buf, GENERATED_NAME, "mol_%06" PRId64, r->index);
+    return r->name_len ? r->name : buf;
+}
+
+/* Reads one line from the input. */
+static cg_status read_line(struct run *run, cg_input_record *r, int *ret_more, cg_error *err)
+{
+    char name[GENERATED_NAME];
+
+    CG_TRY(cg_input_next(run->input, r, ret_more, err));
+    if (!*ret_more || r->index >= run->range.end)
+        return CG_OK;
+    return cg_run_notes_add(&run->notes, r, name_of(r, name), r->index >= run->range.first,
+                            run->report, err);
+}
+
 /* Reads one line, first the one that was read ahead. */
 static cg_status read_record(struct run *run, cg_input_record *r, int *ret_more, cg_error *err)
 {
     if (!run->has_first_record)
-        return cg_input_next(run->input, r, ret_more, err);
+        return read_line(run, r, ret_more, err);
     *r = run->first_record;
     run->has_first_record = 0;
     *ret_more = 1;
@@ -51,16 +74,17 @@ static cg_status read_ahead(struct run *run, cg_error *err)
     int more;
 
     do {
-        CG_TRY(cg_input_next(run->input, r, &more, err));
+        CG_TRY(read_line(run, r, &more, err));
         if (!more)
             return CG_OK;
     } while (r->index < run->range.first);
     run->has_first_record = 1;
-    if (o->gens_per_reference && r->status == CG_OK && r->count < 0)
+    if (o->gens_per_reference && r->status == CG_OK && r->count == -1)
         return cg_fail(err, CG_ERR_USAGE,
                        "%s:%" PRId64 ": --gens %dk is %d conformers for each of the molecule's "
-                       "k reference conformers, but this line has no count k (third column, or "
-                       "n_conformers of a .csv); give counts, or a number such as --gens 10",
+                       "k reference conformers, but this line has no count k (third column of a "
+                       "line separated by tabs, or column n_conformers or k of a header); give "
+                       "counts, or a number such as --gens 10",
                        o->input, r->line, o->gens, o->gens);
     return CG_OK;
 }
@@ -70,7 +94,13 @@ static void set_generations(const cg_run_options *o, const cg_input_record *r,
 {
     int64_t n = cg_run_generations_of(o, r);
 
-    if (o->gens_per_reference && r->count < 0)
+    if (o->gens_per_reference && r->count == CG_INPUT_BAD_COUNT)
+        cg_fail(&m->failure, CG_ERR_INPUT,
+                "%s:%" PRId64
+                ": the count k of reference conformers, which --gens %dk needs, is no "
+                "whole number from 1 to %d",
+                o->input, r->line, o->gens, CG_INPUT_MAX_K);
+    else if (o->gens_per_reference && r->count < 0)
         cg_fail(&m->failure, CG_ERR_INPUT,
                 "%s:%" PRId64 ": no count k of reference conformers, which --gens %dk needs; give "
                 "one, or a number such as --gens 10",
@@ -88,7 +118,7 @@ static cg_status run_next(void *ctx, cg_pipeline_molecule *m, int *ret_more, cg_
 {
     struct run *run = ctx;
     cg_input_record r;
-    char name[32];
+    char name[GENERATED_NAME];
 
     do {
         CG_TRY(read_record(run, &r, ret_more, err));
@@ -102,14 +132,13 @@ static cg_status run_next(void *ctx, cg_pipeline_molecule *m, int *ret_more, cg_
     } while (r.index < run->range.first || r.index < run->next_index);
     m->input.index = r.index;
     m->input.line = r.line;
-    snprintf(name, sizeof name, "mol_%06" PRId64, r.index);
-    m->input.name = strdup(r.name_len ? r.name : name);
+    m->input.name = strdup(name_of(&r, name));
     m->input.smiles = strdup(r.smiles);
     if (!m->input.name || !m->input.smiles)
         return cg_fail_nomem(err, "input");
     if (r.status != CG_OK)
         cg_fail(&m->failure, r.status, "%s", r.reason);
-    else
+    else if (cg_record_check_name(run->writer.formats.record, m->input.name, &m->failure) == CG_OK)
         set_generations(run->options, &r, m);
     return CG_OK;
 }
@@ -275,6 +304,9 @@ static cg_status run_to_output(struct run *run, cg_error *err)
         CG_TRY(cg_run_survey(o, run->range, &run->report->total_molecules,
                              &run->report->total_conformers, err));
     CG_TRY(cg_run_open_input(o, &run->input, err));
+    if (*cg_input_columns_note(run->input))
+        cg_host_log(&run->engine->host.host, CG_LOG_WARNING, "%s: %s", o->input,
+                    cg_input_columns_note(run->input));
     CG_TRY(read_ahead(run, err));
     CG_TRY(open_output(run, path, err));
     CG_TRY(cg_pipeline_run(run->engine, &io, run->report, err));
@@ -293,6 +325,9 @@ cg_status cg_engine_run(cg_engine *engine, const cg_run_options *options, cg_rep
     };
     cg_status st = run_to_output(&run, err);
 
+    if (st == CG_OK || st == CG_ERR_INTERRUPTED)
+        cg_run_notes_log(&run.notes, &report, options->input, &engine->host.host);
+    cg_run_notes_finish(&run.notes);
     cg_output_close(run.output);
     cg_input_close(run.input);
     if (ret_report)

@@ -31,8 +31,8 @@ static size_t strip_extension(const char *name, size_t len, const char *extensio
 /* Length of the input's name without its extensions. */
 static size_t stem_of(const char *name)
 {
-    static const char *const extensions[] = { ".gz",  ".zst",    ".smi", ".ism",
-                                              ".can", ".smiles", ".csv", ".txt" };
+    static const char *const extensions[] = { ".gz",     ".zst", ".smi", ".ism", ".can",
+                                              ".smiles", ".csv", ".tsv", ".txt" };
     size_t len = strlen(name);
 
     for (size_t i = 0; i < sizeof extensions / sizeof extensions[0]; i++)

@@ -12,10 +12,10 @@
 
 #include "base/buf.h"
 #include "base/error.h"
+#include "base/index.h"
 #include "base/pool.h"
 #include "base/size.h"
 #include "eval/identity.h"
-#include "eval/index.h"
 #include "eval/sdf.h"
 #include "io/record.h"
 #include "io/source.h"

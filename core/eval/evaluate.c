@@ -9,12 +9,12 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/index.h"
 #include "base/pool.h"
 #include "base/size.h"
 #include "chem/rdkit_c.h"
 #include "chem/rdkit_fail.h"
 #include "eval/identity.h"
-#include "eval/index.h"
 #include "eval/rmsd.h"
 
 /* Automorphisms tried for the pairs that remain at a molecule's time limit. */

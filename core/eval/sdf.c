@@ -395,13 +395,14 @@ static void read_items(struct lines l, cg_sdf_record *record)
         len = (size_t)(close - open);
         smiles = len == 6 && !strncasecmp(open, "SMILES", 6) && !record->smiles;
         name = len == 4 && !strncasecmp(open, "name", 4) && !record->name_len;
-        if ((!smiles && !name) || !next_line(&l))
-            continue;
+        /* The next line is the value, whatever it looks like: a name may be "> <SMILES>". */
+        if (!next_line(&l))
+            return;
         trim(&l.line, &l.len);
         if (smiles && l.len) {
             record->smiles = l.line;
             record->smiles_len = l.len;
-        } else if (name) {
+        } else if (name && l.len) {
             record->name = l.line;
             record->name_len = l.len;
         }

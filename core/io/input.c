@@ -17,21 +17,19 @@ struct cg_input {
     cg_source *source;
     cg_lines lines;
     cg_input_format format;
-    cg_csv *csv; /* of a .csv */
+    cg_csv *csv;              /* of a .csv, or a .tsv with a header */
+    cg_input_columns columns; /* of a .smi with a header */
 
     int header_pending; /* the next line that is not a comment is, or may be, the header */
     int header_forced;
-    int64_t header_line;
     cg_buf header_text;
+    cg_buf columns_note;
 
     cg_input_fields fields; /* of the molecule line read last */
     int have_fields;        /* they have not been returned yet */
-    int64_t n_empty;        /* empty lines before it that are not reported yet */
-    int64_t first_empty;    /* line number of the first one */
     int at_end;
 
     int64_t next_index;
-    cg_error empty_line_error;
 };
 
 /* ---- detection -------------------------------------------------------------------------- */
@@ -46,7 +44,14 @@ static int ends_with(const char *s, size_t n, const char *suffix)
 /* Format by the file name; CG_INPUT_AUTO without an extension. */
 static cg_status format_by_name(const char *path, cg_input_format *ret_format, cg_error *err)
 {
-    static const char *const smi[] = { ".smi", ".smiles", ".ism", ".can", ".txt" };
+    static const struct {
+        const char *extension;
+        cg_input_format format;
+    } formats[] = {
+        { ".smi", CG_INPUT_SMI }, { ".smiles", CG_INPUT_SMI }, { ".ism", CG_INPUT_SMI },
+        { ".can", CG_INPUT_SMI }, { ".txt", CG_INPUT_SMI },    { ".csv", CG_INPUT_CSV },
+        { ".tsv", CG_INPUT_TSV },
+    };
     const char *base = strrchr(path, '/');
     size_t n;
 
@@ -56,20 +61,39 @@ static cg_status format_by_name(const char *path, cg_input_format *ret_format, c
         n -= 3;
     else if (ends_with(base, n, ".zst"))
         n -= 4;
-    *ret_format = CG_INPUT_CSV;
-    if (ends_with(base, n, ".csv"))
-        return CG_OK;
-    *ret_format = CG_INPUT_SMI;
-    for (size_t i = 0; i < sizeof smi / sizeof *smi; i++)
-        if (ends_with(base, n, smi[i]))
-            return CG_OK;
     *ret_format = CG_INPUT_AUTO;
     if (!memchr(base, '.', n))
         return CG_OK;
+    for (size_t i = 0; i < sizeof formats / sizeof *formats; i++)
+        if (ends_with(base, n, formats[i].extension)) {
+            *ret_format = formats[i].format;
+            return CG_OK;
+        }
     return cg_fail(err, CG_ERR_USAGE,
-                   "'%s': cannot determine the input format from the name, wanted .smi or .csv "
-                   "(or either with .gz or .zst)",
+                   "'%s': cannot determine the input format from the name, wanted .smi, .csv or "
+                   ".tsv (or one of them with .gz or .zst)",
                    path);
+}
+
+/* 1 if the text has a NUL and fewer than half of its lines are text: a list with a few bad lines is
+ * not binary. */
+static int looks_binary(const char *text, size_t len, const char **ret_nul)
+{
+    const char *end = text + len;
+    size_t n = 0, n_text = 0;
+
+    *ret_nul = memchr(text, '\0', len);
+    while (*ret_nul && text < end) {
+        const char *lf = memchr(text, '\n', (size_t)(end - text));
+        const char *stop = lf ? lf : end;
+
+        n++;
+        while (text < stop && ((unsigned char)*text >= 0x20 || isspace((unsigned char)*text)))
+            text++;
+        n_text += text == stop;
+        text = lf ? lf + 1 : end;
+    }
+    return 2 * n_text < n;
 }
 
 /* Refuses the file if its first chunk (64 KiB at most) looks binary: one message instead of one per
@@ -98,37 +122,48 @@ static cg_status refuse_binary(const cg_input *in, cg_error *err)
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (len >= known[i].len && !memcmp(text, known[i].magic, known[i].len))
             return cg_fail(err, CG_ERR_FORMAT,
-                           "'%s' is %s, wanted .smi or .csv text (plain, gzip or zstd)", name,
+                           "'%s' is %s, wanted .smi, .csv or .tsv text (plain, gzip or zstd)", name,
                            known[i].description);
-    nul = memchr(text, '\0', len);
-    if (nul)
-        return cg_fail(err, CG_ERR_FORMAT,
-                       "'%s' is a binary file (a NUL byte at offset %zu), wanted .smi or .csv text",
-                       name, (size_t)(nul - in->lines.chunk));
+    if (looks_binary(text, len, &nul))
+        return cg_fail(
+            err, CG_ERR_FORMAT,
+            "'%s' is a binary file (a NUL byte at offset %zu), wanted .smi, .csv or .tsv "
+            "text",
+            name, (size_t)(nul - in->lines.chunk));
     return CG_OK;
 }
 
-/* Is the first line the header of a .csv: does it have commas and a column `smiles`? */
-static int looks_like_csv(const char *text, size_t len)
+/* Is the first line a header whose columns `separator` separates? */
+static int is_header_of(const char *text, size_t len, char separator)
 {
     const char *lf = memchr(text, '\n', len);
     const char *end = lf ? lf : text + len;
-    const char *p = text;
+    cg_input_columns columns = { 0 };
 
-    if (!memchr(text, ',', (size_t)(end - text)))
-        return 0;
-    while (p < end) {
-        const char *comma = memchr(p, ',', (size_t)(end - p));
-        const char *stop = comma ? comma : end;
+    for (const char *p = text; p < end;) {
+        const char *stop = memchr(p, separator, (size_t)(end - p));
+        const char *to = stop ? stop : end;
+        const char *from = p;
 
-        while (p < stop && (isspace((unsigned char)*p) || *p == '"'))
-            p++;
-        if (stop - p >= 6 && !strncasecmp(p, "smiles", 6) &&
-            (stop - p == 6 || isspace((unsigned char)p[6]) || p[6] == '"'))
-            return 1;
-        p = comma ? comma + 1 : end;
+        p = stop ? stop + 1 : end;
+        while (from < to && (isspace((unsigned char)*from) || *from == '"'))
+            from++;
+        while (from < to && (isspace((unsigned char)to[-1]) || to[-1] == '"'))
+            to--;
+        cg_input_columns_add(&columns, from, (size_t)(to - from));
     }
-    return 0;
+    return columns.n > 1 && cg_input_columns_have_smiles(&columns);
+}
+
+/* Finds the format by the first line where the name of the file leaves it open. */
+static void find_format(cg_input *in, const char *text, size_t len)
+{
+    if (in->format == CG_INPUT_AUTO)
+        in->format = is_header_of(text, len, ',') || is_header_of(text, len, ';') ? CG_INPUT_CSV
+                                                                                  : CG_INPUT_SMI;
+    if (in->format == CG_INPUT_TSV && !in->header_forced &&
+        (!in->header_pending || !is_header_of(text, len, '\t')))
+        in->format = CG_INPUT_SMI;
 }
 
 /* Inspects the first bytes: skips a byte order mark, refuses binary data, determines the format. */
@@ -143,9 +178,7 @@ static cg_status inspect_start(cg_input *in, cg_error *err)
     if (l->len >= 3 && !memcmp(l->chunk, "\xef\xbb\xbf", 3))
         l->pos = 3;
     CG_TRY(refuse_binary(in, err));
-    if (in->format == CG_INPUT_AUTO)
-        in->format =
-            looks_like_csv(l->chunk + l->pos, l->len - l->pos) ? CG_INPUT_CSV : CG_INPUT_SMI;
+    find_format(in, l->chunk + l->pos, l->len - l->pos);
     return CG_OK;
 }
 
@@ -154,21 +187,37 @@ static cg_status inspect_start(cg_input *in, cg_error *err)
 /* Consumes `line` if it is the header; *ret_consumed. */
 static cg_status consume_header(cg_input *in, const cg_line *line, int *ret_consumed, cg_error *err)
 {
+    const char *file = cg_source_name(in->source);
+    cg_input_columns columns = { 0 };
     cg_line copy = *line;
 
     in->header_pending = 0;
-    *ret_consumed = in->header_forced || in->format == CG_INPUT_CSV || cg_smi_is_header(line);
+    if (!in->csv)
+        cg_smi_read_header(line->text, line->too_long ? 0 : line->len, &columns);
+    *ret_consumed = in->header_forced || in->csv || cg_smi_is_header(&columns);
     if (!*ret_consumed)
         return CG_OK;
-    in->header_line = line->number;
-    if (!line->too_long)
-        cg_buf_put(&in->header_text, line->text, line->len);
-    CG_TRY(cg_buf_check(&in->header_text, cg_source_name(in->source), err));
-    /* line->text is invalid after the next line is read, which a row of several lines requires. */
-    copy.text = cg_buf_text(&in->header_text);
-    if (in->format == CG_INPUT_CSV)
+    if (in->csv) {
+        /* line->text is invalid after the next line is read, which a row of several lines
+         * requires. */
+        if (!line->too_long)
+            cg_buf_put(&in->header_text, line->text, line->len);
+        CG_TRY(cg_buf_check(&in->header_text, file, err));
+        copy.text = cg_buf_text(&in->header_text);
         CG_TRY(cg_csv_header(in->csv, &in->lines, &copy, err));
-    return CG_OK;
+        columns = *cg_csv_columns(in->csv);
+    } else {
+        in->columns = columns;
+    }
+    if (columns.twice)
+        return cg_fail(err, CG_ERR_FORMAT, "%s:%lld: the header names the column '%s' twice", file,
+                       (long long)line->number, columns.twice);
+    if (cg_input_columns_have_smiles(&columns))
+        cg_input_columns_describe(&columns, &in->columns_note);
+    else
+        cg_buf_puts(&in->columns_note, "the header names no column of SMILES: the columns are "
+                                       "SMILES, name, k");
+    return cg_buf_check(&in->columns_note, file, err);
 }
 
 /* Reads a molecule line into in->fields; its own errors go there. */
@@ -176,22 +225,17 @@ static cg_status read_fields(cg_input *in, const cg_line *line, cg_error *err)
 {
     in->have_fields = 1;
     cg_input_fields_reset(&in->fields, line->number);
-    if (in->format == CG_INPUT_CSV)
+    if (in->csv)
         CG_TRY(cg_csv_read(in->csv, &in->lines, line, &in->fields, err));
     else
-        cg_smi_read(line, &in->fields);
+        cg_smi_read(line, &in->columns, &in->fields);
     CG_TRY(cg_buf_check(&in->fields.smiles, cg_source_name(in->source), err));
     return cg_buf_check(&in->fields.name, cg_source_name(in->source), err);
 }
 
-/*
- * Reads up to the next molecule line. Stops early, without fields, after a comment or header that
- * follows empty lines: these are reported before later empty lines are counted.
- */
+/* Reads up to the next molecule line. */
 static cg_status advance(cg_input *in, cg_error *err)
 {
-    int64_t n_empty = 0;
-
     for (;;) {
         cg_line line;
         int more, skip = 0;
@@ -202,29 +246,19 @@ static cg_status advance(cg_input *in, cg_error *err)
             in->at_end = 1;
             return CG_OK;
         }
-        if (cg_line_is_empty(&line)) {
-            if (!n_empty++)
-                in->first_empty = line.number;
+        if (cg_line_is_empty(&line) || (!in->csv && line.text[0] == '#'))
             continue;
-        }
-        in->n_empty = n_empty;
-        if (in->format == CG_INPUT_SMI && line.text[0] == '#')
-            skip = 1;
-        else if (in->header_pending)
+        if (in->header_pending)
             CG_TRY(consume_header(in, &line, &skip, err));
         if (!skip)
             return read_fields(in, &line, err);
-        if (n_empty)
-            return CG_OK;
     }
 }
 
 /* Reads until there is a record to return or the file ends. */
 static cg_status prepare(cg_input *in, cg_error *err)
 {
-    while (!in->n_empty && !in->have_fields && !in->at_end)
-        CG_TRY(advance(in, err));
-    return CG_OK;
+    return in->have_fields || in->at_end ? CG_OK : advance(in, err);
 }
 
 static const cg_input_options default_options;
@@ -248,7 +282,7 @@ static cg_status open_source(cg_source *source, cg_input_format format,
     in->header_forced = options->header == CG_INPUT_HEADER_YES;
     CG_TRY_GOTO(st, cg_lines_init(&in->lines, source, CG_INPUT_MAX_LINE, err), out);
     CG_TRY_GOTO(st, inspect_start(in, err), out);
-    if (in->format == CG_INPUT_CSV) {
+    if (in->format != CG_INPUT_SMI) {
         if (!in->header_pending) {
             st = cg_fail(
                 err, CG_ERR_USAGE,
@@ -257,10 +291,13 @@ static cg_status open_source(cg_source *source, cg_input_format format,
                 cg_source_name(source));
             goto out;
         }
-        CG_TRY_GOTO(st, cg_csv_create(cg_source_name(source), &in->csv, err), out);
+        CG_TRY_GOTO(st,
+                    cg_csv_create(cg_source_name(source),
+                                  in->format == CG_INPUT_CSV ? ",;\t" : "\t", &in->csv, err),
+                    out);
     }
     CG_TRY_GOTO(st, prepare(in, err), out);
-    if (!in->n_empty && !in->have_fields) {
+    if (!in->have_fields) {
         st = cg_fail(err, CG_ERR_FORMAT, "'%s' holds no molecule line", cg_source_name(source));
         goto out;
     }
@@ -276,17 +313,13 @@ cg_status cg_input_open(const char *path, const cg_input_options *options, cg_in
 {
     cg_input_format format;
     cg_source *source = NULL;
-    cg_status st;
 
     if (!options)
         options = &default_options;
     format = options->format;
+    if (format == CG_INPUT_AUTO && strcmp(path, "-"))
+        CG_TRY(format_by_name(path, &format, err));
     CG_TRY(cg_source_open(path, &source, err));
-    if (format == CG_INPUT_AUTO && strcmp(path, "-") &&
-        (st = format_by_name(path, &format, err)) != CG_OK) {
-        cg_source_close(source);
-        return st;
-    }
     return open_source(source, format, options, ret_input, err);
 }
 
@@ -308,23 +341,10 @@ void cg_input_close(cg_input *in)
     cg_csv_destroy(in->csv);
     cg_input_fields_finish(&in->fields);
     cg_buf_finish(&in->header_text);
+    cg_buf_finish(&in->columns_note);
     cg_lines_finish(&in->lines);
     cg_source_close(in->source);
     free(in);
-}
-
-static void return_empty_line(cg_input *in, cg_input_record *ret_record)
-{
-    cg_fail(&in->empty_line_error, CG_ERR_INPUT, "%s:%lld: the line is empty, wanted a molecule",
-            cg_source_name(in->source), (long long)in->first_empty);
-    *ret_record = (cg_input_record) { .index = in->next_index++,
-                                      .line = in->first_empty++,
-                                      .status = CG_ERR_INPUT,
-                                      .reason = in->empty_line_error.msg,
-                                      .smiles = "",
-                                      .name = "",
-                                      .count = -1 };
-    in->n_empty--;
 }
 
 static void return_fields(cg_input *in, cg_input_record *ret_record)
@@ -340,7 +360,8 @@ static void return_fields(cg_input *in, cg_input_record *ret_record)
                                       .smiles_len = f->smiles.len,
                                       .name = cg_buf_text(&f->name),
                                       .name_len = f->name.len,
-                                      .count = f->count };
+                                      .count = f->count,
+                                      .notes = f->notes };
 }
 
 cg_status cg_input_next(cg_input *in, cg_input_record *ret_record, int *ret_more, cg_error *err)
@@ -350,13 +371,10 @@ cg_status cg_input_next(cg_input *in, cg_input_record *ret_record, int *ret_more
     if (st != CG_OK) {
         in->at_end = 1;
         in->have_fields = 0;
-        in->n_empty = 0;
         return st;
     }
-    *ret_more = in->n_empty || in->have_fields;
-    if (in->n_empty)
-        return_empty_line(in, ret_record);
-    else if (in->have_fields)
+    *ret_more = in->have_fields;
+    if (in->have_fields)
         return_fields(in, ret_record);
     return CG_OK;
 }
@@ -366,8 +384,7 @@ cg_input_format cg_input_format_of(const cg_input *in)
     return in->format;
 }
 
-int64_t cg_input_header_line(const cg_input *in, const char **ret_text)
+const char *cg_input_columns_note(const cg_input *in)
 {
-    *ret_text = cg_buf_text(&in->header_text);
-    return in->header_line;
+    return cg_buf_text(&in->columns_note);
 }

@@ -4,15 +4,9 @@
 #include <csv.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "base/error.h"
 #include "base/size.h"
-
-enum column { SMILES, CORRECTED, NAME, COUNT, N_COLUMNS };
-
-static const char *const column_names[N_COLUMNS] = { "smiles", "corrected_smiles", "name",
-                                                     "n_conformers" };
 
 struct cg_csv {
     const char *file;
@@ -25,17 +19,19 @@ struct cg_csv {
     int row_done;
     int nomem;
 
-    size_t n_header;         /* columns of the header */
-    size_t index[N_COLUMNS]; /* column index of each known column; SIZE_MAX: absent */
+    const char *separators;
+    char separator; /* of the fields */
+    cg_input_columns columns;
 };
 
-cg_status cg_csv_create(const char *file, cg_csv **ret_csv, cg_error *err)
+cg_status cg_csv_create(const char *file, const char *separators, cg_csv **ret_csv, cg_error *err)
 {
     cg_csv *c = calloc(1, sizeof *c);
 
     if (!c)
         return cg_fail_nomem(err, file);
     c->file = file;
+    c->separators = separators;
     *ret_csv = c;
     return CG_OK;
 }
@@ -72,8 +68,10 @@ static void on_row(int terminator, void *arg)
     c->row_done = 1;
 }
 
-static const char *field(const cg_csv *c, size_t i, size_t *ret_len)
+/* cg_field_fn */
+static const char *field(const void *row, size_t i, size_t *ret_len)
 {
+    const cg_csv *c = row;
     size_t from = i ? c->ends[i - 1] : 0;
 
     *ret_len = c->ends[i] - from;
@@ -113,6 +111,7 @@ static cg_status read_row(cg_csv *c, cg_lines *lines, const cg_line *first, cg_i
     if (csv_init(&c->parser, CSV_STRICT))
         return cg_fail(err, CG_ERR_INTERNAL, "'%s': cannot start the CSV parser", c->file);
     c->parser_live = 1;
+    csv_set_delim(&c->parser, (unsigned char)c->separator);
     cg_buf_clear(&c->bytes);
     c->n_fields = 0;
     c->row_done = 0;
@@ -140,7 +139,8 @@ static cg_status read_row(cg_csv *c, cg_lines *lines, const cg_line *first, cg_i
     }
 }
 
-cg_status cg_csv_header(cg_csv *c, cg_lines *lines, const cg_line *first, cg_error *err)
+/* Reads the header with the present separator. */
+static cg_status read_header(cg_csv *c, cg_lines *lines, const cg_line *first, cg_error *err)
 {
     cg_input_fields f = { .file = c->file };
 
@@ -148,61 +148,59 @@ cg_status cg_csv_header(cg_csv *c, cg_lines *lines, const cg_line *first, cg_err
     CG_TRY(read_row(c, lines, first, &f, err));
     if (f.error.code != CG_OK)
         return cg_fail(err, CG_ERR_FORMAT, "%s (in the header line)", f.error.msg);
-    c->n_header = c->n_fields;
-    for (int k = 0; k < N_COLUMNS; k++) {
-        c->index[k] = SIZE_MAX;
-        for (size_t i = 0; i < c->n_fields; i++) {
-            size_t len;
-            const char *text = field(c, i, &len);
+    c->columns = (cg_input_columns) { 0 };
+    for (size_t i = 0; i < c->n_fields; i++) {
+        size_t len;
+        const char *text = field(c, i, &len);
 
-            if (len != strlen(column_names[k]) || strncasecmp(text, column_names[k], len))
-                continue;
-            if (c->index[k] != SIZE_MAX)
-                return cg_fail(err, CG_ERR_FORMAT,
-                               "%s:%lld: the header names the column '%s' twice", c->file,
-                               (long long)first->number, column_names[k]);
-            c->index[k] = i;
-        }
+        cg_input_columns_add(&c->columns, text, len);
     }
-    if (c->index[SMILES] == SIZE_MAX && c->index[CORRECTED] == SIZE_MAX)
-        return cg_fail(err, CG_ERR_FORMAT,
-                       "%s:%lld: the header '%.*s' has no column 'smiles' (columns are separated "
-                       "by commas)",
-                       c->file, (long long)first->number,
-                       (int)(first->len < 200 ? first->len : 200), first->text);
     return CG_OK;
+}
+
+cg_status cg_csv_header(cg_csv *c, cg_lines *lines, const cg_line *first, cg_error *err)
+{
+    const char *p = c->separators;
+
+    for (;; p++) {
+        cg_status st;
+
+        c->separator = *p;
+        st = read_header(c, lines, first, err);
+        if (st == CG_OK && cg_input_columns_have_smiles(&c->columns))
+            break;
+        if (st != CG_OK && st != CG_ERR_FORMAT)
+            return st;
+        if (!p[1] && st != CG_OK)
+            return st;
+        if (!p[1])
+            return cg_fail(err, CG_ERR_FORMAT,
+                           "%s:%lld: the header '%.*s' has no column of SMILES, wanted one named "
+                           "smiles, isomeric_smiles, canonical_smiles, smi or ..._smiles (columns "
+                           "are separated by %s)",
+                           c->file, (long long)first->number,
+                           (int)(first->len < 200 ? first->len : 200), first->text,
+                           *c->separators == ',' ? "commas, semicolons or tabs" : "tabs");
+        cg_lines_rewind_past_first(lines);
+    }
+    return CG_OK;
+}
+
+const cg_input_columns *cg_csv_columns(const cg_csv *c)
+{
+    return &c->columns;
 }
 
 cg_status cg_csv_read(cg_csv *c, cg_lines *lines, const cg_line *first, cg_input_fields *f,
                       cg_error *err)
 {
-    const char *text;
-    size_t len = 0;
-
     CG_TRY(read_row(c, lines, first, f, err));
     if (f->error.code != CG_OK)
         return CG_OK;
-    if (c->n_fields != c->n_header) {
+    if (c->n_fields != c->columns.n)
         cg_input_fields_fail(f, CG_ERR_INPUT, "the row has %zu fields, the header has %zu",
-                             c->n_fields, c->n_header);
-        return CG_OK;
-    }
-    if (c->index[CORRECTED] != SIZE_MAX) {
-        text = field(c, c->index[CORRECTED], &len);
-        cg_buf_put(&f->smiles, text, len);
-    }
-    if (!len && c->index[SMILES] != SIZE_MAX) {
-        text = field(c, c->index[SMILES], &len);
-        cg_buf_put(&f->smiles, text, len);
-    }
-    if (c->index[NAME] != SIZE_MAX) {
-        text = field(c, c->index[NAME], &len);
-        cg_buf_put(&f->name, text, len);
-    }
-    cg_input_fields_check_smiles(f);
-    if (c->index[COUNT] != SIZE_MAX) {
-        text = field(c, c->index[COUNT], &len);
-        cg_input_fields_set_count(f, text, len);
-    }
+                             c->n_fields, c->columns.n);
+    else
+        cg_input_columns_read(&c->columns, field, c, f);
     return CG_OK;
 }

@@ -6,11 +6,13 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "io/input_extension.h"
 
 void cg_input_fields_reset(cg_input_fields *f, int64_t line)
 {
     f->line = line;
     f->count = -1;
+    f->notes = 0;
     f->error = (cg_error)CG_ERROR_INIT;
     cg_buf_clear(&f->smiles);
     cg_buf_clear(&f->name);
@@ -55,6 +57,15 @@ int cg_input_fields_reject_line(cg_input_fields *f, const cg_line *line)
     return 0;
 }
 
+void cg_input_fields_set_name(cg_input_fields *f, const char *text, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        if (text[i] != ' ') {
+            cg_buf_put(&f->name, text, len);
+            return;
+        }
+}
+
 void cg_input_fields_set_count(cg_input_fields *f, const char *text, size_t len)
 {
     int64_t k = 0;
@@ -64,15 +75,10 @@ void cg_input_fields_set_count(cg_input_fields *f, const char *text, size_t len)
         return;
     for (; i < len && text[i] >= '0' && text[i] <= '9' && k <= CG_INPUT_MAX_K; i++)
         k = k * 10 + (text[i] - '0');
-    if (i < len || k < 1 || k > CG_INPUT_MAX_K)
-        cg_input_fields_fail(f, CG_ERR_INPUT,
-                             "the conformer count is '%.*s', wanted a number from 1 to %d",
-                             (int)(len < 60 ? len : 60), text, CG_INPUT_MAX_K);
-    else
-        f->count = k;
+    f->count = i < len || k < 1 || k > CG_INPUT_MAX_K ? CG_INPUT_BAD_COUNT : k;
 }
 
-void cg_input_fields_check_smiles(cg_input_fields *f)
+static void check_smiles(cg_input_fields *f)
 {
     if (!f->smiles.len)
         cg_input_fields_fail(f, CG_ERR_INPUT, "no SMILES: its column is empty");
@@ -86,6 +92,42 @@ void cg_input_fields_check_smiles(cg_input_fields *f)
             return;
         }
     }
+}
+
+static int is_blank(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
+void cg_input_fields_set_smiles(cg_input_fields *f, const char *text, size_t len)
+{
+    size_t n = 0, rest;
+
+    while (len && is_blank(*text)) {
+        text++;
+        len--;
+    }
+    while (len && is_blank(text[len - 1]))
+        len--;
+    while (n < len && !is_blank(text[n]))
+        n++;
+    rest = n;
+    while (rest < len && is_blank(text[rest]))
+        rest++;
+    if (rest < len && text[rest] != '|')
+        n = len; /* a blank inside, which is refused */
+    cg_buf_put(&f->smiles, text, n);
+    check_smiles(f);
+    if (n < len)
+        cg_input_fields_set_extension(f, text + rest, len - rest);
+}
+
+void cg_input_fields_set_extension(cg_input_fields *f, const char *text, size_t len)
+{
+    char reason[CG_EXTENSION_REASON];
+
+    if (len && cg_extension_read(text, len, &f->notes, reason))
+        cg_input_fields_fail(f, CG_ERR_UNSUPPORTED, "%s", reason);
 }
 
 int cg_line_is_empty(const cg_line *line)

@@ -150,12 +150,12 @@ cg_status cg_reader_name(cg_reader *r, size_t i, cg_buf *out, cg_error *err)
     return cg_buf_check(out, r->name, err);
 }
 
-cg_status cg_reader_find(cg_reader *r, const char *name, size_t *ret_i, cg_error *err)
+cg_status cg_reader_find(cg_reader *r, const char *name, size_t from, size_t *ret_i, cg_error *err)
 {
     cg_buf found = { 0 };
     cg_status st = CG_OK;
 
-    for (size_t i = 0; i < r->n_frames; i++) {
+    for (size_t i = from; i < r->n_frames; i++) {
         cg_buf_clear(&found);
         CG_TRY_GOTO(st, cg_reader_name(r, i, &found, err), out);
         if (!strcmp(cg_buf_text(&found), name)) {

@@ -39,7 +39,9 @@ const cg_container_frame *cg_reader_frame(const cg_reader *reader, size_t i);
 cg_status cg_reader_read(cg_reader *reader, size_t i, size_t max, cg_buf *out, cg_error *err);
 /** Appends the molecule name in the first record of frame i. */
 cg_status cg_reader_name(cg_reader *reader, size_t i, cg_buf *out, cg_error *err);
-/** Finds the first frame with that name; CG_ERR_INPUT if there is none. */
-cg_status cg_reader_find(cg_reader *reader, const char *name, size_t *ret_i, cg_error *err);
+/** Finds the first frame with that name among those from number `from` on; CG_ERR_INPUT if there is
+ * none. */
+cg_status cg_reader_find(cg_reader *reader, const char *name, size_t from, size_t *ret_i,
+                         cg_error *err);
 
 #endif

@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/json_text.h"
 #include "base/text.h"
+#include "base/utf8.h"
 
 static const char *const format_names[] = { "sdf", "xyz", "smiles3d", "json" };
 
@@ -35,6 +36,40 @@ const char *cg_record_format_name(cg_record_format format)
 
 /* ---- writing ---------------------------------------------------------------------------- */
 
+static int is_utf8(const char *s)
+{
+    int n;
+
+    for (; *s; s += n)
+        if ((n = cg_utf8_length((const unsigned char *)s)) == 0)
+            return 0;
+    return 1;
+}
+
+cg_status cg_record_check_name(cg_record_format format, const char *name, cg_error *err)
+{
+    if (format == CG_RECORD_JSON && !is_utf8(name))
+        return cg_fail(err, CG_ERR_INPUT,
+                       "the name '%.60s' is not UTF-8, wanted a name that a json record can hold; "
+                       "--format sdf holds it",
+                       name);
+    if (format == CG_RECORD_JSON)
+        return CG_OK;
+    for (size_t i = 0; name[i]; i++)
+        if (iscntrl((unsigned char)name[i]))
+            return cg_fail(err, CG_ERR_INPUT,
+                           "the name '%.60s' has a control character (byte 0x%02x at position "
+                           "%zu), wanted a name that a record of format %s can hold; --format json "
+                           "holds it",
+                           name, (unsigned char)name[i], i + 1, format_names[format]);
+    if (format == CG_RECORD_SDF && !strncmp(name, "$$$$", 4))
+        return cg_fail(err, CG_ERR_INPUT,
+                       "the name '%.60s' starts with '$$$$', which ends a record of an SDF; give "
+                       "it another name or choose --format xyz or json",
+                       name);
+    return CG_OK;
+}
+
 /* Writes text with control characters replaced by blanks. */
 static void put_one_line(cg_buf *out, const char *s)
 {
@@ -42,35 +77,43 @@ static void put_one_line(cg_buf *out, const char *s)
         cg_buf_putc(out, iscntrl((unsigned char)*s) ? ' ' : *s);
 }
 
-/* Writes a line of an SDF. A leading "$$$$" is indented: it would end the record. */
-static void put_sdf_line(cg_buf *out, const char *s)
-{
-    if (!strncmp(s, "$$$$", 4))
-        cg_buf_putc(out, ' ');
-    put_one_line(out, s);
-    cg_buf_putc(out, '\n');
-}
-
 static void put_sdf_item(cg_buf *out, const char *key, const char *value)
 {
     cg_buf_printf(out, ">  <%s>\n", key);
     /* An empty line ends the item; an empty value has no line. */
-    if (*value)
-        put_sdf_line(out, value);
+    if (*value) {
+        put_one_line(out, value);
+        cg_buf_putc(out, '\n');
+    }
     cg_buf_putc(out, '\n');
+}
+
+/* Finds the lines of a molblock between its title and the line "M  END"; 0 if it has none. The
+ * title may hold any text, "M  END" too. */
+static int find_block_body(const char *molblock, const char **ret_body, size_t *ret_len)
+{
+    const char *title_end = molblock ? strchr(molblock, '\n') : NULL;
+    const char *end = title_end ? strstr(title_end, "\nM  END") : NULL;
+
+    if (!end)
+        return 0;
+    *ret_body = title_end + 1;
+    *ret_len = (size_t)(end - title_end);
+    return 1;
 }
 
 static cg_status write_sdf(const cg_record_conformer *c, cg_buf *out, cg_error *err)
 {
-    const char *body = c->molblock ? strchr(c->molblock, '\n') : NULL;
-    const char *end = c->molblock ? strstr(c->molblock, "M  END") : NULL;
+    const char *body;
     char number[32];
+    size_t body_len;
 
-    if (!body || !end || end < body)
+    if (!find_block_body(c->molblock, &body, &body_len))
         return cg_fail(err, CG_ERR_INTERNAL,
                        "record of '%s': no molblock from a title line to 'M  END'", c->name);
-    put_sdf_line(out, c->name);
-    cg_buf_put(out, body + 1, (size_t)(end - body - 1));
+    cg_buf_puts(out, c->name);
+    cg_buf_putc(out, '\n');
+    cg_buf_put(out, body, body_len);
     cg_buf_puts(out, "M  END\n");
     put_sdf_item(out, "name", c->name);
     put_sdf_item(out, "SMILES", c->smiles);
@@ -202,6 +245,7 @@ cg_status cg_record_write(cg_record_format format, const cg_record_conformer *c,
     size_t start = out->len;
     cg_status st = CG_ERR_INTERNAL;
 
+    CG_TRY(cg_record_check_name(format, c->name, err));
     switch (format) {
     case CG_RECORD_SDF:
         st = write_sdf(c, out, err);
@@ -287,11 +331,30 @@ static int starts_with(const char *p, const char *end, const char *prefix)
     return (size_t)(end - p) >= n && !memcmp(p, prefix, n);
 }
 
+/* 1 if the fourth line is the counts line of a molblock: numbers in columns of three, the version
+ * in columns 35 to 39. Needed first, because a title may look like a record of any format. */
+static int has_counts_line(const char *p, const char *end)
+{
+    const char *stop;
+
+    for (int i = 0; i < 3; i++) {
+        p = line_end(p, end);
+        if (p == end)
+            return 0;
+        p++;
+    }
+    stop = line_end(p, end);
+    return stop - p >= 39 && (!memcmp(p + 34, "V2000", 5) || !memcmp(p + 34, "V3000", 5)) &&
+           strspn(p, " 0123456789") >= 6; /* ends at the 'V' at the latest */
+}
+
 cg_record_format cg_record_detect(const char *text, size_t len)
 {
     const char *end = text + len;
     const char *first = line_end(text, end);
 
+    if (has_counts_line(text, end))
+        return CG_RECORD_SDF;
     if (starts_with(text, end, "{\""))
         return CG_RECORD_JSON;
     if (first < end && starts_with(first + 1, end, "Properties="))

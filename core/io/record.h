@@ -10,8 +10,9 @@
  * json      {"name":, "smiles":, "generation":, "seed":, "elements": [..], "xyz": [[x,y,z], ..]},
  *           then the extra tags as strings; one line.
  *
- * A name may hold any bytes. Bytes that would break a format are replaced: control characters by
- * blanks (in JSON by escapes), invalid UTF-8 by U+FFFD in JSON. Coordinates are in ångström.
+ * A name is written byte for byte, or refused by cg_record_check_name() if the format cannot hold
+ * it. In tags, control characters are replaced by blanks (in JSON by escapes). Coordinates are in
+ * ångström.
  */
 #ifndef CG_IO_RECORD_H
 #define CG_IO_RECORD_H
@@ -53,9 +54,15 @@ cg_status cg_record_format_parse(const char *name, cg_record_format *ret_format,
 const char *cg_record_format_name(cg_record_format format);
 
 /**
- * Appends the record of one conformer to `out`. CG_ERR_INTERNAL if the conformer lacks a member
- * that the format needs or has a coordinate that is not finite; CG_ERR_NOMEM. On failure `out` is
- * unchanged.
+ * CG_ERR_INPUT for a name that a record of this format cannot hold: one with a control character
+ * (sdf, xyz, smiles3d), one that starts with "$$$$" (sdf), one that is not UTF-8 (json).
+ */
+cg_status cg_record_check_name(cg_record_format format, const char *name, cg_error *err);
+
+/**
+ * Appends the record of one conformer to `out`. CG_ERR_INPUT from cg_record_check_name();
+ * CG_ERR_INTERNAL if the conformer lacks a member that the format needs or has a coordinate that is
+ * not finite; CG_ERR_NOMEM. On failure `out` is unchanged.
  */
 cg_status cg_record_write(cg_record_format format, const cg_record_conformer *conformer,
                           cg_buf *out, cg_error *err);

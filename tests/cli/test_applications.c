@@ -35,7 +35,7 @@ static void ck_text(const cg_error *err, const char *part)
 
 /* ---- requests ----------------------------------------------------------------------------- */
 
-static const char molecules[] = "CCO\tethanol\t3\n\nOc1ccccc1\tphenol\nC(C\tbad\n";
+static const char molecules[] = "CCO\tethanol\t3\nC |open\nOc1ccccc1\tphenol\nC(C\tbad\n";
 
 START_TEST(requests_are_read)
 {
@@ -47,7 +47,7 @@ START_TEST(requests_are_read)
     write_file(".smi", molecules);
     ck_assert_int_eq(cg_requests_read(path, 0, 7, &list, &err), CG_OK);
     ck_assert_int_eq(cg_requests_get(list, &items, &skipped), 3);
-    ck_assert_int_eq(skipped, 1); /* the empty line */
+    ck_assert_int_eq(skipped, 1); /* the extension without its end */
     ck_assert_str_eq(items[0].smiles, "CCO");
     ck_assert_str_eq(items[0].name, "ethanol");
     ck_assert_int_eq(items[0].n_conformers, 7);
@@ -87,12 +87,13 @@ START_TEST(results_are_read)
     ck_assert_int_eq(cg_results_get(r, 0, &frame, &err), CG_OK);
     ck_assert_str_eq(frame.name, "methane");
     ck_assert_int_eq(frame.records, 2);
-    ck_assert_int_eq(cg_results_find(r, "water", &i, &err), CG_OK);
+    ck_assert_int_eq(cg_results_find(r, "water", 0, &i, &err), CG_OK);
     ck_assert_int_eq(i, 1);
     ck_assert_int_eq(cg_results_read(r, i, &bytes, &len, &err), CG_OK);
     ck_assert_str_eq(bytes, strstr(text, "[O]"));
     ck_assert_uint_eq(len, strlen(bytes));
-    ck_assert_int_eq(cg_results_find(r, "ether", &i, &err), CG_ERR_INPUT);
+    ck_assert_int_eq(cg_results_find(r, "water", 2, &i, &err), CG_ERR_INPUT);
+    ck_assert_int_eq(cg_results_find(r, "ether", 0, &i, &err), CG_ERR_INPUT);
     ck_assert_int_eq(cg_results_get(r, 2, &frame, &err), CG_ERR_USAGE);
     ck_assert_int_eq(cg_results_read(r, -1, &bytes, &len, &err), CG_ERR_USAGE);
     cg_results_close(r);

@@ -85,8 +85,12 @@ gzip -k mols.csv
 sed 's/$/\r/' mols.smi >crlf.smi
 { printf '\357\273\277'; cat mols.smi; } >bom.smi
 { printf 'smiles\tname\tk\n'; cat mols.smi; } >header.smi
-{ printf '# a comment\n'; tr '\t' ' ' <mols.smi; } >blanks.smi
-for input in mols.smi.zst mols.smi.gz mols.csv mols.csv.gz crlf.smi bom.smi header.smi blanks.smi; do
+{ printf '# a comment\nsmiles name k\n'; tr '\t' ' ' <mols.smi; } >blanks.smi
+{ printf 'k\tMol_ID\tcanonical smiles\n'; awk -F '\t' -v OFS='\t' '{ print $3, $2, $1 }' mols.smi; } >columns.tsv
+{ echo 'ID;Smiles'; awk -F '\t' '{ printf "\"%s\";\"%s\"\n", $2, $1 }' mols.smi; } >semicolons.csv
+awk '{ print; print "" }' mols.smi >empty_lines.smi
+for input in mols.smi.zst mols.smi.gz mols.csv mols.csv.gz crlf.smi bom.smi header.smi blanks.smi \
+  columns.tsv semicolons.csv empty_lines.smi; do
   if run 0 "${random[@]}" --input $input --output got.sdf --overwrite; then
     same want.sdf got.sdf "$input gives the same output as mols.smi"
   fi
@@ -99,16 +103,16 @@ done
 "$CONFGEN" "${random[@]}" --input - --output - --quiet <mols.smi 2>err | cat >piped.sdf
 same want.sdf piped.sdf 'from a pipe into a pipe'
 verdict 'without messages' test ! -s err
-printf 'id smi\nCCO ethanol 3\n' >odd.smi
+printf 'molecule info\nCCO ethanol 3\n' >odd.smi
 check 1 '--header no: the first line is a (bad) molecule' "${random[@]}" --input odd.smi \
   --header no --output odd.sdf
 check 0 '--header yes: the first line is skipped' "${random[@]}" --input odd.smi --header yes --output odd.sdf \
   --overwrite
 verdict 'one record' test "$(count_sdf <odd.sdf)" = 1
-printf 'CCO a\n\nCCN b\n' >literal.smi
-check 1 'an empty line fails, the next one does not' "${random[@]}" --input literal.smi --output literal.sdf
-says 'literal.smi:2: ' 'the message has its line number'
-verdict 'two records' test "$(count_sdf <literal.sdf)" = 2
+verdict '--header yes: the name is all that follows the SMILES' grep -qx 'ethanol 3' odd.sdf
+printf 'CCO a\n\nC1CC b\n' >literal.smi
+check 1 'an empty line is skipped' "${random[@]}" --input literal.smi --output literal.sdf
+says 'literal.smi:3: b: ' 'and counts as a line'
 
 say 'bad molecules: status 1, one line each on standard error, --failed FILE, the report'
 printf 'CCO good\nC1CC open_ring\nxyz nonsense\nCCN fine\n' >mixed.smi

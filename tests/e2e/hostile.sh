@@ -186,7 +186,7 @@ echo '[999999999999C] isotope' | line 'isotope|offset' 'an isotope of many digit
 echo '[C+99999999] charge' | line 'charge|offset' 'a charge of many digits'
 echo '[CH300] hydrogens' | line 'offset' 'too many hydrogens'
 echo 'C%(99999)C ring' | line 'ring|offset' 'a ring number of many digits'
-printf '\n' | line 'empty' 'an empty line'
+printf 'CC |o1:1\n' | line 'wanted a CXSMILES extension' 'an extension without its end'
 for i in $(seq 2000); do echo "C1CC bad_$i"; done >bad.smi
 case_limit=$((2 * limit))
 input 1 'bad_2000' 'two thousand bad lines, each reported' bad.smi

@@ -23,7 +23,8 @@ static void read_as(cg_input_options options, const uint8_t *data, size_t size)
         line = r.line;
         require(strlen(r.smiles) == r.smiles_len && strlen(r.name) == r.name_len);
         require(r.status == CG_OK ? r.smiles_len > 0 : r.reason[0] != '\0');
-        require(r.count == -1 || (r.count >= 1 && r.count <= CG_INPUT_MAX_K));
+        require(r.count == -1 || r.count == CG_INPUT_BAD_COUNT ||
+                (r.count >= 1 && r.count <= CG_INPUT_MAX_K));
     }
     cg_input_close(in);
 }
@@ -32,6 +33,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     read_as((cg_input_options) { CG_INPUT_AUTO, CG_INPUT_HEADER_AUTO }, data, size);
     read_as((cg_input_options) { CG_INPUT_SMI, CG_INPUT_HEADER_NO }, data, size);
+    read_as((cg_input_options) { CG_INPUT_TSV, CG_INPUT_HEADER_AUTO }, data, size);
     read_as((cg_input_options) { CG_INPUT_CSV, CG_INPUT_HEADER_YES }, data, size);
     return 0;
 }

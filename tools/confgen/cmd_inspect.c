@@ -8,7 +8,7 @@
 
 static const char help[] =
     "confgen inspect FILE                   list the molecules of an output\n"
-    "confgen inspect FILE --molecule NAME   print the records of one molecule\n"
+    "confgen inspect FILE --molecule NAME   print the records of all molecules with that name\n"
     "confgen inspect FILE --frame I         print the records of the I-th molecule, from 0\n"
     "\n"
     "FILE is the output of a run: .zst, .gz or plain, also of an interrupted run that\n"
@@ -54,19 +54,42 @@ static int list(cg_results *results, cg_error *err)
     return damaged ? EXIT_SOME_FAILED : EXIT_OK;
 }
 
-static int fetch(cg_results *results, const char *name, int64_t i, cg_error *err)
+/* Prints the records of frame i. */
+static int print_frame(cg_results *results, int64_t i, cg_error *err)
 {
     const char *bytes;
     size_t len;
 
-    if (name && cg_results_find(results, name, &i, err) != CG_OK) {
-        int status = report_error(err);
-
-        return err->code == CG_ERR_INPUT ? EXIT_SOME_FAILED : status;
-    }
     if (cg_results_read(results, i, &bytes, &len, err) != CG_OK)
         return report_error(err);
     fwrite(bytes, 1, len, stdout); /* end_program() reports a failure */
+    return EXIT_OK;
+}
+
+/* Prints the records of all molecules with that name; several are counted on standard error. */
+static int print_molecule(cg_results *results, const char *name, cg_error *err)
+{
+    int64_t first = -1, second = -1, n = 0, i = -1;
+    int status = EXIT_OK;
+
+    for (; cg_results_find(results, name, i + 1, &i, err) == CG_OK; n++) {
+        status = print_frame(results, i, err);
+        if (status != EXIT_OK)
+            return status;
+        if (n == 0)
+            first = i;
+        if (n == 1)
+            second = i;
+    }
+    if (!n || err->code != CG_ERR_INPUT) {
+        status = report_error(err);
+        return err->code == CG_ERR_INPUT ? EXIT_SOME_FAILED : status;
+    }
+    if (n > 1)
+        fprintf(stderr,
+                "confgen: %lld molecules have this name, frames %lld, %lld%s: all are printed; "
+                "--frame I prints one\n",
+                (long long)n, (long long)first, (long long)second, n > 2 ? ", ..." : "");
     return EXIT_OK;
 }
 
@@ -95,7 +118,10 @@ int cmd_inspect(int argc, char **argv)
         usage_error("--molecule and --frame: wanted only one of the two");
     if (cg_results_open(path, &results, &err) != CG_OK)
         return report_error(&err);
-    status = name || frame >= 0 ? fetch(results, name, frame, &err) : list(results, &err);
+    if (name)
+        status = print_molecule(results, name, &err);
+    else
+        status = frame >= 0 ? print_frame(results, frame, &err) : list(results, &err);
     cg_results_close(results);
     return status;
 }

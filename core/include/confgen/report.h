@@ -81,6 +81,9 @@ typedef struct cg_report {
     int64_t unchecked;                     /* checked conformers without a failure, of which a check
                                               that applies could not be done */
     int64_t check_unchecked[CG_MAX_CHECKS]; /* checked conformers, by check: could not be done */
+    int64_t repeated_names;                 /* molecules with the name of an earlier one */
+    int64_t dropped_extensions; /* molecules with a CXSMILES extension that is not used */
+    int64_t stereo_groups;      /* molecules with enhanced stereo: that of the SMILES is used */
 } cg_report;
 
 /** cg_report_counter.type */

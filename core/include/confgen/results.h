@@ -61,9 +61,12 @@ CG_EXPORT cg_status cg_results_get(cg_results *results, int64_t i, cg_results_fr
 /** Returns the uncompressed records of frame i, valid until the next call. As cg_results_get(). */
 CG_EXPORT cg_status cg_results_read(cg_results *results, int64_t i, const char **ret_bytes,
                                     size_t *ret_len, cg_error *err);
-/** Finds the first frame of a molecule by name. CG_ERR_INPUT if there is none. */
-CG_EXPORT cg_status cg_results_find(cg_results *results, const char *name, int64_t *ret_i,
-                                    cg_error *err);
+/**
+ * Finds a molecule by name: the first frame with that name from number `from` on. Several molecules
+ * may have one name: continue at *ret_i + 1. CG_ERR_INPUT if there is none.
+ */
+CG_EXPORT cg_status cg_results_find(cg_results *results, const char *name, int64_t from,
+                                    int64_t *ret_i, cg_error *err);
 
 #ifdef __cplusplus
 }

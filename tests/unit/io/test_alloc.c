@@ -105,7 +105,7 @@ static cg_status read_output(cg_error *err)
     cg_status st = cg_reader_open(out_path, &r, err);
 
     if (st == CG_OK)
-        st = cg_reader_find(r, "n", &i, err);
+        st = cg_reader_find(r, "n", 0, &i, err);
     for (i = 0; st == CG_OK && i < cg_reader_count(r); i++)
         st = cg_reader_read(r, i, 0, &b, err);
     if (st == CG_OK && cg_record_count(CG_RECORD_JSON, b.data, b.len) != 3)

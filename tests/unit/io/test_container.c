@@ -110,10 +110,11 @@ static void check_frames(cg_reader *r, int n)
         ck_assert_uint_eq(got.len, 10);
         ck_assert(!memcmp(want.data, got.data, 10));
         snprintf(name, sizeof name, "mol_%d", i);
-        ck_assert_msg(!cg_reader_find(r, name, &at, &err), "%s", err.msg);
+        ck_assert_msg(!cg_reader_find(r, name, 0, &at, &err), "%s", err.msg);
         ck_assert_uint_eq(at, (size_t)i);
     }
-    ck_assert_int_eq(cg_reader_find(r, "unknown", (size_t *)&(size_t) { 0 }, &err), CG_ERR_INPUT);
+    ck_assert_int_eq(cg_reader_find(r, "unknown", 0, (size_t *)&(size_t) { 0 }, &err),
+                     CG_ERR_INPUT);
     ck_assert_ptr_nonnull(strstr(err.msg, "has no molecule 'unknown'"));
     cg_buf_finish(&want);
     cg_buf_finish(&got);
@@ -451,7 +452,7 @@ START_TEST(plain_text_is_split_by_name)
     ck_assert_int_eq(cg_reader_open_memory("t", texts[_i], strlen(texts[_i]), &r, &err), CG_OK);
     ck_assert_uint_eq(cg_reader_count(r), 2);
     ck_assert_str_eq(cg_reader_note(r), "");
-    ck_assert_int_eq(cg_reader_find(r, "b", &at, &err), CG_OK);
+    ck_assert_int_eq(cg_reader_find(r, "b", 0, &at, &err), CG_OK);
     ck_assert_uint_eq(at, 1);
     ck_assert_uint_eq(cg_reader_frame(r, 0)->size + cg_reader_frame(r, 1)->size, strlen(texts[_i]));
     cg_reader_close(r);

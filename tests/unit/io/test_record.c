@@ -2,6 +2,7 @@
 #include <check.h>
 #include <jansson.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,7 +15,7 @@ static const char molblock[] = "title\n  confgen\n\n  0  0\nM  END\n";
 
 static cg_record_conformer conformer(void)
 {
-    return (cg_record_conformer) { .name = "a\"b\\c\td\n$$$$",
+    return (cg_record_conformer) { .name = "a\"b\\c d $$$$",
                                    .smiles = "C/C=C\\Cl",
                                    .generation = 7,
                                    .seed = UINT64_C(18446744073709551615),
@@ -43,7 +44,7 @@ static const struct {
     { CG_RECORD_SMILES3D, "[C]<0.000,0.000,1.500>\ta\"b\\c d $$$$\t7\t18446744073709551615"
                           "\tcheck=bond \"C-Cl\" too long\tempty=\n" },
     { CG_RECORD_JSON,
-      "{\"name\": \"a\\\"b\\\\c\\u0009d\\u000a$$$$\", \"smiles\": \"C/C=C\\\\Cl\", "
+      "{\"name\": \"a\\\"b\\\\c d $$$$\", \"smiles\": \"C/C=C\\\\Cl\", "
       "\"generation\": 7, \"seed\": 18446744073709551615, \"elements\": [\"C\", \"Cl\"], "
       "\"xyz\": [[0.000, 0.000, 1.500], [-1.235, 12.000, -0.001]], "
       "\"check\": \"bond \\\"C-Cl\\\"\\u0009too long\", \"empty\": \"\"}\n" },
@@ -106,12 +107,12 @@ START_TEST(json_records_parse_as_json)
     cg_buf b = { 0 };
     json_t *root;
 
-    c.name = "caf\xe9"; /* Latin-1 */
+    c.name = "caf\xc3\xa9\t\n\x01";
     c.seed = 42;
     ck_assert_int_eq(cg_record_write(CG_RECORD_JSON, &c, &b, &err), CG_OK);
     root = json_loadb(b.data, b.len, JSON_REJECT_DUPLICATES, NULL);
     ck_assert_ptr_nonnull(root);
-    ck_assert_str_eq(json_string_value(json_object_get(root, "name")), "caf\xef\xbf\xbd");
+    ck_assert_str_eq(json_string_value(json_object_get(root, "name")), c.name);
     ck_assert_int_eq(json_integer_value(json_object_get(root, "seed")), 42);
     ck_assert_uint_eq(json_array_size(json_object_get(root, "xyz")), 2);
     json_decref(root);
@@ -119,15 +120,91 @@ START_TEST(json_records_parse_as_json)
 }
 END_TEST
 
-START_TEST(title_cannot_end_a_record)
+static const char *const odd_names[] = {
+    "M  END",
+    "M  ENDING of x",
+    "M  V30 END CTAB",
+    "> <x>",
+    ">  <SMILES>",
+    "  blanks  ",
+    "a $$$$",
+    "0",
+    "{\"name\": ",
+    "C<",
+    "Properties=a",
+    "name=\"x\" smiles=\"y\"",
+    "\\",
+    "\"",
+    "caf\xc3\xa9",
+    "=1+1",
+    "\xc2\x9b",
+};
+
+/* Any one-line name that is UTF-8 comes back from a record of any format, and the records count. */
+START_TEST(odd_names_are_kept)
+{
+    for (size_t i = 0; i < sizeof odd_names / sizeof *odd_names; i++) {
+        cg_error err = CG_ERROR_INIT;
+        cg_record_conformer c = conformer();
+        cg_buf b = { 0 }, name = { 0 };
+        char block[256];
+
+        snprintf(block, sizeof block,
+                 "%s\n  confgen\n\n  0  0  0  0  0  0  0  0  0  0999 V2000\nM  END\n",
+                 odd_names[i]);
+        c.name = odd_names[i];
+        c.molblock = block;
+        for (int k = 0; k < 2; k++)
+            ck_assert_msg(cg_record_write((cg_record_format)_i, &c, &b, &err) == CG_OK, "%s",
+                          err.msg);
+        ck_assert_int_eq(cg_record_detect(b.data, b.len), _i);
+        cg_record_name((cg_record_format)_i, b.data, b.len, &name);
+        ck_assert_str_eq(cg_buf_text(&name), odd_names[i]);
+        ck_assert_int_eq(cg_record_count((cg_record_format)_i, b.data, b.len), 2);
+        cg_buf_finish(&b);
+        cg_buf_finish(&name);
+    }
+}
+END_TEST
+
+/* The block goes from the title to the line "M  END", not to a title that looks like it. */
+START_TEST(title_is_not_the_end_of_the_block)
 {
     cg_error err = CG_ERROR_INIT;
     cg_record_conformer c = conformer();
     cg_buf b = { 0 };
 
-    c.name = "$$$$";
+    c.name = "M  END";
+    c.molblock = "M  END\n  confgen\n\n  0  0\nM  END\n";
     ck_assert_int_eq(cg_record_write(CG_RECORD_SDF, &c, &b, &err), CG_OK);
-    ck_assert_int_eq(cg_record_count(CG_RECORD_SDF, b.data, b.len), 1);
+    ck_assert_ptr_nonnull(
+        strstr(b.data, "M  END\n  confgen\n\n  0  0\nM  END\n>  <name>\nM  END\n\n>  <SMILES>"));
+    cg_buf_finish(&b);
+}
+END_TEST
+
+static const struct {
+    cg_record_format format;
+    const char *name, *reason;
+} refused_names[] = {
+    { CG_RECORD_SDF, "$$$$", "the name '$$$$' starts with '$$$$', which ends a record of an SDF" },
+    { CG_RECORD_SDF, "$$$$ and more", "starts with '$$$$'" },
+    { CG_RECORD_SDF, "two\nlines", "a control character (byte 0x0a at position 4)" },
+    { CG_RECORD_XYZ, "two\nlines", "a record of format xyz can hold; --format json holds it" },
+    { CG_RECORD_SMILES3D, "a\tb", "a control character (byte 0x09 at position 2)" },
+    { CG_RECORD_JSON, "caf\xe9", "is not UTF-8" },
+};
+
+START_TEST(names_that_a_format_cannot_hold_are_refused)
+{
+    cg_error err = CG_ERROR_INIT;
+    cg_record_conformer c = conformer();
+    cg_buf b = { 0 };
+
+    c.name = refused_names[_i].name;
+    ck_assert_int_eq(cg_record_write(refused_names[_i].format, &c, &b, &err), CG_ERR_INPUT);
+    ck_assert_msg(strstr(err.msg, refused_names[_i].reason) != NULL, "%s", err.msg);
+    ck_assert_uint_eq(b.len, 0);
     cg_buf_finish(&b);
 }
 END_TEST
@@ -184,7 +261,10 @@ int main(void)
     tcase_add_loop_test(tc, records_are_written, 0, 4);
     tcase_add_loop_test(tc, records_are_read_back, 0, 4);
     tcase_add_test(tc, json_records_parse_as_json);
-    tcase_add_test(tc, title_cannot_end_a_record);
+    tcase_add_loop_test(tc, odd_names_are_kept, 0, 4);
+    tcase_add_test(tc, title_is_not_the_end_of_the_block);
+    tcase_add_loop_test(tc, names_that_a_format_cannot_hold_are_refused, 0,
+                        sizeof refused_names / sizeof *refused_names);
     tcase_add_test(tc, incomplete_conformers_are_internal_errors);
     tcase_add_test(tc, failures_are_one_line_each);
     suite_add_tcase(s, tc);

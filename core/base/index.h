@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /** @file index.h  Hash index into an array owned by the caller, who compares the items. */
-#ifndef CG_EVAL_INDEX_H
-#define CG_EVAL_INDEX_H
+#ifndef CG_BASE_INDEX_H
+#define CG_BASE_INDEX_H
 
 #include <stddef.h>
 #include <stdint.h>
