@@ -58,26 +58,37 @@ static __device__ struct repair_slot repair_slot_of(const cg_step_state *s, cons
     };
 }
 
-/* Reads an atom back from its tokens and tests it. Returns the fault in all threads. */
-static __device__ int32_t test_atom(const struct repair_slot *slot, struct repair_shared *shared,
-                                    int32_t atom)
+/* Tests an atom at positions `xyz`. shared->fault is CG_FAULT_NONE, or a fault found before.
+ * Returns the fault in all threads. */
+static __device__ int32_t test_position(const struct repair_slot *slot,
+                                        struct repair_shared *shared, const position *xyz,
+                                        int32_t atom)
 {
-    int32_t begin = slot->marks[atom].n_tokens, fault;
+    int32_t fault;
 
-    if (threadIdx.x == 0)
-        shared->fault = cg_geometry_read_xyz(slot->tokens + begin, shared->seq.n_tokens - begin,
-                                             slot->s->token_numbers, slot->xyz[atom])
-                            ? CG_FAULT_NONE
-                            : CG_FAULT(CG_CAUSE_BOND, 0);
     __syncthreads();
-    fault = cg_geometry_test_atom(&slot->state->geometry, (const position *)slot->xyz, atom,
-                                  (int32_t)threadIdx.x, (int32_t)blockDim.x);
+    fault = cg_geometry_test_atom(&slot->state->geometry, xyz, atom, (int32_t)threadIdx.x,
+                                  (int32_t)blockDim.x);
     if (fault != CG_FAULT_NONE)
         atomicMin(&shared->fault, fault);
     __syncthreads();
     fault = shared->fault;
     __syncthreads();
     return fault;
+}
+
+/* Reads an atom back from its tokens and tests it. Returns the fault in all threads. */
+static __device__ int32_t test_atom(const struct repair_slot *slot, struct repair_shared *shared,
+                                    int32_t atom)
+{
+    int32_t begin = slot->marks[atom].n_tokens;
+
+    if (threadIdx.x == 0)
+        shared->fault = cg_geometry_read_xyz(slot->tokens + begin, shared->seq.n_tokens - begin,
+                                             slot->s->token_numbers, slot->xyz[atom])
+                            ? CG_FAULT_NONE
+                            : CG_FAULT(CG_CAUSE_BOND, 0);
+    return test_position(slot, shared, (const position *)slot->xyz, atom);
 }
 
 /* Sum of the corrections of atom i, by one warp; its lanes are added in a fixed order. */
@@ -182,27 +193,47 @@ static __device__ void begin_rewrite(const struct repair_slot *slot, struct repa
                           slot->marks);
 }
 
+/* Places atoms 0 to `last` at the start of a relaxation. Returns nonzero if that is a mirror image
+ * that passes its tests. */
+static __device__ int place(const struct repair_slot *slot, struct repair_shared *shared,
+                            int32_t last)
+{
+    cg_relaxation_start start = shared->progress.start;
+
+    for (int32_t i = threadIdx.x; i <= last; i += blockDim.x)
+        cg_relaxation_start_position(&start, (const position *)slot->xyz, last, i,
+                                     slot->relaxed[i]);
+    if (start.origin != CG_ORIGIN_MIRRORED)
+        return 0;
+    if (threadIdx.x == 0)
+        shared->fault = CG_FAULT_NONE;
+    return test_position(slot, shared, (const position *)slot->relaxed, last) == CG_FAULT_NONE;
+}
+
 /* Runs one iteration of the relaxation. Returns its work. */
 static __device__ int32_t continue_relaxation(const struct repair_slot *slot,
                                               struct repair_shared *shared)
 {
     cg_repair_progress *progress = &shared->progress;
     int32_t first = cg_relaxation_first_atom(progress->atom, progress->level),
-            last = progress->atom, converged;
+            last = progress->atom, converged = 0;
 
     if (progress->iteration == 0)
-        for (int32_t i = threadIdx.x; i <= last; i += blockDim.x)
-            for (int k = 0; k < 3; k++)
-                slot->relaxed[i][k] = slot->xyz[i][k];
-    converged = iterate(slot, shared, first, last);
+        converged = place(slot, shared, last);
+    if (!converged)
+        converged = iterate(slot, shared, first, last);
     if (threadIdx.x == 0) {
+        int at_image = progress->start.origin > CG_ORIGIN_MIRRORED;
+
         progress->iteration++;
         /* positions of the last level may pass the tests without having converged */
-        if (converged || (progress->iteration == CG_RELAXATION_ITERATIONS && first == 0)) {
-            begin_rewrite(slot, shared, first);
+        if (converged ||
+            (progress->iteration == CG_RELAXATION_ITERATIONS && first == 0 && !at_image)) {
+            begin_rewrite(slot, shared, progress->start.origin == CG_ORIGIN_MIRRORED ? 0 : first);
         } else if (progress->iteration == CG_RELAXATION_ITERATIONS) {
             progress->iteration = 0;
-            progress->level++;
+            progress->start.origin = at_image ? CG_ORIGIN_SAMPLED : progress->start.origin;
+            progress->level += !at_image;
         }
     }
     __syncthreads();
@@ -255,6 +286,8 @@ static __device__ void test_completed_atoms(const struct repair_slot *slot,
             if (threadIdx.x == 0) {
                 shared->progress.stage = CG_REPAIR_RELAX;
                 shared->progress.atom = atom;
+                shared->progress.start = cg_relaxation_find_start(
+                    &slot->state->geometry, (const position *)slot->xyz, atom);
                 shared->progress.level = shared->progress.iteration = 0;
             }
             break;

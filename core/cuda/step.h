@@ -19,7 +19,7 @@
 #include <confgen/sampling.h>
 
 #include "gpu_device.h"
-#include "sequence/atom_tests.h"
+#include "sequence/relaxation.h"
 #include "sequence/rng.h"
 
 #ifdef __cplusplus
@@ -41,6 +41,7 @@ typedef struct cg_repair_progress {
     int32_t stage; /* CG_REPAIR_* */
     int32_t from_field;
     int32_t atom;
+    cg_relaxation_start start;
     int32_t level, iteration; /* of the relaxation; the next iteration */
     int32_t next;
     int32_t n_tokens, attempt; /* of the sequence before the rewrite rolled it back */

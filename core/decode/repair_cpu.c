@@ -30,12 +30,19 @@ static int32_t test_atom(const cg_cpu_repair *r, const cg_repair_target *target,
     return cg_geometry_test_atom(target->geometry, (const point *)r->xyz, atom, 0, 1);
 }
 
-/* Relaxes atoms first to last, into r->xyz + n_atoms. @return 1 if all tests are satisfied */
+/* Places atoms 0 to `last` at the start of a relaxation, in r->xyz + n_atoms. */
+static void place(cg_cpu_repair *r, const cg_geometry *g, const cg_relaxation_start *start,
+                  int32_t last)
+{
+    for (int32_t i = 0; i <= last; i++)
+        cg_relaxation_start_position(start, (const point *)r->xyz, last, i, r->xyz[g->n_atoms + i]);
+}
+
+/* Relaxes atoms first to last, in r->xyz + n_atoms. @return 1 if all tests are satisfied */
 static int relax(cg_cpu_repair *r, const cg_geometry *g, int32_t first, int32_t last)
 {
     point *xyz = r->xyz + g->n_atoms, *displacement = xyz + g->n_atoms;
 
-    memcpy(xyz, r->xyz, ((size_t)last + 1) * sizeof *xyz);
     for (int iteration = 0; iteration < CG_RELAXATION_ITERATIONS; iteration++) {
         int unsatisfied = 0;
 
@@ -103,18 +110,37 @@ static int rewrite(cg_cpu_repair *r, const cg_repair_target *target, int32_t fir
     return 1;
 }
 
+/* Moves `atom`, and earlier ones if necessary. Returns the first atom that may have moved. */
+static int32_t move_atoms(cg_cpu_repair *r, const cg_geometry *g, int32_t atom)
+{
+    cg_relaxation_start start = cg_relaxation_find_start(g, (const point *)r->xyz, atom);
+    int32_t first, level = 0;
+
+    place(r, g, &start, atom);
+    if (start.origin == CG_ORIGIN_MIRRORED &&
+        cg_geometry_test_atom(g, (const point *)r->xyz + g->n_atoms, atom, 0, 1) == CG_FAULT_NONE)
+        return 0;
+    if (start.origin > CG_ORIGIN_MIRRORED) {
+        if (relax(r, g, atom, atom))
+            return atom;
+        start.origin = CG_ORIGIN_SAMPLED;
+    }
+    do {
+        first = cg_relaxation_first_atom(atom, level++);
+        place(r, g, &start, atom);
+    } while (!relax(r, g, first, atom) && first > 0);
+    /* The result of the last level may pass the tests even if it is not well within them. */
+    return start.origin == CG_ORIGIN_MIRRORED ? 0 : first;
+}
+
 int cg_cpu_repair_atom(cg_cpu_repair *r, const cg_repair_target *target, int repair, int32_t atom)
 {
-    int32_t fault = test_atom(r, target, atom), first, level = 0;
+    int32_t fault = test_atom(r, target, atom);
 
     r->counts.count[CG_FAULT_CAUSE(fault)]++;
     if (fault == CG_FAULT_NONE || !repair)
         return 0;
-    do
-        first = cg_relaxation_first_atom(atom, level++);
-    while (!relax(r, target->geometry, first, atom) && first > 0);
-    /* The result of the last level may pass the tests even if it is not well within them. */
-    if (!rewrite(r, target, first, atom))
+    if (!rewrite(r, target, move_atoms(r, target->geometry, atom), atom))
         cg_sequence_restart(&r->counts, target->restart_limit, target->seq, target->program,
                             target->automaton, target->marks);
     return 1;

@@ -67,7 +67,8 @@ typedef struct cg_geometry_test {
 typedef struct cg_geometry {
     int32_t n_atoms;
     int32_t n_tests;
-    int32_t n_untested; /* stereo configurations of the SMILES that no test covers */
+    int32_t first_centre; /* first atom that completes a stereocentre's test; n_atoms if none */
+    int32_t n_untested;   /* stereo configurations of the SMILES that no test covers */
     /* bounds of the squared distance of atoms i and j < i at [i (i - 1) / 2 + j], Å^2 */
     const float *low2, *high2;
     const int32_t *test_start; /* [n_atoms + 1] offsets of the tests that atom i completes */

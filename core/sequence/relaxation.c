@@ -31,6 +31,8 @@ static const float min_sine = 1e-3f;    /* of an angle: straighter ones bend in 
 static const float min_gradient2 =
     1e-6f; /* of a quantity that hardly depends on the moving atoms */
 
+static const float right_angle = 1.57079633f;
+
 static const float over_relaxation = 1.5f;  /* times the mean correction */
 static const float max_displacement = 0.5f; /* Å: the gradients do not hold farther */
 
@@ -235,6 +237,79 @@ static CG_HOST_DEVICE void correct_test(const cg_geometry_test *t, const float (
             size += cg_vec3_dot(gradient[k], gradient[k]);
     if (size > min_gradient2)
         add_correction(c, gradient[which], miss / size);
+}
+
+/* ---- start -------------------------------------------------------------------------------- */
+
+/* Sets *start if the test of an inverted configuration suggests another position of `atom`. Returns
+ * 1 for a stereocentre with the right sign. */
+static CG_HOST_DEVICE int update_start(const cg_geometry_test *t, const float (*xyz)[3],
+                                       int32_t atom, cg_relaxation_start *start)
+{
+    float gradient[4][3];
+    int n = 0;
+
+    if (t->kind == CG_TEST_VOLUME && t->cause == CG_CAUSE_CENTRE) {
+        if ((volume_gradient(xyz, t, gradient) >= 0) == (t->low > 0))
+            return 1;
+        if (start->origin == CG_ORIGIN_REFLECTED)
+            return 0;
+        start->origin = CG_ORIGIN_REFLECTED;
+        for (int k = 0; k < 4; k++)
+            if (t->atom[k] != atom)
+                start->atom[n++] = t->atom[k];
+    } else if (t->kind == CG_TEST_TORSION && t->cause == CG_CAUSE_DOUBLE &&
+               start->origin == CG_ORIGIN_SAMPLED && (t->atom[0] == atom || t->atom[3] == atom)) {
+        int cis = fabsf(torsion_gradient(xyz, t, gradient)) < right_angle;
+
+        if (cis == (t->low > 0))
+            return 0;
+        start->origin = CG_ORIGIN_ROTATED;
+        start->atom[0] = t->atom[1];
+        start->atom[1] = t->atom[2];
+    }
+    return 0;
+}
+
+CG_HOST_DEVICE cg_relaxation_start cg_relaxation_find_start(const cg_geometry *g,
+                                                            const float (*xyz)[3], int32_t atom)
+{
+    cg_relaxation_start start = { CG_ORIGIN_SAMPLED, { 0, 0, 0 } };
+    int n_right = 0;
+
+    for (int32_t i = g->test_start[atom]; i < g->test_start[atom + 1]; i++)
+        n_right += update_start(&g->tests[i], xyz, atom, &start);
+    if (start.origin == CG_ORIGIN_REFLECTED && atom == g->first_centre && n_right == 0)
+        start.origin = CG_ORIGIN_MIRRORED;
+    return start;
+}
+
+CG_HOST_DEVICE void cg_relaxation_start_position(const cg_relaxation_start *start,
+                                                 const float (*xyz)[3], int32_t atom, int32_t i,
+                                                 float ret[3])
+{
+    float v[3], u[3], axis[3], scale = 0;
+
+    for (int k = 0; k < 3; k++)
+        ret[k] = xyz[i][k];
+    if (start->origin == CG_ORIGIN_MIRRORED)
+        ret[2] = -ret[2];
+    if (i != atom || start->origin < CG_ORIGIN_REFLECTED)
+        return;
+    cg_vec3_between(xyz[start->atom[0]], xyz[i], v);
+    cg_vec3_between(xyz[start->atom[0]], xyz[start->atom[1]], axis);
+    if (start->origin == CG_ORIGIN_REFLECTED) { /* the axis is the normal of the plane */
+        float in_plane[3];
+
+        cg_vec3_between(xyz[start->atom[0]], xyz[start->atom[2]], u);
+        for (int k = 0; k < 3; k++)
+            in_plane[k] = axis[k];
+        cg_vec3_cross(in_plane, u, axis);
+    }
+    scale = 2 * cg_vec3_dot(v, axis) / fmaxf(cg_vec3_dot(axis, axis), min_normal2);
+    for (int k = 0; k < 3; k++)
+        ret[k] +=
+            start->origin == CG_ORIGIN_REFLECTED ? -scale * axis[k] : scale * axis[k] - 2 * v[k];
 }
 
 CG_HOST_DEVICE int32_t cg_relaxation_first_moved(const float (*before)[3], const float (*after)[3],

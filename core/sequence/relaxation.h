@@ -9,6 +9,9 @@
  * 2014). If no valid position is found for the failing atom alone, atoms before it move too: the
  * move-set level.
  *
+ * An atom with the wrong configuration does not start where it was sampled, but at a mirror image:
+ * cg_relaxation_find_start().
+ *
  * No function contains a loop that needs a barrier: the caller (the threads of a block, or one host
  * thread) iterates.
  */
@@ -32,6 +35,38 @@ static inline CG_HOST_DEVICE int32_t cg_relaxation_first_atom(int32_t atom, int3
 
     return atom > n_before[level] ? atom - n_before[level] : 0;
 }
+
+/** Where the atoms are when a relaxation starts. */
+typedef enum cg_relaxation_origin {
+    CG_ORIGIN_SAMPLED = 0,
+    CG_ORIGIN_MIRRORED,  /* all atoms, in the plane z = 0 */
+    CG_ORIGIN_REFLECTED, /* the failing atom, in the plane of three other atoms */
+    CG_ORIGIN_ROTATED,   /* the failing atom, by 180 degrees about the axis of two other atoms */
+} cg_relaxation_origin;
+
+typedef struct cg_relaxation_start {
+    int32_t origin;  /* CG_ORIGIN_* */
+    int32_t atom[3]; /* of the plane; [0] and [1] of the axis */
+} cg_relaxation_start;
+
+/**
+ * Selects the start for failing atom `atom`.
+ *
+ * MIRRORED, if the atom completes the first stereocentres of the text and all of them are
+ * inverted. The frame of the text lies in the plane z = 0, so the mirror image is a text too, equal
+ * in all distances and as probable for a model that does not distinguish mirror images.
+ * REFLECTED, if it completes an inverted stereocentre later: its distances to the other atoms of
+ * the centre stay the same. ROTATED, likewise for a double bond. Else SAMPLED.
+ *
+ * @param xyz  [atom + 1][3] Å
+ */
+CG_HOST_DEVICE cg_relaxation_start cg_relaxation_find_start(const cg_geometry *g,
+                                                            const float (*xyz)[3], int32_t atom);
+
+/** Position of atom i, 0 to `atom`, at the start, Å. */
+CG_HOST_DEVICE void cg_relaxation_start_position(const cg_relaxation_start *start,
+                                                 const float (*xyz)[3], int32_t atom, int32_t i,
+                                                 float ret_position[3]);
 
 /** First of the atoms `first` to `last` that moved (else `last`): the text changes from there on.
  */

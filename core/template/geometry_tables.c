@@ -163,6 +163,17 @@ static void sort_tests(const struct list *list, int32_t n_atoms, int32_t *start,
     start[n_atoms] = (int32_t)list->n;
 }
 
+/* First atom that completes a stereocentre's test; n_atoms if none does. */
+static int32_t find_first_centre(const struct list *list, int32_t n_atoms)
+{
+    int32_t first = n_atoms;
+
+    for (size_t i = 0; i < list->n; i++)
+        if (list->tests[i].cause == CG_CAUSE_CENTRE && last_atom(&list->tests[i]) < first)
+            first = last_atom(&list->tests[i]);
+    return first;
+}
+
 /* Widening of the bounds of a distance, Å, by the number of bonds between the two atoms. */
 static const struct margin {
     double low, high;
@@ -243,6 +254,7 @@ static cg_status assemble(const cg_molecule *mol, const cg_bounds *bounds, const
     if (!g)
         return cg_fail(err, CG_ERR_NOMEM, "geometry of %d atoms: out of memory", counts.n_atoms);
     *g = counts;
+    g->first_centre = find_first_centre(list, g->n_atoms);
     cg_geometry_bind(g, g + 1);
     set_pairs(bounds, (float *)g->low2, (float *)g->high2, (int8_t *)g->pair_cause);
     widen_straight_angles(bounds, angles, (float *)g->high2);

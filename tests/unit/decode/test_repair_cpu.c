@@ -408,6 +408,101 @@ START_TEST(a_wrong_configuration_is_rewritten)
 }
 END_TEST
 
+/* A centre at atom 0 with neighbours 1, 2, 3, in a volume of 2.7 Å^3; positive if it passes. */
+static void begin_centre(int32_t n)
+{
+    begin(n, 1);
+    for (int32_t i = 1; i < 4; i++)
+        for (int32_t j = 0; j < i; j++)
+            set_bounds(i, j, j ? 2.1f : 1.3f, j ? 2.85f : 1.8f, j ? CG_CAUSE_ANGLE : CG_CAUSE_BOND);
+    m.tests[0] = (cg_geometry_test) { .atom = { 0, 1, 2, 3 },
+                                      .kind = CG_TEST_VOLUME,
+                                      .cause = CG_CAUSE_CENTRE,
+                                      .low = 0.5f,
+                                      .high = INFINITY };
+    for (int32_t i = 4; i <= n; i++)
+        m.start[i] = 1;
+    m.g.first_centre = 3;
+}
+
+/* The first stereocentre of a text is put right by mirroring the text: z changes its sign. */
+START_TEST(the_first_centre_is_mirrored)
+{
+    begin_centre(5);
+    write_atom(1, "0.000", "0.000", "0.000");
+    write_atom(1, "1.500", "0.000", "0.000");
+    ck_assert_int_eq(write_atom(1, "-0.500", "1.414", "0.000"), 0);
+    ck_assert_int_eq(write_atom(1, "-0.500", "-0.707", "-1.225"), 1);
+    ck_assert_str_eq(text_of(1), "[C]<0.000,0.000,0.000>[C]<1.500,0.000,0.000>"
+                                 "[C]<-0.500,1.414,0.000>[C]<-0.500,-0.707,1.225>[C]<");
+    expect_counts(3, 0, 1, 1, 23, 0);
+    finish();
+}
+END_TEST
+
+/* The atoms before the failing one are mirrored with it. */
+START_TEST(earlier_atoms_are_mirrored)
+{
+    begin_centre(4);
+    write_atom(1, "0.000", "0.000", "0.000");
+    write_atom(1, "0.000", "1.225", "0.875");
+    write_atom(1, "1.225", "-0.613", "0.875");
+    ck_assert_int_eq(write_atom(1, "-1.225", "-0.613", "0.875"), 1);
+    ck_assert_str_eq(text_of(1), "[C]<0.000,0.000,0.000>[C]<0.000,1.225,-0.875>"
+                                 "[C]<1.225,-0.613,-0.875>[C]<-1.225,-0.613,-0.875>");
+    ck_assert_int_eq(repair_state.counts.moved, 3);
+    finish();
+}
+END_TEST
+
+/* With a configuration decided before, the deciding atom is reflected in the plane of the others.
+ */
+START_TEST(a_later_centre_is_reflected)
+{
+    float xyz[4][3];
+
+    begin_centre(4);
+    m.g.first_centre = 0;
+    write_atom(1, "0.000", "0.000", "0.000");
+    write_atom(1, "0.000", "1.225", "0.875");
+    write_atom(1, "1.225", "-0.613", "0.875");
+    ck_assert_int_eq(write_atom(1, "-1.225", "-0.613", "0.875"), 1);
+    expect_pass(4);
+    expect_counts(3, 0, 1, 1, repair_state.counts.wasted, 0);
+    read_atoms(xyz, 4);
+    for (int j = 0; j < 3; j++) {
+        static const float distance[] = { 1.6263f, 2.2075f, 2.45f };
+        float d2 = 0;
+
+        for (int k = 0; k < 3; k++)
+            d2 += (xyz[3][k] - xyz[j][k]) * (xyz[3][k] - xyz[j][k]);
+        ck_assert_float_eq_tol(sqrtf(d2), distance[j], 0.05f);
+    }
+    finish();
+}
+END_TEST
+
+/* A double bond with the wrong configuration: the deciding atom turns about its axis. */
+START_TEST(a_double_bond_is_rotated)
+{
+    begin(4, 1);
+    set_bounds(3, 2, 1.35f, 1.65f, CG_CAUSE_BOND);
+    m.tests[0] = (cg_geometry_test) { .atom = { 0, 1, 2, 3 },
+                                      .kind = CG_TEST_TORSION,
+                                      .cause = CG_CAUSE_DOUBLE,
+                                      .low = -INFINITY,
+                                      .high = -0.9f };
+    m.start[4] = 1;
+    write_atom(1, "-0.750", "1.299", "0.000");
+    write_atom(1, "0.000", "0.000", "0.000");
+    write_atom(1, "1.300", "0.000", "0.000");
+    ck_assert_int_eq(write_atom(1, "2.050", "1.299", "0.000"), 1);
+    ck_assert_str_eq(text_of(marks[3].n_tokens), "2.050,-1.299,0.000>");
+    expect_pass(4);
+    finish();
+}
+END_TEST
+
 /* ---- failed repair --------------------------------------------------------------------------
  */
 
@@ -524,6 +619,10 @@ int main(void)
     tcase_add_loop_test(tc, a_failing_atom_is_rewritten, 0, 2);
     tcase_add_test(tc, earlier_atoms_move_if_necessary);
     tcase_add_test(tc, a_wrong_configuration_is_rewritten);
+    tcase_add_test(tc, the_first_centre_is_mirrored);
+    tcase_add_test(tc, earlier_atoms_are_mirrored);
+    tcase_add_test(tc, a_later_centre_is_reflected);
+    tcase_add_test(tc, a_double_bond_is_rotated);
     tcase_add_loop_test(tc, impossible_bounds_are_given_up, 0, 4);
     tcase_add_test(tc, a_position_without_a_text);
     tcase_add_test(tc, a_rewrite_ends_at_the_token_limit);
