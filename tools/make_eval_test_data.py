@@ -9,6 +9,8 @@
   foreign.sdf  the conformers of gen.sdf as other programs may write them: with hydrogens, another order
                of atoms in every record, V2000 and V3000 in turn, records of the molecules mixed, every
                third with CR LF, every second without its SMILES
+  stereo.sdf   a conformer of each stereoisomer, its mirror image and the same with the atoms in reverse
+               order, each with the SMILES of the stereoisomer
 """
 import os
 import random
@@ -29,6 +31,13 @@ MOLECULES = [
     ("salt", "CCC[NH3+].[Cl-]"),
 ]
 
+# Atoms that are equivalent without stereo differ with it
+STEREOISOMERS = [
+    ("meso", "C[C@H](O)C[C@@H](C)O"),
+    ("chiral", "C[C@H](O)C[C@H](C)O"),
+    ("E and Z", "F/C=C/C/C=C\\F"),
+]
+
 
 def record(mol, conf, name, smiles, v3000, crlf):
     block = Chem.MolToMolBlock(mol, confId=conf, includeStereo=False, forceV3000=v3000)
@@ -37,6 +46,25 @@ def record(mol, conf, name, smiles, v3000, crlf):
         text += ">  <SMILES>\n%s\n\n" % smiles
     text += "$$$$\n"
     return text.replace("\n", "\r\n") if crlf else text
+
+
+def stereo_records():
+    records = []
+    for name, smiles in STEREOISOMERS:
+        canonical = Chem.CanonSmiles(smiles)
+        mol = Chem.AddHs(Chem.MolFromSmiles(canonical))
+        AllChem.EmbedMolecule(mol, randomSeed=11)
+        mol = Chem.RemoveHs(mol)
+        assert Chem.MolToSmiles(mol) == canonical
+        mirrored = Chem.Mol(mol)
+        c = mirrored.GetConformer()
+        for i in range(mol.GetNumAtoms()):
+            p = c.GetAtomPosition(i)
+            c.SetAtomPosition(i, (p.x, p.y, -p.z))
+        backwards = Chem.RenumberAtoms(mol, list(range(mol.GetNumAtoms()))[::-1])
+        for m, suffix in ((mol, ""), (mirrored, " mirrored"), (backwards, " reversed")):
+            records.append(record(m, 0, name + suffix, canonical, False, False))
+    return records
 
 
 def main():
@@ -65,7 +93,8 @@ def main():
             foreign.append(record(Chem.RenumberAtoms(full, order), i, name, canonical if i % 2 else "",
                                   n % 4 >= 2, n % 3 == 0))
     rng.shuffle(foreign)
-    for file, records in (("ref.sdf", ref), ("gen.sdf", gen), ("foreign.sdf", foreign)):
+    for file, records in (("ref.sdf", ref), ("gen.sdf", gen), ("foreign.sdf", foreign),
+                          ("stereo.sdf", stereo_records())):
         with open(os.path.join(folder, file), "w", newline="") as f:
             f.write("".join(records))
 

@@ -138,6 +138,7 @@ struct record_kind {
     uint64_t key[2];
     size_t n_atoms;
     size_t molecule; /* index in the identity table */
+    int from_smiles; /* as in cg_identity */
     uint16_t *order; /* [heavy atoms] as cg_identity.order */
     char *reason;    /* why it could not be identified; NULL if it was */
 };
@@ -353,6 +354,7 @@ static cg_status store_lookup(struct reader *r, struct lookup *q, cg_error *err)
         kind->reason = strdup(q->err.msg);
         return kind->reason ? CG_OK : cg_fail_nomem(err, r->file->path);
     }
+    kind->from_smiles = q->id.from_smiles;
     kind->order = q->id.order;
     q->id.order = NULL;
     return CG_OK;
@@ -447,6 +449,7 @@ static cg_status store_conformer(struct reader *r, const struct chunk_record *s,
         memcpy(to[i], from[kind->order[at]], sizeof to[i]);
     }
     m->n++;
+    m->n_stated += kind->from_smiles != 0;
     return CG_OK;
 }
 
@@ -457,7 +460,7 @@ static cg_status count_broken(struct reader *r, const struct chunk_record *s, co
     cg_conformer_file *f = r->file;
     const cg_sdf_record *rec = &s->sdf;
     uint64_t hash = XXH3_64bits(rec->name, rec->name_len);
-    char *name;
+    char *name, *copy;
 
     f->n_broken++;
     if (!f->first_broken_reason) {
@@ -476,10 +479,16 @@ static cg_status count_broken(struct reader *r, const struct chunk_record *s, co
             return CG_OK;
         }
     if (cg_grow((void **)&f->broken, &r->broken_cap, f->n_broken_names + 1, sizeof *f->broken) ||
-        cg_index_add(&r->broken_index, hash, f->n_broken_names) ||
-        !(name = strndup(rec->name, rec->name_len)))
+        cg_index_add(&r->broken_index, hash, f->n_broken_names))
         return cg_fail_nomem(err, r->file->path);
-    f->broken[f->n_broken_names++] = (cg_broken) { name, 1 };
+    name = strndup(rec->name, rec->name_len);
+    copy = strdup(reason);
+    if (!name || !copy) {
+        free(name);
+        free(copy);
+        return cg_fail_nomem(err, r->file->path);
+    }
+    f->broken[f->n_broken_names++] = (cg_broken) { name, 1, f->n_records, copy };
     return CG_OK;
 }
 
@@ -643,8 +652,10 @@ void cg_conformer_file_finish(cg_conformer_file *file)
         free(file->molecules[i].name);
         free(file->molecules[i].xyz);
     }
-    for (size_t i = 0; i < file->n_broken_names; i++)
+    for (size_t i = 0; i < file->n_broken_names; i++) {
         free(file->broken[i].name);
+        free(file->broken[i].reason);
+    }
     free(file->molecules);
     free(file->broken);
     free(file->first_broken_reason);

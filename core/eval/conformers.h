@@ -25,6 +25,7 @@ typedef struct cg_conformers {
     const char *flat_smiles; /* canonical SMILES without stereo and isotopes; owned by the file */
     size_t n_atoms;          /* heavy atoms of `mol` */
     size_t n;                /* conformers, >= 1 */
+    size_t n_stated;         /* of them those whose data item `SMILES` is this molecule */
     size_t first_record;     /* number of its first record, from 1 */
     float (*xyz)[3]; /* [n][n_atoms][3] Å, relative to the centroid of the record's atoms */
 } cg_conformers;
@@ -33,6 +34,8 @@ typedef struct cg_conformers {
 typedef struct cg_broken {
     char *name; /* "" for records without one */
     size_t n;
+    size_t first_record; /* number of the first of them, from 1 */
+    char *reason;        /* of the first of them */
 } cg_broken;
 
 /** Zero first; cg_conformer_file_finish() releases. */

@@ -14,11 +14,219 @@
 #include "base/size.h"
 #include "chem/rdkit_c.h"
 #include "chem/rdkit_fail.h"
+#include "eval/configuration.h"
 #include "eval/identity.h"
 #include "eval/rmsd.h"
 
 /* Automorphisms tried for the pairs that remain at a molecule's time limit. */
 enum { FEW_MAPS = 16 };
+
+/* ---- mismatches --------------------------------------------------------------------------- */
+
+/* The list of mismatches under construction. */
+struct mismatch_list {
+    cg_eval_mismatch *items;
+    size_t n, cap;
+};
+
+static void free_mismatch(cg_eval_mismatch *m)
+{
+    free(m->name);
+    free(m->found);
+    free(m->wanted);
+}
+
+static void mismatch_list_finish(struct mismatch_list *list)
+{
+    for (size_t i = 0; i < list->n; i++)
+        free_mismatch(&list->items[i]);
+    free(list->items);
+}
+
+/* Copies the texts of `like`. */
+static cg_status add_mismatch(struct mismatch_list *list, const cg_eval_mismatch *like,
+                              cg_error *err)
+{
+    cg_eval_mismatch m = *like;
+
+    m.name = strdup(like->name);
+    m.found = strdup(like->found);
+    m.wanted = strdup(like->wanted);
+    if (!m.name || !m.found || !m.wanted ||
+        cg_grow((void **)&list->items, &list->cap, list->n + 1, sizeof *list->items)) {
+        free_mismatch(&m);
+        return cg_fail_nomem(err, "evaluation");
+    }
+    list->items[list->n++] = m;
+    return CG_OK;
+}
+
+/* Adds the records of m, which show another molecule than the reference; *ret_fault is the kind. */
+static cg_status add_foreign(struct mismatch_list *list, int is_reference, const cg_conformers *m,
+                             const cg_conformers *wanted, cg_eval_fault *ret_fault, cg_error *err)
+{
+    static const cg_eval_fault faults[] = {
+        [CG_RELATION_OTHER] = CG_FAULT_MOLECULE,
+        [CG_RELATION_PROTONATION] = CG_FAULT_PROTONATION,
+        [CG_RELATION_TAUTOMER] = CG_FAULT_TAUTOMER,
+    };
+    cg_relation relation = CG_RELATION_OTHER;
+
+    CG_TRY(cg_identity_relation(m->mol, wanted->mol, &relation, err));
+    *ret_fault = faults[relation];
+    return add_mismatch(list,
+                        &(cg_eval_mismatch) { .fault = *ret_fault,
+                                              .is_reference = is_reference,
+                                              .n = m->n,
+                                              .first_record = m->first_record,
+                                              .name = m->name,
+                                              .found = (char *)(uintptr_t)m->smiles,
+                                              .wanted = (char *)(uintptr_t)wanted->smiles },
+                        err);
+}
+
+static cg_status add_broken(struct mismatch_list *list, int is_reference, const cg_broken *b,
+                            const char *wanted, cg_error *err)
+{
+    return add_mismatch(list,
+                        &(cg_eval_mismatch) { .fault = CG_FAULT_BROKEN,
+                                              .is_reference = is_reference,
+                                              .n = b->n,
+                                              .first_record = b->first_record,
+                                              .name = b->name,
+                                              .found = b->reason,
+                                              .wanted = (char *)(uintptr_t)wanted },
+                        err);
+}
+
+/* Moves the list to the result: references first, by fault, in order. */
+static cg_status store_mismatches(struct mismatch_list *list, cg_eval_result *result, cg_error *err)
+{
+    size_t n = 0;
+
+    result->mismatches = cg_alloc_array(list->n ? list->n : 1, sizeof *result->mismatches);
+    if (!result->mismatches)
+        return cg_fail_nomem(err, "evaluation");
+    for (int file = 1; file >= 0; file--)
+        for (int fault = 0; fault < CG_FAULT_COUNT; fault++)
+            for (size_t i = 0; i < list->n; i++)
+                if (list->items[i].is_reference == file && (int)list->items[i].fault == fault)
+                    result->mismatches[n++] = list->items[i];
+    result->n_mismatches = n;
+    list->n = 0;
+    return CG_OK;
+}
+
+/* ---- references --------------------------------------------------------------------------- */
+
+/* The molecules of the reference file that are evaluated: one for each name. */
+struct references {
+    cg_conformer_file file; /* as the file that was read, with fewer molecules; all borrowed but the
+                               array `molecules` */
+    size_t *kept;           /* [molecules that were read] index of the one kept of its name */
+};
+
+/* Of two molecules with one name, the one that a data item `SMILES` states is kept, or else that of
+ * more records. */
+static int is_better(const cg_conformers *a, const cg_conformers *b)
+{
+    if (!a->n_stated != !b->n_stated)
+        return a->n_stated > 0;
+    return a->n > b->n;
+}
+
+static cg_status refuse_foreign(const cg_conformer_file *f, size_t a, size_t b, size_t more,
+                                cg_error *err)
+{
+    const cg_conformers *x = &f->molecules[a], *y = &f->molecules[b];
+    char others[64] = "";
+
+    if (more)
+        snprintf(others, sizeof others, " (and %zu more such molecule%s)", more,
+                 more > 1 ? "s" : "");
+    return cg_fail(err, CG_ERR_INPUT,
+                   "'%s': records %zu and %zu have the name '%.60s' and are different molecules, "
+                   "'%.100s' and '%.100s'%s; --on-mismatch drop evaluates one of them and lists "
+                   "the others",
+                   f->path, x->first_record, y->first_record, x->name, x->smiles, y->smiles,
+                   others);
+}
+
+/* Selects a molecule for each name: best[i] is the one of i's name. */
+static cg_status find_best(const cg_conformer_file *f, const cg_eval_settings *settings,
+                           size_t *first, size_t *best, cg_error *err)
+{
+    cg_index names = { 0 };
+    size_t n_foreign = 0, a = 0, b = 0;
+    cg_status st = CG_OK;
+
+    for (size_t i = 0; i < f->n_molecules && st == CG_OK; i++) {
+        const char *name = f->molecules[i].name;
+        uint64_t hash = cg_index_hash(name);
+
+        first[i] = best[i] = i;
+        for (size_t probe = 0, k;
+             *name && (k = cg_index_next(&names, hash, &probe)) != CG_INDEX_NONE;)
+            if (!strcmp(f->molecules[k].name, name))
+                first[i] = k;
+        if (first[i] == i) {
+            if (*name && cg_index_add(&names, hash, i))
+                st = cg_fail_nomem(err, f->path);
+            continue;
+        }
+        if (!n_foreign++) {
+            a = first[i];
+            b = i;
+        }
+        if (is_better(&f->molecules[i], &f->molecules[best[first[i]]]))
+            best[first[i]] = i;
+    }
+    for (size_t i = 0; i < f->n_molecules; i++)
+        best[i] = best[first[i]];
+    if (st == CG_OK && n_foreign && settings->on_mismatch == CG_MISMATCH_ERROR)
+        st = refuse_foreign(f, a, b, n_foreign - 1, err);
+    cg_index_finish(&names);
+    return st;
+}
+
+static cg_status select_references(const cg_conformer_file *f, const cg_eval_settings *settings,
+                                   struct references *ret_references, cg_error *err)
+{
+    struct references r = { .file = *f };
+    size_t *first = cg_alloc_array(f->n_molecules, sizeof *first);
+    size_t *best = cg_alloc_array(f->n_molecules, sizeof *best);
+    cg_status st;
+
+    r.file.n_molecules = 0;
+    r.file.molecules = cg_alloc_array(f->n_molecules, sizeof *r.file.molecules);
+    r.kept = cg_alloc_array(f->n_molecules, sizeof *r.kept);
+    if (!first || !best || !r.file.molecules || !r.kept) {
+        st = cg_fail_nomem(err, f->path);
+        goto out;
+    }
+    CG_TRY_GOTO(st, find_best(f, settings, first, best, err), out);
+    for (size_t i = 0; i < f->n_molecules; i++)
+        if (best[i] == i) {
+            r.kept[i] = r.file.n_molecules;
+            r.file.molecules[r.file.n_molecules++] = f->molecules[i];
+        }
+    for (size_t i = 0; i < f->n_molecules; i++)
+        r.kept[i] = r.kept[best[i]];
+    *ret_references = r;
+    r = (struct references) { 0 };
+out:
+    free(first);
+    free(best);
+    free(r.file.molecules);
+    free(r.kept);
+    return st;
+}
+
+static void references_finish(struct references *r)
+{
+    free(r->file.molecules);
+    free(r->kept);
+}
 
 /* ---- assigning generated molecules to references ------------------------------------------ */
 
@@ -28,6 +236,7 @@ struct assignment {
     size_t *owner;                       /* [gen molecules] their reference, or CG_INDEX_NONE */
     size_t *first, *next;      /* [ref], [gen] list of generated molecules of a reference */
     unsigned char *own_output; /* [ref] 1: has records under its own name */
+    struct mismatch_list mismatches;
     cg_eval_notes notes;
 };
 
@@ -37,21 +246,9 @@ static cg_status index_references(struct assignment *p, cg_error *err)
 
     for (size_t i = 0; i < f->n_molecules; i++) {
         const cg_conformers *m = &f->molecules[i];
-        uint64_t hash = cg_index_hash(m->name);
 
-        if (*m->name) {
-            for (size_t probe = 0, k;
-                 (k = cg_index_next(&p->names, hash, &probe)) != CG_INDEX_NONE;)
-                if (!strcmp(f->molecules[k].name, m->name))
-                    return cg_fail(err, CG_ERR_INPUT,
-                                   "'%s': records %zu and %zu have the name '%.60s' and are "
-                                   "different molecules, '%.100s' and '%.100s'",
-                                   f->path, f->molecules[k].first_record, m->first_record, m->name,
-                                   f->molecules[k].smiles, m->smiles);
-            if (cg_index_add(&p->names, hash, i))
-                return cg_fail_nomem(err, f->path);
-        }
-        if (cg_index_add(&p->smiles, cg_index_hash(m->smiles), i) ||
+        if ((*m->name && cg_index_add(&p->names, cg_index_hash(m->name), i)) ||
+            cg_index_add(&p->smiles, cg_index_hash(m->smiles), i) ||
             cg_index_add(&p->flat_smiles, cg_index_hash(m->flat_smiles), i))
             return cg_fail_nomem(err, f->path);
     }
@@ -86,36 +283,69 @@ static size_t find_molecule(const struct assignment *p, const cg_conformers *m)
     return CG_INDEX_NONE;
 }
 
+/* Counts the reference records that are not evaluated: dropped and broken ones. */
+static cg_status count_dropped(struct assignment *p, const cg_conformer_file *all,
+                               const size_t *kept, cg_eval_molecule *molecules, cg_error *err)
+{
+    for (size_t i = 0; i < all->n_molecules; i++) {
+        const cg_conformers *m = &all->molecules[i], *wanted = &p->ref->molecules[kept[i]];
+        cg_eval_fault fault;
+
+        if (m->first_record == wanted->first_record)
+            continue;
+        CG_TRY(add_foreign(&p->mismatches, 1, m, wanted, &fault, err));
+        molecules[kept[i]].n_ref_dropped += m->n;
+    }
+    for (size_t i = 0; i < all->n_broken_names; i++) {
+        const cg_broken *b = &all->broken[i];
+        size_t r = find_name(p, b->name);
+
+        if (r != CG_INDEX_NONE)
+            molecules[r].n_ref_broken += b->n;
+        CG_TRY(add_broken(&p->mismatches, 1, b,
+                          r != CG_INDEX_NONE ? p->ref->molecules[r].smiles : "", err));
+    }
+    return CG_OK;
+}
+
 /* Assigns by name and counts wrong and broken records. */
-static void assign_by_name(struct assignment *p, cg_eval_molecule *molecules)
+static cg_status assign_by_name(struct assignment *p, cg_eval_molecule *molecules, cg_error *err)
 {
     for (size_t i = 0; i < p->gen->n_broken_names; i++) {
-        size_t r = find_name(p, p->gen->broken[i].name);
+        const cg_broken *b = &p->gen->broken[i];
+        size_t r = find_name(p, b->name);
 
         if (r != CG_INDEX_NONE) {
-            molecules[r].n_broken += p->gen->broken[i].n;
+            molecules[r].n_broken += b->n;
             p->own_output[r] = 1;
         }
+        CG_TRY(add_broken(&p->mismatches, 0, b,
+                          r != CG_INDEX_NONE ? p->ref->molecules[r].smiles : "", err));
     }
     for (size_t g = 0; g < p->gen->n_molecules; g++) {
         const cg_conformers *m = &p->gen->molecules[g];
         size_t r = find_name(p, m->name);
+        cg_eval_fault fault;
 
         p->owner[g] = CG_INDEX_NONE;
         if (r == CG_INDEX_NONE)
             continue;
         p->notes.by_name++;
         p->own_output[r] = 1;
-        if (!strcmp(m->flat_smiles, p->ref->molecules[r].flat_smiles))
+        if (!strcmp(m->flat_smiles, p->ref->molecules[r].flat_smiles)) {
             p->owner[g] = r;
-        else
-            molecules[r].n_wrong += m->n;
+            continue;
+        }
+        CG_TRY(add_foreign(&p->mismatches, 0, m, &p->ref->molecules[r], &fault, err));
+        molecules[r].n_wrong += m->n;
+        molecules[r].n_state += fault == CG_FAULT_MOLECULE ? 0 : m->n;
     }
+    return CG_OK;
 }
 
 /* Assigns by SMILES or flat SMILES the molecules that have no name, or all others if no name
  * matches a reference. */
-static void assign_by_smiles(struct assignment *p)
+static cg_status assign_by_smiles(struct assignment *p, cg_error *err)
 {
     int gen_names = 0, names_match = p->notes.by_name > 0;
 
@@ -127,15 +357,27 @@ static void assign_by_smiles(struct assignment *p)
             continue;
         if (!*m->name || !names_match)
             p->owner[g] = find_molecule(p, m);
-        if (p->owner[g] == CG_INDEX_NONE)
-            p->notes.extra++;
-        else
+        if (p->owner[g] != CG_INDEX_NONE) {
             p->notes.by_smiles++;
+            continue;
+        }
+        p->notes.extra++;
+        CG_TRY(add_mismatch(&p->mismatches,
+                            &(cg_eval_mismatch) { .fault = CG_FAULT_NO_REFERENCE,
+                                                  .n = m->n,
+                                                  .first_record = m->first_record,
+                                                  .name = m->name,
+                                                  .found = (char *)(uintptr_t)m->smiles,
+                                                  .wanted = (char *)"" },
+                            err));
     }
     p->notes.names_failed = gen_names && !names_match && p->names.n;
+    return CG_OK;
 }
 
-static cg_status assign(struct assignment *p, cg_eval_molecule *molecules, cg_error *err)
+/* `kept` maps the molecules of the whole reference file to those of p->ref. */
+static cg_status assign(struct assignment *p, const cg_conformer_file *all, const size_t *kept,
+                        cg_eval_molecule *molecules, cg_error *err)
 {
     size_t n_ref = p->ref->n_molecules, n_gen = p->gen->n_molecules;
 
@@ -146,8 +388,9 @@ static cg_status assign(struct assignment *p, cg_eval_molecule *molecules, cg_er
     if (!p->owner || !p->next || !p->first || !p->own_output)
         return cg_fail(err, CG_ERR_NOMEM, "evaluation of %zu molecules: out of memory", n_ref);
     CG_TRY(index_references(p, err));
-    assign_by_name(p, molecules);
-    assign_by_smiles(p);
+    CG_TRY(count_dropped(p, all, kept, molecules, err));
+    CG_TRY(assign_by_name(p, molecules, err));
+    CG_TRY(assign_by_smiles(p, err));
     for (size_t r = 0; r < n_ref; r++)
         p->first[r] = CG_INDEX_NONE;
     for (size_t g = n_gen; g-- > 0;) /* backwards: lists are then in file order */
@@ -168,19 +411,26 @@ static void assignment_finish(struct assignment *p)
     free(p->first);
     free(p->next);
     free(p->own_output);
+    mismatch_list_finish(&p->mismatches);
 }
 
 /* ---- one molecule ------------------------------------------------------------------------- */
+
+/* Conformers of a molecule by what they show. */
+struct stereo_count {
+    uint64_t ref[CG_CONFIGURATION_COUNT], gen[CG_CONFIGURATION_COUNT];
+};
 
 struct evaluation {
     struct assignment assignment;
     const cg_eval_settings *settings;
     cg_eval_molecule *molecules;
-    size_t *order;         /* [n] molecules by decreasing cost */
-    cg_status *status;     /* [threads] a thread stops at its first failure */
-    cg_error *errors;      /* [threads] */
-    size_t *last_molecule; /* [threads] the one evaluated last: that of the failure, if any */
-    char **unchecked;      /* [n] reason why a molecule could not be checked, or NULL */
+    size_t *order;               /* [n] molecules by decreasing cost */
+    cg_status *status;           /* [threads] a thread stops at its first failure */
+    cg_error *errors;            /* [threads] */
+    size_t *last_molecule;       /* [threads] the one evaluated last: that of the failure, if any */
+    struct stereo_count *stereo; /* [n] */
+    char **unchecked;            /* [n] reason why a molecule could not be checked, or NULL */
 };
 
 /* Generated conformers of reference r in its atom order; free(). */
@@ -329,6 +579,36 @@ out:
     return st;
 }
 
+/* Judges the stereo of all conformers of a molecule. */
+static cg_status judge_stereo(const cg_conformers *ref, const float (*gen_xyz)[3],
+                              cg_eval_molecule *m, struct stereo_count *count, cg_error *err)
+{
+    cg_configuration *c = NULL;
+    cg_configuration_verdict verdict;
+    cg_status st;
+
+    CG_TRY(cg_configuration_create(ref, &c, err));
+    for (size_t i = 0; i < ref->n; i++) {
+        CG_TRY_GOTO(st,
+                    cg_configuration_judge(c, (const float(*)[3])ref->xyz + i * ref->n_atoms,
+                                           &verdict, err),
+                    out);
+        count->ref[verdict]++;
+    }
+    for (size_t i = 0; i < m->n_gen; i++) {
+        CG_TRY_GOTO(st, cg_configuration_judge(c, gen_xyz + i * ref->n_atoms, &verdict, err), out);
+        count->gen[verdict]++;
+    }
+    m->n_stereo = count->gen[CG_CONFIGURATION_ENANTIOMER] + count->gen[CG_CONFIGURATION_OTHER];
+    m->n_ref_stereo = count->ref[CG_CONFIGURATION_ENANTIOMER] + count->ref[CG_CONFIGURATION_OTHER];
+    m->stereo_untested = cg_configuration_untested(c) || count->ref[CG_CONFIGURATION_UNKNOWN] ||
+                         count->gen[CG_CONFIGURATION_UNKNOWN];
+    st = CG_OK;
+out:
+    cg_configuration_destroy(c);
+    return st;
+}
+
 /* Rotatable bonds, as counted by RDKit. */
 static cg_status count_rotatable(const cg_conformers *ref, cg_eval_molecule *m, cg_error *err)
 {
@@ -364,6 +644,7 @@ static cg_status evaluate_molecule(const struct evaluation *e, size_t r, cg_erro
         if (e->settings->checks)
             CG_TRY_GOTO(st, check(ref, (const float(*)[3])xyz, m, &e->unchecked[r], err), out);
     }
+    CG_TRY_GOTO(st, judge_stereo(ref, (const float(*)[3])xyz, m, &e->stereo[r], err), out);
     cg_eval_molecule_figures(m, e->settings->delta);
     m->seconds = cg_now() - start;
 out:
@@ -431,7 +712,8 @@ static cg_status run_all(struct evaluation *e, int n_threads, cg_error *err)
     e->errors = calloc((size_t)n_threads, sizeof *e->errors);
     e->last_molecule = calloc((size_t)n_threads, sizeof *e->last_molecule);
     e->unchecked = calloc(e->assignment.ref->n_molecules, sizeof *e->unchecked);
-    if (!e->status || !e->errors || !e->last_molecule || !e->unchecked)
+    e->stereo = calloc(e->assignment.ref->n_molecules, sizeof *e->stereo);
+    if (!e->status || !e->errors || !e->last_molecule || !e->unchecked || !e->stereo)
         return cg_fail_nomem(err, "evaluation");
     CG_TRY(cg_team_create(n_threads, &team, err));
     cg_team_loop(team, (int64_t)e->assignment.ref->n_molecules, evaluate_item, e);
@@ -449,6 +731,7 @@ static void evaluation_finish(struct evaluation *e)
     for (size_t i = 0; e->unchecked && i < e->assignment.ref->n_molecules; i++)
         free(e->unchecked[i]);
     free(e->unchecked);
+    free(e->stereo);
     free(e->order);
     free(e->status);
     free(e->errors);
@@ -465,6 +748,37 @@ static void note_unchecked(const struct evaluation *e, cg_eval_notes *notes)
             snprintf(notes->unchecked_reason, sizeof notes->unchecked_reason, "%s",
                      e->unchecked[i]);
     }
+}
+
+/* Lists the molecules with conformers of another configuration. */
+static cg_status list_stereo(struct evaluation *e, cg_error *err)
+{
+    static const struct {
+        cg_configuration_verdict verdict;
+        cg_eval_fault fault;
+    } kinds[] = {
+        { CG_CONFIGURATION_ENANTIOMER, CG_FAULT_ENANTIOMER },
+        { CG_CONFIGURATION_OTHER, CG_FAULT_STEREOISOMER },
+        { CG_CONFIGURATION_OPEN, CG_FAULT_OPEN_STEREO },
+    };
+    const cg_conformer_file *ref = e->assignment.ref;
+
+    for (size_t i = 0; i < 2 * ref->n_molecules; i++)
+        for (size_t k = 0; k < sizeof kinds / sizeof kinds[0]; k++) {
+            size_t r = i / 2;
+            int is_reference = i % 2 == 0;
+            const uint64_t *n = is_reference ? e->stereo[r].ref : e->stereo[r].gen;
+            cg_eval_mismatch m = { .fault = kinds[k].fault,
+                                   .is_reference = is_reference,
+                                   .n = n[kinds[k].verdict],
+                                   .name = ref->molecules[r].name,
+                                   .found = (char *)"",
+                                   .wanted = (char *)(uintptr_t)ref->molecules[r].smiles };
+
+            if (m.n)
+                CG_TRY(add_mismatch(&e->assignment.mismatches, &m, err));
+        }
+    return CG_OK;
 }
 
 /* Fills in what is known before the comparison. */
@@ -498,7 +812,9 @@ cg_status cg_evaluate(const cg_conformer_file *ref, const cg_conformer_file *gen
                       cg_eval_notes *ret_notes, cg_error *err)
 {
     cg_eval_result result = { .settings = *settings };
-    struct evaluation e = { .assignment = { .ref = ref, .gen = gen }, .settings = settings };
+    struct references references = { 0 };
+    struct evaluation e = { .assignment = { .ref = &references.file, .gen = gen },
+                            .settings = settings };
     double start = cg_now();
     cg_status st;
 
@@ -506,11 +822,14 @@ cg_status cg_evaluate(const cg_conformer_file *ref, const cg_conformer_file *gen
         return cg_fail(err, CG_ERR_INPUT, "'%s' has no reference conformer that can be read%s%s",
                        ref->path, ref->first_broken_reason ? "; first broken record: " : "",
                        ref->first_broken_reason ? ref->first_broken_reason : "");
-    CG_TRY_GOTO(st, prepare(ref, gen, &result, err), out);
+    CG_TRY(select_references(ref, settings, &references, err));
+    CG_TRY_GOTO(st, prepare(&references.file, gen, &result, err), out);
     e.molecules = result.molecules;
-    CG_TRY_GOTO(st, assign(&e.assignment, result.molecules, err), out);
+    CG_TRY_GOTO(st, assign(&e.assignment, ref, references.kept, result.molecules, err), out);
     CG_TRY_GOTO(st, order_molecules(&e, err), out);
     CG_TRY_GOTO(st, run_all(&e, n_threads, err), out);
+    CG_TRY_GOTO(st, list_stereo(&e, err), out);
+    CG_TRY_GOTO(st, store_mismatches(&e.assignment.mismatches, &result, err), out);
     CG_TRY_GOTO(st, cg_eval_summarize(&result, err), out);
     result.summary.n_extra = e.assignment.notes.extra;
     result.summary.seconds = cg_now() - start;
@@ -521,6 +840,7 @@ cg_status cg_evaluate(const cg_conformer_file *ref, const cg_conformer_file *gen
     memset(&result, 0, sizeof result);
 out:
     evaluation_finish(&e);
+    references_finish(&references);
     cg_eval_result_finish(&result);
     return st;
 }

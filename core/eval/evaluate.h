@@ -7,6 +7,11 @@
  * the generated file is a reference's, it belongs to the first reference with its canonical SMILES
  * that has no output under its own name, or else to the first such reference with its flat SMILES.
  * Molecules without a reference are extra.
+ *
+ * References of one name that are different molecules are refused or, with CG_MISMATCH_DROP, one of
+ * them is evaluated: the one that a data item `SMILES` states, or else that of more records, or
+ * else the first. The stereo of every conformer is compared with the reference's (configuration.h);
+ * conformers of another configuration are scored and listed.
  */
 #ifndef CG_EVAL_EVALUATE_H
 #define CG_EVAL_EVALUATE_H
@@ -32,8 +37,9 @@ typedef struct cg_eval_notes {
  * @param n_threads   >= 1; the result depends on it only if a time limit is reached
  * @param ret_result  cg_eval_result_finish(); run_json is NULL; unchanged on failure
  * @param ret_notes   may be NULL
- * @return CG_OK; CG_ERR_INPUT if there is no reference molecule, or if references of one name have
- *         different flat SMILES (the message names both records); CG_ERR_UNSUPPORTED; CG_ERR_NOMEM
+ * @return CG_OK; CG_ERR_INPUT if there is no reference molecule, or, with CG_MISMATCH_ERROR, if
+ *         references of one name have different flat SMILES (the message names both records);
+ * CG_ERR_UNSUPPORTED; CG_ERR_NOMEM
  */
 cg_status cg_evaluate(const cg_conformer_file *ref, const cg_conformer_file *gen,
                       const cg_eval_settings *settings, int n_threads, cg_eval_result *ret_result,

@@ -106,6 +106,7 @@ static void put_tiles(const cg_eval_result *r, cg_buf *out)
     put_tally(out, "missing", s->n_missing, 1);
     put_tally(out, "wrong", s->n_wrong, 1);
     put_tally(out, "broken", s->n_broken, 1);
+    put_tally(out, "other stereo", s->n_stereo, 1);
     put_tally(out, "RMSD pairs", s->pairs, 0);
     cg_buf_puts(out, "<div><dt>pass checks</dt><dd>");
     cg_html_put_percent(out, s->checked ? (double)s->passed_all / (double)s->checked : NAN);
@@ -224,6 +225,8 @@ static void put_settings(const cg_eval_result *r, cg_buf *out)
     put_setting(out, "δ", text);
     put_setting(out, "RMSD", rmsd_text(s));
     put_setting(out, "missing", missing_text(s));
+    put_setting(out, "references of one name that are different molecules",
+                s->on_mismatch == CG_MISMATCH_DROP ? "one of them is evaluated" : "refused");
     put_limit(out, "limit of automorphisms per molecule", s->max_maps, r->summary.n_maps_limited);
     cg_buf_puts(out, "<tr><th>time limit per molecule</th><td>");
     if (s->seconds > 0)

@@ -82,12 +82,18 @@ static void put_group(cg_buf *out, const char *title, const struct failure *f, s
 static void put_counts(const cg_eval_summary *s, const json_t *run, cg_buf *out)
 {
     uint64_t records = s->n_gen + s->n_wrong + s->n_broken;
+    uint64_t references = s->n_ref + s->n_ref_dropped + s->n_ref_broken;
     uint64_t requested = count_at(run, "counts.requested");
     uint64_t input = count_at(run, "counts.molecules");
     const struct failure f[] = {
         { "missing: nothing generated", s->n_missing, s->n_molecules },
+        { "dropped: another molecule", s->n_ref_dropped, references },
+        { "broken: cannot be read", s->n_ref_broken, references },
+        { "another stereoisomer; scored", s->n_ref_stereo, s->n_ref },
         { "wrong: another molecule", s->n_wrong, records },
+        { "of these, another protonation state or tautomer", s->n_state, records },
         { "broken: cannot be read", s->n_broken, records },
+        { "another stereoisomer; scored", s->n_stereo, s->n_gen },
         { "wrong molecule", count_at(run, "counts.failures.wrong_molecule"), requested },
         { "parse failure", count_at(run, "counts.failures.parse_failure"), requested },
         { "unfinished", count_at(run, "counts.failures.unfinished"), requested },
@@ -96,17 +102,18 @@ static void put_counts(const cg_eval_summary *s, const json_t *run, cg_buf *out)
         { "too large", count_at(run, "counts.failures.whole_molecules.too_large"), input },
         { "unsupported", count_at(run, "counts.failures.whole_molecules.unsupported"), input },
     };
-    size_t n = run ? sizeof f / sizeof f[0] : 3;
+    size_t n = run ? sizeof f / sizeof f[0] : 8;
     double scale = scale_of(f, n);
 
     cg_html_open_card(out, "Missing and unusable output",
                       run ? "From the files and from the counts of the run." : "From the files.");
     open_bars(out, "kind", scale, "share");
     put_group(out, "Reference molecules", f, 1, scale);
-    put_group(out, "Generated records", f + 1, 2, scale);
+    put_group(out, "Reference records", f + 1, 3, scale);
+    put_group(out, "Generated records", f + 4, 4, scale);
     if (run) {
-        put_group(out, "Run: requested conformers", f + 3, 4, scale);
-        put_group(out, "Run: whole molecules", f + 7, 3, scale);
+        put_group(out, "Run: requested conformers", f + 8, 4, scale);
+        put_group(out, "Run: whole molecules", f + 12, 3, scale);
     }
     cg_buf_puts(out, "</tbody></table>\n");
     cg_html_close_card(out);

@@ -100,6 +100,7 @@ cg_status cg_identity_find(const char *block, size_t n_atoms, const char *smiles
     CG_TRY_GOTO(st, find_flat_smiles(pkl, size, &id.flat_smiles, err), out);
     if (smiles)
         CG_TRY_GOTO(st, parse_accompanying(smiles, smiles_len, id.flat_smiles, &id.mol, err), out);
+    id.from_smiles = id.mol != NULL;
     if (!id.mol) {
         own = get_smiles(pkl, size, "{}");
         if (!own) {
@@ -165,4 +166,101 @@ out:
     cg_heavy_graph_finish(&a);
     cg_heavy_graph_finish(&b);
     return st;
+}
+
+/* Hydrogens and charges of a molecule. */
+struct protons {
+    int hydrogens, charge, charged_atoms;
+};
+
+static cg_status count_protons(const cg_molecule *mol, struct protons *ret_protons, cg_error *err)
+{
+    size_t size = 0;
+    char *pkl = get_mol(cg_molecule_smiles(mol, NULL), &size, "{}");
+    char *text = pkl ? get_smiles(pkl, size, "{\"allHsExplicit\":true}") : NULL;
+    struct protons p = { .charge = cg_molecule_charge(mol) };
+    cg_smiles graph = { 0 };
+    cg_status st;
+
+    if (text)
+        st = cg_smiles_scan(text, strlen(text), CG_SMILES_STRICT, CG_SDF_MAX_ATOMS, &graph, err);
+    else
+        st = cg_fail(err, CG_ERR_UNSUPPORTED, "RDKit cannot read back its own SMILES");
+    for (size_t i = 0; i < graph.n_atoms; i++) {
+        p.hydrogens += graph.atoms[i].n_h + (graph.atoms[i].element == 1);
+        p.charged_atoms += graph.atoms[i].charge != 0;
+    }
+    *ret_protons = p;
+    cg_smiles_finish(&graph);
+    free_ptr(text);
+    free_ptr(pkl);
+    return st;
+}
+
+/* Reduces a graph to the elements of its atoms and which are bonded. */
+static void keep_skeleton(cg_heavy_graph *g)
+{
+    for (size_t i = 0; i < g->n; i++)
+        g->label[i] &= ~(uint32_t)0xff; /* the charge */
+    for (uint32_t k = 0; g->n && k < g->first[g->n]; k++)
+        g->type[k] = 1;
+}
+
+static int same_elements(const cg_molecule *a, const cg_molecule *b)
+{
+    const cg_smiles *graphs[] = { cg_molecule_graph(a), cg_molecule_graph(b) };
+    int count[256] = { 0 };
+
+    for (int g = 0; g < 2; g++)
+        for (size_t i = 0; i < graphs[g]->n_atoms; i++)
+            count[graphs[g]->atoms[i].element] += g ? -1 : 1;
+    for (int z = 2; z < 256; z++)
+        if (count[z])
+            return 0;
+    return 1;
+}
+
+static cg_status match_skeletons(const cg_molecule *a, const cg_molecule *b, cg_error *err)
+{
+    cg_heavy_graph ga = { 0 }, gb = { 0 };
+    uint16_t *order = NULL;
+    cg_status st;
+
+    CG_TRY_GOTO(st, read_graph(a, &ga, err), out);
+    CG_TRY_GOTO(st, read_graph(b, &gb, err), out);
+    keep_skeleton(&ga);
+    keep_skeleton(&gb);
+    order = cg_alloc_array(ga.n, sizeof *order);
+    st = order ? cg_isomorphism_find(&ga, &gb, order, err) : cg_fail_nomem(err, "molecule");
+out:
+    free(order);
+    cg_heavy_graph_finish(&ga);
+    cg_heavy_graph_finish(&gb);
+    return st;
+}
+
+cg_status cg_identity_relation(const cg_molecule *a, const cg_molecule *b,
+                               cg_relation *ret_relation, cg_error *err)
+{
+    struct protons pa = { 0 }, pb = { 0 };
+    cg_status st;
+
+    if (!same_elements(a, b)) { /* most pairs; the rest takes milliseconds */
+        *ret_relation = CG_RELATION_OTHER;
+        return CG_OK;
+    }
+    st = match_skeletons(a, b, err);
+    if (st == CG_OK)
+        st = count_protons(a, &pa, err);
+    if (st == CG_OK)
+        st = count_protons(b, &pb, err);
+    if (st == CG_ERR_NOMEM)
+        return st;
+    if (st != CG_OK || pa.hydrogens - pb.hydrogens != pa.charge - pb.charge)
+        *ret_relation = CG_RELATION_OTHER;
+    else if (pa.charge == pb.charge && pa.charged_atoms == pb.charged_atoms)
+        *ret_relation = CG_RELATION_TAUTOMER;
+    else
+        *ret_relation = CG_RELATION_PROTONATION;
+    return CG_OK;
 }

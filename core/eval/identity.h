@@ -16,6 +16,7 @@
 typedef struct cg_identity {
     cg_molecule *mol; /* of the accompanying SMILES if its flat SMILES is the block's; otherwise of
                          the block, with stereo perceived from its coordinates */
+    int from_smiles;  /* 1: mol is that of the accompanying SMILES */
     char *flat_smiles;
     size_t n_heavy;
     uint16_t *order; /* [n_heavy] atom of the block for heavy atom i of mol */
@@ -34,6 +35,23 @@ typedef struct cg_identity {
 cg_status cg_identity_find(const char *block, size_t n_atoms, const char *smiles, size_t smiles_len,
                            cg_identity *ret_identity, cg_error *err);
 void cg_identity_finish(cg_identity *identity); /* accepts NULL and a zeroed struct */
+
+/** How two molecules with different flat SMILES are related. */
+typedef enum cg_relation {
+    CG_RELATION_OTHER = 0,   /* another molecule */
+    CG_RELATION_PROTONATION, /* the same heavy atoms in the same graph; hydrogen ions or charges
+                                more, less or elsewhere */
+    CG_RELATION_TAUTOMER,    /* the same atoms and charges; hydrogens or double bonds elsewhere */
+} cg_relation;
+
+/**
+ * Finds the relation of two molecules with different flat SMILES.
+ *
+ * @return CG_OK; CG_ERR_NOMEM. Molecules that RDKit or cg_isomorphism_find() cannot compare are
+ *         CG_RELATION_OTHER.
+ */
+cg_status cg_identity_relation(const cg_molecule *a, const cg_molecule *b,
+                               cg_relation *ret_relation, cg_error *err);
 
 /**
  * Matches the heavy atoms of two molecules with equal flat SMILES.

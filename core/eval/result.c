@@ -20,11 +20,42 @@ void cg_eval_result_finish(cg_eval_result *result)
         free(m->ref_min);
         free(m->gen_min);
     }
+    for (size_t i = 0; i < result->n_mismatches; i++) {
+        free(result->mismatches[i].name);
+        free(result->mismatches[i].found);
+        free(result->mismatches[i].wanted);
+    }
+    free(result->mismatches);
     free(result->molecules);
     free(result->ref_path);
     free(result->gen_path);
     free(result->run_json);
     memset(result, 0, sizeof *result);
+}
+
+static const struct {
+    const char *name;
+    int drops;
+} faults[CG_FAULT_COUNT] = {
+    [CG_FAULT_MOLECULE] = { "another_molecule", 1 }, [CG_FAULT_PROTONATION] = { "protonation", 1 },
+    [CG_FAULT_TAUTOMER] = { "tautomer", 1 },         [CG_FAULT_BROKEN] = { "broken", 1 },
+    [CG_FAULT_NO_REFERENCE] = { "no_reference", 1 }, [CG_FAULT_ENANTIOMER] = { "enantiomer", 0 },
+    [CG_FAULT_STEREOISOMER] = { "stereoisomer", 0 }, [CG_FAULT_OPEN_STEREO] = { "open_stereo", 0 },
+};
+
+const char *cg_eval_fault_name(cg_eval_fault fault)
+{
+    return faults[fault].name;
+}
+
+int cg_eval_fault_drops(cg_eval_fault fault)
+{
+    return faults[fault].drops;
+}
+
+const char *cg_eval_on_mismatch_name(cg_eval_on_mismatch on_mismatch)
+{
+    return on_mismatch == CG_MISMATCH_DROP ? "drop" : "error";
 }
 
 const char *cg_eval_missing_name(cg_eval_missing missing)
@@ -91,6 +122,11 @@ static void add_molecule(cg_eval_summary *s, const cg_eval_molecule *m)
     s->n_ref += m->n_ref;
     s->n_gen += m->n_gen;
     s->n_wrong += m->n_wrong;
+    s->n_state += m->n_state;
+    s->n_stereo += m->n_stereo;
+    s->n_ref_dropped += m->n_ref_dropped;
+    s->n_ref_stereo += m->n_ref_stereo;
+    s->n_stereo_untested += m->stereo_untested != 0;
     s->n_maps_limited += m->maps_limited != 0;
     s->n_time_limited += m->time_limited != 0;
     s->pairs += m->n_ref * m->n_gen;

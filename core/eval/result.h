@@ -36,9 +36,16 @@ typedef enum cg_eval_rmsd {
     CG_RMSD_PLAIN,    /* identity only */
 } cg_eval_rmsd;
 
+/** What to do if the references of one name are different molecules. */
+typedef enum cg_eval_on_mismatch {
+    CG_MISMATCH_ERROR = 0, /* refuse the evaluation */
+    CG_MISMATCH_DROP,      /* evaluate one of them, drop the records of the others */
+} cg_eval_on_mismatch;
+
 typedef struct cg_eval_settings {
     double delta; /* Å, 0.75 for drugs */
     cg_eval_missing missing;
+    cg_eval_on_mismatch on_mismatch;
     cg_eval_rmsd rmsd;
     cg_symmetry_rule symmetry;
     size_t max_maps; /* limit of automorphisms per molecule */
@@ -46,25 +53,62 @@ typedef struct cg_eval_settings {
     int checks;      /* 1: also check single conformers */
 } cg_eval_settings;
 
+/** What is wrong with records. */
+typedef enum cg_eval_fault {
+    CG_FAULT_MOLECULE = 0, /* they show another molecule than their name's reference */
+    CG_FAULT_PROTONATION,  /* ... another protonation state of it */
+    CG_FAULT_TAUTOMER,     /* ... a tautomer of it */
+    CG_FAULT_BROKEN,       /* they cannot be read */
+    CG_FAULT_NO_REFERENCE, /* no reference has their name or molecule */
+    CG_FAULT_ENANTIOMER,   /* they show the mirror image of the reference's SMILES; scored */
+    CG_FAULT_STEREOISOMER, /* they show another stereoisomer of it, or a flat one; scored */
+    CG_FAULT_OPEN_STEREO,  /* they differ from the references where the SMILES leaves stereo open;
+                              scored */
+    CG_FAULT_COUNT
+} cg_eval_fault;
+
+/** "another_molecule", ..., as in JSON. Static storage. */
+const char *cg_eval_fault_name(cg_eval_fault fault);
+/** Whether the records are left out of COV and MAT. */
+int cg_eval_fault_drops(cg_eval_fault fault);
+
+/** Records of one name with one fault. */
+typedef struct cg_eval_mismatch {
+    cg_eval_fault fault;
+    int is_reference;      /* 1: of the reference file, 0: of the generated file */
+    uint64_t n;            /* records */
+    uint64_t first_record; /* number of the first of them in the file, from 1; 0: not known */
+    char *name;            /* of the records; "" without */
+    char *found;           /* SMILES that they show; reason if broken; "" for stereo */
+    char *wanted;          /* SMILES of the reference; "" without one */
+} cg_eval_mismatch;
+
 /** A reference molecule. */
 typedef struct cg_eval_molecule {
     char *name;   /* as in the reference file */
     char *smiles; /* canonical */
     uint32_t n_heavy, n_rotatable;
-    uint64_t n_ref;      /* reference conformers */
-    uint64_t n_gen;      /* generated conformers of this molecule; 0: missing */
-    uint64_t n_wrong;    /* generated records of its name that show another molecule */
-    uint64_t n_broken;   /* generated records of its name that could not be read */
-    uint64_t n_maps;     /* automorphisms used */
-    int maps_limited;    /* 1: max_maps was reached */
-    int time_limited;    /* 1: the time limit was reached */
-    double seconds;      /* of one thread */
-    float *ref_min;      /* [n_ref] Å to the nearest generated; NULL if n_gen is 0 */
-    float *gen_min;      /* [n_gen] Å to the nearest reference */
-    double cov_r, cov_p; /* at settings.delta; 0 if missing */
-    double mat_r, mat_p; /* NaN if missing */
-    uint64_t checked;    /* generated conformers that were checked */
-    uint64_t passed_all; /* checked conformers that passed all tests */
+    uint64_t n_ref;    /* reference conformers */
+    uint64_t n_gen;    /* generated conformers of this molecule; 0: missing */
+    uint64_t n_wrong;  /* generated records of its name that show another molecule */
+    uint64_t n_state;  /* of these, another protonation state or tautomer */
+    uint64_t n_broken; /* generated records of its name that could not be read */
+    uint64_t n_stereo; /* generated conformers of another configuration than the SMILES */
+    uint64_t n_ref_dropped, n_ref_broken; /* reference records of its name: another molecule;
+                                             could not be read */
+    uint64_t n_ref_stereo; /* reference conformers of another configuration than the SMILES */
+    int stereo_untested;   /* 1: the SMILES has marks that heavy atoms do not show, or the
+                              automorphisms are too many */
+    uint64_t n_maps;       /* automorphisms used */
+    int maps_limited;      /* 1: max_maps was reached */
+    int time_limited;      /* 1: the time limit was reached */
+    double seconds;        /* of one thread */
+    float *ref_min;        /* [n_ref] Å to the nearest generated; NULL if n_gen is 0 */
+    float *gen_min;        /* [n_gen] Å to the nearest reference */
+    double cov_r, cov_p;   /* at settings.delta; 0 if missing */
+    double mat_r, mat_p;   /* NaN if missing */
+    uint64_t checked;      /* generated conformers that were checked */
+    uint64_t passed_all;   /* checked conformers that passed all tests */
     uint64_t check_done[CG_CHECK_COUNT], check_failed[CG_CHECK_COUNT];
 } cg_eval_molecule;
 
@@ -77,9 +121,10 @@ typedef struct cg_eval_summary {
     uint64_t n_molecules; /* reference molecules */
     uint64_t n_missing;   /* reference molecules without a generated conformer */
     uint64_t n_extra;     /* generated molecules without a reference; not evaluated */
-    uint64_t n_ref, n_gen, n_wrong;
+    uint64_t n_ref, n_gen, n_wrong, n_state, n_stereo, n_ref_dropped, n_ref_stereo;
+    uint64_t n_stereo_untested;              /* molecules */
     uint64_t n_broken;                       /* generated records with any name */
-    uint64_t n_ref_broken;                   /* reference records */
+    uint64_t n_ref_broken;                   /* reference records with any name */
     uint64_t n_maps_limited, n_time_limited; /* molecules */
     uint64_t pairs;                          /* sum of n_ref * n_gen */
     cg_eval_figure cov_r, cov_p; /* over all, or with CG_MISSING_DROP over those with output */
@@ -96,11 +141,15 @@ typedef struct cg_eval_result {
     size_t n_molecules;
     cg_eval_molecule *molecules; /* [n_molecules] in the order of the references */
     cg_eval_summary summary;
-    char *run_json; /* report of the generating run, unchanged; NULL without */
+    size_t n_mismatches;
+    cg_eval_mismatch *mismatches; /* [n_mismatches] by file, fault and order of the file */
+    char *run_json;               /* report of the generating run, unchanged; NULL without */
 } cg_eval_result;
 
 void cg_eval_result_finish(cg_eval_result *result); /* accepts NULL and a zeroed struct */
 
+/** "error", "drop". Static storage. */
+const char *cg_eval_on_mismatch_name(cg_eval_on_mismatch on_mismatch);
 /** "zero", "drop"; "best", "plain"; "conjugated", "plain". Static storage. */
 const char *cg_eval_missing_name(cg_eval_missing missing);
 const char *cg_eval_rmsd_name(cg_eval_rmsd rmsd);

@@ -47,7 +47,13 @@ static void put_row(const cg_eval_molecule *m, int checks, cg_buf *out)
     put_count(out, m->n_ref);
     put_count(out, m->n_gen);
     put_count(out, m->n_wrong);
+    put_count(out, m->n_state);
     put_count(out, m->n_broken);
+    put_count(out, m->n_stereo);
+    put_count(out, m->n_ref_dropped);
+    put_count(out, m->n_ref_broken);
+    put_count(out, m->n_ref_stereo);
+    put_count(out, m->stereo_untested != 0);
     put_count(out, m->n_maps);
     put_count(out, m->maps_limited != 0);
     put_count(out, m->time_limited != 0);
@@ -71,8 +77,10 @@ cg_status cg_eval_write_csv(const cg_eval_result *result, cg_buf *out, cg_error 
 {
     int checks = result->settings.checks;
 
-    cg_buf_puts(out, "name,smiles,heavy_atoms,rotatable_bonds,references,generated,wrong,broken,"
-                     "maps,maps_limited,time_limited,seconds,cov_r,mat_r,cov_p,mat_p");
+    cg_buf_puts(out,
+                "name,smiles,heavy_atoms,rotatable_bonds,references,generated,wrong,state,"
+                "broken,stereo,references_dropped,references_broken,references_stereo,"
+                "stereo_untested,maps,maps_limited,time_limited,seconds,cov_r,mat_r,cov_p,mat_p");
     if (checks) {
         cg_buf_puts(out, ",checked,passed_all");
         for (int k = 0; k < CG_CHECK_COUNT; k++)

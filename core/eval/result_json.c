@@ -40,6 +40,7 @@ static void put_settings(cg_buf *out, const cg_eval_settings *s)
     put_real(out, s->delta);
     cg_buf_puts(out, ", ");
     put_text(out, "missing", cg_eval_missing_name(s->missing));
+    put_text(out, "on_mismatch", cg_eval_on_mismatch_name(s->on_mismatch));
     put_text(out, "rmsd", cg_eval_rmsd_name(s->rmsd));
     put_text(out, "symmetry", cg_symmetry_rule_name(s->symmetry));
     put_count(out, "max_maps", s->max_maps);
@@ -94,8 +95,13 @@ static void put_summary(cg_buf *out, const cg_eval_result *r)
     put_count(out, "references", s->n_ref);
     put_count(out, "generated", s->n_gen);
     put_count(out, "wrong", s->n_wrong);
+    put_count(out, "state", s->n_state);
     put_count(out, "broken", s->n_broken);
+    put_count(out, "stereo", s->n_stereo);
+    put_count(out, "references_dropped", s->n_ref_dropped);
     put_count(out, "references_broken", s->n_ref_broken);
+    put_count(out, "references_stereo", s->n_ref_stereo);
+    put_count(out, "stereo_untested", s->n_stereo_untested);
     put_count(out, "maps_limited", s->n_maps_limited);
     put_count(out, "time_limited", s->n_time_limited);
     put_count(out, "pairs", s->pairs);
@@ -140,7 +146,13 @@ static void put_molecule(cg_buf *out, const cg_eval_molecule *m, int checks)
     put_count(out, "references", m->n_ref);
     put_count(out, "generated", m->n_gen);
     put_count(out, "wrong", m->n_wrong);
+    put_count(out, "state", m->n_state);
     put_count(out, "broken", m->n_broken);
+    put_count(out, "stereo", m->n_stereo);
+    put_count(out, "references_dropped", m->n_ref_dropped);
+    put_count(out, "references_broken", m->n_ref_broken);
+    put_count(out, "references_stereo", m->n_ref_stereo);
+    put_flag(out, "stereo_untested", m->stereo_untested);
     put_count(out, "maps", m->n_maps);
     put_flag(out, "maps_limited", m->maps_limited);
     put_flag(out, "time_limited", m->time_limited);
@@ -163,6 +175,20 @@ static void put_molecule(cg_buf *out, const cg_eval_molecule *m, int checks)
     cg_buf_puts(out, "}");
 }
 
+static void put_mismatch(cg_buf *out, const cg_eval_mismatch *m)
+{
+    cg_buf_puts(out, "  {");
+    put_text(out, "file", m->is_reference ? "references" : "generated");
+    put_text(out, "fault", cg_eval_fault_name(m->fault));
+    put_count(out, "records", m->n);
+    put_count(out, "first_record", m->first_record);
+    put_text(out, "name", m->name);
+    put_text(out, "found", m->found);
+    cg_buf_puts(out, "\"wanted\": ");
+    cg_json_put_string(out, m->wanted);
+    cg_buf_puts(out, "}");
+}
+
 cg_status cg_eval_write_json(const cg_eval_result *result, cg_buf *out, cg_error *err)
 {
     cg_buf_puts(out, "{");
@@ -178,6 +204,11 @@ cg_status cg_eval_write_json(const cg_eval_result *result, cg_buf *out, cg_error
     for (size_t i = 0; i < result->n_molecules; i++) {
         put_molecule(out, &result->molecules[i], result->settings.checks);
         cg_buf_puts(out, i + 1 < result->n_molecules ? ",\n" : "\n");
+    }
+    cg_buf_puts(out, " ],\n \"mismatches\": [\n");
+    for (size_t i = 0; i < result->n_mismatches; i++) {
+        put_mismatch(out, &result->mismatches[i]);
+        cg_buf_puts(out, i + 1 < result->n_mismatches ? ",\n" : "\n");
     }
     cg_buf_puts(out, " ],\n \"run\": ");
     cg_buf_puts(out, result->run_json ? result->run_json : "null");

@@ -67,8 +67,9 @@ static cg_status open_object(const cg_json *o, const char *key, struct object *r
     return CG_OK;
 }
 
-/* Reads counts: pairs of const char *key, uint64_t *ret_count, ended by NULL. */
-static cg_status read_counts(const cg_json *o, cg_error *err, ...)
+/* Reads counts: pairs of const char *key, uint64_t *ret_count, ended by NULL. An absent one that is
+ * not required becomes 0. */
+static cg_status read_counts(const cg_json *o, int required, cg_error *err, ...)
 {
     va_list ap;
     const char *key;
@@ -79,7 +80,7 @@ static cg_status read_counts(const cg_json *o, cg_error *err, ...)
         uint64_t *ret_count = va_arg(ap, uint64_t *);
         int64_t v = 0;
 
-        st = cg_json_int(o, key, CG_JSON_REQUIRED, 0, MAX_COUNT, &v, err);
+        st = cg_json_int(o, key, required, 0, MAX_COUNT, &v, err);
         *ret_count = (uint64_t)v;
     }
     va_end(ap);
@@ -123,20 +124,25 @@ static cg_status read_text(const cg_json *o, const char *key, char **ret_text, c
 static cg_status read_settings(const cg_json *top, cg_eval_settings *s, cg_error *err)
 {
     struct object p;
-    int missing = 0, rmsd = 0, symmetry = 0;
+    int missing = 0, rmsd = 0, symmetry = 0, drop = 0;
     uint64_t max_maps = 0;
 
     CG_TRY(open_object(top, "settings", &p, err));
-    CG_TRY(refuse_other_members(
-        &p.o, NAMES("delta", "missing", "rmsd", "symmetry", "max_maps", "seconds", "checks"), err));
+    CG_TRY(refuse_other_members(&p.o,
+                                NAMES("delta", "missing", "on_mismatch", "rmsd", "symmetry",
+                                      "max_maps", "seconds", "checks"),
+                                err));
     CG_TRY(read_real(&p.o, "delta", NOT_NULL, MAX_REAL, &s->delta, err));
     CG_TRY(read_word(&p.o, "missing", "zero", "drop", &missing, err));
+    if (cg_json_member(&p.o, "on_mismatch")) /* added later */
+        CG_TRY(read_word(&p.o, "on_mismatch", "error", "drop", &drop, err));
     CG_TRY(read_word(&p.o, "rmsd", "best", "plain", &rmsd, err));
     CG_TRY(read_word(&p.o, "symmetry", "plain", "conjugated", &symmetry, err));
-    CG_TRY(read_counts(&p.o, err, "max_maps", &max_maps, NULL));
+    CG_TRY(read_counts(&p.o, CG_JSON_REQUIRED, err, "max_maps", &max_maps, NULL));
     CG_TRY(read_real(&p.o, "seconds", NOT_NULL, MAX_REAL, &s->seconds, err));
     CG_TRY(cg_json_bool(&p.o, "checks", CG_JSON_REQUIRED, &s->checks, err));
     s->missing = missing ? CG_MISSING_DROP : CG_MISSING_ZERO;
+    s->on_mismatch = drop ? CG_MISMATCH_DROP : CG_MISMATCH_ERROR;
     s->rmsd = rmsd ? CG_RMSD_PLAIN : CG_RMSD_BEST;
     s->symmetry = symmetry ? CG_SYMMETRY_CONJUGATED : CG_SYMMETRY_PLAIN;
     s->max_maps = (size_t)max_maps;
@@ -156,7 +162,8 @@ static cg_status read_checks(const cg_json *o, int wanted, uint64_t *checked, ui
                    : CG_OK;
     CG_TRY(open_object(o, "checks", &p, err));
     CG_TRY(refuse_other_members(&p.o, NAMES("checked", "passed_all", "tests"), err));
-    CG_TRY(read_counts(&p.o, err, "checked", checked, "passed_all", passed, NULL));
+    CG_TRY(
+        read_counts(&p.o, CG_JSON_REQUIRED, err, "checked", checked, "passed_all", passed, NULL));
     CG_TRY(open_object(&p.o, "tests", &tests, err));
     for (int k = 0; k < CG_CHECK_COUNT; k++) {
         const char *name = cg_check_name((cg_check_id)k);
@@ -165,7 +172,8 @@ static cg_status read_checks(const cg_json *o, int wanted, uint64_t *checked, ui
         names[k] = name;
         CG_TRY(open_object(&tests.o, name, &test, err));
         CG_TRY(refuse_other_members(&test.o, NAMES("done", "failed"), err));
-        CG_TRY(read_counts(&test.o, err, "done", &done[k], "failed", &failed[k], NULL));
+        CG_TRY(read_counts(&test.o, CG_JSON_REQUIRED, err, "done", &done[k], "failed", &failed[k],
+                           NULL));
         if (failed[k] > done[k] || done[k] > *checked)
             return cg_json_fail_wanted(&test.o, "failed",
                                        "at most as many as were done and checked", err);
@@ -244,15 +252,19 @@ static cg_status read_summary(const cg_json *top, cg_eval_result *r, cg_error *e
     CG_TRY(open_object(top, "summary", &p, err));
     CG_TRY(refuse_other_members(&p.o,
                                 NAMES("molecules", "missing", "extra", "references", "generated",
-                                      "wrong", "broken", "references_broken", "maps_limited",
-                                      "time_limited", "pairs", "cov_r", "mat_r", "cov_p", "mat_p",
-                                      "curve", "checks", "seconds"),
+                                      "wrong", "state", "broken", "stereo", "references_dropped",
+                                      "references_broken", "references_stereo", "stereo_untested",
+                                      "maps_limited", "time_limited", "pairs", "cov_r", "mat_r",
+                                      "cov_p", "mat_p", "curve", "checks", "seconds"),
                                 err));
-    CG_TRY(read_counts(&p.o, err, "molecules", &s->n_molecules, "missing", &s->n_missing, "extra",
-                       &s->n_extra, "references", &s->n_ref, "generated", &s->n_gen, "wrong",
-                       &s->n_wrong, "broken", &s->n_broken, "references_broken", &s->n_ref_broken,
-                       "maps_limited", &s->n_maps_limited, "time_limited", &s->n_time_limited,
-                       "pairs", &s->pairs, NULL));
+    CG_TRY(read_counts(&p.o, CG_JSON_REQUIRED, err, "molecules", &s->n_molecules, "missing",
+                       &s->n_missing, "extra", &s->n_extra, "references", &s->n_ref, "generated",
+                       &s->n_gen, "wrong", &s->n_wrong, "broken", &s->n_broken, "references_broken",
+                       &s->n_ref_broken, "maps_limited", &s->n_maps_limited, "time_limited",
+                       &s->n_time_limited, "pairs", &s->pairs, NULL));
+    CG_TRY(read_counts(&p.o, CG_JSON_OPTIONAL, err, "state", &s->n_state, "stereo", &s->n_stereo,
+                       "references_dropped", &s->n_ref_dropped, "references_stereo",
+                       &s->n_ref_stereo, "stereo_untested", &s->n_stereo_untested, NULL));
     CG_TRY(read_figure(&p.o, "cov_r", MAX_COV, &s->cov_r, err));
     CG_TRY(read_figure(&p.o, "mat_r", MAX_REAL, &s->mat_r, err));
     CG_TRY(read_figure(&p.o, "cov_p", MAX_COV, &s->cov_p, err));
@@ -295,17 +307,22 @@ static cg_status read_molecule(const cg_json *o, int checks, cg_eval_molecule *m
 {
     uint64_t n_heavy = 0, n_rotatable = 0;
 
-    CG_TRY(refuse_other_members(o,
-                                NAMES("name", "smiles", "heavy_atoms", "rotatable_bonds",
-                                      "references", "generated", "wrong", "broken", "maps",
-                                      "maps_limited", "time_limited", "seconds", "cov_r", "mat_r",
-                                      "cov_p", "mat_p", "checks", "ref_min", "gen_min"),
-                                err));
+    CG_TRY(refuse_other_members(
+        o,
+        NAMES("name", "smiles", "heavy_atoms", "rotatable_bonds", "references", "generated",
+              "wrong", "state", "broken", "stereo", "references_dropped", "references_broken",
+              "references_stereo", "stereo_untested", "maps", "maps_limited", "time_limited",
+              "seconds", "cov_r", "mat_r", "cov_p", "mat_p", "checks", "ref_min", "gen_min"),
+        err));
     CG_TRY(read_text(o, "name", &m->name, err));
     CG_TRY(read_text(o, "smiles", &m->smiles, err));
-    CG_TRY(read_counts(o, err, "heavy_atoms", &n_heavy, "rotatable_bonds", &n_rotatable,
-                       "references", &m->n_ref, "generated", &m->n_gen, "wrong", &m->n_wrong,
-                       "broken", &m->n_broken, "maps", &m->n_maps, NULL));
+    CG_TRY(read_counts(o, CG_JSON_REQUIRED, err, "heavy_atoms", &n_heavy, "rotatable_bonds",
+                       &n_rotatable, "references", &m->n_ref, "generated", &m->n_gen, "wrong",
+                       &m->n_wrong, "broken", &m->n_broken, "maps", &m->n_maps, NULL));
+    CG_TRY(read_counts(o, CG_JSON_OPTIONAL, err, "state", &m->n_state, "stereo", &m->n_stereo,
+                       "references_dropped", &m->n_ref_dropped, "references_broken",
+                       &m->n_ref_broken, "references_stereo", &m->n_ref_stereo, NULL));
+    CG_TRY(cg_json_bool(o, "stereo_untested", CG_JSON_OPTIONAL, &m->stereo_untested, err));
     CG_TRY(cg_json_bool(o, "maps_limited", CG_JSON_REQUIRED, &m->maps_limited, err));
     CG_TRY(cg_json_bool(o, "time_limited", CG_JSON_REQUIRED, &m->time_limited, err));
     CG_TRY(read_real(o, "seconds", NOT_NULL, MAX_REAL, &m->seconds, err));
@@ -350,6 +367,51 @@ static cg_status read_molecules(const cg_json *top, cg_eval_result *r, cg_error 
     return CG_OK;
 }
 
+static cg_status read_mismatch(const cg_json *o, cg_eval_mismatch *m, cg_error *err)
+{
+    const char *fault = "";
+
+    CG_TRY(refuse_other_members(
+        o, NAMES("file", "fault", "records", "first_record", "name", "found", "wanted"), err));
+    CG_TRY(read_word(o, "file", "generated", "references", &m->is_reference, err));
+    CG_TRY(cg_json_string(o, "fault", CG_JSON_REQUIRED, &fault, err));
+    while (m->fault < CG_FAULT_COUNT && strcmp(cg_eval_fault_name(m->fault), fault) != 0)
+        m->fault++;
+    if (m->fault == CG_FAULT_COUNT)
+        return cg_json_fail_wanted(o, "fault", "a fault of records", err);
+    CG_TRY(read_counts(o, CG_JSON_REQUIRED, err, "records", &m->n, "first_record", &m->first_record,
+                       NULL));
+    CG_TRY(read_text(o, "name", &m->name, err));
+    CG_TRY(read_text(o, "found", &m->found, err));
+    return read_text(o, "wanted", &m->wanted, err);
+}
+
+/* Reads the list of mismatches, which was added later. */
+static cg_status read_mismatches(const cg_json *top, cg_eval_result *r, cg_error *err)
+{
+    const json_t *list = cg_json_member(top, "mismatches");
+    size_t n = json_array_size(list);
+
+    if (!list)
+        return CG_OK;
+    if (!json_is_array(list))
+        return cg_json_fail_wanted(top, "mismatches", "a list", err);
+    r->mismatches = calloc(n ? n : 1, sizeof *r->mismatches);
+    if (!r->mismatches)
+        return cg_fail_nomem(err, top->file);
+    r->n_mismatches = n;
+    for (size_t i = 0; i < n; i++) {
+        char path[48];
+        cg_json o = { top->file, path, json_array_get(list, i) };
+
+        snprintf(path, sizeof path, "mismatches[%zu]", i);
+        if (!json_is_object(o.node))
+            return cg_fail(err, CG_ERR_FORMAT, "%s: %s: wanted an object", top->file, path);
+        CG_TRY(read_mismatch(&o, &r->mismatches[i], err));
+    }
+    return CG_OK;
+}
+
 static cg_status read_top(const cg_json *top, cg_eval_result *r, cg_error *err)
 {
     const char *format = "", *version = NULL;
@@ -358,15 +420,17 @@ static cg_status read_top(const cg_json *top, cg_eval_result *r, cg_error *err)
     CG_TRY(cg_json_string(top, "format", CG_JSON_REQUIRED, &format, err));
     if (strcmp(format, "confgen-eval-1") != 0)
         return cg_json_fail_wanted(top, "format", "\"confgen-eval-1\"", err);
-    CG_TRY(refuse_other_members(
-        top, NAMES("format", "confgen", "ref", "gen", "settings", "summary", "molecules", "run"),
-        err));
+    CG_TRY(refuse_other_members(top,
+                                NAMES("format", "confgen", "ref", "gen", "settings", "summary",
+                                      "molecules", "mismatches", "run"),
+                                err));
     CG_TRY(cg_json_string(top, "confgen", CG_JSON_REQUIRED, &version, err));
     CG_TRY(read_text(top, "ref", &r->ref_path, err));
     CG_TRY(read_text(top, "gen", &r->gen_path, err));
     CG_TRY(read_settings(top, &r->settings, err));
     CG_TRY(read_summary(top, r, err));
     CG_TRY(read_molecules(top, r, err));
+    CG_TRY(read_mismatches(top, r, err));
     if (run && !json_is_object(run))
         return cg_json_fail_wanted(top, "run", "an object or null", err);
     if (run && !(r->run_json = json_dumps(run, JSON_COMPACT)))

@@ -434,6 +434,27 @@ static cg_status check_dimension(struct parse *p, const char *stamp, size_t stam
                    "say 3D), wanted a conformer");
 }
 
+/* No two atoms are at one point: programs write zeros for atoms that they could not place. */
+static cg_status check_distinct(struct parse *p)
+{
+    static const double one_point = 0.01; /* Å; bonds have a hundred times that */
+
+    for (size_t i = 1; i < p->n_atoms; i++)
+        for (size_t k = 0; k < i; k++) {
+            double x = p->xyz[i][0] - p->xyz[k][0], y, z;
+
+            if (fabs(x) >= one_point)
+                continue;
+            y = p->xyz[i][1] - p->xyz[k][1];
+            z = p->xyz[i][2] - p->xyz[k][2];
+            if (x * x + y * y + z * z < one_point * one_point)
+                return cg_fail(p->err, CG_ERR_INPUT,
+                               "found atoms %zu and %zu at one point, wanted a conformer", k + 1,
+                               i + 1);
+        }
+    return CG_OK;
+}
+
 /* Coordinates relative to the centroid. */
 static void subtract_centroid(struct parse *p, float (*ret_xyz)[3])
 {
@@ -487,6 +508,7 @@ static cg_status read_block(struct parse *p, cg_sdf_record *record)
     if (p->n_heavy > CG_SDF_MAX_HEAVY)
         return cg_fail(p->err, CG_ERR_LIMIT, "found %zu heavy atoms, wanted at most %d", p->n_heavy,
                        CG_SDF_MAX_HEAVY);
+    CG_TRY(check_distinct(p));
     return check_dimension(p, stamp, stamp_len);
 }
 

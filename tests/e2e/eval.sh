@@ -49,7 +49,9 @@ say 'an output compared with itself, with the report of its run'
 write_molecules mols.smi
 tiny_model tiny
 run 0 --model tiny --geometry count --input mols.smi --gens 3 --output run.sdf.zst --report run.json || true
-run 0 eval --ref run.sdf.zst --gen run.sdf.zst --run run.json --json self.json || true
+run 1 eval --ref run.sdf.zst --gen run.sdf.zst --run run.json --json self.json || true
+says "'run.sdf.zst': 'alanine': [12] conformers? shows? (the enantiomer|another stereoisomer), wanted 'C" \
+  'random weights get the stereo wrong'
 verdict 'everything is covered' grep -Eq '^COV-R +100.00 % +100.00 %$' out
 verdict 'the report is part of the result' grep -q '"run": {.*"engine"' self.json
 for cause in bond clash centre; do
@@ -69,11 +71,15 @@ verdict 'the rule and their number are printed' grep -q 'covers nothing (--missi
 eval_to 0 drop --gen some.sdf --missing drop || true
 verdict '--missing drop leaves them out' grep -Eq '^COV-P +100.00 %' out
 sed 's/^alanine$/nitro/' "$sets/gen.sdf" >wrong.sdf
-eval_to 0 wrong --gen wrong.sdf || true
-verdict 'four records are another molecule' grep -q ': 4 wrong (another molecule), 0 broken' out
+eval_to 1 wrong --gen wrong.sdf --csv wrong.csv || true
+verdict 'four records are another molecule' grep -q '^not scored: 4 generated of another molecule (0 of' out
+says "'wrong.sdf': 'nitro': 4 records, the first is 9, show another molecule, 'CCNC.*', wanted 'CCOc.*', and are not" \
+  'they are named'
+verdict 'and listed' grep -q '"fault": "another_molecule", "records": 4, "first_record": 9, "name": "nitro"' wrong.json
+verdict 'and counted in the line of the molecule' grep -q '^nitro,[^,]*,12,[0-9]*,3,4,4,0,0,' wrong.csv
 sed '0,/V2000/s//V20OO/; 0,/999 V20OO/s/^ [ 0-9]*/xx/' "$sets/gen.sdf" >broken.sdf
 eval_to 1 broken --gen broken.sdf || true
-says "broken.sdf': 1 of 32 records cannot be read; the first: .*record 1 .'benzoate'.: line 4" \
+says "'broken.sdf': 'benzoate': record 1 cannot be read and is not scored: line 4" \
   'the message names the broken record'
 sed -E 's/^(benzoate|nitro|alanine|imidazole|triflate|diene|amidine|salt)$/x_\1/' "$sets/gen.sdf" >names.sdf
 eval_to 0 names --gen names.sdf || true
@@ -83,6 +89,104 @@ same <(distances plain.json) <(distances names.json) 'molecules are then matched
 : >empty.sdf
 eval_to 0 empty --gen empty.sdf || true
 verdict 'an empty file covers nothing' grep -Eq '^COV-R +0.00 % +0.00 %$' out
+
+say 'records that show other molecules'
+acid() { # NAME CHARGE: acetic acid or acetate
+  printf '%s\n  test              3D\n\n  4  3  0  0  0  0  0  0  0  0999 V2000\n' "$1"
+  printf '    0.0000    0.0000    0.1000 C   0  0\n    1.5000    0.0000    0.0000 C   0  0\n'
+  printf '    2.2000    1.1000    0.0000 O   0  0\n    2.2000   -1.2000    0.0000 O   0  0\n'
+  printf '  1  2  1  0\n  2  3  2  0\n  2  4  1  0\n'
+  if [ "$2" = -1 ]; then printf 'M  CHG  1   4  -1\n'; fi
+  printf 'M  END\n$$$$\n'
+}
+acid acetate -1 >ref_state.sdf
+acid acetate 0 >gen_state.sdf
+acid acetate 0 >>gen_state.sdf
+acid acetate -1 >>gen_state.sdf
+check 1 'another protonation state' eval --ref ref_state.sdf --gen gen_state.sdf --json state.json
+says "'acetate': 2 records, the first is 1, show another protonation state, 'CC\(=O\)O', wanted 'CC\(=O\)\[O-\]'" \
+  'is named as such'
+verdict 'and counted' grep -q '"generated": 1, "wrong": 2, "state": 2, "broken": 0' state.json
+acid acetate 0 | sed 's/^  1  2  1/  1  2  2/; s/^  2  3  2/  2  3  1/' >enol.sdf
+acid acetate 0 >acid.sdf
+check 1 'a tautomer' eval --ref acid.sdf --gen enol.sdf
+says "'acetate': record 1 shows a tautomer, 'C=C\(O\)O', wanted 'CC\(=O\)O', and is not scored" 'is named as such'
+
+sed 's/^alanine$/nitro/' "$sets/ref.sdf" >foreign_ref.sdf
+check 3 'references of one name that are different molecules' eval --ref foreign_ref.sdf --gen "$sets/gen.sdf"
+says "'nitro' and are different molecules, .*; --on-mismatch drop evaluates one of them" 'are refused, with the remedy'
+check 3 'so with --on-mismatch error' eval --ref foreign_ref.sdf --gen "$sets/gen.sdf" --on-mismatch error
+check 2 'no such word' eval --ref foreign_ref.sdf --gen "$sets/gen.sdf" --on-mismatch keep
+check 1 '--on-mismatch drop leaves them out' eval --ref foreign_ref.sdf --gen "$sets/gen.sdf" --on-mismatch drop \
+  --json dropped.json --csv dropped.csv
+says "'foreign_ref.sdf': 'nitro': 3 records, the first is 7, show another molecule, 'CCNC" 'and names them'
+verdict 'the summary counts them' grep -q '"references_dropped": 3, ' dropped.json
+verdict 'so does the line of the molecule' grep -q '^nitro,[^,]*,12,[0-9]*,3,4,0,0,0,0,3,0,0,0,' dropped.csv
+verdict 'the other molecules are evaluated' grep -q '^7 molecules, 21 references, 28 generated' out
+check 0 'a comparison reads such results' eval --compare dropped.json dropped.json
+
+say 'other stereoisomers'
+# A molblock's coordinates, mirrored in z
+mirror() { awk 'length($0) > 31 && substr($0, 32, 1) ~ /[A-Z]/ && NF > 6 {
+  $0 = substr($0, 1, 20) sprintf("%10.4f", -substr($0, 21, 10)) substr($0, 31) } { print }'; }
+mirror <"$sets/gen.sdf" >mirrored.sdf
+eval_to 1 mirrored --gen mirrored.sdf --csv mirrored.csv || true
+says "'mirrored.sdf': 'alanine': 4 conformers show the enantiomer, wanted 'CCNC.*', and are scored" \
+  'mirror images are named'
+verdict 'the summary counts them' grep -q '^stereo: 4 of 32 generated and 0 of 24 references are another' out
+verdict 'so do the files' grep -q '"stereo": 4, ' mirrored.json -a grep -q '^alanine,.*,4,0,0,0,0,4,' mirrored.csv
+verdict 'they are scored' grep -q '^8 molecules, 24 references, 32 generated' out
+mirror <"$sets/ref.sdf" >mirrored_ref.sdf
+check 1 'references that are the mirror image of their own SMILES' eval --ref mirrored_ref.sdf --gen "$sets/gen.sdf"
+says "'mirrored_ref.sdf': 'alanine': 3 conformers show the enantiomer" 'are named'
+grep -v '@' mirrored_ref.sdf | sed '/^>  <SMILES>$/{N;/\n$/d}' >unmarked_ref.sdf
+check 1 'without SMILES, references are what they show' eval --ref unmarked_ref.sdf --gen "$sets/gen.sdf"
+says "gen.sdf': 'alanine': 4 conformers show the enantiomer" 'and the others are named'
+for file in mirrored ref; do
+  sed '/^>  <SMILES>$/{n;s/@//g;s/\[CH\]/C/}' $([ $file = ref ] && echo "$sets/ref.sdf" || echo mirrored.sdf) >open_$file.sdf
+done
+check 0 'stereo that the SMILES leaves open' eval --ref open_ref.sdf --gen open_mirrored.sdf
+says "'alanine': 4 conformers show another stereoisomer than the references, .* which leaves it open" 'is mentioned'
+
+say 'names that match only in part'
+awk 'BEGIN { RS = "\\$\\$\\$\\$\n"; ORS = "$$$$\n"; FS = "\n" }
+  $1 != "benzoate" { name = $1; sub(/^[^\n]*/, name "_" n[name]++) } { print }' "$sets/gen.sdf" >part.sdf
+eval_to 1 part --gen part.sdf || true
+says "in part: 28 molecules of 'part.sdf' \('nitro_0', 'nitro_1', 'nitro_2', ...; 28 records\) have no reference" \
+  'a warning with counts and names'
+says "7 of 8 references of .* \('nitro', 'alanine', 'imidazole', ...\) have no generated record" 'of both sides'
+verdict 'the file lists all' test "$(grep -c '"fault": "no_reference"' part.json)" = 28
+awk 'BEGIN { RS = "\\$\\$\\$\\$\n"; ORS = "$$$$\n" } /^benzoate\n/' "$sets/ref.sdf" >one_ref.sdf
+check 0 'references for some of the molecules are no mismatch' eval --ref one_ref.sdf --gen "$sets/gen.sdf"
+
+say 'coordinates that are none'
+# spoil NAME ATOM X Y Z: sets the coordinates of an atom (or of all: 0) in the records of a molecule of gen.sdf
+spoil() { awk -v name="$1" -v atom="$2" -v xyz="$(printf '%10s%10s%10s' "$3" "$4" "$5")" '
+  /V2000/ { i = 0 } { if (!title++) current = $0 } /^\$\$\$\$/ { title = 0 }
+  current == name && length($0) > 31 && substr($0, 32, 1) ~ /[A-Z]/ && NF > 6 && (++i == atom || !atom) {
+    $0 = xyz substr($0, 31) } { print }' "$sets/gen.sdf"; }
+while read -r name atom x y z wanted; do
+  spoil nitro "$atom" "$x" "$y" "$z" >spoilt.sdf
+  eval_to 1 spoilt --gen spoilt.sdf || true
+  says "'spoilt.sdf': 'nitro': 4 records, the first is 5, cannot be read and are not scored: $wanted" "$name"
+  verdict 'they are broken, the others are scored' grep -q '^8 molecules, 24 references, 28 generated' out
+done <<'END'
+zeros 0 0.0000 0.0000 0.0000 found atoms 1 and 2 at one point
+NaN 2 nan nan nan line 6: found '.*wanted an atom line
+infinity 3 0.0000 inf 0.0000 line 7: found '.*wanted an atom line
+END
+awk '/V2000/ { i = 0 } NF > 6 && substr($0, 32, 1) ~ /[A-Z]/ { if (++i == 1) first = substr($0, 1, 30)
+  if (i == 4) $0 = first substr($0, 31) } { print }' "$sets/gen.sdf" >collapsed.sdf
+eval_to 1 collapsed --gen collapsed.sdf || true
+says "'collapsed.sdf': 'nitro': .* found atoms 1 and 4 at one point" 'two atoms at one point'
+sed '/^ .*3D$/s/3D/2D/; s/^\(.\{20\}\).\{10\}\( [A-Z]\)/\1    0.0000\2/' one_ref.sdf >flat_ref.sdf
+check 3 'references that are drawings' eval --ref flat_ref.sdf --gen "$sets/gen.sdf" --on-mismatch drop
+says 'found a 2D drawing' 'and the message says so'
+cat "$sets/ref.sdf" >>flat_ref.sdf
+check 1 'drawings among the references' eval --ref flat_ref.sdf --gen "$sets/gen.sdf"
+says "'flat_ref.sdf': 'benzoate': 3 records, the first is 1, cannot be read and are not scored: found a 2D drawing" \
+  'are named'
+verdict 'the others are evaluated' grep -q '^8 molecules, 24 references' out
 
 say 'refusals'
 cat "$sets/ref.sdf" >twice.sdf

@@ -68,6 +68,21 @@ static inline cg_eval_result made_result(size_t n)
     return r;
 }
 
+/** Adds a mismatch of four records. */
+static inline void made_mismatch(cg_eval_result *r, cg_eval_fault fault, int is_reference,
+                                 const char *name, const char *found)
+{
+    r->mismatches = realloc(r->mismatches, (r->n_mismatches + 1) * sizeof *r->mismatches);
+    ck_assert_ptr_nonnull(r->mismatches);
+    r->mismatches[r->n_mismatches++] = (cg_eval_mismatch) { .fault = fault,
+                                                            .is_reference = is_reference,
+                                                            .n = 4,
+                                                            .first_record = 1,
+                                                            .name = strdup(name),
+                                                            .found = strdup(found),
+                                                            .wanted = strdup("CCO") };
+}
+
 /** Removes the output of molecule i; leaves the summary unchanged. */
 static inline void made_missing(cg_eval_result *r, size_t i)
 {

@@ -29,6 +29,9 @@ static const char help[] =
     "  --delta D                     threshold of COV in ångström (0.75; 0.5 for QM9)\n"
     "  --missing zero|drop           a molecule without output covers nothing (zero, as\n"
     "                                published) or is left out\n"
+    "  --on-mismatch error|drop      if references of one name are different molecules: refuse\n"
+    "                                them (error), or evaluate the one that SMILES items state,\n"
+    "                                else the most frequent one, and list the others (drop)\n"
     "  --rmsd best|plain             smallest over the automorphisms (best), or atom by atom\n"
     "  --symmetry conjugated|plain   whether conjugated terminal O and N count as equal, as in\n"
     "                                RDKit's GetBestRMS since 2022.09 (conjugated)\n"
@@ -44,8 +47,12 @@ static const char help[] =
     "                                counts of geometry failures are printed\n"
     "  --overwrite                   replace existing files\n"
     "\n"
-    "Exit status: 0, 1 if records could not be read or checked, 2 usage error, 3 a file cannot\n"
-    "be read or written.\n";
+    "Records that cannot be read or show another molecule than the reference of their name are\n"
+    "not scored; conformers of another stereoisomer are. Both are listed.\n"
+    "\n"
+    "Exit status: 0; 1 if records were not scored, show another stereoisomer or could not be\n"
+    "checked, or if names match only in part; 2 usage error; 3 a file cannot be read or written,\n"
+    "or the references are refused.\n";
 
 enum { MAX_RUN = 64 << 20 }; /* bytes of a run's report */
 
@@ -81,6 +88,7 @@ enum {
     O_GEN,
     O_DELTA,
     O_MISSING,
+    O_MISMATCH,
     O_RMSD,
     O_SYMMETRY,
     O_MATCHES,
@@ -99,6 +107,7 @@ static const struct option options[] = {
     { "gen", required_argument, NULL, O_GEN },
     { "delta", required_argument, NULL, O_DELTA },
     { "missing", required_argument, NULL, O_MISSING },
+    { "on-mismatch", required_argument, NULL, O_MISMATCH },
     { "rmsd", required_argument, NULL, O_RMSD },
     { "symmetry", required_argument, NULL, O_SYMMETRY },
     { "max-matches", required_argument, NULL, O_MATCHES },
@@ -131,6 +140,10 @@ static void set_option(struct eval_options *o, int option, const char *value)
     case O_MISSING:
         s->missing =
             parse_either("--missing", value, "zero", "drop") ? CG_MISSING_DROP : CG_MISSING_ZERO;
+        break;
+    case O_MISMATCH:
+        s->on_mismatch = parse_either("--on-mismatch", value, "error", "drop") ? CG_MISMATCH_DROP
+                                                                               : CG_MISMATCH_ERROR;
         break;
     case O_RMSD:
         s->rmsd = parse_either("--rmsd", value, "best", "plain") ? CG_RMSD_PLAIN : CG_RMSD_BEST;
@@ -307,40 +320,145 @@ static void print_result(const cg_eval_result *r)
     print_figures(s);
     putchar('\n');
     print_settings(&r->settings, s);
-    printf("not counted as generated: %llu wrong (another molecule), %llu broken (unreadable);\n"
-           "      %llu generated molecules have no reference\n",
-           (unsigned long long)s->n_wrong, (unsigned long long)s->n_broken,
-           (unsigned long long)s->n_extra);
+    printf(
+        "not scored: %llu generated of another molecule (%llu of them another protonation state\n"
+        "      or tautomer), %llu generated that cannot be read, %llu generated molecules without\n"
+        "      reference; %llu references of another molecule, %llu that cannot be read\n",
+        (unsigned long long)s->n_wrong, (unsigned long long)s->n_state,
+        (unsigned long long)s->n_broken, (unsigned long long)s->n_extra,
+        (unsigned long long)s->n_ref_dropped, (unsigned long long)s->n_ref_broken);
+    printf(
+        "stereo: %llu of %llu generated and %llu of %llu references are another stereoisomer than\n"
+        "      the reference's SMILES; they are scored; %llu molecules cannot be tested in full\n",
+        (unsigned long long)s->n_stereo, (unsigned long long)s->n_gen,
+        (unsigned long long)s->n_ref_stereo, (unsigned long long)s->n_ref,
+        (unsigned long long)s->n_stereo_untested);
     if (r->settings.checks) {
         putchar('\n');
         print_checks(s);
     }
 }
 
-/* Prints problems that did not end the evaluation; returns the exit status. */
-static int warn(const cg_conformer_file *ref, const cg_conformer_file *gen,
-                const cg_eval_notes *notes)
+/* ---- mismatches --------------------------------------------------------------------------- */
+
+enum { MAX_LISTED = 10 }; /* mismatches of a kind that are printed; files have all */
+
+/* Prints one mismatch: file, name, records, what was found and what was wanted. */
+static void print_mismatch(const cg_eval_result *r, const cg_eval_mismatch *m)
 {
-    const cg_conformer_file *files[] = { ref, gen };
+    static const char *const shows[CG_FAULT_COUNT] = {
+        [CG_FAULT_MOLECULE] = "another molecule",
+        [CG_FAULT_PROTONATION] = "another protonation state",
+        [CG_FAULT_TAUTOMER] = "a tautomer",
+        [CG_FAULT_ENANTIOMER] = "the enantiomer",
+        [CG_FAULT_STEREOISOMER] = "another stereoisomer",
+        [CG_FAULT_OPEN_STEREO] = "another stereoisomer than the references",
+    };
+    const char *path = m->is_reference ? r->ref_path : r->gen_path, *what = shows[m->fault];
+    const char *name = *m->name || m->fault == CG_FAULT_BROKEN ? m->name : m->wanted;
+    const char *s = m->n == 1 ? "s" : "", *are = m->n == 1 ? "is" : "are";
+    char which[96];
+
+    if (!m->first_record)
+        snprintf(which, sizeof which, "%llu conformer%s", (unsigned long long)m->n,
+                 m->n == 1 ? "" : "s");
+    else if (m->n == 1)
+        snprintf(which, sizeof which, "record %llu", (unsigned long long)m->first_record);
+    else
+        snprintf(which, sizeof which, "%llu records, the first is %llu,", (unsigned long long)m->n,
+                 (unsigned long long)m->first_record);
+    if (m->fault == CG_FAULT_BROKEN)
+        message("'%s': '%.60s': %s cannot be read and %s not scored: %s", path, name, which, are,
+                m->found);
+    else if (cg_eval_fault_drops(m->fault))
+        message("'%s': '%.60s': %s show%s %s, '%.100s', wanted '%.100s', and %s not scored", path,
+                name, which, s, what, m->found, m->wanted, are);
+    else
+        message("'%s': '%.60s': %s show%s %s, wanted '%.100s'%s, and %s scored", path, name, which,
+                s, what, m->wanted,
+                m->fault == CG_FAULT_OPEN_STEREO ? ", which leaves it open" : "", are);
+}
+
+/* Prints the mismatches but those without a reference; returns the exit status. */
+static int print_mismatches(const cg_eval_result *r)
+{
     int status = EXIT_OK;
 
-    for (int i = 0; i < 2; i++)
-        if (files[i]->n_broken) {
-            fprintf(stderr, "confgen: '%s': %zu of %zu records cannot be read; the first: %s\n",
-                    files[i]->path, files[i]->n_broken, files[i]->n_records,
-                    files[i]->first_broken_reason);
+    for (size_t i = 0, n; i < r->n_mismatches; i += n) {
+        const cg_eval_mismatch *m = &r->mismatches[i];
+
+        for (n = 1; i + n < r->n_mismatches && m[n].fault == m->fault &&
+                    m[n].is_reference == m->is_reference;)
+            n++;
+        if (m->fault == CG_FAULT_NO_REFERENCE)
+            continue;
+        for (size_t k = 0; k < n && k < MAX_LISTED; k++)
+            print_mismatch(r, &m[k]);
+        if (n > MAX_LISTED)
+            message("... and %zu names more of this kind ('%s' in the list of --json FILE)",
+                    n - MAX_LISTED, cg_eval_fault_name(m->fault));
+        if (m->fault != CG_FAULT_OPEN_STEREO)
             status = EXIT_SOME_FAILED;
+    }
+    return status;
+}
+
+/* Appends a name to a list of at most three. */
+static void add_name(cg_buf *list, size_t n, const char *name)
+{
+    if (n < 3)
+        cg_buf_printf(list, "%s'%.60s'", n ? ", " : "", name);
+    else if (n == 3)
+        cg_buf_puts(list, ", ...");
+}
+
+/* Warns of names that match only in part: both files have molecules that the other lacks, and the
+ * records without reference were not compared. Returns the exit status. */
+static int warn_of_names(const cg_eval_result *r)
+{
+    cg_buf ours = { 0 }, theirs = { 0 };
+    size_t n_gen = 0, n_ref = 0;
+    uint64_t records = 0;
+
+    for (size_t i = 0; i < r->n_mismatches; i++)
+        if (r->mismatches[i].fault == CG_FAULT_NO_REFERENCE) {
+            add_name(&ours, n_gen++,
+                     *r->mismatches[i].name ? r->mismatches[i].name : r->mismatches[i].found);
+            records += r->mismatches[i].n;
         }
+    for (size_t i = 0; i < r->n_molecules; i++) {
+        const cg_eval_molecule *m = &r->molecules[i];
+
+        if (!m->n_gen && !m->n_wrong && !m->n_broken)
+            add_name(&theirs, n_ref++, *m->name ? m->name : m->smiles);
+    }
+    if (n_gen && n_ref)
+        message("warning: the files match only in part: %zu molecules of '%s' (%s; %llu records) "
+                "have no reference and are not scored; %zu of %zu references of '%s' (%s) have no "
+                "generated record; names must be equal",
+                n_gen, r->gen_path, cg_buf_text(&ours), (unsigned long long)records, n_ref,
+                r->n_molecules, r->ref_path, cg_buf_text(&theirs));
+    cg_buf_finish(&ours);
+    cg_buf_finish(&theirs);
+    return n_gen && n_ref ? EXIT_SOME_FAILED : EXIT_OK;
+}
+
+/* Prints problems that did not end the evaluation; returns the exit status. */
+static int warn(const cg_eval_result *r, const cg_conformer_file *gen, const cg_eval_notes *notes)
+{
+    int status = print_mismatches(r);
+
     if (notes->names_failed)
-        fprintf(stderr,
-                "confgen: warning: no name in '%s' is a name in '%s'; molecules were matched by "
-                "canonical SMILES: %zu of %zu found a reference\n",
-                gen->path, ref->path, notes->by_smiles, notes->by_smiles + notes->extra);
+        message("warning: no name in '%s' is a name in '%s'; molecules were matched by canonical "
+                "SMILES: %zu of %zu found a reference",
+                r->gen_path, r->ref_path, notes->by_smiles, notes->by_smiles + notes->extra);
     else if (gen->n_molecules && !notes->by_name && !notes->by_smiles)
-        fprintf(stderr, "confgen: warning: no molecule of '%s' is in '%s'\n", gen->path, ref->path);
+        message("warning: no molecule of '%s' is in '%s'", r->gen_path, r->ref_path);
+    if (warn_of_names(r) != EXIT_OK)
+        status = EXIT_SOME_FAILED;
     if (notes->unchecked) {
-        fprintf(stderr, "confgen: %zu molecules cannot be checked; the first: %s\n",
-                notes->unchecked, notes->unchecked_reason);
+        message("%zu molecules cannot be checked; the first: %s", notes->unchecked,
+                notes->unchecked_reason);
         status = EXIT_SOME_FAILED;
     }
     return status;
@@ -429,7 +547,7 @@ static cg_status evaluate(const struct eval_options *o, cg_eval_result *result, 
     CG_TRY_GOTO(st, cg_evaluate(&ref, &gen, &o->settings, o->threads, result, &notes, err), out);
     result->summary.seconds = cg_now() - start;
     print_result(result);
-    *ret_status = warn(&ref, &gen, &notes);
+    *ret_status = warn(result, &gen, &notes);
 out:
     cg_conformer_file_finish(&ref);
     cg_conformer_file_finish(&gen);

@@ -99,6 +99,7 @@ START_TEST(every_failure_is_reported)
     cg_error err = CG_ERROR_INIT;
 
     result = made_result(3);
+    made_mismatch(&result, CG_FAULT_MOLECULE, 1, "m000", "CCC");
     result.run_json = strdup("{\"engine\": {}}");
     ck_assert_int_eq(cg_eval_write_json(&result, &json, &err), CG_OK);
     sweep(read_result, parser_allocations(), 20);

@@ -116,6 +116,46 @@ START_TEST(many_rings)
 }
 END_TEST
 
+START_TEST(relations)
+{
+    static const struct {
+        const char *a, *b;
+        cg_relation relation;
+    } cases[] = {
+        { "CC(=O)O", "CC(=O)[O-]", CG_RELATION_PROTONATION },
+        { "C[NH3+]", "CN", CG_RELATION_PROTONATION },
+        { "NCC(=O)O", "[NH3+]CC(=O)[O-]", CG_RELATION_PROTONATION },
+        { "c1cnc[nH]1", "c1c[nH+]c[nH]1", CG_RELATION_PROTONATION },
+        { "C[N+](C)(C)C", "CN(C)C", CG_RELATION_OTHER },
+        { "CC(=O)C", "CC(O)=C", CG_RELATION_TAUTOMER },
+        { "O=c1cccc[nH]1", "Oc1ccccn1", CG_RELATION_TAUTOMER },
+        { "CC=O", "CCO", CG_RELATION_OTHER }, /* two hydrogens, no charge */
+        { "C=CC", "C1CC1", CG_RELATION_OTHER },
+        { "CCO", "COC", CG_RELATION_OTHER },
+        { "CCO", "CCN", CG_RELATION_OTHER },
+        { "CCO", "CCCO", CG_RELATION_OTHER },
+        { "CC(=O)[O-].[Na+]", "CC(=O)O.[Na+]", CG_RELATION_PROTONATION },
+        { "[2H]CC(=O)O", "CC(=O)[O-]", CG_RELATION_PROTONATION },
+    };
+
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        cg_molecule *a, *b;
+        cg_error err = CG_ERROR_INIT;
+        cg_relation relation[2];
+
+        ck_assert_int_eq(cg_molecule_parse(cases[i].a, strlen(cases[i].a), &a, &err), CG_OK);
+        ck_assert_int_eq(cg_molecule_parse(cases[i].b, strlen(cases[i].b), &b, &err), CG_OK);
+        ck_assert_int_eq(cg_identity_relation(a, b, &relation[0], &err), CG_OK);
+        ck_assert_int_eq(cg_identity_relation(b, a, &relation[1], &err), CG_OK);
+        ck_assert_msg(relation[0] == cases[i].relation && relation[1] == relation[0],
+                      "%s, %s: %d and %d, wanted %d", cases[i].a, cases[i].b, (int)relation[0],
+                      (int)relation[1], (int)cases[i].relation);
+        cg_molecule_destroy(a);
+        cg_molecule_destroy(b);
+    }
+}
+END_TEST
+
 /* ---- molecules of a file -------------------------------------------------------------------- */
 
 START_TEST(groups)
@@ -142,6 +182,8 @@ START_TEST(groups)
     ck_assert_uint_eq(f.molecules[0].n, 2);
     ck_assert_uint_eq(f.molecules[0].n_atoms, 3);
     ck_assert_uint_eq(f.molecules[0].first_record, 1);
+    ck_assert_uint_eq(f.molecules[0].n_stated, 1);
+    ck_assert_uint_eq(f.molecules[1].n_stated, 0); /* its SMILES is another molecule's */
     /* OCC is reversed: its second atom is the second of CCO, its first the last */
     ck_assert_float_eq_tol(f.molecules[0].xyz[4][1], 0.6, 1e-5);
     ck_assert_float_eq_tol(f.molecules[0].xyz[5][0], -1.4, 1e-5);
@@ -179,6 +221,9 @@ START_TEST(broken_records)
     ck_assert_uint_eq(f.n_broken_names, 3);
     ck_assert_str_eq(f.broken[0].name, "b");
     ck_assert_uint_eq(f.broken[0].n, 2);
+    ck_assert_uint_eq(f.broken[0].first_record, 2);
+    ck_assert_contains(f.broken[0].reason, "line 4: found 'nonsense'");
+    ck_assert_uint_eq(f.broken[1].first_record, 3);
     ck_assert_str_eq(f.broken[1].name, "five");
     ck_assert_str_eq(f.broken[2].name, "");
     ck_assert_contains(f.first_broken_reason,
@@ -346,6 +391,7 @@ int main(void)
     tcase_add_test(tc, matches);
     tcase_add_test(tc, many_equal_components);
     tcase_add_test(tc, many_rings);
+    tcase_add_test(tc, relations);
     tcase_add_test(tc, groups);
     tcase_add_test(tc, broken_records);
     tcase_add_test(tc, stereo_is_ignored);

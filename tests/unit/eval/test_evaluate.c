@@ -210,7 +210,7 @@ START_TEST(refused_references)
     ref = sdf_read(&text, 1);
     ck_assert_int_eq(cg_evaluate(&ref, &ref, &defaults, 1, &r, NULL, &err), CG_ERR_INPUT);
     ck_assert_contains(err.msg, "'made.sdf': records 1 and 3 have the name 'a' and are different "
-                                "molecules, 'CCO' and 'CCN'");
+                                "molecules, 'CCO' and 'CCN'; --on-mismatch drop");
     cg_conformer_file_finish(&ref);
     cg_buf_clear(&text);
     cg_buf_puts(&text, "a\n\n\n$$$$\n");
@@ -219,6 +219,202 @@ START_TEST(refused_references)
     ck_assert_contains(err.msg, "no reference conformer that can be read; first broken record: ");
     cg_conformer_file_finish(&ref);
     cg_buf_finish(&text);
+}
+END_TEST
+
+static const cg_eval_mismatch *find_fault(const cg_eval_result *r, int is_reference,
+                                          const char *name)
+{
+    for (size_t i = 0; i < r->n_mismatches; i++)
+        if (r->mismatches[i].is_reference == is_reference && !strcmp(r->mismatches[i].name, name))
+            return &r->mismatches[i];
+    ck_abort_msg("no mismatch of %s", name);
+    return NULL;
+}
+
+/* With CG_MISMATCH_DROP, one molecule of each name is evaluated; the others are listed. */
+START_TEST(foreign_references_are_dropped)
+{
+    cg_buf text = { 0 };
+    cg_conformer_file ref;
+    cg_eval_settings settings = defaults;
+    cg_eval_result r;
+    const cg_eval_mismatch *m;
+
+    settings.on_mismatch = CG_MISMATCH_DROP;
+    sdf_chain(&text, "most", "CCN", 0.5, NULL);
+    sdf_chain(&text, "most", "CCO", 0.5, NULL);
+    sdf_chain(&text, "most", "CCO", 0.7, NULL);
+    sdf_chain(&text, "stated", "CCC", 0.5, NULL);
+    sdf_chain(&text, "stated", "CCC", 0.6, "CCS"); /* the SMILES states what the block is not */
+    sdf_chain(&text, "stated", "CCS", 0.5, "CCS");
+    sdf_chain(&text, "first", "CCF", 0.5, NULL);
+    sdf_chain(&text, "first", "CCCC", 0.5, NULL);
+    sdf_chain(&text, "alone", "CCCO", 0.5, NULL);
+    cg_buf_puts(&text, "alone\n\n\n$$$$\ngone\n\n\n$$$$\n");
+    ref = sdf_read(&text, 1);
+    r = evaluate(&ref, &ref, &settings, 2, NULL);
+    ck_assert_uint_eq(r.n_molecules, 4);
+    ck_assert_str_eq(find(&r, "most")->smiles, "CCO");
+    ck_assert_str_eq(find(&r, "stated")->smiles, "CCS");
+    ck_assert_str_eq(find(&r, "first")->smiles, "CCF");
+    ck_assert_uint_eq(find(&r, "most")->n_ref, 2);
+    ck_assert_uint_eq(find(&r, "most")->n_ref_dropped, 1);
+    ck_assert_uint_eq(find(&r, "stated")->n_ref_dropped, 2);
+    ck_assert_uint_eq(find(&r, "alone")->n_ref_broken, 1);
+    ck_assert_uint_eq(r.summary.n_ref, 5);
+    ck_assert_uint_eq(r.summary.n_ref_dropped, 4);
+    ck_assert_uint_eq(r.summary.n_ref_broken, 2);
+    ck_assert_uint_eq(r.summary.n_wrong, 4);
+    ck_assert_double_eq(r.summary.cov_r.mean, 1);
+    ck_assert_uint_eq(r.n_mismatches, 10); /* each file has 3 foreign and 2 broken names */
+    m = find_fault(&r, 1, "stated");
+    ck_assert_int_eq(m->fault, CG_FAULT_MOLECULE);
+    ck_assert_uint_eq(m->n, 2);
+    ck_assert_uint_eq(m->first_record, 4);
+    ck_assert_str_eq(m->found, "CCC");
+    ck_assert_str_eq(m->wanted, "CCS");
+    m = find_fault(&r, 1, "gone");
+    ck_assert_int_eq(m->fault, CG_FAULT_BROKEN);
+    ck_assert_uint_eq(m->first_record, 11);
+    ck_assert_str_eq(m->wanted, "");
+    cg_eval_result_finish(&r);
+    cg_conformer_file_finish(&ref);
+    cg_buf_finish(&text);
+}
+END_TEST
+
+/* A tetrahedral centre or a double bond: a block of five or four heavy atoms, mirrored if asked. */
+static void put_centre(cg_buf *out, const char *name, int mirrored, const char *smiles)
+{
+    static const double corner[4][3] = { { 1, 1, 1 }, { -1, -1, 1 }, { -1, 1, -1 }, { 1, -1, -1 } };
+    static const char *const elements[] = { "F", "Cl", "Br", "I" };
+
+    sdf_head(out, name, 5, 4);
+    sdf_atom(out, 0, 0, 0, "C");
+    for (int i = 0; i < 4; i++)
+        sdf_atom(out, corner[i][0], corner[i][1], mirrored ? -corner[i][2] : corner[i][2],
+                 elements[i]);
+    for (int i = 0; i < 4; i++)
+        cg_buf_printf(out, "  1%3d  1  0\n", i + 2);
+    sdf_end(out, smiles);
+}
+
+/* FC=CCl, cis or trans. */
+static void put_bond(cg_buf *out, const char *name, int trans, const char *smiles)
+{
+    sdf_head(out, name, 4, 3);
+    sdf_atom(out, -0.7, 1.2, 0.1, "F");
+    sdf_atom(out, 0, 0, 0, "C");
+    sdf_atom(out, 1.3, 0, 0, "C");
+    sdf_atom(out, 2.2, trans ? -1.4 : 1.4, 0.1, "Cl");
+    cg_buf_puts(out, "  1  2  1  0\n  2  3  2  0\n  3  4  1  0\n");
+    sdf_end(out, smiles);
+}
+
+/* Conformers of another configuration are scored and listed, without any check. */
+START_TEST(other_configurations)
+{
+    static const char *const hands[] = { "F[C@](Cl)(Br)I", "F[C@@](Cl)(Br)I" };
+    cg_buf ref_text = { 0 }, gen_text = { 0 };
+    cg_conformer_file ref, gen;
+    cg_eval_result r;
+    int hand;
+
+    put_centre(&ref_text, "hand", 0, NULL); /* which hand is it? */
+    ref = sdf_read(&ref_text, 1);
+    hand = strcmp(ref.molecules[0].smiles, hands[0]) != 0;
+    cg_conformer_file_finish(&ref);
+    cg_buf_clear(&ref_text);
+
+    put_centre(&ref_text, "same", 0, hands[hand]);
+    put_centre(&ref_text, "perceived", 0, NULL);
+    put_centre(&ref_text, "open", 0, "FC(Cl)(Br)I");
+    put_centre(&ref_text, "racemic", 0, "FC(Cl)(Br)I");
+    put_centre(&ref_text, "racemic", 1, "FC(Cl)(Br)I");
+    put_centre(&ref_text, "reference", 0, hands[hand]);
+    put_centre(&ref_text, "reference", 1, hands[hand]);
+    put_bond(&ref_text, "bond", 1, "F/C=C/Cl");
+    put_bond(&ref_text, "open bond", 1, "FC=CCl");
+    put_centre(&gen_text, "same", 0, hands[hand]);
+    put_centre(&gen_text, "same", 1, hands[hand]);
+    put_centre(&gen_text, "same", 1, hands[!hand]);
+    put_centre(&gen_text, "perceived", 1, NULL);
+    put_centre(&gen_text, "open", 1, "FC(Cl)(Br)I");
+    put_centre(&gen_text, "racemic", 1, "FC(Cl)(Br)I");
+    put_centre(&gen_text, "reference", 0, hands[hand]);
+    put_bond(&gen_text, "bond", 0, "F/C=C/Cl");
+    put_bond(&gen_text, "bond", 1, "F/C=C/Cl");
+    put_bond(&gen_text, "open bond", 0, "FC=CCl");
+    ref = sdf_read(&ref_text, 1);
+    gen = sdf_read(&gen_text, 1);
+    r = evaluate(&ref, &gen, &defaults, 2, NULL);
+    ck_assert_uint_eq(r.summary.n_gen, 10);
+    ck_assert_uint_eq(r.summary.n_stereo, 4);
+    ck_assert_uint_eq(r.summary.n_ref_stereo, 1);
+    ck_assert_uint_eq(r.summary.n_stereo_untested, 0);
+    ck_assert_uint_eq(find(&r, "same")->n_stereo, 2);
+    ck_assert_uint_eq(find(&r, "racemic")->n_stereo, 0);
+    ck_assert_uint_eq(r.n_mismatches, 6);
+    ck_assert_int_eq(find_fault(&r, 1, "reference")->fault, CG_FAULT_ENANTIOMER);
+    ck_assert_int_eq(find_fault(&r, 0, "same")->fault, CG_FAULT_ENANTIOMER);
+    ck_assert_uint_eq(find_fault(&r, 0, "same")->n, 2);
+    ck_assert_int_eq(find_fault(&r, 0, "perceived")->fault, CG_FAULT_ENANTIOMER);
+    ck_assert_int_eq(find_fault(&r, 0, "open")->fault, CG_FAULT_OPEN_STEREO);
+    ck_assert_int_eq(find_fault(&r, 0, "bond")->fault, CG_FAULT_STEREOISOMER);
+    ck_assert_int_eq(find_fault(&r, 0, "open bond")->fault, CG_FAULT_OPEN_STEREO);
+    cg_eval_result_finish(&r);
+    cg_conformer_file_finish(&ref);
+    cg_conformer_file_finish(&gen);
+    cg_buf_finish(&ref_text);
+    cg_buf_finish(&gen_text);
+}
+END_TEST
+
+/* The atoms of a meso compound may be exchanged; its mirror image is itself. A diastereomer is
+ * another molecule, and so is what exchanges E and Z where atoms are equivalent without stereo. */
+START_TEST(equivalent_atoms_and_stereo)
+{
+    static const struct {
+        const char *ref, *gen;
+        int same;
+    } cases[] = {
+        { "meso", "meso mirrored", 1 },
+        { "meso", "meso reversed", 1 },
+        { "meso", "chiral", 0 },
+        { "chiral", "chiral reversed", 1 },
+        { "chiral", "chiral mirrored", 0 },
+        { "E and Z", "E and Z reversed", 1 },
+        { "E and Z", "E and Z mirrored", 1 },
+    };
+    const char *path = eval_data("stereo.sdf");
+    cg_conformer_file all = { 0 };
+    cg_error err = CG_ERROR_INIT;
+
+    ck_assert_msg(cg_conformer_file_read(path, 1, &all, &err) == CG_OK, "%s", err.msg);
+    ck_assert_uint_eq(all.n_broken, 0);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        cg_conformer_file ref = all, gen = all;
+        cg_conformers a = { 0 }, b = { 0 };
+        cg_eval_result r;
+
+        for (size_t k = 0; k < all.n_molecules; k++) {
+            a = !strcmp(all.molecules[k].name, cases[i].ref) ? all.molecules[k] : a;
+            b = !strcmp(all.molecules[k].name, cases[i].gen) ? all.molecules[k] : b;
+        }
+        ck_assert(a.n == 1 && b.n == 1);
+        b.name = a.name;
+        ref.molecules = &a;
+        gen.molecules = &b;
+        ref.n_molecules = gen.n_molecules = 1;
+        r = evaluate(&ref, &gen, &defaults, 1, NULL);
+        ck_assert_uint_eq(r.n_molecules, 1);
+        ck_assert_uint_eq(r.summary.n_gen, 1);
+        ck_assert_msg((int)r.summary.n_stereo == !cases[i].same, "%s, %s", cases[i].ref,
+                      cases[i].gen);
+        cg_eval_result_finish(&r);
+    }
+    cg_conformer_file_finish(&all);
 }
 END_TEST
 
@@ -270,6 +466,9 @@ int main(void)
     tcase_add_test(tc, names);
     tcase_add_test(tc, smiles_are_used_if_names_do_not_match);
     tcase_add_test(tc, refused_references);
+    tcase_add_test(tc, foreign_references_are_dropped);
+    tcase_add_test(tc, other_configurations);
+    tcase_add_test(tc, equivalent_atoms_and_stereo);
     tcase_add_test(tc, plain_rmsd);
     return run_suite("eval_evaluate", &tc, 1);
 }

@@ -68,6 +68,11 @@ static cg_eval_result odd_result(void)
     r.molecules[3].maps_limited = r.molecules[3].time_limited = 1;
     r.molecules[3].mat_r = 1.0 / 3;
     r.summary.n_ref_broken = 5;
+    r.summary.n_stereo = r.molecules[3].n_stereo = 2;
+    r.molecules[3].n_wrong = r.molecules[3].n_state = 1;
+    r.molecules[3].stereo_untested = 1;
+    made_mismatch(&r, CG_FAULT_BROKEN, 1, "a\x01\"", "line 4: found 'x'");
+    made_mismatch(&r, CG_FAULT_OPEN_STEREO, 0, "m003", "");
     r.run_json = strdup("{\"engine\":{\"device\":\"cpu\"},\"n\":[1,2.5]}");
     return r;
 }
@@ -81,6 +86,7 @@ START_TEST(json_round_trip)
 
         r.settings.checks = checks;
         r.settings.missing = checks ? CG_MISSING_DROP : CG_MISSING_ZERO;
+        r.settings.on_mismatch = checks ? CG_MISMATCH_DROP : CG_MISMATCH_ERROR;
         r.settings.rmsd = checks ? CG_RMSD_PLAIN : CG_RMSD_BEST;
         ck_assert_int_eq(cg_eval_write_json(&r, &first, &err), CG_OK);
         ck_assert_msg(cg_eval_read_json("x", first.data, first.len, &back, &err) == CG_OK, "%s",
@@ -93,6 +99,17 @@ START_TEST(json_round_trip)
         ck_assert_ptr_null(back.molecules[2].ref_min);
         ck_assert_float_eq_tol(back.molecules[0].ref_min[1], r.molecules[0].ref_min[1], 1e-4);
         ck_assert_uint_eq(back.summary.n_ref_broken, 5);
+        ck_assert_uint_eq(back.summary.n_stereo, 2);
+        ck_assert_uint_eq(back.molecules[3].n_state, 1);
+        ck_assert_int_eq(back.molecules[3].stereo_untested, 1);
+        ck_assert_int_eq(back.settings.on_mismatch, r.settings.on_mismatch);
+        ck_assert_uint_eq(back.n_mismatches, 2);
+        ck_assert_int_eq(back.mismatches[0].fault, CG_FAULT_BROKEN);
+        ck_assert_int_eq(back.mismatches[0].is_reference, 1);
+        ck_assert_str_eq(back.mismatches[0].name, "a\x01\"");
+        ck_assert_str_eq(back.mismatches[0].found, "line 4: found 'x'");
+        ck_assert_int_eq(back.mismatches[1].fault, CG_FAULT_OPEN_STEREO);
+        ck_assert_uint_eq(back.mismatches[1].n, 4);
         ck_assert_str_eq(back.run_json, r.run_json);
         ck_assert_int_eq(back.settings.missing, r.settings.missing);
         ck_assert_int_eq(back.settings.rmsd, r.settings.rmsd);
@@ -133,6 +150,12 @@ START_TEST(json_refusals)
         { "\"name\": \"m000\"", "\"name\": 7", "molecules[0].name: found 7, wanted a string" },
         { "\"failed\": 0", "\"failed\": 99", "wanted at most as many as were done" },
         { "\"run\": {", "\"run\": [{", "x:" },
+        { "\"on_mismatch\": \"error\"", "\"on_mismatch\": \"keep\"",
+          "settings.on_mismatch: found \"keep\", wanted \"error\" or \"drop\"" },
+        { "\"fault\": \"broken\"", "\"fault\": \"cracked\"",
+          "mismatches[0].fault: found \"cracked\"" },
+        { "\"file\": \"references\"", "\"file\": 1", "mismatches[0].file: found 1" },
+        { "\"mismatches\": [", "\"mismatches\": [7,", "mismatches[0]: wanted an object" },
         { "\"maps_limited\": false", "\"maps_limited\": 0", "wanted true or false" },
     };
     cg_eval_result r = odd_result(), back = { 0 };
@@ -171,10 +194,12 @@ START_TEST(csv)
     r.settings.checks = 0;
     ck_assert_int_eq(cg_eval_write_csv(&r, &out, &err), CG_OK);
     ck_assert_contains(out.data, "name,smiles,heavy_atoms,rotatable_bonds,references,generated,"
-                                 "wrong,broken,maps,maps_limited,time_limited,seconds,cov_r,mat_r,"
-                                 "cov_p,mat_p\nm000,CCO,3,0,2,3,0,0,1,0,0,");
+                                 "wrong,state,broken,stereo,references_dropped,"
+                                 "references_broken,references_stereo,stereo_untested,"
+                                 "maps,maps_limited,time_limited,seconds,cov_r,mat_r,"
+                                 "cov_p,mat_p\nm000,CCO,3,0,2,3,0,0,0,0,0,0,0,0,1,0,0,");
     ck_assert_contains(out.data, "\n\"a \"\"quoted\"\", name\\\n\xc3\xa9\",CCO,4,1,");
-    ck_assert_contains(out.data, "\nm002,CCO,5,2,2,0,0,0,1,0,0,0,0,,0,\n");
+    ck_assert_contains(out.data, "\nm002,CCO,5,2,2,0,0,0,0,0,0,0,0,0,1,0,0,0,0,,0,\n");
     r.settings.checks = 1;
     cg_buf_clear(&out);
     ck_assert_int_eq(cg_eval_write_csv(&r, &out, &err), CG_OK);

@@ -179,7 +179,7 @@ START_TEST(numbers)
         snprintf(text, sizeof text,
                  "x\n  test              3D\n\n" COUNTS(
                      2, 0) "%10s    0.0000    0.0000 C   0\n"
-                           "    0.0000    0.0000    0.0000 C   0\nM  END\n",
+                           "    0.0000    1.0000    0.0000 C   0\nM  END\n",
                  texts[i]);
         read_good(text);
         ck_assert_msg(xyz[0][0] == (float)(want - want / 2), "%s: %.9g, wanted %.9g", texts[i],
@@ -215,6 +215,18 @@ START_TEST(refusals)
           "found a 2D drawing" },
         { "x\n\n\n" COUNTS(1, 0) "    1.0000    1.0000    0.0000 C   0\nM  END\n",
           "found a 2D drawing" },
+        { HEAD COUNTS(2, 0) "    0.0000    0.0000    0.0000 C   0\n"
+                            "    0.0000    0.0000    0.0000 C   0\nM  END\n",
+          "found atoms 1 and 2 at one point" },
+        { HEAD COUNTS(3, 0) "    1.0000    2.0000    0.0000 C   0\n"
+                            "    2.5000    2.0000    0.0000 C   0\n"
+                            "    1.0050    2.0050    0.0050 H   0\nM  END\n",
+          "found atoms 1 and 3 at one point" },
+        { V3_HEAD "M  V30 COUNTS 2 0\nM  V30 BEGIN ATOM\nM  V30 1 C 1 2 3 0\n"
+                  "M  V30 2 C 1 2 3 0\nM  V30 END ATOM\nM  END\n",
+          "found atoms 1 and 2 at one point" },
+        { V3_HEAD "M  V30 COUNTS 1 0\nM  V30 BEGIN ATOM\nM  V30 1 C 1 nan 3 0\n", "an atom line" },
+        { V3_HEAD "M  V30 COUNTS 1 0\nM  V30 BEGIN ATOM\nM  V30 1 C 1 -inf 3 0\n", "an atom line" },
         { V3_HEAD "M  V30 COUNTS x\n", "wanted the numbers of atoms and bonds" },
         { V3_HEAD "M  V30 COUNTS 3000 0\n", "found 3000 atoms, wanted at most 2048" },
         { V3_HEAD "M  V30 COUNTS 1 0\nM  V30 BEGIN ATOM\nM  V30 END ATOM\n",
