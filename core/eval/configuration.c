@@ -286,8 +286,15 @@ cg_status cg_configuration_create(const cg_conformers *ref, cg_configuration **r
         st = cg_fail_nomem(err, "stereo");
         goto out;
     }
-    CG_TRY_GOTO(st, find_stereo(ref->mol, NULL, &c->marked, err), out);
-    CG_TRY_GOTO(st, find_open(c, err), out);
+    st = find_stereo(ref->mol, NULL, &c->marked, err);
+    if (st == CG_ERR_UNSUPPORTED) { /* RDKit does not give the stereo */
+        c->marked.n_untested = 1;
+        st = CG_OK;
+    }
+    if (st == CG_OK)
+        st = find_open(c, err);
+    if (st != CG_OK)
+        goto out;
     *ret_configuration = c;
     c = NULL;
 out:

@@ -185,7 +185,7 @@ static cg_status count_protons(const cg_molecule *mol, struct protons *ret_proto
     if (text)
         st = cg_smiles_scan(text, strlen(text), CG_SMILES_STRICT, CG_SDF_MAX_ATOMS, &graph, err);
     else
-        st = cg_fail(err, CG_ERR_UNSUPPORTED, "RDKit cannot read back its own SMILES");
+        st = cg_rdkit_fail(err, CG_ERR_UNSUPPORTED, "RDKit cannot read back its own SMILES");
     for (size_t i = 0; i < graph.n_atoms; i++) {
         p.hydrogens += graph.atoms[i].n_h + (graph.atoms[i].element == 1);
         p.charged_atoms += graph.atoms[i].charge != 0;
