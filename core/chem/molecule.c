@@ -21,6 +21,7 @@ struct cg_molecule {
     cg_smiles graph;
     size_t n_heavy;
     size_t n_fragments;
+    size_t n_lost_stereo;
     int charge;
 };
 
@@ -151,6 +152,33 @@ static cg_status check_atoms(cg_molecule *mol, cg_error *err)
     return CG_OK;
 }
 
+static size_t count_chirality_marks(const char *smiles)
+{
+    size_t n = 0;
+
+    for (const char *at = smiles; (at = strchr(at, '@')) != NULL; n++)
+        at += strspn(at, "@");
+    return n;
+}
+
+/* Counts the stereo elements of `smiles` that its canonical SMILES lacks. Marks / and \ may change
+ * in number without a loss. */
+static cg_status count_lost_stereo(cg_molecule *mol, const char *smiles, cg_error *err)
+{
+    char reason[256] = "";
+    int n;
+
+    if (!strpbrk(smiles, "/\\") &&
+        count_chirality_marks(smiles) == count_chirality_marks(mol->smiles))
+        return CG_OK;
+    n = cgrd_count_lost_stereo(smiles, reason, sizeof reason);
+    if (n < 0)
+        return REFUSE_BY(cg_rdkit_fail, err, CG_ERR_UNSUPPORTED, smiles, strlen(smiles),
+                         "RDKit cannot compare its stereo: %s", reason);
+    mol->n_lost_stereo = (size_t)n;
+    return CG_OK;
+}
+
 cg_status cg_molecule_parse_limited(const char *smiles, size_t len,
                                     const cg_molecule_limits *limits, cg_molecule **ret_mol,
                                     cg_error *err)
@@ -185,6 +213,7 @@ cg_status cg_molecule_parse_limited(const char *smiles, size_t len,
     }
     CG_TRY_GOTO(st, check_atoms(mol, err), out);
     CG_TRY_GOTO(st, count_fragments(mol, err), out);
+    CG_TRY_GOTO(st, count_lost_stereo(mol, copy, err), out);
     *ret_mol = mol;
     mol = NULL;
 out:
@@ -265,6 +294,11 @@ size_t cg_molecule_n_heavy(const cg_molecule *mol)
 int cg_molecule_charge(const cg_molecule *mol)
 {
     return mol->charge;
+}
+
+size_t cg_molecule_n_lost_stereo(const cg_molecule *mol)
+{
+    return mol->n_lost_stereo;
 }
 
 size_t cg_molecule_n_fragments(const cg_molecule *mol)

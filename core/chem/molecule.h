@@ -68,6 +68,9 @@ size_t cg_molecule_n_atoms(const cg_molecule *mol);
 size_t cg_molecule_n_heavy(const cg_molecule *mol);
 /** Sum of the formal charges. */
 int cg_molecule_charge(const cg_molecule *mol);
+/** Stereo elements that the parsed SMILES states and its canonical SMILES cannot: see
+ * cgrd_count_lost_stereo() in rdkit_c.h. */
+size_t cg_molecule_n_lost_stereo(const cg_molecule *mol);
 /** Connected components. */
 size_t cg_molecule_n_fragments(const cg_molecule *mol);
 

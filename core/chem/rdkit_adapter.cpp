@@ -18,6 +18,7 @@
 #include <GraphMol/SmilesParse/SmilesParse.h>
 #include <GraphMol/SmilesParse/SmilesWrite.h>
 #include <GraphMol/Substruct/SubstructMatch.h>
+#include <GraphMol/new_canon.h>
 #include <RDGeneral/RDLog.h>
 #include <RDGeneral/versions.h>
 
@@ -319,6 +320,252 @@ RDKit::Bond::BondStereo opposite(RDKit::Bond::BondStereo stereo)
     }
 }
 
+/*
+ * Finds the marks of a SMILES that mean a stereo element which RDKit drops. `written` is the
+ * molecule as written, not sanitized; `held` the sanitized one, with the same atoms and bonds.
+ */
+class LostStereo
+{
+  public:
+    LostStereo(const RDKit::ROMol &written, const RDKit::ROMol &held)
+        : written_(written), held_(held), rings_(held.getRingInfo())
+    {
+        RDKit::Canon::rankMolAtoms(held, ranks_, false, false, true);
+    }
+
+    int count()
+    {
+        int n = 0;
+
+        for (const RDKit::Atom *atom : written_.atoms())
+            n += is_lost_class(atom);
+        for (const RDKit::Bond *bond : written_.bonds())
+            if (bond->getBondType() == RDKit::Bond::DOUBLE) {
+                n += is_lost_cumulene(bond->getBeginAtom(), bond);
+                n += is_lost_trans(bond);
+                find_ring_end(bond);
+            }
+        for (const RDKit::Atom *atom : written_.atoms())
+            find_ring_centre(atom);
+        return n + count_ring_elements();
+    }
+
+  private:
+    enum Relation { DIFFERENT, EQUAL, EQUAL_IN_RING };
+
+    static bool is_tetrahedral(const RDKit::Atom *atom)
+    {
+        return atom->getChiralTag() == RDKit::Atom::CHI_TETRAHEDRAL_CW ||
+               atom->getChiralTag() == RDKit::Atom::CHI_TETRAHEDRAL_CCW;
+    }
+
+    bool is_held(const RDKit::Atom *atom) const
+    {
+        return held_.getAtomWithIdx(atom->getIdx())->getChiralTag() != RDKit::Atom::CHI_UNSPECIFIED;
+    }
+
+    /* Inside a cumulene: two double bonds and no other. */
+    bool is_inner(const RDKit::Atom *atom) const
+    {
+        int n = 0;
+
+        for (const RDKit::Bond *bond : written_.atomBonds(atom))
+            n += bond->getBondType() == RDKit::Bond::DOUBLE;
+        return n == 2 && atom->getDegree() == 2;
+    }
+
+    /* A mark of a class other than tetrahedral, or on an atom of more than four neighbours. */
+    int is_lost_class(const RDKit::Atom *atom) const
+    {
+        return atom->getChiralTag() != RDKit::Atom::CHI_UNSPECIFIED && !is_held(atom) &&
+               !is_inner(atom) && (!is_tetrahedral(atom) || atom->getDegree() > 4);
+    }
+
+    /* Are the neighbours of an atom other than `except` different, equal, or equal only within a
+     * ring? In a spiro atom of two like rings, those of different rings are equal too. */
+    Relation neighbours_of(const RDKit::Atom *atom, const RDKit::Bond *except) const
+    {
+        std::vector<const RDKit::Bond *> bonds;
+        Relation found = DIFFERENT;
+
+        for (const RDKit::Bond *bond : held_.atomBonds(held_.getAtomWithIdx(atom->getIdx())))
+            if (!except || bond->getIdx() != except->getIdx())
+                bonds.push_back(bond);
+        if (bonds.empty())
+            return EQUAL; /* only hydrogens */
+        for (size_t i = 0; i < bonds.size(); i++)
+            for (size_t k = 0; k < i; k++) {
+                if (!are_equal(atom, bonds[i], bonds[k]))
+                    continue;
+                if (!share_ring(bonds[i], bonds[k]) && (!has_ring_partner(atom, bonds, bonds[i]) ||
+                                                        !has_ring_partner(atom, bonds, bonds[k])))
+                    return EQUAL;
+                found = EQUAL_IN_RING;
+            }
+        return found;
+    }
+
+    bool are_equal(const RDKit::Atom *atom, const RDKit::Bond *a, const RDKit::Bond *b) const
+    {
+        return ranks_[a->getOtherAtomIdx(atom->getIdx())] ==
+               ranks_[b->getOtherAtomIdx(atom->getIdx())];
+    }
+
+    bool has_ring_partner(const RDKit::Atom *atom, const std::vector<const RDKit::Bond *> &bonds,
+                          const RDKit::Bond *bond) const
+    {
+        for (const RDKit::Bond *other : bonds)
+            if (other != bond && are_equal(atom, bond, other) && share_ring(bond, other))
+                return true;
+        return false;
+    }
+
+    bool share_ring(const RDKit::Bond *a, const RDKit::Bond *b) const
+    {
+        for (int ring : rings_->bondMembers(a->getIdx()))
+            for (int other : rings_->bondMembers(b->getIdx()))
+                if (ring == other)
+                    return true;
+        return false;
+    }
+
+    /* 1 or -1: the marked neighbour of a double bond's end is above or below it; 0 if none is. With
+     * `own` only marks that no other double bond may need. */
+    int side_of(const RDKit::Atom *end, const RDKit::Bond *except, bool own,
+                const RDKit::Bond **ret_bond) const
+    {
+        for (const RDKit::Bond *bond : written_.atomBonds(end)) {
+            int side = bond->getBondDir() == RDKit::Bond::ENDUPRIGHT     ? 1
+                       : bond->getBondDir() == RDKit::Bond::ENDDOWNRIGHT ? -1
+                                                                         : 0;
+            bool shared = false;
+
+            for (const RDKit::Bond *next : written_.atomBonds(bond->getOtherAtom(end)))
+                shared |= next->getBondType() == RDKit::Bond::DOUBLE;
+            if (bond == except || !side || (own && shared))
+                continue;
+            *ret_bond = bond;
+            return bond->getBeginAtomIdx() == end->getIdx() ? side : -side;
+        }
+        return 0;
+    }
+
+    bool is_marked(const RDKit::Atom *end, const RDKit::Bond *bond) const
+    {
+        const RDKit::Bond *unused;
+
+        return side_of(end, bond, false, &unused) != 0;
+    }
+
+    /* A marked cumulene that begins at `end` with `bond`; counted at the end of lower index. */
+    int is_lost_cumulene(const RDKit::Atom *end, const RDKit::Bond *bond) const
+    {
+        return is_cumulene_from(end, bond) + is_cumulene_from(bond->getOtherAtom(end), bond);
+    }
+
+    int is_cumulene_from(const RDKit::Atom *end, const RDKit::Bond *first) const
+    {
+        const RDKit::Atom *atom = first->getOtherAtom(end);
+        const RDKit::Bond *last = first;
+        bool centre = false;
+        unsigned n = 1;
+
+        if (is_inner(end))
+            return 0;
+        for (; is_inner(atom) && atom != end; n++) {
+            const RDKit::Bond *next = nullptr;
+
+            centre |= atom->getChiralTag() != RDKit::Atom::CHI_UNSPECIFIED;
+            for (const RDKit::Bond *bond : written_.atomBonds(atom))
+                next = bond == last ? next : bond;
+            last = next;
+            atom = last->getOtherAtom(atom);
+        }
+        return n > 1 && end->getIdx() < atom->getIdx() && neighbours_of(end, first) == DIFFERENT &&
+               neighbours_of(atom, last) == DIFFERENT &&
+               (n % 2 ? is_marked(end, first) && is_marked(atom, last) : centre);
+    }
+
+    int is_lost_trans(const RDKit::Bond *bond) const
+    {
+        const RDKit::Bond *a, *b;
+        int side, other;
+
+        if (rings_->numBondRings(bond->getIdx()) == 0 || is_stereo(bond))
+            return 0;
+        side = side_of(bond->getBeginAtom(), bond, true, &a);
+        other = side_of(bond->getEndAtom(), bond, true, &b);
+        if (!side || !other)
+            return 0;
+        if (!share_ring(bond, a))
+            side = -side;
+        if (!share_ring(bond, b))
+            other = -other;
+        return side != other;
+    }
+
+    bool is_stereo(const RDKit::Bond *bond) const
+    {
+        return held_.getBondWithIdx(bond->getIdx())->getStereo() > RDKit::Bond::STEREOANY;
+    }
+
+    /* A double bond out of a ring with equal sides is an element of the ring if marked. */
+    void find_ring_end(const RDKit::Bond *bond)
+    {
+        const RDKit::Atom *a = bond->getBeginAtom(), *b = bond->getEndAtom();
+        Relation at_a = neighbours_of(a, bond), at_b = neighbours_of(b, bond);
+
+        if (is_stereo(bond) || at_a == EQUAL || at_b == EQUAL || !is_marked(a, bond) ||
+            !is_marked(b, bond))
+            return;
+        if (at_a == EQUAL_IN_RING)
+            elements_.push_back(a->getIdx());
+        if (at_b == EQUAL_IN_RING)
+            elements_.push_back(b->getIdx());
+    }
+
+    void find_ring_centre(const RDKit::Atom *atom)
+    {
+        if (!is_tetrahedral(atom) || atom->getDegree() > 4 || is_inner(atom))
+            return;
+        if (is_held(atom))
+            held_elements_.push_back(atom->getIdx());
+        else if (neighbours_of(atom, nullptr) == EQUAL_IN_RING)
+            elements_.push_back(atom->getIdx());
+    }
+
+    /* Elements that share a ring with another one. */
+    int count_ring_elements() const
+    {
+        int n = 0;
+
+        for (unsigned atom : elements_) {
+            bool paired = false;
+
+            for (unsigned other : elements_)
+                paired |= other != atom && share_atom_ring(atom, other);
+            for (unsigned other : held_elements_)
+                paired |= share_atom_ring(atom, other);
+            n += paired;
+        }
+        return n;
+    }
+
+    bool share_atom_ring(unsigned a, unsigned b) const
+    {
+        for (int ring : rings_->atomMembers(a))
+            for (int other : rings_->atomMembers(b))
+                if (ring == other)
+                    return true;
+        return false;
+    }
+
+    const RDKit::ROMol &written_, &held_;
+    const RDKit::RingInfo *rings_;
+    std::vector<unsigned> ranks_;
+    std::vector<unsigned> elements_, held_elements_; /* atoms of rings */
+};
+
 std::string int_list(const std::vector<int> &v)
 {
     std::string s = "[";
@@ -606,6 +853,19 @@ cgrd_stereo *cgrd_find_stereo(const char *smiles, size_t *ret_n, size_t *ret_n_a
         reason, reason_cap);
 
     return reinterpret_cast<cgrd_stereo *>(bytes); /* malloc'ed: aligned */
+}
+
+int cgrd_count_lost_stereo(const char *smiles, char *reason, size_t reason_cap)
+{
+    return guarded<int>(
+        -1,
+        [&] {
+            std::unique_ptr<RDKit::RWMol> written = parse_smiles(smiles, false, false);
+            std::unique_ptr<RDKit::RWMol> held = parse_smiles(smiles, true, false);
+
+            return LostStereo(*written, *held).count();
+        },
+        reason, reason_cap);
 }
 
 char *cgrd_invert_stereo(const char *smiles, const cgrd_stereo *inverted, size_t n, char *reason,

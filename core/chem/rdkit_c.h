@@ -136,6 +136,18 @@ cgrd_stereo *cgrd_find_stereo(const char *smiles, size_t *ret_n, size_t *ret_n_a
                               size_t reason_cap);
 
 /**
+ * Counts the marks of a SMILES that mean a stereo element which RDKit cannot hold, so that it drops
+ * them: cumulenes (allenes with @, even ones with / and \); classes other than tetrahedral, as far
+ * as they are dropped; rings that are stereogenic as a whole (alkylidenecycloalkanes, spiranes);
+ * trans double bonds in rings of fewer than eight atoms. A mark on an atom that is no stereocentre,
+ * such as C[C@](C)(C)C or an amine's nitrogen, is not counted.
+ *
+ * @return the number; -1 on failure with `reason` as above. Always 0 with a system librdkitcffi,
+ *         whose C functions do not give the stereo.
+ */
+int cgrd_count_lost_stereo(const char *smiles, char *reason, size_t reason_cap);
+
+/**
  * A SMILES of the stereoisomer with some elements inverted; not canonical.
  *
  * @param inverted  [n] centres and double bonds of cgrd_find_stereo(); their kind, atom and

@@ -81,6 +81,14 @@ cgrd_stereo *cgrd_find_stereo(const char *smiles, size_t *ret_n, size_t *ret_n_a
     return NULL;
 }
 
+int cgrd_count_lost_stereo(const char *smiles, char *reason, size_t reason_cap)
+{
+    (void)smiles;
+    (void)reason;
+    (void)reason_cap;
+    return 0;
+}
+
 char *cgrd_invert_stereo(const char *smiles, const cgrd_stereo *inverted, size_t n, char *reason,
                          size_t reason_cap)
 {

@@ -38,7 +38,7 @@ cg_status cg_stereo_find(const cg_molecule *mol, cg_stereo *ret_stereo, cg_error
     char reason[256] = "";
     size_t n = 0, n_atoms = 0;
     cgrd_stereo *found = cgrd_find_stereo(smiles, &n, &n_atoms, reason, sizeof reason);
-    cg_stereo out = { 0 };
+    cg_stereo out = { .n_untested = cg_molecule_n_lost_stereo(mol) };
     cg_status st = CG_OK;
 
     if (!found) {

@@ -42,7 +42,7 @@ typedef struct cg_stereo {
 /**
  * Finds the tests of a molecule. Every atom of the SMILES is a neighbour, explicit hydrogens too.
  * Untested are the configurations that RDKit holds but are neither tetrahedral nor of a double
- * bond.
+ * bond, and those that the parsed text states and RDKit cannot hold (cg_molecule_n_lost_stereo()).
  *
  * @return CG_OK; CG_ERR_UNSUPPORTED if RDKit does not give the stereo (always with a system
  *         librdkitcffi); CG_ERR_NOMEM; on failure *ret_stereo is unchanged

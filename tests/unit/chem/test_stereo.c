@@ -154,6 +154,50 @@ START_TEST(every_kind_of_stereo_has_the_sign_of_embedded_coordinates)
 }
 END_TEST
 
+/* Marks that RDKit drops. */
+static const struct {
+    const char *smiles;
+    size_t untested;
+} lost[] = {
+    { "CC=[C@]=CC", 1 }, /* allenes */
+    { "CC=[C@@]=CC", 1 },
+    { "CC=[C@AL1]=CC", 1 },
+    { "CC=C=[C@]=C=CC", 1 },
+    { "CC(C)=[C@]=CC", 0 }, /* two methyl groups at one end */
+    { "C=[C@]=CC", 0 },
+    { "C/C=C=C=C/C", 1 }, /* a cumulene that is cis or trans */
+    { "C/C=C=C/C", 0 },
+    { "F[P@](Cl)(Br)(I)C", 1 },
+    { "F[P@TB1](Cl)(Br)(I)C", 1 },
+    { "F[S@OH1](Cl)(Br)(I)(C)CC", 1 },
+    { "C/C=C1\\CC[C@H](C)CC1", 2 }, /* rings that are stereogenic as a whole */
+    { "C/C=C1\\CC/C(=C/C)CC1", 2 },
+    { "O[C@H]1C[C@]2(C1)C[C@H](O)C2", 1 },
+    { "C1C/C=C/CCC1", 1 }, /* trans in a small ring */
+    { "C1C/C=C\\CCC1", 0 },
+    { "C[C@](C)(C)C", 0 }, /* no stereocentres */
+    { "C[C@]1(C)C[C@H](F)CCC1", 0 },
+    { "C[C@H]1CCCCC1", 0 },
+    { "C[N@](CC)CCC", 0 },
+    { "C[C@H]1CC[N@@]1C", 0 },
+    { "C/C=C(/C)C", 0 },
+    { "C/C=C1/C=CC(=O)C(F)=C1", 0 },
+    { "CC(/C=C/C(C)=O)=C\\C(=O)O", 0 },
+    { "[H][C@](F)(Cl)C", 0 },
+};
+
+START_TEST(stereo_that_rdkit_cannot_hold_is_untested)
+{
+    cg_molecule *mol = parse(lost[_i].smiles);
+    cg_stereo stereo = find(mol);
+
+    ck_assert_msg(stereo.n_untested == lost[_i].untested, "%s: %zu", lost[_i].smiles,
+                  stereo.n_untested);
+    cg_stereo_finish(&stereo);
+    cg_molecule_destroy(mol);
+}
+END_TEST
+
 START_TEST(degenerate_coordinates_have_no_configuration)
 {
     cg_molecule *mol = parse("C[C@H](O)/C=C/[C@@](F)(Cl)Br");
@@ -218,6 +262,8 @@ int main(void)
     tcase_add_loop_test(tc, inverted_molecules_are_compared, 0,
                         (int)(sizeof inversions / sizeof inversions[0]));
     tcase_add_test(tc, every_kind_of_stereo_has_the_sign_of_embedded_coordinates);
+    tcase_add_loop_test(tc, stereo_that_rdkit_cannot_hold_is_untested, 0,
+                        (int)(sizeof lost / sizeof lost[0]));
     tcase_add_test(tc, degenerate_coordinates_have_no_configuration);
     suite_add_tcase(s, tc);
     sr = srunner_create(s);
