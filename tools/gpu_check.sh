@@ -148,7 +148,7 @@ for tool in $sanitize; do
   for module in "$build"/plugins/{attention,cache}/*/*.so; do
     name=$(basename "$module" .so)
     program "${tool}_$name" 580 "${with[@]}" \
-      "$build/tests/conformance/conformance_${name%%_*}" "$module" --device cuda "$seed" 1
+      "$build/tests/conformance/conformance_${name%%_*}" "$module" --in-process --device cuda "$seed" 1
   done
   program "${tool}_executor" 580 "${with[@]}" "$build/tests/unit/test_decode_executor"
 done

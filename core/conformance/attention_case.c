@@ -386,6 +386,65 @@ int case_out_padding_intact(const case_out *o, int64_t row_bytes)
     return 1;
 }
 
+/* The arguments of a call that run() may only read: each in guarded memory, and a plain copy. */
+enum { N_INPUTS = 4 };
+
+typedef struct call_inputs {
+    void *guarded[N_INPUTS]; /* q, q_start, slot, kv_len */
+    void *copy[N_INPUTS];
+    size_t bytes[N_INPUTS];
+} call_inputs;
+
+static void inputs_finish(call_inputs *in)
+{
+    for (int i = 0; i < N_INPUTS; i++) {
+        guarded_free(in->guarded[i]);
+        free(in->copy[i]);
+    }
+}
+
+static void inputs_add(call_inputs *in, int i, const void *data, size_t bytes)
+{
+    in->bytes[i] = bytes;
+    in->guarded[i] = guarded_alloc(bytes, 64);
+    in->copy[i] = malloc(bytes + 1);
+    if (!in->guarded[i] || !in->copy[i])
+        abort();
+    memcpy(in->guarded[i], data, bytes);
+    memcpy(in->copy[i], data, bytes);
+}
+
+static void expect_inputs_intact(test_recorder *rec, const call_inputs *in)
+{
+    static const char *const names[N_INPUTS] = { "q", "q_start", "slot", "kv_len" };
+
+    for (int i = 0; i < N_INPUTS; i++) {
+        expect(rec, guarded_intact(in->guarded[i]), "run() wrote before or after %s", names[i]);
+        expect(rec, !memcmp(in->guarded[i], in->copy[i], in->bytes[i]), "run() changed %s",
+               names[i]);
+    }
+}
+
+/* The queries of a call, `stride` bytes apart; bytes between rows are 0xff. */
+static char *call_queries(const attention_case *ac, const int32_t *q_start,
+                          const int32_t *first_row, int64_t row, int64_t stride)
+{
+    size_t bytes = (size_t)(q_start[ac->n_seqs] * stride);
+    char *q = malloc(bytes + 1);
+
+    if (!q)
+        abort();
+    memset(q, 0xff, bytes);
+    for (int32_t i = 0; i < ac->n_seqs; i++)
+        for (int32_t t = q_start[i]; t < q_start[i + 1]; t++)
+            memcpy(q + t * stride,
+                   ac->q + q_index(ac,
+                                   ac->q_start[i] + (first_row ? first_row[i] : 0) + t - q_start[i],
+                                   0),
+                   (size_t)row);
+    return q;
+}
+
 void attention_case_run(test_recorder *rec, const cg_attention_ops *ops, void *plan,
                         const attention_case *ac, const case_memory *m, const int32_t *first_row,
                         const int32_t *end_row, int32_t pad, case_out *ret_out)
@@ -393,12 +452,16 @@ void attention_case_run(test_recorder *rec, const cg_attention_ops *ops, void *p
     int64_t row = (int64_t)ac->problem.n_heads * ac->problem.head_dim * (int64_t)sizeof(float);
     int64_t stride = row + pad * (int64_t)sizeof(float);
     int32_t q_start[CASE_SEQS + 1] = { 0 }, kv_len[CASE_SEQS];
-    size_t workspace_bytes = ops->workspace_size(plan);
+    size_t n_seqs = (size_t)ac->n_seqs, workspace_bytes = ops->workspace_size(plan);
+    call_inputs in = { .bytes = { 0 } };
     cg_error err = CG_ERROR_INIT;
     case_out o = { .stride = stride };
     char *q, *workspace;
     cg_status st;
 
+    *ret_out = o;
+    if (!test_size_is_sane(rec, workspace_bytes, "workspace_size()"))
+        return;
     for (int32_t i = 0; i < ac->n_seqs; i++) {
         int32_t n = ac->q_start[i + 1] - ac->q_start[i], a = first_row ? first_row[i] : 0,
                 b = end_row ? end_row[i] : n;
@@ -409,30 +472,28 @@ void attention_case_run(test_recorder *rec, const cg_attention_ops *ops, void *p
             kv_len[i] = 1; /* a sequence without rows in this call */
     }
     o.n = q_start[ac->n_seqs];
+    q = call_queries(ac, q_start, first_row, row, stride);
+    inputs_add(&in, 0, q, (size_t)(o.n * stride));
+    inputs_add(&in, 1, q_start, (n_seqs + 1) * sizeof *q_start);
+    inputs_add(&in, 2, ac->slot, n_seqs * sizeof *ac->slot);
+    inputs_add(&in, 3, kv_len, n_seqs * sizeof *kv_len);
+    free(q);
     o.data = guarded_alloc((size_t)(o.n * stride), 64);
-    q = guarded_alloc((size_t)(o.n * stride), 64);
     workspace = guarded_alloc(workspace_bytes, 256);
-    if (!o.data || !q || !workspace)
+    if (!o.data || !workspace)
         abort();
-    for (int32_t i = 0; i < ac->n_seqs; i++)
-        for (int32_t t = q_start[i]; t < q_start[i + 1]; t++)
-            memcpy(q + t * stride,
-                   ac->q + q_index(ac,
-                                   ac->q_start[i] + (first_row ? first_row[i] : 0) + t - q_start[i],
-                                   0),
-                   (size_t)row);
     st = ops->run(plan,
                   &(cg_attention_args) {
                       CG_SIZED(cg_attention_args),
                       .n_tokens = o.n,
                       .n_seqs = ac->n_seqs,
-                      .q = q,
+                      .q = in.guarded[0],
                       .out = o.data,
                       .q_stride = stride,
                       .out_stride = stride,
-                      .q_start = q_start,
-                      .slot = ac->slot,
-                      .kv_len = kv_len,
+                      .q_start = in.guarded[1],
+                      .slot = in.guarded[2],
+                      .kv_len = in.guarded[3],
                       .kv = &m->view,
                       .workspace = workspace,
                   },
@@ -443,7 +504,8 @@ void attention_case_run(test_recorder *rec, const cg_attention_ops *ops, void *p
     expect(rec, guarded_intact(workspace), "run() wrote outside of its %zu bytes of workspace",
            workspace_bytes);
     expect(rec, case_memory_intact(m), "run() wrote to keys, values or page table");
-    guarded_free(q);
+    expect_inputs_intact(rec, &in);
+    inputs_finish(&in);
     guarded_free(workspace);
     if (st != CG_OK)
         case_out_destroy(&o);

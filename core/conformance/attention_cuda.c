@@ -180,7 +180,8 @@ static void check_values(attention_suite *s)
         for (int32_t l = 0; l < n_case_layouts && !s->rec.gpu_lost; l++) {
             snprintf(name, sizeof name, "values: %s, %s", cg_dtype_name(dtypes[t]),
                      case_layouts[l].name);
-            test_begin(&s->rec, name);
+            if (!test_begin(&s->rec, name))
+                continue;
             for (int32_t i = 0; i < test_rounds(&s->rec, 2 * N_DIMS); i++) {
                 enum kind kind = i % 2 ? PREFILL : DECODE;
                 cg_attention_problem p =
@@ -195,7 +196,8 @@ static void check_values(attention_suite *s)
             }
             test_end(&s->rec);
         }
-    test_begin(&s->rec, "some problem is supported");
+    if (!test_begin(&s->rec, "some problem is supported"))
+        return;
     expect(&s->rec, supported > 0 || s->rec.gpu_lost, "no problem is supported");
     test_end(&s->rec);
 }
@@ -213,7 +215,8 @@ static void check_long(attention_suite *s)
 
             snprintf(name, sizeof name, "values: %s, %s", cg_dtype_name(dtypes[t]),
                      kind_names[kind]);
-            test_begin(&s->rec, name);
+            if (!test_begin(&s->rec, name))
+                continue;
             for (int32_t group = 1; group <= 8; group *= 2)
                 for (int32_t i = 0; i < 4 && n < rounds; i++) {
                     cg_attention_problem p = make_problem(s, dtypes[t], i / 2 ? 128 : 64,
@@ -230,7 +233,8 @@ static void check_long(attention_suite *s)
 /* Most are refused; the others must be right. */
 static void check_mixed(attention_suite *s)
 {
-    test_begin(&s->rec, "values: q and cache of two types");
+    if (!test_begin(&s->rec, "values: q and cache of two types"))
+        return;
     for (int32_t i = 0; i < N_DTYPES * N_DTYPES; i++) {
         cg_attention_problem p =
             make_problem(s, dtypes[i / N_DTYPES], 64, head_pairs[0], i % 2 ? PREFILL : DECODE);
@@ -258,7 +262,8 @@ static void run_without_rows(attention_suite *s, attention_case *ac, case_device
 
 static void check_without_rows(attention_suite *s)
 {
-    test_begin(&s->rec, "no sequence has a row");
+    if (!test_begin(&s->rec, "no sequence has a row"))
+        return;
     for (int32_t i = 0; i < 4 * N_DTYPES; i++) {
         enum kind kind = i % 2 ? PREFILL : DECODE;
         cg_attention_problem p = make_problem(s, dtypes[i % N_DTYPES], 64, head_pairs[0], kind);
@@ -295,7 +300,8 @@ static void run_not_finite(attention_suite *s, attention_case *ac, case_device *
 
 static void check_not_finite(attention_suite *s)
 {
-    test_begin(&s->rec, "NaN and infinities stay in their sequence");
+    if (!test_begin(&s->rec, "NaN and infinities stay in their sequence"))
+        return;
     for (int32_t i = 0; i < test_rounds(&s->rec, 24); i++) {
         enum kind kind = i % 2 ? PREFILL : DECODE;
         cg_attention_problem p =
@@ -355,7 +361,8 @@ static void run_split(attention_suite *s, attention_case *ac, case_device *d, en
 
 static void check_bits(attention_suite *s, const char *name, uint32_t flag, cuda_case_fn fn)
 {
-    test_begin(&s->rec, name);
+    if (!test_begin(&s->rec, name))
+        return;
     for (int32_t i = 0; i < test_rounds(&s->rec, 48); i++) {
         enum kind kind = i % N_KINDS;
         cg_attention_problem p =
@@ -433,7 +440,8 @@ static void run_graph(attention_suite *s, attention_case *ac, case_device *d, en
 
 static void check_graphs(attention_suite *s)
 {
-    test_begin(&s->rec, "captured once, then replayed");
+    if (!test_begin(&s->rec, "captured once, then replayed"))
+        return;
     for (int32_t i = 0; i < test_rounds(&s->rec, 24); i++) {
         enum kind kind = i % 6 == 5 ? LONG_DECODE : i % 2 ? PREFILL : DECODE;
         cg_attention_problem p =
@@ -479,7 +487,8 @@ void attention_suite_cuda(attention_suite *s)
         check_bits(s, "batch-invariant, where supported", CG_ATTENTION_BATCH_INVARIANT, run_split);
     if (!s->rec.gpu_lost)
         check_graphs(s);
-    test_begin(&s->rec, "all memory is freed");
+    if (!test_begin(&s->rec, "all memory is freed"))
+        return;
     expect_all_freed(&s->rec, &s->test_host, "all plans");
     test_end(&s->rec);
 }

@@ -29,6 +29,7 @@ int case_device_create(test_recorder *rec, cg_gpu *gpu, const cg_attention_ops *
                        const cg_attention_problem *problem, const case_layout *layout,
                        case_device *ret_device)
 {
+    size_t workspace_bytes = ops->workspace_size(plan);
     const cg_attention_problem *p = problem;
     case_device d = {
         .rec = rec, .gpu = gpu, .ops = ops, .plan = plan, .problem = *p, .layout = *layout
@@ -64,12 +65,13 @@ int case_device_create(test_recorder *rec, cg_gpu *gpu, const cg_attention_ops *
         gpu_block_create(rec, gpu, (size_t)(d.out_stride * p->max_tokens), &d.out) &&
         gpu_block_create(rec, gpu, (seqs + 1) * sizeof(int32_t), &d.q_start) &&
         gpu_block_create(rec, gpu, seqs * sizeof(int32_t), &d.slot) &&
-        gpu_block_create(rec, gpu, seqs * sizeof(int32_t), &d.kv_len))
-        (void)gpu_block_create(rec, gpu, ops->workspace_size(plan), &d.workspace);
+        gpu_block_create(rec, gpu, seqs * sizeof(int32_t), &d.kv_len) &&
+        test_size_is_sane(rec, workspace_bytes, "workspace_size()"))
+        (void)gpu_block_create(rec, gpu, workspace_bytes, &d.workspace);
     d.k_image = malloc(d.k.bytes + 1);
     d.v_image = malloc(d.v.bytes + 1);
     d.table_image = malloc(n_table * sizeof(int32_t) + 1);
-    if (rec->gpu_lost || !d.k_image || !d.v_image || !d.table_image) {
+    if (!d.workspace.base || !d.k_image || !d.v_image || !d.table_image) {
         case_device_destroy(&d);
         return 0;
     }

@@ -50,7 +50,8 @@ void attention_check_refusals(attention_suite *s, const cg_attention_problem *go
     bad[13].p.max_kv_len = 0;
     bad[14].p.scale = NAN;
     bad[15].p.block_tokens = -16;
-    test_begin(&s->rec, "invalid problems are refused");
+    if (!test_begin(&s->rec, "invalid problems are refused"))
+        return;
     for (size_t i = 0; i < n; i++) {
         cg_error err = CG_ERROR_INIT;
         void *plan = NULL;
@@ -70,11 +71,12 @@ void attention_check_refusals(attention_suite *s, const cg_attention_problem *go
 
 /* ---- lifecycle ----------------------------------------------------------------------------- */
 
-void attention_check_lifecycle(attention_suite *s, const cg_attention_problem *problem)
+static void check_plans(attention_suite *s, const cg_attention_problem *problem)
 {
     void *plans[20] = { NULL };
 
-    test_begin(&s->rec, "plans are created and destroyed");
+    if (!test_begin(&s->rec, "plans are created and destroyed"))
+        return;
     s->ops->destroy(NULL);
     expect_all_freed(&s->rec, &s->test_host, "destroy(NULL)");
     for (size_t i = 0; i < sizeof plans / sizeof *plans; i++) {
@@ -83,35 +85,41 @@ void attention_check_lifecycle(attention_suite *s, const cg_attention_problem *p
         if (expect(&s->rec, s->ops->plan(&s->test_host.host, problem, &plans[i], &err) == CG_OK,
                    "plan() of a head size of %d failed: %s", problem->head_dim, err.msg)) {
             expect(&s->rec, plans[i] != NULL, "plan() succeeded but gave NULL");
-            (void)s->ops->workspace_size(plans[i]);
+            (void)test_size_is_sane(&s->rec, s->ops->workspace_size(plans[i]), "workspace_size()");
         }
     }
     for (size_t i = 0; i < sizeof plans / sizeof *plans; i++)
         s->ops->destroy(plans[i]);
     expect_all_freed(&s->rec, &s->test_host, "20 plans");
     test_end(&s->rec);
+}
 
-    test_begin(&s->rec, "a problem of ABI 1.0");
-    {
-        size_t bytes = offsetof(cg_attention_problem, kv_layout);
-        cg_attention_problem p = *problem,
-                             *old = malloc(bytes); /* exact size: sanitizers detect reads past it */
-        cg_error err = CG_ERROR_INIT;
-        void *plan = NULL;
+static void check_old_problem(attention_suite *s, const cg_attention_problem *problem)
+{
+    size_t bytes = offsetof(cg_attention_problem, kv_layout);
+    cg_attention_problem p = *problem, *old;
+    cg_error err = CG_ERROR_INIT;
+    void *plan = NULL;
 
-        if (!old)
-            abort();
-        p.struct_size = (uint32_t)bytes;
-        memcpy(old, &p, bytes);
-        expect(&s->rec, s->ops->plan(&s->test_host.host, old, &plan, &err) == CG_OK,
-               "plan() of a problem of %zu bytes failed: %s", bytes, err.msg);
-        free(old);
-        s->ops->destroy(plan);
-        expect_all_freed(&s->rec, &s->test_host, "a plan");
-    }
+    if (!test_begin(&s->rec, "a problem of ABI 1.0"))
+        return;
+    old = malloc(bytes); /* exact size: sanitizers detect reads past it */
+    if (!old)
+        abort();
+    p.struct_size = (uint32_t)bytes;
+    memcpy(old, &p, bytes);
+    expect(&s->rec, s->ops->plan(&s->test_host.host, old, &plan, &err) == CG_OK,
+           "plan() of a problem of %zu bytes failed: %s", bytes, err.msg);
+    free(old);
+    s->ops->destroy(plan);
+    expect_all_freed(&s->rec, &s->test_host, "a plan");
     test_end(&s->rec);
+}
 
-    test_begin(&s->rec, "plan() when out of memory");
+static void check_plan_without_memory(attention_suite *s, const cg_attention_problem *problem)
+{
+    if (!test_begin(&s->rec, "plan() when out of memory"))
+        return;
     for (int32_t k = 0; k < 100; k++) {
         cg_error err = CG_ERROR_INIT;
         void *plan = NULL;
@@ -133,6 +141,13 @@ void attention_check_lifecycle(attention_suite *s, const cg_attention_problem *p
         expect_all_freed(&s->rec, &s->test_host, "a failed allocation");
     }
     test_end(&s->rec);
+}
+
+void attention_check_lifecycle(attention_suite *s, const cg_attention_problem *problem)
+{
+    check_plans(s, problem);
+    check_old_problem(s, problem);
+    check_plan_without_memory(s, problem);
 }
 
 /* ---- values -------------------------------------------------------------------------------- */

@@ -5,7 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "conformance.h"
+#include "claimed_devices.h"
+
+#define DEVICE_TEXT "device '%s': wanted cpu, cuda, cuda:I or all"
 
 static void report_device(const cg_conformance_options *options, const char *fmt, ...)
     CG_PRINTF(2, 3);
@@ -21,6 +23,15 @@ static void report_device(const cg_conformance_options *options, const char *fmt
     vsnprintf(line, sizeof line, fmt, ap);
     va_end(ap);
     options->message(options->ctx, line);
+}
+
+void report_plugin(const cg_conformance_options *options, const cg_plugin *p)
+{
+    const char *kind = p->kind == CG_PLUGIN_ATTENTION ? "attention"
+                       : p->kind == CG_PLUGIN_CACHE   ? "cache"
+                                                      : "constraint";
+
+    report_device(options, "%s plugin %s %s: %s", kind, p->name, p->version, p->description);
 }
 
 /* ---- claims -------------------------------------------------------------------------------- */
@@ -138,20 +149,59 @@ static void run_on_gpu(const cg_plugin *plugin, const cg_host *host, int32_t ind
     cg_gpu_close(gpu);
 }
 
-/* Runs on GPUs [first, first + most) that exist; reports `first` if it does not. */
-static void run_on_gpus(const cg_plugin *plugin, const cg_host *host, int32_t first, int32_t most,
-                        const cg_conformance_options *options, cg_conformance_result *result)
+cg_status device_choice_parse(const cg_host *host, const char *device, device_choice *ret_choice,
+                              cg_error *err)
 {
-    cg_error err = CG_ERROR_INIT;
-    int32_t n = 0;
+    device_choice c = { .cpu = 1, .n_gpus = 1 };
+    char *end = NULL;
 
-    if (cg_gpu_count(&n, &err) != CG_OK)
-        report_device(options, "cuda: not checked: %s", err.msg);
-    else if (n == 0)
-        report_device(options, "cuda: not checked: this machine has no GPU");
-    else
-        for (int32_t i = first; i < first + most && (i < n || i == first); i++)
-            run_on_gpu(plugin, host, i, options, result);
+    if (device && !strcmp(device, "cpu")) {
+        c.n_gpus = 0;
+    } else if (device && !strcmp(device, "all")) {
+        c.n_gpus = 1024;
+    } else if (device && !strcmp(device, "cuda")) {
+        c.cpu = 0;
+    } else if (device && !strncmp(device, "cuda:", 5)) {
+        long index = strtol(device + 5, &end, 10);
+
+        if (device[5] < '0' || device[5] > '9' || *end || index > 1023)
+            return host->fail(err, CG_ERR_USAGE, DEVICE_TEXT, device);
+        c.cpu = 0;
+        c.first_gpu = (int32_t)index;
+    } else if (device) {
+        return host->fail(err, CG_ERR_USAGE, DEVICE_TEXT, device);
+    }
+    *ret_choice = c;
+    return CG_OK;
+}
+
+int device_choice_run(const device_choice *c, int32_t i, const cg_plugin *plugin,
+                      const cg_host *host, const cg_conformance_options *options,
+                      cg_conformance_result *result)
+{
+    int has_device = plugin->kind == CG_PLUGIN_ATTENTION || plugin->kind == CG_PLUGIN_CACHE;
+    int32_t gpu = c->first_gpu + i - 1, n = 0;
+    cg_error err = CG_ERROR_INIT;
+
+    if (i == 0 && !has_device) {
+        result->checked++;
+        result->failures += cg_conformance_run(plugin, host, options);
+    } else if (i == 0 && c->cpu) {
+        run_on(plugin, host, NULL, "cpu", options, result);
+    }
+    if (i == 0)
+        return 1;
+    if (!has_device || i > c->n_gpus)
+        return 0;
+    if (cg_gpu_count(&n, &err) != CG_OK || n == 0) {
+        report_device(options, "cuda: not checked: %s",
+                      err.msg[0] ? err.msg : "this machine has no GPU");
+        return 0;
+    }
+    if (gpu >= n && i > 1)
+        return 0;
+    run_on_gpu(plugin, host, gpu, options, result); /* which reports a GPU that does not exist */
+    return 1;
 }
 
 cg_status cg_conformance_run_devices(const cg_plugin *plugin, const cg_host *host,
@@ -159,33 +209,23 @@ cg_status cg_conformance_run_devices(const cg_plugin *plugin, const cg_host *hos
                                      cg_conformance_result *ret_result, cg_error *err)
 {
     cg_conformance_result result = { 0 };
-    const char *name = device ? device : "";
-    int32_t first = 0, most = 1;
-    char *end = NULL;
+    device_choice choice;
 
-    if (!strncmp(name, "cuda:", 5)) {
-        long index = strtol(name + 5, &end, 10);
-
-        if (name[5] < '0' || name[5] > '9' || *end || index > 1023)
-            name = "?";
-        first = (int32_t)index;
-    } else if (!strcmp(name, "all")) {
-        most = 1024;
-    } else if (*name && strcmp(name, "cpu") && strcmp(name, "cuda")) {
-        name = "?";
-    }
-    if (*name == '?')
-        return host->fail(err, CG_ERR_USAGE, "device '%s': wanted cpu, cuda, cuda:I or all",
-                          device);
-    if (plugin->kind != CG_PLUGIN_ATTENTION && plugin->kind != CG_PLUGIN_CACHE) {
-        result.checked = 1;
-        result.failures = cg_conformance_run(plugin, host, options);
-    } else {
-        if (strncmp(name, "cuda", 4))
-            run_on(plugin, host, NULL, "cpu", options, &result);
-        if (strcmp(name, "cpu"))
-            run_on_gpus(plugin, host, first, most, options, &result);
-    }
+    CG_TRY(device_choice_parse(host, device, &choice, err));
+    for (int32_t i = 0; device_choice_run(&choice, i, plugin, host, options, &result); i++)
+        continue;
     *ret_result = result;
     return CG_OK;
+}
+
+cg_status cg_conformance_run_here(cg_conformance_open_fn open, void *open_ctx, const char *device,
+                                  const cg_conformance_options *options,
+                                  cg_conformance_result *ret_result, cg_error *err)
+{
+    const cg_plugin *plugin = NULL;
+    const cg_host *host = NULL;
+
+    CG_TRY(open(open_ctx, &plugin, &host, err));
+    report_plugin(options, plugin);
+    return cg_conformance_run_devices(plugin, host, device, options, ret_result, err);
 }

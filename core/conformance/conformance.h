@@ -29,6 +29,11 @@ typedef struct cg_conformance_options {
     cg_conformance_report_fn report;
     void *ctx;
     cg_gpu *gpu; /* GPU to check on, borrowed; NULL: the CPU */
+    /* The checks [first_check, first_check + max_checks) of a device; max_checks 0: to the last. */
+    int32_t first_check, max_checks;
+    int32_t max_seconds; /* of a check in a child process; 0: the default of the device */
+    /** Receives the index of a check on its device and its name before it runs. May be NULL. */
+    void (*begin)(void *ctx, int32_t index, const char *check);
     /** Receives a line per device: its name, or why it is skipped. May be NULL. Borrowed. */
     void (*message)(void *ctx, const char *line);
 } cg_conformance_options;
@@ -41,6 +46,9 @@ typedef struct cg_conformance_options {
  */
 int32_t cg_conformance_run(const cg_plugin *plugin, const cg_host *host,
                            const cg_conformance_options *options);
+
+/** Time limit of a check in a child process on the CPU; a check on a GPU has ten times that. */
+enum { CG_CONFORMANCE_SECONDS = 30 };
 
 /** Result over all devices. */
 typedef struct cg_conformance_result {
@@ -60,6 +68,37 @@ typedef struct cg_conformance_result {
 cg_status cg_conformance_run_devices(const cg_plugin *plugin, const cg_host *host,
                                      const char *device, const cg_conformance_options *options,
                                      cg_conformance_result *ret_result, cg_error *err);
+
+/**
+ * Loads the plugin to check, and a host with threads. Called in a process of its own for each
+ * check. @param ret_plugin, ret_host  live until the process ends
+ */
+typedef cg_status (*cg_conformance_open_fn)(void *ctx, const cg_plugin **ret_plugin,
+                                            const cg_host **ret_host, cg_error *err);
+
+/**
+ * As cg_conformance_run_devices(), for a plugin that may crash, hang or end the process: every
+ * check on the CPU, and all checks on one GPU, run in a child process that loads the plugin itself.
+ * The calling process never runs the plugin's code and never uses CUDA. A check has passed only if
+ * the child says so through a pipe after the check's end. A child that dies, exceeds the time limit
+ * or closes a standard descriptor fails the check that it was running. The remaining checks of a
+ * device do not run after a time limit, nor after a child that died on a GPU. `message` first
+ * receives a line that names the plugin.
+ *
+ * @param open     called in the children
+ * @param options  first_check, max_checks, begin and gpu are not used
+ * @return as cg_conformance_run_devices(); the status of `open` if it refuses the plugin;
+ *         CG_ERR_IO if no process can be started
+ * Thread: the process has a single thread, since it forks.
+ */
+cg_status cg_conformance_run_children(cg_conformance_open_fn open, void *open_ctx,
+                                      const char *device, const cg_conformance_options *options,
+                                      cg_conformance_result *ret_result, cg_error *err);
+
+/** As cg_conformance_run_children(), in the calling process, for a debugger: a crash ends it. */
+cg_status cg_conformance_run_here(cg_conformance_open_fn open, void *open_ctx, const char *device,
+                                  const cg_conformance_options *options,
+                                  cg_conformance_result *ret_result, cg_error *err);
 
 /** Runs the checks of one kind on an operation table. Return as cg_conformance_run(). */
 int32_t cg_conformance_attention(const cg_attention_ops *ops, const cg_host *host,

@@ -16,11 +16,22 @@ void test_recorder_init(test_recorder *rec, const cg_conformance_options *option
     rec->random = options->seed;
 }
 
-void test_begin(test_recorder *rec, const char *check)
+int test_begin(test_recorder *rec, const char *check)
 {
+    const cg_conformance_options *o = rec->options;
+    int32_t index = rec->begun++;
+
+    if (index < o->first_check || (o->max_checks && index >= o->first_check + o->max_checks))
+        return 0;
+    if (o->begin)
+        o->begin(o->ctx, index, check);
+    rec->random = o->seed;
+    for (const char *c = check; *c; c++) /* FNV-1a */
+        rec->random = (rec->random ^ (unsigned char)*c) * 0x100000001b3u;
     rec->check = check;
     rec->cases = rec->bad = 0;
     rec->detail[0] = '\0';
+    return 1;
 }
 
 void test_end(test_recorder *rec)
@@ -58,6 +69,12 @@ int expect_refused(test_recorder *rec, cg_status st, const cg_error *err, const 
     return expect(rec, st != CG_OK, "%s was accepted", what) &&
            expect(rec, err->msg[0] != '\0', "%s was refused (%d) without a text", what, st) &&
            expect(rec, err->code == st, "%s: status %d, but err->code is %d", what, st, err->code);
+}
+
+int test_size_is_sane(test_recorder *rec, size_t bytes, const char *what)
+{
+    return expect(rec, bytes <= CASE_MAX_BYTES, "%s is %zu bytes, wanted at most %zu for this case",
+                  what, bytes, CASE_MAX_BYTES);
 }
 
 int32_t test_rounds(const test_recorder *rec, int32_t standard)

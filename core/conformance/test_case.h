@@ -13,10 +13,14 @@
 
 /* ---- verdicts ------------------------------------------------------------------------------ */
 
+/** The most memory that a plugin may ask for to compute one of the small cases. */
+#define CASE_MAX_BYTES ((size_t)1 << 30)
+
 /** Counts the cases of the current check and the failed checks. */
 typedef struct test_recorder {
     const cg_conformance_options *options;
     uint64_t random;   /* state of the generator */
+    int32_t begun;     /* checks that test_begin() was called for */
     const char *check; /* name of the current check */
     int32_t cases;     /* of the current check */
     int32_t bad;       /* failed cases of the current check */
@@ -26,14 +30,20 @@ typedef struct test_recorder {
 } test_recorder;
 
 void test_recorder_init(test_recorder *rec, const cg_conformance_options *options);
-/** Starts a check. `check` is borrowed until test_end(). */
-void test_begin(test_recorder *rec, const char *check);
+/**
+ * Starts a check, whose random numbers depend on the seed and its name only. `check` is borrowed
+ * until test_end(). Returns 0 if this process is not to run it: nothing more is to be done then,
+ * and test_end() not to be called.
+ */
+int test_begin(test_recorder *rec, const char *check);
 /** Ends the current check and reports it. */
 void test_end(test_recorder *rec);
 /** Records a case. Returns `ok`; keeps the text of the first failure of a check. */
 int expect(test_recorder *rec, int ok, const char *fmt, ...) CG_PRINTF(3, 4);
 /** Records whether `st` is a refusal (not CG_OK) with a text and with the code in `err`. */
 int expect_refused(test_recorder *rec, cg_status st, const cg_error *err, const char *what);
+/** Records whether a size that a plugin asks for is at most CASE_MAX_BYTES; `what` returned it. */
+int test_size_is_sane(test_recorder *rec, size_t bytes, const char *what);
 /** options->rounds, or `standard` if that is 0. */
 int32_t test_rounds(const test_recorder *rec, int32_t standard);
 

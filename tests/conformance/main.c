@@ -2,11 +2,14 @@
 /*
  * conformance_attention, conformance_cache, conformance_constraint:
  *
- *   PROGRAM PLUGIN.so [--device cpu|cuda|cuda:I|all] [SEED [ROUNDS]]
+ *   PROGRAM PLUGIN.so [--device cpu|cuda|cuda:I|all] [--time-limit SECONDS] [--in-process]
+ *           [SEED [ROUNDS]]
  *
- * loads the plugin as confgen does and prints a line per check. Status 0: all passed, 1: some
+ * loads the plugin as confgen does and prints a line per check, which runs in a process of its own.
+ * Status 0: all passed, 1: some
  * failed, 2: usage, 3: the plugin was refused, 77: it supports none of the devices.
  */
+#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,56 +40,64 @@ static void print_log(void *ctx, int32_t level, const char *text)
     fprintf(stderr, "%s\n", text);
 }
 
+static cg_status open_plugin(void *ctx, const cg_plugin **ret_plugin, const cg_host **ret_host,
+                             cg_error *err)
+{
+    static cg_plugin_host host; /* lives as long as the process */
+    const char *file = ctx;
+    cg_team *team;
+
+    CG_TRY(cg_team_create(cg_cpu_count() > 2 ? cg_cpu_count() : 2, &team, err));
+    cg_plugin_host_init(&host, team, print_log, NULL, CG_LOG_WARNING);
+    CG_TRY(cg_plugin_load(file, &host.host, ret_plugin, err));
+    if ((*ret_plugin)->kind != CONFORMANCE_KIND)
+        return host.host.fail(
+            err, CG_ERR_PLUGIN, "plugin '%s': found a plugin for %s, wanted one for %s", file,
+            cg_plugin_kind_name((*ret_plugin)->kind), cg_plugin_kind_name(CONFORMANCE_KIND));
+    *ret_host = &host.host;
+    return CG_OK;
+}
+
 int main(int argc, char **argv)
 {
+    static const struct option longs[] = { { "device", required_argument, NULL, 'd' },
+                                           { "time-limit", required_argument, NULL, 't' },
+                                           { "in-process", no_argument, NULL, 'i' },
+                                           { NULL, 0, NULL, 0 } };
     cg_conformance_options options = { .seed = 1, .report = print_check, .message = print_message };
     cg_conformance_result result = { 0 };
-    const char *program = argv[0], *device = NULL;
+    int option, in_process = 0, is_usage = 0;
+    const char *device = NULL;
     cg_error err = CG_ERROR_INIT;
-    const cg_plugin *plugin = NULL;
-    cg_plugin_host host;
-    cg_team *team = NULL;
-    int status = 3;
+    cg_status st;
 
-    if (argc > 3 && !strcmp(argv[2], "--device")) {
-        device = argv[3];
-        argv[3] = argv[1];
-        argv += 2;
-        argc -= 2;
-    }
-    if (argc < 2 || argc > 4) {
-        fprintf(stderr, "usage: %s PLUGIN.so [--device cpu|cuda|cuda:I|all] [SEED [ROUNDS]]\n",
-                program);
+    while ((option = getopt_long(argc, argv, "", longs, NULL)) != -1)
+        if (option == 'd')
+            device = optarg;
+        else if (option == 't')
+            options.max_seconds = atoi(optarg);
+        else if (option == 'i')
+            in_process = 1;
+        else
+            is_usage = 1;
+    if (is_usage || argc - optind < 1 || argc - optind > 3) {
+        fprintf(stderr,
+                "usage: %s [--device cpu|cuda|cuda:I|all] [--time-limit SECONDS] [--in-process] "
+                "PLUGIN.so [SEED [ROUNDS]]\n",
+                argv[0]);
         return 2;
     }
-    if (argc > 2)
-        options.seed = strtoull(argv[2], NULL, 0);
-    if (argc > 3)
-        options.rounds = atoi(argv[3]);
-    if (cg_team_create(cg_cpu_count() > 2 ? cg_cpu_count() : 2, &team, &err) != CG_OK) {
+    if (argc - optind > 1)
+        options.seed = strtoull(argv[optind + 1], NULL, 0);
+    if (argc - optind > 2)
+        options.rounds = atoi(argv[optind + 2]);
+    st = (in_process ? cg_conformance_run_here : cg_conformance_run_children)(
+        open_plugin, argv[optind], device, &options, &result, &err);
+    if (st != CG_OK) {
         fprintf(stderr, "%s\n", err.msg);
-        return 3;
+        return st == CG_ERR_USAGE ? 2 : 3;
     }
-    cg_plugin_host_init(&host, team, print_log, NULL, CG_LOG_WARNING);
-    if (cg_plugin_load(argv[1], &host.host, &plugin, &err) != CG_OK) {
-        fprintf(stderr, "%s\n", err.msg);
-    } else if (plugin->kind != CONFORMANCE_KIND) {
-        fprintf(stderr, "plugin '%s': found a plugin for %s, wanted one for %s\n", argv[1],
-                cg_plugin_kind_name(plugin->kind), cg_plugin_kind_name(CONFORMANCE_KIND));
-    } else {
-        printf("%s plugin %s %s: %s\n", cg_plugin_kind_name(plugin->kind), plugin->name,
-               plugin->version, plugin->description);
-        if (cg_conformance_run_devices(plugin, &host.host, device, &options, &result, &err) !=
-            CG_OK) {
-            fprintf(stderr, "%s\n", err.msg);
-            status = 2;
-        } else if (result.failures) {
-            printf("%d checks failed\n", result.failures);
-            status = 1;
-        } else {
-            status = result.checked ? 0 : 77;
-        }
-    }
-    cg_team_destroy(team);
-    return status;
+    if (result.failures)
+        printf("%d checks failed\n", result.failures);
+    return result.failures ? 1 : result.checked ? 0 : 77;
 }

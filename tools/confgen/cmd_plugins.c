@@ -138,7 +138,7 @@ static int matrix(int argc, char **argv)
 
 static const char check_help[] =
     "confgen plugins check FILE.so [--device cpu|cuda|cuda:I|all] [--seed S] [--rounds N]\n"
-    "                      [--threads N]\n"
+    "                      [--threads N] [--time-limit SECONDS] [--in-process]\n"
     "\n"
     "Runs the conformance suite of the plugin's kind, which confgen's own plugins pass:\n"
     "lifecycle, random shapes, edge lengths, poisoned workspace, guard bytes, refusals, failing\n"
@@ -149,14 +149,25 @@ static const char check_help[] =
     "is one. --device selects one, or all: the CPU and every GPU. Skipped devices are printed\n"
     "with the reason.\n"
     "\n"
+    "Each check on the CPU, and all checks on a GPU, run in a process of their own: a plugin that\n"
+    "crashes, hangs or ends the process fails the check. --time-limit bounds one check (default:\n"
+    "30 s, on a GPU 300 s). --in-process runs all checks in this process, for a debugger.\n"
+    "\n"
     "Exit status: 0 all checks passed, 1 some failed, 3 the file was refused, or supports none\n"
     "of the devices.\n";
 
+/* The plugin of a command line, loaded in the process that checks it. */
+struct checked_plugin {
+    const char *file;
+    int32_t threads;
+    int32_t n_checks; /* reported */
+};
+
 static void print_check(void *ctx, int32_t passed, const char *check, const char *detail)
 {
-    int32_t *n = ctx;
+    struct checked_plugin *p = ctx;
 
-    ++*n;
+    p->n_checks++;
     printf("%-48s  %-6s  %s\n", check, passed ? "ok" : "FAILED", detail);
     fflush(stdout);
 }
@@ -172,29 +183,46 @@ static void print_log(void *ctx, int32_t level, const char *text)
 {
     (void)ctx;
     if (level <= CG_LOG_WARNING)
-        message("%s", text);
+        fprintf(stderr, "confgen: %s\n", text);
+}
+
+static cg_status open_checked(void *ctx, const cg_plugin **ret_plugin, const cg_host **ret_host,
+                              cg_error *err)
+{
+    const struct checked_plugin *p = ctx;
+    cg_plugin_set_options open = { CG_SIZED(cg_plugin_set_options),
+                                   .threads = p->threads,
+                                   .files_only = 1,
+                                   .n_files = 1,
+                                   .files = &p->file,
+                                   .log = print_log };
+    const cg_loaded_plugin *found;
+    cg_plugin_set *set; /* lives as long as the process */
+
+    CG_TRY(cg_plugin_set_open(&open, &set, err));
+    cg_plugin_set_loaded(set, &found);
+    *ret_plugin = found->plugin;
+    *ret_host = cg_plugin_set_host(set);
+    return CG_OK;
 }
 
 static int check(int argc, char **argv)
 {
     static const struct option options[] = {
-        { "seed", required_argument, NULL, 's' },    { "rounds", required_argument, NULL, 'r' },
-        { "threads", required_argument, NULL, 't' }, { "device", required_argument, NULL, 'd' },
-        { "help", no_argument, NULL, OPTION_HELP },  { NULL, 0, NULL, 0 },
+        { "seed", required_argument, NULL, 's' },       { "rounds", required_argument, NULL, 'r' },
+        { "threads", required_argument, NULL, 't' },    { "device", required_argument, NULL, 'd' },
+        { "time-limit", required_argument, NULL, 'l' }, { "in-process", no_argument, NULL, 'i' },
+        { "help", no_argument, NULL, OPTION_HELP },     { NULL, 0, NULL, 0 },
     };
-    /* at least two threads, to expose races */
-    cg_plugin_set_options open = { CG_SIZED(cg_plugin_set_options), .threads = 2, .files_only = 1,
-                                   .n_files = 1, .log = print_log };
-    int32_t n_checks = 0;
+    struct checked_plugin plugin = { .threads = 2 }; /* at least two, to expose races */
     cg_conformance_options conformance = {
-        .seed = 1, .report = print_check, .ctx = &n_checks, .message = print_message
+        .seed = 1, .report = print_check, .ctx = &plugin, .message = print_message
     };
     cg_conformance_result result;
-    const char *file, *device = NULL;
-    const cg_loaded_plugin *found;
-    cg_plugin_set *set;
+    const char *device = NULL;
     cg_error err = CG_ERROR_INIT;
-    int option;
+    int option, in_process = 0;
+    cg_status st;
 
     command_name = "plugins check";
     while ((option = next_option(argc, argv, options, check_help)) != -1)
@@ -204,26 +232,24 @@ static int check(int argc, char **argv)
             conformance.rounds = parse_int("--rounds", optarg, 1, 1000000);
         else if (option == 'd')
             device = optarg;
+        else if (option == 'l')
+            conformance.max_seconds = parse_int("--time-limit", optarg, 1, 1000000);
+        else if (option == 'i')
+            in_process = 1;
         else
-            open.threads = parse_int("--threads", optarg, 1, CG_MAX_THREADS);
-    file = single_operand(argc, argv, "FILE.so");
-    open.files = &file;
-    if (cg_plugin_set_open(&open, &set, &err) != CG_OK)
+            plugin.threads = parse_int("--threads", optarg, 1, CG_MAX_THREADS);
+    plugin.file = single_operand(argc, argv, "FILE.so");
+    st = in_process
+             ? cg_conformance_run_here(open_checked, &plugin, device, &conformance, &result, &err)
+             : cg_conformance_run_children(open_checked, &plugin, device, &conformance, &result,
+                                           &err);
+    if (st != CG_OK)
         return report_error(&err);
-    cg_plugin_set_loaded(set, &found);
-    printf("%s plugin %s %s: %s\n\n", found->kind, found->plugin->name, found->plugin->version,
-           found->plugin->description);
-    if (cg_conformance_run_devices(found->plugin, cg_plugin_set_host(set), device, &conformance,
-                                   &result, &err) != CG_OK) {
-        cg_plugin_set_close(set);
-        return report_error(&err);
-    }
-    if (result.checked)
-        printf("\n%s: %d checks passed, %d failed\n", file, n_checks - result.failures,
-               result.failures);
+    if (result.checked || result.failures)
+        printf("\n%s: %d checks passed, %d failed\n", plugin.file,
+               plugin.n_checks - result.failures, result.failures);
     else
-        printf("\n%s: nothing was checked\n", file);
-    cg_plugin_set_close(set);
+        printf("\n%s: nothing was checked\n", plugin.file);
     return result.failures ? EXIT_SOME_FAILED : result.checked ? EXIT_OK : EXIT_ENVIRONMENT;
 }
 

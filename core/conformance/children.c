@@ -1,0 +1,396 @@
+/* SPDX-License-Identifier: MIT */
+/* Checks in child processes: cg_conformance_run_children(). */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "claimed_devices.h"
+
+enum { EVENT_MAGIC = 0x43474576, EVENT_TEXT = 1600, N_STANDARD = 3 };
+
+/* What a child says. */
+enum event_kind {
+    EVENT_MESSAGE = 1, /* text: for options->message */
+    EVENT_REFUSED,     /* value: status of open(); text */
+    EVENT_BEGIN,       /* device, value: index of the check; text: its name */
+    EVENT_VERDICT,     /* value: passed; text: detail */
+    EVENT_END,         /* value: nonzero: more checks may follow; the child exits next */
+};
+
+/* Written at once: shorter than PIPE_BUF. The text follows. */
+struct event {
+    uint32_t magic;
+    int32_t kind, device, value;
+    uint32_t len;
+};
+
+/* Where a child starts. */
+struct start_at {
+    int32_t device; /* of device_choice_run() */
+    int32_t check;
+};
+
+/* ---- child ----------------------------------------------------------------------------------- */
+
+struct child {
+    const cg_conformance_options *options; /* the caller's */
+    int pipe;
+    struct stat pipe_file, standard[N_STANDARD]; /* st_ino 0: was closed from the start */
+    int32_t device, n_begun;
+    char check[128];
+};
+
+static int same_file(int fd, const struct stat *file)
+{
+    struct stat now;
+
+    return !fstat(fd, &now) && now.st_dev == file->st_dev && now.st_ino == file->st_ino;
+}
+
+/* A child that cannot speak ends: without a verdict its check has failed. */
+static void say(struct child *c, enum event_kind kind, int32_t value, const char *text)
+{
+    char bytes[sizeof(struct event) + EVENT_TEXT];
+    struct event e = { EVENT_MAGIC, kind, c->device, value, 0 };
+
+    e.len = (uint32_t)strnlen(text, EVENT_TEXT);
+    memcpy(bytes, &e, sizeof e);
+    memcpy(bytes + sizeof e, text, e.len);
+    if (!same_file(c->pipe, &c->pipe_file) ||
+        write(c->pipe, bytes, sizeof e + e.len) != (ssize_t)(sizeof e + e.len))
+        _exit(0);
+}
+
+static void say_begin(void *ctx, int32_t index, const char *check)
+{
+    struct child *c = ctx;
+
+    c->n_begun++;
+    say(c, EVENT_BEGIN, index, check);
+}
+
+static void say_verdict(void *ctx, int32_t passed, const char *check, const char *detail)
+{
+    struct child *c = ctx;
+
+    (void)check;
+    for (int fd = 0; passed && fd < N_STANDARD; fd++)
+        if (c->standard[fd].st_ino && !same_file(fd, &c->standard[fd])) {
+            say(c, EVENT_VERDICT, 0, "a call closed or replaced a standard descriptor (0 to 2)");
+            return;
+        }
+    say(c, EVENT_VERDICT, passed, detail);
+}
+
+static void say_message(void *ctx, const char *line)
+{
+    say(ctx, EVENT_MESSAGE, 0, line);
+}
+
+/*
+ * Runs one check on the CPU, or all checks on one GPU, from `at` on. Returns whether more may
+ * follow. A device that the plugin does not claim has no check, so the next one is tried.
+ */
+static int run_checks(struct child *c, const cg_plugin *plugin, const cg_host *host,
+                      const device_choice *choice, struct start_at at)
+{
+    cg_conformance_result result = { 0 };
+    cg_conformance_options o = *c->options;
+    int is_first_visit = !at.check;
+
+    o.ctx = c;
+    o.begin = say_begin;
+    o.report = say_verdict;
+    for (c->device = at.device; !c->n_begun; c->device++) {
+        o.first_check = at.check;
+        o.max_checks = c->device == 0;
+        o.message = is_first_visit ? say_message : NULL;
+        if (!device_choice_run(choice, c->device, plugin, host, &o, &result))
+            return 0;
+        at.check = 0;
+        is_first_visit = 1;
+    }
+    return 1;
+}
+
+static void be_child(struct child *c, cg_conformance_open_fn open_plugin, void *open_ctx,
+                     const device_choice *choice, struct start_at at)
+{
+    const cg_plugin *plugin = NULL;
+    const cg_host *host = NULL;
+    cg_error err = CG_ERROR_INIT;
+    cg_status st;
+
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    setpgid(0, 0);
+    fstat(c->pipe, &c->pipe_file);
+    for (int fd = 0; fd < N_STANDARD; fd++)
+        if (fstat(fd, &c->standard[fd]))
+            c->standard[fd].st_ino = 0;
+    st = open_plugin(open_ctx, &plugin, &host, &err);
+    if (st != CG_OK) {
+        say(c, EVENT_REFUSED, st, err.msg);
+    } else {
+        cg_conformance_options o = { .message = say_message, .ctx = c };
+
+        if (!at.device && !at.check)
+            report_plugin(&o, plugin);
+        say(c, EVENT_END, run_checks(c, plugin, host, choice, at), "");
+    }
+    exit(0);
+}
+
+/* ---- parent ---------------------------------------------------------------------------------- */
+
+struct parent {
+    const cg_conformance_options *options;
+    cg_conformance_result result;
+    pid_t pid; /* of the child */
+    int pipe;
+    char bytes[2 * (sizeof(struct event) + EVENT_TEXT)]; /* received, not yet handled */
+    size_t n_bytes;
+    struct timespec last; /* event, or start of the child */
+    struct start_at at;   /* of the next child */
+    int32_t last_device;  /* that a check began on; -1: none */
+    int n_begun;          /* of this child */
+    int is_running;       /* a check has begun and has no verdict */
+    int has_ended, has_more, is_garbled;
+    char check[EVENT_TEXT + 1];
+    cg_error *err;
+    cg_status refused; /* status of open() */
+};
+
+/* The text of an error, for a process that has no plugin host. */
+static cg_status fail_text(cg_error *err, cg_status code, const char *fmt, ...) CG_PRINTF(3, 4);
+
+static cg_status fail_text(cg_error *err, cg_status code, const char *fmt, ...)
+{
+    va_list ap;
+
+    if (err) {
+        va_start(ap, fmt);
+        vsnprintf(err->msg, sizeof err->msg, fmt, ap);
+        va_end(ap);
+        err->code = code;
+    }
+    return code;
+}
+
+static void report(struct parent *p, int32_t passed, const char *check, const char *detail)
+{
+    p->result.failures += !passed;
+    if (p->options->report)
+        p->options->report(p->options->ctx, passed, check, detail);
+}
+
+static void handle(struct parent *p, const struct event *e, const char *text)
+{
+    switch (e->kind) {
+    case EVENT_MESSAGE:
+        if (p->options->message)
+            p->options->message(p->options->ctx, text);
+        break;
+    case EVENT_REFUSED:
+        p->refused = e->value;
+        (void)fail_text(p->err, e->value, "%s", text);
+        break;
+    case EVENT_BEGIN:
+        p->n_begun++;
+        p->is_running = 1;
+        p->result.checked += p->last_device != e->device;
+        p->last_device = e->device;
+        /* on a GPU the child goes on itself */
+        p->at = e->device ? (struct start_at) { e->device + 1, 0 }
+                          : (struct start_at) { 0, e->value + 1 };
+        snprintf(p->check, sizeof p->check, "%s", text);
+        break;
+    case EVENT_VERDICT:
+        p->is_running = 0;
+        report(p, e->value, p->check, text);
+        break;
+    case EVENT_END:
+        p->has_ended = 1;
+        p->has_more = e->value;
+        break;
+    default:
+        p->is_garbled = 1;
+    }
+}
+
+/* Handles the whole events that have been received. */
+static void handle_all(struct parent *p)
+{
+    struct event e;
+
+    while (!p->is_garbled && p->n_bytes >= sizeof e) {
+        char text[EVENT_TEXT + 1];
+
+        memcpy(&e, p->bytes, sizeof e);
+        if (e.magic != EVENT_MAGIC || e.len > EVENT_TEXT) {
+            p->is_garbled = 1;
+            return;
+        }
+        if (p->n_bytes < sizeof e + e.len)
+            return;
+        memcpy(text, p->bytes + sizeof e, e.len);
+        text[e.len] = '\0';
+        p->n_bytes -= sizeof e + e.len;
+        memmove(p->bytes, p->bytes + sizeof e + e.len, p->n_bytes);
+        clock_gettime(CLOCK_MONOTONIC, &p->last);
+        handle(p, &e, text);
+    }
+}
+
+/* Reads what the pipe holds. Returns 0 at its end. */
+static int receive(struct parent *p)
+{
+    for (;;) {
+        ssize_t n = read(p->pipe, p->bytes + p->n_bytes, sizeof p->bytes - p->n_bytes);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return n < 0 && errno == EAGAIN;
+        p->n_bytes += (size_t)n;
+        handle_all(p);
+        if (p->is_garbled)
+            return 0;
+    }
+}
+
+/* Seconds that the child has left until its limit. */
+static double seconds_left(const struct parent *p)
+{
+    int32_t limit = p->options->max_seconds;
+    struct timespec now;
+
+    if (!limit)
+        limit = p->last_device > 0 ? 10 * CG_CONFORMANCE_SECONDS : CG_CONFORMANCE_SECONDS;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return limit - (double)(now.tv_sec - p->last.tv_sec) -
+           1e-9 * (double)(now.tv_nsec - p->last.tv_nsec);
+}
+
+/*
+ * Waits for the end of the child, and handles what it says. The pipe may stay open after that, in a
+ * process that the plugin started. Returns 0 if the time limit ended it.
+ */
+static int wait_for_child(struct parent *p, int *ret_status)
+{
+    enum { TICK = 50, LAST_TICK = 2 }; /* ms; the end of the pipe is usually that of the child */
+    int is_open = 1, is_in_time = 1;
+    pid_t done;
+
+    while ((done = waitpid(p->pid, ret_status, WNOHANG)) == 0 || (done < 0 && errno == EINTR)) {
+        struct pollfd fd = { .fd = is_open ? p->pipe : -1, .events = POLLIN };
+
+        (void)poll(&fd, 1, is_open ? TICK : LAST_TICK);
+        if (is_open && fd.revents)
+            is_open = receive(p);
+        if (is_in_time && (seconds_left(p) < 0 || p->is_garbled)) {
+            is_in_time = p->is_garbled;
+            kill(p->pid, SIGKILL);
+        }
+    }
+    if (is_open)
+        (void)receive(p);
+    kill(-p->pid, SIGKILL); /* what the plugin started */
+    return is_in_time;
+}
+
+/* What is wrong with a child that ended. Returns 0 if nothing is. */
+static int find_fault(const struct parent *p, int is_in_time, int status, char *ret, size_t cap)
+{
+    const char *when = p->is_running ? "before the check did" : "after it";
+
+    if (!is_in_time)
+        snprintf(ret, cap, "no end after %d s: the remaining checks do not run",
+                 p->options->max_seconds ? p->options->max_seconds
+                 : p->last_device > 0    ? 10 * CG_CONFORMANCE_SECONDS
+                                         : CG_CONFORMANCE_SECONDS);
+    else if (p->is_garbled)
+        snprintf(ret, cap, "a call wrote to a descriptor that it did not open");
+    else if (WIFSIGNALED(status))
+        snprintf(ret, cap, "the process was killed by signal %d (%s) %s", WTERMSIG(status),
+                 strsignal(WTERMSIG(status)), when);
+    else if (p->is_running || !p->has_ended)
+        snprintf(ret, cap, "the process ended with status %d %s, or its descriptors were closed",
+                 WEXITSTATUS(status), when);
+    else if (WEXITSTATUS(status))
+        snprintf(ret, cap, "the process ended with status %d %s", WEXITSTATUS(status), when);
+    else
+        return 0;
+    return 1;
+}
+
+/* Starts a child at p->at and handles it to its end. Sets *ret_more if another may follow. */
+static cg_status run_child(struct parent *p, cg_conformance_open_fn open_plugin, void *open_ctx,
+                           const device_choice *choice, int *ret_more)
+{
+    int pipes[2], status = 0, is_in_time;
+    char fault[256], name[EVENT_TEXT + 32];
+
+    if (pipe2(pipes, O_CLOEXEC))
+        return fail_text(p->err, CG_ERR_IO, "a pipe to a check: %s", strerror(errno));
+    fflush(NULL); /* the child must not write it again */
+    p->pid = fork();
+    if (p->pid < 0) {
+        close(pipes[0]);
+        close(pipes[1]);
+        return fail_text(p->err, CG_ERR_IO, "a process for a check: %s", strerror(errno));
+    }
+    if (!p->pid) {
+        struct child c = { .options = p->options, .pipe = pipes[1] };
+
+        close(pipes[0]);
+        be_child(&c, open_plugin, open_ctx, choice, p->at);
+    }
+    close(pipes[1]);
+    p->pipe = pipes[0];
+    (void)fcntl(p->pipe, F_SETFL, O_NONBLOCK);
+    p->n_bytes = 0;
+    p->n_begun = p->is_running = p->has_ended = p->has_more = p->is_garbled = 0;
+    clock_gettime(CLOCK_MONOTONIC, &p->last);
+    is_in_time = wait_for_child(p, &status);
+    close(p->pipe);
+    *ret_more = p->has_more;
+    if (p->refused != CG_OK || !find_fault(p, is_in_time, status, fault, sizeof fault))
+        return p->refused;
+    if (p->is_running)
+        snprintf(name, sizeof name, "%s", p->check);
+    else if (p->n_begun)
+        snprintf(name, sizeof name, "the end of: %s", p->check);
+    else
+        snprintf(name, sizeof name, "loading, and support of the device");
+    report(p, 0, name, fault);
+    if (!is_in_time && p->last_device <= 0)
+        p->at = (struct start_at) { 1, 0 };
+    *ret_more = p->n_begun > 0;
+    return CG_OK;
+}
+
+cg_status cg_conformance_run_children(cg_conformance_open_fn open_plugin, void *open_ctx,
+                                      const char *device, const cg_conformance_options *options,
+                                      cg_conformance_result *ret_result, cg_error *err)
+{
+    const cg_host no_plugin_host = { CG_SIZED(cg_host), .fail = fail_text };
+    struct parent p = { .options = options, .last_device = -1, .err = err };
+    device_choice choice;
+    int has_more = 1;
+
+    CG_TRY(device_choice_parse(&no_plugin_host, device, &choice, err));
+    while (has_more)
+        CG_TRY(run_child(&p, open_plugin, open_ctx, &choice, &has_more));
+    *ret_result = p.result;
+    return CG_OK;
+}

@@ -1,0 +1,72 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# `confgen plugins check` of a plugin that harms the process which checks it: a FAILED line names the
+# check, and the exit status is 1.
+#
+#   children.sh CONFGEN CONFORMANCE_ATTENTION MISBEHAVING.so
+set -uo pipefail
+export LC_ALL=C
+
+confgen=$1 conformance=$2 plugin=$3
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+ulimit -c 0
+failures=0
+fail() {
+  printf 'FAILED: %s\n' "$1"
+  sed 's/^/  | /' "$work/out" | head -n 30
+  failures=$((failures + 1))
+}
+
+# check STATUS FAULT PATTERN: a plugin with this fault; a line of the output matches the pattern
+check() {
+  local status=0
+  MISBEHAVE=$2 timeout -s KILL 60 "$confgen" plugins check "$plugin" --device cpu --rounds 2 --time-limit 2 \
+    >"$work/out" 2>"$work/err" </dev/null || status=$?
+  cat "$work/err" >>"$work/out"
+  if [ $status != "$1" ]; then
+    fail "$2: found status $status, wanted $1"
+  elif ! grep -Eq -- "$3" "$work/out"; then
+    fail "$2: no line matches: $3"
+  elif [ "$1" = 1 ] && ! grep -Eq ': [0-9]+ checks passed, [1-9][0-9]* failed$' "$work/out"; then
+    fail "$2: no count of failed checks"
+  fi
+}
+
+line='^values: contiguous +FAILED +'
+check 0 none ': 19 checks passed, 0 failed$'
+check 1 'exit in run' "${line}the process ended with status 0 before the check did"
+check 1 'quick exit in run' "${line}the process ended with status 0 before the check did"
+check 1 'null write in run' "${line}the process was killed by signal 11 .* before the check did"
+check 1 'abort in run' "${line}the process was killed by signal 6 "
+check 1 'user signal in run' "${line}the process was killed by signal 10 "
+check 1 'hang in run' "${line}no end after 2 s"
+check 1 'stop in run' "${line}no end after 2 s"
+check 1 'close all in run' "${line}.*descriptors were closed"
+check 1 'close output in run' "${line}a call closed or replaced a standard descriptor"
+check 1 'noise in run' "${line}a call wrote to a descriptor that it did not open"
+check 1 'write before q' "${line}.*run\(\) wrote before or after q$"
+check 1 'write before slot' "${line}.*run\(\) wrote before or after slot$"
+check 1 'write after kv_len' "${line}.*run\(\) wrote before or after kv_len$"
+check 1 'write to q' "${line}.*run\(\) changed q$"
+check 1 'workspace of SIZE_MAX' '^plans are created and destroyed +FAILED .*workspace_size\(\) is 18446744073709551615 bytes'
+check 1 'workspace of 32 TiB' "${line}.*workspace_size\(\) is 35184372088832 bytes, wanted at most"
+check 1 'hang in destroy' '^plans are created and destroyed +FAILED +no end after 2 s'
+check 1 'quick exit in destroy' '^plans are created and destroyed +FAILED +the process ended with status 0'
+check 1 'quick exit in supports' '^loading, and support of the device +FAILED '
+check 1 'exit in entry' '^loading, and support of the device +FAILED '
+check 1 'hang in entry' '^loading, and support of the device +FAILED +no end after 2 s'
+check 1 'abort in constructor' '^loading, and support of the device +FAILED .*killed by signal 6'
+check 1 'abort in destructor' '^the end of: invalid problems are refused +FAILED .*killed by signal 6'
+
+# The other checks run: a crash in run() leaves those that do not call it.
+check 1 'abort in run' '^plan\(\) when out of memory +ok '
+check 1 'abort in run' '^all memory is freed +ok '
+
+# The installed program does the same.
+status=0
+MISBEHAVE='quick exit in run' "$conformance" --device cpu "$plugin" 1 2 >"$work/out" 2>&1 || status=$?
+[ $status = 1 ] || fail "conformance_attention: found status $status, wanted 1"
+
+echo "$failures failures"
+((failures == 0))
