@@ -22,7 +22,10 @@ typedef struct cg_tok_builder {
 
 void cg_builder_finish(cg_tok_builder *b); /* destroys the tokenizer unless it was returned */
 
-/** Parses a JSON object; duplicate keys are an error. `name` of the file, for messages. */
+/**
+ * Parses a JSON object; duplicate keys are an error. `name` of the file, for messages.
+ * CG_ERR_LIMIT, before the costly parsing, for more values than a vocabulary and its merges have.
+ */
 cg_status cg_load_parse(const char *name, const char *json, size_t len, json_t **ret_root,
                         cg_error *err);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/json.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,11 +13,13 @@ cg_status cg_json_parse(const char *file, const void *bytes, size_t len, json_t 
                         cg_error *err)
 {
     json_error_t je;
-    json_t *root = json_loadb(bytes ? bytes : "", len, JSON_REJECT_DUPLICATES, &je);
+    json_t *root;
 
+    errno = 0;
+    root = json_loadb(bytes ? bytes : "", len, JSON_REJECT_DUPLICATES, &je);
     if (!root) {
-        /* The parser writes a text for every error except out of memory. */
-        if (!je.text[0])
+        /* The parser reports most failed allocations as errors of the text, or without a text. */
+        if (errno == ENOMEM || !je.text[0])
             return cg_fail_nomem(err, file);
         return cg_fail(err, CG_ERR_FORMAT, "%s:%d:%d: %s, wanted a JSON object", file, je.line,
                        je.column, je.text);

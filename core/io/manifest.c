@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "manifest.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
@@ -146,12 +147,14 @@ static cg_status parse_line(cg_manifest *m, const char *text, size_t len, uint64
     *ret_stop = 1;
     if (!has_right_sum(text, len))
         return CG_OK;
+    errno = 0;
     o = json_loadb(text, len, 0, NULL);
+    if (!o && errno == ENOMEM)
+        return cg_fail_nomem(err, m->file.name);
     /* The line is intact: ignoring it would discard finished molecules. */
     if (!o)
         return cg_fail(err, CG_ERR_FORMAT,
-                       "'%s': the line that ends at offset %llu is intact but cannot be parsed "
-                       "(out of memory?)",
+                       "'%s': the line that ends at offset %llu is intact but cannot be parsed",
                        m->file.name, (unsigned long long)end);
     st = add_object(m, o, end, ret_stop, err);
     json_decref(o);

@@ -21,6 +21,10 @@ enum {
     MAX_SHARDS = 1024,
     MAX_THREADS = 8, /* with more, opening is bound by memory bandwidth */
     NAMES_SHOWN = 3,
+    /* bytes of a file, after decompression, besides its tensors and the largest header */
+    SINGLE_MORE = 1 << 20,  /* rotary buffers */
+    SHARD_MORE = 256 << 10, /* metadata */
+    TENSOR_MORE = 4 << 10,  /* for each tensor: its entry in the header, or a rotary buffer */
 };
 
 static const char index_name[] = "model.safetensors.index.json";
@@ -31,10 +35,10 @@ struct loader {
     const char *dir;
     cg_model *model;
     cg_team *team;
-    size_t max_file;  /* bytes of a file, after decompression */
-    json_t *index;    /* NULL for a single file */
-    char **names;     /* [store->n_files] file names without .zst, as in the index */
-    cg_error *errors; /* [n_files] or [n_specs], written by the loops */
+    size_t *max_bytes; /* [n_files] of a file, after decompression */
+    json_t *index;     /* NULL for a single file */
+    char **names;      /* [store->n_files] file names without .zst, as in the index */
+    cg_error *errors;  /* [n_files] or [n_specs], written by the loops */
     cg_tensor_spec *specs;
     size_t n_specs;
     cg_tensor_spec **by_name; /* [n_specs], sorted */
@@ -168,7 +172,7 @@ static void open_one(void *ctx, int64_t i, int worker)
         cg_fail(err, CG_ERR_IO, "%s/%s: no such file, plain or .zst", l->dir, l->names[i]);
         return;
     }
-    cg_safetensors_open(path, l->max_file, &l->model->store->files[i], err);
+    cg_safetensors_open(path, l->max_bytes[i], &l->model->store->files[i], err);
     free(path);
 }
 
@@ -237,6 +241,25 @@ static int compare_specs(const void *a, const void *b)
 static int compare_key(const void *key, const void *spec)
 {
     return strcmp(key, (*(cg_tensor_spec *const *)spec)->name);
+}
+
+static cg_status sort_specs(struct loader *l, cg_error *err)
+{
+    l->by_name = cg_alloc_array(l->n_specs, sizeof *l->by_name);
+    if (!l->by_name)
+        return cg_fail_nomem(err, l->dir);
+    for (size_t i = 0; i < l->n_specs; i++)
+        l->by_name[i] = &l->specs[i];
+    qsort(l->by_name, l->n_specs, sizeof *l->by_name, compare_specs);
+    return CG_OK;
+}
+
+/* The specification of a tensor; NULL if the model has none of this name. */
+static cg_tensor_spec *find_spec(const struct loader *l, const char *name)
+{
+    cg_tensor_spec **s = bsearch(name, l->by_name, l->n_specs, sizeof *l->by_name, compare_key);
+
+    return s ? *s : NULL;
 }
 
 /* Rotary buffers of old checkpoints are unused; a tied head repeats the embedding. */
@@ -310,28 +333,32 @@ static cg_status bind(struct loader *l, size_t file, const cg_st_tensor *t, cg_t
     return CG_OK;
 }
 
+static cg_status fail_names(const struct loader *l, const struct names *missing,
+                            const struct names *surplus, cg_error *err)
+{
+    return cg_fail(
+        err, CG_ERR_FORMAT,
+        "%s: %zu tensors of %s missing%s%s%s, %zu tensors too many%s%s%s: wanted the weights that "
+        "config.json describes",
+        l->dir, missing->n, cg_arch_name(l->model->config.arch), missing->n ? " (" : "",
+        missing->text, missing->n ? ")" : "", surplus->n, surplus->n ? " (" : "", surplus->text,
+        surplus->n ? ")" : "");
+}
+
 static cg_status bind_all(struct loader *l, cg_error *err)
 {
     struct cg_model_store *store = l->model->store;
     struct names missing = { 0 }, surplus = { 0 };
-
-    l->by_name = cg_alloc_array(l->n_specs, sizeof *l->by_name);
-    if (!l->by_name)
-        return cg_fail_nomem(err, l->dir);
-    for (size_t i = 0; i < l->n_specs; i++)
-        l->by_name[i] = &l->specs[i];
-    qsort(l->by_name, l->n_specs, sizeof *l->by_name, compare_specs);
 
     for (size_t f = 0; f < store->n_files; f++) {
         const cg_st_table *table = &store->files[f]->table;
 
         for (size_t i = 0; i < table->n; i++) {
             const cg_st_tensor *t = &table->tensors[i];
-            cg_tensor_spec **s =
-                bsearch(t->name, l->by_name, l->n_specs, sizeof *l->by_name, compare_key);
+            cg_tensor_spec *s = find_spec(l, t->name);
 
             if (s)
-                CG_TRY(bind(l, f, t, *s, err));
+                CG_TRY(bind(l, f, t, s, err));
             else if (!is_ignored(t->name, &l->model->config))
                 add_to_names(&surplus, t->name);
         }
@@ -341,33 +368,72 @@ static cg_status bind_all(struct loader *l, cg_error *err)
             add_to_names(&missing, l->specs[i].name);
     if (!missing.n && !surplus.n)
         return CG_OK;
-    return cg_fail(
-        err, CG_ERR_FORMAT,
-        "%s: %zu tensors of %s missing%s%s%s, %zu tensors too many%s%s%s: wanted the weights that "
-        "config.json describes",
-        l->dir, missing.n, cg_arch_name(l->model->config.arch), missing.n ? " (" : "", missing.text,
-        missing.n ? ")" : "", surplus.n, surplus.n ? " (" : "", surplus.text, surplus.n ? ")" : "");
+    return fail_names(l, &missing, &surplus, err);
 }
 
-/* A file has, after decompression, at most all tensors in float32, a head and a header. */
-static cg_status bound_file_size(struct loader *l, cg_error *err)
+/* *sum += bytes of a tensor in float32. */
+static cg_status add_bytes(const struct loader *l, const cg_tensor_spec *s, size_t *sum,
+                           cg_error *err)
 {
-    size_t sum = 0, bytes = 0;
+    size_t bytes = 0;
 
-    for (size_t i = 0; i <= l->n_specs; i++) {
-        /* the embedding counts twice: a tied model may store its head */
-        const cg_tensor_spec *s = &l->specs[i < l->n_specs ? i : 0];
-
-        if (cg_mul((size_t)s->rows, (size_t)s->cols, &bytes) || cg_mul(bytes, 4, &bytes) ||
-            cg_add(sum, bytes, &sum))
-            return cg_fail(err, CG_ERR_LIMIT, "%s/config.json: the size of the weights overflows",
-                           l->dir);
-    }
-    if (cg_add(sum, CG_ST_MAX_HEADER + (1u << 20), &sum)) /* 1 MiB for rotary buffers */
+    if (cg_mul((size_t)s->rows, (size_t)s->cols, &bytes) || cg_mul(bytes, 4, &bytes) ||
+        cg_add(*sum, bytes, sum))
         return cg_fail(err, CG_ERR_LIMIT, "%s/config.json: the size of the weights overflows",
                        l->dir);
-    l->max_file = sum;
     return CG_OK;
+}
+
+/* A single file has at most a header, all tensors and, of a tied model, the head, which has the
+ * size of the embedding. */
+static cg_status bound_single_file(const struct loader *l, size_t *ret_bytes, cg_error *err)
+{
+    size_t sum = CG_ST_MAX_HEADER + SINGLE_MORE;
+
+    for (size_t i = 0; i < l->n_specs; i++)
+        CG_TRY(add_bytes(l, &l->specs[i], &sum, err));
+    CG_TRY(add_bytes(l, &l->specs[0], &sum, err));
+    *ret_bytes = sum;
+    return CG_OK;
+}
+
+/*
+ * Bounds each shard by the tensors that the index assigns to it, so the shards together are hardly
+ * larger than a single file. An index that names other tensors than the model's is refused before
+ * a shard is opened.
+ */
+static cg_status bound_shards(const struct loader *l, size_t *ret_bytes, cg_error *err)
+{
+    json_t *map = json_object_get(l->index, "weight_map"), *file;
+    struct names missing = { 0 }, surplus = { 0 };
+    const char *name;
+
+    for (size_t f = 0; f < l->model->store->n_files; f++)
+        ret_bytes[f] = SHARD_MORE;
+    json_object_foreach(map, name, file)
+    {
+        const cg_tensor_spec *s = find_spec(l, name);
+        size_t f = 0;
+
+        while (strcmp(l->names[f], json_string_value(file)))
+            f++;
+        ret_bytes[f] += TENSOR_MORE;
+        if (s)
+            CG_TRY(add_bytes(l, s, &ret_bytes[f], err));
+        else if (!is_ignored(name, &l->model->config))
+            add_to_names(&surplus, name);
+        else if (!strcmp(name, "lm_head.weight"))
+            CG_TRY(add_bytes(l, &l->specs[0], &ret_bytes[f], err));
+    }
+    return surplus.n ? fail_names(l, &missing, &surplus, err) : CG_OK;
+}
+
+static cg_status bound_files(struct loader *l, cg_error *err)
+{
+    l->max_bytes = cg_alloc_array(l->model->store->n_files, sizeof *l->max_bytes);
+    if (!l->max_bytes)
+        return cg_fail_nomem(err, l->dir);
+    return l->index ? bound_shards(l, l->max_bytes, err) : bound_single_file(l, l->max_bytes, err);
 }
 
 static cg_status load(struct loader *l, cg_error *err)
@@ -383,7 +449,8 @@ static cg_status load(struct loader *l, cg_error *err)
     CG_TRY(cg_format_config_read(l->dir, &m->format, err));
     CG_TRY(list_files(l, err));
     CG_TRY(cg_tensor_specs_create(m, &l->specs, &l->n_specs, err));
-    CG_TRY(bound_file_size(l, err));
+    CG_TRY(sort_specs(l, err));
+    CG_TRY(bound_files(l, err));
     CG_TRY(cg_team_create(n_threads < MAX_THREADS ? n_threads : MAX_THREADS, &l->team, err));
     CG_TRY(run_loop(l, m->store->n_files, open_one, err));
     CG_TRY(bind_all(l, err));
@@ -409,6 +476,7 @@ out:
         free(l.names[i]);
     free(l.names);
     free(l.by_name);
+    free(l.max_bytes);
     free(l.specs);
     cg_model_close(l.model);
     return st;

@@ -106,6 +106,19 @@ model 3 'no.safetensors' 'an index of missing shards' eval 'rm model.safetensors
 model 3 'index|shard|path' 'an index that leads out of the directory' eval 'rm model.safetensors;
   echo "{\"weight_map\":{\"model.norm.weight\":\"../../etc/passwd\"}}" >model.safetensors.index.json'
 
+foreign_index() { # 1000 shards
+  rm model.safetensors
+  {
+    printf '{"weight_map":{"t0":"s0.safetensors"'
+    printf ',"t%d":"s1.safetensors"' {1..999}
+    printf '}}'
+  } >model.safetensors.index.json
+}
+model 3 '1000 tensors too many' 'an index of tensors that the model does not have' foreign_index
+model 3 'b.safetensors.zst.*bytes' 'a shard that decompresses to more than its tensor' eval 'rm model.safetensors;
+  head -c 3000000 /dev/zero | zstd -q >b.safetensors.zst;
+  echo "{\"weight_map\":{\"model.norm.weight\":\"b.safetensors\"}}" >model.safetensors.index.json'
+
 say 'settings'
 model 3 'config.json' 'no config.json' rm config.json
 model 3 'config.json' 'an empty config.json' truncate -s 0 config.json
@@ -138,6 +151,8 @@ model 3 'id' 'a cyclic vocabulary: two tokens, one id' eval \
   'echo "{\"decoder\":{\"type\":\"ByteLevel\"},\"pre_tokenizer\":{\"type\":\"ByteLevel\",\"add_prefix_space\":false},\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":1,\"b\":1},\"merges\":[]},\"added_tokens\":[]}" >tokenizer.json'
 model 3 'merges.txt' 'vocab.json without merges.txt' eval \
   'rm tokenizer.json; echo "{\"a\":0}" >vocab.json; echo "{\"tokenizer_class\":\"Qwen2Tokenizer\"}" >tokenizer_config.json'
+model 3 'commas and colons' 'a vocabulary of four million tokens' eval \
+  'head -c 10000000 /dev/zero | tr "\0" "," >tokenizer.json'
 model 3 'Unigram' 'a tokenizer of another kind' eval 'sed -i "s/\"type\": *\"BPE\"/\"type\": \"Unigram\"/" tokenizer.json'
 model 3 'id.*embedding' 'ids beyond the embedding' sed -i \
   '0,/"added_tokens": *\[/s//&{"id":2500,"content":"<more>","single_word":false,"lstrip":false,"rstrip":false,"normalized":false,"special":true},/' tokenizer.json

@@ -91,7 +91,7 @@ static inline void tok_refused(const tok_parts *p, cg_status status, const char 
 
     ck_assert_msg(st == status && err.code == status, "status %d: %s", (int)st, err.msg);
     ck_assert_msg(strstr(err.msg, words) != NULL, "'%s' is not in: %s", words, err.msg);
-    ck_assert_msg(!strncmp(err.msg, "t.json: ", 8), "%s", err.msg);
+    ck_assert_msg(!strncmp(err.msg, "t.json:", 7), "%s", err.msg);
     ck_assert_ptr_null(t);
 }
 

@@ -362,6 +362,20 @@ START_TEST(shards_must_agree_with_the_index)
 }
 END_TEST
 
+START_TEST(an_index_of_other_tensors_is_refused_unopened)
+{
+    struct tiny t;
+
+    write_config(CG_ARCH_LLAMA, 1);
+    two_shards(&t);
+    unlink(scratch_path("1.safetensors")); /* would be reported if shards were opened first */
+    add(&t, 0, 2, "model.extra");
+    write_index(&t);
+    refused(CG_ERR_FORMAT,
+            "0 tensors of LlamaForCausalLM missing, 1 tensors too many (model.extra)");
+}
+END_TEST
+
 START_TEST(too_many_shards_are_refused)
 {
     char *text = malloc(1 << 17);
@@ -425,6 +439,7 @@ int main(void)
     tcase_add_loop_test(tiny, wrong_directories_are_refused, 0, 8);
     tcase_add_loop_test(tiny, wrong_indexes_are_refused, 0, 8);
     tcase_add_test(tiny, shards_must_agree_with_the_index);
+    tcase_add_test(tiny, an_index_of_other_tensors_is_refused_unopened);
     tcase_add_test(tiny, too_many_shards_are_refused);
     tcase_add_test(shipped, default_model_is_the_trained_one);
     return run_suite("model", (TCase *[]) { tiny, shipped }, 2);

@@ -8,9 +8,9 @@ START_TEST(bad_json_names_the_line)
     static const struct {
         const char *json, *words;
     } cases[] = {
-        { "", "line 1" },
-        { "{\n\"a\":", "line 2" },
-        { "[]", "not a JSON object" },
+        { "", "t.json:1:" },
+        { "{\n\"a\":", "t.json:2:" },
+        { "[]", "wanted a JSON object" },
         { "{\"a\":1,\"a\":2}", "duplicate" },
         { "{\"a\":\"\xff\"}", "decode" },
         { "{}", "model: missing or not an object" },

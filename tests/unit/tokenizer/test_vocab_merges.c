@@ -86,8 +86,8 @@ START_TEST(messages_name_the_file)
 
     refused("", "{}", NULL, CG_ERR_UNSUPPORTED, "dir/tokenizer_config.json: tokenizer_class");
     refused("", CONFIG("LlamaTokenizer", ""), NULL, CG_ERR_UNSUPPORTED, "'LlamaTokenizer'");
-    refused("", "{", NULL, CG_ERR_FORMAT, "tokenizer_config.json: line 1");
-    refused("", qwen, "[", CG_ERR_FORMAT, "added_tokens.json: line 1");
+    refused("", "{", NULL, CG_ERR_FORMAT, "tokenizer_config.json:1:");
+    refused("", qwen, "[", CG_ERR_FORMAT, "added_tokens.json:1:");
     refused("a b\na c\n", qwen, NULL, CG_ERR_FORMAT, "dir/merges.txt: line 2: merge 1");
     refused("a b c\n", qwen, NULL, CG_ERR_FORMAT, "wanted two tokens");
     refused("a\xff b\n", qwen, NULL, CG_ERR_FORMAT, "not in the vocabulary");
