@@ -27,14 +27,14 @@ disturbed FAIL_ALLOC_COUNT=count "${common[@]}" "${outputs[@]}"
 total=$(cat count)
 same want.sdf.zst got.sdf.zst "without a failure, $total allocations and the same file"
 
-# judge TEXT: a run that was disturbed ended well, and its output is resumed to the same bytes
+# judge TEXT [REGEX]: a run that was disturbed ended well, and its output is resumed to the same bytes
 judge() {
   local bad=
   case $status in
     1) n_same=$((n_same + 1)) ;;
     3)
       n_refused=$((n_refused + 1))
-      tail -n 1 err | grep -q '^confgen: .*memory' || bad='no sentence about memory'
+      tail -n 1 err | grep -q "${2:-^confgen: .*memory}" || bad='no sentence about memory'
       ;;
     *) bad="status $status" ;;
   esac
@@ -61,9 +61,21 @@ verdict "$n_same runs were not affected, $n_refused ended with status 3 and were
   test "$n_failed" = "$before"
 
 say 'all allocations from one on fail'
+before=$n_failed
 for share in 20 60 85 97; do
   rm -f got.*
   disturbed FAIL_ALLOC_FROM=$((total * share / 100)) "${common[@]}" "${outputs[@]}"
   judge "from $share % on"
 done
+verdict 'every run ended well' test "$n_failed" = "$before"
+
+say 'a limit on the address space'
+before=$n_failed
+for kilobytes in 150000 200000 250000 300000 400000; do
+  rm -f got.*
+  status=0
+  (ulimit -v $kilobytes; exec "$CONFGEN" "${common[@]}" "${outputs[@]}" >out 2>err) || status=$?
+  judge "$kilobytes KB" '^confgen: '
+done
+verdict 'every run ended well' test "$n_failed" = "$before"
 finish

@@ -59,6 +59,7 @@ void end_program(int status)
         if (status == EXIT_OK || status == EXIT_SOME_FAILED)
             status = EXIT_ENVIRONMENT;
     }
+    expect_exit();
     exit(status);
 }
 

@@ -39,6 +39,8 @@ void message(const char *fmt, ...) CG_PRINTF(1, 2);
  * and makes EXIT_OK and EXIT_SOME_FAILED an EXIT_ENVIRONMENT.
  */
 _Noreturn void end_program(int status);
+/** Before exit(1): otherwise it is the end that a library without memory makes (shortage.c). */
+void expect_exit(void);
 /** Prints "confgen: TEXT" on standard error; returns the exit status for the error's code. */
 int report_error(const cg_error *err);
 
