@@ -35,6 +35,7 @@ MOLECULES = [
 STEREOISOMERS = [
     ("meso", "C[C@H](O)C[C@@H](C)O"),
     ("chiral", "C[C@H](O)C[C@H](C)O"),
+    ("isotope", "C[C@H](O)[13CH3]"),
     ("E and Z", "F/C=C/C/C=C\\F"),
 ]
 

@@ -28,6 +28,21 @@ static cg_status read_graph(const cg_molecule *mol, cg_heavy_graph *ret_graph, c
     return st;
 }
 
+/* Matches two graphs with their isotopes, or without if they differ in them. */
+static cg_status match_graphs(cg_heavy_graph *from, cg_heavy_graph *to, uint16_t *ret_order,
+                              cg_error *err)
+{
+    cg_heavy_graph *graphs[] = { from, to };
+    cg_status st = cg_isomorphism_find(from, to, ret_order, err);
+
+    if (st != CG_ERR_UNSUPPORTED)
+        return st;
+    for (int g = 0; g < 2; g++)
+        for (size_t i = 0; i < graphs[g]->n; i++)
+            graphs[g]->label[i] &= 0xffff;
+    return cg_isomorphism_find(from, to, ret_order, err);
+}
+
 /* Flat SMILES of an RDKit pickle; free(). */
 static cg_status find_flat_smiles(const char *pkl, size_t size, char **ret_flat_smiles,
                                   cg_error *err)
@@ -117,7 +132,7 @@ cg_status cg_identity_find(const char *block, size_t n_atoms, const char *smiles
     }
     CG_TRY_GOTO(st, read_graph(id.mol, &canonical, err), out);
     CG_TRY_GOTO(st, cg_heavy_graph_read(pkl, size, &in_block, err), out);
-    CG_TRY_GOTO(st, cg_isomorphism_find(&canonical, &in_block, id.order, err), out);
+    CG_TRY_GOTO(st, match_graphs(&canonical, &in_block, id.order, err), out);
     for (size_t i = 0; i < id.n_heavy; i++)
         if (canonical.n != id.n_heavy || id.order[i] >= n_atoms) {
             st = cg_fail(err, CG_ERR_UNSUPPORTED, "RDKit reports other atoms than the block has");
@@ -156,7 +171,7 @@ cg_status cg_identity_match(const cg_molecule *from, const cg_molecule *to, uint
     for (size_t i = 0; i < b.n; i++)
         b.atom[i] = (uint16_t)i;
     if (a.n == cg_molecule_n_heavy(from))
-        st = cg_isomorphism_find(&a, &b, ret_order, err);
+        st = match_graphs(&a, &b, ret_order, err);
     else
         st = cg_fail(err, CG_ERR_UNSUPPORTED, "RDKit reports other atoms than the SMILES has");
 out:
@@ -201,7 +216,7 @@ static cg_status count_protons(const cg_molecule *mol, struct protons *ret_proto
 static void keep_skeleton(cg_heavy_graph *g)
 {
     for (size_t i = 0; i < g->n; i++)
-        g->label[i] &= ~(uint32_t)0xff; /* the charge */
+        g->label[i] &= 0xff00;
     for (uint32_t k = 0; g->n && k < g->first[g->n]; k++)
         g->type[k] = 1;
 }

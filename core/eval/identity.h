@@ -4,8 +4,8 @@
  *
  * The flat SMILES of a molecule is its canonical SMILES without stereo and isotopes. The heavy
  * atoms of two molecules with equal flat SMILES are matched by cg_isomorphism_find(), ignoring
- * stereo. Since RMSDs are taken over all automorphisms, any match is as good; the first one is
- * used, which maps atom i to atom i if the orders already agree.
+ * stereo, and isotopes if they differ. Since RMSDs are taken over all automorphisms, any match is
+ * as good; the first one is used, which maps atom i to atom i if the orders already agree.
  */
 #ifndef CG_EVAL_IDENTITY_H
 #define CG_EVAL_IDENTITY_H

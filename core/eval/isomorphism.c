@@ -23,14 +23,15 @@ struct bond {
 /* Contents of a molblock. */
 struct block {
     size_t n_atoms, n_bonds;
-    int *element, *charge; /* [n_atoms] */
-    struct bond *bonds;    /* [n_bonds] */
+    int *element, *charge, *isotope; /* [n_atoms] */
+    struct bond *bonds;              /* [n_bonds] */
 };
 
 static void block_finish(struct block *b)
 {
     free(b->element);
     free(b->charge);
+    free(b->isotope);
     free(b->bonds);
 }
 
@@ -46,8 +47,9 @@ static cg_status block_alloc(struct block *b, size_t n_atoms, size_t n_bonds, cg
     b->n_bonds = n_bonds;
     b->element = calloc(n_atoms ? n_atoms : 1, sizeof *b->element);
     b->charge = calloc(n_atoms ? n_atoms : 1, sizeof *b->charge);
+    b->isotope = calloc(n_atoms ? n_atoms : 1, sizeof *b->isotope);
     b->bonds = calloc(n_bonds ? n_bonds : 1, sizeof *b->bonds);
-    if (!b->element || !b->charge || !b->bonds)
+    if (!b->element || !b->charge || !b->isotope || !b->bonds)
         return cg_fail(err, CG_ERR_NOMEM, "molecule of %zu atoms: out of memory", n_atoms);
     return CG_OK;
 }
@@ -77,8 +79,8 @@ static unsigned number_at(const char *line, size_t from, size_t n)
     return v;
 }
 
-/* "M  CHG  2   3   1   5  -1" */
-static cg_status read_charges(struct block *b, const char *line, cg_error *err)
+/* "M  CHG  2   3   1   5  -1"; M  ISO lines have the same form. */
+static cg_status read_property(const struct block *b, const char *line, int *values, cg_error *err)
 {
     const char *p = line + 6;
     int n = 0, used = 0;
@@ -86,12 +88,11 @@ static cg_status read_charges(struct block *b, const char *line, cg_error *err)
     if (sscanf(p, "%d%n", &n, &used) < 1)
         return unexpected(line, err);
     for (p += used; n > 0; n--, p += used) {
-        int atom, charge;
+        int atom, value;
 
-        if (sscanf(p, "%d %d%n", &atom, &charge, &used) < 2 || atom < 1 ||
-            (size_t)atom > b->n_atoms)
+        if (sscanf(p, "%d %d%n", &atom, &value, &used) < 2 || atom < 1 || (size_t)atom > b->n_atoms)
             return unexpected(line, err);
-        b->charge[atom - 1] = charge;
+        values[atom - 1] = value;
     }
     return CG_OK;
 }
@@ -125,23 +126,32 @@ static cg_status read_v2000(struct block *b, const char *line, cg_error *err)
     while (*line && strncmp(line, "M  END", 6) != 0) {
         line = next_line(line);
         if (!strncmp(line, "M  CHG", 6))
-            CG_TRY(read_charges(b, line, err));
+            CG_TRY(read_property(b, line, b->charge, err));
+        else if (!strncmp(line, "M  ISO", 6))
+            CG_TRY(read_property(b, line, b->isotope, err));
     }
     return CG_OK;
 }
 
-/* "M  V30 3 N 1.0 2.0 3.0 0 CHG=1" */
+/* The number behind `key` in a line; 0 without it. */
+static int value_of(const char *line, const char *key)
+{
+    const char *at = strstr(line, key);
+
+    return at && at < line + strcspn(line, "\n") ? atoi(at + strlen(key)) : 0;
+}
+
+/* "M  V30 3 N 1.0 2.0 3.0 0 CHG=1 MASS=15" */
 static cg_status read_v3000_atom(struct block *b, size_t i, const char *line, cg_error *err)
 {
-    const char *charge = strstr(line, " CHG=");
     int at = 0;
 
     sscanf(line, "M  V30 %*u %n", &at);
     if (!at)
         return unexpected(line, err);
     b->element[i] = element_of(line + at, strcspn(line + at, " \n"));
-    if (charge && charge < line + strcspn(line, "\n"))
-        b->charge[i] = atoi(charge + 5);
+    b->charge[i] = value_of(line, " CHG=");
+    b->isotope[i] = value_of(line, " MASS=");
     return CG_OK;
 }
 
@@ -194,7 +204,8 @@ static cg_status make_graph(const struct block *b, cg_heavy_graph *g, cg_error *
     }
     for (size_t i = 0; i < b->n_atoms && i < UINT16_MAX; i++)
         if (b->element[i] != 1) {
-            g->label[g->n] = (uint32_t)b->element[i] << 8 | (uint8_t)b->charge[i];
+            g->label[g->n] = (uint32_t)b->isotope[i] << 16 | (uint32_t)b->element[i] << 8 |
+                             (uint8_t)b->charge[i];
             g->atom[g->n++] = (uint16_t)i;
             heavy[i] = (uint16_t)g->n;
         }

@@ -4,7 +4,7 @@
  *
  * RDKit's substructure search takes exponential time for molecules with many equal branches,
  * components or rings in different atom orders (a dendrimer of 160 carbons: 5 s; thirty benzenes:
- * aborted after 20 s). This is individualization-refinement instead: colours (element, charge and
+ * aborted after 20 s). This is individualization-refinement instead: colours (label and
  * the colours of the neighbours) are refined, then ties are broken atom by atom. That takes
  * milliseconds. It backtracks only on graphs that do not occur in chemistry, so the number of
  * backtracks is limited.
@@ -20,7 +20,7 @@
 /** Heavy atoms and their bonds. Zero first; cg_heavy_graph_finish() releases. */
 typedef struct cg_heavy_graph {
     size_t n;        /* heavy atoms */
-    uint32_t *label; /* [n] element and charge */
+    uint32_t *label; /* [n] isotope << 16 | element << 8 | charge */
     uint16_t *atom;  /* [n] index among all atoms */
     uint32_t *first; /* [n + 1] atom i has the entries [first[i], first[i + 1]) of those below */
     uint16_t *neighbour; /* [first[n]] */

@@ -427,10 +427,10 @@ static cg_status check_dimension(struct parse *p, const char *stamp, size_t stam
     if (says_3d)
         return CG_OK;
     for (size_t i = 0; i < p->n_atoms; i++)
-        if (p->xyz[i][2] != 0)
+        if (p->xyz[i][2] != (p->n_atoms > 1 ? p->xyz[0][2] : 0))
             return CG_OK;
     return cg_fail(p->err, CG_ERR_INPUT,
-                   "found a 2D drawing (no z coordinate, and line 2 does not "
+                   "found a 2D drawing (one z coordinate, and line 2 does not "
                    "say 3D), wanted a conformer");
 }
 

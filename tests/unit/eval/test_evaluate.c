@@ -384,6 +384,8 @@ START_TEST(equivalent_atoms_and_stereo)
         { "meso", "chiral", 0 },
         { "chiral", "chiral reversed", 1 },
         { "chiral", "chiral mirrored", 0 },
+        { "isotope", "isotope reversed", 1 },
+        { "isotope", "isotope mirrored", 0 },
         { "E and Z", "E and Z reversed", 1 },
         { "E and Z", "E and Z mirrored", 1 },
     };

@@ -215,6 +215,9 @@ START_TEST(refusals)
           "found a 2D drawing" },
         { "x\n\n\n" COUNTS(1, 0) "    1.0000    1.0000    0.0000 C   0\nM  END\n",
           "found a 2D drawing" },
+        { "x\n\n\n" COUNTS(2, 0) "    1.0000    1.0000    2.0000 C   0\n"
+                                 "    2.0000    1.0000    2.0000 C   0\nM  END\n",
+          "found a 2D drawing" },
         { HEAD COUNTS(2, 0) "    0.0000    0.0000    0.0000 C   0\n"
                             "    0.0000    0.0000    0.0000 C   0\nM  END\n",
           "found atoms 1 and 2 at one point" },
