@@ -136,6 +136,14 @@ says "'mirrored.sdf': 'alanine': 4 conformers show the enantiomer, wanted 'CCNC.
 verdict 'the summary counts them' grep -q '^stereo: 4 of 32 generated and 0 of 24 references are another' out
 verdict 'so do the files' grep -q '"stereo": 4, ' mirrored.json -a grep -q '^alanine,.*,4,0,0,0,0,4,' mirrored.csv
 verdict 'they are scored' grep -q '^8 molecules, 24 references, 32 generated' out
+for i in {1..12}; do
+  awk -v name=m$i 'BEGIN { RS = "\\$\\$\\$\\$\n"; ORS = "$$$$\n" } sub(/^alanine\n/, name "\n") && !done++' "$sets/ref.sdf"
+done >many.sdf
+mirror <many.sdf >many_mirrored.sdf
+check 1 'many of them' eval --ref many.sdf --gen many_mirrored.sdf --json many.json
+verdict 'the first ten are named' test "$(grep -c 'shows the enantiomer' err)" = 10
+says "and 2 names more of this kind \('enantiomer' in the list of --json FILE\)" 'and the others counted'
+verdict 'the file lists all' test "$(grep -c '"fault": "enantiomer"' many.json)" = 12
 mirror <"$sets/ref.sdf" >mirrored_ref.sdf
 check 1 'references that are the mirror image of their own SMILES' eval --ref mirrored_ref.sdf --gen "$sets/gen.sdf"
 says "'mirrored_ref.sdf': 'alanine': 3 conformers show the enantiomer" 'are named'
