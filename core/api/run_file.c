@@ -297,7 +297,7 @@ static cg_status run_to_output(struct run *run, cg_error *err)
 
     CG_TRY(cg_run_check_options(o, err));
     CG_TRY(cg_run_output_path(o, path, sizeof path, err));
-    CG_TRY(cg_run_check_paths(o, path, err));
+    CG_TRY(cg_run_check_files(run->engine, o, err));
     CG_TRY(cg_run_find_formats(o, path, &run->writer.formats, err));
     CG_TRY(cg_run_find_range(o, &run->range, err));
     if (o->progress)
@@ -316,15 +316,18 @@ static cg_status run_to_output(struct run *run, cg_error *err)
 cg_status cg_engine_run(cg_engine *engine, const cg_run_options *options, cg_report *ret_report,
                         cg_error *err)
 {
+    cg_run_options o = { 0 }; /* an older application passes a shorter struct */
     cg_report report = { CG_SIZED(cg_report) };
     struct run run = {
         .engine = engine,
-        .options = options,
+        .options = &o,
         .report = &report,
         .writer = { .engine = engine, .add_hs = options->add_hs },
     };
-    cg_status st = run_to_output(&run, err);
+    cg_status st;
 
+    memcpy(&o, options, options->struct_size < sizeof o ? options->struct_size : sizeof o);
+    st = run_to_output(&run, err);
     if (st == CG_OK || st == CG_ERR_INTERRUPTED)
         cg_run_notes_log(&run.notes, &report, options->input, &engine->host.host);
     cg_run_notes_finish(&run.notes);

@@ -37,7 +37,7 @@ cg_status cg_run_open_input(const cg_run_options *o, cg_input **ret_input, cg_er
         [CG_HEADER_YES] = CG_INPUT_HEADER_YES,
         [CG_HEADER_NO] = CG_INPUT_HEADER_NO,
     };
-    cg_input_options options = { .header = headers[o->header] };
+    cg_input_options options = { .header = headers[o->header], .stop = o->stop };
 
     return cg_input_open(o->input, &options, ret_input, err);
 }

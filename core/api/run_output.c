@@ -3,13 +3,15 @@
 
 #include <ctype.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/stat.h>
 
+#include "base/append_file.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/file_set.h"
 
 /* ---- paths and formats -------------------------------------------------------------------- */
 
@@ -100,24 +102,51 @@ cg_status cg_run_find_formats(const cg_run_options *o, const char *path,
     return CG_OK;
 }
 
-/* Whether two paths name one existing regular file; standard input and output do not. */
-static int is_same_file(const char *a, const char *b)
+static cg_status add_inputs(cg_file_set *files, const cg_engine *e, const cg_run_options *o,
+                            cg_error *err)
 {
-    struct stat sa, sb;
+    const cg_registry_entry *plugins;
+    int32_t n = cg_registry_entries(e->registry, &plugins);
 
-    return strcmp(a, "-") && strcmp(b, "-") && !stat(a, &sa) && !stat(b, &sb) &&
-           S_ISREG(sa.st_mode) && sa.st_dev == sb.st_dev && sa.st_ino == sb.st_ino;
+    CG_TRY(cg_file_set_add_input(files, "the input file", o->input, err));
+    /* A run that is resumed may have its files there: their contents are checked. */
+    if (!o->resume)
+        CG_TRY(cg_file_set_add_folder(files, "a file of the model", e->model.name, err));
+    for (int32_t i = 0; i < n; i++)
+        CG_TRY(cg_file_set_add_input(files, "a plugin", plugins[i].path, err));
+    return CG_OK;
 }
 
-cg_status cg_run_check_paths(const cg_run_options *o, const char *path, cg_error *err)
+static cg_status add_outputs(cg_file_set *files, const cg_run_options *o, const char *path,
+                             cg_error *err)
 {
-    if (is_same_file(o->input, path))
-        return cg_fail(err, CG_ERR_USAGE, "output '%s' is the input file, wanted another file",
-                       path);
-    if (o->failed && is_same_file(o->input, o->failed))
-        return cg_fail(err, CG_ERR_USAGE, "--failed '%s' is the input file, wanted another file",
-                       o->failed);
+    char manifest[PATH_MAX + sizeof ".manifest"];
+
+    CG_TRY(cg_file_set_add_output(files, "output", "the output", path, err));
+    if (!cg_is_stream(path)) {
+        snprintf(manifest, sizeof manifest, "%s.manifest", path);
+        CG_TRY(cg_file_set_add_output(files, "the output's manifest", "the output's manifest",
+                                      manifest, err));
+    }
+    if (o->failed)
+        CG_TRY(cg_file_set_add_output(files, "--failed", "the --failed file", o->failed, err));
+    if (o->report)
+        CG_TRY(cg_file_set_add_output(files, "--report", "the --report file", o->report, err));
     return CG_OK;
+}
+
+cg_status cg_run_check_files(const cg_engine *engine, const cg_run_options *o, cg_error *err)
+{
+    cg_file_set files = { 0 };
+    char path[PATH_MAX];
+    cg_status st;
+
+    CG_TRY(cg_run_output_path(o, path, sizeof path, err));
+    CG_TRY_GOTO(st, add_inputs(&files, engine, o, err), out);
+    st = add_outputs(&files, o, path, err);
+out:
+    cg_file_set_finish(&files);
+    return st;
 }
 
 /* ---- opening ------------------------------------------------------------------------------ */

@@ -15,9 +15,6 @@ typedef struct cg_run_formats {
     cg_container_format container;
 } cg_run_formats;
 
-/** CG_ERR_USAGE if the output or the file of failures is the input. */
-cg_status cg_run_check_paths(const cg_run_options *options, const char *path, cg_error *err);
-
 /**
  * The record format of options->format, else of the path's extension, else sdf; the container of
  * the path's extension. CG_ERR_USAGE, also if the record format cannot hold added hydrogens.

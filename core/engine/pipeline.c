@@ -160,7 +160,7 @@ static int wait_for_next_done(struct cg_pipeline *p)
 
 static void coordinate(struct cg_pipeline *p)
 {
-    cg_error err = CG_ERROR_INIT;
+    cg_error err = CG_ERROR_INIT, emit_err = CG_ERROR_INIT;
     cg_status st;
 
     do {
@@ -173,6 +173,11 @@ static void coordinate(struct cg_pipeline *p)
     } while (wait_for_next_done(p));
     return;
 failed:
+    /* The source may have waited for input while molecules were completed. */
+    if (st == CG_ERR_INTERRUPTED && emit_done(p, &emit_err) != CG_OK) {
+        st = emit_err.code;
+        err = emit_err;
+    }
     pthread_mutex_lock(&p->lock);
     cg_pipeline_fail_locked(p, st, &err);
     pthread_mutex_unlock(&p->lock);

@@ -631,7 +631,7 @@ cg_status cg_conformer_file_read(const char *path, int n_threads, cg_conformer_f
 {
     cg_source *source;
 
-    CG_TRY(cg_source_open(path, &source, err));
+    CG_TRY(cg_source_open(path, NULL, &source, err));
     return read_source(path, source, n_threads, ret_file, err);
 }
 

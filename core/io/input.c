@@ -319,7 +319,7 @@ cg_status cg_input_open(const char *path, const cg_input_options *options, cg_in
     format = options->format;
     if (format == CG_INPUT_AUTO && strcmp(path, "-"))
         CG_TRY(format_by_name(path, &format, err));
-    CG_TRY(cg_source_open(path, &source, err));
+    CG_TRY(cg_source_open(path, options->stop, &source, err));
     return open_source(source, format, options, ret_input, err);
 }
 

@@ -45,6 +45,7 @@ typedef enum cg_input_header {
 typedef struct cg_input_options {
     cg_input_format format;
     cg_input_header header;
+    const volatile int *stop; /* as in cg_source_open() */
 } cg_input_options;
 
 /** cg_input_record.count of a line whose count is no number from 1 to CG_INPUT_MAX_K. */
@@ -85,7 +86,7 @@ typedef struct cg_input cg_input;
  *
  * CG_ERR_IO: cannot be opened or read, or a directory; CG_ERR_FORMAT: empty, binary, damaged
  * compressed data, a .csv without the required columns; CG_ERR_USAGE: unknown file extension, found
- * before the file is opened, or CG_INPUT_HEADER_NO for a .csv.
+ * before the file is opened, or CG_INPUT_HEADER_NO for a .csv; CG_ERR_INTERRUPTED.
  */
 cg_status cg_input_open(const char *path, const cg_input_options *options, cg_input **ret_input,
                         cg_error *err);

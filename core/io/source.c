@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -13,12 +14,13 @@
 #include "base/error.h"
 #include "io/container.h"
 
-enum { RAW_BYTES = 1 << 16 };
+enum { RAW_BYTES = 1 << 16, POLL_MS = 50 };
 
 struct cg_source {
     char *name;
     int fd; /* -1 for memory */
     int owns_fd;
+    const volatile int *stop; /* NULL: reads are not interrupted */
     const unsigned char *mem; /* [mem_len] unread rest */
     size_t mem_len;
 
@@ -51,29 +53,50 @@ static cg_status new_source(const char *name, cg_source **ret_source, cg_error *
     return CG_OK;
 }
 
+/*
+ * Reads up to n stored bytes; *ret_n = 0 at the end. A source with a stop flag waits for the data
+ * and polls the flag: a signal handler may set it at any moment, on any thread.
+ */
+static cg_status read_stored(cg_source *s, void *bytes, size_t n, size_t *ret_n, cg_error *err)
+{
+    struct pollfd p = { .fd = s->fd, .events = POLLIN };
+    int ready = !s->stop;
+    ssize_t k;
+
+    while (!ready) {
+        if (*s->stop)
+            return cg_fail(err, CG_ERR_INTERRUPTED, "'%s': interrupted before its end", s->name);
+        ready = poll(&p, 1, POLL_MS);
+        if (ready < 0 && errno == EINTR)
+            ready = 0;
+    }
+    do
+        k = read(s->fd, bytes, n);
+    while (k < 0 && errno == EINTR);
+    if (k < 0)
+        return cg_fail(err, CG_ERR_IO, "'%s': cannot read: %s", s->name, strerror(errno));
+    *ret_n = (size_t)k;
+    s->raw_total += (unsigned long long)k;
+    return CG_OK;
+}
+
 /* Refills raw[] if it is used up; sets raw_end at the end of the data. */
 static cg_status fill(cg_source *s, cg_error *err)
 {
-    ssize_t n;
+    size_t n = s->mem_len < RAW_BYTES ? s->mem_len : RAW_BYTES;
 
     if (s->raw_end || s->pos < s->len)
         return CG_OK;
     s->pos = s->len = 0;
-    if (s->fd < 0) {
-        n = (ssize_t)(s->mem_len < RAW_BYTES ? s->mem_len : RAW_BYTES);
-        if (n)
-            memcpy(s->raw, s->mem, (size_t)n);
+    if (s->fd >= 0) {
+        CG_TRY(read_stored(s, s->raw, RAW_BYTES, &n, err));
+    } else if (n) {
+        memcpy(s->raw, s->mem, n);
         s->mem += n;
-        s->mem_len -= (size_t)n;
-    } else {
-        do
-            n = read(s->fd, s->raw, RAW_BYTES);
-        while (n < 0 && errno == EINTR);
-        if (n < 0)
-            return cg_fail(err, CG_ERR_IO, "'%s': cannot read: %s", s->name, strerror(errno));
+        s->mem_len -= n;
+        s->raw_total += n;
     }
-    s->len = (size_t)n;
-    s->raw_total += (unsigned long long)n;
+    s->len = n;
     s->raw_end = n == 0;
     return CG_OK;
 }
@@ -82,18 +105,12 @@ static cg_status fill(cg_source *s, cg_error *err)
  * a time. */
 static cg_status detect_compression(cg_source *s, cg_error *err)
 {
-    CG_TRY(fill(s, err));
-    while (!s->raw_end && s->fd >= 0 && s->len < 4) {
-        ssize_t n = read(s->fd, s->raw + s->len, 4 - s->len);
+    size_t n = 1;
 
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return cg_fail(err, CG_ERR_IO, "'%s': cannot read: %s", s->name, strerror(errno));
-        if (n == 0)
-            break;
-        s->len += (size_t)n;
-        s->raw_total += (unsigned long long)n;
+    CG_TRY(fill(s, err));
+    while (n && !s->raw_end && s->fd >= 0 && s->len < 4) {
+        CG_TRY(read_stored(s, s->raw + s->len, 4 - s->len, &n, err));
+        s->len += n;
     }
     s->format = cg_container_format_detect(s->raw, s->len);
     if (s->format == CG_CONTAINER_GZ) {
@@ -108,7 +125,21 @@ static cg_status detect_compression(cg_source *s, cg_error *err)
     return CG_OK;
 }
 
-cg_status cg_source_open(const char *path, cg_source **ret_source, cg_error *err)
+/*
+ * Opens a file for reading. With a stop flag the opening of a FIFO does not wait for its writer;
+ * read_stored() does.
+ */
+static int open_path(const char *path, int may_wait)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | (may_wait ? 0 : O_NONBLOCK));
+
+    if (fd >= 0 && !may_wait)
+        fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK);
+    return fd;
+}
+
+cg_status cg_source_open(const char *path, const volatile int *stop, cg_source **ret_source,
+                         cg_error *err)
 {
     int is_stdin = !strcmp(path, "-");
     cg_source *s = NULL;
@@ -116,7 +147,8 @@ cg_status cg_source_open(const char *path, cg_source **ret_source, cg_error *err
     cg_status st;
 
     CG_TRY(new_source(is_stdin ? "standard input" : path, &s, err));
-    s->fd = is_stdin ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
+    s->stop = stop;
+    s->fd = is_stdin ? STDIN_FILENO : open_path(path, !stop);
     s->owns_fd = !is_stdin;
     if (s->fd < 0)
         st = cg_fail(err, CG_ERR_IO, "'%s': cannot open: %s", s->name, strerror(errno));

@@ -15,8 +15,15 @@
 
 typedef struct cg_source cg_source;
 
-/** Opens a file, or standard input for "-". CG_ERR_IO names the file and the reason. */
-cg_status cg_source_open(const char *path, cg_source **ret_source, cg_error *err);
+/**
+ * Opens a file, or standard input for "-".
+ *
+ * @param stop  NULL, or a flag that a signal handler sets: reading then ends within 50 ms with
+ *              CG_ERR_INTERRUPTED, also while a pipe is silent. Borrowed until the source is closed
+ * @return CG_OK; CG_ERR_IO naming the file and the reason; CG_ERR_INTERRUPTED; CG_ERR_NOMEM
+ */
+cg_status cg_source_open(const char *path, const volatile int *stop, cg_source **ret_source,
+                         cg_error *err);
 /** Opens `len` bytes of memory, borrowed until the source is closed; `name` is used in messages. */
 cg_status cg_source_open_memory(const char *name, const void *bytes, size_t len,
                                 cg_source **ret_source, cg_error *err);
@@ -24,7 +31,8 @@ void cg_source_close(cg_source *source); /* accepts NULL */
 
 /**
  * Reads 1 to cap uncompressed bytes into out; *ret_n = 0 only at the end.
- * CG_ERR_IO for a failed read; CG_ERR_FORMAT for damaged or truncated compressed data.
+ * CG_ERR_IO for a failed read; CG_ERR_INTERRUPTED; CG_ERR_FORMAT for damaged or truncated
+ * compressed data.
  */
 cg_status cg_source_read(cg_source *source, void *out, size_t cap, size_t *ret_n, cg_error *err);
 

@@ -211,14 +211,14 @@ check 3 'no such file' eval --ref "$sets/ref.sdf" --gen none.sdf
 check 2 'an existing output' eval --ref "$sets/ref.sdf" --gen "$sets/gen.sdf" --json plain.json
 says "'plain.json' exists: --overwrite replaces it" 'the message names --overwrite'
 check 2 'one file for two outputs' eval --ref "$sets/ref.sdf" --gen "$sets/gen.sdf" --json x --html x
-says "'x' and 'x' are one file" 'and the message says so'
+says "--html 'x' is the --json file 'x', wanted another file" 'and the message says so'
 check 2 'an output that is an input' eval --ref "$sets/ref.sdf" --gen gen.sdf.gz --csv gen.sdf.gz --overwrite
-says "'gen.sdf.gz' is both an input and an output" 'and the message says so'
+says "--csv 'gen.sdf.gz' is the --gen file 'gen.sdf.gz', wanted another file" 'and the message says so'
 ln -s plain.json link.json
 ln plain.json hard.json
 for file in plain.json ./plain.json link.json hard.json; do
   check 2 "a comparison into its input, $file" eval --compare ours.json plain.json --json $file
-  says "is an evaluation to compare, 'plain.json'" 'and the message says so'
+  says "is the evaluation to compare 'plain.json', wanted another file" 'and the message says so'
 done
 check 2 'an output that is a link to an input' eval --ref "$sets/ref.sdf" --gen "$sets/gen.sdf" --run plain.json \
   --csv hard.json --overwrite

@@ -211,7 +211,7 @@ say 'outputs'
 case_ 3 'director|folder' 'a directory as output' "${random[@]}" --input ok.smi --output tiny --overwrite
 case_ 3 'no/such' 'a missing directory' "${random[@]}" --input ok.smi --output no/such.sdf
 case_ 3 '/proc' 'an unwritable file system' "${random[@]}" --input ok.smi --output /proc/confgen.sdf
-case_ 2 'output .ok.smi. is the input file, wanted another file' 'the input as output' "${random[@]}" --input ok.smi --output ok.smi --overwrite
+case_ 2 'output .ok.smi. is the input file .ok.smi., wanted another file' 'the input as output' "${random[@]}" --input ok.smi --output ok.smi --overwrite
 verdict 'the input is unchanged' test "$(cat ok.smi)" = 'CCO ethanol 2'
 case_ 2 'fail' '--failed is the output' "${random[@]}" --input ok.smi --output a.sdf \
   --failed a.sdf

@@ -31,9 +31,13 @@ static void read_as(cg_input_options options, const uint8_t *data, size_t size)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    read_as((cg_input_options) { CG_INPUT_AUTO, CG_INPUT_HEADER_AUTO }, data, size);
-    read_as((cg_input_options) { CG_INPUT_SMI, CG_INPUT_HEADER_NO }, data, size);
-    read_as((cg_input_options) { CG_INPUT_TSV, CG_INPUT_HEADER_AUTO }, data, size);
-    read_as((cg_input_options) { CG_INPUT_CSV, CG_INPUT_HEADER_YES }, data, size);
+    read_as((cg_input_options) { .format = CG_INPUT_AUTO, .header = CG_INPUT_HEADER_AUTO }, data,
+            size);
+    read_as((cg_input_options) { .format = CG_INPUT_SMI, .header = CG_INPUT_HEADER_NO }, data,
+            size);
+    read_as((cg_input_options) { .format = CG_INPUT_TSV, .header = CG_INPUT_HEADER_AUTO }, data,
+            size);
+    read_as((cg_input_options) { .format = CG_INPUT_CSV, .header = CG_INPUT_HEADER_YES }, data,
+            size);
     return 0;
 }

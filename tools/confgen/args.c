@@ -8,6 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/append_file.h"
+#include "base/file_set.h"
 #include "base/text.h"
 #include "commands.h"
 
@@ -122,36 +124,35 @@ void add_plugin_file(struct plugin_files *p, const char *file)
     p->files[p->n++] = file;
 }
 
-/* Device and inode of a path; "-" is standard input. */
-static int find_file(const char *path, struct stat *ret_stat)
+/* Reports a failure of the file set, of which a bad command line is a usage error. */
+static void check_set(cg_status st, const cg_error *err)
 {
-    return strcmp(path, "-") ? stat(path, ret_stat) : fstat(STDIN_FILENO, ret_stat);
+    if (st == CG_ERR_USAGE)
+        usage_error("%s", err->msg);
+    if (st != CG_OK)
+        out_of_memory();
 }
 
-/* Device and inode of the directory of a path; *ret_name is the rest. */
-static int find_directory(const char *path, struct stat *ret_stat, const char **ret_name)
+void check_files(const struct named_file *in, int n_in, const struct named_file *out, int n_out,
+                 int overwrite)
 {
-    const char *slash = strrchr(path, '/');
-    char *dir = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
-    int failed = !dir || stat(dir, ret_stat);
+    cg_file_set set = { 0 };
+    cg_error err = CG_ERROR_INIT;
+    struct stat sb;
 
-    free(dir);
-    *ret_name = slash ? slash + 1 : path;
-    return failed;
-}
+    for (int i = 0; i < n_in; i++)
+        if (in[i].path)
+            check_set(cg_file_set_add_input(&set, in[i].role, in[i].path, &err), &err);
+    for (int i = 0; i < n_out; i++) {
+        const char *path = out[i].path;
 
-int same_file(const char *a, const char *b)
-{
-    const char *name_a, *name_b;
-    struct stat sa, sb;
-    int missing_a = find_file(a, &sa), missing_b = find_file(b, &sb);
-
-    if (missing_a || missing_b) {
-        if (!missing_a || !missing_b || find_directory(a, &sa, &name_a) ||
-            find_directory(b, &sb, &name_b) || strcmp(name_a, name_b) != 0)
-            return 0;
+        if (!path)
+            continue;
+        check_set(cg_file_set_add_output(&set, out[i].option, out[i].role, path, &err), &err);
+        if (!overwrite && !cg_is_stream(path) && !lstat(path, &sb))
+            usage_error("'%s' exists: --overwrite replaces it", path);
     }
-    return sa.st_dev == sb.st_dev && sa.st_ino == sb.st_ino;
+    cg_file_set_finish(&set);
 }
 
 /* "list, matrix or check" */

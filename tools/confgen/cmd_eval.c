@@ -186,22 +186,14 @@ static void set_option(struct eval_options *o, int option, const char *value)
  * twice. */
 static void check_outputs(const struct eval_options *o)
 {
-    const char *out[] = { o->json, o->csv, o->html }, *in[] = { o->ref, o->gen, o->run };
+    const struct named_file in[] = { { NULL, "the --ref file", o->ref },
+                                     { NULL, "the --gen file", o->gen },
+                                     { NULL, "the --run file", o->run } };
+    const struct named_file out[] = { { "--json", "the --json file", o->json },
+                                      { "--csv", "the --csv file", o->csv },
+                                      { "--html", "the --html file", o->html } };
 
-    for (size_t i = 0; i < 3; i++) {
-        if (!out[i])
-            continue;
-        for (size_t k = 0; k < 3; k++)
-            if (in[k] && same_file(out[i], in[k]))
-                usage_error("'%s' is both an input and an output", out[i]);
-        for (size_t k = 0; k < i; k++)
-            if (out[k] && same_file(out[i], out[k]))
-                usage_error(
-                    "'%s' and '%s' are one file: wanted one each for --json, --csv and --html",
-                    out[k], out[i]);
-        if (!o->overwrite && cg_file_exists(out[i]))
-            usage_error("'%s' exists: --overwrite replaces it", out[i]);
-    }
+    check_files(in, 3, out, 3, o->overwrite);
 }
 
 static void parse(int argc, char **argv, struct eval_options *o)

@@ -104,9 +104,10 @@ int cmd_eval_compare(int argc, char **argv)
             overwrite = 1;
     if (optind + 2 != argc)
         usage_error("--compare: wanted two evaluations, A.json and B.json");
-    for (int i = optind; json && i < argc; i++)
-        if (same_file(json, argv[i]))
-            usage_error("--json '%s': is an evaluation to compare, '%s'", json, argv[i]);
+    check_files(
+        (const struct named_file[]) { { NULL, "the evaluation to compare", argv[optind] },
+                                      { NULL, "the evaluation to compare", argv[optind + 1] } },
+        2, &(const struct named_file) { "--json", "the comparison", json }, 1, overwrite);
     CG_TRY_GOTO(st, cg_eval_read_json_file(argv[optind], &a, &err), out);
     CG_TRY_GOTO(st, cg_eval_read_json_file(argv[optind + 1], &b, &err), out);
     CG_TRY_GOTO(st, cg_eval_compare(&a, &b, &settings, &c, &err), out);

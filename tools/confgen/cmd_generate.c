@@ -88,7 +88,7 @@ struct generate {
     int given_temperature, given_top_p, given_top_k, given_min_p, given_greedy;
     const cg_sampling *preset;
     struct plugin_files plugins;
-    const char *report;
+    cg_append_file report;
     json_t *messages; /* failures that the report repeats */
     int progress;     /* PROGRESS_* */
     int quiet;
@@ -453,7 +453,7 @@ static void set_option(struct generate *s, int option, const char *arg)
         s->engine.token_cache = 1;
         break;
     case O_REPORT:
-        s->report = arg;
+        s->run.report = arg;
         break;
     case O_PROGRESS:
         s->progress = parse_keyword("--progress", arg, progresses, 3);
@@ -509,24 +509,6 @@ static void parse_command_line(struct generate *s, int argc, char **argv)
     if (s->progress == PROGRESS_JSON ||
         (s->progress == PROGRESS_AUTO && !s->quiet && isatty(STDERR_FILENO)))
         s->run.progress = on_progress;
-}
-
-/* Refuses, before the work, a report that cannot be written or would replace another file. */
-static void check_report(const struct generate *s, const char *output)
-{
-    const char *others[] = { s->run.input, output, s->run.failed };
-    struct stat a, b;
-    FILE *f = fopen(s->report, "a");
-
-    if (!f || fclose(f)) {
-        message("report '%s': cannot be written: %s", s->report, strerror(errno));
-        exit(EXIT_ENVIRONMENT);
-    }
-    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
-        if (others[i] && !stat(s->report, &a) && S_ISREG(a.st_mode) && !stat(others[i], &b) &&
-            a.st_dev == b.st_dev && a.st_ino == b.st_ino)
-            usage_error("--report '%s': is also the input, the output or the --failed file",
-                        s->report);
 }
 
 /* ---- summary ------------------------------------------------------------------------------ */
@@ -653,21 +635,23 @@ static void find_workload(struct generate *s)
             s->engine.workload = 0;
 }
 
-/* Opens the engine; *ret_path is the output's path. */
+/* Opens the engine and the report; *ret_path is the output's path. */
 static cg_status open_engine(struct generate *s, char *ret_path, size_t cap, cg_engine **ret_engine,
                              cg_error *err)
 {
     CG_TRY(cg_run_output_path(&s->run, ret_path, cap, err));
-    if (s->report)
-        check_report(s, ret_path);
     find_workload(s);
-    return cg_engine_open(&s->engine, ret_engine, err);
+    CG_TRY(cg_engine_open(&s->engine, ret_engine, err));
+    CG_TRY(cg_run_check_files(*ret_engine, &s->run, err));
+    return report_open(&s->run, &s->report, err);
 }
 
 /* Reports how the run ended; returns the exit status. */
-static int print_outcome(cg_status st, const cg_report *report, const char *path,
-                         const cg_error *err)
+static int print_outcome(const struct generate *s, cg_status st, const cg_report *report,
+                         const char *path, const cg_error *err)
 {
+    struct stat sb;
+
     if (st == CG_OK)
         return report->molecules_failed ? EXIT_SOME_FAILED : EXIT_OK;
     if (st != CG_ERR_INTERRUPTED) {
@@ -675,7 +659,7 @@ static int print_outcome(cg_status st, const cg_report *report, const char *path
         return exit_status_of(st);
     }
     fprintf(stderr, "confgen: interrupted by signal %d", (int)signalled);
-    if (strcmp(path, "-"))
+    if (!stat(s->run.input, &sb) && S_ISREG(sb.st_mode) && !cg_is_stream(path))
         fprintf(stderr, "; --resume continues '%s'", path);
     fputc('\n', stderr);
     return EXIT_INTERRUPTED;
@@ -697,6 +681,7 @@ int cmd_generate(int argc, char **argv)
     s.messages = json_array();
     if (open_engine(&s, path, sizeof path, &engine, &err) != CG_OK) {
         json_decref(s.messages);
+        cg_engine_close(engine);
         return report_error(&err);
     }
     info = cg_engine_get_info(engine);
@@ -710,13 +695,17 @@ int cmd_generate(int argc, char **argv)
         show_json(&report, report.molecules + report.molecules_resumed, cg_now() - s.started);
     if (st == CG_OK || st == CG_ERR_INTERRUPTED)
         print_summary(&s, &report, path);
-    exit_status = print_outcome(st, &report, path, &err);
-    if (s.report && report_write(s.report, info, &report, st, s.messages, &report_err) != CG_OK) {
+    exit_status = print_outcome(&s, st, &report, path, &err);
+    if (st == CG_ERR_USAGE) /* there was no run */
+        cg_append_file_discard(&s.report);
+    if (s.report.name &&
+        report_write(&s.report, info, &report, st, s.messages, &report_err) != CG_OK) {
         int report_status = report_error(&report_err);
 
         if (exit_status != EXIT_INTERRUPTED)
             exit_status = report_status;
     }
+    cg_append_file_close(&s.report);
     json_decref(s.messages);
     cg_engine_close(engine);
     return exit_status;

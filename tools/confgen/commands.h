@@ -8,6 +8,8 @@
 #include <getopt.h>
 #include <stdio.h>
 
+#include "base/append_file.h"
+
 /** Exit statuses of the program. */
 enum {
     EXIT_OK = 0,
@@ -44,8 +46,13 @@ void expect_exit(void);
 /** Prints "confgen: TEXT" on standard error; returns the exit status for the error's code. */
 int report_error(const cg_error *err);
 
-/** Writes the report of a run as JSON (report.c). CG_ERR_IO naming the file. */
-cg_status report_write(const char *path, const cg_engine_info *info, const cg_report *report,
+/**
+ * Opens the file run->report, if there is one (report.c). It must be new, unless the run overwrites
+ * or resumes; a resumed run replaces reports only. As cg_append_file_open().
+ */
+cg_status report_open(const cg_run_options *run, cg_append_file *ret_file, cg_error *err);
+/** Writes the report of a run as JSON. CG_ERR_IO naming the file. */
+cg_status report_write(cg_append_file *file, const cg_engine_info *info, const cg_report *report,
                        cg_status outcome, json_t *messages, cg_error *err);
 
 /* ---- options (args.c) ------------------------------------------------------------------------
@@ -61,11 +68,18 @@ int parse_words(const char *name, char *text, const char **ret, int cap);
 /** The index of `text` among n words. */
 int parse_keyword(const char *name, const char *text, const char *const *words, int n);
 
+/** A file of the command line; texts as in cg_file_set_add_output(). */
+struct named_file {
+    const char *option; /* of an output */
+    const char *role;
+    const char *path; /* NULL: not given */
+};
 /**
- * Whether two paths name one file, by device and inode; "-" is standard input. Files that do not
- * exist are one if they have one name in one directory.
+ * A usage error if an output exists, unless `overwrite` is set, or is one of the inputs or another
+ * output, by device and inode.
  */
-int same_file(const char *a, const char *b);
+void check_files(const struct named_file *in, int n_in, const struct named_file *out, int n_out,
+                 int overwrite);
 
 /** The command that usage errors refer to, e.g. "plugins list"; "" for the main job. */
 extern const char *command_name;

@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /* Writes the report of a run as JSON. */
-#include <errno.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <confgen/build_info.h>
 
+#include "base/error.h"
+#include "base/file.h"
 #include "base/json.h"
 #include "commands.h"
+
+enum { MAX_REPORT = 64 << 20 }; /* bytes of a report that is to be replaced */
 
 static json_t *sampling_json(const cg_sampling *s)
 {
@@ -181,17 +184,60 @@ static json_t *make_report(const cg_engine_info *info, const cg_report *r, cg_st
     return root;
 }
 
-cg_status report_write(const char *path, const cg_engine_info *info, const cg_report *r,
+/* Refuses an existing file that no run wrote; an empty one was reserved by a run that was killed.
+ */
+static cg_status check_is_report(const char *path, cg_error *err)
+{
+    cg_bytes bytes = { 0 };
+    json_t *root = NULL;
+    cg_status st;
+
+    CG_TRY_GOTO(st, cg_file_read(path, MAX_REPORT, &bytes, err), out);
+    if (!bytes.len)
+        goto out;
+    if (cg_json_parse(path, bytes.data, bytes.len, &root, NULL) != CG_OK ||
+        !json_is_string(json_object_get(json_object_get(root, "versions"), "confgen")))
+        st = cg_fail(err, CG_ERR_USAGE,
+                     "--report '%s': exists and is no report of confgen, wanted the report of the "
+                     "run to resume, or a new file",
+                     path);
+out:
+    json_decref(root);
+    cg_bytes_release(&bytes);
+    return st;
+}
+
+cg_status report_open(const cg_run_options *run, cg_append_file *ret_file, cg_error *err)
+{
+    cg_status st;
+
+    if (!run->report)
+        return CG_OK;
+    CG_TRY_GOTO(st, cg_append_file_open(ret_file, run->report, run->resume || run->overwrite, err),
+                failed);
+    if (run->resume && ret_file->regular)
+        CG_TRY_GOTO(st, check_is_report(run->report, err), failed);
+    return CG_OK;
+failed:
+    cg_append_file_discard(ret_file);
+    return cg_fail_prefix(err, st, "report");
+}
+
+cg_status report_write(cg_append_file *file, const cg_engine_info *info, const cg_report *r,
                        cg_status outcome, json_t *messages, cg_error *err)
 {
     json_t *root = make_report(info, r, outcome, messages);
-    int failed = !root || json_dump_file(root, path, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
+    char *text = root ? json_dumps(root, JSON_INDENT(2) | JSON_REAL_PRECISION(9)) : NULL;
+    cg_status st = CG_OK;
 
-    if (failed && err) {
-        err->code = CG_ERR_IO;
-        snprintf(err->msg, sizeof err->msg, "report '%s': cannot be written: %s", path,
-                 root ? strerror(errno) : "out of memory");
+    if (!text) {
+        st = cg_fail_nomem(err, file->name);
+        goto out;
     }
+    CG_TRY_GOTO(st, cg_append_file_truncate(file, 0, err), out);
+    st = cg_append_file_write(file, text, strlen(text), err);
+out:
+    free(text);
     json_decref(root);
-    return failed ? CG_ERR_IO : CG_OK;
+    return st == CG_OK ? st : cg_fail_prefix(err, st, "report");
 }

@@ -302,7 +302,19 @@ typedef struct cg_run_options {
     void (*on_failure)(void *ctx, const char *text);
     void *ctx;
     const volatile int *stop; /* set to nonzero by a signal handler: the run ends, resumable */
+    const char *report; /* a file that the caller writes after the run, for cg_run_check_files() */
 } cg_run_options;
+
+/**
+ * Compares the files of a run by identity (device and inode): output, its manifest, file of
+ * failures and report must differ from one another and from the input, the files of the model's
+ * folder (existing ones; not with options->resume) and the plugins. cg_engine_run() does the same
+ * first.
+ *
+ * @return CG_OK; CG_ERR_USAGE naming both files; CG_ERR_NOMEM
+ */
+CG_EXPORT cg_status cg_run_check_files(const cg_engine *engine, const cg_run_options *run,
+                                       cg_error *err);
 
 /**
  * Runs from file to file.

@@ -268,7 +268,7 @@ START_TEST(bad_options_are_refused)
     refused(CG_ERR_USAGE, "--add-hs: only the sdf format");
     options.add_hs = 0;
     options.output = input;
-    refused(CG_ERR_USAGE, "is the input file, wanted another file");
+    refused(CG_ERR_USAGE, "is the input file '");
     options.output = output;
     options.failed = input;
     refused(CG_ERR_USAGE, "--failed");
