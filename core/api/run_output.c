@@ -167,6 +167,30 @@ static void describe_machine(const cg_engine_info *info, char *ret_device, char 
                  info->batch_size, info->attention, info->kv_cache, info->step_tokens);
 }
 
+/*
+ * The plugins of a kind that a conformer depends on: name, version and hash of the file, wherever
+ * it is. In a batch-invariant run the program's own KV caches give the same bits and are one.
+ */
+static void describe_plugins(const cg_engine_info *info, const char *kind, char *ret_text,
+                             size_t cap)
+{
+    int any_cache = info->deterministic && !strcmp(kind, "cache");
+    size_t n = 0;
+
+    *ret_text = '\0';
+    for (int32_t i = 0; i < info->n_plugins && n < cap; i++) {
+        const cg_engine_plugin *p = &info->plugins[i];
+
+        if (strcmp(p->kind, kind))
+            continue;
+        if (p->is_own && any_cache)
+            n += (size_t)snprintf(ret_text + n, cap - n, "%sconfgen's own", n ? ", " : "");
+        else
+            n += (size_t)snprintf(ret_text + n, cap - n, "%s%s %.40s %016" PRIx64, n ? ", " : "",
+                                  p->name, p->version, p->hash);
+    }
+}
+
 /* Hash of the input, or "-" for one that cannot be read twice. */
 static cg_status hash_input(const cg_run_options *o, char *ret_hash, size_t cap, cg_error *err)
 {
@@ -193,7 +217,8 @@ cg_status cg_run_open_output(const cg_engine *engine, const cg_run_options *o, c
     const cg_engine_info *info = &engine->info;
     const cg_sampling *s = &info->sampling;
     char hash[32], model[32], tokenizer[32], seed[32], gens[32], sampling[128], molecules[64],
-        max_new[32], length[32], device[160], sums[160], retry[32];
+        max_new[32], length[32], device[160], sums[160], retry[32], attention[512], cache[512],
+        constraint[128];
     const cg_fingerprint_item items[] = {
         { "version", CG_VERSION_STRING },
         { "input", hash },
@@ -209,6 +234,9 @@ cg_status cg_run_open_output(const cg_engine *engine, const cg_run_options *o, c
         { "device", device },
         { "dtype", info->dtype },
         { "arithmetic", sums },
+        { "attention plugin", attention },
+        { "KV cache plugin", cache },
+        { "constraint plugin", constraint },
         { "record", cg_record_format_name(formats.record) },
         { "add_hs", o->add_hs ? "yes" : "no" },
         { "check", info->check ? "yes" : "no" },
@@ -237,5 +265,8 @@ cg_status cg_run_open_output(const cg_engine *engine, const cg_run_options *o, c
     snprintf(length, sizeof length, "%d", info->max_length);
     snprintf(retry, sizeof retry, "%d", info->retry);
     describe_machine(info, device, sums, sizeof sums);
+    describe_plugins(info, "attention", attention, sizeof attention);
+    describe_plugins(info, "cache", cache, sizeof cache);
+    describe_plugins(info, "constraint", constraint, sizeof constraint);
     return cg_output_open(path, &options, ret_output, ret_state, err);
 }

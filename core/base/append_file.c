@@ -11,11 +11,35 @@
 
 #include "base/error.h"
 
+/*
+ * The descriptor that a path names, -1 for other paths. It is used as it is: opening such a path
+ * again would write over what is there if it is redirected to a file.
+ */
+static int descriptor_of(const char *path)
+{
+    static const char *const folders[] = { "/dev/fd/", "/proc/self/fd/" };
+
+    if (!strcmp(path, "-") || !strcmp(path, "/dev/stdout"))
+        return STDOUT_FILENO;
+    if (!strcmp(path, "/dev/stderr"))
+        return STDERR_FILENO;
+    for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
+        size_t n = strlen(folders[i]), digits;
+
+        if (strncmp(path, folders[i], n))
+            continue;
+        digits = strspn(path + n, "0123456789");
+        if (digits && digits < 6 && !path[n + digits])
+            return atoi(path + n);
+    }
+    return -1;
+}
+
 int cg_is_stream(const char *path)
 {
     struct stat sb;
 
-    return !strcmp(path, "-") ||
+    return descriptor_of(path) >= 0 ||
            (stat(path, &sb) == 0 && !S_ISREG(sb.st_mode) && !S_ISDIR(sb.st_mode));
 }
 
@@ -70,17 +94,17 @@ static cg_status lock(cg_append_file *f, const char *path, cg_error *err)
 
 cg_status cg_append_file_open(cg_append_file *f, const char *path, int may_exist, cg_error *err)
 {
-    int is_stdout = !strcmp(path, "-");
+    int descriptor = descriptor_of(path);
     struct stat sb;
 
     memset(f, 0, sizeof *f);
-    f->name = strdup(is_stdout ? "standard output" : path);
+    f->name = strdup(strcmp(path, "-") ? path : "standard output");
     if (!f->name)
         return cg_fail_nomem(err, path);
-    if (is_stdout) {
+    if (descriptor >= 0) {
         /* Not regular, even if redirected to a file: that file belongs to the shell. */
-        f->fd = STDOUT_FILENO;
-        return CG_OK;
+        f->fd = descriptor;
+        return fcntl(descriptor, F_GETFD) < 0 ? fail_open(path, errno, err) : CG_OK;
     }
     f->fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY, 0666);
     f->created = f->fd >= 0;

@@ -28,7 +28,10 @@ typedef struct cg_append_file {
     uint64_t size; /* bytes */
 } cg_append_file;
 
-/** 1 for standard output ("-") and an existing path of a pipe, socket, terminal or device. */
+/**
+ * 1 for "-" (standard output), a path of an open descriptor (/dev/stdout, /dev/fd/N), also if it is
+ * redirected to a file, and an existing path of a pipe, socket, terminal or device.
+ */
 int cg_is_stream(const char *path);
 
 /**

@@ -54,8 +54,9 @@ struct cg_engine {
         cg_executor_prototype prototype;
         cg_worker *workers; /* [n_workers] one per GPU; one on the CPU */
         int32_t n_workers;
-        cg_selection selection;          /* of the first worker */
-        cg_engine_gpu gpus[CG_MAX_GPUS]; /* [info.n_gpus] */
+        cg_selection selection;                        /* of the first worker */
+        cg_engine_gpu gpus[CG_MAX_GPUS];               /* [info.n_gpus] */
+        cg_engine_plugin plugins[2 * CG_MAX_GPUS + 1]; /* [info.n_plugins] */
     } device;
 };
 

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "engine/engine.h"
+#include "plugin/loader.h"
 
 /* ---- workers ------------------------------------------------------------------------------ */
 
@@ -206,6 +207,36 @@ static void fill_gpus(cg_engine *e)
     }
 }
 
+/* Whether a worker or the engine uses a plugin. */
+static int is_used(const cg_engine *e, const cg_plugin *plugin)
+{
+    if (plugin == e->constraint.plugin)
+        return 1;
+    for (int32_t i = 0; i < e->device.n_workers; i++)
+        if (plugin == e->device.workers[i].attention || plugin == e->device.workers[i].cache)
+            return 1;
+    return 0;
+}
+
+static void fill_plugins(cg_engine *e)
+{
+    const cg_registry_entry *entries;
+    int32_t n = cg_registry_entries(e->registry, &entries);
+
+    for (int32_t i = 0; i < n; i++)
+        if (is_used(e, entries[i].plugin))
+            e->device.plugins[e->info.n_plugins++] = (cg_engine_plugin) {
+                CG_SIZED(cg_engine_plugin),
+                .is_own = entries[i].is_own,
+                .hash = entries[i].hash,
+                .kind = cg_plugin_kind_name(entries[i].plugin->kind),
+                .name = entries[i].plugin->name,
+                .version = entries[i].plugin->version,
+                .path = entries[i].path,
+            };
+    e->info.plugins = e->device.plugins;
+}
+
 static void fill_info(cg_engine *e)
 {
     const cg_worker *w = &e->device.workers[0];
@@ -225,6 +256,7 @@ static void fill_info(cg_engine *e)
     e->info.gpus = e->device.gpus;
     e->info.reproducibility = reproducibility_of(e);
     fill_gpus(e);
+    fill_plugins(e);
 }
 
 cg_status cg_engine_open_device(cg_engine *e, const cg_engine_options *o,

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "base/size.h"
 #include "base/trusted_path.h"
 #include "plugin/loader.h"
@@ -40,6 +41,7 @@ struct cg_registry {
     size_t n_entries, cap_entries;
     size_t n_ids, cap_ids;
     size_t n_refusals, cap_refusals;
+    int is_own; /* the program's own directory is being searched */
 };
 
 /* Out of memory while handling a plugin's file. */
@@ -116,7 +118,8 @@ static cg_status check_seen(cg_registry *r, const char *path, int *ret_seen, cg_
     return CG_OK;
 }
 
-static cg_status insert(cg_registry *r, const cg_plugin *plugin, const char *path, cg_error *err)
+static cg_status insert(cg_registry *r, const cg_plugin *plugin, const char *path, uint64_t hash,
+                        cg_error *err)
 {
     size_t at = 0;
     const char *kept;
@@ -136,21 +139,27 @@ static cg_status insert(cg_registry *r, const cg_plugin *plugin, const char *pat
         cg_grow((void **)&r->entries, &r->cap_entries, r->n_entries + 1, sizeof *r->entries))
         return nomem(path, err);
     memmove(&r->entries[at + 1], &r->entries[at], (r->n_entries - at) * sizeof *r->entries);
-    r->entries[at] = (cg_registry_entry) { plugin, kept };
+    r->entries[at] = (cg_registry_entry) { plugin, kept, hash, r->is_own };
     r->n_entries++;
     return CG_OK;
 }
 
 cg_status cg_registry_add_file(cg_registry *r, const char *path, cg_error *err)
 {
+    cg_error unread = CG_ERROR_INIT;
     const cg_plugin *plugin = NULL;
+    uint64_t hash = 0;
     int seen;
 
     CG_TRY(check_seen(r, path, &seen, err));
     if (seen)
         return CG_OK;
+    /* before its code runs; the loader explains most failures better */
+    cg_file_hash(path, &hash, &unread);
     CG_TRY(cg_plugin_load(path, r->host, &plugin, err));
-    return insert(r, plugin, path, err);
+    if (unread.code != CG_OK)
+        return cg_fail(err, unread.code, "plugin %s", unread.msg);
+    return insert(r, plugin, path, hash, err);
 }
 
 /* Records and logs the reason why `path` was refused. */
@@ -363,7 +372,9 @@ cg_status cg_registry_open(const cg_host *host, const char *const *files, int32_
     for (int32_t i = 0; i < n_files; i++)
         CG_TRY_GOTO(st, cg_registry_add_file(r, files[i], err), out);
     CG_TRY_GOTO(st, scan_path_variable(r, err), out);
+    r->is_own = 1;
     CG_TRY_GOTO(st, scan_own_dir(r, err), out);
+    r->is_own = 0;
     *ret_registry = r;
     r = NULL;
 out:

@@ -21,6 +21,8 @@ typedef struct cg_registry cg_registry;
 typedef struct cg_registry_entry {
     const cg_plugin *plugin;
     const char *path;
+    uint64_t hash; /* XXH3 of the file */
+    int is_own;    /* from the program's own directory */
 } cg_registry_entry;
 
 /** A file or directory that was refused. Storage of the registry. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* confgen --input FILE ...: generates conformers of the molecules of a file. */
 #include <confgen/gpu.h>
-#include <errno.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -89,8 +89,10 @@ struct generate {
     const cg_sampling *preset;
     struct plugin_files plugins;
     cg_append_file report;
-    json_t *messages; /* failures that the report repeats */
-    int progress;     /* PROGRESS_* */
+    json_t *messages;     /* failures that the report repeats */
+    json_t *warnings;     /* of the library, for the report */
+    pthread_mutex_t lock; /* guards `warnings` */
+    int progress;         /* PROGRESS_* */
     int quiet;
     double last_shown, started; /* on the clock of cg_now() */
 };
@@ -175,12 +177,19 @@ static void on_failure(void *ctx, const char *text)
         json_array_append_new(s->messages, cg_json_text(text));
 }
 
+/* cg_engine_options.log: any thread. */
 static void on_log(void *ctx, int32_t level, const char *text)
 {
-    const struct generate *s = ctx;
+    struct generate *s = ctx;
 
-    if (level <= CG_LOG_WARNING && !s->quiet)
+    if (level > CG_LOG_WARNING)
+        return;
+    if (!s->quiet)
         message("%s", text);
+    pthread_mutex_lock(&s->lock);
+    if (json_array_size(s->warnings) < MAX_MESSAGES)
+        json_array_append_new(s->warnings, cg_json_text(text));
+    pthread_mutex_unlock(&s->lock);
 }
 
 /* ---- options ------------------------------------------------------------------------------ */
@@ -496,6 +505,7 @@ static void parse_command_line(struct generate *s, int argc, char **argv)
         .run = { CG_SIZED(cg_run_options), .gens = 1, .on_failure = on_failure, .ctx = s,
                  .stop = &stop_run },
         .sampling = { sizeof(cg_sampling), -1, -1, -1, -1, -1 },
+        .lock = PTHREAD_MUTEX_INITIALIZER,
     };
     while ((option = next_option(argc, argv, options, help)) != -1)
         set_option(s, option, optarg);
@@ -679,8 +689,10 @@ int cmd_generate(int argc, char **argv)
     parse_command_line(&s, argc, argv);
     catch_signals();
     s.messages = json_array();
+    s.warnings = json_array();
     if (open_engine(&s, path, sizeof path, &engine, &err) != CG_OK) {
         json_decref(s.messages);
+        json_decref(s.warnings);
         cg_engine_close(engine);
         return report_error(&err);
     }
@@ -699,7 +711,7 @@ int cmd_generate(int argc, char **argv)
     if (st == CG_ERR_USAGE) /* there was no run */
         cg_append_file_discard(&s.report);
     if (s.report.name &&
-        report_write(&s.report, info, &report, st, s.messages, &report_err) != CG_OK) {
+        report_write(&s.report, info, &report, st, s.messages, s.warnings, &report_err) != CG_OK) {
         int report_status = report_error(&report_err);
 
         if (exit_status != EXIT_INTERRUPTED)
@@ -707,6 +719,7 @@ int cmd_generate(int argc, char **argv)
     }
     cg_append_file_close(&s.report);
     json_decref(s.messages);
+    json_decref(s.warnings);
     cg_engine_close(engine);
     return exit_status;
 }

@@ -53,7 +53,7 @@ int report_error(const cg_error *err);
 cg_status report_open(const cg_run_options *run, cg_append_file *ret_file, cg_error *err);
 /** Writes the report of a run as JSON. CG_ERR_IO naming the file. */
 cg_status report_write(cg_append_file *file, const cg_engine_info *info, const cg_report *report,
-                       cg_status outcome, json_t *messages, cg_error *err);
+                       cg_status outcome, json_t *messages, json_t *warnings, cg_error *err);
 
 /* ---- options (args.c) ------------------------------------------------------------------------
  * A usage error prints its text and ends the program; `name` is the flag that the text names. */

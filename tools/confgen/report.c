@@ -40,6 +40,24 @@ static json_t *gpus_json(const cg_engine_info *info, const cg_report *r)
     return list;
 }
 
+/* The plugins in use. */
+static json_t *plugins_json(const cg_engine_info *info)
+{
+    json_t *list = json_array();
+
+    for (int32_t i = 0; i < info->n_plugins; i++) {
+        const cg_engine_plugin *p = &info->plugins[i];
+        char hash[32];
+
+        snprintf(hash, sizeof hash, "%016llx", (unsigned long long)p->hash);
+        json_array_append_new(list,
+                              json_pack("{s:s, s:s, s:o, s:o, s:s, s:b}", "kind", p->kind, "name",
+                                        p->name, "version", cg_json_text(p->version), "path",
+                                        cg_json_text(p->path), "hash", hash, "own", p->is_own));
+    }
+    return list;
+}
+
 /* The measurements that selected attention, cache and batch size. */
 static json_t *tuning_json(const cg_engine_info *info)
 {
@@ -66,7 +84,7 @@ static json_t *engine_json(const cg_engine_info *info, const cg_report *r)
     snprintf(fingerprint, sizeof fingerprint, "%016llx", (unsigned long long)info->fingerprint);
     return json_pack(
         "{s:o, s:s, s:s, s:I, s:s, s:s, s:o, s:s, s:o, s:o, s:o, s:s, s:i, s:o, s:i, s:i, s:i, "
-        "s:I, s:s, s:b, s:s, s:i, s:o, s:o, s:o}",
+        "s:I, s:s, s:b, s:s, s:i, s:o, s:o, s:o, s:o}",
         "model", cg_json_text(info->model), "architecture", info->architecture, "fingerprint",
         fingerprint, "parameters", (json_int_t)info->parameters, "device", info->device,
         "attention", info->attention, "attention_reason", cg_json_text(info->attention_reason),
@@ -78,7 +96,8 @@ static json_t *engine_json(const cg_engine_info *info, const cg_report *r)
         (int)info->max_length, "seed", (json_int_t)info->seed, "dtype", info->dtype,
         "deterministic", info->deterministic, "reproducibility", info->reproducibility,
         "step_tokens", (int)info->step_tokens, "gpus", gpus_json(info, r), "tuning",
-        tuning_json(info), "sampling", sampling_json(&info->sampling));
+        tuning_json(info), "sampling", sampling_json(&info->sampling), "plugins",
+        plugins_json(info));
 }
 
 /* ---- counters ----------------------------------------------------------------------------- */
@@ -164,15 +183,15 @@ static double rate(double n, double seconds)
 
 /* Objects are created in the order of the file. */
 static json_t *make_report(const cg_engine_info *info, const cg_report *r, cg_status outcome,
-                           json_t *messages)
+                           json_t *messages, json_t *warnings)
 {
     json_t *root =
-        json_pack("{s:o, s:O, s:s, s:o, s:{}, s:{}, s:{s:s, s:I}, s:{}, s:{s:f, s:f}}", "versions",
-                  versions_json(), "messages", messages, "outcome", cg_status_name(outcome),
-                  "engine", engine_json(info, r), "counts", "checks", "geometry", "mode",
-                  info->geometry, "atoms", (json_int_t)count_atoms(r), "seconds", "rates",
-                  "tokens_per_second", rate((double)r->tokens, r->seconds), "conformers_per_second",
-                  rate((double)r->conformers, r->seconds));
+        json_pack("{s:o, s:O, s:O, s:s, s:o, s:{}, s:{}, s:{s:s, s:I}, s:{}, s:{s:f, s:f}}",
+                  "versions", versions_json(), "messages", messages, "warnings", warnings,
+                  "outcome", cg_status_name(outcome), "engine", engine_json(info, r), "counts",
+                  "checks", "geometry", "mode", info->geometry, "atoms", (json_int_t)count_atoms(r),
+                  "seconds", "rates", "tokens_per_second", rate((double)r->tokens, r->seconds),
+                  "conformers_per_second", rate((double)r->conformers, r->seconds));
 
     if (!root)
         return NULL;
@@ -198,7 +217,7 @@ static cg_status check_is_report(const char *path, cg_error *err)
     if (cg_json_parse(path, bytes.data, bytes.len, &root, NULL) != CG_OK ||
         !json_is_string(json_object_get(json_object_get(root, "versions"), "confgen")))
         st = cg_fail(err, CG_ERR_USAGE,
-                     "--report '%s': exists and is no report of confgen, wanted the report of the "
+                     "'%s' exists and is no report of confgen, wanted the report of the "
                      "run to resume, or a new file",
                      path);
 out:
@@ -224,9 +243,9 @@ failed:
 }
 
 cg_status report_write(cg_append_file *file, const cg_engine_info *info, const cg_report *r,
-                       cg_status outcome, json_t *messages, cg_error *err)
+                       cg_status outcome, json_t *messages, json_t *warnings, cg_error *err)
 {
-    json_t *root = make_report(info, r, outcome, messages);
+    json_t *root = make_report(info, r, outcome, messages, warnings);
     char *text = root ? json_dumps(root, JSON_INDENT(2) | JSON_REAL_PRECISION(9)) : NULL;
     cg_status st = CG_OK;
 

@@ -113,6 +113,17 @@ typedef struct cg_engine_gpu {
     int32_t reserved;
 } cg_engine_gpu;
 
+/** A plugin in use. Strings live with the engine. */
+typedef struct cg_engine_plugin {
+    uint32_t struct_size;
+    int32_t is_own;   /* from the program's own plugin directory */
+    uint64_t hash;    /* XXH3 of its file */
+    const char *kind; /* "attention", "cache", "constraint" */
+    const char *name;
+    const char *version;
+    const char *path;
+} cg_engine_plugin;
+
 /** The settings in effect, with reasons. Strings live with the engine. */
 typedef struct cg_engine_info {
     uint32_t struct_size;
@@ -154,8 +165,9 @@ typedef struct cg_engine_info {
     int32_t query_elements;   /* queries of a token, all layers */
     int32_t check;            /* geometry is checked */
     int32_t retry;            /* retries of a failed conformer, at most */
-    int32_t reserved;
-    const char *geometry; /* "off", "count", "repair" */
+    int32_t n_plugins;
+    const char *geometry;            /* "off", "count", "repair" */
+    const cg_engine_plugin *plugins; /* [n_plugins] by kind: of all GPUs, each once */
 } cg_engine_info;
 
 /**

@@ -119,6 +119,13 @@ START_TEST(streams_are_written_through_links)
     ck_assert_int_eq(read(fd[0], text, 3), 3);
     ck_assert_str_eq(text, "abc");
     refused("/dev/full/x", 1, CG_ERR_IO, "Not a directory");
+    refused("/dev/fd/9999", 1, CG_ERR_IO, "Bad file descriptor");
+    /* a descriptor of a file is appended to where it stands */
+    fd[0] = open(scratch_write_text("redirected", "12345"), O_RDWR | O_APPEND);
+    snprintf(path, sizeof path, "/dev/fd/%d", fd[0]);
+    ck_assert(cg_is_stream(path));
+    append(path, 0, "6");
+    expect_text(scratch_path("redirected"), "123456");
 }
 END_TEST
 
