@@ -288,7 +288,9 @@ cg_status cg_tuning_store(const char *path, const cg_tuning_item *items, size_t 
         st = cg_fail_nomem(err, path);
         goto out;
     }
-    json_array_remove(tunings, find(tunings, key)); /* does nothing past the end */
+    /* all with this key: an earlier one would be found instead of the new one */
+    while (find(tunings, key) < json_array_size(tunings))
+        json_array_remove(tunings, find(tunings, key));
     while (json_array_size(tunings) >= MAX_TUNINGS)
         json_array_remove(tunings, 0);
     node = tuning_json(tuning, json_incref(key));
