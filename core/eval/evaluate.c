@@ -542,9 +542,11 @@ static void count_verdict(cg_eval_molecule *m, const cg_verdict *v)
 {
     m->checked++;
     m->passed_all += !v->failed && !v->unchecked;
+    m->unchecked += !v->failed && v->unchecked;
     for (int k = 0; k < CG_CHECK_COUNT; k++) {
         m->check_done[k] += v->done >> k & 1;
         m->check_failed[k] += v->failed >> k & 1;
+        m->check_unchecked[k] += v->unchecked >> k & 1;
     }
 }
 

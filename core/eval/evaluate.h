@@ -21,11 +21,11 @@
 
 /** Further findings of an evaluation: how generated molecules were assigned to references, ... */
 typedef struct cg_eval_notes {
-    size_t by_name;   /* generated molecules assigned by name, wrong ones included */
-    size_t by_smiles; /* generated molecules assigned by SMILES or flat SMILES */
-    size_t extra;     /* generated molecules without a reference */
-    int names_failed; /* both files have names, but none in common */
-    size_t unchecked; /* molecules with output that have no distance bounds to check against */
+    size_t by_name;             /* generated molecules assigned by name, wrong ones included */
+    size_t by_smiles;           /* generated molecules assigned by SMILES or flat SMILES */
+    size_t extra;               /* generated molecules without a reference */
+    int names_failed;           /* both files have names, but none in common */
+    size_t unchecked;           /* molecules with output of which some checks cannot be done */
     char unchecked_reason[256]; /* of the first of these */
 } cg_eval_notes;
 

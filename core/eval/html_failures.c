@@ -127,7 +127,8 @@ static void put_checks(const cg_eval_result *result, cg_buf *out)
 
     for (int k = 0; k < CG_CHECK_COUNT; k++)
         f[k] = (struct failure) { cg_check_name(k), s->check_failed[k], s->check_done[k] };
-    f[CG_CHECK_COUNT] = (struct failure) { "any check", s->checked - s->passed_all, s->checked };
+    f[CG_CHECK_COUNT] = (struct failure) { s->unchecked ? "any check, or unchecked" : "any check",
+                                           s->checked - s->passed_all, s->checked };
     scale = scale_of(f, CG_CHECK_COUNT + 1);
     cg_html_open_card(out, "Checks of single conformers",
                       "Counts conformers. Each check counts only those that it applies to.");
@@ -147,6 +148,12 @@ static void put_checks(const cg_eval_result *result, cg_buf *out)
         put_bar(out, &f[k], scale, PASSED_SHARE);
     }
     cg_buf_puts(out, "</tbody></table>\n");
+    if (s->unchecked) {
+        cg_buf_puts(out, "<p class=\"note\">");
+        cg_html_put_count(out, s->unchecked);
+        cg_buf_puts(out, " unchecked: nothing failed, but a check that applies could not be done."
+                         "</p>\n");
+    }
     cg_html_close_card(out);
 }
 

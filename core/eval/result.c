@@ -132,9 +132,11 @@ static void add_molecule(cg_eval_summary *s, const cg_eval_molecule *m)
     s->pairs += m->n_ref * m->n_gen;
     s->checked += m->checked;
     s->passed_all += m->passed_all;
+    s->unchecked += m->unchecked;
     for (int k = 0; k < CG_CHECK_COUNT; k++) {
         s->check_done[k] += m->check_done[k];
         s->check_failed[k] += m->check_failed[k];
+        s->check_unchecked[k] += m->check_unchecked[k];
     }
 }
 

@@ -108,8 +108,10 @@ typedef struct cg_eval_molecule {
     double cov_r, cov_p;   /* at settings.delta; 0 if missing */
     double mat_r, mat_p;   /* NaN if missing */
     uint64_t checked;      /* generated conformers that were checked */
-    uint64_t passed_all;   /* checked conformers that passed all tests */
+    uint64_t passed_all;   /* checked conformers that passed all tests that apply */
+    uint64_t unchecked;    /* checked conformers without a failure, a test could not be done */
     uint64_t check_done[CG_CHECK_COUNT], check_failed[CG_CHECK_COUNT];
+    uint64_t check_unchecked[CG_CHECK_COUNT]; /* applies but could not be done */
 } cg_eval_molecule;
 
 /** A figure over the molecules that have it. */
@@ -130,8 +132,9 @@ typedef struct cg_eval_summary {
     cg_eval_figure cov_r, cov_p; /* over all, or with CG_MISSING_DROP over those with output */
     cg_eval_figure mat_r, mat_p; /* over those with output */
     cg_eval_figure curve_r[CG_EVAL_DELTAS], curve_p[CG_EVAL_DELTAS]; /* COV at cg_eval_delta(i) */
-    uint64_t checked, passed_all;
+    uint64_t checked, passed_all, unchecked;
     uint64_t check_done[CG_CHECK_COUNT], check_failed[CG_CHECK_COUNT];
+    uint64_t check_unchecked[CG_CHECK_COUNT];
     double seconds; /* wall clock */
 } cg_eval_summary;
 

@@ -65,9 +65,11 @@ static void put_row(const cg_eval_molecule *m, int checks, cg_buf *out)
     if (checks) {
         put_count(out, m->checked);
         put_count(out, m->passed_all);
+        put_count(out, m->unchecked);
         for (int k = 0; k < CG_CHECK_COUNT; k++) {
             put_count(out, m->check_done[k]);
             put_count(out, m->check_failed[k]);
+            put_count(out, m->check_unchecked[k]);
         }
     }
     cg_buf_puts(out, "\n");
@@ -82,10 +84,10 @@ cg_status cg_eval_write_csv(const cg_eval_result *result, cg_buf *out, cg_error 
                 "broken,stereo,references_dropped,references_broken,references_stereo,"
                 "stereo_untested,maps,maps_limited,time_limited,seconds,cov_r,mat_r,cov_p,mat_p");
     if (checks) {
-        cg_buf_puts(out, ",checked,passed_all");
+        cg_buf_puts(out, ",checked,passed_all,unchecked");
         for (int k = 0; k < CG_CHECK_COUNT; k++)
-            cg_buf_printf(out, ",%s_done,%s_failed", cg_check_name((cg_check_id)k),
-                          cg_check_name((cg_check_id)k));
+            cg_buf_printf(out, ",%s_done,%s_failed,%s_unchecked", cg_check_name((cg_check_id)k),
+                          cg_check_name((cg_check_id)k), cg_check_name((cg_check_id)k));
     }
     cg_buf_puts(out, "\n");
     for (size_t i = 0; i < result->n_molecules; i++)

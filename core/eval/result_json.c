@@ -49,17 +49,18 @@ static void put_settings(cg_buf *out, const cg_eval_settings *s)
     cg_buf_printf(out, ", \"checks\": %s},\n", s->checks ? "true" : "false");
 }
 
-static void put_checks(cg_buf *out, uint64_t checked, uint64_t passed, const uint64_t *done,
-                       const uint64_t *failed)
+static void put_checks(cg_buf *out, uint64_t checked, uint64_t passed, uint64_t unchecked,
+                       const uint64_t *done, const uint64_t *failed, const uint64_t *not_done)
 {
     cg_buf_puts(out, "\"checks\": {");
     put_count(out, "checked", checked);
     put_count(out, "passed_all", passed);
+    put_count(out, "unchecked", unchecked);
     cg_buf_puts(out, "\"tests\": {");
     for (int k = 0; k < CG_CHECK_COUNT; k++)
-        cg_buf_printf(out, "%s\"%s\": {\"done\": %llu, \"failed\": %llu}", k ? ", " : "",
-                      cg_check_name((cg_check_id)k), (unsigned long long)done[k],
-                      (unsigned long long)failed[k]);
+        cg_buf_printf(out, "%s\"%s\": {\"done\": %llu, \"failed\": %llu, \"unchecked\": %llu}",
+                      k ? ", " : "", cg_check_name((cg_check_id)k), (unsigned long long)done[k],
+                      (unsigned long long)failed[k], (unsigned long long)not_done[k]);
     cg_buf_puts(out, "}}");
 }
 
@@ -120,7 +121,8 @@ static void put_summary(cg_buf *out, const cg_eval_result *r)
     put_curve(out, "cov_p_median", s->curve_p, 1);
     cg_buf_puts(out, "},\n  ");
     if (r->settings.checks) {
-        put_checks(out, s->checked, s->passed_all, s->check_done, s->check_failed);
+        put_checks(out, s->checked, s->passed_all, s->unchecked, s->check_done, s->check_failed,
+                   s->check_unchecked);
         cg_buf_puts(out, ",\n  ");
     }
     cg_buf_puts(out, "\"seconds\": ");
@@ -168,7 +170,8 @@ static void put_molecule(cg_buf *out, const cg_eval_molecule *m, int checks)
     put_real(out, m->mat_p);
     if (checks) {
         cg_buf_puts(out, ",\n   ");
-        put_checks(out, m->checked, m->passed_all, m->check_done, m->check_failed);
+        put_checks(out, m->checked, m->passed_all, m->unchecked, m->check_done, m->check_failed,
+                   m->check_unchecked);
     }
     put_distances(out, "ref_min", m->n_gen ? m->ref_min : NULL, m->n_ref);
     put_distances(out, "gen_min", m->gen_min, m->n_gen);

@@ -151,7 +151,8 @@ static cg_status read_settings(const cg_json *top, cg_eval_settings *s, cg_error
 
 /* Reads the counts of checks. The member must exist exactly if the settings enable checks. */
 static cg_status read_checks(const cg_json *o, int wanted, uint64_t *checked, uint64_t *passed,
-                             uint64_t *done, uint64_t *failed, cg_error *err)
+                             uint64_t *unchecked, uint64_t *done, uint64_t *failed,
+                             uint64_t *not_done, cg_error *err)
 {
     struct object p, tests;
     const char *names[CG_CHECK_COUNT + 1] = { NULL };
@@ -161,9 +162,11 @@ static cg_status read_checks(const cg_json *o, int wanted, uint64_t *checked, ui
                    ? cg_json_fail_wanted(o, "checks", "no member, as settings.checks is false", err)
                    : CG_OK;
     CG_TRY(open_object(o, "checks", &p, err));
-    CG_TRY(refuse_other_members(&p.o, NAMES("checked", "passed_all", "tests"), err));
+    CG_TRY(refuse_other_members(&p.o, NAMES("checked", "passed_all", "unchecked", "tests"), err));
     CG_TRY(
         read_counts(&p.o, CG_JSON_REQUIRED, err, "checked", checked, "passed_all", passed, NULL));
+    CG_TRY(
+        read_counts(&p.o, CG_JSON_OPTIONAL, err, "unchecked", unchecked, NULL)); /* added later */
     CG_TRY(open_object(&p.o, "tests", &tests, err));
     for (int k = 0; k < CG_CHECK_COUNT; k++) {
         const char *name = cg_check_name((cg_check_id)k);
@@ -171,14 +174,15 @@ static cg_status read_checks(const cg_json *o, int wanted, uint64_t *checked, ui
 
         names[k] = name;
         CG_TRY(open_object(&tests.o, name, &test, err));
-        CG_TRY(refuse_other_members(&test.o, NAMES("done", "failed"), err));
+        CG_TRY(refuse_other_members(&test.o, NAMES("done", "failed", "unchecked"), err));
         CG_TRY(read_counts(&test.o, CG_JSON_REQUIRED, err, "done", &done[k], "failed", &failed[k],
                            NULL));
-        if (failed[k] > done[k] || done[k] > *checked)
+        CG_TRY(read_counts(&test.o, CG_JSON_OPTIONAL, err, "unchecked", &not_done[k], NULL));
+        if (failed[k] > done[k] || done[k] > *checked || not_done[k] > *checked - done[k])
             return cg_json_fail_wanted(&test.o, "failed",
                                        "at most as many as were done and checked", err);
     }
-    if (*passed > *checked)
+    if (*passed > *checked || *unchecked > *checked - *passed)
         return cg_json_fail_wanted(&p.o, "passed_all", "at most as many as were checked", err);
     return refuse_other_members(&tests.o, names, err);
 }
@@ -270,8 +274,8 @@ static cg_status read_summary(const cg_json *top, cg_eval_result *r, cg_error *e
     CG_TRY(read_figure(&p.o, "cov_p", MAX_COV, &s->cov_p, err));
     CG_TRY(read_figure(&p.o, "mat_p", MAX_REAL, &s->mat_p, err));
     CG_TRY(read_curve(&p.o, s, err));
-    CG_TRY(read_checks(&p.o, r->settings.checks, &s->checked, &s->passed_all, s->check_done,
-                       s->check_failed, err));
+    CG_TRY(read_checks(&p.o, r->settings.checks, &s->checked, &s->passed_all, &s->unchecked,
+                       s->check_done, s->check_failed, s->check_unchecked, err));
     return read_real(&p.o, "seconds", NOT_NULL, MAX_REAL, &s->seconds, err);
 }
 
@@ -330,8 +334,8 @@ static cg_status read_molecule(const cg_json *o, int checks, cg_eval_molecule *m
     CG_TRY(read_real(o, "mat_r", !m->n_gen, MAX_REAL, &m->mat_r, err));
     CG_TRY(read_real(o, "cov_p", NOT_NULL, MAX_COV, &m->cov_p, err));
     CG_TRY(read_real(o, "mat_p", !m->n_gen, MAX_REAL, &m->mat_p, err));
-    CG_TRY(
-        read_checks(o, checks, &m->checked, &m->passed_all, m->check_done, m->check_failed, err));
+    CG_TRY(read_checks(o, checks, &m->checked, &m->passed_all, &m->unchecked, m->check_done,
+                       m->check_failed, m->check_unchecked, err));
     CG_TRY(read_distances(o, "ref_min", m->n_gen ? m->n_ref : 0, &m->ref_min, err));
     CG_TRY(read_distances(o, "gen_min", m->n_gen, &m->gen_min, err));
     if (n_heavy > UINT32_MAX || n_rotatable > UINT32_MAX)

@@ -20,7 +20,7 @@ verdict 'MAT-R' grep -Eq '^MAT-R +0.3675 Å +0.3678 Å$' out
 verdict 'COV-P' grep -Eq '^COV-P +40.62 % +37.50 %$' out
 verdict 'the symmetry rule is printed' grep -q -- '--symmetry conjugated' out
 verdict 'so are the threshold and the rule for missing molecules' grep -q '0.25 Å.*--missing zero' out
-verdict 'a table of checks is printed' grep -Eq '^bond_lengths +32 +0 +100.00 %$' out
+verdict 'a table of checks is printed' grep -Eq '^bond_lengths +32 +0 +0 +100.00 %$' out
 verdict 'nothing on standard error' test ! -s err
 verdict 'one line per molecule and a header' test "$(wc -l <ours.csv)" = 9
 verdict 'the page is complete' grep -q '</html>' ours.html

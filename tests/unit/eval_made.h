@@ -44,10 +44,12 @@ static inline cg_eval_result made_result(size_t n)
         m->mat_r = 0.8 + 0.01 * (double)(i % 40);
         m->mat_p = 0.9 + 0.01 * (double)(i % 40);
         m->checked = 3;
-        m->passed_all = 2;
+        m->passed_all = 1;
+        m->unchecked = 1;
         for (int k = 0; k < CG_CHECK_COUNT; k++) {
-            m->check_done[k] = 3;
+            m->check_done[k] = k == CG_CHECK_STEREO ? 2 : 3;
             m->check_failed[k] = k == CG_CHECK_CLASH;
+            m->check_unchecked[k] = k == CG_CHECK_STEREO;
         }
     }
     r.summary.n_molecules = n;
@@ -60,10 +62,12 @@ static inline cg_eval_result made_result(size_t n)
         r.summary.curve_r[i] = r.summary.curve_p[i] =
             (cg_eval_figure) { n ? (i + 1) / 60.0 : NAN, n ? (i + 1) / 60.0 : NAN };
     r.summary.checked = 3 * n;
-    r.summary.passed_all = 2 * n;
+    r.summary.passed_all = n;
+    r.summary.unchecked = n;
     for (int k = 0; k < CG_CHECK_COUNT; k++) {
-        r.summary.check_done[k] = 3 * n;
+        r.summary.check_done[k] = k == CG_CHECK_STEREO ? 2 * n : 3 * n;
         r.summary.check_failed[k] = k == CG_CHECK_CLASH ? n : 0;
+        r.summary.check_unchecked[k] = k == CG_CHECK_STEREO ? n : 0;
     }
     return r;
 }
@@ -94,9 +98,10 @@ static inline void made_missing(cg_eval_result *r, size_t i)
     m->n_gen = 0;
     m->cov_r = m->cov_p = 0;
     m->mat_r = m->mat_p = NAN;
-    m->checked = m->passed_all = 0;
+    m->checked = m->passed_all = m->unchecked = 0;
     memset(m->check_done, 0, sizeof m->check_done);
     memset(m->check_failed, 0, sizeof m->check_failed);
+    memset(m->check_unchecked, 0, sizeof m->check_unchecked);
 }
 
 static inline void made_replace(char **text, const char *with)

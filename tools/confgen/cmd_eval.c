@@ -261,21 +261,23 @@ static void print_figures(const cg_eval_summary *s)
 
 static void print_checks(const cg_eval_summary *s)
 {
-    static const char *const headings[] = { "check", "done", "failed", "passed" };
+    static const char *const headings[] = { "check", "done", "failed", "unchecked", "passed" };
     struct text_table t;
 
-    table_begin(&t, "lrrr", headings);
+    table_begin(&t, "lrrrr", headings);
     for (int k = 0; k < CG_CHECK_COUNT; k++) {
         uint64_t done = s->check_done[k], failed = s->check_failed[k];
 
         table_cell(&t, "%s", cg_check_name((cg_check_id)k));
         table_cell(&t, "%llu", (unsigned long long)done);
         table_cell(&t, "%llu", (unsigned long long)failed);
+        table_cell(&t, "%llu", (unsigned long long)s->check_unchecked[k]);
         cell_share(&t, done ? (double)(done - failed) / (double)done : NAN);
     }
     table_cell(&t, "all");
     table_cell(&t, "%llu", (unsigned long long)s->checked);
-    table_cell(&t, "%llu", (unsigned long long)(s->checked - s->passed_all));
+    table_cell(&t, "%llu", (unsigned long long)(s->checked - s->passed_all - s->unchecked));
+    table_cell(&t, "%llu", (unsigned long long)s->unchecked);
     cell_share(&t, s->checked ? (double)s->passed_all / (double)s->checked : NAN);
     table_print(&t, stdout);
 }
@@ -449,7 +451,7 @@ static int warn(const cg_eval_result *r, const cg_conformer_file *gen, const cg_
     if (warn_of_names(r) != EXIT_OK)
         status = EXIT_SOME_FAILED;
     if (notes->unchecked) {
-        message("%zu molecules cannot be checked; the first: %s", notes->unchecked,
+        message("some checks of %zu molecules cannot be done; the first: %s", notes->unchecked,
                 notes->unchecked_reason);
         status = EXIT_SOME_FAILED;
     }

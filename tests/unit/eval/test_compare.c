@@ -105,7 +105,7 @@ START_TEST(rates_of_checks_and_wrong_molecules)
 {
     make(40);
     for (size_t i = 0; i < 40; i++) {
-        b.molecules[i].passed_all = 3;
+        b.molecules[i].passed_all = 2;
         b.molecules[i].n_wrong = i % 2;
     }
     compare(NULL);

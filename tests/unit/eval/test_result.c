@@ -203,8 +203,10 @@ START_TEST(csv)
     r.settings.checks = 1;
     cg_buf_clear(&out);
     ck_assert_int_eq(cg_eval_write_csv(&r, &out, &err), CG_OK);
-    ck_assert_contains(out.data, ",checked,passed_all,sanitization_done,sanitization_failed,");
-    ck_assert_contains(out.data, ",3,2,3,0,3,0,");
+    ck_assert_contains(out.data, ",checked,passed_all,unchecked,sanitization_done,"
+                                 "sanitization_failed,sanitization_unchecked,");
+    ck_assert_contains(out.data, ",3,1,1,3,0,0,3,0,0,");
+    ck_assert_contains(out.data, ",2,0,1\n");
     /* formulas of spreadsheets; numbers stay */
     made_replace(&r.molecules[0].name, "=1+1");
     made_replace(&r.molecules[1].name, "@a,b");
