@@ -214,7 +214,7 @@ static cg_status find_open(cg_configuration *c, cg_error *err)
     CG_TRY_GOTO(st, perceive(c->ref, &mol, NULL), out);
     if (cg_molecule_n_heavy(mol) != c->ref->n_atoms)
         goto out;
-    CG_TRY_GOTO(st, cg_identity_match(c->ref->mol, mol, order, NULL), out);
+    CG_TRY_GOTO(st, cg_identity_match(c->ref->mol, mol, order, NULL, NULL), out);
     for (size_t i = 0; i < c->ref->n_atoms; i++)
         number[order[i]] = (uint32_t)i;
     CG_TRY_GOTO(st, find_stereo(mol, number, &c->open, NULL), out);

@@ -6,6 +6,7 @@
  */
 #include "eval/conformers.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <xxhash.h>
@@ -36,6 +37,9 @@ struct identified {
     size_t hub;         /* index in the table; its own for a hub */
     uint16_t *to_hub;   /* [n_heavy] atom of the hub for atom i; NULL for a hub */
     uint16_t *from_hub; /* [n_heavy] atom for atom i of the hub; NULL for a hub */
+    size_t n_hydrogens;
+    uint16_t *h_to_hub;   /* [n_hydrogens] likewise; CG_NO_ATOM if the hub has none */
+    uint16_t *h_from_hub; /* [n_hydrogens of the hub] */
 };
 
 struct cg_identity_table {
@@ -53,6 +57,8 @@ static void table_destroy(struct cg_identity_table *t)
         free(t->molecules[i].flat_smiles);
         free(t->molecules[i].to_hub);
         free(t->molecules[i].from_hub);
+        free(t->molecules[i].h_to_hub);
+        free(t->molecules[i].h_from_hub);
     }
     free(t->molecules);
     cg_index_finish(&t->by_smiles);
@@ -64,7 +70,9 @@ static cg_status map_to_hub(struct identified *k, const struct identified *hub, 
 {
     k->to_hub = cg_alloc_array(k->n_heavy, sizeof *k->to_hub);
     k->from_hub = cg_alloc_array(k->n_heavy, sizeof *k->from_hub);
-    if (!k->to_hub || !k->from_hub)
+    k->h_to_hub = cg_alloc_array(k->n_hydrogens, sizeof *k->h_to_hub);
+    k->h_from_hub = cg_alloc_array(hub->n_hydrogens, sizeof *k->h_from_hub);
+    if (!k->to_hub || !k->from_hub || !k->h_to_hub || !k->h_from_hub)
         return cg_fail(err, CG_ERR_NOMEM, "molecule of %zu atoms: out of memory", k->n_heavy);
     if (hub->n_heavy != k->n_heavy)
         return cg_fail(err, CG_ERR_UNSUPPORTED,
@@ -72,9 +80,14 @@ static cg_status map_to_hub(struct identified *k, const struct identified *hub, 
                        "%zu heavy atoms",
                        cg_molecule_smiles(k->mol, NULL), cg_molecule_smiles(hub->mol, NULL),
                        k->n_heavy, hub->n_heavy);
-    CG_TRY(cg_identity_match(k->mol, hub->mol, k->to_hub, err));
+    CG_TRY(cg_identity_match(k->mol, hub->mol, k->to_hub, k->h_to_hub, err));
     for (size_t i = 0; i < k->n_heavy; i++)
         k->from_hub[k->to_hub[i]] = (uint16_t)i;
+    for (size_t i = 0; i < hub->n_hydrogens; i++)
+        k->h_from_hub[i] = CG_NO_ATOM;
+    for (size_t i = 0; i < k->n_hydrogens; i++)
+        if (k->h_to_hub[i] != CG_NO_ATOM)
+            k->h_from_hub[k->h_to_hub[i]] = (uint16_t)i;
     return CG_OK;
 }
 
@@ -86,7 +99,8 @@ static cg_status table_add(struct cg_identity_table *t, cg_identity *id, size_t 
     uint64_t hash = cg_index_hash(smiles), flat_hash = cg_index_hash(id->flat_smiles);
     struct identified k = { .mol = id->mol,
                             .flat_smiles = id->flat_smiles,
-                            .n_heavy = id->n_heavy };
+                            .n_heavy = id->n_heavy,
+                            .n_hydrogens = id->n_hydrogens };
     cg_status st;
 
     for (size_t probe = 0, i; (i = cg_index_next(&t->by_smiles, hash, &probe)) != CG_INDEX_NONE;)
@@ -118,6 +132,8 @@ static cg_status table_add(struct cg_identity_table *t, cg_identity *id, size_t 
 out:
     free(k.to_hub);
     free(k.from_hub);
+    free(k.h_to_hub);
+    free(k.h_from_hub);
     return st;
 }
 
@@ -137,10 +153,11 @@ struct chunk_record {
 struct record_kind {
     uint64_t key[2];
     size_t n_atoms;
-    size_t molecule; /* index in the identity table */
-    int from_smiles; /* as in cg_identity */
-    uint16_t *order; /* [heavy atoms] as cg_identity.order */
-    char *reason;    /* why it could not be identified; NULL if it was */
+    size_t molecule;     /* index in the identity table */
+    int from_smiles;     /* as in cg_identity */
+    uint16_t *order;     /* [heavy atoms] as cg_identity.order */
+    uint16_t *hydrogens; /* as cg_identity.hydrogens */
+    char *reason;        /* why it could not be identified; NULL if it was */
 };
 
 /* Identification of a new kind, from one of its records. */
@@ -153,8 +170,9 @@ struct lookup {
 
 /* Grouping data of a molecule of the file. */
 struct group {
-    size_t molecule;    /* index in the identity table */
-    size_t cap;         /* of xyz, in conformers */
+    size_t molecule; /* index in the identity table */
+    size_t cap;      /* of xyz, in conformers */
+    size_t hydrogens_cap;
     int by_flat_smiles; /* takes every molecule of its flat SMILES, not only that of its SMILES */
 };
 
@@ -356,7 +374,8 @@ static cg_status store_lookup(struct reader *r, struct lookup *q, cg_error *err)
     }
     kind->from_smiles = q->id.from_smiles;
     kind->order = q->id.order;
-    q->id.order = NULL;
+    kind->hydrogens = q->id.hydrogens;
+    q->id.order = q->id.hydrogens = NULL;
     return CG_OK;
 }
 
@@ -387,6 +406,7 @@ static cg_status add_molecule(struct reader *r, const struct chunk_record *s, si
         .smiles = cg_molecule_smiles(k->mol, NULL),
         .flat_smiles = f->identities->molecules[k->hub].flat_smiles,
         .n_atoms = k->n_heavy,
+        .n_hydrogens = k->n_hydrogens,
         .first_record = f->n_records,
     };
     return CG_OK;
@@ -422,6 +442,36 @@ static cg_status find_molecule(struct reader *r, const struct chunk_record *s, s
     return add_molecule(r, s, molecule, by_flat_smiles, hash, err);
 }
 
+/* Appends the hydrogens of a record to its molecule's, in the order of `group`; `own` is the
+ * record's molecule. */
+static cg_status store_hydrogens(struct reader *r, const struct chunk_record *s,
+                                 const struct identified *group, const struct identified *own,
+                                 cg_conformers *m, size_t *cap, cg_error *err)
+{
+    const uint16_t *from = r->kinds[s->kind].hydrogens;
+    float(*to)[3];
+    size_t size;
+
+    if (!m->n_hydrogens)
+        return CG_OK;
+    if (cg_mul(m->n_hydrogens, sizeof *m->hydrogens, &size) ||
+        cg_grow((void **)&m->hydrogens, cap, m->n + 1, size))
+        return cg_fail_nomem(err, r->file->path);
+    to = m->hydrogens + m->n * m->n_hydrogens;
+    for (size_t i = 0; i < m->n_hydrogens; i++) {
+        size_t at = i;
+
+        if (group != own) { /* through their common hub */
+            at = group->h_to_hub ? group->h_to_hub[at] : at;
+            at = at != CG_NO_ATOM && own->h_from_hub ? own->h_from_hub[at] : at;
+        }
+        at = at != CG_NO_ATOM ? from[at] : at;
+        for (int k = 0; k < 3; k++)
+            to[i][k] = at != CG_NO_ATOM ? r->xyz[s->xyz_at + at][k] : NAN;
+    }
+    return CG_OK;
+}
+
 /* Appends the conformer of a record to its molecule. */
 static cg_status store_conformer(struct reader *r, const struct chunk_record *s, cg_error *err)
 {
@@ -448,6 +498,7 @@ static cg_status store_conformer(struct reader *r, const struct chunk_record *s,
         }
         memcpy(to[i], from[kind->order[at]], sizeof to[i]);
     }
+    CG_TRY(store_hydrogens(r, s, group, own, m, &r->groups[index].hydrogens_cap, err));
     m->n++;
     m->n_stated += kind->from_smiles != 0;
     return CG_OK;
@@ -579,6 +630,10 @@ static void trim_memory(cg_conformer_file *f)
         void *p = realloc(m->xyz, m->n * m->n_atoms * sizeof *m->xyz);
 
         m->xyz = p ? p : m->xyz;
+        if (!m->n_hydrogens)
+            continue;
+        p = realloc(m->hydrogens, m->n * m->n_hydrogens * sizeof *m->hydrogens);
+        m->hydrogens = p ? p : m->hydrogens;
     }
 }
 
@@ -586,6 +641,7 @@ static void reader_finish(struct reader *r)
 {
     for (size_t i = 0; i < r->n_kinds; i++) {
         free(r->kinds[i].order);
+        free(r->kinds[i].hydrogens);
         free(r->kinds[i].reason);
     }
     free(r->kinds);
@@ -651,6 +707,7 @@ void cg_conformer_file_finish(cg_conformer_file *file)
     for (size_t i = 0; i < file->n_molecules; i++) {
         free(file->molecules[i].name);
         free(file->molecules[i].xyz);
+        free(file->molecules[i].hydrogens);
     }
     for (size_t i = 0; i < file->n_broken_names; i++) {
         free(file->broken[i].name);

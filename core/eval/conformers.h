@@ -27,7 +27,9 @@ typedef struct cg_conformers {
     size_t n;                /* conformers, >= 1 */
     size_t n_stated;         /* of them those whose data item `SMILES` is this molecule */
     size_t first_record;     /* number of its first record, from 1 */
-    float (*xyz)[3]; /* [n][n_atoms][3] Å, relative to the centroid of the record's atoms */
+    float (*xyz)[3];       /* [n][n_atoms][3] Å, relative to the centroid of the record's atoms */
+    size_t n_hydrogens;    /* hydrogens that are atoms of `mol`: [2H], and those of [H]/N=C */
+    float (*hydrogens)[3]; /* [n][n_hydrogens] likewise; NaN for one that the record lacks */
 } cg_conformers;
 
 /** Broken records, those that could not be read, of one name. */

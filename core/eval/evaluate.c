@@ -433,23 +433,56 @@ struct evaluation {
     char **unchecked;            /* [n] reason why a molecule could not be checked, or NULL */
 };
 
-/* Generated conformers of reference r in its atom order; free(). */
+/* Generated conformers of a reference, in its order. */
+struct generated {
+    float (*xyz)[3];       /* [n][heavy atoms] */
+    float (*hydrogens)[3]; /* [n][n_hydrogens of the reference] */
+};
+
+static void generated_finish(struct generated *g)
+{
+    free(g->xyz);
+    free(g->hydrogens);
+}
+
+/* Copies the hydrogens of gen's conformers to `to`, [gen->n][ref->n_hydrogens]. order[i] is gen's
+ * hydrogen for hydrogen i of ref, or CG_NO_ATOM; NULL: the same. */
+static void copy_hydrogens(const cg_conformers *ref, const cg_conformers *gen,
+                           const uint16_t *order, float (*to)[3])
+{
+    size_t n = ref->n_hydrogens;
+
+    for (size_t c = 0; c < gen->n; c++)
+        for (size_t i = 0; i < n; i++) {
+            size_t at = order ? order[i] : i;
+
+            for (int k = 0; k < 3; k++)
+                to[c * n + i][k] =
+                    at == CG_NO_ATOM ? NAN : gen->hydrogens[c * gen->n_hydrogens + at][k];
+        }
+}
+
+/* Generated conformers of reference r; generated_finish(). */
 static cg_status collect_generated(const struct assignment *p, size_t r, size_t n_gen,
-                                   float (**ret_xyz)[3], cg_error *err)
+                                   struct generated *ret_generated, cg_error *err)
 {
     const cg_conformers *ref = &p->ref->molecules[r];
-    size_t n_atoms = ref->n_atoms, values;
+    size_t n_atoms = ref->n_atoms, values, n_done = 0;
     uint16_t *order = cg_alloc_array(n_atoms, sizeof *order);
-    float(*xyz)[3] = NULL, (*to)[3];
+    uint16_t *hydrogens = cg_alloc_array(ref->n_hydrogens, sizeof *hydrogens);
+    struct generated out = { 0 };
+    float(*to)[3];
     cg_status st = CG_OK;
 
     if (!cg_mul(n_gen, n_atoms, &values))
-        xyz = cg_alloc_array(values, sizeof *xyz);
-    if (!order || !xyz) {
+        out.xyz = cg_alloc_array(values, sizeof *out.xyz);
+    if (!cg_mul(n_gen, ref->n_hydrogens, &values))
+        out.hydrogens = cg_alloc_array(values, sizeof *out.hydrogens);
+    if (!order || !hydrogens || !out.xyz || !out.hydrogens) {
         st = cg_fail(err, CG_ERR_NOMEM, "%zu conformers: out of memory", n_gen);
         goto out;
     }
-    to = xyz;
+    to = out.xyz;
     for (size_t g = p->first[r]; g != CG_INDEX_NONE; g = p->next[g]) {
         const cg_conformers *gen = &p->gen->molecules[g];
 
@@ -460,19 +493,23 @@ static cg_status collect_generated(const struct assignment *p, size_t r, size_t 
         }
         if (!strcmp(gen->smiles, ref->smiles)) {
             memcpy(to, gen->xyz, gen->n * n_atoms * sizeof *to);
+            copy_hydrogens(ref, gen, NULL, out.hydrogens + n_done * ref->n_hydrogens);
         } else {
-            CG_TRY_GOTO(st, cg_identity_match(ref->mol, gen->mol, order, err), out);
+            CG_TRY_GOTO(st, cg_identity_match(ref->mol, gen->mol, order, hydrogens, err), out);
+            copy_hydrogens(ref, gen, hydrogens, out.hydrogens + n_done * ref->n_hydrogens);
             for (size_t c = 0; c < gen->n; c++)
                 for (size_t i = 0; i < n_atoms; i++)
                     memcpy(to[c * n_atoms + i], gen->xyz[c * n_atoms + order[i]], sizeof *to);
         }
         to += gen->n * n_atoms;
+        n_done += gen->n;
     }
-    *ret_xyz = xyz;
-    xyz = NULL;
+    *ret_generated = out;
+    out = (struct generated) { 0 };
 out:
     free(order);
-    free(xyz);
+    free(hydrogens);
+    generated_finish(&out);
     return st;
 }
 
@@ -524,18 +561,14 @@ out:
     return st;
 }
 
-/* Coordinates of all atoms of the SMILES from those of its heavy atoms; hydrogens are unknown. */
-static void spread_heavy(const cg_molecule *mol, const float (*heavy)[3], float (*out)[3])
+/* Coordinates in the order of the SMILES, from those of heavy atoms and of hydrogens. */
+static void merge_atoms(const cg_molecule *mol, const float (*heavy)[3],
+                        const float (*hydrogens)[3], float (*out)[3])
 {
     const cg_smiles *graph = cg_molecule_graph(mol);
 
-    for (size_t i = 0, n = 0; i < graph->n_atoms; i++) {
-        int is_heavy = graph->atoms[i].element != 1;
-
-        for (int k = 0; k < 3; k++)
-            out[i][k] = is_heavy ? heavy[n][k] : NAN;
-        n += (size_t)is_heavy;
-    }
+    for (size_t i = 0; i < graph->n_atoms; i++)
+        memcpy(out[i], graph->atoms[i].element == 1 ? *hydrogens++ : *heavy++, sizeof out[i]);
 }
 
 static void count_verdict(cg_eval_molecule *m, const cg_verdict *v)
@@ -551,7 +584,7 @@ static void count_verdict(cg_eval_molecule *m, const cg_verdict *v)
 }
 
 /* *ret_unchecked: why some tests cannot be done for the molecule; NULL if all can. */
-static cg_status check(const cg_conformers *ref, const float (*gen_xyz)[3], cg_eval_molecule *m,
+static cg_status check(const cg_conformers *ref, const struct generated *gen, cg_eval_molecule *m,
                        char **ret_unchecked, cg_error *err)
 {
     float(*xyz)[3] = cg_alloc_array(cg_molecule_n_atoms(ref->mol), sizeof *xyz);
@@ -571,7 +604,8 @@ static cg_status check(const cg_conformers *ref, const float (*gen_xyz)[3], cg_e
     for (size_t i = 0; i < m->n_gen; i++) {
         cg_verdict verdict = { 0 };
 
-        spread_heavy(ref->mol, gen_xyz + i * ref->n_atoms, xyz);
+        merge_atoms(ref->mol, (const float(*)[3])gen->xyz + i * ref->n_atoms,
+                    (const float(*)[3])gen->hydrogens + i * ref->n_hydrogens, xyz);
         CG_TRY_GOTO(st, cg_checker_run(checker, (const float(*)[3])xyz, &verdict, err), out);
         count_verdict(m, &verdict);
     }
@@ -636,21 +670,21 @@ static cg_status evaluate_molecule(const struct evaluation *e, size_t r, cg_erro
     const cg_conformers *ref = &e->assignment.ref->molecules[r];
     cg_eval_molecule *m = &e->molecules[r];
     double start = cg_now();
-    float(*xyz)[3] = NULL;
+    struct generated gen = { 0 };
     cg_status st;
 
     CG_TRY_GOTO(st, count_rotatable(ref, m, err), out);
     if (m->n_gen) {
-        CG_TRY_GOTO(st, collect_generated(&e->assignment, r, m->n_gen, &xyz, err), out);
-        CG_TRY_GOTO(st, compare(e, ref, (const float(*)[3])xyz, m, err), out);
+        CG_TRY_GOTO(st, collect_generated(&e->assignment, r, m->n_gen, &gen, err), out);
+        CG_TRY_GOTO(st, compare(e, ref, (const float(*)[3])gen.xyz, m, err), out);
         if (e->settings->checks)
-            CG_TRY_GOTO(st, check(ref, (const float(*)[3])xyz, m, &e->unchecked[r], err), out);
+            CG_TRY_GOTO(st, check(ref, &gen, m, &e->unchecked[r], err), out);
     }
-    CG_TRY_GOTO(st, judge_stereo(ref, (const float(*)[3])xyz, m, &e->stereo[r], err), out);
+    CG_TRY_GOTO(st, judge_stereo(ref, (const float(*)[3])gen.xyz, m, &e->stereo[r], err), out);
     cg_eval_molecule_figures(m, e->settings->delta);
     m->seconds = cg_now() - start;
 out:
-    free(xyz);
+    generated_finish(&gen);
     return st;
 }
 

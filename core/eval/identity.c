@@ -8,7 +8,6 @@
 #include "base/size.h"
 #include "chem/rdkit_c.h"
 #include "chem/rdkit_fail.h"
-#include "eval/isomorphism.h"
 #include "eval/sdf.h"
 
 /* Wide enough for the SMILES, with explicit hydrogens, of any block that is accepted. */
@@ -41,6 +40,36 @@ static cg_status match_graphs(cg_heavy_graph *from, cg_heavy_graph *to, uint16_t
         for (size_t i = 0; i < graphs[g]->n; i++)
             graphs[g]->label[i] &= 0xffff;
     return cg_isomorphism_find(from, to, ret_order, err);
+}
+
+/* Is hydrogen j of `to` among the first n matched ones? */
+static int is_taken(const uint16_t *matched, size_t n, size_t j)
+{
+    for (size_t i = 0; i < n; i++)
+        if (matched[i] == j)
+            return 1;
+    return 0;
+}
+
+/* ret_hydrogens[i]: the hydrogen of `to` for hydrogen i of `from`, of the same isotope and bound to
+ * the matched heavy atom; CG_NO_ATOM without. `order` is a match of the heavy atoms. */
+static void match_hydrogens(const cg_heavy_graph *from, const cg_heavy_graph *to,
+                            const uint16_t *order, uint16_t *ret_hydrogens)
+{
+    for (size_t i = 0; i < from->n_hydrogens; i++) {
+        const cg_hydrogen *a = &from->hydrogens[i];
+        int wanted = a->heavy == CG_NO_ATOM ? CG_NO_ATOM : order[a->heavy];
+
+        ret_hydrogens[i] = CG_NO_ATOM;
+        for (size_t j = 0; j < to->n_hydrogens && ret_hydrogens[i] == CG_NO_ATOM; j++) {
+            const cg_hydrogen *b = &to->hydrogens[j];
+
+            if (b->isotope == a->isotope &&
+                (b->heavy == CG_NO_ATOM ? CG_NO_ATOM : to->atom[b->heavy]) == wanted &&
+                !is_taken(ret_hydrogens, i, j))
+                ret_hydrogens[i] = (uint16_t)j;
+        }
+    }
 }
 
 /* Flat SMILES of an RDKit pickle; free(). */
@@ -138,6 +167,19 @@ cg_status cg_identity_find(const char *block, size_t n_atoms, const char *smiles
             st = cg_fail(err, CG_ERR_UNSUPPORTED, "RDKit reports other atoms than the block has");
             goto out;
         }
+    id.n_hydrogens = canonical.n_hydrogens;
+    id.hydrogens = cg_alloc_array(id.n_hydrogens, sizeof *id.hydrogens);
+    if (!id.hydrogens) {
+        st = cg_fail(err, CG_ERR_NOMEM, "molecule of %zu atoms: out of memory", n_atoms);
+        goto out;
+    }
+    match_hydrogens(&canonical, &in_block, id.order, id.hydrogens);
+    for (size_t i = 0; i < id.n_hydrogens; i++) {
+        if (id.hydrogens[i] != CG_NO_ATOM)
+            id.hydrogens[i] = in_block.hydrogens[id.hydrogens[i]].atom;
+        if (id.hydrogens[i] >= n_atoms)
+            id.hydrogens[i] = CG_NO_ATOM;
+    }
     *ret_identity = id;
     memset(&id, 0, sizeof id);
 out:
@@ -156,11 +198,12 @@ void cg_identity_finish(cg_identity *identity)
     cg_molecule_destroy(identity->mol);
     free(identity->flat_smiles);
     free(identity->order);
+    free(identity->hydrogens);
     memset(identity, 0, sizeof *identity);
 }
 
 cg_status cg_identity_match(const cg_molecule *from, const cg_molecule *to, uint16_t *ret_order,
-                            cg_error *err)
+                            uint16_t *ret_hydrogens, cg_error *err)
 {
     cg_heavy_graph a = { 0 }, b = { 0 };
     cg_status st;
@@ -174,6 +217,8 @@ cg_status cg_identity_match(const cg_molecule *from, const cg_molecule *to, uint
         st = match_graphs(&a, &b, ret_order, err);
     else
         st = cg_fail(err, CG_ERR_UNSUPPORTED, "RDKit reports other atoms than the SMILES has");
+    if (st == CG_OK && ret_hydrogens)
+        match_hydrogens(&a, &b, ret_order, ret_hydrogens);
 out:
     if (st != CG_OK)
         cg_fail_prefix(err, st, "'%.60s' and '%.60s'", cg_molecule_smiles(from, NULL),

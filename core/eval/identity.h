@@ -11,6 +11,7 @@
 #define CG_EVAL_IDENTITY_H
 
 #include "chem/molecule.h"
+#include "eval/isomorphism.h"
 
 /** The molecule of a molblock. Zero first; cg_identity_finish() releases. */
 typedef struct cg_identity {
@@ -19,7 +20,9 @@ typedef struct cg_identity {
     int from_smiles;  /* 1: mol is that of the accompanying SMILES */
     char *flat_smiles;
     size_t n_heavy;
-    uint16_t *order; /* [n_heavy] atom of the block for heavy atom i of mol */
+    uint16_t *order;     /* [n_heavy] atom of the block for heavy atom i of mol */
+    size_t n_hydrogens;  /* hydrogens that are atoms of mol */
+    uint16_t *hydrogens; /* [n_hydrogens] atom of the block, or CG_NO_ATOM if it has none */
 } cg_identity;
 
 /**
@@ -56,11 +59,13 @@ cg_status cg_identity_relation(const cg_molecule *a, const cg_molecule *b,
 /**
  * Matches the heavy atoms of two molecules with equal flat SMILES.
  *
- * @param ret_order  [heavy atoms] heavy atom of `to` for heavy atom i of `from`
+ * @param ret_order      [heavy atoms] heavy atom of `to` for heavy atom i of `from`
+ * @param ret_hydrogens  [hydrogens of `from`] that of `to` for hydrogen i of `from`: of the same
+ *                       isotope, bound to the matched atom; CG_NO_ATOM without. May be NULL
  * @return CG_OK; CG_ERR_UNSUPPORTED if there is no match; CG_ERR_LIMIT as cg_isomorphism_find();
  *         CG_ERR_NOMEM
  */
 cg_status cg_identity_match(const cg_molecule *from, const cg_molecule *to, uint16_t *ret_order,
-                            cg_error *err);
+                            uint16_t *ret_hydrogens, cg_error *err);
 
 #endif

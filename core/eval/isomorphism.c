@@ -187,6 +187,23 @@ static cg_status read_v3000(struct block *b, const char *line, cg_error *err)
     return CG_OK;
 }
 
+/* `heavy` is the index of each heavy atom from 1, and 0 for hydrogens. */
+static void list_hydrogens(const struct block *b, const uint16_t *heavy, cg_heavy_graph *g)
+{
+    for (size_t i = 0; i < b->n_atoms && i < UINT16_MAX; i++)
+        if (b->element[i] == 1)
+            g->hydrogens[g->n_hydrogens++] =
+                (cg_hydrogen) { (uint16_t)i, CG_NO_ATOM, b->isotope[i] };
+    for (size_t i = 0; i < b->n_bonds; i++)
+        for (size_t k = 0; k < g->n_hydrogens; k++) {
+            size_t atom = (size_t)g->hydrogens[k].atom + 1;
+            size_t other = b->bonds[i].a == atom ? b->bonds[i].b : b->bonds[i].a;
+
+            if ((b->bonds[i].a == atom || b->bonds[i].b == atom) && heavy[other - 1])
+                g->hydrogens[k].heavy = (uint16_t)(heavy[other - 1] - 1);
+        }
+}
+
 /* Heavy atoms of the block and the bonds between them. */
 static cg_status make_graph(const struct block *b, cg_heavy_graph *g, cg_error *err)
 {
@@ -198,7 +215,9 @@ static cg_status make_graph(const struct block *b, cg_heavy_graph *g, cg_error *
     g->first = calloc(b->n_atoms + 2, sizeof *g->first);
     g->neighbour = cg_alloc_array(2 * b->n_bonds, sizeof *g->neighbour);
     g->type = cg_alloc_array(2 * b->n_bonds, sizeof *g->type);
-    if (!heavy || !g->label || !g->atom || !g->first || !g->neighbour || !g->type) {
+    g->hydrogens = cg_alloc_array(b->n_atoms, sizeof *g->hydrogens);
+    if (!heavy || !g->label || !g->atom || !g->first || !g->neighbour || !g->type ||
+        !g->hydrogens) {
         st = cg_fail(err, CG_ERR_NOMEM, "molecule of %zu atoms: out of memory", b->n_atoms);
         goto out;
     }
@@ -235,6 +254,7 @@ static cg_status make_graph(const struct block *b, cg_heavy_graph *g, cg_error *
         for (size_t i = 0; !fill && i < g->n; i++)
             g->first[i + 2] += g->first[i + 1];
     }
+    list_hydrogens(b, heavy, g);
 out:
     free(heavy);
     return st;
@@ -281,6 +301,7 @@ void cg_heavy_graph_finish(cg_heavy_graph *graph)
     free(graph->first);
     free(graph->neighbour);
     free(graph->type);
+    free(graph->hydrogens);
     memset(graph, 0, sizeof *graph);
 }
 

@@ -17,19 +17,30 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/** Heavy atoms and their bonds. Zero first; cg_heavy_graph_finish() releases. */
+/** A hydrogen that is an atom of its own. */
+typedef struct cg_hydrogen {
+    uint16_t atom;  /* index among all atoms */
+    uint16_t heavy; /* heavy atom of the graph that it is bound to, or CG_NO_ATOM */
+    int isotope;    /* 0: not stated */
+} cg_hydrogen;
+
+enum { CG_NO_ATOM = UINT16_MAX };
+
+/** Heavy atoms and their bonds; hydrogens apart. Zero first; cg_heavy_graph_finish() releases. */
 typedef struct cg_heavy_graph {
     size_t n;        /* heavy atoms */
     uint32_t *label; /* [n] isotope << 16 | element << 8 | charge */
     uint16_t *atom;  /* [n] index among all atoms */
     uint32_t *first; /* [n + 1] atom i has the entries [first[i], first[i + 1]) of those below */
     uint16_t *neighbour; /* [first[n]] */
-    uint8_t *type;       /* [first[n]] type of the bond, as in a molfile: 1 to 3, 4 aromatic, ... */
+    size_t n_hydrogens;
+    cg_hydrogen *hydrogens; /* [n_hydrogens] in the order of the atoms */
+    uint8_t *type; /* [first[n]] type of the bond, as in a molfile: 1 to 3, 4 aromatic, ... */
 } cg_heavy_graph;
 
 /**
- * Reads the graph of an RDKit molecule (pickle of rdkit_c.h). Hydrogens of all isotopes are left
- * out.
+ * Reads the graph of an RDKit molecule (pickle of rdkit_c.h). Hydrogens of all isotopes are
+ * listed apart.
  *
  * @return CG_OK; CG_ERR_UNSUPPORTED if RDKit's molblock has an unexpected form; CG_ERR_NOMEM
  */

@@ -142,6 +142,7 @@ def attempt(mol, seed):
     params = AllChem.ETKDGv3()
     params.randomSeed = seed
     params.useRandomCoords = seed > 7
+    params.timeout = 10  # seconds
     return AllChem.EmbedMolecule(mol, params) == 0
 
 

@@ -3,6 +3,7 @@
 
 #include <math.h>
 
+#include "chem/rdkit_c.h"
 #include "sdf_made.h"
 
 static const cg_eval_settings defaults = { .delta = 0.75,
@@ -92,6 +93,97 @@ START_TEST(references_against_themselves)
         cg_eval_result_finish(&r);
     }
     cg_conformer_file_finish(&ref);
+}
+END_TEST
+
+/* A record that RDKit writes with all hydrogens; mirrored: z becomes -z. */
+static void add_rdkit_record(cg_buf *out, const char *smiles, int mirrored, int with_smiles)
+{
+    size_t size;
+    char *pkl = get_mol(smiles, &size, "{}"), *block, *line;
+    int n_atoms = 0;
+
+    ck_assert_int_eq(add_hs(&pkl, &size), 1);
+    ck_assert_msg(set_3d_coords(&pkl, &size, "{\"randomSeed\":7}") > 0, "%s", smiles);
+    block = get_molblock(pkl, size, "{}");
+    line = block;
+    for (int i = 0; i < 3; i++)
+        line = strchr(line, '\n') + 1;
+    ck_assert_int_eq(sscanf(line, "%3d", &n_atoms), 1);
+    for (int i = 0; i < n_atoms && mirrored; i++) { /* columns 20 to 29 */
+        char z[11];
+
+        line = strchr(line, '\n') + 1;
+        snprintf(z, sizeof z, "%10.4f", -strtod(line + 20, NULL));
+        memcpy(line + 20, z, 10);
+    }
+    cg_buf_puts(out, "x");
+    *strstr(block, "M  END") = '\0';
+    cg_buf_puts(out, block);
+    sdf_end(out, with_smiles ? smiles : NULL);
+    free_ptr(block);
+    free_ptr(pkl);
+}
+
+/* The hydrogens of a SMILES are found among all hydrogens of a record. */
+START_TEST(records_with_all_hydrogens_are_checked)
+{
+    static const struct {
+        const char *smiles;
+        int chiral;
+    } cases[] = {
+        { "[H]/N=C(\\N)c1ccccc1", 0 }, { "[H]/N=N/C", 0 },           { "[H]/N=C(C)/CC", 0 },
+        { "[2H]/C=C/C", 0 },           { "[2H][C@](C)(F)Cl", 1 },    { "[2H][C@H](C)O", 1 },
+        { "[2H][C@@H]([3H])CF", 1 },   { "C[C@H]1CCC[S@+]1C", 1 },   { "[13CH3][C@H](C)O", 1 },
+        { "C[C@H](N)C(=O)O", 1 },      { "[2H]C([2H])([2H])CO", 0 },
+    };
+    cg_eval_settings settings = defaults;
+
+    settings.checks = 1;
+    for (size_t i = 0; i < 2 * sizeof cases / sizeof cases[0]; i++) {
+        const char *smiles = cases[i / 2].smiles;
+        cg_buf ref_text = { 0 }, gen_text = { 0 };
+        cg_conformer_file ref, gen;
+        cg_eval_result r;
+
+        add_rdkit_record(&ref_text, smiles, 0, 1);
+        add_rdkit_record(&gen_text, smiles, 0, (int)i % 2);
+        add_rdkit_record(&gen_text, smiles, 1, (int)i % 2);
+        ref = sdf_read(&ref_text, 1);
+        gen = sdf_read(&gen_text, 1);
+        r = evaluate(&ref, &gen, &settings, 1, NULL);
+        ck_assert_msg(r.summary.checked == 2 && r.summary.unchecked == 0, "%s", smiles);
+        ck_assert_msg(!r.summary.check_failed[CG_CHECK_SANITIZE], "%s", smiles);
+        ck_assert_msg(r.summary.check_failed[CG_CHECK_STEREO] == (uint64_t)cases[i / 2].chiral,
+                      "%s: %d", smiles, (int)r.summary.check_failed[CG_CHECK_STEREO]);
+        ck_assert_msg(r.summary.passed_all == 2 - (uint64_t)cases[i / 2].chiral, "%s", smiles);
+        cg_eval_result_finish(&r);
+        cg_conformer_file_finish(&ref);
+        cg_conformer_file_finish(&gen);
+        cg_buf_finish(&ref_text);
+        cg_buf_finish(&gen_text);
+    }
+}
+END_TEST
+
+/* A record that lacks a hydrogen of its SMILES. */
+START_TEST(missing_hydrogens_leave_checks_undone)
+{
+    cg_eval_settings settings = defaults;
+    cg_buf text = { 0 };
+    cg_conformer_file f;
+    cg_eval_result r;
+
+    settings.checks = 1;
+    sdf_chain(&text, "x", "CCF", 0.9, "[2H][C@H](C)F");
+    f = sdf_read(&text, 1);
+    r = evaluate(&f, &f, &settings, 1, NULL);
+    ck_assert_uint_eq(r.summary.check_unchecked[CG_CHECK_STEREO], 1);
+    ck_assert_uint_eq(r.summary.check_done[CG_CHECK_STEREO], 0);
+    ck_assert_uint_eq(r.summary.passed_all, 0);
+    cg_eval_result_finish(&r);
+    cg_conformer_file_finish(&f);
+    cg_buf_finish(&text);
 }
 END_TEST
 
@@ -464,6 +556,8 @@ int main(void)
 
     tcase_set_timeout(tc, 60);
     tcase_add_test(tc, figures_equal_those_of_rdkit);
+    tcase_add_test(tc, records_with_all_hydrogens_are_checked);
+    tcase_add_test(tc, missing_hydrogens_leave_checks_undone);
     tcase_add_test(tc, references_against_themselves);
     tcase_add_test(tc, names);
     tcase_add_test(tc, smiles_are_used_if_names_do_not_match);
