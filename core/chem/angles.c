@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "chem/angles.h"
 
+#include <limits.h>
 #include <stdlib.h>
 
 #include "base/error.h"
@@ -69,6 +70,14 @@ static int electron_pairs(const cg_smiles_atom *a, const struct bonds_of_atom *b
     return a->degree + a->n_h + (unshared > 0 ? unshared / 2 : 0);
 }
 
+/* Electron pairs of a hypervalent atom. */
+static int pairs_at(const struct angle_search *s, uint32_t atom)
+{
+    struct bonds_of_atom b = bonds_of(s, atom);
+
+    return electron_pairs(&s->graph->atoms[atom], &b);
+}
+
 static enum shape shape_of(const struct angle_search *s, uint32_t atom)
 {
     const cg_smiles_atom *a = &s->graph->atoms[atom];
@@ -120,7 +129,8 @@ static int may_be_straight(const struct angle_search *s, uint32_t atom)
 {
     int n_heavy = 0;
 
-    if (s->graph->atoms[atom].degree != 2)
+    if (s->graph->atoms[atom].degree != 2 ||
+        (s->graph->atoms[atom].element != 7 && s->graph->atoms[atom].element != 8))
         return 0;
     for (uint32_t k = s->adj.first[atom]; k < s->adj.first[atom + 1]; k++) {
         uint32_t to = s->adj.to[k];
@@ -146,7 +156,7 @@ static struct range linear_range(int ring)
  * in a larger ring than `smallest` is outside of that one.
  */
 static struct range range_of(const struct angle_search *s, uint32_t atom, enum shape shape,
-                             int ring, int smallest)
+                             int ring, int smallest, int wide)
 {
     int element = s->graph->atoms[atom].element, trigonal = shape == TRIGONAL;
     struct range r = { 88, 145 };
@@ -157,7 +167,7 @@ static struct range range_of(const struct angle_search *s, uint32_t atom, enum s
         return (struct range) { 40, 85 };
     if (ring == 4)
         return (struct range) { 65, 116 };
-    if ((element == 7 || element == 8) && may_be_straight(s, atom))
+    if (wide)
         return (struct range) { 95, 180 };
     if (trigonal)
         r.low = ring == 5 ? 90 : 100;
@@ -176,13 +186,107 @@ static struct range range_of(const struct angle_search *s, uint32_t atom, enum s
     return r;
 }
 
+/* Index of the pair of neighbours i and j in the arrays of add_atom(). */
+static int pair_index(int i, int j)
+{
+    return i > j ? i * (i - 1) / 2 + j : j * (j - 1) / 2 + i;
+}
+
+/* Rings of up to 7 atoms cannot span an angle of 180 degrees. */
+static int spans_small_ring(const int *ring, int i, int j)
+{
+    int size = ring[pair_index(i, j)];
+
+    return size > 0 && size <= 7;
+}
+
+/* Pauling's electronegativity, times 10. */
+static int electronegativity(int element)
+{
+    switch (element) {
+    case 9:
+        return 40;
+    case 8:
+        return 34;
+    case 7:
+    case 17:
+        return 31;
+    case 35:
+        return 30;
+    default:
+        return 25;
+    }
+}
+
+/*
+ * Cost of `first` and `second` as the axis of a trigonal bipyramid: neighbours that share a small
+ * ring are axial and equatorial, the axis is electronegative.
+ */
+static int axis_cost(const struct angle_search *s, const uint32_t *to, int n, const int *ring,
+                     int first, int second)
+{
+    int cost = -electronegativity(s->graph->atoms[to[first]].element) -
+               electronegativity(s->graph->atoms[to[second]].element);
+
+    for (int i = 1; i < n; i++)
+        for (int j = 0; j < i; j++) {
+            int n_axial = (i == first || i == second) + (j == first || j == second);
+
+            cost += spans_small_ring(ring, i, j) && n_axial != 1 ? 1000 : 0;
+        }
+    return cost;
+}
+
+/*
+ * Chooses the opposite neighbours of a hypervalent atom: opposite[i] is the neighbour opposite to
+ * i, or -1. In a trigonal bipyramid only the axial neighbours have one.
+ */
+static void choose_opposite(const struct angle_search *s, const uint32_t *to, int n,
+                            const int *ring, int bipyramid, int *opposite)
+{
+    for (int i = 0; i < n; i++)
+        opposite[i] = -1;
+    for (int axes = bipyramid ? 1 : n / 2; axes > 0; axes--) {
+        int best = INT_MAX, first = -1, second = -1;
+
+        for (int i = 1; i < n; i++)
+            for (int j = 0; j < i; j++) {
+                int cost = bipyramid ? axis_cost(s, to, n, ring, i, j)
+                                     : 1000 * spans_small_ring(ring, i, j) -
+                                           electronegativity(s->graph->atoms[to[i]].element) -
+                                           electronegativity(s->graph->atoms[to[j]].element);
+
+                if (opposite[i] >= 0 || opposite[j] >= 0 || cost >= best)
+                    continue;
+                best = cost;
+                first = i;
+                second = j;
+            }
+        opposite[first] = second;
+        opposite[second] = first;
+    }
+}
+
+/* Range of an angle at a hypervalent atom. */
+static struct range hypervalent_range(int n_pairs, int n, const int *opposite, int i, int j)
+{
+    if (n_pairs > 6)
+        return (struct range) { 60, 180 };
+    if (opposite[i] == j)
+        return (struct range) { 158, 180 };
+    if (n_pairs == 5 && opposite[i] < 0 && opposite[j] < 0)
+        return (struct range) { n == 5 ? 102 : 85, 138 };
+    return (struct range) { 72, 108 };
+}
+
 /* Adds the angles of an atom whose neighbours are to[n], and its planarity. 0, or -1 when out of
  * memory. */
 static int add_atom(struct angle_search *s, uint32_t atom, enum shape shape, const uint32_t *to,
                     int n)
 {
     cg_angles *list = s->angles;
-    int ring[MAX_NEIGHBOURS * MAX_NEIGHBOURS], smallest = 0, n_in_rings = 0, at = 0;
+    int ring[MAX_NEIGHBOURS * MAX_NEIGHBOURS], opposite[MAX_NEIGHBOURS], smallest = 0;
+    int n_in_rings = 0, n_pairs = 0, at = 0, wide;
 
     if (cg_grow((void **)&list->angles, &s->cap_angles, list->n_angles + (size_t)(n * n),
                 sizeof *list->angles) ||
@@ -196,10 +300,17 @@ static int add_atom(struct angle_search *s, uint32_t atom, enum shape shape, con
             if (ring[at] && (!smallest || ring[at] < smallest))
                 smallest = ring[at];
         }
+    if (shape == HYPERVALENT) {
+        n_pairs = pairs_at(s, atom);
+        choose_opposite(s, to, n, ring, n_pairs == 5, opposite);
+    }
+    wide = shape == HYPERVALENT || (shape != LINEAR && may_be_straight(s, atom));
     at = 0;
     for (int i = 1; i < n; i++)
         for (int j = 0; j < i; j++, at++) {
-            struct range r = range_of(s, atom, shape, ring[at], smallest);
+            struct range r = shape == HYPERVALENT
+                                 ? hypervalent_range(n_pairs, n, opposite, i, j)
+                                 : range_of(s, atom, shape, ring[at], smallest, wide);
 
             list->angles[list->n_angles++] = (cg_angle) {
                 .first = to[i] < to[j] ? to[i] : to[j],
@@ -207,6 +318,7 @@ static int add_atom(struct angle_search *s, uint32_t atom, enum shape shape, con
                 .second = to[i] < to[j] ? to[j] : to[i],
                 .low = r.low,
                 .high = r.high,
+                .own_distance = (uint8_t)(wide && (ring[at] == 0 || ring[at] > 4)),
             };
         }
     /* bridgeheads of small rings are pyramidal */
@@ -228,13 +340,9 @@ cg_status cg_angles_find(const cg_molecule *mol, cg_angles *ret_angles, cg_error
     failed = !s.seen || !s.queue;
     for (uint32_t i = 0; i < s.graph->n_atoms && !failed; i++) {
         int n = s.graph->atoms[i].degree;
-        enum shape shape;
 
-        if (n < 2 || n > MAX_NEIGHBOURS)
-            continue;
-        shape = shape_of(&s, i);
-        if (shape != HYPERVALENT)
-            failed = add_atom(&s, i, shape, s.adj.to + s.adj.first[i], n);
+        if (n >= 2 && n <= MAX_NEIGHBOURS)
+            failed = add_atom(&s, i, shape_of(&s, i), s.adj.to + s.adj.first[i], n);
     }
     cg_adjacency_finish(&s.adj);
     free(s.seen);

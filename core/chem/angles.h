@@ -11,12 +11,14 @@
  * - other C 88 to 135; other N and O 88 to 145; heavier elements 76 to 145;
  * - imine N of isocyanates and isothiocyanates, O and N between heavier elements (Si-O-Si, P-O-P,
  *   N=P): 95 to 180;
+ * - atoms of five or six electron pairs (SF5, PF5, PF6-, SF4, IF5, ICl3): about 90 and 180 of an
+ *   octahedron, 90, 120 and 180 of a trigonal bipyramid, whose axes take the more electronegative
+ *   neighbours; lone pairs are equatorial. Which neighbours are opposite is fixed for a molecule;
  * - angles within rings of 3, 4 and 5 atoms: about 60, 90 and 105; angles outside of rings of 3
  *   and 4 at a ring atom: wider than those above.
  *
  * A trigonal atom with three neighbours is also planar: its three angles may each be in range in a
- * pyramid. Atoms with more than four electron pairs (SF6, PF5, ClF3) have no ranges here. The
- * ranges include the angles of 99.9 % of ETKDG and MMFF94 conformers and of PDB ligands.
+ * pyramid. The ranges include the angles of ETKDG and MMFF94 conformers (check/NOTES.md).
  */
 #ifndef CG_CHEM_ANGLES_H
 #define CG_CHEM_ANGLES_H
@@ -26,7 +28,9 @@
 /** The angle first-centre-second; first < second. */
 typedef struct cg_angle {
     uint32_t first, centre, second;
-    float low, high; /* degrees; 0 and 180 are no limits */
+    float low, high;      /* degrees; 0 and 180 are no limits */
+    uint8_t own_distance; /* 1: the distance of the ends follows from this range, because RDKit's
+                             bounds do not permit it */
 } cg_angle;
 
 /** A trigonal atom and its three neighbours. */

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/size.h"
 #include "chem/adjacency.h"
+#include "chem/angles.h"
 #include "chem/rdkit_c.h"
 #include "chem/rdkit_fail.h"
 
@@ -45,7 +46,8 @@ int cg_bounds_path_length(const cg_bounds *b, size_t i, size_t j)
  * strained molecules the bounds of 1-5 pairs may contradict the others, and triangle smoothing
  * fails; the second attempt omits them, as RDKit advises, and the third omits smoothing.
  */
-static cg_status rdkit_bounds(const cg_molecule *mol, double **ret_bounds, cg_error *err)
+static cg_status rdkit_bounds(const cg_molecule *mol, const cgrd_angle *angles, size_t n_angles,
+                              double **ret_bounds, cg_error *err)
 {
     static const char *const details[] = {
         "{\"forceTransAmides\":false}",
@@ -63,7 +65,8 @@ static cg_status rdkit_bounds(const cg_molecule *mol, double **ret_bounds, cg_er
         st = cg_rdkit_fail(err, CG_ERR_UNSUPPORTED, "'%.60s': no distance bounds: %s", smiles,
                            reason);
     for (size_t i = 0; pkl && !bounds && st != CG_ERR_NOMEM && i < 3; i++) {
-        bounds = cgrd_distance_bounds(pkl, size, details[i], &n, reason, sizeof reason);
+        bounds = cgrd_distance_bounds(pkl, size, details[i], angles, n_angles, &n, reason,
+                                      sizeof reason);
         st = bounds ? CG_OK
                     : cg_rdkit_fail(err, CG_ERR_UNSUPPORTED, "'%.60s': no distance bounds: %s",
                                     smiles, reason);
@@ -79,6 +82,32 @@ static cg_status rdkit_bounds(const cg_molecule *mol, double **ret_bounds, cg_er
                        smiles);
     }
     *ret_bounds = bounds;
+    return CG_OK;
+}
+
+/* The angles whose ranges replace RDKit's bounds; *ret_angles is the caller's. */
+static cg_status find_own_angles(const cg_molecule *mol, cgrd_angle **ret_angles, size_t *ret_n,
+                                 cg_error *err)
+{
+    cg_angles list = { 0 };
+    cgrd_angle *angles;
+    size_t n = 0;
+
+    CG_TRY(cg_angles_find(mol, &list, err));
+    angles = cg_alloc_array(list.n_angles + 1, sizeof *angles);
+    for (size_t i = 0; i < list.n_angles && angles; i++) {
+        const cg_angle *a = &list.angles[i];
+
+        if (a->own_distance)
+            angles[n++] = (cgrd_angle) { { a->first, a->centre, a->second },
+                                         (double)a->low,
+                                         (double)a->high };
+    }
+    cg_angles_finish(&list);
+    if (!angles)
+        return cg_fail_nomem(err, "distance bounds");
+    *ret_angles = angles;
+    *ret_n = n;
     return CG_OK;
 }
 
@@ -157,10 +186,13 @@ cg_status cg_bounds_compute(const cg_molecule *mol, cg_bounds *ret_bounds, cg_er
     const cg_smiles *graph = cg_molecule_graph(mol);
     cg_adjacency adj = { 0 };
     size_t n = bounds.n_atoms;
+    cgrd_angle *angles = NULL;
+    size_t n_angles = 0;
     uint32_t *queue = NULL;
     cg_status st = CG_OK;
 
-    CG_TRY(rdkit_bounds(mol, &bounds.distance, err));
+    CG_TRY(find_own_angles(mol, &angles, &n_angles, err));
+    CG_TRY_GOTO(st, rdkit_bounds(mol, angles, n_angles, &bounds.distance, err), out);
     bounds.path = calloc(n, n);
     queue = cg_alloc_array(n + 1, sizeof *queue);
     if (!bounds.path || !queue) {
@@ -174,6 +206,7 @@ cg_status cg_bounds_compute(const cg_molecule *mol, cg_bounds *ret_bounds, cg_er
     bounds = (cg_bounds) { 0 };
 out:
     cg_adjacency_finish(&adj);
+    free(angles);
     free(queue);
     cg_bounds_finish(&bounds);
     return st;

@@ -25,7 +25,9 @@
 #include <jansson.h>
 
 #include <cerrno>
+#include <algorithm>
 #include <climits>
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -575,6 +577,81 @@ std::string int_list(const std::vector<int> &v)
     return s + "]";
 }
 
+/* Distance of the ends of two bonds at an angle, Å. */
+double across(double first, double second, double degrees)
+{
+    return std::sqrt(first * first + second * second -
+                     2 * first * second * std::cos(degrees * M_PI / 180));
+}
+
+/* Least distance of pairs that replace_angles() resets, times the sum of the van der Waals radii:
+ * RDKit's factor for atoms three bonds apart. */
+const double reset_vdw_share = 0.7;
+
+/* RDKit's bounds of a bond whose atoms have no parameters, such as S of SF5, are wider than this.
+ */
+const double widest_bond = 0.5; /* Å */
+
+/* Bond radius of an element, Å. RDKit's table of bond radii has van der Waals radii for noble
+ * gases. */
+double bond_radius(const RDKit::Atom *atom)
+{
+    const RDKit::PeriodicTable *table = RDKit::PeriodicTable::getTable();
+
+    return std::min(table->getRb0(atom->getAtomicNum()),
+                    table->getRcovalent(atom->getAtomicNum()) + 0.1);
+}
+
+/* Bounds such bonds by radii. Ranges are as wide as RDKit's others. */
+void replace_bonds(const RDKit::ROMol &mol, DistGeom::BoundsMatrix &bounds)
+{
+    for (const RDKit::Bond *bond : mol.bonds()) {
+        const unsigned i = bond->getBeginAtomIdx(), j = bond->getEndAtomIdx();
+
+        if (bounds.getUpperBound(i, j) - bounds.getLowerBound(i, j) < widest_bond)
+            continue;
+        const double shorter = 0.12 * (bond->getBondTypeAsDouble() - 1);
+        const double length =
+            bond_radius(bond->getBeginAtom()) + bond_radius(bond->getEndAtom()) - shorter;
+
+        bounds.setLowerBound(i, j, length - 0.01);
+        bounds.setUpperBound(i, j, length + 0.01);
+    }
+}
+
+/* See cgrd_distance_bounds(). */
+void replace_angles(const RDKit::ROMol &mol, const cgrd_angle *angles, size_t n_angles,
+                    DistGeom::BoundsMatrix &bounds)
+{
+    const unsigned n = mol.getNumAtoms();
+    const double *path = RDKit::MolOps::getDistanceMat(mol);
+    const RDKit::PeriodicTable *table = RDKit::PeriodicTable::getTable();
+
+    for (size_t k = 0; k < n_angles; k++) {
+        const unsigned a = angles[k].atoms[0], centre = angles[k].atoms[1], b = angles[k].atoms[2];
+
+        if (a >= n || b >= n || centre >= n)
+            throw std::invalid_argument("an angle names an atom that does not exist");
+        bounds.setLowerBound(a, b,
+                             across(bounds.getLowerBound(a, centre),
+                                    bounds.getLowerBound(b, centre), angles[k].low));
+        bounds.setUpperBound(a, b,
+                             across(bounds.getUpperBound(a, centre),
+                                    bounds.getUpperBound(b, centre), angles[k].high));
+        for (unsigned i = 0; i < n; i++)
+            for (unsigned j = 0; j < n; j++) {
+                if (i == j || path[i * n + a] + 2 + path[b * n + j] != path[i * n + j] ||
+                    path[i * n + j] < 3)
+                    continue;
+                bounds.setLowerBound(i, j,
+                                     reset_vdw_share *
+                                         (table->getRvdw(mol.getAtomWithIdx(i)->getAtomicNum()) +
+                                          table->getRvdw(mol.getAtomWithIdx(j)->getAtomicNum())));
+                bounds.setUpperBound(i, j, 1000);
+            }
+    }
+}
+
 } // namespace
 
 char *get_mol(const char *input, size_t *mol_sz, const char *details_json)
@@ -788,7 +865,8 @@ char *cgrd_add_hs_with_coords(const char *molblock, char *reason, size_t reason_
 }
 
 double *cgrd_distance_bounds(const char *pkl, size_t pkl_sz, const char *details_json,
-                             size_t *ret_n_atoms, char *reason, size_t reason_cap)
+                             const cgrd_angle *angles, size_t n_angles, size_t *ret_n_atoms,
+                             char *reason, size_t reason_cap)
 {
     const unsigned max_atoms = 10000; /* 800 MB */
     char *bytes = guarded<char *>(
@@ -809,6 +887,9 @@ double *cgrd_distance_bounds(const char *pkl, size_t pkl_sz, const char *details
             DistGeom::BoundsMatPtr bounds(new DistGeom::BoundsMatrix(n));
             RDKit::DGeomHelpers::initBoundsMat(bounds);
             RDKit::DGeomHelpers::setTopolBounds(mol, bounds, set15, scale, macrocycle, trans);
+            replace_bonds(mol, *bounds);
+            if (n_angles)
+                replace_angles(mol, angles, n_angles, *bounds);
             if (smooth && !DistGeom::triangleSmoothBounds(bounds))
                 throw std::runtime_error("its distance bounds contradict each other");
             const size_t size = sizeof(double) * n * n;

@@ -89,9 +89,19 @@ char *cgrd_canonical_smiles(const char *smiles, char *reason, size_t reason_cap)
  */
 char *cgrd_add_hs_with_coords(const char *molblock, char *reason, size_t reason_cap);
 
+/** A range of the angle atoms[0]-[1]-[2], degrees. */
+typedef struct cgrd_angle {
+    unsigned atoms[3];
+    double low, high;
+} cgrd_angle;
+
 /**
  * Bounds of the distances between all pairs of atoms, as RDKit's distance geometry sets them from
  * bond lengths, angles, torsion ranges and van der Waals radii. Coordinates are not used.
+ *
+ * Bonds of atoms without parameters get the sum of their radii. Each of angles[n_angles]
+ * replaces RDKit's bounds of the distance of its two ends. Pairs of atoms farther apart whose path
+ * leads over such an angle are bounded by van der Waals radii and by triangle smoothing only.
  *
  * Adapter keys, all true or false: set15bounds (true: 1-5 pairs have their own), scaleVDW (true:
  * smaller radii for pairs less than five bonds apart), doTriangleSmoothing (true),
@@ -104,7 +114,8 @@ char *cgrd_add_hs_with_coords(const char *molblock, char *reason, size_t reason_
  *         whose C functions give no bounds.
  */
 double *cgrd_distance_bounds(const char *pkl, size_t pkl_sz, const char *details_json,
-                             size_t *ret_n_atoms, char *reason, size_t reason_cap);
+                             const cgrd_angle *angles, size_t n_angles, size_t *ret_n_atoms,
+                             char *reason, size_t reason_cap);
 
 /** cgrd_stereo.kind */
 enum {

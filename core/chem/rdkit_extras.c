@@ -58,11 +58,14 @@ char *cgrd_add_hs_with_coords(const char *molblock, char *reason, size_t reason_
 }
 
 double *cgrd_distance_bounds(const char *pkl, size_t pkl_sz, const char *details_json,
-                             size_t *ret_n_atoms, char *reason, size_t reason_cap)
+                             const cgrd_angle *angles, size_t n_angles, size_t *ret_n_atoms,
+                             char *reason, size_t reason_cap)
 {
     (void)pkl;
     (void)pkl_sz;
     (void)details_json;
+    (void)angles;
+    (void)n_angles;
     (void)ret_n_atoms;
     set_reason(
         reason, reason_cap,

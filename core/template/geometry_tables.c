@@ -208,40 +208,19 @@ static void set_pairs(const cg_bounds *bounds, float *low2, float *high2, int8_t
         }
 }
 
-/* Index of a pair of atoms in the arrays of a cg_geometry. */
-static size_t pair_at(uint32_t i, uint32_t j)
-{
-    return i > j ? (size_t)i * (i - 1) / 2 + j : (size_t)j * (j - 1) / 2 + i;
-}
-
-/* RDKit's bounds do not permit straight angles at O and N between heavier elements (Si-O-Si). */
-static void widen_straight_angles(const cg_bounds *bounds, const cg_angles *angles, float *high2)
-{
-    for (size_t i = 0; i < angles->n_angles; i++) {
-        const cg_angle *a = &angles->angles[i];
-        double longest = cg_bounds_upper(bounds, a->first, a->centre) +
-                         cg_bounds_upper(bounds, a->centre, a->second);
-        float *at = &high2[pair_at(a->first, a->second)];
-
-        if (a->high >= 180)
-            *at = fmaxf(*at, (float)(longest * longest));
-    }
-}
-
 /* A wrong distance between the neighbours of a stereo bond means the wrong configuration. */
 static void set_stereo_pairs(const cg_stereo *stereo, int8_t *cause)
 {
     for (size_t b = 0; b < stereo->n_bonds; b++) {
         uint32_t i = stereo->bonds[b].neighbours[0], j = stereo->bonds[b].neighbours[1];
 
-        cause[pair_at(i, j)] = CG_CAUSE_DOUBLE;
+        cause[i > j ? (size_t)i * (i - 1) / 2 + j : (size_t)j * (j - 1) / 2 + i] = CG_CAUSE_DOUBLE;
     }
 }
 
 /* Allocates the struct and its block of arrays as one. */
 static cg_status assemble(const cg_molecule *mol, const cg_bounds *bounds, const struct list *list,
-                          const cg_stereo *stereo, const cg_angles *angles, cg_geometry **ret,
-                          cg_error *err)
+                          const cg_stereo *stereo, cg_geometry **ret, cg_error *err)
 {
     cg_geometry counts = {
         .n_atoms = (int32_t)cg_molecule_n_atoms(mol),
@@ -257,7 +236,6 @@ static cg_status assemble(const cg_molecule *mol, const cg_bounds *bounds, const
     g->first_centre = find_first_centre(list, g->n_atoms);
     cg_geometry_bind(g, g + 1);
     set_pairs(bounds, (float *)g->low2, (float *)g->high2, (int8_t *)g->pair_cause);
-    widen_straight_angles(bounds, angles, (float *)g->high2);
     set_stereo_pairs(stereo, (int8_t *)g->pair_cause);
     sort_tests(list, g->n_atoms, (int32_t *)g->test_start, (cg_geometry_test *)g->tests);
     *ret = g;
@@ -281,7 +259,7 @@ cg_status cg_geometry_compile(const cg_molecule *mol, cg_geometry **ret, cg_erro
         st = cg_fail(err, CG_ERR_NOMEM, "geometry of %zu atoms: out of memory", bounds.n_atoms);
         goto out;
     }
-    st = assemble(mol, &bounds, &list, &stereo, &angles, ret, err);
+    st = assemble(mol, &bounds, &list, &stereo, ret, err);
 out:
     cg_bounds_finish(&bounds);
     cg_stereo_finish(&stereo);

@@ -158,9 +158,9 @@ START_TEST(distance_bounds)
     char reason[128] = "";
     size_t size = 0, n = 0;
     char *pkl = pickle("CCCCC", &size);
-    double *smooth = cgrd_distance_bounds(pkl, size, "{}", &n, reason, sizeof reason);
-    double *raw = cgrd_distance_bounds(pkl, size, "{\"doTriangleSmoothing\":false}", &n, reason,
-                                       sizeof reason);
+    double *smooth = cgrd_distance_bounds(pkl, size, "{}", NULL, 0, &n, reason, sizeof reason);
+    double *raw = cgrd_distance_bounds(pkl, size, "{\"doTriangleSmoothing\":false}", NULL, 0, &n,
+                                       reason, sizeof reason);
 
     ck_assert_msg(smooth && raw, "%s", reason);
     ck_assert_uint_eq(n, 5);
@@ -177,10 +177,10 @@ START_TEST(distance_bounds)
     free_ptr((char *)raw);
     free_ptr((char *)smooth);
     ck_assert_ptr_null(
-        cgrd_distance_bounds(pkl, size, "{\"smooth\":true}", &n, reason, sizeof reason));
+        cgrd_distance_bounds(pkl, size, "{\"smooth\":true}", NULL, 0, &n, reason, sizeof reason));
     ck_assert_str_eq(reason, "details have an unknown key");
-    ck_assert_ptr_null(cgrd_distance_bounds("junk", 4, "{}", &n, reason, sizeof reason));
-    ck_assert_ptr_null(cgrd_distance_bounds(NULL, 0, NULL, &n, NULL, 0));
+    ck_assert_ptr_null(cgrd_distance_bounds("junk", 4, "{}", NULL, 0, &n, reason, sizeof reason));
+    ck_assert_ptr_null(cgrd_distance_bounds(NULL, 0, NULL, NULL, 0, &n, NULL, 0));
     free_ptr(pkl);
 }
 END_TEST
@@ -189,7 +189,8 @@ END_TEST
 char *extras_canonical_smiles(const char *smiles, char *reason, size_t reason_cap);
 char *extras_add_hs_with_coords(const char *molblock, char *reason, size_t reason_cap);
 double *extras_distance_bounds(const char *pkl, size_t pkl_sz, const char *details_json,
-                               size_t *ret_n_atoms, char *reason, size_t reason_cap);
+                               const cgrd_angle *angles, size_t n_angles, size_t *ret_n_atoms,
+                               char *reason, size_t reason_cap);
 
 START_TEST(extras_agree_with_the_adapter)
 {
@@ -211,7 +212,7 @@ START_TEST(extras_agree_with_the_adapter)
     ck_assert_str_eq(reason, "not a valid molecule");
     ck_assert_ptr_null(extras_add_hs_with_coords("", reason, sizeof reason));
     ck_assert_ptr_nonnull(strstr(reason, "cannot place hydrogens"));
-    ck_assert_ptr_null(extras_distance_bounds("", 0, "{}", &n, reason, sizeof reason));
+    ck_assert_ptr_null(extras_distance_bounds("", 0, "{}", NULL, 0, &n, reason, sizeof reason));
     ck_assert_ptr_nonnull(strstr(reason, "gives no distance bounds"));
 }
 END_TEST
