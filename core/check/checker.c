@@ -26,8 +26,9 @@ static const struct {
     [CG_CHECK_SANITIZE] = { "sanitization",
                             "RDKit reads and sanitizes the molblock and finds the requested "
                             "molecule, ignoring stereo." },
-    [CG_CHECK_CONNECTED] = { "connected",
-                             "The molecule is one fragment; not tested for salts and mixtures." },
+    [CG_CHECK_CONNECTED] = { "connected", "The molecule is one fragment, or each fragment of a "
+                                          "salt or mixture is "
+                                          "within 5 Å of another one and all are joined so." },
     [CG_CHECK_BOND_LENGTHS] = { "bond_lengths",
                                 "Each bond length is within its bounds in RDKit's distance "
                                 "geometry, with a margin of 25 % (PoseBusters' threshold)." },
@@ -179,6 +180,7 @@ static cg_status prepare(cg_checker *c, cg_error *err)
         set_unchecked(c, 1u << CG_CHECK_STEREO,
                       "its SMILES states a configuration that RDKit does not hold");
     CG_TRY(cg_angles_find(c->mol, &c->bond_angles, err));
+    CG_TRY(cg_contacts_find(cg_molecule_graph(c->mol), &c->contacts, err));
     CG_TRY(cg_check_find_planes(c, err));
     return test_sanitization(c, err);
 }
@@ -216,6 +218,7 @@ void cg_checker_destroy(cg_checker *c)
     free(c->rings.items);
     free(c->double_bonds.items);
     cg_angles_finish(&c->bond_angles);
+    cg_contacts_finish(&c->contacts);
     cg_stereo_finish(&c->stereo);
     free(c);
 }
@@ -497,12 +500,15 @@ out:
 cg_status cg_checker_run(const cg_checker *c, const float (*xyz)[3], cg_verdict *ret_verdict,
                          cg_error *err)
 {
-    cg_verdict v = { .done = 1u << CG_CHECK_SANITIZE, .unchecked = c->unchecked };
+    cg_verdict v = { .done = 1u << CG_CHECK_SANITIZE | 1u << CG_CHECK_CONNECTED,
+                     .unchecked = c->unchecked };
+    char detail[sizeof v.detail];
 
-    if (cg_molecule_n_fragments(c->mol) == 1)
-        v.done |= 1u << CG_CHECK_CONNECTED;
     if (c->sanitize_failed)
         fail_test(&v, CG_CHECK_SANITIZE, "RDKit reads its molblock as another molecule");
+    CG_TRY(cg_check_find_loose_fragment(c, xyz, detail, sizeof detail, err));
+    if (detail[0])
+        fail_test(&v, CG_CHECK_CONNECTED, "%s", detail);
     test_pairs(&c->bonds, CG_CHECK_BOND_LENGTHS, "bond", xyz, &v);
     test_pairs(&c->angles, CG_CHECK_BOND_ANGLES, "angle ends", xyz, &v);
     test_angles(c, xyz, &v);

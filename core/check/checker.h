@@ -14,7 +14,7 @@
 /** The tests, in the order of their bits. */
 typedef enum cg_check_id {
     CG_CHECK_SANITIZE = 0,  /* RDKit reads its molblock as the expected molecule */
-    CG_CHECK_CONNECTED,     /* one fragment if the molecule is one */
+    CG_CHECK_CONNECTED,     /* one fragment, or fragments that touch */
     CG_CHECK_BOND_LENGTHS,  /* within the distance-geometry bounds, with a margin */
     CG_CHECK_BOND_ANGLES,   /* 1-3 distances within the bounds, with a margin; angles in range */
     CG_CHECK_CLASH,         /* all other pairs above their lower bound, with a margin */

@@ -4,6 +4,7 @@
 #define CG_CHECK_CHECKER_INTERNAL_H
 
 #include "chem/angles.h"
+#include "chem/contacts.h"
 #include "chem/stereo.h"
 #include "check/checker.h"
 
@@ -44,6 +45,7 @@ struct cg_checker {
     cg_check_pairs bonds, angles, others;
     cg_check_planes rings, double_bonds;
     cg_angles bond_angles;
+    cg_contacts contacts;
     cg_stereo stereo;
     uint32_t unchecked;         /* bits: tests that apply but cannot be done for the molecule */
     char reason[CG_ERROR_TEXT]; /* of the first of them, "" without */
@@ -55,6 +57,9 @@ cg_status cg_check_find_pairs(cg_checker *checker, cg_error *err);
 /** Fills rings and double_bonds. */
 cg_status cg_check_find_planes(cg_checker *checker, cg_error *err);
 
+/** Writes which fragment touches no other one to ret_detail, or "". @return CG_OK; CG_ERR_NOMEM */
+cg_status cg_check_find_loose_fragment(const cg_checker *checker, const float (*xyz)[3],
+                                       char *ret_detail, size_t cap, cg_error *err);
 /** 1 if an angle is out of range or a trigonal atom is not planar, with the values in ret_detail.
  */
 int cg_check_find_bent_angle(const cg_checker *checker, const float (*xyz)[3], char *ret_detail,

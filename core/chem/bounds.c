@@ -9,6 +9,7 @@
 #include "base/size.h"
 #include "chem/adjacency.h"
 #include "chem/angles.h"
+#include "chem/contacts.h"
 #include "chem/rdkit_c.h"
 #include "chem/rdkit_fail.h"
 
@@ -180,11 +181,38 @@ static void widen_conjugated(const cg_smiles *g, const cg_adjacency *adj, cg_bou
             }
 }
 
+/*
+ * RDKit does not bound distances between fragments from above. A contact bounds all pairs of atoms
+ * of its two fragments. Ions are nearer than the sum of their van der Waals radii, RDKit's lower
+ * bound, so an upper bound may be below that, but not below what clash tests permit.
+ */
+static void hold_fragments(const cg_contacts *contacts, cg_bounds *bounds)
+{
+    for (size_t k = 0; k < contacts->n; k++) {
+        const cg_contact *c = &contacts->contacts[k];
+
+        for (size_t i = 0; i < bounds->n_atoms; i++)
+            for (size_t j = 0; j < bounds->n_atoms; j++) {
+                double most = c->distance, *upper = &bounds->distance[upper_index(bounds, i, j)];
+
+                if (contacts->fragment[i] != contacts->fragment[c->first] ||
+                    contacts->fragment[j] != contacts->fragment[c->second])
+                    continue;
+                if (i != c->first)
+                    most += cg_bounds_upper(bounds, i, c->first);
+                if (j != c->second)
+                    most += cg_bounds_upper(bounds, j, c->second);
+                *upper = fmax(fmin(*upper, most), 0.75 * cg_bounds_lower(bounds, i, j) + 0.3);
+            }
+    }
+}
+
 cg_status cg_bounds_compute(const cg_molecule *mol, cg_bounds *ret_bounds, cg_error *err)
 {
     cg_bounds bounds = { .n_atoms = cg_molecule_n_atoms(mol) };
     const cg_smiles *graph = cg_molecule_graph(mol);
     cg_adjacency adj = { 0 };
+    cg_contacts contacts = { 0 };
     size_t n = bounds.n_atoms;
     cgrd_angle *angles = NULL;
     size_t n_angles = 0;
@@ -202,10 +230,13 @@ cg_status cg_bounds_compute(const cg_molecule *mol, cg_bounds *ret_bounds, cg_er
     CG_TRY_GOTO(st, cg_adjacency_build(graph, &adj, err), out);
     find_path_lengths(&adj, n, queue, bounds.path);
     widen_conjugated(graph, &adj, &bounds);
+    CG_TRY_GOTO(st, cg_contacts_find(graph, &contacts, err), out);
+    hold_fragments(&contacts, &bounds);
     *ret_bounds = bounds;
     bounds = (cg_bounds) { 0 };
 out:
     cg_adjacency_finish(&adj);
+    cg_contacts_finish(&contacts);
     free(angles);
     free(queue);
     cg_bounds_finish(&bounds);

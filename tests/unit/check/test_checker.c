@@ -154,9 +154,12 @@ START_TEST(a_salt_may_be_in_fragments)
     for (int i = 0; i < 3; i++) /* RDKit's embedding may place fragments on top of each other */
         s.xyz[4][i] = s.xyz[0][i];
     ck_assert_uint_eq(run(&s).failed, BIT(CLASH));
-    move(s.xyz[4], 9, 0, 0);
+    move(s.xyz[4], 0, 0, 4.5F);
     ck_assert_uint_eq(run(&s).failed, 0);
-    ck_assert_uint_eq(run(&s).done, CHAIN & ~BIT(CONNECTED));
+    ck_assert_uint_eq(run(&s).done, CHAIN);
+    move(s.xyz[4], 0, 0, 12);
+    ck_assert_uint_eq(run(&s).failed, BIT(CONNECTED));
+    ck_assert_msg(!strncmp(run(&s).detail, "fragment 2 is 1", 15), "%s", run(&s).detail);
     drop(&s);
 }
 END_TEST

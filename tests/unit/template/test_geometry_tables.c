@@ -552,8 +552,12 @@ START_TEST(clashes_fail)
     ck_assert_int_eq(cg_molecule_graph(s.mol)->atoms[4].element, 11);
     put(4, s.xyz[0][0] + 0.5f, s.xyz[0][1], s.xyz[0][2]);
     expect(4, CG_CAUSE_CLASH);
-    put(4, s.xyz[0][0] + 9, s.xyz[0][1], s.xyz[0][2]);
+    for (int k = 0; k < 3; k++) /* beyond the charged O, as seen from the methyl group */
+        s.xyz[4][k] = s.xyz[3][k] + (s.xyz[3][k] - s.xyz[0][k]) * 1.3F;
     expect_pass();
+    for (int k = 0; k < 3; k++)
+        s.xyz[4][k] = s.xyz[3][k] + (s.xyz[3][k] - s.xyz[0][k]) * 9;
+    expect(4, CG_CAUSE_STRETCHED);
     drop();
 }
 END_TEST
