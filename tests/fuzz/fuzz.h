@@ -12,6 +12,8 @@
 
 #include <confgen/status.h>
 
+#include "base/utf8.h"
+
 /** A target: runs the tested code on one input; returns 0, or -1 to keep it out of a corpus. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -33,8 +35,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
         }                                                                                          \
     } while (0)
 
-/** A refusal has a code and a text. */
-#define require_refusal(st, err) require((err)->code == (st) && (st) != CG_OK && (err)->msg[0])
+/** A refusal has its status and a text of valid UTF-8 without control characters. */
+static inline void require_refusal(cg_status st, const cg_error *err)
+{
+    const unsigned char *s = (const unsigned char *)err->msg;
+
+    require(st != CG_OK && err->code == st && *s);
+    while (*s) {
+        int n = cg_utf8_length(s);
+
+        require(n > 0 && *s >= 0x20 && *s != 0x7f);
+        s += n;
+    }
+}
 
 /* ---- scratch files --------------------------------------------------------------------------- */
 

@@ -3,13 +3,15 @@
  * The command line of generate, eval and inspect, one argument per line. Nothing is generated and
  * no file is written: the library's entries and the opening of files for writing fail here.
  *
- * The program ends with one of its statuses, and with a sentence if that is not 0.
+ * The program ends with one of its statuses, and with a sentence if that is not 0. What is printed
+ * on standard error cannot act on the terminal.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 
+#include "base/text.h"
 #include "commands.h"
 
 #include "fuzz.h"
@@ -122,6 +124,22 @@ static int split_arguments(char *text, char **argv)
     return argc > 1 && is_run(argv[1]) ? argc : 0;
 }
 
+/* No line can act on the terminal. */
+static void require_visible(const char *text)
+{
+    char *lines = strdup(text);
+
+    require(lines);
+    for (char *save = NULL, *line = strtok_r(lines, "\n", &save); line;
+         line = strtok_r(NULL, "\n", &save)) {
+        char *visible = cg_text_visible_copy(line);
+
+        require(visible && !strcmp(visible, line));
+        free(visible);
+    }
+    free(lines);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static int prepared;
@@ -154,6 +172,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         require(n_shown && !n_said); /* --help or --version */
     } else {
         require(n_said > 10 && !strncmp(said, "confgen: ", 9) && said[n_said - 1] == '\n');
+        require_visible(said);
         require(status != EXIT_USAGE || strstr(said, "--help\n") == said + n_said - 7);
     }
     free(shown);

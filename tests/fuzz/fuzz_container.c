@@ -16,7 +16,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     uint64_t end = 0;
 
     if (cg_reader_open_memory("fuzz", data, size, &r, &err) != CG_OK) {
-        require(err.msg[0] != '\0');
+        require_refusal(err.code, &err);
         return 0;
     }
     for (size_t i = 0; i < cg_reader_count(r) && i < MAX_FRAMES; i++) {

@@ -50,7 +50,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             check_round_trip(text, size - 1, decimals, &e);
         cg_enriched_finish(&e);
     } else {
-        require(err.code != CG_OK && err.msg[0] != '\0');
+        require_refusal(err.code, &err);
     }
     return 0;
 }

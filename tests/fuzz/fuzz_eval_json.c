@@ -12,7 +12,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     cg_buf first = { 0 }, second = { 0 };
 
     if (cg_eval_read_json("fuzz", data, size, &r, &err) != CG_OK) {
-        require(err.msg[0] != '\0');
+        require_refusal(err.code, &err);
         return 0;
     }
     require(cg_eval_write_json(&r, &first, &err) == CG_OK);

@@ -14,7 +14,7 @@ static void read_as(cg_input_options options, const uint8_t *data, size_t size)
     int more = 1;
 
     if (cg_input_open_memory("fuzz", data, size, &options, &in, &err) != CG_OK) {
-        require(err.msg[0] != '\0');
+        require_refusal(err.code, &err);
         return;
     }
     while (cg_input_next(in, &r, &more, &err) == CG_OK && more) {

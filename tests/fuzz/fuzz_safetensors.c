@@ -12,7 +12,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     size_t pos = 0;
 
     if (cg_st_table_parse("fuzz", data, size, size, &t, &err) != CG_OK) {
-        require(err.code != CG_OK && err.msg[0]);
+        require_refusal(err.code, &err);
         return 0;
     }
     require(t.data_start <= size);

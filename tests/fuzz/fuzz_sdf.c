@@ -13,7 +13,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     size_t kept = 0, broken = 0;
 
     if (cg_conformer_file_read_memory("fuzz", data, size, 1, &f, &err) != CG_OK) {
-        require(err.msg[0] != '\0');
+        require_refusal(err.code, &err);
         require(!f.path);
         return 0;
     }

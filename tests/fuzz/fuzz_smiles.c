@@ -79,6 +79,7 @@ static void check_geometry(const cg_geometry *g, int32_t n_atoms)
     size_t n_pairs = (size_t)n_atoms * (size_t)(n_atoms - 1) / 2;
 
     require(g->n_atoms == n_atoms && g->n_tests >= 0 && g->n_untested >= 0);
+    require(g->first_centre >= 0 && g->first_centre <= n_atoms);
     for (size_t i = 0; i < n_pairs; i++) {
         require(g->low2[i] >= 0 && g->low2[i] <= g->high2[i] && isfinite(g->high2[i]));
         require(g->pair_cause[i] >= CG_CAUSE_NONE && g->pair_cause[i] < CG_CAUSES);
@@ -90,8 +91,12 @@ static void check_geometry(const cg_geometry *g, int32_t n_atoms)
             const cg_geometry_test *t = &g->tests[i];
 
             require(t->low < t->high && t->cause > CG_CAUSE_NONE && t->cause < CG_CAUSES);
+            require(t->kind >= CG_TEST_VOLUME && t->kind <= CG_TEST_ANGLE);
             for (int k = 0; k < 4; k++)
-                require(t->atom[k] >= 0 && t->atom[k] <= a);
+                if (k == 3 && t->kind == CG_TEST_ANGLE)
+                    require(t->atom[k] == CG_NO_ATOM);
+                else
+                    require(t->atom[k] >= 0 && t->atom[k] <= a);
         }
     }
 }
