@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <xxhash.h>
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -18,8 +19,10 @@
 #include "eval/identity.h"
 #include "eval/rmsd.h"
 
-/* Automorphisms tried for the pairs that remain at a molecule's time limit. */
-enum { FEW_MAPS = 16 };
+enum {
+    FEW_MAPS = 16,   /* automorphisms tried for the pairs that remain at a molecule's time limit */
+    MAX_ISOMERS = 8, /* references of one formula that are tried as another state of a molecule */
+};
 
 /* ---- mismatches --------------------------------------------------------------------------- */
 
@@ -232,13 +235,24 @@ static void references_finish(struct references *r)
 
 struct assignment {
     const cg_conformer_file *ref, *gen;
-    cg_index names, smiles, flat_smiles; /* of the references */
-    size_t *owner;                       /* [gen molecules] their reference, or CG_INDEX_NONE */
+    cg_index names, smiles, flat_smiles, formulas; /* of the references */
+    size_t *owner;             /* [gen molecules] their reference, or CG_INDEX_NONE */
     size_t *first, *next;      /* [ref], [gen] list of generated molecules of a reference */
     unsigned char *own_output; /* [ref] 1: has records under its own name */
     struct mismatch_list mismatches;
     cg_eval_notes notes;
 };
+
+/* Hash of the heavy atoms' elements. */
+static uint64_t formula_hash(const cg_molecule *mol)
+{
+    const cg_smiles *graph = cg_molecule_graph(mol);
+    uint32_t count[256] = { 0 };
+
+    for (size_t i = 0; i < graph->n_atoms; i++)
+        count[graph->atoms[i].element] += graph->atoms[i].element != 1;
+    return XXH3_64bits(count, sizeof count);
+}
 
 static cg_status index_references(struct assignment *p, cg_error *err)
 {
@@ -249,7 +263,8 @@ static cg_status index_references(struct assignment *p, cg_error *err)
 
         if ((*m->name && cg_index_add(&p->names, cg_index_hash(m->name), i)) ||
             cg_index_add(&p->smiles, cg_index_hash(m->smiles), i) ||
-            cg_index_add(&p->flat_smiles, cg_index_hash(m->flat_smiles), i))
+            cg_index_add(&p->flat_smiles, cg_index_hash(m->flat_smiles), i) ||
+            cg_index_add(&p->formulas, formula_hash(m->mol), i))
             return cg_fail_nomem(err, f->path);
     }
     return CG_OK;
@@ -308,6 +323,42 @@ static cg_status count_dropped(struct assignment *p, const cg_conformer_file *al
     return CG_OK;
 }
 
+/* The first reference without output of which m is another protonation state or tautomer. */
+static cg_status find_state(const struct assignment *p, const cg_conformers *m, size_t *ret_ref,
+                            cg_error *err)
+{
+    uint64_t hash = formula_hash(m->mol);
+    int tried = 0;
+
+    *ret_ref = CG_INDEX_NONE;
+    for (size_t probe = 0, i;
+         tried < MAX_ISOMERS && (i = cg_index_next(&p->formulas, hash, &probe)) != CG_INDEX_NONE;) {
+        cg_relation relation = CG_RELATION_OTHER;
+
+        if (p->own_output[i])
+            continue;
+        tried++;
+        CG_TRY(cg_identity_relation(m->mol, p->ref->molecules[i].mol, &relation, err));
+        if (relation != CG_RELATION_OTHER) {
+            *ret_ref = i;
+            return CG_OK;
+        }
+    }
+    return CG_OK;
+}
+
+/* Counts records that belong to a reference but show another molecule. */
+static cg_status count_wrong(struct assignment *p, const cg_conformers *m, size_t r,
+                             cg_eval_molecule *molecules, cg_error *err)
+{
+    cg_eval_fault fault;
+
+    CG_TRY(add_foreign(&p->mismatches, 0, m, &p->ref->molecules[r], &fault, err));
+    molecules[r].n_wrong += m->n;
+    molecules[r].n_state += fault == CG_FAULT_MOLECULE ? 0 : m->n;
+    return CG_OK;
+}
+
 /* Assigns by name and counts wrong and broken records. */
 static cg_status assign_by_name(struct assignment *p, cg_eval_molecule *molecules, cg_error *err)
 {
@@ -325,7 +376,6 @@ static cg_status assign_by_name(struct assignment *p, cg_eval_molecule *molecule
     for (size_t g = 0; g < p->gen->n_molecules; g++) {
         const cg_conformers *m = &p->gen->molecules[g];
         size_t r = find_name(p, m->name);
-        cg_eval_fault fault;
 
         p->owner[g] = CG_INDEX_NONE;
         if (r == CG_INDEX_NONE)
@@ -336,29 +386,35 @@ static cg_status assign_by_name(struct assignment *p, cg_eval_molecule *molecule
             p->owner[g] = r;
             continue;
         }
-        CG_TRY(add_foreign(&p->mismatches, 0, m, &p->ref->molecules[r], &fault, err));
-        molecules[r].n_wrong += m->n;
-        molecules[r].n_state += fault == CG_FAULT_MOLECULE ? 0 : m->n;
+        CG_TRY(count_wrong(p, m, r, molecules, err));
     }
     return CG_OK;
 }
 
 /* Assigns by SMILES or flat SMILES the molecules that have no name, or all others if no name
- * matches a reference. */
-static cg_status assign_by_smiles(struct assignment *p, cg_error *err)
+ * matches a reference. What is another state of a reference is wrong. */
+static cg_status assign_by_smiles(struct assignment *p, cg_eval_molecule *molecules, cg_error *err)
 {
     int gen_names = 0, names_match = p->notes.by_name > 0;
 
     for (size_t g = 0; g < p->gen->n_molecules; g++) {
         const cg_conformers *m = &p->gen->molecules[g];
+        size_t state = CG_INDEX_NONE;
 
         gen_names |= *m->name != '\0';
         if (find_name(p, m->name) != CG_INDEX_NONE)
             continue;
-        if (!*m->name || !names_match)
+        if (!*m->name || !names_match) {
             p->owner[g] = find_molecule(p, m);
+            if (p->owner[g] == CG_INDEX_NONE)
+                CG_TRY(find_state(p, m, &state, err));
+        }
         if (p->owner[g] != CG_INDEX_NONE) {
             p->notes.by_smiles++;
+            continue;
+        }
+        if (state != CG_INDEX_NONE) {
+            CG_TRY(count_wrong(p, m, state, molecules, err));
             continue;
         }
         p->notes.extra++;
@@ -390,7 +446,7 @@ static cg_status assign(struct assignment *p, const cg_conformer_file *all, cons
     CG_TRY(index_references(p, err));
     CG_TRY(count_dropped(p, all, kept, molecules, err));
     CG_TRY(assign_by_name(p, molecules, err));
-    CG_TRY(assign_by_smiles(p, err));
+    CG_TRY(assign_by_smiles(p, molecules, err));
     for (size_t r = 0; r < n_ref; r++)
         p->first[r] = CG_INDEX_NONE;
     for (size_t g = n_gen; g-- > 0;) /* backwards: lists are then in file order */
@@ -407,6 +463,7 @@ static void assignment_finish(struct assignment *p)
     cg_index_finish(&p->names);
     cg_index_finish(&p->smiles);
     cg_index_finish(&p->flat_smiles);
+    cg_index_finish(&p->formulas);
     free(p->owner);
     free(p->first);
     free(p->next);

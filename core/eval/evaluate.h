@@ -6,7 +6,8 @@
  * SMILES (identity.h); otherwise its conformers count as wrong. If it has no name, or no name of
  * the generated file is a reference's, it belongs to the first reference with its canonical SMILES
  * that has no output under its own name, or else to the first such reference with its flat SMILES.
- * Molecules without a reference are extra.
+ * A molecule without such a reference that is another protonation state or tautomer of one is
+ * wrong; others are extra.
  *
  * References of one name that are different molecules are refused or, with CG_MISMATCH_DROP, one of
  * them is evaluated: the one that a data item `SMILES` states, or else that of more records, or

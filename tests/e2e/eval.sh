@@ -107,6 +107,12 @@ check 1 'another protonation state' eval --ref ref_state.sdf --gen gen_state.sdf
 says "'acetate': 2 records, the first is 1, show another protonation state, 'CC\(=O\)O', wanted 'CC\(=O\)\[O-\]'" \
   'is named as such'
 verdict 'and counted' grep -q '"generated": 1, "wrong": 2, "state": 2, "broken": 0' state.json
+sed 's/^acetate$//' gen_state.sdf >unnamed_state.sdf
+check 1 'without names too' eval --ref ref_state.sdf --gen unnamed_state.sdf
+says "'CC\(=O\)\[O-\]': 2 records, the first is 1, show another protonation state" 'it is named'
+sed 's/^acetate$/x/' gen_state.sdf >x_state.sdf
+check 1 'and with other names' eval --ref ref_state.sdf --gen x_state.sdf
+says "'x': 2 records, the first is 1, show another protonation state" 'it is named'
 acid acetate 0 | sed 's/^  1  2  1/  1  2  2/; s/^  2  3  2/  2  3  1/' >enol.sdf
 acid acetate 0 >acid.sdf
 check 1 'a tautomer' eval --ref acid.sdf --gen enol.sdf
