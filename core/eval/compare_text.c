@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Writes a comparison as text and as JSON. */
 #include "base/json_text.h"
+#include "base/text.h"
 #include "eval/compare.h"
 #include "eval/html_text.h"
 
@@ -41,11 +42,13 @@ static void put_cell(cg_buf *out, int width, const struct display *s, double val
         cg_buf_printf(out, sign ? "%+*.*f" : "%*.*f", width, s->decimals, shown_value);
 }
 
-/* Labels come from files and go to a terminal: replace control characters. */
+/* Labels are names of files and go to a terminal. */
 static void put_label(cg_buf *out, const char *label)
 {
-    for (; *label; label++)
-        cg_buf_putc(out, (unsigned char)*label < 0x20 || *label == 0x7f ? '?' : *label);
+    char shown[4096];
+
+    cg_text_visible(label, shown, sizeof shown);
+    cg_buf_puts(out, shown);
 }
 
 static void put_table(cg_buf *out, const cg_eval_comparison *c, cg_compare_set set)

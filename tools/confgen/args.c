@@ -15,7 +15,36 @@
 
 const char *command_name = "";
 
-/* Prints "confgen: TEXT". What the text quotes cannot act on the terminal. */
+/* What a text quotes cannot act on the terminal: all but its line ends is made visible. */
+static void CG_PRINTF(2, 0) print_visible(FILE *out, const char *fmt, va_list ap)
+{
+    char *text, *visible;
+
+    if (vasprintf(&text, fmt, ap) < 0)
+        out_of_memory();
+    for (char *line = text, *end; line; line = end) {
+        end = strchr(line, '\n');
+        if (end)
+            *end++ = '\0';
+        visible = cg_text_visible_copy(line);
+        if (!visible)
+            out_of_memory();
+        fprintf(out, "%s%s", visible, end ? "\n" : "");
+        free(visible);
+    }
+    free(text);
+}
+
+void print_lines(FILE *out, const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    print_visible(out, fmt, ap);
+    va_end(ap);
+}
+
+/* "confgen: " and a text, whose line ends, from what it quotes, are shown escaped. */
 static void CG_PRINTF(1, 0) print_message(const char *fmt, va_list ap)
 {
     char *text, *visible;

@@ -68,10 +68,11 @@ static void print_cpu(void)
 
     if (find_line("/proc/cpuinfo", "model name", model, sizeof model))
         snprintf(model, sizeof model, "unknown");
-    printf("processor       %s, %d of %ld cores usable\n", model, usable,
-           sysconf(_SC_NPROCESSORS_ONLN));
-    printf("vector unit     %s (attention 'flash'; CONFGEN_FLASH_ISA=avx512|avx2|generic)\n",
-           flash_isa());
+    print_lines(stdout, "processor       %s, %d of %ld cores usable\n", model, usable,
+                sysconf(_SC_NPROCESSORS_ONLN));
+    print_lines(stdout,
+                "vector unit     %s (attention 'flash'; CONFGEN_FLASH_ISA=avx512|avx2|generic)\n",
+                flash_isa());
 }
 
 static double gib(double bytes)
@@ -86,10 +87,10 @@ static void print_memory(void)
 
     find_line("/proc/meminfo", "MemTotal", total, sizeof total);
     find_line("/proc/meminfo", "MemAvailable", available, sizeof available);
-    printf("memory          %.1f GiB, %.1f GiB available", gib(1024 * strtod(total, NULL)),
-           gib(1024 * strtod(available, NULL)));
+    print_lines(stdout, "memory          %.1f GiB, %.1f GiB available",
+                gib(1024 * strtod(total, NULL)), gib(1024 * strtod(available, NULL)));
     if (f && fgets(limit, sizeof limit, f) && strtod(limit, NULL) > 0)
-        printf(", this process may use %.1f GiB", gib(strtod(limit, NULL)));
+        print_lines(stdout, ", this process may use %.1f GiB", gib(strtod(limit, NULL)));
     putchar('\n');
     if (f)
         fclose(f);
@@ -100,9 +101,10 @@ static void print_libraries(void)
     cg_library libraries[32];
     int32_t n = cg_libraries(libraries, 32);
 
-    printf("chemistry       %s %s\nlibraries       ", libraries[0].name, libraries[0].version);
+    print_lines(stdout, "chemistry       %s %s\nlibraries       ", libraries[0].name,
+                libraries[0].version);
     for (int32_t i = 1; i < n && i < 32; i++)
-        printf("%s%s %s", i > 1 ? ", " : "", libraries[i].name, libraries[i].version);
+        print_lines(stdout, "%s%s %s", i > 1 ? ", " : "", libraries[i].name, libraries[i].version);
     putchar('\n');
 }
 
@@ -113,27 +115,29 @@ static int32_t print_gpus(void)
     int32_t n = 0;
 
     if (cg_gpu_count(&n, &err) != CG_OK)
-        printf("GPUs            none: %s\n", err.msg);
+        print_lines(stdout, "GPUs            none: %s\n", err.msg);
     else if (!n)
         puts("GPUs            none: the driver reports no GPU");
     for (int32_t i = 0; i < n; i++) {
         cg_gpu_info info = { CG_SIZED(cg_gpu_info) };
         cg_gpu *gpu;
 
-        printf("%-16scuda:%d ", i ? "" : "GPUs", i);
+        print_lines(stdout, "%-16scuda:%d ", i ? "" : "GPUs", i);
         if (cg_gpu_open(i, &gpu, &err) != CG_OK) {
-            printf("cannot be used: %s\n", err.msg);
+            print_lines(stdout, "cannot be used: %s\n", err.msg);
             continue;
         }
         cg_gpu_get_info(gpu, &info);
         cg_gpu_close(gpu);
-        printf("%s, %.1f GiB, %.1f GiB free, compute capability %d.%d, driver for CUDA %d.%d\n",
-               info.name, gib((double)info.memory_bytes), gib((double)info.free_bytes),
-               info.compute_capability / 10, info.compute_capability % 10,
-               info.driver_version / 1000, info.driver_version % 1000 / 10);
+        print_lines(
+            stdout,
+            "%s, %.1f GiB, %.1f GiB free, compute capability %d.%d, driver for CUDA %d.%d\n",
+            info.name, gib((double)info.memory_bytes), gib((double)info.free_bytes),
+            info.compute_capability / 10, info.compute_capability % 10, info.driver_version / 1000,
+            info.driver_version % 1000 / 10);
         if (i == n - 1)
-            printf("%-16sCUDA runtime %d.%d\n", "built with", info.runtime_version / 1000,
-                   info.runtime_version % 1000 / 10);
+            print_lines(stdout, "%-16sCUDA runtime %d.%d\n", "built with",
+                        info.runtime_version / 1000, info.runtime_version % 1000 / 10);
     }
     return n;
 }
@@ -143,10 +147,10 @@ static void print_cuda_libraries(void)
     cg_library libraries[8];
     int32_t n = cg_cuda_libraries(libraries, 8);
 
-    printf("%-16s", "CUDA libraries");
+    print_lines(stdout, "%-16s", "CUDA libraries");
     for (int32_t i = 0; i < n && i < 8; i++)
-        printf("%s%s %s", i ? ", " : "", libraries[i].name,
-               *libraries[i].version ? libraries[i].version : "not found");
+        print_lines(stdout, "%s%s %s", i ? ", " : "", libraries[i].name,
+                    *libraries[i].version ? libraries[i].version : "not found");
     putchar('\n');
 }
 
@@ -159,26 +163,28 @@ static void print_gpu_pairs(cg_plugin_set *set)
     int32_t n, shown = 0;
 
     if (cg_plugin_set_match(set, &match, &pairs, &n, &err) != CG_OK) {
-        printf("on a GPU        %s\n", err.msg);
+        print_lines(stdout, "on a GPU        %s\n", err.msg);
         return;
     }
-    printf("%-16s", "on a GPU");
+    print_lines(stdout, "%-16s", "on a GPU");
     for (int32_t i = 0; i < n; i++)
         if (pairs[i].status == CG_OK)
-            printf("%s%s/%s", shown++ ? ", " : "", pairs[i].attention->name, pairs[i].cache->name);
+            print_lines(stdout, "%s%s/%s", shown++ ? ", " : "", pairs[i].attention->name,
+                        pairs[i].cache->name);
     puts(shown ? "" : "no pair of attention and KV cache works");
     for (int32_t i = 0; i < n; i++)
         if (pairs[i].status != CG_OK)
-            printf("%-16snot %s/%s: %s\n", "", pairs[i].attention->name, pairs[i].cache->name,
-                   pairs[i].reason);
+            print_lines(stdout, "%-16snot %s/%s: %s\n", "", pairs[i].attention->name,
+                        pairs[i].cache->name, pairs[i].reason);
 }
 
 static void print_remembered(void *ctx, const cg_tuned *t)
 {
     int *n = ctx;
 
-    printf("%-16s%s, %s, %s: %s/%s, batch %d: %.0f tokens/s\n", (*n)++ ? "" : "remembered", t->gpu,
-           t->model, t->dtype, t->attention, t->kv_cache, t->batch_size, t->tokens_per_second);
+    print_lines(stdout, "%-16s%s, %s, %s: %s/%s, batch %d: %.0f tokens/s\n",
+                (*n)++ ? "" : "remembered", t->gpu, t->model, t->dtype, t->attention, t->kv_cache,
+                t->batch_size, t->tokens_per_second);
 }
 
 static void print_all_remembered(void)
@@ -188,11 +194,12 @@ static void print_all_remembered(void)
     int n = 0;
 
     if (cg_tuning_list(print_remembered, &n, path, sizeof path, &err) != CG_OK)
-        printf("remembered      %s\n", err.msg);
+        print_lines(stdout, "remembered      %s\n", err.msg);
     else if (!n)
-        printf("remembered      no GPU measurements%s%s\n", *path ? "; their file is " : "", path);
+        print_lines(stdout, "remembered      no GPU measurements%s%s\n",
+                    *path ? "; their file is " : "", path);
     else
-        printf("%-16s(%s)\n", "", path);
+        print_lines(stdout, "%-16s(%s)\n", "", path);
 }
 
 static int print_plugins(int32_t n_gpus)
@@ -206,27 +213,29 @@ static int print_plugins(int32_t n_gpus)
     int32_t n;
 
     if (cg_plugin_set_open(&open, &set, &err) != CG_OK) {
-        printf("plugins         %s\n", err.msg);
+        print_lines(stdout, "plugins         %s\n", err.msg);
         return -1;
     }
     n = cg_plugin_set_dirs(set, &dirs);
     for (int32_t i = 0; i < n; i++)
-        printf("%-16s%s\n", i ? "" : "plugins from", dirs[i]);
+        print_lines(stdout, "%-16s%s\n", i ? "" : "plugins from", dirs[i]);
     if (!n)
-        printf("plugins from    no directory: none next to the program, none installed, "
-               "CONFGEN_PLUGIN_PATH not set\n");
+        print_lines(stdout,
+                    "plugins from    no directory: none next to the program, none installed, "
+                    "CONFGEN_PLUGIN_PATH not set\n");
     n = cg_plugin_set_loaded(set, &found);
     for (int32_t i = 0; i < n; i++) {
         int first = !i || strcmp(found[i].kind, found[i - 1].kind) != 0;
 
         if (first)
-            printf("%s%-16s", i ? "\n" : "", found[i].kind);
-        printf("%s%s %s", first ? "" : ", ", found[i].plugin->name, found[i].plugin->version);
+            print_lines(stdout, "%s%-16s", i ? "\n" : "", found[i].kind);
+        print_lines(stdout, "%s%s %s", first ? "" : ", ", found[i].plugin->name,
+                    found[i].plugin->version);
     }
     fputs(n ? "\n" : "", stdout);
     n = cg_plugin_set_refused(set, &refused);
     for (int32_t i = 0; i < n; i++)
-        printf("%-16s%s\n", i ? "" : "refused", refused[i].reason);
+        print_lines(stdout, "%-16s%s\n", i ? "" : "refused", refused[i].reason);
     if (n_gpus)
         print_gpu_pairs(set);
     cg_plugin_set_close(set);
@@ -241,19 +250,21 @@ static int print_model(void)
     cg_engine *engine;
 
     if (cg_engine_open(&options, &engine, &err) != CG_OK) {
-        printf("default model   %s\n", err.msg);
+        print_lines(stdout, "default model   %s\n", err.msg);
         return -1;
     }
     info = cg_engine_get_info(engine);
-    printf("default model   %s\n", info->model);
-    printf("                %s, %.1f M parameters, %d tokens of context, %d decimals\n",
-           info->architecture, (double)info->parameters * 1e-6, info->max_length, info->decimals);
-    printf("  device        %s, %s (%s), %d threads, %d template workers\n", info->device,
-           info->dtype, info->device_reason, info->threads, info->template_workers);
-    printf("  attention     %s (%s)\n", info->attention, info->attention_reason);
-    printf("  KV cache      %s (%s)\n", info->kv_cache, info->kv_cache_reason);
-    printf("  constraint    %s\n", info->constraint);
-    printf("  batch size    %d (%s)\n", info->batch_size, info->batch_reason);
+    print_lines(stdout, "default model   %s\n", info->model);
+    print_lines(
+        stdout, "                %s, %.1f M parameters, %d tokens of context, %d decimals\n",
+        info->architecture, (double)info->parameters * 1e-6, info->max_length, info->decimals);
+    print_lines(stdout, "  device        %s, %s (%s), %d threads, %d template workers\n",
+                info->device, info->dtype, info->device_reason, info->threads,
+                info->template_workers);
+    print_lines(stdout, "  attention     %s (%s)\n", info->attention, info->attention_reason);
+    print_lines(stdout, "  KV cache      %s (%s)\n", info->kv_cache, info->kv_cache_reason);
+    print_lines(stdout, "  constraint    %s\n", info->constraint);
+    print_lines(stdout, "  batch size    %d (%s)\n", info->batch_size, info->batch_reason);
     cg_engine_close(engine);
     return 0;
 }
@@ -269,8 +280,8 @@ int cmd_doctor(int argc, char **argv)
     while (next_option(argc, argv, options, help) != -1)
         ;
     no_operands(argc, argv, "");
-    printf("confgen         %s, plugin ABI %d.%d\n", cg_version(), CG_PLUGIN_ABI_MAJOR,
-           CG_PLUGIN_ABI_MINOR);
+    print_lines(stdout, "confgen         %s, plugin ABI %d.%d\n", cg_version(), CG_PLUGIN_ABI_MAJOR,
+                CG_PLUGIN_ABI_MINOR);
     print_cpu();
     print_memory();
     n_gpus = print_gpus();

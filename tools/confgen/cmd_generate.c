@@ -552,8 +552,8 @@ static void print_totals(const cg_report *r, const char *path)
     int64_t whole = r->failed_input + r->failed_limit + r->failed_unsupported;
     int64_t n = r->molecules - whole, incomplete = r->molecules_failed - whole;
 
-    fprintf(stderr, "%s: %lld conformer%s of %lld molecule%s", path, (long long)r->conformers,
-            r->conformers == 1 ? "" : "s", (long long)n, n == 1 ? "" : "s");
+    print_lines(stderr, "%s: %lld conformer%s of %lld molecule%s", path, (long long)r->conformers,
+                r->conformers == 1 ? "" : "s", (long long)n, n == 1 ? "" : "s");
     if (incomplete && r->molecules_resumed)
         fprintf(stderr, " (%lld failed or incomplete, earlier runs included)",
                 (long long)r->molecules_failed);
@@ -670,7 +670,7 @@ static int print_outcome(const struct generate *s, cg_status st, const cg_report
     }
     fprintf(stderr, "confgen: interrupted by signal %d", (int)signalled);
     if (!stat(s->run.input, &sb) && S_ISREG(sb.st_mode) && !cg_is_stream(path))
-        fprintf(stderr, "; --resume continues '%s'", path);
+        print_lines(stderr, "; --resume continues '%s'", path);
     fputc('\n', stderr);
     return EXIT_INTERRUPTED;
 }

@@ -34,6 +34,8 @@ int cmd_eval_compare(int argc, char **argv);
 
 /** The exit status for a status of the library. */
 int exit_status_of(cg_status status);
+/** fprintf() for texts that quote files; every line is written as by cg_text_visible(). */
+void print_lines(FILE *out, const char *fmt, ...) CG_PRINTF(2, 3);
 /** Prints "confgen: TEXT" and a line end on standard error, as by cg_text_visible(). */
 void message(const char *fmt, ...) CG_PRINTF(1, 2);
 /**
