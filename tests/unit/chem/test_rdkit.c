@@ -191,6 +191,11 @@ char *extras_add_hs_with_coords(const char *molblock, char *reason, size_t reaso
 double *extras_distance_bounds(const char *pkl, size_t pkl_sz, const char *details_json,
                                const cgrd_angle *angles, size_t n_angles, size_t *ret_n_atoms,
                                char *reason, size_t reason_cap);
+cgrd_stereo *extras_find_stereo(const char *smiles, size_t *ret_n, size_t *ret_n_atoms,
+                                char *reason, size_t reason_cap);
+char *extras_invert_stereo(const char *smiles, const cgrd_stereo *inverted, size_t n, char *reason,
+                           size_t reason_cap);
+int extras_count_lost_stereo(const char *smiles, char *reason, size_t reason_cap);
 
 START_TEST(extras_agree_with_the_adapter)
 {
@@ -214,6 +219,45 @@ START_TEST(extras_agree_with_the_adapter)
     ck_assert_ptr_nonnull(strstr(reason, "cannot place hydrogens"));
     ck_assert_ptr_null(extras_distance_bounds("", 0, "{}", NULL, 0, &n, reason, sizeof reason));
     ck_assert_ptr_nonnull(strstr(reason, "gives no distance bounds"));
+    ck_assert_ptr_null(extras_find_stereo("C[C@H](F)O", &n, &n, reason, sizeof reason));
+    ck_assert_ptr_nonnull(strstr(reason, "does not give the stereo"));
+    ck_assert_ptr_null(extras_invert_stereo("C[C@H](F)O", NULL, 0, reason, sizeof reason));
+    ck_assert_int_eq(extras_count_lost_stereo("CC=[C@]=CC", reason, sizeof reason), 0);
+}
+END_TEST
+
+START_TEST(stereo_elements)
+{
+    char reason[64] = "", *text;
+    size_t n = 0, n_atoms = 0;
+    cgrd_stereo *s;
+
+    ck_assert_ptr_null(cgrd_find_stereo("C[C@H](", &n, &n_atoms, reason, sizeof reason));
+    ck_assert_uint_gt(strlen(reason), 5);
+    ck_assert_ptr_null(cgrd_invert_stereo("C(", NULL, 0, reason, sizeof reason));
+    ck_assert_int_eq(cgrd_count_lost_stereo("C(", reason, sizeof reason), -1);
+    s = cgrd_find_stereo("CCO", &n, &n_atoms, reason, sizeof reason);
+    ck_assert_ptr_nonnull(s);
+    ck_assert_uint_eq(n, 0);
+    ck_assert_uint_eq(n_atoms, 3);
+    free_ptr((char *)s);
+    s = cgrd_find_stereo("[2H][C@H](C)/C=C/F", &n, &n_atoms, reason, sizeof reason);
+    ck_assert_uint_eq(n, 2);
+    ck_assert_uint_eq(n_atoms, 6);
+    ck_assert_int_eq(s[0].kind, CGRD_CENTRE);
+    ck_assert_uint_eq(s[0].atom, 1);
+    ck_assert_uint_eq(s[0].n_neighbours, 3);
+    ck_assert_int_eq(s[1].kind, CGRD_DOUBLE_BOND);
+    ck_assert_int_eq(s[1].sense, 0);
+    ck_assert_uint_eq(s[1].neighbours[1], 5);
+    text = cgrd_invert_stereo("[2H][C@H](C)/C=C/F", s, n, reason, sizeof reason);
+    ck_assert_str_eq(text, "[2H][C@@H](C)/C=C\\F");
+    free_ptr(text);
+    free_ptr((char *)s);
+    s = cgrd_find_stereo("F[P@TB1](Cl)(Br)(I)C", &n, &n_atoms, reason, sizeof reason);
+    ck_assert_uint_eq(n, 1);
+    ck_assert_int_eq(s[0].kind, CGRD_OTHER_STEREO);
+    free_ptr((char *)s);
 }
 END_TEST
 
@@ -247,6 +291,8 @@ int main(void)
     tcase_add_test(tc, extras_give_a_reason);
     tcase_add_test(tc, extras_agree_with_the_adapter);
     tcase_add_test(tc, version_and_logging);
+    if (CG_RDKIT_ADAPTER)
+        tcase_add_test(tc, stereo_elements);
     suite_add_tcase(s, tc);
     sr = srunner_create(s);
     srunner_run_all(sr, CK_NORMAL);
