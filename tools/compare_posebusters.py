@@ -63,7 +63,7 @@ class Checker:
         """(tests done, tests failed, detail)"""
         numbers = " ".join("%.4f" % v for v in xyz.ravel())
         done, failed, detail = self.send(smiles + "\t" + numbers)
-        return set(done.split(",")), set(failed.split(",")) - {"pass"}, detail
+        return set(done.split(",")), set(failed.split(",")) - {"pass", "unchecked"}, detail
 
 
 # ---- damage -------------------------------------------------------------------------------------

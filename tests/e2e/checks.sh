@@ -65,6 +65,24 @@ if run 3 "${resume[@]}" --resume --output cut.sdf; then
   says "had check 'yes', this one has 'no'" 'so is none'
 fi
 
+say 'what cannot be tested is unchecked, not pass'
+printf '%s\n' 'CC=[C@]=CC allene' 'C[C@](C)(C)C neopentane' '[2H][C@](F)(Cl)C deuterium' \
+  '[H]/N=C(\N)c1ccccc1 amidine' 'C1C[C@H](C)[S@+](C)C1 sulfonium' >odd.smi
+run 0 --input odd.smi --gens 4 --seed 2 --check --output odd.sdf --report odd.json --overwrite
+outcomes() { # NAME: the outcomes of its records
+  "$CONFGEN" inspect odd.sdf --molecule "$1" | sdf_item - checks | sort | uniq -c | xargs
+}
+verdict 'an allene with a mark' test "$(outcomes allene)" = '4 unchecked'
+for name in neopentane deuterium amidine sulfonium; do
+  verdict "$name passes" test "$(outcomes $name)" = '4 pass'
+done
+verdict 'the report counts it' test "$(json_number odd.json unchecked)" = 4
+verdict 'not among those that pass' test "$(json_number odd.json passed_all)" = 16
+verdict 'by test' grep -Pzq '"stereo": \{\s*"done": 12,\s*"failed": 0,\s*"unchecked": 4\s*\}' odd.json
+verdict 'and as untested stereo' test "$(json_number odd.json untested_stereo)" = 1
+says '16 of 20 conformers passed every check; 4 unchecked' 'the last lines say so'
+says 'allene: unchecked .stereo.' 'and which molecule'
+
 say 'other formats, and refusals'
 for format in xyz smiles3d json; do
   run 0 "${common[@]}" --limit 1 --check --output check.$format || continue

@@ -593,7 +593,7 @@ static void print_summary(const struct generate *s, const cg_report *r, const ch
         fprintf(stderr, "%lld of %lld conformers passed every check", (long long)r->passed,
                 (long long)r->checked);
     if (r->unchecked)
-        fprintf(stderr, "; of %lld a check could not be done", (long long)r->unchecked);
+        fprintf(stderr, "; %lld unchecked: a check could not be done", (long long)r->unchecked);
     if (r->checked)
         fputc('\n', stderr);
     if (r->retried)

@@ -19,7 +19,8 @@ $eval[0] as $e | $report[0] as $r
       molecules: $e.summary.molecules, missing: $e.summary.missing, references: $e.summary.references,
       generated: $e.summary.generated, wrong: $e.summary.wrong, broken: $e.summary.broken,
       requested: $r.counts.requested, conformers: $r.counts.conformers, failures: $r.counts.failures,
-      checked: ($e.summary.checks.checked // 0), passed_all: ($e.summary.checks.passed_all // 0)
+      checked: ($e.summary.checks.checked // 0), passed_all: ($e.summary.checks.passed_all // 0),
+      unchecked: ($e.summary.checks.unchecked // 0)
     },
     speed: ($r.rates + {seconds: $r.seconds.total, shards: [$r.shards[].last_attempt.conformers_per_second]}),
     restarts: ([$r.shards[].attempts - 1] | add)

@@ -83,6 +83,7 @@ def section:
       + "<td>\(.figures.cov_p.mean | if . then . * 100 else . end | show(2))<td>\(.figures.mat_p.mean | show(4))"
       + "<td>\(.counts.conformers | show(0))<td>\(.counts | if . then .requested - .conformers else null end | show(0))"
       + "<td>\(.counts | if . and .checked > 0 then 100 * .passed_all / .checked else null end | show(2))"
+      + (.counts.unchecked? // 0 | if . > 0 then " (\(.) unchecked)" else "" end)
       + "<td>\(.speed[$figure]? | show(1))<td>\(.restarts | show(0))"
       + "</tr>" + ([if .accepted then "accepted: \(.accepted)" else empty end, .gate.reasons[]]
         | if length > 0 then "<tr class=\"why\"><td colspan=\"12\">\(map(esc) | join("<br>"))</tr>" else "" end)]
