@@ -10,19 +10,6 @@
 #include "base/error.h"
 #include "base/size.h"
 
-int cg_cpu_count(void)
-{
-    cpu_set_t set;
-
-    if (sched_getaffinity(0, sizeof set, &set) == 0) {
-        int n = CPU_COUNT(&set);
-
-        if (n > 0)
-            return n;
-    }
-    return 1;
-}
-
 /* ---- team ------------------------------------------------------------------------------- */
 
 /*

@@ -10,13 +10,6 @@
 
 #include <confgen/status.h>
 
-/**
- * Returns the number of logical processors that the calling thread may run on (its affinity mask,
- * which new threads inherit); 1 if unknown, because the mask cannot be read or has more than
- * CPU_SETSIZE (1024) processors.
- */
-int cg_cpu_count(void);
-
 /* ---- team: parallel loops -------------------------------------------------------------- */
 
 typedef struct cg_team cg_team;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cpu.h"
 #include "base/error.h"
 #include "check/checker.h"
 #include "engine/run_shape.h"
@@ -43,12 +44,27 @@ static int32_t thread_count_in(const char *variable)
     return n > 0 && n <= CG_MAX_THREADS ? (int32_t)n : 0;
 }
 
+static int32_t at_most(int32_t n, int32_t limit)
+{
+    return n < limit ? n : limit;
+}
+
+/* More threads than processors would wait for each other: requests are lowered. */
 static void set_threads(cg_engine_info *info, const cg_engine_options *o)
 {
     int32_t cores = (int32_t)cg_cpu_count(), slurm = thread_count_in("SLURM_CPUS_PER_TASK");
+    int32_t workers = o->template_workers ? o->template_workers : slurm ? slurm : cores;
 
-    info->threads = o->threads ? o->threads : cores;
-    info->template_workers = o->template_workers ? o->template_workers : slurm ? slurm : cores;
+    info->threads = at_most(o->threads ? o->threads : cores, cores);
+    info->template_workers = at_most(workers, cores);
+}
+
+static void log_if_lowered(const cg_engine *e, const char *option, int32_t wanted, int32_t found)
+{
+    if (wanted > found)
+        cg_host_log(&e->host.host, CG_LOG_WARNING,
+                    "%s %d is lowered to %d, the number of processors available", option, wanted,
+                    found);
 }
 
 /* The requested sampling; members below 0 take the model's own value. */
@@ -218,6 +234,8 @@ static cg_status open_parts(cg_engine *e, const cg_engine_options *o, cg_error *
     set_threads(&e->info, o);
     CG_TRY(cg_team_create(e->info.threads, &e->team, err));
     cg_plugin_host_init(&e->host, e->team, o->log, o->log_ctx, CG_LOG_INFO);
+    log_if_lowered(e, "--threads", o->threads, e->info.threads);
+    log_if_lowered(e, "--template-workers", o->template_workers, e->info.template_workers);
     CG_TRY(open_plugins(e, o, err));
     CG_TRY(cg_engine_open_model(e, o, err));
     CG_TRY(set_sampling(e, o, err));

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "conformance/conformance.h"
+#include "base/cpu.h"
 #include "base/pool.h"
 #include "plugin/host.h"
 #include "plugin/loader.h"

@@ -276,6 +276,8 @@ flag 'gens' --gens k
 flag 'gens' --gens 99999999999999999999
 flag 'gens' --gens 1.5
 flag 'threads' --threads 0
+case_ 0 'threads 4096 is lowered' 'more threads than processors' "${random[@]}" --input ok.smi \
+  --output threads.sdf --threads 4096 --template-workers 4096
 flag 'threads' --threads 1e9
 flag 'batch-size' --batch-size 0
 flag 'batch-size' --batch-size many

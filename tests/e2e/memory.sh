@@ -9,8 +9,8 @@
 points=${POINTS:-40}
 RANDOM=${SEED:-1}
 tiny_model tiny
-printf '%s\t%s\t%s\n' CCO ethanol 2 'C[C@H](N)C(=O)O' alanine 2 C1CC open 2 c1ccccc1 benzene 2 \
-  'C/C=C/C' butene 2 >in.smi
+write_molecules in.smi
+printf 'C1CC\topen\t2\n' >>in.smi
 common=(--model tiny --geometry count --check --input in.smi --gens 1k --batch-size 4 --threads 2
   --template-workers 2 --quiet)
 outputs=(--output got.sdf.zst --failed got.tsv)

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/cpu.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "base/pool.h"
@@ -123,6 +124,17 @@ static const struct option options[] = {
     { NULL, 0, NULL, 0 },
 };
 
+/* As in a run: more threads than processors would wait for each other. */
+static int32_t parse_threads(const char *value)
+{
+    int32_t wanted = parse_int("--threads", value, 1, CG_MAX_THREADS), cores = cg_cpu_count();
+
+    if (wanted <= cores)
+        return wanted;
+    message("--threads %d is lowered to %d, the number of processors available", wanted, cores);
+    return cores;
+}
+
 static void set_option(struct eval_options *o, int option, const char *value)
 {
     cg_eval_settings *s = &o->settings;
@@ -160,7 +172,7 @@ static void set_option(struct eval_options *o, int option, const char *value)
         s->seconds = parse_double("--time-limit", value, 0, 1e6);
         break;
     case O_THREADS:
-        o->threads = parse_int("--threads", value, 1, 1024);
+        o->threads = parse_threads(value);
         break;
     case O_CHECK:
         s->checks = 1;

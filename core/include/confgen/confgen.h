@@ -37,10 +37,12 @@ typedef struct cg_engine cg_engine;
  */
 typedef struct cg_engine_options {
     uint32_t struct_size;
-    int32_t batch_size;       /* sequences decoded at once; 0: selected */
-    int32_t max_new_tokens;   /* of a sequence; 0: the model's own bound */
-    int32_t threads;          /* of the decoder; 0: the cores available to this process */
-    int32_t template_workers; /* 0: SLURM_CPUS_PER_TASK, else the cores */
+    int32_t batch_size;     /* sequences decoded at once; 0: selected */
+    int32_t max_new_tokens; /* of a sequence; 0: the model's own bound */
+    /* More threads or workers than processors available to the process (affinity mask, quota of its
+     * cgroup) are lowered to them, with a log line. */
+    int32_t threads;          /* of the decoder; 0: the processors */
+    int32_t template_workers; /* 0: SLURM_CPUS_PER_TASK, else the processors */
     /* Nonzero: cache the ids of pre-tokens that need merging (65,536 entries). It never changes a
      * token and hardly saves time: nearly all pre-tokens of a prompt are single tokens, which are
      * looked up without it (tokenizer/README.md). */
