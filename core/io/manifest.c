@@ -103,6 +103,10 @@ static int get_line(const cg_manifest *m, const json_t *o, cg_manifest_line *l)
         get_count(o, "failed", &l->n_failed) || get_u64(o, "failed_end", &l->failed_end) ||
         l->size > UINT32_MAX || l->content_size > CG_FRAME_MAX_CONTENT)
         return -1;
+    l->n_molecules = 1;
+    if (json_object_get(o, "molecules") &&
+        (get_count(o, "molecules", &l->n_molecules) || !l->n_molecules || l->size))
+        return -1;
     if (!previous)
         return l->end == l->size ? 0 : -1;
     return l->index > previous->index && l->end >= previous->end &&
@@ -388,6 +392,8 @@ cg_status cg_manifest_append(cg_manifest *m, const cg_manifest_line *l, cg_error
                   ",\"failed_end\":%" PRIu64,
                   l->index, l->end, l->size, l->content_size, l->hash, l->n_records, l->n_failed,
                   l->failed_end);
+    if (l->n_molecules != 1)
+        cg_buf_printf(&text, ",\"molecules\":%" PRId64, l->n_molecules);
     put_sum(&text);
     CG_TRY_GOTO(st, write_text(m, &text, err), out);
     m->entries[m->n++] = (struct entry) { *l, m->file.size };

@@ -4,9 +4,10 @@
  * resuming a run.
  *
  * JSON lines, append-only: the fingerprint of the run, one line per finished molecule in input
- * order, and a last line when the output is complete. A line is written after the bytes it
- * describes and ends in a checksum of itself. A line that is truncated, damaged or inconsistent
- * with the previous one is ignored, as are all lines after it.
+ * order (or for several without a frame, with their number as "molecules"), and a last line when
+ * the output is complete. A line is written after the bytes it describes and ends in a checksum of
+ * itself. A line that is truncated, damaged or inconsistent with the previous one is ignored, as
+ * are all lines after it.
  *
  *     {"confgen_manifest":1,"fingerprint":{"input":"...","seed":"..."},"sum":"..."}
  *     {"i":0,"end":812,"size":812,"plain":4411,"xxh":"81d2...","records":10,"failed":0,
@@ -28,15 +29,16 @@ typedef struct cg_fingerprint_item {
     const char *value;
 } cg_fingerprint_item;
 
-/** A finished molecule. */
+/** A finished molecule, or consecutive ones without a frame. */
 typedef struct cg_manifest_line {
-    int64_t index;         /* ordinal in the input, increasing */
+    int64_t index;         /* ordinal in the input, of the last one; increasing */
     uint64_t end;          /* size of the output file up to and including its frame */
     uint64_t size;         /* bytes of its frame, 0: none */
     uint64_t content_size; /* bytes of its frame, uncompressed; "plain" in the file */
     uint64_t hash;         /* XXH3 (64 bits) of the frame */
     int64_t n_records;     /* conformers written */
     int64_t n_failed;      /* generations that failed */
+    int64_t n_molecules;   /* 1 with a frame */
     uint64_t failed_end;   /* size of the failure file up to and including its lines, 0 without */
 } cg_manifest_line;
 

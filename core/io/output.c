@@ -14,7 +14,10 @@
 #include "base/size.h"
 #include "io/record.h"
 
-enum { SYNC_SECONDS = 30 };
+enum {
+    SYNC_SECONDS = 30,
+    MAX_JOINED = 1000, /* molecules without a frame in one line of the manifest */
+};
 
 struct cg_output {
     char *path;
@@ -25,6 +28,8 @@ struct cg_output {
     int has_failed;          /* `failed` is open */
     cg_append_file failed;
     int64_t last_index;
+    cg_manifest_line
+        joined; /* molecules without a frame that have no line yet; n_molecules: 0 none */
     int closed; /* finished, or a write failed */
     struct timespec synced;
     cg_error note;              /* for cg_output_state */
@@ -231,17 +236,17 @@ static cg_status resume(cg_output *o, cg_output_state *state, cg_error *err)
                 (cg_container_frame) { l->end - l->size, l->size, l->content_size };
         state->n_records += l->n_records;
         state->n_failed += l->n_failed;
-        state->n_molecules_failed += l->n_failed > 0 || !l->n_records;
+        state->n_molecules += l->n_molecules;
+        state->n_molecules_failed += l->n_failed > 0 || !l->n_records ? l->n_molecules : 0;
     }
-    state->n_molecules = (int64_t)n;
     last = n ? cg_manifest_get(o->manifest, n - 1) : NULL;
     state->next_index = last ? last->index + 1 : 0;
     o->last_index = last ? last->index : -1;
     state->kind = n ? CG_OUTPUT_RESUMED : CG_OUTPUT_FRESH;
     if (n < n_all)
         cg_fail(&o->note, CG_ERR_FORMAT,
-                "'%s': of %zu molecules in the manifest only the first %zu are intact in the file; "
-                "the others are generated again",
+                "'%s': of %zu lines of the manifest only the molecules of the first %zu are intact "
+                "in the file; the others are generated again",
                 o->path, n_all, n);
     else
         CG_TRY_GOTO(st, is_finished(o, frames, n_frames, &finished, err), out);
@@ -371,6 +376,29 @@ static void undo_molecule(cg_output *o, int has_frame, uint64_t failed_end)
         cg_append_file_truncate(&o->failed, failed_end, NULL);
 }
 
+static cg_status write_joined(cg_output *o, cg_error *err)
+{
+    if (o->manifest && o->joined.n_molecules)
+        CG_TRY(cg_manifest_append(o->manifest, &o->joined, err));
+    o->joined = (cg_manifest_line) { 0 };
+    return CG_OK;
+}
+
+/*
+ * Joins molecules without a frame, so a list of bad lines does not become a manifest of its size.
+ * Where a line ends depends on the molecules only: a resumed run writes the same manifest. If the
+ * run is killed before, a resumed one processes them again.
+ */
+static cg_status join(cg_output *o, const cg_manifest_line *line, cg_error *err)
+{
+    int64_t n_molecules = o->joined.n_molecules + 1, n_failed = o->joined.n_failed + line->n_failed;
+
+    o->joined = *line;
+    o->joined.n_molecules = n_molecules;
+    o->joined.n_failed = n_failed;
+    return n_molecules == MAX_JOINED || n_failed > INT32_MAX ? write_joined(o, err) : CG_OK;
+}
+
 /* Writes the failures and the manifest line of a molecule whose frame is written. */
 static cg_status write_bookkeeping(cg_output *o, const cg_output_molecule *m, uint64_t content_size,
                                    cg_error *err)
@@ -386,7 +414,11 @@ static cg_status write_bookkeeping(cg_output *o, const cg_output_molecule *m, ui
                                 .hash = m->len ? XXH3_64bits(m->bytes, m->len) : 0,
                                 .n_records = m->n_records,
                                 .n_failed = m->n_failed,
+                                .n_molecules = 1,
                                 .failed_end = o->failed.size };
+    if (!m->len)
+        return join(o, &line, err);
+    CG_TRY(write_joined(o, err));
     return o->manifest ? cg_manifest_append(o->manifest, &line, err) : CG_OK;
 }
 
@@ -444,6 +476,7 @@ cg_status cg_output_finish(cg_output *o, cg_error *err)
         CG_TRY(cg_append_file_sync(&o->failed, err));
     if (!o->manifest)
         return CG_OK;
+    CG_TRY(write_joined(o, err));
     CG_TRY(cg_manifest_complete(o->manifest, cg_container_size(o->container), o->failed.size, err));
     return cg_manifest_sync(o->manifest, err);
 }

@@ -71,6 +71,7 @@ static void check_continued(cg_manifest *m, const char *path)
                                        .hash = UINT64_C(0x81d2000000000001),
                                        .n_records = 10,
                                        .n_failed = 1,
+                                       .n_molecules = 1,
                                        .failed_end = last.failed_end + 44 };
     require_ok(cg_manifest_truncate(m, kept, &err), &err);
     require_ok(cg_manifest_append(m, &lines[kept], &err), &err);

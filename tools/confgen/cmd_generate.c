@@ -29,7 +29,8 @@ static const char help[] =
     "  --gens N|Nk           conformers per molecule; Nk: N for each of its k references\n"
     "                        (default 1)\n"
     "  --add-hs              write hydrogens (sdf)\n"
-    "  --failed FILE         list failures with their reasons and raw text\n"
+    "  --failed FILE         list failures with their reasons and raw text; standard error shows\n"
+    "                        the first 100\n"
     "  --header auto|yes|no  whether the first line of a .smi is a header (auto)\n"
     "  --limit N             read only the first N molecules\n"
     "  --shard I/N           part I of N, counted from 0; concatenated outputs make the whole\n"
@@ -90,6 +91,7 @@ struct generate {
     struct plugin_files plugins;
     cg_append_file report;
     json_t *messages;     /* failures that the report repeats */
+    int64_t n_failures;   /* messages about them */
     json_t *warnings;     /* of the library, for the report */
     pthread_mutex_t lock; /* guards `warnings` */
     int progress;         /* PROGRESS_* */
@@ -165,14 +167,21 @@ static void clear_bar(const struct generate *s)
         fputs("\r\033[K", stderr);
 }
 
-enum { MAX_MESSAGES = 1000 }; /* in the report; standard error and --failed have all failures */
+/* Failures on standard error and in the report; --failed has all of them. */
+enum { MAX_SHOWN = 100, MAX_MESSAGES = 1000 };
 
 static void on_failure(void *ctx, const char *text)
 {
     struct generate *s = ctx;
 
     clear_bar(s);
-    message("%s", text);
+    if (s->n_failures < MAX_SHOWN)
+        message("%s", text);
+    else if (s->n_failures == MAX_SHOWN && s->run.failed)
+        message("more failures are not shown; '%s' lists them", s->run.failed);
+    else if (s->n_failures == MAX_SHOWN)
+        message("more failures are not shown; --failed FILE lists them");
+    s->n_failures++;
     if (json_array_size(s->messages) < MAX_MESSAGES)
         json_array_append_new(s->messages, cg_json_text(text));
 }

@@ -343,8 +343,9 @@ START_TEST(damaged_files_resume_after_the_intact_prefix)
     ck_assert_msg(!cg_output_open(out_path, &opt, &out, &state, &err), "%s", err.msg);
     ck_assert_int_eq(state.kind, CG_OUTPUT_RESUMED);
     ck_assert(state.n_molecules > 20 && state.n_molecules < 40);
-    ck_assert_msg(strstr(state.note, "of 60 molecules in the manifest only the first") != NULL,
-                  "%s", state.note);
+    ck_assert_msg(
+        strstr(state.note, "of 60 lines of the manifest only the molecules of the first") != NULL,
+        "%s", state.note);
     cg_output_close(out);
     ck_assert_msg(!run(&opt, 0, &state, &err), "%s", err.msg);
     check_files(&wanted, "damaged", 0);
@@ -615,6 +616,49 @@ START_TEST(streams_have_no_manifest)
 }
 END_TEST
 
+/* A list of bad lines: the manifest does not grow with it, and a resumed run counts them all. */
+START_TEST(molecules_without_records_share_lines_of_the_manifest)
+{
+    cg_output_options opt = options(CG_CONTAINER_ZST, 0);
+    cg_output_state state;
+    cg_error err = CG_ERROR_INIT;
+    cg_output *out = NULL;
+    cg_buf manifest;
+    int n_lines = 0;
+
+    remove_files();
+    ck_assert_msg(cg_output_open(out_path, &opt, &out, &state, &err) == CG_OK, "%s", err.msg);
+    for (int i = 0; i < 2500; i++) {
+        cg_output_molecule m = { .index = i, .n_failed = 2, .failed_text = "x\n", .failed_len = 2 };
+
+        ck_assert_msg(cg_output_put(out, &m, &err) == CG_OK, "%s", err.msg);
+    }
+    cg_output_close(out); /* killed: the last 500 have no line */
+    opt = options(CG_CONTAINER_ZST, 1);
+    ck_assert_msg(cg_output_open(out_path, &opt, &out, &state, &err) == CG_OK, "%s", err.msg);
+    ck_assert_int_eq(state.next_index, 2000);
+    ck_assert_int_eq(state.n_molecules, 2000);
+    ck_assert_int_eq(state.n_molecules_failed, 2000);
+    ck_assert_int_eq(state.n_failed, 4000);
+    for (int i = 2000; i < 2500; i++) {
+        cg_output_molecule m = { .index = i, .n_failed = 2, .failed_text = "x\n", .failed_len = 2 };
+
+        ck_assert_msg(cg_output_put(out, &m, &err) == CG_OK, "%s", err.msg);
+    }
+    ck_assert_msg(cg_output_finish(out, &err) == CG_OK, "%s", err.msg);
+    cg_output_close(out);
+    ck_assert_msg(cg_output_open(out_path, &opt, &out, &state, &err) == CG_OK, "%s", err.msg);
+    cg_output_close(out);
+    ck_assert_int_eq(state.kind, CG_OUTPUT_COMPLETE);
+    ck_assert_int_eq(state.n_molecules_failed, 2500);
+    manifest = read_file(manifest_path);
+    for (size_t i = 0; i < manifest.len; i++)
+        n_lines += manifest.data[i] == '\n';
+    cg_buf_finish(&manifest);
+    ck_assert_int_eq(n_lines, 5); /* header, three lines, completion */
+}
+END_TEST
+
 static void make_dir(void)
 {
     snprintf(dir, sizeof dir, "%s/confgen_test_output_XXXXXX",
@@ -652,6 +696,7 @@ int main(void)
     tcase_add_test(tc, two_runs_do_not_write_one_output);
     tcase_add_test(tc, full_disk_can_be_resumed);
     tcase_add_test(tc, streams_have_no_manifest);
+    tcase_add_test(tc, molecules_without_records_share_lines_of_the_manifest);
     suite_add_tcase(s, tc);
     sr = srunner_create(s);
     srunner_run_all(sr, CK_NORMAL);
