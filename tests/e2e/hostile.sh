@@ -204,8 +204,13 @@ echo 'C%(99999)C ring' | line 'ring|offset' 'a ring number of many digits'
 printf 'CC |o1:1\n' | line 'wanted a CXSMILES extension' 'an extension without its end'
 for i in $(seq 2000); do echo "C1CC bad_$i"; done >bad.smi
 case_limit=$((2 * limit))
-input 1 'bad_2000' 'two thousand bad lines, each reported' bad.smi
+case_ 1 "'bad.tsv' lists them" 'two thousand bad lines' "${random[@]}" --input bad.smi \
+  --output bad.sdf --failed bad.tsv
 case_limit=$limit
+verdict 'the first 100 are shown, and a sentence on the others' \
+  test "$(grep -c ': bad_[0-9]*: ' err)" = 100
+verdict 'all are listed by --failed' test "$(grep -c 'bad_' bad.tsv)" = 2000
+verdict 'the manifest does not grow with them' test "$(wc -l <bad.sdf.manifest)" = 4
 
 say 'outputs'
 case_ 3 'director|folder' 'a directory as output' "${random[@]}" --input ok.smi --output tiny --overwrite
