@@ -13,13 +13,17 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# build SOURCE BUILD STAGE MESON_OPTION...: copies, builds, installs
+# copy SOURCE: the tracked files
+copy() {
+  mkdir -p "$1"
+  git -C "$root" ls-files -z | (cd "$root" && xargs -0 -I{} sh -c '[ ! -e "$1" ] || printf "%s\0" "$1"' sh {}) |
+    tar -C "$root" --null -T - -cf - | tar -C "$1" -xf -
+}
+
+# build SOURCE BUILD STAGE MESON_OPTION...: configures, builds and installs
 build() {
   local source=$1 build=$2 stage=$3
   shift 3
-  mkdir -p "$source" "$(dirname "$build")"
-  git -C "$root" ls-files -z | (cd "$root" && xargs -0 -I{} sh -c '[ ! -e "$1" ] || printf "%s\0" "$1"' sh {}) |
-    tar -C "$root" --null -T - -cf - | tar -C "$source" -xf -
   export CCACHE_DISABLE=1
   meson setup "$build" "$source" -Dcuda=disabled -Dtests=disabled "$@" >"$work/log" 2>&1 ||
     { tail -n 20 "$work/log"; return 1; }
@@ -28,7 +32,10 @@ build() {
     { tail -n 20 "$work/log"; return 1; }
 }
 
-(LC_ALL=C TZ=UTC umask 022 && build "$work/a" "$work/a/build" "$work/stage1" "$@")
+copy "$work/a"
+copy "$work/another/folder/sources"
+mkdir "$work/elsewhere"
+(export LC_ALL=C TZ=UTC && umask 022 && build "$work/a" "$work/a/build" "$work/stage1" "$@")
 (export LC_ALL=C.UTF-8 TZ=Asia/Tokyo && umask 027 &&
   build "$work/another/folder/sources" "$work/elsewhere/b" "$work/stage2" "$@")
 
