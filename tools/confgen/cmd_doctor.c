@@ -15,7 +15,8 @@ static const char help[] =
     "confgen doctor\n"
     "\n"
     "Prints the processor, memory, GPUs, libraries, plugins, remembered GPU measurements, the\n"
-    "default model and the plugins that would be selected for it. It loads the plugins, which runs\n"
+    "default model and the plugins that would be selected for it. It loads the plugins, which "
+    "runs\n"
     "their code. Exit status 3 if something that every run needs is missing; a missing GPU is not\n"
     "an error.\n";
 
