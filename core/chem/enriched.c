@@ -14,25 +14,33 @@ enum { MAX_TEXT = 1 << 24 };
 
 /* ---- literals ---------------------------------------------------------------------------- */
 
-/* Refuses an atom whose brackets cannot be distinguished from added ones when the text is read
- * back. */
-static cg_status check_brackets(const char *smiles, const cg_smiles_atom *a, cg_error *err)
+/*
+ * Refuses an atom whose brackets cannot be distinguished from added ones when the text is read
+ * back: [O] without hydrogens would be read as the O of water. `radical` describes the atom in the
+ * text that the user gave, or is "".
+ */
+static cg_status check_brackets(const char *smiles, const cg_smiles_atom *a, const char *radical,
+                                cg_error *err)
 {
     int ambiguous = a->bracket ? cg_smiles_is_bare(smiles + a->start + 1, a->len - 2)
                                : !cg_smiles_is_bare(smiles + a->start, a->len);
 
-    if (ambiguous)
+    if (ambiguous && *radical)
         return cg_fail(err, CG_ERR_UNSUPPORTED,
-                       "SMILES offset %u: found '%.*s', wanted an atom whose brackets cannot be "
-                       "mistaken for the brackets that enriched SMILES adds around every atom",
-                       (unsigned)a->start, (int)a->len, smiles + a->start);
+                       "%s: radical atoms without hydrogens are not supported", radical);
+    if (ambiguous)
+        return cg_fail(
+            err, CG_ERR_UNSUPPORTED,
+            "SMILES '%.60s' offset %u: found '%.*s', wanted an atom whose brackets cannot be "
+            "mistaken for the brackets that enriched SMILES adds around every atom",
+            smiles, (unsigned)a->start, (int)a->len, smiles + a->start);
     return CG_OK;
 }
 
 /* Splits a scanned SMILES into the n + 1 literals around its n coordinates: brackets are added to
  * bare atoms, and "<" and ">" around each coordinate. */
 static cg_status split_scanned(const char *smiles, size_t len, const cg_smiles *scan,
-                               cg_enriched_split *ret_split, cg_error *err)
+                               const char *radical, cg_enriched_split *ret_split, cg_error *err)
 {
     size_t n = scan->n_atoms;
     size_t at = 0; /* next byte of smiles to copy */
@@ -41,7 +49,7 @@ static cg_status split_scanned(const char *smiles, size_t len, const cg_smiles *
     char *text;
 
     for (size_t i = 0; i < n; i++)
-        CG_TRY(check_brackets(smiles, &scan->atoms[i], err));
+        CG_TRY(check_brackets(smiles, &scan->atoms[i], radical, err));
     /* literal_at[n + 2], desc_at[n], desc_len[n], then the text. n < 2^31: no overflow. */
     literal_at = malloc((3 * n + 2) * sizeof *literal_at + len + 4 * n + 1);
     if (!literal_at)
@@ -93,7 +101,7 @@ cg_status cg_enriched_split_smiles(const char *smiles, size_t len, cg_enriched_s
         return cg_fail(err, CG_ERR_LIMIT, "SMILES: found %zu bytes, wanted at most %d", len,
                        MAX_TEXT);
     CG_TRY(cg_smiles_scan(smiles, len, CG_SMILES_STRICT, len, &scan, err));
-    st = split_scanned(smiles, len, &scan, ret_split, err);
+    st = split_scanned(smiles, len, &scan, "", ret_split, err);
     cg_smiles_finish(&scan);
     return st;
 }
@@ -104,7 +112,8 @@ cg_status cg_enriched_split_molecule(const cg_molecule *mol, cg_enriched_split *
     size_t len;
     const char *smiles = cg_molecule_smiles(mol, &len);
 
-    return split_scanned(smiles, len, cg_molecule_graph(mol), ret_split, err);
+    return split_scanned(smiles, len, cg_molecule_graph(mol), cg_molecule_radical(mol), ret_split,
+                         err);
 }
 
 void cg_enriched_split_finish(cg_enriched_split *split)

@@ -6,9 +6,9 @@
 
 #include "base/error.h"
 #include "base/size.h"
-#include "chem/elements.h"
 #include "chem/rdkit_c.h"
 #include "chem/rdkit_fail.h"
+#include "chem/refusal.h"
 
 enum {
     MAX_ROUNDS = 4, /* of parsing and writing, until a canonical SMILES must have converged */
@@ -23,14 +23,8 @@ struct cg_molecule {
     size_t n_fragments;
     size_t n_lost_stereo;
     int charge;
+    char radical[CG_RADICAL_TEXT]; /* see cg_molecule_radical() */
 };
-
-/* cg_fail() or cg_rdkit_fail() with the molecule's SMILES, cut to SHOWN bytes, before the text. */
-#define REFUSE_BY(fail, err, code, smiles, len, fmt, ...)                                          \
-    fail(err, code, "SMILES '%.*s'%s: " fmt, (int)((len) < SHOWN ? (len) : SHOWN), smiles,         \
-         (len) > SHOWN ? "..." : "", __VA_ARGS__)
-#define REFUSE(err, code, smiles, len, fmt, ...)                                                   \
-    REFUSE_BY(cg_fail, err, code, smiles, len, fmt, __VA_ARGS__)
 
 /* Refuses a text that is empty, too long, not printable ASCII or not SMILES, before RDKit parses
  * it. */
@@ -72,10 +66,11 @@ static cg_status canonicalize(const char *smiles, char **ret_text, cg_error *err
         char *text = cgrd_canonical_smiles(from, reason, sizeof reason);
 
         if (!text) {
-            st = round == 0 ? REFUSE_BY(cg_rdkit_fail, err, CG_ERR_INPUT, smiles, len,
-                                        "RDKit refuses it: %s", reason)
-                            : REFUSE_BY(cg_rdkit_fail, err, CG_ERR_UNSUPPORTED, smiles, len,
-                                        "RDKit refuses its own canonical SMILES: %s", reason);
+            st = round == 0
+                     ? cg_refuse_unread(smiles, len, reason, err)
+                     : cg_rdkit_fail(err, CG_ERR_UNSUPPORTED,
+                                     "SMILES '%.*s': RDKit refuses its own canonical SMILES: %s",
+                                     SHOWN, smiles, reason);
             goto out;
         }
         if (strcmp(text, from) == 0) {
@@ -85,9 +80,9 @@ static cg_status canonicalize(const char *smiles, char **ret_text, cg_error *err
         free_ptr(previous);
         previous = text;
     }
-    st = REFUSE(err, CG_ERR_UNSUPPORTED, smiles, len,
-                "its canonical SMILES still changes after %d rounds of parsing and writing",
-                MAX_ROUNDS);
+    st = cg_refuse_smiles(
+        err, CG_ERR_UNSUPPORTED, smiles, len,
+        "its canonical SMILES still changes after %d rounds of parsing and writing", MAX_ROUNDS);
 out:
     free_ptr(previous);
     return st;
@@ -122,33 +117,20 @@ static cg_status count_fragments(cg_molecule *mol, cg_error *err)
     return CG_OK;
 }
 
-/* Refuses molecules outside the models' domain; counts heavy atoms and charge. */
+/* Refuses atoms and bonds of the canonical SMILES that are not served; the text itself is checked
+ * before. Counts heavy atoms and charge. */
 static cg_status check_atoms(cg_molecule *mol, cg_error *err)
 {
     const cg_smiles *g = &mol->graph;
 
+    CG_TRY(cg_refuse_unsupported(mol->smiles, mol->len, err));
     for (size_t i = 0; i < g->n_atoms; i++) {
-        const cg_smiles_atom *a = &g->atoms[i];
-
-        if (a->element == 0)
-            return REFUSE(err, CG_ERR_UNSUPPORTED, mol->smiles, mol->len,
-                          "atom %zu is a dummy atom '*', wanted elements", i + 1);
-        if (cg_element_is_metal(a->element) && (a->degree || a->n_h))
-            return REFUSE(err, CG_ERR_UNSUPPORTED, mol->smiles, mol->len,
-                          "atom %zu (%s) has bonds: metal complexes are not supported; metals are "
-                          "accepted only as free ions",
-                          i + 1, cg_element_symbol(a->element));
-        mol->n_heavy += a->element != 1;
-        mol->charge += a->charge;
+        mol->n_heavy += g->atoms[i].element != 1;
+        mol->charge += g->atoms[i].charge;
     }
     if (mol->n_heavy == 0)
-        return REFUSE(err, CG_ERR_UNSUPPORTED, mol->smiles, mol->len,
-                      "found only hydrogens (%zu), wanted a heavy atom", g->n_atoms);
-    for (size_t i = 0; i < g->n_bonds; i++)
-        if (g->bonds[i].symbol == '$')
-            return REFUSE(err, CG_ERR_UNSUPPORTED, mol->smiles, mol->len,
-                          "the bond of atoms %u and %u is quadruple, wanted single to triple",
-                          (unsigned)g->bonds[i].first + 1, (unsigned)g->bonds[i].second + 1);
+        return cg_refuse_smiles(err, CG_ERR_UNSUPPORTED, mol->smiles, mol->len,
+                                "found only hydrogens (%zu), wanted a heavy atom", g->n_atoms);
     return CG_OK;
 }
 
@@ -173,9 +155,22 @@ static cg_status count_lost_stereo(cg_molecule *mol, const char *smiles, cg_erro
         return CG_OK;
     n = cgrd_count_lost_stereo(smiles, reason, sizeof reason);
     if (n < 0)
-        return REFUSE_BY(cg_rdkit_fail, err, CG_ERR_UNSUPPORTED, smiles, strlen(smiles),
-                         "RDKit cannot compare its stereo: %s", reason);
+        return cg_rdkit_fail(err, CG_ERR_UNSUPPORTED,
+                             "SMILES '%.*s': RDKit cannot compare its stereo: %s", SHOWN, smiles,
+                             reason);
     mol->n_lost_stereo = (size_t)n;
+    return CG_OK;
+}
+
+/* Describes the atom, if the canonical SMILES has one, whose bracket holds only its element. */
+static cg_status find_radical(cg_molecule *mol, const char *smiles, size_t len, cg_error *err)
+{
+    for (size_t i = 0; i < mol->graph.n_atoms; i++) {
+        const cg_smiles_atom *a = &mol->graph.atoms[i];
+
+        if (a->bracket && cg_smiles_is_bare(mol->smiles + a->start + 1, a->len - 2))
+            return cg_describe_radical(smiles, len, mol->radical, err);
+    }
     return CG_OK;
 }
 
@@ -197,6 +192,7 @@ cg_status cg_molecule_parse_limited(const char *smiles, size_t len,
     }
     memcpy(copy, smiles, len);
     copy[len] = '\0';
+    CG_TRY_GOTO(st, cg_refuse_unsupported(copy, len, err), out);
     CG_TRY_GOTO(st, canonicalize(copy, &canonical, err), out);
     mol->smiles = strdup(canonical);
     if (!mol->smiles) {
@@ -212,6 +208,7 @@ cg_status cg_molecule_parse_limited(const char *smiles, size_t len,
         goto out;
     }
     CG_TRY_GOTO(st, check_atoms(mol, err), out);
+    CG_TRY_GOTO(st, find_radical(mol, copy, len, err), out);
     CG_TRY_GOTO(st, count_fragments(mol, err), out);
     CG_TRY_GOTO(st, count_lost_stereo(mol, copy, err), out);
     *ret_mol = mol;
@@ -274,6 +271,11 @@ const char *cg_molecule_smiles(const cg_molecule *mol, size_t *ret_len)
     if (ret_len)
         *ret_len = mol->len;
     return mol->smiles;
+}
+
+const char *cg_molecule_radical(const cg_molecule *mol)
+{
+    return mol->radical;
 }
 
 const cg_smiles *cg_molecule_graph(const cg_molecule *mol)

@@ -60,6 +60,9 @@ void cg_molecule_destroy(cg_molecule *mol); /* accepts NULL */
 
 /** Canonical SMILES, terminated, owned by the molecule; its length in *ret_len (may be NULL). */
 const char *cg_molecule_smiles(const cg_molecule *mol, size_t *ret_len);
+/** The radical that enriched SMILES cannot write, in terms of the text that was parsed: "radical
+ * [O] (atom 6)"; "" without one. */
+const char *cg_molecule_radical(const cg_molecule *mol);
 /** Atoms and bonds of the canonical SMILES, owned by the molecule. */
 const cg_smiles *cg_molecule_graph(const cg_molecule *mol);
 /** Atoms of the canonical SMILES, explicit hydrogens included. */

@@ -15,6 +15,7 @@
 #include <GraphMol/MolOps.h>
 #include <GraphMol/MolPickler.h>
 #include <GraphMol/RDKitBase.h>
+#include <GraphMol/SanitException.h>
 #include <GraphMol/SmilesParse/SmilesParse.h>
 #include <GraphMol/SmilesParse/SmilesWrite.h>
 #include <GraphMol/Substruct/SubstructMatch.h>
@@ -845,8 +846,30 @@ void disable_logging(void)
 char *cgrd_canonical_smiles(const char *smiles, char *reason, size_t reason_cap)
 {
     return guarded<char *>(
-        nullptr, [&] { return to_c(RDKit::MolToSmiles(*parse_smiles(smiles, true, true))); },
+        nullptr,
+        [&] {
+            try {
+                return to_c(RDKit::MolToSmiles(*parse_smiles(smiles, true, true)));
+            } catch (const RDKit::MolSanitizeException &) {
+                /* The message counts the atoms without the removed hydrogens: with all atoms, the
+                 * same error counts those of the text. */
+                parse_smiles(smiles, true, false);
+                throw;
+            }
+        },
         reason, reason_cap);
+}
+
+int cgrd_find_radical(const char *smiles)
+{
+    return guarded<int>(-1, [&] {
+        std::unique_ptr<RDKit::RWMol> mol = parse_smiles(smiles, true, false);
+
+        for (const RDKit::Atom *atom : mol->atoms())
+            if (atom->getNumRadicalElectrons() && !atom->getTotalNumHs(true))
+                return static_cast<int>(atom->getIdx());
+        return -1;
+    });
 }
 
 char *cgrd_add_hs_with_coords(const char *molblock, char *reason, size_t reason_cap)

@@ -74,11 +74,19 @@ void disable_logging(void);
  * Canonical isomeric SMILES of a SMILES in one call, without an intermediate pickle.
  *
  * @param smiles  no blanks, length bounded by the caller
- * @param reason  [reason_cap] on failure one phrase, always terminated
+ * @param reason  [reason_cap] on failure one phrase, always terminated; atoms in it are counted
+ * from 0 in the order of the text
  * @return the text (free_ptr), NULL on failure. See rdkit_extras.c for the limitations with a
  *         system librdkitcffi.
  */
 char *cgrd_canonical_smiles(const char *smiles, char *reason, size_t reason_cap);
+
+/**
+ * Index of the first atom of a SMILES that has unpaired electrons and no hydrogens; all atoms of
+ * the text count, explicit hydrogens included. -1 if there is none, on failure, and always with a
+ * system librdkitcffi.
+ */
+int cgrd_find_radical(const char *smiles);
 
 /**
  * Adds hydrogens to a 3D molblock, placed by the geometry of their neighbours; heavy atoms keep

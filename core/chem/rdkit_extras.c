@@ -48,6 +48,12 @@ char *cgrd_canonical_smiles(const char *smiles, char *reason, size_t reason_cap)
     return text;
 }
 
+int cgrd_find_radical(const char *smiles)
+{
+    (void)smiles;
+    return -1;
+}
+
 char *cgrd_add_hs_with_coords(const char *molblock, char *reason, size_t reason_cap)
 {
     (void)molblock;

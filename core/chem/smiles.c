@@ -378,6 +378,32 @@ static cg_status read_ring(struct scanner *s)
     return CG_OK;
 }
 
+/* Reads an atom, or refuses what other languages than SMILES write, in their words. */
+static cg_status read_other(struct scanner *s)
+{
+    char c = peek(s, 0);
+
+    switch (c) {
+    case '>':
+        return unexpected(s, s->at, "one molecule: reactions are not supported");
+    case '~':
+    case '@':
+    case '!':
+    case '&':
+    case ';':
+    case ',':
+        return unexpected(s, s->at, "SMILES: queries (SMARTS) are not supported");
+    case 'R':
+        return unexpected(s, s->at, "an element: R groups are not supported");
+    case 'H':
+        return unexpected(s, s->at, "an atom; a hydrogen atom is written [H]");
+    case '|':
+        return unexpected(s, s->at, "a blank before a CXSMILES extension");
+    default:
+        return read_atom(s);
+    }
+}
+
 static cg_status read_next(struct scanner *s)
 {
     char c = peek(s, 0);
@@ -429,7 +455,7 @@ static cg_status read_next(struct scanner *s)
         s->at++;
         return CG_OK;
     default:
-        return read_atom(s);
+        return read_other(s);
     }
 }
 

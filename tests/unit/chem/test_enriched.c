@@ -68,6 +68,31 @@ START_TEST(ambiguous_brackets_are_refused)
 }
 END_TEST
 
+/* The atom is that of the text that was parsed, not of the canonical SMILES. */
+START_TEST(radicals_are_named)
+{
+    static const char *const cases[][2] = {
+        { "CC(C)(C)N([O])C(C)(C)C", "radical [O] (atom 6): radical atoms without hydrogens are" },
+        { "C[P@](=O)CC", "radical [P@] (atom 2)" },
+        { "[H]OC([H])([O])[H]", "radical [O] (atom 5)" },
+        { "CC[O]C[O]", "radical [O] (atom 5)" },
+        { "[CH2]C[O]", "radical [O] (atom 3)" },
+        { "CC[C]C", "radical [C] (atom 3)" },
+    };
+
+    for (size_t i = 0; CG_RDKIT_ADAPTER && i < sizeof cases / sizeof *cases; i++) {
+        cg_error err = CG_ERROR_INIT;
+        cg_molecule *mol = NULL;
+        cg_enriched_split s = { 0 };
+
+        ck_assert_int_eq(cg_molecule_parse(cases[i][0], strlen(cases[i][0]), &mol, &err), CG_OK);
+        ck_assert_int_eq(cg_enriched_split_molecule(mol, &s, &err), CG_ERR_UNSUPPORTED);
+        ck_assert_msg(strstr(err.msg, cases[i][1]) != NULL, "'%s': %s", cases[i][0], err.msg);
+        cg_molecule_destroy(mol);
+    }
+}
+END_TEST
+
 static const struct {
     double v;
     int decimals;
@@ -364,6 +389,7 @@ int main(void)
     tcase_set_timeout(tc, 60);
     tcase_add_test(tc, literals_and_descriptors);
     tcase_add_loop_test(tc, ambiguous_brackets_are_refused, 0, 7);
+    tcase_add_test(tc, radicals_are_named);
     tcase_add_loop_test(tc, numbers_are_truncated_toward_zero, 0, sizeof numbers / sizeof *numbers);
     tcase_add_test(tc, every_number_round_trips);
     tcase_add_test(tc, numbers_out_of_range_are_refused);
