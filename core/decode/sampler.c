@@ -36,8 +36,12 @@ const cg_sampling_preset *cg_sampling_presets(int32_t *ret_n)
 
 cg_status cg_sampling_check(const cg_sampling *s, cg_error *err)
 {
+    if (s->greedy)
+        return CG_OK; /* the other members are ignored */
     if (!(s->temperature > 0 && s->temperature <= 1000))
-        return cg_fail(err, CG_ERR_USAGE, "temperature %g: wanted more than 0, at most 1000",
+        return cg_fail(err, CG_ERR_USAGE,
+                       "temperature %g: wanted more than 0, at most 1000; --greedy takes the most "
+                       "probable token",
                        (double)s->temperature);
     if (s->top_k < 0)
         return cg_fail(err, CG_ERR_USAGE, "top-k %d: wanted 0 (off) or more", s->top_k);

@@ -67,7 +67,7 @@ static void log_if_lowered(const cg_engine *e, const char *option, int32_t wante
                     found);
 }
 
-/* The requested sampling; members below 0 take the model's own value. */
+/* The requested sampling; members below 0 take the value of `g`. */
 static cg_sampling merge_sampling(const cg_sampling *wanted, const cg_generation_config *g)
 {
     cg_sampling s = wanted ? *wanted : (cg_sampling) { sizeof s, -1, -1, -1, -1, -1 };
@@ -87,8 +87,16 @@ static cg_sampling merge_sampling(const cg_sampling *wanted, const cg_generation
 
 static cg_status set_sampling(cg_engine *e, const cg_engine_options *o, cg_error *err)
 {
+    static const cg_generation_config valid = { .do_sample = 1, .temperature = 1, .top_p = 1 };
+    cg_sampling given = merge_sampling(o->sampling, &valid);
+    cg_status st;
+
+    CG_TRY(cg_sampling_check(&given, err));
     e->info.sampling = merge_sampling(o->sampling, &e->model.weights->generation);
-    return cg_sampling_check(&e->info.sampling, err);
+    st = cg_sampling_check(&e->info.sampling, err);
+    return st == CG_OK ? CG_OK
+                       : cg_fail_prefix(err, CG_ERR_FORMAT, "model '%s': generation_config.json",
+                                        e->model.name);
 }
 
 static cg_status set_max_length(cg_engine *e, const cg_engine_options *o, cg_error *err)

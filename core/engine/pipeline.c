@@ -217,7 +217,7 @@ static void count_executors(const struct cg_pipeline *p)
         cg_executor_stats after;
 
         cg_worker_stats(w, &after);
-        cg_report_count_executor(r, &p->decoders[i].before, &after);
+        cg_report_count_executor(r, &p->decoders[i].counted, &after);
         if (w->executor)
             w->executor->ops->cache_stats(w->executor, &cache);
         r->kv_bytes += cache.bytes_allocated;
@@ -244,7 +244,7 @@ static cg_status prepare(struct cg_pipeline *p, cg_error *err)
         *d = (cg_decoder) { .pipeline = p, .worker = &e->device.workers[i], .index = i };
         if (!d->worker->executor)
             CG_TRY(cg_worker_open(d->worker, reason, err));
-        cg_worker_stats(d->worker, &d->before);
+        cg_worker_stats(d->worker, &d->counted);
         slots += d->worker->batch_size;
     }
     /* Room for a batch of molecules with one conformer each, as many that wait for one of them to

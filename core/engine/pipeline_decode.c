@@ -146,10 +146,19 @@ static void sequence_released(void *ctx, const cg_work *work)
 
 /* ---- stopping, memory --------------------------------------------------------------------- */
 
-/* cg_scheduler_io.stop */
+/* cg_scheduler_io.stop, called between runs of some steps: also publishes what they evaluated. */
 static int is_stopping(void *ctx)
 {
-    return ((cg_decoder *)ctx)->pipeline->stopping;
+    cg_decoder *d = ctx;
+    struct cg_pipeline *p = d->pipeline;
+    cg_executor_stats now;
+
+    cg_worker_stats(d->worker, &now);
+    pthread_mutex_lock(&p->lock);
+    cg_report_count_executor(&p->locked.counts, &d->counted, &now);
+    pthread_mutex_unlock(&p->lock);
+    d->counted = now;
+    return p->stopping;
 }
 
 /* cg_scheduler_io.out_of_room */

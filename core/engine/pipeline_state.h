@@ -21,7 +21,7 @@ typedef struct cg_decoder {
     int32_t index; /* of the worker */
     pthread_t thread;
     int is_started;
-    cg_executor_stats before; /* the worker's stats at the start of the run */
+    cg_executor_stats counted; /* the worker's stats that the report has, or that precede the run */
 } cg_decoder;
 
 struct cg_pipeline {

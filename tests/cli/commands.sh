@@ -73,6 +73,28 @@ expect 2 '^confgen: --nope=1: unknown option; see' --nope=1
 expect 2 '^confgen: --quiet=yes: takes no value; see confgen --help$' --quiet=yes
 expect 2 '^confgen: -x: unknown option; see confgen --help$' -x
 expect 2 '^confgen: -x: unknown option; see confgen --help$' --quiet -xy
+expect 2 '^confgen: --smiles: unknown option; give a SMILES as a line of --input FILE or of standard input' --smiles CCO
+expect 2 "^confgen: 'in.smi': wanted --input in.smi; see" in.smi
+expect 2 "^confgen: 'in.smi': wanted --input in.smi; see" --gens 2 in.smi
+expect 2 "^confgen: 'nope': no such command; see" help nope
+for temperature in 0 -1 nan 1001; do
+  expect 2 "^confgen: --temperature( '$temperature': wanted a number| $temperature: wanted more than 0, at most 1000)" \
+    --temperature $temperature
+done
+expect 2 '^confgen: --top-p 0: wanted more than 0, at most 1; see' --top-p 0
+expect 2 '^confgen: --top-p -0.5: wanted more than 0, at most 1; see' --top-p -0.5
+expect 2 '^confgen: --min-p -1: wanted 0 .off. or more, less than 1; see' --min-p -1
+expect 2 "^confgen: --top-k '-1': wanted a whole number from 0" --top-k -1
+for command in '-h' 'help' 'help generate' 'generate -h'; do
+  # shellcheck disable=SC2086
+  expect 0 '^confgen: SMILES to 3D conformers$' $command
+done
+expect 0 '--top-k 0 and --min-p 0 are off$' -h
+for command in 'eval -h' 'help eval' 'bench -h' 'bench help' 'help bench' 'bench decode -h' 'plugins -h' 'help plugins' \
+    'plugins list -h' 'inspect -h' 'doctor -h' 'help doctor'; do
+  # shellcheck disable=SC2086
+  expect 0 "^confgen $(tr ' ' '\n' <<<"$command" | grep -xvE -e '-h|help' | head -n 1)" $command
+done
 expect 2 "^confgen: 'extra': neither a command nor the value of an option; see" extra
 while read -r option command; do
   # shellcheck disable=SC2086

@@ -153,6 +153,17 @@ done
 run 0 "${tiny[@]}" --greedy --gens 2 --limit 4 --output g.smiles3d || true
 verdict 'greedy: all generations of a molecule are equal' \
   test "$(cut -f 1 g.smiles3d | sort -u | wc -l)" = 4
+run 0 "${tiny[@]}" --greedy --gens 3 --limit 1 --output g1.sdf || true
+verdict 'greedy: copies are mentioned once' test "$(grep -c \
+  'greedy sampling: all conformers of a molecule are the same, --gens 3 writes copies of one' err)" = 1
+cp -r tiny cold
+echo '{"do_sample": true, "temperature": 0}' >cold/generation_config.json
+check 3 'a temperature of 0 in the model' --model cold --geometry off --input mols.smi --output cold.sdf
+says "model 'cold': generation_config.json: temperature 0: wanted more than 0" 'names file and member'
+check 0 'and another one on the command line' --model cold --geometry off --input mols.smi --output cold.sdf \
+  --temperature 1
+echo '{"do_sample": false, "temperature": 0}' >cold/generation_config.json
+check 0 'greedy models need no temperature' --model cold --geometry off --input mols.smi --output cold.sdf --overwrite
 run 0 "${tiny[@]}" --greedy --seed 7 --gens 2 --limit 4 --output g7.smiles3d || true
 same <(cut -f 1-3 g.smiles3d) <(cut -f 1-3 g7.smiles3d) 'greedy: for any seed'
 run 0 "${tiny[@]}" --temperature 0.5 --top-p 0.9 --top-k 40 --min-p 0.01 --seed 9223372036854775807 \

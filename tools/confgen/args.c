@@ -105,6 +105,10 @@ static _Noreturn void refuse_option(char **argv)
 {
     const char *text = argv[optind - 1];
 
+    if (!strncmp(text, "--smiles", 8))
+        usage_error("%s: unknown option; give a SMILES as a line of --input FILE or of standard "
+                    "input: echo 'CCO ethanol' | confgen --input -",
+                    text);
     if (!optopt)
         usage_error("%s: unknown option", text);
     if (!strncmp(text, "--", 2) && strchr(text, '='))
@@ -117,7 +121,7 @@ int next_option(int argc, char **argv, const struct option *options, const char 
     int option;
 
     opterr = 0;
-    option = getopt_long(argc, argv, ":", options, NULL); /* ":" reports missing values as such */
+    option = getopt_long(argc, argv, ":h", options, NULL); /* ":" reports missing values as such */
     switch (option) {
     case ':':
         usage_error("%s: requires a value", argv[optind - 1]);
@@ -197,6 +201,11 @@ static void join_words(const char *const *words, size_t n, char *ret, size_t cap
                                 words[i]);
 }
 
+int asks_for_help(const char *argument)
+{
+    return !strcmp(argument, "help") || !strcmp(argument, "-h") || !strcmp(argument, "--help");
+}
+
 int run_subcommand(int argc, char **argv, const struct command *commands, size_t n,
                    const char *help)
 {
@@ -206,7 +215,7 @@ int run_subcommand(int argc, char **argv, const struct command *commands, size_t
     for (size_t i = 0; argc > 1 && i < n; i++)
         if (!strcmp(argv[1], commands[i].name))
             return commands[i].main(argc - 1, argv + 1);
-    if (argc > 1 && !strcmp(argv[1], "--help")) {
+    if (argc > 1 && asks_for_help(argv[1])) {
         fputs(help, stdout);
         return EXIT_OK;
     }

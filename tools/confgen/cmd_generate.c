@@ -23,7 +23,8 @@ static const char help[] =
     "  confgen doctor                        describe this machine, plugins and default model\n"
     "\n"
     "input and output\n"
-    "  --input FILE|-        .smi (SMILES, name, k) or .csv, also .gz, .zst; - is standard input\n"
+    "  --input FILE|-        .smi (SMILES, name, k), .csv, .tsv; also .gz, .zst; - is standard "
+    "input\n"
     "  --output FILE|-       default <stem>.sdf.zst; the suffix selects .zst, .gz or plain\n"
     "  --format FORMAT       sdf, xyz, smiles3d, json (default: by the output's name, else sdf)\n"
     "  --gens N|Nk           conformers per molecule; Nk: N for each of its k references\n"
@@ -41,6 +42,7 @@ static const char help[] =
     "  --model DIR           a Hugging Face directory (default: the model shipped with confgen)\n"
     "  --constraint NAME     grammar (default), template, none, or a plugin's\n"
     "  --temperature T  --top-p P  --top-k K  --min-p M  --greedy\n"
+    "                        T is more than 0; --top-p 1, --top-k 0 and --min-p 0 are off\n"
     "  --sampling PRESET     greedy, top_p_sampling1..4, min_p_sampling1..3, qwen3\n"
     "  --seed S              default 0\n"
     "  --max-new-tokens N    limit of a conformer's tokens\n"
@@ -75,10 +77,11 @@ static const char help[] =
     "  --progress auto|never|json   a bar on a terminal; json: one line per second on standard\n"
     "                        error\n"
     "  --quiet               print errors only\n"
-    "  --version  --help\n"
+    "  --version  --help, -h, help [COMMAND]\n"
     "\n"
-    "Exit status: 0 all conformers written, 1 some molecules failed, 2 usage error,\n"
-    "3 environment error (model, plugin, device, disk), 130 interrupted, resumable.\n";
+    "Exit status: 0 all conformers written, 1 some molecules failed, 2 the command line is wrong\n"
+    "(also a file whose name ends in a kind that is not read or written), 3 a file, its content,\n"
+    "model, plugin, device or disk fails, 130 interrupted, resumable.\n";
 
 enum { PROGRESS_AUTO, PROGRESS_NEVER, PROGRESS_JSON };
 
@@ -134,9 +137,12 @@ static void show_bar(const cg_report *r, int64_t done, double seconds)
     if (r->total_conformers) /* unknown for a pipe */
         fprintf(stderr, "[%.*s%*s] %lld of ", filled, "########################", WIDTH - filled,
                 "", (long long)done);
-    fprintf(stderr, "%lld molecules, %lld conformers, %.0f tokens/s",
-            (long long)(r->total_conformers ? r->total_molecules : done), (long long)conformers,
-            seconds > 0 ? (double)r->tokens / seconds : 0.0);
+    fprintf(stderr, "%lld molecules, %lld conformers",
+            (long long)(r->total_conformers ? r->total_molecules : done), (long long)conformers);
+    if (r->sequences)
+        fprintf(stderr, ", %.0f tokens/s", seconds > 0 ? (double)r->tokens / seconds : 0.0);
+    else
+        fprintf(stderr, ", %lld tokens evaluated", (long long)(r->prompt_tokens + r->evaluated));
     if (rate > 0 && r->total_conformers)
         fprintf(stderr, ", %.0f s left", (double)(r->total_conformers - conformers) / rate);
     fputs("\033[K", stderr);
@@ -193,8 +199,10 @@ static void on_log(void *ctx, int32_t level, const char *text)
 
     if (level > CG_LOG_WARNING)
         return;
-    if (!s->quiet)
+    if (!s->quiet) {
+        clear_bar(s);
         message("%s", text);
+    }
     pthread_mutex_lock(&s->lock);
     if (json_array_size(s->warnings) < MAX_MESSAGES)
         json_array_append_new(s->warnings, cg_json_text(text));
@@ -331,14 +339,20 @@ static const cg_sampling *find_preset(const char *name)
                 name);
 }
 
-/* Negative values are refused: they would select the model's own value. */
-static float parse_nonnegative(const char *name, const char *text)
+/* Parses a value of sampling into *member, a member of *sampling. The bounds are the engine's; a
+ * negative value is refused here, because it would select the model's own. */
+static void parse_sampling(cg_sampling *sampling, float *member, const char *name, const char *text)
 {
+    cg_sampling kept = *sampling;
+    cg_error err = CG_ERROR_INIT;
     float value = parse_real(name, text);
 
-    if (value < 0)
-        usage_error("%s '%s': wanted 0 or more", name, text);
-    return value;
+    *sampling = (cg_sampling) { sizeof *sampling, 0, 1, 0, 1, 0 };
+    *member = value;
+    if (cg_sampling_check(sampling, &err) != CG_OK)
+        usage_error("--%s", err.msg);
+    *sampling = kept;
+    *member = value;
 }
 
 static int32_t parse_auto(const char *name, const char *text, int32_t hi)
@@ -393,11 +407,11 @@ static void set_option(struct generate *s, int option, const char *arg)
         s->engine.constraint = arg;
         break;
     case O_TEMPERATURE:
-        s->sampling.temperature = parse_nonnegative("--temperature", arg);
+        parse_sampling(&s->sampling, &s->sampling.temperature, "--temperature", arg);
         s->given_temperature = 1;
         break;
     case O_TOP_P:
-        s->sampling.top_p = parse_nonnegative("--top-p", arg);
+        parse_sampling(&s->sampling, &s->sampling.top_p, "--top-p", arg);
         s->given_top_p = 1;
         break;
     case O_TOP_K:
@@ -405,7 +419,7 @@ static void set_option(struct generate *s, int option, const char *arg)
         s->given_top_k = 1;
         break;
     case O_MIN_P:
-        s->sampling.min_p = parse_nonnegative("--min-p", arg);
+        parse_sampling(&s->sampling, &s->sampling.min_p, "--min-p", arg);
         s->given_min_p = 1;
         break;
     case O_GREEDY:
@@ -505,6 +519,14 @@ static void select_sampling(struct generate *s)
     s->engine.sampling = sampling;
 }
 
+/* A file without --input before it, or a misspelt command. */
+static _Noreturn void refuse_operand(const char *text)
+{
+    if (!access(text, F_OK) || strchr(text, '.'))
+        usage_error("'%s': wanted --input %s", text, text);
+    usage_error("'%s': neither a command nor the value of an option", text);
+}
+
 static void parse_command_line(struct generate *s, int argc, char **argv)
 {
     int option;
@@ -519,7 +541,7 @@ static void parse_command_line(struct generate *s, int argc, char **argv)
     while ((option = next_option(argc, argv, options, help)) != -1)
         set_option(s, option, optarg);
     if (optind < argc)
-        usage_error("'%s': neither a command nor the value of an option", argv[optind]);
+        refuse_operand(argv[optind]);
     if (!s->run.input)
         usage_error("no input: give --input FILE, or - for standard input");
     s->engine.plugins = s->plugins.files;
@@ -628,6 +650,15 @@ static void print_selection(const struct generate *s, const cg_engine_info *info
             *info->tuning ? "; " : "", info->tuning);
 }
 
+/* Warns of a request for several conformers of which each is the same. */
+static void warn_of_copies(const struct generate *s, const cg_engine_info *info)
+{
+    if (!s->quiet && info->sampling.greedy && (s->run.gens > 1 || s->run.gens_per_reference))
+        message("greedy sampling: all conformers of a molecule are the same, --gens %d%s writes "
+                "copies of one",
+                s->run.gens, s->run.gens_per_reference ? "k" : "");
+}
+
 /* The first line of --progress json. */
 static void show_device(const cg_engine_info *info)
 {
@@ -707,6 +738,7 @@ int cmd_generate(int argc, char **argv)
     }
     info = cg_engine_get_info(engine);
     print_selection(&s, info);
+    warn_of_copies(&s, info);
     if (s.progress == PROGRESS_JSON)
         show_device(info);
     s.started = cg_now();

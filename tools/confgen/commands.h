@@ -92,7 +92,7 @@ _Noreturn void out_of_memory(void);
 
 /**
  * Returns the next option, -1 at the end (optind is then the first operand). Unknown options and
- * missing values are usage errors; OPTION_HELP prints `help` and exits with EXIT_OK.
+ * missing values are usage errors; OPTION_HELP (also -h) prints `help` and exits with EXIT_OK.
  */
 int next_option(int argc, char **argv, const struct option *options, const char *help);
 enum { OPTION_HELP = 'h' };
@@ -115,6 +115,8 @@ struct command {
     int (*main)(int argc, char **argv);
 };
 enum { MAX_SUBCOMMANDS = 16 };
+/** 1 for help, -h and --help. */
+int asks_for_help(const char *argument);
 /** Runs the command that argv[1] names; n <= MAX_SUBCOMMANDS. */
 int run_subcommand(int argc, char **argv, const struct command *commands, size_t n,
                    const char *help);

@@ -24,12 +24,35 @@ static void open_standard_descriptors(void)
             _exit(EXIT_ENVIRONMENT);
 }
 
+/* The command of that name; NULL if there is none. */
+static const struct command *find_command(const char *name)
+{
+    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
+        if (!strcmp(name, commands[i].name))
+            return &commands[i];
+    return NULL;
+}
+
+/* confgen help [COMMAND] */
+static _Noreturn void help(int argc, char **argv)
+{
+    static char option[] = "--help";
+    const struct command *command = find_command(argc > 2 ? argv[2] : "generate");
+    char *arguments[] = { argv[0], option, NULL };
+
+    if (!command)
+        usage_error("'%s': no such command", argv[2]);
+    end_program(command->main(2, arguments));
+}
+
 int main(int argc, char **argv)
 {
+    const struct command *command;
+
     open_standard_descriptors();
-    if (argc > 1 && argv[1][0] != '-')
-        for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
-            if (!strcmp(argv[1], commands[i].name))
-                end_program(commands[i].main(argc - 1, argv + 1));
+    if (argc > 1 && (command = find_command(argv[1])) != NULL)
+        end_program(command->main(argc - 1, argv + 1));
+    if (argc > 1 && !strcmp(argv[1], "help"))
+        help(argc, argv);
     end_program(cmd_generate(argc, argv));
 }

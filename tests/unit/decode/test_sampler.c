@@ -103,6 +103,13 @@ START_TEST(check_names_the_invalid_value)
     s.temperature = NAN;
     ck_assert_int_eq(cg_sampling_check(&s, &err), CG_ERR_USAGE);
     ck_assert_ptr_nonnull(strstr(err.msg, "temperature"));
+    s.temperature = 0;
+    ck_assert_int_eq(cg_sampling_check(&s, &err), CG_ERR_USAGE);
+    ck_assert_str_eq(err.msg, "temperature 0: wanted more than 0, at most 1000; --greedy takes the "
+                              "most probable token");
+    s.greedy = 1; /* the other members are ignored */
+    ck_assert_int_eq(cg_sampling_check(&s, &err), CG_OK);
+    s.greedy = 0;
     s.temperature = 1;
     s.top_p = 0;
     ck_assert_int_eq(cg_sampling_check(&s, &err), CG_ERR_USAGE);
