@@ -18,7 +18,7 @@
 #include "base/size.h"
 #include "io/container.h"
 
-enum { VERSION = 1 };
+enum { VERSION = 2 };
 
 static const char first_bytes[] = "{\"confgen_manifest\":"; /* of every manifest */
 

@@ -9,7 +9,7 @@
  * itself. A line that is truncated, damaged or inconsistent with the previous one is ignored, as
  * are all lines after it.
  *
- *     {"confgen_manifest":1,"fingerprint":{"input":"...","seed":"..."},"sum":"..."}
+ *     {"confgen_manifest":2,"fingerprint":{"input":"...","seed":"..."},"sum":"..."}
  *     {"i":0,"end":812,"size":812,"plain":4411,"xxh":"81d2...","records":10,"failed":0,
  *      "failed_end":44,"sum":"..."}
  *     {"complete":true,"end":845,"failed_end":44,"sum":"..."}
@@ -35,7 +35,7 @@ typedef struct cg_manifest_line {
     uint64_t end;          /* size of the output file up to and including its frame */
     uint64_t size;         /* bytes of its frame, 0: none */
     uint64_t content_size; /* bytes of its frame, uncompressed; "plain" in the file */
-    uint64_t hash;         /* XXH3 (64 bits) of the frame */
+    uint64_t hash;         /* XXH3 (64 bits) of its frame and its lines of failures */
     int64_t n_records;     /* conformers written */
     int64_t n_failed;      /* generations that failed */
     int64_t n_molecules;   /* 1 with a frame */

@@ -95,29 +95,47 @@ static size_t read_at(int fd, void *bytes, size_t n, uint64_t offset)
     return have;
 }
 
-/* Reads the frame of a molecule and compares its hash; `frame` is scratch. */
-static cg_status check_frame(const cg_output *o, const cg_manifest_line *l, cg_buf *frame,
-                             int *ret_intact, cg_error *err)
+/* The hash of a molecule's frame, and of its failures with the first as the seed. */
+static uint64_t hash_molecule(const char *frame, size_t frame_len, const char *failed,
+                              size_t failed_len)
 {
-    *ret_intact = l->end <= o->file.size;
-    if (!*ret_intact || !l->size)
+    uint64_t hash = frame_len ? XXH3_64bits(frame, frame_len) : 0;
+
+    return failed_len ? XXH3_64bits_withSeed(failed, failed_len, hash) : hash;
+}
+
+/* Reads what the files hold of a molecule, whose failures begin at `failed_start`, and compares the
+ * hash; `scratch` is for the bytes. */
+static cg_status check_molecule(const cg_output *o, const cg_manifest_line *l,
+                                uint64_t failed_start, cg_buf *scratch, int *ret_intact,
+                                cg_error *err)
+{
+    uint64_t failed_end = o->has_failed ? l->failed_end : failed_start, failed_len;
+
+    *ret_intact = l->end <= o->file.size && failed_start <= failed_end &&
+                  (!o->has_failed || failed_end <= o->failed.size);
+    if (!*ret_intact)
         return CG_OK;
-    cg_buf_clear(frame);
-    if (cg_buf_reserve(frame, l->size))
-        return cg_buf_check(frame, o->path, err);
-    *ret_intact = read_at(o->file.fd, frame->data, l->size, l->end - l->size) == l->size &&
-                  XXH3_64bits(frame->data, l->size) == l->hash;
+    failed_len = failed_end - failed_start;
+    cg_buf_clear(scratch);
+    if (cg_buf_reserve(scratch, l->size + failed_len))
+        return cg_buf_check(scratch, o->path, err);
+    *ret_intact =
+        read_at(o->file.fd, scratch->data, l->size, l->end - l->size) == l->size &&
+        read_at(o->failed.fd, scratch->data + l->size, failed_len, failed_start) == failed_len &&
+        hash_molecule(scratch->data, l->size, scratch->data + l->size, failed_len) == l->hash;
     return CG_OK;
 }
 
 /*
  * *ret_n: number of leading molecules of the manifest that are intact in the files. *ret_foreign:
- * the output is not empty, and no frame of the manifest is in it.
+ * the output is not empty, and no molecule of the manifest that has a frame is intact.
  */
 static cg_status count_intact(const cg_output *o, size_t *ret_n, int *ret_foreign, cg_error *err)
 {
     size_t n_all = cg_manifest_count(o->manifest), n = 0;
-    cg_buf frame = { 0 };
+    uint64_t failed_start = strlen(cg_failure_header());
+    cg_buf scratch = { 0 };
     int leading = 1, n_frames = 0, n_found = 0;
     cg_status st = CG_OK;
 
@@ -125,16 +143,17 @@ static cg_status count_intact(const cg_output *o, size_t *ret_n, int *ret_foreig
         const cg_manifest_line *l = cg_manifest_get(o->manifest, i);
         int intact;
 
-        CG_TRY_GOTO(st, check_frame(o, l, &frame, &intact, err), out);
+        CG_TRY_GOTO(st, check_molecule(o, l, failed_start, &scratch, &intact, err), out);
+        failed_start = l->failed_end;
         n_frames += l->size > 0;
         n_found += l->size > 0 && intact;
-        leading = leading && intact && (!o->has_failed || l->failed_end <= o->failed.size);
+        leading = leading && intact;
         n += (size_t)leading;
     }
     *ret_n = n;
     *ret_foreign = o->file.size && n_frames && !n_found;
 out:
-    cg_buf_finish(&frame);
+    cg_buf_finish(&scratch);
     return st;
 }
 
@@ -223,8 +242,8 @@ static cg_status resume(cg_output *o, cg_output_state *state, cg_error *err)
     CG_TRY(count_intact(o, &n, &foreign, err));
     if (foreign)
         return cg_fail(err, CG_ERR_MISMATCH,
-                       "'%s' holds none of the molecules that its manifest lists: it is another "
-                       "file, or damaged; start again with --overwrite",
+                       "'%s' holds none of the molecules that its manifest lists as they were "
+                       "written: it is another file, or damaged; start again with --overwrite",
                        o->path);
     if (!(frames = cg_alloc_array(n, sizeof *frames)))
         return cg_fail_nomem(err, o->path);
@@ -411,7 +430,8 @@ static cg_status write_bookkeeping(cg_output *o, const cg_output_molecule *m, ui
                                 .end = cg_container_size(o->container),
                                 .size = m->len,
                                 .content_size = content_size,
-                                .hash = m->len ? XXH3_64bits(m->bytes, m->len) : 0,
+                                .hash = hash_molecule(m->bytes, m->len, m->failed_text,
+                                                      o->has_failed ? m->failed_len : 0),
                                 .n_records = m->n_records,
                                 .n_failed = m->n_failed,
                                 .n_molecules = 1,

@@ -144,6 +144,17 @@ static cg_status insert(cg_registry *r, const cg_plugin *plugin, const char *pat
     return CG_OK;
 }
 
+/* A file of the program's own directory that is loaded already, by any path. */
+static void mark_own(cg_registry *r, const char *path)
+{
+    struct stat own, loaded;
+
+    for (size_t i = 0; i < r->n_entries; i++)
+        if (!stat(path, &own) && !stat(r->entries[i].path, &loaded) &&
+            own.st_dev == loaded.st_dev && own.st_ino == loaded.st_ino)
+            r->entries[i].is_own = 1;
+}
+
 cg_status cg_registry_add_file(cg_registry *r, const char *path, cg_error *err)
 {
     cg_error unread = CG_ERROR_INIT;
@@ -152,8 +163,11 @@ cg_status cg_registry_add_file(cg_registry *r, const char *path, cg_error *err)
     int seen;
 
     CG_TRY(check_seen(r, path, &seen, err));
-    if (seen)
+    if (seen) {
+        if (r->is_own)
+            mark_own(r, path);
         return CG_OK;
+    }
     /* before its code runs; the loader explains most failures better */
     cg_file_hash(path, &hash, &unread);
     CG_TRY(cg_plugin_load(path, r->host, &plugin, err));

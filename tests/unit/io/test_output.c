@@ -349,6 +349,13 @@ START_TEST(damaged_files_resume_after_the_intact_prefix)
     cg_output_close(out);
     ck_assert_msg(!run(&opt, 0, &state, &err), "%s", err.msg);
     check_files(&wanted, "damaged", 0);
+    middle = wanted.failed.len / 2;
+    wanted.failed.data[middle] ^= 1;
+    write_file(failed_path, wanted.failed.data, wanted.failed.len);
+    wanted.failed.data[middle] ^= 1;
+    ck_assert_msg(!run(&opt, 0, &state, &err), "%s", err.msg);
+    check_files(&wanted, "damaged", 1);
+    middle = wanted.out.len / 2;
     for (int k = 0; k < 2; k++) {
         ck_assert_int_eq(truncate(k ? failed_path : out_path, k ? 100 : (off_t)middle), 0);
         ck_assert_msg(!run(&opt, 0, &state, &err), "%s", err.msg);
@@ -479,7 +486,7 @@ START_TEST(foreign_files_are_kept)
     } cases[] = {
         { manifest_path, 1, 1, "is no manifest of confgen" },
         { failed_path, 0, 1, "is no list of failures" },
-        { out_path, 0, 1, "holds none of the molecules that its manifest lists" },
+        { out_path, 0, 1, "holds none of the molecules that its manifest lists as they were" },
     };
     cg_output_state state;
     cg_error err;
