@@ -6,7 +6,7 @@
  * `<output>.manifest`. A run that is killed between any two bytes can be resumed: bytes that the
  * manifest does not list are truncated, and the finished files equal those of an uninterrupted run.
  * (Against loss of power the files are synced at the end and twice a minute; a resumed run checks
- * the hash of every frame and resumes after the last intact prefix.)
+ * the hash of every molecule and resumes after the last intact prefix.)
  */
 #ifndef CG_IO_OUTPUT_H
 #define CG_IO_OUTPUT_H
