@@ -43,7 +43,7 @@ int cg_bounds_path_length(const cg_bounds *b, size_t i, size_t j)
 }
 
 /*
- * PoseBusters' parameters, except that secondary amides may be cis: in macrocycles they are. In
+ * PoseBusters' parameters, except that secondary amides of macrocycles may be cis, as they are. In
  * strained molecules the bounds of 1-5 pairs may contradict the others, and triangle smoothing
  * fails; the second attempt omits them, as RDKit advises, and the third omits smoothing.
  */
@@ -51,9 +51,9 @@ static cg_status rdkit_bounds(const cg_molecule *mol, const cgrd_angle *angles, 
                               double **ret_bounds, cg_error *err)
 {
     static const char *const details[] = {
-        "{\"forceTransAmides\":false}",
-        "{\"forceTransAmides\":false,\"set15bounds\":false}",
-        "{\"forceTransAmides\":false,\"doTriangleSmoothing\":false}",
+        "{\"cisAmidesInMacrocycles\":true}",
+        "{\"cisAmidesInMacrocycles\":true,\"set15bounds\":false}",
+        "{\"cisAmidesInMacrocycles\":true,\"doTriangleSmoothing\":false}",
     };
     const char *smiles = cg_molecule_smiles(mol, NULL);
     char reason[256] = "RDKit cannot read its SMILES";

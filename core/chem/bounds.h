@@ -3,7 +3,8 @@
  * @file bounds.h  Lower and upper bounds of all interatomic distances of a molecule.
  *
  * The bounds are those of RDKit's distance geometry (bond lengths, angles, torsions, van der Waals
- * radii) with these changes. Secondary amides may be cis, as they are in macrocycles. Where two
+ * radii) with these changes. Secondary amides of molecules with a ring of 8 or more
+ * atoms may be cis. Where two
  * ends of a conjugated group differ only by resonance form (carboxylates, nitro groups, amidinium,
  * ...), both bonds get the union of both ranges. Hypervalent atoms, and O and N between heavier
  * elements, have the angles of angles.h. The fragments of a salt or mixture are held together by

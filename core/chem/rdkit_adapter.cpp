@@ -589,6 +589,17 @@ double across(double first, double second, double degrees)
  * RDKit's factor for atoms three bonds apart. */
 const double reset_vdw_share = 0.7;
 
+/* A ring of 8 or more atoms, in which a secondary amide may be cis. */
+bool has_macrocycle(const RDKit::ROMol &mol)
+{
+    if (!mol.getRingInfo()->isInitialized())
+        RDKit::MolOps::findSSSR(mol);
+    for (const std::vector<int> &ring : mol.getRingInfo()->atomRings())
+        if (ring.size() >= 8)
+            return true;
+    return false;
+}
+
 /* RDKit's bounds of a bond whose atoms have no parameters, such as S of SF5, are wider than this.
  */
 const double widest_bond = 0.5; /* Å */
@@ -901,6 +912,7 @@ double *cgrd_distance_bounds(const char *pkl, size_t pkl_sz, const char *details
             bool smooth = details.flag("doTriangleSmoothing", true);
             bool macrocycle = details.flag("useMacrocycle14config", false);
             bool trans = details.flag("forceTransAmides", true);
+            bool cis_in_macrocycles = details.flag("cisAmidesInMacrocycles", false);
 
             details.finish();
             RDKit::RWMol mol = unpickle(pkl, pkl_sz);
@@ -909,6 +921,8 @@ double *cgrd_distance_bounds(const char *pkl, size_t pkl_sz, const char *details
                 throw std::invalid_argument("bounds are set for 1 to 10000 atoms");
             DistGeom::BoundsMatPtr bounds(new DistGeom::BoundsMatrix(n));
             RDKit::DGeomHelpers::initBoundsMat(bounds);
+            if (cis_in_macrocycles && has_macrocycle(mol))
+                trans = false;
             RDKit::DGeomHelpers::setTopolBounds(mol, bounds, set15, scale, macrocycle, trans);
             replace_bonds(mol, *bounds);
             if (n_angles)

@@ -185,6 +185,34 @@ START_TEST(distance_bounds)
 }
 END_TEST
 
+/* Bounds of the distance of two atoms, Å. */
+static void amide_bounds(const char *smiles, int first, int second, double *low, double *high)
+{
+    char reason[128];
+    size_t size, n;
+    char *pkl = get_mol(smiles, &size, "{\"removeHs\":false}");
+    double *b = cgrd_distance_bounds(pkl, size, "{\"cisAmidesInMacrocycles\":true}", NULL, 0, &n,
+                                     reason, sizeof reason);
+
+    ck_assert_msg(b != NULL, "%s", reason);
+    *low = b[(size_t)second * n + (size_t)first];
+    *high = b[(size_t)first * n + (size_t)second];
+    free_ptr((char *)b);
+    free_ptr(pkl);
+}
+
+/* As in PoseBusters, secondary amides are trans; in a macrocycle they may be cis. */
+START_TEST(amides_of_macrocycles_may_be_cis)
+{
+    double low, high;
+
+    amide_bounds("CNC(C)=O", 0, 3, &low, &high);
+    ck_assert(low > 3.5 && high < 4);
+    amide_bounds("C1NC(=O)CCCCCCCC1", 0, 4, &low, &high);
+    ck_assert(low < 3 && high > 3.5);
+}
+END_TEST
+
 /* rdkit_extras.c, used with a system librdkitcffi, compiled under other names. */
 char *extras_canonical_smiles(const char *smiles, char *reason, size_t reason_cap);
 char *extras_add_hs_with_coords(const char *molblock, char *reason, size_t reason_cap);
@@ -285,6 +313,7 @@ int main(void)
     if (CG_RDKIT_ADAPTER) { /* upstream ignores unknown keys */
         tcase_add_test(tc, details_are_checked);
         tcase_add_test(tc, distance_bounds);
+        tcase_add_test(tc, amides_of_macrocycles_may_be_cis);
     }
     tcase_add_test(tc, queries_match);
     tcase_add_test(tc, hydrogens_and_embedding);
