@@ -29,17 +29,54 @@ cg_status cg_refuse_smiles(cg_error *err, cg_status code, const char *smiles, si
 
 /* ---- what is read but not served ----------------------------------------------------------- */
 
+/* 1 if text[len], an atom of a scanned text, is `*`, or in brackets `[*...]` or `[#0]`. */
+static int is_wildcard(const char *text, size_t len)
+{
+    size_t i = *text == '[';
+
+    while (i < len && isdigit((unsigned char)text[i]))
+        i++;
+    if (i < len && text[i] == '*')
+        return 1;
+    if (i + 1 >= len || text[i] != '#' || text[i + 1] != '0')
+        return 0;
+    while (++i < len && text[i] == '0')
+        ;
+    return i == len || !isdigit((unsigned char)text[i]);
+}
+
+/*
+ * Where wildcards are in aromatic rings, RDKit tries all subsets of them: it must not see them,
+ * even beside atoms that are not read.
+ */
+static cg_status check_wildcards(const char *smiles, size_t len, cg_error *err)
+{
+    cg_smiles g = { 0 };
+    cg_error why = CG_ERROR_INIT;
+    cg_status st = cg_smiles_scan(smiles, len, 0, len, &g, &why);
+
+    if (st == CG_ERR_NOMEM)
+        return cg_fail_nomem(err, "SMILES");
+    st = CG_OK;
+    for (size_t i = 0; i < g.n_atoms && st == CG_OK; i++) {
+        const cg_smiles_atom *a = &g.atoms[i];
+
+        if (is_wildcard(smiles + a->start, a->len))
+            st = cg_refuse_smiles(err, CG_ERR_UNSUPPORTED, smiles, len,
+                                  "atom %zu is the wildcard '%.*s': wildcards, attachment points "
+                                  "and R groups are not supported, wanted an element",
+                                  i + 1, (int)(a->len < SHOWN_ATOM ? a->len : SHOWN_ATOM),
+                                  smiles + a->start);
+    }
+    cg_smiles_finish(&g);
+    return st;
+}
+
 static cg_status check_atoms(const char *smiles, size_t len, const cg_smiles *g, cg_error *err)
 {
     for (size_t i = 0; i < g->n_atoms; i++) {
         const cg_smiles_atom *a = &g->atoms[i];
 
-        if (a->element == 0)
-            return cg_refuse_smiles(err, CG_ERR_UNSUPPORTED, smiles, len,
-                                    "atom %zu is the wildcard '%.*s': wildcards, attachment points "
-                                    "and R groups are not supported, wanted an element",
-                                    i + 1, (int)(a->len < SHOWN_ATOM ? a->len : SHOWN_ATOM),
-                                    smiles + a->start);
         if (cg_element_is_metal(a->element) && (a->degree || a->n_h))
             return cg_refuse_smiles(err, CG_ERR_UNSUPPORTED, smiles, len,
                                     "atom %zu (%s) has bonds: metal complexes are not supported; "
@@ -60,8 +97,10 @@ cg_status cg_refuse_unsupported(const char *smiles, size_t len, cg_error *err)
 {
     cg_smiles g = { 0 };
     cg_error why = CG_ERROR_INIT;
-    cg_status st = cg_smiles_scan(smiles, len, CG_SMILES_STRICT, len, &g, &why);
+    cg_status st;
 
+    CG_TRY(check_wildcards(smiles, len, err));
+    st = cg_smiles_scan(smiles, len, CG_SMILES_STRICT, len, &g, &why);
     if (st == CG_ERR_NOMEM)
         return cg_fail_nomem(err, "SMILES");
     if (st != CG_OK)

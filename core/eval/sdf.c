@@ -8,6 +8,7 @@
 #include <xxhash.h>
 
 #include "base/error.h"
+#include "chem/elements.h"
 
 enum {
     HEADER_LINES = 4,   /* title, stamp, comment, counts */
@@ -98,14 +99,27 @@ static cg_status unexpected_end(struct parse *p, const char *wanted)
                    wanted);
 }
 
-/* Counts an atom as heavy by its symbol, which ends at a blank or at the end of the text. */
-static void count_heavy(struct parse *p, const char *symbol, size_t len)
+/*
+ * Reads the symbol of an atom, which ends at a blank or at the end of the text, and counts heavy
+ * atoms. Only elements reach RDKit, which also reads `CL`: where other atoms are in aromatic rings,
+ * it tries all subsets of them.
+ */
+static cg_status read_symbol(struct parse *p, const char *text, size_t len)
 {
+    char symbol[3] = "";
     size_t n = 0;
 
-    while (n < len && !is_blank(symbol[n]))
+    trim(&text, &len);
+    while (n < len && !is_blank(text[n]))
         n++;
-    p->n_heavy += !(n == 1 && strchr("HDT", *symbol));
+    for (size_t i = 0; i < n && i < sizeof symbol; i++)
+        symbol[i] = i && text[i] >= 'A' && text[i] <= 'Z' ? (char)(text[i] | 0x20) : text[i];
+    if (!(n == 1 && strchr("HDT", *symbol)))
+        p->n_heavy++;
+    if (n > 2 || !(cg_element_find(symbol, n) || (n == 1 && strchr("DT", *symbol))))
+        return fail_wanted(p, "the symbol of an element: wildcards, R groups and queries are not "
+                              "supported");
+    return CG_OK;
 }
 
 /* ---- numbers ---------------------------------------------------------------------------- */
@@ -196,7 +210,7 @@ static cg_status read_v2000_atoms(struct parse *p)
             return fail_wanted(p,
                                "an atom line: three coordinates within 10000 Å in columns of ten, "
                                "then the element");
-        count_heavy(p, l->line + 3 * FIELD + 1, len - 3 * FIELD - 1);
+        CG_TRY(read_symbol(p, l->line + 3 * FIELD + 1, len - 3 * FIELD - 1));
         /* Columns 40 to 42 are the stereo parity. */
         add_key(p, l->line + 3 * FIELD, (len < 39 ? len : 39) - 3 * FIELD);
         add_key_part(p, len > 42 ? l->line + 42 : "", len > 42 ? len - 42 : 0);
@@ -306,8 +320,8 @@ static cg_status find_logical(struct parse *p, struct logical *g, const char *te
 /* Reads the atoms of a V3000 block. All but coordinates and stereo marks is part of the key. */
 static cg_status read_v3000_atoms(struct parse *p, struct logical *g)
 {
-    const char *word;
-    size_t len;
+    const char *word, *symbol;
+    size_t len, symbol_len;
 
     for (size_t i = 0; i < p->n_atoms; i++) {
         int ok;
@@ -317,12 +331,14 @@ static cg_status read_v3000_atoms(struct parse *p, struct logical *g)
         add_key_part(p, word, len);
         ok = ok && next_word(g, &word, &len) && !is_line(g, "END ");
         add_key_part(p, word, len);
-        count_heavy(p, word, len);
+        symbol = word;
+        symbol_len = len;
         for (int k = 0; k < 3; k++)
             ok = ok && next_word(g, &word, &len) && coordinate(word, len, &p->xyz[i][k]);
         if (!ok)
             return fail_wanted(p,
                                "an atom line: number, element, three coordinates within 10000 Å");
+        CG_TRY(read_symbol(p, symbol, symbol_len));
         add_words(p, g);
     }
     return CG_OK;

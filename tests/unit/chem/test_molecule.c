@@ -77,6 +77,8 @@ static const struct {
     { "[2H][2H]", 0, CG_ERR_UNSUPPORTED, "wanted a heavy atom" },
     { "[H+]", 0, CG_ERR_UNSUPPORTED, "wanted a heavy atom" },
     { "C*", 0, CG_ERR_UNSUPPORTED, "'C*': atom 2 is the wildcard '*'" },
+    { "[#6]c1**c*[@]1", 0, CG_ERR_UNSUPPORTED, "atom 3 is the wildcard '*'" },
+    { "C[#0]", 0, CG_ERR_UNSUPPORTED, "atom 2 is the wildcard '[#0]'" },
     { "CC[1*]", 0, CG_ERR_UNSUPPORTED,
       "atom 3 is the wildcard '[1*]': wildcards, attachment points" },
     { "CC$C", 0, CG_ERR_UNSUPPORTED, "the bond of atoms 2 and 3 is quadruple" },
