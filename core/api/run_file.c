@@ -249,7 +249,9 @@ static cg_status run_emit(void *ctx, cg_pipeline_molecule *m, cg_error *err)
         return cg_fail(err, m->failure.code, "%s:%" PRId64 ": %s: %s", run->options->input,
                        m->input.line, m->input.name, m->failure.msg);
     report_molecule_failure(run, m, &none.failed);
-    st = write_molecule(run, m, &none, err);
+    st = cg_buf_check(&none.failed, "failures", err);
+    if (st == CG_OK)
+        st = write_molecule(run, m, &none, err);
     cg_buf_finish(&none.failed);
     return st;
 }
