@@ -28,9 +28,9 @@ struct cg_output {
     int has_failed;          /* `failed` is open */
     cg_append_file failed;
     int64_t last_index;
-    cg_manifest_line
-        joined; /* molecules without a frame that have no line yet; n_molecules: 0 none */
-    int closed; /* finished, or a write failed */
+    cg_manifest_line joined;     /* molecules without a frame that have no line yet, if any */
+    XXH3_state_t *joined_failed; /* hash of their failures; NULL before the first */
+    int closed;                  /* finished, or a write failed */
     struct timespec synced;
     cg_error note;              /* for cg_output_state */
     cg_fingerprint_item *items; /* [n_items] of the caller and our own; texts borrowed */
@@ -408,13 +408,24 @@ static cg_status write_joined(cg_output *o, cg_error *err)
  * Where a line ends depends on the molecules only: a resumed run writes the same manifest. If the
  * run is killed before, a resumed one processes them again.
  */
-static cg_status join(cg_output *o, const cg_manifest_line *line, cg_error *err)
+static cg_status join(cg_output *o, const cg_manifest_line *line, const cg_output_molecule *m,
+                      cg_error *err)
 {
     int64_t n_molecules = o->joined.n_molecules + 1, n_failed = o->joined.n_failed + line->n_failed;
+    uint64_t hash = o->joined.hash;
 
+    if (o->has_failed && m->failed_len) { /* equals hash_molecule() of all their failures */
+        if (!o->joined_failed && !(o->joined_failed = XXH3_createState()))
+            return cg_fail_nomem(err, o->path);
+        if (!hash)
+            XXH3_64bits_reset(o->joined_failed);
+        XXH3_64bits_update(o->joined_failed, m->failed_text, m->failed_len);
+        hash = XXH3_64bits_digest(o->joined_failed);
+    }
     o->joined = *line;
     o->joined.n_molecules = n_molecules;
     o->joined.n_failed = n_failed;
+    o->joined.hash = hash;
     return n_molecules == MAX_JOINED || n_failed > INT32_MAX ? write_joined(o, err) : CG_OK;
 }
 
@@ -437,7 +448,7 @@ static cg_status write_bookkeeping(cg_output *o, const cg_output_molecule *m, ui
                                 .n_molecules = 1,
                                 .failed_end = o->failed.size };
     if (!m->len)
-        return join(o, &line, err);
+        return join(o, &line, m, err);
     CG_TRY(write_joined(o, err));
     return o->manifest ? cg_manifest_append(o->manifest, &line, err) : CG_OK;
 }
@@ -509,6 +520,7 @@ void cg_output_close(cg_output *o)
     cg_container_close(o->container);
     cg_append_file_close(&o->failed);
     cg_manifest_close(o->manifest);
+    XXH3_freeState(o->joined_failed);
     free(o->items);
     free(o->path);
     free(o);
