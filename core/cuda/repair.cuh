@@ -224,13 +224,12 @@ static __device__ int32_t continue_relaxation(const struct repair_slot *slot,
         converged = iterate(slot, shared, first, last);
     if (threadIdx.x == 0) {
         int at_image = progress->start.origin > CG_ORIGIN_MIRRORED;
+        int at_limit = ++progress->iteration == cg_relaxation_iterations(progress->level);
 
-        progress->iteration++;
         /* positions of the last level may pass the tests without having converged */
-        if (converged ||
-            (progress->iteration == CG_RELAXATION_ITERATIONS && first == 0 && !at_image)) {
+        if (converged || (at_limit && first == 0 && !at_image)) {
             begin_rewrite(slot, shared, progress->start.origin == CG_ORIGIN_MIRRORED ? 0 : first);
-        } else if (progress->iteration == CG_RELAXATION_ITERATIONS) {
+        } else if (at_limit) {
             progress->iteration = 0;
             progress->start.origin = at_image ? CG_ORIGIN_SAMPLED : progress->start.origin;
             progress->level += !at_image;

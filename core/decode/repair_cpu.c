@@ -38,12 +38,14 @@ static void place(cg_cpu_repair *r, const cg_geometry *g, const cg_relaxation_st
         cg_relaxation_start_position(start, (const point *)r->xyz, last, i, r->xyz[g->n_atoms + i]);
 }
 
-/* Relaxes atoms first to last, in r->xyz + n_atoms. @return 1 if all tests are satisfied */
-static int relax(cg_cpu_repair *r, const cg_geometry *g, int32_t first, int32_t last)
+/* Relaxes the atoms of a level up to `last`, in r->xyz + n_atoms. @return 1 if all tests are
+ * satisfied */
+static int relax(cg_cpu_repair *r, const cg_geometry *g, int32_t level, int32_t last)
 {
+    int32_t first = cg_relaxation_first_atom(last, level);
     point *xyz = r->xyz + g->n_atoms, *displacement = xyz + g->n_atoms;
 
-    for (int iteration = 0; iteration < CG_RELAXATION_ITERATIONS; iteration++) {
+    for (int iteration = 0; iteration < cg_relaxation_iterations(level); iteration++) {
         int unsatisfied = 0;
 
         for (int32_t i = first; i <= last; i++) {
@@ -114,23 +116,23 @@ static int rewrite(cg_cpu_repair *r, const cg_repair_target *target, int32_t fir
 static int32_t move_atoms(cg_cpu_repair *r, const cg_geometry *g, int32_t atom)
 {
     cg_relaxation_start start = cg_relaxation_find_start(g, (const point *)r->xyz, atom);
-    int32_t first, level = 0;
+    int32_t level = -1;
 
     place(r, g, &start, atom);
     if (start.origin == CG_ORIGIN_MIRRORED &&
         cg_geometry_test_atom(g, (const point *)r->xyz + g->n_atoms, atom, 0, 1) == CG_FAULT_NONE)
         return 0;
     if (start.origin > CG_ORIGIN_MIRRORED) {
-        if (relax(r, g, atom, atom))
+        if (relax(r, g, 0, atom))
             return atom;
         start.origin = CG_ORIGIN_SAMPLED;
     }
     do {
-        first = cg_relaxation_first_atom(atom, level++);
+        level++;
         place(r, g, &start, atom);
-    } while (!relax(r, g, first, atom) && first > 0);
+    } while (!relax(r, g, level, atom) && cg_relaxation_first_atom(atom, level) > 0);
     /* The result of the last level may pass the tests even if it is not well within them. */
-    return start.origin == CG_ORIGIN_MIRRORED ? 0 : first;
+    return start.origin == CG_ORIGIN_MIRRORED ? 0 : cg_relaxation_first_atom(atom, level);
 }
 
 int cg_cpu_repair_atom(cg_cpu_repair *r, const cg_repair_target *target, int repair, int32_t atom)

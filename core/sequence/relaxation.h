@@ -20,10 +20,18 @@
 
 #include "sequence/atom_tests.h"
 
-enum {
-    CG_RELAXATION_ITERATIONS = 100, /* of each level */
-    CG_RELAXATION_LEVELS = 4,
-};
+enum { CG_RELAXATION_LEVELS = 4 };
+
+/**
+ * Iterations of a level. An atom that finds a valid position alone takes ten on average, so a small
+ * move set is given up early.
+ */
+static inline CG_HOST_DEVICE int32_t cg_relaxation_iterations(int32_t level)
+{
+    const int32_t n[CG_RELAXATION_LEVELS] = { 40, 60, 100, 100 };
+
+    return n[level];
+}
 
 /**
  * First atom of the move set of a level; the set ends with the failing atom `atom`. Level 0: only
