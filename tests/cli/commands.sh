@@ -53,6 +53,23 @@ expect 2 "device 'tpu': wanted cpu, cuda, cuda:I or all" \
 echo 'no plugin' >"$work/attention_text.so"
 expect 3 "attention_text.so': cannot be loaded" plugins check "$work/attention_text.so"
 expect 3 'No such file' plugins check "$work/missing.so"
+# a plugin or CUDA module that others may write
+mkdir "$work/open"
+cp "$plugins/attention/eager/attention_eager.so" "$work/open/attention_open.so"
+chmod 755 "$work/open"
+chmod 666 "$work/open/attention_open.so"
+written="attention_open.so' may be written by everyone \\(mode 0666\\)"
+expect 3 "$written" plugins check "$work/open/attention_open.so"
+expect 3 "$written" plugins list --plugin "$work/open/attention_open.so"
+CONFGEN_PLUGIN_PATH=$work/open expect 0 "^refused: .*$written" plugins list
+CONFGEN_PLUGIN_PATH=$work/open expect 0 "^refused +.*$written" doctor
+CONFGEN_ALLOW_WRITABLE_PLUGINS=1 expect 0 ' 0 failed$' plugins check "$work/open/attention_open.so" --rounds 1
+CONFGEN_CUDA_MODULE=$work/open/attention_open.so expect 0 "^flash +paged +CUDA module .*$written" \
+  plugins matrix --device cuda
+chmod 644 "$work/open/attention_open.so"
+chmod 777 "$work/open"
+CONFGEN_PLUGIN_PATH=$work/open expect 0 "^refused: plugin directory .*/open' may be written by everyone" plugins list
+rm -r "$work/open"
 expect 2 'missing operand: FILE.so' plugins check
 expect 2 "'b.so': wanted a single operand" plugins check a.so b.so
 expect 2 "'x': wanted no operand; add a file with --plugin" plugins list x

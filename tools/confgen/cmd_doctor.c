@@ -15,10 +15,9 @@ static const char help[] =
     "confgen doctor\n"
     "\n"
     "Prints the processor, memory, GPUs, libraries, plugins, remembered GPU measurements, the\n"
-    "default model and the plugins that would be selected for it. It loads the plugins, which "
-    "runs\n"
-    "their code. Exit status 3 if something that every run needs is missing; a missing GPU is not\n"
-    "an error.\n";
+    "default model and the plugins that would be selected for it. Loading the plugins runs their\n"
+    "code. Exit status 3 if something that every run needs is missing; a missing GPU is not an\n"
+    "error.\n";
 
 /* Finds the first line of `path` that begins with `key`; *ret is what follows its colon. 0, or -1
  * if there is none. */
