@@ -14,6 +14,8 @@ Each finding is a line "file:line: text"; exit status 1 if there is one. Checked
   vocabulary    fewer than MAX_AVOIDED lines contain one of the AVOIDED words, for which the field
                 has better ones
 
+  writing       only WRITERS create files or open them for writing
+
 Calls are read with nm from the objects of BUILD, so sources that BUILD does not compile (CUDA
 without nvcc) have only their includes checked. Python 3 standard library and binutils only.
 """
@@ -62,6 +64,9 @@ PLUGIN_ENTRY = "cg_plugin_entry_v1"  # every plugin defines it
 ALTERNATIVES = {"ivec", "vec"}  # types that each instruction set defines
 AVOIDED = r"\b(mend(ed|ing)?|looked at|anew|begun|what is asked|told|hears?)\b"
 MAX_AVOIDED = 20
+WRITERS = {"core/base/append_file.c", "core/base/whole_file.c"}
+WRITING = re.compile(r'\bO_(CREAT|TRUNC|APPEND)\b|\b(creat|mkstemp|mkostemp|rename|renameat|renameat2|tmpfile|freopen|'
+                     r'json_dump_file|json_dumpfd)\(|\bfopen\([^;]*,\s*"([wa]|\w*\+)|\b[io]*fstream\b')
 SOURCES = (".c", ".h", ".cu", ".cuh", ".cpp")
 
 
@@ -294,6 +299,17 @@ def check_names(found, files, objects):
                 found.add("name", path, 1, "%d files of core are called %s" % (len(paths), name))
 
 
+def check_writing(found, files):
+    for path in files:
+        if not path.endswith(SOURCES) or path in WRITERS:
+            continue
+        text = re.sub(r"/\*.*?\*/", lambda m: re.sub(r"[^\n]", " ", m.group(0)), read(path), flags=re.S)
+        for number, line in enumerate(text.split("\n"), 1):
+            if WRITING.search(line):
+                found.add("writing", path, number, "opens a file for writing, wanted cg_append_file_open() or "
+                          "cg_file_write_whole(): " + line.strip())
+
+
 def check_vocabulary(found, files):
     lines = []
     for path in files:
@@ -319,6 +335,7 @@ def main():
     check_calls(found, calls)
     check_cycles(found, calls)
     check_names(found, files, objects)
+    check_writing(found, files)
     avoided = check_vocabulary(found, files)
     print("%d objects, %d names twice, %d lines with avoided words" %
           (len(objects), found.counts["name"], avoided))

@@ -71,7 +71,7 @@ static cg_status open_existing(cg_append_file *f, const char *path, int may_exis
 /* Locks a regular file, and refuses one that is also known by another name. */
 static cg_status lock(cg_append_file *f, const char *path, cg_error *err)
 {
-    struct stat sb;
+    struct stat sb, named;
     off_t end;
 
     /* Some network file systems have no locks: there the user must keep runs apart. */
@@ -84,8 +84,8 @@ static cg_status lock(cg_append_file *f, const char *path, cg_error *err)
                        "'%s' has %ju names (hard links), wanted a file with one: writing to it "
                        "changes the others",
                        path, (uintmax_t)sb.st_nlink);
-    if (!sb.st_nlink)
-        return cg_fail(err, CG_ERR_IO, "'%s' was removed while it was opened: try again", path);
+    if (lstat(path, &named) || named.st_dev != sb.st_dev || named.st_ino != sb.st_ino)
+        return cg_fail(err, CG_ERR_IO, "'%s' was replaced while it was opened: try again", path);
     if ((end = lseek(f->fd, 0, SEEK_END)) < 0)
         return cg_fail(err, CG_ERR_IO, "'%s': cannot seek: %s", path, strerror(errno));
     f->size = (uint64_t)end;
