@@ -144,15 +144,15 @@ static cg_status insert(cg_registry *r, const cg_plugin *plugin, const char *pat
     return CG_OK;
 }
 
-/* A file of the program's own directory that is loaded already, by any path. */
-static void mark_own(cg_registry *r, const char *path)
+/* Marks the plugin that was loaded from this file or a copy of it. 0 if there is none. */
+static int mark_own(cg_registry *r, uint64_t hash)
 {
-    struct stat own, loaded;
-
     for (size_t i = 0; i < r->n_entries; i++)
-        if (!stat(path, &own) && !stat(r->entries[i].path, &loaded) &&
-            own.st_dev == loaded.st_dev && own.st_ino == loaded.st_ino)
+        if (r->entries[i].hash == hash) {
             r->entries[i].is_own = 1;
+            return 1;
+        }
+    return 0;
 }
 
 cg_status cg_registry_add_file(cg_registry *r, const char *path, cg_error *err)
@@ -163,13 +163,12 @@ cg_status cg_registry_add_file(cg_registry *r, const char *path, cg_error *err)
     int seen;
 
     CG_TRY(check_seen(r, path, &seen, err));
-    if (seen) {
-        if (r->is_own)
-            mark_own(r, path);
-        return CG_OK;
-    }
     /* before its code runs; the loader explains most failures better */
     cg_file_hash(path, &hash, &unread);
+    if (r->is_own && unread.code == CG_OK && mark_own(r, hash))
+        return CG_OK;
+    if (seen)
+        return CG_OK;
     CG_TRY(cg_plugin_load(path, r->host, &plugin, err));
     if (unread.code != CG_OK)
         return cg_fail(err, unread.code, "plugin %s", unread.msg);

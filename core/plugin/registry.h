@@ -22,7 +22,7 @@ typedef struct cg_registry_entry {
     const cg_plugin *plugin;
     const char *path;
     uint64_t hash; /* XXH3 of the file */
-    int is_own;    /* in the program's own directory, by whatever path it was found */
+    int is_own;    /* in the program's own directory, or a copy of such a file */
 } cg_registry_entry;
 
 /** A file or directory that was refused. Storage of the registry. */

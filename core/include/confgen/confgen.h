@@ -118,7 +118,7 @@ typedef struct cg_engine_gpu {
 /** A plugin in use. Strings live with the engine. */
 typedef struct cg_engine_plugin {
     uint32_t struct_size;
-    int32_t is_own;   /* from the program's own plugin directory */
+    int32_t is_own;   /* in the program's own plugin directory, or a copy of such a file */
     uint64_t hash;    /* XXH3 of its file */
     const char *kind; /* "attention", "cache", "constraint" */
     const char *name;
