@@ -341,7 +341,7 @@ class LostStereo
         int n = 0;
 
         for (const RDKit::Atom *atom : written_.atoms())
-            n += is_lost_class(atom);
+            n += is_lost_class(atom) || is_lost_centre(atom);
         for (const RDKit::Bond *bond : written_.bonds())
             if (bond->getBondType() == RDKit::Bond::DOUBLE) {
                 n += is_lost_cumulene(bond->getBeginAtom(), bond);
@@ -382,6 +382,21 @@ class LostStereo
     {
         return atom->getChiralTag() != RDKit::Atom::CHI_UNSPECIFIED && !is_held(atom) &&
                !is_inner(atom) && (!is_tetrahedral(atom) || atom->getDegree() > 4);
+    }
+
+    /*
+     * A tetrahedral mark on an atom of four different neighbours, or of three and a lone pair that
+     * does not invert: a stereocentre to later releases of RDKit, such as S in CS(=NC#N)CC.
+     */
+    int is_lost_centre(const RDKit::Atom *atom) const
+    {
+        const RDKit::Atom *held = held_.getAtomWithIdx(atom->getIdx());
+        const unsigned n_h = held->getTotalNumHs(), n = held->getDegree() + n_h;
+        const int element = held->getAtomicNum();
+        const bool keeps_pair = element == 15 || element == 16 || element == 33 || element == 34;
+
+        return is_tetrahedral(atom) && !is_held(atom) && n_h < 2 &&
+               (n == 4 || (n == 3 && keeps_pair)) && neighbours_of(atom, nullptr) == DIFFERENT;
     }
 
     /* Are the neighbours of an atom other than `except` different, equal, or equal only within a

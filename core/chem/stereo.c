@@ -11,9 +11,22 @@
 #include "chem/rdkit_c.h"
 #include "chem/rdkit_fail.h"
 
+/* The neighbour of `end` other than two; CG_STEREO_NO_ATOM if there is none. */
+static uint32_t third_neighbour(const cg_smiles *graph, uint32_t end, uint32_t one, uint32_t two)
+{
+    for (size_t i = 0; i < graph->n_bonds; i++) {
+        const cg_smiles_bond *b = &graph->bonds[i];
+        uint32_t to = b->first == end ? b->second : b->first;
+
+        if ((b->first == end || b->second == end) && to != one && to != two)
+            return to;
+    }
+    return CG_STEREO_NO_ATOM;
+}
+
 /* Adds one element; `out` has room. RDKit's sense becomes the sign of a volume: seen from the first
  * neighbour the others are anticlockwise. */
-static void add(const cgrd_stereo *s, cg_stereo *out)
+static void add(const cgrd_stereo *s, const cg_smiles *graph, cg_stereo *out)
 {
     if (s->kind == CGRD_CENTRE) {
         cg_stereo_centre c = { .atom = s->atom, .n_neighbours = (uint8_t)s->n_neighbours };
@@ -22,9 +35,13 @@ static void add(const cgrd_stereo *s, cg_stereo *out)
         c.sign = (int8_t)((s->sense != 0) == (s->n_neighbours == 3) ? 1 : -1);
         out->centres[out->n_centres++] = c;
     } else if (s->kind == CGRD_DOUBLE_BOND) {
+        const uint32_t *n = s->neighbours;
+
         out->bonds[out->n_bonds++] = (cg_stereo_bond) {
             .ends = { s->atom, s->other_end },
-            .neighbours = { s->neighbours[0], s->neighbours[1] },
+            .neighbours = { n[0], n[1] },
+            .others = { third_neighbour(graph, s->atom, s->other_end, n[0]),
+                        third_neighbour(graph, s->other_end, s->atom, n[1]) },
             .cis = (int8_t)s->sense,
         };
     } else {
@@ -58,7 +75,7 @@ cg_status cg_stereo_find(const cg_molecule *mol, cg_stereo *ret_stereo, cg_error
         goto out;
     }
     for (size_t i = 0; i < n; i++)
-        add(&found[i], &out);
+        add(&found[i], cg_molecule_graph(mol), &out);
     *ret_stereo = out;
     out = (cg_stereo) { 0 };
 out:
@@ -90,19 +107,42 @@ double cg_stereo_centre_volume(const cg_stereo_centre *c, const float (*xyz)[3])
     return cg_vec3d_dot(v[0], axis) * c->sign;
 }
 
-double cg_stereo_bond_cosine(const cg_stereo_bond *b, const float (*xyz)[3])
+/* Cosine of the torsion of neighbours `a` and `b`. */
+static double torsion_cosine(const uint32_t ends[2], uint32_t a, uint32_t b, const float (*xyz)[3])
 {
+    const uint32_t neighbours[2] = { a, b };
     double axis[3], arms[2][3], normals[2][3], size;
 
-    cg_vec3d_between_floats(xyz[b->ends[0]], xyz[b->ends[1]], axis);
+    cg_vec3d_between_floats(xyz[ends[0]], xyz[ends[1]], axis);
     for (int e = 0; e < 2; e++) {
-        cg_vec3d_between_floats(xyz[b->ends[e]], xyz[b->neighbours[e]], arms[e]);
+        cg_vec3d_between_floats(xyz[ends[e]], xyz[neighbours[e]], arms[e]);
         cg_vec3d_cross(axis, arms[e], normals[e]);
     }
     size = sqrt(cg_vec3d_dot(normals[0], normals[0]) * cg_vec3d_dot(normals[1], normals[1]));
-    if (size == 0)
+    return size > 0 ? cg_vec3d_dot(normals[0], normals[1]) / size : 0;
+}
+
+int cg_stereo_bond_pair(const cg_stereo_bond *b, int k, uint32_t ret_neighbours[2])
+{
+    ret_neighbours[0] = k & 1 ? b->others[0] : b->neighbours[0];
+    ret_neighbours[1] = k & 2 ? b->others[1] : b->neighbours[1];
+    if (ret_neighbours[0] == CG_STEREO_NO_ATOM || ret_neighbours[1] == CG_STEREO_NO_ATOM)
         return 0;
-    return cg_vec3d_dot(normals[0], normals[1]) / size * (b->cis ? 1 : -1);
+    return b->cis == (k == 0 || k == 3) ? 1 : -1;
+}
+
+double cg_stereo_bond_cosine(const cg_stereo_bond *b, const float (*xyz)[3])
+{
+    double least = 1;
+
+    for (int k = 0; k < CG_STEREO_BOND_PAIRS; k++) {
+        uint32_t n[2];
+        int sign = cg_stereo_bond_pair(b, k, n);
+
+        if (sign)
+            least = fmin(least, sign * torsion_cosine(b->ends, n[0], n[1], xyz));
+    }
+    return least;
 }
 
 cg_status cg_stereo_is_same_isomer(const cg_molecule *mol, const cg_stereo *stereo,

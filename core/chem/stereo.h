@@ -23,10 +23,14 @@ typedef struct cg_stereo_centre {
     int8_t sign;          /* of the volume: 1 or -1 */
 } cg_stereo_centre;
 
+/** In a cg_stereo_bond: there is no such atom in the text. */
+#define CG_STEREO_NO_ATOM UINT32_MAX
+
 /** The configuration of a double bond between ends[0] and ends[1]. */
 typedef struct cg_stereo_bond {
     uint32_t ends[2];
     uint32_t neighbours[2]; /* one of each end */
+    uint32_t others[2];     /* the other one of each end, or CG_STEREO_NO_ATOM */
     int8_t cis;             /* the neighbours are on one side of the bond: 1 yes, 0 no */
 } cg_stereo_bond;
 
@@ -56,9 +60,17 @@ void cg_stereo_finish(cg_stereo *stereo); /* accepts NULL and a zeroed struct */
 
 /** Volume of a stereocentre times its sign: >= CG_STEREO_FLAT if the configuration is right. */
 double cg_stereo_centre_volume(const cg_stereo_centre *centre, const float (*xyz)[3]);
+enum { CG_STEREO_BOND_PAIRS = 4 };
 /**
- * Cosine of the torsion neighbour-end-end-neighbour, negated for trans: positive if the
- * configuration is right. 0 if three of the atoms are collinear.
+ * Pair k of neighbours of a double bond, one of each end.
+ *
+ * @return 1 if they are cis, -1 if trans, 0 if an end has no such neighbour
+ */
+int cg_stereo_bond_pair(const cg_stereo_bond *bond, int k, uint32_t ret_neighbours[2]);
+/**
+ * Cosine of the torsion neighbour-end-end-neighbour, negated for trans, or the least of those of
+ * all pairs of neighbours: positive if the configuration is right. 0 if three of the atoms are
+ * collinear.
  */
 double cg_stereo_bond_cosine(const cg_stereo_bond *bond, const float (*xyz)[3]);
 

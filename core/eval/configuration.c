@@ -55,8 +55,17 @@ static int renumber_bond(cg_stereo_bond *b, const uint32_t *number)
     int heavy = 1;
 
     for (int e = 0; e < 2; e++) {
+        uint32_t other = b->others[e];
+
         b->ends[e] = number[b->ends[e]];
         b->neighbours[e] = number[b->neighbours[e]];
+        b->others[e] = other == CG_STEREO_NO_ATOM || number[other] == NOT_HEAVY ? CG_STEREO_NO_ATOM
+                                                                                : number[other];
+        if (b->neighbours[e] == NOT_HEAVY && b->others[e] != CG_STEREO_NO_ATOM) {
+            b->neighbours[e] = b->others[e];
+            b->others[e] = CG_STEREO_NO_ATOM;
+            b->cis = !b->cis;
+        }
         heavy = heavy && b->ends[e] != NOT_HEAVY && b->neighbours[e] != NOT_HEAVY;
     }
     return heavy;

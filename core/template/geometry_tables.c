@@ -74,13 +74,17 @@ static int add_stereo(struct list *list, const cg_stereo *stereo)
 
     for (size_t i = 0; i < stereo->n_centres && !failed; i++)
         failed = add_centre(list, &stereo->centres[i]);
-    for (size_t i = 0; i < stereo->n_bonds && !failed; i++) {
-        const cg_stereo_bond *b = &stereo->bonds[i];
+    for (size_t i = 0; i < stereo->n_bonds; i++)
+        for (int k = 0; k < CG_STEREO_BOND_PAIRS && !failed; k++) {
+            const cg_stereo_bond *b = &stereo->bonds[i];
+            uint32_t n[2];
+            int sign = cg_stereo_bond_pair(b, k, n);
 
-        failed =
-            add(list, b->neighbours[0], b->ends[0], b->ends[1], b->neighbours[1], CG_TEST_TORSION,
-                CG_CAUSE_DOUBLE, b->cis ? min_cosine : -INFINITY, b->cis ? INFINITY : -min_cosine);
-    }
+            if (sign)
+                failed =
+                    add(list, n[0], b->ends[0], b->ends[1], n[1], CG_TEST_TORSION, CG_CAUSE_DOUBLE,
+                        sign > 0 ? min_cosine : -INFINITY, sign > 0 ? INFINITY : -min_cosine);
+        }
     return failed;
 }
 
@@ -211,11 +215,17 @@ static void set_pairs(const cg_bounds *bounds, float *low2, float *high2, int8_t
 /* A wrong distance between the neighbours of a stereo bond means the wrong configuration. */
 static void set_stereo_pairs(const cg_stereo *stereo, int8_t *cause)
 {
-    for (size_t b = 0; b < stereo->n_bonds; b++) {
-        uint32_t i = stereo->bonds[b].neighbours[0], j = stereo->bonds[b].neighbours[1];
+    for (size_t b = 0; b < stereo->n_bonds; b++)
+        for (int k = 0; k < CG_STEREO_BOND_PAIRS; k++) {
+            uint32_t n[2];
+            size_t i, j;
 
-        cause[i > j ? (size_t)i * (i - 1) / 2 + j : (size_t)j * (j - 1) / 2 + i] = CG_CAUSE_DOUBLE;
-    }
+            if (!cg_stereo_bond_pair(&stereo->bonds[b], k, n))
+                continue;
+            i = n[0] > n[1] ? n[0] : n[1];
+            j = n[0] > n[1] ? n[1] : n[0];
+            cause[i * (i - 1) / 2 + j] = CG_CAUSE_DOUBLE;
+        }
 }
 
 /* Allocates the struct and its block of arrays as one. */

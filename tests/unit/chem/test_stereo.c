@@ -175,6 +175,9 @@ static const struct {
     { "O[C@H]1C[C@]2(C1)C[C@H](O)C2", 1 },
     { "C1C/C=C/CCC1", 1 }, /* trans in a small ring */
     { "C1C/C=C\\CCC1", 0 },
+    { "C/[S@](Cl)=N/C#N", 1 }, /* stereocentres to later releases */
+    { "C[S@](=NC#N)CC", 1 },
+    { "C[S@](=NC#N)C", 0 },
     { "C[C@](C)(C)C", 0 }, /* no stereocentres */
     { "C[C@]1(C)C[C@H](F)CCC1", 0 },
     { "C[C@H]1CCCCC1", 0 },
