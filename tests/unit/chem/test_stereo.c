@@ -189,6 +189,38 @@ static const struct {
     { "[H][C@](F)(Cl)C", 0 },
 };
 
+/* The neighbour of an end that RDKit does not name counts too: in a ring of three the named one
+ * stays in place while the other turns to the wrong side. */
+START_TEST(both_neighbours_of_an_end_are_tested)
+{
+    cg_molecule *mol = parse("C/C(F)=C(/Cl)Br");
+    cg_stereo stereo = find(mol);
+    float(*xyz)[3] = embed(mol);
+    const cg_stereo_bond *b = stereo.bonds;
+    int n_pairs = 0;
+
+    ck_assert_int_eq((int)stereo.n_bonds, 1);
+    for (int k = 0; k < CG_STEREO_BOND_PAIRS; k++) {
+        uint32_t n[2];
+
+        n_pairs += cg_stereo_bond_pair(b, k, n) != 0;
+    }
+    ck_assert_int_eq(n_pairs, 4);
+    for (int e = 0; e < 2; e++) {
+        float other[3];
+
+        ck_assert(cg_stereo_bond_cosine(b, (const float(*)[3])xyz) > 0.9);
+        memcpy(other, xyz[b->others[e]], sizeof other);
+        memcpy(xyz[b->others[e]], xyz[b->neighbours[e]], sizeof other);
+        ck_assert(cg_stereo_bond_cosine(b, (const float(*)[3])xyz) < -0.9);
+        memcpy(xyz[b->others[e]], other, sizeof other);
+    }
+    free(xyz);
+    cg_stereo_finish(&stereo);
+    cg_molecule_destroy(mol);
+}
+END_TEST
+
 START_TEST(stereo_that_rdkit_cannot_hold_is_untested)
 {
     cg_molecule *mol = parse(lost[_i].smiles);
@@ -267,6 +299,7 @@ int main(void)
     tcase_add_test(tc, every_kind_of_stereo_has_the_sign_of_embedded_coordinates);
     tcase_add_loop_test(tc, stereo_that_rdkit_cannot_hold_is_untested, 0,
                         (int)(sizeof lost / sizeof lost[0]));
+    tcase_add_test(tc, both_neighbours_of_an_end_are_tested);
     tcase_add_test(tc, degenerate_coordinates_have_no_configuration);
     suite_add_tcase(s, tc);
     sr = srunner_create(s);
