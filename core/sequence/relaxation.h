@@ -24,11 +24,11 @@ enum { CG_RELAXATION_LEVELS = 4 };
 
 /**
  * Iterations of a level. An atom that finds a valid position alone takes ten on average, so a small
- * move set is given up early.
+ * move set is given up early. Nothing follows the last level, whose atoms may form a cage.
  */
 static inline CG_HOST_DEVICE int32_t cg_relaxation_iterations(int32_t level)
 {
-    const int32_t n[CG_RELAXATION_LEVELS] = { 40, 60, 100, 100 };
+    const int32_t n[CG_RELAXATION_LEVELS] = { 40, 60, 100, 400 };
 
     return n[level];
 }
