@@ -97,24 +97,23 @@ START_TEST(every_line_is_accounted_for)
     options.failed = failed;
     options.progress = on_progress;
     run_ok();
-    ck_assert_int_eq(report.molecules, 6);
-    ck_assert_int_eq(report.molecules_failed, 2);
-    ck_assert_int_eq(report.total_molecules, 6);
-    ck_assert_int_eq(report.total_conformers, 10); /* the empty line requests none */
+    ck_assert_int_eq(report.molecules, 5); /* the blank line is skipped */
+    ck_assert_int_eq(report.molecules_failed, 1);
+    ck_assert_int_eq(report.total_molecules, 5);
+    ck_assert_int_eq(report.total_conformers, 10);
     ck_assert_int_eq(report.requested, 8);
     ck_assert_int_eq(report.conformers, 8);
     ck_assert_int_gt(report.bytes_written, 1000);
     ck_assert_int_gt(progressed, 0);
     ck_assert_ptr_nonnull(
         strstr(failure_texts, "in.smi:2: open: SMILES offset 1: unclosed ring bond 1"));
-    ck_assert_ptr_nonnull(strstr(failure_texts, "in.smi:3: the line is empty"));
-    ck_assert_int_eq(count(failure_texts, "\n"), 2);
+    ck_assert_int_eq(count(failure_texts, "\n"), 1);
     text = read_all(output);
     ck_assert_int_eq(count(text, "$$$$\n"), 8);
     ck_assert_ptr_nonnull(strstr(text, "[Cl-].[NH4+]"));
     free(text);
     text = read_all(failed);
-    ck_assert_int_eq(count(text, "\n"), 3);
+    ck_assert_int_eq(count(text, "\n"), 2);
     ck_assert_ptr_nonnull(strstr(text, "\n2\topen\tC1CC\t-\tSMILES offset 1"));
     free(text);
 }
@@ -150,6 +149,7 @@ END_TEST
 START_TEST(shards_concatenate_to_the_whole)
 {
     char *whole, joined[1 << 16] = "";
+    int64_t n_molecules = 0;
 
     run_ok();
     whole = read_all(output);
@@ -159,12 +159,14 @@ START_TEST(shards_concatenate_to_the_whole)
         char *part;
 
         run_ok();
-        ck_assert_int_eq(report.molecules, 2);
+        ck_assert_int_ge(report.molecules, 1);
+        n_molecules += report.molecules;
         part = read_all(output);
         ck_assert_uint_lt(strlen(joined) + strlen(part), sizeof joined);
         strcat(joined, part);
         free(part);
     }
+    ck_assert_int_eq(n_molecules, 5);
     ck_assert_str_eq(joined, whole);
     free(whole);
 }
@@ -184,9 +186,9 @@ START_TEST(stopped_run_resumes)
     options.overwrite = 0;
     options.resume = 1;
     run_ok();
-    ck_assert_int_eq(report.molecules_resumed, 6);
+    ck_assert_int_eq(report.molecules_resumed, 5);
     ck_assert_int_eq(report.conformers_resumed, 8);
-    ck_assert_int_eq(report.molecules_failed, 2);
+    ck_assert_int_eq(report.molecules_failed, 1);
     ck_assert_int_eq(report.molecules + report.conformers, 0);
     got = read_all(output);
     ck_assert_str_eq(got, want);
@@ -203,7 +205,7 @@ START_TEST(conformers_per_reference)
     run_ok();
     ck_assert_int_eq(report.conformers, 2 * (2 + 3 + 1));
     ck_assert_ptr_nonnull(strstr(failure_texts, "in.smi:5: no count k of reference conformers"));
-    ck_assert_int_eq(report.molecules_failed, 3);
+    ck_assert_int_eq(report.molecules_failed, 2);
     options.overwrite = 1;
     options.gens = 1000000000;
     scratch_write_text("in.smi", "CCO\tmany\t3\n");
@@ -224,7 +226,7 @@ START_TEST(workload_is_counted)
     int64_t n = -1, sum = 0;
 
     ck_assert_int_eq(cg_run_workload(&options, &n, &err), CG_OK);
-    ck_assert_int_eq(n, 10); /* the empty line requests none */
+    ck_assert_int_eq(n, 10); /* the blank line requests none */
     options.limit = 1;
     ck_assert_int_eq(cg_run_workload(&options, &n, &err), CG_OK);
     ck_assert_int_eq(n, 2);
