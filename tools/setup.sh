@@ -2,12 +2,13 @@
 # SPDX-License-Identifier: MIT
 # Installs what confgen needs from the distribution's packages, configures and builds it.
 #
-#   tools/setup.sh [--with-slurm] [--with-guards] [--with-fuzzing] [MESON_OPTION...]
+#   tools/setup.sh [--with-slurm] [--with-guards] [--with-fuzzing] [--with-judge] [MESON_OPTION...]
 #                                                  e.g. tools/setup.sh -Dcuda=disabled
 #
 # --with-slurm   also installs Slurm, for the test of tools/nightly, which then fails without it
 # --with-guards  also installs clang-format, for the test of the sources' layout
 # --with-fuzzing also installs clang with libFuzzer, for tools/fuzz.sh
+# --with-judge   also installs RDKit for Python, for the test of stereo by an independent judge
 #
 # Debian 12 or later, Ubuntu 24.04 or later; as root, or with sudo. A second run installs only what is
 # missing and builds only what changed. BUILD names the build folder (build).
@@ -30,6 +31,7 @@ options=()
 for option in "$@"; do
   case $option in
     --with-slurm) packages+=(slurm-wlm munge); options+=(-Dslurm=enabled) ;;
+    --with-judge) packages+=(python3-rdkit); options+=(-Djudge=enabled) ;;
     --with-guards) packages+=(clang-format) ;;
     --with-fuzzing) packages+=(clang libclang-rt-dev) ;;
     *) options+=("$option") ;;
