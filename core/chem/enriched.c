@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/size.h"
 #include "chem/fixed.h"
+#include "chem/refusal.h"
 
 /* Longest enriched text accepted; 2000 atoms take about 70 kB. */
 enum { MAX_TEXT = 1 << 24 };
@@ -19,8 +20,8 @@ enum { MAX_TEXT = 1 << 24 };
  * back: [O] without hydrogens would be read as the O of water. `radical` describes the atom in the
  * text that the user gave, or is "".
  */
-static cg_status check_brackets(const char *smiles, const cg_smiles_atom *a, const char *radical,
-                                cg_error *err)
+static cg_status check_brackets(const char *smiles, size_t len, const cg_smiles_atom *a,
+                                const char *radical, cg_error *err)
 {
     int ambiguous = a->bracket ? cg_smiles_is_bare(smiles + a->start + 1, a->len - 2)
                                : !cg_smiles_is_bare(smiles + a->start, a->len);
@@ -29,11 +30,11 @@ static cg_status check_brackets(const char *smiles, const cg_smiles_atom *a, con
         return cg_fail(err, CG_ERR_UNSUPPORTED,
                        "%s: radical atoms without hydrogens are not supported", radical);
     if (ambiguous)
-        return cg_fail(
-            err, CG_ERR_UNSUPPORTED,
-            "SMILES '%.60s' offset %u: found '%.*s', wanted an atom whose brackets cannot be "
-            "mistaken for the brackets that enriched SMILES adds around every atom",
-            smiles, (unsigned)a->start, (int)a->len, smiles + a->start);
+        return cg_refuse_smiles(err, CG_ERR_UNSUPPORTED, smiles, len,
+                                "offset %u: found '%.*s', wanted an atom whose brackets cannot be "
+                                "mistaken for the brackets that enriched SMILES adds around every "
+                                "atom",
+                                (unsigned)a->start, (int)a->len, smiles + a->start);
     return CG_OK;
 }
 
@@ -49,7 +50,7 @@ static cg_status split_scanned(const char *smiles, size_t len, const cg_smiles *
     char *text;
 
     for (size_t i = 0; i < n; i++)
-        CG_TRY(check_brackets(smiles, &scan->atoms[i], radical, err));
+        CG_TRY(check_brackets(smiles, len, &scan->atoms[i], radical, err));
     /* literal_at[n + 2], desc_at[n], desc_len[n], then the text. n < 2^31: no overflow. */
     literal_at = malloc((3 * n + 2) * sizeof *literal_at + len + 4 * n + 1);
     if (!literal_at)

@@ -87,7 +87,7 @@ static inline const char *fuzz_write(const char *name, const void *bytes, size_t
 
     snprintf(path, sizeof path, "%s/%s", fuzz_dir(), name);
     f = fopen(path, "wb");
-    require(f && fwrite(bytes, 1, size, f) == size && !fclose(f));
+    require(f && (!size || fwrite(bytes, 1, size, f) == size) && !fclose(f));
     return path;
 }
 
