@@ -110,7 +110,7 @@ cg_status cg_frame_compress(cg_container_format format, int level, const void *b
 {
     if (len > CG_FRAME_MAX_CONTENT)
         return cg_fail(err, CG_ERR_LIMIT,
-                       "the records of one molecule have %zu bytes, wanted at most %llu", len,
+                       "a frame of %zu bytes of records, wanted at most %llu (internal error)", len,
                        (unsigned long long)CG_FRAME_MAX_CONTENT);
     if (format == CG_CONTAINER_ZST)
         return compress_zstd(level, bytes, len, out, err);
@@ -178,7 +178,7 @@ cg_status cg_container_append_frame(cg_container *c, const void *frame, size_t s
     st = cg_append_file_write(&c->file, frame, size, err);
     if (st != CG_OK) {
         c->finished = 1;
-        return cg_fail_prefix(err, st, "output stopped after %zu complete molecules", c->n_frames);
+        return cg_fail_prefix(err, st, "output stopped after %zu complete frames", c->n_frames);
     }
     c->frames[c->n_frames++] = (cg_container_frame) { start, size, content_size };
     return CG_OK;
@@ -198,11 +198,18 @@ out:
     return st;
 }
 
-cg_status cg_container_drop_last(cg_container *c, cg_error *err)
+cg_status cg_container_keep(cg_container *c, size_t n, cg_error *err)
 {
-    if (!c->n_frames)
+    if (n >= c->n_frames)
         return CG_OK;
-    return cg_append_file_truncate(&c->file, c->frames[--c->n_frames].offset, err);
+    c->n_frames = n;
+    return cg_append_file_truncate(&c->file, c->frames[n].offset, err);
+}
+
+const cg_container_frame *cg_container_frames(const cg_container *c, size_t *ret_n)
+{
+    *ret_n = c->n_frames;
+    return c->frames;
 }
 
 uint64_t cg_container_size(const cg_container *c)

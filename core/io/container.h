@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /**
- * @file container.h  The output file: one independently compressed frame per molecule.
+ * @file container.h  The output file: one independently compressed frame per molecule, or several
+ * for one with many records: a frame ends with the record that makes it CG_FRAME_FULL_CONTENT.
  *
- * zst    One zstd frame with content size and checksum per molecule, then a skippable frame with
- *        the seek table of zstd's seekable format (version 0.1.0, without checksums: the frames
- *        have their own). Any zstd decoder reads the file as one stream.
- * gz     One gzip member per molecule (modification time 0, no name).
+ * zst    zstd frames with content size and checksum, then a skippable frame with the seek table of
+ *        zstd's seekable format (version 0.1.0, without checksums: the frames have their own). Any
+ *        zstd decoder reads the file as one stream.
+ * gz     Frames are gzip members (modification time 0, no name).
  * plain  The bytes of the molecules, concatenated.
  *
  * The bytes depend only on the molecules and the compression library.
@@ -22,12 +23,13 @@ typedef enum cg_container_format {
     CG_CONTAINER_ZST,
 } cg_container_format;
 
-#define CG_FRAME_MAX_CONTENT     ((uint64_t)1 << 30) /* uncompressed bytes of one molecule */
+#define CG_FRAME_FULL_CONTENT    ((size_t)64 << 20)  /* uncompressed bytes of a full frame */
+#define CG_FRAME_MAX_CONTENT     ((uint64_t)1 << 30) /* most uncompressed bytes of a frame */
 #define CG_FRAME_CONTENT_UNKNOWN UINT64_MAX          /* content size not stored in the file */
 #define CG_CONTAINER_LEVEL       3                   /* default compression level */
 #define CG_CONTAINER_MAX_FRAMES  ((size_t)0x8000000) /* limit of a seek table */
 
-/** The frame of one molecule in a file. */
+/** A frame in a file. */
 typedef struct cg_container_frame {
     uint64_t offset;       /* bytes from the start of the file */
     uint64_t size;         /* stored bytes */
@@ -42,7 +44,7 @@ cg_container_format cg_container_format_detect(const void *bytes, size_t len);
 const char *cg_container_format_name(cg_container_format format);
 
 /**
- * Compresses the bytes of one molecule and appends the frame to `out`. Thread-safe. `level` as in
+ * Compresses records of one molecule and appends the frame to `out`. Thread-safe. `level` as in
  * zstd (1 to 19) or gzip (1 to 9). CG_ERR_LIMIT above CG_FRAME_MAX_CONTENT; CG_ERR_NOMEM.
  */
 cg_status cg_frame_compress(cg_container_format format, int level, const void *bytes, size_t len,
@@ -70,11 +72,13 @@ cg_status cg_container_open(cg_append_file *file, cg_container_format format,
  */
 cg_status cg_container_append_frame(cg_container *container, const void *frame, size_t size,
                                     uint64_t content_size, cg_error *err);
-/** Compresses and writes one molecule at CG_CONTAINER_LEVEL; len 0 writes nothing. */
+/** Compresses and writes one frame at CG_CONTAINER_LEVEL; len 0 writes nothing. */
 cg_status cg_container_append(cg_container *container, const void *bytes, size_t len,
                               cg_error *err);
-/** Removes the last frame, e.g. if the caller failed to record it. */
-cg_status cg_container_drop_last(cg_container *container, cg_error *err);
+/** Removes all frames but the first n, e.g. if the caller failed to record them. */
+cg_status cg_container_keep(cg_container *container, size_t n, cg_error *err);
+/** The frames so far, [*ret_n]; borrowed until the next call. */
+const cg_container_frame *cg_container_frames(const cg_container *container, size_t *ret_n);
 
 /** Bytes of the file so far. */
 uint64_t cg_container_size(const cg_container *container);

@@ -24,6 +24,7 @@ static const char first_bytes[] = "{\"confgen_manifest\":"; /* of every manifest
 
 struct entry {
     cg_manifest_line line;
+    size_t frames_end; /* number of frames up to and including its own */
     uint64_t text_end; /* offset in the manifest */
 };
 
@@ -33,6 +34,8 @@ struct cg_manifest {
     uint64_t header_end;
     struct entry *entries; /* [n] of cap */
     size_t n, cap;
+    cg_container_frame *frames; /* [n_frames] of frames_cap: those of all entries */
+    size_t n_frames, frames_cap;
     int complete;
     uint64_t end, failed_end; /* sizes of the files if complete */
 };
@@ -92,7 +95,72 @@ static int get_hash(const json_t *object, uint64_t *ret_hash)
     return 0;
 }
 
-/* Reads a molecule and checks it against the previous one. 0, or -1. */
+static size_t frames_end(const cg_manifest *m, size_t n)
+{
+    return n ? m->entries[n - 1].frames_end : 0;
+}
+
+/* Adds an entry with the frames behind those of the entries, [line->n_frames]. */
+static cg_status add_entry(cg_manifest *m, const cg_manifest_line *line, uint64_t text_end,
+                           cg_error *err)
+{
+    if (cg_grow((void **)&m->entries, &m->cap, m->n + 1, sizeof *m->entries))
+        return cg_fail_nomem(err, m->file.name);
+    m->n_frames = frames_end(m, m->n) + line->n_frames;
+    m->entries[m->n++] = (struct entry) { *line, m->n_frames, text_end };
+    return CG_OK;
+}
+
+/* Reads the sizes of frame i of a line; from a line without "frames", those of the line. 0, or -1.
+ */
+static int get_frame(const json_t *list, size_t i, const cg_manifest_line *l,
+                     cg_container_frame *ret_frame)
+{
+    const json_t *sizes = json_array_get(list, i);
+    const json_t *size = json_array_get(sizes, 0), *content_size = json_array_get(sizes, 1);
+    cg_container_frame f = { 0, l->size, l->content_size };
+
+    if (list && (!json_is_integer(size) || !json_is_integer(content_size)))
+        return -1;
+    if (list)
+        f = (cg_container_frame) { 0, (uint64_t)json_integer_value(size),
+                                   (uint64_t)json_integer_value(content_size) };
+    if (!f.size || f.size > UINT32_MAX || f.content_size > CG_FRAME_MAX_CONTENT)
+        return -1;
+    *ret_frame = f;
+    return 0;
+}
+
+/*
+ * Reads the frames of a line behind those of the entries. *ret_ok = 0 if they are not valid or do
+ * not add up to the line's sizes.
+ */
+static cg_status get_frames(cg_manifest *m, const json_t *o, cg_manifest_line *l, int *ret_ok,
+                            cg_error *err)
+{
+    const json_t *list = json_object_get(o, "frames");
+    uint64_t offset = l->end - l->size, content_size = 0;
+    cg_container_frame *frames;
+
+    *ret_ok = 0;
+    l->n_frames = list ? json_array_size(list) : l->size > 0;
+    if (list && l->n_frames < 2)
+        return CG_OK;
+    if (cg_grow((void **)&m->frames, &m->frames_cap, m->n_frames + l->n_frames, sizeof *m->frames))
+        return cg_fail_nomem(err, m->file.name);
+    frames = m->frames + m->n_frames;
+    for (size_t i = 0; i < l->n_frames; i++) {
+        if (get_frame(list, i, l, &frames[i]))
+            return CG_OK;
+        frames[i].offset = offset;
+        offset += frames[i].size;
+        content_size += frames[i].content_size;
+    }
+    *ret_ok = offset == l->end && content_size == l->content_size;
+    return CG_OK;
+}
+
+/* Reads a molecule without its frames and checks it against the previous one. 0, or -1. */
 static int get_line(const cg_manifest *m, const json_t *o, cg_manifest_line *l)
 {
     const cg_manifest_line *previous = m->n ? &m->entries[m->n - 1].line : NULL;
@@ -100,8 +168,7 @@ static int get_line(const cg_manifest *m, const json_t *o, cg_manifest_line *l)
     if (get_count(o, "i", &l->index) || get_u64(o, "end", &l->end) ||
         get_u64(o, "size", &l->size) || get_u64(o, "plain", &l->content_size) ||
         get_hash(o, &l->hash) || get_count(o, "records", &l->n_records) ||
-        get_count(o, "failed", &l->n_failed) || get_u64(o, "failed_end", &l->failed_end) ||
-        l->size > UINT32_MAX || l->content_size > CG_FRAME_MAX_CONTENT)
+        get_count(o, "failed", &l->n_failed) || get_u64(o, "failed_end", &l->failed_end))
         return -1;
     l->n_molecules = 1;
     if (json_object_get(o, "molecules") &&
@@ -118,7 +185,8 @@ static int get_line(const cg_manifest *m, const json_t *o, cg_manifest_line *l)
 /* Adds the object of a valid line, which ends at offset `end`; *ret_stop = 1 if none may follow. */
 static cg_status add_object(cg_manifest *m, json_t *o, uint64_t end, int *ret_stop, cg_error *err)
 {
-    cg_manifest_line line;
+    cg_manifest_line line = { 0 };
+    int ok;
 
     *ret_stop = 1;
     if (!m->header) {
@@ -133,9 +201,10 @@ static cg_status add_object(cg_manifest *m, json_t *o, uint64_t end, int *ret_st
     } else {
         if (get_line(m, o, &line))
             return CG_OK;
-        if (cg_grow((void **)&m->entries, &m->cap, m->n + 1, sizeof *m->entries))
-            return cg_fail_nomem(err, m->file.name);
-        m->entries[m->n++] = (struct entry) { line, end };
+        CG_TRY(get_frames(m, o, &line, &ok, err));
+        if (!ok)
+            return CG_OK;
+        CG_TRY(add_entry(m, &line, end, err));
     }
     *ret_stop = 0;
     return CG_OK;
@@ -230,6 +299,7 @@ static void free_manifest(cg_manifest *m)
 {
     json_decref(m->header);
     free(m->entries);
+    free(m->frames);
     free(m);
 }
 
@@ -262,6 +332,12 @@ size_t cg_manifest_count(const cg_manifest *m)
 const cg_manifest_line *cg_manifest_get(const cg_manifest *m, size_t i)
 {
     return &m->entries[i].line;
+}
+
+const cg_container_frame *cg_manifest_frames(const cg_manifest *m, size_t n, size_t *ret_n_frames)
+{
+    *ret_n_frames = frames_end(m, n);
+    return m->frames;
 }
 
 int cg_manifest_is_complete(const cg_manifest *m, uint64_t *ret_end, uint64_t *ret_failed_end)
@@ -358,7 +434,7 @@ cg_status cg_manifest_start(cg_manifest *m, const cg_fingerprint_item *items, si
 
     json_decref(m->header);
     m->header = NULL;
-    m->n = 0;
+    m->n = m->n_frames = 0;
     m->complete = 0;
     CG_TRY(cg_append_file_truncate(&m->file, 0, err));
     put_header(&text, items, n_items);
@@ -375,17 +451,22 @@ out:
 cg_status cg_manifest_truncate(cg_manifest *m, size_t n, cg_error *err)
 {
     m->n = n;
+    m->n_frames = frames_end(m, n);
     m->complete = 0;
     return cg_append_file_truncate(&m->file, n ? m->entries[n - 1].text_end : m->header_end, err);
 }
 
-cg_status cg_manifest_append(cg_manifest *m, const cg_manifest_line *l, cg_error *err)
+cg_status cg_manifest_append(cg_manifest *m, const cg_manifest_line *l,
+                             const cg_container_frame *frames, cg_error *err)
 {
     cg_buf text = { 0 };
     cg_status st;
 
-    if (cg_grow((void **)&m->entries, &m->cap, m->n + 1, sizeof *m->entries))
+    if (cg_grow((void **)&m->entries, &m->cap, m->n + 1, sizeof *m->entries) ||
+        cg_grow((void **)&m->frames, &m->frames_cap, m->n_frames + l->n_frames, sizeof *m->frames))
         return cg_fail_nomem(err, m->file.name);
+    if (l->n_frames)
+        memcpy(m->frames + m->n_frames, frames, l->n_frames * sizeof *frames);
     cg_buf_printf(&text,
                   "{\"i\":%" PRId64 ",\"end\":%" PRIu64 ",\"size\":%" PRIu64 ",\"plain\":%" PRIu64
                   ",\"xxh\":\"%016" PRIx64 "\",\"records\":%" PRId64 ",\"failed\":%" PRId64
@@ -394,9 +475,14 @@ cg_status cg_manifest_append(cg_manifest *m, const cg_manifest_line *l, cg_error
                   l->failed_end);
     if (l->n_molecules != 1)
         cg_buf_printf(&text, ",\"molecules\":%" PRId64, l->n_molecules);
+    for (size_t i = 0; l->n_frames > 1 && i < l->n_frames; i++)
+        cg_buf_printf(&text, "%s[%" PRIu64 ",%" PRIu64 "]", i ? "," : ",\"frames\":[",
+                      frames[i].size, frames[i].content_size);
+    if (l->n_frames > 1)
+        cg_buf_putc(&text, ']');
     put_sum(&text);
     CG_TRY_GOTO(st, write_text(m, &text, err), out);
-    m->entries[m->n++] = (struct entry) { *l, m->file.size };
+    st = add_entry(m, l, m->file.size, err);
 out:
     cg_buf_finish(&text);
     return st;

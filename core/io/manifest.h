@@ -12,6 +12,8 @@
  *     {"confgen_manifest":2,"fingerprint":{"input":"...","seed":"..."},"sum":"..."}
  *     {"i":0,"end":812,"size":812,"plain":4411,"xxh":"81d2...","records":10,"failed":0,
  *      "failed_end":44,"sum":"..."}
+ *     {"i":1,"end":9012,"size":8200,"plain":70000,"xxh":"20c7...","records":90,"failed":0,
+ *      "failed_end":44,"frames":[[5000,40000],[3200,30000]],"sum":"..."}
  *     {"complete":true,"end":845,"failed_end":44,"sum":"..."}
  *
  * The file is locked while it is open (base/append_file.h).
@@ -23,6 +25,8 @@
 
 #include <confgen/status.h>
 
+#include "io/container.h"
+
 /** A setting that a resumed run must share with the first one. */
 typedef struct cg_fingerprint_item {
     const char *key;
@@ -32,10 +36,11 @@ typedef struct cg_fingerprint_item {
 /** A finished molecule, or consecutive ones without a frame. */
 typedef struct cg_manifest_line {
     int64_t index;         /* ordinal in the input, of the last one; increasing */
-    uint64_t end;          /* size of the output file up to and including its frame */
-    uint64_t size;         /* bytes of its frame, 0: none */
-    uint64_t content_size; /* bytes of its frame, uncompressed; "plain" in the file */
-    uint64_t hash;         /* XXH3 (64 bits) of its frame and its lines of failures */
+    uint64_t end;          /* size of the output file up to and including its frames */
+    uint64_t size;         /* bytes of its frames, 0: none */
+    uint64_t content_size; /* bytes of its frames, uncompressed; "plain" in the file */
+    size_t n_frames;       /* if several, "frames" in the file lists "size" and "plain" of each */
+    uint64_t hash;         /* XXH3 (64 bits) of its frames and its lines of failures */
     int64_t n_records;     /* conformers written */
     int64_t n_failed;      /* generations that failed */
     int64_t n_molecules;   /* 1 with a frame */
@@ -66,6 +71,9 @@ cg_status cg_manifest_check(const cg_manifest *manifest, const cg_fingerprint_it
 size_t cg_manifest_count(const cg_manifest *manifest);
 /** Line i < count; borrowed until the next change. */
 const cg_manifest_line *cg_manifest_get(const cg_manifest *manifest, size_t i);
+/** The frames of the first n lines, [*ret_n_frames] in order; borrowed until the next change. */
+const cg_container_frame *cg_manifest_frames(const cg_manifest *manifest, size_t n,
+                                             size_t *ret_n_frames);
 /** 1 if the output was completed, with these sizes of the output and the failure file. */
 int cg_manifest_is_complete(const cg_manifest *manifest, uint64_t *ret_end,
                             uint64_t *ret_failed_end);
@@ -75,8 +83,9 @@ cg_status cg_manifest_start(cg_manifest *manifest, const cg_fingerprint_item *it
                             cg_error *err);
 /** Keeps only the first n molecules; the output counts as incomplete. */
 cg_status cg_manifest_truncate(cg_manifest *manifest, size_t n, cg_error *err);
-/** Appends a molecule. */
-cg_status cg_manifest_append(cg_manifest *manifest, const cg_manifest_line *line, cg_error *err);
+/** Appends a molecule with the frames [line->n_frames], copied. */
+cg_status cg_manifest_append(cg_manifest *manifest, const cg_manifest_line *line,
+                             const cg_container_frame *frames, cg_error *err);
 /** Marks the output as complete. */
 cg_status cg_manifest_complete(cg_manifest *manifest, uint64_t end, uint64_t failed_end,
                                cg_error *err);

@@ -16,7 +16,8 @@
 
 enum {
     SYNC_SECONDS = 30,
-    MAX_JOINED = 1000, /* molecules without a frame in one line of the manifest */
+    MAX_JOINED = 1000,    /* molecules without a frame in one line of the manifest */
+    HASH_CHUNK = 1 << 20, /* bytes that are read at a time */
 };
 
 struct cg_output {
@@ -28,7 +29,9 @@ struct cg_output {
     int has_failed;          /* `failed` is open */
     cg_append_file failed;
     int64_t last_index;
-    cg_manifest_line joined;     /* molecules without a frame that have no line yet, if any */
+    size_t n_frames;           /* of complete molecules */
+    XXH3_state_t *frames_hash; /* of the frames behind them, which are parts of the next molecule */
+    cg_manifest_line joined;   /* molecules without a frame that have no line yet, if any */
     XXH3_state_t *joined_failed; /* hash of their failures; NULL before the first */
     int closed;                  /* finished, or a write failed */
     struct timespec synced;
@@ -95,36 +98,47 @@ static size_t read_at(int fd, void *bytes, size_t n, uint64_t offset)
     return have;
 }
 
-/* The hash of a molecule's frame, and of its failures with the first as the seed. */
-static uint64_t hash_molecule(const char *frame, size_t frame_len, const char *failed,
+/* The hash of a molecule's frames, and of its failures with the first as the seed. */
+static uint64_t hash_molecule(const XXH3_state_t *frames, uint64_t frames_len, const char *failed,
                               size_t failed_len)
 {
-    uint64_t hash = frame_len ? XXH3_64bits(frame, frame_len) : 0;
+    uint64_t hash = frames_len ? XXH3_64bits_digest(frames) : 0;
 
     return failed_len ? XXH3_64bits_withSeed(failed, failed_len, hash) : hash;
 }
 
-/* Reads what the files hold of a molecule, whose failures begin at `failed_start`, and compares the
- * hash; `scratch` is for the bytes. */
-static cg_status check_molecule(const cg_output *o, const cg_manifest_line *l,
-                                uint64_t failed_start, cg_buf *scratch, int *ret_intact,
-                                cg_error *err)
+/* Replaces *hash by that of the bytes [from, end) of a file with it as the seed; an empty range
+ * leaves it. Returns 0 if the file is shorter. */
+static int hash_range(int fd, uint64_t from, uint64_t end, XXH3_state_t *state, char *chunk,
+                      uint64_t *hash)
 {
-    uint64_t failed_end = o->has_failed ? l->failed_end : failed_start, failed_len;
+    if (from == end)
+        return 1;
+    XXH3_64bits_reset_withSeed(state, *hash);
+    while (from < end) {
+        size_t n = end - from < HASH_CHUNK ? (size_t)(end - from) : HASH_CHUNK;
 
-    *ret_intact = l->end <= o->file.size && failed_start <= failed_end &&
-                  (!o->has_failed || failed_end <= o->failed.size);
-    if (!*ret_intact)
-        return CG_OK;
-    failed_len = failed_end - failed_start;
-    cg_buf_clear(scratch);
-    if (cg_buf_reserve(scratch, l->size + failed_len))
-        return cg_buf_check(scratch, o->path, err);
-    *ret_intact =
-        read_at(o->file.fd, scratch->data, l->size, l->end - l->size) == l->size &&
-        read_at(o->failed.fd, scratch->data + l->size, failed_len, failed_start) == failed_len &&
-        hash_molecule(scratch->data, l->size, scratch->data + l->size, failed_len) == l->hash;
-    return CG_OK;
+        if (read_at(fd, chunk, n, from) != n)
+            return 0;
+        XXH3_64bits_update(state, chunk, n);
+        from += n;
+    }
+    *hash = XXH3_64bits_digest(state);
+    return 1;
+}
+
+/* Whether the files hold a molecule, whose failures begin at `failed_start`, as it was written;
+ * `chunk` is for the bytes. */
+static int is_intact(const cg_output *o, const cg_manifest_line *l, uint64_t failed_start,
+                     char *chunk)
+{
+    uint64_t failed_end = o->has_failed ? l->failed_end : failed_start, hash = 0;
+
+    return l->end <= o->file.size && failed_start <= failed_end &&
+           (!o->has_failed || failed_end <= o->failed.size) &&
+           hash_range(o->file.fd, l->end - l->size, l->end, o->frames_hash, chunk, &hash) &&
+           hash_range(o->failed.fd, failed_start, failed_end, o->frames_hash, chunk, &hash) &&
+           hash == l->hash;
 }
 
 /*
@@ -135,15 +149,15 @@ static cg_status count_intact(const cg_output *o, size_t *ret_n, int *ret_foreig
 {
     size_t n_all = cg_manifest_count(o->manifest), n = 0;
     uint64_t failed_start = strlen(cg_failure_header());
-    cg_buf scratch = { 0 };
+    char *chunk = malloc(HASH_CHUNK);
     int leading = 1, n_frames = 0, n_found = 0;
-    cg_status st = CG_OK;
 
+    if (!chunk)
+        return cg_fail_nomem(err, o->path);
     for (size_t i = 0; i < n_all && (leading || !n_found); i++) {
         const cg_manifest_line *l = cg_manifest_get(o->manifest, i);
-        int intact;
+        int intact = is_intact(o, l, failed_start, chunk);
 
-        CG_TRY_GOTO(st, check_molecule(o, l, failed_start, &scratch, &intact, err), out);
         failed_start = l->failed_end;
         n_frames += l->size > 0;
         n_found += l->size > 0 && intact;
@@ -152,9 +166,8 @@ static cg_status count_intact(const cg_output *o, size_t *ret_n, int *ret_foreig
     }
     *ret_n = n;
     *ret_foreign = o->file.size && n_frames && !n_found;
-out:
-    cg_buf_finish(&scratch);
-    return st;
+    free(chunk);
+    return CG_OK;
 }
 
 /* *ret_finished: the manifest is complete and the output ends in the trailer of these frames. */
@@ -229,11 +242,10 @@ static cg_status resume_without_header(cg_output *o, cg_error *err)
  * Without a manifest header the output is started if it is empty, else refused. */
 static cg_status resume(cg_output *o, cg_output_state *state, cg_error *err)
 {
-    size_t n = 0, n_all = cg_manifest_count(o->manifest), n_frames = 0;
+    size_t n = 0, n_all = cg_manifest_count(o->manifest);
+    const cg_container_frame *frames;
     const cg_manifest_line *last;
-    cg_container_frame *frames = NULL;
     int finished = 0, foreign = 0;
-    cg_status st = CG_OK;
 
     if (!cg_manifest_has_header(o->manifest))
         return resume_without_header(o, err);
@@ -245,19 +257,15 @@ static cg_status resume(cg_output *o, cg_output_state *state, cg_error *err)
                        "'%s' holds none of the molecules that its manifest lists as they were "
                        "written: it is another file, or damaged; start again with --overwrite",
                        o->path);
-    if (!(frames = cg_alloc_array(n, sizeof *frames)))
-        return cg_fail_nomem(err, o->path);
     for (size_t i = 0; i < n; i++) {
         const cg_manifest_line *l = cg_manifest_get(o->manifest, i);
 
-        if (l->size)
-            frames[n_frames++] =
-                (cg_container_frame) { l->end - l->size, l->size, l->content_size };
         state->n_records += l->n_records;
         state->n_failed += l->n_failed;
         state->n_molecules += l->n_molecules;
         state->n_molecules_failed += l->n_failed > 0 || !l->n_records ? l->n_molecules : 0;
     }
+    frames = cg_manifest_frames(o->manifest, n, &o->n_frames);
     last = n ? cg_manifest_get(o->manifest, n - 1) : NULL;
     state->next_index = last ? last->index + 1 : 0;
     o->last_index = last ? last->index : -1;
@@ -268,19 +276,15 @@ static cg_status resume(cg_output *o, cg_output_state *state, cg_error *err)
                 "in the file; the others are generated again",
                 o->path, n_all, n);
     else
-        CG_TRY_GOTO(st, is_finished(o, frames, n_frames, &finished, err), out);
+        CG_TRY(is_finished(o, frames, o->n_frames, &finished, err));
     if (finished) {
         state->kind = CG_OUTPUT_COMPLETE;
-        goto out;
+        return CG_OK;
     }
     /* The manifest is truncated last: if interrupted, the next resume finds molecules missing. */
-    CG_TRY_GOTO(st, cg_container_open(&o->file, o->format, frames, n_frames, &o->container, err),
-                out);
-    CG_TRY_GOTO(st, keep_failed(o, last ? last->failed_end : 0, err), out);
-    st = cg_manifest_truncate(o->manifest, n, err);
-out:
-    free(frames);
-    return st;
+    CG_TRY(cg_container_open(&o->file, o->format, frames, o->n_frames, &o->container, err));
+    CG_TRY(keep_failed(o, last ? last->failed_end : 0, err));
+    return cg_manifest_truncate(o->manifest, n, err);
 }
 
 static cg_status refuse_existing(const char *path, cg_error *err)
@@ -344,7 +348,8 @@ cg_status cg_output_open(const char *path, const cg_output_options *opt, cg_outp
                        "--resume and --overwrite exclude each other: continue, or start again");
     if (opt->resume && cg_is_stream(path))
         return cg_fail(err, CG_ERR_USAGE, "--resume requires a regular file, '%s' is none", path);
-    if (!(o = calloc(1, sizeof *o)) || !(o->path = strdup(path))) {
+    if (!(o = calloc(1, sizeof *o)) || !(o->path = strdup(path)) ||
+        !(o->frames_hash = XXH3_createState())) {
         st = cg_fail_nomem(err, path);
         goto out;
     }
@@ -355,6 +360,7 @@ cg_status cg_output_open(const char *path, const cg_output_options *opt, cg_outp
     CG_TRY_GOTO(st, make_items(o, opt, err), out);
     CG_TRY_GOTO(st, open_files(o, opt, err), out);
     CG_TRY_GOTO(st, opt->resume ? resume(o, state, err) : start(o, err), out);
+    XXH3_64bits_reset(o->frames_hash);
     state->note = o->note.msg;
     *ret_output = o;
     o = NULL;
@@ -387,10 +393,9 @@ static cg_status sync_periodically(cg_output *o, cg_error *err)
 }
 
 /* Undoes a molecule that could not be written completely. */
-static void undo_molecule(cg_output *o, int has_frame, uint64_t failed_end)
+static void undo_molecule(cg_output *o, uint64_t failed_end)
 {
-    if (has_frame)
-        cg_container_drop_last(o->container, NULL);
+    cg_container_keep(o->container, o->n_frames, NULL);
     if (o->has_failed)
         cg_append_file_truncate(&o->failed, failed_end, NULL);
 }
@@ -398,7 +403,7 @@ static void undo_molecule(cg_output *o, int has_frame, uint64_t failed_end)
 static cg_status write_joined(cg_output *o, cg_error *err)
 {
     if (o->manifest && o->joined.n_molecules)
-        CG_TRY(cg_manifest_append(o->manifest, &o->joined, err));
+        CG_TRY(cg_manifest_append(o->manifest, &o->joined, NULL, err));
     o->joined = (cg_manifest_line) { 0 };
     return CG_OK;
 }
@@ -429,28 +434,48 @@ static cg_status join(cg_output *o, const cg_manifest_line *line, const cg_outpu
     return n_molecules == MAX_JOINED || n_failed > INT32_MAX ? write_joined(o, err) : CG_OK;
 }
 
-/* Writes the failures and the manifest line of a molecule whose frame is written. */
-static cg_status write_bookkeeping(cg_output *o, const cg_output_molecule *m, uint64_t content_size,
-                                   cg_error *err)
+/* Writes the failures and the manifest line of a molecule whose frames are written. */
+static cg_status write_bookkeeping(cg_output *o, const cg_output_molecule *m, cg_error *err)
 {
-    cg_manifest_line line;
+    cg_manifest_line line = { .index = m->index,
+                              .end = cg_container_size(o->container),
+                              .n_records = m->n_records,
+                              .n_failed = m->n_failed,
+                              .n_molecules = 1 };
+    const cg_container_frame *frames = cg_container_frames(o->container, &line.n_frames);
 
+    frames = line.n_frames ? frames + o->n_frames : NULL;
+    line.n_frames -= o->n_frames;
+    for (size_t i = 0; i < line.n_frames; i++) {
+        line.size += frames[i].size;
+        line.content_size += frames[i].content_size;
+    }
     if (o->has_failed && m->failed_len)
         CG_TRY(cg_append_file_write(&o->failed, m->failed_text, m->failed_len, err));
-    line = (cg_manifest_line) { .index = m->index,
-                                .end = cg_container_size(o->container),
-                                .size = m->len,
-                                .content_size = content_size,
-                                .hash = hash_molecule(m->bytes, m->len, m->failed_text,
-                                                      o->has_failed ? m->failed_len : 0),
-                                .n_records = m->n_records,
-                                .n_failed = m->n_failed,
-                                .n_molecules = 1,
-                                .failed_end = o->failed.size };
-    if (!m->len)
+    line.failed_end = o->failed.size;
+    line.hash =
+        hash_molecule(o->frames_hash, line.size, m->failed_text, o->has_failed ? m->failed_len : 0);
+    if (!line.n_frames)
         return join(o, &line, m, err);
     CG_TRY(write_joined(o, err));
-    return o->manifest ? cg_manifest_append(o->manifest, &line, err) : CG_OK;
+    return o->manifest ? cg_manifest_append(o->manifest, &line, frames, err) : CG_OK;
+}
+
+/* Writes a frame of the next molecule. */
+static cg_status write_frame(cg_output *o, const void *frame, size_t len, uint64_t content_size,
+                             cg_error *err)
+{
+    CG_TRY(cg_container_append_frame(o->container, frame, len, content_size, err));
+    if (len)
+        XXH3_64bits_update(o->frames_hash, frame, len);
+    return CG_OK;
+}
+
+static cg_status write_molecule(cg_output *o, const cg_output_molecule *m, uint64_t content_size,
+                                cg_error *err)
+{
+    CG_TRY(write_frame(o, m->bytes, m->len, content_size, err));
+    return write_bookkeeping(o, m, err);
 }
 
 cg_status cg_output_put_frame(cg_output *o, const cg_output_molecule *m, uint64_t content_size,
@@ -464,14 +489,49 @@ cg_status cg_output_put_frame(cg_output *o, const cg_output_molecule *m, uint64_
                        "'%s': molecule %lld after molecule %lld, or after the end", o->path,
                        (long long)m->index, (long long)o->last_index);
     o->closed = 1; /* until all writes have succeeded */
-    CG_TRY(cg_container_append_frame(o->container, m->bytes, m->len, content_size, err));
-    st = write_bookkeeping(o, m, content_size, err);
+    st = write_molecule(o, m, content_size, err);
     if (st != CG_OK) {
-        undo_molecule(o, m->len > 0, failed_end);
+        undo_molecule(o, failed_end);
         return st;
     }
     o->last_index = m->index;
+    cg_container_frames(o->container, &o->n_frames);
+    XXH3_64bits_reset(o->frames_hash);
     CG_TRY(sync_periodically(o, err));
+    o->closed = 0;
+    return CG_OK;
+}
+
+cg_status cg_output_put_part(cg_output *o, const void *frame, size_t len, uint64_t content_size,
+                             cg_error *err)
+{
+    cg_status st;
+
+    if (o->closed || !o->container)
+        return cg_fail(err, CG_ERR_INTERNAL, "'%s': part of a molecule after the end", o->path);
+    st = write_frame(o, frame, len, content_size, err);
+    if (st != CG_OK) {
+        o->closed = 1;
+        undo_molecule(o, o->failed.size);
+    }
+    return st;
+}
+
+cg_status cg_output_drop_parts(cg_output *o, cg_error *err)
+{
+    size_t n;
+
+    cg_container_frames(o->container, &n);
+    if (n == o->n_frames)
+        return CG_OK;
+    o->closed = 1; /* until the parts are removed */
+    if (!o->manifest)
+        return cg_fail(err, CG_ERR_IO,
+                       "'%s': a molecule failed after some of its records were written, which "
+                       "cannot be removed from a stream: write to a file",
+                       o->path);
+    CG_TRY(cg_container_keep(o->container, o->n_frames, err));
+    XXH3_64bits_reset(o->frames_hash);
     o->closed = 0;
     return CG_OK;
 }
@@ -521,6 +581,7 @@ void cg_output_close(cg_output *o)
     cg_append_file_close(&o->failed);
     cg_manifest_close(o->manifest);
     XXH3_freeState(o->joined_failed);
+    XXH3_freeState(o->frames_hash);
     free(o->items);
     free(o->path);
     free(o);

@@ -2,7 +2,7 @@
 /**
  * @file output.h  The output of a run: container, manifest and failure file, kept consistent.
  *
- * Molecules are written in input order. For each: its frame, its failures, then its line in
+ * Molecules are written in input order. For each: its frames, its failures, then its line in
  * `<output>.manifest`. A run that is killed between any two bytes can be resumed: bytes that the
  * manifest does not list are truncated, and the finished files equal those of an uninterrupted run.
  * (Against loss of power the files are synced at the end and twice a minute; a resumed run checks
@@ -47,7 +47,7 @@ typedef struct cg_output_state {
 /** A finished molecule; everything borrowed. */
 typedef struct cg_output_molecule {
     int64_t index;     /* greater than that of the previous molecule */
-    const void *bytes; /* [len] all its records, or its frame (see cg_output_put_frame) */
+    const void *bytes; /* [len] all its records, or its last frame (see cg_output_put_frame) */
     size_t len;        /* 0: no records */
     int64_t n_records;
     int64_t n_failed;        /* generations that failed */
@@ -77,6 +77,15 @@ cg_status cg_output_put(cg_output *output, const cg_output_molecule *molecule, c
 /** As cg_output_put() with a frame of cg_frame_compress(), of content_size uncompressed bytes. */
 cg_status cg_output_put_frame(cg_output *output, const cg_output_molecule *molecule,
                               uint64_t content_size, cg_error *err);
+/**
+ * Writes a frame of the next molecule before its last one: cg_output_put_frame() completes the
+ * molecule, with the counts and failures of all its frames. If the run is killed before, a resumed
+ * run writes the molecule again. Errors as cg_output_put().
+ */
+cg_status cg_output_put_part(cg_output *output, const void *frame, size_t len,
+                             uint64_t content_size, cg_error *err);
+/** Removes the parts of the next molecule, which failed. CG_ERR_IO if there are any in a stream. */
+cg_status cg_output_drop_parts(cg_output *output, cg_error *err);
 /** Completes the output after the last molecule: writes the seek table, marks the manifest
  * complete, syncs. */
 cg_status cg_output_finish(cg_output *output, cg_error *err);

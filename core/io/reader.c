@@ -150,6 +150,24 @@ cg_status cg_reader_name(cg_reader *r, size_t i, cg_buf *out, cg_error *err)
     return cg_buf_check(out, r->name, err);
 }
 
+cg_status cg_reader_continues(cg_reader *r, size_t i, int *ret_continues, cg_error *err)
+{
+    cg_buf before = { 0 }, name = { 0 };
+    uint64_t size = i ? r->frames[i - 1].content_size : 0;
+    cg_status st = CG_OK;
+
+    *ret_continues = 0;
+    if (size < CG_FRAME_FULL_CONTENT || size == CG_FRAME_CONTENT_UNKNOWN)
+        return CG_OK;
+    CG_TRY_GOTO(st, cg_reader_name(r, i - 1, &before, err), out);
+    CG_TRY_GOTO(st, cg_reader_name(r, i, &name, err), out);
+    *ret_continues = name.len && !strcmp(cg_buf_text(&before), cg_buf_text(&name));
+out:
+    cg_buf_finish(&before);
+    cg_buf_finish(&name);
+    return st;
+}
+
 cg_status cg_reader_find(cg_reader *r, const char *name, size_t from, size_t *ret_i, cg_error *err)
 {
     cg_buf found = { 0 };

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /**
- * @file reader.h  Reads an output file molecule by molecule: zst, gz, or plain text.
+ * @file reader.h  Reads an output file frame by frame: zst, gz, or plain text.
  *
  * Frames are listed by the seek table if it is present and consistent, else by scanning the file. A
  * gzip file is always scanned (and decompressed once). Plain text is split into records;
- * consecutive records of one name are one molecule. The file is not trusted: every size is checked,
+ * consecutive records of one name are a frame, which ends as one that is written
+ * (CG_FRAME_FULL_CONTENT). The file is not trusted: every size is checked,
  * and memory for a frame grows only with the bytes decompressed, up to CG_FRAME_MAX_CONTENT.
  */
 #ifndef CG_IO_READER_H
@@ -39,6 +40,11 @@ const cg_container_frame *cg_reader_frame(const cg_reader *reader, size_t i);
 cg_status cg_reader_read(cg_reader *reader, size_t i, size_t max, cg_buf *out, cg_error *err);
 /** Appends the molecule name in the first record of frame i. */
 cg_status cg_reader_name(cg_reader *reader, size_t i, cg_buf *out, cg_error *err);
+/**
+ * *ret_continues = 1 if frame i continues the molecule of the frame before: that is full, and has
+ * the same name.
+ */
+cg_status cg_reader_continues(cg_reader *reader, size_t i, int *ret_continues, cg_error *err);
 /** Finds the first frame with that name among those from number `from` on; CG_ERR_INPUT if there is
  * none. */
 cg_status cg_reader_find(cg_reader *reader, const char *name, size_t from, size_t *ret_i,

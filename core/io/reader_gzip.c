@@ -105,7 +105,7 @@ static cg_status list_members(cg_reader *r, cg_error *err)
 
             CG_TRY_GOTO(st, member_read(&m, r, scratch, CHUNK, &n, &defect, err), out);
             if (m.n_out > CG_FRAME_MAX_CONTENT)
-                defect = "more uncompressed bytes than a molecule may have";
+                defect = "more uncompressed bytes than a frame may have";
         }
         if (defect) {
             cg_fail(&r->note, CG_ERR_FORMAT,

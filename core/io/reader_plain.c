@@ -25,20 +25,21 @@ struct splitter {
     cg_buf previous_name; /* of the record before it */
 };
 
-/* Ends the record at offset `end`: it extends the last frame if it has the same name, or is a new
- * frame. */
+/* Ends the record at offset `end`: it extends the last frame if it has the same name and that frame
+ * is not full, or is a new frame. */
 static cg_status end_record(struct splitter *s, uint64_t end, cg_error *err)
 {
     cg_reader *r = s->r;
+    cg_container_frame *f;
     cg_buf swap;
 
     cg_buf_clear(&s->name);
     cg_record_name(s->format, s->head.data, s->head.len, &s->name);
     CG_TRY(cg_buf_check(&s->name, r->name, err));
-    if (r->n_frames && s->name.len && s->name.len == s->previous_name.len &&
+    f = r->n_frames ? &r->frames[r->n_frames - 1] : NULL;
+    if (f && f->size < CG_FRAME_FULL_CONTENT && s->name.len &&
+        s->name.len == s->previous_name.len &&
         !memcmp(s->name.data, s->previous_name.data, s->name.len)) {
-        cg_container_frame *f = &r->frames[r->n_frames - 1];
-
         f->size = f->content_size = end - f->offset;
     } else {
         CG_TRY(cg_reader_add_frame(r, s->record, end - s->record, end - s->record, err));
@@ -93,7 +94,7 @@ static void add_bytes(struct splitter *s, const char *p, size_t n)
     cg_buf_put(&s->head, p, n < room ? n : room);
 }
 
-/* Lists the molecules of an uncompressed file: consecutive records with one name. */
+/* Lists the frames of an uncompressed file: consecutive records with one name. */
 static cg_status list_molecules(cg_reader *r, cg_error *err)
 {
     struct splitter s = { .r = r };
@@ -146,7 +147,7 @@ out:
     return st;
 }
 
-/* Reads the first `max` bytes of molecule i (0: all of them). */
+/* Reads the first `max` bytes of frame i (0: all of them). */
 static cg_status read_molecule(cg_reader *r, size_t i, size_t max, cg_buf *out, cg_error *err)
 {
     const cg_container_frame *f = &r->frames[i];
@@ -155,7 +156,7 @@ static cg_status read_molecule(cg_reader *r, size_t i, size_t max, cg_buf *out, 
 
     if (want > CG_FRAME_MAX_CONTENT)
         return cg_fail(err, CG_ERR_LIMIT,
-                       "'%s': the molecule at offset %llu has %llu bytes, wanted at most %llu",
+                       "'%s': the record at offset %llu has %llu bytes, wanted at most %llu",
                        r->name, (unsigned long long)f->offset, (unsigned long long)want,
                        (unsigned long long)CG_FRAME_MAX_CONTENT);
     if (cg_buf_reserve(out, want))

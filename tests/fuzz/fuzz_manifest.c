@@ -31,6 +31,25 @@ static void seal(const char *text, size_t size, cg_buf *out)
     }
 }
 
+/* The frames of line i add up to its sizes and end where it ends. */
+static void check_frames(const cg_manifest *m, size_t i)
+{
+    const cg_manifest_line *l = cg_manifest_get(m, i);
+    uint64_t at = l->end - l->size, content_size = 0;
+    const cg_container_frame *frames;
+    size_t first, n;
+
+    cg_manifest_frames(m, i, &first);
+    frames = cg_manifest_frames(m, i + 1, &n);
+    require(n - first == l->n_frames && (l->n_frames > 0) == (l->size > 0));
+    for (size_t k = first; k < n; k++) {
+        require(frames[k].offset == at && frames[k].size);
+        at += frames[k].size;
+        content_size += frames[k].content_size;
+    }
+    require(!l->n_frames || (at == l->end && content_size == l->content_size));
+}
+
 static void check_lines(const cg_manifest *m)
 {
     uint64_t end, failed_end;
@@ -42,6 +61,7 @@ static void check_lines(const cg_manifest *m)
         require(l->index >= 0 && l->n_records >= 0 && l->n_failed >= 0);
         require(l->end - l->size == (previous ? previous->end : 0) && l->end >= l->size);
         require(!previous || (l->index > previous->index && l->failed_end >= previous->failed_end));
+        check_frames(m, i);
     }
     if (!cg_manifest_has_header(m))
         require(!cg_manifest_count(m) && !cg_manifest_is_complete(m, &end, &failed_end));
@@ -52,6 +72,7 @@ static void check_continued(cg_manifest *m, const char *path)
 {
     size_t kept = cg_manifest_count(m) / 2;
     cg_manifest_line last = { .index = -1 }, *lines = NULL;
+    cg_container_frame frames[2] = { { 0, 500, 4000 }, { 0, 312, 411 } };
     cg_error err = CG_ERROR_INIT;
     cg_manifest *reread = NULL;
     uint64_t end, failed_end;
@@ -68,19 +89,24 @@ static void check_continued(cg_manifest *m, const char *path)
                                        .end = last.end + 812,
                                        .size = 812,
                                        .content_size = 4411,
+                                       .n_frames = 2,
                                        .hash = UINT64_C(0x81d2000000000001),
                                        .n_records = 10,
                                        .n_failed = 1,
                                        .n_molecules = 1,
                                        .failed_end = last.failed_end + 44 };
     require_ok(cg_manifest_truncate(m, kept, &err), &err);
-    require_ok(cg_manifest_append(m, &lines[kept], &err), &err);
+    frames[0].offset = last.end;
+    frames[1].offset = last.end + 500;
+    require_ok(cg_manifest_append(m, &lines[kept], frames, &err), &err);
+    check_frames(m, kept);
     require_ok(cg_manifest_complete(m, last.end + 845, last.failed_end + 44, &err), &err);
     cg_manifest_close(m);
     require_ok(cg_manifest_open(path, 1, &reread, &err), &err);
     require(cg_manifest_count(reread) == kept + 1);
     for (size_t i = 0; i <= kept; i++)
         require(!memcmp(cg_manifest_get(reread, i), &lines[i], sizeof *lines));
+    check_lines(reread);
     require(cg_manifest_is_complete(reread, &end, &failed_end));
     require(end == last.end + 845 && failed_end == last.failed_end + 44);
     cg_manifest_close(reread);

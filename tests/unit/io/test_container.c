@@ -459,6 +459,54 @@ START_TEST(plain_text_is_split_by_name)
 }
 END_TEST
 
+/* A molecule of several frames, of which each but the last is full, and two of one name. */
+START_TEST(full_frames_are_continued)
+{
+    static const int continues[] = { 0, 1, 1, 0, 0 };
+    const cg_container_format format = (cg_container_format)_i;
+    cg_error err = CG_ERROR_INIT;
+    cg_buf record = { 0 }, frame = { 0 }, got = { 0 };
+    char *to = strdup(in_dir(names[_i]));
+    cg_container *c = NULL;
+    cg_reader *r = NULL;
+    size_t n = 0;
+
+    cg_buf_puts(&record, "a\n");
+    while (record.len < 1 << 20)
+        cg_buf_puts(&record, "the line of a record\n");
+    cg_buf_puts(&record, "$$$$\n");
+    while (frame.len < CG_FRAME_FULL_CONTENT)
+        cg_buf_put(&frame, record.data, record.len);
+    ck_assert_int_eq(create(to, format, &c, &err), CG_OK);
+    for (int i = 0; i < 2; i++)
+        ck_assert_msg(!cg_container_append(c, frame.data, frame.len, &err), "%s", err.msg);
+    ck_assert_msg(!cg_container_append(c, record.data, record.len, &err), "%s", err.msg);
+    for (int i = 0; i < 2; i++)
+        ck_assert_msg(!cg_container_append(c, "b\n$$$$\n", 7, &err), "%s", err.msg);
+    ck_assert_msg(!cg_container_finish(c, &err), "%s", err.msg);
+    cg_container_close(c);
+    ck_assert_msg(!cg_reader_open(to, &r, &err), "%s", err.msg);
+    ck_assert_uint_eq(cg_reader_count(r), format == CG_CONTAINER_PLAIN ? 4 : 5);
+    for (size_t i = 0; i < cg_reader_count(r); i++) {
+        int found;
+
+        ck_assert_msg(!cg_reader_continues(r, i, &found, &err), "%s", err.msg);
+        ck_assert_msg(found == continues[i], "frame %zu: %d", i, found);
+    }
+    for (size_t i = 0; cg_reader_find(r, "a", i, &i, &err) == CG_OK; i++, n++) {
+        cg_buf_clear(&got);
+        ck_assert_msg(!cg_reader_read(r, i, 0, &got, &err), "%s", err.msg);
+        check_same(i < 2 ? &frame : &record, &got);
+    }
+    ck_assert_uint_eq(n, 3);
+    cg_reader_close(r);
+    cg_buf_finish(&record);
+    cg_buf_finish(&frame);
+    cg_buf_finish(&got);
+    free(to);
+}
+END_TEST
+
 /* A full disk, simulated by a file size limit: the file keeps its complete frames. */
 START_TEST(full_disk_leaves_a_readable_file)
 {
@@ -486,7 +534,7 @@ START_TEST(full_disk_leaves_a_readable_file)
     ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &before), 0);
     ck_assert_int_eq(st, CG_ERR_IO);
     ck_assert_msg(strstr(err.msg, names[_i]) && strstr(err.msg, "File too large") &&
-                      strstr(err.msg, "complete molecules"),
+                      strstr(err.msg, "complete frames"),
                   "%s", err.msg);
     ck_assert_int_eq(cg_container_append(c, b.data, b.len, &err), CG_ERR_INTERNAL);
     ck_assert_int_eq(cg_container_finish(c, &err), CG_ERR_INTERNAL);
@@ -555,6 +603,7 @@ int main(void)
     tcase_add_test(tc, lying_sizes_are_bounded);
     tcase_add_test(tc, other_files_are_refused);
     tcase_add_loop_test(tc, plain_text_is_split_by_name, 0, 4);
+    tcase_add_loop_test(tc, full_frames_are_continued, 0, 3);
     tcase_add_loop_test(tc, full_disk_leaves_a_readable_file, 0, 3);
     tcase_add_test(tc, unwritable_outputs_are_named);
     suite_add_tcase(s, tc);

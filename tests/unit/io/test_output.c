@@ -32,24 +32,57 @@ static cg_output_options options(int format, int resume)
                                  .n_fingerprint = 2 };
 }
 
-/* Molecule i of the input: some fail in part, some completely. Odd ordinals belong to another
- * shard. */
-static cg_status put_molecule(cg_output *out, int i, cg_error *err)
+static int n_records(int i)
+{
+    return i % 7 == 3 ? 0 : 1 + i % 3;
+}
+
+/* Whether each record of molecule i is a frame of its own. */
+static int has_parts(int i)
+{
+    return i % 4 == 2;
+}
+
+static void put_record(int i, unsigned *state, cg_buf *out)
+{
+    cg_buf_printf(out, "mol_%d\n", i);
+    for (int line = 0; line < 30; line++) {
+        *state = *state * 1103515245u + 12345u;
+        cg_buf_printf(out, "%u.%04u\n", *state >> 28, (*state >> 8) % 10000);
+    }
+    cg_buf_puts(out, "M  END\n$$$$\n");
+}
+
+/* Writes `text` as a part of the next molecule, in a frame, and empties it. */
+static cg_status put_part(cg_output *out, cg_container_format format, cg_buf *text, cg_error *err)
+{
+    cg_buf frame = { 0 };
+    cg_status st =
+        cg_frame_compress(format, CG_CONTAINER_LEVEL, text->data, text->len, &frame, err);
+
+    if (st == CG_OK)
+        st = cg_output_put_part(out, frame.data, frame.len, text->len, err);
+    cg_buf_clear(text);
+    cg_buf_finish(&frame);
+    return st;
+}
+
+/*
+ * Molecule i of the input: some fail in part, some completely, some have a frame for each record,
+ * after which there may be failures only. Odd ordinals belong to another shard.
+ */
+static cg_status put_molecule(cg_output *out, cg_container_format format, int i, cg_error *err)
 {
     cg_buf text = { 0 }, failed = { 0 };
-    cg_output_molecule m = { .index = 2 * i };
+    cg_output_molecule m = { .index = 2 * i, .n_records = n_records(i) };
     unsigned state = (unsigned)i * 2654435761u + 1;
-    cg_status st;
+    cg_status st = CG_OK;
 
-    m.n_records = i % 7 == 3 ? 0 : 1 + i % 3;
     m.n_failed = i % 5 == 0 || i % 7 == 3;
-    for (int k = 0; k < m.n_records; k++) {
-        cg_buf_printf(&text, "mol_%d\n", i);
-        for (int line = 0; line < 30; line++) {
-            state = state * 1103515245u + 12345u;
-            cg_buf_printf(&text, "%u.%04u\n", state >> 28, (state >> 8) % 10000);
-        }
-        cg_buf_puts(&text, "M  END\n$$$$\n");
+    for (int k = 0; st == CG_OK && k < m.n_records; k++) {
+        put_record(i, &state, &text);
+        if (has_parts(i) && (k + 1 < m.n_records || m.n_failed))
+            st = put_part(out, format, &text, err);
     }
     if (m.n_failed)
         cg_failure_write(i + 1, "name", "CC", 3, "reason", "raw", &failed);
@@ -59,7 +92,8 @@ static cg_status put_molecule(cg_output *out, int i, cg_error *err)
     m.len = text.len;
     m.failed_text = failed.data;
     m.failed_len = failed.len;
-    st = cg_output_put(out, &m, err);
+    if (st == CG_OK)
+        st = cg_output_put(out, &m, err);
     cg_buf_finish(&text);
     cg_buf_finish(&failed);
     return st;
@@ -78,7 +112,7 @@ static cg_status run(const cg_output_options *opt, int pause, cg_output_state *s
     for (int i = 0; st == CG_OK && i < N_MOLECULES; i++) {
         if (2 * i < state->next_index)
             continue;
-        st = put_molecule(out, i, err);
+        st = put_molecule(out, opt->format, i, err);
         for (volatile int spin = 0; spin < pause; spin++)
             ;
     }
@@ -172,9 +206,13 @@ START_TEST(complete_output_is_not_changed)
     cg_error err = CG_ERROR_INIT;
     cg_output_options opt = options(_i, 1);
     struct files wanted = reference_files(_i);
+    size_t n_frames = 0;
     cg_output_state state;
     cg_reader *r = NULL;
 
+    for (int i = 0; i < N_MOLECULES; i++)
+        n_frames +=
+            (size_t)(has_parts(i) && _i != CG_CONTAINER_PLAIN ? n_records(i) : n_records(i) > 0);
     ck_assert_msg(!run(&opt, 0, &state, &err), "%s", err.msg);
     ck_assert_int_eq(state.kind, CG_OUTPUT_COMPLETE);
     ck_assert_int_eq(state.next_index, 2 * N_MOLECULES - 1);
@@ -185,7 +223,7 @@ START_TEST(complete_output_is_not_changed)
     ck_assert_str_eq(state.note, "");
     check_files(&wanted, "complete", 0);
     ck_assert_int_eq(cg_reader_open(out_path, &r, &err), CG_OK);
-    ck_assert_uint_eq(cg_reader_count(r), 51);
+    ck_assert_uint_eq(cg_reader_count(r), n_frames);
     ck_assert_str_eq(cg_reader_note(r), "");
     cg_reader_close(r);
     /* A missing end or appended bytes make it incomplete. */
@@ -533,8 +571,8 @@ START_TEST(two_runs_do_not_write_one_output)
     opt.resume = 0;
     opt.overwrite = 1;
     ck_assert_int_eq(cg_output_open(out_path, &opt, &second, &state, &err), CG_ERR_IO);
-    ck_assert_int_eq(put_molecule(first, 5, &err), CG_OK);
-    ck_assert_int_eq(put_molecule(first, 5, &err), CG_ERR_INTERNAL); /* out of order */
+    ck_assert_int_eq(put_molecule(first, opt.format, 5, &err), CG_OK);
+    ck_assert_int_eq(put_molecule(first, opt.format, 5, &err), CG_ERR_INTERNAL); /* out of order */
     cg_output_close(first);
 }
 END_TEST
@@ -588,6 +626,44 @@ START_TEST(full_disk_can_be_resumed)
 }
 END_TEST
 
+/* A molecule that fails after parts of it were written: the file is as without them. */
+START_TEST(parts_of_a_failed_molecule_are_dropped)
+{
+    const cg_container_format format = (cg_container_format)_i;
+    struct files wanted = reference_files(_i);
+    cg_output_options opt = options(_i, 0);
+    cg_error err = CG_ERROR_INIT;
+    cg_output *out = NULL;
+    cg_output_state state;
+    cg_buf text = { 0 };
+
+    remove_files();
+    ck_assert_msg(!cg_output_open(out_path, &opt, &out, &state, &err), "%s", err.msg);
+    for (int i = 0; i < N_MOLECULES; i++) {
+        for (int k = 0; k < i % 3; k++) {
+            cg_buf_puts(&text, "records\n");
+            ck_assert_msg(!put_part(out, format, &text, &err), "%s", err.msg);
+        }
+        ck_assert_msg(!cg_output_drop_parts(out, &err), "%s", err.msg);
+        ck_assert_msg(!put_molecule(out, format, i, &err), "%s", err.msg);
+    }
+    ck_assert_msg(!cg_output_finish(out, &err), "%s", err.msg);
+    cg_output_close(out);
+    check_files(&wanted, "dropped", 0);
+    opt = (cg_output_options) { .format = format };
+    ck_assert_int_eq(cg_output_open("/dev/null", &opt, &out, &state, &err), CG_OK);
+    ck_assert_int_eq(cg_output_drop_parts(out, &err), CG_OK);
+    cg_buf_puts(&text, "records\n");
+    ck_assert_int_eq(put_part(out, format, &text, &err), CG_OK);
+    ck_assert_int_eq(cg_output_drop_parts(out, &err), CG_ERR_IO);
+    ck_assert_ptr_nonnull(strstr(err.msg, "'/dev/null': a molecule failed after some of its"));
+    ck_assert_int_eq(cg_output_finish(out, &err), CG_ERR_INTERNAL);
+    cg_output_close(out);
+    cg_buf_finish(&text);
+    finish_files(&wanted);
+}
+END_TEST
+
 START_TEST(streams_have_no_manifest)
 {
     cg_error err = CG_ERROR_INIT;
@@ -601,7 +677,7 @@ START_TEST(streams_have_no_manifest)
     ck_assert_str_eq(err.msg, "--resume requires a regular file, '-' is none");
     opt.resume = 0;
     ck_assert_int_eq(cg_output_open("/dev/null", &opt, &out, &state, &err), CG_OK);
-    ck_assert_int_eq(put_molecule(out, 1, &err), CG_OK);
+    ck_assert_int_eq(put_molecule(out, opt.format, 1, &err), CG_OK);
     ck_assert_int_eq(cg_output_finish(out, &err), CG_OK);
     cg_output_close(out);
     ck_assert_int_ne(access("/dev/null.manifest", F_OK), 0);
@@ -609,7 +685,7 @@ START_TEST(streams_have_no_manifest)
     ck_assert_int_eq(pipe(fd), 0);
     ck_assert_int_ge(dup2(fd[1], STDOUT_FILENO), 0);
     ck_assert_int_eq(cg_output_open("-", &opt, &out, &state, &err), CG_OK);
-    ck_assert_int_eq(put_molecule(out, 1, &err), CG_OK);
+    ck_assert_int_eq(put_molecule(out, opt.format, 1, &err), CG_OK);
     ck_assert_int_eq(cg_output_finish(out, &err), CG_OK);
     cg_output_close(out);
     ck_assert_int_gt(read(fd[0], text, sizeof text - 1), 100);
@@ -617,7 +693,7 @@ START_TEST(streams_have_no_manifest)
     signal(SIGPIPE, SIG_IGN);
     ck_assert_int_eq(cg_output_open("-", &opt, &out, &state, &err), CG_OK);
     close(fd[0]);
-    ck_assert_int_eq(put_molecule(out, 1, &err), CG_ERR_IO);
+    ck_assert_int_eq(put_molecule(out, opt.format, 1, &err), CG_ERR_IO);
     ck_assert_ptr_nonnull(strstr(err.msg, "Broken pipe"));
     cg_output_close(out);
 }
@@ -702,6 +778,7 @@ int main(void)
     tcase_add_test(tc, foreign_files_are_kept);
     tcase_add_test(tc, two_runs_do_not_write_one_output);
     tcase_add_test(tc, full_disk_can_be_resumed);
+    tcase_add_loop_test(tc, parts_of_a_failed_molecule_are_dropped, 0, N_FORMATS);
     tcase_add_test(tc, streams_have_no_manifest);
     tcase_add_test(tc, molecules_without_records_share_lines_of_the_manifest);
     suite_add_tcase(s, tc);
