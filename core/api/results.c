@@ -78,8 +78,10 @@ cg_status cg_results_get(cg_results *r, int64_t i, cg_results_frame *ret_frame, 
     cg_record_format format;
     const char *text;
     size_t len;
+    int continues;
 
     CG_TRY(read_frame(r, i, err));
+    CG_TRY(cg_reader_continues(r->reader, (size_t)i, &continues, err));
     text = cg_buf_text(&r->text);
     len = r->text.len;
     format = cg_record_detect(text, len);
@@ -89,6 +91,7 @@ cg_status cg_results_get(cg_results *r, int64_t i, cg_results_frame *ret_frame, 
     frame = cg_reader_frame(r->reader, (size_t)i);
     *ret_frame = (cg_results_frame) {
         .struct_size = sizeof *ret_frame,
+        .continues = (uint32_t)continues,
         .records = cg_record_count(format, text, len),
         .offset = frame->offset,
         .compressed = frame->size,

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A run from file to file: cg_engine_run(). */
+#include "api/run_file.h"
+
 #include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
@@ -227,8 +229,27 @@ static cg_status write_molecule(struct run *run, const cg_pipeline_molecule *m,
         cg_report_count_verdict(report, v, r->counts[v]);
     report->molecules_failed += has_failed || out.n_failed > 0;
     cg_report_count_failure(report, m->failure.code);
-    report->bytes_written += (int64_t)out.len;
+    report->bytes_written += (int64_t)(r->n_before + out.len);
     run->n_emitted++;
+    return CG_OK;
+}
+
+/*
+ * Writes all frames of a molecule but the last, which it leaves in its records. Each is made when
+ * the one before is written, so that memory does not grow with the records. Without frames if the
+ * molecule fails.
+ */
+static cg_status write_parts(struct run *run, cg_pipeline_molecule *m, cg_error *err)
+{
+    cg_run_records *r = m->user;
+
+    while (r->next < m->input.n_generations) {
+        CG_TRY(cg_output_put_part(run->output, r->frame.data, r->frame.len, r->plain, err));
+        r->n_before += r->frame.len;
+        cg_run_records_write(&run->writer, m);
+        if (m->failure.code != CG_OK)
+            return cg_output_drop_parts(run->output, err);
+    }
     return CG_OK;
 }
 
@@ -240,6 +261,8 @@ static cg_status run_emit(void *ctx, cg_pipeline_molecule *m, cg_error *err)
     cg_run_records none = { .plain = 0 };
     cg_status st;
 
+    if (m->failure.code == CG_OK)
+        CG_TRY(write_parts(run, m, err));
     if (m->failure.code == CG_OK) {
         if (r->counts[CG_CONFORMER_OK] < m->input.n_generations)
             report_failed_conformers(run, m, r);
@@ -315,8 +338,8 @@ static cg_status run_to_output(struct run *run, cg_error *err)
     return run->next_index == INT64_MAX ? CG_OK : cg_output_finish(run->output, err);
 }
 
-cg_status cg_engine_run(cg_engine *engine, const cg_run_options *options, cg_report *ret_report,
-                        cg_error *err)
+cg_status cg_engine_run_in_frames(cg_engine *engine, const cg_run_options *options,
+                                  size_t frame_bytes, cg_report *ret_report, cg_error *err)
 {
     cg_run_options o = { 0 }; /* an older application passes a shorter struct */
     cg_report report = { CG_SIZED(cg_report) };
@@ -324,7 +347,7 @@ cg_status cg_engine_run(cg_engine *engine, const cg_run_options *options, cg_rep
         .engine = engine,
         .options = &o,
         .report = &report,
-        .writer = { .engine = engine, .add_hs = options->add_hs },
+        .writer = { .engine = engine, .add_hs = options->add_hs, .frame_bytes = frame_bytes },
     };
     cg_status st;
 
@@ -338,4 +361,10 @@ cg_status cg_engine_run(cg_engine *engine, const cg_run_options *options, cg_rep
     if (ret_report)
         *ret_report = report;
     return st;
+}
+
+cg_status cg_engine_run(cg_engine *engine, const cg_run_options *options, cg_report *ret_report,
+                        cg_error *err)
+{
+    return cg_engine_run_in_frames(engine, options, CG_FRAME_FULL_CONTENT, ret_report, err);
 }

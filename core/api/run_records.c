@@ -161,7 +161,7 @@ out:
     return st;
 }
 
-/* ---- all records -------------------------------------------------------------------------- */
+/* ---- a frame ------------------------------------------------------------------------------ */
 
 static cg_status write_generation(const cg_run_writer *w, cg_pipeline_molecule *m,
                                   int32_t generation, cg_buf *out, cg_error *err)
@@ -185,13 +185,14 @@ static cg_status write_generation(const cg_run_writer *w, cg_pipeline_molecule *
     return st;
 }
 
-static cg_status write_all(const cg_run_writer *w, cg_pipeline_molecule *m, cg_buf *out,
-                           cg_error *err)
+static cg_status write_frame(const cg_run_writer *w, cg_pipeline_molecule *m, cg_buf *out,
+                             cg_error *err)
 {
     cg_run_records *r = m->user;
 
-    for (int32_t i = 0; i < m->input.n_generations; i++)
-        CG_TRY(write_generation(w, m, i, out, err));
+    cg_buf_clear(&r->frame);
+    while (r->next < m->input.n_generations && out->len < w->frame_bytes)
+        CG_TRY(write_generation(w, m, r->next++, out, err));
     CG_TRY(cg_buf_check(out, "records", err));
     CG_TRY(cg_buf_check(&r->failed, "failures", err));
     r->plain = out->len;
@@ -205,6 +206,6 @@ void cg_run_records_write(const cg_run_writer *w, cg_pipeline_molecule *m)
 {
     cg_buf out = { 0 };
 
-    write_all(w, m, &out, &m->failure);
+    write_frame(w, m, &out, &m->failure);
     cg_buf_finish(&out);
 }

@@ -14,9 +14,11 @@ enum { CG_VERDICTS = CG_CONFORMER_INVALID_GEOMETRY + 1 };
 typedef struct cg_run_records {
     cg_molblock *block;          /* sdf */
     const char **elements;       /* xyz, json: [atoms] */
-    cg_buf frame;                /* compressed */
-    cg_buf failed;               /* lines of the file of failures */
-    uint64_t plain;              /* bytes of the records before compression */
+    int32_t next;                /* generation to write next */
+    cg_buf frame;                /* compressed, of cg_run_records_write() */
+    uint64_t plain;              /* bytes of its records before compression */
+    uint64_t n_before;           /* bytes of the frames that the caller wrote before it */
+    cg_buf failed;               /* lines of the file of failures, of all frames */
     int64_t counts[CG_VERDICTS]; /* generations by verdict */
     char first_reason[256];      /* of a conformer that failed */
 } cg_run_records;
@@ -25,13 +27,18 @@ typedef struct cg_run_records {
 typedef struct cg_run_writer {
     const cg_engine *engine;
     cg_run_formats formats;
-    int add_hs; /* sdf: with hydrogens */
+    int add_hs;         /* sdf: with hydrogens */
+    size_t frame_bytes; /* a frame ends with the record that gives it so many bytes */
 } cg_run_writer;
 
 /** For cg_pipeline_io.prepare(): allocates m->user. Sets m->failure on failure. Thread: any. */
 void cg_run_records_prepare(const cg_run_writer *writer, cg_pipeline_molecule *m);
 
-/** For cg_pipeline_io.finish(): writes the records. Sets m->failure on failure. Thread: any. */
+/**
+ * For cg_pipeline_io.finish(): writes the records of a frame, from r->next on, and frees what they
+ * were written from. Called again for each further frame while r->next is a generation. Sets
+ * m->failure on failure. Thread: any.
+ */
 void cg_run_records_write(const cg_run_writer *writer, cg_pipeline_molecule *m);
 
 void cg_run_records_free(cg_run_records *records); /* accepts NULL */

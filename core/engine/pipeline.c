@@ -122,8 +122,8 @@ static cg_status emit_done(struct cg_pipeline *p, cg_error *err)
     cg_status st = CG_OK;
 
     while (st == CG_OK && (m = take_done(p)) != NULL) {
+        st = p->io->emit(p->io->ctx, m, err); /* may set m->failure */
         count_molecule(p, m);
-        st = p->io->emit(p->io->ctx, m, err);
         cg_pipeline_free_molecule(m);
     }
     return st;

@@ -85,7 +85,7 @@ typedef struct cg_pipeline_io {
      * their `parsed`. Jobs. Not called for failed molecules. May be NULL.
      */
     void (*finish)(void *ctx, cg_pipeline_molecule *m);
-    /** In input order, failed molecules included. Calling thread. */
+    /** In input order, failed molecules included. May set `failure`. Calling thread. */
     cg_status (*emit)(void *ctx, cg_pipeline_molecule *m, cg_error *err);
     /** Frees `user`. May be NULL. Any thread. */
     void (*forget)(void *ctx, cg_pipeline_molecule *m);

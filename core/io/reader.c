@@ -159,9 +159,13 @@ cg_status cg_reader_continues(cg_reader *r, size_t i, int *ret_continues, cg_err
     *ret_continues = 0;
     if (size < CG_FRAME_FULL_CONTENT || size == CG_FRAME_CONTENT_UNKNOWN)
         return CG_OK;
-    CG_TRY_GOTO(st, cg_reader_name(r, i - 1, &before, err), out);
+    st = cg_reader_name(r, i - 1, &before, err);
+    if (st == CG_ERR_FORMAT) /* a damaged frame is not continued */
+        st = CG_OK;
+    if (st != CG_OK || !before.len)
+        goto out;
     CG_TRY_GOTO(st, cg_reader_name(r, i, &name, err), out);
-    *ret_continues = name.len && !strcmp(cg_buf_text(&before), cg_buf_text(&name));
+    *ret_continues = !strcmp(cg_buf_text(&before), cg_buf_text(&name));
 out:
     cg_buf_finish(&before);
     cg_buf_finish(&name);

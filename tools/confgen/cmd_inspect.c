@@ -7,9 +7,10 @@
 #include "table.h"
 
 static const char help[] =
-    "confgen inspect FILE                   list the molecules of an output\n"
+    "confgen inspect FILE                   list the frames of an output: one for each molecule,\n"
+    "                                       several for one with more than 64 MiB of records\n"
     "confgen inspect FILE --molecule NAME   print the records of all molecules with that name\n"
-    "confgen inspect FILE --frame I         print the records of the I-th molecule, from 0\n"
+    "confgen inspect FILE --frame I         print the records of the I-th frame, from 0\n"
     "\n"
     "FILE is the output of a run: .zst, .gz or plain, also of an interrupted run that\n"
     "wrote at least one complete record.\n"
@@ -20,7 +21,7 @@ static const char help[] =
 static int list(cg_results *results, cg_error *err)
 {
     static const char *const headings[] = { "frame", "molecule", "records", "compressed", "plain" };
-    int64_t n = cg_results_count(results), records = 0, damaged = 0;
+    int64_t n = cg_results_count(results), molecules = 0, records = 0, damaged = 0;
     uint64_t compressed = 0, plain = 0;
     struct text_table table;
 
@@ -40,13 +41,14 @@ static int list(cg_results *results, cg_error *err)
         table_cell(&table, "%lld", (long long)frame.records);
         table_cell(&table, "%llu", (unsigned long long)frame.compressed);
         table_cell(&table, "%llu", (unsigned long long)frame.plain);
+        molecules += !frame.continues;
         records += frame.records;
         compressed += frame.compressed;
         plain += frame.plain;
     }
     table_print(&table, stdout);
     printf("%lld molecules, %lld records, %llu bytes of %llu; container %s%s\n",
-           (long long)(n - damaged), (long long)records, (unsigned long long)compressed,
+           (long long)molecules, (long long)records, (unsigned long long)compressed,
            (unsigned long long)plain, cg_results_container(results),
            cg_results_has_table(results) ? " with a seek table" : "");
     if (*cg_results_note(results))
@@ -72,14 +74,21 @@ static int print_molecule(cg_results *results, const char *name, cg_error *err)
     int64_t first = -1, second = -1, n = 0, i = -1;
     int status = EXIT_OK;
 
-    for (; cg_results_find(results, name, i + 1, &i, err) == CG_OK; n++) {
+    while (cg_results_find(results, name, i + 1, &i, err) == CG_OK) {
+        cg_results_frame frame;
+
+        if (cg_results_get(results, i, &frame, err) != CG_OK)
+            return report_error(err);
         status = print_frame(results, i, err);
         if (status != EXIT_OK)
             return status;
+        if (frame.continues)
+            continue;
         if (n == 0)
             first = i;
         if (n == 1)
             second = i;
+        n++;
     }
     if (!n || err->code != CG_ERR_INPUT) {
         status = report_error(err);

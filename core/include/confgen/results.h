@@ -2,9 +2,9 @@
 /**
  * @file results.h  Reads the output of a run, molecule by molecule.
  *
- * An output file (.sdf.zst, .xyz.gz, .json, ...) is a sequence of frames, one per molecule; the
- * records of a frame are the conformers of the molecule. Files are not trusted: a defect is an
- * error or a note, never a crash.
+ * An output file (.sdf.zst, .xyz.gz, .json, ...) is a sequence of frames. A frame holds the records
+ * of one molecule, which are its conformers. A molecule with more than 64 MiB of records has
+ * several frames. Files are not trusted: a defect is an error or a note, never a crash.
  */
 #ifndef CONFGEN_RESULTS_H
 #define CONFGEN_RESULTS_H
@@ -22,7 +22,7 @@ typedef struct cg_results cg_results;
 
 typedef struct cg_results_frame {
     uint32_t struct_size;
-    uint32_t reserved;
+    uint32_t continues; /* 1: the records continue those of the frame before */
     int64_t records;
     uint64_t offset;     /* of the frame in the file */
     uint64_t compressed; /* bytes in the file */
@@ -62,8 +62,9 @@ CG_EXPORT cg_status cg_results_get(cg_results *results, int64_t i, cg_results_fr
 CG_EXPORT cg_status cg_results_read(cg_results *results, int64_t i, const char **ret_bytes,
                                     size_t *ret_len, cg_error *err);
 /**
- * Finds a molecule by name: the first frame with that name from number `from` on. Several molecules
- * may have one name: continue at *ret_i + 1. CG_ERR_INPUT if there is none.
+ * Finds a molecule by name: the first frame with that name from number `from` on. A molecule may
+ * have several frames, and several molecules may have one name: continue at *ret_i + 1.
+ * CG_ERR_INPUT if there is none.
  */
 CG_EXPORT cg_status cg_results_find(cg_results *results, const char *name, int64_t from,
                                     int64_t *ret_i, cg_error *err);

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Runs from file to file: outputs, failures, shards, resuming, stopping, refusals. */
+#include <confgen/results.h>
+
+#include "api/run_file.h"
+#include "base/buf.h"
 #include "base/file.h"
 #include "tiny_engine.h"
 
@@ -199,6 +203,147 @@ START_TEST(stopped_run_resumes)
 }
 END_TEST
 
+/* The uncompressed bytes of the output; free(). */
+static char *read_results(int64_t *ret_n_frames)
+{
+    cg_results *results;
+    cg_buf text = { 0 };
+
+    ck_assert_msg(cg_results_open(output, &results, &err) == CG_OK, "%s", err.msg);
+    ck_assert_str_eq(cg_results_note(results), "");
+    *ret_n_frames = cg_results_count(results);
+    for (int64_t i = 0; i < *ret_n_frames; i++) {
+        const char *bytes;
+        size_t len;
+
+        ck_assert_msg(!cg_results_read(results, i, &bytes, &len, &err), "%s", err.msg);
+        cg_buf_put(&text, bytes, len);
+    }
+    cg_results_close(results);
+    ck_assert_int_eq(text.failed, 0);
+    return text.data;
+}
+
+static void run_in_frames(size_t frame_bytes)
+{
+    failure_texts[0] = '\0';
+    ck_assert_msg(!cg_engine_run_in_frames(engine, &options, frame_bytes, &report, &err), "%s",
+                  err.msg);
+}
+
+static const char *const record_formats[] = { "sdf", "xyz", "smiles3d", "json" };
+static const char *const containers[] = { "", ".gz", ".zst" };
+
+/* The records of a molecule in several frames are those of a run with a frame for each molecule. */
+static void check_several_frames(const char *format, const char *container)
+{
+    char name[64], *want, *got;
+    int64_t n_frames, n_records = 0;
+    const char *bytes;
+    cg_results *results;
+    size_t len, n = 0;
+
+    snprintf(name, sizeof name, "x.%s%s", format, container);
+    snprintf(output, sizeof output, "%s", scratch_path(name));
+    options.gens = 5;
+    options.overwrite = 0;
+    run_ok();
+    want = read_results(&n_frames);
+    ck_assert_int_eq(n_frames, 4);
+    options.overwrite = 1;
+    run_in_frames(1);
+    ck_assert_int_eq(report.conformers, 20);
+    if (!*container || !strcmp(container, ".gz")) {
+        struct stat sb;
+
+        ck_assert_int_eq(stat(output, &sb), 0);
+        ck_assert_int_eq(report.bytes_written, sb.st_size);
+    }
+    got = read_results(&n_frames);
+    ck_assert_int_eq(n_frames, *container ? 20 : 4); /* plain text has no marks of frames */
+    ck_assert_str_eq(got, want);
+    free(got);
+    run_in_frames(strlen(want) / 8);
+    got = read_results(&n_frames);
+    ck_assert(*container ? n_frames > 4 && n_frames < 20 : n_frames == 4);
+    ck_assert_str_eq(got, want);
+    ck_assert_msg(!cg_results_open(output, &results, &err), "%s", err.msg);
+    for (int64_t i = 0; cg_results_find(results, "benzene", i, &i, &err) == CG_OK; i++) {
+        cg_results_frame frame;
+
+        ck_assert_int_eq(cg_results_get(results, i, &frame, &err), CG_OK);
+        n_records += frame.records;
+        ck_assert_int_eq(cg_results_read(results, i, &bytes, &len, &err), CG_OK);
+        ck_assert_ptr_nonnull(strstr(want, bytes));
+        n += len;
+    }
+    ck_assert_int_eq(n_records, 5);
+    ck_assert_uint_gt(n, strlen(want) / 8);
+    cg_results_close(results);
+    free(want);
+    free(got);
+}
+
+START_TEST(a_molecule_has_several_frames)
+{
+    for (int i = 0; i < 4; i++)
+        check_several_frames(record_formats[i], containers[_i]);
+}
+END_TEST
+
+static unsigned long long number_after(const char *text, const char *key)
+{
+    const char *p = strstr(text, key);
+
+    ck_assert_ptr_nonnull(p);
+    return strtoull(p + strlen(key), NULL, 10);
+}
+
+/* Killed within the second frame of each molecule, which is written again from its first frame. */
+START_TEST(a_molecule_cut_between_its_frames_resumes)
+{
+    enum { FRAME = 1000 };
+    char manifest[600], *want_manifest;
+    cg_bytes want = { 0 }, got = { 0 };
+    int64_t n_left = 4;
+
+    snprintf(output, sizeof output, "%s%s", scratch_path("x.sdf"), containers[_i]);
+    snprintf(manifest, sizeof manifest, "%s.manifest", output);
+    options.gens = 5;
+    run_in_frames(FRAME);
+    ck_assert_int_eq(cg_file_read(output, 1 << 24, &want, &err), CG_OK);
+    want_manifest = read_all(manifest);
+    options.resume = 1;
+    for (char *line = want_manifest; (line = strchr(line, '\n') + 1)[0];) {
+        unsigned long long cut;
+        char *text;
+
+        if (!strstr(line, "\"frames\":[["))
+            break;
+        if (strstr(line, "\"size\":0,") == strstr(line, "\"size\":"))
+            continue; /* the molecule that cannot be built */
+        text = strstr(line, "\"frames\":[[");
+        cut = number_after(line, "\"end\":") - number_after(line, "\"size\":") +
+              number_after(text, "[[") + number_after(text, "],[") / 2;
+        scratch_write(strrchr(output, '/') + 1, want.data, cut);
+        scratch_write(strrchr(manifest, '/') + 1, want_manifest, (size_t)(line - want_manifest));
+        run_in_frames(FRAME);
+        ck_assert_int_eq(report.conformers, 5 * n_left);
+        n_left--;
+        ck_assert_int_eq(cg_file_read(output, 1 << 24, &got, &err), CG_OK);
+        ck_assert_msg(got.len == want.len && !memcmp(got.data, want.data, want.len), "cut at %llu",
+                      cut);
+        cg_bytes_release(&got);
+        text = read_all(manifest);
+        ck_assert_str_eq(text, want_manifest);
+        free(text);
+    }
+    ck_assert_int_eq(n_left, 0);
+    cg_bytes_release(&want);
+    free(want_manifest);
+}
+END_TEST
+
 START_TEST(conformers_per_reference)
 {
     options.gens_per_reference = 1;
@@ -354,6 +499,8 @@ int main(void)
     tcase_add_loop_test(tc, formats_follow_the_extension, 0, 8);
     tcase_add_test(tc, shards_concatenate_to_the_whole);
     tcase_add_test(tc, stopped_run_resumes);
+    tcase_add_loop_test(tc, a_molecule_has_several_frames, 0, 3);
+    tcase_add_loop_test(tc, a_molecule_cut_between_its_frames_resumes, 0, 3);
     tcase_add_test(tc, conformers_per_reference);
     tcase_add_test(tc, workload_is_counted);
     tcase_add_test(tc, bad_options_are_refused);
