@@ -43,17 +43,18 @@ int cg_bounds_path_length(const cg_bounds *b, size_t i, size_t j)
 }
 
 /*
- * PoseBusters' parameters, except that secondary amides of macrocycles may be cis, as they are. In
- * strained molecules the bounds of 1-5 pairs may contradict the others, and triangle smoothing
- * fails; the second attempt omits them, as RDKit advises, and the third omits smoothing.
+ * PoseBusters' parameters, except that torsions of macrocycles are free: secondary amides may be
+ * cis there, and the ranges of RDKit 2022.09 exclude its own conformers. In strained molecules the
+ * bounds of 1-5 pairs may contradict the others, and triangle smoothing fails; the second attempt
+ * omits them, as RDKit advises, and the third omits smoothing.
  */
 static cg_status rdkit_bounds(const cg_molecule *mol, const cgrd_angle *angles, size_t n_angles,
                               double **ret_bounds, cg_error *err)
 {
     static const char *const details[] = {
-        "{\"cisAmidesInMacrocycles\":true}",
-        "{\"cisAmidesInMacrocycles\":true,\"set15bounds\":false}",
-        "{\"cisAmidesInMacrocycles\":true,\"doTriangleSmoothing\":false}",
+        "{\"flexibleMacrocycles\":true}",
+        "{\"flexibleMacrocycles\":true,\"set15bounds\":false}",
+        "{\"flexibleMacrocycles\":true,\"doTriangleSmoothing\":false}",
     };
     const char *smiles = cg_molecule_smiles(mol, NULL);
     char reason[256] = "RDKit cannot read its SMILES";

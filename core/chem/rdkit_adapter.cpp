@@ -6,6 +6,7 @@
 #include "rdkit_c.h"
 
 #include <DistGeom/TriangleSmooth.h>
+#include <Geometry/Utils.h>
 #include <GraphMol/Descriptors/Property.h>
 #include <GraphMol/DistGeomHelpers/BoundsMatrixBuilder.h>
 #include <GraphMol/DistGeomHelpers/Embedder.h>
@@ -604,13 +605,15 @@ double across(double first, double second, double degrees)
  * RDKit's factor for atoms three bonds apart. */
 const double reset_vdw_share = 0.7;
 
-/* A ring of 8 or more atoms, in which a secondary amide may be cis. */
+const size_t macrocycle = 8; /* atoms */
+
+/* A ring in which a secondary amide may be cis. */
 bool has_macrocycle(const RDKit::ROMol &mol)
 {
     if (!mol.getRingInfo()->isInitialized())
         RDKit::MolOps::findSSSR(mol);
     for (const std::vector<int> &ring : mol.getRingInfo()->atomRings())
-        if (ring.size() >= 8)
+        if (ring.size() >= macrocycle)
             return true;
     return false;
 }
@@ -643,6 +646,100 @@ void replace_bonds(const RDKit::ROMol &mol, DistGeom::BoundsMatrix &bounds)
 
         bounds.setLowerBound(i, j, length - 0.01);
         bounds.setUpperBound(i, j, length + 0.01);
+    }
+}
+
+bool in_macrocycle(const RDKit::ROMol &mol, const RDKit::Bond *bond)
+{
+    for (const std::vector<int> &ring : mol.getRingInfo()->bondRings())
+        if (ring.size() >= macrocycle &&
+            std::find(ring.begin(), ring.end(), static_cast<int>(bond->getIdx())) != ring.end())
+            return true;
+    return false;
+}
+
+/* Are four atoms in one ring that is no macrocycle? */
+bool in_small_ring(const RDKit::ROMol &mol, std::initializer_list<unsigned> atoms)
+{
+    for (const std::vector<int> &ring : mol.getRingInfo()->atomRings())
+        if (ring.size() < macrocycle && std::all_of(atoms.begin(), atoms.end(), [&](unsigned atom) {
+                return std::find(ring.begin(), ring.end(), static_cast<int>(atom)) != ring.end();
+            }))
+            return true;
+    return false;
+}
+
+/* Configuration of atoms i and j of a double bond's ends: 1 cis, -1 trans, 0 not requested. */
+int requested_side(const RDKit::Bond *bond, unsigned i, unsigned j)
+{
+    const RDKit::INT_VECT &atoms = bond->getStereoAtoms();
+
+    if (bond->getStereo() <= RDKit::Bond::STEREOANY || atoms.size() != 2)
+        return 0;
+    const bool cis =
+        bond->getStereo() == RDKit::Bond::STEREOZ || bond->getStereo() == RDKit::Bond::STEREOCIS;
+    const bool same = (static_cast<int>(i) == atoms[0]) == (static_cast<int>(j) == atoms[1]);
+
+    return cis == same ? 1 : -1;
+}
+
+double middle(const DistGeom::BoundsMatrix &bounds, unsigned i, unsigned j)
+{
+    return (bounds.getLowerBound(i, j) + bounds.getUpperBound(i, j)) / 2;
+}
+
+/* The angle opposite to side c of a triangle, radians. */
+double angle_opposite(double a, double b, double c)
+{
+    return std::acos(std::clamp((a * a + b * b - c * c) / (2 * a * b), -1.0, 1.0));
+}
+
+/* Bounds the distance of atoms i and j of the bond a-b; `side` as of requested_side(). */
+void widen_torsion(unsigned i, unsigned a, unsigned b, unsigned j, int side,
+                   DistGeom::BoundsMatrix &bounds)
+{
+    const double tolerance = 0.06; /* Å, RDKit's */
+    const double first = middle(bounds, i, a), second = middle(bounds, a, b);
+    const double third = middle(bounds, b, j);
+    const double angle = angle_opposite(first, second, middle(bounds, i, b));
+    const double other = angle_opposite(second, third, middle(bounds, a, j));
+    const double cis = RDGeom::compute14DistCis(first, second, third, angle, other);
+    const double trans = RDGeom::compute14DistTrans(first, second, third, angle, other);
+    const double half = std::sqrt((cis * cis + trans * trans) / 2); /* a torsion of 90 degrees */
+
+    if (side) {
+        bounds.setLowerBound(i, j, side > 0 ? cis - tolerance : half);
+        bounds.setUpperBound(i, j, side > 0 ? half : trans + tolerance);
+    } else {
+        bounds.setLowerBound(i, j, std::min(bounds.getLowerBound(i, j), cis - tolerance));
+        bounds.setUpperBound(i, j, std::max(bounds.getUpperBound(i, j), trans + tolerance));
+    }
+}
+
+/*
+ * Distances of atoms 1-4 over a bond of a ring of 8 or more atoms: any torsion, and the half with
+ * the requested configuration for double bonds with one. RDKit's ranges, and those of 1-5 pairs
+ * that follow from them, assume cis or trans there by rules that release 2022.09 has wrong in part:
+ * trans for neighbours on an aromatic ring, cis for requested trans bonds.
+ */
+void widen_torsions(const RDKit::ROMol &mol, DistGeom::BoundsMatrix &bounds)
+{
+    const unsigned n = mol.getNumAtoms();
+    const double *path = RDKit::MolOps::getDistanceMat(mol);
+
+    for (const RDKit::Bond *bond : mol.bonds()) {
+        const unsigned a = bond->getBeginAtomIdx(), b = bond->getEndAtomIdx();
+
+        if (!in_macrocycle(mol, bond))
+            continue;
+        for (const RDKit::Atom *first : mol.atomNeighbors(bond->getBeginAtom()))
+            for (const RDKit::Atom *last : mol.atomNeighbors(bond->getEndAtom())) {
+                const unsigned i = first->getIdx(), j = last->getIdx();
+
+                if (i == b || j == a || path[i * n + j] < 3 || in_small_ring(mol, { i, a, b, j }))
+                    continue;
+                widen_torsion(i, a, b, j, requested_side(bond, i, j), bounds);
+            }
     }
 }
 
@@ -925,9 +1022,9 @@ double *cgrd_distance_bounds(const char *pkl, size_t pkl_sz, const char *details
             bool set15 = details.flag("set15bounds", true);
             bool scale = details.flag("scaleVDW", true);
             bool smooth = details.flag("doTriangleSmoothing", true);
-            bool macrocycle = details.flag("useMacrocycle14config", false);
+            bool config14 = details.flag("useMacrocycle14config", false);
             bool trans = details.flag("forceTransAmides", true);
-            bool cis_in_macrocycles = details.flag("cisAmidesInMacrocycles", false);
+            bool flexible = details.flag("flexibleMacrocycles", false);
 
             details.finish();
             RDKit::RWMol mol = unpickle(pkl, pkl_sz);
@@ -936,10 +1033,12 @@ double *cgrd_distance_bounds(const char *pkl, size_t pkl_sz, const char *details
                 throw std::invalid_argument("bounds are set for 1 to 10000 atoms");
             DistGeom::BoundsMatPtr bounds(new DistGeom::BoundsMatrix(n));
             RDKit::DGeomHelpers::initBoundsMat(bounds);
-            if (cis_in_macrocycles && has_macrocycle(mol))
-                trans = false;
-            RDKit::DGeomHelpers::setTopolBounds(mol, bounds, set15, scale, macrocycle, trans);
+            if (flexible && has_macrocycle(mol))
+                trans = set15 = false;
+            RDKit::DGeomHelpers::setTopolBounds(mol, bounds, set15, scale, config14, trans);
             replace_bonds(mol, *bounds);
+            if (flexible)
+                widen_torsions(mol, *bounds);
             if (n_angles)
                 replace_angles(mol, angles, n_angles, *bounds);
             if (smooth && !DistGeom::triangleSmoothBounds(bounds))

@@ -7,10 +7,12 @@
 
 #include "base/error.h"
 #include "base/size.h"
+#include "chem/adjacency.h"
 #include "chem/angles.h"
 #include "chem/bounds.h"
 #include "chem/planes.h"
 #include "chem/stereo.h"
+#include "chem/twist.h"
 
 /* A clash test requires at most this fraction of RDKit's lower bound. */
 static const double max_clash_share = 0.75;
@@ -68,31 +70,53 @@ static int add_centre(struct list *list, const cg_stereo_centre *c)
            add_volume(list, c->atom, n[0], n[1], n[2], -c->sign);
 }
 
-static int add_stereo(struct list *list, const cg_stereo *stereo)
+/* Requested trans bonds of small rings keep their sign at least. */
+static float stereo_cosine(const cg_adjacency *adj, const cg_stereo_bond *bond)
+{
+    return fminf(min_cosine, fmaxf(cg_double_bond_twist(adj, bond->ends, bond), 0.1F));
+}
+
+static int add_stereo(struct list *list, const cg_stereo *stereo, const cg_adjacency *adj)
 {
     int failed = 0;
 
     for (size_t i = 0; i < stereo->n_centres && !failed; i++)
         failed = add_centre(list, &stereo->centres[i]);
-    for (size_t i = 0; i < stereo->n_bonds; i++)
+    for (size_t i = 0; i < stereo->n_bonds; i++) {
+        const cg_stereo_bond *b = &stereo->bonds[i];
+        const float least = stereo_cosine(adj, b);
+
         for (int k = 0; k < CG_STEREO_BOND_PAIRS && !failed; k++) {
-            const cg_stereo_bond *b = &stereo->bonds[i];
             uint32_t n[2];
             int sign = cg_stereo_bond_pair(b, k, n);
 
             if (sign)
                 failed =
                     add(list, n[0], b->ends[0], b->ends[1], n[1], CG_TEST_TORSION, CG_CAUSE_DOUBLE,
-                        sign > 0 ? min_cosine : -INFINITY, sign > 0 ? INFINITY : -min_cosine);
+                        sign > 0 ? least : -INFINITY, sign > 0 ? INFINITY : -least);
         }
+    }
     return failed;
+}
+
+/* The requested configuration of a double bond, or NULL. */
+static const cg_stereo_bond *find_requested(const cg_stereo *stereo, const uint32_t ends[2])
+{
+    for (size_t i = 0; i < stereo->n_bonds; i++) {
+        const uint32_t *e = stereo->bonds[i].ends;
+
+        if ((e[0] == ends[0] && e[1] == ends[1]) || (e[0] == ends[1] && e[1] == ends[0]))
+            return &stereo->bonds[i];
+    }
+    return NULL;
 }
 
 /*
  * Adds the tests of planar rings and bonds. CG_TEST_FLAT bounds the squared cosine, so cis and
  * trans both pass.
  */
-static int add_planes(struct list *list, const cg_planes *planes)
+static int add_planes(struct list *list, const cg_planes *planes, const cg_stereo *stereo,
+                      const cg_adjacency *adj)
 {
     int failed = 0;
 
@@ -106,11 +130,14 @@ static int add_planes(struct list *list, const cg_planes *planes)
     }
     for (size_t i = 0; i < planes->n_bonds; i++) {
         const cg_flat_bond *b = &planes->bonds[i];
+        const float least = fminf(
+            min_planar_cosine, cg_double_bond_twist(adj, b->ends, find_requested(stereo, b->ends)));
 
-        for (uint32_t k = 0; k < b->n_neighbours[0] * b->n_neighbours[1] && !failed; k++)
+        for (uint32_t k = 0; k < b->n_neighbours[0] * b->n_neighbours[1] && least > 0 && !failed;
+             k++)
             failed = add(list, b->neighbours[0][k % b->n_neighbours[0]], b->ends[0], b->ends[1],
                          b->neighbours[1][k / b->n_neighbours[0]], CG_TEST_FLAT, CG_CAUSE_DOUBLE,
-                         min_planar_cosine * min_planar_cosine, INFINITY);
+                         least * least, INFINITY);
     }
     return failed;
 }
@@ -258,6 +285,7 @@ cg_status cg_geometry_compile(const cg_molecule *mol, cg_geometry **ret, cg_erro
     cg_stereo stereo = { 0 };
     cg_planes planes = { 0 };
     cg_angles angles = { 0 };
+    cg_adjacency adj = { 0 };
     struct list list = { 0 };
     cg_status st;
 
@@ -265,7 +293,9 @@ cg_status cg_geometry_compile(const cg_molecule *mol, cg_geometry **ret, cg_erro
     CG_TRY_GOTO(st, cg_stereo_find(mol, &stereo, err), out);
     CG_TRY_GOTO(st, cg_planes_find(mol, &planes, err), out);
     CG_TRY_GOTO(st, cg_angles_find(mol, &angles, err), out);
-    if (add_stereo(&list, &stereo) || add_planes(&list, &planes) || add_angles(&list, &angles)) {
+    CG_TRY_GOTO(st, cg_adjacency_build(cg_molecule_graph(mol), &adj, err), out);
+    if (add_stereo(&list, &stereo, &adj) || add_planes(&list, &planes, &stereo, &adj) ||
+        add_angles(&list, &angles)) {
         st = cg_fail(err, CG_ERR_NOMEM, "geometry of %zu atoms: out of memory", bounds.n_atoms);
         goto out;
     }
@@ -275,6 +305,7 @@ out:
     cg_stereo_finish(&stereo);
     cg_planes_finish(&planes);
     cg_angles_finish(&angles);
+    cg_adjacency_finish(&adj);
     free(list.tests);
     return st;
 }

@@ -186,12 +186,12 @@ START_TEST(distance_bounds)
 END_TEST
 
 /* Bounds of the distance of two atoms, Å. */
-static void amide_bounds(const char *smiles, int first, int second, double *low, double *high)
+static void macrocycle_bounds(const char *smiles, int first, int second, double *low, double *high)
 {
     char reason[128];
     size_t size, n;
     char *pkl = get_mol(smiles, &size, "{\"removeHs\":false}");
-    double *b = cgrd_distance_bounds(pkl, size, "{\"cisAmidesInMacrocycles\":true}", NULL, 0, &n,
+    double *b = cgrd_distance_bounds(pkl, size, "{\"flexibleMacrocycles\":true}", NULL, 0, &n,
                                      reason, sizeof reason);
 
     ck_assert_msg(b != NULL, "%s", reason);
@@ -201,14 +201,29 @@ static void amide_bounds(const char *smiles, int first, int second, double *low,
     free_ptr(pkl);
 }
 
+/* RDKit 2022.09 holds them for trans and cis. */
+START_TEST(torsions_of_macrocycles_are_free)
+{
+    double low, high;
+
+    /* substituents of neighbouring atoms of a benzene ring, one of them in the macrocycle */
+    macrocycle_bounds("Oc1cccc2c1NC(=O)CCCCCCCCC2", 0, 7, &low, &high);
+    ck_assert_msg(low < 2.8, "%.2f", low);
+    macrocycle_bounds("C1CCC/C=C/C=C\\CC1", 3, 6, &low, &high); /* trans */
+    ck_assert_msg(low > 3.2 && high > 3.7, "%.2f %.2f", low, high);
+    macrocycle_bounds("C1CCC/C=C/C=C\\CC1", 5, 8, &low, &high); /* cis */
+    ck_assert_msg(low < 3.2 && high < 3.7, "%.2f %.2f", low, high);
+}
+END_TEST
+
 /* As in PoseBusters, secondary amides are trans; in a macrocycle they may be cis. */
 START_TEST(amides_of_macrocycles_may_be_cis)
 {
     double low, high;
 
-    amide_bounds("CNC(C)=O", 0, 3, &low, &high);
+    macrocycle_bounds("CNC(C)=O", 0, 3, &low, &high);
     ck_assert(low > 3.5 && high < 4);
-    amide_bounds("C1NC(=O)CCCCCCCC1", 0, 4, &low, &high);
+    macrocycle_bounds("C1NC(=O)CCCCCCCC1", 0, 4, &low, &high);
     ck_assert(low < 3 && high > 3.5);
 }
 END_TEST
@@ -314,6 +329,7 @@ int main(void)
         tcase_add_test(tc, details_are_checked);
         tcase_add_test(tc, distance_bounds);
         tcase_add_test(tc, amides_of_macrocycles_may_be_cis);
+        tcase_add_test(tc, torsions_of_macrocycles_are_free);
     }
     tcase_add_test(tc, queries_match);
     tcase_add_test(tc, hydrogens_and_embedding);

@@ -391,6 +391,50 @@ START_TEST(double_bonds)
 }
 END_TEST
 
+/* The least cosine that the tests of double bonds permit; 1 if there is no such test. */
+static float least_cosine(void)
+{
+    float least = 1;
+
+    for (int32_t i = 0; i < s.g->n_tests; i++) {
+        const cg_geometry_test *t = &s.g->tests[i];
+
+        if (t->cause == CG_CAUSE_DOUBLE)
+            least = fminf(least, t->kind == CG_TEST_FLAT ? sqrtf(t->low)
+                                 : t->high < 1           ? -t->high
+                                                         : t->low);
+    }
+    return least;
+}
+
+START_TEST(rings_twist_double_bonds)
+{
+    static const struct {
+        const char *smiles;
+        float least;
+    } molecules[] = {
+        { "C1CCC2=C(C1)CCCC2", 0.95f },                   /* fused rings: flat */
+        { "C1CCC2=C(C1)CCC2", 0.95f },                    /* likewise */
+        { "C1=CC2CCC1CC2", 0.95f },                       /* between the bridgeheads */
+        { "C1CCC/C=C\\CCC1", 0.9f },                      /* cis as requested */
+        { "C1CCC/C=C/CCC1", 0.5f },                       /* E-cyclononene */
+        { "C1CC/C=C/CCC1", 0.4f },                        /* E-cyclooctene */
+        { "C1CCCCC/C=C/CCCCC1", 0.9f },                   /* no strain */
+        { "CC1=C2CCCC(CC1)C2(C)C", 0.4f },                /* bicyclo[3.3.1]nonene, of taxanes */
+        { "CC1=C2CCCCCC(CC1)C2(C)C", 0.7f },              /* bicyclo[5.3.1]undecene */
+        { "C1=C2CCC(C2)C1", 1 },                          /* bicyclo[2.2.1]hept-1-ene: not tested */
+        { "C[C@H]1C[C@@H]2C/C=C/C(Cl)=C\\C=C/21", 0.4f }, /* a triene of 8 atoms */
+    };
+
+    for (size_t i = 0; i < sizeof molecules / sizeof molecules[0]; i++) {
+        make(molecules[i].smiles);
+        ck_assert_msg(fabsf(least_cosine() - molecules[i].least) < 1e-3f, "%s: %.3f, not %.3f",
+                      molecules[i].smiles, (double)least_cosine(), (double)molecules[i].least);
+    }
+    drop();
+}
+END_TEST
+
 /* ---- planted faults ----------------------------------------------------------------------- */
 
 START_TEST(bonds_of_wrong_length_fail)
@@ -853,6 +897,7 @@ int main(int argc, char **argv)
                             (int)(sizeof isomers / sizeof isomers[0]));
         tcase_add_loop_test(tc, diastereomers_fail, 0, 5);
         tcase_add_test(tc, double_bonds);
+        tcase_add_test(tc, rings_twist_double_bonds);
         tcase_add_test(tc, bonds_of_wrong_length_fail);
         tcase_add_test(tc, carboxylate_bonds_are_equal_and_acid_bonds_are_not);
         tcase_add_test(tc, bond_ranges_are_at_most_0_4);
