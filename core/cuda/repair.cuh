@@ -224,7 +224,8 @@ static __device__ int32_t continue_relaxation(const struct repair_slot *slot,
         converged = iterate(slot, shared, first, last);
     if (threadIdx.x == 0) {
         int at_image = progress->start.origin > CG_ORIGIN_MIRRORED;
-        int at_limit = ++progress->iteration == cg_relaxation_iterations(progress->level);
+        int at_limit =
+            ++progress->iteration == cg_relaxation_iterations(progress->atom, progress->level);
 
         /* positions of the last level may pass the tests without having converged */
         if (converged || (at_limit && first == 0 && !at_image)) {

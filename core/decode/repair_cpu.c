@@ -45,7 +45,7 @@ static int relax(cg_cpu_repair *r, const cg_geometry *g, int32_t level, int32_t 
     int32_t first = cg_relaxation_first_atom(last, level);
     point *xyz = r->xyz + g->n_atoms, *displacement = xyz + g->n_atoms;
 
-    for (int iteration = 0; iteration < cg_relaxation_iterations(level); iteration++) {
+    for (int iteration = 0; iteration < cg_relaxation_iterations(last, level); iteration++) {
         int unsatisfied = 0;
 
         for (int32_t i = first; i <= last; i++) {

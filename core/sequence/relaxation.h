@@ -23,17 +23,6 @@
 enum { CG_RELAXATION_LEVELS = 4 };
 
 /**
- * Iterations of a level. An atom that finds a valid position alone takes ten on average, so a small
- * move set is given up early. Nothing follows the last level, whose atoms may form a cage.
- */
-static inline CG_HOST_DEVICE int32_t cg_relaxation_iterations(int32_t level)
-{
-    const int32_t n[CG_RELAXATION_LEVELS] = { 40, 60, 100, 400 };
-
-    return n[level];
-}
-
-/**
  * First atom of the move set of a level; the set ends with the failing atom `atom`. Level 0: only
  * this atom; levels 1 and 2: 3 and 15 more; level 3: all.
  */
@@ -42,6 +31,17 @@ static inline CG_HOST_DEVICE int32_t cg_relaxation_first_atom(int32_t atom, int3
     const int32_t n_before[CG_RELAXATION_LEVELS] = { 0, 3, 15, INT32_MAX };
 
     return atom > n_before[level] ? atom - n_before[level] : 0;
+}
+
+/**
+ * Iterations of a level. An atom that finds a valid position alone takes ten on average, so a small
+ * move set is given up early. Nothing follows the level that moves all atoms: they may form a cage.
+ */
+static inline CG_HOST_DEVICE int32_t cg_relaxation_iterations(int32_t atom, int32_t level)
+{
+    const int32_t n[CG_RELAXATION_LEVELS] = { 40, 60, 100, 400 };
+
+    return n[cg_relaxation_first_atom(atom, level) > 0 ? level : CG_RELAXATION_LEVELS - 1];
 }
 
 /** Where the atoms are when a relaxation starts. */

@@ -521,7 +521,7 @@ static int relax(float (*xyz)[3], int32_t first, int32_t last)
 {
     float displacement[MANY][3];
 
-    for (int iteration = 0; iteration < cg_relaxation_iterations(3); iteration++) {
+    for (int iteration = 0; iteration < cg_relaxation_iterations(0, 0); iteration++) {
         int unsatisfied = 0;
 
         for (int32_t i = first; i <= last; i++) {

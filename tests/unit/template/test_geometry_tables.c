@@ -779,7 +779,7 @@ static int relax(int32_t first, int32_t last)
 {
     static float move[MAX_ATOMS][3];
 
-    for (int round = 0; round < cg_relaxation_iterations(3); round++) {
+    for (int round = 0; round < cg_relaxation_iterations(0, 0); round++) {
         int off = 0;
 
         for (int32_t i = first; i <= last; i++) {
