@@ -140,10 +140,10 @@ sed -i 's/^confgen_options=.*/confgen_options=(--batch-size 4 --seed 1 --tempera
 submit a100 && wait_judged 'the night with worse sampling'
 verdict 'the judging job fails' test "$(job_state "$judge")" = FAILED
 line_says '.gate.verdict == "fail"' 'the gate fails'
-line_says '.gate.reasons | any(test("^MAT-R: [0-9.]+ Å in '"$second"' .the last good run., now [0-9.]+ Å"))' \
+line_says '.gate.reasons | any(test("^MAT-[RP]: [0-9.]+ Å in '"$second"' .the last good run., now [0-9.]+ Å"))' \
   'the reason gives figure, run and values'
-verdict 'the log says so' grep -q 'worse: MAT-R' "$run/log/finish.log"
-verdict 'so does gate.txt' grep -q '^worse: MAT-R' "$run/gate.txt"
+verdict 'the log says so' grep -q 'worse: MAT-[RP]' "$run/log/finish.log"
+verdict 'so does gate.txt' grep -q '^worse: MAT-[RP]' "$run/gate.txt"
 verdict 'the configured command was called' grep -qx "partition a100, run $run, page $state/index.html" notified
 sed 's/^/    /' "$run/gate.txt"
 
