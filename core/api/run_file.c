@@ -310,6 +310,7 @@ static cg_status run_to_output(struct run *run, cg_error *err)
 {
     cg_pipeline_io io = {
         .ctx = run,
+        .add_hs = run->options->add_hs,
         .next = run_next,
         .prepare = run_prepare,
         .finish = run_finish,
@@ -347,7 +348,7 @@ cg_status cg_engine_run_in_frames(cg_engine *engine, const cg_run_options *optio
         .engine = engine,
         .options = &o,
         .report = &report,
-        .writer = { .engine = engine, .add_hs = options->add_hs, .frame_bytes = frame_bytes },
+        .writer = { .engine = engine, .frame_bytes = frame_bytes },
     };
     cg_status st;
 

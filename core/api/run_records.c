@@ -42,7 +42,9 @@ void cg_run_records_prepare(const cg_run_writer *w, cg_pipeline_molecule *m)
         return;
     }
     if (w->formats.record == CG_RECORD_SDF) {
-        cg_molblock_create(mol, &r->block, &m->failure);
+        cg_molblock_create(m->built.hydrogens ? cg_hydrogen_placement_molecule(m->built.hydrogens)
+                                              : mol,
+                           &r->block, &m->failure);
         return;
     }
     r->elements = calloc(graph->n_atoms, sizeof *r->elements);
@@ -58,20 +60,15 @@ void cg_run_records_prepare(const cg_run_writer *w, cg_pipeline_molecule *m)
 
 /* The molblock of a conformer, a fresh string. */
 static cg_status write_molblock(const cg_run_records *r, const char *name, const double (*xyz)[3],
-                                int add_hs, char **ret_text, cg_error *err)
+                                char **ret_text, cg_error *err)
 {
     size_t name_len = strlen(name), cap = cg_molblock_bound(r->block, name_len), len;
-    char *text = malloc(cap), *with_hs = NULL;
+    char *text = malloc(cap);
     cg_status st;
 
     if (!text)
         return cg_fail_nomem(err, "records");
     CG_TRY_GOTO(st, cg_molblock_write(r->block, name, name_len, xyz, text, cap, &len, err), out);
-    if (add_hs) {
-        CG_TRY_GOTO(st, cg_molblock_add_hs(text, &with_hs, err), out);
-        free(text);
-        text = with_hs;
-    }
     *ret_text = text;
     text = NULL;
 out:
@@ -143,8 +140,7 @@ static cg_status write_record(const cg_run_writer *w, const cg_pipeline_molecule
     make_data_items(w->engine, m, c, &items);
     record.n_tags = items.n;
     if (w->formats.record == CG_RECORD_SDF) {
-        CG_TRY_GOTO(st, write_molblock(r, m->input.name, record.xyz, w->add_hs, &molblock, err),
-                    out);
+        CG_TRY_GOTO(st, write_molblock(r, m->input.name, record.xyz, &molblock, err), out);
         record.molblock = molblock;
     } else if (w->formats.record == CG_RECORD_SMILES3D) {
         body = strndup(c->body, c->body_len);

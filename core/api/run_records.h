@@ -27,7 +27,6 @@ typedef struct cg_run_records {
 typedef struct cg_run_writer {
     const cg_engine *engine;
     cg_run_formats formats;
-    int add_hs;         /* sdf: with hydrogens */
     size_t frame_bytes; /* a frame ends with the record that gives it so many bytes */
 } cg_run_writer;
 

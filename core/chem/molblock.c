@@ -233,7 +233,7 @@ static char *rdkit_block(const cg_molecule *mol, int version)
 {
     static const char details[] = "{\"includeStereo\":false,\"kekulize\":true}";
     size_t size = 0;
-    char *pkl = get_mol(cg_molecule_smiles(mol, NULL), &size, "{}");
+    char *pkl = get_mol(cg_molecule_smiles(mol, NULL), &size, "{\"removeHs\":false}");
     char *text = NULL;
 
     if (pkl)
@@ -370,35 +370,4 @@ cg_status cg_molblock_write(const cg_molblock *block, const char *name, size_t n
     buf[out] = '\0';
     *ret_len = out;
     return CG_OK;
-}
-
-cg_status cg_molblock_add_hs(const char *molblock, char **ret_text, cg_error *err)
-{
-    char reason[256] = "";
-    char *rdkit = cgrd_add_hs_with_coords(molblock, reason, sizeof reason);
-    const char *name_end, *stamp_end;
-    cg_status st = CG_OK;
-    char *text;
-    size_t size;
-
-    if (!rdkit)
-        return cg_rdkit_fail(err, CG_ERR_UNSUPPORTED, "hydrogens cannot be added: %s", reason);
-    name_end = strchr(rdkit, '\n');
-    stamp_end = name_end ? strchr(name_end + 1, '\n') : NULL;
-    if (!stamp_end) {
-        st = cg_fail(err, CG_ERR_UNSUPPORTED,
-                     "hydrogens cannot be added: RDKit's molblock has no header");
-        goto out;
-    }
-    size = strlen(rdkit) + sizeof stamp;
-    text = malloc(size);
-    if (!text) {
-        st = cg_fail_nomem(err, "molblock");
-        goto out;
-    }
-    snprintf(text, size, "%.*s\n%s%s", (int)(name_end - rdkit), rdkit, stamp, stamp_end + 1);
-    *ret_text = text;
-out:
-    free_ptr(rdkit);
-    return st;
 }

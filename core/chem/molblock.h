@@ -47,14 +47,4 @@ cg_status cg_molblock_write(const cg_molblock *block, const char *name, size_t n
                             const double (*xyz)[3], char *buf, size_t cap, size_t *ret_len,
                             cg_error *err);
 
-/**
- * Adds explicit hydrogens to a 3D molblock, e.g. from cg_molblock_write(). RDKit places them by
- * the geometry of their neighbours and appends them; the other atoms keep their coordinates.
- * Slower than cg_molblock_write(): RDKit parses and writes the block.
- *
- * @param ret_text  terminated, free()
- * @return CG_OK; CG_ERR_UNSUPPORTED with RDKit's reason; CG_ERR_NOMEM.
- */
-cg_status cg_molblock_add_hs(const char *molblock, char **ret_text, cg_error *err);
-
 #endif

@@ -17,6 +17,7 @@ enum {
 
 struct cg_molecule {
     char *smiles;
+    char *canonical; /* NULL: smiles */
     size_t len;
     cg_smiles graph;
     size_t n_heavy;
@@ -174,6 +175,23 @@ static cg_status find_radical(cg_molecule *mol, const char *smiles, size_t len, 
     return CG_OK;
 }
 
+/* Scans `smiles`, which RDKit reads, and copies it. */
+static cg_status set_graph(cg_molecule *mol, const char *smiles, size_t max_atoms, cg_error *err)
+{
+    cg_status st;
+
+    mol->smiles = strdup(smiles);
+    if (!mol->smiles)
+        return cg_fail_nomem(err, "SMILES");
+    mol->len = strlen(smiles);
+    st = cg_smiles_scan(mol->smiles, mol->len, CG_SMILES_STRICT, max_atoms, &mol->graph, err);
+    if (st != CG_OK)
+        return cg_fail_prefix(err, st == CG_ERR_INPUT ? CG_ERR_UNSUPPORTED : st,
+                              "canonical SMILES '%.*s'", SHOWN, mol->smiles);
+    CG_TRY(check_atoms(mol, err));
+    return count_fragments(mol, err);
+}
+
 cg_status cg_molecule_parse_limited(const char *smiles, size_t len,
                                     const cg_molecule_limits *limits, cg_molecule **ret_mol,
                                     cg_error *err)
@@ -194,22 +212,8 @@ cg_status cg_molecule_parse_limited(const char *smiles, size_t len,
     copy[len] = '\0';
     CG_TRY_GOTO(st, cg_refuse_unsupported(copy, len, err), out);
     CG_TRY_GOTO(st, canonicalize(copy, &canonical, err), out);
-    mol->smiles = strdup(canonical);
-    if (!mol->smiles) {
-        st = cg_fail_nomem(err, "SMILES");
-        goto out;
-    }
-    mol->len = strlen(canonical);
-    st = cg_smiles_scan(mol->smiles, mol->len, CG_SMILES_STRICT, limits->max_atoms, &mol->graph,
-                        err);
-    if (st != CG_OK) {
-        st = cg_fail_prefix(err, st == CG_ERR_INPUT ? CG_ERR_UNSUPPORTED : st,
-                            "canonical SMILES '%.*s'", SHOWN, mol->smiles);
-        goto out;
-    }
-    CG_TRY_GOTO(st, check_atoms(mol, err), out);
+    CG_TRY_GOTO(st, set_graph(mol, canonical, limits->max_atoms, err), out);
     CG_TRY_GOTO(st, find_radical(mol, copy, len, err), out);
-    CG_TRY_GOTO(st, count_fragments(mol, err), out);
     CG_TRY_GOTO(st, count_lost_stereo(mol, copy, err), out);
     *ret_mol = mol;
     mol = NULL;
@@ -257,12 +261,35 @@ out:
     return st;
 }
 
+cg_status cg_molecule_with_hydrogens(const cg_molecule *mol, const char *smiles,
+                                     cg_molecule **ret_mol, cg_error *err)
+{
+    cg_molecule *with = calloc(1, sizeof *with);
+    cg_status st;
+
+    if (!with)
+        return cg_fail_nomem(err, "SMILES");
+    with->n_lost_stereo = mol->n_lost_stereo;
+    with->canonical = strdup(cg_molecule_canonical_smiles(mol));
+    if (!with->canonical) {
+        st = cg_fail_nomem(err, "SMILES");
+        goto out;
+    }
+    CG_TRY_GOTO(st, set_graph(with, smiles, SIZE_MAX, err), out);
+    *ret_mol = with;
+    with = NULL;
+out:
+    cg_molecule_destroy(with);
+    return st;
+}
+
 void cg_molecule_destroy(cg_molecule *mol)
 {
     if (!mol)
         return;
     cg_smiles_finish(&mol->graph);
     free(mol->smiles);
+    free(mol->canonical);
     free(mol);
 }
 
@@ -276,6 +303,11 @@ const char *cg_molecule_smiles(const cg_molecule *mol, size_t *ret_len)
 const char *cg_molecule_radical(const cg_molecule *mol)
 {
     return mol->radical;
+}
+
+const char *cg_molecule_canonical_smiles(const cg_molecule *mol)
+{
+    return mol->canonical ? mol->canonical : mol->smiles;
 }
 
 const cg_smiles *cg_molecule_graph(const cg_molecule *mol)

@@ -56,10 +56,22 @@ cg_status cg_molecule_from_molblock(const char *molblock, cg_molecule **ret_mol,
 
 enum { CG_MOLECULE_MAX_BLOCK = 128 << 10 };
 
+/**
+ * The same molecule with hydrogens as atoms: their SMILES is not canonical. Its stereo marks are
+ * those of `mol`.
+ *
+ * @param smiles  of the whole molecule, with any hydrogens as atoms
+ * @return CG_OK; CG_ERR_UNSUPPORTED for a text that is no SMILES; CG_ERR_NOMEM
+ */
+cg_status cg_molecule_with_hydrogens(const cg_molecule *mol, const char *smiles,
+                                     cg_molecule **ret_mol, cg_error *err);
+
 void cg_molecule_destroy(cg_molecule *mol); /* accepts NULL */
 
 /** Canonical SMILES, terminated, owned by the molecule; its length in *ret_len (may be NULL). */
 const char *cg_molecule_smiles(const cg_molecule *mol, size_t *ret_len);
+/** Canonical SMILES, also of a molecule with hydrogens as atoms. Owned by the molecule. */
+const char *cg_molecule_canonical_smiles(const cg_molecule *mol);
 /** The radical that enriched SMILES cannot write, in terms of the text that was parsed: "radical
  * [O] (atom 6)"; "" without one. */
 const char *cg_molecule_radical(const cg_molecule *mol);

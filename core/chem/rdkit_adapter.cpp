@@ -995,17 +995,51 @@ int cgrd_find_radical(const char *smiles)
     });
 }
 
-char *cgrd_add_hs_with_coords(const char *molblock, char *reason, size_t reason_cap)
+unsigned char *cgrd_count_hs(const char *smiles, size_t *ret_n_atoms, char *reason,
+                             size_t reason_cap)
 {
-    return guarded<char *>(
+    char *bytes = guarded<char *>(
         nullptr,
         [&] {
-            std::unique_ptr<RDKit::RWMol> mol(RDKit::MolBlockToMol(molblock, true, false, true));
+            std::unique_ptr<RDKit::RWMol> mol = parse_smiles(smiles, true, false);
+            std::string counts;
 
-            if (!mol || !mol->getNumConformers() || !mol->getConformer().is3D())
-                throw std::invalid_argument("not a molblock with 3D coordinates");
-            RDKit::MolOps::addHs(*mol, false, true);
-            return to_c(RDKit::MolToMolBlock(*mol, false, -1, true));
+            for (const RDKit::Atom *atom : mol->atoms())
+                counts += static_cast<char>(atom->getTotalNumHs());
+            return to_c(counts, ret_n_atoms);
+        },
+        reason, reason_cap);
+
+    return reinterpret_cast<unsigned char *>(bytes);
+}
+
+short cgrd_place_hs(const char *pkl, size_t pkl_sz, const double (*xyz)[3], size_t n_atoms,
+                    double (*ret_xyz)[3], size_t n_hs, char *reason, size_t reason_cap)
+{
+    return guarded<short>(
+        0,
+        [&]() -> short {
+            RDKit::RWMol mol = unpickle(pkl, pkl_sz);
+            std::unique_ptr<RDKit::Conformer> conformer(new RDKit::Conformer(mol.getNumAtoms()));
+
+            if (mol.getNumAtoms() != n_atoms)
+                throw std::invalid_argument("the number of atoms differs");
+            for (size_t i = 0; i < n_atoms; i++)
+                conformer->setAtomPos(i, RDGeom::Point3D(xyz[i][0], xyz[i][1], xyz[i][2]));
+            conformer->set3D(true);
+            mol.addConformer(conformer.release(), true);
+            RDKit::MolOps::addHs(mol, false, true);
+            if (mol.getNumAtoms() != n_atoms + n_hs)
+                throw std::invalid_argument("the number of hydrogens differs");
+            for (size_t i = 0; i < n_hs; i++) {
+                const RDGeom::Point3D &at =
+                    mol.getConformer().getAtomPos(static_cast<unsigned>(n_atoms + i));
+
+                ret_xyz[i][0] = at.x;
+                ret_xyz[i][1] = at.y;
+                ret_xyz[i][2] = at.z;
+            }
+            return 1;
         },
         reason, reason_cap);
 }

@@ -89,13 +89,25 @@ char *cgrd_canonical_smiles(const char *smiles, char *reason, size_t reason_cap)
 int cgrd_find_radical(const char *smiles);
 
 /**
- * Adds hydrogens to a 3D molblock, placed by the geometry of their neighbours; heavy atoms keep
- * their order and coordinates, hydrogens come last.
+ * The number of hydrogens of each atom of a SMILES that are no atoms of the text.
  *
- * @return a molblock (free_ptr), NULL on failure with `reason` as above. Always NULL with a system
- *         librdkitcffi, whose C functions cannot place hydrogens.
+ * @return [*ret_n_atoms], freed by free_ptr() as char *; NULL on failure with `reason` as above.
+ *         Always NULL with a system librdkitcffi, whose C functions do not give the numbers.
  */
-char *cgrd_add_hs_with_coords(const char *molblock, char *reason, size_t reason_cap);
+unsigned char *cgrd_count_hs(const char *smiles, size_t *ret_n_atoms, char *reason,
+                             size_t reason_cap);
+
+/**
+ * Ideal positions of those hydrogens, by the geometry of their neighbours: in the order of the
+ * atoms that bear them.
+ *
+ * @param xyz      [n_atoms][3] Å, of the atoms of `pkl`
+ * @param ret_xyz  [n_hs][3] Å
+ * @return 1; 0 on failure with `reason` as above, also if the molecule has another number of atoms
+ *         or hydrogens. Always 0 with a system librdkitcffi.
+ */
+short cgrd_place_hs(const char *pkl, size_t pkl_sz, const double (*xyz)[3], size_t n_atoms,
+                    double (*ret_xyz)[3], size_t n_hs, char *reason, size_t reason_cap);
 
 /** A range of the angle atoms[0]-[1]-[2], degrees. */
 typedef struct cgrd_angle {

@@ -19,6 +19,10 @@ static const char no_stereo[] =
     "this confgen was built on the system's librdkitcffi, which does not give the stereo of a "
     "molecule; build it with -Drdkit=adapter";
 
+static const char no_hydrogens[] =
+    "this confgen was built on the system's librdkitcffi, which cannot place hydrogens; "
+    "build it with -Drdkit=adapter";
+
 static void set_reason(char *reason, size_t cap, const char *text)
 {
     if (reason && cap)
@@ -54,13 +58,26 @@ int cgrd_find_radical(const char *smiles)
     return -1;
 }
 
-char *cgrd_add_hs_with_coords(const char *molblock, char *reason, size_t reason_cap)
+unsigned char *cgrd_count_hs(const char *smiles, size_t *ret_n_atoms, char *reason,
+                             size_t reason_cap)
 {
-    (void)molblock;
-    set_reason(reason, reason_cap,
-               "this confgen was built on the system's librdkitcffi, which cannot place hydrogens; "
-               "build it with -Drdkit=adapter");
+    (void)smiles;
+    (void)ret_n_atoms;
+    set_reason(reason, reason_cap, no_hydrogens);
     return NULL;
+}
+
+short cgrd_place_hs(const char *pkl, size_t pkl_sz, const double (*xyz)[3], size_t n_atoms,
+                    double (*ret_xyz)[3], size_t n_hs, char *reason, size_t reason_cap)
+{
+    (void)pkl;
+    (void)pkl_sz;
+    (void)xyz;
+    (void)n_atoms;
+    (void)ret_xyz;
+    (void)n_hs;
+    set_reason(reason, reason_cap, no_hydrogens);
+    return 0;
 }
 
 double *cgrd_distance_bounds(const char *pkl, size_t pkl_sz, const char *details_json,

@@ -173,7 +173,8 @@ cg_status cg_stereo_is_same_isomer(const cg_molecule *mol, const cg_stereo *ster
         st = cg_rdkit_fail(NULL, CG_OK, "refused");
     else
         st = cg_molecule_parse_limited(text, strlen(text), &limits, &other, NULL);
-    *ret_same = other && !strcmp(cg_molecule_smiles(other, NULL), smiles);
+    *ret_same =
+        other && !strcmp(cg_molecule_smiles(other, NULL), cg_molecule_canonical_smiles(mol));
     free(inverted);
     free_ptr(text);
     cg_molecule_destroy(other);

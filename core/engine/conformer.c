@@ -120,6 +120,24 @@ void cg_parsed_conformer_finish(cg_parsed_conformer *c)
     *c = (cg_parsed_conformer) { 0 };
 }
 
+cg_status cg_conformer_add_hydrogens(const cg_hydrogen_placement *placement, int move_all,
+                                     cg_parsed_conformer *c, cg_error *err)
+{
+    size_t n = cg_molecule_n_atoms(cg_hydrogen_placement_molecule(placement));
+    cg_hydrogen_outcome outcome;
+    double(*xyz)[3];
+
+    if (c->verdict != CG_CONFORMER_OK)
+        return CG_OK;
+    xyz = reallocarray(c->xyz, n, sizeof *xyz);
+    if (!xyz)
+        return cg_fail_nomem(err, "hydrogens");
+    c->xyz = xyz;
+    CG_TRY(cg_hydrogen_placement_run(placement, move_all, xyz, &outcome, err));
+    c->hydrogens = outcome;
+    return CG_OK;
+}
+
 /* The coordinates in f32; NULL when out of memory; free(). */
 static float (*to_f32(const double (*xyz)[3], size_t n))[3]
 {

@@ -7,6 +7,7 @@
 
 #include "check/checker.h"
 #include "model/config.h"
+#include "template/hydrogen_placement.h"
 #include "template/template.h"
 
 /** A completed sequence. tokens is borrowed. */
@@ -24,7 +25,8 @@ typedef struct cg_parsed_conformer {
     size_t text_len;
     const char *body; /* [body_len] enriched SMILES, within text; OK only */
     size_t body_len;
-    double (*xyz)[3];                                      /* [atoms] Å; OK only */
+    double (*xyz)[3];  /* [atoms] Å, those of the text, then added hydrogens; OK only */
+    int32_t hydrogens; /* cg_hydrogen_outcome of the added ones */
     uint32_t checks_done, checks_failed, checks_unchecked; /* bits of cg_verdict; 0: no --check */
     uint32_t retry; /* retry round it was sampled in; 0: the first */
     cg_repair_counts repair;
@@ -43,8 +45,19 @@ cg_status cg_conformer_parse(const cg_molecule_template *t, const cg_format_conf
 void cg_parsed_conformer_finish(cg_parsed_conformer *c); /* accepts zeroed structs */
 
 /**
+ * Adds the hydrogens of a conformer whose verdict is OK to its coordinates; leaves others
+ * unchanged.
+ *
+ * @param move_all  see cg_hydrogen_placement_run()
+ * @return CG_OK; CG_ERR_UNSUPPORTED with RDKit's reason; CG_ERR_NOMEM
+ */
+cg_status cg_conformer_add_hydrogens(const cg_hydrogen_placement *placement, int move_all,
+                                     cg_parsed_conformer *c, cg_error *err);
+
+/**
  * Checks the geometry of a conformer whose verdict is OK; leaves others unchanged.
  *
+ * @param mol  of the checker; its atoms are those of the conformer's coordinates
  * @return CG_OK for any result; CG_ERR_NOMEM
  */
 cg_status cg_conformer_check_geometry(const cg_checker *checker, const cg_molecule *mol,

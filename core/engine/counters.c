@@ -94,6 +94,8 @@ static const cg_report_counter counters[] = {
     COUNT(geometry_discarded_tokens, "geometry.tokens_discarded"),
     COUNT(geometry_untested_stereo, "geometry.untested_stereo"),
     COUNT(geometry_untested_molecules, "geometry.untested_molecules"),
+    COUNT(hydrogens_moved, "geometry.hydrogens_moved"),
+    COUNT(hydrogens_failed, "geometry.hydrogens_failed"),
 
     TIME(seconds, "seconds.total"),
     TIME(decode_seconds, "seconds.decode"),

@@ -47,8 +47,9 @@ struct cg_pipeline_molecule {
     /** Set by the build job; valid while failure.code is CG_OK. */
     struct {
         cg_molecule_template template;
-        cg_checker *checker;        /* NULL: the geometry is not checked */
-        cg_generation *generations; /* [input.n_generations] each written by its decoder */
+        cg_hydrogen_placement *hydrogens; /* NULL: none are added */
+        cg_checker *checker;              /* NULL: the geometry is not checked */
+        cg_generation *generations;       /* [input.n_generations] each written by its decoder */
     } built;
 
     /** The sampling round, set between rounds by the finish job. */
@@ -61,7 +62,7 @@ struct cg_pipeline_molecule {
     /** Set by the finish job. */
     struct {
         double seconds;
-        cg_report counts; /* checks and retries */
+        cg_report counts; /* checks, retries and hydrogens */
     } finished;
 
     /** Guarded by the pipeline's lock. */
@@ -91,6 +92,7 @@ typedef struct cg_pipeline_io {
     void (*forget)(void *ctx, cg_pipeline_molecule *m);
     /** Polled; nonzero ends the run with CG_ERR_INTERRUPTED. Calling thread. */
     int (*stop)(void *ctx);
+    int add_hs; /* conformers get hydrogens before they are checked */
 } cg_pipeline_io;
 
 /**

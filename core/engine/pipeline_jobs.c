@@ -10,6 +10,13 @@
 
 /* ---- build -------------------------------------------------------------------------------- */
 
+/* The molecule whose atoms finished conformers have. */
+static const cg_molecule *finished_molecule(const cg_pipeline_molecule *m)
+{
+    return m->built.hydrogens ? cg_hydrogen_placement_molecule(m->built.hydrogens)
+                              : m->built.template.molecule;
+}
+
 /* Tests that cannot be done for the molecule are unchecked; its conformers are still delivered. */
 static cg_status make_checker(cg_pipeline_molecule *m, cg_error *err)
 {
@@ -18,7 +25,7 @@ static cg_status make_checker(cg_pipeline_molecule *m, cg_error *err)
     const char *reason;
     uint32_t unchecked;
 
-    CG_TRY(cg_checker_create(m->built.template.molecule, &m->built.checker, err));
+    CG_TRY(cg_checker_create(finished_molecule(m), &m->built.checker, err));
     unchecked = cg_checker_unchecked(m->built.checker, &reason);
     cg_check_join_names(unchecked, names, sizeof names);
     if (unchecked)
@@ -32,6 +39,8 @@ static cg_status build(cg_pipeline_molecule *m, cg_error *err)
 
     CG_TRY(cg_molecule_template_build(&e->builder, m->input.smiles, strlen(m->input.smiles),
                                       &m->built.template, err));
+    if (m->pipeline->io->add_hs)
+        CG_TRY(cg_hydrogen_placement_create(m->built.template.molecule, &m->built.hydrogens, err));
     if (e->info.check)
         CG_TRY(make_checker(m, err));
     m->built.generations = calloc((size_t)m->input.n_generations, sizeof *m->built.generations);
@@ -75,8 +84,11 @@ static cg_status parse_generation(const cg_pipeline_molecule *m, cg_generation *
     cg_status st =
         cg_conformer_parse(t, &e->model.weights->format, e->model.tokenizer, &completion, &c, err);
 
+    if (st == CG_OK && m->built.hydrogens)
+        st = cg_conformer_add_hydrogens(m->built.hydrogens,
+                                        e->builder.geometry == CG_GEOMETRY_REPAIR, &c, err);
     if (st == CG_OK && m->built.checker)
-        st = cg_conformer_check_geometry(m->built.checker, t->molecule, &c, err);
+        st = cg_conformer_check_geometry(m->built.checker, finished_molecule(m), &c, err);
     c.retry = m->round.retry;
     free(g->tokens);
     g->tokens = NULL;
@@ -136,13 +148,16 @@ static void start_retry_round(cg_pipeline_molecule *m, int32_t n)
     pthread_mutex_unlock(&p->lock);
 }
 
-static void count_checks(cg_pipeline_molecule *m)
+static void count_results(cg_pipeline_molecule *m)
 {
     cg_report *r = &m->finished.counts;
 
     for (int32_t i = 0; i < m->input.n_generations; i++) {
         const cg_parsed_conformer *c = &m->built.generations[i].parsed;
 
+        r->hydrogens_moved +=
+            c->hydrogens == CG_HYDROGENS_MOVED || c->hydrogens == CG_HYDROGENS_MOVED_ALL;
+        r->hydrogens_failed += c->hydrogens == CG_HYDROGENS_FAILED;
         r->fixed_by_retry += c->retry && !cg_parsed_conformer_n_failures(c);
         if (!c->checks_done)
             continue;
@@ -172,7 +187,7 @@ void cg_pipeline_finish_job(void *arg, int worker)
         return;
     }
     if (st == CG_OK) {
-        count_checks(m);
+        count_results(m);
         if (p->io->finish)
             p->io->finish(p->io->ctx, m);
     }

@@ -34,6 +34,7 @@ void cg_pipeline_free_molecule(cg_pipeline_molecule *m)
     free(m->built.generations);
     free(m->round.generations);
     cg_checker_destroy(m->built.checker);
+    cg_hydrogen_placement_destroy(m->built.hydrogens);
     if (m->built.template.builder)
         cg_molecule_template_finish(&m->built.template);
     free(m->input.name);

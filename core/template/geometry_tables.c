@@ -16,9 +16,13 @@
 
 /* A clash test requires at most this fraction of RDKit's lower bound. */
 static const double max_clash_share = 0.75;
-static const double bond_half_width = 0.2; /* Å; RDKit's bounds are +-0.21 Å in some rings */
-static const float min_volume = 0.5F;      /* Å^3, of a stereocentre */
-static const float min_cosine = 0.9F;      /* of a torsion, cis or trans; and of aromatic rings */
+/* Å, of hydrogens at least four bonds apart. RDKit permits less; the closest known ones are at 1.56
+ * Å: Zong et al., J. Am. Chem. Soc. 135, 13235 (2013). */
+static const double min_hydrogens = 1.75;
+static const double bond_half_width = 0.2;     /* Å; RDKit's bounds are +-0.21 Å in some rings */
+static const double hydrogen_half_width = 0.1; /* of bonds of hydrogens, which hardly vary */
+static const float min_volume = 0.5F;          /* Å^3, of a stereocentre */
+static const float min_cosine = 0.9F; /* of a torsion, cis or trans; and of aromatic rings */
 static const float min_planar_cosine = 0.95F; /* of a torsion about another C=C bond */
 /* Angles and trigonal volumes keep this distance from the limits of chem/angles.h. */
 static const float angle_reserve = 1;     /* degrees */
@@ -53,17 +57,30 @@ static int add_volume(struct list *list, uint32_t centre, uint32_t a, uint32_t b
                sign > 0 ? min_volume : -INFINITY, sign > 0 ? INFINITY : -min_volume);
 }
 
+/* Index of the neighbour that is an ordinary hydrogen, -1 without one. */
+static int find_hydrogen(const cg_smiles_atom *atoms, const cg_stereo_centre *c)
+{
+    for (int k = 0; k < c->n_neighbours; k++)
+        if (atoms[c->neighbours[k]].element == 1 && !atoms[c->neighbours[k]].isotope)
+            return k;
+    return -1;
+}
+
 /*
  * Any three of four neighbours determine the configuration, so a test for each triple fails as
  * early as possible. The vectors to all four sum to about zero: the sign alternates with the
- * neighbour that is left out.
+ * neighbour that is left out. A hydrogen is on the side that the angles to the others leave to it.
  */
-static int add_centre(struct list *list, const cg_stereo_centre *c)
+static int add_centre(struct list *list, const cg_smiles_atom *atoms, const cg_stereo_centre *c)
 {
     const uint32_t *n = c->neighbours;
+    int h = find_hydrogen(atoms, c);
 
     if (c->n_neighbours == 3)
         return add_volume(list, c->atom, n[0], n[1], n[2], c->sign);
+    if (h >= 0)
+        return add_volume(list, c->atom, n[h == 0], n[h < 2 ? 2 : 1], n[h < 3 ? 3 : 2],
+                          h % 2 ? -c->sign : c->sign);
     return add_volume(list, c->atom, n[1], n[2], n[3], c->sign) ||
            add_volume(list, c->atom, n[0], n[2], n[3], -c->sign) ||
            add_volume(list, c->atom, n[0], n[1], n[3], c->sign) ||
@@ -76,12 +93,13 @@ static float stereo_cosine(const cg_adjacency *adj, const cg_stereo_bond *bond)
     return fminf(min_cosine, fmaxf(cg_double_bond_twist(adj, bond->ends, bond), 0.1F));
 }
 
-static int add_stereo(struct list *list, const cg_stereo *stereo, const cg_adjacency *adj)
+static int add_stereo(struct list *list, const cg_smiles_atom *atoms, const cg_stereo *stereo,
+                      const cg_adjacency *adj)
 {
     int failed = 0;
 
     for (size_t i = 0; i < stereo->n_centres && !failed; i++)
-        failed = add_centre(list, &stereo->centres[i]);
+        failed = add_centre(list, atoms, &stereo->centres[i]);
     for (size_t i = 0; i < stereo->n_bonds; i++) {
         const cg_stereo_bond *b = &stereo->bonds[i];
         const float least = stereo_cosine(adj, b);
@@ -215,7 +233,8 @@ static const struct margin {
 };
 
 /* Fills the arrays of a cg_geometry by pair of atoms: squares of the widened bounds, and causes. */
-static void set_pairs(const cg_bounds *bounds, float *low2, float *high2, int8_t *cause)
+static void set_pairs(const cg_bounds *bounds, const cg_smiles_atom *atoms, float *low2,
+                      float *high2, int8_t *cause)
 {
     const int last = sizeof margins / sizeof margins[0] - 1;
     size_t at = 0;
@@ -226,13 +245,18 @@ static void set_pairs(const cg_bounds *bounds, float *low2, float *high2, int8_t
             const struct margin *m = &margins[n_bonds < last ? n_bonds : last];
             double lower = cg_bounds_lower(bounds, i, j), low = lower - m->low;
             double upper = cg_bounds_upper(bounds, i, j), high = upper + m->high;
+            int n_hydrogens = (atoms[i].element == 1) + (atoms[j].element == 1);
 
             if (n_bonds == 1) {
-                low = fmax(low, (lower + upper) / 2 - bond_half_width);
-                high = fmin(high, (lower + upper) / 2 + bond_half_width);
+                double half = n_hydrogens ? hydrogen_half_width : bond_half_width;
+
+                low = fmax(low, (lower + upper) / 2 - half);
+                high = fmin(high, (lower + upper) / 2 + half);
             } else if (n_bonds > 2) {
                 low = fmin(low, lower * max_clash_share);
             }
+            if (n_bonds > 3 && n_hydrogens == 2)
+                low = fmax(low, fmin(min_hydrogens, upper));
             low2[at] = low > 0 ? (float)(low * low) : 0;
             high2[at] = (float)(high * high);
             cause[at] = m->cause;
@@ -272,7 +296,8 @@ static cg_status assemble(const cg_molecule *mol, const cg_bounds *bounds, const
     *g = counts;
     g->first_centre = find_first_centre(list, g->n_atoms);
     cg_geometry_bind(g, g + 1);
-    set_pairs(bounds, (float *)g->low2, (float *)g->high2, (int8_t *)g->pair_cause);
+    set_pairs(bounds, cg_molecule_graph(mol)->atoms, (float *)g->low2, (float *)g->high2,
+              (int8_t *)g->pair_cause);
     set_stereo_pairs(stereo, (int8_t *)g->pair_cause);
     sort_tests(list, g->n_atoms, (int32_t *)g->test_start, (cg_geometry_test *)g->tests);
     *ret = g;
@@ -294,8 +319,8 @@ cg_status cg_geometry_compile(const cg_molecule *mol, cg_geometry **ret, cg_erro
     CG_TRY_GOTO(st, cg_planes_find(mol, &planes, err), out);
     CG_TRY_GOTO(st, cg_angles_find(mol, &angles, err), out);
     CG_TRY_GOTO(st, cg_adjacency_build(cg_molecule_graph(mol), &adj, err), out);
-    if (add_stereo(&list, &stereo, &adj) || add_planes(&list, &planes, &stereo, &adj) ||
-        add_angles(&list, &angles)) {
+    if (add_stereo(&list, cg_molecule_graph(mol)->atoms, &stereo, &adj) ||
+        add_planes(&list, &planes, &stereo, &adj) || add_angles(&list, &angles)) {
         st = cg_fail(err, CG_ERR_NOMEM, "geometry of %zu atoms: out of memory", bounds.n_atoms);
         goto out;
     }

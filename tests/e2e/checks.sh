@@ -40,6 +40,38 @@ verdict 'a conformer that passed at once was not retried' \
 run 1 "${common[@]}" --retry 0 --check --output zero.sdf
 same zero.sdf check.sdf '--retry 0 is --check'
 
+say '--check judges the hydrogens of --add-hs (default model)'
+{ printf 'O=c1cccc2n1C[C@@H]1CNC[C@@H]2C1 cytisine\nCC(C)(C)c1ccccc1C(C)(C)C crowded\n'
+  printf '[NH4+].[Cl-] salt\n[H]/N=C(\\N)C imine\n'; head -n 4 "$data/geom_drugs_sample.smi"; } |
+  sed 's/\t/ /; s/\t.*//' >hydrogens.smi
+run 0 --input hydrogens.smi --gens 2 --seed 1 --quiet --add-hs --check --output hydrogens.sdf --report hydrogens.json
+verdict 'hydrogens were moved' test "$(json_number hydrogens.json hydrogens_moved)" -ge 2
+verdict 'and all found a place' test "$(json_number hydrogens.json hydrogens_failed)" = 0
+verdict 'every record passes' test "$(sdf_item hydrogens.sdf checks | grep -cx pass)" = 16
+verdict 'hydrogens four or more bonds apart are 1.7 Å apart' awk '
+  function far(i, j) { # hydrogens i and j have neither one neighbour nor two that are bonded
+    return bearer[i] != bearer[j] && !((bearer[i], bearer[j]) in bond)
+  }
+  / V2000$/ { n = substr($0, 1, 3) + 0; m = substr($0, 4, 3) + 0; delete bond; delete bearer; line = 0; next }
+  n && line++ < n { x[line] = $1; y[line] = $2; z[line] = $3; h[line] = $4 == "H"; next }
+  n && line <= n + m {
+    a = substr($0, 1, 3) + 0; b = substr($0, 4, 3) + 0
+    bond[a, b] = bond[b, a] = 1
+    if (h[b]) bearer[b] = a
+    if (h[a]) bearer[a] = b
+    if (line == n + m)
+      for (i = 1; i <= n; i++)
+        for (j = 1; j < i; j++)
+          if (h[i] && h[j] && far(i, j)) {
+            d = sqrt((x[i] - x[j]) ^ 2 + (y[i] - y[j]) ^ 2 + (z[i] - z[j]) ^ 2)
+            n_pairs++
+            if (d < 1.7) { print "atoms", i, j, d; n_near++ }
+          }
+  }
+  END { exit n_near || n_pairs < 100 }' hydrogens.sdf
+run 1 "${common[@]}" --add-hs --check --output sloppy.sdf --report sloppy.json
+verdict 'sampled at random, hydrogens fail too' test "$(sdf_item sloppy.sdf checks | grep -cvx pass)" -ge 1
+
 say 'the bytes do not depend on batch, threads, shards or interruption'
 for variant in '--batch-size 1' '--batch-size 3 --template-workers 1 --threads 1'; do
   # shellcheck disable=SC2086 # several words

@@ -620,6 +620,11 @@ static void print_summary(const struct generate *s, const cg_report *r, const ch
         fprintf(stderr, "; repair moved %lld", (long long)r->geometry_moved);
     if (atoms)
         fputc('\n', stderr);
+    if (r->hydrogens_failed)
+        fprintf(stderr,
+                "%lld conformer%s: a hydrogen is too close to other atoms or has a wrong angle, "
+                "and no better place was found\n",
+                (long long)r->hydrogens_failed, r->hydrogens_failed == 1 ? "" : "s");
     if (r->checked)
         fprintf(stderr, "%lld of %lld conformers passed every check", (long long)r->passed,
                 (long long)r->checked);

@@ -84,6 +84,8 @@ typedef struct cg_report {
     int64_t repeated_names;                 /* molecules with the name of an earlier one */
     int64_t dropped_extensions; /* molecules with a CXSMILES extension that is not used */
     int64_t stereo_groups;      /* molecules with enhanced stereo: that of the SMILES is used */
+    int64_t hydrogens_moved;    /* conformers whose added hydrogens were moved off other atoms */
+    int64_t hydrogens_failed;   /* conformers with an added hydrogen that fails a geometry test */
 } cg_report;
 
 /** cg_report_counter.type */

@@ -262,59 +262,6 @@ START_TEST(bad_arguments_are_refused)
 }
 END_TEST
 
-/* Line n of a text, from 0. */
-static const char *nth_line(const char *text, int n)
-{
-    while (n-- > 0)
-        text = strchr(text, '\n') + 1;
-    return text;
-}
-
-START_TEST(hydrogens_are_placed)
-{
-    static const double xyz[2][3] = { { 0.0, 0.0, 0.0 }, { 1.43, 0.0, 0.0 } };
-    cg_error err = CG_ERROR_INIT;
-    cg_molecule *mol = molecule("CO");
-    char *heavy = block_text(mol, xyz, NULL);
-    char *full = NULL;
-    double h[4][3];
-    cg_status st = cg_molblock_add_hs(heavy, &full, &err);
-
-    if (!CG_RDKIT_ADAPTER) {
-        ck_assert_int_eq(st, CG_ERR_UNSUPPORTED);
-        ck_assert_ptr_nonnull(strstr(err.msg, "cannot place hydrogens"));
-        goto out;
-    }
-    ck_assert_msg(st == CG_OK, "%s", err.msg);
-    ck_assert_int_eq(strncmp(full, "name\n   confgen          3D\n", 28), 0);
-    ck_assert_int_eq(strncmp(nth_line(full, 3), "  6  5", 6), 0);
-    ck_assert_int_eq(strncmp(nth_line(full, 4), nth_line(heavy, 4), 34), 0);
-    ck_assert_int_eq(strncmp(nth_line(full, 5), nth_line(heavy, 5), 34), 0);
-    for (int i = 0; i < 4; i++) {
-        const char *line = nth_line(full, 6 + i);
-        double r = 0.0;
-
-        ck_assert_int_eq(line[31], 'H');
-        ck_assert_int_eq(sscanf(line, "%lf %lf %lf", &h[i][0], &h[i][1], &h[i][2]), 3);
-        for (int k = 0; k < 3; k++)
-            r += (h[i][k] - xyz[i / 3][k]) * (h[i][k] - xyz[i / 3][k]);
-        ck_assert_double_gt(sqrt(r), 0.9);
-        ck_assert_double_lt(sqrt(r), 1.2);
-        for (int j = 0; j < i; j++)
-            ck_assert_double_gt(
-                hypot(hypot(h[i][0] - h[j][0], h[i][1] - h[j][1]), h[i][2] - h[j][2]), 1.2);
-    }
-    free(full);
-    full = NULL;
-    ck_assert_int_eq(cg_molblock_add_hs("not a block", &full, &err), CG_ERR_UNSUPPORTED);
-    ck_assert_ptr_nonnull(strstr(err.msg, "hydrogens cannot be added: "));
-    ck_assert_ptr_null(full);
-out:
-    free(heavy);
-    cg_molecule_destroy(mol);
-}
-END_TEST
-
 int main(void)
 {
     Suite *s = suite_create("chem_molblock");
@@ -329,7 +276,6 @@ int main(void)
     tcase_add_test(tc, coordinates_carry_double_bond_configurations);
     tcase_add_test(tc, large_molecules_become_v3000);
     tcase_add_test(tc, bad_arguments_are_refused);
-    tcase_add_test(tc, hydrogens_are_placed);
     suite_add_tcase(s, tc);
     sr = srunner_create(s);
     srunner_run_all(sr, CK_NORMAL);

@@ -141,6 +141,7 @@ START_TEST(extras_give_a_reason)
 {
     char reason[64] = "";
     char *smiles = cgrd_canonical_smiles("OCC", reason, sizeof reason);
+    size_t n;
 
     ck_assert_str_eq(smiles, "CCO");
     free_ptr(smiles);
@@ -149,7 +150,8 @@ START_TEST(extras_give_a_reason)
     ck_assert_ptr_null(cgrd_canonical_smiles("c1cccc1", reason, 5)); /* truncated, terminated */
     ck_assert_uint_le(strlen(reason), 4);
     ck_assert_ptr_null(cgrd_canonical_smiles("c1cccc1", NULL, 0));
-    ck_assert_ptr_null(cgrd_add_hs_with_coords("junk", reason, sizeof reason));
+    ck_assert_ptr_null(cgrd_count_hs("C(", &n, reason, sizeof reason));
+    ck_assert_int_eq(cgrd_place_hs("junk", 4, NULL, 0, NULL, 0, reason, sizeof reason), 0);
 }
 END_TEST
 
@@ -230,7 +232,10 @@ END_TEST
 
 /* rdkit_extras.c, used with a system librdkitcffi, compiled under other names. */
 char *extras_canonical_smiles(const char *smiles, char *reason, size_t reason_cap);
-char *extras_add_hs_with_coords(const char *molblock, char *reason, size_t reason_cap);
+unsigned char *extras_count_hs(const char *smiles, size_t *ret_n_atoms, char *reason,
+                               size_t reason_cap);
+short extras_place_hs(const char *pkl, size_t pkl_sz, const double (*xyz)[3], size_t n_atoms,
+                      double (*ret_xyz)[3], size_t n_hs, char *reason, size_t reason_cap);
 double *extras_distance_bounds(const char *pkl, size_t pkl_sz, const char *details_json,
                                const cgrd_angle *angles, size_t n_angles, size_t *ret_n_atoms,
                                char *reason, size_t reason_cap);
@@ -258,7 +263,10 @@ START_TEST(extras_agree_with_the_adapter)
     }
     ck_assert_ptr_null(extras_canonical_smiles("C(", reason, sizeof reason));
     ck_assert_str_eq(reason, "not a valid molecule");
-    ck_assert_ptr_null(extras_add_hs_with_coords("", reason, sizeof reason));
+    ck_assert_ptr_null(extras_count_hs("C", &n, reason, sizeof reason));
+    ck_assert_ptr_nonnull(strstr(reason, "cannot place hydrogens"));
+    reason[0] = '\0';
+    ck_assert_int_eq(extras_place_hs("", 0, NULL, 0, NULL, 0, reason, sizeof reason), 0);
     ck_assert_ptr_nonnull(strstr(reason, "cannot place hydrogens"));
     ck_assert_ptr_null(extras_distance_bounds("", 0, "{}", NULL, 0, &n, reason, sizeof reason));
     ck_assert_ptr_nonnull(strstr(reason, "gives no distance bounds"));
