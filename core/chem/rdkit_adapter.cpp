@@ -988,9 +988,15 @@ int cgrd_find_radical(const char *smiles)
     return guarded<int>(-1, [&] {
         std::unique_ptr<RDKit::RWMol> mol = parse_smiles(smiles, true, false);
 
-        for (const RDKit::Atom *atom : mol->atoms())
-            if (atom->getNumRadicalElectrons() && !atom->getTotalNumHs(true))
+        for (const RDKit::Atom *atom : mol->atoms()) {
+            unsigned n_h = atom->getTotalNumHs();
+
+            /* isotopic hydrogens are atoms of the canonical SMILES */
+            for (const RDKit::Atom *other : mol->atomNeighbors(atom))
+                n_h += other->getAtomicNum() == 1 && !other->getIsotope();
+            if (atom->getNumRadicalElectrons() && !n_h)
                 return static_cast<int>(atom->getIdx());
+        }
         return -1;
     });
 }

@@ -170,6 +170,27 @@ static cg_status refuse_brackets(const char *smiles, size_t len, cg_error *err)
     return st;
 }
 
+/* RDKit's message has the valence less the charge, for the elements before carbon plus the charge:
+ * 4 for the nitrogen of C[N+](C)(C)(C)C. */
+static cg_status refuse_valence(const char *smiles, size_t len, unsigned atom, const char *symbol,
+                                int valence, cg_error *err)
+{
+    cg_smiles g = { 0 };
+    cg_error why = CG_ERROR_INIT;
+    cg_status st = cg_smiles_scan(smiles, len, CG_SMILES_STRICT, len, &g, &why);
+    int charge = st == CG_OK && atom < g.n_atoms ? g.atoms[atom].charge : 0;
+
+    cg_smiles_finish(&g);
+    if (st == CG_ERR_NOMEM)
+        return cg_fail_nomem(err, "SMILES");
+    valence += strcmp(symbol, "B") == 0 ? -charge : charge;
+    return cg_refuse_smiles(err, CG_ERR_INPUT, smiles, len,
+                            charge ? "atom %u (%s) has valence %d, which is more than it can have "
+                                     "with charge %+d"
+                                   : "atom %u (%s) has valence %d, which is more than it can have",
+                            atom + 1, symbol, valence, charge);
+}
+
 cg_status cg_refuse_unread(const char *smiles, size_t len, const char *reason, cg_error *err)
 {
     unsigned atom;
@@ -184,9 +205,7 @@ cg_status cg_refuse_unread(const char *smiles, size_t len, const char *reason, c
         return st;
     if (sscanf(reason, "Explicit valence for atom # %u %3[A-Za-z], %d, is greater", &atom, symbol,
                &valence) == 3)
-        return cg_refuse_smiles(err, CG_ERR_INPUT, smiles, len,
-                                "atom %u (%s) has valence %d, which is more than it can have",
-                                atom + 1, symbol, valence);
+        return refuse_valence(smiles, len, atom, symbol, valence, err);
     if (sscanf(reason, "Can't kekulize mol. Unkekulized atoms: %u", &atom) == 1)
         return cg_refuse_smiles(err, CG_ERR_INPUT, smiles, len,
                                 "the aromatic ring of atom %u has no alternating single and double "

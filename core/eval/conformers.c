@@ -149,7 +149,7 @@ struct chunk_record {
     char *reason; /* why it is broken; NULL if it is not */
 };
 
-/* Records with the same key and SMILES. */
+/* Records with the same key and SMILES, or with the same key and name if they have no SMILES. */
 struct record_kind {
     uint64_t key[2];
     size_t n_atoms;
@@ -321,13 +321,16 @@ static cg_status add_kind(struct reader *r, size_t record, const uint64_t key[2]
     return CG_OK;
 }
 
-/* Sets the kind of a record; a new kind is queued for identification. */
+/* Sets the kind of a record; a new kind is queued for identification. Without an item SMILES the
+ * stereo is that of the coordinates, which names may tell apart: the name is then part of the key.
+ */
 static cg_status find_kind(struct reader *r, size_t record, cg_error *err)
 {
     struct chunk_record *s = &r->records[record];
     const cg_sdf_record *rec = &s->sdf;
-    XXH128_hash_t smiles = XXH3_128bits(rec->smiles ? rec->smiles : "", rec->smiles_len);
-    uint64_t key[2] = { rec->key[0] ^ smiles.low64, rec->key[1] ^ smiles.high64 };
+    XXH128_hash_t text = rec->smiles ? XXH3_128bits(rec->smiles, rec->smiles_len)
+                                     : XXH3_128bits_withSeed(rec->name, rec->name_len, 1);
+    uint64_t key[2] = { rec->key[0] ^ text.low64, rec->key[1] ^ text.high64 };
 
     for (size_t probe = 0, i; (i = cg_index_next(&r->kind_index, key[0], &probe)) != CG_INDEX_NONE;)
         if (r->kinds[i].key[0] == key[0] && r->kinds[i].key[1] == key[1] &&

@@ -78,18 +78,33 @@ static const char *field(const void *row, size_t i, size_t *ret_len)
     return cg_buf_text(&c->bytes) + from;
 }
 
+/* Parses text of a row; returns the bytes parsed, fewer after an error. A quote in a field that
+ * does not start with one is a character like any other, as in 5" nail. */
+static size_t parse_text(cg_csv *c, const char *text, size_t len)
+{
+    size_t n = csv_parse(&c->parser, text, len, on_field, on_row, c);
+
+    while (n < len && csv_error(&c->parser) == CSV_EPARSE && !c->parser.quoted) {
+        csv_set_opts(&c->parser, 0); /* not CSV_STRICT */
+        n += csv_parse(&c->parser, text + n, 1, on_field, on_row, c);
+        csv_set_opts(&c->parser, CSV_STRICT);
+        n += csv_parse(&c->parser, text + n, len - n, on_field, on_row, c);
+    }
+    return n;
+}
+
 /* Parses one line of a row; a quoting error goes to `f`. */
 static cg_status parse_line(cg_csv *c, const cg_line *line, cg_input_fields *f, cg_error *err)
 {
     if (cg_input_fields_reject_line(f, line))
         return CG_OK;
-    if (csv_parse(&c->parser, line->text, line->len, on_field, on_row, c) != line->len ||
+    if (parse_text(c, line->text, line->len) != line->len ||
         csv_parse(&c->parser, "\n", 1, on_field, on_row, c) != 1) {
         if (csv_error(&c->parser) != CSV_EPARSE)
             return cg_fail_nomem(err, c->file);
         cg_input_fields_fail(f, CG_ERR_INPUT,
-                             "unexpected quote within a field (line %lld), wanted the whole "
-                             "field in quotes and quotes in it doubled",
+                             "unexpected quote within a field in quotes (line %lld), wanted "
+                             "quotes in it doubled",
                              (long long)line->number);
     }
     if (c->nomem || c->bytes.failed)

@@ -8,6 +8,10 @@
 
 enum action { KEEP, DROP, GROUP, REFUSE };
 
+static const char double_bonds[] =
+    "double bond configurations; write them with / and \\ in the SMILES, "
+    "none in rings below 8 atoms";
+
 /* Features by the letters before ':' and digits. What is not listed is refused, too. */
 static const struct {
     const char *key;
@@ -32,9 +36,9 @@ static const struct {
     { "^", REFUSE, "radicals" },
     { "wU", REFUSE, "wedge bonds, whose configuration the SMILES lacks" },
     { "wD", REFUSE, "wedge bonds, whose configuration the SMILES lacks" },
-    { "c", REFUSE, "double bond configurations; write them with / and \\ in the SMILES" },
-    { "t", REFUSE, "double bond configurations; write them with / and \\ in the SMILES" },
-    { "ctu", REFUSE, "double bond configurations; write them with / and \\ in the SMILES" },
+    { "c", REFUSE, double_bonds },
+    { "t", REFUSE, double_bonds },
+    { "ctu", REFUSE, double_bonds },
     { "C", REFUSE, "coordinate bonds" },
     { "D", REFUSE, "coordinate bonds" },
     { "Z", REFUSE, "bonds of order zero" },

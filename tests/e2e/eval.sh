@@ -156,6 +156,16 @@ says "'mirrored_ref.sdf': 'alanine': 3 conformers show the enantiomer" 'are name
 grep -v '@' mirrored_ref.sdf | sed '/^>  <SMILES>$/{N;/\n$/d}' >unmarked_ref.sdf
 check 1 'without SMILES, references are what they show' eval --ref unmarked_ref.sdf --gen "$sets/gen.sdf"
 says "gen.sdf': 'alanine': 4 conformers show the enantiomer" 'and the others are named'
+# Both hands without SMILES, under names of their own
+enantiomers() { awk 'BEGIN { RS = "\\$\\$\\$\\$\n"; ORS = "$$$$\n" } /^(left|right)\n/' \
+  <(sed "s/^alanine\$/left$1/" "$2") <(sed "s/^alanine\$/right$1/" "$3") | sed '/^>  <SMILES>$/,+1d'; }
+enantiomers '' "$sets/ref.sdf" mirrored_ref.sdf >hands_ref.sdf
+enantiomers '' "$sets/gen.sdf" mirrored.sdf >hands.sdf
+enantiomers '' mirrored.sdf "$sets/gen.sdf" | sed 's/^left$/other_right/; s/^right$/other_left/' >hands_renamed.sdf
+check 0 'each name has the stereo of its own first record' eval --ref hands_ref.sdf --gen hands.sdf --json hands.json
+verdict 'both are evaluated' grep -q '^2 molecules, 6 references, 8 generated' out
+check 0 'other names are matched by that stereo' eval --ref hands_ref.sdf --gen hands_renamed.sdf --json renamed.json
+same <(distances hands.json) <(distances renamed.json) 'to the same figures'
 for file in mirrored ref; do
   sed '/^>  <SMILES>$/{n;s/@//g;s/\[CH\]/C/}' $([ $file = ref ] && echo "$sets/ref.sdf" || echo mirrored.sdf) >open_$file.sdf
 done

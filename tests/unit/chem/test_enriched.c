@@ -78,6 +78,8 @@ START_TEST(radicals_are_named)
         { "CC[O]C[O]", "radical [O] (atom 5)" },
         { "[CH2]C[O]", "radical [O] (atom 3)" },
         { "CC[C]C", "radical [C] (atom 3)" },
+        { "C[S@@]([2H])CC", "radical [S@@] (atom 2)" },
+        { "[2H][C]([2H])C", "radical [C] (atom 2)" },
     };
 
     for (size_t i = 0; CG_RDKIT_ADAPTER && i < sizeof cases / sizeof *cases; i++) {

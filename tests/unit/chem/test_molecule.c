@@ -128,6 +128,12 @@ START_TEST(chemical_errors_are_explained)
         { "C(C)(C)(C)(C)C", "atom 1 (C) has valence 5, which is more than it can have" },
         /* explicit hydrogens count */
         { "[H]C([H])([H])C(C)(C)(C)(C)C", "atom 5 (C) has valence 6" },
+        { "C[N+](C)(C)(C)C",
+          "atom 2 (N) has valence 5, which is more than it can have with charge +1" },
+        { "F[Si-2](F)(F)(F)(F)F",
+          "atom 2 (Si) has valence 6, which is more than it can have with" },
+        { "C[B-](C)(C)(C)C",
+          "atom 2 (B) has valence 5, which is more than it can have with charge -1" },
         { "c1cccc1", "the aromatic ring of atom 1 has no alternating single and double bonds" },
         { "[H]Oc1cccn1", "the aromatic ring of atom 3 has no alternating" },
         { "CCcC", "atom 3 is aromatic, in lower case, but in no ring" },

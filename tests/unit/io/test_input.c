@@ -156,15 +156,15 @@ static const struct {
     /* an unclosed quote costs only its own line */
     { CSV, "smiles,name\nCC,\"a\nCO,b\nCN,c\n", "2!t:2: quote not closed\n3|CO|b|-1\n4|CN|c|-1\n" },
     { CSV, "smiles,name\nCC,\"a\nCO,\"b\nCN,c\n",
-      "2!t:2: unexpected quote within a field (line 3), wanted the whole field in quotes and "
-      "quotes in "
-      "it "
+      "2!t:2: unexpected quote within a field in quotes (line 3), wanted quotes in it "
       "doubled\n3!t:3: quote not closed\n4|CN|c|-1\n" },
-    { CSV, "smiles,name\nCC,5\" nail\nCO,b\n",
-      "2!t:2: unexpected quote within a field (line 2), wanted the whole field in quotes and "
-      "quotes in "
-      "it "
-      "doubled\n3|CO|b|-1\n" },
+    { CSV, "smiles,name\nCC,\"5\" nail\"\nCO,b\n",
+      "2!t:2: unexpected quote within a field in quotes (line 2), wanted quotes in it doubled\n"
+      "3|CO|b|-1\n" },
+    /* a quote in a field that does not start with one */
+    { CSV, "smiles,name\nCC,5\" nail\nCO,a\"\"b\"\nC,\"x, y\"\n",
+      "2|CC|5\" nail|-1\n3|CO|a\"\"b\"|-1\n4|C|x, y|-1\n" },
+    { TSV, "smiles\tname\nCC\t2,2':6',2\"-terpyridine\n", "2|CC|2,2':6',2\"-terpyridine|-1\n" },
     /* format by the first line */
     { { 0 }, "name,\"smiles\"\na,CC\n", "2|CC|a|-1\n" },
     { { 0 }, "CC a,smiles2\n", "1|CC|a,smiles2|-1\n" },
@@ -191,7 +191,8 @@ static const struct {
       "served: "
       "the SMILES alone is another molecule\n4!t:4: the CXSMILES extension has 't:0,2' (double "
       "bond "
-      "configurations; write them with / and \\ in the SMILES), which is not served: the SMILES "
+      "configurations; write them with / and \\ in the SMILES, none in rings below 8 atoms), "
+      "which is not served: the SMILES "
       "alone is another molecule\n" },
     { SMI(), "CC |o1:1 x\nCC a|b\nCC\ta |b|\n",
       "1!t:1: found '|o1:1 x' after the SMILES, wanted a CXSMILES extension that ends with '|'\n"
@@ -248,11 +249,9 @@ START_TEST(long_lines_are_reported_with_their_length)
     cg_buf_puts(&text, "\n");
     cg_buf_put(&text, c, 40000);
     cg_buf_puts(&text, "\"\nCN,ok\n");
-    cg_buf_puts(&wanted,
-                "2!t:2: the line has 5000001 bytes, wanted at most 65536\n3|CO|ok|-1\n"
-                "4!t:4: the row has more than 65536 bytes\n"
-                "5!t:5: unexpected quote within a field (line 5), wanted the whole field in "
-                "quotes and quotes in it doubled\n6|CN|ok|-1\n");
+    cg_buf_puts(&wanted, "2!t:2: the line has 5000001 bytes, wanted at most 65536\n3|CO|ok|-1\n"
+                         "4!t:4: the row has more than 65536 bytes\n"
+                         "5!t:5: the row has 1 fields, the header has 2\n6|CN|ok|-1\n");
     check_text("t", text.data, text.len, (cg_input_options)CSV, wanted.data);
     free(c);
     cg_buf_finish(&text);
