@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -46,6 +47,21 @@ int cg_is_stream(const char *path)
 static cg_status fail_open(const char *path, int number, cg_error *err)
 {
     return cg_fail(err, CG_ERR_IO, "'%s': cannot open for writing: %s", path, strerror(number));
+}
+
+/* Takes an inherited descriptor. Those of the process itself close on exec: a number that was not
+ * inherited may by now be that of another output. */
+static cg_status take_descriptor(cg_append_file *f, const char *path, int fd, cg_error *err)
+{
+    int flags = fcntl(fd, F_GETFD);
+
+    if (flags < 0)
+        return fail_open(path, errno, err);
+    if (flags & FD_CLOEXEC)
+        return fail_open(path, EBADF, err);
+    /* Not regular, even if redirected to a file: that file belongs to the shell. */
+    f->fd = fd;
+    return CG_OK;
 }
 
 /* Opens a path that existed at the time of the call. */
@@ -101,11 +117,8 @@ cg_status cg_append_file_open(cg_append_file *f, const char *path, int may_exist
     f->name = strdup(strcmp(path, "-") ? path : "standard output");
     if (!f->name)
         return cg_fail_nomem(err, path);
-    if (descriptor >= 0) {
-        /* Not regular, even if redirected to a file: that file belongs to the shell. */
-        f->fd = descriptor;
-        return fcntl(descriptor, F_GETFD) < 0 ? fail_open(path, errno, err) : CG_OK;
-    }
+    if (descriptor >= 0)
+        return take_descriptor(f, path, descriptor, err);
     f->fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY, 0666);
     f->created = f->fd >= 0;
     if (f->fd < 0) {
@@ -139,6 +152,16 @@ void cg_append_file_discard(cg_append_file *f)
     cg_append_file_close(f);
 }
 
+/* Whether a failed write is to be tried again; waits for a reader that is behind. */
+static int is_retried(int fd)
+{
+    struct pollfd p = { .fd = fd, .events = POLLOUT };
+
+    if (errno != EAGAIN)
+        return errno == EINTR;
+    return poll(&p, 1, -1) >= 0 || errno == EINTR;
+}
+
 cg_status cg_append_file_write(cg_append_file *f, const void *bytes, size_t len, cg_error *err)
 {
     const char *p = bytes;
@@ -147,7 +170,7 @@ cg_status cg_append_file_write(cg_append_file *f, const void *bytes, size_t len,
     while (done < len) {
         ssize_t n = write(f->fd, p + done, len - done);
 
-        if (n < 0 && errno == EINTR)
+        if (n < 0 && is_retried(f->fd))
             continue;
         if (n < 0) {
             const char *why = strerror(errno);

@@ -6,7 +6,8 @@
  * existing one is opened only if the caller permits it and it is a regular file with one name,
  * under its own name (no symbolic link). Every regular file is locked while it is open: a second
  * run, by whatever name, is refused. Pipes, terminals and devices are streams, also behind links
- * such as /dev/stdout; they are only written to.
+ * such as /dev/stdout; they are only written to. A descriptor (/dev/fd/N) must be an inherited one:
+ * one that closes on exec is refused.
  *
  * The file grows by whole writes: each is complete or undone.
  */
@@ -50,8 +51,9 @@ void cg_append_file_close(cg_append_file *file);
 void cg_append_file_discard(cg_append_file *file);
 
 /**
- * Appends all bytes. On failure a regular file is truncated to its previous size; CG_ERR_IO states
- * how many of the bytes were written and the reason.
+ * Appends all bytes; waits for the reader of a stream that does not block. On failure a regular
+ * file is truncated to its previous size; CG_ERR_IO states how many of the bytes were written and
+ * the reason.
  */
 cg_status cg_append_file_write(cg_append_file *file, const void *bytes, size_t len, cg_error *err);
 /** Truncates a regular file to `size` bytes; does nothing for other files. CG_ERR_IO. */

@@ -44,6 +44,7 @@ struct start_at {
 
 struct child {
     const cg_conformance_options *options; /* the caller's */
+    pid_t pid;
     int pipe;
     struct stat pipe_file, standard[N_STANDARD]; /* st_ino 0: was closed from the start */
     int32_t device, n_begun;
@@ -57,7 +58,8 @@ static int same_file(int fd, const struct stat *file)
     return !fstat(fd, &now) && now.st_dev == file->st_dev && now.st_ino == file->st_ino;
 }
 
-/* A child that cannot speak ends: without a verdict its check has failed. */
+/* A child that cannot speak ends: without a verdict its check has failed. A process that the plugin
+ * forked does not speak for it. */
 static void say(struct child *c, enum event_kind kind, int32_t value, const char *text)
 {
     char bytes[sizeof(struct event) + EVENT_TEXT];
@@ -66,7 +68,7 @@ static void say(struct child *c, enum event_kind kind, int32_t value, const char
     e.len = (uint32_t)strnlen(text, EVENT_TEXT);
     memcpy(bytes, &e, sizeof e);
     memcpy(bytes + sizeof e, text, e.len);
-    if (!same_file(c->pipe, &c->pipe_file) ||
+    if (getpid() != c->pid || !same_file(c->pipe, &c->pipe_file) ||
         write(c->pipe, bytes, sizeof e + e.len) != (ssize_t)(sizeof e + e.len))
         _exit(0);
 }
@@ -133,6 +135,7 @@ static void be_child(struct child *c, cg_conformance_open_fn open_plugin, void *
 
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     setpgid(0, 0);
+    c->pid = getpid();
     fstat(c->pipe, &c->pipe_file);
     for (int fd = 0; fd < N_STANDARD; fd++)
         if (fstat(fd, &c->standard[fd]))

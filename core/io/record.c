@@ -274,10 +274,11 @@ const char *cg_failure_header(void)
     return "line\tname\tsmiles\tgeneration\treason\ttext\n";
 }
 
-/* A formula of spreadsheets gets a leading '. */
+/* A formula of spreadsheets gets a leading '. So does a quotation mark, which would quote a
+ * formula, or all up to the next one. */
 static void put_escaped(cg_buf *out, const char *s)
 {
-    if (s && cg_text_is_formula(s))
+    if (s && (*s == '"' || cg_text_is_formula(s)))
         cg_buf_putc(out, '\'');
     for (; s && *s; s++) {
         unsigned char c = (unsigned char)*s;

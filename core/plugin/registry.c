@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <fnmatch.h>
 #include <limits.h>
 #include <stdio.h>
@@ -248,10 +249,37 @@ static cg_status list_dir(const char *path, struct plugin_names *names, cg_error
     return st;
 }
 
+/* Whether the process is short of descriptors, of which loading a file needs up to N. */
+static int lacks_descriptors(void)
+{
+    enum { N = 3 };
+    int fds[N], n = 0, lacks;
+
+    while (n < N && (fds[n] = open("/", O_PATH | O_CLOEXEC)) >= 0)
+        n++;
+    lacks = n < N && (errno == EMFILE || errno == ENFILE);
+    while (n)
+        close(fds[--n]);
+    return lacks;
+}
+
+/* A failure to load or to scan becomes a refusal, except a shortage of memory or descriptors:
+ * without the plugin another would be selected, with other bits. */
+static cg_status refuse_or_fail(cg_registry *r, const char *path, cg_status st, const char *why,
+                                cg_error *err)
+{
+    if (st == CG_OK)
+        return CG_OK;
+    if (st == CG_ERR_NOMEM)
+        return cg_fail(err, st, "%s", why);
+    if (lacks_descriptors())
+        return cg_fail(err, CG_ERR_IO, "%s", why);
+    return refuse(r, path, why, err);
+}
+
 static cg_status scan(cg_registry *r, const char *dir, int depth, int *n_dirs, cg_error *err);
 
-/* Loads a plugin or scans a directory. A failure becomes a refusal, except running out of memory
- * while scanning. */
+/* Loads a plugin or scans a directory. */
 static cg_status scan_entry(cg_registry *r, const char *dir, const char *name, int depth,
                             int *n_dirs, cg_error *err)
 {
@@ -268,10 +296,7 @@ static cg_status scan_entry(cg_registry *r, const char *dir, const char *name, i
     } else if (is_plugin_name(name)) {
         st = cg_registry_add_file(r, path, &why);
     }
-    /* Without the plugin another would be selected, with other bits. */
-    if (st == CG_ERR_NOMEM)
-        return cg_fail(err, st, "%s", why.msg);
-    return st == CG_OK ? CG_OK : refuse(r, path, why.msg, err);
+    return refuse_or_fail(r, path, st, why.msg, err);
 }
 
 static cg_status scan(cg_registry *r, const char *dir, int depth, int *n_dirs, cg_error *err)
@@ -308,16 +333,14 @@ cg_status cg_registry_add_dir(cg_registry *r, const char *dir, cg_error *err)
 
 /* ---- search path ------------------------------------------------------------------------- */
 
-/* Scans a directory; a failure other than a shortage of memory becomes a refusal. */
+/* Scans a directory of the search path. */
 static cg_status scan_or_refuse(cg_registry *r, const char *dir, cg_error *err)
 {
     cg_error why = CG_ERROR_INIT;
     cg_status st;
 
     st = cg_registry_add_dir(r, dir, &why);
-    if (st == CG_ERR_NOMEM)
-        return cg_fail(err, st, "%s", why.msg);
-    return st == CG_OK ? CG_OK : refuse(r, dir, why.msg, err);
+    return refuse_or_fail(r, dir, st, why.msg, err);
 }
 
 static cg_status scan_path_variable(cg_registry *r, cg_error *err)

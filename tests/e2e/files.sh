@@ -152,6 +152,19 @@ done
 status=0
 "$CONFGEN" "${common[@]}" --input in.smi --output - >&- 2>err || status=$?
 verdict 'a closed standard output cannot be written' test $status = 3
+for fd in 3 4 5 6; do # numbers that the run's own files get
+  rm -f c.*
+  check 3 "--failed is descriptor $fd, which is closed" "${common[@]}" --input in.smi --output c.sdf --failed /dev/fd/$fd
+  gone c.sdf 'and there is no output'
+done
+rm -f c.*
+status=0
+"$CONFGEN" "${common[@]}" --input in.smi --output c.sdf --failed /dev/fd/8 2>err 8>c.tsv || status=$?
+verdict 'an inherited descriptor is written' test $status = 1
+same k.tsv c.tsv 'with the failures'
+(ulimit -n 4 && exec "$CONFGEN" "${common[@]}" --input in.smi --output c2.sdf) >out 2>err && status=0 || status=$?
+verdict 'too few descriptors for the plugins: status 3' test $status = 3
+says 'Too many open files' 'the message says so'
 status=0
 "$CONFGEN" "${common[@]}" --input - --output c2.sdf <&- 2>err || status=$?
 verdict 'a closed standard input cannot be read' test $status = 3

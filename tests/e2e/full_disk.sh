@@ -31,6 +31,14 @@ after_failure small.sdf.zst
 run 0 "${common[@]}" --output small.sdf.zst --resume
 same want.sdf.zst small.sdf.zst 'resumed without the limit: the same file'
 
+(
+  ulimit -f 1
+  exec "$CONFGEN" eval --ref want.sdf.zst --gen want.sdf.zst --json small.json >out 2>err
+) && status=0 || status=$?
+verdict 'an evaluation: status 3' test $status = 3
+says 'small.json.*File too large' 'the message says so'
+verdict 'and no file is left' test -z "$(ls small.json* 2>/dev/null)"
+
 say 'a full file system'
 mkdir disk
 if ! mount -t tmpfs -o size=64k tmpfs disk 2>mount.err; then

@@ -37,6 +37,7 @@ line='^values: contiguous +FAILED +'
 check 0 none ': 19 checks passed, 0 failed$'
 check 1 'exit in run' "${line}the process ended with status 0 before the check did"
 check 1 'quick exit in run' "${line}the process ended with status 0 before the check did"
+check 1 'fork in run' "${line}(the process ended with status 0 before the check did|no end after 2 s)"
 check 1 'null write in run' "${line}the process was killed by signal 11 .* before the check did"
 check 1 'abort in run' "${line}the process was killed by signal 6 "
 check 1 'user signal in run' "${line}the process was killed by signal 10 "

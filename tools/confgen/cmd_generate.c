@@ -120,7 +120,6 @@ static void catch_signals(void)
     sigaction(SIGTERM, &action, NULL);
     sigaction(SIGUSR1, &action, NULL);
     signal(SIGPIPE, SIG_IGN); /* a closed pipe is a write error */
-    signal(SIGXFSZ, SIG_IGN); /* so is the file size limit */
 }
 
 /* ---- progress ----------------------------------------------------------------------------- */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The program: runs the command that the first argument names, `generate` by default. */
 #include <fcntl.h>
+#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -50,6 +51,7 @@ int main(int argc, char **argv)
     const struct command *command;
 
     open_standard_descriptors();
+    signal(SIGXFSZ, SIG_IGN); /* the file size limit is a write error */
     if (argc > 1 && (command = find_command(argv[1])) != NULL)
         end_program(command->main(argc - 1, argv + 1));
     if (argc > 1 && !strcmp(argv[1], "help"))

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Files opened for writing: append_file.h, whole_file.h, file_set.h. */
 #include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
 #include <sys/stat.h>
 
 #include "base/append_file.h"
@@ -129,6 +131,57 @@ START_TEST(streams_are_written_through_links)
 }
 END_TEST
 
+/* The number of a descriptor that the process opened itself names no output of the caller's. */
+START_TEST(own_descriptors_are_refused)
+{
+    const char *kept = scratch_write_text("output", "records");
+    int fd = open(kept, O_RDWR | O_CLOEXEC);
+    char path[64];
+
+    snprintf(path, sizeof path, "/dev/fd/%d", fd);
+    refused(path, 0, CG_ERR_IO, "Bad file descriptor");
+    refused(path, 1, CG_ERR_IO, "Bad file descriptor");
+    expect_text(kept, "records");
+    close(fd);
+}
+END_TEST
+
+static void *read_late(void *ctx)
+{
+    const int *fd = ctx;
+    static char bytes[1 << 16];
+    size_t n = 0;
+    ssize_t k;
+
+    poll(NULL, 0, 100);
+    while ((k = read(*fd, bytes, sizeof bytes)) > 0)
+        n += (size_t)k;
+    return (void *)(uintptr_t)n;
+}
+
+START_TEST(a_stream_that_does_not_block_is_waited_for)
+{
+    static const char bytes[300000];
+    cg_append_file f;
+    pthread_t reader;
+    char path[64];
+    void *n;
+    int fd[2];
+
+    ck_assert_int_eq(pipe(fd), 0);
+    ck_assert_int_eq(fcntl(fd[1], F_SETFL, O_NONBLOCK), 0);
+    ck_assert_int_eq(pthread_create(&reader, NULL, read_late, &fd[0]), 0);
+    snprintf(path, sizeof path, "/dev/fd/%d", fd[1]);
+    ck_assert_int_eq(cg_append_file_open(&f, path, 0, &err), CG_OK);
+    ck_assert_msg(!cg_append_file_write(&f, bytes, sizeof bytes, &err), "%s", err.msg);
+    cg_append_file_close(&f);
+    close(fd[1]);
+    ck_assert_int_eq(pthread_join(reader, &n), 0);
+    ck_assert_uint_eq((uintptr_t)n, sizeof bytes);
+    close(fd[0]);
+}
+END_TEST
+
 START_TEST(whole_files_take_their_name_at_the_end)
 {
     const char *path = scratch_path("a"), *l = scratch_path("link");
@@ -223,6 +276,8 @@ int main(void)
     tcase_add_test(tc, open_files_are_locked);
     tcase_add_test(tc, created_files_are_discarded);
     tcase_add_test(tc, streams_are_written_through_links);
+    tcase_add_test(tc, own_descriptors_are_refused);
+    tcase_add_test(tc, a_stream_that_does_not_block_is_waited_for);
     tcase_add_test(tc, whole_files_take_their_name_at_the_end);
     tcase_add_test(tc, files_are_compared_by_identity);
     tcase_add_test(tc, standard_streams_are_compared);

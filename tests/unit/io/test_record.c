@@ -246,6 +246,9 @@ START_TEST(failures_are_one_line_each)
     cg_buf_clear(&b); /* formulas of spreadsheets; numbers stay */
     cg_failure_write(14, "=HYPERLINK(\"x\")", "+1-1", -1, "@x", "-2", &b);
     ck_assert_str_eq(b.data, "14\t'=HYPERLINK(\"x\")\t'+1-1\t-\t'@x\t-2\n");
+    cg_buf_clear(&b); /* quotation marks of spreadsheets */
+    cg_failure_write(15, "\"=1+1\"", "CC", -1, "a \"quotation\"", "\"", &b);
+    ck_assert_str_eq(b.data, "15\t'\"=1+1\"\tCC\t-\ta \"quotation\"\t'\"\n");
     ck_assert_str_eq(cg_failure_header(), "line\tname\tsmiles\tgeneration\treason\ttext\n");
     cg_buf_finish(&b);
 }
