@@ -203,7 +203,7 @@ static __device__ int place(const struct repair_slot *slot, struct repair_shared
     for (int32_t i = threadIdx.x; i <= last; i += blockDim.x)
         cg_relaxation_start_position(&start, (const position *)slot->xyz, last, i,
                                      slot->relaxed[i]);
-    if (start.origin != CG_ORIGIN_MIRRORED)
+    if (start.origin != CG_ORIGIN_MIRRORED || start.level > 0)
         return 0;
     if (threadIdx.x == 0)
         shared->fault = CG_FAULT_NONE;
@@ -215,7 +215,7 @@ static __device__ int32_t continue_relaxation(const struct repair_slot *slot,
                                               struct repair_shared *shared)
 {
     cg_repair_progress *progress = &shared->progress;
-    int32_t first = cg_relaxation_first_atom(progress->atom, progress->level),
+    int32_t first = cg_relaxation_first_atom(progress->atom, progress->start.level),
             last = progress->atom, converged = 0;
 
     if (progress->iteration == 0)
@@ -223,18 +223,14 @@ static __device__ int32_t continue_relaxation(const struct repair_slot *slot,
     if (!converged)
         converged = iterate(slot, shared, first, last);
     if (threadIdx.x == 0) {
-        int at_image = progress->start.origin > CG_ORIGIN_MIRRORED;
-        int at_limit =
-            ++progress->iteration == cg_relaxation_iterations(progress->atom, progress->level);
+        int at_limit = ++progress->iteration ==
+                       cg_relaxation_iterations(progress->atom, progress->start.level);
 
         /* positions of the last level may pass the tests without having converged */
-        if (converged || (at_limit && first == 0 && !at_image)) {
+        if (converged || (at_limit && !cg_relaxation_next_start(&progress->start, last)))
             begin_rewrite(slot, shared, progress->start.origin == CG_ORIGIN_MIRRORED ? 0 : first);
-        } else if (at_limit) {
+        else if (at_limit)
             progress->iteration = 0;
-            progress->start.origin = at_image ? CG_ORIGIN_SAMPLED : progress->start.origin;
-            progress->level += !at_image;
-        }
     }
     __syncthreads();
     return (last - first) / ((int32_t)blockDim.x / 32) + 1;
@@ -288,7 +284,7 @@ static __device__ void test_completed_atoms(const struct repair_slot *slot,
                 shared->progress.atom = atom;
                 shared->progress.start = cg_relaxation_find_start(
                     &slot->state->geometry, (const position *)slot->xyz, atom);
-                shared->progress.level = shared->progress.iteration = 0;
+                shared->progress.iteration = 0;
             }
             break;
         }

@@ -42,7 +42,7 @@ typedef struct cg_repair_progress {
     int32_t from_field;
     int32_t atom;
     cg_relaxation_start start;
-    int32_t level, iteration; /* of the relaxation; the next iteration */
+    int32_t iteration; /* the next one of the relaxation */
     int32_t next;
     int32_t n_tokens, attempt; /* of the sequence before the rewrite rolled it back */
 } cg_repair_progress;

@@ -116,23 +116,15 @@ static int rewrite(cg_cpu_repair *r, const cg_repair_target *target, int32_t fir
 static int32_t move_atoms(cg_cpu_repair *r, const cg_geometry *g, int32_t atom)
 {
     cg_relaxation_start start = cg_relaxation_find_start(g, (const point *)r->xyz, atom);
-    int32_t level = -1;
 
     place(r, g, &start, atom);
     if (start.origin == CG_ORIGIN_MIRRORED &&
         cg_geometry_test_atom(g, (const point *)r->xyz + g->n_atoms, atom, 0, 1) == CG_FAULT_NONE)
         return 0;
-    if (start.origin > CG_ORIGIN_MIRRORED) {
-        if (relax(r, g, 0, atom))
-            return atom;
-        start.origin = CG_ORIGIN_SAMPLED;
-    }
-    do {
-        level++;
-        place(r, g, &start, atom);
-    } while (!relax(r, g, level, atom) && cg_relaxation_first_atom(atom, level) > 0);
     /* The result of the last level may pass the tests even if it is not well within them. */
-    return start.origin == CG_ORIGIN_MIRRORED ? 0 : cg_relaxation_first_atom(atom, level);
+    while (!relax(r, g, start.level, atom) && cg_relaxation_next_start(&start, atom))
+        place(r, g, &start, atom);
+    return start.origin == CG_ORIGIN_MIRRORED ? 0 : cg_relaxation_first_atom(atom, start.level);
 }
 
 int cg_cpu_repair_atom(cg_cpu_repair *r, const cg_repair_target *target, int repair, int32_t atom)

@@ -274,14 +274,44 @@ static CG_HOST_DEVICE int update_start(const cg_geometry_test *t, const float (*
 CG_HOST_DEVICE cg_relaxation_start cg_relaxation_find_start(const cg_geometry *g,
                                                             const float (*xyz)[3], int32_t atom)
 {
-    cg_relaxation_start start = { CG_ORIGIN_SAMPLED, { 0, 0, 0 } };
+    cg_relaxation_start start = { 0, CG_ORIGIN_SAMPLED, CG_ORIGIN_SAMPLED, { 0, 0, 0 } };
     int n_right = 0;
 
     for (int32_t i = g->test_start[atom]; i < g->test_start[atom + 1]; i++)
         n_right += update_start(&g->tests[i], xyz, atom, &start);
     if (start.origin == CG_ORIGIN_REFLECTED && atom == g->first_centre && n_right == 0)
         start.origin = CG_ORIGIN_MIRRORED;
+    start.image = start.origin;
     return start;
+}
+
+CG_HOST_DEVICE int cg_relaxation_next_start(cg_relaxation_start *start, int32_t atom)
+{
+    if (start->level == 0 && start->origin > CG_ORIGIN_MIRRORED) {
+        start->origin = CG_ORIGIN_SAMPLED;
+        return 1;
+    }
+    if (start->level == CG_RELAXATION_LEVELS - 1 ||
+        (start->level < 2 && cg_relaxation_first_atom(atom, start->level) == 0))
+        return 0;
+    if (start->level == 2 && cg_relaxation_first_atom(atom, 2) == 0 &&
+        start->image <= CG_ORIGIN_MIRRORED)
+        start->level++; /* all atoms have moved from there */
+    start->level++;
+    if (start->level >= CG_RELAXATION_ALL)
+        start->origin = start->image;
+    return 1;
+}
+
+/* Number `k` of atom i's displacements at the start of a level: uniform, the same in each run. */
+static CG_HOST_DEVICE float start_displacement(int32_t level, int32_t i, int k)
+{
+    const float most[CG_RELAXATION_LEVELS] = { 0, 0, 0, 0, 0.5f, 1 }; /* Å */
+    uint32_t x = ((uint32_t)level << 16 | (uint32_t)(3 * i + k)) * 0x9E3779B9u;
+
+    x = (x ^ x >> 16) * 0x85EBCA6Bu;
+    x = (x ^ x >> 13) * 0xC2B2AE35u;
+    return most[level] * ((float)(x >> 8) / (float)(1 << 23) - 1);
 }
 
 CG_HOST_DEVICE void cg_relaxation_start_position(const cg_relaxation_start *start,
@@ -294,6 +324,8 @@ CG_HOST_DEVICE void cg_relaxation_start_position(const cg_relaxation_start *star
         ret[k] = xyz[i][k];
     if (start->origin == CG_ORIGIN_MIRRORED)
         ret[2] = -ret[2];
+    for (int k = 0; k < 3 && start->level > CG_RELAXATION_ALL; k++)
+        ret[k] += start_displacement(start->level, i, k);
     if (i != atom || start->origin < CG_ORIGIN_REFLECTED)
         return;
     cg_vec3_between(xyz[start->atom[0]], xyz[i], v);

@@ -20,28 +20,30 @@
 
 #include "sequence/atom_tests.h"
 
-enum { CG_RELAXATION_LEVELS = 4 };
+enum { CG_RELAXATION_ALL = 3, CG_RELAXATION_LEVELS = 6 };
 
 /**
  * First atom of the move set of a level; the set ends with the failing atom `atom`. Level 0: only
- * this atom; levels 1 and 2: 3 and 15 more; level 3: all.
+ * this atom; levels 1 and 2: 3 and 15 more; from level 3 on: all. Levels 4 and 5 start from
+ * displaced atoms, to leave a cage of the wrong topology.
  */
 static inline CG_HOST_DEVICE int32_t cg_relaxation_first_atom(int32_t atom, int32_t level)
 {
-    const int32_t n_before[CG_RELAXATION_LEVELS] = { 0, 3, 15, INT32_MAX };
+    const int32_t n_before[CG_RELAXATION_LEVELS] = { 0, 3, 15, INT32_MAX, INT32_MAX, INT32_MAX };
 
     return atom > n_before[level] ? atom - n_before[level] : 0;
 }
 
 /**
  * Iterations of a level. An atom that finds a valid position alone takes ten on average, so a small
- * move set is given up early. Nothing follows the level that moves all atoms: they may form a cage.
+ * move set is given up early. Where all atoms move they may form a cage, which takes more.
  */
 static inline CG_HOST_DEVICE int32_t cg_relaxation_iterations(int32_t atom, int32_t level)
 {
-    const int32_t n[CG_RELAXATION_LEVELS] = { 40, 60, 100, 400 };
+    const int32_t n[CG_RELAXATION_LEVELS] = { 40, 60, 100, 400, 200, 200 };
+    int all = level < CG_RELAXATION_ALL && cg_relaxation_first_atom(atom, level) == 0;
 
-    return n[cg_relaxation_first_atom(atom, level) > 0 ? level : CG_RELAXATION_LEVELS - 1];
+    return n[all ? CG_RELAXATION_ALL : level];
 }
 
 /** Where the atoms are when a relaxation starts. */
@@ -53,12 +55,14 @@ typedef enum cg_relaxation_origin {
 } cg_relaxation_origin;
 
 typedef struct cg_relaxation_start {
+    int32_t level;
     int32_t origin;  /* CG_ORIGIN_* */
+    int32_t image;   /* CG_ORIGIN_*, as selected for level 0 */
     int32_t atom[3]; /* of the plane; [0] and [1] of the axis */
 } cg_relaxation_start;
 
 /**
- * Selects the start for failing atom `atom`.
+ * Selects the start of level 0 for failing atom `atom`.
  *
  * MIRRORED, if the atom completes the first stereocentres of the text and all of them are
  * inverted. The frame of the text lies in the plane z = 0, so the mirror image is a text too, equal
@@ -70,6 +74,16 @@ typedef struct cg_relaxation_start {
  */
 CG_HOST_DEVICE cg_relaxation_start cg_relaxation_find_start(const cg_geometry *g,
                                                             const float (*xyz)[3], int32_t atom);
+
+/**
+ * Selects the start after a relaxation of `atom` that found no valid position. A reflected or
+ * rotated atom that is not valid alone starts where it was sampled on levels 0 to 2, and at its
+ * image again when all atoms move. Up to 4 atoms form no cage: their levels end when all of them
+ * move.
+ *
+ * @return 0 after the last one
+ */
+CG_HOST_DEVICE int cg_relaxation_next_start(cg_relaxation_start *start, int32_t atom);
 
 /** Position of atom i, 0 to `atom`, at the start, Å. */
 CG_HOST_DEVICE void cg_relaxation_start_position(const cg_relaxation_start *start,
