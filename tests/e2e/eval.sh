@@ -88,6 +88,7 @@ says 'warning: no name in .names.sdf. is a name in .*canonical SMILES: 8 of 8 fo
 same <(distances plain.json) <(distances names.json) 'molecules are then matched by SMILES'
 : >empty.sdf
 eval_to 0 empty --gen empty.sdf || true
+says "warning: 'empty.sdf' holds no record" 'an empty file is named'
 verdict 'an empty file covers nothing' grep -Eq '^COV-R +0.00 % +0.00 %$' out
 
 say 'records that show other molecules'

@@ -460,6 +460,8 @@ static int warn(const cg_eval_result *r, const cg_conformer_file *gen, const cg_
                 r->gen_path, r->ref_path, notes->by_smiles, notes->by_smiles + notes->extra);
     else if (gen->n_molecules && !notes->by_name && !notes->by_smiles)
         message("warning: no molecule of '%s' is in '%s'", r->gen_path, r->ref_path);
+    if (!gen->n_records)
+        message("warning: '%s' holds no record", r->gen_path);
     if (warn_of_names(r) != EXIT_OK)
         status = EXIT_SOME_FAILED;
     if (notes->unchecked) {
