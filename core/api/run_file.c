@@ -180,16 +180,24 @@ static int is_molecule_failure(cg_status status)
     return status == CG_ERR_INPUT || status == CG_ERR_LIMIT || status == CG_ERR_UNSUPPORTED;
 }
 
+/* The input's name in messages, as the reader gives it. */
+static const char *input_name(const struct run *run)
+{
+    return strcmp(run->options->input, "-") ? run->options->input : "standard input";
+}
+
 static void report_molecule_failure(const struct run *run, const cg_pipeline_molecule *m,
                                     cg_buf *failed)
 {
-    const char *path = run->options->input;
+    const char *file = input_name(run);
+    size_t len = strlen(file);
     char text[CG_ERROR_TEXT + 256];
 
-    if (!strncmp(m->failure.msg, path, strlen(path))) /* the text names file and line itself */
+    /* the reader's text names file and line itself */
+    if (!strncmp(m->failure.msg, file, len) && m->failure.msg[len] == ':')
         snprintf(text, sizeof text, "%s", m->failure.msg);
     else
-        snprintf(text, sizeof text, "%s:%" PRId64 ": %s: %s", path, m->input.line, m->input.name,
+        snprintf(text, sizeof text, "%s:%" PRId64 ": %s: %s", file, m->input.line, m->input.name,
                  m->failure.msg);
     report_failure(run, text);
     cg_failure_write(m->input.line, m->input.name, m->input.smiles, -1, m->failure.msg, NULL,
@@ -202,7 +210,7 @@ static void report_failed_conformers(const struct run *run, const cg_pipeline_mo
     char text[CG_ERROR_TEXT + 256];
 
     snprintf(text, sizeof text, "%s:%" PRId64 ": %s: %" PRId64 " of %d conformers failed, e.g. %s",
-             run->options->input, m->input.line, m->input.name,
+             input_name(run), m->input.line, m->input.name,
              m->input.n_generations - r->counts[CG_CONFORMER_OK], m->input.n_generations,
              r->first_reason);
     report_failure(run, text);

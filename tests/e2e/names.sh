@@ -21,6 +21,10 @@ check 0 'a third column that is no count does not matter to --gens N' "${random[
 check 1 'it does to --gens Nk, for that molecule' "${random[@]}" --input weights.smi --gens 1k --output weights.sdf
 says 'weights.smi:2: the count k of reference conformers, which --gens 1k needs, is no whole number' 'with the reason'
 
+printf 'C C a\nC1C ring\n\tno SMILES\n' | "$CONFGEN" "${random[@]}" --input - --output stdin.sdf >out 2>err || true
+says '^confgen: standard input:2: ring: SMILES offset 1' 'a molecule of the standard input is named by its line'
+says '^confgen: standard input:3: no SMILES: its column is empty' 'so is a line without one, once'
+
 say 'columns of tables'
 printf 'id,smiles,mw\nX7,CCO,46.07\n' >id.csv
 check 0 'a column id' "${random[@]}" --input id.csv --output id.sdf
