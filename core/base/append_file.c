@@ -152,6 +152,27 @@ void cg_append_file_discard(cg_append_file *f)
     cg_append_file_close(f);
 }
 
+/* Refuses a regular file that another program removed, or changed in size: bytes of this run are
+ * lost, and a write would leave a hole. */
+static cg_status check_unchanged(const cg_append_file *f, cg_error *err)
+{
+    struct stat sb;
+
+    if (!f->regular)
+        return CG_OK;
+    if (fstat(f->fd, &sb))
+        return cg_fail(err, CG_ERR_IO, "'%s': cannot stat: %s", f->name, strerror(errno));
+    if (!sb.st_nlink)
+        return cg_fail(err, CG_ERR_IO, "'%s' was removed by another program while it was written",
+                       f->name);
+    if ((uint64_t)sb.st_size != f->size)
+        return cg_fail(err, CG_ERR_IO,
+                       "'%s' has %jd bytes, wanted the %llu that were written: another program "
+                       "changed it",
+                       f->name, (intmax_t)sb.st_size, (unsigned long long)f->size);
+    return CG_OK;
+}
+
 /* Whether a failed write is to be tried again; waits for a reader that is behind. */
 static int is_retried(int fd)
 {
@@ -167,6 +188,7 @@ cg_status cg_append_file_write(cg_append_file *f, const void *bytes, size_t len,
     const char *p = bytes;
     size_t done = 0;
 
+    CG_TRY(check_unchanged(f, err));
     while (done < len) {
         ssize_t n = write(f->fd, p + done, len - done);
 
@@ -191,8 +213,13 @@ cg_status cg_append_file_write(cg_append_file *f, const void *bytes, size_t len,
 
 cg_status cg_append_file_truncate(cg_append_file *f, uint64_t size, cg_error *err)
 {
+    struct stat sb;
+
     if (!f->regular)
         return CG_OK;
+    if (!fstat(f->fd, &sb) && (uint64_t)sb.st_size < size)
+        return cg_fail(err, CG_ERR_IO, "'%s' has %jd bytes, cannot be truncated to %llu", f->name,
+                       (intmax_t)sb.st_size, (unsigned long long)size);
     if (ftruncate(f->fd, (off_t)size) || lseek(f->fd, (off_t)size, SEEK_SET) < 0)
         return cg_fail(err, CG_ERR_IO, "'%s': cannot truncate to %llu bytes: %s", f->name,
                        (unsigned long long)size, strerror(errno));
@@ -202,6 +229,7 @@ cg_status cg_append_file_truncate(cg_append_file *f, uint64_t size, cg_error *er
 
 cg_status cg_append_file_sync(cg_append_file *f, cg_error *err)
 {
+    CG_TRY(check_unchanged(f, err));
     if (f->regular && fsync(f->fd))
         return cg_fail(err, CG_ERR_IO, "'%s': cannot sync to disk: %s", f->name, strerror(errno));
     return CG_OK;

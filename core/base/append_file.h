@@ -9,7 +9,8 @@
  * such as /dev/stdout; they are only written to. A descriptor (/dev/fd/N) must be an inherited one:
  * one that closes on exec is refused.
  *
- * The file grows by whole writes: each is complete or undone.
+ * The file grows by whole writes: each is complete or undone. A write or sync fails if another
+ * program removed the file or changed its size.
  */
 #ifndef CG_BASE_APPEND_FILE_H
 #define CG_BASE_APPEND_FILE_H

@@ -253,10 +253,12 @@ static cg_status resume(cg_output *o, cg_output_state *state, cg_error *err)
     CG_TRY(check_failed(o, err));
     CG_TRY(count_intact(o, &n, &foreign, err));
     if (foreign)
-        return cg_fail(err, CG_ERR_MISMATCH,
-                       "'%s' holds none of the molecules that its manifest lists as they were "
-                       "written: it is another file, or damaged; start again with --overwrite",
-                       o->path);
+        return cg_fail(
+            err, CG_ERR_MISMATCH,
+            "'%s'%s%s%s holds none of the molecules that its manifest lists as they were "
+            "written: it is another file, or damaged; start again with --overwrite",
+            o->path, o->has_failed ? " with '" : "", o->has_failed ? o->failed.name : "",
+            o->has_failed ? "'" : "");
     for (size_t i = 0; i < n; i++) {
         const cg_manifest_line *l = cg_manifest_get(o->manifest, i);
 

@@ -131,6 +131,30 @@ START_TEST(streams_are_written_through_links)
 }
 END_TEST
 
+START_TEST(a_file_that_others_change_is_an_error)
+{
+    const char *path = scratch_path("a");
+    cg_append_file f;
+
+    ck_assert_int_eq(cg_append_file_open(&f, path, 0, &err), CG_OK);
+    ck_assert_int_eq(cg_append_file_write(&f, "12345", 5, &err), CG_OK);
+    ck_assert_int_eq(cg_append_file_sync(&f, &err), CG_OK);
+    ck_assert_int_eq(truncate(path, 2), 0);
+    ck_assert_int_eq(cg_append_file_write(&f, "6", 1, &err), CG_ERR_IO);
+    ck_assert_contains(err.msg, "has 2 bytes, wanted the 5 that were written");
+    ck_assert_int_eq(cg_append_file_sync(&f, &err), CG_ERR_IO);
+    ck_assert_int_eq(cg_append_file_truncate(&f, 4, &err), CG_ERR_IO);
+    expect_text(path, "12");
+    ck_assert_int_eq(cg_append_file_truncate(&f, 1, &err), CG_OK);
+    ck_assert_int_eq(cg_append_file_write(&f, "2", 1, &err), CG_OK);
+    expect_text(path, "12");
+    ck_assert_int_eq(unlink(path), 0);
+    ck_assert_int_eq(cg_append_file_write(&f, "3", 1, &err), CG_ERR_IO);
+    ck_assert_contains(err.msg, "was removed by another program");
+    cg_append_file_close(&f);
+}
+END_TEST
+
 /* The number of a descriptor that the process opened itself names no output of the caller's. */
 START_TEST(own_descriptors_are_refused)
 {
@@ -276,6 +300,7 @@ int main(void)
     tcase_add_test(tc, open_files_are_locked);
     tcase_add_test(tc, created_files_are_discarded);
     tcase_add_test(tc, streams_are_written_through_links);
+    tcase_add_test(tc, a_file_that_others_change_is_an_error);
     tcase_add_test(tc, own_descriptors_are_refused);
     tcase_add_test(tc, a_stream_that_does_not_block_is_waited_for);
     tcase_add_test(tc, whole_files_take_their_name_at_the_end);
