@@ -20,6 +20,8 @@ static const float satisfied_volume = 1.5f;
 static const float planar_target = 0.5f; /* share of the bounds of a volume around 0 */
 static const float satisfied_planar = 0.75f;
 static const float angle_margin = 0.07f;  /* radians from a bound to the target */
+static const float linear_margin = 0.19f; /* of linear atoms: 11 degrees */
+static const float linear_cosine = -0.9f; /* their bounds are below */
 static const float torsion_target = 0.6f; /* share of the largest permitted angle */
 static const float satisfied_torsion = 0.8f;
 
@@ -220,8 +222,10 @@ static CG_HOST_DEVICE void correct_test(const cg_geometry_test *t, const float (
     } else if (t->kind == CG_TEST_ANGLE) {
         float x = angle_gradient(xyz, t, gradient);
 
-        miss = angle_miss(t, x, angle_margin);
-        if (fabsf(miss) > satisfied_margin * angle_margin)
+        float margin = t->high < linear_cosine ? linear_margin : angle_margin;
+
+        miss = angle_miss(t, x, margin);
+        if (fabsf(miss) > satisfied_margin * margin)
             c->unsatisfied = 1;
     } else {
         float x = torsion_gradient(xyz, t, gradient);

@@ -138,11 +138,13 @@ static int set_range(cg_geometry_test *t, double x, double *miss)
         *miss = 2 * (double)t->high - x;
         return 1;
     }
-    if (t->kind == CG_TEST_ANGLE) { /* the target is 0.07 radians inside the range */
-        int from_above = (int)below(2);
+    if (t->kind == CG_TEST_ANGLE) { /* the target is 0.07 radians inside, or 0.19 if linear */
+        int from_above = (int)below(2), linear = !from_above && cos(x + small - 0.19) < -0.9;
 
         *miss = from_above ? -small : small;
-        most = from_above ? x - small + 0.07 : x + small - 0.07;
+        most = from_above ? x - small + 0.07 : x + small - (linear ? 0.19 : 0.07);
+        if (!from_above && !linear && cos(most) < -0.89)
+            return 0;
         *(from_above ? &t->low : &t->high) = (float)cos(most);
         return most > 0 && most < pi;
     }
