@@ -278,6 +278,10 @@ static __device__ void test_completed_atoms(const struct repair_slot *slot,
         fault = test_atom(slot, shared, atom);
         if (threadIdx.x == 0)
             slot->state->repair.count[CG_FAULT_CAUSE(fault)]++;
+        if (threadIdx.x == 0 && fault != CG_FAULT_NONE) {
+            slot->state->repair.last_cause = CG_FAULT_CAUSE(fault);
+            slot->state->repair.last_atom = atom;
+        }
         if (fault != CG_FAULT_NONE && slot->s->geometry == CG_GEOMETRY_REPAIR) {
             if (threadIdx.x == 0) {
                 shared->progress.stage = CG_REPAIR_RELAX;

@@ -132,7 +132,11 @@ int cg_cpu_repair_atom(cg_cpu_repair *r, const cg_repair_target *target, int rep
     int32_t fault = test_atom(r, target, atom);
 
     r->counts.count[CG_FAULT_CAUSE(fault)]++;
-    if (fault == CG_FAULT_NONE || !repair)
+    if (fault == CG_FAULT_NONE)
+        return 0;
+    r->counts.last_cause = CG_FAULT_CAUSE(fault);
+    r->counts.last_atom = atom;
+    if (!repair)
         return 0;
     if (!rewrite(r, target, move_atoms(r, target->geometry, atom), atom))
         cg_sequence_restart(&r->counts, target->restart_limit, target->seq, target->program,

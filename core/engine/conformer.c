@@ -64,8 +64,10 @@ static void set_given_up_verdict(cg_parsed_conformer *c)
 
     c->verdict = CG_CONFORMER_INVALID_GEOMETRY;
     cg_repair_counts_text(&c->repair, causes, sizeof causes);
-    snprintf(c->reason, sizeof c->reason, "no possible geometry was found in %d attempts (%s)",
-             c->repair.restarts + 1, causes);
+    snprintf(c->reason, sizeof c->reason,
+             "no possible geometry was found in %d attempts (%s; last: %s at atom %d of the text)",
+             c->repair.restarts + 1, causes,
+             cg_fault_cause_name((cg_fault_cause)c->repair.last_cause), c->repair.last_atom + 1);
 }
 
 /* Reads the coordinates of the body; sets verdict and reason. */

@@ -118,6 +118,8 @@ typedef struct cg_repair_counts {
     int32_t moved;            /* atoms whose coordinates were rewritten by repair */
     int32_t wasted;           /* tokens that were appended and discarded */
     int32_t restarts;         /* restarts of the conformer after a failed repair */
+    int32_t last_cause;       /* CG_CAUSE_* of the last failed atom; 0 if none failed */
+    int32_t last_atom;        /* that atom, in the order of the text */
 } cg_repair_counts;
 
 enum { CG_REPAIR_COUNTS_TEXT = 128 };

@@ -187,6 +187,8 @@ static void expect_agreement(const struct state *want, int32_t n)
     ck_assert_int_eq(seq.field, want->seq.field);
     ck_assert_int_eq(seq.attempt, want->seq.attempt);
     ck_assert_mem_eq(repair_state.counts.count, r->count, sizeof r->count);
+    ck_assert_int_eq(repair_state.counts.last_cause, r->last_cause);
+    ck_assert_int_eq(repair_state.counts.last_atom, r->last_atom);
     ck_assert_int_eq(repair_state.counts.moved, r->moved);
     ck_assert_int_eq(repair_state.counts.restarts, r->restarts);
     for (int32_t i = 0; i < 3 * n; i++)
