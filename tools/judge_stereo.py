@@ -13,7 +13,7 @@ Every conformer is judged by
 - PoseBusters: its tests of geometry (configuration "mol", without energy).
 
 Prints a table of the kinds, worst first. Exit status 0; 1 if a conformer whose item `checks` is
-"pass" fails, or a molecule is not complete.
+"pass" fails, a molecule is not complete, or fewer than 95 % of the conformers pass.
 """
 import argparse
 import collections
@@ -31,6 +31,7 @@ RDLogger.DisableLog("rdApp.*")
 
 MAX_MATCHES = 5000
 MIN_VOLUME = 0.1  # Å^3
+MIN_PASS = 0.95
 SP_ANGLE = 160
 TRIGONAL_ANGLES = 100, 145
 POSEBUSTERS_TESTS = ["sanitization", "all_atoms_connected", "bond_lengths", "bond_angles", "internal_steric_clash",
@@ -231,7 +232,7 @@ def main():
     if args.json:
         with open(args.json, "w") as out:
             json.dump({"kinds": kinds, "total": total, "faults": faults}, out, indent=1)
-    return 1 if total["passed_wrongly"] or total["missing"] else 0
+    return 1 if total["passed_wrongly"] or total["missing"] or rate(total) < MIN_PASS else 0
 
 
 sys.exit(main())

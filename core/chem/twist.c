@@ -3,16 +3,19 @@
 
 enum { MAX_RING = 11, MAX_NEIGHBOURS = 3 };
 
-/* Is there a path of n bonds from `from` to `to` that avoids the bond's ends? */
-static int has_path(const cg_adjacency *adj, const uint32_t ends[2], uint32_t from, uint32_t to,
-                    int n)
+enum { NO_ATOM = -1 };
+
+/* Is there a path of n bonds from `from` to `to` that avoids the bond's ends and atom `avoid`? */
+static int has_path(const cg_adjacency *adj, const uint32_t ends[2], int64_t avoid, uint32_t from,
+                    uint32_t to, int n)
 {
     if (n == 0)
         return from == to;
     for (uint32_t k = adj->first[from]; k < adj->first[from + 1]; k++) {
         uint32_t next = adj->to[k];
 
-        if (next != ends[0] && next != ends[1] && has_path(adj, ends, next, to, n - 1))
+        if (next != ends[0] && next != ends[1] && next != avoid &&
+            has_path(adj, ends, avoid, next, to, n - 1))
             return 1;
     }
     return 0;
@@ -23,15 +26,17 @@ static uint32_t degree(const cg_adjacency *adj, uint32_t atom)
     return adj->first[atom + 1] - adj->first[atom];
 }
 
-/* Atoms of the smallest ring through first-end-end-second, at most MAX_RING; 0 if there is none. */
-static int ring_of(const cg_adjacency *adj, const uint32_t ends[2], uint32_t first, uint32_t second)
+/* Atoms of the smallest ring through first-end-end-second but not through `avoid`, at most
+ * MAX_RING; 0 if there is none. */
+static int ring_of(const cg_adjacency *adj, const uint32_t ends[2], uint32_t first, uint32_t second,
+                   int64_t avoid)
 {
     if (first == second)
         return 3;
     if (degree(adj, first) < 2 || degree(adj, second) < 2)
         return 0;
     for (int n = 1; n <= MAX_RING - 3; n++)
-        if (has_path(adj, ends, first, second, n))
+        if (has_path(adj, ends, avoid, first, second, n))
             return n + 3;
     return 0;
 }
@@ -53,7 +58,11 @@ static int smaller(int ring, int other)
     return ring && (!other || ring < other) ? ring : other;
 }
 
-/* Smallest ring that contains the bond in trans because one end is a bridgehead; 0 if none does. */
+/*
+ * Smallest ring that contains the bond in trans because one end is a bridgehead; 0 if none does. A
+ * ring through the other neighbour of that end is the outline of two fused rings, which holds the
+ * bond in trans without strain.
+ */
 static int ring_at_bridgehead(const cg_adjacency *adj, const uint32_t ends[2])
 {
     int smallest = 0;
@@ -64,8 +73,8 @@ static int ring_at_bridgehead(const cg_adjacency *adj, const uint32_t ends[2])
         int n_near = neighbours_of(adj, order, 0, near), n_far = neighbours_of(adj, order, 1, far);
 
         for (int i = 0; i < n_near && n_far == 2; i++) {
-            int ring[2] = { ring_of(adj, order, near[i], far[0]),
-                            ring_of(adj, order, near[i], far[1]) };
+            int ring[2] = { ring_of(adj, order, near[i], far[0], far[1]),
+                            ring_of(adj, order, near[i], far[1], far[0]) };
 
             if (ring[0] && ring[1])
                 smallest = smaller(ring[0] > ring[1] ? ring[0] : ring[1], smallest);
@@ -85,7 +94,7 @@ float cg_double_bond_twist(const cg_adjacency *adj, const uint32_t ends[2],
         uint32_t n[2];
 
         if (cg_stereo_bond_pair(requested, k, n) < 0)
-            ring = smaller(ring_of(adj, requested->ends, n[0], n[1]), ring);
+            ring = smaller(ring_of(adj, requested->ends, n[0], n[1], NO_ATOM), ring);
     }
     return least[ring];
 }

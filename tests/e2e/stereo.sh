@@ -29,9 +29,7 @@ records=${RECORDS:-$work/out.sdf.zst}
 say "$(wc -l <set.smi) molecules, $gens conformers each"
 if [ -z "${RECORDS:-}" ]; then
   check 0 'all are delivered' --input set.smi --gens "$gens" --check --quiet --device "${DEVICE:-cpu}" \
-    --output "$records" --report report.json
-  verdict 'none fails a check' test "$(json_number report.json checked)" = \
-    $(($(json_number report.json passed_all) + $(json_number report.json unchecked)))
+    --output "$records"
 fi
 status=0
 "$judge" "$CONFGEN_SOURCE_ROOT/tools/judge_stereo.py" set.smi "$records" --each "$gens" \

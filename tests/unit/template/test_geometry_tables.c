@@ -415,6 +415,9 @@ START_TEST(rings_twist_double_bonds)
     } molecules[] = {
         { "C1CCC2=C(C1)CCCC2", 0.95f },                   /* fused rings: flat */
         { "C1CCC2=C(C1)CCC2", 0.95f },                    /* likewise */
+        { "O=C1C=C2CCCCC2CC1", 0.95f },                   /* to an atom where rings are fused */
+        { "O=C1C=C2CCC3C(CCC4CCCC43)C2(C)CC1", 0.95f },   /* a steroid */
+        { "C1=C2CCC2CC1", 0.95f },                        /* fused rings of 5 and 4 */
         { "C1=CC2CCC1CC2", 0.95f },                       /* between the bridgeheads */
         { "C1CCC/C=C\\CCC1", 0.9f },                      /* cis as requested */
         { "C1CCC/C=C/CCC1", 0.5f },                       /* E-cyclononene */
