@@ -453,7 +453,7 @@ static cg_status check_dimension(struct parse *p, const char *stamp, size_t stam
 /* No two atoms are at one point: programs write zeros for atoms that they could not place. */
 static cg_status check_distinct(struct parse *p)
 {
-    static const double one_point = 0.1; /* Å; the shortest bonds have seven times that */
+    static const double one_point = 0.01; /* Å; bonds have a hundred times that */
 
     for (size_t i = 1; i < p->n_atoms; i++)
         for (size_t k = 0; k < i; k++) {

@@ -43,7 +43,7 @@ typedef struct cg_sdf_record {
  * @param ret_record  name and SMILES are set on failure too, as far as the record has them
  * @return CG_OK; CG_ERR_INPUT with what was found and what was wanted, and with the line where one
  *         is at fault: a damaged record, a coordinate that is not finite, two atoms at one point
- *         (nearer than 0.1 Å), a 2D drawing; CG_ERR_LIMIT for too many atoms or bytes;
+ *         (nearer than 0.01 Å), a 2D drawing; CG_ERR_LIMIT for too many atoms or bytes;
  *         CG_ERR_NOMEM
  */
 cg_status cg_sdf_read(const char *text, size_t len, float (*ret_xyz)[3], size_t cap,
