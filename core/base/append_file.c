@@ -14,7 +14,7 @@
 
 /*
  * The descriptor that a path names, -1 for other paths. It is used as it is: opening such a path
- * again would write over what is there if it is redirected to a file.
+ * again would overwrite the file to which it is redirected.
  */
 static int descriptor_of(const char *path)
 {

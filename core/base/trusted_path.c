@@ -115,7 +115,7 @@ static int has_acl(int fd)
 static cg_status refuse(const struct path_walk *w, cg_error *err, const char *fmt, unsigned value)
     CG_PRINTF(3, 0);
 
-/* `fmt` says with one number what is wrong with what w->fd is open on. */
+/* `fmt` states the fault of the file or folder open as w->fd, with one number. */
 static cg_status refuse(const struct path_walk *w, cg_error *err, const char *fmt, unsigned value)
 {
     char found[PATH_MAX], why[64];
@@ -130,7 +130,7 @@ static cg_status refuse(const struct path_walk *w, cg_error *err, const char *fm
         w->what, w->path, found, why);
 }
 
-/* Checks what w->fd is open on. `is_above`: a folder that leads to the file. */
+/* Checks the file or folder open as w->fd. `is_above`: a folder that leads to the file. */
 static cg_status check_reached(const struct path_walk *w, const struct stat *info, int is_above,
                                cg_error *err)
 {

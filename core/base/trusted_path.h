@@ -21,7 +21,7 @@
  * replace the program itself.
  *
  * After success only the users named can change what `path` leads to, so a later dlopen() of the
- * same path loads what was checked.
+ * same path loads the checked file.
  *
  * CONFGEN_ALLOW_WRITABLE_PLUGINS=1 in the environment turns the check off; it is ignored in a
  * program that runs with another user's rights (secure_getenv()).

@@ -65,11 +65,12 @@ void discard(int)
  * Calls body(). On an exception, writes the reason to reason[cap] and returns `failed`, with errno
  * ENOMEM if memory ran out.
  *
- * errno decides what was a shortage of memory, because a failed malloc() sets it and RDKit hides
- * most of them: its generated parsers and Canon:: throw errors of their own, and a std::ostream
- * that cannot grow drops the rest of a pickle or SMILES without an exception. So a result during
- * which an allocation failed is never used. The call is repeated once, because malloc() may also
- * find memory elsewhere after a failed system call. body() changes nothing but its result.
+ * errno tells a shortage of memory from other errors, because a failed malloc() sets it and RDKit
+ * hides most of them: its generated parsers and Canon:: throw errors of their own, and a
+ * std::ostream that cannot grow drops the rest of a pickle or SMILES without an exception. So a
+ * result during which an allocation failed is never used. The call is repeated once, because
+ * malloc() may also find memory elsewhere after a failed system call. body() changes nothing but
+ * its result.
  *
  * A size beyond all memory (std::bad_array_new_length, std::length_error) is no shortage: the same
  * call would always fail.

@@ -27,7 +27,7 @@ cg_status cg_refuse_smiles(cg_error *err, cg_status code, const char *smiles, si
                    len > SHOWN ? "..." : "", reason);
 }
 
-/* ---- what is read but not served ----------------------------------------------------------- */
+/* ---- molecules that RDKit reads but confgen does not serve ---------------------------------- */
 
 /* 1 if text[len], an atom of a scanned text, is `*`, or in brackets `[*...]` or `[#0]`. */
 static int is_wildcard(const char *text, size_t len)
@@ -110,7 +110,7 @@ cg_status cg_refuse_unsupported(const char *smiles, size_t len, cg_error *err)
     return st;
 }
 
-/* ---- what is not read ---------------------------------------------------------------------- */
+/* ---- texts that are no SMILES of a molecule ------------------------------------------------- */
 
 /* What the contents of a bracket, text[len], are if not one atom of one element; NULL: unknown. */
 static const char *bracket_kind(const char *text, size_t len)

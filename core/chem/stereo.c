@@ -107,6 +107,17 @@ double cg_stereo_centre_volume(const cg_stereo_centre *c, const float (*xyz)[3])
     return cg_vec3d_dot(v[0], axis) * c->sign;
 }
 
+const cg_stereo_bond *cg_stereo_find_bond(const cg_stereo *stereo, const uint32_t ends[2])
+{
+    for (size_t i = 0; i < stereo->n_bonds; i++) {
+        const uint32_t *e = stereo->bonds[i].ends;
+
+        if ((e[0] == ends[0] && e[1] == ends[1]) || (e[0] == ends[1] && e[1] == ends[0]))
+            return &stereo->bonds[i];
+    }
+    return NULL;
+}
+
 /* Cosine of the torsion of neighbours `a` and `b`. */
 static double torsion_cosine(const uint32_t ends[2], uint32_t a, uint32_t b, const float (*xyz)[3])
 {

@@ -60,6 +60,9 @@ void cg_stereo_finish(cg_stereo *stereo); /* accepts NULL and a zeroed struct */
 
 /** Volume of a stereocentre times its sign: >= CG_STEREO_FLAT if the configuration is right. */
 double cg_stereo_centre_volume(const cg_stereo_centre *centre, const float (*xyz)[3]);
+/** The configuration of the double bond between two atoms, in either order; NULL without one. */
+const cg_stereo_bond *cg_stereo_find_bond(const cg_stereo *stereo, const uint32_t ends[2]);
+
 enum { CG_STEREO_BOND_PAIRS = 4 };
 /**
  * Pair k of neighbours of a double bond, one of each end.

@@ -155,17 +155,6 @@ static int is_marked_centre(const cg_stereo *marked, uint32_t atom)
     return 0;
 }
 
-static int is_marked_bond(const cg_stereo *marked, const uint32_t ends[2])
-{
-    for (size_t i = 0; i < marked->n_bonds; i++) {
-        const uint32_t *e = marked->bonds[i].ends;
-
-        if ((e[0] == ends[0] && e[1] == ends[1]) || (e[0] == ends[1] && e[1] == ends[0]))
-            return 1;
-    }
-    return 0;
-}
-
 /* Gives a stereocentre the sign that all reference conformers share; returns 0 if there is none. */
 static int settle_centre(cg_stereo_centre *c, const cg_conformers *ref)
 {
@@ -204,7 +193,7 @@ static void keep_open(cg_configuration *c)
             settle_centre(&s->centres[i], c->ref))
             s->centres[n_centres++] = s->centres[i];
     for (size_t i = 0; i < s->n_bonds; i++)
-        if (!is_marked_bond(&c->marked, s->bonds[i].ends) && settle_bond(&s->bonds[i], c->ref))
+        if (!cg_stereo_find_bond(&c->marked, s->bonds[i].ends) && settle_bond(&s->bonds[i], c->ref))
             s->bonds[n_bonds++] = s->bonds[i];
     s->n_centres = n_centres;
     s->n_bonds = n_bonds;

@@ -345,6 +345,17 @@ static cg_status read_molecule(const cg_json *o, int checks, cg_eval_molecule *m
     return CG_OK;
 }
 
+/* Element i of list `key`, an object; its place in messages is written to path[cap]. */
+static cg_status open_element(const cg_json *top, const char *key, const json_t *list, size_t i,
+                              char *path, size_t cap, cg_json *ret, cg_error *err)
+{
+    snprintf(path, cap, "%s[%zu]", key, i);
+    *ret = (cg_json) { top->file, path, json_array_get(list, i) };
+    if (!json_is_object(ret->node))
+        return cg_fail(err, CG_ERR_FORMAT, "%s: %s: wanted an object", top->file, path);
+    return CG_OK;
+}
+
 static cg_status read_molecules(const cg_json *top, cg_eval_result *r, cg_error *err)
 {
     const json_t *list = cg_json_member(top, "molecules");
@@ -361,11 +372,9 @@ static cg_status read_molecules(const cg_json *top, cg_eval_result *r, cg_error 
     r->n_molecules = n;
     for (size_t i = 0; i < n; i++) {
         char path[48];
-        cg_json o = { top->file, path, json_array_get(list, i) };
+        cg_json o;
 
-        snprintf(path, sizeof path, "molecules[%zu]", i);
-        if (!json_is_object(o.node))
-            return cg_fail(err, CG_ERR_FORMAT, "%s: %s: wanted an object", top->file, path);
+        CG_TRY(open_element(top, "molecules", list, i, path, sizeof path, &o, err));
         CG_TRY(read_molecule(&o, r->settings.checks, &r->molecules[i], err));
     }
     return CG_OK;
@@ -406,11 +415,9 @@ static cg_status read_mismatches(const cg_json *top, cg_eval_result *r, cg_error
     r->n_mismatches = n;
     for (size_t i = 0; i < n; i++) {
         char path[48];
-        cg_json o = { top->file, path, json_array_get(list, i) };
+        cg_json o;
 
-        snprintf(path, sizeof path, "mismatches[%zu]", i);
-        if (!json_is_object(o.node))
-            return cg_fail(err, CG_ERR_FORMAT, "%s: %s: wanted an object", top->file, path);
+        CG_TRY(open_element(top, "mismatches", list, i, path, sizeof path, &o, err));
         CG_TRY(read_mismatch(&o, &r->mismatches[i], err));
     }
     return CG_OK;

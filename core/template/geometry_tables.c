@@ -117,18 +117,6 @@ static int add_stereo(struct list *list, const cg_smiles_atom *atoms, const cg_s
     return failed;
 }
 
-/* The requested configuration of a double bond, or NULL. */
-static const cg_stereo_bond *find_requested(const cg_stereo *stereo, const uint32_t ends[2])
-{
-    for (size_t i = 0; i < stereo->n_bonds; i++) {
-        const uint32_t *e = stereo->bonds[i].ends;
-
-        if ((e[0] == ends[0] && e[1] == ends[1]) || (e[0] == ends[1] && e[1] == ends[0]))
-            return &stereo->bonds[i];
-    }
-    return NULL;
-}
-
 /*
  * Adds the tests of planar rings and bonds. CG_TEST_FLAT bounds the squared cosine, so cis and
  * trans both pass.
@@ -148,8 +136,9 @@ static int add_planes(struct list *list, const cg_planes *planes, const cg_stere
     }
     for (size_t i = 0; i < planes->n_bonds; i++) {
         const cg_flat_bond *b = &planes->bonds[i];
-        const float least = fminf(
-            min_planar_cosine, cg_double_bond_twist(adj, b->ends, find_requested(stereo, b->ends)));
+        const float least =
+            fminf(min_planar_cosine,
+                  cg_double_bond_twist(adj, b->ends, cg_stereo_find_bond(stereo, b->ends)));
 
         for (uint32_t k = 0; k < b->n_neighbours[0] * b->n_neighbours[1] && least > 0 && !failed;
              k++)

@@ -19,6 +19,7 @@
 #include "alloc_fail.h"
 #include "chem/molblock.h"
 #include "check/checker.h"
+#include "scratch.h"
 
 static const char *const texts[] = { "CCO", "C/C=C/C", "C[C@@H]1C[C@H]1O", "c1cc[nH]c1" };
 
@@ -136,18 +137,10 @@ END_TEST
 
 int main(void)
 {
-    Suite *s = suite_create("check_alloc");
     TCase *tc = tcase_create("alloc");
-    SRunner *sr;
-    int failed;
 
     tcase_set_timeout(tc, 60);
     tcase_add_loop_test(tc, a_shortage_of_memory_is_reported_as_such, 0,
                         2 * sizeof texts / sizeof texts[0]);
-    suite_add_tcase(s, tc);
-    sr = srunner_create(s);
-    srunner_run_all(sr, CK_NORMAL);
-    failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed != 0;
+    return run_suite("check_alloc", &tc, 1);
 }

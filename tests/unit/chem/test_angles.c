@@ -5,16 +5,8 @@
 #include <string.h>
 
 #include "chem/angles.h"
-
-static cg_molecule *parse(const char *smiles)
-{
-    cg_error err = CG_ERROR_INIT;
-    cg_molecule *mol = NULL;
-
-    ck_assert_msg(cg_molecule_parse(smiles, strlen(smiles), &mol, &err) == CG_OK, "%s: %s", smiles,
-                  err.msg);
-    return mol;
-}
+#include "molecule_made.h"
+#include "scratch.h"
 
 static cg_angles find(const cg_molecule *mol)
 {
@@ -146,17 +138,9 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("angles");
     TCase *tc = tcase_create("angles");
-    SRunner *sr;
-    int failed;
 
     tcase_add_loop_test(tc, ranges, 0, (int)(sizeof cases / sizeof cases[0]));
     tcase_add_test(tc, counts);
-    suite_add_tcase(suite, tc);
-    sr = srunner_create(suite);
-    srunner_run_all(sr, CK_NORMAL);
-    failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed != 0;
+    return run_suite("angles", &tc, 1);
 }

@@ -6,6 +6,7 @@
 
 #include "chem/contacts.h"
 #include "chem/molecule.h"
+#include "scratch.h"
 
 /* Canonical SMILES and the contact of each fragment but the first. */
 static const struct {
@@ -72,17 +73,9 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("contacts");
     TCase *tc = tcase_create("contacts");
-    SRunner *sr;
-    int failed;
 
     tcase_add_loop_test(tc, contacts, 0, (int)(sizeof cases / sizeof cases[0]));
     tcase_add_test(tc, surrounded_atoms_are_farther);
-    suite_add_tcase(suite, tc);
-    sr = srunner_create(suite);
-    srunner_run_all(sr, CK_NORMAL);
-    failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed != 0;
+    return run_suite("contacts", &tc, 1);
 }

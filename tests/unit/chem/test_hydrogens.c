@@ -11,16 +11,8 @@
 #include "chem/molblock.h"
 #include "chem/rdkit_c.h"
 #include "chem/stereo.h"
-
-static cg_molecule *molecule(const char *smiles)
-{
-    cg_error err = CG_ERROR_INIT;
-    cg_molecule *mol = NULL;
-
-    ck_assert_msg(cg_molecule_parse(smiles, strlen(smiles), &mol, &err) == CG_OK, "'%s': %s",
-                  smiles, err.msg);
-    return mol;
-}
+#include "molecule_made.h"
+#include "scratch.h"
 
 static cg_hydrogens *hydrogens(const cg_molecule *mol)
 {
@@ -74,7 +66,7 @@ static const struct {
  */
 START_TEST(the_same_molecule)
 {
-    cg_molecule *mol = molecule(molecules[_i].smiles);
+    cg_molecule *mol = parse(molecules[_i].smiles);
     const cg_smiles *g = cg_molecule_graph(mol), *full;
     cg_hydrogens *h = hydrogens(mol);
     const cg_molecule *with = cg_hydrogens_molecule(h);
@@ -110,7 +102,7 @@ END_TEST
 
 START_TEST(smiles_with_hydrogens_last)
 {
-    cg_molecule *mol = molecule("N[13C@@H]([O-])F");
+    cg_molecule *mol = parse("N[13C@@H]([O-])F");
     cg_hydrogens *h = hydrogens(mol);
 
     ck_assert_str_eq(cg_molecule_smiles(mol, NULL), "N[13C@@H]([O-])F");
@@ -139,7 +131,7 @@ START_TEST(hydrogens_are_placed)
 {
     double xyz[6][3] = { { 0.0, 0.0, 0.0 }, { 1.43, 0.0, 0.0 } };
     cg_error err = CG_ERROR_INIT;
-    cg_molecule *mol = molecule("CO");
+    cg_molecule *mol = parse("CO");
     cg_hydrogens *h = hydrogens(mol);
     cg_molblock *block = NULL;
     char text[1024];
@@ -173,7 +165,7 @@ END_TEST
 START_TEST(a_system_library_has_no_hydrogens)
 {
     cg_error err = CG_ERROR_INIT;
-    cg_molecule *mol = molecule("CO");
+    cg_molecule *mol = parse("CO");
     cg_hydrogens *h = NULL;
 
     ck_assert_int_eq(cg_hydrogens_create(mol, &h, &err), CG_ERR_UNSUPPORTED);
@@ -185,10 +177,7 @@ END_TEST
 
 int main(void)
 {
-    Suite *s = suite_create("chem_hydrogens");
     TCase *tc = tcase_create("hydrogens");
-    SRunner *sr;
-    int failed;
 
     if (CG_RDKIT_ADAPTER) {
         tcase_add_loop_test(tc, the_same_molecule, 0, sizeof molecules / sizeof *molecules);
@@ -197,10 +186,5 @@ int main(void)
     } else {
         tcase_add_test(tc, a_system_library_has_no_hydrogens);
     }
-    suite_add_tcase(s, tc);
-    sr = srunner_create(s);
-    srunner_run_all(sr, CK_NORMAL);
-    failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed != 0;
+    return run_suite("chem_hydrogens", &tc, 1);
 }

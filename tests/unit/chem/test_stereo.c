@@ -7,17 +7,8 @@
 
 #include "chem/rdkit_c.h"
 #include "chem/stereo.h"
+#include "molecule_made.h"
 #include "stereo_table.h"
-
-static cg_molecule *parse(const char *smiles)
-{
-    cg_error err = CG_ERROR_INIT;
-    cg_molecule *mol = NULL;
-
-    ck_assert_msg(cg_molecule_parse(smiles, strlen(smiles), &mol, &err) == CG_OK, "%s: %s", smiles,
-                  err.msg);
-    return mol;
-}
 
 static cg_stereo find(const cg_molecule *mol)
 {

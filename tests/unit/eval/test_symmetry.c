@@ -5,15 +5,7 @@
 #include <string.h>
 
 #include "eval/symmetry.h"
-
-static cg_molecule *parse(const char *smiles)
-{
-    cg_error err = CG_ERROR_INIT;
-    cg_molecule *mol = NULL;
-
-    ck_assert_msg(cg_molecule_parse(smiles, strlen(smiles), &mol, &err) == CG_OK, "%s", err.msg);
-    return mol;
-}
+#include "molecule_made.h"
 
 static cg_symmetry find(const cg_molecule *mol, cg_symmetry_rule rule, size_t max_maps)
 {

@@ -12,6 +12,7 @@
 #include "chem/stereo.h"
 #include "template/geometry_tables.h"
 #include "template/hydrogen_placement.h"
+#include "scratch.h"
 
 enum { MAX_ATOMS = 400, MAX_LINE = 1 << 16 };
 
@@ -311,10 +312,7 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("hydrogen_placement");
     TCase *tc = tcase_create("placement");
-    SRunner *sr;
-    int failed;
 
     tcase_set_timeout(tc, 60);
     if (CG_RDKIT_ADAPTER) { /* else there are no hydrogens */
@@ -325,10 +323,5 @@ int main(void)
         tcase_add_test(tc, hydrogens_of_reference_conformers);
         tcase_add_test(tc, other_atoms_move_last);
     }
-    suite_add_tcase(suite, tc);
-    sr = srunner_create(suite);
-    srunner_run_all(sr, CK_NORMAL);
-    failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed != 0;
+    return run_suite("hydrogen_placement", &tc, 1);
 }
