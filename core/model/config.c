@@ -9,12 +9,12 @@
 #include "base/json.h"
 
 static const struct {
-    const char *name;
+    const char *name, *model_type; /* in config.json */
     int32_t arch;
 } archs[] = {
-    { "LlamaForCausalLM", CG_ARCH_LLAMA },
-    { "Qwen2ForCausalLM", CG_ARCH_QWEN2 },
-    { "Qwen3ForCausalLM", CG_ARCH_QWEN3 },
+    { "LlamaForCausalLM", "llama", CG_ARCH_LLAMA },
+    { "Qwen2ForCausalLM", "qwen2", CG_ARCH_QWEN2 },
+    { "Qwen3ForCausalLM", "qwen3", CG_ARCH_QWEN3 },
 };
 
 enum { N_ARCHS = sizeof archs / sizeof *archs };
@@ -57,24 +57,34 @@ static cg_status check_false(const cg_json *o, const char *key, cg_error *err)
     return on ? unsupported(o, key, "false: this is not supported", err) : CG_OK;
 }
 
+/*
+ * Takes the architecture from `architectures` or, where that is missing, from `model_type`.
+ * Programs of transformers go by one or the other, so the two must agree.
+ */
 static cg_status read_arch(const cg_json *o, int32_t *ret_arch, cg_error *err)
 {
     const json_t *list = cg_json_member(o, "architectures");
-    const char *name;
+    const char *name = json_string_value(json_array_get(list, 0)), *type = NULL;
+    int i = 0;
 
-    if (!json_is_array(list) || json_array_size(list) != 1 ||
-        !(name = json_string_value(json_array_get(list, 0))))
+    CG_TRY(cg_json_string(o, "model_type", CG_JSON_OPTIONAL, &type, err));
+    if ((list && !json_is_array(list)) || json_array_size(list) > 1 ||
+        (!name && (json_array_size(list) || !type)))
         return cg_json_fail_wanted(o, "architectures", "a list of one name", err);
-    for (int i = 0; i < N_ARCHS; i++) {
-        if (!strcmp(name, archs[i].name)) {
-            *ret_arch = archs[i].arch;
-            return CG_OK;
-        }
-    }
-    return cg_fail(err, CG_ERR_UNSUPPORTED,
-                   "%s: architectures: found \"%.60s\", wanted LlamaForCausalLM, Qwen2ForCausalLM "
-                   "or Qwen3ForCausalLM",
-                   o->file, name);
+    while (i < N_ARCHS && (name ? strcmp(name, archs[i].name) : strcmp(type, archs[i].model_type)))
+        i++;
+    if (i == N_ARCHS)
+        return cg_fail(err, CG_ERR_UNSUPPORTED,
+                       "%s: %s: found \"%.60s\", wanted LlamaForCausalLM, Qwen2ForCausalLM or "
+                       "Qwen3ForCausalLM",
+                       o->file, name ? "architectures" : "model_type", name ? name : type);
+    if (type && strcmp(type, archs[i].model_type))
+        return cg_fail(err, CG_ERR_FORMAT,
+                       "%s: model_type: found \"%.60s\", wanted \"%s\" by architectures (%s): "
+                       "transformers would run another network than confgen",
+                       o->file, type, archs[i].model_type, name);
+    *ret_arch = archs[i].arch;
+    return CG_OK;
 }
 
 /* "default" or "llama3"; older files name the key "type" instead of "rope_type". */
@@ -103,23 +113,61 @@ static cg_status read_rope_kind(const cg_json *o, cg_rope_config *rope, cg_error
     return CG_OK;
 }
 
-/* rope_theta and rope_scaling at the top level, or rope_parameters (transformers >= 5). */
-static cg_status read_rope(const cg_json *o, cg_rope_config *rope, cg_error *err)
+static int same_rope(const cg_rope_config *a, const cg_rope_config *b)
 {
-    const char *key = cg_json_member(o, "rope_parameters") ? "rope_parameters" : "rope_scaling";
+    return a->kind == b->kind && a->theta == b->theta && a->factor == b->factor &&
+           a->low_freq_factor == b->low_freq_factor && a->high_freq_factor == b->high_freq_factor &&
+           a->original_max_positions == b->original_max_positions;
+}
+
+/* Reads the rotary settings of the object `key`, which may state rope_theta too. */
+static cg_status read_rope_object(const cg_json *o, const char *key, cg_rope_config *rope,
+                                  cg_error *err)
+{
     const json_t *node = cg_json_member(o, key);
     cg_json sub = { o->file, key, node };
 
-    rope->theta = 10000.0;
-    CG_TRY(cg_json_real(o, "rope_theta", CG_JSON_OPTIONAL, 1, 1e12, &rope->theta, err));
-    if (!node)
-        return CG_OK;
     if (!json_is_object(node))
         return cg_json_fail_wanted(o, key, "an object", err);
     if (json_is_object(json_object_get(node, "full_attention")))
         return unsupported(&sub, "full_attention", "one setting for all layers", err);
     CG_TRY(cg_json_real(&sub, "rope_theta", CG_JSON_OPTIONAL, 1, 1e12, &rope->theta, err));
     return read_rope_kind(&sub, rope, err);
+}
+
+/*
+ * rope_theta and rope_scaling at the top level, or rope_parameters (transformers >= 5). What a file
+ * states twice must be equal: versions of transformers differ in which of the two they take.
+ */
+static cg_status read_rope(const cg_json *o, cg_rope_config *rope, cg_error *err)
+{
+    static const char *const keys[] = { "rope_parameters", "rope_scaling" };
+    cg_rope_config top = { .theta = 10000.0 };
+    const char *found = NULL;
+
+    CG_TRY(cg_json_real(o, "rope_theta", CG_JSON_OPTIONAL, 1, 1e12, &top.theta, err));
+    *rope = top;
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        const json_t *node = cg_json_member(o, keys[i]);
+        cg_rope_config r = top;
+
+        if (!node || (json_is_object(node) && !json_object_size(node)))
+            continue;
+        CG_TRY(read_rope_object(o, keys[i], &r, err));
+        if (cg_json_member(o, "rope_theta") && r.theta != top.theta)
+            return cg_fail(err, CG_ERR_FORMAT,
+                           "%s: rope_theta: found %.17g, but %s.rope_theta is %.17g: wanted equal "
+                           "values or one of them",
+                           o->file, top.theta, keys[i], r.theta);
+        if (found && !same_rope(&r, rope))
+            return cg_fail(err, CG_ERR_FORMAT,
+                           "%s: %s and %s: found different settings, wanted equal ones or one of "
+                           "them",
+                           o->file, found, keys[i]);
+        *rope = r;
+        found = keys[i];
+    }
+    return CG_OK;
 }
 
 /* Sliding windows are a Qwen setting; a file may specify one without using it. */
@@ -174,17 +222,39 @@ static cg_status read_eos(const cg_json *o, int32_t vocab, int32_t *n, int32_t e
     return CG_OK;
 }
 
+/* compression_config is the name of older compressed-tensors. */
+static cg_status check_not_quantised(const cg_json *o, cg_error *err)
+{
+    static const char *const keys[] = { "quantization_config", "compression_config" };
+
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        const json_t *node = cg_json_member(o, keys[i]);
+        const char *method = json_string_value(json_object_get(node, "quant_method"));
+
+        if (node)
+            return cg_fail(err, CG_ERR_UNSUPPORTED,
+                           "%s: %s%s%.40s: the checkpoint is quantised, wanted plain bf16, f16 or "
+                           "f32 weights",
+                           o->file, keys[i], method ? ".quant_method: found " : "",
+                           method ? method : "");
+    }
+    return CG_OK;
+}
+
 /* Refuses settings that would change the arithmetic and are not implemented. */
 static cg_status check_unsupported(const cg_json *o, const cg_model_config *c, cg_error *err)
 {
     const char *act = "silu";
     double partial = 1.0;
+    int causal = 1;
 
+    CG_TRY(cg_json_bool(o, "is_causal", CG_JSON_OPTIONAL, &causal, err));
+    if (!causal)
+        return unsupported(o, "is_causal", "true: confgen's attention is causal", err);
     CG_TRY(cg_json_string(o, "hidden_act", CG_JSON_OPTIONAL, &act, err));
     if (strcmp(act, "silu"))
         return unsupported(o, "hidden_act", "\"silu\"", err);
-    if (cg_json_member(o, "quantization_config"))
-        return unsupported(o, "quantization_config", "plain bf16, f16 or f32 weights", err);
+    CG_TRY(check_not_quantised(o, err));
     CG_TRY(cg_json_real(o, "partial_rotary_factor", CG_JSON_OPTIONAL, 0, 1, &partial, err));
     if (partial != 1.0)
         return unsupported(o, "partial_rotary_factor", "1", err);

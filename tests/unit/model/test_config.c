@@ -80,7 +80,11 @@ START_TEST(rope_settings_of_all_versions)
              ", \"rope_theta\": 500000.0, \"rope_scaling\": {\"type\": \"llama3\", " LLAMA3 "}"),
         BASE("LlamaForCausalLM", ", \"rope_parameters\": {\"rope_type\": \"llama3\", "
                                  "\"rope_theta\": 500000.0, " LLAMA3 "}"),
-        BASE("LlamaForCausalLM", ", \"rope_theta\": 3.0, \"rope_scaling\": null, "
+        BASE("LlamaForCausalLM",
+             ", \"rope_theta\": 500000, \"rope_scaling\": {\"type\": \"llama3\", " LLAMA3
+             "}, \"rope_parameters\": {\"rope_type\": \"llama3\", \"rope_theta\": 5e5, " LLAMA3
+             "}"),
+        BASE("LlamaForCausalLM", ", \"rope_theta\": 500000, \"rope_scaling\": {}, "
                                  "\"rope_parameters\": {\"rope_type\": \"llama3\", "
                                  "\"rope_theta\": 500000.0, " LLAMA3 "}"),
     };
@@ -95,6 +99,21 @@ START_TEST(rope_settings_of_all_versions)
 }
 END_TEST
 
+START_TEST(the_model_type_replaces_missing_architectures)
+{
+    static const char *const architectures[] = { "", "\"architectures\": null, ",
+                                                 "\"architectures\": [], " };
+    char text[400];
+
+    snprintf(text, sizeof text,
+             "{%s\"model_type\": \"qwen2\", \"hidden_size\": 64, \"intermediate_size\": 96, "
+             "\"num_hidden_layers\": 2, \"num_attention_heads\": 4, \"num_key_value_heads\": 2, "
+             "\"vocab_size\": 100, \"max_position_embeddings\": 128}",
+             architectures[_i]);
+    ck_assert_int_eq(must_parse(text).arch, CG_ARCH_QWEN2);
+}
+END_TEST
+
 START_TEST(unused_settings_are_accepted)
 {
     must_parse(BASE("Qwen2ForCausalLM", ", \"use_sliding_window\": false, \"sliding_window\": 16"));
@@ -106,6 +125,7 @@ START_TEST(unused_settings_are_accepted)
     must_parse(BASE("LlamaForCausalLM",
                     ", \"attention_bias\": false, \"mlp_bias\": false, "
                     "\"quantization_config\": null, \"partial_rotary_factor\": 1.0, "
+                    "\"is_causal\": true, \"model_type\": \"llama\", "
                     "\"rope_parameters\": {\"rope_theta\": 10000.0}"));
 }
 END_TEST
@@ -153,7 +173,26 @@ static const struct {
     { BASE("LlamaForCausalLM", ", \"partial_rotary_factor\": 0.5"), CG_ERR_UNSUPPORTED,
       "partial_rotary_factor" },
     { BASE("LlamaForCausalLM", ", \"quantization_config\": {}"), CG_ERR_UNSUPPORTED,
-      "quantization_config: found an object" },
+      "quantization_config: the checkpoint is quantised, wanted plain" },
+    { BASE("LlamaForCausalLM", ", \"quantization_config\": {\"quant_method\": \"gptq\"}"),
+      CG_ERR_UNSUPPORTED,
+      "quantization_config.quant_method: found gptq: the checkpoint is quantised" },
+    { BASE("LlamaForCausalLM", ", \"compression_config\": {}"), CG_ERR_UNSUPPORTED,
+      "compression_config: the checkpoint is quantised" },
+    { BASE("LlamaForCausalLM", ", \"is_causal\": false"), CG_ERR_UNSUPPORTED,
+      "is_causal: found false, wanted true" },
+    { BASE("LlamaForCausalLM", ", \"model_type\": \"mistral\""), CG_ERR_FORMAT,
+      "model_type: found \"mistral\", wanted \"llama\" by architectures (LlamaForCausalLM)" },
+    { BASE("LlamaForCausalLM", ", \"model_type\": 3"), CG_ERR_FORMAT, "model_type: found 3" },
+    { "{\"model_type\": \"granite\"}", CG_ERR_UNSUPPORTED,
+      "model_type: found \"granite\", wanted LlamaForCausalLM" },
+    { "{\"architectures\": \"LlamaForCausalLM\", \"model_type\": \"llama\"}", CG_ERR_FORMAT,
+      "architectures: found \"LlamaForCausalLM\", wanted a list of one name" },
+    { BASE("LlamaForCausalLM", ", \"rope_theta\": 3.0, \"rope_parameters\": {\"rope_theta\": 4.0}"),
+      CG_ERR_FORMAT, "rope_theta: found 3, but rope_parameters.rope_theta is 4: wanted equal" },
+    { BASE("LlamaForCausalLM", ", \"rope_parameters\": {\"rope_type\": \"default\"}, "
+                               "\"rope_scaling\": {\"type\": \"llama3\", " LLAMA3 "}"),
+      CG_ERR_FORMAT, "rope_parameters and rope_scaling: found different settings" },
     { BASE("Qwen2ForCausalLM", ", \"use_sliding_window\": true, \"sliding_window\": 16"),
       CG_ERR_UNSUPPORTED, "sliding_window: found 16" },
     { BASE("Qwen2ForCausalLM", ", \"layer_types\": [\"full_attention\", \"sliding_attention\"]"),
@@ -448,7 +487,8 @@ int main(void)
     TCase *tc = tcase_create("settings");
 
     tcase_add_test(tc, defaults_by_architecture);
-    tcase_add_loop_test(tc, rope_settings_of_all_versions, 0, 4);
+    tcase_add_loop_test(tc, rope_settings_of_all_versions, 0, 5);
+    tcase_add_loop_test(tc, the_model_type_replaces_missing_architectures, 0, 3);
     tcase_add_test(tc, unused_settings_are_accepted);
     tcase_add_loop_test(tc, bad_configs_are_refused, 0, N_BAD);
     tcase_add_test(tc, named_shapes);
