@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/size.h"
+#include "device_memory.h"
 #include "gemm.h"
 #include "layers.h"
 #include "model/attention_problem.h"
@@ -41,89 +42,10 @@ struct cg_forward {
     void *h, *qkv, *att, *gate_up, *act; /* [rows, ...] */
     void *out_h;                         /* [out_rows, hidden] */
     float *logits;                       /* [out_rows, padded_head_rows] */
-    void **allocations; /* [n_allocations] all device memory except head and logits */
-    size_t n_allocations, cap_allocations;
-    int64_t bytes;
+    cg_device_memory memory;             /* all but head and logits */
 };
 
-/* ---- memory ------------------------------------------------------------------------------- */
-
-/* Allocates device memory, freed with f. `ret_ptr`: address of the pointer to set. */
-static cg_status alloc(cg_forward *f, size_t bytes, void *ret_ptr, cg_error *err)
-{
-    void *p = NULL;
-    cg_status st;
-
-    if (cg_grow((void **)&f->allocations, &f->cap_allocations, f->n_allocations + 1,
-                sizeof *f->allocations))
-        return cg_fail_nomem(err, "model");
-    st = CG_CUDA(cudaMalloc(&p, bytes), NULL);
-    if (st != CG_OK)
-        return cg_fail(err, st, "model: no memory on the GPU for %zu more bytes", bytes);
-    f->allocations[f->n_allocations++] = p;
-    f->bytes += (int64_t)bytes;
-    memcpy(ret_ptr, &p, sizeof p);
-    return CG_OK;
-}
-
-/* Copies one matrix to device memory, converted to type `to`. */
-static cg_status upload(const cg_tensor_ref *ref, cg_dtype to, void *dst, cg_error *err)
-{
-    enum { CHUNK = 1 << 22 }; /* elements converted at a time */
-    int64_t chunk_rows = CHUNK / ref->cols > 0 ? CHUNK / ref->cols : 1;
-    float *f32;
-    uint16_t *bf16;
-    cg_status st = CG_OK;
-
-    if (ref->dtype == to)
-        return CG_CUDA(
-            cudaMemcpy(dst, ref->data, (size_t)cg_weight_bytes(ref), cudaMemcpyHostToDevice), err);
-    f32 = cg_alloc_array((size_t)(chunk_rows * ref->cols), sizeof *f32);
-    if (!f32)
-        return cg_fail_nomem(err, "model");
-    bf16 = (uint16_t *)f32; /* converted in place: element i is read before bf16[i] is written */
-    for (int64_t row = 0; row < ref->rows; row += chunk_rows) {
-        int64_t n = ref->rows - row < chunk_rows ? ref->rows - row : chunk_rows;
-        size_t bytes = (size_t)(n * ref->cols) * cg_dtype_size(to);
-
-        cg_weight_to_f32(ref, row, n, f32);
-        if (to == CG_BF16)
-            for (int64_t i = 0; i < n * ref->cols; i++) {
-                uint16_t b = cg_bf16_from_f32(f32[i]);
-
-                memcpy(&bf16[i], &b, sizeof b);
-            }
-        CG_TRY_GOTO(st,
-                    CG_CUDA(cudaMemcpy((char *)dst + row * ref->cols * cg_dtype_size(to), f32,
-                                       bytes, cudaMemcpyHostToDevice),
-                            err),
-                    out);
-    }
-out:
-    free(f32);
-    return st;
-}
-
-/*
- * Uploads n matrices of one width as one, stacked by rows. `ret_ptr`: address of the pointer to
- * set.
- */
-static cg_status upload_stack(cg_forward *f, const cg_tensor_ref *const *parts, int n, cg_dtype to,
-                              void *ret_ptr, cg_error *err)
-{
-    size_t bytes = 0, offset = 0, size = cg_dtype_size(to);
-    char *dst;
-
-    for (int i = 0; i < n; i++)
-        bytes += (size_t)(parts[i]->rows * parts[i]->cols) * size;
-    CG_TRY(alloc(f, bytes, &dst, err));
-    for (int i = 0; i < n; i++) {
-        CG_TRY(upload(parts[i], to, dst + offset, err));
-        offset += (size_t)(parts[i]->rows * parts[i]->cols) * size;
-    }
-    memcpy(ret_ptr, &dst, sizeof dst);
-    return CG_OK;
-}
+/* ---- weights ------------------------------------------------------------------------------- */
 
 static cg_status upload_layer(cg_forward *f, const cg_layer_weights *w, struct device_layer *l,
                               cg_error *err)
@@ -148,8 +70,8 @@ static cg_status upload_layer(cg_forward *f, const cg_layer_weights *w, struct d
 
     for (size_t i = 0; i < sizeof matrices / sizeof *matrices; i++)
         if (matrices[i].parts[0]->data)
-            CG_TRY(upload_stack(f, matrices[i].parts, matrices[i].n, matrices[i].to,
-                                matrices[i].ret_ptr, err));
+            CG_TRY(cg_device_upload(&f->memory, matrices[i].parts, matrices[i].n, matrices[i].to,
+                                    matrices[i].ret_ptr, err));
     return CG_OK;
 }
 
@@ -174,8 +96,8 @@ static cg_status upload_rope(cg_forward *f, cg_error *err)
             cosines[p * half + i] = cosf(angle);
             sines[p * half + i] = sinf(angle);
         }
-    CG_TRY_GOTO(st, alloc(f, bytes, &f->cosines, err), out);
-    CG_TRY_GOTO(st, alloc(f, bytes, &f->sines, err), out);
+    CG_TRY_GOTO(st, cg_device_alloc(&f->memory, bytes, &f->cosines, err), out);
+    CG_TRY_GOTO(st, cg_device_alloc(&f->memory, bytes, &f->sines, err), out);
     CG_TRY_GOTO(st, CG_CUDA(cudaMemcpy(f->cosines, cosines, bytes, cudaMemcpyHostToDevice), err),
                 out);
     st = CG_CUDA(cudaMemcpy(f->sines, sines, bytes, cudaMemcpyHostToDevice), err);
@@ -210,7 +132,7 @@ static cg_status make_plan(cg_forward *f, cg_error *err)
     CG_TRY(c->attention->supports(c->host, &problem, err));
     CG_TRY(c->attention->plan(c->host, &problem, &f->plan, err));
     workspace = c->attention->workspace_size(f->plan);
-    return workspace ? alloc(f, workspace, &f->workspace, err) : CG_OK;
+    return workspace ? cg_device_alloc(&f->memory, workspace, &f->workspace, err) : CG_OK;
 }
 
 /* The kernels load and store eight elements at a time. */
@@ -230,11 +152,11 @@ static cg_status upload_weights(cg_forward *f, cg_error *err)
     cg_dtype t = f->config.dtype;
     const cg_tensor_ref *embed = &m->embed, *head = &m->head, *final_norm = &m->final_norm;
 
-    CG_TRY(upload_stack(f, &embed, 1, t, &f->embed, err));
+    CG_TRY(cg_device_upload(&f->memory, &embed, 1, t, &f->embed, err));
     f->head_weights = f->embed;
     if (head->data != embed->data)
-        CG_TRY(upload_stack(f, &head, 1, t, &f->head_weights, err));
-    CG_TRY(upload_stack(f, &final_norm, 1, CG_F32, &f->final_norm, err));
+        CG_TRY(cg_device_upload(&f->memory, &head, 1, t, &f->head_weights, err));
+    CG_TRY(cg_device_upload(&f->memory, &final_norm, 1, CG_F32, &f->final_norm, err));
     for (int32_t l = 0; l < f->shape.n_layers; l++)
         CG_TRY(upload_layer(f, &m->layers[l], &f->layers[l], err));
     return upload_rope(f, err);
@@ -263,7 +185,7 @@ static cg_status make_activations(cg_forward *f, cg_error *err)
         size_t bytes = (size_t)(arrays[i].rows * arrays[i].width) * arrays[i].element;
         void *p;
 
-        CG_TRY(alloc(f, bytes, &p, err));
+        CG_TRY(cg_device_alloc(&f->memory, bytes, &p, err));
         memcpy(arrays[i].ret_ptr, &p, sizeof p);
         CG_TRY(CG_CUDA(cudaMemsetAsync(p, 0, bytes, f->config.stream), err));
     }
@@ -340,11 +262,9 @@ void cg_forward_destroy(cg_forward *f)
     cg_gemm_destroy(f->down_gemm);
     cg_gemm_destroy(f->head_gemm);
     cg_gemm_context_destroy(f->gemms);
-    for (size_t i = 0; i < f->n_allocations; i++)
-        cudaFree(f->allocations[i]);
+    cg_device_memory_finish(&f->memory);
     cudaFree(f->head);
     cudaFree(f->logits);
-    free(f->allocations);
     free(f->layers);
     free(f);
 }
@@ -507,6 +427,6 @@ int64_t cg_forward_bytes(const cg_forward *f)
 {
     size_t element = cg_dtype_size(f->config.dtype);
 
-    return f->bytes + f->padded_head_rows * f->shape.hidden * (int64_t)element +
+    return f->memory.bytes + f->padded_head_rows * f->shape.hidden * (int64_t)element +
            f->out_rows * f->padded_head_rows * (int64_t)sizeof(float);
 }
