@@ -47,22 +47,56 @@ static inline float fast_exp(float x)
     return unclamped < -87.0f ? 0.0f : p;
 }
 
-CLONES void cg_rms_norm(const float *x, const float *weight, float eps, int64_t n, float *out)
+static inline float dot(const float *a, const float *b, int64_t n)
 {
     float lane[LANES] = { 0 };
-    float sum = 0, scale;
+    float sum = 0;
     int64_t i = 0;
 
     for (; i + LANES <= n; i += LANES)
         for (int j = 0; j < LANES; j++)
-            lane[j] += x[i + j] * x[i + j];
+            lane[j] += a[i + j] * b[i + j];
     for (; i < n; i++)
-        lane[i % LANES] += x[i] * x[i];
+        lane[i % LANES] += a[i] * b[i];
     for (int j = 0; j < LANES; j++)
         sum += lane[j];
-    scale = 1.0f / sqrtf(sum / (float)n + eps);
-    for (i = 0; i < n; i++)
+    return sum;
+}
+
+static inline float mean(const float *x, int64_t n)
+{
+    float lane[LANES] = { 0 };
+    float sum = 0;
+    int64_t i = 0;
+
+    for (; i + LANES <= n; i += LANES)
+        for (int j = 0; j < LANES; j++)
+            lane[j] += x[i + j];
+    for (; i < n; i++)
+        lane[i % LANES] += x[i];
+    for (int j = 0; j < LANES; j++)
+        sum += lane[j];
+    return sum / (float)n;
+}
+
+CLONES void cg_rms_norm(const float *x, const float *weight, float eps, int64_t n, float *out)
+{
+    float scale = 1.0f / sqrtf(dot(x, x, n) / (float)n + eps);
+
+    for (int64_t i = 0; i < n; i++)
         out[i] = x[i] * scale * weight[i];
+}
+
+CLONES void cg_layer_norm(const float *x, const float *weight, const float *bias, float eps,
+                          int64_t n, float *out)
+{
+    float center = mean(x, n), scale;
+
+    for (int64_t i = 0; i < n; i++)
+        out[i] = x[i] - center;
+    scale = 1.0f / sqrtf(dot(out, out, n) / (float)n + eps);
+    for (int64_t i = 0; i < n; i++)
+        out[i] = bias ? out[i] * scale * weight[i] + bias[i] : out[i] * scale * weight[i];
 }
 
 CLONES void cg_silu_mul(const float *gate_up, int64_t n, float *out)
@@ -120,4 +154,39 @@ CLONES float cg_max(const float *x, int64_t n)
     for (int j = 1; j < LANES; j++)
         m = lane[j] > m ? lane[j] : m;
     return m;
+}
+
+/* scores[i] = q . k_i */
+CLONES static void dot_rows(const float *q, const float *k, int64_t stride, int64_t n,
+                            int64_t head_dim, float *scores)
+{
+    for (int64_t i = 0; i < n; i++)
+        scores[i] = dot(q, k + i * stride, head_dim);
+}
+
+/* out = sum_i weight[i] / total * v_i */
+CLONES static void add_rows(const float *weight, float total, const float *v, int64_t stride,
+                            int64_t n, int64_t head_dim, float *out)
+{
+    for (int64_t d = 0; d < head_dim; d++)
+        out[d] = 0;
+    for (int64_t i = 0; i < n; i++) {
+        const float *row = v + i * stride;
+        float w = weight[i];
+
+        for (int64_t d = 0; d < head_dim; d++)
+            out[d] += w * row[d];
+    }
+    for (int64_t d = 0; d < head_dim; d++)
+        out[d] /= total;
+}
+
+void cg_attend(const float *q, const float *k, const float *v, int64_t stride, int64_t n,
+               int64_t head_dim, float scale, float *scores, float *out)
+{
+    double total;
+
+    dot_rows(q, k, stride, n, head_dim, scores);
+    total = cg_exp_row(scores, cg_max(scores, n), scale, n, scores);
+    add_rows(scores, (float)total, v, stride, n, head_dim, out);
 }

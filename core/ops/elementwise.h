@@ -13,6 +13,13 @@
 /** out = x / sqrt(mean(x^2) + eps) * weight; all [n]; out may be x. Zhang and Sennrich 2019. */
 void cg_rms_norm(const float *x, const float *weight, float eps, int64_t n, float *out);
 
+/**
+ * out = (x - mean(x)) / sqrt(mean((x - mean(x))^2) + eps) * weight + bias; all [n]; bias may be
+ * NULL, out may be x. Ba et al. 2016.
+ */
+void cg_layer_norm(const float *x, const float *weight, const float *bias, float eps, int64_t n,
+                   float *out);
+
 /** out[i] = silu(gate[i]) * up[i] for gate_up = [gate (n) | up (n)]; out may be gate. */
 void cg_silu_mul(const float *gate_up, int64_t n, float *out);
 
@@ -24,6 +31,16 @@ void cg_rope(float *head, const float *cosines, const float *sines, int64_t head
 
 /** p[i] = exp((x[i] - max) * scale) for i < n; returns the sum, added in order of i in double. */
 double cg_exp_row(const float *x, float max, float scale, int64_t n, float *p);
+
+/**
+ * Attention of one query over n >= 1 keys: out = sum_i softmax(scale q . k_i) v_i.
+ *
+ * @param q, out  [head_dim]; out does not overlap q
+ * @param k, v    [n, head_dim], rows `stride` floats apart
+ * @param scores  [n] scratch memory
+ */
+void cg_attend(const float *q, const float *k, const float *v, int64_t stride, int64_t n,
+               int64_t head_dim, float scale, float *scores, float *out);
 
 /** Returns the largest of x [n], n >= 1. NaN is ignored unless all are NaN. */
 float cg_max(const float *x, int64_t n);

@@ -54,6 +54,69 @@ START_TEST(rms_norm_matches_its_definition)
 }
 END_TEST
 
+START_TEST(layer_norm_matches_its_definition)
+{
+    int n = 1 + 7 * _i;
+    float *x = calloc((size_t)n, 4), *w = calloc((size_t)n, 4), *b = calloc((size_t)n, 4);
+    float *out = calloc((size_t)n, 4);
+    double mean = 0, ss = 0;
+
+    for (int i = 0; i < n; i++) {
+        x[i] = 5 + sinf((float)i * 1.7f) * 3;
+        w[i] = 1 + 0.1f * (float)(i % 5);
+        b[i] = 0.25f * (float)(i % 3);
+        mean += (double)x[i] / n;
+    }
+    for (int i = 0; i < n; i++)
+        ss += (x[i] - mean) * (x[i] - mean);
+    for (int with_bias = 0; with_bias < 2; with_bias++) {
+        cg_layer_norm(x, w, with_bias ? b : NULL, 1e-5f, n, out);
+        for (int i = 0; i < n; i++) {
+            double want = (x[i] - mean) / sqrt(ss / n + 1e-5) * w[i] + (with_bias ? b[i] : 0);
+
+            ck_assert_msg(fabs(out[i] - want) < 1e-5, "n %d, element %d", n, i);
+        }
+    }
+    cg_layer_norm(x, w, b, 1e-5f, n, x); /* in place */
+    for (int i = 0; i < n; i++)
+        ck_assert(x[i] == out[i]);
+    free(x);
+    free(w);
+    free(b);
+    free(out);
+}
+END_TEST
+
+START_TEST(attend_matches_its_definition)
+{
+    enum { DIM = 20, STRIDE = 50 };
+    int n = 1 + 13 * _i;
+    float *kv = calloc((size_t)(n * STRIDE), 4), *scores = calloc((size_t)n, 4);
+    float q[DIM], out[DIM];
+    double sum = 0, want[DIM] = { 0 };
+
+    for (int d = 0; d < DIM; d++)
+        q[d] = cosf((float)d * 0.9f);
+    for (int i = 0; i < n * STRIDE; i++)
+        kv[i] = sinf((float)i * 0.37f) * 2;
+    for (int i = 0; i < n; i++) {
+        double dot = 0;
+
+        for (int d = 0; d < DIM; d++)
+            dot += (double)q[d] * kv[i * STRIDE + d];
+        sum += exp(0.3 * dot);
+        for (int d = 0; d < DIM; d++)
+            want[d] += exp(0.3 * dot) * kv[i * STRIDE + 25 + d];
+    }
+    cg_attend(q, kv, kv + 25, STRIDE, n, DIM, 0.3f, scores, out);
+    for (int d = 0; d < DIM; d++)
+        ck_assert_msg(fabs(out[d] - want[d] / sum) < 5e-6, "n %d, element %d: %g, wanted %g", n, d,
+                      (double)out[d], want[d] / sum);
+    free(kv);
+    free(scores);
+}
+END_TEST
+
 START_TEST(silu_mul_matches_its_definition)
 {
     float gu[74], out[37];
@@ -102,6 +165,8 @@ int main(void)
 
     tcase_add_test(tc, exp_row_error_is_below_3e_7);
     tcase_add_loop_test(tc, rms_norm_matches_its_definition, 0, 20);
+    tcase_add_loop_test(tc, layer_norm_matches_its_definition, 0, 20);
+    tcase_add_loop_test(tc, attend_matches_its_definition, 0, 20);
     tcase_add_test(tc, silu_mul_matches_its_definition);
     tcase_add_test(tc, rope_rotates_pairs);
     tcase_add_test(tc, max_of_any_length);
