@@ -29,20 +29,21 @@ import sys
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 # The modules that each module may use. Every module may use its own headers and core/include.
-ENGINE = "base chem check cuda_loader decode io model plugin sequence template tokenizer"
+ENGINE = "base chem check cuda_loader decode format io model plugin sequence template tokenizer"
 MODULES = {
     "include": "",
     "base": "",
     "tokenizer": "base",
-    "chem": "base",
-    "model": "base",
+    "format": "base",
+    "chem": "base format",
+    "model": "base format",
     "plugin": "base",
     "ops": "base",
-    "sequence": "base",
-    "decode": "base model ops sequence",
+    "sequence": "base format",
+    "decode": "base format model ops sequence",
     "cuda_loader": "base decode",
-    "cuda": "base model decode sequence",
-    "template": "base chem sequence tokenizer",
+    "cuda": "base format model decode sequence",
+    "template": "base chem format sequence tokenizer",
     "io": "base",
     "check": "base chem",
     "eval": "base chem check io",

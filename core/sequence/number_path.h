@@ -16,15 +16,8 @@
 #ifndef CG_SEQUENCE_NUMBER_PATH_H
 #define CG_SEQUENCE_NUMBER_PATH_H
 
+#include "format/number_format.h"
 #include "sequence/atom_tests.h"
-
-/** A number as its digits without the point: -1.2340 is 12340, 5 digits, 4 decimals, minus. */
-typedef struct cg_decimal {
-    int32_t digits; /* less than 10^9 */
-    int32_t n_digits;
-    int32_t n_decimals;
-    int32_t minus; /* 0 or 1; 0 for zero */
-} cg_decimal;
 
 /** Rounds x to `decimals` decimals. @return 1; 0 if x is not finite or has more than 9 digits */
 CG_HOST_DEVICE int cg_decimal_from_float(float x, int32_t decimals, cg_decimal *ret);

@@ -190,7 +190,7 @@ AT(cg_vocabulary, token, 16);
 AT(cg_vocabulary, encode, 24);
 AT(cg_vocabulary, pretokenize, 32);
 
-SIZE(cg_text_format, 48);
+SIZE(cg_text_format, 80);
 AT(cg_text_format, struct_size, 0);
 AT(cg_text_format, decimals, 4);
 AT(cg_text_format, max_integer_digits, 8);
@@ -198,6 +198,11 @@ AT(cg_text_format, begin, 16);
 AT(cg_text_format, end, 24);
 AT(cg_text_format, stop, 32);
 AT(cg_text_format, max_new_tokens, 40);
+AT(cg_text_format, fields_per_literal, 44);
+AT(cg_text_format, strip_zeros, 48);
+AT(cg_text_format, separator, 56);
+AT(cg_text_format, numbers, 64);
+AT(cg_text_format, n_numbers, 72);
 
 SIZE(cg_literals, 24);
 AT(cg_literals, struct_size, 0);

@@ -101,11 +101,21 @@ typedef struct cg_text_format {
     const char *end;            /* e.g. "[/CONFORMER]" */
     const char *stop;           /* e.g. "<|endoftext|>"; one token, or "" for none */
     int32_t max_new_tokens;     /* bound for constraints that accept texts of any length */
+    /* Since 1.2. A host does not give a format that needs them to a plugin of an older minor. */
+    int32_t fields_per_literal; /* numbers between two literals: 3, or 1 where they are codes */
+    int32_t strip_zeros;        /* decimals: at most `decimals` digits after the point, the last one
+                                   not 0; no point without digits after it */
+    const char *separator;      /* between the numbers of an atom, e.g. ","; may be "" */
+    /* All texts that a number can have, where numbers are no decimals; NULL: decimals. Borrowed as
+     * the other texts. No text is a prefix of another unless a separator or literal ends it. */
+    const char *const *numbers; /* [n_numbers] */
+    int32_t n_numbers;
 } cg_text_format;
 
 /**
  * The text of a molecule's conformer without its numbers: literal[0] x,y,z literal[1] x,y,z ...
- * literal[n_atoms], e.g. "[C]<", ">[O]<", ">". Excludes begin, end and stop of the format.
+ * literal[n_atoms], e.g. "[C]<", ">[O]<", ">". Excludes begin, end and stop of the format. With one
+ * number between two literals, n_atoms counts the numbers.
  */
 typedef struct cg_literals {
     uint32_t struct_size;
