@@ -104,8 +104,10 @@ static cg_status set_max_length(cg_engine *e, const cg_engine_options *o, cg_err
     const cg_model_config *config = &e->model.weights->config;
 
     if (o->max_length > config->max_positions)
-        return cg_fail(err, CG_ERR_USAGE, "max-length %d: model '%s' has %d positions",
-                       o->max_length, e->model.name, config->max_positions);
+        cg_host_log(&e->host.host, CG_LOG_WARNING,
+                    "max-length %d: model '%s' was made for %d positions; what it writes beyond "
+                    "them may be worse",
+                    o->max_length, e->model.name, config->max_positions);
     e->info.max_length = o->max_length ? o->max_length : cg_context_length(config);
     return CG_OK;
 }
@@ -229,6 +231,16 @@ static void fill_info(cg_engine *e, const cg_engine_options *o)
     info->query_elements = c->n_layers * c->n_heads * c->head_dim;
 }
 
+static void log_adapter(const cg_engine *e)
+{
+    int32_t n = e->model.weights->n_adapted;
+
+    if (n)
+        cg_host_log(&e->host.host, CG_LOG_WARNING,
+                    "model '%s': its adapter was added to %d tensors of the weights beside it",
+                    e->model.name, n);
+}
+
 /* ---- open and close ----------------------------------------------------------------------- */
 
 static cg_status open_parts(cg_engine *e, const cg_engine_options *o, cg_error *err)
@@ -246,6 +258,7 @@ static cg_status open_parts(cg_engine *e, const cg_engine_options *o, cg_error *
     log_if_lowered(e, "--template-workers", o->template_workers, e->info.template_workers);
     CG_TRY(open_plugins(e, o, err));
     CG_TRY(cg_engine_open_model(e, o, err));
+    log_adapter(e);
     CG_TRY(set_sampling(e, o, err));
     CG_TRY(set_checks(e, o, err));
     CG_TRY(set_max_length(e, o, err));

@@ -12,10 +12,12 @@
 #include "base/json.h"
 #include "base/pool.h"
 #include "base/size.h"
+#include "model/adapter.h"
 #include "model/config_files.h"
 #include "model/model_store.h"
 #include "model/safetensors.h"
 #include "model/tensor_specs.h"
+#include "model/unsupported_files.h"
 
 enum {
     MAX_INDEX_BYTES = 4 << 20,
@@ -25,7 +27,8 @@ enum {
     /* bytes of a file, after decompression, besides its tensors and the largest header */
     SINGLE_MORE = 1 << 20,  /* rotary buffers */
     SHARD_MORE = 256 << 10, /* metadata */
-    TENSOR_MORE = 4 << 10,  /* for each tensor: its entry in the header, or a rotary buffer */
+    ADAPTER_SIZES = 3,     /* of the model: a pair of any useful rank is at most twice its weight */
+    TENSOR_MORE = 4 << 10, /* for each tensor: its entry in the header, or a rotary buffer */
 };
 
 static const char index_name[] = "model.safetensors.index.json";
@@ -43,6 +46,9 @@ struct loader {
     cg_tensor_spec *specs;
     size_t n_specs;
     cg_tensor_spec **by_name; /* [n_specs], sorted */
+    cg_adapter *adapter;      /* NULL without one */
+    cg_tensor_spec tied_head; /* of a tied model whose file has a head: to compare it */
+    cg_tensor_ref tied_head_ref;
 };
 
 /* ---- weight files ----------------------------------------------------------------------- */
@@ -149,8 +155,7 @@ static cg_status list_files(struct loader *l, cg_error *err)
     } else {
         CG_TRY(find_file(l->dir, index_name, &index, err));
         if (!index)
-            return cg_fail(err, CG_ERR_IO, "%s: no weights: neither %s[.zst] nor %s", l->dir,
-                           single_name, index_name);
+            return cg_fail_no_weights(l->dir, err);
         free(index);
         CG_TRY(read_index(l, err));
     }
@@ -239,11 +244,6 @@ static int compare_specs(const void *a, const void *b)
     return strcmp((*(cg_tensor_spec *const *)a)->name, (*(cg_tensor_spec *const *)b)->name);
 }
 
-static int compare_key(const void *key, const void *spec)
-{
-    return strcmp(key, (*(cg_tensor_spec *const *)spec)->name);
-}
-
 static cg_status sort_specs(struct loader *l, cg_error *err)
 {
     l->by_name = cg_alloc_array(l->n_specs, sizeof *l->by_name);
@@ -258,9 +258,9 @@ static cg_status sort_specs(struct loader *l, cg_error *err)
 /* The specification of a tensor; NULL if the model has none of this name. */
 static cg_tensor_spec *find_spec(const struct loader *l, const char *name)
 {
-    cg_tensor_spec **s = bsearch(name, l->by_name, l->n_specs, sizeof *l->by_name, compare_key);
+    size_t i = cg_tensor_spec_find(l->by_name, l->n_specs, name);
 
-    return s ? *s : NULL;
+    return i < l->n_specs ? l->by_name[i] : NULL;
 }
 
 /* Rotary buffers of old checkpoints are unused; a tied head repeats the embedding. */
@@ -311,8 +311,8 @@ static cg_status bind(struct loader *l, size_t file, const cg_st_tensor *t, cg_t
     }
     if (t->dtype == CG_ST_OTHER)
         return cg_fail(err, CG_ERR_UNSUPPORTED,
-                       "%s/%s: tensor %s: wanted weights in BF16, F16 or F32", l->dir, where,
-                       s->name);
+                       "%s/%s: tensor %s: found %s, wanted weights in BF16, F16 or F32", l->dir,
+                       where, s->name, t->dtype_name);
     if (t->n_dims != s->n_dims || t->shape[t->n_dims - 1] != s->cols ||
         (s->n_dims == 2 && t->shape[0] != s->rows)) {
         char found[120], wanted[48];
@@ -346,6 +346,69 @@ static cg_status fail_names(const struct loader *l, const struct names *missing,
         surplus->n ? ")" : "");
 }
 
+/* The head of a tied model is bound to be compared with the embedding. */
+static cg_status bind_tied_head(struct loader *l, size_t file, const cg_st_tensor *t, cg_error *err)
+{
+    const cg_tensor_spec *embed = find_spec(l, "model.embed_tokens.weight");
+
+    if (!l->tied_head.ref) {
+        l->tied_head = *embed;
+        l->tied_head.ref = &l->tied_head_ref;
+        l->tied_head.file = NULL;
+        snprintf(l->tied_head.name, sizeof l->tied_head.name, "%s", t->name);
+    }
+    return bind(l, file, t, &l->tied_head, err);
+}
+
+/*
+ * Versions of transformers differ in whether a tied model takes the embedding or a different head
+ * of the file.
+ */
+static cg_status check_tied_head(const struct loader *l, cg_error *err)
+{
+    const cg_tensor_ref *head = &l->tied_head_ref, *embed = &l->model->embed;
+    int64_t cols = embed->cols;
+    float *rows;
+    cg_status st = CG_OK;
+
+    if (!head->data)
+        return CG_OK;
+    rows = cg_alloc_array((size_t)cols, 2 * sizeof *rows);
+    if (!rows)
+        return cg_fail_nomem(err, l->dir);
+    for (int64_t i = 0; i < embed->rows && st == CG_OK; i++) {
+        cg_weight_to_f32(head, i, 1, rows);
+        cg_weight_to_f32(embed, i, 1, rows + cols);
+        if (memcmp(rows, rows + cols, (size_t)cols * sizeof *rows) != 0)
+            st = cg_fail(err, CG_ERR_FORMAT,
+                         "%s/%s: tensor %s differs from model.embed_tokens.weight in row %jd, but "
+                         "tie_word_embeddings in config.json is true: wanted false if the head of "
+                         "the file is the trained one, or a file without it",
+                         l->dir, l->tied_head.file, l->tied_head.name, (intmax_t)i);
+    }
+    free(rows);
+    return st;
+}
+
+/* Names a tensor of a quantised checkpoint, before its missing weights are listed. */
+static cg_status check_not_quantised(const struct loader *l, cg_error *err)
+{
+    const struct cg_model_store *store = l->model->store;
+
+    for (size_t f = 0; f < store->n_files; f++) {
+        const cg_st_table *table = &store->files[f]->table;
+
+        for (size_t i = 0; i < table->n; i++)
+            if (cg_is_quantised_tensor(&table->tensors[i]))
+                return cg_fail(err, CG_ERR_UNSUPPORTED,
+                               "%s/%s: tensor %.120s (%s): the checkpoint is quantised, wanted "
+                               "plain bf16, f16 or f32 weights",
+                               l->dir, l->names[f], table->tensors[i].name,
+                               table->tensors[i].dtype_name);
+    }
+    return CG_OK;
+}
+
 static cg_status bind_all(struct loader *l, cg_error *err)
 {
     struct cg_model_store *store = l->model->store;
@@ -360,12 +423,14 @@ static cg_status bind_all(struct loader *l, cg_error *err)
 
             if (s)
                 CG_TRY(bind(l, f, t, s, err));
+            else if (l->model->config.tie_embeddings && !strcmp(t->name, "lm_head.weight"))
+                CG_TRY(bind_tied_head(l, f, t, err));
             else if (!is_ignored(t->name, &l->model->config))
                 add_to_names(&surplus, t->name);
         }
     }
     for (size_t i = 0; i < l->n_specs; i++)
-        if (!l->specs[i].file)
+        if (!l->specs[i].file && !cg_adapter_replaces(l->adapter, l->specs[i].name))
             add_to_names(&missing, l->specs[i].name);
     if (!missing.n && !surplus.n)
         return CG_OK;
@@ -437,6 +502,41 @@ static cg_status bound_files(struct loader *l, cg_error *err)
     return l->index ? bound_shards(l, l->max_bytes, err) : bound_single_file(l, l->max_bytes, err);
 }
 
+/*
+ * Opens the adapter of the directory. One that has a head of its own makes a tied model an untied
+ * one, as in peft.
+ */
+static cg_status open_adapter(struct loader *l, cg_error *err)
+{
+    cg_model *m = l->model;
+    size_t max_bytes = 0;
+
+    CG_TRY(bound_single_file(l, &max_bytes, err));
+    if (cg_mul(max_bytes, ADAPTER_SIZES, &max_bytes))
+        return cg_fail(err, CG_ERR_LIMIT, "%s: the size of the weights overflows", l->dir);
+    CG_TRY(cg_adapter_open(l->dir, max_bytes, &l->adapter, err));
+    if (!m->config.tie_embeddings || !cg_adapter_replaces(l->adapter, "lm_head.weight"))
+        return CG_OK;
+    m->config.tie_embeddings = 0;
+    free(l->specs);
+    free(m->layers);
+    l->specs = NULL;
+    m->layers = NULL;
+    return cg_tensor_specs_create(m, &l->specs, &l->n_specs, err);
+}
+
+static cg_status merge_adapter(struct loader *l, cg_error *err)
+{
+    cg_model *m = l->model;
+
+    if (!l->adapter)
+        return CG_OK;
+    CG_TRY(cg_adapter_bind(l->adapter, l->by_name, l->n_specs, m->config.tie_embeddings, err));
+    CG_TRY(cg_adapter_merge(l->adapter, m->store, l->team, err));
+    m->n_adapted = cg_adapter_count(l->adapter);
+    return CG_OK;
+}
+
 static cg_status load(struct loader *l, cg_error *err)
 {
     cg_model *m = l->model;
@@ -445,16 +545,22 @@ static cg_status load(struct loader *l, cg_error *err)
     m->store = calloc(1, sizeof *m->store);
     if (!m->store)
         return cg_fail_nomem(err, l->dir);
+    CG_TRY(cg_check_config_exists(l->dir, err));
     CG_TRY(cg_model_config_read(l->dir, &m->config, err));
+    CG_TRY(cg_check_no_quantised_files(l->dir, err));
     CG_TRY(cg_generation_config_read(l->dir, &m->config, &m->generation, err));
     CG_TRY(cg_format_config_read(l->dir, &m->format, err));
     CG_TRY(list_files(l, err));
     CG_TRY(cg_tensor_specs_create(m, &l->specs, &l->n_specs, err));
+    CG_TRY(open_adapter(l, err));
     CG_TRY(sort_specs(l, err));
     CG_TRY(bound_files(l, err));
     CG_TRY(cg_team_create(n_threads < MAX_THREADS ? n_threads : MAX_THREADS, &l->team, err));
     CG_TRY(run_loop(l, m->store->n_files, open_one, err));
+    CG_TRY(check_not_quantised(l, err));
     CG_TRY(bind_all(l, err));
+    CG_TRY(check_tied_head(l, err));
+    CG_TRY(merge_adapter(l, err));
     CG_TRY(run_loop(l, l->n_specs, check_item, err));
     cg_model_complete(m, l->specs, l->n_specs);
     return CG_OK;
@@ -479,6 +585,7 @@ out:
     free(l.by_name);
     free(l.max_bytes);
     free(l.specs);
+    cg_adapter_close(l.adapter);
     cg_model_close(l.model);
     return st;
 }

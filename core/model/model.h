@@ -6,10 +6,12 @@
  *                        model.safetensors or model.safetensors.index.json with its shards;
  *                        NAME.zst (zstd) is read if a weights file NAME does not exist
  *
+ * An adapter (adapter_config.json) is merged into the weights, see adapter.h.
+ *
  * Weights are read into memory, so a file that changes later has no effect. An open model is
  * checked: every tensor of the architecture is present once, with the shape that config.json
  * implies, in bf16, f16 or f32, without NaN or infinity, and there are no other tensors (except
- * rotary buffers, and the head of a model that ties it).
+ * rotary buffers, and a head equal to the embedding in a model that ties them).
  *
  * Thread: immutable after open, shared freely.
  */
@@ -52,6 +54,7 @@ typedef struct cg_model {
     cg_tensor_ref final_norm;     /* [1, H] */
     cg_tensor_ref head;           /* [vocab, H]; equal to embed if tied */
     cg_layer_weights *layers;     /* [n_layers] */
+    int32_t n_adapted;            /* tensors that an adapter of the directory changed */
     uint64_t fingerprint;         /* see cg_model_fingerprint */
     struct cg_model_store *store; /* owns the memory of the references */
 } cg_model;

@@ -71,6 +71,7 @@ static cg_status read_tensor(const cg_json *o, size_t data_len, cg_st_tensor *t,
         return cg_json_fail_wanted(o, "dtype", "BF16, F16, F32 or another dtype of the format",
                                    err);
     t->dtype = dtypes[d].dtype;
+    t->dtype_name = dtypes[d].name;
     CG_TRY(read_shape(o, t, &elems, err));
 
     begin = list_item(offsets, 0);

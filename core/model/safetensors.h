@@ -35,7 +35,8 @@ enum {
 typedef struct cg_st_tensor {
     char *name; /* owned by the table */
     int32_t dtype;
-    int32_t n_dims; /* 0: a scalar */
+    const char *dtype_name; /* as in the file; static */
+    int32_t n_dims;         /* 0: a scalar */
     int64_t shape[CG_ST_MAX_DIMS];
     size_t begin, end; /* extent in bytes, from the start of the data */
 } cg_st_tensor;

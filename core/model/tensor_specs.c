@@ -88,6 +88,18 @@ cg_status cg_tensor_specs_create(cg_model *m, cg_tensor_spec **ret_specs, size_t
     return CG_OK;
 }
 
+static int compare_key(const void *key, const void *spec)
+{
+    return strcmp(key, (*(cg_tensor_spec *const *)spec)->name);
+}
+
+size_t cg_tensor_spec_find(cg_tensor_spec *const *by_name, size_t n, const char *name)
+{
+    cg_tensor_spec *const *s = bsearch(name, by_name, n, sizeof *by_name, compare_key);
+
+    return s ? (size_t)(s - by_name) : n;
+}
+
 void cg_model_complete(cg_model *m, const cg_tensor_spec *specs, size_t n)
 {
     const cg_model_config *c = &m->config;

@@ -32,6 +32,13 @@ typedef struct cg_tensor_spec {
 cg_status cg_tensor_specs_create(cg_model *model, cg_tensor_spec **ret_specs, size_t *ret_n,
                                  cg_error *err);
 
+/**
+ * Returns the position of a name in specs sorted by name (strcmp), or n if it is in none.
+ *
+ * @param by_name  [n]
+ */
+size_t cg_tensor_spec_find(cg_tensor_spec *const *by_name, size_t n, const char *name);
+
 /** Completes a model whose specs are all filled: sets the head, if tied, and the fingerprint. */
 void cg_model_complete(cg_model *model, const cg_tensor_spec *specs, size_t n);
 

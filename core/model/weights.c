@@ -53,6 +53,48 @@ void cg_weight_to_f32(const cg_tensor_ref *ref, int64_t row0, int64_t n_rows, fl
     }
 }
 
+static uint16_t f16_from_f32(float x)
+{
+    uint32_t u, sign, h;
+    float small;
+
+    memcpy(&u, &x, sizeof u);
+    sign = u >> 16 & 0x8000u;
+    u &= 0x7fffffffu;
+    if (u > 0x7f800000u) {
+        h = 0x7e00u;
+    } else if (u >= 0x477ff000u) { /* rounds to 2^16 or more */
+        h = 0x7c00u;
+    } else if (u <
+               0x38800000u) { /* below 2^-14: the unit of 0.5 in float32 is that of subnormals */
+        small = from_bits(u) + 0.5f;
+        memcpy(&h, &small, sizeof h);
+        h -= 0x3f000000u;
+    } else {
+        h = (u - 0x38000000u + 0xfffu + (u >> 13 & 1u)) >> 13;
+    }
+    return (uint16_t)(sign | h);
+}
+
+void cg_weight_from_f32(const float *src, int64_t n, cg_dtype dtype, void *dst)
+{
+    uint16_t *half = dst;
+
+    switch (dtype) {
+    case CG_BF16:
+        for (int64_t i = 0; i < n; i++)
+            half[i] = cg_bf16_from_f32(src[i]);
+        break;
+    case CG_F16:
+        for (int64_t i = 0; i < n; i++)
+            half[i] = f16_from_f32(src[i]);
+        break;
+    default:
+        memcpy(dst, src, (size_t)n * sizeof *src);
+        break;
+    }
+}
+
 /*
  * Index of the first 16-bit element with all exponent bits set, or -1. The inner loop has no exit,
  * for vectorisation: 57 MB take 5 ms.

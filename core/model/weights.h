@@ -25,6 +25,10 @@ typedef struct cg_tensor_ref {
  */
 void cg_weight_to_f32(const cg_tensor_ref *ref, int64_t row0, int64_t n_rows, float *dst);
 
+/** Converts n float32 numbers to a dtype of weights, to nearest, ties to even. dst: [n] of `dtype`.
+ */
+void cg_weight_from_f32(const float *src, int64_t n, cg_dtype dtype, void *dst);
+
 /** Returns the index (row * cols + col) of the first NaN or infinity, or -1. */
 int64_t cg_weight_find_nonfinite(const cg_tensor_ref *ref);
 

@@ -17,7 +17,8 @@ struct item {
     int rows, cols; /* rows 0: a vector */
     const char *dtype;
     int shard;
-    int poison; /* element + 1 that becomes NaN */
+    int poison;         /* element + 1 that becomes NaN */
+    const char *values; /* name whose values it has; NULL: its own */
 };
 
 struct tiny {
@@ -105,11 +106,15 @@ static inline float value(const char *name, int64_t i)
 /* Stores an element; exact, since bf16 and f16 represent multiples of 1/16 up to 4. */
 static inline size_t put(const struct item *x, int64_t i, uint8_t *dst)
 {
-    float f = value(x->name, i);
+    float f = value(x->values ? x->values : x->name, i);
     uint32_t u;
     uint16_t h;
 
     memcpy(&u, &f, 4);
+    if (!strcmp(x->dtype, "F64")) {
+        memset(dst, 0, 8);
+        return 8;
+    }
     if (!strcmp(x->dtype, "F32")) {
         u = x->poison == i + 1 ? 0x7fc00000u : u;
         memcpy(dst, &u, 4);

@@ -53,7 +53,7 @@ static void sweep(make_fn make, long at_least)
 
 START_TEST(opening_survives_every_failure)
 {
-    struct tiny t = tiny_model(CG_ARCH_QWEN3, 1);
+    struct tiny t = tiny_model(CG_ARCH_QWEN3, 1), a = { .n = 0 };
     cg_model *m = NULL;
 
     write_config(CG_ARCH_QWEN3, 1);
@@ -62,6 +62,11 @@ START_TEST(opening_survives_every_failure)
     for (int i = 0; i < t.n; i++)
         t.items[i].shard = i % 2;
     write_index(&t);
+    add(&a, 2, HIDDEN, "model.layers.0.self_attn.q_proj.lora_A.weight");
+    add(&a, HEADS * DIM, 2, "model.layers.0.self_attn.q_proj.lora_B.weight");
+    scratch_write_text("adapter_config.json",
+                       "{\"peft_type\": \"LORA\", \"r\": 2, \"lora_alpha\": 2}");
+    write_shard(&a, -1, "adapter_model.safetensors", 0);
     write_shard(&t, 0, "0.safetensors", 0);
     write_shard(&t, 1, "1.safetensors.zst", 1);
     ck_assert_int_eq(open_model(&m, NULL), CG_OK); /* lets libraries allocate their static data */

@@ -147,8 +147,10 @@ START_TEST(the_fingerprint_covers_weights_settings_and_format)
 
     for (int i = 0; i < 5; i++) {
         write_config(CG_ARCH_LLAMA, i != 1);
-        if (i == 1)
+        if (i == 1) { /* equal to the embedding, as a tied model requires */
             add(&t, VOCAB, HIDDEN, "lm_head.weight");
+            find(&t, "lm_head.weight")->values = "model.embed_tokens.weight";
+        }
         if (i == 2)
             find(&t, "model.norm.weight")->dtype = "F16";
         if (i == 3)
@@ -174,6 +176,8 @@ START_TEST(ignored_tensors_are_accepted)
 
     write_config(CG_ARCH_LLAMA, 1);
     add(&t, VOCAB, HIDDEN, "lm_head.weight");
+    find(&t, "lm_head.weight")->values = "model.embed_tokens.weight";
+    find(&t, "lm_head.weight")->dtype = "F16"; /* equal in value, not in bytes */
     add(&t, 0, DIM / 2, "model.layers.0.self_attn.rotary_emb.inv_freq");
     add(&t, 0, DIM / 2, "model.rotary_emb.inv_freq");
     write_shard(&t, -1, "model.safetensors", 0);
@@ -202,9 +206,9 @@ START_TEST(wrong_tensors_are_refused)
         refused(CG_ERR_FORMAT, "tensor model.norm.weight: found shape [1, 8], wanted [8] by");
         break;
     case 2:
-        find(&t, "model.norm.weight")->dtype = "I16";
+        find(&t, "model.norm.weight")->dtype = "F64";
         write_shard(&t, -1, "model.safetensors", 0);
-        refused(CG_ERR_UNSUPPORTED, "tensor model.norm.weight: wanted weights in BF16");
+        refused(CG_ERR_UNSUPPORTED, "tensor model.norm.weight: found F64, wanted weights in BF16");
         break;
     case 3:
         t.n--;
@@ -237,6 +241,97 @@ START_TEST(wrong_tensors_are_refused)
                                "(model.layers.0.self_attn.q_norm.weight, ");
         break;
     }
+}
+END_TEST
+
+START_TEST(a_tied_model_with_another_head_is_refused)
+{
+    struct tiny t = tiny_model(CG_ARCH_QWEN3, 1);
+
+    write_config(CG_ARCH_QWEN3, 1);
+    add(&t, VOCAB, HIDDEN, "lm_head.weight");
+    write_shard(&t, -1, "model.safetensors", 0);
+    refused(CG_ERR_FORMAT, "model.safetensors: tensor lm_head.weight differs from "
+                           "model.embed_tokens.weight in row 0, but tie_word_embeddings");
+    find(&t, "lm_head.weight")->rows--;
+    write_shard(&t, -1, "model.safetensors", 0);
+    refused(CG_ERR_FORMAT, "tensor lm_head.weight: found shape [9, 8], wanted [10, 8]");
+}
+END_TEST
+
+static const char *const quantised_names[] = {
+    "qweight",
+    "qzeros",
+    "scales",
+    "g_idx",
+    "weight.absmax",
+    "weight_scale",
+    "weight_packed",
+    "weight_scale_inv",
+    "SCB",
+    "W_q",
+    "weight.quant_state.bitsandbytes__nf4",
+    "weight._data",
+    "input_scale",
+};
+
+/* Of GPTQ, AWQ, bitsandbytes, compressed-tensors and others. */
+START_TEST(quantised_tensors_are_refused)
+{
+    struct tiny t = tiny_model(CG_ARCH_LLAMA, 0);
+    char name[80];
+
+    snprintf(name, sizeof name, "model.layers.1.mlp.up_proj.%s", quantised_names[_i]);
+    write_config(CG_ARCH_LLAMA, 0);
+    add(&t, 0, 4, name);
+    write_shard(&t, -1, "model.safetensors", 0);
+    refused(CG_ERR_UNSUPPORTED, name);
+    refused(CG_ERR_UNSUPPORTED, " (BF16): the checkpoint is quantised, wanted plain bf16, f16 or");
+}
+END_TEST
+
+START_TEST(weights_in_integers_are_refused)
+{
+    struct tiny t = tiny_model(CG_ARCH_LLAMA, 0);
+
+    write_config(CG_ARCH_LLAMA, 0);
+    find(&t, "model.layers.0.mlp.up_proj.weight")->dtype = "I16";
+    write_shard(&t, -1, "model.safetensors", 0);
+    refused(CG_ERR_UNSUPPORTED,
+            "tensor model.layers.0.mlp.up_proj.weight (I16): the checkpoint is quantised");
+}
+END_TEST
+
+START_TEST(quantised_directories_are_refused)
+{
+    static const char *const names[] = { "quantize_config.json", "quant_config.json",
+                                         "hf_quant_config.json", "quanto_qmap.json" };
+
+    write_config(CG_ARCH_LLAMA, 1);
+    scratch_write_text(names[_i], "{}");
+    refused(CG_ERR_UNSUPPORTED, names[_i]);
+    refused(CG_ERR_UNSUPPORTED, "the checkpoint is quantised");
+}
+END_TEST
+
+START_TEST(weights_of_other_formats_are_named)
+{
+    static const struct {
+        const char *file, *found;
+    } cases[] = {
+        { "pytorch_model.bin", "pytorch_model.bin holds pickled weights: load and save" },
+        { "pytorch_model-00001-of-00002.bin", "-00001-of-00002.bin holds pickled weights" },
+        { "consolidated.00.pth", "consolidated.00.pth holds pickled weights" },
+        { "model-q4.gguf", "model-q4.gguf holds weights in GGUF" },
+        { "consolidated.safetensors", "consolidated.safetensors is no name that transformers" },
+    };
+
+    write_config(CG_ARCH_LLAMA, 1);
+    scratch_write_text("training_args.bin", "x");
+    refused(CG_ERR_IO, "no weights: neither model.safetensors[.zst] nor "
+                       "model.safetensors.index.json");
+    scratch_write_text(cases[_i].file, "x");
+    refused(CG_ERR_IO, cases[_i].found);
 }
 END_TEST
 
@@ -436,6 +531,12 @@ int main(void)
     tcase_add_test(tiny, the_fingerprint_covers_weights_settings_and_format);
     tcase_add_test(tiny, ignored_tensors_are_accepted);
     tcase_add_loop_test(tiny, wrong_tensors_are_refused, 0, 7);
+    tcase_add_test(tiny, a_tied_model_with_another_head_is_refused);
+    tcase_add_loop_test(tiny, quantised_tensors_are_refused, 0,
+                        sizeof quantised_names / sizeof *quantised_names);
+    tcase_add_test(tiny, weights_in_integers_are_refused);
+    tcase_add_loop_test(tiny, quantised_directories_are_refused, 0, 4);
+    tcase_add_loop_test(tiny, weights_of_other_formats_are_named, 0, 5);
     tcase_add_loop_test(tiny, wrong_directories_are_refused, 0, 8);
     tcase_add_loop_test(tiny, wrong_indexes_are_refused, 0, 8);
     tcase_add_test(tiny, shards_must_agree_with_the_index);

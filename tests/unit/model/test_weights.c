@@ -70,6 +70,42 @@ START_TEST(bf16_rounds_to_even)
 }
 END_TEST
 
+START_TEST(float32_rounds_to_every_dtype)
+{
+    /* each finite f16 of exponent below the largest, the middle between it and its neighbour, and
+     * the numbers beside that middle */
+    for (int h = 0; h < 0x7bff; h++) {
+        double low = f16_value((uint16_t)h), high = f16_value((uint16_t)(h + 1));
+        float middle = (float)((low + high) / 2);
+        float x[6] = { (float)low, middle,     nextafterf(middle, 0), nextafterf(middle, 1e9f),
+                       -middle,    -(float)low };
+        int want[6] = { h, h + (h & 1), h, h + 1, (h + (h & 1)) | 0x8000, h | 0x8000 };
+        uint16_t got[6];
+
+        cg_weight_from_f32(x, 6, CG_F16, got);
+        for (int i = 0; i < 6; i++)
+            ck_assert_msg(got[i] == want[i], "%.9g: %04x, wanted %04x", (double)x[i], got[i],
+                          want[i]);
+    }
+    {
+        float x[5] = { 65519, 65520, -1e30f, NAN, 1e-30f };
+        uint16_t h[5], b[5];
+        float f[5];
+
+        cg_weight_from_f32(x, 5, CG_F16, h);
+        ck_assert_int_eq(h[0], 0x7bff);
+        ck_assert_int_eq(h[1], 0x7c00);
+        ck_assert_int_eq(h[2], 0xfc00);
+        ck_assert_int_eq(h[3] & 0x7fff, 0x7e00);
+        ck_assert_int_eq(h[4], 0);
+        cg_weight_from_f32(x, 5, CG_BF16, b);
+        ck_assert_int_eq(b[0], cg_bf16_from_f32(65519));
+        cg_weight_from_f32(x, 5, CG_F32, f);
+        ck_assert(!memcmp(f, x, sizeof f));
+    }
+}
+END_TEST
+
 START_TEST(nonfinite_is_found_at_any_index)
 {
     enum { N = 5000 };
@@ -112,6 +148,7 @@ int main(void)
     tcase_add_test(tc, every_f16_converts);
     tcase_add_test(tc, selected_rows_are_converted);
     tcase_add_test(tc, bf16_rounds_to_even);
+    tcase_add_test(tc, float32_rounds_to_every_dtype);
     tcase_add_loop_test(tc, nonfinite_is_found_at_any_index, 0, 3);
     return run_suite("weights", (TCase *[]) { tc }, 1);
 }
