@@ -259,7 +259,7 @@ cg_status cg_run_open_output(const cg_engine *engine, const cg_run_options *o, c
     snprintf(seed, sizeof seed, "%" PRIu64, info->seed);
     snprintf(gens, sizeof gens, "%d%s", o->gens, o->gens_per_reference ? "k" : "");
     snprintf(sampling, sizeof sampling, "greedy %d temperature %.9g top_k %d top_p %.9g min_p %.9g",
-             s->greedy, (double)s->temperature, s->top_k, (double)s->top_p, (double)s->min_p);
+             s->greedy, s->temperature, s->top_k, s->top_p, s->min_p);
     snprintf(molecules, sizeof molecules, "%" PRId64 " to %" PRId64, range.first, range.end);
     snprintf(max_new, sizeof max_new, "%d", engine->constraint.format.max_new_tokens);
     snprintf(length, sizeof length, "%d", info->max_length);

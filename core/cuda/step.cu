@@ -2,7 +2,6 @@
 #include "step.h"
 
 #include <confgen/attention.h>
-#include <math_constants.h>
 
 /* Functions of the automaton and of geometry repair, compiled for the device. */
 #include "sequence/automaton.c"
@@ -10,9 +9,9 @@
 #include "sequence/relaxation.c"
 #include "sequence/number_path.c"
 
+#include "block.cuh"
 #include "repair.cuh"
-
-typedef unsigned long long u64;
+#include "sampler.cuh"
 
 enum {
     GATHER_THREADS = 1024,
@@ -20,46 +19,7 @@ enum {
     FAILURE_NOT_FINITE = 1,
 };
 
-/* ---- block-wide helpers ------------------------------------------------------------------- */
-
-/*
- * Exclusive prefix sum of x over the threads; the sum over all in *ret_total. Whole warps, at most
- * 1024 threads; `part` is shared, [33], and may be reused on return.
- */
-static __device__ u64 scan(u64 x, u64 *part, u64 *ret_total)
-{
-    int lane = threadIdx.x % 32, warp = threadIdx.x / 32, n_warps = blockDim.x / 32;
-    u64 sum = x, before;
-
-    for (int step = 1; step < 32; step *= 2) {
-        u64 y = __shfl_up_sync(0xffffffffu, sum, step);
-
-        if (lane >= step)
-            sum += y;
-    }
-    if (lane == 31)
-        part[warp] = sum;
-    __syncthreads();
-    if (warp == 0) {
-        u64 w = lane < n_warps ? part[lane] : 0, all = w;
-
-        for (int step = 1; step < 32; step *= 2) {
-            u64 y = __shfl_up_sync(0xffffffffu, all, step);
-
-            if (lane >= step)
-                all += y;
-        }
-        if (lane < n_warps)
-            part[lane] = all - w;
-        if (lane == 31)
-            part[32] = all;
-    }
-    __syncthreads();
-    before = part[warp] + sum - x;
-    *ret_total = part[32];
-    __syncthreads();
-    return before;
-}
+/* ---- gather ------------------------------------------------------------------------------- */
 
 /* Adds x of all threads of the warp to a sum in shared memory, with one atomic instead of 32. */
 static __device__ void add_to(u64 *sum, u64 x)
@@ -69,8 +29,6 @@ static __device__ void add_to(u64 *sum, u64 x)
     if (threadIdx.x % 32 == 0 && x)
         atomicAdd(sum, x);
 }
-
-/* ---- gather ------------------------------------------------------------------------------- */
 
 /*
  * One block. Prompts come first, since sequences wait for them; then the sequence slots in turn,
@@ -181,195 +139,6 @@ extern "C" cg_status cg_step_gather(const cg_step_state *state, cudaStream_t str
 
 /* ---- sample ------------------------------------------------------------------------------- */
 
-/* Candidates for the next token of one row: the allowed transitions of its automaton state. */
-struct candidates {
-    const float *logits;     /* of the row, by head row */
-    const int32_t *head_row; /* [n] */
-    float *p;                /* [n] shared: cached probabilities; NULL: recomputed on each use */
-    int32_t n;
-    float max, scale; /* probability = exp2((logit - max) * scale) */
-};
-
-/* Probability of candidate i relative to the most likely one, in [0, 1]. */
-static __device__ __forceinline__ float probability(const struct candidates *c, int32_t i)
-{
-    return c->p ? c->p[i] : exp2f((c->logits[c->head_row[i]] - c->max) * c->scale);
-}
-
-/* A probability as an integer, in units of 2^-40. */
-static __device__ __forceinline__ u64 weight(float p)
-{
-    return (u64)(p * 0x1p40f);
-}
-
-/* Index of the most likely candidate, the first of equal ones; all threads. */
-static __device__ int32_t argmax(const struct candidates *c, u64 *part)
-{
-    int lane = threadIdx.x % 32, warp = threadIdx.x / 32, n_warps = blockDim.x / 32;
-    float best = -CUDART_INF_F;
-    int32_t best_i = INT32_MAX;
-    u64 key;
-
-    for (int32_t i = threadIdx.x; i < c->n; i += blockDim.x) {
-        float x = c->logits[c->head_row[i]];
-
-        if (x > best) {
-            best = x;
-            best_i = i;
-        }
-    }
-    /* integer order: by float, then by descending index */
-    key = __float_as_uint(best);
-    key = key & 0x80000000u ? ~key & 0xffffffffu : key | 0x80000000u;
-    key = key << 32 | (0xffffffffu - (uint32_t)best_i);
-    for (int step = 16; step > 0; step /= 2) {
-        u64 y = __shfl_xor_sync(0xffffffffu, key, step);
-
-        if (y > key)
-            key = y;
-    }
-    if (lane == 0)
-        part[warp] = key;
-    __syncthreads();
-    key = part[0];
-    for (int w = 1; w < n_warps; w++)
-        if (part[w] > key)
-            key = part[w];
-    __syncthreads();
-    return (int32_t)(0xffffffffu - (uint32_t)key);
-}
-
-/* Keeps the candidates above `key` and the first `ties` of those equal to it. */
-struct threshold {
-    uint32_t key; /* bits of a probability: ordered as the float, which is not negative */
-    int32_t ties;
-};
-
-/*
- * Raises threshold `t` until the candidates it keeps, each counted as 1 (by_mass 0) or as its
- * weight, just reach `need`. A radix select on the bits of the least kept probability, eight at a
- * time from the top: a histogram of the candidates that share the bits found so far gives the next
- * eight. All threads; `bins` is shared, [257].
- */
-static __device__ struct threshold narrow(const struct candidates *c, struct threshold t,
-                                          int by_mass, u64 need, u64 *bins)
-{
-    struct threshold found = { 0, 0 };
-    u64 one;
-
-    for (int shift = 24; shift >= 0; shift -= 8) {
-        for (int32_t b = threadIdx.x; b < 256; b += blockDim.x)
-            bins[b] = 0;
-        __syncthreads();
-        for (int32_t i = threadIdx.x; i < c->n; i += blockDim.x) {
-            float p = probability(c, i);
-            uint32_t key = __float_as_uint(p);
-
-            if (key > t.key && (shift == 24 || (key ^ found.key) >> (shift + 8) == 0))
-                atomicAdd(&bins[key >> shift & 255], by_mass ? weight(p) : 1);
-        }
-        __syncthreads();
-        if (threadIdx.x == 0) {
-            int b = 255;
-
-            if (t.ties && (shift == 24 || (t.key ^ found.key) >> (shift + 8) == 0))
-                bins[t.key >> shift & 255] +=
-                    (u64)t.ties * (by_mass ? weight(__uint_as_float(t.key)) : 1);
-            while (b > 0 && bins[b] < need)
-                need -= bins[b--];
-            bins[256] = (u64)b;
-            bins[0] = need;
-        }
-        __syncthreads();
-        found.key |= (uint32_t)bins[256] << shift;
-        need = bins[0];
-        __syncthreads();
-    }
-    /* number of equal candidates needed */
-    one = by_mass ? weight(__uint_as_float(found.key)) : 1;
-    found.ties = one ? (int32_t)((need + one - 1) / one) : 0;
-    if (found.ties < 1)
-        found.ties = 1;
-    if (found.key == t.key && found.ties > t.ties)
-        found.ties = t.ties;
-    return found;
-}
-
-/*
- * Weight of candidate i, 0 if it is below the threshold or `min_p`. *rank counts the candidates
- * equal to the threshold.
- */
-static __device__ u64 kept_weight(const struct candidates *c, struct threshold t, float min_p,
-                                  int32_t i, int32_t *rank)
-{
-    float p = probability(c, i);
-    uint32_t key = __float_as_uint(p);
-
-    if (key < t.key || p < min_p)
-        return 0;
-    if (key == t.key && (*rank)++ >= t.ties)
-        return 0;
-    return weight(p);
-}
-
-/*
- * Samples a candidate with the uniform random number u; all threads get its index. Each thread sums
- * a contiguous chunk of the candidates. `shared`: [257 + 33 + 1].
- */
-static __device__ int32_t sample_candidate(struct candidates *c, const cg_sampling *sampling,
-                                           float u, u64 *shared)
-{
-    u64 *part = shared + 257, total, target, before, sum = 0;
-    int32_t chunk = (c->n + (int32_t)blockDim.x - 1) / (int32_t)blockDim.x;
-    int32_t begin = min((int32_t)threadIdx.x * chunk, c->n), end = min(begin + chunk, c->n);
-    int32_t rank0 = 0, rank, sampled = -1;
-    struct threshold t = { 0, INT32_MAX };
-
-    if (sampling->top_k > 0 && sampling->top_k < c->n)
-        t = narrow(c, (struct threshold) { 0, 0 }, 0, (u64)sampling->top_k, shared);
-    if (sampling->top_p < 1) {
-        rank = 0;
-        if (t.ties != INT32_MAX) { /* rank of the first equal candidate of this chunk */
-            for (int32_t i = begin; i < end; i++)
-                rank += __float_as_uint(probability(c, i)) == t.key;
-            rank0 = (int32_t)scan((u64)rank, part, &total);
-        }
-        rank = rank0;
-        for (int32_t i = begin; i < end; i++)
-            sum += kept_weight(c, t, 0, i, &rank);
-        scan(sum, part, &total);
-        target = (u64)((double)sampling->top_p * (double)total);
-        target = target < 1 ? 1 : target > total ? total : target;
-        t = narrow(c, t.ties == INT32_MAX ? (struct threshold) { 0, 0 } : t, 1, target, shared);
-        rank0 = 0;
-    }
-    if (t.ties != INT32_MAX) {
-        rank = 0;
-        for (int32_t i = begin; i < end; i++)
-            rank += __float_as_uint(probability(c, i)) == t.key;
-        rank0 = (int32_t)scan((u64)rank, part, &total);
-    }
-    sum = 0;
-    rank = rank0;
-    for (int32_t i = begin; i < end; i++)
-        sum += kept_weight(c, t, sampling->min_p, i, &rank);
-    before = scan(sum, part, &total);
-    /* u is a multiple of 2^-24: floor(u * total) without rounding */
-    target = (u64)(uint32_t)(u * 0x1p24f);
-    target = (total >> 24) * target + ((total & 0xffffffu) * target >> 24);
-    if (before <= target && target < before + sum) {
-        rank = rank0;
-        for (int32_t i = begin; i < end && sampled < 0; i++) {
-            before += kept_weight(c, t, sampling->min_p, i, &rank);
-            if (before > target)
-                sampled = i;
-        }
-        shared[0] = (u64)sampled;
-    }
-    __syncthreads();
-    return (int32_t)shared[0];
-}
-
 /* Writes the completion and the event of a finished sequence to host memory; all threads. */
 static __device__ void publish_completion(const cg_step_state *s, int32_t slot)
 {
@@ -391,9 +160,8 @@ static __global__ void sample_kernel(cg_step_state s, const float *logits, int64
                                      cg_automaton aut, cg_sampling sampling, int32_t cap)
 {
     extern __shared__ float cached[];
-    __shared__ u64 shared[257 + 33 + 1];
+    __shared__ struct sampler_shared shared;
     __shared__ int not_finite;
-    u64 *part = shared + 257;
     struct candidates c;
     cg_slot_state *p;
     int32_t slot, first, sampled;
@@ -407,13 +175,14 @@ static __global__ void sample_kernel(cg_step_state s, const float *logits, int64
     c.head_row = aut.head_row + first;
     c.n = aut.row[p->seq.state + 1] - first;
     c.p = NULL;
+    c.least = 0;
     if (threadIdx.x == 0)
         not_finite = 0;
     __syncthreads();
     for (int32_t i = threadIdx.x; i < c.n; i += blockDim.x)
         if (!isfinite(c.logits[c.head_row[i]]))
             not_finite = 1;
-    sampled = argmax(&c, part); /* its barriers publish `not_finite` */
+    sampled = argmax(&c, shared.part); /* its barriers publish `not_finite` */
     if (not_finite) {
         if (threadIdx.x == 0) {
             *s.failure = FAILURE_NOT_FINITE;
@@ -426,14 +195,14 @@ static __global__ void sample_kernel(cg_step_state s, const float *logits, int64
                                  (uint32_t)p->seq.attempt);
 
         c.max = c.logits[c.head_row[sampled]];
-        c.scale = 1.44269504088896341f / sampling.temperature;
+        c.scale = 1.44269504088896341f / (float)sampling.temperature;
         if (c.n <= cap) {
             for (int32_t i = threadIdx.x; i < c.n; i += blockDim.x)
                 cached[i] = probability(&c, i);
             c.p = cached;
             __syncthreads();
         }
-        sampled = sample_candidate(&c, &sampling, u, shared);
+        sampled = sample_candidate(&c, &sampling, u, &shared);
     }
     if (threadIdx.x == 0) {
         cg_sequence seq = p->seq;

@@ -3,56 +3,11 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/error.h"
 #include "base/size.h"
 #include "ops/elementwise.h"
-
-#define PRESET(name, greedy, t, k, p, m)                                                           \
-    {                                                                                              \
-        name,                                                                                      \
-        {                                                                                          \
-            sizeof(cg_sampling), greedy, t, k, p, m                                                \
-        }                                                                                          \
-    }
-
-static const cg_sampling_preset presets[] = {
-    PRESET("greedy", 1, 1.0f, 0, 1.0f, 0.0f),
-    PRESET("top_p_sampling1", 0, 1.0f, 0, 1.0f, 0.0f),
-    PRESET("top_p_sampling2", 0, 1.0f, 0, 0.8f, 0.0f),
-    PRESET("top_p_sampling3", 0, 1.0f, 0, 0.6f, 0.0f),
-    PRESET("top_p_sampling4", 0, 1.0f, 0, 0.4f, 0.0f),
-    PRESET("min_p_sampling1", 0, 1.4f, 0, 1.0f, 0.1f),
-    PRESET("min_p_sampling2", 0, 1.4f, 0, 1.0f, 0.075f),
-    PRESET("min_p_sampling3", 0, 1.4f, 0, 1.0f, 0.05f),
-    PRESET("qwen3", 0, 0.7f, 20, 0.8f, 0.0f),
-};
-
-const cg_sampling_preset *cg_sampling_presets(int32_t *ret_n)
-{
-    *ret_n = (int32_t)(sizeof presets / sizeof presets[0]);
-    return presets;
-}
-
-cg_status cg_sampling_check(const cg_sampling *s, cg_error *err)
-{
-    if (s->greedy)
-        return CG_OK; /* the other members are ignored */
-    if (!(s->temperature > 0 && s->temperature <= 1000))
-        return cg_fail(err, CG_ERR_USAGE,
-                       "temperature %g: wanted more than 0, at most 1000; --greedy takes the most "
-                       "probable token",
-                       (double)s->temperature);
-    if (s->top_k < 0)
-        return cg_fail(err, CG_ERR_USAGE, "top-k %d: wanted 0 (off) or more", s->top_k);
-    if (!(s->top_p > 0 && s->top_p <= 1))
-        return cg_fail(err, CG_ERR_USAGE, "top-p %g: wanted more than 0, at most 1",
-                       (double)s->top_p);
-    if (!(s->min_p >= 0 && s->min_p < 1))
-        return cg_fail(err, CG_ERR_USAGE, "min-p %g: wanted 0 (off) or more, less than 1",
-                       (double)s->min_p);
-    return CG_OK;
-}
 
 void cg_sampler_scratch_finish(cg_sampler_scratch *scratch)
 {
@@ -88,54 +43,104 @@ static int32_t pick(const float *p, int32_t n, double total, float u)
     return last; /* rounding left the target slightly above the sum */
 }
 
-/* Orders by falling probability, equal ones by rising index. */
-static int by_falling_p(const void *a, const void *b, void *p)
+/* Sifts heap[at] down a heap of n elements whose smallest is the first. */
+static void sift_down(float *heap, int32_t n, int32_t at)
+{
+    float x = heap[at];
+
+    for (int32_t child; (child = 2 * at + 1) < n; at = child) {
+        if (child + 1 < n && heap[child + 1] < heap[child])
+            child++;
+        if (x <= heap[child])
+            break;
+        heap[at] = heap[child];
+    }
+    heap[at] = x;
+}
+
+/* The k-th largest of x, 1 <= k <= n. `heap`: [k]. */
+static float kth_largest(const float *x, int32_t n, int32_t k, float *heap)
+{
+    memcpy(heap, x, (size_t)k * sizeof *x);
+    for (int32_t i = k / 2; i-- > 0;)
+        sift_down(heap, k, i);
+    for (int32_t i = k; i < n; i++) {
+        if (x[i] <= heap[0])
+            continue;
+        heap[0] = x[i];
+        sift_down(heap, k, 0);
+    }
+    return heap[0];
+}
+
+/* Orders by rising logit, equal ones by falling index. */
+static int by_rising_logit(const void *a, const void *b, void *p)
 {
     int32_t i = *(const int32_t *)a, j = *(const int32_t *)b;
-    const float *prob = p;
+    const float *logits = p;
 
-    if (prob[i] != prob[j])
-        return prob[i] > prob[j] ? -1 : 1;
-    return i < j ? -1 : i > j;
+    if (logits[i] != logits[j])
+        return logits[i] < logits[j] ? -1 : 1;
+    return i > j ? -1 : i < j;
 }
 
 /*
- * Sets the probabilities that top-k, top-p and min-p exclude to zero; returns the sum of the rest.
- * Only top-k and top-p need the candidates in order.
+ * Excludes the least likely of the n candidates in `order` that hold 1 - top_p of `total`.
+ * transformers rounds the probabilities and their running sum to float32 and excludes on equality.
+ * Of equal candidates at the border the first ones are kept; there any, its sort is not stable.
  */
-static double apply_filters(const cg_sampling *s, float *p, int32_t n, double total, int32_t *order)
+static void apply_top_p(double top_p, const float *logits, double total, int32_t *order, int32_t n,
+                        float *p)
 {
-    float floor = s->min_p; /* the most probable candidate has p = exp(0) = 1 */
-    int32_t keep = n;
-    double sum = 0;
+    double below = 0;
 
-    if (s->top_k > 0 || s->top_p < 1) {
-        double share = 0;
+    qsort_r(order, (size_t)n, sizeof *order, by_rising_logit, (void *)(uintptr_t)logits);
+    for (int32_t i = 0; i + 1 < n; i++) {
+        below += p[order[i]] / (float)total;
+        if ((float)below > (float)(1 - top_p))
+            break;
+        p[order[i]] = 0;
+    }
+}
 
-        for (int32_t i = 0; i < n; i++)
-            order[i] = i;
-        qsort_r(order, (size_t)n, sizeof *order, by_falling_p, p);
-        if (s->top_k > 0 && s->top_k < n) {
-            keep = s->top_k;
-            total = 0;
-            for (int32_t i = 0; i < keep; i++)
-                total += p[order[i]];
-        }
-        if (s->top_p < 1)
-            for (int32_t i = 0; i < keep; i++) {
-                share += p[order[i]];
-                if (share >= (double)s->top_p * total)
-                    keep = i + 1;
+cg_status cg_sampling_weights(const cg_sampling *s, const float *logits, int32_t n,
+                              cg_sampler_scratch *scratch, double *ret_total)
+{
+    float least = -INFINITY, min_p = (float)s->min_p, *p;
+    int32_t *order, n_kept = 0;
+    double total;
+
+    if (cg_grow((void **)&scratch->p, &scratch->cap_p, (size_t)n, sizeof *scratch->p) ||
+        cg_grow((void **)&scratch->order, &scratch->cap_order, (size_t)n, sizeof *scratch->order))
+        return CG_ERR_NOMEM;
+    p = scratch->p;
+    order = scratch->order;
+    if (s->top_k > 0 && s->top_k < n)
+        least = kth_largest(logits, n, s->top_k, p);
+    total = cg_exp_row(logits, cg_max(logits, n), 1.0f / (float)s->temperature, n, p);
+    if (least > -INFINITY || s->top_p < 1) {
+        total = 0;
+        for (int32_t i = 0; i < n; i++) {
+            if (logits[i] < least) {
+                p[i] = 0;
+                continue;
             }
-        for (int32_t i = keep; i < n; i++)
-            p[order[i]] = 0;
+            order[n_kept++] = i;
+            total += p[i];
+        }
     }
-    for (int32_t i = 0; i < n; i++) {
-        if (p[i] < floor)
-            p[i] = 0;
-        sum += p[i];
+    if (s->top_p < 1)
+        apply_top_p(s->top_p, logits, total, order, n_kept, p);
+    if (s->top_p < 1 || min_p > 0) {
+        total = 0;
+        for (int32_t i = 0; i < n; i++) {
+            if (p[i] < min_p) /* the most likely candidate has p = exp(0) = 1 */
+                p[i] = 0;
+            total += p[i];
+        }
     }
-    return sum;
+    *ret_total = total;
+    return CG_OK;
 }
 
 cg_status cg_sample(const cg_sampling *s, const float *logits, int32_t n, float u,
@@ -147,12 +152,7 @@ cg_status cg_sample(const cg_sampling *s, const float *logits, int32_t n, float 
         *ret_index = argmax(logits, n);
         return CG_OK;
     }
-    if (cg_grow((void **)&scratch->p, &scratch->cap_p, (size_t)n, sizeof *scratch->p) ||
-        cg_grow((void **)&scratch->order, &scratch->cap_order, (size_t)n, sizeof *scratch->order))
-        return CG_ERR_NOMEM;
-    total = cg_exp_row(logits, cg_max(logits, n), 1.0f / s->temperature, n, scratch->p);
-    if (s->top_k > 0 || s->top_p < 1 || s->min_p > 0)
-        total = apply_filters(s, scratch->p, n, total, scratch->order);
+    CG_TRY(cg_sampling_weights(s, logits, n, scratch, &total));
     *ret_index = pick(scratch->p, n, total, u);
     return CG_OK;
 }

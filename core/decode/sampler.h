@@ -13,12 +13,23 @@
 
 /** Scratch memory of one worker; zero first. */
 typedef struct cg_sampler_scratch {
-    float *p;       /* [cap_p] probabilities, unnormalised */
-    int32_t *order; /* [cap_order] candidates by falling probability */
+    float *p;       /* [cap_p] probabilities relative to the largest; 0: excluded */
+    int32_t *order; /* [cap_order] candidates by rising probability */
     size_t cap_p, cap_order;
 } cg_sampler_scratch;
 
 void cg_sampler_scratch_finish(cg_sampler_scratch *scratch);
+
+/**
+ * Computes the distribution that cg_sample() samples from: scratch->p[i] / *ret_total. The
+ * candidates that are kept are those that transformers' processors keep.
+ *
+ * @param sampling  not greedy
+ * @param logits    [n], n >= 1; not NaN
+ * @return CG_OK; CG_ERR_NOMEM
+ */
+cg_status cg_sampling_weights(const cg_sampling *sampling, const float *logits, int32_t n,
+                              cg_sampler_scratch *scratch, double *ret_total);
 
 /**
  * Samples one of n >= 1 candidates.

@@ -75,13 +75,13 @@ static cg_sampling merge_sampling(const cg_sampling *wanted, const cg_generation
     if (s.greedy < 0)
         s.greedy = !g->do_sample;
     if (s.temperature < 0)
-        s.temperature = (float)g->temperature;
+        s.temperature = g->temperature;
     if (s.top_k < 0)
         s.top_k = g->top_k;
     if (s.top_p < 0)
-        s.top_p = (float)g->top_p;
+        s.top_p = g->top_p;
     if (s.min_p < 0)
-        s.min_p = (float)g->min_p;
+        s.min_p = g->min_p;
     return s;
 }
 

@@ -24,9 +24,11 @@ enum {
     CG_MAX_INTERMEDIATE = 1 << 20,
     CG_MAX_VOCAB = 1 << 22,
     CG_MAX_POSITIONS = 1 << 24,
-    CG_MAX_EOS = 16,
+    CG_MAX_EOS = 64,
     CG_MAX_TAG = 64, /* bytes of a prompt or completion tag, the final 0 included */
 };
+
+enum { CG_DEFAULT_TOP_K = 50 }; /* of transformers, where nothing states another */
 
 enum { CG_ARCH_LLAMA = 0, CG_ARCH_QWEN2 = 1, CG_ARCH_QWEN3 = 2 };
 

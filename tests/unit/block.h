@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Runs one block of a kernel on one host thread: the subset of CUDA that core/cuda/repair.cuh uses.
+ * Runs one block of a kernel on one host thread: the subset of CUDA that the .cuh files use.
  * The threads of the block are coroutines that run in turn, each from one barrier to the next, in
  * an order that changes from turn to turn. If they do not all arrive at the same barrier, the
  * program aborts.
@@ -15,6 +15,7 @@
 
 #define CG_CUDA_GPU_DEVICE_H /* replaces cuda/gpu_device.h */
 #define __device__
+#define __forceinline__ inline
 
 typedef void *cudaStream_t;
 
@@ -31,7 +32,7 @@ static struct {
     const char *file[BLOCK_THREADS];
     int line[BLOCK_THREADS];      /* 0: the thread has returned */
     int scope[BLOCK_THREADS];     /* threads of the barrier: BLOCK_THREADS or 32 */
-    uint32_t word[BLOCK_THREADS]; /* operand of a warp shuffle */
+    uint64_t word[BLOCK_THREADS]; /* operand of a warp shuffle */
     void (*body)(void *arg);
     void *arg;
     uint32_t seed;
@@ -50,37 +51,78 @@ static void block_wait(int scope, const char *file, int line)
 
 #define __syncthreads() block_wait(BLOCK_THREADS, __FILE__, __LINE__)
 
-static uint32_t block_shuffle(uint32_t word, int step, const char *file, int line)
+/* The word of thread x of the same warp. */
+static uint64_t block_shuffle(uint64_t word, unsigned x, const char *file, int line)
 {
-    uint32_t other;
+    uint64_t other;
 
     block.word[threadIdx.x] = word;
     block_wait(32, file, line);
-    other = block.word[threadIdx.x ^ (unsigned)step];
+    other = block.word[x];
     block_wait(32, file, line);
     return other;
 }
 
-static inline float block_shuffle_float(float x, int step, const char *file, int line)
+static inline uint32_t __float_as_uint(float x)
 {
     union {
         float x;
         uint32_t word;
     } u = { x };
 
-    u.word = block_shuffle(u.word, step, file, line);
+    return u.word;
+}
+
+static inline float __uint_as_float(uint32_t word)
+{
+    union {
+        uint32_t word;
+        float x;
+    } u = { word };
+
     return u.x;
 }
 
-static inline int32_t block_shuffle_int(int32_t x, int step, const char *file, int line)
+static inline float block_xor_float(float x, int step, const char *file, int line)
 {
-    return (int32_t)block_shuffle((uint32_t)x, step, file, line);
+    return __uint_as_float(
+        (uint32_t)block_shuffle(__float_as_uint(x), threadIdx.x ^ (unsigned)step, file, line));
+}
+
+static inline int32_t block_xor_int(int32_t x, int step, const char *file, int line)
+{
+    return (int32_t)block_shuffle((uint32_t)x, threadIdx.x ^ (unsigned)step, file, line);
+}
+
+static inline unsigned long long block_xor_u64(unsigned long long x, int step, const char *file,
+                                               int line)
+{
+    return block_shuffle(x, threadIdx.x ^ (unsigned)step, file, line);
 }
 
 #define __shfl_xor_sync(mask, x, step)                                                             \
     _Generic((x), float                                                                            \
-             : block_shuffle_float, int32_t                                                        \
-             : block_shuffle_int)(x, step, __FILE__, __LINE__)
+             : block_xor_float, int32_t                                                            \
+             : block_xor_int, unsigned long long                                                   \
+             : block_xor_u64)(x, step, __FILE__, __LINE__)
+
+static inline unsigned long long block_up(unsigned long long x, int step, const char *file,
+                                          int line)
+{
+    unsigned from = threadIdx.x % 32 >= (unsigned)step ? threadIdx.x - (unsigned)step : threadIdx.x;
+
+    return block_shuffle(x, from, file, line);
+}
+
+#define __shfl_up_sync(mask, x, step) block_up(x, step, __FILE__, __LINE__)
+
+static inline unsigned long long atomicAdd(unsigned long long *at, unsigned long long x)
+{
+    unsigned long long was = *at;
+
+    *at += x;
+    return was;
+}
 
 static inline int32_t atomicMin(int32_t *at, int32_t x)
 {

@@ -245,13 +245,13 @@ int32_t parse_int(const char *name, const char *text, int32_t lo, int32_t hi)
     return (int32_t)parse_int64(name, text, lo, hi);
 }
 
-float parse_real(const char *name, const char *text)
+double parse_real(const char *name, const char *text)
 {
     char *end;
-    float value;
+    double value;
 
     errno = 0;
-    value = strtof(text, &end);
+    value = strtod(text, &end);
     if (end == text || *end || !isfinite(value))
         usage_error("%s '%s': wanted a number", name, text);
     return value;

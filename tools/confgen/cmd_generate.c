@@ -43,7 +43,9 @@ static const char help[] =
     "  --constraint NAME     grammar (default), template, none, or a plugin's\n"
     "  --temperature T  --top-p P  --top-k K  --min-p M  --greedy\n"
     "                        T is more than 0; --top-p 1, --top-k 0 and --min-p 0 are off\n"
-    "  --sampling PRESET     greedy, top_p_sampling1..4, min_p_sampling1..3, qwen3\n"
+    "  --sampling PRESET     greedy, recall, precision, qwen3, top_p_sampling1..16,\n"
+    "                        min_p_sampling1..12, top_p_low_temperature and the sweeps of "
+    "3DMolGen\n"
     "  --seed S              default 0\n"
     "  --max-new-tokens N    limit of a conformer's tokens\n"
     "  --geometry off|count|repair\n"
@@ -327,24 +329,22 @@ static void parse_shard(cg_run_options *run, const char *text)
 
 static const cg_sampling *find_preset(const char *name)
 {
-    int32_t n;
-    const cg_sampling_preset *p = cg_sampling_presets(&n);
+    const cg_sampling_preset *preset = NULL;
+    cg_error err = CG_ERROR_INIT;
 
-    for (int32_t i = 0; i < n; i++)
-        if (!strcmp(p[i].name, name))
-            return &p[i].sampling;
-    usage_error("--sampling '%s': wanted greedy, top_p_sampling1 to 4, min_p_sampling1 to 3 or "
-                "qwen3",
-                name);
+    if (cg_sampling_preset_find(name, &preset, &err) != CG_OK)
+        usage_error("--sampling: %s", err.msg);
+    return &preset->sampling;
 }
 
 /* Parses a value of sampling into *member, a member of *sampling. The bounds are the engine's; a
  * negative value is refused here, because it would select the model's own. */
-static void parse_sampling(cg_sampling *sampling, float *member, const char *name, const char *text)
+static void parse_sampling(cg_sampling *sampling, double *member, const char *name,
+                           const char *text)
 {
     cg_sampling kept = *sampling;
     cg_error err = CG_ERROR_INIT;
-    float value = parse_real(name, text);
+    double value = parse_real(name, text);
 
     *sampling = (cg_sampling) { sizeof *sampling, 0, 1, 0, 1, 0 };
     *member = value;

@@ -62,7 +62,7 @@ cg_status report_write(cg_append_file *file, const cg_engine_info *info, const c
 
 int32_t parse_int(const char *name, const char *text, int32_t lo, int32_t hi);
 int64_t parse_int64(const char *name, const char *text, int64_t lo, int64_t hi);
-float parse_real(const char *name, const char *text);
+double parse_real(const char *name, const char *text);
 /** Whole numbers in [lo, hi], separated by commas, at most `cap`; returns how many. */
 int parse_ints(const char *name, const char *text, int32_t lo, int32_t hi, int32_t *ret, int cap);
 /** Words separated by commas, at most `cap`; cuts `text` in place and returns how many. */

@@ -16,8 +16,7 @@ enum { MAX_REPORT = 64 << 20 }; /* bytes of a report that is to be replaced */
 static json_t *sampling_json(const cg_sampling *s)
 {
     return json_pack("{s:b, s:f, s:i, s:f, s:f}", "greedy", s->greedy, "temperature",
-                     (double)s->temperature, "top_k", (int)s->top_k, "top_p", (double)s->top_p,
-                     "min_p", (double)s->min_p);
+                     s->temperature, "top_k", (int)s->top_k, "top_p", s->top_p, "min_p", s->min_p);
 }
 
 /* The GPUs in use, with the tokens that each completed. */

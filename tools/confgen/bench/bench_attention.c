@@ -535,7 +535,7 @@ static void parse(struct attention_arguments *a, int argc, char **argv)
             a->threads = parse_int("--threads", optarg, 1, CG_MAX_THREADS);
             break;
         case 'S':
-            a->seconds = (double)parse_real("--seconds", optarg);
+            a->seconds = parse_real("--seconds", optarg);
             break;
         case 'd':
             a->gpu = parse_gpu(optarg);

@@ -124,7 +124,7 @@ static void parse(struct decode_bench *b, int argc, char **argv)
             o->max_new_tokens = parse_int("--max-new-tokens", optarg, 1, 1 << 24);
             break;
         case 'S':
-            b->seconds = (double)parse_real("--seconds", optarg);
+            b->seconds = parse_real("--seconds", optarg);
             break;
         case 't':
             o->threads = parse_int("--threads", optarg, 1, CG_MAX_THREADS);

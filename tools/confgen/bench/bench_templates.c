@@ -114,7 +114,7 @@ int bench_templates(int argc, char **argv)
             limit = parse_int64("--limit", optarg, 1, INT64_MAX / 2);
             break;
         default:
-            seconds = (double)parse_real("--seconds", optarg);
+            seconds = parse_real("--seconds", optarg);
         }
     path = single_operand(argc, argv, "FILE");
     for (int i = 0; i < n_cells; i++)

@@ -208,7 +208,7 @@ int bench_tokenizer(int argc, char **argv)
         else if (option == 't')
             n_threads = parse_ints("--threads", optarg, 1, CG_MAX_THREADS, threads, MAX_CELLS);
         else
-            seconds = (double)parse_real("--seconds", optarg);
+            seconds = parse_real("--seconds", optarg);
     file = single_operand(argc, argv, "FILE");
     if (read_text(file, &text)) {
         fprintf(stderr, "confgen: '%s': %s\n", file, strerror(errno));
