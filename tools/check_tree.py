@@ -29,7 +29,7 @@ import sys
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 # The modules that each module may use. Every module may use its own headers and core/include.
-ENGINE = "base chem check cuda_loader decode format io model plugin sequence template tokenizer"
+ENGINE = "base chem check cuda_loader decode format fsq io model plugin sequence template tokenizer"
 MODULES = {
     "include": "",
     "base": "",
@@ -41,8 +41,9 @@ MODULES = {
     "ops": "base",
     "sequence": "base format",
     "decode": "base format model ops sequence",
-    "cuda_loader": "base decode",
-    "cuda": "base format model decode sequence",
+    "fsq": "base model ops",
+    "cuda_loader": "base decode fsq",
+    "cuda": "base format fsq model decode sequence",
     "template": "base chem format sequence tokenizer",
     "io": "base",
     "check": "base chem",

@@ -6,6 +6,7 @@
 
 #include "gpu_device.h"
 #include "executor_cuda.h"
+#include "fsq_decoder_cuda.h"
 #include "logits.h"
 
 CG_EXPORT const cg_cuda_module *cg_cuda_module_get(void);
@@ -36,6 +37,7 @@ const cg_cuda_module *cg_cuda_module_get(void)
         .random = cg_cuda_gpu_random,
         .executor_create = cg_cuda_executor_create,
         .logits = cg_cuda_logits,
+        .fsq_decoder_create = cg_cuda_fsq_decoder_create,
     };
 
     return &module;

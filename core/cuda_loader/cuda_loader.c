@@ -123,6 +123,15 @@ cg_status cg_cuda_loader_create_executor(const cg_executor_config *config,
     return module->executor_create(config, ret_executor, err);
 }
 
+cg_status cg_cuda_loader_create_fsq_decoder(const cg_fsq_decoder_config *config,
+                                            cg_fsq_decoder **ret_decoder, cg_error *err)
+{
+    const cg_cuda_module *module;
+
+    CG_TRY(cg_cuda_loader_get_module(&module, err));
+    return module->fsq_decoder_create(config, ret_decoder, err);
+}
+
 /* ---- confgen/gpu.h ------------------------------------------------------------------------ */
 
 cg_status cg_gpu_count(int32_t *ret_n, cg_error *err)

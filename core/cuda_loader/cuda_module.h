@@ -13,6 +13,7 @@
 #include <confgen/gpu.h>
 
 #include "decode/executor.h"
+#include "fsq/fsq_decoder.h"
 
 #define CG_CUDA_MODULE_SYMBOL "cg_cuda_module_get"
 
@@ -55,6 +56,10 @@ typedef struct cg_cuda_module {
     cg_status (*logits)(const cg_executor_config *config, const int32_t *tokens, int32_t n_tokens,
                         const int32_t *positions, int32_t n_positions, float *ret_logits,
                         cg_error *err);
+
+    /** Creates an FSQ decoder on GPU config->gpu: cg_cuda_fsq_decoder_create(). */
+    cg_status (*fsq_decoder_create)(const cg_fsq_decoder_config *config,
+                                    cg_fsq_decoder **ret_decoder, cg_error *err);
 } cg_cuda_module;
 
 typedef const cg_cuda_module *(*cg_cuda_module_get_fn)(void);
@@ -71,5 +76,13 @@ cg_status cg_cuda_loader_get_module(const cg_cuda_module **ret_module, cg_error 
 /** Loads the module and creates an executor on GPU config->gpu. */
 cg_status cg_cuda_loader_create_executor(const cg_executor_config *config,
                                          cg_executor **ret_executor, cg_error *err);
+
+/**
+ * Loads the module and creates an FSQ decoder on GPU config->gpu, as cg_fsq_decoder_cpu_create().
+ *
+ * @return also CG_ERR_UNSUPPORTED, CG_ERR_CUDA, CG_ERR_DEVICE_NOMEM
+ */
+cg_status cg_cuda_loader_create_fsq_decoder(const cg_fsq_decoder_config *config,
+                                            cg_fsq_decoder **ret_decoder, cg_error *err);
 
 #endif

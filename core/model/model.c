@@ -273,16 +273,6 @@ static int is_ignored(const char *name, const cg_model_config *c)
     return n > n_suffix && !strcmp(name + n - n_suffix, "rotary_emb.inv_freq");
 }
 
-static void print_shape(const cg_st_tensor *t, char *dst, size_t cap)
-{
-    size_t n = (size_t)snprintf(dst, cap, "[");
-
-    for (int32_t i = 0; i < t->n_dims && n < cap; i++)
-        n += (size_t)snprintf(dst + n, cap - n, "%s%jd", i ? ", " : "", (intmax_t)t->shape[i]);
-    if (n < cap)
-        snprintf(dst + n, cap - n, "]");
-}
-
 static cg_status bind(struct loader *l, size_t file, const cg_st_tensor *t, cg_tensor_spec *s,
                       cg_error *err)
 {
@@ -315,16 +305,13 @@ static cg_status bind(struct loader *l, size_t file, const cg_st_tensor *t, cg_t
                        where, s->name, t->dtype_name);
     if (t->n_dims != s->n_dims || t->shape[t->n_dims - 1] != s->cols ||
         (s->n_dims == 2 && t->shape[0] != s->rows)) {
-        char found[120], wanted[48];
+        const int64_t shape[2] = { s->rows, s->cols };
+        char found[CG_ST_SHAPE_TEXT], wanted[CG_ST_SHAPE_TEXT];
 
-        print_shape(t, found, sizeof found);
-        if (s->n_dims == 2)
-            snprintf(wanted, sizeof wanted, "[%jd, %jd]", (intmax_t)s->rows, (intmax_t)s->cols);
-        else
-            snprintf(wanted, sizeof wanted, "[%jd]", (intmax_t)s->cols);
         return cg_fail(err, CG_ERR_FORMAT,
                        "%s/%s: tensor %s: found shape %s, wanted %s by config.json", l->dir, where,
-                       s->name, found, wanted);
+                       s->name, cg_st_shape_text(t->n_dims, t->shape, found),
+                       cg_st_shape_text(s->n_dims, shape + 2 - s->n_dims, wanted));
     }
     s->file = where;
     s->ref->data = l->model->store->files[file]->data + t->begin;

@@ -206,6 +206,18 @@ void cg_st_table_finish(cg_st_table *t)
     memset(t, 0, sizeof *t);
 }
 
+const char *cg_st_shape_text(int32_t n_dims, const int64_t *shape, char ret_text[CG_ST_SHAPE_TEXT])
+{
+    size_t n = (size_t)snprintf(ret_text, CG_ST_SHAPE_TEXT, "[");
+
+    for (int32_t i = 0; i < n_dims && n < CG_ST_SHAPE_TEXT; i++)
+        n += (size_t)snprintf(ret_text + n, CG_ST_SHAPE_TEXT - n, "%s%jd", i ? ", " : "",
+                              (intmax_t)shape[i]);
+    if (n < CG_ST_SHAPE_TEXT)
+        snprintf(ret_text + n, CG_ST_SHAPE_TEXT - n, "]");
+    return ret_text;
+}
+
 /* ---- files ------------------------------------------------------------------------------ */
 
 static int ends_with(const char *s, const char *suffix)

@@ -64,6 +64,11 @@ cg_status cg_st_table_parse(const char *name, const uint8_t *bytes, size_t n_byt
 /** Frees the memory of a table. Accepts an empty (zeroed) one. */
 void cg_st_table_finish(cg_st_table *table);
 
+enum { CG_ST_SHAPE_TEXT = 120 };
+
+/** Writes a shape for messages, e.g. "[3, 64]", to ret_text, which is returned. */
+const char *cg_st_shape_text(int32_t n_dims, const int64_t *shape, char ret_text[CG_ST_SHAPE_TEXT]);
+
 /** An open file, immutable. */
 typedef struct cg_safetensors {
     cg_st_table table;

@@ -99,6 +99,12 @@ CLONES void cg_layer_norm(const float *x, const float *weight, const float *bias
         out[i] = bias ? out[i] * scale * weight[i] + bias[i] : out[i] * scale * weight[i];
 }
 
+CLONES void cg_relu(float *x, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        x[i] = x[i] > 0 ? x[i] : 0;
+}
+
 CLONES void cg_silu_mul(const float *gate_up, int64_t n, float *out)
 {
     const float *up = gate_up + n;

@@ -20,6 +20,9 @@ void cg_rms_norm(const float *x, const float *weight, float eps, int64_t n, floa
 void cg_layer_norm(const float *x, const float *weight, const float *bias, float eps, int64_t n,
                    float *out);
 
+/** x[i] = max(x[i], 0), in place. */
+void cg_relu(float *x, int64_t n);
+
 /** out[i] = silu(gate[i]) * up[i] for gate_up = [gate (n) | up (n)]; out may be gate. */
 void cg_silu_mul(const float *gate_up, int64_t n, float *out);
 
