@@ -181,41 +181,93 @@ static int by_tokens(const void *pa, const void *pb)
     return a->n < b->n ? -1 : a->n > b->n;
 }
 
+int cg_paths_have_prefixes(cg_path *paths, int32_t n_paths)
+{
+    qsort(paths, (size_t)n_paths, sizeof *paths, by_tokens);
+    for (int32_t i = 1; i < n_paths; i++)
+        if (paths[i - 1].n < paths[i].n && !memcmp(paths[i - 1].token, paths[i].token,
+                                                   (size_t)paths[i - 1].n * sizeof *paths[i].token))
+            return 1;
+    return 0;
+}
+
+static cg_status fail_ambiguous(const cg_automaton_builder *b, cg_error *err)
+{
+    return b->host->fail(err, CG_ERR_UNSUPPORTED,
+                         "%s: two texts share their tokens: the tokens of this tokenizer do not "
+                         "show where numbers end",
+                         b->name);
+}
+
+/* Transitions of a state that is not yet in the tables, ascending. */
+struct transitions {
+    int32_t n;
+    int32_t *token, *next;
+};
+
+/* Merges the transitions of `state` into t, which has room for them. */
+static cg_status merge_state(const cg_automaton_builder *b, int32_t state, struct transitions *t,
+                             cg_error *err)
+{
+    int32_t first = b->row[state], i = b->row[state + 1], k = t->n, at = k + i - first;
+
+    t->n = at;
+    while (i > first) { /* from the last one, which moves farthest */
+        if (k > 0 && t->token[k - 1] == b->token[i - 1])
+            return fail_ambiguous(b, err);
+        if (k > 0 && t->token[k - 1] > b->token[i - 1]) {
+            t->token[--at] = t->token[--k];
+            t->next[at] = t->next[k];
+        } else {
+            t->token[--at] = b->token[--i];
+            t->next[at] = b->next[i];
+        }
+    }
+    return CG_OK;
+}
+
 /* Builds the state after the first `depth` tokens, which all of paths [begin, end) share. */
 static cg_status state_of_paths(cg_automaton_builder *b, const cg_path *paths, int32_t begin,
                                 int32_t end, int32_t depth, int32_t *ret_state, cg_error *err)
 {
-    int32_t n = 0, capacity = 0;
-    int32_t *token, *next;
+    struct transitions t = { 0 };
+    int32_t after = CG_EXIT, capacity = 0;
     cg_status st = CG_OK;
 
-    for (int32_t i = begin; i < end; i++) {
-        if (paths[i].n == depth) {
-            if (end - begin > 1)
-                return b->host->fail(err, CG_ERR_UNSUPPORTED,
-                                     "two texts share their tokens: the tokens of this tokenizer "
-                                     "do not show where numbers end");
-            *ret_state = paths[i].next;
+    if (paths[begin].n == depth) {
+        after = paths[begin].next;
+        if (end - begin == 1) {
+            *ret_state = after;
             return CG_OK;
         }
+        if (after == CG_EXIT)
+            return fail_ambiguous(b, err);
+        capacity = b->row[after + 1] - b->row[after];
+        begin++;
+    }
+    for (int32_t i = begin; i < end; i++) {
+        if (paths[i].n == depth) /* an equal path */
+            return fail_ambiguous(b, err);
         capacity += i == begin || paths[i].token[depth] != paths[i - 1].token[depth];
     }
-    token = cg_host_zalloc(b->host, (size_t)capacity, sizeof *token);
-    next = cg_host_zalloc(b->host, (size_t)capacity, sizeof *next);
-    if (!token || !next) {
+    t.token = cg_host_zalloc(b->host, (size_t)capacity, sizeof *t.token);
+    t.next = cg_host_zalloc(b->host, (size_t)capacity, sizeof *t.next);
+    if (!t.token || !t.next) {
         st = b->host->fail(err, CG_ERR_NOMEM, "%s: out of memory for the automaton", b->name);
         goto out;
     }
-    for (int32_t i = begin, j; i < end; i = j, n++) {
+    for (int32_t i = begin, j; i < end; i = j, t.n++) {
         for (j = i + 1; j < end && paths[j].token[depth] == paths[i].token[depth]; j++)
             ;
-        token[n] = paths[i].token[depth];
-        CG_TRY_GOTO(st, state_of_paths(b, paths, i, j, depth + 1, &next[n], err), out);
+        t.token[t.n] = paths[i].token[depth];
+        CG_TRY_GOTO(st, state_of_paths(b, paths, i, j, depth + 1, &t.next[t.n], err), out);
     }
-    st = cg_automaton_builder_state(b, n, token, next, ret_state, err);
+    if (after != CG_EXIT)
+        CG_TRY_GOTO(st, merge_state(b, after, &t, err), out);
+    st = cg_automaton_builder_state(b, t.n, t.token, t.next, ret_state, err);
 out:
-    cg_host_free(b->host, token);
-    cg_host_free(b->host, next);
+    cg_host_free(b->host, t.token);
+    cg_host_free(b->host, t.next);
     return st;
 }
 

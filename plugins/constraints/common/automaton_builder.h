@@ -54,9 +54,14 @@ typedef struct cg_path {
     int32_t next;
 } cg_path;
 
+/** Is a path a prefix of another one? Sorts `paths`. */
+int cg_paths_have_prefixes(cg_path *paths, int32_t n_paths);
+
 /**
- * Builds the state that accepts exactly these paths. Sorts `paths`. All n >= 1; no path may be a
- * prefix of another or equal to it (CG_ERR_UNSUPPORTED: the tokenization is ambiguous).
+ * Builds the state that accepts exactly these paths and what the states after them accept. Sorts
+ * `paths`. All n >= 1. A path may be a prefix of others if the state after it has other tokens than
+ * those that continue it: the transitions of both are then one state's. CG_ERR_UNSUPPORTED if the
+ * tokens do not show which path was taken.
  */
 cg_status cg_automaton_builder_paths(cg_automaton_builder *b, cg_path *paths, int32_t n_paths,
                                      int32_t *ret_state, cg_error *err);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Literals: compiled from text to forced tokens and an entry state, verified, and cached. */
+/* Literals: compiled from text to forced tokens and a tail, verified, and cached. */
 #include <stdio.h>
 #include <string.h>
 
@@ -20,7 +20,7 @@ static uint32_t hash_text(const char *text, uint32_t len)
 /* One allocation: the struct, its forced tokens, its text. NULL when out of memory. */
 static struct literal *literal_new(const struct grammar *g, enum literal_kind kind,
                                    const char *text, uint32_t len, const int32_t *forced,
-                                   int32_t n_forced, int32_t entry)
+                                   int32_t n_forced)
 {
     struct literal *literal =
         cg_host_zalloc(g->host, 1, sizeof *literal + (size_t)n_forced * sizeof *forced + len + 1);
@@ -30,7 +30,7 @@ static struct literal *literal_new(const struct grammar *g, enum literal_kind ki
     literal->kind = kind;
     literal->hash = hash_text(text, len);
     literal->len = len;
-    literal->entry = entry;
+    literal->entry = CG_EXIT;
     literal->n_forced = n_forced;
     literal->forced = (int32_t *)(literal + 1);
     if (n_forced)
@@ -47,73 +47,82 @@ static int is_literal(const struct literal *literal, enum literal_kind kind, uin
            !memcmp(literal->text, text, len);
 }
 
+/* A buffer for a literal of `len` bytes between the texts that may precede and follow it. */
+static char *text_new(const struct grammar *g, uint32_t len)
+{
+    size_t around = strlen(g->format->begin) + strlen(g->format->end) + strlen(g->format->stop) +
+                    strlen(g->numbers.separator) + strlen(g->after_number);
+
+    return cg_host_zalloc(g->host, len + around + 4 * (size_t)GRAMMAR_MAX_NUMBER, 1);
+}
+
 /* ---- tails -------------------------------------------------------------------------------- */
 
-/* Compiles a tail with every sign and integer; *ret_entry is the state before it. */
-static cg_status compile_tail(struct grammar *g, const char *tail, uint32_t len, int32_t *ret_entry,
-                              cg_error *err)
+/* Tokenizes a tail with every head. */
+static cg_status compile_tail(struct grammar *g, struct tail *tail, cg_error *err)
 {
-    size_t max_tokens = (size_t)len + GRAMMAR_MAX_NUMBER; /* a token is at least a byte */
-    cg_path *paths = cg_host_zalloc(g->host, (size_t)g->n_integer_parts, sizeof *paths);
-    int32_t *tokens =
-        cg_host_zalloc(g->host, (size_t)g->n_integer_parts * max_tokens, sizeof *tokens);
-    char *text = cg_host_zalloc(g->host, (size_t)len + 2 * GRAMMAR_MAX_NUMBER, 1);
+    char *text = text_new(g, tail->len);
+    const int32_t *rest;
+    int32_t first, n;
     cg_status st = CG_OK;
 
-    if (!paths || !tokens || !text) {
-        st = grammar_nomem(g, err);
-        goto out;
-    }
-    memcpy(text, tail, len);
-    for (int32_t i = 0; i < g->n_integer_parts; i++) {
-        const struct integer_part *p = &g->integer_parts[i];
-        int32_t *path = tokens + (size_t)i * max_tokens;
-        uint32_t end = len + p->len, text_len;
-        int32_t first, n;
+    if (!text)
+        return grammar_nomem(g, err);
+    memcpy(text, tail->text, tail->len);
+    for (int32_t i = 0; i < g->n_heads; i++) {
+        uint32_t end = tail->len + g->heads[i].len, len;
 
-        memcpy(text + len, p->text, p->len);
-        snprintf(text + end, GRAMMAR_MAX_NUMBER, "%0*d,", (int)g->format->decimals, 1);
-        text_len = (uint32_t)strlen(text);
-        CG_TRY_GOTO(st, grammar_pretokenize(g, text, text_len, 0, end, &n, err), out);
-        CG_TRY_GOTO(st, grammar_encode_range(g, text, text_len, 0, end, &first, &n, err), out);
-        memcpy(path, g->ids + first, (size_t)n * sizeof *path);
-        paths[i] = (cg_path) { path, n, p->decimals_state };
+        len = tail->len + grammar_sample(g, i, 0, text + tail->len, &rest, &n);
+        strcpy(text + len, g->after_number);
+        len += (uint32_t)strlen(g->after_number);
+        CG_TRY_GOTO(st, grammar_split(g, text, len, 0, end, &n, err), out);
+        CG_TRY_GOTO(st, grammar_encode_range(g, text, len, 0, end, &first, &n, err), out);
+        CG_TRY_GOTO(st, grammar_add_path(g, &tail->paths, g->ids + first, n, err), out);
     }
-    st = cg_automaton_builder_paths(&g->tables, paths, g->n_integer_parts, ret_entry, err);
 out:
-    cg_host_free(g->host, paths);
-    cg_host_free(g->host, tokens);
     cg_host_free(g->host, text);
     return st;
 }
 
-/* Returns the state before a tail and a number, from the cache or compiled. */
-static cg_status get_tail(struct grammar *g, const char *tail, uint32_t len, int32_t *ret_entry,
-                          cg_error *err)
+static void free_tail(const struct grammar *g, struct tail *tail)
 {
-    uint32_t hash = hash_text(tail, len);
-    struct literal *known;
-    int32_t entry;
+    grammar_paths_finish(g, &tail->paths);
+    cg_host_free(g->host, tail);
+}
 
-    for (known = g->tails; known; known = known->link)
-        if (is_literal(known, LITERAL_INNER, hash, tail, len)) {
-            *ret_entry = known->entry;
+cg_status grammar_get_tail(struct grammar *g, const char *text, uint32_t len,
+                           struct tail **ret_tail, cg_error *err)
+{
+    uint32_t hash = hash_text(text, len);
+    struct tail *tail;
+    cg_status st;
+
+    for (tail = g->tails; tail; tail = tail->link)
+        if (tail->hash == hash && tail->len == len && !memcmp(tail->text, text, len)) {
+            *ret_tail = tail;
             return CG_OK;
         }
-    CG_TRY(compile_tail(g, tail, len, &entry, err));
-    known = literal_new(g, LITERAL_INNER, tail, len, NULL, 0, entry);
-    if (!known)
+    tail = cg_host_zalloc(g->host, 1, sizeof *tail + len + 1);
+    if (!tail)
         return grammar_nomem(g, err);
-    known->link = g->tails;
-    g->tails = known;
-    *ret_entry = entry;
+    tail->hash = hash;
+    tail->len = len;
+    memcpy(tail->text, text, len);
+    st = compile_tail(g, tail, err);
+    if (st != CG_OK) {
+        free_tail(g, tail);
+        return st;
+    }
+    tail->link = g->tails;
+    g->tails = tail;
+    *ret_tail = tail;
     return CG_OK;
 }
 
 /*
  * Finds the start of the literal's last pre-token: the last boundary within text[begin, end] that
- * exists whatever number follows. Tries every combination of sign and count of integer digits until
- * none of them moves the boundary.
+ * exists whatever number follows. Tries numbers of every shape until none of them moves the
+ * boundary.
  */
 static cg_status find_tail(struct grammar *g, char *text, uint32_t begin, uint32_t end,
                            uint32_t *ret_tail, cg_error *err)
@@ -123,57 +132,133 @@ static cg_status find_tail(struct grammar *g, char *text, uint32_t begin, uint32
 
     do {
         moved = 0;
-        for (int32_t digits = 1; digits <= g->format->max_integer_digits; digits++)
-            for (int negative = 0; negative < 2; negative++) {
-                uint32_t len =
-                    end + (uint32_t)sprintf(text + end, "%s%.*s.%0*d,", negative ? "-" : "",
-                                            (int)digits, "1234567", (int)g->format->decimals, 1);
-                int32_t n;
+        for (int32_t k = 0; k < g->n_shapes; k++) {
+            const int32_t *rest;
+            int32_t n;
+            uint32_t number_end = end + grammar_sample(g, g->shape[k], k, text + end, &rest, &n);
 
-                CG_TRY(grammar_pretokenize(g, text, len, begin, len - 1, &n, err));
-                for (; !grammar_is_boundary(g->ends, n, tail); tail--)
-                    moved = 1;
-            }
+            strcpy(text + number_end, g->after_number);
+            CG_TRY(grammar_split(g, text, (uint32_t)strlen(text), begin, number_end, &n, err));
+            for (; !grammar_is_boundary(g->ends, n, tail); tail--)
+                moved = 1;
+        }
     } while (moved);
     *ret_tail = tail;
     return CG_OK;
 }
 
+/* ---- closing tokens ----------------------------------------------------------------------- */
+
+/* Builds the states of an atom from right to left: closing token, numbers, separators. */
+static cg_status build_closing(struct grammar *g, struct closing *closing, cg_error *err)
+{
+    struct continuation c = { .next = CG_EXIT };
+    cg_status st;
+
+    CG_TRY(cg_automaton_builder_state(&g->tables, 1, &closing->token, &c.next, &c.next, err));
+    for (int32_t k = 1; k < g->numbers.fields_per_literal; k++) {
+        const struct literal *separator = g->separator;
+
+        CG_TRY(grammar_continue(g, &c, err));
+        st = grammar_get_entry(g, separator->tail, 0, &c, &c.next, err);
+        grammar_free_entries(g, &c);
+        if (st != CG_OK)
+            return st;
+        for (int32_t i = separator->n_forced - 1; i >= 0; i--)
+            CG_TRY(cg_automaton_builder_state(&g->tables, 1, &separator->forced[i], &c.next,
+                                              &c.next, err));
+    }
+    closing->first_number.next = c.next;
+    return grammar_continue(g, &closing->first_number, err);
+}
+
+static cg_status get_closing(struct grammar *g, int32_t token, struct closing **ret_closing,
+                             cg_error *err)
+{
+    struct closing *closing;
+    cg_status st;
+
+    for (closing = g->closings; closing; closing = closing->link)
+        if (closing->token == token) {
+            *ret_closing = closing;
+            return CG_OK;
+        }
+    closing = cg_host_zalloc(g->host, 1, sizeof *closing);
+    if (!closing)
+        return grammar_nomem(g, err);
+    closing->token = token;
+    st = build_closing(g, closing, err);
+    if (st != CG_OK) {
+        cg_host_free(g->host, closing);
+        return st;
+    }
+    closing->link = g->closings;
+    g->closings = closing;
+    *ret_closing = closing;
+    return CG_OK;
+}
+
+/* Takes the closing token from the start of a literal: a forced one, or the first of the tail. */
+static cg_status take_closing(struct grammar *g, struct literal *literal, cg_error *err)
+{
+    const struct tail *tail = literal->tail;
+    int32_t token = 0, n, is_same = tail != NULL;
+
+    if (literal->n_forced) {
+        CG_TRY(get_closing(g, literal->forced[0], &literal->closing, err));
+        literal->forced++;
+        literal->n_forced--;
+        return CG_OK;
+    }
+    for (int32_t i = 0; i < g->n_heads && is_same; i++) {
+        const int32_t *path = grammar_path(&tail->paths, i, &n);
+
+        if (i == 0)
+            token = path[0];
+        is_same = n > 1 && path[0] == token;
+    }
+    if (!is_same)
+        return g->host->fail(err, CG_ERR_UNSUPPORTED,
+                             "grammar: the first token of '%.80s' between two numbers depends on "
+                             "the second one, so that it does not show where the first one ends: "
+                             "use --constraint none or another tokenizer",
+                             literal->text);
+    literal->skip = 1;
+    return get_closing(g, token, &literal->closing, err);
+}
+
 /* ---- literals ----------------------------------------------------------------------------- */
 
-/* Compiles literal_text[0, len). */
+/* Compiles literal_text[0, len) to forced tokens and a tail. */
 static cg_status compile_literal(struct grammar *g, enum literal_kind kind,
                                  const char *literal_text, uint32_t len,
                                  struct literal **ret_literal, cg_error *err)
 {
-    const char *before = kind == LITERAL_FIRST ? g->format->begin : g->sample_number;
-    const char *after = g->format->end, *stop = g->format->stop;
-    uint32_t begin = (uint32_t)strlen(before), end = begin + len;
-    /* The begin token belongs to the forced tokens of the first literal. It is an added token:
-     * pre-tokenization starts after it. */
-    uint32_t forced_begin = kind == LITERAL_FIRST ? 0 : begin, forced_end = 0;
-    uint32_t skip = kind == LITERAL_FIRST ? begin : 0;
-    char *text = cg_host_zalloc(
-        g->host, (size_t)end + strlen(after) + strlen(stop) + 2 * GRAMMAR_MAX_NUMBER, 1);
-    int32_t first = 0, n = 0, entry = CG_EXIT;
+    char *text = text_new(g, len);
+    uint32_t begin, end, forced_begin, forced_end;
+    struct tail *tail = NULL;
+    const int32_t *rest;
+    int32_t first = 0, n = 0;
     cg_status st = CG_OK;
 
     if (!text)
         return grammar_nomem(g, err);
-    memcpy(text, before, begin);
+    if (kind == LITERAL_FIRST)
+        begin = (uint32_t)(stpcpy(text, g->format->begin) - text);
+    else
+        begin = grammar_sample(g, 0, 0, text, &rest, &n);
+    end = begin + len;
+    /* The begin text belongs to the forced tokens of the first literal. */
+    forced_begin = kind == LITERAL_FIRST ? 0 : begin;
     memcpy(text + begin, literal_text, len);
     if (kind == LITERAL_LAST) {
-        CG_TRY_GOTO(st, grammar_pretokenize(g, text, end, begin, end, &n, err), out);
-        strcpy(text + end, after);
-        strcat(text + end, stop);
+        strcpy(text + end, g->format->end);
+        strcat(text + end, g->format->stop);
         forced_end = (uint32_t)strlen(text);
+        CG_TRY_GOTO(st, grammar_split(g, text, forced_end, begin, begin, &n, err), out);
     } else {
-        CG_TRY_GOTO(st, find_tail(g, text + skip, begin - skip, end - skip, &forced_end, err), out);
-        forced_end += skip;
-        CG_TRY_GOTO(st,
-                    get_tail(g, literal_text + (forced_end - begin), end - forced_end, &entry, err),
-                    out);
-        sprintf(text + end, "1.%0*d,", (int)g->format->decimals, 1);
+        CG_TRY_GOTO(st, find_tail(g, text, forced_begin, end, &forced_end, err), out);
+        CG_TRY_GOTO(st, grammar_get_tail(g, text + forced_end, end - forced_end, &tail, err), out);
     }
     n = 0;
     if (forced_end > forced_begin)
@@ -181,72 +266,114 @@ static cg_status compile_literal(struct grammar *g, enum literal_kind kind,
                     grammar_encode_range(g, text, (uint32_t)strlen(text), forced_begin, forced_end,
                                          &first, &n, err),
                     out);
-    *ret_literal = literal_new(g, kind, literal_text, len, g->ids + first, n, entry);
-    if (!*ret_literal)
+    *ret_literal = literal_new(g, kind, literal_text, len, g->ids + first, n);
+    if (*ret_literal)
+        (*ret_literal)->tail = tail;
+    else
         st = grammar_nomem(g, err);
 out:
     cg_host_free(g->host, text);
     return st;
 }
 
-/* True if the tables accept ids[0, n) as the literal and a number. Walks them as a decoder does. */
-static int accepts(const struct grammar *g, const struct literal *literal, const int32_t *ids,
-                   int32_t n)
+/* Are ids[0, n) the forced tokens, the tail with head i, and `rest`? */
+static int is_tokenization(const struct literal *literal, int32_t i, const int32_t *rest,
+                           int32_t n_rest, const int32_t *ids, int32_t n)
 {
-    int32_t state = literal->entry, i = 0;
+    int32_t n_path = 0, n_forced = literal->n_forced;
+    const int32_t *path = literal->tail ? grammar_path(&literal->tail->paths, i, &n_path) : NULL;
 
-    for (; i < literal->n_forced; i++)
-        if (i >= n || ids[i] != literal->forced[i])
-            return 0;
-    for (; state != CG_EXIT; i++) {
-        int32_t t = g->tables.row[state], end = g->tables.row[state + 1];
+    return n == n_forced + n_path + n_rest &&
+           !memcmp(ids, literal->forced, (size_t)n_forced * sizeof *ids) &&
+           (!n_path || !memcmp(ids + n_forced, path, (size_t)n_path * sizeof *ids)) &&
+           (!n_rest || !memcmp(ids + n_forced + n_path, rest, (size_t)n_rest * sizeof *ids));
+}
 
-        while (t < end && (i >= n || g->tables.token[t] != ids[i]))
-            t++;
-        if (t == end)
-            return 0;
-        state = g->tables.next[t];
+/* Writes what precedes a literal: the begin text, or numbers of shape k. @return its length */
+static uint32_t write_before(const struct grammar *g, enum literal_kind kind, int32_t k, char *text)
+{
+    const int32_t *rest;
+    int32_t n, shape = g->shape[k % g->n_shapes];
+    uint32_t len;
+
+    if (kind == LITERAL_FIRST)
+        return (uint32_t)(stpcpy(text, g->format->begin) - text);
+    len = grammar_sample(g, shape, k, text, &rest, &n);
+    if (kind == LITERAL_SEPARATOR && k % 2) { /* the second one */
+        len = (uint32_t)(stpcpy(text + len, g->numbers.separator) - text);
+        len += grammar_sample(g, shape, k + 1, text + len, &rest, &n);
     }
-    return i == n;
+    return len;
+}
+
+/* Tokenizes the literal as a whole, with head i behind it unless it is the last one. */
+static cg_status verify_with_head(struct grammar *g, const struct literal *literal, int32_t i,
+                                  int32_t k, char *text, cg_error *err)
+{
+    uint32_t before = write_before(g, literal->kind, k, text);
+    uint32_t begin = literal->kind == LITERAL_FIRST ? 0 : before, end = before + literal->len;
+    const int32_t *rest = NULL;
+    int32_t n_rest = 0, first = 0, n = 0;
+
+    memcpy(text + before, literal->text, literal->len);
+    if (literal->kind == LITERAL_LAST) {
+        end = (uint32_t)(stpcpy(stpcpy(text + end, g->format->end), g->format->stop) - text);
+    } else {
+        end += grammar_sample(g, i, k, text + end, &rest, &n_rest);
+        strcpy(text + end, g->after_number);
+    }
+    if (end > begin)
+        CG_TRY(grammar_encode_range(g, text, (uint32_t)strlen(text), begin, end, &first, &n, err));
+    if (!is_tokenization(literal, i, rest, n_rest, g->ids + first, n))
+        return g->host->fail(err, CG_ERR_UNSUPPORTED,
+                             "grammar: the tokenizer splits '%.80s' differently from its parts",
+                             text);
+    return CG_OK;
 }
 
 /*
  * Verifies the assumptions in grammar.h: that the pre-tokenizer distinguishes shapes of numbers but
- * not single digits, and does not look back across a boundary. Tokenizes the literal with numbers
- * of every shape as a whole; the tables must accept the tokens.
+ * not single digits, and does not look back across a boundary. Tokenizes the literal between
+ * numbers of every shape as a whole.
  */
 static cg_status verify_literal(struct grammar *g, const struct literal *literal, cg_error *err)
 {
-    const char *before = literal->kind == LITERAL_FIRST ? g->format->begin : g->sample_number;
-    uint32_t literal_begin = (uint32_t)strlen(before);
-    uint32_t begin = literal->kind == LITERAL_FIRST ? 0 : literal_begin;
-    int32_t integers = g->n_integer_parts / 2;
-    char *text =
-        cg_host_zalloc(g->host, (size_t)literal_begin + literal->len + 2 * GRAMMAR_MAX_NUMBER, 1);
+    char *text = text_new(g, literal->len);
+    int32_t k = 0;
     cg_status st = CG_OK;
 
     if (!text)
         return grammar_nomem(g, err);
-    /* 0, 3, 9, 21, 45, 93, 189: some of every number of digits, with either sign */
-    for (int32_t v = 0; v < integers; v = 2 * v + 3)
-        for (int32_t i = v; i < g->n_integer_parts; i += integers) {
-            int32_t first, n;
-            uint32_t len = (uint32_t)sprintf(text, "%s%s%s%0*d>", before, literal->text,
-                                             g->integer_parts[i].text, (int)g->format->decimals,
-                                             7 * i % 97 + 1);
-
-            CG_TRY_GOTO(st, grammar_encode_range(g, text, len, begin, len - 1, &first, &n, err),
-                        out);
-            if (!accepts(g, literal, g->ids + first, n)) {
-                st = g->host->fail(err, CG_ERR_UNSUPPORTED,
-                                   "grammar: the tokenizer splits '%.80s' differently from its "
-                                   "parts",
-                                   text);
-                goto out;
-            }
-        }
+    for (; k < g->n_shapes; k++)
+        CG_TRY_GOTO(st, verify_with_head(g, literal, g->shape[k], k, text, err), out);
+    /* 0, 3, 9, 21, 45, ..: some of every number of digits, from both ends */
+    for (int32_t i = 0; i < g->n_heads && literal->kind != LITERAL_LAST; i = 2 * i + 3, k += 2) {
+        CG_TRY_GOTO(st, verify_with_head(g, literal, i, k, text, err), out);
+        CG_TRY_GOTO(st, verify_with_head(g, literal, g->n_heads - 1 - i, k + 1, text, err), out);
+    }
 out:
     cg_host_free(g->host, text);
+    return st;
+}
+
+/* Compiles and verifies a literal, and finds the state or the closing token that it stands for. */
+static cg_status make_literal(struct grammar *g, enum literal_kind kind, const char *text,
+                              uint32_t len, struct literal **ret_literal, cg_error *err)
+{
+    struct literal *literal = NULL;
+    cg_status st;
+
+    CG_TRY(compile_literal(g, kind, text, len, &literal, err));
+    CG_TRY_GOTO(st, verify_literal(g, literal, err), out);
+    if (g->fields_are_atoms && (kind == LITERAL_INNER || kind == LITERAL_LAST))
+        CG_TRY_GOTO(st, take_closing(g, literal, err), out);
+    else if (!g->fields_are_atoms && kind != LITERAL_LAST)
+        CG_TRY_GOTO(st, grammar_get_entry(g, literal->tail, 0, &g->exit, &literal->entry, err),
+                    out);
+    *ret_literal = literal;
+    literal = NULL;
+out:
+    cg_host_free(g->host, literal);
     return st;
 }
 
@@ -256,18 +383,13 @@ cg_status grammar_get_literal_locked(struct grammar *g, enum literal_kind kind, 
     uint32_t hash = hash_text(text, len);
     struct literal **list = &g->literals[(hash + (uint32_t)kind) % GRAMMAR_LITERAL_BUCKETS];
     struct literal *literal;
-    cg_status st;
 
     for (literal = *list; literal; literal = literal->link)
         if (is_literal(literal, kind, hash, text, len)) {
             *ret_literal = literal;
             return CG_OK;
         }
-    CG_TRY(compile_literal(g, kind, text, len, &literal, err));
-    if (kind != LITERAL_LAST && (st = verify_literal(g, literal, err)) != CG_OK) {
-        cg_host_free(g->host, literal);
-        return st;
-    }
+    CG_TRY(make_literal(g, kind, text, len, &literal, err));
     if (g->cached_bytes > MAX_CACHED_BYTES)
         list = &g->uncached;
     else
@@ -297,6 +419,19 @@ void grammar_free_literals(struct grammar *g)
 {
     for (int32_t b = 0; b < GRAMMAR_LITERAL_BUCKETS; b++)
         free_list(g, &g->literals[b]);
-    free_list(g, &g->tails);
     free_list(g, &g->uncached);
+    while (g->tails) {
+        struct tail *tail = g->tails;
+
+        g->tails = tail->link;
+        free_tail(g, tail);
+    }
+    while (g->closings) {
+        struct closing *closing = g->closings;
+
+        g->closings = closing->link;
+        grammar_free_entries(g, &closing->first_number);
+        cg_host_free(g->host, closing);
+    }
+    grammar_free_entries(g, &g->exit);
 }

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* grammar: the text of this molecule with one canonical number per coordinate (see grammar.h). */
-#include <stdio.h>
 #include <string.h>
 
 #include "../common/compile_checks.h"
@@ -17,7 +16,9 @@ static void grammar_destroy(void *self)
     grammar_free_literals(g);
     if (g->tables.host)
         cg_automaton_builder_finish(&g->tables);
-    cg_host_free(g->host, g->integer_parts);
+    grammar_paths_finish(g, &g->decimals);
+    cg_host_free(g->host, g->heads);
+    cg_host_free(g->host, g->after_number);
     cg_host_free(g->host, g->ids);
     cg_host_free(g->host, g->ranges);
     cg_host_free(g->host, g->ends);
@@ -28,7 +29,6 @@ static void grammar_destroy(void *self)
 static cg_status grammar_create(const cg_host *host, const cg_vocabulary *vocab,
                                 const cg_text_format *format, void **ret_self, cg_error *err)
 {
-    struct literal *comma;
     struct grammar *g;
     int32_t stop;
     cg_status st;
@@ -41,9 +41,9 @@ static cg_status grammar_create(const cg_host *host, const cg_vocabulary *vocab,
     g->vocab = vocab;
     g->format = format;
     pthread_mutex_init(&g->lock, NULL);
-    snprintf(g->sample_number, sizeof g->sample_number, "0.%0*d", (int)format->decimals, 1);
+    g->numbers = cg_constraint_numbers_of(format);
     /* the longest text to encode; a token is at least a byte */
-    g->capacity = GRAMMAR_MAX_LITERAL + 4 * GRAMMAR_MAX_NUMBER +
+    g->capacity = GRAMMAR_MAX_LITERAL + 5 * GRAMMAR_MAX_NUMBER + 3 * CG_MAX_SEPARATOR +
                   (int32_t)(strlen(format->begin) + strlen(format->end) + strlen(format->stop));
     g->ids = cg_host_zalloc(host, (size_t)g->capacity, sizeof *g->ids);
     g->ranges = cg_host_zalloc(host, (size_t)g->capacity, sizeof *g->ranges);
@@ -56,8 +56,17 @@ static cg_status grammar_create(const cg_host *host, const cg_vocabulary *vocab,
                 cg_automaton_builder_init(&g->tables, "grammar", host, vocab->n_tokens, MAX_STATES,
                                           MAX_TRANSITIONS, err),
                 out);
-    CG_TRY_GOTO(st, grammar_compile_number_tables(g, err), out);
-    CG_TRY_GOTO(st, grammar_get_literal_locked(g, LITERAL_INNER, ",", 1, &comma, err), out);
+    CG_TRY_GOTO(st, grammar_compile_numbers(g, err), out);
+    CG_TRY_GOTO(st, grammar_find_number_ends(g, err), out);
+    g->exit.next = CG_EXIT;
+    if (!g->fields_are_atoms)
+        CG_TRY_GOTO(st, grammar_continue(g, &g->exit, err), out);
+    if (g->numbers.fields_per_literal > 1)
+        CG_TRY_GOTO(st,
+                    grammar_get_literal_locked(g, LITERAL_SEPARATOR, g->numbers.separator,
+                                               (uint32_t)strlen(g->numbers.separator),
+                                               &g->separator, err),
+                    out);
     *ret_self = g;
     g = NULL;
 out:
@@ -70,31 +79,27 @@ static const cg_automaton *grammar_automaton(const void *self)
     return &((const struct grammar *)self)->tables.automaton;
 }
 
-/* Returns the literal before field f; f = n_fields: the last one. */
-static cg_status field_literal_locked(struct grammar *g, const cg_literals *text, int32_t f,
-                                      struct literal **ret_literal, cg_error *err)
+/* Returns the literal before atom a; a = n_atoms: the last one. */
+static cg_status atom_literal_locked(struct grammar *g, const cg_literals *text, int32_t a,
+                                     struct literal **ret_literal, cg_error *err)
 {
-    int32_t atom = f / 3; /* the literal before this atom, or n_atoms: after the last one */
-    const cg_range *r = &text->literal[atom];
-    enum literal_kind kind = f == 0                   ? LITERAL_FIRST
-                             : f == 3 * text->n_atoms ? LITERAL_LAST
-                                                      : LITERAL_INNER;
+    const cg_range *r = &text->literal[a];
+    enum literal_kind kind = a == 0               ? LITERAL_FIRST
+                             : a == text->n_atoms ? LITERAL_LAST
+                                                  : LITERAL_INNER;
 
-    if (f % 3)
-        return grammar_get_literal_locked(g, LITERAL_INNER, ",", 1, ret_literal, err);
     if (r->end - r->begin > GRAMMAR_MAX_LITERAL)
         return g->host->fail(err, CG_ERR_LIMIT,
                              "grammar: found %u bytes of SMILES text beside atom %d, wanted at "
                              "most %d",
-                             r->end - r->begin, atom < text->n_atoms ? atom + 1 : atom,
-                             GRAMMAR_MAX_LITERAL);
+                             r->end - r->begin, a < text->n_atoms ? a + 1 : a, GRAMMAR_MAX_LITERAL);
     return grammar_get_literal_locked(g, kind, text->text + r->begin, r->end - r->begin,
                                       ret_literal, err);
 }
 
 /* Arrays of the molecule being compiled. */
 struct work {
-    int32_t n_fields;
+    int32_t fields_per_atom, n_fields;
     int32_t *entry;           /* [n_fields] */
     int32_t *forced_start;    /* [n_fields + 2] */
     int32_t *forced_token;    /* [forced_start[n_fields + 1]] */
@@ -107,11 +112,20 @@ static cg_status compile_locked(struct grammar *g, const cg_literals *text, stru
     int32_t n_forced = 0;
 
     for (int32_t f = 0; f <= w->n_fields; f++) {
-        CG_TRY(field_literal_locked(g, text, f, &w->literal[f], err));
-        if (f < w->n_fields)
-            w->entry[f] = w->literal[f]->entry;
+        if (f % w->fields_per_atom)
+            w->literal[f] = g->separator;
+        else
+            CG_TRY(atom_literal_locked(g, text, f / w->fields_per_atom, &w->literal[f], err));
         n_forced += w->literal[f]->n_forced;
         w->forced_start[f + 1] = n_forced;
+    }
+    for (int32_t f = 0; f < w->n_fields; f++) {
+        const struct literal *literal = w->literal[f];
+
+        w->entry[f] = literal->entry;
+        if (g->fields_are_atoms)
+            CG_TRY(grammar_get_entry(g, literal->tail, literal->skip,
+                                     &w->literal[f + 1]->closing->first_number, &w->entry[f], err));
     }
     w->forced_token = cg_host_zalloc(g->host, (size_t)n_forced, sizeof *w->forced_token);
     if (!w->forced_token)
@@ -121,7 +135,7 @@ static cg_status compile_locked(struct grammar *g, const cg_literals *text, stru
             memcpy(w->forced_token + w->forced_start[f], w->literal[f]->forced,
                    (size_t)w->literal[f]->n_forced * sizeof *w->forced_token);
     return cg_automaton_builder_program(&g->tables, w->n_fields, w->entry, w->forced_start,
-                                        w->forced_token, 3, 0, ret_program, err);
+                                        w->forced_token, w->fields_per_atom, 0, ret_program, err);
 }
 
 static cg_status grammar_compile(void *self, const cg_literals *text, cg_program **ret_program,
@@ -132,7 +146,8 @@ static cg_status grammar_compile(void *self, const cg_literals *text, cg_program
     cg_status st;
 
     CG_TRY(cg_constraint_check_literals("grammar", g->host, text, err));
-    w.n_fields = 3 * text->n_atoms;
+    w.fields_per_atom = g->fields_are_atoms ? 1 : g->numbers.fields_per_literal;
+    w.n_fields = w.fields_per_atom * text->n_atoms;
     w.entry = cg_host_zalloc(g->host, (size_t)w.n_fields, sizeof *w.entry);
     w.forced_start = cg_host_zalloc(g->host, (size_t)w.n_fields + 2, sizeof *w.forced_start);
     w.literal = cg_host_zalloc(g->host, (size_t)w.n_fields + 1, sizeof(struct literal *));
