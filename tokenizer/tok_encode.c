@@ -171,8 +171,11 @@ static int list_pretoken(void *ctx, const char *bytes, size_t len, size_t start,
 
 static cg_status run_split(encoder *e, const char *text, size_t len, int ascii)
 {
-    int rc = cg_pretok_run(&e->tok->pretok, &e->split, text, len, ascii,
-                           e->out ? encode_pretoken : list_pretoken, e, e->err);
+    int rc;
+
+    e->split.continued = (e->flags & CG_ENCODE_CONTINUED) && !e->origin && !e->base;
+    rc = cg_pretok_run(&e->tok->pretok, &e->split, text, len, ascii,
+                       e->out ? encode_pretoken : list_pretoken, e, e->err);
 
     if (e->nomem)
         return cg_fail(e->err, CG_ERR_NOMEM, "encoding a text of %zu bytes: out of memory", len);

@@ -6,6 +6,7 @@
 #include <confgen/tokenizer.h>
 
 #include "tok_added.h"
+#include "tok_class.h"
 #include "tok_split.h"
 #include "tok_vocab.h"
 
@@ -16,6 +17,7 @@ struct cg_tokenizer {
     cg_added_set added_raw;  /* searched in the unchanged text */
     cg_added_set added_norm; /* searched in normalized text */
     cg_pretok pretok;
+    cg_class_prompt prompt;
 };
 
 /** Empty tokenizer for a loader to fill; NULL if out of memory. */
@@ -24,11 +26,18 @@ cg_tokenizer *cg_tokenizer_new(void);
 /** Largest tokenizer file, in bytes. */
 #define CG_TOKENIZER_FILE_MAX ((size_t)256 << 20)
 
+/** Texts of tokenizer.json and of the files beside it; those may be NULL. */
+typedef struct cg_json_texts {
+    const char *tokenizer, *config, *special_map, *model_config;
+    size_t tokenizer_len, config_len, special_map_len, model_config_len;
+} cg_json_texts;
+
 /**
- * Loads from the text of a tokenizer.json.
- * @param name  of the file, for messages
+ * Loads from the text of a tokenizer.json and, for what its class changes (tok_class.h), the files
+ * beside it.
+ * @param name  of tokenizer.json, for messages
  */
-cg_status cg_tokenizer_from_json(const char *name, const char *json, size_t len,
+cg_status cg_tokenizer_from_json(const char *name, const cg_json_texts *texts,
                                  cg_tokenizer **ret_tokenizer, cg_error *err);
 
 /** Texts of the files of the vocab.json form; added_tokens may be NULL. */

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "tok_class_patterns.h"
 #include "tok_load.h"
 
 #define MAX_DEPTH 8 /* of nested Sequences */
@@ -167,38 +168,6 @@ static cg_status load_pretokenizer(cg_tokenizer *t, const json_t *part, int dept
                    type);
 }
 
-/* Accepts post-processors that do not change the ids when no special tokens are requested. */
-static cg_status check_post_processor(const json_t *part, int depth, cg_error *err)
-{
-    const char *type = type_of(part);
-    const json_t *list, *item;
-    size_t i;
-
-    if (!part || json_is_null(part) || !strcmp(type, "ByteLevel") ||
-        !strcmp(type, "TemplateProcessing"))
-        return CG_OK;
-    list = json_object_get(part, "processors");
-    if (strcmp(type, "Sequence") || !json_is_array(list) || depth == MAX_DEPTH)
-        return cg_fail(err, CG_ERR_UNSUPPORTED,
-                       "post_processor: type '%.40s' is not supported; ByteLevel, "
-                       "TemplateProcessing and a Sequence of these are",
-                       type);
-    json_array_foreach(list, i, item)
-    {
-        CG_TRY(check_post_processor(item, depth + 1, err));
-    }
-    return CG_OK;
-}
-
-static cg_status check_decoder(const json_t *part, cg_error *err)
-{
-    if (strcmp(type_of(part), "ByteLevel"))
-        return cg_fail(err, CG_ERR_UNSUPPORTED,
-                       "decoder: type '%.40s' is not supported; only ByteLevel is supported",
-                       type_of(part));
-    return CG_OK;
-}
-
 static cg_status check_model(const json_t *model, cg_error *err)
 {
     static const char *const affixes[] = { "continuing_subword_prefix", "end_of_word_suffix" };
@@ -301,8 +270,6 @@ static cg_status load_root(cg_tok_builder *b, const json_t *root, cg_tokenizer *
     cg_status st;
 
     CG_TRY(check_model(model, err));
-    CG_TRY(check_decoder(json_object_get(root, "decoder"), err));
-    CG_TRY(check_post_processor(json_object_get(root, "post_processor"), 0, err));
     CG_TRY(load_normalizer(t, json_object_get(root, "normalizer"), 0, err));
     st = load_pretokenizer(t, json_object_get(root, "pre_tokenizer"), 0, err);
     if (st != CG_OK)
@@ -318,21 +285,61 @@ static cg_status load_root(cg_tok_builder *b, const json_t *root, cg_tokenizer *
     return cg_builder_take(b, ret_tokenizer, err);
 }
 
-cg_status cg_tokenizer_from_json(const char *name, const char *json, size_t len,
+/* The parsed files; those beside tokenizer.json may be NULL. */
+typedef struct parsed {
+    json_t *root, *config, *special_map, *model_config;
+} parsed;
+
+static void free_parsed(parsed *p)
+{
+    json_decref(p->root);
+    json_decref(p->config);
+    json_decref(p->special_map);
+    json_decref(p->model_config);
+}
+
+static cg_status parse_all(const char *name, const cg_json_texts *t, parsed *p, cg_error *err)
+{
+    const struct {
+        const char *name, *text;
+        size_t len;
+        json_t **ret;
+    } files[] = {
+        { "tokenizer_config.json", t->config, t->config_len, &p->config },
+        { "special_tokens_map.json", t->special_map, t->special_map_len, &p->special_map },
+        { "config.json", t->model_config, t->model_config_len, &p->model_config },
+    };
+
+    CG_TRY(cg_load_parse(name, t->tokenizer, t->tokenizer_len, &p->root, err));
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+        cg_status st = files[i].text ? cg_load_parse(files[i].name, files[i].text, files[i].len,
+                                                     files[i].ret, err)
+                                     : CG_OK;
+
+        if (st != CG_OK)
+            return cg_fail_prefix(err, st, "beside %s", name);
+    }
+    return CG_OK;
+}
+
+cg_status cg_tokenizer_from_json(const char *name, const cg_json_texts *texts,
                                  cg_tokenizer **ret_tokenizer, cg_error *err)
 {
     cg_tok_builder b = { .tok = cg_tokenizer_new() };
-    json_t *root = NULL;
+    parsed p = { 0 };
     cg_status st;
 
     if (!b.tok)
         return cg_fail_nomem(err, name);
-    CG_TRY_GOTO(st, cg_load_parse(name, json, len, &root, err), out);
-    st = load_root(&b, root, ret_tokenizer, err);
+    CG_TRY_GOTO(st, parse_all(name, texts, &p, err), out);
+    st = cg_class_apply(p.root, &(cg_class_files) { p.config, p.special_map, p.model_config },
+                        &b.tok->prompt, err);
+    if (st == CG_OK)
+        st = load_root(&b, p.root, ret_tokenizer, err);
     if (st != CG_OK)
         cg_fail_prefix(err, st, "%s", name);
 out:
     cg_builder_finish(&b);
-    json_decref(root);
+    free_parsed(&p);
     return st;
 }

@@ -7,10 +7,6 @@
 
 #include "tok_impl.h"
 
-/** The pattern of GPT-2, which the ByteLevel pre-tokenizer applies. */
-#define CG_BYTE_LEVEL_PATTERN                                                                      \
-    "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+"
-
 /** A tokenizer being built. Zero-initialise. */
 typedef struct cg_tok_builder {
     cg_tokenizer *tok;

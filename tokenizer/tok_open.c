@@ -4,6 +4,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -59,17 +60,62 @@ out:
     return st;
 }
 
-cg_status cg_tokenizer_load(const char *dir, cg_tokenizer **ret_tokenizer, cg_error *err)
+static cg_status load_json(const char *dir, const cg_bytes *json, cg_tokenizer **ret_tokenizer,
+                           cg_error *err)
 {
+    cg_bytes config = { 0 }, map = { 0 }, model = { 0 };
     char path[PATH_MAX];
+    cg_json_texts texts;
+    cg_status st;
+
+    CG_TRY_GOTO(st, read_file(dir, "tokenizer_config.json", OPTIONAL, &config, err), out);
+    CG_TRY_GOTO(st, read_file(dir, "special_tokens_map.json", OPTIONAL, &map, err), out);
+    CG_TRY_GOTO(st, read_file(dir, "config.json", OPTIONAL, &model, err), out);
+    texts = (cg_json_texts) {
+        .tokenizer = (const char *)json->data,
+        .tokenizer_len = json->len,
+        .config = (const char *)config.data,
+        .config_len = config.len,
+        .special_map = (const char *)map.data,
+        .special_map_len = map.len,
+        .model_config = (const char *)model.data,
+        .model_config_len = model.len,
+    };
+    snprintf(path, sizeof path, "%s/tokenizer.json", dir); /* read_file() checked its length */
+    st = cg_tokenizer_from_json(path, &texts, ret_tokenizer, err);
+out:
+    cg_bytes_release(&config);
+    cg_bytes_release(&map);
+    cg_bytes_release(&model);
+    return st;
+}
+
+/* A tokenizer.json by its own path: the files beside it do not count. */
+static cg_status load_file(const char *path, cg_tokenizer **ret_tokenizer, cg_error *err)
+{
     cg_bytes json = { 0 };
     cg_status st;
 
-    CG_TRY(read_file(dir, "tokenizer.json", OPTIONAL, &json, err));
+    CG_TRY(cg_file_read(path, CG_TOKENIZER_FILE_MAX, &json, err));
+    st = cg_tokenizer_from_json(
+        path, &(cg_json_texts) { .tokenizer = (const char *)json.data, .tokenizer_len = json.len },
+        ret_tokenizer, err);
+    cg_bytes_release(&json);
+    return st;
+}
+
+cg_status cg_tokenizer_load(const char *path, cg_tokenizer **ret_tokenizer, cg_error *err)
+{
+    cg_bytes json = { 0 };
+    struct stat info;
+    cg_status st;
+
+    if (!stat(path, &info) && S_ISREG(info.st_mode))
+        return load_file(path, ret_tokenizer, err);
+    CG_TRY(read_file(path, "tokenizer.json", OPTIONAL, &json, err));
     if (!json.data)
-        return load_vocab_merges(dir, ret_tokenizer, err);
-    snprintf(path, sizeof path, "%s/tokenizer.json", dir); /* read_file() checked its length */
-    st = cg_tokenizer_from_json(path, (const char *)json.data, json.len, ret_tokenizer, err);
+        return load_vocab_merges(path, ret_tokenizer, err);
+    st = load_json(path, &json, ret_tokenizer, err);
     cg_bytes_release(&json);
     return st;
 }

@@ -146,7 +146,8 @@ static int run_byte_level(const cg_pretok *p, cg_split_memory *m, const char *te
     cg_match_iterator it;
     int rc;
 
-    if (p->prefix_space && s[0] != ' ') {
+    /* behind a Split step every piece has its blank, a continued one too */
+    if (p->prefix_space && s[0] != ' ' && !(m->continued && !p->n_splits)) {
         if (cg_grow((void **)&m->prefixed, &m->prefixed_cap, len + 1, 1))
             return fail_nomem(err);
         m->prefixed[0] = ' ';

@@ -46,6 +46,7 @@ typedef struct cg_split_memory {
     cg_spans found;
     char *prefixed;
     size_t prefixed_cap;
+    int continued; /* 1: the text continues another, so nothing is put in front of it */
 } cg_split_memory;
 
 void cg_split_memory_finish(cg_split_memory *memory);

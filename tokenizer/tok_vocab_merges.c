@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* Loads the vocab.json + merges.txt form. Other settings are in tokenizer_config.json, whose
  * tokenizer_class implies a normalizer and a pattern that no file contains. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
+#include "tok_class_patterns.h"
 #include "tok_load.h"
-
-static const char qwen2_pattern[] =
-    "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| "
-    "?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
 
 static const struct tokenizer_class {
     const char *name;
@@ -17,11 +15,42 @@ static const struct tokenizer_class {
     int nfc;
     int in_byte_level; /* the byte-level step splits, after it has prepended its ' ' */
 } classes[] = {
-    { "Qwen2Tokenizer", qwen2_pattern, 1, 0 },
-    { "Qwen2TokenizerFast", qwen2_pattern, 1, 0 },
+    { "Qwen2Tokenizer", CG_QWEN2_PATTERN, 1, 0 },
+    { "Qwen2TokenizerFast", CG_QWEN2_PATTERN, 1, 0 },
     { "GPT2Tokenizer", CG_BYTE_LEVEL_PATTERN, 0, 1 },
     { "GPT2TokenizerFast", CG_BYTE_LEVEL_PATTERN, 0, 1 },
 };
+
+static int is_gpt2(const json_t *config)
+{
+    const char *name = json_string_value(json_object_get(config, "tokenizer_class"));
+
+    return name && !strncmp(name, "GPT2", 4);
+}
+
+/* The tokens that the class writes around a prompt: GPT-2's a BOS token if the configuration asks
+ * for it. */
+static void load_prompt(cg_tokenizer *t, const json_t *config, int is_gpt2)
+{
+    const cg_class_files files = { .config = config };
+    const char *bos = cg_class_token(&files, "bos_token", is_gpt2 ? "<|endoftext|>" : NULL);
+    int add_bos = json_is_true(json_object_get(config, "add_bos_token")) && bos;
+    int add_eos = json_is_true(json_object_get(config, "add_eos_token"));
+
+    if (add_eos || (add_bos && !is_gpt2)) {
+        snprintf(t->prompt.unsettled, sizeof t->prompt.unsettled,
+                 "add_bos_token or add_eos_token: transformers 4 ignores it for this class, "
+                 "transformers 5 does not");
+    } else if (add_bos) {
+        int32_t id = cg_vocab_find(&t->vocab, bos, strlen(bos));
+
+        t->prompt.ids.prefix[0] = id;
+        t->prompt.ids.n_prefix = id >= 0;
+        if (id < 0)
+            snprintf(t->prompt.unsettled, sizeof t->prompt.unsettled,
+                     "bos_token '%.64s' is no token of the vocabulary", bos);
+    }
+}
 
 static cg_status load_class(cg_tokenizer *t, const json_t *config, cg_error *err)
 {
@@ -192,7 +221,9 @@ static cg_status load_parsed(cg_tok_builder *b, const parsed *p, const cg_vocab_
     if (p->added)
         CG_TRY(load_added_tokens(b, p->added, p->config, err));
     *ret_file = "vocab.json";
-    return cg_builder_take(b, ret_tokenizer, err);
+    CG_TRY(cg_builder_take(b, ret_tokenizer, err));
+    load_prompt(*ret_tokenizer, p->config, is_gpt2(p->config));
+    return CG_OK;
 }
 
 cg_status cg_tokenizer_from_vocab_merges(const char *dir, const cg_vocab_merges_files *files,

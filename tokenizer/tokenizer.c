@@ -38,6 +38,29 @@ static unsigned flags_of(const cg_tokenizer *t, int32_t id)
     return id >= 0 && id < t->vocab.n_ids ? t->vocab.flags[id] : 0;
 }
 
+cg_status cg_tokenizer_prompt_tokens(const cg_tokenizer *tokenizer, cg_prompt_tokens *ret,
+                                     cg_error *err)
+{
+    const cg_class_prompt *p = &tokenizer->prompt;
+
+    if (*p->unsettled)
+        return cg_fail(err, CG_ERR_UNSUPPORTED, "%s", p->unsettled);
+    for (int32_t i = 0; i < p->ids.n_prefix + p->ids.n_suffix; i++) {
+        int32_t id = i < p->ids.n_prefix ? p->ids.prefix[i] : p->ids.suffix[i - p->ids.n_prefix];
+
+        if (!(flags_of(tokenizer, id) & CG_TOKEN_PRESENT))
+            return cg_fail(err, CG_ERR_UNSUPPORTED,
+                           "post_processor: token %d, which it writes around a prompt, is not in "
+                           "the vocabulary",
+                           id);
+    }
+    ret->n_prefix = p->ids.n_prefix;
+    ret->n_suffix = p->ids.n_suffix;
+    ret->prefix = p->ids.prefix;
+    ret->suffix = p->ids.suffix;
+    return CG_OK;
+}
+
 cg_status cg_tokenizer_token_bytes(const cg_tokenizer *tokenizer, int32_t id,
                                    const char **ret_bytes, size_t *ret_len)
 {

@@ -166,28 +166,22 @@ static cg_status open_constraint(cg_engine *e, const cg_engine_options *o, cg_er
     int32_t model_max = e->model.weights->generation.max_new_tokens;
     cg_status st;
 
-    e->constraint.format = (cg_text_format) {
-        CG_SIZED(cg_text_format),
-        .decimals = f->decimals,
-        .max_integer_digits = f->max_integer_digits,
-        .begin = f->completion_open,
-        .end = f->completion_close,
-        .stop = f->end,
-        .max_new_tokens = o->max_new_tokens ? o->max_new_tokens
-                          : model_max       ? model_max
-                                            : DEFAULT_MAX_NEW,
-    };
+    CG_TRY(cg_engine_open_text(e, err));
+    e->constraint.format.max_new_tokens = o->max_new_tokens ? o->max_new_tokens
+                                          : model_max       ? model_max
+                                                            : DEFAULT_MAX_NEW;
     st = ops->create(&e->host.host, &e->model.vocabulary.vocabulary, &e->constraint.format,
                      &e->constraint.self, err);
     if (st != CG_OK)
         return cg_fail_prefix(err, st, "constraint '%s' for model '%s'", e->constraint.plugin->name,
                               e->model.name);
     e->builder = (cg_template_builder) {
-        .vocabulary = &e->model.vocabulary.vocabulary,
+        .vocabulary = &e->model.vocabulary,
         .constraint = ops,
         .constraint_self = e->constraint.self,
         .prompt_open = f->prompt_open,
         .prompt_close = f->prompt_close,
+        .around_prompt = e->model.around_prompt,
         .max_len = e->info.max_length,
         .max_new_tokens = o->max_new_tokens,
     };
@@ -220,6 +214,9 @@ static void fill_info(cg_engine *e, const cg_engine_options *o)
     info->model = e->model.name;
     info->architecture = cg_arch_name(c->arch);
     info->fingerprint = cg_model_fingerprint(e->model.weights);
+    for (int32_t i = 0; i < e->constraint.format.n_stop_tokens; i++) /* as hash_tokenizer() */
+        info->fingerprint =
+            (info->fingerprint ^ (uint64_t)e->model.stop[i]) * UINT64_C(0x9e3779b97f4a7c15);
     info->decimals = e->model.weights->format.decimals;
     info->constraint = e->constraint.plugin->name;
     info->constraint_reason =

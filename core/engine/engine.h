@@ -37,6 +37,9 @@ struct cg_engine {
         cg_tokenizer *tokenizer;
         cg_token_cache *token_cache; /* NULL: none */
         cg_vocabulary_adapter vocabulary;
+        cg_prompt_tokens around_prompt; /* its arrays are `bos` or the tokenizer's */
+        int32_t bos;
+        int32_t stop[CG_MAX_EOS + CG_MAX_STOP]; /* of constraint.format.stop_tokens */
     } model;
 
     struct {
@@ -69,6 +72,9 @@ cg_status cg_engine_open_with(const cg_engine_options *options, const cg_engine_
 /** Opens engine->model: model directory or random weights, tokenizer, vocabulary. */
 cg_status cg_engine_open_model(cg_engine *engine, const cg_engine_options *options, cg_error *err);
 void cg_engine_close_model(cg_engine *engine);
+
+/** Sets constraint.format but max_new_tokens, and model.around_prompt; the model is open. */
+cg_status cg_engine_open_text(cg_engine *engine, cg_error *err);
 
 /** Sets builder.geometry and token_numbers from options->geometry; the constraint is open. */
 cg_status cg_engine_select_geometry(cg_engine *engine, const cg_engine_options *options,

@@ -451,11 +451,47 @@ static cg_status read_tags(const cg_json *o, const char *key, char open[CG_MAX_T
     return CG_OK;
 }
 
+/* "bos": a token or null, which means none. */
+static cg_status read_bos(const cg_json *o, cg_format_config *f, cg_error *err)
+{
+    const json_t *v = json_object_get(o->node, "bos");
+
+    f->has_bos = v != NULL;
+    if (v && !json_is_null(v) && copy_tag(v, 1, f->bos))
+        return cg_json_fail_wanted(o, "bos", "a token of 1 to 63 bytes, or null for none", err);
+    return CG_OK;
+}
+
+/* "stop": a token or a list of them. Without "end", they settle what follows the completion. */
+static cg_status read_stop(const cg_json *o, cg_format_config *f, cg_error *err)
+{
+    const json_t *v = cg_json_member(o, "stop");
+    size_t n = json_is_array(v) ? json_array_size(v) : v != NULL;
+    char wanted[96];
+
+    snprintf(wanted, sizeof wanted, "a token of 1 to 63 bytes, or a list of 1 to %d of them",
+             CG_MAX_STOP);
+    if (v && (!n || n > CG_MAX_STOP))
+        return cg_json_fail_wanted(o, "stop", wanted, err);
+    for (size_t i = 0; i < n; i++)
+        if (copy_tag(json_is_array(v) ? json_array_get(v, i) : v, 1, f->stop[i]))
+            return cg_json_fail_wanted(o, "stop", wanted, err);
+    f->n_stop = (int32_t)n;
+    f->has_end = n > 0 || cg_json_member(o, "end");
+    if (!n || cg_json_member(o, "end"))
+        return CG_OK;
+    memcpy(f->end, f->stop[0], sizeof f->end);
+    for (size_t i = 0; i < n; i++)
+        if (!strcmp(f->stop[i], f->completion_close))
+            f->end[0] = '\0';
+    return CG_OK;
+}
+
 static cg_status read_format(const cg_json *o, cg_format_config *f, cg_error *err)
 {
     static const char *const known[] = { "format", "decimals", "max_integer_digits",
-                                         "prompt", "end",      "completion",
-                                         "frame" };
+                                         "prompt", "bos",      "completion",
+                                         "end",    "stop",     "frame" };
     const char *format = "enriched-smiles-v2", *frame = "none", *key;
     json_t *value;
 
@@ -469,7 +505,7 @@ static cg_status read_format(const cg_json *o, cg_format_config *f, cg_error *er
         if (i == sizeof known / sizeof *known)
             return cg_fail(err, CG_ERR_FORMAT,
                            "%s: unknown key \"%.40s\", wanted format, decimals, "
-                           "max_integer_digits, prompt, completion, end or frame",
+                           "max_integer_digits, prompt, bos, completion, end, stop or frame",
                            o->file, key);
     }
     CG_TRY(cg_json_string(o, "format", CG_JSON_OPTIONAL, &format, err));
@@ -486,7 +522,8 @@ static cg_status read_format(const cg_json *o, cg_format_config *f, cg_error *er
     CG_TRY(read_tags(o, "completion", f->completion_open, f->completion_close, err));
     if (cg_json_member(o, "end") && copy_tag(cg_json_member(o, "end"), 0, f->end))
         return cg_json_fail_wanted(o, "end", "a string of at most 63 bytes", err);
-    return CG_OK;
+    CG_TRY(read_bos(o, f, err));
+    return read_stop(o, f, err);
 }
 
 cg_status cg_format_config_parse(const char *name, const void *bytes, size_t len,

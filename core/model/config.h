@@ -25,7 +25,8 @@ enum {
     CG_MAX_VOCAB = 1 << 22,
     CG_MAX_POSITIONS = 1 << 24,
     CG_MAX_EOS = 64,
-    CG_MAX_TAG = 64, /* bytes of a prompt or completion tag, the final 0 included */
+    CG_MAX_STOP = 16, /* stop tokens of confgen.json */
+    CG_MAX_TAG = 64,  /* bytes of a prompt or completion tag, the final 0 included */
 };
 
 enum { CG_DEFAULT_TOP_K = 50 }; /* of transformers, where nothing states another */
@@ -98,7 +99,13 @@ typedef struct cg_format_config {
     char prompt_close[CG_MAX_TAG];     /* [/SMILES] */
     char completion_open[CG_MAX_TAG];  /* [CONFORMER] */
     char completion_close[CG_MAX_TAG]; /* [/CONFORMER] */
-    char end[CG_MAX_TAG];              /* <|endoftext|>; "" if nothing follows the completion */
+    char end[CG_MAX_TAG]; /* <|endoftext|>; "" if nothing follows the completion. Without "end" it
+                           * is the first stop token, "" if completion_close is one */
+    int32_t has_end;      /* 1: end or stop is in the file */
+    int32_t has_bos;      /* 1: bos replaces the tokens that the tokenizer puts around a prompt */
+    char bos[CG_MAX_TAG]; /* a token; "" for null: none */
+    int32_t n_stop;       /* 0: the model's end tokens */
+    char stop[CG_MAX_STOP][CG_MAX_TAG]; /* [n_stop] tokens that end a sequence */
 } cg_format_config;
 
 /**

@@ -100,6 +100,16 @@ size_t cg_tensor_spec_find(cg_tensor_spec *const *by_name, size_t n, const char 
     return s ? (size_t)(s - by_name) : n;
 }
 
+/* Adds what confgen.json says of the prompt's first token and of stop tokens, which are
+ * zero-padded. Files without these keys keep their fingerprint. */
+static uint64_t hash_ends(uint64_t hash, const cg_format_config *f)
+{
+    if (f->has_bos)
+        hash = XXH3_64bits_withSeed(f->bos, sizeof f->bos, hash);
+    return f->n_stop ? XXH3_64bits_withSeed(f->stop, (size_t)f->n_stop * sizeof f->stop[0], hash)
+                     : hash;
+}
+
 void cg_model_complete(cg_model *m, const cg_tensor_spec *specs, size_t n)
 {
     const cg_model_config *c = &m->config;
@@ -120,7 +130,7 @@ void cg_model_complete(cg_model *m, const cg_tensor_spec *specs, size_t n)
              c->rope.low_freq_factor, c->rope.high_freq_factor, c->rope.original_max_positions,
              f->format, f->decimals, f->max_integer_digits, f->frame, f->prompt_open,
              f->prompt_close, f->completion_open, f->completion_close, f->end);
-    hash = XXH3_64bits(text, strlen(text));
+    hash = hash_ends(XXH3_64bits(text, strlen(text)), f);
     for (size_t i = 0; i < n; i++) {
         uint64_t mix[3] = { hash, (uint64_t)specs[i].ref->dtype, specs[i].hash };
 

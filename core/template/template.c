@@ -11,24 +11,42 @@
 #include "base/size.h"
 #include "template/geometry_tables.h"
 
+/* Writes the prompt's tokens: those of its text between those that the tokenizer puts around it. */
+static cg_status put_prompt(const cg_prompt_tokens *around, const cg_tokens *tokens,
+                            cg_molecule_template *t, cg_error *err)
+{
+    size_t n = (size_t)around->n_prefix + tokens->n + (size_t)around->n_suffix;
+    int32_t *at = cg_alloc_array(n, sizeof *at);
+
+    if (!at)
+        return cg_fail_nomem(err, "template");
+    t->prompt = at;
+    t->n_prompt = (int32_t)n; /* a text has less than INT32_MAX / 2 tokens */
+    for (int32_t i = 0; i < around->n_prefix; i++)
+        *at++ = around->prefix[i];
+    for (size_t i = 0; i < tokens->n; i++)
+        *at++ = tokens->ids[i];
+    for (int32_t i = 0; i < around->n_suffix; i++)
+        *at++ = around->suffix[i];
+    return CG_OK;
+}
+
 /* Tokenizes prompt_open SMILES prompt_close as one text. */
 static cg_status build_prompt(const cg_template_builder *b, cg_molecule_template *t, cg_error *err)
 {
-    size_t smiles_len;
-    const char *smiles = cg_molecule_smiles(t->molecule, &smiles_len);
-    size_t cap = strlen(b->prompt_open) + smiles_len + strlen(b->prompt_close) + 1;
-    char *text = malloc(cap);
+    const cg_vocabulary_adapter *v = b->vocabulary;
+    const char *smiles = cg_molecule_smiles(t->molecule, NULL);
+    cg_tokens tokens = CG_TOKENS_INIT;
+    char *text = NULL;
     cg_status st;
-    int len;
+    int len = asprintf(&text, "%s%s%s", b->prompt_open, smiles, b->prompt_close);
 
-    t->prompt = cg_alloc_array(cap, sizeof *t->prompt); /* a token has at least one byte */
-    if (!text || !t->prompt) {
-        free(text);
+    if (len < 0)
         return cg_fail_nomem(err, "template");
-    }
-    len = snprintf(text, cap, "%s%s%s", b->prompt_open, smiles, b->prompt_close);
-    st = b->vocabulary->encode(b->vocabulary->ctx, text, (uint32_t)len, t->prompt, NULL,
-                               (int32_t)cap, &t->n_prompt, err);
+    st = cg_tokenizer_encode(v->tokenizer, v->cache, text, (size_t)len, 0, &tokens, err);
+    if (st == CG_OK)
+        st = put_prompt(&b->around_prompt, &tokens, t, err);
+    cg_tokens_finish(&tokens);
     free(text);
     return st;
 }

@@ -21,15 +21,20 @@ typedef struct cg_vocabulary_adapter {
     cg_token_cache *cache;         /* borrowed; NULL: none */
 } cg_vocabulary_adapter;
 
+/**
+ * The vocabulary's encode() takes every text as a continuation (CG_ENCODE_CONTINUED): constraints
+ * encode parts of a completion, which follows a prompt.
+ */
 void cg_vocabulary_init(cg_vocabulary_adapter *adapter, const cg_tokenizer *tokenizer,
                         cg_token_cache *cache);
 
 /** Settings shared by all molecules of a run. Borrows its members. Thread: shared freely. */
 typedef struct cg_template_builder {
-    const cg_vocabulary *vocabulary;
+    const cg_vocabulary_adapter *vocabulary;
     const cg_constraint_ops *constraint;
     void *constraint_self;
     const char *prompt_open, *prompt_close; /* tags around the SMILES of a prompt */
+    cg_prompt_tokens around_prompt;         /* tokens in front of and behind its text */
     int32_t max_len;                        /* tokens of a sequence, prompt included */
     int32_t max_new_tokens;                 /* of a completion; 0: bounded by max_len only */
     cg_geometry_mode geometry;

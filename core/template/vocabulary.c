@@ -24,7 +24,7 @@ static cg_status encode(const void *ctx, const char *text, uint32_t len, int32_t
 {
     const cg_vocabulary_adapter *a = ctx;
     cg_tokens tokens = CG_TOKENS_INIT;
-    uint32_t flags = ret_ranges ? CG_ENCODE_SPANS : 0;
+    uint32_t flags = CG_ENCODE_CONTINUED | (ret_ranges ? CG_ENCODE_SPANS : 0);
     cg_status st;
 
     CG_TRY_GOTO(st, cg_tokenizer_encode(a->tokenizer, a->cache, text, len, flags, &tokens, err),

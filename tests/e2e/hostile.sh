@@ -144,11 +144,11 @@ model 3 'tokenizer.json|vocab.json' 'none' rm tokenizer.json
 model 3 'tokenizer.json' 'cut off' truncate -s 60000 tokenizer.json
 model 3 'tokenizer.json' 'binary' eval 'head -c 5000 /dev/urandom >tokenizer.json'
 model 3 'vocab' 'an empty vocabulary' eval \
-  'echo "{\"decoder\":{\"type\":\"ByteLevel\"},\"pre_tokenizer\":{\"type\":\"ByteLevel\",\"add_prefix_space\":false},\"model\":{\"type\":\"BPE\",\"vocab\":{},\"merges\":[]},\"added_tokens\":[]}" >tokenizer.json'
+  'echo "{\"tokenizer_class\":\"PreTrainedTokenizerFast\"}" >tokenizer_config.json; echo "{\"decoder\":{\"type\":\"ByteLevel\"},\"pre_tokenizer\":{\"type\":\"ByteLevel\",\"add_prefix_space\":false},\"model\":{\"type\":\"BPE\",\"vocab\":{},\"merges\":[]},\"added_tokens\":[]}" >tokenizer.json'
 model 3 'merge' 'a merge of a missing token' eval \
-  'echo "{\"decoder\":{\"type\":\"ByteLevel\"},\"pre_tokenizer\":{\"type\":\"ByteLevel\",\"add_prefix_space\":false},\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0},\"merges\":[\"a zz\"]},\"added_tokens\":[]}" >tokenizer.json'
+  'echo "{\"tokenizer_class\":\"PreTrainedTokenizerFast\"}" >tokenizer_config.json; echo "{\"decoder\":{\"type\":\"ByteLevel\"},\"pre_tokenizer\":{\"type\":\"ByteLevel\",\"add_prefix_space\":false},\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0},\"merges\":[\"a zz\"]},\"added_tokens\":[]}" >tokenizer.json'
 model 3 'id' 'a cyclic vocabulary: two tokens, one id' eval \
-  'echo "{\"decoder\":{\"type\":\"ByteLevel\"},\"pre_tokenizer\":{\"type\":\"ByteLevel\",\"add_prefix_space\":false},\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":1,\"b\":1},\"merges\":[]},\"added_tokens\":[]}" >tokenizer.json'
+  'echo "{\"tokenizer_class\":\"PreTrainedTokenizerFast\"}" >tokenizer_config.json; echo "{\"decoder\":{\"type\":\"ByteLevel\"},\"pre_tokenizer\":{\"type\":\"ByteLevel\",\"add_prefix_space\":false},\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":1,\"b\":1},\"merges\":[]},\"added_tokens\":[]}" >tokenizer.json'
 model 3 'merges.txt' 'vocab.json without merges.txt' eval \
   'rm tokenizer.json; echo "{\"a\":0}" >vocab.json; echo "{\"tokenizer_class\":\"Qwen2Tokenizer\"}" >tokenizer_config.json'
 model 3 'commas and colons' 'a vocabulary of four million tokens' eval \

@@ -79,7 +79,7 @@ write_molecules() {
 tiny_model() {
   mkdir -p "$1"
   "$WRITE_MODEL" "$1" ${2:+"$2"}
-  cp "$default_model"/tokenizer.json "$default_model"/confgen.json "$1"
+  cp "$default_model"/tokenizer.json "$default_model"/tokenizer_config.json "$default_model"/confgen.json "$1"
 }
 
 finish() {

@@ -37,9 +37,11 @@ static void open_all(void)
 
         require(path);
         require_ok(cg_file_read(path, CG_TOKENIZER_FILE_MAX, &bytes, &err), &err);
-        require_ok(
-            cg_tokenizer_from_json(path, (const char *)bytes.data, bytes.len, &tokenizers[i], &err),
-            &err);
+        require_ok(cg_tokenizer_from_json(path,
+                                          &(cg_json_texts) { .tokenizer = (const char *)bytes.data,
+                                                             .tokenizer_len = bytes.len },
+                                          &tokenizers[i], &err),
+                   &err);
         cg_bytes_release(&bytes);
         free(path);
     }

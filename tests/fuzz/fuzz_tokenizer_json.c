@@ -38,18 +38,43 @@ static void encode(const cg_tokenizer *t, cg_token_cache *cache, const char *tex
     cg_spans_finish(&spans);
 }
 
+/* The input is tokenizer.json and, each behind a NUL, tokenizer_config.json,
+ * special_tokens_map.json and config.json. */
+static cg_json_texts split_input(const char *data, size_t size)
+{
+    const char *text[4] = { data, NULL, NULL, NULL };
+    size_t len[4] = { size, 0, 0, 0 };
+
+    for (size_t i = 0; i < 3; i++) {
+        const char *nul = len[i] ? memchr(text[i], 0, len[i]) : NULL;
+
+        if (!nul)
+            break;
+        text[i + 1] = nul + 1;
+        len[i + 1] = len[i] - (size_t)(nul + 1 - text[i]);
+        len[i] = (size_t)(nul - text[i]);
+    }
+    return (cg_json_texts) { text[0], text[1], text[2], text[3], len[0], len[1], len[2], len[3] };
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     cg_error err = CG_ERROR_INIT;
     cg_token_cache *cache = NULL;
     cg_tokenizer *t = NULL;
 
-    if (cg_tokenizer_from_json("fuzz", (const char *)data, size, &t, &err) != CG_OK) {
+    cg_json_texts input = split_input((const char *)data, size);
+    cg_prompt_tokens prompt = CG_PROMPT_TOKENS_INIT;
+
+    if (cg_tokenizer_from_json("fuzz", &input, &t, &err) != CG_OK) {
         require_refusal(err.code, &err);
         require(!t);
         return 0;
     }
     require(cg_token_cache_create(16, &cache, NULL) == CG_OK);
+    if (cg_tokenizer_prompt_tokens(t, &prompt, &err) == CG_OK)
+        for (int32_t i = 0; i < prompt.n_prefix; i++)
+            require(prompt.prefix[i] < cg_tokenizer_vocab_size(t));
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
         for (int round = 0; round < 2; round++)
             encode(t, cache, texts[i]);

@@ -190,7 +190,7 @@ AT(cg_vocabulary, token, 16);
 AT(cg_vocabulary, encode, 24);
 AT(cg_vocabulary, pretokenize, 32);
 
-SIZE(cg_text_format, 80);
+SIZE(cg_text_format, 88);
 AT(cg_text_format, struct_size, 0);
 AT(cg_text_format, decimals, 4);
 AT(cg_text_format, max_integer_digits, 8);
@@ -203,6 +203,8 @@ AT(cg_text_format, strip_zeros, 48);
 AT(cg_text_format, separator, 56);
 AT(cg_text_format, numbers, 64);
 AT(cg_text_format, n_numbers, 72);
+AT(cg_text_format, n_stop_tokens, 76);
+AT(cg_text_format, stop_tokens, 80);
 
 SIZE(cg_literals, 24);
 AT(cg_literals, struct_size, 0);

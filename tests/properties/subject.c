@@ -93,12 +93,15 @@ void subject_open(subject *s, const char *name, const char *plugin, const char *
         .end = s->config.completion_close,
         .stop = s->config.end,
         .max_new_tokens = MAX_LEN,
+        .stop_tokens = &s->more_stop,
+        .n_stop_tokens = 1,
     };
+    s->more_stop = cg_tokenizer_token_id(s->tokenizer, s->format.begin, strlen(s->format.begin));
     s->ops = found->ops;
     s->self = subject_create_instance(s);
     s->automaton = s->ops->automaton(s->self);
     s->builder = (cg_template_builder) {
-        .vocabulary = &s->vocabulary.vocabulary,
+        .vocabulary = &s->vocabulary,
         .constraint = s->ops,
         .constraint_self = s->self,
         .prompt_open = s->config.prompt_open,

@@ -23,6 +23,7 @@ typedef struct subject {
     const cg_constraint_ops *ops;
     void *self;
     const cg_automaton *automaton;
+    int32_t more_stop; /* of format.stop_tokens: the completion's first tag */
     cg_template_builder builder;
 } subject;
 

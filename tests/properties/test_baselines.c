@@ -158,11 +158,16 @@ out:
 
 /* ---- none ----------------------------------------------------------------------------------- */
 
+static int is_stop(const subject *s, int32_t id)
+{
+    return id == s->more_stop ||
+           id == cg_tokenizer_token_id(s->tokenizer, s->format.stop, strlen(s->format.stop));
+}
+
 static void check_any_token(const subject *s, const cg_program *p)
 {
     const cg_automaton *a = s->automaton;
-    int32_t n = 0,
-            stop = cg_tokenizer_token_id(s->tokenizer, s->format.stop, strlen(s->format.stop));
+    int32_t n = 0;
 
     if (!expect(p->n_states == 1 && p->n_fields == 1 && p->fields_per_atom == 0 &&
                     p->entry[0] == 0 && p->n_head_rows == p->n_transitions,
@@ -176,7 +181,8 @@ static void check_any_token(const subject *s, const cg_program *p)
         if (cg_tokenizer_token_bytes(s->tokenizer, id, &bytes, &len) != CG_OK)
             continue;
         expect(n < p->n_transitions && a->token[n] == id &&
-                   a->next[n] == (id == stop ? CG_EXIT : 0) && a->head_token[a->head_row[n]] == id,
+                   a->next[n] == (is_stop(s, id) ? CG_EXIT : 0) &&
+                   a->head_token[a->head_row[n]] == id,
                s, "none", "token %d is not allowed as expected", id);
         n++;
     }
@@ -189,7 +195,6 @@ static void check_none(const subject *s, const char *smiles, const cg_program *p
 {
     cg_tokens begin = encode(s, s->format.begin);
     int32_t *tokens = must_alloc((size_t)p->max_tokens + 1, sizeof *tokens);
-    int32_t stop = cg_tokenizer_token_id(s->tokenizer, s->format.stop, strlen(s->format.stop));
     cg_sequence seq = walk(s, p, random, tokens);
 
     expect(p->forced_start[1] == (int32_t)begin.n && p->forced_start[2] == (int32_t)begin.n &&
@@ -197,11 +202,12 @@ static void check_none(const subject *s, const char *smiles, const cg_program *p
            s, smiles, "%d forced tokens, the begin tag has %zu", p->forced_start[2], begin.n);
     expect(p->max_tokens == s->format.max_new_tokens + (int32_t)begin.n, s, smiles,
            "max_tokens is %d", p->max_tokens);
-    for (int32_t i = 0; i < seq.n_tokens; i++)
-        expect(tokens[i] != stop || (i + 1 == seq.n_tokens && seq.done == CG_SEQUENCE_COMPLETE), s,
-               smiles, "continues after the stop token");
-    expect(seq.done ==
-               (tokens[seq.n_tokens - 1] == stop ? CG_SEQUENCE_COMPLETE : CG_SEQUENCE_UNFINISHED),
+    for (int32_t i = (int32_t)begin.n; i < seq.n_tokens; i++)
+        expect(!is_stop(s, tokens[i]) ||
+                   (i + 1 == seq.n_tokens && seq.done == CG_SEQUENCE_COMPLETE),
+               s, smiles, "continues after the stop token");
+    expect(seq.done == (is_stop(s, tokens[seq.n_tokens - 1]) ? CG_SEQUENCE_COMPLETE
+                                                             : CG_SEQUENCE_UNFINISHED),
            s, smiles, "a walk of %d tokens ended as %d", seq.n_tokens, seq.done);
     free(tokens);
     cg_tokens_finish(&begin);

@@ -2,13 +2,15 @@
 /*
  * Encodes texts for comparisons and measurements by tools/check_tokenizer.py.
  *
- *   encode_lines DIR [--cache N] [--spans] [--plain] [--pretokens] < texts > ids
+ *   encode_lines DIR [--cache N] [--spans] [--plain] [--pretokens | --prompt] < texts > ids
  *   encode_lines DIR --bench SECONDS [--cache N] < texts
  *
  * Input, per text: its length in bytes in decimal, a newline, the bytes, a newline.
- * Output, one line per text: its ids (with --spans `id:start:end`; with --pretokens `start:end`)
- * joined by blanks, or `error: ` and the reason. With --bench, one thread encodes all texts
- * repeatedly for SECONDS and prints `tokens N bytes N seconds S hits N misses N`.
+ * Output, one line per text: its ids (with --spans `id:start:end`; with --pretokens `start:end`;
+ * with
+ * --prompt also the tokens around a prompt) joined by blanks, or `error: ` and the reason. With
+ * --bench, one thread encodes all texts repeatedly for SECONDS and prints `tokens N bytes N seconds
+ * S hits N misses N`.
  */
 #include <confgen/tokenizer.h>
 #include <stdio.h>
@@ -69,6 +71,28 @@ static void print_ids(const cg_tokenizer *tok, cg_token_cache *cache, const text
     putchar('\n');
 }
 
+static void print_some(const int32_t *ids, int32_t n)
+{
+    for (int32_t i = 0; i < n; i++)
+        printf("%d ", ids[i]);
+}
+
+static void print_prompt(const cg_tokenizer *tok, const text *t, cg_tokens *tokens)
+{
+    cg_prompt_tokens around = CG_PROMPT_TOKENS_INIT;
+    cg_error err = CG_ERROR_INIT;
+
+    if (cg_tokenizer_prompt_tokens(tok, &around, &err) != CG_OK ||
+        cg_tokenizer_encode(tok, NULL, t->bytes, t->len, 0, tokens, &err) != CG_OK) {
+        printf("error: %s\n", err.msg);
+        return;
+    }
+    print_some(around.prefix, around.n_prefix);
+    print_some(tokens->ids, (int32_t)tokens->n);
+    print_some(around.suffix, around.n_suffix);
+    putchar('\n');
+}
+
 static int bench(const cg_tokenizer *tok, cg_token_cache *cache, double seconds, cg_tokens *tokens)
 {
     cg_token_cache_stats stats = CG_TOKEN_CACHE_STATS_INIT;
@@ -118,12 +142,12 @@ int main(int argc, char **argv)
     cg_spans spans = CG_SPANS_INIT;
     double seconds = 0;
     uint32_t flags = 0;
-    int rc = 0, pretokens = 0;
+    int rc = 0, pretokens = 0, prompt = 0;
     text t;
 
     if (argc < 2) {
-        fprintf(stderr, "usage: encode_lines DIR [--cache N] [--spans] [--plain] [--pretokens] "
-                        "[--bench SECONDS]\n");
+        fprintf(stderr, "usage: encode_lines DIR [--cache N] [--spans] [--plain] "
+                        "[--pretokens | --prompt] [--bench SECONDS]\n");
         return 2;
     }
     for (int i = 2; i < argc; i++) {
@@ -133,6 +157,8 @@ int main(int argc, char **argv)
             flags |= CG_ENCODE_PLAIN;
         } else if (!strcmp(argv[i], "--pretokens")) {
             pretokens = 1;
+        } else if (!strcmp(argv[i], "--prompt")) {
+            prompt = 1;
         } else if (!strcmp(argv[i], "--bench") && i + 1 < argc) {
             seconds = atof(argv[++i]);
         } else if (!strcmp(argv[i], "--cache") && i + 1 < argc) {
@@ -149,7 +175,10 @@ int main(int argc, char **argv)
         rc = bench(tok, cache, seconds, &tokens);
     else
         while (read_text(&t)) {
-            print_ids(tok, cache, &t, flags, pretokens, &tokens, &spans);
+            if (prompt)
+                print_prompt(tok, &t, &tokens);
+            else
+                print_ids(tok, cache, &t, flags, pretokens, &tokens, &spans);
             free(t.bytes);
         }
     cg_tokens_finish(&tokens);

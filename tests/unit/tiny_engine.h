@@ -27,8 +27,9 @@ static inline void write_tiny_model(void)
 
     ck_assert_msg(source && program, "CONFGEN_SOURCE_ROOT and WRITE_MODEL must be set");
     shell("mkdir '%s/model' && '%s' '%s/model' && cp '%s/data/confgen-default/tokenizer.json' "
+          "'%s/data/confgen-default/tokenizer_config.json' "
           "'%s/data/confgen-default/confgen.json' '%s/model'",
-          scratch_dir, program, scratch_dir, source, source, scratch_dir);
+          scratch_dir, program, scratch_dir, source, source, source, scratch_dir);
 }
 
 static inline cg_engine *open_tiny_engine(int32_t batch_size, int32_t max_new_tokens,

@@ -67,7 +67,8 @@ static __attribute__((noinline, unused)) char *tok_json(const tok_parts *p)
 static inline cg_status tok_try(const tok_parts *p, cg_tokenizer **ret, cg_error *err)
 {
     char *json = tok_json(p);
-    cg_status st = cg_tokenizer_from_json("t.json", json, strlen(json), ret, err);
+    cg_status st = cg_tokenizer_from_json(
+        "t.json", &(cg_json_texts) { .tokenizer = json, .tokenizer_len = strlen(json) }, ret, err);
 
     free(json);
     return st;

@@ -110,6 +110,9 @@ typedef struct cg_text_format {
      * the other texts. No text is a prefix of another unless a separator or literal ends it. */
     const char *const *numbers; /* [n_numbers] */
     int32_t n_numbers;
+    int32_t n_stop_tokens;
+    /* Further tokens that end a sequence, for constraints that do not force its text; borrowed */
+    const int32_t *stop_tokens; /* [n_stop_tokens] */
 } cg_text_format;
 
 /**

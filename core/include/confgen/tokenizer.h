@@ -69,6 +69,10 @@ CG_EXPORT void cg_spans_finish(cg_spans *spans);
 #define CG_ENCODE_SPANS (UINT32_C(1) << 0) /* fill cg_tokens.spans */
 #define CG_ENCODE_PLAIN (UINT32_C(1) << 1) /* treat added tokens in the text as ordinary text */
 
+/* The text continues an earlier one: a blank that the tokenizer puts in front of a text is omitted
+ * (after an added token it is not). */
+#define CG_ENCODE_CONTINUED (UINT32_C(1) << 2)
+
 /* Flags of cg_tokenizer_decode */
 #define CG_DECODE_SKIP_SPECIAL (UINT32_C(1) << 0) /* omit special tokens */
 
@@ -81,14 +85,17 @@ CG_EXPORT void cg_spans_finish(cg_spans *spans);
 /**
  * Loads the tokenizer of a model directory: `tokenizer.json`, or else `vocab.json`, `merges.txt`,
  * `tokenizer_config.json` and (optional) `added_tokens.json`. tokenizer/README.md lists the
- * supported settings; all others are refused with the reason.
+ * supported settings; all others are refused with the reason. The class of the tokenizer, which
+ * may change what tokenizer.json says, is that of `tokenizer_config.json`,
+ * `special_tokens_map.json` and `config.json`, where they exist.
  *
- * @param dir            path of the directory
+ * @param path           of the directory, or of a tokenizer.json, which is read alone
  * @param ret_tokenizer  owned by the caller, cg_tokenizer_destroy(); written on success only
  * @return CG_OK; CG_ERR_IO (no such file, not readable), CG_ERR_FORMAT (malformed),
  *         CG_ERR_UNSUPPORTED (valid, but not supported), CG_ERR_LIMIT, CG_ERR_NOMEM
  */
-CG_EXPORT cg_status cg_tokenizer_load(const char *dir, cg_tokenizer **ret_tokenizer, cg_error *err);
+CG_EXPORT cg_status cg_tokenizer_load(const char *path, cg_tokenizer **ret_tokenizer,
+                                      cg_error *err);
 CG_EXPORT void cg_tokenizer_destroy(cg_tokenizer *tokenizer); /* accepts NULL */
 
 /**
@@ -110,6 +117,30 @@ CG_EXPORT void cg_tokenizer_destroy(cg_tokenizer *tokenizer); /* accepts NULL */
 CG_EXPORT cg_status cg_tokenizer_encode(const cg_tokenizer *tokenizer, cg_token_cache *cache,
                                         const char *text, size_t len, uint32_t flags,
                                         cg_tokens *tokens, cg_error *err);
+
+/** Tokens of a prompt beside those of its text. The arrays are the tokenizer's. */
+typedef struct cg_prompt_tokens {
+    uint32_t struct_size;
+    int32_t n_prefix, n_suffix;
+    const int32_t *prefix; /* [n_prefix] in front of the text, such as <s> */
+    const int32_t *suffix; /* [n_suffix] behind it, such as </s> */
+} cg_prompt_tokens;
+
+#define CG_PROMPT_TOKENS_INIT                                                                      \
+    {                                                                                              \
+        sizeof(cg_prompt_tokens), 0, 0, NULL, NULL                                                 \
+    }
+
+/**
+ * Returns the tokens that `tokenizer(prompt)` of Hugging Face transformers writes around the ids of
+ * cg_tokenizer_encode(): those of the post-processor of tokenizer.json or of the tokenizer's class.
+ *
+ * @param ret  written on success only
+ * @return CG_OK; CG_ERR_UNSUPPORTED with what was found if versions 4 and 5 of transformers write
+ *         different tokens, or one that the vocabulary does not have
+ */
+CG_EXPORT cg_status cg_tokenizer_prompt_tokens(const cg_tokenizer *tokenizer, cg_prompt_tokens *ret,
+                                               cg_error *err);
 
 /**
  * Lists the pre-tokens of a text, with added tokens treated as ordinary text. Pre-tokens are

@@ -19,7 +19,7 @@ extern "C" {
  * with members at the end of structs, whose presence CG_HAS() and CG_HAS_SIZE() test.
  */
 #define CG_PLUGIN_ABI_MAJOR 1
-#define CG_PLUGIN_ABI_MINOR 1
+#define CG_PLUGIN_ABI_MINOR 2
 
 /** Release of the loaded library, e.g. "0.1.0". Static storage. */
 CG_EXPORT const char *cg_version(void);

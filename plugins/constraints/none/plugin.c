@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * none: after the begin text every token of the vocabulary is allowed, until the stop token. The
+ * none: after the begin text every token of the vocabulary is allowed, until a stop token. The
  * result is checked afterwards; it may be the wrong molecule, malformed or unfinished.
  */
 #include <string.h>
@@ -32,7 +32,21 @@ static void none_destroy(void *self)
     cg_host_free(c->host, c);
 }
 
-/* Builds the one state: the stop token leads to the exit, every other used id back to the state. */
+/* The number of stop tokens beside the stop text. */
+static int32_t n_more_stops(const cg_text_format *format)
+{
+    return CG_HAS_SIZE(format, stop_tokens) ? format->n_stop_tokens : 0;
+}
+
+static int is_stop(const struct none *c, int32_t stop, int32_t id)
+{
+    for (int32_t i = 0; i < n_more_stops(c->format); i++)
+        if (c->format->stop_tokens[i] == id)
+            return 1;
+    return id == stop;
+}
+
+/* Builds the one state: a stop token leads to the exit, every other used id back to the state. */
 static cg_status make_state(struct none *c, const cg_vocabulary *vocab, int32_t stop, cg_error *err)
 {
     int32_t *token = cg_host_zalloc(c->host, (size_t)vocab->n_tokens, sizeof *token);
@@ -51,7 +65,7 @@ static cg_status make_state(struct none *c, const cg_vocabulary *vocab, int32_t 
         if (!vocab->token(vocab->ctx, id, &len, &special))
             continue;
         token[n] = id;
-        next[n++] = id == stop ? CG_EXIT : CG_BUILDER_SELF;
+        next[n++] = is_stop(c, stop, id) ? CG_EXIT : CG_BUILDER_SELF;
     }
     st = cg_automaton_builder_state(&c->tables, n, token, next, &c->entry, err);
 out:
@@ -68,7 +82,7 @@ static cg_status none_create(const cg_host *host, const cg_vocabulary *vocab,
     cg_status st;
 
     CG_TRY(cg_constraint_check_format("none", host, vocab, format, &stop, err));
-    if (stop < 0)
+    if (stop < 0 && !n_more_stops(format))
         return host->fail(err, CG_ERR_UNSUPPORTED,
                           "none: the text format has no stop token to end a sequence with");
     if (format->max_new_tokens < 1)
@@ -128,7 +142,7 @@ static const cg_plugin plugin = {
     CG_PLUGIN_HEADER(CG_PLUGIN_CONSTRAINT),
     .name = "none",
     .version = CG_VERSION_STRING,
-    .description = "any token until the stop token; the text is checked afterwards",
+    .description = "any token until a stop token; the text is checked afterwards",
     .ops = &ops,
 };
 

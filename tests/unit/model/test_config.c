@@ -360,6 +360,36 @@ START_TEST(format_settings)
     ck_assert_str_eq(f.completion_open, "<b>");
     ck_assert_str_eq(f.completion_close, "</b>");
     ck_assert_str_eq(f.end, "");
+    ck_assert_int_eq(f.has_end, 1);
+    ck_assert_int_eq(f.has_bos, 0);
+}
+END_TEST
+
+START_TEST(ends_of_a_sequence)
+{
+    static const struct {
+        const char *text, *end, *bos;
+        int32_t has_end, n_stop, has_bos;
+    } good[] = {
+        { "{}", "<|endoftext|>", "", 0, 0, 0 },
+        { "{\"bos\": null}", "<|endoftext|>", "", 0, 0, 1 },
+        { "{\"bos\": \"<s>\", \"end\": \"</s>\"}", "</s>", "<s>", 1, 0, 1 },
+        { "{\"stop\": \"</s>\"}", "</s>", "", 1, 1, 0 },
+        { "{\"stop\": [\"</s>\", \"[/CONFORMER]\"]}", "", "", 1, 2, 0 },
+        { "{\"stop\": [\"a\", \"b\"], \"end\": \"c\"}", "c", "", 1, 2, 0 },
+    };
+
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
+        cg_format_config f;
+        cg_error err = CG_ERROR_INIT;
+
+        ck_assert_msg(parse_format(good[i].text, &f, &err) == CG_OK, "case %zu: %s", i, err.msg);
+        ck_assert_str_eq(f.end, good[i].end);
+        ck_assert_str_eq(f.bos, good[i].bos);
+        ck_assert_int_eq(f.has_end, good[i].has_end);
+        ck_assert_int_eq(f.n_stop, good[i].n_stop);
+        ck_assert_int_eq(f.has_bos, good[i].has_bos);
+    }
 }
 END_TEST
 
@@ -382,6 +412,11 @@ START_TEST(bad_format_settings)
         { "{\"end\": \"0123456789012345678901234567890123456789012345678901234567890123\"}",
           CG_ERR_FORMAT, "end: found \"0123456789" },
         { "{\"end\": 3}", CG_ERR_FORMAT, "end: found 3" },
+        { "{\"bos\": \"\"}", CG_ERR_FORMAT, "bos: found \"\", wanted a token" },
+        { "{\"bos\": false}", CG_ERR_FORMAT, "bos: found false" },
+        { "{\"stop\": []}", CG_ERR_FORMAT, "stop: found a list of 0" },
+        { "{\"stop\": [\"a\", 3]}", CG_ERR_FORMAT, "stop: found a list of 2" },
+        { "{\"stop\": \"\"}", CG_ERR_FORMAT, "stop: found \"\"" },
         { "{\"decimal\": 3}", CG_ERR_FORMAT, "unknown key \"decimal\"" },
     };
     cg_format_config f = { .decimals = 77 };
@@ -495,7 +530,8 @@ int main(void)
     tcase_add_test(tc, generation_settings);
     tcase_add_loop_test(tc, bad_generation_settings, 0, 8);
     tcase_add_test(tc, format_settings);
-    tcase_add_loop_test(tc, bad_format_settings, 0, 12);
+    tcase_add_test(tc, ends_of_a_sequence);
+    tcase_add_loop_test(tc, bad_format_settings, 0, 17);
     tcase_add_test(tc, rope_default);
     tcase_add_test(tc, rope_llama3);
     tcase_add_test(tc, settings_of_the_default_model);

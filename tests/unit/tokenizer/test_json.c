@@ -21,7 +21,10 @@ START_TEST(bad_json_names_the_line)
         cg_tokenizer *t = NULL;
 
         ck_assert_int_eq(
-            cg_tokenizer_from_json("t.json", cases[i].json, strlen(cases[i].json), &t, &err),
+            cg_tokenizer_from_json("t.json",
+                                   &(cg_json_texts) { .tokenizer = cases[i].json,
+                                                      .tokenizer_len = strlen(cases[i].json) },
+                                   &t, &err),
             CG_ERR_FORMAT);
         ck_assert_msg(strstr(err.msg, cases[i].words) != NULL, "case %zu: %s", i, err.msg);
         ck_assert_ptr_null(t);
@@ -37,7 +40,10 @@ START_TEST(deep_nesting_is_refused)
     char *json = malloc(N);
 
     memset(json, '[', N);
-    ck_assert_int_eq(cg_tokenizer_from_json("t.json", json, N, &t, &err), CG_ERR_FORMAT);
+    ck_assert_int_eq(
+        cg_tokenizer_from_json("t.json", &(cg_json_texts) { .tokenizer = json, .tokenizer_len = N },
+                               &t, &err),
+        CG_ERR_FORMAT);
     ck_assert_ptr_nonnull(strstr(err.msg, "depth"));
     free(json);
     tok_refused(PRE(SEQUENCE(SEQUENCE(SEQUENCE(SEQUENCE(
@@ -84,9 +90,8 @@ START_TEST(other_unsupported_parts)
                 "'Lowercase'");
     tok_refused(&(tok_parts) { .normalizer = "{\"type\":\"Sequence\"}" }, CG_ERR_FORMAT,
                 "without a list");
-    tok_refused(&(tok_parts) { .decoder = "null" }, CG_ERR_UNSUPPORTED, "decoder");
-    tok_refused(&(tok_parts) { .post_processor = "{\"type\":\"BertProcessing\"}" },
-                CG_ERR_UNSUPPORTED, "'BertProcessing'");
+    tok_refused(&(tok_parts) { .post_processor = "{\"type\":\"Magic\"}" }, CG_ERR_UNSUPPORTED,
+                "post_processor: type 'Magic'");
     tok_refused(&(tok_parts) { .model = ",\"dropout\":0.1" }, CG_ERR_UNSUPPORTED, "dropout");
     tok_refused(&(tok_parts) { .model = ",\"end_of_word_suffix\":\"</w>\"" }, CG_ERR_UNSUPPORTED,
                 "end_of_word_suffix");
@@ -137,8 +142,10 @@ START_TEST(missing_parts_of_the_model)
                  "{\"pre_tokenizer\":" BYTE_LEVEL ",\"decoder\":{\"type\":\"ByteLevel\"},"
                  "\"model\":%s}",
                  cases[i].model);
-        ck_assert_msg(cg_tokenizer_from_json("t.json", json, strlen(json), &t, &err) ==
-                          cases[i].status,
+        ck_assert_msg(cg_tokenizer_from_json(
+                          "t.json",
+                          &(cg_json_texts) { .tokenizer = json, .tokenizer_len = strlen(json) }, &t,
+                          &err) == cases[i].status,
                       "case %zu: %s", i, err.msg);
         ck_assert_msg(strstr(err.msg, cases[i].words) != NULL, "case %zu: %s", i, err.msg);
     }
@@ -173,7 +180,9 @@ START_TEST(supported_parts_load)
     cg_tokenizer *t = tok_make(&(tok_parts) {
         .normalizer = "{\"type\":\"NFC\"}",
         .post_processor = "{\"type\":\"Sequence\",\"processors\":[{\"type\":\"ByteLevel\"},"
-                          "{\"type\":\"TemplateProcessing\"}]}",
+                          "{\"type\":\"TemplateProcessing\",\"single\":[{\"Sequence\":"
+                          "{\"id\":\"A\"}}]}]}",
+        .decoder = "null",
         .vocab = ",\"ab\":256,\"[S]\":257,\"\uff5cx\":258,\"\":259",
         .merges = "[\"a\",\"b\"],\"a b\"",
         .added = ADDED(257, "[S]", true, false) "," ADDED(257, "[S]", true, false) "," ADDED(

@@ -14,6 +14,7 @@ static const tok_parts parts = {
 
 START_TEST(loading)
 {
+    static const char config[] = "{\"tokenizer_class\": \"PreTrainedTokenizerFast\"}";
     char *json = tok_json(&parts);
     long failed = 0;
 
@@ -23,7 +24,12 @@ START_TEST(loading)
         cg_status st;
 
         countdown = k;
-        st = cg_tokenizer_from_json("t.json", json, strlen(json), &t, &err);
+        st = cg_tokenizer_from_json("t.json",
+                                    &(cg_json_texts) { .tokenizer = json,
+                                                       .tokenizer_len = strlen(json),
+                                                       .config = config,
+                                                       .config_len = strlen(config) },
+                                    &t, &err);
         if (countdown >= 0) { /* no allocation failed */
             countdown = -1;
             ck_assert_int_eq(st, CG_OK);

@@ -80,6 +80,35 @@ START_TEST(gpt2_with_prefix_space)
 }
 END_TEST
 
+/* What the class writes around a prompt: `want`, or why it is not settled. */
+static void prompt(const char *config, int32_t n_prefix, const char *unsettled)
+{
+    cg_prompt_tokens p = CG_PROMPT_TOKENS_INIT;
+    cg_error err = CG_ERROR_INIT;
+    cg_tokenizer *t = NULL;
+
+    ck_assert_msg(load("", "", config, "{\"<e>\":300}", &t, &err) == CG_OK, "%s", err.msg);
+    ck_assert_int_eq(cg_tokenizer_prompt_tokens(t, &p, &err),
+                     *unsettled ? CG_ERR_UNSUPPORTED : CG_OK);
+    ck_assert_msg(!*unsettled || strstr(err.msg, unsettled), "%s", err.msg);
+    ck_assert_int_eq(p.n_prefix, n_prefix);
+    ck_assert_int_eq(p.n_suffix, 0);
+    ck_assert(!n_prefix || p.prefix[0] == 300);
+    cg_tokenizer_destroy(t);
+}
+
+START_TEST(tokens_around_a_prompt)
+{
+    prompt(CONFIG("GPT2Tokenizer", ""), 0, "");
+    prompt(CONFIG("GPT2Tokenizer", ",\"bos_token\":\"<e>\",\"add_bos_token\":true"), 1, "");
+    prompt(CONFIG("GPT2Tokenizer", ",\"add_bos_token\":true"), 0, "bos_token '<|endoftext|>'");
+    prompt(CONFIG("GPT2Tokenizer", ",\"add_eos_token\":true"), 0, "transformers 4 ignores it");
+    prompt(CONFIG("Qwen2Tokenizer", ",\"add_bos_token\":true"), 0, "");
+    prompt(CONFIG("Qwen2Tokenizer", ",\"bos_token\":\"<e>\",\"add_bos_token\":true"), 0,
+           "transformers 4 ignores it");
+}
+END_TEST
+
 START_TEST(messages_name_the_file)
 {
     static const char qwen[] = CONFIG("Qwen2Tokenizer", "");
@@ -106,7 +135,8 @@ END_TEST
 
 int main(void)
 {
-    const TTest *tests[] = { qwen2, gpt2_with_prefix_space, messages_name_the_file, NULL };
+    const TTest *tests[] = { qwen2, gpt2_with_prefix_space, tokens_around_a_prompt,
+                             messages_name_the_file, NULL };
 
     return tok_run("tok_vocab_merges", tests);
 }

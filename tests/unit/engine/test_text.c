@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: MIT */
+/* Tokens around a prompt and stop tokens, from the files of a model to the engine. */
+#include "engine/engine.h"
+#include "tiny_engine.h"
+
+/* Opens the tiny model with these settings; NULL: the error is in *err. */
+static cg_engine *open_with(const char *confgen_json, const char *post_processor, cg_error *err)
+{
+    cg_engine_options options = { CG_SIZED(cg_engine_options), .threads = 1, .batch_size = 1,
+                                  .constraint = "none", .geometry = "off" };
+    cg_engine *engine = NULL;
+
+    write_tiny_model();
+    if (confgen_json)
+        scratch_write_text("model/confgen.json", confgen_json);
+    if (post_processor)
+        shell(
+            "sed -i 's|\"post_processor\": *null|\"post_processor\":%s|' '%s/model/tokenizer.json'",
+            post_processor, scratch_dir);
+    options.model = scratch_path("model");
+    cg_engine_open(&options, &engine, err);
+    return engine;
+}
+
+static void prompt(const cg_engine *e, const char *want)
+{
+    cg_molecule_template t = { 0 };
+    cg_error err = CG_ERROR_INIT;
+    char got[200] = "";
+
+    ck_assert_msg(cg_molecule_template_build(&e->builder, "C", 1, &t, &err) == CG_OK, "%s",
+                  err.msg);
+    for (int32_t i = 0, n = 0; i < t.n_prompt; i++) {
+        const char *bytes;
+        size_t len;
+
+        ck_assert_int_eq(cg_tokenizer_token_bytes(e->model.tokenizer, t.prompt[i], &bytes, &len),
+                         CG_OK);
+        n += snprintf(got + n, sizeof got - (size_t)n, "%s%.*s", i ? " " : "", (int)len, bytes);
+    }
+    ck_assert_str_eq(got, want);
+    cg_molecule_template_finish(&t);
+}
+
+#define TEMPLATE                                                                                   \
+    "{\"type\":\"TemplateProcessing\",\"single\":[{\"SpecialToken\":{\"id\":\"x\"}},{"             \
+    "\"Sequence\":{"                                                                               \
+    "\"id\":\"A\"}},{\"SpecialToken\":{\"id\":\"x\"}}],\"special_tokens\":{\"x\":{\"ids\":[0]}}}"
+
+START_TEST(prompts)
+{
+    static const struct {
+        const char *confgen_json, *post_processor, *want;
+    } cases[] = {
+        { NULL, NULL, "[SMILES] C [/SMILES]" },
+        { NULL, TEMPLATE, "<|endoftext|> [SMILES] C [/SMILES] <|endoftext|>" },
+        { "{\"bos\": null}", TEMPLATE, "[SMILES] C [/SMILES]" },
+        { "{\"bos\": \"<|endoftext|>\"}", NULL, "<|endoftext|> [SMILES] C [/SMILES]" },
+        { "{\"bos\": \"[CONFORMER]\"}", TEMPLATE, "[CONFORMER] [SMILES] C [/SMILES]" },
+    };
+    cg_error err = CG_ERROR_INIT;
+    cg_engine *e = open_with(cases[_i].confgen_json, cases[_i].post_processor, &err);
+
+    ck_assert_msg(e != NULL, "%s", err.msg);
+    prompt(e, cases[_i].want);
+    cg_engine_close(e);
+}
+END_TEST
+
+START_TEST(stops)
+{
+    static const struct {
+        const char *confgen_json, *stop;
+        int32_t n, first;
+    } cases[] = {
+        { NULL, "<|endoftext|>", 0, 0 }, /* the end token of the model is the one of the format */
+        { "{\"stop\": [\"[/CONFORMER]\", \"<|endoftext|>\"]}", "", 2, 4 },
+        { "{\"stop\": [\"<|endoftext|>\", \"[SMILES]\"]}", "<|endoftext|>", 1, 1 },
+        { "{\"end\": \"\"}", "", 1, 0 },
+    };
+    cg_error err = CG_ERROR_INIT;
+    cg_engine *e = open_with(cases[_i].confgen_json, NULL, &err);
+
+    ck_assert_msg(e != NULL, "%s", err.msg);
+    ck_assert_str_eq(e->constraint.format.stop, cases[_i].stop);
+    ck_assert_int_eq(e->constraint.format.n_stop_tokens, cases[_i].n);
+    ck_assert(!cases[_i].n || e->constraint.format.stop_tokens[0] == cases[_i].first);
+    cg_engine_close(e);
+}
+END_TEST
+
+START_TEST(refusals)
+{
+    static const struct {
+        const char *confgen_json, *post_processor, *words;
+    } cases[] = {
+        { "{\"bos\": \"<b>\"}", NULL, "bos: '<b>' is not one token of the tokenizer" },
+        { "{\"stop\": [\"<b>\"]}", NULL, "stop: '<b>' is not one token" },
+        { "{\"prompt\": [\"<|endoftext|>[SMILES]\", \"[/SMILES]\"]}", TEMPLATE,
+          "prompt begins with '<|endoftext|>', which is put in front" },
+        { NULL, "{\"type\":\"BertProcessing\",\"cls\":[\"x\",99999],\"sep\":[\"x\",0]}",
+          "set \"bos\" in confgen.json" },
+    };
+    cg_error err = CG_ERROR_INIT;
+    cg_engine *e = open_with(cases[_i].confgen_json, cases[_i].post_processor, &err);
+
+    ck_assert_ptr_null(e);
+    ck_assert_msg(strstr(err.msg, cases[_i].words) != NULL, "%s", err.msg);
+}
+END_TEST
+
+int main(void)
+{
+    TCase *tc = tcase_create("text");
+
+    tcase_set_timeout(tc, 60);
+    tcase_add_checked_fixture(tc, scratch_make, scratch_remove);
+    tcase_add_loop_test(tc, prompts, 0, 5);
+    tcase_add_loop_test(tc, stops, 0, 4);
+    tcase_add_loop_test(tc, refusals, 0, 4);
+    return run_suite("text", &tc, 1);
+}
