@@ -286,11 +286,11 @@ static cg_status load_root(cg_tok_builder *b, const json_t *root, cg_tokenizer *
 }
 
 /* The parsed files; those beside tokenizer.json may be NULL. */
-typedef struct parsed {
+typedef struct json_parts {
     json_t *root, *config, *special_map, *model_config;
-} parsed;
+} json_parts;
 
-static void free_parsed(parsed *p)
+static void free_parsed(json_parts *p)
 {
     json_decref(p->root);
     json_decref(p->config);
@@ -298,7 +298,7 @@ static void free_parsed(parsed *p)
     json_decref(p->model_config);
 }
 
-static cg_status parse_all(const char *name, const cg_json_texts *t, parsed *p, cg_error *err)
+static cg_status parse_all(const char *name, const cg_json_texts *t, json_parts *p, cg_error *err)
 {
     const struct {
         const char *name, *text;
@@ -326,7 +326,7 @@ cg_status cg_tokenizer_from_json(const char *name, const cg_json_texts *texts,
                                  cg_tokenizer **ret_tokenizer, cg_error *err)
 {
     cg_tok_builder b = { .tok = cg_tokenizer_new() };
-    parsed p = { 0 };
+    json_parts p = { 0 };
     cg_status st;
 
     if (!b.tok)

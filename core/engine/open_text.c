@@ -19,8 +19,8 @@ static cg_status find_token(const cg_engine *e, const char *key, const char *tex
     return CG_OK;
 }
 
-/* The stop tokens of confgen.json, else the model's end tokens, without the token `end`. Rows of the
- * embedding beyond the vocabulary do not count. */
+/* The stop tokens of confgen.json, else the model's end tokens, without the token `end`. Rows of
+ * the embedding beyond the vocabulary do not count. */
 static cg_status find_stops(cg_engine *e, int32_t end, int32_t *ret_n, cg_error *err)
 {
     const cg_format_config *f = &e->model.weights->format;
