@@ -17,6 +17,9 @@
 
 /* Largest distance of an atom from its plane, Å; PoseBusters' threshold of both planarity tests. */
 static const double max_out_of_plane = 0.25;
+/* Least distance on each side of the plane of a puckered ring, Å: PoseBusters' threshold and what
+ * the digits of a record can take from it. PoseBusters tests one side, of its solver's choice. */
+static const double min_puckering = 0.051;
 /* C-H bond length of a placed hydrogen, Å. */
 static const double hydrogen_bond = 1.09;
 
@@ -39,13 +42,18 @@ static const struct {
                                "degrees; trigonal: planar, 100 to 145)." },
     [CG_CHECK_CLASH] = { "internal_clash",
                          "No other pair of atoms is closer than 70 % of its lower bound in RDKit's "
-                         "distance geometry (PoseBusters' threshold)." },
+                         "distance geometry (PoseBusters' threshold), 0.02 Å added." },
     [CG_CHECK_AROMATIC_FLAT] = { "aromatic_flatness",
                                  "No atom of an aromatic ring of 5 or 6 atoms is more than 0.25 Å "
                                  "from the ring's plane (PoseBusters' threshold)." },
     [CG_CHECK_DOUBLE_FLAT] = { "double_bond_flatness",
                                "No atom of a C=C double bond and none of its neighbours is more "
                                "than 0.25 Å from their common plane (PoseBusters' threshold)." },
+    [CG_CHECK_RING_FLAT] = { "ring_flatness",
+                             "Each six-membered ring that PoseBusters wants to be puckered has an "
+                             "atom 0.05 Å or more from its plane (PoseBusters' threshold); a flat "
+                             "one fails where two saturated carbons are neighbours or no atom has "
+                             "a multiple bond, and is unchecked elsewhere." },
     [CG_CHECK_STEREO] = { "stereo",
                           "Every stereocentre and double bond with a configuration in the SMILES "
                           "has it in 3D; unspecified ones are not tested." },
@@ -217,6 +225,7 @@ void cg_checker_destroy(cg_checker *c)
     free(c->others.items);
     free(c->rings.items);
     free(c->double_bonds.items);
+    free(c->puckered.items);
     cg_angles_finish(&c->bond_angles);
     cg_contacts_finish(&c->contacts);
     cg_stereo_finish(&c->stereo);
@@ -378,11 +387,12 @@ static void smallest_eigenvector(double m[3][3], double ret[3])
         ret[i] = v[i][least];
 }
 
-/* Largest distance of an atom from the best-fit plane, Å. */
-static double out_of_plane(const cg_check_plane *plane, const float (*xyz)[3])
+/* Largest distances of an atom from the best-fit plane, Å, on its two sides. */
+static void out_of_plane(const cg_check_plane *plane, const float (*xyz)[3], double ret_sides[2])
 {
-    double p[CG_CHECK_PLANE_ATOMS][3], m[3][3] = { { 0 } }, normal[3], largest = 0;
+    double p[CG_CHECK_PLANE_ATOMS][3], m[3][3] = { { 0 } }, normal[3];
 
+    ret_sides[0] = ret_sides[1] = 0;
     gather(plane, xyz, p);
     for (int i = 0; i < 3; i++) {
         double mean = 0;
@@ -398,11 +408,11 @@ static double out_of_plane(const cg_check_plane *plane, const float (*xyz)[3])
                 m[i][j] += p[k][i] * p[k][j];
     smallest_eigenvector(m, normal);
     for (int k = 0; k < plane->n; k++) {
-        double d = fabs(cg_vec3d_dot(p[k], normal));
+        double d = cg_vec3d_dot(p[k], normal);
 
-        largest = d > largest ? d : largest;
+        ret_sides[0] = fmax(ret_sides[0], d);
+        ret_sides[1] = fmax(ret_sides[1], -d);
     }
-    return largest;
 }
 
 static void test_planes(const cg_check_planes *planes, cg_check_id id, const char *label,
@@ -412,14 +422,38 @@ static void test_planes(const cg_check_planes *planes, cg_check_id id, const cha
         v->done |= 1u << id;
     for (size_t i = 0; i < planes->n; i++) {
         const cg_check_plane *plane = &planes->items[i];
-        double d = out_of_plane(plane, xyz);
         int second = id == CG_CHECK_DOUBLE_FLAT ? 3 : 1; /* the other end of the double bond */
+        double sides[2], d;
 
+        out_of_plane(plane, xyz, sides);
+        d = fmax(sides[0], sides[1]);
         if (d <= max_out_of_plane)
             continue;
         fail_test(v, id, "%s of %d-%d %.2f Å out of plane, at most %.2f", label,
                   plane->atoms[0] + 1, plane->atoms[second] + 1, d, max_out_of_plane);
         return;
+    }
+}
+
+static void test_puckered(const cg_checker *c, const float (*xyz)[3], cg_verdict *v)
+{
+    const cg_check_planes *rings = &c->puckered;
+
+    if (rings->n)
+        v->done |= 1u << CG_CHECK_RING_FLAT;
+    for (size_t i = 0; i < rings->n; i++) {
+        const cg_check_plane *ring = &rings->items[i];
+        double sides[2], d;
+
+        out_of_plane(ring, xyz, sides);
+        d = fmin(sides[0], sides[1]);
+        if (d >= min_puckering)
+            continue;
+        if (ring->may_be_flat)
+            skip_test(v, CG_CHECK_RING_FLAT);
+        else
+            fail_test(v, CG_CHECK_RING_FLAT, "ring of %d-%d is flat: %.3f Å out of plane",
+                      ring->atoms[0] + 1, ring->atoms[1] + 1, d);
     }
 }
 
@@ -515,6 +549,7 @@ cg_status cg_checker_run(const cg_checker *c, const float (*xyz)[3], cg_verdict 
     test_pairs(&c->others, CG_CHECK_CLASH, "atoms", xyz, &v);
     test_planes(&c->rings, CG_CHECK_AROMATIC_FLAT, "aromatic ring", xyz, &v);
     test_planes(&c->double_bonds, CG_CHECK_DOUBLE_FLAT, "double bond", xyz, &v);
+    test_puckered(c, xyz, &v);
     CG_TRY(test_stereo(c, xyz, &v, err));
     v.unchecked &= ~v.failed;
     v.done &= ~v.unchecked;

@@ -20,6 +20,7 @@ typedef enum cg_check_id {
     CG_CHECK_CLASH,         /* all other pairs above their lower bound, with a margin */
     CG_CHECK_AROMATIC_FLAT, /* aromatic rings of 5 and 6 atoms are planar */
     CG_CHECK_DOUBLE_FLAT,   /* double bonds are planar with their neighbours */
+    CG_CHECK_RING_FLAT,     /* six-membered rings that are not aromatic are puckered */
     CG_CHECK_STEREO,        /* the 3D configuration is that of the SMILES */
     CG_CHECK_COUNT
 } cg_check_id;
@@ -34,7 +35,7 @@ const char *cg_check_description(cg_check_id id);
  * cap bytes, terminated; CG_CHECK_NAMES_MAX bytes hold all names.
  */
 void cg_check_join_names(uint32_t tests, char *ret_text, size_t cap);
-enum { CG_CHECK_NAMES_MAX = 128 };
+enum { CG_CHECK_NAMES_MAX = 160 };
 /**
  * Writes the outcome of a conformer as records state it: the names of the failed tests; else
  * "unchecked" if a test that applies could not be done; else "pass". `cap` as above.
@@ -65,7 +66,8 @@ void cg_checker_destroy(cg_checker *checker); /* accepts NULL */
 typedef struct cg_verdict {
     uint32_t done;      /* tests that apply to the molecule and were done */
     uint32_t failed;    /* subset of done */
-    uint32_t unchecked; /* tests that apply but could not be done in full; disjoint from done */
+    uint32_t unchecked; /* tests that apply but could not be done in full, or whose result decides
+                           nothing (a flat ring that may be flat); disjoint from done */
     char detail[160];   /* the first failure with its values, e.g. "bond 3-4 1.92 Å, at most 1.68";
                            atoms are counted from 1 in the order of xyz; "" without a failure */
 } cg_verdict;

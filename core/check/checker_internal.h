@@ -27,11 +27,12 @@ enum {
 
 /**
  * Atoms that must be coplanar: a ring in ring order, or a double bond as { end, two neighbours,
- * other end, two neighbours }.
+ * other end, two neighbours }. Or a ring that must not be.
  */
 typedef struct cg_check_plane {
     int32_t atoms[CG_CHECK_PLANE_ATOMS];
-    int32_t n; /* 5 or 6 */
+    int32_t n;           /* 5 or 6 */
+    int32_t may_be_flat; /* of a ring that must not be: see cg_puckered_ring */
 } cg_check_plane;
 
 typedef struct cg_check_planes {
@@ -44,6 +45,7 @@ struct cg_checker {
     int sanitize_failed; /* RDKit reads the molblock as another molecule, or it cannot be written */
     cg_check_pairs bonds, angles, others;
     cg_check_planes rings, double_bonds;
+    cg_check_planes puckered; /* rings of six that must not be planar */
     cg_angles bond_angles;
     cg_contacts contacts;
     cg_stereo stereo;
@@ -54,7 +56,7 @@ struct cg_checker {
 /** Fills bonds, angles and others. @return CG_OK; CG_ERR_UNSUPPORTED without bounds; CG_ERR_NOMEM
  */
 cg_status cg_check_find_pairs(cg_checker *checker, cg_error *err);
-/** Fills rings and double_bonds. */
+/** Fills rings, double_bonds and puckered. @return CG_OK; CG_ERR_NOMEM */
 cg_status cg_check_find_planes(cg_checker *checker, cg_error *err);
 
 /** Writes which fragment touches no other one to ret_detail, or "". @return CG_OK; CG_ERR_NOMEM */

@@ -43,10 +43,10 @@ int cg_bounds_path_length(const cg_bounds *b, size_t i, size_t j)
 }
 
 /*
- * PoseBusters' parameters, except that torsions of macrocycles are free: secondary amides may be
- * cis there, and the ranges of RDKit 2022.09 exclude its own conformers. In strained molecules the
- * bounds of 1-5 pairs may contradict the others, and triangle smoothing fails; the second attempt
- * omits them, as RDKit advises, and the third omits smoothing.
+ * PoseBusters' parameters, except that torsions of rings of 9 and more atoms are free: RDKit
+ * 2026.09 leaves most of them free, and the ranges of RDKit 2022.09 exclude its own conformers. In
+ * strained molecules the bounds of 1-5 pairs may contradict the others, and triangle smoothing
+ * fails; the second attempt omits them, as RDKit advises, and the third omits smoothing.
  */
 static cg_status rdkit_bounds(const cg_molecule *mol, const cgrd_angle *angles, size_t n_angles,
                               double **ret_bounds, cg_error *err)

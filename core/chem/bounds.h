@@ -3,12 +3,11 @@
  * @file bounds.h  Lower and upper bounds of all interatomic distances of a molecule.
  *
  * The bounds are those of RDKit's distance geometry (bond lengths, angles, torsions, van der Waals
- * radii) with these changes. Secondary amides of molecules with a ring of 8 or more
- * atoms may be cis. Where two
- * ends of a conjugated group differ only by resonance form (carboxylates, nitro groups, amidinium,
- * ...), both bonds get the union of both ranges. Hypervalent atoms, and O and N between heavier
- * elements, have the angles of angles.h. The fragments of a salt or mixture are held together by
- * the contacts of contacts.h.
+ * radii) with these changes. Torsions about the bonds of rings of 9 or more atoms are free, so that
+ * amides in them may be cis. Where two ends of a conjugated group differ only by resonance form
+ * (carboxylates, nitro groups, amidinium, ...), both bonds get the union of both ranges.
+ * Hypervalent atoms, and O and N between heavier elements, have the angles of angles.h. The
+ * fragments of a salt or mixture are held together by the contacts of contacts.h.
  */
 #ifndef CG_CHEM_BOUNDS_H
 #define CG_CHEM_BOUNDS_H

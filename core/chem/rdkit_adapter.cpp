@@ -602,22 +602,20 @@ double across(double first, double second, double degrees)
                      2 * first * second * std::cos(degrees * M_PI / 180));
 }
 
-/* Least distance of pairs that replace_angles() resets, times the sum of the van der Waals radii:
- * RDKit's factor for atoms three bonds apart. */
-const double reset_vdw_share = 0.7;
-
-const size_t macrocycle = 8; /* atoms */
-
-/* A ring in which a secondary amide may be cis. */
-bool has_macrocycle(const RDKit::ROMol &mol)
+/* Bounds a pair by its van der Waals radii only. */
+void reset_bounds(const RDKit::ROMol &mol, unsigned i, unsigned j, DistGeom::BoundsMatrix &bounds)
 {
-    if (!mol.getRingInfo()->isInitialized())
-        RDKit::MolOps::findSSSR(mol);
-    for (const std::vector<int> &ring : mol.getRingInfo()->atomRings())
-        if (ring.size() >= macrocycle)
-            return true;
-    return false;
+    const double share = 0.7; /* RDKit's factor for atoms four bonds apart */
+    const RDKit::PeriodicTable *table = RDKit::PeriodicTable::getTable();
+
+    bounds.setLowerBound(i, j,
+                         share * (table->getRvdw(mol.getAtomWithIdx(i)->getAtomicNum()) +
+                                  table->getRvdw(mol.getAtomWithIdx(j)->getAtomicNum())));
+    bounds.setUpperBound(i, j, 1000);
 }
+
+/* Atoms of a ring whose torsions are free. RDKit takes those of smaller rings for cis or trans. */
+const size_t macrocycle = 9;
 
 /* RDKit's bounds of a bond whose atoms have no parameters, such as S of SF5, are wider than this.
  */
@@ -717,11 +715,20 @@ void widen_torsion(unsigned i, unsigned a, unsigned b, unsigned j, int side,
     }
 }
 
+/* Resets the distances of atom i, three bonds from `last`, to the next atoms beyond. */
+void reset_next(const RDKit::ROMol &mol, unsigned i, const RDKit::Atom *last, const double *path,
+                DistGeom::BoundsMatrix &bounds)
+{
+    for (const RDKit::Atom *next : mol.atomNeighbors(last))
+        if (path[i * mol.getNumAtoms() + next->getIdx()] == 4)
+            reset_bounds(mol, i, next->getIdx(), bounds);
+}
+
 /*
- * Distances of atoms 1-4 over a bond of a ring of 8 or more atoms: any torsion, and the half with
+ * Distances of atoms 1-4 over a bond of a ring of 9 or more atoms: any torsion, and the half with
  * the requested configuration for double bonds with one. RDKit's ranges, and those of 1-5 pairs
- * that follow from them, assume cis or trans there by rules that release 2022.09 has wrong in part:
- * trans for neighbours on an aromatic ring, cis for requested trans bonds.
+ * that follow from them and are reset, assume cis or trans there by rules that release 2022.09 has
+ * wrong in part: trans for neighbours on an aromatic ring, cis for requested trans bonds.
  */
 void widen_torsions(const RDKit::ROMol &mol, DistGeom::BoundsMatrix &bounds)
 {
@@ -740,6 +747,8 @@ void widen_torsions(const RDKit::ROMol &mol, DistGeom::BoundsMatrix &bounds)
                 if (i == b || j == a || path[i * n + j] < 3 || in_small_ring(mol, { i, a, b, j }))
                     continue;
                 widen_torsion(i, a, b, j, requested_side(bond, i, j), bounds);
+                reset_next(mol, i, last, path, bounds);
+                reset_next(mol, j, first, path, bounds);
             }
     }
 }
@@ -750,7 +759,6 @@ void replace_angles(const RDKit::ROMol &mol, const cgrd_angle *angles, size_t n_
 {
     const unsigned n = mol.getNumAtoms();
     const double *path = RDKit::MolOps::getDistanceMat(mol);
-    const RDKit::PeriodicTable *table = RDKit::PeriodicTable::getTable();
 
     for (size_t k = 0; k < n_angles; k++) {
         const unsigned a = angles[k].atoms[0], centre = angles[k].atoms[1], b = angles[k].atoms[2];
@@ -768,11 +776,7 @@ void replace_angles(const RDKit::ROMol &mol, const cgrd_angle *angles, size_t n_
                 if (i == j || path[i * n + a] + 2 + path[b * n + j] != path[i * n + j] ||
                     path[i * n + j] < 3)
                     continue;
-                bounds.setLowerBound(i, j,
-                                     reset_vdw_share *
-                                         (table->getRvdw(mol.getAtomWithIdx(i)->getAtomicNum()) +
-                                          table->getRvdw(mol.getAtomWithIdx(j)->getAtomicNum())));
-                bounds.setUpperBound(i, j, 1000);
+                reset_bounds(mol, i, j, bounds);
             }
     }
 }
@@ -1074,8 +1078,8 @@ double *cgrd_distance_bounds(const char *pkl, size_t pkl_sz, const char *details
                 throw std::invalid_argument("bounds are set for 1 to 10000 atoms");
             DistGeom::BoundsMatPtr bounds(new DistGeom::BoundsMatrix(n));
             RDKit::DGeomHelpers::initBoundsMat(bounds);
-            if (flexible && has_macrocycle(mol))
-                trans = set15 = false;
+            if (!mol.getRingInfo()->isInitialized())
+                RDKit::MolOps::findSSSR(mol);
             RDKit::DGeomHelpers::setTopolBounds(mol, bounds, set15, scale, config14, trans);
             replace_bonds(mol, *bounds);
             if (flexible)

@@ -126,9 +126,8 @@ typedef struct cgrd_angle {
  * Adapter keys, all true or false: set15bounds (true: 1-5 pairs have their own), scaleVDW (true:
  * smaller radii for pairs less than five bonds apart), doTriangleSmoothing (true),
  * useMacrocycle14config (false), forceTransAmides (true), flexibleMacrocycles (false). The last one
- * makes amides of rings of 8 or more atoms cis or trans, permits any torsion about their bonds
- * except double bonds with a requested configuration, and omits set15bounds in molecules with such
- * rings.
+ * permits any torsion about the bonds of rings of 9 or more atoms, amides included, except double
+ * bonds with a requested configuration, and omits set15bounds over such torsions.
  *
  * @param ret_n_atoms  atoms of the molecule, explicit hydrogens included
  * @return [n][n] Å, row-major, freed by free_ptr() as char *: for i < j the upper bound of the pair

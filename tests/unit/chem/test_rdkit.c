@@ -218,6 +218,16 @@ START_TEST(torsions_of_macrocycles_are_free)
 }
 END_TEST
 
+/* RDKit takes torsions of such rings for cis and trans, and so does PoseBusters. */
+START_TEST(torsions_of_rings_of_8_are_not_free)
+{
+    double low, high;
+
+    macrocycle_bounds("ClN1/C=C\\C=C/C=C2/C[C@H]21", 0, 3, &low, &high);
+    ck_assert_msg(low > 3.8 && high < 4.1, "%.2f %.2f", low, high);
+}
+END_TEST
+
 /* As in PoseBusters, secondary amides are trans; in a macrocycle they may be cis. */
 START_TEST(amides_of_macrocycles_may_be_cis)
 {
@@ -227,6 +237,13 @@ START_TEST(amides_of_macrocycles_may_be_cis)
     ck_assert(low > 3.5 && high < 4);
     macrocycle_bounds("C1NC(=O)CCCCCCCC1", 0, 4, &low, &high);
     ck_assert(low < 3 && high > 3.5);
+    /* beside one they are trans, and pairs four bonds apart have their own bounds */
+    macrocycle_bounds("CNC(=O)C1CCCCCCCCCC1", 0, 4, &low, &high);
+    ck_assert(low > 3.5 && high < 4);
+    macrocycle_bounds("CNC(=O)C1CCCCCCCCCC1", 0, 5, &low, &high);
+    ck_assert(low > 4 && high < 5.1);
+    macrocycle_bounds("CNC(=O)C1CCCCCCCCCC1", 1, 6, &low, &high); /* over a free torsion */
+    ck_assert(low < 2.4);
 }
 END_TEST
 
@@ -338,6 +355,7 @@ int main(void)
         tcase_add_test(tc, distance_bounds);
         tcase_add_test(tc, amides_of_macrocycles_may_be_cis);
         tcase_add_test(tc, torsions_of_macrocycles_are_free);
+        tcase_add_test(tc, torsions_of_rings_of_8_are_not_free);
     }
     tcase_add_test(tc, queries_match);
     tcase_add_test(tc, hydrogens_and_embedding);

@@ -509,6 +509,15 @@ START_TEST(bond_ranges_are_at_most_0_4)
 }
 END_TEST
 
+/* Å below what PoseBusters permits: 0.7 times RDKit's bound of two atoms three bonds apart */
+START_TEST(clashes_in_rings_of_8_fail)
+{
+    make("ClN1/C=C\\C=C/C=C2/C[C@H]21");
+    ck_assert_float_gt(sqrtf(s.g->low2[3 * 2 / 2 + 0]), 0.7F * 3.89F + 0.1F);
+    drop();
+}
+END_TEST
+
 START_TEST(bent_angles_fail)
 {
     make("CCC");
@@ -904,6 +913,7 @@ int main(int argc, char **argv)
         tcase_add_test(tc, bonds_of_wrong_length_fail);
         tcase_add_test(tc, carboxylate_bonds_are_equal_and_acid_bonds_are_not);
         tcase_add_test(tc, bond_ranges_are_at_most_0_4);
+        tcase_add_test(tc, clashes_in_rings_of_8_fail);
         tcase_add_test(tc, bent_angles_fail);
         tcase_add_test(tc, bent_linear_and_straight_trigonal_atoms_fail);
         tcase_add_test(tc, pyramidal_trigonal_atoms_fail);
