@@ -35,7 +35,10 @@ static cg_status load_vocab_merges(const char *dir, cg_tokenizer **ret_tokenizer
 
     CG_TRY_GOTO(st, read_file(dir, "vocab.json", OPTIONAL, &vocab, err), out);
     if (!vocab.data) {
-        st = cg_fail(err, CG_ERR_IO, "%s: found neither tokenizer.json nor vocab.json", dir);
+        st = cg_fail(err, CG_ERR_IO,
+                     "%s: found neither tokenizer.json nor vocab.json; --tokenizer names another "
+                     "folder",
+                     dir);
         goto out;
     }
     CG_TRY_GOTO(st, read_file(dir, "merges.txt", REQUIRED, &merges, err), out);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -12,18 +13,27 @@
 
 enum { TOKEN_CACHE_ENTRIES = 1 << 16 };
 
+static int is_regular(const char *path)
+{
+    struct stat info;
+
+    return !stat(path, &info) && S_ISREG(info.st_mode);
+}
+
 /*
  * XXH3 of the tokenizer's files, combined in a fixed order by a multiplicative hash (2^64 divided
  * by the golden ratio); a missing file counts as 0.
  */
-static cg_status hash_tokenizer(const char *dir, uint64_t *ret_hash, cg_error *err)
+static cg_status hash_tokenizer(const char *tokenizer, uint64_t *ret_hash, cg_error *err)
 {
     static const char *const names[] = { "tokenizer.json", "vocab.json", "merges.txt",
                                          "added_tokens.json", "tokenizer_config.json" };
     uint64_t sum = 0, hash;
 
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        char *path = cg_path_join(dir, names[i]);
+        /* a tokenizer.json by its own path counts as a folder with nothing else */
+        int is_file = i == 0 && is_regular(tokenizer);
+        char *path = is_file ? strdup(tokenizer) : cg_path_join(tokenizer, names[i]);
         cg_status st;
 
         if (!path)
@@ -41,10 +51,8 @@ static cg_status hash_tokenizer(const char *dir, uint64_t *ret_hash, cg_error *e
 
 static cg_status open_directory(cg_engine *e, const cg_engine_options *o, cg_error *err)
 {
-    if (o->tokenizer)
-        return cg_fail(err, CG_ERR_USAGE,
-                       "tokenizer '%s' without a shape: a model directory has its own",
-                       o->tokenizer);
+    const char *tokenizer;
+
     if (!o->model) {
         CG_TRY(cg_default_model_dir(&e->model.name, err));
     } else {
@@ -53,8 +61,9 @@ static cg_status open_directory(cg_engine *e, const cg_engine_options *o, cg_err
             return cg_fail_nomem(err, "engine");
     }
     CG_TRY(cg_model_open(e->model.name, &e->model.weights, err));
-    CG_TRY(hash_tokenizer(e->model.name, &e->info.tokenizer_fingerprint, err));
-    return cg_tokenizer_load(e->model.name, &e->model.tokenizer, err);
+    tokenizer = o->tokenizer ? o->tokenizer : e->model.name;
+    CG_TRY(hash_tokenizer(tokenizer, &e->info.tokenizer_fingerprint, err));
+    return cg_tokenizer_load(tokenizer, &e->model.tokenizer, err);
 }
 
 /* Random weights of a named shape, with tokenizer and text format of the directory `dir`. */
@@ -65,7 +74,8 @@ static cg_status open_shape_over(cg_engine *e, const char *shape, const char *di
     CG_TRY(cg_tokenizer_load(dir, &e->model.tokenizer, err));
     CG_TRY(cg_model_config_named(shape, &config, err));
     CG_TRY(cg_model_random(&config, 0, &e->model.weights, err));
-    CG_TRY(cg_format_config_read(dir, &e->model.weights->format, err));
+    if (!is_regular(dir))
+        CG_TRY(cg_format_config_read(dir, &e->model.weights->format, err));
     if (asprintf(&e->model.name, "shape:%s", shape) < 0) {
         e->model.name = NULL;
         return cg_fail_nomem(err, "engine");

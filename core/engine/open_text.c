@@ -119,6 +119,12 @@ static cg_status set_prompt(cg_engine *e, cg_error *err)
         p->prefix = &e->model.bos;
         p->n_prefix = 1;
     }
+    for (int32_t i = 0; i < p->n_prefix + p->n_suffix; i++) { /* as hash_tokenizer() */
+        int32_t id = i < p->n_prefix ? p->prefix[i] : p->suffix[i - p->n_prefix];
+
+        e->info.tokenizer_fingerprint =
+            (e->info.tokenizer_fingerprint ^ (uint64_t)id) * UINT64_C(0x9e3779b97f4a7c15);
+    }
     return check_twice(e, err);
 }
 

@@ -40,6 +40,9 @@ static const char help[] =
     "\n"
     "model and sampling\n"
     "  --model DIR           a Hugging Face directory (default: the model shipped with confgen)\n"
+    "  --tokenizer DIR       folder of the tokenizer, if it is not the model's; a tokenizer.json "
+    "is\n"
+    "                        read alone, without the settings beside it\n"
     "  --constraint NAME     grammar (default), template, none, or a plugin's\n"
     "  --temperature T  --top-p P  --top-k K  --min-p M  --greedy\n"
     "                        T is more than 0; --top-p 1, --top-k 0 and --min-p 0 are off\n"
@@ -225,6 +228,7 @@ enum {
     O_RESUME,
     O_OVERWRITE,
     O_MODEL,
+    O_TOKENIZER,
     O_CONSTRAINT,
     O_TEMPERATURE,
     O_TOP_P,
@@ -270,6 +274,7 @@ static const struct option options[] = {
     { "resume", no_argument, NULL, O_RESUME },
     { "overwrite", no_argument, NULL, O_OVERWRITE },
     { "model", required_argument, NULL, O_MODEL },
+    { "tokenizer", required_argument, NULL, O_TOKENIZER },
     { "constraint", required_argument, NULL, O_CONSTRAINT },
     { "temperature", required_argument, NULL, O_TEMPERATURE },
     { "top-p", required_argument, NULL, O_TOP_P },
@@ -398,6 +403,9 @@ static void set_option(struct generate *s, int option, const char *arg)
         break;
     case O_OVERWRITE:
         s->run.overwrite = 1;
+        break;
+    case O_TOKENIZER:
+        s->engine.tokenizer = arg;
         break;
     case O_MODEL:
         s->engine.model = arg;

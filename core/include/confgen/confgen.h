@@ -65,7 +65,7 @@ typedef struct cg_engine_options {
      * default model's).
      */
     const char *shape;
-    const char *tokenizer;
+    const char *tokenizer; /* a directory or a tokenizer.json; NULL: that of the model */
     const char *dtype;     /* of weights, activations and KV cache: "auto", "bf16", "f32" */
     int32_t deterministic; /* GPU: nonzero: tokens do not depend on the batch; slower */
     int32_t max_length;    /* tokens of a sequence, prompt included; 0: the model's context, at

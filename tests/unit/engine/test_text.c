@@ -89,6 +89,42 @@ START_TEST(stops)
 }
 END_TEST
 
+/* The tokenizer in a folder of its own, and its tokenizer.json alone. */
+START_TEST(another_folder)
+{
+    static const char *const names[] = { "model", "tok", "tok/tokenizer.json", "nowhere" };
+    uint64_t print[4] = { 0 };
+
+    write_tiny_model();
+    shell("cp -r '%s/model' '%s/tok'", scratch_dir, scratch_dir);
+    for (int i = 0; i < 4; i++) {
+        char path[4096];
+        cg_engine_options options = { CG_SIZED(cg_engine_options), .threads = 1, .batch_size = 1,
+                                      .geometry = "off", .tokenizer = i ? path : NULL };
+        cg_error err = CG_ERROR_INIT;
+        cg_engine *e = NULL;
+
+        if (i == 1)
+            shell("rm '%s/model/tokenizer.json' '%s/model/tokenizer_config.json'", scratch_dir,
+                  scratch_dir);
+        snprintf(path, sizeof path, "%s/%s", scratch_dir, names[i]);
+        options.model = scratch_path("model");
+        if (i == 3) {
+            ck_assert_int_eq(cg_engine_open(&options, &e, &err), CG_ERR_IO);
+            ck_assert_msg(strstr(err.msg, "nowhere: found neither tokenizer.json") != NULL, "%s",
+                          err.msg);
+            break;
+        }
+        ck_assert_msg(cg_engine_open(&options, &e, &err) == CG_OK, "%s", err.msg);
+        prompt(e, "[SMILES] C [/SMILES]");
+        print[i] = cg_engine_get_info(e)->tokenizer_fingerprint;
+        cg_engine_close(e);
+    }
+    ck_assert_uint_eq(print[0], print[1]);
+    ck_assert_uint_ne(print[0], print[2]); /* without tokenizer_config.json */
+}
+END_TEST
+
 START_TEST(refusals)
 {
     static const struct {
@@ -117,6 +153,7 @@ int main(void)
     tcase_add_checked_fixture(tc, scratch_make, scratch_remove);
     tcase_add_loop_test(tc, prompts, 0, 5);
     tcase_add_loop_test(tc, stops, 0, 4);
+    tcase_add_test(tc, another_folder);
     tcase_add_loop_test(tc, refusals, 0, 4);
     return run_suite("text", &tc, 1);
 }

@@ -12,6 +12,7 @@ static const char help[] =
     "\n"
     "  --workers N,...     default 1,2\n"
     "  --model DIR         model of the tokenizer and text format (default: the default model)\n"
+    "  --tokenizer DIR     folder of the tokenizer, or a tokenizer.json (default: the model's)\n"
     "  --constraint NAME   default grammar\n"
     "  --cache-tokenizer   cache the tokens of words that need more than one token\n"
     "  --limit N           read only the first N molecules\n"
@@ -74,6 +75,7 @@ int bench_templates(int argc, char **argv)
     static const struct option options[] = {
         { "workers", required_argument, NULL, 'w' },
         { "model", required_argument, NULL, 'm' },
+        { "tokenizer", required_argument, NULL, 'z' },
         { "constraint", required_argument, NULL, 'c' },
         { "cache-tokenizer", no_argument, NULL, 'k' },
         { "limit", required_argument, NULL, 'l' },
@@ -103,6 +105,9 @@ int bench_templates(int argc, char **argv)
             break;
         case 'm':
             engine_options.model = optarg;
+            break;
+        case 'z':
+            engine_options.tokenizer = optarg;
             break;
         case 'c':
             engine_options.constraint = optarg;

@@ -16,7 +16,8 @@ enum { MAX_CELLS = 16, MIN_ROUNDS = 3, CACHE_ENTRIES = 1 << 16, MAX_TEXT = 1 << 
 static const char help[] =
     "confgen bench tokenizer FILE [options]\n"
     "\n"
-    "  --model DIR      directory of the tokenizer (default: the default model's)\n"
+    "  --model DIR      folder of the tokenizer, or a tokenizer.json (default: the default "
+    "model's)\n"
     "  --threads N,...  default 1; each thread encodes the whole file\n"
     "  --seconds S      time to measure each cell (default 5), at least three rounds\n"
     "\n"
