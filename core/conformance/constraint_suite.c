@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <pthread.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,12 +27,40 @@ struct suite {
     cg_range literal[PROGRAMS][MAX_ATOMS + 1];
 };
 
+static const char *const bins[] = { "000", "001", "010", "019", "100", "101", "199", "200" };
+static const char *const integers[] = { "0", "1", "10", "12", "123", "-1", "-10", "-12", "-123" };
+static const char *const codes[] = { "<0>", "<1>", "<9>", "<10>", "<11>", "<99>" };
+
+#define LISTED(list) .numbers = list, .n_numbers = sizeof list / sizeof *list
+
+enum { N_BASIC = 2 }; /* formats that every constraint accepts; it may refuse the others */
+
 static const cg_text_format formats[] = {
     { CG_SIZED(cg_text_format), .decimals = 3, .max_integer_digits = 2, .begin = "[CONFORMER]",
       .end = "[/CONFORMER]", .stop = "<|endoftext|>", .max_new_tokens = 2000 },
     { CG_SIZED(cg_text_format), .decimals = 4, .max_integer_digits = 3, .begin = "[CONFORMER]",
       .end = "[/CONFORMER]", .stop = "<|endoftext|>", .max_new_tokens = 3000 },
+    { CG_SIZED(cg_text_format), .decimals = 2, .max_integer_digits = 2, .begin = "[CONFORMER]",
+      .end = "[/CONFORMER]", .stop = "<|endoftext|>", .max_new_tokens = 2000,
+      .fields_per_literal = 3, .strip_zeros = 1, .separator = "," },
+    { CG_SIZED(cg_text_format), .begin = "[CONFORMER]", .end = "[/CONFORMER]",
+      .stop = "<|endoftext|>", .max_new_tokens = 2000, .fields_per_literal = 3, .separator = ",",
+      LISTED(bins) },
+    { CG_SIZED(cg_text_format), .begin = "[CONFORMER]", .end = "[/CONFORMER]",
+      .stop = "<|endoftext|>", .max_new_tokens = 2000, .fields_per_literal = 3, .separator = ", ",
+      LISTED(integers) },
+    { CG_SIZED(cg_text_format), .begin = "[CONFORMER]", .end = "[/CONFORMER]",
+      .stop = "<|endoftext|>", .max_new_tokens = 2000, .fields_per_literal = 1, .separator = "",
+      LISTED(integers) },
+    { CG_SIZED(cg_text_format), .begin = "[CONFORMER]", .end = "[/CONFORMER]",
+      .stop = "<|endoftext|>", .max_new_tokens = 2000, .fields_per_literal = 1, .separator = "",
+      LISTED(codes) },
+    { CG_SIZED(cg_text_format), .begin = "[CONFORMER]", .end = "[/CONFORMER]",
+      .stop = "<|endoftext|>", .max_new_tokens = 2000, .fields_per_literal = 3, .separator = "",
+      LISTED(bins) },
 };
+
+enum { N_FORMATS = sizeof formats / sizeof *formats };
 
 /* ---- molecules ----------------------------------------------------------------------------- */
 
@@ -377,29 +406,69 @@ static void check_invalid(struct suite *s)
     test_end(&s->rec);
 }
 
+/* Compiles all molecules, and checks tables and programs. */
+static void check_programs(struct suite *s)
+{
+    cg_program *p[PROGRAMS] = { NULL };
+
+    for (int32_t i = 0; i < PROGRAMS; i++) {
+        p[i] = compile(s, i);
+        if (p[i] && check_program(s, p[i]))
+            walk(s, p[i]);
+    }
+    for (int32_t i = 0; i < PROGRAMS; i++) {
+        if (p[i])
+            check_program(s, p[i]); /* again, after the others were compiled */
+        s->ops->release(s->self, p[i]);
+    }
+    s->ops->destroy(s->self);
+    expect_all_freed(&s->rec, &s->test_host, "destroy()");
+}
+
 static void check_form(struct suite *s)
 {
     if (!test_begin(&s->rec, "tables and programs are well-formed"))
         return;
-    for (int32_t f = 0; f < 2; f++) {
-        cg_program *p[PROGRAMS] = { NULL };
+    for (int32_t f = 0; f < N_BASIC && create(s, &formats[f]); f++)
+        check_programs(s);
+    test_end(&s->rec);
+}
 
-        if (!create(s, &formats[f]))
-            break;
-        for (int32_t i = 0; i < PROGRAMS; i++) {
-            p[i] = compile(s, i);
-            if (p[i] && check_program(s, p[i]))
-                walk(s, p[i]);
-        }
-        for (int32_t i = 0; i < PROGRAMS; i++) {
-            if (p[i])
-                check_program(s, p[i]); /* again, after the others were compiled */
-            s->ops->release(s->self, p[i]);
-        }
-        s->ops->destroy(s->self);
-        expect_all_freed(&s->rec, &s->test_host, "destroy()");
+static void check_other_formats(struct suite *s)
+{
+    if (!test_begin(&s->rec, "formats of ABI 1.2, unless refused"))
+        return;
+    for (int32_t f = N_BASIC; f < N_FORMATS; f++) {
+        cg_error err = CG_ERROR_INIT;
+        cg_status st;
+
+        s->self = NULL;
+        st = s->ops->create(&s->test_host.host, s->vocabulary, &formats[f], &s->self, &err);
+        if (st == CG_OK)
+            check_programs(s);
+        else
+            expect_refused(&s->rec, st, &err, "a format of ABI 1.2");
     }
     test_end(&s->rec);
+}
+
+/* The format of a host of ABI 1.1 ends earlier. */
+static void check_older_host(struct suite *s)
+{
+    size_t size = offsetof(cg_text_format, fields_per_literal);
+    cg_text_format *older = guarded_alloc(size, _Alignof(cg_text_format));
+
+    if (!older)
+        abort();
+    memcpy(older, &formats[0], size);
+    older->struct_size = (uint32_t)size;
+    if (test_begin(&s->rec, "the shorter format of an older host")) {
+        if (create(s, older))
+            check_programs(s);
+        expect(&s->rec, guarded_intact(older), "the format was changed");
+        test_end(&s->rec);
+    }
+    guarded_free(older);
 }
 
 struct job {
@@ -455,31 +524,38 @@ static void check_threads(struct suite *s)
     test_end(&s->rec);
 }
 
+/* Allocation k of create() and compile() fails. @return 0 if there are fewer */
+static int fail_allocation(struct suite *s, const cg_text_format *format, int32_t k)
+{
+    cg_error err = CG_ERROR_INIT;
+    cg_program *p = NULL;
+    cg_status st;
+    int injected;
+
+    s->self = NULL;
+    atomic_store(&s->test_host.until_failure, k);
+    st = s->ops->create(&s->test_host.host, s->vocabulary, format, &s->self, &err);
+    if (st == CG_OK) {
+        st = s->ops->compile(s->self, &s->text[0], &p, &err);
+        s->ops->release(s->self, p);
+        s->ops->destroy(s->self);
+    }
+    injected = atomic_exchange(&s->test_host.until_failure, -1) < 0;
+    expect(&s->rec,
+           st == CG_OK || (st == CG_ERR_NOMEM && err.msg[0]) ||
+               (st == CG_ERR_UNSUPPORTED && format != &formats[0]),
+           "allocation %d failed: status %d, text '%s'", k, st, err.msg);
+    expect_all_freed(&s->rec, &s->test_host, "a failed allocation");
+    return injected;
+}
+
 static void check_no_memory(struct suite *s)
 {
     if (!test_begin(&s->rec, "create() and compile() when out of memory"))
         return;
-    for (int32_t k = 0; k < 300; k++) {
-        cg_error err = CG_ERROR_INIT;
-        cg_program *p = NULL;
-        cg_status st;
-        int injected;
-
-        s->self = NULL;
-        atomic_store(&s->test_host.until_failure, k);
-        st = s->ops->create(&s->test_host.host, s->vocabulary, &formats[0], &s->self, &err);
-        if (st == CG_OK) {
-            st = s->ops->compile(s->self, &s->text[0], &p, &err);
-            s->ops->release(s->self, p);
-            s->ops->destroy(s->self);
-        }
-        injected = atomic_exchange(&s->test_host.until_failure, -1) < 0;
-        expect(&s->rec, st == CG_OK || (st == CG_ERR_NOMEM && err.msg[0]),
-               "allocation %d failed: status %d, text '%s'", k, st, err.msg);
-        expect_all_freed(&s->rec, &s->test_host, "a failed allocation");
-        if (!injected)
-            break;
-    }
+    for (int32_t f = 0; f <= N_BASIC; f += N_BASIC)
+        for (int32_t k = 0; fail_allocation(s, &formats[f], k); k += 1 + k / 16)
+            ;
     test_end(&s->rec);
 }
 
@@ -502,6 +578,8 @@ int32_t cg_conformance_constraint(const cg_constraint_ops *ops, const cg_host *h
     check_lifecycle(s);
     check_invalid(s);
     check_form(s);
+    check_other_formats(s);
+    check_older_host(s);
     check_threads(s);
     check_no_memory(s);
     failures = s->rec.failures;

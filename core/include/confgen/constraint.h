@@ -56,8 +56,9 @@ typedef struct cg_program {
     int32_t n_transitions;
     int32_t n_head_rows;
     int32_t max_tokens; /* longest accepted sequence in tokens, forced tokens included */
-    /* 3 where fields are coordinates, 1 where a field is all of an atom: a sequence can be rolled
-     * back to an atom's first field; 0: fields do not belong to atoms */
+    /* 3 where fields are coordinates, 1 where a field is all of an atom or its code: a sequence can
+     * be rolled back to an atom's first field; 0: fields do not belong to atoms. A field that is
+     * all of an atom may end with the first token of the text behind it. */
     int32_t fields_per_atom;
     const int32_t *entry;        /* [n_fields] state a field starts in */
     const int32_t *forced_start; /* [n_fields + 2] offsets into forced_token */
@@ -101,13 +102,16 @@ typedef struct cg_text_format {
     const char *end;            /* e.g. "[/CONFORMER]" */
     const char *stop;           /* e.g. "<|endoftext|>"; one token, or "" for none */
     int32_t max_new_tokens;     /* bound for constraints that accept texts of any length */
-    /* Since 1.2. A host does not give a format that needs them to a plugin of an older minor. */
+    /* Since 1.2. A host does not give a format that needs them to a plugin of an older minor.
+     * Zeroed members are the format of 1.1: three decimals with all digits, and commas between
+     * them. */
     int32_t fields_per_literal; /* numbers between two literals: 3, or 1 where they are codes */
     int32_t strip_zeros;        /* decimals: at most `decimals` digits after the point, the last one
                                    not 0; no point without digits after it */
     const char *separator;      /* between the numbers of an atom, e.g. ","; may be "" */
     /* All texts that a number can have, where numbers are no decimals; NULL: decimals. Borrowed as
-     * the other texts. No text is a prefix of another unless a separator or literal ends it. */
+     * the other texts. A text may be a prefix of another if the separator and literals behind it
+     * differ from what continues it. */
     const char *const *numbers; /* [n_numbers] */
     int32_t n_numbers;
     int32_t n_stop_tokens;

@@ -49,6 +49,7 @@
 
 enum {
     GRAMMAR_MAX_NUMBER = CG_MAX_LISTED_NUMBER + 1, /* bytes of a number, with NUL */
+    GRAMMAR_MAX_HEAD = 16,                         /* bytes of sign, integer and point, with NUL */
     GRAMMAR_MAX_LITERAL = 4096,                    /* bytes of one literal */
     GRAMMAR_MAX_SHAPES = 64,
     GRAMMAR_LITERAL_BUCKETS = 1 << 14,
@@ -76,7 +77,7 @@ enum rest { REST_NONE, REST_DECIMALS, REST_NONZERO_DECIMALS };
 
 /** The start of a number: optional sign, integer, point; or all of a number without decimals. */
 struct number_head {
-    char text[GRAMMAR_MAX_NUMBER];
+    const char *text;
     uint32_t len;
     enum rest rest;
 };
@@ -138,7 +139,8 @@ struct grammar {
     cg_automaton_builder tables;
     struct number_head *heads; /* [n_heads] */
     int32_t n_heads;
-    int32_t shape[GRAMMAR_MAX_SHAPES]; /* [n_shapes] a head of every shape */
+    char (*head_texts)[GRAMMAR_MAX_HEAD]; /* of decimals; others are the format's */
+    int32_t shape[GRAMMAR_MAX_SHAPES];    /* [n_shapes] a head of every shape */
     int32_t n_shapes;
     struct token_paths decimals; /* the first one is zero, unless zeros are stripped */
     char *after_number;          /* what may follow a number, e.g. ",0.0001" */

@@ -77,39 +77,38 @@ uint32_t grammar_sample(const struct grammar *g, int32_t head, int32_t k, char *
 
 static void add_head(struct grammar *g, const char *text, enum rest rest)
 {
-    struct number_head *h = &g->heads[g->n_heads++];
+    g->heads[g->n_heads++] = (struct number_head) { text, (uint32_t)strlen(text), rest };
+}
 
-    h->len = (uint32_t)strlen(text);
-    memcpy(h->text, text, h->len + 1);
-    h->rest = rest;
+static void add_integer(struct grammar *g, int negative, int32_t value, const char *point,
+                        enum rest rest)
+{
+    char *text = g->head_texts[g->n_heads];
+
+    snprintf(text, GRAMMAR_MAX_HEAD, "%s%d%s", negative ? "-" : "", (int)value, point);
+    add_head(g, text, rest);
 }
 
 /* "0." and up, then "-0." and on; then, with zeros stripped, "0" and up, "-1" and on. */
 static void add_decimal_heads(struct grammar *g, int32_t integers)
 {
-    for (int32_t i = 0; i < 2 * integers; i++) {
-        int negative = i >= integers, value = i % integers;
-        char text[GRAMMAR_MAX_NUMBER];
-
-        snprintf(text, sizeof text, "%s%d.", negative ? "-" : "", value);
-        add_head(g, text, negative && value == 0 ? REST_NONZERO_DECIMALS : REST_DECIMALS);
-    }
-    for (int32_t i = 1 - integers; i < integers && g->numbers.strip_zeros; i++) {
-        char text[GRAMMAR_MAX_NUMBER];
-
-        snprintf(text, sizeof text, "%d", (int)i);
-        add_head(g, text, REST_NONE);
-    }
+    for (int32_t i = 0; i < 2 * integers; i++)
+        add_integer(g, i >= integers, i % integers, ".",
+                    i == integers ? REST_NONZERO_DECIMALS : REST_DECIMALS);
+    for (int32_t i = 0; i < 2 * integers && g->numbers.strip_zeros; i++)
+        if (i != integers)
+            add_integer(g, i > integers, i % integers, "", REST_NONE);
 }
 
 static cg_status make_heads(struct grammar *g, cg_error *err)
 {
-    int32_t integers = power_of_ten(g->format->max_integer_digits);
-    size_t n = g->numbers.listed ? (size_t)g->numbers.n_listed
-                                 : (g->numbers.strip_zeros ? 4 : 2) * (size_t)integers;
+    int32_t integers = g->numbers.listed ? 0 : power_of_ten(g->format->max_integer_digits);
+    size_t n_texts = (size_t)integers * (g->numbers.strip_zeros ? 4 : 2);
+    size_t n = n_texts + (size_t)g->numbers.n_listed;
 
     g->heads = cg_host_zalloc(g->host, n, sizeof *g->heads);
-    if (!g->heads)
+    g->head_texts = cg_host_zalloc(g->host, n_texts, sizeof *g->head_texts);
+    if (!g->heads || !g->head_texts)
         return grammar_nomem(g, err);
     if (!g->numbers.listed)
         add_decimal_heads(g, integers);

@@ -18,6 +18,7 @@ static void grammar_destroy(void *self)
         cg_automaton_builder_finish(&g->tables);
     grammar_paths_finish(g, &g->decimals);
     cg_host_free(g->host, g->heads);
+    cg_host_free(g->host, g->head_texts);
     cg_host_free(g->host, g->after_number);
     cg_host_free(g->host, g->ids);
     cg_host_free(g->host, g->ranges);

@@ -86,6 +86,24 @@ static cg_status find_free_tokens(struct template_constraint *t, cg_error *err)
     return CG_OK;
 }
 
+/* The placeholder has decimals of one length, with commas between them. */
+static cg_status check_numbers(const cg_host *host, const cg_text_format *format, cg_error *err)
+{
+    cg_constraint_numbers numbers = cg_constraint_numbers_of(format);
+    const char *found = numbers.listed                    ? "numbers from a list"
+                        : numbers.strip_zeros             ? "decimals without trailing zeros"
+                        : numbers.fields_per_literal != 3 ? "one number between two literals"
+                        : strcmp(numbers.separator, ",")  ? "a separator other than ','"
+                                                          : NULL;
+
+    if (!found)
+        return CG_OK;
+    return host->fail(err, CG_ERR_UNSUPPORTED,
+                      "template: the text format has %s, wanted triples of decimals as '%s': use "
+                      "--constraint grammar",
+                      found, placeholder);
+}
+
 static cg_status template_create(const cg_host *host, const cg_vocabulary *vocab,
                                  const cg_text_format *format, void **ret_self, cg_error *err)
 {
@@ -94,6 +112,7 @@ static cg_status template_create(const cg_host *host, const cg_vocabulary *vocab
     cg_status st;
 
     CG_TRY(cg_constraint_check_format("template", host, vocab, format, &stop, err));
+    CG_TRY(check_numbers(host, format, err));
     t = cg_host_zalloc(host, 1, sizeof *t);
     if (!t)
         return host->fail(err, CG_ERR_NOMEM, "template: out of memory");

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <check.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -244,6 +245,43 @@ START_TEST(ambiguous_paths_are_refused)
 }
 END_TEST
 
+START_TEST(a_path_may_be_a_prefix_if_the_next_token_shows_it)
+{
+    static const int32_t text[] = { 5, 6, 7 };
+    int32_t after = state(2, (int32_t[]) { 4, 9 }, (int32_t[]) { CG_EXIT, CG_EXIT });
+    cg_path paths[] = { { text, 3, after }, { text, 1, after }, { text, 2, after } };
+    cg_path others[] = { { text, 3, CG_EXIT }, { (int32_t[]) { 8 }, 1, CG_EXIT } };
+    int32_t s;
+
+    ck_assert_int_eq(cg_automaton_builder_paths(&t, paths, 3, &s, &err), CG_OK);
+    ck_assert(accepted(s, (int32_t[]) { 5, 4 }, 2));
+    ck_assert(accepted(s, (int32_t[]) { 5, 6, 9 }, 3));
+    ck_assert(accepted(s, (int32_t[]) { 5, 6, 7, 4 }, 4));
+    ck_assert(!accepted(s, (int32_t[]) { 5, 6, 7 }, 3));
+    ck_assert(!accepted(s, (int32_t[]) { 5, 7 }, 2));
+    ck_assert_int_eq(t.longest[s], 4);
+    for (int32_t i = 0; i < t.n_transitions - 1; i++) /* ascending in every state */
+        for (int32_t r = 0; r < t.n_states; r++)
+            if (i >= t.row[r] && i + 1 < t.row[r + 1])
+                ck_assert_int_lt(t.token[i], t.token[i + 1]);
+    ck_assert(cg_paths_have_prefixes(paths, 3));
+    ck_assert(!cg_paths_have_prefixes(others, 2));
+}
+END_TEST
+
+START_TEST(a_prefix_that_the_next_token_does_not_show_is_refused)
+{
+    static const int32_t text[] = { 5, 6, 7 };
+    int32_t after = state(2, (int32_t[]) { 4, 6 }, (int32_t[]) { CG_EXIT, CG_EXIT });
+    cg_path paths[] = { { text, 3, after }, { text, 1, after } };
+    int32_t s = -1;
+
+    ck_assert_int_eq(cg_automaton_builder_paths(&t, paths, 2, &s, &err), CG_ERR_UNSUPPORTED);
+    ck_assert_ptr_nonnull(strstr(err.msg, "where numbers end"));
+    ck_assert_int_eq(s, -1);
+}
+END_TEST
+
 /* ---- programs ------------------------------------------------------------------------------- */
 
 START_TEST(program_is_one_allocation_of_copies)
@@ -361,6 +399,10 @@ static cg_status encode_bytes(const void *ctx, const char *text, uint32_t len, i
 static const cg_vocabulary vocabulary = { CG_SIZED(cg_vocabulary), .n_tokens = 100,
                                           .encode = encode_bytes };
 
+static const char *const listed[] = { "1", "22" };
+static const char *const with_empty[] = { "1", "" };
+static const char *const with_null[] = { "1", NULL };
+
 static const struct {
     cg_text_format format;
     cg_status status;
@@ -395,6 +437,36 @@ static const struct {
       CG_ERR_UNSUPPORTED,
       0,
       "'two' is not one token" },
+    { { CG_SIZED(cg_text_format), .begin = "", .end = "", .stop = "", .numbers = listed,
+        .n_numbers = 2 },
+      CG_OK,
+      -1,
+      "" },
+    { { CG_SIZED(cg_text_format), .begin = "", .end = "", .stop = "", .numbers = listed },
+      CG_ERR_UNSUPPORTED,
+      0,
+      "lists 0 numbers; 1 to 65536" },
+    { { CG_SIZED(cg_text_format), .begin = "", .end = "", .stop = "", .numbers = with_empty,
+        .n_numbers = 2 },
+      CG_ERR_UNSUPPORTED,
+      0,
+      "listed number 1 has 0 bytes; 1 to 47" },
+    { { CG_SIZED(cg_text_format), .begin = "", .end = "", .stop = "", .numbers = with_null,
+        .n_numbers = 2 },
+      CG_ERR_UNSUPPORTED,
+      0,
+      "listed number 1 has 0 bytes" },
+    { { CG_SIZED(cg_text_format), .begin = "", .end = "", .stop = "", .numbers = listed,
+        .n_numbers = 2, .fields_per_literal = 2 },
+      CG_ERR_UNSUPPORTED,
+      0,
+      "2 numbers between two literals, wanted 3 or 1" },
+    { { CG_SIZED(cg_text_format), .decimals = 3, .max_integer_digits = 2, .begin = "", .end = "",
+        .stop = "",
+        .separator = "0123456789012345678901234567890123456789012345678901234567890123" },
+      CG_ERR_UNSUPPORTED,
+      0,
+      "separator of numbers has 64 bytes, wanted at most 63" },
 };
 
 START_TEST(formats_are_checked)
@@ -411,6 +483,30 @@ START_TEST(formats_are_checked)
                       err.msg);
         ck_assert_int_eq(stop, -5);
     }
+}
+END_TEST
+
+START_TEST(members_that_older_hosts_lack_have_defaults)
+{
+    cg_text_format format = { .struct_size = offsetof(cg_text_format, fields_per_literal),
+                              .fields_per_literal = 9,
+                              .strip_zeros = 1,
+                              .separator = ";",
+                              .numbers = listed,
+                              .n_numbers = 2 };
+    cg_constraint_numbers n = cg_constraint_numbers_of(&format);
+
+    ck_assert(n.fields_per_literal == 3 && !n.strip_zeros && !n.listed && !n.n_listed);
+    ck_assert_str_eq(n.separator, ",");
+    format.struct_size = sizeof format;
+    n = cg_constraint_numbers_of(&format);
+    ck_assert(n.fields_per_literal == 9 && n.listed == listed && n.n_listed == 2);
+    ck_assert_int_eq(n.strip_zeros, 0); /* listed numbers are written as they are */
+    ck_assert_str_eq(n.separator, ";");
+    format = (cg_text_format) { CG_SIZED(cg_text_format), .strip_zeros = 1 };
+    n = cg_constraint_numbers_of(&format);
+    ck_assert(n.fields_per_literal == 3 && n.strip_zeros && !n.listed);
+    ck_assert_str_eq(n.separator, ",");
 }
 END_TEST
 
@@ -455,12 +551,15 @@ int main(void)
     tcase_add_test(tables, paths_become_the_smallest_automaton);
     tcase_add_test(tables, paths_lead_to_states);
     tcase_add_test(tables, ambiguous_paths_are_refused);
+    tcase_add_test(tables, a_path_may_be_a_prefix_if_the_next_token_shows_it);
+    tcase_add_test(tables, a_prefix_that_the_next_token_does_not_show_is_refused);
     tcase_add_test(tables, program_is_one_allocation_of_copies);
     tcase_add_test(tables, unbounded_fields_use_the_bound);
     tcase_add_test(tables, sizes_are_checked);
     tcase_add_test(tables, every_failed_allocation_is_survived);
     suite_add_tcase(suite, tables);
     tcase_add_loop_test(checks, formats_are_checked, 0, sizeof formats / sizeof *formats);
+    tcase_add_test(checks, members_that_older_hosts_lack_have_defaults);
     tcase_add_test(checks, literals_are_checked);
     suite_add_tcase(suite, checks);
     runner = srunner_create(suite);
