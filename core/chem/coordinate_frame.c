@@ -22,16 +22,22 @@ static void scale(double v[3], double f)
         v[k] *= f;
 }
 
+static cg_status check_finite(const double (*xyz)[3], size_t n, cg_error *err)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!isfinite(xyz[i][0]) || !isfinite(xyz[i][1]) || !isfinite(xyz[i][2]))
+            return cg_fail(err, CG_ERR_INPUT, "atom %zu: found a coordinate that is not finite",
+                           i + 1);
+    return CG_OK;
+}
+
 cg_status cg_coordinate_frame_first_atoms(double (*xyz)[3], size_t n, cg_error *err)
 {
     double origin[3], ex[3], ey[3], ez[3], p[3];
     double length;
     int found = 0;
 
-    for (size_t i = 0; i < n; i++)
-        if (!isfinite(xyz[i][0]) || !isfinite(xyz[i][1]) || !isfinite(xyz[i][2]))
-            return cg_fail(err, CG_ERR_INPUT, "atom %zu: found a coordinate that is not finite",
-                           i + 1);
+    CG_TRY(check_finite((const double(*)[3])xyz, n, err));
     if (n == 0)
         return CG_OK;
     for (int k = 0; k < 3; k++)
@@ -65,5 +71,23 @@ cg_status cg_coordinate_frame_first_atoms(double (*xyz)[3], size_t n, cg_error *
         xyz[i][1] = cg_vec3d_dot(p, ey);
         xyz[i][2] = cg_vec3d_dot(p, ez);
     }
+    return CG_OK;
+}
+
+cg_status cg_coordinate_frame_apply(cg_frame frame, double (*xyz)[3], size_t n, cg_error *err)
+{
+    double mean[3] = { 0, 0, 0 };
+
+    if (frame == CG_FRAME_FIRST_ATOMS)
+        return cg_coordinate_frame_first_atoms(xyz, n, err);
+    if (frame != CG_FRAME_CENTRED)
+        return CG_OK;
+    CG_TRY(check_finite((const double(*)[3])xyz, n, err));
+    for (size_t i = 0; i < n; i++)
+        for (int k = 0; k < 3; k++)
+            mean[k] += xyz[i][k] / (double)n;
+    for (size_t i = 0; i < n; i++)
+        for (int k = 0; k < 3; k++)
+            xyz[i][k] -= mean[k];
     return CG_OK;
 }

@@ -3,9 +3,9 @@
 #ifndef CG_CHEM_COORDINATE_FRAME_H
 #define CG_CHEM_COORDINATE_FRAME_H
 
-#include <confgen/status.h>
-
 #include <stddef.h>
+
+#include "format/conformer_format.h"
 
 /**
  * Transforms xyz[n][3] (Å) into the frame "first-atoms": atom 0 at the origin, atom 1 on +x, the
@@ -17,5 +17,11 @@
  *         0.001 Å. On failure xyz is unchanged.
  */
 cg_status cg_coordinate_frame_first_atoms(double (*xyz)[3], size_t n, cg_error *err);
+
+/**
+ * Transforms xyz[n][3] into a frame: that of cg_coordinate_frame_first_atoms(), the mean of the
+ * atoms at the origin, or no change. @return as cg_coordinate_frame_first_atoms()
+ */
+cg_status cg_coordinate_frame_apply(cg_frame frame, double (*xyz)[3], size_t n, cg_error *err);
 
 #endif

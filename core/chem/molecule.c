@@ -339,3 +339,24 @@ size_t cg_molecule_n_fragments(const cg_molecule *mol)
 {
     return mol->n_fragments;
 }
+
+cg_status cg_molecule_plain_smiles(const cg_molecule *mol, char **ret_smiles, cg_error *err)
+{
+    size_t size = 0;
+    char *pkl = get_mol(mol->smiles, &size, "{}");
+    char *text = pkl ? get_smiles(pkl, size, "{\"doIsomericSmiles\":false}") : NULL;
+    char *copy = text ? strdup(text) : NULL;
+    cg_status st = CG_OK;
+
+    if (!text)
+        st = cg_rdkit_fail(err, CG_ERR_UNSUPPORTED,
+                           "SMILES '%.*s': RDKit does not write it without stereo marks", SHOWN,
+                           mol->smiles);
+    else if (!copy)
+        st = cg_fail_nomem(err, "molecule");
+    else
+        *ret_smiles = copy;
+    free_ptr(text);
+    free_ptr(pkl);
+    return st;
+}

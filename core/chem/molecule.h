@@ -72,6 +72,13 @@ void cg_molecule_destroy(cg_molecule *mol); /* accepts NULL */
 const char *cg_molecule_smiles(const cg_molecule *mol, size_t *ret_len);
 /** Canonical SMILES, also of a molecule with hydrogens as atoms. Owned by the molecule. */
 const char *cg_molecule_canonical_smiles(const cg_molecule *mol);
+/**
+ * Canonical SMILES without stereo marks and isotopes; its atoms may be in another order.
+ *
+ * @param ret_smiles  terminated, owned by the caller, free()
+ * @return CG_OK; CG_ERR_UNSUPPORTED with RDKit's reason; CG_ERR_NOMEM
+ */
+cg_status cg_molecule_plain_smiles(const cg_molecule *mol, char **ret_smiles, cg_error *err);
 /** The radical that enriched SMILES cannot write, in terms of the text that was parsed: "radical
  * [O] (atom 6)"; "" without one. */
 const char *cg_molecule_radical(const cg_molecule *mol);

@@ -39,8 +39,8 @@ static cg_status set_mismatch_verdict(cg_parsed_conformer *c, const cg_molecule_
 {
     cg_enriched other = { 0 };
     cg_error parse_error = CG_ERROR_INIT;
-    cg_status st = cg_enriched_parse(c->body, c->body_len, format->decimals,
-                                     format->max_integer_digits, &other, &parse_error);
+    cg_status st =
+        cg_enriched_parse(c->body, c->body_len, &format->conformer, &other, &parse_error);
 
     if (st == CG_ERR_NOMEM)
         return cg_fail_nomem(err, "conformer");
@@ -80,8 +80,7 @@ static cg_status read_body(cg_parsed_conformer *c, const cg_molecule_template *t
     c->xyz = cg_alloc_array(t->split.n_atoms, sizeof *c->xyz);
     if (!c->xyz)
         return cg_fail_nomem(err, "conformer");
-    st = cg_enriched_read(&t->split, c->body, c->body_len, format->decimals,
-                          format->max_integer_digits, c->xyz, &why);
+    st = cg_enriched_read(&t->split, &format->conformer, c->body, c->body_len, c->xyz, &why);
     if (st == CG_OK)
         return CG_OK;
     free(c->xyz);

@@ -179,6 +179,7 @@ static cg_status open_constraint(cg_engine *e, const cg_engine_options *o, cg_er
         .vocabulary = &e->model.vocabulary,
         .constraint = ops,
         .constraint_self = e->constraint.self,
+        .format = &f->conformer,
         .prompt_open = f->prompt_open,
         .prompt_close = f->prompt_close,
         .around_prompt = e->model.around_prompt,
@@ -202,6 +203,12 @@ static int64_t count_layer_parameters(const cg_model_config *c)
     return c->n_layers * layer;
 }
 
+/* Decimals of coordinates in records: those of the text, and enough for bins and integers. */
+static int32_t count_decimals(const cg_number_format *f)
+{
+    return f->kind == CG_NUMBER_DECIMAL ? f->decimals : 4;
+}
+
 static void fill_info(cg_engine *e, const cg_engine_options *o)
 {
     const cg_model_config *c = &e->model.weights->config;
@@ -217,7 +224,7 @@ static void fill_info(cg_engine *e, const cg_engine_options *o)
     for (int32_t i = 0; i < e->constraint.format.n_stop_tokens; i++) /* as hash_tokenizer() */
         info->fingerprint =
             (info->fingerprint ^ (uint64_t)e->model.stop[i]) * UINT64_C(0x9e3779b97f4a7c15);
-    info->decimals = e->model.weights->format.decimals;
+    info->decimals = count_decimals(&e->model.weights->format.conformer.number);
     info->constraint = e->constraint.plugin->name;
     info->constraint_reason =
         cg_is_auto(o->constraint) ? "default: no wrong molecule, no malformed text" : "requested";

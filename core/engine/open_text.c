@@ -49,8 +49,8 @@ static cg_status set_format(cg_engine *e, cg_error *err)
     CG_TRY(find_stops(e, end, &n_stop, err));
     e->constraint.format = (cg_text_format) {
         CG_SIZED(cg_text_format),
-        .decimals = f->decimals,
-        .max_integer_digits = f->max_integer_digits,
+        .decimals = f->conformer.number.decimals,
+        .max_integer_digits = f->conformer.number.max_integer_digits,
         .begin = f->completion_open,
         .end = f->completion_close,
         /* nothing needs to follow the completion if the file does not say what does */

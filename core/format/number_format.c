@@ -182,7 +182,7 @@ static int read_plain_integer(struct number_reader *r, int32_t max, const char *
         return fail(r, r->n.minus ? "a digit" : "a number");
     if (n > 1 && r->n.digits < ten_to(n - 1)) {
         r->at -= (size_t)n - 1;
-        return fail(r, "no digit: a number has no leading zero");
+        return fail(r, "'.': a number has no leading zero");
     }
     return is_digit(r) ? fail(r, too_long) : 1;
 }

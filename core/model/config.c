@@ -492,7 +492,7 @@ static cg_status read_format(const cg_json *o, cg_format_config *f, cg_error *er
     static const char *const known[] = { "format", "decimals", "max_integer_digits",
                                          "prompt", "bos",      "completion",
                                          "end",    "stop",     "frame" };
-    const char *format = "enriched-smiles-v2", *frame = "none", *key;
+    const char *key;
     json_t *value;
 
     /* The format is our own: an unknown key is a misspelling. */
@@ -508,16 +508,7 @@ static cg_status read_format(const cg_json *o, cg_format_config *f, cg_error *er
                            "max_integer_digits, prompt, bos, completion, end, stop or frame",
                            o->file, key);
     }
-    CG_TRY(cg_json_string(o, "format", CG_JSON_OPTIONAL, &format, err));
-    CG_TRY(cg_json_string(o, "frame", CG_JSON_OPTIONAL, &frame, err));
-    if (strcmp(format, "enriched-smiles-v2"))
-        return unsupported(o, "format", "\"enriched-smiles-v2\"", err);
-    if (!strcmp(frame, "first-atoms"))
-        f->frame = CG_FRAME_FIRST_ATOMS;
-    else if (strcmp(frame, "none"))
-        return unsupported(o, "frame", "\"first-atoms\" or \"none\"", err);
-    CG_TRY(get_i32(o, "decimals", CG_JSON_OPTIONAL, 3, 4, &f->decimals, err));
-    CG_TRY(get_i32(o, "max_integer_digits", CG_JSON_OPTIONAL, 1, 4, &f->max_integer_digits, err));
+    CG_TRY(cg_conformer_format_read(o, &f->conformer, err));
     CG_TRY(read_tags(o, "prompt", f->prompt_open, f->prompt_close, err));
     CG_TRY(read_tags(o, "completion", f->completion_open, f->completion_close, err));
     if (cg_json_member(o, "end") && copy_tag(cg_json_member(o, "end"), 0, f->end))
@@ -530,10 +521,6 @@ cg_status cg_format_config_parse(const char *name, const void *bytes, size_t len
                                  cg_format_config *ret, cg_error *err)
 {
     cg_format_config f = {
-        .format = CG_FORMAT_ENRICHED_V2,
-        .decimals = 4,
-        .max_integer_digits = 2,
-        .frame = CG_FRAME_NONE,
         .prompt_open = "[SMILES]",
         .prompt_close = "[/SMILES]",
         .completion_open = "[CONFORMER]",
@@ -541,9 +528,9 @@ cg_status cg_format_config_parse(const char *name, const void *bytes, size_t len
         .end = "<|endoftext|>",
     };
     json_t *root = NULL;
-    cg_status st = CG_OK;
+    cg_status st = cg_conformer_format_named("molgen-v3", &f.conformer, err);
 
-    if (bytes) {
+    if (st == CG_OK && bytes) {
         CG_TRY(cg_json_parse(name, bytes, len, &root, err));
         st = read_format(&(cg_json) { name, "", root }, &f, err);
         json_decref(root);

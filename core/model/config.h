@@ -16,6 +16,8 @@
 
 #include <confgen/status.h>
 
+#include "format/conformer_format.h"
+
 enum {
     CG_MAX_HIDDEN = 65536,
     CG_MAX_LAYERS = 512,
@@ -81,20 +83,9 @@ typedef struct cg_generation_config {
     int32_t eos[CG_MAX_EOS];
 } cg_generation_config;
 
-enum { CG_FORMAT_ENRICHED_V2 = 0 };
-
-/**
- * Coordinate frame of the training data. first-atoms: atom 0 at the origin, atom 1 on +x, the first
- * later atom off that axis in the xy plane with y > 0. none: no fixed frame.
- */
-enum { CG_FRAME_NONE = 0, CG_FRAME_FIRST_ATOMS = 1 };
-
-/** confgen.json; without the file: enriched-smiles-v2, 4 decimals, the tags below, no frame. */
+/** confgen.json; without the file: molgen-v3 and the tags below. */
 typedef struct cg_format_config {
-    int32_t format;
-    int32_t decimals;           /* 3 or 4 */
-    int32_t max_integer_digits; /* 1 to 4; default 2 */
-    int32_t frame;
+    cg_conformer_format conformer;
     char prompt_open[CG_MAX_TAG];      /* [SMILES] */
     char prompt_close[CG_MAX_TAG];     /* [/SMILES] */
     char completion_open[CG_MAX_TAG];  /* [CONFORMER] */

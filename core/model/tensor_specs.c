@@ -114,22 +114,23 @@ void cg_model_complete(cg_model *m, const cg_tensor_spec *specs, size_t n)
 {
     const cg_model_config *c = &m->config;
     const cg_format_config *f = &m->format;
-    char text[1024];
+    char text[2048], conformer[512];
     uint64_t hash;
 
     if (c->tie_embeddings)
         m->head = m->embed;
+    cg_conformer_format_text(&f->conformer, conformer, sizeof conformer);
     /* Field by field: padding bytes of the structs are undefined. */
     snprintf(text, sizeof text,
              "%s %d %d %d %d %d %d %d %d tied %d bias %d norm %d %.17g "
              "rope %d %.17g %.17g %.17g %.17g %.17g "
-             "format %d %d %d %d '%s' '%s' '%s' '%s' '%s'",
+             "format %s '%s' '%s' '%s' '%s' '%s'",
              cg_arch_name(c->arch), c->hidden, c->n_layers, c->n_heads, c->n_kv_heads, c->head_dim,
              c->intermediate, c->vocab, c->max_positions, c->tie_embeddings, c->qkv_bias,
              c->qk_norm, c->rms_eps, c->rope.kind, c->rope.theta, c->rope.factor,
              c->rope.low_freq_factor, c->rope.high_freq_factor, c->rope.original_max_positions,
-             f->format, f->decimals, f->max_integer_digits, f->frame, f->prompt_open,
-             f->prompt_close, f->completion_open, f->completion_close, f->end);
+             conformer, f->prompt_open, f->prompt_close, f->completion_open, f->completion_close,
+             f->end);
     hash = hash_ends(XXH3_64bits(text, strlen(text)), f);
     for (size_t i = 0; i < n; i++) {
         uint64_t mix[3] = { hash, (uint64_t)specs[i].ref->dtype, specs[i].hash };

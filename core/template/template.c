@@ -32,14 +32,14 @@ static cg_status put_prompt(const cg_prompt_tokens *around, const cg_tokens *tok
 }
 
 /* Tokenizes prompt_open SMILES prompt_close as one text. */
-static cg_status build_prompt(const cg_template_builder *b, cg_molecule_template *t, cg_error *err)
+static cg_status encode_prompt(const cg_template_builder *b, const char *smiles, size_t smiles_len,
+                               cg_molecule_template *t, cg_error *err)
 {
     const cg_vocabulary_adapter *v = b->vocabulary;
-    const char *smiles = cg_molecule_smiles(t->molecule, NULL);
     cg_tokens tokens = CG_TOKENS_INIT;
     char *text = NULL;
     cg_status st;
-    int len = asprintf(&text, "%s%s%s", b->prompt_open, smiles, b->prompt_close);
+    int len = asprintf(&text, "%s%.*s%s", b->prompt_open, (int)smiles_len, smiles, b->prompt_close);
 
     if (len < 0)
         return cg_fail_nomem(err, "template");
@@ -51,17 +51,35 @@ static cg_status build_prompt(const cg_template_builder *b, cg_molecule_template
     return st;
 }
 
+/* The SMILES of the prompt is the canonical one, one without stereo marks, or `input`[len]. */
+static cg_status build_prompt(const cg_template_builder *b, const char *input, size_t len,
+                              cg_molecule_template *t, cg_error *err)
+{
+    const char *smiles = cg_molecule_smiles(t->molecule, NULL);
+    char *plain = NULL;
+    cg_status st;
+
+    if (b->format->prompt_as_given)
+        return encode_prompt(b, input, len, t, err);
+    if (!b->format->prompt_is_plain)
+        return encode_prompt(b, smiles, strlen(smiles), t, err);
+    CG_TRY(cg_molecule_plain_smiles(t->molecule, &plain, err));
+    st = encode_prompt(b, plain, strlen(plain), t, err);
+    free(plain);
+    return st;
+}
+
 static cg_status build_program(const cg_template_builder *b, cg_molecule_template *t, cg_error *err)
 {
-    int32_t n_atoms = (int32_t)t->split.n_atoms;
-    cg_range *literal = cg_alloc_array((size_t)n_atoms + 1, sizeof *literal);
-    cg_literals text = { CG_SIZED(cg_literals), .n_atoms = n_atoms, .text = t->split.text,
+    int32_t n_groups = (int32_t)t->split.n_groups;
+    cg_range *literal = cg_alloc_array((size_t)n_groups + 1, sizeof *literal);
+    cg_literals text = { CG_SIZED(cg_literals), .n_atoms = n_groups, .text = t->split.text,
                          .literal = literal };
     cg_status st;
 
     if (!literal)
         return cg_fail_nomem(err, "template");
-    for (int32_t i = 0; i <= n_atoms; i++)
+    for (int32_t i = 0; i <= n_groups; i++)
         literal[i] = (cg_range) { t->split.literal_at[i], t->split.literal_at[i + 1] };
     st = b->constraint->compile(b->constraint_self, &text, &t->program, err);
     free(literal);
@@ -105,10 +123,11 @@ static cg_status check_length(const cg_template_builder *b, const cg_molecule_te
 }
 
 /* Builds literals, program and prompt: the work between RDKit's parsing and its bounds. */
-static cg_status build_text(const cg_template_builder *b, cg_molecule_template *t, cg_error *err)
+static cg_status build_text(const cg_template_builder *b, const char *smiles, size_t len,
+                            cg_molecule_template *t, cg_error *err)
 {
-    CG_TRY(cg_enriched_split_molecule(t->molecule, &t->split, err));
-    CG_TRY(build_prompt(b, t, err));
+    CG_TRY(cg_enriched_split_molecule(t->molecule, b->format, &t->split, err));
+    CG_TRY(build_prompt(b, smiles, len, t, err));
     CG_TRY(build_program(b, t, err));
     return check_length(b, t, err);
 }
@@ -122,7 +141,7 @@ cg_status cg_molecule_template_build(const cg_template_builder *builder, const c
 
     CG_TRY_GOTO(st, cg_molecule_parse(smiles, len, &t.molecule, err), failed);
     parsed = cg_now();
-    CG_TRY_GOTO(st, build_text(builder, &t, err), failed);
+    CG_TRY_GOTO(st, build_text(builder, smiles, len, &t, err), failed);
     built = cg_now();
     if (builder->geometry != CG_GEOMETRY_OFF)
         CG_TRY_GOTO(st, build_geometry(&t, err), failed);

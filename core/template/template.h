@@ -33,6 +33,7 @@ typedef struct cg_template_builder {
     const cg_vocabulary_adapter *vocabulary;
     const cg_constraint_ops *constraint;
     void *constraint_self;
+    const cg_conformer_format *format;
     const char *prompt_open, *prompt_close; /* tags around the SMILES of a prompt */
     cg_prompt_tokens around_prompt;         /* tokens in front of and behind its text */
     int32_t max_len;                        /* tokens of a sequence, prompt included */

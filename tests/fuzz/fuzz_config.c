@@ -36,6 +36,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     st = cg_format_config_parse("fuzz", data, size, &f, &err);
     check_status(st, &err);
     if (st == CG_OK)
-        require(f.decimals >= 3 && f.decimals <= 4 && f.prompt_open[0]);
+        require(f.conformer.number.n_edges <= CG_NUMBER_MAX_EDGES && f.prompt_open[0]);
     return 0;
 }

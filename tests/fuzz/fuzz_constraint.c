@@ -11,6 +11,7 @@
 #include "properties/subject.h"
 #include "properties/tables_check.h"
 
+#include "../unit/format_made.h"
 #include "fuzz.h"
 
 enum {
@@ -86,8 +87,8 @@ static void check_text(const subject *s, const cg_text_format *f, const cg_enric
     require(len > begin + end && !memcmp(text, f->begin, begin));
     require(!memcmp(text + len - end, f->end, strlen(f->end)));
     require(!strcmp(text + len - strlen(f->stop), f->stop));
-    require_ok(cg_enriched_read(split, text + begin, len - begin - end, f->decimals,
-                                f->max_integer_digits, xyz, &err),
+    require_ok(cg_enriched_read(split, format_of_decimals(f->decimals, f->max_integer_digits),
+                                text + begin, len - begin - end, xyz, &err),
                &err);
     require_ok(cg_tokenizer_encode(s->tokenizer, NULL, text, len, 0, &tokens, &err), &err);
     require(tokens.n == n && !memcmp(tokens.ids, ids, n * sizeof *ids));
@@ -140,8 +141,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     subject *s;
     int tokenizer, constraint, decimals, digits;
 
-    if (size < 3 ||
-        cg_enriched_split_smiles((const char *)data + 3, size - 3, &split, &err) != CG_OK)
+    if (size < 3 || cg_enriched_split_smiles((const char *)data + 3, size - 3,
+                                             format_of_decimals(4, 2), &split, &err) != CG_OK)
         return size < 3 ? -1 : 0;
     tokenizer = data[0] % TOKENIZERS;
     constraint = data[0] / TOKENIZERS % 8 % CONSTRAINTS;

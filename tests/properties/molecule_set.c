@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "chem/enriched.h"
 #include "io/input.h"
+#include "../unit/format_made.h"
 #include "subject.h"
 
 /* Canonical SMILES of the set: a hash table of indices into items, with open addressing. */
@@ -77,7 +78,7 @@ static int add(molecule_set *set, struct known *known, const char *text, size_t 
     bucket = find_bucket(set, known, cg_molecule_smiles(mol, NULL));
     if (*bucket >= 0) {
         set->duplicates++;
-    } else if (cg_enriched_split_molecule(mol, &split, NULL) != CG_OK) {
+    } else if (cg_enriched_split_molecule(mol, format_of_decimals(4, 2), &split, NULL) != CG_OK) {
         set->refused_ambiguous++;
     } else {
         molecule *m = &set->items[set->n];

@@ -87,8 +87,8 @@ void subject_open(subject *s, const char *name, const char *plugin, const char *
     cg_vocabulary_init(&s->vocabulary, s->tokenizer, NULL);
     s->format = (cg_text_format) {
         CG_SIZED(cg_text_format),
-        .decimals = s->config.decimals,
-        .max_integer_digits = s->config.max_integer_digits,
+        .decimals = s->config.conformer.number.decimals,
+        .max_integer_digits = s->config.conformer.number.max_integer_digits,
         .begin = s->config.completion_open,
         .end = s->config.completion_close,
         .stop = s->config.end,
@@ -104,6 +104,7 @@ void subject_open(subject *s, const char *name, const char *plugin, const char *
         .vocabulary = &s->vocabulary,
         .constraint = s->ops,
         .constraint_self = s->self,
+        .format = &s->config.conformer,
         .prompt_open = s->config.prompt_open,
         .prompt_close = s->config.prompt_close,
         .max_len = 2 * MAX_LEN,

@@ -23,6 +23,7 @@
 #include "sequence/automaton.h"
 #include "molecule_set.h"
 #include "numbers.h"
+#include "../unit/format_made.h"
 #include "subject.h"
 #include "tables_check.h"
 
@@ -92,9 +93,7 @@ static int fail(struct run *r, const char *smiles, const char *property, const c
 static void grow_buffers(struct run *r, const struct compiled *c)
 {
     int32_t atoms = (int32_t)c->split.n_atoms;
-    size_t text =
-        cg_enriched_bound(&c->split, CG_ENRICHED_MAX_DECIMALS, CG_ENRICHED_MAX_INT_DIGITS) +
-        3 * (size_t)atoms * NUMBER_MAX + 3 * CG_MAX_TAG;
+    size_t text = cg_enriched_bound(&c->split) + 3 * (size_t)atoms * NUMBER_MAX + 3 * CG_MAX_TAG;
 
     if (c->program->max_tokens > r->cap_tokens) {
         free(r->tokens);
@@ -169,18 +168,20 @@ static int check_sequence(struct run *r, const struct compiled *c, int32_t n_tok
          !memcmp(text + len - strlen(f->stop), f->stop, strlen(f->stop));
     if (!ok)
         fail(r, c->smiles, "soundness", "'%s' lacks its tags", text);
-    if (ok && cg_enriched_read(&c->split, text + begin, len - begin - end, f->decimals,
-                               f->max_integer_digits, r->xyz, &err))
+    if (ok && cg_enriched_read(&c->split, format_of_decimals(f->decimals, f->max_integer_digits),
+                               text + begin, len - begin - end, r->xyz, &err))
         ok = fail(r, c->smiles, "soundness", "'%s': %s", text, err.msg);
-    if (ok && cg_enriched_parse(text + begin, len - begin - end, f->decimals, f->max_integer_digits,
-                                &parsed, &err))
+    if (ok &&
+        cg_enriched_parse(text + begin, len - begin - end,
+                          format_of_decimals(f->decimals, f->max_integer_digits), &parsed, &err))
         ok = fail(r, c->smiles, "soundness", "'%s': %s", text, err.msg);
     if (ok && (strcmp(parsed.smiles, c->smiles) || parsed.n_atoms != c->split.n_atoms))
         ok = fail(r, c->smiles, "soundness", "'%s' contains %s of %zu atoms", text, parsed.smiles,
                   parsed.n_atoms);
-    if (ok && (cg_enriched_write(&c->split, (const double(*)[3])r->xyz, f->decimals,
-                                 f->max_integer_digits, r->text, r->cap_text, &written, &err) ||
-               written != len - begin - end || memcmp(r->text, text + begin, written)))
+    if (ok &&
+        (cg_enriched_write(&c->split, format_of_decimals(f->decimals, f->max_integer_digits),
+                           (const double(*)[3])r->xyz, r->text, r->cap_text, &written, &err) ||
+         written != len - begin - end || memcmp(r->text, text + begin, written)))
         ok = fail(r, c->smiles, "soundness", "'%s' is written back as '%s' %s", text, r->text,
                   err.msg);
     if (ok && (!encode(r, text, len) || r->encoded.n != (size_t)n_tokens ||
@@ -514,7 +515,8 @@ static void compile_input(struct run *r, const molecule *m)
     struct compiled *c = &r->compiled[r->n_compiled];
     cg_error err = CG_ERROR_INIT;
 
-    if (cg_enriched_split_smiles(m->input, strlen(m->input), &c->split, NULL) != CG_OK)
+    if (cg_enriched_split_smiles(m->input, strlen(m->input), format_of_decimals(4, 2), &c->split,
+                                 NULL) != CG_OK)
         return; /* ambiguous in brackets, unlike its canonical form */
     c->smiles = m->input;
     c->program = subject_compile(&r->s, r->s.self, &c->split, &err);

@@ -14,6 +14,7 @@
 #include "sequence/number_path.h"
 #include "molecule_set.h"
 #include "numbers.h"
+#include "../unit/format_made.h"
 #include "subject.h"
 
 enum { MOLECULES = 1000, SHOWN = 20, THREADS = 32, MAX_STEPS = 64 };
@@ -122,9 +123,8 @@ static void check(struct run *r, const char *smiles, const cg_enriched_split *sp
                   const cg_program *p)
 {
     size_t atoms = split->n_atoms;
-    size_t room = cg_enriched_bound(split, CG_ENRICHED_MAX_DECIMALS, CG_ENRICHED_MAX_INT_DIGITS) +
-                  3 * atoms * NUMBER_MAX + strlen(r->s.format.begin) + strlen(r->s.format.end) +
-                  strlen(r->s.format.stop) + 1;
+    size_t room = cg_enriched_bound(split) + 3 * atoms * NUMBER_MAX + strlen(r->s.format.begin) +
+                  strlen(r->s.format.end) + strlen(r->s.format.stop) + 1;
     int32_t *tokens = must_alloc((size_t)p->max_tokens + 1, sizeof *tokens);
     cg_atom_mark *marks = must_alloc(atoms, sizeof *marks);
     char *text = must_alloc(room, 1);
@@ -146,7 +146,8 @@ static void check_item(struct run *r, const molecule *m)
         cg_error err = CG_ERROR_INIT;
         cg_program *p;
 
-        if (cg_enriched_split_smiles(texts[i], strlen(texts[i]), &split, NULL) != CG_OK)
+        if (cg_enriched_split_smiles(texts[i], strlen(texts[i]), format_of_decimals(4, 2), &split,
+                                     NULL) != CG_OK)
             continue; /* ambiguous in brackets */
         p = subject_compile(&r->s, r->s.self, &split, &err);
         if (p) {

@@ -11,6 +11,7 @@
 #include "chem/hydrogens.h"
 #include "chem/molblock.h"
 #include "chem/rdkit_c.h"
+#include "format_made.h"
 
 enum { MAX_ATOMS = 600, MAX_TEXT = 1 << 16 };
 
@@ -57,28 +58,30 @@ static void check_round_trip(const cg_molecule *mol)
     int decimals = 3 + (int)random_below(2);
     size_t len, len2;
 
-    ck_assert_msg(cg_enriched_split_molecule(mol, &split, &err) == CG_OK, "'%s': %s",
-                  cg_molecule_smiles(mol, NULL), err.msg);
+    ck_assert_msg(cg_enriched_split_molecule(mol, format_of_decimals(4, 2), &split, &err) == CG_OK,
+                  "'%s': %s", cg_molecule_smiles(mol, NULL), err.msg);
     ck_assert_uint_eq(split.n_atoms, cg_molecule_n_atoms(mol));
     for (size_t i = 0; i < split.n_atoms; i++)
         for (int k = 0; k < 3; k++)
             xyz[i][k] = ((double)random_below(400001) - 200000.0) / (random_below(4) ? 2e3 : 2e5);
     xyz[0][0] = -0.0;
-    ck_assert_int_eq(cg_enriched_write(&split, (const double(*)[3])xyz, decimals, 3, text,
-                                       sizeof text, &len, &err),
+    ck_assert_int_eq(cg_enriched_write(&split, format_of_decimals(decimals, 3),
+                                       (const double(*)[3])xyz, text, sizeof text, &len, &err),
                      CG_OK);
     ck_assert_ptr_null(strstr(text, "-0.0000"));
-    ck_assert_msg(cg_enriched_parse(text, len, decimals, 3, &e, &err) == CG_OK, "'%s': %s", text,
-                  err.msg);
+    ck_assert_msg(cg_enriched_parse(text, len, format_of_decimals(decimals, 3), &e, &err) == CG_OK,
+                  "'%s': %s", text, err.msg);
     ck_assert_str_eq(e.smiles, cg_molecule_smiles(mol, NULL));
     ck_assert_uint_eq(e.n_atoms, split.n_atoms);
-    ck_assert_int_eq(cg_enriched_read(&split, text, len, decimals, 3, back, &err), CG_OK);
+    ck_assert_int_eq(
+        cg_enriched_read(&split, format_of_decimals(decimals, 3), text, len, back, &err), CG_OK);
     ck_assert_mem_eq(back, e.xyz, e.n_atoms * sizeof *back);
     for (size_t i = 0; i < e.n_atoms; i++)
         for (int k = 0; k < 3; k++)
             ck_assert_double_eq_tol(back[i][k], xyz[i][k], decimals == 3 ? 1.001e-3 : 1.001e-4);
-    ck_assert_int_eq(cg_enriched_write(&split, (const double(*)[3])back, decimals, 3, rewritten,
-                                       sizeof rewritten, &len2, &err),
+    ck_assert_int_eq(cg_enriched_write(&split, format_of_decimals(decimals, 3),
+                                       (const double(*)[3])back, rewritten, sizeof rewritten, &len2,
+                                       &err),
                      CG_OK);
     ck_assert_str_eq(rewritten, text);
     cg_enriched_finish(&e);
@@ -255,15 +258,19 @@ START_TEST(training_texts_round_trip_and_become_molblocks)
         ck_assert_ptr_nonnull(enriched);
         *enriched++ = '\0';
         enriched[strcspn(enriched, "\n")] = '\0';
-        ck_assert_msg(cg_enriched_parse(enriched, strlen(enriched), 3, 2, &e, &err) == CG_OK,
+        ck_assert_msg(cg_enriched_parse(enriched, strlen(enriched), format_of_decimals(3, 2), &e,
+                                        &err) == CG_OK,
                       "line %d: %s", n + 1, err.msg);
         ck_assert_str_eq(e.smiles, line);
         mol = parse_ok(line, strlen(line));
         if (CG_RDKIT_ADAPTER) /* else ring stereo may be written differently: rdkit_extras.c */
             ck_assert_str_eq(cg_molecule_smiles(mol, NULL), line);
-        ck_assert_int_eq(cg_enriched_split_smiles(line, strlen(line), &split, &err), CG_OK);
-        ck_assert_int_eq(cg_enriched_write(&split, (const double(*)[3])e.xyz, 3, 2, text,
-                                           sizeof text, &len, &err),
+        ck_assert_int_eq(
+            cg_enriched_split_smiles(line, strlen(line), format_of_decimals(4, 2), &split, &err),
+            CG_OK);
+        ck_assert_int_eq(cg_enriched_write(&split, format_of_decimals(3, 2),
+                                           (const double(*)[3])e.xyz, text, sizeof text, &len,
+                                           &err),
                          CG_OK);
         ck_assert_str_eq(text, enriched);
 
@@ -397,7 +404,8 @@ START_TEST(random_molecules_are_stable_and_round_trip)
             ck_assert_msg(get_mol(text, &size, "{}") == NULL, "'%s': %s", text, err.msg);
             continue;
         }
-        if (cg_enriched_split_molecule(mol, &split, &err) == CG_ERR_UNSUPPORTED) {
+        if (cg_enriched_split_molecule(mol, format_of_decimals(4, 2), &split, &err) ==
+            CG_ERR_UNSUPPORTED) {
             unsupported++;
         } else {
             cg_enriched_split_finish(&split);

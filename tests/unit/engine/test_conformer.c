@@ -8,10 +8,9 @@
 #include "engine/conformer.h"
 
 #include "sequence/automaton.h"
+#include "format_made.h"
 
-static const cg_format_config format = {
-    .decimals = 3,
-    .max_integer_digits = 2,
+static cg_format_config format = {
     .prompt_open = "[SMILES]",
     .prompt_close = "[/SMILES]",
     .completion_open = "[CONFORMER]",
@@ -31,7 +30,10 @@ static void setup(void)
     ck_assert_msg(cg_tokenizer_load(dir, &tokenizer, &err) == CG_OK, "%s", err.msg);
     molecule = (cg_molecule_template) { 0 };
     ck_assert_int_eq(cg_molecule_parse("CCO", 3, &molecule.molecule, &err), CG_OK);
-    ck_assert_int_eq(cg_enriched_split_molecule(molecule.molecule, &molecule.split, &err), CG_OK);
+    format.conformer = *format_of_decimals(3, 2);
+    ck_assert_int_eq(
+        cg_enriched_split_molecule(molecule.molecule, &format.conformer, &molecule.split, &err),
+        CG_OK);
 }
 
 static void teardown(void)

@@ -336,10 +336,10 @@ START_TEST(format_settings)
 
     for (int i = 0; i < 2; i++) { /* no file is the same as an empty object */
         ck_assert_int_eq(parse_format(i ? "{}" : NULL, &f, &err), CG_OK);
-        ck_assert_int_eq(f.format, CG_FORMAT_ENRICHED_V2);
-        ck_assert_int_eq(f.decimals, 4);
-        ck_assert_int_eq(f.max_integer_digits, 2);
-        ck_assert_int_eq(f.frame, CG_FRAME_NONE);
+        ck_assert_str_eq(f.conformer.name, "molgen-v3");
+        ck_assert_int_eq(f.conformer.number.decimals, 4);
+        ck_assert_int_eq(f.conformer.number.max_integer_digits, 2);
+        ck_assert_int_eq(f.conformer.frame, CG_FRAME_NONE);
         ck_assert_str_eq(f.prompt_open, "[SMILES]");
         ck_assert_str_eq(f.prompt_close, "[/SMILES]");
         ck_assert_str_eq(f.completion_open, "[CONFORMER]");
@@ -352,9 +352,9 @@ START_TEST(format_settings)
                                   "\"frame\": \"first-atoms\"}",
                                   &f, &err),
                      CG_OK);
-    ck_assert_int_eq(f.decimals, 3);
-    ck_assert_int_eq(f.max_integer_digits, 3);
-    ck_assert_int_eq(f.frame, CG_FRAME_FIRST_ATOMS);
+    ck_assert_int_eq(f.conformer.number.decimals, 3);
+    ck_assert_int_eq(f.conformer.number.max_integer_digits, 3);
+    ck_assert_int_eq(f.conformer.frame, CG_FRAME_FIRST_ATOMS);
     ck_assert_str_eq(f.prompt_open, "<a>");
     ck_assert_str_eq(f.prompt_close, "</a>");
     ck_assert_str_eq(f.completion_open, "<b>");
@@ -400,8 +400,8 @@ START_TEST(bad_format_settings)
         cg_status code;
         const char *found;
     } bad[] = {
-        { "{\"decimals\": 5}", CG_ERR_FORMAT, "decimals: found 5, wanted a whole number from 3" },
-        { "{\"decimals\": 2}", CG_ERR_FORMAT, "decimals" },
+        { "{\"decimals\": 6}", CG_ERR_FORMAT, "decimals: found 6, wanted a whole number from 1" },
+        { "{\"decimals\": 0}", CG_ERR_FORMAT, "decimals" },
         { "{\"max_integer_digits\": 0}", CG_ERR_FORMAT, "max_integer_digits" },
         { "{\"format\": \"binned\"}", CG_ERR_UNSUPPORTED, "format: found \"binned\"" },
         { "{\"frame\": \"inertia\"}", CG_ERR_UNSUPPORTED, "frame: found \"inertia\"" },
@@ -419,12 +419,12 @@ START_TEST(bad_format_settings)
         { "{\"stop\": \"\"}", CG_ERR_FORMAT, "stop: found \"\"" },
         { "{\"decimal\": 3}", CG_ERR_FORMAT, "unknown key \"decimal\"" },
     };
-    cg_format_config f = { .decimals = 77 };
+    cg_format_config f = { .conformer.number.decimals = 77 };
     cg_error err = CG_ERROR_INIT;
 
     ck_assert_int_eq(parse_format(bad[_i].text, &f, &err), bad[_i].code);
     ck_assert_contains(err.msg, bad[_i].found);
-    ck_assert_int_eq(f.decimals, 77);
+    ck_assert_int_eq(f.conformer.number.decimals, 77);
 }
 END_TEST
 
@@ -509,8 +509,8 @@ START_TEST(settings_of_the_default_model)
     path = cg_path_join(dir, "confgen.json");
     ck_assert_int_eq(cg_file_read(path, 1 << 20, &b, &err), CG_OK);
     ck_assert_int_eq(cg_format_config_parse(path, b.data, b.len, &f, &err), CG_OK);
-    ck_assert_int_eq(f.decimals, 3);
-    ck_assert_int_eq(f.frame, CG_FRAME_FIRST_ATOMS);
+    ck_assert_int_eq(f.conformer.number.decimals, 3);
+    ck_assert_int_eq(f.conformer.frame, CG_FRAME_FIRST_ATOMS);
     cg_bytes_release(&b);
     free(path);
     free(dir);

@@ -162,7 +162,7 @@ START_TEST(the_fingerprint_covers_weights_settings_and_format)
         prints[i] = cg_model_fingerprint(m);
         for (int j = 0; j < i; j++)
             ck_assert_msg((prints[i] == prints[j]) == (i == 4 && j == 3), "%d and %d", i, j);
-        ck_assert_int_eq(m->format.decimals, i >= 3 ? 3 : 4);
+        ck_assert_int_eq(m->format.conformer.number.decimals, i >= 3 ? 3 : 4);
         ck_assert_double_eq(m->generation.temperature, i == 4 ? 0.5 : 1.0);
         cg_model_close(m);
     }
@@ -506,7 +506,7 @@ START_TEST(default_model_is_the_trained_one)
     free(dir);
     ck_assert_int_eq(m->config.arch, CG_ARCH_QWEN3);
     ck_assert_int_eq(m->config.n_layers, 10);
-    ck_assert_int_eq(m->format.decimals, 3);
+    ck_assert_int_eq(m->format.conformer.number.decimals, 3);
     ck_assert_double_eq(m->generation.temperature, 0.8);
     ck_assert_int_eq(m->generation.max_new_tokens, 1536);
     ck_assert_int_eq(m->generation.n_eos, 1);
@@ -516,7 +516,7 @@ START_TEST(default_model_is_the_trained_one)
     ck_assert_uint_eq(hash(&m->layers[0].q), 0x64a70c8083c9a5f2);
     ck_assert_uint_eq(hash(&m->layers[9].down), 0x3ad15d0846bb9f21);
     ck_assert_uint_eq(hash(&m->final_norm), 0x1376fa496ea359cd);
-    ck_assert_uint_eq(cg_model_fingerprint(m), 0xc54da8d9060ac3b7);
+    ck_assert_uint_eq(cg_model_fingerprint(m), 0x64a86c12b56cdcc4);
     cg_model_close(m);
 }
 END_TEST

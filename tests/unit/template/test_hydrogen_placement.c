@@ -12,6 +12,7 @@
 #include "chem/stereo.h"
 #include "template/geometry_tables.h"
 #include "template/hydrogen_placement.h"
+#include "format_made.h"
 #include "scratch.h"
 
 enum { MAX_ATOMS = 400, MAX_LINE = 1 << 16 };
@@ -266,7 +267,8 @@ START_TEST(hydrogens_of_reference_conformers)
         *text++ = '\0';
         text[strcspn(text, "\n")] = '\0';
         make(line);
-        ck_assert_int_eq(cg_enriched_parse(text, strlen(text), 3, 2, &e, &err), CG_OK);
+        ck_assert_int_eq(cg_enriched_parse(text, strlen(text), format_of_decimals(3, 2), &e, &err),
+                         CG_OK);
         memcpy(s.text_xyz, e.xyz, s.n_text * sizeof *e.xyz);
         cg_enriched_finish(&e);
         place(0);
