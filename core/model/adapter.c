@@ -507,29 +507,38 @@ static void read_matrix(const cg_tensor_ref *r, int transpose, float *scratch, f
 }
 
 /*
- * Adds scale * left @ right to `dst` [rows, cols] row by row; sums run over the rank in order.
+ * Writes base + scale * left @ right, row by row; sums run over the rank in order. What is added to
+ * an embedding is rounded to the dtype first, as in peft.
  *
- * left: [rows, rank]; right: [rank, cols]; base: the weight before, converted to float32
+ * base: [rows, cols]; left: [rows, rank]; right: [rank, cols]; row, sum: [cols] scratch;
+ * out: [rows, cols] of `dtype`
  */
-static void add_product(const cg_tensor_ref *base, const float *left, const float *right,
-                        int32_t rank, float scale, float *row, float *sum, cg_tensor_ref *dst,
-                        uint8_t *out)
+static void add_product(const struct change *c, const cg_tensor_ref *base, const float *left,
+                        const float *right, float *row, float *sum, cg_dtype dtype, uint8_t *out)
 {
-    int64_t cols = base->cols, row_bytes = cols * cg_dtype_size(dst->dtype);
+    int64_t cols = base->cols;
 
-    for (int64_t i = 0; i < base->rows; i++) {
-        cg_weight_to_f32(base, i, 1, row);
+    for (int64_t i = 0; i < base->rows; i++, out += cols * cg_dtype_size(dtype)) {
+        cg_tensor_ref rounded = { out, 1, cols, dtype };
+
         memset(sum, 0, (size_t)cols * sizeof *sum);
-        for (int32_t k = 0; k < rank; k++) {
-            float x = left[i * rank + k];
+        for (int32_t k = 0; k < c->rank; k++) {
+            float x = left[i * c->rank + k];
             const float *r = right + k * cols;
 
             for (int64_t j = 0; j < cols; j++)
                 sum[j] += x * r[j];
         }
-        for (int64_t j = 0; rank && j < cols; j++)
-            row[j] += sum[j] * scale;
-        cg_weight_from_f32(row, cols, dst->dtype, out + i * row_bytes);
+        for (int64_t j = 0; j < cols; j++)
+            sum[j] *= c->scale;
+        if (c->is_embedding) {
+            cg_weight_from_f32(sum, cols, dtype, out);
+            cg_weight_to_f32(&rounded, 0, 1, sum);
+        }
+        cg_weight_to_f32(base, i, 1, row);
+        for (int64_t j = 0; j < cols; j++)
+            row[j] += sum[j];
+        cg_weight_from_f32(row, cols, dtype, out);
     }
 }
 
@@ -537,15 +546,14 @@ static void merge_one(void *ctx, int64_t index, int worker)
 {
     cg_adapter *a = ctx;
     struct change *c = &a->changes[index];
-    cg_tensor_ref base, a_ref = { 0 }, b_ref = { 0 }, dst;
+    cg_tensor_ref base, a_ref, b_ref;
     size_t rank = (size_t)c->rank, rows, cols;
     float *memory, *left, *right, *row, *sum;
 
     (void)worker;
     if (!c->spec)
         return;
-    dst = *c->spec->ref;
-    base = c->full ? ref_of(a, c->full) : dst;
+    base = c->full ? ref_of(a, c->full) : *c->spec->ref;
     rows = (size_t)base.rows;
     cols = (size_t)base.cols;
     memory = cg_alloc_array(rank * (rows + cols + 1) + 2 * cols + rows, sizeof *memory);
@@ -563,7 +571,7 @@ static void merge_one(void *ctx, int64_t index, int worker)
         read_matrix(c->is_embedding ? &a_ref : &b_ref, c->is_embedding, row, left);
         read_matrix(c->is_embedding ? &b_ref : &a_ref, c->is_embedding, row, right);
     }
-    add_product(&base, left, right, c->rank, c->scale, row, sum, &dst, a->memory + c->offset);
+    add_product(c, &base, left, right, row, sum, c->spec->ref->dtype, a->memory + c->offset);
     free(memory);
 }
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include <math.h>
 
+#include "base/file.h"
+#include "model/safetensors.h"
 #include "tiny_model.h"
 
 #define LAYER0 "base_model.model.model.layers.0."
@@ -70,15 +72,16 @@ static void expect_merged(const cg_tensor_ref *r, const char *base, const char *
     cg_weight_to_f32(r, 0, rows, x);
     for (int i = 0; i < rows; i++)
         for (int j = 0; j < cols; j++) {
-            double sum = 0, want;
+            double sum = 0, want, error;
 
             for (int k = 0; k < rank; k++)
                 sum += embedding ? (double)value(a, k * rows + i) * (double)value(b, j * rank + k)
                                  : (double)value(b, i * rank + k) * (double)value(a, k * cols + j);
             want = (double)value(base, i * cols + j) + scale * sum;
-            ck_assert_msg(fabs(x[i * cols + j] - want) <= fabs(want) * unit + 1e-7,
-                          "%s[%d, %d]: %.9g, wanted %.9g", base, i, j, (double)x[i * cols + j],
-                          want);
+            /* what is added to an embedding is rounded first */
+            error = (fabs(want) + (embedding ? fabs(scale * sum) : 0)) * unit + 1e-7;
+            ck_assert_msg(fabs(x[i * cols + j] - want) <= error, "%s[%d, %d]: %.9g, wanted %.9g",
+                          base, i, j, (double)x[i * cols + j], want);
         }
     free(x);
 }
@@ -325,9 +328,66 @@ START_TEST(incomplete_directories_are_refused)
 }
 END_TEST
 
+/* ---- the oracle of peft: tests/golden/adapter ----------------------------------------------- */
+
+static void expect_bits(const cg_safetensors *merged, const char *name, const cg_tensor_ref *r)
+{
+    const cg_st_table *t = &merged->table;
+    size_t i = 0;
+
+    while (i < t->n && strcmp(t->tensors[i].name, name) != 0)
+        i++;
+    ck_assert_msg(i < t->n, "%s", name);
+    ck_assert_int_eq(r->dtype, CG_BF16);
+    ck_assert_int_eq((int)t->tensors[i].dtype, CG_ST_BF16);
+    ck_assert_int_eq(cg_weight_bytes(r), (int64_t)(t->tensors[i].end - t->tensors[i].begin));
+    for (int64_t k = 0; k < r->rows * r->cols; k++) {
+        uint16_t found = ((const uint16_t *)r->data)[k], wanted;
+
+        memcpy(&wanted, merged->data + t->tensors[i].begin + 2 * k, 2);
+        ck_assert_msg(found == wanted, "%s[%d]: %04x, wanted %04x", name, (int)k, found, wanted);
+    }
+}
+
+START_TEST(the_merge_equals_that_of_peft)
+{
+    const char *root = getenv("CONFGEN_SOURCE_ROOT");
+    cg_safetensors *merged = NULL;
+    cg_error err = CG_ERROR_INIT;
+    cg_model *m;
+    const cg_layer_weights *w;
+    char *path;
+
+    ck_assert_msg(root != NULL, "CONFGEN_SOURCE_ROOT is not set");
+    snprintf(scratch_dir, sizeof scratch_dir, "%s/tests/golden/adapter", root);
+    path = cg_path_join(scratch_dir, "merged.safetensors");
+    ck_assert_int_eq(cg_safetensors_open(path, 1 << 20, &merged, &err), CG_OK);
+    free(path);
+    m = must_open();
+    w = &m->layers[0];
+    ck_assert_int_eq(m->n_adapted, 13);
+    expect_bits(merged, "model.embed_tokens.weight", &m->embed);
+    expect_bits(merged, "model.norm.weight", &m->final_norm);
+    expect_bits(merged, "lm_head.weight", &m->head);
+    expect_bits(merged, "model.layers.0.input_layernorm.weight", &w->input_norm);
+    expect_bits(merged, "model.layers.0.self_attn.q_proj.weight", &w->q);
+    expect_bits(merged, "model.layers.0.self_attn.q_proj.bias", &w->q_bias);
+    expect_bits(merged, "model.layers.0.self_attn.k_proj.weight", &w->k);
+    expect_bits(merged, "model.layers.0.self_attn.k_proj.bias", &w->k_bias);
+    expect_bits(merged, "model.layers.0.self_attn.v_proj.weight", &w->v);
+    expect_bits(merged, "model.layers.0.self_attn.v_proj.bias", &w->v_bias);
+    expect_bits(merged, "model.layers.0.self_attn.o_proj.weight", &w->o);
+    expect_bits(merged, "model.layers.0.mlp.gate_proj.weight", &w->gate);
+    expect_bits(merged, "model.layers.0.mlp.up_proj.weight", &w->up);
+    expect_bits(merged, "model.layers.0.mlp.down_proj.weight", &w->down);
+    cg_model_close(m);
+    cg_safetensors_close(merged);
+}
+END_TEST
+
 int main(void)
 {
-    TCase *tc = tcase_create("adapter");
+    TCase *tc = tcase_create("adapter"), *oracle = tcase_create("oracle");
 
     tcase_add_checked_fixture(tc, scratch_make, scratch_remove);
     tcase_add_loop_test(tc, pairs_are_added_to_the_weights, 0, 3);
@@ -340,5 +400,6 @@ int main(void)
     tcase_add_loop_test(tc, wrong_tensors_are_refused, 0, sizeof bad_tensors / sizeof *bad_tensors);
     tcase_add_test(tc, wrong_shapes_are_refused);
     tcase_add_test(tc, incomplete_directories_are_refused);
-    return run_suite("adapter", (TCase *[]) { tc }, 1);
+    tcase_add_test(oracle, the_merge_equals_that_of_peft);
+    return run_suite("adapter", (TCase *[]) { tc, oracle }, 2);
 }

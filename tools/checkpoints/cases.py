@@ -1,0 +1,557 @@
+# SPDX-License-Identifier: MIT
+"""The checkpoints of ../check_checkpoints.py: tiny directories of random weights."""
+import json
+import pathlib
+import shutil
+
+import torch
+import transformers
+from safetensors.torch import load_file, save_file
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+DEFAULT = ROOT / "data" / "confgen-default"
+SMILES = "CC(=O)Oc1ccccc1C(=O)O"  # as RDKit prints it
+PROMPT = f"[SMILES]{SMILES}[/SMILES]"
+VOCAB = 2287  # of the default model's tokenizer
+MAJOR = int(transformers.__version__.split(".")[0])
+
+SHAPE = dict(vocab_size=VOCAB, hidden_size=64, intermediate_size=96, num_hidden_layers=2, num_attention_heads=4,
+             num_key_value_heads=2, max_position_embeddings=512, bos_token_id=None, eos_token_id=0, pad_token_id=0)
+LLAMA3 = dict(factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0, original_max_position_embeddings=32)
+
+
+def config(model_type, **more):
+    """A tiny configuration; None removes a setting of SHAPE."""
+    settings = {**SHAPE, **more}
+    return transformers.AutoConfig.for_model(model_type, **settings)
+
+
+class Builder:
+    """Writes one checkpoint."""
+
+    def __init__(self, folder, seed):
+        self.folder, self.seed = pathlib.Path(folder), seed
+        torch.manual_seed(seed)
+
+    # ---- weights ----
+
+    def randomise(self, model):
+        for name, p in model.named_parameters():
+            if p.dim() == 1 and ("norm" in name or "ln_" in name) and name.endswith("weight"):
+                p.copy_(1 + 0.2 * torch.randn_like(p))
+            elif p.dim() == 1:
+                p.copy_(0.3 * torch.randn_like(p))
+            else:
+                p.copy_(1.5 * torch.randn_like(p) / p.shape[-1] ** 0.5)
+        return model
+
+    def model(self, conf, dtype=None, **save):
+        model = self.randomise(AutoModelForCausalLM.from_config(conf))
+        if dtype:
+            model = model.to(dtype)
+        model.save_pretrained(self.folder, **save)
+        self.text_files()
+        return model
+
+    def text_files(self):
+        for name in ("tokenizer.json", "tokenizer_config.json", "confgen.json"):
+            shutil.copy(DEFAULT / name, self.folder / name)
+
+    def tensors(self, name="model.safetensors"):
+        return load_file(self.folder / name)
+
+    def save(self, tensors, name="model.safetensors"):
+        save_file({k: v.contiguous() for k, v in tensors.items()}, self.folder / name, metadata={"format": "pt"})
+
+    def change(self, change):
+        """Replaces the tensors of a single file by change(tensors)."""
+        tensors = self.tensors()
+        self.save(change(tensors) or tensors)
+
+    # ---- settings ----
+
+    def edit(self, name="config.json", drop=(), **more):
+        path = self.folder / name
+        settings = json.loads(path.read_text()) if path.exists() else {}
+        settings.update(more)
+        for key in drop:
+            settings.pop(key, None)
+        path.write_text(json.dumps(settings))
+
+    def write(self, name, text=""):
+        (self.folder / name).write_text(text)
+
+    def remove(self, name):
+        (self.folder / name).unlink()
+
+    # ---- adapters ----
+
+    def adapter(self, model, edit=None, **lora):
+        """Wraps the model in a LoRA adapter of random weights and saves it beside the base."""
+        from peft import LoraConfig, get_peft_model
+
+        lora = {"r": 4, "lora_alpha": 6, "target_modules": ["q_proj", "v_proj"], "task_type": "CAUSAL_LM", **lora}
+        wrapped = get_peft_model(model, LoraConfig(**lora))
+        for name, p in wrapped.named_parameters():
+            if "lora_" in name or "modules_to_save" in name:
+                p.copy_(p + 0.5 * torch.randn_like(p) / p.shape[-1] ** 0.5)
+            elif name.endswith("bias") and lora.get("bias", "none") != "none":
+                p.copy_(p + 0.3 * torch.randn_like(p))
+        wrapped.save_pretrained(self.folder)
+        self.edit("adapter_config.json", base_model_name_or_path=str(self.folder), **(edit or {}))
+        return wrapped
+
+
+class Case:
+    """
+    cause: a pattern of the sentence by which confgen may refuse the directory; None: it must run.
+    must_refuse: it may not run either (versions of transformers differ, or run another network).
+    warning: a pattern of the log line that excuses other ids.
+    own_sampling: the directory's generation_config.json is used, not plain greedy sampling.
+    """
+
+    def __init__(self, name, build, cause=None, must_refuse=False, warning=None, own_sampling=False, since=4, until=99,
+                 needs=None, load=None, arguments=(), generate=None, min_distinct=99, prompt=None):
+        self.name, self.build, self.cause, self.must_refuse, self.warning = name, build, cause, must_refuse, warning
+        self.own_sampling, self.since, self.until, self.needs = own_sampling, since, until, needs
+        self.arguments, self.generate, self.min_distinct = arguments, generate or {}, min_distinct
+        self.load = load or load_model
+        self.prompt_ids = prompt or hf_prompt
+
+    def skip_reason(self):
+        if not self.since <= MAJOR <= self.until:
+            return f"transformers {self.since if MAJOR < self.since else self.until} and " + (
+                "later" if MAJOR < self.since else "earlier")
+        if self.needs and not hasattr(transformers, self.needs):
+            return f"this transformers has no {self.needs}"
+        return None
+
+
+def load_model(folder):
+    return AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+
+
+def hf_prompt(folder):
+    return AutoTokenizer.from_pretrained(folder)(PROMPT)["input_ids"]
+
+
+CASES = []
+
+
+def case(name, build, cause=None, **more):
+    CASES.append(Case(name, build, cause, **more))
+
+
+def refused(name, build, cause, **more):
+    case(name, build, cause, must_refuse=True, **more)
+
+
+# ---- shapes and spellings that run ------------------------------------------------------------
+
+def plain(model_type, dtype=None, save=None, edit=None, drop=(), change=None, **conf):
+    """A builder of an ordinary checkpoint, with changes of config.json and of the tensors after it."""
+
+    def build(b):
+        b.model(config(model_type, **conf), dtype, **(save or {}))
+        if edit or drop:
+            b.edit(drop=drop, **(edit or {}))
+        if change:
+            b.change(change)
+
+    return build
+
+
+for arch in ("llama", "qwen2", "qwen3"):
+    hd = {"head_dim": 16} if arch == "qwen3" else {}
+    case(f"{arch}, untied", plain(arch, tie_word_embeddings=False, **hd))
+    case(f"{arch}, tied", plain(arch, tie_word_embeddings=True, **hd))
+    case(f"{arch}, bf16", plain(arch, torch.bfloat16, **hd))
+    case(f"{arch}, every head its own keys", plain(arch, num_key_value_heads=4, **hd))
+    case(f"{arch}, one key head", plain(arch, num_key_value_heads=1, **hd))
+    case(f"{arch}, no architectures, only model_type", plain(arch, drop=["architectures"], **hd))
+    case(f"{arch}, no model_type", plain(arch, drop=["model_type"], **hd), load=lambda f, a=arch: {
+        "llama": transformers.LlamaForCausalLM, "qwen2": transformers.Qwen2ForCausalLM,
+        "qwen3": transformers.Qwen3ForCausalLM}[a].from_pretrained(f, dtype=torch.float32))
+    case(f"{arch}, no rms_norm_eps", plain(arch, drop=["rms_norm_eps"], rms_norm_eps=1e-6, **hd))
+    case(f"{arch}, no tie_word_embeddings", plain(arch, drop=["tie_word_embeddings"], tie_word_embeddings=False, **hd))
+    case(f"{arch}, theta 1e6", plain(arch, rope_theta=1e6, **hd))
+case("llama, f16", plain("llama", torch.float16))
+
+
+def mixed_dtypes(tensors):
+    for i, name in enumerate(sorted(tensors)):
+        tensors[name] = tensors[name].to((torch.float32, torch.bfloat16, torch.float16)[i % 3])
+
+
+case("llama, mixed dtypes", plain("llama", change=mixed_dtypes))
+case("llama, shards", plain("llama", save={"max_shard_size": "100KB"}))
+case("llama, head_dim 6", plain("llama", head_dim=6))
+case("llama, head_dim null", plain("llama", edit={"head_dim": None}))
+case("llama, no num_key_value_heads", plain("llama", num_key_value_heads=4, drop=["num_key_value_heads"]))
+case("llama, num_key_value_heads null", plain("llama", num_key_value_heads=4, edit={"num_key_value_heads": None}))
+for size in (2, 10, 20, 34, 80, 96, 256):
+    case(f"llama, head_dim {size}", plain("llama", head_dim=size))
+for group in (3, 5, 7):
+    case(f"llama, groups of {group}", plain("llama", hidden_size=16 * group, num_attention_heads=2 * group, head_dim=8))
+
+
+def no_head_of_padding(tensors):
+    """A trained model does not choose ids that the tokenizer lacks; confgen cannot."""
+    tensors["lm_head.weight"][VOCAB:] = 0
+
+
+case("llama, padded vocabulary", plain("llama", vocab_size=2304, change=no_head_of_padding))
+case("llama, pretraining_tp 2", plain("llama", edit={"pretraining_tp": 2}))
+case("llama, llama3 rope as rope_scaling", plain(
+    "llama", edit={"rope_scaling": {"rope_type": "llama3", **LLAMA3}, "rope_theta": 10000.0}, drop=["rope_parameters"]))
+case("llama, llama3 rope as rope_scaling.type", plain(
+    "llama", edit={"rope_scaling": {"type": "llama3", **LLAMA3}, "rope_theta": 10000.0}, drop=["rope_parameters"]))
+case("llama, llama3 rope as rope_parameters", plain(
+    "llama", edit={"rope_parameters": {"rope_type": "llama3", "rope_theta": 10000.0, **LLAMA3}},
+    drop=["rope_scaling", "rope_theta"]), since=5)
+case("llama, theta in rope_parameters", plain(
+    "llama", edit={"rope_parameters": {"rope_type": "default", "rope_theta": 500.0}},
+    drop=["rope_scaling", "rope_theta"]), since=5)
+case("llama, theta at the top", plain("llama", edit={"rope_theta": 500.0}, drop=["rope_scaling", "rope_parameters"]))
+
+
+def rotary_buffers(tensors):
+    for i in range(2):
+        tensors[f"model.layers.{i}.self_attn.rotary_emb.inv_freq"] = torch.ones(8)
+
+
+case("llama, rotary buffers", plain("llama", change=rotary_buffers))
+
+
+def index_beside(b):
+    b.model(config("llama"))
+    b.write("model.safetensors.index.json", json.dumps(
+        {"metadata": {}, "weight_map": {"model.norm.weight": "model-00001-of-00001.safetensors"}}))
+
+
+case("llama, an index beside model.safetensors", index_beside)
+case("llama, partial_rotary_factor 0.5", plain("llama", edit={"partial_rotary_factor": 0.5}), "partial_rotary_factor")
+case("llama, hidden_act swish", plain("llama", hidden_act="swish"), "hidden_act")
+case("llama, hidden_act gelu", plain("llama", hidden_act="gelu"), "hidden_act.*gelu")
+case("llama, attention_bias", plain("llama", attention_bias=True), "attention_bias")
+case("qwen3, attention_bias", plain("qwen3", head_dim=16, attention_bias=True), "attention_bias")
+case("llama, mlp_bias", plain("llama", mlp_bias=True), "mlp_bias")
+case("qwen2, no num_key_value_heads", plain("qwen2", hidden_size=64, num_attention_heads=32, num_key_value_heads=32,
+                                            drop=["num_key_value_heads"]), "num_key_value_heads")
+case("qwen3, no num_key_value_heads", plain("qwen3", num_attention_heads=32, num_key_value_heads=32, head_dim=8,
+                                            drop=["num_key_value_heads"]), "num_key_value_heads")
+case("qwen3, no head_dim", plain("qwen3", head_dim=128, drop=["head_dim"]), "head_dim")
+case("llama, eos_token_id -1", plain("llama", edit={"eos_token_id": -1}))
+case("llama, beyond max_position_embeddings", plain("llama", max_position_embeddings=64),
+     arguments=["--max-length", "400"])
+for scheme in ("linear", "dynamic"):
+    case(f"llama, {scheme} rope", plain("llama", edit={
+        "rope_scaling": {"rope_type": scheme, "factor": 2.0}, "rope_theta": 10000.0}, drop=["rope_parameters"]),
+        f"rope_scaling.*{scheme}")
+case("llama, dynamic rope beyond its context", plain("llama", max_position_embeddings=64, edit={
+    "rope_scaling": {"rope_type": "dynamic", "factor": 2.0}, "rope_theta": 10000.0}, drop=["rope_parameters"]),
+    "dynamic", arguments=["--max-length", "400"])
+for name, more in {"": {}, ", attention_factor": {"attention_factor": 1.3}, ", betas": {"beta_fast": 16, "beta_slow": 2},
+                   ", mscale": {"mscale": 0.7, "mscale_all_dim": 1.1}, ", not truncated": {"truncate": False}}.items():
+    case(f"llama, yarn rope{name}", plain("llama", edit={
+        "rope_scaling": {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 64, **more},
+        "rope_theta": 10000.0}, drop=["rope_parameters"]), "yarn|rope_scaling")
+case("llama, longrope", plain("llama", edit={"rope_scaling": {
+    "rope_type": "longrope", "factor": 4.0, "short_factor": [1.0] * 8, "long_factor": [1.5] * 8,
+    "original_max_position_embeddings": 64}, "rope_theta": 10000.0}, drop=["rope_parameters"]), "longrope|rope_scaling")
+
+
+# ---- windows ----------------------------------------------------------------------------------
+
+case("qwen2, window that no layer uses", plain("qwen2", use_sliding_window=True, sliding_window=16, max_window_layers=2))
+case("qwen2, window wider than the context", plain("qwen2", use_sliding_window=True, sliding_window=4096,
+                                                   max_window_layers=0))
+case("qwen2, window of 16", plain("qwen2", use_sliding_window=True, sliding_window=16, max_window_layers=0),
+     "sliding_window|layer_types")
+case("qwen3, window of 16 in one layer", plain("qwen3", head_dim=16, use_sliding_window=True, sliding_window=16,
+                                               max_window_layers=1), "sliding_window|layer_types")
+case("qwen3, layer_types", plain("qwen3", head_dim=16, use_sliding_window=True, sliding_window=16,
+                                 layer_types=["sliding_attention", "full_attention"]), "sliding_window|layer_types")
+case("qwen2, window switched off", plain("qwen2", use_sliding_window=False, sliding_window=16))
+case("mistral, no window", plain("mistral", sliding_window=None), "architectures.*Mistral")
+case("mistral, window of 16", plain("mistral", sliding_window=16), "architectures.*Mistral|sliding_window")
+case("mistral as llama", plain("mistral", sliding_window=None, edit={
+    "architectures": ["LlamaForCausalLM"], "model_type": "llama"}))
+
+
+# ---- contradictions ---------------------------------------------------------------------------
+
+def head(change):
+    def build(b):
+        b.model(config("qwen3", head_dim=16, tie_word_embeddings=True))
+        tensors = b.tensors()
+        tensors["lm_head.weight"] = change(tensors["model.embed_tokens.weight"].clone())
+        b.save(tensors)
+
+    return build
+
+
+case("tied, an equal head in the file", head(lambda w: w))
+refused("tied, another head in the file", head(torch.randn_like), "lm_head.weight.*tie_word_embeddings")
+for other in ("mistral", "granite", "qwen2"):
+    refused(f"llama with model_type {other}", plain("llama", edit={"model_type": other}), f"model_type.*{other}")
+refused("llama, is_causal false", plain("llama", edit={"is_causal": False}), "is_causal")
+refused("llama, rope_parameters and another rope_scaling", plain("llama", edit={
+    "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0},
+    "rope_scaling": {"rope_type": "llama3", **LLAMA3}}), "rope_parameters.*rope_scaling")
+case("llama, rope_parameters and an equal rope_scaling", plain("llama", edit={
+    "rope_parameters": {"rope_type": "llama3", "rope_theta": 10000.0, **LLAMA3}, "rope_theta": 10000.0,
+    "rope_scaling": {"rope_type": "llama3", **LLAMA3}}))
+refused("llama, two values of rope_theta", plain("llama", edit={
+    "rope_theta": 500.0, "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0}}, drop=["rope_scaling"]),
+    "rope_theta")
+refused("llama, LlamaModel", plain("llama", edit={"architectures": ["LlamaModel"]}), "architectures.*LlamaModel")
+
+
+def without_prefix(tensors):
+    return {k.removeprefix("model."): v for k, v in tensors.items()}
+
+
+refused("llama, tensors without their prefix", plain("llama", change=without_prefix), "tensors.*missing")
+
+
+def extra(tensors):
+    tensors["model.extra"] = torch.ones(3)
+
+
+def lost(tensors):
+    del tensors["model.norm.weight"]
+
+
+refused("llama, a tensor too many", plain("llama", change=extra),
+        "too many.*model.extra")
+refused("llama, a tensor missing", plain("llama", change=lost),
+        "missing.*model.norm.weight")
+refused("llama, f64", plain("llama", torch.float64), "F64")
+
+
+# ---- quantised and other weights --------------------------------------------------------------
+
+def quantised(suffixes, settings=None, files=(), weight=None):
+    """Imitates a quantised directory: tensors of one projection under other names or in another dtype."""
+
+    def build(b):
+        b.model(config("llama"))
+        tensors, name = b.tensors(), "model.layers.0.self_attn.q_proj."
+        w = tensors.pop(name + "weight")
+        for suffix, dtype in suffixes.items():
+            tensors[name + suffix] = torch.ones(4, 4).to(dtype)
+        if weight:
+            tensors[name + "weight"] = w.to(weight)
+        b.save(tensors)
+        if settings:
+            b.edit(**settings)
+        for f in files:
+            b.write(f, "{}")
+
+    return build
+
+
+GPTQ = {"qweight": torch.int32, "qzeros": torch.int32, "scales": torch.float16, "g_idx": torch.int32}
+refused("gptq, quantization_config", quantised(GPTQ, {"quantization_config": {"quant_method": "gptq", "bits": 4}}),
+        "quantised.*|quantization_config.*gptq.*quantised")
+refused("gptq, quantize_config.json", quantised(GPTQ, files=["quantize_config.json"]), "quantize_config.json.*quantised")
+refused("gptq, no marker but tensors", quantised(GPTQ), "q_proj.*quantised")
+refused("awq, quant_config.json", quantised(GPTQ, files=["quant_config.json"]), "quant_config.json.*quantised")
+refused("bitsandbytes, 8 bits", quantised({"SCB": torch.float32}, {"quantization_config": {
+    "quant_method": "bitsandbytes", "load_in_8bit": True}}, weight=torch.int8), "bitsandbytes.*quantised")
+refused("bitsandbytes, 4 bits, no marker", quantised({
+    "weight.absmax": torch.float32, "weight.quant_map": torch.float32,
+    "weight.quant_state.bitsandbytes__nf4": torch.uint8}, weight=torch.uint8), "quantised")
+refused("compressed-tensors, compression_config", quantised(
+    {"weight_packed": torch.int32, "weight_scale": torch.float16}, {"compression_config": {"format": "pack-quantized"}}),
+    "compression_config.*quantised")
+refused("compressed-tensors, quantization_config", quantised(
+    {"weight_scale": torch.float16}, {"quantization_config": {"quant_method": "compressed-tensors"}}),
+    "compressed-tensors.*quantised")
+refused("modelopt, hf_quant_config.json", quantised({"weight_scale": torch.float32}, files=["hf_quant_config.json"]),
+        "hf_quant_config.json.*quantised")
+refused("float8 weights", quantised({}, weight=torch.float8_e4m3fn), "F8_E4M3.*quantised")
+
+
+def pickled(b):
+    model = b.model(config("llama"))
+    b.remove("model.safetensors")
+    torch.save(model.state_dict(), b.folder / "pytorch_model.bin")
+
+
+refused("pickled weights", pickled, "pytorch_model.bin.*pickled")
+
+
+def other_file(name):
+    def build(b):
+        b.model(config("llama"))
+        (b.folder / "model.safetensors").rename(b.folder / name)
+
+    return build
+
+
+refused("gguf", other_file("model-q4_0.gguf"), "gguf")
+refused("consolidated.safetensors", other_file("consolidated.safetensors"), "consolidated.safetensors")
+
+
+# ---- adapters ---------------------------------------------------------------------------------
+
+def adapter(arch="qwen3", dtype=None, conf=None, edit=None, drop_base=False, rename=None, **lora):
+    """A builder of a base model with an adapter beside it."""
+
+    def build(b):
+        model = b.model(config(arch, **({"head_dim": 16} if arch == "qwen3" else {}),
+                               **{"tie_word_embeddings": False, **(conf or {})}), dtype)
+        b.adapter(model, edit, **lora)
+        if rename:
+            rename(b)
+        if drop_base:
+            for name in ("config.json", "model.safetensors", "generation_config.json"):
+                b.remove(name)
+
+    return build
+
+
+def merged(folder):
+    """The base with the adapter merged by peft in the dtype of the base, then in float32."""
+    from peft import PeftModel
+
+    with_base = AutoModelForCausalLM.from_pretrained
+    hidden = folder / "adapter_config.json"
+    aside = folder / "adapter_aside"
+    aside.mkdir(exist_ok=True)
+    for name in ("adapter_config.json", "adapter_model.safetensors"):
+        shutil.copy(folder / name, aside / name)
+    hidden.unlink()
+    base = with_base(folder, dtype="auto")
+    model = PeftModel.from_pretrained(base, str(aside)).merge_and_unload()
+    shutil.copy(aside / "adapter_config.json", hidden)
+    return model.float()
+
+
+ALL = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+case("adapter, LoRA", adapter())
+case("adapter, LoRA of a tied model", adapter(conf={"tie_word_embeddings": True}))
+case("adapter, all-linear", adapter(target_modules="all-linear"))
+case("adapter, use_rslora", adapter(use_rslora=True))
+case("adapter, rank_pattern and alpha_pattern", adapter(
+    target_modules=ALL, rank_pattern={"q_proj": 2, "model.layers.1.mlp.up_proj": 7},
+    alpha_pattern={"layers.0.self_attn.v_proj": 3, "down_proj": 11}))
+case("adapter, patterns that are regular expressions", adapter(
+    target_modules=ALL, rank_pattern={r"model.layers.\d+.self_attn.q_proj": 2}), "rank_pattern")
+case("adapter, target_modules as a regular expression", adapter(target_modules=r".*layers\.1\..*_proj"))
+case("adapter, layers_to_transform", adapter(target_modules=ALL, layers_to_transform=[1]))
+case("adapter, fan_in_fan_out", adapter(fan_in_fan_out=True))
+case("adapter, embedding and head", adapter(target_modules=["q_proj", "embed_tokens", "lm_head"]))
+case("adapter, modules_to_save", adapter(modules_to_save=["lm_head", "embed_tokens", "norm"]))
+case("adapter, modules_to_save of a tied model", adapter(
+    conf={"tie_word_embeddings": True}, modules_to_save=["lm_head", "embed_tokens"]), "ties|tied")
+case("adapter, qwen2 with bias all", adapter("qwen2", bias="all"), "bias")
+case("adapter, qwen2 with bias lora_only", adapter("qwen2", bias="lora_only"), "bias")
+case("adapter over bf16, merged by peft", adapter(dtype=torch.bfloat16, target_modules=ALL), load=merged)
+case("adapter over f16, merged by peft", adapter(dtype=torch.float16, target_modules=ALL), load=merged)
+case("adapter, init gaussian", adapter(init_lora_weights="gaussian"))
+refused("adapter, DoRA", adapter(use_dora=True), "use_dora")
+refused("adapter, pissa", adapter(edit={"init_lora_weights": "pissa"}), "init_lora_weights.*pissa")
+refused("adapter, lora_bias", adapter("qwen2", lora_bias=True), "lora_bias")
+refused("adapter, trainable_token_indices", adapter(trainable_token_indices=[1, 2]), "trainable_token_indices")
+refused("adapter, embedding of a tied model", adapter(conf={"tie_word_embeddings": True},
+                                                      target_modules=["q_proj", "embed_tokens"]), "ties head and embed")
+refused("adapter, IA3", adapter(edit={"peft_type": "IA3"}), "peft_type.*IA3")
+refused("adapter alone", adapter(drop_base=True), "only an adapter of")
+refused("adapter without weights", adapter(rename=lambda b: b.remove("adapter_model.safetensors")),
+        "no adapter_model.safetensors")
+
+
+# ---- other families ---------------------------------------------------------------------------
+
+GPT = dict(n_positions=512, n_embd=64, n_layer=2, n_head=4)
+FAMILIES = {
+    "SmolLM3": ("smollm3", {}),
+    "Gemma": ("gemma", {"head_dim": 16}),
+    "Gemma2": ("gemma2", {"head_dim": 16}),
+    "Gemma3": ("gemma3_text", {"head_dim": 16}),
+    "Phi3": ("phi3", {}),
+    "Olmo": ("olmo", {}),
+    "Olmo2": ("olmo2", {}),
+    "Olmo3": ("olmo3", {}),
+    "GPT2": ("gpt2", GPT),
+    "GPTNeoX": ("gpt_neox", {}),
+    "Granite": ("granite", {}),
+    "Qwen3Moe": ("qwen3_moe", {"head_dim": 16, "num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 32}),
+    "StableLm": ("stablelm", {}),
+    "OPT": ("opt", {"ffn_dim": 96, "word_embed_proj_dim": 64}),
+    "Mamba": ("mamba", {}),
+    "Llama4": ("llama4_text", {"head_dim": 16, "num_local_experts": 2}),
+    "Helium": ("helium", {"head_dim": 16}),
+    "Exaone4": ("exaone4", {}),
+    "SeedOss": ("seed_oss", {"head_dim": 16}),
+    "Ministral": ("ministral", {"head_dim": 16}),
+    "Arcee": ("arcee", {}),
+    "HunYuanDenseV1": ("hunyuan_v1_dense", {"head_dim": 16}),
+    "Ernie4_5": ("ernie4_5", {"head_dim": 16}),
+    "Falcon": ("falcon", {}),
+    "Bloom": ("bloom", {"n_layer": 2, "n_head": 4}),
+    "GPTJ": ("gptj", {**GPT, "rotary_dim": 8}),
+    "Cohere": ("cohere", {}),
+    "Starcoder2": ("starcoder2", {}),
+    "Mixtral": ("mixtral", {"num_local_experts": 2}),
+    "Glm4": ("glm4", {"head_dim": 16}),
+}
+
+
+def family(model_type, more):
+    def build(b):
+        b.model(config(model_type, **more))
+
+    return build
+
+
+def known(model_type):
+    return model_type in transformers.models.auto.configuration_auto.CONFIG_MAPPING_NAMES
+
+
+for label, (kind, settings) in FAMILIES.items():
+    if known(kind):
+        case(f"family {label}", family(kind, settings), f'architectures.*"{label}')
+
+
+# ---- generation_config.json -------------------------------------------------------------------
+
+def generation(**settings):
+    def build(b):
+        b.model(config("llama"))
+        b.write("generation_config.json", json.dumps({"eos_token_id": 0, **settings}))
+
+    return build
+
+
+for name, settings in {
+    "eos only": {}, "do_sample false": {"do_sample": False}, "greedy with a temperature": {"temperature": 0.7},
+    "top_k 5, no do_sample": {"top_k": 5},
+}.items():
+    case(f"generation, {name}", generation(**settings), own_sampling=True)
+case("generation, no file", lambda b: (b.model(config("llama")), b.remove("generation_config.json")), own_sampling=True)
+for name, settings in {
+    "repetition_penalty": {"repetition_penalty": 1.5}, "num_beams": {"num_beams": 4},
+    "no_repeat_ngram_size": {"no_repeat_ngram_size": 2}, "suppress_tokens": {"suppress_tokens": list(range(40, 1000))},
+    "bad_words_ids": {"bad_words_ids": [[i] for i in range(40, 1000)]}, "min_new_tokens": {"min_new_tokens": 250},
+    "encoder_repetition_penalty": {"encoder_repetition_penalty": 1.5},
+    "forced_eos_token_id": {"forced_eos_token_id": 7}, "begin_suppress_tokens": {"begin_suppress_tokens": list(
+        range(40, 2000))},
+    "sequence_bias": {"sequence_bias": [[[55], 30.0]]}, "guidance_scale": {"guidance_scale": 1.5},
+    "exponential_decay_length_penalty": {"exponential_decay_length_penalty": [20, 1.3]},
+    "num_beam_groups": {"num_beams": 4, "num_beam_groups": 2, "diversity_penalty": 0.5},
+}.items():
+    case(f"generation, {name}", generation(**settings), name, warning=name, own_sampling=True)
+
+
+def stops(b):
+    """A list of end tokens, of which one is written early."""
+    b.model(config("llama"))
+    b.write("generation_config.json", json.dumps({"eos_token_id": [0, *range(100, 400)][:16]}))
+
+
+case("generation, several end tokens", stops, own_sampling=True, min_distinct=2)
