@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/size.h"
+#include "sequence/relaxation_host.h"
 
 typedef float point[3];
 
@@ -42,26 +43,10 @@ static void place(cg_cpu_repair *r, const cg_geometry *g, const cg_relaxation_st
  * satisfied */
 static int relax(cg_cpu_repair *r, const cg_geometry *g, int32_t level, int32_t last)
 {
-    int32_t first = cg_relaxation_first_atom(last, level);
-    point *xyz = r->xyz + g->n_atoms, *displacement = xyz + g->n_atoms;
+    point *xyz = r->xyz + g->n_atoms;
 
-    for (int iteration = 0; iteration < cg_relaxation_iterations(last, level); iteration++) {
-        int unsatisfied = 0;
-
-        for (int32_t i = first; i <= last; i++) {
-            cg_correction correction = { .n = 0 };
-
-            cg_relaxation_correct(g, (const point *)xyz, first, last, i, 0, 1, &correction);
-            cg_correction_displacement(&correction, displacement[i]);
-            unsatisfied |= correction.unsatisfied;
-        }
-        if (!unsatisfied)
-            return 1;
-        for (int32_t i = first; i <= last; i++)
-            for (int k = 0; k < 3; k++)
-                xyz[i][k] += displacement[i][k];
-    }
-    return 0;
+    return cg_relaxation_run(g, xyz, xyz + g->n_atoms, cg_relaxation_first_atom(last, level), last,
+                             cg_relaxation_iterations(last, level));
 }
 
 /* Appends coordinate x to a sequence that is at the start of a field. @return 0 if it cannot */

@@ -78,7 +78,9 @@ typedef struct cg_geometry {
     const int8_t *pair_cause;
 } cg_geometry;
 
-/** Bytes of the block. n_atoms is at most 4096. */
+enum { CG_GEOMETRY_MAX_ATOMS = 4096 };
+
+/** Bytes of the block. n_atoms is at most CG_GEOMETRY_MAX_ATOMS. */
 size_t cg_geometry_size(int32_t n_atoms, int32_t n_tests);
 /** Points the arrays of `g`, whose counts are set, into a block at `memory` (of any device). */
 void cg_geometry_bind(cg_geometry *g, const void *memory);

@@ -245,29 +245,36 @@ static CG_HOST_DEVICE void correct_test(const cg_geometry_test *t, const float (
 
 /* ---- start -------------------------------------------------------------------------------- */
 
+CG_HOST_DEVICE int cg_relaxation_configuration(const cg_geometry_test *t, const float (*xyz)[3])
+{
+    float gradient[4][3];
+    int same;
+
+    if (t->kind == CG_TEST_VOLUME && t->cause == CG_CAUSE_CENTRE)
+        same = (volume_gradient(xyz, t, gradient) >= 0) == (t->low > 0);
+    else if (t->kind == CG_TEST_TORSION && t->cause == CG_CAUSE_DOUBLE)
+        same = (fabsf(torsion_gradient(xyz, t, gradient)) < right_angle) == (t->low > 0);
+    else
+        return 0;
+    return same ? 1 : -1;
+}
+
 /* Sets *start if the test of an inverted configuration suggests another position of `atom`. Returns
  * 1 for a stereocentre with the right sign. */
 static CG_HOST_DEVICE int update_start(const cg_geometry_test *t, const float (*xyz)[3],
                                        int32_t atom, cg_relaxation_start *start)
 {
-    float gradient[4][3];
-    int n = 0;
+    int configuration = cg_relaxation_configuration(t, xyz), n = 0;
 
-    if (t->kind == CG_TEST_VOLUME && t->cause == CG_CAUSE_CENTRE) {
-        if ((volume_gradient(xyz, t, gradient) >= 0) == (t->low > 0))
-            return 1;
-        if (start->origin == CG_ORIGIN_REFLECTED)
-            return 0;
+    if (configuration >= 0)
+        return configuration > 0 && t->kind == CG_TEST_VOLUME;
+    if (t->kind == CG_TEST_VOLUME && start->origin != CG_ORIGIN_REFLECTED) {
         start->origin = CG_ORIGIN_REFLECTED;
         for (int k = 0; k < 4; k++)
             if (t->atom[k] != atom)
                 start->atom[n++] = t->atom[k];
-    } else if (t->kind == CG_TEST_TORSION && t->cause == CG_CAUSE_DOUBLE &&
-               start->origin == CG_ORIGIN_SAMPLED && (t->atom[0] == atom || t->atom[3] == atom)) {
-        int cis = fabsf(torsion_gradient(xyz, t, gradient)) < right_angle;
-
-        if (cis == (t->low > 0))
-            return 0;
+    } else if (t->kind == CG_TEST_TORSION && start->origin == CG_ORIGIN_SAMPLED &&
+               (t->atom[0] == atom || t->atom[3] == atom)) {
         start->origin = CG_ORIGIN_ROTATED;
         start->atom[0] = t->atom[1];
         start->atom[1] = t->atom[2];

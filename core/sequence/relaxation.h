@@ -90,6 +90,12 @@ CG_HOST_DEVICE void cg_relaxation_start_position(const cg_relaxation_start *star
                                                  const float (*xyz)[3], int32_t atom, int32_t i,
                                                  float ret_position[3]);
 
+/**
+ * Configuration of the stereocentre or double bond of a test: 1 as requested, -1 the opposite one;
+ * 0 for other tests.
+ */
+CG_HOST_DEVICE int cg_relaxation_configuration(const cg_geometry_test *test, const float (*xyz)[3]);
+
 /** First of the atoms `first` to `last` that moved (else `last`): the text changes from there on.
  */
 CG_HOST_DEVICE int32_t cg_relaxation_first_moved(const float (*before)[3], const float (*after)[3],

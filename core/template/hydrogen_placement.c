@@ -7,7 +7,7 @@
 #include "base/error.h"
 #include "base/size.h"
 #include "chem/hydrogens.h"
-#include "sequence/relaxation.h"
+#include "sequence/relaxation_host.h"
 #include "template/geometry_tables.h"
 
 enum { HYDROGEN_ITERATIONS = 100 }; /* while the atoms of the text are fixed */
@@ -66,31 +66,6 @@ static int32_t count_faults(const cg_geometry *g, const float (*xyz)[3], int32_t
     return n;
 }
 
-/* Relaxes the atoms from `first` on. `displacement` is [n_atoms]. */
-static void relax(const cg_geometry *g, int32_t first, float (*xyz)[3], float (*displacement)[3])
-{
-    int32_t n = first > 0 ? HYDROGEN_ITERATIONS
-                          : cg_relaxation_iterations(g->n_atoms - 1, CG_RELAXATION_LEVELS - 1);
-
-    for (int32_t iteration = 0; iteration < n; iteration++) {
-        int unsatisfied = 0;
-
-        for (int32_t i = first; i < g->n_atoms; i++) {
-            cg_correction correction = { .n = 0 };
-
-            cg_relaxation_correct(g, (const float(*)[3])xyz, first, g->n_atoms - 1, i, 0, 1,
-                                  &correction);
-            cg_correction_displacement(&correction, displacement[i]);
-            unsatisfied |= correction.unsatisfied;
-        }
-        if (!unsatisfied)
-            return;
-        for (int32_t i = first; i < g->n_atoms; i++)
-            for (int k = 0; k < 3; k++)
-                xyz[i][k] += displacement[i][k];
-    }
-}
-
 /*
  * Relaxes a copy of xyz in xyz + n_atoms, atoms from `first` on, and keeps it if fewer than
  * `n_faults` of these fail. @return the number that fails in xyz
@@ -98,10 +73,12 @@ static void relax(const cg_geometry *g, int32_t first, float (*xyz)[3], float (*
 static int32_t improve(const cg_geometry *g, int32_t first, int32_t n_faults, float (*xyz)[3])
 {
     float(*moved)[3] = xyz + g->n_atoms;
-    int32_t n;
+    int32_t last = g->n_atoms - 1, n;
 
     memcpy(moved, xyz, (size_t)g->n_atoms * sizeof *xyz);
-    relax(g, first, moved, moved + g->n_atoms);
+    cg_relaxation_run(g, moved, moved + g->n_atoms, first, last,
+                      first > 0 ? HYDROGEN_ITERATIONS
+                                : cg_relaxation_iterations(last, CG_RELAXATION_LEVELS - 1));
     n = count_faults(g, (const float(*)[3])moved, first);
     if (n >= n_faults)
         return n_faults;

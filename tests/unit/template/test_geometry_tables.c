@@ -8,7 +8,7 @@
 
 #include "chem/rdkit_c.h"
 #include "chem/stereo.h"
-#include "sequence/relaxation.h"
+#include "sequence/relaxation_host.h"
 #include "template/geometry_tables.h"
 
 enum { MAX_ATOMS = 512 };
@@ -891,6 +891,137 @@ START_TEST(mirror_images_are_repaired)
 }
 END_TEST
 
+/* ---- finished conformers ------------------------------------------------------------------ */
+
+static float scratch[2 * MAX_ATOMS][3];
+
+/* Repairs the subject, which must fail a test before. */
+static void repair_finished(const char *what)
+{
+    cg_repair_counts counts = { 0 }, after = { 0 };
+    float before[MAX_ATOMS][3];
+
+    memcpy(before, s.xyz, sizeof before);
+    ck_assert_msg(!cg_repair_finished(s.g, 0, s.xyz, scratch, &after), "%s passes", what);
+    ck_assert_int_eq(memcmp(before, s.xyz, sizeof before), 0);
+    ck_assert_msg(cg_repair_finished(s.g, 1, s.xyz, scratch, &counts), "%s", what);
+    ck_assert_int_eq(memcmp(counts.count, after.count, sizeof counts.count), 0);
+    ck_assert_int_lt(counts.count[CG_CAUSE_NONE], s.g->n_atoms);
+    ck_assert(counts.last_cause != CG_CAUSE_NONE);
+    ck_assert_int_gt(counts.moved, 0);
+    expect_pass();
+    after = (cg_repair_counts) { 0 };
+    ck_assert(cg_repair_finished(s.g, 1, s.xyz, scratch, &after));
+    ck_assert_int_eq(after.count[CG_CAUSE_NONE], s.g->n_atoms);
+    ck_assert_int_eq(after.moved, 0);
+}
+
+/* Moves the first stereocentre with three neighbours to the other side of these. */
+static void invert_first_centre(void)
+{
+    for (int32_t i = 0; i < s.g->n_tests; i++) {
+        const cg_geometry_test *t = &s.g->tests[i];
+        cg_relaxation_start start = { .origin = CG_ORIGIN_REFLECTED,
+                                      .atom = { t->atom[1], t->atom[2], t->atom[3] } };
+        float to[3];
+
+        if (t->kind != CG_TEST_VOLUME || t->cause != CG_CAUSE_CENTRE)
+            continue;
+        cg_relaxation_start_position(&start, (const float(*)[3])s.xyz, t->atom[0], t->atom[0], to);
+        memcpy(s.xyz[t->atom[0]], to, sizeof to);
+        ck_assert_int_eq(cg_relaxation_configuration(t, (const float(*)[3])s.xyz), -1);
+        return;
+    }
+}
+
+/* Turns atoms 0 to `last` by 180 degrees about the bond of the first test of a double bond. */
+static void turn_double_bond(int32_t last)
+{
+    for (int32_t i = 0; i < s.g->n_tests; i++) {
+        const cg_geometry_test *t = &s.g->tests[i];
+        cg_relaxation_start start = { .origin = CG_ORIGIN_ROTATED,
+                                      .atom = { t->atom[1], t->atom[2] } };
+
+        if (t->kind != CG_TEST_TORSION || t->cause != CG_CAUSE_DOUBLE)
+            continue;
+        for (int32_t a = 0; a <= last; a++) {
+            float to[3];
+
+            cg_relaxation_start_position(&start, (const float(*)[3])s.xyz, a, a, to);
+            memcpy(s.xyz[a], to, sizeof to);
+        }
+        ck_assert_int_eq(cg_relaxation_configuration(t, (const float(*)[3])s.xyz), -1);
+        return;
+    }
+}
+
+static void make_embedded(const char *smiles)
+{
+    int32_t fault;
+
+    make(smiles);
+    for (int seed = 1; seed < 20; seed++)
+        if (embed(seed) && first_fault(&fault) < 0)
+            return;
+    ck_abort_msg("%s: no embedding passes", smiles);
+}
+
+START_TEST(finished_conformers_are_repaired)
+{
+    static const char *const molecules[] = {
+        "C[C@H](N)C(=O)O",
+        "CC(C)[C@@H](C(=O)N[C@@H](C)c1ccccc1)n1cccc1",
+        "OC[C@H]1O[C@@H](O)[C@H](O)[C@@H](O)[C@@H]1O",
+        "C[C@](F)(Cl)c1ccc(C(F)(F)F)cc1",
+    };
+
+    for (int i = 0; i < 4; i++) {
+        make_embedded(molecules[i]);
+        mirror();
+        repair_finished(molecules[i]);
+        for (int32_t a = 0; a < s.g->n_atoms; a++)
+            for (int k = 0; k < 3; k++)
+                s.xyz[a][k] += 0.3f * sinf((float)(17 * a + 31 * k + i));
+        repair_finished(molecules[i]);
+        if (i == 3) /* four neighbours */
+            continue;
+        make_embedded(molecules[i]);
+        invert_first_centre();
+        repair_finished(molecules[i]);
+    }
+    make_embedded("CCC/C=C/c1ccccc1");
+    turn_double_bond(2);
+    repair_finished("the wrong side of a double bond");
+    drop();
+}
+END_TEST
+
+START_TEST(impossible_conformers_stay_unchanged)
+{
+    cg_geometry_test *tests;
+    cg_repair_counts counts = { 0 };
+    float before[MAX_ATOMS][3];
+
+    /* both bridgeheads of norbornane determine one another */
+    make_embedded("O=C1C[C@H]2CC[C@@H]1C2");
+    tests = (cg_geometry_test *)(uintptr_t)s.g->tests;
+    for (int32_t i = 0; i < s.g->n_tests; i++)
+        if (tests[i].cause == CG_CAUSE_CENTRE) {
+            float low = tests[i].low;
+
+            tests[i].low = -tests[i].high;
+            tests[i].high = -low;
+            break;
+        }
+    memcpy(before, s.xyz, sizeof before);
+    ck_assert(!cg_repair_finished(s.g, 1, s.xyz, scratch, &counts));
+    ck_assert_int_eq(counts.count[CG_CAUSE_CENTRE], 1);
+    ck_assert_int_eq(counts.moved, 0);
+    ck_assert_int_eq(memcmp(before, s.xyz, sizeof before), 0);
+    drop();
+}
+END_TEST
+
 int main(int argc, char **argv)
 {
     int many = argc == 2 && !strcmp(argv[1], "many");
@@ -922,6 +1053,8 @@ int main(int argc, char **argv)
         tcase_add_test(tc, puckered_rings_fail);
         tcase_add_test(tc, displaced_atoms_are_repaired);
         tcase_add_test(tc, mirror_images_are_repaired);
+        tcase_add_test(tc, finished_conformers_are_repaired);
+        tcase_add_test(tc, impossible_conformers_stay_unchanged);
         tcase_add_test(tc, tests_are_listed_at_their_last_atom);
     } else {
         tcase_add_test(tc, missing_bounds_are_refused);
