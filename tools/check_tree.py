@@ -52,7 +52,8 @@ MODULES = {
     "api": ENGINE + " engine",
     "conformance": "",
     "plugins": "",
-    "tools": "base bench check conformance eval",
+    "tools": "base bench check conformance eval text",
+    "text": "base check chem eval format io model tools",
     "bench": "base check chem conformance eval io tools",
 }
 MODULES = {module: set(uses.split()) | {"include", module} for module, uses in MODULES.items()}
@@ -60,7 +61,7 @@ MODULES = {module: set(uses.split()) | {"include", module} for module, uses in M
 # interface.
 HEADERS = {"cuda": {"cuda_loader"}}
 # Modules that link against the library: they may call whatever core/include declares.
-CLIENTS = {"bench", "conformance", "tools"}
+CLIENTS = {"bench", "conformance", "text", "tools"}
 
 PLUGIN_ENTRY = "cg_plugin_entry_v1"  # every plugin defines it
 ALTERNATIVES = {"ivec", "vec"}  # types that each instruction set defines
@@ -80,7 +81,7 @@ def module_of(path):
     if part[0] in ("tokenizer", "plugins"):
         return part[0]
     if part[:2] == ["tools", "confgen"]:
-        return "bench" if part[2] == "bench" else "tools"
+        return part[2] if part[2] in ("bench", "text") else "tools"
     return None
 
 

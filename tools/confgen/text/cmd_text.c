@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+/* confgen text write|read: conformers to the text of a model's format and back. */
+#include "text.h"
+
+static const char help[] =
+    "confgen text write FILE.sdf   write the training text of each conformer, one a line\n"
+    "confgen text read FILE        read texts of a model, one a line, and write an SDF\n"
+    "\n"
+    "Each takes --help. Both write to standard output.\n";
+
+int cmd_text(int argc, char **argv)
+{
+    static const struct command commands[] = { { "write", text_write }, { "read", text_read } };
+
+    command_name = "text";
+    return run_subcommand(argc, argv, commands, sizeof commands / sizeof commands[0], help);
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/** @file text.h  What the subcommands of `confgen text` share. */
+#ifndef CG_TOOLS_TEXT_H
+#define CG_TOOLS_TEXT_H
+
+#include "commands.h"
+#include "model/config.h"
+
+/** The options that choose a format. */
+#define TEXT_FORMAT_OPTIONS                                                                        \
+    { "format", required_argument, NULL, 'f' },                                                    \
+    {                                                                                              \
+        "model", required_argument, NULL, 'm'                                                      \
+    }
+
+/** Values of --format and --model; at most one is given. */
+struct text_options {
+    const char *format; /* built-in name, or a file with the contents of confgen.json */
+    const char *model;  /* folder */
+};
+
+/** Stores an option; 0 if it is another one. */
+int text_option(struct text_options *options, int option, const char *value);
+/** The format and tags that the options choose; by default molgen-v3. As cg_format_config_read() */
+cg_status text_open_format(const struct text_options *options, cg_format_config *ret,
+                           cg_error *err);
+
+int text_write(int argc, char **argv);
+int text_read(int argc, char **argv);
+
+#endif
