@@ -154,24 +154,31 @@ static cg_status alloc_pinned(struct cuda_executor *c, size_t n, size_t size, vo
     return CG_OK;
 }
 
-/* Coordinates of the slots and the token numbers, for geometry tests and repair. */
+/* Allocates a table that the executor does not change and copies it from the host. */
+static cg_status copy_table(struct cuda_executor *c, const void *table, size_t n, size_t size,
+                            void *ret_ptr, cg_error *err)
+{
+    void *p = NULL;
+
+    CG_TRY(alloc_device(c, n, size, &p, err));
+    memcpy(ret_ptr, &p, sizeof p);
+    return CG_CUDA(cudaMemcpyAsync(p, table, n * size, cudaMemcpyHostToDevice, c->stream), err);
+}
+
+/* Coordinates of the slots, and the tables of numbers, for geometry tests and repair. */
 static cg_status make_geometry(struct cuda_executor *c, cg_error *err)
 {
     cg_step_state *s = &c->state;
     size_t vocab = (size_t)c->config.model->config.vocab;
     size_t n_xyz = 3 * (size_t)s->n_slots * (size_t)s->max_len;
-    cg_token_number *token_numbers;
 
     CG_TRY(alloc_device(c, n_xyz, sizeof *s->xyz, &s->xyz, err));
-    CG_TRY(alloc_device(c, vocab, sizeof *token_numbers, &token_numbers, err));
-    CG_TRY(
-        CG_CUDA(cudaMemcpyAsync(token_numbers, c->config.token_numbers,
-                                vocab * sizeof *token_numbers, cudaMemcpyHostToDevice, c->stream),
-                err));
-    s->token_numbers = token_numbers;
+    CG_TRY(copy_table(c, c->config.token_numbers, vocab, sizeof *s->token_numbers,
+                      &s->token_numbers, err));
+    CG_TRY(copy_table(c, c->config.number_format, 1, sizeof *s->number_format, &s->number_format,
+                      err));
     s->geometry = c->config.geometry;
     s->restart_limit = cg_restart_limit(c->config.sampling.greedy);
-    s->decimals = c->config.decimals;
     return CG_OK;
 }
 

@@ -8,14 +8,16 @@
 
 #include "step.h"
 
-#include "sequence/relaxation.h"
+#include "sequence/coordinate.h"
 #include "sequence/number_path.h"
+#include "sequence/relaxation.h"
 
 typedef float position[3];
 
 /* Work of a block. Unit: what a warp does for one atom in one iteration of the relaxation. */
 enum {
     WORK_PER_REWRITE = 8,  /* rewriting the text of one atom */
+    WORK_PER_FIT = 4,      /* fitting one atom to a cell */
     MIN_WORK_PER_STEP = 8, /* for a slot while all slots are busy */
     MAX_WORK_PER_STEP = 8 * 16,
 };
@@ -58,6 +60,19 @@ static __device__ struct repair_slot repair_slot_of(const cg_step_state *s, cons
     };
 }
 
+/* The sequence's text while this block works on it. */
+static __device__ cg_sequence_text text_of_slot(const struct repair_slot *slot,
+                                                struct repair_shared *shared)
+{
+    return (cg_sequence_text) { slot->aut,
+                                slot->s->token_numbers,
+                                slot->s->number_format,
+                                &slot->state->program,
+                                &shared->seq,
+                                slot->tokens,
+                                slot->marks };
+}
+
 /* Tests an atom at positions `xyz`. shared->fault is CG_FAULT_NONE, or a fault found before.
  * Returns the fault in all threads. */
 static __device__ int32_t test_position(const struct repair_slot *slot,
@@ -81,13 +96,13 @@ static __device__ int32_t test_position(const struct repair_slot *slot,
 static __device__ int32_t test_atom(const struct repair_slot *slot, struct repair_shared *shared,
                                     int32_t atom)
 {
-    int32_t begin = slot->marks[atom].n_tokens;
+    if (threadIdx.x == 0) {
+        cg_sequence_text text = text_of_slot(slot, shared);
 
-    if (threadIdx.x == 0)
-        shared->fault = cg_geometry_read_xyz(slot->tokens + begin, shared->seq.n_tokens - begin,
-                                             slot->s->token_numbers, slot->xyz[atom])
+        shared->fault = cg_geometry_read_atom(&text, atom, slot->xyz[atom])
                             ? CG_FAULT_NONE
                             : CG_FAULT(CG_CAUSE_BOND, 0);
+    }
     return test_position(slot, shared, (const position *)slot->xyz, atom);
 }
 
@@ -139,24 +154,25 @@ static __device__ int iterate(const struct repair_slot *slot, struct repair_shar
     return !unsatisfied;
 }
 
-/* Appends the tokens of coordinate x at the start of a field. Returns 0 if no path encodes it. */
-static __device__ int append_number(const struct repair_slot *slot, struct repair_shared *shared,
-                                    float x)
+/* Appends the tokens of one field of an atom at the start of the field. Returns 0 if no path
+ * encodes its numbers. */
+static __device__ int append_field(const struct repair_slot *slot, struct repair_shared *shared,
+                                   const float xyz[3])
 {
     cg_number_path *path = &shared->path;
-    cg_sequence *seq = &shared->seq;
     const cg_token_number *token_numbers = slot->s->token_numbers;
-    cg_decimal number;
 
-    if (seq->done || !cg_decimal_from_float(x, slot->s->decimals, &number))
-        return 0;
+    __syncthreads(); /* all threads have read the state of the path before */
     if (threadIdx.x == 0) {
-        cg_number_path_begin(path, &number, slot->aut, seq->state,
-                             token_numbers[slot->tokens[seq->n_tokens - 1]]);
+        cg_sequence_text text = text_of_slot(slot, shared);
+
+        shared->path_state = !shared->seq.done && cg_number_path_begin(path, &text, xyz)
+                                 ? CG_NUMBER_PATH_RUNNING
+                                 : CG_NUMBER_PATH_NONE;
         shared->transition = INT32_MAX;
     }
     __syncthreads();
-    do {
+    while (shared->path_state == CG_NUMBER_PATH_RUNNING) {
         int32_t found = cg_number_path_find(path, slot->aut, token_numbers, (int32_t)threadIdx.x,
                                             (int32_t)blockDim.x);
 
@@ -167,16 +183,18 @@ static __device__ int append_number(const struct repair_slot *slot, struct repai
             shared->path_state =
                 cg_number_path_step(path, slot->aut, token_numbers, shared->transition);
             shared->transition = INT32_MAX;
-            if (shared->path_state == CG_NUMBER_PATH_FOUND)
-                cg_number_path_append(path, seq, &slot->state->program, slot->aut, slot->tokens,
-                                      slot->marks);
+            if (shared->path_state == CG_NUMBER_PATH_FOUND) {
+                cg_sequence_text text = text_of_slot(slot, shared);
+
+                cg_number_path_append(path, &text);
+            }
         }
         __syncthreads();
-    } while (shared->path_state == CG_NUMBER_PATH_RUNNING);
+    }
     return shared->path_state == CG_NUMBER_PATH_FOUND;
 }
 
-/* Rolls back to the first moved atom, `first` or later, and starts the rewrite; one thread. */
+/* Rolls back to the first moved atom and starts the rewrite; one thread. */
 static __device__ void begin_rewrite(const struct repair_slot *slot, struct repair_shared *shared,
                                      int32_t first)
 {
@@ -203,11 +221,26 @@ static __device__ int place(const struct repair_slot *slot, struct repair_shared
     for (int32_t i = threadIdx.x; i <= last; i += blockDim.x)
         cg_relaxation_start_position(&start, (const position *)slot->xyz, last, i,
                                      slot->relaxed[i]);
-    if (start.origin != CG_ORIGIN_MIRRORED || start.level > 0)
+    if (!cg_relaxation_is_image(&start))
         return 0;
     if (threadIdx.x == 0)
         shared->fault = CG_FAULT_NONE;
     return test_position(slot, shared, (const position *)slot->relaxed, last) == CG_FAULT_NONE;
+}
+
+/* After a relaxation: fits the atoms to cells if numbers are coarse, else rewrites; one thread. */
+static __device__ void end_relaxation(const struct repair_slot *slot, struct repair_shared *shared)
+{
+    cg_repair_progress *progress = &shared->progress;
+    int32_t first = cg_relaxation_first_placed(&progress->start, progress->atom);
+
+    if (!cg_number_is_coarse(slot->s->number_format)) {
+        begin_rewrite(slot, shared, first);
+        return;
+    }
+    progress->stage = CG_REPAIR_FIT;
+    progress->next = cg_relaxation_first_moved(
+        (const position *)slot->xyz, (const position *)slot->relaxed, first, progress->atom);
 }
 
 /* Runs one iteration of the relaxation. Returns its work. */
@@ -228,12 +261,57 @@ static __device__ int32_t continue_relaxation(const struct repair_slot *slot,
 
         /* positions of the last level may pass the tests without having converged */
         if (converged || (at_limit && !cg_relaxation_next_start(&progress->start, last)))
-            begin_rewrite(slot, shared, progress->start.origin == CG_ORIGIN_MIRRORED ? 0 : first);
+            end_relaxation(slot, shared);
         else if (at_limit)
             progress->iteration = 0;
     }
     __syncthreads();
     return (last - first) / ((int32_t)blockDim.x / 32) + 1;
+}
+
+/*
+ * Moves one relaxed atom to the centre of a cell that passes the tests, the same as
+ * decode/repair_cpu.c does; relaxes from the next start if there is none, and restarts the sequence
+ * after the last one. Returns its work.
+ */
+static __device__ int32_t continue_fit(const struct repair_slot *slot, struct repair_shared *shared)
+{
+    cg_repair_progress *progress = &shared->progress;
+    int32_t atom = progress->next, n = 0;
+    const float relaxed[3] = { slot->relaxed[atom][0], slot->relaxed[atom][1],
+                               slot->relaxed[atom][2] };
+
+    for (; n < CG_NEIGHBOUR_CELLS; n++) {
+        float centre[3];
+
+        if (!cg_cell_centre(slot->s->number_format, relaxed, n, centre))
+            continue;
+        __syncthreads(); /* all threads have read the position before */
+        if (threadIdx.x == 0) {
+            for (int k = 0; k < 3; k++)
+                slot->relaxed[atom][k] = centre[k];
+            shared->fault = CG_FAULT_NONE;
+        }
+        if (test_position(slot, shared, (const position *)slot->relaxed, atom) == CG_FAULT_NONE)
+            break;
+    }
+    __syncthreads();
+    if (threadIdx.x == 0) {
+        if (n == CG_NEIGHBOUR_CELLS) {
+            progress->stage = CG_REPAIR_RELAX;
+            progress->iteration = 0;
+            if (!cg_relaxation_next_start(&progress->start, progress->atom)) {
+                progress->stage = CG_REPAIR_IDLE;
+                cg_sequence_restart(&slot->state->repair, slot->s->restart_limit, &shared->seq,
+                                    &slot->state->program, slot->aut, slot->marks);
+            }
+        } else if (progress->next++ == progress->atom) {
+            begin_rewrite(slot, shared,
+                          cg_relaxation_first_placed(&progress->start, progress->atom));
+        }
+    }
+    __syncthreads();
+    return WORK_PER_FIT * (n < CG_NEIGHBOUR_CELLS ? n + 1 : n);
 }
 
 /*
@@ -248,8 +326,8 @@ static __device__ int32_t continue_rewrite(const struct repair_slot *slot,
     int32_t atom = progress->next;
     int valid = 1;
 
-    for (int k = 0; k < 3 && valid; k++)
-        valid = append_number(slot, shared, slot->relaxed[atom][k]);
+    for (int32_t k = 0; k < slot->state->program.fields_per_atom && valid; k++)
+        valid = append_field(slot, shared, slot->relaxed[atom]);
     valid = valid && test_atom(slot, shared, atom) == CG_FAULT_NONE;
     __syncthreads();
     if (threadIdx.x == 0) {
@@ -318,9 +396,11 @@ static __device__ void advance_repair(const struct repair_slot *slot, struct rep
     __syncthreads(); /* all threads read the stage before it changes */
     if (stage == CG_REPAIR_TEST)
         test_completed_atoms(slot, shared);
-    while (work > 0 && (stage == CG_REPAIR_RELAX || stage == CG_REPAIR_REWRITE)) {
+    while (work > 0 && stage >= CG_REPAIR_RELAX) {
         if (stage == CG_REPAIR_RELAX)
             work -= continue_relaxation(slot, shared);
+        else if (stage == CG_REPAIR_FIT)
+            work -= continue_fit(slot, shared);
         else
             work -= continue_rewrite(slot, shared);
         stage = shared->progress.stage;

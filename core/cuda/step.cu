@@ -4,6 +4,8 @@
 #include <confgen/attention.h>
 
 /* Functions of the automaton and of geometry repair, compiled for the device. */
+#include "format/number_format.c"
+#include "sequence/coordinate.c"
 #include "sequence/automaton.c"
 #include "sequence/atom_tests.c"
 #include "sequence/relaxation.c"

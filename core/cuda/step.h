@@ -33,6 +33,7 @@ typedef enum cg_repair_stage {
     CG_REPAIR_IDLE = 0,
     CG_REPAIR_TEST,    /* test the atoms completed since field `from_field` */
     CG_REPAIR_RELAX,   /* `atom` failed: relax it, at higher levels also atoms before it */
+    CG_REPAIR_FIT,     /* move the relaxed atoms `next` to `atom` to centres of cells */
     CG_REPAIR_REWRITE, /* rewrite the text of atoms `next` to `atom` */
 } cg_repair_stage;
 
@@ -91,10 +92,10 @@ typedef struct cg_step_state {
      * text, relaxed, and displacements; repair.cuh */
     float *xyz;
     const cg_token_number *token_numbers; /* [vocabulary] */
-    int32_t geometry;                     /* cg_geometry_mode */
-    int32_t decimals;                     /* of rewritten coordinates */
-    int32_t restart_limit;                /* of a sequence */
-    int32_t *first_slot;                  /* sequence slot that the next step fills first */
+    const cg_number_format *number_format;
+    int32_t geometry;      /* cg_geometry_mode */
+    int32_t restart_limit; /* of a sequence */
+    int32_t *first_slot;   /* sequence slot that the next step fills first */
     cg_step_counters *counters;
     /* batch of the current step */
     int32_t *token;    /* [step_tokens]; -1: padding */

@@ -36,9 +36,9 @@ typedef struct cg_executor_config {
     const cg_automaton *automaton;
     cg_sampling sampling;
     cg_geometry_mode geometry;
-    /* [vocabulary of the model], borrowed; NULL if geometry is off */
-    const cg_token_number *token_numbers;
-    int32_t decimals; /* of coordinates in the text */
+    /* borrowed; unused if geometry is off */
+    const cg_token_number *token_numbers; /* [vocabulary of the model] */
+    const cg_number_format *number_format;
     int32_t n_slots;
     int32_t n_prompt_slots;
     int32_t max_len;     /* tokens of a sequence, prompt included */

@@ -381,15 +381,15 @@ static cg_status gather_batch(struct cpu *c, cg_error *err)
 static void test_atoms(struct cpu *c, struct slot *s, int32_t since_field)
 {
     cg_repair_target target = {
-        .token_numbers = c->config.token_numbers,
-        .decimals = c->config.decimals,
-        .restart_limit = cg_restart_limit(c->config.sampling.greedy),
-        .automaton = c->config.automaton,
-        .program = s->job.program,
+        .text = { .automaton = c->config.automaton,
+                  .token_numbers = c->config.token_numbers,
+                  .number_format = c->config.number_format,
+                  .program = s->job.program,
+                  .seq = &s->seq,
+                  .tokens = s->tokens,
+                  .marks = s->marks },
         .geometry = s->job.geometry,
-        .seq = &s->seq,
-        .tokens = s->tokens,
-        .marks = s->marks,
+        .restart_limit = cg_restart_limit(c->config.sampling.greedy),
     };
     int32_t per = s->job.program->fields_per_atom, end = s->seq.field / per;
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/size.h"
+#include "sequence/coordinate.h"
 #include "sequence/relaxation_host.h"
 
 typedef float point[3];
@@ -23,10 +24,7 @@ void cg_cpu_repair_finish(cg_cpu_repair *r)
 /* Reads an atom back from the text and tests it; returns its fault. */
 static int32_t test_atom(const cg_cpu_repair *r, const cg_repair_target *target, int32_t atom)
 {
-    int32_t begin = target->marks[atom].n_tokens;
-
-    if (!cg_geometry_read_xyz(target->tokens + begin, target->seq->n_tokens - begin,
-                              target->token_numbers, r->xyz[atom]))
+    if (!cg_geometry_read_atom(&target->text, atom, r->xyz[atom]))
         return CG_FAULT(CG_CAUSE_BOND, 0);
     return cg_geometry_test_atom(target->geometry, (const point *)r->xyz, atom, 0, 1);
 }
@@ -49,26 +47,22 @@ static int relax(cg_cpu_repair *r, const cg_geometry *g, int32_t level, int32_t 
                              cg_relaxation_iterations(last, level));
 }
 
-/* Appends coordinate x to a sequence that is at the start of a field. @return 0 if it cannot */
-static int append_number(const cg_repair_target *target, float x)
+/* Appends the numbers of one field of an atom to a sequence that is at the start of the field.
+ * @return 0 if it cannot */
+static int append_field(const cg_sequence_text *text, const float xyz[3])
 {
-    cg_sequence *seq = target->seq;
-    cg_decimal number;
     cg_number_path path;
     int result;
 
-    if (seq->done || !cg_decimal_from_float(x, target->decimals, &number))
+    if (text->seq->done || !cg_number_path_begin(&path, text, xyz))
         return 0;
-    cg_number_path_begin(&path, &number, target->automaton, seq->state,
-                         target->token_numbers[target->tokens[seq->n_tokens - 1]]);
     do
         result = cg_number_path_step(
-            &path, target->automaton, target->token_numbers,
-            cg_number_path_find(&path, target->automaton, target->token_numbers, 0, 1));
+            &path, text->automaton, text->token_numbers,
+            cg_number_path_find(&path, text->automaton, text->token_numbers, 0, 1));
     while (result == CG_NUMBER_PATH_RUNNING);
     if (result == CG_NUMBER_PATH_FOUND)
-        cg_number_path_append(&path, seq, target->program, target->automaton, target->tokens,
-                              target->marks);
+        cg_number_path_append(&path, text);
     return result == CG_NUMBER_PATH_FOUND;
 }
 
@@ -78,43 +72,86 @@ static int append_number(const cg_repair_target *target, float x)
  */
 static int rewrite(cg_cpu_repair *r, const cg_repair_target *target, int32_t first, int32_t last)
 {
+    const cg_sequence_text *text = &target->text;
     const point *xyz = (const point *)r->xyz + target->geometry->n_atoms;
-    int32_t n_tokens = target->seq->n_tokens, attempt = target->seq->attempt;
+    int32_t n_tokens = text->seq->n_tokens, attempt = text->seq->attempt;
 
     first = cg_relaxation_first_moved((const point *)r->xyz, xyz, first, last);
     r->counts.moved += last - first + 1;
-    r->counts.wasted += n_tokens - target->marks[first].n_tokens;
-    cg_sequence_roll_back(target->seq, target->program, target->automaton, first, target->marks);
+    r->counts.wasted += n_tokens - text->marks[first].n_tokens;
+    cg_sequence_roll_back(text->seq, text->program, text->automaton, first, text->marks);
     for (int32_t i = first; i <= last; i++) {
-        for (int k = 0; k < 3; k++)
-            if (!append_number(target, xyz[i][k]))
+        for (int32_t k = 0; k < text->program->fields_per_atom; k++)
+            if (!append_field(text, xyz[i]))
                 return 0;
         if (test_atom(r, target, i) != CG_FAULT_NONE)
             return 0;
     }
-    if (target->seq->n_tokens >= n_tokens)
-        target->seq->attempt = attempt;
+    if (text->seq->n_tokens >= n_tokens)
+        text->seq->attempt = attempt;
     return 1;
 }
 
-/* Moves `atom`, and earlier ones if necessary. Returns the first atom that may have moved. */
-static int32_t move_atoms(cg_cpu_repair *r, const cg_geometry *g, int32_t atom)
+/*
+ * Moves relaxed atoms to the centres of cells that pass the tests, one atom after the other, if the
+ * numbers of the text are coarse. Returns 0 if an atom has no such cell.
+ */
+static int fit_to_cells(cg_cpu_repair *r, const cg_repair_target *target, int32_t first,
+                        int32_t last)
 {
+    const cg_number_format *format = target->text.number_format;
+    point *xyz = r->xyz + target->geometry->n_atoms;
+
+    if (!cg_number_is_coarse(format))
+        return 1;
+    for (int32_t i =
+             cg_relaxation_first_moved((const point *)r->xyz, (const point *)xyz, first, last);
+         i <= last; i++) {
+        const point relaxed = { xyz[i][0], xyz[i][1], xyz[i][2] };
+        int32_t n = 0;
+
+        while (
+            n < CG_NEIGHBOUR_CELLS &&
+            (!cg_cell_centre(format, relaxed, n, xyz[i]) ||
+             cg_geometry_test_atom(target->geometry, (const point *)xyz, i, 0, 1) != CG_FAULT_NONE))
+            n++;
+        if (n == CG_NEIGHBOUR_CELLS)
+            return 0;
+    }
+    return 1;
+}
+
+/*
+ * Moves `atom`, and earlier ones if necessary. Returns the first atom that may have moved; -1 if
+ * the text can hold no valid position.
+ */
+static int32_t move_atoms(cg_cpu_repair *r, const cg_repair_target *target, int32_t atom)
+{
+    const cg_geometry *g = target->geometry;
     cg_relaxation_start start = cg_relaxation_find_start(g, (const point *)r->xyz, atom);
 
-    place(r, g, &start, atom);
-    if (start.origin == CG_ORIGIN_MIRRORED &&
-        cg_geometry_test_atom(g, (const point *)r->xyz + g->n_atoms, atom, 0, 1) == CG_FAULT_NONE)
-        return 0;
-    /* The result of the last level may pass the tests even if it is not well within them. */
-    while (!relax(r, g, start.level, atom) && cg_relaxation_next_start(&start, atom))
+    for (;;) {
+        int32_t first = cg_relaxation_first_placed(&start, atom);
+        int is_valid, is_last;
+
         place(r, g, &start, atom);
-    return start.origin == CG_ORIGIN_MIRRORED ? 0 : cg_relaxation_first_atom(atom, start.level);
+        is_valid = cg_relaxation_is_image(&start) &&
+                   cg_geometry_test_atom(g, (const point *)r->xyz + g->n_atoms, atom, 0, 1) ==
+                       CG_FAULT_NONE;
+        is_valid = is_valid || relax(r, g, start.level, atom);
+        is_last = !cg_relaxation_next_start(&start, atom);
+        /* The result of the last level may pass the tests even if it is not well within them. */
+        if ((is_valid || is_last) && fit_to_cells(r, target, first, atom))
+            return first;
+        if (is_last)
+            return -1;
+    }
 }
 
 int cg_cpu_repair_atom(cg_cpu_repair *r, const cg_repair_target *target, int repair, int32_t atom)
 {
-    int32_t fault = test_atom(r, target, atom);
+    const cg_sequence_text *text = &target->text;
+    int32_t fault = test_atom(r, target, atom), first;
 
     r->counts.count[CG_FAULT_CAUSE(fault)]++;
     if (fault == CG_FAULT_NONE)
@@ -123,8 +160,9 @@ int cg_cpu_repair_atom(cg_cpu_repair *r, const cg_repair_target *target, int rep
     r->counts.last_atom = atom;
     if (!repair)
         return 0;
-    if (!rewrite(r, target, move_atoms(r, target->geometry, atom), atom))
-        cg_sequence_restart(&r->counts, target->restart_limit, target->seq, target->program,
-                            target->automaton, target->marks);
+    first = move_atoms(r, target, atom);
+    if (first < 0 || !rewrite(r, target, first, atom))
+        cg_sequence_restart(&r->counts, target->restart_limit, text->seq, text->program,
+                            text->automaton, text->marks);
     return 1;
 }

@@ -13,17 +13,11 @@ typedef struct cg_cpu_repair {
     size_t cap;
 } cg_cpu_repair;
 
-/** A sequence and the tables that govern its text. Borrowed. */
+/** A sequence and its tests. Borrowed. */
 typedef struct cg_repair_target {
-    const cg_token_number *token_numbers; /* [vocabulary] */
-    int32_t decimals;
-    int32_t restart_limit;
-    const cg_automaton *automaton;
-    const cg_program *program;
+    cg_sequence_text text;
     const cg_geometry *geometry;
-    cg_sequence *seq;
-    int32_t *tokens;
-    cg_atom_mark *marks;
+    int32_t restart_limit;
 } cg_repair_target;
 
 /** Starts a conformer of n atoms. @return 0, or -1 if out of memory */

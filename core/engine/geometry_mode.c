@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/size.h"
 #include "engine/engine.h"
+#include "sequence/token_number.h"
 #include "template/geometry_tables.h"
 
 static const char *const modes[] = {
@@ -34,21 +35,25 @@ static cg_status make_token_numbers(cg_engine *e, cg_error *err)
         return cg_fail_nomem(err, "engine");
     for (int32_t i = 0; i < n; i++) {
         uint32_t len = 0;
-        int32_t special = 0;
+        int32_t special; /* bins may be added tokens */
         const char *bytes = i < v->n_tokens ? v->token(v->ctx, i, &len, &special) : NULL;
 
-        e->token_numbers[i] = bytes && !special ? cg_token_number_of(bytes, len) : 0;
+        e->token_numbers[i] = bytes ? cg_token_number_of(e->builder.format, bytes, len) : 0;
     }
     return CG_OK;
 }
 
-/* Compiles the geometry of ethane: CG_ERR_UNSUPPORTED if this constraint or this RDKit cannot. */
+/* Compiles the geometry of ethane: CG_ERR_UNSUPPORTED if this format, this constraint or this RDKit
+ * cannot. */
 static cg_status try_geometry(const cg_engine *e, cg_error *err)
 {
     cg_template_builder builder = e->builder;
     cg_molecule_template built = { 0 };
+    const char *problem = cg_token_number_problem(e->builder.format);
     cg_status st;
 
+    if (problem)
+        return cg_fail(err, CG_ERR_UNSUPPORTED, "%s", problem);
     builder.geometry = CG_GEOMETRY_COUNT;
     st = cg_molecule_template_build(&builder, "CC", 2, &built, err);
     if (st == CG_ERR_LIMIT) /* sequences too short even for ethane: molecules will fail with it */

@@ -42,7 +42,7 @@ static void fill_prototype(cg_engine *e, const cg_engine_options *o, cg_dtype dt
                     .sampling = e->info.sampling,
                     .geometry = e->builder.geometry,
                     .token_numbers = e->token_numbers,
-                    .decimals = e->model.weights->format.conformer.number.decimals,
+                    .number_format = &e->model.weights->format.conformer.number,
                     .max_len = e->info.max_length,
                     .step_tokens = o->step_tokens,
                     .dtype = dtype,

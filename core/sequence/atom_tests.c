@@ -3,6 +3,7 @@
 #include "sequence/atom_tests.h"
 
 #include "base/vec3.h"
+#include "sequence/coordinate.h"
 
 #ifndef __CUDACC__
 #include <math.h>
@@ -11,43 +12,114 @@
 
 /* ---- coordinates from tokens --------------------------------------------------------------- */
 
-CG_HOST_DEVICE int cg_geometry_read_xyz(const int32_t *tokens, int32_t n,
-                                        const cg_token_number *token_numbers, float ret_xyz[3])
+/* The numbers of an atom, read symbol by symbol. */
+struct atom_reader {
+    const cg_number_format *format;
+    float *xyz;
+    cg_decimal number; /* the current one so far */
+    int32_t point;
+    int32_t k; /* of it */
+};
+
+/* Digits and decimals that the numbers of a text have at most. */
+enum { MAX_DIGITS = CG_NUMBER_MAX_DIGITS, MAX_DECIMALS = CG_NUMBER_MAX_DECIMALS };
+
+static CG_HOST_DEVICE void begin_number(struct atom_reader *r, int32_t k)
 {
-    const float tenth[] = { 1, 1e-1f, 1e-2f, 1e-3f, 1e-4f, 1e-5f, 1e-6f };
-    const float ten[] = { 1, 1e1f, 1e2f, 1e3f, 1e4f, 1e5f, 1e6f };
-    float value = 0;
-    int32_t k = 0, decimals = 0;
-    int minus = 0, point = 0;
+    const cg_decimal nothing = { 0, 0, 0, 0 };
+
+    r->number = nothing;
+    r->point = 0;
+    r->k = k;
+}
+
+/* Stores the current number and begins the next one. Returns 1 after the third one. */
+static CG_HOST_DEVICE int end_number(struct atom_reader *r)
+{
+    const cg_decimal *n = &r->number;
+
+    if (n->n_digits > MAX_DIGITS || n->n_decimals > MAX_DECIMALS) {
+        begin_number(r, 0); /* no number: the atom is incomplete */
+        return 1;
+    }
+    r->xyz[r->k] = cg_coordinate_of(r->format, n);
+    begin_number(r, r->k + 1);
+    return r->k == 3;
+}
+
+/* Would another digit be the first one of the next number? */
+static CG_HOST_DEVICE int is_full(const struct atom_reader *r)
+{
+    const cg_number_format *f = r->format;
+
+    if (f->kind == CG_NUMBER_DECIMAL)
+        return !f->strip_zeros && r->number.n_decimals == f->decimals;
+    return cg_number_has_fixed_width(f) && r->number.n_digits == f->width;
+}
+
+/* Returns 1 if the atom ends before or with this symbol. */
+static CG_HOST_DEVICE int read_symbol(struct atom_reader *r, int32_t symbol)
+{
+    cg_decimal *n = &r->number;
+
+    if (symbol <= CG_SYMBOL_NINE) {
+        if (is_full(r) && end_number(r))
+            return 1;
+        if (n->n_digits < MAX_DIGITS)
+            n->digits = 10 * n->digits + symbol - CG_SYMBOL_ZERO;
+        n->n_digits++;
+        n->n_decimals += r->point;
+        return 0;
+    }
+    if (symbol == CG_SYMBOL_POINT && !r->point) {
+        r->point = 1;
+        return 0;
+    }
+    if (symbol == CG_SYMBOL_MINUS && !n->n_digits) {
+        n->minus = 1;
+        return 0;
+    }
+    if (n->n_digits && (symbol == CG_SYMBOL_NEXT || r->k == 2))
+        return end_number(r);
+    if (symbol == CG_SYMBOL_BEGIN)
+        begin_number(r, 0);
+    return 0;
+}
+
+CG_HOST_DEVICE int cg_geometry_read_xyz(const int32_t *tokens, int32_t n,
+                                        const cg_token_number *token_numbers,
+                                        const cg_number_format *format, int is_text,
+                                        float ret_xyz[3])
+{
+    struct atom_reader r = { format, ret_xyz, { 0, 0, 0, 0 }, 0, 0 };
+    int ended = 0;
 
     ret_xyz[0] = ret_xyz[1] = ret_xyz[2] = 0;
-    for (int32_t i = 0; i < n; i++) {
-        cg_token_number s = token_numbers[tokens[i]];
-        int32_t digits = CG_TOKEN_NUMBER_N_DIGITS(s);
+    for (int32_t i = 0; i < n && !ended; i++)
+        for (cg_token_number s = token_numbers[tokens[i]]; s && !ended; s >>= CG_SYMBOL_BITS) {
+            int32_t symbol = (int32_t)(s & CG_SYMBOL_MASK);
 
-        if (i > 0 && s & CG_TOKEN_NUMBER_END)
-            break;
-        if (s & CG_TOKEN_NUMBER_BEGIN) {
-            k = 0;
-            value = 0;
-            decimals = minus = point = 0;
+            is_text = is_text && symbol != CG_SYMBOL_BEGIN;
+            ended = !is_text && read_symbol(&r, symbol);
         }
-        if (s & CG_TOKEN_NUMBER_NEXT) {
-            if (k == 2)
-                return 0;
-            ret_xyz[k++] = (minus ? -value : value) * tenth[decimals];
-            value = 0;
-            decimals = minus = point = 0;
-        }
-        minus |= (s & CG_TOKEN_NUMBER_MINUS) != 0;
-        value = value * ten[digits] + (float)CG_TOKEN_NUMBER_VALUE(s);
-        decimals += point ? digits : CG_TOKEN_NUMBER_N_DECIMALS(s);
-        point |= (s & CG_TOKEN_NUMBER_POINT) != 0;
-        if (decimals > CG_TOKEN_NUMBER_MAX_DIGITS)
-            return 0;
+    if (!ended && r.number.n_digits)
+        end_number(&r);
+    return r.k == 3;
+}
+
+CG_HOST_DEVICE int cg_geometry_read_atom(const cg_sequence_text *text, int32_t atom,
+                                         float ret_xyz[3])
+{
+    int32_t begin = text->marks[atom].n_tokens;
+    int is_text = 0;
+
+    if (text->number_format->width) { /* digits that all numbers have in common are not sampled */
+        begin = cg_sequence_field_start(text->program, text->automaton,
+                                        atom * text->program->fields_per_atom, begin);
+        is_text = !cg_token_number_ends_before(text->token_numbers[text->tokens[begin - 1]]);
     }
-    ret_xyz[k] = (minus ? -value : value) * tenth[decimals];
-    return k == 2;
+    return cg_geometry_read_xyz(text->tokens + begin, text->seq->n_tokens - begin,
+                                text->token_numbers, text->number_format, is_text, ret_xyz);
 }
 
 /* ---- tests -------------------------------------------------------------------------------- */

@@ -14,8 +14,9 @@
 #ifndef CG_SEQUENCE_ATOM_TESTS_H
 #define CG_SEQUENCE_ATOM_TESTS_H
 
+#include "format/number_format.h"
 #include "sequence/automaton.h"
-#include "sequence/token_number.h"
+#include "sequence/number_symbols.h"
 
 typedef enum cg_geometry_mode {
     CG_GEOMETRY_OFF = 0,
@@ -85,17 +86,37 @@ size_t cg_geometry_size(int32_t n_atoms, int32_t n_tests);
 /** Points the arrays of `g`, whose counts are set, into a block at `memory` (of any device). */
 void cg_geometry_bind(cg_geometry *g, const void *memory);
 
+/** A sequence, its text and the tables that govern it. Borrowed. */
+typedef struct cg_sequence_text {
+    const cg_automaton *automaton;
+    const cg_token_number *token_numbers; /* [vocabulary] */
+    const cg_number_format *number_format;
+    const cg_program *program;
+    cg_sequence *seq;
+    int32_t *tokens;
+    cg_atom_mark *marks;
+} cg_sequence_text;
+
 /**
- * Reads the coordinates of an atom back from its tokens.
+ * Reads the coordinates of atom `atom` back from its tokens.
  *
- * @param tokens         [n] from the atom's first sampled token on; tokens after the atom are
- *                       ignored
- * @param token_numbers  [vocabulary]
- * @param ret_xyz        Å; missing numbers are 0
+ * @param ret_xyz  Å; missing numbers are 0
  * @return 1; 0 if there are not three numbers
  */
+CG_HOST_DEVICE int cg_geometry_read_atom(const cg_sequence_text *text, int32_t atom,
+                                         float ret_xyz[3]);
+
+/**
+ * Reads three coordinates.
+ *
+ * @param tokens   [n]; those after the third number are ignored
+ * @param is_text  1: what precedes CG_SYMBOL_BEGIN is no number; 0: the first token may belong to a
+ *                 number
+ */
 CG_HOST_DEVICE int cg_geometry_read_xyz(const int32_t *tokens, int32_t n,
-                                        const cg_token_number *token_numbers, float ret_xyz[3]);
+                                        const cg_token_number *token_numbers,
+                                        const cg_number_format *format, int is_text,
+                                        float ret_xyz[3]);
 
 /* A fault packs its cause and the highest-numbered other atom of the failed test. The least fault
  * is reported: causes in order of precedence, then the lowest atom. */

@@ -68,6 +68,16 @@ CG_HOST_DEVICE void cg_sequence_advance(cg_sequence *seq, const cg_program *prog
     append_forced(seq, prog, aut, aut->next[t], 0, tokens, marks);
 }
 
+CG_HOST_DEVICE int32_t cg_sequence_field_start(const cg_program *prog, const cg_automaton *aut,
+                                               int32_t field, int32_t first_sampled)
+{
+    int32_t state = prog->entry[field];
+
+    for (; state != CG_EXIT && aut->row[state + 1] - aut->row[state] == 1; first_sampled--)
+        state = aut->next[aut->row[state]];
+    return first_sampled;
+}
+
 CG_HOST_DEVICE void cg_sequence_roll_back(cg_sequence *seq, const cg_program *prog,
                                           const cg_automaton *aut, int32_t atom,
                                           const cg_atom_mark *marks)

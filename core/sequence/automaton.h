@@ -55,6 +55,14 @@ CG_HOST_DEVICE void cg_sequence_advance(cg_sequence *seq, const cg_program *prog
                                         cg_atom_mark *marks);
 
 /**
+ * Index of the first token of a field, given that of its first sampled one: they differ where all
+ * texts of the field begin with the same tokens.
+ */
+CG_HOST_DEVICE int32_t cg_sequence_field_start(const cg_program *program,
+                                               const cg_automaton *automaton, int32_t field,
+                                               int32_t first_sampled);
+
+/**
  * Rolls the sequence back to the first sampled token of `atom`, which must have been reached
  * (fields_per_atom > 0). Restores token counts, KV length, field and state and increments
  * `attempt`, so the next random numbers differ. The last remaining token is evaluated again for its

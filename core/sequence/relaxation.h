@@ -85,6 +85,19 @@ CG_HOST_DEVICE cg_relaxation_start cg_relaxation_find_start(const cg_geometry *g
  */
 CG_HOST_DEVICE int cg_relaxation_next_start(cg_relaxation_start *start, int32_t atom);
 
+/** First of the atoms that the start or the relaxation after it moves. */
+static inline CG_HOST_DEVICE int32_t cg_relaxation_first_placed(const cg_relaxation_start *start,
+                                                                int32_t atom)
+{
+    return start->origin == CG_ORIGIN_MIRRORED ? 0 : cg_relaxation_first_atom(atom, start->level);
+}
+
+/** Is the start a mirror image of the whole text, which may be valid as it is? */
+static inline CG_HOST_DEVICE int cg_relaxation_is_image(const cg_relaxation_start *start)
+{
+    return start->origin == CG_ORIGIN_MIRRORED && start->level == 0;
+}
+
 /** Position of atom i, 0 to `atom`, at the start, Å. */
 CG_HOST_DEVICE void cg_relaxation_start_position(const cg_relaxation_start *start,
                                                  const float (*xyz)[3], int32_t atom, int32_t i,

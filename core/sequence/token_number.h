@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /**
- * @file token_number.h  Numeric payload of a token, packed into 32 bits.
+ * @file token_number.h  What a token contributes to the numbers of an atom.
  *
- * Coordinates are written as `<x,y,z>`. No token crosses the end of a number, so only the digits
- * after the last separator count, at most six of them (a number has up to four digits before the
- * point, where tokens are cut, and up to five after it).
+ * A token is a string of at most 16 symbols: digits, point and sign of numbers, and the kinds of
+ * text around them. Where the text format has "<", "," and ">",
+ *
+ *     `,-12.`  NEXT MINUS 1 2 POINT        `>[13C]<-`  TEXT BEGIN MINUS        `113`  1 1 3
  */
 #ifndef CG_SEQUENCE_TOKEN_NUMBER_H
 #define CG_SEQUENCE_TOKEN_NUMBER_H
@@ -12,25 +13,19 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/** Value of the digits after the last separator; their count; how many of them are decimals. */
-typedef int32_t cg_token_number;
+#include "format/conformer_format.h"
+#include "sequence/number_symbols.h"
 
-enum {
-    CG_TOKEN_NUMBER_MAX_DIGITS = 6,
-    CG_TOKEN_NUMBER_DIGITS_SHIFT = 20, /* the bits below hold the value, less than 2^20 */
-    CG_TOKEN_NUMBER_DECIMALS_SHIFT = 23,
-    CG_TOKEN_NUMBER_POINT = 1 << 26,
-    CG_TOKEN_NUMBER_MINUS = 1 << 27,
-    CG_TOKEN_NUMBER_BEGIN = 1 << 28, /* '<': the text before it is not a number */
-    CG_TOKEN_NUMBER_NEXT = 1 << 29,  /* ',' */
-    CG_TOKEN_NUMBER_END = 1 << 30,   /* '>' */
-};
+/**
+ * Computes the token number of a token with these bytes. Runs of one kind of text are one symbol,
+ * and what precedes BEGIN is left out, except for the first symbol of text and the number before
+ * it. A token of more than 16 symbols is TEXT.
+ */
+cg_token_number cg_token_number_of(const cg_conformer_format *format, const char *token,
+                                   size_t len);
 
-#define CG_TOKEN_NUMBER_VALUE(s)      ((s) & ((1 << CG_TOKEN_NUMBER_DIGITS_SHIFT) - 1))
-#define CG_TOKEN_NUMBER_N_DIGITS(s)   ((s) >> CG_TOKEN_NUMBER_DIGITS_SHIFT & 7)
-#define CG_TOKEN_NUMBER_N_DECIMALS(s) ((s) >> CG_TOKEN_NUMBER_DECIMALS_SHIFT & 7)
-
-/** Computes the token number of a token with these bytes. */
-cg_token_number cg_token_number_of(const char *token, size_t len);
+/** Why the numbers of this format cannot be read from its tokens; NULL if they can. Static storage.
+ */
+const char *cg_token_number_problem(const cg_conformer_format *format);
 
 #endif

@@ -86,13 +86,24 @@ static cg_status build_program(const cg_template_builder *b, cg_molecule_templat
     return st;
 }
 
+/* Are fields coordinates, or all of an atom because only the next token ends a number? */
+static int fields_are_coordinates(const cg_template_builder *b, const cg_program *p)
+{
+    const cg_number_format *f = &b->format->number;
+    int has_open_end = f->kind != CG_NUMBER_DECIMAL || f->strip_zeros;
+
+    return p->fields_per_atom == 3 ||
+           (p->fields_per_atom == 1 && has_open_end && 3 * (int64_t)p->n_fields <= b->max_len);
+}
+
 /* A molecule without bounds is still supported, without geometry tests. */
-static cg_status build_geometry(cg_molecule_template *t, cg_error *err)
+static cg_status build_geometry(const cg_template_builder *b, cg_molecule_template *t,
+                                cg_error *err)
 {
     cg_error why = CG_ERROR_INIT;
     cg_status st;
 
-    if (t->program->fields_per_atom != 3)
+    if (!fields_are_coordinates(b, t->program))
         return cg_fail(err, CG_ERR_UNSUPPORTED,
                        "the constraint does not mark where atoms are written");
     st = cg_geometry_compile(t->molecule, &t->geometry, &why);
@@ -144,7 +155,7 @@ cg_status cg_molecule_template_build(const cg_template_builder *builder, const c
     CG_TRY_GOTO(st, build_text(builder, smiles, len, &t, err), failed);
     built = cg_now();
     if (builder->geometry != CG_GEOMETRY_OFF)
-        CG_TRY_GOTO(st, build_geometry(&t, err), failed);
+        CG_TRY_GOTO(st, build_geometry(builder, &t, err), failed);
     t.own_seconds = built - parsed;
     t.chemistry_seconds = cg_now() - start - t.own_seconds;
     *ret_template = t;

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "sequence/number_path.h"
+#include "sequence/token_number.h"
 #include "molecule_set.h"
 #include "numbers.h"
 #include "../unit/format_made.h"
@@ -22,6 +23,7 @@ enum { MOLECULES = 1000, SHOWN = 20, THREADS = 32, MAX_STEPS = 64 };
 struct run {
     subject s;
     odd_random random;
+    cg_conformer_format format;
     cg_token_number *token_numbers; /* [vocabulary] */
     cg_tokens encoded;
     int64_t texts, numbers, tokens, steps;
@@ -39,23 +41,20 @@ static void make_token_numbers(struct run *r)
         int32_t special;
         const char *bytes = v->token(v->ctx, i, &len, &special);
 
-        r->token_numbers[i] = bytes && !special ? cg_token_number_of(bytes, len) : 0;
+        r->token_numbers[i] = bytes ? cg_token_number_of(&r->format, bytes, len) : 0;
     }
 }
 
 /* Appends x, rounded; n_threads threads share the search. @return 1 if a path was found */
-static int append_number(struct run *r, const cg_program *p, cg_sequence *seq, int32_t *tokens,
-                         cg_atom_mark *marks, float x, int32_t n_threads)
+static int append_number(struct run *r, const cg_sequence_text *text, float x, int32_t n_threads)
 {
-    const cg_automaton *a = r->s.automaton;
-    cg_decimal number;
+    const cg_automaton *a = text->automaton;
+    const float xyz[3] = { x, x, x };
     cg_number_path path;
     int result;
 
-    if (!cg_decimal_from_float(x, r->s.format.decimals, &number))
+    if (!cg_number_path_begin(&path, text, xyz))
         return 0;
-    cg_number_path_begin(&path, &number, a, seq->state,
-                         r->token_numbers[tokens[seq->n_tokens - 1]]);
     do {
         int32_t least = INT32_MAX;
 
@@ -71,7 +70,7 @@ static int append_number(struct run *r, const cg_program *p, cg_sequence *seq, i
     if (path.n_steps > r->max_steps)
         r->max_steps = path.n_steps;
     if (result == CG_NUMBER_PATH_FOUND)
-        cg_number_path_append(&path, seq, p, a, tokens, marks);
+        cg_number_path_append(&path, text);
     return result == CG_NUMBER_PATH_FOUND;
 }
 
@@ -81,6 +80,9 @@ static int write_molecule(struct run *r, const cg_enriched_split *split, const c
 {
     const cg_text_format *f = &r->s.format;
     cg_sequence seq = { .n_tokens = 1, .limit = p->max_tokens + 1 };
+    const cg_sequence_text written = {
+        r->s.automaton, r->token_numbers, &r->format.number, p, &seq, tokens, marks
+    };
     char *at = stpcpy(text, f->begin);
 
     tokens[0] = p->forced_token[0]; /* any token can be the prompt */
@@ -102,7 +104,7 @@ static int write_molecule(struct run *r, const cg_enriched_split *split, const c
         at = stpcpy(at, number);
         *at = '\0';
         if (seq.done || seq.field != i ||
-            !append_number(r, p, &seq, tokens, marks, strtof(number, NULL), i % 7 ? 1 : THREADS))
+            !append_number(r, &written, strtof(number, NULL), i % 7 ? 1 : THREADS))
             return 0;
     }
     memcpy(at, split->text + split->literal_at[split->n_atoms],
@@ -171,6 +173,10 @@ int main(int argc, char **argv)
         return 2;
     }
     subject_open(&r.s, argv[2], argv[1], "grammar");
+    if (cg_conformer_format_named("molgen-v3", &r.format, NULL) != CG_OK)
+        return 2;
+    r.format.number.decimals = r.s.format.decimals;
+    r.format.number.max_integer_digits = r.s.format.max_integer_digits;
     make_token_numbers(&r);
     molecule_set_init(&set, MOLECULES, 2, NULL);
     for (int32_t i = 0; i < set.n; i++)

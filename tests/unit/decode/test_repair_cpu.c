@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "decode/repair_cpu.h"
+#include "sequence/token_number.h"
 #include "geometry_made.h"
 #ifdef BLOCK
 #include "block.h"
@@ -27,6 +28,12 @@ static const char *const pieces[N_PIECES] = { "0", "1", "2", "3", "4", "5", "6",
 static const int32_t row[] = { 0, 11, 21, 32, 33, 34, 44, 54, 64 };
 static int32_t token[64], next[64];
 static cg_token_number token_numbers[N_PIECES];
+static const cg_conformer_format format = {
+    .open = "<",
+    .separator = ",",
+    .close = ">",
+    .number = { .kind = CG_NUMBER_DECIMAL, .max_integer_digits = 2, .decimals = 3 },
+};
 static const cg_automaton automaton = { .row = row, .token = token, .next = next };
 
 enum { ATOMS = 20, LIMIT = ATOMS * 40 };
@@ -58,7 +65,7 @@ static void make_automaton(void)
             token[n] = DIGIT + d, next[n++] = k < 7 ? k + 1 : CG_EXIT;
     ck_assert_int_eq(n, 64);
     for (int i = 0; i < N_PIECES; i++)
-        token_numbers[i] = cg_token_number_of(pieces[i], strlen(pieces[i]));
+        token_numbers[i] = cg_token_number_of(&format, pieces[i], strlen(pieces[i]));
 }
 
 /* Starts n atoms, "[C]<x,y,z>" each, without bounds on their distances. */
@@ -92,15 +99,9 @@ static void begin(int32_t n, int32_t n_tests)
     seq = (cg_sequence) { .n_tokens = 1, .limit = LIMIT };
     cg_sequence_begin(&seq, &program, &automaton, tokens, marks);
     target = (cg_repair_target) {
-        .token_numbers = token_numbers,
-        .decimals = 3,
-        .restart_limit = CG_MAX_RESTARTS,
-        .automaton = &automaton,
-        .program = &program,
+        .text = { &automaton, token_numbers, &format.number, &program, &seq, tokens, marks },
         .geometry = &m.g,
-        .seq = &seq,
-        .tokens = tokens,
-        .marks = marks,
+        .restart_limit = CG_MAX_RESTARTS,
     };
 }
 
@@ -208,8 +209,8 @@ static int repair_atom(int repair, int32_t atom)
         .marks = marks,
         .xyz = device_xyz,
         .token_numbers = token_numbers,
+        .number_format = &format.number,
         .geometry = repair ? CG_GEOMETRY_REPAIR : CG_GEOMETRY_COUNT,
-        .decimals = 3,
         .restart_limit = target.restart_limit,
     };
     save(&before);
@@ -262,8 +263,7 @@ static const char *text_of(int32_t from)
 static void read_atoms(float (*xyz)[3], int32_t n)
 {
     for (int32_t i = 0; i < n; i++)
-        ck_assert(cg_geometry_read_xyz(tokens + marks[i].n_tokens, seq.n_tokens - marks[i].n_tokens,
-                                       token_numbers, xyz[i]));
+        ck_assert(cg_geometry_read_atom(&target.text, i, xyz[i]));
 }
 
 /* Atoms 0 to n - 1 of the text pass. */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "geometry_made.h"
+#include "sequence/token_number.h"
 
 static uint32_t random_state;
 
@@ -24,6 +25,14 @@ static float uniform(float low, float high)
 
 enum { MAX_PIECES = 64 };
 
+/* Any number of decimals. */
+static const cg_conformer_format any_decimals = {
+    .open = "<",
+    .separator = ",",
+    .close = ">",
+    .number = { .max_integer_digits = 4, .decimals = 6, .strip_zeros = 1 },
+};
+
 /* Reads an atom whose token i is pieces[i]. */
 static int read_pieces(const char *const *pieces, float xyz[3])
 {
@@ -32,9 +41,9 @@ static int read_pieces(const char *const *pieces, float xyz[3])
 
     for (; n < MAX_PIECES && pieces[n]; n++) {
         tokens[n] = n;
-        token_numbers[n] = cg_token_number_of(pieces[n], strlen(pieces[n]));
+        token_numbers[n] = cg_token_number_of(&any_decimals, pieces[n], strlen(pieces[n]));
     }
-    return cg_geometry_read_xyz(tokens, n, token_numbers, xyz);
+    return cg_geometry_read_xyz(tokens, n, token_numbers, &any_decimals.number, 0, xyz);
 }
 
 static const struct {
@@ -91,8 +100,6 @@ static const char *const no_atoms[][MAX_PIECES] = {
     { NULL },
     { "<", "1.", "000", ">" },
     { "<", "1.", "000", ",2.", "000", ">" },
-    { "<", "1.", "000", ",2.", "000", ">[O]<", "3.", "000", ",4.", "000", ",5.", "000" },
-    { "<", "1.", "000", ",2.", "000", ",3.", "000", ",4.", "000", ">" },
     { ",", ",", ",", ",", ",", "," },
     { "<", "1.", "000", "0000", ",2.", "000", ",3.", "000" }, /* too many decimals */
 };

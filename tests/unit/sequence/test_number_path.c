@@ -8,7 +8,9 @@
 
 #include "base/error.h"
 #include "constraints/common/automaton_builder.h"
+#include "sequence/coordinate.h"
 #include "sequence/number_path.h"
+#include "sequence/token_number.h"
 
 static uint32_t random_state = 1;
 
@@ -21,6 +23,14 @@ static uint32_t below(uint32_t n)
 /* ---- a vocabulary that grows as needed ---------------------------------------------------- */
 
 enum { MAX_VOCABULARY = 4096, MAX_PIECES = 96, NUMBER_MAX = 16 };
+
+/* Any number of decimals. */
+static cg_conformer_format format = {
+    .open = "<",
+    .separator = ",",
+    .close = ">",
+    .number = { .max_integer_digits = 4, .decimals = 6, .strip_zeros = 1 },
+};
 
 static char *piece[MAX_VOCABULARY];
 static cg_token_number token_numbers[MAX_VOCABULARY];
@@ -36,7 +46,7 @@ static int32_t id_of(const char *text, size_t len)
         return id;
     ck_assert_int_lt(id, MAX_VOCABULARY);
     piece[id] = strndup(text, len);
-    token_numbers[id] = cg_token_number_of(text, len);
+    token_numbers[id] = cg_token_number_of(&format, text, len);
     n_vocabulary++;
     return id;
 }
@@ -206,14 +216,11 @@ static int32_t number_state(enum style style, const char *before)
 
 static cg_number_path path_found;
 
-/* Searches with n_threads threads, as a device does, in descending order. */
-static int search(const cg_decimal *number, int32_t from, cg_token_number previous,
-                  int32_t n_threads)
+/* Continues a search with n_threads threads, as a device does, in descending order. */
+static int continue_search(int32_t n_threads)
 {
     int result;
 
-    memset(&path_found, 0x55, sizeof path_found);
-    cg_number_path_begin(&path_found, number, &tables.automaton, from, previous);
     do {
         int32_t least = INT32_MAX;
 
@@ -228,6 +235,14 @@ static int search(const cg_decimal *number, int32_t from, cg_token_number previo
         ck_assert_int_lt(path_found.n_steps, 1000); /* bounded */
     } while (result == CG_NUMBER_PATH_RUNNING);
     return result;
+}
+
+static int search(const cg_decimal *number, int32_t from, int is_text, int32_t n_threads)
+{
+    memset(&path_found, 0x55, sizeof path_found);
+    cg_number_path_start(&path_found, &format.number, &tables.automaton, from, is_text);
+    cg_number_path_add(&path_found, number);
+    return continue_search(n_threads);
 }
 
 static void path_text(char *out)
@@ -309,7 +324,7 @@ START_TEST(paths_are_the_canonical_tokens)
 
         for (int round = 0; round < 3000; round++) {
             cg_decimal n = any_number(style);
-            int result = search(&n, from, 0, 1);
+            int result = search(&n, from, literal, 1);
 
             expect_path(style, literals[literal], &n, result);
             backtracked += path_found.n_steps > path_found.depth;
@@ -325,7 +340,6 @@ START_TEST(the_separator_may_precede_the_field)
 {
     for (enum style style = 0; style < N_STYLES; style++) {
         int32_t from = number_state(style, "<"), first = tables.row[from];
-        cg_token_number previous = cg_token_number_of("<", 1);
         int inner = -1;
 
         /* the state after '<', which is a token of its own if no sign follows */
@@ -339,13 +353,13 @@ START_TEST(the_separator_may_precede_the_field)
             char text[64], want[NUMBER_MAX];
 
             n.minus = 0;
-            ck_assert_int_eq(search(&n, inner, previous, 1), CG_NUMBER_PATH_FOUND);
+            ck_assert_int_eq(search(&n, inner, 0, 1), CG_NUMBER_PATH_FOUND);
             path_text(text);
             number_text(&n, want);
             ck_assert_str_eq(text, want);
             n.minus = n.digits > 0; /* no sign follows a single '<' */
             if (n.minus)
-                ck_assert_int_eq(search(&n, inner, previous, 1), CG_NUMBER_PATH_NONE);
+                ck_assert_int_eq(search(&n, inner, 0, 1), CG_NUMBER_PATH_NONE);
         }
     }
 }
@@ -416,12 +430,12 @@ static int32_t long_path(int n)
 
 START_TEST(the_longest_path)
 {
-    ck_assert_int_eq(search(&one_half, long_path(CG_NUMBER_PATH_DEPTH), 0, 1),
+    ck_assert_int_eq(search(&one_half, long_path(CG_NUMBER_PATH_DEPTH), 1, 1),
                      CG_NUMBER_PATH_FOUND);
     ck_assert_int_eq(path_found.depth, CG_NUMBER_PATH_DEPTH);
-    ck_assert_int_eq(search(&one_half, long_path(CG_NUMBER_PATH_DEPTH + 1), 0, 1),
+    ck_assert_int_eq(search(&one_half, long_path(CG_NUMBER_PATH_DEPTH + 1), 1, 1),
                      CG_NUMBER_PATH_NONE);
-    ck_assert_int_eq(search(&one_half, long_path(100), 0, 1), CG_NUMBER_PATH_NONE);
+    ck_assert_int_eq(search(&one_half, long_path(100), 1, 1), CG_NUMBER_PATH_NONE);
 }
 END_TEST
 
@@ -437,7 +451,7 @@ START_TEST(text_before_the_number_is_ignored)
     s = state(1, (int32_t[]) { id("1.") }, &s);
     for (int i = 0; i < 6; i++)
         s = state(1, (int32_t[]) { id(lead[i]) }, &s);
-    ck_assert_int_eq(search(&n, s, cg_token_number_of("999", 3), 1), CG_NUMBER_PATH_FOUND);
+    ck_assert_int_eq(search(&n, s, 1, 1), CG_NUMBER_PATH_FOUND);
     path_text(text);
     ck_assert_str_eq(text, ">[13.-]<-1.5");
 }
@@ -445,12 +459,12 @@ END_TEST
 
 START_TEST(a_short_path_is_found_after_a_long_one)
 {
-    int32_t too_long = long_path(40), usable = long_path(5), from;
+    int32_t too_long = long_path(CG_NUMBER_PATH_DEPTH), usable = long_path(5), from;
     int32_t token[] = { id("x"), id("y") };
 
     ck_assert_int_lt(token[0], token[1]);
     from = state(2, token, (int32_t[]) { too_long, usable });
-    ck_assert_int_eq(search(&one_half, from, 0, 1), CG_NUMBER_PATH_FOUND);
+    ck_assert_int_eq(search(&one_half, from, 1, 1), CG_NUMBER_PATH_FOUND);
     ck_assert_int_eq(path_found.depth, 6);
     ck_assert_int_eq(tables.token[path_found.transition[0]], token[1]);
 }
@@ -463,12 +477,12 @@ START_TEST(cycles_end)
     int32_t next[] = { CG_BUILDER_SELF, CG_BUILDER_SELF, CG_BUILDER_SELF, CG_EXIT };
     int32_t s = state(4, token, next);
     cg_decimal n = one_half;
-    char text[64];
+    char text[8 * CG_NUMBER_PATH_DEPTH];
 
-    ck_assert_int_eq(search(&n, s, 0, 1), CG_NUMBER_PATH_NONE); /* there is no '<' */
+    ck_assert_int_eq(search(&n, s, 1, 1), CG_NUMBER_PATH_NONE); /* there is no '<' */
     ck_assert_int_gt(path_found.n_steps, 200);                  /* many paths were tried */
     /* tokens without numeric payload are not part of a number, as in reading */
-    ck_assert_int_eq(search(&n, s, cg_token_number_of("<", 1), 1), CG_NUMBER_PATH_FOUND);
+    ck_assert_int_eq(search(&n, s, 0, 1), CG_NUMBER_PATH_FOUND);
     path_text(text);
     ck_assert_str_eq(text + strlen(text) - 3, "1.5");
     ck_assert_int_le(path_found.depth, CG_NUMBER_PATH_DEPTH);
@@ -492,20 +506,16 @@ START_TEST(free_tokens)
             next[i] = k ? chain[k - 1] : CG_EXIT;
         chain[k] = state(n, token, next);
     }
-    ck_assert_int_eq(search(&number, chain[2], cg_token_number_of("<", 1), 1),
-                     CG_NUMBER_PATH_FOUND);
+    ck_assert_int_eq(search(&number, chain[2], 0, 1), CG_NUMBER_PATH_FOUND);
     path_text(text);
     ck_assert_str_eq(text, "1.5");
-    ck_assert_int_eq(search(&number, chain[1], cg_token_number_of("<", 1), 1), CG_NUMBER_PATH_NONE);
-    ck_assert_int_eq(search(&number, chain[3], cg_token_number_of("<", 1), 1),
-                     CG_NUMBER_PATH_FOUND);
+    ck_assert_int_eq(search(&number, chain[1], 0, 1), CG_NUMBER_PATH_NONE);
+    ck_assert_int_eq(search(&number, chain[3], 0, 1), CG_NUMBER_PATH_FOUND);
     path_text(text);
-    ck_assert_str_eq(text, ",1.5"); /* not "1..5", which comes first */
+    ck_assert_str_eq(text, "1.5,"); /* text may follow a number */
     number = (cg_decimal) { 123456789, 9, 1, 1 };
-    ck_assert_int_eq(search(&number, chain[9], cg_token_number_of("<", 1), 256),
-                     CG_NUMBER_PATH_NONE);
-    ck_assert_int_eq(search(&number, chain[10], cg_token_number_of("<", 1), 256),
-                     CG_NUMBER_PATH_FOUND);
+    ck_assert_int_eq(search(&number, chain[9], 0, 256), CG_NUMBER_PATH_NONE);
+    ck_assert_int_eq(search(&number, chain[10], 0, 256), CG_NUMBER_PATH_FOUND);
     path_text(text);
     ck_assert_str_eq(text, "-12345678.9");
 }
@@ -544,13 +554,23 @@ static int32_t make_program(enum style style, int32_t *entry, int32_t *forced_st
     return n;
 }
 
+static cg_sequence_text text_of(cg_sequence *seq, const cg_program *prog)
+{
+    return (cg_sequence_text) {
+        &tables.automaton, token_numbers, &format.number, prog, seq, tokens, marks
+    };
+}
+
 /* Appends a number in the current state of the sequence. */
 static int append(cg_sequence *seq, const cg_program *prog, const cg_decimal *n)
 {
-    int result = search(n, seq->state, token_numbers[tokens[seq->n_tokens - 1]], 32);
+    cg_sequence_text text = text_of(seq, prog);
+    cg_token_number previous = token_numbers[tokens[seq->n_tokens - 1]];
+    int result =
+        search(n, seq->state, seq->field % 3 == 0 && !cg_token_number_ends_before(previous), 32);
 
     if (result == CG_NUMBER_PATH_FOUND)
-        cg_number_path_append(&path_found, seq, prog, &tables.automaton, tokens, marks);
+        cg_number_path_append(&path_found, &text);
     return result;
 }
 
@@ -592,7 +612,7 @@ START_TEST(appended_numbers_are_read_back)
         for (int a = 0; a < 2; a++) {
             ck_assert_int_eq(cg_geometry_read_xyz(tokens + marks[a].n_tokens,
                                                   seq.n_tokens - marks[a].n_tokens, token_numbers,
-                                                  xyz),
+                                                  &format.number, 0, xyz),
                              1);
             for (int k = 0; k < 3; k++)
                 ck_assert_msg(fabsf(xyz[k] - want[a][k]) <= 3e-7f * fmaxf(1, fabsf(want[a][k])),
@@ -630,11 +650,18 @@ END_TEST
 
 /* ---- decimals from floats ------------------------------------------------------------------- */
 
+static int from_float(float x, int32_t decimals, cg_decimal *ret)
+{
+    const cg_number_format f = { .max_integer_digits = 6, .decimals = decimals };
+
+    return cg_coordinate_to_number(&f, x, ret);
+}
+
 static cg_decimal must_convert(float x, int32_t decimals)
 {
     cg_decimal n = { -1, -1, -1, -1 };
 
-    ck_assert_msg(cg_decimal_from_float(x, decimals, &n) == 1, "%.9g", (double)x);
+    ck_assert_msg(from_float(x, decimals, &n) == 1, "%.9g", (double)x);
     return n;
 }
 
@@ -669,14 +696,14 @@ START_TEST(decimals_of_floats)
     expect_number(0.00001f, 5, 1, 6, 0);
     expect_number(9999.5f, 4, 99995000, 8, 0);
     expect_number(999999872, 0, 999999872, 9, 0); /* the last float that fits */
-    ck_assert(!cg_decimal_from_float(999999936, 0, &n));
-    ck_assert(!cg_decimal_from_float(1e9f, 0, &n) && !cg_decimal_from_float(-1e9f, 0, &n));
-    ck_assert(!cg_decimal_from_float(10000, 5, &n) && cg_decimal_from_float(10000, 4, &n));
+    ck_assert(!from_float(999999936, 0, &n));
+    ck_assert(!from_float(1e9f, 0, &n) && !from_float(-1e9f, 0, &n));
+    ck_assert(!from_float(10000, 5, &n) && from_float(10000, 4, &n));
     n = (cg_decimal) { 7, 7, 7, 7 };
-    ck_assert(!cg_decimal_from_float(NAN, 3, &n) && !cg_decimal_from_float(-NAN, 3, &n));
-    ck_assert(!cg_decimal_from_float(INFINITY, 3, &n) && !cg_decimal_from_float(-INFINITY, 3, &n));
-    ck_assert(!cg_decimal_from_float(3e38f, 3, &n)); /* the product overflows */
-    ck_assert_int_eq(n.digits, 7);                   /* unchanged */
+    ck_assert(!from_float(NAN, 3, &n) && !from_float(-NAN, 3, &n));
+    ck_assert(!from_float(INFINITY, 3, &n) && !from_float(-INFINITY, 3, &n));
+    ck_assert(!from_float(3e38f, 3, &n)); /* the product overflows */
+    ck_assert_int_eq(n.digits, 7);        /* unchanged */
 }
 END_TEST
 
