@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "model/config.h"
+#include "model/generation_config.h"
 
 /* Values that a preset does not state are those that transformers adds. */
 #define SAMPLE(name, t, k, p, m)                                                                   \

@@ -67,38 +67,6 @@ static void log_if_lowered(const cg_engine *e, const char *option, int32_t wante
                     found);
 }
 
-/* The requested sampling; members below 0 take the value of `g`. */
-static cg_sampling merge_sampling(const cg_sampling *wanted, const cg_generation_config *g)
-{
-    cg_sampling s = wanted ? *wanted : (cg_sampling) { sizeof s, -1, -1, -1, -1, -1 };
-
-    if (s.greedy < 0)
-        s.greedy = !g->do_sample;
-    if (s.temperature < 0)
-        s.temperature = g->temperature;
-    if (s.top_k < 0)
-        s.top_k = g->top_k;
-    if (s.top_p < 0)
-        s.top_p = g->top_p;
-    if (s.min_p < 0)
-        s.min_p = g->min_p;
-    return s;
-}
-
-static cg_status set_sampling(cg_engine *e, const cg_engine_options *o, cg_error *err)
-{
-    static const cg_generation_config valid = { .do_sample = 1, .temperature = 1, .top_p = 1 };
-    cg_sampling given = merge_sampling(o->sampling, &valid);
-    cg_status st;
-
-    CG_TRY(cg_sampling_check(&given, err));
-    e->info.sampling = merge_sampling(o->sampling, &e->model.weights->generation);
-    st = cg_sampling_check(&e->info.sampling, err);
-    return st == CG_OK ? CG_OK
-                       : cg_fail_prefix(err, CG_ERR_FORMAT, "model '%s': generation_config.json",
-                                        e->model.name);
-}
-
 static cg_status set_max_length(cg_engine *e, const cg_engine_options *o, cg_error *err)
 {
     const cg_model_config *config = &e->model.weights->config;
@@ -137,8 +105,9 @@ static cg_status set_checks(cg_engine *e, const cg_engine_options *o, cg_error *
     if (o->retry < 0)
         return cg_fail(err, CG_ERR_USAGE, "--retry %d: wanted 0 or more", o->retry);
     if (o->retry && e->info.sampling.greedy)
-        return cg_fail(err, CG_ERR_USAGE, "--retry %d: greedy sampling repeats the same conformer",
-                       o->retry);
+        return cg_fail(err, CG_ERR_USAGE,
+                       "--retry %d: greedy sampling (%s) repeats the same conformer", o->retry,
+                       cg_sampling_source_name(e->info.sampling_from.greedy));
     return e->info.check ? try_checker(err) : CG_OK;
 }
 
@@ -263,7 +232,7 @@ static cg_status open_parts(cg_engine *e, const cg_engine_options *o, cg_error *
     CG_TRY(open_plugins(e, o, err));
     CG_TRY(cg_engine_open_model(e, o, err));
     log_adapter(e);
-    CG_TRY(set_sampling(e, o, err));
+    CG_TRY(cg_engine_select_sampling(e, o, err));
     CG_TRY(set_checks(e, o, err));
     CG_TRY(set_max_length(e, o, err));
     CG_TRY(open_constraint(e, o, err));

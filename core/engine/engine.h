@@ -73,6 +73,13 @@ cg_status cg_engine_open_with(const cg_engine_options *options, const cg_engine_
 cg_status cg_engine_open_model(cg_engine *engine, const cg_engine_options *options, cg_error *err);
 void cg_engine_close_model(cg_engine *engine);
 
+/**
+ * Sets info.sampling and info.sampling_from; the model is open. CG_ERR_USAGE for the caller's
+ * values; CG_ERR_FORMAT, CG_ERR_UNSUPPORTED for the model's.
+ */
+cg_status cg_engine_select_sampling(cg_engine *engine, const cg_engine_options *options,
+                                    cg_error *err);
+
 /** Sets constraint.format but max_new_tokens, and model.around_prompt; the model is open. */
 cg_status cg_engine_open_text(cg_engine *engine, cg_error *err);
 

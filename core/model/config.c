@@ -198,30 +198,6 @@ static cg_status check_windows(const cg_json *o, const cg_model_config *c, cg_er
     return CG_OK;
 }
 
-static cg_status read_eos(const cg_json *o, int32_t vocab, int32_t *n, int32_t eos[CG_MAX_EOS],
-                          cg_error *err)
-{
-    const json_t *v = cg_json_member(o, "eos_token_id");
-    size_t count = json_is_array(v) ? json_array_size(v) : 1;
-    char wanted[96];
-
-    if (!v)
-        return CG_OK;
-    snprintf(wanted, sizeof wanted, "a token id below %d or a list of 1 to %d of them", vocab,
-             CG_MAX_EOS);
-    if (!count || count > CG_MAX_EOS)
-        return cg_json_fail_wanted(o, "eos_token_id", wanted, err);
-    for (size_t i = 0; i < count; i++) {
-        const json_t *id = json_is_array(v) ? json_array_get(v, i) : v;
-
-        if (!json_is_integer(id) || json_integer_value(id) < 0 || json_integer_value(id) >= vocab)
-            return cg_json_fail_wanted(o, "eos_token_id", wanted, err);
-        eos[i] = (int32_t)json_integer_value(id);
-    }
-    *n = (int32_t)count;
-    return CG_OK;
-}
-
 /* compression_config is the name of older compressed-tensors. */
 static cg_status check_not_quantised(const cg_json *o, cg_error *err)
 {
@@ -312,7 +288,6 @@ static cg_status read_config(const cg_json *o, cg_model_config *c, cg_error *err
     CG_TRY(cg_json_real(o, "rms_norm_eps", CG_JSON_OPTIONAL, 1e-12, 1e-1, &c->rms_eps, err));
     CG_TRY(cg_json_bool(o, "tie_word_embeddings", CG_JSON_OPTIONAL, &c->tie_embeddings, err));
     CG_TRY(read_rope(o, &c->rope, err));
-    CG_TRY(read_eos(o, c->vocab, &c->n_eos, c->eos, err));
     return check_unsupported(o, c, err);
 }
 
@@ -390,41 +365,6 @@ cg_status cg_model_config_named(const char *shape, cg_model_config *ret, cg_erro
                    "model shape '%s' is unknown, wanted default, llama380m or qwen3-0.6b", shape);
 }
 
-/* ---- generation_config.json ------------------------------------------------------------- */
-
-static cg_status read_generation(const cg_json *o, int32_t vocab, cg_generation_config *g,
-                                 cg_error *err)
-{
-    CG_TRY(cg_json_bool(o, "do_sample", CG_JSON_OPTIONAL, &g->do_sample, err));
-    CG_TRY(cg_json_real(o, "temperature", CG_JSON_OPTIONAL, 0, 100, &g->temperature, err));
-    CG_TRY(cg_json_real(o, "top_p", CG_JSON_OPTIONAL, 0, 1, &g->top_p, err));
-    CG_TRY(cg_json_real(o, "min_p", CG_JSON_OPTIONAL, 0, 1, &g->min_p, err));
-    CG_TRY(get_i32(o, "top_k", CG_JSON_OPTIONAL, 0, CG_MAX_VOCAB, &g->top_k, err));
-    CG_TRY(get_i32(o, "max_new_tokens", CG_JSON_OPTIONAL, 1, CG_MAX_POSITIONS, &g->max_new_tokens,
-                   err));
-    return read_eos(o, vocab, &g->n_eos, g->eos, err);
-}
-
-cg_status cg_generation_config_parse(const char *name, const void *bytes, size_t len,
-                                     const cg_model_config *model, cg_generation_config *ret,
-                                     cg_error *err)
-{
-    cg_generation_config g = { .do_sample = 1, .temperature = 1.0, .top_p = 1.0 };
-    json_t *root = NULL;
-    cg_status st = CG_OK;
-
-    g.n_eos = model->n_eos;
-    memcpy(g.eos, model->eos, sizeof g.eos);
-    if (bytes) {
-        CG_TRY(cg_json_parse(name, bytes, len, &root, err));
-        st = read_generation(&(cg_json) { name, "", root }, model->vocab, &g, err);
-        json_decref(root);
-    }
-    if (st == CG_OK)
-        *ret = g;
-    return st;
-}
-
 /* ---- confgen.json ----------------------------------------------------------------------- */
 
 /* Copies a tag of lo to CG_MAX_TAG - 1 bytes; parsed JSON strings contain no NUL. */
@@ -489,9 +429,10 @@ static cg_status read_stop(const cg_json *o, cg_format_config *f, cg_error *err)
 
 static cg_status read_format(const cg_json *o, cg_format_config *f, cg_error *err)
 {
-    static const char *const known[] = { "format", "decimals", "max_integer_digits",
-                                         "prompt", "bos",      "completion",
-                                         "end",    "stop",     "frame" };
+    static const char *const known[] = { "format",  "decimals", "max_integer_digits",
+                                         "prompt",  "bos",      "completion",
+                                         "end",     "stop",     "frame",
+                                         "sampling" };
     const char *key;
     json_t *value;
 
@@ -503,10 +444,11 @@ static cg_status read_format(const cg_json *o, cg_format_config *f, cg_error *er
         while (i < sizeof known / sizeof *known && strcmp(key, known[i]))
             i++;
         if (i == sizeof known / sizeof *known)
-            return cg_fail(err, CG_ERR_FORMAT,
-                           "%s: unknown key \"%.40s\", wanted format, decimals, "
-                           "max_integer_digits, prompt, bos, completion, end, stop or frame",
-                           o->file, key);
+            return cg_fail(
+                err, CG_ERR_FORMAT,
+                "%s: unknown key \"%.40s\", wanted format, decimals, "
+                "max_integer_digits, prompt, bos, completion, end, stop, frame or sampling",
+                o->file, key);
     }
     CG_TRY(cg_conformer_format_read(o, &f->conformer, err));
     CG_TRY(read_tags(o, "prompt", f->prompt_open, f->prompt_close, err));
@@ -514,7 +456,8 @@ static cg_status read_format(const cg_json *o, cg_format_config *f, cg_error *er
     if (cg_json_member(o, "end") && copy_tag(cg_json_member(o, "end"), 0, f->end))
         return cg_json_fail_wanted(o, "end", "a string of at most 63 bytes", err);
     CG_TRY(read_bos(o, f, err));
-    return read_stop(o, f, err);
+    CG_TRY(read_stop(o, f, err));
+    return cg_confgen_sampling_read(o, &f->sampling, err);
 }
 
 cg_status cg_format_config_parse(const char *name, const void *bytes, size_t len,

@@ -2,9 +2,9 @@
 /**
  * @file config.h  Parsers of the settings of a Hugging Face model directory.
  *
- * config.json (shape of the network), generation_config.json (sampling) and the optional
- * confgen.json of this project (text format the model was trained on). Each parser takes bytes,
- * which allows fuzzing, and a file name for messages. Every value is checked against the ranges
+ * config.json (shape of the network) and the optional confgen.json of this project (text format the
+ * model was trained on); generation_config.h has the sampling. Each parser takes bytes, which
+ * allows fuzzing, and a file name for messages. Every value is checked against the ranges
  * below; a setting that changes the network in a way this engine does not implement is refused by
  * name.
  */
@@ -17,6 +17,7 @@
 #include <confgen/status.h>
 
 #include "format/conformer_format.h"
+#include "model/generation_config.h"
 
 enum {
     CG_MAX_HIDDEN = 65536,
@@ -26,12 +27,9 @@ enum {
     CG_MAX_INTERMEDIATE = 1 << 20,
     CG_MAX_VOCAB = 1 << 22,
     CG_MAX_POSITIONS = 1 << 24,
-    CG_MAX_EOS = 64,
     CG_MAX_STOP = 16, /* stop tokens of confgen.json */
     CG_MAX_TAG = 64,  /* bytes of a prompt or completion tag, the final 0 included */
 };
-
-enum { CG_DEFAULT_TOP_K = 50 }; /* of transformers, where nothing states another */
 
 enum { CG_ARCH_LLAMA = 0, CG_ARCH_QWEN2 = 1, CG_ARCH_QWEN3 = 2 };
 
@@ -63,25 +61,7 @@ typedef struct cg_model_config {
     int32_t qk_norm;        /* 1: RMSNorm over head_dim of q and k (Qwen3) */
     double rms_eps;
     cg_rope_config rope;
-    int32_t n_eos; /* end tokens of config.json, used if generation_config.json has none */
-    int32_t eos[CG_MAX_EOS];
 } cg_model_config;
-
-/**
- * Sampling settings. Members absent from the file keep the defaults below: sampling at temperature
- * 1 without truncation. (Hugging Face defaults to greedy decoding, which makes all conformers of a
- * molecule identical.)
- */
-typedef struct cg_generation_config {
-    int32_t do_sample;      /* 1; 0 greedy */
-    int32_t top_k;          /* 0: off */
-    double temperature;     /* 1.0 */
-    double top_p;           /* 1.0 */
-    double min_p;           /* 0.0 */
-    int32_t max_new_tokens; /* 0: not specified */
-    int32_t n_eos;          /* 0: not specified in either file */
-    int32_t eos[CG_MAX_EOS];
-} cg_generation_config;
 
 /** confgen.json; without the file: molgen-v3 and the tags below. */
 typedef struct cg_format_config {
@@ -97,6 +77,7 @@ typedef struct cg_format_config {
     char bos[CG_MAX_TAG]; /* a token; "" for null: none */
     int32_t n_stop;       /* 0: the model's end tokens */
     char stop[CG_MAX_STOP][CG_MAX_TAG]; /* [n_stop] tokens that end a sequence */
+    cg_confgen_sampling sampling; /* not part of the format: values that go before the model's */
 } cg_format_config;
 
 /**
@@ -109,16 +90,6 @@ typedef struct cg_format_config {
  */
 cg_status cg_model_config_parse(const char *name, const void *bytes, size_t len,
                                 cg_model_config *ret, cg_error *err);
-
-/**
- * Parses generation_config.json, or returns the defaults if bytes is NULL.
- *
- * @param model  its vocabulary bounds the end tokens; its own end tokens are the default
- * @return as cg_model_config_parse
- */
-cg_status cg_generation_config_parse(const char *name, const void *bytes, size_t len,
-                                     const cg_model_config *model, cg_generation_config *ret,
-                                     cg_error *err);
 
 /** Parses confgen.json, or returns the defaults if bytes is NULL. @return as cg_model_config_parse
  */

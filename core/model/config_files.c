@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "model/config_files.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -40,16 +42,46 @@ cg_status cg_model_config_read(const char *dir, cg_model_config *ret, cg_error *
     return st;
 }
 
-cg_status cg_generation_config_read(const char *dir, const cg_model_config *model,
-                                    cg_generation_config *ret, cg_error *err)
+/*
+ * What config.json states of sampling. transformers 4 prefers it to a generation_config.json that
+ * it made of a config.json; transformers 5 does not.
+ */
+static void compare_with_config(const char *dir, int32_t vocab, cg_generation_config *g)
+{
+    cg_generation_config other = { 0 };
+    size_t n = strlen(g->note);
+    struct config_file f;
+
+    if (open_file(dir, "config.json", 1, &f, NULL) == CG_OK &&
+        cg_generation_config_parse(f.path, f.bytes.data, f.bytes.len, vocab, &other, NULL) ==
+            CG_OK &&
+        (other.sampling.stated || other.n_unserved))
+        snprintf(g->note + n, sizeof g->note - n,
+                 "%sconfig.json states sampling, too, which transformers 4 prefers, 5 does not",
+                 n ? "; " : "");
+    close_file(&f);
+}
+
+cg_status cg_generation_config_read(const char *dir, int32_t vocab, cg_generation_config *ret,
+                                    cg_error *err)
 {
     struct config_file f;
     cg_status st = open_file(dir, "generation_config.json", 0, &f, err);
+    int from_config = st == CG_OK && !f.bytes.data;
 
+    if (from_config) {
+        close_file(&f);
+        st = open_file(dir, "config.json", 1, &f, err);
+    }
     if (st == CG_OK)
-        st = cg_generation_config_parse(f.path, f.bytes.data, f.bytes.len, model, ret, err);
+        st = cg_generation_config_parse(f.path, f.bytes.data, f.bytes.len, vocab, ret, err);
     close_file(&f);
-    return st;
+    if (st != CG_OK)
+        return st;
+    ret->from_config = from_config;
+    if (ret->from_model_config && !from_config)
+        compare_with_config(dir, vocab, ret);
+    return CG_OK;
 }
 
 cg_status cg_format_config_read(const char *dir, cg_format_config *ret, cg_error *err)

@@ -12,9 +12,9 @@
  *         unchanged. The same holds for the functions below.
  */
 cg_status cg_model_config_read(const char *dir, cg_model_config *ret, cg_error *err);
-/** Reads generation_config.json, or returns the defaults if it does not exist. */
-cg_status cg_generation_config_read(const char *dir, const cg_model_config *model,
-                                    cg_generation_config *ret, cg_error *err);
+/** Reads generation_config.json; if it does not exist, what config.json states of sampling. */
+cg_status cg_generation_config_read(const char *dir, int32_t vocab, cg_generation_config *ret,
+                                    cg_error *err);
 /** Reads confgen.json, or returns the defaults if it does not exist. */
 cg_status cg_format_config_read(const char *dir, cg_format_config *ret, cg_error *err);
 

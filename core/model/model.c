@@ -535,7 +535,7 @@ static cg_status load(struct loader *l, cg_error *err)
     CG_TRY(cg_check_config_exists(l->dir, err));
     CG_TRY(cg_model_config_read(l->dir, &m->config, err));
     CG_TRY(cg_check_no_quantised_files(l->dir, err));
-    CG_TRY(cg_generation_config_read(l->dir, &m->config, &m->generation, err));
+    CG_TRY(cg_generation_config_read(l->dir, m->config.vocab, &m->generation, err));
     CG_TRY(cg_format_config_read(l->dir, &m->format, err));
     CG_TRY(list_files(l, err));
     CG_TRY(cg_tensor_specs_create(m, &l->specs, &l->n_specs, err));

@@ -119,7 +119,8 @@ cg_status cg_model_random(const cg_model_config *config, uint64_t seed, cg_model
         goto out;
     }
     m->config = *config;
-    CG_TRY_GOTO(st, cg_generation_config_parse("", NULL, 0, config, &m->generation, err), out);
+    m->generation.sampling =
+        (cg_stated_sampling) { .stated = CG_STATES_DO_SAMPLE | CG_STATES_TOP_K, .do_sample = 1 };
     CG_TRY_GOTO(st, cg_format_config_parse("", NULL, 0, &m->format, err), out);
     CG_TRY_GOTO(st, cg_tensor_specs_create(m, &specs, &n, err), out);
     offsets = cg_alloc_array(n, sizeof *offsets);

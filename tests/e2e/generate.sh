@@ -9,7 +9,7 @@ check 0 'two molecules, two conformers each' --input sample.smi --limit 2 --gens
   --report report.json
 verdict 'the default output is <stem>.sdf.zst in the working directory' test -s sample.sdf.zst
 verdict 'nothing on standard output' test ! -s out
-verdict 'one or two lines on standard error' test "$(wc -l <err)" -le 2
+verdict 'two or three lines on standard error' test "$(wc -l <err)" -le 3
 zstdcat sample.sdf.zst >sample.sdf
 verdict '4 records' test "$(count_sdf <sample.sdf)" = 4
 verdict 'records of a molecule are consecutive, generations in order' \
@@ -147,15 +147,21 @@ check 3 'an unwritable report' "${random[@]}" --input mols.smi --output - --repo
 check 3 'a full device' "${random[@]}" --input mols.smi --output /dev/full
 
 say 'sampling: presets, single options, greedy; the seed'
-for preset in greedy top_p_sampling1 top_p_sampling4 min_p_sampling1 min_p_sampling3 qwen3; do
+for preset in greedy top_p_sampling1 top_p_sampling16 min_p_sampling1 min_p_sampling12 recall qwen3; do
   check 0 "--sampling $preset" "${tiny[@]}" --sampling $preset --output p.sdf
 done
+check 0 'a preset and an option' "${tiny[@]}" --sampling min_p_sampling2 --top-k 0 --output p.sdf --report p.json
+verdict 'the first line states the values and where they come from' grep -qxF 'sampling: temperature 1.4 (preset), '\
+'top-k 0 (flag), top-p 1 (preset), min-p 0.075 (preset)' <(head -n 1 err)
+verdict 'so does the report' test "$(json_number p.json min_p) $(grep -c '"top_k": "flag"' p.json)" = '0.075 1'
+check 2 'beams are refused by name' "${tiny[@]}" --sampling beam_search --output p.sdf
+says "--sampling: preset 'beam_search' searches with 4 beams, which is not supported" 'names the preset'
 run 0 "${tiny[@]}" --greedy --gens 2 --limit 4 --output g.smiles3d || true
 verdict 'greedy: all generations of a molecule are equal' \
   test "$(cut -f 1 g.smiles3d | sort -u | wc -l)" = 4
 run 0 "${tiny[@]}" --greedy --gens 3 --limit 1 --output g1.sdf || true
 verdict 'greedy: copies are mentioned once' test "$(grep -c \
-  'greedy sampling: all conformers of a molecule are the same, --gens 3 writes copies of one' err)" = 1
+  'greedy sampling (flag): all conformers of a molecule are the same, --gens 3 writes copies of one' err)" = 1
 cp -r tiny cold
 echo '{"do_sample": true, "temperature": 0}' >cold/generation_config.json
 check 3 'a temperature of 0 in the model' --model cold --geometry off --input mols.smi --output cold.sdf
@@ -164,6 +170,15 @@ check 0 'and another one on the command line' --model cold --geometry off --inpu
   --temperature 1
 echo '{"do_sample": false, "temperature": 0}' >cold/generation_config.json
 check 0 'greedy models need no temperature' --model cold --geometry off --input mols.smi --output cold.sdf --overwrite
+rm cold/generation_config.json
+run 0 --model cold --geometry off --input mols.smi --output cold.sdf --overwrite --gens 2 --limit 1 || true
+says '^sampling: greedy .default.$' 'a model without generation_config.json is greedy, as in transformers'
+says 'greedy sampling .default.: all conformers of a molecule are the same' 'which is said with --gens 2'
+echo '{"do_sample": true, "num_beams": 4, "repetition_penalty": 1.5}' >cold/generation_config.json
+check 3 'beams and penalties of the model' --model cold --geometry off --input mols.smi --output cold.sdf --overwrite
+says 'num_beams 4, repetition_penalty 1.5: not supported; --sampling' 'are refused by name'
+check 0 'and a preset' --model cold --geometry off --input mols.smi --output cold.sdf --overwrite --sampling recall
+verdict 'ignores them aloud' test "$(grep -c 'num_beams 4, repetition_penalty 1.5: not supported and ignored' err)" = 1
 run 0 "${tiny[@]}" --greedy --seed 7 --gens 2 --limit 4 --output g7.smiles3d || true
 same <(cut -f 1-3 g.smiles3d) <(cut -f 1-3 g7.smiles3d) 'greedy: for any seed'
 run 0 "${tiny[@]}" --temperature 0.5 --top-p 0.9 --top-k 40 --min-p 0.01 --seed 9223372036854775807 \
@@ -196,13 +211,13 @@ says 'no regular file' 'the message gives the reason'
 
 say 'progress and silence'
 run 0 "${tiny[@]}" --output q.sdf --quiet && verdict '--quiet: no output' test ! -s err
-run 0 "${tiny[@]}" --output q.sdf --progress never && verdict 'never: one line at the end' \
-  test "$(wc -l <err)" = 1
+run 0 "${tiny[@]}" --output q.sdf --progress never && verdict 'never: a line at the start and one at the end' \
+  test "$(wc -l <err)" = 2
 run 0 --input mols.smi --gens 40 --limit 4 --overwrite --output q.sdf --progress json || true
 verdict 'json: objects on standard error' grep -Eq \
   '^\{"molecules":[0-9]+,"conformers":[0-9]+,"tokens":[0-9]+,"seconds":[0-9.]+\}$' err
 verdict 'json: the first one describes the device' grep -Eq \
-  '^\{"device":"[^"]+","dtype":"[^"]+","deterministic":(true|false),"reproducibility":"[^"]+"\}$' err
+  '^\{"device":"[^"]+","dtype":"[^"]+","deterministic":(true|false),"reproducibility":"[^"]+","sampling":\{[^{}]+\},"sampling_sources":\{[^{}]+\}\}$' err
 check 0 '--version' --version
 verdict 'prints program and version' grep -Eq '^confgen [0-9]+\.[0-9]+\.[0-9]+$' out
 check 0 '--help' --help

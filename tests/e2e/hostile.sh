@@ -38,7 +38,7 @@ case_() { # STATUS REGEX TEXT ARG...
     fail "$text: status $status instead of $wanted"
   elif ! grep -Eq -- "$regex" err; then
     fail "$text: no message like '$regex'"
-  elif grep -v '^confgen: ' err | grep -Evq 'conformers? of|failed conformers|atoms? failed a geometry test'; then
+  elif grep -v '^confgen: ' err | grep -Evq '^sampling: |conformers? of|failed conformers|atoms? failed a geometry test'; then
     fail "$text: prints more than messages"
   elif [ "$spent" -gt $((base + case_limit)) ]; then
     fail "$text: took $((spent / 1000)) ms"

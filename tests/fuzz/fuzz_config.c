@@ -28,7 +28,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         for (int32_t i = 0; i < c.head_dim / 2; i++)
             require(freq[i] >= 0 && freq[i] <= 1);
     }
-    st = cg_generation_config_parse("fuzz", data, size, &c, &g, &err);
+    st = cg_generation_config_parse("fuzz", data, size, c.vocab, &g, &err);
     check_status(st, &err);
     if (st == CG_OK)
         for (int32_t i = 0; i < g.n_eos; i++)

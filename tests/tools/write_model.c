@@ -213,7 +213,7 @@ int main(int argc, char **argv)
     write_config(f, &shape.config);
     finish(f);
     f = create(argv[1], "generation_config.json");
-    fputs("{\"do_sample\": true, \"temperature\": 1.0, \"eos_token_id\": 0}\n", f);
+    fputs("{\"do_sample\": true, \"temperature\": 1.0, \"top_k\": 0, \"eos_token_id\": 0}\n", f);
     finish(f);
     f = create(argv[1], "model.safetensors");
     write_weights(f, &shape, specs, n);

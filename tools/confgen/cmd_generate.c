@@ -95,8 +95,6 @@ struct generate {
     cg_engine_options engine;
     cg_run_options run;
     cg_sampling sampling; /* members that were not given are negative */
-    int given_temperature, given_top_p, given_top_k, given_min_p, given_greedy;
-    const cg_sampling *preset;
     struct plugin_files plugins;
     cg_append_file report;
     json_t *messages;     /* failures that the report repeats */
@@ -333,16 +331,6 @@ static void parse_shard(cg_run_options *run, const char *text)
         usage_error("--shard '%s': wanted I/N with I from 0 to N-1", text);
 }
 
-static const cg_sampling *find_preset(const char *name)
-{
-    const cg_sampling_preset *preset = NULL;
-    cg_error err = CG_ERROR_INIT;
-
-    if (cg_sampling_preset_find(name, &preset, &err) != CG_OK)
-        usage_error("--sampling: %s", err.msg);
-    return &preset->sampling;
-}
-
 /* Parses a value of sampling into *member, a member of *sampling. The bounds are the engine's; a
  * negative value is refused here, because it would select the model's own. */
 static void parse_sampling(cg_sampling *sampling, double *member, const char *name,
@@ -370,6 +358,8 @@ static void set_option(struct generate *s, int option, const char *arg)
     static const char *const headers[] = { "auto", "yes", "no" };
     static const char *const progresses[] = { "auto", "never", "json" };
     static const char *const tunings[] = { "auto", "never", "always" };
+    const cg_sampling_preset *preset;
+    cg_error err = CG_ERROR_INIT;
 
     switch (option) {
     case O_INPUT:
@@ -416,25 +406,23 @@ static void set_option(struct generate *s, int option, const char *arg)
         break;
     case O_TEMPERATURE:
         parse_sampling(&s->sampling, &s->sampling.temperature, "--temperature", arg);
-        s->given_temperature = 1;
         break;
     case O_TOP_P:
         parse_sampling(&s->sampling, &s->sampling.top_p, "--top-p", arg);
-        s->given_top_p = 1;
         break;
     case O_TOP_K:
         s->sampling.top_k = parse_int("--top-k", arg, 0, 1 << 24);
-        s->given_top_k = 1;
         break;
     case O_MIN_P:
         parse_sampling(&s->sampling, &s->sampling.min_p, "--min-p", arg);
-        s->given_min_p = 1;
         break;
     case O_GREEDY:
-        s->given_greedy = 1;
+        s->sampling.greedy = 1;
         break;
     case O_SAMPLING:
-        s->preset = find_preset(arg);
+        if (cg_sampling_preset_find(arg, &preset, &err) != CG_OK)
+            usage_error("--sampling: %s", err.msg);
+        s->engine.preset = arg;
         break;
     case O_SEED:
         s->engine.seed = (uint64_t)parse_int64("--seed", arg, 0, INT64_MAX);
@@ -507,24 +495,14 @@ static void set_option(struct generate *s, int option, const char *arg)
     }
 }
 
-/* The model's own sampling or a preset, overridden by what was given separately. */
+/* A value of sampling asks for sampling, unless --greedy is given. */
 static void select_sampling(struct generate *s)
 {
-    cg_sampling *sampling = &s->sampling; /* negative members: the model's own */
-    const cg_sampling *preset = s->preset;
+    cg_sampling *v = &s->sampling;
 
-    if (preset) {
-        sampling->greedy = preset->greedy;
-        sampling->temperature = s->given_temperature ? sampling->temperature : preset->temperature;
-        sampling->top_p = s->given_top_p ? sampling->top_p : preset->top_p;
-        sampling->top_k = s->given_top_k ? sampling->top_k : preset->top_k;
-        sampling->min_p = s->given_min_p ? sampling->min_p : preset->min_p;
-    }
-    if (s->given_greedy)
-        sampling->greedy = 1;
-    else if (s->given_temperature || s->given_top_p || s->given_top_k || s->given_min_p)
-        sampling->greedy = 0;
-    s->engine.sampling = sampling;
+    if (v->greedy < 0 && (v->temperature >= 0 || v->top_p >= 0 || v->top_k >= 0 || v->min_p >= 0))
+        v->greedy = 0;
+    s->engine.sampling = v;
 }
 
 /* A file without --input before it, or a misspelt command. */
@@ -646,6 +624,16 @@ static void print_summary(const struct generate *s, const cg_report *r, const ch
     print_failures(r);
 }
 
+static void print_sampling(const struct generate *s, const cg_engine_info *info)
+{
+    char text[256];
+
+    if (s->quiet)
+        return;
+    cg_sampling_describe(&info->sampling, &info->sampling_from, text, sizeof text);
+    fprintf(stderr, "sampling: %s\n", text);
+}
+
 /* Printed on a terminal, and after measuring a GPU, which takes some seconds. */
 static void print_selection(const struct generate *s, const cg_engine_info *info)
 {
@@ -664,21 +652,28 @@ static void print_selection(const struct generate *s, const cg_engine_info *info
 }
 
 /* Warns of a request for several conformers of which each is the same. */
-static void warn_of_copies(const struct generate *s, const cg_engine_info *info)
+static void warn_of_copies(struct generate *s, const cg_engine_info *info)
 {
-    if (!s->quiet && info->sampling.greedy && (s->run.gens > 1 || s->run.gens_per_reference))
-        message("greedy sampling: all conformers of a molecule are the same, --gens %d%s writes "
-                "copies of one",
-                s->run.gens, s->run.gens_per_reference ? "k" : "");
+    char text[256];
+
+    if (!info->sampling.greedy || (s->run.gens == 1 && !s->run.gens_per_reference))
+        return;
+    snprintf(text, sizeof text,
+             "greedy sampling (%s): all conformers of a molecule are the same, --gens %d%s writes "
+             "copies of one; --sampling or --temperature makes them differ",
+             cg_sampling_source_name(info->sampling_from.greedy), s->run.gens,
+             s->run.gens_per_reference ? "k" : "");
+    on_log(s, CG_LOG_WARNING, text);
 }
 
 /* The first line of --progress json. */
 static void show_device(const cg_engine_info *info)
 {
-    json_t *line =
-        json_pack("{s:s, s:s, s:b, s:s}", "device", info->device, "dtype", info->dtype,
-                  "deterministic", info->deterministic, "reproducibility", info->reproducibility);
-    char *text = json_dumps(line, JSON_COMPACT);
+    json_t *line = json_pack("{s:s, s:s, s:b, s:s, s:o, s:o}", "device", info->device, "dtype",
+                             info->dtype, "deterministic", info->deterministic, "reproducibility",
+                             info->reproducibility, "sampling", sampling_json(&info->sampling),
+                             "sampling_sources", sampling_sources_json(&info->sampling_from));
+    char *text = json_dumps(line, JSON_COMPACT | JSON_REAL_PRECISION(9));
 
     if (text)
         fprintf(stderr, "%s\n", text);
@@ -750,10 +745,12 @@ int cmd_generate(int argc, char **argv)
         return report_error(&err);
     }
     info = cg_engine_get_info(engine);
-    print_selection(&s, info);
-    warn_of_copies(&s, info);
     if (s.progress == PROGRESS_JSON)
         show_device(info);
+    else
+        print_sampling(&s, info);
+    print_selection(&s, info);
+    warn_of_copies(&s, info);
     s.started = cg_now();
     st = cg_engine_run(engine, &s.run, &report, &err);
     clear_bar(&s);

@@ -54,6 +54,9 @@ int report_error(const cg_error *err);
  * or resumes; a resumed run replaces reports only. As cg_append_file_open().
  */
 cg_status report_open(const cg_run_options *run, cg_append_file *ret_file, cg_error *err);
+/** Sampling as it stands in reports, and the sources of the values; owned by the caller. */
+json_t *sampling_json(const cg_sampling *sampling);
+json_t *sampling_sources_json(const cg_sampling_sources *from);
 /** Writes the report of a run as JSON. CG_ERR_IO naming the file. */
 cg_status report_write(cg_append_file *file, const cg_engine_info *info, const cg_report *report,
                        cg_status outcome, json_t *messages, json_t *warnings, cg_error *err);

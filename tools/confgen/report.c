@@ -13,10 +13,19 @@
 
 enum { MAX_REPORT = 64 << 20 }; /* bytes of a report that is to be replaced */
 
-static json_t *sampling_json(const cg_sampling *s)
+json_t *sampling_json(const cg_sampling *s)
 {
     return json_pack("{s:b, s:f, s:i, s:f, s:f}", "greedy", s->greedy, "temperature",
                      s->temperature, "top_k", (int)s->top_k, "top_p", s->top_p, "min_p", s->min_p);
+}
+
+json_t *sampling_sources_json(const cg_sampling_sources *from)
+{
+    return json_pack("{s:s, s:s, s:s, s:s, s:s}", "greedy", cg_sampling_source_name(from->greedy),
+                     "temperature", cg_sampling_source_name(from->temperature), "top_k",
+                     cg_sampling_source_name(from->top_k), "top_p",
+                     cg_sampling_source_name(from->top_p), "min_p",
+                     cg_sampling_source_name(from->min_p));
 }
 
 /* The GPUs in use, with the tokens that each completed. */
@@ -83,7 +92,7 @@ static json_t *engine_json(const cg_engine_info *info, const cg_report *r)
     snprintf(fingerprint, sizeof fingerprint, "%016llx", (unsigned long long)info->fingerprint);
     return json_pack(
         "{s:o, s:s, s:s, s:I, s:s, s:s, s:o, s:s, s:o, s:o, s:o, s:s, s:i, s:o, s:i, s:i, s:i, "
-        "s:I, s:s, s:b, s:s, s:i, s:o, s:o, s:o, s:o}",
+        "s:I, s:s, s:b, s:s, s:i, s:o, s:o, s:o, s:o, s:o}",
         "model", cg_json_text(info->model), "architecture", info->architecture, "fingerprint",
         fingerprint, "parameters", (json_int_t)info->parameters, "device", info->device,
         "attention", info->attention, "attention_reason", cg_json_text(info->attention_reason),
@@ -95,8 +104,8 @@ static json_t *engine_json(const cg_engine_info *info, const cg_report *r)
         (int)info->max_length, "seed", (json_int_t)info->seed, "dtype", info->dtype,
         "deterministic", info->deterministic, "reproducibility", info->reproducibility,
         "step_tokens", (int)info->step_tokens, "gpus", gpus_json(info, r), "tuning",
-        tuning_json(info), "sampling", sampling_json(&info->sampling), "plugins",
-        plugins_json(info));
+        tuning_json(info), "sampling", sampling_json(&info->sampling), "sampling_sources",
+        sampling_sources_json(&info->sampling_from), "plugins", plugins_json(info));
 }
 
 /* ---- counters ----------------------------------------------------------------------------- */

@@ -49,13 +49,15 @@ typedef struct cg_engine_options {
     int32_t token_cache;
     int32_t n_plugins;
     uint64_t seed;
-    const char *model;           /* directory; NULL: the model shipped with confgen */
-    const char *device;          /* "auto", "cpu", "cuda", "cuda:I", "cuda:I,J", "cuda:all" */
-    const char *attention;       /* "auto" or a plugin's name */
-    const char *kv_cache;        /* "auto" or a plugin's name */
-    const char *constraint;      /* a plugin's name; "grammar" */
-    const char *const *plugins;  /* [n_plugins] files to load */
-    const cg_sampling *sampling; /* NULL: the model's generation_config.json */
+    const char *model;          /* directory; NULL: the model shipped with confgen */
+    const char *device;         /* "auto", "cpu", "cuda", "cuda:I", "cuda:I,J", "cuda:all" */
+    const char *attention;      /* "auto" or a plugin's name */
+    const char *kv_cache;       /* "auto" or a plugin's name */
+    const char *constraint;     /* a plugin's name; "grammar" */
+    const char *const *plugins; /* [n_plugins] files to load */
+    /* NULL, or a member below 0: that of `preset`, else of the model's confgen.json or
+     * generation_config.json, else the default of transformers */
+    const cg_sampling *sampling;
     /** Receives log lines, NULL: none. Thread: any. */
     void (*log)(void *ctx, int32_t level, const char *text);
     void *log_ctx;
@@ -81,6 +83,7 @@ typedef struct cg_engine_options {
      * RDKit gives no bounds. "check" is an alias of "count" until release 0.3.
      */
     const char *geometry;
+    const char *preset; /* a preset of sampling; NULL: none */
 } cg_engine_options;
 
 /** cg_engine_options.tuning */
@@ -170,6 +173,7 @@ typedef struct cg_engine_info {
     int32_t n_plugins;
     const char *geometry;            /* "off", "count", "repair" */
     const cg_engine_plugin *plugins; /* [n_plugins] by kind: of all GPUs, each once */
+    cg_sampling_sources sampling_from;
 } cg_engine_info;
 
 /**

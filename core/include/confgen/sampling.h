@@ -3,6 +3,8 @@
 #ifndef CONFGEN_SAMPLING_H
 #define CONFGEN_SAMPLING_H
 
+#include <stddef.h>
+
 #include <confgen/status.h>
 
 #ifdef __cplusplus
@@ -34,6 +36,33 @@ CG_EXPORT const cg_sampling_preset *cg_sampling_presets(int32_t *ret_n);
 /** Finds a preset. CG_ERR_USAGE if it is unknown, with the names, or searches with beams. */
 CG_EXPORT cg_status cg_sampling_preset_find(const char *name, const cg_sampling_preset **ret_preset,
                                             cg_error *err);
+
+/** Where a value comes from, each before the ones above it. */
+enum {
+    CG_SAMPLING_FROM_DEFAULT = 0, /* of transformers: greedy; temperature 1, top-k 50 */
+    CG_SAMPLING_FROM_CONFIG = 1,  /* config.json, without a generation_config.json */
+    CG_SAMPLING_FROM_GENERATION_CONFIG = 2,
+    CG_SAMPLING_FROM_CONFGEN_JSON = 3,
+    CG_SAMPLING_FROM_PRESET = 4, /* cg_engine_options.preset */
+    CG_SAMPLING_FROM_FLAG = 5,   /* cg_engine_options.sampling */
+};
+
+/** The sources of the members of a cg_sampling: CG_SAMPLING_FROM_*. */
+typedef struct cg_sampling_sources {
+    int32_t greedy;
+    int32_t temperature;
+    int32_t top_k;
+    int32_t top_p;
+    int32_t min_p;
+} cg_sampling_sources;
+
+/** "default", "generation_config.json", ..., "flag". Static storage. */
+CG_EXPORT const char *cg_sampling_source_name(int32_t source);
+
+/** Writes "temperature 0.8 (generation_config.json), top-k 50 (default), ..." or "greedy (flag)".
+ */
+CG_EXPORT void cg_sampling_describe(const cg_sampling *sampling, const cg_sampling_sources *from,
+                                    char *ret_text, size_t cap);
 
 /** CG_OK, or CG_ERR_USAGE naming the value that is out of range. */
 CG_EXPORT cg_status cg_sampling_check(const cg_sampling *sampling, cg_error *err);

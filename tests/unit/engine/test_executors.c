@@ -339,7 +339,7 @@ START_TEST(impossible_retries_are_refused)
                                   .sampling = &greedy };
 
     ck_assert_int_eq(cg_engine_open(&options, &engine, &err), CG_ERR_USAGE);
-    ck_assert_str_eq(err.msg, "--retry 1: greedy sampling repeats the same conformer");
+    ck_assert_str_eq(err.msg, "--retry 1: greedy sampling (flag) repeats the same conformer");
     options.retry = -1;
     ck_assert_int_eq(cg_engine_open(&options, &engine, &err), CG_ERR_USAGE);
     ck_assert_str_eq(err.msg, "--retry -1: wanted 0 or more");

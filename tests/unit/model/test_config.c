@@ -44,16 +44,12 @@ START_TEST(defaults_by_architecture)
     ck_assert_double_eq(c.rms_eps, 1e-6);
     ck_assert_int_eq(c.rope.kind, CG_ROPE_DEFAULT);
     ck_assert_double_eq(c.rope.theta, 10000.0);
-    ck_assert_int_eq(c.n_eos, 0);
 
-    c = must_parse(
-        BASE("Qwen2ForCausalLM", ", \"tie_word_embeddings\": true, \"eos_token_id\": [7, 9]"));
+    c = must_parse(BASE("Qwen2ForCausalLM", ", \"tie_word_embeddings\": true"));
     ck_assert_int_eq(c.arch, CG_ARCH_QWEN2);
     ck_assert_int_eq(c.qkv_bias, 1);
     ck_assert_int_eq(c.qk_norm, 0);
     ck_assert_int_eq(c.tie_embeddings, 1);
-    ck_assert_int_eq(c.n_eos, 2);
-    ck_assert_int_eq(c.eos[1], 9);
 
     c = must_parse(BASE("Qwen3ForCausalLM", ", \"head_dim\": 32, \"rope_theta\": 1000000"));
     ck_assert_int_eq(c.arch, CG_ARCH_QWEN3);
@@ -200,11 +196,6 @@ static const struct {
     { BASE("Qwen2ForCausalLM", ", \"layer_types\": 3"), CG_ERR_FORMAT, "layer_types" },
     { BASE("LlamaForCausalLM", ", \"tie_word_embeddings\": 1"), CG_ERR_FORMAT,
       "tie_word_embeddings: found 1, wanted true or false" },
-    { BASE("LlamaForCausalLM", ", \"eos_token_id\": 100"), CG_ERR_FORMAT,
-      "eos_token_id: found 100, wanted a token id below 100" },
-    { BASE("LlamaForCausalLM", ", \"eos_token_id\": [1, -1]"), CG_ERR_FORMAT, "eos_token_id" },
-    { BASE("LlamaForCausalLM", ", \"eos_token_id\": []"), CG_ERR_FORMAT, "eos_token_id" },
-    { BASE("LlamaForCausalLM", ", \"eos_token_id\": \"</s>\""), CG_ERR_FORMAT, "eos_token_id" },
     { BASE("LlamaForCausalLM", ", \"hidden_size\": 64"), CG_ERR_FORMAT, "duplicate object key" },
     { "{\"architectures\": [\"LlamaForCausalLM\"], \"hidden_size\": 64, \"intermediate_size\": 96, "
       "\"num_hidden_layers\": 2, \"num_attention_heads\": 4, \"num_key_value_heads\": 3, "
@@ -260,65 +251,6 @@ START_TEST(named_shapes)
     ck_assert_int_eq(cg_model_config_named("big", &c, &err), CG_ERR_USAGE);
     ck_assert_str_eq(err.msg,
                      "model shape 'big' is unknown, wanted default, llama380m or qwen3-0.6b");
-}
-END_TEST
-
-/* ---- generation_config.json ------------------------------------------------------------- */
-
-static cg_status parse_generation(const char *text, cg_generation_config *g, cg_error *err)
-{
-    cg_model_config c = { .vocab = 100, .n_eos = 1, .eos = { 42 } };
-
-    return cg_generation_config_parse("generation_config.json", text, text ? strlen(text) : 0, &c,
-                                      g, err);
-}
-
-START_TEST(generation_settings)
-{
-    cg_generation_config g;
-    cg_error err = CG_ERROR_INIT;
-
-    ck_assert_int_eq(parse_generation(NULL, &g, &err), CG_OK);
-    ck_assert_int_eq(g.do_sample, 1);
-    ck_assert_double_eq(g.temperature, 1);
-    ck_assert_double_eq(g.top_p, 1);
-    ck_assert_double_eq(g.min_p, 0);
-    ck_assert_int_eq(g.top_k, 0);
-    ck_assert_int_eq(g.max_new_tokens, 0);
-    ck_assert_int_eq(g.n_eos, 1);
-    ck_assert_int_eq(g.eos[0], 42);
-
-    ck_assert_int_eq(
-        parse_generation("{\"do_sample\": false, \"temperature\": 0.7, \"top_p\": 0.8, "
-                         "\"top_k\": 20, \"min_p\": 0.05, \"max_new_tokens\": 500, "
-                         "\"eos_token_id\": [1, 2, 3], \"pad_token_id\": 0}",
-                         &g, &err),
-        CG_OK);
-    ck_assert_int_eq(g.do_sample, 0);
-    ck_assert_double_eq(g.temperature, 0.7);
-    ck_assert_double_eq(g.top_p, 0.8);
-    ck_assert_double_eq(g.min_p, 0.05);
-    ck_assert_int_eq(g.top_k, 20);
-    ck_assert_int_eq(g.max_new_tokens, 500);
-    ck_assert_int_eq(g.n_eos, 3);
-    ck_assert_int_eq(g.eos[2], 3);
-}
-END_TEST
-
-START_TEST(bad_generation_settings)
-{
-    static const char *const texts[] = {
-        "{\"temperature\": -1}",   "{\"top_p\": 1.5}",
-        "{\"top_k\": -1}",         "{\"min_p\": \"x\"}",
-        "{\"max_new_tokens\": 0}", "{\"eos_token_id\": 100}",
-        "{\"do_sample\": 1}",      "{",
-    };
-    cg_generation_config g = { .top_k = 77 };
-    cg_error err = CG_ERROR_INIT;
-
-    ck_assert_int_eq(parse_generation(texts[_i], &g, &err), CG_ERR_FORMAT);
-    ck_assert_contains(err.msg, "generation_config.json");
-    ck_assert_int_eq(g.top_k, 77);
 }
 END_TEST
 
@@ -493,8 +425,6 @@ START_TEST(settings_of_the_default_model)
     cg_bytes_release(&b);
     free(path);
     ck_assert_int_eq(cg_model_config_named("default", &named, &err), CG_OK);
-    ck_assert_int_eq(c.n_eos, 1);
-    named.n_eos = c.n_eos;
     ck_assert_int_eq(c.hidden, named.hidden);
     ck_assert_int_eq(c.n_layers, named.n_layers);
     ck_assert_int_eq(c.n_heads, named.n_heads);
@@ -527,8 +457,6 @@ int main(void)
     tcase_add_test(tc, unused_settings_are_accepted);
     tcase_add_loop_test(tc, bad_configs_are_refused, 0, N_BAD);
     tcase_add_test(tc, named_shapes);
-    tcase_add_test(tc, generation_settings);
-    tcase_add_loop_test(tc, bad_generation_settings, 0, 8);
     tcase_add_test(tc, format_settings);
     tcase_add_test(tc, ends_of_a_sequence);
     tcase_add_loop_test(tc, bad_format_settings, 0, 17);

@@ -163,7 +163,7 @@ START_TEST(the_fingerprint_covers_weights_settings_and_format)
         for (int j = 0; j < i; j++)
             ck_assert_msg((prints[i] == prints[j]) == (i == 4 && j == 3), "%d and %d", i, j);
         ck_assert_int_eq(m->format.conformer.number.decimals, i >= 3 ? 3 : 4);
-        ck_assert_double_eq(m->generation.temperature, i == 4 ? 0.5 : 1.0);
+        ck_assert_double_eq(m->generation.sampling.temperature, i == 4 ? 0.5 : 0);
         cg_model_close(m);
     }
 }
@@ -507,7 +507,7 @@ START_TEST(default_model_is_the_trained_one)
     ck_assert_int_eq(m->config.arch, CG_ARCH_QWEN3);
     ck_assert_int_eq(m->config.n_layers, 10);
     ck_assert_int_eq(m->format.conformer.number.decimals, 3);
-    ck_assert_double_eq(m->generation.temperature, 0.8);
+    ck_assert_double_eq(m->generation.sampling.temperature, 0.8);
     ck_assert_int_eq(m->generation.max_new_tokens, 1536);
     ck_assert_int_eq(m->generation.n_eos, 1);
     ck_assert_int_eq(m->generation.eos[0], 0);

@@ -75,7 +75,7 @@ START_TEST(weights_are_normal_and_norms_one)
     for (int i = 0; i < 512; i++)
         ck_assert_float_eq(one[i], 1.0f);
     ck_assert_int_eq(m->format.conformer.number.decimals, 4);
-    ck_assert_int_eq(m->generation.do_sample, 1);
+    ck_assert_int_eq(m->generation.sampling.do_sample, 1);
     cg_model_close(m);
 }
 END_TEST
