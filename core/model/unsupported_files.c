@@ -52,10 +52,11 @@ cg_status cg_check_no_quantised_files(const char *dir, cg_error *err)
     return CG_OK;
 }
 
-int cg_is_quantised_tensor(const cg_st_tensor *t)
+int cg_is_quantised_name(const char *name)
 {
     static const char *const ends[] = {
-        /* GPTQ, AWQ; bitsandbytes; compressed-tensors, ModelOpt, FP8; quanto; HQQ, AQLM */
+        /* GPTQ, AWQ, MLX; bitsandbytes; compressed-tensors, ModelOpt, FP8; torchao, quanto; HQQ,
+         * AQLM */
         ".qweight",
         ".qzeros",
         ".scales",
@@ -66,6 +67,7 @@ int cg_is_quantised_tensor(const cg_st_tensor *t)
         ".nested_quant_map",
         ".SCB",
         "weight_scale",
+        "weight_scales",
         "weight_scale_inv",
         "weight_scale_2",
         "weight_global_scale",
@@ -73,6 +75,8 @@ int cg_is_quantised_tensor(const cg_st_tensor *t)
         "weight_packed",
         "input_scale",
         "input_global_scale",
+        "activation_scale",
+        "weight_qdata",
         "._data",
         "._scale",
         ".W_q",
@@ -81,9 +85,14 @@ int cg_is_quantised_tensor(const cg_st_tensor *t)
     };
 
     for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
-        if (ends_with(t->name, ends[i]))
+        if (ends_with(name, ends[i]))
             return 1;
-    return strstr(t->name, ".quant_state.") ||
+    return strstr(name, ".quant_state.") != NULL;
+}
+
+int cg_is_quantised_tensor(const cg_st_tensor *t)
+{
+    return cg_is_quantised_name(t->name) ||
            (ends_with(t->name, ".weight") && t->dtype == CG_ST_OTHER &&
             strcmp(t->dtype_name, "F64") != 0);
 }
@@ -123,22 +132,6 @@ static cg_status fail_adapter_only(const char *dir, const char *base, cg_error *
                    dir, base);
 }
 
-cg_status cg_check_config_exists(const char *dir, cg_error *err)
-{
-    int found = exists(dir, "config.json");
-    char *base = NULL;
-    cg_status st = CG_OK;
-
-    if (found < 0)
-        return cg_fail_nomem(err, dir);
-    if (!found)
-        CG_TRY(read_base(dir, &base, err));
-    if (base)
-        st = fail_adapter_only(dir, base, err);
-    free(base);
-    return st;
-}
-
 /* Files of a trainer's state, and of adapters. */
 static int is_other_state(const char *name)
 {
@@ -164,6 +157,29 @@ static void find_suffix(const char *dir, const char *suffix, char *ret, size_t c
             strcpy(ret, entry->d_name);
     if (d)
         closedir(d);
+}
+
+cg_status cg_check_config_exists(const char *dir, cg_error *err)
+{
+    int found = exists(dir, "config.json");
+    char name[256], *base = NULL;
+    cg_status st = CG_OK;
+
+    if (found < 0)
+        return cg_fail_nomem(err, dir);
+    if (found)
+        return CG_OK;
+    find_suffix(dir, ".gguf", name, sizeof name);
+    if (name[0])
+        return cg_fail(err, CG_ERR_IO,
+                       "%s: no config.json; %s holds weights in GGUF: wanted config.json and "
+                       "safetensors of Hugging Face",
+                       dir, name);
+    CG_TRY(read_base(dir, &base, err));
+    if (base)
+        st = fail_adapter_only(dir, base, err);
+    free(base);
+    return st;
 }
 
 cg_status cg_fail_no_weights(const char *dir, cg_error *err)

@@ -15,15 +15,15 @@
  */
 cg_status cg_check_no_quantised_files(const char *dir, cg_error *err);
 
-/**
- * Returns whether a tensor belongs to a quantised checkpoint: by the end of its name, such as
- * .qweight, or because a weight is stored as integers or in 8 bits.
- */
+/** Returns whether a name is one of a tensor of a quantised checkpoint: by its end, as .qweight. */
+int cg_is_quantised_name(const char *name);
+
+/** The same for a tensor: by its name, or because a weight is stored as integers or in 8 bits. */
 int cg_is_quantised_tensor(const cg_st_tensor *tensor);
 
 /**
- * Fails for a directory without config.json, naming the base model if it holds only an adapter;
- * succeeds if there is a config.json.
+ * Fails for a directory without config.json that holds only an adapter, naming its base model, or
+ * weights in GGUF. Otherwise a missing file is reported where it is read.
  *
  * @return CG_OK; CG_ERR_IO; CG_ERR_NOMEM
  */

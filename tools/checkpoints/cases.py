@@ -7,6 +7,7 @@ import shutil
 import torch
 import transformers
 from safetensors.torch import load_file, save_file
+from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -14,6 +15,8 @@ DEFAULT = ROOT / "data" / "confgen-default"
 SMILES = "CC(=O)Oc1ccccc1C(=O)O"  # as RDKit prints it
 PROMPT = f"[SMILES]{SMILES}[/SMILES]"
 VOCAB = 2287  # of the default model's tokenizer
+QWEN2 = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+"
+         r"|\s+(?!\S)|\s+")
 MAJOR = int(transformers.__version__.split(".")[0])
 
 SHAPE = dict(vocab_size=VOCAB, hidden_size=64, intermediate_size=96, num_hidden_layers=2, num_attention_heads=4,
@@ -51,12 +54,17 @@ class Builder:
         if dtype:
             model = model.to(dtype)
         model.save_pretrained(self.folder, **save)
-        self.text_files()
+        self.text_files(conf.model_type == "qwen2")
         return model
 
-    def text_files(self):
+    def text_files(self, qwen2=False):
+        """The default model's tokenizer; with the pattern that transformers 5 gives every model of type qwen2."""
         for name in ("tokenizer.json", "tokenizer_config.json", "confgen.json"):
             shutil.copy(DEFAULT / name, self.folder / name)
+        if qwen2:
+            text = json.loads((self.folder / "tokenizer.json").read_text())
+            text["pre_tokenizer"]["pretokenizers"][0]["pattern"]["Regex"] = QWEN2
+            self.write("tokenizer.json", json.dumps(text))
 
     def tensors(self, name="model.safetensors"):
         return load_file(self.folder / name)
@@ -292,7 +300,23 @@ def head(change):
     return build
 
 
+def head_in_a_shard(b):
+    """A head in a shard of its own, listed in the index."""
+    b.model(config("qwen3", head_dim=16, tie_word_embeddings=True))
+    tensors = b.tensors()
+    b.remove("model.safetensors")
+    b.save(tensors, "model-00001-of-00002.safetensors")
+    b.save({"lm_head.weight": torch.randn_like(tensors["model.embed_tokens.weight"])}, "model-00002-of-00002.safetensors")
+    weight_map = {name: "model-00001-of-00002.safetensors" for name in tensors}
+    weight_map["lm_head.weight"] = "model-00002-of-00002.safetensors"
+    b.write("model.safetensors.index.json", json.dumps({"metadata": {}, "weight_map": weight_map}))
+
+
 case("tied, an equal head in the file", head(lambda w: w))
+case("tied, an equal head in f32 beside an embedding in bf16", plain(
+    "qwen3", torch.bfloat16, head_dim=16, tie_word_embeddings=True,
+    change=lambda t: t.update({"lm_head.weight": t["model.embed_tokens.weight"].float()})))
+refused("tied, another head in a shard", head_in_a_shard, "lm_head.weight.*tie_word_embeddings")
 refused("tied, another head in the file", head(torch.randn_like), "lm_head.weight.*tie_word_embeddings")
 for other in ("mistral", "granite", "qwen2"):
     refused(f"llama with model_type {other}", plain("llama", edit={"model_type": other}), f"model_type.*{other}")
@@ -372,6 +396,9 @@ refused("compressed-tensors, quantization_config", quantised(
     "compressed-tensors.*quantised")
 refused("modelopt, hf_quant_config.json", quantised({"weight_scale": torch.float32}, files=["hf_quant_config.json"]),
         "hf_quant_config.json.*quantised")
+refused("torchao, tensors", quantised({"weight_qdata": torch.int8, "weight_scale": torch.float32}), "quantised")
+refused("mlx, quantization", quantised({"scales": torch.float16, "biases": torch.float16}, {
+    "quantization": {"group_size": 64, "bits": 4}}, weight=torch.uint8), "quantised")
 refused("float8 weights", quantised({}, weight=torch.float8_e4m3fn), "F8_E4M3.*quantised")
 
 
@@ -453,6 +480,28 @@ case("adapter, qwen2 with bias lora_only", adapter("qwen2", bias="lora_only"), "
 case("adapter over bf16, merged by peft", adapter(dtype=torch.bfloat16, target_modules=ALL), load=merged)
 case("adapter over f16, merged by peft", adapter(dtype=torch.float16, target_modules=ALL), load=merged)
 case("adapter, init gaussian", adapter(init_lora_weights="gaussian"))
+
+
+def bf16_adapter(b):
+    b.save({k: v.bfloat16() for k, v in b.tensors("adapter_model.safetensors").items()}, "adapter_model.safetensors")
+
+
+def no_prefix(b):
+    """The names that transformers' own load_adapter() takes, too."""
+    b.save({k.removeprefix("base_model.model."): v for k, v in b.tensors("adapter_model.safetensors").items()},
+           "adapter_model.safetensors")
+
+
+def pickled_adapter(b):
+    torch.save(b.tensors("adapter_model.safetensors"), b.folder / "adapter_model.bin")
+    b.remove("adapter_model.safetensors")
+
+
+case("adapter in bf16", adapter(rename=bf16_adapter))
+case("adapter, names without prefix", adapter(rename=no_prefix))
+refused("adapter, pickled", adapter(rename=pickled_adapter), "no adapter_model.safetensors")
+refused("adapter, no adapter_config.json", adapter(rename=lambda b: b.remove("adapter_config.json")),
+        "without adapter_config.json")
 refused("adapter, DoRA", adapter(use_dora=True), "use_dora")
 refused("adapter, pissa", adapter(edit={"init_lora_weights": "pissa"}), "init_lora_weights.*pissa")
 refused("adapter, lora_bias", adapter("qwen2", lora_bias=True), "lora_bias")
@@ -543,7 +592,6 @@ for name, settings in {
         range(40, 2000))},
     "sequence_bias": {"sequence_bias": [[[55], 30.0]]}, "guidance_scale": {"guidance_scale": 1.5},
     "exponential_decay_length_penalty": {"exponential_decay_length_penalty": [20, 1.3]},
-    "num_beam_groups": {"num_beams": 4, "num_beam_groups": 2, "diversity_penalty": 0.5},
 }.items():
     case(f"generation, {name}", generation(**settings), name, warning=name, own_sampling=True)
 
@@ -555,3 +603,207 @@ def stops(b):
 
 
 case("generation, several end tokens", stops, own_sampling=True, min_distinct=2)
+
+
+# ---- prompts and tokenizers -------------------------------------------------------------------
+
+END, TAGS = "<|endoftext|>", ["[SMILES]", "[/SMILES]", "[CONFORMER]", "[/CONFORMER]"]
+CORPUS = [line.split()[0] for line in (ROOT / "data" / "geom_drugs_sample.smi").read_text().splitlines()][:400] + [
+    f"<{i * 0.137:.4f},{-i * 0.071:.4f},{i * 1.3:.4f}>" for i in range(300)]
+
+
+def prompted(post=None, tokenizer_config=None, drop=(), edit=None, added=("<s>", "</s>"), conf="llama"):
+    """The default tokenizer with a post-processor and settings of its class."""
+
+    def build(b):
+        tok = Tokenizer.from_file(str(DEFAULT / "tokenizer.json"))
+        tok.add_special_tokens(list(added))
+        if post:
+            tok.post_processor = post(tok)
+        b.model(config(conf, vocab_size=tok.get_vocab_size(), **({"head_dim": 16} if conf == "qwen3" else {})))
+        tok.save(str(b.folder / "tokenizer.json"))
+        b.write("tokenizer_config.json", json.dumps({
+            "tokenizer_class": "PreTrainedTokenizerFast", "eos_token": END, "bos_token": "<s>", "pad_token": END,
+            "clean_up_tokenization_spaces": False, **(tokenizer_config or {})}))
+        for name in drop:
+            b.remove(name)
+        if edit:
+            edit(b)
+
+    return build
+
+
+def template(text):
+    """A TemplateProcessing; `text` with $A and tokens."""
+    return lambda tok: processors.TemplateProcessing(single=text, special_tokens=[
+        (t, tok.token_to_id(t)) for t in text.split() if not t.startswith("$")])
+
+
+def roberta(tok):
+    return processors.RobertaProcessing(("</s>", tok.token_to_id("</s>")), ("<s>", tok.token_to_id("<s>")))
+
+
+def byte_level_and_template(tok):
+    return processors.Sequence([processors.ByteLevel(trim_offsets=False), template("<s> $A")(tok)])
+
+
+def json_key(*path, value):
+    """Sets a value in tokenizer.json."""
+
+    def edit(b):
+        text = json.loads((b.folder / "tokenizer.json").read_text())
+        at = text
+        for key in path[:-1]:
+            at = at[key]
+        at[path[-1]] = value
+        b.write("tokenizer.json", json.dumps(text))
+
+    return edit
+
+
+CLASS = "tokenizer|prompt|class"
+case("prompt, TemplateProcessing with BOS", prompted(template("<s> $A")))
+case("prompt, BOS of a Llama-3 kind", prompted(byte_level_and_template))
+case("prompt, BOS, qwen3", prompted(template("<s> $A"), conf="qwen3"))
+case("prompt, TemplateProcessing with BOS and EOS", prompted(template("<s> $A </s>")))
+case("prompt, RobertaProcessing", prompted(roberta), "RobertaProcessing")
+case("prompt, bos_token and add_bos_token, no post-processor", prompted(None, {"add_bos_token": True}), CLASS)
+case("prompt, add_eos_token, no post-processor", prompted(None, {"add_eos_token": True}), CLASS)
+case("prompt, LlamaTokenizerFast over ByteLevel", prompted(None, {"tokenizer_class": "LlamaTokenizerFast"}), CLASS)
+case("prompt, LlamaTokenizerFast over ByteLevel with BOS", prompted(
+    template("<s> $A"), {"tokenizer_class": "LlamaTokenizerFast"}), CLASS)
+case("prompt, LlamaTokenizerFast, add_bos_token false", prompted(
+    None, {"tokenizer_class": "LlamaTokenizerFast", "add_bos_token": False}), CLASS)
+case("prompt, RobertaTokenizer", prompted(roberta, {
+    "tokenizer_class": "RobertaTokenizer", "cls_token": "<s>", "sep_token": "</s>"}), CLASS)
+case("prompt, GPT2Tokenizer", prompted(None, {"tokenizer_class": "GPT2Tokenizer"}), CLASS)
+case("prompt, GPT2Tokenizer with add_prefix_space", prompted(None, {
+    "tokenizer_class": "GPT2Tokenizer", "add_prefix_space": True}), CLASS + "|add_prefix_space")
+case("prompt, add_prefix_space", prompted(None, {"add_prefix_space": True}), CLASS + "|add_prefix_space")
+case("prompt, add_prefix_space in tokenizer.json", prompted(
+    None, {"add_prefix_space": True}, edit=json_key("pre_tokenizer", "pretokenizers", 1, "add_prefix_space", value=True)),
+    "prefix")
+case("prompt, Qwen2Tokenizer over another pattern", prompted(None, {"tokenizer_class": "Qwen2Tokenizer"}), CLASS)
+case("prompt, Qwen2Tokenizer, qwen2", prompted(None, {"tokenizer_class": "Qwen2Tokenizer"}, conf="qwen2"), CLASS)
+case("prompt, TokenizersBackend", prompted(None, {"tokenizer_class": "TokenizersBackend"}), CLASS, since=5)
+case("prompt, no tokenizer_config.json", prompted(None, drop=["tokenizer_config.json"]), CLASS)
+case("tokenizer, decoder null", prompted(None, edit=json_key("decoder", value=None)))
+case("tokenizer, truncation", prompted(None, edit=json_key("truncation", value={
+    "direction": "Right", "max_length": 8, "strategy": "LongestFirst", "stride": 0})))
+case("tokenizer, normalizer NFC", prompted(None, edit=json_key("normalizer", value={"type": "NFC"})))
+case("tokenizer, normalizer Lowercase", prompted(None, edit=json_key("normalizer", value={"type": "Lowercase"})),
+     "Lowercase")
+case("tokenizer, normalizer NFKC", prompted(None, edit=json_key("normalizer", value={"type": "NFKC"})), "NFKC")
+case("tokenizer, normalizer Replace", prompted(None, edit=json_key("normalizer", value={
+    "type": "Replace", "pattern": {"String": "Cl"}, "content": "L"})), "Replace")
+case("tokenizer, dropout", prompted(None, edit=json_key("model", "dropout", value=0.5)), "dropout")
+case("tokenizer, ignore_merges", prompted(None, edit=json_key("model", "ignore_merges", value=True)))
+
+
+def own_tokenizer(make, **more):
+    """A tokenizer made for molecules; `make` returns it without its special tokens."""
+
+    def build(b):
+        tok = make()
+        tok.add_special_tokens([END, *TAGS])
+        b.model(config("llama", vocab_size=tok.get_vocab_size(), eos_token_id=tok.token_to_id(END)))
+        tok.save(str(b.folder / "tokenizer.json"))
+        b.write("tokenizer_config.json", json.dumps({
+            "tokenizer_class": "PreTrainedTokenizerFast", "eos_token": END, "clean_up_tokenization_spaces": False,
+            **more}))
+
+    return build
+
+
+def byte_level(pre, size=400):
+    def make():
+        tok = Tokenizer(models.BPE())
+        tok.pre_tokenizer = pre_tokenizers.Sequence([*pre, pre_tokenizers.ByteLevel(
+            add_prefix_space=False, use_regex=not pre)]) if pre else pre_tokenizers.ByteLevel(add_prefix_space=False)
+        tok.decoder = decoders.ByteLevel()
+        tok.train_from_iterator(CORPUS, trainers.BpeTrainer(
+            vocab_size=size, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False))
+        return tok
+
+    return make
+
+
+def word_level():
+    atoms = Regex(r"\[[^\]]+\]|Br|Cl|%\d\d|[\s\S]")
+    tok = Tokenizer(models.WordLevel(unk_token="<unk>"))
+    tok.pre_tokenizer = pre_tokenizers.Split(atoms, "isolated")
+    tok.train_from_iterator(CORPUS, trainers.WordLevelTrainer(vocab_size=500, special_tokens=["<unk>"],
+                                                              show_progress=False))
+    return tok
+
+
+def word_piece():
+    tok = Tokenizer(models.WordPiece(unk_token="<unk>"))
+    tok.normalizer = normalizers.NFKC()
+    tok.pre_tokenizer = pre_tokenizers.Whitespace()
+    tok.decoder = decoders.WordPiece()
+    tok.train_from_iterator(CORPUS, trainers.WordPieceTrainer(vocab_size=500, special_tokens=["<unk>"],
+                                                              show_progress=False))
+    return tok
+
+
+def sentence_piece():
+    """BPE as converted from SentencePiece: Llama-2, Gemma, Phi-3."""
+    tok = Tokenizer(models.BPE(unk_token="<unk>", byte_fallback=True, fuse_unk=True))
+    tok.normalizer = normalizers.Sequence([normalizers.Prepend("\u2581"), normalizers.Replace(" ", "\u2581")])
+    tok.decoder = decoders.Sequence([decoders.Replace("\u2581", " "), decoders.ByteFallback(), decoders.Fuse(),
+                                     decoders.Strip(" ", 1, 0)])
+    tok.train_from_iterator(CORPUS, trainers.BpeTrainer(
+        vocab_size=700, special_tokens=["<unk>", "<s>", "</s>"] + [f"<0x{i:02X}>" for i in range(256)],
+        show_progress=False))
+    return tok
+
+
+def metaspace():
+    tok = Tokenizer(models.BPE(unk_token="<unk>", byte_fallback=True, fuse_unk=True))
+    tok.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="never")
+    tok.decoder = decoders.Metaspace(prepend_scheme="never")
+    tok.train_from_iterator(CORPUS, trainers.BpeTrainer(
+        vocab_size=700, special_tokens=["<unk>"] + [f"<0x{i:02X}>" for i in range(256)], show_progress=False))
+    return tok
+
+
+def unigram():
+    tok = Tokenizer(models.Unigram())
+    tok.pre_tokenizer = pre_tokenizers.Metaspace()
+    tok.decoder = decoders.Metaspace()
+    tok.train_from_iterator(CORPUS, trainers.UnigramTrainer(vocab_size=300, unk_token="<unk>",
+                                                            special_tokens=["<unk>"], show_progress=False))
+    return tok
+
+
+case("tokenizer, GPT-2 kind", own_tokenizer(byte_level([])))
+for label, more in {"": {}, " of class GPT2Tokenizer": {"tokenizer_class": "GPT2Tokenizer"}}.items():
+    case(f"tokenizer, add_prefix_space over ByteLevel alone{label}", own_tokenizer(
+        byte_level([]), add_prefix_space=True, **more), CLASS + "|prefix")
+case("tokenizer, SmolLM kind: Digits", own_tokenizer(byte_level([pre_tokenizers.Digits(individual_digits=True)])))
+case("tokenizer, bytes only", own_tokenizer(byte_level([], size=256)), min_distinct=4)
+case("tokenizer, Whitespace and ByteLevel", own_tokenizer(byte_level([pre_tokenizers.Whitespace()])), "Whitespace")
+case("tokenizer, Punctuation and ByteLevel", own_tokenizer(byte_level([pre_tokenizers.Punctuation()])), "Punctuation")
+case("tokenizer, WordLevel", own_tokenizer(word_level, unk_token="<unk>"), "WordLevel")
+case("tokenizer, WordPiece", own_tokenizer(word_piece, unk_token="<unk>"), "WordPiece|NFKC|Whitespace")
+case("tokenizer, SentencePiece BPE", own_tokenizer(sentence_piece, unk_token="<unk>"),
+     "Prepend|Replace|byte_fallback|unk|normalizer|pre_tokenizer|byte")
+case("tokenizer, Metaspace BPE with byte_fallback", own_tokenizer(metaspace, unk_token="<unk>"), "Metaspace|byte|unk")
+case("tokenizer, Unigram", own_tokenizer(unigram, unk_token="<unk>"), "Unigram")
+
+
+def vocab_and_merges(b):
+    """The files of GPT-2's tokenizer, without tokenizer.json."""
+    own_tokenizer(byte_level([]))(b)
+    text = json.loads((b.folder / "tokenizer.json").read_text())
+    b.remove("tokenizer.json")
+    b.write("vocab.json", json.dumps(text["model"]["vocab"]))
+    pairs = [m if isinstance(m, str) else " ".join(m) for m in text["model"]["merges"]]
+    b.write("merges.txt", "#version: 0.2\n" + "\n".join(pairs) + "\n")
+    b.edit("tokenizer_config.json", tokenizer_class="GPT2Tokenizer", added_tokens_decoder={
+        str(t["id"]): {k: t[k] for k in ("content", "lstrip", "normalized", "rstrip", "single_word", "special")}
+        for t in text["added_tokens"]})
+
+
+case("tokenizer, vocab.json and merges.txt", vocab_and_merges, CLASS)

@@ -332,6 +332,9 @@ START_TEST(weights_of_other_formats_are_named)
                        "model.safetensors.index.json");
     scratch_write_text(cases[_i].file, "x");
     refused(CG_ERR_IO, cases[_i].found);
+    unlink(scratch_path("config.json"));
+    refused(CG_ERR_IO, _i == 3 ? "no config.json; model-q4.gguf holds weights in GGUF"
+                               : "config.json: cannot open");
 }
 END_TEST
 
