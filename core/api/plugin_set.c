@@ -226,10 +226,10 @@ cg_status cg_plugin_set_match(cg_plugin_set *s, const cg_match_options *o,
         .deterministic = CG_HAS_SIZE(o, deterministic) && o->deterministic,
         .batch_size = o->batch_size > 0 ? o->batch_size : CG_DEFAULT_BATCH,
     };
-    cg_attention_problem problem;
+    cg_attention_problem problems[CG_MAX_ATTENTION_PROBLEMS];
     cg_cache_config cache;
     cg_model_config config;
-    int32_t gpu = 0;
+    int32_t gpu = 0, n_problems;
 
     CG_TRY(parse_device(o->device ? o->device : "cpu", &shape.device, &gpu, err));
     CG_TRY(read_config(o, &config, err));
@@ -239,9 +239,9 @@ cg_status cg_plugin_set_match(cg_plugin_set *s, const cg_match_options *o,
         shape.compute_capability = compute_capability_of(gpu, &s->match.no_gpu);
     shape.dtype = shape.device == CG_DEVICE_CUDA ? CG_BF16 : CG_F32;
     shape.max_length = cg_context_length(&config);
-    cg_plugin_requirements(&config, &shape, &problem, &cache);
-    CG_TRY(cg_pairing_matrix(s->registry, &s->host.host, &problem, &cache, &s->match.pairings,
-                             &s->match.n, err));
+    n_problems = cg_plugin_requirements(&config, &shape, problems, &cache);
+    CG_TRY(cg_pairing_matrix(s->registry, &s->host.host, problems, n_problems, &cache,
+                             &s->match.pairings, &s->match.n, err));
     CG_TRY(fill_pairs(s, err));
     *ret_pairs = s->match.pairs;
     *ret_n = s->match.n;

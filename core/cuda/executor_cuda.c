@@ -240,8 +240,10 @@ static cg_status max_cache_bytes(const struct cuda_executor *c, int64_t *ret_byt
     int64_t q = (int64_t)mc->n_heads * mc->head_dim, kv = (int64_t)mc->n_kv_heads * mc->head_dim;
     int64_t size = cg_dtype_size(c->config.dtype), rows = c->state.step_tokens;
     int64_t layer = mc->hidden * (2 * q + 2 * kv + 3 * (int64_t)mc->intermediate);
+    int64_t positions = mc->learned_positions ? mc->max_positions : 0;
     /* 3: embedding, head, and at most as much for the head rows in use */
-    int64_t weights = (mc->n_layers * layer + 3 * (int64_t)mc->vocab * mc->hidden) * size;
+    int64_t weights =
+        (mc->n_layers * layer + (3 * (int64_t)mc->vocab + positions) * mc->hidden) * size;
     int64_t work = rows * (3 * mc->hidden + 3 * (int64_t)mc->intermediate + 2 * q + 2 * kv) * 4 +
                    ((int64_t)1 << 30);
     size_t free_bytes = 0, total = 0;

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "forward.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,14 +9,24 @@
 #include "gemm.h"
 #include "layers.h"
 #include "model/attention_problem.h"
+#include "model/rope.h"
 
 enum { HEAD_ROW_PANEL = 128 }; /* head rows are padded to a multiple */
 
+/* Weight and bias of a normalisation, [hidden]; bias NULL without one. */
+struct device_norm {
+    float *weight, *bias;
+};
+
+/* Biases are NULL without one. */
 struct device_layer {
-    float *input_norm, *post_norm; /* [hidden] */
-    float *q_norm, *k_norm;        /* [head_dim] or NULL */
-    float *qkv_bias;               /* [qkv_dim] or NULL */
+    struct device_norm input_norm, post_norm;
+    float *q_norm, *k_norm;    /* [head_dim] or NULL */
+    float *qkv_bias;           /* [qkv_dim] */
+    float *mlp_bias;           /* [mlp_dim] of gate and up */
+    float *o_bias, *down_bias; /* [hidden] */
     void *qkv, *o, *gate_up, *down;
+    int32_t problem; /* index of its attention problem */
 };
 
 struct cg_forward {
@@ -25,19 +34,21 @@ struct cg_forward {
     const cg_step_state *state;
     cg_model_config shape;
     int32_t q_dim, kv_dim, qkv_dim;
-    int32_t rows; /* of a step: its token budget */
+    int32_t mlp_dim; /* of gate and up together, or of up alone */
+    int32_t rows;    /* of a step: its token budget */
     int32_t out_rows;
     cg_gemm_context *gemms;
     cg_gemm *qkv_gemm, *o_gemm, *gate_up_gemm, *down_gemm, *head_gemm;
     struct device_layer *layers;
-    float *final_norm;
+    struct device_norm final_norm;
     void *embed, *head_weights; /* [vocab, hidden]; the same memory if tied */
+    void *positions;            /* [max_positions, hidden] or NULL */
     void *head;                 /* [padded_head_rows, hidden], gathered from head_weights */
     int32_t n_head_rows;
     int64_t padded_head_rows;
     float *cosines, *sines; /* [max_len, head_dim / 2] */
-    void *plan;
-    void *workspace;
+    void *plans[CG_MAX_ATTENTION_PROBLEMS];
+    void *workspace;                     /* shared by the plans */
     float *x;                            /* [rows, hidden] */
     void *h, *qkv, *att, *gate_up, *act; /* [rows, ...] */
     void *out_h;                         /* [out_rows, hidden] */
@@ -47,6 +58,20 @@ struct cg_forward {
 
 /* ---- weights ------------------------------------------------------------------------------- */
 
+/* Uploads the matrices of one width that the model has, stacked by rows. Without any, *ret_ptr
+ * stays unchanged. */
+static cg_status upload_present(cg_forward *f, const cg_tensor_ref *const *parts, int n,
+                                cg_dtype to, void *ret_ptr, cg_error *err)
+{
+    const cg_tensor_ref *present[3];
+    int n_present = 0;
+
+    for (int i = 0; i < n; i++)
+        if (parts[i]->data)
+            present[n_present++] = parts[i];
+    return n_present ? cg_device_upload(&f->memory, present, n_present, to, ret_ptr, err) : CG_OK;
+}
+
 static cg_status upload_layer(cg_forward *f, const cg_layer_weights *w, struct device_layer *l,
                               cg_error *err)
 {
@@ -55,13 +80,18 @@ static cg_status upload_layer(cg_forward *f, const cg_layer_weights *w, struct d
         void *ret_ptr; /* address of the pointer */
         cg_dtype to;
         int n;
-        const cg_tensor_ref *parts[3]; /* stacked; without data: the model has none */
+        const cg_tensor_ref *parts[3];
     } matrices[] = {
-        { &l->input_norm, CG_F32, 1, { &w->input_norm } },
-        { &l->post_norm, CG_F32, 1, { &w->post_norm } },
+        { &l->input_norm.weight, CG_F32, 1, { &w->input_norm } },
+        { &l->input_norm.bias, CG_F32, 1, { &w->input_norm_bias } },
+        { &l->post_norm.weight, CG_F32, 1, { &w->post_norm } },
+        { &l->post_norm.bias, CG_F32, 1, { &w->post_norm_bias } },
         { &l->q_norm, CG_F32, 1, { &w->q_norm } },
         { &l->k_norm, CG_F32, 1, { &w->k_norm } },
         { &l->qkv_bias, CG_F32, 3, { &w->q_bias, &w->k_bias, &w->v_bias } },
+        { &l->o_bias, CG_F32, 1, { &w->o_bias } },
+        { &l->mlp_bias, CG_F32, 2, { &w->gate_bias, &w->up_bias } },
+        { &l->down_bias, CG_F32, 1, { &w->down_bias } },
         { &l->qkv, t, 3, { &w->q, &w->k, &w->v } },
         { &l->o, t, 1, { &w->o } },
         { &l->gate_up, t, 2, { &w->gate, &w->up } },
@@ -69,40 +99,30 @@ static cg_status upload_layer(cg_forward *f, const cg_layer_weights *w, struct d
     };
 
     for (size_t i = 0; i < sizeof matrices / sizeof *matrices; i++)
-        if (matrices[i].parts[0]->data)
-            CG_TRY(cg_device_upload(&f->memory, matrices[i].parts, matrices[i].n, matrices[i].to,
-                                    matrices[i].ret_ptr, err));
+        CG_TRY(upload_present(f, matrices[i].parts, matrices[i].n, matrices[i].to,
+                              matrices[i].ret_ptr, err));
     return CG_OK;
 }
 
 static cg_status upload_rope(cg_forward *f, cg_error *err)
 {
-    int64_t half = f->shape.head_dim / 2, n = (int64_t)f->config.max_len * half;
-    float *inv_freq = cg_alloc_array((size_t)half, sizeof *inv_freq);
+    int64_t n = (int64_t)f->config.max_len * (f->shape.head_dim / 2);
     float *cosines = cg_alloc_array((size_t)n, sizeof *cosines);
     float *sines = cg_alloc_array((size_t)n, sizeof *sines);
     size_t bytes = (size_t)n * sizeof *cosines;
     cg_status st;
 
-    if (!inv_freq || !cosines || !sines) {
+    if (!cosines || !sines) {
         st = cg_fail_nomem(err, "model");
         goto out;
     }
-    cg_rope_inv_freq(&f->shape, inv_freq);
-    for (int64_t p = 0; p < f->config.max_len; p++)
-        for (int64_t i = 0; i < half; i++) {
-            float angle = (float)p * inv_freq[i]; /* rounded to f32, as in training */
-
-            cosines[p * half + i] = cosf(angle);
-            sines[p * half + i] = sinf(angle);
-        }
+    CG_TRY_GOTO(st, cg_rope_tables(&f->shape, f->config.max_len, cosines, sines, err), out);
     CG_TRY_GOTO(st, cg_device_alloc(&f->memory, bytes, &f->cosines, err), out);
     CG_TRY_GOTO(st, cg_device_alloc(&f->memory, bytes, &f->sines, err), out);
     CG_TRY_GOTO(st, CG_CUDA(cudaMemcpy(f->cosines, cosines, bytes, cudaMemcpyHostToDevice), err),
                 out);
     st = CG_CUDA(cudaMemcpy(f->sines, sines, bytes, cudaMemcpyHostToDevice), err);
 out:
-    free(inv_freq);
     free(cosines);
     free(sines);
     return st;
@@ -110,7 +130,7 @@ out:
 
 /* ---- create, destroy ---------------------------------------------------------------------- */
 
-static cg_status make_plan(cg_forward *f, cg_error *err)
+static cg_status make_plans(cg_forward *f, cg_error *err)
 {
     const cg_forward_config *c = &f->config;
     cg_kv_view view = { CG_SIZED(cg_kv_view) };
@@ -124,14 +144,20 @@ static cg_status make_plan(cg_forward *f, cg_error *err)
         .max_kv_len = c->max_len,
         .flags = cg_attention_flags(CG_DEVICE_CUDA, c->deterministic),
     };
-    cg_attention_problem problem = cg_attention_problem_of_model(&f->shape, &shape);
-    size_t workspace;
+    cg_attention_problem problems[CG_MAX_ATTENTION_PROBLEMS];
+    int32_t n = cg_attention_problems_of_model(&f->shape, &shape, problems);
+    size_t workspace = 0;
 
     CG_TRY(c->cache->view(c->cache_self, 0, &view, err));
-    cg_attention_problem_set_cache(&problem, c->cache, &view);
-    CG_TRY(c->attention->supports(c->host, &problem, err));
-    CG_TRY(c->attention->plan(c->host, &problem, &f->plan, err));
-    workspace = c->attention->workspace_size(f->plan);
+    for (int32_t i = 0; i < n; i++) {
+        size_t bytes;
+
+        cg_attention_problem_set_cache(&problems[i], c->cache, &view);
+        CG_TRY(c->attention->supports(c->host, &problems[i], err));
+        CG_TRY(c->attention->plan(c->host, &problems[i], &f->plans[i], err));
+        bytes = c->attention->workspace_size(f->plans[i]);
+        workspace = bytes > workspace ? bytes : workspace;
+    }
     return workspace ? cg_device_alloc(&f->memory, workspace, &f->workspace, err) : CG_OK;
 }
 
@@ -150,15 +176,20 @@ static cg_status upload_weights(cg_forward *f, cg_error *err)
 {
     const cg_model *m = f->config.model;
     cg_dtype t = f->config.dtype;
-    const cg_tensor_ref *embed = &m->embed, *head = &m->head, *final_norm = &m->final_norm;
+    const cg_tensor_ref *embed = &m->embed, *head = &m->head, *positions = &m->positions;
+    const cg_tensor_ref *norm = &m->final_norm, *norm_bias = &m->final_norm_bias;
 
     CG_TRY(cg_device_upload(&f->memory, &embed, 1, t, &f->embed, err));
     f->head_weights = f->embed;
     if (head->data != embed->data)
         CG_TRY(cg_device_upload(&f->memory, &head, 1, t, &f->head_weights, err));
-    CG_TRY(cg_device_upload(&f->memory, &final_norm, 1, CG_F32, &f->final_norm, err));
-    for (int32_t l = 0; l < f->shape.n_layers; l++)
+    CG_TRY(upload_present(f, &positions, 1, t, &f->positions, err));
+    CG_TRY(upload_present(f, &norm, 1, CG_F32, &f->final_norm.weight, err));
+    CG_TRY(upload_present(f, &norm_bias, 1, CG_F32, &f->final_norm.bias, err));
+    for (int32_t l = 0; l < f->shape.n_layers; l++) {
+        f->layers[l].problem = cg_attention_problem_of_layer(&f->shape, f->config.max_len, l);
         CG_TRY(upload_layer(f, &m->layers[l], &f->layers[l], err));
+    }
     return upload_rope(f, err);
 }
 
@@ -172,12 +203,9 @@ static cg_status make_activations(cg_forward *f, cg_error *err)
         int64_t rows, width;
         size_t element;
     } arrays[] = {
-        { &f->x, f->rows, hidden, sizeof(float) },
-        { &f->h, f->rows, hidden, element },
-        { &f->qkv, f->rows, f->qkv_dim, element },
-        { &f->att, f->rows, f->q_dim, element },
-        { &f->gate_up, f->rows, 2 * intermediate, element },
-        { &f->act, f->rows, intermediate, element },
+        { &f->x, f->rows, hidden, sizeof(float) },     { &f->h, f->rows, hidden, element },
+        { &f->qkv, f->rows, f->qkv_dim, element },     { &f->att, f->rows, f->q_dim, element },
+        { &f->gate_up, f->rows, f->mlp_dim, element }, { &f->act, f->rows, intermediate, element },
         { &f->out_h, f->out_rows, hidden, element },
     };
 
@@ -202,7 +230,7 @@ static cg_status make_gemms(cg_forward *f, cg_error *err)
     } gemms[] = {
         { &f->qkv_gemm, { f->rows, f->qkv_dim, hidden, t, t, 0 } },
         { &f->o_gemm, { f->rows, hidden, f->q_dim, t, CG_F32, 1 } },
-        { &f->gate_up_gemm, { f->rows, 2 * intermediate, hidden, t, t, 0 } },
+        { &f->gate_up_gemm, { f->rows, f->mlp_dim, hidden, t, t, 0 } },
         { &f->down_gemm, { f->rows, hidden, intermediate, t, CG_F32, 1 } },
     };
 
@@ -229,6 +257,7 @@ cg_status cg_forward_create(const cg_forward_config *config, const cg_step_state
     f->q_dim = mc->n_heads * mc->head_dim;
     f->kv_dim = mc->n_kv_heads * mc->head_dim;
     f->qkv_dim = f->q_dim + 2 * f->kv_dim;
+    f->mlp_dim = (mc->mlp == CG_MLP_GATED ? 2 : 1) * mc->intermediate;
     f->rows = state->step_tokens;
     f->out_rows = (state->n_slots + row_block - 1) / row_block * row_block;
     f->layers = calloc((size_t)mc->n_layers, sizeof *f->layers);
@@ -241,7 +270,7 @@ cg_status cg_forward_create(const cg_forward_config *config, const cg_step_state
     CG_TRY_GOTO(st, upload_weights(f, err), out);
     CG_TRY_GOTO(st, make_activations(f, err), out);
     CG_TRY_GOTO(st, make_gemms(f, err), out);
-    CG_TRY_GOTO(st, make_plan(f, err), out);
+    CG_TRY_GOTO(st, make_plans(f, err), out);
     *ret_forward = f;
     f = NULL;
 out:
@@ -254,8 +283,9 @@ void cg_forward_destroy(cg_forward *f)
     if (!f)
         return;
     cudaStreamSynchronize(f->config.stream);
-    if (f->plan)
-        f->config.attention->destroy(f->plan);
+    for (int i = 0; i < CG_MAX_ATTENTION_PROBLEMS; i++)
+        if (f->plans[i])
+            f->config.attention->destroy(f->plans[i]);
     cg_gemm_destroy(f->qkv_gemm);
     cg_gemm_destroy(f->o_gemm);
     cg_gemm_destroy(f->gate_up_gemm);
@@ -319,7 +349,7 @@ static cg_status append_to_cache(cg_forward *f, int32_t layer, const cg_kv_view 
         .bias = l->qkv_bias,
         .q_norm = l->q_norm,
         .k_norm = l->k_norm,
-        .cosines = f->cosines,
+        .cosines = f->shape.layer_flags[layer] & CG_LAYER_NO_ROPE ? NULL : f->cosines,
         .sines = f->sines,
         .slot = s->slot,
         .pos = s->pos,
@@ -327,7 +357,7 @@ static cg_status append_to_cache(cg_forward *f, int32_t layer, const cg_kv_view 
         .n_heads = f->shape.n_heads,
         .n_kv_heads = f->shape.n_kv_heads,
         .head_dim = f->shape.head_dim,
-        .eps = (float)f->shape.rms_eps,
+        .eps = (float)f->shape.norm_eps,
         .act = c->dtype,
         .store = CG_HAS_SIZE(c->cache, flags) && (c->cache->flags & CG_CACHE_STORE_BY_VIEW) &&
                  view->dtype == c->dtype,
@@ -350,7 +380,7 @@ static cg_status append_to_cache(cg_forward *f, int32_t layer, const cg_kv_view 
     return qkv.store ? CG_OK : c->cache->append(c->cache_self, layer, &append, err);
 }
 
-static cg_status attend(cg_forward *f, const cg_kv_view *view, cg_error *err)
+static cg_status attend(cg_forward *f, int32_t problem, const cg_kv_view *view, cg_error *err)
 {
     const cg_step_state *s = f->state;
     int64_t element = cg_dtype_size(f->config.dtype);
@@ -370,49 +400,101 @@ static cg_status attend(cg_forward *f, const cg_kv_view *view, cg_error *err)
         .stream = f->config.stream,
     };
 
-    return f->config.attention->run(f->plan, &args, err);
+    return f->config.attention->run(f->plans[problem], &args, err);
+}
+
+/*
+ * h[i] = norm(x[row[i]]) for i < *n, 0 for the other rows of h [rows, hidden].
+ *
+ * @param row, n  NULL: all rows
+ */
+static cg_status normalise(cg_forward *f, const struct device_norm *norm, const int32_t *row,
+                           const int32_t *n, int32_t rows, void *h, cg_error *err)
+{
+    float eps = (float)f->shape.norm_eps;
+    cudaStream_t stream = f->config.stream;
+    cg_dtype t = f->config.dtype;
+
+    if (f->shape.norm == CG_NORM_LAYER)
+        return cg_cuda_layer_norm(f->x, norm->weight, norm->bias, eps, row, n, rows,
+                                  f->shape.hidden, t, h, stream, err);
+    return cg_cuda_rms_norm(f->x, norm->weight, eps, row, n, rows, f->shape.hidden, t, h, stream,
+                            err);
+}
+
+static cg_status normalise_all(cg_forward *f, const struct device_norm *norm, cg_error *err)
+{
+    return normalise(f, norm, NULL, NULL, f->rows, f->h, err);
+}
+
+/* x += input w^T + bias */
+static cg_status add_product(cg_forward *f, cg_gemm *gemm, const void *input, const void *w,
+                             const float *bias, cg_error *err)
+{
+    CG_TRY(cg_gemm_run(gemm, input, w, f->x, err));
+    return bias ? cg_cuda_add_bias(f->x, bias, f->rows, f->shape.hidden, f->config.stream, err)
+                : CG_OK;
+}
+
+static cg_status activate(cg_forward *f, const float *bias, cg_error *err)
+{
+    const cg_model_config *c = &f->shape;
+    int gated = c->mlp == CG_MLP_GATED;
+
+    if (gated && c->activation == CG_ACT_SILU && !bias)
+        return cg_cuda_silu_mul(f->gate_up, f->rows, c->intermediate, f->config.dtype, f->act,
+                                f->config.stream, err);
+    return cg_cuda_activate(f->gate_up, bias, f->rows, c->intermediate, gated, c->activation,
+                            f->config.dtype, f->act, f->config.stream, err);
 }
 
 /* f->h holds the normalised input of the layer on entry, that of the next layer on return. */
 static cg_status run_layer(cg_forward *f, int32_t i, cg_error *err)
 {
     const struct device_layer *l = &f->layers[i];
-    cudaStream_t stream = f->config.stream;
-    cg_dtype t = f->config.dtype;
-    float eps = (float)f->shape.rms_eps;
     cg_kv_view view = { CG_SIZED(cg_kv_view) };
 
     CG_TRY(cg_gemm_run(f->qkv_gemm, f->h, l->qkv, f->qkv, err));
     CG_TRY(f->config.cache->view(f->config.cache_self, i, &view, err));
     CG_TRY(append_to_cache(f, i, &view, err));
-    CG_TRY(attend(f, &view, err));
-    CG_TRY(cg_gemm_run(f->o_gemm, f->att, l->o, f->x, err)); /* x += */
-    CG_TRY(cg_cuda_rms_norm(f->x, l->post_norm, eps, NULL, NULL, f->rows, f->shape.hidden, t, f->h,
-                            stream, err));
+    CG_TRY(attend(f, l->problem, &view, err));
+    if (f->shape.parallel_residual) /* the MLP's input is that of the layer */
+        CG_TRY(normalise_all(f, &l->post_norm, err));
+    CG_TRY(add_product(f, f->o_gemm, f->att, l->o, l->o_bias, err));
+    if (!f->shape.parallel_residual)
+        CG_TRY(normalise_all(f, &l->post_norm, err));
     CG_TRY(cg_gemm_run(f->gate_up_gemm, f->h, l->gate_up, f->gate_up, err));
-    CG_TRY(cg_cuda_silu_mul(f->gate_up, f->rows, f->shape.intermediate, t, f->act, stream, err));
-    CG_TRY(cg_gemm_run(f->down_gemm, f->act, l->down, f->x, err)); /* x += */
-    if (i + 1 == f->shape.n_layers)
-        return CG_OK;
-    return cg_cuda_rms_norm(f->x, f->layers[i + 1].input_norm, eps, NULL, NULL, f->rows,
-                            f->shape.hidden, t, f->h, stream, err);
+    CG_TRY(activate(f, l->mlp_bias, err));
+    CG_TRY(add_product(f, f->down_gemm, f->act, l->down, l->down_bias, err));
+    return i + 1 < f->shape.n_layers ? normalise_all(f, &f->layers[i + 1].input_norm, err) : CG_OK;
+}
+
+/* x and h of the first layer. */
+static cg_status embed(cg_forward *f, cg_error *err)
+{
+    const cg_step_state *s = f->state;
+    const struct device_norm *norm = &f->layers[0].input_norm;
+    cudaStream_t stream = f->config.stream;
+    cg_dtype t = f->config.dtype;
+
+    if (f->shape.norm == CG_NORM_RMS && !f->positions)
+        return cg_cuda_embed_norm(s->token, f->embed, norm->weight, (float)f->shape.norm_eps,
+                                  f->rows, f->shape.hidden, t, f->x, f->h, stream, err);
+    CG_TRY(cg_cuda_embed(s->token, s->pos, f->embed, f->positions, f->rows, f->shape.hidden, t,
+                         f->x, stream, err));
+    return normalise_all(f, norm, err);
 }
 
 cg_status cg_forward_run(cg_forward *f, cg_error *err)
 {
     const cg_step_state *s = f->state;
-    cudaStream_t stream = f->config.stream;
-    cg_dtype t = f->config.dtype;
-    float eps = (float)f->shape.rms_eps;
 
-    CG_TRY(cg_cuda_embed_norm(s->token, f->embed, f->layers[0].input_norm, eps, f->rows,
-                              f->shape.hidden, t, f->x, f->h, stream, err));
+    CG_TRY(embed(f, err));
     for (int32_t l = 0; l < f->shape.n_layers; l++)
         CG_TRY(run_layer(f, l, err));
     if (!f->n_head_rows) /* no program yet, only prompts */
         return CG_OK;
-    CG_TRY(cg_cuda_rms_norm(f->x, f->final_norm, eps, s->out_row, s->n_out, f->out_rows,
-                            f->shape.hidden, t, f->out_h, stream, err));
+    CG_TRY(normalise(f, &f->final_norm, s->out_row, s->n_out, f->out_rows, f->out_h, err));
     return cg_gemm_run(f->head_gemm, f->out_h, f->head, f->logits, err);
 }
 

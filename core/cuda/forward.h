@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /**
- * @file forward.h  The forward pass of a Llama or Qwen model on a GPU.
+ * @file forward.h  The forward pass of a model on a GPU.
  *
  * Weights are in device memory in the type of the activations; the residual stream and the sums of
  * matrix products are f32. Shapes are fixed at creation, so a pass can be captured.

@@ -255,14 +255,14 @@ static cg_status run_layer(struct cuda_decoder *d, const struct plan *p,
     const cg_fsq_config *c = &d->config;
     float eps = (float)c->eps;
 
-    CG_TRY(
-        cg_cuda_layer_norm(d->x, l->norm1, eps, rows, c->hidden, d->dtype, d->h, d->stream, err));
+    CG_TRY(cg_cuda_fsq_layer_norm(d->x, l->norm1, eps, rows, c->hidden, d->dtype, d->h, d->stream,
+                                  err));
     CG_TRY(cg_gemm_run(p->qkv, d->h, l->qkv, d->qkv, err));
     CG_TRY(cg_cuda_fsq_attend(d->qkv, d->device.tiles, n_tiles, c->hidden, d->dtype, d->h,
                               d->stream, err));
     CG_TRY(cg_gemm_run(p->o, d->h, l->o, d->x, err)); /* x += */
-    CG_TRY(
-        cg_cuda_layer_norm(d->x, l->norm2, eps, rows, c->hidden, d->dtype, d->h, d->stream, err));
+    CG_TRY(cg_cuda_fsq_layer_norm(d->x, l->norm2, eps, rows, c->hidden, d->dtype, d->h, d->stream,
+                                  err));
     CG_TRY(cg_gemm_run(p->up, d->h, l->up, d->up, err));
     CG_TRY(cg_cuda_relu(d->up, (int64_t)rows * c->intermediate, d->dtype, d->stream, err));
     return cg_gemm_run(p->down, d->up, l->down, d->x, err); /* x += */

@@ -257,9 +257,9 @@ extern "C" cg_status cg_cuda_fsq_embed(const cg_fsq_embed *args, int32_t rows, c
     return CG_CUDA(cudaGetLastError(), err);
 }
 
-extern "C" cg_status cg_cuda_layer_norm(const float *x, const float *weight, float eps,
-                                        int32_t rows, int32_t hidden, cg_dtype act, void *h,
-                                        cudaStream_t stream, cg_error *err)
+extern "C" cg_status cg_cuda_fsq_layer_norm(const float *x, const float *weight, float eps,
+                                            int32_t rows, int32_t hidden, cg_dtype act, void *h,
+                                            cudaStream_t stream, cg_error *err)
 {
     if (act == CG_F32)
         layer_norm_kernel<<<row_blocks(rows), 32 * WARPS, 0, stream>>>(x, weight, eps, rows, hidden,

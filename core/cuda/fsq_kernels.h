@@ -41,9 +41,9 @@ cg_status cg_cuda_fsq_embed(const cg_fsq_embed *args, int32_t rows, cg_dtype act
  * @param weight  [hidden]
  * @param h       [rows, hidden] act
  */
-cg_status cg_cuda_layer_norm(const float *x, const float *weight, float eps, int32_t rows,
-                             int32_t hidden, cg_dtype act, void *h, cudaStream_t stream,
-                             cg_error *err);
+cg_status cg_cuda_fsq_layer_norm(const float *x, const float *weight, float eps, int32_t rows,
+                                 int32_t hidden, cg_dtype act, void *h, cudaStream_t stream,
+                                 cg_error *err);
 
 /** x = max(x, 0) of n elements of type act, in place; n a multiple of 4. */
 cg_status cg_cuda_relu(void *x, int64_t n, cg_dtype act, cudaStream_t stream, cg_error *err);

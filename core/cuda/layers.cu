@@ -4,6 +4,7 @@
 #include <cuda_bf16.h>
 
 #include "device.cuh"
+#include "model/config.h"
 
 enum { THREADS = 256 };
 
@@ -76,6 +77,23 @@ static __device__ __forceinline__ void store4_bf16(__nv_bfloat16 *p, const float
     *(uint2 *)p = make_uint2(pack(v[0], v[1]), pack(v[2], v[3]));
 }
 
+/* See ops/elementwise.h. */
+static __device__ __forceinline__ float activation_of(int32_t kind, float x)
+{
+    switch (kind) {
+    case CG_ACT_SILU:
+        return x / (1.0f + __expf(-x));
+    case CG_ACT_GELU:
+        return 0.5f * x * (1.0f + erff(x * 0.70710678f));
+    case CG_ACT_GELU_TANH:
+        return x / (1.0f + __expf(-1.59576912f * (x + 0.044715f * x * x * x)));
+    case CG_ACT_QUICK_GELU:
+        return x / (1.0f + __expf(-1.702f * x));
+    default: /* CG_ACT_RELU */
+        return fmaxf(x, 0.0f);
+    }
+}
+
 #define ACT      __nv_bfloat16
 #define LOAD8    load8_bf16
 #define STORE8   store8_bf16
@@ -134,6 +152,79 @@ extern "C" cg_status cg_cuda_rms_norm(const float *x, const float *weight, float
     return CG_CUDA(cudaGetLastError(), err);
 }
 
+extern "C" cg_status cg_cuda_embed(const int32_t *token, const int32_t *pos, const void *embed,
+                                   const void *positions, int32_t rows, int32_t hidden,
+                                   cg_dtype act, float *x, cudaStream_t stream, cg_error *err)
+{
+    if (act == CG_F32)
+        embed_f32_kernel<<<rows, row_threads(hidden), 0, stream>>>(
+            token, pos, (const float *)embed, (const float *)positions, hidden, x);
+    else
+        embed_bf16_kernel<<<rows, row_threads(hidden), 0, stream>>>(
+            token, pos, (const __nv_bfloat16 *)embed, (const __nv_bfloat16 *)positions, hidden, x);
+    return CG_CUDA(cudaGetLastError(), err);
+}
+
+extern "C" cg_status cg_cuda_layer_norm(const float *x, const float *weight, const float *bias,
+                                        float eps, const int32_t *row, const int32_t *n,
+                                        int32_t rows, int32_t hidden, cg_dtype act, void *h,
+                                        cudaStream_t stream, cg_error *err)
+{
+    if (act == CG_F32)
+        layer_norm_f32_kernel<<<rows, row_threads(hidden), 0, stream>>>(x, weight, bias, eps, row,
+                                                                        n, hidden, (float *)h);
+    else
+        layer_norm_bf16_kernel<<<rows, row_threads(hidden), 0, stream>>>(
+            x, weight, bias, eps, row, n, hidden, (__nv_bfloat16 *)h);
+    return CG_CUDA(cudaGetLastError(), err);
+}
+
+/* Eight elements per thread. */
+static __global__ void add_bias_kernel(float *x, const float *bias, int64_t n, int32_t hidden)
+{
+    int64_t i = ((int64_t)blockIdx.x * blockDim.x + threadIdx.x) * 8;
+    float v[8], b[8];
+
+    if (i >= n)
+        return;
+    load8_f32(x + i, v);
+    load8_f32(bias + i % hidden, b);
+    for (int j = 0; j < 8; j++)
+        v[j] += b[j];
+    store8_f32(x + i, v);
+}
+
+/* Blocks of THREADS for n elements, eight per thread. */
+static unsigned blocks_of(int64_t n)
+{
+    return (unsigned)((n / 8 + THREADS - 1) / THREADS);
+}
+
+extern "C" cg_status cg_cuda_add_bias(float *x, const float *bias, int32_t rows, int32_t hidden,
+                                      cudaStream_t stream, cg_error *err)
+{
+    int64_t n = (int64_t)rows * hidden;
+
+    add_bias_kernel<<<blocks_of(n), THREADS, 0, stream>>>(x, bias, n, hidden);
+    return CG_CUDA(cudaGetLastError(), err);
+}
+
+extern "C" cg_status cg_cuda_activate(const void *in, const float *bias, int32_t rows,
+                                      int32_t intermediate, int32_t is_gated, int32_t activation,
+                                      cg_dtype act, void *out, cudaStream_t stream, cg_error *err)
+{
+    int64_t n = (int64_t)rows * intermediate;
+
+    if (act == CG_F32)
+        activate_f32_kernel<<<blocks_of(n), THREADS, 0, stream>>>(
+            (const float *)in, bias, n, intermediate, is_gated, activation, (float *)out);
+    else
+        activate_bf16_kernel<<<blocks_of(n), THREADS, 0, stream>>>(
+            (const __nv_bfloat16 *)in, bias, n, intermediate, is_gated, activation,
+            (__nv_bfloat16 *)out);
+    return CG_CUDA(cudaGetLastError(), err);
+}
+
 extern "C" cg_status cg_cuda_rope_store(const cg_cuda_qkv *args, cudaStream_t stream, cg_error *err)
 {
     int64_t groups = (int64_t)args->rows * (args->n_heads + 2 * args->n_kv_heads);
@@ -154,14 +245,13 @@ extern "C" cg_status cg_cuda_silu_mul(const void *gate_up, int32_t rows, int32_t
                                       cg_dtype act, void *out, cudaStream_t stream, cg_error *err)
 {
     int64_t n = (int64_t)rows * intermediate;
-    unsigned blocks = (unsigned)((n / 8 + THREADS - 1) / THREADS);
 
     if (act == CG_F32)
-        silu_mul_f32_kernel<<<blocks, THREADS, 0, stream>>>((const float *)gate_up, n, intermediate,
-                                                            (float *)out);
+        silu_mul_f32_kernel<<<blocks_of(n), THREADS, 0, stream>>>((const float *)gate_up, n,
+                                                                  intermediate, (float *)out);
     else
-        silu_mul_bf16_kernel<<<blocks, THREADS, 0, stream>>>((const __nv_bfloat16 *)gate_up, n,
-                                                             intermediate, (__nv_bfloat16 *)out);
+        silu_mul_bf16_kernel<<<blocks_of(n), THREADS, 0, stream>>>(
+            (const __nv_bfloat16 *)gate_up, n, intermediate, (__nv_bfloat16 *)out);
     return CG_CUDA(cudaGetLastError(), err);
 }
 

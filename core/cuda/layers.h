@@ -38,12 +38,38 @@ cg_status cg_cuda_rms_norm(const float *x, const float *weight, float eps, const
                            const int32_t *n, int32_t rows, int32_t hidden, cg_dtype act, void *h,
                            cudaStream_t stream, cg_error *err);
 
+/**
+ * x[t] = embed[token[t]] + positions[pos[t]].
+ *
+ * @param token      [rows]; negative: x[t] is 0
+ * @param pos        [rows]
+ * @param embed      [vocab, hidden] act
+ * @param positions  [.., hidden] act, or NULL
+ * @param x          [rows, hidden] f32
+ */
+cg_status cg_cuda_embed(const int32_t *token, const int32_t *pos, const void *embed,
+                        const void *positions, int32_t rows, int32_t hidden, cg_dtype act, float *x,
+                        cudaStream_t stream, cg_error *err);
+
+/**
+ * h[i] = (x[row[i]] - mean) / deviation * weight + bias for i < *n; 0 for the other rows of h.
+ *
+ * @param row, n  as for cg_cuda_rms_norm()
+ */
+cg_status cg_cuda_layer_norm(const float *x, const float *weight, const float *bias, float eps,
+                             const int32_t *row, const int32_t *n, int32_t rows, int32_t hidden,
+                             cg_dtype act, void *h, cudaStream_t stream, cg_error *err);
+
+/** x[t] += bias for all rows; x [rows, hidden] and bias [hidden] are f32. */
+cg_status cg_cuda_add_bias(float *x, const float *bias, int32_t rows, int32_t hidden,
+                           cudaStream_t stream, cg_error *err);
+
 /** Arguments of the kernel after the q, k, v projection of a layer. */
 typedef struct cg_cuda_qkv {
     void *qkv;                    /* [rows, (n_heads + 2 n_kv_heads) * head_dim] act, in place */
     const float *bias;            /* [(n_heads + 2 n_kv_heads) * head_dim] or NULL */
     const float *q_norm, *k_norm; /* [head_dim] or NULL */
-    const float *cosines, *sines; /* [positions, head_dim / 2] */
+    const float *cosines, *sines; /* [positions, head_dim / 2]; NULL: q and k are not rotated */
     const int32_t *slot, *pos;    /* [rows]; slot < 0: padding, left unchanged */
     int32_t rows, n_heads, n_kv_heads, head_dim;
     float eps;
@@ -66,6 +92,17 @@ cg_status cg_cuda_rope_store(const cg_cuda_qkv *args, cudaStream_t stream, cg_er
  */
 cg_status cg_cuda_silu_mul(const void *gate_up, int32_t rows, int32_t intermediate, cg_dtype act,
                            void *out, cudaStream_t stream, cg_error *err);
+
+/**
+ * The activation of an MLP of any kind: out[t, i] = f(gate[t, i]) * up[t, i], or f(up[t, i]).
+ *
+ * @param in          [rows, 2 * intermediate] act: gate, then up; or [rows, intermediate]: up
+ * @param bias        of `in`, one row, or NULL
+ * @param activation  CG_ACT_*
+ */
+cg_status cg_cuda_activate(const void *in, const float *bias, int32_t rows, int32_t intermediate,
+                           int32_t is_gated, int32_t activation, cg_dtype act, void *out,
+                           cudaStream_t stream, cg_error *err);
 
 /**
  * dst[i] = src[row[i]] for i < n, 0 for n <= i < rows.

@@ -78,6 +78,60 @@ static __global__ void FN(rms_norm)(const float *x, const float *weight, float e
     FN(norm_row)(kept, x + from * hidden, weight, sum, eps, hidden, h + t * hidden);
 }
 
+/* One block per row. */
+static __global__ void FN(embed)(const int32_t *token, const int32_t *pos, const ACT *embed,
+                                 const ACT *positions, int32_t hidden, float *x)
+{
+    int64_t t = blockIdx.x, id = token[t], p = pos[t];
+    float v[8], w[8] = { 0, 0, 0, 0, 0, 0, 0, 0 };
+
+    for (int32_t i = threadIdx.x * 8; i < hidden; i += blockDim.x * 8) {
+        if (id >= 0) {
+            LOAD8(embed + id * hidden + i, v);
+            if (positions)
+                LOAD8(positions + p * hidden + i, w);
+        }
+        for (int j = 0; j < 8; j++)
+            v[j] = id >= 0 ? v[j] + w[j] : 0;
+        store8_f32(x + t * hidden + i, v);
+    }
+}
+
+/* One block per row, eight elements per thread. */
+static __global__ void FN(layer_norm)(const float *x, const float *weight, const float *bias,
+                                      float eps, const int32_t *row, const int32_t *n,
+                                      int32_t hidden, ACT *h)
+{
+    int64_t t = blockIdx.x;
+    int is_used = !row || t < *n;
+    float sum = 0, squares = 0, mean, scale, v[8], w[8], b[8];
+
+    x += (row && is_used ? row[t] : t) * hidden;
+    for (int32_t i = threadIdx.x * 8; is_used && i < hidden; i += blockDim.x * 8) {
+        load8_f32(x + i, v);
+        for (int j = 0; j < 8; j++)
+            sum += v[j];
+    }
+    mean = block_sum(sum) / (float)hidden;
+    __syncthreads(); /* block_sum() uses the same shared memory again */
+    for (int32_t i = threadIdx.x * 8; is_used && i < hidden; i += blockDim.x * 8) {
+        load8_f32(x + i, v);
+        for (int j = 0; j < 8; j++)
+            squares += (v[j] - mean) * (v[j] - mean);
+    }
+    scale = rsqrtf(block_sum(squares) / (float)hidden + eps);
+    for (int32_t i = threadIdx.x * 8; i < hidden; i += blockDim.x * 8) {
+        if (is_used) {
+            load8_f32(x + i, v);
+            load8_f32(weight + i, w);
+            load8_f32(bias + i, b);
+        }
+        for (int j = 0; j < 8; j++)
+            v[j] = is_used ? (v[j] - mean) * scale * w[j] + b[j] : 0;
+        STORE8(h + t * hidden + i, v);
+    }
+}
+
 /*
  * `lanes` neighbouring lanes process a head of a row. Lane l holds elements 4l to 4l+3 and
  * head_dim/2 + 4l to head_dim/2 + 4l+3: four pairs to rotate. Lanes from head_dim/8 on are idle.
@@ -92,7 +146,8 @@ static __global__ void FN(rope_store)(cg_cuda_qkv a, int32_t lanes)
     int active = t < a.rows && 4 * l < half;
     const float *norm = is_q ? a.q_norm : is_k ? a.k_norm : NULL;
     ACT *row = (ACT *)a.qkv + (t * n_all + head) * a.head_dim + 4 * l, *out = row;
-    float u[4] = { 0, 0, 0, 0 }, v[4] = { 0, 0, 0, 0 }, c[4], s[4], sum = 0;
+    float u[4] = { 0, 0, 0, 0 }, v[4] = { 0, 0, 0, 0 }, sum = 0;
+    float c[4] = { 1, 1, 1, 1 }, s[4] = { 0, 0, 0, 0 };
     int32_t slot = -1, pos = 0;
 
     /* independent loads come first: the chain of dependent loads determines the run time */
@@ -101,8 +156,10 @@ static __global__ void FN(rope_store)(cg_cuda_qkv a, int32_t lanes)
         pos = a.pos[t];
         LOAD4(row, u);
         LOAD4(row + half, v);
-        load4_f32(a.cosines + (int64_t)pos * half + 4 * l, c);
-        load4_f32(a.sines + (int64_t)pos * half + 4 * l, s);
+        if (a.cosines) {
+            load4_f32(a.cosines + (int64_t)pos * half + 4 * l, c);
+            load4_f32(a.sines + (int64_t)pos * half + 4 * l, s);
+        }
         if (a.bias)
             for (int j = 0; j < 4; j++) {
                 u[j] += a.bias[head * a.head_dim + 4 * l + j];
@@ -156,6 +213,37 @@ static __global__ void FN(silu_mul)(const ACT *gate_up, int64_t n, int32_t inter
     LOAD8(gate_up + t * 2 * intermediate + intermediate + col, u);
     for (int j = 0; j < 8; j++)
         g[j] = g[j] / (1.0f + __expf(-g[j])) * u[j];
+    STORE8(out + i, g);
+}
+
+/* Eight elements per thread. */
+static __global__ void FN(activate)(const ACT *in, const float *bias, int64_t n,
+                                    int32_t intermediate, int32_t is_gated, int32_t activation,
+                                    ACT *out)
+{
+    int64_t i = ((int64_t)blockIdx.x * blockDim.x + threadIdx.x) * 8;
+    int64_t t = i / intermediate, col = i % intermediate;
+    float g[8], u[8] = { 1, 1, 1, 1, 1, 1, 1, 1 }, b[8];
+
+    if (i >= n)
+        return;
+    in += t * (is_gated ? 2 : 1) * intermediate + col;
+    LOAD8(in, g);
+    if (bias) {
+        load8_f32(bias + col, b);
+        for (int j = 0; j < 8; j++)
+            g[j] += b[j];
+    }
+    if (is_gated) {
+        LOAD8(in + intermediate, u);
+        if (bias) {
+            load8_f32(bias + intermediate + col, b);
+            for (int j = 0; j < 8; j++)
+                u[j] += b[j];
+        }
+    }
+    for (int j = 0; j < 8; j++)
+        g[j] = activation_of(activation, g[j]) * u[j];
     STORE8(out + i, g);
 }
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "decode/cpu_model.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,50 +8,79 @@
 #include "base/error.h"
 #include "base/size.h"
 #include "model/attention_problem.h"
+#include "model/rope.h"
 #include "ops/elementwise.h"
 #include "ops/linear.h"
 
+/* Weight and bias of a normalisation, [hidden]; bias NULL without one. */
+struct norm {
+    float *weight, *bias;
+};
+
+/* Biases are NULL without one. */
 struct layer {
-    float *input_norm, *post_norm; /* [hidden] */
-    float *q_norm, *k_norm;        /* [head_dim] or NULL */
-    float *qkv_bias;               /* [q_dim + 2 kv_dim] or NULL */
+    struct norm input_norm, post_norm;
+    float *q_norm, *k_norm;    /* [head_dim] or NULL */
+    float *qkv_bias;           /* [q_dim + 2 kv_dim] */
+    float *mlp_bias;           /* [mlp_dim] of gate and up */
+    float *o_bias, *down_bias; /* [hidden] */
     cg_linear *qkv, *o, *gate_up, *down;
+    int32_t is_rotated;
+    int32_t problem; /* index of its attention problem */
 };
 
 struct cg_cpu_model {
     cg_cpu_model_config config;
     int64_t hidden, q_dim, kv_dim, qkv_dim, intermediate, head_dim;
+    int64_t mlp_dim; /* of gate and up together, or of up alone */
     int64_t n_heads, n_kv_heads;
     float eps;
     cg_linear_context *linears;
     struct layer *layers;
-    float *final_norm;
+    struct norm final_norm;
     cg_linear *lm_head;
     int32_t n_head_rows;    /* of the LM head, padded to whole panels */
     float *cosines, *sines; /* [max_len, head_dim / 2] */
-    void *plan;
-    void *workspace;
+    void *plans[CG_MAX_ATTENTION_PROBLEMS];
+    void *workspace; /* shared by the plans */
     double matmul_seconds, attention_seconds;
     /* activations, with the padding rows that linear.h requires */
     float *x;       /* [max_tokens + pad, hidden] residual stream */
     float *h;       /* [max_tokens + pad, hidden] x, normalized */
     float *qkv;     /* [max_tokens + pad, qkv_dim] queries, keys, values */
     float *att;     /* [max_tokens + pad, q_dim] output of attention */
-    float *gate_up; /* [max_tokens + pad, 2 intermediate] */
-    float *act;     /* [max_tokens + pad, intermediate] silu(gate) * up */
+    float *gate_up; /* [max_tokens + pad, mlp_dim] */
+    float *act;     /* [max_tokens + pad, intermediate] act(gate) * up, or act(up) */
     float *out_h;   /* [max_out + pad, hidden] final norm of the rows to compute logits of */
     float *logits;  /* [max_out + pad, n_head_rows] */
 };
 
 /* ---- weights ------------------------------------------------------------------------------ */
 
-static float *to_f32(const cg_tensor_ref *ref)
+/*
+ * Converts n vectors to one in f32; NULL if the model has none of them.
+ *
+ * @param ret  the caller's, also on failure
+ */
+static cg_status vectors_to_f32(const cg_tensor_ref *const *parts, int n, float **ret,
+                                cg_error *err)
 {
-    float *p = cg_alloc_array((size_t)(ref->rows * ref->cols), sizeof *p);
+    size_t size = 0;
+    float *at;
 
-    if (p)
-        cg_weight_to_f32(ref, 0, ref->rows, p);
-    return p;
+    for (int i = 0; i < n; i++)
+        size += parts[i]->data ? (size_t)parts[i]->cols : 0;
+    if (!size)
+        return CG_OK;
+    at = *ret = cg_alloc_array(size, sizeof **ret);
+    if (!at)
+        return cg_fail_nomem(err, "model");
+    for (int i = 0; i < n; i++)
+        if (parts[i]->data) {
+            cg_weight_to_f32(parts[i], 0, 1, at);
+            at += parts[i]->cols;
+        }
+    return CG_OK;
 }
 
 /* Several matrices of the same width, stacked by rows into one. */
@@ -89,55 +117,57 @@ static cg_status make_linear(cg_cpu_model *m, struct stack s, int accumulate,
                             ret_linear, err);
 }
 
-static cg_status make_layer(cg_cpu_model *m, const cg_layer_weights *w, struct layer *l,
-                            cg_error *err)
+static cg_status make_vectors(const cg_layer_weights *w, struct layer *l, cg_error *err)
 {
-    l->input_norm = to_f32(&w->input_norm);
-    l->post_norm = to_f32(&w->post_norm);
-    if (!l->input_norm || !l->post_norm)
-        return cg_fail_nomem(err, "model");
-    if (w->q_norm.data) {
-        l->q_norm = to_f32(&w->q_norm);
-        l->k_norm = to_f32(&w->k_norm);
-        if (!l->q_norm || !l->k_norm)
-            return cg_fail_nomem(err, "model");
-    }
-    if (w->q_bias.data) {
-        l->qkv_bias = cg_alloc_array((size_t)m->qkv_dim, sizeof *l->qkv_bias);
-        if (!l->qkv_bias)
-            return cg_fail_nomem(err, "model");
-        cg_weight_to_f32(&w->q_bias, 0, 1, l->qkv_bias);
-        cg_weight_to_f32(&w->k_bias, 0, 1, l->qkv_bias + m->q_dim);
-        cg_weight_to_f32(&w->v_bias, 0, 1, l->qkv_bias + m->q_dim + m->kv_dim);
-    }
+    const struct {
+        float **ret;
+        int n;
+        const cg_tensor_ref *parts[3];
+    } vectors[] = {
+        { &l->input_norm.weight, 1, { &w->input_norm } },
+        { &l->input_norm.bias, 1, { &w->input_norm_bias } },
+        { &l->post_norm.weight, 1, { &w->post_norm } },
+        { &l->post_norm.bias, 1, { &w->post_norm_bias } },
+        { &l->q_norm, 1, { &w->q_norm } },
+        { &l->k_norm, 1, { &w->k_norm } },
+        { &l->qkv_bias, 3, { &w->q_bias, &w->k_bias, &w->v_bias } },
+        { &l->o_bias, 1, { &w->o_bias } },
+        { &l->mlp_bias, 2, { &w->gate_bias, &w->up_bias } },
+        { &l->down_bias, 1, { &w->down_bias } },
+    };
+
+    for (size_t i = 0; i < sizeof vectors / sizeof *vectors; i++)
+        CG_TRY(vectors_to_f32(vectors[i].parts, vectors[i].n, vectors[i].ret, err));
+    return CG_OK;
+}
+
+static cg_status make_layer(cg_cpu_model *m, int32_t i, cg_error *err)
+{
+    const cg_model_config *c = &m->config.model->config;
+    const cg_layer_weights *w = &m->config.model->layers[i];
+    struct layer *l = &m->layers[i];
+    struct stack up = { { &w->gate, &w->up }, 2 };
+
+    if (c->mlp == CG_MLP_PLAIN)
+        up = (struct stack) { { &w->up }, 1 };
+    l->is_rotated = !(c->layer_flags[i] & CG_LAYER_NO_ROPE);
+    l->problem = cg_attention_problem_of_layer(c, m->config.max_len, i);
+    CG_TRY(make_vectors(w, l, err));
     CG_TRY(make_linear(m, (struct stack) { { &w->q, &w->k, &w->v }, 3 }, 0, &l->qkv, err));
     CG_TRY(make_linear(m, (struct stack) { { &w->o }, 1 }, 1, &l->o, err));
-    CG_TRY(make_linear(m, (struct stack) { { &w->gate, &w->up }, 2 }, 0, &l->gate_up, err));
+    CG_TRY(make_linear(m, up, 0, &l->gate_up, err));
     return make_linear(m, (struct stack) { { &w->down }, 1 }, 1, &l->down, err);
 }
 
 static cg_status make_rope(cg_cpu_model *m, cg_error *err)
 {
-    int64_t half = m->head_dim / 2;
-    float *inv_freq = cg_alloc_array((size_t)half, sizeof *inv_freq);
-    size_t n = (size_t)m->config.max_len * (size_t)half;
+    size_t n = (size_t)m->config.max_len * (size_t)(m->head_dim / 2);
 
     m->cosines = cg_alloc_array(n, sizeof *m->cosines);
     m->sines = cg_alloc_array(n, sizeof *m->sines);
-    if (!inv_freq || !m->cosines || !m->sines) {
-        free(inv_freq);
+    if (!m->cosines || !m->sines)
         return cg_fail_nomem(err, "model");
-    }
-    cg_rope_inv_freq(&m->config.model->config, inv_freq);
-    for (int64_t p = 0; p < m->config.max_len; p++)
-        for (int64_t i = 0; i < half; i++) {
-            float angle = (float)p * inv_freq[i]; /* rounded to f32, as in training */
-
-            m->cosines[p * half + i] = cosf(angle);
-            m->sines[p * half + i] = sinf(angle);
-        }
-    free(inv_freq);
-    return CG_OK;
+    return cg_rope_tables(&m->config.model->config, m->config.max_len, m->cosines, m->sines, err);
 }
 
 static float *make_rows(int64_t rows, int64_t width)
@@ -154,7 +184,7 @@ static float *make_rows(int64_t rows, int64_t width)
     return p;
 }
 
-static cg_status make_plan(cg_cpu_model *m, cg_error *err)
+static cg_status make_plans(cg_cpu_model *m, cg_error *err)
 {
     const cg_cpu_model_config *c = &m->config;
     cg_kv_view view = { CG_SIZED(cg_kv_view) };
@@ -167,14 +197,20 @@ static cg_status make_plan(cg_cpu_model *m, cg_error *err)
         .max_kv_len = c->max_len,
         .flags = cg_attention_flags(CG_DEVICE_CPU, 1),
     };
-    cg_attention_problem problem = cg_attention_problem_of_model(&c->model->config, &shape);
-    size_t workspace;
+    cg_attention_problem problems[CG_MAX_ATTENTION_PROBLEMS];
+    int32_t n = cg_attention_problems_of_model(&c->model->config, &shape, problems);
+    size_t workspace = 0;
 
     CG_TRY(c->cache->view(c->cache_self, 0, &view, err));
-    cg_attention_problem_set_cache(&problem, c->cache, &view);
-    CG_TRY(c->attention->supports(c->host, &problem, err));
-    CG_TRY(c->attention->plan(c->host, &problem, &m->plan, err));
-    workspace = c->attention->workspace_size(m->plan);
+    for (int32_t i = 0; i < n; i++) {
+        size_t bytes;
+
+        cg_attention_problem_set_cache(&problems[i], c->cache, &view);
+        CG_TRY(c->attention->supports(c->host, &problems[i], err));
+        CG_TRY(c->attention->plan(c->host, &problems[i], &m->plans[i], err));
+        bytes = c->attention->workspace_size(m->plans[i]);
+        workspace = bytes > workspace ? bytes : workspace;
+    }
     if (!workspace)
         return CG_OK;
     if (cg_add(workspace, 255, &workspace) ||
@@ -194,7 +230,7 @@ static cg_status make_activations(cg_cpu_model *m, cg_error *err)
         { &m->h, max_tokens, m->hidden },
         { &m->qkv, max_tokens, m->qkv_dim },
         { &m->att, max_tokens, m->q_dim },
-        { &m->gate_up, max_tokens, 2 * m->intermediate },
+        { &m->gate_up, max_tokens, m->mlp_dim },
         { &m->act, max_tokens, m->intermediate },
         { &m->out_h, m->config.max_out, m->hidden },
     };
@@ -208,15 +244,17 @@ static cg_status make_activations(cg_cpu_model *m, cg_error *err)
 static cg_status make_weights(cg_cpu_model *m, cg_error *err)
 {
     const cg_model *model = m->config.model;
+    const cg_tensor_ref *norm = &model->final_norm, *bias = &model->final_norm_bias;
     int32_t n_layers = model->config.n_layers;
 
     m->layers = calloc((size_t)n_layers, sizeof *m->layers);
-    m->final_norm = to_f32(&model->final_norm);
-    if (!m->layers || !m->final_norm)
+    if (!m->layers)
         return cg_fail_nomem(err, "model");
+    CG_TRY(vectors_to_f32(&norm, 1, &m->final_norm.weight, err));
+    CG_TRY(vectors_to_f32(&bias, 1, &m->final_norm.bias, err));
     CG_TRY(cg_linear_context_create(m->config.team, &m->linears, err));
     for (int32_t l = 0; l < n_layers; l++)
-        CG_TRY(make_layer(m, &model->layers[l], &m->layers[l], err));
+        CG_TRY(make_layer(m, l, err));
     return CG_OK;
 }
 
@@ -238,11 +276,12 @@ cg_status cg_cpu_model_create(const cg_cpu_model_config *config, cg_cpu_model **
     m->kv_dim = m->n_kv_heads * m->head_dim;
     m->qkv_dim = m->q_dim + 2 * m->kv_dim;
     m->intermediate = mc->intermediate;
-    m->eps = (float)mc->rms_eps;
+    m->mlp_dim = (mc->mlp == CG_MLP_GATED ? 2 : 1) * m->intermediate;
+    m->eps = (float)mc->norm_eps;
     CG_TRY_GOTO(st, make_activations(m, err), out);
     CG_TRY_GOTO(st, make_weights(m, err), out);
     CG_TRY_GOTO(st, make_rope(m, err), out);
-    CG_TRY_GOTO(st, make_plan(m, err), out);
+    CG_TRY_GOTO(st, make_plans(m, err), out);
     *ret_model = m;
     m = NULL;
 out:
@@ -250,29 +289,38 @@ out:
     return st;
 }
 
+static void destroy_layer(struct layer *l)
+{
+    free(l->input_norm.weight);
+    free(l->input_norm.bias);
+    free(l->post_norm.weight);
+    free(l->post_norm.bias);
+    free(l->q_norm);
+    free(l->k_norm);
+    free(l->qkv_bias);
+    free(l->mlp_bias);
+    free(l->o_bias);
+    free(l->down_bias);
+    cg_linear_destroy(l->qkv);
+    cg_linear_destroy(l->o);
+    cg_linear_destroy(l->gate_up);
+    cg_linear_destroy(l->down);
+}
+
 void cg_cpu_model_destroy(cg_cpu_model *m)
 {
     if (!m)
         return;
-    if (m->plan)
-        m->config.attention->destroy(m->plan);
-    for (int32_t i = 0; m->layers && i < m->config.model->config.n_layers; i++) {
-        struct layer *l = &m->layers[i];
-
-        free(l->input_norm);
-        free(l->post_norm);
-        free(l->q_norm);
-        free(l->k_norm);
-        free(l->qkv_bias);
-        cg_linear_destroy(l->qkv);
-        cg_linear_destroy(l->o);
-        cg_linear_destroy(l->gate_up);
-        cg_linear_destroy(l->down);
-    }
+    for (int i = 0; i < CG_MAX_ATTENTION_PROBLEMS; i++)
+        if (m->plans[i])
+            m->config.attention->destroy(m->plans[i]);
+    for (int32_t i = 0; m->layers && i < m->config.model->config.n_layers; i++)
+        destroy_layer(&m->layers[i]);
     cg_linear_destroy(m->lm_head);
     cg_linear_context_destroy(m->linears);
     free(m->layers);
-    free(m->final_norm);
+    free(m->final_norm.weight);
+    free(m->final_norm.bias);
     free(m->cosines);
     free(m->sines);
     free(m->workspace);
@@ -339,15 +387,30 @@ struct pass {
     cg_cpu_model *m;
     const cg_cpu_batch *batch;
     const struct layer *layer;
-    const float *norm;
+    const struct norm *norm;
+    const float *bias; /* [hidden] */
 };
 
 static void embed_row(void *arg, int64_t i, int worker)
 {
     const struct pass *p = arg;
+    const cg_model *model = p->m->config.model;
+    float *x = p->m->x + i * p->m->hidden, *position = p->m->h + i * p->m->hidden;
 
     (void)worker;
-    cg_weight_to_f32(&p->m->config.model->embed, p->batch->token[i], 1, p->m->x + i * p->m->hidden);
+    cg_weight_to_f32(&model->embed, p->batch->token[i], 1, x);
+    if (model->positions.data) {
+        cg_weight_to_f32(&model->positions, p->batch->pos[i], 1, position);
+        cg_add_to(x, position, p->m->hidden);
+    }
+}
+
+static void normalise(const cg_cpu_model *m, const struct norm *norm, const float *x, float *out)
+{
+    if (m->config.model->config.norm == CG_NORM_LAYER)
+        cg_layer_norm(x, norm->weight, norm->bias, m->eps, m->hidden, out);
+    else
+        cg_rms_norm(x, norm->weight, m->eps, m->hidden, out);
 }
 
 static void norm_row(void *arg, int64_t i, int worker)
@@ -356,7 +419,7 @@ static void norm_row(void *arg, int64_t i, int worker)
     int64_t n = p->m->hidden;
 
     (void)worker;
-    cg_rms_norm(p->m->x + i * n, p->norm, p->m->eps, n, p->m->h + i * n);
+    normalise(p->m, p->norm, p->m->x + i * n, p->m->h + i * n);
 }
 
 /* Bias, q/k norm and rotation of one row of qkv, in place; h: an attention head of q or k. */
@@ -369,25 +432,45 @@ static void qkv_row(void *arg, int64_t i, int worker)
 
     (void)worker;
     if (p->layer->qkv_bias)
-        for (int64_t j = 0; j < m->qkv_dim; j++)
-            row[j] += p->layer->qkv_bias[j];
+        cg_add_to(row, p->layer->qkv_bias, m->qkv_dim);
     for (int64_t h = 0; h < m->n_heads + m->n_kv_heads; h++) {
         float *vector = row + h * d; /* [head_dim] of this head */
 
         if (p->layer->q_norm)
             cg_rms_norm(vector, h < m->n_heads ? p->layer->q_norm : p->layer->k_norm, m->eps, d,
                         vector);
-        cg_rope(vector, m->cosines + at, m->sines + at, d);
+        if (p->layer->is_rotated)
+            cg_rope(vector, m->cosines + at, m->sines + at, d);
     }
 }
 
 static void act_row(void *arg, int64_t i, int worker)
 {
+    static void (*const activations[CG_N_ACTS])(const float *, int64_t, float *) = {
+        [CG_ACT_SILU] = cg_silu,           [CG_ACT_GELU] = cg_gelu,
+        [CG_ACT_GELU_TANH] = cg_gelu_tanh, [CG_ACT_QUICK_GELU] = cg_quick_gelu,
+        [CG_ACT_RELU] = cg_relu,
+    };
     const struct pass *p = arg;
-    int64_t n = p->m->intermediate;
+    const cg_cpu_model *m = p->m;
+    int64_t n = m->intermediate;
+    float *row = m->gate_up + i * m->mlp_dim, *act = m->act + i * n;
 
     (void)worker;
-    cg_silu_mul(p->m->gate_up + i * 2 * n, n, p->m->act + i * n);
+    if (p->layer->mlp_bias)
+        cg_add_to(row, p->layer->mlp_bias, m->mlp_dim);
+    activations[m->config.model->config.activation](row, n, act);
+    if (m->mlp_dim > n)
+        cg_multiply(act, row + n, n, act);
+}
+
+/* Adds the bias of a product that was added to the residual stream. */
+static void bias_row(void *arg, int64_t i, int worker)
+{
+    const struct pass *p = arg;
+
+    (void)worker;
+    cg_add_to(p->m->x + i * p->m->hidden, p->bias, p->m->hidden);
 }
 
 static void out_row(void *arg, int64_t i, int worker)
@@ -396,8 +479,7 @@ static void out_row(void *arg, int64_t i, int worker)
     int64_t n = p->m->hidden;
 
     (void)worker;
-    cg_rms_norm(p->m->x + p->batch->out_row[i] * n, p->m->final_norm, p->m->eps, n,
-                p->m->out_h + i * n);
+    normalise(p->m, &p->m->final_norm, p->m->x + p->batch->out_row[i] * n, p->m->out_h + i * n);
 }
 
 static cg_status matmul(cg_cpu_model *m, cg_linear *l, const float *x, float *y, int64_t rows,
@@ -442,35 +524,52 @@ static cg_status attend(cg_cpu_model *m, const cg_cpu_batch *b, int32_t layer, c
 
     CG_TRY_GOTO(st, c->cache->append(c->cache_self, layer, &append, err), out);
     CG_TRY_GOTO(st, c->cache->view(c->cache_self, layer, &view, err), out);
-    CG_TRY_GOTO(st, c->attention->run(m->plan, &args, err), out);
+    CG_TRY_GOTO(st, c->attention->run(m->plans[m->layers[layer].problem], &args, err), out);
 out:
     m->attention_seconds += cg_now() - t;
     return st;
 }
 
+/* x += input W^T + bias */
+static cg_status add_product(struct pass *p, cg_linear *l, const float *bias, const float *input,
+                             cg_error *err)
+{
+    cg_cpu_model *m = p->m;
+
+    CG_TRY(matmul(m, l, input, m->x, p->batch->n_tokens, err)); /* accumulates */
+    p->bias = bias;
+    if (bias)
+        cg_team_loop(m->config.team, p->batch->n_tokens, bias_row, p);
+    return CG_OK;
+}
+
 static cg_status run_layer(cg_cpu_model *m, const cg_cpu_batch *b, int32_t i, cg_error *err)
 {
     const struct layer *l = &m->layers[i];
-    struct pass pass = { m, b, l, l->input_norm };
+    struct pass pass = { m, b, l, &l->input_norm, NULL };
     cg_team *team = m->config.team;
     int64_t n = b->n_tokens;
+    int parallel = m->config.model->config.parallel_residual;
 
     cg_team_loop(team, n, norm_row, &pass);
     CG_TRY(matmul(m, l->qkv, m->h, m->qkv, n, err));
     cg_team_loop(team, n, qkv_row, &pass);
     CG_TRY(attend(m, b, i, err));
-    CG_TRY(matmul(m, l->o, m->att, m->x, n, err)); /* accumulates: x += att W^T */
-    pass.norm = l->post_norm;
-    cg_team_loop(team, n, norm_row, &pass);
+    pass.norm = &l->post_norm;
+    if (parallel) /* the MLP's input is that of the layer */
+        cg_team_loop(team, n, norm_row, &pass);
+    CG_TRY(add_product(&pass, l->o, l->o_bias, m->att, err));
+    if (!parallel)
+        cg_team_loop(team, n, norm_row, &pass);
     CG_TRY(matmul(m, l->gate_up, m->h, m->gate_up, n, err));
     cg_team_loop(team, n, act_row, &pass);
-    return matmul(m, l->down, m->act, m->x, n, err); /* accumulates: x += act W^T */
+    return add_product(&pass, l->down, l->down_bias, m->act, err);
 }
 
 cg_status cg_cpu_model_forward(cg_cpu_model *m, const cg_cpu_batch *b, const float **ret_logits,
                                int64_t *ret_stride, cg_error *err)
 {
-    struct pass pass = { m, b, NULL, NULL };
+    struct pass pass = { .m = m, .batch = b };
 
     cg_team_loop(m->config.team, b->n_tokens, embed_row, &pass);
     for (int32_t l = 0; l < m->config.model->config.n_layers; l++)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /**
- * @file cpu_model.h  The forward pass of a Llama or Qwen model on the CPU, in f32.
+ * @file cpu_model.h  The forward pass of a model on the CPU, in f32.
  *
  * Rows of a batch are tokens of any sequences; the result of a row does not depend on the others.
  */

@@ -163,12 +163,18 @@ static cg_status open_constraint(cg_engine *e, const cg_engine_options *o, cg_er
 static int64_t count_layer_parameters(const cg_model_config *c)
 {
     int64_t q = (int64_t)c->n_heads * c->head_dim, kv = (int64_t)c->n_kv_heads * c->head_dim;
-    int64_t layer = c->hidden * (2 * q + 2 * kv + 3 * (int64_t)c->intermediate + 2);
+    int64_t hidden = c->hidden, norm = c->norm == CG_NORM_LAYER ? 2 * hidden : hidden;
+    int64_t inner = (c->mlp == CG_MLP_GATED ? 2 : 1) * (int64_t)c->intermediate; /* gate and up */
+    int64_t layer = hidden * (2 * q + 2 * kv + inner + c->intermediate) + 2 * norm;
 
     if (c->qk_norm)
         layer += 2 * c->head_dim;
     if (c->qkv_bias)
         layer += q + 2 * kv;
+    if (c->o_bias)
+        layer += hidden;
+    if (c->mlp_bias)
+        layer += inner + hidden;
     return c->n_layers * layer;
 }
 
@@ -178,10 +184,19 @@ static int32_t count_decimals(const cg_number_format *f)
     return f->kind == CG_NUMBER_DECIMAL ? f->decimals : 4;
 }
 
+/* All but those of the layers: embedding, head, positions, final norm. */
+static int64_t count_other_parameters(const cg_model_config *c)
+{
+    int64_t rows = (int64_t)c->vocab * (c->tie_embeddings ? 1 : 2);
+
+    rows += c->learned_positions ? c->max_positions : 0;
+    rows += c->norm == CG_NORM_LAYER ? 2 : 1;
+    return rows * c->hidden;
+}
+
 static void fill_info(cg_engine *e, const cg_engine_options *o)
 {
     const cg_model_config *c = &e->model.weights->config;
-    int64_t embed = (int64_t)c->vocab * c->hidden;
     cg_engine_info *info = &e->info;
 
     info->struct_size = sizeof *info;
@@ -198,7 +213,7 @@ static void fill_info(cg_engine *e, const cg_engine_options *o)
     info->constraint_reason =
         cg_is_auto(o->constraint) ? "default: no wrong molecule, no malformed text" : "requested";
     info->layer_parameters = count_layer_parameters(c);
-    info->parameters = info->layer_parameters + c->hidden + (c->tie_embeddings ? 1 : 2) * embed;
+    info->parameters = info->layer_parameters + count_other_parameters(c);
     info->head_width = c->hidden;
     info->kv_elements = 2 * c->n_layers * c->n_kv_heads * c->head_dim;
     info->query_elements = c->n_layers * c->n_heads * c->head_dim;

@@ -3,7 +3,6 @@
 
 #include <confgen/limits.h>
 
-#include "model/attention_problem.h"
 #include "model/step_tokens.h"
 
 enum {
@@ -33,8 +32,8 @@ int32_t cg_prompt_slots(cg_device device, int32_t batch_size)
                : clamp(batch_size / BATCH_PER_GPU_PROMPT_SLOT, few, MAX_GPU_PROMPT_SLOTS);
 }
 
-void cg_plugin_requirements(const cg_model_config *config, const cg_run_shape *run,
-                            cg_attention_problem *ret_problem, cg_cache_config *ret_cache)
+int32_t cg_plugin_requirements(const cg_model_config *config, const cg_run_shape *run,
+                               cg_attention_problem *ret_problems, cg_cache_config *ret_cache)
 {
     int32_t kv_slots = run->batch_size + cg_prompt_slots(run->device, run->batch_size);
     cg_attention_shape shape = {
@@ -49,10 +48,10 @@ void cg_plugin_requirements(const cg_model_config *config, const cg_run_shape *r
         .flags = cg_attention_flags(run->device, run->deterministic),
     };
 
-    *ret_problem = cg_attention_problem_of_model(config, &shape);
     *ret_cache = (cg_cache_config) {
         CG_SIZED(cg_cache_config),    .device = run->device,      .dtype = run->dtype,
         .n_layers = config->n_layers, .n_slots = kv_slots,        .n_kv_heads = config->n_kv_heads,
         .head_dim = config->head_dim, .max_len = run->max_length,
     };
+    return cg_attention_problems_of_model(config, &shape, ret_problems);
 }

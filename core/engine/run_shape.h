@@ -6,7 +6,7 @@
 #include <confgen/attention.h>
 #include <confgen/cache.h>
 
-#include "model/config.h"
+#include "model/attention_problem.h"
 
 enum { CG_DEFAULT_BATCH = 64 }; /* on the CPU, and for listings */
 
@@ -28,10 +28,13 @@ typedef struct cg_run_shape {
 } cg_run_shape;
 
 /**
- * The attention problem and the cache configuration that an executor of this shape will plan and
- * create, for cg_pairing_check(): it completes the problem with the layout of the cache.
+ * The attention problems and the cache configuration that an executor of this shape will plan and
+ * create, for cg_pairing_check(): it completes the problems with the layout of the cache.
+ *
+ * @param ret_problems  [CG_MAX_ATTENTION_PROBLEMS]
+ * @return the number of problems
  */
-void cg_plugin_requirements(const cg_model_config *config, const cg_run_shape *shape,
-                            cg_attention_problem *ret_problem, cg_cache_config *ret_cache);
+int32_t cg_plugin_requirements(const cg_model_config *config, const cg_run_shape *shape,
+                               cg_attention_problem *ret_problems, cg_cache_config *ret_cache);
 
 #endif

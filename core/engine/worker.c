@@ -83,11 +83,11 @@ cg_status cg_worker_match(const cg_worker *w, const cg_plugin *attention, const 
         .max_length = c->max_len,
         .step_tokens = c->step_tokens,
     };
-    cg_attention_problem problem;
+    cg_attention_problem problems[CG_MAX_ATTENTION_PROBLEMS];
     cg_cache_config config;
+    int32_t n = cg_plugin_requirements(&c->model->config, &shape, problems, &config);
 
-    cg_plugin_requirements(&c->model->config, &shape, &problem, &config);
-    return cg_pairing_check(&w->host.host, attention, cache, &problem, &config, NULL, err);
+    return cg_pairing_check(&w->host.host, attention, cache, problems, n, &config, NULL, err);
 }
 
 cg_status cg_worker_create_executor(const cg_worker *w, const cg_plugin *attention,

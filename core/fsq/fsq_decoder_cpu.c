@@ -192,7 +192,7 @@ static void embed(void *arg, int64_t i, int worker)
             for (int64_t j = 0; j < n; j++)
                 in[j] += digit * row[j];
         }
-        cg_relu(in, n);
+        cg_relu(in, n, in);
     }
     memcpy(d->x + begin * hidden, d->positions, (size_t)((end - begin) * hidden) * sizeof *d->x);
 }
@@ -213,7 +213,7 @@ static void relu_row(void *arg, int64_t i, int worker)
     int64_t n = p->d->model->config.intermediate;
 
     (void)worker;
-    cg_relu(p->d->up + i * n, n);
+    cg_relu(p->d->up + i * n, n, p->d->up + i * n);
 }
 
 /* One head of one conformer. */

@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/size.h"
+#include "model/architectures.h"
 #include "model/safetensors.h"
 
 enum {
@@ -28,7 +29,8 @@ struct change {
     const cg_st_tensor *full; /* in place of the tensor; NULL: it stays */
     const cg_st_tensor *down; /* A; NULL: nothing is added */
     const cg_st_tensor *up;   /* B */
-    int32_t is_embedding;     /* A is [rank, rows] and B [cols, rank]: (B A)^T is added */
+    int32_t is_transposed;    /* A is [rank, rows] and B [cols, rank]: (B A)^T is added */
+    int32_t is_embedding;     /* a transposed pair whose product is rounded before it is added */
     int32_t rank;
     float scale;
     size_t offset; /* of the result, in the new memory */
@@ -312,7 +314,13 @@ static int is_listed(const json_t *list, const char *module, int any_end)
 /* peft saves both in whole, listed or not, if the vocabulary was changed. */
 static int is_head_or_embedding(const char *module)
 {
-    return ends_in(module, "embed_tokens", 0) || ends_in(module, "lm_head", 0);
+    static const char *const names[] = { "embed_tokens", "lm_head", "wte", "embed_in",
+                                         "embed_out" };
+
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (ends_in(module, names[i], 0))
+            return 1;
+    return 0;
 }
 
 /* The value of the first pattern that matches a module, or `otherwise`. */
@@ -386,6 +394,7 @@ static cg_status bind_pair(const cg_adapter *a, const cg_st_tensor *t, const cha
         return fail_tensor(a, t->name, CG_ERR_FORMAT, "wanted matrices", err);
     *slot = t;
     c->is_embedding = embedding;
+    c->is_transposed = embedding || c->spec->stored == CG_STORED_TRANSPOSED;
     return CG_OK;
 }
 
@@ -444,8 +453,8 @@ static cg_status check_pair(const cg_adapter *a, const cg_json *o, struct change
         return cg_fail(err, CG_ERR_FORMAT,
                        "%s/%s: tensor %.120s: found rank %jd, wanted %jd by adapter_config.json",
                        a->dir, weights_name, down->name, (intmax_t)down->shape[0], (intmax_t)rank);
-    if (down->shape[1] != (c->is_embedding ? rows : cols) ||
-        up->shape[0] != (c->is_embedding ? cols : rows))
+    if (down->shape[1] != (c->is_transposed ? rows : cols) ||
+        up->shape[0] != (c->is_transposed ? cols : rows))
         return fail_tensor(a, down->name, CG_ERR_FORMAT,
                            "A and B have other shapes than the weight that they adapt", err);
     c->rank = (int32_t)rank;
@@ -553,7 +562,7 @@ static void merge_one(void *ctx, int64_t index, int worker)
     (void)worker;
     if (!c->spec)
         return;
-    base = c->full ? ref_of(a, c->full) : *c->spec->ref;
+    base = c->full ? ref_of(a, c->full) : c->spec->whole;
     rows = (size_t)base.rows;
     cols = (size_t)base.cols;
     memory = cg_alloc_array(rank * (rows + cols + 1) + 2 * cols + rows, sizeof *memory);
@@ -568,10 +577,10 @@ static void merge_one(void *ctx, int64_t index, int worker)
     if (c->down) {
         a_ref = ref_of(a, c->down);
         b_ref = ref_of(a, c->up);
-        read_matrix(c->is_embedding ? &a_ref : &b_ref, c->is_embedding, row, left);
-        read_matrix(c->is_embedding ? &b_ref : &a_ref, c->is_embedding, row, right);
+        read_matrix(c->is_transposed ? &a_ref : &b_ref, c->is_transposed, row, left);
+        read_matrix(c->is_transposed ? &b_ref : &a_ref, c->is_transposed, row, right);
     }
-    add_product(c, &base, left, right, row, sum, c->spec->ref->dtype, a->memory + c->offset);
+    add_product(c, &base, left, right, row, sum, c->spec->whole.dtype, a->memory + c->offset);
     free(memory);
 }
 
@@ -585,13 +594,13 @@ cg_status cg_adapter_merge(cg_adapter *a, struct cg_model_store *store, cg_team 
 
         if (!c->spec)
             continue;
-        if (!c->spec->ref->data) { /* the base has no such tensor */
+        if (!c->spec->whole.data) { /* the base has no such tensor */
             cg_tensor_ref full = ref_of(a, c->full);
 
-            *c->spec->ref = (cg_tensor_ref) { NULL, c->spec->rows, c->spec->cols, full.dtype };
+            c->spec->whole = (cg_tensor_ref) { NULL, c->spec->rows, c->spec->cols, full.dtype };
         }
         c->offset = bytes;
-        bytes += ((size_t)cg_weight_bytes(c->spec->ref) + ALIGN - 1) / ALIGN * ALIGN;
+        bytes += ((size_t)cg_weight_bytes(&c->spec->whole) + ALIGN - 1) / ALIGN * ALIGN;
     }
     store->heap = aligned_alloc(ALIGN, bytes ? bytes : ALIGN);
     if (!store->heap)
@@ -605,7 +614,7 @@ cg_status cg_adapter_merge(cg_adapter *a, struct cg_model_store *store, cg_team 
         if (c->failed)
             return cg_fail_nomem(err, a->dir);
         if (c->spec) {
-            c->spec->ref->data = a->memory + c->offset;
+            c->spec->whole.data = a->memory + c->offset;
             c->spec->file = weights_name;
         }
     }

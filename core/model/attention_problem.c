@@ -12,10 +12,22 @@ uint32_t cg_attention_flags(cg_device device, int32_t deterministic)
     return CG_ATTENTION_GRAPH_SAFE | (deterministic ? reproducible : 0);
 }
 
-cg_attention_problem cg_attention_problem_of_model(const cg_model_config *config,
-                                                   const cg_attention_shape *shape)
+/* The window of a layer in a run; 0: none. */
+static int32_t window_of_layer(const cg_model_config *c, int32_t max_kv_len, int32_t layer)
 {
-    return (cg_attention_problem) {
+    return c->layer_flags[layer] & CG_LAYER_WINDOW && c->window < max_kv_len ? c->window : 0;
+}
+
+int32_t cg_attention_problem_of_layer(const cg_model_config *c, int32_t max_kv_len, int32_t layer)
+{
+    return window_of_layer(c, max_kv_len, layer) != window_of_layer(c, max_kv_len, 0);
+}
+
+int32_t cg_attention_problems_of_model(const cg_model_config *config,
+                                       const cg_attention_shape *shape,
+                                       cg_attention_problem ret[CG_MAX_ATTENTION_PROBLEMS])
+{
+    const cg_attention_problem problem = {
         CG_SIZED(cg_attention_problem),
         .device = shape->device,
         .compute_capability = shape->compute_capability,
@@ -30,6 +42,17 @@ cg_attention_problem cg_attention_problem_of_model(const cg_model_config *config
         .scale = 1.0f / sqrtf((float)config->head_dim),
         .flags = shape->flags,
     };
+    int32_t n = 1;
+
+    ret[0] = problem;
+    ret[0].window = window_of_layer(config, shape->max_kv_len, 0);
+    for (int32_t i = 1; i < config->n_layers && n == 1; i++)
+        if (cg_attention_problem_of_layer(config, shape->max_kv_len, i)) {
+            ret[1] = problem;
+            ret[1].window = window_of_layer(config, shape->max_kv_len, i);
+            n = 2;
+        }
+    return n;
 }
 
 void cg_attention_problem_set_cache(cg_attention_problem *problem, const cg_cache_ops *cache,

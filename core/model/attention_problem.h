@@ -24,9 +24,22 @@ typedef struct cg_attention_shape {
  */
 uint32_t cg_attention_flags(cg_device device, int32_t deterministic);
 
-/** Builds the problem of a model. The layout of the cache stays zero: not paged, HND. */
-cg_attention_problem cg_attention_problem_of_model(const cg_model_config *config,
-                                                   const cg_attention_shape *shape);
+/** A model has one attention problem, or two: that of layers with a window and of those without. */
+enum { CG_MAX_ATTENTION_PROBLEMS = 2 };
+
+/**
+ * Builds the problems of a model. The layout of the cache stays zero: not paged, HND. A window of
+ * max_kv_len tokens or more is none.
+ *
+ * @return the number of problems, in an order that depends on the config and max_kv_len only
+ */
+int32_t cg_attention_problems_of_model(const cg_model_config *config,
+                                       const cg_attention_shape *shape,
+                                       cg_attention_problem ret[CG_MAX_ATTENTION_PROBLEMS]);
+
+/** Returns the index of the problem of a layer. */
+int32_t cg_attention_problem_of_layer(const cg_model_config *config, int32_t max_kv_len,
+                                      int32_t layer);
 
 /** Sets the members that describe the cache: kv_dtype, paged, block_tokens, kv_layout. */
 void cg_attention_problem_set_cache(cg_attention_problem *problem, const cg_cache_ops *cache,

@@ -1,52 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 #include "model/config.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/error.h"
 #include "base/json.h"
-
-static const struct {
-    const char *name, *model_type; /* in config.json */
-    int32_t arch;
-} archs[] = {
-    { "LlamaForCausalLM", "llama", CG_ARCH_LLAMA },
-    { "Qwen2ForCausalLM", "qwen2", CG_ARCH_QWEN2 },
-    { "Qwen3ForCausalLM", "qwen3", CG_ARCH_QWEN3 },
-};
-
-enum { N_ARCHS = sizeof archs / sizeof *archs };
+#include "model/architectures.h"
+#include "model/config_keys.h"
+#include "model/layer_flags.h"
 
 const char *cg_arch_name(int32_t arch)
 {
-    for (int i = 0; i < N_ARCHS; i++)
-        if (archs[i].arch == arch)
-            return archs[i].name;
-    return "unknown architecture";
+    return arch >= 0 && arch < CG_N_ARCHS ? cg_architecture_of(arch)->name : "unknown architecture";
 }
 
 /* ---- config.json ------------------------------------------------------------------------ */
-
-/* Fails as cg_json_fail_wanted(), with CG_ERR_UNSUPPORTED. */
-static cg_status unsupported(const cg_json *o, const char *key, const char *wanted, cg_error *err)
-{
-    cg_json_fail_wanted(o, key, wanted, err);
-    if (err)
-        err->code = CG_ERR_UNSUPPORTED;
-    return CG_ERR_UNSUPPORTED;
-}
-
-static cg_status get_i32(const cg_json *o, const char *key, int required, int64_t lo, int64_t hi,
-                         int32_t *ret, cg_error *err)
-{
-    int64_t v = *ret;
-
-    CG_TRY(cg_json_int(o, key, required, lo, hi, &v, err));
-    *ret = (int32_t)v;
-    return CG_OK;
-}
 
 /* Checks that a switch is off or absent. */
 static cg_status check_false(const cg_json *o, const char *key, cg_error *err)
@@ -54,147 +23,35 @@ static cg_status check_false(const cg_json *o, const char *key, cg_error *err)
     int on = 0;
 
     CG_TRY(cg_json_bool(o, key, CG_JSON_OPTIONAL, &on, err));
-    return on ? unsupported(o, key, "false: this is not supported", err) : CG_OK;
+    return on ? cg_config_unsupported(o, key, "false: this is not supported", err) : CG_OK;
 }
 
 /*
  * Takes the architecture from `architectures` or, where that is missing, from `model_type`.
  * Programs of transformers go by one or the other, so the two must agree.
  */
-static cg_status read_arch(const cg_json *o, int32_t *ret_arch, cg_error *err)
+static cg_status read_arch(const cg_json *o, const cg_architecture **ret_arch, cg_error *err)
 {
     const json_t *list = cg_json_member(o, "architectures");
     const char *name = json_string_value(json_array_get(list, 0)), *type = NULL;
-    int i = 0;
+    const cg_architecture *arch;
+    char known[256];
 
     CG_TRY(cg_json_string(o, "model_type", CG_JSON_OPTIONAL, &type, err));
     if ((list && !json_is_array(list)) || json_array_size(list) > 1 ||
         (!name && (json_array_size(list) || !type)))
         return cg_json_fail_wanted(o, "architectures", "a list of one name", err);
-    while (i < N_ARCHS && (name ? strcmp(name, archs[i].name) : strcmp(type, archs[i].model_type)))
-        i++;
-    if (i == N_ARCHS)
-        return cg_fail(err, CG_ERR_UNSUPPORTED,
-                       "%s: %s: found \"%.60s\", wanted LlamaForCausalLM, Qwen2ForCausalLM or "
-                       "Qwen3ForCausalLM",
-                       o->file, name ? "architectures" : "model_type", name ? name : type);
-    if (type && strcmp(type, archs[i].model_type))
+    arch = cg_architecture_find(name, type);
+    cg_architecture_list(known, sizeof known);
+    if (!arch)
+        return cg_fail(err, CG_ERR_UNSUPPORTED, "%s: %s: found \"%.60s\", wanted %s", o->file,
+                       name ? "architectures" : "model_type", name ? name : type, known);
+    if (type && strcmp(type, arch->model_type))
         return cg_fail(err, CG_ERR_FORMAT,
                        "%s: model_type: found \"%.60s\", wanted \"%s\" by architectures (%s): "
                        "transformers would run another network than confgen",
-                       o->file, type, archs[i].model_type, name);
-    *ret_arch = archs[i].arch;
-    return CG_OK;
-}
-
-/* "default" or "llama3"; older files name the key "type" instead of "rope_type". */
-static cg_status read_rope_kind(const cg_json *o, cg_rope_config *rope, cg_error *err)
-{
-    const char *key = cg_json_member(o, "rope_type") ? "rope_type" : "type";
-    const char *kind = "default";
-
-    CG_TRY(cg_json_string(o, key, CG_JSON_OPTIONAL, &kind, err));
-    if (!strcmp(kind, "default")) {
-        rope->kind = CG_ROPE_DEFAULT;
-        return CG_OK;
-    }
-    if (strcmp(kind, "llama3"))
-        return unsupported(o, key, "\"default\" or \"llama3\"", err);
-    rope->kind = CG_ROPE_LLAMA3;
-    CG_TRY(cg_json_real(o, "factor", CG_JSON_REQUIRED, 1, 1e6, &rope->factor, err));
-    CG_TRY(cg_json_real(o, "low_freq_factor", CG_JSON_REQUIRED, 1e-6, 1e6, &rope->low_freq_factor,
-                        err));
-    CG_TRY(cg_json_real(o, "high_freq_factor", CG_JSON_REQUIRED, 1e-6, 1e6, &rope->high_freq_factor,
-                        err));
-    CG_TRY(cg_json_real(o, "original_max_position_embeddings", CG_JSON_REQUIRED, 1,
-                        CG_MAX_POSITIONS, &rope->original_max_positions, err));
-    if (rope->high_freq_factor <= rope->low_freq_factor)
-        return cg_json_fail_wanted(o, "high_freq_factor", "more than low_freq_factor", err);
-    return CG_OK;
-}
-
-static int same_rope(const cg_rope_config *a, const cg_rope_config *b)
-{
-    return a->kind == b->kind && a->theta == b->theta && a->factor == b->factor &&
-           a->low_freq_factor == b->low_freq_factor && a->high_freq_factor == b->high_freq_factor &&
-           a->original_max_positions == b->original_max_positions;
-}
-
-/* Reads the rotary settings of the object `key`, which may state rope_theta too. */
-static cg_status read_rope_object(const cg_json *o, const char *key, cg_rope_config *rope,
-                                  cg_error *err)
-{
-    const json_t *node = cg_json_member(o, key);
-    cg_json sub = { o->file, key, node };
-
-    if (!json_is_object(node))
-        return cg_json_fail_wanted(o, key, "an object", err);
-    if (json_is_object(json_object_get(node, "full_attention")))
-        return unsupported(&sub, "full_attention", "one setting for all layers", err);
-    CG_TRY(cg_json_real(&sub, "rope_theta", CG_JSON_OPTIONAL, 1, 1e12, &rope->theta, err));
-    return read_rope_kind(&sub, rope, err);
-}
-
-/*
- * rope_theta and rope_scaling at the top level, or rope_parameters (transformers >= 5). What a file
- * states twice must be equal: versions of transformers differ in which of the two they take.
- */
-static cg_status read_rope(const cg_json *o, cg_rope_config *rope, cg_error *err)
-{
-    static const char *const keys[] = { "rope_parameters", "rope_scaling" };
-    cg_rope_config top = { .theta = 10000.0 };
-    const char *found = NULL;
-
-    CG_TRY(cg_json_real(o, "rope_theta", CG_JSON_OPTIONAL, 1, 1e12, &top.theta, err));
-    *rope = top;
-    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
-        const json_t *node = cg_json_member(o, keys[i]);
-        cg_rope_config r = top;
-
-        if (!node || (json_is_object(node) && !json_object_size(node)))
-            continue;
-        CG_TRY(read_rope_object(o, keys[i], &r, err));
-        if (cg_json_member(o, "rope_theta") && r.theta != top.theta)
-            return cg_fail(err, CG_ERR_FORMAT,
-                           "%s: rope_theta: found %.17g, but %s.rope_theta is %.17g: wanted equal "
-                           "values or one of them",
-                           o->file, top.theta, keys[i], r.theta);
-        if (found && !same_rope(&r, rope))
-            return cg_fail(err, CG_ERR_FORMAT,
-                           "%s: %s and %s: found different settings, wanted equal ones or one of "
-                           "them",
-                           o->file, found, keys[i]);
-        *rope = r;
-        found = keys[i];
-    }
-    return CG_OK;
-}
-
-/* Sliding windows are a Qwen setting; a file may specify one without using it. */
-static cg_status check_windows(const cg_json *o, const cg_model_config *c, cg_error *err)
-{
-    const json_t *types = cg_json_member(o, "layer_types");
-    int use = 0;
-    int64_t window = 0, first = 0;
-
-    if (types && !json_is_array(types))
-        return cg_json_fail_wanted(o, "layer_types", "a list", err);
-    for (size_t i = 0; i < json_array_size(types); i++) {
-        const char *t = json_string_value(json_array_get(types, i));
-
-        if (!t || strcmp(t, "full_attention"))
-            return cg_fail(err, CG_ERR_UNSUPPORTED,
-                           "%s: layer_types: found \"%.40s\" for layer %zu, wanted "
-                           "\"full_attention\" for all",
-                           o->file, t ? t : "?", i);
-    }
-    CG_TRY(cg_json_bool(o, "use_sliding_window", CG_JSON_OPTIONAL, &use, err));
-    CG_TRY(cg_json_int(o, "sliding_window", CG_JSON_OPTIONAL, 0, INT32_MAX, &window, err));
-    CG_TRY(cg_json_int(o, "max_window_layers", CG_JSON_OPTIONAL, 0, INT32_MAX, &first, err));
-    /* Only layers from max_window_layers on have the window; one as wide as the context is
-     * inactive. */
-    if (use && window && window < c->max_positions && first < c->n_layers)
-        return unsupported(o, "sliding_window", "no sliding window: it is not supported", err);
+                       o->file, type, arch->model_type, name);
+    *ret_arch = arch;
     return CG_OK;
 }
 
@@ -218,77 +75,185 @@ static cg_status check_not_quantised(const cg_json *o, cg_error *err)
 }
 
 /* Refuses settings that would change the arithmetic and are not implemented. */
-static cg_status check_unsupported(const cg_json *o, const cg_model_config *c, cg_error *err)
+static cg_status check_unsupported(const cg_json *o, const cg_architecture *arch, cg_error *err)
 {
-    const char *act = "silu";
-    double partial = 1.0;
-    int causal = 1;
+    static const char *const gpt2[] = { "scale_attn_by_inverse_layer_idx", "add_cross_attention" };
+    int causal = 1, scaled = 1;
 
     CG_TRY(cg_json_bool(o, "is_causal", CG_JSON_OPTIONAL, &causal, err));
     if (!causal)
-        return unsupported(o, "is_causal", "true: confgen's attention is causal", err);
-    CG_TRY(cg_json_string(o, "hidden_act", CG_JSON_OPTIONAL, &act, err));
-    if (strcmp(act, "silu"))
-        return unsupported(o, "hidden_act", "\"silu\"", err);
-    CG_TRY(check_not_quantised(o, err));
-    CG_TRY(cg_json_real(o, "partial_rotary_factor", CG_JSON_OPTIONAL, 0, 1, &partial, err));
-    if (partial != 1.0)
-        return unsupported(o, "partial_rotary_factor", "1", err);
-    /* Qwen2 always has q, k and v biases and never an output bias, whatever the file specifies. */
-    if (c->arch != CG_ARCH_QWEN2)
-        CG_TRY(check_false(o, "attention_bias", err));
-    CG_TRY(check_false(o, "mlp_bias", err));
-    return check_windows(o, c, err);
+        return cg_config_unsupported(o, "is_causal", "true: confgen's attention is causal", err);
+    if (arch->arch == CG_ARCH_GPT2) {
+        for (size_t i = 0; i < sizeof gpt2 / sizeof *gpt2; i++)
+            CG_TRY(check_false(o, gpt2[i], err));
+        CG_TRY(cg_json_bool(o, "scale_attn_weights", CG_JSON_OPTIONAL, &scaled, err));
+        if (!scaled)
+            return cg_config_unsupported(o, "scale_attn_weights",
+                                         "true: unscaled attention is not supported", err);
+    }
+    return check_not_quantised(o, err);
 }
 
-static cg_status read_config(const cg_json *o, cg_model_config *c, cg_error *err)
+/* The spellings of transformers; those of one activation differ in rounding at most. */
+static cg_status read_activation(const cg_json *o, const cg_architecture *arch, int32_t *ret,
+                                 cg_error *err)
 {
+    static const struct {
+        const char *name;
+        int32_t activation;
+    } names[] = {
+        { "silu", CG_ACT_SILU },
+        { "swish", CG_ACT_SILU },
+        { "gelu", CG_ACT_GELU },
+        { "gelu_python", CG_ACT_GELU },
+        { "gelu_new", CG_ACT_GELU_TANH },
+        { "gelu_pytorch_tanh", CG_ACT_GELU_TANH },
+        { "gelu_python_tanh", CG_ACT_GELU_TANH },
+        { "gelu_fast", CG_ACT_GELU_TANH },
+        { "gelu_accurate", CG_ACT_GELU_TANH },
+        { "quick_gelu", CG_ACT_QUICK_GELU },
+        { "relu", CG_ACT_RELU },
+    };
+    const char *name = arch->default_activation;
+
+    CG_TRY(cg_json_string(o, arch->activation, CG_JSON_OPTIONAL, &name, err));
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (!strcmp(name, names[i].name)) {
+            *ret = names[i].activation;
+            return CG_OK;
+        }
+    return cg_config_unsupported(
+        o, arch->activation,
+        "\"silu\", \"gelu\", \"gelu_new\" or another tanh form of it, \"quick_gelu\" or \"relu\"",
+        err);
+}
+
+/* Reads a size by either spelling; both must agree. */
+static cg_status read_size(const cg_json *o, const cg_config_key *key, int64_t max, int32_t *ret,
+                           cg_error *err)
+{
+    const char *name = key->alias && !cg_json_member(o, key->name) && cg_json_member(o, key->alias)
+                           ? key->alias
+                           : key->name;
+    int32_t other;
+
+    CG_TRY(cg_config_i32(o, name, CG_JSON_REQUIRED, 1, max, ret, err));
+    other = *ret;
+    if (key->alias)
+        CG_TRY(cg_config_i32(o, key->alias, CG_JSON_OPTIONAL, 1, max, &other, err));
+    if (other != *ret)
+        return cg_fail(err, CG_ERR_FORMAT,
+                       "%s: %s: found %d, but %s is %d: wanted equal values or one of them",
+                       o->file, key->alias, other, key->name, *ret);
+    return CG_OK;
+}
+
+static cg_status read_sizes(const cg_json *o, const cg_architecture *arch, cg_model_config *c,
+                            cg_error *err)
+{
+    static const cg_config_key vocab = { "vocab_size", NULL };
     const struct {
-        const char *key;
+        const cg_config_key *key;
         int64_t max;
         int32_t *ret;
-    } required[] = {
-        { "hidden_size", CG_MAX_HIDDEN, &c->hidden },
-        { "intermediate_size", CG_MAX_INTERMEDIATE, &c->intermediate },
-        { "num_hidden_layers", CG_MAX_LAYERS, &c->n_layers },
-        { "num_attention_heads", CG_MAX_HEADS, &c->n_heads },
-        { "vocab_size", CG_MAX_VOCAB, &c->vocab },
-        { "max_position_embeddings", CG_MAX_POSITIONS, &c->max_positions },
+    } sizes[] = {
+        { &arch->hidden, CG_MAX_HIDDEN, &c->hidden },
+        { &arch->n_layers, CG_MAX_LAYERS, &c->n_layers },
+        { &arch->n_heads, CG_MAX_HEADS, &c->n_heads },
+        { &vocab, CG_MAX_VOCAB, &c->vocab },
+        { &arch->max_positions, CG_MAX_POSITIONS, &c->max_positions },
     };
+    int has_width = arch->arch == CG_ARCH_GPT2; /* four times the hidden size */
 
-    CG_TRY(read_arch(o, &c->arch, err));
-    for (size_t i = 0; i < sizeof required / sizeof *required; i++)
-        CG_TRY(get_i32(o, required[i].key, CG_JSON_REQUIRED, 1, required[i].max, required[i].ret,
-                       err));
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+        CG_TRY(read_size(o, sizes[i].key, sizes[i].max, sizes[i].ret, err));
+    c->intermediate = 4 * c->hidden;
+    return cg_config_i32(o, arch->intermediate, !has_width, 1, CG_MAX_INTERMEDIATE,
+                         &c->intermediate, err);
+}
 
-    /* The Qwen classes of transformers default to 32 key/value heads and, Qwen3, to heads of 128.
-     * No file is known to rely on these defaults, but some have lost a key: the keys are required.
-     */
+/* An absent num_key_value_heads or head_dim has the class's default, a null one depends on the
+ * number of heads. */
+static cg_status read_heads(const cg_json *o, const cg_architecture *arch, cg_model_config *c,
+                            cg_error *err)
+{
+    int has_head_dim = arch->has_kv_heads && cg_json_member(o, "head_dim");
+    int is_null = json_is_null(json_object_get(o->node, "head_dim"));
+
     c->n_kv_heads = c->n_heads;
-    CG_TRY(get_i32(o, "num_key_value_heads", c->arch != CG_ARCH_LLAMA, 1, CG_MAX_HEADS,
-                   &c->n_kv_heads, err));
+    if (arch->has_kv_heads) {
+        if (arch->default_kv_heads && !json_object_get(o->node, "num_key_value_heads"))
+            c->n_kv_heads = arch->default_kv_heads;
+        CG_TRY(cg_config_i32(o, "num_key_value_heads", CG_JSON_OPTIONAL, 1, CG_MAX_HEADS,
+                             &c->n_kv_heads, err));
+    }
     if (c->n_heads % c->n_kv_heads)
-        return cg_json_fail_wanted(o, "num_key_value_heads", "a divisor of num_attention_heads",
-                                   err);
-    if (!cg_json_member(o, "head_dim") && c->arch != CG_ARCH_QWEN3) {
+        return cg_fail(err, CG_ERR_FORMAT,
+                       "%s: num_key_value_heads: found %d%s, wanted a divisor of "
+                       "num_attention_heads (%d)",
+                       o->file, c->n_kv_heads,
+                       cg_json_member(o, "num_key_value_heads") ? "" : " by default", c->n_heads);
+    if (has_head_dim || (arch->default_head_dim && is_null)) {
+        CG_TRY(
+            cg_config_i32(o, "head_dim", CG_JSON_REQUIRED, 2, CG_MAX_HEAD_DIM, &c->head_dim, err));
+    } else if (arch->default_head_dim) {
+        c->head_dim = arch->default_head_dim;
+    } else {
         if (c->hidden % c->n_heads)
-            return cg_json_fail_wanted(o, "num_attention_heads",
-                                       "a divisor of hidden_size, or head_dim stated", err);
+            return cg_json_fail_wanted(o, arch->n_heads.name,
+                                       arch->has_kv_heads
+                                           ? "a divisor of hidden_size, or head_dim stated"
+                                           : "a divisor of the hidden size",
+                                       err);
         c->head_dim = c->hidden / c->n_heads;
     }
-    CG_TRY(get_i32(o, "head_dim", c->arch == CG_ARCH_QWEN3, 2, CG_MAX_HEAD_DIM, &c->head_dim, err));
     if (c->head_dim % 2 || c->head_dim > CG_MAX_HEAD_DIM)
         return cg_fail(err, CG_ERR_UNSUPPORTED,
                        "%s: head_dim: found %d, wanted an even number up to %d", o->file,
                        c->head_dim, CG_MAX_HEAD_DIM);
+    return CG_OK;
+}
 
-    c->rms_eps = 1e-6;
-    c->qkv_bias = c->arch == CG_ARCH_QWEN2;
-    c->qk_norm = c->arch == CG_ARCH_QWEN3;
-    CG_TRY(cg_json_real(o, "rms_norm_eps", CG_JSON_OPTIONAL, 1e-12, 1e-1, &c->rms_eps, err));
+static cg_status read_biases(const cg_json *o, const cg_architecture *arch, cg_model_config *c,
+                             cg_error *err)
+{
+    int attention = arch->default_attention_bias, mlp = 0;
+
+    CG_TRY(cg_json_bool(o, "attention_bias", CG_JSON_OPTIONAL, &attention, err));
+    CG_TRY(cg_json_bool(o, "mlp_bias", CG_JSON_OPTIONAL, &mlp, err));
+    /* other classes ignore the keys */
+    c->qkv_bias = arch->qkv_bias == CG_BIAS_BY_KEY ? attention : arch->qkv_bias;
+    c->o_bias = arch->o_bias == CG_BIAS_BY_KEY ? attention : arch->o_bias;
+    c->mlp_bias = arch->mlp_bias == CG_BIAS_BY_KEY ? mlp : arch->mlp_bias;
+    return CG_OK;
+}
+
+static cg_status read_config(const cg_json *o, cg_model_config *c, cg_error *err)
+{
+    const cg_architecture *arch = NULL;
+
+    CG_TRY(read_arch(o, &arch, err));
+    c->arch = arch->arch;
+    c->norm = arch->norm;
+    c->mlp = arch->mlp;
+    c->qk_norm = arch->qk_norm;
+    c->learned_positions = arch->learned_positions;
+    c->norm_eps = arch->default_eps;
+    c->tie_embeddings = arch->default_tied;
+    c->parallel_residual = arch->arch == CG_ARCH_GPT_NEOX;
+    CG_TRY(read_sizes(o, arch, c, err));
+    CG_TRY(read_heads(o, arch, c, err));
+    CG_TRY(read_biases(o, arch, c, err));
+    CG_TRY(read_activation(o, arch, &c->activation, err));
+    CG_TRY(cg_json_real(o, arch->norm_eps, CG_JSON_OPTIONAL, 1e-12, 1e-1, &c->norm_eps, err));
     CG_TRY(cg_json_bool(o, "tie_word_embeddings", CG_JSON_OPTIONAL, &c->tie_embeddings, err));
-    CG_TRY(read_rope(o, &c->rope, err));
-    return check_unsupported(o, c, err);
+    if (arch->arch == CG_ARCH_GPT_NEOX)
+        CG_TRY(
+            cg_json_bool(o, "use_parallel_residual", CG_JSON_OPTIONAL, &c->parallel_residual, err));
+    CG_TRY(cg_layer_flags_read(o, arch, c, err));
+    if (!arch->learned_positions)
+        CG_TRY(cg_rope_read(o, &arch->rope, c, err));
+    return check_unsupported(o, arch, err);
 }
 
 cg_status cg_model_config_parse(const char *name, const void *bytes, size_t len,
@@ -324,7 +289,7 @@ cg_status cg_model_config_named(const char *shape, cg_model_config *ret, cg_erro
             .max_positions = 2048,
             .tie_embeddings = 1,
             .qk_norm = 1,
-            .rms_eps = 1e-6,
+            .norm_eps = 1e-6,
             .rope = { .theta = 1e4 } } },
         { "llama380m",
           { .arch = CG_ARCH_LLAMA,
@@ -337,7 +302,7 @@ cg_status cg_model_config_named(const char *shape, cg_model_config *ret, cg_erro
             .vocab = 128256,
             .max_positions = 8192,
             .tie_embeddings = 1,
-            .rms_eps = 1e-5,
+            .norm_eps = 1e-5,
             .rope = { .theta = 5e5 } } },
         { "qwen3-0.6b",
           { .arch = CG_ARCH_QWEN3,
@@ -351,7 +316,7 @@ cg_status cg_model_config_named(const char *shape, cg_model_config *ret, cg_erro
             .max_positions = 40960,
             .tie_embeddings = 1,
             .qk_norm = 1,
-            .rms_eps = 1e-6,
+            .norm_eps = 1e-6,
             .rope = { .theta = 1e6 } } },
     };
 
@@ -481,34 +446,4 @@ cg_status cg_format_config_parse(const char *name, const void *bytes, size_t len
     if (st == CG_OK)
         *ret = f;
     return st;
-}
-
-/* ---- rotary frequencies ----------------------------------------------------------------- */
-
-void cg_rope_inv_freq(const cg_model_config *c, float *ret_inv_freq)
-{
-    const cg_rope_config *r = &c->rope;
-    const double two_pi = 6.283185307179586;
-
-    for (int32_t i = 0; i < c->head_dim / 2; i++) {
-        float exponent = (float)(2 * i) / (float)c->head_dim;
-        float freq = 1.0f / (float)pow(r->theta, exponent);
-
-        if (r->kind == CG_ROPE_LLAMA3) {
-            /* Frequencies with few wavelengths in the original context are divided by `factor`,
-             * those with many are kept, those in between are interpolated. */
-            double wavelength = two_pi / freq;
-            double waves = r->original_max_positions / wavelength;
-
-            if (waves < r->low_freq_factor) {
-                freq = freq / (float)r->factor;
-            } else if (waves <= r->high_freq_factor) {
-                float keep = (float)((waves - r->low_freq_factor) /
-                                     (r->high_freq_factor - r->low_freq_factor));
-
-                freq = (1.0f - keep) * freq / (float)r->factor + keep * freq;
-            }
-        }
-        ret_inv_freq[i] = freq;
-    }
 }

@@ -31,21 +31,66 @@ enum {
     CG_MAX_TAG = 64,  /* bytes of a prompt or completion tag, the final 0 included */
 };
 
-enum { CG_ARCH_LLAMA = 0, CG_ARCH_QWEN2 = 1, CG_ARCH_QWEN3 = 2 };
+enum {
+    CG_ARCH_LLAMA = 0,
+    CG_ARCH_QWEN2 = 1,
+    CG_ARCH_QWEN3 = 2,
+    CG_ARCH_MISTRAL = 3,
+    CG_ARCH_SMOLLM3 = 4,
+    CG_ARCH_GPT2 = 5,
+    CG_ARCH_GPT_NEOX = 6,
+    CG_N_ARCHS = 7,
+};
 
-enum { CG_ROPE_DEFAULT = 0, CG_ROPE_LLAMA3 = 1 };
+/* Scalings of the rotary embedding. Up to max_positions, DYNAMIC is DEFAULT. */
+enum {
+    CG_ROPE_DEFAULT = 0,
+    CG_ROPE_LLAMA3 = 1,
+    CG_ROPE_LINEAR = 2,
+    CG_ROPE_DYNAMIC = 3,
+    CG_ROPE_YARN = 4,
+};
 
-/** Rotary position embedding. Only CG_ROPE_LLAMA3 uses the last four members. */
+/** Rotary position embedding. */
 typedef struct cg_rope_config {
     int32_t kind;
     double theta;
-    double factor;
-    double low_freq_factor;
-    double high_freq_factor;
-    double original_max_positions;
+    double factor;                 /* all but DEFAULT */
+    double low_freq_factor;        /* LLAMA3 */
+    double high_freq_factor;       /* LLAMA3 */
+    double original_max_positions; /* LLAMA3, YARN */
+    double beta_fast, beta_slow;   /* YARN: rotations at the ends of the ramp */
+    double attention_factor;       /* YARN: of cosines and sines */
+    int32_t no_truncate;           /* YARN: the ends of the ramp are not rounded */
 } cg_rope_config;
 
-/** Shape of the network; see config.c for the defaults of absent keys. */
+/* Normalisation: x / rms(x) * weight, or (x - mean) / deviation * weight + bias. */
+enum { CG_NORM_RMS = 0, CG_NORM_LAYER = 1 };
+
+/* MLP: down(act(gate(x)) * up(x)), or down(act(up(x))). */
+enum { CG_MLP_GATED = 0, CG_MLP_PLAIN = 1 };
+
+/* Activations; GELU_TANH is the approximation by tanh. */
+enum {
+    CG_ACT_SILU = 0,
+    CG_ACT_GELU = 1,
+    CG_ACT_GELU_TANH = 2,
+    CG_ACT_QUICK_GELU = 3,
+    CG_ACT_RELU = 4,
+    CG_N_ACTS = 5,
+};
+
+/* Properties of a layer. */
+enum {
+    CG_LAYER_WINDOW = 1 << 0,  /* a token attends to the newest `window` tokens only */
+    CG_LAYER_NO_ROPE = 1 << 1, /* queries and keys are not rotated */
+};
+
+/**
+ * Shape and features of the network; see config.c for the defaults of absent keys. All members 0
+ * but the sizes: pre-norm layers with RMSNorm, full attention with rotary positions and a
+ * SiLU-gated MLP, without biases, as Llama.
+ */
 typedef struct cg_model_config {
     int32_t arch;
     int32_t hidden; /* width of the residual stream */
@@ -53,13 +98,25 @@ typedef struct cg_model_config {
     int32_t n_heads;      /* query heads */
     int32_t n_kv_heads;   /* divides n_heads */
     int32_t head_dim;     /* even; independent of hidden / n_heads */
-    int32_t intermediate; /* width of the SiLU-gated MLP */
+    int32_t intermediate; /* width of the MLP */
     int32_t vocab;        /* rows of embedding and head; larger than every token id */
     int32_t max_positions;
     int32_t tie_embeddings; /* 1: the head is the embedding */
-    int32_t qkv_bias;       /* 1: q, k, v projections have a bias (Qwen2) */
+    int32_t qkv_bias;       /* 1: q, k, v projections have a bias */
+    int32_t o_bias;         /* 1: so has the output projection of attention */
+    int32_t mlp_bias;       /* 1: so have the projections of the MLP */
     int32_t qk_norm;        /* 1: RMSNorm over head_dim of q and k (Qwen3) */
-    double rms_eps;
+    int32_t norm;           /* CG_NORM_* */
+    int32_t mlp;            /* CG_MLP_* */
+    int32_t activation;     /* CG_ACT_* */
+    /* 1: x + attention(norm(x)) + mlp(norm'(x)), both of the layer's input (GPT-NeoX); 0: the MLP
+     * follows attention */
+    int32_t parallel_residual;
+    int32_t learned_positions; /* 1: a vector of each position is added to the embedding (GPT-2) */
+    int32_t rotary_dim;        /* rotated elements of a head, the first ones; 0: all of them */
+    int32_t window;            /* >= 1 if a layer has CG_LAYER_WINDOW */
+    uint8_t layer_flags[CG_MAX_LAYERS]; /* CG_LAYER_* */
+    double norm_eps;
     cg_rope_config rope;
 } cg_model_config;
 
@@ -85,7 +142,7 @@ typedef struct cg_format_config {
  *
  * @param name  of the file, for messages
  * @return CG_OK; CG_ERR_FORMAT (syntax, missing key, wrong type or range, contradictory members);
- * CG_ERR_UNSUPPORTED (architecture, activation, RoPE kind, sliding window, biases, quantisation);
+ * CG_ERR_UNSUPPORTED (architecture, activation, kind of RoPE, scaled attention, quantisation);
  * CG_ERR_NOMEM. On failure *ret is unchanged.
  */
 cg_status cg_model_config_parse(const char *name, const void *bytes, size_t len,
@@ -105,18 +162,5 @@ cg_status cg_model_config_named(const char *shape, cg_model_config *ret, cg_erro
 
 /** Returns the name of an architecture as in config.json. Static storage. */
 const char *cg_arch_name(int32_t arch);
-
-/**
- * Computes the rotation per position of each pair of elements (i, i + head_dim / 2), in radians.
- *
- *   inv_freq[i] = theta^(-2 i / head_dim), low frequencies scaled for llama3
- *
- * Rounded to float32 after each step, as in the training code: at position 2000 the last bit of an
- * inverse frequency is 1e-4 rad.
- *
- * @param ret_inv_freq  [head_dim / 2]
- * Source: Su et al. 2021; llama3: the Llama 3.1 release, as in transformers' modeling_rope_utils.
- */
-void cg_rope_inv_freq(const cg_model_config *config, float *ret_inv_freq);
 
 #endif

@@ -13,6 +13,7 @@
 #include "base/pool.h"
 #include "base/size.h"
 #include "model/adapter.h"
+#include "model/architectures.h"
 #include "model/config_files.h"
 #include "model/model_store.h"
 #include "model/safetensors.h"
@@ -24,6 +25,7 @@ enum {
     MAX_SHARDS = 1024,
     MAX_THREADS = 8, /* with more, opening is bound by memory bandwidth */
     NAMES_SHOWN = 3,
+    MAX_MASK = 8192, /* positions; old checkpoints with masks have 1024 to 4096 */
     /* bytes of a file, after decompression, besides its tensors and the largest header */
     SINGLE_MORE = 1 << 20,  /* rotary buffers */
     SHARD_MORE = 256 << 10, /* metadata */
@@ -47,8 +49,8 @@ struct loader {
     size_t n_specs;
     cg_tensor_spec **by_name; /* [n_specs], sorted */
     cg_adapter *adapter;      /* NULL without one */
+    int has_prefix;           /* of the architecture, before the names of the files */
     cg_tensor_spec tied_head; /* of a tied model whose file has a head: to compare it */
-    cg_tensor_ref tied_head_ref;
 };
 
 /* ---- weight files ----------------------------------------------------------------------- */
@@ -182,16 +184,20 @@ static void open_one(void *ctx, int64_t i, int worker)
     free(path);
 }
 
-static cg_status check_one(const char *dir, cg_tensor_spec *s, cg_error *err)
+/* Brings a tensor to the model's order and checks it. */
+static cg_status check_one(const struct loader *l, cg_tensor_spec *s, cg_error *err)
 {
-    int64_t bad = cg_weight_find_nonfinite(s->ref);
+    const char *dir = l->dir;
+    int64_t bad;
 
+    CG_TRY(cg_tensor_spec_reorder(s, &l->model->config, err));
+    bad = cg_weight_find_nonfinite(&s->whole);
     if (bad >= 0)
         return cg_fail(err, CG_ERR_FORMAT,
                        "%s/%s: tensor %s: element %jd of %jd is NaN or infinite, wanted finite "
                        "weights",
                        dir, s->file, s->name, (intmax_t)bad, (intmax_t)(s->rows * s->cols));
-    s->hash = XXH3_64bits(s->ref->data, (size_t)cg_weight_bytes(s->ref));
+    s->hash = XXH3_64bits(s->whole.data, (size_t)cg_weight_bytes(&s->whole));
     return CG_OK;
 }
 
@@ -200,7 +206,7 @@ static void check_item(void *ctx, int64_t i, int worker)
     struct loader *l = ctx;
 
     (void)worker;
-    check_one(l->dir, &l->specs[i], &l->errors[i]);
+    check_one(l, &l->specs[i], &l->errors[i]);
 }
 
 /* Runs fn over n items with an error record each; returns the first failure by index. */
@@ -255,22 +261,63 @@ static cg_status sort_specs(struct loader *l, cg_error *err)
     return CG_OK;
 }
 
+static const char *prefix_of(const struct loader *l)
+{
+    return cg_architecture_of(l->model->config.arch)->prefix;
+}
+
+/* A checkpoint of the model without its head has no prefix before any name, e.g. that of GPT-2. */
+static void note_prefix(struct loader *l, const char *name)
+{
+    l->has_prefix = l->has_prefix || !strncmp(name, prefix_of(l), strlen(prefix_of(l)));
+}
+
 /* The specification of a tensor; NULL if the model has none of this name. */
-static cg_tensor_spec *find_spec(const struct loader *l, const char *name)
+static cg_tensor_spec *find_exact(const struct loader *l, const char *name)
 {
     size_t i = cg_tensor_spec_find(l->by_name, l->n_specs, name);
 
     return i < l->n_specs ? l->by_name[i] : NULL;
 }
 
-/* Rotary buffers of old checkpoints are unused; a tied head repeats the embedding. */
+/* The same, by the names of the file. */
+static cg_tensor_spec *find_spec(const struct loader *l, const char *name)
+{
+    cg_tensor_spec *s = find_exact(l, name);
+    char full[sizeof s->name];
+
+    if (s || l->has_prefix ||
+        snprintf(full, sizeof full, "%s%s", prefix_of(l), name) >= (int)sizeof full)
+        return s;
+    return find_exact(l, full);
+}
+
+static int ends_with(const char *name, const char *end)
+{
+    size_t n = strlen(name), n_end = strlen(end);
+
+    return n > n_end && !strcmp(name + n - n_end, end);
+}
+
+/* Whether a tensor is the head of a model that ties it: it repeats the embedding. */
+static int is_tied_head(const char *name, const cg_model_config *c)
+{
+    return c->tie_embeddings && !strcmp(name, cg_architecture_of(c->arch)->head);
+}
+
+/* The causal mask that old checkpoints of GPT-2 and GPT-NeoX have for each layer. */
+static int is_mask(const char *name, const cg_model_config *c)
+{
+    if (c->norm != CG_NORM_LAYER)
+        return 0;
+    return ends_with(name, ".attn.bias") || ends_with(name, ".attn.masked_bias") ||
+           ends_with(name, ".attention.bias") || ends_with(name, ".attention.masked_bias");
+}
+
+/* Buffers of old checkpoints are unused. */
 static int is_ignored(const char *name, const cg_model_config *c)
 {
-    size_t n = strlen(name), n_suffix = sizeof "rotary_emb.inv_freq" - 1;
-
-    if (c->tie_embeddings && !strcmp(name, "lm_head.weight"))
-        return 1;
-    return n > n_suffix && !strcmp(name + n - n_suffix, "rotary_emb.inv_freq");
+    return is_tied_head(name, c) || is_mask(name, c) || ends_with(name, "rotary_emb.inv_freq");
 }
 
 static cg_status bind(struct loader *l, size_t file, const cg_st_tensor *t, cg_tensor_spec *s,
@@ -284,25 +331,25 @@ static cg_status bind(struct loader *l, size_t file, const cg_st_tensor *t, cg_t
             err, CG_ERR_FORMAT,
             "%s: tensor %s is in %s and in %s, wanted it in one of them: remove the file "
             "that does not belong to the model",
-            l->dir, s->name, s->file, where);
+            l->dir, t->name, s->file, where);
     if (map) {
-        const char *indexed = json_string_value(json_object_get(map, s->name));
+        const char *indexed = json_string_value(json_object_get(map, t->name));
 
         if (!indexed)
             return cg_fail(err, CG_ERR_FORMAT,
                            "%s/%s: tensor %s is in %s, but the index does not list it: wanted the "
                            "index that was saved with these shards",
-                           l->dir, index_name, s->name, where);
+                           l->dir, index_name, t->name, where);
         if (strcmp(indexed, where))
             return cg_fail(err, CG_ERR_FORMAT,
                            "%s/%s: tensor %s is in %s, the index says %s: wanted the index that "
                            "was saved with these shards",
-                           l->dir, index_name, s->name, where, indexed);
+                           l->dir, index_name, t->name, where, indexed);
     }
     if (t->dtype == CG_ST_OTHER)
         return cg_fail(err, CG_ERR_UNSUPPORTED,
                        "%s/%s: tensor %s: found %s, wanted weights in BF16, F16 or F32", l->dir,
-                       where, s->name, t->dtype_name);
+                       where, t->name, t->dtype_name);
     if (t->n_dims != s->n_dims || t->shape[t->n_dims - 1] != s->cols ||
         (s->n_dims == 2 && t->shape[0] != s->rows)) {
         const int64_t shape[2] = { s->rows, s->cols };
@@ -310,14 +357,12 @@ static cg_status bind(struct loader *l, size_t file, const cg_st_tensor *t, cg_t
 
         return cg_fail(err, CG_ERR_FORMAT,
                        "%s/%s: tensor %s: found shape %s, wanted %s by config.json", l->dir, where,
-                       s->name, cg_st_shape_text(t->n_dims, t->shape, found),
+                       t->name, cg_st_shape_text(t->n_dims, t->shape, found),
                        cg_st_shape_text(s->n_dims, shape + 2 - s->n_dims, wanted));
     }
     s->file = where;
-    s->ref->data = l->model->store->files[file]->data + t->begin;
-    s->ref->dtype = t->dtype;
-    s->ref->rows = s->rows;
-    s->ref->cols = s->cols;
+    s->whole = (cg_tensor_ref) { l->model->store->files[file]->data + t->begin, s->rows, s->cols,
+                                 t->dtype };
     return CG_OK;
 }
 
@@ -336,11 +381,8 @@ static cg_status fail_names(const struct loader *l, const struct names *missing,
 /* The head of a tied model is bound to be compared with the embedding. */
 static cg_status bind_tied_head(struct loader *l, size_t file, const cg_st_tensor *t, cg_error *err)
 {
-    const cg_tensor_spec *embed = find_spec(l, "model.embed_tokens.weight");
-
-    if (!l->tied_head.ref) {
-        l->tied_head = *embed;
-        l->tied_head.ref = &l->tied_head_ref;
+    if (!l->tied_head.file) {
+        l->tied_head = l->specs[0]; /* the embedding */
         l->tied_head.file = NULL;
         snprintf(l->tied_head.name, sizeof l->tied_head.name, "%s", t->name);
     }
@@ -353,12 +395,12 @@ static cg_status bind_tied_head(struct loader *l, size_t file, const cg_st_tenso
  */
 static cg_status check_tied_head(const struct loader *l, cg_error *err)
 {
-    const cg_tensor_ref *head = &l->tied_head_ref, *embed = &l->model->embed;
+    const cg_tensor_ref *head = &l->tied_head.whole, *embed = &l->specs[0].whole;
     int64_t cols = embed->cols;
     float *rows;
     cg_status st = CG_OK;
 
-    if (!head->data)
+    if (!l->tied_head.file)
         return CG_OK;
     rows = cg_alloc_array((size_t)cols, 2 * sizeof *rows);
     if (!rows)
@@ -368,10 +410,11 @@ static cg_status check_tied_head(const struct loader *l, cg_error *err)
         cg_weight_to_f32(embed, i, 1, rows + cols);
         if (memcmp(rows, rows + cols, (size_t)cols * sizeof *rows) != 0)
             st = cg_fail(err, CG_ERR_FORMAT,
-                         "%s/%s: tensor %s differs from model.embed_tokens.weight in row %jd, but "
-                         "tie_word_embeddings in config.json is true: wanted false if the head of "
-                         "the file is the trained one, or a file without it",
-                         l->dir, l->tied_head.file, l->tied_head.name, (intmax_t)i);
+                         "%s/%s: tensor %s differs from %s in row %jd, but tie_word_embeddings in "
+                         "config.json is true: wanted false if the head of the file is the trained "
+                         "one, or a file without it",
+                         l->dir, l->tied_head.file, l->tied_head.name, l->specs[0].name,
+                         (intmax_t)i);
     }
     free(rows);
     return st;
@@ -401,6 +444,9 @@ static cg_status bind_all(struct loader *l, cg_error *err)
     struct cg_model_store *store = l->model->store;
     struct names missing = { 0 }, surplus = { 0 };
 
+    for (size_t f = 0; f < store->n_files; f++)
+        for (size_t i = 0; i < store->files[f]->table.n; i++)
+            note_prefix(l, store->files[f]->table.tensors[i].name);
     for (size_t f = 0; f < store->n_files; f++) {
         const cg_st_table *table = &store->files[f]->table;
 
@@ -410,7 +456,7 @@ static cg_status bind_all(struct loader *l, cg_error *err)
 
             if (s)
                 CG_TRY(bind(l, f, t, s, err));
-            else if (l->model->config.tie_embeddings && !strcmp(t->name, "lm_head.weight"))
+            else if (is_tied_head(t->name, &l->model->config))
                 CG_TRY(bind_tied_head(l, f, t, err));
             else if (!is_ignored(t->name, &l->model->config))
                 add_to_names(&surplus, t->name);
@@ -437,12 +483,28 @@ static cg_status add_bytes(const struct loader *l, const cg_tensor_spec *s, size
     return CG_OK;
 }
 
-/* A single file has at most a header, all tensors and, of a tied model, the head, which has the
- * size of the embedding. */
+/* *sum += bytes of the masks of n layers, in float32 at most. */
+static cg_status add_masks(const struct loader *l, int32_t n, size_t *sum, cg_error *err)
+{
+    const cg_model_config *c = &l->model->config;
+    size_t bytes = 0, positions = (size_t)c->max_positions;
+
+    if (c->norm != CG_NORM_LAYER || c->max_positions > MAX_MASK)
+        return CG_OK;
+    if (cg_mul(positions, positions, &bytes) || cg_mul(bytes, 4 * (size_t)n, &bytes) ||
+        cg_add(*sum, bytes, sum))
+        return cg_fail(err, CG_ERR_LIMIT, "%s/config.json: the size of the masks overflows",
+                       l->dir);
+    return CG_OK;
+}
+
+/* A single file has at most a header, all tensors, the masks and, of a tied model, the head, which
+ * has the size of the embedding. */
 static cg_status bound_single_file(const struct loader *l, size_t *ret_bytes, cg_error *err)
 {
     size_t sum = CG_ST_MAX_HEADER + SINGLE_MORE;
 
+    CG_TRY(add_masks(l, l->model->config.n_layers, &sum, err));
     for (size_t i = 0; i < l->n_specs; i++)
         CG_TRY(add_bytes(l, &l->specs[i], &sum, err));
     CG_TRY(add_bytes(l, &l->specs[0], &sum, err));
@@ -455,7 +517,7 @@ static cg_status bound_single_file(const struct loader *l, size_t *ret_bytes, cg
  * larger than a single file. An index that names other tensors than the model's is refused before
  * a shard is opened.
  */
-static cg_status bound_shards(const struct loader *l, size_t *ret_bytes, cg_error *err)
+static cg_status bound_shards(struct loader *l, size_t *ret_bytes, cg_error *err)
 {
     json_t *map = json_object_get(l->index, "weight_map"), *file;
     struct names missing = { 0 }, surplus = { 0 };
@@ -463,6 +525,10 @@ static cg_status bound_shards(const struct loader *l, size_t *ret_bytes, cg_erro
 
     for (size_t f = 0; f < l->model->store->n_files; f++)
         ret_bytes[f] = SHARD_MORE;
+    json_object_foreach(map, name, file)
+    {
+        note_prefix(l, name);
+    }
     json_object_foreach(map, name, file)
     {
         const cg_tensor_spec *s = find_spec(l, name);
@@ -475,8 +541,10 @@ static cg_status bound_shards(const struct loader *l, size_t *ret_bytes, cg_erro
             CG_TRY(add_bytes(l, s, &ret_bytes[f], err));
         else if (!is_ignored(name, &l->model->config))
             add_to_names(&surplus, name);
-        else if (!strcmp(name, "lm_head.weight"))
+        else if (is_tied_head(name, &l->model->config))
             CG_TRY(add_bytes(l, &l->specs[0], &ret_bytes[f], err));
+        else if (is_mask(name, &l->model->config))
+            CG_TRY(add_masks(l, 1, &ret_bytes[f], err));
     }
     return surplus.n ? fail_names(l, &missing, &surplus, err) : CG_OK;
 }
@@ -502,7 +570,8 @@ static cg_status open_adapter(struct loader *l, cg_error *err)
     if (cg_mul(max_bytes, ADAPTER_SIZES, &max_bytes))
         return cg_fail(err, CG_ERR_LIMIT, "%s: the size of the weights overflows", l->dir);
     CG_TRY(cg_adapter_open(l->dir, max_bytes, &l->adapter, err));
-    if (!m->config.tie_embeddings || !cg_adapter_replaces(l->adapter, "lm_head.weight"))
+    if (!m->config.tie_embeddings ||
+        !cg_adapter_replaces(l->adapter, cg_architecture_of(m->config.arch)->head))
         return CG_OK;
     m->config.tie_embeddings = 0;
     free(l->specs);

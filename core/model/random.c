@@ -98,7 +98,8 @@ static cg_status fill_model(cg_model *m, uint64_t seed, cg_tensor_spec *specs, s
                 dst[j] = 0x3f80u; /* 1.0 */
         else
             fill(dst, elems, mix(seed + 1) + mix(i + 1), table);
-        *specs[i].ref = (cg_tensor_ref) { dst, specs[i].rows, specs[i].cols, CG_BF16 };
+        specs[i].whole = (cg_tensor_ref) { dst, specs[i].rows, specs[i].cols, CG_BF16 };
+        CG_TRY(cg_tensor_spec_reorder(&specs[i], &m->config, err));
         specs[i].hash = XXH3_64bits(dst, elems * sizeof *dst);
     }
     cg_model_complete(m, specs, n);

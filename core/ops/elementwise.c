@@ -99,21 +99,51 @@ CLONES void cg_layer_norm(const float *x, const float *weight, const float *bias
         out[i] = bias ? out[i] * scale * weight[i] + bias[i] : out[i] * scale * weight[i];
 }
 
-CLONES void cg_relu(float *x, int64_t n)
+CLONES void cg_silu(const float *x, int64_t n, float *out)
 {
     for (int64_t i = 0; i < n; i++)
-        x[i] = x[i] > 0 ? x[i] : 0;
+        out[i] = x[i] / (1.0f + fast_exp(-x[i]));
 }
 
-CLONES void cg_silu_mul(const float *gate_up, int64_t n, float *out)
+void cg_gelu(const float *x, int64_t n, float *out)
 {
-    const float *up = gate_up + n;
+    for (int64_t i = 0; i < n; i++)
+        out[i] = 0.5f * x[i] * (1.0f + erff(x[i] * 0x1.6a09e6p-1f));
+}
+
+CLONES void cg_gelu_tanh(const float *x, int64_t n, float *out)
+{
+    const float scale = 0x1.988454p+0f; /* 2 sqrt(2 / pi) */
 
     for (int64_t i = 0; i < n; i++) {
-        float g = gate_up[i];
+        float u = scale * (x[i] + 0.044715f * x[i] * x[i] * x[i]);
 
-        out[i] = g / (1.0f + fast_exp(-g)) * up[i];
+        out[i] = x[i] / (1.0f + fast_exp(-u));
     }
+}
+
+CLONES void cg_quick_gelu(const float *x, int64_t n, float *out)
+{
+    for (int64_t i = 0; i < n; i++)
+        out[i] = x[i] / (1.0f + fast_exp(-1.702f * x[i]));
+}
+
+CLONES void cg_relu(const float *x, int64_t n, float *out)
+{
+    for (int64_t i = 0; i < n; i++)
+        out[i] = x[i] > 0 ? x[i] : 0;
+}
+
+CLONES void cg_multiply(const float *a, const float *b, int64_t n, float *out)
+{
+    for (int64_t i = 0; i < n; i++)
+        out[i] = a[i] * b[i];
+}
+
+CLONES void cg_add_to(float *x, const float *y, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        x[i] += y[i];
 }
 
 CLONES void cg_rope(float *head, const float *cosines, const float *sines, int64_t head_dim)

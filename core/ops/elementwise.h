@@ -20,11 +20,24 @@ void cg_rms_norm(const float *x, const float *weight, float eps, int64_t n, floa
 void cg_layer_norm(const float *x, const float *weight, const float *bias, float eps, int64_t n,
                    float *out);
 
-/** x[i] = max(x[i], 0), in place. */
-void cg_relu(float *x, int64_t n);
+/**
+ * Activations: out[i] = f(x[i]) for i < n; out may be x. Hendrycks and Gimpel 2016.
+ *
+ *   silu(x) = x s(x), s(x) = 1 / (1 + exp(-x));  gelu(x) = x (1 + erf(x / sqrt(2))) / 2
+ *   gelu_tanh(x) = x s(2 sqrt(2 / pi) (x + 0.044715 x^3)), which is x (1 + tanh(...)) / 2
+ *   quick_gelu(x) = x s(1.702 x);  relu(x) = max(x, 0)
+ */
+void cg_silu(const float *x, int64_t n, float *out);
+void cg_gelu(const float *x, int64_t n, float *out);
+void cg_gelu_tanh(const float *x, int64_t n, float *out);
+void cg_quick_gelu(const float *x, int64_t n, float *out);
+void cg_relu(const float *x, int64_t n, float *out);
 
-/** out[i] = silu(gate[i]) * up[i] for gate_up = [gate (n) | up (n)]; out may be gate. */
-void cg_silu_mul(const float *gate_up, int64_t n, float *out);
+/** out[i] = a[i] * b[i] for i < n; out may be a or b. */
+void cg_multiply(const float *a, const float *b, int64_t n, float *out);
+
+/** x[i] += y[i] for i < n. */
+void cg_add_to(float *x, const float *y, int64_t n);
 
 /**
  * Rotates one head in place: pairs (i, i + head_dim/2), the layout of Hugging Face, by the angles

@@ -38,12 +38,12 @@ static cg_status fail_refused(const cg_plugin *plugin, const char *kind, cg_stat
 }
 
 cg_status cg_pairing_check(const cg_host *host, const cg_plugin *attention, const cg_plugin *cache,
-                           const cg_attention_problem *problem, const cg_cache_config *config,
-                           cg_attention_problem *ret_problem, cg_error *err)
+                           const cg_attention_problem *problems, int32_t n,
+                           const cg_cache_config *config, cg_attention_problem *ret_problems,
+                           cg_error *err)
 {
     const cg_attention_ops *attention_ops = attention->ops;
     const cg_cache_ops *cache_ops = cache->ops;
-    cg_attention_problem p = *problem;
     cg_error why = CG_ERROR_INIT;
     cg_status st;
 
@@ -51,24 +51,30 @@ cg_status cg_pairing_check(const cg_host *host, const cg_plugin *attention, cons
         return cg_fail(err, CG_ERR_INTERNAL, "match: '%s' and '%s' are of kinds %s and %s",
                        attention->name, cache->name, cg_plugin_kind_name(attention->kind),
                        cg_plugin_kind_name(cache->kind));
-    CG_TRY(check_agreement(problem, config, err));
+    for (int32_t i = 0; i < n; i++)
+        CG_TRY(check_agreement(&problems[i], config, err));
     st = cache_ops->supports(host, config, &why);
     if (st != CG_OK)
         return fail_refused(cache, "cache", st, &why, err);
-    p.kv_dtype = config->dtype;
-    p.paged = cache_ops->paged != 0;
-    p.block_tokens = CG_HAS_SIZE(cache_ops, block_tokens) ? cache_ops->block_tokens : 0;
-    st = attention_ops->supports(host, &p, &why);
-    if (st != CG_OK)
-        return fail_refused(attention, "attention", st, &why, err);
-    if (ret_problem)
-        *ret_problem = p;
+    for (int32_t i = 0; i < n; i++) {
+        cg_attention_problem p = problems[i];
+
+        p.kv_dtype = config->dtype;
+        p.paged = cache_ops->paged != 0;
+        p.block_tokens = CG_HAS_SIZE(cache_ops, block_tokens) ? cache_ops->block_tokens : 0;
+        st = attention_ops->supports(host, &p, &why);
+        if (st != CG_OK)
+            return fail_refused(attention, "attention", st, &why, err);
+        if (ret_problems)
+            ret_problems[i] = p;
+    }
     return CG_OK;
 }
 
 cg_status cg_pairing_matrix(const cg_registry *registry, const cg_host *host,
-                            const cg_attention_problem *problem, const cg_cache_config *config,
-                            cg_pairing **ret_cells, int32_t *ret_n, cg_error *err)
+                            const cg_attention_problem *problems, int32_t n_problems,
+                            const cg_cache_config *config, cg_pairing **ret_cells, int32_t *ret_n,
+                            cg_error *err)
 {
     const cg_registry_entry *entries;
     int32_t n_entries = cg_registry_entries(registry, &entries);
@@ -92,7 +98,7 @@ cg_status cg_pairing_matrix(const cg_registry *registry, const cg_host *host,
 
             if (c->kind != CG_PLUGIN_CACHE)
                 continue;
-            st = cg_pairing_check(host, a, c, problem, config, NULL, &why);
+            st = cg_pairing_check(host, a, c, problems, n_problems, config, NULL, &why);
             cells[n] = (cg_pairing) { a, c, st, strdup(why.msg) };
             if (!cells[n++].reason) {
                 cg_pairing_matrix_free(cells, (int32_t)n);

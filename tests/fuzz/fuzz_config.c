@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Parses the input as config.json, as generation_config.json and as confgen.json. */
-#include "model/config.h"
+#include "model/rope.h"
 
 #include "fuzz.h"
 

@@ -16,7 +16,20 @@ import tempfile
 import torch
 import transformers
 
-MODELS = ["llama", "llama3", "qwen2", "qwen3"]  # --oracle of write_model
+MODELS = [  # --oracle of write_model
+    "llama",
+    "llama3",
+    "qwen2",
+    "qwen3",
+    "llama_biases",
+    "qwen2_window",
+    "qwen3_window",
+    "mistral",
+    "smollm3",
+    "gpt2",
+    "gpt_neox",
+    "gpt_neox_sequential",
+]
 N_IDS = 160
 POSITIONS = [0, 47, 99, N_IDS - 1]
 N_PROMPT = 24
@@ -68,6 +81,7 @@ def main():
         sys.exit(__doc__)
     path = sys.argv[2] if len(sys.argv) == 3 else pathlib.Path(__file__).with_name("architectures.json")
     torch.set_grad_enabled(False)
+    torch.set_num_threads(1)
     document = {
         "dtype": "float32 arithmetic on the bf16 weights, CPU, eager attention",
         "torch": torch.__version__,

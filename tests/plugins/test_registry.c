@@ -174,7 +174,8 @@ START_TEST(all_own_pairs_match)
     cg_error err = CG_ERROR_INIT;
     int32_t n = 0, first = 0;
 
-    ck_assert_int_eq(cg_pairing_matrix(r, &host.host, &problem, &config, &cells, &n, &err), CG_OK);
+    ck_assert_int_eq(cg_pairing_matrix(r, &host.host, &problem, 1, &config, &cells, &n, &err),
+                     CG_OK);
 #ifdef WITH_CUDNN
     for (; first < 3 && first < n; first++) {
         ck_assert_str_eq(cells[first].attention->name, "cudnn");
@@ -205,41 +206,48 @@ START_TEST(refused_match_has_a_reason)
 
     find_pair(r, "flash", "paged", &attention, &cache);
     ck_assert_int_eq(
-        cg_pairing_check(&host.host, attention, cache, &problem, &config, &filled, &err), CG_OK);
+        cg_pairing_check(&host.host, attention, cache, &problem, 1, &config, &filled, &err), CG_OK);
     ck_assert_int_eq(filled.paged, 1);
     ck_assert_int_eq(filled.block_tokens, 16);
 
     problem.head_dim = config.head_dim = 60;
-    ck_assert_int_eq(cg_pairing_check(&host.host, attention, cache, &problem, &config, NULL, &err),
-                     CG_ERR_UNSUPPORTED);
+    ck_assert_int_eq(
+        cg_pairing_check(&host.host, attention, cache, &problem, 1, &config, NULL, &err),
+        CG_ERR_UNSUPPORTED);
     ck_assert_str_eq(err.msg, "attention 'flash': head size 60, wanted a multiple of 8 up to 256");
 
     config.head_dim = 64;
-    ck_assert_int_eq(cg_pairing_check(&host.host, attention, cache, &problem, &config, NULL, &err),
-                     CG_ERR_MISMATCH);
+    ck_assert_int_eq(
+        cg_pairing_check(&host.host, attention, cache, &problem, 1, &config, NULL, &err),
+        CG_ERR_MISMATCH);
     ck_assert_str_eq(err.msg, "attention over 4 key/value heads of 60 elements, but the cache "
                               "holds 4 of 64");
     problem = make_problem();
     problem.device = config.device = 7;
-    ck_assert_int_eq(cg_pairing_check(&host.host, attention, cache, &problem, &config, NULL, &err),
-                     CG_ERR_UNSUPPORTED);
+    ck_assert_int_eq(
+        cg_pairing_check(&host.host, attention, cache, &problem, 1, &config, NULL, &err),
+        CG_ERR_UNSUPPORTED);
     ck_assert_str_eq(err.msg, "cache 'paged': this cache supports cpu and cuda, not unknown "
                               "device");
     problem.device = CG_DEVICE_CPU;
-    ck_assert_int_eq(cg_pairing_check(&host.host, attention, cache, &problem, &config, NULL, &err),
-                     CG_ERR_MISMATCH);
+    ck_assert_int_eq(
+        cg_pairing_check(&host.host, attention, cache, &problem, 1, &config, NULL, &err),
+        CG_ERR_MISMATCH);
     config.device = CG_DEVICE_CPU;
     config.dtype = CG_BF16;
-    ck_assert_int_eq(cg_pairing_check(&host.host, attention, cache, &problem, &config, NULL, &err),
-                     CG_ERR_UNSUPPORTED);
+    ck_assert_int_eq(
+        cg_pairing_check(&host.host, attention, cache, &problem, 1, &config, NULL, &err),
+        CG_ERR_UNSUPPORTED);
     ck_assert_str_eq(
         err.msg, "cache 'paged': keys and values of bf16: on the CPU this cache stores f32 only");
     config.dtype = CG_F32;
     problem.max_kv_len = 301;
-    ck_assert_int_eq(cg_pairing_check(&host.host, attention, cache, &problem, &config, NULL, &err),
-                     CG_ERR_MISMATCH);
-    ck_assert_int_eq(cg_pairing_check(&host.host, cache, attention, &problem, &config, NULL, &err),
-                     CG_ERR_INTERNAL);
+    ck_assert_int_eq(
+        cg_pairing_check(&host.host, attention, cache, &problem, 1, &config, NULL, &err),
+        CG_ERR_MISMATCH);
+    ck_assert_int_eq(
+        cg_pairing_check(&host.host, cache, attention, &problem, 1, &config, NULL, &err),
+        CG_ERR_INTERNAL);
     cg_registry_destroy(r);
 }
 END_TEST

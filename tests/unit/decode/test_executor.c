@@ -74,7 +74,7 @@ static void setup(void)
         .max_positions = 256,
         .tie_embeddings = 1,
         .qk_norm = 1,
-        .rms_eps = 1e-6,
+        .norm_eps = 1e-6,
         .rope = { .kind = CG_ROPE_DEFAULT, .theta = 10000 },
     };
     int32_t n = 0;

@@ -28,11 +28,14 @@ START_TEST(the_problem_combines_model_run_and_cache)
                                        .max_seqs = 520,
                                        .max_kv_len = 2048,
                                        .flags = CG_ATTENTION_GRAPH_SAFE };
-    cg_attention_problem p = cg_attention_problem_of_model(&config, &shape);
+    cg_attention_problem all[CG_MAX_ATTENTION_PROBLEMS], p;
+    int32_t n = cg_attention_problems_of_model(&config, &shape, all);
     cg_cache_ops cache = { CG_SIZED(cg_cache_ops), .paged = 1 };
     cg_kv_view view = { CG_SIZED(cg_kv_view), .dtype = CG_BF16, .block_tokens = 16,
                         .head_stride = 128, .token_stride = 256 };
 
+    ck_assert_int_eq(n, 1);
+    p = all[0];
     ck_assert_uint_eq(p.struct_size, sizeof p);
     ck_assert_int_eq(p.device, CG_DEVICE_CUDA);
     ck_assert_int_eq(p.compute_capability, 90);
@@ -61,11 +64,39 @@ START_TEST(the_problem_combines_model_run_and_cache)
 }
 END_TEST
 
+START_TEST(layers_with_a_window_have_a_problem_of_their_own)
+{
+    static const struct {
+        uint8_t flags[3];
+        int32_t max_kv_len, n, windows[2], layers[3];
+    } cases[] = {
+        { { 0, 0, 0 }, 100, 1, { 0 }, { 0, 0, 0 } },
+        { { CG_LAYER_WINDOW, CG_LAYER_WINDOW, CG_LAYER_WINDOW }, 100, 1, { 30 }, { 0, 0, 0 } },
+        { { 0, CG_LAYER_WINDOW, 0 }, 100, 2, { 0, 30 }, { 0, 1, 0 } },
+        { { CG_LAYER_WINDOW, 0, CG_LAYER_NO_ROPE }, 31, 2, { 30, 0 }, { 0, 1, 1 } },
+        { { CG_LAYER_WINDOW, 0, 0 }, 30, 1, { 0 }, { 0, 0, 0 } }, /* inactive in this run */
+    };
+    cg_model_config c = config;
+    cg_attention_shape shape = { .max_kv_len = cases[_i].max_kv_len };
+    cg_attention_problem p[CG_MAX_ATTENTION_PROBLEMS];
+
+    c.window = 30;
+    memcpy(c.layer_flags, cases[_i].flags, 3);
+    ck_assert_int_eq(cg_attention_problems_of_model(&c, &shape, p), cases[_i].n);
+    for (int32_t i = 0; i < cases[_i].n; i++)
+        ck_assert_int_eq(p[i].window, cases[_i].windows[i]);
+    for (int32_t i = 0; i < 3; i++)
+        ck_assert_int_eq(cg_attention_problem_of_layer(&c, shape.max_kv_len, i),
+                         cases[_i].layers[i]);
+}
+END_TEST
+
 int main(void)
 {
     TCase *tc = tcase_create("attention problem");
 
     tcase_add_test(tc, flags_follow_the_device);
     tcase_add_test(tc, the_problem_combines_model_run_and_cache);
+    tcase_add_loop_test(tc, layers_with_a_window_have_a_problem_of_their_own, 0, 5);
     return run_suite("attention problem", &tc, 1);
 }

@@ -2,7 +2,7 @@
 #include <math.h>
 
 #include "base/file.h"
-#include "model/config.h"
+#include "model/rope.h"
 #include "scratch.h"
 
 /* A valid file with the additional members `more`. */
@@ -41,7 +41,7 @@ START_TEST(defaults_by_architecture)
     ck_assert_int_eq(c.tie_embeddings, 0);
     ck_assert_int_eq(c.qkv_bias, 0);
     ck_assert_int_eq(c.qk_norm, 0);
-    ck_assert_double_eq(c.rms_eps, 1e-6);
+    ck_assert_double_eq(c.norm_eps, 1e-6);
     ck_assert_int_eq(c.rope.kind, CG_ROPE_DEFAULT);
     ck_assert_double_eq(c.rope.theta, 10000.0);
 
@@ -59,6 +59,81 @@ START_TEST(defaults_by_architecture)
     ck_assert_double_eq(c.rope.theta, 1e6);
     ck_assert_str_eq(cg_arch_name(c.arch), "Qwen3ForCausalLM");
     ck_assert_str_eq(cg_arch_name(99), "unknown architecture");
+}
+END_TEST
+
+START_TEST(features_by_architecture)
+{
+    cg_model_config c = must_parse(BASE("MistralForCausalLM", ", \"sliding_window\": 16"));
+
+    ck_assert_int_eq(c.window, 16);
+    ck_assert(c.layer_flags[0] == CG_LAYER_WINDOW && c.layer_flags[1] == CG_LAYER_WINDOW);
+    c = must_parse(BASE("MistralForCausalLM", "")); /* 4096 by default: not in a context of 128 */
+    ck_assert_int_eq(c.window, 0);
+    c = must_parse(BASE("LlamaForCausalLM", ", \"attention_bias\": true, \"mlp_bias\": true, "
+                                            "\"hidden_act\": \"swish\""));
+    ck_assert(c.qkv_bias && c.o_bias && c.mlp_bias);
+    ck_assert_int_eq(c.activation, CG_ACT_SILU);
+    c = must_parse(BASE("Qwen2ForCausalLM", ", \"attention_bias\": true, \"mlp_bias\": true"));
+    ck_assert(c.qkv_bias && !c.o_bias && !c.mlp_bias);
+    c = must_parse(BASE("Qwen3ForCausalLM", ", \"attention_bias\": true"));
+    ck_assert(c.qkv_bias && c.o_bias && !c.mlp_bias);
+    ck_assert_int_eq(c.head_dim, 128);
+    c = must_parse(BASE("SmolLM3ForCausalLM", ", \"no_rope_layers\": [1, 0], "
+                                              "\"use_sliding_window\": true, "
+                                              "\"sliding_window\": 16"));
+    ck_assert_int_eq(c.tie_embeddings, 1);
+    ck_assert_double_eq(c.rope.theta, 2e6);
+    ck_assert_int_eq(c.layer_flags[0], 0);
+    ck_assert_int_eq(c.layer_flags[1], CG_LAYER_NO_ROPE | CG_LAYER_WINDOW);
+    c = must_parse(BASE("GPT2LMHeadModel", ""));
+    ck_assert(c.learned_positions && c.tie_embeddings && c.qkv_bias && c.o_bias && c.mlp_bias);
+    ck_assert(c.norm == CG_NORM_LAYER && c.mlp == CG_MLP_PLAIN);
+    ck_assert_int_eq(c.activation, CG_ACT_GELU_TANH);
+    ck_assert_int_eq(c.intermediate, 256); /* intermediate_size is no key of GPT-2 */
+    ck_assert_int_eq(c.layer_flags[1], CG_LAYER_NO_ROPE);
+    ck_assert_double_eq(c.norm_eps, 1e-5);
+    c = must_parse(BASE("GPTNeoXForCausalLM", ""));
+    ck_assert(c.parallel_residual && !c.tie_embeddings && c.qkv_bias && c.o_bias && c.mlp_bias);
+    ck_assert_int_eq(c.activation, CG_ACT_GELU);
+    ck_assert_int_eq(c.n_kv_heads, 4);
+    ck_assert_int_eq(c.rotary_dim, 4);
+    c = must_parse(BASE("GPTNeoXForCausalLM",
+                        ", \"use_parallel_residual\": false, \"attention_bias\": false, "
+                        "\"rope_parameters\": {\"partial_rotary_factor\": 0.5, "
+                        "\"rope_theta\": 20000}"));
+    ck_assert(!c.parallel_residual && !c.qkv_bias && !c.o_bias && c.mlp_bias);
+    ck_assert_int_eq(c.rotary_dim, 8);
+    ck_assert_double_eq(c.rope.theta, 2e4);
+}
+END_TEST
+
+START_TEST(windows_of_qwen)
+{
+    static const struct {
+        const char *text;
+        uint8_t flags[2];
+    } cases[] = {
+        { BASE("Qwen2ForCausalLM", ", \"use_sliding_window\": true, \"sliding_window\": 16, "
+                                   "\"max_window_layers\": 1"),
+          { 0, CG_LAYER_WINDOW } },
+        /* layers from 28 on by default */
+        { BASE("Qwen2ForCausalLM", ", \"use_sliding_window\": true, \"sliding_window\": 16"),
+          { 0, 0 } },
+        { BASE("Qwen3ForCausalLM", ", \"use_sliding_window\": true, \"sliding_window\": 16, "
+                                   "\"layer_types\": [\"sliding_attention\", \"full_attention\"]"),
+          { CG_LAYER_WINDOW, 0 } },
+        { BASE("Qwen3ForCausalLM", ", \"use_sliding_window\": true, \"sliding_window\": 128, "
+                                   "\"layer_types\": [\"sliding_attention\", \"full_attention\"]"),
+          { 0, 0 } },
+        { BASE("Qwen2ForCausalLM", ", \"use_sliding_window\": false, \"sliding_window\": 16, "
+                                   "\"max_window_layers\": 0"),
+          { 0, 0 } },
+    };
+    cg_model_config c = must_parse(cases[_i].text);
+
+    ck_assert_mem_eq(c.layer_flags, cases[_i].flags, 2);
+    ck_assert_int_eq(c.window, cases[_i].flags[0] || cases[_i].flags[1] ? 16 : 0);
 }
 END_TEST
 
@@ -136,8 +211,8 @@ static const struct {
     { "{}", CG_ERR_FORMAT, "architectures: found nothing, wanted a list of one name" },
     { "{\"architectures\": [\"A\", \"B\"]}", CG_ERR_FORMAT, "found a list of 2" },
     { "{\"architectures\": [3]}", CG_ERR_FORMAT, "architectures" },
-    { "{\"architectures\": [\"GPT2LMHeadModel\"]}", CG_ERR_UNSUPPORTED,
-      "found \"GPT2LMHeadModel\", wanted LlamaForCausalLM" },
+    { "{\"architectures\": [\"GemmaForCausalLM\"]}", CG_ERR_UNSUPPORTED,
+      "found \"GemmaForCausalLM\", wanted LlamaForCausalLM" },
     { "{\"architectures\": [\"LlamaForCausalLM\"]}", CG_ERR_FORMAT,
       "hidden_size: found nothing, wanted a whole number from 1 to 65536" },
     { "{\"architectures\": [\"LlamaForCausalLM\"], \"hidden_size\": 1e300}", CG_ERR_FORMAT,
@@ -146,12 +221,26 @@ static const struct {
       "hidden_size: found -4" },
     { BASE("LlamaForCausalLM", ", \"head_dim\": 15"), CG_ERR_UNSUPPORTED, "head_dim: found 15" },
     { BASE("LlamaForCausalLM", ", \"head_dim\": 0"), CG_ERR_FORMAT, "head_dim: found 0" },
-    { BASE("Qwen3ForCausalLM", ""), CG_ERR_FORMAT, "head_dim: found nothing" },
+    { BASE("Qwen3ForCausalLM", ", \"head_dim\": null"), CG_ERR_FORMAT, "head_dim: found nothing" },
     { BASE("LlamaForCausalLM", ", \"rms_norm_eps\": 0"), CG_ERR_FORMAT, "rms_norm_eps" },
     { BASE("LlamaForCausalLM", ", \"rope_theta\": 0.5"), CG_ERR_FORMAT, "rope_theta" },
     { BASE("LlamaForCausalLM", ", \"rope_scaling\": 3"), CG_ERR_FORMAT, "wanted an object" },
-    { BASE("LlamaForCausalLM", ", \"rope_scaling\": {\"type\": \"yarn\", \"factor\": 2}"),
-      CG_ERR_UNSUPPORTED, "rope_scaling.type: found \"yarn\", wanted \"default\" or \"llama3\"" },
+    { BASE("LlamaForCausalLM", ", \"rope_scaling\": {\"type\": \"longrope\", \"factor\": 2}"),
+      CG_ERR_UNSUPPORTED,
+      "rope_scaling.type: found \"longrope\", wanted \"default\", \"linear\", \"dynamic\", "
+      "\"yarn\" or "
+      "\"llama3\"" },
+    { BASE("LlamaForCausalLM", ", \"rope_scaling\": {\"type\": \"yarn\"}"), CG_ERR_FORMAT,
+      "rope_scaling.factor: found nothing" },
+    { BASE("LlamaForCausalLM",
+           ", \"rope_scaling\": {\"type\": \"linear\", \"rope_type\": \"yarn\", \"factor\": 2}"),
+      CG_ERR_FORMAT, "rope_scaling.type: found \"linear\", wanted the value of rope_type" },
+    { BASE("LlamaForCausalLM", ", \"original_max_position_embeddings\": 32, \"rope_scaling\": "
+                               "{\"rope_type\": \"yarn\", \"factor\": 2}"),
+      CG_ERR_FORMAT, "original_max_position_embeddings: found 32, wanted the same number" },
+    { BASE("LlamaForCausalLM", ", \"rope_theta\": 1, \"rope_scaling\": {\"rope_type\": \"yarn\", "
+                               "\"factor\": 2}"),
+      CG_ERR_FORMAT, "more than 1" },
     { BASE("LlamaForCausalLM", ", \"rope_parameters\": {\"rope_type\": \"llama3\"}"), CG_ERR_FORMAT,
       "rope_parameters.factor: found nothing" },
     { BASE("LlamaForCausalLM",
@@ -161,11 +250,30 @@ static const struct {
     { BASE("LlamaForCausalLM",
            ", \"rope_parameters\": {\"full_attention\": {\"rope_type\": \"default\"}}"),
       CG_ERR_UNSUPPORTED, "rope_parameters.full_attention" },
-    { BASE("LlamaForCausalLM", ", \"hidden_act\": \"gelu\""), CG_ERR_UNSUPPORTED,
-      "hidden_act: found \"gelu\", wanted \"silu\"" },
-    { BASE("LlamaForCausalLM", ", \"attention_bias\": true"), CG_ERR_UNSUPPORTED,
-      "attention_bias" },
-    { BASE("LlamaForCausalLM", ", \"mlp_bias\": true"), CG_ERR_UNSUPPORTED, "mlp_bias" },
+    { BASE("LlamaForCausalLM", ", \"hidden_act\": \"mish\""), CG_ERR_UNSUPPORTED,
+      "hidden_act: found \"mish\", wanted \"silu\"" },
+    { BASE("LlamaForCausalLM", ", \"attention_bias\": 1"), CG_ERR_FORMAT, "attention_bias" },
+    { BASE("LlamaForCausalLM", ", \"sliding_window\": 16"), CG_ERR_UNSUPPORTED,
+      "sliding_window: found 16, wanted no window: this architecture has none" },
+    { BASE("MistralForCausalLM", ", \"layer_types\": [\"full_attention\", \"sliding_attention\"], "
+                                 "\"sliding_window\": 16"),
+      CG_ERR_UNSUPPORTED, "\"full_attention\" for layer 0, wanted the type that sliding_window" },
+    { BASE("SmolLM3ForCausalLM", ", \"no_rope_layers\": [1]"), CG_ERR_FORMAT, "no_rope_layers" },
+    { BASE("SmolLM3ForCausalLM", ", \"no_rope_layers\": [1, 2]"), CG_ERR_FORMAT, "no_rope_layers" },
+    { BASE("GPTNeoXForCausalLM", ", \"rotary_pct\": 0.1"), CG_ERR_UNSUPPORTED,
+      "rotary_pct: 1 of the 16 elements of a head rotate" },
+    { BASE("GPTNeoXForCausalLM",
+           ", \"rotary_pct\": 0.5, \"rope_parameters\": {\"partial_rotary_factor\": 0.25}"),
+      CG_ERR_FORMAT, "rotary_pct: found 0.5, but rope_parameters.partial_rotary_factor is 0.25" },
+    { BASE("GPT2LMHeadModel", ", \"n_embd\": 32, \"n_layer\": 2, \"n_head\": 4, "
+                              "\"n_positions\": 128"),
+      CG_ERR_FORMAT, "hidden_size: found 64, but n_embd is 32" },
+    { BASE("GPT2LMHeadModel", ", \"scale_attn_by_inverse_layer_idx\": true"), CG_ERR_UNSUPPORTED,
+      "scale_attn_by_inverse_layer_idx" },
+    { BASE("GPT2LMHeadModel", ", \"scale_attn_weights\": false"), CG_ERR_UNSUPPORTED,
+      "scale_attn_weights" },
+    { BASE("GPT2LMHeadModel", ", \"add_cross_attention\": true"), CG_ERR_UNSUPPORTED,
+      "add_cross_attention" },
     { BASE("LlamaForCausalLM", ", \"partial_rotary_factor\": 0.5"), CG_ERR_UNSUPPORTED,
       "partial_rotary_factor" },
     { BASE("LlamaForCausalLM", ", \"quantization_config\": {}"), CG_ERR_UNSUPPORTED,
@@ -189,8 +297,12 @@ static const struct {
     { BASE("LlamaForCausalLM", ", \"rope_parameters\": {\"rope_type\": \"default\"}, "
                                "\"rope_scaling\": {\"type\": \"llama3\", " LLAMA3 "}"),
       CG_ERR_FORMAT, "rope_parameters and rope_scaling: found different settings" },
-    { BASE("Qwen2ForCausalLM", ", \"use_sliding_window\": true, \"sliding_window\": 16"),
-      CG_ERR_UNSUPPORTED, "sliding_window: found 16" },
+    { BASE("Qwen2ForCausalLM", ", \"use_sliding_window\": true, \"sliding_window\": 0"),
+      CG_ERR_FORMAT, "sliding_window: found 0" },
+    { BASE("Qwen2ForCausalLM", ", \"layer_types\": [\"full_attention\"]"), CG_ERR_FORMAT,
+      "layer_types: found a list of 1, wanted a list of a type for each layer" },
+    { BASE("Qwen2ForCausalLM", ", \"layer_types\": [\"full_attention\", \"linear_attention\"]"),
+      CG_ERR_UNSUPPORTED, "\"linear_attention\" for layer 1" },
     { BASE("Qwen2ForCausalLM", ", \"layer_types\": [\"full_attention\", \"sliding_attention\"]"),
       CG_ERR_UNSUPPORTED, "\"sliding_attention\" for layer 1" },
     { BASE("Qwen2ForCausalLM", ", \"layer_types\": 3"), CG_ERR_FORMAT, "layer_types" },
@@ -208,7 +320,8 @@ static const struct {
     { "{\"architectures\": [\"Qwen2ForCausalLM\"], \"hidden_size\": 64, \"intermediate_size\": 96, "
       "\"num_hidden_layers\": 2, \"num_attention_heads\": 4, \"vocab_size\": 100, "
       "\"max_position_embeddings\": 128}",
-      CG_ERR_FORMAT, "num_key_value_heads: found nothing" },
+      CG_ERR_FORMAT,
+      "num_key_value_heads: found 32 by default, wanted a divisor of num_attention_heads (4)" },
 };
 
 enum { N_BAD = sizeof bad_configs / sizeof *bad_configs };
@@ -408,6 +521,73 @@ START_TEST(rope_llama3)
 }
 END_TEST
 
+START_TEST(rope_linear)
+{
+    cg_model_config plain = { .head_dim = 64, .rope = { .theta = 10000 } }, c = plain;
+    float f[32], g[32];
+
+    c.rope.kind = CG_ROPE_LINEAR;
+    c.rope.factor = 4;
+    cg_rope_inv_freq(&plain, f);
+    cg_rope_inv_freq(&c, g);
+    for (int i = 0; i < 32; i++)
+        ck_assert(g[i] == f[i] / 4);
+    c.rope.kind = CG_ROPE_DYNAMIC; /* unscaled up to max_positions */
+    cg_rope_inv_freq(&c, g);
+    ck_assert_mem_eq(f, g, sizeof f);
+}
+END_TEST
+
+START_TEST(rope_yarn)
+{
+    cg_model_config plain = { .head_dim = 64, .rope = { .theta = 10000 } }, c = plain;
+    float f[32], g[32], cosines[64], sines[64];
+
+    c.rope = (cg_rope_config) { .kind = CG_ROPE_YARN,
+                                .theta = 10000,
+                                .factor = 4,
+                                .original_max_positions = 2048,
+                                .beta_fast = 32,
+                                .beta_slow = 1,
+                                .attention_factor = 1.25 };
+    cg_rope_inv_freq(&plain, f);
+    cg_rope_inv_freq(&c, g);
+    /* 32 rotations in 2048 positions: index 8.06; one: 20.1 */
+    for (int i = 0; i < 32; i++) {
+        double keep = fmin(fmax(1 - (i - 8) / (21.0 - 8), 0), 1);
+        double want = f[i] * (keep + (1 - keep) / 4);
+
+        ck_assert_msg(fabs(g[i] / want - 1) < 1e-6, "%d: %.9g, wanted %.9g", i, (double)g[i], want);
+    }
+    cg_rope_tables(&c, 2, cosines, sines, NULL);
+    ck_assert(cosines[0] == 1.25f && sines[0] == 0);
+    ck_assert_float_eq_tol(cosines[32], 1.25f * cosf(1), 1e-6f);
+}
+END_TEST
+
+START_TEST(rope_of_a_part_of_a_head)
+{
+    cg_model_config c = { .head_dim = 16, .rotary_dim = 4, .rope = { .theta = 10000 } };
+    float f[8];
+    int seen[16] = { 0 };
+
+    cg_rope_inv_freq(&c, f);
+    ck_assert(f[0] == 1 && fabsf(f[1] - 0.01f) < 1e-8f);
+    for (int i = 2; i < 8; i++)
+        ck_assert(f[i] == 0);
+    for (int i = 0; i < 16; i++)
+        seen[cg_rope_source(&c, i)]++;
+    for (int i = 0; i < 16; i++)
+        ck_assert_int_eq(seen[i], 1);
+    /* pairs of the file are (0, 2) and (1, 3) */
+    ck_assert(cg_rope_source(&c, 0) == 0 && cg_rope_source(&c, 8) == 2);
+    ck_assert(cg_rope_source(&c, 1) == 1 && cg_rope_source(&c, 9) == 3);
+    c.rotary_dim = 16;
+    for (int i = 0; i < 16; i++)
+        ck_assert_int_eq(cg_rope_source(&c, i), i);
+}
+END_TEST
+
 START_TEST(settings_of_the_default_model)
 {
     const char *root = getenv("CONFGEN_SOURCE_ROOT");
@@ -433,7 +613,7 @@ START_TEST(settings_of_the_default_model)
     ck_assert_int_eq(c.intermediate, named.intermediate);
     ck_assert_int_eq(c.vocab, named.vocab);
     ck_assert_int_eq(c.max_positions, named.max_positions);
-    ck_assert_double_eq(c.rms_eps, named.rms_eps);
+    ck_assert_double_eq(c.norm_eps, named.norm_eps);
     ck_assert_double_eq(c.rope.theta, named.rope.theta);
 
     path = cg_path_join(dir, "confgen.json");
@@ -452,6 +632,8 @@ int main(void)
     TCase *tc = tcase_create("settings");
 
     tcase_add_test(tc, defaults_by_architecture);
+    tcase_add_test(tc, features_by_architecture);
+    tcase_add_loop_test(tc, windows_of_qwen, 0, 5);
     tcase_add_loop_test(tc, rope_settings_of_all_versions, 0, 5);
     tcase_add_loop_test(tc, the_model_type_replaces_missing_architectures, 0, 3);
     tcase_add_test(tc, unused_settings_are_accepted);
@@ -462,6 +644,9 @@ int main(void)
     tcase_add_loop_test(tc, bad_format_settings, 0, 17);
     tcase_add_test(tc, rope_default);
     tcase_add_test(tc, rope_llama3);
+    tcase_add_test(tc, rope_linear);
+    tcase_add_test(tc, rope_yarn);
+    tcase_add_test(tc, rope_of_a_part_of_a_head);
     tcase_add_test(tc, settings_of_the_default_model);
     return run_suite("model settings", (TCase *[]) { tc }, 1);
 }

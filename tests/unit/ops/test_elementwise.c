@@ -117,20 +117,42 @@ START_TEST(attend_matches_its_definition)
 }
 END_TEST
 
-START_TEST(silu_mul_matches_its_definition)
+static double sigmoid(double x)
 {
-    float gu[74], out[37];
+    return 1 / (1 + exp(-x));
+}
 
-    for (int i = 0; i < 74; i++)
-        gu[i] = (float)(i % 37 - 18) * 2.5f;
-    gu[36] = 90;
-    cg_silu_mul(gu, 37, out);
+static double gelu_by_tanh(double x)
+{
+    return 0.5 * x * (1 + tanh(sqrt(2 / M_PI) * (x + 0.044715 * x * x * x)));
+}
+
+START_TEST(activations_match_their_definitions)
+{
+    static void (*const activations[])(const float *, int64_t,
+                                       float *) = { cg_silu, cg_gelu, cg_gelu_tanh, cg_quick_gelu,
+                                                    cg_relu };
+    float x[37], out[37];
+
+    for (int i = 0; i < 37; i++)
+        x[i] = (float)(i - 18) * 0.37f;
+    x[36] = 90;
+    activations[_i](x, 37, out);
     for (int i = 0; i < 37; i++) {
-        double want = gu[i] / (1 + exp(-(double)gu[i])) * gu[37 + i];
+        double v = x[i], want = _i == 0   ? v * sigmoid(v)
+                                : _i == 1 ? 0.5 * v * erfc(-v / sqrt(2))
+                                : _i == 2 ? gelu_by_tanh(v)
+                                : _i == 3 ? v * sigmoid(1.702 * v)
+                                          : fmax(v, 0);
 
-        ck_assert_msg(fabs(out[i] - want) <= 1e-6 * fabs(want) + 1e-30, "element %d: %g, wanted %g",
-                      i, (double)out[i], want);
+        ck_assert_msg(fabs(out[i] - want) <= 1e-6 * fabs(want) + 2e-7, "%d of %g: %g, wanted %g",
+                      _i, v, (double)out[i], want);
     }
+    activations[_i](x, 37, x);
+    cg_multiply(x, out, 37, out);
+    cg_add_to(x, x, 37);
+    for (int i = 0; i < 37; i++)
+        ck_assert(out[i] == x[i] / 2 * (x[i] / 2));
 }
 END_TEST
 
@@ -167,7 +189,7 @@ int main(void)
     tcase_add_loop_test(tc, rms_norm_matches_its_definition, 0, 20);
     tcase_add_loop_test(tc, layer_norm_matches_its_definition, 0, 20);
     tcase_add_loop_test(tc, attend_matches_its_definition, 0, 20);
-    tcase_add_test(tc, silu_mul_matches_its_definition);
+    tcase_add_loop_test(tc, activations_match_their_definitions, 0, 5);
     tcase_add_test(tc, rope_rotates_pairs);
     tcase_add_test(tc, max_of_any_length);
     suite_add_tcase(s, tc);
