@@ -39,6 +39,7 @@ struct cg_engine {
         cg_vocabulary_adapter vocabulary;
         cg_prompt_tokens around_prompt; /* its arrays are `bos` or the tokenizer's */
         int32_t bos;
+        char format_reason[CG_REASON_TEXT];
         int32_t stop[CG_MAX_EOS + CG_MAX_STOP]; /* of constraint.format.stop_tokens */
     } model;
 
@@ -79,6 +80,12 @@ void cg_engine_close_model(cg_engine *engine);
  */
 cg_status cg_engine_select_sampling(cg_engine *engine, const cg_engine_options *options,
                                     cg_error *err);
+
+/**
+ * Sets the conformer format of the weights where confgen.json describes none, and
+ * model.format_reason; model.around_prompt is set.
+ */
+cg_status cg_engine_detect_format(cg_engine *engine, cg_error *err);
 
 /** Sets constraint.format but max_new_tokens, and model.around_prompt; the model is open. */
 cg_status cg_engine_open_text(cg_engine *engine, cg_error *err);

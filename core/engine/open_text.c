@@ -130,6 +130,7 @@ static cg_status set_prompt(cg_engine *e, cg_error *err)
 
 cg_status cg_engine_open_text(cg_engine *e, cg_error *err)
 {
-    CG_TRY(set_format(e, err));
-    return set_prompt(e, err);
+    CG_TRY(set_prompt(e, err));
+    CG_TRY(cg_engine_detect_format(e, err));
+    return set_format(e, err);
 }

@@ -416,6 +416,8 @@ static cg_status read_format(const cg_json *o, cg_format_config *f, cg_error *er
                 o->file, key);
     }
     CG_TRY(cg_conformer_format_read(o, &f->conformer, err));
+    f->has_format = cg_json_member(o, "format") || cg_json_member(o, "decimals") ||
+                    cg_json_member(o, "max_integer_digits") || cg_json_member(o, "frame");
     CG_TRY(read_tags(o, "prompt", f->prompt_open, f->prompt_close, err));
     CG_TRY(read_tags(o, "completion", f->completion_open, f->completion_close, err));
     if (cg_json_member(o, "end") && copy_tag(cg_json_member(o, "end"), 0, f->end))

@@ -129,6 +129,7 @@ typedef struct cg_format_config {
     char completion_close[CG_MAX_TAG]; /* [/CONFORMER] */
     char end[CG_MAX_TAG]; /* <|endoftext|>; "" if nothing follows the completion. Without "end" it
                            * is the first stop token, "" if completion_close is one */
+    int32_t has_format;   /* 1: the file describes `conformer` */
     int32_t has_end;      /* 1: end or stop is in the file */
     int32_t has_bos;      /* 1: bos replaces the tokens that the tokenizer puts around a prompt */
     char bos[CG_MAX_TAG]; /* a token; "" for null: none */
