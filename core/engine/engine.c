@@ -208,6 +208,15 @@ static void fill_info(cg_engine *e, const cg_engine_options *o)
     for (int32_t i = 0; i < e->constraint.format.n_stop_tokens; i++) /* as hash_tokenizer() */
         info->fingerprint =
             (info->fingerprint ^ (uint64_t)e->model.stop[i]) * UINT64_C(0x9e3779b97f4a7c15);
+    cg_conformer_format_text(&e->model.weights->format.conformer, e->model.format_text,
+                             sizeof e->model.format_text);
+    info->text_format = e->model.format_text;
+    info->text_format_reason = e->model.format_reason;
+    /* as hash_tokenizer(); the fingerprint of the weights has the format of the file only */
+    if (!e->model.weights->format.has_format)
+        for (const char *text = e->model.format_text; *text; text++)
+            info->fingerprint =
+                (info->fingerprint ^ (uint64_t)*text) * UINT64_C(0x9e3779b97f4a7c15);
     info->decimals = count_decimals(&e->model.weights->format.conformer.number);
     info->constraint = e->constraint.plugin->name;
     info->constraint_reason =

@@ -39,7 +39,7 @@ struct cg_engine {
         cg_vocabulary_adapter vocabulary;
         cg_prompt_tokens around_prompt; /* its arrays are `bos` or the tokenizer's */
         int32_t bos;
-        char format_reason[CG_REASON_TEXT];
+        char format_text[512], format_reason[CG_REASON_TEXT];
         int32_t stop[CG_MAX_EOS + CG_MAX_STOP]; /* of constraint.format.stop_tokens */
     } model;
 

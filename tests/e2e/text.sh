@@ -58,6 +58,24 @@ run 0 text read texts --format own.json
 mv out read.sdf
 verdict 'and back' test "$(mat_r made.sdf read.sdf)" -le 25
 
+say 'confgen model inspect'
+cp -r "$default_model" undescribed
+rm undescribed/confgen.json
+run 0 model inspect "$default_model"
+verdict 'the format of confgen.json' grep -q '^ *from: confgen.json$' out
+verdict 'the prompt with its ids' grep -Eq "^prompt +1 '\[SMILES\]'  72 'C'" out
+verdict 'the source of each sampling value' grep -Eq '^sampling +temperature 0.8 \(generation_config.json\)' out
+run 0 model inspect undescribed --smiles CCO
+verdict 'a format that nothing names is found by its probability' \
+  grep -Eq '^ *from: the model finds its text e\^[0-9]+ times as likely as that of molgen-' out
+verdict 'its decimals and frame too' grep -Eq '^text format +molgen-v3 .*frame=first-atoms .*decimal 2\.3' out
+run 0 --input in.smi --seed 1 --quiet --output described.sdf
+run 0 --model undescribed --input in.smi --seed 1 --output found.sdf
+says 'confgen.json names no text format; molgen-v3 with 3 decimals is used' 'a run warns of it'
+same found.sdf described.sdf 'and writes the same bytes'
+check 3 'a folder without a model' model inspect .
+says '^confgen: .*config.json: cannot open' 'says what is missing'
+
 say 'refusals'
 printf '[C]<0.0,0.0,0.0>\n[C]<0.0000,0.0000,0.0000>[Xx]<0.0000,0.0000,0.0000>\n[CONFORMER][C]<0.0000\n' >bad
 run 1 text read bad

@@ -28,6 +28,7 @@ int cmd_doctor(int argc, char **argv);
 int cmd_bench(int argc, char **argv);
 int cmd_eval(int argc, char **argv);
 int cmd_text(int argc, char **argv);
+int cmd_model(int argc, char **argv);
 /** confgen eval --compare; takes the arguments of cmd_eval(). */
 int cmd_eval_compare(int argc, char **argv);
 

@@ -98,14 +98,16 @@ static json_t *engine_json(const cg_engine_info *info, const cg_report *r)
         "attention", info->attention, "attention_reason", cg_json_text(info->attention_reason),
         "kv_cache", info->kv_cache, "kv_cache_reason", cg_json_text(info->kv_cache_reason),
         "device_reason", cg_json_text(info->device_reason), "constraint_reason",
-        cg_json_text(info->constraint_reason), "constraint", info->constraint, "batch_size",
-        (int)info->batch_size, "batch_reason", cg_json_text(info->batch_reason), "threads",
-        (int)info->threads, "template_workers", (int)info->template_workers, "context",
-        (int)info->max_length, "seed", (json_int_t)info->seed, "dtype", info->dtype,
-        "deterministic", info->deterministic, "reproducibility", info->reproducibility,
-        "step_tokens", (int)info->step_tokens, "gpus", gpus_json(info, r), "tuning",
-        tuning_json(info), "sampling", sampling_json(&info->sampling), "sampling_sources",
-        sampling_sources_json(&info->sampling_from), "plugins", plugins_json(info));
+        cg_json_text(info->constraint_reason), "constraint", info->constraint, "text_format",
+        cg_json_text(info->text_format), "text_format_reason",
+        cg_json_text(info->text_format_reason), "batch_size", (int)info->batch_size, "batch_reason",
+        cg_json_text(info->batch_reason), "threads", (int)info->threads, "template_workers",
+        (int)info->template_workers, "context", (int)info->max_length, "seed",
+        (json_int_t)info->seed, "dtype", info->dtype, "deterministic", info->deterministic,
+        "reproducibility", info->reproducibility, "step_tokens", (int)info->step_tokens, "gpus",
+        gpus_json(info, r), "tuning", tuning_json(info), "sampling", sampling_json(&info->sampling),
+        "sampling_sources", sampling_sources_json(&info->sampling_from), "plugins",
+        plugins_json(info));
 }
 
 /* ---- counters ----------------------------------------------------------------------------- */

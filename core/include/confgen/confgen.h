@@ -173,6 +173,8 @@ typedef struct cg_engine_info {
     int32_t n_plugins;
     const char *geometry;            /* "off", "count", "repair" */
     const cg_engine_plugin *plugins; /* [n_plugins] by kind: of all GPUs, each once */
+    const char *text_format;         /* of conformers, with all its values, on one line */
+    const char *text_format_reason;  /* "confgen.json", or how it was found */
     cg_sampling_sources sampling_from;
 } cg_engine_info;
 
@@ -188,6 +190,17 @@ CG_EXPORT cg_status cg_engine_open(const cg_engine_options *options, cg_engine *
                                    cg_error *err);
 CG_EXPORT void cg_engine_close(cg_engine *engine); /* accepts NULL */
 CG_EXPORT const cg_engine_info *cg_engine_get_info(const cg_engine *engine);
+
+/**
+ * Writes the tokens of a molecule's prompt to ret_ids[cap].
+ *
+ * @param ret_n        their number, also if it is more than cap
+ * @param ret_max_new  most tokens of a completion; 0: unbounded by the constraint
+ * @return CG_OK; as cg_molecule_template_build() for a SMILES; CG_ERR_LIMIT if cap is too small
+ */
+CG_EXPORT cg_status cg_engine_prompt(const cg_engine *engine, const char *smiles, int32_t *ret_ids,
+                                     int32_t cap, int32_t *ret_n, int32_t *ret_max_new,
+                                     cg_error *err);
 
 /**
  * Returns the name of geometry check `id`, counted from 0; NULL after the last. Static storage.
