@@ -298,6 +298,7 @@ void cg_engine_close(cg_engine *e)
     cg_engine_close_device(e);
     if (e->constraint.self)
         ((const cg_constraint_ops *)e->constraint.plugin->ops)->destroy(e->constraint.self);
+    cg_number_list_finish(&e->constraint.numbers);
     free(e->token_numbers);
     cg_engine_close_model(e);
     cg_registry_destroy(e->registry);

@@ -9,6 +9,7 @@
 #include "engine/device_request.h"
 #include "engine/selection.h"
 #include "engine/worker.h"
+#include "format/number_list.h"
 #include "model/model.h"
 #include "plugin/host.h"
 #include "plugin/registry.h"
@@ -47,6 +48,7 @@ struct cg_engine {
         const cg_plugin *plugin;
         void *self;
         cg_text_format format;
+        cg_number_list numbers; /* of the format */
     } constraint;
     cg_template_builder builder;
     cg_token_number *token_numbers; /* [vocabulary]; NULL while geometry is off */

@@ -41,6 +41,20 @@ static cg_status find_stops(cg_engine *e, int32_t end, int32_t *ret_n, cg_error 
     return CG_OK;
 }
 
+/* Plugins of ABI 1.1 do not know the numbers of all formats. */
+static cg_status check_plugin(const cg_engine *e, cg_error *err)
+{
+    const cg_plugin *p = e->constraint.plugin;
+
+    if (p->abi_minor >= 2 || cg_text_format_is_basic(&e->constraint.format))
+        return CG_OK;
+    return cg_fail(err, CG_ERR_UNSUPPORTED,
+                   "constraint '%s': built for plugin ABI %d.%d, which has no numbers as those of "
+                   "format \"%s\" of model '%s'; wanted ABI 1.2: use --constraint grammar",
+                   p->name, p->abi_major, p->abi_minor, e->model.weights->format.conformer.name,
+                   e->model.name);
+}
+
 static cg_status set_format(cg_engine *e, cg_error *err)
 {
     const cg_format_config *f = &e->model.weights->format;
@@ -49,8 +63,6 @@ static cg_status set_format(cg_engine *e, cg_error *err)
     CG_TRY(find_stops(e, end, &n_stop, err));
     e->constraint.format = (cg_text_format) {
         CG_SIZED(cg_text_format),
-        .decimals = f->conformer.number.decimals,
-        .max_integer_digits = f->conformer.number.max_integer_digits,
         .begin = f->completion_open,
         .end = f->completion_close,
         /* nothing needs to follow the completion if the file does not say what does */
@@ -58,7 +70,9 @@ static cg_status set_format(cg_engine *e, cg_error *err)
         .stop_tokens = e->model.stop,
         .n_stop_tokens = n_stop,
     };
-    return CG_OK;
+    CG_TRY(cg_number_list_create(&f->conformer, &e->constraint.numbers, err));
+    cg_text_format_set_numbers(&e->constraint.format, &f->conformer, &e->constraint.numbers);
+    return check_plugin(e, err);
 }
 
 /* A prompt's own text must not begin with the token that is put in front of it. */

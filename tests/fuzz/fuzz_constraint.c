@@ -44,7 +44,7 @@ static subject *get_subject(int tokenizer, int constraint)
 
     if (!s->ops) {
         setenv("CONFGEN_SOURCE_ROOT", FUZZ_SOURCE_ROOT, 1);
-        subject_open(s, tokenizers[tokenizer], plugins[constraint], names[constraint]);
+        subject_open(s, tokenizers[tokenizer], NULL, plugins[constraint], names[constraint]);
     }
     return s;
 }

@@ -26,7 +26,7 @@ static void open_subject(void)
         return;
     if (n_programs == 1) {
         setenv("CONFGEN_SOURCE_ROOT", FUZZ_SOURCE_ROOT, 1);
-        subject_open(&s, "default", FUZZ_GRAMMAR, "grammar");
+        subject_open(&s, "default", NULL, FUZZ_GRAMMAR, "grammar");
         s.builder.geometry = CG_GEOMETRY_REPAIR;
     } else {
         s.ops->destroy(s.self);

@@ -6,6 +6,7 @@
 #include <confgen/constraint.h>
 #include <confgen/tokenizer.h>
 
+#include "format/number_list.h"
 #include "plugin/host.h"
 #include "plugin/registry.h"
 #include "model/config.h"
@@ -20,6 +21,7 @@ typedef struct subject {
     cg_vocabulary_adapter vocabulary;
     cg_format_config config;
     cg_text_format format;
+    cg_number_list numbers; /* of the format */
     const cg_constraint_ops *ops;
     void *self;
     const cg_automaton *automaton;
@@ -28,11 +30,16 @@ typedef struct subject {
 } subject;
 
 /**
- * Opens tokenizer `name` of the source tree (CONFGEN_SOURCE_ROOT), or for qwen3 of the folder
- * CONFGEN_SHARED, with the number format of its model (3 decimals for default, 4 for the others),
- * and the constraint of the plugin file. Exits with status 3 and a message on failure.
+ * Opens tokenizer `name` and the constraint of the plugin file. Tokenizers: default and llama3 of
+ * the source tree (CONFGEN_SOURCE_ROOT), qwen3 of the folder CONFGEN_SHARED, or the path of a
+ * folder; with "+numbers" behind it, all listed numbers of the format are added tokens. Exits with
+ * status 3 and a message on failure.
+ *
+ * @param format  a built-in format (format/conformer_format.h); NULL: that of the tokenizer's
+ * model, decimals with 3 digits for default, 4 for others
  */
-void subject_open(subject *s, const char *name, const char *plugin, const char *constraint);
+void subject_open(subject *s, const char *name, const char *format, const char *plugin,
+                  const char *constraint);
 void subject_close(subject *s);
 
 /** Creates another instance of the constraint; the caller destroys it. */

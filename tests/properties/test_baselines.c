@@ -224,7 +224,7 @@ static void test(const char *name, const char *plugin, const char *constraint,
     int32_t n_free = 0, n_real = 0;
     subject s;
 
-    subject_open(&s, name, plugin, constraint);
+    subject_open(&s, name, NULL, plugin, constraint);
     facts.automaton = s.automaton;
     facts.vocabulary = &s.vocabulary.vocabulary;
     if (none) { /* the format is borrowed: this bounds programs that are compiled from now on */

@@ -7,11 +7,11 @@
  *   completeness  every text in the number format is accepted
  *   progress      the end is reachable from every state within max_tokens
  *
- *     test_grammar PLUGIN.so [--molecules N] [--seed S] [--full] TOKENIZER...
+ *     test_grammar PLUGIN.so [--molecules N] [--seed S] [--full] [--format NAME]... TOKENIZER...
  *
- * with default, llama3, qwen3 as tokenizers. --full: 10,000 molecules, and every number of the
- * format after every kind of literal. Status 0: they hold; 1: the first counterexamples are
- * printed.
+ * with default, llama3, qwen3 as tokenizers (subject.h). --format: a built-in format, instead of
+ * that of the tokenizer's model. --full: 10,000 molecules, and every number of the format after
+ * every kind of literal. Status 0: they hold; 1: the first counterexamples are printed.
  */
 #include <pthread.h>
 #include <stdarg.h>
@@ -23,17 +23,15 @@
 #include "sequence/automaton.h"
 #include "molecule_set.h"
 #include "numbers.h"
-#include "../unit/format_made.h"
 #include "subject.h"
 #include "tables_check.h"
 
 enum {
     QUICK = 1000,
     FULL = 10000,
-    SHOWN = 20,        /* counterexamples */
-    MAX_ENTRIES = 512, /* distinct entry states of numbers */
-    BAD_TEXTS = 3,     /* malformed texts per molecule */
-    ROLL_BACKS = 4,    /* per walk */
+    SHOWN = 20,     /* counterexamples */
+    BAD_TEXTS = 3,  /* malformed texts per molecule */
+    ROLL_BACKS = 4, /* per walk */
 };
 
 /* How a walk selects among the transitions of a state. */
@@ -58,16 +56,20 @@ struct run {
     tables_facts facts;
     struct compiled *compiled; /* [n_compiled] canonical SMILES, then inputs of generated ones */
     int32_t n_compiled, n_canonical;
-    struct entry entry[MAX_ENTRIES];
-    int32_t n_entries;
+    struct entry *entry; /* [n_entries] distinct entry states of numbers */
+    int32_t n_entries, cap_entries;
+    char *is_entry; /* [cap_states] of a state */
+    int32_t cap_states;
     int32_t *tokens; /* large enough for any molecule */
     cg_atom_mark *marks;
-    int32_t cap_tokens, cap_atoms;
+    int32_t cap_tokens, cap_groups;
     double (*xyz)[3];
+    int32_t *codes;
     char *text;
     size_t cap_text;
     cg_tokens encoded;
     int64_t walks, walked_tokens, complete_texts, bad_texts, numbers, max_tokens;
+    int32_t skipped; /* molecules that the format cannot write */
     int32_t failures;
 };
 
@@ -92,20 +94,23 @@ static int fail(struct run *r, const char *smiles, const char *property, const c
 
 static void grow_buffers(struct run *r, const struct compiled *c)
 {
-    int32_t atoms = (int32_t)c->split.n_atoms;
-    size_t text = cg_enriched_bound(&c->split) + 3 * (size_t)atoms * NUMBER_MAX + 3 * CG_MAX_TAG;
+    int32_t groups = (int32_t)c->split.n_groups;
+    size_t text = cg_enriched_bound(&c->split) + 3 * (size_t)groups * (NUMBER_MAX + CG_MAX_MARK) +
+                  3 * CG_MAX_TAG;
 
     if (c->program->max_tokens > r->cap_tokens) {
         free(r->tokens);
         r->cap_tokens = 2 * c->program->max_tokens;
         r->tokens = must_alloc((size_t)r->cap_tokens, sizeof *r->tokens);
     }
-    if (atoms > r->cap_atoms) {
+    if (groups > r->cap_groups) {
         free(r->marks);
         free(r->xyz);
-        r->cap_atoms = 2 * atoms;
-        r->marks = must_alloc((size_t)r->cap_atoms, sizeof *r->marks);
-        r->xyz = must_alloc((size_t)r->cap_atoms, sizeof *r->xyz);
+        free(r->codes);
+        r->cap_groups = 2 * groups;
+        r->marks = must_alloc((size_t)r->cap_groups, sizeof *r->marks);
+        r->xyz = must_alloc((size_t)r->cap_groups, sizeof *r->xyz);
+        r->codes = must_alloc((size_t)r->cap_groups, sizeof *r->codes);
     }
     if (text > r->cap_text) {
         free(r->text);
@@ -151,11 +156,46 @@ static int32_t select_transition(struct run *r, int32_t state, enum selection se
     }
 }
 
+/* Reads the numbers of a body to r->xyz or r->codes. */
+static cg_status read_numbers(struct run *r, const struct compiled *c, const char *body, size_t len,
+                              cg_error *err)
+{
+    const cg_conformer_format *format = &r->s.config.conformer;
+
+    return format->number.kind == CG_NUMBER_CODE
+               ? cg_enriched_read_codes(&c->split, format, body, len, r->codes, err)
+               : cg_enriched_read(&c->split, format, body, len, r->xyz, err);
+}
+
+/* Writes the numbers that were read to r->text. */
+static cg_status write_numbers(struct run *r, const struct compiled *c, size_t *ret_len,
+                               cg_error *err)
+{
+    const cg_conformer_format *format = &r->s.config.conformer;
+
+    return format->number.kind == CG_NUMBER_CODE
+               ? cg_enriched_write_codes(&c->split, format, r->codes, r->text, r->cap_text, ret_len,
+                                         err)
+               : cg_enriched_write(&c->split, format, (const double(*)[3])r->xyz, r->text,
+                                   r->cap_text, ret_len, err);
+}
+
+/* The body is written back byte for byte. A bin beyond the edges has the value of the outermost
+ * edge, which is in another bin: only its length is compared. */
+static int is_written_back(struct run *r, const struct compiled *c, const char *body, size_t len,
+                           cg_error *err)
+{
+    size_t written = 0;
+
+    return write_numbers(r, c, &written, err) == CG_OK && written == len &&
+           (r->s.config.conformer.number.kind == CG_NUMBER_BIN || !memcmp(r->text, body, len));
+}
+
 /* Checks the text of a complete sequence. */
 static int check_sequence(struct run *r, const struct compiled *c, int32_t n_tokens)
 {
     const cg_text_format *f = &r->s.format;
-    size_t len, begin = strlen(f->begin), end = strlen(f->end) + strlen(f->stop), written = 0;
+    size_t len, begin = strlen(f->begin), end = strlen(f->end) + strlen(f->stop);
     cg_enriched parsed = { 0 };
     cg_error err = CG_ERROR_INIT;
     char *text = NULL;
@@ -168,20 +208,15 @@ static int check_sequence(struct run *r, const struct compiled *c, int32_t n_tok
          !memcmp(text + len - strlen(f->stop), f->stop, strlen(f->stop));
     if (!ok)
         fail(r, c->smiles, "soundness", "'%s' lacks its tags", text);
-    if (ok && cg_enriched_read(&c->split, format_of_decimals(f->decimals, f->max_integer_digits),
-                               text + begin, len - begin - end, r->xyz, &err))
+    if (ok && read_numbers(r, c, text + begin, len - begin - end, &err))
         ok = fail(r, c->smiles, "soundness", "'%s': %s", text, err.msg);
     if (ok &&
-        cg_enriched_parse(text + begin, len - begin - end,
-                          format_of_decimals(f->decimals, f->max_integer_digits), &parsed, &err))
+        cg_enriched_parse(text + begin, len - begin - end, &r->s.config.conformer, &parsed, &err))
         ok = fail(r, c->smiles, "soundness", "'%s': %s", text, err.msg);
     if (ok && (strcmp(parsed.smiles, c->smiles) || parsed.n_atoms != c->split.n_atoms))
         ok = fail(r, c->smiles, "soundness", "'%s' contains %s of %zu atoms", text, parsed.smiles,
                   parsed.n_atoms);
-    if (ok &&
-        (cg_enriched_write(&c->split, format_of_decimals(f->decimals, f->max_integer_digits),
-                           (const double(*)[3])r->xyz, r->text, r->cap_text, &written, &err) ||
-         written != len - begin - end || memcmp(r->text, text + begin, written)))
+    if (ok && !is_written_back(r, c, text + begin, len - begin - end, &err))
         ok = fail(r, c->smiles, "soundness", "'%s' is written back as '%s' %s", text, r->text,
                   err.msg);
     if (ok && (!encode(r, text, len) || r->encoded.n != (size_t)n_tokens ||
@@ -202,9 +237,10 @@ static int walk(struct run *r, const struct compiled *c, enum selection selectio
     cg_sequence_begin(&seq, p, r->s.automaton, r->tokens, r->marks);
     while (!seq.done) {
         if (rolls > 0 && odd_below(&r->random, 20) == 0 && rolls--)
-            cg_sequence_roll_back(&seq, p, r->s.automaton,
-                                  (int32_t)odd_below(&r->random, (uint32_t)seq.field / 3 + 1),
-                                  r->marks);
+            cg_sequence_roll_back(
+                &seq, p, r->s.automaton,
+                (int32_t)odd_below(&r->random, (uint32_t)(seq.field / p->fields_per_atom) + 1),
+                r->marks);
         cg_sequence_advance(&seq, p, r->s.automaton, select_transition(r, seq.state, selection),
                             r->tokens, r->marks);
     }
@@ -264,17 +300,18 @@ static size_t write_text(struct run *r, const struct compiled *c, enum numbers k
 {
     const cg_text_format *f = &r->s.format;
     const cg_enriched_split *split = &c->split;
+    int n_numbers = f->fields_per_literal;
     char *at = stpcpy(r->text, f->begin);
 
-    for (size_t a = 0; a <= split->n_atoms; a++) {
+    for (size_t a = 0; a <= split->n_groups; a++) {
         size_t len = split->literal_at[a + 1] - split->literal_at[a];
 
         memcpy(at, split->text + split->literal_at[a], len);
         at += len;
-        for (int k = 0; k < 3 && a < split->n_atoms; k++) {
+        for (int k = 0; k < n_numbers && a < split->n_groups; k++) {
             char number[NUMBER_MAX];
 
-            if ((int64_t)(3 * a) + k == bad_field)
+            if ((int64_t)a * n_numbers + k == bad_field)
                 number_bad(f, bad, number);
             else if (kind == RANDOM_NUMBERS)
                 number_random(f, &r->random, number);
@@ -282,7 +319,7 @@ static size_t write_text(struct run *r, const struct compiled *c, enum numbers k
                 number_edge(f, kind == ONE_EDGE ? edge : (int)odd_below(&r->random, NUMBER_EDGES),
                             number);
             if (k)
-                *at++ = ',';
+                at = stpcpy(at, f->separator);
             at = stpcpy(at, number);
         }
     }
@@ -303,7 +340,8 @@ static int check_text(struct run *r, const struct compiled *c, enum numbers kind
 
 static int check_bad_text(struct run *r, const struct compiled *c, int bad)
 {
-    int64_t field = odd_below(&r->random, 3 * (uint32_t)c->split.n_atoms);
+    int64_t field = odd_below(
+        &r->random, (uint32_t)(r->s.format.fields_per_literal * (int32_t)c->split.n_groups));
     size_t len = write_text(r, c, RANDOM_NUMBERS, 0, field, bad);
 
     r->bad_texts++;
@@ -314,25 +352,56 @@ static int check_bad_text(struct run *r, const struct compiled *c, int bad)
 
 /* ---- one molecule --------------------------------------------------------------------------- */
 
+static void grow_entries(struct run *r, int32_t n_states)
+{
+    if (n_states > r->cap_states) {
+        char *more = must_alloc(2 * (size_t)n_states, 1);
+
+        if (r->cap_states)
+            memcpy(more, r->is_entry, (size_t)r->cap_states);
+        free(r->is_entry);
+        r->is_entry = more;
+        r->cap_states = 2 * n_states;
+    }
+    if (r->n_entries == r->cap_entries) {
+        struct entry *more = must_alloc(2 * (size_t)r->cap_entries + 64, sizeof *more);
+
+        if (r->n_entries)
+            memcpy(more, r->entry, (size_t)r->n_entries * sizeof *more);
+        free(r->entry);
+        r->entry = more;
+        r->cap_entries = 2 * r->cap_entries + 64;
+    }
+}
+
+/* Are fields numbers, or all of an atom because the next token shows where a number ends? */
+static int32_t fields_per_group(const struct run *r)
+{
+    return r->s.format.strip_zeros ? 1 : r->s.format.fields_per_literal;
+}
+
+/* How many texts a field has. Given soundness, none is missing. Wraps around, as the count of paths
+ * does. */
+static uint64_t texts_of_field(const struct run *r)
+{
+    uint64_t n = (uint64_t)number_count(&r->s.format);
+
+    return fields_per_group(r) < r->s.format.fields_per_literal ? n * n * n : n;
+}
+
 static void add_entries(struct run *r, const struct compiled *c)
 {
     for (int32_t f = 0; f < c->program->n_fields; f++) {
-        int32_t i = 0;
+        int32_t state = c->program->entry[f];
 
-        while (i < r->n_entries && r->entry[i].state != c->program->entry[f])
-            i++;
-        if (i < r->n_entries)
+        grow_entries(r, c->program->n_states);
+        if (r->is_entry[state])
             continue;
-        if (i == MAX_ENTRIES) {
-            fail(r, c->smiles, "form", "more than %d entry states of numbers", MAX_ENTRIES);
-            return;
-        }
-        r->entry[r->n_entries++] = (struct entry) { c->program->entry[f], c, f };
-        /* as many paths as numbers: given soundness, no number is missing */
-        if (r->facts.paths[c->program->entry[f]] != (uint64_t)number_count(&r->s.format))
-            fail(r, c->smiles, "completeness", "field %d accepts %llu numbers of %lld", f,
-                 (unsigned long long)r->facts.paths[c->program->entry[f]],
-                 (long long)number_count(&r->s.format));
+        r->is_entry[state] = 1;
+        r->entry[r->n_entries++] = (struct entry) { state, c, f };
+        if (r->facts.paths[state] != texts_of_field(r))
+            fail(r, c->smiles, "completeness", "field %d accepts %llu texts of %llu", f,
+                 (unsigned long long)r->facts.paths[state], (unsigned long long)texts_of_field(r));
     }
 }
 
@@ -341,11 +410,11 @@ static void check_molecule(struct run *r, const struct compiled *c, int32_t i)
     static const int bad_first[] = { 0, 1, 8 }; /* "-0.000", "00.111", "1111.111" */
 
     if (!tables_learn(&r->facts, c->program) ||
-        !tables_check_program(&r->facts, c->program, (int32_t)c->split.n_atoms)) {
+        !tables_check_program(&r->facts, c->program, (int32_t)c->split.n_groups)) {
         fail(r, c->smiles, "progress", "%s", r->facts.text);
         return;
     }
-    if (c->program->fields_per_atom != 3)
+    if (c->program->fields_per_atom != fields_per_group(r))
         fail(r, c->smiles, "form", "%d fields per atom", c->program->fields_per_atom);
     if (c->program->max_tokens > r->max_tokens)
         r->max_tokens = c->program->max_tokens;
@@ -364,12 +433,16 @@ static void check_molecule(struct run *r, const struct compiled *c, int32_t i)
 
 /* ---- every number after every kind of literal ----------------------------------------------- */
 
-/* Writes the text before field f, from the previous number or the begin tag on. */
-static size_t text_before(const struct run *r, const struct compiled *c, int32_t f, char *out)
+/* Writes the text before field f, from the previous number or the begin tag on; *ret_skip: bytes of
+ * that number. */
+static size_t text_before(const struct run *r, const struct compiled *c, int32_t f, char *out,
+                          size_t *ret_skip)
 {
-    const uint32_t *literal_at = c->split.literal_at + f / 3;
+    int32_t per = c->program->fields_per_atom;
+    const uint32_t *literal_at = c->split.literal_at + f / per;
     char *at = out;
 
+    *ret_skip = 0;
     if (f == 0)
         at = stpcpy(at, r->s.format.begin);
     else {
@@ -377,13 +450,24 @@ static size_t text_before(const struct run *r, const struct compiled *c, int32_t
 
         number_edge(&r->s.format, 4, number);
         at = stpcpy(at, number);
+        *ret_skip = strlen(number);
     }
-    if (f % 3)
-        return (size_t)(stpcpy(at, ",") - out);
+    if (f % per)
+        return (size_t)(stpcpy(at, r->s.format.separator) - out);
     memcpy(at, c->split.text + literal_at[0], literal_at[1] - literal_at[0]);
     at += literal_at[1] - literal_at[0];
     *at = '\0';
     return (size_t)(at - out);
+}
+
+/* What follows a number of field f: a separator and another number, or the next literal. */
+static const char *text_after(const struct run *r, const struct compiled *c, int32_t f)
+{
+    int32_t per = c->program->fields_per_atom;
+
+    if (f % per < per - 1)
+        return r->s.format.separator[0] ? r->s.format.separator : r->s.format.numbers[0];
+    return c->split.text + c->split.literal_at[f / per + 1];
 }
 
 static int accepts_field(const struct run *r, const struct entry *e, const int32_t *ids, size_t n)
@@ -410,21 +494,20 @@ static int accepts_field(const struct run *r, const struct entry *e, const int32
 
 static int check_every_number(struct run *r, const struct entry *e)
 {
-    size_t skip = e->field == 0 ? 0 : strlen("0.") + (size_t)r->s.format.decimals;
-    size_t before;
+    const char *after = text_after(r, e->at, e->field);
+    size_t before, skip;
     char *number;
 
     grow_buffers(r, e->at);
-    before = text_before(r, e->at, e->field, r->text);
+    before = text_before(r, e->at, e->field, r->text, &skip);
     number = r->text + before;
     for (int64_t i = 0; i < number_count(&r->s.format); i++) {
         size_t len, first = 0, last;
 
         number_text(&r->s.format, i, number);
         len = before + strlen(number);
-        r->text[len] = e->field % 3 == 2 ? '>' : ',';
-        r->text[len + 1] = '\0';
-        if (!encode(r, r->text, len + 1))
+        snprintf(r->text + len, NUMBER_MAX, "%s", after);
+        if (!encode(r, r->text, strlen(r->text)))
             return fail(r, e->at->smiles, "completeness", "'%s' has no tokens", r->text);
         while (first < r->encoded.n && r->encoded.spans[first].start < skip)
             first++;
@@ -494,8 +577,15 @@ static void compile_molecule(struct run *r, const molecule *m)
 {
     struct compiled *c = &r->compiled[r->n_compiled];
     cg_molecule_template t = { 0 };
+    cg_enriched_split split = { 0 };
     cg_error err = CG_ERROR_INIT;
 
+    if (cg_enriched_split_smiles(m->canonical, strlen(m->canonical), &r->s.config.conformer, &split,
+                                 NULL) != CG_OK) {
+        r->skipped++;
+        return;
+    }
+    cg_enriched_split_finish(&split);
     if (cg_molecule_template_build(&r->s.builder, m->input, strlen(m->input), &t, &err) != CG_OK) {
         fail(r, m->canonical, "template", "%s", err.msg);
         return;
@@ -515,7 +605,7 @@ static void compile_input(struct run *r, const molecule *m)
     struct compiled *c = &r->compiled[r->n_compiled];
     cg_error err = CG_ERROR_INIT;
 
-    if (cg_enriched_split_smiles(m->input, strlen(m->input), format_of_decimals(4, 2), &c->split,
+    if (cg_enriched_split_smiles(m->input, strlen(m->input), &r->s.config.conformer, &c->split,
                                  NULL) != CG_OK)
         return; /* ambiguous in brackets, unlike its canonical form */
     c->smiles = m->input;
@@ -534,25 +624,27 @@ static void measure(const struct run *r)
     for (int32_t i = 0; i < r->n_canonical; i++) {
         cg_program *p = subject_compile(&r->s, r->s.self, &r->compiled[i].split, NULL);
 
-        atoms += (int64_t)r->compiled[i].split.n_atoms;
+        atoms += (int64_t)r->compiled[i].split.n_groups;
         tokens += p->max_tokens;
         r->s.ops->release(r->s.self, p);
     }
     start = cg_now() - start;
-    printf("%s: warm compile %.2f us per molecule of %.1f atoms; max_tokens %.0f on average, "
-           "%lld at most\n",
-           r->s.name, 1e6 * start / r->n_canonical, (double)atoms / r->n_canonical,
-           tokens / r->n_canonical, (long long)r->max_tokens);
+    printf(
+        "%s: warm compile %.2f us per molecule of %.1f numbered parts; max_tokens %.0f on average, "
+        "%lld at most\n",
+        r->s.name, 1e6 * start / r->n_canonical, (double)atoms / r->n_canonical,
+        tokens / r->n_canonical, (long long)r->max_tokens);
 }
 
-static int32_t test(const char *name, const char *plugin, const molecule_set *set, uint64_t seed,
-                    int every_number)
+static int32_t test(const char *name, const char *format, const char *plugin,
+                    const molecule_set *set, uint64_t seed, int every_number)
 {
     struct run *r = must_alloc(1, sizeof *r);
     double start = cg_now(), opened, compiled;
     int32_t failures;
 
-    subject_open(&r->s, name, plugin, "grammar");
+    subject_open(&r->s, name, format, plugin, "grammar");
+    r->s.config.conformer.prompt_is_plain = 0; /* RDKit cannot write some of them */
     opened = cg_now();
     r->random.state = seed;
     r->facts =
@@ -568,13 +660,15 @@ static int32_t test(const char *name, const char *plugin, const molecule_set *se
     compiled = cg_now();
     for (int32_t i = 0; i < r->n_compiled; i++)
         check_molecule(r, &r->compiled[i], i);
+    every_number &= fields_per_group(r) == r->s.format.fields_per_literal;
     for (int32_t i = 0; i < r->n_entries && every_number; i++)
         check_every_number(r, &r->entry[i]);
     check_threads(r);
-    printf("%s: %d molecules and %d inputs: %lld walks of %lld tokens, %lld texts accepted, %lld "
-           "malformed ones refused\n",
-           name, r->n_canonical, r->n_compiled - r->n_canonical, (long long)r->walks,
-           (long long)r->walked_tokens, (long long)r->complete_texts, (long long)r->bad_texts);
+    printf("%s, format %s: %d molecules and %d inputs (%d not in this format): %lld walks of %lld "
+           "tokens, %lld texts accepted, %lld malformed ones refused\n",
+           name, r->s.config.conformer.name, r->n_canonical, r->n_compiled - r->n_canonical,
+           r->skipped, (long long)r->walks, (long long)r->walked_tokens,
+           (long long)r->complete_texts, (long long)r->bad_texts);
     if (every_number)
         printf("%s: every number after %d kinds of literal: %lld\n", name, r->n_entries,
                (long long)r->numbers);
@@ -597,6 +691,9 @@ static int32_t test(const char *name, const char *plugin, const molecule_set *se
     free(r->tokens);
     free(r->marks);
     free(r->xyz);
+    free(r->codes);
+    free(r->entry);
+    free(r->is_entry);
     free(r->text);
     failures = r->failures;
     free(r);
@@ -605,15 +702,17 @@ static int32_t test(const char *name, const char *plugin, const molecule_set *se
 
 static int usage(const char *program)
 {
-    fprintf(stderr, "usage: %s PLUGIN.so [--molecules N] [--seed S] [--full] TOKENIZER...\n",
+    fprintf(stderr,
+            "usage: %s PLUGIN.so [--molecules N] [--seed S] [--full] [--format NAME]... "
+            "TOKENIZER...\n",
             program);
     return 2;
 }
 
 int main(int argc, char **argv)
 {
-    const char *plugin = NULL, *names[8];
-    int32_t n = QUICK, n_names = 0, failures = 0;
+    const char *plugin = NULL, *names[8], *formats[8] = { NULL };
+    int32_t n = QUICK, n_names = 0, n_formats = 0, failures = 0;
     uint64_t seed = 1;
     int full = 0;
     double start = cg_now();
@@ -626,6 +725,9 @@ int main(int argc, char **argv)
             n = atoi(argv[++i]);
         else if (!strcmp(argv[i], "--seed") && i + 1 < argc)
             seed = strtoull(argv[++i], NULL, 0);
+        else if (!strcmp(argv[i], "--format") && i + 1 < argc &&
+                 n_formats < (int32_t)(sizeof formats / sizeof *formats))
+            formats[n_formats++] = argv[++i];
         else if (argv[i][0] == '-' || n_names == sizeof names / sizeof *names)
             return usage(argv[0]);
         else if (!plugin)
@@ -645,7 +747,8 @@ int main(int argc, char **argv)
         }
     printf("%.1f s to collect them\n", cg_now() - start);
     for (int32_t i = 0; i < n_names; i++)
-        failures += test(names[i], plugin, &set, seed, full);
+        for (int32_t k = 0; k < (n_formats ? n_formats : 1); k++)
+            failures += test(names[i], formats[k], plugin, &set, seed, full);
     molecule_set_finish(&set);
     printf("%.1f s, %d failures\n", cg_now() - start, failures);
     return failures != 0;

@@ -172,7 +172,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: %s PLUGIN.so TOKENIZER\n", argv[0]);
         return 2;
     }
-    subject_open(&r.s, argv[2], argv[1], "grammar");
+    subject_open(&r.s, argv[2], NULL, argv[1], "grammar");
     if (cg_conformer_format_named("molgen-v3", &r.format, NULL) != CG_OK)
         return 2;
     r.format.number.decimals = r.s.format.decimals;
