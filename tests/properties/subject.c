@@ -205,6 +205,26 @@ static void read_config(subject *s, const char *dir)
     free(path);
 }
 
+void subject_read_format(const char *text, cg_conformer_format *ret)
+{
+    cg_error err = CG_ERROR_INIT;
+    cg_json o = { "--format", "", NULL };
+    json_t *root;
+    char *file;
+
+    if (*text != '{') {
+        require(cg_conformer_format_named(text, ret, &err), &err);
+        return;
+    }
+    file = must_alloc(strlen(text) + 16, 1);
+    sprintf(file, "{\"format\": %s}", text);
+    require(cg_json_parse(o.file, file, strlen(file), &root, &err), &err);
+    o.node = root;
+    require(cg_conformer_format_read(&o, ret, &err), &err);
+    json_decref(root);
+    free(file);
+}
+
 void subject_open(subject *s, const char *name, const char *format, const char *plugin,
                   const char *constraint)
 {
@@ -217,7 +237,7 @@ void subject_open(subject *s, const char *name, const char *format, const char *
     cg_plugin_host_init(&s->host, NULL, NULL, NULL, CG_LOG_WARNING);
     read_config(s, dir);
     if (format)
-        require(cg_conformer_format_named(format, &s->config.conformer, &err), &err);
+        subject_read_format(format, &s->config.conformer);
     require(cg_number_list_create(&s->config.conformer, &s->numbers, &err), &err);
     if (strchr(name, '+'))
         load_with_numbers(s, dir);

@@ -42,6 +42,9 @@ void subject_open(subject *s, const char *name, const char *format, const char *
                   const char *constraint);
 void subject_close(subject *s);
 
+/** Reads a built-in format or an object that describes one. Exits as subject_open(). */
+void subject_read_format(const char *text, cg_conformer_format *ret);
+
 /** Creates another instance of the constraint; the caller destroys it. */
 void *subject_create_instance(const subject *s);
 

@@ -374,19 +374,34 @@ static void grow_entries(struct run *r, int32_t n_states)
     }
 }
 
-/* Are fields numbers, or all of an atom because the next token shows where a number ends? */
-static int32_t fields_per_group(const struct run *r)
+/* Numbers that can be the start of other ones may need fields that are all of an atom. */
+static int may_be_prefixes(const cg_text_format *f)
 {
-    return r->s.format.strip_zeros ? 1 : r->s.format.fields_per_literal;
+    for (int32_t i = 1; i < f->n_numbers; i++)
+        if (strlen(f->numbers[i]) != strlen(f->numbers[0]))
+            return f->numbers[0][0] != '<'; /* a closing bracket ends a code */
+    return f->strip_zeros;
+}
+
+/* Fields are numbers, or all of an atom where only the next token shows that a number ends. */
+static int check_fields(struct run *r, const struct compiled *c)
+{
+    const cg_text_format *f = &r->s.format;
+    int32_t per = c->program->fields_per_atom;
+    int ok = per == f->fields_per_literal && !f->strip_zeros;
+
+    if (ok || (per == 1 && may_be_prefixes(f)))
+        return 1;
+    return fail(r, c->smiles, "form", "%d fields per atom", per);
 }
 
 /* How many texts a field has. Given soundness, none is missing. Wraps around, as the count of paths
  * does. */
-static uint64_t texts_of_field(const struct run *r)
+static uint64_t texts_of_field(const struct run *r, const cg_program *p)
 {
     uint64_t n = (uint64_t)number_count(&r->s.format);
 
-    return fields_per_group(r) < r->s.format.fields_per_literal ? n * n * n : n;
+    return p->fields_per_atom < r->s.format.fields_per_literal ? n * n * n : n;
 }
 
 static void add_entries(struct run *r, const struct compiled *c)
@@ -399,9 +414,10 @@ static void add_entries(struct run *r, const struct compiled *c)
             continue;
         r->is_entry[state] = 1;
         r->entry[r->n_entries++] = (struct entry) { state, c, f };
-        if (r->facts.paths[state] != texts_of_field(r))
+        if (r->facts.paths[state] != texts_of_field(r, c->program))
             fail(r, c->smiles, "completeness", "field %d accepts %llu texts of %llu", f,
-                 (unsigned long long)r->facts.paths[state], (unsigned long long)texts_of_field(r));
+                 (unsigned long long)r->facts.paths[state],
+                 (unsigned long long)texts_of_field(r, c->program));
     }
 }
 
@@ -414,8 +430,7 @@ static void check_molecule(struct run *r, const struct compiled *c, int32_t i)
         fail(r, c->smiles, "progress", "%s", r->facts.text);
         return;
     }
-    if (c->program->fields_per_atom != fields_per_group(r))
-        fail(r, c->smiles, "form", "%d fields per atom", c->program->fields_per_atom);
+    check_fields(r, c);
     if (c->program->max_tokens > r->max_tokens)
         r->max_tokens = c->program->max_tokens;
     add_entries(r, c);
@@ -660,7 +675,8 @@ static int32_t test(const char *name, const char *format, const char *plugin,
     compiled = cg_now();
     for (int32_t i = 0; i < r->n_compiled; i++)
         check_molecule(r, &r->compiled[i], i);
-    every_number &= fields_per_group(r) == r->s.format.fields_per_literal;
+    every_number &=
+        r->n_compiled && r->compiled[0].program->fields_per_atom == r->s.format.fields_per_literal;
     for (int32_t i = 0; i < r->n_entries && every_number; i++)
         check_every_number(r, &r->entry[i]);
     check_threads(r);

@@ -72,8 +72,8 @@ cg_status grammar_split(struct grammar *g, const char *text, uint32_t len, uint3
     if (!grammar_is_boundary(g->ends, n, a) || !grammar_is_boundary(g->ends, n, b))
         return g->host->fail(err, CG_ERR_UNSUPPORTED,
                              "grammar: the pre-tokenizer does not split '%.80s' at bytes %u and "
-                             "%u: it merges numbers with the text around them",
-                             text, a, b);
+                             "%u: it merges numbers with the text around them%s",
+                             text, a, b, g->numbers.listed ? ", and they are no added tokens" : "");
     *ret_n = n;
     return CG_OK;
 }
