@@ -602,10 +602,11 @@ double across(double first, double second, double degrees)
                      2 * first * second * std::cos(degrees * M_PI / 180));
 }
 
-/* Bounds a pair by its van der Waals radii only. */
-void reset_bounds(const RDKit::ROMol &mol, unsigned i, unsigned j, DistGeom::BoundsMatrix &bounds)
+/* Bounds a pair by its van der Waals radii only, with RDKit's factor for `path` bonds. */
+void reset_bounds(const RDKit::ROMol &mol, unsigned i, unsigned j, double path,
+                  DistGeom::BoundsMatrix &bounds)
 {
-    const double share = 0.7; /* RDKit's factor for atoms four bonds apart */
+    const double share = path < 5 ? 0.7 : path < 6 ? 0.85 : 1;
     const RDKit::PeriodicTable *table = RDKit::PeriodicTable::getTable();
 
     bounds.setLowerBound(i, j,
@@ -657,7 +658,7 @@ bool in_macrocycle(const RDKit::ROMol &mol, const RDKit::Bond *bond)
     return false;
 }
 
-/* Are four atoms in one ring that is no macrocycle? */
+/* Are the atoms in one ring that is no macrocycle? */
 bool in_small_ring(const RDKit::ROMol &mol, std::initializer_list<unsigned> atoms)
 {
     for (const std::vector<int> &ring : mol.getRingInfo()->atomRings())
@@ -693,8 +694,9 @@ double angle_opposite(double a, double b, double c)
     return std::acos(std::clamp((a * a + b * b - c * c) / (2 * a * b), -1.0, 1.0));
 }
 
-/* Bounds the distance of atoms i and j of the bond a-b; `side` as of requested_side(). */
-void widen_torsion(unsigned i, unsigned a, unsigned b, unsigned j, int side,
+/* Bounds the distance of atoms i and j of the bond a-b; `side` as of requested_side(). Returns true
+ * if RDKit's bounds assumed one configuration where others are permitted. */
+bool widen_torsion(unsigned i, unsigned a, unsigned b, unsigned j, int side,
                    DistGeom::BoundsMatrix &bounds)
 {
     const double tolerance = 0.06; /* Å, RDKit's */
@@ -705,14 +707,16 @@ void widen_torsion(unsigned i, unsigned a, unsigned b, unsigned j, int side,
     const double cis = RDGeom::compute14DistCis(first, second, third, angle, other);
     const double trans = RDGeom::compute14DistTrans(first, second, third, angle, other);
     const double half = std::sqrt((cis * cis + trans * trans) / 2); /* a torsion of 90 degrees */
+    const double low = bounds.getLowerBound(i, j), high = bounds.getUpperBound(i, j);
 
     if (side) {
         bounds.setLowerBound(i, j, side > 0 ? cis - tolerance : half);
         bounds.setUpperBound(i, j, side > 0 ? half : trans + tolerance);
-    } else {
-        bounds.setLowerBound(i, j, std::min(bounds.getLowerBound(i, j), cis - tolerance));
-        bounds.setUpperBound(i, j, std::max(bounds.getUpperBound(i, j), trans + tolerance));
+        return side > 0 ? high > half : low < half;
     }
+    bounds.setLowerBound(i, j, std::min(low, cis - tolerance));
+    bounds.setUpperBound(i, j, std::max(high, trans + tolerance));
+    return low - cis > tolerance || trans - high > tolerance;
 }
 
 /* Resets the distances of atom i, three bonds from `last`, to the next atoms beyond. */
@@ -721,7 +725,7 @@ void reset_next(const RDKit::ROMol &mol, unsigned i, const RDKit::Atom *last, co
 {
     for (const RDKit::Atom *next : mol.atomNeighbors(last))
         if (path[i * mol.getNumAtoms() + next->getIdx()] == 4)
-            reset_bounds(mol, i, next->getIdx(), bounds);
+            reset_bounds(mol, i, next->getIdx(), 4, bounds);
 }
 
 /*
@@ -744,9 +748,12 @@ void widen_torsions(const RDKit::ROMol &mol, DistGeom::BoundsMatrix &bounds)
             for (const RDKit::Atom *last : mol.atomNeighbors(bond->getEndAtom())) {
                 const unsigned i = first->getIdx(), j = last->getIdx();
 
-                if (i == b || j == a || path[i * n + j] < 3 || in_small_ring(mol, { i, a, b, j }))
+                /* a small ring holds the torsions over its bonds, those to its substituents too */
+                if (i == b || j == a || path[i * n + j] < 3 || in_small_ring(mol, { i, a, b }) ||
+                    in_small_ring(mol, { a, b, j }))
                     continue;
-                widen_torsion(i, a, b, j, requested_side(bond, i, j), bounds);
+                if (!widen_torsion(i, a, b, j, requested_side(bond, i, j), bounds))
+                    continue;
                 reset_next(mol, i, last, path, bounds);
                 reset_next(mol, j, first, path, bounds);
             }
@@ -776,7 +783,7 @@ void replace_angles(const RDKit::ROMol &mol, const cgrd_angle *angles, size_t n_
                 if (i == j || path[i * n + a] + 2 + path[b * n + j] != path[i * n + j] ||
                     path[i * n + j] < 3)
                     continue;
-                reset_bounds(mol, i, j, bounds);
+                reset_bounds(mol, i, j, path[i * n + j], bounds);
             }
     }
 }
