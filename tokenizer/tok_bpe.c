@@ -12,6 +12,7 @@
 struct cg_bpe_symbol {
     int32_t id; /* -1: merged into a symbol to the left */
     int32_t prev, next;
+    uint32_t width;
 };
 
 /* A queued merge; ordered by rank, then position. */
@@ -37,15 +38,13 @@ static uint32_t pair_rank(const cg_vocab *v, int32_t left, int32_t right, int32_
     return m->rank;
 }
 
-/* Merges up to SHORT_LEN bytes by scanning for the pair of lowest rank, leftmost first. Returns the
+/* Merges up to SHORT_LEN ids by scanning for the pair of lowest rank, leftmost first. Returns the
  * number of ids. */
-static size_t encode_short(const cg_vocab *v, const char *bytes, size_t n, int32_t *ids)
+static size_t merge_short(const cg_vocab *v, int32_t *ids, uint32_t *widths, size_t n)
 {
     uint32_t rank[SHORT_LEN]; /* of (ids[i], ids[i + 1]) */
     int32_t merged[SHORT_LEN];
 
-    for (size_t i = 0; i < n; i++)
-        ids[i] = v->byte_id[(uint8_t)bytes[i]];
     for (size_t i = 0; i + 1 < n; i++)
         rank[i] = pair_rank(v, ids[i], ids[i + 1], &merged[i]);
     while (n > 1) {
@@ -60,6 +59,11 @@ static size_t encode_short(const cg_vocab *v, const char *bytes, size_t n, int32
         n--;
         for (size_t i = best + 1; i < n; i++)
             ids[i] = ids[i + 1];
+        if (widths) {
+            widths[best] += widths[best + 1];
+            for (size_t i = best + 1; i < n; i++)
+                widths[i] = widths[i + 1];
+        }
         for (size_t i = best + 1; i + 1 < n; i++) {
             rank[i] = rank[i + 1];
             merged[i] = merged[i + 1];
@@ -120,18 +124,19 @@ static int queue_pair(const cg_vocab *v, cg_bpe_memory *m, size_t *n, int32_t le
     return heap_push(m, n, e);
 }
 
-/* As encode_short() for any length: a linked list of symbols and a heap of mergeable pairs by rank,
+/* As merge_short() for any length: a linked list of symbols and a heap of mergeable pairs by rank,
  * then position. Entries whose pair has changed are skipped when popped. */
-static int encode_long(const cg_vocab *v, cg_bpe_memory *m, const char *bytes, size_t len,
-                       int32_t *ids, size_t *ret_n)
+static int merge_long(const cg_vocab *v, cg_bpe_memory *m, int32_t *ids, uint32_t *widths,
+                      size_t len, size_t *ret_n)
 {
     size_t queued = 0, n = 0;
 
     if (cg_grow((void **)&m->symbols, &m->symbols_cap, len, sizeof *m->symbols))
         return -1;
     for (size_t i = 0; i < len; i++)
-        m->symbols[i] = (struct cg_bpe_symbol) { v->byte_id[(uint8_t)bytes[i]], (int32_t)i - 1,
-                                                 i + 1 < len ? (int32_t)i + 1 : -1 };
+        m->symbols[i] =
+            (struct cg_bpe_symbol) { ids[i], (int32_t)i - 1, i + 1 < len ? (int32_t)i + 1 : -1,
+                                     widths ? widths[i] : 1 };
     for (size_t i = 0; i + 1 < len; i++)
         if (queue_pair(v, m, &queued, (int32_t)i))
             return -1;
@@ -147,6 +152,7 @@ static int encode_long(const cg_vocab *v, cg_bpe_memory *m, const char *bytes, s
             continue; /* stale: a neighbour has changed */
         s->id = e.id;
         s->next = m->symbols[right].next;
+        s->width += m->symbols[right].width;
         m->symbols[right].id = -1;
         if (s->next >= 0)
             m->symbols[s->next].prev = at;
@@ -155,17 +161,28 @@ static int encode_long(const cg_vocab *v, cg_bpe_memory *m, const char *bytes, s
         if (queue_pair(v, m, &queued, at))
             return -1;
     }
-    for (int32_t i = 0; i >= 0; i = m->symbols[i].next)
+    for (int32_t i = 0; i >= 0; i = m->symbols[i].next) {
+        if (widths)
+            widths[n] = m->symbols[i].width;
         ids[n++] = m->symbols[i].id;
+    }
     *ret_n = n;
+    return 0;
+}
+
+int cg_bpe_merge(const cg_vocab *vocab, cg_bpe_memory *memory, int32_t *ids, uint32_t *widths,
+                 size_t n, size_t *ret_n)
+{
+    if (n > SHORT_LEN)
+        return merge_long(vocab, memory, ids, widths, n, ret_n);
+    *ret_n = merge_short(vocab, ids, widths, n);
     return 0;
 }
 
 int cg_bpe_encode(const cg_vocab *vocab, cg_bpe_memory *memory, const char *bytes, size_t len,
                   int32_t *ids, size_t *ret_n)
 {
-    if (len > SHORT_LEN)
-        return encode_long(vocab, memory, bytes, len, ids, ret_n);
-    *ret_n = encode_short(vocab, bytes, len, ids);
-    return 0;
+    for (size_t i = 0; i < len; i++)
+        ids[i] = vocab->byte_id[(uint8_t)bytes[i]];
+    return cg_bpe_merge(vocab, memory, ids, NULL, len, ret_n);
 }

@@ -15,8 +15,17 @@ typedef struct cg_bpe_memory {
 void cg_bpe_memory_finish(cg_bpe_memory *memory);
 
 /**
- * Encodes a pre-token: starting from single bytes, repeatedly merges the pair of lowest rank, the
- * leftmost of equals, until no pair merges. O(n log n).
+ * Merges, in ids[n], repeatedly the pair of lowest rank, the leftmost of equals, until no pair
+ * merges. O(n log n).
+ *
+ * @param widths  [n] bytes that an id covers, merged like the ids; NULL: not wanted
+ * @return 0, -1 if out of memory
+ */
+int cg_bpe_merge(const cg_vocab *vocab, cg_bpe_memory *memory, int32_t *ids, uint32_t *widths,
+                 size_t n, size_t *ret_n);
+
+/**
+ * Encodes a pre-token: cg_bpe_merge() of the tokens of its bytes.
  *
  * @param bytes    [len], len >= 1; every byte has a token (cg_vocab_finalize() ensures that for all
  *                 bytes of valid UTF-8)

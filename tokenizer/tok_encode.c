@@ -25,6 +25,11 @@ typedef struct encoder {
     cg_bpe_memory bpe;
     cg_split_memory split;
     cg_nfc nfc;
+    cg_normalizer_memory normalizer; /* of tokenizers of other kinds, as the next four */
+    cg_steps_memory steps;
+    cg_words_memory words;
+    uint32_t *widths;
+    size_t widths_cap;
     cg_error *err;
 } encoder;
 
@@ -206,7 +211,7 @@ static cg_status run_section(encoder *e, const char *text, size_t start, size_t 
     e->origin = start;
     e->mapped = NULL;
     if (e->tok->nfc && !ascii) {
-        CG_TRY(cg_nfc_run(&e->nfc, s, len, &same, e->err));
+        CG_TRY(cg_nfc_run(&e->nfc, CG_FORM_C, s, len, &same, e->err));
         if (!same) {
             e->mapped = &e->nfc;
             s = e->nfc.text;
@@ -225,6 +230,87 @@ static cg_status run_section(encoder *e, const char *text, size_t start, size_t 
     return used < len ? run_split(e, s + used, len - used, ascii) : CG_OK;
 }
 
+/* ---- tokenizers of other kinds -------------------------------------------------------------- */
+
+static cg_span mapped_span(const encoder *e, const cg_mapped *text, size_t start, size_t end)
+{
+    return (cg_span) { (uint32_t)e->origin + text->from[start],
+                       (uint32_t)e->origin + text->to[end - 1] };
+}
+
+/* Encodes or lists one piece. */
+static cg_status put_piece(encoder *e, const cg_mapped *text, cg_span piece)
+{
+    size_t len = piece.end - piece.start, at = piece.start, n;
+    cg_tokens *out = e->out;
+
+    if (!out) {
+        cg_span span = mapped_span(e, text, piece.start, piece.end);
+
+        return cg_spans_push(e->pretokens, span.start, span.end)
+                   ? cg_fail_nomem(e->err, "splitting")
+                   : CG_OK;
+    }
+    if (reserve(e, len) || cg_grow((void **)&e->widths, &e->widths_cap, len, sizeof *e->widths))
+        return cg_fail_nomem(e->err, "encoding");
+    CG_TRY(cg_words_encode(&e->tok->general->words, &e->words, text->text + at, len,
+                           out->ids + out->n, e->widths, &n, e->err));
+    for (size_t i = 0; (e->flags & CG_ENCODE_SPANS) && i < n; at += e->widths[i++])
+        out->spans[out->n + i] = mapped_span(e, text, at, at + e->widths[i]);
+    out->n += n;
+    return CG_OK;
+}
+
+/* Encodes a part of a normalized section, without added tokens. */
+static cg_status run_steps(encoder *e, const cg_mapped *section, size_t start, size_t end)
+{
+    cg_steps_input input = { section, start, end, (uint32_t)e->origin,
+                             (e->flags & CG_ENCODE_CONTINUED) != 0 };
+    const cg_spans *pieces;
+    const cg_mapped *text;
+
+    if (start == end)
+        return CG_OK;
+    CG_TRY(cg_steps_run(&e->tok->general->steps, &e->steps, &input, &text, &pieces, e->err));
+    for (size_t i = 0; i < pieces->n; i++)
+        CG_TRY(put_piece(e, text, pieces->items[i]));
+    return CG_OK;
+}
+
+/* Encodes a section between raw added tokens. */
+static cg_status run_general(encoder *e, const char *text, size_t start, size_t end)
+{
+    int find = e->out && !(e->flags & CG_ENCODE_PLAIN);
+    size_t from = 0, used = 0;
+    cg_mapped *section;
+    cg_added_match m;
+
+    e->origin = start;
+    CG_TRY(cg_normalizer_run(&e->tok->general->normalizer, &e->normalizer, text + start,
+                             end - start, start == 0 && (e->flags & CG_ENCODE_CONTINUED), &section,
+                             e->err));
+    while (find &&
+           cg_added_next(&e->tok->added_norm, section->text, section->len, &from, used, &m)) {
+        CG_TRY(run_steps(e, section, used, m.start));
+        if (reserve(e, 1))
+            return cg_fail_nomem(e->err, "encoding");
+        e->out->ids[e->out->n] = m.id;
+        if (e->flags & CG_ENCODE_SPANS)
+            e->out->spans[e->out->n] = mapped_span(e, section, m.start, m.end);
+        e->out->n++;
+        used = m.end;
+    }
+    return run_steps(e, section, used, section->len);
+}
+
+/* ---- both ----------------------------------------------------------------------------------- */
+
+static cg_status run_any(encoder *e, const char *text, size_t start, size_t end, int ascii)
+{
+    return e->tok->general ? run_general(e, text, start, end)
+                           : run_section(e, text, start, end, ascii);
+}
+
 static cg_status run_text(encoder *e, const char *text, size_t len)
 {
     int ascii, find = e->out && !(e->flags & CG_ENCODE_PLAIN);
@@ -239,13 +325,13 @@ static cg_status run_text(encoder *e, const char *text, size_t len)
                        (unsigned char)text[bad], bad);
     while (find && cg_added_next(&e->tok->added_raw, text, len, &from, used, &m)) {
         if (used < m.start)
-            CG_TRY(run_section(e, text, used, m.start, ascii));
+            CG_TRY(run_any(e, text, used, m.start, ascii));
         e->origin = e->base = 0;
         e->mapped = NULL;
         CG_TRY(put_added(e, &m));
         used = m.end;
     }
-    return used < len ? run_section(e, text, used, len, ascii) : CG_OK;
+    return used < len ? run_any(e, text, used, len, ascii) : CG_OK;
 }
 
 static void finish(encoder *e)
@@ -253,6 +339,10 @@ static void finish(encoder *e)
     cg_bpe_memory_finish(&e->bpe);
     cg_split_memory_finish(&e->split);
     cg_nfc_finish(&e->nfc);
+    cg_normalizer_memory_finish(&e->normalizer);
+    cg_steps_memory_finish(&e->steps);
+    cg_words_memory_finish(&e->words);
+    free(e->widths);
 }
 
 cg_status cg_tokenizer_encode(const cg_tokenizer *tokenizer, cg_token_cache *cache,

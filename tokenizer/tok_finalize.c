@@ -102,11 +102,16 @@ static cg_status mark_whole(cg_vocab *v, cg_error *err)
     return st;
 }
 
-cg_status cg_vocab_finalize(cg_vocab *v, cg_error *err)
+cg_status cg_vocab_index(cg_vocab *v, cg_error *err)
 {
     if (!v->merges)
         CG_TRY(cg_vocab_reserve_merges(v, 0, err));
-    CG_TRY(build_tables(v, err));
+    return build_tables(v, err);
+}
+
+cg_status cg_vocab_finalize(cg_vocab *v, cg_error *err)
+{
+    CG_TRY(cg_vocab_index(v, err));
     CG_TRY(find_byte_tokens(v, err));
     return mark_whole(v, err);
 }

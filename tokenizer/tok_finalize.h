@@ -6,6 +6,9 @@
 
 #include "tok_vocab.h"
 
+/** Builds the lookup tables of a vocabulary that has no token for some bytes. */
+cg_status cg_vocab_index(cg_vocab *vocab, cg_error *err);
+
 /**
  * Builds the tables of a vocabulary whose tokens and merges have all been added. Afterwards it is
  * immutable.

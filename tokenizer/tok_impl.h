@@ -7,8 +7,23 @@
 
 #include "tok_added.h"
 #include "tok_class.h"
+#include "tok_normalizer.h"
 #include "tok_split.h"
+#include "tok_steps.h"
 #include "tok_vocab.h"
+#include "tok_words.h"
+
+/** Blanks that encoding puts in front of a text, for decoding to drop. */
+enum cg_front_blank { CG_FRONT_NONE, CG_FRONT_TEXT, CG_FRONT_SECTION };
+
+/** A tokenizer of other kinds than NFC, Split and Digits, ByteLevel, byte-level BPE. */
+typedef struct cg_general {
+    cg_normalizer normalizer;
+    cg_steps steps;
+    cg_words words;
+} cg_general;
+
+void cg_general_destroy(cg_general *general); /* accepts NULL */
 
 struct cg_tokenizer {
     uint32_t serial; /* unique in the process; owner number in a cache */
@@ -17,6 +32,9 @@ struct cg_tokenizer {
     cg_added_set added_raw;  /* searched in the unchanged text */
     cg_added_set added_norm; /* searched in normalized text */
     cg_pretok pretok;
+    cg_general *general; /* NULL: pretok and the merges of vocab; else vocab has only the bytes that
+                          * the tokens decode to */
+    enum cg_front_blank front;
     cg_class_prompt prompt;
 };
 

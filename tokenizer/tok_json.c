@@ -1,221 +1,101 @@
 /* SPDX-License-Identifier: MIT */
 /* Loads the tokenizer.json form: one object with all parts of the tokenizer. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
-#include "tok_class_patterns.h"
+#include "tok_chars.h"
+#include "tok_json_steps.h"
+#include "tok_json_words.h"
 #include "tok_load.h"
+#include "tok_text.h"
 
-#define MAX_DEPTH 8 /* of nested Sequences */
+/* ---- byte-level BPE over NFC, Split, Digits and ByteLevel ------------------------------------ */
 
-static const char *type_of(const json_t *part)
+/* Whether every byte of UTF-8 has a token of its character in the byte-level alphabet. */
+static int has_byte_alphabet(const json_t *vocab)
 {
-    const char *type = json_string_value(json_object_get(part, "type"));
+    for (int b = 0; b < 0xf5; b++) {
+        char name[5] = "";
 
-    return type ? type : "(none)";
-}
-
-/* Reads a boolean member of a step; a missing optional member leaves *value unchanged. `step` names
- * the step in messages; NULL where the caller does. */
-static cg_status get_bool(const json_t *part, const char *step, const char *key, int required,
-                          int *value, cg_error *err)
-{
-    const json_t *v = json_object_get(part, key);
-
-    static const char *const types[] = {
-        [JSON_OBJECT] = "an object", [JSON_ARRAY] = "a list",  [JSON_STRING] = "a string",
-        [JSON_INTEGER] = "a number", [JSON_REAL] = "a number", [JSON_NULL] = "null",
-    };
-    const char *colon = step ? ": " : "";
-
-    step = step ? step : "";
-    if (!v && !required)
-        return CG_OK;
-    if (!v)
-        return cg_fail(err, CG_ERR_FORMAT, "%s%s'%s' is missing, wanted true or false", step, colon,
-                       key);
-    if (!json_is_boolean(v))
-        return cg_fail(err, CG_ERR_FORMAT, "%s%s'%s': found %s, wanted true or false", step, colon,
-                       key, types[json_typeof(v)]);
-    *value = json_is_true(v);
-    return CG_OK;
-}
-
-static cg_status load_normalizer(cg_tokenizer *t, const json_t *part, int depth, cg_error *err)
-{
-    const json_t *list, *item;
-    size_t i;
-
-    if (!part || json_is_null(part))
-        return CG_OK;
-    if (!strcmp(type_of(part), "NFC")) {
-        t->nfc = 1;
-        return CG_OK;
+        name[cg_utf8_put(cg_byte_char((uint8_t)b), name)] = '\0';
+        if (b != 0xc0 && b != 0xc1 && !json_object_get(vocab, name))
+            return 0;
     }
-    if (strcmp(type_of(part), "Sequence"))
-        return cg_fail(err, CG_ERR_UNSUPPORTED,
-                       "normalizer: type '%.40s' is not supported; none, NFC and Sequence are",
-                       type_of(part));
-    list = json_object_get(part, "normalizers");
-    if (!json_is_array(list) || depth == MAX_DEPTH)
-        return cg_fail(err, CG_ERR_FORMAT, "normalizer: Sequence without a list, or deeper than %d",
-                       MAX_DEPTH);
-    json_array_foreach(list, i, item)
-    {
-        CG_TRY(load_normalizer(t, item, depth + 1, err));
-    }
-    return CG_OK;
+    return 1;
 }
 
-static cg_status add_split(cg_tokenizer *t, const char *pattern, size_t len, int literal,
-                           enum cg_split_behavior behavior, int invert, cg_error *err)
+static int has_affix(const json_t *model)
 {
+    return json_string_length(json_object_get(model, "continuing_subword_prefix")) ||
+           json_string_length(json_object_get(model, "end_of_word_suffix"));
+}
+
+/* Whether a tokenizer is of the usual kind, which has an encoder of its own. */
+static int is_usual(const cg_general *g, const json_t *model)
+{
+    const char *type = json_string_value(json_object_get(model, "type"));
+
+    if ((type && strcmp(type, "BPE")) || has_affix(model) || !g->steps.n ||
+        g->steps.n > CG_SPLIT_STEPS + 1)
+        return 0;
+    for (size_t i = 0; i < g->normalizer.n; i++)
+        if (g->normalizer.steps[i].kind != CG_NORMALIZE_FORM ||
+            g->normalizer.steps[i].form != CG_FORM_C)
+            return 0;
+    for (size_t i = 0; i < g->steps.n; i++) {
+        const cg_step *step = &g->steps.items[i];
+        int is_digits = step->kind == CG_STEP_CLASS && step->is_member == cg_is_digit;
+
+        if (i + 1 == g->steps.n ? step->kind != CG_STEP_BYTE_LEVEL
+                                : step->kind != CG_STEP_SPLIT && !is_digits)
+            return 0;
+    }
+    return has_byte_alphabet(json_object_get(model, "vocab"));
+}
+
+/* Moves the steps to the encoder of the usual kind. */
+static cg_status take_usual(cg_tokenizer *t, cg_error *err)
+{
+    cg_general *g = t->general;
     cg_pretok *p = &t->pretok;
-    cg_status st;
+    cg_step *last = &g->steps.items[g->steps.n - 1];
 
-    if (p->n_splits == CG_SPLIT_STEPS)
-        return cg_fail(err, CG_ERR_LIMIT, "found more than %d Split and Digits steps",
-                       CG_SPLIT_STEPS);
-    st = cg_pattern_create(pattern, len, literal, &p->splits[p->n_splits].pattern, err);
-    if (st != CG_OK)
-        return st;
-    p->splits[p->n_splits].behavior = behavior;
-    p->splits[p->n_splits].invert = invert;
-    p->n_splits++;
+    t->nfc = g->normalizer.n > 0;
+    for (size_t i = 0; i + 1 < g->steps.n; i++) {
+        cg_step *step = &g->steps.items[i];
+
+        if (step->kind == CG_STEP_CLASS)
+            CG_TRY(cg_pattern_create("\\p{N}", 5, 0, &step->split.pattern, err));
+        p->splits[p->n_splits++] = step->split;
+        step->split.pattern = NULL;
+    }
+    p->byte_level = 1;
+    p->prefix_space = last->prefix_space;
+    p->byte_split = last->split.pattern;
+    last->split.pattern = NULL;
+    t->front = p->prefix_space ? CG_FRONT_SECTION : CG_FRONT_NONE;
+    cg_general_destroy(g);
+    t->general = NULL;
     return CG_OK;
-}
-
-static cg_status load_split(cg_tokenizer *t, const json_t *part, cg_error *err)
-{
-    static const struct {
-        const char *name;
-        enum cg_split_behavior behavior;
-    } behaviors[] = {
-        { "Isolated", CG_SPLIT_ISOLATED },
-        { "Removed", CG_SPLIT_REMOVED },
-        { "MergedWithPrevious", CG_SPLIT_MERGED_BEFORE },
-        { "MergedWithNext", CG_SPLIT_MERGED_AFTER },
-        { "Contiguous", CG_SPLIT_CONTIGUOUS },
-    };
-    const json_t *pattern = json_object_get(part, "pattern");
-    const json_t *regex = json_object_get(pattern, "Regex");
-    const json_t *string = json_object_get(pattern, "String");
-    const char *name = json_string_value(json_object_get(part, "behavior"));
-    const json_t *text = regex ? regex : string;
-    int invert = 0;
-
-    if (!json_is_string(text) || (regex && string))
-        return cg_fail(err, CG_ERR_FORMAT,
-                       "Split: pattern is neither {\"Regex\": text} nor {\"String\": text}");
-    CG_TRY(get_bool(part, "Split", "invert", 1, &invert, err));
-    for (size_t i = 0; name && i < sizeof behaviors / sizeof behaviors[0]; i++)
-        if (!strcmp(name, behaviors[i].name))
-            return add_split(t, json_string_value(text), json_string_length(text), !regex,
-                             behaviors[i].behavior, invert, err);
-    return cg_fail(err, CG_ERR_UNSUPPORTED,
-                   "Split: behavior '%.40s' is not supported; Isolated, Removed, "
-                   "MergedWithPrevious, MergedWithNext and Contiguous are",
-                   name ? name : "(none)");
-}
-
-static cg_status load_byte_level(cg_tokenizer *t, const json_t *part, cg_error *err)
-{
-    int split = 1;
-
-    CG_TRY(get_bool(part, "ByteLevel", "add_prefix_space", 1, &t->pretok.prefix_space, err));
-    CG_TRY(get_bool(part, "ByteLevel", "use_regex", 0, &split, err));
-    t->pretok.byte_level = 1;
-    return split ? cg_pattern_create(CG_BYTE_LEVEL_PATTERN, strlen(CG_BYTE_LEVEL_PATTERN), 0,
-                                     &t->pretok.byte_split, err)
-                 : CG_OK;
-}
-
-static cg_status load_pretokenizer(cg_tokenizer *t, const json_t *part, int depth, cg_error *err)
-{
-    const char *type = type_of(part);
-    const json_t *list, *item;
-    size_t i;
-
-    if (!part || json_is_null(part))
-        return CG_OK;
-    if (!strcmp(type, "Sequence")) {
-        list = json_object_get(part, "pretokenizers");
-        if (!json_is_array(list) || depth == MAX_DEPTH)
-            return cg_fail(err, CG_ERR_FORMAT, "Sequence without a list, or deeper than %d",
-                           MAX_DEPTH);
-        json_array_foreach(list, i, item)
-        {
-            CG_TRY(load_pretokenizer(t, item, depth + 1, err));
-        }
-        return CG_OK;
-    }
-    if (t->pretok.byte_level)
-        return cg_fail(err, CG_ERR_UNSUPPORTED, "step '%.40s' after ByteLevel is not supported",
-                       type);
-    if (!strcmp(type, "Split"))
-        return load_split(t, part, err);
-    if (!strcmp(type, "ByteLevel"))
-        return load_byte_level(t, part, err);
-    if (!strcmp(type, "Digits")) {
-        int individual = 0;
-
-        CG_TRY(get_bool(part, "Digits", "individual_digits", 1, &individual, err));
-        return add_split(t, "\\p{N}", 5, 0, individual ? CG_SPLIT_ISOLATED : CG_SPLIT_CONTIGUOUS, 0,
-                         err);
-    }
-    return cg_fail(err, CG_ERR_UNSUPPORTED,
-                   "type '%.40s' is not supported; Split, Digits, ByteLevel and Sequence are",
-                   type);
 }
 
 static cg_status check_model(const json_t *model, cg_error *err)
 {
-    static const char *const affixes[] = { "continuing_subword_prefix", "end_of_word_suffix" };
     const json_t *type = json_object_get(model, "type");
     const json_t *dropout = json_object_get(model, "dropout");
+    const char *name = type ? json_string_value(type) : "BPE";
 
     if (!json_is_object(model))
         return cg_fail(err, CG_ERR_FORMAT,
                        "model: missing or not an object, wanted an object of type BPE");
-    if (type && (!json_is_string(type) || strcmp(json_string_value(type), "BPE")))
+    if (!name || (strcmp(name, "BPE") && strcmp(name, "WordLevel") && strcmp(name, "WordPiece")))
         return cg_fail(err, CG_ERR_UNSUPPORTED,
-                       "model: type '%.40s' is not supported; only BPE is supported",
-                       type_of(model));
+                       "model: type '%.40s' is not supported; BPE, WordLevel and WordPiece are",
+                       name ? name : "(none)");
     if (dropout && !json_is_null(dropout) && json_number_value(dropout) != 0)
         return cg_fail(err, CG_ERR_UNSUPPORTED,
                        "model: found dropout, which makes ids random; only 0 is supported");
-    for (size_t i = 0; i < sizeof affixes / sizeof affixes[0]; i++) {
-        const json_t *affix = json_object_get(model, affixes[i]);
-
-        if (affix && !json_is_null(affix) && json_string_length(affix))
-            return cg_fail(err, CG_ERR_UNSUPPORTED, "model: %s is not supported", affixes[i]);
-    }
-    return CG_OK;
-}
-
-static cg_status load_merges(cg_tok_builder *b, const json_t *merges, cg_error *err)
-{
-    const json_t *item;
-    cg_status st;
-    size_t i;
-
-    if (!json_is_array(merges))
-        return cg_fail(err, CG_ERR_FORMAT, "merges is missing or not a list");
-    CG_TRY(cg_vocab_reserve_merges(&b->tok->vocab, json_array_size(merges), err));
-    json_array_foreach(merges, i, item)
-    {
-        const json_t *left = json_array_get(item, 0), *right = json_array_get(item, 1);
-
-        if (json_is_string(item))
-            st = cg_load_merge_line(b, json_string_value(item), json_string_length(item), i, err);
-        else if (json_is_string(left) && json_is_string(right) && json_array_size(item) == 2)
-            st = cg_load_merge(b, json_string_value(left), json_string_length(left),
-                               json_string_value(right), json_string_length(right), i, err);
-        else
-            st = cg_fail(err, CG_ERR_FORMAT, "merge %zu is neither \"a b\" nor [\"a\", \"b\"]", i);
-        if (st != CG_OK)
-            return st;
-    }
     return CG_OK;
 }
 
@@ -228,11 +108,11 @@ static cg_status load_added_token(cg_tok_builder *b, const json_t *item, cg_erro
         return cg_fail(err, CG_ERR_FORMAT, "id or content is missing");
     spec.id = json_integer_value(id);
     spec.content = json_string_value(content);
-    CG_TRY(get_bool(item, NULL, "special", 1, &spec.special, err));
-    CG_TRY(get_bool(item, NULL, "normalized", 1, &spec.normalized, err));
-    CG_TRY(get_bool(item, NULL, "single_word", 1, &spec.single_word, err));
-    CG_TRY(get_bool(item, NULL, "lstrip", 1, &spec.lstrip, err));
-    CG_TRY(get_bool(item, NULL, "rstrip", 1, &spec.rstrip, err));
+    CG_TRY(cg_load_bool(item, NULL, "special", 1, &spec.special, err));
+    CG_TRY(cg_load_bool(item, NULL, "normalized", 1, &spec.normalized, err));
+    CG_TRY(cg_load_bool(item, NULL, "single_word", 1, &spec.single_word, err));
+    CG_TRY(cg_load_bool(item, NULL, "lstrip", 1, &spec.lstrip, err));
+    CG_TRY(cg_load_bool(item, NULL, "rstrip", 1, &spec.rstrip, err));
     return cg_load_added(b, &spec, err);
 }
 
@@ -257,31 +137,32 @@ static cg_status load_added_tokens(cg_tok_builder *b, const json_t *list, cg_err
 
 static cg_status load_model(cg_tok_builder *b, const json_t *model, cg_error *err)
 {
-    CG_TRY(get_bool(model, NULL, "ignore_merges", 0, &b->tok->vocab.ignore_merges, err));
+    CG_TRY(cg_load_bool(model, NULL, "ignore_merges", 0, &b->tok->vocab.ignore_merges, err));
     CG_TRY(cg_load_vocab(b, json_object_get(model, "vocab"), err));
-    return load_merges(b, json_object_get(model, "merges"), err);
+    return cg_load_merges(b, &b->tok->vocab, 0, json_object_get(model, "merges"), err);
 }
 
 static cg_status load_root(cg_tok_builder *b, const json_t *root, cg_tokenizer **ret_tokenizer,
                            cg_error *err)
 {
     const json_t *model = json_object_get(root, "model");
+    const json_t *added = json_object_get(root, "added_tokens");
     cg_tokenizer *t = b->tok;
+    cg_general *g = calloc(1, sizeof *g);
     cg_status st;
 
+    if (!g)
+        return cg_fail_nomem(err, "tokenizer");
+    t->general = g;
     CG_TRY(check_model(model, err));
-    CG_TRY(load_normalizer(t, json_object_get(root, "normalizer"), 0, err));
-    st = load_pretokenizer(t, json_object_get(root, "pre_tokenizer"), 0, err);
-    if (st != CG_OK)
-        return cg_fail_prefix(err, st, "pre_tokenizer");
-    if (!t->pretok.byte_level)
-        return cg_fail(err, CG_ERR_UNSUPPORTED,
-                       "pre_tokenizer: no ByteLevel step; only byte-level vocabularies are "
-                       "supported");
-    st = load_model(b, model, err);
+    CG_TRY(cg_load_normalizer(&g->normalizer, json_object_get(root, "normalizer"), err));
+    CG_TRY(cg_load_steps(&g->steps, json_object_get(root, "pre_tokenizer"), err));
+    if (is_usual(g, model))
+        CG_TRY(take_usual(t, err));
+    st = t->general ? cg_load_words(b, model, added, err) : load_model(b, model, err);
     if (st != CG_OK)
         return cg_fail_prefix(err, st, "model");
-    CG_TRY(load_added_tokens(b, json_object_get(root, "added_tokens"), err));
+    CG_TRY(load_added_tokens(b, added, err));
     return cg_builder_take(b, ret_tokenizer, err);
 }
 

@@ -36,8 +36,31 @@ cg_status cg_load_parse(const char *name, const char *json, size_t len, json_t *
     return cg_json_parse(name, json, len, ret_root, err);
 }
 
-/* Decodes a string of the byte-level alphabet to scratch; returns 0 if it has other characters. */
-static int alphabet_bytes(char *scratch, const char *s, size_t len, size_t *ret_len)
+cg_status cg_load_bool(const json_t *part, const char *step, const char *key, int required,
+                       int *value, cg_error *err)
+{
+    const json_t *v = json_object_get(part, key);
+
+    static const char *const types[] = {
+        [JSON_OBJECT] = "an object", [JSON_ARRAY] = "a list",  [JSON_STRING] = "a string",
+        [JSON_INTEGER] = "a number", [JSON_REAL] = "a number", [JSON_NULL] = "null",
+    };
+    const char *colon = step ? ": " : "";
+
+    step = step ? step : "";
+    if (!v && !required)
+        return CG_OK;
+    if (!v)
+        return cg_fail(err, CG_ERR_FORMAT, "%s%s'%s' is missing, wanted true or false", step, colon,
+                       key);
+    if (!json_is_boolean(v))
+        return cg_fail(err, CG_ERR_FORMAT, "%s%s'%s': found %s, wanted true or false", step, colon,
+                       key, types[json_typeof(v)]);
+    *value = json_is_true(v);
+    return CG_OK;
+}
+
+int cg_alphabet_bytes(char *scratch, const char *s, size_t len, size_t *ret_len)
 {
     size_t n = 0, step;
 
@@ -68,7 +91,7 @@ cg_status cg_load_vocab(cg_tok_builder *b, const json_t *vocab, cg_error *err)
             return cg_fail(err, CG_ERR_FORMAT, "token '%.64s': id is not an integer", token);
         if (cg_grow((void **)&b->scratch, &b->scratch_cap, len + 1, 1))
             return cg_fail_nomem(err, "vocabulary");
-        if (alphabet_bytes(b->scratch, token, len, &n))
+        if (cg_alphabet_bytes(b->scratch, token, len, &n))
             CG_TRY(cg_vocab_set(&b->tok->vocab, json_integer_value(value), b->scratch, n,
                                 CG_TOKEN_BYTES, err));
         else
@@ -98,23 +121,25 @@ static cg_status find_token(cg_tok_builder *b, const char *left, size_t left_len
     return CG_OK;
 }
 
-cg_status cg_load_merge(cg_tok_builder *b, const char *left, size_t left_len, const char *right,
-                        size_t right_len, size_t rank, cg_error *err)
+/* Merge number `rank` of two token strings; the right one loses its first `prefix` bytes. */
+static cg_status load_merge(cg_tok_builder *b, cg_vocab *target, size_t prefix, const char *left,
+                            size_t left_len, const char *right, size_t right_len, size_t rank,
+                            cg_error *err)
 {
     int32_t l = -1, r = -1, id = -1;
 
-    if (!left_len || !right_len)
+    if (!left_len || right_len <= prefix)
         return cg_fail(err, CG_ERR_FORMAT, "merge %zu: found an empty half, wanted two tokens",
                        rank);
     CG_TRY(find_token(b, left, left_len, "", 0, rank, &l, err));
     CG_TRY(find_token(b, right, right_len, "", 0, rank, &r, err));
-    CG_TRY(find_token(b, left, left_len, right, right_len, rank, &id, err));
-    cg_vocab_merge(&b->tok->vocab, l, r, (uint32_t)rank, id);
+    CG_TRY(find_token(b, left, left_len, right + prefix, right_len - prefix, rank, &id, err));
+    cg_vocab_merge(target, l, r, (uint32_t)rank, id);
     return CG_OK;
 }
 
-cg_status cg_load_merge_line(cg_tok_builder *b, const char *line, size_t len, size_t rank,
-                             cg_error *err)
+static cg_status load_merge_line(cg_tok_builder *b, cg_vocab *target, size_t prefix,
+                                 const char *line, size_t len, size_t rank, cg_error *err)
 {
     const char *space = memchr(line, ' ', len);
     size_t left = space ? (size_t)(space - line) : 0;
@@ -123,7 +148,54 @@ cg_status cg_load_merge_line(cg_tok_builder *b, const char *line, size_t len, si
         return cg_fail(err, CG_ERR_FORMAT,
                        "merge %zu: found '%.*s', wanted two tokens with one blank", rank,
                        (int)(len < 64 ? len : 64), line);
-    return cg_load_merge(b, line, left, space + 1, len - left - 1, rank, err);
+    return load_merge(b, target, prefix, line, left, space + 1, len - left - 1, rank, err);
+}
+
+cg_status cg_load_merge_line(cg_tok_builder *b, const char *line, size_t len, size_t rank,
+                             cg_error *err)
+{
+    return load_merge_line(b, &b->tok->vocab, 0, line, len, rank, err);
+}
+
+cg_status cg_load_merges(cg_tok_builder *b, cg_vocab *target, size_t prefix, const json_t *merges,
+                         cg_error *err)
+{
+    const json_t *item;
+    size_t i;
+
+    if (!json_is_array(merges))
+        return cg_fail(err, CG_ERR_FORMAT, "merges is missing or not a list");
+    CG_TRY(cg_vocab_reserve_merges(target, json_array_size(merges), err));
+    json_array_foreach(merges, i, item)
+    {
+        const json_t *left = json_array_get(item, 0), *right = json_array_get(item, 1);
+
+        if (json_is_string(item))
+            CG_TRY(load_merge_line(b, target, prefix, json_string_value(item),
+                                   json_string_length(item), i, err));
+        else if (json_is_string(left) && json_is_string(right) && json_array_size(item) == 2)
+            CG_TRY(load_merge(b, target, prefix, json_string_value(left), json_string_length(left),
+                              json_string_value(right), json_string_length(right), i, err));
+        else
+            return cg_fail(err, CG_ERR_FORMAT, "merge %zu is neither \"a b\" nor [\"a\", \"b\"]",
+                           i);
+    }
+    return CG_OK;
+}
+
+/* Adds a content as the normalizer's steps write it. */
+static cg_status add_normalized(cg_tokenizer *t, const cg_added_spec *spec, uint32_t flags,
+                                cg_error *err)
+{
+    cg_normalizer_memory memory = { 0 };
+    cg_mapped *text;
+    cg_status st = cg_normalizer_run(&t->general->normalizer, &memory, spec->content,
+                                     strlen(spec->content), 0, &text, err);
+
+    if (st == CG_OK && text->len) /* nothing is left of it: it is never found */
+        st = cg_added_add(&t->added_norm, text->text, text->len, (int32_t)spec->id, flags, err);
+    cg_normalizer_memory_finish(&memory);
+    return st;
 }
 
 /* Adds the content to the set in which it is searched, normalized if the token requires it. */
@@ -139,8 +211,10 @@ static cg_status add_to_set(cg_tok_builder *b, const cg_added_spec *spec, cg_err
 
     if (!spec->normalized)
         return cg_added_add(&t->added_raw, spec->content, len, (int32_t)spec->id, flags, err);
+    if (t->general)
+        return add_normalized(t, spec, flags, err);
     if (t->nfc)
-        CG_TRY_GOTO(st, cg_nfc_run(&nfc, spec->content, len, &same, err), out);
+        CG_TRY_GOTO(st, cg_nfc_run(&nfc, CG_FORM_C, spec->content, len, &same, err), out);
     st = cg_added_add(&t->added_norm, same ? spec->content : nfc.text, same ? len : nfc.len,
                       (int32_t)spec->id, flags, err);
 out:
@@ -210,7 +284,8 @@ cg_status cg_builder_take(cg_tok_builder *b, cg_tokenizer **ret_tokenizer, cg_er
 {
     cg_added_finalize(&b->tok->added_raw);
     cg_added_finalize(&b->tok->added_norm);
-    CG_TRY(cg_vocab_finalize(&b->tok->vocab, err));
+    CG_TRY(b->tok->general ? cg_vocab_index(&b->tok->vocab, err)
+                           : cg_vocab_finalize(&b->tok->vocab, err));
     *ret_tokenizer = b->tok;
     b->tok = NULL;
     return CG_OK;

@@ -25,12 +25,25 @@ void cg_builder_finish(cg_tok_builder *b); /* destroys the tokenizer unless it w
 cg_status cg_load_parse(const char *name, const char *json, size_t len, json_t **ret_root,
                         cg_error *err);
 
+/**
+ * Reads a boolean member of a step; a missing optional member leaves *value unchanged. `step` names
+ * the step in messages; NULL where the caller does.
+ */
+cg_status cg_load_bool(const json_t *part, const char *step, const char *key, int required,
+                       int *value, cg_error *err);
+
 /** Adds all tokens of a vocabulary object; `vocab` is borrowed until cg_builder_finish(). */
 cg_status cg_load_vocab(cg_tok_builder *b, const json_t *vocab, cg_error *err);
 
-/** Adds merge number `rank` of two token strings, not NUL-terminated. */
-cg_status cg_load_merge(cg_tok_builder *b, const char *left, size_t left_len, const char *right,
-                        size_t right_len, size_t rank, cg_error *err);
+/** Decodes a string of the byte-level alphabet to scratch[len]; 0 if it has other characters. */
+int cg_alphabet_bytes(char *scratch, const char *s, size_t len, size_t *ret_len);
+
+/**
+ * Adds the list of merges of a tokenizer.json to `target`.
+ * @param prefix  bytes of the continuing_subword_prefix, which the right token loses
+ */
+cg_status cg_load_merges(cg_tok_builder *b, cg_vocab *target, size_t prefix, const json_t *merges,
+                         cg_error *err);
 
 /** Adds a merge written as "left right". */
 cg_status cg_load_merge_line(cg_tok_builder *b, const char *line, size_t len, size_t rank,

@@ -9,21 +9,23 @@
 #include "base/size.h"
 #include "tok_text.h"
 
-/* Combining or composing characters added after Unicode 9.0, which the reference does not know.
- * Entirely new blocks are listed as a whole. */
+/* Characters added after Unicode 9.0 that combine, compose or decompose, which the reference does
+ * not know. Entirely new blocks are listed as a whole. */
 static const struct {
     uint32_t first, last;
 } newer_ranges[] = {
     { 0x07fd, 0x07fd },   { 0x0897, 0x089f },   { 0x08ca, 0x08d3 },   { 0x09fe, 0x09fe },
     { 0x0c3c, 0x0c3c },   { 0x0d3b, 0x0d3c },   { 0x0eba, 0x0eba },   { 0x1715, 0x1715 },
-    { 0x1abf, 0x1aff },   { 0x1df6, 0x1dfa },   { 0xa82c, 0xa82c },   { 0x105c0, 0x105ff },
+    { 0x1abf, 0x1aff },   { 0x1df6, 0x1dfa },   { 0x32ff, 0x32ff },   { 0xa7f1, 0xa7f4 },
+    { 0xa82c, 0xa82c },   { 0xab69, 0xab69 },   { 0x105c0, 0x105ff }, { 0x10780, 0x107bf },
     { 0x10d24, 0x10d27 }, { 0x10d69, 0x10d6d }, { 0x10eab, 0x10eac }, { 0x10efa, 0x10eff },
     { 0x10f46, 0x10f50 }, { 0x10f82, 0x10f85 }, { 0x11070, 0x11070 }, { 0x1133b, 0x1133b },
     { 0x11380, 0x113ff }, { 0x1145e, 0x1145e }, { 0x11839, 0x1183a }, { 0x11900, 0x11946 },
     { 0x119e0, 0x119e0 }, { 0x11a34, 0x11a34 }, { 0x11a47, 0x11a47 }, { 0x11a99, 0x11a99 },
     { 0x11d42, 0x11d45 }, { 0x11d97, 0x11d97 }, { 0x11f41, 0x11f42 }, { 0x16100, 0x1613f },
-    { 0x16d40, 0x16d7f }, { 0x16ff0, 0x16ff1 }, { 0x1e08f, 0x1e08f }, { 0x1e130, 0x1e136 },
-    { 0x1e2ae, 0x1e2ae }, { 0x1e2ec, 0x1e2ef }, { 0x1e4ec, 0x1e4ef }, { 0x1e5ee, 0x1e5ef },
+    { 0x16d40, 0x16d7f }, { 0x16ff0, 0x16ff1 }, { 0x1ccd6, 0x1ccf9 }, { 0x1e030, 0x1e08f },
+    { 0x1e130, 0x1e136 }, { 0x1e2ae, 0x1e2ae }, { 0x1e2ec, 0x1e2ef }, { 0x1e4ec, 0x1e4ef },
+    { 0x1e5ee, 0x1e5ef }, { 0x1f16c, 0x1f16c }, { 0x1fbf0, 0x1fbf9 },
 };
 
 static int is_newer(uint32_t cp)
@@ -110,9 +112,12 @@ static int put_part(cg_nfc *nfc, size_t from, size_t to, int changed)
 }
 
 /* Normalizes a section; its first character does not combine with earlier ones. */
-static int normalize_section(cg_nfc *nfc, const char *text, size_t from, size_t to)
+static int normalize_section(cg_nfc *nfc, enum cg_normal_form form, const char *text, size_t from,
+                             size_t to)
 {
     size_t n = 0, run = 0, start = nfc->len;
+    int options =
+        UTF8PROC_DECOMPOSE | (form == CG_FORM_KC || form == CG_FORM_KD ? UTF8PROC_COMPAT : 0);
     utf8proc_ssize_t composed;
     int same;
 
@@ -121,12 +126,11 @@ static int normalize_section(cg_nfc *nfc, const char *text, size_t from, size_t 
         utf8proc_ssize_t got;
         int boundary = 0;
 
-        /* the longest canonical decomposition has four code points */
-        if (cg_grow((void **)&nfc->points, &nfc->points_cap, n + 8, sizeof *nfc->points))
+        /* the longest decomposition has 18 code points */
+        if (cg_grow((void **)&nfc->points, &nfc->points_cap, n + 20, sizeof *nfc->points))
             return -1;
-        got =
-            utf8proc_decompose_char((int32_t)cp, nfc->points + n, 8, UTF8PROC_DECOMPOSE, &boundary);
-        if (got < 0 || got > 8)
+        got = utf8proc_decompose_char((int32_t)cp, nfc->points + n, 20, options, &boundary);
+        if (got < 0 || got > 20)
             return -1;
         n += (size_t)got;
     }
@@ -137,8 +141,10 @@ static int normalize_section(cg_nfc *nfc, const char *text, size_t from, size_t 
             return -1;
         run = i + 1;
     }
-    composed = utf8proc_normalize_utf32(nfc->points, (utf8proc_ssize_t)n,
-                                        UTF8PROC_COMPOSE | UTF8PROC_STABLE);
+    composed = form == CG_FORM_D || form == CG_FORM_KD
+                   ? (utf8proc_ssize_t)n
+                   : utf8proc_normalize_utf32(nfc->points, (utf8proc_ssize_t)n,
+                                              UTF8PROC_COMPOSE | UTF8PROC_STABLE);
     if (composed < 0)
         return -1;
     for (utf8proc_ssize_t i = 0; i < composed; i++) {
@@ -152,7 +158,8 @@ static int normalize_section(cg_nfc *nfc, const char *text, size_t from, size_t 
     return put_part(nfc, from, start, !same);
 }
 
-cg_status cg_nfc_run(cg_nfc *nfc, const char *text, size_t len, int *ret_same, cg_error *err)
+cg_status cg_nfc_run(cg_nfc *nfc, enum cg_normal_form form, const char *text, size_t len,
+                     int *ret_same, cg_error *err)
 {
     size_t i = 0;
 
@@ -171,7 +178,7 @@ cg_status cg_nfc_run(cg_nfc *nfc, const char *text, size_t len, int *ret_same, c
         if (newer || i - from == 1) {
             if (put_part(nfc, from, nfc->len, 0) || put_bytes(nfc, text + from, i - from))
                 goto nomem;
-        } else if (normalize_section(nfc, text, from, i)) {
+        } else if (normalize_section(nfc, form, text, from, i)) {
             goto nomem;
         }
     }

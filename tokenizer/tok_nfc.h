@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/** @file tok_nfc.h  Unicode normalization form C, with a map back to offsets of the input. */
+/** @file tok_nfc.h  Normal forms of Unicode, with a map back to offsets of the input. */
 #ifndef CG_TOK_NFC_H
 #define CG_TOK_NFC_H
 
 #include <confgen/status.h>
 #include <stddef.h>
 #include <stdint.h>
+
+enum cg_normal_form { CG_FORM_C, CG_FORM_D, CG_FORM_KC, CG_FORM_KD };
 
 /** A section that was normalized independently: its start before and after. */
 typedef struct cg_nfc_part {
@@ -32,7 +34,8 @@ typedef struct cg_nfc {
  *
  * @return CG_OK, CG_ERR_NOMEM. Time is linear in len.
  */
-cg_status cg_nfc_run(cg_nfc *nfc, const char *text, size_t len, int *ret_same, cg_error *err);
+cg_status cg_nfc_run(cg_nfc *nfc, enum cg_normal_form form, const char *text, size_t len,
+                     int *ret_same, cg_error *err);
 
 /** Input offset of the output offset `at`, the start of a range, or with `is_end` its end. */
 size_t cg_nfc_origin(const cg_nfc *nfc, size_t at, int is_end);

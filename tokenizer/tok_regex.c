@@ -29,9 +29,9 @@ typedef struct charset {
     outbuf utf;
 } charset;
 
-/* A class escape: \s, \d, \h or \p{..}. */
+/* A class escape: \s, \d, \h, \w or \p{..}. */
 typedef struct class_escape {
-    char kind; /* 's', 'd', 'h', 'p' */
+    char kind; /* 's', 'd', 'h', 'w', 'p' */
     int negated;
     char category[3];
 } class_escape;
@@ -110,6 +110,8 @@ static int ascii_member(const class_escape *e, int c)
         return cg_is_space((uint32_t)c);
     case 'h':
         return isxdigit(c) != 0;
+    case 'w':
+        return isalnum(c) || c == '_';
     default:
         return in_category(c, e->category);
     }
@@ -140,6 +142,19 @@ static void put_category(translator *t, outbuf *b, const char *category)
         putf(t, b, "\\x{%x}-\\x{%x}", first, last);
 }
 
+/* \w of Oniguruma: letters, marks, decimal digits, connectors, alphabetic symbols, and of Latin-1
+ * the other numbers too. */
+static void put_word_class(translator *t, outbuf *b)
+{
+    static const char *const categories[] = { "L", "M", "Nd", "Nl", "Pc" };
+    static const char more[] = "\\x{b2}\\x{b3}\\x{b9}\\x{bc}-\\x{be}\\x{24b6}-\\x{24e9}"
+                               "\\x{1f130}-\\x{1f149}\\x{1f150}-\\x{1f169}\\x{1f170}-\\x{1f189}";
+
+    for (size_t i = 0; i < sizeof categories / sizeof categories[0]; i++)
+        put_category(t, b, categories[i]);
+    put(t, b, more, sizeof more - 1);
+}
+
 /* Adds a class escape to a set; a negated one only if its complement can be listed. */
 static cg_status set_add_class(translator *t, charset *set, const class_escape *e, size_t at)
 {
@@ -165,7 +180,10 @@ static cg_status set_add_class(translator *t, charset *set, const class_escape *
     }
     if (e->negated)
         return unsupported(t, at, "a negated property inside a bracket class is not supported");
-    put_category(t, &set->utf, e->category);
+    if (e->kind == 'w')
+        put_word_class(t, &set->utf);
+    else
+        put_category(t, &set->utf, e->category);
     return CG_OK;
 }
 
@@ -235,6 +253,15 @@ static cg_status put_literal(translator *t, uint32_t cp, size_t at)
     return CG_OK;
 }
 
+/* Length of "{Name}" for a message. */
+static size_t property_len(const translator *t, size_t start)
+{
+    const char *end = t->n > start ? memchr(t->s + start, '}', t->n - start) : NULL;
+    size_t len = end ? (size_t)(end + 1 - (t->s + start)) : 0;
+
+    return len < 40 ? len : 0;
+}
+
 /* Parses \p{Name} or \p{^Name}, after the letter p or P. */
 static cg_status parse_property(translator *t, class_escape *e)
 {
@@ -265,8 +292,10 @@ static cg_status parse_property(translator *t, class_escape *e)
             return CG_OK;
         }
     }
-    return unsupported(t, start,
-                       "\\p is supported for general categories only (L, Lu, ..., Cc, Cf)");
+    return cg_fail(t->err, CG_ERR_UNSUPPORTED,
+                   "regular expression, byte offset %zu: \\p%.*s: only general categories are "
+                   "supported (L, Lu, ..., Cc, Cf)",
+                   start, (int)property_len(t, start), t->s + start);
 }
 
 static enum escape parse_hex(translator *t, int c, uint32_t *ret_cp)
@@ -321,6 +350,8 @@ static enum escape parse_escape(translator *t, int in_class, uint32_t *ret_cp, c
     case 'S':
     case 'h':
     case 'H':
+    case 'w':
+    case 'W':
         e->kind = (char)tolower((unsigned char)c);
         return ESC_CLASS;
     case 'd':
@@ -358,6 +389,8 @@ static enum escape parse_escape(translator *t, int in_class, uint32_t *ret_cp, c
     case 'A':
     case 'z':
     case 'Z':
+    case 'b':
+    case 'B':
         *ret_cp = (uint32_t)c;
         if (!in_class)
             return ESC_ANCHOR;
@@ -368,7 +401,9 @@ static enum escape parse_escape(translator *t, int in_class, uint32_t *ret_cp, c
             return ESC_CHAR;
         }
     }
-    unsupported(t, start, "this escape is not supported");
+    cg_fail(t->err, CG_ERR_UNSUPPORTED,
+            "regular expression, byte offset %zu: the escape \\%c is not supported%s", start, c,
+            in_class ? " in a bracket class" : "");
     return ESC_FAILED;
 }
 
@@ -548,6 +583,24 @@ static cg_status parse_brace(translator *t)
     return CG_OK;
 }
 
+/* \b and \B, as assertions on the characters of \w on both sides. */
+static cg_status put_boundary(translator *t, int negated, size_t at)
+{
+    const char *const texts[] = { "(?:(?<=", negated ? ")(?=" : ")(?!", ")|(?<!",
+                                  negated ? ")(?!" : ")(?=", "))" };
+    charset set = { { 0 }, { NULL, 0, 0 } };
+    class_escape word = { .kind = 'w' };
+    cg_status st = set_add_class(t, &set, &word, at);
+
+    for (int i = 0; i < 5 && st == CG_OK; i++) {
+        put_both(t, texts[i], strlen(texts[i]));
+        if (i < 4)
+            put_set(t, &set, 0);
+    }
+    free(set.utf.s);
+    return st;
+}
+
 static cg_status parse_atom(translator *t)
 {
     size_t here = t->at, len;
@@ -565,6 +618,8 @@ static cg_status parse_atom(translator *t)
         case ESC_ANCHOR: {
             char text[2] = { '\\', (char)cp };
 
+            if (cp == 'b' || cp == 'B')
+                return put_boundary(t, cp == 'B', here);
             put_both(t, text, 2);
             return CG_OK;
         }

@@ -59,18 +59,17 @@ static int fail_nomem(cg_error *err)
  * `end` marks a match; texts are shorter than 2^31. */
 #define MATCH_BIT (UINT32_C(1) << 31)
 
-static int push_segment(cg_spans *found, size_t start, size_t end, int match)
+int cg_split_push(cg_split_memory *m, size_t start, size_t end, int match)
 {
-    if (cg_spans_push(found, start, end))
+    if (cg_spans_push(&m->found, start, end))
         return -1;
     if (match)
-        found->items[found->n - 1].end |= MATCH_BIT;
+        m->found.items[m->found.n - 1].end |= MATCH_BIT;
     return 0;
 }
 
-/* Fills m->found with the segments of a piece: matches and the text between them. */
-static int find_segments(const cg_split *split, cg_split_memory *m, const char *text, size_t len,
-                         int ascii, cg_error *err)
+int cg_split_find(const cg_split *split, cg_split_memory *m, const char *text, size_t len,
+                  int ascii, cg_error *err)
 {
     size_t prev = 0, start, end;
     cg_match_iterator it;
@@ -79,22 +78,21 @@ static int find_segments(const cg_split *split, cg_split_memory *m, const char *
     m->found.n = 0;
     cg_match_start(&it, split->pattern, &m->match, text, len, ascii);
     while ((rc = cg_match_next(&it, &start, &end, err)) > 0) {
-        if (prev != start && push_segment(&m->found, prev, start, split->invert))
+        if (prev != start && cg_split_push(m, prev, start, split->invert))
             return fail_nomem(err);
-        if (push_segment(&m->found, start, end, !split->invert))
+        if (cg_split_push(m, start, end, !split->invert))
             return fail_nomem(err);
         prev = end;
     }
-    if (!rc && prev != len && push_segment(&m->found, prev, len, split->invert))
+    if (!rc && prev != len && cg_split_push(m, prev, len, split->invert))
         return fail_nomem(err);
     return rc;
 }
 
-/* Splits a piece at its segments and appends the non-empty parts to `out`, in order. `base` is the
- * piece's offset in the text. */
-static int split_piece(enum cg_split_behavior behavior, const cg_spans *found, size_t base,
-                       cg_spans *out)
+int cg_split_apply(enum cg_split_behavior behavior, const cg_split_memory *m, size_t base,
+                   cg_spans *out)
 {
+    const cg_spans *found = &m->found;
     size_t n = found->n, i = 0;
 
     while (i < n) {
@@ -215,9 +213,9 @@ int cg_pretok_run(const cg_pretok *p, cg_split_memory *m, const char *text, size
         for (size_t k = 0; k < in->n; k++) {
             size_t start = in->items[k].start, end = in->items[k].end;
 
-            if (find_segments(&p->splits[i], m, text + start, end - start, ascii, err))
+            if (cg_split_find(&p->splits[i], m, text + start, end - start, ascii, err))
                 return -1;
-            if (split_piece(p->splits[i].behavior, &m->found, start, out))
+            if (cg_split_apply(p->splits[i].behavior, m, start, out))
                 return fail_nomem(err);
         }
         in = out;

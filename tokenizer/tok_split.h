@@ -64,6 +64,24 @@ typedef int (*cg_pretoken_fn)(void *ctx, const char *bytes, size_t len, size_t s
 int cg_pretok_run(const cg_pretok *pretok, cg_split_memory *memory, const char *text, size_t len,
                   int ascii, cg_pretoken_fn fn, void *ctx, cg_error *err);
 
+/* ---- parts of a step, for tok_steps.c ---- */
+
+/**
+ * Adds a segment of a piece, a match or the text between two, to memory->found. -1: out of memory.
+ */
+int cg_split_push(cg_split_memory *memory, size_t start, size_t end, int match);
+
+/** Fills memory->found with the segments of a piece. 0, or -1 (err written). */
+int cg_split_find(const cg_split *split, cg_split_memory *memory, const char *text, size_t len,
+                  int ascii, cg_error *err);
+
+/**
+ * Splits a piece at the segments in memory->found and appends the non-empty parts to `out`, in
+ * order. `base` is the piece's offset. -1: out of memory.
+ */
+int cg_split_apply(enum cg_split_behavior behavior, const cg_split_memory *memory, size_t base,
+                   cg_spans *out);
+
 /** Appends a range; returns -1 if out of memory. */
 int cg_spans_push(cg_spans *spans, size_t start, size_t end);
 

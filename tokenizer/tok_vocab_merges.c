@@ -67,6 +67,7 @@ static cg_status load_class(cg_tokenizer *t, const json_t *config, cg_error *err
         t->nfc = c->nfc;
         t->pretok.byte_level = 1;
         t->pretok.prefix_space = json_is_true(prefix);
+        t->front = t->pretok.prefix_space ? CG_FRONT_SECTION : CG_FRONT_NONE;
         if (c->in_byte_level)
             t->pretok.byte_split = pattern;
         else

@@ -17,6 +17,16 @@ cg_tokenizer *cg_tokenizer_new(void)
     return t;
 }
 
+void cg_general_destroy(cg_general *general)
+{
+    if (!general)
+        return;
+    cg_normalizer_finish(&general->normalizer);
+    cg_steps_finish(&general->steps);
+    cg_words_finish(&general->words);
+    free(general);
+}
+
 void cg_tokenizer_destroy(cg_tokenizer *tokenizer)
 {
     if (!tokenizer)
@@ -25,6 +35,7 @@ void cg_tokenizer_destroy(cg_tokenizer *tokenizer)
     cg_added_finish(&tokenizer->added_raw);
     cg_added_finish(&tokenizer->added_norm);
     cg_pretok_finish(&tokenizer->pretok);
+    cg_general_destroy(tokenizer->general);
     free(tokenizer);
 }
 
@@ -86,6 +97,18 @@ int32_t cg_tokenizer_token_id(const cg_tokenizer *tokenizer, const char *bytes, 
     return cg_vocab_find(&tokenizer->vocab, bytes, len);
 }
 
+/* 1 if encoding has put the blank that a token begins with in front of its section. */
+static size_t front_blank(const cg_tokenizer *t, const int32_t *ids, size_t i)
+{
+    const cg_vocab *v = &t->vocab;
+    int at_front =
+        t->front != CG_FRONT_NONE &&
+        (i == 0 || (t->front == CG_FRONT_SECTION && (v->flags[ids[i - 1]] & CG_TOKEN_ADDED)));
+
+    return at_front && !(v->flags[ids[i]] & CG_TOKEN_ADDED) && v->length[ids[i]] &&
+           v->bytes[v->offset[ids[i]]] == ' ';
+}
+
 cg_status cg_tokenizer_decode(const cg_tokenizer *tokenizer, const int32_t *ids, size_t n,
                               uint32_t flags, char **ret_bytes, size_t *ret_len, cg_error *err)
 {
@@ -101,17 +124,20 @@ cg_status cg_tokenizer_decode(const cg_tokenizer *tokenizer, const int32_t *ids,
                            ids[i], v->n_ids);
         if ((f & CG_TOKEN_SPECIAL) && (flags & CG_DECODE_SKIP_SPECIAL))
             continue;
-        if (cg_add(len, v->length[ids[i]], &len))
+        if (cg_add(len, v->length[ids[i]] - front_blank(tokenizer, ids, i), &len))
             return cg_fail(err, CG_ERR_LIMIT, "decoding %zu tokens: the text is too long", n);
     }
     bytes = len < SIZE_MAX ? malloc(len + 1) : NULL;
     if (!bytes)
         return cg_fail(err, CG_ERR_NOMEM, "decoding %zu tokens: out of memory", n);
     for (size_t i = 0; i < n; i++) {
+        size_t skip;
+
         if ((v->flags[ids[i]] & CG_TOKEN_SPECIAL) && (flags & CG_DECODE_SKIP_SPECIAL))
             continue;
-        memcpy(bytes + at, v->bytes + v->offset[ids[i]], v->length[ids[i]]);
-        at += v->length[ids[i]];
+        skip = front_blank(tokenizer, ids, i);
+        memcpy(bytes + at, v->bytes + v->offset[ids[i]] + skip, v->length[ids[i]] - skip);
+        at += v->length[ids[i]] - skip;
     }
     bytes[len] = '\0';
     *ret_bytes = bytes;

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static const char *root(void)
 {
@@ -160,6 +161,57 @@ START_TEST(qwen3_splits_as_in_the_requirements)
 }
 END_TEST
 
+/* Tokenizers of other kinds, made by make_tokenizer_kinds.py. */
+START_TEST(kinds_give_the_recorded_ids)
+{
+    cg_tokens tokens = CG_TOKENS_INIT;
+    char path[4096], *line = NULL;
+    size_t cap = 0, n = 0;
+    FILE *f;
+
+    snprintf(path, sizeof path, "%s/tests/golden/tokenizer_kinds.jsonl", root());
+    f = fopen(path, "r");
+    ck_assert_ptr_nonnull(f);
+    while (getline(&line, &cap, f) > 0) {
+        json_t *item = json_loads(line, JSON_ALLOW_NUL, NULL);
+        const char *name = json_string_value(json_object_get(item, "name"));
+        const json_t *texts = json_object_get(item, "texts");
+        char *json = json_dumps(json_object_get(item, "tokenizer"), 0);
+        char file[] = "/tmp/tokenizer_kindsXXXXXX";
+        int fd = mkstemp(file);
+        cg_error err = CG_ERROR_INIT;
+        cg_tokenizer *t = NULL;
+
+        ck_assert(json && fd >= 0);
+        ck_assert_int_eq(write(fd, json, strlen(json)), (ssize_t)strlen(json));
+        close(fd);
+        ck_assert_msg(cg_tokenizer_load(file, &t, &err) == CG_OK, "%s: %s", name, err.msg);
+        unlink(file);
+        for (size_t k = 0; k < json_array_size(texts); k++) {
+            const json_t *text = json_array_get(texts, k);
+            const json_t *ids = json_array_get(json_object_get(item, "ids"), k);
+
+            ck_assert_msg(cg_tokenizer_encode(t, NULL, json_string_value(text),
+                                              json_string_length(text), CG_ENCODE_SPANS, &tokens,
+                                              &err) == CG_OK,
+                          "%s, text %zu: %s", name, k, err.msg);
+            ck_assert_msg(tokens.n == json_array_size(ids), "%s, text %zu", name, k);
+            for (size_t i = 0; i < tokens.n; i++)
+                ck_assert_msg(tokens.ids[i] == json_integer_value(json_array_get(ids, i)),
+                              "%s, text %zu, token %zu", name, k, i);
+        }
+        cg_tokenizer_destroy(t);
+        free(json);
+        json_decref(item);
+        n++;
+    }
+    ck_assert_uint_ge(n, 30);
+    free(line);
+    fclose(f);
+    cg_tokens_finish(&tokens);
+}
+END_TEST
+
 int main(int argc, char **argv)
 {
     int qwen3 = argc > 1 && !strcmp(argv[1], "qwen3"), failed;
@@ -174,6 +226,7 @@ int main(int argc, char **argv)
         tcase_add_test(tc, default_tokenizer_gives_the_recorded_ids);
         tcase_add_test(tc, default_tokenizer_uses_eight_tokens_per_atom);
         tcase_add_test(tc, llama3_pattern_groups_digits_from_the_left);
+        tcase_add_test(tc, kinds_give_the_recorded_ids);
     }
     suite_add_tcase(s, tc);
     sr = srunner_create(s);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /**
- * @file tokenizer.h  Byte-level BPE tokenizers of Hugging Face model directories.
+ * @file tokenizer.h  Tokenizers of Hugging Face model directories: BPE, WordPiece, WordLevel.
  *
  * A loaded tokenizer is immutable and may be used by any number of threads at the same time. Its
  * encoding is the canonical one: for every valid UTF-8 text, the ids equal those of the Hugging
@@ -103,16 +103,17 @@ CG_EXPORT void cg_tokenizer_destroy(cg_tokenizer *tokenizer); /* accepts NULL */
  * No token is added at the beginning or end.
  *
  * With CG_ENCODE_SPANS, spans[i] is the range of `text` that token i covers. The ranges are in
- * order and cover the text without gaps, unless a Removed split of the tokenizer drops text. If
+ * order and cover the text without gaps, unless a step of the tokenizer drops text. If
  * normalization changed a section of the text, each token inside it covers the whole section.
  *
  * @param cache   borrowed; NULL for none; does not affect the result
  * @param text    [len] UTF-8, len <= CG_TOKENIZER_TEXT_MAX; need not end in NUL
  * @param flags   CG_ENCODE_*
  * @param tokens  replaced; unspecified on failure
- * @return CG_OK; CG_ERR_INPUT (not UTF-8; the message has the offset), CG_ERR_LIMIT (too long, or
- *         the pre-tokenizer's pattern exceeds its backtracking limit), CG_ERR_NOMEM
- * Thread: any number at once, also with the same cache.
+ * @return CG_OK; CG_ERR_INPUT (not UTF-8; the message has the offset; or a text without a token,
+ * and there is none for unknown text), CG_ERR_LIMIT (too long, or the pre-tokenizer's pattern
+ * exceeds its backtracking limit), CG_ERR_NOMEM Thread: any number at once, also with the same
+ * cache.
  */
 CG_EXPORT cg_status cg_tokenizer_encode(const cg_tokenizer *tokenizer, cg_token_cache *cache,
                                         const char *text, size_t len, uint32_t flags,
@@ -151,7 +152,8 @@ CG_EXPORT cg_status cg_tokenizer_pretokens(const cg_tokenizer *tokenizer, const 
                                            size_t len, cg_spans *spans, cg_error *err);
 
 /**
- * Decodes a token sequence to bytes. The result may end inside a UTF-8 character.
+ * Decodes a token sequence to bytes: those of cg_tokenizer_token_bytes(), without the blank that
+ * encoding puts in front of a text. The result may end inside a UTF-8 character.
  *
  * @param ids        [n]
  * @param flags      CG_DECODE_*
@@ -166,9 +168,9 @@ CG_EXPORT cg_status cg_tokenizer_decode(const cg_tokenizer *tokenizer, const int
 CG_EXPORT int32_t cg_tokenizer_vocab_size(const cg_tokenizer *tokenizer);
 
 /**
- * Returns the bytes that a token decodes to: the text bytes of a vocabulary token, the content of
- * an added token. The tokenizer owns them. They are not NUL-terminated and may be part of a
- * character.
+ * Returns the bytes that a token decodes to: the text bytes of a vocabulary token (without "##" of
+ * WordPiece, with ' ' for U+2581 of Metaspace), the content of an added token. The tokenizer owns
+ * them. They are not NUL-terminated and may be part of a character.
  *
  * @return CG_OK; CG_ERR_INPUT if no token has this id (outputs unchanged)
  */

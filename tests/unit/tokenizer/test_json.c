@@ -54,18 +54,23 @@ END_TEST
 
 START_TEST(unsupported_pre_tokenizers)
 {
-    tok_refused(PRE("null"), CG_ERR_UNSUPPORTED, "no ByteLevel step");
-    tok_refused(PRE("{\"type\":\"Metaspace\"}"), CG_ERR_UNSUPPORTED, "'Metaspace'");
+    tok_refused(PRE("{\"type\":\"UnicodeScripts\"}"), CG_ERR_UNSUPPORTED, "'UnicodeScripts'");
+    tok_refused(PRE("{\"type\":\"Metaspace\"}"), CG_ERR_FORMAT, "not one character");
+    tok_refused(PRE("{\"type\":\"Metaspace\",\"replacement\":\"_\",\"prepend_scheme\":\"x\"}"),
+                CG_ERR_FORMAT, "'prepend_scheme' is not");
+    tok_refused(PRE("{\"type\":\"FixedLength\",\"length\":0}"), CG_ERR_FORMAT, "1 or more");
+    tok_refused(PRE("{\"type\":\"Punctuation\",\"behavior\":\"x\"}"), CG_ERR_UNSUPPORTED,
+                "Punctuation: behavior 'x'");
     tok_refused(PRE("{}"), CG_ERR_UNSUPPORTED, "'(none)'");
     tok_refused(PRE("{\"type\":\"Sequence\"}"), CG_ERR_FORMAT, "without a list");
-    tok_refused(PRE(SEQUENCE(BYTE_LEVEL "," SPLIT("a", "Isolated"))), CG_ERR_UNSUPPORTED,
-                "'Split' after ByteLevel");
     tok_refused(PRE(SEQUENCE(SPLIT("a", "Shattered") "," BYTE_LEVEL)), CG_ERR_UNSUPPORTED,
                 "'Shattered'");
     tok_refused(PRE(SEQUENCE(SPLIT("(a", "Isolated") "," BYTE_LEVEL)), CG_ERR_FORMAT,
                 "pre_tokenizer: regular expression: '(' without ')'");
-    tok_refused(PRE(SEQUENCE(SPLIT("\\\\w", "Isolated") "," BYTE_LEVEL)), CG_ERR_UNSUPPORTED,
-                "offset 1");
+    tok_refused(PRE(SEQUENCE(SPLIT("\\\\R", "Isolated") "," BYTE_LEVEL)), CG_ERR_UNSUPPORTED,
+                "offset 1: the escape \\R is not supported");
+    tok_refused(PRE(SEQUENCE(SPLIT("\\\\p{Han}", "Isolated") "," BYTE_LEVEL)), CG_ERR_UNSUPPORTED,
+                "\\p{Han}: only general categories");
     tok_refused(PRE(SEQUENCE(SPLIT("", "Isolated") "," BYTE_LEVEL)), CG_ERR_UNSUPPORTED,
                 "empty pattern");
     tok_refused(PRE("{\"type\":\"Split\",\"pattern\":\"a\",\"behavior\":\"Isolated\","
@@ -84,17 +89,21 @@ END_TEST
 
 START_TEST(other_unsupported_parts)
 {
-    tok_refused(PRE(SEQUENCE(S4 "," S4 "," S4 "," S4 "," S1 "," BYTE_LEVEL)), CG_ERR_LIMIT,
-                "more than 16");
-    tok_refused(&(tok_parts) { .normalizer = "{\"type\":\"Lowercase\"}" }, CG_ERR_UNSUPPORTED,
-                "'Lowercase'");
+    tok_refused(PRE(SEQUENCE(S4 "," S4 "," S4 "," S4 "," S4 "," S4 "," BYTE_LEVEL)), CG_ERR_LIMIT,
+                "more than 24 steps");
+    tok_refused(&(tok_parts) { .normalizer = "{\"type\":\"Precompiled\"}" }, CG_ERR_UNSUPPORTED,
+                "normalizer: type 'Precompiled'");
+    tok_refused(&(tok_parts) { .normalizer = "{\"type\":\"Replace\",\"content\":\"a\"}" },
+                CG_ERR_FORMAT, "Replace: pattern is neither");
+    tok_refused(&(tok_parts) { .normalizer = "{\"type\":\"Prepend\"}" }, CG_ERR_FORMAT,
+                "Prepend: 'prepend' is missing");
     tok_refused(&(tok_parts) { .normalizer = "{\"type\":\"Sequence\"}" }, CG_ERR_FORMAT,
                 "without a list");
     tok_refused(&(tok_parts) { .post_processor = "{\"type\":\"Magic\"}" }, CG_ERR_UNSUPPORTED,
                 "post_processor: type 'Magic'");
     tok_refused(&(tok_parts) { .model = ",\"dropout\":0.1" }, CG_ERR_UNSUPPORTED, "dropout");
-    tok_refused(&(tok_parts) { .model = ",\"end_of_word_suffix\":\"</w>\"" }, CG_ERR_UNSUPPORTED,
-                "end_of_word_suffix");
+    tok_refused(&(tok_parts) { .model = ",\"end_of_word_suffix\":\"</w>\",\"byte_fallback\":true" },
+                CG_ERR_UNSUPPORTED, "end_of_word_suffix is not supported");
     tok_refused(&(tok_parts) { .model = ",\"ignore_merges\":0" }, CG_ERR_FORMAT, "ignore_merges");
 }
 END_TEST
@@ -126,11 +135,15 @@ START_TEST(missing_parts_of_the_model)
         cg_status status;
     } cases[] = {
         { "[]", "model: missing or not an object", CG_ERR_FORMAT },
-        { "{\"type\":\"WordPiece\"}", "'WordPiece'", CG_ERR_UNSUPPORTED },
+        { "{\"type\":\"Unigram\"}", "'Unigram'", CG_ERR_UNSUPPORTED },
+        { "{\"type\":\"WordPiece\"}", "vocabulary is not", CG_ERR_FORMAT },
+        { "{\"type\":\"WordLevel\",\"vocab\":{\"a\":\"b\"}}", "id is not an integer",
+          CG_ERR_FORMAT },
+        { "{\"type\":\"WordPiece\",\"vocab\":{\"a\":0},\"max_input_chars_per_word\":\"x\"}",
+          "max_input_chars_per_word", CG_ERR_FORMAT },
         { "{\"type\":\"BPE\"}", "vocabulary is not", CG_ERR_FORMAT },
         { "{\"vocab\":{}}", "vocabulary is not", CG_ERR_FORMAT },
         { "{\"vocab\":{\"a\":0}}", "merges is missing", CG_ERR_FORMAT },
-        { "{\"vocab\":{\"a\":0},\"merges\":[]}", "no token for byte 0x00", CG_ERR_UNSUPPORTED },
     };
 
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {

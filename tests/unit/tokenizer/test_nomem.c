@@ -1,21 +1,45 @@
 /* SPDX-License-Identifier: MIT */
 /* Every allocation of ours fails once: the call must report it, return nothing and leak nothing. */
 #include "failing_malloc.h"
+#include "scratch.h"
 #include "tok_testing.h"
 
-static const tok_parts parts = {
-    .pre_tokenizer = SEQUENCE(SPLIT("\\\\d|\\\\p{L}+", "Contiguous") "," SPLIT(
-        "[0-9]", "Isolated") ",{\"type\":\"ByteLevel\",\"add_prefix_space\":true}"),
-    .normalizer = "{\"type\":\"NFC\"}",
-    .vocab = ",\"ab\":256,\"\uff5cx\":257",
-    .merges = "\"a b\"",
-    .added = ADDED(300, "[S]", true, false) "," ADDED(301, "e\u0301!", false, true),
+/* The usual kind, and one of each other step. */
+static const tok_parts parts[] = {
+    {
+        .pre_tokenizer = SEQUENCE(SPLIT("\\\\d|\\\\p{L}+", "Contiguous") "," SPLIT(
+            "[0-9]", "Isolated") ",{\"type\":\"ByteLevel\",\"add_prefix_space\":true}"),
+        .normalizer = "{\"type\":\"NFC\"}",
+        .vocab = ",\"ab\":256,\"\uff5cx\":257",
+        .merges = "\"a b\"",
+        .added = ADDED(300, "[S]", true, false) "," ADDED(301, "e\u0301!", false, true),
+    },
+    {
+        .pre_tokenizer = SEQUENCE(
+            "{\"type\":\"WhitespaceSplit\"},{\"type\":\"Punctuation\"},{\"type\":"
+            "\"Digits\",\"individual_digits\":true},{\"type\":\"Whitespace\"},{\"type\":"
+            "\"FixedLength\",\"length\":30}," SPLIT(
+                "q",
+                "Isolated") ",{\"type\":"
+                            "\"Metaspace\",\"replacement\":\"_\",\"prepend_scheme\":\"always\"},"
+                            "{\"type\":\"ByteLevel\",\"add_prefix_space\":true}"),
+        .normalizer =
+            "{\"type\":\"Sequence\",\"normalizers\":[{\"type\":\"NFKC\"},{\"type\":\"Prepend\","
+            "\"prepend\":\"_\"},{\"type\":\"Replace\",\"pattern\":{\"String\":\"!\"},"
+            "\"content\":\"?\"},{\"type\":\"Lowercase\"},{\"type\":\"Strip\",\"strip_left\":true,"
+            "\"strip_right\":true},{\"type\":\"BertNormalizer\",\"clean_text\":true,"
+            "\"handle_chinese_chars\":true,\"strip_accents\":false,\"lowercase\":true}]}",
+        .vocab = ",\"ab\":256,\"@b\":257",
+        .merges = "\"a @b\"",
+        .added = ADDED(300, "[S]", true, false) "," ADDED(301, "E!", false, true),
+        .model = ",\"unk_token\":\"a\",\"continuing_subword_prefix\":\"@\",\"fuse_unk\":true",
+    }
 };
 
 START_TEST(loading)
 {
     static const char config[] = "{\"tokenizer_class\": \"PreTrainedTokenizerFast\"}";
-    char *json = tok_json(&parts);
+    char *json = tok_json(&parts[_i]);
     long failed = 0;
 
     for (long k = 0;; k++, failed++) {
@@ -48,7 +72,7 @@ END_TEST
 
 START_TEST(encoding_and_decoding)
 {
-    cg_tokenizer *t = tok_make(&parts);
+    cg_tokenizer *t = tok_make(&parts[_i]);
     char text[400];
     long failed = 0;
     int len = snprintf(text, sizeof text, "[S]ab1 e\u0301!q%040d\u0301\u0323", 7);
@@ -105,7 +129,11 @@ END_TEST
 
 int main(void)
 {
-    const TTest *tests[] = { loading, encoding_and_decoding, caches, NULL };
+    TCase *tc = tcase_create("nomem");
 
-    return tok_run("tok_nomem", tests);
+    tcase_set_timeout(tc, 60);
+    tcase_add_loop_test(tc, loading, 0, 2);
+    tcase_add_loop_test(tc, encoding_and_decoding, 0, 2);
+    tcase_add_test(tc, caches);
+    return run_suite("tok_nomem", &tc, 1);
 }

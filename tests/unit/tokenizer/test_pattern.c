@@ -53,6 +53,14 @@ START_TEST(empty_matches_do_not_follow_a_match)
 }
 END_TEST
 
+START_TEST(word_boundaries)
+{
+    finds("\\b", 0, "ab c", "0:0 2:2 3:3 4:4 ");
+    finds("a\\B", 0, "a ab", "2:3 ");
+    finds("\\w+", 0, "\u00e9_1 \u00bd-\u4e2d", "0:4 5:7 8:11 ");
+}
+END_TEST
+
 START_TEST(literals)
 {
     finds("a.b", 1, "axb a.b", "4:7 ");
@@ -129,6 +137,7 @@ int main(void)
 {
     const TTest *tests[] = { matches_in_order,
                              empty_matches_do_not_follow_a_match,
+                             word_boundaries,
                              literals,
                              unicode_classes_where_libraries_differ,
                              backtracking_limit_is_an_error,

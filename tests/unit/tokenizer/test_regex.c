@@ -49,6 +49,10 @@ START_TEST(different_syntax_is_rewritten)
     becomes("\\u0041\\x42\\x{43}", "ABC", "ABC");
     becomes("\\p{L}\\P{L}", "[\\x41-\\x5a\\x61-\\x7a][\\x00-\\x40\\x5b-\\x60\\x7b-\\x7f]", NULL);
     becomes("\\p{^Nd}", "[\\x00-\\x2f\\x3a-\\x7f]", NULL);
+    becomes("\\w\\W",
+            "[\\x30-\\x39\\x41-\\x5a\\x5f\\x61-\\x7a][\\x00-\\x2f\\x3a-\\x40\\x5b-\\x5e\\x60\\x7b-"
+            "\\x7f]",
+            NULL);
     becomes("[\\s\\S]", "[\\x00-\\x7f]", NULL);
     becomes("[^\\s\\S]", "[^\\x00-\\x7f]", NULL); /* matches nothing */
     becomes("\u00e9", "[^\\x00-\\x7f]", "[\\x{e9}]");
@@ -62,18 +66,21 @@ END_TEST
 START_TEST(syntax_without_an_equivalent_is_refused)
 {
     static const char *const unsupported[] = {
-        "\\w",        "\\b",         "\\R",          "\\1",           "\\k<a>",   "\\G",
-        "\\K",        "\\X",         "\\N",          "(?<n>a)",       "(?i-m:a)", "(?m:a)",
-        "a(?i)b",     "(?#c)",       "(*a)",         "[[:alpha:]]",   "[a[b]]",   "[a&&b]",
-        "[]a]",       "[\\w]",       "[\\P{L}]",     "a{2}?",         "a{2,3}+",  "\\p{Han}",
-        "\\p{Greek}", "\\p",         "\\p{",         "\\p{L",         "\\p{Cn}",  "\\p{Mn}",
-        "\\xff",      "\\x{110000}", "\\ud800",      "\\u12",         "\\x",      "\\",
-        "(?i:ss)",    "(?i:\u00e9)", "(?i:\\p{Lu})", "(?i:[\u00e9])", "[a-\\d]",  "[\\d-a]",
-        "[a-c-e]",    "[a-[]",
+        "\\R",         "\\1",          "\\k<a>",        "\\G",     "\\K",      "\\X",
+        "\\N",         "(?<n>a)",      "(?i-m:a)",      "(?m:a)",  "a(?i)b",   "(?#c)",
+        "(*a)",        "[[:alpha:]]",  "[a[b]]",        "[a&&b]",  "[]a]",     "[\\b]",
+        "[\\W]",       "[\\P{L}]",     "a{2}?",         "a{2,3}+", "\\p{Han}", "\\p{Greek}",
+        "\\p",         "\\p{",         "\\p{L",         "\\p{Cn}", "\\p{Mn}",  "\\xff",
+        "\\x{110000}", "\\ud800",      "\\u12",         "\\x",     "\\",       "(?i:ss)",
+        "(?i:\u00e9)", "(?i:\\p{Lu})", "(?i:[\u00e9])", "[a-\\d]", "[\\d-a]",  "[a-c-e]",
+        "[a-[]",
     };
 
     for (size_t i = 0; i < sizeof unsupported / sizeof unsupported[0]; i++)
         refused(unsupported[i], CG_ERR_UNSUPPORTED, "offset");
+    refused("a\\k", CG_ERR_UNSUPPORTED, "offset 2: the escape \\k is not supported");
+    refused("[\\b]", CG_ERR_UNSUPPORTED, "the escape \\b is not supported in a bracket class");
+    refused("\\p{Han}", CG_ERR_UNSUPPORTED, "\\p{Han}: only general categories");
     refused("", CG_ERR_UNSUPPORTED, "empty pattern");
     refused("[abc", CG_ERR_FORMAT, "without its ']'");
     refused("(abc", CG_ERR_FORMAT, "'(' without ')'");
