@@ -90,7 +90,7 @@ model 3 'q_proj.*shape' 'a wrong shape' swap model.safetensors \
   'layers.0.self_attn.q_proj.weight":{"dtype":"BF16","shape":[64,16]'
 model 3 'offset' 'offsets beyond the file' swap model.safetensors \
   '"data_offsets":\[0,147456\]' '"data_offsets":[0,947456]'
-model 3 'norm.weight.*BF16, F16 or F32' 'an unsupported dtype' swap model.safetensors \
+model 3 'norm.weight \(I16\).*bf16, f16 or f32' 'an unsupported dtype' swap model.safetensors \
   'norm.weight":{"dtype":"BF16"' 'norm.weight":{"dtype":"I16" '
 model 3 'norm' 'a tensor by another name' swap model.safetensors 'model.norm.weight' \
   'model.mron.weight'
@@ -310,7 +310,6 @@ flag 'dtype' --dtype fp8
 flag 'dtype bf16: the CPU computes in f32' --dtype bf16 --device cpu
 flag 'tune' --tune sometimes
 flag 'max-length' --max-length 0
-flag 'max-length 100000: model' --max-length 100000
 flag 'step-tokens' --step-tokens 0
 flag 'max-new-tokens' --max-new-tokens 0
 flag 'model' --model
