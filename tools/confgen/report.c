@@ -91,7 +91,8 @@ static json_t *engine_json(const cg_engine_info *info, const cg_report *r)
 
     snprintf(fingerprint, sizeof fingerprint, "%016llx", (unsigned long long)info->fingerprint);
     return json_pack(
-        "{s:o, s:s, s:s, s:I, s:s, s:s, s:o, s:s, s:o, s:o, s:o, s:s, s:i, s:o, s:i, s:i, s:i, "
+        "{s:o, s:s, s:s, s:I, s:s, s:s, s:o, s:s, s:o, s:o, s:o, s:s, s:o, s:o, s:i, s:o, s:i, "
+        "s:i, s:i, "
         "s:I, s:s, s:b, s:s, s:i, s:o, s:o, s:o, s:o, s:o}",
         "model", cg_json_text(info->model), "architecture", info->architecture, "fingerprint",
         fingerprint, "parameters", (json_int_t)info->parameters, "device", info->device,
