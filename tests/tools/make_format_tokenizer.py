@@ -20,6 +20,11 @@ if "single-digits" in kinds:
     split = tokenizer["pre_tokenizer"]["pretokenizers"][0]["pattern"]
     split["Regex"] = split["Regex"].replace(r"\p{N}{1,3}", r"\p{N}")
     tokenizer["post_processor"] = tokenizer["decoder"]
+    # Qwen's vocabulary has no tokens of several digits; their ids stay unused.
+    model = tokenizer["model"]
+    model["vocab"] = {t: i for t, i in model["vocab"].items() if not (t.isdigit() and len(t) > 1)}
+    model["merges"] = [m for m in model["merges"]
+                       if not "".join(m if isinstance(m, list) else m.split(" ")).isdigit()]
     config = {"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": "<|endoftext|>"}
 texts = []
 for kind in kinds:

@@ -2,7 +2,8 @@
 /*
  * Writes a tiny model of random weights: config.json, generation_config.json, model.safetensors.
  *
- *   write_model DIR [CONTEXT]       for tests that start the program often: vocabulary of the model
+ *   write_model DIR [CONTEXT [VOCAB]]
+ *                                   for tests that start the program often: vocabulary of the model
  *                                   that comes with confgen, whose tokenizer DIR needs as well
  *   write_model DIR --oracle NAME   for tests/golden, which has the list of names
  *
@@ -351,11 +352,13 @@ int main(int argc, char **argv)
     size_t n = 0;
     FILE *f;
 
-    if (!is_oracle && (argc < 2 || argc > 3))
-        die("usage", "write_model DIR [CONTEXT | --oracle NAME]");
+    if (!is_oracle && (argc < 2 || argc > 4))
+        die("usage", "write_model DIR [CONTEXT [VOCAB] | --oracle NAME]");
     shape = is_oracle ? shape_of_oracle(argv[3]) : program_shape;
-    if (argc == 3)
+    if (!is_oracle && argc > 2)
         shape.config.max_positions = atoi(argv[2]);
+    if (!is_oracle && argc > 3)
+        shape.config.vocab = atoi(argv[3]);
     model.config = shape.config;
     if (cg_tensor_specs_create(&model, &specs, &n, &err) != CG_OK)
         die("model", err.msg);
