@@ -155,6 +155,10 @@ def refused(name, build, cause, **more):
     case(name, build, cause, must_refuse=True, **more)
 
 
+def known(model_type):
+    return model_type in transformers.models.auto.configuration_auto.CONFIG_MAPPING_NAMES
+
+
 # ---- shapes and spellings that run ------------------------------------------------------------
 
 def plain(model_type, dtype=None, save=None, edit=None, drop=(), change=None, **conf):
@@ -286,6 +290,67 @@ case("mistral, no window", plain("mistral", sliding_window=None), "architectures
 case("mistral, window of 16", plain("mistral", sliding_window=16), "architectures.*Mistral|sliding_window")
 case("mistral as llama", plain("mistral", sliding_window=None, edit={
     "architectures": ["LlamaForCausalLM"], "model_type": "llama"}))
+
+
+# ---- other architectures that run --------------------------------------------------------------
+
+GPT = dict(n_positions=512, n_embd=64, n_layer=2, n_head=4)
+
+
+def unprefixed(prefix):
+    return lambda tensors: {k.removeprefix(prefix): v for k, v in tensors.items()}
+
+
+def gpt2_masks(tensors):
+    for i in range(2):
+        tensors[f"transformer.h.{i}.attn.bias"] = torch.ones(1, 1, 512, 512).tril()
+        tensors[f"transformer.h.{i}.attn.masked_bias"] = torch.tensor(-1e4)
+
+
+def neox_masks(tensors):
+    for i in range(2):
+        tensors[f"gpt_neox.layers.{i}.attention.bias"] = torch.ones(1, 1, 512, 512).tril()
+        tensors[f"gpt_neox.layers.{i}.attention.masked_bias"] = torch.tensor(-1e4)
+        tensors[f"gpt_neox.layers.{i}.attention.rotary_emb.inv_freq"] = torch.ones(2)
+
+
+for name, more in {
+    "": {}, ", untied": {"tie_word_embeddings": False}, ", n_inner 100": {"n_inner": 100},
+    ", gelu": {"activation_function": "gelu"}, ", relu": {"activation_function": "relu"},
+    ", quick_gelu": {"activation_function": "quick_gelu"}, ", layer_norm_epsilon 1e-3": {"layer_norm_epsilon": 1e-3},
+    ", reorder_and_upcast_attn": {"reorder_and_upcast_attn": True},
+}.items():
+    case(f"gpt2{name}", plain("gpt2", **GPT, **more), 'architectures.*"GPT2')
+case("gpt2, f16", plain("gpt2", torch.float16, **GPT), 'architectures.*"GPT2')
+case("gpt2, no prefix", plain("gpt2", change=unprefixed("transformer."), **GPT), 'architectures.*"GPT2')
+case("gpt2, masks in the file", plain("gpt2", change=gpt2_masks, **GPT), 'architectures.*"GPT2')
+case("gpt2, scale_attn_weights false", plain("gpt2", scale_attn_weights=False, **GPT), "scale_attn_weights|GPT2")
+case("gpt2, scale_attn_by_inverse_layer_idx", plain("gpt2", scale_attn_by_inverse_layer_idx=True, **GPT),
+     "scale_attn_by_inverse_layer_idx|GPT2")
+refused("gpt2, add_cross_attention", plain("gpt2", edit={"add_cross_attention": True}, **GPT),
+        "add_cross_attention|GPT2")
+refused("gpt2, beyond its positions", plain("gpt2", **{**GPT, "n_positions": 64}), "positions",
+        arguments=["--max-length", "400"])
+for name, more in {
+    "": {}, ", sequential residual": {"use_parallel_residual": False}, ", rotary_pct 1": {"rotary_pct": 1.0},
+    ", rotary_pct 0.5": {"rotary_pct": 0.5}, ", no attention_bias": {"attention_bias": False},
+    ", gelu_new": {"hidden_act": "gelu_new"}, ", tied": {"tie_word_embeddings": True},
+    ", layer_norm_eps 1e-3": {"layer_norm_eps": 1e-3},
+}.items():
+    case(f"gpt_neox{name}", plain("gpt_neox", **more), 'architectures.*"GPTNeoX')
+case("gpt_neox, masks in the file", plain("gpt_neox", change=neox_masks), 'architectures.*"GPTNeoX')
+case("gpt_neox, rotary_emb_base 500", plain("gpt_neox", edit={"rotary_emb_base": 500}, drop=[
+    "rope_parameters", "rope_scaling", "rope_theta"]), 'architectures.*"GPTNeoX|rotary_emb_base')
+for name, more in {
+    "": {}, ", untied": {"tie_word_embeddings": False}, ", no layer rotated": {"no_rope_layers": [0, 0]},
+    ", one layer rotated": {"no_rope_layers": [0, 1]}, ", no_rope_layer_interval 2": {"no_rope_layer_interval": 2},
+    ", attention_bias": {"attention_bias": True}, ", mlp_bias": {"mlp_bias": True},
+    ", window": {"use_sliding_window": True, "sliding_window": 16, "no_rope_layers": [1, 0]},
+}.items():
+    if known("smollm3"):
+        case(f"smollm3{name}", plain("smollm3", **more), 'architectures.*"SmolLM3')
+case("mistral, window wider than the context", plain("mistral", sliding_window=4096), "architectures.*Mistral")
+case("mistral, head_dim 32", plain("mistral", sliding_window=None, head_dim=32), "architectures.*Mistral")
 
 
 # ---- contradictions ---------------------------------------------------------------------------
@@ -429,8 +494,8 @@ def adapter(arch="qwen3", dtype=None, conf=None, edit=None, drop_base=False, ren
     """A builder of a base model with an adapter beside it."""
 
     def build(b):
-        model = b.model(config(arch, **({"head_dim": 16} if arch == "qwen3" else {}),
-                               **{"tie_word_embeddings": False, **(conf or {})}), dtype)
+        model = b.model(config(arch, **{**({"head_dim": 16} if arch == "qwen3" else GPT if arch == "gpt2" else {}),
+                                        "tie_word_embeddings": False, **(conf or {})}), dtype)
         b.adapter(model, edit, **lora)
         if rename:
             rename(b)
@@ -497,6 +562,21 @@ def pickled_adapter(b):
     b.remove("adapter_model.safetensors")
 
 
+CONV1D = {"target_modules": ["c_attn", "c_proj", "c_fc"], "fan_in_fan_out": True}
+case("adapter, gpt2", adapter("gpt2", **CONV1D), 'architectures.*"GPT2')
+case("adapter, gpt2, fan_in_fan_out false", adapter("gpt2", **{**CONV1D, "fan_in_fan_out": False}),
+     'architectures.*"GPT2')
+case("adapter, gpt2, bias all", adapter("gpt2", bias="all", **CONV1D), 'architectures.*"GPT2')
+case("adapter, gpt2 in bf16, merged by peft", adapter("gpt2", torch.bfloat16, **CONV1D), 'architectures.*"GPT2',
+     load=merged)
+case("adapter, gpt2, wte", adapter("gpt2", target_modules=["c_attn", "wte"]), 'architectures.*"GPT2')
+case("adapter, gpt2, wte of a tied model", adapter("gpt2", conf={"tie_word_embeddings": True}, target_modules=["wte"]),
+     'architectures.*"GPT2|ties')
+case("adapter, gpt_neox", adapter("gpt_neox", target_modules=[
+    "query_key_value", "dense", "dense_h_to_4h", "dense_4h_to_h"]), 'architectures.*"GPTNeoX')
+case("adapter, mistral", adapter("mistral", target_modules=ALL), "architectures.*Mistral")
+case("adapter, mistral with a norm and layer norms saved", adapter("mistral", modules_to_save=["norm", "input_layernorm"]),
+     "architectures.*Mistral")
 case("adapter in bf16", adapter(rename=bf16_adapter))
 case("adapter, names without prefix", adapter(rename=no_prefix))
 refused("adapter, pickled", adapter(rename=pickled_adapter), "no adapter_model.safetensors")
@@ -516,9 +596,7 @@ refused("adapter without weights", adapter(rename=lambda b: b.remove("adapter_mo
 
 # ---- other families ---------------------------------------------------------------------------
 
-GPT = dict(n_positions=512, n_embd=64, n_layer=2, n_head=4)
 FAMILIES = {
-    "SmolLM3": ("smollm3", {}),
     "Gemma": ("gemma", {"head_dim": 16}),
     "Gemma2": ("gemma2", {"head_dim": 16}),
     "Gemma3": ("gemma3_text", {"head_dim": 16}),
@@ -526,8 +604,6 @@ FAMILIES = {
     "Olmo": ("olmo", {}),
     "Olmo2": ("olmo2", {}),
     "Olmo3": ("olmo3", {}),
-    "GPT2": ("gpt2", GPT),
-    "GPTNeoX": ("gpt_neox", {}),
     "Granite": ("granite", {}),
     "Qwen3Moe": ("qwen3_moe", {"head_dim": 16, "num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 32}),
     "StableLm": ("stablelm", {}),
@@ -558,10 +634,6 @@ def family(model_type, more):
     return build
 
 
-def known(model_type):
-    return model_type in transformers.models.auto.configuration_auto.CONFIG_MAPPING_NAMES
-
-
 for label, (kind, settings) in FAMILIES.items():
     if known(kind):
         case(f"family {label}", family(kind, settings), f'architectures.*"{label}')
@@ -579,7 +651,16 @@ def generation(**settings):
 
 for name, settings in {
     "eos only": {}, "do_sample false": {"do_sample": False}, "greedy with a temperature": {"temperature": 0.7},
-    "top_k 5, no do_sample": {"top_k": 5},
+    "top_k 5, no do_sample": {"top_k": 5}, "do_sample with top_k 1": {"do_sample": True, "top_k": 1},
+    "do_sample with top_p 1e-7": {"do_sample": True, "top_p": 1e-7},
+    "do_sample with min_p 0.99999": {"do_sample": True, "min_p": 0.99999},
+    "do_sample with temperature 1e-7": {"do_sample": True, "temperature": 1e-7},
+    "use_cache false": {"use_cache": False}, "length_penalty without beams": {"length_penalty": 2.0},
+    "typical_p in greedy search": {"typical_p": 0.2}, "epsilon_cutoff in greedy search": {"epsilon_cutoff": 0.1},
+    "bos and pad": {"bos_token_id": 5, "pad_token_id": 6}, "eos_token_id null": {"eos_token_id": None},
+    "eos_token_id -1": {"eos_token_id": -1}, "eos_token_id beyond the vocabulary": {"eos_token_id": [0, 99999]},
+    "max_new_tokens": {"max_new_tokens": 400}, "max_length": {"max_length": 1000},
+    "repetition_penalty 1": {"repetition_penalty": 1.0}, "num_beams 1": {"num_beams": 1},
 }.items():
     case(f"generation, {name}", generation(**settings), own_sampling=True)
 case("generation, no file", lambda b: (b.model(config("llama")), b.remove("generation_config.json")), own_sampling=True)
@@ -591,6 +672,12 @@ for name, settings in {
     "forced_eos_token_id": {"forced_eos_token_id": 7}, "begin_suppress_tokens": {"begin_suppress_tokens": list(
         range(40, 2000))},
     "sequence_bias": {"sequence_bias": [[[55], 30.0]]}, "guidance_scale": {"guidance_scale": 1.5},
+    "typical_p": {"do_sample": True, "top_k": 1, "typical_p": 0.2},
+    "epsilon_cutoff": {"do_sample": True, "top_k": 1, "epsilon_cutoff": 0.1},
+    "eta_cutoff": {"do_sample": True, "top_k": 1, "eta_cutoff": 0.1},
+    "temperature": {"do_sample": True, "temperature": 0.0}, "penalty_alpha": {"penalty_alpha": 0.6, "top_k": 4},
+    "min_length": {"min_length": 300}, "num_return_sequences": {"do_sample": True, "num_return_sequences": 3, "top_k": 1},
+    "forced_bos_token_id": {"forced_bos_token_id": 9}, "stop_strings": {"stop_strings": ["C"]},
     "exponential_decay_length_penalty": {"exponential_decay_length_penalty": [20, 1.3]},
 }.items():
     case(f"generation, {name}", generation(**settings), name, warning=name, own_sampling=True)
