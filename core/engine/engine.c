@@ -71,6 +71,7 @@ static cg_status set_max_length(cg_engine *e, const cg_engine_options *o, cg_err
 {
     const cg_model_config *config = &e->model.weights->config;
 
+    CG_TRY(cg_check_max_length(config, e->model.name, o->max_length, err));
     if (o->max_length > config->max_positions)
         cg_host_log(&e->host.host, CG_LOG_WARNING,
                     "max-length %d: model '%s' was made for %d positions; what it writes beyond "

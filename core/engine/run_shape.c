@@ -3,6 +3,7 @@
 
 #include <confgen/limits.h>
 
+#include "base/error.h"
 #include "model/step_tokens.h"
 
 enum {
@@ -16,6 +17,23 @@ enum {
 static int32_t clamp(int32_t n, int32_t low, int32_t high)
 {
     return n < low ? low : n < high ? n : high;
+}
+
+cg_status cg_check_max_length(const cg_model_config *config, const char *model, int32_t max_length,
+                              cg_error *err)
+{
+    if (max_length <= config->max_positions)
+        return CG_OK;
+    if (config->learned_positions)
+        return cg_fail(err, CG_ERR_USAGE,
+                       "max-length %d: model '%s' has learned positions, %d of them", max_length,
+                       model, config->max_positions);
+    if (config->rope.kind == CG_ROPE_DYNAMIC)
+        return cg_fail(err, CG_ERR_USAGE,
+                       "max-length %d: model '%s' has %d positions; beyond them its dynamic rope "
+                       "would change the rotation of all tokens, which is not supported",
+                       max_length, model, config->max_positions);
+    return CG_OK;
 }
 
 int32_t cg_context_length(const cg_model_config *config)

@@ -10,6 +10,17 @@
 
 enum { CG_DEFAULT_BATCH = 64 }; /* on the CPU, and for listings */
 
+/**
+ * Checks a length that was asked for. More positions than the model was trained with are possible
+ * unless they are learned, or the rotation of all tokens changes with the length of the text.
+ *
+ * @param model       its name, for the message
+ * @param max_length  tokens of a sequence, prompt included; 0: the default
+ * @return CG_OK; CG_ERR_USAGE
+ */
+cg_status cg_check_max_length(const cg_model_config *config, const char *model, int32_t max_length,
+                              cg_error *err);
+
 /** Default length of a sequence, prompt included: the model's positions, at most CG_MAX_CONTEXT. */
 int32_t cg_context_length(const cg_model_config *config);
 
