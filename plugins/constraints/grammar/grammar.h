@@ -214,9 +214,6 @@ void grammar_free_entries(const struct grammar *g, struct continuation *c);
 cg_status grammar_get_entry(struct grammar *g, const struct tail *tail, int32_t skip,
                             struct continuation *c, int32_t *ret_state, cg_error *err);
 
-/** Decides whether only the token after a number shows its end: then fields are atoms. */
-cg_status grammar_find_number_ends(struct grammar *g, cg_error *err);
-
 /* ---- literals.c ---- */
 
 /**
@@ -226,9 +223,8 @@ cg_status grammar_find_number_ends(struct grammar *g, cg_error *err);
 cg_status grammar_get_literal_locked(struct grammar *g, enum literal_kind kind, const char *text,
                                      uint32_t len, struct literal **ret_literal, cg_error *err);
 
-/** Returns the tail with this text, from the cache or compiled. */
-cg_status grammar_get_tail(struct grammar *g, const char *text, uint32_t len,
-                           struct tail **ret_tail, cg_error *err);
+/** Decides whether only the token after a number shows its end: then fields are atoms. */
+cg_status grammar_find_number_ends(struct grammar *g, cg_error *err);
 
 /** Frees the literals that were compiled for one molecule. */
 void grammar_free_uncached_locked(struct grammar *g);

@@ -90,8 +90,9 @@ static void free_tail(const struct grammar *g, struct tail *tail)
     cg_host_free(g->host, tail);
 }
 
-cg_status grammar_get_tail(struct grammar *g, const char *text, uint32_t len,
-                           struct tail **ret_tail, cg_error *err)
+/* Returns the tail with this text, from the cache or compiled. */
+static cg_status get_tail(struct grammar *g, const char *text, uint32_t len, struct tail **ret_tail,
+                          cg_error *err)
 {
     uint32_t hash = hash_text(text, len);
     struct tail *tail;
@@ -116,6 +117,25 @@ cg_status grammar_get_tail(struct grammar *g, const char *text, uint32_t len,
     tail->link = g->tails;
     g->tails = tail;
     *ret_tail = tail;
+    return CG_OK;
+}
+
+cg_status grammar_find_number_ends(struct grammar *g, cg_error *err)
+{
+    struct tail *no_tail = NULL;
+    cg_path *paths;
+
+    g->fields_are_atoms = g->decimals.n && g->numbers.strip_zeros;
+    if (g->decimals.n)
+        return CG_OK;
+    CG_TRY(get_tail(g, "", 0, &no_tail, err));
+    paths = cg_host_zalloc(g->host, (size_t)g->n_heads, sizeof *paths);
+    if (!paths)
+        return grammar_nomem(g, err);
+    for (int32_t i = 0; i < g->n_heads; i++)
+        paths[i].token = grammar_path(&no_tail->paths, i, &paths[i].n);
+    g->fields_are_atoms = cg_paths_have_prefixes(paths, g->n_heads);
+    cg_host_free(g->host, paths);
     return CG_OK;
 }
 
@@ -258,7 +278,7 @@ static cg_status compile_literal(struct grammar *g, enum literal_kind kind,
         CG_TRY_GOTO(st, grammar_split(g, text, forced_end, begin, begin, &n, err), out);
     } else {
         CG_TRY_GOTO(st, find_tail(g, text, forced_begin, end, &forced_end, err), out);
-        CG_TRY_GOTO(st, grammar_get_tail(g, text + forced_end, end - forced_end, &tail, err), out);
+        CG_TRY_GOTO(st, get_tail(g, text + forced_end, end - forced_end, &tail, err), out);
     }
     n = 0;
     if (forced_end > forced_begin)

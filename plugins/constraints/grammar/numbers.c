@@ -283,24 +283,3 @@ cg_status grammar_get_entry(struct grammar *g, const struct tail *tail, int32_t 
     *ret_state = state;
     return CG_OK;
 }
-
-/* ---- where numbers end -------------------------------------------------------------------- */
-
-cg_status grammar_find_number_ends(struct grammar *g, cg_error *err)
-{
-    struct tail *no_tail;
-    cg_path *paths;
-
-    g->fields_are_atoms = g->decimals.n && g->numbers.strip_zeros;
-    if (g->decimals.n)
-        return CG_OK;
-    CG_TRY(grammar_get_tail(g, "", 0, &no_tail, err));
-    paths = cg_host_zalloc(g->host, (size_t)g->n_heads, sizeof *paths);
-    if (!paths)
-        return grammar_nomem(g, err);
-    for (int32_t i = 0; i < g->n_heads; i++)
-        paths[i].token = grammar_path(&no_tail->paths, i, &paths[i].n);
-    g->fields_are_atoms = cg_paths_have_prefixes(paths, g->n_heads);
-    cg_host_free(g->host, paths);
-    return CG_OK;
-}
