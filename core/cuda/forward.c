@@ -226,12 +226,12 @@ static cg_status make_gemms(cg_forward *f, cg_error *err)
     int64_t hidden = f->shape.hidden, intermediate = f->shape.intermediate;
     const struct {
         cg_gemm **ret_gemm;
-        cg_gemm_shape shape; /* rows, outputs, inputs, types, accumulate */
+        cg_gemm_shape shape; /* rows, outputs, inputs, types, accumulate, tf32 */
     } gemms[] = {
-        { &f->qkv_gemm, { f->rows, f->qkv_dim, hidden, t, t, 0 } },
-        { &f->o_gemm, { f->rows, hidden, f->q_dim, t, CG_F32, 1 } },
-        { &f->gate_up_gemm, { f->rows, f->mlp_dim, hidden, t, t, 0 } },
-        { &f->down_gemm, { f->rows, hidden, intermediate, t, CG_F32, 1 } },
+        { &f->qkv_gemm, { f->rows, f->qkv_dim, hidden, t, t, 0, 0 } },
+        { &f->o_gemm, { f->rows, hidden, f->q_dim, t, CG_F32, 1, 0 } },
+        { &f->gate_up_gemm, { f->rows, f->mlp_dim, hidden, t, t, 0, 0 } },
+        { &f->down_gemm, { f->rows, hidden, intermediate, t, CG_F32, 1, 0 } },
     };
 
     for (size_t i = 0; i < sizeof gemms / sizeof *gemms; i++)
@@ -302,7 +302,7 @@ void cg_forward_destroy(cg_forward *f)
 /* Replaces head, logits and their product by ones of `padded` head rows. */
 static cg_status resize_head(cg_forward *f, int64_t padded, cg_error *err)
 {
-    cg_gemm_shape shape = { f->out_rows, padded, f->shape.hidden, f->config.dtype, CG_F32, 0 };
+    cg_gemm_shape shape = { f->out_rows, padded, f->shape.hidden, f->config.dtype, CG_F32, 0, 0 };
     size_t head_bytes = (size_t)(padded * f->shape.hidden) * cg_dtype_size(f->config.dtype);
     size_t logits_bytes = (size_t)(f->out_rows * padded) * sizeof(float);
 

@@ -9,6 +9,8 @@
 #include "fsq/fsq_input.h"
 #include "fsq_kernels.h"
 #include "gemm.h"
+#include "layers.h"
+#include "model/config.h"
 
 /*
  * Products are planned for three numbers of rows, each a quarter of the one before; a pass takes
@@ -37,12 +39,14 @@ struct cuda_decoder {
     cg_fsq_decoder base;
     cg_fsq_config config;
     cg_dtype dtype;
+    int32_t tf32;
     int32_t gpu;
     cudaStream_t stream;
     cg_device_memory memory;
     cg_gemm_context *gemms;
     struct plan plans[N_PLANS]; /* by descending rows */
     float *in_rows, *in_bias, *positions, *out, *out_bias;
+    float *zeros; /* [hidden] bias of the layer norms, which have none */
     void *mid;
     struct fsq_device_layer *layers;
     struct input host, device;
@@ -99,11 +103,15 @@ static cg_status upload_positions(struct cuda_decoder *d, const cg_fsq_model *m,
 
 static cg_status upload_weights(struct cuda_decoder *d, const cg_fsq_model *m, cg_error *err)
 {
+    size_t hidden_bytes = (size_t)d->config.hidden * sizeof(float);
+
     d->layers = calloc((size_t)d->config.n_layers, sizeof *d->layers);
     if (!d->layers)
         return cg_fail_nomem(err, "FSQ decoder");
     CG_TRY(upload_input_layer(d, m, err));
     CG_TRY(upload_positions(d, m, err));
+    CG_TRY(cg_device_alloc(&d->memory, hidden_bytes, &d->zeros, err));
+    CG_TRY(CG_CUDA(cudaMemsetAsync(d->zeros, 0, hidden_bytes, d->stream), err));
     CG_TRY(upload(d, &m->mid, d->dtype, &d->mid, err));
     for (int32_t i = 0; i < d->config.n_layers; i++) {
         const cg_fsq_layer *w = &m->layers[i];
@@ -168,13 +176,13 @@ static cg_status make_plan(struct cuda_decoder *d, int32_t rows, struct plan *p,
     cg_dtype t = d->dtype;
     const struct {
         cg_gemm **ret_gemm;
-        cg_gemm_shape shape; /* rows, outputs, inputs, types, accumulate */
+        cg_gemm_shape shape; /* rows, outputs, inputs, types, accumulate, tf32 */
     } gemms[] = {
-        { &p->mid, { rows, c->hidden, c->input_hidden, t, CG_F32, 1 } },
-        { &p->qkv, { rows, 3 * c->hidden, c->hidden, t, t, 0 } },
-        { &p->o, { rows, c->hidden, c->hidden, t, CG_F32, 1 } },
-        { &p->up, { rows, c->intermediate, c->hidden, t, t, 0 } },
-        { &p->down, { rows, c->hidden, c->intermediate, t, CG_F32, 1 } },
+        { &p->mid, { rows, c->hidden, c->input_hidden, t, CG_F32, 1, d->tf32 } },
+        { &p->qkv, { rows, 3 * c->hidden, c->hidden, t, t, 0, d->tf32 } },
+        { &p->o, { rows, c->hidden, c->hidden, t, CG_F32, 1, d->tf32 } },
+        { &p->up, { rows, c->intermediate, c->hidden, t, t, 0, d->tf32 } },
+        { &p->down, { rows, c->hidden, c->intermediate, t, CG_F32, 1, d->tf32 } },
     };
 
     p->rows = rows;
@@ -248,23 +256,28 @@ static cg_status copy_input(struct cuda_decoder *d, int32_t rows, int32_t n_tile
                      err);
 }
 
+/* h = layer_norm(x) */
+static cg_status norm(struct cuda_decoder *d, const float *weight, int32_t rows, cg_error *err)
+{
+    return cg_cuda_layer_norm(d->x, weight, d->zeros, (float)d->config.eps, NULL, NULL, rows,
+                              d->config.hidden, d->dtype, d->h, d->stream, err);
+}
+
 static cg_status run_layer(struct cuda_decoder *d, const struct plan *p,
                            const struct fsq_device_layer *l, int32_t rows, int32_t n_tiles,
                            cg_error *err)
 {
     const cg_fsq_config *c = &d->config;
-    float eps = (float)c->eps;
 
-    CG_TRY(cg_cuda_fsq_layer_norm(d->x, l->norm1, eps, rows, c->hidden, d->dtype, d->h, d->stream,
-                                  err));
+    CG_TRY(norm(d, l->norm1, rows, err));
     CG_TRY(cg_gemm_run(p->qkv, d->h, l->qkv, d->qkv, err));
     CG_TRY(cg_cuda_fsq_attend(d->qkv, d->device.tiles, n_tiles, c->hidden, d->dtype, d->h,
                               d->stream, err));
     CG_TRY(cg_gemm_run(p->o, d->h, l->o, d->x, err)); /* x += */
-    CG_TRY(cg_cuda_fsq_layer_norm(d->x, l->norm2, eps, rows, c->hidden, d->dtype, d->h, d->stream,
-                                  err));
+    CG_TRY(norm(d, l->norm2, rows, err));
     CG_TRY(cg_gemm_run(p->up, d->h, l->up, d->up, err));
-    CG_TRY(cg_cuda_relu(d->up, (int64_t)rows * c->intermediate, d->dtype, d->stream, err));
+    CG_TRY(cg_cuda_activate(d->up, NULL, rows, c->intermediate, 0, CG_ACT_RELU, d->dtype, d->up,
+                            d->stream, err));
     return cg_gemm_run(p->down, d->up, l->down, d->x, err); /* x += */
 }
 
@@ -335,6 +348,7 @@ cg_status cg_cuda_fsq_decoder_create(const cg_fsq_decoder_config *config,
     d->base = (cg_fsq_decoder) { &cuda_ops, &config->model->config, rows };
     d->config = *c;
     d->dtype = config->dtype;
+    d->tf32 = config->tf32 && config->dtype == CG_F32;
     d->gpu = config->gpu;
     CG_TRY_GOTO(st, CG_CUDA(cudaStreamCreateWithFlags(&d->stream, cudaStreamNonBlocking), err),
                 out);

@@ -39,7 +39,7 @@ static __device__ __forceinline__ float warp_sum(float x)
     return x;
 }
 
-/* ---- input, norm, output ------------------------------------------------------------------ */
+/* ---- input, output ------------------------------------------------------------------------ */
 
 /* A block per row. */
 template <typename ACT> static __global__ void embed_kernel(cg_fsq_embed a, ACT *in)
@@ -63,56 +63,6 @@ template <typename ACT> static __global__ void embed_kernel(cg_fsq_embed a, ACT 
     }
     for (int32_t i = threadIdx.x; i < hidden; i += blockDim.x)
         a.x[t * hidden + i] = position[i];
-}
-
-/* A warp per row, which is read three times: from the L1 cache but for the first. */
-template <typename ACT>
-static __global__ void layer_norm_kernel(const float *x, const float *weight, float eps,
-                                         int32_t rows, int32_t hidden, ACT *h)
-{
-    int64_t t = (int64_t)blockIdx.x * WARPS + threadIdx.x / 32;
-    int lane = threadIdx.x % 32;
-    const float *row = x + t * hidden;
-    float sum = 0, mean, scale;
-
-    if (t >= rows)
-        return;
-    for (int32_t i = lane; i < hidden; i += 32)
-        sum += row[i];
-    mean = warp_sum(sum) / (float)hidden;
-    sum = 0;
-    for (int32_t i = lane; i < hidden; i += 32) {
-        float d = row[i] - mean;
-
-        sum += d * d;
-    }
-    scale = 1.0f / sqrtf(warp_sum(sum) / (float)hidden + eps);
-    for (int32_t i = lane; i < hidden; i += 32)
-        store(h + t * hidden + i, (row[i] - mean) * scale * weight[i]);
-}
-
-static __global__ void relu_f32_kernel(float4 *x, int64_t n)
-{
-    int64_t i = (int64_t)blockIdx.x * THREADS + threadIdx.x;
-
-    if (i < n) {
-        float4 v = x[i];
-
-        x[i] = make_float4(fmaxf(v.x, 0.0f), fmaxf(v.y, 0.0f), fmaxf(v.z, 0.0f), fmaxf(v.w, 0.0f));
-    }
-}
-
-/* Two bf16 a word: a half whose sign bit is set becomes 0. */
-static __global__ void relu_bf16_kernel(uint2 *x, int64_t n)
-{
-    int64_t i = (int64_t)blockIdx.x * THREADS + threadIdx.x;
-
-    if (i < n) {
-        uint2 v = x[i];
-        uint32_t sx = (v.x & 0x80008000u) >> 15, sy = (v.y & 0x80008000u) >> 15;
-
-        x[i] = make_uint2(v.x & ~(sx * 0xffffu), v.y & ~(sy * 0xffffu));
-    }
 }
 
 /* A warp per row. */
@@ -254,31 +204,6 @@ extern "C" cg_status cg_cuda_fsq_embed(const cg_fsq_embed *args, int32_t rows, c
         embed_kernel<<<rows, THREADS, 0, stream>>>(*args, (float *)args->in);
     else
         embed_kernel<<<rows, THREADS, 0, stream>>>(*args, (__nv_bfloat16 *)args->in);
-    return CG_CUDA(cudaGetLastError(), err);
-}
-
-extern "C" cg_status cg_cuda_fsq_layer_norm(const float *x, const float *weight, float eps,
-                                            int32_t rows, int32_t hidden, cg_dtype act, void *h,
-                                            cudaStream_t stream, cg_error *err)
-{
-    if (act == CG_F32)
-        layer_norm_kernel<<<row_blocks(rows), 32 * WARPS, 0, stream>>>(x, weight, eps, rows, hidden,
-                                                                       (float *)h);
-    else
-        layer_norm_kernel<<<row_blocks(rows), 32 * WARPS, 0, stream>>>(x, weight, eps, rows, hidden,
-                                                                       (__nv_bfloat16 *)h);
-    return CG_CUDA(cudaGetLastError(), err);
-}
-
-extern "C" cg_status cg_cuda_relu(void *x, int64_t n, cg_dtype act, cudaStream_t stream,
-                                  cg_error *err)
-{
-    unsigned blocks = (unsigned)((n / 4 + THREADS - 1) / THREADS);
-
-    if (act == CG_F32)
-        relu_f32_kernel<<<blocks, THREADS, 0, stream>>>((float4 *)x, n / 4);
-    else
-        relu_bf16_kernel<<<blocks, THREADS, 0, stream>>>((uint2 *)x, n / 4);
     return CG_CUDA(cudaGetLastError(), err);
 }
 

@@ -34,20 +34,6 @@ typedef struct cg_fsq_embed {
 cg_status cg_cuda_fsq_embed(const cg_fsq_embed *args, int32_t rows, cg_dtype act,
                             cudaStream_t stream, cg_error *err);
 
-/**
- * h[t] = layer_norm(x[t]) * weight
- *
- * @param x       [rows, hidden], hidden a multiple of 64
- * @param weight  [hidden]
- * @param h       [rows, hidden] act
- */
-cg_status cg_cuda_fsq_layer_norm(const float *x, const float *weight, float eps, int32_t rows,
-                                 int32_t hidden, cg_dtype act, void *h, cudaStream_t stream,
-                                 cg_error *err);
-
-/** x = max(x, 0) of n elements of type act, in place; n a multiple of 4. */
-cg_status cg_cuda_relu(void *x, int64_t n, cg_dtype act, cudaStream_t stream, cg_error *err);
-
 /** A block of at most CG_FSQ_QUERIES successive rows of a conformer. */
 enum { CG_FSQ_QUERIES = 64 };
 

@@ -105,8 +105,9 @@ static cg_status describe(cg_gemm *g, cg_error *err)
 {
     const cg_gemm_shape *s = &g->shape;
     cublasOperation_t transpose = CUBLAS_OP_T;
+    cublasComputeType_t type = s->tf32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F;
 
-    CG_TRY(CG_CUBLAS(cublasLtMatmulDescCreate(&g->op, CUBLAS_COMPUTE_32F, CUDA_R_32F), err));
+    CG_TRY(CG_CUBLAS(cublasLtMatmulDescCreate(&g->op, type, CUDA_R_32F), err));
     CG_TRY(CG_CUBLAS(cublasLtMatmulDescSetAttribute(g->op, CUBLASLT_MATMUL_DESC_TRANSA, &transpose,
                                                     sizeof transpose),
                      err));
@@ -385,6 +386,7 @@ cg_status cg_gemm_create(cg_gemm_context *context, const cg_gemm_shape *shape, c
     g->shape.in = shape->in;
     g->shape.out = shape->out;
     g->shape.accumulate = shape->accumulate;
+    g->shape.tf32 = shape->tf32;
     CG_TRY_GOTO(st, describe(g, err), out);
     CG_TRY_GOTO(st, select_algorithm(g, err), out);
     *ret_gemm = g;

@@ -42,6 +42,7 @@ typedef struct cg_gemm_shape {
     cg_dtype in;        /* of x and w: CG_BF16 or CG_F32 */
     cg_dtype out;       /* of y: CG_BF16 or CG_F32 */
     int32_t accumulate; /* nonzero: y += */
+    int32_t tf32; /* nonzero: f32 inputs are rounded to 10 bits of mantissa, for tensor cores */
 } cg_gemm_shape;
 
 /**

@@ -99,6 +99,7 @@ cg_status cg_cuda_silu_mul(const void *gate_up, int32_t rows, int32_t intermedia
  * @param in          [rows, 2 * intermediate] act: gate, then up; or [rows, intermediate]: up
  * @param bias        of `in`, one row, or NULL
  * @param activation  CG_ACT_*
+ * @param out         may be `in` if that is not gated
  */
 cg_status cg_cuda_activate(const void *in, const float *bias, int32_t rows, int32_t intermediate,
                            int32_t is_gated, int32_t activation, cg_dtype act, void *out,

@@ -57,7 +57,7 @@ static cg_status measure_gemm(cg_gpu *gpu, cg_gemm *gemm, const char *x, const c
 static cg_status measure_matmul(cg_gpu *gpu, const char *x, const char *w, char *y,
                                 double *ret_rate, cg_error *err)
 {
-    const cg_gemm_shape shape = { MATRIX, MATRIX, MATRIX, CG_BF16, CG_BF16, 0 };
+    const cg_gemm_shape shape = { MATRIX, MATRIX, MATRIX, CG_BF16, CG_BF16, 0, 0 };
     cg_gemm_context *context = NULL;
     cg_gemm *gemm = NULL;
     cg_status st;

@@ -58,7 +58,7 @@ static cg_status set_mismatch_verdict(cg_parsed_conformer *c, const cg_molecule_
     return CG_OK;
 }
 
-static void set_given_up_verdict(cg_parsed_conformer *c)
+void cg_parsed_conformer_give_up(cg_parsed_conformer *c)
 {
     char causes[CG_REPAIR_COUNTS_TEXT];
 
@@ -70,21 +70,29 @@ static void set_given_up_verdict(cg_parsed_conformer *c)
              cg_fault_cause_name((cg_fault_cause)c->repair.last_cause), c->repair.last_atom + 1);
 }
 
-/* Reads the coordinates of the body; sets verdict and reason. */
+/* Reads the coordinates, or the codes, of the body; sets verdict and reason. */
 static cg_status read_body(cg_parsed_conformer *c, const cg_molecule_template *t,
                            const cg_format_config *format, cg_error *err)
 {
+    const cg_conformer_format *f = &format->conformer;
+    int coded = f->layout == CG_LAYOUT_TOKENS;
     cg_error why = CG_ERROR_INIT;
     cg_status st;
 
-    c->xyz = cg_alloc_array(t->split.n_atoms, sizeof *c->xyz);
-    if (!c->xyz)
+    if (coded)
+        c->codes = cg_alloc_array(t->split.n_groups, sizeof *c->codes);
+    else
+        c->xyz = cg_alloc_array(t->split.n_atoms, sizeof *c->xyz);
+    if (!c->codes && !c->xyz)
         return cg_fail_nomem(err, "conformer");
-    st = cg_enriched_read(&t->split, &format->conformer, c->body, c->body_len, c->xyz, &why);
+    st = coded ? cg_enriched_read_codes(&t->split, f, c->body, c->body_len, c->codes, &why)
+               : cg_enriched_read(&t->split, f, c->body, c->body_len, c->xyz, &why);
     if (st == CG_OK)
         return CG_OK;
     free(c->xyz);
+    free(c->codes);
     c->xyz = NULL;
+    c->codes = NULL;
     return st == CG_ERR_INPUT ? set_mismatch_verdict(c, t, format, &why, err)
                               : cg_fail(err, st, "%s", why.msg);
 }
@@ -99,7 +107,7 @@ cg_status cg_conformer_parse(const cg_molecule_template *t, const cg_format_conf
     CG_TRY(cg_tokenizer_decode(tokenizer, completion->tokens, (size_t)completion->n_tokens, 0,
                                &c.text, &c.text_len, err));
     if (completion->done == CG_SEQUENCE_GIVEN_UP)
-        set_given_up_verdict(&c);
+        cg_parsed_conformer_give_up(&c);
     else if (completion->done != CG_SEQUENCE_COMPLETE)
         set_verdict(&c, CG_CONFORMER_UNFINISHED, "the limit of tokens was reached before the end");
     else if (!find_body(&c, format))
@@ -117,6 +125,7 @@ cg_status cg_conformer_parse(const cg_molecule_template *t, const cg_format_conf
 void cg_parsed_conformer_finish(cg_parsed_conformer *c)
 {
     free(c->text);
+    free(c->codes);
     free(c->xyz);
     *c = (cg_parsed_conformer) { 0 };
 }

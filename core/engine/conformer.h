@@ -25,6 +25,7 @@ typedef struct cg_parsed_conformer {
     size_t text_len;
     const char *body; /* [body_len] enriched SMILES, within text; OK only */
     size_t body_len;
+    int32_t *codes;    /* [groups] of a format with codes, until they are decoded; OK only */
     double (*xyz)[3];  /* [atoms] Å, those of the text, then added hydrogens; OK only */
     int32_t hydrogens; /* cg_hydrogen_outcome of the added ones */
     uint32_t checks_done, checks_failed, checks_unchecked; /* bits of cg_verdict; 0: no --check */
@@ -34,7 +35,8 @@ typedef struct cg_parsed_conformer {
 } cg_parsed_conformer;
 
 /**
- * Parses the text of a sequence and compares it with the molecule of its template.
+ * Parses the text of a sequence and compares it with the molecule of its template. A format with
+ * codes gives codes instead of coordinates: decoded_conformer.h.
  *
  * @return CG_OK for any verdict; CG_ERR_INPUT for a token outside the vocabulary; CG_ERR_NOMEM. On
  *         failure *ret is unchanged.
@@ -43,6 +45,9 @@ cg_status cg_conformer_parse(const cg_molecule_template *t, const cg_format_conf
                              const cg_tokenizer *tokenizer, const cg_completion *completion,
                              cg_parsed_conformer *ret, cg_error *err);
 void cg_parsed_conformer_finish(cg_parsed_conformer *c); /* accepts zeroed structs */
+
+/** Gives up a conformer whose geometry could not be repaired: c->repair says why. */
+void cg_parsed_conformer_give_up(cg_parsed_conformer *c);
 
 /**
  * Adds the hydrogens of a conformer whose verdict is OK to its coordinates; leaves others

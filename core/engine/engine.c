@@ -218,6 +218,8 @@ static void fill_info(cg_engine *e, const cg_engine_options *o)
         for (const char *text = e->model.format_text; *text; text++)
             info->fingerprint =
                 (info->fingerprint ^ (uint64_t)*text) * UINT64_C(0x9e3779b97f4a7c15);
+    if (e->codes)
+        info->fingerprint ^= cg_code_decoder_fingerprint(e->codes);
     info->decimals = count_decimals(&e->model.weights->format.conformer.number);
     info->constraint = e->constraint.plugin->name;
     info->constraint_reason =
@@ -261,6 +263,7 @@ static cg_status open_parts(cg_engine *e, const cg_engine_options *o, cg_error *
     CG_TRY(set_checks(e, o, err));
     CG_TRY(set_max_length(e, o, err));
     CG_TRY(open_constraint(e, o, err));
+    CG_TRY(cg_engine_open_codes(e, o, err));
     CG_TRY(cg_engine_select_geometry(e, o, err));
     fill_info(e, o);
     return cg_engine_open_device(e, o, &request, dtype, err);
@@ -297,6 +300,7 @@ void cg_engine_close(cg_engine *e)
     if (!e)
         return;
     cg_engine_close_device(e);
+    cg_code_decoder_close(e->codes);
     if (e->constraint.self)
         ((const cg_constraint_ops *)e->constraint.plugin->ops)->destroy(e->constraint.self);
     cg_number_list_finish(&e->constraint.numbers);

@@ -6,6 +6,7 @@
 #include <confgen/confgen.h>
 
 #include "base/pool.h"
+#include "engine/code_decoder.h"
 #include "engine/device_request.h"
 #include "engine/selection.h"
 #include "engine/worker.h"
@@ -53,6 +54,9 @@ struct cg_engine {
     cg_template_builder builder;
     cg_token_number *token_numbers; /* [vocabulary]; NULL while geometry is off */
 
+    cg_code_decoder *codes; /* of a format with codes, else NULL */
+    int32_t max_retries;    /* rounds of a molecule after the first */
+
     /** Executors; see open_device.c. */
     struct {
         char name[64 + 4 * CG_MAX_GPUS]; /* "cpu", "cuda:0,1" */
@@ -92,7 +96,10 @@ cg_status cg_engine_detect_format(cg_engine *engine, cg_error *err);
 /** Sets constraint.format but max_new_tokens, and model.around_prompt; the model is open. */
 cg_status cg_engine_open_text(cg_engine *engine, cg_error *err);
 
-/** Sets builder.geometry and token_numbers from options->geometry; the constraint is open. */
+/** Opens the network behind the codes of a format that has them; the format is known. */
+cg_status cg_engine_open_codes(cg_engine *engine, const cg_engine_options *options, cg_error *err);
+
+/** Sets builder.geometry, token_numbers and max_retries; the constraint is open. */
 cg_status cg_engine_select_geometry(cg_engine *engine, const cg_engine_options *options,
                                     cg_error *err);
 

@@ -49,7 +49,7 @@ static cg_status try_geometry(const cg_engine *e, cg_error *err)
 {
     cg_template_builder builder = e->builder;
     cg_molecule_template built = { 0 };
-    const char *problem = cg_token_number_problem(e->builder.format);
+    const char *problem = e->codes ? NULL : cg_token_number_problem(e->builder.format);
     cg_status st;
 
     if (problem)
@@ -83,5 +83,9 @@ cg_status cg_engine_select_geometry(cg_engine *e, const cg_engine_options *o, cg
     }
     e->builder.geometry = mode;
     e->info.geometry = modes[mode];
-    return mode == CG_GEOMETRY_OFF ? CG_OK : make_token_numbers(e, err);
+    e->max_retries = e->info.retry;
+    if (e->codes && mode == CG_GEOMETRY_REPAIR &&
+        e->max_retries < cg_restart_limit(e->info.sampling.greedy))
+        e->max_retries = cg_restart_limit(e->info.sampling.greedy);
+    return mode == CG_GEOMETRY_OFF || e->codes ? CG_OK : make_token_numbers(e, err);
 }

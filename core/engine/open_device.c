@@ -15,6 +15,8 @@ void cg_engine_close_device(cg_engine *e)
 {
     for (int32_t i = 0; i < e->device.n_workers; i++)
         cg_worker_finish(&e->device.workers[i]);
+    if (e->codes)
+        cg_code_decoder_clear(e->codes);
     free(e->device.workers);
     e->device.workers = NULL;
     e->device.n_workers = 0;
@@ -40,7 +42,7 @@ static void fill_prototype(cg_engine *e, const cg_engine_options *o, cg_dtype dt
         .config = { .model = e->model.weights,
                     .automaton = constraint->automaton(e->constraint.self),
                     .sampling = e->info.sampling,
-                    .geometry = e->builder.geometry,
+                    .geometry = e->codes ? CG_GEOMETRY_OFF : e->builder.geometry,
                     .token_numbers = e->token_numbers,
                     .number_format = &e->model.weights->format.conformer.number,
                     .max_len = e->info.max_length,
@@ -120,6 +122,8 @@ static cg_status open_on_cpu(cg_engine *e, const cg_engine_options *o, cg_dtype 
     fill_prototype(e, o, CG_F32, 1);
     snprintf(e->device.name, sizeof e->device.name, "cpu");
     CG_TRY(alloc_workers(e, e->hooks.n_cpu_executors ? e->hooks.n_cpu_executors : 1, err));
+    if (e->codes)
+        CG_TRY(cg_code_decoder_add_cpu(e->codes, e->info.threads, err));
     cg_worker_init_cpu(&e->device.workers[0], prototype, &e->host);
     for (int32_t i = 1; i < e->device.n_workers; i++)
         CG_TRY(cg_worker_init_cpu_team(&e->device.workers[i], prototype, &e->host, err));
@@ -146,6 +150,9 @@ static cg_status open_on_gpus(cg_engine *e, const cg_engine_options *o,
                                i ? "," : "", gpus[i]);
         CG_TRY(cg_worker_init_gpu(&e->device.workers[i], &e->device.prototype, &e->host, gpus[i],
                                   err));
+        if (e->codes)
+            CG_TRY(cg_code_decoder_add_gpu(e->codes, gpus[i], o->deterministic,
+                                           e->device.prototype.config.dtype != CG_F32, err));
     }
     return open_workers(e, o, err);
 }

@@ -114,6 +114,14 @@ cg_status cg_engine_open_model(cg_engine *e, const cg_engine_options *o, cg_erro
     return CG_OK;
 }
 
+cg_status cg_engine_open_codes(cg_engine *e, const cg_engine_options *o, cg_error *err)
+{
+    const cg_conformer_format *f = &e->model.weights->format.conformer;
+    const char *dir = o->shape && o->tokenizer ? o->tokenizer : e->model.name;
+
+    return f->layout == CG_LAYOUT_TOKENS ? cg_code_decoder_open(dir, f, &e->codes, err) : CG_OK;
+}
+
 void cg_engine_close_model(cg_engine *e)
 {
     cg_token_cache_destroy(e->model.token_cache);

@@ -49,7 +49,8 @@ struct cg_pipeline_molecule {
         cg_molecule_template template;
         cg_hydrogen_placement *hydrogens; /* NULL: none are added */
         cg_checker *checker;              /* NULL: the geometry is not checked */
-        cg_generation *generations;       /* [input.n_generations] each written by its decoder */
+        int32_t *tokens;            /* [groups] of the FSQ decoder; NULL in formats without codes */
+        cg_generation *generations; /* [input.n_generations] each written by its decoder */
     } built;
 
     /** The sampling round, set between rounds by the finish job. */

@@ -32,7 +32,7 @@ static void take_locked(cg_decoder *d, cg_pipeline_molecule *m, cg_work *ret_wor
         .prompt = t->prompt,
         .n_prompt = t->n_prompt,
         .program = t->program,
-        .geometry = t->geometry,
+        .geometry = p->engine->codes ? NULL : t->geometry, /* codes are tested when decoded */
         .molecule = (uint64_t)m->input.index,
         .first_generation = (uint32_t)first,
         .n_generations = (uint32_t)n,
@@ -60,7 +60,7 @@ static void take_locked(cg_decoder *d, cg_pipeline_molecule *m, cg_work *ret_wor
 static int try_take_locked(cg_decoder *d, cg_work *ret_work)
 {
     struct cg_pipeline *p = d->pipeline;
-    int may_retry = p->engine->info.retry && p->locked.n_running;
+    int may_retry = p->engine->max_retries && p->locked.n_running;
     cg_pipeline_molecule *m = NULL;
 
     while (p->locked.n_scheduled < p->locked.n_read) {

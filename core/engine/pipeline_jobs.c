@@ -6,6 +6,8 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/size.h"
+#include "engine/counters.h"
+#include "engine/decoded_conformer.h"
 #include "engine/pipeline_state.h"
 
 /* ---- build -------------------------------------------------------------------------------- */
@@ -39,6 +41,8 @@ static cg_status build(cg_pipeline_molecule *m, cg_error *err)
 
     CG_TRY(cg_molecule_template_build(&e->builder, m->input.smiles, strlen(m->input.smiles),
                                       &m->built.template, err));
+    if (e->codes)
+        CG_TRY(cg_code_decoder_tokens(e->codes, &m->built.template.split, &m->built.tokens, err));
     if (m->pipeline->io->add_hs)
         CG_TRY(cg_hydrogen_placement_create(m->built.template.molecule, &m->built.hydrogens, err));
     if (e->info.check)
@@ -74,34 +78,72 @@ static uint32_t generation_of(const cg_pipeline_molecule *m, int32_t i)
     return m->round.generations ? m->round.generations[i] : (uint32_t)i;
 }
 
-/* Parses a generation's last sequence; keeps the best attempt, of equal ones the first. */
-static cg_status parse_generation(const cg_pipeline_molecule *m, cg_generation *g, cg_error *err)
+/* Parses the sequences of the round, in its order, and decodes their codes. */
+static cg_status parse_sequences(const cg_pipeline_molecule *m, cg_parsed_conformer *c,
+                                 cg_error *err)
 {
     const cg_engine *e = m->pipeline->engine;
     const cg_molecule_template *t = &m->built.template;
-    cg_completion completion = { g->tokens, g->n_tokens, g->done, g->repair };
-    cg_parsed_conformer c = { 0 };
-    cg_status st =
-        cg_conformer_parse(t, &e->model.weights->format, e->model.tokenizer, &completion, &c, err);
+    const cg_coded_molecule coded = { e->codes, t, m->built.tokens, e->builder.geometry };
 
-    if (st == CG_OK && m->built.hydrogens)
-        st = cg_conformer_add_hydrogens(m->built.hydrogens,
-                                        e->builder.geometry == CG_GEOMETRY_REPAIR, &c, err);
-    if (st == CG_OK && m->built.checker)
-        st = cg_conformer_check_geometry(m->built.checker, finished_molecule(m), &c, err);
-    c.retry = m->round.retry;
-    free(g->tokens);
-    g->tokens = NULL;
-    if (st == CG_OK && (!g->is_parsed || cg_parsed_conformer_n_failures(&c) <
-                                             cg_parsed_conformer_n_failures(&g->parsed))) {
-        cg_parsed_conformer better = c;
+    for (int32_t i = 0; i < m->round.n; i++) {
+        cg_generation *g = &m->built.generations[generation_of(m, i)];
+        cg_completion completion = { g->tokens, g->n_tokens, g->done, g->repair };
 
-        c = g->parsed;
+        CG_TRY(cg_conformer_parse(t, &e->model.weights->format, e->model.tokenizer, &completion,
+                                  &c[i], err));
+        c[i].retry = m->round.retry;
+        free(g->tokens);
+        g->tokens = NULL;
+    }
+    return e->codes ? cg_conformers_decode(&coded, (int32_t)m->round.retry, c, m->round.n, err)
+                    : CG_OK;
+}
+
+/* A conformer of codes that is given up again: the last one counts the attempts. */
+static int is_given_up_again(const cg_pipeline_molecule *m, const cg_parsed_conformer *former,
+                             const cg_parsed_conformer *c)
+{
+    return m->built.tokens && former->verdict == CG_CONFORMER_INVALID_GEOMETRY &&
+           c->verdict == CG_CONFORMER_INVALID_GEOMETRY;
+}
+
+/*
+ * Adds hydrogens to a conformer of a generation and checks it; keeps the best attempt, of equal
+ * ones the first. The conformer is moved to the generation, or *c is the worse one.
+ */
+static cg_status keep_better(const cg_pipeline_molecule *m, cg_generation *g,
+                             cg_parsed_conformer *c, cg_error *err)
+{
+    const cg_engine *e = m->pipeline->engine;
+
+    if (m->built.hydrogens)
+        CG_TRY(cg_conformer_add_hydrogens(m->built.hydrogens,
+                                          e->builder.geometry == CG_GEOMETRY_REPAIR, c, err));
+    if (m->built.checker)
+        CG_TRY(cg_conformer_check_geometry(m->built.checker, finished_molecule(m), c, err));
+    if (!g->is_parsed || is_given_up_again(m, &g->parsed, c) ||
+        cg_parsed_conformer_n_failures(c) < cg_parsed_conformer_n_failures(&g->parsed)) {
+        cg_parsed_conformer better = *c;
+
+        *c = g->parsed;
         g->parsed = better;
         g->is_parsed = 1;
     }
-    cg_parsed_conformer_finish(&c);
-    return st;
+    return CG_OK;
+}
+
+/* Whether a generation takes part in the next round: after a failed check or, with codes, after a
+ * failed repair, which without codes restarts the sequence. */
+static int is_retried(const cg_pipeline_molecule *m, const cg_parsed_conformer *c)
+{
+    const cg_engine *e = m->pipeline->engine;
+
+    if (!cg_parsed_conformer_n_failures(c))
+        return 0;
+    return m->round.retry < (uint32_t)e->info.retry ||
+           (m->round.retry < (uint32_t)e->max_retries &&
+            c->verdict == CG_CONFORMER_INVALID_GEOMETRY);
 }
 
 /*
@@ -111,23 +153,32 @@ static cg_status parse_generation(const cg_pipeline_molecule *m, cg_generation *
 static cg_status parse_round(cg_pipeline_molecule *m, int32_t *ret_n, cg_error *err)
 {
     uint32_t *bad = cg_alloc_array((size_t)m->round.n, sizeof *bad);
+    cg_parsed_conformer *c = calloc((size_t)m->round.n, sizeof *c);
     int32_t n = 0;
     cg_status st = CG_OK;
 
-    if (!bad)
-        return cg_fail_nomem(err, "pipeline");
+    if (!bad || !c) {
+        st = cg_fail_nomem(err, "pipeline");
+        goto out;
+    }
+    CG_TRY_GOTO(st, parse_sequences(m, c, err), out);
     for (int32_t i = 0; i < m->round.n; i++) {
         cg_generation *g = &m->built.generations[generation_of(m, i)];
 
-        CG_TRY_GOTO(st, parse_generation(m, g, err), out);
-        if (cg_parsed_conformer_n_failures(&g->parsed) > 0)
+        CG_TRY_GOTO(st, keep_better(m, g, &c[i], err), out);
+        if (is_retried(m, &g->parsed))
             bad[n++] = generation_of(m, i);
     }
-    free(m->round.generations);
-    m->round.generations = bad;
-    bad = NULL;
     *ret_n = n;
 out:
+    for (int32_t i = 0; c && i < m->round.n; i++)
+        cg_parsed_conformer_finish(&c[i]);
+    free(c);
+    if (st == CG_OK) {
+        free(m->round.generations);
+        m->round.generations = bad;
+        bad = NULL;
+    }
     free(bad);
     return st;
 }
@@ -155,6 +206,8 @@ static void count_results(cg_pipeline_molecule *m)
     for (int32_t i = 0; i < m->input.n_generations; i++) {
         const cg_parsed_conformer *c = &m->built.generations[i].parsed;
 
+        if (m->pipeline->engine->codes)
+            cg_report_count_repair(r, &c->repair);
         r->hydrogens_moved +=
             c->hydrogens == CG_HYDROGENS_MOVED || c->hydrogens == CG_HYDROGENS_MOVED_ALL;
         r->hydrogens_failed += c->hydrogens == CG_HYDROGENS_FAILED;
@@ -181,7 +234,7 @@ void cg_pipeline_finish_job(void *arg, int worker)
     cg_status st = parse_round(m, &n_bad, &m->failure);
 
     (void)worker;
-    if (st == CG_OK && n_bad && m->round.retry < (uint32_t)p->engine->info.retry) {
+    if (st == CG_OK && n_bad) {
         m->finished.seconds += cg_now() - start;
         start_retry_round(m, n_bad);
         return;

@@ -32,6 +32,7 @@ void cg_pipeline_free_molecule(cg_pipeline_molecule *m)
         cg_parsed_conformer_finish(&m->built.generations[i].parsed);
     }
     free(m->built.generations);
+    free(m->built.tokens);
     free(m->round.generations);
     cg_checker_destroy(m->built.checker);
     cg_hydrogen_placement_destroy(m->built.hydrogens);

@@ -31,6 +31,7 @@ typedef struct cg_fsq_decoder_config {
     /* CUDA only */
     int32_t gpu;           /* index */
     cg_dtype dtype;        /* of weights and activations: CG_F32, or CG_BF16 */
+    int32_t tf32;          /* nonzero: f32 products round their inputs to TF32 */
     int32_t deterministic; /* nonzero: bits do not depend on the batch, at some cost */
 } cg_fsq_decoder_config;
 

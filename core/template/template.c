@@ -103,7 +103,8 @@ static cg_status build_geometry(const cg_template_builder *b, cg_molecule_templa
     cg_error why = CG_ERROR_INIT;
     cg_status st;
 
-    if (!fields_are_coordinates(b, t->program))
+    /* codes are tested when they are decoded: their fields are those of tokens */
+    if (b->format->layout != CG_LAYOUT_TOKENS && !fields_are_coordinates(b, t->program))
         return cg_fail(err, CG_ERR_UNSUPPORTED,
                        "the constraint does not mark where atoms are written");
     st = cg_geometry_compile(t->molecule, &t->geometry, &why);

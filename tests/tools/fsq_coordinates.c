@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Decodes conformers with an FSQ decoder:  fsq_coordinates FOLDER [cpu|cuda|cuda-bf16] < LINES
+ * Decodes conformers with an FSQ decoder:  fsq_coordinates FOLDER [cpu|cuda|cuda-tf32|cuda-bf16] <
+ * LINES
  *
  * A line is a SMILES text with its atoms in brackets, followed by a code for each of its tokens,
  * all separated by blanks. For each line the coordinates of its tokens are printed, a token a line.
@@ -74,6 +75,7 @@ int main(int argc, char **argv)
     config.model = model;
     if (!strcmp(device, "cuda-bf16"))
         config.dtype = CG_BF16;
+    config.tf32 = !strcmp(device, "cuda-tf32");
     if (strcmp(device, "cpu"))
         st = cg_cuda_loader_create_fsq_decoder(&config, &decoder, &err);
     else if ((st = cg_team_create(cg_cpu_count(), &team, &err)) == CG_OK)

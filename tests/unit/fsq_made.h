@@ -11,12 +11,13 @@
 #include "fsq/fsq_decoder.h"
 #include "st_writer.h"
 
-/** Shape of a made decoder; its codes have 12 digits of two levels. */
+/** Shape of a made decoder. */
 struct fsq_shape {
     int hidden, layers, intermediate, input;
+    int digits; /* of a code, each of two levels */
 };
 
-enum { FSQ_MADE_TOKENS = 24, FSQ_MADE_DIGITS = 12 };
+enum { FSQ_MADE_TOKENS = 24 };
 
 static const char *const fsq_made_tokens[FSQ_MADE_TOKENS] = {
     "#",   "%10",   "(",    ")",      "-",      ".",   "/",    "1",   "2",   "3",   "=",    "[Br]",
@@ -74,7 +75,7 @@ static inline struct st_file fsq_made_weights(const struct fsq_shape *s)
     struct st_file file;
     size_t hidden = (size_t)s->hidden;
 
-    fsq_add_matrix(&f, "post_q.0.weight", s->input, FSQ_MADE_TOKENS + FSQ_MADE_DIGITS);
+    fsq_add_matrix(&f, "post_q.0.weight", s->input, FSQ_MADE_TOKENS + s->digits);
     fsq_add(&f, "post_q.0.bias", 0, (size_t)s->input, 0, 0.5f);
     fsq_add_matrix(&f, "post_q.2.weight", s->hidden, s->input);
     fsq_add(&f, "post_q.2.bias", 0, hidden, 0, 0.5f);
@@ -113,12 +114,14 @@ static inline struct st_file fsq_made_weights(const struct fsq_shape *s)
 static inline char *fsq_made_config(const struct fsq_shape *s)
 {
     char *text = malloc(4096);
-    int n =
-        sprintf(text,
-                "{\"model_type\":\"fsq-decoder\",\"hidden_size\":%d,\"num_hidden_layers\":%d,"
-                "\"intermediate_size\":%d,\"input_size\":%d,\"levels\":[2,2,2,2,2,2,2,2,2,2,2,2],"
-                "\"tokens\":[",
-                s->hidden, s->layers, s->intermediate, s->input);
+    int n = sprintf(text,
+                    "{\"model_type\":\"fsq-decoder\",\"hidden_size\":%d,\"num_hidden_layers\":%d,"
+                    "\"intermediate_size\":%d,\"input_size\":%d,\"levels\":[2",
+                    s->hidden, s->layers, s->intermediate, s->input);
+
+    for (int i = 1; i < s->digits; i++)
+        n += sprintf(text + n, ",2");
+    n += sprintf(text + n, "],\"tokens\":[");
 
     for (int i = 0; i < FSQ_MADE_TOKENS; i++)
         n += sprintf(text + n, "%s\"%s\"", i ? "," : "", fsq_made_tokens[i]);

@@ -16,7 +16,7 @@
 
 enum { MAX_CONFORMERS = 64, MAX_ROWS = 8192 };
 
-static const struct fsq_shape small = { 128, 2, 320, 48 };
+static const struct fsq_shape small = { 128, 2, 320, 48, 12 };
 static int gpu; /* run the tests on a GPU */
 static json_t *golden;
 
@@ -37,12 +37,15 @@ static cg_fsq_decoder *open_cpu(const cg_fsq_model *m, int32_t max_rows)
     return d;
 }
 
-static cg_fsq_decoder *open_gpu(const cg_fsq_model *m, int32_t max_rows, cg_dtype dtype,
-                                int32_t deterministic)
+enum { F32, DETERMINISTIC, TF32, BF16 };
+
+static cg_fsq_decoder *open_gpu(const cg_fsq_model *m, int32_t max_rows, int kind)
 {
-    cg_fsq_decoder_config config = {
-        .model = m, .max_rows = max_rows, .dtype = dtype, .deterministic = deterministic
-    };
+    cg_fsq_decoder_config config = { .model = m,
+                                     .max_rows = max_rows,
+                                     .dtype = kind == BF16 ? CG_BF16 : CG_F32,
+                                     .tf32 = kind == TF32,
+                                     .deterministic = kind == DETERMINISTIC };
     cg_fsq_decoder *d = NULL;
     cg_error err = CG_ERROR_INIT;
 
@@ -53,7 +56,7 @@ static cg_fsq_decoder *open_gpu(const cg_fsq_model *m, int32_t max_rows, cg_dtyp
 /* The decoder under test, in f32; its bits do not depend on the batch. */
 static cg_fsq_decoder *open_decoder(const cg_fsq_model *m, int32_t max_rows)
 {
-    return gpu ? open_gpu(m, max_rows, CG_F32, 1) : open_cpu(m, max_rows);
+    return gpu ? open_gpu(m, max_rows, DETERMINISTIC) : open_cpu(m, max_rows);
 }
 
 static void close_decoder(cg_fsq_decoder *d)
@@ -171,7 +174,7 @@ START_TEST(bf16_is_near)
     size_t n;
 
     if (gpu) {
-        d = open_gpu(m, 1000, CG_BF16, 0);
+        d = open_gpu(m, 1000, BF16);
         load_golden(m);
         n = (size_t)batch.start[batch.b.n] * 3;
         run(d, got);
@@ -218,7 +221,7 @@ END_TEST
 
 START_TEST(published_shape_on_a_gpu_equals_the_cpu)
 {
-    static const struct fsq_shape full = { 1024, 8, 4096, 256 };
+    static const struct fsq_shape full = { 1024, 8, 4096, 256, 12 };
     cg_fsq_model *m;
     cg_fsq_decoder *d;
 
@@ -231,12 +234,13 @@ START_TEST(published_shape_on_a_gpu_equals_the_cpu)
         add_random(m, 1 + i * i * 3);
     run(d, want);
     close_decoder(d);
-    for (int kind = 0; kind < 3; kind++) {
-        static const char *const names[] = { "f32", "f32, deterministic", "bf16" };
+    for (int kind = F32; kind <= BF16; kind++) {
+        static const char *const names[] = { "f32", "f32, deterministic", "tf32", "bf16" };
+        static const double limits[] = { 1e-4, 1e-4, 0.05, 0.5 }; /* Å */
         size_t n = (size_t)batch.start[batch.b.n] * 3;
         double worst, seconds;
 
-        d = open_gpu(m, 4096, kind == 2 ? CG_BF16 : CG_F32, kind == 1);
+        d = open_gpu(m, 4096, kind);
         run(d, got);
         worst = largest_difference(*got, *want, n);
         seconds = cg_now();
@@ -245,7 +249,7 @@ START_TEST(published_shape_on_a_gpu_equals_the_cpu)
         seconds = (cg_now() - seconds) / 10;
         printf("cuda, %s: %.1e Å from the CPU, %.0f tokens/s in passes of %d\n", names[kind], worst,
                (double)(n / 3) / seconds, batch.start[batch.b.n]);
-        ck_assert_msg(worst <= (kind == 2 ? 0.5 : 1e-4), "%s: %g Å", names[kind], worst);
+        ck_assert_msg(worst <= limits[kind], "%s: %g Å", names[kind], worst);
         close_decoder(d);
     }
     cg_fsq_model_close(m);

@@ -5,7 +5,7 @@
 #include "fsq/fsq_config_file.h"
 #include "fsq_made.h"
 
-static const struct fsq_shape shape = { 64, 2, 72, 8 };
+static const struct fsq_shape shape = { 64, 2, 72, 8, 12 };
 
 START_TEST(a_folder_opens)
 {
@@ -140,7 +140,7 @@ END_TEST
 START_TEST(missing_and_infinite_weights_are_refused)
 {
     struct st_file f = fsq_made_weights(&shape);
-    struct st_file fewer = fsq_made_weights(&(struct fsq_shape) { 64, 1, 72, 8 });
+    struct st_file fewer = fsq_made_weights(&(struct fsq_shape) { 64, 1, 72, 8, 12 });
     char *config = fsq_made_config(&shape);
     const float infinite = -INFINITY;
     cg_fsq_model *m = NULL;

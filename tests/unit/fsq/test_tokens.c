@@ -27,7 +27,7 @@ START_TEST(smiles_become_ids)
     static const char smiles[] = "[CH3][C@@H]([O-])\\[c]%10=[nH]";
     static const char *const want[] = { "[CH3]", "[C@@H]", "(",   "[O-]", ")",
                                         "\\",    "[c]",    "%10", "=",    "[nH]" };
-    cg_fsq_model *m = fsq_made_model(&(struct fsq_shape) { 64, 1, 64, 8 });
+    cg_fsq_model *m = fsq_made_model(&(struct fsq_shape) { 64, 1, 64, 8, 12 });
     cg_error err = CG_ERROR_INIT;
     int32_t *ids = NULL, n = 0;
 
