@@ -116,10 +116,9 @@ cg_status cg_layer_flags_read(const cg_json *o, const cg_architecture *arch, cg_
 
         if (types)
             CG_TRY(read_type(o, arch, i, window, &windowed, err));
-        if (windowed && window < c->max_positions) {
+        if (windowed)
             c->layer_flags[i] |= CG_LAYER_WINDOW;
-            any = 1;
-        }
+        any |= windowed;
     }
     /* transformers' cache would drop keys that its attention does not mask */
     if (arch->windows == CG_WINDOWS_NONE && window && window < c->max_positions)

@@ -9,8 +9,6 @@
  * Reads the members of config.json that distinguish layers: layer_types, sliding_window,
  * use_sliding_window, max_window_layers, no_rope_layers, no_rope_layer_interval.
  *
- * A window of max_positions tokens or more is no window.
- *
  * @param config  n_layers and max_positions are set; `window` and `layer_flags` are written
  * @return CG_OK; CG_ERR_FORMAT; CG_ERR_UNSUPPORTED
  */
