@@ -74,11 +74,11 @@ write_molecules() {
     'FC(F)(F)c1ccncc1' picoline 3 'O=C1NC(=O)C=C1' maleimide 2 'BrCC[Si](C)(C)C' silane 1 \
     '[2H]C([2H])([2H])S' thiol 2 'c1cc[nH]c1' pyrrole 2 'C#N' prussic 1 >"$1"
 }
-# tiny_model DIR [CONTEXT]: writes a tiny model of random weights. Its geometry is beyond repair: use
-# --geometry off or count.
+# tiny_model DIR [ARG...]: writes a tiny model of random weights (arguments of write_model). Its geometry is
+# beyond repair: use --geometry off or count.
 tiny_model() {
   mkdir -p "$1"
-  "$WRITE_MODEL" "$1" ${2:+"$2"}
+  "$WRITE_MODEL" "$@"
   cp "$default_model"/tokenizer.json "$default_model"/tokenizer_config.json "$default_model"/confgen.json "$1"
 }
 

@@ -6,6 +6,8 @@
  *                                   for tests that start the program often: vocabulary of the model
  *                                   that comes with confgen, whose tokenizer DIR needs as well
  *   write_model DIR --oracle NAME   for tests/golden, which has the list of names
+ *   write_model DIR --like NAME     the architecture and features of an oracle for programs: their
+ *                                   vocabulary, heads of 64
  *
  * The bytes depend only on the arguments.
  */
@@ -71,7 +73,7 @@ static void set_llama(cg_model_config *c)
 
 static void set_llama3(cg_model_config *c)
 {
-    c->head_dim = 32; /* not hidden / n_heads */
+    c->head_dim = c->head_dim < 32 ? 32 : c->head_dim; /* not hidden / n_heads */
     c->rope = (cg_rope_config) { .kind = CG_ROPE_LLAMA3,
                                  .theta = 10000,
                                  .factor = 8,
@@ -105,7 +107,7 @@ static void set_qwen2_window(cg_model_config *c)
 
 static void set_qwen3(cg_model_config *c)
 {
-    c->head_dim = 32;
+    c->head_dim = c->head_dim < 32 ? 32 : c->head_dim;
     c->qk_norm = 1;
     c->rope.theta = 1000000;
 }
@@ -154,7 +156,7 @@ static void set_gpt_neox(cg_model_config *c)
     c->mlp = CG_MLP_PLAIN;
     c->activation = CG_ACT_GELU;
     c->parallel_residual = 1;
-    c->rotary_dim = 4;
+    c->rotary_dim = c->head_dim / 4;
     c->rope.theta = 10000;
 }
 
@@ -188,9 +190,25 @@ static const struct {
     { "gpt_neox_sequential", CG_ARCH_GPT_NEOX, set_gpt_neox_sequential },
 };
 
-static struct shape shape_of_oracle(const char *name)
+/* For programs; flash attention on a GPU has heads of 64. */
+static const struct shape like_shape = {
+    .config = { .hidden = 128,
+                .n_layers = 2,
+                .n_heads = 2,
+                .n_kv_heads = 1,
+                .head_dim = 64,
+                .intermediate = 64,
+                .vocab = 2304,
+                .max_positions = 2048,
+                .norm_eps = 1e-6 },
+    .weights = 0.08f,
+    .biases = 0.1f,
+};
+
+/* Adds the features of an oracle to a shape. */
+static struct shape shape_of_oracle(const char *name, const struct shape *base)
 {
-    struct shape shape = oracle_shape;
+    struct shape shape = *base;
 
     for (size_t i = 0; i < sizeof oracles / sizeof *oracles; i++)
         if (!strcmp(name, oracles[i].name)) {
@@ -345,6 +363,7 @@ static void write_weights(FILE *f, const struct shape *shape, const cg_tensor_sp
 int main(int argc, char **argv)
 {
     int is_oracle = argc == 4 && !strcmp(argv[2], "--oracle");
+    int is_named = is_oracle || (argc == 4 && !strcmp(argv[2], "--like"));
     struct shape shape;
     cg_error err = CG_ERROR_INIT;
     cg_model model = { 0 };
@@ -352,12 +371,14 @@ int main(int argc, char **argv)
     size_t n = 0;
     FILE *f;
 
-    if (!is_oracle && (argc < 2 || argc > 4))
-        die("usage", "write_model DIR [CONTEXT [VOCAB] | --oracle NAME]");
-    shape = is_oracle ? shape_of_oracle(argv[3]) : program_shape;
-    if (!is_oracle && argc > 2)
+    if (!is_named && (argc < 2 || argc > 4))
+        die("usage", "write_model DIR [CONTEXT [VOCAB] | --oracle NAME | --like NAME]");
+    shape = is_oracle  ? shape_of_oracle(argv[3], &oracle_shape)
+            : is_named ? shape_of_oracle(argv[3], &like_shape)
+                       : program_shape;
+    if (!is_named && argc > 2)
         shape.config.max_positions = atoi(argv[2]);
-    if (!is_oracle && argc > 3)
+    if (!is_named && argc > 3)
         shape.config.vocab = atoi(argv[3]);
     model.config = shape.config;
     if (cg_tensor_specs_create(&model, &specs, &n, &err) != CG_OK)
