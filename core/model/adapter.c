@@ -408,10 +408,12 @@ static cg_status bind_one(cg_adapter *a, const cg_st_tensor *t, cg_tensor_spec *
     size_t i;
 
     if (part == PART_OTHER)
-        return fail_tensor(a, t->name, CG_ERR_UNSUPPORTED,
-                           "wanted lora_A and lora_B without bias or magnitude (DoRA): other parts "
-                           "of adapters are not supported",
-                           err);
+        return fail_tensor(
+            a, t->name, CG_ERR_UNSUPPORTED,
+            "wanted lora_A.weight, lora_B.weight, lora_embedding_A or "
+            "lora_embedding_B: other parts of adapters, as bias and magnitude (DoRA), "
+            "are not supported",
+            err);
     if (t->dtype == CG_ST_OTHER)
         return fail_tensor(a, t->name, CG_ERR_UNSUPPORTED, "wanted weights in BF16, F16 or F32",
                            err);

@@ -378,6 +378,32 @@ static cg_status fail_names(const struct loader *l, const struct names *missing,
         surplus->n ? ")" : "");
 }
 
+static cg_status fail_quantised(const struct loader *l, const char *file, const char *tensor,
+                                const char *dtype, cg_error *err)
+{
+    return cg_fail(
+        err, CG_ERR_UNSUPPORTED,
+        "%s/%s: tensor %.120s%s%s%s: the checkpoint is quantised, wanted plain bf16, f16 "
+        "or f32 weights",
+        l->dir, file, tensor, dtype ? " (" : "", dtype ? dtype : "", dtype ? ")" : "");
+}
+
+/* Names a tensor of a quantised checkpoint, before its missing weights are listed. */
+static cg_status check_not_quantised(const struct loader *l, cg_error *err)
+{
+    const struct cg_model_store *store = l->model->store;
+
+    for (size_t f = 0; f < store->n_files; f++) {
+        const cg_st_table *table = &store->files[f]->table;
+
+        for (size_t i = 0; i < table->n; i++)
+            if (cg_is_quantised_tensor(&table->tensors[i]))
+                return fail_quantised(l, l->names[f], table->tensors[i].name,
+                                      table->tensors[i].dtype_name, err);
+    }
+    return CG_OK;
+}
+
 /* The head of a tied model is bound to be compared with the embedding. */
 static cg_status bind_tied_head(struct loader *l, size_t file, const cg_st_tensor *t, cg_error *err)
 {
@@ -418,25 +444,6 @@ static cg_status check_tied_head(const struct loader *l, cg_error *err)
     }
     free(rows);
     return st;
-}
-
-/* Names a tensor of a quantised checkpoint, before its missing weights are listed. */
-static cg_status check_not_quantised(const struct loader *l, cg_error *err)
-{
-    const struct cg_model_store *store = l->model->store;
-
-    for (size_t f = 0; f < store->n_files; f++) {
-        const cg_st_table *table = &store->files[f]->table;
-
-        for (size_t i = 0; i < table->n; i++)
-            if (cg_is_quantised_tensor(&table->tensors[i]))
-                return cg_fail(err, CG_ERR_UNSUPPORTED,
-                               "%s/%s: tensor %.120s (%s): the checkpoint is quantised, wanted "
-                               "plain bf16, f16 or f32 weights",
-                               l->dir, l->names[f], table->tensors[i].name,
-                               table->tensors[i].dtype_name);
-    }
-    return CG_OK;
 }
 
 static cg_status bind_all(struct loader *l, cg_error *err)
@@ -539,6 +546,8 @@ static cg_status bound_shards(struct loader *l, size_t *ret_bytes, cg_error *err
         ret_bytes[f] += TENSOR_MORE;
         if (s)
             CG_TRY(add_bytes(l, s, &ret_bytes[f], err));
+        else if (cg_is_quantised_name(name))
+            return fail_quantised(l, index_name, name, NULL, err);
         else if (!is_ignored(name, &l->model->config))
             add_to_names(&surplus, name);
         else if (is_tied_head(name, &l->model->config))

@@ -467,6 +467,17 @@ refused("mlx, quantization", quantised({"scales": torch.float16, "biases": torch
 refused("float8 weights", quantised({}, weight=torch.float8_e4m3fn), "F8_E4M3.*quantised")
 
 
+def quantised_shards(b):
+    quantised(GPTQ)(b)
+    (b.folder / "model.safetensors").rename(b.folder / "model-00001-of-00001.safetensors")
+    names = b.tensors("model-00001-of-00001.safetensors")
+    b.write("model.safetensors.index.json", json.dumps({"metadata": {}, "weight_map": {
+        name: "model-00001-of-00001.safetensors" for name in names}}))
+
+
+refused("gptq, shards, no marker but tensors", quantised_shards, "q_proj.*quantised")
+
+
 def pickled(b):
     model = b.model(config("llama"))
     b.remove("model.safetensors")

@@ -261,9 +261,9 @@ static const struct {
     const char *found;
 } bad_tensors[] = {
     { 0, HEADS *DIM, LAYER0 "self_attn.q_proj.lora_magnitude_vector", CG_ERR_UNSUPPORTED,
-      "without bias or magnitude (DoRA)" },
+      "as bias and magnitude (DoRA), are not supported" },
     { 0, HEADS *DIM, LAYER0 "self_attn.q_proj.lora_B.bias", CG_ERR_UNSUPPORTED,
-      "without bias or magnitude (DoRA)" },
+      "as bias and magnitude (DoRA), are not supported" },
     { 4, HIDDEN, "base_model.model.model.layers.9.self_attn.q_proj.lora_A.weight", CG_ERR_FORMAT,
       "the model of config.json has no such weight" },
     { 4, HIDDEN, LAYER0 "self_attn.k_proj.lora_A.weight", CG_ERR_FORMAT, "target_modules" },

@@ -287,6 +287,10 @@ START_TEST(quantised_tensors_are_refused)
     write_shard(&t, -1, "model.safetensors", 0);
     refused(CG_ERR_UNSUPPORTED, name);
     refused(CG_ERR_UNSUPPORTED, " (BF16): the checkpoint is quantised, wanted plain bf16, f16 or");
+    unlink(scratch_path("model.safetensors"));
+    write_index(&t);
+    refused(CG_ERR_UNSUPPORTED, "model.safetensors.index.json: tensor model.layers.1.mlp.up_proj.");
+    refused(CG_ERR_UNSUPPORTED, "the checkpoint is quantised");
 }
 END_TEST
 
