@@ -169,9 +169,9 @@ def main():
                           f"distance from the border {border(setting, logits[r], place):.1e}")
                     bad += 1
                 same = ~differing.any(axis=1)
-                worst[side] = max(worst.get(side, 0), float(abs(got - want[:n])[same].max(initial=0)))
-        print(f"{kind}: {len(done)} distinct settings; largest difference of a probability: cpu "
-              f"{worst['cpu']:.1e}, block {worst['block']:.1e}")
+                worst[side] = max(worst.get(side, (0, "")), (float(abs(got - want[:n])[same].max(initial=0)), setting[0]))
+        print(f"{kind}: {len(done)} distinct settings; largest difference of a probability: "
+              + ", ".join(f"{side} {d:.1e} ({name})" for side, (d, name) in worst.items()))
     print(f"{bad} rows with other candidates")
     return bad != 0
 

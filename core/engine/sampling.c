@@ -156,8 +156,8 @@ static cg_status check_unserved(cg_engine *e, const struct selection *s, cg_erro
 
         if (u->applies == CG_APPLIES_ALWAYS ||
             (u->applies == CG_APPLIES_WHEN_GREEDY) == (s->values.greedy != 0)) {
-            n += (size_t)snprintf(list + n, sizeof list - n, "%s%s %s", count++ ? ", " : "", u->key,
-                                  u->value);
+            n += (size_t)snprintf(list + n, sizeof list - n, "%s%s%s%s", count++ ? ", " : "",
+                                  u->key, *u->value ? " " : "", u->value);
             n = n < sizeof list ? n : sizeof list - 1;
         }
     }

@@ -181,7 +181,7 @@ static void add_unserved(const cg_json *o, const char *key, int32_t applies,
     u->applies = applies;
     if (json_is_real(v))
         snprintf(u->value, sizeof u->value, "%g", json_real_value(v));
-    else
+    else if (!json_is_array(v) && !json_is_object(v))
         cg_json_describe(v, u->value, sizeof u->value);
 }
 

@@ -48,7 +48,7 @@ enum { CG_APPLIES_ALWAYS, CG_APPLIES_WHEN_SAMPLING, CG_APPLIES_WHEN_GREEDY };
 typedef struct cg_unserved_setting {
     const char *key; /* static storage */
     int32_t applies; /* CG_APPLIES_* */
-    char value[48];  /* for messages */
+    char value[48];  /* for messages; "" for a list or an object */
 } cg_unserved_setting;
 
 typedef struct cg_generation_config {
