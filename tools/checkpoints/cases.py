@@ -45,6 +45,8 @@ class Builder:
                 p.copy_(1 + 0.2 * torch.randn_like(p))
             elif p.dim() == 1:
                 p.copy_(0.3 * torch.randn_like(p))
+            elif name.endswith("wpe.weight"):
+                p.copy_(torch.randn_like(p))  # large beside the token: less repetition
             else:
                 p.copy_(1.5 * torch.randn_like(p) / p.shape[-1] ** 0.5)
         return model
