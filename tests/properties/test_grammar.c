@@ -7,11 +7,13 @@
  *   completeness  every text in the number format is accepted
  *   progress      the end is reachable from every state within max_tokens
  *
- *     test_grammar PLUGIN.so [--molecules N] [--seed S] [--full] [--format NAME]... TOKENIZER...
+ *     test_grammar PLUGIN.so [--molecules N] [--seed S] [--full] [--format NAME]... [--write FILE]
+ *                  TOKENIZER...
  *
  * with default, llama3, qwen3 as tokenizers (subject.h). --format: a built-in format, instead of
  * that of the tokenizer's model. --full: 10,000 molecules, and every number of the format after
- * every kind of literal. Status 0: they hold; 1: the first counterexamples are printed.
+ * every kind of literal. --write: text and tokens of every walk, one JSON object per line, for
+ * tools/compare_format_tokens.py. Status 0: they hold; 1: the first counterexamples are printed.
  */
 #include <pthread.h>
 #include <stdarg.h>
@@ -20,6 +22,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/json.h"
 #include "sequence/automaton.h"
 #include "molecule_set.h"
 #include "numbers.h"
@@ -70,6 +73,7 @@ struct run {
     cg_tokens encoded;
     int64_t walks, walked_tokens, complete_texts, bad_texts, numbers, max_tokens;
     int32_t skipped; /* molecules that the format cannot write */
+    FILE *written;   /* of --write, or NULL */
     int32_t failures;
 };
 
@@ -191,6 +195,22 @@ static int is_written_back(struct run *r, const struct compiled *c, const char *
            (r->s.config.conformer.number.kind == CG_NUMBER_BIN || !memcmp(r->text, body, len));
 }
 
+/* {"text": "[CONFORMER]..", "ids": [..]} */
+static void write_walk(struct run *r, const char *text, int32_t n_tokens)
+{
+    json_t *line = json_object(), *ids = json_array();
+
+    for (int32_t i = 0; i < n_tokens; i++)
+        json_array_append_new(ids, json_integer(r->tokens[i]));
+    json_object_set_new(line, "text", cg_json_text(text));
+    json_object_set_new(line, "ids", ids);
+    if (json_dumpf(line, r->written, JSON_COMPACT) || putc('\n', r->written) == EOF) {
+        perror("--write");
+        exit(3);
+    }
+    json_decref(line);
+}
+
 /* Checks the text of a complete sequence. */
 static int check_sequence(struct run *r, const struct compiled *c, int32_t n_tokens)
 {
@@ -223,6 +243,8 @@ static int check_sequence(struct run *r, const struct compiled *c, int32_t n_tok
                memcmp(r->encoded.ids, r->tokens, (size_t)n_tokens * sizeof *r->tokens)))
         ok = fail(r, c->smiles, "canonicity", "'%s' has %zu tokens, %d were accepted", text,
                   r->encoded.n, n_tokens);
+    if (r->written)
+        write_walk(r, text, n_tokens);
     cg_enriched_finish(&parsed);
     free(text);
     return ok;
@@ -652,7 +674,7 @@ static void measure(const struct run *r)
 }
 
 static int32_t test(const char *name, const char *format, const char *plugin,
-                    const molecule_set *set, uint64_t seed, int every_number)
+                    const molecule_set *set, uint64_t seed, int every_number, FILE *written)
 {
     struct run *r = must_alloc(1, sizeof *r);
     double start = cg_now(), opened, compiled;
@@ -662,6 +684,7 @@ static int32_t test(const char *name, const char *format, const char *plugin,
     r->s.config.conformer.prompt_is_plain = 0; /* RDKit cannot write some of them */
     opened = cg_now();
     r->random.state = seed;
+    r->written = written;
     r->facts =
         (tables_facts) { .automaton = r->s.automaton, .vocabulary = &r->s.vocabulary.vocabulary };
     r->compiled = must_alloc(2 * (size_t)set->n, sizeof *r->compiled);
@@ -720,7 +743,7 @@ static int usage(const char *program)
 {
     fprintf(stderr,
             "usage: %s PLUGIN.so [--molecules N] [--seed S] [--full] [--format NAME]... "
-            "TOKENIZER...\n",
+            "[--write FILE] TOKENIZER...\n",
             program);
     return 2;
 }
@@ -732,6 +755,7 @@ int main(int argc, char **argv)
     uint64_t seed = 1;
     int full = 0;
     double start = cg_now();
+    FILE *written = NULL;
     molecule_set set;
 
     for (int i = 1; i < argc; i++) {
@@ -744,6 +768,8 @@ int main(int argc, char **argv)
         else if (!strcmp(argv[i], "--format") && i + 1 < argc &&
                  n_formats < (int32_t)(sizeof formats / sizeof *formats))
             formats[n_formats++] = argv[++i];
+        else if (!strcmp(argv[i], "--write") && i + 1 < argc && !written)
+            written = fopen(argv[++i], "w");
         else if (argv[i][0] == '-' || n_names == sizeof names / sizeof *names)
             return usage(argv[0]);
         else if (!plugin)
@@ -764,8 +790,12 @@ int main(int argc, char **argv)
     printf("%.1f s to collect them\n", cg_now() - start);
     for (int32_t i = 0; i < n_names; i++)
         for (int32_t k = 0; k < (n_formats ? n_formats : 1); k++)
-            failures += test(names[i], formats[k], plugin, &set, seed, full);
+            failures += test(names[i], formats[k], plugin, &set, seed, full, written);
     molecule_set_finish(&set);
+    if (written && fclose(written)) {
+        perror("--write");
+        return 3;
+    }
     printf("%.1f s, %d failures\n", cg_now() - start, failures);
     return failures != 0;
 }
