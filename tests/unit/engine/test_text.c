@@ -125,6 +125,38 @@ START_TEST(another_folder)
 }
 END_TEST
 
+/* A constraint plugin of ABI 1.1 gets triples of full decimals only. */
+START_TEST(older_plugins)
+{
+    static const struct {
+        const char *format, *words;
+    } cases[] = {
+        { "molgen-v3", NULL },
+        { "molgen-v1", NULL },
+        { "molgen-v2", "constraint 'none': built for plugin ABI 1.1, which has no numbers as those "
+                       "of format \"molgen-v2\"" },
+        { "molgen-binned-13", "wanted ABI 1.2: use --constraint grammar" },
+        { "molgen-fsq", "format \"molgen-fsq\"" },
+    };
+    cg_error err = CG_ERROR_INIT;
+    cg_engine *e = open_with(NULL, NULL, &err);
+    cg_plugin older;
+    cg_status st;
+
+    ck_assert_msg(e != NULL, "%s", err.msg);
+    older = *e->constraint.plugin;
+    older.abi_minor = 1;
+    e->constraint.plugin = &older;
+    ck_assert_int_eq(
+        cg_conformer_format_named(cases[_i].format, &e->model.weights->format.conformer, &err),
+        CG_OK);
+    st = cg_engine_open_text(e, &err);
+    ck_assert_int_eq(st, cases[_i].words ? CG_ERR_UNSUPPORTED : CG_OK);
+    ck_assert_msg(!cases[_i].words || strstr(err.msg, cases[_i].words), "%s", err.msg);
+    cg_engine_close(e);
+}
+END_TEST
+
 START_TEST(refusals)
 {
     static const struct {
@@ -154,6 +186,7 @@ int main(void)
     tcase_add_loop_test(tc, prompts, 0, 5);
     tcase_add_loop_test(tc, stops, 0, 4);
     tcase_add_test(tc, another_folder);
+    tcase_add_loop_test(tc, older_plugins, 0, 5);
     tcase_add_loop_test(tc, refusals, 0, 4);
     return run_suite("text", &tc, 1);
 }
