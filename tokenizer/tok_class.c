@@ -625,23 +625,37 @@ static int is_named(const cg_class_files *files, const char *content)
     return 0;
 }
 
-/* Compares the added tokens of tokenizer_config.json with those of tokenizer.json. */
-static cg_status check_added(class_reader *r)
+/* Gives an added token of tokenizer.json the settings that tokenizer_config.json has for it. */
+static cg_status set_flags(class_reader *r, json_t *item, const json_t *other)
 {
     static const char *const flags[] = { "normalized", "lstrip", "rstrip", "single_word" };
+
+    for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++) {
+        json_t *flag = json_object_get(other, flags[i]);
+
+        if (json_is_boolean(flag) && json_object_set(item, flags[i], flag))
+            return nomem(r);
+    }
+    return CG_OK;
+}
+
+/* The added tokens of tokenizer_config.json must be those of tokenizer.json; their settings count.
+ */
+static cg_status check_added(class_reader *r)
+{
     const json_t *decoder = json_object_get(r->files->config, "added_tokens_decoder");
-    const json_t *list = json_object_get(r->root, "added_tokens"), *item;
+    const json_t *list = json_object_get(r->root, "added_tokens");
     int rebuilt = r->views[V5].kind != CLASS_FILE;
     size_t i, n_found = 0;
+    json_t *item;
 
     if (!json_is_object(decoder))
         return CG_OK;
     json_array_foreach(list, i, item)
     {
-        const char *content = string_of(item, "content");
+        const char *content = string_of(item, "content"), *text;
         json_int_t id = json_integer_value(json_object_get(item, "id"));
         const json_t *other;
-        const char *text;
         char key[24];
 
         snprintf(key, sizeof key, "%lld", (long long)id);
@@ -654,15 +668,8 @@ static cg_status check_added(class_reader *r)
             return cg_fail(r->err, CG_ERR_UNSUPPORTED,
                            "added token %s '%.64s': added_tokens_decoder of "
                            "tokenizer_config.json has '%.64s'",
-                           key, content, other && text ? text : "(nothing)");
-        for (size_t k = 0; k < sizeof flags / sizeof flags[0]; k++)
-            if (json_object_get(other, flags[k]) &&
-                json_is_true(json_object_get(other, flags[k])) !=
-                    json_is_true(json_object_get(item, flags[k])))
-                return cg_fail(r->err, CG_ERR_UNSUPPORTED,
-                               "added token %s '%.64s': %s differs from that of "
-                               "tokenizer_config.json",
-                               key, content, flags[k]);
+                           key, content, text ? text : "(nothing)");
+        CG_TRY(set_flags(r, item, other));
     }
     if (n_found < json_object_size(decoder))
         return cg_fail(r->err, CG_ERR_UNSUPPORTED,

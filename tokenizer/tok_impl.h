@@ -58,10 +58,10 @@ typedef struct cg_json_texts {
 cg_status cg_tokenizer_from_json(const char *name, const cg_json_texts *texts,
                                  cg_tokenizer **ret_tokenizer, cg_error *err);
 
-/** Texts of the files of the vocab.json form; added_tokens may be NULL. */
+/** Texts of the files of the vocab.json form and of config.json; the last two may be NULL. */
 typedef struct cg_vocab_merges_files {
-    const char *vocab, *merges, *config, *added_tokens;
-    size_t vocab_len, merges_len, config_len, added_tokens_len;
+    const char *vocab, *merges, *config, *added_tokens, *model_config;
+    size_t vocab_len, merges_len, config_len, added_tokens_len, model_config_len;
 } cg_vocab_merges_files;
 
 /** Loads from the texts of vocab.json, merges.txt, tokenizer_config.json and added_tokens.json. */

@@ -27,23 +27,51 @@ static cg_status read_file(const char *dir, const char *name, int required, cg_b
     return cg_file_read(path, CG_TOKENIZER_FILE_MAX, ret_text, err);
 }
 
+/* Files of tokenizers that are not read. */
+static const char *find_other(const char *dir)
+{
+    static const char *const names[] = { "tokenizer.model", "spiece.model", "vocab.txt",
+                                         "tekken.json", "tiktoken.model" };
+    char path[PATH_MAX];
+
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (snprintf(path, sizeof path, "%s/%s", dir, names[i]) < (int)sizeof path &&
+            !access(path, F_OK))
+            return names[i];
+    return NULL;
+}
+
+static cg_status fail_no_tokenizer(const char *dir, cg_error *err)
+{
+    const char *other = find_other(dir);
+
+    if (other)
+        return cg_fail(
+            err, CG_ERR_UNSUPPORTED,
+            "%s: found %s, which is not read, wanted tokenizer.json: save_pretrained() of "
+            "AutoTokenizer writes it",
+            dir, other);
+    return cg_fail(err, CG_ERR_IO,
+                   "%s: found neither tokenizer.json nor vocab.json; --tokenizer names another "
+                   "folder",
+                   dir);
+}
+
 static cg_status load_vocab_merges(const char *dir, cg_tokenizer **ret_tokenizer, cg_error *err)
 {
-    cg_bytes vocab = { 0 }, merges = { 0 }, config = { 0 }, added = { 0 };
+    cg_bytes vocab = { 0 }, merges = { 0 }, config = { 0 }, added = { 0 }, model = { 0 };
     cg_vocab_merges_files files;
     cg_status st;
 
     CG_TRY_GOTO(st, read_file(dir, "vocab.json", OPTIONAL, &vocab, err), out);
     if (!vocab.data) {
-        st = cg_fail(err, CG_ERR_IO,
-                     "%s: found neither tokenizer.json nor vocab.json; --tokenizer names another "
-                     "folder",
-                     dir);
+        st = fail_no_tokenizer(dir, err);
         goto out;
     }
     CG_TRY_GOTO(st, read_file(dir, "merges.txt", REQUIRED, &merges, err), out);
     CG_TRY_GOTO(st, read_file(dir, "tokenizer_config.json", REQUIRED, &config, err), out);
     CG_TRY_GOTO(st, read_file(dir, "added_tokens.json", OPTIONAL, &added, err), out);
+    CG_TRY_GOTO(st, read_file(dir, "config.json", OPTIONAL, &model, err), out);
     files = (cg_vocab_merges_files) {
         .vocab = (const char *)vocab.data,
         .vocab_len = vocab.len,
@@ -53,6 +81,8 @@ static cg_status load_vocab_merges(const char *dir, cg_tokenizer **ret_tokenizer
         .config_len = config.len,
         .added_tokens = (const char *)added.data,
         .added_tokens_len = added.len,
+        .model_config = (const char *)model.data,
+        .model_config_len = model.len,
     };
     st = cg_tokenizer_from_vocab_merges(dir, &files, ret_tokenizer, err);
 out:
@@ -60,6 +90,7 @@ out:
     cg_bytes_release(&merges);
     cg_bytes_release(&config);
     cg_bytes_release(&added);
+    cg_bytes_release(&model);
     return st;
 }
 

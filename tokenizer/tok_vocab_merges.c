@@ -193,16 +193,31 @@ static cg_status load_added_tokens(cg_tok_builder *b, const json_t *tokens, cons
 }
 
 typedef struct parsed {
-    json_t *vocab, *config, *added;
+    json_t *vocab, *config, *added, *model_config;
 } parsed;
 
 static cg_status parse_files(const cg_vocab_merges_files *f, parsed *p, cg_error *err)
 {
     CG_TRY(cg_load_parse("vocab.json", f->vocab, f->vocab_len, &p->vocab, err));
     CG_TRY(cg_load_parse("tokenizer_config.json", f->config, f->config_len, &p->config, err));
+    if (f->model_config)
+        CG_TRY(cg_load_parse("config.json", f->model_config, f->model_config_len, &p->model_config,
+                             err));
     if (f->added_tokens)
         CG_TRY(cg_load_parse("added_tokens.json", f->added_tokens, f->added_tokens_len, &p->added,
                              err));
+    return CG_OK;
+}
+
+/* transformers 5 gives models of type qwen2 the class Qwen2Tokenizer, whatever the file names. */
+static cg_status check_model_type(const parsed *p, cg_error *err)
+{
+    const char *type = json_string_value(json_object_get(p->model_config, "model_type"));
+
+    if (type && !strcmp(type, "qwen2") && is_gpt2(p->config))
+        return cg_fail(err, CG_ERR_UNSUPPORTED,
+                       "tokenizer_class: transformers 5 uses Qwen2Tokenizer for a model of type "
+                       "qwen2, transformers 4 GPT2Tokenizer");
     return CG_OK;
 }
 
@@ -212,6 +227,7 @@ static cg_status load_parsed(cg_tok_builder *b, const parsed *p, const cg_vocab_
 {
     *ret_file = "tokenizer_config.json";
     CG_TRY(load_class(b->tok, p->config, err));
+    CG_TRY(check_model_type(p, err));
     *ret_file = "vocab.json";
     CG_TRY(cg_load_vocab(b, p->vocab, err));
     *ret_file = "merges.txt";
@@ -231,7 +247,7 @@ cg_status cg_tokenizer_from_vocab_merges(const char *dir, const cg_vocab_merges_
                                          cg_tokenizer **ret_tokenizer, cg_error *err)
 {
     cg_tok_builder b = { .tok = cg_tokenizer_new() };
-    parsed p = { NULL, NULL, NULL };
+    parsed p = { 0 };
     const char *file = "vocab.json";
     cg_status st;
 
@@ -250,5 +266,6 @@ out:
     json_decref(p.vocab);
     json_decref(p.config);
     json_decref(p.added);
+    json_decref(p.model_config);
     return st;
 }

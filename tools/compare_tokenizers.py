@@ -83,6 +83,26 @@ def template(single, **ids):
             "special_tokens": {k: {"id": k, "ids": [v], "tokens": [k]} for k, v in ids.items()}}
 
 
+def added(first, *contents):
+    return [{"id": first + i, "content": t, "single_word": False, "lstrip": False, "rstrip": False, "normalized": False,
+             "special": True} for i, t in enumerate(contents)]
+
+
+def of_kind(model, vocab, normalizer, pre_tokenizer, post=None, **settings):
+    """A tokenizer.json over the characters of SMILES and some pieces; ids as in byte_level()."""
+    vocab = {t: i for i, t in enumerate(list("BCFHINOPSbcnops0123456789()[]=#+-@/\\.%lrai") + vocab)}
+    first = len(vocab)
+    vocab.update({"<unk>": first, "<s>": first + 1, "</s>": first + 2})
+    settings = {"type": model, "unk_token": "<unk>", **settings}
+    if settings.pop("bytes", False):
+        vocab.update({"<0x%02X>" % b: len(vocab) + b for b in range(256)})
+    if post:
+        post = json.loads(json.dumps(post).replace(str(S), str(first + 1)).replace(str(E), str(first + 2)))
+    return {"version": "1.0", "truncation": None, "padding": None, "normalizer": normalizer, "pre_tokenizer": pre_tokenizer,
+            "added_tokens": added(first, "<unk>", "<s>", "</s>") + added(max(vocab.values()) + 1, "[SMILES]", "[/SMILES]"),
+            "post_processor": post, "decoder": None, "model": {**settings, "vocab": vocab}}
+
+
 QWEN = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+")
 LLAMA3 = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+")
 S, E, U = 263, 264, 265
@@ -127,6 +147,36 @@ def folders():
         for add in [{}, {"add_bos_token": True}, {"add_bos_token": False}, {"add_bos_token": True, "add_eos_token": True}]:
             for k in ["none", "bos", "both"]:
                 yield f"{c}, {add}, post {k}", gpt2(normalizer=nfc if "Neo" in c else None, post=posts[k]), dict(names, tokenizer_class=c, **add), "llama"
+    bar = "\u2581"
+    meta = lambda scheme, split=False: {"type": "Metaspace", "replacement": bar, "prepend_scheme": scheme, "split": split}
+    prepend = {"type": "Sequence", "normalizers": [{"type": "Prepend", "prepend": bar},
+                                                    {"type": "Replace", "pattern": {"String": " "}, "content": bar}]}
+    piece = dict(fuse_unk=True, byte_fallback=True, bytes=True, dropout=None, merges=[["C", "C"], [bar, "C"], ["(", "="]])
+    pieces = [bar, "CC", bar + "C", "(="]
+    bert = {"type": "BertNormalizer", "clean_text": True, "handle_chinese_chars": True, "strip_accents": None, "lowercase": False}
+    atoms = split(r"\[[^\]]+\]|Br|Cl|.")
+    for c in ["LlamaTokenizer", "LlamaTokenizerFast", "PreTrainedTokenizerFast", "TokenizersBackend", None]:
+        for t in ["llama", "mistral", "gpt2"]:
+            for legacy in [True, False, "absent"]:
+                conf = dict(names, **({"tokenizer_class": c} if c else {}), **({} if legacy == "absent" else {"legacy": legacy}))
+                for k, n, p in [("prepend", prepend, None), ("first", None, meta("first")), ("always", None, meta("always"))]:
+                    yield f"{t}, {c}, legacy {legacy}, SentencePiece {k}, bos", of_kind("BPE", pieces, n, p, bos, **piece), conf, t
+    for add in [True, False, None]:
+        yield f"LlamaTokenizer, add_prefix_space {add}, SentencePiece", of_kind("BPE", pieces, None, meta("first"), bos, **piece), dict(
+            names, tokenizer_class="LlamaTokenizer", legacy=False, add_prefix_space=add), "llama"
+    for c in ["BertTokenizer", "BertTokenizerFast", "PreTrainedTokenizerFast", "TokenizersBackend"]:
+        for lower in [True, False, "absent"]:
+            for k in ["none", "bert"]:
+                conf = dict(tokenizer_class=c, unk_token="<unk>", cls_token="<s>", sep_token="</s>", pad_token="</s>", mask_token="<unk>")
+                if lower != "absent":
+                    conf["do_lower_case"] = lower
+                yield f"{c}, do_lower_case {lower}, WordPiece, post {k}", of_kind(
+                    "WordPiece", ["##C", "##c", "CC", "##O", "##l"], bert, {"type": "BertPreTokenizer"}, posts[k],
+                    continuing_subword_prefix="##", max_input_chars_per_word=100), conf, "gpt2"
+    for c in ["PreTrainedTokenizerFast", "TokenizersBackend", "GPT2Tokenizer"]:
+        for k in posts:
+            if "bytes" not in k:
+                yield f"{c}, WordLevel, post {k}", of_kind("WordLevel", ["Cl", "Br"], None, atoms, posts[k]), dict(names, tokenizer_class=c), "gpt2"
     yield "llama class without bos", gpt2(), {"tokenizer_class": "LlamaTokenizer", "bos_token": None, "eos_token": "</s>", "unk_token": "<unk>"}, "llama"
     yield "llama class, bos unknown", gpt2(), {"tokenizer_class": "LlamaTokenizer", "bos_token": "<b>", "unk_token": "<unk>"}, "llama"
     yield "split_special_tokens", gpt2(), dict(fast, split_special_tokens=True), "llama"
@@ -143,8 +193,28 @@ def folders():
         yield f"{c}, added_tokens_decoder, one more", ok, dict(names, tokenizer_class=c, added_tokens_decoder=other), "qwen3"
 
 
+    for c in ["GPT2Tokenizer", "GPT2TokenizerFast", "Qwen2Tokenizer"]:
+        for t in ["llama", "qwen2", "qwen3", "gpt2"]:
+            for conf in [{}, {"add_bos_token": True}, {"add_bos_token": True, "add_eos_token": True}, {"add_prefix_space": True},
+                         {"bos_token": "<s>", "eos_token": "</s>", "add_bos_token": True}]:
+                yield f"{t}, {c}, vocab.json, {conf}", dict(gpt2(), vocab_form=True), dict(conf, tokenizer_class=c), t
+
+
+def write_vocab(folder, tokenizer, config):
+    """The older form: vocab.json, merges.txt and the added tokens in tokenizer_config.json."""
+    model = tokenizer["model"]
+    with open(os.path.join(folder, "vocab.json"), "w") as f:
+        json.dump(model["vocab"], f)
+    with open(os.path.join(folder, "merges.txt"), "w") as f:
+        f.write("#version: 0.2\n" + "".join(" ".join(m) + "\n" for m in model["merges"]))
+    config["added_tokens_decoder"] = {str(a["id"]): {k: v for k, v in a.items() if k != "id"} for a in tokenizer["added_tokens"]}
+
+
 def write(folder, tokenizer, config, model_type):
     os.makedirs(folder)
+    if tokenizer.get("vocab_form"):
+        write_vocab(folder, tokenizer, config)
+        tokenizer = None
     for name, value in [("tokenizer.json", tokenizer), ("tokenizer_config.json", config),
                         ("config.json", model_type and {"model_type": model_type, "vocab_size": 300})]:
         if value is not None:

@@ -15,12 +15,13 @@ static const char sample[] = "[SMILES]CC(=O)N1[/SMILES][CONFORMER][C]<-1.234,0.5
 static cg_status load(const char *text, size_t size, cg_tokenizer **ret, cg_error *err)
 {
     cg_vocab_merges_files f = { 0 };
-    const char **part[] = { &f.vocab, &f.merges, &f.config, &f.added_tokens };
-    size_t *len[] = { &f.vocab_len, &f.merges_len, &f.config_len, &f.added_tokens_len };
+    const char **part[] = { &f.vocab, &f.merges, &f.config, &f.added_tokens, &f.model_config };
+    size_t *len[] = { &f.vocab_len, &f.merges_len, &f.config_len, &f.added_tokens_len,
+                      &f.model_config_len };
     int n = 0;
 
     f.vocab = f.merges = f.config = "";
-    for (size_t at = 0; n < 4 && at < size && text[at] == 0x1e; n++) {
+    for (size_t at = 0; n < 5 && at < size && text[at] == 0x1e; n++) {
         const char *begin = text + at + 1, *end = memchr(begin, 0x1e, size - at - 1);
 
         *part[n] = begin;

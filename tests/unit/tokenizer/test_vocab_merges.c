@@ -15,14 +15,22 @@ static char *vocab_json(const char *extra)
     return out;
 }
 
+static const char *model_config; /* of the folder; NULL: none */
+
 static cg_status load(const char *extra, const char *merges, const char *config, const char *added,
                       cg_tokenizer **ret, cg_error *err)
 {
     char *vocab = vocab_json(extra);
-    cg_vocab_merges_files f = { vocab,          merges,
-                                config,         added,
-                                strlen(vocab),  strlen(merges),
-                                strlen(config), added ? strlen(added) : 0 };
+    cg_vocab_merges_files f = { .vocab = vocab,
+                                .vocab_len = strlen(vocab),
+                                .merges = merges,
+                                .merges_len = strlen(merges),
+                                .config = config,
+                                .config_len = strlen(config),
+                                .added_tokens = added,
+                                .added_tokens_len = added ? strlen(added) : 0,
+                                .model_config = model_config,
+                                .model_config_len = model_config ? strlen(model_config) : 0 };
     cg_status st = cg_tokenizer_from_vocab_merges("dir", &f, ret, err);
 
     free(vocab);
@@ -109,6 +117,20 @@ START_TEST(tokens_around_a_prompt)
 }
 END_TEST
 
+START_TEST(class_of_a_model_type)
+{
+    cg_error err = CG_ERROR_INIT;
+    cg_tokenizer *t = NULL;
+
+    model_config = "{\"model_type\":\"qwen2\"}";
+    refused("", CONFIG("GPT2TokenizerFast", ""), NULL, CG_ERR_UNSUPPORTED,
+            "transformers 5 uses Qwen2Tokenizer for a model of type qwen2");
+    ck_assert_int_eq(load("", "", CONFIG("Qwen2Tokenizer", ""), NULL, &t, &err), CG_OK);
+    cg_tokenizer_destroy(t);
+    model_config = NULL;
+}
+END_TEST
+
 START_TEST(messages_name_the_file)
 {
     static const char qwen[] = CONFIG("Qwen2Tokenizer", "");
@@ -135,8 +157,12 @@ END_TEST
 
 int main(void)
 {
-    const TTest *tests[] = { qwen2, gpt2_with_prefix_space, tokens_around_a_prompt,
-                             messages_name_the_file, NULL };
+    const TTest *tests[] = { qwen2,
+                             gpt2_with_prefix_space,
+                             tokens_around_a_prompt,
+                             class_of_a_model_type,
+                             messages_name_the_file,
+                             NULL };
 
     return tok_run("tok_vocab_merges", tests);
 }
