@@ -57,8 +57,8 @@ def smiles_tokens():
     """235 tokens, as many as the published vocabulary has."""
     atoms = ["[%s%s%s]" % (e, h, c) for e in "C N O S P c n o s p F Cl Br I B Si Se".split()
              for h in ["", "H", "H2", "H3"] for c in ["", "+", "-"]]
-    return (["(", ")", "-", ".", "/", "\\", "=", "#", "%10", "%11"] + list("123456789") + atoms + ["[C@]", "[C@@]"]
-            + ["[%dC]" % i for i in range(10, 20)])[:235]
+    return (["(", ")", "-", ".", "/", "\\", "=", "#", "%10", "%11"] + list("123456789") + atoms + ["[C@]", "[C@@]", "[C@H]", "[C@@H]"]
+            + ["[%dC]" % i for i in range(10, 18)])[:235]
 
 
 def decode(build, folder, device, conformers, tokens):

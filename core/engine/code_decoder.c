@@ -28,7 +28,7 @@ struct cg_code_decoder {
     pthread_cond_t freed; /* guards is_busy */
 };
 
-cg_status cg_code_decoder_open(const char *dir, const cg_conformer_format *format,
+cg_status cg_code_decoder_open(const char *dir, int is_random, const cg_conformer_format *format,
                                cg_code_decoder **ret_decoder, cg_error *err)
 {
     cg_code_decoder *d = calloc(1, sizeof *d);
@@ -42,7 +42,8 @@ cg_status cg_code_decoder_open(const char *dir, const cg_conformer_format *forma
     }
     pthread_mutex_init(&d->lock, NULL);
     pthread_cond_init(&d->freed, NULL);
-    st = cg_fsq_model_open(folder, &d->model, err);
+    st = is_random ? cg_fsq_model_random(folder, &d->model, err)
+                   : cg_fsq_model_open(folder, &d->model, err);
     if (st != CG_OK)
         cg_fail_prefix(err, st, "format %s needs the network that decodes its codes", format->name);
     else if (d->model->config.n_codes != format->number.n_values)

@@ -16,10 +16,11 @@ typedef struct cg_code_decoder cg_code_decoder;
 /**
  * Opens the FSQ model of a model directory, the folder `dir`/fsq; no device yet.
  *
- * @param format  of the model's text: the numbers of codes must agree
+ * @param is_random  nonzero: random weights for its settings
+ * @param format     of the model's text: the numbers of codes must agree
  * @return as cg_fsq_model_open(), and CG_ERR_MISMATCH
  */
-cg_status cg_code_decoder_open(const char *dir, const cg_conformer_format *format,
+cg_status cg_code_decoder_open(const char *dir, int is_random, const cg_conformer_format *format,
                                cg_code_decoder **ret_decoder, cg_error *err);
 void cg_code_decoder_close(cg_code_decoder *d); /* accepts NULL */
 

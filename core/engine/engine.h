@@ -96,7 +96,8 @@ cg_status cg_engine_detect_format(cg_engine *engine, cg_error *err);
 /** Sets constraint.format but max_new_tokens, and model.around_prompt; the model is open. */
 cg_status cg_engine_open_text(cg_engine *engine, cg_error *err);
 
-/** Opens the network behind the codes of a format that has them; the format is known. */
+/** Opens the network behind the codes of a format that has them, or makes a random one for a shape;
+ * the format is known. */
 cg_status cg_engine_open_codes(cg_engine *engine, const cg_engine_options *options, cg_error *err);
 
 /** Sets builder.geometry, token_numbers and max_retries; the constraint is open. */

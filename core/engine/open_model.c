@@ -119,7 +119,9 @@ cg_status cg_engine_open_codes(cg_engine *e, const cg_engine_options *o, cg_erro
     const cg_conformer_format *f = &e->model.weights->format.conformer;
     const char *dir = o->shape && o->tokenizer ? o->tokenizer : e->model.name;
 
-    return f->layout == CG_LAYOUT_TOKENS ? cg_code_decoder_open(dir, f, &e->codes, err) : CG_OK;
+    return f->layout == CG_LAYOUT_TOKENS
+               ? cg_code_decoder_open(dir, o->shape != NULL, f, &e->codes, err)
+               : CG_OK;
 }
 
 void cg_engine_close_model(cg_engine *e)

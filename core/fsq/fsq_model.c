@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "fsq/fsq_model.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -171,6 +172,40 @@ static cg_status check_values(const char *path, cg_fsq_model *m, const struct sp
     return CG_OK;
 }
 
+/* Element i of tensor t, uniform in [-1, 1): murmur3's finaliser. */
+static float noise(uint32_t t, uint32_t i)
+{
+    uint32_t x = i * 0x9e3779b9u + t * 0x85ebca6bu + 1;
+
+    x = (x ^ x >> 16) * 0x85ebca6bu;
+    x = (x ^ x >> 13) * 0xc2b2ae35u;
+    return (float)(int32_t)(x ^ x >> 16) * 0x1p-31f;
+}
+
+/* Fills norms with ones, matrices so that they keep the size of their input, biases with zeros. */
+static cg_status fill_random(cg_fsq_model *m, const struct spec *specs, size_t n, cg_error *err)
+{
+    size_t at = 0, total = 0;
+
+    for (size_t i = 0; i < n; i++)
+        total += (size_t)(specs[i].rows * specs[i].cols);
+    m->heap = cg_alloc_array(total, sizeof *m->heap);
+    if (!m->heap)
+        return cg_fail_nomem(err, "FSQ decoder");
+    for (size_t i = 0; i < n; i++) {
+        size_t elements = (size_t)(specs[i].rows * specs[i].cols);
+        float scale = specs[i].n_dims == 2 ? sqrtf(3.0f / (float)specs[i].cols) : 0;
+        float base = strstr(specs[i].name, "norm") ? 1 : 0;
+
+        for (size_t j = 0; j < elements; j++)
+            m->heap[at + j] = base + scale * noise((uint32_t)i, (uint32_t)j);
+        *specs[i].ref = (cg_tensor_ref) { m->heap + at, specs[i].rows, specs[i].cols, CG_F32 };
+        at += elements;
+    }
+    return CG_OK;
+}
+
+/* path NULL: random weights */
 static cg_status load_weights(const char *path, cg_fsq_model *m, cg_error *err)
 {
     struct spec *specs = NULL;
@@ -178,15 +213,19 @@ static cg_status load_weights(const char *path, cg_fsq_model *m, cg_error *err)
     cg_status st;
 
     CG_TRY(make_specs(m, &specs, &n, err));
-    CG_TRY_GOTO(st, cg_safetensors_open(path, max_file_bytes(specs, n), &m->file, err), out);
-    CG_TRY_GOTO(st, bind_all(path, m, specs, n, err), out);
+    if (path) {
+        CG_TRY_GOTO(st, cg_safetensors_open(path, max_file_bytes(specs, n), &m->file, err), out);
+        CG_TRY_GOTO(st, bind_all(path, m, specs, n, err), out);
+    } else {
+        CG_TRY_GOTO(st, fill_random(m, specs, n, err), out);
+    }
     st = check_values(path, m, specs, n, err);
 out:
     free(specs);
     return st;
 }
 
-cg_status cg_fsq_model_open(const char *dir, cg_fsq_model **ret_model, cg_error *err)
+static cg_status open_dir(const char *dir, int is_random, cg_fsq_model **ret_model, cg_error *err)
 {
     cg_fsq_model *m = calloc(1, sizeof *m);
     char *config = cg_path_join(dir, "config.json");
@@ -200,7 +239,7 @@ cg_status cg_fsq_model_open(const char *dir, cg_fsq_model **ret_model, cg_error 
     }
     CG_TRY_GOTO(st, cg_file_read(config, MAX_CONFIG_BYTES, &bytes, err), out);
     CG_TRY_GOTO(st, cg_fsq_config_parse(config, bytes.data, bytes.len, m, err), out);
-    CG_TRY_GOTO(st, load_weights(weights, m, err), out);
+    CG_TRY_GOTO(st, load_weights(is_random ? NULL : weights, m, err), out);
     *ret_model = m;
     m = NULL;
 out:
@@ -209,6 +248,16 @@ out:
     free(weights);
     cg_fsq_model_close(m);
     return st;
+}
+
+cg_status cg_fsq_model_open(const char *dir, cg_fsq_model **ret_model, cg_error *err)
+{
+    return open_dir(dir, 0, ret_model, err);
+}
+
+cg_status cg_fsq_model_random(const char *dir, cg_fsq_model **ret_model, cg_error *err)
+{
+    return open_dir(dir, 1, ret_model, err);
 }
 
 void cg_fsq_model_close(cg_fsq_model *m)
@@ -221,5 +270,6 @@ void cg_fsq_model_close(cg_fsq_model *m)
     cg_index_finish(&m->index);
     free(m->layers);
     cg_safetensors_close(m->file);
+    free(m->heap);
     free(m);
 }

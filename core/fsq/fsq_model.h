@@ -49,6 +49,7 @@ typedef struct cg_fsq_model {
     cg_tensor_ref out_bias;      /* [1, 3] */
     uint64_t fingerprint;        /* XXH3 over settings, tokens and weights, for resume manifests */
     struct cg_safetensors *file; /* owns the memory of the references */
+    float *heap;                 /* owns it if the weights are in no file */
 } cg_fsq_model;
 
 /**
@@ -58,6 +59,11 @@ typedef struct cg_fsq_model {
  *         message naming the file. On failure *ret_model is unchanged.
  */
 cg_status cg_fsq_model_open(const char *dir, cg_fsq_model **ret_model, cg_error *err);
+/**
+ * Opens the config.json of a directory, with random weights that depend on it only: for benchmarks.
+ * @return as cg_fsq_model_open()
+ */
+cg_status cg_fsq_model_random(const char *dir, cg_fsq_model **ret_model, cg_error *err);
 void cg_fsq_model_close(cg_fsq_model *model); /* accepts NULL */
 
 #endif

@@ -38,6 +38,26 @@ START_TEST(a_folder_opens)
 }
 END_TEST
 
+START_TEST(random_weights_need_no_file)
+{
+    char *config = fsq_made_config(&shape);
+    cg_fsq_model *m = NULL, *again = NULL;
+    cg_error err = CG_ERROR_INIT;
+
+    scratch_write_text("config.json", config);
+    ck_assert_msg(cg_fsq_model_random(scratch_dir, &m, &err) == CG_OK, "%s", err.msg);
+    ck_assert_int_eq(cg_fsq_model_random(scratch_dir, &again, &err), CG_OK);
+    ck_assert_uint_eq(m->fingerprint, again->fingerprint);
+    ck_assert_int_eq(m->layers[1].up.rows, 72);
+    ck_assert(((const float *)m->layers[1].norm2.data)[63] == 1);
+    ck_assert(((const float *)m->out_bias.data)[2] == 0);
+    ck_assert(((const float *)m->out.data)[0] != ((const float *)m->out.data)[1]);
+    cg_fsq_model_close(m);
+    cg_fsq_model_close(again);
+    free(config);
+}
+END_TEST
+
 /* ---- config.json -------------------------------------------------------------------------- */
 
 #define HEAD    "{\"model_type\":\"fsq-decoder\",\"hidden_size\":64,\"num_hidden_layers\":1,"
@@ -190,6 +210,7 @@ int main(void)
 
     tcase_add_checked_fixture(tc, scratch_make, scratch_remove);
     tcase_add_test(tc, a_folder_opens);
+    tcase_add_test(tc, random_weights_need_no_file);
     tcase_add_loop_test(tc, bad_settings_are_refused, 0, sizeof bad_configs / sizeof *bad_configs);
     tcase_add_loop_test(tc, bad_weights_are_refused, 0, sizeof bad_headers / sizeof *bad_headers);
     tcase_add_test(tc, missing_and_infinite_weights_are_refused);
