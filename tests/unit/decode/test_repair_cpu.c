@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Tests and repairs the atoms of a sequence, with an automaton of one digit per token. */
+/* Tests and repairs the atoms of a sequence, with an automaton of one digit per token, and with
+ * those of other kinds of numbers. */
 #include <check.h>
 #include <math.h>
 #include <stdio.h>
@@ -9,6 +10,8 @@
 #include "decode/repair_cpu.h"
 #include "sequence/token_number.h"
 #include "geometry_made.h"
+#include "number_text_made.h"
+#include "sequence/coordinate.h"
 #ifdef BLOCK
 #include "block.h"
 #include "cuda/repair.cuh"
@@ -128,7 +131,7 @@ static void write_text(const char *text)
 
 #ifdef BLOCK
 /* Repair by a block of the kernel: the state of one slot, and the block's shared memory. */
-enum { ORDERS = 3, N_SLOTS = 16 };
+enum { ORDERS = 3, N_SLOTS = 16, CHAINS = 1, CHAIN = 5 };
 
 static struct repair_shared shared;
 static cg_step_state step;
@@ -137,7 +140,7 @@ static float device_xyz[3 * LIMIT];
 
 static void repair_by_block(void *n_busy)
 {
-    struct repair_slot slot = repair_slot_of(&step, &automaton, 0);
+    struct repair_slot slot = repair_slot_of(&step, target.text.automaton, 0);
 
     advance_repair(&slot, &shared, work_of_step(N_SLOTS, *(int32_t *)n_busy));
 }
@@ -173,7 +176,9 @@ static void restore(const struct state *s)
 static void run_steps(int32_t atom, int32_t n_busy)
 {
     shared.seq = seq;
-    shared.progress = (cg_repair_progress) { .stage = CG_REPAIR_TEST, .from_field = 3 * atom };
+    shared.progress =
+        (cg_repair_progress) { .stage = CG_REPAIR_TEST,
+                               .from_field = atom * target.text.program->fields_per_atom };
     while (shared.progress.stage != CG_REPAIR_IDLE)
         block_run(repair_by_block, &n_busy);
     seq = shared.seq;
@@ -200,7 +205,7 @@ static int repair_atom(int repair, int32_t atom)
 {
     static struct state before;
 
-    device_slot = (cg_slot_state) { .program = program, .geometry = m.g };
+    device_slot = (cg_slot_state) { .program = *target.text.program, .geometry = m.g };
     device_slot.repair = repair_state.counts;
     step = (cg_step_state) {
         .max_len = LIMIT,
@@ -208,8 +213,8 @@ static int repair_atom(int repair, int32_t atom)
         .tokens = tokens,
         .marks = marks,
         .xyz = device_xyz,
-        .token_numbers = token_numbers,
-        .number_format = &format.number,
+        .token_numbers = target.text.token_numbers,
+        .number_format = target.text.number_format,
         .geometry = repair ? CG_GEOMETRY_REPAIR : CG_GEOMETRY_COUNT,
         .restart_limit = target.restart_limit,
     };
@@ -224,7 +229,7 @@ static int repair_atom(int repair, int32_t atom)
     }
     restore(&before);
     cg_cpu_repair_atom(&repair_state, &target, repair, atom);
-    expect_agreement(&state, seq.field / 3);
+    expect_agreement(&state, seq.field / target.text.program->fields_per_atom);
     restore(&state);
     repair_state.counts = state.repair;
     memcpy(repair_state.xyz, device_xyz, (size_t)m.g.n_atoms * sizeof *repair_state.xyz);
@@ -232,6 +237,8 @@ static int repair_atom(int repair, int32_t atom)
            state.repair.restarts != before.repair.restarts || seq.done == CG_SEQUENCE_GIVEN_UP;
 }
 #else
+enum { CHAINS = 20, CHAIN = 10 };
+
 static int repair_atom(int repair, int32_t atom)
 {
     return cg_cpu_repair_atom(&repair_state, &target, repair, atom);
@@ -608,6 +615,165 @@ START_TEST(slots_are_reused)
 }
 END_TEST
 
+/* ---- other kinds of numbers ------------------------------------------------------------------
+ */
+
+static uint32_t random_state;
+
+static float uniform(float low, float high)
+{
+    random_state = random_state * 1664525u + 1013904223u;
+    return low + (high - low) * (float)(random_state >> 12) / (1 << 20);
+}
+
+/* A chain of n atoms with a stereocentre at atom 1, in numbers of a kind. */
+static void begin_chain(enum made_kind kind, int32_t n)
+{
+    made_begin(kind, n);
+    make_geometry(n, 1);
+    for (int32_t i = 1; i < n; i++)
+        for (int32_t j = 0; j < i; j++) {
+            int32_t steps = i == 3 && j > 0 ? 3 - j : i - j; /* atom 3 is bonded to atom 1 */
+
+            steps = i == 3 && j == 1 ? 1 : i == 3 && j == 2 ? 2 : steps;
+            set_bounds(i, j, (float[]) { 0, 1.35f, 2.1f, 2.4f }[steps < 3 ? steps : 3],
+                       (float[]) { 0, 1.7f, 2.9f, 100 }[steps < 3 ? steps : 3],
+                       steps == 1   ? CG_CAUSE_BOND
+                       : steps == 2 ? CG_CAUSE_ANGLE
+                                    : CG_CAUSE_CLASH);
+        }
+    m.tests[0] = (cg_geometry_test) { .atom = { 1, 0, 2, 3 },
+                                      .kind = CG_TEST_VOLUME,
+                                      .cause = CG_CAUSE_CENTRE,
+                                      .low = 0.5f,
+                                      .high = INFINITY };
+    for (int32_t i = 4; i <= n; i++)
+        m.start[i] = 1;
+    m.g.first_centre = 3;
+    ck_assert_int_eq(cg_cpu_repair_begin(&repair_state, n), 0);
+    tokens[0] = made_id_of("@", 1);
+    seq = (cg_sequence) { .n_tokens = 1, .limit = LIMIT };
+    target = (cg_repair_target) {
+        .text = { &made.tables.automaton, made.token_numbers, &made.format.number, &made.program,
+                  &seq, tokens, marks },
+        .geometry = &m.g,
+        .restart_limit = CG_MAX_RESTARTS,
+    };
+    cg_sequence_begin(&seq, &made.program, &made.tables.automaton, tokens, marks);
+}
+
+/* Appends an atom at a position, as the model would. */
+static void write_position(const float xyz[3])
+{
+    for (int32_t k = 0; k < made.program.fields_per_atom; k++) {
+        cg_number_path path;
+        int result;
+
+        ck_assert(cg_number_path_begin(&path, &target.text, xyz));
+        do
+            result = cg_number_path_step(
+                &path, &made.tables.automaton, made.token_numbers,
+                cg_number_path_find(&path, &made.tables.automaton, made.token_numbers, 0, 1));
+        while (result == CG_NUMBER_PATH_RUNNING);
+        ck_assert_int_eq(result, CG_NUMBER_PATH_FOUND);
+        cg_number_path_append(&path, &target.text);
+    }
+}
+
+/* Writes and repairs the chain's atoms, each at random beside the one before it, in a box. */
+static void write_chain(int32_t n, float size, float offset)
+{
+    while (!seq.done) {
+        int32_t atom = seq.field / made.program.fields_per_atom;
+        float xyz[3];
+
+        for (int k = 0; k < 3; k++) {
+            xyz[k] = atom ? repair_state.xyz[atom - 1][k] + uniform(-offset, offset) : 0;
+            xyz[k] = xyz[k] < -size ? -size : xyz[k] > size ? size : xyz[k];
+        }
+        write_position(xyz);
+        repair_atom(1, atom);
+    }
+    for (int32_t i = 0; i < n && seq.done == CG_SEQUENCE_COMPLETE; i++) {
+        float xyz[ATOMS][3];
+
+        for (int32_t j = 0; j <= i; j++)
+            ck_assert(cg_geometry_read_atom(&target.text, j, xyz[j]));
+        ck_assert_msg(cg_geometry_test_atom(&m.g, (const float(*)[3])xyz, i, 0, 1) == CG_FAULT_NONE,
+                      "%s, atom %d: %s", made.name, i, made_text_of(tokens, seq.n_tokens));
+    }
+}
+
+/* What is complete passes, read back from the text; nearly all is complete. */
+START_TEST(chains_are_repaired_in_numbers_of_every_kind)
+{
+    int32_t n = _i == MADE_FEW_BINS && CHAIN > 6 ? 6 : CHAIN, given_up = 0, moved = 0, restarts = 0;
+
+    random_state = 7;
+    for (int round = 0; round < CHAINS; round++) {
+        begin_chain((enum made_kind)_i, n);
+        write_chain(n, _i == MADE_FEW_BINS ? 2.5f : 9, round % 2 ? 1.5f : 4);
+        given_up += seq.done != CG_SEQUENCE_COMPLETE;
+        moved += repair_state.counts.moved;
+        restarts += repair_state.counts.restarts;
+        finish();
+    }
+    made_finish();
+    ck_assert_int_gt(moved, CHAINS);
+    ck_assert_int_eq(given_up, 0);
+    ck_assert_int_le(restarts, CHAINS);
+}
+END_TEST
+
+/* A range of 0.16 Å, where rounding to the nearest cell of 0.1 Å moves by up to 0.09 Å. */
+START_TEST(a_neighbouring_cell_is_taken)
+{
+    random_state = 3;
+    for (int round = 0; round < 4 * CHAINS; round++) {
+        float first[3] = { uniform(-1, 1), uniform(-1, 1), uniform(-1, 1) };
+
+        begin_chain(MADE_BINS, 2);
+        set_bounds(1, 0, 1.42f, 1.58f, CG_CAUSE_BOND);
+        write_position(first);
+        repair_atom(1, 0);
+        write_position((float[]) { uniform(-4, 4), uniform(-4, 4), uniform(-4, 4) });
+        repair_atom(1, 1);
+        ck_assert_int_eq(seq.done, CG_SEQUENCE_COMPLETE);
+        ck_assert_int_eq(repair_state.counts.restarts, 0);
+        ck_assert(cg_geometry_read_atom(&target.text, 1, repair_state.xyz[1]));
+        ck_assert_int_eq(cg_geometry_test_atom(&m.g, (const float(*)[3])repair_state.xyz, 1, 0, 1),
+                         CG_FAULT_NONE);
+        finish();
+    }
+    made_finish();
+}
+END_TEST
+
+/* No centre of a cell passes: given up, the text has none. */
+START_TEST(numbers_too_coarse_are_given_up)
+{
+    int32_t n_start;
+
+    begin_chain(MADE_BINS, 2);
+    target.restart_limit = 1;
+    set_bounds(1, 0, 1.5001f, 1.5002f, CG_CAUSE_BOND);
+    n_start = seq.n_tokens;
+    for (int32_t tries = 0; !seq.done; tries++) {
+        ck_assert_int_le(tries, 1);
+        ck_assert_int_eq(seq.n_tokens, n_start);
+        write_position((float[]) { 0, 0, 0 });
+        repair_atom(1, 0);
+        write_position((float[]) { 1, 1, 1 });
+        ck_assert_int_eq(repair_atom(1, 1), 1);
+    }
+    ck_assert_int_eq(seq.done, CG_SEQUENCE_GIVEN_UP);
+    ck_assert_int_eq(repair_state.counts.restarts, 1);
+    ck_assert_int_eq(repair_state.counts.moved, 0);
+    finish();
+    made_finish();
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("repair");
@@ -629,6 +795,9 @@ int main(void)
     tcase_add_test(tc, a_position_without_a_text);
     tcase_add_test(tc, a_rewrite_ends_at_the_token_limit);
     tcase_add_test(tc, slots_are_reused);
+    tcase_add_loop_test(tc, chains_are_repaired_in_numbers_of_every_kind, 0, MADE_KINDS);
+    tcase_add_test(tc, a_neighbouring_cell_is_taken);
+    tcase_add_test(tc, numbers_too_coarse_are_given_up);
     suite_add_tcase(s, tc);
     sr = srunner_create(s);
     srunner_run_all(sr, CK_NORMAL);
