@@ -97,6 +97,20 @@ verdict 'all conformers are delivered or given up' test 6 = \
 verdict 'atoms were moved' test "$(json_number tiny.json atoms_moved)" -gt 100
 verdict 'those delivered pass' all_pass tiny.json
 
+say 'numbers of other text formats: what is delivered passes, nearly all is'
+for format in molgen-v2 molgen-binned-13 molgen-binned-258; do
+  tiny_model $format
+  printf '{ "format": "%s", "prompt": ["[SMILES]", "[/SMILES]"], "completion": ["[CONFORMER]", "[/CONFORMER]"] }\n' \
+    $format >$format/confgen.json
+  numbers=(--model $format --tokenizer $format/tokenizer.json --input in.smi --gens 4 --seed 3 --check --quiet)
+  "$CONFGEN" "${numbers[@]}" --output $format.sdf --report $format.json 2>err || true
+  verdict "$format: at least 14 of 16 conformers" test "$(count_sdf <$format.sdf)" -ge 14
+  verdict 'atoms were moved' test "$(json_number $format.json atoms_moved)" -gt 16
+  verdict 'all pass' all_pass $format.json
+  "$CONFGEN" "${numbers[@]}" --batch-size 3 --kv-cache paged --output $format.2.sdf 2>err || true
+  same $format.sdf $format.2.sdf 'the same bytes with --batch-size 3 --kv-cache paged'
+done
+
 say 'repair with greedy sampling'
 run 0 "${common[@]}" --gens 1 --greedy --geometry repair --check --output greedy.sdf \
   --report greedy.json
