@@ -54,11 +54,11 @@ class Decoder(nn.Module):
 
 
 def smiles_tokens():
-    """235 tokens, as many as the published vocabulary has."""
+    """192 tokens, as many as the published vocabulary has."""
     atoms = ["[%s%s%s]" % (e, h, c) for e in "C N O S P c n o s p F Cl Br I B Si Se".split()
              for h in ["", "H", "H2", "H3"] for c in ["", "+", "-"]]
-    return (["(", ")", "-", ".", "/", "\\", "=", "#", "%10", "%11"] + list("123456789") + atoms + ["[C@]", "[C@@]", "[C@H]", "[C@@H]"]
-            + ["[%dC]" % i for i in range(10, 18)])[:235]
+    return (["(", ")", "-", ".", "/", "\\", "=", "#", "%10", "%11"] + list("123456789")
+            + ["[C@]", "[C@@]", "[C@H]", "[C@@H]"] + atoms)[:192]
 
 
 def decode(build, folder, device, conformers, tokens):

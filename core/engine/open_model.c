@@ -66,13 +66,16 @@ static cg_status open_directory(cg_engine *e, const cg_engine_options *o, cg_err
     return cg_tokenizer_load(tokenizer, &e->model.tokenizer, err);
 }
 
-/* Random weights of a named shape, with tokenizer and text format of the directory `dir`. */
+/* Random weights of a named shape, with tokenizer and text format of the directory `dir`. A
+ * tokenizer with more tokens than the shape has a larger embedding. */
 static cg_status open_shape_over(cg_engine *e, const char *shape, const char *dir, cg_error *err)
 {
     cg_model_config config;
 
     CG_TRY(cg_tokenizer_load(dir, &e->model.tokenizer, err));
     CG_TRY(cg_model_config_named(shape, &config, err));
+    if (cg_tokenizer_vocab_size(e->model.tokenizer) > config.vocab)
+        config.vocab = (cg_tokenizer_vocab_size(e->model.tokenizer) + 127) / 128 * 128;
     CG_TRY(cg_model_random(&config, 0, &e->model.weights, err));
     if (!is_regular(dir))
         CG_TRY(cg_format_config_read(dir, &e->model.weights->format, err));
