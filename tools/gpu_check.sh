@@ -127,6 +127,7 @@ for module in "$build"/plugins/{attention,cache}/*/*.so; do
 done
 program executor 300 "$build/tests/unit/test_decode_executor"
 program fsq_decoder 300 "$build/tests/unit/test_fsq_decoder"
+program coded 300 "$build/tests/unit/test_engine_coded"
 program golden_model 300 "$build/tests/golden/test_golden_model"
 program golden_architectures 300 "$build/tests/golden/test_golden_architectures"
 program e2e_generate 300 bash "$root/tests/gpu/generate.sh"

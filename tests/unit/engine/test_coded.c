@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Models of the format molgen-fsq: a tiny one whose codes an FSQ decoder of computed weights turns
- * into coordinates. Random coordinates are rarely a molecule's: repair has much to do.
+ * into coordinates. Random coordinates are rarely a molecule's: repair has much to do. Runs on the
+ * CPU, or on a GPU in f32 if CONFGEN_TEST_GPU is 1.
  */
 #include "engine/pipeline.h"
 
 #include <jansson.h>
 
 #include "fsq_made.h"
+#include "gpu_mode.h"
 #include "sequence/atom_tests.h"
 #include "tiny_engine.h"
 
@@ -17,6 +19,7 @@ static const struct fsq_shape shape = { 64, 1, 64, 8, 4 };
 static const char *const smiles[] = { "C[C@@H](N)C(=O)O", "CCO", "CCI", "c1ccccc1C#N" };
 enum { N_SMILES = sizeof smiles / sizeof *smiles, WITHOUT_TOKEN = 2 };
 
+static int gpu; /* run the tests on a GPU */
 static cg_engine *engine;
 static cg_fsq_model *fsq;
 static int n_read, n_ok, n_given_up;
@@ -68,6 +71,8 @@ static cg_status open_engine(const char *geometry, int32_t batch, cg_error *err)
                                   .template_workers = 2,       .geometry = geometry, .seed = 3 };
 
     options.model = scratch_path("model");
+    options.device = gpu ? "cuda" : "cpu";
+    options.dtype = "f32";
     return cg_engine_open(&options, &engine, err);
 }
 
@@ -87,7 +92,7 @@ static cg_status next(void *ctx, cg_pipeline_molecule *m, int *ret_more, cg_erro
     return CG_OK;
 }
 
-/* Decodes the codes of a conformer's text alone. */
+/* Decodes the codes of a conformer's text alone, on the CPU. */
 static void decode_alone(const cg_molecule_template *t, const cg_parsed_conformer *c,
                          float (*xyz)[3])
 {
@@ -132,8 +137,9 @@ static void check_conformer(const cg_molecule_template *t, const cg_parsed_confo
         for (int k = 0; k < 3; k++) {
             xyz[i][k] = (float)c->xyz[i][k];
             if (engine->builder.geometry != CG_GEOMETRY_REPAIR)
-                ck_assert_msg(xyz[i][k] == decoded[i][k], "atom %zu: %g, wanted %g", i,
-                              (double)xyz[i][k], (double)decoded[i][k]);
+                ck_assert_msg(fabsf(xyz[i][k] - decoded[i][k]) <= (gpu ? 1e-4f : 0),
+                              "atom %zu: %g, wanted %g", i, (double)xyz[i][k],
+                              (double)decoded[i][k]);
         }
     for (int32_t i = 0; t->geometry && i < t->geometry->n_atoms; i++)
         n_faults +=
@@ -201,7 +207,11 @@ END_TEST
 int main(void)
 {
     TCase *tc = tcase_create("coded");
+    int mode = gpu_mode();
 
+    if (mode == GPU_MISSING)
+        return EXIT_SKIPPED;
+    gpu = mode == GPU_REQUESTED;
     tcase_set_timeout(tc, 120);
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_add_loop_test(tc, codes_become_coordinates, 0, 3);
