@@ -131,6 +131,7 @@ program coded 300 "$build/tests/unit/test_engine_coded"
 program golden_model 300 "$build/tests/golden/test_golden_model"
 program golden_architectures 300 "$build/tests/golden/test_golden_architectures"
 program e2e_generate 300 bash "$root/tests/gpu/generate.sh"
+program e2e_architectures 300 bash "$root/tests/gpu/architectures.sh"
 
 sanitizer=''
 if [ -n "$sanitize" ]; then

@@ -27,14 +27,14 @@ static __device__ __forceinline__ float block_sum(float x)
 static __device__ __forceinline__ int64_t kv_offset(const cg_kv_view *kv, int32_t slot,
                                                     int32_t head, int32_t pos)
 {
-    int64_t block = slot;
+    int64_t number = slot;
     int32_t in_block = pos;
 
     if (kv->page_table) {
-        block = kv->page_table[(int64_t)slot * kv->table_stride + pos / kv->block_tokens];
+        number = kv->page_table[(int64_t)slot * kv->table_stride + pos / kv->block_tokens];
         in_block = pos % kv->block_tokens;
     }
-    return block * kv->block_stride + head * kv->head_stride + in_block * kv->token_stride;
+    return number * kv->block_stride + head * kv->head_stride + in_block * kv->token_stride;
 }
 
 #endif

@@ -77,23 +77,6 @@ static __device__ __forceinline__ void store4_bf16(__nv_bfloat16 *p, const float
     *(uint2 *)p = make_uint2(pack(v[0], v[1]), pack(v[2], v[3]));
 }
 
-/* See ops/elementwise.h. */
-static __device__ __forceinline__ float activation_of(int32_t kind, float x)
-{
-    switch (kind) {
-    case CG_ACT_SILU:
-        return x / (1.0f + __expf(-x));
-    case CG_ACT_GELU:
-        return 0.5f * x * (1.0f + erff(x * 0.70710678f));
-    case CG_ACT_GELU_TANH:
-        return x / (1.0f + __expf(-1.59576912f * (x + 0.044715f * x * x * x)));
-    case CG_ACT_QUICK_GELU:
-        return x / (1.0f + __expf(-1.702f * x));
-    default: /* CG_ACT_RELU */
-        return fmaxf(x, 0.0f);
-    }
-}
-
 #define ACT      __nv_bfloat16
 #define LOAD8    load8_bf16
 #define STORE8   store8_bf16

@@ -216,6 +216,23 @@ static __global__ void FN(silu_mul)(const ACT *gate_up, int64_t n, int32_t inter
     STORE8(out + i, g);
 }
 
+/* See ops/elementwise.h. */
+static __device__ __forceinline__ float FN(activation)(int32_t kind, float x)
+{
+    switch (kind) {
+    case CG_ACT_SILU:
+        return x / (1.0f + __expf(-x));
+    case CG_ACT_GELU:
+        return 0.5f * x * (1.0f + erff(x * 0.70710678f));
+    case CG_ACT_GELU_TANH:
+        return x / (1.0f + __expf(-1.59576912f * (x + 0.044715f * x * x * x)));
+    case CG_ACT_QUICK_GELU:
+        return x / (1.0f + __expf(-1.702f * x));
+    default: /* CG_ACT_RELU */
+        return fmaxf(x, 0.0f);
+    }
+}
+
 /* Eight elements per thread. */
 static __global__ void FN(activate)(const ACT *in, const float *bias, int64_t n,
                                     int32_t intermediate, int32_t is_gated, int32_t activation,
@@ -243,7 +260,7 @@ static __global__ void FN(activate)(const ACT *in, const float *bias, int64_t n,
         }
     }
     for (int j = 0; j < 8; j++)
-        g[j] = activation_of(activation, g[j]) * u[j];
+        g[j] = FN(activation)(activation, g[j]) * u[j];
     STORE8(out + i, g);
 }
 
