@@ -54,7 +54,7 @@ enum {
 /** Rotary position embedding. */
 typedef struct cg_rope_config {
     int32_t kind;
-    double theta;
+    double theta;                  /* 0: no rotation (GPT-2) */
     double factor;                 /* all but DEFAULT */
     double low_freq_factor;        /* LLAMA3 */
     double high_freq_factor;       /* LLAMA3 */

@@ -267,7 +267,7 @@ void cg_rope_inv_freq(const cg_model_config *c, float *ret_inv_freq)
             freq = freq / (float)r->factor;
         else if (r->kind == CG_ROPE_YARN)
             freq = scale_yarn(r, dim, i, pos_freq);
-        ret_inv_freq[i] = i < dim / 2 ? freq : 0;
+        ret_inv_freq[i] = i < dim / 2 && r->theta > 0 ? freq : 0;
     }
 }
 

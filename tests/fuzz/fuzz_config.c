@@ -24,6 +24,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
         require(c.n_heads % c.n_kv_heads == 0 && c.head_dim % 2 == 0);
         require(c.head_dim <= CG_MAX_HEAD_DIM);
+        require(c.rotary_dim >= 0 && c.rotary_dim <= c.head_dim && c.rotary_dim % 2 == 0);
+        require(c.activation >= 0 && c.activation < CG_N_ACTS && c.window >= 0);
+        for (int32_t i = 0; i < c.n_layers; i++)
+            require(c.window || !(c.layer_flags[i] & CG_LAYER_WINDOW));
         cg_rope_inv_freq(&c, freq);
         for (int32_t i = 0; i < c.head_dim / 2; i++)
             require(freq[i] >= 0 && freq[i] <= 1);
