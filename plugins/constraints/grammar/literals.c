@@ -222,7 +222,7 @@ static cg_status get_closing(struct grammar *g, int32_t token, struct closing **
 static cg_status take_closing(struct grammar *g, struct literal *literal, cg_error *err)
 {
     const struct tail *tail = literal->tail;
-    int32_t token = 0, n, is_same = tail != NULL;
+    int32_t token = 0, n, is_same = 1;
 
     if (literal->n_forced) {
         CG_TRY(get_closing(g, literal->forced[0], &literal->closing, err));
@@ -230,6 +230,10 @@ static cg_status take_closing(struct grammar *g, struct literal *literal, cg_err
         literal->n_forced--;
         return CG_OK;
     }
+    if (!tail)
+        return g->host->fail(err, CG_ERR_UNSUPPORTED,
+                             "grammar: no text follows the last number, wanted one that shows "
+                             "where it ends");
     for (int32_t i = 0; i < g->n_heads && is_same; i++) {
         const int32_t *path = grammar_path(&tail->paths, i, &n);
 
