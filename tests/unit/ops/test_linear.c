@@ -88,18 +88,23 @@ START_TEST(matches_float64)
 }
 END_TEST
 
-/* The bits of a row depend neither on the other rows of the call nor on the number of threads. */
+/* The bits of a row depend neither on the other rows of the call nor on the number of threads, with
+ * and without numbers to add to. */
 START_TEST(rows_do_not_depend_on_the_batch)
 {
     static const int cuts[][2] = { { 0, 1 },   { 1, 3 },   { 3, 10 },  { 10, 27 },
                                    { 27, 64 }, { 64, 65 }, { 65, 150 } };
     float *other = calloc((ROWS + CG_LINEAR_PAD) * N, sizeof *other);
 
-    product(2, 0, 0, ROWS, y);
+    for (int i = 0; i < ROWS * N; i++)
+        y[i] = 0.7F;
+    product(2, _i, 0, ROWS, y);
     for (size_t c = 0; c < sizeof cuts / sizeof cuts[0]; c++) {
         int rows = cuts[c][1] - cuts[c][0];
 
-        product(1 + (int)c % 3, 0, cuts[c][0], rows, other);
+        for (int i = 0; i < rows * N; i++)
+            other[i] = 0.7F;
+        product(1 + (int)c % 3, _i, cuts[c][0], rows, other);
         ck_assert_msg(!memcmp(other, y + cuts[c][0] * N, (size_t)(rows * N) * sizeof *y),
                       "rows %d to %d differ", cuts[c][0], cuts[c][1]);
     }
@@ -195,7 +200,7 @@ int main(void)
     tcase_set_timeout(tc, 60);
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_add_loop_test(tc, matches_float64, 0, 2);
-    tcase_add_test(tc, rows_do_not_depend_on_the_batch);
+    tcase_add_loop_test(tc, rows_do_not_depend_on_the_batch, 0, 2);
     tcase_add_test(tc, features_do_not_depend_on_their_number);
     tcase_add_loop_test(tc, threads_do_not_interfere, 0, 4);
     suite_add_tcase(s, tc);
