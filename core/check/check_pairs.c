@@ -9,22 +9,15 @@
 #include "chem/bounds.h"
 #include "check/checker_internal.h"
 
-/* Margins, as fractions of a bound. */
-static const double margin_bond = 0.25, margin_angle = 0.25, margin_clash = 0.3;
-/* Å; what a record rounds and releases of RDKit differ by: what passes here passes PoseBusters. */
-static const double clash_reserve = 0.02;
-
 /* Least distance of hydrogens that are at least four bonds apart, Å. RDKit's bounds permit less.
  * The closest known ones are at 1.56 Å: Zong et al., J. Am. Chem. Soc. 135, 13235 (2013). */
 static const double min_hydrogens = 1.5;
-
-enum { BOND, ANGLE, OTHER };
 
 static int kind_of(const cg_bounds *b, size_t i, size_t j)
 {
     int steps = cg_bounds_path_length(b, i, j);
 
-    return steps == 1 ? BOND : steps == 2 ? ANGLE : OTHER;
+    return steps == 1 ? CG_CHECK_BOND : steps == 2 ? CG_CHECK_ANGLE : CG_CHECK_OTHER;
 }
 
 static void add_pair(cg_check_pairs *pairs, uint32_t i, uint32_t j, double low, double high)
@@ -45,31 +38,36 @@ static int are_distant_hydrogens(const cg_bounds *b, const cg_smiles_atom *atoms
     return atoms[i].element == 1 && atoms[j].element == 1 && cg_bounds_path_length(b, i, j) > 3;
 }
 
+/* PoseBusters leaves such pairs out. */
+static int with_hydrogen(const cg_smiles_atom *atoms, size_t i, size_t j)
+{
+    return atoms[i].element == 1 || atoms[j].element == 1;
+}
+
 static void add_all_pairs(const cg_bounds *b, cg_checker *checker)
 {
     const cg_smiles_atom *atoms = cg_molecule_graph(checker->mol)->atoms;
 
     for (uint32_t i = 0; i < b->n_atoms; i++)
         for (uint32_t j = i + 1; j < b->n_atoms; j++) {
-            double low = cg_bounds_lower(b, i, j), high = cg_bounds_upper(b, i, j);
             int kind = kind_of(b, i, j);
+            double low, high, rdkit_low, rdkit_high;
 
-            if (kind == BOND)
-                add_pair(&checker->bonds, i, j, low * (1 - margin_bond), high * (1 + margin_bond));
-            else if (kind == ANGLE)
-                add_pair(&checker->angles, i, j, low * (1 - margin_angle),
-                         high * (1 + margin_angle));
-            else
-                add_pair(&checker->others, i, j,
-                         fmax(low * (1 - margin_clash) + clash_reserve,
-                              are_distant_hydrogens(b, atoms, i, j) ? min_hydrogens : 0),
-                         INFINITY);
+            cg_bounds_permitted(b, i, j, 0, &low, &high);
+            cg_bounds_permitted(b, i, j, !with_hydrogen(atoms, i, j), &rdkit_low, &rdkit_high);
+            if (kind == CG_CHECK_OTHER && cg_bounds_may_satisfy(b, i, j))
+                low = fmax(low, rdkit_low);
+            if (low < rdkit_low || high > rdkit_high)
+                add_pair(&checker->disputed[kind], i, j, rdkit_low, rdkit_high);
+            if (are_distant_hydrogens(b, atoms, i, j))
+                low = fmax(low, min_hydrogens);
+            add_pair(&checker->pairs[kind], i, j, low, high);
         }
 }
 
 cg_status cg_check_find_pairs(cg_checker *checker, cg_error *err)
 {
-    size_t n = cg_molecule_n_atoms(checker->mol), n_pairs[3] = { 0 };
+    size_t n = cg_molecule_n_atoms(checker->mol), n_pairs[CG_CHECK_KINDS] = { 0 };
     cg_bounds bounds = { 0 };
     cg_status st = CG_OK;
 
@@ -77,13 +75,16 @@ cg_status cg_check_find_pairs(cg_checker *checker, cg_error *err)
     for (size_t i = 0; i < n; i++)
         for (size_t j = i + 1; j < n; j++)
             n_pairs[kind_of(&bounds, i, j)]++;
-    checker->bonds.items = cg_alloc_array(n_pairs[BOND] + 1, sizeof(cg_check_pair));
-    checker->angles.items = cg_alloc_array(n_pairs[ANGLE] + 1, sizeof(cg_check_pair));
-    checker->others.items = cg_alloc_array(n_pairs[OTHER] + 1, sizeof(cg_check_pair));
-    if (checker->bonds.items && checker->angles.items && checker->others.items)
+    for (int kind = 0; kind < CG_CHECK_KINDS && st == CG_OK; kind++) {
+        size_t n_disputed = bounds.rdkit ? n_pairs[kind] : 0;
+
+        checker->pairs[kind].items = cg_alloc_array(n_pairs[kind] + 1, sizeof(cg_check_pair));
+        checker->disputed[kind].items = cg_alloc_array(n_disputed + 1, sizeof(cg_check_pair));
+        if (!checker->pairs[kind].items || !checker->disputed[kind].items)
+            st = cg_fail_nomem(err, "checks");
+    }
+    if (st == CG_OK)
         add_all_pairs(&bounds, checker);
-    else
-        st = cg_fail_nomem(err, "checks");
     cg_bounds_finish(&bounds);
     return st;
 }

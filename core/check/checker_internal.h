@@ -20,6 +20,9 @@ typedef struct cg_check_pairs {
     size_t n;
 } cg_check_pairs;
 
+/** Kinds of pairs: bonds, the ends of angles, others. */
+enum { CG_CHECK_BOND, CG_CHECK_ANGLE, CG_CHECK_OTHER, CG_CHECK_KINDS };
+
 enum {
     CG_CHECK_PLANE_ATOMS = 6,
     CG_CHECK_HYDROGEN = -1, /* implicit hydrogen of a double bond, placed by its neighbours */
@@ -43,7 +46,9 @@ typedef struct cg_check_planes {
 struct cg_checker {
     const cg_molecule *mol;
     int sanitize_failed; /* RDKit reads the molblock as another molecule, or it cannot be written */
-    cg_check_pairs bonds, angles, others;
+    cg_check_pairs pairs[CG_CHECK_KINDS];
+    /* those at hypervalent atoms with the narrower ranges of RDKit's own bounds */
+    cg_check_pairs disputed[CG_CHECK_KINDS];
     cg_check_planes rings, double_bonds;
     cg_check_planes puckered; /* rings of six that must not be planar */
     cg_angles bond_angles;
@@ -53,7 +58,7 @@ struct cg_checker {
     char reason[CG_ERROR_TEXT]; /* of the first of them, "" without */
 };
 
-/** Fills bonds, angles and others. @return CG_OK; CG_ERR_UNSUPPORTED without bounds; CG_ERR_NOMEM
+/** Fills pairs and disputed. @return CG_OK; CG_ERR_UNSUPPORTED without bounds; CG_ERR_NOMEM
  */
 cg_status cg_check_find_pairs(cg_checker *checker, cg_error *err);
 /** Fills rings, double_bonds and puckered. @return CG_OK; CG_ERR_NOMEM */

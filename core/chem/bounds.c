@@ -2,6 +2,7 @@
 #include "chem/bounds.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,6 +15,15 @@
 #include "chem/rdkit_fail.h"
 
 enum { MAX_PATH = 255 };
+
+/* PoseBusters' margins, as fractions of a bound. */
+static const double margin_bonded = 0.25, margin_clash = 0.3;
+/* Å; what a record rounds and releases of RDKit differ by: what passes here passes PoseBusters. */
+static const double clash_reserve = 0.02;
+/* Å; RDKit's bounds of a bond without parameters are wider than this. */
+static const double widest_bond = 0.5;
+/* What PoseBusters requires of a pair is within reach up to this share of its upper bound. */
+static const double max_reach = 0.75;
 
 /* Index of a pair's lower bound in distance[]: below the diagonal. */
 static size_t lower_index(const cg_bounds *b, size_t i, size_t j)
@@ -37,6 +47,27 @@ double cg_bounds_upper(const cg_bounds *b, size_t i, size_t j)
     return b->distance[upper_index(b, i, j)];
 }
 
+void cg_bounds_permitted(const cg_bounds *b, size_t i, size_t j, int rdkit, double *ret_low,
+                         double *ret_high)
+{
+    const double *bounds = rdkit && b->rdkit ? b->rdkit : b->distance;
+    double low = bounds[lower_index(b, i, j)], high = bounds[upper_index(b, i, j)];
+    int bonded = cg_bounds_path_length(b, i, j) < 3;
+
+    *ret_low = bonded ? low * (1 - margin_bonded) : low * (1 - margin_clash) + clash_reserve;
+    *ret_high = bonded ? high * (1 + margin_bonded) : INFINITY;
+}
+
+int cg_bounds_may_satisfy(const cg_bounds *b, size_t i, size_t j)
+{
+    double low, high;
+
+    cg_bounds_permitted(b, i, j, 1, &low, &high);
+    if (cg_bounds_path_length(b, i, j) > 2)
+        return low <= max_reach * cg_bounds_upper(b, i, j);
+    return low <= cg_bounds_upper(b, i, j) && high >= cg_bounds_lower(b, i, j);
+}
+
 int cg_bounds_path_length(const cg_bounds *b, size_t i, size_t j)
 {
     return b->path[i * b->n_atoms + j];
@@ -46,16 +77,14 @@ int cg_bounds_path_length(const cg_bounds *b, size_t i, size_t j)
  * PoseBusters' parameters, except that torsions of rings of 9 and more atoms are free: RDKit
  * 2026.09 leaves most of them free, and the ranges of RDKit 2022.09 exclude its own conformers. In
  * strained molecules the bounds of 1-5 pairs may contradict the others, and triangle smoothing
- * fails; the second attempt omits them, as RDKit advises, and the third omits smoothing.
+ * fails; the second attempt omits them, as RDKit advises, and the third omits smoothing. Without
+ * `angles` bonds are RDKit's too.
  */
 static cg_status rdkit_bounds(const cg_molecule *mol, const cgrd_angle *angles, size_t n_angles,
                               double **ret_bounds, cg_error *err)
 {
-    static const char *const details[] = {
-        "{\"flexibleMacrocycles\":true}",
-        "{\"flexibleMacrocycles\":true,\"set15bounds\":false}",
-        "{\"flexibleMacrocycles\":true,\"doTriangleSmoothing\":false}",
-    };
+    static const char *const omitted[] = { "", ",\"set15bounds\":false",
+                                           ",\"doTriangleSmoothing\":false" };
     const char *smiles = cg_molecule_smiles(mol, NULL);
     char reason[256] = "RDKit cannot read its SMILES";
     size_t size, n = 0;
@@ -67,8 +96,12 @@ static cg_status rdkit_bounds(const cg_molecule *mol, const cgrd_angle *angles, 
         st = cg_rdkit_fail(err, CG_ERR_UNSUPPORTED, "'%.60s': no distance bounds: %s", smiles,
                            reason);
     for (size_t i = 0; pkl && !bounds && st != CG_ERR_NOMEM && i < 3; i++) {
-        bounds = cgrd_distance_bounds(pkl, size, details[i], angles, n_angles, &n, reason,
-                                      sizeof reason);
+        char details[128];
+
+        snprintf(details, sizeof details, "{\"flexibleMacrocycles\":true,\"bondRadii\":%s%s}",
+                 angles ? "true" : "false", omitted[i]);
+        bounds =
+            cgrd_distance_bounds(pkl, size, details, angles, n_angles, &n, reason, sizeof reason);
         st = bounds ? CG_OK
                     : cg_rdkit_fail(err, CG_ERR_UNSUPPORTED, "'%.60s': no distance bounds: %s",
                                     smiles, reason);
@@ -160,7 +193,8 @@ static int is_double(const cg_smiles *g, uint32_t i, uint32_t j)
  * groups, amidinium, ...): which end has the double bond is a choice of resonance form, so both
  * bonds get the union of both ranges. An acid's ends are both neutral and are not widened.
  */
-static void widen_conjugated(const cg_smiles *g, const cg_adjacency *adj, cg_bounds *bounds)
+static void widen_conjugated(const cg_smiles *g, const cg_adjacency *adj, const cg_bounds *bounds,
+                             double *distance)
 {
     for (uint32_t c = 0; c < g->n_atoms; c++)
         for (uint32_t i = adj->first[c]; i < adj->first[c + 1]; i++)
@@ -173,13 +207,47 @@ static void widen_conjugated(const cg_smiles *g, const cg_adjacency *adj, cg_bou
                     g->atoms[a].charge == g->atoms[b].charge ||
                     is_double(g, c, a) == is_double(g, c, b))
                     continue;
-                low = fmin(cg_bounds_lower(bounds, c, a), cg_bounds_lower(bounds, c, b));
-                high = fmax(cg_bounds_upper(bounds, c, a), cg_bounds_upper(bounds, c, b));
-                bounds->distance[lower_index(bounds, c, a)] = low;
-                bounds->distance[lower_index(bounds, c, b)] = low;
-                bounds->distance[upper_index(bounds, c, a)] = high;
-                bounds->distance[upper_index(bounds, c, b)] = high;
+                low =
+                    fmin(distance[lower_index(bounds, c, a)], distance[lower_index(bounds, c, b)]);
+                high =
+                    fmax(distance[upper_index(bounds, c, a)], distance[upper_index(bounds, c, b)]);
+                distance[lower_index(bounds, c, a)] = low;
+                distance[lower_index(bounds, c, b)] = low;
+                distance[upper_index(bounds, c, a)] = high;
+                distance[upper_index(bounds, c, b)] = high;
             }
+}
+
+/*
+ * RDKit's bounds of the ends of our angles. From a record RDKit perceives the shape of a
+ * hypervalent atom, from a SMILES it does not: it then bounds angles of 90 degrees as such, and
+ * those in rings as 120. Bounds without parameters of the bonds differ in each of its releases and
+ * are left out.
+ */
+static void judge_angles(const cgrd_angle *angles, size_t n_angles, const cg_bounds *bounds)
+{
+    const double right_angle = 110, in_ring = 120, tolerance = 0.04;
+
+    for (size_t k = 0; k < n_angles; k++) {
+        const unsigned *a = angles[k].atoms;
+        size_t low = lower_index(bounds, a[0], a[2]), high = upper_index(bounds, a[0], a[2]);
+        double bond[2];
+        int known = 1;
+
+        for (int end = 0; end < 2; end++) {
+            bond[end] = bounds->rdkit[lower_index(bounds, a[1], a[2 * end])];
+            known &= bounds->rdkit[upper_index(bounds, a[1], a[2 * end])] - bond[end] < widest_bond;
+        }
+        if (!known) {
+            bounds->rdkit[low] = bounds->distance[low];
+            bounds->rdkit[high] = bounds->distance[high];
+        } else if (angles[k].high < right_angle) {
+            bounds->rdkit[low] =
+                fmax(bounds->rdkit[low], sqrt(bond[0] * bond[0] + bond[1] * bond[1] -
+                                              2 * bond[0] * bond[1] * cos(in_ring * M_PI / 180)) -
+                                             tolerance);
+        }
+    }
 }
 
 /*
@@ -222,6 +290,8 @@ cg_status cg_bounds_compute(const cg_molecule *mol, cg_bounds *ret_bounds, cg_er
 
     CG_TRY(find_own_angles(mol, &angles, &n_angles, err));
     CG_TRY_GOTO(st, rdkit_bounds(mol, angles, n_angles, &bounds.distance, err), out);
+    if (n_angles)
+        CG_TRY_GOTO(st, rdkit_bounds(mol, NULL, 0, &bounds.rdkit, err), out);
     bounds.path = calloc(n, n);
     queue = cg_alloc_array(n + 1, sizeof *queue);
     if (!bounds.path || !queue) {
@@ -230,7 +300,11 @@ cg_status cg_bounds_compute(const cg_molecule *mol, cg_bounds *ret_bounds, cg_er
     }
     CG_TRY_GOTO(st, cg_adjacency_build(graph, &adj, err), out);
     find_path_lengths(&adj, n, queue, bounds.path);
-    widen_conjugated(graph, &adj, &bounds);
+    widen_conjugated(graph, &adj, &bounds, bounds.distance);
+    if (bounds.rdkit)
+        widen_conjugated(graph, &adj, &bounds, bounds.rdkit);
+    if (bounds.rdkit)
+        judge_angles(angles, n_angles, &bounds);
     CG_TRY_GOTO(st, cg_contacts_find(graph, &contacts, err), out);
     hold_fragments(&contacts, &bounds);
     *ret_bounds = bounds;
@@ -249,6 +323,7 @@ void cg_bounds_finish(cg_bounds *bounds)
     if (!bounds)
         return;
     free_ptr((char *)bounds->distance);
+    free_ptr((char *)bounds->rdkit);
     free(bounds->path);
     *bounds = (cg_bounds) { 0 };
 }

@@ -1077,6 +1077,7 @@ double *cgrd_distance_bounds(const char *pkl, size_t pkl_sz, const char *details
             bool config14 = details.flag("useMacrocycle14config", false);
             bool trans = details.flag("forceTransAmides", true);
             bool flexible = details.flag("flexibleMacrocycles", false);
+            bool radii = details.flag("bondRadii", true);
 
             details.finish();
             RDKit::RWMol mol = unpickle(pkl, pkl_sz);
@@ -1088,7 +1089,8 @@ double *cgrd_distance_bounds(const char *pkl, size_t pkl_sz, const char *details
             if (!mol.getRingInfo()->isInitialized())
                 RDKit::MolOps::findSSSR(mol);
             RDKit::DGeomHelpers::setTopolBounds(mol, bounds, set15, scale, config14, trans);
-            replace_bonds(mol, *bounds);
+            if (radii)
+                replace_bonds(mol, *bounds);
             if (flexible)
                 widen_torsions(mol, *bounds);
             if (n_angles)

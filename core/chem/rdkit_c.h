@@ -119,15 +119,17 @@ typedef struct cgrd_angle {
  * Bounds of the distances between all pairs of atoms, as RDKit's distance geometry sets them from
  * bond lengths, angles, torsion ranges and van der Waals radii. Coordinates are not used.
  *
- * Bonds of atoms without parameters get the sum of their radii. Each of angles[n_angles]
- * replaces RDKit's bounds of the distance of its two ends. Pairs of atoms farther apart whose path
- * leads over such an angle are bounded by van der Waals radii and by triangle smoothing only.
+ * Bonds of atoms without parameters get the sum of their radii (bondRadii). Each of
+ * angles[n_angles] replaces RDKit's bounds of the distance of its two ends. Pairs of atoms farther
+ * apart whose path leads over such an angle are bounded by van der Waals radii and by triangle
+ * smoothing only.
  *
  * Adapter keys, all true or false: set15bounds (true: 1-5 pairs have their own), scaleVDW (true:
  * smaller radii for pairs less than five bonds apart), doTriangleSmoothing (true),
- * useMacrocycle14config (false), forceTransAmides (true), flexibleMacrocycles (false). The last one
- * permits any torsion about the bonds of rings of 9 or more atoms, amides included, except double
- * bonds with a requested configuration, and omits set15bounds over such torsions.
+ * useMacrocycle14config (false), forceTransAmides (true), bondRadii (true), flexibleMacrocycles
+ * (false). The last one permits any torsion about the bonds of rings of 9 or more atoms, amides
+ * included, except double bonds with a requested configuration, and omits set15bounds over such
+ * torsions.
  *
  * @param ret_n_atoms  atoms of the molecule, explicit hydrogens included
  * @return [n][n] Å, row-major, freed by free_ptr() as char *: for i < j the upper bound of the pair

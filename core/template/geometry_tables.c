@@ -16,6 +16,8 @@
 
 /* A clash test requires at most this fraction of RDKit's lower bound. */
 static const double max_clash_share = 0.75;
+/* Distance from the ends of a range that PoseBusters permits, Å: rounding of coordinates. */
+static const double permitted_reserve = 0.03;
 /* Å, of hydrogens at least four bonds apart. RDKit permits less; the closest known ones are at 1.56
  * Å: Zong et al., J. Am. Chem. Soc. 135, 13235 (2013). */
 static const double min_hydrogens = 1.75;
@@ -246,6 +248,14 @@ static void set_pairs(const cg_bounds *bounds, const cg_smiles_atom *atoms, floa
             }
             if (n_bonds > 3 && n_hydrogens == 2)
                 low = fmax(low, fmin(min_hydrogens, upper));
+            if (bounds->rdkit && n_bonds > 1 && !n_hydrogens &&
+                cg_bounds_may_satisfy(bounds, i, j)) {
+                double least, most;
+
+                cg_bounds_permitted(bounds, i, j, 1, &least, &most);
+                low = fmax(low, least + permitted_reserve);
+                high = fmin(high, most - permitted_reserve);
+            }
             low2[at] = low > 0 ? (float)(low * low) : 0;
             high2[at] = (float)(high * high);
             cause[at] = m->cause;

@@ -338,6 +338,38 @@ START_TEST(bounds_of_rings_of_8_are_rdkits)
 }
 END_TEST
 
+/* A T-shaped iodine: carbon at a right angle to the axis of O and Cl. What only RDKit's bounds of
+ * the axis refuse is unchecked; a pair across the iodine that they refuse fails. */
+START_TEST(pairs_at_hypervalent_atoms_are_judged_by_rdkits_bounds)
+{
+    static const struct {
+        float angle;   /* C-O-I, degrees */
+        float stretch; /* of the axis */
+        uint32_t failed, unchecked;
+    } shapes[] = {
+        { 112, 1, 0, 0 },
+        { 100, 1, 0, 0 },         /* C-C 2.4 Å */
+        { 91, 1, BIT(CLASH), 0 }, /* C-C 2.2 Å */
+        { 112, 1.12F, 0, BIT(BOND_ANGLES) },
+    };
+    struct subject s = make("COI(C)Cl");
+    const float angle = shapes[_i].angle * 3.14159265F / 180, stretch = shapes[_i].stretch;
+    const float xyz[5][3] = { { 2.05F * stretch - 1.4F * cosf(angle), 1.4F * sinf(angle), 0 },
+                              { 2.05F * stretch, 0, 0 },
+                              { 0, 0, 0 },
+                              { 0, 2.1F, 0 },
+                              { -2.42F * stretch, 0, 0 } };
+    cg_verdict v;
+
+    ck_assert_str_eq(cg_molecule_smiles(s.mol, NULL), "COI(C)Cl");
+    memcpy(s.xyz, xyz, sizeof xyz);
+    v = run(&s);
+    ck_assert_msg(v.failed == shapes[_i].failed && v.unchecked == shapes[_i].unchecked,
+                  "%d: %#x failed, %#x unchecked, %s", _i, v.failed, v.unchecked, v.detail);
+    drop(&s);
+}
+END_TEST
+
 /* Rotates one atom about the double bond of atoms 1 and 2. */
 static void twist(struct subject *s, int atom, float angle)
 {
@@ -519,6 +551,7 @@ int main(void)
     tcase_add_loop_test(tc, puckered_rings_fail, 0, 3);
     tcase_add_loop_test(tc, flat_rings_do_not_pass, 0, 5);
     tcase_add_test(tc, bounds_of_rings_of_8_are_rdkits);
+    tcase_add_loop_test(tc, pairs_at_hypervalent_atoms_are_judged_by_rdkits_bounds, 0, 4);
     tcase_add_test(tc, twisted_double_bonds_fail);
     tcase_add_loop_test(tc, mirror_images_fail_unless_meso, 0,
                         (int)(sizeof mirrors / sizeof mirrors[0]));
