@@ -26,8 +26,8 @@ enum {
 
 /** Progress of a path prefix: symbols emitted, or one of these. */
 enum {
-    CG_EMITTED_TEXT = -1,                        /* the numbers have not begun */
-    CG_EMITTED_ALL = CG_NUMBER_PATH_SYMBOLS + 1, /* and the text after the numbers has begun */
+    CG_EMITTED_TEXT = -1,                        /* before the numbers */
+    CG_EMITTED_ALL = CG_NUMBER_PATH_SYMBOLS + 1, /* and text behind the numbers */
 };
 
 typedef struct cg_number_path {
