@@ -196,6 +196,38 @@ START_TEST(all_own_pairs_match)
 }
 END_TEST
 
+static cg_status supports_no_window(const cg_host *h, const cg_attention_problem *p, cg_error *err)
+{
+    return p->window ? h->fail(err, CG_ERR_UNSUPPORTED, "a window of %d tokens", p->window) : CG_OK;
+}
+
+/* A model with windows in some layers has two problems; a plugin must serve both. */
+START_TEST(every_problem_of_a_model_is_checked)
+{
+    static const cg_attention_ops ops = { CG_SIZED(cg_attention_ops),
+                                          .supports = supports_no_window };
+    static const cg_plugin full = { CG_SIZED(cg_plugin), .kind = CG_PLUGIN_ATTENTION,
+                                    .name = "full", .ops = &ops };
+    cg_attention_problem problems[2] = { make_problem(), make_problem() }, filled[2];
+    cg_cache_config config = make_config();
+    cg_registry *r = registry_of_built_plugins();
+    const cg_plugin *attention = NULL, *cache = NULL;
+    cg_error err = CG_ERROR_INIT;
+
+    problems[1].window = 24;
+    find_pair(r, "flash", "paged", &attention, &cache);
+    ck_assert_int_eq(
+        cg_pairing_check(&host.host, attention, cache, problems, 2, &config, filled, &err), CG_OK);
+    ck_assert(filled[0].paged && filled[1].paged && filled[1].window == 24);
+    ck_assert_int_eq(cg_pairing_check(&host.host, &full, cache, problems, 1, &config, NULL, &err),
+                     CG_OK);
+    ck_assert_int_eq(cg_pairing_check(&host.host, &full, cache, problems, 2, &config, NULL, &err),
+                     CG_ERR_UNSUPPORTED);
+    ck_assert_str_eq(err.msg, "attention 'full': a window of 24 tokens");
+    cg_registry_destroy(r);
+}
+END_TEST
+
 START_TEST(refused_match_has_a_reason)
 {
     cg_attention_problem problem = make_problem(), filled;
@@ -310,6 +342,7 @@ int main(void)
     tcase_add_test(tc, registry_lists_and_finds);
     tcase_add_test(tc, registry_reads_the_path_variable);
     tcase_add_test(tc, all_own_pairs_match);
+    tcase_add_test(tc, every_problem_of_a_model_is_checked);
     tcase_add_test(tc, refused_match_has_a_reason);
     tcase_add_loop_test(tc, refused_cache_on_a_gpu_has_a_reason, 0, 3);
     suite_add_tcase(s, tc);
