@@ -56,6 +56,7 @@ static void setup(void)
     fsq = fsq_made_model(&shape);
     shell("cd '%s' && mkdir model/fsq && mv config.json model.safetensors model/fsq", scratch_dir);
     n_read = n_ok = n_given_up = 0;
+    engine = NULL; /* of the test before, where tests do not fork */
 }
 
 static void teardown(void)
