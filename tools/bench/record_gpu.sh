@@ -46,6 +46,17 @@ if [ -n "${QWEN3:-}" ]; then
     --molecules "$list" --temperature 1 --gens 4 --limit 600 --batch 512 --kv-cache paged --attention flash \
     --constraint none,grammar --free-tokens 650 --json "$out/qwen3_512.json"
 fi
+if [ -n "${QWEN3:-}" ]; then # text formats, with all work of a run but geometry tests
+  python3 "$root/tools/bench/make_format_models.py" "$QWEN3" "$list" "$work/formats" || exit 2
+  head -n 300 "$list" >"$work/list300.smi"
+  for round in 1 2; do
+    for format in decimals bins codes; do
+      record "format_${format}_$round" --model "$work/formats/$format" --input "$work/list300.smi" --gens 8 --seed $round \
+        --geometry off --device cuda --tune never --attention flash --kv-cache paged --batch-size 512 \
+        --output "$work/$format.sdf.zst" --overwrite --report "$out/format_${format}_$round.json"
+    done
+  done
+fi
 record attention_prefill bench attention --device cuda --set prefill --json "$out/attention_prefill.json"
 record attention_decode bench attention --device cuda --set decode --json "$out/attention_decode.json"
 if [ -n "${REF:-}" ] && [ -n "${MOLECULES:-}" ]; then
