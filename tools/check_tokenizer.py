@@ -183,8 +183,11 @@ def helper(binary, directory, texts, *options):
 
 
 def compare(name, binary, directory, reference, texts):
-    # offsets of an added leading space differ: the reference gives it those of the next character
-    blank = '"add_prefix_space":true' in reference.to_str() or SPACE in reference.to_str() or '"Replace"' in reference.to_str()
+    # offsets of an added leading space differ: the reference gives it those of the next character; those of
+    # what Replace writes are shifted
+    d = json.loads(reference.to_str())
+    steps = json.dumps([d["pre_tokenizer"], d["normalizer"]], ensure_ascii=False)
+    blank = '"add_prefix_space": true' in steps or SPACE in steps or '"Replace"' in steps
     ours = helper(binary, directory, texts, "--spans")
     cached = helper(binary, directory, texts, "--cache", "1000")
     assert len(ours) == len(cached) == len(texts), (len(ours), len(cached), len(texts))
