@@ -3,6 +3,7 @@
 
 #include <limits.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/error.h"
 #include "base/size.h"
@@ -237,15 +238,38 @@ static int axis_cost(const struct angle_search *s, const uint32_t *to, int n, co
     return cost;
 }
 
+/* Pairs the neighbours from `at` on as axes outside of small rings; one may be left over if n is
+ * odd. 0 if that is impossible. */
+static int pair_outside_rings(int n, const int *ring, int at, int may_leave, int *opposite)
+{
+    while (at < n && opposite[at] >= 0)
+        at++;
+    if (at == n)
+        return 1;
+    for (int j = at + 1; j < n; j++) {
+        if (opposite[j] >= 0 || spans_small_ring(ring, at, j))
+            continue;
+        opposite[at] = j;
+        opposite[j] = at;
+        if (pair_outside_rings(n, ring, at + 1, may_leave, opposite))
+            return 1;
+        opposite[at] = opposite[j] = -1;
+    }
+    return may_leave && pair_outside_rings(n, ring, at + 1, 0, opposite);
+}
+
 /*
  * Chooses the opposite neighbours of a hypervalent atom: opposite[i] is the neighbour opposite to
- * i, or -1. In a trigonal bipyramid only the axial neighbours have one.
+ * i, or -1. In a trigonal bipyramid only the axial neighbours have one. The most electronegative
+ * are paired first, unless that leaves neighbours in one small ring for an axis.
  */
 static void choose_opposite(const struct angle_search *s, const uint32_t *to, int n,
                             const int *ring, int bipyramid, int *opposite)
 {
+    int outside[MAX_NEIGHBOURS], in_ring = 0;
+
     for (int i = 0; i < n; i++)
-        opposite[i] = -1;
+        opposite[i] = outside[i] = -1;
     for (int axes = bipyramid ? 1 : n / 2; axes > 0; axes--) {
         int best = INT_MAX, first = -1, second = -1;
 
@@ -264,7 +288,10 @@ static void choose_opposite(const struct angle_search *s, const uint32_t *to, in
             }
         opposite[first] = second;
         opposite[second] = first;
+        in_ring |= spans_small_ring(ring, first, second);
     }
+    if (in_ring && !bipyramid && pair_outside_rings(n, ring, 0, n % 2, outside))
+        memcpy(opposite, outside, (size_t)n * sizeof *opposite);
 }
 
 /* Range of an angle at a hypervalent atom. */

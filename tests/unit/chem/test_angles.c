@@ -71,6 +71,8 @@ static const struct {
     { "FI(F)c1ccccc1", 0, 1, 2, 158, 180 },
     { "FI(F)c1ccccc1", 0, 1, 3, 72, 108 },
     { "O=C1OI(O)c2ccccc21", 2, 3, 4, 158, 180 },
+    { "c1ccc2c(c1)O[P-]13(O2)(Oc2ccccc2O1)Oc1ccccc1O3", 17, 7, 24, 72,
+      108 }, /* no axis in a ring */
     { "O=C1OI(O)c2ccccc21", 2, 3, 5, 72, 108 },
     { "CS(C)(=O)=O", 0, 1, 2, 76, 145 },
     { "CP(C)(C)=O", 0, 1, 2, 76, 145 },
