@@ -126,7 +126,7 @@ model 3 'hidden_size' 'absurd numbers' sed -i 's/"hidden_size": 32/"hidden_size"
 model 3 'num_hidden_layers' 'negative layers' sed -i 's/"num_hidden_layers": 2/"num_hidden_layers": -2/' config.json
 model 3 'num_attention_heads|num_key_value_heads' 'no heads' sed -i \
   's/"num_attention_heads": 2/"num_attention_heads": 0/' config.json
-model 3 'shape|layers' 'more layers than the weights have' sed -i \
+model 3 'shape|layers|each layer' 'more layers than the weights have' sed -i \
   's/"num_hidden_layers": 2/"num_hidden_layers": 500/' config.json
 model 3 'embed_tokens' 'another vocabulary than the weights' sed -i \
   's/"vocab_size": 2304/"vocab_size": 2000/' config.json
