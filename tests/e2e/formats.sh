@@ -35,6 +35,24 @@ for i in "${!formats[@]}"; do
   verdict 'inspect names the format' grep -Eq "^text format +$format " out
 done
 
+say molgen-fsq
+format_model m-fsq molgen-fsq single-digits codes
+"$CONFGEN_SOURCE_ROOT/tests/tools/make_fsq_decoder.py" m-fsq/fsq '(' ')' '=' / '\' 1 2 . '[C]' '[N]' '[O]' '[O-]' '[S]' \
+  '[Cl]' '[Br]' '[c]' '[nH]' '[2H]' '[NH3+]' '[C@H]' '[C@@H]'
+common=(--model m-fsq --input in.smi --gens 4 --seed 3 --temperature 1 --top-k 0 --quiet --geometry off)
+check 0 'every conformer is decoded' "${common[@]}" --output fsq.smiles3d
+run 0 "${common[@]}" --output fsq.sdf
+verdict 'all are written' test "$(count_sdf <fsq.sdf)" = 24
+run 0 text read <(cut -f1 fsq.smiles3d) --model m-fsq
+mv out read.sdf
+verdict 'confgen text decodes the same coordinates' \
+  cmp -s <(sed -n '/V2000/,/END/p' fsq.sdf | grep -E '^ .*\.[0-9]{4} ') <(sed -n '/V2000/,/END/p' read.sdf | grep -E '^ .*\.[0-9]{4} ')
+run 0 model inspect m-fsq --smiles CCO
+verdict 'inspect names the format' grep -Eq '^text format +molgen-fsq ' out
+printf 'CC#N nitrile\n' >nitrile.smi
+check 1 'a token that the decoder does not know' --model m-fsq --input nitrile.smi --quiet --output nitrile.sdf
+says "was not trained on the SMILES token '#'" 'is named'
+
 say 'formats found in the vocabulary'
 format_model found '' single-digits bins-258
 run 0 model inspect found

@@ -4,6 +4,7 @@
 #define CG_TOOLS_TEXT_H
 
 #include "commands.h"
+#include "engine/code_decoder.h"
 #include "model/config.h"
 
 /** The options that choose a format. */
@@ -24,6 +25,13 @@ int text_option(struct text_options *options, int option, const char *value);
 /** The format and tags that the options choose; by default molgen-v3. As cg_format_config_read() */
 cg_status text_open_format(const struct text_options *options, cg_format_config *ret,
                            cg_error *err);
+
+/** Opens the decoder of a model with codes, on the CPU; cg_code_decoder_close(). */
+cg_status text_open_decoder(const char *model, const cg_conformer_format *format,
+                            cg_code_decoder **ret_decoder, cg_error *err);
+/** Sets e->xyz of a text with codes. As cg_code_decoder_tokens() and _run() */
+cg_status text_decode_codes(cg_code_decoder *decoder, const cg_conformer_format *format,
+                            cg_enriched *e, cg_error *err);
 
 int text_write(int argc, char **argv);
 int text_read(int argc, char **argv);

@@ -22,7 +22,7 @@ static const char help[] =
     "-binned-13,\n"
     "                    -binned-258\n"
     "  --format FILE     a file with the contents of confgen.json\n"
-    "  --model DIR       the format of a model\n"
+    "  --model DIR       the format of a model; codes are decoded by its decoder, on the CPU\n"
     "\n"
     "Exit status: 0; 1 if a text was not one of the format, with its reason on standard error; 3\n"
     "if FILE cannot be read.\n";
@@ -31,6 +31,7 @@ enum { MAX_LINE = 16 << 20 };
 
 struct text_reader {
     cg_format_config format;
+    cg_code_decoder *decoder; /* NULL: the format has coordinates */
     int64_t line, n_failed;
 };
 
@@ -74,6 +75,8 @@ static cg_status read_conformer(struct text_reader *r, const char *text, size_t 
 
     snprintf(title, sizeof title, k ? "line %lld.%d" : "line %lld", (long long)r->line, k);
     st = cg_enriched_parse(text, len, &r->format.conformer, &e, err);
+    if (st == CG_OK && r->decoder)
+        st = text_decode_codes(r->decoder, &r->format.conformer, &e, err);
     if (st == CG_OK)
         st = write_record(&e, title, err);
     cg_enriched_finish(&e);
@@ -166,17 +169,22 @@ int text_read(int argc, char **argv)
     struct text_options chosen = { 0 };
     struct text_reader r = { 0 };
     cg_error err = CG_ERROR_INIT;
-    int option;
+    int option, status;
 
     command_name = "text read";
     while ((option = next_option(argc, argv, options, help)) != -1)
         text_option(&chosen, option, optarg);
     if (text_open_format(&chosen, &r.format, &err) != CG_OK)
         return report_error(&err);
-    if (r.format.conformer.layout == CG_LAYOUT_TOKENS)
-        usage_error("the format %s: its codes have no coordinates without a model's decoder",
+    if (r.format.conformer.layout == CG_LAYOUT_TOKENS && !chosen.model)
+        usage_error("the format %s: its codes need the decoder of a model, wanted --model DIR",
                     r.format.conformer.name);
-    if (read_file(&r, single_operand(argc, argv, "FILE"), &err) != CG_OK)
+    if (r.format.conformer.layout == CG_LAYOUT_TOKENS &&
+        text_open_decoder(chosen.model, &r.format.conformer, &r.decoder, &err) != CG_OK)
         return report_error(&err);
-    return r.n_failed ? EXIT_SOME_FAILED : EXIT_OK;
+    status = read_file(&r, single_operand(argc, argv, "FILE"), &err) != CG_OK ? report_error(&err)
+             : r.n_failed                                                     ? EXIT_SOME_FAILED
+                                                                              : EXIT_OK;
+    cg_code_decoder_close(r.decoder);
+    return status;
 }
