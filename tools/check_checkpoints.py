@@ -47,6 +47,7 @@ MIN_GAP = 3e-5  # between the two best logits, relative to the largest
 MIN_DISTINCT = 12  # tokens of the text
 EXIT_REFUSED = 3
 BAD = ("DIFFERENT", "WRONG TEXT")
+RESULTS = ("equal", "refused", "warned", "skipped", *BAD)
 
 
 class Reference:
@@ -171,6 +172,16 @@ def run_case(case, confgen, n_tokens, keep):
     return "DIFFERENT", f"no decisive weights in {SEEDS} seeds; the last: {result}, {remark}"
 
 
+def print_summary(counts, seconds):
+    found = [r for r in RESULTS if any(result == r for _, result in counts)]
+    sections = list(dict.fromkeys(section for section, _ in counts))
+    print("\n| | " + " | ".join(found) + " |\n|---|" + "---:|" * len(found))
+    for section in sections:
+        print(f"| {section} | " + " | ".join(str(counts.get((section, r), 0)) for r in found) + " |")
+    totals = [sum(n for (_, result), n in counts.items() if result == r) for r in found]
+    print(f"| **{sum(totals)} cases** | " + " | ".join(map(str, totals)) + f" |\n\n{seconds:.0f} s")
+
+
 def main():
     parser = argparse.ArgumentParser(usage=__doc__.split("\n\n")[1][7:])
     parser.add_argument("confgen", nargs="?")
@@ -192,17 +203,17 @@ def main():
     confgen = Confgen(args.confgen)
     print(f"confgen {confgen.version()}; transformers {transformers.__version__}, tokenizers {tokenizers.__version__}, "
           f"torch {torch.__version__}; {len(cases)} cases, {args.tokens} tokens\n")
-    counts, start = {}, time.time()
+    counts, start = {}, time.time()  # counts by section and result
     width = max(len(c.name) for c in cases)
     for case in cases:
         try:
             result, remark = run_case(case, confgen, args.tokens, args.keep)
         except Exception as e:  # of transformers or torch: a case that cannot be judged
             result, remark = "DIFFERENT", f"not judged: {type(e).__name__}: {shorten(str(e), '-', 200)}"
-        counts[result] = counts.get(result, 0) + 1
+        counts[case.section, result] = counts.get((case.section, result), 0) + 1
         print(f"{result:10} {case.name:{width}} {remark}".rstrip(), flush=True)
-    print("\n" + ", ".join(f"{n} {result}" for result, n in sorted(counts.items())) + f"; {time.time() - start:.0f} s")
-    return 1 if any(result in counts for result in BAD) else 0
+    print_summary(counts, time.time() - start)
+    return 1 if any(result in BAD for _, result in counts) else 0
 
 
 if __name__ == "__main__":

@@ -147,10 +147,16 @@ def hf_prompt(folder):
 
 
 CASES = []
+SECTIONS = []
+
+
+def section(name):
+    SECTIONS.append(name)
 
 
 def case(name, build, cause=None, **more):
     CASES.append(Case(name, build, cause, **more))
+    CASES[-1].section = SECTIONS[-1]
 
 
 def refused(name, build, cause, **more):
@@ -162,6 +168,9 @@ def known(model_type):
 
 
 # ---- shapes and spellings that run ------------------------------------------------------------
+
+section("shapes and spellings")
+
 
 def plain(model_type, dtype=None, save=None, edit=None, drop=(), change=None, **conf):
     """A builder of an ordinary checkpoint, with changes of config.json and of the tensors after it."""
@@ -278,6 +287,9 @@ case("llama, longrope", plain("llama", edit={"rope_scaling": {
 
 # ---- windows ----------------------------------------------------------------------------------
 
+section("windows")
+
+
 case("qwen2, window that no layer uses", plain("qwen2", use_sliding_window=True, sliding_window=16, max_window_layers=2))
 case("qwen2, window wider than the context", plain("qwen2", use_sliding_window=True, sliding_window=4096,
                                                    max_window_layers=0))
@@ -295,6 +307,9 @@ case("mistral as llama", plain("mistral", sliding_window=None, edit={
 
 
 # ---- other architectures that run --------------------------------------------------------------
+
+section("other architectures")
+
 
 GPT = dict(n_positions=512, n_embd=64, n_layer=2, n_head=4)
 
@@ -352,10 +367,15 @@ for name, more in {
     if known("smollm3"):
         case(f"smollm3{name}", plain("smollm3", **more), 'architectures.*"SmolLM3')
 case("mistral, window wider than the context", plain("mistral", sliding_window=4096), "architectures.*Mistral")
+case("mistral, window of the context, beyond it", plain("mistral", sliding_window=64, max_position_embeddings=64),
+     "architectures.*Mistral|window", arguments=["--max-length", "400"])
 case("mistral, head_dim 32", plain("mistral", sliding_window=None, head_dim=32), "architectures.*Mistral")
 
 
 # ---- contradictions ---------------------------------------------------------------------------
+
+section("contradictions")
+
 
 def head(change):
     def build(b):
@@ -423,6 +443,9 @@ refused("llama, f64", plain("llama", torch.float64), "F64")
 
 
 # ---- quantised and other weights --------------------------------------------------------------
+
+section("quantised and other weights")
+
 
 def quantised(suffixes, settings=None, files=(), weight=None):
     """Imitates a quantised directory: tensors of one projection under other names or in another dtype."""
@@ -502,6 +525,9 @@ refused("consolidated.safetensors", other_file("consolidated.safetensors"), "con
 
 
 # ---- adapters ---------------------------------------------------------------------------------
+
+section("adapters")
+
 
 def adapter(arch="qwen3", dtype=None, conf=None, edit=None, drop_base=False, rename=None, **lora):
     """A builder of a base model with an adapter beside it."""
@@ -609,6 +635,9 @@ refused("adapter without weights", adapter(rename=lambda b: b.remove("adapter_mo
 
 # ---- other families ---------------------------------------------------------------------------
 
+section("other families")
+
+
 FAMILIES = {
     "Gemma": ("gemma", {"head_dim": 16}),
     "Gemma2": ("gemma2", {"head_dim": 16}),
@@ -653,6 +682,9 @@ for label, (kind, settings) in FAMILIES.items():
 
 
 # ---- generation_config.json -------------------------------------------------------------------
+
+section("generation_config.json")
+
 
 def generation(**settings):
     def build(b):
@@ -706,6 +738,9 @@ case("generation, several end tokens", stops, own_sampling=True, min_distinct=2)
 
 
 # ---- prompts and tokenizers -------------------------------------------------------------------
+
+section("prompts and tokenizers")
+
 
 END, TAGS = "<|endoftext|>", ["[SMILES]", "[/SMILES]", "[CONFORMER]", "[/CONFORMER]"]
 CORPUS = [line.split()[0] for line in (ROOT / "data" / "geom_drugs_sample.smi").read_text().splitlines()][:400] + [
