@@ -94,7 +94,8 @@ static cg_status append_ids(struct candidate *c, const int32_t *ids, size_t n, c
     if ((size_t)c->n + n > MAX_IDS)
         return cg_fail(err, CG_ERR_LIMIT, "text format: found more than %d tokens in a short text",
                        MAX_IDS);
-    memcpy(c->ids + c->n, ids, n * sizeof *ids);
+    if (n)
+        memcpy(c->ids + c->n, ids, n * sizeof *ids);
     c->n += (int32_t)n;
     return CG_OK;
 }
