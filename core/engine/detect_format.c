@@ -233,6 +233,27 @@ static cg_status find_by_probability(cg_engine *e, cg_error *err)
     return st;
 }
 
+/* A vocabulary with tokens for other numbers than those of confgen.json was trained on them. */
+static void warn_of_vocabulary(cg_engine *e)
+{
+    const cg_number_format *f = &e->model.weights->format.conformer.number;
+
+    for (size_t i = 0; i < sizeof token_formats / sizeof *token_formats; i++) {
+        int is_code = token_formats[i].first[0] == '<';
+
+        if (!has_added_token(e, token_formats[i].first) ||
+            !has_added_token(e, token_formats[i].last))
+            continue;
+        if (f->kind != (is_code ? CG_NUMBER_CODE : CG_NUMBER_BIN))
+            cg_host_log(&e->host.host, CG_LOG_WARNING,
+                        "model '%s': confgen.json names the text format %s, but the vocabulary has "
+                        "the added tokens %s to %s of %s",
+                        e->model.name, e->model.weights->format.conformer.name,
+                        token_formats[i].first, token_formats[i].last, token_formats[i].format);
+        return;
+    }
+}
+
 cg_status cg_engine_detect_format(cg_engine *e, cg_error *err)
 {
     char name[64];
@@ -240,6 +261,7 @@ cg_status cg_engine_detect_format(cg_engine *e, cg_error *err)
 
     if (e->model.weights->format.has_format) {
         strcpy(e->model.format_reason, "confgen.json");
+        warn_of_vocabulary(e);
         return CG_OK;
     }
     CG_TRY(find_by_vocabulary(e, &found, err));

@@ -293,19 +293,52 @@ static cg_status read_uniform_bins(const cg_json *o, cg_number_format *f, cg_err
 static cg_status read_bins(const cg_json *o, cg_number_format *f, cg_error *err)
 {
     const json_t *edges = cg_json_member(o, "edges");
-    int32_t digits;
+    int32_t digits = 1;
+    int open_ends = 1;
 
-    if (edges && (cg_json_member(o, "low") || cg_json_member(o, "high") ||
+    CG_TRY(cg_json_bool(o, "open_ends", CG_JSON_OPTIONAL, &open_ends, err));
+    if (edges && (!open_ends || cg_json_member(o, "low") || cg_json_member(o, "high") ||
                   cg_json_member(o, "step") || cg_json_member(o, "bins")))
-        return cg_json_fail_wanted(o, "edges", "either edges or low, high, step and bins", err);
+        return cg_json_fail_wanted(
+            o, "edges", "either edges, whose ends are open, or low, high, step, bins, open_ends",
+            err);
     if (edges)
         CG_TRY(read_edges(o, edges, f, err));
     else
         CG_TRY(read_uniform_bins(o, f, err));
     CG_TRY(read_i32(o, "width", CG_JSON_OPTIONAL, 0, 6, &f->width, err));
-    digits = index_width(f->n_values);
-    if (f->width && f->width < digits && f->n_values > 999)
+    for (int64_t limit = 10; f->n_values > limit; limit *= 10)
+        digits++;
+    if (f->width && f->width < digits)
         return cg_json_fail_wanted(o, "width", "at least the digits of the last bin", err);
+    return CG_OK;
+}
+
+/* A member that belongs to another kind of number would be ignored. */
+static cg_status check_kind_keys(const cg_json *o, int32_t kind, cg_error *err)
+{
+    static const struct {
+        const char *key;
+        unsigned kinds; /* bits */
+    } members[] = {
+        { "decimals", 1u << CG_NUMBER_DECIMAL },
+        { "max_integer_digits", 1u << CG_NUMBER_DECIMAL | 1u << CG_NUMBER_INTEGER },
+        { "strip_zeros", 1u << CG_NUMBER_DECIMAL },
+        { "per_angstrom", 1u << CG_NUMBER_INTEGER },
+        { "width", 1u << CG_NUMBER_INTEGER | 1u << CG_NUMBER_BIN },
+        { "low", 1u << CG_NUMBER_BIN },
+        { "high", 1u << CG_NUMBER_BIN },
+        { "step", 1u << CG_NUMBER_BIN },
+        { "bins", 1u << CG_NUMBER_BIN },
+        { "edges", 1u << CG_NUMBER_BIN },
+        { "open_ends", 1u << CG_NUMBER_BIN },
+        { "codes", 1u << CG_NUMBER_CODE },
+    };
+
+    for (int i = 0; i < COUNT(members); i++)
+        if (cg_json_member(o, members[i].key) && !(members[i].kinds & 1u << kind))
+            return cg_json_fail_wanted(o, members[i].key,
+                                       "nothing: numbers of this kind have no such member", err);
     return CG_OK;
 }
 
@@ -321,6 +354,7 @@ static cg_status read_numbers(const cg_json *o, cg_number_format *f, cg_error *e
 
     CG_TRY(check_keys(o, known, COUNT(known), err));
     CG_TRY(read_choice(o, "kind", kinds, COUNT(kinds), &kind, err));
+    CG_TRY(check_kind_keys(o, kind, err));
     if (kind != f->kind)
         *f = (cg_number_format) { .kind = kind, .max_integer_digits = 2, .decimals = 4 };
     switch (kind) {
@@ -343,6 +377,14 @@ static cg_status read_numbers(const cg_json *o, cg_number_format *f, cg_error *e
     }
 }
 
+static int shows_end_of_smiles(const char *between)
+{
+    char c = between[0];
+
+    return c && !(c >= 'A' && c <= 'Z') && !(c >= 'a' && c <= 'z') &&
+           !strchr("%()-=#$:/\\.[]@+*", c);
+}
+
 static cg_status check_combination(const cg_json *o, const cg_conformer_format *f, cg_error *err)
 {
     int codes = f->number.kind == CG_NUMBER_CODE;
@@ -355,8 +397,14 @@ static cg_status check_combination(const cg_json *o, const cg_conformer_format *
     if (f->layout == CG_LAYOUT_ATOMS && !f->open[0] && !f->close[0] && f->atom_text == CG_ATOM_BARE)
         return cg_json_fail_wanted(o, "marks", "a text before or behind the numbers of an atom",
                                    err);
-    if (f->layout == CG_LAYOUT_SMILES && !f->between[0])
-        return cg_json_fail_wanted(o, "between", "a text between the SMILES and the numbers", err);
+    if (f->layout == CG_LAYOUT_SMILES && !shows_end_of_smiles(f->between))
+        return cg_json_fail_wanted(
+            o, "between",
+            "a text between the SMILES and the numbers whose first character "
+            "no SMILES has",
+            err);
+    if (f->layout != CG_LAYOUT_SMILES && f->between[0])
+        return cg_json_fail_wanted(o, "between", "nothing: the layout is not \"smiles\"", err);
     return CG_OK;
 }
 
@@ -391,12 +439,29 @@ static cg_status read_object(const cg_json *o, cg_conformer_format *f, cg_error 
     return check_combination(o, f, err);
 }
 
+/* A member beside "format" and the same one in it would contradict each other. */
+static cg_status check_twice(const cg_json *o, cg_error *err)
+{
+    static const char *const older[] = { "decimals", "max_integer_digits", "frame" };
+    const json_t *format = cg_json_member(o, "format"), *numbers;
+
+    if (!json_is_object(format))
+        return CG_OK;
+    numbers = json_object_get(format, "numbers");
+    for (int i = 0; i < COUNT(older); i++)
+        if (cg_json_member(o, older[i]) &&
+            (json_object_get(format, older[i]) || json_object_get(numbers, older[i])))
+            return cg_json_fail_wanted(o, older[i], "it once: \"format\" states it too", err);
+    return CG_OK;
+}
+
 /* The members beside "format": they are older than the object and change decimals only. */
 static cg_status read_older_members(const cg_json *o, cg_conformer_format *f, cg_error *err)
 {
     int32_t frame = f->frame, decimals = f->number.decimals,
             max_integer_digits = f->number.max_integer_digits;
 
+    CG_TRY(check_twice(o, err));
     CG_TRY(read_choice(o, "frame", frames, COUNT(frames), &frame, err));
     CG_TRY(read_i32(o, "decimals", CG_JSON_OPTIONAL, 1, 5, &decimals, err));
     CG_TRY(read_i32(o, "max_integer_digits", CG_JSON_OPTIONAL, 1, 4, &max_integer_digits, err));

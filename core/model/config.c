@@ -422,6 +422,10 @@ static cg_status read_format(const cg_json *o, cg_format_config *f, cg_error *er
     CG_TRY(read_tags(o, "completion", f->completion_open, f->completion_close, err));
     if (cg_json_member(o, "end") && copy_tag(cg_json_member(o, "end"), 0, f->end))
         return cg_json_fail_wanted(o, "end", "a string of at most 63 bytes", err);
+    if (strstr(f->conformer.open, f->completion_close) ||
+        strstr(f->conformer.separator, f->completion_close) ||
+        strstr(f->conformer.close, f->completion_close))
+        return cg_json_fail_wanted(o, "completion", "a tag that no mark of the format holds", err);
     CG_TRY(read_bos(o, f, err));
     CG_TRY(read_stop(o, f, err));
     return cg_confgen_sampling_read(o, &f->sampling, err);

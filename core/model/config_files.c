@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -24,11 +25,14 @@ static void close_file(struct config_file *f)
 static cg_status open_file(const char *dir, const char *name, int required, struct config_file *f,
                            cg_error *err)
 {
+    struct stat info;
+
     *f = (struct config_file) { .path = cg_path_join(dir, name) };
     if (!f->path)
         return cg_fail_nomem(err, name);
-    return required || cg_file_exists(f->path) ? cg_file_read(f->path, MAX_BYTES, &f->bytes, err)
-                                               : CG_OK;
+    /* A link that leads nowhere is no missing file: reading it fails. */
+    return required || !lstat(f->path, &info) ? cg_file_read(f->path, MAX_BYTES, &f->bytes, err)
+                                              : CG_OK;
 }
 
 cg_status cg_model_config_read(const char *dir, cg_model_config *ret, cg_error *err)

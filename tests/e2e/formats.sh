@@ -54,6 +54,10 @@ check 1 'a token that the decoder does not know' --model m-fsq --input nitrile.s
 says "was not trained on the SMILES token '#'" 'is named'
 
 say 'formats found in the vocabulary'
+format_model other molgen-v3 single-digits bins-258
+run 0 model inspect other
+verdict 'a format of other numbers than the vocabulary has is warned of' \
+  grep -q 'names the text format molgen-v3, but the vocabulary has the added tokens 000 to 257' out
 format_model found '' single-digits bins-258
 run 0 model inspect found
 verdict 'of 258 bins' grep -q 'the vocabulary has the added tokens 000 to 257' out

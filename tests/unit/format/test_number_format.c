@@ -179,12 +179,24 @@ START_TEST(refused_formats_of_confgen_json)
         { "{\"format\": {\"layout\": \"tokens\"}}", "\"tokens\" with codes" },
         { "{\"format\": {\"marks\": [\"<\", \"\", \">\"]}}", "a text between numbers" },
         { "{\"format\": {\"marks\": [\"1\", \",\", \">\"]}}", "no digits" },
+        { "{\"format\": {\"numbers\": {\"low\": -9, \"high\": 9, \"bins\": 9}}}",
+          "no such member" },
+        { "{\"format\": {\"numbers\": {\"width\": 4}}}", "no such member" },
+        { "{\"format\": {\"name\": \"molgen-binned-13\", \"numbers\": {\"width\": 2}}}",
+          "the digits of the last bin" },
+        { "{\"format\": {\"numbers\": {\"kind\": \"bin\", \"edges\": [0, 1], \"open_ends\": "
+          "false}}}",
+          "whose ends are open" },
         { "{\"format\": {\"layout\": \"smiles\"}}", "between the SMILES and the numbers" },
         { "{\"format\": {\"numbers\": {\"kind\": \"bin\"}}}", "low" },
         { "{\"format\": {\"numbers\": {\"kind\": \"bin\", \"edges\": [1, 0]}}}", "number 2" },
         { "{\"format\": {\"numbers\": {\"kind\": \"bin\", \"low\": 0, \"high\": 1, \"step\": 1, "
           "\"bins\": 2}}}",
           "either step or bins" },
+        { "{\"format\": {\"between\": \"&\"}}", "the layout is not" },
+        { "{\"format\": {\"layout\": \"smiles\", \"between\": \"C&\"}}", "no SMILES has" },
+        { "{\"format\": {\"numbers\": {\"decimals\": 3}}, \"decimals\": 4}", "states it too" },
+        { "{\"format\": {\"frame\": \"none\"}, \"frame\": \"centred\"}", "states it too" },
         { "{\"format\": \"molgen-binned-13\", \"decimals\": 3}", "are no decimals" },
     };
 

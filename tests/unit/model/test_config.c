@@ -462,6 +462,9 @@ START_TEST(bad_format_settings)
         { "{\"stop\": [\"a\", 3]}", CG_ERR_FORMAT, "stop: found a list of 2" },
         { "{\"stop\": \"\"}", CG_ERR_FORMAT, "stop: found \"\"" },
         { "{\"decimal\": 3}", CG_ERR_FORMAT, "unknown key \"decimal\"" },
+        { "{\"format\": {\"marks\": [\"<\", \",\", \"</c>\"]}, \"completion\": [\"<c>\", "
+          "\"</c>\"]}",
+          CG_ERR_FORMAT, "a tag that no mark of the format holds" },
     };
     cg_format_config f = { .conformer.number.decimals = 77 };
     cg_error err = CG_ERROR_INIT;
