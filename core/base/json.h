@@ -50,9 +50,17 @@ void cg_json_describe(const json_t *value, char *ret_text, size_t cap);
 /** Fails with CG_ERR_FORMAT, "FILE: PATH.KEY: found VALUE, wanted <wanted>"; VALUE is shortened. */
 cg_status cg_json_fail_wanted(const cg_json *o, const char *key, const char *wanted, cg_error *err);
 
+/** Fails as cg_json_fail_wanted(), with CG_ERR_UNSUPPORTED. */
+cg_status cg_json_fail_unsupported(const cg_json *o, const char *key, const char *wanted,
+                                   cg_error *err);
+
 /** Reads an integer in [lo, hi]; a real number without fraction, such as 1e6, is accepted. */
 cg_status cg_json_int(const cg_json *o, const char *key, int required, int64_t lo, int64_t hi,
                       int64_t *ret, cg_error *err);
+
+/** As cg_json_int(), into 32 bits: lo and hi are of that range. */
+cg_status cg_json_i32(const cg_json *o, const char *key, int required, int64_t lo, int64_t hi,
+                      int32_t *ret, cg_error *err);
 
 /** Reads a number in [lo, hi]. */
 cg_status cg_json_real(const cg_json *o, const char *key, int required, double lo, double hi,

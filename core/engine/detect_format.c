@@ -33,22 +33,29 @@ static const struct {
     { "molgen-binned-13", "000", "249" },
 };
 
+enum { N_TOKEN_FORMATS = sizeof token_formats / sizeof *token_formats };
+
+/* Index of the format whose numbers the vocabulary has, -1 without one. */
+static int find_token_format(const cg_engine *e)
+{
+    for (int i = 0; i < N_TOKEN_FORMATS; i++)
+        if (has_added_token(e, token_formats[i].first) && has_added_token(e, token_formats[i].last))
+            return i;
+    return -1;
+}
+
 static cg_status find_by_vocabulary(cg_engine *e, int *ret_found, cg_error *err)
 {
-    *ret_found = 0;
-    for (size_t i = 0; i < sizeof token_formats / sizeof *token_formats; i++) {
-        if (!has_added_token(e, token_formats[i].first) ||
-            !has_added_token(e, token_formats[i].last))
-            continue;
-        CG_TRY(cg_conformer_format_named(token_formats[i].format,
-                                         &e->model.weights->format.conformer, err));
-        snprintf(e->model.format_reason, sizeof e->model.format_reason,
-                 "the vocabulary has the added tokens %s to %s", token_formats[i].first,
-                 token_formats[i].last);
-        *ret_found = 1;
+    int i = find_token_format(e);
+
+    *ret_found = i >= 0;
+    if (i < 0)
         return CG_OK;
-    }
-    return CG_OK;
+    snprintf(e->model.format_reason, sizeof e->model.format_reason,
+             "the vocabulary has the added tokens %s to %s", token_formats[i].first,
+             token_formats[i].last);
+    return cg_conformer_format_named(token_formats[i].format, &e->model.weights->format.conformer,
+                                     err);
 }
 
 /* ---- by probability ----------------------------------------------------------------------- */
@@ -236,22 +243,18 @@ static cg_status find_by_probability(cg_engine *e, cg_error *err)
 /* A vocabulary with tokens for other numbers than those of confgen.json was trained on them. */
 static void warn_of_vocabulary(cg_engine *e)
 {
-    const cg_number_format *f = &e->model.weights->format.conformer.number;
+    int i = find_token_format(e);
+    int32_t kind;
 
-    for (size_t i = 0; i < sizeof token_formats / sizeof *token_formats; i++) {
-        int is_code = token_formats[i].first[0] == '<';
-
-        if (!has_added_token(e, token_formats[i].first) ||
-            !has_added_token(e, token_formats[i].last))
-            continue;
-        if (f->kind != (is_code ? CG_NUMBER_CODE : CG_NUMBER_BIN))
-            cg_host_log(&e->host.host, CG_LOG_WARNING,
-                        "model '%s': confgen.json names the text format %s, but the vocabulary has "
-                        "the added tokens %s to %s of %s",
-                        e->model.name, e->model.weights->format.conformer.name,
-                        token_formats[i].first, token_formats[i].last, token_formats[i].format);
+    if (i < 0)
         return;
-    }
+    kind = token_formats[i].first[0] == '<' ? CG_NUMBER_CODE : CG_NUMBER_BIN;
+    if (e->model.weights->format.conformer.number.kind != kind)
+        cg_host_log(&e->host.host, CG_LOG_WARNING,
+                    "model '%s': confgen.json names the text format %s, but the vocabulary has the "
+                    "added tokens %s to %s of %s",
+                    e->model.name, e->model.weights->format.conformer.name, token_formats[i].first,
+                    token_formats[i].last, token_formats[i].format);
 }
 
 cg_status cg_engine_detect_format(cg_engine *e, cg_error *err)

@@ -142,15 +142,6 @@ static const struct choice prompts[] = { { "isomeric", PROMPT_ISOMERIC },
 
 #define COUNT(array) ((int)(sizeof(array) / sizeof *(array)))
 
-/* Fails as cg_json_fail_wanted(), with CG_ERR_UNSUPPORTED. */
-static cg_status unsupported(const cg_json *o, const char *key, const char *wanted, cg_error *err)
-{
-    cg_json_fail_wanted(o, key, wanted, err);
-    if (err)
-        err->code = CG_ERR_UNSUPPORTED;
-    return CG_ERR_UNSUPPORTED;
-}
-
 static cg_status read_choice(const cg_json *o, const char *key, const struct choice *choices, int n,
                              int32_t *ret, cg_error *err)
 {
@@ -172,17 +163,7 @@ static cg_status read_choice(const cg_json *o, const char *key, const struct cho
                                              : ", ",
                                 choices[i].name);
     }
-    return unsupported(o, key, wanted, err);
-}
-
-static cg_status read_i32(const cg_json *o, const char *key, int required, int64_t lo, int64_t hi,
-                          int32_t *ret, cg_error *err)
-{
-    int64_t v = *ret;
-
-    CG_TRY(cg_json_int(o, key, required, lo, hi, &v, err));
-    *ret = (int32_t)v;
-    return CG_OK;
+    return cg_json_fail_unsupported(o, key, wanted, err);
 }
 
 static cg_status check_keys(const cg_json *o, const char *const *known, int n, cg_error *err)
@@ -272,7 +253,7 @@ static cg_status read_uniform_bins(const cg_json *o, cg_number_format *f, cg_err
     CG_TRY(cg_json_real(o, "low", required, -1e4, 1e4, &low, err));
     CG_TRY(cg_json_real(o, "high", required, low, 1e4, &high, err));
     CG_TRY(cg_json_real(o, "step", CG_JSON_OPTIONAL, 1e-4, 1e4, &step, err));
-    CG_TRY(read_i32(o, "bins", CG_JSON_OPTIONAL, 1, CG_NUMBER_MAX_EDGES - 1, &n_bins, err));
+    CG_TRY(cg_json_i32(o, "bins", CG_JSON_OPTIONAL, 1, CG_NUMBER_MAX_EDGES - 1, &n_bins, err));
     CG_TRY(cg_json_bool(o, "open_ends", CG_JSON_OPTIONAL, &open_ends, err));
     if (step > 0 && cg_json_member(o, "bins"))
         return cg_json_fail_wanted(o, "step", "either step or bins", err);
@@ -306,7 +287,7 @@ static cg_status read_bins(const cg_json *o, cg_number_format *f, cg_error *err)
         CG_TRY(read_edges(o, edges, f, err));
     else
         CG_TRY(read_uniform_bins(o, f, err));
-    CG_TRY(read_i32(o, "width", CG_JSON_OPTIONAL, 0, 6, &f->width, err));
+    CG_TRY(cg_json_i32(o, "width", CG_JSON_OPTIONAL, 0, 6, &f->width, err));
     for (int64_t limit = 10; f->n_values > limit; limit *= 10)
         digits++;
     if (f->width && f->width < digits)
@@ -359,21 +340,21 @@ static cg_status read_numbers(const cg_json *o, cg_number_format *f, cg_error *e
         *f = (cg_number_format) { .kind = kind, .max_integer_digits = 2, .decimals = 4 };
     switch (kind) {
     case CG_NUMBER_DECIMAL:
-        CG_TRY(read_i32(o, "decimals", CG_JSON_OPTIONAL, 1, 5, &f->decimals, err));
-        CG_TRY(
-            read_i32(o, "max_integer_digits", CG_JSON_OPTIONAL, 1, 4, &f->max_integer_digits, err));
+        CG_TRY(cg_json_i32(o, "decimals", CG_JSON_OPTIONAL, 1, 5, &f->decimals, err));
+        CG_TRY(cg_json_i32(o, "max_integer_digits", CG_JSON_OPTIONAL, 1, 4, &f->max_integer_digits,
+                           err));
         return cg_json_bool(o, "strip_zeros", CG_JSON_OPTIONAL, &f->strip_zeros, err);
     case CG_NUMBER_INTEGER:
         f->max_integer_digits = 4;
-        CG_TRY(read_i32(o, "per_angstrom", CG_JSON_REQUIRED, 1, 10000, &f->per_angstrom, err));
-        CG_TRY(
-            read_i32(o, "max_integer_digits", CG_JSON_OPTIONAL, 1, 4, &f->max_integer_digits, err));
-        return read_i32(o, "width", CG_JSON_OPTIONAL, 0, f->max_integer_digits, &f->width, err);
+        CG_TRY(cg_json_i32(o, "per_angstrom", CG_JSON_REQUIRED, 1, 10000, &f->per_angstrom, err));
+        CG_TRY(cg_json_i32(o, "max_integer_digits", CG_JSON_OPTIONAL, 1, 4, &f->max_integer_digits,
+                           err));
+        return cg_json_i32(o, "width", CG_JSON_OPTIONAL, 0, f->max_integer_digits, &f->width, err);
     case CG_NUMBER_BIN:
         return read_bins(o, f, err);
     default:
         f->n_values = f->n_values ? f->n_values : 4096;
-        return read_i32(o, "codes", CG_JSON_OPTIONAL, 2, CG_NUMBER_MAX_CODES, &f->n_values, err);
+        return cg_json_i32(o, "codes", CG_JSON_OPTIONAL, 2, CG_NUMBER_MAX_CODES, &f->n_values, err);
     }
 }
 
@@ -463,8 +444,8 @@ static cg_status read_older_members(const cg_json *o, cg_conformer_format *f, cg
 
     CG_TRY(check_twice(o, err));
     CG_TRY(read_choice(o, "frame", frames, COUNT(frames), &frame, err));
-    CG_TRY(read_i32(o, "decimals", CG_JSON_OPTIONAL, 1, 5, &decimals, err));
-    CG_TRY(read_i32(o, "max_integer_digits", CG_JSON_OPTIONAL, 1, 4, &max_integer_digits, err));
+    CG_TRY(cg_json_i32(o, "decimals", CG_JSON_OPTIONAL, 1, 5, &decimals, err));
+    CG_TRY(cg_json_i32(o, "max_integer_digits", CG_JSON_OPTIONAL, 1, 4, &max_integer_digits, err));
     if ((cg_json_member(o, "decimals") || cg_json_member(o, "max_integer_digits")) &&
         f->number.kind != CG_NUMBER_DECIMAL)
         return cg_json_fail_wanted(o, "decimals", "nothing: the format's numbers are no decimals",

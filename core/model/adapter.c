@@ -54,14 +54,6 @@ static int is_off(const json_t *v)
            (json_is_object(v) && !json_object_size(v));
 }
 
-static cg_status fail_setting(const cg_json *o, const char *key, const char *wanted, cg_error *err)
-{
-    cg_json_fail_wanted(o, key, wanted, err);
-    if (err)
-        err->code = CG_ERR_UNSUPPORTED;
-    return CG_ERR_UNSUPPORTED;
-}
-
 /*
  * Settings that are read below, and those that matter only in training or to the choice of tensors
  * in the file. Any other that is switched on may change the network.
@@ -106,8 +98,8 @@ static cg_status check_keys(const cg_json *o, cg_error *err)
         while (i < sizeof known / sizeof *known && strcmp(key, known[i]))
             i++;
         if (i == sizeof known / sizeof *known && !is_off(value))
-            return fail_setting(o, key,
-                                "null or false: this setting of an adapter is not supported", err);
+            return cg_json_fail_unsupported(
+                o, key, "null or false: this setting of an adapter is not supported", err);
     }
     return CG_OK;
 }
@@ -124,10 +116,11 @@ static cg_status check_initialisation(const cg_json *o, cg_error *err)
     while (i < 3 && (!json_is_string(v) || strcmp(json_string_value(v), of_adapter_only[i])))
         i++;
     return i < 3 ? CG_OK
-                 : fail_setting(o, "init_lora_weights",
-                                "true, false, \"gaussian\", \"eva\" or \"orthogonal\": other "
-                                "initialisations change the base weights; save the merged model",
-                                err);
+                 : cg_json_fail_unsupported(
+                       o, "init_lora_weights",
+                       "true, false, \"gaussian\", \"eva\" or \"orthogonal\": other "
+                       "initialisations change the base weights; save the merged model",
+                       err);
 }
 
 /* Patterns are regular expressions; plain names are all that is supported. */
@@ -166,7 +159,8 @@ static cg_status check_config(const cg_json *o, cg_error *err)
 
     CG_TRY(cg_json_string(o, "peft_type", CG_JSON_REQUIRED, &type, err));
     if (strcmp(type, "LORA"))
-        return fail_setting(o, "peft_type", "\"LORA\": other adapters are not supported", err);
+        return cg_json_fail_unsupported(o, "peft_type",
+                                        "\"LORA\": other adapters are not supported", err);
     CG_TRY(check_keys(o, err));
     CG_TRY(check_initialisation(o, err));
     CG_TRY(cg_json_int(o, "r", CG_JSON_REQUIRED, 1, MAX_RANK, &rank, err));

@@ -7,7 +7,6 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "model/architectures.h"
-#include "model/config_keys.h"
 #include "model/layer_flags.h"
 
 const char *cg_arch_name(int32_t arch)
@@ -23,7 +22,7 @@ static cg_status check_false(const cg_json *o, const char *key, cg_error *err)
     int on = 0;
 
     CG_TRY(cg_json_bool(o, key, CG_JSON_OPTIONAL, &on, err));
-    return on ? cg_config_unsupported(o, key, "false: this is not supported", err) : CG_OK;
+    return on ? cg_json_fail_unsupported(o, key, "false: this is not supported", err) : CG_OK;
 }
 
 /*
@@ -82,14 +81,14 @@ static cg_status check_unsupported(const cg_json *o, const cg_architecture *arch
 
     CG_TRY(cg_json_bool(o, "is_causal", CG_JSON_OPTIONAL, &causal, err));
     if (!causal)
-        return cg_config_unsupported(o, "is_causal", "true: confgen's attention is causal", err);
+        return cg_json_fail_unsupported(o, "is_causal", "true: confgen's attention is causal", err);
     if (arch->arch == CG_ARCH_GPT2) {
         for (size_t i = 0; i < sizeof gpt2 / sizeof *gpt2; i++)
             CG_TRY(check_false(o, gpt2[i], err));
         CG_TRY(cg_json_bool(o, "scale_attn_weights", CG_JSON_OPTIONAL, &scaled, err));
         if (!scaled)
-            return cg_config_unsupported(o, "scale_attn_weights",
-                                         "true: unscaled attention is not supported", err);
+            return cg_json_fail_unsupported(o, "scale_attn_weights",
+                                            "true: unscaled attention is not supported", err);
     }
     return check_not_quantised(o, err);
 }
@@ -122,7 +121,7 @@ static cg_status read_activation(const cg_json *o, const cg_architecture *arch, 
             *ret = names[i].activation;
             return CG_OK;
         }
-    return cg_config_unsupported(
+    return cg_json_fail_unsupported(
         o, arch->activation,
         "\"silu\", \"gelu\", \"gelu_new\" or another tanh form of it, \"quick_gelu\" or \"relu\"",
         err);
@@ -137,10 +136,10 @@ static cg_status read_size(const cg_json *o, const cg_config_key *key, int64_t m
                            : key->name;
     int32_t other;
 
-    CG_TRY(cg_config_i32(o, name, CG_JSON_REQUIRED, 1, max, ret, err));
+    CG_TRY(cg_json_i32(o, name, CG_JSON_REQUIRED, 1, max, ret, err));
     other = *ret;
     if (key->alias)
-        CG_TRY(cg_config_i32(o, key->alias, CG_JSON_OPTIONAL, 1, max, &other, err));
+        CG_TRY(cg_json_i32(o, key->alias, CG_JSON_OPTIONAL, 1, max, &other, err));
     if (other != *ret)
         return cg_fail(err, CG_ERR_FORMAT,
                        "%s: %s: found %d, but %s is %d: wanted equal values or one of them",
@@ -168,8 +167,8 @@ static cg_status read_sizes(const cg_json *o, const cg_architecture *arch, cg_mo
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
         CG_TRY(read_size(o, sizes[i].key, sizes[i].max, sizes[i].ret, err));
     c->intermediate = 4 * c->hidden;
-    return cg_config_i32(o, arch->intermediate, !has_width, 1, CG_MAX_INTERMEDIATE,
-                         &c->intermediate, err);
+    return cg_json_i32(o, arch->intermediate, !has_width, 1, CG_MAX_INTERMEDIATE, &c->intermediate,
+                       err);
 }
 
 /* An absent num_key_value_heads or head_dim has the class's default, a null one depends on the
@@ -184,8 +183,8 @@ static cg_status read_heads(const cg_json *o, const cg_architecture *arch, cg_mo
     if (arch->has_kv_heads) {
         if (arch->default_kv_heads && !json_object_get(o->node, "num_key_value_heads"))
             c->n_kv_heads = arch->default_kv_heads;
-        CG_TRY(cg_config_i32(o, "num_key_value_heads", CG_JSON_OPTIONAL, 1, CG_MAX_HEADS,
-                             &c->n_kv_heads, err));
+        CG_TRY(cg_json_i32(o, "num_key_value_heads", CG_JSON_OPTIONAL, 1, CG_MAX_HEADS,
+                           &c->n_kv_heads, err));
     }
     if (c->n_heads % c->n_kv_heads)
         return cg_fail(err, CG_ERR_FORMAT,
@@ -194,8 +193,7 @@ static cg_status read_heads(const cg_json *o, const cg_architecture *arch, cg_mo
                        o->file, c->n_kv_heads,
                        cg_json_member(o, "num_key_value_heads") ? "" : " by default", c->n_heads);
     if (has_head_dim || (arch->default_head_dim && is_null)) {
-        CG_TRY(
-            cg_config_i32(o, "head_dim", CG_JSON_REQUIRED, 2, CG_MAX_HEAD_DIM, &c->head_dim, err));
+        CG_TRY(cg_json_i32(o, "head_dim", CG_JSON_REQUIRED, 2, CG_MAX_HEAD_DIM, &c->head_dim, err));
     } else if (arch->default_head_dim) {
         c->head_dim = arch->default_head_dim;
     } else {

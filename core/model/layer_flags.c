@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "model/config_keys.h"
+#include "base/json.h"
 
 /* SmolLM3: every fourth layer is not rotated, or those where the list has a 0. */
 static cg_status read_no_rope(const cg_json *o, cg_model_config *c, cg_error *err)
@@ -12,8 +12,8 @@ static cg_status read_no_rope(const cg_json *o, cg_model_config *c, cg_error *er
     const json_t *list = cg_json_member(o, "no_rope_layers");
     int32_t interval = 4;
 
-    CG_TRY(cg_config_i32(o, "no_rope_layer_interval", CG_JSON_OPTIONAL, 1, CG_MAX_LAYERS, &interval,
-                         err));
+    CG_TRY(cg_json_i32(o, "no_rope_layer_interval", CG_JSON_OPTIONAL, 1, CG_MAX_LAYERS, &interval,
+                       err));
     if (list && (!json_is_array(list) || json_array_size(list) != (size_t)c->n_layers))
         return cg_json_fail_wanted(o, "no_rope_layers", "a list of a 0 or a 1 for each layer", err);
     for (int32_t i = 0; i < c->n_layers; i++) {
@@ -43,7 +43,7 @@ static cg_status read_window(const cg_json *o, const cg_architecture *arch, int3
     /* these two have a window whatever use_sliding_window is */
     use = use || arch->windows == CG_WINDOWS_ALL || arch->windows == CG_WINDOWS_NO_ROPE;
     if (use)
-        CG_TRY(cg_config_i32(o, "sliding_window", CG_JSON_OPTIONAL, 1, INT32_MAX, &window, err));
+        CG_TRY(cg_json_i32(o, "sliding_window", CG_JSON_OPTIONAL, 1, INT32_MAX, &window, err));
     *ret_window = use ? window : 0;
     return CG_OK;
 }
@@ -110,7 +110,7 @@ cg_status cg_layer_flags_read(const cg_json *o, const cg_architecture *arch, cg_
         return cg_json_fail_wanted(o, "layer_types", "a list of a type for each layer", err);
     CG_TRY(read_window(o, arch, &window, err));
     CG_TRY(cg_json_bool(o, "use_sliding_window", CG_JSON_OPTIONAL, &use, err));
-    CG_TRY(cg_config_i32(o, "max_window_layers", CG_JSON_OPTIONAL, 0, INT32_MAX, &first, err));
+    CG_TRY(cg_json_i32(o, "max_window_layers", CG_JSON_OPTIONAL, 0, INT32_MAX, &first, err));
     for (int32_t i = 0; i < c->n_layers; i++) {
         int windowed = window && has_window(arch, c, use, first, i);
 
@@ -122,8 +122,8 @@ cg_status cg_layer_flags_read(const cg_json *o, const cg_architecture *arch, cg_
     }
     /* transformers' cache would drop keys that its attention does not mask */
     if (arch->windows == CG_WINDOWS_NONE && window && window < c->max_positions)
-        return cg_config_unsupported(o, "sliding_window", "no window: this architecture has none",
-                                     err);
+        return cg_json_fail_unsupported(o, "sliding_window",
+                                        "no window: this architecture has none", err);
     c->window = any ? window : 0;
     return CG_OK;
 }

@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/json.h"
 #include "base/size.h"
-#include "model/config_keys.h"
 
 static const struct {
     const char *name;
@@ -35,7 +35,7 @@ static cg_status read_kind(const cg_json *o, int32_t *ret_kind, cg_error *err)
             *ret_kind = kinds[i].kind;
             return CG_OK;
         }
-    return cg_config_unsupported(
+    return cg_json_fail_unsupported(
         o, key, "\"default\", \"linear\", \"dynamic\", \"yarn\" or \"llama3\"", err);
 }
 
@@ -121,7 +121,7 @@ static cg_status read_share(const cg_json *o, const char *key, const cg_rope_key
 {
     CG_TRY(cg_json_real(o, key, CG_JSON_OPTIONAL, 0, 1, ret_share, err));
     if (!keys->share && *ret_share != 1)
-        return cg_config_unsupported(o, key, "1", err);
+        return cg_json_fail_unsupported(o, key, "1", err);
     return CG_OK;
 }
 
@@ -138,7 +138,7 @@ static cg_status read_object(const cg_json *top, const char *key, const cg_rope_
         return cg_json_fail_wanted(top, key, "an object", err);
     for (size_t i = 0; i < sizeof types / sizeof *types; i++)
         if (cg_json_member(&o, types[i]))
-            return cg_config_unsupported(&o, types[i], "one setting for all layers", err);
+            return cg_json_fail_unsupported(&o, types[i], "one setting for all layers", err);
     CG_TRY(cg_json_real(&o, "rope_theta", CG_JSON_OPTIONAL, 1, 1e12, &rope->theta, err));
     CG_TRY(read_share(&o, "partial_rotary_factor", keys, share, err));
     return read_scaling(top, &o, max_positions, rope, err);
