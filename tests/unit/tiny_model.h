@@ -179,4 +179,27 @@ static inline void write_index(const struct tiny *t)
     scratch_write_text("model.safetensors.index.json", text);
 }
 
+/* Opens the model in scratch_dir. */
+static inline cg_model *must_open(void)
+{
+    cg_model *m = NULL;
+    cg_error err = CG_ERROR_INIT;
+
+    ck_assert_msg(cg_model_open(scratch_dir, &m, &err) == CG_OK, "%s", err.msg);
+    return m;
+}
+
+/* Opening it fails with this code; the message names the folder and contains `text`. */
+static inline void refused(cg_status code, const char *text)
+{
+    cg_model *m = NULL;
+    cg_error err = CG_ERROR_INIT;
+
+    ck_assert_msg(cg_model_open(scratch_dir, &m, &err) == code, "%d: %s", err.code, err.msg);
+    ck_assert_contains(err.msg, text);
+    ck_assert_contains(err.msg, scratch_dir);
+    ck_assert_int_eq(err.code, code);
+    ck_assert_ptr_null(m);
+}
+
 #endif

@@ -39,25 +39,6 @@ static void write_adapter(const struct tiny *a, const char *config)
     write_shard(a, -1, "adapter_model.safetensors", 0);
 }
 
-static cg_model *must_open(void)
-{
-    cg_model *m = NULL;
-    cg_error err = CG_ERROR_INIT;
-
-    ck_assert_msg(cg_model_open(scratch_dir, &m, &err) == CG_OK, "%s", err.msg);
-    return m;
-}
-
-static void refused(cg_status code, const char *text)
-{
-    cg_model *m = NULL;
-    cg_error err = CG_ERROR_INIT;
-
-    ck_assert_msg(cg_model_open(scratch_dir, &m, &err) == code, "%d: %s", err.code, err.msg);
-    ck_assert_contains(err.msg, text);
-    ck_assert_contains(err.msg, scratch_dir);
-}
-
 /*
  * Compares a weight [rows, cols] with W + scale B A; the inputs are multiples of 1/16, so a sum of
  * few products is exact.

@@ -97,15 +97,6 @@ static struct tiny tiny_neox(void)
     return t;
 }
 
-static cg_model *must_open(void)
-{
-    cg_model *m = NULL;
-    cg_error err = CG_ERROR_INIT;
-
-    ck_assert_msg(cg_model_open(scratch_dir, &m, &err) == CG_OK, "%s", err.msg);
-    return m;
-}
-
 /* Element (row, col) of a matrix of the model. */
 static float element(const cg_tensor_ref *r, int64_t row, int64_t col)
 {

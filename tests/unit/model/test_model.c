@@ -6,27 +6,6 @@
 #include "model/model.h"
 #include "tiny_model.h"
 
-static cg_model *must_open(void)
-{
-    cg_model *m = NULL;
-    cg_error err = CG_ERROR_INIT;
-
-    ck_assert_msg(cg_model_open(scratch_dir, &m, &err) == CG_OK, "%s", err.msg);
-    return m;
-}
-
-static void refused(cg_status code, const char *text)
-{
-    cg_model *m = NULL;
-    cg_error err = CG_ERROR_INIT;
-
-    ck_assert_msg(cg_model_open(scratch_dir, &m, &err) == code, "%d: %s", err.code, err.msg);
-    ck_assert_contains(err.msg, text);
-    ck_assert_contains(err.msg, scratch_dir);
-    ck_assert_int_eq(err.code, code);
-    ck_assert_ptr_null(m);
-}
-
 static void expect_weights(const cg_tensor_ref *r, const char *name, int rows, int cols)
 {
     float *x = malloc(sizeof *x * (size_t)(rows * cols));
