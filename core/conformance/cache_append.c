@@ -120,7 +120,7 @@ static void store_by_view(cache_suite *s, int32_t layer, const cache_rows *r)
     size_t size = cg_dtype_size(r->dtype), row = cache_row_bytes(s);
     cg_error err = CG_ERROR_INIT;
     char *data = malloc(row);
-    cg_kv_view v = { 0 };
+    cg_kv_view v = { CG_SIZED(cg_kv_view) };
 
     if (!data)
         abort();

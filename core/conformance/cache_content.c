@@ -223,7 +223,7 @@ int cache_check_content(cache_suite *s, const char *after)
     for (int32_t layer = 0; layer < CACHE_LAYERS; layer++) {
         cg_error err = CG_ERROR_INIT;
         const int32_t *table;
-        cg_kv_view v = { 0 };
+        cg_kv_view v = { CG_SIZED(cg_kv_view) };
 
         if (!expect(&s->rec, s->ops->view(s->self, layer, &v, &err) == CG_OK,
                     "view() of layer %d failed: %s", layer, err.msg) ||

@@ -157,7 +157,7 @@ static void check_range(cache_suite *s)
         cache_append_all(s, some);
         for (int32_t i = 0; i < 4; i++) {
             cg_error err = CG_ERROR_INIT;
-            cg_kv_view view;
+            cg_kv_view view = { CG_SIZED(cg_kv_view) };
 
             expect_refused(&s->rec, s->ops->reserve(s->self, bad_slots[i], 1, &err), &err,
                            "reserve() of an invalid slot");

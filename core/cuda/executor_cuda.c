@@ -346,7 +346,7 @@ static cg_status reserve(struct cuda_executor *c, int32_t kv_slot, int32_t len, 
     cg_status st;
 
     CG_TRY(c->config.cache->reserve(c->cache_self, kv_slot, len, err));
-    CG_TRY(c->config.cache->view(c->cache_self, 0, &view, err));
+    CG_TRY(cg_cache_view(c->config.cache, c->cache_self, 0, &view, err));
     if (view.generation == c->captured_view_generation)
         return CG_OK;
     st = CG_CUDA(cudaStreamSynchronize(c->stream), err);
@@ -654,7 +654,7 @@ static void cuda_stats(const cg_executor *ex, cg_executor_stats *ret_stats)
     const cg_step_counters *counters = c->counters;
     cg_cache_stats cache = { CG_SIZED(cg_cache_stats) };
 
-    c->config.cache->stats(c->cache_self, &cache);
+    cg_cache_get_stats(c->config.cache, c->cache_self, &cache);
     *ret_stats = c->stats;
     ret_stats->steps = counters->steps;
     ret_stats->prompt_tokens = counters->prompt_tokens;
@@ -671,7 +671,7 @@ static void cuda_cache_stats(const cg_executor *ex, cg_cache_stats *ret_stats)
 {
     const struct cuda_executor *c = (const struct cuda_executor *)ex;
 
-    c->config.cache->stats(c->cache_self, ret_stats);
+    cg_cache_get_stats(c->config.cache, c->cache_self, ret_stats);
 }
 
 static const struct cg_executor_ops cuda_ops = {

@@ -148,7 +148,7 @@ static cg_status make_plans(cg_forward *f, cg_error *err)
     int32_t n = cg_attention_problems_of_model(&f->shape, &shape, problems);
     size_t workspace = 0;
 
-    CG_TRY(c->cache->view(c->cache_self, 0, &view, err));
+    CG_TRY(cg_cache_view(c->cache, c->cache_self, 0, &view, err));
     for (int32_t i = 0; i < n; i++) {
         size_t bytes;
 
@@ -455,7 +455,7 @@ static cg_status run_layer(cg_forward *f, int32_t i, cg_error *err)
     cg_kv_view view = { CG_SIZED(cg_kv_view) };
 
     CG_TRY(cg_gemm_run(f->qkv_gemm, f->h, l->qkv, f->qkv, err));
-    CG_TRY(f->config.cache->view(f->config.cache_self, i, &view, err));
+    CG_TRY(cg_cache_view(f->config.cache, f->config.cache_self, i, &view, err));
     CG_TRY(append_to_cache(f, i, &view, err));
     CG_TRY(attend(f, l->problem, &view, err));
     if (f->shape.parallel_residual) /* the MLP's input is that of the layer */

@@ -201,7 +201,7 @@ static cg_status make_plans(cg_cpu_model *m, cg_error *err)
     int32_t n = cg_attention_problems_of_model(&c->model->config, &shape, problems);
     size_t workspace = 0;
 
-    CG_TRY(c->cache->view(c->cache_self, 0, &view, err));
+    CG_TRY(cg_cache_view(c->cache, c->cache_self, 0, &view, err));
     for (int32_t i = 0; i < n; i++) {
         size_t bytes;
 
@@ -523,7 +523,7 @@ static cg_status attend(cg_cpu_model *m, const cg_cpu_batch *b, int32_t layer, c
     cg_status st;
 
     CG_TRY_GOTO(st, c->cache->append(c->cache_self, layer, &append, err), out);
-    CG_TRY_GOTO(st, c->cache->view(c->cache_self, layer, &view, err), out);
+    CG_TRY_GOTO(st, cg_cache_view(c->cache, c->cache_self, layer, &view, err), out);
     CG_TRY_GOTO(st, c->attention->run(m->plans[m->layers[layer].problem], &args, err), out);
 out:
     m->attention_seconds += cg_now() - t;

@@ -509,7 +509,7 @@ static void cpu_cache_stats(const cg_executor *ex, cg_cache_stats *ret_stats)
 {
     const struct cpu *c = (const struct cpu *)ex;
 
-    c->config.cache->stats(c->cache_self, ret_stats);
+    cg_cache_get_stats(c->config.cache, c->cache_self, ret_stats);
 }
 
 static const struct cg_executor_ops cpu_ops = {

@@ -41,18 +41,21 @@ static cg_status find_stops(cg_engine *e, int32_t end, int32_t *ret_n, cg_error 
     return CG_OK;
 }
 
-/* Plugins of ABI 1.1 do not know the numbers of all formats. */
+/* A plugin without this feature does not know the numbers of all formats. */
 static cg_status check_plugin(const cg_engine *e, cg_error *err)
 {
     const cg_plugin *p = e->constraint.plugin;
+    const cg_constraint_ops *ops = p->ops;
 
-    if (p->abi_minor >= 2 || cg_text_format_is_basic(&e->constraint.format))
+    if ((CG_HAS_SIZE(ops, features) && ops->features & CG_CONSTRAINT_FORMATS) ||
+        cg_text_format_is_basic(&e->constraint.format))
         return CG_OK;
     return cg_fail(err, CG_ERR_UNSUPPORTED,
-                   "constraint '%s': built for plugin ABI %d.%d, which has no numbers as those of "
-                   "format \"%s\" of model '%s'; wanted ABI 1.2: use --constraint grammar",
-                   p->name, p->abi_major, p->abi_minor, e->model.weights->format.conformer.name,
-                   e->model.name);
+                   "constraint '%s': does not know numbers as those of format \"%s\" of model "
+                   "'%s': wanted a plugin with the feature CG_CONSTRAINT_FORMATS (plugin ABI 1.2, "
+                   "it has %d.%d): use --constraint grammar",
+                   p->name, e->model.weights->format.conformer.name, e->model.name, p->abi_major,
+                   p->abi_minor);
 }
 
 static cg_status set_format(cg_engine *e, cg_error *err)

@@ -65,6 +65,12 @@ static void host_parallel_for(void *ctx, int64_t n, cg_host_loop_fn fn, void *ar
         fn(arg, i, 0);
 }
 
+static const void *host_query(void *ctx, const char *name)
+{
+    (void)ctx;
+    return !strcmp(name, CG_HOST_RELEASE) ? CG_VERSION_STRING : NULL;
+}
+
 void cg_host_log(const cg_host *host, int32_t level, const char *fmt, ...)
 {
     char text[LOG_LINE];
@@ -89,6 +95,8 @@ void cg_plugin_host_init(cg_plugin_host *ret_host, cg_team *team, cg_log_fn log,
         .log = host_log,
         .parallel_for = host_parallel_for,
         .fail = cg_fail,
+        .abi_minor = CG_PLUGIN_ABI_MINOR,
+        .query = host_query,
     };
     ret_host->team = team;
     ret_host->log = log;

@@ -20,6 +20,12 @@ static cg_status check_agreement(const cg_attention_problem *p, const cg_cache_c
                        "attention over %d key/value heads of %d elements, but the cache holds %d "
                        "of %d",
                        p->n_kv_heads, p->head_dim, c->n_kv_heads, c->head_dim);
+    if ((p->v_head_dim ? p->v_head_dim : p->head_dim) !=
+        (c->v_head_dim ? c->v_head_dim : c->head_dim))
+        return cg_fail(err, CG_ERR_MISMATCH,
+                       "attention over values of %d elements, but the cache holds values of %d",
+                       p->v_head_dim ? p->v_head_dim : p->head_dim,
+                       c->v_head_dim ? c->v_head_dim : c->head_dim);
     if (p->max_kv_len > c->max_len)
         return cg_fail(err, CG_ERR_MISMATCH,
                        "attention over up to %d cached tokens, but a slot of the cache holds %d",
@@ -35,6 +41,50 @@ static cg_status fail_refused(const cg_plugin *plugin, const char *kind, cg_stat
         return cg_fail(err, CG_ERR_PLUGIN, "%s '%s' refused without a reason (%s)", kind,
                        plugin->name, cg_status_name(st));
     return cg_fail(err, st, "%s '%s': %s", kind, plugin->name, why->msg);
+}
+
+/* A plugin of an older minor ignores members that it does not know, so it gets none of a feature.
+ */
+static cg_status check_features(const char *kind, const cg_plugin *plugin, uint32_t known,
+                                uint32_t wanted, const char *const *names, int32_t n_names,
+                                cg_error *err)
+{
+    for (int32_t i = 0; i < 32; i++)
+        if (wanted & ~known & 1u << i)
+            return cg_fail(err, CG_ERR_UNSUPPORTED,
+                           "%s '%s' (plugin ABI %d.%d): does not have the feature \"%s\" that the "
+                           "model needs",
+                           kind, plugin->name, plugin->abi_major, plugin->abi_minor,
+                           i < n_names ? names[i] : "of a newer confgen");
+    return CG_OK;
+}
+
+static cg_status check_cache_features(const cg_plugin *plugin, uint32_t wanted, cg_error *err)
+{
+    static const char *const names[] = { "values of another size", "scaled types of 8 bits",
+                                         "sliding window", "gather" };
+    const cg_cache_ops *ops = plugin->ops;
+
+    return check_features("cache", plugin, CG_HAS_SIZE(ops, features) ? ops->features : 0, wanted,
+                          names, sizeof names / sizeof *names, err);
+}
+
+static cg_status check_attention_features(const cg_plugin *plugin, uint32_t wanted, cg_error *err)
+{
+    static const char *const names[] = { "logit soft-cap",
+                                         "ALiBi",
+                                         "sink logits",
+                                         "sink tokens",
+                                         "additive bias",
+                                         "no causal mask",
+                                         "values of another size",
+                                         "scaled types of 8 bits",
+                                         "row positions",
+                                         "tree mask" };
+    const cg_attention_ops *ops = plugin->ops;
+
+    return check_features("attention", plugin, CG_HAS_SIZE(ops, features) ? ops->features : 0,
+                          wanted, names, sizeof names / sizeof *names, err);
 }
 
 cg_status cg_pairing_check(const cg_host *host, const cg_plugin *attention, const cg_plugin *cache,
@@ -53,6 +103,7 @@ cg_status cg_pairing_check(const cg_host *host, const cg_plugin *attention, cons
                        cg_plugin_kind_name(cache->kind));
     for (int32_t i = 0; i < n; i++)
         CG_TRY(check_agreement(&problems[i], config, err));
+    CG_TRY(check_cache_features(cache, config->features, err));
     st = cache_ops->supports(host, config, &why);
     if (st != CG_OK)
         return fail_refused(cache, "cache", st, &why, err);
@@ -62,6 +113,8 @@ cg_status cg_pairing_check(const cg_host *host, const cg_plugin *attention, cons
         p.kv_dtype = config->dtype;
         p.paged = cache_ops->paged != 0;
         p.block_tokens = CG_HAS_SIZE(cache_ops, block_tokens) ? cache_ops->block_tokens : 0;
+        p.kv_layout = CG_HAS_SIZE(cache_ops, kv_layout) ? cache_ops->kv_layout : CG_KV_HND;
+        CG_TRY(check_attention_features(attention, p.features, err));
         st = attention_ops->supports(host, &p, &why);
         if (st != CG_OK)
             return fail_refused(attention, "attention", st, &why, err);

@@ -9,8 +9,8 @@
  * Checks that `attention` can compute `problems` over the views of a `cache` created with `config`.
  * Calls supports() of both; allocates nothing.
  *
- * @param problems      [n] as for plan(); `kv_dtype`, `paged` and `block_tokens` are set from the
- *                      cache
+ * @param problems      [n] as for plan(); `kv_dtype`, `paged`, `block_tokens` and `kv_layout` are
+ * set from the cache
  * @param ret_problems  [n] the completed problems; may be NULL
  * @return CG_OK; CG_ERR_UNSUPPORTED or CG_ERR_MISMATCH with the reason; CG_ERR_PLUGIN if a plugin
  *         violates its contract

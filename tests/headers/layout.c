@@ -28,7 +28,7 @@ AT(cg_error, struct_size, 0);
 AT(cg_error, code, 4);
 AT(cg_error, msg, 8);
 
-SIZE(cg_kv_view, 88);
+SIZE(cg_kv_view, 160);
 AT(cg_kv_view, struct_size, 0);
 AT(cg_kv_view, device, 4);
 AT(cg_kv_view, dtype, 8);
@@ -44,8 +44,18 @@ AT(cg_kv_view, block_stride, 56);
 AT(cg_kv_view, head_stride, 64);
 AT(cg_kv_view, token_stride, 72);
 AT(cg_kv_view, generation, 80);
+AT(cg_kv_view, v_head_dim, 88);
+AT(cg_kv_view, reserved, 92);
+AT(cg_kv_view, v_block_stride, 96);
+AT(cg_kv_view, v_head_stride, 104);
+AT(cg_kv_view, v_token_stride, 112);
+AT(cg_kv_view, k_scale, 120);
+AT(cg_kv_view, v_scale, 128);
+AT(cg_kv_view, scale_block_stride, 136);
+AT(cg_kv_view, scale_head_stride, 144);
+AT(cg_kv_view, scale_token_stride, 152);
 
-SIZE(cg_host, 56);
+SIZE(cg_host, 72);
 AT(cg_host, struct_size, 0);
 AT(cg_host, workers, 4);
 AT(cg_host, ctx, 8);
@@ -54,6 +64,9 @@ AT(cg_host, free, 24);
 AT(cg_host, log, 32);
 AT(cg_host, parallel_for, 40);
 AT(cg_host, fail, 48);
+AT(cg_host, abi_minor, 56);
+AT(cg_host, reserved, 60);
+AT(cg_host, query, 64);
 
 SIZE(cg_plugin, 48);
 AT(cg_plugin, struct_size, 0);
@@ -65,7 +78,7 @@ AT(cg_plugin, version, 24);
 AT(cg_plugin, description, 32);
 AT(cg_plugin, ops, 40);
 
-SIZE(cg_attention_problem, 68);
+SIZE(cg_attention_problem, 92);
 AT(cg_attention_problem, struct_size, 0);
 AT(cg_attention_problem, device, 4);
 AT(cg_attention_problem, compute_capability, 8);
@@ -83,8 +96,14 @@ AT(cg_attention_problem, window, 52);
 AT(cg_attention_problem, scale, 56);
 AT(cg_attention_problem, flags, 60);
 AT(cg_attention_problem, kv_layout, 64);
+AT(cg_attention_problem, features, 68);
+AT(cg_attention_problem, mask, 72);
+AT(cg_attention_problem, v_head_dim, 76);
+AT(cg_attention_problem, softcap, 80);
+AT(cg_attention_problem, sink_tokens, 84);
+AT(cg_attention_problem, bias_dtype, 88);
 
-SIZE(cg_attention_args, 96);
+SIZE(cg_attention_args, 176);
 AT(cg_attention_args, struct_size, 0);
 AT(cg_attention_args, n_tokens, 4);
 AT(cg_attention_args, n_seqs, 8);
@@ -98,8 +117,19 @@ AT(cg_attention_args, kv_len, 64);
 AT(cg_attention_args, kv, 72);
 AT(cg_attention_args, workspace, 80);
 AT(cg_attention_args, stream, 88);
+AT(cg_attention_args, position, 96);
+AT(cg_attention_args, alibi_slope, 104);
+AT(cg_attention_args, sink_logit, 112);
+AT(cg_attention_args, bias, 120);
+AT(cg_attention_args, bias_row_stride, 128);
+AT(cg_attention_args, bias_head_stride, 136);
+AT(cg_attention_args, tree_mask, 144);
+AT(cg_attention_args, tree_words, 152);
+AT(cg_attention_args, n_groups, 156);
+AT(cg_attention_args, group_start, 160);
+AT(cg_attention_args, group_len, 168);
 
-SIZE(cg_attention_ops, 48);
+SIZE(cg_attention_ops, 64);
 AT(cg_attention_ops, struct_size, 0);
 AT(cg_attention_ops, caps, 4);
 AT(cg_attention_ops, supports, 8);
@@ -107,8 +137,11 @@ AT(cg_attention_ops, plan, 16);
 AT(cg_attention_ops, workspace_size, 24);
 AT(cg_attention_ops, run, 32);
 AT(cg_attention_ops, destroy, 40);
+AT(cg_attention_ops, features, 48);
+AT(cg_attention_ops, reserved, 52);
+AT(cg_attention_ops, prepare, 56);
 
-SIZE(cg_cache_config, 48);
+SIZE(cg_cache_config, 64);
 AT(cg_cache_config, struct_size, 0);
 AT(cg_cache_config, device, 4);
 AT(cg_cache_config, dtype, 8);
@@ -119,6 +152,10 @@ AT(cg_cache_config, head_dim, 24);
 AT(cg_cache_config, max_len, 28);
 AT(cg_cache_config, max_bytes, 32);
 AT(cg_cache_config, stream, 40);
+AT(cg_cache_config, features, 48);
+AT(cg_cache_config, v_head_dim, 52);
+AT(cg_cache_config, window, 56);
+AT(cg_cache_config, sink_tokens, 60);
 
 SIZE(cg_cache_append, 72);
 AT(cg_cache_append, struct_size, 0);
@@ -139,7 +176,7 @@ AT(cg_cache_stats, bytes_used, 16);
 AT(cg_cache_stats, blocks_shared, 24);
 AT(cg_cache_stats, grown, 32);
 
-SIZE(cg_cache_ops, 96);
+SIZE(cg_cache_ops, 112);
 AT(cg_cache_ops, struct_size, 0);
 AT(cg_cache_ops, paged, 4);
 AT(cg_cache_ops, supports, 8);
@@ -154,6 +191,9 @@ AT(cg_cache_ops, view, 72);
 AT(cg_cache_ops, stats, 80);
 AT(cg_cache_ops, block_tokens, 88);
 AT(cg_cache_ops, flags, 92);
+AT(cg_cache_ops, kv_layout, 96);
+AT(cg_cache_ops, features, 100);
+AT(cg_cache_ops, gather, 104);
 
 SIZE(cg_automaton, 56);
 AT(cg_automaton, struct_size, 0);
@@ -212,7 +252,7 @@ AT(cg_literals, n_atoms, 4);
 AT(cg_literals, text, 8);
 AT(cg_literals, literal, 16);
 
-SIZE(cg_constraint_ops, 48);
+SIZE(cg_constraint_ops, 56);
 AT(cg_constraint_ops, struct_size, 0);
 AT(cg_constraint_ops, reserved, 4);
 AT(cg_constraint_ops, create, 8);
@@ -220,10 +260,14 @@ AT(cg_constraint_ops, destroy, 16);
 AT(cg_constraint_ops, automaton, 24);
 AT(cg_constraint_ops, compile, 32);
 AT(cg_constraint_ops, release, 40);
+AT(cg_constraint_ops, features, 48);
+AT(cg_constraint_ops, reserved_2, 52);
 
 #endif
 
-ASSERT(CG_F32 == 0 && CG_BF16 == 1 && CG_F16 == 2);
+ASSERT(CG_F32 == 0 && CG_BF16 == 1 && CG_F16 == 2 && CG_F8_E4M3 == 3 && CG_F8_E5M2 == 4 &&
+       CG_I8 == 5);
+ASSERT(CG_MASK_CAUSAL == 0 && CG_MASK_NONE == 1);
 ASSERT(CG_DEVICE_CPU == 0 && CG_DEVICE_CUDA == 1);
 ASSERT(CG_KV_HND == 0 && CG_KV_NHD == 1);
 ASSERT(CG_PLUGIN_ATTENTION == 1 && CG_PLUGIN_CACHE == 2 && CG_PLUGIN_CONSTRAINT == 3);

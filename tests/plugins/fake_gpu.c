@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LAUNCHES = 64, ARGS = 256 };
+enum { LAUNCHES = 64, ARGS = 1024 };
 
 struct cg_gpu {
     cg_gpu_graph *captured; /* NULL: not capturing */

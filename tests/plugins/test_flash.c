@@ -93,7 +93,7 @@ static void attend(const cg_registry *r, const char *cache_name, int32_t window,
     const cg_attention_ops *ops;
     const cg_cache_ops *cache_ops;
     void *self = NULL, *plan = NULL, *workspace;
-    cg_kv_view view;
+    cg_kv_view view = { CG_SIZED(cg_kv_view) };
     cg_cache_config config = {
         CG_SIZED(cg_cache_config), .n_layers = LAYERS, .n_slots = SLOTS,
         .n_kv_heads = KV_HEADS,    .head_dim = DIM,    .max_len = MAX_LEN,

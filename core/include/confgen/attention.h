@@ -11,6 +11,16 @@
  *   out[t, h, :] = sum_j softmax_j(scale * q[t, h, :] . K[slot, h/g, j, :]) V[slot, h/g, j, :]
  *
  * Lengths, slots and offsets are device data: one plan is valid for every step.
+ *
+ * The features (since 1.2) extend the formula. With s = scale * q . k and pos the row's position:
+ *
+ *   score_j = (softcap ? softcap * tanh(s / softcap) : s) + alibi_slope[h] * (j - pos)
+ *             + bias[t, h, j]
+ *   out     = sum_j exp(score_j) V[j] / (sum_j exp(score_j) + exp(sink_logit[h]))
+ *
+ * NaN and infinities. A query, key or value that is NaN or infinite may make every row of its own
+ * sequence in the same call NaN, and must not reach another sequence. On the CPU it reaches exactly
+ * the rows that attend to it.
  */
 #ifndef CONFGEN_ATTENTION_H
 #define CONFGEN_ATTENTION_H
@@ -32,6 +42,30 @@ enum {
     CG_ATTENTION_GRAPH_SAFE = 1 << 2, /* run() may be captured into a CUDA graph */
 };
 
+/**
+ * Parts of the operation beyond the formula of 1.0: bits of cg_attention_ops.features, those that
+ * plan() and supports() know, and of cg_attention_problem.features, those that the calls of a plan
+ * use. A host sets only bits of the latter that the former have.
+ */
+enum {
+    CG_ATTENTION_SOFTCAP = 1 << 0,     /* problem.softcap */
+    CG_ATTENTION_ALIBI = 1 << 1,       /* args.alibi_slope */
+    CG_ATTENTION_SINK_LOGITS = 1 << 2, /* args.sink_logit */
+    CG_ATTENTION_SINK_TOKENS = 1 << 3, /* problem.sink_tokens */
+    CG_ATTENTION_BIAS = 1 << 4,        /* args.bias */
+    CG_ATTENTION_NO_MASK = 1 << 5,     /* problem.mask is CG_MASK_NONE */
+    CG_ATTENTION_VALUE_SIZE = 1 << 6,  /* problem.v_head_dim, and strides of values in the view */
+    CG_ATTENTION_KV_SCALES = 1 << 7,   /* k_scale and v_scale of the view, and types of 8 bits */
+    CG_ATTENTION_POSITIONS = 1 << 8,   /* args.position */
+    CG_ATTENTION_TREE = 1 << 9,        /* args.tree_mask */
+};
+
+/** Cached tokens that a query token attends to, before window and tree. Part of the ABI. */
+enum {
+    CG_MASK_CAUSAL = 0, /* 0 to its own position */
+    CG_MASK_NONE = 1,   /* all kv_len: encoders and cross attention */
+};
+
 /** The problem to plan: everything that is fixed for a run. Filled by the host. */
 typedef struct cg_attention_problem {
     uint32_t struct_size;
@@ -51,11 +85,20 @@ typedef struct cg_attention_problem {
     float scale;          /* usually 1/sqrt(head_dim) */
     uint32_t flags;       /* CG_ATTENTION_* that the host requires */
     int32_t kv_layout;    /* since 1.1: CG_KV_HND or CG_KV_NHD, order within a block */
+    /* Since 1.2 */
+    uint32_t features;   /* CG_ATTENTION_SOFTCAP and following that the calls use */
+    int32_t mask;        /* CG_MASK_* */
+    int32_t v_head_dim;  /* elements of a value and of a head of out; 0: head_dim */
+    float softcap;       /* > 0 with CG_ATTENTION_SOFTCAP */
+    int32_t sink_tokens; /* oldest tokens attended to although the window has passed them */
+    cg_dtype bias_dtype; /* of args.bias */
 } cg_attention_problem;
 
 /**
- * One call. q, out, offsets, lengths, slots and workspace are memory of the problem's device,
- * borrowed until the stream's work is complete (CPU: until run() returns).
+ * One call. q, out, offsets, lengths, slots, workspace and the arrays of the features are memory of
+ * the problem's device, borrowed until the stream's work is complete (CPU: until run() returns).
+ * Base addresses of q and out are multiples of 64 bytes on the CPU, 256 on CUDA; their strides are
+ * multiples of the element size, on CUDA of 16 bytes. No array overlaps another.
  */
 typedef struct cg_attention_args {
     uint32_t struct_size;
@@ -71,6 +114,24 @@ typedef struct cg_attention_args {
     const cg_kv_view *kv;   /* view of this layer; the struct itself is host memory */
     void *workspace;        /* workspace_size() bytes, 256-byte aligned, contents undefined */
     void *stream;           /* CUDA: cudaStream_t; CPU: NULL */
+    /* Since 1.2; NULL without the feature */
+    const int32_t *position;  /* [n_tokens] of the row for mask, window and ALiBi; its own key's
+                                 place in the slot is still that of the formula */
+    const float *alibi_slope; /* [n_heads] */
+    const float *sink_logit;  /* [n_heads] */
+    const void *bias;         /* element j of row t, head h at t * bias_row_stride
+                                 + h * bias_head_stride + j * size of the problem's bias_dtype */
+    int64_t bias_row_stride;  /* bytes; 0: all rows share one */
+    int64_t bias_head_stride; /* bytes; 0: all heads share one */
+    /* [n_tokens, tree_words] bit b of row t: it attends to row q_start[i] + b of its sequence i.
+     * Tokens cached before the call are attended to as without it. */
+    const uint32_t *tree_mask;
+    int32_t tree_words;
+    /* A hint that needs no feature: sequences group_start[g] to group_start[g+1] - 1 hold the same
+     * memory in their first group_len[g] tokens. Host memory; 0 groups: unknown. */
+    int32_t n_groups;
+    const int32_t *group_start; /* [n_groups + 1] */
+    const int32_t *group_len;   /* [n_groups] */
 } cg_attention_args;
 
 /**
@@ -110,12 +171,25 @@ typedef struct cg_attention_ops {
     /** Returns the bytes of workspace that run() needs; 0: none. */
     size_t (*workspace_size)(const void *plan);
     /**
-     * Computes (CPU) or enqueues (CUDA) one call. Does not allocate, synchronise or change device.
-     * On failure `out` is unspecified. Thread: one call at a time per plan.
+     * Computes (CPU) or enqueues (CUDA) one call. Does not allocate, synchronise or change device,
+     * and keeps nothing from one call to the next: addresses, tables and lengths may all change.
+     * Writes only the rows of `out` and the workspace. On failure `out` is unspecified. Thread: one
+     * call at a time per plan.
      */
     cg_status (*run)(void *plan, const cg_attention_args *args, cg_error *err);
     /** Accepts NULL. */
     void (*destroy)(void *plan);
+    /* Since 1.2 */
+    uint32_t features; /* CG_ATTENTION_SOFTCAP and following that the plugin knows */
+    uint32_t reserved; /* 0 */
+    /**
+     * May be NULL. A host that knows the lengths of a step on the host may call it once before the
+     * step's run() calls, outside of a capture, with the arguments of run() except q, out and kv
+     * (NULL), and host copies of q_start [n_seqs + 1] and kv_len [n_seqs]. It may write to the
+     * workspace on the stream. run() must be correct without it.
+     */
+    cg_status (*prepare)(void *plan, const cg_attention_args *args, const int32_t *q_start,
+                         const int32_t *kv_len, cg_error *err);
 } cg_attention_ops;
 
 #ifdef __cplusplus

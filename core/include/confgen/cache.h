@@ -3,8 +3,8 @@
  * @file cache.h  KV caches: ownership and layout of the memory of keys and values.
  *
  * A cache has `n_slots` slots, each for one sequence. The executor tracks how many tokens of a slot
- * are valid; the cache only provides room for them. Calls other than append() come from one host
- * thread, between steps.
+ * are valid; the cache only provides room for them. All calls come from one host thread; those
+ * other than append() come between steps.
  */
 #ifndef CONFGEN_CACHE_H
 #define CONFGEN_CACHE_H
@@ -14,6 +14,18 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+/**
+ * Parts of a cache beyond 1.0: bits of cg_cache_ops.features, those that the plugin knows, and of
+ * cg_cache_config.features, those that a run needs. A host sets only bits of the latter that the
+ * former have.
+ */
+enum {
+    CG_CACHE_VALUE_SIZE = 1 << 0, /* config.v_head_dim */
+    CG_CACHE_SCALES = 1 << 1,     /* types of 8 bits: append() quantises, views have scales */
+    CG_CACHE_WINDOW = 1 << 2,     /* config.window and sink_tokens: memory behind it may be freed */
+    CG_CACHE_GATHER = 1 << 3,     /* gather() */
+};
 
 /** Size, type and device of a cache. Filled by the host. */
 typedef struct cg_cache_config {
@@ -27,6 +39,11 @@ typedef struct cg_cache_config {
     int32_t max_len;   /* most tokens of one slot */
     int64_t max_bytes; /* bound of the memory held; 0: unbounded */
     void *stream;      /* CUDA: copies and clears are queued here; CPU: NULL */
+    /* Since 1.2 */
+    uint32_t features;   /* CG_CACHE_VALUE_SIZE and following that the run needs */
+    int32_t v_head_dim;  /* elements of a value; 0: head_dim */
+    int32_t window;      /* newest tokens of a slot that are ever read; 0: all */
+    int32_t sink_tokens; /* oldest tokens that are read although the window has passed them */
 } cg_cache_config;
 
 /** New keys and values of one layer: token i goes to position pos[i] of slot slot[i]. */
@@ -36,7 +53,7 @@ typedef struct cg_cache_append {
     const int32_t *slot; /* [n_tokens] device */
     const int32_t *pos;  /* [n_tokens] device; room must have been reserved */
     const void *k;       /* [n_tokens, n_kv_heads, head_dim] f32 (CPU) or bf16/f16/f32 (CUDA) */
-    const void *v;       /* same */
+    const void *v;       /* [n_tokens, n_kv_heads, v_head_dim], of the same type */
     int64_t k_stride;    /* bytes between rows of k */
     int64_t v_stride;
     cg_dtype dtype; /* of k and v */
@@ -73,7 +90,7 @@ typedef struct cg_cache_ops {
      * CG_ERR_NOMEM / CG_ERR_DEVICE_NOMEM when out of memory; the slot is then unchanged.
      */
     cg_status (*reserve)(void *self, int32_t slot, int32_t len, cg_error *err);
-    /** Stores new keys and values of a layer. CPU: runs on the calling thread's team. */
+    /** Stores new keys and values of a layer. Does not allocate. CUDA: may be captured. */
     cg_status (*append)(void *self, int32_t layer, const cg_cache_append *args, cg_error *err);
     /**
      * Makes tokens [0, len) of `src` the tokens of the empty slot `dst`: by reference where the
@@ -84,13 +101,69 @@ typedef struct cg_cache_ops {
     cg_status (*truncate)(void *self, int32_t slot, int32_t len, cg_error *err);
     /** Empties the slot; memory that no other slot shares may be reused. */
     void (*release)(void *self, int32_t slot);
-    /** Writes the current layout of a layer. */
+    /** Fills *ret_view with the current layout of a layer, by rule 2 of plugin.h. */
     cg_status (*view)(void *self, int32_t layer, cg_kv_view *ret_view, cg_error *err);
+    /** Fills *ret_stats, by rule 2 of plugin.h. */
     void (*stats)(const void *self, cg_cache_stats *ret_stats);
     /** Tokens per block if known before create(), 0 if only views have it. For pairing. */
     int32_t block_tokens;
-    int32_t flags; /* CG_CACHE_* */
+    int32_t flags; /* CG_CACHE_STORE_BY_VIEW */
+    /* Since 1.2 */
+    int32_t kv_layout; /* CG_KV_HND or CG_KV_NHD, of all views. For pairing. */
+    uint32_t features; /* CG_CACHE_VALUE_SIZE and following that the plugin knows */
+    /**
+     * With CG_CACHE_GATHER: keeps tokens [0, from) of a slot and the tokens keep[0] < keep[1] < ..
+     * behind them, which become tokens from, from + 1, ..; drops the others. keep[i] >= from. The
+     * accepted path of a tree of drafted tokens.
+     *
+     * @param keep  [n_keep] host memory
+     */
+    cg_status (*gather)(void *self, int32_t slot, int32_t from, const int32_t *keep, int32_t n_keep,
+                        cg_error *err);
 } cg_cache_ops;
+
+/** Room for a view or statistics of a newer minor: bytes behind the caller's struct. */
+enum { CG_CACHE_RESULT_ROOM = 1024 };
+
+/**
+ * Calls view() for a plugin of any minor, also for one that assigns a whole struct instead of
+ * keeping rule 2: *ret_view has the members that both sides know, the others are zero.
+ */
+static inline cg_status cg_cache_view(const cg_cache_ops *ops, void *self, int32_t layer,
+                                      cg_kv_view *ret_view, cg_error *err)
+{
+    union {
+        cg_kv_view view;
+        char room[CG_CACHE_RESULT_ROOM];
+    } r;
+
+    memset(&r, 0, sizeof r);
+    r.view.struct_size = sizeof r.view;
+    CG_TRY(ops->view(self, layer, &r.view, err));
+    if (r.view.struct_size < sizeof r.view) /* of an older plugin */
+        memset((char *)&r.view + r.view.struct_size, 0, sizeof r.view - r.view.struct_size);
+    *ret_view = r.view;
+    ret_view->struct_size = sizeof *ret_view;
+    return CG_OK;
+}
+
+/** Calls stats() in the same way. */
+static inline void cg_cache_get_stats(const cg_cache_ops *ops, const void *self,
+                                      cg_cache_stats *ret_stats)
+{
+    union {
+        cg_cache_stats stats;
+        char room[CG_CACHE_RESULT_ROOM];
+    } r;
+
+    memset(&r, 0, sizeof r);
+    r.stats.struct_size = sizeof r.stats;
+    ops->stats(self, &r.stats);
+    if (r.stats.struct_size < sizeof r.stats)
+        memset((char *)&r.stats + r.stats.struct_size, 0, sizeof r.stats - r.stats.struct_size);
+    *ret_stats = r.stats;
+    ret_stats->struct_size = sizeof *ret_stats;
+}
 
 #ifdef __cplusplus
 }

@@ -30,6 +30,18 @@ extern "C" {
 
 enum { CG_EXIT = -1 };
 
+/** cg_constraint_ops.features */
+enum {
+    /* create() knows the members of cg_text_format since 1.2. Without it the plugin gets only
+     * formats of 1.1: decimals with all digits, commas between them, three to an atom. */
+    CG_CONSTRAINT_FORMATS = 1 << 0,
+    /* From the entry state of a field, every number of the format has exactly one path to CG_EXIT.
+     * Geometry repair moves an atom to a place of its choice and writes that place's numbers by
+     * their paths, so it needs this; without it a run can only check geometry. Numbers of a format
+     * are its list, or all decimals of its digits but negative zero. */
+    CG_CONSTRAINT_ALL_NUMBERS = 1 << 1,
+};
+
 /**
  * Automaton tables, owned by the constraint. Compiling molecules only appends to them: the arrays
  * never move, and entries below the counts of a compiled program never change. So a program may run
@@ -102,9 +114,8 @@ typedef struct cg_text_format {
     const char *end;            /* e.g. "[/CONFORMER]" */
     const char *stop;           /* e.g. "<|endoftext|>"; one token, or "" for none */
     int32_t max_new_tokens;     /* bound for constraints that accept texts of any length */
-    /* Since 1.2. A host does not give a format that needs them to a plugin of an older minor.
-     * Zeroed members are the format of 1.1: three decimals with all digits, and commas between
-     * them. */
+    /* Since 1.2, for plugins with CG_CONSTRAINT_FORMATS. Zeroed members are the format of 1.1:
+     * three decimals with all digits, and commas between them. */
     int32_t fields_per_literal; /* numbers between two literals: 3, or 1 where they are codes */
     int32_t strip_zeros;        /* decimals: at most `decimals` digits after the point, the last one
                                    not 0; no point without digits after it */
@@ -152,6 +163,9 @@ typedef struct cg_constraint_ops {
     cg_status (*compile)(void *self, const cg_literals *text, cg_program **ret_program,
                          cg_error *err);
     void (*release)(void *self, cg_program *program); /* accepts NULL program */
+    /* Since 1.2 */
+    uint32_t features;   /* CG_CONSTRAINT_* */
+    uint32_t reserved_2; /* 0 */
 } cg_constraint_ops;
 
 #ifdef __cplusplus

@@ -4,8 +4,33 @@
  *
  * A plugin is a shared object that exports only cg_plugin_entry_v1. It includes only the headers of
  * this folder and does not link against confgen: it calls the host through `cg_host`. One plugin
- * file implements one strategy: attention, KV cache or constraint. tests/out_of_tree/mine.c is a
- * complete example.
+ * file implements one strategy: attention, KV cache or constraint. `confgen plugins new` writes a
+ * complete example of each kind.
+ *
+ * Minors. A host and a plugin of one ABI major work together whatever their minors. Both keep four
+ * rules:
+ *
+ *  1. A member is read only if the other side's struct is long enough: CG_HAS(), CG_HAS_SIZE().
+ *  2. A struct that a function fills for its caller (ret_*) has the caller's struct_size when the
+ *     function is called. The function writes no byte behind it: cg_fill_struct().
+ *  3. Zero is the meaning that an older side assumes: a member that the other side lacks reads as
+ *     zero.
+ *  4. A member that changes a result belongs to a *feature*. The host uses a feature only if the
+ *     `features` of the plugin's operation table hold its bit, else it refuses the plugin for that
+ *     task. A plugin may therefore ignore every member that it does not know.
+ *
+ * Threads. The host calls the functions of one object (plan, cache, constraint) from one thread at
+ * a time, except where a function says otherwise. Several objects of one plugin may be in use on
+ * several threads at once, so a plugin has no writable global state without a lock. Only
+ * cg_host.parallel_for makes threads.
+ *
+ * Devices. For an object of a CUDA device the host makes that device current on the calling thread
+ * before every call, destroy() included, and a function leaves it current. plan() and create() may
+ * use streams of their own and wait for them; later functions use only the stream that they are
+ * given and do not wait, except where a function says otherwise.
+ *
+ * A function leaves the floating-point environment, signal handlers, file descriptors, the current
+ * directory and the locale of its thread as they were.
  */
 #ifndef CONFGEN_PLUGIN_H
 #define CONFGEN_PLUGIN_H
@@ -13,6 +38,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 
 #include <confgen/status.h>
 #include <confgen/tensor.h>
@@ -37,6 +63,23 @@ extern "C" {
 /** First member of every sized struct: `{ CG_SIZED(struct cg_foo), .x = ... }`. */
 #define CG_SIZED(type) .struct_size = sizeof(type)
 
+/**
+ * Fills a sized struct of the caller from one of the callee's, `from`: copies the members that fit
+ * in the struct_size that the caller has set in `ret`, and clears what a longer struct of the
+ * caller has behind them. struct_size of `ret` is kept.
+ */
+static inline void cg_fill_struct(void *ret, const void *from)
+{
+    const char *source = (const char *)from;
+    char *target = (char *)ret;
+    uint32_t room, size;
+
+    memcpy(&room, ret, sizeof room);
+    memcpy(&size, from, sizeof size);
+    for (uint32_t i = sizeof room; i < room; i++)
+        target[i] = i < size ? source[i] : 0;
+}
+
 enum { CG_LOG_ERROR = 0, CG_LOG_WARNING = 1, CG_LOG_INFO = 2, CG_LOG_DEBUG = 3 };
 
 /** Loop body of cg_host.parallel_for: item i, on worker [0, workers). */
@@ -60,12 +103,29 @@ typedef struct cg_host {
     /**
      * Calls fn(arg, i, worker) once for every i in [0, n), on any worker and in any order; returns
      * when all calls are complete. Results must not depend on the worker. Must not be nested.
-     * Thread: the one that calls run().
+     * Thread: one that the host calls the plugin on, in any function with a host; not a worker.
      */
     void (*parallel_for)(void *ctx, int64_t n, cg_host_loop_fn fn, void *arg);
     /** Writes an error text (printf format) and returns `code`. Thread: any. */
     cg_status (*fail)(cg_error *err, cg_status code, const char *fmt, ...) CG_PRINTF(3, 4);
+    /* Since 1.2 */
+    int32_t abi_minor; /* CG_PLUGIN_ABI_MINOR at the host's build */
+    int32_t reserved;  /* 0 */
+    /**
+     * Returns a service or fact of the host by name, NULL if the host does not have it.
+     * CG_HOST_RELEASE: const char *, the release of confgen. Owned by the host. Thread: any.
+     */
+    const void *(*query)(void *ctx, const char *name);
 } cg_host;
+
+/** Names for cg_host.query. */
+#define CG_HOST_RELEASE "confgen.release"
+
+/** ABI minor of a host; 0 if it is older than 1.2, whose cg_host does not hold it. */
+static inline int32_t cg_host_abi_minor(const cg_host *host)
+{
+    return CG_HAS_SIZE(host, abi_minor) ? host->abi_minor : 0;
+}
 
 /** True if `host` offers all services of ABI 1.0. cg_plugin_enter() calls this. */
 static inline int cg_host_is_complete(const cg_host *host)

@@ -71,7 +71,8 @@ enum {
 /**
  * Error text, owned by the caller. Every function that can fail takes one (NULL is allowed) and
  * writes it only on failure. The text is one sentence without a newline: where, what was found,
- * what was wanted.
+ * what was wanted. These three members have this size in all of ABI 1, so a writer need not read
+ * struct_size for them.
  */
 typedef struct cg_error {
     uint32_t struct_size;

@@ -16,7 +16,8 @@ extern "C" {
 
 /**
  * ABI of plugins. The major number is also part of the entry symbol's name. The minor number grows
- * with members at the end of structs, whose presence CG_HAS() and CG_HAS_SIZE() test.
+ * with members at the end of structs, whose presence CG_HAS() and CG_HAS_SIZE() test. plugin.h has
+ * the rules by which a host and a plugin of different minors work together.
  */
 #define CG_PLUGIN_ABI_MAJOR 1
 #define CG_PLUGIN_ABI_MINOR 2

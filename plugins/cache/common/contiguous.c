@@ -214,28 +214,28 @@ static cg_status view(void *self, int32_t layer, cg_kv_view *ret_view, cg_error 
     int64_t slot_bytes = head_bytes(s, s->capacity) * c->n_kv_heads;
 
     CG_TRY(cg_cache_check_layer(s->host, c, layer, err));
-    *ret_view = (cg_kv_view) {
-        CG_SIZED(cg_kv_view),
-        .device = c->device,
-        .dtype = c->dtype,
-        .n_slots = c->n_slots,
-        .n_kv_heads = c->n_kv_heads,
-        .head_dim = c->head_dim,
-        .block_tokens = s->capacity,
-        .k = s->data + slot_bytes * c->n_slots * layer,
-        .v = s->data + slot_bytes * c->n_slots * (c->n_layers + layer),
-        .block_stride = slot_bytes,
-        .head_stride = head_bytes(s, s->capacity),
-        .token_stride = head_bytes(s, 1),
-        .generation = s->generation,
-    };
+    cg_fill_struct(ret_view, &(cg_kv_view) {
+                                 CG_SIZED(cg_kv_view),
+                                 .device = c->device,
+                                 .dtype = c->dtype,
+                                 .n_slots = c->n_slots,
+                                 .n_kv_heads = c->n_kv_heads,
+                                 .head_dim = c->head_dim,
+                                 .block_tokens = s->capacity,
+                                 .k = s->data + slot_bytes * c->n_slots * layer,
+                                 .v = s->data + slot_bytes * c->n_slots * (c->n_layers + layer),
+                                 .block_stride = slot_bytes,
+                                 .head_stride = head_bytes(s, s->capacity),
+                                 .token_stride = head_bytes(s, 1),
+                                 .generation = s->generation,
+                             });
     return CG_OK;
 }
 
 static cg_status append(void *self, int32_t layer, const cg_cache_append *args, cg_error *err)
 {
     contiguous *s = self;
-    cg_kv_view v;
+    cg_kv_view v = { CG_SIZED(cg_kv_view) };
 
     CG_TRY(view(s, layer, &v, err));
     CG_TRY(s->memory->check_append(s->host, &s->config, args, s->reserved_tokens, err));
@@ -292,12 +292,12 @@ static void stats(const void *self, cg_cache_stats *ret_stats)
 
     for (int32_t i = 0; i < s->config.n_slots; i++)
         used += s->reserved_tokens[i] > 0;
-    *ret_stats = (cg_cache_stats) {
-        CG_SIZED(cg_cache_stats),
-        .bytes_allocated = all,
-        .bytes_used = all / s->config.n_slots * used,
-        .grown = s->n_grows,
-    };
+    cg_fill_struct(ret_stats, &(cg_cache_stats) {
+                                  CG_SIZED(cg_cache_stats),
+                                  .bytes_allocated = all,
+                                  .bytes_used = all / s->config.n_slots * used,
+                                  .grown = s->n_grows,
+                              });
 }
 
 static const cg_cache_ops ops = {

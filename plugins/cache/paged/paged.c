@@ -262,23 +262,17 @@ cg_status cg_paged_view(void *self, int32_t layer, cg_kv_view *ret_view, cg_erro
     int64_t token = c->head_dim * cg_dtype_size(c->dtype);
 
     CG_TRY(cg_cache_check_layer(s->host, c, layer, err));
-    *ret_view = (cg_kv_view) {
-        CG_SIZED(cg_kv_view),
-        .device = c->device,
-        .dtype = c->dtype,
-        .n_slots = c->n_slots,
-        .n_kv_heads = c->n_kv_heads,
-        .head_dim = c->head_dim,
-        .block_tokens = CG_PAGE_TOKENS,
-        .table_stride = s->table_stride,
-        .page_table = s->pool.view_table,
-        .k = s->pool.base + layer * s->pool.plane_stride,
-        .v = s->pool.base + ((int64_t)c->n_layers + layer) * s->pool.plane_stride,
-        .block_stride = s->pool.page_bytes,
-        .head_stride = token * CG_PAGE_TOKENS,
-        .token_stride = token,
-        .generation = 1, /* addresses never change */
-    };
+    cg_fill_struct(ret_view,
+                   &(cg_kv_view) {
+                       CG_SIZED(cg_kv_view), .device = c->device, .dtype = c->dtype,
+                       .n_slots = c->n_slots, .n_kv_heads = c->n_kv_heads, .head_dim = c->head_dim,
+                       .block_tokens = CG_PAGE_TOKENS, .table_stride = s->table_stride,
+                       .page_table = s->pool.view_table,
+                       .k = s->pool.base + layer * s->pool.plane_stride,
+                       .v = s->pool.base + ((int64_t)c->n_layers + layer) * s->pool.plane_stride,
+                       .block_stride = s->pool.page_bytes, .head_stride = token * CG_PAGE_TOKENS,
+                       .token_stride = token, .generation = 1, /* addresses never change */
+                   });
     return CG_OK;
 }
 
@@ -304,7 +298,7 @@ static cg_status check_not_shared(const paged *s, const cg_cache_append *args, c
 cg_status cg_paged_append(void *self, int32_t layer, const cg_cache_append *args, cg_error *err)
 {
     paged *s = self;
-    cg_kv_view view;
+    cg_kv_view view = { CG_SIZED(cg_kv_view) };
 
     CG_TRY(cg_paged_view(s, layer, &view, err));
     CG_TRY(s->memory->check_append(s->host, &s->config, args, s->reserved_tokens, err));
@@ -374,11 +368,12 @@ void cg_paged_stats(const void *self, cg_cache_stats *ret_stats)
     const paged *s = self;
     const cg_page_pool *pool = &s->pool;
 
-    *ret_stats = (cg_cache_stats) {
-        CG_SIZED(cg_cache_stats),
-        .bytes_allocated = pool->bytes,
-        .bytes_used = pool->page_bytes * pool->n_planes * (pool->n_committed - s->n_free),
-        .blocks_shared = s->n_shared,
-        .grown = s->n_grows,
-    };
+    cg_fill_struct(ret_stats, &(cg_cache_stats) {
+                                  CG_SIZED(cg_cache_stats),
+                                  .bytes_allocated = pool->bytes,
+                                  .bytes_used = pool->page_bytes * pool->n_planes *
+                                                (pool->n_committed - s->n_free),
+                                  .blocks_shared = s->n_shared,
+                                  .grown = s->n_grows,
+                              });
 }

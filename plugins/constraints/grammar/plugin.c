@@ -176,8 +176,13 @@ static void grammar_release(void *self, cg_program *program)
 }
 
 static const cg_constraint_ops ops = {
-    CG_SIZED(cg_constraint_ops),    .create = grammar_create,   .destroy = grammar_destroy,
-    .automaton = grammar_automaton, .compile = grammar_compile, .release = grammar_release,
+    CG_SIZED(cg_constraint_ops),
+    .create = grammar_create,
+    .destroy = grammar_destroy,
+    .automaton = grammar_automaton,
+    .compile = grammar_compile,
+    .release = grammar_release,
+    .features = CG_CONSTRAINT_FORMATS | CG_CONSTRAINT_ALL_NUMBERS,
 };
 
 static const cg_plugin plugin = {

@@ -134,8 +134,9 @@ static void none_release(void *self, cg_program *program)
 }
 
 static const cg_constraint_ops ops = {
-    CG_SIZED(cg_constraint_ops), .create = none_create,   .destroy = none_destroy,
-    .automaton = none_automaton, .compile = none_compile, .release = none_release,
+    CG_SIZED(cg_constraint_ops),       .create = none_create,   .destroy = none_destroy,
+    .automaton = none_automaton,       .compile = none_compile, .release = none_release,
+    .features = CG_CONSTRAINT_FORMATS,
 };
 
 static const cg_plugin plugin = {

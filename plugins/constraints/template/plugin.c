@@ -287,8 +287,9 @@ static void template_release(void *self, cg_program *program)
 }
 
 static const cg_constraint_ops ops = {
-    CG_SIZED(cg_constraint_ops),     .create = template_create,   .destroy = template_destroy,
-    .automaton = template_automaton, .compile = template_compile, .release = template_release,
+    CG_SIZED(cg_constraint_ops),       .create = template_create,   .destroy = template_destroy,
+    .automaton = template_automaton,   .compile = template_compile, .release = template_release,
+    .features = CG_CONSTRAINT_FORMATS,
 };
 
 static const cg_plugin plugin = {

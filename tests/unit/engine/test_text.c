@@ -133,18 +133,22 @@ START_TEST(older_plugins)
     } cases[] = {
         { "molgen-v3", NULL },
         { "molgen-v1", NULL },
-        { "molgen-v2", "constraint 'none': built for plugin ABI 1.1, which has no numbers as those "
-                       "of format \"molgen-v2\"" },
-        { "molgen-binned-13", "wanted ABI 1.2: use --constraint grammar" },
+        { "molgen-v2",
+          "constraint 'none': does not know numbers as those of format \"molgen-v2\"" },
+        { "molgen-binned-13", "(plugin ABI 1.2, it has 1.1): use --constraint grammar" },
         { "molgen-fsq", "format \"molgen-fsq\"" },
     };
     cg_error err = CG_ERROR_INIT;
     cg_engine *e = open_with(NULL, NULL, &err);
+    cg_constraint_ops older_ops;
     cg_plugin older;
     cg_status st;
 
     ck_assert_msg(e != NULL, "%s", err.msg);
     older = *e->constraint.plugin;
+    older_ops = *(const cg_constraint_ops *)older.ops;
+    older_ops.struct_size = offsetof(cg_constraint_ops, features);
+    older.ops = &older_ops;
     older.abi_minor = 1;
     e->constraint.plugin = &older;
     ck_assert_int_eq(

@@ -238,7 +238,7 @@ static void open_variant(const struct attention_bench *b, struct attention_varia
     cg_kv_view view = { CG_SIZED(cg_kv_view) };
     size_t bytes;
 
-    if (cache->view(v->cache->self, 0, &view, &v->refusal) != CG_OK)
+    if (cg_cache_view(cache, v->cache->self, 0, &view, &v->refusal) != CG_OK)
         return;
     v->problem = (cg_attention_problem) {
         CG_SIZED(cg_attention_problem),
@@ -293,7 +293,7 @@ static cg_status run_variant(const struct attention_bench *b, struct attention_v
             .workspace = v->workspace,
         };
 
-        CG_TRY(cache->view(v->cache->self, layer, &view, err));
+        CG_TRY(cg_cache_view(cache, v->cache->self, layer, &view, err));
         CG_TRY(ops->run(v->plan, &args, err));
     }
     samples_add(&v->seconds, (cg_now() - start) / b->n_layers);
