@@ -2,9 +2,12 @@
 /* An open GPU: memory, stream, time stamps, graphs. The calls are documented in confgen/gpu.h. */
 #include "gpu_device.h"
 
+#include <math.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/size.h"
 
@@ -16,6 +19,15 @@ struct allocation {
 struct cg_gpu {
     int32_t index;
     cudaStream_t stream;
+    cudaStream_t other; /* for copies that do not wait for `stream` */
+    /* Written by the calling thread and by the driver's, under `lock`. */
+    struct {
+        pthread_mutex_t lock;
+        pthread_cond_t changed;
+        struct timespec end; /* of a hold: CLOCK_MONOTONIC */
+        int32_t is_held;     /* from hold() to release() */
+        int32_t has_expired;
+    } hold;
     cudaEvent_t marks[2];
     struct allocation *allocations;
 };
@@ -91,6 +103,17 @@ cg_status cg_cuda_use(int32_t index, cg_error *err)
     return CG_CUDA(cudaSetDevice(index), err);
 }
 
+static void init_hold(cg_gpu *gpu)
+{
+    pthread_condattr_t monotonic;
+
+    pthread_mutex_init(&gpu->hold.lock, NULL);
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&gpu->hold.changed, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+}
+
 cg_status cg_cuda_gpu_open(int32_t index, cg_gpu **ret_gpu, cg_error *err)
 {
     cg_gpu *gpu;
@@ -101,7 +124,10 @@ cg_status cg_cuda_gpu_open(int32_t index, cg_gpu **ret_gpu, cg_error *err)
     if (!gpu)
         return cg_fail(err, CG_ERR_NOMEM, "GPU %d: out of memory", index);
     gpu->index = index;
+    init_hold(gpu);
     CG_TRY_GOTO(st, CG_CUDA(cudaStreamCreateWithFlags(&gpu->stream, cudaStreamNonBlocking), err),
+                fail);
+    CG_TRY_GOTO(st, CG_CUDA(cudaStreamCreateWithFlags(&gpu->other, cudaStreamNonBlocking), err),
                 fail);
     for (int i = 0; i < 2; i++)
         CG_TRY_GOTO(st, CG_CUDA(cudaEventCreate(&gpu->marks[i]), err), fail);
@@ -115,6 +141,7 @@ fail:
 void cg_cuda_gpu_close(cg_gpu *gpu)
 {
     cudaSetDevice(gpu->index);
+    (void)cg_cuda_gpu_release(gpu);
     if (gpu->stream)
         cudaStreamSynchronize(gpu->stream);
     while (gpu->allocations)
@@ -124,6 +151,10 @@ void cg_cuda_gpu_close(cg_gpu *gpu)
             cudaEventDestroy(gpu->marks[i]);
     if (gpu->stream)
         cudaStreamDestroy(gpu->stream);
+    if (gpu->other)
+        cudaStreamDestroy(gpu->other);
+    pthread_cond_destroy(&gpu->hold.changed);
+    pthread_mutex_destroy(&gpu->hold.lock);
     free(gpu);
 }
 
@@ -246,6 +277,77 @@ cg_status cg_cuda_gpu_elapsed(cg_gpu *gpu, double *ret_seconds, cg_error *err)
     CG_TRY(CG_CUDA(cudaEventSynchronize(gpu->marks[1]), err));
     CG_TRY(CG_CUDA(cudaEventElapsedTime(&ms, gpu->marks[0], gpu->marks[1]), err));
     *ret_seconds = (double)ms * 1e-3;
+    return CG_OK;
+}
+
+/* Runs on a thread of the driver, which must not be used for CUDA calls. */
+static void CUDART_CB wait_for_release(void *arg)
+{
+    cg_gpu *gpu = arg;
+    int code = 0;
+
+    pthread_mutex_lock(&gpu->hold.lock);
+    while (gpu->hold.is_held && !code)
+        code = pthread_cond_timedwait(&gpu->hold.changed, &gpu->hold.lock, &gpu->hold.end);
+    gpu->hold.has_expired |= code != 0;
+    pthread_mutex_unlock(&gpu->hold.lock);
+}
+
+cg_status cg_cuda_gpu_hold(cg_gpu *gpu, double seconds, cg_error *err)
+{
+    double whole = floor(seconds);
+    cg_status st;
+
+    if (!(seconds > 0 && seconds <= 60))
+        return cg_fail(err, CG_ERR_USAGE, "hold of a stream for %g s, wanted 0 to 60", seconds);
+    pthread_mutex_lock(&gpu->hold.lock);
+    if (gpu->hold.is_held) {
+        pthread_mutex_unlock(&gpu->hold.lock);
+        return cg_fail(err, CG_ERR_USAGE, "the stream of GPU %d is held already", gpu->index);
+    }
+    gpu->hold.is_held = 1;
+    gpu->hold.has_expired = 0;
+    clock_gettime(CLOCK_MONOTONIC, &gpu->hold.end);
+    gpu->hold.end.tv_sec += (time_t)whole;
+    gpu->hold.end.tv_nsec += (long)((seconds - whole) * 1e9);
+    if (gpu->hold.end.tv_nsec >= 1000000000) {
+        gpu->hold.end.tv_nsec -= 1000000000;
+        gpu->hold.end.tv_sec++;
+    }
+    pthread_mutex_unlock(&gpu->hold.lock);
+    st = CG_CUDA(cudaSetDevice(gpu->index), err);
+    if (st == CG_OK)
+        st = CG_CUDA(cudaLaunchHostFunc(gpu->stream, wait_for_release, gpu), err);
+    if (st != CG_OK)
+        (void)cg_cuda_gpu_release(gpu);
+    return st;
+}
+
+int32_t cg_cuda_gpu_release(cg_gpu *gpu)
+{
+    int32_t was_held;
+
+    pthread_mutex_lock(&gpu->hold.lock);
+    was_held = gpu->hold.is_held && !gpu->hold.has_expired;
+    gpu->hold.is_held = 0;
+    pthread_cond_broadcast(&gpu->hold.changed);
+    pthread_mutex_unlock(&gpu->hold.lock);
+    return was_held;
+}
+
+cg_status cg_cuda_gpu_read_now(cg_gpu *gpu, void *dst, const void *src, size_t bytes, cg_error *err)
+{
+    CG_TRY(CG_CUDA(cudaSetDevice(gpu->index), err));
+    CG_TRY(CG_CUDA(cudaMemcpyAsync(dst, src, bytes, cudaMemcpyDeviceToHost, gpu->other), err));
+    return CG_CUDA(cudaStreamSynchronize(gpu->other), err);
+}
+
+cg_status cg_cuda_current_device(int32_t *ret_index, cg_error *err)
+{
+    int index = 0;
+
+    CG_TRY(CG_CUDA(cudaGetDevice(&index), err));
+    *ret_index = index;
     return CG_OK;
 }
 

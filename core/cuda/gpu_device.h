@@ -40,6 +40,11 @@ cg_status cg_cuda_gpu_fill(cg_gpu *gpu, void *dst, int32_t byte, size_t bytes, c
 cg_status cg_cuda_gpu_synchronize(cg_gpu *gpu, cg_error *err);
 cg_status cg_cuda_gpu_mark(cg_gpu *gpu, int32_t which, cg_error *err);
 cg_status cg_cuda_gpu_elapsed(cg_gpu *gpu, double *ret_seconds, cg_error *err);
+cg_status cg_cuda_gpu_hold(cg_gpu *gpu, double seconds, cg_error *err);
+int32_t cg_cuda_gpu_release(cg_gpu *gpu);
+cg_status cg_cuda_gpu_read_now(cg_gpu *gpu, void *dst, const void *src, size_t bytes,
+                               cg_error *err);
+cg_status cg_cuda_current_device(int32_t *ret_index, cg_error *err);
 cg_status cg_cuda_gpu_capture_begin(cg_gpu *gpu, cg_error *err);
 cg_status cg_cuda_gpu_capture_end(cg_gpu *gpu, cg_gpu_graph **ret_graph, cg_error *err);
 cg_status cg_cuda_gpu_replay(cg_gpu *gpu, cg_gpu_graph *graph, cg_error *err);

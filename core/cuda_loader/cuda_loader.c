@@ -215,6 +215,27 @@ cg_status cg_gpu_elapsed(cg_gpu *gpu, double *ret_seconds, cg_error *err)
     return loader.module->elapsed(gpu, ret_seconds, err);
 }
 
+cg_status cg_gpu_hold(cg_gpu *gpu, double seconds, cg_error *err)
+{
+    return loader.module->hold(gpu, seconds, err);
+}
+
+int32_t cg_gpu_release(cg_gpu *gpu)
+{
+    return loader.module->release(gpu);
+}
+
+cg_status cg_gpu_read_now(cg_gpu *gpu, void *dst, const void *src, size_t bytes, cg_error *err)
+{
+    return loader.module->read_now(gpu, dst, src, bytes, err);
+}
+
+cg_status cg_gpu_current_device(const cg_gpu *gpu, int32_t *ret_index, cg_error *err)
+{
+    (void)gpu; /* an open GPU: the module is loaded */
+    return loader.module->current_device(ret_index, err);
+}
+
 cg_status cg_gpu_capture_begin(cg_gpu *gpu, cg_error *err)
 {
     return loader.module->capture_begin(gpu, err);

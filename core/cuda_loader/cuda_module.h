@@ -35,6 +35,10 @@ typedef struct cg_cuda_module {
     cg_status (*synchronize)(cg_gpu *gpu, cg_error *err);
     cg_status (*mark)(cg_gpu *gpu, int32_t which, cg_error *err);
     cg_status (*elapsed)(cg_gpu *gpu, double *ret_seconds, cg_error *err);
+    cg_status (*hold)(cg_gpu *gpu, double seconds, cg_error *err);
+    int32_t (*release)(cg_gpu *gpu);
+    cg_status (*read_now)(cg_gpu *gpu, void *dst, const void *src, size_t bytes, cg_error *err);
+    cg_status (*current_device)(int32_t *ret_index, cg_error *err);
     cg_status (*capture_begin)(cg_gpu *gpu, cg_error *err);
     cg_status (*capture_end)(cg_gpu *gpu, cg_gpu_graph **ret_graph, cg_error *err);
     cg_status (*replay)(cg_gpu *gpu, cg_gpu_graph *graph, cg_error *err);

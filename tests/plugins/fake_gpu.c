@@ -7,10 +7,6 @@
 
 enum { LAUNCHES = 64, ARGS = 1024 };
 
-struct cg_gpu {
-    cg_gpu_graph *captured; /* NULL: not capturing */
-};
-
 struct cg_gpu_graph {
     int32_t n;
     struct {
@@ -19,21 +15,59 @@ struct cg_gpu_graph {
     } launch[LAUNCHES];
 };
 
+struct cg_gpu {
+    cg_gpu_graph *captured; /* NULL: not capturing */
+    int32_t is_held, has_expired;
+    cg_gpu_graph waiting; /* for the end of the hold */
+    int32_t current;      /* device of the thread */
+};
+
 static cg_gpu gpu;
 int fake_gpu_live;
 
-void fake_launch(fake_kernel_fn kernel, const void *args, size_t bytes)
+static void record(cg_gpu_graph *g, fake_kernel_fn kernel, const void *args, size_t bytes)
 {
-    cg_gpu_graph *g = gpu.captured;
-
-    if (!g) {
-        kernel(args);
-        return;
-    }
     if (g->n == LAUNCHES || bytes > ARGS)
         abort();
     g->launch[g->n].kernel = kernel;
     memcpy(g->launch[g->n++].args, args, bytes);
+}
+
+static void run_all(cg_gpu_graph *g)
+{
+    for (int32_t i = 0; i < g->n; i++)
+        g->launch[i].kernel(g->launch[i].args);
+}
+
+void fake_launch(fake_kernel_fn kernel, const void *args, size_t bytes)
+{
+    if (gpu.captured)
+        record(gpu.captured, kernel, args, bytes);
+    else if (gpu.is_held)
+        record(&gpu.waiting, kernel, args, bytes);
+    else
+        kernel(args);
+}
+
+void fake_set_device(int32_t index)
+{
+    gpu.current = index;
+}
+
+static void end_hold(cg_gpu *g)
+{
+    if (!g->is_held)
+        return;
+    g->is_held = 0;
+    run_all(&g->waiting);
+    g->waiting.n = 0;
+}
+
+/* What waits for a held stream waits until the hold's time is over. */
+static void wait_for(cg_gpu *g)
+{
+    g->has_expired |= g->is_held;
+    end_hold(g);
 }
 
 int fake_capturing(void)
@@ -101,7 +135,7 @@ void cg_gpu_free(cg_gpu *g, void *ptr)
 
 cg_status cg_gpu_write(cg_gpu *g, void *dst, const void *src, size_t bytes, cg_error *err)
 {
-    (void)g;
+    wait_for(g);
     memcpy(dst, src, bytes);
     return check_not_capturing(err);
 }
@@ -113,15 +147,46 @@ cg_status cg_gpu_read(cg_gpu *g, void *dst, const void *src, size_t bytes, cg_er
 
 cg_status cg_gpu_fill(cg_gpu *g, void *dst, int32_t byte, size_t bytes, cg_error *err)
 {
-    (void)g;
+    wait_for(g);
     memset(dst, byte, bytes);
     return check_not_capturing(err);
 }
 
 cg_status cg_gpu_synchronize(cg_gpu *g, cg_error *err)
 {
-    (void)g;
+    wait_for(g);
     return check_not_capturing(err);
+}
+
+cg_status cg_gpu_hold(cg_gpu *g, double seconds, cg_error *err)
+{
+    (void)seconds;
+    g->is_held = 1;
+    g->has_expired = 0;
+    return check_not_capturing(err);
+}
+
+int32_t cg_gpu_release(cg_gpu *g)
+{
+    int32_t was_held = g->is_held && !g->has_expired;
+
+    end_hold(g);
+    return was_held;
+}
+
+cg_status cg_gpu_read_now(cg_gpu *g, void *dst, const void *src, size_t bytes, cg_error *err)
+{
+    (void)g;
+    (void)err;
+    memcpy(dst, src, bytes);
+    return CG_OK;
+}
+
+cg_status cg_gpu_current_device(const cg_gpu *g, int32_t *ret_index, cg_error *err)
+{
+    (void)err;
+    *ret_index = g->current;
+    return CG_OK;
 }
 
 cg_status cg_gpu_capture_begin(cg_gpu *g, cg_error *err)
@@ -143,9 +208,8 @@ cg_status cg_gpu_capture_end(cg_gpu *g, cg_gpu_graph **ret_graph, cg_error *err)
 
 cg_status cg_gpu_replay(cg_gpu *g, cg_gpu_graph *graph, cg_error *err)
 {
-    (void)g;
-    for (int32_t i = 0; i < graph->n; i++)
-        graph->launch[i].kernel(graph->launch[i].args);
+    wait_for(g);
+    run_all(graph);
     return check_not_capturing(err);
 }
 

@@ -11,11 +11,17 @@
 /** A fake kernel. Its arguments are copied at the launch. */
 typedef void (*fake_kernel_fn)(const void *args);
 
-/** Runs the kernel, or records it during a capture. At most 256 bytes of arguments. */
+/**
+ * Runs the kernel; records it during a capture, or until the release of a held stream. At most 1024
+ * bytes of arguments. A kernel on another stream is a direct call.
+ */
 void fake_launch(fake_kernel_fn kernel, const void *args, size_t bytes);
 
 /** True during a capture. */
 int fake_capturing(void);
+
+/** Makes a device current, 0 being the GPU. */
+void fake_set_device(int32_t index);
 
 /** Allocations that are not freed. */
 extern int fake_gpu_live;

@@ -76,6 +76,20 @@ CG_EXPORT cg_status cg_gpu_mark(cg_gpu *gpu, int32_t which, cg_error *err);
 /** Waits for time stamp 1. Returns the seconds between the two. */
 CG_EXPORT cg_status cg_gpu_elapsed(cg_gpu *gpu, double *ret_seconds, cg_error *err);
 
+/**
+ * Holds the stream: work queued on it from now on waits for cg_gpu_release(), but at most `seconds`
+ * (up to 60). Shows what a function that queues work does without the stream: whether it waits for
+ * it, or works on another. CG_ERR_USAGE if the stream is held already.
+ */
+CG_EXPORT cg_status cg_gpu_hold(cg_gpu *gpu, double seconds, cg_error *err);
+/** Lets a held stream go on. Returns nonzero if it was held until now. */
+CG_EXPORT int32_t cg_gpu_release(cg_gpu *gpu);
+/** As cg_gpu_read(), without waiting for the stream, held or not. */
+CG_EXPORT cg_status cg_gpu_read_now(cg_gpu *gpu, void *dst, const void *src, size_t bytes,
+                                    cg_error *err);
+/** CUDA device that is current in the calling thread. */
+CG_EXPORT cg_status cg_gpu_current_device(const cg_gpu *gpu, int32_t *ret_index, cg_error *err);
+
 /** Starts a capture: work queued on the stream is recorded instead of run. */
 CG_EXPORT cg_status cg_gpu_capture_begin(cg_gpu *gpu, cg_error *err);
 /** Ends a capture. *ret_graph is owned by the caller. CG_ERR_CUDA if a call cannot be captured. */
