@@ -89,7 +89,7 @@ int32_t case_random_rows(test_recorder *rec, int32_t len)
 int attention_case_fill(test_recorder *rec, attention_case *ac)
 {
     const cg_attention_problem *p = &ac->problem;
-    int32_t slots[CASE_MAX_SEQS + 8], n_slots = p->max_seqs, rows = ac->q_start[ac->n_seqs];
+    int32_t slots[CASE_MAX_SEQS], n_slots = p->max_seqs, rows = ac->q_start[ac->n_seqs];
     size_t n_q = q_index(ac, rows, 0), n_kv = kv_index(ac, ac->n_seqs, 0, 0);
 
     for (int32_t i = 0; i < n_slots; i++)

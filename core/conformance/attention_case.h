@@ -6,8 +6,8 @@
 #include "test_case.h"
 
 enum {
-    CASE_SEQS = 8,      /* sequences of a CPU case */
-    CASE_MAX_SEQS = 16, /* most sequences of any case */
+    CASE_SEQS = 8,       /* sequences of a CPU case */
+    CASE_MAX_SEQS = 640, /* most sequences of any case, and of its problem */
 };
 
 /** A memory layout of keys and values. */

@@ -135,9 +135,8 @@ void case_device_set_rows(case_device *d, const attention_case *ac, const int32_
                           const int32_t *end_row, int32_t use_max_bounds)
 {
     const cg_attention_problem *p = &d->problem;
-    /* max_seqs may exceed the most sequences of a case, CASE_MAX_SEQS, but not twice */
-    int32_t q_start[CASE_MAX_SEQS * 2 + 1] = { 0 }, slot[CASE_MAX_SEQS * 2];
-    int32_t kv_len[CASE_MAX_SEQS * 2], n_rows;
+    int32_t q_start[CASE_MAX_SEQS + 1] = { 0 }, slot[CASE_MAX_SEQS];
+    int32_t kv_len[CASE_MAX_SEQS], n_rows;
     char *q;
 
     for (int32_t i = 0; i < p->max_seqs; i++) {
