@@ -23,6 +23,7 @@ enum event_kind {
     EVENT_MESSAGE = 1, /* text: for options->message */
     EVENT_REFUSED,     /* value: status of open(); text */
     EVENT_BEGIN,       /* device, value: index of the check; text: its name */
+    EVENT_LEAVE_OUT,   /* text: name of a check */
     EVENT_VERDICT,     /* value: passed; text: detail */
     EVENT_END,         /* value: nonzero: more checks may follow; the child exits next */
 };
@@ -81,6 +82,11 @@ static void say_begin(void *ctx, int32_t index, const char *check)
     say(c, EVENT_BEGIN, index, check);
 }
 
+static void say_leave_out(void *ctx, const char *check)
+{
+    say(ctx, EVENT_LEAVE_OUT, 0, check);
+}
+
 static void say_verdict(void *ctx, int32_t passed, const char *check, const char *detail)
 {
     struct child *c = ctx;
@@ -117,6 +123,7 @@ static int run_checks(struct child *c, const cg_plugin *plugin, const cg_host *h
         o.first_check = at.check;
         o.max_checks = c->device == 0;
         o.message = is_first_visit ? say_message : NULL;
+        o.leave_out = is_first_visit ? say_leave_out : NULL;
         if (!device_choice_run(choice, c->device, plugin, host, &o, &result))
             return 0;
         at.check = 0;
@@ -216,6 +223,10 @@ static void handle(struct parent *p, const struct event *e, const char *text)
         p->at = e->device ? (struct start_at) { e->device + 1, 0 }
                           : (struct start_at) { 0, e->value + 1 };
         snprintf(p->check, sizeof p->check, "%s", text);
+        break;
+    case EVENT_LEAVE_OUT:
+        if (p->options->leave_out)
+            p->options->leave_out(p->options->ctx, text);
         break;
     case EVENT_VERDICT:
         p->is_running = 0;

@@ -29,11 +29,16 @@ typedef struct cg_conformance_options {
     cg_conformance_report_fn report;
     void *ctx;
     cg_gpu *gpu; /* GPU to check on, borrowed; NULL: the CPU */
-    /* The checks [first_check, first_check + max_checks) of a device; max_checks 0: to the last. */
+    /* At most max_checks checks of a device, from the one of index first_check on; 0: all. */
     int32_t first_check, max_checks;
+    /* Only checks whose names contain one of these texts. n_only 0: all. Borrowed. */
+    const char *const *only;
+    int32_t n_only;
     int32_t max_seconds; /* of a check in a child process; 0: the default of the device */
     /** Receives the index of a check on its device and its name before it runs. May be NULL. */
     void (*begin)(void *ctx, int32_t index, const char *check);
+    /** Receives the name of a check that `only` leaves out. May be NULL. */
+    void (*leave_out)(void *ctx, const char *check);
     /** Receives a line per device: its name, or why it is skipped. May be NULL. Borrowed. */
     void (*message)(void *ctx, const char *line);
 } cg_conformance_options;

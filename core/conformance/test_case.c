@@ -16,13 +16,28 @@ void test_recorder_init(test_recorder *rec, const cg_conformance_options *option
     rec->random = options->seed;
 }
 
+static int is_selected(const cg_conformance_options *o, const char *check)
+{
+    int32_t i = 0;
+
+    while (i < o->n_only && !strstr(check, o->only[i]))
+        i++;
+    return i < o->n_only || o->n_only == 0;
+}
+
 int test_begin(test_recorder *rec, const char *check)
 {
     const cg_conformance_options *o = rec->options;
     int32_t index = rec->begun++;
 
-    if (index < o->first_check || (o->max_checks && index >= o->first_check + o->max_checks))
+    if (!is_selected(o, check)) {
+        if (o->leave_out)
+            o->leave_out(o->ctx, check);
         return 0;
+    }
+    if (index < o->first_check || (o->max_checks && rec->run == o->max_checks))
+        return 0;
+    rec->run++;
     if (o->begin)
         o->begin(o->ctx, index, check);
     rec->random = o->seed;

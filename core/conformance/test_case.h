@@ -21,6 +21,7 @@ typedef struct test_recorder {
     const cg_conformance_options *options;
     uint64_t random;   /* state of the generator */
     int32_t begun;     /* checks that test_begin() was called for */
+    int32_t run;       /* checks of these that it began */
     const char *check; /* name of the current check */
     int32_t cases;     /* of the current check */
     int32_t bad;       /* failed cases of the current check */

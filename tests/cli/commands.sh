@@ -50,6 +50,12 @@ CONFGEN_CUDA_MODULE=$work/none.so expect 3 'nothing was checked$' \
   plugins check "$plugins/cache/paged/cache_paged.so" --device cuda
 expect 2 "device 'tpu': wanted cpu, cuda, cuda:I or all" \
   plugins check "$plugins/cache/paged/cache_paged.so" --device tpu
+# the checks of --only; one that selects none gets their names
+paged=$plugins/cache/paged/cache_paged.so
+expect 0 ': 1 checks passed, 0 failed$' plugins check "$paged" --only 'memory bound' --device cpu
+expect 0 ': 1 checks passed, 0 failed$' plugins check "$paged" --only nope --only 'memory bound' --in-process
+expect 2 '^  the memory bound is kept$' plugins check "$paged" --only nope
+expect 2 '^confgen: --only selects none of these checks:$' plugins check "$paged" --only nope --in-process
 echo 'no plugin' >"$work/attention_text.so"
 expect 3 "attention_text.so': cannot be loaded" plugins check "$work/attention_text.so"
 expect 3 'No such file' plugins check "$work/missing.so"

@@ -3,11 +3,12 @@
  * conformance_attention, conformance_cache, conformance_constraint:
  *
  *   PROGRAM PLUGIN.so [--device cpu|cuda|cuda:I|all] [--time-limit SECONDS] [--in-process]
- *           [SEED [ROUNDS]]
+ *           [--only TEXT]... [SEED [ROUNDS]]
  *
- * loads the plugin as confgen does and prints a line per check, which runs in a process of its own.
- * Status 0: all passed, 1: some
- * failed, 2: usage, 3: the plugin was refused, 77: it supports none of the devices.
+ * loads the plugin as confgen does and prints a line per check, which runs in a process of its own;
+ * with --only, the checks whose names contain a text.
+ * Status 0: all passed, 1: some failed, 2: usage, or --only selects no check, 3: the plugin was
+ * refused, 77: it supports none of the devices.
  */
 #include <getopt.h>
 #include <stdio.h>
@@ -20,11 +21,27 @@
 #include "plugin/host.h"
 #include "plugin/loader.h"
 
+struct counts {
+    int reported, left_out; /* checks */
+};
+
 static void print_check(void *ctx, int32_t passed, const char *check, const char *detail)
 {
-    (void)ctx;
+    ((struct counts *)ctx)->reported++;
     printf("%-6s %-40s %s\n", passed ? "ok" : "FAILED", check, detail);
     fflush(stdout);
+}
+
+static void count_left_out(void *ctx, const char *check)
+{
+    (void)check;
+    ((struct counts *)ctx)->left_out++;
+}
+
+static void print_left_out(void *ctx, const char *check)
+{
+    (void)ctx;
+    fprintf(stderr, "  %s\n", check);
 }
 
 static void print_message(void *ctx, const char *line)
@@ -64,12 +81,24 @@ int main(int argc, char **argv)
     static const struct option longs[] = { { "device", required_argument, NULL, 'd' },
                                            { "time-limit", required_argument, NULL, 't' },
                                            { "in-process", no_argument, NULL, 'i' },
+                                           { "only", required_argument, NULL, 'o' },
                                            { NULL, 0, NULL, 0 } };
-    cg_conformance_options options = { .seed = 1, .report = print_check, .message = print_message };
+    struct counts counts = { 0 };
+    const char *only[64];
+    cg_conformance_options options = {
+        .seed = 1,
+        .report = print_check,
+        .ctx = &counts,
+        .message = print_message,
+        .only = only,
+        .leave_out = count_left_out,
+    };
+    cg_status (*run)(cg_conformance_open_fn, void *, const char *, const cg_conformance_options *,
+                     cg_conformance_result *, cg_error *) = cg_conformance_run_children;
     cg_conformance_result result = { 0 };
-    int option, in_process = 0, is_usage = 0;
     const char *device = NULL;
     cg_error err = CG_ERROR_INIT;
+    int option, is_usage = 0;
     cg_status st;
 
     while ((option = getopt_long(argc, argv, "", longs, NULL)) != -1)
@@ -78,13 +107,15 @@ int main(int argc, char **argv)
         else if (option == 't')
             options.max_seconds = atoi(optarg);
         else if (option == 'i')
-            in_process = 1;
+            run = cg_conformance_run_here;
+        else if (option == 'o' && options.n_only < (int)(sizeof only / sizeof *only))
+            only[options.n_only++] = optarg;
         else
             is_usage = 1;
     if (is_usage || argc - optind < 1 || argc - optind > 3) {
         fprintf(stderr,
                 "usage: %s [--device cpu|cuda|cuda:I|all] [--time-limit SECONDS] [--in-process] "
-                "PLUGIN.so [SEED [ROUNDS]]\n",
+                "[--only TEXT]... PLUGIN.so [SEED [ROUNDS]]\n",
                 argv[0]);
         return 2;
     }
@@ -92,11 +123,17 @@ int main(int argc, char **argv)
         options.seed = strtoull(argv[optind + 1], NULL, 0);
     if (argc - optind > 2)
         options.rounds = atoi(argv[optind + 2]);
-    st = (in_process ? cg_conformance_run_here : cg_conformance_run_children)(
-        open_plugin, argv[optind], device, &options, &result, &err);
+    st = run(open_plugin, argv[optind], device, &options, &result, &err);
     if (st != CG_OK) {
         fprintf(stderr, "%s\n", err.msg);
         return st == CG_ERR_USAGE ? 2 : 3;
+    }
+    if (!counts.reported && counts.left_out) {
+        fprintf(stderr, "--only selects none of these checks:\n");
+        options.message = NULL;
+        options.leave_out = print_left_out;
+        (void)run(open_plugin, argv[optind], device, &options, &result, &err);
+        return 2;
     }
     if (result.failures)
         printf("%d checks failed\n", result.failures);

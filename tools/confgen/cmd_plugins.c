@@ -137,13 +137,15 @@ static int matrix(int argc, char **argv)
 /* ---- check -------------------------------------------------------------------------------- */
 
 static const char check_help[] =
-    "confgen plugins check FILE.so [--device cpu|cuda|cuda:I|all] [--seed S] [--rounds N]\n"
-    "                      [--threads N] [--time-limit SECONDS] [--in-process]\n"
+    "confgen plugins check FILE.so [--device cpu|cuda|cuda:I|all] [--only TEXT]...\n"
+    "                      [--seed S] [--rounds N] [--threads N] [--time-limit SECONDS]\n"
+    "                      [--in-process]\n"
     "\n"
     "Runs the conformance suite of the plugin's kind, which confgen's own plugins pass:\n"
     "lifecycle, random shapes, edge lengths, poisoned workspace, guard bytes, refusals, failing\n"
     "allocations, and for attention a comparison with a float64 reference. --seed selects other\n"
-    "random cases, --rounds more of them.\n"
+    "random cases, --rounds more of them. --only selects the checks whose names contain TEXT; it\n"
+    "may be repeated.\n"
     "\n"
     "A plugin is checked on every device that it supports: the CPU and the first GPU, if there\n"
     "is one. --device selects one, or all: the CPU and every GPU. Skipped devices are printed\n"
@@ -153,14 +155,15 @@ static const char check_help[] =
     "crashes, hangs or ends the process fails the check. --time-limit bounds one check (default:\n"
     "30 s, on a GPU 300 s). --in-process runs all checks in this process, for a debugger.\n"
     "\n"
-    "Exit status: 0 all checks passed, 1 some failed, 3 the file was refused, or supports none\n"
-    "of the devices.\n";
+    "Exit status: 0 all checks passed, 1 some failed, 2 --only selects no check (the names are\n"
+    "printed), 3 the file was refused, or supports none of the devices.\n";
 
 /* The plugin of a command line, loaded in the process that checks it. */
 struct checked_plugin {
     const char *file;
     int32_t threads;
-    int32_t n_checks; /* reported */
+    int32_t n_checks;   /* reported */
+    int32_t n_left_out; /* by --only */
 };
 
 static void print_check(void *ctx, int32_t passed, const char *check, const char *detail)
@@ -170,6 +173,20 @@ static void print_check(void *ctx, int32_t passed, const char *check, const char
     p->n_checks++;
     printf("%-48s  %-6s  %s\n", check, passed ? "ok" : "FAILED", detail);
     fflush(stdout);
+}
+
+static void count_left_out(void *ctx, const char *check)
+{
+    struct checked_plugin *p = ctx;
+
+    (void)check;
+    p->n_left_out++;
+}
+
+static void print_left_out(void *ctx, const char *check)
+{
+    (void)ctx;
+    fprintf(stderr, "  %s\n", check);
 }
 
 static void print_message(void *ctx, const char *line)
@@ -208,23 +225,37 @@ static cg_status open_checked(void *ctx, const cg_plugin **ret_plugin, const cg_
 
 static int check(int argc, char **argv)
 {
+    enum { MAX_ONLY = 64 };
     static const struct option options[] = {
-        { "seed", required_argument, NULL, 's' },       { "rounds", required_argument, NULL, 'r' },
-        { "threads", required_argument, NULL, 't' },    { "device", required_argument, NULL, 'd' },
-        { "time-limit", required_argument, NULL, 'l' }, { "in-process", no_argument, NULL, 'i' },
-        { "help", no_argument, NULL, OPTION_HELP },     { NULL, 0, NULL, 0 },
+        { "seed", required_argument, NULL, 's' },
+        { "rounds", required_argument, NULL, 'r' },
+        { "threads", required_argument, NULL, 't' },
+        { "device", required_argument, NULL, 'd' },
+        { "time-limit", required_argument, NULL, 'l' },
+        { "in-process", no_argument, NULL, 'i' },
+        { "only", required_argument, NULL, 'o' },
+        { "help", no_argument, NULL, OPTION_HELP },
+        { NULL, 0, NULL, 0 },
     };
+    cg_status (*run)(cg_conformance_open_fn, void *, const char *, const cg_conformance_options *,
+                     cg_conformance_result *, cg_error *) = cg_conformance_run_children;
     struct checked_plugin plugin = { .threads = 2 }; /* at least two, to expose races */
     cg_conformance_options conformance = {
-        .seed = 1, .report = print_check, .ctx = &plugin, .message = print_message
+        .seed = 1,
+        .report = print_check,
+        .ctx = &plugin,
+        .message = print_message,
+        .leave_out = count_left_out,
     };
+    const char *only[MAX_ONLY];
     cg_conformance_result result;
     const char *device = NULL;
     cg_error err = CG_ERROR_INIT;
-    int option, in_process = 0;
     cg_status st;
+    int option;
 
     command_name = "plugins check";
+    conformance.only = only;
     while ((option = next_option(argc, argv, options, check_help)) != -1)
         if (option == 's')
             conformance.seed = (uint64_t)parse_int64("--seed", optarg, 0, INT64_MAX);
@@ -235,16 +266,24 @@ static int check(int argc, char **argv)
         else if (option == 'l')
             conformance.max_seconds = parse_int("--time-limit", optarg, 1, 1000000);
         else if (option == 'i')
-            in_process = 1;
+            run = cg_conformance_run_here;
+        else if (option == 'o' && conformance.n_only == MAX_ONLY)
+            usage_error("--only: given more than %d times", MAX_ONLY);
+        else if (option == 'o')
+            only[conformance.n_only++] = optarg;
         else
             plugin.threads = parse_int("--threads", optarg, 1, CG_MAX_THREADS);
     plugin.file = single_operand(argc, argv, "FILE.so");
-    st = in_process
-             ? cg_conformance_run_here(open_checked, &plugin, device, &conformance, &result, &err)
-             : cg_conformance_run_children(open_checked, &plugin, device, &conformance, &result,
-                                           &err);
+    st = run(open_checked, &plugin, device, &conformance, &result, &err);
     if (st != CG_OK)
         return report_error(&err);
+    if (!plugin.n_checks && plugin.n_left_out) {
+        message("--only selects none of these checks:");
+        conformance.message = NULL;
+        conformance.leave_out = print_left_out;
+        (void)run(open_checked, &plugin, device, &conformance, &result, &err);
+        return EXIT_USAGE;
+    }
     if (result.checked || result.failures)
         printf("\n%s: %d checks passed, %d failed\n", plugin.file,
                plugin.n_checks - result.failures, result.failures);
