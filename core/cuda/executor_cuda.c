@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/plugin_call.h"
 #include "base/size.h"
 #include "device_tables.h"
 #include "model/step_tokens.h"
@@ -53,6 +54,7 @@ struct cuda_executor {
     cudaGraphExec_t graph_one_step, graph_full;
     struct launch launches[N_LAUNCHES];
     int64_t n_queued, n_completed; /* launches */
+    int64_t n_queued_steps;        /* of the launches queued so far */
     cudaEvent_t last_end;          /* of the last completed launch; NULL before the first */
     cg_executor_stats stats;
     int64_t device_bytes;
@@ -257,6 +259,16 @@ static cg_status max_cache_bytes(const struct cuda_executor *c, int64_t *ret_byt
     return CG_OK;
 }
 
+/* Status of a call of the cache, which has written `why`. */
+static cg_status cache_status(const struct cuda_executor *c, cg_status st, const cg_error *why,
+                              cg_error *err)
+{
+    cg_plugin_call call = { "cache", c->config.cache_name, -1,
+                            c->forward ? c->n_queued_steps : -1 };
+
+    return cg_plugin_call_status(&call, st, why, err);
+}
+
 static cg_status make_cache(struct cuda_executor *c, cg_error *err)
 {
     const cg_model_config *mc = &c->config.model->config;
@@ -266,10 +278,12 @@ static cg_status make_cache(struct cuda_executor *c, cg_error *err)
         .n_layers = mc->n_layers,  .n_slots = c->state.n_kv_slots, .n_kv_heads = mc->n_kv_heads,
         .head_dim = mc->head_dim,  .max_len = c->config.max_len,   .stream = c->stream,
     };
+    cg_error why = CG_ERROR_INIT;
 
     CG_TRY(max_cache_bytes(c, &cache_config.max_bytes, err));
-    CG_TRY(ops->supports(c->config.host, &cache_config, err));
-    return ops->create(c->config.host, &cache_config, &c->cache_self, err);
+    CG_TRY(cache_status(c, ops->supports(c->config.host, &cache_config, &why), &why, err));
+    return cache_status(c, ops->create(c->config.host, &cache_config, &c->cache_self, &why), &why,
+                        err);
 }
 
 static cg_status make_forward(struct cuda_executor *c, cg_error *err)
@@ -279,6 +293,8 @@ static cg_status make_forward(struct cuda_executor *c, cg_error *err)
         .host = c->config.host,
         .attention = c->config.attention,
         .cache = c->config.cache,
+        .attention_name = c->config.attention_name,
+        .cache_name = c->config.cache_name,
         .cache_self = c->cache_self,
         .max_len = c->config.max_len,
         .dtype = c->config.dtype,
@@ -343,10 +359,12 @@ cg_status cg_cuda_executor_create(const cg_executor_config *config, cg_executor 
 static cg_status reserve(struct cuda_executor *c, int32_t kv_slot, int32_t len, cg_error *err)
 {
     cg_kv_view view = { CG_SIZED(cg_kv_view) };
+    cg_error why = CG_ERROR_INIT;
     cg_status st;
 
-    CG_TRY(c->config.cache->reserve(c->cache_self, kv_slot, len, err));
-    CG_TRY(cg_cache_view(c->config.cache, c->cache_self, 0, &view, err));
+    CG_TRY(cache_status(c, c->config.cache->reserve(c->cache_self, kv_slot, len, &why), &why, err));
+    CG_TRY(
+        cache_status(c, cg_cache_view(c->config.cache, c->cache_self, 0, &view, &why), &why, err));
     if (view.generation == c->captured_view_generation)
         return CG_OK;
     st = CG_CUDA(cudaStreamSynchronize(c->stream), err);
@@ -441,6 +459,7 @@ static cg_status start_sequence(struct cuda_executor *c, int32_t slot, int32_t p
     int32_t n_prompt = c->slots[prompt_slot].n_prompt;
     int32_t n_kv = begins_forced(job->program, c->config.automaton) ? n_prompt : n_prompt - 1;
     int64_t limit = (int64_t)n_prompt + job->program->max_tokens;
+    cg_error why = CG_ERROR_INIT;
 
     if (limit > c->config.max_len)
         limit = c->config.max_len;
@@ -451,7 +470,9 @@ static cg_status start_sequence(struct cuda_executor *c, int32_t slot, int32_t p
         c->n_head_rows = program->n_head_rows;
     }
     if (n_kv > 0)
-        CG_TRY(c->config.cache->share_prefix(c->cache_self, slot, prompt_slot, n_kv, err));
+        CG_TRY(cache_status(
+            c, c->config.cache->share_prefix(c->cache_self, slot, prompt_slot, n_kv, &why), &why,
+            err));
     CG_TRY(reserve(c, slot, (int32_t)limit, err));
     c->state.events[slot] = (cg_slot_event) { 0 };
     return cg_step_admit(&c->state, automaton, slot, prompt_slot, &job->key, program, geometry,
@@ -507,14 +528,15 @@ static int cuda_collect(cg_executor *ex, cg_sequence_result *ret_result)
 
 /* ---- launches ----------------------------------------------------------------------------- */
 
-static cg_status queue_step(struct cuda_executor *c, cg_error *err)
+/* step: its number, for error texts */
+static cg_status queue_step(struct cuda_executor *c, int64_t step, cg_error *err)
 {
     int64_t stride;
     int32_t n_head_rows;
     const float *logits;
 
     CG_TRY(cg_step_gather(&c->state, c->stream, err));
-    CG_TRY(cg_forward_run(c->forward, err));
+    CG_TRY(cg_forward_run(c->forward, step, err));
     if (!c->n_head_rows) /* no program yet, only prompts */
         return CG_OK;
     logits = cg_forward_logits(c->forward, &stride, &n_head_rows);
@@ -525,7 +547,7 @@ static cg_status queue_step(struct cuda_executor *c, cg_error *err)
 static cg_status queue_steps(struct cuda_executor *c, int32_t steps, cg_error *err)
 {
     for (int32_t i = 0; i < steps; i++)
-        CG_TRY(queue_step(c, err));
+        CG_TRY(queue_step(c, c->n_queued_steps + i, err));
     return CG_CUDA(cudaMemcpyAsync(c->counters, c->state.counters, sizeof *c->counters,
                                    cudaMemcpyDeviceToHost, c->stream),
                    err);
@@ -555,14 +577,16 @@ static cg_status queue_launch(struct cuda_executor *c, int32_t max_steps, cg_err
 {
     struct launch *l = &c->launches[c->n_queued % N_LAUNCHES];
     int is_full = max_steps >= LAUNCH_STEPS;
+    int32_t steps = is_full ? LAUNCH_STEPS : 1;
     cudaGraphExec_t *exec = is_full ? &c->graph_full : &c->graph_one_step;
 
     if (!*exec)
-        CG_TRY(capture(c, is_full ? LAUNCH_STEPS : 1, exec, err));
+        CG_TRY(capture(c, steps, exec, err));
     CG_TRY(CG_CUDA(cudaEventRecord(l->begin, c->stream), err));
     CG_TRY(CG_CUDA(cudaGraphLaunch(*exec, c->stream), err));
     CG_TRY(CG_CUDA(cudaEventRecord(l->end, c->stream), err));
     c->n_queued++;
+    c->n_queued_steps += steps;
     return CG_OK;
 }
 

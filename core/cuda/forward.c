@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/plugin_call.h"
 #include "base/size.h"
 #include "device_memory.h"
 #include "gemm.h"
@@ -54,6 +55,7 @@ struct cg_forward {
     void *out_h;                         /* [out_rows, hidden] */
     float *logits;                       /* [out_rows, padded_head_rows] */
     cg_device_memory memory;             /* all but head and logits */
+    int64_t step;                        /* that runs, for error texts; -1 before the first */
 };
 
 /* ---- weights ------------------------------------------------------------------------------- */
@@ -130,6 +132,27 @@ out:
 
 /* ---- create, destroy ---------------------------------------------------------------------- */
 
+/* A call of a plugin, for error texts. layer: negative for none. */
+static cg_plugin_call cache_call(const cg_forward *f, int32_t layer)
+{
+    return (cg_plugin_call) { "cache", f->config.cache_name, layer, f->step };
+}
+
+static cg_plugin_call attention_call(const cg_forward *f, int32_t layer)
+{
+    return (cg_plugin_call) { "attention", f->config.attention_name, layer, f->step };
+}
+
+static cg_status cache_view(const cg_forward *f, int32_t layer, cg_kv_view *ret_view, cg_error *err)
+{
+    cg_plugin_call call = cache_call(f, layer);
+    cg_error why = CG_ERROR_INIT;
+
+    return cg_plugin_call_status(
+        &call, cg_cache_view(f->config.cache, f->config.cache_self, layer, ret_view, &why), &why,
+        err);
+}
+
 static cg_status make_plans(cg_forward *f, cg_error *err)
 {
     const cg_forward_config *c = &f->config;
@@ -146,15 +169,19 @@ static cg_status make_plans(cg_forward *f, cg_error *err)
     };
     cg_attention_problem problems[CG_MAX_ATTENTION_PROBLEMS];
     int32_t n = cg_attention_problems_of_model(&f->shape, &shape, problems);
+    cg_plugin_call call = attention_call(f, -1);
+    cg_error why = CG_ERROR_INIT;
     size_t workspace = 0;
 
-    CG_TRY(cg_cache_view(c->cache, c->cache_self, 0, &view, err));
+    CG_TRY(cache_view(f, 0, &view, err));
     for (int32_t i = 0; i < n; i++) {
         size_t bytes;
 
         cg_attention_problem_set_cache(&problems[i], c->cache, &view);
-        CG_TRY(c->attention->supports(c->host, &problems[i], err));
-        CG_TRY(c->attention->plan(c->host, &problems[i], &f->plans[i], err));
+        CG_TRY(cg_plugin_call_status(&call, c->attention->supports(c->host, &problems[i], &why),
+                                     &why, err));
+        CG_TRY(cg_plugin_call_status(
+            &call, c->attention->plan(c->host, &problems[i], &f->plans[i], &why), &why, err));
         bytes = c->attention->workspace_size(f->plans[i]);
         workspace = bytes > workspace ? bytes : workspace;
     }
@@ -253,6 +280,7 @@ cg_status cg_forward_create(const cg_forward_config *config, const cg_step_state
         return cg_fail_nomem(err, "model");
     f->config = *config;
     f->state = state;
+    f->step = -1;
     f->shape = *mc;
     f->q_dim = mc->n_heads * mc->head_dim;
     f->kv_dim = mc->n_kv_heads * mc->head_dim;
@@ -375,12 +403,17 @@ static cg_status append_to_cache(cg_forward *f, int32_t layer, const cg_kv_view 
         .dtype = c->dtype,
         .stream = c->stream,
     };
+    cg_plugin_call call = cache_call(f, layer);
+    cg_error why = CG_ERROR_INIT;
 
     CG_TRY(cg_cuda_rope_store(&qkv, c->stream, err));
-    return qkv.store ? CG_OK : c->cache->append(c->cache_self, layer, &append, err);
+    if (qkv.store)
+        return CG_OK;
+    return cg_plugin_call_status(&call, c->cache->append(c->cache_self, layer, &append, &why), &why,
+                                 err);
 }
 
-static cg_status attend(cg_forward *f, int32_t problem, const cg_kv_view *view, cg_error *err)
+static cg_status attend(cg_forward *f, int32_t layer, const cg_kv_view *view, cg_error *err)
 {
     const cg_step_state *s = f->state;
     int64_t element = cg_dtype_size(f->config.dtype);
@@ -399,8 +432,12 @@ static cg_status attend(cg_forward *f, int32_t problem, const cg_kv_view *view, 
         .workspace = f->workspace,
         .stream = f->config.stream,
     };
+    cg_plugin_call call = attention_call(f, layer);
+    cg_error why = CG_ERROR_INIT;
 
-    return f->config.attention->run(f->plans[problem], &args, err);
+    return cg_plugin_call_status(
+        &call, f->config.attention->run(f->plans[f->layers[layer].problem], &args, &why), &why,
+        err);
 }
 
 /*
@@ -455,9 +492,9 @@ static cg_status run_layer(cg_forward *f, int32_t i, cg_error *err)
     cg_kv_view view = { CG_SIZED(cg_kv_view) };
 
     CG_TRY(cg_gemm_run(f->qkv_gemm, f->h, l->qkv, f->qkv, err));
-    CG_TRY(cg_cache_view(f->config.cache, f->config.cache_self, i, &view, err));
+    CG_TRY(cache_view(f, i, &view, err));
     CG_TRY(append_to_cache(f, i, &view, err));
-    CG_TRY(attend(f, l->problem, &view, err));
+    CG_TRY(attend(f, i, &view, err));
     if (f->shape.parallel_residual) /* the MLP's input is that of the layer */
         CG_TRY(normalise_all(f, &l->post_norm, err));
     CG_TRY(add_product(f, f->o_gemm, f->att, l->o, l->o_bias, err));
@@ -485,10 +522,11 @@ static cg_status embed(cg_forward *f, cg_error *err)
     return normalise_all(f, norm, err);
 }
 
-cg_status cg_forward_run(cg_forward *f, cg_error *err)
+cg_status cg_forward_run(cg_forward *f, int64_t step, cg_error *err)
 {
     const cg_step_state *s = f->state;
 
+    f->step = step;
     CG_TRY(embed(f, err));
     for (int32_t l = 0; l < f->shape.n_layers; l++)
         CG_TRY(run_layer(f, l, err));

@@ -22,7 +22,8 @@ typedef struct cg_forward_config {
     const cg_host *host;
     const cg_attention_ops *attention;
     const cg_cache_ops *cache;
-    void *cache_self; /* KV cache, borrowed until destroy */
+    const char *attention_name, *cache_name; /* for error texts; NULL: unknown */
+    void *cache_self;                        /* KV cache, borrowed until destroy */
     int32_t max_len;
     cg_dtype dtype; /* of weights and activations: CG_BF16 or CG_F32 */
     int32_t deterministic;
@@ -54,7 +55,7 @@ cg_status cg_forward_set_head_rows(cg_forward *f, const int32_t *head_token, int
  * Queues the pass over the batch in `state`: appends keys and values to the cache and computes the
  * logits of the rows in out_row.
  */
-cg_status cg_forward_run(cg_forward *f, cg_error *err);
+cg_status cg_forward_run(cg_forward *f, int64_t step, cg_error *err);
 
 /** Logits of the last pass, [n_slots, *ret_stride] f32. *ret_n: head rows in use. */
 const float *cg_forward_logits(const cg_forward *f, int64_t *ret_stride, int32_t *ret_n);

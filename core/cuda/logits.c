@@ -81,6 +81,7 @@ static cg_status run_text(const cg_cuda_executor_parts *parts, const int32_t *to
                           size_t vocab, float *ret_logits, cg_error *err)
 {
     int32_t next = 0; /* of positions */
+    int64_t step = 0;
 
     for (int32_t from = 0, n; from < n_tokens; from += n) {
         int32_t out_row[MAX_POSITIONS], n_out = 0, n_head_rows;
@@ -95,7 +96,7 @@ static cg_status run_text(const cg_cuda_executor_parts *parts, const int32_t *to
             n_out++;
         }
         CG_TRY(set_batch(parts->state, tokens, from, n, out_row, n_out, err));
-        CG_TRY(cg_forward_run(parts->forward, err));
+        CG_TRY(cg_forward_run(parts->forward, step++, err));
         CG_TRY(CG_CUDA(cudaStreamSynchronize(parts->stream), err));
         logits = cg_forward_logits(parts->forward, &stride, &n_head_rows);
         for (int32_t i = 0; i < n_out; i++, next++)

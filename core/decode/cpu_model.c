@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/plugin_call.h"
 #include "base/size.h"
 #include "model/attention_problem.h"
 #include "model/rope.h"
@@ -184,6 +185,17 @@ static float *make_rows(int64_t rows, int64_t width)
     return p;
 }
 
+static cg_status cache_view(const cg_cpu_model *m, int32_t layer, int64_t step,
+                            cg_kv_view *ret_view, cg_error *err)
+{
+    cg_plugin_call call = { "cache", m->config.cache_name, layer, step };
+    cg_error why = CG_ERROR_INIT;
+
+    return cg_plugin_call_status(
+        &call, cg_cache_view(m->config.cache, m->config.cache_self, layer, ret_view, &why), &why,
+        err);
+}
+
 static cg_status make_plans(cg_cpu_model *m, cg_error *err)
 {
     const cg_cpu_model_config *c = &m->config;
@@ -199,15 +211,19 @@ static cg_status make_plans(cg_cpu_model *m, cg_error *err)
     };
     cg_attention_problem problems[CG_MAX_ATTENTION_PROBLEMS];
     int32_t n = cg_attention_problems_of_model(&c->model->config, &shape, problems);
+    cg_plugin_call call = { "attention", c->attention_name, -1, -1 };
+    cg_error why = CG_ERROR_INIT;
     size_t workspace = 0;
 
-    CG_TRY(cg_cache_view(c->cache, c->cache_self, 0, &view, err));
+    CG_TRY(cache_view(m, 0, -1, &view, err));
     for (int32_t i = 0; i < n; i++) {
         size_t bytes;
 
         cg_attention_problem_set_cache(&problems[i], c->cache, &view);
-        CG_TRY(c->attention->supports(c->host, &problems[i], err));
-        CG_TRY(c->attention->plan(c->host, &problems[i], &m->plans[i], err));
+        CG_TRY(cg_plugin_call_status(&call, c->attention->supports(c->host, &problems[i], &why),
+                                     &why, err));
+        CG_TRY(cg_plugin_call_status(
+            &call, c->attention->plan(c->host, &problems[i], &m->plans[i], &why), &why, err));
         bytes = c->attention->workspace_size(m->plans[i]);
         workspace = bytes > workspace ? bytes : workspace;
     }
@@ -519,12 +535,17 @@ static cg_status attend(cg_cpu_model *m, const cg_cpu_batch *b, int32_t layer, c
         .kv = &view,
         .workspace = m->workspace,
     };
+    cg_plugin_call to_cache = { "cache", c->cache_name, layer, b->step };
+    cg_plugin_call to_attention = { "attention", c->attention_name, layer, b->step };
+    cg_error why = CG_ERROR_INIT;
     double t = cg_now();
     cg_status st;
 
-    CG_TRY_GOTO(st, c->cache->append(c->cache_self, layer, &append, err), out);
-    CG_TRY_GOTO(st, cg_cache_view(c->cache, c->cache_self, layer, &view, err), out);
-    CG_TRY_GOTO(st, c->attention->run(m->plans[m->layers[layer].problem], &args, err), out);
+    st = c->cache->append(c->cache_self, layer, &append, &why);
+    CG_TRY_GOTO(st, cg_plugin_call_status(&to_cache, st, &why, err), out);
+    CG_TRY_GOTO(st, cache_view(m, layer, b->step, &view, err), out);
+    st = c->attention->run(m->plans[m->layers[layer].problem], &args, &why);
+    st = cg_plugin_call_status(&to_attention, st, &why, err);
 out:
     m->attention_seconds += cg_now() - t;
     return st;

@@ -25,6 +25,7 @@ typedef struct cg_cpu_model_config {
     const cg_host *host;
     const cg_attention_ops *attention;
     const cg_cache_ops *cache;
+    const char *attention_name, *cache_name; /* for error texts; NULL: unknown */
     void *cache_self;
     int32_t max_tokens; /* rows of a batch */
     int32_t max_seqs;
@@ -35,6 +36,7 @@ typedef struct cg_cpu_model_config {
 /** The tokens of one step. Sequence i has rows q_start[i] .. q_start[i+1]. */
 typedef struct cg_cpu_batch {
     int32_t n_tokens, n_seqs, n_out;
+    int64_t step;      /* its number, from 0, for error texts */
     int32_t *token;    /* [n_tokens] */
     int32_t *pos;      /* [n_tokens] position in its sequence */
     int32_t *slot;     /* [n_tokens] */

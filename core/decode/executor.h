@@ -32,7 +32,8 @@ typedef struct cg_executor_config {
     const cg_model *model; /* borrowed until destroy; CUDA copies it to the device */
     const cg_attention_ops *attention;
     const cg_cache_ops *cache;
-    const cg_host *host; /* for the plugins */
+    const char *attention_name, *cache_name; /* for error texts; NULL: unknown */
+    const cg_host *host;                     /* for the plugins */
     const cg_automaton *automaton;
     cg_sampling sampling;
     cg_geometry_mode geometry;

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/plugin_call.h"
 #include "base/size.h"
 #include "decode/cpu_model.h"
 #include "decode/executor.h"
@@ -138,6 +139,14 @@ static cg_status make_arrays(struct cpu *c, cg_error *err)
     return CG_OK;
 }
 
+/* Status of a call of the cache, which has written `why`. */
+static cg_status cache_status(const struct cpu *c, cg_status st, const cg_error *why, cg_error *err)
+{
+    cg_plugin_call call = { "cache", c->config.cache_name, -1, c->model ? c->stats.steps : -1 };
+
+    return cg_plugin_call_status(&call, st, why, err);
+}
+
 static cg_status make_cache(struct cpu *c, cg_error *err)
 {
     const cg_model_config *mc = &c->config.model->config;
@@ -146,9 +155,12 @@ static cg_status make_cache(struct cpu *c, cg_error *err)
         .n_layers = mc->n_layers,  .n_slots = c->n_kv_slots,     .n_kv_heads = mc->n_kv_heads,
         .head_dim = mc->head_dim,  .max_len = c->config.max_len,
     };
+    cg_error why = CG_ERROR_INIT;
 
-    CG_TRY(c->config.cache->supports(c->config.host, &cache_config, err));
-    return c->config.cache->create(c->config.host, &cache_config, &c->cache_self, err);
+    CG_TRY(
+        cache_status(c, c->config.cache->supports(c->config.host, &cache_config, &why), &why, err));
+    return cache_status(
+        c, c->config.cache->create(c->config.host, &cache_config, &c->cache_self, &why), &why, err);
 }
 
 static cg_status make_model(struct cpu *c, cg_error *err)
@@ -159,6 +171,8 @@ static cg_status make_model(struct cpu *c, cg_error *err)
         .host = c->config.host,
         .attention = c->config.attention,
         .cache = c->config.cache,
+        .attention_name = c->config.attention_name,
+        .cache_name = c->config.cache_name,
         .cache_self = c->cache_self,
         .max_tokens = c->config.step_tokens,
         .max_seqs = c->n_kv_slots,
@@ -248,6 +262,7 @@ static cg_status cpu_admit(cg_executor *ex, int32_t slot, int32_t prompt_slot,
     int32_t n_prompt = from->seq.n_tokens, n_atoms;
     int64_t limit = (int64_t)n_prompt + prog->max_tokens;
     int test = job->geometry && c->config.geometry != CG_GEOMETRY_OFF;
+    cg_error why = CG_ERROR_INIT;
 
     CG_TRY(set_head_rows(c, prog->n_head_rows, err));
     n_atoms = prog->fields_per_atom ? prog->n_fields / prog->fields_per_atom : 0;
@@ -268,8 +283,11 @@ static cg_status cpu_admit(cg_executor *ex, int32_t slot, int32_t prompt_slot,
     /* At least one token must be evaluated to give the first logits. */
     s->seq.n_kv = n_prompt < s->seq.n_tokens ? n_prompt : s->seq.n_tokens - 1;
     if (s->seq.n_kv > 0)
-        CG_TRY(c->config.cache->share_prefix(c->cache_self, slot, c->config.n_slots + prompt_slot,
-                                             s->seq.n_kv, err));
+        CG_TRY(cache_status(c,
+                            c->config.cache->share_prefix(c->cache_self, slot,
+                                                          c->config.n_slots + prompt_slot,
+                                                          s->seq.n_kv, &why),
+                            &why, err));
     s->kind = SEQUENCE;
     return CG_OK;
 }
@@ -294,6 +312,16 @@ static int cpu_collect(cg_executor *ex, cg_sequence_result *ret_result)
     return 0;
 }
 
+/* Drops the cached tokens of a sequence that was rolled back. */
+static cg_status truncate(struct cpu *c, int32_t slot, cg_error *err)
+{
+    cg_error why = CG_ERROR_INIT;
+
+    return cache_status(
+        c, c->config.cache->truncate(c->cache_self, slot, c->slots[slot].seq.n_kv, &why), &why,
+        err);
+}
+
 static cg_status cpu_roll_back(cg_executor *ex, int32_t slot, int32_t atom, cg_error *err)
 {
     struct cpu *c = (struct cpu *)ex;
@@ -311,7 +339,7 @@ static cg_status cpu_roll_back(cg_executor *ex, int32_t slot, int32_t atom, cg_e
             atom, s->seq.field / per, s->job.program->n_fields / per);
     cg_sequence_roll_back(&s->seq, s->job.program, c->config.automaton, atom, s->marks);
     s->reported = 0;
-    return c->config.cache->truncate(c->cache_self, slot, s->seq.n_kv, err);
+    return truncate(c, slot, err);
 }
 
 /* ---- the step ----------------------------------------------------------------------------- */
@@ -322,9 +350,11 @@ static cg_status take_tokens(struct cpu *c, int32_t slot, int32_t room, cg_error
     struct slot *s = &c->slots[slot];
     cg_cpu_batch *b = &c->batch;
     int32_t n = s->seq.n_tokens - s->seq.n_kv;
+    cg_error why = CG_ERROR_INIT;
 
     n = n < room ? n : room;
-    CG_TRY(c->config.cache->reserve(c->cache_self, slot, s->seq.n_kv + n, err));
+    CG_TRY(cache_status(c, c->config.cache->reserve(c->cache_self, slot, s->seq.n_kv + n, &why),
+                        &why, err));
     for (int32_t i = 0; i < n; i++) {
         b->token[b->n_tokens] = s->tokens[s->seq.n_kv + i];
         b->pos[b->n_tokens] = s->seq.n_kv + i;
@@ -360,6 +390,7 @@ static cg_status gather_batch(struct cpu *c, cg_error *err)
     cg_cpu_batch *b = &c->batch;
 
     b->n_tokens = b->n_seqs = b->n_out = 0;
+    b->step = c->stats.steps;
     b->q_start[0] = 0;
     for (int32_t k = 0; k < c->n_kv_slots; k++) {
         int32_t i = k < n_slots ? (c->first + k) % n_slots : k;
@@ -437,7 +468,7 @@ static cg_status truncate_rolled_back(struct cpu *c, cg_error *err)
 
         s->rolled_back = 0;
         if (rolled_back && !s->seq.done)
-            CG_TRY(c->config.cache->truncate(c->cache_self, c->out_slot[i], s->seq.n_kv, err));
+            CG_TRY(truncate(c, c->out_slot[i], err));
     }
     return CG_OK;
 }

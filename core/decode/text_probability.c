@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/error.h"
+#include "base/plugin_call.h"
 #include "base/size.h"
 #include "decode/cpu_model.h"
 
@@ -47,9 +48,12 @@ static cg_status score(cg_cpu_model *m, const cg_text_scorer *scorer, void *cach
     cg_cpu_batch batch = { .n_tokens = n,
                            .n_seqs = 1,
                            .n_out = n_out,
+                           .step = slot,
                            .q_start = q_start,
                            .seq_slot = &slot,
                            .kv_len = &n };
+    cg_plugin_call call = { "cache", scorer->cache_name, -1, slot };
+    cg_error why = CG_ERROR_INIT;
     cg_status st;
 
     if (!rows)
@@ -64,7 +68,10 @@ static cg_status score(cg_cpu_model *m, const cg_text_scorer *scorer, void *cach
     }
     for (int32_t i = 0; i < n_out; i++)
         batch.out_row[i] = text->n_given - 1 + i;
-    CG_TRY_GOTO(st, scorer->cache->reserve(cache_self, slot, n, err), out);
+    CG_TRY_GOTO(
+        st,
+        cg_plugin_call_status(&call, scorer->cache->reserve(cache_self, slot, n, &why), &why, err),
+        out);
     CG_TRY_GOTO(st, cg_cpu_model_forward(m, &batch, &logits, &stride, err), out);
     text->log_probability = 0;
     for (int32_t i = 0; i < n_out; i++)
@@ -89,14 +96,20 @@ cg_status cg_score_texts(const cg_text_scorer *scorer, cg_scored_text *texts, in
                                    .host = scorer->host,
                                    .attention = scorer->attention,
                                    .cache = scorer->cache,
+                                   .attention_name = scorer->attention_name,
+                                   .cache_name = scorer->cache_name,
                                    .max_seqs = 1 };
+    cg_plugin_call call = { "cache", scorer->cache_name, -1, -1 };
+    cg_error why = CG_ERROR_INIT;
     cg_cpu_model *m = NULL;
     cg_status st;
 
     for (int32_t i = 0; i < n_texts; i++)
         longest = texts[i].n > longest ? texts[i].n : longest;
     cache_config.max_len = config.max_len = config.max_tokens = config.max_out = longest;
-    CG_TRY(scorer->cache->create(scorer->host, &cache_config, &config.cache_self, err));
+    CG_TRY(cg_plugin_call_status(
+        &call, scorer->cache->create(scorer->host, &cache_config, &config.cache_self, &why), &why,
+        err));
     CG_TRY_GOTO(st, cg_cpu_model_create(&config, &m, err), out);
     CG_TRY_GOTO(st, fill_head_rows(m, c->vocab, err), out);
     for (int32_t i = 0; st == CG_OK && i < n_texts; i++)

@@ -16,6 +16,7 @@ typedef struct cg_text_scorer {
     const cg_host *host;
     const cg_attention_ops *attention;
     const cg_cache_ops *cache;
+    const char *attention_name, *cache_name; /* for error texts */
 } cg_text_scorer;
 
 /** A text: the tokens ids[n_given, n) after the tokens ids[0, n_given), 1 <= n_given < n. */

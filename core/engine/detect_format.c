@@ -164,8 +164,10 @@ static cg_status score_candidates(cg_engine *e, struct candidate *c, cg_error *e
 
     CG_TRY(cg_registry_find(e->registry, CG_PLUGIN_ATTENTION, "eager", &plugin, err));
     scorer.attention = plugin->ops;
+    scorer.attention_name = plugin->name;
     CG_TRY(cg_registry_find(e->registry, CG_PLUGIN_CACHE, "dynamic", &plugin, err));
     scorer.cache = plugin->ops;
+    scorer.cache_name = plugin->name;
     for (int i = 0; i < N_CANDIDATES; i++) {
         int32_t decimals = candidates[i / 2].decimals;
 

@@ -99,7 +99,9 @@ cg_status cg_worker_create_executor(const cg_worker *w, const cg_plugin *attenti
 
     CG_TRY(cg_worker_match(w, attention, cache, batch_size, err));
     config.attention = attention->ops;
+    config.attention_name = attention->name;
     config.cache = cache->ops;
+    config.cache_name = cache->name;
     config.host = &w->host.host;
     config.n_slots = batch_size;
     config.n_prompt_slots = cg_prompt_slots(w->device, batch_size);

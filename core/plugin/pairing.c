@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/plugin_call.h"
 #include "base/size.h"
 #include "plugin/loader.h"
 
@@ -31,16 +32,6 @@ static cg_status check_agreement(const cg_attention_problem *p, const cg_cache_c
                        "attention over up to %d cached tokens, but a slot of the cache holds %d",
                        p->max_kv_len, c->max_len);
     return CG_OK;
-}
-
-/* Names the plugin that refused. A refusal without a reason violates the contract. */
-static cg_status fail_refused(const cg_plugin *plugin, const char *kind, cg_status st,
-                              const cg_error *why, cg_error *err)
-{
-    if (!why->msg[0])
-        return cg_fail(err, CG_ERR_PLUGIN, "%s '%s' refused without a reason (%s)", kind,
-                       plugin->name, cg_status_name(st));
-    return cg_fail(err, st, "%s '%s': %s", kind, plugin->name, why->msg);
 }
 
 /* A plugin of an older minor ignores members that it does not know, so it gets none of a feature.
@@ -94,8 +85,9 @@ cg_status cg_pairing_check(const cg_host *host, const cg_plugin *attention, cons
 {
     const cg_attention_ops *attention_ops = attention->ops;
     const cg_cache_ops *cache_ops = cache->ops;
+    cg_plugin_call to_attention = { "attention", attention->name, -1, -1 };
+    cg_plugin_call to_cache = { "cache", cache->name, -1, -1 };
     cg_error why = CG_ERROR_INIT;
-    cg_status st;
 
     if (attention->kind != CG_PLUGIN_ATTENTION || cache->kind != CG_PLUGIN_CACHE)
         return cg_fail(err, CG_ERR_INTERNAL, "match: '%s' and '%s' are of kinds %s and %s",
@@ -104,9 +96,7 @@ cg_status cg_pairing_check(const cg_host *host, const cg_plugin *attention, cons
     for (int32_t i = 0; i < n; i++)
         CG_TRY(check_agreement(&problems[i], config, err));
     CG_TRY(check_cache_features(cache, config->features, err));
-    st = cache_ops->supports(host, config, &why);
-    if (st != CG_OK)
-        return fail_refused(cache, "cache", st, &why, err);
+    CG_TRY(cg_plugin_call_status(&to_cache, cache_ops->supports(host, config, &why), &why, err));
     for (int32_t i = 0; i < n; i++) {
         cg_attention_problem p = problems[i];
 
@@ -115,9 +105,8 @@ cg_status cg_pairing_check(const cg_host *host, const cg_plugin *attention, cons
         p.block_tokens = CG_HAS_SIZE(cache_ops, block_tokens) ? cache_ops->block_tokens : 0;
         p.kv_layout = CG_HAS_SIZE(cache_ops, kv_layout) ? cache_ops->kv_layout : CG_KV_HND;
         CG_TRY(check_attention_features(attention, p.features, err));
-        st = attention_ops->supports(host, &p, &why);
-        if (st != CG_OK)
-            return fail_refused(attention, "attention", st, &why, err);
+        CG_TRY(cg_plugin_call_status(&to_attention, attention_ops->supports(host, &p, &why), &why,
+                                     err));
         if (ret_problems)
             ret_problems[i] = p;
     }

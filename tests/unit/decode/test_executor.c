@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/error.h"
 #include "cuda_loader/cuda_module.h"
 #include "decode/executor.h"
 #include "gpu_mode.h"
@@ -14,7 +15,7 @@
 #include "plugin/registry.h"
 #include "sequence/automaton.h"
 
-enum { VOCAB = 64, ATOMS = 5, FIELDS = 3 * ATOMS, PROMPT = 21, MAX_LEN = 160 };
+enum { VOCAB = 64, N_LAYERS = 2, ATOMS = 5, FIELDS = 3 * ATOMS, PROMPT = 21, MAX_LEN = 160 };
 
 /*
  * A coordinate: state 2 forces token 30, state 0 allows 10..19, state 1 allows 20..29 and ends the
@@ -66,7 +67,7 @@ static void setup(void)
     cg_model_config config = {
         .arch = CG_ARCH_QWEN3,
         .hidden = 32,
-        .n_layers = 2,
+        .n_layers = N_LAYERS,
         .n_heads = 4,
         .n_kv_heads = 2,
         .intermediate = 48,
@@ -126,11 +127,12 @@ static const void *find(cg_plugin_kind kind, const char *name)
     return plugin->ops;
 }
 
-static cg_executor *create(int32_t target, const char *cache, int32_t deterministic,
-                           int32_t n_slots, int32_t step_tokens, int32_t max_len)
+static cg_executor_config configure(int32_t target, const char *cache, int32_t deterministic,
+                                    int32_t n_slots, int32_t step_tokens, int32_t max_len)
 {
     const struct target *m = &targets[target];
-    cg_executor_config config = { .model = models[target],
+
+    return (cg_executor_config) { .model = models[target],
                                   .attention = find(CG_PLUGIN_ATTENTION, m->attention),
                                   .cache = find(CG_PLUGIN_CACHE, cache),
                                   .host = &host.host,
@@ -142,10 +144,22 @@ static cg_executor *create(int32_t target, const char *cache, int32_t determinis
                                   .step_tokens = step_tokens,
                                   .dtype = m->dtype,
                                   .deterministic = deterministic };
+}
+
+static cg_status create_for(int32_t target, const cg_executor_config *config, cg_executor **ret)
+{
+    return targets[target].cuda ? cg_cuda_loader_create_executor(config, ret, &err)
+                                : cg_executor_cpu_create(config, team, ret, &err);
+}
+
+static cg_executor *create(int32_t target, const char *cache, int32_t deterministic,
+                           int32_t n_slots, int32_t step_tokens, int32_t max_len)
+{
+    cg_executor_config config =
+        configure(target, cache, deterministic, n_slots, step_tokens, max_len);
     cg_executor *ex;
 
-    OK(m->cuda ? cg_cuda_loader_create_executor(&config, &ex, &err)
-               : cg_executor_cpu_create(&config, team, &ex, &err));
+    OK(create_for(target, &config, &ex));
     OK(ex->ops->begin_prompt(ex, 0, prompt, PROMPT, &err));
     while (!ex->ops->prompt_ready(ex, 0))
         OK(ex->ops->run(ex, 1, &err));
@@ -329,6 +343,158 @@ START_TEST(a_prompt_is_evaluated_once_and_shared)
 }
 END_TEST
 
+/* ---- plugins that fail ---------------------------------------------------------------------- */
+
+/* Functions of attention and cache; the real ones follow until one of them is to fail. */
+enum { RUN, APPEND, RESERVE, SHARE_PREFIX, TRUNCATE, VIEW, CREATE, N_FUNCTIONS };
+
+static struct {
+    const cg_attention_ops *attention;
+    const cg_cache_ops *cache;
+    int function, calls; /* that fails after so many calls */
+    cg_status status;
+    const char *text; /* NULL: none */
+} failing;
+
+static int fails(int function, cg_error *ret_err)
+{
+    if (function != failing.function || failing.calls-- != 0)
+        return 0;
+    if (failing.text)
+        cg_fail(ret_err, failing.status, "%s", failing.text);
+    return 1;
+}
+
+static cg_status run(void *plan, const cg_attention_args *args, cg_error *ret_err)
+{
+    return fails(RUN, ret_err) ? failing.status : failing.attention->run(plan, args, ret_err);
+}
+
+static cg_status append(void *self, int32_t layer, const cg_cache_append *args, cg_error *ret_err)
+{
+    return fails(APPEND, ret_err) ? failing.status
+                                  : failing.cache->append(self, layer, args, ret_err);
+}
+
+static cg_status reserve(void *self, int32_t slot, int32_t len, cg_error *ret_err)
+{
+    return fails(RESERVE, ret_err) ? failing.status
+                                   : failing.cache->reserve(self, slot, len, ret_err);
+}
+
+static cg_status share_prefix(void *self, int32_t dst, int32_t src, int32_t len, cg_error *ret_err)
+{
+    return fails(SHARE_PREFIX, ret_err) ? failing.status
+                                        : failing.cache->share_prefix(self, dst, src, len, ret_err);
+}
+
+static cg_status truncate_slot(void *self, int32_t slot, int32_t len, cg_error *ret_err)
+{
+    return fails(TRUNCATE, ret_err) ? failing.status
+                                    : failing.cache->truncate(self, slot, len, ret_err);
+}
+
+static cg_status view(void *self, int32_t layer, cg_kv_view *ret_view, cg_error *ret_err)
+{
+    return fails(VIEW, ret_err) ? failing.status
+                                : failing.cache->view(self, layer, ret_view, ret_err);
+}
+
+static cg_status create_cache(const cg_host *services, const cg_cache_config *config,
+                              void **ret_self, cg_error *ret_err)
+{
+    return fails(CREATE, ret_err) ? failing.status
+                                  : failing.cache->create(services, config, ret_self, ret_err);
+}
+
+/* Generates with a function that fails after `calls` calls; returns the status. */
+static cg_status generate_failing(int function, int calls, cg_status status, const char *text)
+{
+    cg_executor_config config = configure(1, "paged", 0, 2, 0, MAX_LEN);
+    cg_attention_ops attention = *config.attention;
+    cg_cache_ops cache = *config.cache;
+    cg_sequence_job job = { &program, { 7, 11, 0 }, NULL };
+    cg_executor *ex = NULL;
+    cg_sequence_result r;
+    cg_status st;
+
+    failing.attention = config.attention;
+    failing.cache = config.cache;
+    failing.function = function;
+    failing.calls = calls;
+    failing.status = status;
+    failing.text = text;
+    attention.run = run;
+    cache.append = append;
+    cache.reserve = reserve;
+    cache.share_prefix = share_prefix;
+    cache.truncate = truncate_slot;
+    cache.view = view;
+    cache.create = create_cache;
+    cache.flags = 0; /* append() is called */
+    config.attention = &attention;
+    config.attention_name = "naive";
+    config.cache = &cache;
+    config.cache_name = "flat";
+    CG_TRY(create_for(1, &config, &ex));
+    CG_TRY_GOTO(st, ex->ops->begin_prompt(ex, 0, prompt, PROMPT, &err), out);
+    while (!ex->ops->prompt_ready(ex, 0))
+        CG_TRY_GOTO(st, ex->ops->run(ex, 1, &err), out);
+    CG_TRY_GOTO(st, ex->ops->admit(ex, 0, 0, &job, &err), out);
+    while (!ex->ops->collect(ex, &r))
+        CG_TRY_GOTO(st, ex->ops->run(ex, 1, &err), out);
+    st = ex->ops->roll_back(ex, 0, 2, &err);
+out:
+    ex->ops->destroy(ex);
+    return st;
+}
+
+START_TEST(a_failing_plugin_is_named_with_layer_and_step)
+{
+    static const struct {
+        int function, calls;
+        const char *place;
+    } cases[] = {
+        { CREATE, 0, "cache 'flat': " },
+        { RUN, 0, "attention 'naive', layer 0, step 0: " },
+        { RUN, 7 * N_LAYERS + 1, "attention 'naive', layer 1, step 7: " },
+        { APPEND, 3 * N_LAYERS, "cache 'flat', layer 0, step 3: " },
+        { RESERVE, 4, "cache 'flat', step 4: " },
+        { SHARE_PREFIX, 0, "cache 'flat', step 1: " },
+        { TRUNCATE, 0, "cache 'flat', step " },
+        { VIEW, 1 + 2 * N_LAYERS + 1, "cache 'flat', layer 1, step 2: " },
+    };
+    const char *text = "the moon is full";
+    cg_status st;
+
+    if (targets[1].cuda) /* a graph repeats steps without a call of the plugin */
+        return;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        st = generate_failing(cases[i].function, cases[i].calls, CG_ERR_UNSUPPORTED, text);
+        ck_assert_int_eq(st, CG_ERR_UNSUPPORTED);
+        ck_assert_msg(!strncmp(err.msg, cases[i].place, strlen(cases[i].place)) &&
+                          strstr(err.msg, text),
+                      "case %zu: %s", i, err.msg);
+        st = generate_failing(cases[i].function, cases[i].calls, CG_ERR_INTERNAL, NULL);
+        ck_assert_int_eq(st, CG_ERR_PLUGIN);
+        ck_assert_msg(!strncmp(err.msg, cases[i].place, strlen(cases[i].place)) &&
+                          strstr(err.msg, ": failed without a reason (internal error)"),
+                      "case %zu: %s", i, err.msg);
+    }
+}
+END_TEST
+
+START_TEST(a_plugin_without_memory_keeps_its_status)
+{
+    ck_assert_int_eq(generate_failing(RESERVE, 0, CG_ERR_DEVICE_NOMEM, "no page is free"),
+                     CG_ERR_DEVICE_NOMEM);
+    ck_assert_str_eq(err.msg, "cache 'flat', step 0: no page is free");
+    ck_assert_int_eq(generate_failing(RUN, 0, CG_ERR_NOMEM, "tired"), CG_ERR_NOMEM);
+    ck_assert_str_eq(err.msg, "attention 'naive', layer 0, step 0: tired");
+    ck_assert_int_eq(generate_failing(RUN, 0, 31337, "tired"), CG_ERR_PLUGIN);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("executor");
@@ -346,6 +512,8 @@ int main(void)
     tcase_add_test(tc, roll_back_refuses_atoms_not_reached);
     tcase_add_test(tc, a_sequence_ends_at_the_context_length);
     tcase_add_test(tc, a_prompt_is_evaluated_once_and_shared);
+    tcase_add_test(tc, a_failing_plugin_is_named_with_layer_and_step);
+    tcase_add_test(tc, a_plugin_without_memory_keeps_its_status);
     suite_add_tcase(s, tc);
     sr = srunner_create(s);
     if (mode != GPU_MISSING)

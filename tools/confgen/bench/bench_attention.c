@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/plugin_call.h"
 #include "bench.h"
 #include "table.h"
 
@@ -186,6 +187,14 @@ static cg_cache_config cache_config(const struct attention_bench *b)
 }
 
 /* Grows all sequences together, as a run does, which shuffles the pages of a paged cache. */
+static cg_status cache_status(const struct filled_cache *c, int32_t layer, cg_status st,
+                              const cg_error *why, cg_error *err)
+{
+    cg_plugin_call call = { "cache", c->plugin->name, layer, -1 };
+
+    return cg_plugin_call_status(&call, st, why, err);
+}
+
 static cg_status fill_cache(const struct attention_bench *b, struct filled_cache *c, cg_error *err)
 {
     const cg_cache_ops *ops = c->plugin->ops;
@@ -194,13 +203,16 @@ static cg_status fill_cache(const struct attention_bench *b, struct filled_cache
     int64_t stride = (int64_t)s->n_kv_heads * s->head_dim * (int64_t)sizeof(float);
     int32_t *slots = alloc(b, (size_t)s->kv_max * sizeof *slots);
     int32_t *pos = alloc(b, (size_t)s->kv_max * sizeof *pos);
+    cg_error why = CG_ERROR_INIT;
     cg_status st;
 
-    CG_TRY_GOTO(st, ops->create(b->host, &config, &c->self, err), out);
+    st = ops->create(b->host, &config, &c->self, &why);
+    CG_TRY_GOTO(st, cache_status(c, -1, st, &why, err), out);
     for (int32_t len = 8; len < s->kv_max + 8; len += 8)
-        for (int32_t i = 0; i < s->n_seqs; i++)
-            CG_TRY_GOTO(st, ops->reserve(c->self, i, len < b->kv_len[i] ? len : b->kv_len[i], err),
-                        out);
+        for (int32_t i = 0; i < s->n_seqs; i++) {
+            st = ops->reserve(c->self, i, len < b->kv_len[i] ? len : b->kv_len[i], &why);
+            CG_TRY_GOTO(st, cache_status(c, -1, st, &why, err), out);
+        }
     for (int32_t i = 0; i < s->n_seqs; i++) {
         for (int32_t t = 0; t < b->kv_len[i]; t++) {
             slots[t] = i;
@@ -219,7 +231,8 @@ static cg_status fill_cache(const struct attention_bench *b, struct filled_cache
                 .dtype = CG_F32,
             };
 
-            CG_TRY_GOTO(st, ops->append(c->self, layer, &append, err), out);
+            st = ops->append(c->self, layer, &append, &why);
+            CG_TRY_GOTO(st, cache_status(c, layer, st, &why, err), out);
         }
     }
 out:
@@ -292,9 +305,12 @@ static cg_status run_variant(const struct attention_bench *b, struct attention_v
             .kv = &view,
             .workspace = v->workspace,
         };
+        cg_plugin_call call = { "attention", v->attention->name, layer, -1 };
+        cg_error why = CG_ERROR_INIT;
 
-        CG_TRY(cg_cache_view(cache, v->cache->self, layer, &view, err));
-        CG_TRY(ops->run(v->plan, &args, err));
+        CG_TRY(cache_status(v->cache, layer,
+                            cg_cache_view(cache, v->cache->self, layer, &view, &why), &why, err));
+        CG_TRY(cg_plugin_call_status(&call, ops->run(v->plan, &args, &why), &why, err));
     }
     samples_add(&v->seconds, (cg_now() - start) / b->n_layers);
     return CG_OK;

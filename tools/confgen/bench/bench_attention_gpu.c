@@ -483,6 +483,9 @@ static cg_status open_cells(struct attention_gpu_bench *b, cg_error *err)
                                                .paged = paged,
                                                .refusal = CG_ERROR_INIT };
             c->status = prepare_cell(b, c, &c->refusal);
+            if (c->status != CG_OK && !c->refusal.msg[0])
+                cg_fail(&c->refusal, c->status, "failed without a reason (%s)",
+                        cg_status_name(c->status));
             if (c->status == CG_OK || cg_gpu_synchronize(b->gpu, NULL) == CG_OK)
                 continue;
             return cg_fail(err, c->status, "%s: attention '%s' over %s: %.700s", b->shape->name,
