@@ -29,7 +29,7 @@ import sys
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 # The modules that each module may use. Every module may use its own headers and core/include.
-ENGINE = "base chem check cuda_loader decode format fsq io model plugin sequence template tokenizer"
+ENGINE = "base chem check constraint cuda_loader decode format fsq io model plugin sequence template tokenizer"
 MODULES = {
     "include": "",
     "base": "",
@@ -40,17 +40,18 @@ MODULES = {
     "plugin": "base",
     "ops": "base",
     "sequence": "base format",
+    "constraint": "base",
     "decode": "base format model ops sequence",
     "fsq": "base model ops",
     "cuda_loader": "base decode fsq",
     "cuda": "base format fsq model decode sequence",
-    "template": "base chem format sequence tokenizer",
+    "template": "base chem constraint format sequence tokenizer",
     "io": "base",
     "check": "base chem",
     "eval": "base chem check io",
     "engine": ENGINE,
     "api": ENGINE + " engine",
-    "conformance": "",
+    "conformance": "constraint",
     "plugins": "",
     "tools": "base bench check conformance eval text",
     "text": "base check chem engine eval format fsq io model tools",

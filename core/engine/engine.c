@@ -145,10 +145,12 @@ static cg_status open_constraint(cg_engine *e, const cg_engine_options *o, cg_er
     if (st != CG_OK)
         return cg_fail_prefix(err, st, "constraint '%s' for model '%s'", e->constraint.plugin->name,
                               e->model.name);
+    CG_TRY(cg_checked_constraint_create(e->constraint.plugin->name, ops, e->constraint.self,
+                                        &e->model.vocabulary.vocabulary, &e->constraint.checked,
+                                        err));
     e->builder = (cg_template_builder) {
         .vocabulary = &e->model.vocabulary,
-        .constraint = ops,
-        .constraint_self = e->constraint.self,
+        .constraint = e->constraint.checked,
         .format = &f->conformer,
         .prompt_open = f->prompt_open,
         .prompt_close = f->prompt_close,
@@ -301,6 +303,7 @@ void cg_engine_close(cg_engine *e)
         return;
     cg_engine_close_device(e);
     cg_code_decoder_close(e->codes);
+    cg_checked_constraint_destroy(e->constraint.checked);
     if (e->constraint.self)
         ((const cg_constraint_ops *)e->constraint.plugin->ops)->destroy(e->constraint.self);
     cg_number_list_finish(&e->constraint.numbers);

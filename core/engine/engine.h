@@ -48,6 +48,7 @@ struct cg_engine {
     struct {
         const cg_plugin *plugin;
         void *self;
+        cg_checked_constraint *checked;
         cg_text_format format;
         cg_number_list numbers; /* of the format */
     } constraint;

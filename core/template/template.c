@@ -81,7 +81,7 @@ static cg_status build_program(const cg_template_builder *b, cg_molecule_templat
         return cg_fail_nomem(err, "template");
     for (int32_t i = 0; i <= n_groups; i++)
         literal[i] = (cg_range) { t->split.literal_at[i], t->split.literal_at[i + 1] };
-    st = b->constraint->compile(b->constraint_self, &text, &t->program, err);
+    st = cg_checked_constraint_compile(b->constraint, &text, &t->program, err);
     free(literal);
     return st;
 }
@@ -169,7 +169,7 @@ failed:
 void cg_molecule_template_finish(cg_molecule_template *t)
 {
     if (t->program)
-        t->builder->constraint->release(t->builder->constraint_self, t->program);
+        cg_checked_constraint_release(t->builder->constraint, t->program);
     cg_geometry_destroy(t->geometry);
     free(t->prompt);
     cg_enriched_split_finish(&t->split);

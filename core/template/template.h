@@ -12,6 +12,7 @@
 
 #include "chem/enriched.h"
 #include "chem/molecule.h"
+#include "constraint/checked_constraint.h"
 #include "sequence/atom_tests.h"
 
 /** A cg_vocabulary over a tokenizer. Must not move while the vocabulary is in use. */
@@ -31,8 +32,7 @@ void cg_vocabulary_init(cg_vocabulary_adapter *adapter, const cg_tokenizer *toke
 /** Settings shared by all molecules of a run. Borrows its members. Thread: shared freely. */
 typedef struct cg_template_builder {
     const cg_vocabulary_adapter *vocabulary;
-    const cg_constraint_ops *constraint;
-    void *constraint_self;
+    cg_checked_constraint *constraint;
     const cg_conformer_format *format;
     const char *prompt_open, *prompt_close; /* tags around the SMILES of a prompt */
     cg_prompt_tokens around_prompt;         /* tokens in front of and behind its text */

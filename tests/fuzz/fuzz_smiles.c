@@ -29,10 +29,7 @@ static void open_subject(void)
         subject_open(&s, "default", NULL, FUZZ_GRAMMAR, "grammar");
         s.builder.geometry = CG_GEOMETRY_REPAIR;
     } else {
-        s.ops->destroy(s.self);
-        s.self = subject_create_instance(&s);
-        s.automaton = s.ops->automaton(s.self);
-        s.builder.constraint_self = s.self;
+        subject_renew(&s);
         tables_facts_finish(&facts);
     }
     facts.automaton = s.automaton;

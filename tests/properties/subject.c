@@ -225,6 +225,23 @@ void subject_read_format(const char *text, cg_conformer_format *ret)
     free(file);
 }
 
+static void open_instance(subject *s)
+{
+    cg_error err = CG_ERROR_INIT;
+
+    s->self = subject_create_instance(s);
+    s->automaton = s->ops->automaton(s->self);
+    require(cg_checked_constraint_create("subject", s->ops, s->self, &s->vocabulary.vocabulary,
+                                         &s->checked, &err),
+            &err);
+}
+
+static void close_instance(subject *s)
+{
+    cg_checked_constraint_destroy(s->checked);
+    s->ops->destroy(s->self);
+}
+
 void subject_open(subject *s, const char *name, const char *format, const char *plugin,
                   const char *constraint)
 {
@@ -260,12 +277,10 @@ void subject_open(subject *s, const char *name, const char *format, const char *
     cg_text_format_set_numbers(&s->format, &s->config.conformer, &s->numbers);
     s->more_stop = cg_tokenizer_token_id(s->tokenizer, s->format.begin, strlen(s->format.begin));
     s->ops = found->ops;
-    s->self = subject_create_instance(s);
-    s->automaton = s->ops->automaton(s->self);
+    open_instance(s);
     s->builder = (cg_template_builder) {
         .vocabulary = &s->vocabulary,
-        .constraint = s->ops,
-        .constraint_self = s->self,
+        .constraint = s->checked,
         .format = &s->config.conformer,
         .prompt_open = s->config.prompt_open,
         .prompt_close = s->config.prompt_close,
@@ -283,9 +298,16 @@ void *subject_create_instance(const subject *s)
     return self;
 }
 
+void subject_renew(subject *s)
+{
+    close_instance(s);
+    open_instance(s);
+    s->builder.constraint = s->checked;
+}
+
 void subject_close(subject *s)
 {
-    s->ops->destroy(s->self);
+    close_instance(s);
     cg_registry_destroy(s->registry);
     cg_tokenizer_destroy(s->tokenizer);
     cg_number_list_finish(&s->numbers);

@@ -24,6 +24,7 @@ typedef struct subject {
     cg_number_list numbers; /* of the format */
     const cg_constraint_ops *ops;
     void *self;
+    cg_checked_constraint *checked; /* of self */
     const cg_automaton *automaton;
     int32_t more_stop; /* of format.stop_tokens: the completion's first tag */
     cg_template_builder builder;
@@ -41,6 +42,9 @@ typedef struct subject {
 void subject_open(subject *s, const char *name, const char *format, const char *plugin,
                   const char *constraint);
 void subject_close(subject *s);
+
+/** Replaces the instance of the constraint by a new one. No program is left. */
+void subject_renew(subject *s);
 
 /** Reads a built-in format or an object that describes one. Exits as subject_open(). */
 void subject_read_format(const char *text, cg_conformer_format *ret);

@@ -10,7 +10,8 @@
  *
  *  - the *automaton*, shared by all molecules of a run: states inside a field. In state s the
  *    transitions row[s] <= i < row[s+1] allow token[i] and lead to next[i], a state or CG_EXIT
- *    (the field is complete). Transitions of a state are in ascending order of token.
+ *    (the field is complete). Transitions of a state are in ascending order of token. Every state
+ *    has a transition, and a path to CG_EXIT.
  *  - the *program* of a molecule: the entry state of each field, and the forced tokens before,
  *    between and after the fields.
  *
@@ -18,6 +19,9 @@
  * from entry[f] to CG_EXIT, followed by the forced tokens f+1, where forced tokens i are
  * forced_token[forced_start[i]] to forced_token[forced_start[i+1] - 1]. A state with a single
  * transition is forced as well: its token is appended without sampling.
+ *
+ * The host checks tables and programs once, when a program has been compiled, and ends the run with
+ * CG_ERR_PLUGIN if they violate what this file says.
  */
 #ifndef CONFGEN_CONSTRAINT_H
 #define CONFGEN_CONSTRAINT_H
@@ -67,10 +71,13 @@ typedef struct cg_program {
     int32_t n_states; /* entries of the automaton that this program uses */
     int32_t n_transitions;
     int32_t n_head_rows;
-    int32_t max_tokens; /* longest accepted sequence in tokens, forced tokens included */
-    /* 3 where fields are coordinates, 1 where a field is all of an atom or its code: a sequence can
-     * be rolled back to an atom's first field; 0: fields do not belong to atoms. A field that is
-     * all of an atom may end with the first token of the text behind it. */
+    /* at least the tokens of the longest accepted sequence, forced tokens included; if
+     * fields_per_atom is 0, the count at which a sequence is cut */
+    int32_t max_tokens;
+    /* n_fields / n_atoms of the literals wherever every atom has as many fields, in the order of
+     * the literals: 3 where fields are coordinates, 1 where a field is all of an atom or its code.
+     * A sequence can then be rolled back to an atom's first field. 0: fields do not belong to
+     * atoms. A field that is all of an atom may end with the first token of the text behind it. */
     int32_t fields_per_atom;
     const int32_t *entry;        /* [n_fields] state a field starts in */
     const int32_t *forced_start; /* [n_fields + 2] offsets into forced_token */
