@@ -70,12 +70,15 @@ void cg_token_cache_destroy(cg_token_cache *cache)
     free(cache);
 }
 
-void cg_token_cache_get_stats(const cg_token_cache *cache, cg_token_cache_stats *stats)
+void cg_token_cache_get_stats(const cg_token_cache *cache, cg_token_cache_stats *ret_stats)
 {
-    stats->hits = atomic_load_explicit(&cache->hits, memory_order_relaxed);
-    stats->misses = atomic_load_explicit(&cache->misses, memory_order_relaxed);
-    stats->entries = atomic_load_explicit(&cache->n_entries, memory_order_relaxed);
-    stats->capacity = (cache->set_mask + 1) * WAYS;
+    cg_token_cache_stats stats = CG_TOKEN_CACHE_STATS_INIT;
+
+    stats.hits = atomic_load_explicit(&cache->hits, memory_order_relaxed);
+    stats.misses = atomic_load_explicit(&cache->misses, memory_order_relaxed);
+    stats.entries = atomic_load_explicit(&cache->n_entries, memory_order_relaxed);
+    stats.capacity = (cache->set_mask + 1) * WAYS;
+    cg_fill_struct(ret_stats, &stats);
 }
 
 void cg_token_cache_count(cg_token_cache *cache, uint64_t hits, uint64_t misses)

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/size.h"
+#include "base/sized_struct.h"
 #include "tok_impl.h"
 
 cg_tokenizer *cg_tokenizer_new(void)
@@ -53,7 +54,9 @@ cg_status cg_tokenizer_prompt_tokens(const cg_tokenizer *tokenizer, cg_prompt_to
                                      cg_error *err)
 {
     const cg_class_prompt *p = &tokenizer->prompt;
+    cg_prompt_tokens tokens = CG_PROMPT_TOKENS_INIT;
 
+    CG_TRY(cg_sized_struct_check(ret, "cg_prompt_tokens", err));
     if (*p->unsettled)
         return cg_fail(err, CG_ERR_UNSUPPORTED, "%s", p->unsettled);
     for (int32_t i = 0; i < p->ids.n_prefix + p->ids.n_suffix; i++) {
@@ -65,10 +68,11 @@ cg_status cg_tokenizer_prompt_tokens(const cg_tokenizer *tokenizer, cg_prompt_to
                            "the vocabulary",
                            id);
     }
-    ret->n_prefix = p->ids.n_prefix;
-    ret->n_suffix = p->ids.n_suffix;
-    ret->prefix = p->ids.prefix;
-    ret->suffix = p->ids.suffix;
+    tokens.n_prefix = p->ids.n_prefix;
+    tokens.n_suffix = p->ids.n_suffix;
+    tokens.prefix = p->ids.prefix;
+    tokens.suffix = p->ids.suffix;
+    cg_fill_struct(ret, &tokens);
     return CG_OK;
 }
 

@@ -22,7 +22,16 @@ const char *cg_version(void)
     return CG_VERSION_STRING;
 }
 
-int32_t cg_libraries(cg_library *ret_libraries, int32_t cap)
+static void fill_library(cg_library *ret_library, const char *name, const char *version)
+{
+    cg_library library = { CG_SIZED(cg_library) };
+
+    snprintf(library.name, sizeof library.name, "%s", name);
+    snprintf(library.version, sizeof library.version, "%s", version);
+    cg_fill_struct(ret_library, &library);
+}
+
+int32_t cg_library_get(int32_t i, cg_library *ret_library)
 {
     char *rdkit = version(), pcre2[64] = "", dnnl[32], xxh[32];
     const dnnl_version_t *d = dnnl_version();
@@ -33,18 +42,15 @@ int32_t cg_libraries(cg_library *ret_libraries, int32_t cap)
         { "jansson", jansson_version_str() },   { "PCRE2", pcre2 },
         { "utf8proc", utf8proc_version() },     { "xxHash", xxh },
     };
-    int32_t n = (int32_t)(sizeof items / sizeof items[0]);
+    int exists = i >= 0 && i < (int32_t)(sizeof items / sizeof items[0]);
 
     pcre2_config(PCRE2_CONFIG_VERSION, pcre2);
     snprintf(dnnl, sizeof dnnl, "%d.%d.%d", d->major, d->minor, d->patch);
     snprintf(xxh, sizeof xxh, "%u.%u.%u", x / 10000, x / 100 % 100, x % 100);
-    for (int32_t i = 0; i < n && i < cap; i++) {
-        ret_libraries[i] = (cg_library) { .struct_size = sizeof(cg_library) };
-        snprintf(ret_libraries[i].name, sizeof ret_libraries[i].name, "%s", items[i][0]);
-        snprintf(ret_libraries[i].version, sizeof ret_libraries[i].version, "%s", items[i][1]);
-    }
+    if (exists)
+        fill_library(ret_library, items[i][0], items[i][1]);
     free_ptr(rdkit);
-    return n;
+    return exists;
 }
 
 /* Calls `symbol` in the first of these libraries that loads; 0 if none does. */
@@ -61,26 +67,24 @@ static size_t version_of(const char *const *names, const char *symbol)
     return query ? query() : 0;
 }
 
-int32_t cg_cuda_libraries(cg_library *ret_libraries, int32_t cap)
+int32_t cg_cuda_library_get(int32_t i, cg_library *ret_library)
 {
     static const char *const cublas[] = { "libcublasLt.so.13", "libcublasLt.so.12", NULL };
     static const char *const cudnn[] = { "libcudnn.so.9", NULL };
-    const struct {
+    static const struct {
         const char *name;
-        size_t version;
-    } items[] = { { "cuBLASLt", version_of(cublas, "cublasLtGetVersion") },
-                  { "cuDNN", version_of(cudnn, "cudnnGetVersion") } };
-    int32_t n = (int32_t)(sizeof items / sizeof items[0]);
+        const char *const *files;
+        const char *symbol;
+    } items[] = { { "cuBLASLt", cublas, "cublasLtGetVersion" },
+                  { "cuDNN", cudnn, "cudnnGetVersion" } };
+    char text[40] = "";
+    size_t v;
 
-    for (int32_t i = 0; i < n && i < cap; i++) {
-        cg_library *l = &ret_libraries[i];
-        size_t v = items[i].version;
-
-        *l = (cg_library) { .struct_size = sizeof *l };
-        snprintf(l->name, sizeof l->name, "%s", items[i].name);
-        if (v)
-            snprintf(l->version, sizeof l->version, "%zu.%zu.%zu", v / 10000, v / 100 % 100,
-                     v % 100);
-    }
-    return n;
+    if (i < 0 || i >= (int32_t)(sizeof items / sizeof items[0]))
+        return 0;
+    v = version_of(items[i].files, items[i].symbol);
+    if (v)
+        snprintf(text, sizeof text, "%zu.%zu.%zu", v / 10000, v / 100 % 100, v % 100);
+    fill_library(ret_library, items[i].name, text);
+    return 1;
 }

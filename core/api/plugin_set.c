@@ -9,6 +9,7 @@
 #include "base/cpu.h"
 #include "base/error.h"
 #include "base/pool.h"
+#include "base/sized_struct.h"
 #include "engine/device_request.h"
 #include "engine/paths.h"
 #include "engine/run_shape.h"
@@ -22,13 +23,9 @@ struct cg_plugin_set {
     cg_team *team;
     cg_plugin_host host;
     cg_registry *registry;
-    cg_loaded_plugin *loaded;   /* [n_loaded] the registry's entries */
-    cg_refused_plugin *refused; /* [n_refused] the registry's refusals */
-    int32_t n_loaded, n_refused;
     /** Of the last match. */
     struct {
-        cg_pairing *pairings;  /* [n] */
-        cg_plugin_pair *pairs; /* [n] the same for the application */
+        cg_pairing *pairings; /* [n] */
         int32_t n;
         cg_error no_gpu; /* code != CG_OK: why the GPU cannot be used */
     } match;
@@ -48,50 +45,25 @@ static cg_status open_registry(cg_plugin_set *s, const cg_plugin_set_options *o,
     return CG_OK;
 }
 
-/* Converts the registry's lists to those of the public header. */
-static cg_status fill_lists(cg_plugin_set *s, cg_error *err)
-{
-    const cg_registry_entry *entries;
-    const cg_registry_refusal *refusals;
-
-    s->n_loaded = cg_registry_entries(s->registry, &entries);
-    s->n_refused = cg_registry_refusals(s->registry, &refusals);
-    s->loaded = calloc((size_t)s->n_loaded + 1, sizeof *s->loaded);
-    s->refused = calloc((size_t)s->n_refused + 1, sizeof *s->refused);
-    if (!s->loaded || !s->refused)
-        return cg_fail_nomem(err, "plugins");
-    for (int32_t i = 0; i < s->n_loaded; i++)
-        s->loaded[i] = (cg_loaded_plugin) {
-            CG_SIZED(cg_loaded_plugin),
-            .plugin = entries[i].plugin,
-            .kind = cg_plugin_kind_name(entries[i].plugin->kind),
-            .path = entries[i].path,
-        };
-    for (int32_t i = 0; i < s->n_refused; i++)
-        s->refused[i] = (cg_refused_plugin) {
-            CG_SIZED(cg_refused_plugin),
-            .path = refusals[i].path,
-            .reason = refusals[i].text,
-        };
-    return CG_OK;
-}
-
 static cg_status open_parts(cg_plugin_set *s, const cg_plugin_set_options *o, cg_error *err)
 {
     CG_TRY(cg_team_create(o->threads > 0 ? o->threads : cg_cpu_count(), &s->team, err));
     cg_plugin_host_init(&s->host, s->team, o->log, o->log_ctx, CG_LOG_INFO);
-    CG_TRY(open_registry(s, o, err));
-    return fill_lists(s, err);
+    return open_registry(s, o, err);
 }
 
-cg_status cg_plugin_set_open(const cg_plugin_set_options *o, cg_plugin_set **ret_set, cg_error *err)
+cg_status cg_plugin_set_open(const cg_plugin_set_options *options, cg_plugin_set **ret_set,
+                             cg_error *err)
 {
-    cg_plugin_set *s = calloc(1, sizeof *s);
+    cg_plugin_set_options o = { 0 };
+    cg_plugin_set *s;
     cg_status st;
 
+    CG_TRY(CG_SIZED_READ(cg_plugin_set_options, &o, options, err));
+    s = calloc(1, sizeof *s);
     if (!s)
         return cg_fail_nomem(err, "plugins");
-    st = open_parts(s, o, err);
+    st = open_parts(s, &o, err);
     if (st != CG_OK) {
         cg_plugin_set_close(s);
         return st;
@@ -103,9 +75,7 @@ cg_status cg_plugin_set_open(const cg_plugin_set_options *o, cg_plugin_set **ret
 static void free_match(cg_plugin_set *s)
 {
     cg_pairing_matrix_free(s->match.pairings, s->match.n);
-    free(s->match.pairs);
     s->match.pairings = NULL;
-    s->match.pairs = NULL;
     s->match.n = 0;
 }
 
@@ -114,8 +84,6 @@ void cg_plugin_set_close(cg_plugin_set *s)
     if (!s)
         return;
     free_match(s);
-    free(s->loaded);
-    free(s->refused);
     cg_registry_destroy(s->registry);
     cg_team_destroy(s->team);
     free(s);
@@ -128,16 +96,33 @@ const cg_host *cg_plugin_set_host(const cg_plugin_set *s)
     return &s->host.host;
 }
 
-int32_t cg_plugin_set_loaded(const cg_plugin_set *s, const cg_loaded_plugin **ret_plugins)
+int32_t cg_plugin_set_loaded(const cg_plugin_set *s, int32_t i, cg_loaded_plugin *ret_plugin)
 {
-    *ret_plugins = s->loaded;
-    return s->n_loaded;
+    const cg_registry_entry *entries;
+    int32_t n = cg_registry_entries(s->registry, &entries);
+    cg_loaded_plugin plugin = { CG_SIZED(cg_loaded_plugin) };
+
+    if (i < 0 || i >= n)
+        return 0;
+    plugin.plugin = entries[i].plugin;
+    plugin.kind = cg_plugin_kind_name(entries[i].plugin->kind);
+    plugin.path = entries[i].path;
+    cg_fill_struct(ret_plugin, &plugin);
+    return 1;
 }
 
-int32_t cg_plugin_set_refused(const cg_plugin_set *s, const cg_refused_plugin **ret_refused)
+int32_t cg_plugin_set_refused(const cg_plugin_set *s, int32_t i, cg_refused_plugin *ret_refused)
 {
-    *ret_refused = s->refused;
-    return s->n_refused;
+    const cg_registry_refusal *refusals;
+    int32_t n = cg_registry_refusals(s->registry, &refusals);
+    cg_refused_plugin refused = { CG_SIZED(cg_refused_plugin) };
+
+    if (i < 0 || i >= n)
+        return 0;
+    refused.path = refusals[i].path;
+    refused.reason = refusals[i].text;
+    cg_fill_struct(ret_refused, &refused);
+    return 1;
 }
 
 int32_t cg_plugin_set_dirs(const cg_plugin_set *s, const char *const **ret_dirs)
@@ -197,42 +182,20 @@ static int32_t compute_capability_of(int32_t gpu, cg_error *ret_reason)
     return info.compute_capability;
 }
 
-/* Converts the pairings to the public struct; without a GPU, CUDA refuses all of them. */
-static cg_status fill_pairs(cg_plugin_set *s, cg_error *err)
+cg_status cg_plugin_set_match(cg_plugin_set *s, const cg_match_options *options, cg_error *err)
 {
-    int has_device = s->match.no_gpu.code == CG_OK;
-
-    s->match.pairs = calloc((size_t)s->match.n + 1, sizeof *s->match.pairs);
-    if (!s->match.pairs)
-        return cg_fail_nomem(err, "plugins");
-    for (int32_t i = 0; i < s->match.n; i++) {
-        const cg_pairing *p = &s->match.pairings[i];
-
-        s->match.pairs[i] = (cg_plugin_pair) {
-            CG_SIZED(cg_plugin_pair),
-            .status = has_device ? p->status : CG_ERR_UNSUPPORTED,
-            .attention = p->attention,
-            .cache = p->cache,
-            .reason = has_device ? p->reason : s->match.no_gpu.msg,
-        };
-    }
-    return CG_OK;
-}
-
-cg_status cg_plugin_set_match(cg_plugin_set *s, const cg_match_options *o,
-                              const cg_plugin_pair **ret_pairs, int32_t *ret_n, cg_error *err)
-{
-    cg_run_shape shape = {
-        .deterministic = CG_HAS_SIZE(o, deterministic) && o->deterministic,
-        .batch_size = o->batch_size > 0 ? o->batch_size : CG_DEFAULT_BATCH,
-    };
+    cg_match_options o = { 0 };
+    cg_run_shape shape = { 0 };
     cg_attention_problem problems[CG_MAX_ATTENTION_PROBLEMS];
     cg_cache_config cache;
     cg_model_config config;
     int32_t gpu = 0, n_problems;
 
-    CG_TRY(parse_device(o->device ? o->device : "cpu", &shape.device, &gpu, err));
-    CG_TRY(read_config(o, &config, err));
+    CG_TRY(CG_SIZED_READ(cg_match_options, &o, options, err));
+    shape.deterministic = o.deterministic != 0;
+    shape.batch_size = o.batch_size > 0 ? o.batch_size : CG_DEFAULT_BATCH;
+    CG_TRY(parse_device(o.device ? o.device : "cpu", &shape.device, &gpu, err));
+    CG_TRY(read_config(&o, &config, err));
     free_match(s);
     s->match.no_gpu = (cg_error)CG_ERROR_INIT;
     if (shape.device == CG_DEVICE_CUDA)
@@ -240,10 +203,23 @@ cg_status cg_plugin_set_match(cg_plugin_set *s, const cg_match_options *o,
     shape.dtype = shape.device == CG_DEVICE_CUDA ? CG_BF16 : CG_F32;
     shape.max_length = cg_context_length(&config);
     n_problems = cg_plugin_requirements(&config, &shape, problems, &cache);
-    CG_TRY(cg_pairing_matrix(s->registry, &s->host.host, problems, n_problems, &cache,
-                             &s->match.pairings, &s->match.n, err));
-    CG_TRY(fill_pairs(s, err));
-    *ret_pairs = s->match.pairs;
-    *ret_n = s->match.n;
-    return CG_OK;
+    return cg_pairing_matrix(s->registry, &s->host.host, problems, n_problems, &cache,
+                             &s->match.pairings, &s->match.n, err);
+}
+
+int32_t cg_plugin_set_pair(const cg_plugin_set *s, int32_t i, cg_plugin_pair *ret_pair)
+{
+    int has_device = s->match.no_gpu.code == CG_OK;
+    cg_plugin_pair pair = { CG_SIZED(cg_plugin_pair) };
+    const cg_pairing *p;
+
+    if (i < 0 || i >= s->match.n)
+        return 0;
+    p = &s->match.pairings[i];
+    pair.status = has_device ? p->status : CG_ERR_UNSUPPORTED; /* without a GPU, of all pairs */
+    pair.attention = p->attention;
+    pair.cache = p->cache;
+    pair.reason = has_device ? p->reason : s->match.no_gpu.msg;
+    cg_fill_struct(ret_pair, &pair);
+    return 1;
 }

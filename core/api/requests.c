@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* A file of molecules in memory: cg_requests_read(). */
-#include <confgen/confgen.h>
+/* Molecules as requests: a file in memory (cg_requests_read()), arrays of an application. */
+#include "api/requests.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
 #include "base/size.h"
+#include "base/sized_struct.h"
 #include "io/input.h"
 
 /* Owner of the strings of the request with the same index. */
@@ -91,10 +93,44 @@ void cg_requests_free(cg_requests *list)
     free(list);
 }
 
-int64_t cg_requests_get(const cg_requests *list, const cg_request **ret_items, int64_t *ret_skipped)
+int64_t cg_requests_count(const cg_requests *list)
 {
-    *ret_items = list->items;
-    if (ret_skipped)
-        *ret_skipped = list->skipped;
     return (int64_t)list->n;
+}
+
+int64_t cg_requests_skipped(const cg_requests *list)
+{
+    return list->skipped;
+}
+
+int32_t cg_requests_get(const cg_requests *list, int64_t i, cg_request *ret_request)
+{
+    if (i < 0 || i >= (int64_t)list->n)
+        return 0;
+    cg_fill_struct(ret_request, &list->items[i]);
+    return 1;
+}
+
+const cg_request *cg_request_at(const cg_request *requests, int64_t i)
+{
+    return (const cg_request *)((const char *)requests + i * (int64_t)requests->struct_size);
+}
+
+cg_status cg_request_read(const cg_request *requests, int64_t i, cg_request *ret_request,
+                          cg_error *err)
+{
+    const cg_request *given = cg_request_at(requests, i);
+    cg_request r = { 0 };
+    cg_status st = CG_SIZED_READ(cg_request, &r, given, err);
+
+    if (st != CG_OK)
+        return cg_fail_prefix(err, st, "request %" PRId64, i);
+    if (given->struct_size != requests->struct_size)
+        return cg_fail(err, CG_ERR_USAGE,
+                       "request %" PRId64 ": struct_size is %u, wanted %u as in the first one", i,
+                       given->struct_size, requests->struct_size);
+    if (!r.smiles)
+        return cg_fail(err, CG_ERR_USAGE, "request %" PRId64 ": found no SMILES, wanted one", i);
+    *ret_request = r;
+    return CG_OK;
 }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/error.h"
+#include "base/sized_struct.h"
 #include "io/reader.h"
 #include "io/record.h"
 
@@ -74,12 +75,14 @@ static cg_status read_frame(cg_results *r, int64_t i, cg_error *err)
 
 cg_status cg_results_get(cg_results *r, int64_t i, cg_results_frame *ret_frame, cg_error *err)
 {
+    cg_results_frame described = { CG_SIZED(cg_results_frame) };
     const cg_container_frame *frame;
     cg_record_format format;
     const char *text;
     size_t len;
     int continues;
 
+    CG_TRY(cg_sized_struct_check(ret_frame, "cg_results_frame", err));
     CG_TRY(read_frame(r, i, err));
     CG_TRY(cg_reader_continues(r->reader, (size_t)i, &continues, err));
     text = cg_buf_text(&r->text);
@@ -89,15 +92,13 @@ cg_status cg_results_get(cg_results *r, int64_t i, cg_results_frame *ret_frame, 
     cg_record_name(format, text, len, &r->name);
     CG_TRY(cg_buf_check(&r->name, "name of a frame", err));
     frame = cg_reader_frame(r->reader, (size_t)i);
-    *ret_frame = (cg_results_frame) {
-        .struct_size = sizeof *ret_frame,
-        .continues = (uint32_t)continues,
-        .records = cg_record_count(format, text, len),
-        .offset = frame->offset,
-        .compressed = frame->size,
-        .plain = len,
-        .name = cg_buf_text(&r->name),
-    };
+    described.continues = (uint32_t)continues;
+    described.records = cg_record_count(format, text, len);
+    described.offset = frame->offset;
+    described.compressed = frame->size;
+    described.plain = len;
+    described.name = cg_buf_text(&r->name);
+    cg_fill_struct(ret_frame, &described);
     return CG_OK;
 }
 

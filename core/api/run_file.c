@@ -13,6 +13,7 @@
 #include "api/run_output.h"
 #include "api/run_records.h"
 #include "base/error.h"
+#include "base/sized_struct.h"
 #include "engine/counters.h"
 #include "engine/pipeline.h"
 
@@ -350,7 +351,7 @@ static cg_status run_to_output(struct run *run, cg_error *err)
 cg_status cg_engine_run_in_frames(cg_engine *engine, const cg_run_options *options,
                                   size_t frame_bytes, cg_report *ret_report, cg_error *err)
 {
-    cg_run_options o = { 0 }; /* an older application passes a shorter struct */
+    cg_run_options o = { 0 };
     cg_report report = { CG_SIZED(cg_report) };
     struct run run = {
         .engine = engine,
@@ -360,15 +361,17 @@ cg_status cg_engine_run_in_frames(cg_engine *engine, const cg_run_options *optio
     };
     cg_status st;
 
-    memcpy(&o, options, options->struct_size < sizeof o ? options->struct_size : sizeof o);
+    CG_TRY(CG_SIZED_READ(cg_run_options, &o, options, err));
+    if (ret_report)
+        CG_TRY(cg_sized_struct_check(ret_report, "cg_report", err));
     st = run_to_output(&run, err);
     if (st == CG_OK || st == CG_ERR_INTERRUPTED)
-        cg_run_notes_log(&run.notes, &report, options->input, &engine->host.host);
+        cg_run_notes_log(&run.notes, &report, o.input, &engine->host.host);
     cg_run_notes_finish(&run.notes);
     cg_output_close(run.output);
     cg_input_close(run.input);
     if (ret_report)
-        *ret_report = report;
+        cg_fill_struct(ret_report, &report);
     return st;
 }
 

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "base/error.h"
+#include "base/sized_struct.h"
 
 cg_status cg_run_check_options(const cg_run_options *o, cg_error *err)
 {
@@ -98,12 +99,14 @@ cg_status cg_run_find_range(const cg_run_options *o, cg_run_range *ret_range, cg
     return CG_OK;
 }
 
-cg_status cg_run_workload(const cg_run_options *o, int64_t *ret_conformers, cg_error *err)
+cg_status cg_run_workload(const cg_run_options *run, int64_t *ret_conformers, cg_error *err)
 {
+    cg_run_options o = { 0 };
     cg_run_range range;
     int64_t n;
 
-    CG_TRY(cg_run_check_options(o, err));
-    CG_TRY(cg_run_find_range(o, &range, err));
-    return cg_run_survey(o, range, &n, ret_conformers, err);
+    CG_TRY(CG_SIZED_READ(cg_run_options, &o, run, err));
+    CG_TRY(cg_run_check_options(&o, err));
+    CG_TRY(cg_run_find_range(&o, &range, err));
+    return cg_run_survey(&o, range, &n, ret_conformers, err);
 }

@@ -4,7 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/requests.h"
 #include "base/error.h"
+#include "base/sized_struct.h"
 #include "engine/counters.h"
 #include "engine/pipeline.h"
 
@@ -20,21 +22,21 @@ struct memory_run {
 static cg_status run_next(void *ctx, cg_pipeline_molecule *m, int *ret_more, cg_error *err)
 {
     struct memory_run *run = ctx;
-    const cg_request *r;
+    cg_request r;
 
     *ret_more = run->next < run->n;
     if (!*ret_more)
         return CG_OK;
     m->input.line = run->next++;
-    r = &run->requests[m->input.line];
-    if (!r->smiles || r->n_conformers < 1)
-        return cg_fail(err, CG_ERR_USAGE, "request %" PRId64 ": found %s", m->input.line,
-                       r->smiles ? "n_conformers below 1, wanted at least 1"
-                                 : "no SMILES, wanted one");
-    m->input.index = (int64_t)r->index;
-    m->input.n_generations = r->n_conformers;
-    m->input.smiles = strdup(r->smiles);
-    m->input.name = strdup(r->name ? r->name : "");
+    CG_TRY(cg_request_read(run->requests, m->input.line, &r, err));
+    if (r.n_conformers < 1)
+        return cg_fail(err, CG_ERR_USAGE,
+                       "request %" PRId64 ": found n_conformers %d, wanted at least 1",
+                       m->input.line, r.n_conformers);
+    m->input.index = (int64_t)r.index;
+    m->input.n_generations = r.n_conformers;
+    m->input.smiles = strdup(r.smiles);
+    m->input.name = strdup(r.name ? r.name : "");
     return m->input.smiles && m->input.name ? CG_OK : cg_fail_nomem(err, "generate");
 }
 
@@ -49,7 +51,7 @@ static void emit_failure(struct memory_run *run, const cg_pipeline_molecule *m)
     cg_conformer c = {
         CG_SIZED(cg_conformer),
         .verdict = CG_CONFORMER_PARSE_FAILURE,
-        .request = &run->requests[m->input.line],
+        .request = cg_request_at(run->requests, m->input.line),
         .generation = -1,
         .smiles = m->input.smiles,
         .text = "",
@@ -66,7 +68,7 @@ static void emit_conformers(struct memory_run *run, const cg_pipeline_molecule *
     int64_t before = run->report->conformers;
     cg_conformer c = {
         CG_SIZED(cg_conformer),
-        .request = &run->requests[m->input.line],
+        .request = cg_request_at(run->requests, m->input.line),
         .n_atoms = (int32_t)m->built.template.split.n_atoms,
         .smiles = cg_molecule_smiles(m->built.template.molecule, NULL),
     };
@@ -120,9 +122,12 @@ cg_status cg_engine_generate(cg_engine *engine, const cg_request *requests, int6
         .report = &report,
     };
     cg_pipeline_io io = { .ctx = &run, .next = run_next, .emit = run_emit, .stop = run_stop };
-    cg_status st = cg_pipeline_run(engine, &io, &report, err);
+    cg_status st;
 
     if (ret_report)
-        *ret_report = report;
+        CG_TRY(cg_sized_struct_check(ret_report, "cg_report", err));
+    st = cg_pipeline_run(engine, &io, &report, err);
+    if (ret_report)
+        cg_fill_struct(ret_report, &report);
     return st;
 }

@@ -10,6 +10,7 @@
 
 #include "base/append_file.h"
 #include "base/error.h"
+#include "base/sized_struct.h"
 #include "base/file.h"
 #include "base/file_set.h"
 
@@ -42,20 +43,25 @@ static size_t stem_of(const char *name)
     return len;
 }
 
-cg_status cg_run_output_path(const cg_run_options *o, char *ret_path, size_t cap, cg_error *err)
+cg_status cg_run_output_path(const cg_run_options *run, char *ret_path, size_t cap, cg_error *err)
 {
-    const char *format = o->format ? o->format : "sdf";
+    cg_run_options o = { 0 };
+    const char *format;
     int n;
 
-    if (o->output) {
-        n = snprintf(ret_path, cap, "%s", o->output);
-    } else {
-        const char *name = strcmp(o->input, "-") ? base_name(o->input) : "stdin";
+    CG_TRY(CG_SIZED_READ(cg_run_options, &o, run, err));
+    format = o.format ? o.format : "sdf";
+    if (o.output) {
+        n = snprintf(ret_path, cap, "%s", o.output);
+    } else if (o.input) {
+        const char *name = strcmp(o.input, "-") ? base_name(o.input) : "stdin";
         int len = (int)stem_of(name);
 
-        n = o->shards > 1 ? snprintf(ret_path, cap, "%.*s.%d-of-%d.%s.zst", len, name, o->shard,
-                                     o->shards, format)
-                          : snprintf(ret_path, cap, "%.*s.%s.zst", len, name, format);
+        n = o.shards > 1 ? snprintf(ret_path, cap, "%.*s.%d-of-%d.%s.zst", len, name, o.shard,
+                                    o.shards, format)
+                         : snprintf(ret_path, cap, "%.*s.%s.zst", len, name, format);
+    } else {
+        return cg_run_check_options(&o, err);
     }
     if (n < 0 || (size_t)n >= cap)
         return cg_fail(err, CG_ERR_USAGE, "the output's path is longer than %zu bytes", cap - 1);
@@ -135,15 +141,18 @@ static cg_status add_outputs(cg_file_set *files, const cg_run_options *o, const 
     return CG_OK;
 }
 
-cg_status cg_run_check_files(const cg_engine *engine, const cg_run_options *o, cg_error *err)
+cg_status cg_run_check_files(const cg_engine *engine, const cg_run_options *run, cg_error *err)
 {
     cg_file_set files = { 0 };
+    cg_run_options o = { 0 };
     char path[PATH_MAX];
     cg_status st;
 
-    CG_TRY(cg_run_output_path(o, path, sizeof path, err));
-    CG_TRY_GOTO(st, add_inputs(&files, engine, o, err), out);
-    st = add_outputs(&files, o, path, err);
+    CG_TRY(CG_SIZED_READ(cg_run_options, &o, run, err));
+    CG_TRY(cg_run_check_options(&o, err));
+    CG_TRY(cg_run_output_path(&o, path, sizeof path, err));
+    CG_TRY_GOTO(st, add_inputs(&files, engine, &o, err), out);
+    st = add_outputs(&files, &o, path, err);
 out:
     cg_file_set_finish(&files);
     return st;
@@ -156,10 +165,11 @@ out:
  * batch-invariant run excludes batch and cache, any other includes everything that decides how sums
  * are split.
  */
-static void describe_machine(const cg_engine_info *info, char *ret_device, char *ret_sums,
-                             size_t cap)
+static void describe_machine(const cg_engine *e, char *ret_device, char *ret_sums, size_t cap)
 {
-    snprintf(ret_device, cap, "%s", info->n_gpus ? info->gpus[0].name : "cpu");
+    const cg_engine_info *info = &e->info;
+
+    snprintf(ret_device, cap, "%s", info->n_gpus ? e->device.gpus[0].name : "cpu");
     if (info->deterministic)
         snprintf(ret_sums, cap, "batch-invariant, attention %s", info->attention);
     else
@@ -171,15 +181,14 @@ static void describe_machine(const cg_engine_info *info, char *ret_device, char 
  * The plugins of a kind that a conformer depends on: name, version and hash of the file, wherever
  * it is. In a batch-invariant run the program's own KV caches give the same bits and are one.
  */
-static void describe_plugins(const cg_engine_info *info, const char *kind, char *ret_text,
-                             size_t cap)
+static void describe_plugins(const cg_engine *e, const char *kind, char *ret_text, size_t cap)
 {
-    int any_cache = info->deterministic && !strcmp(kind, "cache");
+    int any_cache = e->info.deterministic && !strcmp(kind, "cache");
     size_t n = 0;
 
     *ret_text = '\0';
-    for (int32_t i = 0; i < info->n_plugins && n < cap; i++) {
-        const cg_engine_plugin *p = &info->plugins[i];
+    for (int32_t i = 0; i < e->info.n_plugins && n < cap; i++) {
+        const cg_engine_plugin *p = &e->device.plugins[i];
 
         if (strcmp(p->kind, kind))
             continue;
@@ -215,7 +224,7 @@ cg_status cg_run_open_output(const cg_engine *engine, const cg_run_options *o, c
 {
     static const char *const headers[] = { "auto", "yes", "no" };
     const cg_engine_info *info = &engine->info;
-    const cg_sampling *s = &info->sampling;
+    const cg_sampling *s = &engine->sampling;
     char hash[32], model[32], tokenizer[32], seed[32], gens[32], sampling[128], molecules[64],
         max_new[32], length[32], device[160], sums[160], retry[32], attention[512], cache[512],
         constraint[128];
@@ -264,9 +273,9 @@ cg_status cg_run_open_output(const cg_engine *engine, const cg_run_options *o, c
     snprintf(max_new, sizeof max_new, "%d", engine->constraint.format.max_new_tokens);
     snprintf(length, sizeof length, "%d", info->max_length);
     snprintf(retry, sizeof retry, "%d", info->retry);
-    describe_machine(info, device, sums, sizeof sums);
-    describe_plugins(info, "attention", attention, sizeof attention);
-    describe_plugins(info, "cache", cache, sizeof cache);
-    describe_plugins(info, "constraint", constraint, sizeof constraint);
+    describe_machine(engine, device, sums, sizeof sums);
+    describe_plugins(engine, "attention", attention, sizeof attention);
+    describe_plugins(engine, "cache", cache, sizeof cache);
+    describe_plugins(engine, "constraint", constraint, sizeof constraint);
     return cg_output_open(path, &options, ret_output, ret_state, err);
 }

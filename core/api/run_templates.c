@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* Building templates only: cg_engine_build_templates(). */
 #include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "api/requests.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/sized_struct.h"
 #include "engine/pipeline.h"
 
 enum {
@@ -14,7 +17,7 @@ enum {
 
 struct stage {
     cg_engine *engine;
-    const cg_request *requests;
+    const char **smiles; /* [n] */
     int64_t n;
     pthread_mutex_t lock;
     /** Guarded by `lock`. */
@@ -28,7 +31,7 @@ struct stage {
 static void build_chunk(void *arg, int worker)
 {
     struct stage *s = arg;
-    cg_report part = { 0 };
+    cg_report part = { CG_SIZED(cg_report) };
     int64_t from, to;
 
     (void)worker;
@@ -37,7 +40,7 @@ static void build_chunk(void *arg, int worker)
     to = s->locked.next = from + CHUNK < s->n ? from + CHUNK : s->n;
     pthread_mutex_unlock(&s->lock);
     for (int64_t i = from; i < to; i++) {
-        const char *smiles = s->requests[i].smiles;
+        const char *smiles = s->smiles[i];
         cg_molecule_template built = { 0 };
 
         part.molecules++;
@@ -60,17 +63,29 @@ cg_status cg_engine_build_templates(cg_engine *engine, const cg_request *request
 {
     struct stage s = {
         .engine = engine,
-        .requests = requests,
         .n = n,
         .lock = PTHREAD_MUTEX_INITIALIZER,
         .locked = { .report = { CG_SIZED(cg_report) } },
     };
     cg_report *r = &s.locked.report;
     cg_queue *queue = NULL;
-    double start = cg_now();
+    cg_request one;
+    double start;
+    cg_status st;
 
-    CG_TRY(
-        cg_queue_create(workers > 0 ? workers : engine->info.template_workers, QUEUE, &queue, err));
+    CG_TRY(cg_sized_struct_check(ret_report, "cg_report", err));
+    s.smiles = malloc(((size_t)n + 1) * sizeof *s.smiles);
+    if (!s.smiles)
+        return cg_fail_nomem(err, "templates");
+    for (int64_t i = 0; i < n; i++) {
+        CG_TRY_GOTO(st, cg_request_read(requests, i, &one, err), out);
+        s.smiles[i] = one.smiles;
+    }
+    start = cg_now();
+    CG_TRY_GOTO(
+        st,
+        cg_queue_create(workers > 0 ? workers : engine->info.template_workers, QUEUE, &queue, err),
+        out);
     for (int64_t i = 0; i < n; i += CHUNK)
         cg_queue_push(queue, build_chunk, &s);
     cg_queue_destroy(queue);
@@ -78,6 +93,8 @@ cg_status cg_engine_build_templates(cg_engine *engine, const cg_request *request
     r->seconds = cg_now() - start;
     r->peak_bytes = cg_peak_memory();
     cg_report_set_token_cache(r, engine);
-    *ret_report = *r;
-    return CG_OK;
+    cg_fill_struct(ret_report, r);
+out:
+    free(s.smiles);
+    return st;
 }

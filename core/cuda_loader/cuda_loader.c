@@ -10,6 +10,7 @@
 #include <confgen/version.h>
 
 #include "base/error.h"
+#include "base/sized_struct.h"
 #include "base/trusted_path.h"
 #include "cuda_loader/cuda_module.h"
 
@@ -160,7 +161,10 @@ void cg_gpu_close(cg_gpu *gpu)
 
 void cg_gpu_get_info(const cg_gpu *gpu, cg_gpu_info *ret_info)
 {
-    loader.module->get_info(gpu, ret_info);
+    cg_gpu_info info = { CG_SIZED(cg_gpu_info) };
+
+    loader.module->get_info(gpu, &info);
+    cg_fill_struct(ret_info, &info);
 }
 
 void *cg_gpu_stream(const cg_gpu *gpu)
@@ -259,5 +263,10 @@ void cg_gpu_graph_destroy(cg_gpu_graph *graph)
 
 cg_status cg_gpu_measure(cg_gpu *gpu, cg_gpu_ceilings *ret_ceilings, cg_error *err)
 {
-    return loader.module->measure(gpu, ret_ceilings, err);
+    cg_gpu_ceilings ceilings = { CG_SIZED(cg_gpu_ceilings) };
+
+    CG_TRY(cg_sized_struct_check(ret_ceilings, "cg_gpu_ceilings", err));
+    CG_TRY(loader.module->measure(gpu, &ceilings, err));
+    cg_fill_struct(ret_ceilings, &ceilings);
+    return CG_OK;
 }

@@ -5,7 +5,9 @@
  * The module, confgen_cuda.so, is the only part of the library that links the CUDA runtime and
  * cuBLASLt (CUDA plugins link their own runtime). It is built where nvcc is installed, lies next to
  * the library and is loaded by the first call that needs a GPU. The interface is internal: module
- * and library must come from the same build, and their versions must be equal.
+ * and library must come from the same build, so struct_size and version must be equal, and each
+ * side reads and fills the other's structs as a whole, without the rules of confgen/sized.h. The
+ * functions of confgen/gpu.h keep those rules towards the application.
  */
 #ifndef CG_CUDA_LOADER_CUDA_MODULE_H
 #define CG_CUDA_LOADER_CUDA_MODULE_H
@@ -21,7 +23,7 @@ typedef struct cg_cuda_module {
     uint32_t struct_size;
     const char *version; /* CG_VERSION_STRING of its build */
 
-    /* as cg_gpu_count(), cg_gpu_open() ... of confgen/gpu.h */
+    /* as cg_gpu_count(), cg_gpu_open() ... of confgen/gpu.h, which fill structs of this build */
     cg_status (*count)(int32_t *ret_n, cg_error *err);
     cg_status (*open)(int32_t index, cg_gpu **ret_gpu, cg_error *err);
     void (*close)(cg_gpu *gpu);

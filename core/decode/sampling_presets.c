@@ -4,7 +4,13 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/sized_struct.h"
 #include "model/generation_config.h"
+
+struct preset {
+    const char *name;
+    cg_sampling sampling;
+};
 
 /* Values that a preset does not state are those that transformers adds. */
 #define SAMPLE(name, t, k, p, m)                                                                   \
@@ -23,7 +29,7 @@
  * sampling_config.py as of April 2026 (1 to 4 and 5 to 8 are equal there). recall and precision are
  * the best COV-R and COV-P of its docs/sampling_hp_sweep_rounds.md: top_k_r3_70_t13 and top_p_r2_1.
  */
-static const cg_sampling_preset presets[] = {
+static const struct preset presets[] = {
     { "greedy", { sizeof(cg_sampling), 1, 1, CG_DEFAULT_TOP_K, 1, 0 } },
     TOP_K("recall", 1.3, 70),
     TOP_P("precision", 1.0, 0.8),
@@ -89,18 +95,19 @@ static const cg_sampling_preset presets[] = {
     TOP_K("top_k_r3_70_t15", 1.5, 70),
 };
 
-const cg_sampling_preset *cg_sampling_presets(int32_t *ret_n)
+enum { N_PRESETS = sizeof presets / sizeof presets[0] };
+
+const char *cg_sampling_preset_name(int32_t i)
 {
-    *ret_n = (int32_t)(sizeof presets / sizeof presets[0]);
-    return presets;
+    return i >= 0 && i < N_PRESETS ? presets[i].name : NULL;
 }
 
-cg_status cg_sampling_preset_find(const char *name, const cg_sampling_preset **ret_preset,
-                                  cg_error *err)
+cg_status cg_sampling_preset_get(const char *name, cg_sampling *ret_sampling, cg_error *err)
 {
-    for (size_t i = 0; i < sizeof presets / sizeof presets[0]; i++) {
+    CG_TRY(cg_sized_struct_check(ret_sampling, "cg_sampling", err));
+    for (int32_t i = 0; i < N_PRESETS; i++) {
         if (!strcmp(presets[i].name, name)) {
-            *ret_preset = &presets[i];
+            cg_fill_struct(ret_sampling, &presets[i].sampling);
             return CG_OK;
         }
     }
@@ -115,7 +122,7 @@ cg_status cg_sampling_preset_find(const char *name, const cg_sampling_preset **r
                    name);
 }
 
-cg_status cg_sampling_check(const cg_sampling *s, cg_error *err)
+static cg_status check_values(const cg_sampling *s, cg_error *err)
 {
     if (s->greedy)
         return CG_OK; /* the other members are ignored */
@@ -132,4 +139,12 @@ cg_status cg_sampling_check(const cg_sampling *s, cg_error *err)
         return cg_fail(err, CG_ERR_USAGE, "min-p %g: wanted 0 (off) or more, less than 1",
                        s->min_p);
     return CG_OK;
+}
+
+cg_status cg_sampling_check(const cg_sampling *sampling, cg_error *err)
+{
+    cg_sampling s = { CG_SIZED(cg_sampling) };
+
+    CG_TRY(CG_SIZED_READ(cg_sampling, &s, sampling, err));
+    return check_values(&s, err);
 }

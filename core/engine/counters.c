@@ -32,14 +32,16 @@ static const char *check_label(int32_t i)
 
 #define COUNTER(member, type_, rule_, path)                                                        \
     {                                                                                              \
-        .name = #member, .json_path = path, .offset = offsetof(cg_report, member), .type = type_,  \
-        .rule = rule_, .n = 1                                                                      \
+        CG_SIZED(cg_report_counter), .name = #member, .json_path = path,                           \
+                                     .offset = offsetof(cg_report, member), .type = type_,         \
+                                     .rule = rule_, .n = 1                                         \
     }
 #define COUNTERS(member, count, path, label_, first_)                                              \
     {                                                                                              \
-        .name = #member, .json_path = path, .offset = offsetof(cg_report, member),                 \
-        .type = CG_COUNTER_INT64, .rule = CG_COUNTER_SUM, .n = count, .label = label_,             \
-        .first = first_                                                                            \
+        CG_SIZED(cg_report_counter),                                                               \
+            .name = #member, .json_path = path, .offset = offsetof(cg_report, member),             \
+            .type = CG_COUNTER_INT64, .rule = CG_COUNTER_SUM, .n = count, .label = label_,         \
+            .first = first_                                                                        \
     }
 #define COUNT(member, path) COUNTER(member, CG_COUNTER_INT64, CG_COUNTER_SUM, path)
 #define STATE(member, path) COUNTER(member, CG_COUNTER_INT64, CG_COUNTER_MAX, path)
@@ -116,10 +118,11 @@ static const cg_report_counter counters[] = {
     COUNT(bytes_written, "bytes.written"),
 };
 
-const cg_report_counter *cg_report_counters(int32_t *ret_n)
+enum { N_COUNTERS = sizeof counters / sizeof counters[0] };
+
+const cg_report_counter *cg_report_describe(int32_t i)
 {
-    *ret_n = (int32_t)(sizeof counters / sizeof counters[0]);
-    return counters;
+    return i >= 0 && i < N_COUNTERS ? &counters[i] : NULL;
 }
 
 /* ---- adding ------------------------------------------------------------------------------- */
@@ -144,11 +147,21 @@ static void add_value(int32_t type, int32_t rule, char *sum, const char *part, i
     }
 }
 
+/* Whether a report, which may be shorter, holds a counter. */
+static int holds(const cg_report *r, const cg_report_counter *c)
+{
+    uint32_t element = c->type == CG_COUNTER_INT32 ? 4 : 8;
+
+    return r->struct_size >= c->offset + (uint32_t)c->n * element;
+}
+
 void cg_report_add(cg_report *sum, const cg_report *part)
 {
-    for (size_t k = 0; k < sizeof counters / sizeof counters[0]; k++) {
+    for (int32_t k = 0; k < N_COUNTERS; k++) {
         const cg_report_counter *c = &counters[k];
 
+        if (!holds(sum, c) || !holds(part, c))
+            continue;
         for (int32_t i = 0; i < c->n; i++)
             add_value(c->type, c->rule, (char *)sum + c->offset, (const char *)part + c->offset, i);
     }

@@ -6,6 +6,7 @@
 
 #include "base/cpu.h"
 #include "base/error.h"
+#include "base/sized_struct.h"
 #include "check/checker.h"
 #include "engine/run_shape.h"
 
@@ -105,10 +106,10 @@ static cg_status set_checks(cg_engine *e, const cg_engine_options *o, cg_error *
     e->info.check = o->check || o->retry;
     if (o->retry < 0)
         return cg_fail(err, CG_ERR_USAGE, "--retry %d: wanted 0 or more", o->retry);
-    if (o->retry && e->info.sampling.greedy)
+    if (o->retry && e->sampling.greedy)
         return cg_fail(err, CG_ERR_USAGE,
                        "--retry %d: greedy sampling (%s) repeats the same conformer", o->retry,
-                       cg_sampling_source_name(e->info.sampling_from.greedy));
+                       cg_sampling_source_name(e->sampling_from.greedy));
     return e->info.check ? try_checker(err) : CG_OK;
 }
 
@@ -204,6 +205,8 @@ static void fill_info(cg_engine *e, const cg_engine_options *o)
 
     info->struct_size = sizeof *info;
     info->seed = o->seed;
+    info->sampling = &e->sampling;
+    info->sampling_from = &e->sampling_from;
     info->step_tokens = o->step_tokens;
     info->model = e->model.name;
     info->architecture = cg_arch_name(c->arch);
@@ -274,13 +277,14 @@ static cg_status open_parts(cg_engine *e, const cg_engine_options *o, cg_error *
 cg_status cg_engine_open_with(const cg_engine_options *options, const cg_engine_test_hooks *hooks,
                               cg_engine **ret_engine, cg_error *err)
 {
-    cg_engine_options o = { 0 }; /* an older application passes a shorter struct */
-    cg_engine *e = calloc(1, sizeof *e);
+    cg_engine_options o = { 0 };
+    cg_engine *e;
     cg_status st;
 
+    CG_TRY(CG_SIZED_READ(cg_engine_options, &o, options, err));
+    e = calloc(1, sizeof *e);
     if (!e)
         return cg_fail_nomem(err, "engine");
-    memcpy(&o, options, options->struct_size < sizeof o ? options->struct_size : sizeof o);
     if (hooks)
         e->hooks = *hooks;
     st = open_parts(e, &o, err);
@@ -317,4 +321,28 @@ void cg_engine_close(cg_engine *e)
 const cg_engine_info *cg_engine_get_info(const cg_engine *e)
 {
     return &e->info;
+}
+
+int32_t cg_engine_get_gpu(const cg_engine *e, int32_t i, cg_engine_gpu *ret_gpu)
+{
+    if (i < 0 || i >= e->info.n_gpus)
+        return 0;
+    cg_fill_struct(ret_gpu, &e->device.gpus[i]);
+    return 1;
+}
+
+int32_t cg_engine_get_plugin(const cg_engine *e, int32_t i, cg_engine_plugin *ret_plugin)
+{
+    if (i < 0 || i >= e->info.n_plugins)
+        return 0;
+    cg_fill_struct(ret_plugin, &e->device.plugins[i]);
+    return 1;
+}
+
+int32_t cg_engine_get_attempt(const cg_engine *e, int32_t i, cg_tuning_attempt *ret_attempt)
+{
+    if (i < 0 || i >= e->info.n_attempts)
+        return 0;
+    cg_fill_struct(ret_attempt, &e->device.selection.tuning.attempts[i]);
+    return 1;
 }

@@ -25,6 +25,8 @@ typedef struct cg_engine_test_hooks {
 
 struct cg_engine {
     cg_engine_info info; /* its texts live in the members below */
+    cg_sampling sampling;
+    cg_sampling_sources sampling_from;
     cg_engine_test_hooks hooks;
 
     /** Services for plugins. */
@@ -82,7 +84,7 @@ cg_status cg_engine_open_model(cg_engine *engine, const cg_engine_options *optio
 void cg_engine_close_model(cg_engine *engine);
 
 /**
- * Sets info.sampling and info.sampling_from; the model is open. CG_ERR_USAGE for the caller's
+ * Sets engine->sampling and sampling_from; the model is open. CG_ERR_USAGE for the caller's
  * values; CG_ERR_FORMAT, CG_ERR_UNSUPPORTED for the model's.
  */
 cg_status cg_engine_select_sampling(cg_engine *engine, const cg_engine_options *options,

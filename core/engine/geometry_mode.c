@@ -85,7 +85,7 @@ cg_status cg_engine_select_geometry(cg_engine *e, const cg_engine_options *o, cg
     e->info.geometry = modes[mode];
     e->max_retries = e->info.retry;
     if (e->codes && mode == CG_GEOMETRY_REPAIR &&
-        e->max_retries < cg_restart_limit(e->info.sampling.greedy))
-        e->max_retries = cg_restart_limit(e->info.sampling.greedy);
+        e->max_retries < cg_restart_limit(e->sampling.greedy))
+        e->max_retries = cg_restart_limit(e->sampling.greedy);
     return mode == CG_GEOMETRY_OFF || e->codes ? CG_OK : make_token_numbers(e, err);
 }

@@ -41,7 +41,7 @@ static void fill_prototype(cg_engine *e, const cg_engine_options *o, cg_dtype dt
     e->device.prototype = (cg_executor_prototype) {
         .config = { .model = e->model.weights,
                     .automaton = constraint->automaton(e->constraint.self),
-                    .sampling = e->info.sampling,
+                    .sampling = e->sampling,
                     .geometry = e->codes ? CG_GEOMETRY_OFF : e->builder.geometry,
                     .token_numbers = e->token_numbers,
                     .number_format = &e->model.weights->format.conformer.number,
@@ -241,7 +241,6 @@ static void fill_plugins(cg_engine *e)
                 .version = entries[i].plugin->version,
                 .path = entries[i].path,
             };
-    e->info.plugins = e->device.plugins;
 }
 
 static void fill_info(cg_engine *e)
@@ -257,10 +256,8 @@ static void fill_info(cg_engine *e)
     e->info.kv_cache_reason = s->kv_cache_reason;
     e->info.batch_size = w->batch_size;
     e->info.batch_reason = s->batch_reason;
-    e->info.attempts = s->tuning.attempts;
     e->info.n_attempts = s->tuning.n_attempts;
     e->info.tuning = s->tuning_source;
-    e->info.gpus = e->device.gpus;
     e->info.reproducibility = reproducibility_of(e);
     fill_gpus(e);
     fill_plugins(e);

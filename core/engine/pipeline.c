@@ -57,6 +57,7 @@ static cg_status read_molecule(struct cg_pipeline *p, cg_error *err)
         return cg_fail_nomem(err, "pipeline");
     m->pipeline = p;
     m->failure.struct_size = sizeof m->failure;
+    m->finished.counts.struct_size = sizeof m->finished.counts;
     st = p->io->next(p->io->ctx, m, &more, err);
     if (st != CG_OK || !more) {
         cg_pipeline_free_molecule(m);
@@ -132,7 +133,7 @@ static cg_status emit_done(struct cg_pipeline *p, cg_error *err)
 static void publish_locked(struct cg_pipeline *p)
 {
     cg_report_add(p->report, &p->locked.counts);
-    p->locked.counts = (cg_report) { 0 };
+    p->locked.counts = (cg_report) { CG_SIZED(cg_report) };
 }
 
 /*
@@ -284,7 +285,9 @@ static void init_condition(struct cg_pipeline *p)
 cg_status cg_pipeline_run(cg_engine *engine, const cg_pipeline_io *io, cg_report *report,
                           cg_error *err)
 {
-    struct cg_pipeline p = { .engine = engine, .io = io, .report = report };
+    struct cg_pipeline p = {
+        .engine = engine, .io = io, .report = report, .locked.counts.struct_size = sizeof(cg_report)
+    };
     double start = cg_now();
     cg_status st;
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/sized_struct.h"
 #include "engine/engine.h"
 
 const char *cg_sampling_source_name(int32_t source)
@@ -15,17 +16,21 @@ const char *cg_sampling_source_name(int32_t source)
                                                                            : "unknown";
 }
 
-void cg_sampling_describe(const cg_sampling *s, const cg_sampling_sources *from, char *ret_text,
-                          size_t cap)
+void cg_sampling_describe(const cg_sampling *sampling, const cg_sampling_sources *from,
+                          char *ret_text, size_t cap)
 {
-    if (s->greedy)
-        snprintf(ret_text, cap, "greedy (%s)", cg_sampling_source_name(from->greedy));
+    cg_sampling s = { CG_SIZED(cg_sampling) };
+    cg_sampling_sources f = { CG_SIZED(cg_sampling_sources) };
+
+    cg_fill_struct(&s, sampling); /* a program may have shorter structs */
+    cg_fill_struct(&f, from);
+    if (s.greedy)
+        snprintf(ret_text, cap, "greedy (%s)", cg_sampling_source_name(f.greedy));
     else
         snprintf(ret_text, cap, "temperature %g (%s), top-k %d (%s), top-p %g (%s), min-p %g (%s)",
-                 s->temperature, cg_sampling_source_name(from->temperature), s->top_k,
-                 cg_sampling_source_name(from->top_k), s->top_p,
-                 cg_sampling_source_name(from->top_p), s->min_p,
-                 cg_sampling_source_name(from->min_p));
+                 s.temperature, cg_sampling_source_name(f.temperature), s.top_k,
+                 cg_sampling_source_name(f.top_k), s.top_p, cg_sampling_source_name(f.top_p),
+                 s.min_p, cg_sampling_source_name(f.min_p));
 }
 
 /* The settings so far. */
@@ -33,6 +38,8 @@ struct selection {
     cg_sampling values;
     cg_sampling_sources from;
 };
+
+static const cg_sampling not_given = { CG_SIZED(cg_sampling), -1, -1, -1, -1, -1 };
 
 /* Overlays what a file states. */
 static void add_stated(struct selection *s, const cg_stated_sampling *stated, int32_t source)
@@ -82,20 +89,21 @@ static struct selection defaults(void)
 {
     return (struct selection) {
         .values = { CG_SIZED(cg_sampling), 1, 1, CG_DEFAULT_TOP_K, 1, 0 },
+        .from = { CG_SIZED(cg_sampling_sources) },
     };
 }
 
 /* What the caller gives, over `s`. */
 static cg_status add_options(struct selection *s, const cg_engine_options *o, cg_error *err)
 {
-    const cg_sampling_preset *preset;
+    cg_sampling preset = not_given, given = not_given;
 
-    if (o->preset) {
-        CG_TRY(cg_sampling_preset_find(o->preset, &preset, err));
-        add_values(s, &preset->sampling, CG_SAMPLING_FROM_PRESET);
-    }
+    if (o->preset)
+        CG_TRY(cg_sampling_preset_get(o->preset, &preset, err));
     if (o->sampling)
-        add_values(s, o->sampling, CG_SAMPLING_FROM_FLAG);
+        CG_TRY(CG_SIZED_READ(cg_sampling, &given, o->sampling, err));
+    add_values(s, &preset, CG_SAMPLING_FROM_PRESET);
+    add_values(s, &given, CG_SAMPLING_FROM_FLAG);
     return CG_OK;
 }
 
@@ -103,15 +111,15 @@ static cg_status add_model(const cg_engine *e, struct selection *s, cg_error *er
 {
     const cg_generation_config *g = &e->model.weights->generation;
     const cg_confgen_sampling *own = &e->model.weights->format.sampling;
-    const cg_sampling_preset *preset;
+    cg_sampling preset = not_given;
 
     add_stated(s, &g->sampling,
                g->from_config ? CG_SAMPLING_FROM_CONFIG : CG_SAMPLING_FROM_GENERATION_CONFIG);
     if (*own->preset) {
-        if (cg_sampling_preset_find(own->preset, &preset, err) != CG_OK)
+        if (cg_sampling_preset_get(own->preset, &preset, err) != CG_OK)
             return cg_fail_prefix(err, CG_ERR_FORMAT, "model '%s': confgen.json: sampling",
                                   e->model.name);
-        add_values(s, &preset->sampling, CG_SAMPLING_FROM_CONFGEN_JSON);
+        add_values(s, &preset, CG_SAMPLING_FROM_CONFGEN_JSON);
     }
     add_stated(s, &own->values, CG_SAMPLING_FROM_CONFGEN_JSON);
     return CG_OK;
@@ -193,7 +201,7 @@ cg_status cg_engine_select_sampling(cg_engine *e, const cg_engine_options *o, cg
                     cg_sampling_source_name(g->from_config ? CG_SAMPLING_FROM_CONFIG
                                                            : CG_SAMPLING_FROM_GENERATION_CONFIG),
                     g->note);
-    e->info.sampling = s.values;
-    e->info.sampling_from = s.from;
+    e->sampling = s.values;
+    e->sampling_from = s.from;
     return CG_OK;
 }

@@ -41,21 +41,23 @@ START_TEST(requests_are_read)
 {
     cg_error err = CG_ERROR_INIT;
     cg_requests *list;
-    const cg_request *items;
-    int64_t skipped;
+    cg_request item = { CG_SIZED(cg_request) };
 
     write_file(".smi", molecules);
     ck_assert_int_eq(cg_requests_read(path, 0, 7, &list, &err), CG_OK);
-    ck_assert_int_eq(cg_requests_get(list, &items, &skipped), 3);
-    ck_assert_int_eq(skipped, 1); /* the extension without its end */
-    ck_assert_str_eq(items[0].smiles, "CCO");
-    ck_assert_str_eq(items[0].name, "ethanol");
-    ck_assert_int_eq(items[0].n_conformers, 7);
-    ck_assert_str_eq(items[1].name, "phenol");
-    ck_assert_int_eq(items[1].index, 2);
+    ck_assert_int_eq(cg_requests_count(list), 3);
+    ck_assert_int_eq(cg_requests_skipped(list), 1); /* the extension without its end */
+    ck_assert_int_eq(cg_requests_get(list, 0, &item), 1);
+    ck_assert_str_eq(item.smiles, "CCO");
+    ck_assert_str_eq(item.name, "ethanol");
+    ck_assert_int_eq(item.n_conformers, 7);
+    ck_assert_int_eq(cg_requests_get(list, 1, &item), 1);
+    ck_assert_str_eq(item.name, "phenol");
+    ck_assert_int_eq(item.index, 2);
+    ck_assert_int_eq(cg_requests_get(list, 3, &item), 0);
     cg_requests_free(list);
     ck_assert_int_eq(cg_requests_read(path, 1, 1, &list, &err), CG_OK);
-    ck_assert_int_eq(cg_requests_get(list, &items, NULL), 1);
+    ck_assert_int_eq(cg_requests_count(list), 1);
     cg_requests_free(list);
     unlink(path);
     ck_assert_int_eq(cg_requests_read(path, 0, 1, &list, &err), CG_ERR_IO);
@@ -72,7 +74,7 @@ START_TEST(results_are_read)
                                "[C]<0.0,0.0,0.0>\tmethane\t1\t1\n"
                                "[O]<0.0,0.0,0.0>\twater\t0\t1\n";
     cg_error err = CG_ERROR_INIT;
-    cg_results_frame frame;
+    cg_results_frame frame = { CG_SIZED(cg_results_frame) };
     cg_results *r;
     const char *bytes;
     size_t len;
@@ -110,18 +112,20 @@ START_TEST(plugins_are_found_and_matched)
     cg_plugin_set_options open = { CG_SIZED(cg_plugin_set_options), .threads = 2 };
     cg_match_options match = { CG_SIZED(cg_match_options), .shape = "default" };
     cg_error err = CG_ERROR_INIT;
-    const cg_loaded_plugin *found;
-    const cg_refused_plugin *refused;
-    const cg_plugin_pair *pairs;
+    cg_loaded_plugin found = { CG_SIZED(cg_loaded_plugin) };
+    cg_refused_plugin refused = { CG_SIZED(cg_refused_plugin) };
+    cg_plugin_pair pair = { CG_SIZED(cg_plugin_pair) };
     const char *const *dirs;
     const cg_plugin *plugin;
     cg_plugin_set *set;
-    int32_t n, gpus = 0;
+    int32_t n = 0, gpus = 0;
 
     ck_assert_int_eq(cg_plugin_set_open(&open, &set, &err), CG_OK);
-    ck_assert_int_ge(cg_plugin_set_loaded(set, &found), 8);
-    ck_assert_str_eq(found[0].kind, "attention");
-    ck_assert_int_eq(cg_plugin_set_refused(set, &refused), 0);
+    ck_assert_int_eq(cg_plugin_set_loaded(set, 7, &found), 1);
+    ck_assert_int_eq(cg_plugin_set_loaded(set, 0, &found), 1);
+    ck_assert_str_eq(found.kind, "attention");
+    ck_assert_int_eq(cg_plugin_set_refused(set, 0, &refused), 0);
+    ck_assert_int_eq(cg_plugin_set_pair(set, 0, &pair), 0); /* before a match */
     ck_assert_int_ge(cg_plugin_set_dirs(set, &dirs), 1);
     ck_assert_str_eq(dirs[0], getenv("CONFGEN_PLUGIN_PATH"));
     ck_assert_int_eq(cg_plugin_set_host(set)->workers, 2);
@@ -129,25 +133,24 @@ START_TEST(plugins_are_found_and_matched)
     ck_assert_str_eq(plugin->name, "paged");
     ck_assert_int_eq(cg_plugin_set_find(set, CG_PLUGIN_CACHE, "flash", &plugin, &err),
                      CG_ERR_USAGE);
-    ck_assert_int_eq(cg_plugin_set_match(set, &match, &pairs, &n, &err), CG_OK);
-    ck_assert_int_ge(n, 6);
-    for (int32_t i = 0; i < n; i++) {
-        int of_gpus = strcmp(pairs[i].attention->name, "cudnn") == 0; /* if built */
+    ck_assert_int_eq(cg_plugin_set_match(set, &match, &err), CG_OK);
+    for (; cg_plugin_set_pair(set, n, &pair); n++) {
+        int of_gpus = strcmp(pair.attention->name, "cudnn") == 0; /* if built */
 
-        ck_assert_msg(of_gpus
-                          ? pairs[i].status == CG_ERR_UNSUPPORTED &&
-                                strstr(pairs[i].reason, "cudnn needs CUDA, but the device is cpu")
-                          : pairs[i].status == CG_OK && !*pairs[i].reason,
-                      "%s over %s: status %d, '%s'", pairs[i].attention->name, pairs[i].cache->name,
-                      pairs[i].status, pairs[i].reason);
+        ck_assert_msg(of_gpus ? pair.status == CG_ERR_UNSUPPORTED &&
+                                    strstr(pair.reason, "cudnn needs CUDA, but the device is cpu")
+                              : pair.status == CG_OK && !*pair.reason,
+                      "%s over %s: status %d, '%s'", pair.attention->name, pair.cache->name,
+                      pair.status, pair.reason);
     }
+    ck_assert_int_ge(n, 6);
     match.device = "cuda";
-    ck_assert_int_eq(cg_plugin_set_match(set, &match, &pairs, &n, &err), CG_OK);
+    ck_assert_int_eq(cg_plugin_set_match(set, &match, &err), CG_OK);
     if (cg_gpu_count(&gpus, &err) != CG_OK || gpus == 0)
-        for (int32_t i = 0; i < n; i++)
-            ck_assert(pairs[i].status == CG_ERR_UNSUPPORTED && *pairs[i].reason);
+        for (n = 0; cg_plugin_set_pair(set, n, &pair); n++)
+            ck_assert(pair.status == CG_ERR_UNSUPPORTED && *pair.reason);
     match.device = "tpu";
-    ck_assert_int_eq(cg_plugin_set_match(set, &match, &pairs, &n, &err), CG_ERR_USAGE);
+    ck_assert_int_eq(cg_plugin_set_match(set, &match, &err), CG_ERR_USAGE);
     ck_text(&err, "tpu");
     cg_plugin_set_close(set);
     cg_plugin_set_close(NULL);
@@ -176,17 +179,18 @@ END_TEST
 
 START_TEST(libraries_and_versions_are_listed)
 {
-    cg_library libraries[32];
+    cg_library library = { CG_SIZED(cg_library) };
     cg_error err = CG_ERROR_INIT;
     char found[4096], small[4];
-    int32_t n = cg_libraries(libraries, 32);
+    int32_t n = 0;
 
+    for (; cg_library_get(n, &library); n++)
+        ck_assert_msg(strpbrk(library.version, "0123456789") != NULL, "%s has version '%s'",
+                      library.name, library.version);
     ck_assert_int_ge(n, 6);
-    ck_assert_str_eq(libraries[0].name, "RDKit");
-    for (int32_t i = 0; i < n; i++)
-        ck_assert_msg(strpbrk(libraries[i].version, "0123456789") != NULL, "%s has version '%s'",
-                      libraries[i].name, libraries[i].version);
-    ck_assert_int_eq(cg_libraries(libraries, 1), n);
+    ck_assert_int_eq(cg_library_get(-1, &library), 0);
+    ck_assert_int_eq(cg_library_get(0, &library), 1);
+    ck_assert_str_eq(library.name, "RDKit");
     ck_assert_int_eq(cg_data_path("geom_drugs_sample.smi", found, sizeof found, &err), CG_OK);
     ck_assert_int_eq(access(found, R_OK), 0);
     ck_assert_int_eq(cg_data_path("nothing", found, sizeof found, &err), CG_ERR_IO);
@@ -215,7 +219,7 @@ START_TEST(random_weights_build_and_generate)
     };
     cg_error err = CG_ERROR_INIT;
     cg_engine *engine;
-    cg_report report;
+    cg_report report = { CG_SIZED(cg_report) };
     int n[2] = { 0 };
 
     ck_assert_int_eq(cg_engine_open(&options, &engine, &err), CG_OK);

@@ -106,11 +106,11 @@ void cg_gpu_close(cg_gpu *g)
 
 void cg_gpu_get_info(const cg_gpu *g, cg_gpu_info *ret_info)
 {
+    cg_gpu_info info = { CG_SIZED(cg_gpu_info), .compute_capability = 90,
+                         .free_bytes = ((int64_t)1 << 32) - fake_gpu_live, .name = "host memory" };
+
     (void)g;
-    *ret_info = (cg_gpu_info) { .struct_size = sizeof *ret_info,
-                                .compute_capability = 90,
-                                .free_bytes = ((int64_t)1 << 32) - fake_gpu_live,
-                                .name = "host memory" };
+    cg_fill_struct(ret_info, &info);
 }
 
 void *cg_gpu_stream(const cg_gpu *g)

@@ -18,14 +18,13 @@
 
 static void print_presets(void)
 {
-    int32_t n;
-    const cg_sampling_preset *p = cg_sampling_presets(&n);
+    cg_sampling s = { CG_SIZED(cg_sampling) };
+    const char *name;
 
-    for (int32_t i = 0; i < n; i++) {
-        const cg_sampling *s = &p[i].sampling;
-
-        printf("%s %d %.17g %d %.17g %.17g\n", p[i].name, s->greedy, s->temperature, s->top_k,
-               s->top_p, s->min_p);
+    for (int32_t i = 0; (name = cg_sampling_preset_name(i)) != NULL; i++) {
+        cg_sampling_preset_get(name, &s, NULL);
+        printf("%s %d %.17g %d %.17g %.17g\n", name, s.greedy, s.temperature, s.top_k, s.top_p,
+               s.min_p);
     }
 }
 

@@ -99,13 +99,12 @@ static void print_memory(void)
 
 static void print_libraries(void)
 {
-    cg_library libraries[32];
-    int32_t n = cg_libraries(libraries, 32);
+    cg_library library = { CG_SIZED(cg_library) };
 
-    print_lines(stdout, "chemistry       %s %s\nlibraries       ", libraries[0].name,
-                libraries[0].version);
-    for (int32_t i = 1; i < n && i < 32; i++)
-        print_lines(stdout, "%s%s %s", i > 1 ? ", " : "", libraries[i].name, libraries[i].version);
+    cg_library_get(0, &library);
+    print_lines(stdout, "chemistry       %s %s\nlibraries       ", library.name, library.version);
+    for (int32_t i = 1; cg_library_get(i, &library); i++)
+        print_lines(stdout, "%s%s %s", i > 1 ? ", " : "", library.name, library.version);
     putchar('\n');
 }
 
@@ -145,13 +144,12 @@ static int32_t print_gpus(void)
 
 static void print_cuda_libraries(void)
 {
-    cg_library libraries[8];
-    int32_t n = cg_cuda_libraries(libraries, 8);
+    cg_library library = { CG_SIZED(cg_library) };
 
     print_lines(stdout, "%-16s", "CUDA libraries");
-    for (int32_t i = 0; i < n && i < 8; i++)
-        print_lines(stdout, "%s%s %s", i ? ", " : "", libraries[i].name,
-                    *libraries[i].version ? libraries[i].version : "not found");
+    for (int32_t i = 0; cg_cuda_library_get(i, &library); i++)
+        print_lines(stdout, "%s%s %s", i ? ", " : "", library.name,
+                    *library.version ? library.version : "not found");
     putchar('\n');
 }
 
@@ -160,23 +158,23 @@ static void print_gpu_pairs(cg_plugin_set *set)
 {
     cg_match_options match = { CG_SIZED(cg_match_options), .device = "cuda" };
     cg_error err = CG_ERROR_INIT;
-    const cg_plugin_pair *pairs;
-    int32_t n, shown = 0;
+    cg_plugin_pair pair = { CG_SIZED(cg_plugin_pair) };
+    int32_t shown = 0;
 
-    if (cg_plugin_set_match(set, &match, &pairs, &n, &err) != CG_OK) {
+    if (cg_plugin_set_match(set, &match, &err) != CG_OK) {
         print_lines(stdout, "on a GPU        %s\n", err.msg);
         return;
     }
     print_lines(stdout, "%-16s", "on a GPU");
-    for (int32_t i = 0; i < n; i++)
-        if (pairs[i].status == CG_OK)
-            print_lines(stdout, "%s%s/%s", shown++ ? ", " : "", pairs[i].attention->name,
-                        pairs[i].cache->name);
+    for (int32_t i = 0; cg_plugin_set_pair(set, i, &pair); i++)
+        if (pair.status == CG_OK)
+            print_lines(stdout, "%s%s/%s", shown++ ? ", " : "", pair.attention->name,
+                        pair.cache->name);
     puts(shown ? "" : "no pair of attention and KV cache works");
-    for (int32_t i = 0; i < n; i++)
-        if (pairs[i].status != CG_OK)
-            print_lines(stdout, "%-16snot %s/%s: %s\n", "", pairs[i].attention->name,
-                        pairs[i].cache->name, pairs[i].reason);
+    for (int32_t i = 0; cg_plugin_set_pair(set, i, &pair); i++)
+        if (pair.status != CG_OK)
+            print_lines(stdout, "%-16snot %s/%s: %s\n", "", pair.attention->name, pair.cache->name,
+                        pair.reason);
 }
 
 static void print_remembered(void *ctx, const cg_tuned *t)
@@ -207,9 +205,9 @@ static int print_plugins(int32_t n_gpus)
 {
     cg_plugin_set_options open = { CG_SIZED(cg_plugin_set_options), .threads = 1 };
     cg_error err = CG_ERROR_INIT;
-    const cg_loaded_plugin *found;
-    const cg_refused_plugin *refused;
-    const char *const *dirs;
+    cg_loaded_plugin found = { CG_SIZED(cg_loaded_plugin) };
+    cg_refused_plugin refused = { CG_SIZED(cg_refused_plugin) };
+    const char *kind = "", *const * dirs;
     cg_plugin_set *set;
     int32_t n;
 
@@ -224,19 +222,18 @@ static int print_plugins(int32_t n_gpus)
         print_lines(stdout,
                     "plugins from    no directory: none next to the program, none installed, "
                     "CONFGEN_PLUGIN_PATH not set\n");
-    n = cg_plugin_set_loaded(set, &found);
-    for (int32_t i = 0; i < n; i++) {
-        int first = !i || strcmp(found[i].kind, found[i - 1].kind) != 0;
+    for (int32_t i = 0; cg_plugin_set_loaded(set, i, &found); i++) {
+        int first = strcmp(found.kind, kind) != 0;
 
+        kind = found.kind;
         if (first)
-            print_lines(stdout, "%s%-16s", i ? "\n" : "", found[i].kind);
-        print_lines(stdout, "%s%s %s", first ? "" : ", ", found[i].plugin->name,
-                    found[i].plugin->version);
+            print_lines(stdout, "%s%-16s", i ? "\n" : "", kind);
+        print_lines(stdout, "%s%s %s", first ? "" : ", ", found.plugin->name,
+                    found.plugin->version);
     }
-    fputs(n ? "\n" : "", stdout);
-    n = cg_plugin_set_refused(set, &refused);
-    for (int32_t i = 0; i < n; i++)
-        print_lines(stdout, "%-16s%s\n", i ? "" : "refused", refused[i].reason);
+    fputs(*kind ? "\n" : "", stdout);
+    for (int32_t i = 0; cg_plugin_set_refused(set, i, &refused); i++)
+        print_lines(stdout, "%-16s%s\n", i ? "" : "refused", refused.reason);
     if (n_gpus)
         print_gpu_pairs(set);
     cg_plugin_set_close(set);

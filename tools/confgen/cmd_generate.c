@@ -359,7 +359,7 @@ static void set_option(struct generate *s, int option, const char *arg)
     static const char *const headers[] = { "auto", "yes", "no" };
     static const char *const progresses[] = { "auto", "never", "json" };
     static const char *const tunings[] = { "auto", "never", "always" };
-    const cg_sampling_preset *preset;
+    cg_sampling preset = { CG_SIZED(cg_sampling) };
     cg_error err = CG_ERROR_INIT;
 
     switch (option) {
@@ -421,7 +421,7 @@ static void set_option(struct generate *s, int option, const char *arg)
         s->sampling.greedy = 1;
         break;
     case O_SAMPLING:
-        if (cg_sampling_preset_find(arg, &preset, &err) != CG_OK)
+        if (cg_sampling_preset_get(arg, &preset, &err) != CG_OK)
             usage_error("--sampling: %s", err.msg);
         s->engine.preset = arg;
         break;
@@ -631,19 +631,22 @@ static void print_sampling(const struct generate *s, const cg_engine_info *info)
 
     if (s->quiet)
         return;
-    cg_sampling_describe(&info->sampling, &info->sampling_from, text, sizeof text);
+    cg_sampling_describe(info->sampling, info->sampling_from, text, sizeof text);
     fprintf(stderr, "sampling: %s\n", text);
 }
 
 /* Printed on a terminal, and after measuring a GPU, which takes some seconds. */
-static void print_selection(const struct generate *s, const cg_engine_info *info)
+static void print_selection(const struct generate *s, const cg_engine *engine)
 {
+    const cg_engine_info *info = cg_engine_get_info(engine);
+    cg_engine_gpu gpu = { CG_SIZED(cg_engine_gpu) };
+
     if (s->quiet || (!isatty(STDERR_FILENO) && !info->n_attempts))
         return;
     fprintf(stderr, "%s, %.1f M parameters in %s, on %s", info->architecture,
             (double)info->parameters * 1e-6, info->dtype, info->device);
-    if (info->n_gpus)
-        fprintf(stderr, " (%s)", info->gpus[0].name);
+    if (cg_engine_get_gpu(engine, 0, &gpu))
+        fprintf(stderr, " (%s)", gpu.name);
     else
         fprintf(stderr, " with %d threads", info->threads);
     fprintf(stderr, "; attention %s (%s), KV cache %s (%s), constraint %s, batch %d (%s); %s%s%s\n",
@@ -657,12 +660,12 @@ static void warn_of_copies(struct generate *s, const cg_engine_info *info)
 {
     char text[256];
 
-    if (!info->sampling.greedy || (s->run.gens == 1 && !s->run.gens_per_reference))
+    if (!info->sampling->greedy || (s->run.gens == 1 && !s->run.gens_per_reference))
         return;
     snprintf(text, sizeof text,
              "greedy sampling (%s): all conformers of a molecule are the same, --gens %d%s writes "
              "copies of one; --sampling or --temperature makes them differ",
-             cg_sampling_source_name(info->sampling_from.greedy), s->run.gens,
+             cg_sampling_source_name(info->sampling_from->greedy), s->run.gens,
              s->run.gens_per_reference ? "k" : "");
     on_log(s, CG_LOG_WARNING, text);
 }
@@ -672,8 +675,8 @@ static void show_device(const cg_engine_info *info)
 {
     json_t *line = json_pack("{s:s, s:s, s:b, s:s, s:o, s:o}", "device", info->device, "dtype",
                              info->dtype, "deterministic", info->deterministic, "reproducibility",
-                             info->reproducibility, "sampling", sampling_json(&info->sampling),
-                             "sampling_sources", sampling_sources_json(&info->sampling_from));
+                             info->reproducibility, "sampling", sampling_json(info->sampling),
+                             "sampling_sources", sampling_sources_json(info->sampling_from));
     char *text = json_dumps(line, JSON_COMPACT | JSON_REAL_PRECISION(9));
 
     if (text)
@@ -750,7 +753,7 @@ int cmd_generate(int argc, char **argv)
         show_device(info);
     else
         print_sampling(&s, info);
-    print_selection(&s, info);
+    print_selection(&s, engine);
     warn_of_copies(&s, info);
     s.started = cg_now();
     st = cg_engine_run(engine, &s.run, &report, &err);
@@ -762,8 +765,8 @@ int cmd_generate(int argc, char **argv)
     exit_status = print_outcome(&s, st, &report, path, &err);
     if (st == CG_ERR_USAGE) /* there was no run */
         cg_append_file_discard(&s.report);
-    if (s.report.name &&
-        report_write(&s.report, info, &report, st, s.messages, s.warnings, &report_err) != CG_OK) {
+    if (s.report.name && report_write(&s.report, engine, &report, st, s.messages, s.warnings,
+                                      &report_err) != CG_OK) {
         int report_status = report_error(&report_err);
 
         if (exit_status != EXIT_INTERRUPTED)

@@ -27,7 +27,7 @@ static int list(cg_results *results, cg_error *err)
 
     table_begin(&table, "rlrrr", headings);
     for (int64_t i = 0; i < n; i++) {
-        cg_results_frame frame;
+        cg_results_frame frame = { CG_SIZED(cg_results_frame) };
 
         table_cell(&table, "%lld", (long long)i);
         if (cg_results_get(results, i, &frame, err) != CG_OK) {
@@ -75,7 +75,7 @@ static int print_molecule(cg_results *results, const char *name, cg_error *err)
     int status = EXIT_OK;
 
     while (cg_results_find(results, name, i + 1, &i, err) == CG_OK) {
-        cg_results_frame frame;
+        cg_results_frame frame = { CG_SIZED(cg_results_frame) };
 
         if (cg_results_get(results, i, &frame, err) != CG_OK)
             return report_error(err);

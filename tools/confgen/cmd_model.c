@@ -102,7 +102,7 @@ static cg_status print_page(const cg_engine *engine, const char *tokenizer, cons
     CG_TRY(print_prompt(engine, tokenizer, smiles, err));
     print_lines(stdout, "%-16s%s\n", "text format", info->text_format);
     print_lines(stdout, "%-16sfrom: %s\n", "", info->text_format_reason);
-    cg_sampling_describe(&info->sampling, &info->sampling_from, sampling, sizeof sampling);
+    cg_sampling_describe(info->sampling, info->sampling_from, sampling, sizeof sampling);
     print_lines(stdout, "%-16s%s\n", "sampling", sampling);
     print_lines(stdout, "%-16s%s (%s)\n", "constraint", info->constraint, info->constraint_reason);
     print_lines(stdout, "%-16s%s\n", "geometry", info->geometry);

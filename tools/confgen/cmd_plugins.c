@@ -32,12 +32,11 @@ static int list(int argc, char **argv)
     static const char *const headings[] = { "kind", "name", "version", "description", "path" };
     struct plugin_files files = { .n = 0 };
     cg_plugin_set_options open = { CG_SIZED(cg_plugin_set_options), .threads = 1 };
-    const cg_loaded_plugin *found;
-    const cg_refused_plugin *refused;
+    cg_loaded_plugin found = { CG_SIZED(cg_loaded_plugin) };
+    cg_refused_plugin refused = { CG_SIZED(cg_refused_plugin) };
     cg_plugin_set *set;
     cg_error err = CG_ERROR_INIT;
     struct text_table table;
-    int32_t n;
 
     command_name = "plugins list";
     while (next_option(argc, argv, options, list_help) != -1)
@@ -48,18 +47,16 @@ static int list(int argc, char **argv)
     if (cg_plugin_set_open(&open, &set, &err) != CG_OK)
         return report_error(&err);
     table_begin(&table, "lllll", headings);
-    n = cg_plugin_set_loaded(set, &found);
-    for (int32_t i = 0; i < n; i++) {
-        table_cell(&table, "%s", found[i].kind);
-        table_cell(&table, "%s", found[i].plugin->name);
-        table_cell(&table, "%s", found[i].plugin->version);
-        table_cell(&table, "%s", found[i].plugin->description);
-        table_cell(&table, "%s", found[i].path);
+    for (int32_t i = 0; cg_plugin_set_loaded(set, i, &found); i++) {
+        table_cell(&table, "%s", found.kind);
+        table_cell(&table, "%s", found.plugin->name);
+        table_cell(&table, "%s", found.plugin->version);
+        table_cell(&table, "%s", found.plugin->description);
+        table_cell(&table, "%s", found.path);
     }
     table_print(&table, stdout);
-    n = cg_plugin_set_refused(set, &refused);
-    for (int32_t i = 0; i < n; i++)
-        printf("%srefused: %s\n", i ? "" : "\n", refused[i].reason);
+    for (int32_t i = 0; cg_plugin_set_refused(set, i, &refused); i++)
+        printf("%srefused: %s\n", i ? "" : "\n", refused.reason);
     cg_plugin_set_close(set);
     return EXIT_OK;
 }
@@ -87,11 +84,10 @@ static int matrix(int argc, char **argv)
     struct plugin_files files = { .n = 0 };
     cg_plugin_set_options open = { CG_SIZED(cg_plugin_set_options), .threads = 1 };
     cg_match_options match = { CG_SIZED(cg_match_options) };
-    const cg_plugin_pair *pairs;
+    cg_plugin_pair pair = { CG_SIZED(cg_plugin_pair) };
     cg_plugin_set *set = NULL;
     cg_error err = CG_ERROR_INIT;
     struct text_table table;
-    int32_t n;
     int option;
 
     command_name = "plugins matrix";
@@ -119,15 +115,15 @@ static int matrix(int argc, char **argv)
     open.files = files.files;
     open.n_files = files.n;
     if (cg_plugin_set_open(&open, &set, &err) != CG_OK ||
-        cg_plugin_set_match(set, &match, &pairs, &n, &err) != CG_OK) {
+        cg_plugin_set_match(set, &match, &err) != CG_OK) {
         cg_plugin_set_close(set);
         return report_error(&err);
     }
     table_begin(&table, "lll", headings);
-    for (int32_t i = 0; i < n; i++) {
-        table_cell(&table, "%s", pairs[i].attention->name);
-        table_cell(&table, "%s", pairs[i].cache->name);
-        table_cell(&table, "%s", pairs[i].status == CG_OK ? "ok" : pairs[i].reason);
+    for (int32_t i = 0; cg_plugin_set_pair(set, i, &pair); i++) {
+        table_cell(&table, "%s", pair.attention->name);
+        table_cell(&table, "%s", pair.cache->name);
+        table_cell(&table, "%s", pair.status == CG_OK ? "ok" : pair.reason);
     }
     table_print(&table, stdout);
     cg_plugin_set_close(set);
@@ -213,12 +209,12 @@ static cg_status open_checked(void *ctx, const cg_plugin **ret_plugin, const cg_
                                    .n_files = 1,
                                    .files = &p->file,
                                    .log = print_log };
-    const cg_loaded_plugin *found;
+    cg_loaded_plugin found = { CG_SIZED(cg_loaded_plugin) };
     cg_plugin_set *set; /* lives as long as the process */
 
     CG_TRY(cg_plugin_set_open(&open, &set, err));
-    cg_plugin_set_loaded(set, &found);
-    *ret_plugin = found->plugin;
+    cg_plugin_set_loaded(set, 0, &found);
+    *ret_plugin = found.plugin;
     *ret_host = cg_plugin_set_host(set);
     return CG_OK;
 }

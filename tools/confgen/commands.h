@@ -59,7 +59,7 @@ cg_status report_open(const cg_run_options *run, cg_append_file *ret_file, cg_er
 json_t *sampling_json(const cg_sampling *sampling);
 json_t *sampling_sources_json(const cg_sampling_sources *from);
 /** Writes the report of a run as JSON. CG_ERR_IO naming the file. */
-cg_status report_write(cg_append_file *file, const cg_engine_info *info, const cg_report *report,
+cg_status report_write(cg_append_file *file, const cg_engine *engine, const cg_report *report,
                        cg_status outcome, json_t *messages, json_t *warnings, cg_error *err);
 
 /* ---- options (args.c) ------------------------------------------------------------------------

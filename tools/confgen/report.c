@@ -29,18 +29,18 @@ json_t *sampling_sources_json(const cg_sampling_sources *from)
 }
 
 /* The GPUs in use, with the tokens that each completed. */
-static json_t *gpus_json(const cg_engine_info *info, const cg_report *r)
+static json_t *gpus_json(const cg_engine *engine, const cg_report *r)
 {
+    cg_engine_gpu g = { CG_SIZED(cg_engine_gpu) };
     json_t *list = json_array();
 
-    for (int32_t i = 0; i < info->n_gpus; i++) {
-        const cg_engine_gpu *g = &info->gpus[i];
+    for (int32_t i = 0; cg_engine_get_gpu(engine, i, &g); i++) {
         json_t *o =
-            json_pack("{s:i, s:o, s:o, s:i, s:i, s:I, s:s, s:s, s:i, s:I}", "index", (int)g->index,
-                      "name", cg_json_text(g->name), "uuid", cg_json_text(g->uuid),
-                      "compute_capability", (int)g->compute_capability, "driver",
-                      (int)g->driver_version, "memory", (json_int_t)g->memory_bytes, "attention",
-                      g->attention, "kv_cache", g->kv_cache, "batch_size", (int)g->batch_size,
+            json_pack("{s:i, s:o, s:o, s:i, s:i, s:I, s:s, s:s, s:i, s:I}", "index", (int)g.index,
+                      "name", cg_json_text(g.name), "uuid", cg_json_text(g.uuid),
+                      "compute_capability", (int)g.compute_capability, "driver",
+                      (int)g.driver_version, "memory", (json_int_t)g.memory_bytes, "attention",
+                      g.attention, "kv_cache", g.kv_cache, "batch_size", (int)g.batch_size,
                       "completion_tokens", (json_int_t)r->executor_tokens[i]);
 
         json_array_append_new(list, o);
@@ -49,44 +49,46 @@ static json_t *gpus_json(const cg_engine_info *info, const cg_report *r)
 }
 
 /* The plugins in use. */
-static json_t *plugins_json(const cg_engine_info *info)
+static json_t *plugins_json(const cg_engine *engine)
 {
+    cg_engine_plugin p = { CG_SIZED(cg_engine_plugin) };
     json_t *list = json_array();
 
-    for (int32_t i = 0; i < info->n_plugins; i++) {
-        const cg_engine_plugin *p = &info->plugins[i];
+    for (int32_t i = 0; cg_engine_get_plugin(engine, i, &p); i++) {
         char hash[32];
 
-        snprintf(hash, sizeof hash, "%016llx", (unsigned long long)p->hash);
+        snprintf(hash, sizeof hash, "%016llx", (unsigned long long)p.hash);
         json_array_append_new(list,
-                              json_pack("{s:s, s:s, s:o, s:o, s:s, s:b}", "kind", p->kind, "name",
-                                        p->name, "version", cg_json_text(p->version), "path",
-                                        cg_json_text(p->path), "hash", hash, "own", p->is_own));
+                              json_pack("{s:s, s:s, s:o, s:o, s:s, s:b}", "kind", p.kind, "name",
+                                        p.name, "version", cg_json_text(p.version), "path",
+                                        cg_json_text(p.path), "hash", hash, "own", p.is_own));
     }
     return list;
 }
 
 /* The measurements that selected attention, cache and batch size. */
-static json_t *tuning_json(const cg_engine_info *info)
+static json_t *tuning_json(const cg_engine *engine)
 {
+    cg_tuning_attempt f = { CG_SIZED(cg_tuning_attempt) };
     json_t *figures = json_array();
 
-    for (int32_t i = 0; i < info->n_attempts; i++) {
-        const cg_tuning_attempt *f = &info->attempts[i];
-        json_t *o = json_pack("{s:s, s:s, s:i}", "attention", f->attention, "kv_cache", f->kv_cache,
-                              "batch_size", (int)f->batch_size);
+    for (int32_t i = 0; cg_engine_get_attempt(engine, i, &f); i++) {
+        json_t *o = json_pack("{s:s, s:s, s:i}", "attention", f.attention, "kv_cache", f.kv_cache,
+                              "batch_size", (int)f.batch_size);
 
-        if (*f->refused)
-            json_object_set_new(o, "refused", cg_json_text(f->refused));
+        if (*f.refused)
+            json_object_set_new(o, "refused", cg_json_text(f.refused));
         else
-            json_object_set_new(o, "tokens_per_second", json_real(f->tokens_per_second));
+            json_object_set_new(o, "tokens_per_second", json_real(f.tokens_per_second));
         json_array_append_new(figures, o);
     }
-    return json_pack("{s:o, s:o}", "source", cg_json_text(info->tuning), "figures", figures);
+    return json_pack("{s:o, s:o}", "source", cg_json_text(cg_engine_get_info(engine)->tuning),
+                     "figures", figures);
 }
 
-static json_t *engine_json(const cg_engine_info *info, const cg_report *r)
+static json_t *engine_json(const cg_engine *engine, const cg_report *r)
 {
+    const cg_engine_info *info = cg_engine_get_info(engine);
     char fingerprint[32];
 
     snprintf(fingerprint, sizeof fingerprint, "%016llx", (unsigned long long)info->fingerprint);
@@ -106,9 +108,9 @@ static json_t *engine_json(const cg_engine_info *info, const cg_report *r)
         (int)info->template_workers, "context", (int)info->max_length, "seed",
         (json_int_t)info->seed, "dtype", info->dtype, "deterministic", info->deterministic,
         "reproducibility", info->reproducibility, "step_tokens", (int)info->step_tokens, "gpus",
-        gpus_json(info, r), "tuning", tuning_json(info), "sampling", sampling_json(&info->sampling),
-        "sampling_sources", sampling_sources_json(&info->sampling_from), "plugins",
-        plugins_json(info));
+        gpus_json(engine, r), "tuning", tuning_json(engine), "sampling",
+        sampling_json(info->sampling), "sampling_sources",
+        sampling_sources_json(info->sampling_from), "plugins", plugins_json(engine));
 }
 
 /* ---- counters ----------------------------------------------------------------------------- */
@@ -150,11 +152,9 @@ static void set_path(json_t *root, const char *path, const char *label, json_t *
 /* All counters of the table that have a place in the report. */
 static void set_counters(json_t *root, const cg_report *r)
 {
-    int32_t n;
-    const cg_report_counter *counters = cg_report_counters(&n);
+    const cg_report_counter *c;
 
-    for (int32_t k = 0; k < n; k++) {
-        const cg_report_counter *c = &counters[k];
+    for (int32_t k = 0; (c = cg_report_describe(k)) != NULL; k++) {
         const char *label = NULL;
 
         for (int32_t i = c->first; c->json_path && i < c->n; i++)
@@ -174,16 +174,15 @@ static int64_t count_atoms(const cg_report *r)
 
 static json_t *versions_json(void)
 {
-    cg_library libraries[32];
-    int32_t n = cg_libraries(libraries, 32);
+    cg_library library = { CG_SIZED(cg_library) };
     char abi[16];
     json_t *root;
 
     snprintf(abi, sizeof abi, "%d.%d", CG_PLUGIN_ABI_MAJOR, CG_PLUGIN_ABI_MINOR);
     root = json_pack("{s:s, s:s}", "confgen", cg_version(), "plugin_abi", abi);
 
-    for (int32_t i = 0; i < n && i < 32; i++)
-        json_object_set_new(root, libraries[i].name, cg_json_text(libraries[i].version));
+    for (int32_t i = 0; cg_library_get(i, &library); i++)
+        json_object_set_new(root, library.name, cg_json_text(library.version));
     return root;
 }
 
@@ -193,13 +192,14 @@ static double rate(double n, double seconds)
 }
 
 /* Objects are created in the order of the file. */
-static json_t *make_report(const cg_engine_info *info, const cg_report *r, cg_status outcome,
+static json_t *make_report(const cg_engine *engine, const cg_report *r, cg_status outcome,
                            json_t *messages, json_t *warnings)
 {
+    const cg_engine_info *info = cg_engine_get_info(engine);
     json_t *root =
         json_pack("{s:o, s:O, s:O, s:s, s:o, s:{}, s:{}, s:{s:s, s:I}, s:{}, s:{s:f, s:f}}",
                   "versions", versions_json(), "messages", messages, "warnings", warnings,
-                  "outcome", cg_status_name(outcome), "engine", engine_json(info, r), "counts",
+                  "outcome", cg_status_name(outcome), "engine", engine_json(engine, r), "counts",
                   "checks", "geometry", "mode", info->geometry, "atoms", (json_int_t)count_atoms(r),
                   "seconds", "rates", "tokens_per_second", rate((double)r->tokens, r->seconds),
                   "conformers_per_second", rate((double)r->conformers, r->seconds));
@@ -253,10 +253,10 @@ failed:
     return cg_fail_prefix(err, st, "report");
 }
 
-cg_status report_write(cg_append_file *file, const cg_engine_info *info, const cg_report *r,
+cg_status report_write(cg_append_file *file, const cg_engine *engine, const cg_report *r,
                        cg_status outcome, json_t *messages, json_t *warnings, cg_error *err)
 {
-    json_t *root = make_report(info, r, outcome, messages, warnings);
+    json_t *root = make_report(engine, r, outcome, messages, warnings);
     char *text = root ? json_dumps(root, JSON_INDENT(2) | JSON_REAL_PRECISION(9)) : NULL;
     cg_status st = CG_OK;
 

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <confgen/sized.h>
 #include <confgen/status.h>
 
 #ifdef __cplusplus
@@ -31,14 +32,18 @@ typedef struct cg_library {
     char version[40];
 } cg_library;
 
-/** Writes at most `cap` libraries, RDKit first. Returns the number of libraries. */
-CG_EXPORT int32_t cg_libraries(cg_library *ret_libraries, int32_t cap);
+/**
+ * Describes library `i`, counted from 0, RDKit first.
+ *
+ * @return 1; 0 after the last, with *ret_library unchanged
+ */
+CG_EXPORT int32_t cg_library_get(int32_t i, cg_library *ret_library);
 
 /**
- * As cg_libraries(), for the CUDA libraries cuBLASLt and cuDNN. Loads them; the version of one that
- * cannot be loaded is "".
+ * As cg_library_get(), for the CUDA libraries cuBLASLt and cuDNN. Loads the library; the version of
+ * one that cannot be loaded is "".
  */
-CG_EXPORT int32_t cg_cuda_libraries(cg_library *ret_libraries, int32_t cap);
+CG_EXPORT int32_t cg_cuda_library_get(int32_t i, cg_library *ret_library);
 
 #ifdef __cplusplus
 }

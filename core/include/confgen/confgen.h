@@ -13,7 +13,7 @@
  *     cg_engine_close(engine);
  *
  * One thread at a time uses an engine; several engines may live at once. Coordinates are in
- * ångström.
+ * ångström. sized.h says how a program works with a library of another release.
  */
 #ifndef CONFGEN_CONFGEN_H
 #define CONFGEN_CONFGEN_H
@@ -103,7 +103,7 @@ typedef struct cg_tuning_attempt {
     char refused[192]; /* why it was not measured, else "" */
 } cg_tuning_attempt;
 
-/** A GPU in use. Strings live with the engine. */
+/** A GPU in use. */
 typedef struct cg_engine_gpu {
     uint32_t struct_size;
     int32_t index;
@@ -118,7 +118,7 @@ typedef struct cg_engine_gpu {
     int32_t reserved;
 } cg_engine_gpu;
 
-/** A plugin in use. Strings live with the engine. */
+/** A plugin in use. */
 typedef struct cg_engine_plugin {
     uint32_t struct_size;
     int32_t is_own;   /* in the program's own plugin directory, or a copy of such a file */
@@ -148,7 +148,8 @@ typedef struct cg_engine_info {
     const char *batch_reason;
     uint64_t fingerprint; /* of the model */
     uint64_t seed;
-    cg_sampling sampling;
+    const cg_sampling *sampling;
+    const cg_sampling_sources *sampling_from;
     int64_t parameters;
     const char *device_reason;
     const char *constraint_reason;
@@ -157,25 +158,21 @@ typedef struct cg_engine_info {
     const char *reproducibility;    /* what a conformer depends on, a sentence */
     int32_t deterministic;          /* tokens do not depend on batch size, slot or GPU count */
     int32_t step_tokens;            /* as requested; 0: derived */
-    int32_t n_gpus;                 /* 0: the CPU */
-    int32_t n_attempts;
-    const cg_engine_gpu *gpus;         /* [n_gpus] */
-    const cg_tuning_attempt *attempts; /* [n_attempts] for the first GPU, in order */
-    const char *tuning;                /* origin of the attempts, or why there are none; "" if
-                                          nothing was to be selected */
+    int32_t n_gpus;                 /* of cg_engine_get_gpu(); 0: the CPU */
+    int32_t n_attempts;             /* of cg_engine_get_attempt() */
+    const char *tuning;             /* origin of the attempts, or why there are none; "" if nothing
+                                       was to be selected */
     /* elements that determine the work of a step */
-    int64_t layer_parameters; /* of the layers, without embedding and head */
-    int32_t head_width;       /* elements of a row of the LM head */
-    int32_t kv_elements;      /* keys and values of a token, all layers */
-    int32_t query_elements;   /* queries of a token, all layers */
-    int32_t check;            /* geometry is checked */
-    int32_t retry;            /* retries of a failed conformer, at most */
-    int32_t n_plugins;
-    const char *geometry;            /* "off", "count", "repair" */
-    const cg_engine_plugin *plugins; /* [n_plugins] by kind: of all GPUs, each once */
-    const char *text_format;         /* of conformers, with all its values, on one line */
-    const char *text_format_reason;  /* "confgen.json", or how it was found */
-    cg_sampling_sources sampling_from;
+    int64_t layer_parameters;       /* of the layers, without embedding and head */
+    int32_t head_width;             /* elements of a row of the LM head */
+    int32_t kv_elements;            /* keys and values of a token, all layers */
+    int32_t query_elements;         /* queries of a token, all layers */
+    int32_t check;                  /* geometry is checked */
+    int32_t retry;                  /* retries of a failed conformer, at most */
+    int32_t n_plugins;              /* of cg_engine_get_plugin() */
+    const char *geometry;           /* "off", "count", "repair" */
+    const char *text_format;        /* of conformers, with all its values, on one line */
+    const char *text_format_reason; /* "confgen.json", or how it was found */
 } cg_engine_info;
 
 /**
@@ -190,6 +187,19 @@ CG_EXPORT cg_status cg_engine_open(const cg_engine_options *options, cg_engine *
                                    cg_error *err);
 CG_EXPORT void cg_engine_close(cg_engine *engine); /* accepts NULL */
 CG_EXPORT const cg_engine_info *cg_engine_get_info(const cg_engine *engine);
+
+/**
+ * Describes GPU `i`, counted from 0. Its texts live with the engine.
+ *
+ * @return 1; 0 after the last, with *ret_gpu unchanged
+ */
+CG_EXPORT int32_t cg_engine_get_gpu(const cg_engine *engine, int32_t i, cg_engine_gpu *ret_gpu);
+/** Describes plugin `i` by kind, of all GPUs, each once; as above. */
+CG_EXPORT int32_t cg_engine_get_plugin(const cg_engine *engine, int32_t i,
+                                       cg_engine_plugin *ret_plugin);
+/** Describes attempt `i` of the measurement of the first GPU, in order; as above. */
+CG_EXPORT int32_t cg_engine_get_attempt(const cg_engine *engine, int32_t i,
+                                        cg_tuning_attempt *ret_attempt);
 
 /**
  * Writes the tokens of a molecule's prompt to ret_ids[cap].
@@ -233,7 +243,7 @@ typedef struct cg_request {
     const char *name; /* may be NULL */
 } cg_request;
 
-/** A conformer, or the reason why there is none. Borrowed for the call. */
+/** A conformer, or the reason why there is none, by rule 3 of sized.h. Borrowed for the call. */
 typedef struct cg_conformer {
     uint32_t struct_size;
     int32_t verdict; /* CG_CONFORMER_* */
@@ -253,12 +263,14 @@ typedef struct cg_conformer {
 /**
  * Generates conformers of molecules in memory.
  *
+ * @param requests      [n] all of one struct_size, which is the distance between them
  * @param on_conformer  called on this thread, molecules in order, conformers in order. A molecule
  *                      that cannot be built is one call with generation -1, a parse failure and
  *                      the reason. May be NULL.
  * @param ret_report    filled also on failure; may be NULL
- * @return CG_OK, also if molecules failed; CG_ERR_USAGE for a bad request; CG_ERR_NOMEM,
- * CG_ERR_CUDA, CG_ERR_DEVICE_NOMEM
+ * @return CG_OK, also if molecules failed; CG_ERR_USAGE for a bad request; CG_ERR_UNSUPPORTED for
+ *         one with members that this library does not know; CG_ERR_NOMEM, CG_ERR_CUDA,
+ *         CG_ERR_DEVICE_NOMEM
  */
 CG_EXPORT cg_status cg_engine_generate(cg_engine *engine, const cg_request *requests, int64_t n,
                                        void (*on_conformer)(void *ctx,
@@ -279,22 +291,26 @@ typedef struct cg_requests cg_requests;
 CG_EXPORT cg_status cg_requests_read(const char *path, int64_t limit, int32_t n_conformers,
                                      cg_requests **ret_requests, cg_error *err);
 CG_EXPORT void cg_requests_free(cg_requests *requests); /* accepts NULL */
+CG_EXPORT int64_t cg_requests_count(const cg_requests *requests);
+/** Number of lines that hold no molecule. */
+CG_EXPORT int64_t cg_requests_skipped(const cg_requests *requests);
 /**
- * Lists the requests and returns their number. Storage of the list.
+ * Fills in request `i`, counted from 0. Its texts live with the list.
  *
- * @param ret_skipped  number of lines that hold no molecule; may be NULL
+ * @return 1; 0 after the last, with *ret_request unchanged
  */
-CG_EXPORT int64_t cg_requests_get(const cg_requests *requests, const cg_request **ret_items,
-                                  int64_t *ret_skipped);
+CG_EXPORT int32_t cg_requests_get(const cg_requests *requests, int64_t i, cg_request *ret_request);
 
 /**
  * Runs only the part of generation before decoding: parses each molecule, writes and tokenizes its
  * prompt, compiles its constraint. The results are dropped.
  *
+ * @param requests    [n] as for cg_engine_generate()
  * @param workers     threads; 0: the engine's own number
  * @param ret_report  molecules, molecules_failed, seconds, chemistry_seconds, template_seconds,
  *                    token_cache_*
- * @return CG_OK, also if molecules failed; CG_ERR_NOMEM
+ * @return CG_OK, also if molecules failed; CG_ERR_USAGE, CG_ERR_UNSUPPORTED for a request or
+ *         report whose struct_size is wrong; CG_ERR_NOMEM
  */
 CG_EXPORT cg_status cg_engine_build_templates(cg_engine *engine, const cg_request *requests,
                                               int64_t n, int32_t workers, cg_report *ret_report,
@@ -327,7 +343,7 @@ typedef struct cg_run_options {
     const char *output; /* file or "-"; NULL: <stem of the input>.<format>.zst */
     const char *format; /* "sdf", "xyz", "smiles3d", "json"; NULL: by the output's name, sdf */
     const char *failed; /* file of failures, or NULL */
-    /** Called on this thread about every 50 ms. NULL: none. */
+    /** Called on this thread about every 50 ms, with a report by rule 3 of sized.h. NULL: none. */
     void (*progress)(void *ctx, const cg_report *so_far, int64_t molecules_done);
     /** One molecule or conformer failed: a sentence with file and line. NULL: none. */
     void (*on_failure)(void *ctx, const char *text);
@@ -369,7 +385,7 @@ CG_EXPORT cg_status cg_run_output_path(const cg_run_options *run, char *ret_path
 CG_EXPORT cg_status cg_run_workload(const cg_run_options *run, int64_t *ret_conformers,
                                     cg_error *err);
 
-/** A tuning remembered from a GPU of this machine. Borrowed for the call. */
+/** A tuning remembered from a GPU of this machine, by rule 3 of sized.h. Borrowed for the call. */
 typedef struct cg_tuned {
     uint32_t struct_size;
     int32_t batch_size;

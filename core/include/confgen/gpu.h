@@ -16,6 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <confgen/sized.h>
 #include <confgen/status.h>
 #include <confgen/tensor.h>
 

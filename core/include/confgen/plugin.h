@@ -38,8 +38,8 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <string.h>
 
+#include <confgen/sized.h>
 #include <confgen/status.h>
 #include <confgen/tensor.h>
 #include <confgen/version.h>
@@ -47,38 +47,6 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
-
-/**
- * True if the struct at `ptr` is long enough to hold `field` and the field is not NULL. Test every
- * member that may be newer than the other side with this macro before using it.
- */
-#define CG_HAS(ptr, field)                                                                         \
-    ((ptr)->struct_size >= offsetof(__typeof__(*(ptr)), field) + sizeof((ptr)->field) &&           \
-     (ptr)->field != NULL)
-
-/** CG_HAS() for a member that is not a pointer: true if the struct is long enough to hold it. */
-#define CG_HAS_SIZE(ptr, field)                                                                    \
-    ((ptr)->struct_size >= offsetof(__typeof__(*(ptr)), field) + sizeof((ptr)->field))
-
-/** First member of every sized struct: `{ CG_SIZED(struct cg_foo), .x = ... }`. */
-#define CG_SIZED(type) .struct_size = sizeof(type)
-
-/**
- * Fills a sized struct of the caller from one of the callee's, `from`: copies the members that fit
- * in the struct_size that the caller has set in `ret`, and clears what a longer struct of the
- * caller has behind them. struct_size of `ret` is kept.
- */
-static inline void cg_fill_struct(void *ret, const void *from)
-{
-    const char *source = (const char *)from;
-    char *target = (char *)ret;
-    uint32_t room, size;
-
-    memcpy(&room, ret, sizeof room);
-    memcpy(&size, from, sizeof size);
-    for (uint32_t i = sizeof room; i < room; i++)
-        target[i] = i < size ? source[i] : 0;
-}
 
 enum { CG_LOG_ERROR = 0, CG_LOG_WARNING = 1, CG_LOG_INFO = 2, CG_LOG_DEBUG = 3 };
 

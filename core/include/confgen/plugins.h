@@ -61,13 +61,17 @@ CG_EXPORT void cg_plugin_set_close(cg_plugin_set *set); /* accepts NULL */
 /** The services to run the plugins with; live with the set. */
 CG_EXPORT const cg_host *cg_plugin_set_host(const cg_plugin_set *set);
 
-/** Lists the plugins by kind, then name, and returns their number. Storage of the set. */
-CG_EXPORT int32_t cg_plugin_set_loaded(const cg_plugin_set *set,
-                                       const cg_loaded_plugin **ret_plugins);
-/** Lists the refusals in the order they occurred; as above. */
-CG_EXPORT int32_t cg_plugin_set_refused(const cg_plugin_set *set,
-                                        const cg_refused_plugin **ret_refused);
-/** Lists the searched directories in their order; as above. */
+/**
+ * Describes plugin `i`, counted from 0, by kind, then name. Its texts live with the set.
+ *
+ * @return 1; 0 after the last, with *ret_plugin unchanged
+ */
+CG_EXPORT int32_t cg_plugin_set_loaded(const cg_plugin_set *set, int32_t i,
+                                       cg_loaded_plugin *ret_plugin);
+/** Describes refusal `i` in the order they occurred; as above. */
+CG_EXPORT int32_t cg_plugin_set_refused(const cg_plugin_set *set, int32_t i,
+                                        cg_refused_plugin *ret_refused);
+/** Lists the searched directories in their order and returns their number. Storage of the set. */
 CG_EXPORT int32_t cg_plugin_set_dirs(const cg_plugin_set *set, const char *const **ret_dirs);
 
 /** Finds a plugin by kind and name. CG_ERR_USAGE with a text that lists the known names. */
@@ -99,15 +103,20 @@ typedef struct cg_plugin_pair {
  * Checks for every attention plugin and every cache plugin whether they support a model together,
  * by the problem that a run of this batch would plan. Allocates nothing on a device and reads no
  * weights. Without a GPU all pairs are refused for CUDA, with that reason.
+ * cg_plugin_set_pair() describes the pairs.
  *
- * @param ret_pairs  [*ret_n] by attention, then cache; storage of the set, valid until the next
- *                   match
  * @return CG_OK; CG_ERR_USAGE for an unknown shape or device; the status of reading the model's
  *         config.json
  */
 CG_EXPORT cg_status cg_plugin_set_match(cg_plugin_set *set, const cg_match_options *options,
-                                        const cg_plugin_pair **ret_pairs, int32_t *ret_n,
                                         cg_error *err);
+/**
+ * Describes pair `i` of the last match, counted from 0, by attention, then cache. Its reason is
+ * valid until the next match.
+ *
+ * @return 1; 0 after the last, with *ret_pair unchanged
+ */
+CG_EXPORT int32_t cg_plugin_set_pair(const cg_plugin_set *set, int32_t i, cg_plugin_pair *ret_pair);
 
 #ifdef __cplusplus
 }

@@ -2,13 +2,14 @@
 /**
  * @file report.h  Counts and times of a run, and the table that describes them.
  *
- * Every counter of cg_report is one entry of cg_report_counters(): reports are added up and
- * written as JSON by walking that table.
+ * cg_report_describe() describes every counter of cg_report: reports are added up and written as
+ * JSON by walking that table.
  */
 #ifndef CONFGEN_REPORT_H
 #define CONFGEN_REPORT_H
 
 #include <confgen/limits.h>
+#include <confgen/sized.h>
 #include <confgen/status.h>
 
 #ifdef __cplusplus
@@ -103,10 +104,11 @@ enum {
 
 /** Describes one member of cg_report. */
 typedef struct cg_report_counter {
+    uint32_t struct_size;
+    uint32_t offset;       /* bytes; of a member that a shorter report lacks, beyond its end */
     const char *name;      /* of the member */
     const char *json_path; /* in the JSON report, e.g. "counts.tokens.sampled"; '*' stands for the
                               label of an element; NULL: not in the report by itself */
-    uint32_t offset;       /* bytes */
     int32_t type;          /* CG_COUNTER_INT32, ... */
     int32_t rule;          /* CG_COUNTER_SUM, ... */
     int32_t n;             /* elements; 1: no array */
@@ -115,10 +117,11 @@ typedef struct cg_report_counter {
     int32_t first; /* element in the JSON report */
 } cg_report_counter;
 
-/** The counters in the order of the JSON report; *ret_n of them. Static storage. */
-CG_EXPORT const cg_report_counter *cg_report_counters(int32_t *ret_n);
+/** Counter `i`, counted from 0, in the order of the JSON report. NULL after the last. Static
+ * storage. */
+CG_EXPORT const cg_report_counter *cg_report_describe(int32_t i);
 
-/** Adds `part` to `sum`, each counter by its rule. */
+/** Adds `part` to `sum`, each counter that both hold by its rule. */
 CG_EXPORT void cg_report_add(cg_report *sum, const cg_report *part);
 
 #ifdef __cplusplus

@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <confgen/sized.h>
 #include <confgen/status.h>
 
 #ifdef __cplusplus

@@ -5,6 +5,7 @@
 
 #include <stddef.h>
 
+#include <confgen/sized.h>
 #include <confgen/status.h>
 
 #ifdef __cplusplus
@@ -13,7 +14,8 @@ extern "C" {
 
 /**
  * Filters apply in this order, as in transformers: temperature, top-k, top-p, min-p. In
- * cg_engine_options a member below 0 takes the value of a preset or the model's own.
+ * cg_engine_options a member below 0, or one that a shorter struct lacks, takes the value of a
+ * preset or the model's own.
  */
 typedef struct cg_sampling {
     uint32_t struct_size;
@@ -24,18 +26,15 @@ typedef struct cg_sampling {
     double min_p;       /* keep tokens at least min_p times as likely as the most likely; 0: all */
 } cg_sampling;
 
-/** A preset: "greedy"; those of 3DMolGen, by its names; "recall", "precision"; "qwen3". */
-typedef struct cg_sampling_preset {
-    const char *name;
-    cg_sampling sampling;
-} cg_sampling_preset;
-
-/** All presets; *ret_n of them. Static storage. */
-CG_EXPORT const cg_sampling_preset *cg_sampling_presets(int32_t *ret_n);
+/**
+ * Name of preset `i`, counted from 0: "greedy"; "recall", "precision"; "qwen3"; those of 3DMolGen,
+ * by its names. NULL after the last. Static storage.
+ */
+CG_EXPORT const char *cg_sampling_preset_name(int32_t i);
 
 /** Finds a preset. CG_ERR_USAGE if it is unknown, with the names, or searches with beams. */
-CG_EXPORT cg_status cg_sampling_preset_find(const char *name, const cg_sampling_preset **ret_preset,
-                                            cg_error *err);
+CG_EXPORT cg_status cg_sampling_preset_get(const char *name, cg_sampling *ret_sampling,
+                                           cg_error *err);
 
 /** Where a value comes from, each before the ones above it. */
 enum {
@@ -49,6 +48,7 @@ enum {
 
 /** The sources of the members of a cg_sampling: CG_SAMPLING_FROM_*. */
 typedef struct cg_sampling_sources {
+    uint32_t struct_size;
     int32_t greedy;
     int32_t temperature;
     int32_t top_k;

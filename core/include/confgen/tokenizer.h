@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <confgen/sized.h>
 #include <confgen/status.h>
 
 #ifdef __cplusplus
@@ -133,8 +134,9 @@ typedef struct cg_prompt_tokens {
     }
 
 /**
- * Returns the tokens that `tokenizer(prompt)` of Hugging Face transformers writes around the ids of
- * cg_tokenizer_encode(): those of the post-processor of tokenizer.json or of the tokenizer's class.
+ * Fills *ret with the tokens that `tokenizer(prompt)` of Hugging Face transformers writes around
+ * the ids of cg_tokenizer_encode(): those of the post-processor of tokenizer.json or of the
+ * tokenizer's class.
  *
  * @param ret  written on success only
  * @return CG_OK; CG_ERR_UNSUPPORTED with what was found if versions 4 and 5 of transformers write
@@ -213,7 +215,8 @@ CG_EXPORT cg_status cg_token_cache_create(size_t capacity, cg_token_cache **ret_
 /** No other thread may be using the cache. Accepts NULL. */
 CG_EXPORT void cg_token_cache_destroy(cg_token_cache *cache);
 /** Thread: any, at any time. The counts are read one by one, not as one snapshot. */
-CG_EXPORT void cg_token_cache_get_stats(const cg_token_cache *cache, cg_token_cache_stats *stats);
+CG_EXPORT void cg_token_cache_get_stats(const cg_token_cache *cache,
+                                        cg_token_cache_stats *ret_stats);
 
 #ifdef __cplusplus
 }

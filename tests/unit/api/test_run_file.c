@@ -16,7 +16,7 @@ static const char list[] = "CCO\tethanol\t2\n"
 
 static cg_engine *engine;
 static cg_run_options options;
-static cg_report report;
+static cg_report report = { CG_SIZED(cg_report) };
 static cg_error err;
 static volatile int stop_flag;
 static char failure_texts[8192];
@@ -269,7 +269,7 @@ static void check_several_frames(const char *format, const char *container)
     ck_assert_str_eq(got, want);
     ck_assert_msg(!cg_results_open(output, &results, &err), "%s", err.msg);
     for (int64_t i = 0; cg_results_find(results, "benzene", i, &i, &err) == CG_OK; i++) {
-        cg_results_frame frame;
+        cg_results_frame frame = { CG_SIZED(cg_results_frame) };
 
         ck_assert_int_eq(cg_results_get(results, i, &frame, &err), CG_OK);
         n_records += frame.records;

@@ -194,16 +194,13 @@ END_TEST
 
 static void check_preset(const char *name, cg_sampling want)
 {
-    const cg_sampling_preset *p = NULL;
-    const cg_sampling *s;
+    cg_sampling s = { CG_SIZED(cg_sampling) };
 
-    ck_assert_int_eq(cg_sampling_preset_find(name, &p, NULL), CG_OK);
-    s = &p->sampling;
-    ck_assert_uint_eq(s->struct_size, sizeof *s);
-    ck_assert_msg(s->greedy == want.greedy && s->temperature == want.temperature &&
-                      s->top_k == want.top_k && s->top_p == want.top_p && s->min_p == want.min_p,
-                  "%s: greedy %d, temperature %g, top-k %d, top-p %g, min-p %g", name, s->greedy,
-                  s->temperature, s->top_k, s->top_p, s->min_p);
+    ck_assert_int_eq(cg_sampling_preset_get(name, &s, NULL), CG_OK);
+    ck_assert_msg(s.greedy == want.greedy && s.temperature == want.temperature &&
+                      s.top_k == want.top_k && s.top_p == want.top_p && s.min_p == want.min_p,
+                  "%s: greedy %d, temperature %g, top-k %d, top-p %g, min-p %g", name, s.greedy,
+                  s.temperature, s.top_k, s.top_p, s.min_p);
 }
 
 START_TEST(presets_have_their_documented_values)
@@ -229,10 +226,11 @@ START_TEST(presets_have_their_documented_values)
     /* by four and three: each temperature with each top_p, with each min_p */
     static const double temperatures[2][4] = { { 1.0, 1.0, 1.2, 1.4 }, { 1.4, 1.2, 1.0, 0.8 } };
     static const double top_p[4] = { 1.0, 0.8, 0.6, 0.4 }, min_p[3] = { 0.1, 0.075, 0.05 };
-    const cg_sampling_preset *p;
+    cg_sampling preset = { CG_SIZED(cg_sampling) };
     cg_error err = CG_ERROR_INIT;
+    const char *found;
     char name[32];
-    int32_t n;
+    int32_t n = 0;
 
     for (size_t i = 0; i < sizeof want / sizeof want[0]; i++)
         check_preset(want[i].name, want[i].s);
@@ -248,13 +246,14 @@ START_TEST(presets_have_their_documented_values)
                  i < 16 ? i + 1 : i - 15);
         check_preset(name, s);
     }
-    p = cg_sampling_presets(&n);
+    for (; (found = cg_sampling_preset_name(n)) != NULL; n++) {
+        ck_assert_int_eq(cg_sampling_preset_get(found, &preset, NULL), CG_OK);
+        ck_assert_int_eq(cg_sampling_check(&preset, NULL), CG_OK);
+    }
     ck_assert_int_eq(n, 63);
-    for (int i = 0; i < n; i++)
-        ck_assert_int_eq(cg_sampling_check(&p[i].sampling, NULL), CG_OK);
-    ck_assert_int_eq(cg_sampling_preset_find("beam_search", &p, &err), CG_ERR_USAGE);
+    ck_assert_int_eq(cg_sampling_preset_get("beam_search", &preset, &err), CG_ERR_USAGE);
     ck_assert_ptr_nonnull(strstr(err.msg, "'beam_search' searches with 4 beams"));
-    ck_assert_int_eq(cg_sampling_preset_find("top_p_sampling17", &p, &err), CG_ERR_USAGE);
+    ck_assert_int_eq(cg_sampling_preset_get("top_p_sampling17", &preset, &err), CG_ERR_USAGE);
     ck_assert_ptr_nonnull(strstr(err.msg, "top_p_sampling1 to 16"));
 }
 END_TEST

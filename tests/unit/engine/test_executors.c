@@ -224,7 +224,7 @@ static cg_status generate(char *text, cg_report *report)
                            .index = (uint64_t)i, .smiles = smiles[i % 6] };
     text_at = text;
     *text_at = '\0';
-    *report = (cg_report) { 0 };
+    *report = (cg_report) { CG_SIZED(cg_report) };
     return cg_engine_generate(engine, requests, MOLECULES, on_conformer, NULL, report, &err);
 }
 
@@ -278,7 +278,7 @@ END_TEST
 START_TEST(one_molecule_is_shared_by_executors)
 {
     cg_request request = { CG_SIZED(cg_request), .n_conformers = 200, .smiles = "c1ccccc1" };
-    cg_report report;
+    cg_report report = { CG_SIZED(cg_report) };
     int64_t prompt;
 
     ck_assert_int_eq(open_engine(1, 8), CG_OK);

@@ -141,7 +141,7 @@ START_TEST(sampling_is_selected)
         if (st == CG_OK) {
             const cg_engine_info *info = cg_engine_get_info(engine);
 
-            cg_sampling_describe(&info->sampling, &info->sampling_from, text, sizeof text);
+            cg_sampling_describe(info->sampling, info->sampling_from, text, sizeof text);
             ck_assert_msg(!strcmp(text, c->text), "case %zu: %s", i, text);
         } else {
             ck_assert_msg(strstr(err.msg, c->text) != NULL, "case %zu: %s", i, err.msg);

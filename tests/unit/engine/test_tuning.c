@@ -647,6 +647,7 @@ END_TEST
 START_TEST(requested_settings_are_kept)
 {
     cg_engine *engine;
+    cg_tuning_attempt attempt = { CG_SIZED(cg_tuning_attempt) };
     const cg_engine_info *info;
 
     options.attention = "eager";
@@ -658,8 +659,11 @@ START_TEST(requested_settings_are_kept)
     ck_assert_str_eq(info->batch_reason, "requested");
     ck_assert_int_eq(info->batch_size, 8);
     ck_assert_int_eq(info->n_attempts, 3);
-    for (int32_t i = 0; i < 3; i++)
-        ck_assert_str_eq(info->attempts[i].attention, "eager");
+    for (int32_t i = 0; i < 3; i++) {
+        ck_assert_int_eq(cg_engine_get_attempt(engine, i, &attempt), 1);
+        ck_assert_str_eq(attempt.attention, "eager");
+    }
+    ck_assert_int_eq(cg_engine_get_attempt(engine, 3, &attempt), 0);
     cg_engine_close(engine);
 }
 END_TEST

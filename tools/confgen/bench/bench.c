@@ -50,6 +50,20 @@ void samples_finish(struct samples *s)
     *s = (struct samples) { 0 };
 }
 
+cg_request *copy_requests(const cg_requests *list, int64_t n, int32_t gens)
+{
+    cg_request *copy = malloc((size_t)n * sizeof *copy);
+
+    if (!copy)
+        out_of_memory();
+    for (int64_t i = 0; i < n; i++) {
+        copy[i] = (cg_request) { CG_SIZED(cg_request) };
+        cg_requests_get(list, i, &copy[i]);
+        copy[i].n_conformers = gens;
+    }
+    return copy;
+}
+
 int32_t parse_gpu(const char *text)
 {
     if (!strcmp(text, "cpu"))

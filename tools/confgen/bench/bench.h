@@ -3,6 +3,7 @@
 #ifndef CG_TOOLS_BENCH_H
 #define CG_TOOLS_BENCH_H
 
+#include <confgen/confgen.h>
 #include <confgen/gpu.h>
 #include <confgen/plugin.h>
 
@@ -23,6 +24,10 @@ struct samples {
 void samples_add(struct samples *s, double value);
 double samples_median(const struct samples *s); /* 0 without samples */
 void samples_finish(struct samples *s);
+
+/** Requests for `gens` conformers of each of the first n molecules of a list, whose texts they
+ * share; free(). */
+cg_request *copy_requests(const cg_requests *list, int64_t n, int32_t gens);
 
 /** The value of --device: index of the GPU, -1 for "cpu". */
 int32_t parse_gpu(const char *text);

@@ -464,8 +464,7 @@ static cg_status find_attention(struct attention_bench *b, const cg_plugin_set *
                                 char *attention, cg_error *err)
 {
     const char *names[MAX_PLUGINS];
-    const cg_loaded_plugin *found;
-    int32_t n_found = cg_plugin_set_loaded(set, &found);
+    cg_loaded_plugin found = { CG_SIZED(cg_loaded_plugin) };
 
     if (attention) {
         b->n_attention = parse_words("--attention", attention, names, MAX_PLUGINS);
@@ -473,9 +472,9 @@ static cg_status find_attention(struct attention_bench *b, const cg_plugin_set *
             CG_TRY(cg_plugin_set_find(set, CG_PLUGIN_ATTENTION, names[i], &b->attention[i], err));
         return CG_OK;
     }
-    for (int32_t i = 0; i < n_found && b->n_attention < MAX_PLUGINS; i++)
-        if (found[i].plugin->kind == CG_PLUGIN_ATTENTION)
-            b->attention[b->n_attention++] = found[i].plugin;
+    for (int32_t i = 0; cg_plugin_set_loaded(set, i, &found) && b->n_attention < MAX_PLUGINS; i++)
+        if (found.plugin->kind == CG_PLUGIN_ATTENTION)
+            b->attention[b->n_attention++] = found.plugin;
     return CG_OK;
 }
 

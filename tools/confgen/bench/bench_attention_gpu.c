@@ -581,6 +581,8 @@ cg_status bench_attention_gpu(const struct attention_gpu_options *o, cg_error *e
     b = host_alloc(1, sizeof *b);
     b->o = o;
     b->json = json_array();
+    b->info.struct_size = sizeof b->info;
+    b->ceilings.struct_size = sizeof b->ceilings;
     CG_TRY_GOTO(st, cg_gpu_open(o->gpu, &b->gpu, err), out);
     cg_gpu_get_info(b->gpu, &b->info);
     CG_TRY_GOTO(st, cg_gpu_measure(b->gpu, &b->ceilings, err), out);

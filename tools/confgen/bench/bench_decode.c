@@ -194,7 +194,7 @@ static cg_status read_molecules(struct decode_bench *b, cg_error *err)
         b->molecules = b->default_molecules;
     }
     CG_TRY(cg_requests_read(b->molecules, b->limit, 1, &b->requests, err));
-    b->n_items = cg_requests_get(b->requests, &b->items, NULL);
+    b->n_items = cg_requests_count(b->requests);
     if (!b->n_items)
         usage_error("--molecules '%s': contains no molecule", b->molecules);
     return CG_OK;
@@ -209,6 +209,7 @@ static void make_cells(struct decode_bench *b)
 
         b->cells[b->n_cells++] = (struct decode_cell) {
             .failure = CG_ERROR_INIT,
+            .sum = { CG_SIZED(cg_report) },
             .batch = batch,
             .constraint = b->constraints[i % b->n_constraints],
             .attention = b->attentions[k / b->n_batches % b->n_attentions],
@@ -233,6 +234,7 @@ static cg_status open_cell(struct decode_bench *b, struct decode_cell *c, cg_err
     CG_TRY(cg_engine_open(&o, &c->engine, err));
     info = cg_engine_get_info(c->engine);
     b->info = *info;
+    b->temperature = info->sampling->temperature;
     snprintf(b->model, sizeof b->model, "%s", info->model);
     snprintf(b->device, sizeof b->device, "%s", info->device);
     snprintf(b->dtype, sizeof b->dtype, "%s", info->dtype);
@@ -247,24 +249,10 @@ static void close_cell(struct decode_cell *c)
     c->engine = NULL;
 }
 
-/* Requests for `gens` conformers of each of the first n molecules; free(). */
-static cg_request *copy_requests(const struct decode_bench *b, int64_t n, int32_t gens)
-{
-    cg_request *copy = malloc((size_t)n * sizeof *copy);
-
-    if (!copy)
-        out_of_memory();
-    for (int64_t i = 0; i < n; i++) {
-        copy[i] = b->items[i];
-        copy[i].n_conformers = gens;
-    }
-    return copy;
-}
-
 static cg_status run_cell(const struct decode_bench *b, const struct decode_cell *c, int64_t n,
                           int32_t gens, cg_report *ret_report, cg_error *err)
 {
-    cg_request *requests = copy_requests(b, n, gens);
+    cg_request *requests = copy_requests(b->requests, n, gens);
     cg_status st = cg_engine_generate(c->engine, requests, n, NULL, NULL, ret_report, err);
 
     free(requests);
@@ -277,7 +265,7 @@ static cg_status run_cell(const struct decode_bench *b, const struct decode_cell
 static cg_status warm_up(const struct decode_bench *b, const struct decode_cell *c, cg_error *err)
 {
     int64_t wanted = 2 * (int64_t)c->batch, n = b->n_items;
-    cg_report r;
+    cg_report r = { CG_SIZED(cg_report) };
 
     if (b->on_gpu && wanted < n)
         n = wanted;
@@ -299,10 +287,11 @@ static void *embed(void *arg)
 
     /* a task is a single conformer, to balance the threads */
     while ((task = e->next++) < e->b->n_items * e->gens) {
+        cg_request request = { CG_SIZED(cg_request) };
         int32_t n = 0;
 
-        if (cg_etkdg_embed(e->b->items[task / e->gens].smiles, 1, (int32_t)(task % e->gens), &n,
-                           NULL) == CG_OK)
+        cg_requests_get(e->b->requests, task / e->gens, &request);
+        if (cg_etkdg_embed(request.smiles, 1, (int32_t)(task % e->gens), &n, NULL) == CG_OK)
             e->embedded += n;
     }
     return NULL;
@@ -349,7 +338,7 @@ static struct decode_cell *unconstrained_cell(struct decode_bench *b, const stru
 
 static cg_status run_once(const struct decode_bench *b, struct decode_cell *c, cg_error *err)
 {
-    cg_report r;
+    cg_report r = { CG_SIZED(cg_report) };
 
     CG_TRY(run_cell(b, c, b->n_items, c->gens, &r, err));
     samples_add(&c->tokens, (double)r.tokens / r.seconds);
@@ -458,6 +447,8 @@ static cg_status measure_gpu(struct decode_bench *b, cg_error *err)
     cg_status st;
 
     CG_TRY_GOTO(st, cg_gpu_open(index, &gpu, err), out);
+    b->gpu.struct_size = sizeof b->gpu;
+    b->ceilings.struct_size = sizeof b->ceilings;
     cg_gpu_get_info(gpu, &b->gpu);
     CG_TRY_GOTO(st, cg_gpu_measure(gpu, &b->ceilings, err), out);
 out:

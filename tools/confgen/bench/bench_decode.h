@@ -37,13 +37,13 @@ struct decode_bench {
     int etkdg;
     char default_molecules[PATH_MAX];
     cg_requests *requests;
-    const cg_request *items;
     int64_t n_items;
     struct decode_cell cells[DECODE_CELLS];
     int n_cells;
     struct samples etkdg_rates;
     /* of the last engine opened; what is used is the same for all cells */
     cg_engine_info info;
+    double temperature;
     char model[PATH_MAX], device[128], dtype[16];
     /* on a GPU */
     int on_gpu;

@@ -210,8 +210,8 @@ void decode_print(struct decode_bench *b)
         printf(", attention %s", first->attention_used);
     if (b->n_caches == 1)
         printf(", KV cache %s", first->cache_used);
-    printf(", temperature %g\n%lld molecules of %s; medians of %zu rounds\n\n",
-           b->info.sampling.temperature, (long long)b->n_items, b->molecules, first->tokens.n);
+    printf(", temperature %g\n%lld molecules of %s; medians of %zu rounds\n\n", b->temperature,
+           (long long)b->n_items, b->molecules, first->tokens.n);
     print_rates(b);
     if (b->on_gpu) {
         printf("\ncopy %.3f TB/s (read and written), bf16 matrix product %.1f TFLOP/s\n\n",
@@ -295,12 +295,12 @@ cg_status decode_write_json(struct decode_bench *b, cg_error *err)
     for (int i = 0; i < b->n_cells; i++)
         if (b->cells[i].tokens.n || b->cells[i].failure.code != CG_OK)
             json_array_append_new(cells, cell_json(b, &b->cells[i]));
-    root = json_pack("{s:s, s:o, s:I, s:s, s:s, s:b, s:i, s:f, s:o, s:I, s:o}", "bench", "decode",
-                     "model", cg_json_text(b->model), "parameters", (json_int_t)b->info.parameters,
-                     "device", b->device, "dtype", b->dtype, "deterministic",
-                     b->options.deterministic, "threads", (int)b->info.threads, "temperature",
-                     b->info.sampling.temperature, "molecules_file", cg_json_text(b->molecules),
-                     "molecules", (json_int_t)b->n_items, "cells", cells);
+    root =
+        json_pack("{s:s, s:o, s:I, s:s, s:s, s:b, s:i, s:f, s:o, s:I, s:o}", "bench", "decode",
+                  "model", cg_json_text(b->model), "parameters", (json_int_t)b->info.parameters,
+                  "device", b->device, "dtype", b->dtype, "deterministic", b->options.deterministic,
+                  "threads", (int)b->info.threads, "temperature", b->temperature, "molecules_file",
+                  cg_json_text(b->molecules), "molecules", (json_int_t)b->n_items, "cells", cells);
     if (root && b->on_gpu) {
         json_object_set_new(root, "gpu", cg_json_text(b->gpu.name));
         json_object_set_new(root, "copy_bytes_per_second", json_real(b->ceilings.copy_bytes));

@@ -91,7 +91,7 @@ int bench_templates(int argc, char **argv)
     double seconds = 5, start;
     const char *path;
     cg_requests *requests = NULL;
-    const cg_request *items;
+    cg_request *items = NULL;
     cg_engine *engine = NULL;
     cg_report last = { CG_SIZED(cg_report) };
     cg_error err = CG_ERROR_INIT;
@@ -125,8 +125,10 @@ int bench_templates(int argc, char **argv)
     for (int i = 0; i < n_cells; i++)
         cells[i].workers = workers[i];
     CG_TRY_GOTO(st, cg_requests_read(path, limit, 1, &requests, &err), out);
-    if (!(n = cg_requests_get(requests, &items, NULL)))
+    n = cg_requests_count(requests);
+    if (!n)
         usage_error("'%s': contains no molecule", path);
+    items = copy_requests(requests, n, 1);
     CG_TRY_GOTO(st, cg_engine_open(&engine_options, &engine, &err), out);
     CG_TRY_GOTO(st, cg_engine_build_templates(engine, items, n, 0, &last, &err), out); /* warm-up */
     start = cg_now();
@@ -141,6 +143,7 @@ out:
         samples_finish(&cells[i].speedup);
     }
     cg_engine_close(engine);
+    free(items);
     cg_requests_free(requests);
     return st == CG_OK ? EXIT_OK : report_error(&err);
 }
