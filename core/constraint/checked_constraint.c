@@ -54,6 +54,11 @@ cg_status cg_checked_constraint_create(const char *name, const cg_constraint_ops
     return CG_OK;
 }
 
+const char *cg_checked_constraint_name(const cg_checked_constraint *c)
+{
+    return c->name;
+}
+
 void cg_checked_constraint_destroy(cg_checked_constraint *c)
 {
     if (!c)

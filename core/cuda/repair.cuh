@@ -187,6 +187,10 @@ static __device__ int append_field(const struct repair_slot *slot, struct repair
                 cg_sequence_text text = text_of_slot(slot, shared);
 
                 cg_number_path_append(path, &text);
+            } else if (shared->path_state == CG_NUMBER_PATH_NONE) {
+                cg_sequence_text text = text_of_slot(slot, shared);
+
+                cg_number_path_record_missing(&text, xyz, &slot->state->repair);
             }
         }
         __syncthreads();

@@ -49,7 +49,7 @@ static int relax(cg_cpu_repair *r, const cg_geometry *g, int32_t level, int32_t 
 
 /* Appends the numbers of one field of an atom to a sequence that is at the start of the field.
  * @return 0 if it cannot */
-static int append_field(const cg_sequence_text *text, const float xyz[3])
+static int append_field(cg_cpu_repair *r, const cg_sequence_text *text, const float xyz[3])
 {
     cg_number_path path;
     int result;
@@ -63,6 +63,8 @@ static int append_field(const cg_sequence_text *text, const float xyz[3])
     while (result == CG_NUMBER_PATH_RUNNING);
     if (result == CG_NUMBER_PATH_FOUND)
         cg_number_path_append(&path, text);
+    else
+        cg_number_path_record_missing(text, xyz, &r->counts);
     return result == CG_NUMBER_PATH_FOUND;
 }
 
@@ -82,7 +84,7 @@ static int rewrite(cg_cpu_repair *r, const cg_repair_target *target, int32_t fir
     cg_sequence_roll_back(text->seq, text->program, text->automaton, first, text->marks);
     for (int32_t i = first; i <= last; i++) {
         for (int32_t k = 0; k < text->program->fields_per_atom; k++)
-            if (!append_field(text, xyz[i]))
+            if (!append_field(r, text, xyz[i]))
                 return 0;
         if (test_atom(r, target, i) != CG_FAULT_NONE)
             return 0;

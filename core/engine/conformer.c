@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/size.h"
 #include "sequence/automaton.h"
+#include "sequence/coordinate.h"
 
 static void set_verdict(cg_parsed_conformer *c, int32_t verdict, const char *reason)
 {
@@ -70,6 +71,42 @@ void cg_parsed_conformer_give_up(cg_parsed_conformer *c)
              cg_fault_cause_name((cg_fault_cause)c->repair.last_cause), c->repair.last_atom + 1);
 }
 
+/* The text of a field: one number, or all three of an atom. */
+static void write_field(const cg_conformer_format *f, const cg_repair_counts *r, int32_t per_atom,
+                        char *ret_text, size_t cap)
+{
+    int32_t first = (r->unwritten_field - 1) % per_atom;
+    size_t len = 0;
+
+    *ret_text = '\0';
+    for (int32_t k = first; k < first + 3 / per_atom && len < cap; k++) {
+        char number[CG_NUMBER_MAX_TEXT] = "";
+        cg_decimal digits;
+
+        if (cg_coordinate_to_number(&f->number, r->unwritten_xyz[k], &digits))
+            cg_number_write(&digits, number);
+        len += (size_t)snprintf(ret_text + len, cap - len, "%s%s", k > first ? f->separator : "",
+                                number);
+    }
+}
+
+/* Gives up a conformer because the constraint cannot write a number of the format. */
+static void give_up_unwritten(cg_parsed_conformer *c, const cg_molecule_template *t,
+                              const cg_conformer_format *f)
+{
+    int32_t per_atom = t->program->fields_per_atom, field = c->repair.unwritten_field - 1;
+    char text[3 * (CG_NUMBER_MAX_TEXT + CG_MAX_MARK)];
+
+    write_field(f, &c->repair, per_atom, text, sizeof text);
+    c->verdict = CG_CONFORMER_INVALID_GEOMETRY;
+    snprintf(c->reason, sizeof c->reason,
+             "constraint '%s' has no path for the number%s %s, field %d of atom %d of the text: "
+             "wanted one for every number of the format (CG_CONSTRAINT_ALL_NUMBERS): the plugin "
+             "violates its contract",
+             cg_checked_constraint_name(t->builder->constraint), per_atom == 1 ? "s" : "", text,
+             field % per_atom + 1, field / per_atom + 1);
+}
+
 /* Reads the coordinates, or the codes, of the body; sets verdict and reason. */
 static cg_status read_body(cg_parsed_conformer *c, const cg_molecule_template *t,
                            const cg_format_config *format, cg_error *err)
@@ -106,7 +143,9 @@ cg_status cg_conformer_parse(const cg_molecule_template *t, const cg_format_conf
 
     CG_TRY(cg_tokenizer_decode(tokenizer, completion->tokens, (size_t)completion->n_tokens, 0,
                                &c.text, &c.text_len, err));
-    if (completion->done == CG_SEQUENCE_GIVEN_UP)
+    if (completion->done == CG_SEQUENCE_GIVEN_UP && completion->repair.unwritten_field)
+        give_up_unwritten(&c, t, &format->conformer);
+    else if (completion->done == CG_SEQUENCE_GIVEN_UP)
         cg_parsed_conformer_give_up(&c);
     else if (completion->done != CG_SEQUENCE_COMPLETE)
         set_verdict(&c, CG_CONFORMER_UNFINISHED, "the limit of tokens was reached before the end");

@@ -66,6 +66,35 @@ static cg_status try_geometry(const cg_engine *e, cg_error *err)
     return st;
 }
 
+/* Repair writes the text of a position of its choice, so every number of the format must have a
+ * path. Codes are repaired after they have been decoded. */
+static int can_repair(const cg_engine *e)
+{
+    return e->codes ||
+           cg_constraint_features(e->constraint.plugin->ops) & CG_CONSTRAINT_ALL_NUMBERS;
+}
+
+/* Replaces repair by counting if the constraint cannot write all numbers; refuses it if it was
+ * requested. */
+static cg_status check_repair(cg_engine *e, int is_requested, cg_geometry_mode *mode, cg_error *err)
+{
+    static const char why[] = "does not declare a path for every number of the format "
+                              "(CG_CONSTRAINT_ALL_NUMBERS)";
+    const char *name = e->constraint.plugin->name;
+
+    if (*mode != CG_GEOMETRY_REPAIR || can_repair(e))
+        return CG_OK;
+    if (is_requested)
+        return cg_fail(err, CG_ERR_UNSUPPORTED,
+                       "--geometry repair: constraint '%s' %s: use --geometry count, or "
+                       "--constraint grammar",
+                       name, why);
+    cg_host_log(&e->host.host, CG_LOG_WARNING,
+                "constraint '%s' %s: geometry is tested, not repaired", name, why);
+    *mode = CG_GEOMETRY_COUNT;
+    return CG_OK;
+}
+
 cg_status cg_engine_select_geometry(cg_engine *e, const cg_engine_options *o, cg_error *err)
 {
     cg_geometry_mode mode = CG_GEOMETRY_REPAIR;
@@ -75,12 +104,15 @@ cg_status cg_engine_select_geometry(cg_engine *e, const cg_engine_options *o, cg
     if (o->geometry)
         CG_TRY(parse_mode(o->geometry, &mode, err));
     if (mode != CG_GEOMETRY_OFF && (st = try_geometry(e, &why)) != CG_OK) {
+        if (st == CG_ERR_PLUGIN)
+            return cg_fail(err, st, "%s", why.msg);
         if (st != CG_ERR_UNSUPPORTED || o->geometry)
             return cg_fail(err, st == CG_ERR_UNSUPPORTED ? CG_ERR_USAGE : st, "--geometry %s: %s",
                            modes[mode], why.msg);
         cg_host_log(&e->host.host, CG_LOG_WARNING, "geometry repair disabled: %s", why.msg);
         mode = CG_GEOMETRY_OFF;
     }
+    CG_TRY(check_repair(e, o->geometry != NULL, &mode, err));
     e->builder.geometry = mode;
     e->info.geometry = modes[mode];
     e->max_retries = e->info.retry;

@@ -47,7 +47,7 @@ static cg_status check_plugin(const cg_engine *e, cg_error *err)
     const cg_plugin *p = e->constraint.plugin;
     const cg_constraint_ops *ops = p->ops;
 
-    if ((CG_HAS_SIZE(ops, features) && ops->features & CG_CONSTRAINT_FORMATS) ||
+    if (cg_constraint_features(ops) & CG_CONSTRAINT_FORMATS ||
         cg_text_format_is_basic(&e->constraint.format))
         return CG_OK;
     return cg_fail(err, CG_ERR_UNSUPPORTED,

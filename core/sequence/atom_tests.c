@@ -225,7 +225,7 @@ CG_HOST_DEVICE void cg_sequence_restart(cg_repair_counts *r, int32_t limit, cg_s
 {
     if (seq->done == CG_SEQUENCE_UNFINISHED)
         return;
-    if (r->restarts == limit) {
+    if (r->restarts == limit || r->unwritten_field) {
         seq->done = CG_SEQUENCE_GIVEN_UP;
         return;
     }

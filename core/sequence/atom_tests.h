@@ -143,6 +143,10 @@ typedef struct cg_repair_counts {
     int32_t restarts;         /* restarts of the conformer after a failed repair */
     int32_t last_cause;       /* CG_CAUSE_* of the last failed atom; 0 if none failed */
     int32_t last_atom;        /* that atom, in the order of the text */
+    /* a field for whose numbers the automaton has no path, plus 1; 0: none. It ends the sequence.
+     */
+    int32_t unwritten_field;
+    float unwritten_xyz[3]; /* Å, of the field's atom */
 } cg_repair_counts;
 
 enum { CG_REPAIR_COUNTS_TEXT = 128 };
@@ -159,8 +163,9 @@ static inline int32_t cg_restart_limit(int32_t greedy)
 }
 
 /**
- * Restarts a sequence whose repair failed, with other random numbers; after `limit` restarts gives
- * it up instead. A sequence that reached its token limit stays unchanged.
+ * Restarts a sequence whose repair failed, with other random numbers; after `limit` restarts, or if
+ * the constraint has no path for a number, gives it up instead. A sequence that reached its token
+ * limit stays unchanged.
  */
 CG_HOST_DEVICE void cg_sequence_restart(cg_repair_counts *r, int32_t limit, cg_sequence *seq,
                                         const cg_program *prog, const cg_automaton *aut,

@@ -143,6 +143,22 @@ CG_HOST_DEVICE int cg_number_path_step(cg_number_path *path, const cg_automaton 
     return CG_NUMBER_PATH_RUNNING;
 }
 
+CG_HOST_DEVICE void cg_number_path_record_missing(const cg_sequence_text *text, const float xyz[3],
+                                                  cg_repair_counts *r)
+{
+    int32_t field = text->seq->field, per = text->program->fields_per_atom;
+
+    for (int32_t k = field % per; k < field % per + 3 / per; k++) {
+        cg_decimal number;
+
+        if (!cg_number_from_coordinate(text->number_format, xyz[k], CG_ROUND_NEAREST, &number))
+            return;
+    }
+    r->unwritten_field = field + 1;
+    for (int32_t k = 0; k < 3; k++)
+        r->unwritten_xyz[k] = xyz[k];
+}
+
 CG_HOST_DEVICE void cg_number_path_append(const cg_number_path *path, const cg_sequence_text *text)
 {
     const cg_automaton *aut = text->automaton;

@@ -82,6 +82,15 @@ CG_HOST_DEVICE int32_t cg_number_path_find(const cg_number_path *path, const cg_
 CG_HOST_DEVICE int cg_number_path_step(cg_number_path *path, const cg_automaton *aut,
                                        const cg_token_number *token_numbers, int32_t found);
 
+/**
+ * Records in `r` that no path encodes the numbers of the field at whose start the sequence is; does
+ * nothing if the format lacks one of them.
+ *
+ * @param xyz  as for cg_number_path_begin()
+ */
+CG_HOST_DEVICE void cg_number_path_record_missing(const cg_sequence_text *text, const float xyz[3],
+                                                  cg_repair_counts *r);
+
 /** Appends the path to the sequence, which is in its field. */
 CG_HOST_DEVICE void cg_number_path_append(const cg_number_path *path, const cg_sequence_text *text);
 

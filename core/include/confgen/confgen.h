@@ -79,8 +79,9 @@ typedef struct cg_engine_options {
     int32_t retry;         /* retries of a failed conformer, at most; nonzero implies check */
     /**
      * Geometry tests of atoms while they are generated: "off"; "count" failing atoms; "repair"
-     * them. NULL: "repair"; or "off", with a log line, if the constraint does not mark atoms or
-     * RDKit gives no bounds. "check" is an alias of "count" until release 0.3.
+     * them. NULL: "repair"; or, with a log line, "count" if the constraint does not declare a path
+     * for every number, "off" if it does not mark atoms or RDKit gives no bounds. "check" is an
+     * alias of "count" until release 0.3.
      */
     const char *geometry;
     const char *preset; /* a preset of sampling; NULL: none */

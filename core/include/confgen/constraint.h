@@ -175,6 +175,12 @@ typedef struct cg_constraint_ops {
     uint32_t reserved_2; /* 0 */
 } cg_constraint_ops;
 
+/** Features of a constraint; none if it is older than 1.2. */
+static inline uint32_t cg_constraint_features(const cg_constraint_ops *ops)
+{
+    return CG_HAS_SIZE(ops, features) ? ops->features : 0;
+}
+
 #ifdef __cplusplus
 }
 #endif

@@ -197,6 +197,7 @@ static void expect_agreement(const struct state *want, int32_t n)
     ck_assert_int_eq(repair_state.counts.last_atom, r->last_atom);
     ck_assert_int_eq(repair_state.counts.moved, r->moved);
     ck_assert_int_eq(repair_state.counts.restarts, r->restarts);
+    ck_assert_int_eq(repair_state.counts.unwritten_field, r->unwritten_field);
     for (int32_t i = 0; i < 3 * n; i++)
         ck_assert_float_eq_tol(repair_state.xyz[i / 3][i % 3], want->xyz[i], 0.0015f);
 }
@@ -569,6 +570,24 @@ START_TEST(a_position_without_a_text)
 }
 END_TEST
 
+/* A constraint whose numbers all end with 0. */
+START_TEST(a_number_without_a_path_is_recorded)
+{
+    begin(2, 0);
+    set_bounds(1, 0, 1.2f, 1.6f, CG_CAUSE_BOND);
+    for (int d = 1; d < 10; d++)
+        token[row[7] + d] = CARBON;
+    write_atom(1, "0.000", "0.000", "0.000");
+    ck_assert_int_eq(write_atom(1, "3.170", "0.330", "0.000"), 1);
+    ck_assert_int_eq(seq.done, CG_SEQUENCE_GIVEN_UP);
+    expect_counts(1, 1, 0, 1, 18, 0); /* no restart: the numbers of another start lack paths, too */
+    ck_assert_int_eq(repair_state.counts.unwritten_field, 4); /* x of atom 1, plus 1 */
+    ck_assert_float_eq_tol(repair_state.counts.unwritten_xyz[0], 1.399f, 0.01f);
+    ck_assert_float_eq_tol(repair_state.counts.unwritten_xyz[1], 0.146f, 0.01f);
+    finish();
+}
+END_TEST
+
 /* The sampled atom is within the token limit, the rewritten one is not: the sequence ends there. */
 START_TEST(a_rewrite_ends_at_the_token_limit)
 {
@@ -793,6 +812,7 @@ int main(void)
     tcase_add_test(tc, a_double_bond_is_rotated);
     tcase_add_loop_test(tc, impossible_bounds_are_given_up, 0, 4);
     tcase_add_test(tc, a_position_without_a_text);
+    tcase_add_test(tc, a_number_without_a_path_is_recorded);
     tcase_add_test(tc, a_rewrite_ends_at_the_token_limit);
     tcase_add_test(tc, slots_are_reused);
     tcase_add_loop_test(tc, chains_are_repaired_in_numbers_of_every_kind, 0, MADE_KINDS);

@@ -113,6 +113,52 @@ START_TEST(coordinates_and_body)
 }
 END_TEST
 
+static const cg_automaton *no_automaton(const void *self)
+{
+    static const int32_t row[1];
+    static const cg_automaton automaton = { CG_SIZED(cg_automaton), .row = row };
+
+    (void)self;
+    return &automaton;
+}
+
+/* A constraint that cannot write a number of the format, in fields of one number and of three. */
+START_TEST(a_number_without_a_path)
+{
+    static const cg_constraint_ops ops = { CG_SIZED(cg_constraint_ops), .automaton = no_automaton };
+    static const cg_vocabulary vocabulary = { CG_SIZED(cg_vocabulary), .n_tokens = 1 };
+    cg_template_builder builder = { .format = &format.conformer };
+    cg_program program = { .fields_per_atom = 3 };
+    cg_completion completion = {
+        .done = CG_SEQUENCE_GIVEN_UP,
+        .repair = { .unwritten_field = 5, .unwritten_xyz = { 1.25f, -1.2344f, 12.5f } },
+    };
+    cg_parsed_conformer c = { 0 };
+    cg_error err = CG_ERROR_INIT;
+
+    ck_assert_int_eq(cg_checked_constraint_create("binned", &ops, &program, &vocabulary,
+                                                  &builder.constraint, &err),
+                     CG_OK);
+    molecule.builder = &builder;
+    molecule.program = &program;
+    ck_assert_int_eq(cg_conformer_parse(&molecule, &format, tokenizer, &completion, &c, &err),
+                     CG_OK);
+    ck_assert_int_eq(c.verdict, CG_CONFORMER_INVALID_GEOMETRY);
+    ck_assert_str_eq(c.reason, "constraint 'binned' has no path for the number -1.234, field 2 of "
+                               "atom 2 of the text: wanted one for every number of the format "
+                               "(CG_CONSTRAINT_ALL_NUMBERS): the plugin violates its contract");
+    cg_parsed_conformer_finish(&c);
+    program.fields_per_atom = 1;
+    ck_assert_int_eq(cg_conformer_parse(&molecule, &format, tokenizer, &completion, &c, &err),
+                     CG_OK);
+    ck_assert_ptr_nonnull(
+        strstr(c.reason, "the numbers 1.250,-1.234,12.500, field 1 of atom 5 of the text: "));
+    cg_parsed_conformer_finish(&c);
+    molecule.program = NULL;
+    cg_checked_constraint_destroy(builder.constraint);
+}
+END_TEST
+
 START_TEST(tokens_outside_the_vocabulary)
 {
     const int32_t tokens[] = { 1 << 20 };
@@ -137,6 +183,7 @@ int main(void)
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_add_loop_test(tc, verdicts, 0, (int)(sizeof cases / sizeof cases[0]));
     tcase_add_test(tc, coordinates_and_body);
+    tcase_add_test(tc, a_number_without_a_path);
     tcase_add_test(tc, tokens_outside_the_vocabulary);
     suite_add_tcase(s, tc);
     sr = srunner_create(s);
