@@ -21,7 +21,7 @@ fi
 if (($#)); then
   files=("$@")
 else
-  mapfile -t files < <(find core plugins tests tokenizer tools -type f \
+  mapfile -t files < <(find core data plugins tests tokenizer tools -type f \
     \( -name '*.[ch]' -o -name '*.cu' -o -name '*.cuh' -o -name '*.cpp' \) | LC_ALL=C sort)
 fi
 "$found" --dry-run -Werror "${files[@]}" || { echo "run $(basename "$found") -i on these files" >&2; exit 1; }

@@ -23,7 +23,7 @@ packages=(
   libzstd-dev zlib1g-dev libcsv-dev libxxhash-dev
   libdnnl-dev                                 # oneDNN: matrix products on the CPU
   librdkit-dev libboost-dev                   # chemistry
-  check zstd binutils                         # tests
+  check zstd binutils cmake                   # tests
   jq                                          # tools/study, tools/nightly
 )
 

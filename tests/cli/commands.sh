@@ -83,7 +83,33 @@ export CONFGEN_PLUGIN_PATH=$work
 expect 0 "^refused: .*attention_text.so': cannot be loaded" plugins list
 expect 0 "^refused .*attention_text.so': cannot be loaded" doctor
 unset CONFGEN_PLUGIN_PATH
-for command in 'plugins' 'plugins list' 'plugins matrix' 'plugins check' inspect doctor bench eval \
+# the project of a new plugin
+cd "$work" || exit 1
+expect 0 '^my_cache/my_cache.c$' plugins new cache my_cache
+expect 2 "^confgen: 'my_cache': contains '.*', wanted a new or empty folder; see confgen plugins new --help$" \
+  plugins new cache my_cache
+expect 0 '^\./a b/\.github/workflows/ci.yml$' plugins new attention --cuda --output './a b' other
+[ -s 'a b/other.cu' ] || { echo 'FAILED: plugins new wrote no kernels'; failures=$((failures + 1)); }
+mkdir empty
+expect 0 "^Next: cd 'empty' && make" plugins new constraint rule --output empty
+expect 2 "^confgen: 'attention_text.so': wanted a new or empty folder: Not a directory; see" \
+  plugins new cache flat --output attention_text.so
+expect 3 "^confgen: 'none/flat': cannot be made: No such file or directory$" plugins new cache flat --output none/flat
+for name in '' Mine a-b ../x "$(printf '%032d' 0)"; do
+  expect 2 "^confgen: NAME '.*': wanted 1 to 31 of the characters a to z, 0 to 9 and _; see" plugins new cache "$name"
+done
+while read -r kind _ name _; do # a line of `plugins list`: kind, name, ...
+  expect 2 "^confgen: NAME '$name': taken, --.* $name already has a meaning; see" plugins new "$kind" "$name"
+done < <("$confgen" plugins list | sed -n '2,/^$/p' | grep . | awk '{print $1, 0, $2}')
+expect 2 "^confgen: NAME 'auto': taken, --kv-cache auto already has a meaning; see" plugins new cache auto
+expect 2 "^confgen: KIND 'kernel': wanted attention, cache or constraint; see" plugins new kernel x
+expect 2 '^confgen: --cuda: a constraint only makes tables, which confgen interprets on any device; see' \
+  plugins new constraint rule2 --cuda
+expect 2 '^confgen: found 1 operands, wanted attention, cache or constraint, and NAME; see' plugins new cache
+CONFGEN_DATA=$work expect 3 "^confgen: 'sdk/cache/plugin.c': not in the directory" plugins new cache flat
+[ ! -e flat ] || { echo 'FAILED: plugins new left a folder behind'; failures=$((failures + 1)); }
+cd "$OLDPWD" || exit 1
+for command in 'plugins' 'plugins list' 'plugins matrix' 'plugins check' 'plugins new' inspect doctor bench eval \
     'bench decode' 'bench attention' 'bench tokenizer' 'bench templates' 'bench rmsd' 'eval --compare'; do
   # shellcheck disable=SC2086
   expect 0 "^confgen $command" $command --help
@@ -129,6 +155,7 @@ done <<'END'
 --plugin plugins list
 --device plugins matrix
 --rounds plugins check
+--output plugins new
 --molecule inspect
 --ref eval
 --seed eval --compare
@@ -139,8 +166,8 @@ done <<'END'
 --limit bench rmsd
 END
 expect 2 '^confgen: --nope: unknown option; see confgen doctor --help$' doctor --nope
-expect 2 '^confgen: missing subcommand: list, matrix or check; see confgen plugins --help$' plugins
-expect 2 "^confgen: 'remove': unknown subcommand, wanted list, matrix or check; see" plugins remove
+expect 2 '^confgen: missing subcommand: list, matrix, check or new; see confgen plugins --help$' plugins
+expect 2 "^confgen: 'remove': unknown subcommand, wanted list, matrix, check or new; see" plugins remove
 expect 2 '^confgen: missing subcommand: decode, attention, tokenizer, templates or rmsd; see' bench
 expect 2 "^confgen: 'speed': unknown subcommand, wanted decode, attention" bench speed
 

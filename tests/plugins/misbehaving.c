@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The plugin of tests/out_of_tree with one fault, which MISBEHAVE in the environment names: most
- * harm the process that checks the plugin. children.sh lists the faults.
+ * The attention template of `confgen plugins new` with one fault, which MISBEHAVE in the
+ * environment names: most harm the process that checks the plugin. children.sh lists the faults.
  */
 #include <confgen/attention.h>
 
 static cg_status correct_entry(const cg_host *host, const cg_plugin **ret_plugin, cg_error *err);
 
 #define cg_plugin_entry_v1 correct_entry
-#include "../out_of_tree/mine.c"
+#include "attention_example.c"
 #undef cg_plugin_entry_v1
 
 #include <signal.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* confgen plugins list|matrix|check. */
+/* confgen plugins list|matrix|check; cmd_plugins_new.c has new. */
 #include <confgen/plugins.h>
 #include <stdlib.h>
 #include <string.h>
@@ -292,14 +292,15 @@ static const char help[] =
     "confgen plugins list               list loaded plugins and refused files\n"
     "confgen plugins matrix             which attention works with which cache\n"
     "confgen plugins check FILE.so      run the conformance suite over a plugin\n"
+    "confgen plugins new KIND NAME      write the project of a new plugin\n"
     "\n"
     "Each takes --help.\n";
 
 int cmd_plugins(int argc, char **argv)
 {
-    static const struct command commands[] = { { "list", list },
-                                               { "matrix", matrix },
-                                               { "check", check } };
+    static const struct command commands[] = {
+        { "list", list }, { "matrix", matrix }, { "check", check }, { "new", cmd_plugins_new }
+    };
 
     command_name = "plugins";
     return run_subcommand(argc, argv, commands, sizeof commands / sizeof commands[0], help);

@@ -1,33 +1,52 @@
-/* SPDX-License-Identifier: MIT */
+/* SPDX-License-Identifier: MIT-0 */
 /*
- * mine: a complete attention plugin in one file, built with only the installed headers of confgen.
- * Deliberately simple: two passes over the keys, no workspace.
+ * @NAME@: an attention plugin of confgen.
  *
- *     cc -O2 -fPIC -shared -fvisibility=hidden $(pkg-config --cflags confgen) mine.c -lm -o mine.so
- *     confgen plugins check ./mine.so
- *     confgen --input molecules.smi --plugin ./mine.so --attention mine
+ * The plugin is complete and correct, and slow: two passes over the keys, one item of work per
+ * sequence and head. Change in this order:
+ *
+ *   1. supports() and CAPS: what the plugin computes and promises;
+ *   2. attend(): the computation;
+ *   3. run_item() and run(): how a call is divided among the threads.
+ *
+ * The contract is <confgen/attention.h>.
  */
 #include <math.h>
 
 #include <confgen/attention.h>
 #include <confgen/attention_check.h>
 
+#ifdef WITH_CUDA /* the build adds it where @NAME@.cu is present */
+#include "@NAME@_cuda.h"
+#endif
+
+/* Promises of every plan; `confgen plugins check` tests them. */
 enum { CAPS = CG_ATTENTION_DETERMINISTIC | CG_ATTENTION_BATCH_INVARIANT };
 
-/* Everything known before the first call. A plugin keeps its state here, never in globals. */
+/* All that is known before the first call. A plugin keeps its state here, never in globals. */
 struct plan {
     const cg_host *host;
     cg_attention_problem problem;
 };
 
-/* Called before the host allocates anything; a refusal must have a reason. */
+/* The host asks before it allocates anything. A refusal states the reason; the user reads it. */
 static cg_status supports(const cg_host *host, const cg_attention_problem *p, cg_error *err)
 {
     CG_TRY(cg_attention_check_problem(host, p, err));
-    if (p->device != CG_DEVICE_CPU || p->dtype != CG_F32 || p->kv_dtype != CG_F32)
-        return host->fail(err, CG_ERR_UNSUPPORTED, "mine computes f32 on the CPU only");
+#ifdef WITH_CUDA
+    if (p->device == CG_DEVICE_CUDA)
+        return cuda_supports(host, p, err);
+#endif
+    if (p->device != CG_DEVICE_CPU)
+        return host->fail(err, CG_ERR_UNSUPPORTED, "@NAME@ does not compute on device %s",
+                          cg_device_name(p->device));
+    if (p->dtype != CG_F32 || p->kv_dtype != CG_F32)
+        return host->fail(err, CG_ERR_UNSUPPORTED,
+                          "q of %s over a cache of %s: @NAME@ computes f32 on the CPU",
+                          cg_dtype_name(p->dtype), cg_dtype_name(p->kv_dtype));
     if (p->flags & ~(uint32_t)CAPS)
-        return host->fail(err, CG_ERR_UNSUPPORTED, "mine cannot be captured into a CUDA graph");
+        return host->fail(err, CG_ERR_UNSUPPORTED,
+                          "@NAME@ cannot be captured into a CUDA graph on the CPU");
     return CG_OK;
 }
 
@@ -39,9 +58,9 @@ static cg_status plan(const cg_host *host, const cg_attention_problem *p, void *
     CG_TRY(supports(host, p, err));
     self = host->alloc(host->ctx, sizeof *self);
     if (!self)
-        return host->fail(err, CG_ERR_NOMEM, "mine: out of memory");
+        return host->fail(err, CG_ERR_NOMEM, "@NAME@: out of memory");
     self->host = host;
-    self->problem = cg_attention_keep_problem(p);
+    self->problem = cg_attention_keep_problem(p); /* p itself may be gone when plan() returns */
     *ret_plan = self;
     return CG_OK;
 }
@@ -54,6 +73,7 @@ static void destroy(void *plan)
         self->host->free(self->host->ctx, self);
 }
 
+/* Memory for run(), which must not allocate: the host owns it and passes it to each call. */
 static size_t workspace_size(const void *plan)
 {
     (void)plan;
@@ -65,18 +85,23 @@ struct call {
     const cg_attention_args *args;
 };
 
-static float score(const cg_attention_problem *p, const cg_kv_view *kv, int32_t slot, int32_t head,
-                   int32_t pos, const float *q)
+/* scale * q . K[pos] */
+static float score(const struct call *call, int32_t slot, int32_t kv_head, int32_t pos,
+                   const float *q)
 {
-    const float *k = (const float *)((const char *)kv->k + cg_kv_offset(kv, slot, head, pos));
+    const cg_kv_view *kv = call->args->kv;
+    const float *k = (const float *)((const char *)kv->k + cg_kv_offset(kv, slot, kv_head, pos));
     float dot = 0;
 
-    for (int32_t d = 0; d < p->head_dim; d++)
+    for (int32_t d = 0; d < call->problem->head_dim; d++)
         dot += q[d] * k[d];
-    return p->scale * dot;
+    return call->problem->scale * dot;
 }
 
-/* One row and query head: softmax(scale * q . K) V over the tokens up to the row's position. */
+/*
+ * One row and query head: softmax(scale * q . K) V over the tokens up to the row's position. The
+ * order of the sums depends on nothing but the row: that is batch invariance.
+ */
 static void attend(const struct call *call, int32_t seq, int32_t row, int32_t head)
 {
     const cg_attention_problem *p = call->problem;
@@ -90,7 +115,7 @@ static void attend(const struct call *call, int32_t seq, int32_t row, int32_t he
     float max = -INFINITY, sum = 0;
 
     for (int32_t j = first; j <= pos; j++) {
-        float s = score(p, kv, slot, kv_head, j, q);
+        float s = score(call, slot, kv_head, j, q);
 
         max = s > max ? s : max;
     }
@@ -98,7 +123,7 @@ static void attend(const struct call *call, int32_t seq, int32_t row, int32_t he
         out[d] = 0;
     for (int32_t j = first; j <= pos; j++) {
         const float *v = (const float *)((const char *)kv->v + cg_kv_offset(kv, slot, kv_head, j));
-        float weight = expf(score(p, kv, slot, kv_head, j, q) - max);
+        float weight = expf(score(call, slot, kv_head, j, q) - max); /* without max: overflow */
 
         sum += weight;
         for (int32_t d = 0; d < p->head_dim; d++)
@@ -108,41 +133,49 @@ static void attend(const struct call *call, int32_t seq, int32_t row, int32_t he
         out[d] /= sum;
 }
 
-/* Item: one sequence and query head. The order of its sums is fixed, whatever the worker. */
+/* Item: one sequence and query head, on any worker. */
 static void run_item(void *arg, int64_t item, int32_t worker)
 {
     const struct call *call = arg;
     int32_t seq = (int32_t)(item / call->problem->n_heads);
+    int32_t head = (int32_t)(item % call->problem->n_heads);
 
-    (void)worker;
+    (void)worker; /* for scratch memory of its own: host->workers rows of the workspace */
     for (int32_t row = call->args->q_start[seq]; row < call->args->q_start[seq + 1]; row++)
-        attend(call, seq, row, (int32_t)(item % call->problem->n_heads));
+        attend(call, seq, row, head);
 }
 
+/* Allocates nothing and keeps nothing: addresses, page tables and lengths differ in each call. */
 static cg_status run(void *plan, const cg_attention_args *args, cg_error *err)
 {
     struct plan *self = plan;
     struct call call = { &self->problem, args };
 
+#ifdef WITH_CUDA
+    if (self->problem.device == CG_DEVICE_CUDA)
+        return cuda_run(self->host, &self->problem, args, err);
+#endif
     CG_TRY(cg_attention_check_args(self->host, &self->problem, args, err));
     self->host->parallel_for(self->host->ctx, (int64_t)args->n_seqs * self->problem.n_heads,
                              run_item, &call);
     return CG_OK;
 }
 
+/*
+ * .features is 0: the plugin knows none of CG_ATTENTION_SOFTCAP and following. A host never uses a
+ * feature whose bit is absent, so their members can be ignored.
+ */
 static const cg_attention_ops ops = {
     CG_SIZED(cg_attention_ops),       .caps = CAPS, .supports = supports, .plan = plan,
     .workspace_size = workspace_size, .run = run,   .destroy = destroy,
 };
 
 static const cg_plugin plugin = {
-    CG_PLUGIN_HEADER(CG_PLUGIN_ATTENTION),
-    .name = "mine",
-    .version = "1.0",
-    .description = "plain attention in two passes, built outside confgen's tree",
-    .ops = &ops,
+    CG_PLUGIN_HEADER(CG_PLUGIN_ATTENTION),          .name = "@NAME@", .version = "0.1",
+    .description = "plain attention in two passes", .ops = &ops,
 };
 
+/* The one exported symbol. */
 cg_status cg_plugin_entry_v1(const cg_host *host, const cg_plugin **ret_plugin, cg_error *err)
 {
     return cg_plugin_enter(host, &plugin, ret_plugin, err);
