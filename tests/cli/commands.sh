@@ -5,7 +5,7 @@
 #   commands.sh CONFGEN SOURCE_ROOT
 set -uo pipefail
 
-confgen=$1 root=$2
+confgen=$(realpath "$1") root=$2
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 failures=0
