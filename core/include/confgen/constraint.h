@@ -121,6 +121,7 @@ typedef struct cg_text_format {
     const char *end;            /* e.g. "[/CONFORMER]" */
     const char *stop;           /* e.g. "<|endoftext|>"; one token, or "" for none */
     int32_t max_new_tokens;     /* bound for constraints that accept texts of any length */
+    int32_t reserved;           /* 0; since 1.2, padding before */
     /* Since 1.2, for plugins with CG_CONSTRAINT_FORMATS. Zeroed members are the format of 1.1:
      * three decimals with all digits, and commas between them. */
     int32_t fields_per_literal; /* numbers between two literals: 3, or 1 where they are codes */

@@ -1,0 +1,241 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""The ABI of plugins as a table: sizes, offsets, types and values of the public headers.
+
+    table.py print INCLUDE CC...             prints the table of the headers in INCLUDE/confgen
+    table.py check TABLES INCLUDE CC...      checks them against the tables TABLES/1.*.txt
+
+CC... is a C or C++ compiler with its flags, up to an optional `--run COMMAND...` that runs the
+compiled program. A line of a table is one of
+
+    struct NAME SIZE
+    member STRUCT.NAME OFFSET SIZE TYPE
+    value NAME NUMBER                        of an enum or macro
+    type NAME TYPE                           of a typedef
+
+`check` fails if the headers lack a line of an older minor, except that a struct whose first member
+is struct_size may grow and that names of RENAMED are read as the newer ones; if a new member, not
+named reserved, lies in what an older struct used as padding, because an older side does not clear
+it; and if the headers differ from the table of their own minor. Python 3 standard library only.
+"""
+import os
+import re
+import subprocess
+import sys
+import tempfile
+
+# All that a plugin includes.
+HEADERS = ["status", "version", "plugin", "tensor", "attention", "cache", "constraint"]
+NOT_ABI = re.compile(r"CG_VERSION_|CG_PLUGIN_ABI_MINOR$")
+# Names of 1.1 and before: layouts and meanings are unchanged.
+RENAMED = {
+    "cg_attention_problem.heads_together": "cg_attention_problem.kv_layout",
+    "cg_automaton.capacity_columns": "cg_automaton.capacity_head_rows",
+    "cg_automaton.column": "cg_automaton.head_row",
+    "cg_automaton.column_token": "cg_automaton.head_token",
+    "cg_program.n_columns": "cg_program.n_head_rows",
+    "cg_program.span_start": "cg_program.forced_start",
+    "cg_program.span_token": "cg_program.forced_token",
+    "cg_template": "cg_literals",
+    "cg_template.gap": "cg_literals.literal",
+}
+
+
+# ---- reading headers -------------------------------------------------------------------------
+
+
+def strip_comments(text):
+    return re.sub(r"/\*.*?\*/", " ", text, flags=re.S)
+
+
+def squeeze(text):
+    """A type with one way to put its blanks."""
+    text = re.sub(r"\s+", " ", text).strip()
+    text = re.sub(r"\s*\*\s*", " *", text)
+    return re.sub(r"\s*([(),])\s*", r"\1", text).replace(",", ", ").replace("(*", " (*").strip()
+
+
+def split(text, separator):
+    """Parts of a text, without those inside of brackets."""
+    parts, depth = [""], 0
+    for c in text:
+        depth += (c in "({[") - (c in ")}]")
+        if c == separator and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += c
+    return [p.strip() for p in parts if p.strip()]
+
+
+def parameter_types(text):
+    """The types of a parameter list, without names."""
+    types = []
+    for p in split(text, ","):
+        p = re.sub(r"\bCG_PRINTF.*", "", p)
+        match = re.match(r"(.*[\s*])(\w+)((?:\[\w*\])*)$", p)
+        named = match and match.group(1).strip() not in ("", "const")
+        types.append(squeeze(match.group(1) + match.group(3) if named else p))
+    return ", ".join(types)
+
+
+def declare(text):
+    """[(name, type)] of a declaration."""
+    text = re.sub(r"\bCG_PRINTF\(.*?\)", "", text).strip()
+    match = re.match(r"(.*?)\(\s*\*\s*(\w+)\s*\)\s*\((.*)\)$", text, re.S)
+    if match:
+        return [(match.group(2), squeeze("%s (*)(%s)" % (match.group(1), parameter_types(match.group(3)))))]
+    base, found = None, []
+    for part in split(text, ","):
+        match = re.match(r"(.*?)(\w+)\s*((?:\[\w*\])*)$", part, re.S)
+        base = base if base is not None else match.group(1)
+        found.append((match.group(2), squeeze(base + match.group(3))))
+    return found
+
+
+def read_headers(include):
+    structs, values, types = {}, [], {}
+    for header in HEADERS:
+        with open(os.path.join(include, "confgen", header + ".h"), encoding="utf-8") as f:
+            text = strip_comments(f.read())
+        for name, number in re.findall(r"^#define (CG_\w+)[ \t]+(\(?-?\d[\w<() ]*|\"[^\"]*\")[ \t]*$", text, re.M):
+            if not NOT_ABI.match(name):
+                values.append((name, number))
+        text = re.sub(r"^#(?:[^\n]*\\\n)*[^\n]*$", "", text, flags=re.M)
+        for body in re.findall(r"\benum\s*\{(.*?)\}", text, re.S):
+            values += [(re.split(r"\s*=", e)[0].strip(), None) for e in split(body, ",")]
+        for name, body in re.findall(r"typedef struct (\w+) \{(.*?)\n\} \1;", text, re.S):
+            structs[name] = [d for part in split(body, ";") for d in declare(part)]
+        for body in re.findall(r"^typedef (?!struct\b)([^;{]*);", text, re.M | re.S):
+            name, declared = declare(re.sub(r"\s+", " ", body))[0]
+            types[name] = declared
+    return structs, values, types
+
+
+# ---- tables ----------------------------------------------------------------------------------
+
+
+def make_table(include, compiler):
+    structs, values, types = read_headers(include)
+    run = []
+    if "--run" in compiler:
+        at = compiler.index("--run")
+        compiler, run = compiler[:at], compiler[at + 1:]
+    lines = ["#include <stdio.h>"] + ["#include <confgen/%s.h>" % h for h in HEADERS] + ["int main(void) {"]
+    for name, members in structs.items():
+        lines.append('printf("struct %s %%zu\\n", sizeof(%s));' % (name, name))
+        for member, declared in members:
+            lines.append('printf("member %s.%s %%zu %%zu %s\\n", offsetof(%s, %s), sizeof(((%s *)0)->%s));'
+                         % (name, member, declared, name, member, name, member))
+    for name, number in values:
+        text = number is not None and number.startswith('"')
+        lines.append('printf("value %s %s\\n", %s);' % (name, "%s" if text else "%ld", name if text else "(long)" + name))
+    for name, declared in types.items():
+        lines.append('printf("type %s %s\\n");' % (name, declared))
+    lines += ["return 0; }"]
+    cpp = any(re.search(r"(\+\+|-xc\+\+)", word) for word in compiler)
+    with tempfile.TemporaryDirectory() as folder:
+        source, program = os.path.join(folder, "table.cpp" if cpp else "table.c"), os.path.join(folder, "table")
+        with open(source, "w", encoding="utf-8") as f:
+            f.write("\n".join(lines) + "\n")
+        subprocess.run(compiler + ["-I" + include, source, "-o", program], check=True)
+        return subprocess.run(run + [program], check=True, text=True, capture_output=True).stdout.splitlines()
+
+
+class Table:
+    def __init__(self, lines):
+        self.lines = [line for line in lines if line]
+        self.structs, self.members, self.rest = {}, {}, {}
+        for line in self.lines:
+            kind, name, what = line.split(" ", 2)
+            if kind == "struct":
+                self.structs[name] = int(what)
+            elif kind == "member":
+                self.members[name] = what
+            else:
+                self.rest[kind + " " + name] = what
+
+
+def renamed(name):
+    if name in RENAMED:
+        return RENAMED[name]
+    struct, dot, member = name.partition(".")
+    return RENAMED.get(struct, struct) + dot + member
+
+
+def with_new_types(text):
+    return re.sub(r"\w+", lambda m: RENAMED.get(m.group(0), m.group(0)), text)
+
+
+def compare(old, new, minor):
+    """What the new table breaks for users of the old one."""
+    found = []
+    for name, size in old.structs.items():
+        newer = renamed(name)
+        grows = name + ".struct_size" in old.members
+        if newer not in new.structs:
+            found.append("struct %s of 1.%d is missing" % (name, minor))
+        elif new.structs[newer] < size or (new.structs[newer] != size and not grows):
+            found.append("struct %s: found %d bytes, 1.%d has %d%s" % (
+                newer, new.structs[newer], minor, size, "" if grows else ", and no struct_size by which to grow"))
+        else:
+            kept = {renamed(m) for m in old.members if m.startswith(name + ".")}
+            for member, what in new.members.items():
+                if (member.startswith(newer + ".") and member not in kept and int(what.split()[0]) < size
+                        and not member.startswith(newer + ".reserved")):
+                    found.append("member %s lies at %s, inside of the %d bytes that the struct has in 1.%d: put a "
+                                 "reserved member in front of it" % (member, what.split()[0], size, minor))
+    for name, what in old.members.items():
+        found += differs("member " + renamed(name), with_new_types(what), new.members.get(renamed(name)), minor)
+    for name, what in old.rest.items():
+        kind, word = name.split(" ")
+        found += differs(kind + " " + renamed(word), with_new_types(what), new.rest.get(kind + " " + renamed(word)), minor)
+    return found
+
+
+def differs(name, wanted, there, minor):
+    if there is None:
+        return ["%s of 1.%d is missing" % (name, minor)]
+    return [] if there == wanted else ["%s: found '%s', 1.%d has '%s'" % (name, there, minor, wanted)]
+
+
+def minor_of(include):
+    with open(os.path.join(include, "confgen", "version.h"), encoding="utf-8") as f:
+        return int(re.search(r"CG_PLUGIN_ABI_MINOR (\d+)", f.read()).group(1))
+
+
+def check(tables, include, compiler):
+    minor, lines = minor_of(include), make_table(include, compiler)
+    new, found = Table(lines), []
+    known = {int(re.match(r"1\.(\d+)\.txt", n).group(1)) for n in os.listdir(tables) if re.match(r"1\.\d+\.txt", n)}
+    for number in sorted(known):
+        with open(os.path.join(tables, "1.%d.txt" % number), encoding="utf-8") as f:
+            old = Table(f.read().splitlines())
+        if number < minor:
+            found += compare(old, new, number)
+        elif number > minor:
+            found.append("there is a table of 1.%d, but CG_PLUGIN_ABI_MINOR is %d" % (number, minor))
+        elif old.lines != new.lines:
+            found += ["1.%d.txt lacks: %s" % (minor, line) for line in lines if line not in old.lines]
+            found += ["the headers lack: %s" % line for line in old.lines if line not in lines]
+            found.append("the headers differ from the table of their minor: if 1.%d was released, raise "
+                         "CG_PLUGIN_ABI_MINOR and add tests/abi/1.%d.txt; otherwise write 1.%d.txt again. Both: "
+                         "tests/abi/table.py print core/include cc" % (minor, minor + 1, minor))
+    if minor not in known:
+        found.append("there is no table tests/abi/1.%d.txt: write it by tests/abi/table.py print core/include cc" % minor)
+    return found
+
+
+def main():
+    words = sys.argv[1:]
+    if len(words) >= 3 and words[0] == "print":
+        print("\n".join(make_table(words[1], words[2:])))
+        return 0
+    if len(words) >= 4 and words[0] == "check":
+        found = check(words[1], words[2], words[3:])
+        print("\n".join(found or ["the headers of 1.%d keep the ABI of all minors" % minor_of(words[2])]))
+        return 1 if found else 0
+    sys.exit(__doc__)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
