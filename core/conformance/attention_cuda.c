@@ -2,7 +2,8 @@
 /*
  * Attention on a GPU. As on the CPU, and: 16-bit types, lengths as device data below upper bounds,
  * garbage in unused entries, plans for decode and for prompts, long sequences (which kernels
- * split), captured graphs.
+ * split), prompts around the sizes of row tiles for each number of heads that share keys, hundreds
+ * of sequences, captured graphs, and calls on a held stream.
  */
 #include <math.h>
 #include <stdio.h>
@@ -23,23 +24,64 @@ enum {
     N_PAIRS = sizeof head_pairs / sizeof *head_pairs,
     FEW_SEQS = 16, /* most sequences of an ordinary case; its plan may be for 4 more */
     MAX_LEN = 100,
-    LONG_LEN = 3072,
+    MANY_LEN = 48, /* of a case of many sequences */
+    TILE_LEN = 1100,
+    LONG_LEN = 4200,
+    VERY_LONG_LEN = 17000, /* beyond 1024 pages of 16 */
     ALL_FLAGS = CG_ATTENTION_DETERMINISTIC | CG_ATTENTION_BATCH_INVARIANT | CG_ATTENTION_GRAPH_SAFE,
 };
 
 /* Lengths and rows of the cases of a problem. */
-enum kind { DECODE, PREFILL, LONG_DECODE, LONG_PREFILL, N_KINDS };
-static const char *const kind_names[] = { "decode", "prompts", "long decode", "long prompts" };
+enum kind { DECODE, PREFILL, LONG_DECODE, LONG_PREFILL, MANY, TILES, VERY_LONG };
+static const char *const kind_names[] = { "decode",          "prompts",        "long decode",
+                                          "long prompts",    "many sequences", "ragged prompts",
+                                          "very long decode" };
 
-/* A plan is for about one row per sequence, or for many: its bounds differ. */
+/* Bounds of a plan, which is for about one row per sequence or for many: kernels are selected by
+ * the average. */
+static void set_bounds(attention_suite *s, enum kind kind, cg_attention_problem *p)
+{
+    static const int32_t many[] = { 65, 600, 33, 257, 129, 640, 64, 100 };
+
+    switch (kind) {
+    case DECODE:
+        p->max_seqs = random_in(&s->rec, 2, FEW_SEQS + 4);
+        p->max_tokens = p->max_seqs + random_in(&s->rec, 0, p->max_seqs);
+        p->max_kv_len = MAX_LEN;
+        break;
+    case PREFILL:
+        p->max_seqs = random_in(&s->rec, 1, 8);
+        p->max_tokens = 16 * p->max_seqs + random_in(&s->rec, 0, 100);
+        p->max_kv_len = MAX_LEN;
+        break;
+    case MANY:
+        p->max_seqs = many[random_in(&s->rec, 0, (int32_t)(sizeof many / sizeof *many) - 1)];
+        p->max_tokens = (p->max_seqs < 150 && random_in(&s->rec, 0, 1) ? 16 : 1) * p->max_seqs +
+                        random_in(&s->rec, 0, 100);
+        p->max_kv_len = MANY_LEN;
+        break;
+    case TILES:
+        p->max_seqs = 4;
+        p->max_tokens = 1200;
+        p->max_kv_len = TILE_LEN;
+        break;
+    case VERY_LONG:
+        p->max_seqs = 2;
+        p->max_tokens = random_in(&s->rec, 2, 4);
+        p->max_kv_len = VERY_LONG_LEN + 1000;
+        break;
+    default:
+        p->max_seqs = 6;
+        p->max_tokens =
+            kind == LONG_DECODE ? 6 + random_in(&s->rec, 0, 6) : 600 + random_in(&s->rec, 0, 100);
+        p->max_kv_len = LONG_LEN;
+    }
+}
+
 static cg_attention_problem make_problem(attention_suite *s, cg_dtype dtype, int32_t dim,
                                          const int32_t heads[2], enum kind kind)
 {
-    int32_t seqs = kind == DECODE    ? random_in(&s->rec, 2, FEW_SEQS + 4)
-                   : kind == PREFILL ? random_in(&s->rec, 1, 8)
-                                     : 6;
-
-    return (cg_attention_problem) {
+    cg_attention_problem p = {
         CG_SIZED(cg_attention_problem),
         .device = CG_DEVICE_CUDA,
         .compute_capability = s->capability,
@@ -48,33 +90,48 @@ static cg_attention_problem make_problem(attention_suite *s, cg_dtype dtype, int
         .n_heads = heads[0],
         .n_kv_heads = heads[1],
         .head_dim = dim,
-        .max_seqs = seqs,
-        .max_tokens = kind == DECODE || kind == LONG_DECODE
-                          ? seqs + random_in(&s->rec, 0, seqs)
-                          : (kind == PREFILL ? 16 * seqs : 600) + random_in(&s->rec, 0, 100),
-        .max_kv_len = kind >= LONG_DECODE ? LONG_LEN : MAX_LEN,
         .scale = 1.0f / sqrtf((float)dim),
-        .flags = s->ops->caps & (uint32_t)random_in(&s->rec, 0, ALL_FLAGS),
     };
+
+    set_bounds(s, kind, &p);
+    p.flags = s->ops->caps & (uint32_t)random_in(&s->rec, 0, ALL_FLAGS);
+    return p;
 }
 
-/* Random tokens and rows of sequence i. */
-static void random_lengths(test_recorder *rec, enum kind kind, int32_t i, int32_t *ret_len,
-                           int32_t *ret_rows)
+/* Random tokens and rows of sequence i of a case. `first`: a random number of the case. */
+static void random_lengths(test_recorder *rec, enum kind kind, int32_t i, int32_t first,
+                           int32_t *ret_len, int32_t *ret_rows)
 {
-    static const int32_t decode[] = { LONG_LEN, 3000, 1537, 700, 257, 64 };
-    static const int32_t prompts[][2] = { { 300, 300 }, { 900, 100 }, { 3000, 1 },
+    static const int32_t decode[] = { LONG_LEN, 4096, 2049, 700, 257, 64 };
+    static const int32_t prompts[][2] = { { 300, 300 }, { 900, 100 }, { 4096, 1 },
                                           { 129, 129 }, { 2100, 17 }, { 65, 1 } };
+    static const int32_t tiles[] = { 600, 65, 128, 1, 300, 64, 129, 63, 127 };
+    enum { N_TILES = sizeof tiles / sizeof *tiles };
 
-    if (kind == LONG_DECODE) {
-        *ret_len = decode[i] - random_in(rec, 0, 40);
+    switch (kind) {
+    case LONG_DECODE:
+        *ret_len = decode[i] - random_in(rec, 0, 1) * random_in(rec, 0, 40);
         *ret_rows = random_in(rec, 0, 4) ? 1 : random_in(rec, 0, 4);
-    } else if (kind == LONG_PREFILL) {
+        break;
+    case LONG_PREFILL:
         *ret_len = prompts[i][0] + random_in(rec, 0, 40);
         *ret_rows = prompts[i][1] > 20 && prompts[i][0] == prompts[i][1] ? *ret_len : prompts[i][1];
         if (*ret_rows > 300)
             *ret_rows = 300;
-    } else {
+        break;
+    case TILES:
+        *ret_rows = tiles[(first + i) % N_TILES];
+        *ret_len = *ret_rows + random_in(rec, 0, 1) * random_in(rec, 1, TILE_LEN - 600);
+        break;
+    case VERY_LONG:
+        *ret_len = i ? 16385 : VERY_LONG_LEN + random_in(rec, 0, 1000);
+        *ret_rows = random_in(rec, 1, 2);
+        break;
+    case MANY:
+        *ret_len = case_random_len(rec, MANY_LEN);
+        *ret_rows = random_in(rec, 0, 3) ? 1 : random_in(rec, 0, *ret_len);
+        break;
+    default:
         *ret_len = case_random_len(rec, MAX_LEN);
         *ret_rows = kind == PREFILL        ? case_random_rows(rec, *ret_len)
                     : random_in(rec, 0, 4) ? 1
@@ -86,20 +143,24 @@ static void random_lengths(test_recorder *rec, enum kind kind, int32_t i, int32_
 static void random_case(attention_suite *s, const cg_attention_problem *p, enum kind kind,
                         attention_case *ret_case)
 {
-    attention_case ac = { .problem = *p };
-    int32_t most = p->max_seqs < FEW_SEQS ? p->max_seqs : FEW_SEQS;
+    static attention_case empty;
+    attention_case *ac = ret_case;
+    int32_t most = kind == DECODE && p->max_seqs > FEW_SEQS ? FEW_SEQS : p->max_seqs, first;
 
-    ac.n_seqs =
-        kind >= LONG_DECODE || random_in(&s->rec, 0, 2) ? most : random_in(&s->rec, 1, most);
-    for (int32_t i = 0; i < ac.n_seqs; i++) {
-        int32_t rows, room = p->max_tokens - ac.q_start[i];
+    *ac = empty;
+    ac->problem = *p;
+    first = random_in(&s->rec, 0, 100);
+    ac->n_seqs = (kind >= LONG_DECODE && kind != MANY) || random_in(&s->rec, 0, 2)
+                     ? most
+                     : random_in(&s->rec, 1, most);
+    for (int32_t i = 0; i < ac->n_seqs; i++) {
+        int32_t rows, room = p->max_tokens - ac->q_start[i];
 
-        random_lengths(&s->rec, kind, i, &ac.kv_len[i], &rows);
-        ac.q_start[i + 1] = ac.q_start[i] + (rows < room ? rows : room);
+        random_lengths(&s->rec, kind, i, first, &ac->kv_len[i], &rows);
+        ac->q_start[i + 1] = ac->q_start[i] + (rows < room ? rows : room);
     }
-    if (!attention_case_fill(&s->rec, &ac))
+    if (!attention_case_fill(&s->rec, ac))
         abort();
-    *ret_case = ac;
 }
 
 typedef void (*cuda_case_fn)(attention_suite *s, attention_case *ac, case_device *d, enum kind kind,
@@ -134,7 +195,8 @@ static int with_plan(attention_suite *s, const cg_attention_problem *problem,
     if (!expect(&s->rec, s->ops->plan(&s->test_host.host, &p, &plan, &err) == CG_OK,
                 "%s: supported, but plan() failed: %s", where, err.msg))
         return 1;
-    if (case_device_create(&s->rec, s->gpu, s->ops, plan, &p, layout, &d)) {
+    if (case_device_create(&s->rec, s->gpu, &s->test_host, s->ops, plan, &p, layout, p.max_seqs,
+                           &d)) {
         random_case(s, &p, kind, &ac);
         case_device_load(&d, &ac);
         fn(s, &ac, &d, kind, where);
@@ -193,6 +255,8 @@ static void check_values(attention_suite *s)
                     p.window = random_in(&s->rec, 1, 40);
                 if (random_in(&s->rec, 0, 3) == 0)
                     p.scale *= 6;
+                if (i % 5 == 3) /* exp() of the scores themselves overflows */
+                    p.scale *= 40;
                 supported += with_plan(s, &p, &case_layouts[l], kind, run_and_compare);
             }
             test_end(&s->rec);
@@ -203,20 +267,28 @@ static void check_values(attention_suite *s)
     test_end(&s->rec);
 }
 
+/* Starts the check of the values of a type and kind; 0 if it is not to run. */
+static int begin_values(attention_suite *s, cg_dtype dtype, const char *what, char *name,
+                        size_t cap)
+{
+    snprintf(name, cap, "values: %s, %s", cg_dtype_name(dtype), what);
+    return test_begin(&s->rec, name);
+}
+
+static const int32_t two_layouts[] = { 0, 4 }; /* contiguous, pages of 16 */
+
 /* Tiles and splits of kernels depend on group, head size and length: varies these. */
 static void check_long(attention_suite *s)
 {
-    static const int32_t layouts[] = { 0, 4 }; /* contiguous, pages of 16 */
+    static const int32_t windows[] = { 100, 4000, 1000 };
     int32_t rounds = test_rounds(&s->rec, INT32_MAX);
     char name[80];
 
     for (int32_t t = 0; t < N_DTYPES; t++)
-        for (int32_t kind = LONG_DECODE; kind < N_KINDS && !s->rec.gpu_lost; kind++) {
+        for (int32_t kind = LONG_DECODE; kind <= LONG_PREFILL && !s->rec.gpu_lost; kind++) {
             int32_t n = 0;
 
-            snprintf(name, sizeof name, "values: %s, %s", cg_dtype_name(dtypes[t]),
-                     kind_names[kind]);
-            if (!test_begin(&s->rec, name))
+            if (!begin_values(s, dtypes[t], kind_names[kind], name, sizeof name))
                 continue;
             for (int32_t group = 1; group <= 8; group *= 2)
                 for (int32_t i = 0; i < 4 && n < rounds; i++) {
@@ -225,10 +297,79 @@ static void check_long(attention_suite *s)
 
                     if (dtypes[t] != CG_BF16 && i / 2 != (group == 2 || group == 8))
                         continue; /* half of the cases suffice */
-                    n += with_plan(s, &p, &case_layouts[layouts[i % 2]], kind, run_and_compare);
+                    if (n % 3 == 2)
+                        p.window = windows[random_in(&s->rec, 0, 2)];
+                    n += with_plan(s, &p, &case_layouts[two_layouts[i % 2]], kind, run_and_compare);
                 }
             test_end(&s->rec);
         }
+}
+
+/*
+ * Prompts around the sizes of row tiles, for plans of which a kernel for short, for middling and
+ * for long prompts is selected: the query rows (tokens x heads of a group) per sequence are at most
+ * 256, below 384 and at least 768 on average.
+ */
+static void check_prompts(attention_suite *s)
+{
+    static const int32_t query_rows[] = { 320, 200, 800 };
+    char name[80], what[48];
+
+    for (int32_t t = 0; t < N_DTYPES; t++)
+        for (int32_t group = 1; group <= 8 && !s->rec.gpu_lost; group *= 2) {
+            snprintf(what, sizeof what, "ragged prompts, %d heads per key head", group);
+            if (!begin_values(s, dtypes[t], what, name, sizeof name))
+                continue;
+            for (int32_t i = 0; i < test_rounds(&s->rec, dtypes[t] == CG_F32 ? 6 : 12); i++) {
+                cg_attention_problem p = make_problem(s, dtypes[t], (i + i / 6) % 2 ? 128 : 64,
+                                                      (int32_t[]) { 2 * group, 2 }, TILES);
+
+                p.flags &= ~(uint32_t)CG_ATTENTION_BATCH_INVARIANT; /* may name one kernel */
+                p.max_tokens = p.max_seqs * query_rows[i % 3] / group;
+                if (i % 4 == 3)
+                    p.window = random_in(&s->rec, 1, 130);
+                (void)with_plan(s, &p, &case_layouts[two_layouts[i / 3 % 2]], TILES,
+                                run_and_compare);
+            }
+            test_end(&s->rec);
+        }
+}
+
+static void check_many(attention_suite *s)
+{
+    static const int32_t layouts[] = { 0, 4, 5, 3 };
+    char name[80];
+
+    for (int32_t t = 0; t < N_DTYPES && !s->rec.gpu_lost; t++) {
+        if (!begin_values(s, dtypes[t], kind_names[MANY], name, sizeof name))
+            continue;
+        for (int32_t i = 0; i < test_rounds(&s->rec, 10); i++) {
+            cg_attention_problem p =
+                make_problem(s, dtypes[t], head_dims[random_in(&s->rec, 0, 1)],
+                             (const int32_t[][2]) { { 4, 2 }, { 2, 2 }, { 4, 1 } }[i % 3], MANY);
+
+            (void)with_plan(s, &p, &case_layouts[layouts[i % 4]], MANY, run_and_compare);
+        }
+        test_end(&s->rec);
+    }
+}
+
+static void check_very_long(attention_suite *s)
+{
+    static const int32_t layouts[] = { 4, 0, 9 }; /* pages of 16, contiguous, pages of 1 */
+    char name[80];
+
+    for (int32_t t = 0; t < N_DTYPES && !s->rec.gpu_lost; t++) {
+        if (!begin_values(s, dtypes[t], kind_names[VERY_LONG], name, sizeof name))
+            continue;
+        for (int32_t i = 0; i < test_rounds(&s->rec, 3); i++) {
+            cg_attention_problem p =
+                make_problem(s, dtypes[t], 64, (const int32_t[]) { 4, 1 }, VERY_LONG);
+
+            (void)with_plan(s, &p, &case_layouts[layouts[i % 3]], VERY_LONG, run_and_compare);
+        }
+        test_end(&s->rec);
+    }
 }
 
 /* Most are refused; the others must be right. */
@@ -270,6 +411,158 @@ static void check_without_rows(attention_suite *s)
         cg_attention_problem p = make_problem(s, dtypes[i % N_DTYPES], 64, head_pairs[0], kind);
 
         (void)with_plan(s, &p, &case_layouts[i / 2 % 2 * 4], kind, run_without_rows);
+    }
+    test_end(&s->rec);
+}
+
+/* ---- calls --------------------------------------------------------------------------------- */
+
+static void run_held(attention_suite *s, attention_case *ac, case_device *d, enum kind kind,
+                     const char *where)
+{
+    case_out o;
+
+    (void)kind;
+    call(d, ac, NULL, &o); /* what is loaded at the first launch waits for the stream */
+    case_out_destroy(&o);
+    case_device_set_rows(d, ac, NULL, NULL, 0);
+    case_device_run_held(d, &o);
+    if (o.data) {
+        attention_case_solve(ac, s->test_host.base);
+        attention_compare(s, ac, &o, 0, where);
+    }
+    case_out_destroy(&o);
+}
+
+static void check_held(attention_suite *s)
+{
+    static const enum kind kinds[] = { DECODE, PREFILL, LONG_DECODE, TILES };
+
+    if (!test_begin(&s->rec, "run() works on its stream, and does not wait or allocate"))
+        return;
+    for (int32_t i = 0; i < test_rounds(&s->rec, 8 * N_DTYPES) && !s->rec.gpu_lost; i++) {
+        cg_attention_problem p =
+            make_problem(s, dtypes[i % N_DTYPES], 64, head_pairs[0], kinds[i / N_DTYPES % 4]);
+
+        (void)with_plan(s, &p, &case_layouts[two_layouts[i / (4 * N_DTYPES) % 2]],
+                        kinds[i / N_DTYPES % 4], run_held);
+    }
+    test_end(&s->rec);
+}
+
+/*
+ * One plan, called in turn over two memories, which hold three cases: whatever run() keeps from one
+ * call to the next is wrong in another.
+ */
+static void run_many_calls(attention_suite *s, attention_case *ac, case_device *d, enum kind kind,
+                           const char *where)
+{
+    enum { CALLS = 130, N_CASES = 3 };
+    attention_case *cases = calloc(N_CASES, sizeof *cases);
+    case_device *second = malloc(sizeof *second);
+
+    if (!cases || !second)
+        abort();
+    for (int i = 0; i < N_CASES; i++) {
+        random_case(s, &ac->problem, kind, &cases[i]);
+        attention_case_solve(&cases[i], s->test_host.base);
+    }
+    if (case_device_create(&s->rec, s->gpu, &s->test_host, s->ops, d->plan, &d->problem, &d->layout,
+                           d->problem.max_seqs, second)) {
+        for (int i = 0; i < CALLS && !s->rec.gpu_lost && !s->rec.bad; i++) {
+            case_device *to = i % 2 ? second : d;
+            const attention_case *of = &cases[i / 4 % N_CASES];
+            case_out o;
+
+            if (i % 4 < 2)
+                case_device_load(to, of);
+            call(to, of, NULL, &o);
+            if (o.data)
+                attention_compare(s, of, &o, 0, where);
+            case_out_destroy(&o);
+        }
+        (void)gpu_wait(&s->rec, s->gpu, "the enqueued work");
+        case_device_destroy(second);
+    }
+    for (int i = 0; i < N_CASES; i++)
+        attention_case_destroy(&cases[i]);
+    free(cases);
+    free(second);
+}
+
+static void check_many_calls(attention_suite *s)
+{
+    if (!test_begin(&s->rec, "many calls of one plan, over changing memory"))
+        return;
+    for (int32_t i = 0; i < test_rounds(&s->rec, 2 * N_DTYPES) && !s->rec.gpu_lost; i++) {
+        enum kind kind = i / N_DTYPES % 2 ? PREFILL : DECODE;
+        cg_attention_problem p = make_problem(s, dtypes[i % N_DTYPES], 64, head_pairs[3], kind);
+
+        (void)with_plan(s, &p, &case_layouts[two_layouts[i % 2]], kind, run_many_calls);
+    }
+    test_end(&s->rec);
+}
+
+/* ---- other ABI minors ---------------------------------------------------------------------- */
+
+/* Plans a problem of `bytes` bytes and makes a call with structs of `abi`. */
+static void run_abi(attention_suite *s, const cg_attention_problem *p, const case_layout *layout,
+                    enum kind kind, size_t bytes, enum case_abi abi)
+{
+    cg_attention_problem *of_abi = case_struct_of_size(p, bytes);
+    case_device *d = malloc(sizeof *d);
+    cg_error err = CG_ERROR_INIT;
+    attention_case ac;
+    void *plan = NULL;
+    char where[128];
+
+    if (!d)
+        abort();
+    snprintf(where, sizeof where, "%s, %s, a problem of %zu bytes", layout->name, kind_names[kind],
+             bytes);
+    expect(&s->rec, s->ops->supports(&s->test_host.host, of_abi, &err) == CG_OK,
+           "%s: refused, but not one of %zu: %s", where, sizeof *p, err.msg);
+    if (expect(&s->rec, s->ops->plan(&s->test_host.host, of_abi, &plan, &err) == CG_OK,
+               "%s: plan() failed: %s", where, err.msg)) {
+        memset(of_abi, 0x5a, bytes); /* borrowed for the call only */
+        if (case_device_create(&s->rec, s->gpu, &s->test_host, s->ops, plan, p, layout, p->max_seqs,
+                               d)) {
+            d->abi = abi;
+            random_case(s, p, kind, &ac);
+            case_device_load(d, &ac);
+            run_and_compare(s, &ac, d, kind, where);
+            attention_case_destroy(&ac);
+            (void)gpu_wait(&s->rec, s->gpu, "the enqueued work");
+            case_device_destroy(d);
+        }
+        s->ops->destroy(plan);
+    }
+    free(of_abi);
+    free(d);
+}
+
+static void check_abi(attention_suite *s)
+{
+    static const struct {
+        size_t problem;
+        enum case_abi abi;
+    } minors[] = { { offsetof(cg_attention_problem, kv_layout), ABI_1_0 },
+                   { offsetof(cg_attention_problem, features), ABI_1_0 }, /* 1.1 */
+                   { sizeof(cg_attention_problem) + 200, ABI_LATER } };
+
+    if (!test_begin(&s->rec, "structs of ABI 1.0, 1.1 and of a later minor"))
+        return;
+    for (int32_t i = 0; i < test_rounds(&s->rec, 8 * N_DTYPES) && !s->rec.gpu_lost; i++) {
+        enum kind kind = i / N_DTYPES % 2 ? PREFILL : DECODE;
+        const case_layout *layout = &case_layouts[two_layouts[i / (2 * N_DTYPES) % 2]];
+        cg_attention_problem p = make_problem(
+            s, dtypes[i % N_DTYPES], i / (4 * N_DTYPES) % 2 ? 128 : 64, head_pairs[0], kind);
+
+        case_layout_apply(layout, &p);
+        if (s->ops->supports(&s->test_host.host, &p, NULL) != CG_OK)
+            continue;
+        for (size_t m = 0; m < sizeof minors / sizeof *minors && !s->rec.gpu_lost; m++)
+            run_abi(s, &p, layout, kind, minors[m].problem, minors[m].abi);
     }
     test_end(&s->rec);
 }
@@ -337,10 +630,49 @@ static void run_twice(attention_suite *s, attention_case *ac, case_device *d, en
     case_out_destroy(&b);
 }
 
-/* Any division of the rows into calls gives the bits of a single call. */
+/* A plan for other numbers of sequences and rows gives the bits of `all`. */
+static void compare_plan(attention_suite *s, const attention_case *ac, const case_device *d,
+                         int32_t max_seqs, int32_t max_tokens, const case_out *all,
+                         const char *where)
+{
+    cg_attention_problem p = d->problem;
+    cg_error err = CG_ERROR_INIT;
+    case_device *other = malloc(sizeof *other);
+    void *plan = NULL;
+    case_out o = { .data = NULL };
+
+    if (!other)
+        abort();
+    p.max_seqs = max_seqs;
+    p.max_tokens = max_tokens;
+    if (s->ops->supports(&s->test_host.host, &p, &err) == CG_OK &&
+        expect(&s->rec, s->ops->plan(&s->test_host.host, &p, &plan, &err) == CG_OK,
+               "%s: supported, but plan() failed: %s", where, err.msg)) {
+        if (case_device_create(&s->rec, s->gpu, &s->test_host, s->ops, plan, &p, &d->layout,
+                               d->problem.max_seqs, other)) {
+            case_device_load(other, ac);
+            call(other, ac, NULL, &o);
+            for (int32_t t = 0; o.data && t < o.n; t++)
+                if (!expect(&s->rec, attention_same_row(ac, &o, t, all, t),
+                            "%s, %s, %d/%d heads of %d: row %d has other bits with a plan for %d "
+                            "rows of %d sequences than with one for %d of %d",
+                            where, cg_dtype_name(p.dtype), p.n_heads, p.n_kv_heads, p.head_dim, t,
+                            max_tokens, max_seqs, d->problem.max_tokens, d->problem.max_seqs))
+                    break;
+            case_out_destroy(&o);
+            (void)gpu_wait(&s->rec, s->gpu, "the enqueued work");
+            case_device_destroy(other);
+        }
+        s->ops->destroy(plan);
+    }
+    free(other);
+}
+
+/* Any division of the rows into calls, and plans of other sizes, give the bits of a single call. */
 static void run_split(attention_suite *s, attention_case *ac, case_device *d, enum kind kind,
                       const char *where)
 {
+    int32_t rows = ac->q_start[ac->n_seqs], more = 9 * d->problem.max_seqs;
     attention_split split = { .only = -1 };
     case_out all;
 
@@ -357,6 +689,11 @@ static void run_split(attention_suite *s, attention_case *ac, case_device *d, en
             attention_compare_split(s, ac, &split, &part, &all, where);
         case_out_destroy(&part);
     }
+    if (all.data && !s->rec.gpu_lost) {
+        compare_plan(s, ac, d, more < CASE_MAX_SEQS ? more : CASE_MAX_SEQS,
+                     3 * d->problem.max_tokens + 200, &all, where);
+        compare_plan(s, ac, d, ac->n_seqs, rows ? rows : 1, &all, where);
+    }
     case_out_destroy(&all);
 }
 
@@ -365,10 +702,10 @@ static void check_bits(attention_suite *s, const char *name, uint32_t flag, cuda
     if (!test_begin(&s->rec, name))
         return;
     for (int32_t i = 0; i < test_rounds(&s->rec, 48); i++) {
-        enum kind kind = i % N_KINDS;
-        cg_attention_problem p =
-            make_problem(s, dtypes[random_in(&s->rec, 0, 7) * N_DTYPES / 8], head_dims[i / 4 % 2],
-                         head_pairs[random_in(&s->rec, 0, N_PAIRS - 1)], kind);
+        enum kind kind = i % (MANY + 1);
+        cg_attention_problem p = make_problem(
+            s, dtypes[random_in(&s->rec, 0, 7) * N_DTYPES / 8], head_dims[i / (MANY + 1) % 2],
+            head_pairs[kind == MANY ? 3 : random_in(&s->rec, 0, N_PAIRS - 1)], kind);
 
         p.flags |= flag;
         if (kind < LONG_DECODE && random_in(&s->rec, 0, 4) == 0)
@@ -474,8 +811,10 @@ static cg_attention_problem supported_problem(attention_suite *s)
 
 void attention_suite_cuda(attention_suite *s)
 {
-    void (*const checks[])(attention_suite *) = { check_values, check_long, check_mixed,
-                                                  check_without_rows, check_not_finite };
+    void (*const checks[])(attention_suite *) = {
+        check_values,       check_long, check_prompts,    check_many, check_very_long, check_mixed,
+        check_without_rows, check_held, check_many_calls, check_abi,  check_not_finite
+    };
     cg_attention_problem p = supported_problem(s);
 
     attention_check_refusals(s, &p);

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "element.h"
 
@@ -25,16 +26,56 @@ static int64_t row_bytes(const case_device *d)
     return (int64_t)d->problem.n_heads * d->problem.head_dim * cg_dtype_size(d->problem.dtype);
 }
 
-int case_device_create(test_recorder *rec, cg_gpu *gpu, const cg_attention_ops *ops, void *plan,
-                       const cg_attention_problem *problem, const case_layout *layout,
-                       case_device *ret_device)
+void *case_struct_of_size(const void *of_this_build, size_t bytes)
+{
+    char *copy = malloc(bytes);
+    uint32_t size = (uint32_t)bytes, known;
+
+    if (!copy)
+        abort();
+    memcpy(&known, of_this_build, sizeof known);
+    memset(copy, 0x5a, bytes);
+    memcpy(copy, of_this_build, known < bytes ? known : bytes);
+    memcpy(copy, &size, sizeof size);
+    return copy;
+}
+
+/* Maps the slots of cases to some of the view's. Returns the number of the latter. */
+static int32_t select_slots(case_device *d, int32_t n_slots)
+{
+    const cg_attention_problem *p = &d->problem;
+    int32_t n = n_slots, room = p->max_kv_len > 1000 ? 1 : 9, all[CASE_MAX_SEQS + 128];
+
+    if (p->max_kv_len <= 100 && p->head_dim <= 128 && random_in(d->rec, 0, 7) == 0)
+        room = 120;
+    if (random_in(d->rec, 0, 1))
+        n += random_in(d->rec, 1, room);
+    for (int32_t i = 0; i < n; i++)
+        all[i] = i;
+    for (int32_t i = 0; i < n_slots; i++) {
+        int32_t j = random_in(d->rec, i, n - 1), t = all[i];
+
+        all[i] = all[j];
+        all[j] = t;
+    }
+    memcpy(d->slot_of, all, (size_t)n_slots * sizeof *all);
+    return n;
+}
+
+int case_device_create(test_recorder *rec, cg_gpu *gpu, test_host *host,
+                       const cg_attention_ops *ops, void *plan, const cg_attention_problem *problem,
+                       const case_layout *layout, int32_t n_slots, case_device *ret_device)
 {
     size_t workspace_bytes = ops->workspace_size(plan);
     const cg_attention_problem *p = problem;
-    case_device d = {
-        .rec = rec, .gpu = gpu, .ops = ops, .plan = plan, .problem = *p, .layout = *layout
-    };
-    int64_t row = p->head_dim * (int64_t)cg_dtype_size(p->kv_dtype), n_blocks = p->max_seqs;
+    case_device d = { .rec = rec,
+                      .gpu = gpu,
+                      .host = host,
+                      .ops = ops,
+                      .plan = plan,
+                      .problem = *p,
+                      .layout = *layout };
+    int64_t row = p->head_dim * (int64_t)cg_dtype_size(p->kv_dtype), n_blocks;
     size_t n_table = 0, seqs = (size_t)p->max_seqs;
     cg_kv_view *view = &d.view;
 
@@ -42,15 +83,16 @@ int case_device_create(test_recorder *rec, cg_gpu *gpu, const cg_attention_ops *
         CG_SIZED(cg_kv_view),
         .device = CG_DEVICE_CUDA,
         .dtype = p->kv_dtype,
-        .n_slots = p->max_seqs,
+        .n_slots = select_slots(&d, n_slots),
         .n_kv_heads = p->n_kv_heads,
         .head_dim = p->head_dim,
         .block_tokens = case_layout_block(layout, p),
         .generation = 1,
     };
+    n_blocks = view->n_slots;
     if (layout->page) {
         view->table_stride = (p->max_kv_len + layout->page - 1) / layout->page;
-        n_table = seqs * (size_t)view->table_stride;
+        n_table = (size_t)view->n_slots * (size_t)view->table_stride;
         n_blocks = (int64_t)n_table + 1;
     }
     view->token_stride = layout->kv_layout == CG_KV_NHD ? row * p->n_kv_heads : row;
@@ -62,16 +104,13 @@ int case_device_create(test_recorder *rec, cg_gpu *gpu, const cg_attention_ops *
         gpu_block_create(rec, gpu, (size_t)(view->block_stride * n_blocks), &d.v) &&
         gpu_block_create(rec, gpu, n_table * sizeof(int32_t), &d.table) &&
         gpu_block_create(rec, gpu, (size_t)(d.q_stride * p->max_tokens), &d.q) &&
-        gpu_block_create(rec, gpu, (size_t)(d.out_stride * p->max_tokens), &d.out) &&
+        gpu_block_create_wide(rec, gpu, (size_t)(d.out_stride * p->max_tokens), &d.out) &&
         gpu_block_create(rec, gpu, (seqs + 1) * sizeof(int32_t), &d.q_start) &&
         gpu_block_create(rec, gpu, seqs * sizeof(int32_t), &d.slot) &&
         gpu_block_create(rec, gpu, seqs * sizeof(int32_t), &d.kv_len) &&
         test_size_is_sane(rec, workspace_bytes, "workspace_size()"))
-        (void)gpu_block_create(rec, gpu, workspace_bytes, &d.workspace);
-    d.k_image = malloc(d.k.bytes + 1);
-    d.v_image = malloc(d.v.bytes + 1);
-    d.table_image = malloc(n_table * sizeof(int32_t) + 1);
-    if (!d.workspace.base || !d.k_image || !d.v_image || !d.table_image) {
+        (void)gpu_block_create_wide(rec, gpu, workspace_bytes, &d.workspace);
+    if (!d.workspace.base) {
         case_device_destroy(&d);
         return 0;
     }
@@ -89,9 +128,6 @@ void case_device_destroy(case_device *d)
 
     for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++)
         gpu_block_destroy(blocks[i]);
-    free(d->k_image);
-    free(d->v_image);
-    free(d->table_image);
 }
 
 static void store_head(char *at, const float *from, int32_t n, cg_dtype t)
@@ -100,43 +136,51 @@ static void store_head(char *at, const float *from, int32_t n, cg_dtype t)
         element_store(at + (size_t)i * cg_dtype_size(t), t, from[i]);
 }
 
+/* The page table of a case. Entries without valid tokens must not be read. */
+static void load_table(case_device *d, const attention_case *ac)
+{
+    int32_t n_pages = (int32_t)(d->table.bytes / sizeof(int32_t));
+    attention_case of_view = *ac;
+
+    of_view.problem.max_seqs = d->view.n_slots;
+    for (int32_t i = 0; i < ac->n_seqs; i++)
+        of_view.slot[i] = d->slot_of[ac->slot[i]];
+    attention_case_table(d->rec, &of_view, d->view.block_tokens, n_pages,
+                         random_in(d->rec, 0, 1) ? n_pages : garbage(d->rec), d->view.table_stride,
+                         (int32_t *)gpu_block_image(&d->table));
+    gpu_block_load_image(&d->table);
+}
+
 void case_device_load(case_device *d, const attention_case *ac)
 {
     const cg_attention_problem *p = &d->problem;
-    cg_kv_view host = d->view; /* of the host copies */
+    char *k = gpu_block_image(&d->k), *v = gpu_block_image(&d->v);
+    cg_kv_view host = d->view; /* of the images */
 
-    memset(d->k_image, 0xff, d->k.bytes);
-    memset(d->v_image, 0xff, d->v.bytes);
+    memset(k, 0xff, d->k.bytes);
+    memset(v, 0xff, d->v.bytes);
     if (d->layout.page) {
-        int32_t n_pages = (int32_t)(d->table.bytes / sizeof(int32_t));
-
-        /* table entries without valid tokens must not be read */
-        attention_case_table(d->rec, ac, d->view.block_tokens, n_pages,
-                             random_in(d->rec, 0, 1) ? n_pages : garbage(d->rec),
-                             d->view.table_stride, d->table_image);
-        gpu_block_load(&d->table, d->table_image, d->table.bytes);
-        host.page_table = d->table_image;
+        load_table(d, ac);
+        host.page_table = (const int32_t *)gpu_block_image(&d->table);
     }
     for (int32_t i = 0; i < ac->n_seqs; i++)
         for (int32_t j = 0; j < ac->kv_len[i]; j++)
             for (int32_t h = 0; h < p->n_kv_heads; h++) {
-                int64_t to = cg_kv_offset(&host, ac->slot[i], h, j);
+                int64_t to = cg_kv_offset(&host, d->slot_of[ac->slot[i]], h, j);
 
-                store_head(d->k_image + to, attention_case_kv(ac, 0, i, j, h), p->head_dim,
-                           p->kv_dtype);
-                store_head(d->v_image + to, attention_case_kv(ac, 1, i, j, h), p->head_dim,
-                           p->kv_dtype);
+                store_head(k + to, attention_case_kv(ac, 0, i, j, h), p->head_dim, p->kv_dtype);
+                store_head(v + to, attention_case_kv(ac, 1, i, j, h), p->head_dim, p->kv_dtype);
             }
-    gpu_block_load(&d->k, d->k_image, d->k.bytes);
-    gpu_block_load(&d->v, d->v_image, d->v.bytes);
+    gpu_block_load_image(&d->k);
+    gpu_block_load_image(&d->v);
 }
 
 void case_device_set_rows(case_device *d, const attention_case *ac, const int32_t *first_row,
                           const int32_t *end_row, int32_t use_max_bounds)
 {
     const cg_attention_problem *p = &d->problem;
-    int32_t q_start[CASE_MAX_SEQS + 1] = { 0 }, slot[CASE_MAX_SEQS];
-    int32_t kv_len[CASE_MAX_SEQS], n_rows;
+    int32_t q_start[CASE_MAX_SEQS + 1] = { 0 }, slot[CASE_MAX_SEQS], kv_len[CASE_MAX_SEQS];
+    int32_t leave_out = random_in(d->rec, 0, 1), n_seqs = 0, n_rows = 0;
     char *q;
 
     for (int32_t i = 0; i < p->max_seqs; i++) {
@@ -147,29 +191,33 @@ void case_device_set_rows(case_device *d, const attention_case *ac, const int32_
         int32_t n = ac->q_start[i + 1] - ac->q_start[i];
         int32_t first = first_row ? first_row[i] : 0, end = end_row ? end_row[i] : n;
 
-        q_start[i + 1] = q_start[i] + end - first;
+        if (end == first && leave_out)
+            continue;
         if (end > first) {
-            slot[i] = ac->slot[i];
-            kv_len[i] =
+            slot[n_seqs] = d->slot_of[ac->slot[i]];
+            kv_len[n_seqs] =
                 ac->kv_len[i] - (n - end); /* as before the rows from `end` on are appended */
         }
+        n_rows += end - first;
+        q_start[++n_seqs] = n_rows;
     }
-    n_rows = q_start[ac->n_seqs];
-    for (int32_t i = ac->n_seqs; i < p->max_seqs; i++)
+    for (int32_t i = n_seqs; i < p->max_seqs; i++)
         q_start[i + 1] = n_rows;
     d->rows = n_rows;
     d->n_tokens =
         use_max_bounds ? p->max_tokens : random_in(d->rec, n_rows ? n_rows : 1, p->max_tokens);
-    d->n_seqs = use_max_bounds ? p->max_seqs : random_in(d->rec, ac->n_seqs, p->max_seqs);
+    d->n_seqs = use_max_bounds ? p->max_seqs : random_in(d->rec, n_seqs ? n_seqs : 1, p->max_seqs);
     q = malloc((size_t)(d->q_stride * n_rows) + 1);
     if (!q)
         abort();
     memset(q, 0xff, (size_t)(d->q_stride * n_rows));
+    n_rows = 0;
     for (int32_t i = 0; i < ac->n_seqs; i++) {
-        int32_t first = ac->q_start[i] + (first_row ? first_row[i] : 0);
+        int32_t n = ac->q_start[i + 1] - ac->q_start[i];
+        int32_t first = first_row ? first_row[i] : 0, end = end_row ? end_row[i] : n;
 
-        for (int32_t t = q_start[i]; t < q_start[i + 1]; t++)
-            store_head(q + t * d->q_stride, attention_case_q(ac, first + t - q_start[i]),
+        for (int32_t t = first; t < end; t++, n_rows++)
+            store_head(q + n_rows * d->q_stride, attention_case_q(ac, ac->q_start[i] + t),
                        p->n_heads * p->head_dim, p->dtype);
     }
     gpu_block_load(&d->q, q, (size_t)(d->q_stride * n_rows));
@@ -181,38 +229,67 @@ void case_device_set_rows(case_device *d, const attention_case *ac, const int32_
     gpu_block_poison(&d->workspace);
 }
 
+/* Calls run() with structs of d->abi. */
+static cg_status run(case_device *d, cg_error *err)
+{
+    const cg_attention_args args = {
+        CG_SIZED(cg_attention_args),
+        .n_tokens = d->n_tokens,
+        .n_seqs = d->n_seqs,
+        .q = d->q.ptr,
+        .out = d->out.ptr,
+        .q_stride = d->q_stride,
+        .out_stride = d->out_stride,
+        .q_start = (const int32_t *)d->q_start.ptr,
+        .slot = (const int32_t *)d->slot.ptr,
+        .kv_len = (const int32_t *)d->kv_len.ptr,
+        .kv = &d->view,
+        .workspace = d->workspace.ptr,
+        .stream = cg_gpu_stream(d->gpu),
+    };
+    cg_attention_args *of_abi;
+    cg_kv_view *view;
+    cg_status st;
+
+    if (d->abi == ABI_SAME)
+        return d->ops->run(d->plan, &args, err);
+    view = case_struct_of_size(&d->view, d->abi == ABI_1_0 ? offsetof(cg_kv_view, v_head_dim)
+                                                           : sizeof *view + 200);
+    of_abi = case_struct_of_size(&args, d->abi == ABI_1_0 ? offsetof(cg_attention_args, position)
+                                                          : sizeof args + 200);
+    of_abi->kv = view;
+    st = d->ops->run(d->plan, of_abi, err);
+    free(view); /* borrowed for the call only */
+    free(of_abi);
+    return st;
+}
+
+/* Records whether run() succeeded and left the host alone. Returns whether there are results. */
+static int expect_run(case_device *d, cg_status st, const cg_error *err, int32_t allocated)
+{
+    /* Strides are unknown at planning: run() may refuse NHD. */
+    if (st == CG_ERR_MISMATCH && d->layout.kv_layout == CG_KV_NHD) {
+        expect(d->rec, err->msg[0] != '\0', "%s: run() refused the view without a text",
+               d->layout.name);
+        return 0;
+    }
+    expect(d->rec, atomic_load(&d->host->allocated) == allocated,
+           "run() allocated memory of the host %d times",
+           atomic_load(&d->host->allocated) - allocated);
+    return expect(d->rec, st == CG_OK, "run() of up to %d rows of %d sequences failed (%d): %s",
+                  d->n_tokens, d->n_seqs, st, err->msg);
+}
+
 int case_device_enqueue(case_device *d)
 {
+    int32_t allocated = atomic_load(&d->host->allocated);
     cg_error err = CG_ERROR_INIT;
     cg_status st;
 
     if (d->rec->gpu_lost)
         return 0;
-    st = d->ops->run(d->plan,
-                     &(cg_attention_args) {
-                         CG_SIZED(cg_attention_args),
-                         .n_tokens = d->n_tokens,
-                         .n_seqs = d->n_seqs,
-                         .q = d->q.ptr,
-                         .out = d->out.ptr,
-                         .q_stride = d->q_stride,
-                         .out_stride = d->out_stride,
-                         .q_start = (const int32_t *)d->q_start.ptr,
-                         .slot = (const int32_t *)d->slot.ptr,
-                         .kv_len = (const int32_t *)d->kv_len.ptr,
-                         .kv = &d->view,
-                         .workspace = d->workspace.ptr,
-                         .stream = cg_gpu_stream(d->gpu),
-                     },
-                     &err);
-    /* Strides are unknown at planning: run() may refuse NHD. */
-    if (st == CG_ERR_MISMATCH && d->layout.kv_layout == CG_KV_NHD) {
-        expect(d->rec, err.msg[0] != '\0', "%s: run() refused the view without a text",
-               d->layout.name);
-        return 0;
-    }
-    return expect(d->rec, st == CG_OK, "run() of up to %d rows of %d sequences failed (%d): %s",
-                  d->n_tokens, d->n_seqs, st, err.msg);
+    st = run(d, &err);
+    return expect_run(d, st, &err, allocated);
 }
 
 /* Kernels may write rows between the last one and the bound n_tokens, but nothing after the bound
@@ -229,6 +306,13 @@ static int out_intact(const case_device *d, const char *out)
 
 void case_device_finish(case_device *d, case_out *ret_out)
 {
+    const struct {
+        gpu_block *block;
+        const char *name;
+    } inputs[] = { { &d->k, "the keys" },           { &d->v, "the values" },
+                   { &d->table, "the page table" }, { &d->q, "q" },
+                   { &d->q_start, "q_start" },      { &d->slot, "slot" },
+                   { &d->kv_len, "kv_len" } };
     case_out o = { .stride = d->out_stride, .n = d->rows, .dtype = d->problem.dtype };
 
     *ret_out = o;
@@ -241,15 +325,60 @@ void case_device_finish(case_device *d, case_out *ret_out)
     expect(d->rec, out_intact(d, o.data), "run() wrote outside of the rows of out");
     expect(d->rec, gpu_block_guarded(&d->workspace),
            "run() wrote outside of its %zu bytes of workspace", d->workspace.bytes);
-    expect(d->rec,
-           gpu_block_holds(&d->k, d->k_image) && gpu_block_holds(&d->v, d->v_image) &&
-               gpu_block_holds(&d->table, d->table_image),
-           "run() wrote to keys, values or page table");
-    expect(d->rec,
-           gpu_block_guarded(&d->q) && gpu_block_guarded(&d->q_start) &&
-               gpu_block_guarded(&d->slot) && gpu_block_guarded(&d->kv_len),
-           "run() wrote around q, q_start, slot or kv_len");
+    for (size_t i = 0; i < sizeof inputs / sizeof *inputs; i++)
+        expect(d->rec, gpu_block_unchanged(inputs[i].block), "run() wrote to %s, or around",
+               inputs[i].name);
     if (d->rec->gpu_lost)
         case_out_destroy(&o);
     *ret_out = o;
+}
+
+static double now(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+void case_device_run_held(case_device *d, case_out *ret_out)
+{
+    const double limit = 1; /* seconds */
+    const struct timespec pause = { 0, 5000000 };
+    int32_t allocated = atomic_load(&d->host->allocated), device[2] = { 0 }, was_held;
+    int64_t taken = 1;
+    int untouched;
+    double seconds;
+    cg_error err = CG_ERROR_INIT;
+    cg_status st = CG_OK;
+
+    *ret_out = (case_out) { .data = NULL };
+    if (d->rec->gpu_lost ||
+        !gpu_ok(d->rec, cg_gpu_current_device(d->gpu, &device[0], &err), &err, "the device") ||
+        !gpu_ok(d->rec, cg_gpu_hold(d->gpu, limit, &err), &err, "a hold of the stream"))
+        return;
+    seconds = now();
+    /* other processes on this GPU allocate too, but not at every call */
+    for (int i = 0; i < 3 && taken > 0 && st == CG_OK; i++) {
+        taken = gpu_free_memory(d->gpu);
+        st = run(d, &err);
+        /* before a call that makes the device current */
+        (void)gpu_ok(d->rec, cg_gpu_current_device(d->gpu, &device[1], &err), &err, "the device");
+        taken -= gpu_free_memory(d->gpu);
+    }
+    seconds = now() - seconds;
+    nanosleep(&pause, NULL); /* for work on another stream */
+    untouched = gpu_block_is_poison_now(&d->out) && gpu_block_is_poison_now(&d->workspace);
+    was_held = cg_gpu_release(d->gpu);
+    expect(d->rec, device[0] == device[1], "run() made device %d current, which was %d", device[1],
+           device[0]);
+    expect(d->rec, taken <= 0, "run() allocated memory of the GPU: %lld bytes", (long long)taken);
+    if (was_held)
+        expect(d->rec, untouched,
+               "run() works on another stream: it wrote to out or to the workspace while its "
+               "stream was held");
+    else if (seconds > limit / 2)
+        expect(d->rec, 0, "run() waited for the stream, which was held for %g s", limit);
+    if (expect_run(d, st, &err, allocated))
+        case_device_finish(d, ret_out);
 }

@@ -62,14 +62,6 @@ void cache_check_captured_append(cache_suite *s)
     test_end(&s->rec);
 }
 
-static int64_t free_memory(const cache_suite *s)
-{
-    cg_gpu_info info = { CG_SIZED(cg_gpu_info) };
-
-    cg_gpu_get_info(s->gpu, &info);
-    return info.free_bytes;
-}
-
 /*
  * Compares the GPU's free memory with the bound and the stats of a cache of hundreds of MiB. GPU
  * memory is allocated in steps of some MiB, hence the slack.
@@ -92,7 +84,7 @@ void cache_check_device_memory(cache_suite *s)
         cg_status st;
 
         if (round == 2)
-            before = free_memory(s);
+            before = gpu_free_memory(s->gpu);
         config.max_bytes =
             round % 3 ? token * random_in(&s->rec, 2000, LARGE_SLOTS * LARGE_LEN) : 0;
         st = s->ops->create(&s->test_host.host, &config, &self, &err);
@@ -117,14 +109,16 @@ void cache_check_device_memory(cache_suite *s)
             expect(&s->rec, !config.max_bytes || stats.bytes_allocated <= config.max_bytes,
                    "%lld bytes allocated, wanted at most %lld", (long long)stats.bytes_allocated,
                    (long long)config.max_bytes);
-            expect(&s->rec, !before || before - free_memory(s) <= stats.bytes_allocated + SLACK,
+            expect(&s->rec,
+                   !before || before - gpu_free_memory(s->gpu) <= stats.bytes_allocated + SLACK,
                    "%lld bytes of the GPU are used, but bytes_allocated is %lld",
-                   (long long)(before - free_memory(s)), (long long)stats.bytes_allocated);
+                   (long long)(before - gpu_free_memory(s->gpu)), (long long)stats.bytes_allocated);
         }
         s->ops->destroy(self);
         (void)gpu_wait(&s->rec, s->gpu, "destroy()");
-        expect(&s->rec, !before || before - free_memory(s) <= SLACK,
-               "%lld bytes of the GPU were not freed", (long long)(before - free_memory(s)));
+        expect(&s->rec, !before || before - gpu_free_memory(s->gpu) <= SLACK,
+               "%lld bytes of the GPU were not freed",
+               (long long)(before - gpu_free_memory(s->gpu)));
     }
     expect_all_freed(&s->rec, &s->test_host, "destroy()");
     test_end(&s->rec);

@@ -84,7 +84,7 @@ static void attend(const struct attention_call *c, int32_t slot, int32_t pos, in
     /* 1: attends to one token too many; not with a page table, whose entry may be invalid */
     int32_t last = fake_mutant == 1 && !c->kv.page_table ? pos + 1 : pos;
     uint32_t size = cg_dtype_size(p->dtype), kv_size = cg_dtype_size(p->kv_dtype);
-    float max = -INFINITY, sum = 0, acc[256] = { 0 }, score[4096];
+    float max = -INFINITY, sum = 0, acc[256] = { 0 }, score[20000];
 
     for (int32_t j = first; j <= last; j++) {
         const char *k = (const char *)c->kv.k + cg_kv_offset(&c->kv, slot, kv_head, j);

@@ -15,12 +15,11 @@
 #include "plugin/loader.h"
 #include "plugin_dir.h"
 
-/* Values of fake_mutant, 0 (no defect) included. */
-enum {
-    N_ATTENTION_MUTANTS = 16,
-    N_CACHE_MUTANTS = 7, /* of the paged cache */
-    N_CACHES = 3,        /* the others are checked without a defect */
-    N_CACHE_TESTS = N_CACHE_MUTANTS + N_CACHES - 1,
+/* A defect and the check that must detect it. */
+struct mutant {
+    int number; /* value of fake_mutant */
+    int32_t rounds;
+    const char *check;
 };
 
 static cg_plugin_host host;
@@ -46,21 +45,71 @@ static cg_conformance_options options(void)
     return o;
 }
 
+/* Runs the check that must detect a defect, by one of the suites. */
+static void expect_detected(const struct mutant *m, int32_t (*run)(const cg_conformance_options *))
+{
+    cg_conformance_options o = options();
+    char begin[128];
+
+    o.rounds = m->rounds;
+    o.only = &m->check;
+    o.n_only = 1;
+    fake_mutant = m->number;
+    (void)run(&o);
+    printf("mutant %d: %s", m->number, failed_checks);
+    snprintf(begin, sizeof begin, "%s: ", m->check);
+    ck_assert_msg(!strncmp(failed_checks, begin, strlen(begin)),
+                  "mutant %d: found '%s', wanted '%s'", m->number, failed_checks, m->check);
+    ck_assert_int_eq(fake_gpu_live, 0);
+}
+
+static void expect_passed(int32_t (*run)(const cg_conformance_options *))
+{
+    cg_conformance_options o = options();
+
+    fake_mutant = 0;
+    ck_assert_msg(run(&o) == 0, "%s", failed_checks);
+    ck_assert_int_eq(fake_gpu_live, 0);
+}
+
 /* ---- attention ----------------------------------------------------------------------------- */
+
+#define ANY_LAYOUT "values: f16, contiguous with spare capacity"
+#define GRAPHS     "captured once, then replayed"
+#define BITS       "batch-invariant, where supported"
+
+static const struct mutant attention_mutants[] = {
+    { 1, 2, ANY_LAYOUT },
+    { 2, 4, ANY_LAYOUT },
+    { 3, 2, ANY_LAYOUT },
+    { 4, 4, "deterministic, where supported" },
+    { 5, 8, BITS },
+    { 6, 2, ANY_LAYOUT },
+    { 7, 2, ANY_LAYOUT },
+    { 8, 4, GRAPHS },
+    { 9, 2, "values: bf16, pages of 16, NHD" },
+    { 10, 2, "invalid problems are refused" },
+    { 11, 2, "plans are created and destroyed" },
+    { 12, 4, "values: f16, ragged prompts, 8 heads per key head" },
+    { 13, 2, ANY_LAYOUT },
+    { 14, 2, ANY_LAYOUT },
+    { 15, 2, GRAPHS },
+};
+
+static int32_t check_attention(const cg_conformance_options *o)
+{
+    return cg_conformance_attention(&fake_attention, &host.host, o);
+}
 
 START_TEST(attention_mutants_are_detected)
 {
-    cg_conformance_options o = options();
-    int32_t failures;
+    expect_detected(&attention_mutants[_i], check_attention);
+}
+END_TEST
 
-    fake_mutant = _i;
-    failures = cg_conformance_attention(&fake_attention, &host.host, &o);
-    printf("attention mutant %d:\n%s", _i, failed_checks);
-    if (_i == 0)
-        ck_assert_msg(failures == 0, "%s", failed_checks);
-    else
-        ck_assert_msg(failures > 0, "mutant %d was not detected", _i);
-    ck_assert_int_eq(fake_gpu_live, 0);
+START_TEST(attention_without_defect_passes)
+{
+    expect_passed(check_attention);
 }
 END_TEST
 
@@ -72,28 +121,38 @@ static const cg_cache_ops *load_cache(const char *name)
     cg_error err = CG_ERROR_INIT;
     char path[1024];
 
+    cg_plugin_host_init(&host, NULL, NULL, NULL, 0);
     snprintf(path, sizeof path, "%s/cache/%s/cache_%s.so", built_plugin_dir(), name, name);
     ck_assert_msg(cg_plugin_load(path, &host.host, &plugin, &err) == CG_OK, "%s", err.msg);
     return plugin->ops;
 }
 
+static const struct mutant cache_mutants[] = {
+    { 1, 2, "the memory bound is kept" },        { 2, 2, "content after random operations" },
+    { 3, 2, "content after random operations" }, { 4, 2, "append() captured once, then replayed" },
+    { 5, 2, "content after random operations" }, { 6, 2, "content after random operations" },
+};
+
+static int32_t check_cache(const cg_conformance_options *o)
+{
+    cg_cache_ops ops = fake_cache();
+
+    return cg_conformance_cache(&ops, &host.host, o);
+}
+
 START_TEST(cache_mutants_are_detected)
 {
-    static const char *const names[N_CACHES] = { "paged", "dynamic", "static" };
-    cg_conformance_options o = options();
-    cg_cache_ops ops;
-    int32_t failures;
+    fake_cache_base = load_cache("paged");
+    expect_detected(&cache_mutants[_i], check_cache);
+}
+END_TEST
 
-    fake_cache_base = load_cache(names[_i < N_CACHE_MUTANTS ? 0 : _i - N_CACHE_MUTANTS + 1]);
-    fake_mutant = _i < N_CACHE_MUTANTS ? _i : 0;
-    ops = fake_cache();
-    failures = cg_conformance_cache(&ops, &host.host, &o);
-    printf("cache mutant %d:\n%s", _i, failed_checks);
-    if (fake_mutant == 0)
-        ck_assert_msg(failures == 0, "%s", failed_checks);
-    else
-        ck_assert_msg(failures > 0, "mutant %d was not detected", _i);
-    ck_assert_int_eq(fake_gpu_live, 0);
+START_TEST(caches_without_defect_pass)
+{
+    static const char *const names[] = { "paged", "dynamic", "static" };
+
+    fake_cache_base = load_cache(names[_i]);
+    expect_passed(check_cache);
 }
 END_TEST
 
@@ -105,8 +164,12 @@ int main(void)
     int failed;
 
     tcase_set_timeout(tc, 120);
-    tcase_add_loop_test(tc, attention_mutants_are_detected, 0, N_ATTENTION_MUTANTS);
-    tcase_add_loop_test(tc, cache_mutants_are_detected, 0, N_CACHE_TESTS);
+    tcase_add_loop_test(tc, attention_mutants_are_detected, 0,
+                        sizeof attention_mutants / sizeof *attention_mutants);
+    tcase_add_test(tc, attention_without_defect_passes);
+    tcase_add_loop_test(tc, cache_mutants_are_detected, 0,
+                        sizeof cache_mutants / sizeof *cache_mutants);
+    tcase_add_loop_test(tc, caches_without_defect_pass, 0, 3);
     suite_add_tcase(s, tc);
     sr = srunner_create(s);
     srunner_run_all(sr, CK_NORMAL);
