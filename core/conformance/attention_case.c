@@ -8,17 +8,17 @@
 #include "element.h"
 
 const case_layout case_layouts[] = {
-    { "contiguous", 0, 0, CG_KV_HND, 0 },
-    { "contiguous with spare capacity", 0, 13, CG_KV_HND, 0 },
-    { "contiguous, NHD", 0, 5, CG_KV_NHD, 0 },
-    { "contiguous, growing", 0, 3, CG_KV_HND, 1 },
-    { "pages of 16", 16, 0, CG_KV_HND, 0 },
-    { "pages of 32", 32, 0, CG_KV_HND, 0 },
-    { "pages of 16, NHD", 16, 0, CG_KV_NHD, 0 },
-    { "pages of 8", 8, 0, CG_KV_HND, 0 },
-    { "pages of 24", 24, 0, CG_KV_HND, 0 },
-    { "pages of 1", 1, 0, CG_KV_HND, 0 },
-    { "pages of 16, block_tokens 0", 16, 0, CG_KV_HND, 1 },
+    { "contiguous", 0, 0, CG_KV_HND, 0, 0 },
+    { "contiguous with spare capacity", 0, 13, CG_KV_HND, 0, 0 },
+    { "contiguous, NHD", 0, 5, CG_KV_NHD, 0, 0 },
+    { "contiguous, growing", 0, 3, CG_KV_HND, 1, 0 },
+    { "pages of 16", 16, 0, CG_KV_HND, 0, 0 },
+    { "pages of 32", 32, 0, CG_KV_HND, 0, 0 },
+    { "pages of 16, NHD", 16, 0, CG_KV_NHD, 0, 0 },
+    { "pages of 8", 8, 0, CG_KV_HND, 0, 0 },
+    { "pages of 24", 24, 0, CG_KV_HND, 0, 0 },
+    { "pages of 1", 1, 0, CG_KV_HND, 0, 0 },
+    { "pages of 16, block_tokens 0", 16, 0, CG_KV_HND, 1, 0 },
 };
 const int32_t n_case_layouts = sizeof case_layouts / sizeof *case_layouts;
 
@@ -36,10 +36,37 @@ int32_t case_layout_block(const case_layout *layout, const cg_attention_problem 
     return layout->page ? layout->page : problem->max_kv_len + layout->spare;
 }
 
+int case_uses(const cg_attention_problem *problem, uint32_t feature)
+{
+    return (problem->features & feature) != 0;
+}
+
+int32_t case_v_dim(const cg_attention_problem *problem)
+{
+    return problem->v_head_dim ? problem->v_head_dim : problem->head_dim;
+}
+
+/* Index of (i, head) in an array [.., n_heads, dim]. */
+static size_t element_index(int64_t i, int32_t n_heads, int32_t head, int32_t dim)
+{
+    return ((size_t)i * (size_t)n_heads + (size_t)head) * (size_t)dim;
+}
+
 static size_t q_index(const attention_case *ac, int32_t row, int32_t head)
 {
-    return ((size_t)row * (size_t)ac->problem.n_heads + (size_t)head) *
-           (size_t)ac->problem.head_dim;
+    return element_index(row, ac->problem.n_heads, head, ac->problem.head_dim);
+}
+
+static size_t out_index(const attention_case *ac, int32_t row, int32_t head)
+{
+    return element_index(row, ac->problem.n_heads, head, case_v_dim(&ac->problem));
+}
+
+static size_t kv_index(const attention_case *ac, int32_t values, int32_t seq, int32_t pos,
+                       int32_t head)
+{
+    return element_index((int64_t)seq * ac->problem.max_kv_len + pos, ac->problem.n_kv_heads, head,
+                         values ? case_v_dim(&ac->problem) : ac->problem.head_dim);
 }
 
 const float *attention_case_q(const attention_case *ac, int32_t row)
@@ -47,18 +74,27 @@ const float *attention_case_q(const attention_case *ac, int32_t row)
     return ac->q + q_index(ac, row, 0);
 }
 
-static size_t kv_index(const attention_case *ac, int32_t seq, int32_t pos, int32_t head)
-{
-    return (((size_t)seq * (size_t)ac->problem.max_kv_len + (size_t)pos) *
-                (size_t)ac->problem.n_kv_heads +
-            (size_t)head) *
-           (size_t)ac->problem.head_dim;
-}
-
 float *attention_case_kv(const attention_case *ac, int32_t values, int32_t seq, int32_t pos,
                          int32_t head)
 {
-    return (values ? ac->v : ac->k) + kv_index(ac, seq, pos, head);
+    return (values ? ac->v : ac->k) + kv_index(ac, values, seq, pos, head);
+}
+
+/* Powers of two, so that a product with a stored number is exact. */
+float attention_case_scale(const attention_case *ac, int32_t values, int32_t seq, int32_t pos,
+                           int32_t head)
+{
+    uint64_t h = ac->scale_seed + (uint64_t)values;
+    int32_t block;
+
+    if (!case_uses(&ac->problem, CG_ATTENTION_KV_SCALES))
+        return 1;
+    block = seq * (ac->problem.max_kv_len + 1) + pos / ac->block_tokens;
+    h = (h ^ (uint64_t)(ac->scale_axes & CASE_SCALE_BLOCK ? block : 0)) * 0x9e3779b97f4a7c15u;
+    h = (h ^ (uint64_t)(ac->scale_axes & CASE_SCALE_TOKEN ? pos % ac->block_tokens : 0)) *
+        0xbf58476d1ce4e5b9u;
+    h = (h ^ (uint64_t)(ac->scale_axes & CASE_SCALE_HEAD ? head : 0)) * 0x94d049bb133111ebu;
+    return ldexpf(1, (int)(h >> 32 & 7) - 6 - (ac->problem.kv_dtype == CG_I8 ? 5 : 0));
 }
 
 int32_t case_random_len(test_recorder *rec, int32_t max)
@@ -86,26 +122,129 @@ int32_t case_random_rows(test_recorder *rec, int32_t len)
     }
 }
 
-int attention_case_fill(test_recorder *rec, attention_case *ac)
+void attention_case_move(test_recorder *rec, attention_case *ac)
 {
-    const cg_attention_problem *p = &ac->problem;
-    int32_t slots[CASE_MAX_SEQS], n_slots = p->max_seqs, rows = ac->q_start[ac->n_seqs];
-    size_t n_q = q_index(ac, rows, 0), n_kv = kv_index(ac, ac->n_seqs, 0, 0);
+    int32_t slots[CASE_MAX_SLOTS];
 
-    for (int32_t i = 0; i < n_slots; i++)
+    for (int32_t i = 0; i < ac->n_slots; i++)
         slots[i] = i;
-    for (int32_t i = n_slots - 1; i > 0; i--) { /* shuffle the slots */
+    for (int32_t i = ac->n_slots - 1; i > 0; i--) {
         int32_t j = random_in(rec, 0, i), t = slots[i];
 
         slots[i] = slots[j];
         slots[j] = t;
     }
     memcpy(ac->slot, slots, (size_t)ac->n_seqs * sizeof *slots);
+}
+
+/* ---- features ------------------------------------------------------------------------------ */
+
+static float *random_floats(test_recorder *rec, size_t n, float mean, float deviation)
+{
+    float *x = malloc((n + 1) * sizeof *x);
+
+    if (!x)
+        abort();
+    for (size_t i = 0; i < n; i++)
+        x[i] = mean + deviation * random_normal(rec);
+    return x;
+}
+
+/* A bias of the problem's type. Few elements are -infinity, as in a mask: never that of token 0. */
+static void fill_bias(test_recorder *rec, attention_case *ac, int32_t rows)
+{
+    const cg_attention_problem *p = &ac->problem;
+    size_t n;
+
+    ac->bias_rows = random_in(rec, 0, 2) && rows ? rows : 1;
+    ac->bias_heads = random_in(rec, 0, 2) ? p->n_heads : 1;
+    n = (size_t)ac->bias_rows * (size_t)ac->bias_heads * (size_t)p->max_kv_len;
+    ac->bias = random_floats(rec, n, 0, 2);
+    for (size_t i = 0; i < n; i++)
+        ac->bias[i] = i % (size_t)p->max_kv_len && random_in(rec, 0, 20) == 0
+                          ? -INFINITY
+                          : element_round(ac->bias[i], p->bias_dtype);
+}
+
+/* Most rows have the position of their place, some an earlier one. */
+static void fill_positions(test_recorder *rec, attention_case *ac, int32_t rows)
+{
+    ac->position = malloc(((size_t)rows + 1) * sizeof *ac->position);
+    if (!ac->position)
+        abort();
+    for (int32_t i = 0; i < ac->n_seqs; i++)
+        for (int32_t t = ac->q_start[i]; t < ac->q_start[i + 1]; t++) {
+            int32_t place = ac->kv_len[i] - ac->q_start[i + 1] + t;
+
+            ac->position[t] = random_in(rec, 0, 2) ? random_in(rec, 0, place) : place;
+        }
+}
+
+/* Each row attends to itself and to random earlier rows of its sequence. */
+static void fill_tree(test_recorder *rec, attention_case *ac, int32_t rows)
+{
+    int32_t most = 1;
+
+    for (int32_t i = 0; i < ac->n_seqs; i++)
+        if (ac->q_start[i + 1] - ac->q_start[i] > most)
+            most = ac->q_start[i + 1] - ac->q_start[i];
+    ac->tree_words = (most + 31) / 32 + random_in(rec, 0, 1);
+    ac->tree = calloc(((size_t)rows + 1) * (size_t)ac->tree_words, sizeof *ac->tree);
+    if (!ac->tree)
+        abort();
+    for (int32_t t = 0; t < rows; t++) {
+        int32_t self = t - ac->q_start[attention_case_sequence(ac, t)];
+
+        for (int32_t b = 0; b <= self; b++)
+            if (b == self || random_in(rec, 0, 1))
+                ac->tree[t * ac->tree_words + b / 32] |= 1u << b % 32;
+    }
+}
+
+static void fill_features(test_recorder *rec, attention_case *ac)
+{
+    const cg_attention_problem *p = &ac->problem;
+    int32_t rows = ac->q_start[ac->n_seqs];
+
+    if (case_uses(p, CG_ATTENTION_ALIBI))
+        ac->alibi_slope = random_floats(rec, (size_t)p->n_heads, 0.1f, 0.1f);
+    if (case_uses(p, CG_ATTENTION_SINK_LOGITS))
+        ac->sink_logit = random_floats(rec, (size_t)p->n_heads, 1, 2);
+    if (case_uses(p, CG_ATTENTION_BIAS))
+        fill_bias(rec, ac, rows);
+    if (case_uses(p, CG_ATTENTION_POSITIONS))
+        fill_positions(rec, ac, rows);
+    if (case_uses(p, CG_ATTENTION_TREE))
+        fill_tree(rec, ac, rows);
+    if (case_uses(p, CG_ATTENTION_KV_SCALES)) {
+        ac->scale_axes = random_in(rec, 0, 7);
+        ac->scale_seed = random_u64(rec);
+    }
+}
+
+/* ---- data of a case ------------------------------------------------------------------------ */
+
+/* A stored key or value: 8-bit integers have no fraction, and scales of 1/32. */
+static float random_stored(test_recorder *rec, cg_dtype t)
+{
+    return element_round(random_normal(rec) * (t == CG_I8 ? 32.0f : 1.0f), t);
+}
+
+int attention_case_fill(test_recorder *rec, attention_case *ac)
+{
+    const cg_attention_problem *p = &ac->problem;
+    int32_t rows = ac->q_start[ac->n_seqs];
+    size_t n_q = q_index(ac, rows, 0), n_out = out_index(ac, rows, 0);
+    size_t n_k = kv_index(ac, 0, ac->n_seqs, 0, 0), n_v = kv_index(ac, 1, ac->n_seqs, 0, 0);
+
+    if (!ac->n_slots)
+        ac->n_slots = p->max_seqs;
+    attention_case_move(rec, ac);
     ac->q = malloc((n_q + 1) * sizeof *ac->q);
-    ac->k = malloc(n_kv * sizeof *ac->k);
-    ac->v = malloc(n_kv * sizeof *ac->v);
-    ac->out = malloc((n_q + 1) * sizeof *ac->out);
-    ac->bound = malloc((n_q + 1) * sizeof *ac->bound);
+    ac->k = malloc(n_k * sizeof *ac->k);
+    ac->v = malloc(n_v * sizeof *ac->v);
+    ac->out = malloc((n_out + 1) * sizeof *ac->out);
+    ac->bound = malloc((n_out + 1) * sizeof *ac->bound);
     if (!ac->q || !ac->k || !ac->v || !ac->out || !ac->bound) {
         attention_case_destroy(ac);
         return 0;
@@ -113,45 +252,131 @@ int attention_case_fill(test_recorder *rec, attention_case *ac)
     for (size_t i = 0; i < n_q; i++)
         ac->q[i] = element_round(random_normal(rec), p->dtype);
     for (int32_t s = 0; s < ac->n_seqs; s++)
-        for (size_t i = kv_index(ac, s, 0, 0); i < kv_index(ac, s, ac->kv_len[s], 0); i++) {
-            ac->k[i] = element_round(random_normal(rec), p->kv_dtype);
-            ac->v[i] = element_round(random_normal(rec), p->kv_dtype);
+        for (int32_t values = 0; values < 2; values++) {
+            float *x = attention_case_kv(ac, values, s, 0, 0);
+            size_t n = kv_index(ac, values, 0, ac->kv_len[s], 0);
+
+            for (size_t i = 0; i < n; i++)
+                x[i] = random_stored(rec, p->kv_dtype);
         }
+    fill_features(rec, ac);
     return 1;
-}
-
-int attention_case_create(test_recorder *rec, const cg_attention_problem *problem,
-                          attention_case *ret_case)
-{
-    attention_case ac = { .problem = *problem, .n_seqs = CASE_SEQS };
-    int32_t rows;
-
-    for (int32_t i = 0; i < CASE_SEQS; i++) {
-        ac.kv_len[i] = case_random_len(rec, problem->max_kv_len);
-        ac.q_start[i + 1] = ac.q_start[i] + case_random_rows(rec, ac.kv_len[i]);
-    }
-    rows = ac.q_start[CASE_SEQS];
-    ac.problem.max_seqs = CASE_SEQS;
-    ac.problem.max_tokens = rows ? rows : 1;
-    *ret_case = ac;
-    return attention_case_fill(rec, ret_case);
 }
 
 void attention_case_destroy(attention_case *ac)
 {
-    free(ac->q);
-    free(ac->k);
-    free(ac->v);
-    free(ac->out);
-    free(ac->bound);
-    ac->q = ac->k = ac->v = NULL;
-    ac->out = ac->bound = NULL;
+    void *all[] = { ac->q,           ac->k,          ac->v,    ac->out,      ac->bound,
+                    ac->alibi_slope, ac->sink_logit, ac->bias, ac->position, ac->tree };
+
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        free(all[i]);
+    *ac = (attention_case) { .problem = ac->problem };
 }
 
-/* Twice the relative error of rounding to a type. */
+int32_t attention_case_sequence(const attention_case *ac, int32_t row)
+{
+    return cg_attention_sequence_of_token(ac->q_start, ac->n_seqs, row);
+}
+
+/* ---- reference ----------------------------------------------------------------------------- */
+
+/* Twice the relative error of rounding to a type; 0 for one that holds its numbers exactly. */
 static double step_of(cg_dtype t)
 {
     return t == CG_BF16 ? 0x1p-8 : t == CG_F16 ? 0x1p-10 : 0;
+}
+
+/* One row and head of a case. */
+struct row {
+    const attention_case *ac;
+    int32_t seq, row, head, kv_head;
+    int32_t before; /* tokens cached before the call */
+    int32_t pos;
+    double *score;   /* [kv_len] of the tokens that it attends to, -infinity for others */
+    double max, sum; /* of the scores; of their exponentials, less max */
+    double size;     /* of the terms of a score: the largest sum of their magnitudes */
+};
+
+/* The rule of confgen/attention.h: tree, mask, window. */
+static int attends(const struct row *r, int32_t j)
+{
+    const cg_attention_problem *p = &r->ac->problem;
+    int32_t b = j - r->before;
+
+    if (r->ac->tree && b >= 0)
+        return r->ac->tree[r->row * r->ac->tree_words + b / 32] >> b % 32 & 1;
+    if (p->mask == CG_MASK_CAUSAL && j > r->pos)
+        return 0;
+    return !p->window || j > r->pos - p->window || j < p->sink_tokens;
+}
+
+/* Sets the score of token j, and size. */
+static void score_token(struct row *r, int32_t j)
+{
+    const attention_case *ac = r->ac;
+    const cg_attention_problem *p = &ac->problem;
+    const float *q = ac->q + q_index(ac, r->row, r->head);
+    const float *k = attention_case_kv(ac, 0, r->seq, j, r->kv_head);
+    double scale = (double)p->scale * (double)attention_case_scale(ac, 0, r->seq, j, r->kv_head);
+    double dot = 0, magnitude = 0, s, term;
+
+    for (int32_t d = 0; d < p->head_dim; d++) {
+        dot += (double)q[d] * k[d];
+        magnitude += fabs((double)q[d] * k[d]);
+    }
+    s = dot * scale;
+    magnitude *= fabs(scale);
+    if (case_uses(p, CG_ATTENTION_SOFTCAP)) {
+        s = (double)p->softcap * tanh(s / (double)p->softcap);
+        magnitude += fabs((double)p->softcap);
+    }
+    if (ac->alibi_slope) {
+        term = (double)ac->alibi_slope[r->head] * (j - r->pos);
+        s += term;
+        magnitude += fabs(term);
+    }
+    if (ac->bias) {
+        size_t row = ac->bias_rows > 1 ? (size_t)r->row : 0;
+        size_t head = ac->bias_heads > 1 ? (size_t)r->head : 0;
+
+        term =
+            (double)
+                ac->bias[(row * (size_t)ac->bias_heads + head) * (size_t)p->max_kv_len + (size_t)j];
+        s += term;
+        magnitude += isfinite(term) ? fabs(term) : 0;
+    }
+    r->score[j] = s;
+    r->max = fmax(r->max, s);
+    r->size = fmax(r->size, magnitude);
+}
+
+/* Turns scores into weights. Returns the first token that the row attends to, and the end. */
+static void weigh(struct row *r, int32_t *ret_first, int32_t *ret_end)
+{
+    const cg_attention_problem *p = &r->ac->problem;
+    int32_t len = r->ac->kv_len[r->seq], first = 0, end = len;
+    double sink = r->ac->sink_logit ? (double)r->ac->sink_logit[r->head] : -INFINITY;
+
+    if (!p->features) { /* attends() in short */
+        first = p->window && r->pos >= p->window ? r->pos - p->window + 1 : 0;
+        end = r->pos + 1;
+    }
+    r->max = sink;
+    r->size = isfinite(sink) ? fabs(sink) : 0;
+    for (int32_t j = first; j < end; j++) {
+        r->score[j] = -INFINITY;
+        if (attends(r, j))
+            score_token(r, j);
+    }
+    r->sum = exp(sink - r->max);
+    if (!isfinite(sink))
+        r->sum = 0;
+    for (int32_t j = first; j < end; j++) {
+        r->score[j] = exp(r->score[j] - r->max);
+        r->sum += r->score[j];
+    }
+    *ret_first = first;
+    *ret_end = end;
 }
 
 /*
@@ -164,54 +389,41 @@ static double step_of(cg_dtype t)
  *   may be off by step * (sum_j weight_j |v_jd| + |out_d|).
  * - f16 has no weights below 2^-24: each may be off by that before the division by their sum.
  */
-static void solve_row(const attention_case *ac, int32_t seq, int32_t row, int32_t head,
-                      double *score)
+static void solve_row(struct row *r)
 {
+    const attention_case *ac = r->ac;
     const cg_attention_problem *p = &ac->problem;
-    int32_t kv_head = head / (p->n_heads / p->n_kv_heads);
-    int32_t pos = ac->kv_len[seq] - ac->q_start[seq + 1] + row, n;
-    int32_t first = p->window && pos >= p->window ? pos - p->window + 1 : 0;
-    const float *q = ac->q + q_index(ac, row, head);
-    double *out = ac->out + q_index(ac, row, head), *bound = ac->bound + q_index(ac, row, head);
-    double max = -INFINITY, sum = 0, size = 0, largest = 0, common; /* part of every bound */
+    int32_t v_dim = case_v_dim(p), first, end;
+    double *out = ac->out + out_index(ac, r->row, r->head);
+    double *bound = ac->bound + out_index(ac, r->row, r->head);
+    double largest = 0, common; /* part of every bound */
     double step = fmax(step_of(p->dtype), step_of(p->kv_dtype));
 
-    n = pos - first + 1;
-    for (int32_t j = first; j <= pos; j++) {
-        const float *k = ac->k + kv_index(ac, seq, j, kv_head);
-        double dot = 0, magnitude = 0;
-
-        for (int32_t d = 0; d < p->head_dim; d++) {
-            dot += (double)q[d] * k[d];
-            magnitude += fabs((double)q[d] * k[d]);
-        }
-        score[j] = dot * (double)p->scale;
-        max = fmax(max, score[j]);
-        size = fmax(size, magnitude * fabs((double)p->scale));
-    }
-    for (int32_t j = first; j <= pos; j++) {
-        score[j] = exp(score[j] - max);
-        sum += score[j];
-    }
-    for (int32_t d = 0; d < p->head_dim; d++)
+    weigh(r, &first, &end);
+    for (int32_t d = 0; d < v_dim; d++)
         out[d] = bound[d] = 0;
-    for (int32_t j = first; j <= pos; j++) {
-        const float *v = ac->v + kv_index(ac, seq, j, kv_head);
-        double weight = score[j] / sum;
+    for (int32_t j = first; j < end; j++) {
+        const float *v = attention_case_kv(ac, 1, r->seq, j, r->kv_head);
+        double scale = (double)attention_case_scale(ac, 1, r->seq, j, r->kv_head);
+        double weight = r->score[j] / r->sum;
 
-        for (int32_t d = 0; d < p->head_dim; d++) {
-            out[d] += weight * v[d];
-            bound[d] += weight * fabs((double)v[d]);
-            if (isfinite(v[d]))
-                largest = fmax(largest, fabs((double)v[d]));
+        if (p->features && !attends(r, j))
+            continue;
+        for (int32_t d = 0; d < v_dim; d++) {
+            double x = scale * v[d];
+
+            out[d] += weight * x;
+            bound[d] += weight * fabs(x);
+            if (isfinite(x))
+                largest = fmax(largest, fabs(x));
         }
     }
-    if (!isfinite(size))
-        size = 0; /* the result is not finite: the bound is unused */
-    common = 0x1p-24 * (16 + 4 * size + n / 64.0) * (largest + 0x1p-100);
+    if (!isfinite(r->size))
+        r->size = 0; /* the result is not finite: the bound is unused */
+    common = 0x1p-24 * (16 + 4 * r->size + (end - first) / 64.0) * (largest + 0x1p-100);
     if (p->dtype == CG_F16 || p->kv_dtype == CG_F16)
-        common += 0x1p-24 * (1 + largest * n / sum);
-    for (int32_t d = 0; d < p->head_dim; d++)
+        common += 0x1p-24 * (1 + largest * (end - first) / r->sum);
+    for (int32_t d = 0; d < v_dim; d++)
         bound[d] = common + step * (bound[d] + fabs(out[d]));
 }
 
@@ -225,12 +437,19 @@ static void solve_item(void *arg, int64_t item, int32_t worker)
 {
     const struct solve *s = arg;
     const attention_case *ac = s->ac;
-    int32_t row = (int32_t)item, seq = 0;
+    const cg_attention_problem *p = &ac->problem;
+    struct row r = { .ac = ac, .row = (int32_t)item };
+    int32_t place;
 
-    while (row >= ac->q_start[seq + 1])
-        seq++;
-    for (int32_t h = 0; h < ac->problem.n_heads; h++)
-        solve_row(ac, seq, row, h, s->score + (size_t)worker * (size_t)ac->problem.max_kv_len);
+    r.seq = attention_case_sequence(ac, r.row);
+    r.before = ac->kv_len[r.seq] - (ac->q_start[r.seq + 1] - ac->q_start[r.seq]);
+    place = ac->kv_len[r.seq] - ac->q_start[r.seq + 1] + r.row;
+    r.pos = ac->position ? ac->position[r.row] : place;
+    r.score = s->score + (size_t)worker * (size_t)p->max_kv_len;
+    for (r.head = 0; r.head < p->n_heads; r.head++) {
+        r.kv_head = r.head / (p->n_heads / p->n_kv_heads);
+        solve_row(&r);
+    }
 }
 
 void attention_case_solve(attention_case *ac, const cg_host *host)
@@ -243,6 +462,8 @@ void attention_case_solve(attention_case *ac, const cg_host *host)
     host->parallel_for(host->ctx, ac->q_start[ac->n_seqs], solve_item, &s);
     free(s.score);
 }
+
+/* ---- pages and results --------------------------------------------------------------------- */
 
 void attention_case_table(test_recorder *rec, const attention_case *ac, int32_t block_tokens,
                           int32_t n_pages, int32_t unused, int32_t table_stride, int32_t *ret_table)
@@ -260,116 +481,13 @@ void attention_case_table(test_recorder *rec, const attention_case *ac, int32_t 
         free_pages[i] = free_pages[j];
         free_pages[j] = t;
     }
-    for (int32_t i = 0; i < ac->problem.max_seqs * table_stride; i++)
+    for (int32_t i = 0; i < ac->n_slots * table_stride; i++)
         ret_table[i] = unused;
     for (int32_t i = 0; i < ac->n_seqs; i++)
         for (int32_t p = 0; p * block_tokens < ac->kv_len[i]; p++)
             ret_table[ac->slot[i] * table_stride + p] = free_pages[n++];
     free(free_pages);
 }
-
-/* ---- memory -------------------------------------------------------------------------------- */
-
-/* FNV-1a over words of 4 bytes. */
-static uint64_t sum_bytes(const void *ptr, size_t bytes, uint64_t h)
-{
-    const uint32_t *p = ptr;
-
-    for (size_t i = 0; i < bytes / sizeof *p; i++)
-        h = (h ^ p[i]) * 0x100000001b3u;
-    return h;
-}
-
-static uint64_t sum_memory(const case_memory *m)
-{
-    uint64_t h = sum_bytes(m->view.v, m->bytes, sum_bytes(m->view.k, m->bytes, 1));
-
-    if (m->table)
-        h = sum_bytes(m->table,
-                      (size_t)m->view.n_slots * (size_t)m->view.table_stride * sizeof *m->table, h);
-    return h;
-}
-
-int case_memory_create(test_recorder *rec, attention_case *ac, const case_layout *layout,
-                       case_memory *ret_memory)
-{
-    cg_attention_problem *p = &ac->problem;
-    int64_t row = p->head_dim * (int64_t)sizeof(float);
-    case_memory m = { .view = {
-                          CG_SIZED(cg_kv_view),
-                          .device = CG_DEVICE_CPU,
-                          .dtype = CG_F32,
-                          .n_slots = CASE_SEQS,
-                          .n_kv_heads = p->n_kv_heads,
-                          .head_dim = p->head_dim,
-                          .generation = 1,
-                      } };
-    cg_kv_view *view = &m.view;
-    int32_t n_blocks = CASE_SEQS;
-
-    case_layout_apply(layout, p);
-    view->block_tokens = case_layout_block(layout, p);
-    if (layout->page) {
-        view->table_stride = (p->max_kv_len + layout->page - 1) / layout->page;
-        n_blocks = CASE_SEQS * view->table_stride + 1;
-        m.table = guarded_alloc((size_t)(CASE_SEQS * view->table_stride) * sizeof *m.table, 64);
-    }
-    view->token_stride = layout->kv_layout == CG_KV_NHD ? row * p->n_kv_heads : row;
-    view->head_stride = layout->kv_layout == CG_KV_NHD ? row : row * view->block_tokens;
-    view->block_stride = row * p->n_kv_heads * view->block_tokens;
-    m.bytes = (size_t)(view->block_stride * n_blocks);
-    view->k = guarded_alloc(m.bytes, 64);
-    view->v = guarded_alloc(m.bytes, 64);
-    *ret_memory = m;
-    if (!view->k || !view->v || (layout->page && !m.table)) {
-        case_memory_destroy(ret_memory);
-        return 0;
-    }
-    if (layout->page) {
-        /* unused entries refer to the last page, which is all NaN */
-        attention_case_table(rec, ac, view->block_tokens, n_blocks - 1, n_blocks - 1,
-                             view->table_stride, m.table);
-        view->page_table = m.table;
-    }
-    for (int32_t i = 0; i < ac->n_seqs; i++)
-        for (int32_t j = 0; j < ac->kv_len[i]; j++)
-            for (int32_t h = 0; h < p->n_kv_heads; h++) {
-                int64_t to = cg_kv_offset(view, ac->slot[i], h, j);
-
-                memcpy((char *)view->k + to, attention_case_kv(ac, 0, i, j, h), (size_t)row);
-                memcpy((char *)view->v + to, attention_case_kv(ac, 1, i, j, h), (size_t)row);
-            }
-    m.sum = sum_memory(&m);
-    *ret_memory = m;
-    return 1;
-}
-
-void case_memory_destroy(case_memory *m)
-{
-    guarded_free(m->view.k);
-    guarded_free(m->view.v);
-    guarded_free(m->table);
-}
-
-void case_memory_set(attention_case *ac, case_memory *m, int32_t values, int32_t seq, int32_t pos,
-                     int32_t head, int32_t element, float x)
-{
-    float *plain = attention_case_kv(ac, values, seq, pos, head);
-    char *base = values ? m->view.v : m->view.k;
-
-    plain[element] = x;
-    memcpy(base + cg_kv_offset(&m->view, ac->slot[seq], head, pos) + element * (int64_t)sizeof x,
-           &x, sizeof x);
-    m->sum = sum_memory(m);
-}
-
-int case_memory_intact(const case_memory *m)
-{
-    return guarded_intact(m->view.k) && guarded_intact(m->view.v) &&
-           (!m->table || guarded_intact(m->table)) && sum_memory(m) == m->sum;
-}
-
-/* ---- calls --------------------------------------------------------------------------------- */
 
 void case_out_destroy(case_out *o)
 {
@@ -384,130 +502,4 @@ int case_out_padding_intact(const case_out *o, int64_t row_bytes)
             if ((unsigned char)o->data[t * o->stride + i] != 0xff)
                 return 0;
     return 1;
-}
-
-/* The arguments of a call that run() may only read: each in guarded memory, and a plain copy. */
-enum { N_INPUTS = 4 };
-
-typedef struct call_inputs {
-    void *guarded[N_INPUTS]; /* q, q_start, slot, kv_len */
-    void *copy[N_INPUTS];
-    size_t bytes[N_INPUTS];
-} call_inputs;
-
-static void inputs_finish(call_inputs *in)
-{
-    for (int i = 0; i < N_INPUTS; i++) {
-        guarded_free(in->guarded[i]);
-        free(in->copy[i]);
-    }
-}
-
-static void inputs_add(call_inputs *in, int i, const void *data, size_t bytes)
-{
-    in->bytes[i] = bytes;
-    in->guarded[i] = guarded_alloc(bytes, 64);
-    in->copy[i] = malloc(bytes + 1);
-    if (!in->guarded[i] || !in->copy[i])
-        abort();
-    memcpy(in->guarded[i], data, bytes);
-    memcpy(in->copy[i], data, bytes);
-}
-
-static void expect_inputs_intact(test_recorder *rec, const call_inputs *in)
-{
-    static const char *const names[N_INPUTS] = { "q", "q_start", "slot", "kv_len" };
-
-    for (int i = 0; i < N_INPUTS; i++) {
-        expect(rec, guarded_intact(in->guarded[i]), "run() wrote before or after %s", names[i]);
-        expect(rec, !memcmp(in->guarded[i], in->copy[i], in->bytes[i]), "run() changed %s",
-               names[i]);
-    }
-}
-
-/* The queries of a call, `stride` bytes apart; bytes between rows are 0xff. */
-static char *call_queries(const attention_case *ac, const int32_t *q_start,
-                          const int32_t *first_row, int64_t row, int64_t stride)
-{
-    size_t bytes = (size_t)(q_start[ac->n_seqs] * stride);
-    char *q = malloc(bytes + 1);
-
-    if (!q)
-        abort();
-    memset(q, 0xff, bytes);
-    for (int32_t i = 0; i < ac->n_seqs; i++)
-        for (int32_t t = q_start[i]; t < q_start[i + 1]; t++)
-            memcpy(q + t * stride,
-                   ac->q + q_index(ac,
-                                   ac->q_start[i] + (first_row ? first_row[i] : 0) + t - q_start[i],
-                                   0),
-                   (size_t)row);
-    return q;
-}
-
-void attention_case_run(test_recorder *rec, const cg_attention_ops *ops, void *plan,
-                        const attention_case *ac, const case_memory *m, const int32_t *first_row,
-                        const int32_t *end_row, int32_t pad, case_out *ret_out)
-{
-    int64_t row = (int64_t)ac->problem.n_heads * ac->problem.head_dim * (int64_t)sizeof(float);
-    int64_t stride = row + pad * (int64_t)sizeof(float);
-    int32_t q_start[CASE_SEQS + 1] = { 0 }, kv_len[CASE_SEQS];
-    size_t n_seqs = (size_t)ac->n_seqs, workspace_bytes = ops->workspace_size(plan);
-    call_inputs in = { .bytes = { 0 } };
-    cg_error err = CG_ERROR_INIT;
-    case_out o = { .stride = stride };
-    char *q, *workspace;
-    cg_status st;
-
-    *ret_out = o;
-    if (!test_size_is_sane(rec, workspace_bytes, "workspace_size()"))
-        return;
-    for (int32_t i = 0; i < ac->n_seqs; i++) {
-        int32_t n = ac->q_start[i + 1] - ac->q_start[i], a = first_row ? first_row[i] : 0,
-                b = end_row ? end_row[i] : n;
-
-        q_start[i + 1] = q_start[i] + b - a;
-        kv_len[i] = ac->kv_len[i] - (n - b);
-        if (kv_len[i] < 1)
-            kv_len[i] = 1; /* a sequence without rows in this call */
-    }
-    o.n = q_start[ac->n_seqs];
-    q = call_queries(ac, q_start, first_row, row, stride);
-    inputs_add(&in, 0, q, (size_t)(o.n * stride));
-    inputs_add(&in, 1, q_start, (n_seqs + 1) * sizeof *q_start);
-    inputs_add(&in, 2, ac->slot, n_seqs * sizeof *ac->slot);
-    inputs_add(&in, 3, kv_len, n_seqs * sizeof *kv_len);
-    free(q);
-    o.data = guarded_alloc((size_t)(o.n * stride), 64);
-    workspace = guarded_alloc(workspace_bytes, 256);
-    if (!o.data || !workspace)
-        abort();
-    st = ops->run(plan,
-                  &(cg_attention_args) {
-                      CG_SIZED(cg_attention_args),
-                      .n_tokens = o.n,
-                      .n_seqs = ac->n_seqs,
-                      .q = in.guarded[0],
-                      .out = o.data,
-                      .q_stride = stride,
-                      .out_stride = stride,
-                      .q_start = in.guarded[1],
-                      .slot = in.guarded[2],
-                      .kv_len = in.guarded[3],
-                      .kv = &m->view,
-                      .workspace = workspace,
-                  },
-                  &err);
-    expect(rec, st == CG_OK, "run() failed (%d): %s", st, err.msg);
-    expect(rec, case_out_padding_intact(&o, row) && guarded_intact(o.data),
-           "run() wrote outside of the rows of out");
-    expect(rec, guarded_intact(workspace), "run() wrote outside of its %zu bytes of workspace",
-           workspace_bytes);
-    expect(rec, case_memory_intact(m), "run() wrote to keys, values or page table");
-    expect_inputs_intact(rec, &in);
-    inputs_finish(&in);
-    guarded_free(workspace);
-    if (st != CG_OK)
-        case_out_destroy(&o);
-    *ret_out = o;
 }

@@ -1,215 +1,183 @@
 /* SPDX-License-Identifier: MIT */
+#include "attention_cpu.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include "attention_suite.h"
+/* ---- problems and cases -------------------------------------------------------------------- */
 
-static const int32_t head_dims[] = { 64, 128, 32, 16, 8, 24, 40, 72, 80, 96, 112, 192, 256 };
-static const int32_t head_pairs[][2] = { { 8, 4 }, { 4, 4 }, { 8, 2 }, { 6, 2 },
-                                         { 8, 1 }, { 1, 1 }, { 5, 5 }, { 12, 4 } };
-enum {
-    N_DIMS = sizeof head_dims / sizeof *head_dims,
-    N_PAIRS = sizeof head_pairs / sizeof *head_pairs,
-    MAX_LEN = 100,
-};
-
-static cg_attention_problem make_problem(const attention_suite *s, int32_t dim, int32_t pair,
-                                         int32_t window, float scale)
+cg_attention_problem cpu_problem(const attention_suite *s, int32_t head_dim, int32_t n_heads,
+                                 int32_t n_kv_heads, int32_t max_kv_len)
 {
     return (cg_attention_problem) {
         CG_SIZED(cg_attention_problem),
         .device = CG_DEVICE_CPU,
-        .dtype = CG_F32,
-        .kv_dtype = CG_F32,
-        .n_heads = head_pairs[pair][0],
-        .n_kv_heads = head_pairs[pair][1],
-        .head_dim = dim,
-        .block_tokens = 0,
+        .dtype = s->dtype,
+        .kv_dtype = s->kv_dtype,
+        .n_heads = n_heads,
+        .n_kv_heads = n_kv_heads,
+        .head_dim = head_dim,
         .max_tokens = 64,
-        .max_seqs = CASE_SEQS,
-        .max_kv_len = MAX_LEN,
-        .window = window,
-        .scale = scale / sqrtf((float)dim),
+        .max_seqs = 8,
+        .max_kv_len = max_kv_len,
+        .scale = 1.0f / sqrtf((float)head_dim),
         .flags = s->ops->caps & (CG_ATTENTION_DETERMINISTIC | CG_ATTENTION_BATCH_INVARIANT),
     };
 }
 
-/* ---- values -------------------------------------------------------------------------------- */
+cg_attention_problem cpu_random_problem(attention_suite *s, int32_t max_kv_len)
+{
+    static const int32_t dims[] = { 64, 128, 32, 16, 8, 24, 40, 72, 80, 96, 112, 192, 256 };
+    static const int32_t pairs[][2] = { { 8, 4 }, { 4, 4 }, { 8, 2 }, { 6, 2 },
+                                        { 8, 1 }, { 1, 1 }, { 5, 5 }, { 12, 4 } };
+    enum { N_DIMS = sizeof dims / sizeof *dims, N_PAIRS = sizeof pairs / sizeof *pairs };
+    const int32_t *pair = pairs[random_in(&s->rec, 0, N_PAIRS - 1)];
 
-typedef void (*case_fn)(attention_suite *s, attention_case *ac, case_memory *m, void *plan,
-                        const case_layout *layout);
+    return cpu_problem(s, dims[random_in(&s->rec, 0, N_DIMS - 1)], pair[0], pair[1], max_kv_len);
+}
 
-/*
- * Plans the problem over a layout and calls fn with both. A refusal must have a reason. Returns
- * whether the problem is supported.
- */
-static int with_plan(attention_suite *s, const cg_attention_problem *problem,
-                     const case_layout *layout, case_fn fn)
+case_layout cpu_random_layout(test_recorder *rec)
+{
+    static char name[64];
+    case_layout l = { .name = name,
+                      .kv_layout = random_in(rec, 0, 1),
+                      .pad = random_in(rec, 0, 3) };
+
+    if (random_in(rec, 0, 1))
+        return case_layouts[random_in(rec, 0, n_case_layouts - 1)];
+    l.growing = random_in(rec, 0, 3) == 0;
+    if (random_in(rec, 0, 2))
+        l.page = random_in(rec, 0, 3) ? random_in(rec, 1, 70) : 128 << random_in(rec, 0, 1);
+    else
+        l.spare = random_in(rec, 0, 40);
+    snprintf(name, sizeof name, "%s of %d, %s, padding of %d", l.page ? "pages" : "spare capacity",
+             l.page ? l.page : l.spare, l.kv_layout == CG_KV_NHD ? "NHD" : "HND", l.pad);
+    return l;
+}
+
+void cpu_case_create(test_recorder *rec, const cg_attention_problem *problem, int32_t n_seqs,
+                     int32_t most_rows, attention_case *ret_case)
+{
+    attention_case ac = { .problem = *problem, .n_seqs = n_seqs };
+    int32_t is_larger = random_in(rec, 0, 1), rows;
+
+    for (int32_t i = 0; i < n_seqs; i++) {
+        int32_t n;
+
+        ac.kv_len[i] =
+            i == n_seqs / 2 ? problem->max_kv_len : case_random_len(rec, problem->max_kv_len);
+        n = case_random_rows(rec, ac.kv_len[i]);
+        ac.q_start[i + 1] = ac.q_start[i] + (n < most_rows ? n : most_rows);
+    }
+    rows = ac.q_start[n_seqs];
+    ac.problem.max_tokens = (rows ? rows : 1) + is_larger * random_in(rec, 0, 40);
+    ac.problem.max_seqs = n_seqs + is_larger * random_in(rec, 0, 9);
+    ac.n_slots = n_seqs + random_in(rec, 0, 1) * random_in(rec, 0, n_seqs / 2 + 4);
+    *ret_case = ac;
+    if (!attention_case_fill(rec, ret_case))
+        abort();
+}
+
+/* ---- plans --------------------------------------------------------------------------------- */
+
+int cpu_plan(attention_suite *s, const cg_attention_problem *problem, const char *where,
+             void **ret_plan)
 {
     cg_error err = CG_ERROR_INIT;
-    attention_case ac;
-    case_memory m;
-    void *plan = NULL;
-    cg_status st;
+    cg_status st = s->ops->supports(&s->test_host.host, problem, &err);
+
+    *ret_plan = NULL;
+    if (st != CG_OK) {
+        expect_refused(&s->rec, st, &err, where);
+        expect(&s->rec, st == CG_ERR_UNSUPPORTED, "%s: refused with status %d, wanted %d", where,
+               st, CG_ERR_UNSUPPORTED);
+        return 0;
+    }
+    if (!expect(&s->rec, s->ops->plan(&s->test_host.host, problem, ret_plan, &err) == CG_OK,
+                "%s: supported, but plan() failed: %s", where, err.msg))
+        *ret_plan = NULL;
+    return 1;
+}
+
+int cpu_with_case(attention_suite *s, const cg_attention_problem *problem,
+                  const case_layout *layout, int32_t n_seqs, int32_t most_rows, cpu_case_fn fn)
+{
+    cg_attention_problem p = *problem;
+    cpu_case *c = malloc(sizeof *c);
     int supported;
 
-    if (!attention_case_create(&s->rec, problem, &ac))
+    if (!c)
         abort();
-    if (!case_memory_create(&s->rec, &ac, layout, &m))
-        abort();
-    st = s->ops->supports(&s->test_host.host, &ac.problem, &err);
-    supported = st == CG_OK;
-    if (!supported) {
-        expect_refused(&s->rec, st, &err, layout->name);
-        expect(&s->rec, st == CG_ERR_UNSUPPORTED, "%s: refused with status %d, wanted %d",
-               layout->name, st, CG_ERR_UNSUPPORTED);
-    } else if (expect(&s->rec, s->ops->plan(&s->test_host.host, &ac.problem, &plan, &err) == CG_OK,
-                      "%s: supported, but plan() failed: %s", layout->name, err.msg)) {
-        fn(s, &ac, &m, plan, layout);
-        s->ops->destroy(plan);
+    case_layout_apply(layout, &p);
+    cpu_case_create(&s->rec, &p, n_seqs, most_rows, &c->ac);
+    c->layout = *layout;
+    supported = cpu_plan(s, &c->ac.problem, layout->name, &c->plan);
+    if (c->plan) {
+        case_memory_create(&s->rec, &c->ac, layout, &c->memory);
+        fn(s, c);
+        s->ops->destroy(c->plan);
+        case_memory_destroy(&c->memory);
     }
-    case_memory_destroy(&m);
-    attention_case_destroy(&ac);
+    attention_case_destroy(&c->ac);
+    free(c);
     return supported;
 }
 
-static void run_and_compare(attention_suite *s, attention_case *ac, case_memory *m, void *plan,
-                            const case_layout *layout)
+void cpu_run_and_compare(attention_suite *s, const cpu_case *c, const case_memory *m,
+                         const case_call *call)
 {
     case_out o;
 
-    attention_case_solve(ac, s->test_host.base);
-    attention_case_run(&s->rec, s->ops, plan, ac, m, NULL, NULL, random_in(&s->rec, 0, 9), &o);
+    attention_case_run(&s->rec, s->ops, c->plan, &c->ac, m, call, &o);
     if (o.data)
-        attention_compare(s, ac, &o, 0, layout->name);
+        attention_compare(s, &c->ac, &o, 0, c->layout.name);
     case_out_destroy(&o);
 }
 
-static void check_values(attention_suite *s)
+void cpu_compare_twice(attention_suite *s, cpu_case *c)
 {
-    char name[80];
+    case_memory second; /* while the first lives: other addresses */
 
-    for (int32_t l = 0; l < n_case_layouts; l++) {
-        int32_t supported = 0;
-
-        snprintf(name, sizeof name, "values: %s", case_layouts[l].name);
-        if (!test_begin(&s->rec, name))
-            continue;
-        for (int32_t i = 0; i < test_rounds(&s->rec, 2 * N_DIMS); i++) {
-            int32_t window = random_in(&s->rec, 0, 3) ? 0 : random_in(&s->rec, 1, 40);
-            float scale = random_in(&s->rec, 0, 3) ? 1.0f : 6.0f;
-            cg_attention_problem p = make_problem(
-                s, head_dims[i % N_DIMS], random_in(&s->rec, 0, N_PAIRS - 1), window, scale);
-
-            supported += with_plan(s, &p, &case_layouts[l], run_and_compare);
-        }
-        if (l == 0)
-            expect(&s->rec, supported > 0, "no problem over contiguous f32 memory is supported");
-        test_end(&s->rec);
-    }
+    attention_case_solve(&c->ac, s->test_host.base);
+    cpu_run_and_compare(s, c, &c->memory, &(case_call) { .pad = random_in(&s->rec, 0, 9) });
+    case_memory_create(&s->rec, &c->ac, &c->layout, &second);
+    cpu_run_and_compare(s, c, &second, &(case_call) { 0 });
+    case_memory_destroy(&c->memory);
+    c->memory = second;
 }
 
-/* ---- NaN and infinities -------------------------------------------------------------------- */
+/* ---- suite --------------------------------------------------------------------------------- */
 
-/* Some sequences have a NaN in a key or an infinite value: only rows that attend to it change. */
-static void run_not_finite(attention_suite *s, attention_case *ac, case_memory *m, void *plan,
-                           const case_layout *layout)
+/* Sets the types of most cases. */
+static void select_types(attention_suite *s)
 {
-    case_out o;
+    static const cg_dtype types[] = { CG_F32, CG_BF16, CG_F16 };
 
-    for (int32_t i = 0; i < ac->n_seqs; i++) {
-        if (i % 3 == 1)
-            case_memory_set(ac, m, 0, i, ac->kv_len[i] * 2 / 3, 0, 3, NAN);
-        else if (i % 3 == 2)
-            case_memory_set(ac, m, 1, i, ac->kv_len[i] / 2, 0, 5, -INFINITY);
+    for (int32_t i = 0; i < 9; i++) {
+        cg_attention_problem p;
+
+        s->dtype = types[i / 3];
+        s->kv_dtype = types[i % 3];
+        p = cpu_problem(s, 64, 8, 4, 100);
+        if (s->ops->supports(&s->test_host.host, &p, NULL) == CG_OK)
+            return;
     }
-    attention_case_solve(ac, s->test_host.base);
-    attention_case_run(&s->rec, s->ops, plan, ac, m, NULL, NULL, 0, &o);
-    if (o.data)
-        attention_compare(s, ac, &o, 0, layout->name);
-    case_out_destroy(&o);
-}
-
-static void check_not_finite(attention_suite *s)
-{
-    if (!test_begin(&s->rec, "NaN and infinities do not spread"))
-        return;
-    for (int32_t i = 0; i < test_rounds(&s->rec, 2 * n_case_layouts); i++) {
-        cg_attention_problem p =
-            make_problem(s, head_dims[i % 2], random_in(&s->rec, 0, N_PAIRS - 1), 0, 1);
-
-        (void)with_plan(s, &p, &case_layouts[i % n_case_layouts], run_not_finite);
-    }
-    test_end(&s->rec);
-}
-
-/* ---- reproducible bits --------------------------------------------------------------------- */
-
-/* The same call with another output stride and another order of loops gives the same bits. */
-static void run_twice(attention_suite *s, attention_case *ac, case_memory *m, void *plan,
-                      const case_layout *layout)
-{
-    case_out a, b;
-
-    attention_case_run(&s->rec, s->ops, plan, ac, m, NULL, NULL, 0, &a);
-    s->test_host.reverse_loops = 1;
-    attention_case_run(&s->rec, s->ops, plan, ac, m, NULL, NULL, 5, &b);
-    s->test_host.reverse_loops = 0;
-    for (int32_t t = 0; a.data && b.data && t < a.n; t++)
-        if (!expect(&s->rec, attention_same_row(ac, &a, t, &b, t),
-                    "%s, head size %d: row %d has other bits in a second call", layout->name,
-                    ac->problem.head_dim, t))
-            break;
-    case_out_destroy(&a);
-    case_out_destroy(&b);
-}
-
-/* Any division of the rows into calls gives the bits of a single call. */
-static void run_split(attention_suite *s, attention_case *ac, case_memory *m, void *plan,
-                      const case_layout *layout)
-{
-    attention_split split = { .only = -1 };
-    case_out all;
-
-    attention_case_run(&s->rec, s->ops, plan, ac, m, NULL, NULL, 0, &all);
-    while (all.data && attention_split_next(&s->rec, ac, &split)) {
-        case_out part;
-
-        attention_case_run(&s->rec, s->ops, plan, ac, m, split.first_row, split.end_row, 0, &part);
-        if (part.data)
-            attention_compare_split(s, ac, &split, &part, &all, layout->name);
-        case_out_destroy(&part);
-    }
-    case_out_destroy(&all);
-}
-
-static void check_bits(attention_suite *s, const char *name, uint32_t flag, case_fn fn)
-{
-    if (!test_begin(&s->rec, name))
-        return;
-    for (int32_t i = 0; i < test_rounds(&s->rec, 8 * n_case_layouts); i++) {
-        cg_attention_problem p =
-            make_problem(s, head_dims[random_in(&s->rec, 0, N_DIMS - 1)],
-                         random_in(&s->rec, 0, N_PAIRS - 1), i % 4 ? 0 : 20, 1);
-
-        p.flags |= flag;
-        (void)with_plan(s, &p, &case_layouts[i % n_case_layouts], fn);
-    }
-    test_end(&s->rec);
+    s->dtype = s->kv_dtype = CG_F32;
 }
 
 void attention_suite_cpu(attention_suite *s)
 {
-    cg_attention_problem p = make_problem(s, 64, 0, 0, 1);
+    cg_attention_problem p;
 
+    select_types(s);
+    p = cpu_problem(s, 64, 8, 4, 100);
     attention_check_refusals(s, &p);
     attention_check_lifecycle(s, &p);
-    check_values(s);
-    check_not_finite(s);
-    check_bits(s, "deterministic, where supported", CG_ATTENTION_DETERMINISTIC, run_twice);
-    check_bits(s, "batch-invariant, where supported", CG_ATTENTION_BATCH_INVARIANT, run_split);
+    attention_check_values(s);
+    attention_check_bits(s);
+    attention_check_abi(s);
+    attention_check_features(s);
     if (!test_begin(&s->rec, "all memory is freed"))
         return;
     expect_all_freed(&s->rec, &s->test_host, "all plans");

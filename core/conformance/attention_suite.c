@@ -152,28 +152,20 @@ void attention_check_lifecycle(attention_suite *s, const cg_attention_problem *p
 
 /* ---- values -------------------------------------------------------------------------------- */
 
-static int32_t sequence_of(const attention_case *ac, int32_t row)
-{
-    int32_t i = 0;
-
-    while (row >= ac->q_start[i + 1])
-        i++;
-    return i;
-}
-
 /* Compares one row and head; 0 if an element is wrong. */
 static int compare_head(attention_suite *s, const attention_case *ac, const case_out *o, int32_t t,
                         int32_t head, int loose, const char *where)
 {
     const cg_attention_problem *p = &ac->problem;
-    size_t at = ((size_t)t * (size_t)p->n_heads + (size_t)head) * (size_t)p->head_dim;
+    int32_t dim = case_v_dim(p), seq = attention_case_sequence(ac, t);
+    size_t at = ((size_t)t * (size_t)p->n_heads + (size_t)head) * (size_t)dim;
     double largest_error = p->dtype == CG_BF16 || p->kv_dtype == CG_BF16 ? 1e-2 : 2e-3;
     double error = 0, size = 0;
 
-    for (int32_t d = 0; d < p->head_dim; d++) {
+    for (int32_t d = 0; d < dim; d++) {
         double expected = ac->out[at + (size_t)d], bound = ac->bound[at + (size_t)d];
         double got = element_load(o->data + t * o->stride +
-                                      (head * p->head_dim + d) * (int64_t)cg_dtype_size(o->dtype),
+                                      (head * dim + d) * (int64_t)cg_dtype_size(o->dtype),
                                   o->dtype);
         int ok = isnan(expected)   ? isnan(got)
                  : isinf(expected) ? got == expected || (loose && isnan(got))
@@ -186,8 +178,8 @@ static int compare_head(attention_suite *s, const attention_case *ac, const case
                           "element %d is %.9g, wanted %.9g +- %.1e",
                           where, cg_dtype_name(p->dtype), cg_dtype_name(p->kv_dtype), p->n_heads,
                           p->n_kv_heads, p->head_dim, p->window, p->max_tokens, p->max_seqs, t,
-                          ac->q_start[sequence_of(ac, t) + 1] - ac->q_start[sequence_of(ac, t)],
-                          ac->kv_len[sequence_of(ac, t)], head, d, got, expected, bound);
+                          ac->q_start[seq + 1] - ac->q_start[seq], ac->kv_len[seq], head, d, got,
+                          expected, bound);
         error += (got - expected) * (got - expected);
         size += expected * expected;
     }
@@ -207,7 +199,8 @@ void attention_compare(attention_suite *s, const attention_case *ac, const case_
 {
     for (int32_t t = 0; t < o->n; t++)
         for (int32_t h = 0; h < ac->problem.n_heads; h++)
-            if (!compare_head(s, ac, o, t, h, loose && ac->non_finite[sequence_of(ac, t)], where))
+            if (!compare_head(s, ac, o, t, h,
+                              loose && ac->non_finite[attention_case_sequence(ac, t)], where))
                 return;
     expect(&s->rec, 1, "%s", where);
 }
@@ -216,7 +209,7 @@ int attention_same_row(const attention_case *ac, const case_out *o, int32_t t, c
                        int32_t u)
 {
     return memcmp(o->data + t * o->stride, all->data + u * all->stride,
-                  (size_t)ac->problem.n_heads * (size_t)ac->problem.head_dim *
+                  (size_t)ac->problem.n_heads * (size_t)case_v_dim(&ac->problem) *
                       cg_dtype_size(o->dtype)) == 0;
 }
 

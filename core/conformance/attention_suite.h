@@ -11,6 +11,8 @@ typedef struct attention_suite {
     const cg_attention_ops *ops;
     cg_gpu *gpu;        /* CUDA */
     int32_t capability; /* compute capability, 10 * major + minor; CPU: 0 */
+    /* CPU: of most cases: f32, or what the plugin supports */
+    cg_dtype dtype, kv_dtype;
 } attention_suite;
 
 /** All checks on the CPU, or on s->gpu. */

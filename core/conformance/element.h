@@ -68,24 +68,76 @@ static inline float float_of_f16(uint16_t h)
     return float_of_bits(sign | (e + 112) << 23 | m << 13);
 }
 
+/** Bits of the mantissa of an 8-bit float type. */
+static inline int f8_mantissa_bits(cg_dtype t)
+{
+    return t == CG_F8_E4M3 ? 3 : 2;
+}
+
+/** Rounds to nearest, ties to even; the largest finite number beyond the range. */
+static inline uint8_t f8_of_float(float x, cg_dtype t)
+{
+    int mantissa = f8_mantissa_bits(t), bias = (1 << (6 - mantissa)) - 1, e;
+    int largest = t == CG_F8_E4M3 ? 0x7e : 0x7b, bits;
+    float a = fabsf(x);
+
+    if (isnan(x))
+        return 0x7f;
+    (void)frexpf(a, &e); /* a in [2^(e-1), 2^e) */
+    e = a > 0 && e - 1 > 1 - bias ? e - 1 : 1 - bias;
+    /* units of the last place, which carry into the exponent */
+    bits = ((e + bias - 1) << mantissa) + (int)nearbyintf(ldexpf(fminf(a, 1e6f), mantissa - e));
+    return (uint8_t)((signbit(x) ? 0x80 : 0) | (bits < largest ? bits : largest));
+}
+
+static inline float float_of_f8(uint8_t f, cg_dtype t)
+{
+    int mantissa = f8_mantissa_bits(t), bias = (1 << (6 - mantissa)) - 1;
+    int e = (f & 0x7f) >> mantissa, m = f & ((1 << mantissa) - 1);
+    float sign = f & 0x80 ? -1.0f : 1.0f;
+
+    if ((f & 0x7f) > (t == CG_F8_E4M3 ? 0x7e : 0x7c))
+        return NAN;
+    if (t == CG_F8_E5M2 && (f & 0x7f) == 0x7c)
+        return sign * INFINITY;
+    return sign * ldexpf((float)(e ? m + (1 << mantissa) : m), (e ? e : 1) - bias - mantissa);
+}
+
+/** Rounds to nearest, ties to even; the largest number beyond the range. NaN gives 0. */
+static inline int8_t i8_of_float(float x)
+{
+    return (int8_t)(isnan(x) ? 0 : nearbyintf(fmaxf(-128, fminf(x, 127))));
+}
+
 static inline void element_store(void *at, cg_dtype t, float x)
 {
-    uint16_t h = t == CG_BF16 ? bf16_of_float(x) : f16_of_float(x);
+    uint16_t h;
+    uint8_t b;
 
-    if (t == CG_F32)
+    if (t == CG_F32) {
         memcpy(at, &x, sizeof x);
-    else
+    } else if (t == CG_BF16 || t == CG_F16) {
+        h = t == CG_BF16 ? bf16_of_float(x) : f16_of_float(x);
         memcpy(at, &h, sizeof h);
+    } else {
+        b = t == CG_I8 ? (uint8_t)i8_of_float(x) : f8_of_float(x, t);
+        memcpy(at, &b, sizeof b);
+    }
 }
 
 static inline float element_load(const void *at, cg_dtype t)
 {
     uint16_t h;
+    uint8_t b;
     float x;
 
     if (t == CG_F32) {
         memcpy(&x, at, sizeof x);
         return x;
+    }
+    if (cg_dtype_size(t) == sizeof b) {
+        memcpy(&b, at, sizeof b);
+        return t == CG_I8 ? (float)(int8_t)b : float_of_f8(b, t);
     }
     memcpy(&h, at, sizeof h);
     return t == CG_BF16 ? float_of_bf16(h) : float_of_f16(h);

@@ -9,7 +9,7 @@ table is
 
     BUG  name of a check  [; options of `plugins check`]
 
-and requires that the check fails in a plugin built with that BUG. For BUG 0, without a name, all checks
+and requires that the check fails in a plugin built with that BUG. In a row without a name (BUG 0) all checks
 must pass. BUG... runs these rows alone. The compiler is $CC, else cc; $JOBS plugins (2) are checked at a
 time. Exit status: 0 all rows are as the table says, 1 some are not, 2 usage.
 """
@@ -41,7 +41,7 @@ def read_table(path):
         fields, _, options = line.partition(';')
         bug, _, check = fields.strip().partition(' ')
         check = check.strip()
-        if not re.fullmatch('[0-9]+', bug) or bool(check) == (bug == '0'):
+        if not re.fullmatch('[0-9]+', bug) or (check and bug == '0'):
             fail_usage(f'{path}:{number}: wanted: BUG  name of a check (none for BUG 0)  [; options]')
         rows.append((bug, check, shlex.split(options)))
     return rows

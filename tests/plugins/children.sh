@@ -34,7 +34,7 @@ check() {
 }
 
 line='^values: contiguous +FAILED +'
-check 0 none ': 19 checks passed, 0 failed$'
+check 0 none ': 36 checks passed, 0 failed$'
 check 1 'exit in run' "${line}the process ended with status 0 before the check did"
 check 1 'quick exit in run' "${line}the process ended with status 0 before the check did"
 check 1 'fork in run' "${line}(the process ended with status 0 before the check did|no end after 2 s)"
@@ -46,10 +46,10 @@ check 1 'stop in run' "${line}no end after 2 s"
 check 1 'close all in run' "${line}.*descriptors were closed"
 check 1 'close output in run' "${line}a call closed or replaced a standard descriptor"
 check 1 'noise in run' "${line}a call wrote to a descriptor that it did not open"
-check 1 'write before q' "${line}.*run\(\) wrote before or after q$"
-check 1 'write before slot' "${line}.*run\(\) wrote before or after slot$"
-check 1 'write after kv_len' "${line}.*run\(\) wrote before or after kv_len$"
-check 1 'write to q' "${line}.*run\(\) changed q$"
+check 1 'write before q' "${line}.*run\(\) (wrote before or after q|accessed memory 4 bytes before q)$"
+check 1 'write before slot' "${line}.*run\(\) (wrote before or after slot|accessed memory 4 bytes before slot)$"
+check 1 'write after kv_len' "${line}.*run\(\) (wrote before or after kv_len|accessed memory 0 bytes after the end of kv_len)$"
+check 1 'write to q' "${line}.*run\(\) wrote to q$"
 check 1 'workspace of SIZE_MAX' '^plans are created and destroyed +FAILED .*workspace_size\(\) is 18446744073709551615 bytes'
 check 1 'workspace of 32 TiB' "${line}.*workspace_size\(\) is 35184372088832 bytes, wanted at most"
 check 1 'hang in destroy' '^plans are created and destroyed +FAILED +no end after 2 s'

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* The conformance checks must detect mutants: correct plugins, each with one defect. */
+/*
+ * The conformance checks must detect mutants of caches and constraints: correct plugins, each with
+ * one defect. Those of attention are in tests/mutants.
+ */
 #include <check.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,59 +45,7 @@ static cg_conformance_options options(void)
     return (cg_conformance_options) { .seed = 3, .rounds = 8, .report = record_failure };
 }
 
-/* ---- attention ----------------------------------------------------------------------------- */
-
-static const cg_attention_ops *attention;
 static int mutant, calls;
-static cg_attention_problem planned;
-
-static cg_status keep_plan(const cg_host *h, const cg_attention_problem *problem, void **ret_plan,
-                           cg_error *err)
-{
-    if (problem->struct_size >= sizeof planned)
-        planned = *problem;
-    return attention->plan(h, problem, ret_plan, err);
-}
-
-static cg_status wrong_run(void *plan, const cg_attention_args *args, cg_error *err)
-{
-    int64_t row = (int64_t)planned.n_heads * planned.head_dim;
-    float *out = args->out;
-    cg_attention_args changed = *args;
-    int32_t kv_len[64];
-    cg_status st;
-
-    memcpy(kv_len, args->kv_len, (size_t)args->n_seqs * sizeof *kv_len);
-    if (mutant == 1) { /* attends to one token too many */
-        changed.kv_len = kv_len;
-        for (int32_t i = 0; i < args->n_seqs; i++)
-            kv_len[i] += kv_len[i] < planned.max_kv_len;
-    }
-    st = attention->run(plan, &changed, err);
-    calls++;
-    if (mutant == 2 && args->n_tokens && args->out_stride > row * 4)
-        out[row] = 1; /* after a row */
-    if (mutant == 3)
-        ((char *)args->workspace)[attention->workspace_size(plan)] = 1;
-    if (mutant == 4 && args->n_tokens)
-        out[0] += (float)calls * 1e-6f; /* other bits in each call */
-    if (mutant == 5 && args->n_tokens > 1)
-        out[0] = nextafterf(out[0], 1e9f); /* bits depend on other rows */
-    if (mutant == 6 && args->n_tokens)
-        out[row - 1] *= 1.001f; /* imprecise */
-    if (mutant == 7)
-        *(float *)args->kv->v = 0; /* writes to the cache */
-    for (int64_t i = 0; mutant == 8 && i < args->n_tokens * args->out_stride / 4; i++)
-        out[i] = isnan(out[i]) ? 0 : out[i]; /* hides NaN */
-    return st;
-}
-
-static cg_status wrong_supports(const cg_host *h, const cg_attention_problem *p, cg_error *err)
-{
-    if (mutant == 9)
-        return CG_OK;                       /* supports everything */
-    return attention->supports(h, p, NULL); /* no reason */
-}
 
 /* Leaks the host's allocation; keeps it reachable for leak checkers. */
 static void wrong_destroy(void *self)
@@ -106,31 +56,6 @@ static void wrong_destroy(void *self)
     if (n < 4096)
         kept[n++] = self;
 }
-
-START_TEST(attention_mutants_are_detected)
-{
-    cg_conformance_options o = options();
-    cg_attention_ops ops;
-    int32_t failures;
-
-    attention = load("attention/eager/attention_eager.so");
-    ops = *attention;
-    ops.plan = keep_plan;
-    if (_i >= 1 && _i <= 8)
-        ops.run = wrong_run;
-    if (_i == 9 || _i == 10)
-        ops.supports = wrong_supports;
-    if (_i == 11)
-        ops.destroy = wrong_destroy;
-    mutant = _i;
-    failures = cg_conformance_attention(&ops, &host.host, &o);
-    if (_i == 0)
-        ck_assert_msg(failures == 0, "%s", failed_checks);
-    else
-        ck_assert_msg(failures > 0, "mutant %d was not detected", _i);
-    printf("attention mutant %d:\n%s", _i, failed_checks);
-}
-END_TEST
 
 /* ---- caches -------------------------------------------------------------------------------- */
 
@@ -304,7 +229,6 @@ int main(void)
     SRunner *sr;
     int failed;
 
-    tcase_add_loop_test(tc, attention_mutants_are_detected, 0, 12);
     tcase_add_loop_test(tc, cache_mutants_are_detected, 0, 11);
     tcase_add_loop_test(tc, constraint_mutants_are_detected, 0, 13);
     tcase_set_timeout(tc, 120);

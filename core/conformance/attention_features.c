@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: MIT */
+/* The features of attention that a plugin declares, on the CPU: alone and together. */
+#include <stdio.h>
+
+#include "attention_cpu.h"
+
+static const struct {
+    uint32_t bit;
+    const char *name;
+} features[] = {
+    { CG_ATTENTION_SOFTCAP, "soft-cap" },
+    { CG_ATTENTION_ALIBI, "ALiBi" },
+    { CG_ATTENTION_SINK_LOGITS, "sink logits" },
+    { CG_ATTENTION_SINK_TOKENS, "sink tokens" },
+    { CG_ATTENTION_BIAS, "bias" },
+    { CG_ATTENTION_NO_MASK, "no mask" },
+    { CG_ATTENTION_VALUE_SIZE, "size of values" },
+    { CG_ATTENTION_KV_SCALES, "scales of keys and values" },
+    { CG_ATTENTION_POSITIONS, "positions" },
+    { CG_ATTENTION_TREE, "tree" },
+};
+enum { N_FEATURES = sizeof features / sizeof *features };
+
+static uint32_t declared(const attention_suite *s)
+{
+    return CG_HAS_SIZE(s->ops, features) ? s->ops->features : 0;
+}
+
+static void check_known(attention_suite *s)
+{
+    uint32_t known = 0;
+
+    if (!test_begin(&s->rec, "declared features"))
+        return;
+    for (int32_t i = 0; i < N_FEATURES; i++)
+        known |= features[i].bit;
+    for (int32_t bit = 0; bit < 32; bit++)
+        expect(&s->rec, !(declared(s) & ~known & 1u << bit),
+               "this confgen cannot check feature bit %d", bit);
+    if (CG_HAS_SIZE(s->ops, reserved))
+        expect(&s->rec, s->ops->reserved == 0, "reserved is %u, wanted 0", s->ops->reserved);
+    test_end(&s->rec);
+}
+
+/* ---- problems ------------------------------------------------------------------------------ */
+
+/* What goes together: a window and no mask do not, nor do a window and a tree. */
+static void set_features(attention_suite *s, uint32_t bits, cg_attention_problem *p)
+{
+    static const cg_dtype small[] = { CG_F8_E4M3, CG_F8_E5M2, CG_I8 };
+    static const int32_t v_dims[] = { 8, 16, 32, 48, 64, 80, 128 };
+    int32_t window = random_in(&s->rec, 1, 30);
+
+    if (bits & (CG_ATTENTION_NO_MASK | CG_ATTENTION_TREE))
+        bits &= ~(uint32_t)CG_ATTENTION_SINK_TOKENS;
+    else if (bits & CG_ATTENTION_SINK_TOKENS || random_in(&s->rec, 0, 2) == 0)
+        p->window = window;
+    p->features = bits;
+    if (bits & CG_ATTENTION_SOFTCAP) {
+        p->softcap = (float)random_in(&s->rec, 1, 20);
+        p->scale *= 4;
+    }
+    if (bits & CG_ATTENTION_SINK_TOKENS)
+        p->sink_tokens = random_in(&s->rec, 1, 9);
+    if (bits & CG_ATTENTION_BIAS)
+        p->bias_dtype = random_in(&s->rec, CG_F32, CG_F16);
+    if (bits & CG_ATTENTION_NO_MASK)
+        p->mask = CG_MASK_NONE;
+    if (bits & CG_ATTENTION_VALUE_SIZE)
+        p->v_head_dim = v_dims[random_in(&s->rec, 0, sizeof v_dims / sizeof *v_dims - 1)];
+    if (bits & CG_ATTENTION_KV_SCALES && random_in(&s->rec, 0, 3))
+        p->kv_dtype = small[random_in(&s->rec, 0, 2)];
+}
+
+/* ---- checks -------------------------------------------------------------------------------- */
+
+/* Any division into calls gives the same bits, unless a row's tokens depend on the call. */
+static void run_feature(attention_suite *s, cpu_case *c)
+{
+    const cg_attention_problem *p = &c->ac.problem;
+    attention_split split = { .only = -1 };
+    case_out all;
+
+    cpu_compare_twice(s, c);
+    if (!(p->flags & CG_ATTENTION_BATCH_INVARIANT) ||
+        p->features & (CG_ATTENTION_NO_MASK | CG_ATTENTION_TREE))
+        return;
+    attention_case_run(&s->rec, s->ops, c->plan, &c->ac, &c->memory, &(case_call) { 0 }, &all);
+    while (all.data && attention_split_next(&s->rec, &c->ac, &split)) {
+        case_call call = { .first_row = split.first_row, .end_row = split.end_row };
+        case_out part;
+
+        attention_case_run(&s->rec, s->ops, c->plan, &c->ac, &c->memory, &call, &part);
+        if (part.data)
+            attention_compare_split(s, &c->ac, &split, &part, &all, c->layout.name);
+        case_out_destroy(&part);
+    }
+    case_out_destroy(&all);
+}
+
+static void run_with_features(attention_suite *s, uint32_t bits)
+{
+    cg_attention_problem p = cpu_random_problem(s, random_in(&s->rec, 1, 100));
+    case_layout layout = cpu_random_layout(&s->rec);
+
+    set_features(s, bits, &p);
+    (void)cpu_with_case(s, &p, &layout, random_in(&s->rec, 1, 8), 70, run_feature);
+}
+
+static void check_each(attention_suite *s)
+{
+    char name[80];
+
+    for (int32_t i = 0; i < N_FEATURES; i++) {
+        if (!(declared(s) & features[i].bit))
+            continue;
+        snprintf(name, sizeof name, "feature: %s", features[i].name);
+        if (!test_begin(&s->rec, name))
+            continue;
+        for (int32_t round = 0; round < test_rounds(&s->rec, 30); round++)
+            run_with_features(s, features[i].bit);
+        test_end(&s->rec);
+    }
+}
+
+static void check_together(attention_suite *s)
+{
+    uint32_t all = declared(s);
+
+    if (!(all & (all - 1)) || !test_begin(&s->rec, "features together"))
+        return;
+    for (int32_t round = 0; round < test_rounds(&s->rec, 60); round++)
+        run_with_features(s, all & (uint32_t)random_u64(&s->rec));
+    test_end(&s->rec);
+}
+
+void attention_check_features(attention_suite *s)
+{
+    check_known(s);
+    check_each(s);
+    check_together(s);
+}

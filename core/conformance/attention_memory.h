@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/** @file attention_memory.h  Cases in memory of the CPU, and calls of run() over them. */
+#ifndef CG_CONFORMANCE_ATTENTION_MEMORY_H
+#define CG_CONFORMANCE_ATTENTION_MEMORY_H
+
+#include "attention_case.h"
+
+/**
+ * Keys, values, scales and page table of a case in fenced, read-only memory. Memory without a valid
+ * token is NaN; unused entries of the page table name a page of NaN, or none.
+ */
+typedef struct case_memory {
+    cg_kv_view view;
+    int32_t *table;
+} case_memory;
+
+/** Applies the layout to the problem, and gives the sequences other slots. */
+void case_memory_create(test_recorder *rec, attention_case *ac, const case_layout *layout,
+                        case_memory *ret_memory);
+void case_memory_destroy(case_memory *m);
+/** Sets one element of a valid token to x, in the case and in memory. */
+void case_memory_set(attention_case *ac, case_memory *m, int32_t values, int32_t seq, int32_t pos,
+                     int32_t head, int32_t element, float x);
+
+/** A call of run(). Zero: all rows without padding, structs of this ABI. */
+typedef struct case_call {
+    /* Rows first_row[i] <= t < end_row[i] of every sequence i, counted from its first row in the
+     * case, with the cached tokens up to the last of them. NULL: all rows */
+    const int32_t *first_row, *end_row;
+    int32_t pad;         /* elements between rows of out */
+    uint32_t args_size;  /* struct_size of the arguments; 0: of this ABI. Bytes beyond are 0xff */
+    uint32_t view_size;  /* likewise, of the view */
+    int32_t is_prepared; /* call prepare() before */
+} case_call;
+
+/**
+ * Calls run(). Checks its status, and that it writes only to rows of out and to the workspace and
+ * reads only what it is given. Sequences without rows are left out of half of the calls.
+ *
+ * @param ret_out  rows in order; data is NULL if the call failed
+ */
+void attention_case_run(test_recorder *rec, const cg_attention_ops *ops, void *plan,
+                        const attention_case *ac, const case_memory *m, const case_call *call,
+                        case_out *ret_out);
+
+#endif

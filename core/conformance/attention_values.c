@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: MIT */
+/* Results of attention on the CPU against the reference. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "attention_cpu.h"
+
+static void check_layouts(attention_suite *s)
+{
+    char name[80];
+
+    for (int32_t l = 0; l < n_case_layouts; l++) {
+        int32_t supported = 0;
+
+        snprintf(name, sizeof name, "values: %s", case_layouts[l].name);
+        if (!test_begin(&s->rec, name))
+            continue;
+        for (int32_t i = 0; i < test_rounds(&s->rec, 20); i++) {
+            cg_attention_problem p = cpu_random_problem(s, 100);
+
+            p.window = random_in(&s->rec, 0, 3) ? 0 : random_in(&s->rec, 1, 40);
+            p.scale *= random_in(&s->rec, 0, 3) ? 1.0f : 6.0f;
+            supported += cpu_with_case(s, &p, &case_layouts[l], random_in(&s->rec, 1, 12), 100,
+                                       cpu_compare_twice);
+        }
+        if (l == 0)
+            expect(&s->rec, supported > 0, "no problem over contiguous memory is supported");
+        test_end(&s->rec);
+    }
+}
+
+static void check_other_layouts(attention_suite *s)
+{
+    if (!test_begin(&s->rec, "values: other pages, capacities and strides"))
+        return;
+    for (int32_t i = 0; i < test_rounds(&s->rec, 60); i++) {
+        cg_attention_problem p = cpu_random_problem(s, random_in(&s->rec, 1, 200));
+        case_layout layout = cpu_random_layout(&s->rec);
+
+        (void)cpu_with_case(s, &p, &layout, random_in(&s->rec, 1, 8), 100, cpu_compare_twice);
+    }
+    test_end(&s->rec);
+}
+
+static void check_head_sizes(attention_suite *s)
+{
+    if (!test_begin(&s->rec, "values: head sizes"))
+        return;
+    for (int32_t dim = 1; dim <= 576; dim += dim < 64 ? 1 : dim < 256 ? 8 : 64) {
+        cg_attention_problem p = cpu_problem(s, dim, 4, 2, 40);
+
+        (void)cpu_with_case(s, &p, &case_layouts[dim & 4], 4, 40, cpu_compare_twice);
+        p = cpu_problem(s, dim + 4, 2, 2, 40);
+        if (dim > 64)
+            (void)cpu_with_case(s, &p, &case_layouts[0], 4, 40, cpu_compare_twice);
+    }
+    test_end(&s->rec);
+}
+
+static void check_groups(attention_suite *s)
+{
+    static const int32_t kv_heads[] = { 1, 2, 3, 4, 5, 8, 12, 16, 32 };
+
+    if (!test_begin(&s->rec, "values: numbers of heads"))
+        return;
+    for (size_t i = 0; i < sizeof kv_heads / sizeof *kv_heads; i++)
+        for (int32_t group = 1; group <= 16 && group * kv_heads[i] <= 72; group++) {
+            cg_attention_problem p =
+                cpu_problem(s, group % 3 ? 16 : 64, group * kv_heads[i], kv_heads[i], 70);
+            case_layout layout = cpu_random_layout(&s->rec);
+
+            (void)cpu_with_case(s, &p, &layout, 3, 20, cpu_compare_twice);
+        }
+    test_end(&s->rec);
+}
+
+static void check_sequence_counts(attention_suite *s)
+{
+    static const int32_t counts[] = { 1,  2,  3,  4,  6,   7,   9,   15,  16,  17,  24,  31, 32,
+                                      33, 48, 64, 65, 100, 127, 128, 200, 257, 300, 513, 600 };
+    enum { N = sizeof counts / sizeof *counts };
+
+    if (!test_begin(&s->rec, "values: 1 to 600 sequences"))
+        return;
+    for (int32_t i = 0; i < test_rounds(&s->rec, 2 * N); i++) {
+        int32_t n = counts[(i * 11 + 5) % N]; /* few rounds have few and many */
+        cg_attention_problem p =
+            cpu_problem(s, i % 3 ? 32 : 64, 4, i & 1 ? 2 : 4, n > 64 ? 30 : 90);
+        case_layout layout = cpu_random_layout(&s->rec);
+
+        (void)cpu_with_case(s, &p, &layout, n, i % 5 ? n > 64 ? 4 : 40 : 1, cpu_compare_twice);
+    }
+    test_end(&s->rec);
+}
+
+static void check_without_rows(attention_suite *s)
+{
+    if (!test_begin(&s->rec, "no sequence has a row"))
+        return;
+    for (int32_t i = 0; i < test_rounds(&s->rec, n_case_layouts); i++) {
+        cg_attention_problem p = cpu_random_problem(s, 50);
+
+        (void)cpu_with_case(s, &p, &case_layouts[i % n_case_layouts], 4, 0, cpu_compare_twice);
+    }
+    test_end(&s->rec);
+}
+
+/* Sequences up to more than 16,000 tokens, windows far shorter than the sequence. */
+static void check_long(attention_suite *s)
+{
+    static const struct {
+        int32_t len, n_seqs, most_rows, window;
+    } cases[] = {
+        { 4097, 3, 9, 0 },     { 1100, 3, 40, 0 },    { 700, 3, 300, 0 },   { 2100, 3, 17, 0 },
+        { 4300, 3, 40, 1000 }, { 16500, 1, 2, 0 },    { 2500, 3, 100, 64 }, { 520, 4, 260, 0 },
+        { 1030, 4, 20, 512 },  { 8200, 2, 20, 4096 }, { 4096, 2, 60, 1 },   { 310, 6, 310, 0 },
+        { 1500, 3, 128, 33 },  { 16400, 1, 30, 100 }, { 1024, 3, 1, 0 },    { 2049, 3, 5, 0 },
+    };
+    enum { N = sizeof cases / sizeof *cases };
+
+    if (!test_begin(&s->rec, "values: long sequences"))
+        return;
+    for (int32_t i = 0; i < test_rounds(&s->rec, N); i++) {
+        cg_attention_problem p =
+            cpu_problem(s, i % 4 == 1 ? 128 : 64, 2 << i % 2, 2, cases[i % N].len);
+        case_layout layout =
+            i & 1 ? case_layouts[i / 2 % n_case_layouts] : cpu_random_layout(&s->rec);
+
+        p.window = cases[i % N].window;
+        (void)cpu_with_case(s, &p, &layout, cases[i % N].n_seqs, cases[i % N].most_rows,
+                            cpu_compare_twice);
+    }
+    test_end(&s->rec);
+}
+
+/* Exponentials of these scores overflow or vanish unless the largest score is subtracted. */
+static void check_large_scores(attention_suite *s)
+{
+    if (!test_begin(&s->rec, "values: large scores"))
+        return;
+    for (int32_t i = 0; i < test_rounds(&s->rec, 2 * n_case_layouts); i++) {
+        cg_attention_problem p = cpu_random_problem(s, i % 4 ? 100 : 400);
+
+        p.scale *= i & 1 ? 40 : 150;
+        (void)cpu_with_case(s, &p, &case_layouts[i % n_case_layouts], 6, 30, cpu_compare_twice);
+    }
+    test_end(&s->rec);
+}
+
+/* Each pair of types that the plugin supports: all refused for many plugins. */
+static void check_types(attention_suite *s)
+{
+    if (!test_begin(&s->rec, "values: other element types"))
+        return;
+    for (int32_t i = 0; i < 9 * test_rounds(&s->rec, 8); i++) {
+        cg_attention_problem p = cpu_random_problem(s, 100);
+        case_layout layout = cpu_random_layout(&s->rec);
+
+        p.dtype = i % 9 / 3;
+        p.kv_dtype = i % 3;
+        p.window = i % 4 ? 0 : 20;
+        if (p.dtype != s->dtype || p.kv_dtype != s->kv_dtype)
+            (void)cpu_with_case(s, &p, &layout, 6, 60, cpu_compare_twice);
+    }
+    test_end(&s->rec);
+}
+
+/* ---- one plan, many calls ------------------------------------------------------------------ */
+
+enum { N_MEMORIES = 5, N_CALLS = 170 };
+
+/* Calls over several cases in several memories, in random order. */
+static void call_often(attention_suite *s, cpu_case *cases)
+{
+    for (int32_t i = 0; i < N_CALLS; i++) {
+        cpu_case *c = &cases[random_in(&s->rec, 0, N_MEMORIES - 1)];
+
+        cpu_run_and_compare(s, c, &c->memory, &(case_call) { 0 });
+    }
+}
+
+/* Cases of one problem: it is for the largest of them. */
+static void create_cases(attention_suite *s, const cg_attention_problem *problem,
+                         const case_layout *layout, cpu_case *ret_cases)
+{
+    cg_attention_problem p = *problem;
+
+    p.max_tokens = p.max_seqs = 0;
+    for (int32_t i = 0; i < N_MEMORIES; i++) {
+        cpu_case *c = &ret_cases[i];
+
+        cpu_case_create(&s->rec, problem, random_in(&s->rec, 1, 5), 12, &c->ac);
+        c->layout = *layout;
+        case_memory_create(&s->rec, &c->ac, layout, &c->memory);
+        attention_case_solve(&c->ac, s->test_host.base);
+        if (c->ac.problem.max_tokens > p.max_tokens)
+            p.max_tokens = c->ac.problem.max_tokens;
+        if (c->ac.problem.max_seqs > p.max_seqs)
+            p.max_seqs = c->ac.problem.max_seqs;
+    }
+    for (int32_t i = 0; i < N_MEMORIES; i++) {
+        ret_cases[i].ac.problem.max_tokens = p.max_tokens;
+        ret_cases[i].ac.problem.max_seqs = p.max_seqs;
+    }
+}
+
+static void check_many_calls(attention_suite *s)
+{
+    cpu_case *cases = calloc(N_MEMORIES, sizeof *cases);
+
+    if (!cases)
+        abort();
+    if (!test_begin(&s->rec, "values: many calls of one plan"))
+        goto out;
+    for (int32_t l = 0; l <= 4; l += 4) { /* contiguous, pages of 16 */
+        cg_attention_problem p = cpu_problem(s, 64, 4, 2, 60);
+        void *plan;
+
+        case_layout_apply(&case_layouts[l], &p);
+        create_cases(s, &p, &case_layouts[l], cases);
+        (void)cpu_plan(s, &cases[0].ac.problem, case_layouts[l].name, &plan);
+        for (int32_t i = 0; i < N_MEMORIES; i++)
+            cases[i].plan = plan;
+        if (plan)
+            call_often(s, cases);
+        s->ops->destroy(plan);
+        for (int32_t i = 0; i < N_MEMORIES; i++) {
+            case_memory_destroy(&cases[i].memory);
+            attention_case_destroy(&cases[i].ac);
+        }
+    }
+    test_end(&s->rec);
+out:
+    free(cases);
+}
+
+/* ---- memory -------------------------------------------------------------------------------- */
+
+/* Every call checks this; here values do not matter. */
+static void run_padded(attention_suite *s, cpu_case *c)
+{
+    for (int32_t pad = 0; pad < 3; pad++) {
+        case_out o;
+
+        attention_case_run(&s->rec, s->ops, c->plan, &c->ac, &c->memory,
+                           &(case_call) { .pad = pad * 4 }, &o);
+        case_out_destroy(&o);
+    }
+}
+
+static void check_bounds(attention_suite *s)
+{
+    if (!test_begin(&s->rec, "run() stays within its memory"))
+        return;
+    for (int32_t i = 0; i < test_rounds(&s->rec, 6 * n_case_layouts); i++) {
+        cg_attention_problem p = cpu_random_problem(s, 100);
+        case_layout layout =
+            i % 2 ? cpu_random_layout(&s->rec) : case_layouts[i / 2 % n_case_layouts];
+
+        (void)cpu_with_case(s, &p, &layout, random_in(&s->rec, 1, 6), 20, run_padded);
+    }
+    test_end(&s->rec);
+}
+
+/* ---- NaN and infinities -------------------------------------------------------------------- */
+
+/* Some sequences have a NaN in a key or an infinite value: only rows that attend to it change. */
+static void run_not_finite(attention_suite *s, cpu_case *c)
+{
+    attention_case *ac = &c->ac;
+
+    for (int32_t i = 0; i < ac->n_seqs; i++) {
+        if (i % 3 == 1)
+            case_memory_set(ac, &c->memory, 0, i, ac->kv_len[i] * 2 / 3, 0, 3, NAN);
+        else if (i % 3 == 2)
+            case_memory_set(ac, &c->memory, 1, i, ac->kv_len[i] / 2, 0, 5, -INFINITY);
+    }
+    attention_case_solve(ac, s->test_host.base);
+    cpu_run_and_compare(s, c, &c->memory, &(case_call) { 0 });
+}
+
+static void check_not_finite(attention_suite *s)
+{
+    if (!test_begin(&s->rec, "NaN and infinities do not spread"))
+        return;
+    for (int32_t i = 0; i < test_rounds(&s->rec, 2 * n_case_layouts); i++) {
+        cg_attention_problem p = cpu_problem(s, 64 << i % 2, 4, 4 >> i % 3, 100);
+
+        (void)cpu_with_case(s, &p, &case_layouts[i % n_case_layouts], 8, 100, run_not_finite);
+    }
+    test_end(&s->rec);
+}
+
+void attention_check_values(attention_suite *s)
+{
+    check_layouts(s);
+    check_other_layouts(s);
+    check_head_sizes(s);
+    check_groups(s);
+    check_sequence_counts(s);
+    check_without_rows(s);
+    check_long(s);
+    check_large_scores(s);
+    check_types(s);
+    check_many_calls(s);
+    check_bounds(s);
+    check_not_finite(s);
+}
