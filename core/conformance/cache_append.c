@@ -7,41 +7,109 @@
 
 #include "element.h"
 
-void cache_rows_random(cache_suite *s, const int32_t *n, cache_rows *ret)
+/* ---- tokens -------------------------------------------------------------------------------- */
+
+static void *alloc_rows(int32_t n, size_t size)
+{
+    void *p = guarded_alloc((size_t)(n + 1) * size, 64);
+
+    if (!p)
+        abort();
+    return p;
+}
+
+/* Adds an entry to skip, whose keys and values are NaN. */
+static void add_skipped(cache_suite *s, cache_rows *r)
+{
+    r->slot[r->n] = random_in(&s->rec, 0, 1) ? -1 : INT32_MIN;
+    r->pos[r->n] = 1 << 30;
+    r->token[r->n++] = 0;
+}
+
+/* Adds the next token of a slot. */
+static void add_token(cache_suite *s, int32_t slot, cache_rows *r)
+{
+    cache_slot *t = &s->slots[slot];
+
+    if (random_in(&s->rec, 0, 9) == 0)
+        add_skipped(s, r);
+    r->slot[r->n] = slot;
+    r->pos[r->n] = t->valid;
+    r->token[r->n] = s->next++ << 2 | (uint32_t)r->dtype;
+    t->token[t->valid++] = r->token[r->n++];
+}
+
+static void shuffle_slots(cache_suite *s, int32_t *order)
+{
+    for (int32_t i = 0; i < s->shape.n_slots; i++) {
+        int32_t j = random_in(&s->rec, 0, i);
+
+        order[i] = order[j];
+        order[j] = i;
+    }
+}
+
+static void shuffle_rows(cache_suite *s, cache_rows *r)
+{
+    for (int32_t i = r->n - 1; i > 0; i--) {
+        int32_t j = random_in(&s->rec, 0, i), slot = r->slot[i], pos = r->pos[i];
+        uint32_t token = r->token[i];
+
+        r->slot[i] = r->slot[j];
+        r->pos[i] = r->pos[j];
+        r->token[i] = r->token[j];
+        r->slot[j] = slot;
+        r->pos[j] = pos;
+        r->token[j] = token;
+    }
+}
+
+/* Adds n[slot] tokens of every slot: a token of each in turn, or all of one slot after another. */
+static void add_tokens(cache_suite *s, const int32_t *n, int32_t order, cache_rows *r)
+{
+    int32_t *slots = calloc((size_t)s->shape.n_slots, sizeof *slots);
+    int32_t most = 0;
+
+    if (!slots)
+        abort();
+    shuffle_slots(s, slots);
+    for (int32_t i = 0; i < s->shape.n_slots; i++)
+        most = n[i] > most ? n[i] : most;
+    if (order == CACHE_ORDER_TURNS)
+        for (int32_t turn = 0; turn < most; turn++)
+            for (int32_t i = 0; i < s->shape.n_slots; i++)
+                if (turn < n[slots[i]])
+                    add_token(s, slots[i], r);
+    if (order != CACHE_ORDER_TURNS)
+        for (int32_t i = 0; i < s->shape.n_slots; i++)
+            for (int32_t k = 0; k < n[slots[i]]; k++)
+                add_token(s, slots[i], r);
+    free(slots);
+}
+
+void cache_rows_random(cache_suite *s, const int32_t *n, int32_t order, int32_t room,
+                       cache_rows *ret)
 {
     static const cg_dtype types[] = { CG_F32, CG_BF16, CG_F16 };
-    int32_t left[CACHE_SLOTS], more = 1, align = s->gpu ? 16 : 1;
+    int32_t sum = 0;
 
-    ret->n = 0;
-    ret->dtype = s->gpu ? types[random_in(&s->rec, 0, 2)] : CG_F32;
+    for (int32_t i = 0; i < s->shape.n_slots; i++)
+        sum += n[i];
+    room = room > 2 * sum ? room : 2 * sum; /* with the skipped ones */
+    *ret = (cache_rows) { .dtype = s->gpu ? types[random_in(&s->rec, 0, 2)] : CG_F32 };
+    ret->slot = alloc_rows(room, sizeof *ret->slot);
+    ret->pos = alloc_rows(room, sizeof *ret->pos);
+    ret->token = alloc_rows(room, sizeof *ret->token);
     for (int i = 0; i < 2; i++) {
         size_t size = cg_dtype_size(ret->dtype);
 
-        ret->stride[i] = (size_t)(CACHE_HEADS * s->dim) * size +
-                         (s->gpu ? (size_t)align : size) * (size_t)random_in(&s->rec, 0, 5);
-        ret->data[i] = guarded_alloc(CACHE_MAX_ROWS * ret->stride[i], 64);
-        if (!ret->data[i])
-            abort();
+        ret->stride[i] = (size_t)(s->shape.n_kv_heads * cache_dim(s, i)) * size +
+                         (s->gpu ? 16 : size) * (size_t)random_in(&s->rec, 0, 5);
+        ret->data[i] = alloc_rows(room, ret->stride[i]);
     }
-    memcpy(left, n, sizeof left);
-    while (more) {
-        more = 0;
-        for (int32_t i = 0; i < CACHE_SLOTS && ret->n + 1 < CACHE_MAX_ROWS; i++) {
-            if (left[i] == 0)
-                continue;
-            if (random_in(&s->rec, 0, 9) == 0) {
-                ret->slot[ret->n] = -1; /* skipped; its keys and values are NaN */
-                ret->pos[ret->n] = 1 << 30;
-                ret->token[ret->n++] = 0;
-            }
-            ret->slot[ret->n] = i;
-            ret->pos[ret->n] = s->valid[i];
-            ret->token[ret->n] = s->next++ << 2 | (uint32_t)ret->dtype;
-            s->token[i][s->valid[i]++] = ret->token[ret->n++];
-            left[i]--;
-            more = 1;
-        }
-    }
+    add_tokens(s, n, order, ret);
+    if (order == CACHE_ORDER_SHUFFLED)
+        shuffle_rows(s, ret);
 }
 
 void cache_rows_fill(const cache_suite *s, cache_rows *r, int32_t layer)
@@ -49,18 +117,26 @@ void cache_rows_fill(const cache_suite *s, cache_rows *r, int32_t layer)
     size_t size = cg_dtype_size(r->dtype);
 
     for (int32_t i = 0; i < r->n; i++)
-        for (int32_t j = 0; j < CACHE_HEADS * s->dim && r->slot[i] >= 0; j++)
-            for (int32_t value = 0; value < 2; value++)
-                element_store(r->data[value] + (size_t)i * r->stride[value] + (size_t)j * size,
-                              r->dtype,
-                              cache_element(s, r->token[i], layer, j / s->dim, j % s->dim, value));
+        for (int32_t value = 0; value < 2 && r->slot[i] >= 0; value++) {
+            char *row = r->data[value] + (size_t)i * r->stride[value];
+
+            for (int32_t head = 0; head < s->shape.n_kv_heads; head++)
+                for (int32_t d = 0; d < cache_dim(s, value); d++, row += size)
+                    element_store(row, r->dtype,
+                                  cache_element(s, r->token[i], layer, head, d, value));
+        }
 }
 
 void cache_rows_free(cache_rows *r)
 {
+    guarded_free(r->slot);
+    guarded_free(r->pos);
+    guarded_free(r->token);
     guarded_free(r->data[0]);
     guarded_free(r->data[1]);
 }
+
+/* ---- on the device ------------------------------------------------------------------------- */
 
 int cache_device_rows_create(cache_suite *s, const cache_rows *r, int32_t n, cache_device_rows *ret)
 {
@@ -93,6 +169,8 @@ static int device_rows_guarded(const cache_device_rows *d)
            gpu_block_guarded(&d->data[0]) && gpu_block_guarded(&d->data[1]);
 }
 
+/* ---- calls --------------------------------------------------------------------------------- */
+
 void cache_append(cache_suite *s, int32_t layer, const cache_rows *r, const cache_device_rows *d)
 {
     cg_error err = CG_ERROR_INIT;
@@ -110,40 +188,51 @@ void cache_append(cache_suite *s, int32_t layer, const cache_rows *r, const cach
     };
     cg_status st = s->ops->append(s->self, layer, &args, &err);
 
-    expect(&s->rec, st == CG_OK, "append() of %s to layer %d failed (%d): %s",
-           cg_dtype_name(r->dtype), layer, st, err.msg);
+    expect(&s->rec, st == CG_OK, "append() of %d tokens of %s to layer %d failed (%d): %s",
+           args.n_tokens, cg_dtype_name(r->dtype), layer, st, err.msg);
+}
+
+int cache_store(cache_suite *s, void *to, const void *bytes, size_t n)
+{
+    cg_error err = CG_ERROR_INIT;
+
+    if (s->gpu)
+        return gpu_ok(&s->rec, cg_gpu_write(s->gpu, to, bytes, n, &err), &err, "a store by view");
+    memcpy(to, bytes, n);
+    return 1;
 }
 
 /* Stores at the addresses of the view, as confgen's own kernels may with CG_CACHE_STORE_BY_VIEW. */
 static void store_by_view(cache_suite *s, int32_t layer, const cache_rows *r)
 {
-    size_t size = cg_dtype_size(r->dtype), row = cache_row_bytes(s);
-    cg_error err = CG_ERROR_INIT;
-    char *data = malloc(row);
+    size_t size = cg_dtype_size(r->dtype), to_size = cg_dtype_size(s->dtype);
     cg_kv_view v = { CG_SIZED(cg_kv_view) };
+    cg_error err = CG_ERROR_INIT;
 
-    if (!data)
-        abort();
-    if (expect(&s->rec, s->ops->view(s->self, layer, &v, &err) == CG_OK, "view() failed: %s",
-               err.msg))
-        v.page_table = cache_host_table(s, &v);
-    for (int32_t i = 0; i < r->n && v.k && !s->rec.gpu_lost; i++)
-        for (int32_t j = 0; j < 2 * CACHE_HEADS && r->slot[i] >= 0; j++) {
-            int32_t head = j / 2, value = j % 2;
-            const char *from =
-                r->data[value] + (size_t)i * r->stride[value] + (size_t)(head * s->dim) * size;
+    if (!expect(&s->rec, cg_cache_view(s->ops, s->self, layer, &v, &err) == CG_OK,
+                "view() failed: %s", err.msg))
+        return;
+    v.page_table = cache_host_table(s, &v);
+    for (int32_t value = 0; value < 2; value++) {
+        cache_plane p = cache_plane_of(s, &v, value);
+        char *row = alloc_rows(1, (size_t)p.row);
 
-            for (int32_t d = 0; d < s->dim; d++)
-                element_store(data + (size_t)d * cg_dtype_size(s->dtype), s->dtype,
-                              element_load(from + (size_t)d * size, r->dtype));
-            gpu_ok(&s->rec,
-                   cg_gpu_write(s->gpu,
-                                (char *)(value ? v.v : v.k) +
-                                    cg_kv_offset(&v, r->slot[i], head, r->pos[i]),
-                                data, row, &err),
-                   &err, "a store by view");
-        }
-    free(data);
+        for (int32_t i = 0; i < r->n && !s->rec.gpu_lost; i++)
+            for (int32_t head = 0; head < s->shape.n_kv_heads && r->slot[i] >= 0; head++) {
+                int32_t dim = cache_dim(s, value);
+                const char *from =
+                    r->data[value] + (size_t)i * r->stride[value] + (size_t)(head * dim) * size;
+
+                for (int32_t d = 0; d < dim; d++)
+                    element_store(row + (size_t)d * to_size, s->dtype,
+                                  element_load(from + (size_t)d * size, r->dtype));
+                cache_store(s,
+                            p.base + (value ? cg_kv_value_offset(&v, r->slot[i], head, r->pos[i])
+                                            : cg_kv_offset(&v, r->slot[i], head, r->pos[i])),
+                            row, (size_t)p.row);
+            }
+        guarded_free(row);
+    }
 }
 
 void cache_append_all(cache_suite *s, const int32_t *n)
@@ -153,8 +242,9 @@ void cache_append_all(cache_suite *s, const int32_t *n)
     cache_device_rows d = { .n = 0 };
     cache_rows r;
 
-    cache_rows_random(s, n, &r);
-    for (int32_t layer = 0; layer < CACHE_LAYERS && !s->rec.gpu_lost; layer++) {
+    cache_rows_random(s, n, random_in(&s->rec, 0, CACHE_N_ORDERS - 1), 0, &r);
+    s->table_copied = NULL;
+    for (int32_t layer = 0; layer < s->shape.n_layers && !s->rec.gpu_lost; layer++) {
         cache_rows_fill(s, &r, layer);
         if (by_view) {
             store_by_view(s, layer, &r);
@@ -168,6 +258,10 @@ void cache_append_all(cache_suite *s, const int32_t *n)
         }
         cache_device_rows_destroy(&d);
     }
+    expect(&s->rec,
+           guarded_intact(r.slot) && guarded_intact(r.pos) && guarded_intact(r.data[0]) &&
+               guarded_intact(r.data[1]),
+           "append() wrote outside of its arguments");
     cache_rows_free(&r);
 }
 
@@ -181,7 +275,7 @@ int cache_reserve(cache_suite *s, int32_t slot, int32_t len)
                "reserve(%d, %d): status %d, text '%s'", slot, len, st, err.msg);
         return 0;
     }
-    if (len > s->reserved_tokens[slot])
-        s->reserved_tokens[slot] = len;
+    if (len > s->slots[slot].reserved)
+        s->slots[slot].reserved = len;
     return 1;
 }

@@ -8,7 +8,8 @@
 void cache_check_captured_append(cache_suite *s)
 {
     cg_cache_config config = cache_config(s);
-    int32_t some[CACHE_SLOTS] = { 20, 3, 33, 0, 1 };
+    enum { ROWS = 400 }; /* bound of the captured call */
+    int32_t some[] = { 20, 3, 33, 0, 1 };
     cg_gpu_graph *graph = NULL;
     cg_error err = CG_ERROR_INIT;
     cache_device_rows d;
@@ -17,10 +18,10 @@ void cache_check_captured_append(cache_suite *s)
     if (!test_begin(&s->rec, "append() captured once, then replayed"))
         return;
     if (cache_create(s, &config)) {
-        for (int32_t i = 0; i < CACHE_SLOTS; i++)
-            (void)cache_reserve(s, i, CACHE_MAX_LEN);
-        cache_rows_random(s, some, &r);
-        if (cache_device_rows_create(s, &r, CACHE_MAX_ROWS, &d) &&
+        for (int32_t i = 0; i < s->shape.n_slots; i++)
+            (void)cache_reserve(s, i, s->shape.max_len);
+        cache_rows_random(s, some, CACHE_ORDER_TURNS, ROWS, &r);
+        if (cache_device_rows_create(s, &r, ROWS, &d) &&
             gpu_ok(&s->rec, cg_gpu_capture_begin(s->gpu, &err), &err, "a capture")) {
             cache_append(s, 1, &r, &d);
             expect(&s->rec, cg_gpu_capture_end(s->gpu, &graph, &err) == CG_OK,
@@ -30,22 +31,24 @@ void cache_check_captured_append(cache_suite *s)
             cache_rows next = r;
 
             if (i > 0) { /* other tokens, with the type and the memory of the captured call */
-                cache_rows_random(s, some, &next);
-                cache_rows_free(&next);
+                cache_rows_random(s, some, CACHE_ORDER_TURNS, ROWS, &next);
                 next.dtype = r.dtype;
                 for (int32_t k = 0; k < next.n; k++)
                     next.token[k] = (next.token[k] & ~3u) | (uint32_t)r.dtype;
                 for (int32_t k = 0; k < next.n; k++)
                     if (next.slot[k] >= 0)
-                        s->token[next.slot[k]][next.pos[k]] = next.token[k];
-                memcpy(next.stride, r.stride, sizeof r.stride);
-                memcpy(next.data, r.data, sizeof r.data);
+                        s->slots[next.slot[k]].token[next.pos[k]] = next.token[k];
+                for (int value = 0; value < 2; value++) {
+                    guarded_free(next.data[value]);
+                    next.data[value] = r.data[value];
+                    next.stride[value] = r.stride[value];
+                }
             }
             cache_rows_fill(s, &next, 1);
             cache_device_rows_load(&d, &next);
             if (gpu_ok(&s->rec, cg_gpu_replay(s->gpu, graph, &err), &err, "a replay"))
                 (void)gpu_wait(&s->rec, s->gpu, "the work of append()");
-            for (int32_t layer = 0; layer < CACHE_LAYERS;
+            for (int32_t layer = 0; layer < s->shape.n_layers;
                  layer += 2) { /* the other layers without a graph */
                 cache_rows_fill(s, &next, layer);
                 cache_device_rows_load(&d, &next);
@@ -53,6 +56,10 @@ void cache_check_captured_append(cache_suite *s)
                 (void)gpu_wait(&s->rec, s->gpu, "the work of append()");
             }
             cache_check_content(s, "a replay");
+            if (i > 0) {
+                next.data[0] = next.data[1] = NULL;
+                cache_rows_free(&next);
+            }
         }
         cg_gpu_graph_destroy(graph);
         cache_device_rows_destroy(&d);
@@ -70,7 +77,7 @@ void cache_check_device_memory(cache_suite *s)
 {
     enum { LARGE_SLOTS = 8, LARGE_LEN = 4096, SLACK = 64 << 20 };
     cg_cache_config config = cache_config(s);
-    int64_t token = (int64_t)2 * CACHE_LAYERS * 8 * 128 * cg_dtype_size(s->dtype), before = 0;
+    int64_t token = (int64_t)2 * s->shape.n_layers * 8 * 128 * cg_dtype_size(s->dtype), before = 0;
 
     config.n_slots = LARGE_SLOTS;
     config.n_kv_heads = 8;
@@ -105,7 +112,7 @@ void cache_check_device_memory(cache_suite *s)
                    st == CG_OK || (cache_is_nomem(s, st) && config.max_bytes && err.msg[0]),
                    "reserve() with a bound of %lld bytes: status %d, text '%s'",
                    (long long)config.max_bytes, st, err.msg);
-            s->ops->stats(self, &stats);
+            cg_cache_get_stats(s->ops, self, &stats);
             expect(&s->rec, !config.max_bytes || stats.bytes_allocated <= config.max_bytes,
                    "%lld bytes allocated, wanted at most %lld", (long long)stats.bytes_allocated,
                    (long long)config.max_bytes);

@@ -1,99 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "cache_suite.h"
-#include "element.h"
-
-/* ---- operations ---------------------------------------------------------------------------- */
-
-static int32_t random_slot(cache_suite *s)
-{
-    return random_in(&s->rec, 0, CACHE_SLOTS - 1);
-}
-
-static void do_append(cache_suite *s)
-{
-    int32_t n[CACHE_SLOTS] = { 0 };
-
-    for (int32_t i = 0; i < CACHE_SLOTS; i++) {
-        int32_t more =
-            random_in(&s->rec, 0, 2) ? random_in(&s->rec, 0, 3) : random_in(&s->rec, 0, 40);
-
-        if (more > CACHE_MAX_LEN - s->valid[i])
-            more = CACHE_MAX_LEN - s->valid[i];
-        if (s->valid[i] + more <= s->reserved_tokens[i] ||
-            (random_in(&s->rec, 0, 1) && cache_reserve(s, i, s->valid[i] + more)))
-            n[i] = more;
-    }
-    cache_append_all(s, n);
-}
-
-static void do_share(cache_suite *s)
-{
-    int32_t dst = random_slot(s), src = random_slot(s), len;
-    cg_error err = CG_ERROR_INIT;
-    cg_status st;
-
-    if (dst == src)
-        return;
-    len = random_in(&s->rec, 0, s->valid[src]);
-    s->ops->release(s->self, dst);
-    s->valid[dst] = s->reserved_tokens[dst] = 0;
-    st = s->ops->share_prefix(s->self, dst, src, len, &err);
-    if (st != CG_OK) {
-        expect(&s->rec, cache_is_nomem(s, st) && err.msg[0],
-               "share_prefix(%d, %d, %d): status %d, text '%s'", dst, src, len, st, err.msg);
-        return;
-    }
-    memcpy(s->token[dst], s->token[src], (size_t)len * sizeof **s->token);
-    s->valid[dst] = s->reserved_tokens[dst] = len;
-    s->shares += len > 0;
-}
-
-static const char *random_operation(cache_suite *s)
-{
-    int32_t slot = random_slot(s);
-    cg_error err = CG_ERROR_INIT;
-
-    switch (random_in(&s->rec, 0, 9)) {
-    case 0:
-    case 1:
-        (void)cache_reserve(s, slot, random_in(&s->rec, 0, CACHE_MAX_LEN));
-        return "reserve";
-    case 2:
-        s->ops->release(s->self, slot);
-        s->valid[slot] = s->reserved_tokens[slot] = 0;
-        return "release";
-    case 3: {
-        int32_t len = random_in(&s->rec, 0, s->valid[slot]);
-
-        expect(&s->rec, s->ops->truncate(s->self, slot, len, &err) == CG_OK,
-               "truncate(%d, %d) failed: %s", slot, len, err.msg);
-        s->valid[slot] = s->reserved_tokens[slot] =
-            len; /* tokens after len need not stay reserved */
-        return "truncate";
-    }
-    case 4:
-    case 5:
-        do_share(s);
-        return "share_prefix";
-    default:
-        do_append(s);
-        return "append";
-    }
-}
-
-static void release_all(cache_suite *s, const cg_cache_config *config)
-{
-    for (int32_t i = 0; i < CACHE_SLOTS; i++)
-        s->ops->release(s->self, i);
-    memset(s->valid, 0, sizeof s->valid);
-    memset(s->reserved_tokens, 0, sizeof s->reserved_tokens);
-    s->shares = 0;
-    cache_check_stats(s, config, "the release of all slots");
-}
 
 /* ---- checks -------------------------------------------------------------------------------- */
 
@@ -145,11 +54,11 @@ static void check_refusals(cache_suite *s)
 
 static void check_range(cache_suite *s)
 {
-    static const int32_t bad_slots[] = { -1, CACHE_SLOTS, INT32_MAX, INT32_MIN };
-    static const int32_t bad_lens[] = { -1, CACHE_MAX_LEN + 1, INT32_MAX, INT32_MIN };
-    static const int32_t bad_layers[] = { -1, CACHE_LAYERS, INT32_MAX, INT32_MIN };
+    const int32_t bad_slots[] = { -1, s->shape.n_slots, INT32_MAX, INT32_MIN };
+    const int32_t bad_lens[] = { -1, s->shape.max_len + 1, INT32_MAX, INT32_MIN };
+    const int32_t bad_layers[] = { -1, s->shape.n_layers, INT32_MAX, INT32_MIN };
     cg_cache_config config = cache_config(s);
-    int32_t some[CACHE_SLOTS] = { 20, 0, 33, 0, 0 };
+    int32_t some[] = { 20, 0, 33, 0, 0 };
 
     if (!test_begin(&s->rec, "arguments out of range are refused"))
         return;
@@ -173,84 +82,140 @@ static void check_range(cache_suite *s)
                            "share_prefix() of an invalid slot");
             expect_refused(&s->rec, s->ops->share_prefix(s->self, 1, 0, bad_lens[i], &err), &err,
                            "share_prefix() of an invalid length");
-            expect_refused(&s->rec, s->ops->view(s->self, bad_layers[i], &view, &err), &err,
-                           "view() of an invalid layer");
+            expect_refused(&s->rec, cg_cache_view(s->ops, s->self, bad_layers[i], &view, &err),
+                           &err, "view() of an invalid layer");
             s->ops->release(s->self, bad_slots[i]); /* returns no status: must do nothing */
         }
         cache_check_content(s, "refusals");
         cache_check_stats(s, &config, "refusals");
     }
-    s->ops->destroy(s->self);
-    expect_all_freed(&s->rec, &s->test_host, "destroy()");
+    cache_destroy(s);
     test_end(&s->rec);
 }
 
+/* Runs `n` operations at random, with checks between. */
+static void operate(cache_suite *s, const cg_cache_config *config, int32_t n)
+{
+    for (int32_t i = 0; i < n && !s->rec.gpu_lost; i++) {
+        const char *after = cache_random_operation(s);
+
+        cache_check_stats(s, config, after);
+        if (!cache_check_content(s, after))
+            break;
+    }
+}
+
+/* The configured shape first, then others at random. */
 static void check_random(cache_suite *s)
 {
-    cg_cache_config config = cache_config(s);
+    cache_shape basic = s->shape;
 
     if (!test_begin(&s->rec, "content after random operations"))
         return;
-    for (int32_t round = 0; round < test_rounds(&s->rec, 6) && !s->rec.gpu_lost; round++) {
+    for (int32_t round = 0; round < test_rounds(&s->rec, s->gpu ? 6 : 48) && !s->rec.gpu_lost;
+         round++) {
+        cache_shape shape = round % 3 && !s->gpu ? cache_shape_small(&s->rec) : basic;
+        cg_cache_config config;
+
+        cache_set_shape(s, &shape);
+        s->test_host.reverse_loops = random_in(&s->rec, 0, 3) == 0;
+        config = cache_config(s);
+        if (!cache_is_supported(s))
+            continue;
         if (!cache_create(s, &config))
             break;
-        for (int32_t i = 0; i < 150; i++) {
-            const char *after = random_operation(s);
-
-            cache_check_stats(s, &config, after);
-            if (!cache_check_content(s, after))
-                break;
-        }
-        release_all(s, &config);
-        s->ops->destroy(s->self);
-        expect_all_freed(&s->rec, &s->test_host, "destroy()");
+        operate(s, &config, 150);
+        cache_check_all(s, "random operations");
+        cache_release_all(s, &config);
+        cache_destroy(s);
     }
+    s->test_host.reverse_loops = 0;
+    cache_set_shape(s, &basic);
+    test_end(&s->rec);
+}
+
+/* Sizes of a model and a batch: many layers, slots, heads, tokens; see cache_shapes.c. */
+static void check_large(cache_suite *s)
+{
+    cache_shape basic = s->shape;
+
+    if (!test_begin(&s->rec, "content in shapes of real runs"))
+        return;
+    for (int32_t round = 0;
+         round < test_rounds(&s->rec, s->gpu ? CACHE_LARGE_KINDS : 4 * CACHE_LARGE_KINDS) &&
+         !s->rec.gpu_lost;
+         round++) {
+        cache_shape shape = cache_shape_large(&s->rec, round);
+        cg_cache_config config;
+
+        cache_set_shape(s, &shape);
+        config = cache_config(s);
+        if (!cache_is_supported(s))
+            continue;
+        if (!cache_create(s, &config))
+            break;
+        cache_run_like(s);
+        operate(s, &config, 25);
+        cache_check_all(s, "a run");
+        cache_release_all(s, &config);
+        cache_destroy(s);
+    }
+    cache_set_shape(s, &basic);
     test_end(&s->rec);
 }
 
 /* Least bytes of one token of one slot. */
 static int64_t token_bytes(const cache_suite *s)
 {
-    return (int64_t)CACHE_LAYERS * 2 * CACHE_HEADS * (int64_t)cache_row_bytes(s);
+    return (int64_t)s->shape.n_layers * s->shape.n_kv_heads *
+           (s->shape.head_dim + s->shape.v_head_dim) * cg_dtype_size(s->dtype);
 }
 
 /* Less memory than all slots need: a failed call must leave the contents unchanged. */
 static void check_bound(cache_suite *s)
 {
+    cache_shape basic = s->shape;
+
     if (!test_begin(&s->rec, "the memory bound is kept"))
         return;
-    for (int32_t round = 0; round < test_rounds(&s->rec, 8) && !s->rec.gpu_lost; round++) {
-        cg_cache_config config = cache_config(s);
+    for (int32_t round = 0; round < test_rounds(&s->rec, 12) && !s->rec.gpu_lost; round++) {
+        cache_shape shape =
+            s->gpu || round % 4 ? basic
+            : round == 0 ? cache_shape_large(&s->rec, random_in(&s->rec, 0, CACHE_LARGE_KINDS - 1))
+                         : cache_shape_small(&s->rec);
+        int64_t all = (int64_t)shape.n_slots * shape.max_len;
         cg_error err = CG_ERROR_INIT;
+        cg_cache_config config;
         cg_status st;
 
-        config.max_bytes = token_bytes(s) * random_in(&s->rec, 16, CACHE_SLOTS * CACHE_MAX_LEN);
-        cache_model_clear(s);
+        cache_set_shape(s, &shape);
+        if (!cache_is_supported(s))
+            continue;
+        config = cache_config(s);
+        /* what contiguous slots need, or less */
+        config.max_bytes =
+            token_bytes(s) *
+            (round % 3 ? random_in(&s->rec, all > 64 ? 16 : 1, (int32_t)all) : (int32_t)all);
         s->self = NULL;
         st = s->ops->create(&s->test_host.host, &config, &s->self, &err);
         if (st != CG_OK) { /* the bound is too small for any cache */
             expect(&s->rec, cache_is_nomem(s, st) && err.msg[0] && !s->self,
                    "create() with a bound of %lld bytes: status %d, text '%s'",
                    (long long)config.max_bytes, st, err.msg);
+            expect_all_freed(&s->rec, &s->test_host, "a refusal");
             continue;
         }
-        for (int32_t i = 0; i < 80; i++) {
-            const char *after = random_operation(s);
-
-            cache_check_stats(s, &config, after);
-            if (!cache_check_content(s, after))
-                break;
-        }
-        s->ops->destroy(s->self);
-        expect_all_freed(&s->rec, &s->test_host, "destroy()");
+        operate(s, &config, 80);
+        cache_destroy(s);
     }
+    cache_set_shape(s, &basic);
     test_end(&s->rec);
 }
 
 static void check_no_memory(cache_suite *s)
 {
     cg_cache_config config = cache_config(s);
-    int32_t some[CACHE_SLOTS] = { 9, 9, 9, 9, 9 };
+    int32_t some[] = { 9, 9, 9, 9, 9 };
 
     if (!test_begin(&s->rec, "create() and reserve() when out of memory"))
         return;
@@ -269,10 +234,10 @@ static void check_no_memory(cache_suite *s)
             expect(&s->rec, cache_is_nomem(s, st) && err.msg[0] && !s->self,
                    "allocation %d failed: status %d, text '%s'", k, st, err.msg);
         } else {
-            for (int32_t i = 0; i < CACHE_SLOTS; i++)
+            for (int32_t i = 0; i < s->shape.n_slots; i++)
                 some[i] = cache_reserve(s, i, 9 + 30 * i) ? 9 : 0;
             cache_append_all(s, some);
-            (void)cache_reserve(s, 0, CACHE_MAX_LEN);
+            (void)cache_reserve(s, 0, s->shape.max_len);
             cache_check_content(s, "an allocation failed");
             s->ops->destroy(s->self);
         }
@@ -286,16 +251,36 @@ static void check_no_memory(cache_suite *s)
 
 /* ---- suite --------------------------------------------------------------------------------- */
 
-/* All checks for one element type and head size. */
-static void check_all(cache_suite *s)
+/* Checks of every element type and head size. */
+static void check_type(cache_suite *s)
 {
     check_range(s);
     check_random(s);
     check_bound(s);
+    cache_check_addresses(s);
     if (!s->rec.gpu_lost)
         check_no_memory(s);
     if (s->gpu && !s->rec.gpu_lost)
         cache_check_captured_append(s);
+}
+
+/* Checks of one element type and head size of the device. */
+static void check_once(cache_suite *s)
+{
+    check_refusals(s);
+    cache_check_structs(s);
+    check_large(s);
+    cache_check_append_allocations(s);
+    cache_check_features(s);
+    if (s->gpu && !s->rec.gpu_lost)
+        cache_check_device_memory(s);
+}
+
+static void set_basic_shape(cache_suite *s, int32_t dim)
+{
+    cache_shape shape = cache_shape_basic(dim);
+
+    cache_set_shape(s, &shape);
 }
 
 /* On the CPU a cache must support f32. */
@@ -306,9 +291,8 @@ static void run_on_cpu(cache_suite *s)
     cg_status st;
 
     s->dtype = CG_F32;
-    s->dim = 8;
+    set_basic_shape(s, 8);
     config = cache_config(s);
-    check_refusals(s);
     st = s->ops->supports(&s->test_host.host, &config, &err);
     if (st != CG_OK) {
         if (!test_begin(&s->rec, "f32 on the CPU"))
@@ -318,7 +302,8 @@ static void run_on_cpu(cache_suite *s)
         test_end(&s->rec);
         return;
     }
-    check_all(s);
+    check_once(s);
+    check_type(s);
 }
 
 static void run_on_gpu(cache_suite *s)
@@ -333,10 +318,10 @@ static void run_on_gpu(cache_suite *s)
         char name[64];
 
         s->dtype = types[i % 3];
-        s->dim = i < 3 ? 64 : 8;
+        set_basic_shape(s, i < 3 ? 64 : 8);
         config = cache_config(s);
         st = s->ops->supports(&s->test_host.host, &config, &err);
-        snprintf(name, sizeof name, "%s, heads of %d", cg_dtype_name(s->dtype), s->dim);
+        snprintf(name, sizeof name, "%s, heads of %d", cg_dtype_name(s->dtype), s->shape.head_dim);
         if (test_begin(&s->rec, name)) {
             if (st != CG_OK) {
                 expect_refused(&s->rec, st, &err, name);
@@ -351,10 +336,8 @@ static void run_on_gpu(cache_suite *s)
             continue;
         supported++;
         if (first)
-            check_refusals(s);
-        check_all(s);
-        if (first && !s->rec.gpu_lost)
-            cache_check_device_memory(s);
+            check_once(s);
+        check_type(s);
         first = 0;
     }
     if (!test_begin(&s->rec, "some configuration is supported"))
@@ -380,9 +363,7 @@ int32_t cg_conformance_cache(const cg_cache_ops *ops, const cg_host *host,
     else
         run_on_cpu(s);
     failures = s->rec.failures;
-    free(s->copy[0]);
-    free(s->copy[1]);
-    free(s->table);
+    cache_model_free(s);
     free(s);
     return failures;
 }

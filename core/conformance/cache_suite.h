@@ -6,68 +6,131 @@
 #include "test_case.h"
 #include "gpu_memory.h"
 
-enum {
-    CACHE_SLOTS = 5,
-    CACHE_LAYERS = 3,
-    CACHE_HEADS = 2,
-    CACHE_MAX_LEN = 150,
-    CACHE_MAX_ROWS = 400, /* most tokens of one append */
-};
+/** Sizes of a cache. */
+typedef struct cache_shape {
+    int32_t n_layers, n_slots, n_kv_heads, head_dim;
+    int32_t v_head_dim; /* differs from head_dim only with CG_CACHE_VALUE_SIZE */
+    int32_t max_len;
+} cache_shape;
 
-/** The model stores a number per token, from which elements of keys and values are computed. */
+/** Model of a slot: a number per token, from which elements of keys and values are computed. */
+typedef struct cache_slot {
+    uint32_t *token;   /* [max_len] */
+    int32_t valid;     /* tokens stored */
+    int32_t reserved;  /* tokens that there is room for */
+    int32_t shared;    /* tokens [0, shared) may be those of another slot, too */
+    int32_t unchecked; /* tokens from here on were stored since the last check of the content */
+    int32_t lost;      /* with a window: tokens [sink_tokens, lost) may be gone */
+} cache_slot;
+
 typedef struct cache_suite {
     test_recorder rec;
     test_host test_host;
     const cg_cache_ops *ops;
     cg_gpu *gpu;    /* NULL: the CPU */
     cg_dtype dtype; /* of the cache */
-    int32_t dim;    /* head size */
+    cache_shape shape;
+    uint32_t features; /* of the configuration, as the next two */
+    int32_t window, sink_tokens;
     void *self;
-    uint32_t token[CACHE_SLOTS][CACHE_MAX_LEN];
-    int32_t valid[CACHE_SLOTS]; /* tokens stored */
-    int32_t reserved_tokens[CACHE_SLOTS];
-    int32_t shares;                /* prefixes shared since all slots were empty */
-    uint32_t next;                 /* number of the next token */
-    cg_kv_view view[CACHE_LAYERS]; /* at the last check */
+    cache_slot *slots; /* [n_slots] */
+    uint32_t *tokens;  /* [n_slots, max_len] */
+    int32_t shares;    /* prefixes shared since all slots were empty */
+    uint32_t next;     /* number of the next token */
+    cg_kv_view *views; /* [n_layers] at the last check */
     /* host copies of a block's keys and values, and of the page table */
     char *copy[2];
     int32_t *table;
+    const int32_t *table_copied; /* of the view that `table` is a copy of; NULL: none */
     size_t copy_bytes, table_entries;
 } cache_suite;
 
+/* ---- cache_shapes.c ------------------------------------------------------------------------ */
+
+/** Three layers, five slots, two heads of `dim`, 150 tokens. */
+cache_shape cache_shape_basic(int32_t dim);
+/** A small shape at random. */
+cache_shape cache_shape_small(test_recorder *rec);
+/** Number of kinds of cache_shape_large(). */
+enum { CACHE_LARGE_KINDS = 7 };
+/** A shape at random of which two or three sizes are those of a real run, by `kind`. */
+cache_shape cache_shape_large(test_recorder *rec, int32_t kind);
+
+/* ---- cache_model.c ------------------------------------------------------------------------- */
+
+/** Configuration of the suite's shape. */
 cg_cache_config cache_config(const cache_suite *s);
-/** Bytes of one token and head. */
-size_t cache_row_bytes(const cache_suite *s);
+/** Elements of a key (0) or value (1). */
+int32_t cache_dim(const cache_suite *s, int32_t value);
 /** Element type in which a token is appended: the lowest bits of its number. */
 cg_dtype cache_source_type(uint32_t token);
 /** Element of a token's key (0) or value (1), as passed to append(). */
 float cache_element(const cache_suite *s, uint32_t token, int32_t layer, int32_t head, int32_t d,
                     int32_t value);
+/** Sets the shape and empties the model. */
+void cache_set_shape(cache_suite *s, const cache_shape *shape);
 /** Empties the model. */
 void cache_model_clear(cache_suite *s);
+/** Shortens a slot of the model to `len` tokens. */
+void cache_model_truncate(cache_suite *s, int32_t slot, int32_t len);
+/** Frees what the suite holds. */
+void cache_model_free(cache_suite *s);
 /** Creates a cache and records whether that succeeded. */
 int cache_create(cache_suite *s, const cg_cache_config *config);
+/** Whether the plugin supports the shape; records a refusal without a reason. */
+int cache_is_supported(cache_suite *s);
+/** Destroys the cache, and records what it has not freed. */
+void cache_destroy(cache_suite *s);
 /** True if `st` is out of memory, of the host or of the GPU under test. */
 int cache_is_nomem(const cache_suite *s, cg_status st);
+/** Whether the plugin has a CG_CACHE_* feature. */
+int cache_has_feature(const cache_suite *s, uint32_t feature);
+
+/* ---- cache_content.c ----------------------------------------------------------------------- */
+
+/** Addresses of the keys (0) or values (1) of a view. */
+typedef struct cache_plane {
+    char *base;
+    int64_t block_stride, head_stride, token_stride;
+    int64_t row; /* bytes of a head and token */
+} cache_plane;
+
+cache_plane cache_plane_of(const cache_suite *s, const cg_kv_view *v, int32_t value);
 /** Page table in host memory; NULL without one, or if it cannot be read. */
 const int32_t *cache_host_table(cache_suite *s, const cg_kv_view *v);
-/** Records whether all stored tokens are at the addresses of the views. `after`: the last call. */
+/** Fetches and checks the views of all layers. `after`: the last call. */
+int cache_check_views(cache_suite *s, const char *after);
+/**
+ * Records whether the tokens stored since the last check, and a sample of the others, are at the
+ * addresses of the views. All are checked if they are few.
+ */
 int cache_check_content(cache_suite *s, const char *after);
+/** cache_check_content() of all tokens; on a GPU of a large sample of them. */
+int cache_check_all(cache_suite *s, const char *after);
 /** Records whether the stats are consistent with the model. */
 void cache_check_stats(cache_suite *s, const cg_cache_config *config, const char *after);
+
+/* ---- cache_append.c ------------------------------------------------------------------------ */
 
 /** Tokens of one append. */
 typedef struct cache_rows {
     int32_t n;
-    int32_t slot[CACHE_MAX_ROWS], pos[CACHE_MAX_ROWS];
-    uint32_t token[CACHE_MAX_ROWS];
+    int32_t *slot, *pos; /* [n] */
+    uint32_t *token;     /* [n] */
     cg_dtype dtype;
     size_t stride[2]; /* bytes between rows of keys, of values */
     char *data[2];    /* keys and values of one layer */
 } cache_rows;
 
-/** Creates n[slot] new tokens for every slot, interleaved, with some entries to skip (slot -1). */
-void cache_rows_random(cache_suite *s, const int32_t *n, cache_rows *ret_rows);
+/** Order of the tokens of an append. */
+enum { CACHE_ORDER_TURNS, CACHE_ORDER_SLOTS, CACHE_ORDER_SHUFFLED, CACHE_N_ORDERS };
+
+/**
+ * Creates n[slot] new tokens for every slot, in one of the orders, with some entries to skip (slot
+ * below 0). There is memory for `room` of them at least.
+ */
+void cache_rows_random(cache_suite *s, const int32_t *n, int32_t order, int32_t room,
+                       cache_rows *ret_rows);
 /** Writes keys and values of a layer to r->data. */
 void cache_rows_fill(const cache_suite *s, cache_rows *r, int32_t layer);
 void cache_rows_free(cache_rows *r);
@@ -91,8 +154,28 @@ void cache_append(cache_suite *s, int32_t layer, const cache_rows *r, const cach
 void cache_append_all(cache_suite *s, const int32_t *n);
 /** Reserves len tokens and records failures other than out of memory. Returns 0 on failure. */
 int cache_reserve(cache_suite *s, int32_t slot, int32_t len);
+/** Writes bytes to the cache's memory, and records a failure. */
+int cache_store(cache_suite *s, void *to, const void *bytes, size_t n);
 
-/** Checks that run on a GPU only. */
+/* ---- cache_operations.c -------------------------------------------------------------------- */
+
+/** Runs an operation at random; returns its name. */
+const char *cache_random_operation(cache_suite *s);
+/** What a run does: prompts, shared by many sequences, which decode, roll back and end. */
+void cache_run_like(cache_suite *s);
+/** Releases all slots. */
+void cache_release_all(cache_suite *s, const cg_cache_config *config);
+
+/* ---- checks -------------------------------------------------------------------------------- */
+
+/** cache_structs.c: structs of other minors than the plugin's. */
+void cache_check_structs(cache_suite *s);
+/** cache_memory.c: addresses that the views allow, and allocations in append(). */
+void cache_check_addresses(cache_suite *s);
+void cache_check_append_allocations(cache_suite *s);
+/** cache_features.c: features of ABI 1.2 that the plugin has. */
+void cache_check_features(cache_suite *s);
+/** cache_cuda.c: on a GPU only. */
 void cache_check_captured_append(cache_suite *s);
 void cache_check_device_memory(cache_suite *s);
 

@@ -21,29 +21,28 @@ static cg_cache_config shape;
 
 static cg_cache_config on_cpu(const cg_cache_config *config)
 {
-    cg_cache_config c = *config;
+    cg_cache_config c = { CG_SIZED(cg_cache_config) };
 
-    c.device = config->device == CG_DEVICE_CUDA ? CG_DEVICE_CPU : 99;
+    cg_fill_struct(&c, config);
+    c.device = c.device == CG_DEVICE_CUDA ? CG_DEVICE_CPU : 99;
+    if (config->struct_size < sizeof c)
+        c.struct_size = config->struct_size;
     return c;
 }
 
 static cg_status supports(const cg_host *h, const cg_cache_config *config, cg_error *err)
 {
-    cg_cache_config c = *config;
+    cg_cache_config c = on_cpu(config);
 
-    if (config->struct_size >= sizeof c)
-        c = on_cpu(config);
     return fake_cache_base->supports(h, &c, err);
 }
 
 static cg_status create(const cg_host *h, const cg_cache_config *config, void **ret_self,
                         cg_error *err)
 {
-    cg_cache_config c = *config;
+    cg_cache_config c = on_cpu(config);
 
-    if (config->struct_size >= sizeof c)
-        c = on_cpu(config);
-    if (fake_mutant == 1 && config->struct_size >= sizeof c && config->max_bytes > 0)
+    if (fake_mutant == 1 && c.max_bytes > 0)
         c.max_bytes = 0; /* ignores the bound */
     services = h;
     shape = c;

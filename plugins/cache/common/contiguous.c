@@ -116,7 +116,10 @@ static cg_status create(const cg_host *host, const cg_cache_config *config, void
     s = host->alloc(host->ctx, sizeof *s);
     if (!s)
         return host->fail(err, CG_ERR_NOMEM, "KV cache: out of host memory");
-    *s = (contiguous) { .host = host, .memory = memory, .config = *config, .generation = 1 };
+    *s = (contiguous) {
+        .host = host, .memory = memory, .config = { CG_SIZED(cg_cache_config) }, .generation = 1
+    };
+    cg_fill_struct(&s->config, config);
     s->capacity = FIRST_CAPACITY < config->max_len ? FIRST_CAPACITY : config->max_len;
     s->reserved_tokens =
         host->alloc(host->ctx, (size_t)config->n_slots * sizeof *s->reserved_tokens);

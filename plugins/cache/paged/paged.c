@@ -81,7 +81,10 @@ cg_status cg_paged_create_in(const cg_host *host, const cg_cache_config *config,
 
     if (!s)
         return host->fail(err, CG_ERR_NOMEM, "KV cache: out of host memory");
-    *s = (paged) { .host = host, .memory = cg_cache_memory_of(config), .config = *config };
+    *s = (paged) { .host = host,
+                   .memory = cg_cache_memory_of(config),
+                   .config = { CG_SIZED(cg_cache_config) } };
+    cg_fill_struct(&s->config, config);
     s->pool = (cg_page_pool) { .ops = ops, .host = host, .config = &s->config };
     CG_TRY_GOTO(st, s->memory->check(host, err), out);
     CG_TRY_GOTO(st, set_sizes(s, err), out);

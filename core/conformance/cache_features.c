@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: MIT */
+/* Features of ABI 1.2 that a cache has: values of another size, gather, a sliding window. */
+#include "cache_suite.h"
+
+#include <stdlib.h>
+
+enum {
+    ROUNDS = 8, /* a large shape and small ones */
+    OPERATIONS = 100,
+};
+
+/* Operations at random over a cache with the suite's features. */
+static void check_shape(cache_suite *s, const cache_shape *shape)
+{
+    cg_cache_config config;
+
+    cache_set_shape(s, shape);
+    config = cache_config(s);
+    if (!cache_is_supported(s) || !cache_create(s, &config))
+        return;
+    for (int32_t i = 0; i < OPERATIONS && !s->rec.gpu_lost; i++) {
+        const char *after = cache_random_operation(s);
+
+        cache_check_stats(s, &config, after);
+        if (!cache_check_content(s, after))
+            break;
+    }
+    cache_check_all(s, "random operations");
+    cache_release_all(s, &config);
+    cache_destroy(s);
+}
+
+static void check_shapes(cache_suite *s)
+{
+    static const int32_t v_dims[] = { 8, 16, 24, 64, 80, 128, 256 };
+    int32_t has_window = s->window;
+
+    for (int32_t round = 0; round < test_rounds(&s->rec, ROUNDS) && !s->rec.gpu_lost; round++) {
+        cache_shape shape =
+            round || s->gpu
+                ? cache_shape_small(&s->rec)
+                : cache_shape_large(&s->rec, random_in(&s->rec, 0, CACHE_LARGE_KINDS - 1));
+
+        if (s->features & CG_CACHE_VALUE_SIZE)
+            shape.v_head_dim = v_dims[random_in(&s->rec, 0, 6)];
+        if (has_window) {
+            s->window = random_in(&s->rec, 1, shape.max_len);
+            s->sink_tokens = random_in(&s->rec, 0, 1) ? random_in(&s->rec, 1, 8) : 0;
+        }
+        check_shape(s, &shape);
+    }
+}
+
+/* gather() of tokens that do not exist, or in another order. */
+static void check_gather_refusals(cache_suite *s)
+{
+    static const struct {
+        const char *what;
+        int32_t slot, from, keep[2];
+    } bad[] = {
+        { "gather() of a negative slot", -1, 4, { 5, 6 } },
+        { "gather() of a slot that does not exist", 5, 4, { 5, 6 } },
+        { "gather() from a negative token", 0, -1, { 5, 6 } },
+        { "gather() from a token that does not exist", 0, 200, { 201, 202 } },
+        { "gather() of a token before the first one", 0, 4, { 3, 6 } },
+        { "gather() of a negative token", 0, 0, { -1, 6 } },
+        { "gather() of tokens in descending order", 0, 4, { 6, 5 } },
+        { "gather() of a token twice", 0, 4, { 6, 6 } },
+        { "gather() of a token that does not exist", 0, 4, { 5, 20 } },
+        { "gather() of a token beyond all slots", 0, 4, { 5, INT32_MAX } },
+    };
+    cache_shape shape = cache_shape_basic(8);
+    int32_t n[5] = { 20, 20, 0, 0, 0 };
+    cg_cache_config config;
+
+    cache_set_shape(s, &shape);
+    config = cache_config(s);
+    if (!cache_is_supported(s) || !cache_create(s, &config))
+        return;
+    for (int32_t i = 0; i < 2; i++)
+        n[i] = cache_reserve(s, i, n[i]) ? n[i] : 0;
+    cache_append_all(s, n);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        cg_error err = CG_ERROR_INIT;
+
+        expect_refused(&s->rec,
+                       s->ops->gather(s->self, bad[i].slot, bad[i].from, bad[i].keep, 2, &err),
+                       &err, bad[i].what);
+        cache_check_content(s, bad[i].what);
+    }
+    cache_destroy(s);
+}
+
+static void check_gather(cache_suite *s)
+{
+    if (!test_begin(&s->rec, "gather"))
+        return;
+    if (expect(&s->rec, CG_HAS(s->ops, gather), "the feature is declared, but gather is NULL")) {
+        check_shapes(s);
+        check_gather_refusals(s);
+    }
+    test_end(&s->rec);
+}
+
+void cache_check_features(cache_suite *s)
+{
+    cache_shape basic = s->shape;
+    uint32_t value_size = cache_has_feature(s, CG_CACHE_VALUE_SIZE) ? CG_CACHE_VALUE_SIZE : 0;
+
+    if (cache_has_feature(s, CG_CACHE_GATHER)) {
+        s->features = CG_CACHE_GATHER | value_size;
+        check_gather(s);
+    }
+    if (value_size && test_begin(&s->rec, "values of another size")) {
+        s->features = CG_CACHE_VALUE_SIZE;
+        check_shapes(s);
+        test_end(&s->rec);
+    }
+    if (cache_has_feature(s, CG_CACHE_WINDOW) && test_begin(&s->rec, "sliding window")) {
+        s->features = CG_CACHE_WINDOW;
+        s->window = 1;
+        check_shapes(s);
+        test_end(&s->rec);
+    }
+    s->features = 0;
+    s->window = s->sink_tokens = 0;
+    cache_set_shape(s, &basic);
+}
