@@ -113,12 +113,13 @@ program() {
   verdict "$name" $status "$(awk "BEGIN { printf \"%.1f\", $EPOCHREALTIME - $start }")"
 }
 
+modules=("$build"/plugins/{attention,cache}/*/*.so "$build"/tests/sdk/{attention,cache}_example.so)
 ((list)) || { nvidia-smi -L 2>&1 || true; } | tee "$logs/gpus.log"
 program doctor 60 "$build/confgen" doctor
 program matrix 60 "$build/confgen" plugins matrix --device cuda --batch-size 512
 program matrix_deterministic 60 "$build/confgen" plugins matrix --device cuda --batch-size 512 \
   --deterministic
-for module in "$build"/plugins/{attention,cache}/*/*.so; do
+for module in "${modules[@]}"; do
   name=$(basename "$module" .so)
   n=${rounds:-0} # 0: the number of the suite
   [ "$name$rounds" != attention_cudnn ] || n=4
@@ -148,7 +149,7 @@ if [ -n "$sanitize" ]; then
 fi
 for tool in $sanitize; do
   with=("$sanitizer" --tool "$tool" --error-exitcode 99 --print-limit 20)
-  for module in "$build"/plugins/{attention,cache}/*/*.so; do
+  for module in "${modules[@]}"; do
     name=$(basename "$module" .so)
     program "${tool}_$name" 580 "${with[@]}" \
       "$build/tests/conformance/conformance_${name%%_*}" "$module" --in-process --device cuda "$seed" 1

@@ -30,7 +30,7 @@ mkdir -p "$folder" "$stage/build" "$stage/libs/libs"
   tests/golden/test_golden_model tests/golden/test_golden_architectures \
   tests/unit/test_decode_executor tests/unit/test_engine_coded tests/unit/test_fsq_decoder \
   tests/tools/write_model "$@" &&
-  find plugins -name '*.so') | sort -u >"$stage/list"
+  find plugins tests/sdk -name '*.so') | sort -u >"$stage/list"
 while read -r file; do
   [ -e "$build/$file" ] || die "$build/$file: no such file"
   mkdir -p "$stage/build/$(dirname "$file")"
