@@ -69,22 +69,22 @@ enum {
 /** The problem to plan: everything that is fixed for a run. Filled by the host. */
 typedef struct cg_attention_problem {
     uint32_t struct_size;
-    cg_device device;
+    cg_device device;           /* CG_DEVICE_*: of all tensors */
     int32_t compute_capability; /* CUDA: 10 * major + minor, else 0 */
     cg_dtype dtype;             /* of q and out */
-    cg_dtype kv_dtype;
-    int32_t n_heads;
-    int32_t n_kv_heads; /* divides n_heads: MHA, GQA, MQA */
-    int32_t head_dim;
-    int32_t paged;        /* nonzero: views have a page table */
-    int32_t block_tokens; /* of the views; 0: may change between calls (a growing cache) */
-    int32_t max_tokens;   /* most query tokens of one call */
-    int32_t max_seqs;     /* most sequences of one call */
-    int32_t max_kv_len;   /* most cached tokens of one sequence */
-    int32_t window;       /* newest tokens a query token attends to, itself included; 0: all */
-    float scale;          /* usually 1/sqrt(head_dim) */
-    uint32_t flags;       /* CG_ATTENTION_* that the host requires */
-    int32_t kv_layout;    /* since 1.1: CG_KV_HND or CG_KV_NHD, order within a block */
+    cg_dtype kv_dtype;          /* of keys and values */
+    int32_t n_heads;            /* query heads */
+    int32_t n_kv_heads;         /* divides n_heads: MHA, GQA, MQA */
+    int32_t head_dim;           /* elements of a query and a key */
+    int32_t paged;              /* nonzero: views have a page table */
+    int32_t block_tokens;       /* of the views; 0: may change between calls (a growing cache) */
+    int32_t max_tokens;         /* most query tokens of one call */
+    int32_t max_seqs;           /* most sequences of one call */
+    int32_t max_kv_len;         /* most cached tokens of one sequence */
+    int32_t window;    /* newest tokens a query token attends to, itself included; 0: all */
+    float scale;       /* usually 1/sqrt(head_dim) */
+    uint32_t flags;    /* CG_ATTENTION_* that the host requires */
+    int32_t kv_layout; /* since 1.1: CG_KV_HND or CG_KV_NHD, order within a block */
     /* Since 1.2 */
     uint32_t features;   /* CG_ATTENTION_SOFTCAP and following that the calls use */
     int32_t mask;        /* CG_MASK_* */
@@ -102,12 +102,12 @@ typedef struct cg_attention_problem {
  */
 typedef struct cg_attention_args {
     uint32_t struct_size;
-    int32_t n_tokens; /* query tokens; CUDA: an upper bound of q_start[n_seqs] */
-    int32_t n_seqs;   /* sequences; CUDA: an upper bound, unused ones have no query token */
-    const void *q;    /* [n_tokens, n_heads, head_dim] */
-    void *out;        /* [n_tokens, n_heads, head_dim] */
-    int64_t q_stride; /* bytes between query tokens */
-    int64_t out_stride;
+    int32_t n_tokens;       /* query tokens; CUDA: an upper bound of q_start[n_seqs] */
+    int32_t n_seqs;         /* sequences; CUDA: an upper bound, unused ones have no query token */
+    const void *q;          /* [n_tokens, n_heads, head_dim] */
+    void *out;              /* [n_tokens, n_heads, head_dim] */
+    int64_t q_stride;       /* bytes between query tokens */
+    int64_t out_stride;     /* bytes between rows of out */
     const int32_t *q_start; /* [n_seqs + 1], ascending from 0 */
     const int32_t *slot;    /* [n_seqs] */
     const int32_t *kv_len;  /* [n_seqs] cached tokens, this step's included; 1..max_kv_len */
@@ -156,6 +156,7 @@ static inline CG_HOST_DEVICE int32_t cg_attention_sequence_of_token(const int32_
     return low;
 }
 
+/** The operations of an attention plugin. */
 typedef struct cg_attention_ops {
     uint32_t struct_size;
     uint32_t caps; /* CG_ATTENTION_* that every plan has; informative, for listings */

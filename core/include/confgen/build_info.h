@@ -28,8 +28,8 @@ CG_EXPORT cg_status cg_data_path(const char *name, char *ret_path, size_t cap, c
 /** A library used by confgen, with the version of the loaded copy. */
 typedef struct cg_library {
     uint32_t struct_size;
-    char name[20];
-    char version[40];
+    char name[20];    /* e.g. "RDKit" */
+    char version[40]; /* of the loaded copy */
 } cg_library;
 
 /**

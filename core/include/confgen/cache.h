@@ -30,15 +30,15 @@ enum {
 /** Size, type and device of a cache. Filled by the host. */
 typedef struct cg_cache_config {
     uint32_t struct_size;
-    cg_device device;
-    cg_dtype dtype;
-    int32_t n_layers;
-    int32_t n_slots;
-    int32_t n_kv_heads;
-    int32_t head_dim;
-    int32_t max_len;   /* most tokens of one slot */
-    int64_t max_bytes; /* bound of the memory held; 0: unbounded */
-    void *stream;      /* CUDA: copies and clears are queued here; CPU: NULL */
+    cg_device device;   /* CG_DEVICE_* */
+    cg_dtype dtype;     /* of keys and values */
+    int32_t n_layers;   /* layers of the model */
+    int32_t n_slots;    /* sequences held at once, prompts included */
+    int32_t n_kv_heads; /* key/value heads of a token */
+    int32_t head_dim;   /* elements of a key */
+    int32_t max_len;    /* most tokens of one slot */
+    int64_t max_bytes;  /* bound of the memory held; 0: unbounded */
+    void *stream;       /* CUDA: copies and clears are queued here; CPU: NULL */
     /* Since 1.2 */
     uint32_t features;   /* CG_CACHE_VALUE_SIZE and following that the run needs */
     int32_t v_head_dim;  /* elements of a value; 0: head_dim */
@@ -55,11 +55,12 @@ typedef struct cg_cache_append {
     const void *k;       /* [n_tokens, n_kv_heads, head_dim] f32 (CPU) or bf16/f16/f32 (CUDA) */
     const void *v;       /* [n_tokens, n_kv_heads, v_head_dim], of the same type */
     int64_t k_stride;    /* bytes between rows of k */
-    int64_t v_stride;
-    cg_dtype dtype; /* of k and v */
-    void *stream;
+    int64_t v_stride;    /* bytes between rows of v */
+    cg_dtype dtype;      /* of k and v */
+    void *stream;        /* CUDA: cudaStream_t that the work is queued on; CPU: NULL */
 } cg_cache_append;
 
+/** Memory of a cache. */
 typedef struct cg_cache_stats {
     uint32_t struct_size;
     int64_t bytes_allocated; /* memory held now */
@@ -75,12 +76,14 @@ enum {
     CG_CACHE_STORE_BY_VIEW = 1 << 0,
 };
 
+/** The operations of a cache plugin. */
 typedef struct cg_cache_ops {
     uint32_t struct_size;
     int32_t paged; /* nonzero: views carry a page table */
 
     /** Returns CG_OK, or CG_ERR_UNSUPPORTED with the reason. Allocates nothing. */
     cg_status (*supports)(const cg_host *host, const cg_cache_config *config, cg_error *err);
+    /** Allocates an empty cache. On success the caller owns *ret_self. */
     cg_status (*create)(const cg_host *host, const cg_cache_config *config, void **ret_self,
                         cg_error *err);
     void (*destroy)(void *self); /* accepts NULL */
@@ -112,9 +115,9 @@ typedef struct cg_cache_ops {
     int32_t kv_layout; /* CG_KV_HND or CG_KV_NHD, of all views. For pairing. */
     uint32_t features; /* CG_CACHE_VALUE_SIZE and following that the plugin knows */
     /**
-     * With CG_CACHE_GATHER: keeps tokens [0, from) of a slot and the tokens keep[0] < keep[1] < ..
-     * behind them, which become tokens from, from + 1, ..; drops the others. keep[i] >= from. The
-     * accepted path of a tree of drafted tokens.
+     * With CG_CACHE_GATHER: keeps tokens [0, from) of a slot and the tokens keep[i] >= from, which
+     * ascend; token keep[i] becomes token from + i. Drops the others. The accepted path of a tree
+     * of drafted tokens.
      *
      * @param keep  [n_keep] host memory
      */

@@ -26,6 +26,7 @@
 extern "C" {
 #endif
 
+/** A model that is ready to generate, with its plugins and devices. */
 typedef struct cg_engine cg_engine;
 
 /**
@@ -47,8 +48,8 @@ typedef struct cg_engine_options {
      * token and hardly saves time: nearly all pre-tokens of a prompt are single tokens, which are
      * looked up without it (tokenizer/README.md). */
     int32_t token_cache;
-    int32_t n_plugins;
-    uint64_t seed;
+    int32_t n_plugins;          /* number of plugins */
+    uint64_t seed;              /* of all random numbers */
     const char *model;          /* directory; NULL: the model shipped with confgen */
     const char *device;         /* "auto", "cpu", "cuda", "cuda:I", "cuda:I,J", "cuda:all" */
     const char *attention;      /* "auto" or a plugin's name */
@@ -60,7 +61,7 @@ typedef struct cg_engine_options {
     const cg_sampling *sampling;
     /** Receives log lines, NULL: none. Thread: any. */
     void (*log)(void *ctx, int32_t level, const char *text);
-    void *log_ctx;
+    void *log_ctx; /* first argument of log() */
     /**
      * Instead of a model: random weights of a named shape, for benches ("default", "llama380m",
      * "qwen3-0.6b"), with the tokenizer and text format of the directory `tokenizer` (NULL: the
@@ -97,72 +98,72 @@ enum {
 /** One attempt of a measurement. */
 typedef struct cg_tuning_attempt {
     uint32_t struct_size;
-    int32_t batch_size;
+    int32_t batch_size;       /* sequences decoded at once */
     double tokens_per_second; /* 0 if refused */
-    char attention[32];
-    char kv_cache[32];
-    char refused[192]; /* why it was not measured, else "" */
+    char attention[32];       /* plugin's name */
+    char kv_cache[32];        /* plugin's name */
+    char refused[192];        /* why it was not measured, else "" */
 } cg_tuning_attempt;
 
 /** A GPU in use. */
 typedef struct cg_engine_gpu {
     uint32_t struct_size;
-    int32_t index;
+    int32_t index;              /* of the driver, from 0 */
     int32_t compute_capability; /* 10 * major + minor */
     int32_t driver_version;     /* 1000 * major + 10 * minor */
-    int64_t memory_bytes;
-    const char *name;
-    const char *uuid;
-    const char *attention;
-    const char *kv_cache;
-    int32_t batch_size;
+    int64_t memory_bytes;       /* all of its memory */
+    const char *name;           /* as the driver has it */
+    const char *uuid;           /* "GPU-..." */
+    const char *attention;      /* plugin in use */
+    const char *kv_cache;       /* plugin in use */
+    int32_t batch_size;         /* sequences decoded at once */
     int32_t reserved;
 } cg_engine_gpu;
 
 /** A plugin in use. */
 typedef struct cg_engine_plugin {
     uint32_t struct_size;
-    int32_t is_own;   /* in the program's own plugin directory, or a copy of such a file */
-    uint64_t hash;    /* XXH3 of its file */
-    const char *kind; /* "attention", "cache", "constraint" */
-    const char *name;
-    const char *version;
-    const char *path;
+    int32_t is_own;      /* in the program's own plugin directory, or a copy of such a file */
+    uint64_t hash;       /* XXH3 of its file */
+    const char *kind;    /* "attention", "cache", "constraint" */
+    const char *name;    /* as in its descriptor */
+    const char *version; /* as in its descriptor */
+    const char *path;    /* file it was loaded from */
 } cg_engine_plugin;
 
 /** The settings in effect, with reasons. Strings live with the engine. */
 typedef struct cg_engine_info {
     uint32_t struct_size;
-    int32_t batch_size;
-    int32_t threads;
-    int32_t template_workers;
-    int32_t max_length; /* tokens of a sequence, prompt included */
-    int32_t decimals;
-    const char *model;        /* directory, or shape:NAME */
-    const char *architecture; /* e.g. "Qwen3ForCausalLM" */
-    const char *device;
-    const char *attention;
-    const char *kv_cache;
-    const char *constraint;
-    const char *attention_reason;
-    const char *kv_cache_reason;
-    const char *batch_reason;
-    uint64_t fingerprint; /* of the model */
-    uint64_t seed;
-    const cg_sampling *sampling;
-    const cg_sampling_sources *sampling_from;
-    int64_t parameters;
-    const char *device_reason;
-    const char *constraint_reason;
-    uint64_t tokenizer_fingerprint; /* of the tokenizer's files */
-    const char *dtype;              /* of weights, activations and KV cache: "f32", "bf16" */
-    const char *reproducibility;    /* what a conformer depends on, a sentence */
-    int32_t deterministic;          /* tokens do not depend on batch size, slot or GPU count */
-    int32_t step_tokens;            /* as requested; 0: derived */
-    int32_t n_gpus;                 /* of cg_engine_get_gpu(); 0: the CPU */
-    int32_t n_attempts;             /* of cg_engine_get_attempt() */
-    const char *tuning;             /* origin of the attempts, or why there are none; "" if nothing
-                                       was to be selected */
+    int32_t batch_size;                       /* sequences decoded at once */
+    int32_t threads;                          /* of the decoder */
+    int32_t template_workers;                 /* threads that make prompts and parse results */
+    int32_t max_length;                       /* tokens of a sequence, prompt included */
+    int32_t decimals;                         /* digits behind the point of a number */
+    const char *model;                        /* directory, or shape:NAME */
+    const char *architecture;                 /* e.g. "Qwen3ForCausalLM" */
+    const char *device;                       /* "cpu", or "cuda:I" of each GPU */
+    const char *attention;                    /* plugin in use */
+    const char *kv_cache;                     /* plugin in use */
+    const char *constraint;                   /* plugin in use */
+    const char *attention_reason;             /* why this one */
+    const char *kv_cache_reason;              /* why this one */
+    const char *batch_reason;                 /* why this size */
+    uint64_t fingerprint;                     /* of the model */
+    uint64_t seed;                            /* as requested */
+    const cg_sampling *sampling;              /* the values in effect */
+    const cg_sampling_sources *sampling_from; /* where each value comes from */
+    int64_t parameters;                       /* of the model */
+    const char *device_reason;                /* why this device */
+    const char *constraint_reason;            /* why this one */
+    uint64_t tokenizer_fingerprint;           /* of the tokenizer's files */
+    const char *dtype;           /* of weights, activations and KV cache: "f32", "bf16" */
+    const char *reproducibility; /* what a conformer depends on, a sentence */
+    int32_t deterministic;       /* tokens do not depend on batch size, slot or GPU count */
+    int32_t step_tokens;         /* as requested; 0: derived */
+    int32_t n_gpus;              /* of cg_engine_get_gpu(); 0: the CPU */
+    int32_t n_attempts;          /* of cg_engine_get_attempt() */
+    const char *tuning;          /* origin of the attempts, or why there are none; "" if nothing
+                                    was to be selected */
     /* elements that determine the work of a step */
     int64_t layer_parameters;       /* of the layers, without embedding and head */
     int32_t head_width;             /* elements of a row of the LM head */
@@ -187,6 +188,7 @@ typedef struct cg_engine_info {
 CG_EXPORT cg_status cg_engine_open(const cg_engine_options *options, cg_engine **ret_engine,
                                    cg_error *err);
 CG_EXPORT void cg_engine_close(cg_engine *engine); /* accepts NULL */
+/** Returns the settings in effect; lives with the engine. */
 CG_EXPORT const cg_engine_info *cg_engine_get_info(const cg_engine *engine);
 
 /**
@@ -228,10 +230,10 @@ CG_EXPORT const char *cg_fault_describe(int32_t cause);
 
 /** cg_conformer.verdict */
 enum {
-    CG_CONFORMER_OK = 0,
-    CG_CONFORMER_WRONG_MOLECULE = 1,
-    CG_CONFORMER_PARSE_FAILURE = 2,
-    CG_CONFORMER_UNFINISHED = 3,
+    CG_CONFORMER_OK = 0,               /* delivered */
+    CG_CONFORMER_WRONG_MOLECULE = 1,   /* its text is another molecule's */
+    CG_CONFORMER_PARSE_FAILURE = 2,    /* its text cannot be parsed */
+    CG_CONFORMER_UNFINISHED = 3,       /* cut at the token limit */
     CG_CONFORMER_INVALID_GEOMETRY = 4, /* its geometry was not repairable */
 };
 
@@ -240,19 +242,19 @@ typedef struct cg_request {
     uint32_t struct_size;
     int32_t n_conformers; /* >= 1 */
     uint64_t index;       /* keys the random numbers, with the seed and the conformer's number */
-    const char *smiles;
-    const char *name; /* may be NULL */
+    const char *smiles;   /* any valid SMILES */
+    const char *name;     /* may be NULL */
 } cg_request;
 
 /** A conformer, or the reason why there is none, by rule 3 of sized.h. Borrowed for the call. */
 typedef struct cg_conformer {
     uint32_t struct_size;
-    int32_t verdict; /* CG_CONFORMER_* */
-    const cg_request *request;
-    int32_t generation;
-    int32_t n_atoms;        /* in the order of smiles */
-    const char *smiles;     /* canonical */
-    const char *text;       /* as generated */
+    int32_t verdict;           /* CG_CONFORMER_* */
+    const cg_request *request; /* of cg_engine_generate() */
+    int32_t generation;        /* number among the molecule's conformers, from 0; -1: no molecule */
+    int32_t n_atoms;           /* in the order of smiles */
+    const char *smiles;        /* canonical */
+    const char *text;          /* as generated */
     const char *reason;     /* of a verdict other than OK, or of the first failed check; else "" */
     const double (*xyz)[3]; /* [n_atoms]; NULL unless OK */
     uint32_t checks_done;   /* bits: 1 << id of cg_check_describe(); 0: not checked */
@@ -292,6 +294,7 @@ typedef struct cg_requests cg_requests;
 CG_EXPORT cg_status cg_requests_read(const char *path, int64_t limit, int32_t n_conformers,
                                      cg_requests **ret_requests, cg_error *err);
 CG_EXPORT void cg_requests_free(cg_requests *requests); /* accepts NULL */
+/** Number of requests. */
 CG_EXPORT int64_t cg_requests_count(const cg_requests *requests);
 /** Number of lines that hold no molecule. */
 CG_EXPORT int64_t cg_requests_skipped(const cg_requests *requests);
@@ -320,8 +323,8 @@ CG_EXPORT cg_status cg_engine_build_templates(cg_engine *engine, const cg_reques
 /** cg_run_options.header: is the first line of a .smi input a header? */
 enum {
     CG_HEADER_AUTO = 0, /* decided by its first column */
-    CG_HEADER_YES = 1,
-    CG_HEADER_NO = 2, /* every line is a molecule; refused for .csv */
+    CG_HEADER_YES = 1,  /* it is */
+    CG_HEADER_NO = 2,   /* every line is a molecule; refused for .csv */
 };
 
 /**
@@ -348,7 +351,7 @@ typedef struct cg_run_options {
     void (*progress)(void *ctx, const cg_report *so_far, int64_t molecules_done);
     /** One molecule or conformer failed: a sentence with file and line. NULL: none. */
     void (*on_failure)(void *ctx, const char *text);
-    void *ctx;
+    void *ctx;                /* first argument of the functions above */
     const volatile int *stop; /* set to nonzero by a signal handler: the run ends, resumable */
     const char *report; /* a file that the caller writes after the run, for cg_run_check_files() */
 } cg_run_options;
@@ -389,13 +392,13 @@ CG_EXPORT cg_status cg_run_workload(const cg_run_options *run, int64_t *ret_conf
 /** A tuning remembered from a GPU of this machine, by rule 3 of sized.h. Borrowed for the call. */
 typedef struct cg_tuned {
     uint32_t struct_size;
-    int32_t batch_size;
-    double tokens_per_second;
-    const char *gpu;   /* its name */
-    const char *model; /* its shape */
-    const char *dtype;
-    const char *attention;
-    const char *kv_cache;
+    int32_t batch_size;       /* sequences decoded at once */
+    double tokens_per_second; /* as measured */
+    const char *gpu;          /* its name */
+    const char *model;        /* its shape */
+    const char *dtype;        /* of weights and cache */
+    const char *attention;    /* plugin's name */
+    const char *kv_cache;     /* plugin's name */
 } cg_tuned;
 
 /**

@@ -32,7 +32,10 @@
 extern "C" {
 #endif
 
-enum { CG_EXIT = -1 };
+/** cg_automaton.next */
+enum {
+    CG_EXIT = -1, /* the field is complete */
+};
 
 /** cg_constraint_ops.features */
 enum {
@@ -67,10 +70,10 @@ typedef struct cg_automaton {
 /** The program of one molecule. Program and arrays are one allocation. */
 typedef struct cg_program {
     uint32_t struct_size;
-    int32_t n_fields;
-    int32_t n_states; /* entries of the automaton that this program uses */
-    int32_t n_transitions;
-    int32_t n_head_rows;
+    int32_t n_fields;      /* free parts of the text */
+    int32_t n_states;      /* entries of the automaton that this program uses */
+    int32_t n_transitions; /* of these states */
+    int32_t n_head_rows;   /* of these transitions */
     /* at least the tokens of the longest accepted sequence, forced tokens included; if
      * fields_per_atom is 0, the count at which a sequence is cut */
     int32_t max_tokens;
@@ -86,14 +89,15 @@ typedef struct cg_program {
 
 /** Byte range of a text. */
 typedef struct cg_range {
-    uint32_t begin, end;
+    uint32_t begin; /* first byte */
+    uint32_t end;   /* behind the last byte */
 } cg_range;
 
 /** Vocabulary and tokenizer, provided by the host. Thread: any, for all calls. */
 typedef struct cg_vocabulary {
     uint32_t struct_size;
     int32_t n_tokens; /* ids are 0 .. n_tokens-1; an id may be unused */
-    const void *ctx;
+    const void *ctx;  /* first argument of the functions below */
     /** Bytes of a token; NULL for an unused id. *ret_special: an added token. Owned by ctx. */
     const char *(*token)(const void *ctx, int32_t id, uint32_t *ret_len, int32_t *ret_special);
     /**
@@ -145,11 +149,12 @@ typedef struct cg_text_format {
  */
 typedef struct cg_literals {
     uint32_t struct_size;
-    int32_t n_atoms;
+    int32_t n_atoms;         /* or numbers, see above */
     const char *text;        /* all literals, concatenated */
     const cg_range *literal; /* [n_atoms + 1] */
 } cg_literals;
 
+/** The operations of a constraint plugin. */
 typedef struct cg_constraint_ops {
     uint32_t struct_size;
     uint32_t reserved; /* 0 */

@@ -24,22 +24,24 @@
 extern "C" {
 #endif
 
+/** A GPU with a stream of its own. */
 typedef struct cg_gpu cg_gpu;
 /** Work captured from the stream of a GPU. */
 typedef struct cg_gpu_graph cg_gpu_graph;
 
+/** Properties of a GPU. */
 typedef struct cg_gpu_info {
     uint32_t struct_size;
     int32_t index;              /* of the CUDA device */
     int32_t compute_capability; /* 10 * major + minor */
-    int32_t multiprocessors;
+    int32_t multiprocessors;    /* number of them */
     int32_t driver_version;  /* CUDA version that the driver supports, 1000 * major + 10 * minor */
     int32_t runtime_version; /* of the CUDA runtime of this build, in the same form */
-    int64_t memory_bytes;
-    int64_t free_bytes; /* at the time of the call */
-    int64_t l2_bytes;
-    char name[64];
-    char uuid[40];
+    int64_t memory_bytes;    /* all of its memory */
+    int64_t free_bytes;      /* at the time of the call */
+    int64_t l2_bytes;        /* of the L2 cache */
+    char name[64];           /* as the driver has it */
+    char uuid[40];           /* "GPU-..." */
 } cg_gpu_info;
 
 /**
@@ -53,6 +55,7 @@ CG_EXPORT cg_status cg_gpu_count(int32_t *ret_n, cg_error *err);
 /** Opens GPU `index`. *ret_gpu is owned by the caller, cg_gpu_close(). */
 CG_EXPORT cg_status cg_gpu_open(int32_t index, cg_gpu **ret_gpu, cg_error *err);
 CG_EXPORT void cg_gpu_close(cg_gpu *gpu); /* accepts NULL; frees the memory that is left */
+/** Describes the GPU. */
 CG_EXPORT void cg_gpu_get_info(const cg_gpu *gpu, cg_gpu_info *ret_info);
 /** The cudaStream_t, to pass to plugins. */
 CG_EXPORT void *cg_gpu_stream(const cg_gpu *gpu);
@@ -60,8 +63,10 @@ CG_EXPORT void *cg_gpu_stream(const cg_gpu *gpu);
 /** Allocates device memory, 256-byte aligned, contents undefined. CG_ERR_DEVICE_NOMEM. */
 CG_EXPORT cg_status cg_gpu_alloc(cg_gpu *gpu, size_t bytes, void **ret_ptr, cg_error *err);
 CG_EXPORT void cg_gpu_free(cg_gpu *gpu, void *ptr); /* accepts NULL */
+/** Copies host memory to the device and waits. */
 CG_EXPORT cg_status cg_gpu_write(cg_gpu *gpu, void *dst, const void *src, size_t bytes,
                                  cg_error *err);
+/** Copies device memory to the host, after the work queued before, and waits. */
 CG_EXPORT cg_status cg_gpu_read(cg_gpu *gpu, void *dst, const void *src, size_t bytes,
                                 cg_error *err);
 /** Sets `bytes` bytes to `byte`. */

@@ -3,6 +3,7 @@
 #ifndef CONFGEN_LIMITS_H
 #define CONFGEN_LIMITS_H
 
+/** Bounds. */
 enum {
     CG_MAX_BATCH = 65536,         /* sequences decoded at once by one executor */
     CG_MAX_STEP_TOKENS = 1 << 20, /* token budget of a step */

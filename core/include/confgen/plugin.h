@@ -48,7 +48,13 @@
 extern "C" {
 #endif
 
-enum { CG_LOG_ERROR = 0, CG_LOG_WARNING = 1, CG_LOG_INFO = 2, CG_LOG_DEBUG = 3 };
+/** Level of a log line. */
+enum {
+    CG_LOG_ERROR = 0,   /* something failed */
+    CG_LOG_WARNING = 1, /* the result may not be what was wanted */
+    CG_LOG_INFO = 2,    /* choices and progress */
+    CG_LOG_DEBUG = 3,   /* for developers */
+};
 
 /** Loop body of cg_host.parallel_for: item i, on worker [0, workers). */
 typedef void (*cg_host_loop_fn)(void *arg, int64_t i, int32_t worker);
@@ -60,7 +66,7 @@ typedef void (*cg_host_loop_fn)(void *arg, int64_t i, int32_t worker);
 typedef struct cg_host {
     uint32_t struct_size;
     int32_t workers; /* size of the thread team behind parallel_for, >= 1 */
-    void *ctx;
+    void *ctx;       /* first argument of the functions below */
 
     /** Returns 64-byte aligned host memory, NULL when out of memory. Thread: any. */
     void *(*alloc)(void *ctx, size_t bytes);
@@ -102,13 +108,19 @@ static inline int cg_host_is_complete(const cg_host *host)
            host->parallel_for && host->workers >= 1;
 }
 
+/** Kind of a plugin. Numbers are part of the ABI. */
 typedef int32_t cg_plugin_kind;
-enum { CG_PLUGIN_ATTENTION = 1, CG_PLUGIN_CACHE = 2, CG_PLUGIN_CONSTRAINT = 3 };
+/** cg_plugin_kind */
+enum {
+    CG_PLUGIN_ATTENTION = 1,  /* attention.h */
+    CG_PLUGIN_CACHE = 2,      /* cache.h */
+    CG_PLUGIN_CONSTRAINT = 3, /* constraint.h */
+};
 
 /** Descriptor of a plugin: static storage of the plugin, never changed. */
 typedef struct cg_plugin {
     uint32_t struct_size;
-    cg_plugin_kind kind;
+    cg_plugin_kind kind;     /* CG_PLUGIN_ATTENTION, CG_PLUGIN_CACHE or CG_PLUGIN_CONSTRAINT */
     int32_t abi_major;       /* CG_PLUGIN_ABI_MAJOR at its build */
     int32_t abi_minor;       /* CG_PLUGIN_ABI_MINOR at its build */
     const char *name;        /* [a-z0-9_]+, at most 31 characters; the NAME of --attention NAME */
@@ -160,8 +172,10 @@ static inline cg_status cg_plugin_enter(const cg_host *host, const cg_plugin *pl
 typedef cg_status (*cg_plugin_entry_fn)(const cg_host *host, const cg_plugin **ret_plugin,
                                         cg_error *err);
 
+/** Name of that symbol. */
 #define CG_PLUGIN_ENTRY_SYMBOL "cg_plugin_entry_v1"
 
+/** The entry itself, which every plugin defines: see cg_plugin_entry_fn. */
 CG_EXPORT cg_status cg_plugin_entry_v1(const cg_host *host, const cg_plugin **ret_plugin,
                                        cg_error *err);
 

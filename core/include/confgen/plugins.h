@@ -18,28 +18,29 @@ typedef struct cg_plugin_set cg_plugin_set;
 /** Zero or NULL is the default of every member. Strings are copied. */
 typedef struct cg_plugin_set_options {
     uint32_t struct_size;
-    int32_t threads;    /* of the host's loops; 0: the cores available to this process */
-    int32_t files_only; /* nonzero: only `files`; no directory is searched */
-    int32_t n_files;
+    int32_t threads;          /* of the host's loops; 0: the cores available to this process */
+    int32_t files_only;       /* nonzero: only `files`; no directory is searched */
+    int32_t n_files;          /* number of files */
     const char *const *files; /* [n_files] loaded first; a refused one is an error */
     /** Receives log lines, NULL: none. Thread: any. */
     void (*log)(void *ctx, int32_t level, const char *text);
-    void *log_ctx;
+    void *log_ctx; /* first argument of log() */
 } cg_plugin_set_options;
 
+/** A plugin that was loaded. */
 typedef struct cg_loaded_plugin {
     uint32_t struct_size;
     uint32_t reserved;
-    const cg_plugin *plugin;
-    const char *kind; /* "attention", "cache", "constraint" */
-    const char *path;
+    const cg_plugin *plugin; /* its descriptor */
+    const char *kind;        /* "attention", "cache", "constraint" */
+    const char *path;        /* file it was loaded from */
 } cg_loaded_plugin;
 
 /** A file or directory that was found and refused. */
 typedef struct cg_refused_plugin {
     uint32_t struct_size;
     uint32_t reserved;
-    const char *path;
+    const char *path;   /* file or directory */
     const char *reason; /* one sentence that names the path */
 } cg_refused_plugin;
 
@@ -93,10 +94,10 @@ typedef struct cg_match_options {
 /** An attention plugin over a cache plugin. */
 typedef struct cg_plugin_pair {
     uint32_t struct_size;
-    cg_status status; /* CG_OK: they work together */
-    const cg_plugin *attention;
-    const cg_plugin *cache;
-    const char *reason; /* of a status other than CG_OK, else "" */
+    cg_status status;           /* CG_OK: they work together */
+    const cg_plugin *attention; /* its descriptor */
+    const cg_plugin *cache;     /* its descriptor */
+    const char *reason;         /* of a status other than CG_OK, else "" */
 } cg_plugin_pair;
 
 /**

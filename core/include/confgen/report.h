@@ -35,12 +35,12 @@ typedef struct cg_report {
     int64_t tokens;             /* of the finished sequences, forced ones included */
     int64_t sampled;            /* of them sampled, or selected by repair */
     int64_t forced;             /* of them forced */
-    int64_t steps;
-    int64_t token_cache_hits; /* since the engine was opened; likewise the misses */
-    int64_t token_cache_misses;
-    int64_t kv_bytes;   /* of the KV caches at the end */
-    int64_t peak_bytes; /* peak resident memory of the process */
-    int64_t bytes_written;
+    int64_t steps;              /* of the decoder */
+    int64_t token_cache_hits;   /* since the engine was opened; likewise the misses */
+    int64_t token_cache_misses; /* pre-tokens not found in it */
+    int64_t kv_bytes;           /* of the KV caches at the end */
+    int64_t peak_bytes;         /* peak resident memory of the process */
+    int64_t bytes_written;      /* to the output */
     double seconds;             /* of the call */
     double decode_seconds;      /* in the executors */
     double matmul_seconds;      /* of them in the matrix library */
@@ -91,9 +91,9 @@ typedef struct cg_report {
 
 /** cg_report_counter.type */
 enum {
-    CG_COUNTER_INT32 = 0,
-    CG_COUNTER_INT64 = 1,
-    CG_COUNTER_REAL = 2, /* double */
+    CG_COUNTER_INT32 = 0, /* int32_t */
+    CG_COUNTER_INT64 = 1, /* int64_t */
+    CG_COUNTER_REAL = 2,  /* double */
 };
 
 /** cg_report_counter.rule: how the values of two reports combine. */

@@ -19,12 +19,14 @@
 extern "C" {
 #endif
 
+/** An open output file. */
 typedef struct cg_results cg_results;
 
+/** A frame: the records of one molecule, or a part of them. */
 typedef struct cg_results_frame {
     uint32_t struct_size;
-    uint32_t continues; /* 1: the records continue those of the frame before */
-    int64_t records;
+    uint32_t continues;  /* 1: the records continue those of the frame before */
+    int64_t records;     /* conformers in it */
     uint64_t offset;     /* of the frame in the file */
     uint64_t compressed; /* bytes in the file */
     uint64_t plain;      /* bytes of the records */

@@ -38,22 +38,22 @@ CG_EXPORT cg_status cg_sampling_preset_get(const char *name, cg_sampling *ret_sa
 
 /** Where a value comes from, each before the ones above it. */
 enum {
-    CG_SAMPLING_FROM_DEFAULT = 0, /* of transformers: greedy; temperature 1, top-k 50 */
-    CG_SAMPLING_FROM_CONFIG = 1,  /* config.json, without a generation_config.json */
-    CG_SAMPLING_FROM_GENERATION_CONFIG = 2,
-    CG_SAMPLING_FROM_CONFGEN_JSON = 3,
-    CG_SAMPLING_FROM_PRESET = 4, /* cg_engine_options.preset */
-    CG_SAMPLING_FROM_FLAG = 5,   /* cg_engine_options.sampling */
+    CG_SAMPLING_FROM_DEFAULT = 0,           /* of transformers: greedy; temperature 1, top-k 50 */
+    CG_SAMPLING_FROM_CONFIG = 1,            /* config.json, without a generation_config.json */
+    CG_SAMPLING_FROM_GENERATION_CONFIG = 2, /* generation_config.json */
+    CG_SAMPLING_FROM_CONFGEN_JSON = 3,      /* confgen.json */
+    CG_SAMPLING_FROM_PRESET = 4,            /* cg_engine_options.preset */
+    CG_SAMPLING_FROM_FLAG = 5,              /* cg_engine_options.sampling */
 };
 
 /** The sources of the members of a cg_sampling: CG_SAMPLING_FROM_*. */
 typedef struct cg_sampling_sources {
     uint32_t struct_size;
-    int32_t greedy;
-    int32_t temperature;
-    int32_t top_k;
-    int32_t top_p;
-    int32_t min_p;
+    int32_t greedy;      /* source of greedy */
+    int32_t temperature; /* source of temperature */
+    int32_t top_k;       /* source of top_k */
+    int32_t top_p;       /* source of top_p */
+    int32_t min_p;       /* source of min_p */
 } cg_sampling_sources;
 
 /** "default", "generation_config.json", ..., "flag". Static storage. */

@@ -9,8 +9,10 @@
 extern "C" {
 #endif
 
+/** Marks a symbol that others may call. */
 #define CG_EXPORT __attribute__((visibility("default")))
 
+/** Marks a function with a printf() format in argument `fmt`, whose values begin with `args`. */
 #if defined(__GNUC__)
 #define CG_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
 #else
@@ -27,8 +29,9 @@ extern "C" {
 /** Outcome of a call. Groups of a hundred: usage, input, environment, device, program. */
 typedef int32_t cg_status;
 
+/** cg_status */
 enum {
-    CG_OK = 0,
+    CG_OK = 0, /* success */
 
     CG_ERR_USAGE = 100,       /* a flag or argument is wrong */
     CG_ERR_UNSUPPORTED = 101, /* a valid request that is not supported; the text says why */
@@ -66,6 +69,7 @@ enum {
             goto label;                                                                            \
     } while (0)
 
+/** Bytes of an error text, with its NUL. */
 #define CG_ERROR_TEXT 960
 
 /**
@@ -76,10 +80,11 @@ enum {
  */
 typedef struct cg_error {
     uint32_t struct_size;
-    cg_status code;
-    char msg[CG_ERROR_TEXT];
+    cg_status code;          /* of the failure */
+    char msg[CG_ERROR_TEXT]; /* the sentence, ends in NUL */
 } cg_error;
 
+/** An error record without an error: `cg_error err = CG_ERROR_INIT;` */
 #define CG_ERROR_INIT                                                                              \
     {                                                                                              \
         sizeof(cg_error), CG_OK,                                                                   \

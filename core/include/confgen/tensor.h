@@ -13,19 +13,24 @@ extern "C" {
 
 /** Element type. Numbers are part of the ABI. */
 typedef int32_t cg_dtype;
+/** cg_dtype */
 enum {
-    CG_F32 = 0,
-    CG_BF16 = 1,
-    CG_F16 = 2,
+    CG_F32 = 0,  /* IEEE binary32 */
+    CG_BF16 = 1, /* the upper 16 bits of a binary32 */
+    CG_F16 = 2,  /* IEEE binary16 */
     /* Since 1.2, of cached keys and values only, with scales (cg_kv_view.k_scale) */
     CG_F8_E4M3 = 3, /* OCP FP8: 4 bits of exponent, no infinity */
-    CG_F8_E5M2 = 4,
-    CG_I8 = 5, /* two's complement */
+    CG_F8_E5M2 = 4, /* 5 bits of exponent */
+    CG_I8 = 5,      /* two's complement */
 };
 
 /** Device that owns a pointer's memory. Numbers are part of the ABI. */
 typedef int32_t cg_device;
-enum { CG_DEVICE_CPU = 0, CG_DEVICE_CUDA = 1 };
+/** cg_device */
+enum {
+    CG_DEVICE_CPU = 0,  /* host memory */
+    CG_DEVICE_CUDA = 1, /* memory of an NVIDIA GPU */
+};
 
 /**
  * Order of tokens (N) and heads (H) within a block of a KV cache, outermost first; D are the
@@ -87,20 +92,20 @@ static inline const char *cg_device_name(cg_device device)
  */
 typedef struct cg_kv_view {
     uint32_t struct_size;
-    cg_device device;
-    cg_dtype dtype;
-    int32_t n_slots;
-    int32_t n_kv_heads;
-    int32_t head_dim;
+    cg_device device;          /* of the memory */
+    cg_dtype dtype;            /* of keys and values */
+    int32_t n_slots;           /* sequences */
+    int32_t n_kv_heads;        /* key/value heads of a token */
+    int32_t head_dim;          /* elements of a key */
     int32_t block_tokens;      /* tokens per block; without a page table the capacity of a slot */
     int32_t table_stride;      /* page_table entries per slot; 0 without a page table */
     const int32_t *page_table; /* [n_slots, table_stride] or NULL */
     void *k;                   /* base address of the keys */
     void *v;                   /* base address of the values */
-    int64_t block_stride;
-    int64_t head_stride;
-    int64_t token_stride;
-    uint64_t generation; /* changes whenever a pointer or a stride of a view has changed */
+    int64_t block_stride;      /* bytes between blocks */
+    int64_t head_stride;       /* bytes between heads of a block */
+    int64_t token_stride;      /* bytes between tokens of a head */
+    uint64_t generation;       /* changes whenever a pointer or a stride of a view has changed */
     /* Since 1.2 */
     int32_t v_head_dim; /* elements of a value; 0: head_dim */
     int32_t reserved;

@@ -27,8 +27,8 @@ typedef struct cg_token_cache cg_token_cache;
 
 /** Half-open range of byte offsets into the input text. */
 typedef struct cg_span {
-    uint32_t start;
-    uint32_t end;
+    uint32_t start; /* first byte */
+    uint32_t end;   /* behind the last byte */
 } cg_span;
 
 /**
@@ -44,6 +44,7 @@ typedef struct cg_tokens {
     cg_span *spans;   /* [n] with CG_ENCODE_SPANS, otherwise unspecified */
 } cg_tokens;
 
+/** An empty list: `cg_tokens tokens = CG_TOKENS_INIT;` */
 #define CG_TOKENS_INIT                                                                             \
     {                                                                                              \
         sizeof(cg_tokens), 0, 0, NULL, NULL                                                        \
@@ -52,11 +53,12 @@ typedef struct cg_tokens {
 /** Growable list of ranges; same rules as cg_tokens. */
 typedef struct cg_spans {
     uint32_t struct_size;
-    uint32_t n_alloc;
-    size_t n;
-    cg_span *items; /* [n] */
+    uint32_t n_alloc; /* capacity of items */
+    size_t n;         /* ranges */
+    cg_span *items;   /* [n] */
 } cg_spans;
 
+/** An empty list. */
 #define CG_SPANS_INIT                                                                              \
     {                                                                                              \
         sizeof(cg_spans), 0, 0, NULL                                                               \
@@ -64,6 +66,7 @@ typedef struct cg_spans {
 
 /** Frees the arrays; the list may be used again. Accepts NULL. */
 CG_EXPORT void cg_tokens_finish(cg_tokens *tokens);
+/** As cg_tokens_finish(). */
 CG_EXPORT void cg_spans_finish(cg_spans *spans);
 
 /* Flags of cg_tokenizer_encode */
@@ -123,11 +126,13 @@ CG_EXPORT cg_status cg_tokenizer_encode(const cg_tokenizer *tokenizer, cg_token_
 /** Tokens of a prompt beside those of its text. The arrays are the tokenizer's. */
 typedef struct cg_prompt_tokens {
     uint32_t struct_size;
-    int32_t n_prefix, n_suffix;
+    int32_t n_prefix;      /* tokens in front */
+    int32_t n_suffix;      /* tokens behind */
     const int32_t *prefix; /* [n_prefix] in front of the text, such as <s> */
     const int32_t *suffix; /* [n_suffix] behind it, such as </s> */
 } cg_prompt_tokens;
 
+/** No tokens. */
 #define CG_PROMPT_TOKENS_INIT                                                                      \
     {                                                                                              \
         sizeof(cg_prompt_tokens), 0, 0, NULL, NULL                                                 \
@@ -199,6 +204,7 @@ typedef struct cg_token_cache_stats {
     uint64_t capacity; /* maximum number of stored pre-tokens */
 } cg_token_cache_stats;
 
+/** Zero counts. */
 #define CG_TOKEN_CACHE_STATS_INIT                                                                  \
     {                                                                                              \
         sizeof(cg_token_cache_stats), 0, 0, 0, 0, 0                                                \
