@@ -44,7 +44,7 @@ finds 'value CG_ERR_LIMIT: found' status.h 's/CG_ERR_LIMIT = 202/CG_ERR_LIMIT = 
 finds 'value CG_ERROR_TEXT: found' status.h 's/CG_ERROR_TEXT 960/CG_ERROR_TEXT 1024/'
 finds 'value CG_PLUGIN_ENTRY_SYMBOL: found' plugin.h 's/"cg_plugin_entry_v1"/"cg_plugin_entry"/'
 finds 'type cg_host_loop_fn: found' plugin.h 's/\(\*cg_host_loop_fn\)\(void \*arg, int64_t/(*cg_host_loop_fn)(void *arg, int32_t/'
-finds 'struct cg_range: found' constraint.h 's/uint32_t begin, end;/uint32_t begin, end, line;/'
+finds 'struct cg_range: found' constraint.h 's/uint32_t begin;/uint32_t line, begin;/'
 finds 'struct cg_vocabulary of 1.0 is missing' constraint.h 's/cg_vocabulary\b/cg_tokens/g'
 finds 'lies at 28, inside of the 56 bytes' constraint.h 's/^(    int32_t fields_per_atom;)/\1 int32_t rings;/'
 finds 'raise CG_PLUGIN_ABI_MINOR' attention.h 's/^(    cg_dtype bias_dtype;)/\1 int32_t more;/'

@@ -11,8 +11,8 @@ the members up to the end of the struct. Bodies of functions are left as they ar
 import re
 import sys
 
-SIZE = "Bytes of the struct: CG_SIZED()."
-RESERVED = "0."
+SIZE = "bytes of the struct: CG_SIZED() "
+RESERVED = "0 "
 
 
 def marked(lines):
@@ -46,10 +46,10 @@ def marked(lines):
         elif comment.startswith(("*", "<")):
             yield line
         elif code.strip():
-            yield code + "/**< " + (since if member else "") + comment.lstrip()
+            text = re.sub("<(?=/?[a-z])", r"\\<", comment.lstrip())  # no HTML
+            yield code + "/**< " + (since if member and "ince 1." not in text else "") + text
         else:
             yield code + "/**" + comment
-        # a declaration over several lines has its comment behind the last one
 
 
 def main():
