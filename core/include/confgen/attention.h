@@ -36,8 +36,8 @@ extern "C" {
 enum {
     CG_ATTENTION_DETERMINISTIC = 1 << 0, /* the same call gives the same bits */
     /* bits of a query token's result depend neither on the other query tokens of the call, nor on
-     * how those of its sequence are divided into calls, nor on the plan's max_tokens and max_seqs
-     */
+     * how those of its sequence are divided into calls, nor on the plan's max_tokens, max_seqs and
+     * max_kv_len, nor on slots, addresses and numbers of pages */
     CG_ATTENTION_BATCH_INVARIANT = 1 << 1,
     CG_ATTENTION_GRAPH_SAFE = 1 << 2, /* run() may be captured into a CUDA graph */
 };
@@ -63,7 +63,8 @@ enum {
 /** Cached tokens that a query token attends to, before window and tree. Part of the ABI. */
 enum {
     CG_MASK_CAUSAL = 0, /* 0 to its own position */
-    CG_MASK_NONE = 1,   /* all kv_len: encoders and cross attention */
+    CG_MASK_NONE = 1,   /* all kv_len: encoders, and cross attention, where a sequence may have
+                           more query tokens than cached ones */
 };
 
 /** The problem to plan: everything that is fixed for a run. Filled by the host. */
@@ -124,7 +125,8 @@ typedef struct cg_attention_args {
     int64_t bias_row_stride;  /* bytes; 0: all rows share one */
     int64_t bias_head_stride; /* bytes; 0: all heads share one */
     /* [n_tokens, tree_words] bit b of row t: it attends to row q_start[i] + b of its sequence i.
-     * Tokens cached before the call are attended to as without it. */
+     * Its own bit is 1, those of later rows are 0. Among the rows of the call this replaces mask
+     * and window; tokens cached before the call are attended to as without it. */
     const uint32_t *tree_mask;
     int32_t tree_words;
     /* A hint that needs no feature: sequences group_start[g] to group_start[g+1] - 1 hold the same
@@ -187,7 +189,7 @@ typedef struct cg_attention_ops {
      * May be NULL. A host that knows the lengths of a step on the host may call it once before the
      * step's run() calls, outside of a capture, with the arguments of run() except q, out and kv
      * (NULL), and host copies of q_start [n_seqs + 1] and kv_len [n_seqs]. It may write to the
-     * workspace on the stream. run() must be correct without it.
+     * workspace on the stream. run() must be correct without it, also after a step that had it.
      */
     cg_status (*prepare)(void *plan, const cg_attention_args *args, const int32_t *q_start,
                          const int32_t *kv_len, cg_error *err);

@@ -132,6 +132,12 @@ static inline cg_status cg_attention_check_device_args(const cg_host *host,
     return cg_attention_is_empty(a) ? CG_OK : cg_attention_check_view(host, p, a->kv, err);
 }
 
+/** Returns true if a sequence may have more query tokens than cached ones: cross attention. */
+static inline int cg_attention_is_cross(const cg_attention_problem *p)
+{
+    return CG_HAS_SIZE(p, mask) && p->features & CG_ATTENTION_NO_MASK && p->mask == CG_MASK_NONE;
+}
+
 /**
  * Checks the arguments of a CPU call: counts, view, and every sequence. O(n_seqs). CG_ERR_USAGE or
  * CG_ERR_MISMATCH on violation.
@@ -140,6 +146,7 @@ static inline cg_status cg_attention_check_args(const cg_host *host, const cg_at
                                                 const cg_attention_args *a, cg_error *err)
 {
     int64_t capacity;
+    int least;
 
     CG_TRY(cg_attention_check_counts(host, p, a, err));
     if (a->n_seqs == 0)
@@ -165,13 +172,15 @@ static inline cg_status cg_attention_check_args(const cg_host *host, const cg_at
             return host->fail(err, CG_ERR_USAGE,
                               "attention arguments: sequence %d is in slot %d, wanted 0 to %d", i,
                               a->slot[i], a->kv->n_slots - 1);
+        least = cg_attention_is_cross(p) ? 1 : (int)tokens;
         if (tokens &&
-            (a->kv_len[i] < tokens || a->kv_len[i] > p->max_kv_len || a->kv_len[i] > capacity))
+            (a->kv_len[i] < least || a->kv_len[i] > p->max_kv_len || a->kv_len[i] > capacity))
             return host->fail(err, CG_ERR_USAGE,
-                              "attention arguments: sequence %d has %d cached tokens, wanted at "
-                              "least its %d query tokens and "
-                              "at most %d (planned) and %lld (capacity of the slot)",
-                              i, a->kv_len[i], (int)tokens, p->max_kv_len, (long long)capacity);
+                              "attention arguments: sequence %d has %d cached tokens and %d query "
+                              "tokens, wanted at least %d cached tokens and at most %d (planned) "
+                              "and %lld (capacity of the slot)",
+                              i, a->kv_len[i], (int)tokens, least, p->max_kv_len,
+                              (long long)capacity);
     }
     return CG_OK;
 }
