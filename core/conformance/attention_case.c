@@ -8,17 +8,17 @@
 #include "element.h"
 
 const case_layout case_layouts[] = {
-    { "contiguous", 0, 0, CG_KV_HND, 0, 0 },
-    { "contiguous with spare capacity", 0, 13, CG_KV_HND, 0, 0 },
-    { "contiguous, NHD", 0, 5, CG_KV_NHD, 0, 0 },
-    { "contiguous, growing", 0, 3, CG_KV_HND, 1, 0 },
-    { "pages of 16", 16, 0, CG_KV_HND, 0, 0 },
-    { "pages of 32", 32, 0, CG_KV_HND, 0, 0 },
-    { "pages of 16, NHD", 16, 0, CG_KV_NHD, 0, 0 },
-    { "pages of 8", 8, 0, CG_KV_HND, 0, 0 },
-    { "pages of 24", 24, 0, CG_KV_HND, 0, 0 },
-    { "pages of 1", 1, 0, CG_KV_HND, 0, 0 },
-    { "pages of 16, block_tokens 0", 16, 0, CG_KV_HND, 1, 0 },
+    { "contiguous", 0, 0, CG_KV_HND, 0, 0, 0 },
+    { "contiguous with spare capacity", 0, 13, CG_KV_HND, 0, 0, 0 },
+    { "contiguous, NHD", 0, 5, CG_KV_NHD, 0, 0, 0 },
+    { "contiguous, growing", 0, 3, CG_KV_HND, 1, 0, 0 },
+    { "pages of 16", 16, 0, CG_KV_HND, 0, 0, 0 },
+    { "pages of 32", 32, 0, CG_KV_HND, 0, 0, 0 },
+    { "pages of 16, NHD", 16, 0, CG_KV_NHD, 0, 0, 0 },
+    { "pages of 8", 8, 0, CG_KV_HND, 0, 0, 0 },
+    { "pages of 24", 24, 0, CG_KV_HND, 0, 0, 0 },
+    { "pages of 1", 1, 0, CG_KV_HND, 0, 0, 0 },
+    { "pages of 16, block_tokens 0", 16, 0, CG_KV_HND, 1, 0, 0 },
 };
 const int32_t n_case_layouts = sizeof case_layouts / sizeof *case_layouts;
 
@@ -74,9 +74,18 @@ const float *attention_case_q(const attention_case *ac, int32_t row)
     return ac->q + q_index(ac, row, 0);
 }
 
+/* The sequence that has the data of a token. */
+static int32_t owner_of(const attention_case *ac, int32_t seq, int32_t pos)
+{
+    return pos < ac->prefix_len[seq] ? ac->prefix_owner[seq] : seq;
+}
+
 float *attention_case_kv(const attention_case *ac, int32_t values, int32_t seq, int32_t pos,
                          int32_t head)
 {
+    seq = owner_of(ac, seq, pos);
+    if (ac->values_in_keys)
+        values = 0;
     return (values ? ac->v : ac->k) + kv_index(ac, values, seq, pos, head);
 }
 
@@ -89,7 +98,7 @@ float attention_case_scale(const attention_case *ac, int32_t values, int32_t seq
 
     if (!case_uses(&ac->problem, CG_ATTENTION_KV_SCALES))
         return 1;
-    block = seq * (ac->problem.max_kv_len + 1) + pos / ac->block_tokens;
+    block = owner_of(ac, seq, pos) * (ac->problem.max_kv_len + 1) + pos / ac->block_tokens;
     h = (h ^ (uint64_t)(ac->scale_axes & CASE_SCALE_BLOCK ? block : 0)) * 0x9e3779b97f4a7c15u;
     h = (h ^ (uint64_t)(ac->scale_axes & CASE_SCALE_TOKEN ? pos % ac->block_tokens : 0)) *
         0xbf58476d1ce4e5b9u;
@@ -176,6 +185,7 @@ static void fill_positions(test_recorder *rec, attention_case *ac, int32_t rows)
         for (int32_t t = ac->q_start[i]; t < ac->q_start[i + 1]; t++) {
             int32_t place = ac->kv_len[i] - ac->q_start[i + 1] + t;
 
+            place = place > 0 ? place : 0; /* cross attention */
             ac->position[t] = random_in(rec, 0, 2) ? random_in(rec, 0, place) : place;
         }
 }
@@ -216,6 +226,8 @@ static void fill_features(test_recorder *rec, attention_case *ac)
         fill_positions(rec, ac, rows);
     if (case_uses(p, CG_ATTENTION_TREE))
         fill_tree(rec, ac, rows);
+    if (case_uses(p, CG_ATTENTION_VALUE_SIZE))
+        ac->values_in_keys = case_v_dim(p) <= p->head_dim && random_in(rec, 0, 2) == 0;
     if (case_uses(p, CG_ATTENTION_KV_SCALES)) {
         ac->scale_axes = random_in(rec, 0, 7);
         ac->scale_seed = random_u64(rec);
@@ -261,6 +273,23 @@ int attention_case_fill(test_recorder *rec, attention_case *ac)
         }
     fill_features(rec, ac);
     return 1;
+}
+
+void attention_case_share(test_recorder *rec, attention_case *ac, int32_t page)
+{
+    int32_t owner = 0, len = 0;
+
+    ac->has_prefixes = 1;
+    for (int32_t i = 0; i < ac->n_seqs; i++) {
+        int32_t before = ac->kv_len[i] - (ac->q_start[i + 1] - ac->q_start[i]);
+
+        if (i == 0 || before < len || random_in(rec, 0, 3) == 0) { /* begins a group */
+            owner = i;
+            len = before >= page ? random_in(rec, 1, before / page) * page : 0;
+        }
+        ac->prefix_owner[i] = owner;
+        ac->prefix_len[i] = len;
+    }
 }
 
 void attention_case_destroy(attention_case *ac)
@@ -484,8 +513,12 @@ void attention_case_table(test_recorder *rec, const attention_case *ac, int32_t 
     for (int32_t i = 0; i < ac->n_slots * table_stride; i++)
         ret_table[i] = unused;
     for (int32_t i = 0; i < ac->n_seqs; i++)
-        for (int32_t p = 0; p * block_tokens < ac->kv_len[i]; p++)
-            ret_table[ac->slot[i] * table_stride + p] = free_pages[n++];
+        for (int32_t p = 0; p * block_tokens < ac->kv_len[i]; p++) {
+            int32_t owner = owner_of(ac, i, p * block_tokens);
+
+            ret_table[ac->slot[i] * table_stride + p] =
+                owner == i ? free_pages[n++] : ret_table[ac->slot[owner] * table_stride + p];
+        }
     free(free_pages);
 }
 

@@ -18,6 +18,7 @@ typedef struct case_layout {
     int32_t kv_layout; /* CG_KV_HND or CG_KV_NHD */
     int32_t growing;   /* block_tokens of the problem is 0 */
     int32_t pad;       /* CPU: elements between tokens, between heads and between blocks */
+    int32_t shared;    /* CPU, paged: sequences share pages of a prefix */
 } case_layout;
 
 extern const case_layout case_layouts[];
@@ -58,9 +59,13 @@ typedef struct attention_case {
     int32_t *position;  /* [rows] */
     uint32_t *tree;     /* [rows, tree_words] */
     int32_t tree_words;
-    int32_t scale_axes;   /* CASE_SCALE_* */
-    int32_t block_tokens; /* of the memory */
+    int32_t values_in_keys; /* values are the first elements of keys, in the same memory */
+    int32_t scale_axes;     /* CASE_SCALE_* */
+    int32_t block_tokens;   /* of the memory */
     uint64_t scale_seed;
+    /* Of shared prefixes, by sequence: the group's first sequence, which has the data of the first
+     * prefix_len tokens; 0: none */
+    int32_t prefix_owner[CASE_MAX_SEQS], prefix_len[CASE_MAX_SEQS], has_prefixes;
 } attention_case;
 
 /** Elements of a value and of a head of out. */
@@ -79,6 +84,8 @@ int32_t case_random_rows(test_recorder *rec, int32_t len);
  */
 int attention_case_fill(test_recorder *rec, attention_case *ac);
 void attention_case_destroy(attention_case *ac);
+/** Lets neighbouring sequences share whole pages of tokens that precede their rows. */
+void attention_case_share(test_recorder *rec, attention_case *ac, int32_t page);
 /** Gives the sequences other slots. */
 void attention_case_move(test_recorder *rec, attention_case *ac);
 /**

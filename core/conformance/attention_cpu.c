@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include <confgen/attention_check.h>
+
 /* ---- problems and cases -------------------------------------------------------------------- */
 
 cg_attention_problem cpu_problem(const attention_suite *s, int32_t head_dim, int32_t n_heads,
@@ -51,6 +53,7 @@ case_layout cpu_random_layout(test_recorder *rec)
         l.page = random_in(rec, 0, 3) ? random_in(rec, 1, 70) : 128 << random_in(rec, 0, 1);
     else
         l.spare = random_in(rec, 0, 40);
+    l.shared = random_in(rec, 0, 1);
     snprintf(name, sizeof name, "%s of %d, %s, padding of %d", l.page ? "pages" : "spare capacity",
              l.page ? l.page : l.spare, l.kv_layout == CG_KV_NHD ? "NHD" : "HND", l.pad);
     return l;
@@ -67,7 +70,9 @@ void cpu_case_create(test_recorder *rec, const cg_attention_problem *problem, in
 
         ac.kv_len[i] =
             i == n_seqs / 2 ? problem->max_kv_len : case_random_len(rec, problem->max_kv_len);
-        n = case_random_rows(rec, ac.kv_len[i]);
+        n = cg_attention_is_cross(problem) && !case_uses(problem, CG_ATTENTION_TREE)
+                ? random_in(rec, 0, 30)
+                : case_random_rows(rec, ac.kv_len[i]);
         ac.q_start[i + 1] = ac.q_start[i] + (n < most_rows ? n : most_rows);
     }
     rows = ac.q_start[n_seqs];
@@ -111,6 +116,8 @@ int cpu_with_case(attention_suite *s, const cg_attention_problem *problem,
         abort();
     case_layout_apply(layout, &p);
     cpu_case_create(&s->rec, &p, n_seqs, most_rows, &c->ac);
+    if (layout->page && layout->shared && !cg_attention_is_cross(&p))
+        attention_case_share(&s->rec, &c->ac, layout->page);
     c->layout = *layout;
     supported = cpu_plan(s, &c->ac.problem, layout->name, &c->plan);
     if (c->plan) {

@@ -103,6 +103,10 @@ static void run_with_features(attention_suite *s, uint32_t bits)
     cg_attention_problem p = cpu_random_problem(s, random_in(&s->rec, 1, 100));
     case_layout layout = cpu_random_layout(&s->rec);
 
+    if (random_in(&s->rec, 0, 3) == 0) {
+        p.dtype = random_in(&s->rec, CG_F32, CG_F16);
+        p.kv_dtype = random_in(&s->rec, CG_F32, CG_F16);
+    }
     set_features(s, bits, &p);
     (void)cpu_with_case(s, &p, &layout, random_in(&s->rec, 1, 8), 70, run_feature);
 }

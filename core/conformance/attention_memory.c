@@ -60,7 +60,7 @@ static void set_value_strides(test_recorder *rec, const attention_case *ac,
     if (!case_uses(p, CG_ATTENTION_VALUE_SIZE))
         return;
     view->v_head_dim = p->v_head_dim;
-    if (case_v_dim(p) <= p->head_dim && random_in(rec, 0, 1))
+    if (ac->values_in_keys || (case_v_dim(p) <= p->head_dim && random_in(rec, 0, 1)))
         return;
     s = strides_of(layout, view->block_tokens, p->n_kv_heads, case_v_dim(p) + random_in(rec, 0, 8),
                    cg_dtype_size(p->kv_dtype));
@@ -162,11 +162,14 @@ void case_memory_create(test_recorder *rec, attention_case *ac, const case_layou
     }
     v_block = view->v_block_stride ? view->v_block_stride : s.block;
     view->k = fenced_alloc("the keys", (size_t)(s.block * n_blocks), size, at_end);
-    view->v = fenced_alloc("the values", (size_t)(v_block * n_blocks), size, !at_end);
     copy_rows(ac, view, 0, view->k);
-    copy_rows(ac, view, 1, view->v);
     fenced_set_read_only(view->k, 1);
-    fenced_set_read_only(view->v, 1);
+    view->v = view->k;
+    if (!ac->values_in_keys) {
+        view->v = fenced_alloc("the values", (size_t)(v_block * n_blocks), size, !at_end);
+        copy_rows(ac, view, 1, view->v);
+        fenced_set_read_only(view->v, 1);
+    }
     set_scales(rec, ac, n_blocks, view);
     *ret_memory = m;
 }
@@ -174,7 +177,8 @@ void case_memory_create(test_recorder *rec, attention_case *ac, const case_layou
 void case_memory_destroy(case_memory *m)
 {
     fenced_free(m->view.k);
-    fenced_free(m->view.v);
+    if (m->view.v != m->view.k)
+        fenced_free(m->view.v);
     fenced_free((void *)(uintptr_t)m->view.k_scale);
     fenced_free((void *)(uintptr_t)m->view.v_scale);
     fenced_free(m->table);
@@ -245,14 +249,27 @@ struct selection {
     int32_t n_seqs, n_rows;
     int32_t q_start[CASE_MAX_SEQS + 1], slot[CASE_MAX_SEQS], kv_len[CASE_MAX_SEQS];
     int32_t first[CASE_MAX_SEQS]; /* row of the case */
+    /* Sequences that share a prefix; 0: none, or the call does not say */
+    int32_t n_groups, group_start[CASE_MAX_SEQS + 1], group_len[CASE_MAX_SEQS];
 };
+
+/* Sequence i of the case, the last one of the call, begins a group or is in the last one. */
+static void add_to_group(const attention_case *ac, int32_t i, int32_t owner_before,
+                         struct selection *s)
+{
+    if (!s->n_groups || ac->prefix_owner[i] != owner_before) {
+        s->group_start[s->n_groups] = s->n_seqs;
+        s->group_len[s->n_groups++] = ac->prefix_len[i];
+    }
+    s->group_start[s->n_groups] = s->n_seqs + 1;
+}
 
 static void select_rows(test_recorder *rec, const attention_case *ac, const case_call *call,
                         struct selection *s)
 {
-    int32_t leave_out = random_in(rec, 0, 1);
+    int32_t leave_out = random_in(rec, 0, 1), owner = -1;
 
-    s->n_seqs = s->q_start[0] = 0;
+    s->n_seqs = s->n_groups = s->q_start[0] = 0;
     for (int32_t i = 0; i < ac->n_seqs; i++) {
         int32_t n = ac->q_start[i + 1] - ac->q_start[i], at = s->n_seqs;
         int32_t first = call->first_row ? call->first_row[i] : 0;
@@ -265,8 +282,12 @@ static void select_rows(test_recorder *rec, const attention_case *ac, const case
         s->kv_len[at] = len > 1 ? len : 1;
         s->first[at] = ac->q_start[i] + first;
         s->q_start[at + 1] = s->q_start[at] + end - first;
+        add_to_group(ac, i, owner, s);
+        owner = ac->prefix_owner[i];
         s->n_seqs++;
     }
+    if (!ac->has_prefixes || random_in(rec, 0, 3) == 0)
+        s->n_groups = 0;
     s->n_rows = s->q_start[s->n_seqs];
 }
 
@@ -359,6 +380,17 @@ static void add_features(struct inputs *in, const attention_case *ac, const stru
     }
 }
 
+static void add_groups(struct inputs *in, const struct selection *s, cg_attention_args *a)
+{
+    size_t n = (size_t)s->n_groups;
+
+    a->n_groups = s->n_groups;
+    if (!n)
+        return;
+    a->group_start = add_copy(in, "group_start", s->group_start, (n + 1) * sizeof *s->group_start);
+    a->group_len = add_copy(in, "group_len", s->group_len, n * sizeof *s->group_len);
+}
+
 static void call_prepare(test_recorder *rec, const cg_attention_ops *ops, void *plan,
                          const cg_attention_args *args, const struct selection *s)
 {
@@ -411,6 +443,7 @@ void attention_case_run(test_recorder *rec, const cg_attention_ops *ops, void *p
     a.slot = add_copy(&in, "slot", s->slot, (size_t)s->n_seqs * sizeof *s->slot);
     a.kv_len = add_copy(&in, "kv_len", s->kv_len, (size_t)s->n_seqs * sizeof *s->kv_len);
     add_features(&in, ac, s, &a);
+    add_groups(&in, s, &a);
     a.kv = add_struct(&in, "the view", &m->view, sizeof m->view, call->view_size);
     a.out = add_input(&in, "out", out_bytes, 64);
     a.workspace = add_input(&in, "the workspace", workspace_bytes, 256);

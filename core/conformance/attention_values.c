@@ -94,6 +94,21 @@ static void check_sequence_counts(attention_suite *s)
     test_end(&s->rec);
 }
 
+static void check_prefixes(attention_suite *s)
+{
+    if (!test_begin(&s->rec, "values: shared prefixes"))
+        return;
+    for (int32_t i = 0; i < test_rounds(&s->rec, 3 * n_case_layouts); i++) {
+        cg_attention_problem p = cpu_random_problem(s, 130);
+        case_layout layout = case_layouts[i % n_case_layouts];
+
+        layout.shared = 1;
+        if (layout.page)
+            (void)cpu_with_case(s, &p, &layout, random_in(&s->rec, 2, 30), 20, cpu_compare_twice);
+    }
+    test_end(&s->rec);
+}
+
 static void check_without_rows(attention_suite *s)
 {
     if (!test_begin(&s->rec, "no sequence has a row"))
@@ -299,6 +314,7 @@ void attention_check_values(attention_suite *s)
     check_head_sizes(s);
     check_groups(s);
     check_sequence_counts(s);
+    check_prefixes(s);
     check_without_rows(s);
     check_long(s);
     check_large_scores(s);

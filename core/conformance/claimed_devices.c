@@ -45,16 +45,18 @@ static int is_refusal(cg_status st, const cg_error *err)
 static int attention_claims(const cg_attention_ops *ops, const cg_host *host, cg_gpu *gpu,
                             int32_t capability, cg_error *ret_reason)
 {
-    static const cg_dtype dtypes[] = { CG_BF16, CG_F16, CG_F32 };
+    static const cg_dtype dtypes[2][3] = { { CG_F32, CG_BF16, CG_F16 },
+                                           { CG_BF16, CG_F16, CG_F32 } };
 
-    for (int32_t i = gpu ? 0 : 8; i < 12; i++) { /* on the CPU only f32 */
+    for (int32_t i = 0; i < 12; i++) {
+        cg_dtype dtype = dtypes[gpu != NULL][i / 4];
         int32_t paged = i & 1, dim = i & 2 ? 128 : 64;
         cg_attention_problem p = {
             CG_SIZED(cg_attention_problem),
             .device = gpu ? CG_DEVICE_CUDA : CG_DEVICE_CPU,
             .compute_capability = capability,
-            .dtype = dtypes[i / 4],
-            .kv_dtype = dtypes[i / 4],
+            .dtype = dtype,
+            .kv_dtype = dtype,
             .n_heads = 8,
             .n_kv_heads = 4,
             .head_dim = dim,
