@@ -50,5 +50,11 @@ finds 'lies at 28, inside of the 56 bytes' constraint.h 's/^(    int32_t fields_
 finds 'raise CG_PLUGIN_ABI_MINOR' attention.h 's/^(    cg_dtype bias_dtype;)/\1 int32_t more;/'
 finds 'there is no table' version.h 's/(CG_PLUGIN_ABI_MINOR) .*/\1 99/'
 finds 'there is a table of 1.2, but CG_PLUGIN_ABI_MINOR is 1' version.h 's/(CG_PLUGIN_ABI_MINOR) .*/\1 1/'
+# Of the library.
+finds 'member cg_request.smiles: found' confgen.h 's/^(    uint64_t index;.*)/    uint64_t more; \1/'
+finds 'value CG_MAX_CHECKS: found' limits.h 's/CG_MAX_CHECKS = 16/CG_MAX_CHECKS = 32/'
+finds 'function cg_results_count: found' results.h 's/cg_results_count\(const /cg_results_count(/'
+finds 'function cg_engine_close of release 0.1 is missing' confgen.h 's/^(CG_EXPORT) (void cg_engine_close)/extern \2/'
+finds 'holds a cg_sampling by value' confgen.h 's/^    const cg_sampling \*sampling;$/    cg_sampling sampling;/'
 echo "$failures failures"
 ((failures == 0))

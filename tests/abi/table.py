@@ -1,22 +1,24 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""The ABI of plugins as a table: sizes, offsets, types and values of the public headers.
+"""The ABI of plugins and programs as tables: sizes, offsets, types and values of the public headers.
 
-    table.py print INCLUDE CC...             prints the table of the headers in INCLUDE/confgen
-    table.py check TABLES INCLUDE CC...      checks them against the tables TABLES/1.*.txt
+    table.py plugins INCLUDE CC...           prints the table of the headers of plugins in INCLUDE/confgen
+    table.py library INCLUDE CC...           prints that of the other headers
+    table.py check TABLES INCLUDE CC...      checks them against TABLES/1.*.txt and TABLES/library_*.txt
 
-CC... is a C or C++ compiler with its flags, up to an optional `--run COMMAND...` that runs the
-compiled program. A line of a table is one of
+CC... is a C or C++ compiler with its flags. A line of a table is one of
 
     struct NAME SIZE
     member STRUCT.NAME OFFSET SIZE TYPE
     value NAME NUMBER                        of an enum or macro
     type NAME TYPE                           of a typedef
+    function NAME TYPE
 
-`check` fails if the headers lack a line of an older minor, except that a struct whose first member
-is struct_size may grow and that names of RENAMED are read as the newer ones; if a new member, not
-named reserved, lies in what an older struct used as padding, because an older side does not clear
-it; and if the headers differ from the table of their own minor. Python 3 standard library only.
+`check` fails if the headers lack a line of an older minor, or of the library's releases with one
+major number, except that a struct whose first member is struct_size may grow and that names of
+RENAMED are read as the newer ones; if a new member, not named reserved, lies in what an older
+struct used as padding, because an older side does not clear it; and if the headers of plugins differ
+from the table of their own minor. Python 3 standard library only.
 """
 import os
 import re
@@ -24,8 +26,9 @@ import subprocess
 import sys
 import tempfile
 
-# All that a plugin includes.
-HEADERS = ["status", "version", "plugin", "tensor", "attention", "cache", "constraint"]
+# All that a plugin includes, and what only programs include.
+PLUGINS = ["status", "version", "plugin", "tensor", "attention", "cache", "constraint"]
+LIBRARY = ["limits", "report", "sampling", "confgen", "plugins", "results", "gpu", "build_info", "tokenizer"]
 NOT_ABI = re.compile(r"CG_VERSION_|CG_PLUGIN_ABI_MINOR$")
 # Names of 1.1 and before: layouts and meanings are unchanged.
 RENAMED = {
@@ -72,6 +75,9 @@ def parameter_types(text):
     types = []
     for p in split(text, ","):
         p = re.sub(r"\bCG_PRINTF.*", "", p)
+        if "(" in p:
+            types.append(declare(p)[0][1])
+            continue
         match = re.match(r"(.*[\s*])(\w+)((?:\[\w*\])*)$", p)
         named = match and match.group(1).strip() not in ("", "const")
         types.append(squeeze(match.group(1) + match.group(3) if named else p))
@@ -84,6 +90,9 @@ def declare(text):
     match = re.match(r"(.*?)\(\s*\*\s*(\w+)\s*\)\s*\((.*)\)$", text, re.S)
     if match:
         return [(match.group(2), squeeze("%s (*)(%s)" % (match.group(1), parameter_types(match.group(3)))))]
+    match = re.match(r"(.*?)\(\s*\*\s*(\w+)\s*\)\s*((?:\[\w+\])+)$", text, re.S)
+    if match:
+        return [(match.group(2), squeeze("%s (*)%s" % (match.group(1), match.group(3))))]
     base, found = None, []
     for part in split(text, ","):
         match = re.match(r"(.*?)(\w+)\s*((?:\[\w*\])*)$", part, re.S)
@@ -92,9 +101,9 @@ def declare(text):
     return found
 
 
-def read_headers(include):
-    structs, values, types = {}, [], {}
-    for header in HEADERS:
+def read_headers(include, headers):
+    structs, values, types, functions = {}, [], {}, {}
+    for header in headers:
         with open(os.path.join(include, "confgen", header + ".h"), encoding="utf-8") as f:
             text = strip_comments(f.read())
         for name, number in re.findall(r"^#define (CG_\w+)[ \t]+(\(?-?\d[\w<() ]*|\"[^\"]*\")[ \t]*$", text, re.M):
@@ -108,19 +117,17 @@ def read_headers(include):
         for body in re.findall(r"^typedef (?!struct\b)([^;{]*);", text, re.M | re.S):
             name, declared = declare(re.sub(r"\s+", " ", body))[0]
             types[name] = declared
-    return structs, values, types
+        for result, name, parameters in re.findall(r"^CG_EXPORT ([^;{]*?)(\w+)\(([^;{]*)\);", text, re.M | re.S):
+            functions[name] = squeeze("%s(%s)" % (result, parameter_types(parameters)))
+    return structs, values, types, functions
 
 
 # ---- tables ----------------------------------------------------------------------------------
 
 
-def make_table(include, compiler):
-    structs, values, types = read_headers(include)
-    run = []
-    if "--run" in compiler:
-        at = compiler.index("--run")
-        compiler, run = compiler[:at], compiler[at + 1:]
-    lines = ["#include <stdio.h>"] + ["#include <confgen/%s.h>" % h for h in HEADERS] + ["int main(void) {"]
+def make_table(include, headers, compiler):
+    structs, values, types, functions = read_headers(include, headers)
+    lines = ["#include <stdio.h>"] + ["#include <confgen/%s.h>" % h for h in headers] + ["int main(void) {"]
     for name, members in structs.items():
         lines.append('printf("struct %s %%zu\\n", sizeof(%s));' % (name, name))
         for member, declared in members:
@@ -131,6 +138,8 @@ def make_table(include, compiler):
         lines.append('printf("value %s %s\\n", %s);' % (name, "%s" if text else "%ld", name if text else "(long)" + name))
     for name, declared in types.items():
         lines.append('printf("type %s %s\\n");' % (name, declared))
+    for name, declared in functions.items():
+        lines.append('printf("function %s %s\\n");' % (name, declared))
     lines += ["return 0; }"]
     cpp = any(re.search(r"(\+\+|-xc\+\+)", word) for word in compiler)
     with tempfile.TemporaryDirectory() as folder:
@@ -138,7 +147,7 @@ def make_table(include, compiler):
         with open(source, "w", encoding="utf-8") as f:
             f.write("\n".join(lines) + "\n")
         subprocess.run(compiler + ["-I" + include, source, "-o", program], check=True)
-        return subprocess.run(run + [program], check=True, text=True, capture_output=True).stdout.splitlines()
+        return subprocess.run([program], check=True, text=True, capture_output=True).stdout.splitlines()
 
 
 class Table:
@@ -166,36 +175,36 @@ def with_new_types(text):
     return re.sub(r"\w+", lambda m: RENAMED.get(m.group(0), m.group(0)), text)
 
 
-def compare(old, new, minor):
+def compare(old, new, release):
     """What the new table breaks for users of the old one."""
     found = []
     for name, size in old.structs.items():
         newer = renamed(name)
         grows = name + ".struct_size" in old.members
         if newer not in new.structs:
-            found.append("struct %s of 1.%d is missing" % (name, minor))
+            found.append("struct %s of %s is missing" % (name, release))
         elif new.structs[newer] < size or (new.structs[newer] != size and not grows):
-            found.append("struct %s: found %d bytes, 1.%d has %d%s" % (
-                newer, new.structs[newer], minor, size, "" if grows else ", and no struct_size by which to grow"))
+            found.append("struct %s: found %d bytes, %s has %d%s" % (
+                newer, new.structs[newer], release, size, "" if grows else ", and no struct_size by which to grow"))
         else:
             kept = {renamed(m) for m in old.members if m.startswith(name + ".")}
             for member, what in new.members.items():
                 if (member.startswith(newer + ".") and member not in kept and int(what.split()[0]) < size
                         and not member.startswith(newer + ".reserved")):
-                    found.append("member %s lies at %s, inside of the %d bytes that the struct has in 1.%d: put a "
-                                 "reserved member in front of it" % (member, what.split()[0], size, minor))
+                    found.append("member %s lies at %s, inside of the %d bytes that the struct has in %s: put a "
+                                 "reserved member in front of it" % (member, what.split()[0], size, release))
     for name, what in old.members.items():
-        found += differs("member " + renamed(name), with_new_types(what), new.members.get(renamed(name)), minor)
+        found += differs("member " + renamed(name), with_new_types(what), new.members.get(renamed(name)), release)
     for name, what in old.rest.items():
         kind, word = name.split(" ")
-        found += differs(kind + " " + renamed(word), with_new_types(what), new.rest.get(kind + " " + renamed(word)), minor)
+        found += differs(kind + " " + renamed(word), with_new_types(what), new.rest.get(kind + " " + renamed(word)), release)
     return found
 
 
-def differs(name, wanted, there, minor):
+def differs(name, wanted, there, release):
     if there is None:
-        return ["%s of 1.%d is missing" % (name, minor)]
-    return [] if there == wanted else ["%s: found '%s', 1.%d has '%s'" % (name, there, minor, wanted)]
+        return ["%s of %s is missing" % (name, release)]
+    return [] if there == wanted else ["%s: found '%s', %s has '%s'" % (name, there, release, wanted)]
 
 
 def minor_of(include):
@@ -203,15 +212,39 @@ def minor_of(include):
         return int(re.search(r"CG_PLUGIN_ABI_MINOR (\d+)", f.read()).group(1))
 
 
-def check(tables, include, compiler):
-    minor, lines = minor_of(include), make_table(include, compiler)
-    new, found = Table(lines), []
+def read_table(path):
+    with open(path, encoding="utf-8") as f:
+        return Table(f.read().splitlines())
+
+
+def held_by_value(table):
+    """Structs that may grow must not be members of others, whose later members they would move."""
+    sized = {name[:-len(".struct_size")] for name in table.members if name.endswith(".struct_size")}
+    return ["member %s holds a %s by value, which may grow: wanted a pointer" % (name, what.split(" ", 2)[2])
+            for name, what in table.members.items() if re.sub(r" \[.*", "", what.split(" ", 2)[2]) in sized]
+
+
+def check_library(tables, include, compiler):
+    new = Table(make_table(include, LIBRARY, compiler))
+    found = held_by_value(new)
+    for name in sorted(n for n in os.listdir(tables) if re.match(r"library_[\d.]+\.txt", n)):
+        broken = compare(read_table(os.path.join(tables, name)), new, "release " + name[8:-4])
+        found += broken
+        if broken:
+            found.append("programs of this release break: raise the library's soversion and remove %s, or, if it was not "
+                         "released, write it again: tests/abi/table.py library core/include cc" % name)
+    return found
+
+
+def check_plugins(tables, include, compiler):
+    minor, lines = minor_of(include), make_table(include, PLUGINS, compiler)
+    new = Table(lines)
+    found = held_by_value(new)
     known = {int(re.match(r"1\.(\d+)\.txt", n).group(1)) for n in os.listdir(tables) if re.match(r"1\.\d+\.txt", n)}
     for number in sorted(known):
-        with open(os.path.join(tables, "1.%d.txt" % number), encoding="utf-8") as f:
-            old = Table(f.read().splitlines())
+        old = read_table(os.path.join(tables, "1.%d.txt" % number))
         if number < minor:
-            found += compare(old, new, number)
+            found += compare(old, new, "1.%d" % number)
         elif number > minor:
             found.append("there is a table of 1.%d, but CG_PLUGIN_ABI_MINOR is %d" % (number, minor))
         elif old.lines != new.lines:
@@ -219,20 +252,20 @@ def check(tables, include, compiler):
             found += ["the headers lack: %s" % line for line in old.lines if line not in lines]
             found.append("the headers differ from the table of their minor: if 1.%d was released, raise "
                          "CG_PLUGIN_ABI_MINOR and add tests/abi/1.%d.txt; otherwise write 1.%d.txt again. Both: "
-                         "tests/abi/table.py print core/include cc" % (minor, minor + 1, minor))
+                         "tests/abi/table.py plugins core/include cc" % (minor, minor + 1, minor))
     if minor not in known:
-        found.append("there is no table tests/abi/1.%d.txt: write it by tests/abi/table.py print core/include cc" % minor)
+        found.append("there is no table tests/abi/1.%d.txt: write it by tests/abi/table.py plugins core/include cc" % minor)
     return found
 
 
 def main():
     words = sys.argv[1:]
-    if len(words) >= 3 and words[0] == "print":
-        print("\n".join(make_table(words[1], words[2:])))
+    if len(words) >= 3 and words[0] in ("plugins", "library"):
+        print("\n".join(make_table(words[1], PLUGINS if words[0] == "plugins" else LIBRARY, words[2:])))
         return 0
     if len(words) >= 4 and words[0] == "check":
-        found = check(words[1], words[2], words[3:])
-        print("\n".join(found or ["the headers of 1.%d keep the ABI of all minors" % minor_of(words[2])]))
+        found = check_plugins(*words[1:3], words[3:]) + check_library(*words[1:3], words[3:])
+        print("\n".join(found or ["the headers of plugin ABI 1.%d keep all that was released" % minor_of(words[2])]))
         return 1 if found else 0
     sys.exit(__doc__)
 

@@ -115,7 +115,9 @@ static cg_status create(const cg_host *host, const cg_vocabulary *vocabulary,
     memset(s, 0, sizeof *s);
     s->host = host;
     s->vocabulary = vocabulary;
-    s->format = *format;
+    /* a host of another minor passes a shorter or longer struct */
+    memcpy(&s->format, format,
+           format->struct_size < sizeof s->format ? format->struct_size : sizeof s->format);
     build(s);
     s->automaton = (cg_automaton) {
         CG_SIZED(cg_automaton),

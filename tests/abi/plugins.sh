@@ -1,0 +1,64 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# Plugins that were built against the headers of every minor, and of an invented next one, on this host.
+#
+#   plugins.sh FOLDER    of the plugins KIND_1_MINOR.so
+. "$(dirname "$0")/../e2e/lib.sh"
+
+plugins=$1
+write_molecules in.smi
+tiny_model model
+common=(--model model --input in.smi --gens 2 --seed 5 --geometry off --temperature 1 --top-k 0 --quiet)
+
+# generate NAME ARG...: runs into NAME.smiles3d; the confgen of this test and the plugin are served
+generate() { run 0 "${common[@]}" "${@:2}" --output "$1.smiles3d" --overwrite; }
+# failed_checks: the names of the checks that failed in the last run
+failed_checks() { sed -n 's/^\(.*[^ ]\)  *FAILED  .*/\1/p' out; }
+
+generate eager --attention eager --kv-cache static
+
+for minor in 1_0 1_1 1_2 1_3; do
+  say "$minor"
+  for kind in attention cache constraint; do
+    name=${kind}_$minor
+    run 0 plugins list --plugin "$plugins/$name.so"
+    verdict "$name is listed" grep -Eq "^$kind +$name " out
+    run 0 plugins matrix --shape default --plugin "$plugins/$name.so"
+    verdict "$name is not refused as a pair" sh -c "! grep -E '$name' out | grep -qv ' ok$'"
+  done
+  check 0 "attention of $minor generates" "${common[@]}" --plugin "$plugins/attention_$minor.so" \
+    --attention attention_$minor --kv-cache paged --output attention_$minor.smiles3d
+  same attention_$minor.smiles3d attention_1_0.smiles3d 'the same as that of 1.0'
+  check 0 "cache of $minor generates" "${common[@]}" --plugin "$plugins/cache_$minor.so" --attention eager \
+    --kv-cache cache_$minor --output cache_$minor.smiles3d
+  same cache_$minor.smiles3d eager.smiles3d 'the same as the static cache'
+  check 0 "constraint of $minor generates" "${common[@]}" --plugin "$plugins/constraint_$minor.so" --attention eager \
+    --kv-cache static --constraint constraint_$minor --output constraint_$minor.smiles3d
+  verdict 'every conformer is read back' test "$(wc -l <constraint_$minor.smiles3d)" = "$(wc -l <eager.smiles3d)"
+done
+
+say 'a plugin that assigns whole structs of 1.3'
+check 0 'generates' "${common[@]}" --plugin "$plugins/cache_1_3_assigned.so" --attention eager \
+  --kv-cache cache_1_3_assigned --output assigned.smiles3d
+same assigned.smiles3d eager.smiles3d 'the same as the static cache'
+check 1 'and fails its checks' plugins check "$plugins/cache_1_3_assigned.so" --device cpu
+
+say 'numbers that 1.1 does not describe'
+cp -R model trimmed
+printf '{"format": "molgen-v2"}\n' >trimmed/confgen.json
+for minor in 1_0 1_1; do
+  check 3 "constraint of $minor is not asked for them" "${common[@]}" --model trimmed --constraint constraint_$minor \
+    --plugin "$plugins/constraint_$minor.so" --output trimmed.smiles3d
+  says "constraint 'constraint_$minor': .* wanted a plugin with the feature CG_CONSTRAINT_FORMATS" 'and the reason says so'
+done
+
+say 'the checks'
+for name in cache_1_0 cache_1_1 constraint_1_0 constraint_1_1; do
+  check 0 "$name passes" plugins check "$plugins/$name.so" --device cpu
+done
+# Those that call a plugin with structs of several sizes, and most others; all are in conformance.
+for name in attention_1_0 attention_1_1; do
+  check 0 "$name passes" plugins check "$plugins/$name.so" --device cpu --only ABI --only refused --only lifecycle
+done
+
+finish
