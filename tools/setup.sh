@@ -6,7 +6,8 @@
 #                                                  e.g. tools/setup.sh -Dcuda=disabled
 #
 # --with-slurm   also installs Slurm, for the test of tools/nightly, which then fails without it
-# --with-guards  also installs clang-format, for the test of the sources' layout
+# --with-guards  also installs clang-format and Doxygen, for the tests of the sources' layout and of the
+#                headers' reference
 # --with-fuzzing also installs clang with libFuzzer, for tools/fuzz.sh
 # --with-judge   also installs RDKit for Python, for the test of stereo by an independent judge
 #
@@ -32,7 +33,7 @@ for option in "$@"; do
   case $option in
     --with-slurm) packages+=(slurm-wlm munge); options+=(-Dslurm=enabled) ;;
     --with-judge) packages+=(python3-rdkit); options+=(-Djudge=enabled) ;;
-    --with-guards) packages+=(clang-format) ;;
+    --with-guards) packages+=(clang-format doxygen) ;;
     --with-fuzzing) packages+=(clang libclang-rt-dev) ;;
     *) options+=("$option") ;;
   esac
