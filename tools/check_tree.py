@@ -54,7 +54,7 @@ MODULES = {
     "conformance": "constraint",
     "plugins": "",
     "tools": "base bench check conformance eval text",
-    "text": "base check chem engine eval format fsq io model tools",
+    "text": "base check chem engine eval format fsq io model template tokenizer tools",
     "bench": "base check chem conformance eval io tools",
 }
 MODULES = {module: set(uses.split()) | {"include", module} for module, uses in MODULES.items()}

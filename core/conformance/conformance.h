@@ -23,6 +23,16 @@
 typedef void (*cg_conformance_report_fn)(void *ctx, int32_t passed, const char *check,
                                          const char *detail);
 
+/** Texts of real molecules in the format of a model, for constraints. Borrowed. */
+typedef struct cg_conformance_texts {
+    const char *name; /* of the model, for messages */
+    const cg_vocabulary *vocabulary;
+    const cg_text_format *format;
+    const cg_literals *molecules; /* [n_molecules] */
+    const char *const *names;     /* [n_molecules] for messages */
+    int32_t n_molecules;
+} cg_conformance_texts;
+
 typedef struct cg_conformance_options {
     uint64_t seed;
     int32_t rounds; /* random cases per check; 0: the default, a few seconds in all */
@@ -34,6 +44,7 @@ typedef struct cg_conformance_options {
     /* Only checks whose names contain one of these texts. n_only 0: all. Borrowed. */
     const char *const *only;
     int32_t n_only;
+    const cg_conformance_texts *texts; /* constraints are checked over these, too; NULL: none */
     int32_t max_seconds; /* of a check in a child process; 0: the default of the device */
     /** Receives the index of a check on its device and its name before it runs. May be NULL. */
     void (*begin)(void *ctx, int32_t index, const char *check);

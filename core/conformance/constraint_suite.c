@@ -6,14 +6,14 @@
 #include <string.h>
 
 #include "byte_vocabulary.h"
-#include "test_case.h"
+#include "constraint_case.h"
 
 enum {
-    MAX_ATOMS = 60,
+    MAX_ATOMS = 300,
     MAX_TEXT = 16 * MAX_ATOMS,
     THREADS = 4,
     PROGRAMS = 12,
-    MAX_STATES = 1 << 20, /* more than these molecules need */
+    REPEATED = 300, /* compilations of one instance */
 };
 
 struct suite {
@@ -21,7 +21,6 @@ struct suite {
     test_host test_host;
     const cg_constraint_ops *ops;
     cg_vocabulary *vocabulary;
-    void *self;
     cg_literals text[PROGRAMS];
     char bytes[PROGRAMS][MAX_TEXT];
     cg_range literal[PROGRAMS][MAX_ATOMS + 1];
@@ -93,150 +92,6 @@ static void random_literals(struct suite *s, int32_t i, int32_t n_atoms)
     };
 }
 
-/* ---- form of tables and programs ----------------------------------------------------------- */
-
-/* Checks one state: transitions, tokens, head rows. */
-static int check_state(struct suite *s, const cg_automaton *a, const cg_program *p, int32_t state)
-{
-    int32_t from = a->row[state], to = a->row[state + 1], sampled;
-
-    if (!expect(&s->rec, 0 <= from && from < to && to <= p->n_transitions,
-                "state %d has transitions %d to %d of %d", state, from, to, p->n_transitions))
-        return 0;
-    sampled = to - from > 1;
-    for (int32_t i = from; i < to; i++) {
-        int32_t token = a->token[i], head_row = a->head_row[i];
-        int32_t before = i == from ? -1 : a->token[i - 1];
-        uint32_t len;
-        int32_t special;
-
-        if (!expect(&s->rec, token >= 0 && token < s->vocabulary->n_tokens,
-                    "state %d allows token %d of %d", state, token, s->vocabulary->n_tokens))
-            return 0;
-        if (!expect(&s->rec,
-                    s->vocabulary->token(s->vocabulary->ctx, token, &len, &special) != NULL,
-                    "state %d allows token %d, an unused id", state, token) ||
-            !expect(&s->rec, token > before,
-                    "state %d: token %d comes after token %d, wanted ascending order", state, token,
-                    before) ||
-            !expect(&s->rec, a->next[i] == CG_EXIT || (a->next[i] >= 0 && a->next[i] < p->n_states),
-                    "state %d leads to state %d of %d", state, a->next[i], p->n_states))
-            return 0;
-        if (sampled ? !expect(&s->rec, head_row >= 0 && head_row < p->n_head_rows,
-                              "state %d: token %d is sampled, but has head row %d of %d", state,
-                              token, head_row, p->n_head_rows)
-                    : !expect(&s->rec, head_row == -1, "state %d is forced, but has head row %d",
-                              state, head_row))
-            return 0;
-        if (sampled && !expect(&s->rec, a->head_token[head_row] == token,
-                               "state %d: head row %d belongs to token %d, wanted %d", state,
-                               head_row, a->head_token[head_row], token))
-            return 0;
-    }
-    return 1;
-}
-
-/* Checks that every state can reach CG_EXIT: propagates from the exit until nothing changes. */
-static int check_progress(struct suite *s, const cg_automaton *a, const cg_program *p)
-{
-    char *live = calloc((size_t)p->n_states + 1, 1);
-    int32_t changed = 1, dead = -1;
-
-    if (!live)
-        abort();
-    while (changed) {
-        changed = 0;
-        for (int32_t st = p->n_states - 1; st >= 0; st--)
-            for (int32_t i = a->row[st]; i < a->row[st + 1] && !live[st]; i++)
-                if (a->next[i] == CG_EXIT || live[a->next[i]])
-                    live[st] = 1, changed = 1;
-    }
-    for (int32_t st = 0; st < p->n_states && dead < 0; st++)
-        if (!live[st])
-            dead = st;
-    free(live);
-    return expect(&s->rec, dead < 0, "state %d cannot reach CG_EXIT", dead);
-}
-
-static int check_tables(struct suite *s, const cg_program *p)
-{
-    const cg_automaton *a = s->ops->automaton(s->self);
-
-    if (!expect(&s->rec, a != NULL && a->struct_size >= sizeof *a,
-                "automaton() returned no tables") ||
-        !expect(&s->rec,
-                p->n_states >= 0 && p->n_states <= a->capacity_states &&
-                    p->n_states <= MAX_STATES && p->n_transitions >= 0 &&
-                    p->n_transitions <= a->capacity_transitions && p->n_head_rows >= 0 &&
-                    p->n_head_rows <= a->capacity_head_rows,
-                "the program uses %d states, %d transitions, %d head rows; capacities are %d, "
-                "%d, %d",
-                p->n_states, p->n_transitions, p->n_head_rows, a->capacity_states,
-                a->capacity_transitions, a->capacity_head_rows) ||
-        !expect(&s->rec, p->n_states == 0 || a->row[0] == 0, "state 0 starts at transition %d",
-                a->row[0]))
-        return 0;
-    for (int32_t st = 0; st < p->n_states; st++)
-        if (!check_state(s, a, p, st))
-            return 0;
-    return check_progress(s, a, p);
-}
-
-static int check_program(struct suite *s, const cg_program *p)
-{
-    int64_t n_forced;
-
-    if (!expect(&s->rec, p->struct_size >= sizeof *p && p->n_fields >= 0, "a program of %d fields",
-                p->n_fields) ||
-        !check_tables(s, p))
-        return 0;
-    for (int32_t f = 0; f < p->n_fields; f++)
-        if (!expect(&s->rec, p->entry[f] >= 0 && p->entry[f] < p->n_states,
-                    "field %d starts in state %d of %d", f, p->entry[f], p->n_states))
-            return 0;
-    if (!expect(&s->rec, p->forced_start[0] == 0, "forced tokens 0 start at %d",
-                p->forced_start[0]))
-        return 0;
-    for (int32_t f = 0; f <= p->n_fields; f++)
-        if (!expect(&s->rec, p->forced_start[f] <= p->forced_start[f + 1],
-                    "forced tokens %d run from %d to %d", f, p->forced_start[f],
-                    p->forced_start[f + 1]))
-            return 0;
-    n_forced = p->forced_start[p->n_fields + 1];
-    for (int64_t i = 0; i < n_forced; i++) {
-        uint32_t len;
-        int32_t special, id = p->forced_token[i];
-
-        if (!expect(&s->rec,
-                    id >= 0 && id < s->vocabulary->n_tokens &&
-                        s->vocabulary->token(s->vocabulary->ctx, id, &len, &special),
-                    "forced token %d is %d, an unused id", (int)i, id))
-            return 0;
-    }
-    return expect(&s->rec, p->max_tokens >= n_forced + p->n_fields,
-                  "max_tokens is %d, wanted at least one per field (%d) and %d forced tokens",
-                  p->max_tokens, p->n_fields, (int)n_forced) &&
-           expect(&s->rec,
-                  p->fields_per_atom == 0 ||
-                      (p->fields_per_atom > 0 && p->n_fields % p->fields_per_atom == 0),
-                  "%d fields, %d per atom", p->n_fields, p->fields_per_atom);
-}
-
-/* A random walk must end within max_tokens, if fields belong to atoms. */
-static void walk(struct suite *s, const cg_program *p)
-{
-    const cg_automaton *a = s->ops->automaton(s->self);
-    int64_t n = p->forced_start[p->n_fields + 1];
-    int32_t limit = 1 << 20;
-
-    for (int32_t f = 0; f < p->n_fields; f++)
-        for (int32_t st = p->entry[f]; st != CG_EXIT && --limit > 0; n++)
-            st = a->next[random_in(&s->rec, a->row[st], a->row[st + 1] - 1)];
-    if (p->fields_per_atom)
-        expect(&s->rec, n <= p->max_tokens, "a random sequence has %lld tokens, max_tokens is %d",
-               (long long)n, p->max_tokens);
-}
-
 /* ---- equal programs ------------------------------------------------------------------------ */
 
 /*
@@ -277,9 +132,8 @@ static int same_language(const cg_automaton *a, int32_t n_states, int32_t x, int
     return 1;
 }
 
-static int same_programs(struct suite *s, const cg_program *p, const cg_program *q)
+static int same_programs(const cg_automaton *a, const cg_program *p, const cg_program *q)
 {
-    const cg_automaton *a = s->ops->automaton(s->self);
     int32_t n = p->n_states > q->n_states ? p->n_states : q->n_states;
     int32_t *pair, *stack, same = 1;
 
@@ -307,25 +161,24 @@ static int same_programs(struct suite *s, const cg_program *p, const cg_program 
 
 /* ---- checks -------------------------------------------------------------------------------- */
 
-static int create(struct suite *s, const cg_text_format *format)
+/* The constraint over the vocabulary of bytes, a format and the random molecules. */
+static constraint_case case_of(struct suite *s, const cg_text_format *format)
 {
-    cg_error err = CG_ERROR_INIT;
-    cg_status st = s->ops->create(&s->test_host.host, s->vocabulary, format, &s->self, &err);
-
-    if (st != CG_OK)
-        s->self = NULL;
-    return expect(&s->rec, st == CG_OK && s->self, "create() failed (%d): %s", st, err.msg);
+    return (constraint_case) { .rec = &s->rec,
+                               .host = &s->test_host,
+                               .ops = s->ops,
+                               .vocabulary = s->vocabulary,
+                               .format = format,
+                               .molecules = s->text,
+                               .n_molecules = PROGRAMS,
+                               .may_refuse =
+                                   format >= formats + N_BASIC && format < formats + N_FORMATS };
 }
 
-static cg_program *compile(struct suite *s, int32_t i)
+/* A host gives other formats than the basic ones only to a plugin that knows them. */
+static int32_t n_formats(const struct suite *s)
 {
-    cg_error err = CG_ERROR_INIT;
-    cg_program *p = NULL;
-    cg_status st = s->ops->compile(s->self, &s->text[i], &p, &err);
-
-    expect(&s->rec, st == CG_OK && p, "compile() of a molecule of %d atoms failed (%d): %s",
-           s->text[i].n_atoms, st, err.msg);
-    return st == CG_OK ? p : NULL;
+    return cg_constraint_features(s->ops) & CG_CONSTRAINT_FORMATS ? N_FORMATS : N_BASIC;
 }
 
 static void check_lifecycle(struct suite *s)
@@ -335,12 +188,13 @@ static void check_lifecycle(struct suite *s)
     s->ops->destroy(NULL);
     expect_all_freed(&s->rec, &s->test_host, "destroy(NULL)");
     for (int32_t i = 0; i < 5; i++) {
-        if (create(s, &formats[i % 2])) {
-            s->ops->release(s->self, NULL);
-            s->ops->release(s->self, compile(s, i));
-        }
-        s->ops->destroy(s->self);
-        expect_all_freed(&s->rec, &s->test_host, "destroy()");
+        constraint_case c = case_of(s, &formats[i % 2]);
+
+        c.molecules += i;
+        c.n_molecules = 1;
+        if (constraint_open(&c))
+            s->ops->release(c.self, NULL);
+        constraint_close(&c);
     }
     test_end(&s->rec);
 }
@@ -349,33 +203,32 @@ static void check_lifecycle(struct suite *s)
 static void check_format(struct suite *s, const cg_text_format *format, const char *what)
 {
     cg_error err = CG_ERROR_INIT;
-    cg_status st;
+    void *self = NULL;
+    cg_status st = s->ops->create(&s->test_host.host, s->vocabulary, format, &self, &err);
 
-    s->self = NULL;
-    st = s->ops->create(&s->test_host.host, s->vocabulary, format, &s->self, &err);
     if (st != CG_OK) {
         expect_refused(&s->rec, st, &err, what);
-        expect(&s->rec, s->self == NULL, "%s: refused, but *ret_self was set", what);
-    } else if (expect(&s->rec, s->self != NULL, "%s: create() succeeded, but *ret_self is NULL",
+        expect(&s->rec, self == NULL, "%s: refused, but *ret_self was set", what);
+    } else if (expect(&s->rec, self != NULL, "%s: create() succeeded, but *ret_self is NULL",
                       what)) {
-        s->ops->destroy(s->self);
+        s->ops->destroy(self);
     }
     expect_all_freed(&s->rec, &s->test_host, what);
 }
 
-static void check_literals(struct suite *s, const cg_literals *text, const char *what)
+static void check_literals(constraint_case *c, const cg_literals *text, const char *what)
 {
     cg_error err = CG_ERROR_INIT;
     cg_program *p = NULL;
-    cg_status st = s->ops->compile(s->self, text, &p, &err);
+    cg_status st = c->ops->compile(c->self, text, &p, &err);
 
     if (st != CG_OK) {
-        expect_refused(&s->rec, st, &err, what);
-        expect(&s->rec, p == NULL, "%s: refused, but *ret_program was set", what);
-    } else if (expect(&s->rec, p != NULL, "%s: compile() succeeded, but *ret_program is NULL",
+        expect_refused(c->rec, st, &err, what);
+        expect(c->rec, p == NULL, "%s: refused, but *ret_program was set", what);
+    } else if (expect(c->rec, p != NULL, "%s: compile() succeeded, but *ret_program is NULL",
                       what)) {
-        check_program(s, p);
-        s->ops->release(s->self, p);
+        constraint_check_program(c, p, text->n_atoms, what);
+        c->ops->release(c->self, p);
     }
 }
 
@@ -385,52 +238,49 @@ static void check_invalid(struct suite *s)
     cg_range reversed[2] = { { 0, 3 }, { 9, 3 } };
     cg_literals text = { CG_SIZED(cg_literals), .n_atoms = -1, .text = "[C]<",
                          .literal = reversed };
+    constraint_case c = case_of(s, &formats[0]);
 
     bad[0].decimals = bad[0].max_integer_digits = 0;
     bad[1].decimals = -1;
     bad[2].decimals = 1000000;
     bad[3].stop = "several";
+    c.n_molecules = 0;
     if (!test_begin(&s->rec, "invalid input is refused or ignored"))
         return;
     check_format(s, &bad[0], "no digits after the point and none before it");
     check_format(s, &bad[1], "a negative number of decimals");
     check_format(s, &bad[2], "a million decimals");
     check_format(s, &bad[3], "a stop text of several tokens");
-    if (create(s, &formats[0])) {
-        check_literals(s, &text, "a molecule of -1 atoms");
+    if (constraint_open(&c)) {
+        check_literals(&c, &text, "a molecule of -1 atoms");
         text.n_atoms = 1;
-        check_literals(s, &text, "a literal that ends before it starts");
+        check_literals(&c, &text, "a literal that ends before it starts");
     }
-    s->ops->destroy(s->self);
-    expect_all_freed(&s->rec, &s->test_host, "refusals");
+    constraint_close(&c);
     test_end(&s->rec);
 }
 
-/* Compiles all molecules, and checks tables and programs. */
-static void check_programs(struct suite *s)
+/* Compiles all molecules; checks tables and programs, again after the last one. */
+static void check_programs(constraint_case *c)
 {
-    cg_program *p[PROGRAMS] = { NULL };
-
-    for (int32_t i = 0; i < PROGRAMS; i++) {
-        p[i] = compile(s, i);
-        if (p[i] && check_program(s, p[i]))
-            walk(s, p[i]);
-    }
-    for (int32_t i = 0; i < PROGRAMS; i++) {
-        if (p[i])
-            check_program(s, p[i]); /* again, after the others were compiled */
-        s->ops->release(s->self, p[i]);
-    }
-    s->ops->destroy(s->self);
-    expect_all_freed(&s->rec, &s->test_host, "destroy()");
+    if (constraint_open(c))
+        for (int32_t i = 0; i < c->n_molecules; i++)
+            if (c->program[i])
+                constraint_check_program(c, c->program[i], c->molecules[i].n_atoms,
+                                         constraint_molecule(c, i));
+    constraint_close(c);
 }
 
 static void check_form(struct suite *s)
 {
     if (!test_begin(&s->rec, "tables and programs are well-formed"))
         return;
-    for (int32_t f = 0; f < N_BASIC && create(s, &formats[f]); f++)
-        check_programs(s);
+    for (int32_t f = 0; f < N_BASIC; f++) {
+        constraint_case c = case_of(s, &formats[f]);
+
+        check_programs(&c);
+        constraint_check_growth(&c);
+    }
     test_end(&s->rec);
 }
 
@@ -444,17 +294,40 @@ static void check_other_formats(struct suite *s)
 {
     if (count_formats(s) == N_BASIC || !test_begin(&s->rec, "formats of ABI 1.2, unless refused"))
         return;
-    for (int32_t f = N_BASIC; f < N_FORMATS; f++) {
-        cg_error err = CG_ERROR_INIT;
-        cg_status st;
+    if (n_formats(s) == N_BASIC)
+        test_note(&s->rec, "the plugin does not declare CG_CONSTRAINT_FORMATS");
+    for (int32_t f = N_BASIC; f < n_formats(s); f++) {
+        constraint_case c = case_of(s, &formats[f]);
 
-        s->self = NULL;
-        st = s->ops->create(&s->test_host.host, s->vocabulary, &formats[f], &s->self, &err);
-        if (st == CG_OK)
-            check_programs(s);
-        else
-            expect_refused(&s->rec, st, &err, "a format of ABI 1.2");
+        check_programs(&c);
     }
+    test_end(&s->rec);
+}
+
+/* A program does not depend on how often an instance has compiled, nor on what. */
+static void check_repeated(struct suite *s)
+{
+    constraint_case c = case_of(s, &formats[0]);
+    int same;
+
+    if (!test_begin(&s->rec, "a molecule has the same program each time"))
+        return;
+    same = constraint_open(&c);
+    for (int32_t i = 0; i < REPEATED && same; i++) {
+        int32_t k = i % PROGRAMS;
+        cg_program *p = NULL;
+        cg_status st = s->ops->compile(c.self, &c.molecules[k], &p, NULL);
+
+        same =
+            expect(&s->rec, st == CG_OK && p, "compilation %d of %s failed (%d)", i / PROGRAMS + 2,
+                   constraint_molecule(&c, k), st) &&
+            constraint_check_program(&c, p, c.molecules[k].n_atoms, constraint_molecule(&c, k)) &&
+            expect(&s->rec, same_programs(c.automaton, p, c.program[k]),
+                   "compilation %d of %s differs from the first", i / PROGRAMS + 2,
+                   constraint_molecule(&c, k));
+        s->ops->release(c.self, p);
+    }
+    constraint_close(&c);
     test_end(&s->rec);
 }
 
@@ -463,22 +336,26 @@ static void check_older_host(struct suite *s)
 {
     size_t size = offsetof(cg_text_format, fields_per_literal);
     cg_text_format *older = guarded_alloc(size, _Alignof(cg_text_format));
+    constraint_case c;
 
     if (!older)
         abort();
     memcpy(older, &formats[0], size);
     older->struct_size = (uint32_t)size;
+    c = case_of(s, older);
+    c.may_refuse = 0;
     if (test_begin(&s->rec, "the shorter format of an older host")) {
-        if (create(s, older))
-            check_programs(s);
+        check_programs(&c);
         expect(&s->rec, guarded_intact(older), "the format was changed");
         test_end(&s->rec);
     }
     guarded_free(older);
 }
 
+/* ---- threads ------------------------------------------------------------------------------- */
+
 struct job {
-    struct suite *s;
+    const constraint_case *c;
     pthread_t thread;
     cg_program *program[PROGRAMS];
     int32_t failed;
@@ -489,62 +366,80 @@ static void *compile_all(void *arg)
     struct job *job = arg;
 
     for (int32_t i = 0; i < PROGRAMS; i++)
-        if (job->s->ops->compile(job->s->self, &job->s->text[i], &job->program[i], NULL) != CG_OK) {
+        if (job->c->ops->compile(job->c->self, &job->c->molecules[i], &job->program[i], NULL) !=
+            CG_OK) {
             job->program[i] = NULL;
             job->failed++;
         }
     return NULL;
 }
 
+/* The programs of a thread are well-formed and equal to those of the first one. */
+static void compare_programs(constraint_case *c, const struct job *job, const struct job *first)
+{
+    expect(c->rec, job->failed == 0, "%d of %d calls failed while other threads compiled",
+           job->failed, PROGRAMS);
+    for (int32_t i = 0; i < PROGRAMS; i++) {
+        const cg_program *p = job->program[i], *q = first->program[i];
+        int32_t n_atoms = c->molecules[i].n_atoms;
+
+        if (p && q && constraint_check_program(c, p, n_atoms, constraint_molecule(c, i)) &&
+            constraint_check_program(c, q, n_atoms, constraint_molecule(c, i)))
+            expect(c->rec, same_programs(c->automaton, q, p),
+                   "two threads compiled molecule %d to different programs", i);
+    }
+}
+
+static void compile_in_threads(constraint_case *c)
+{
+    struct job jobs[THREADS] = { { 0 } };
+
+    for (int32_t t = 0; t < THREADS; t++) {
+        jobs[t].c = c;
+        if (pthread_create(&jobs[t].thread, NULL, compile_all, &jobs[t]))
+            abort();
+    }
+    for (int32_t t = 0; t < THREADS; t++)
+        pthread_join(jobs[t].thread, NULL);
+    for (int32_t t = 0; t < THREADS; t++)
+        compare_programs(c, &jobs[t], &jobs[0]);
+    for (int32_t t = 0; t < THREADS; t++)
+        for (int32_t i = 0; i < PROGRAMS; i++)
+            c->ops->release(c->self, jobs[t].program[i]);
+}
+
 static void check_threads(struct suite *s)
 {
     if (!test_begin(&s->rec, "threads compile the same programs"))
         return;
-    for (int32_t round = 0; round < test_rounds(&s->rec, 4) && create(s, &formats[0]); round++) {
-        struct job jobs[THREADS] = { { 0 } };
+    for (int32_t round = 0; round < test_rounds(&s->rec, 4); round++) {
+        constraint_case c = case_of(s, &formats[0]);
 
-        for (int32_t t = 0; t < THREADS; t++) {
-            jobs[t].s = s;
-            if (pthread_create(&jobs[t].thread, NULL, compile_all, &jobs[t]))
-                abort();
-        }
-        for (int32_t t = 0; t < THREADS; t++)
-            pthread_join(jobs[t].thread, NULL);
-        for (int32_t t = 0; t < THREADS; t++) {
-            expect(&s->rec, jobs[t].failed == 0,
-                   "%d of %d calls failed while other threads compiled", jobs[t].failed, PROGRAMS);
-            for (int32_t i = 0; i < PROGRAMS; i++) {
-                cg_program *p = jobs[t].program[i], *q = jobs[0].program[i];
-
-                if (p && q && check_program(s, p) && check_program(s, q))
-                    expect(&s->rec, same_programs(s, q, p),
-                           "two threads compiled molecule %d to different programs", i);
-            }
-        }
-        for (int32_t t = 0; t < THREADS; t++)
-            for (int32_t i = 0; i < PROGRAMS; i++)
-                s->ops->release(s->self, jobs[t].program[i]);
-        s->ops->destroy(s->self);
-        expect_all_freed(&s->rec, &s->test_host, "destroy()");
+        c.n_molecules = 0;
+        if (constraint_open(&c))
+            compile_in_threads(&c);
+        constraint_close(&c);
     }
     test_end(&s->rec);
 }
+
+/* ---- out of memory ------------------------------------------------------------------------- */
 
 /* Allocation k of create() and compile() fails. @return 0 if there are fewer */
 static int fail_allocation(struct suite *s, const cg_text_format *format, int32_t k)
 {
     cg_error err = CG_ERROR_INIT;
     cg_program *p = NULL;
+    void *self = NULL;
     cg_status st;
     int injected;
 
-    s->self = NULL;
     atomic_store(&s->test_host.until_failure, k);
-    st = s->ops->create(&s->test_host.host, s->vocabulary, format, &s->self, &err);
+    st = s->ops->create(&s->test_host.host, s->vocabulary, format, &self, &err);
     if (st == CG_OK) {
-        st = s->ops->compile(s->self, &s->text[0], &p, &err);
-        s->ops->release(s->self, p);
-        s->ops->destroy(s->self);
+        st = s->ops->compile(self, &s->text[0], &p, &err);
+        s->ops->release(self, p);
+        s->ops->destroy(self);
     }
     injected = atomic_exchange(&s->test_host.until_failure, -1) < 0;
     expect(&s->rec,
@@ -565,6 +460,110 @@ static void check_no_memory(struct suite *s)
     test_end(&s->rec);
 }
 
+/* ---- meaning ------------------------------------------------------------------------------- */
+
+/* Checks of what sequences are, and the feature with which a constraint promises it. */
+static const struct meaning {
+    const char *name, *name_with_model;
+    uint32_t feature; /* 0: of all constraints */
+    const char *feature_name;
+    void (*check)(constraint_case *c);
+} meanings[] = {
+#define NAMES(name) name, "model: " name
+    { NAMES("forced tokens spell the molecule's text"), 0, "", constraint_check_forced },
+    { NAMES("sequences spell the molecule's text"), CG_CONSTRAINT_EXACT, "CG_CONSTRAINT_EXACT",
+      constraint_check_exact },
+    { NAMES("sequences have the tokenizer's tokens"), CG_CONSTRAINT_CANONICAL,
+      "CG_CONSTRAINT_CANONICAL", constraint_check_canonical },
+    { NAMES("every number has exactly one path"), CG_CONSTRAINT_ALL_NUMBERS,
+      "CG_CONSTRAINT_ALL_NUMBERS", constraint_check_numbers },
+};
+
+enum { N_MEANINGS = sizeof meanings / sizeof *meanings };
+
+/* Does the plugin promise it? If not, that is noted. */
+static int is_promised(const constraint_case *c, const struct meaning *m)
+{
+    if (!m->feature || constraint_features(c) & m->feature ||
+        (m->feature == CG_CONSTRAINT_EXACT && constraint_is_exact(c)))
+        return 1;
+    test_note(c->rec, "the plugin does not declare %s", m->feature_name);
+    return 0;
+}
+
+static void check_meaning(struct suite *s, const struct meaning *m)
+{
+    if (!test_begin(&s->rec, m->name))
+        return;
+    for (int32_t f = 0; f < n_formats(s); f++) {
+        constraint_case c = case_of(s, &formats[f]);
+
+        if (is_promised(&c, m))
+            m->check(&c);
+    }
+    test_end(&s->rec);
+}
+
+/* The constraint over the tokenizer and format of a model, and real molecules. */
+static constraint_case case_of_texts(struct suite *s, const cg_conformance_texts *t)
+{
+    return (constraint_case) { .rec = &s->rec,
+                               .host = &s->test_host,
+                               .ops = s->ops,
+                               .vocabulary = t->vocabulary,
+                               .format = t->format,
+                               .molecules = t->molecules,
+                               .names = t->names,
+                               .n_molecules = t->n_molecules,
+                               .may_refuse = 1 };
+}
+
+/* Is the format accepted? If not, with a reason, that is noted. */
+static int is_accepted(struct suite *s, const cg_conformance_texts *t)
+{
+    cg_error err = CG_ERROR_INIT;
+    void *self = NULL;
+    cg_status st = s->ops->create(&s->test_host.host, t->vocabulary, t->format, &self, &err);
+
+    if (st == CG_OK)
+        s->ops->destroy(self);
+    else
+        test_note(&s->rec, "not supported: %s", err.msg);
+    return st == CG_OK || !err.msg[0];
+}
+
+static void report_model(const cg_conformance_options *o)
+{
+    char line[640];
+
+    snprintf(line, sizeof line, "model: %s, %d molecules", o->texts->name, o->texts->n_molecules);
+    if (o->message)
+        o->message(o->ctx, line);
+}
+
+static void check_model(struct suite *s, const cg_conformance_texts *t)
+{
+    if (test_begin(&s->rec, "model: tables and programs are well-formed")) {
+        if (is_accepted(s, t)) {
+            constraint_case c = case_of_texts(s, t);
+
+            check_programs(&c);
+            constraint_check_growth(&c);
+        }
+        test_end(&s->rec);
+    }
+    for (int32_t i = 0; i < N_MEANINGS; i++) {
+        const struct meaning *m = &meanings[i];
+        constraint_case c = case_of_texts(s, t);
+
+        if (!test_begin(&s->rec, m->name_with_model))
+            continue;
+        if (is_accepted(s, t) && is_promised(&c, m))
+            m->check(&c);
+        test_end(&s->rec);
+    }
+}
+
 int32_t cg_conformance_constraint(const cg_constraint_ops *ops, const cg_host *host,
                                   const cg_conformance_options *options)
 {
@@ -581,13 +580,20 @@ int32_t cg_conformance_constraint(const cg_constraint_ops *ops, const cg_host *h
         abort();
     for (int32_t i = 0; i < PROGRAMS; i++)
         random_literals(s, i, i == 0 ? 1 : i == 1 ? MAX_ATOMS : random_in(&s->rec, 1, 30));
+    if (options->texts)
+        report_model(options);
     check_lifecycle(s);
     check_invalid(s);
     check_form(s);
+    check_repeated(s);
     check_other_formats(s);
     check_older_host(s);
     check_threads(s);
     check_no_memory(s);
+    for (int32_t i = 0; i < N_MEANINGS; i++)
+        check_meaning(s, &meanings[i]);
+    if (options->texts)
+        check_model(s, options->texts);
     failures = s->rec.failures;
     host->free(host->ctx, s->vocabulary);
     free(s);

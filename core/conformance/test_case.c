@@ -53,7 +53,9 @@ void test_end(test_recorder *rec)
 {
     char text[sizeof rec->detail + 64];
 
-    if (rec->cases == 0)
+    if (rec->cases == 0 && rec->detail[0])
+        snprintf(text, sizeof text, "0 cases: %s", rec->detail);
+    else if (rec->cases == 0)
         snprintf(text, sizeof text, "0 cases: none of the problems is supported");
     else if (rec->bad)
         snprintf(text, sizeof text, "%d of %d cases: %s", rec->bad, rec->cases, rec->detail);
@@ -77,6 +79,15 @@ int expect(test_recorder *rec, int ok, const char *fmt, ...)
         va_end(ap);
     }
     return 0;
+}
+
+void test_note(test_recorder *rec, const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    vsnprintf(rec->detail, sizeof rec->detail, fmt, ap);
+    va_end(ap);
 }
 
 int expect_refused(test_recorder *rec, cg_status st, const cg_error *err, const char *what)

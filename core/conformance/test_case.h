@@ -27,7 +27,7 @@ typedef struct test_recorder {
     int32_t bad;       /* failed cases of the current check */
     int32_t failures;  /* failed checks */
     int32_t gpu_lost;  /* a GPU call failed: no further case can run on this GPU */
-    char detail[1400]; /* text of the first failed case */
+    char detail[1400]; /* text of the first failed case, or of test_note() */
 } test_recorder;
 
 void test_recorder_init(test_recorder *rec, const cg_conformance_options *options);
@@ -41,6 +41,8 @@ int test_begin(test_recorder *rec, const char *check);
 void test_end(test_recorder *rec);
 /** Records a case. Returns `ok`; keeps the text of the first failure of a check. */
 int expect(test_recorder *rec, int ok, const char *fmt, ...) CG_PRINTF(3, 4);
+/** Notes why the current check has no case; the text becomes its detail. */
+void test_note(test_recorder *rec, const char *fmt, ...) CG_PRINTF(2, 3);
 /** Records whether `st` is a refusal (not CG_OK) with a text and with the code in `err`. */
 int expect_refused(test_recorder *rec, cg_status st, const cg_error *err, const char *what);
 /** Records whether a size that a plugin asks for is at most CASE_MAX_BYTES; `what` returned it. */

@@ -10,8 +10,8 @@
 enum {
     MAX_INTEGER = 6,
     MAX_DECIMALS = 8,
-    /* states: sign, first digit, further integer digits, point, decimals */
-    MAX_STATES = 2 + MAX_INTEGER + 1 + MAX_DECIMALS,
+    /* states: sign, first digit, further integer digits, points after 0 and -0, decimals twice */
+    MAX_STATES = 2 + MAX_INTEGER + 2 + 2 * MAX_DECIMALS,
     MAX_TRANSITIONS = MAX_STATES * 11,
     MAX_HEAD_ROWS = 12,
 };
@@ -65,16 +65,19 @@ static void end_state(sample *s)
     }
 }
 
-/* State 0: sign or digit; 1: digit; 1 + i: after i integer digits; then the decimals. */
+/*
+ * State 0: sign or digit; 1: digit; 1 + i: after i integer digits; then after 0 and after -0; then
+ * the decimals, and those of -0.00.. with only zeros so far: there is no negative zero.
+ */
 static void build(sample *s)
 {
     int32_t digits = s->format.max_integer_digits, decimals = s->format.decimals;
-    int32_t zero = 2 + digits, point = zero + 1; /* after a 0; after the point */
+    int32_t zero = 2 + digits, point = zero + 2, zeros = point + decimals;
 
     for (int32_t st = 0; st < 2; st++) {
         if (st == 0)
             allow(s, '-', 1);
-        allow(s, '0', zero);
+        allow(s, '0', zero + st);
         allow_digits(s, '1', 2);
         end_state(s);
     }
@@ -86,10 +89,33 @@ static void build(sample *s)
     }
     allow(s, '.', point);
     end_state(s);
+    allow(s, '.', zeros);
+    end_state(s);
     for (int32_t i = 1; i <= decimals; i++) {
         allow_digits(s, '0', i < decimals ? point + i : CG_EXIT);
         end_state(s);
     }
+    for (int32_t i = 1; i <= decimals; i++) {
+        if (i < decimals)
+            allow(s, '0', zeros + i);
+        allow_digits(s, '1', i < decimals ? point + i : CG_EXIT);
+        end_state(s);
+    }
+}
+
+/* Is the token of every byte of a number, and of the comma, that byte? */
+static int has_bytes(const cg_vocabulary *vocabulary)
+{
+    uint32_t len;
+    int32_t special;
+
+    for (const char *c = "-.,0123456789"; *c; c++) {
+        const char *bytes = vocabulary->token(vocabulary->ctx, *c, &len, &special);
+
+        if (!bytes || len != 1 || *bytes != *c)
+            return 0;
+    }
+    return 1;
 }
 
 static cg_status create(const cg_host *host, const cg_vocabulary *vocabulary,
@@ -104,6 +130,9 @@ static cg_status create(const cg_host *host, const cg_vocabulary *vocabulary,
             err, CG_ERR_UNSUPPORTED,
             "numbers of %d integer digits and %d decimals, wanted 1 to %d and 1 to %d",
             format->max_integer_digits, format->decimals, MAX_INTEGER, MAX_DECIMALS);
+    if (!has_bytes(vocabulary))
+        return host->fail(err, CG_ERR_UNSUPPORTED,
+                          "found a vocabulary of longer tokens, wanted one of bytes");
     if (vocabulary->encode(vocabulary->ctx, format->stop, (uint32_t)strlen(format->stop), &id, NULL,
                            1, &n, NULL) != CG_OK ||
         n != 1)
@@ -236,8 +265,13 @@ out:
 }
 
 static const cg_constraint_ops ops = {
-    CG_SIZED(cg_constraint_ops), .create = create,   .destroy = destroy,
-    .automaton = automaton,      .compile = compile, .release = release,
+    CG_SIZED(cg_constraint_ops),
+    .create = create,
+    .destroy = destroy,
+    .automaton = automaton,
+    .compile = compile,
+    .release = release,
+    .features = CG_CONSTRAINT_ALL_NUMBERS | CG_CONSTRAINT_EXACT | CG_CONSTRAINT_CANONICAL,
 };
 
 static const cg_plugin plugin = {

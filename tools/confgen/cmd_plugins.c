@@ -7,6 +7,7 @@
 #include "commands.h"
 #include "conformance/conformance.h"
 #include "table.h"
+#include "text/model_texts.h"
 
 /* ---- list --------------------------------------------------------------------------------- */
 
@@ -133,7 +134,7 @@ static int matrix(int argc, char **argv)
 /* ---- check -------------------------------------------------------------------------------- */
 
 static const char check_help[] =
-    "confgen plugins check FILE.so [--device cpu|cuda|cuda:I|all] [--only TEXT]...\n"
+    "confgen plugins check FILE.so [--model DIR] [--device cpu|cuda|cuda:I|all] [--only TEXT]...\n"
     "                      [--seed S] [--rounds N] [--threads N] [--time-limit SECONDS]\n"
     "                      [--in-process]\n"
     "\n"
@@ -142,6 +143,10 @@ static const char check_help[] =
     "allocations, and for attention a comparison with a float64 reference. --seed selects other\n"
     "random cases, --rounds more of them. --only selects the checks whose names contain TEXT; it\n"
     "may be repeated.\n"
+    "\n"
+    "A constraint is checked over a vocabulary of bytes, and over the tokenizer and text format "
+    "of\n"
+    "a model (--model; default: the default model) with molecules of many kinds.\n"
     "\n"
     "A plugin is checked on every device that it supports: the CPU and the first GPU, if there\n"
     "is one. --device selects one, or all: the CPU and every GPU. Skipped devices are printed\n"
@@ -223,15 +228,11 @@ static int check(int argc, char **argv)
 {
     enum { MAX_ONLY = 64 };
     static const struct option options[] = {
-        { "seed", required_argument, NULL, 's' },
-        { "rounds", required_argument, NULL, 'r' },
-        { "threads", required_argument, NULL, 't' },
-        { "device", required_argument, NULL, 'd' },
-        { "time-limit", required_argument, NULL, 'l' },
-        { "in-process", no_argument, NULL, 'i' },
-        { "only", required_argument, NULL, 'o' },
-        { "help", no_argument, NULL, OPTION_HELP },
-        { NULL, 0, NULL, 0 },
+        { "seed", required_argument, NULL, 's' },       { "rounds", required_argument, NULL, 'r' },
+        { "threads", required_argument, NULL, 't' },    { "device", required_argument, NULL, 'd' },
+        { "time-limit", required_argument, NULL, 'l' }, { "in-process", no_argument, NULL, 'i' },
+        { "only", required_argument, NULL, 'o' },       { "model", required_argument, NULL, 'm' },
+        { "help", no_argument, NULL, OPTION_HELP },     { NULL, 0, NULL, 0 },
     };
     cg_status (*run)(cg_conformance_open_fn, void *, const char *, const cg_conformance_options *,
                      cg_conformance_result *, cg_error *) = cg_conformance_run_children;
@@ -243,7 +244,9 @@ static int check(int argc, char **argv)
         .message = print_message,
         .leave_out = count_left_out,
     };
-    const char *only[MAX_ONLY];
+    const char *only[MAX_ONLY], *model = NULL;
+    static struct model_texts texts; /* lives as long as the process */
+    cg_conformance_texts conformance_texts;
     cg_conformance_result result;
     const char *device = NULL;
     cg_error err = CG_ERROR_INIT;
@@ -265,11 +268,24 @@ static int check(int argc, char **argv)
             run = cg_conformance_run_here;
         else if (option == 'o' && conformance.n_only == MAX_ONLY)
             usage_error("--only: given more than %d times", MAX_ONLY);
+        else if (option == 'm')
+            model = optarg;
         else if (option == 'o')
             only[conformance.n_only++] = optarg;
         else
             plugin.threads = parse_int("--threads", optarg, 1, CG_MAX_THREADS);
     plugin.file = single_operand(argc, argv, "FILE.so");
+    if (model_texts_open(model, &texts, &err) != CG_OK)
+        return report_error(&err);
+    conformance_texts = (cg_conformance_texts) {
+        .name = texts.name,
+        .vocabulary = texts.vocabulary,
+        .format = &texts.format,
+        .molecules = texts.molecules,
+        .names = texts.smiles,
+        .n_molecules = texts.n,
+    };
+    conformance.texts = texts.n ? &conformance_texts : NULL;
     st = run(open_checked, &plugin, device, &conformance, &result, &err);
     if (st != CG_OK)
         return report_error(&err);

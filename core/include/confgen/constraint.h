@@ -18,7 +18,8 @@
  * A sequence is: the forced tokens 0; then for f = 0 .. n_fields-1 a path through the automaton
  * from entry[f] to CG_EXIT, followed by the forced tokens f+1, where forced tokens i are
  * forced_token[forced_start[i]] to forced_token[forced_start[i+1] - 1]. A state with a single
- * transition is forced as well: its token is appended without sampling.
+ * transition is forced as well: its token is appended without sampling. Forced tokens are parts of
+ * the molecule's text, in its order, never another text.
  *
  * The host checks tables and programs once, when a program has been compiled, and ends the run with
  * CG_ERR_PLUGIN if they violate what this file says.
@@ -45,8 +46,16 @@ enum {
     /* From the entry state of a field, every number of the format has exactly one path to CG_EXIT.
      * Geometry repair moves an atom to a place of its choice and writes that place's numbers by
      * their paths, so it needs this; without it a run can only check geometry. Numbers of a format
-     * are its list, or all decimals of its digits but negative zero. */
+     * are its list, or all decimals of its digits but negative zero. Includes EXACT. */
     CG_CONSTRAINT_ALL_NUMBERS = 1 << 1,
+    /* The text of every sequence is the molecule's: begin, the literals with numbers of the format
+     * and separators between them, end, stop. Without it a sequence may be of another molecule or
+     * of none, which fails when it has been generated; the text around fields that are coordinates
+     * is the molecule's in any case. */
+    CG_CONSTRAINT_EXACT = 1 << 2,
+    /* The tokens of every sequence are those into which the vocabulary encodes its text: those that
+     * the model was trained on. */
+    CG_CONSTRAINT_CANONICAL = 1 << 3,
 };
 
 /**

@@ -182,7 +182,8 @@ static const cg_constraint_ops ops = {
     .automaton = grammar_automaton,
     .compile = grammar_compile,
     .release = grammar_release,
-    .features = CG_CONSTRAINT_FORMATS | CG_CONSTRAINT_ALL_NUMBERS,
+    .features = CG_CONSTRAINT_FORMATS | CG_CONSTRAINT_ALL_NUMBERS | CG_CONSTRAINT_EXACT |
+                CG_CONSTRAINT_CANONICAL,
 };
 
 static const cg_plugin plugin = {
