@@ -150,7 +150,7 @@ void constraint_close(constraint_case *c)
 /* ---- growth -------------------------------------------------------------------------------- */
 
 /* Copies of the entries that the first program uses. */
-struct part {
+struct table_part {
     cg_automaton at; /* where the tables were */
     int32_t *row, *token, *next, *head_row, *head_token;
 };
@@ -166,14 +166,14 @@ static int32_t *copy_of(const int32_t *from, int32_t n)
     return copy;
 }
 
-static struct part take_part(const cg_automaton *a, const cg_program *p)
+static struct table_part take_part(const cg_automaton *a, const cg_program *p)
 {
-    return (struct part) { *a,
-                           copy_of(a->row, p->n_states + 1),
-                           copy_of(a->token, p->n_transitions),
-                           copy_of(a->next, p->n_transitions),
-                           copy_of(a->head_row, p->n_transitions),
-                           copy_of(a->head_token, p->n_head_rows) };
+    return (struct table_part) { *a,
+                                 copy_of(a->row, p->n_states + 1),
+                                 copy_of(a->token, p->n_transitions),
+                                 copy_of(a->next, p->n_transitions),
+                                 copy_of(a->head_row, p->n_transitions),
+                                 copy_of(a->head_token, p->n_head_rows) };
 }
 
 static int is_same(const int32_t *now, const int32_t *then, int32_t n)
@@ -181,7 +181,7 @@ static int is_same(const int32_t *now, const int32_t *then, int32_t n)
     return n == 0 || memcmp(now, then, (size_t)n * sizeof *now) == 0;
 }
 
-static void compare_part(constraint_case *c, const struct part *then, const cg_program *p)
+static void compare_part(constraint_case *c, const struct table_part *then, const cg_program *p)
 {
     const cg_automaton *a = c->automaton;
 
@@ -202,7 +202,7 @@ static void compare_part(constraint_case *c, const struct part *then, const cg_p
 void constraint_check_growth(constraint_case *c)
 {
     cg_program *first = NULL;
-    struct part then;
+    struct table_part then;
     int32_t n = c->n_molecules;
 
     c->n_molecules = 0;
