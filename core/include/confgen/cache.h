@@ -130,21 +130,25 @@ enum { CG_CACHE_RESULT_ROOM = 1024 };
 
 /**
  * Calls view() for a plugin of any minor, also for one that assigns a whole struct instead of
- * keeping rule 2: *ret_view has the members that both sides know, the others are zero.
+ * keeping rule 2, with or without its struct_size: *ret_view has the members that both sides know,
+ * the others are zero.
  */
 static inline cg_status cg_cache_view(const cg_cache_ops *ops, void *self, int32_t layer,
                                       cg_kv_view *ret_view, cg_error *err)
 {
+    const uint32_t size_1_0 = offsetof(cg_kv_view, v_head_dim);
     union {
         cg_kv_view view;
         char room[CG_CACHE_RESULT_ROOM];
     } r;
+    uint32_t size;
 
     memset(&r, 0, sizeof r);
     r.view.struct_size = sizeof r.view;
     CG_TRY(ops->view(self, layer, &r.view, err));
-    if (r.view.struct_size < sizeof r.view) /* of an older plugin */
-        memset((char *)&r.view + r.view.struct_size, 0, sizeof r.view - r.view.struct_size);
+    size = r.view.struct_size < size_1_0 ? size_1_0 : r.view.struct_size;
+    if (size < sizeof r.view) /* of an older plugin */
+        memset((char *)&r.view + size, 0, sizeof r.view - size);
     *ret_view = r.view;
     ret_view->struct_size = sizeof *ret_view;
     return CG_OK;
@@ -161,9 +165,7 @@ static inline void cg_cache_get_stats(const cg_cache_ops *ops, const void *self,
 
     memset(&r, 0, sizeof r);
     r.stats.struct_size = sizeof r.stats;
-    ops->stats(self, &r.stats);
-    if (r.stats.struct_size < sizeof r.stats)
-        memset((char *)&r.stats + r.stats.struct_size, 0, sizeof r.stats - r.stats.struct_size);
+    ops->stats(self, &r.stats); /* no member is newer than 1.0 */
     *ret_stats = r.stats;
     ret_stats->struct_size = sizeof *ret_stats;
 }
