@@ -56,6 +56,10 @@ static cg_status plan(const cg_host *host, const cg_attention_problem *p, void *
     struct plan *self;
 
     CG_TRY(supports(host, p, err));
+#ifdef WITH_CUDA
+    if (p->device == CG_DEVICE_CUDA)
+        CG_TRY(cuda_check_kernel(host, p, err));
+#endif
     self = host->alloc(host->ctx, sizeof *self);
     if (!self)
         return host->fail(err, CG_ERR_NOMEM, "@NAME@: out of memory");

@@ -19,6 +19,7 @@ enum {
     LANES = 32,
     WARPS = 4,
     MAX_HEAD_DIM = 256,
+    MAX_HEADS = 65535,               /* y of a grid */
     PER_LANE = MAX_HEAD_DIM / LANES, /* elements of a head that a lane holds, lane + 32 * i */
 };
 
@@ -150,31 +151,34 @@ static const void *kernel_of(cg_dtype dtype)
 
 cg_status cuda_supports(const cg_host *host, const cg_attention_problem *p, cg_error *err)
 {
-    cudaFuncAttributes attributes;
-    cudaError_t e;
-
+    if (p->compute_capability < 80)
+        return host->fail(err, CG_ERR_UNSUPPORTED,
+                          "a GPU of compute capability %d.%d: @NAME@ computes on 8.0 or newer",
+                          p->compute_capability / 10, p->compute_capability % 10);
     if (p->dtype != p->kv_dtype ||
         (p->dtype != CG_F32 && p->dtype != CG_BF16 && p->dtype != CG_F16))
         return host->fail(err, CG_ERR_UNSUPPORTED,
                           "q of %s over a cache of %s: @NAME@ computes f32, bf16 or f16, the same "
                           "for both",
                           cg_dtype_name(p->dtype), cg_dtype_name(p->kv_dtype));
-    if (p->head_dim > MAX_HEAD_DIM)
+    if (p->head_dim > MAX_HEAD_DIM || p->n_heads > MAX_HEADS)
         return host->fail(err, CG_ERR_UNSUPPORTED,
-                          "heads of %d elements: on a GPU @NAME@ computes at most %d", p->head_dim,
-                          MAX_HEAD_DIM);
-    if (p->n_heads > 65535) /* of a grid's y */
-        return host->fail(err, CG_ERR_UNSUPPORTED,
-                          "%d heads: on a GPU @NAME@ computes at most 65535", p->n_heads);
-    e = cudaFuncGetAttributes(&attributes, kernel_of(p->dtype));
-    if (e != cudaSuccess) {
-        cudaGetLastError(); /* or the next call would report it */
-        return host->fail(err, CG_ERR_UNSUPPORTED,
-                          "@NAME@ has no kernel for this GPU (compute capability %d.%d): %s",
-                          p->compute_capability / 10, p->compute_capability % 10,
-                          cudaGetErrorString(e));
-    }
+                          "%d heads of %d elements: on a GPU @NAME@ computes at most %d of %d",
+                          p->n_heads, p->head_dim, MAX_HEADS, MAX_HEAD_DIM);
     return CG_OK;
+}
+
+/* In plan(), not in supports(): the host has made the plan's device current. */
+cg_status cuda_check_kernel(const cg_host *host, const cg_attention_problem *p, cg_error *err)
+{
+    cudaFuncAttributes attributes;
+    cudaError_t e = cudaFuncGetAttributes(&attributes, kernel_of(p->dtype));
+
+    if (e == cudaSuccess)
+        return CG_OK;
+    cudaGetLastError(); /* or the next call would report it */
+    return host->fail(err, CG_ERR_UNSUPPORTED, "@NAME@ has no kernel for this GPU: %s",
+                      cudaGetErrorString(e));
 }
 
 cg_status cuda_run(const cg_host *host, const cg_attention_problem *p,

@@ -51,9 +51,6 @@ static __global__ void append_kernel(const cg_cache_append a, const cg_kv_view v
 
 cg_status cuda_check_config(const cg_host *host, const cg_cache_config *c, cg_error *err)
 {
-    cudaFuncAttributes attributes;
-    cudaError_t e;
-
     if (c->dtype != CG_F32 && c->dtype != CG_BF16 && c->dtype != CG_F16)
         return host->fail(err, CG_ERR_UNSUPPORTED,
                           "keys and values of %s: on a GPU @NAME@ stores f32, bf16 or f16",
@@ -61,19 +58,21 @@ cg_status cuda_check_config(const cg_host *host, const cg_cache_config *c, cg_er
     if (c->n_kv_heads > 65535) /* of a grid's y */
         return host->fail(err, CG_ERR_UNSUPPORTED, "%d heads: on a GPU @NAME@ stores at most 65535",
                           c->n_kv_heads);
-    e = cudaFuncGetAttributes(&attributes, append_kernel);
-    if (e == cudaSuccess)
-        return CG_OK;
-    cudaGetLastError();
-    return host->fail(err, CG_ERR_UNSUPPORTED, "@NAME@ has no kernel for this GPU: %s",
-                      cudaGetErrorString(e));
+    return CG_OK;
 }
 
 cg_status cuda_allocate(const cg_host *host, int64_t bytes, char **ret_data, cg_error *err)
 {
+    cudaFuncAttributes attributes;
     void *data = NULL;
-    cudaError_t e = cudaMalloc(&data, (size_t)bytes);
+    cudaError_t e = cudaFuncGetAttributes(&attributes, append_kernel);
 
+    if (e != cudaSuccess) {
+        cudaGetLastError();
+        return host->fail(err, CG_ERR_UNSUPPORTED, "@NAME@ has no kernel for this GPU: %s",
+                          cudaGetErrorString(e));
+    }
+    e = cudaMalloc(&data, (size_t)bytes);
     if (e == cudaErrorMemoryAllocation) {
         cudaGetLastError();
         return host->fail(err, CG_ERR_DEVICE_NOMEM, "@NAME@: no GPU memory for %lld bytes",

@@ -11,6 +11,7 @@ extern "C" {
 
 /* As cg_cache_ops.supports, for a valid configuration on a GPU. */
 cg_status cuda_check_config(const cg_host *host, const cg_cache_config *c, cg_error *err);
+/* CG_ERR_DEVICE_NOMEM; CG_ERR_UNSUPPORTED if the current GPU has no kernel. */
 cg_status cuda_allocate(const cg_host *host, int64_t bytes, char **ret_data, cg_error *err);
 void cuda_free(char *data); /* accepts NULL */
 /* As cg_cache_ops.append, to the addresses of a view: enqueues on the stream of the call. */
