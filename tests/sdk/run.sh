@@ -58,6 +58,14 @@ build() {
   name=$(basename "$(echo "$folder"/*.c)" .c)
   case $system in
     make) quietly "make in $folder" make -C "$folder" CFLAGS='-O2 -Werror' GPU_ARCH=sm_90 ;;
+    ci) # the commands of the recipe, without those that install confgen
+      sed -n 's/^ *run: \(make.*\)/\1/p' "$folder/.github/workflows/ci.yml" >"$folder/ci"
+      [ "$(wc -l <"$folder/ci")" = 3 ] || die "$folder: wanted three commands in ci.yml"
+      while read -r command; do
+        quietly "$command in $folder" bash -c "cd $folder && $command"
+      done <"$folder/ci"
+      [ "$(grep -c '^\$\$\$\$$' "$folder/molecules.sdf")" = 4 ] || die "make example: wanted 4 records in $folder"
+      ;;
     cmake)
       quietly "cmake in $folder" cmake -S "$folder" -B "$folder/build" -DCMAKE_C_FLAGS=-Werror \
         -DCMAKE_CUDA_ARCHITECTURES=90-real ${nvcc:+"-DCMAKE_CUDA_COMPILER=$nvcc"}
@@ -95,7 +103,7 @@ measure() {
 printf 'CCO\tethanol\nOc1ccccc1\tphenol\n' >two.smi
 declare -A option=([attention]=--attention [cache]=--kv-cache [constraint]=--constraint)
 for kind in attention cache constraint; do
-  for system in make cmake meson; do
+  for system in ci cmake meson; do
     name=my_${kind}_$system
     say "$kind by $system"
     quietly "plugins new" confgen plugins new $kind $name
@@ -104,7 +112,7 @@ for kind in attention cache constraint; do
     [ "$(nm -D --defined-only "$plugin" | sed 's/.* //')" = cg_plugin_entry_v1 ] ||
       die "$plugin exports more than its entry"
     ! ldd "$plugin" | grep confgen || die "$plugin links against confgen"
-    quietly "plugins check $plugin" confgen plugins check "$plugin" --rounds 1
+    [ $system = ci ] || quietly "plugins check $plugin" confgen plugins check "$plugin" --rounds 1
     quietly "generation with $plugin" confgen --input $name/molecules.smi --gens 2 \
       --output $name/out.sdf --report $name/report.json --plugin "$plugin" ${option[$kind]} $name
     [ "$(grep -c '^\$\$\$\$$' $name/out.sdf)" = 4 ] || die "wanted 4 records in $name/out.sdf"
@@ -112,21 +120,17 @@ for kind in attention cache constraint; do
   done
   measure $kind "$plugin" $name
 done
-quietly "make check" make -C my_cache_make check
-quietly "make example" make -C my_cache_make example
-[ "$(grep -c '^\$\$\$\$$' my_cache_make/molecules.sdf)" = 4 ] || die "make example: wanted 4 records"
-quietly "make clean" make -C my_cache_make clean
-(cd my_cache_make && [ -z "$(find . -name '*.so' -o -name 'molecules.sdf*')" ]) || die "make clean left files"
+quietly "make clean" make -C my_cache_ci clean
+(cd my_cache_ci && [ -z "$(find . -name '*.so' -o -name 'molecules.sdf*')" ]) || die "make clean left files"
 
 say "in a plugin directory"
 mkdir plugins
-cp my_attention_make/attention_my_attention_make.so plugins
+cp my_attention_ci/attention_my_attention_ci.so plugins
 CONFGEN_PLUGIN_PATH=$work/plugins confgen plugins matrix >matrix
-[ "$(grep -c '^my_attention_make .* ok$' matrix)" = 3 ] || die "the attention does not support all three caches"
+[ "$(grep -c '^my_attention_ci .* ok$' matrix)" = 3 ] || die "the attention does not support all three caches"
 
 say "without confgen.pc"
-for system in 'make -B -C my_attention_make' 'cmake -S my_attention_make -B none' \
-  'meson setup none my_attention_make'; do
+for system in 'make -B -C my_attention_ci' 'cmake -S my_attention_ci -B none' 'meson setup none my_attention_ci'; do
   ! PKG_CONFIG_LIBDIR=$work PKG_CONFIG_PATH= $system >log 2>&1 || die "$system found confgen"
   tr '\n' ' ' <log | tr -s ' ' | grep -q 'confgen.pc was not found: install confgen' || { cat log; die "$system: no reason"; }
   rm -rf none
