@@ -126,6 +126,9 @@ for module in "${modules[@]}"; do
   program "conformance_$name" 300 "$build/tests/conformance/conformance_${name%%_*}" "$module" \
     --device cuda "$seed" "$n"
 done
+program mutants 300 env JOBS=1 python3 "$root/tests/mutants/run.py" \
+  --plugin "$build/tests/mutants/attention_cuda_mutant.so" --device cuda "$build/confgen" \
+  "$root/core/include" "$root/tests/mutants/attention_cuda.txt"
 program executor 300 "$build/tests/unit/test_decode_executor"
 program fsq_decoder 300 "$build/tests/unit/test_fsq_decoder"
 program coded 300 "$build/tests/unit/test_engine_coded"

@@ -29,7 +29,7 @@ mkdir -p "$folder" "$stage/build" "$stage/libs/libs"
   tests/conformance/conformance_attention tests/conformance/conformance_cache \
   tests/golden/test_golden_model tests/golden/test_golden_architectures \
   tests/unit/test_decode_executor tests/unit/test_engine_coded tests/unit/test_fsq_decoder \
-  tests/tools/write_model "$@" &&
+  tests/mutants/attention_cuda_mutant.so tests/tools/write_model "$@" &&
   find plugins tests/sdk -name '*.so') | sort -u >"$stage/list"
 while read -r file; do
   [ -e "$build/$file" ] || die "$build/$file: no such file"

@@ -37,12 +37,18 @@ static const char *const kind_names[] = { "decode",          "prompts",        "
                                           "long prompts",    "many sequences", "ragged prompts",
                                           "very long decode" };
 
+static void set_many(attention_suite *s, cg_attention_problem *p, int32_t max_seqs)
+{
+    p->max_seqs = max_seqs;
+    p->max_tokens = (p->max_seqs < 150 && random_in(&s->rec, 0, 1) ? 16 : 1) * p->max_seqs +
+                    random_in(&s->rec, 0, 100);
+    p->max_kv_len = MANY_LEN;
+}
+
 /* Bounds of a plan, which is for about one row per sequence or for many: kernels are selected by
  * the average. */
 static void set_bounds(attention_suite *s, enum kind kind, cg_attention_problem *p)
 {
-    static const int32_t many[] = { 65, 600, 33, 257, 129, 640, 64, 100 };
-
     switch (kind) {
     case DECODE:
         p->max_seqs = random_in(&s->rec, 2, FEW_SEQS + 4);
@@ -55,10 +61,7 @@ static void set_bounds(attention_suite *s, enum kind kind, cg_attention_problem 
         p->max_kv_len = MAX_LEN;
         break;
     case MANY:
-        p->max_seqs = many[random_in(&s->rec, 0, (int32_t)(sizeof many / sizeof *many) - 1)];
-        p->max_tokens = (p->max_seqs < 150 && random_in(&s->rec, 0, 1) ? 16 : 1) * p->max_seqs +
-                        random_in(&s->rec, 0, 100);
-        p->max_kv_len = MANY_LEN;
+        set_many(s, p, random_in(&s->rec, 33, CASE_MAX_SEQS));
         break;
     case TILES:
         p->max_seqs = 4;
@@ -154,7 +157,8 @@ static void random_case(attention_suite *s, const cg_attention_problem *p, enum 
                      ? most
                      : random_in(&s->rec, 1, most);
     for (int32_t i = 0; i < ac->n_seqs; i++) {
-        int32_t rows, room = p->max_tokens - ac->q_start[i];
+        /* a row for each of the following */
+        int32_t rows, room = p->max_tokens - ac->q_start[i] - (ac->n_seqs - 1 - i);
 
         random_lengths(&s->rec, kind, i, first, &ac->kv_len[i], &rows);
         ac->q_start[i + 1] = ac->q_start[i] + (rows < room ? rows : room);
@@ -338,6 +342,7 @@ static void check_prompts(attention_suite *s)
 static void check_many(attention_suite *s)
 {
     static const int32_t layouts[] = { 0, 4, 5, 3 };
+    static const int32_t seqs[] = { 65, 600, 33, 257, 129, CASE_MAX_SEQS, 64, 100 };
     char name[80];
 
     for (int32_t t = 0; t < N_DTYPES && !s->rec.gpu_lost; t++) {
@@ -348,6 +353,7 @@ static void check_many(attention_suite *s)
                 make_problem(s, dtypes[t], head_dims[random_in(&s->rec, 0, 1)],
                              (const int32_t[][2]) { { 4, 2 }, { 2, 2 }, { 4, 1 } }[i % 3], MANY);
 
+            set_many(s, &p, seqs[i % (int32_t)(sizeof seqs / sizeof *seqs)]);
             (void)with_plan(s, &p, &case_layouts[layouts[i % 4]], MANY, run_and_compare);
         }
         test_end(&s->rec);

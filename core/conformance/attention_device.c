@@ -142,7 +142,7 @@ static void load_table(case_device *d, const attention_case *ac)
     int32_t n_pages = (int32_t)(d->table.bytes / sizeof(int32_t));
     attention_case of_view = *ac;
 
-    of_view.problem.max_seqs = d->view.n_slots;
+    of_view.n_slots = d->view.n_slots;
     for (int32_t i = 0; i < ac->n_seqs; i++)
         of_view.slot[i] = d->slot_of[ac->slot[i]];
     attention_case_table(d->rec, &of_view, d->view.block_tokens, n_pages,
@@ -175,6 +175,14 @@ void case_device_load(case_device *d, const attention_case *ac)
     gpu_block_load_image(&d->v);
 }
 
+/* An upper bound of n: itself, or up to max. */
+static int32_t bound_of(test_recorder *rec, int32_t n, int32_t max)
+{
+    int32_t least = n ? n : 1;
+
+    return random_in(rec, 0, 1) ? least : random_in(rec, least, max);
+}
+
 void case_device_set_rows(case_device *d, const attention_case *ac, const int32_t *first_row,
                           const int32_t *end_row, int32_t use_max_bounds)
 {
@@ -204,9 +212,8 @@ void case_device_set_rows(case_device *d, const attention_case *ac, const int32_
     for (int32_t i = n_seqs; i < p->max_seqs; i++)
         q_start[i + 1] = n_rows;
     d->rows = n_rows;
-    d->n_tokens =
-        use_max_bounds ? p->max_tokens : random_in(d->rec, n_rows ? n_rows : 1, p->max_tokens);
-    d->n_seqs = use_max_bounds ? p->max_seqs : random_in(d->rec, n_seqs ? n_seqs : 1, p->max_seqs);
+    d->n_tokens = use_max_bounds ? p->max_tokens : bound_of(d->rec, n_rows, p->max_tokens);
+    d->n_seqs = use_max_bounds ? p->max_seqs : bound_of(d->rec, n_seqs, p->max_seqs);
     q = malloc((size_t)(d->q_stride * n_rows) + 1);
     if (!q)
         abort();
@@ -354,8 +361,8 @@ void case_device_run_held(case_device *d, case_out *ret_out)
 
     *ret_out = (case_out) { .data = NULL };
     if (d->rec->gpu_lost ||
-        !gpu_ok(d->rec, cg_gpu_current_device(d->gpu, &device[0], &err), &err, "the device") ||
-        !gpu_ok(d->rec, cg_gpu_hold(d->gpu, limit, &err), &err, "a hold of the stream"))
+        !gpu_ok(d->rec, cg_gpu_hold(d->gpu, limit, &err), &err, "a hold of the stream") ||
+        !gpu_ok(d->rec, cg_gpu_current_device(d->gpu, &device[0], &err), &err, "the device"))
         return;
     seconds = now();
     /* other processes on this GPU allocate too, but not at every call */

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Tests the checks of `confgen plugins check` by plugins that each have one fault.
 
-    run.py CONFGEN INCLUDE_DIR TABLE [BUG...]
+    run.py [--plugin FILE.so] [--device DEVICE] CONFGEN INCLUDE_DIR TABLE [BUG...]
 
 TABLE is KIND.txt beside KIND.c, a plugin that -DBUG=n gives a fault; BUG 0 is without one. A line of the
 table is
@@ -11,8 +11,11 @@ table is
 
 and requires that the check fails in a plugin built with that BUG. In a row without a name (BUG 0) all checks
 must pass. BUG... runs these rows alone. The compiler is $CC, else cc; $JOBS plugins (2) are checked at a
-time. Exit status: 0 all rows are as the table says, 1 some are not, 2 usage.
+time. --plugin names a plugin that serves all rows and reads the number from $CONFGEN_MUTANT: a build of
+CUDA for each takes too long. --device is where plugins are checked (cpu). Exit status: 0 all rows are as
+the table says, 1 some are not, 2 usage.
 """
+import argparse
 import concurrent.futures
 import os
 import pathlib
@@ -21,6 +24,7 @@ import shlex
 import subprocess
 import sys
 import tempfile
+import time
 
 # Of a check and of a whole row, in seconds: a loaded machine with two cores
 CHECK_LIMIT, ROW_LIMIT = 60, 300
@@ -56,14 +60,22 @@ def build(bug, source, include, folder):
     return plugin
 
 
-def run_row(row, confgen, source, include, folder):
-    """Returns what is wrong with a row; '' if nothing is."""
+def run_row(row, args, folder):
+    """Returns what is wrong with a row ('' if nothing is) and the seconds that its check took."""
+    start = time.monotonic()
+    fault = find_fault(row, args, folder)
+    return fault, time.monotonic() - start
+
+
+def find_fault(row, args, folder):
     bug, check, options = row
     try:
-        plugin = build(bug, source, include, folder)
-        command = [confgen, 'plugins', 'check', str(plugin), '--device', 'cpu', '--time-limit', str(CHECK_LIMIT)]
+        plugin = args.plugin or build(bug, args.table.with_suffix('.c'), args.include, folder)
+        command = [args.confgen, 'plugins', 'check', str(plugin), '--device', args.device,
+                   '--time-limit', str(CHECK_LIMIT)]
         run = subprocess.run(command + (['--only', check] if check else []) + options, capture_output=True, text=True,
-                             errors='replace', timeout=ROW_LIMIT, stdin=subprocess.DEVNULL)
+                             errors='replace', timeout=ROW_LIMIT, stdin=subprocess.DEVNULL,
+                             env={**os.environ, 'CONFGEN_MUTANT': bug})
     except subprocess.TimeoutExpired:
         return f'no end after {ROW_LIMIT} s'
     except subprocess.CalledProcessError as e:
@@ -76,22 +88,27 @@ def run_row(row, confgen, source, include, folder):
 
 
 def main():
-    if len(sys.argv) < 4:
-        fail_usage('usage: run.py CONFGEN INCLUDE_DIR TABLE [BUG...]')
-    confgen, include, table = sys.argv[1], sys.argv[2], pathlib.Path(sys.argv[3])
-    rows = [row for row in read_table(table) if not sys.argv[4:] or row[0] in sys.argv[4:]]
+    parser = argparse.ArgumentParser()
+    parser.add_argument('--plugin')
+    parser.add_argument('--device', default='cpu')
+    parser.add_argument('confgen')
+    parser.add_argument('include')
+    parser.add_argument('table', type=pathlib.Path)
+    parser.add_argument('bugs', nargs='*')
+    args = parser.parse_args()
+    rows = [row for row in read_table(args.table) if not args.bugs or row[0] in args.bugs]
     if not rows:
-        fail_usage(f'{table}: no row of BUG {" ".join(sys.argv[4:])}')
+        fail_usage(f'{args.table}: no row of BUG {" ".join(args.bugs)}')
     failures = 0
     with (tempfile.TemporaryDirectory() as folder,
           concurrent.futures.ThreadPoolExecutor(int(os.environ.get('JOBS', '2'))) as pool):
-        results = pool.map(lambda row: run_row(row, confgen, table.with_suffix('.c'), include, folder), rows)
-        for (bug, check, _), fault in zip(rows, results):
+        results = pool.map(lambda row: run_row(row, args, folder), rows)
+        for (bug, check, _), (fault, seconds) in zip(rows, results):
             failures += fault != ''
             if fault:
                 print(f'FAILED: BUG {bug}: {fault}', flush=True)
             else:
-                print(f'ok: BUG {bug}: {"FAILED in: " + check if check else "passes"}', flush=True)
+                print(f'ok: BUG {bug}: {"FAILED in: " + check if check else "passes"} ({seconds:.1f} s)', flush=True)
     print(f'{len(rows)} plugins, {failures} failures')
     return failures > 0
 

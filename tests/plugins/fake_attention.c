@@ -1,170 +1,231 @@
 /* SPDX-License-Identifier: MIT */
-/* Attention with the types and arguments of CUDA, on the GPU of fake_gpu.h. */
+/* Attention on the GPU of fake_gpu.h: the plugin of tests/mutants/attention_cuda.cu with serial
+ * kernels. */
 #include "fake_plugins.h"
 
 #include <math.h>
 #include <string.h>
 
-#include <confgen/attention_check.h>
-
 #include "conformance/element.h"
 #include "fake_gpu.h"
+#include "mutants/attention_cuda.h"
 
 int fake_mutant;
-static int calls;
 
-enum { WORKSPACE = 512 };
+/* ---- kernels ------------------------------------------------------------------------------- */
 
-struct attention_plan {
-    const cg_host *host;
-    cg_attention_problem problem;
-};
-
-struct attention_call {
-    const struct attention_plan *plan;
-    cg_attention_args args;
-    cg_kv_view kv;
-};
-
-static cg_status check(const cg_host *h, const cg_attention_problem *p, cg_error *err)
+static void load_row(const char *from, cg_dtype t, int32_t n, float *ret)
 {
-    cg_status st = cg_attention_check_problem(h, p, err);
-
-    if (st == CG_OK && (p->device != CG_DEVICE_CUDA || (p->head_dim != 64 && p->head_dim != 128)))
-        st = h->fail(fake_mutant == 10 ? NULL : err, CG_ERR_UNSUPPORTED, "head size %d on %s",
-                     p->head_dim, cg_device_name(p->device));
-    return st;
+    if (t == CG_F32)
+        memcpy(ret, from, (size_t)n * sizeof *ret);
+    else
+        for (int32_t d = 0; d < n; d++)
+            ret[d] = element_load(from + 2 * d, t);
 }
 
-static cg_status attention_supports(const cg_host *h, const cg_attention_problem *p, cg_error *err)
+static void add_value(const struct mutant_call *c, const char *v, float weight, float *acc)
 {
-    return fake_mutant == 9 ? CG_OK : check(h, p, err); /* 9: supports everything */
-}
+    const cg_attention_problem *p = &c->problem;
+    float row[MAX_DIM];
 
-static cg_status attention_plan(const cg_host *h, const cg_attention_problem *p, void **ret_plan,
-                                cg_error *err)
-{
-    cg_status st = check(h, p, err);
-    struct attention_plan *plan;
-
-    if (st != CG_OK)
-        return st;
-    plan = h->alloc(h->ctx, sizeof *plan);
-    if (!plan)
-        return h->fail(err, CG_ERR_NOMEM, "fake: out of host memory for a plan");
-    *plan = (struct attention_plan) { h, cg_attention_keep_problem(p) };
-    *ret_plan = plan;
-    return CG_OK;
-}
-
-static size_t attention_workspace(const void *plan)
-{
-    (void)plan;
-    return WORKSPACE;
-}
-
-static void attention_destroy(void *self)
-{
-    static void *kept[4096] __attribute__((used)); /* reachable for leak checkers */
-    static int n;
-    struct attention_plan *plan = self;
-
-    if (plan && fake_mutant == 11 && n < 4096) /* leaks the host's allocation */
-        kept[n++] = plan;
-    else if (plan)
-        plan->host->free(plan->host->ctx, plan);
-}
-
-static void attend(const struct attention_call *c, int32_t slot, int32_t pos, int32_t head,
-                   const char *q, char *out)
-{
-    const cg_attention_problem *p = &c->plan->problem;
-    int32_t kv_head = head / (p->n_heads / p->n_kv_heads);
-    int32_t first = p->window && pos >= p->window && fake_mutant != 12 ? pos - p->window + 1 : 0;
-    /* 1: attends to one token too many; not with a page table, whose entry may be invalid */
-    int32_t last = fake_mutant == 1 && !c->kv.page_table ? pos + 1 : pos;
-    uint32_t size = cg_dtype_size(p->dtype), kv_size = cg_dtype_size(p->kv_dtype);
-    float max = -INFINITY, sum = 0, acc[256] = { 0 }, score[20000];
-
-    for (int32_t j = first; j <= last; j++) {
-        const char *k = (const char *)c->kv.k + cg_kv_offset(&c->kv, slot, kv_head, j);
-
-        score[j] = 0;
-        for (int32_t d = 0; d < p->head_dim; d++)
-            score[j] +=
-                element_load(q + d * size, p->dtype) * element_load(k + d * kv_size, p->kv_dtype);
-        score[j] *= p->scale;
-        max = fmaxf(max, score[j]);
-    }
-    for (int32_t j = first; j <= last; j++) {
-        const char *v = (const char *)c->kv.v + cg_kv_offset(&c->kv, slot, kv_head, j);
-        float weight = expf(score[j] - max);
-
-        sum += weight;
-        /* rounded as for tensor cores; 13: coarser than the type */
-        weight = element_round(weight, fake_mutant == 13 ? CG_BF16 : p->dtype);
-        for (int32_t d = 0; d < p->head_dim; d++)
-            acc[d] += weight * element_load(v + d * kv_size, p->kv_dtype);
-    }
+    load_row(v, p->kv_dtype, p->head_dim, row);
     for (int32_t d = 0; d < p->head_dim; d++)
-        element_store(out + d * size, p->dtype,
-                      acc[d] / sum *
-                          (fake_mutant == 6 && d == 3 ? 1.02f : 1.0f)); /* 6: imprecise */
+        acc[d] += weight * row[d];
+    for (int32_t d = 0; c->bug == 29 && d < p->head_dim; d++) /* sums in bf16 */
+        acc[d] = element_round(acc[d], CG_BF16);
 }
 
-static void attention_kernel(const void *at)
+static float dot(const float *a, const float *b, int32_t n)
 {
-    const struct attention_call *c = at;
-    const cg_attention_args *a = &c->args;
-    const cg_attention_problem *p = &c->plan->problem;
-    int32_t rows = a->q_start[a->n_seqs];
-    size_t head_bytes = (size_t)p->head_dim * cg_dtype_size(p->dtype);
-    int64_t row_bytes = (int64_t)head_bytes * p->n_heads;
+    float sum[8] = { 0 };
 
-    calls++;
-    memset(a->workspace, 0, WORKSPACE + (fake_mutant == 3)); /* 3: one byte too many */
-    for (int32_t i = 0; i < a->n_seqs; i++)
-        for (int32_t t = a->q_start[i]; t < a->q_start[i + 1]; t++)
-            for (int32_t h = 0; h < p->n_heads; h++)
-                attend(c, a->slot[i], a->kv_len[i] - a->q_start[i + 1] + t, h,
-                       (const char *)a->q + t * a->q_stride + (size_t)h * head_bytes,
-                       (char *)a->out + t * a->out_stride + (size_t)h * head_bytes);
-    if (fake_mutant == 2 && rows && a->out_stride > row_bytes)
-        ((char *)a->out)[row_bytes] = 1; /* after a row */
-    if (fake_mutant == 4 && rows)
-        *(char *)a->out = (char)(*(char *)a->out ^ (calls & 1)); /* other bits in each call */
-    if (fake_mutant == 5 && rows > 1)
-        *(char *)a->out ^= 1; /* bits depend on other rows */
-    if (fake_mutant == 7)
-        *(char *)c->kv.v ^= 1; /* writes to the cache */
-    if (fake_mutant == 14)
-        ((char *)a->out)[(int64_t)a->n_tokens * a->out_stride] = 1; /* after the last row */
+    for (int32_t d = 0; d < n; d += 8)
+        for (int32_t i = 0; i < 8; i++)
+            sum[i] += a[d + i] * b[d + i];
+    return ((sum[0] + sum[1]) + (sum[2] + sum[3])) + ((sum[4] + sum[5]) + (sum[6] + sum[7]));
 }
 
-static cg_status attention_run(void *plan, const cg_attention_args *args, cg_error *err)
+static void partial_kernel(const struct mutant_call *c, int32_t t, int32_t h, int32_t split)
 {
-    struct attention_call c = { plan, *args, *args->kv };
-    static int32_t kept[64];
-    cg_error sync = CG_ERROR_INIT;
+    const cg_attention_problem *p = &c->problem;
+    int32_t first, end, n;
+    int64_t at = mutant_partial(c, split, t, h);
+    float *acc = c->acc + at * p->head_dim, q[MAX_DIM], k[MAX_DIM], weight[SPLIT];
+    float max = -INFINITY, sum = 0;
+    const char *foreign;
+    struct mutant_row r;
 
-    if (fake_mutant == 8 && fake_capturing()) { /* reads the lengths at capture only */
-        for (int32_t i = 0; i < args->n_seqs; i++)
-            kept[i] = 1;
-        c.args.kv_len = kept;
+    if (!mutant_row_of(c, t, h, &r))
+        return;
+    first = r.first > split * SPLIT ? r.first : split * SPLIT;
+    end = r.end < (split + 1) * SPLIT ? r.end : (split + 1) * SPLIT;
+    n = end - first;
+    if (n <= 0) {
+        if (c->bug != 38) { /* without it, old contents of the workspace are used */
+            c->max_sum[2 * at] = -INFINITY;
+            c->max_sum[2 * at + 1] = 0;
+        }
+        return;
     }
-    if (fake_mutant == 15 && /* not allowed in a capture */
-        cg_gpu_synchronize(args->stream, &sync) != CG_OK)
-        return ((struct attention_plan *)plan)->host->fail(err, CG_ERR_CUDA, "%s", sync.msg);
-    fake_launch(attention_kernel, &c, sizeof c);
-    return CG_OK;
+    load_row((const char *)c->args.q + t * c->args.q_stride +
+                 (int64_t)h * p->head_dim * cg_dtype_size(p->dtype),
+             p->dtype, p->head_dim, q);
+    for (int32_t j = 0; j < n; j++) {
+        load_row(mutant_token(c, &r, first + j, 0), p->kv_dtype, p->head_dim, k);
+        weight[j] = mutant_scale(c) * dot(q, k, mutant_dot_elements(c));
+        max = fmaxf(max, weight[j]);
+    }
+    if (c->bug == 28) /* the largest score is not subtracted */
+        max = 0;
+    for (int32_t j = 0; j < n; j++) {
+        float w = expf(weight[j] - (max == -INFINITY ? 0 : max));
+
+        sum += w;
+        weight[j] = element_round(w, mutant_weight_type(c));
+    }
+    memset(acc, 0, (size_t)p->head_dim * sizeof *acc);
+    for (int32_t j = 0; j < n; j++) {
+        int32_t i = c->reversed ? n - 1 - j : j;
+
+        add_value(c, mutant_token(c, &r, first + i, 1), weight[i], acc);
+    }
+    for (int32_t j = end; end == r.end && j < mutant_tile_end(c, &r); j++)
+        add_value(c, mutant_token(c, &r, j, 1), 0, acc);
+    foreign = mutant_foreign_value(c, &r);
+    if (foreign)
+        add_value(c, foreign, 0, acc);
+    c->max_sum[2 * at] = max;
+    c->max_sum[2 * at + 1] = sum;
 }
 
-const cg_attention_ops fake_attention = {
-    CG_SIZED(cg_attention_ops),
-    .caps = CG_ATTENTION_DETERMINISTIC | CG_ATTENTION_BATCH_INVARIANT | CG_ATTENTION_GRAPH_SAFE,
-    .supports = attention_supports,
-    .plan = attention_plan,
-    .workspace_size = attention_workspace,
-    .run = attention_run,
-    .destroy = attention_destroy,
-};
+static void merge_kernel(const struct mutant_call *c, int32_t t, int32_t h)
+{
+    const cg_attention_problem *p = &c->problem;
+    uint32_t size = cg_dtype_size(p->dtype);
+    char *out = (char *)c->args.out + t * c->args.out_stride + (int64_t)h * p->head_dim * size;
+    float max = -INFINITY, sum = 0, x[MAX_DIM] = { 0 };
+    struct mutant_row r;
+    int32_t n;
+
+    if (!mutant_row_of(c, t, h, &r))
+        return;
+    n = mutant_merged_splits(c, &r);
+    for (int32_t s = 0; s < n; s++)
+        max = fmaxf(max, c->max_sum[2 * mutant_partial(c, s, t, h)]);
+    if (max == -INFINITY)
+        max = 0;
+    for (int32_t s = 0; s < n; s++) {
+        int64_t at = mutant_partial(c, s, t, h);
+        float factor = expf(c->max_sum[2 * at] - max);
+
+        sum += factor * c->max_sum[2 * at + 1];
+        for (int32_t d = 0; c->max_sum[2 * at + 1] != 0 && d < p->head_dim; d++)
+            x[d] += factor * c->acc[at * p->head_dim + d];
+    }
+    for (int32_t d = 0; d < p->head_dim; d++) {
+        float y = x[d] / sum;
+
+        if (c->bug == 6 && d == 3) /* imprecise */
+            y *= 1.02f;
+        if (c->bug == 36) /* rounded to bf16 first */
+            y = element_round(y, CG_BF16);
+        element_store(out + d * size, p->dtype, y);
+    }
+    if (t == 0 && h == 0 && mutant_flips(c))
+        *out ^= 1;
+}
+
+static void kernels(const void *arg)
+{
+    const struct mutant_call *c = arg;
+    const cg_attention_problem *p = &c->problem;
+
+    for (int32_t t = 0; t < c->n_tokens; t++)
+        for (int32_t h = 0; h < p->n_heads; h++) {
+            for (int32_t split = 0; split < c->n_splits; split++)
+                partial_kernel(c, t, h, split);
+            merge_kernel(c, t, h);
+        }
+    mutant_write_elsewhere(c, mutant_partials(p, c->n_splits) * ((size_t)p->head_dim + 2) *
+                                  sizeof(float));
+}
+
+/* ---- device -------------------------------------------------------------------------------- */
+
+static cg_gpu *only_gpu(void)
+{
+    cg_error err = CG_ERROR_INIT;
+    cg_gpu *gpu = NULL;
+
+    (void)cg_gpu_open(0, &gpu, &err);
+    return gpu;
+}
+
+static int mutant_device_alloc(size_t bytes, void **ret_ptr)
+{
+    cg_error err = CG_ERROR_INIT;
+
+    return cg_gpu_alloc(only_gpu(), bytes, ret_ptr, &err) != CG_OK;
+}
+
+static void mutant_device_free(void *ptr)
+{
+    cg_gpu_free(only_gpu(), ptr);
+}
+
+static int mutant_device_set(int32_t *ptr, int32_t n, int32_t value)
+{
+    for (int32_t i = 0; i < n; i++)
+        ptr[i] = value;
+    return 0;
+}
+
+static int mutant_synchronise(void *stream)
+{
+    cg_error err = CG_ERROR_INIT;
+
+    return cg_gpu_synchronize(stream, &err) != CG_OK; /* a stream of fake_gpu.h is its GPU */
+}
+
+static int mutant_is_capturing(void *stream)
+{
+    (void)stream;
+    return fake_capturing();
+}
+
+static int mutant_queue(const struct mutant_call *call, void *stream, int elsewhere)
+{
+    (void)stream;
+    if (call->bug == FAKE_MUTANT_DEVICE)
+        fake_set_device(1);
+    if (elsewhere)
+        kernels(call);
+    else
+        fake_launch(kernels, call, sizeof *call);
+    return 0;
+}
+
+/* ---- plugin -------------------------------------------------------------------------------- */
+
+/* The number of the fault is read at each plan, as an environment variable is at each load. */
+static cg_status supports(const cg_host *h, const cg_attention_problem *p, cg_error *err)
+{
+    mutant_bug = fake_mutant;
+    return mutant_supports(h, p, err);
+}
+
+static cg_status make_plan(const cg_host *h, const cg_attention_problem *p, void **ret_plan,
+                           cg_error *err)
+{
+    mutant_bug = fake_mutant;
+    return mutant_make_plan(h, p, ret_plan, err);
+}
+
+cg_attention_ops fake_attention(void)
+{
+    cg_attention_ops ops = MUTANT_ATTENTION_OPS;
+
+    ops.supports = supports;
+    ops.plan = make_plan;
+    return ops;
+}

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 enum { LAUNCHES = 64, ARGS = 1024 };
 
@@ -18,6 +19,7 @@ struct cg_gpu_graph {
 struct cg_gpu {
     cg_gpu_graph *captured; /* NULL: not capturing */
     int32_t is_held, has_expired;
+    struct timespec held; /* time */
     cg_gpu_graph waiting; /* for the end of the hold */
     int32_t current;      /* device of the thread */
 };
@@ -66,6 +68,8 @@ static void end_hold(cg_gpu *g)
 /* What waits for a held stream waits until the hold's time is over. */
 static void wait_for(cg_gpu *g)
 {
+    if (g->is_held)
+        nanosleep(&g->held, NULL);
     g->has_expired |= g->is_held;
     end_hold(g);
 }
@@ -160,7 +164,9 @@ cg_status cg_gpu_synchronize(cg_gpu *g, cg_error *err)
 
 cg_status cg_gpu_hold(cg_gpu *g, double seconds, cg_error *err)
 {
-    (void)seconds;
+    g->current = 0;
+    g->held.tv_sec = (time_t)seconds;
+    g->held.tv_nsec = (long)((seconds - (double)g->held.tv_sec) * 1e9);
     g->is_held = 1;
     g->has_expired = 0;
     return check_not_capturing(err);

@@ -9,7 +9,9 @@
 /** Number of the defect, defined in the sources; 0: none. */
 extern int fake_mutant;
 
-extern const cg_attention_ops fake_attention;
+enum { FAKE_MUTANT_DEVICE = 900 }; /* makes another device current; only here */
+
+cg_attention_ops fake_attention(void);
 
 /** The CPU cache that fake_cache() wraps. */
 extern const cg_cache_ops *fake_cache_base;
