@@ -129,6 +129,7 @@ done
 program mutants 300 env JOBS=1 python3 "$root/tests/mutants/run.py" \
   --plugin "$build/tests/mutants/attention_cuda_mutant.so" --device cuda "$build/confgen" \
   "$root/core/include" "$root/tests/mutants/attention_cuda.txt"
+program application 300 "$build/tests/abi/abi_application"
 program executor 300 "$build/tests/unit/test_decode_executor"
 program fsq_decoder 300 "$build/tests/unit/test_fsq_decoder"
 program coded 300 "$build/tests/unit/test_engine_coded"

@@ -28,25 +28,39 @@ static cg_requests *molecules;
 static cg_results *results;
 static cg_tokenizer *tokenizer;
 static cg_token_cache *cache;
-static cg_gpu *gpu; /* NULL: not tested */
+static cg_gpu *gpu;         /* NULL: not tested */
+static const char *plugins; /* their folder */
+
+/* On the CPU, also where a GPU is tested: it is tested as such. */
+static cg_status open_engine(const cg_sampling *sampling, cg_engine **ret_engine, cg_error *err)
+{
+    const char *model = scratch_path("model");
+    cg_engine_options o = {
+        CG_SIZED(cg_engine_options), .batch_size = 2,     .threads = 1,    .template_workers = 1,
+        .max_new_tokens = 40,        .model = model,      .device = "cpu", .constraint = "none",
+        .geometry = "off",           .sampling = sampling
+    };
+
+    return cg_engine_open(&o, ret_engine, err);
+}
 
 static void set_up(void)
 {
     cg_plugin_set_options open = { CG_SIZED(cg_plugin_set_options), .threads = 1 };
     cg_match_options match = { CG_SIZED(cg_match_options), .shape = "default" };
     cg_error err = CG_ERROR_INIT;
-    char plugins[1024];
+    char folders[1024];
 
     scratch_make();
     write_tiny_model();
     scratch_write_text("in.smi", "C\tmethane\nO\twater\n");
     scratch_write_text("results.smiles3d", "[C]<0.0,0.0,0.0>\tmethane\t0\t1\n");
     scratch_write_text("attention_refused.so", "no plugin\n");
-    snprintf(plugins, sizeof plugins, "%s:%s", getenv("PLUGINS"), scratch_dir);
-    setenv("CONFGEN_PLUGIN_PATH", plugins, 1);
+    snprintf(folders, sizeof folders, "%s:%s", plugins, scratch_dir);
+    setenv("CONFGEN_PLUGIN_PATH", folders, 1);
     ck_assert_msg(!cg_plugin_set_open(&open, &set, &err), "%s", err.msg);
     ck_assert_msg(!cg_plugin_set_match(set, &match, &err), "%s", err.msg);
-    engine = open_tiny_engine(2, 40, "none");
+    ck_assert_msg(!open_engine(NULL, &engine, &err), "%s", err.msg);
     ck_assert_msg(!cg_requests_read(scratch_path("in.smi"), 0, 1, &molecules, &err), "%s", err.msg);
     ck_assert_msg(!cg_results_open(scratch_path("results.smiles3d"), &results, &err), "%s",
                   err.msg);
@@ -114,11 +128,6 @@ static int fill_request(void *ret)
 static int fill_plugin(void *ret)
 {
     return cg_engine_get_plugin(engine, 0, ret);
-}
-
-static int fill_engine_gpu(void *ret)
-{
-    return gpu ? cg_engine_get_gpu(engine, 0, ret) : -1;
 }
 
 static int fill_sampling(void *ret)
@@ -191,7 +200,6 @@ static const struct filled {
     FILLED(cg_results_frame, name, fill_frame, 0),
     FILLED(cg_request, name, fill_request, 0),
     FILLED(cg_engine_plugin, path, fill_plugin, 0),
-    FILLED(cg_engine_gpu, reserved, fill_engine_gpu, 0),
     FILLED(cg_sampling, min_p, fill_sampling, 0),
     FILLED(cg_prompt_tokens, suffix, fill_prompt_tokens, 1),
     FILLED(cg_token_cache_stats, capacity, fill_cache_stats, 0),
@@ -287,11 +295,11 @@ static cg_status read_engine_options(const void *options, cg_error *err)
 
 static cg_status read_engine_sampling(const void *sampling, cg_error *err)
 {
-    const char *model = scratch_path("model");
-    cg_engine_options o = { CG_SIZED(cg_engine_options), .threads = 1, .model = model,
-                            .geometry = "off", .sampling = sampling };
+    cg_engine *opened = NULL;
+    cg_status st = open_engine(sampling, &opened, err);
 
-    return read_engine_options(&o, err);
+    cg_engine_close(opened);
+    return st;
 }
 
 static cg_status read_set_options(const void *options, cg_error *err)
@@ -358,7 +366,8 @@ static cg_status read_request_of_template(const void *request, cg_error *err)
 
 static char model_dir[512], input_file[512], output_file[512];
 static const cg_engine_options engine_options = { CG_SIZED(cg_engine_options), .threads = 1,
-                                                  .model = model_dir, .geometry = "off" };
+                                                  .model = model_dir, .device = "cpu",
+                                                  .geometry = "off" };
 static const cg_plugin_set_options set_options = { CG_SIZED(cg_plugin_set_options), .threads = 1,
                                                    .files_only = 1 };
 static const cg_match_options match_options = { CG_SIZED(cg_match_options), .shape = "default" };
@@ -453,9 +462,6 @@ END_TEST
 /* Values of sampling that a shorter struct lacks are the model's, as for members below 0. */
 START_TEST(sampling_that_a_program_lacks_is_the_models)
 {
-    const char *model = scratch_path("model");
-    cg_engine_options o = { CG_SIZED(cg_engine_options), .threads = 1, .model = model,
-                            .geometry = "off" };
     cg_error err = CG_ERROR_INIT;
     cg_sampling *s = malloc(offsetof(cg_sampling, top_p));
     const cg_engine_info *info;
@@ -464,8 +470,7 @@ START_TEST(sampling_that_a_program_lacks_is_the_models)
 
     memcpy(s, &sampling, offsetof(cg_sampling, top_p));
     set_size(s, offsetof(cg_sampling, top_p));
-    o.sampling = s;
-    ck_assert_msg(!cg_engine_open(&o, &opened, &err), "%s", err.msg);
+    ck_assert_msg(!open_engine(s, &opened, &err), "%s", err.msg);
     info = cg_engine_get_info(opened);
     ck_assert_double_eq(info->sampling->temperature, 0.8);
     ck_assert_int_eq(info->sampling_from->temperature, CG_SAMPLING_FROM_FLAG);
@@ -608,6 +613,7 @@ int main(void)
         return EXIT_SKIPPED;
     if (mode == GPU_REQUESTED && cg_gpu_open(0, &gpu, NULL) != CG_OK)
         return 1;
+    plugins = strdup(getenv("CONFGEN_PLUGIN_PATH"));
     tcase_set_timeout(tc, 120);
     tcase_add_checked_fixture(tc, set_up, tear_down);
     tcase_add_loop_test(tc, results_keep_the_callers_size, 0, N_FILLED);
