@@ -107,6 +107,7 @@ int32_t cg_plugin_set_loaded(const cg_plugin_set *s, int32_t i, cg_loaded_plugin
     plugin.plugin = entries[i].plugin;
     plugin.kind = cg_plugin_kind_name(entries[i].plugin->kind);
     plugin.path = entries[i].path;
+    plugin.hides = entries[i].hides;
     cg_fill_struct(ret_plugin, &plugin);
     return 1;
 }

@@ -200,6 +200,21 @@ static void describe_plugins(const cg_engine *e, const char *kind, char *ret_tex
     }
 }
 
+/* Where the plugins of a kind are, and their ABI: for messages, not compared. */
+static void locate_plugins(const cg_engine *e, const char *kind, char *ret_text, size_t cap)
+{
+    size_t n = 0;
+
+    *ret_text = '\0';
+    for (int32_t i = 0; i < e->info.n_plugins && n < cap; i++) {
+        const cg_engine_plugin *p = &e->device.plugins[i];
+
+        if (!strcmp(p->kind, kind))
+            n += (size_t)snprintf(ret_text + n, cap - n, "%s%s, plugin ABI %d.%d", n ? "; " : "",
+                                  p->path, p->abi_major, p->abi_minor);
+    }
+}
+
 /* Hash of the input, or "-" for one that cannot be read twice. */
 static cg_status hash_input(const cg_run_options *o, char *ret_hash, size_t cap, cg_error *err)
 {
@@ -227,31 +242,31 @@ cg_status cg_run_open_output(const cg_engine *engine, const cg_run_options *o, c
     const cg_sampling *s = &engine->sampling;
     char hash[32], model[32], tokenizer[32], seed[32], gens[32], sampling[128], molecules[64],
         max_new[32], length[32], device[160], sums[160], retry[32], attention[512], cache[512],
-        constraint[128];
+        constraint[128], attention_at[1024], cache_at[1024], constraint_at[1024];
     const cg_fingerprint_item items[] = {
-        { "version", CG_VERSION_STRING },
-        { "input", hash },
-        { "model", model },
-        { "tokenizer", tokenizer },
-        { "constraint", info->constraint },
-        { "seed", seed },
-        { "gens", gens },
-        { "sampling", sampling },
-        { "molecules", molecules },
-        { "max_new_tokens", max_new },
-        { "max_length", length },
-        { "device", device },
-        { "dtype", info->dtype },
-        { "arithmetic", sums },
-        { "attention plugin", attention },
-        { "KV cache plugin", cache },
-        { "constraint plugin", constraint },
-        { "record", cg_record_format_name(formats.record) },
-        { "add_hs", o->add_hs ? "yes" : "no" },
-        { "check", info->check ? "yes" : "no" },
-        { "retry", retry },
-        { "geometry", info->geometry },
-        { "header", headers[o->header] },
+        { "version", CG_VERSION_STRING, NULL },
+        { "input", hash, NULL },
+        { "model", model, NULL },
+        { "tokenizer", tokenizer, NULL },
+        { "constraint", info->constraint, NULL },
+        { "seed", seed, NULL },
+        { "gens", gens, NULL },
+        { "sampling", sampling, NULL },
+        { "molecules", molecules, NULL },
+        { "max_new_tokens", max_new, NULL },
+        { "max_length", length, NULL },
+        { "device", device, NULL },
+        { "dtype", info->dtype, NULL },
+        { "arithmetic", sums, NULL },
+        { "attention plugin", attention, attention_at },
+        { "KV cache plugin", cache, cache_at },
+        { "constraint plugin", constraint, constraint_at },
+        { "record", cg_record_format_name(formats.record), NULL },
+        { "add_hs", o->add_hs ? "yes" : "no", NULL },
+        { "check", info->check ? "yes" : "no", NULL },
+        { "retry", retry, NULL },
+        { "geometry", info->geometry, NULL },
+        { "header", headers[o->header], NULL },
     };
     cg_output_options options = {
         .format = formats.container,
@@ -277,5 +292,8 @@ cg_status cg_run_open_output(const cg_engine *engine, const cg_run_options *o, c
     describe_plugins(engine, "attention", attention, sizeof attention);
     describe_plugins(engine, "cache", cache, sizeof cache);
     describe_plugins(engine, "constraint", constraint, sizeof constraint);
+    locate_plugins(engine, "attention", attention_at, sizeof attention_at);
+    locate_plugins(engine, "cache", cache_at, sizeof cache_at);
+    locate_plugins(engine, "constraint", constraint_at, sizeof constraint_at);
     return cg_output_open(path, &options, ret_output, ret_state, err);
 }

@@ -240,6 +240,9 @@ static void fill_plugins(cg_engine *e)
                 .name = entries[i].plugin->name,
                 .version = entries[i].plugin->version,
                 .path = entries[i].path,
+                .hides = entries[i].hides,
+                .abi_major = entries[i].plugin->abi_major,
+                .abi_minor = entries[i].plugin->abi_minor,
             };
 }
 

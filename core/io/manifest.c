@@ -360,17 +360,42 @@ static void put_header(cg_buf *b, const cg_fingerprint_item *items, size_t n)
         cg_json_put_string(b, items[i].value);
     }
     cg_buf_putc(b, '}');
+    cg_buf_printf(b, ",\"notes\":{");
+    for (size_t i = 0, n_notes = 0; i < n; i++) {
+        if (!items[i].note)
+            continue;
+        if (n_notes++)
+            cg_buf_putc(b, ',');
+        cg_json_put_string(b, items[i].key);
+        cg_buf_putc(b, ':');
+        cg_json_put_string(b, items[i].note);
+    }
+    cg_buf_putc(b, '}');
     put_sum(b);
 }
 
-static cg_status fail_mismatch(const cg_manifest *m, const char *key, const char *found,
-                               const char *wanted, cg_error *err)
+/* "'VALUE' (NOTE)" of an item of a header */
+static void describe_item(const json_t *header, const char *key, char *ret_text, size_t cap)
 {
-    return cg_fail(
-        err, CG_ERR_MISMATCH,
-        "'%s': the run to resume had %s '%.200s', this one has '%.200s'; resume with the "
-        "same settings or start again with --overwrite",
-        m->file.name, key, found ? found : "(none)", wanted ? wanted : "(none)");
+    const char *value =
+        json_string_value(json_object_get(json_object_get(header, "fingerprint"), key));
+    const char *note = json_string_value(json_object_get(json_object_get(header, "notes"), key));
+
+    snprintf(ret_text, cap, note ? "'%.150s' (%.150s)" : "'%.200s'", value ? value : "(none)",
+             note ? note : "");
+}
+
+static cg_status fail_mismatch(const cg_manifest *m, const char *key, const json_t *wanted_header,
+                               cg_error *err)
+{
+    char found[320], wanted[320];
+
+    describe_item(m->header, key, found, sizeof found);
+    describe_item(wanted_header, key, wanted, sizeof wanted);
+    return cg_fail(err, CG_ERR_MISMATCH,
+                   "'%s': the run to resume had %s %s, this one has %s; resume with the same "
+                   "settings or start again with --overwrite",
+                   m->file.name, key, found, wanted);
 }
 
 cg_status cg_manifest_check(const cg_manifest *m, const cg_fingerprint_item *items, size_t n_items,
@@ -401,14 +426,14 @@ cg_status cg_manifest_check(const cg_manifest *m, const cg_fingerprint_item *ite
         const json_t *old = json_object_get(found, key);
 
         if (!old || !json_equal(old, value)) {
-            st = fail_mismatch(m, key, json_string_value(old), json_string_value(value), err);
+            st = fail_mismatch(m, key, wanted_header, err);
             goto out;
         }
     }
     json_object_foreach(found, key, value)
     {
         if (!json_object_get(wanted, key)) {
-            st = fail_mismatch(m, key, json_string_value(value), NULL, err);
+            st = fail_mismatch(m, key, wanted_header, err);
             goto out;
         }
     }

@@ -9,7 +9,8 @@
  * itself. A line that is truncated, damaged or inconsistent with the previous one is ignored, as
  * are all lines after it.
  *
- *     {"confgen_manifest":2,"fingerprint":{"input":"...","seed":"..."},"sum":"..."}
+ *     {"confgen_manifest":2,"fingerprint":{"input":"...","seed":"..."},
+ *      "notes":{"constraint plugin":"..."},"sum":"..."}
  *     {"i":0,"end":812,"size":812,"plain":4411,"xxh":"81d2...","records":10,"failed":0,
  *      "failed_end":44,"sum":"..."}
  *     {"i":1,"end":9012,"size":8200,"plain":70000,"xxh":"20c7...","records":90,"failed":0,
@@ -31,6 +32,7 @@
 typedef struct cg_fingerprint_item {
     const char *key;
     const char *value;
+    const char *note; /* kept and named in a mismatch, but not compared; NULL: none */
 } cg_fingerprint_item;
 
 /** A finished molecule, or consecutive ones without a frame. */
@@ -65,7 +67,8 @@ void cg_manifest_discard(cg_manifest *manifest);
 
 /** 1 if the first line is present and intact; otherwise there are no lines. */
 int cg_manifest_has_header(const cg_manifest *manifest);
-/** Compares fingerprints. CG_ERR_MISMATCH names the first item that differs and both values. */
+/** Compares fingerprints. CG_ERR_MISMATCH names the first item that differs, both values and
+ * notes. */
 cg_status cg_manifest_check(const cg_manifest *manifest, const cg_fingerprint_item *items,
                             size_t n_items, cg_error *err);
 size_t cg_manifest_count(const cg_manifest *manifest);

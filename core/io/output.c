@@ -52,10 +52,10 @@ static cg_status make_items(cg_output *o, const cg_output_options *opt, cg_error
         memcpy(o->items, opt->fingerprint, opt->n_fingerprint * sizeof *o->items);
     o->n_items = opt->n_fingerprint;
     o->items[o->n_items++] =
-        (cg_fingerprint_item) { "container", cg_container_format_name(opt->format) };
+        (cg_fingerprint_item) { "container", cg_container_format_name(opt->format), NULL };
     o->items[o->n_items++] =
-        (cg_fingerprint_item) { "file of failures",
-                                opt->failed_path ? opt->failed_path : "(none)" };
+        (cg_fingerprint_item) { "file of failures", opt->failed_path ? opt->failed_path : "(none)",
+                                NULL };
     return CG_OK;
 }
 

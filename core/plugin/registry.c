@@ -16,6 +16,7 @@
 #include "base/file.h"
 #include "base/size.h"
 #include "base/trusted_path.h"
+#include "plugin/host.h"
 #include "plugin/loader.h"
 
 enum {
@@ -28,6 +29,7 @@ enum {
 struct file_id {
     dev_t dev;
     ino_t ino;
+    int is_taken; /* its plugin was refused because another has its name */
 };
 
 struct cg_registry {
@@ -100,38 +102,62 @@ static int compare(const cg_plugin *a, const cg_plugin *b)
     return a->kind != b->kind ? (a->kind < b->kind ? -1 : 1) : strcmp(a->name, b->name);
 }
 
-/* Sets *ret_seen if the file was tried before; otherwise records it. */
-static cg_status check_seen(cg_registry *r, const char *path, int *ret_seen, cg_error *err)
+/*
+ * Returns the identity of a file, valid until the next one is recorded, and whether the file was
+ * tried before. NULL for a file that does not exist, which the loader reports.
+ */
+static cg_status identify(cg_registry *r, const char *path, struct file_id **ret_id, int *ret_seen,
+                          cg_error *err)
 {
     struct stat info;
 
+    *ret_id = NULL;
     *ret_seen = 0;
     if (stat(path, &info))
-        return CG_OK; /* the loader reports it */
+        return CG_OK;
     for (size_t i = 0; i < r->n_ids; i++)
         if (r->ids[i].dev == info.st_dev && r->ids[i].ino == info.st_ino) {
+            *ret_id = &r->ids[i];
             *ret_seen = 1;
             return CG_OK;
         }
     if (cg_grow((void **)&r->ids, &r->cap_ids, r->n_ids + 1, sizeof *r->ids))
         return nomem(path, err);
-    r->ids[r->n_ids++] = (struct file_id) { info.st_dev, info.st_ino };
+    *ret_id = &r->ids[r->n_ids++];
+    **ret_id = (struct file_id) { info.st_dev, info.st_ino, 0 };
+    return CG_OK;
+}
+
+/* Keeps and logs that an entry takes the place of the program's own plugin of that name. */
+static cg_status hide(cg_registry *r, cg_registry_entry *entry, const char *path, cg_error *err)
+{
+    entry->hides = keep_text(r, path);
+    if (!entry->hides)
+        return nomem(path, err);
+    cg_host_log(r->host, CG_LOG_WARNING,
+                "confgen's own %s '%s' (%s) is hidden by '%s', which has the same name",
+                cg_plugin_kind_name(entry->plugin->kind), entry->plugin->name, path, entry->path);
     return CG_OK;
 }
 
 static cg_status insert(cg_registry *r, const cg_plugin *plugin, const char *path, uint64_t hash,
-                        cg_error *err)
+                        struct file_id *id, cg_error *err)
 {
     size_t at = 0;
     const char *kept;
 
     while (at < r->n_entries && compare(r->entries[at].plugin, plugin) < 0)
         at++;
-    if (at < r->n_entries && compare(r->entries[at].plugin, plugin) == 0)
+    if (at < r->n_entries && compare(r->entries[at].plugin, plugin) == 0) {
+        if (r->is_own && !r->entries[at].is_own && !r->entries[at].hides)
+            return hide(r, &r->entries[at], path, err);
+        if (id)
+            id->is_taken = 1;
         return cg_fail(err, CG_ERR_PLUGIN,
                        "plugin '%s': the name '%s' is already taken by the %s plugin '%s'; rename "
                        "one of them",
                        path, plugin->name, cg_plugin_kind_name(plugin->kind), r->entries[at].path);
+    }
     if (r->n_entries >= MAX_PLUGINS)
         return cg_fail(err, CG_ERR_LIMIT, "plugin '%s': %d plugins are loaded already, the limit",
                        path, MAX_PLUGINS);
@@ -140,7 +166,7 @@ static cg_status insert(cg_registry *r, const cg_plugin *plugin, const char *pat
         cg_grow((void **)&r->entries, &r->cap_entries, r->n_entries + 1, sizeof *r->entries))
         return nomem(path, err);
     memmove(&r->entries[at + 1], &r->entries[at], (r->n_entries - at) * sizeof *r->entries);
-    r->entries[at] = (cg_registry_entry) { plugin, kept, hash, r->is_own };
+    r->entries[at] = (cg_registry_entry) { plugin, kept, hash, r->is_own, NULL };
     r->n_entries++;
     return CG_OK;
 }
@@ -160,20 +186,21 @@ cg_status cg_registry_add_file(cg_registry *r, const char *path, cg_error *err)
 {
     cg_error unread = CG_ERROR_INIT;
     const cg_plugin *plugin = NULL;
+    struct file_id *id;
     uint64_t hash = 0;
     int seen;
 
-    CG_TRY(check_seen(r, path, &seen, err));
+    CG_TRY(identify(r, path, &id, &seen, err));
     /* before its code runs; the loader explains most failures better */
     cg_file_hash(path, &hash, &unread);
     if (r->is_own && unread.code == CG_OK && mark_own(r, hash))
         return CG_OK;
-    if (seen)
+    if (seen && !(r->is_own && id->is_taken))
         return CG_OK;
     CG_TRY(cg_plugin_load(path, r->host, &plugin, err));
     if (unread.code != CG_OK)
         return cg_fail(err, unread.code, "plugin %s", unread.msg);
-    return insert(r, plugin, path, hash, err);
+    return insert(r, plugin, path, hash, id, err);
 }
 
 /* Records and logs the reason why `path` was refused. */

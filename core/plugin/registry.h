@@ -3,7 +3,8 @@
  * @file registry.h  Finds and loads plugins, and looks them up by kind and name.
  *
  * Order of precedence: the files of the command line, the directories of CONFGEN_PLUGIN_PATH, the
- * program's own plugin directory. Of plugins with one kind and name the first is kept.
+ * program's own plugin directory. Of plugins with one kind and name the first is kept; the others
+ * are refused, except that one of the program's own is hidden (cg_registry_entry.hides).
  */
 #ifndef CG_PLUGIN_REGISTRY_H
 #define CG_PLUGIN_REGISTRY_H
@@ -23,6 +24,9 @@ typedef struct cg_registry_entry {
     const char *path;
     uint64_t hash; /* XXH3 of the file */
     int is_own;    /* in the program's own directory, or a copy of such a file */
+    /* The program's own plugin of this kind and name, which this one takes the place of; NULL: none
+     */
+    const char *hides;
 } cg_registry_entry;
 
 /** A file or directory that was refused. Storage of the registry. */

@@ -197,13 +197,31 @@ path=$PWD/others:$CONFGEN_PLUGIN_PATH
 status=0
 CONFGEN_PLUGIN_PATH=$path "$CONFGEN" "${common[@]}" --input in.smi --output p.sdf --resume >out 2>err || status=$?
 verdict 'is not resumed' test $status = 3
-says "had attention plugin 'flash [^']*', this one has 'flash " 'the message names both'
+says "had attention plugin 'flash [^']*' \(.*/attention_flash.so, plugin ABI 1\.[0-9]\), this one has 'flash [^']*' \(.*/others/" 'the message names both, and their files'
 keeps p.sdf p.copy 'the output is unchanged'
 status=0
 CONFGEN_PLUGIN_PATH=$path "$CONFGEN" "${common[@]}" --input good.smi --output q.sdf --report q.json >out 2>err || status=$?
 verdict 'can start a run' test $status = 0
 verdict 'the report names its file' grep -q '"path": ".*/others/attention_flash.so"' q.json
-verdict 'and warns, also with --quiet' grep -q 'name .flash. is already taken by .*/others/attention_flash.so' q.json
+verdict 'its ABI, and the one it hides' grep -Eq '"abi": "1\.[0-9]+".*"hides": ".*/attention_flash.so"' <(tr -d '\n' <q.json)
+verdict 'and warns, also with --quiet' grep -Eq "own attention 'flash' \(.*\) is hidden by '.*/others/attention_flash.so'" q.json
+verdict 'the manifest has the file' grep -q '"attention plugin":".*/others/attention_flash.so, plugin ABI 1' q.sdf.manifest
+CONFGEN_PLUGIN_PATH=$path check 0 'the list' plugins list
+verdict 'names the hidden one' grep -Eq "^hidden: confgen's own attention 'flash' \(.*\), by '.*/others/attention_flash.so'" out
+# A KV cache and a constraint of the same name
+for plugin in cache_dynamic cache_static cache_paged constraint_grammar; do
+  rm -f others/*
+  cp "$(find "${CONFGEN_PLUGIN_PATH%%:*}" -name $plugin.so | head -n 1)" others
+  chmod go-w others/*
+  printf 'x' >>others/$plugin.so
+  name=${plugin#*_} kind=KV\ cache option=--kv-cache
+  if [ ${plugin%%_*} = constraint ]; then kind=constraint option=--constraint; fi
+  "$CONFGEN" "${common[@]}" --input in.smi --output $name.sdf $option $name 2>err || true
+  status=0
+  CONFGEN_PLUGIN_PATH=$path "$CONFGEN" "${common[@]}" --input in.smi --output $name.sdf $option $name --resume >out 2>err || status=$?
+  verdict "another $kind '$name' is not resumed" test $status = 3
+  says "had $kind plugin '.*' \(.*/$plugin.so, .*, this one has '$name [^']*' \(.*/others/$plugin.so" 'the message names both, and their files'
+done
 mkdir elsewhere
 cp -r "${CONFGEN_PLUGIN_PATH%%:*}"/* elsewhere
 status=0

@@ -14,7 +14,7 @@
 
 #include "fuzz.h"
 
-static const cg_fingerprint_item items[] = { { "input", "list.smi" }, { "seed", "7" } };
+static const cg_fingerprint_item items[] = { { "input", "list.smi", NULL }, { "seed", "7", NULL } };
 
 enum { N_ITEMS = sizeof items / sizeof items[0] };
 

@@ -56,6 +56,10 @@ static int list(int argc, char **argv)
         table_cell(&table, "%s", found.path);
     }
     table_print(&table, stdout);
+    for (int32_t i = 0; cg_plugin_set_loaded(set, i, &found); i++)
+        if (found.hides)
+            printf("\nhidden: confgen's own %s '%s' (%s), by '%s', which has the same name\n",
+                   found.kind, found.plugin->name, found.hides, found.path);
     for (int32_t i = 0; cg_plugin_set_refused(set, i, &refused); i++)
         printf("%srefused: %s\n", i ? "" : "\n", refused.reason);
     cg_plugin_set_close(set);

@@ -55,13 +55,17 @@ static json_t *plugins_json(const cg_engine *engine)
     json_t *list = json_array();
 
     for (int32_t i = 0; cg_engine_get_plugin(engine, i, &p); i++) {
-        char hash[32];
+        char hash[32], abi[32];
+        json_t *o;
 
         snprintf(hash, sizeof hash, "%016llx", (unsigned long long)p.hash);
-        json_array_append_new(list,
-                              json_pack("{s:s, s:s, s:o, s:o, s:s, s:b}", "kind", p.kind, "name",
-                                        p.name, "version", cg_json_text(p.version), "path",
-                                        cg_json_text(p.path), "hash", hash, "own", p.is_own));
+        snprintf(abi, sizeof abi, "%d.%d", p.abi_major, p.abi_minor);
+        o = json_pack("{s:s, s:s, s:o, s:o, s:s, s:s, s:b}", "kind", p.kind, "name", p.name,
+                      "version", cg_json_text(p.version), "path", cg_json_text(p.path), "abi", abi,
+                      "hash", hash, "own", p.is_own);
+        if (p.hides)
+            json_object_set_new(o, "hides", cg_json_text(p.hides));
+        json_array_append_new(list, o);
     }
     return list;
 }

@@ -129,6 +129,10 @@ typedef struct cg_engine_plugin {
     const char *name;    /* as in its descriptor */
     const char *version; /* as in its descriptor */
     const char *path;    /* file it was loaded from */
+    const char *hides;   /* file of confgen's own plugin of this kind and name, which is not used;
+                            NULL: none */
+    int32_t abi_major;   /* plugin ABI that it was built for */
+    int32_t abi_minor;
 } cg_engine_plugin;
 
 /** The settings in effect, with reasons. Strings live with the engine. */

@@ -34,6 +34,8 @@ typedef struct cg_loaded_plugin {
     const cg_plugin *plugin; /* its descriptor */
     const char *kind;        /* "attention", "cache", "constraint" */
     const char *path;        /* file it was loaded from */
+    const char *hides;       /* file of confgen's own plugin of this kind and name, which is not
+                                used; NULL: none */
 } cg_loaded_plugin;
 
 /** A file or directory that was found and refused. */

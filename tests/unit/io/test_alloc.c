@@ -33,7 +33,7 @@ static cg_status read_list(cg_error *err)
 
 static cg_status open_output(int resume, cg_output **out, cg_output_state *state, cg_error *err)
 {
-    static const cg_fingerprint_item items[] = { { "seed", "1" } };
+    static const cg_fingerprint_item items[] = { { "seed", "1", NULL } };
     const cg_output_options opt = { .format = CG_CONTAINER_ZST,
                                     .resume = resume,
                                     .overwrite = !resume,

@@ -21,7 +21,8 @@ enum { N_MOLECULES = 60, N_KILLS = 25, N_FORMATS = 3 };
 static char dir[64];
 static char out_path[128], manifest_path[160], failed_path[128];
 
-static const cg_fingerprint_item items[] = { { "input", "geom.smi 81f2" }, { "seed", "1" } };
+static const cg_fingerprint_item items[] = { { "input", "geom.smi 81f2", NULL },
+                                             { "seed", "1", NULL } };
 
 static cg_output_options options(int format, int resume)
 {
@@ -441,11 +442,14 @@ END_TEST
 
 START_TEST(other_settings_cannot_be_resumed)
 {
-    const cg_fingerprint_item other[] = { { "input", "geom.smi 81f2" }, { "seed", "2" } };
-    const cg_fingerprint_item fewer[] = { { "input", "geom.smi 81f2" } };
-    const cg_fingerprint_item more[] = { { "input", "geom.smi 81f2" },
-                                         { "seed", "1" },
-                                         { "x", "" } };
+    const cg_fingerprint_item other[] = { { "input", "geom.smi 81f2", NULL },
+                                          { "seed", "2", NULL } };
+    const cg_fingerprint_item fewer[] = { { "input", "geom.smi 81f2", NULL } };
+    const cg_fingerprint_item more[] = { { "input", "geom.smi 81f2", NULL },
+                                         { "seed", "1", NULL },
+                                         { "x", "", NULL } };
+    const cg_fingerprint_item noted[] = { { "input", "geom.smi 81f2", "another place" },
+                                          { "seed", "2", "drawn by lot" } };
     cg_error err = CG_ERROR_INIT;
     cg_output_options opt = options(CG_CONTAINER_ZST, 1);
     struct files wanted = reference_files(CG_CONTAINER_ZST);
@@ -463,6 +467,10 @@ START_TEST(other_settings_cannot_be_resumed)
     opt.n_fingerprint = 3;
     ck_assert_int_eq(run(&opt, 0, &state, &err), CG_ERR_MISMATCH);
     ck_assert_ptr_nonnull(strstr(err.msg, "x '(none)', this one has ''"));
+    opt.fingerprint = noted;
+    opt.n_fingerprint = 2;
+    ck_assert_int_eq(run(&opt, 0, &state, &err), CG_ERR_MISMATCH);
+    ck_assert_ptr_nonnull(strstr(err.msg, "seed '1', this one has '2' (drawn by lot)"));
     opt = options(CG_CONTAINER_GZ, 1);
     ck_assert_int_eq(run(&opt, 0, &state, &err), CG_ERR_MISMATCH);
     ck_assert_ptr_nonnull(strstr(err.msg, "container 'zst', this one has 'gz'"));
