@@ -78,6 +78,11 @@ START_TEST(host_services_work)
     ck_assert_str_eq(log_text, "at the level");
     ck_assert_int_eq(host.host.fail(&err, CG_ERR_IO, "%d of %s", 7, "nine"), CG_ERR_IO);
     ck_assert_str_eq(err.msg, "7 of nine");
+    ck_assert_int_eq(cg_host_abi_minor(&host.host), CG_PLUGIN_ABI_MINOR);
+    ck_assert_str_eq(host.host.query(host.host.ctx, CG_HOST_RELEASE), CG_VERSION_STRING);
+    ck_assert_ptr_null(host.host.query(host.host.ctx, "confgen.weather"));
+    host.host.struct_size = offsetof(cg_host, abi_minor); /* a host of 1.1 */
+    ck_assert_int_eq(cg_host_abi_minor(&host.host), 0);
     cg_team_destroy(team);
 }
 END_TEST
@@ -229,6 +234,75 @@ START_TEST(every_problem_of_a_model_is_checked)
 }
 END_TEST
 
+static cg_status supports_any_problem(const cg_host *h, const cg_attention_problem *p,
+                                      cg_error *err)
+{
+    (void)h;
+    (void)p;
+    (void)err;
+    return CG_OK;
+}
+
+static cg_status supports_any_cache(const cg_host *h, const cg_cache_config *c, cg_error *err)
+{
+    (void)h;
+    (void)c;
+    (void)err;
+    return CG_OK;
+}
+
+/* A plugin gets a feature only if its operation table is long enough to declare it, and does. */
+START_TEST(features_that_a_plugin_does_not_declare_are_refused)
+{
+    cg_attention_ops attention_ops = { CG_SIZED(cg_attention_ops),
+                                       .supports = supports_any_problem };
+    cg_cache_ops cache_ops = { CG_SIZED(cg_cache_ops), .supports = supports_any_cache };
+    const cg_plugin attention = { CG_PLUGIN_HEADER(CG_PLUGIN_ATTENTION), .name = "full",
+                                  .ops = &attention_ops };
+    const cg_plugin cache = { CG_PLUGIN_HEADER(CG_PLUGIN_CACHE), .name = "flat",
+                              .ops = &cache_ops };
+    cg_error err = CG_ERROR_INIT;
+
+    for (int bit = 0; bit < 32; bit++) {
+        cg_attention_problem problem = make_problem();
+        cg_cache_config config = make_config();
+
+        cg_plugin_host_init(&host, NULL, NULL, NULL, 0);
+        problem.features = 1u << bit;
+        attention_ops.struct_size = sizeof attention_ops;
+        attention_ops.features = 1u << bit;
+        ck_assert_int_eq(
+            cg_pairing_check(&host.host, &attention, &cache, &problem, 1, &config, NULL, &err),
+            CG_OK);
+        attention_ops.features = ~(1u << bit);
+        ck_assert_int_eq(
+            cg_pairing_check(&host.host, &attention, &cache, &problem, 1, &config, NULL, &err),
+            CG_ERR_UNSUPPORTED);
+        ck_assert_ptr_nonnull(strstr(err.msg, "attention 'full' (plugin ABI 1."));
+        attention_ops.features = 1u << bit; /* behind the end of a table of 1.1 */
+        attention_ops.struct_size = offsetof(cg_attention_ops, features);
+        ck_assert_int_eq(
+            cg_pairing_check(&host.host, &attention, &cache, &problem, 1, &config, NULL, &err),
+            CG_ERR_UNSUPPORTED);
+        ck_assert_ptr_nonnull(strstr(err.msg, "does not have the feature \""));
+
+        problem.features = 0;
+        config.features = 1u << bit;
+        cache_ops.struct_size = sizeof cache_ops;
+        cache_ops.features = 1u << bit;
+        ck_assert_int_eq(
+            cg_pairing_check(&host.host, &attention, &cache, &problem, 1, &config, NULL, &err),
+            CG_OK);
+        cache_ops.struct_size = offsetof(cg_cache_ops, kv_layout);
+        ck_assert_int_eq(
+            cg_pairing_check(&host.host, &attention, &cache, &problem, 1, &config, NULL, &err),
+            CG_ERR_UNSUPPORTED);
+        ck_assert_ptr_nonnull(strstr(err.msg, "cache 'flat' (plugin ABI 1."));
+        cache_ops.features = 0;
+    }
+}
+END_TEST
+
 START_TEST(refused_match_has_a_reason)
 {
     cg_attention_problem problem = make_problem(), filled;
@@ -344,6 +418,7 @@ int main(void)
     tcase_add_test(tc, registry_reads_the_path_variable);
     tcase_add_test(tc, all_own_pairs_match);
     tcase_add_test(tc, every_problem_of_a_model_is_checked);
+    tcase_add_test(tc, features_that_a_plugin_does_not_declare_are_refused);
     tcase_add_test(tc, refused_match_has_a_reason);
     tcase_add_loop_test(tc, refused_cache_on_a_gpu_has_a_reason, 0, 3);
     suite_add_tcase(s, tc);
