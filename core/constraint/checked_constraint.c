@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/error.h"
+#include "base/plugin_call.h"
 #include "constraint/table_facts.h"
 
 struct cg_checked_constraint {
@@ -54,6 +55,11 @@ cg_status cg_checked_constraint_create(const char *name, const cg_constraint_ops
     return CG_OK;
 }
 
+const cg_automaton *cg_checked_constraint_automaton(const cg_checked_constraint *c)
+{
+    return c->facts.automaton;
+}
+
 const char *cg_checked_constraint_name(const cg_checked_constraint *c)
 {
     return c->name;
@@ -68,6 +74,18 @@ void cg_checked_constraint_destroy(cg_checked_constraint *c)
     free(c);
 }
 
+/* A refusal of a molecule keeps its text; other failures name the plugin. */
+static cg_status fail_compile(const cg_checked_constraint *c, cg_status st, const cg_error *why,
+                              cg_error *err)
+{
+    const cg_plugin_call call = { "constraint", c->name, -1, -1 };
+    int is_refusal = st == CG_ERR_INPUT || st == CG_ERR_LIMIT || st == CG_ERR_UNSUPPORTED;
+
+    if (is_refusal && why->msg[0])
+        return cg_fail(err, st, "%.*s", (int)sizeof why->msg - 1, why->msg);
+    return cg_plugin_call_status(&call, st, why, err);
+}
+
 cg_status cg_checked_constraint_compile(cg_checked_constraint *c, const cg_literals *text,
                                         cg_program **ret_program, cg_error *err)
 {
@@ -75,7 +93,9 @@ cg_status cg_checked_constraint_compile(cg_checked_constraint *c, const cg_liter
     cg_program *program = NULL;
     cg_status st;
 
-    CG_TRY(c->ops->compile(c->self, text, &program, err));
+    st = c->ops->compile(c->self, text, &program, &why);
+    if (st != CG_OK)
+        return fail_compile(c, st, &why, err);
     if (!program)
         return cg_fail(
             err, CG_ERR_PLUGIN,

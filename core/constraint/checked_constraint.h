@@ -17,6 +17,8 @@ typedef struct cg_checked_constraint cg_checked_constraint;
 cg_status cg_checked_constraint_create(const char *name, const cg_constraint_ops *ops, void *self,
                                        const cg_vocabulary *vocabulary,
                                        cg_checked_constraint **ret_constraint, cg_error *err);
+/** The tables, which later programs are checked against. Owned by the constraint. */
+const cg_automaton *cg_checked_constraint_automaton(const cg_checked_constraint *constraint);
 /** The name given to create(). */
 const char *cg_checked_constraint_name(const cg_checked_constraint *constraint);
 void cg_checked_constraint_destroy(cg_checked_constraint *constraint); /* accepts NULL */

@@ -326,6 +326,15 @@ static cg_status check_forced(const cg_table_facts *f, const cg_program *p, cg_e
     return CG_OK;
 }
 
+/* The first state from `entry` on that has a choice, CG_EXIT if all is forced. A cycle has one: it
+ * leads to CG_EXIT. */
+static int32_t first_choice(const cg_automaton *a, int32_t entry)
+{
+    while (entry != CG_EXIT && a->row[entry + 1] - a->row[entry] == 1)
+        entry = a->next[a->row[entry]];
+    return entry;
+}
+
 /* Checks the entry states; *ret_longest: tokens of the longest sequence, INT64_MAX: no bound. */
 static cg_status check_entries(const cg_table_facts *f, const cg_program *p, int64_t *ret_longest,
                                cg_error *err)
@@ -338,6 +347,12 @@ static cg_status check_entries(const cg_table_facts *f, const cg_program *p, int
             return cg_fail(err, CG_ERR_PLUGIN,
                            "field %d: found entry state %d, wanted one of 0 to %d", i, p->entry[i],
                            p->n_states - 1);
+        if (p->fields_per_atom && i % p->fields_per_atom == 0 &&
+            first_choice(f->automaton, p->entry[i]) == CG_EXIT)
+            return cg_fail(err, CG_ERR_PLUGIN,
+                           "field %d: found an only path from state %d to CG_EXIT, wanted a choice "
+                           "in an atom's first field",
+                           i, p->entry[i]);
         has_bound &= f->longest[p->entry[i]] != CG_NO_BOUND;
         longest += f->longest[p->entry[i]];
     }

@@ -228,7 +228,11 @@ static void fill_info(cg_engine *e, const cg_engine_options *o)
     info->decimals = count_decimals(&e->model.weights->format.conformer.number);
     info->constraint = e->constraint.plugin->name;
     info->constraint_reason =
-        cg_is_auto(o->constraint) ? "default: no wrong molecule, no malformed text" : "requested";
+        cg_is_auto(o->constraint) ? "default: no wrong molecule, no malformed text"
+        : cg_constraint_features(e->constraint.plugin->ops) &
+                (CG_CONSTRAINT_EXACT | CG_CONSTRAINT_ALL_NUMBERS)
+            ? "requested"
+            : "requested; does not declare that the text is the molecule's: another text fails";
     info->layer_parameters = count_layer_parameters(c);
     info->parameters = info->layer_parameters + count_other_parameters(c);
     info->head_width = c->hidden;

@@ -34,13 +34,11 @@ static cg_status alloc_workers(cg_engine *e, int32_t n, cg_error *err)
 static void fill_prototype(cg_engine *e, const cg_engine_options *o, cg_dtype dtype,
                            int32_t deterministic)
 {
-    const cg_constraint_ops *constraint = e->constraint.plugin->ops;
-
     e->info.dtype = cg_dtype_name(dtype);
     e->info.deterministic = deterministic;
     e->device.prototype = (cg_executor_prototype) {
         .config = { .model = e->model.weights,
-                    .automaton = constraint->automaton(e->constraint.self),
+                    .automaton = cg_checked_constraint_automaton(e->constraint.checked),
                     .sampling = e->sampling,
                     .geometry = e->codes ? CG_GEOMETRY_OFF : e->builder.geometry,
                     .token_numbers = e->token_numbers,

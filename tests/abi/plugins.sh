@@ -51,6 +51,18 @@ for minor in 1_0 1_1; do
   says "constraint 'constraint_$minor': .* wanted a plugin with the feature CG_CONSTRAINT_FORMATS" 'and the reason says so'
 done
 
+say 'geometry with a constraint that does not declare a path for every number'
+counted=(--model model --input in.smi --gens 1 --seed 5 --temperature 1 --top-k 0 --overwrite
+  --constraint constraint_1_1 --plugin "$plugins/constraint_1_1.so" --output counted.smiles3d)
+check 0 'is counted by default' "${counted[@]}" --report counted.json
+says "constraint 'constraint_1_1' does not declare a path for every number .* geometry is tested, not repaired" \
+  'a warning says so'
+verdict 'the warning comes once' test "$(grep -c 'not repaired' err)" = 1
+verdict 'the report, too' grep -q '"mode": "count"' counted.json
+verdict 'the report says that the text is not promised' grep -q 'constraint_reason.*another text fails' counted.json
+check 3 'cannot be repaired' "${counted[@]}" --geometry repair
+says "repair: constraint 'constraint_1_1' .*CG_CONSTRAINT_ALL_NUMBERS.*use --geometry count" 'and the reason says so'
+
 say 'the checks'
 # Those that need the longest are left out: conformance has all of them for plugins of today's headers.
 only=(--device cpu --only structs --only ABI --only refused --only created --only 'out of memory' --only well-formed)

@@ -179,8 +179,7 @@ static void check_program(const subject *s, struct instance *x, const cg_enriche
     }
     check_ranges(s, p);
     if (is_grammar) {
-        require(tables_learn(&x->facts, p));
-        require(tables_check_program(&x->facts, p, (int32_t)split->n_groups));
+        require(tables_learn(&x->facts, p, (int32_t)split->n_groups));
         walk(s, x, p, split, random);
     }
     s->ops->release(x->self, p);

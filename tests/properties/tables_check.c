@@ -22,7 +22,7 @@ static int violation(tables_facts *f, const char *format, ...)
 
 void tables_facts_finish(tables_facts *f)
 {
-    free(f->longest);
+    cg_table_facts_finish(&f->form);
     free(f->shortest);
     free(f->paths);
     free(f->color);
@@ -45,44 +45,14 @@ static void grow(tables_facts *f, int32_t n)
 
     if (n <= f->cap)
         return;
-    f->longest = grow_array(f->longest, from, to, sizeof *f->longest);
     f->shortest = grow_array(f->shortest, from, to, sizeof *f->shortest);
     f->paths = grow_array(f->paths, from, to, sizeof *f->paths);
     f->color = grow_array(f->color, from, to, 1);
     f->cap = (int32_t)to;
 }
 
-static int check_state(tables_facts *f, const cg_program *p, int32_t s)
-{
-    const cg_automaton *a = f->automaton;
-    int32_t from = a->row[s], to = a->row[s + 1];
-
-    if (from < 0 || to <= from || to > p->n_transitions)
-        return violation(f, "state %d has transitions %d to %d of %d", s, from, to,
-                         p->n_transitions);
-    for (int32_t i = from; i < to; i++) {
-        int32_t token = a->token[i], head_row = a->head_row[i], special;
-        uint32_t len;
-
-        if (token < 0 || token >= f->vocabulary->n_tokens ||
-            !f->vocabulary->token(f->vocabulary->ctx, token, &len, &special))
-            return violation(f, "state %d allows token %d, which does not exist", s, token);
-        if (i > from && token <= a->token[i - 1])
-            return violation(f, "state %d: token %d follows token %d", s, token, a->token[i - 1]);
-        if (a->next[i] != CG_EXIT && (a->next[i] < 0 || a->next[i] >= p->n_states))
-            return violation(f, "state %d leads to state %d of %d", s, a->next[i], p->n_states);
-        if (to - from == 1 && head_row != -1)
-            return violation(f, "state %d is forced but has head row %d", s, head_row);
-        if (to - from > 1 &&
-            (head_row < 0 || head_row >= p->n_head_rows || a->head_token[head_row] != token))
-            return violation(f, "state %d: token %d has head row %d of %d", s, token, head_row,
-                             p->n_head_rows);
-    }
-    return 1;
-}
-
 /* Depth-first: successors before the state itself. Paths are short (tens of tokens). */
-static int visit(tables_facts *f, const cg_program *p, int32_t s)
+static int visit(tables_facts *f, int32_t s)
 {
     const cg_automaton *a = f->automaton;
 
@@ -90,19 +60,14 @@ static int visit(tables_facts *f, const cg_program *p, int32_t s)
         return 1;
     if (f->color[s] == OPEN)
         return violation(f, "state %d is on a cycle", s);
-    if (!check_state(f, p, s))
-        return 0;
     f->color[s] = OPEN;
-    f->longest[s] = 0;
     f->shortest[s] = INT32_MAX;
     f->paths[s] = 0;
     for (int32_t i = a->row[s]; i < a->row[s + 1]; i++) {
         int32_t t = a->next[i];
 
-        if (t != CG_EXIT && !visit(f, p, t))
+        if (t != CG_EXIT && !visit(f, t))
             return 0;
-        if (1 + (t == CG_EXIT ? 0 : f->longest[t]) > f->longest[s])
-            f->longest[s] = 1 + (t == CG_EXIT ? 0 : f->longest[t]);
         if (1 + (t == CG_EXIT ? 0 : f->shortest[t]) < f->shortest[s])
             f->shortest[s] = 1 + (t == CG_EXIT ? 0 : f->shortest[t]);
         f->paths[s] += t == CG_EXIT ? 1 : f->paths[t];
@@ -111,44 +76,30 @@ static int visit(tables_facts *f, const cg_program *p, int32_t s)
     return 1;
 }
 
-int tables_learn(tables_facts *f, const cg_program *p)
+/* max_tokens may be a bound; confgen's own constraints know the length. */
+static int check_longest(tables_facts *f, const cg_program *p)
 {
-    const cg_automaton *a = f->automaton;
+    int64_t most = p->forced_start[p->n_fields + 1];
 
-    if (p->n_states < 1 || p->n_states > a->capacity_states || p->n_transitions < 1 ||
-        p->n_transitions > a->capacity_transitions || p->n_head_rows > a->capacity_head_rows)
-        return violation(f, "the program needs %d states, %d transitions, %d head rows",
-                         p->n_states, p->n_transitions, p->n_head_rows);
-    grow(f, p->n_states);
-    for (; f->n_states < p->n_states; f->n_states++)
-        if (!visit(f, p, f->n_states))
-            return 0;
-    return 1;
+    for (int32_t i = 0; i < p->n_fields; i++)
+        most += f->form.longest[p->entry[i]];
+    return p->max_tokens == most || violation(f, "max_tokens is %d, the longest sequence has %lld",
+                                              p->max_tokens, (long long)most);
 }
 
-int tables_check_program(tables_facts *f, const cg_program *p, int32_t n_atoms)
+int tables_learn(tables_facts *f, const cg_program *p, int32_t n_atoms)
 {
-    int64_t most;
+    cg_error err = CG_ERROR_INIT;
 
-    if (p->struct_size != sizeof *p || p->n_fields != n_atoms * p->fields_per_atom)
-        return violation(f, "%d fields of %d atoms, %d an atom", p->n_fields, n_atoms,
-                         p->fields_per_atom);
-    if (p->forced_start[0] != 0)
-        return violation(f, "span 0 begins at %d", p->forced_start[0]);
-    for (int32_t i = 0; i <= p->n_fields; i++)
-        if (p->forced_start[i] > p->forced_start[i + 1])
-            return violation(f, "span %d runs from %d to %d", i, p->forced_start[i],
-                             p->forced_start[i + 1]);
-    most = p->forced_start[p->n_fields + 1];
-    for (int32_t i = 0; i < p->n_fields; i++) {
-        if (p->entry[i] < 0 || p->entry[i] >= p->n_states || f->color[p->entry[i]] != DONE)
-            return violation(f, "field %d starts in state %d of %d", i, p->entry[i], p->n_states);
-        most += f->longest[p->entry[i]];
-    }
-    if (p->max_tokens != most)
-        return violation(f, "max_tokens is %d, the longest sequence has %lld", p->max_tokens,
-                         (long long)most);
-    return 1;
+    f->form.automaton = f->automaton;
+    f->form.vocabulary = f->vocabulary;
+    if (cg_check_program(&f->form, p, n_atoms, &err) != CG_OK)
+        return violation(f, "%s", err.msg);
+    grow(f, p->n_states);
+    for (; f->n_states < p->n_states; f->n_states++)
+        if (!visit(f, f->n_states))
+            return 0;
+    return check_longest(f, p);
 }
 
 /* ---- equal languages ------------------------------------------------------------------------ */

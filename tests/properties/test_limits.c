@@ -165,7 +165,7 @@ START_TEST(the_longest_numbers_are_supported)
     create();
     facts.automaton = ops->automaton(self);
     ck_assert_int_eq(compile(20, 1, &p), CG_OK);
-    ck_assert_msg(tables_learn(&facts, p) && tables_check_program(&facts, p, 2), "%s", facts.text);
+    ck_assert_msg(tables_learn(&facts, p, 2), "%s", facts.text);
     for (int32_t f = 0; f < p->n_fields; f++)
         ck_assert_uint_eq(facts.paths[p->entry[f]], 2 * 1000000000ull - 1);
     tables_facts_finish(&facts);

@@ -88,8 +88,9 @@ typedef struct cg_program {
     int32_t max_tokens;
     /* n_fields / n_atoms of the literals wherever every atom has as many fields, in the order of
      * the literals: 3 where fields are coordinates, 1 where a field is all of an atom or its code.
-     * A sequence can then be rolled back to an atom's first field. 0: fields do not belong to
-     * atoms. A field that is all of an atom may end with the first token of the text behind it. */
+     * A sequence can then be rolled back to the first choice of an atom's first field, which has
+     * one. 0: fields do not belong to atoms. A field that is all of an atom may end with the first
+     * token of the text behind it. */
     int32_t fields_per_atom;
     const int32_t *entry;        /* [n_fields] state a field starts in */
     const int32_t *forced_start; /* [n_fields + 2] offsets into forced_token */

@@ -221,6 +221,7 @@ static const struct violation {
     { AT(next[5]), 2, "state 0: found no path to CG_EXIT, wanted one from every state" },
     { AT(entry[1]), 4, "field 1: found entry state 4, wanted one of 0 to 3" },
     { AT(entry[0]), -1, "field 0: found entry state -1, wanted one of 0 to 3" },
+    { AT(row[4]), 7, "state 3: found head row 3 for its only token, wanted -1" },
     { AT(forced_start[0]), -3, "program: found forced_start[0] -3, wanted 0" },
     { AT(forced_start[2]), 1,
       "program: found forced tokens 1 from 2 to 1, wanted an end that is not before the start" },
@@ -275,6 +276,27 @@ START_TEST(a_missing_array_is_named)
 }
 END_TEST
 
+/* Field 1, from the forced state 2 on, has a choice in state 3; from state 5 on it has none. */
+START_TEST(the_first_field_of_an_atom_has_a_choice)
+{
+    made.program.n_states = ALL_STATES;
+    made.program.n_transitions = 11;
+    made.entry[1] = 5;
+    ck_assert_int_eq(check(), CG_ERR_PLUGIN);
+    ck_assert_str_eq(err.msg,
+                     "field 1: found an only path from state 5 to CG_EXIT, wanted a choice "
+                     "in an atom's first field");
+    made.program.fields_per_atom = 0;
+    ck_assert_msg(check() == CG_OK, "%s", err.msg);
+    made.program.fields_per_atom = 3; /* the second field of an atom */
+    made.program.n_fields = 3;
+    made.n_atoms = 1;
+    made.entry[2] = 0;
+    memset(made.forced_start, 0, sizeof made.forced_start);
+    ck_assert_msg(check() == CG_OK, "%s", err.msg);
+}
+END_TEST
+
 /* A program that ends before the states which its own lead to, compiled after a longer one. */
 START_TEST(a_program_has_all_states_that_it_leads_to)
 {
@@ -299,6 +321,8 @@ END_TEST
 /* ---- a constraint in use ------------------------------------------------------------------- */
 
 static int32_t released;
+static cg_status compile_status;
+static const char *compile_text;
 
 static const cg_automaton *get_automaton(const void *self)
 {
@@ -311,9 +335,11 @@ static cg_status compile(void *self, const cg_literals *text, cg_program **ret_p
 {
     (void)self;
     (void)text;
-    (void)why;
     *ret_program = made.program.n_states == 1 ? NULL : &made.program;
-    return CG_OK;
+    if (compile_text)
+        snprintf(why->msg, sizeof why->msg, "%s", compile_text);
+    why->code = compile_status;
+    return compile_status;
 }
 
 static void release(void *self, cg_program *program)
@@ -324,6 +350,37 @@ static void release(void *self, cg_program *program)
 
 static const cg_constraint_ops ops = { CG_SIZED(cg_constraint_ops), .automaton = get_automaton,
                                        .compile = compile, .release = release };
+
+START_TEST(failures_of_compile)
+{
+    static const struct {
+        cg_status st, want;
+        const char *text, *message;
+    } cases[] = {
+        { CG_ERR_LIMIT, CG_ERR_LIMIT, "too long", "too long" },
+        { CG_ERR_UNSUPPORTED, CG_ERR_UNSUPPORTED, "no rings", "no rings" },
+        { CG_ERR_NOMEM, CG_ERR_NOMEM, "no memory", "constraint 'b20': no memory" },
+        { CG_ERR_INTERNAL, CG_ERR_PLUGIN, "oops", "constraint 'b20': oops" },
+        { CG_ERR_INPUT, CG_ERR_PLUGIN, NULL, "constraint 'b20': failed without a reason" },
+        { -77, CG_ERR_PLUGIN, NULL, "constraint 'b20': failed without a reason" },
+    };
+    cg_literals text = { CG_SIZED(cg_literals), .n_atoms = 2 };
+    cg_checked_constraint *c = NULL;
+    cg_program *p = NULL;
+    int32_t self;
+
+    ck_assert_int_eq(cg_checked_constraint_create("b20", &ops, &self, &vocabulary, &c, &err),
+                     CG_OK);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        compile_status = cases[i].st;
+        compile_text = cases[i].text;
+        ck_assert_int_eq(cg_checked_constraint_compile(c, &text, &p, &err), cases[i].want);
+        ck_assert_msg(strstr(err.msg, cases[i].message) == err.msg, "%s", err.msg);
+        ck_assert_ptr_null(p);
+    }
+    cg_checked_constraint_destroy(c);
+}
+END_TEST
 
 START_TEST(a_program_in_violation_is_released)
 {
@@ -375,7 +432,9 @@ int main(void)
     tcase_add_loop_test(tc, a_violation_is_named, 0,
                         (int)(sizeof violations / sizeof violations[0]));
     tcase_add_test(tc, a_missing_array_is_named);
+    tcase_add_test(tc, the_first_field_of_an_atom_has_a_choice);
     tcase_add_test(tc, a_program_has_all_states_that_it_leads_to);
+    tcase_add_test(tc, failures_of_compile);
     tcase_add_test(tc, a_program_in_violation_is_released);
     suite_add_tcase(s, tc);
     sr = srunner_create(s);
