@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "cache_suite.h"
+#include "watched_ops.h"
 
 /* ---- checks -------------------------------------------------------------------------------- */
 
@@ -354,7 +355,7 @@ int32_t cg_conformance_cache(const cg_cache_ops *ops, const cg_host *host,
 
     if (!s)
         abort();
-    s->ops = ops;
+    s->ops = watch_cache(ops, options->gpu != NULL);
     s->gpu = options->gpu;
     test_recorder_init(&s->rec, options);
     test_host_init(&s->test_host, host);

@@ -15,8 +15,9 @@
 #include <unistd.h>
 
 #include "claimed_devices.h"
+#include "process_state.h"
 
-enum { EVENT_MAGIC = 0x43474576, EVENT_TEXT = 1600, N_STANDARD = 3 };
+enum { EVENT_MAGIC = 0x43474576, EVENT_TEXT = 1600 };
 
 /* What a child says. */
 enum event_kind {
@@ -47,17 +48,10 @@ struct child {
     const cg_conformance_options *options; /* the caller's */
     pid_t pid;
     int pipe;
-    struct stat pipe_file, standard[N_STANDARD]; /* st_ino 0: was closed from the start */
+    struct stat pipe_file;
     int32_t device, n_begun;
-    char check[128];
+    const process_state *before_loading;
 };
-
-static int same_file(int fd, const struct stat *file)
-{
-    struct stat now;
-
-    return !fstat(fd, &now) && now.st_dev == file->st_dev && now.st_ino == file->st_ino;
-}
 
 /* A child that cannot speak ends: without a verdict its check has failed. A process that the plugin
  * forked does not speak for it. */
@@ -65,11 +59,13 @@ static void say(struct child *c, enum event_kind kind, int32_t value, const char
 {
     char bytes[sizeof(struct event) + EVENT_TEXT];
     struct event e = { EVENT_MAGIC, kind, c->device, value, 0 };
+    struct stat now;
 
     e.len = (uint32_t)strnlen(text, EVENT_TEXT);
     memcpy(bytes, &e, sizeof e);
     memcpy(bytes + sizeof e, text, e.len);
-    if (getpid() != c->pid || !same_file(c->pipe, &c->pipe_file) ||
+    if (getpid() != c->pid || fstat(c->pipe, &now) || now.st_dev != c->pipe_file.st_dev ||
+        now.st_ino != c->pipe_file.st_ino ||
         write(c->pipe, bytes, sizeof e + e.len) != (ssize_t)(sizeof e + e.len))
         _exit(0);
 }
@@ -89,15 +85,8 @@ static void say_leave_out(void *ctx, const char *check)
 
 static void say_verdict(void *ctx, int32_t passed, const char *check, const char *detail)
 {
-    struct child *c = ctx;
-
     (void)check;
-    for (int fd = 0; passed && fd < N_STANDARD; fd++)
-        if (c->standard[fd].st_ino && !same_file(fd, &c->standard[fd])) {
-            say(c, EVENT_VERDICT, 0, "a call closed or replaced a standard descriptor (0 to 2)");
-            return;
-        }
-    say(c, EVENT_VERDICT, passed, detail);
+    say(ctx, EVENT_VERDICT, passed, detail);
 }
 
 static void say_message(void *ctx, const char *line)
@@ -106,8 +95,8 @@ static void say_message(void *ctx, const char *line)
 }
 
 /*
- * Runs one check on the CPU, or all checks on one GPU, from `at` on. Returns whether more may
- * follow. A device that the plugin does not claim has no check, so the next one is tried.
+ * Runs one check on the CPU, or all checks on one GPU or of the file, from `at` on. Returns whether
+ * more may follow. A device that the plugin does not claim has no check, so the next one is tried.
  */
 static int run_checks(struct child *c, const cg_plugin *plugin, const cg_host *host,
                       const device_choice *choice, struct start_at at)
@@ -119,9 +108,10 @@ static int run_checks(struct child *c, const cg_plugin *plugin, const cg_host *h
     o.ctx = c;
     o.begin = say_begin;
     o.report = say_verdict;
+    o.before_loading = c->before_loading;
     for (c->device = at.device; !c->n_begun; c->device++) {
         o.first_check = at.check;
-        o.max_checks = c->device == 0;
+        o.max_checks = c->device == DEVICE_HOST;
         o.message = is_first_visit ? say_message : NULL;
         o.leave_out = is_first_visit ? say_leave_out : NULL;
         if (!device_choice_run(choice, c->device, plugin, host, &o, &result))
@@ -144,9 +134,7 @@ static void be_child(struct child *c, cg_conformance_open_fn open_plugin, void *
     setpgid(0, 0);
     c->pid = getpid();
     fstat(c->pipe, &c->pipe_file);
-    for (int fd = 0; fd < N_STANDARD; fd++)
-        if (fstat(fd, &c->standard[fd]))
-            c->standard[fd].st_ino = 0;
+    c->before_loading = process_state_create(); /* lives as long as the process */
     st = open_plugin(open_ctx, &plugin, &host, &err);
     if (st != CG_OK) {
         say(c, EVENT_REFUSED, st, err.msg);
@@ -217,11 +205,11 @@ static void handle(struct parent *p, const struct event *e, const char *text)
     case EVENT_BEGIN:
         p->n_begun++;
         p->is_running = 1;
-        p->result.checked += p->last_device != e->device;
+        p->result.checked += e->device != DEVICE_NONE && p->last_device != e->device;
         p->last_device = e->device;
-        /* on a GPU the child goes on itself */
-        p->at = e->device ? (struct start_at) { e->device + 1, 0 }
-                          : (struct start_at) { 0, e->value + 1 };
+        /* elsewhere than on the CPU the child goes on itself */
+        p->at = e->device == DEVICE_HOST ? (struct start_at) { DEVICE_HOST, e->value + 1 }
+                                         : (struct start_at) { e->device + 1, 0 };
         snprintf(p->check, sizeof p->check, "%s", text);
         break;
     case EVENT_LEAVE_OUT:
@@ -282,16 +270,21 @@ static int receive(struct parent *p)
     }
 }
 
+/* The time limit of the child's checks. */
+static int32_t max_seconds(const struct parent *p)
+{
+    return p->options->max_seconds         ? p->options->max_seconds
+           : p->last_device >= DEVICE_GPUS ? 10 * CG_CONFORMANCE_SECONDS
+                                           : CG_CONFORMANCE_SECONDS;
+}
+
 /* Seconds that the child has left until its limit. */
 static double seconds_left(const struct parent *p)
 {
-    int32_t limit = p->options->max_seconds;
     struct timespec now;
 
-    if (!limit)
-        limit = p->last_device > 0 ? 10 * CG_CONFORMANCE_SECONDS : CG_CONFORMANCE_SECONDS;
     clock_gettime(CLOCK_MONOTONIC, &now);
-    return limit - (double)(now.tv_sec - p->last.tv_sec) -
+    return max_seconds(p) - (double)(now.tv_sec - p->last.tv_sec) -
            1e-9 * (double)(now.tv_nsec - p->last.tv_nsec);
 }
 
@@ -328,10 +321,7 @@ static int find_fault(const struct parent *p, int is_in_time, int status, char *
     const char *when = p->is_running ? "before the check did" : "after it";
 
     if (!is_in_time)
-        snprintf(ret, cap, "no end after %d s: the remaining checks do not run",
-                 p->options->max_seconds ? p->options->max_seconds
-                 : p->last_device > 0    ? 10 * CG_CONFORMANCE_SECONDS
-                                         : CG_CONFORMANCE_SECONDS);
+        snprintf(ret, cap, "no end after %d s: the remaining checks do not run", max_seconds(p));
     else if (p->is_garbled)
         snprintf(ret, cap, "a call wrote to a descriptor that it did not open");
     else if (WIFSIGNALED(status))
@@ -387,8 +377,8 @@ static cg_status run_child(struct parent *p, cg_conformance_open_fn open_plugin,
     else
         snprintf(name, sizeof name, "loading, and support of the device");
     report(p, 0, name, fault);
-    if (!is_in_time && p->last_device <= 0)
-        p->at = (struct start_at) { 1, 0 };
+    if (!is_in_time && p->last_device == DEVICE_HOST)
+        p->at = (struct start_at) { DEVICE_GPUS, 0 };
     *ret_more = p->n_begun > 0;
     return CG_OK;
 }

@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "claimed_devices.h"
+#include "plugin_suite.h"
+#include "process_state.h"
 
 #define DEVICE_TEXT "device '%s': wanted cpu, cuda, cuda:I or all"
 
@@ -182,25 +184,27 @@ int device_choice_run(const device_choice *c, int32_t i, const cg_plugin *plugin
                       cg_conformance_result *result)
 {
     int has_device = plugin->kind == CG_PLUGIN_ATTENTION || plugin->kind == CG_PLUGIN_CACHE;
-    int32_t gpu = c->first_gpu + i - 1, n = 0;
+    int32_t gpu = c->first_gpu + i - DEVICE_GPUS, n = 0;
     cg_error err = CG_ERROR_INIT;
 
-    if (i == 0 && !has_device) {
+    if (i == DEVICE_NONE) {
+        result->failures += plugin_suite(plugin, options);
+    } else if (i == DEVICE_HOST && !has_device) {
         result->checked++;
         result->failures += cg_conformance_run(plugin, host, options);
-    } else if (i == 0 && c->cpu) {
+    } else if (i == DEVICE_HOST && c->cpu) {
         run_on(plugin, host, NULL, "cpu", options, result);
     }
-    if (i == 0)
+    if (i < DEVICE_GPUS)
         return 1;
-    if (!has_device || i > c->n_gpus)
+    if (!has_device || i - DEVICE_GPUS >= c->n_gpus)
         return 0;
     if (cg_gpu_count(&n, &err) != CG_OK || n == 0) {
         report_device(options, "cuda: not checked: %s",
                       err.msg[0] ? err.msg : "this machine has no GPU");
         return 0;
     }
-    if (gpu >= n && i > 1)
+    if (gpu >= n && i > DEVICE_GPUS)
         return 0;
     run_on_gpu(plugin, host, gpu, options, result); /* which reports a GPU that does not exist */
     return 1;
@@ -225,9 +229,16 @@ cg_status cg_conformance_run_here(cg_conformance_open_fn open, void *open_ctx, c
                                   cg_conformance_result *ret_result, cg_error *err)
 {
     const cg_plugin *plugin = NULL;
+    cg_conformance_options o = *options;
+    process_state *before = process_state_create();
     const cg_host *host = NULL;
+    cg_status st;
 
-    CG_TRY(open(open_ctx, &plugin, &host, err));
+    CG_TRY_GOTO(st, open(open_ctx, &plugin, &host, err), out);
     report_plugin(options, plugin);
-    return cg_conformance_run_devices(plugin, host, device, options, ret_result, err);
+    o.before_loading = before;
+    st = cg_conformance_run_devices(plugin, host, device, &o, ret_result, err);
+out:
+    process_state_destroy(before);
+    return st;
 }

@@ -5,6 +5,13 @@
 
 #include "conformance.h"
 
+/** Where checks run, in this order. */
+enum {
+    DEVICE_NONE = 0, /* the checks of the file and its descriptor; not counted as a device */
+    DEVICE_HOST = 1, /* the CPU, or what a constraint is checked on */
+    DEVICE_GPUS = 2, /* from here on */
+};
+
 /** The devices of an option: the CPU, and GPUs [first_gpu, first_gpu + n_gpus) that exist. */
 typedef struct device_choice {
     int32_t cpu;
@@ -17,8 +24,7 @@ cg_status device_choice_parse(const cg_host *host, const char *device, device_ch
 
 /**
  * Runs the checks on device i, if it is chosen and the plugin claims it, and adds to `result`.
- * Device 0 is the CPU, or what a constraint is checked on; the others are GPUs. Returns 0 if there
- * is no device i or later.
+ * Returns 0 if there is no device i or later.
  */
 int device_choice_run(const device_choice *choice, int32_t i, const cg_plugin *plugin,
                       const cg_host *host, const cg_conformance_options *options,

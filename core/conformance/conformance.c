@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 #include <stdio.h>
 
+#include "alloc_watch.h"
 #include "attention_suite.h"
 #include "conformance.h"
+#include "fenced_memory.h"
+#include "watched_ops.h"
 
 int32_t cg_conformance_attention(const cg_attention_ops *ops, const cg_host *host,
                                  const cg_conformance_options *options)
 {
-    attention_suite s = { .ops = ops, .gpu = options->gpu };
+    attention_suite s = { .ops = watch_attention(ops, options->gpu != NULL), .gpu = options->gpu };
     cg_gpu_info info = { CG_SIZED(cg_gpu_info) };
 
     test_recorder_init(&s.rec, options);
@@ -17,6 +20,7 @@ int32_t cg_conformance_attention(const cg_attention_ops *ops, const cg_host *hos
         s.capability = info.compute_capability;
         attention_suite_cuda(&s);
     } else {
+        fenced_memory_start();
         attention_suite_cpu(&s);
     }
     return s.rec.failures;
@@ -25,6 +29,8 @@ int32_t cg_conformance_attention(const cg_attention_ops *ops, const cg_host *hos
 int32_t cg_conformance_run(const cg_plugin *plugin, const cg_host *host,
                            const cg_conformance_options *options)
 {
+    if (!options->gpu)
+        alloc_watch_install(plugin->ops);
     switch (plugin->kind) {
     case CG_PLUGIN_ATTENTION:
         return cg_conformance_attention(plugin->ops, host, options);

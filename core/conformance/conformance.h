@@ -46,6 +46,8 @@ typedef struct cg_conformance_options {
     int32_t n_only;
     const cg_conformance_texts *texts; /* constraints are checked over these, too; NULL: none */
     int32_t max_seconds; /* of a check in a child process; 0: the default of the device */
+    /** The process before the plugin was loaded. May be NULL. Borrowed. */
+    const struct process_state *before_loading;
     /** Receives the index of a check on its device and its name before it runs. May be NULL. */
     void (*begin)(void *ctx, int32_t index, const char *check);
     /** Receives the name of a check that `only` leaves out. May be NULL. */
@@ -55,7 +57,9 @@ typedef struct cg_conformance_options {
 } cg_conformance_options;
 
 /**
- * Runs all checks of the plugin's kind on one device.
+ * Runs all checks of the plugin's kind on one device. A check also fails if a function of the
+ * plugin allocates where it may not, makes a thread, or leaves the floating-point environment, the
+ * locale or the process (process_state.h) changed.
  *
  * @param host  services for the plugin; wrapped to count allocations and inject failures
  * @return number of failed checks
@@ -69,13 +73,14 @@ enum { CG_CONFORMANCE_SECONDS = 30 };
 /** Result over all devices. */
 typedef struct cg_conformance_result {
     int32_t checked;  /* devices that checks ran on */
-    int32_t failures; /* failed checks */
+    int32_t failures; /* failed checks, those of the file included */
 } cg_conformance_result;
 
 /**
  * Checks a plugin on every requested device that it claims to support. A plugin that refuses
  * every one of a few typical problems on a device, with a reason, does not claim it. `message`
- * receives a line for every device. A constraint has no device and is checked once.
+ * receives a line for every device. A constraint has no device and is checked once. The checks of
+ * the file and its descriptor (plugin_suite.h) come first, whatever the device.
  *
  * @param device  "cpu", "cuda", "cuda:I", "all" (the CPU and every GPU); NULL: the CPU, and the
  *                first GPU if there is one
@@ -96,10 +101,10 @@ typedef cg_status (*cg_conformance_open_fn)(void *ctx, const cg_plugin **ret_plu
  * As cg_conformance_run_devices(), for a plugin that may crash, hang or end the process: every
  * check on the CPU, and all checks on one GPU, run in a child process that loads the plugin itself.
  * The calling process never runs the plugin's code and never uses CUDA. A check has passed only if
- * the child says so through a pipe after the check's end. A child that dies, exceeds the time limit
- * or closes a standard descriptor fails the check that it was running. The remaining checks of a
- * device do not run after a time limit, nor after a child that died on a GPU. `message` first
- * receives a line that names the plugin.
+ * the child says so through a pipe after the check's end. A child that dies or exceeds the time
+ * limit fails the check that it was running. The remaining checks of a device do not run after a
+ * time limit, nor after a child that died on a GPU. `message` first receives a line that names the
+ * plugin.
  *
  * @param open     called in the children
  * @param options  first_check, max_checks, begin and gpu are not used

@@ -7,6 +7,7 @@
 
 #include "byte_vocabulary.h"
 #include "constraint_case.h"
+#include "watched_ops.h"
 
 enum {
     MAX_ATOMS = 300,
@@ -564,7 +565,7 @@ int32_t cg_conformance_constraint(const cg_constraint_ops *ops, const cg_host *h
 
     if (!s)
         abort();
-    s->ops = ops;
+    s->ops = watch_constraint(ops);
     test_recorder_init(&s->rec, options);
     test_host_init(&s->test_host, host);
     s->vocabulary = byte_vocabulary_create(host);

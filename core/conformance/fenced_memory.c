@@ -68,7 +68,7 @@ static void handle_fault(int number, siginfo_t *info, void *context)
         raise(number);
 }
 
-static void install_handler(void)
+void fenced_memory_start(void)
 {
     struct sigaction action = { .sa_sigaction = handle_fault,
                                 .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER };
@@ -100,7 +100,6 @@ void *fenced_alloc(const char *name, size_t bytes, size_t align, int at_end)
                -1, 0);
     if (all == MAP_FAILED || mprotect(all + FENCE, n_bytes, PROT_READ | PROT_WRITE))
         out_of_memory();
-    install_handler();
     r->start = all + FENCE;
     r->n_bytes = n_bytes;
     r->data = at_end ? r->start + (n_bytes - bytes) / align * align : r->start;

@@ -12,6 +12,8 @@
 
 #include <stddef.h>
 
+/** Installs the handler of accesses, for the rest of the process. Before fenced_alloc(). */
+void fenced_memory_start(void);
 /**
  * Returns memory filled with 0xff (NaN as floats). Ends the process when out of memory.
  *

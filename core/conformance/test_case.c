@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "call_watch.h"
+
 /* ---- verdicts ------------------------------------------------------------------------------ */
 
 void test_recorder_init(test_recorder *rec, const cg_conformance_options *options)
@@ -46,13 +48,31 @@ int test_begin(test_recorder *rec, const char *check)
     rec->check = check;
     rec->cases = rec->bad = 0;
     rec->detail[0] = '\0';
+    rec->before = process_state_create();
+    (void)call_watch_take_fault(NULL, 0); /* of what came before the check */
     return 1;
+}
+
+/* Adds what the calls of the plugin did to the process during the check. */
+static void expect_process_as_before(test_recorder *rec)
+{
+    /* libraries of a GPU keep descriptors and threads, and set variables */
+    const uint32_t parts = rec->options->gpu ? 0 : PROCESS_ALL;
+    char text[512];
+
+    if (call_watch_take_fault(text, sizeof text))
+        expect(rec, 0, "%s", text);
+    if (process_state_changed(rec->before, parts, text, sizeof text))
+        expect(rec, 0, "a call leaves the process changed: %s", text);
 }
 
 void test_end(test_recorder *rec)
 {
     char text[sizeof rec->detail + 64];
 
+    expect_process_as_before(rec);
+    process_state_destroy(rec->before);
+    rec->before = NULL;
     if (rec->cases == 0 && rec->detail[0])
         snprintf(text, sizeof text, "0 cases: %s", rec->detail);
     else if (rec->cases == 0)
@@ -195,6 +215,7 @@ static void *counted_alloc(void *ctx, size_t bytes)
     test_host *h = ctx;
     void *p = NULL;
 
+    call_watch_note(CALL_NO_HOST_MEMORY, "calls cg_host.alloc()");
     if (atomic_load(&h->until_failure) < 0 || atomic_fetch_sub(&h->until_failure, 1) > 0)
         p = guarded_alloc(bytes, 64);
     else
@@ -225,16 +246,38 @@ static void forward_log(void *ctx, int32_t level, const char *text)
     h->base->log(h->base->ctx, level, text);
 }
 
-static void run_loop(void *ctx, int64_t n, cg_host_loop_fn fn, void *arg)
+static const void *forward_query(void *ctx, const char *name)
 {
     test_host *h = ctx;
 
+    return CG_HAS(h->base, query) ? h->base->query(h->base->ctx, name) : NULL;
+}
+
+/* A loop of the plugin, and the call that it is part of. */
+struct watched_loop {
+    call_watch caller;
+    cg_host_loop_fn fn;
+    void *arg;
+};
+
+static void run_item(void *arg, int64_t i, int32_t worker)
+{
+    const struct watched_loop *loop = arg;
+
+    call_watch_item(&loop->caller, loop->fn, loop->arg, i, worker);
+}
+
+static void run_loop(void *ctx, int64_t n, cg_host_loop_fn fn, void *arg)
+{
+    struct watched_loop loop = { call_watch_current(), fn, arg };
+    test_host *h = ctx;
+
     if (!h->reverse_loops) {
-        h->base->parallel_for(h->base->ctx, n, fn, arg);
+        h->base->parallel_for(h->base->ctx, n, run_item, &loop);
         return;
     }
     for (int64_t i = n - 1; i >= 0; i--)
-        fn(arg, i, (int32_t)((uint64_t)i * 7 % (uint64_t)h->host.workers));
+        run_item(&loop, i, (int32_t)((uint64_t)i * 7 % (uint64_t)h->host.workers));
 }
 
 void test_host_init(test_host *h, const cg_host *base)
@@ -244,7 +287,8 @@ void test_host_init(test_host *h, const cg_host *base)
     h->host = (cg_host) {
         CG_SIZED(cg_host),        .workers = base->workers, .ctx = h,
         .alloc = counted_alloc,   .free = counted_free,     .log = forward_log,
-        .parallel_for = run_loop, .fail = base->fail,
+        .parallel_for = run_loop, .fail = base->fail,       .abi_minor = cg_host_abi_minor(base),
+        .query = forward_query,
     };
     atomic_store(&h->until_failure, -1);
 }

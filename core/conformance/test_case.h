@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 
 #include "conformance.h"
+#include "process_state.h"
 
 /* ---- verdicts ------------------------------------------------------------------------------ */
 
@@ -19,15 +20,16 @@
 /** Counts the cases of the current check and the failed checks. */
 typedef struct test_recorder {
     const cg_conformance_options *options;
-    uint64_t random;   /* state of the generator */
-    int32_t begun;     /* checks that test_begin() was called for */
-    int32_t run;       /* checks of these that it began */
-    const char *check; /* name of the current check */
-    int32_t cases;     /* of the current check */
-    int32_t bad;       /* failed cases of the current check */
-    int32_t failures;  /* failed checks */
-    int32_t gpu_lost;  /* a GPU call failed: no further case can run on this GPU */
-    char detail[1400]; /* text of the first failed case, or of test_note() */
+    uint64_t random;       /* state of the generator */
+    int32_t begun;         /* checks that test_begin() was called for */
+    int32_t run;           /* checks of these that it began */
+    const char *check;     /* name of the current check */
+    int32_t cases;         /* of the current check */
+    int32_t bad;           /* failed cases of the current check */
+    int32_t failures;      /* failed checks */
+    int32_t gpu_lost;      /* a GPU call failed: no further case can run on this GPU */
+    char detail[1400];     /* text of the first failed case, or of test_note() */
+    process_state *before; /* the current check */
 } test_recorder;
 
 void test_recorder_init(test_recorder *rec, const cg_conformance_options *options);

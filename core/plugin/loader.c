@@ -18,6 +18,7 @@
 #include "base/error.h"
 #include "base/size.h"
 #include "base/trusted_path.h"
+#include "plugin/host.h"
 
 /* Entry symbols of other majors are tried up to this one, to name the ABI of a refused file. */
 enum { MAX_MAJOR = 99 };
@@ -294,6 +295,12 @@ cg_status cg_plugin_load(const char *path, const cg_host *host, const cg_plugin 
                        "plugin '%s': its entry refused (%s): %s", path, cg_status_name(st),
                        inner.msg[0] ? inner.msg : "without a reason");
     CG_TRY(cg_plugin_check(plugin, path, err));
+    if (plugin->abi_minor > CG_PLUGIN_ABI_MINOR)
+        cg_host_log(host, CG_LOG_INFO,
+                    "plugin '%s' (%s): built for plugin ABI %d.%d, this confgen has %d.%d: what is "
+                    "newer is not used",
+                    path, plugin->name, plugin->abi_major, plugin->abi_minor, CG_PLUGIN_ABI_MAJOR,
+                    CG_PLUGIN_ABI_MINOR);
     *ret_plugin = plugin;
     return CG_OK;
 }

@@ -61,13 +61,19 @@ static const cg_plugin plugin = {
 #else
     .abi_major = CG_PLUGIN_ABI_MAJOR,
 #endif
+#ifdef NEWER_MINOR
+    .abi_minor = CG_PLUGIN_ABI_MINOR + 7,
+#else
     .abi_minor = CG_PLUGIN_ABI_MINOR,
+#endif
 #if defined BAD_NAME
     .name = "Bad Name",
 #elif defined LONG_NAME
     .name = "a_name_that_is_longer_than_the_31_characters",
 #elif defined EMPTY_NAME
     .name = "",
+#elif defined NEWER_MINOR
+    .name = "newer",
 #elif defined NULL_NAME
     .name = NULL,
 #else

@@ -19,18 +19,22 @@
 static cg_plugin_host host;
 static int warnings;
 
-static void count_warning(void *ctx, int32_t level, const char *text)
+static char info[512]; /* the last line of its level */
+
+static void keep_log(void *ctx, int32_t level, const char *text)
 {
     (void)ctx;
-    ck_assert_int_eq(level, CG_LOG_WARNING);
+    ck_assert(level == CG_LOG_WARNING || level == CG_LOG_INFO);
     ck_assert_ptr_nonnull(text);
-    warnings++;
+    warnings += level == CG_LOG_WARNING;
+    if (level == CG_LOG_INFO)
+        snprintf(info, sizeof info, "%s", text);
 }
 
 static void setup(void)
 {
     warnings = 0;
-    cg_plugin_host_init(&host, NULL, count_warning, NULL, CG_LOG_DEBUG);
+    cg_plugin_host_init(&host, NULL, keep_log, NULL, CG_LOG_DEBUG);
 }
 
 static const char *module(const char *name)
@@ -98,6 +102,20 @@ START_TEST(bad_module_is_refused_with_its_text)
     ck_assert_str_eq(err.msg, want);
     ck_assert_int_eq(err.code, refusals[_i].status);
     ck_assert_ptr_null(plugin);
+}
+END_TEST
+
+START_TEST(newer_minor_is_loaded_with_a_line_in_the_log)
+{
+    cg_error err = CG_ERROR_INIT;
+    const cg_plugin *plugin = NULL;
+
+    ck_assert_int_eq(cg_plugin_load(module("newer_minor"), &host.host, &plugin, &err), CG_OK);
+    ck_assert_str_eq(plugin->name, "newer");
+    ck_assert_ptr_nonnull(
+        strstr(info, "attention_newer_minor.so' (newer): built for plugin ABI 1."));
+    ck_assert_ptr_nonnull(
+        strstr(info, ", this confgen has 1." MINOR ": what is newer is not used"));
 }
 END_TEST
 
@@ -224,8 +242,9 @@ START_TEST(directory_of_bad_plugins)
 
     ck_assert_int_eq(cg_registry_create(&host.host, &r, &err), CG_OK);
     ck_assert_int_eq(cg_registry_add_dir(r, getenv("CONFGEN_BADPLUGINS"), &err), CG_OK);
-    ck_assert_int_eq(cg_registry_entries(r, &entries), 1);
+    ck_assert_int_eq(cg_registry_entries(r, &entries), 2);
     ck_assert_str_eq(entries[0].plugin->name, "good");
+    ck_assert_str_eq(entries[1].plugin->name, "newer");
     n = cg_registry_refusals(r, &refused);
     ck_assert_int_eq(n, N_REFUSALS + 1); /* same_name too */
     ck_assert_int_eq(warnings, n);
@@ -309,6 +328,7 @@ int main(void)
     tcase_add_checked_fixture(tc, setup, NULL);
     tcase_add_loop_test(tc, bad_module_is_refused_with_its_text, 0, N_REFUSALS);
     tcase_add_test(tc, good_module_is_loaded);
+    tcase_add_test(tc, newer_minor_is_loaded_with_a_line_in_the_log);
     tcase_add_test(tc, files_that_are_no_plugins);
     tcase_add_test(tc, truncated_file_is_refused);
     tcase_add_test(tc, duplicate_name_is_refused);

@@ -46,7 +46,7 @@ expect 0 ' 0 failed$' plugins check "$plugins/constraints/constraint_grammar.so"
 expect 0 '^cpu:$' plugins check "$plugins/cache/paged/cache_paged.so" --rounds 1 --device cpu
 CONFGEN_CUDA_MODULE=$work/none.so expect 0 '^cuda: not checked: CONFGEN_CUDA_MODULE names' \
   plugins check "$plugins/cache/paged/cache_paged.so" --rounds 1
-CONFGEN_CUDA_MODULE=$work/none.so expect 3 'nothing was checked$' \
+CONFGEN_CUDA_MODULE=$work/none.so expect 3 ' 0 failed, on no device$' \
   plugins check "$plugins/cache/paged/cache_paged.so" --device cuda
 expect 2 "device 'tpu': wanted cpu, cuda, cuda:I or all" \
   plugins check "$plugins/cache/paged/cache_paged.so" --device tpu

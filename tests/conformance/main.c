@@ -137,5 +137,5 @@ int main(int argc, char **argv)
     }
     if (result.failures)
         printf("%d checks failed\n", result.failures);
-    return result.failures ? 1 : result.checked ? 0 : 77;
+    return result.failures ? 1 : result.checked || options.n_only ? 0 : 77;
 }

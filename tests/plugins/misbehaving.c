@@ -11,10 +11,17 @@ static cg_status correct_entry(const cg_host *host, const cg_plugin **ret_plugin
 #include "attention_example.c"
 #undef cg_plugin_entry_v1
 
+#include <fcntl.h>
+#include <fenv.h>
+#include <locale.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 static int does(const char *fault)
@@ -42,13 +49,75 @@ static void leave_it_to_a_child(void)
     }
 }
 
-/* Ends or stops the process in the function `where`: "exit in run", "hang in run", ... */
+static void *do_nothing(void *arg)
+{
+    return arg;
+}
+
+static void notify(union sigval value)
+{
+    (void)value;
+}
+
+/* Leaves the process as it is, but allocates or makes a thread. */
+static void allocate(const char *name)
+{
+    static void *volatile kept;
+    pthread_t thread;
+
+    if (!strncmp(name, "malloc", 6)) {
+        kept = malloc(64);
+        free(kept);
+    }
+    if (!strncmp(name, "lazy calloc", 11) && !kept)
+        kept = calloc(1, 64);
+    if (!strncmp(name, "mmap", 4)) {
+        kept = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        munmap(kept, 4096);
+    }
+    if (!strncmp(name, "thread", 6) && !pthread_create(&thread, NULL, do_nothing, NULL))
+        pthread_join(thread, NULL);
+}
+
+/* Leaves the process in another state. */
+static void change_process(const char *name)
+{
+    struct sigevent event = { .sigev_notify = SIGEV_THREAD, .sigev_notify_function = notify };
+    sigset_t signals;
+    timer_t timer;
+
+    if (!strncmp(name, "round", 5))
+        fesetround(FE_UPWARD);
+    if (!strncmp(name, "locale", 6))
+        uselocale(newlocale(LC_ALL_MASK, "C", (locale_t)0));
+    if (!strncmp(name, "directory", 9) && chdir("/"))
+        abort();
+    if (!strncmp(name, "umask", 5))
+        umask(0777);
+    if (!strncmp(name, "handler", 7))
+        signal(SIGUSR2, SIG_IGN);
+    if (!strncmp(name, "block", 5)) {
+        sigemptyset(&signals);
+        sigaddset(&signals, SIGUSR2);
+        pthread_sigmask(SIG_BLOCK, &signals, NULL);
+    }
+    if (!strncmp(name, "file", 4) && open("/dev/null", O_RDONLY) < 0)
+        abort();
+    if (!strncmp(name, "variable", 8))
+        setenv("A_VARIABLE", "of a plugin", 1);
+    if (!strncmp(name, "timer", 5)) /* the C library starts a thread for it */
+        timer_create(CLOCK_MONOTONIC, &event, &timer);
+}
+
+/* Does the fault in the function `where`: "exit in run", "hang in run", ... */
 static void misbehave(const char *where)
 {
     const char *name = getenv("MISBEHAVE"), *at = name ? strstr(name, " in ") : NULL;
 
     if (!at || strcmp(at + 4, where) != 0)
         return;
+    allocate(name);
+    change_process(name);
     if (!strncmp(name, "quick exit", 10))
         _exit(0);
     if (!strncmp(name, "exit", 4))
@@ -105,11 +174,21 @@ static size_t bad_workspace_size(const void *plan)
                                          : workspace_size(plan);
 }
 
+static void loop_item(void *arg, int64_t i, int32_t worker)
+{
+    (void)arg;
+    (void)i;
+    (void)worker;
+    misbehave("loop");
+}
+
 static cg_status bad_run(void *plan, const cg_attention_args *args, cg_error *err)
 {
+    const cg_host *h = ((struct plan *)plan)->host;
     cg_status st;
 
     misbehave("run");
+    h->parallel_for(h->ctx, 64, loop_item, NULL);
     st = run(plan, args, err);
     if (does("write before q"))
         ((float *)args->q)[-1] = 0;
@@ -138,6 +217,14 @@ CG_EXPORT cg_status cg_plugin_entry_v1(const cg_host *host, const cg_plugin **re
     bad_ops.run = bad_run;
     bad_plugin = *correct;
     bad_plugin.ops = &bad_ops;
+    if (does("ABI 1.99"))
+        bad_plugin.abi_minor = 99;
+    if (does("unknown capability"))
+        bad_ops.caps |= 1u << 30;
+    if (does("unknown feature"))
+        bad_ops.features |= 1u << 20;
+    if (does("reserved bit"))
+        bad_ops.reserved = 2;
     *ret_plugin = &bad_plugin;
     return CG_OK;
 }

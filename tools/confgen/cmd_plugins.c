@@ -254,8 +254,8 @@ static int check(int argc, char **argv)
     cg_conformance_result result;
     const char *device = NULL;
     cg_error err = CG_ERROR_INIT;
+    int option, has_device;
     cg_status st;
-    int option;
 
     command_name = "plugins check";
     conformance.only = only;
@@ -300,12 +300,11 @@ static int check(int argc, char **argv)
         (void)run(open_checked, &plugin, device, &conformance, &result, &err);
         return EXIT_USAGE;
     }
-    if (result.checked || result.failures)
-        printf("\n%s: %d checks passed, %d failed\n", plugin.file,
-               plugin.n_checks - result.failures, result.failures);
-    else
-        printf("\n%s: nothing was checked\n", plugin.file);
-    return result.failures ? EXIT_SOME_FAILED : result.checked ? EXIT_OK : EXIT_ENVIRONMENT;
+    printf("\n%s: %d checks passed, %d failed", plugin.file, plugin.n_checks - result.failures,
+           result.failures);
+    has_device = result.checked || conformance.n_only;
+    printf(result.failures || has_device ? "\n" : ", on no device\n");
+    return result.failures ? EXIT_SOME_FAILED : has_device ? EXIT_OK : EXIT_ENVIRONMENT;
 }
 
 static const char help[] =

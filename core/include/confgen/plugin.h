@@ -29,8 +29,9 @@
  * use streams of their own and wait for them; later functions use only the stream that they are
  * given and do not wait, except where a function says otherwise.
  *
- * A function leaves the floating-point environment, signal handlers, file descriptors, the current
- * directory and the locale of its thread as they were.
+ * A function leaves the floating-point environment and the locale of its thread as they were, and
+ * of the process: signal handlers and masks, file descriptors, the current directory, umask, locale
+ * and environment variables. So does loading: a plugin is not linked with -ffast-math.
  */
 #ifndef CONFGEN_PLUGIN_H
 #define CONFGEN_PLUGIN_H
