@@ -453,7 +453,7 @@ static const cg_constraint_ops ops = {
     .automaton = automaton,
     .compile = compile,
     .release = release,
-    .features = CG_CONSTRAINT_ALL_NUMBERS,
+    .features = CG_CONSTRAINT_ALL_NUMBERS | CG_CONSTRAINT_EXACT | CG_CONSTRAINT_CANONICAL,
 };
 
 static const cg_plugin plugin = {

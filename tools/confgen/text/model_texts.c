@@ -166,10 +166,14 @@ cg_status model_texts_open(const char *model, struct model_texts *texts, cg_erro
     cg_status st;
 
     *texts = (struct model_texts) { 0 };
-    if (!model && cg_default_model_dir(&folder, NULL) != CG_OK)
+    if (!model) { /* constraints are checked over bytes only */
+        if (cg_default_model_dir(&folder, NULL) == CG_OK &&
+            open_parts(texts, folder, NULL) != CG_OK)
+            model_texts_close(texts);
+        free(folder);
         return CG_OK;
-    st = open_parts(texts, model ? model : folder, err);
-    free(folder);
+    }
+    st = open_parts(texts, model, err);
     if (st != CG_OK)
         model_texts_close(texts);
     return st;

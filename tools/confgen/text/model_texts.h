@@ -19,7 +19,7 @@ struct model_texts {
 /**
  * Reads tokenizer and text format of a model folder; not its weights.
  *
- * @param model  NULL: the default model; without it, *texts has no molecules
+ * @param model  NULL: the default model; if there is none, or a bad one, *texts has no molecules
  * @return CG_OK; as cg_format_config_read() and cg_tokenizer_load(). On failure *texts is zero.
  */
 cg_status model_texts_open(const char *model, struct model_texts *texts, cg_error *err);
