@@ -123,7 +123,7 @@ for module in "${modules[@]}"; do
   name=$(basename "$module" .so)
   n=${rounds:-0} # 0: the number of the suite
   [ "$name$rounds" != attention_cudnn ] || n=4
-  program "conformance_$name" 300 "$build/tests/conformance/conformance_${name%%_*}" "$module" \
+  program "conformance_$name" 300 "$build/tests/conformance/confgen-conformance-${name%%_*}" "$module" \
     --device cuda "$seed" "$n"
 done
 program mutants 300 env JOBS=1 python3 "$root/tests/mutants/run.py" \
@@ -156,7 +156,7 @@ for tool in $sanitize; do
   for module in "${modules[@]}"; do
     name=$(basename "$module" .so)
     program "${tool}_$name" 580 "${with[@]}" \
-      "$build/tests/conformance/conformance_${name%%_*}" "$module" --in-process --device cuda "$seed" 1
+      "$build/tests/conformance/confgen-conformance-${name%%_*}" "$module" --in-process --device cuda "$seed" 1
   done
   program "${tool}_executor" 580 "${with[@]}" "$build/tests/unit/test_decode_executor"
 done

@@ -3,7 +3,7 @@
  * @file conformance.h  Checks that a plugin implements its public header.
  *
  * Uses only the public headers. Called by the tests, by `confgen plugins check`, and by the
- * programs conformance_attention, conformance_cache and conformance_constraint.
+ * installed programs confgen-conformance-KIND.
  *
  * Attention and caches are checked on a device: the CPU, or a GPU through confgen/gpu.h.
  *

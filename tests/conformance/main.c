@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * conformance_attention, conformance_cache, conformance_constraint:
+ * confgen-conformance-attention, confgen-conformance-cache, confgen-conformance-constraint:
  *
  *   PROGRAM PLUGIN.so [--device cpu|cuda|cuda:I|all] [--time-limit SECONDS] [--in-process]
  *           [--only TEXT]... [SEED [ROUNDS]]

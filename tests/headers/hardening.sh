@@ -43,7 +43,7 @@ not_writable_code() {
 cd "$build"
 files=(confgen core/libconfgen.so)
 mapfile -t plugins < <(find plugins -name '*.so')
-files+=("${plugins[@]}" tests/conformance/conformance_{attention,cache,constraint})
+files+=("${plugins[@]}" tests/conformance/confgen-conformance-{attention,cache,constraint})
 [ ! -e core/cuda/confgen_cuda.so ] || files+=(core/cuda/confgen_cuda.so)
 ((${#plugins[@]} >= 8)) || fail "$build/plugins" "${#plugins[@]} plugins, wanted at least 8"
 for file in "${files[@]}"; do

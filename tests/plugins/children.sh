@@ -18,9 +18,12 @@ fail() {
   failures=$((failures + 1))
 }
 
-# check STATUS FAULT PATTERN [OPTION]...: a plugin with this fault; a line of the output matches the pattern
+# check STATUS FAULT PATTERN [OPTION]...: a plugin with this fault; a line of the output matches the pattern.
+# Without options only the checks of these names run.
+names=(--only 'values: contiguous' --only 'plan' --only 'invalid problems' --only 'all memory')
 check() {
   local status=0
+  (($# > 3)) || set -- "$@" "${names[@]}"
   MISBEHAVE=$2 timeout -s KILL 60 "$confgen" plugins check "$plugin" --device cpu --rounds 2 --time-limit 2 \
     "${@:4}" >"$work/out" 2>"$work/err" </dev/null || status=$?
   cat "$work/err" >>"$work/out"
@@ -34,7 +37,7 @@ check() {
 }
 
 line='^values: contiguous +FAILED +'
-check 0 none ': [0-9]+ checks passed, 0 failed$'
+check 0 none ': [0-9]+ checks passed, 0 failed$' --only ''
 check 1 'exit in run' "${line}the process ended with status 0 before the check did"
 check 1 'quick exit in run' "${line}the process ended with status 0 before the check did"
 check 1 'fork in run' "${line}(the process ended with status 0 before the check did|no end after 2 s)"
@@ -97,8 +100,8 @@ check 1 'abort in run' '^all memory is freed +ok '
 
 # The installed program does the same.
 status=0
-MISBEHAVE='quick exit in run' "$conformance" --device cpu "$plugin" 1 2 >"$work/out" 2>&1 || status=$?
-[ $status = 1 ] || fail "conformance_attention: found status $status, wanted 1"
+MISBEHAVE='quick exit in run' "$conformance" --device cpu --only values: "$plugin" 1 2 >"$work/out" 2>&1 || status=$?
+[ $status = 1 ] || fail "confgen-conformance-attention: found status $status, wanted 1"
 
 echo "$failures failures"
 ((failures == 0))

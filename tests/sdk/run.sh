@@ -37,7 +37,7 @@ say "installing"
 meson install -C "$build" --no-rebuild --quiet --destdir "$stage"
 # Of an optional part, CUDA or the reference, nothing is listed. LIB is the system's folder of libraries.
 (cd "$stage" && find . -type f -o -type l) |
-  sed -E 's#^\./##; s#^(usr/local/)lib[^/]*(/[^/]*-linux-gnu)?/#\1LIB/#; s#conformance_#confgen-conformance-#; s#\.so\.0\.[0-9.]+#.so.0.X#' |
+  sed -E 's#^\./##; s#^(usr/local/)lib[^/]*(/[^/]*-linux-gnu)?/#\1LIB/#; s#\.so\.0\.[0-9.]+#.so.0.X#' |
   grep -Ev 'cudnn|confgen_cuda|doc/confgen/reference/' | LC_ALL=C sort >"$work/installed"
 diff "$here/installed.txt" "$work/installed" || die "other files are installed than installed.txt lists (>: not listed)"
 pc=$(find "$stage" -name confgen.pc)
