@@ -2,8 +2,10 @@
 /* Checks for caches on a GPU. */
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "cache_suite.h"
+#include "element.h"
 
 void cache_check_captured_append(cache_suite *s)
 {
@@ -66,6 +68,105 @@ void cache_check_captured_append(cache_suite *s)
         cache_rows_free(&r);
     }
     s->ops->destroy(s->self);
+    test_end(&s->rec);
+}
+
+/* True if no token of the rows is stored at the addresses of the layer's view. */
+static int holds_no_row(cache_suite *s, int32_t layer, const cache_rows *r)
+{
+    char *stored = malloc((size_t)cache_plane_of(s, &s->views[layer], 0).row);
+    cg_error err = CG_ERROR_INIT;
+    cg_kv_view v = s->views[layer];
+    int found = 0;
+
+    if (!stored)
+        abort();
+    v.page_table = s->table_copied ? s->table : v.page_table;
+    for (int32_t i = 0; i < r->n && !found && !s->rec.gpu_lost; i++) {
+        cache_plane keys = cache_plane_of(s, &v, 0);
+        size_t row = (size_t)keys.row;
+        float first;
+
+        if (r->slot[i] < 0)
+            continue;
+        gpu_ok(&s->rec,
+               cg_gpu_read_now(s->gpu, stored,
+                               keys.base + cg_kv_offset(&v, r->slot[i], 0, r->pos[i]), row, &err),
+               &err, "a read of keys");
+        first = element_load(stored, s->dtype);
+        found = first == element_round(cache_element(s, r->token[i], layer, 0, 0, 0), s->dtype);
+    }
+    free(stored);
+    return !found;
+}
+
+/* Appends to a layer while the stream is held. */
+static void append_held(cache_suite *s, int32_t layer, const cache_rows *r,
+                        const cache_device_rows *d)
+{
+    const double limit = 1; /* seconds */
+    const struct timespec pause = { 0, 5000000 };
+    struct timespec start, end;
+    cg_error err = CG_ERROR_INIT;
+    int32_t was_held, untouched;
+    int64_t taken = 1;
+
+    if (!gpu_ok(&s->rec, cg_gpu_hold(s->gpu, limit, &err), &err, "a hold of the stream"))
+        return;
+    clock_gettime(CLOCK_MONOTONIC, &start);
+    for (int i = 0; i < 3 && taken > 0; i++) { /* other processes allocate too, but not always */
+        taken = gpu_free_memory(s->gpu);
+        cache_append(s, layer, r, d);
+        taken -= gpu_free_memory(s->gpu);
+    }
+    clock_gettime(CLOCK_MONOTONIC, &end);
+    nanosleep(&pause, NULL); /* for work on another stream */
+    untouched = holds_no_row(s, layer, r);
+    was_held = cg_gpu_release(s->gpu);
+    expect(&s->rec, taken <= 0, "append() allocated memory of the GPU: %lld bytes",
+           (long long)taken);
+    if (was_held)
+        expect(&s->rec, untouched,
+               "append() works on another stream: it stored tokens while its stream was held");
+    else
+        expect(&s->rec, end.tv_sec == start.tv_sec,
+               "append() waited for the stream, which was held for %g s", limit);
+}
+
+/* append() works on no other stream, and does not wait or allocate. */
+void cache_check_held_append(cache_suite *s)
+{
+    cg_cache_config config = cache_config(s);
+    int32_t some[] = { 20, 3, 33, 0, 1 };
+    cache_device_rows d = { .n = 0 };
+    cache_rows r;
+
+    if (!test_begin(&s->rec, "append() works on its stream, and does not wait or allocate"))
+        return;
+    if (cache_create(s, &config)) {
+        for (int32_t i = 0; i < s->shape.n_slots; i++)
+            (void)cache_reserve(s, i, s->shape.max_len);
+        cache_append_all(s, some);
+        cache_rows_random(s, some, CACHE_ORDER_SHUFFLED, 0, &r);
+        for (int32_t layer = 0; layer < s->shape.n_layers && !s->rec.gpu_lost; layer++) {
+            cache_rows_fill(s, &r, layer);
+            if (!cache_check_views(s, "reserve") || !cache_device_rows_create(s, &r, r.n + 3, &d))
+                break;
+            (void)cache_host_table(s, &s->views[layer]);
+            cache_device_rows_load(&d, &r);
+            if (layer) /* the first launch of a kernel may wait */
+                append_held(s, layer, &r, &d);
+            else
+                cache_append(s, layer, &r, &d);
+            if (gpu_wait(&s->rec, s->gpu, "the work of append()"))
+                expect(&s->rec, cache_device_rows_unchanged(&d),
+                       "append() wrote to its arguments, or around");
+            cache_device_rows_destroy(&d);
+        }
+        cache_check_content(s, "appends on a held stream");
+        cache_rows_free(&r);
+        cache_destroy(s);
+    }
     test_end(&s->rec);
 }
 

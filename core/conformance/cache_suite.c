@@ -263,6 +263,8 @@ static void check_type(cache_suite *s)
         check_no_memory(s);
     if (s->gpu && !s->rec.gpu_lost)
         cache_check_captured_append(s);
+    if (s->gpu && !s->rec.gpu_lost)
+        cache_check_held_append(s);
 }
 
 /* Checks of one element type and head size of the device. */

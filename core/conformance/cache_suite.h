@@ -146,6 +146,8 @@ int cache_device_rows_create(cache_suite *s, const cache_rows *r, int32_t n,
                              cache_device_rows *ret_rows);
 /** Loads r; entries after its rows get slot -1. */
 void cache_device_rows_load(cache_device_rows *d, const cache_rows *r);
+/** True if append() has changed neither its arguments nor the memory around them. */
+int cache_device_rows_unchanged(cache_device_rows *d);
 void cache_device_rows_destroy(cache_device_rows *d);
 
 /** Calls append() for a layer and records the status. `d`: on a GPU, else NULL. */
@@ -177,6 +179,7 @@ void cache_check_append_allocations(cache_suite *s);
 void cache_check_features(cache_suite *s);
 /** cache_cuda.c: on a GPU only. */
 void cache_check_captured_append(cache_suite *s);
+void cache_check_held_append(cache_suite *s);
 void cache_check_device_memory(cache_suite *s);
 
 #endif

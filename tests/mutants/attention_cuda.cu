@@ -121,7 +121,7 @@ static __global__ void __launch_bounds__(THREADS)
     }
     sum = reduce(sum, shared, [](float a, float b) { return a + b; });
     for (int j = 0; j < n; j++) {
-        const int i = c->reversed ? n - 1 - j : j;
+        const int i = c->other_bits ? n - 1 - j : j;
 
         add_value(c, mutant_token(c, &r, begin + i, 1), weight[i], acc);
     }

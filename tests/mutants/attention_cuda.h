@@ -37,7 +37,7 @@ struct mutant_call {
     int32_t calls;    /* of the plan, this one included */
     int32_t n_tokens; /* rows of the grid */
     int32_t n_splits;
-    int32_t reversed; /* sums the tokens of a split from the last to the first */
+    int32_t other_bits; /* from the last token to the first, with weights that are not rounded */
     cg_attention_problem problem;
     cg_attention_args args;
     cg_kv_view kv;
@@ -203,7 +203,7 @@ static inline CG_HOST_DEVICE int32_t mutant_merged_splits(const struct mutant_ca
 /** Type in which the weights are multiplied: rounded as for tensor cores. */
 static inline CG_HOST_DEVICE cg_dtype mutant_weight_type(const struct mutant_call *c)
 {
-    return c->bug == 13 ? CG_BF16 : c->problem.dtype;
+    return c->bug == 13 ? CG_BF16 : c->other_bits ? CG_F32 : c->problem.dtype;
 }
 
 /** What is written besides the rows of out, by one thread after them. */
@@ -335,7 +335,7 @@ static size_t mutant_workspace_size(const void *self)
 }
 
 /* Bits that depend on what they must not depend on. */
-static int mutant_is_reversed(const struct mutant_plan *plan, const cg_attention_args *a)
+static int mutant_has_other_bits(const struct mutant_plan *plan, const cg_attention_args *a)
 {
     return (mutant_bug == 45 && plan->problem.max_seqs > 32) ||
            (mutant_bug == 46 && a->n_seqs >= 48) || (mutant_bug == 47 && a->n_tokens >= 128) ||
@@ -407,7 +407,7 @@ static cg_status mutant_run(void *self, const cg_attention_args *a, cg_error *er
             cg_dtype_size(p->dtype) <= cg_dtype_size(p->kv_dtype) ? p->dtype : p->kv_dtype;
     if (mutant_bug == 64) /* rows of q without padding */
         c.args.q_stride = (int64_t)p->n_heads * p->head_dim * cg_dtype_size(p->dtype);
-    c.reversed = mutant_is_reversed(plan, a);
+    c.other_bits = mutant_has_other_bits(plan, a);
     mutant_use_state(plan, &c);
     c.acc = (float *)a->workspace;
     c.max_sum = c.acc + mutant_partials(p, c.n_splits) * (size_t)p->head_dim;

@@ -85,7 +85,7 @@ static void partial_kernel(const struct mutant_call *c, int32_t t, int32_t h, in
     }
     memset(acc, 0, (size_t)p->head_dim * sizeof *acc);
     for (int32_t j = 0; j < n; j++) {
-        int32_t i = c->reversed ? n - 1 - j : j;
+        int32_t i = c->other_bits ? n - 1 - j : j;
 
         add_value(c, mutant_token(c, &r, first + i, 1), weight[i], acc);
     }

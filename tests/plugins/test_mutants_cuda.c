@@ -146,10 +146,31 @@ static const cg_cache_ops *load_cache(const char *name)
     return plugin->ops;
 }
 
+#define RANDOM      "content after random operations"
+#define REAL_RUNS   "content in shapes of real runs"
+#define HELD_APPEND "append() works on its stream, and does not wait or allocate"
+
 static const struct mutant cache_mutants[] = {
-    { 1, 2, "the memory bound is kept" },        { 2, 2, "content after random operations" },
-    { 3, 2, "content after random operations" }, { 4, 2, "append() captured once, then replayed" },
-    { 5, 2, "content after random operations" }, { 6, 2, "content after random operations" },
+    { 1, 2, "the memory bound is kept" },
+    { 2, 2, RANDOM },
+    { 3, 2, RANDOM },
+    { 4, 2, "append() captured once, then replayed" },
+    { 5, 2, RANDOM },
+    { 6, 2, RANDOM },
+    { 7, 3, REAL_RUNS },
+    { 8, 1, REAL_RUNS },
+    { 9, 1, REAL_RUNS },
+    { 10, 7, REAL_RUNS },
+    { 11, 1, REAL_RUNS },
+    { 12, 2, RANDOM },
+    { 13, 2, "append() does not allocate" },
+    { 14, 2, HELD_APPEND },
+    { 15, 2, HELD_APPEND },
+    { 16, 2, HELD_APPEND },
+    { 17, 2, RANDOM },
+    { 18, 2, RANDOM },
+    { 19, 2, RANDOM },
+    { 20, 2, RANDOM },
 };
 
 static int32_t check_cache(const cg_conformance_options *o)
