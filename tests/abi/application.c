@@ -385,7 +385,7 @@ static const struct read {
     READ(cg_engine_options, preset, engine_options, read_engine_options),
     READ(cg_sampling, min_p, sampling, read_engine_sampling),
     READ(cg_plugin_set_options, log_ctx, set_options, read_set_options),
-    READ(cg_match_options, deterministic, match_options, read_match_options),
+    READ(cg_match_options, reserved, match_options, read_match_options),
     READ(cg_sampling, min_p, sampling, read_sampling),
     READ(cg_run_options, report, run_options, read_run),
     READ(cg_run_options, report, run_options, read_run_files),

@@ -48,6 +48,8 @@ finds 'struct cg_range: found' constraint.h 's/uint32_t begin;/uint32_t line, be
 finds 'struct cg_vocabulary of 1.0 is missing' constraint.h 's/cg_vocabulary\b/cg_tokens/g'
 finds 'lies at 28, inside of the 56 bytes' constraint.h 's/^(    int32_t fields_per_atom;)/\1 int32_t rings;/'
 finds 'raise CG_PLUGIN_ABI_MINOR' attention.h 's/^(    cg_dtype bias_dtype;)/\1 int32_t more;/'
+finds 'struct cg_kv_view: bytes 164 to 167 are padding' tensor.h 's/^(} cg_kv_view;)/    int32_t more;\n\1/'
+finds 'struct cg_attention_ops: bytes 52 to 55 are padding' attention.h 's/^    uint32_t reserved; .*//'
 finds 'there is no table' version.h 's/(CG_PLUGIN_ABI_MINOR) .*/\1 99/'
 finds 'there is a table of 1.2, but CG_PLUGIN_ABI_MINOR is 1' version.h 's/(CG_PLUGIN_ABI_MINOR) .*/\1 1/'
 # Of the library.
@@ -55,6 +57,7 @@ finds 'member cg_request.smiles: found' confgen.h 's/^(    uint64_t index;.*)/  
 finds 'value CG_MAX_CHECKS: found' limits.h 's/CG_MAX_CHECKS = 16/CG_MAX_CHECKS = 32/'
 finds 'function cg_results_count: found' results.h 's/cg_results_count\(const /cg_results_count(/'
 finds 'function cg_engine_close of release 0.1 is missing' confgen.h 's/^(CG_EXPORT) (void cg_engine_close)/extern \2/'
+finds 'struct cg_request: bytes 36 to 39 are padding' confgen.h 's/^(} cg_request;)/    int32_t more;\n\1/'
 finds 'holds a cg_sampling by value' confgen.h 's/^    const cg_sampling \*sampling;$/    cg_sampling sampling;/'
 echo "$failures failures"
 ((failures == 0))

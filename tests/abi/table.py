@@ -17,8 +17,9 @@ CC... is a C or C++ compiler with its flags. A line of a table is one of
 `check` fails if the headers lack a line of an older minor, or of the library's releases with one
 major number, except that a struct whose first member is struct_size may grow and that names of
 RENAMED are read as the newer ones; if a new member, not named reserved, lies in what an older
-struct used as padding, because an older side does not clear it; and if the headers of plugins differ
-from the table of their own minor. Python 3 standard library only.
+struct used as padding, because an older side does not clear it; if a struct that may grow ends in
+padding, or has some in what was added to it; and if the headers of plugins differ from the table of
+their own minor. Python 3 standard library only.
 """
 import os
 import re
@@ -224,11 +225,28 @@ def held_by_value(table):
             for name, what in table.members.items() if re.sub(r" \[.*", "", what.split(" ", 2)[2]) in sized]
 
 
+def padding(table, releases):
+    """Bytes that a side does not set, in what the other side may take for members of its own."""
+    found = []
+    for name, size in table.structs.items():
+        members = sorted((int(w.split()[0]), int(w.split()[1]), m) for m, w in table.members.items()
+                         if m.startswith(name + "."))
+        known = max([0] + [s for old in releases for n, s in old.structs.items() if renamed(n) == name])
+        if members[0][2] != name + ".struct_size":
+            continue
+        ends = [offset + length for offset, length, _ in members]
+        for end, begin in zip(ends, [m[0] for m in members[1:]] + [size]):
+            if end < begin and (begin == size or end >= known):
+                found.append("struct %s: bytes %d to %d are padding: put a reserved member there" % (name, end, begin - 1))
+    return found
+
+
 def check_library(tables, include, compiler):
     new = Table(make_table(include, LIBRARY, compiler))
-    found = held_by_value(new)
-    for name in sorted(n for n in os.listdir(tables) if re.match(r"library_[\d.]+\.txt", n)):
-        broken = compare(read_table(os.path.join(tables, name)), new, "release " + name[8:-4])
+    releases = {n: read_table(os.path.join(tables, n)) for n in os.listdir(tables) if re.match(r"library_[\d.]+\.txt", n)}
+    found = held_by_value(new) + padding(new, releases.values())
+    for name, old in sorted(releases.items()):
+        broken = compare(old, new, "release " + name[8:-4])
         found += broken
         if broken:
             found.append("programs of this release break: raise the library's soversion and remove %s, or, if it was not "
@@ -239,10 +257,10 @@ def check_library(tables, include, compiler):
 def check_plugins(tables, include, compiler):
     minor, lines = minor_of(include), make_table(include, PLUGINS, compiler)
     new = Table(lines)
-    found = held_by_value(new)
     known = {int(re.match(r"1\.(\d+)\.txt", n).group(1)) for n in os.listdir(tables) if re.match(r"1\.\d+\.txt", n)}
-    for number in sorted(known):
-        old = read_table(os.path.join(tables, "1.%d.txt" % number))
+    releases = {number: read_table(os.path.join(tables, "1.%d.txt" % number)) for number in known}
+    found = held_by_value(new) + padding(new, [old for number, old in releases.items() if number < minor])
+    for number, old in sorted(releases.items()):
         if number < minor:
             found += compare(old, new, "1.%d" % number)
         elif number > minor:

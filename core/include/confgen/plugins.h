@@ -91,6 +91,7 @@ typedef struct cg_match_options {
     const char *device; /* "cpu" (default), "cuda" (the first GPU) or "cuda:I" */
     /* CUDA: nonzero: tokens do not depend on the batch, as with --deterministic */
     int32_t deterministic;
+    int32_t reserved; /* 0 */
 } cg_match_options;
 
 /** An attention plugin over a cache plugin. */

@@ -112,9 +112,9 @@ typedef struct cg_report_counter {
     int32_t type;          /* CG_COUNTER_INT32, ... */
     int32_t rule;          /* CG_COUNTER_SUM, ... */
     int32_t n;             /* elements; 1: no array */
+    int32_t first;         /* element in the JSON report */
     /** Label of element i in the JSON report; NULL after the last. NULL unless the path has '*'. */
     const char *(*label)(int32_t i);
-    int32_t first; /* element in the JSON report */
 } cg_report_counter;
 
 /** Counter `i`, counted from 0, in the order of the JSON report. NULL after the last. Static

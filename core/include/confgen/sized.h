@@ -9,7 +9,7 @@
  *  1. A struct that a function reads (options, requests) may be shorter than the library's: members
  *     that it lacks are zero. It may be longer if what the library does not know is zero, else the
  *     function fails with CG_ERR_UNSUPPORTED, because a setting would be ignored. A struct_size
- *     that cannot be one, such as 0, is CG_ERR_USAGE.
+ *     that cannot be one, such as 0, is CG_ERR_USAGE. No padding is among what is added.
  *  2. A struct that a function fills (ret_*) has the caller's struct_size when the function is
  *     called. The function writes what fits and no byte behind it: cg_fill_struct().
  *  3. A struct that the library hands out by its address (cg_engine_get_info(), callbacks) has the
