@@ -57,7 +57,7 @@ build() {
   local folder=$1 system=$2 name
   name=$(basename "$(echo "$folder"/*.c)" .c)
   case $system in
-    make) quietly "make in $folder" make -C "$folder" CFLAGS='-O2 -Werror' GPU_ARCH=sm_90 ;;
+    make) quietly "make in $folder" make -C "$folder" CFLAGS='-O2 -Werror' GPU_CODE=sm_90 ;;
     ci) # the commands of the recipe, without those that install confgen
       sed -n 's/^ *run: \(make.*\)/\1/p' "$folder/.github/workflows/ci.yml" >"$folder/ci"
       [ "$(wc -l <"$folder/ci")" = 3 ] || die "$folder: wanted three commands in ci.yml"
@@ -68,11 +68,11 @@ build() {
       ;;
     cmake)
       quietly "cmake in $folder" cmake -S "$folder" -B "$folder/build" -DCMAKE_C_FLAGS=-Werror \
-        -DCMAKE_CUDA_ARCHITECTURES=90-real ${nvcc:+"-DCMAKE_CUDA_COMPILER=$nvcc"}
+        ${nvcc:+"-DCMAKE_CUDA_COMPILER=$nvcc"}
       quietly "cmake --build in $folder" cmake --build "$folder/build"
       ;;
     meson)
-      sed -i "s/'all-major'/'sm_90'/" "$folder/meson.build"
+      sed -i "s/'sm_80,sm_90,compute_80'/'sm_90'/" "$folder/meson.build"
       quietly "meson in $folder" meson setup --werror "$folder/build" "$folder"
       quietly "ninja in $folder" ninja -C "$folder/build"
       ;;

@@ -262,10 +262,12 @@ int cmd_plugins_new(int argc, char **argv)
     check_new(p.dir);
     st = write_project(&p, &err);
     for (int i = 0; i < p.n_written && st == CG_OK; i++)
-        printf("%s\n", p.written[i]);
+        print_lines(stdout, "%s\n", p.written[i]);
     finish_project(&p, st != CG_OK);
     if (st != CG_OK)
         return report_error(&err);
-    printf("\nNext: cd '%s' && make && make check; README.md says what to edit first.\n", p.dir);
+    print_lines(stdout,
+                "\nNext: cd '%s' && make && make check; README.md says what to edit first.\n",
+                p.dir);
     return EXIT_OK;
 }
