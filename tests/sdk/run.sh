@@ -19,7 +19,7 @@ die() { printf 'FAILED: %s\n' "$*" >&2; exit 1; }
 quietly() {
   local title=$1
   shift
-  "$@" >"$work/log" 2>&1 || { cat "$work/log"; die "$title"; }
+  "$@" >"$work/log" 2>&1 || { cat "$work/log" >&2; die "$title"; }
 }
 # wants PATTERN TITLE COMMAND...: the command succeeds and a line of its output matches
 wants() {
