@@ -132,7 +132,7 @@ typedef struct cg_engine_plugin {
     const char *hides;   /* file of confgen's own plugin of this kind and name, which is not used;
                             NULL: none */
     int32_t abi_major;   /* plugin ABI that it was built for */
-    int32_t abi_minor;
+    int32_t abi_minor;   /* CG_PLUGIN_ABI_MINOR at its build */
 } cg_engine_plugin;
 
 /** The settings in effect, with reasons. Strings live with the engine. */
