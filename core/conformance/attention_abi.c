@@ -29,8 +29,6 @@ static void run_sized(attention_suite *s, const struct host_sizes *sizes, const 
     case_call call = { .args_size = sizes->args, .view_size = sizes->view };
     cg_error err = CG_ERROR_INIT;
     cpu_case c = { .layout = *layout };
-    char text[160];
-    int read_beyond;
 
     p.window = random_in(&s->rec, 0, 1) * 30;
     case_layout_apply(layout, &p);
@@ -42,8 +40,7 @@ static void run_sized(attention_suite *s, const struct host_sizes *sizes, const 
         expect(&s->rec, s->ops->plan(host, problem, &c.plan, &err) == CG_OK,
                "%s: plan() of a problem of %u bytes failed: %s", layout->name, sizes->problem,
                err.msg)) {
-        read_beyond = fenced_violation(text, sizeof text);
-        expect(&s->rec, !read_beyond, "plan() %s", read_beyond ? text : "");
+        expect_no_violation(&s->rec, "plan()");
         case_memory_create(&s->rec, &c.ac, layout, &c.memory);
         attention_case_solve(&c.ac, s->test_host.base);
         cpu_run_and_compare(s, &c, &c.memory, &call);

@@ -8,17 +8,17 @@
 #include "element.h"
 
 const case_layout case_layouts[] = {
-    { "contiguous", 0, 0, CG_KV_HND, 0, 0, 0 },
-    { "contiguous with spare capacity", 0, 13, CG_KV_HND, 0, 0, 0 },
-    { "contiguous, NHD", 0, 5, CG_KV_NHD, 0, 0, 0 },
-    { "contiguous, growing", 0, 3, CG_KV_HND, 1, 0, 0 },
-    { "pages of 16", 16, 0, CG_KV_HND, 0, 0, 0 },
-    { "pages of 32", 32, 0, CG_KV_HND, 0, 0, 0 },
-    { "pages of 16, NHD", 16, 0, CG_KV_NHD, 0, 0, 0 },
-    { "pages of 8", 8, 0, CG_KV_HND, 0, 0, 0 },
-    { "pages of 24", 24, 0, CG_KV_HND, 0, 0, 0 },
-    { "pages of 1", 1, 0, CG_KV_HND, 0, 0, 0 },
-    { "pages of 16, block_tokens 0", 16, 0, CG_KV_HND, 1, 0, 0 },
+    { "contiguous", 0, 0, CG_KV_HND, 0, 0, 0, 0 },
+    { "contiguous with spare capacity", 0, 13, CG_KV_HND, 0, 0, 0, 0 },
+    { "contiguous, NHD", 0, 5, CG_KV_NHD, 0, 0, 0, 0 },
+    { "contiguous, growing", 0, 3, CG_KV_HND, 1, 0, 0, 0 },
+    { "pages of 16", 16, 0, CG_KV_HND, 0, 0, 0, 0 },
+    { "pages of 32", 32, 0, CG_KV_HND, 0, 0, 0, 0 },
+    { "pages of 16, NHD", 16, 0, CG_KV_NHD, 0, 0, 0, 0 },
+    { "pages of 8", 8, 0, CG_KV_HND, 0, 0, 0, 0 },
+    { "pages of 24", 24, 0, CG_KV_HND, 0, 0, 0, 0 },
+    { "pages of 1", 1, 0, CG_KV_HND, 0, 0, 0, 0 },
+    { "pages of 16, block_tokens 0", 16, 0, CG_KV_HND, 1, 0, 0, 0 },
 };
 const int32_t n_case_layouts = sizeof case_layouts / sizeof *case_layouts;
 

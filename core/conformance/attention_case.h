@@ -19,6 +19,7 @@ typedef struct case_layout {
     int32_t growing;   /* block_tokens of the problem is 0 */
     int32_t pad;       /* CPU: elements between tokens, between heads and between blocks */
     int32_t shared;    /* CPU, paged: sequences share pages of a prefix */
+    int64_t block_pad; /* CPU: bytes between blocks */
 } case_layout;
 
 extern const case_layout case_layouts[];

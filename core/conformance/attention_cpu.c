@@ -7,11 +7,15 @@
 
 #include <confgen/attention_check.h>
 
+#include "fenced_memory.h"
+
 /* ---- problems and cases -------------------------------------------------------------------- */
 
-cg_attention_problem cpu_problem(const attention_suite *s, int32_t head_dim, int32_t n_heads,
+cg_attention_problem cpu_problem(attention_suite *s, int32_t head_dim, int32_t n_heads,
                                  int32_t n_kv_heads, int32_t max_kv_len)
 {
+    const uint32_t all = CG_ATTENTION_DETERMINISTIC | CG_ATTENTION_BATCH_INVARIANT;
+
     return (cg_attention_problem) {
         CG_SIZED(cg_attention_problem),
         .device = CG_DEVICE_CPU,
@@ -24,7 +28,7 @@ cg_attention_problem cpu_problem(const attention_suite *s, int32_t head_dim, int
         .max_seqs = 8,
         .max_kv_len = max_kv_len,
         .scale = 1.0f / sqrtf((float)head_dim),
-        .flags = s->ops->caps & (CG_ATTENTION_DETERMINISTIC | CG_ATTENTION_BATCH_INVARIANT),
+        .flags = random_in(&s->rec, 0, 1) ? s->ops->caps & all : 0,
     };
 }
 
@@ -89,20 +93,25 @@ void cpu_case_create(test_recorder *rec, const cg_attention_problem *problem, in
 int cpu_plan(attention_suite *s, const cg_attention_problem *problem, const char *where,
              void **ret_plan)
 {
+    cg_attention_problem *given = fenced_alloc("the problem", sizeof *given, 8, 1);
     cg_error err = CG_ERROR_INIT;
-    cg_status st = s->ops->supports(&s->test_host.host, problem, &err);
+    cg_status st;
 
+    *given = *problem;
+    fenced_set_read_only(given, 1);
     *ret_plan = NULL;
+    st = s->ops->supports(&s->test_host.host, given, &err);
     if (st != CG_OK) {
         expect_refused(&s->rec, st, &err, where);
         expect(&s->rec, st == CG_ERR_UNSUPPORTED, "%s: refused with status %d, wanted %d", where,
                st, CG_ERR_UNSUPPORTED);
-        return 0;
-    }
-    if (!expect(&s->rec, s->ops->plan(&s->test_host.host, problem, ret_plan, &err) == CG_OK,
-                "%s: supported, but plan() failed: %s", where, err.msg))
+    } else if (!expect(&s->rec, s->ops->plan(&s->test_host.host, given, ret_plan, &err) == CG_OK,
+                       "%s: supported, but plan() failed: %s", where, err.msg)) {
         *ret_plan = NULL;
-    return 1;
+    }
+    expect_no_violation(&s->rec, "plan()");
+    fenced_free(given); /* a plan may not refer to it */
+    return st == CG_OK;
 }
 
 int cpu_with_case(attention_suite *s, const cg_attention_problem *problem,
@@ -142,13 +151,27 @@ void cpu_run_and_compare(attention_suite *s, const cpu_case *c, const case_memor
     case_out_destroy(&o);
 }
 
+/* What a plan leaves open: strides, and of a growing cache the size of blocks. */
+static void vary_layout(test_recorder *rec, const cg_attention_problem *p, case_layout *layout)
+{
+    layout->pad = random_in(rec, 0, 3);
+    if (!layout->growing || case_uses(p, CG_ATTENTION_KV_SCALES)) /* scales are by block */
+        return;
+    if (!layout->page)
+        layout->spare = random_in(rec, 0, 40);
+    else if (!layout->shared)
+        layout->page = random_in(rec, 1, 40);
+}
+
 void cpu_compare_twice(attention_suite *s, cpu_case *c)
 {
+    case_layout other = c->layout;
     case_memory second; /* while the first lives: other addresses */
 
     attention_case_solve(&c->ac, s->test_host.base);
     cpu_run_and_compare(s, c, &c->memory, &(case_call) { .pad = random_in(&s->rec, 0, 9) });
-    case_memory_create(&s->rec, &c->ac, &c->layout, &second);
+    vary_layout(&s->rec, &c->ac.problem, &other);
+    case_memory_create(&s->rec, &c->ac, &other, &second);
     cpu_run_and_compare(s, c, &second, &(case_call) { 0 });
     case_memory_destroy(&c->memory);
     c->memory = second;

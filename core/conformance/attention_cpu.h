@@ -6,8 +6,8 @@
 #include "attention_memory.h"
 #include "attention_suite.h"
 
-/** A problem of the suite's types, with all flags that the plugin offers and without a window. */
-cg_attention_problem cpu_problem(const attention_suite *s, int32_t head_dim, int32_t n_heads,
+/** A problem of the suite's types, with the flags that the plugin offers or none, and no window. */
+cg_attention_problem cpu_problem(attention_suite *s, int32_t head_dim, int32_t n_heads,
                                  int32_t n_kv_heads, int32_t max_kv_len);
 /** As cpu_problem(), of a random common head size and number of heads. */
 cg_attention_problem cpu_random_problem(attention_suite *s, int32_t max_kv_len);

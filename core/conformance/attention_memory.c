@@ -29,6 +29,7 @@ static struct strides strides_of(const case_layout *layout, int32_t block_tokens
         s.head = s.token * block_tokens + pad;
         s.block = s.head * n_heads + pad;
     }
+    s.block += layout->block_pad;
     return s;
 }
 
@@ -320,6 +321,15 @@ static void add_queries(struct inputs *in, const attention_case *ac, const struc
     a->q = q;
 }
 
+static void add_sequences(struct inputs *in, const struct selection *s, cg_attention_args *a)
+{
+    size_t n = (size_t)s->n_seqs;
+
+    a->q_start = add_copy(in, "q_start", s->q_start, (n + 1) * sizeof *s->q_start);
+    a->slot = add_copy(in, "slot", s->slot, n * sizeof *s->slot);
+    a->kv_len = add_copy(in, "kv_len", s->kv_len, n * sizeof *s->kv_len);
+}
+
 /* The bias of the call's rows, with padding that is NaN. */
 static void add_bias(struct inputs *in, const attention_case *ac, const struct selection *s,
                      cg_attention_args *a)
@@ -404,63 +414,118 @@ static void call_prepare(test_recorder *rec, const cg_attention_ops *ops, void *
     expect(rec, st == CG_OK, "prepare() failed (%d): %s", st, err.msg);
 }
 
-/* Records an access that was not allowed. */
-static void expect_no_violation(test_recorder *rec)
+void expect_no_violation(test_recorder *rec, const char *function)
 {
     char text[160];
     int found = fenced_violation(text, sizeof text);
 
-    expect(rec, !found, "run() %s", found ? text : "");
+    expect(rec, !found, "%s %s", function, found ? text : "");
+}
+
+struct case_run {
+    test_recorder *rec;
+    const cg_attention_ops *ops;
+    void *plan;
+    struct inputs in;
+    struct selection s;
+    cg_attention_args a;
+    const cg_attention_args *args; /* copy of a that is as long as the host's */
+    size_t workspace_bytes, out_bytes;
+    int64_t row_bytes;
+    cg_status st;
+    cg_error err;
+};
+
+case_run *case_run_begin(test_recorder *rec, const cg_attention_ops *ops, void *plan,
+                         const attention_case *ac, const case_memory *m, const case_call *call)
+{
+    const cg_attention_problem *p = &ac->problem;
+    size_t workspace_bytes = ops->workspace_size(plan);
+    case_run *r;
+
+    if (!test_size_is_sane(rec, workspace_bytes, "workspace_size()"))
+        return NULL;
+    r = calloc(1, sizeof *r);
+    if (!r)
+        abort();
+    *r = (case_run) { .rec = rec,
+                      .ops = ops,
+                      .plan = plan,
+                      .in.rec = rec,
+                      .workspace_bytes = workspace_bytes,
+                      .err = CG_ERROR_INIT };
+    select_rows(rec, ac, call, &r->s);
+    r->row_bytes = (int64_t)p->n_heads * case_v_dim(p) * cg_dtype_size(p->dtype);
+    r->a = (cg_attention_args) {
+        CG_SIZED(cg_attention_args),
+        .n_tokens = r->s.n_rows,
+        .n_seqs = r->s.n_seqs,
+        .out_stride = r->row_bytes + call->pad * (int64_t)cg_dtype_size(p->dtype),
+    };
+    r->out_bytes = (size_t)(r->a.n_tokens * r->a.out_stride);
+    add_queries(&r->in, ac, &r->s, &r->a);
+    add_sequences(&r->in, &r->s, &r->a);
+    add_features(&r->in, ac, &r->s, &r->a);
+    add_groups(&r->in, &r->s, &r->a);
+    r->a.kv = add_struct(&r->in, "the view", &m->view, sizeof m->view, call->view_size);
+    r->a.out = add_input(&r->in, "out", r->out_bytes, 64);
+    r->a.workspace = add_input(&r->in, "the workspace", workspace_bytes, 256);
+    r->args = add_struct(&r->in, "the arguments", &r->a, sizeof r->a, call->args_size);
+    if (call->is_prepared)
+        call_prepare(rec, ops, plan, &r->a, &r->s);
+    return r;
+}
+
+void case_run_call(case_run *r)
+{
+    r->st = r->ops->run(r->plan, r->args, &r->err);
+}
+
+int case_run_repeat(case_run *r, int32_t n)
+{
+    char *first = malloc(r->out_bytes + 1);
+    int is_same = 1;
+
+    if (!first)
+        abort();
+    for (int32_t i = 0; i < n; i++) {
+        case_run_call(r);
+        if (i == 0)
+            memcpy(first, r->a.out, r->out_bytes);
+        is_same &= !memcmp(first, r->a.out, r->out_bytes);
+    }
+    free(first);
+    return is_same;
+}
+
+void case_run_end(case_run *r, const attention_case *ac, case_out *ret_out)
+{
+    case_out o = { .stride = r->a.out_stride, .n = r->a.n_tokens, .dtype = ac->problem.dtype };
+
+    expect(r->rec, r->st == CG_OK, "run() failed (%d): %s", r->st, r->err.msg);
+    expect_no_violation(r->rec, "run()");
+    o.data = guarded_alloc(r->out_bytes, 64);
+    if (!o.data)
+        abort();
+    memcpy(o.data, r->a.out, r->out_bytes);
+    expect(r->rec, case_out_padding_intact(&o, r->row_bytes),
+           "run() wrote between the rows of out");
+    if (r->st != CG_OK)
+        case_out_destroy(&o);
+    free_inputs(&r->in);
+    free(r);
+    *ret_out = o;
 }
 
 void attention_case_run(test_recorder *rec, const cg_attention_ops *ops, void *plan,
                         const attention_case *ac, const case_memory *m, const case_call *call,
                         case_out *ret_out)
 {
-    const cg_attention_problem *p = &ac->problem;
-    int64_t size = cg_dtype_size(p->dtype), row = (int64_t)p->n_heads * case_v_dim(p) * size;
-    size_t workspace_bytes = ops->workspace_size(plan), out_bytes;
-    cg_attention_args a = { CG_SIZED(cg_attention_args), .out_stride = row + call->pad * size };
-    struct inputs in = { .rec = rec };
-    cg_error err = CG_ERROR_INIT;
-    case_out o = { .stride = a.out_stride, .dtype = p->dtype };
-    const cg_attention_args *args;
-    struct selection *s;
-    cg_status st;
+    case_run *r = case_run_begin(rec, ops, plan, ac, m, call);
 
-    *ret_out = o;
-    if (!test_size_is_sane(rec, workspace_bytes, "workspace_size()"))
+    *ret_out = (case_out) { .data = NULL };
+    if (!r)
         return;
-    s = malloc(sizeof *s);
-    if (!s)
-        abort();
-    select_rows(rec, ac, call, s);
-    a.n_tokens = o.n = s->n_rows;
-    a.n_seqs = s->n_seqs;
-    out_bytes = (size_t)(o.n * o.stride);
-    add_queries(&in, ac, s, &a);
-    a.q_start = add_copy(&in, "q_start", s->q_start, (size_t)(s->n_seqs + 1) * sizeof *s->q_start);
-    a.slot = add_copy(&in, "slot", s->slot, (size_t)s->n_seqs * sizeof *s->slot);
-    a.kv_len = add_copy(&in, "kv_len", s->kv_len, (size_t)s->n_seqs * sizeof *s->kv_len);
-    add_features(&in, ac, s, &a);
-    add_groups(&in, s, &a);
-    a.kv = add_struct(&in, "the view", &m->view, sizeof m->view, call->view_size);
-    a.out = add_input(&in, "out", out_bytes, 64);
-    a.workspace = add_input(&in, "the workspace", workspace_bytes, 256);
-    args = add_struct(&in, "the arguments", &a, sizeof a, call->args_size);
-    if (call->is_prepared)
-        call_prepare(rec, ops, plan, &a, s);
-    st = ops->run(plan, args, &err);
-    expect(rec, st == CG_OK, "run() failed (%d): %s", st, err.msg);
-    expect_no_violation(rec);
-    o.data = guarded_alloc(out_bytes, 64);
-    if (!o.data)
-        abort();
-    memcpy(o.data, a.out, out_bytes);
-    expect(rec, case_out_padding_intact(&o, row), "run() wrote between the rows of out");
-    free_inputs(&in);
-    free(s);
-    if (st != CG_OK)
-        case_out_destroy(&o);
-    *ret_out = o;
+    case_run_call(r);
+    case_run_end(r, ac, ret_out);
 }

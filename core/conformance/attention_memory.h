@@ -22,6 +22,9 @@ void case_memory_destroy(case_memory *m);
 void case_memory_set(attention_case *ac, case_memory *m, int32_t values, int32_t seq, int32_t pos,
                      int32_t head, int32_t element, float x);
 
+/** Records whether `function` accessed fenced memory as it may not. */
+void expect_no_violation(test_recorder *rec, const char *function);
+
 /** A call of run(). Zero: all rows without padding, structs of this ABI. */
 typedef struct case_call {
     /* Rows first_row[i] <= t < end_row[i] of every sequence i, counted from its first row in the
@@ -34,11 +37,22 @@ typedef struct case_call {
 } case_call;
 
 /**
- * Calls run(). Checks its status, and that it writes only to rows of out and to the workspace and
- * reads only what it is given. Sequences without rows are left out of half of the calls.
- *
- * @param ret_out  rows in order; data is NULL if the call failed
+ * A call in three steps, of which the second may be on another thread: memory, run(), and checks of
+ * its status, and that it writes only to rows of out and to the workspace and reads only what it is
+ * given. Sequences without rows are left out of half of the calls.
  */
+typedef struct case_run case_run;
+
+/** Returns NULL if the plan's workspace is too large. The caller owns the call. */
+case_run *case_run_begin(test_recorder *rec, const cg_attention_ops *ops, void *plan,
+                         const attention_case *ac, const case_memory *m, const case_call *call);
+void case_run_call(case_run *r);
+/** As n of these steps. Returns whether all had the same bits. */
+int case_run_repeat(case_run *r, int32_t n);
+/** Frees the call. @param ret_out  rows in order; data is NULL if the call failed */
+void case_run_end(case_run *r, const attention_case *ac, case_out *ret_out);
+
+/** The three steps. */
 void attention_case_run(test_recorder *rec, const cg_attention_ops *ops, void *plan,
                         const attention_case *ac, const case_memory *m, const case_call *call,
                         case_out *ret_out);

@@ -94,28 +94,6 @@ static void check_plans(attention_suite *s, const cg_attention_problem *problem)
     test_end(&s->rec);
 }
 
-static void check_old_problem(attention_suite *s, const cg_attention_problem *problem)
-{
-    size_t bytes = offsetof(cg_attention_problem, kv_layout);
-    cg_attention_problem p = *problem, *old;
-    cg_error err = CG_ERROR_INIT;
-    void *plan = NULL;
-
-    if (!test_begin(&s->rec, "a problem of ABI 1.0"))
-        return;
-    old = malloc(bytes); /* exact size: sanitizers detect reads past it */
-    if (!old)
-        abort();
-    p.struct_size = (uint32_t)bytes;
-    memcpy(old, &p, bytes);
-    expect(&s->rec, s->ops->plan(&s->test_host.host, old, &plan, &err) == CG_OK,
-           "plan() of a problem of %zu bytes failed: %s", bytes, err.msg);
-    free(old);
-    s->ops->destroy(plan);
-    expect_all_freed(&s->rec, &s->test_host, "a plan");
-    test_end(&s->rec);
-}
-
 static void check_plan_without_memory(attention_suite *s, const cg_attention_problem *problem)
 {
     if (!test_begin(&s->rec, "plan() when out of memory"))
@@ -146,7 +124,6 @@ static void check_plan_without_memory(attention_suite *s, const cg_attention_pro
 void attention_check_lifecycle(attention_suite *s, const cg_attention_problem *problem)
 {
     check_plans(s, problem);
-    check_old_problem(s, problem);
     check_plan_without_memory(s, problem);
 }
 

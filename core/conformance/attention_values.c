@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "attention_cpu.h"
+#include "fenced_memory.h"
 
 static void check_layouts(attention_suite *s)
 {
@@ -84,7 +85,8 @@ static void check_sequence_counts(attention_suite *s)
     if (!test_begin(&s->rec, "values: 1 to 600 sequences"))
         return;
     for (int32_t i = 0; i < test_rounds(&s->rec, 2 * N); i++) {
-        int32_t n = counts[(i * 11 + 5) % N]; /* few rounds have few and many */
+        /* few rounds have few and many */
+        int32_t n = i < N ? counts[(i * 11 + 5) % N] : random_in(&s->rec, 1, 200);
         cg_attention_problem p =
             cpu_problem(s, i % 3 ? 32 : 64, 4, i & 1 ? 2 : 4, n > 64 ? 30 : 90);
         case_layout layout = cpu_random_layout(&s->rec);
@@ -127,10 +129,11 @@ static void check_long(attention_suite *s)
     static const struct {
         int32_t len, n_seqs, most_rows, window;
     } cases[] = {
-        { 4097, 3, 9, 0 },     { 1100, 3, 40, 0 },    { 700, 3, 300, 0 },   { 2100, 3, 17, 0 },
-        { 4300, 3, 40, 1000 }, { 16500, 1, 2, 0 },    { 2500, 3, 100, 64 }, { 520, 4, 260, 0 },
-        { 1030, 4, 20, 512 },  { 8200, 2, 20, 4096 }, { 4096, 2, 60, 1 },   { 310, 6, 310, 0 },
-        { 1500, 3, 128, 33 },  { 16400, 1, 30, 100 }, { 1024, 3, 1, 0 },    { 2049, 3, 5, 0 },
+        { 320, 24, 320, 0 }, { 4097, 3, 9, 0 },     { 1100, 3, 40, 0 },    { 700, 3, 300, 0 },
+        { 2100, 3, 17, 0 },  { 4300, 3, 40, 1000 }, { 16500, 1, 2, 0 },    { 2500, 3, 100, 64 },
+        { 520, 4, 260, 0 },  { 1030, 4, 20, 512 },  { 8200, 2, 20, 4096 }, { 4096, 2, 60, 1 },
+        { 310, 6, 310, 0 },  { 1500, 3, 128, 33 },  { 16400, 1, 30, 100 }, { 1024, 3, 1, 0 },
+        { 2049, 3, 5, 0 },
     };
     enum { N = sizeof cases / sizeof *cases };
 
@@ -250,7 +253,119 @@ out:
     free(cases);
 }
 
+/* ---- several plans ------------------------------------------------------------------------- */
+
+enum { N_PLANS = 4, N_ROUNDS = 5, N_REPEATS = 30 };
+
+/* Calls of one of the plans on a thread of its own: long enough for the others to come between. */
+struct caller {
+    pthread_t thread;
+    pthread_barrier_t *start;
+    case_run *run;
+    int is_same; /* all results have the same bits */
+};
+
+static void *call_after_start(void *arg)
+{
+    struct caller *c = arg;
+
+    pthread_barrier_wait(c->start);
+    c->is_same = case_run_repeat(c->run, N_REPEATS);
+    return NULL;
+}
+
+/* Plans of different problems, in turns and at once; loops then run on the caller's thread. */
+static void call_at_once(attention_suite *s, cpu_case *cases)
+{
+    struct caller callers[N_PLANS];
+    pthread_barrier_t start;
+    case_out o;
+
+    pthread_barrier_init(&start, NULL, N_PLANS);
+    for (int32_t i = 0; i < N_PLANS; i++)
+        callers[i].run = case_run_begin(&s->rec, s->ops, cases[i].plan, &cases[i].ac,
+                                        &cases[i].memory, &(case_call) { 0 });
+    s->test_host.reverse_loops = 1;
+    for (int32_t i = 0; i < N_PLANS; i++) {
+        callers[i].start = &start;
+        if (!callers[i].run ||
+            pthread_create(&callers[i].thread, NULL, call_after_start, &callers[i]))
+            abort();
+    }
+    for (int32_t i = 0; i < N_PLANS; i++)
+        pthread_join(callers[i].thread, NULL);
+    pthread_barrier_destroy(&start);
+    s->test_host.reverse_loops = 0;
+    for (int32_t i = 0; i < N_PLANS; i++) {
+        if (cases[i].ac.problem.flags & CG_ATTENTION_DETERMINISTIC)
+            expect(&s->rec, callers[i].is_same,
+                   "%d calls have different bits while other plans run on other threads",
+                   N_REPEATS);
+        case_run_end(callers[i].run, &cases[i].ac, &o);
+        if (o.data)
+            attention_compare(s, &cases[i].ac, &o, 0, "plans on several threads");
+        case_out_destroy(&o);
+    }
+}
+
+static void check_several_plans(attention_suite *s)
+{
+    cpu_case *cases = calloc(N_PLANS, sizeof *cases);
+    int32_t n_plans = 0;
+
+    if (!cases)
+        abort();
+    if (!test_begin(&s->rec, "values: several plans in turns and at once"))
+        goto out;
+    for (int32_t i = 0; i < N_PLANS; i++) {
+        cg_attention_problem p = cpu_problem(s, 64 << i % 2, 4 << i / 2, 4, 60 + 40 * i);
+
+        p.flags |= s->ops->caps & CG_ATTENTION_DETERMINISTIC;
+        cases[i].layout = case_layouts[4 * (i % 2)]; /* contiguous, pages of 16 */
+        case_layout_apply(&cases[i].layout, &p);
+        cpu_case_create(&s->rec, &p, 6, 30, &cases[i].ac);
+        case_memory_create(&s->rec, &cases[i].ac, &cases[i].layout, &cases[i].memory);
+        attention_case_solve(&cases[i].ac, s->test_host.base);
+        (void)cpu_plan(s, &cases[i].ac.problem, cases[i].layout.name, &cases[i].plan);
+        n_plans += cases[i].plan != NULL;
+    }
+    for (int32_t i = 0; i < N_ROUNDS && n_plans == N_PLANS; i++) {
+        cpu_case *c = &cases[random_in(&s->rec, 0, N_PLANS - 1)];
+
+        cpu_run_and_compare(s, c, &c->memory, &(case_call) { 0 });
+        call_at_once(s, cases);
+    }
+    for (int32_t i = 0; i < N_PLANS; i++) {
+        s->ops->destroy(cases[i].plan);
+        case_memory_destroy(&cases[i].memory);
+        attention_case_destroy(&cases[i].ac);
+    }
+    test_end(&s->rec);
+out:
+    free(cases);
+}
+
 /* ---- memory -------------------------------------------------------------------------------- */
+
+/* Offsets beyond 32 bits: of blocks, of tokens, of pages. The memory is sparse. */
+static void check_large_memory(attention_suite *s)
+{
+    static const case_layout layouts[] = {
+        { "slots 1.2 GB apart", 0, 0, CG_KV_HND, 0, 0, 0, 1200000000 },
+        { "tokens 1 MiB apart", 0, 0, CG_KV_NHD, 0, 1 << 18, 0, 0 },
+        { "pages 80 MB apart", 8, 0, CG_KV_HND, 0, 0, 0, 80000000 },
+    };
+    const size_t room = (size_t)24 << 30; /* of keys and values: each less than half */
+
+    if (!test_begin(&s->rec, "values: memory beyond 4 GiB"))
+        return;
+    for (size_t i = 0; i < sizeof layouts / sizeof *layouts && fenced_has_room(room); i++) {
+        cg_attention_problem p = cpu_problem(s, 64, 2, 1, i == 1 ? 2600 : 120);
+
+        (void)cpu_with_case(s, &p, &layouts[i], i == 1 ? 2 : 7, 20, cpu_compare_twice);
+    }
+    test_end(&s->rec);
+}
 
 /* Every call checks this; here values do not matter. */
 static void run_padded(attention_suite *s, cpu_case *c)
@@ -320,6 +435,8 @@ void attention_check_values(attention_suite *s)
     check_large_scores(s);
     check_types(s);
     check_many_calls(s);
+    check_several_plans(s);
+    check_large_memory(s);
     check_bounds(s);
     check_not_finite(s);
 }

@@ -10,7 +10,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { MAX_REGIONS = 64, PADDING_BYTE = 0xff };
+enum { MAX_REGIONS = 128, PADDING_BYTE = 0xff };
 
 /* Inaccessible bytes on either side: they take address space, not memory. */
 #define FENCE ((size_t)256 << 20)
@@ -106,9 +106,21 @@ void *fenced_alloc(const char *name, size_t bytes, size_t align, int at_end)
     r->size = bytes;
     r->is_read_only = 0;
     atomic_store(&r->is_open, 0);
-    memset(r->start, PADDING_BYTE, n_bytes);
+    if (bytes < FENCED_SPARSE)
+        memset(r->start, PADDING_BYTE, n_bytes);
     r->name = name;
     return r->data;
+}
+
+int fenced_has_room(size_t bytes)
+{
+    void *all = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    if (all == MAP_FAILED)
+        return 0;
+    munmap(all, bytes);
+    return 1;
 }
 
 static struct region *region_of(void *ptr)

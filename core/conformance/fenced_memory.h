@@ -14,8 +14,12 @@
 
 /** Installs the handler of accesses, for the rest of the process. Before fenced_alloc(). */
 void fenced_memory_start(void);
+/** Bytes from which on memory is not filled. */
+#define FENCED_SPARSE ((size_t)1 << 30)
+
 /**
- * Returns memory filled with 0xff (NaN as floats). Ends the process when out of memory.
+ * Returns memory filled with 0xff (NaN as floats), or from FENCED_SPARSE bytes on with 0, which
+ * takes memory only where it is written. Ends the process when out of memory.
  *
  * @param name    for records; borrowed while the memory lives
  * @param align   power of two, at most 4096
@@ -24,6 +28,8 @@ void fenced_memory_start(void);
  */
 void *fenced_alloc(const char *name, size_t bytes, size_t align, int at_end);
 void fenced_free(void *ptr); /* accepts NULL */
+/** True if this process may have so much address space at once. */
+int fenced_has_room(size_t bytes);
 /** Makes the memory read-only, or writable. Accepts NULL. */
 void fenced_set_read_only(void *ptr, int read_only);
 /**

@@ -25,7 +25,7 @@ enum {
                CG_ATTENTION_SINK_TOKENS | CG_ATTENTION_BIAS | CG_ATTENTION_NO_MASK |
                CG_ATTENTION_VALUE_SIZE | CG_ATTENTION_KV_SCALES | CG_ATTENTION_POSITIONS |
                CG_ATTENTION_TREE,
-    OTHER_BUGS_TABLE = 8192, /* entries of the page table that BUG 806 keeps */
+    TABLE_ROOM = 8192, /* entries of the page table that BUG 806 keeps */
 };
 
 struct plan {
@@ -35,12 +35,16 @@ struct plan {
     /* state that only faults use */
     const void *first_k;
     const int32_t *first_table;
-    int32_t table[OTHER_BUGS_TABLE];
+    int32_t table[TABLE_ROOM];
     float *scratch;
     void *late;
     int64_t calls;
-    int32_t prepared_len, first_n_seqs;
+    int32_t prepared_len, first_block_tokens;
+    const cg_attention_problem *given;
 };
+
+/* Of the plan made last. */
+static const cg_attention_problem *last_problem;
 
 /* ---- elements ------------------------------------------------------------------------------ */
 
@@ -141,6 +145,8 @@ static cg_status plan(const cg_host *host, const cg_attention_problem *p, void *
     memset(self, 0, sizeof *self);
     self->host = host;
     self->problem = cg_attention_keep_problem(p);
+    self->given = p;
+    last_problem = &self->problem;
     if (!HAS_FEATURES)
         self->problem.features = 0;
     if (BUG == 2029) /* reads members that an older host does not have */
@@ -267,10 +273,13 @@ static float dot(const struct row *r, const char *k)
 
 static float scale_of(const struct row *r)
 {
-    const cg_attention_problem *p = &r->plan->problem;
+    const cg_attention_problem *p = BUG == 811   ? r->plan->given
+                                    : BUG == 810 ? last_problem
+                                                 : &r->plan->problem;
     const cg_attention_args *a = r->args;
-    int is_wrong = (BUG == 61 && a->n_seqs != 8) || (BUG == 62 && a->kv_len[r->seq] > 100) ||
-                   (BUG == 63 && r->kv->n_slots > 8) || (BUG == 64 && p->max_seqs > 8);
+    int is_wrong = (BUG == 65 && !p->flags) || (BUG == 61 && a->n_seqs != 8) ||
+                   (BUG == 62 && a->kv_len[r->seq] > 100) || (BUG == 63 && r->kv->n_slots > 8) ||
+                   (BUG == 64 && p->max_seqs > 8);
 
     if (BUG == 1) /* ignores the problem's */
         return 1.0f / sqrtf((float)p->head_dim);
@@ -305,6 +314,8 @@ static const char *key(const struct row *r, int32_t pos)
             if (r->seq > r->args->group_start[g] && r->seq < r->args->group_start[g + 1] &&
                 pos < r->args->group_len[g] + 1 && pos < r->args->kv_len[r->args->group_start[g]])
                 slot = r->args->slot[r->args->group_start[g]];
+    if (BUG == 68) /* offsets of 32 bits */
+        return base + (int32_t)cg_kv_offset(r->kv, slot, r->kv_head, pos);
     return base + cg_kv_offset(r->kv, slot, r->kv_head, pos);
 }
 
@@ -531,6 +542,8 @@ static void find_row(struct row *r, const struct call *c, int32_t row)
              r->head * (BUG == 2022 ? p->head_dim : self->v_dim) * size;
 }
 
+static float all_scores[64][20000];
+
 /* Item: one sequence and query head. */
 static void run_item(void *arg, int64_t item, int32_t worker)
 {
@@ -541,9 +554,15 @@ static void run_item(void *arg, int64_t item, int32_t worker)
     struct row r = { .plan = self, .args = a, .kv = a->kv };
     cg_kv_view view;
 
-    if (BUG == 806 && self->first_table) {
+    if ((BUG == 806 && self->first_table) || BUG == 66 || BUG == 67) {
         view = *a->kv;
-        view.page_table = self->table;
+        if (BUG == 806)
+            view.page_table = self->table;
+        if (BUG == 66) /* the size of the first call's blocks */
+            view.block_tokens = self->first_block_tokens;
+        if (BUG == 67) { /* tokens without padding */
+            view.token_stride = view.token_stride / p->head_dim / 4 * p->head_dim * 4;
+        }
         r.kv = &view;
     }
     if (BUG == 2030) { /* reads members that an older host does not have */
@@ -556,6 +575,7 @@ static void run_item(void *arg, int64_t item, int32_t worker)
     r.slot = a->slot[r.seq];
     r.n_new = a->q_start[r.seq + 1] - a->q_start[r.seq];
     r.score = self->scratch ? self->scratch
+              : BUG == 812  ? all_scores[worker] /* of all plans */
                             : (float *)((char *)a->workspace + (size_t)worker * row_bytes(self));
     for (int32_t row = a->q_start[r.seq]; row < a->q_start[r.seq + 1]; row++) {
         find_row(&r, c, row);
@@ -588,7 +608,9 @@ static void keep_state(struct plan *self, const cg_attention_args *a)
 
     if (BUG == 8 && !self->first_k)
         self->first_k = a->kv->k;
-    if (BUG == 806 && a->kv->page_table && !self->first_table && n <= OTHER_BUGS_TABLE) {
+    if (!self->first_block_tokens)
+        self->first_block_tokens = a->kv->block_tokens;
+    if (BUG == 806 && a->kv->page_table && !self->first_table && n <= TABLE_ROOM) {
         self->first_table = a->kv->page_table;
         memcpy(self->table, a->kv->page_table, n * sizeof *self->table);
     }
