@@ -37,7 +37,7 @@ check() {
 }
 
 line='^values: contiguous +FAILED +'
-check 0 none ': [0-9]+ checks passed, 0 failed$' --only ''
+check 0 none ': [0-9]+ checks passed, 0 failed$' --only '' --time-limit 60
 check 1 'exit in run' "${line}the process ended with status 0 before the check did"
 check 1 'quick exit in run' "${line}the process ended with status 0 before the check did"
 check 1 'fork in run' "${line}(the process ended with status 0 before the check did|no end after 2 s)"
