@@ -23,6 +23,7 @@ typedef struct constraint_case {
     cg_table_facts facts;
     cg_program **program; /* [n_molecules] NULL: refused */
     const cg_automaton *automaton;
+    cg_literals *lent; /* of the last compile() */
 } constraint_case;
 
 /** The features that the plugin declares; those that include others with these. */

@@ -7,6 +7,7 @@
 
 #include "byte_vocabulary.h"
 #include "constraint_case.h"
+#include "fenced_memory.h"
 #include "watched_ops.h"
 
 enum {
@@ -568,6 +569,7 @@ int32_t cg_conformance_constraint(const cg_constraint_ops *ops, const cg_host *h
     s->ops = watch_constraint(ops);
     test_recorder_init(&s->rec, options);
     test_host_init(&s->test_host, host);
+    fenced_memory_start();
     s->vocabulary = byte_vocabulary_create(host);
     if (!s->vocabulary)
         abort();

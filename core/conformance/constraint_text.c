@@ -7,7 +7,7 @@
 #include "constraint_case.h"
 
 enum {
-    WALKS = 3,           /* random sequences of a molecule, beside the first, last and longest */
+    WALKS = 3,           /* random sequences of a molecule, beside first, last and longest ones */
     ENTRIES = 24,        /* entry states whose numbers are tested */
     SAMPLE = 300,        /* numbers of an entry state that are tested if there are too many */
     MAX_PATHS = 1 << 21, /* paths of an entry state that are all followed */
@@ -141,7 +141,7 @@ static void for_each_sequence(constraint_case *c,
         number_texts_init(&numbers, c->format);
         numbers.any_zero = !is_declared(c);
         for (int32_t i = 0; i < c->n_molecules; i++)
-            for (int32_t k = 0; k < SELECT_ANY + WALKS && c->program[i]; k++)
+            for (int32_t k = 0; k < SELECT_ANY + test_rounds(c->rec, WALKS) && c->program[i]; k++)
                 if (!check(c, &numbers, i, k < SELECT_ANY ? k : SELECT_ANY))
                     break;
         number_texts_finish(&numbers);

@@ -46,6 +46,7 @@ struct binned {
     /* state that only faults use */
     char first_literal[64];
     int32_t n_compiled;
+    const char *before;
 };
 
 /* ---- numbers ------------------------------------------------------------------------------- */
@@ -389,6 +390,22 @@ static void damage_program(struct binned *b, cg_program *p, int32_t n, const cg_
         break;
     case 19: /* the caller's text */
         ((char *)text->text)[0] = '[' + (b->n_compiled == 3);
+        break;
+    case 21: /* reads the text of the molecule before */
+        if (b->before)
+            p->max_tokens += b->before[0] == 0;
+        b->before = text->text;
+        break;
+    case 22: /* reads behind the text */
+        p->max_tokens += text->text[text->literal[text->n_atoms].end] == 1;
+        break;
+    case 23: /* a crash */
+        if (text->n_atoms > 100)
+            *(volatile int32_t *)(uintptr_t)16 = 1;
+        break;
+    case 24: /* the end of the process, as if all were well */
+        if (text->n_atoms > 100)
+            exit(0);
         break;
     case 104: /* y begins as x, without the comma */
         for (int32_t f = 1; f < p->n_fields; f += 3)
