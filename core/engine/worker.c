@@ -41,6 +41,7 @@ cg_status cg_worker_init_gpu(cg_worker *w, const cg_executor_prototype *prototyp
 
     init(w, prototype, CG_DEVICE_CUDA, NULL, host);
     CG_TRY(cg_gpu_open(index, &gpu, err));
+    w->gpu_info.struct_size = sizeof w->gpu_info;
     cg_gpu_get_info(gpu, &w->gpu_info);
     cg_gpu_close(gpu);
     return CG_OK;
