@@ -71,5 +71,10 @@ for minor in 1_0 1_1; do
     check 0 "${kind}_$minor passes" plugins check "$plugins/${kind}_$minor.so" "${only[@]}"
   done
 done
+for kind in attention cache constraint; do
+  check 1 "${kind}_1_3 fails" plugins check "$plugins/${kind}_1_3.so" "${only[@]}"
+  verdict 'only for its ABI' sh -c "grep FAILED out | grep -q '^plugin ABI is known .* was built for plugin ABI 1\\.3, this confgen checks' &&
+    [ \$(grep -c FAILED out) = 1 ]"
+done
 
 finish
