@@ -512,18 +512,28 @@ static constraint_case case_of_texts(struct suite *s, const cg_conformance_texts
                                .may_refuse = 1 };
 }
 
-/* Is the format accepted? If not, with a reason, that is noted. */
+/* Is a molecule accepted? If the format or all molecules are refused, the reason is noted. */
 static int is_accepted(struct suite *s, const cg_conformance_texts *t)
 {
     cg_error err = CG_ERROR_INIT;
     void *self = NULL;
     cg_status st = s->ops->create(&s->test_host.host, t->vocabulary, t->format, &self, &err);
 
-    if (st == CG_OK)
+    if (st == CG_OK) {
+        st = CG_ERR_UNSUPPORTED;
+        for (int32_t i = 0; i < t->n_molecules && st != CG_OK; i++) {
+            cg_program *p = NULL;
+
+            st = s->ops->compile(self, &t->molecules[i], &p, &err);
+            if (st == CG_OK)
+                s->ops->release(self, p);
+        }
         s->ops->destroy(self);
-    else
-        test_note(&s->rec, "not supported: %s", err.msg);
-    return st == CG_OK || !err.msg[0];
+    }
+    if (st == CG_OK || !err.msg[0])
+        return 1;
+    test_note(&s->rec, "not supported: %s", err.msg);
+    return 0;
 }
 
 static void report_model(const cg_conformance_options *o)
