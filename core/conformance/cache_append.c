@@ -6,16 +6,43 @@
 #include <string.h>
 
 #include "element.h"
+#include "fenced_memory.h"
 
 /* ---- tokens -------------------------------------------------------------------------------- */
 
-static void *alloc_rows(int32_t n, size_t size)
+/* Memory of an argument of append(). */
+static void *alloc_argument(const cache_suite *s, const char *name, size_t bytes, size_t align)
 {
-    void *p = guarded_alloc((size_t)(n + 1) * size, 64);
+    void *p = s->fenced ? fenced_alloc(name, bytes, align, 1) : guarded_alloc(bytes, 64);
 
     if (!p)
         abort();
     return p;
+}
+
+static void free_argument(const cache_rows *r, void *p)
+{
+    if (r->fenced)
+        fenced_free(p);
+    else
+        guarded_free(p);
+}
+
+static int is_intact(const cache_rows *r)
+{
+    return r->fenced || (guarded_intact(r->slot) && guarded_intact(r->pos) &&
+                         guarded_intact(r->data[0]) && guarded_intact(r->data[1]));
+}
+
+/* Moves slots or positions [n] to memory of an argument. */
+static int32_t *move_to_argument(const cache_suite *s, const char *name, int32_t *from, int32_t n)
+{
+    int32_t *to = alloc_argument(s, name, (size_t)n * sizeof *to, sizeof *to);
+
+    if (n)
+        memcpy(to, from, (size_t)n * sizeof *to);
+    free(from);
+    return to;
 }
 
 /* Adds an entry to skip, whose keys and values are NaN. */
@@ -95,21 +122,32 @@ void cache_rows_random(cache_suite *s, const int32_t *n, int32_t order, int32_t 
 
     for (int32_t i = 0; i < s->shape.n_slots; i++)
         sum += n[i];
-    room = room > 2 * sum ? room : 2 * sum; /* with the skipped ones */
-    *ret = (cache_rows) { .dtype = s->gpu ? types[random_in(&s->rec, 0, 2)] : CG_F32 };
-    ret->slot = alloc_rows(room, sizeof *ret->slot);
-    ret->pos = alloc_rows(room, sizeof *ret->pos);
-    ret->token = alloc_rows(room, sizeof *ret->token);
-    for (int i = 0; i < 2; i++) {
-        size_t size = cg_dtype_size(ret->dtype);
-
-        ret->stride[i] = (size_t)(s->shape.n_kv_heads * cache_dim(s, i)) * size +
-                         (s->gpu ? 16 : size) * (size_t)random_in(&s->rec, 0, 5);
-        ret->data[i] = alloc_rows(room, ret->stride[i]);
-    }
+    *ret = (cache_rows) { .dtype = s->gpu ? types[random_in(&s->rec, 0, 2)] : CG_F32,
+                          .fenced = s->fenced };
+    /* with the skipped ones */
+    ret->slot = malloc((size_t)(2 * sum + 1) * sizeof *ret->slot);
+    ret->pos = malloc((size_t)(2 * sum + 1) * sizeof *ret->pos);
+    ret->token = malloc((size_t)(2 * sum + 1) * sizeof *ret->token);
+    if (!ret->slot || !ret->pos || !ret->token)
+        abort();
     add_tokens(s, n, order, ret);
     if (order == CACHE_ORDER_SHUFFLED)
         shuffle_rows(s, ret);
+    room = room > ret->n ? room : ret->n;
+    ret->slot = move_to_argument(s, "slot", ret->slot, ret->n);
+    ret->pos = move_to_argument(s, "pos", ret->pos, ret->n);
+    for (int i = 0; i < 2; i++) {
+        size_t size = cg_dtype_size(ret->dtype);
+        size_t row = (size_t)(s->shape.n_kv_heads * cache_dim(s, i)) * size;
+
+        ret->stride[i] = row + (s->gpu ? 16 : size) * (size_t)random_in(&s->rec, 0, 5);
+        /* on the CPU they end with the last row, not with a stride */
+        ret->data[i] = alloc_argument(s, i ? "v" : "k",
+                                      !s->fenced ? (size_t)room * ret->stride[i]
+                                      : ret->n   ? (size_t)(ret->n - 1) * ret->stride[i] + row
+                                                 : 0,
+                                      size);
+    }
 }
 
 void cache_rows_fill(const cache_suite *s, cache_rows *r, int32_t layer)
@@ -129,11 +167,11 @@ void cache_rows_fill(const cache_suite *s, cache_rows *r, int32_t layer)
 
 void cache_rows_free(cache_rows *r)
 {
-    guarded_free(r->slot);
-    guarded_free(r->pos);
-    guarded_free(r->token);
-    guarded_free(r->data[0]);
-    guarded_free(r->data[1]);
+    free_argument(r, r->slot);
+    free_argument(r, r->pos);
+    free_argument(r, r->data[0]);
+    free_argument(r, r->data[1]);
+    free(r->token);
 }
 
 /* ---- on the device ------------------------------------------------------------------------- */
@@ -171,6 +209,16 @@ int cache_device_rows_unchanged(cache_device_rows *d)
 
 /* ---- calls --------------------------------------------------------------------------------- */
 
+static void set_read_only(const cache_rows *r, int read_only)
+{
+    if (!r->fenced)
+        return;
+    fenced_set_read_only(r->slot, read_only);
+    fenced_set_read_only(r->pos, read_only);
+    fenced_set_read_only(r->data[0], read_only);
+    fenced_set_read_only(r->data[1], read_only);
+}
+
 void cache_append(cache_suite *s, int32_t layer, const cache_rows *r, const cache_device_rows *d)
 {
     cg_error err = CG_ERROR_INIT;
@@ -186,8 +234,15 @@ void cache_append(cache_suite *s, int32_t layer, const cache_rows *r, const cach
         .dtype = r->dtype,
         .stream = s->gpu ? cg_gpu_stream(s->gpu) : NULL,
     };
-    cg_status st = s->ops->append(s->self, layer, &args, &err);
+    char violation[256];
+    cg_status st;
 
+    set_read_only(r, 1);
+    st = s->ops->append(s->self, layer, &args, &err);
+    if (r->fenced && fenced_violation(violation, sizeof violation))
+        expect(&s->rec, 0, "append() of %d tokens to layer %d %s of its arguments", args.n_tokens,
+               layer, violation);
+    set_read_only(r, 0);
     expect(&s->rec, st == CG_OK, "append() of %d tokens of %s to layer %d failed (%d): %s",
            args.n_tokens, cg_dtype_name(r->dtype), layer, st, err.msg);
 }
@@ -215,8 +270,10 @@ static void store_by_view(cache_suite *s, int32_t layer, const cache_rows *r)
     v.page_table = cache_host_table(s, &v);
     for (int32_t value = 0; value < 2; value++) {
         cache_plane p = cache_plane_of(s, &v, value);
-        char *row = alloc_rows(1, (size_t)p.row);
+        char *row = malloc((size_t)p.row);
 
+        if (!row)
+            abort();
         for (int32_t i = 0; i < r->n && !s->rec.gpu_lost; i++)
             for (int32_t head = 0; head < s->shape.n_kv_heads && r->slot[i] >= 0; head++) {
                 int32_t dim = cache_dim(s, value);
@@ -231,7 +288,7 @@ static void store_by_view(cache_suite *s, int32_t layer, const cache_rows *r)
                                             : cg_kv_offset(&v, r->slot[i], head, r->pos[i])),
                             row, (size_t)p.row);
             }
-        guarded_free(row);
+        free(row);
     }
 }
 
@@ -259,10 +316,7 @@ void cache_append_all(cache_suite *s, const int32_t *n)
         }
         cache_device_rows_destroy(&d);
     }
-    expect(&s->rec,
-           guarded_intact(r.slot) && guarded_intact(r.pos) && guarded_intact(r.data[0]) &&
-               guarded_intact(r.data[1]),
-           "append() wrote outside of its arguments");
+    expect(&s->rec, is_intact(&r), "append() wrote outside of its arguments");
     cache_rows_free(&r);
 }
 

@@ -61,6 +61,44 @@ static cache_shape draw(test_recorder *rec, int32_t large)
     return shape;
 }
 
+cache_shape cache_shape_extreme(test_recorder *rec, int32_t kind)
+{
+    cache_shape shape = { .n_layers = random_in(rec, 1, 2),
+                          .n_slots = random_in(rec, 2, 3),
+                          .n_kv_heads = random_in(rec, 1, 2),
+                          .head_dim = 8,
+                          .max_len = random_in(rec, 40, 100) };
+
+    switch (kind) {
+    case 0:
+        shape.n_slots = random_in(rec, 257, 1100);
+        break;
+    case 1:
+        shape.n_layers = random_in(rec, 33, 130);
+        break;
+    case 2:
+        shape.n_kv_heads = random_in(rec, 17, 64);
+        break;
+    case 3:
+        shape.head_dim = 8 * random_in(rec, 33, 72);
+        break;
+    default:
+        shape.max_len = random_in(rec, 33000, 70000);
+    }
+    shape.v_head_dim = shape.head_dim;
+    return shape;
+}
+
+cache_shape cache_shape_huge(void)
+{
+    return (cache_shape) { .n_layers = 28,
+                           .n_slots = 66,
+                           .n_kv_heads = 4,
+                           .head_dim = 64,
+                           .v_head_dim = 64,
+                           .max_len = 640 };
+}
+
 cache_shape cache_shape_large(test_recorder *rec, int32_t kind)
 {
     static const int32_t kinds[CACHE_LARGE_KINDS] = {

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "cache_suite.h"
+#include "fenced_memory.h"
 #include "watched_ops.h"
 
 /* ---- checks -------------------------------------------------------------------------------- */
@@ -135,31 +136,73 @@ static void check_random(cache_suite *s)
     test_end(&s->rec);
 }
 
+/* A run and random operations in one shape. Returns 0 if no other shape is to be tried. */
+static int check_run(cache_suite *s, const cache_shape *shape)
+{
+    cg_cache_config config;
+
+    cache_set_shape(s, shape);
+    config = cache_config(s);
+    if (!cache_is_supported(s))
+        return 1;
+    if (!cache_create(s, &config))
+        return 0;
+    cache_run_like(s);
+    operate(s, &config, 25);
+    cache_check_all(s, "a run");
+    cache_release_all(s, &config);
+    cache_destroy(s);
+    return !s->rec.gpu_lost;
+}
+
 /* Sizes of a model and a batch: many layers, slots, heads, tokens; see cache_shapes.c. */
 static void check_large(cache_suite *s)
 {
-    cache_shape basic = s->shape;
+    int32_t rounds = s->gpu ? CACHE_LARGE_KINDS : 4 * CACHE_LARGE_KINDS, ok = 1;
+    cache_shape basic = s->shape, shape;
 
     if (!test_begin(&s->rec, "content in shapes of real runs"))
         return;
-    for (int32_t round = 0;
-         round < test_rounds(&s->rec, s->gpu ? CACHE_LARGE_KINDS : 4 * CACHE_LARGE_KINDS) &&
-         !s->rec.gpu_lost;
-         round++) {
-        cache_shape shape = cache_shape_large(&s->rec, round);
-        cg_cache_config config;
+    for (int32_t round = 0; round < test_rounds(&s->rec, rounds) && ok; round++) {
+        shape = cache_shape_large(&s->rec, round);
+        ok = check_run(s, &shape);
+    }
+    for (int32_t kind = 0; kind < CACHE_EXTREME_KINDS && ok; kind++) {
+        shape = cache_shape_extreme(&s->rec, kind);
+        ok = check_run(s, &shape);
+    }
+    cache_set_shape(s, &basic);
+    test_end(&s->rec);
+}
 
-        cache_set_shape(s, &shape);
-        config = cache_config(s);
-        if (!cache_is_supported(s))
-            continue;
-        if (!cache_create(s, &config))
-            break;
-        cache_run_like(s);
-        operate(s, &config, 25);
-        cache_check_all(s, "a run");
-        cache_release_all(s, &config);
-        cache_destroy(s);
+/* Offsets in keys and values that 32 bits do not hold, at the end of every slot and layer. */
+static void check_huge(cache_suite *s)
+{
+    cache_shape basic = s->shape, shape = cache_shape_huge();
+    cg_error err = CG_ERROR_INIT;
+    cg_cache_config config;
+
+    if (!test_begin(&s->rec, "a cache of more than 2 GiB"))
+        return;
+    cache_set_shape(s, &shape);
+    config = cache_config(s);
+    if (cache_is_supported(s)) {
+        cg_status st = s->ops->create(&s->test_host.host, &config, &s->self, &err);
+        int32_t *n = calloc((size_t)shape.n_slots, sizeof *n);
+
+        if (!n)
+            abort();
+        /* this machine may have less */
+        expect(&s->rec, st == CG_OK || cache_is_nomem(s, st), "create() failed (%d): %s", st,
+               err.msg);
+        for (int32_t i = 0; i < shape.n_slots && st == CG_OK; i++)
+            n[i] = cache_reserve(s, i, shape.max_len) ? 3 : 0;
+        if (st == CG_OK) {
+            cache_append_all(s, n);
+            cache_check_all(s, "append");
+            cache_destroy(s);
+        }
+        free(n);
     }
     cache_set_shape(s, &basic);
     test_end(&s->rec);
@@ -273,6 +316,10 @@ static void check_once(cache_suite *s)
     check_refusals(s);
     cache_check_structs(s);
     check_large(s);
+    if (!s->gpu) {
+        check_huge(s);
+        cache_check_threads(s);
+    }
     cache_check_append_allocations(s);
     cache_check_features(s);
     if (s->gpu && !s->rec.gpu_lost)
@@ -359,6 +406,9 @@ int32_t cg_conformance_cache(const cg_cache_ops *ops, const cg_host *host,
         abort();
     s->ops = watch_cache(ops, options->gpu != NULL);
     s->gpu = options->gpu;
+    s->fenced = !s->gpu;
+    if (s->fenced)
+        fenced_memory_start();
     test_recorder_init(&s->rec, options);
     test_host_init(&s->test_host, host);
     if (s->gpu)

@@ -28,6 +28,7 @@ typedef struct cache_suite {
     test_host test_host;
     const cg_cache_ops *ops;
     cg_gpu *gpu;    /* NULL: the CPU */
+    int32_t fenced; /* arguments of append() are in fenced memory: on the CPU and one thread */
     cg_dtype dtype; /* of the cache */
     cache_shape shape;
     uint32_t features; /* of the configuration, as the next two */
@@ -55,6 +56,12 @@ cache_shape cache_shape_small(test_recorder *rec);
 enum { CACHE_LARGE_KINDS = 7 };
 /** A shape at random of which two or three sizes are those of a real run, by `kind`. */
 cache_shape cache_shape_large(test_recorder *rec, int32_t kind);
+/** Number of kinds of cache_shape_extreme(). */
+enum { CACHE_EXTREME_KINDS = 5 };
+/** A shape of which one size, by `kind`, exceeds that of usual runs, and the others are small. */
+cache_shape cache_shape_extreme(test_recorder *rec, int32_t kind);
+/** A batch whose keys and values in f32 exceed 2 GiB. */
+cache_shape cache_shape_huge(void);
 
 /* ---- cache_model.c ------------------------------------------------------------------------- */
 
@@ -120,6 +127,7 @@ typedef struct cache_rows {
     cg_dtype dtype;
     size_t stride[2]; /* bytes between rows of keys, of values */
     char *data[2];    /* keys and values of one layer */
+    int32_t fenced;   /* slot, pos and data are in fenced memory */
 } cache_rows;
 
 /** Order of the tokens of an append. */
@@ -175,6 +183,8 @@ void cache_check_structs(cache_suite *s);
 /** cache_memory.c: addresses that the views allow, and allocations in append(). */
 void cache_check_addresses(cache_suite *s);
 void cache_check_append_allocations(cache_suite *s);
+/** cache_threads.c: two caches, on two threads. On the CPU. */
+void cache_check_threads(cache_suite *s);
 /** cache_features.c: features of ABI 1.2 that the plugin has. */
 void cache_check_features(cache_suite *s);
 /** cache_cuda.c: on a GPU only. */
