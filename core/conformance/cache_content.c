@@ -14,6 +14,9 @@ enum {
     ALL_BUDGET = 1 << 28,    /* at the end */
     READ_COST = 4096,        /* a read of GPU memory, in elements */
     SAMPLE_TOKENS = 8,       /* adjacent tokens of a sample */
+    /* Bytes beside keys and values that a cache may hold, for all and for each token */
+    BOOKKEEPING = 64 << 10,
+    TOKEN_BOOKKEEPING = 16,
 };
 
 /* ---- views --------------------------------------------------------------------------------- */
@@ -397,7 +400,7 @@ int cache_check_all(cache_suite *s, const char *after)
 void cache_check_stats(cache_suite *s, const cg_cache_config *config, const char *after)
 {
     cg_cache_stats st = { CG_SIZED(cg_cache_stats) };
-    int64_t used = 0;
+    int64_t used = 0, held;
 
     cg_cache_get_stats(s->ops, s->self, &st);
     for (int32_t i = 0; i < s->shape.n_slots; i++)
@@ -417,4 +420,11 @@ void cache_check_stats(cache_suite *s, const cg_cache_config *config, const char
     expect(&s->rec, !config->max_bytes || st.bytes_allocated <= config->max_bytes,
            "after %s: %lld bytes allocated, wanted at most %lld", after,
            (long long)st.bytes_allocated, (long long)config->max_bytes);
+    /* with room for tables and counters */
+    held = atomic_load(&s->test_host.live_bytes);
+    expect(&s->rec,
+           held <= st.bytes_allocated + BOOKKEEPING +
+                       TOKEN_BOOKKEEPING * (int64_t)s->shape.n_slots * s->shape.max_len,
+           "after %s: %lld bytes of cg_host.alloc() are in use, but bytes_allocated is %lld", after,
+           (long long)held, (long long)st.bytes_allocated);
 }

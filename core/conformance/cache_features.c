@@ -18,7 +18,7 @@ static void check_shape(cache_suite *s, const cache_shape *shape)
     config = cache_config(s);
     if (!cache_is_supported(s) || !cache_create(s, &config))
         return;
-    for (int32_t i = 0; i < OPERATIONS && !s->rec.gpu_lost; i++) {
+    for (int32_t i = 0; i < OPERATIONS && cache_goes_on(s); i++) {
         const char *after = cache_random_operation(s);
 
         cache_check_stats(s, &config, after);
@@ -35,7 +35,7 @@ static void check_shapes(cache_suite *s)
     static const int32_t v_dims[] = { 8, 16, 24, 64, 80, 128, 256 };
     int32_t has_window = s->window;
 
-    for (int32_t round = 0; round < test_rounds(&s->rec, ROUNDS) && !s->rec.gpu_lost; round++) {
+    for (int32_t round = 0; round < test_rounds(&s->rec, ROUNDS) && cache_goes_on(s); round++) {
         cache_shape shape =
             round || s->gpu
                 ? cache_shape_small(&s->rec)

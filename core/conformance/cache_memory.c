@@ -87,7 +87,7 @@ void cache_check_addresses(cache_suite *s)
         return;
     memset(bytes, 0xff, sizeof bytes);
     check_shape(s, &basic, bytes);
-    for (int32_t round = 0; round < test_rounds(&s->rec, s->gpu ? 1 : 12) && !s->rec.gpu_lost;
+    for (int32_t round = 0; round < test_rounds(&s->rec, s->gpu ? 1 : 12) && cache_goes_on(s);
          round++) {
         cache_shape shape = cache_shape_small(&s->rec);
 

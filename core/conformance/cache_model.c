@@ -139,6 +139,11 @@ void cache_destroy(cache_suite *s)
     expect_all_freed(&s->rec, &s->test_host, "destroy()");
 }
 
+int cache_goes_on(const cache_suite *s)
+{
+    return !s->rec.bad && !s->rec.gpu_lost;
+}
+
 int cache_is_nomem(const cache_suite *s, cg_status st)
 {
     return st == CG_ERR_NOMEM || (s->gpu && st == CG_ERR_DEVICE_NOMEM);

@@ -45,12 +45,15 @@ static cache_shape draw(test_recorder *rec, int32_t large)
 {
     static const int32_t dims[] = { 8, 16, 32, 48, 64, 72, 80, 96, 112, 128, 192, 256 };
     static const int32_t heads[] = { 1, 2, 3, 4, 6, 8, 9, 16 };
+    /* 9 or 16 where nothing else is large: draws within MAX_BYTES have few */
+    int32_t first_heads = large == (DIM | HEADS) ? 6 : 3;
     static const int32_t lengths[] = { 2048, 2050, 4096 };
     int32_t dim = large & DIM ? pick(rec, dims + 5, 7) : pick(rec, dims, 12);
     cache_shape shape = {
         .n_layers = large & LAYERS ? random_in(rec, 10, 28) : random_in(rec, 1, 9),
         .n_slots = large & SLOTS ? 64 + random_in(rec, 1, 40) : random_in(rec, 2, 16),
-        .n_kv_heads = large & HEADS ? pick(rec, heads + 3, 5) : pick(rec, heads, 8),
+        .n_kv_heads =
+            large & HEADS ? pick(rec, heads + first_heads, 8 - first_heads) : pick(rec, heads, 8),
         .head_dim = dim,
         .v_head_dim = dim,
         .max_len = random_in(rec, 100, 700),

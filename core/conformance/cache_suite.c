@@ -98,7 +98,7 @@ static void check_range(cache_suite *s)
 /* Runs `n` operations at random, with checks between. */
 static void operate(cache_suite *s, const cg_cache_config *config, int32_t n)
 {
-    for (int32_t i = 0; i < n && !s->rec.gpu_lost; i++) {
+    for (int32_t i = 0; i < n && cache_goes_on(s); i++) {
         const char *after = cache_random_operation(s);
 
         cache_check_stats(s, config, after);
@@ -114,7 +114,7 @@ static void check_random(cache_suite *s)
 
     if (!test_begin(&s->rec, "content after random operations"))
         return;
-    for (int32_t round = 0; round < test_rounds(&s->rec, s->gpu ? 6 : 48) && !s->rec.gpu_lost;
+    for (int32_t round = 0; round < test_rounds(&s->rec, s->gpu ? 6 : 48) && cache_goes_on(s);
          round++) {
         cache_shape shape = round % 3 && !s->gpu ? cache_shape_small(&s->rec) : basic;
         cg_cache_config config;
@@ -152,7 +152,7 @@ static int check_run(cache_suite *s, const cache_shape *shape)
     cache_check_all(s, "a run");
     cache_release_all(s, &config);
     cache_destroy(s);
-    return !s->rec.gpu_lost;
+    return cache_goes_on(s);
 }
 
 /* Sizes of a model and a batch: many layers, slots, heads, tokens; see cache_shapes.c. */
@@ -163,12 +163,12 @@ static void check_large(cache_suite *s)
 
     if (!test_begin(&s->rec, "content in shapes of real runs"))
         return;
-    for (int32_t round = 0; round < test_rounds(&s->rec, rounds) && ok; round++) {
-        shape = cache_shape_large(&s->rec, round);
-        ok = check_run(s, &shape);
-    }
     for (int32_t kind = 0; kind < CACHE_EXTREME_KINDS && ok; kind++) {
         shape = cache_shape_extreme(&s->rec, kind);
+        ok = check_run(s, &shape);
+    }
+    for (int32_t round = 0; round < test_rounds(&s->rec, rounds) && ok; round++) {
+        shape = cache_shape_large(&s->rec, round);
         ok = check_run(s, &shape);
     }
     cache_set_shape(s, &basic);
@@ -222,7 +222,7 @@ static void check_bound(cache_suite *s)
 
     if (!test_begin(&s->rec, "the memory bound is kept"))
         return;
-    for (int32_t round = 0; round < test_rounds(&s->rec, 12) && !s->rec.gpu_lost; round++) {
+    for (int32_t round = 0; round < test_rounds(&s->rec, 12) && cache_goes_on(s); round++) {
         cache_shape shape =
             s->gpu || round % 4 ? basic
             : round == 0 ? cache_shape_large(&s->rec, random_in(&s->rec, 0, CACHE_LARGE_KINDS - 1))

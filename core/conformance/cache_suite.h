@@ -82,6 +82,8 @@ void cache_model_clear(cache_suite *s);
 void cache_model_truncate(cache_suite *s, int32_t slot, int32_t len);
 /** Frees what the suite holds. */
 void cache_model_free(cache_suite *s);
+/** True until a case of the check has failed: the others would say no more. */
+int cache_goes_on(const cache_suite *s);
 /** Creates a cache and records whether that succeeded. */
 int cache_create(cache_suite *s, const cg_cache_config *config);
 /** Whether the plugin supports the shape; records a refusal without a reason. */

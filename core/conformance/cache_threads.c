@@ -21,7 +21,7 @@ static void *operate(void *arg)
 
     if (!h->is_supported || !cache_create(s, &config))
         return NULL;
-    for (int32_t i = 0; i < OPERATIONS; i++) {
+    for (int32_t i = 0; i < OPERATIONS && cache_goes_on(s); i++) {
         const char *after = cache_random_operation(s);
 
         cache_check_stats(s, &config, after);
@@ -71,7 +71,7 @@ void cache_check_threads(cache_suite *s)
     halves = calloc(2, sizeof *halves);
     if (!halves)
         abort();
-    for (int32_t round = 0; round < test_rounds(&s->rec, 12); round++) {
+    for (int32_t round = 0; round < test_rounds(&s->rec, 12) && cache_goes_on(s); round++) {
         pthread_t thread;
         int is_started;
 

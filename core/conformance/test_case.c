@@ -163,7 +163,11 @@ struct guarded {
     size_t bytes;
 };
 
-enum { GUARD_BYTE = 0xc3, FILL_BYTE = 0xff };
+enum {
+    GUARD_BYTE = 0xc3,
+    FILL_BYTE = 0xff,
+    FILL_MAX = 1 << 30, /* the rest of a huge block takes no memory until it is used */
+};
 
 void *guarded_alloc(size_t bytes, size_t align)
 {
@@ -180,9 +184,17 @@ void *guarded_alloc(size_t bytes, size_t align)
     p = (char *)g.start + skip;
     memcpy(p - head, &g, sizeof g);
     memset(p - GUARD, GUARD_BYTE, GUARD);
-    memset(p, FILL_BYTE, bytes);
+    memset(p, FILL_BYTE, bytes < FILL_MAX ? bytes : FILL_MAX);
     memset(p + bytes, GUARD_BYTE, GUARD);
     return p;
+}
+
+size_t guarded_bytes(const void *ptr)
+{
+    struct guarded g;
+
+    memcpy(&g, (const char *)ptr - GUARD - sizeof g, sizeof g);
+    return g.bytes;
 }
 
 int guarded_intact(const void *ptr)
@@ -204,7 +216,8 @@ void guarded_free(void *ptr)
     if (!ptr)
         return;
     memcpy(&g, (char *)ptr - GUARD - sizeof g, sizeof g);
-    memset(ptr, FILL_BYTE, g.bytes); /* reads after the free see NaN */
+    /* reads after the free see NaN */
+    memset(ptr, FILL_BYTE, g.bytes < FILL_MAX ? g.bytes : FILL_MAX);
     free(g.start);
 }
 
@@ -222,8 +235,10 @@ static void *counted_alloc(void *ctx, size_t bytes)
         /* until_failure 0: fail this allocation, then stop injecting failures */
         atomic_store(&h->until_failure, -1);
     atomic_fetch_add(&h->allocated, 1);
-    if (p)
+    if (p) {
         atomic_fetch_add(&h->live, 1);
+        atomic_fetch_add(&h->live_bytes, (long long)bytes);
+    }
     return p;
 }
 
@@ -236,6 +251,7 @@ static void counted_free(void *ctx, void *ptr)
     if (!guarded_intact(ptr))
         atomic_fetch_add(&h->overwritten, 1);
     atomic_fetch_sub(&h->live, 1);
+    atomic_fetch_sub(&h->live_bytes, (long long)guarded_bytes(ptr));
     guarded_free(ptr);
 }
 

@@ -64,8 +64,11 @@ float random_normal(test_recorder *rec);
 
 enum { GUARD = 64 };
 
-/** Bytes between guard bytes, filled with 0xff (NaN as floats); NULL when out of memory. */
+/** Bytes between guard bytes, filled with 0xff (NaN as floats) up to 1 GiB; NULL when out of
+ * memory. */
 void *guarded_alloc(size_t bytes, size_t align);
+/** Bytes of memory of guarded_alloc(). */
+size_t guarded_bytes(const void *ptr);
 /** True if the guard bytes before and after the memory of guarded_alloc() are unchanged. */
 int guarded_intact(const void *ptr);
 void guarded_free(void *ptr); /* accepts NULL */
@@ -81,6 +84,7 @@ typedef struct test_host {
     const cg_host *base;
     atomic_int allocated;     /* allocations so far */
     atomic_int live;          /* allocations that are not freed */
+    atomic_llong live_bytes;  /* of these */
     atomic_int overwritten;   /* allocations freed with damaged guards */
     atomic_int until_failure; /* allocations that succeed before one fails; negative: none fails */
     int32_t reverse_loops;    /* run loops backwards, on the calling thread, as other workers */

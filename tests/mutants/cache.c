@@ -74,6 +74,20 @@ static int64_t bytes_of(const struct flat *s)
 static float *at(const struct flat *s, int value, int32_t layer, int32_t slot, int32_t head,
                  int32_t pos)
 {
+#if BUG == 46 /* the size of the last cache */
+    static _Atomic int32_t max_len;
+
+    if (pos < 0)
+        max_len = s->config.max_len;
+    return s->data + value * keys_size(s) + layer * layer_size(s, value) +
+           slot * slot_size(s, value) + ((int64_t)head * max_len + pos) * s->row[value];
+#elif BUG == 47 /* an offset in bytes of 32 bits */
+    uint32_t bytes = (uint32_t)(4 * (value * keys_size(s) + layer * layer_size(s, value) +
+                                     slot * slot_size(s, value) +
+                                     ((int64_t)head * s->config.max_len + pos) * s->row[value]));
+
+    return (float *)(void *)((char *)s->data + (bytes & INT32_MAX));
+#endif
     return s->data + value * keys_size(s) + layer * layer_size(s, value) +
            slot * slot_size(s, value) + ((int64_t)head * s->config.max_len + pos) * s->row[value];
 }
@@ -111,7 +125,9 @@ static cg_status create(const cg_host *host, const cg_cache_config *config, void
     if (HAS_FEATURES && s->config.v_head_dim && BUG != 1001) /* BUG 1001: ignores it */
         s->row[1] = s->config.v_head_dim;
     s->generation = 1;
-    if (s->config.max_bytes && bytes_of(s) > s->config.max_bytes && BUG != 1) { /* no bound */
+    if (BUG == 46)
+        at(s, 0, 0, 0, 0, -1);
+    if (s->config.max_bytes && bytes_of(s) > s->config.max_bytes && BUG != 1 && BUG != 54) {
         st = host->fail(err, CG_ERR_NOMEM, "flat: %lld bytes, allowed %lld", (long long)bytes_of(s),
                         (long long)s->config.max_bytes);
         goto out;
@@ -206,6 +222,16 @@ static int is_dropped(const struct append_loop *loop, int64_t i, int32_t slot, i
         return i > 0 && loop->args->slot[i - 1] == slot && pos < loop->args->pos[i - 1];
     case 33:
         return loop->args->n_tokens >= 512 && i >= 511;
+    case 48:
+        return slot > 255;
+    case 49:
+        return loop->layer >= 32;
+    case 50:
+        return pos > 32767;
+    case 51:
+        return c->n_kv_heads > 16;
+    case 52:
+        return c->head_dim > 256;
     }
     return 0;
 }
@@ -220,6 +246,10 @@ static void append_token(void *arg, int64_t i, int32_t worker)
     const char *v = (const char *)a->v + i * (BUG == 3 ? a->k_stride : a->v_stride);
 
     (void)worker;
+    if (BUG == 44 && slot >= 0) /* writes to its arguments */
+        *(volatile float *)(uintptr_t)k = *(const float *)(const void *)k;
+    if (BUG == 45 && *(const volatile char *)(v + a->v_stride) == 1) /* reads behind a row */
+        return;
     if (BUG == 34 && slot == INT32_MIN) /* only -1 is skipped */
         slot = 0, pos = 0;
     if (slot < 0 || is_dropped(loop, i, slot, pos))
@@ -248,6 +278,11 @@ static cg_status append(void *self, int32_t layer, const cg_cache_append *args, 
                                    args->pos[i] >= s->reserved[args->slot[i]]))
             return s->host->fail(err, CG_ERR_USAGE, "token %d of slot %d", args->pos[i],
                                  args->slot[i]);
+    if (BUG == 53) { /* allocates, not by the host */
+        void *volatile memory = malloc(64);
+
+        free(memory);
+    }
     if (BUG == 14) /* allocates */
         s->host->free(s->host->ctx, s->host->alloc(s->host->ctx, 64));
     s->host->parallel_for(s->host->ctx, args->n_tokens, append_token, &loop);
@@ -311,6 +346,8 @@ static cg_status gather(void *self, int32_t slot, int32_t from, const int32_t *k
         if (keep[i] < (i ? keep[i - 1] + 1 : from) || keep[i] >= s->reserved[slot])
             return s->host->fail(err, CG_ERR_USAGE, "gather: token %d of %d", keep[i],
                                  s->reserved[slot]);
+    if (BUG == 1014 && n > 16) /* no more than a page */
+        n = 16;
     for (int value = 0; value < (BUG == 1013 ? 1 : 2); value++) /* keys alone */
         for (int32_t layer = 0; layer < n_layers; layer++)      /* BUG 1011: but the last */
             for (int32_t head = 0; head < s->config.n_kv_heads; head++)
@@ -321,7 +358,7 @@ static cg_status gather(void *self, int32_t slot, int32_t from, const int32_t *k
                             at(s, value, layer, slot, head, keep[i]),
                             sizeof(float) * (size_t)s->row[value]);
                 }
-    s->reserved[slot] = from + n + (BUG == 1014); /* room that was not asked for */
+    s->reserved[slot] = from + n;
     return CG_OK;
 }
 
@@ -373,6 +410,10 @@ static void stats(const void *self, cg_cache_stats *ret_stats)
     for (int32_t i = 0; i < s->config.n_slots; i++)
         t.bytes_used += s->reserved[i] ? bytes_of(s) / s->config.n_slots : 0;
     t.grown = 1;
+    if (BUG == 54 && s->config.max_bytes && t.bytes_allocated > s->config.max_bytes) {
+        t.bytes_allocated = s->config.max_bytes; /* says what is allowed, not what it holds */
+        t.bytes_used = t.bytes_used ? 1 : 0;
+    }
     if (BUG == 11)
         t.bytes_used = 3 * t.bytes_allocated;
     if (IS_1_0 || BUG == 42) /* BUG 42: writes a whole struct over a shorter one */
