@@ -11,8 +11,8 @@ the members up to the end of the struct. Bodies of functions are left as they ar
 import re
 import sys
 
-SIZE = "bytes of the struct: CG_SIZED() "
-RESERVED = "0 "
+SIZE = "bytes of the struct: CG_SIZED()"
+RESERVED = "0"
 
 
 def marked(lines):
@@ -34,20 +34,22 @@ def marked(lines):
         in_comment = bool(mark) and "*/" not in comment
         found = re.match(r" (Since \d+\.\d+)\b", comment)
         if mark and not code.strip() and found:
-            since = found.group(1) + ". "
+            since = found.group(1).lower()
             if not in_comment and comment.strip() == found.group(1) + " */":
                 yield ""  # it says nothing else
                 continue
-        member = line.startswith("    ") and code.rstrip().endswith((";", ","))
+        # a member of a struct or, with a comma, an enumerator; not a function's parameters
+        member = re.match(r"    .*;\s*$|    \w[^()]*,\s*$", code)
         if not mark:
             name = re.search(r"\b(struct_size|reserved\w*);$", code)
-            text = since + ((SIZE if name.group(1) == "struct_size" else RESERVED) if name else "")
-            yield line + (" /**< " + text + "*/" if member and text else "")
+            text = (SIZE if name.group(1) == "struct_size" else RESERVED) if name else ""
+            text = since + (": " if since and text else "") + text
+            yield line + (" /**< " + text + " */" if member and text else "")
         elif comment.startswith(("*", "<")):
             yield line
         elif code.strip():
             text = re.sub("<(?=/?[a-z])", r"\\<", comment.lstrip())  # no HTML
-            yield code + "/**< " + (since if member and "ince 1." not in text else "") + text
+            yield code + "/**< " + (since + ": " if since and member and "ince 1." not in text else "") + text
         else:
             yield code + "/**" + comment
 

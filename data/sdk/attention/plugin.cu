@@ -168,7 +168,10 @@ cg_status cuda_supports(const cg_host *host, const cg_attention_problem *p, cg_e
     return CG_OK;
 }
 
-/* In plan(), not in supports(): the host has made the plan's device current. */
+/*
+ * In plan(), not in supports(): the host has made the plan's device current. This also loads the
+ * kernel, which a capture would not allow.
+ */
 cg_status cuda_check_kernel(const cg_host *host, const cg_attention_problem *p, cg_error *err)
 {
     cudaFuncAttributes attributes;
