@@ -21,12 +21,14 @@ enum { EVENT_MAGIC = 0x43474576, EVENT_TEXT = 1600 };
 
 /* What a child says. */
 enum event_kind {
-    EVENT_MESSAGE = 1, /* text: for options->message */
-    EVENT_REFUSED,     /* value: status of open(); text */
-    EVENT_BEGIN,       /* device, value: index of the check; text: its name */
-    EVENT_LEAVE_OUT,   /* text: name of a check */
-    EVENT_VERDICT,     /* value: passed; text: detail */
-    EVENT_END,         /* value: nonzero: more checks may follow; the child exits next */
+    EVENT_PLUGIN = 1, /* value: kind; text: the other members of its descriptor, by say_plugin() */
+    EVENT_VISIT,      /* value: is_checked; text: name of the device, NUL, text */
+    EVENT_MESSAGE,    /* text: for options->message */
+    EVENT_REFUSED,    /* value: status of open(); text */
+    EVENT_BEGIN,      /* device, value: index of the check; text: its name */
+    EVENT_LEAVE_OUT,  /* text: name of a check */
+    EVENT_VERDICT,    /* value: passed; seconds; text: detail */
+    EVENT_END,        /* value: nonzero: more checks may follow; the child exits next */
 };
 
 /* Written at once: shorter than PIPE_BUF. The text follows. */
@@ -34,6 +36,7 @@ struct event {
     uint32_t magic;
     int32_t kind, device, value;
     uint32_t len;
+    double seconds;
 };
 
 /* Where a child starts. */
@@ -55,19 +58,43 @@ struct child {
 
 /* A child that cannot speak ends: without a verdict its check has failed. A process that the plugin
  * forked does not speak for it. */
-static void say(struct child *c, enum event_kind kind, int32_t value, const char *text)
+static void say_bytes(struct child *c, enum event_kind kind, int32_t value, double seconds,
+                      const char *text, size_t len)
 {
     char bytes[sizeof(struct event) + EVENT_TEXT];
-    struct event e = { EVENT_MAGIC, kind, c->device, value, 0 };
+    struct event e = { EVENT_MAGIC, kind, c->device, value, 0, seconds };
     struct stat now;
 
-    e.len = (uint32_t)strnlen(text, EVENT_TEXT);
+    e.len = (uint32_t)(len < EVENT_TEXT ? len : EVENT_TEXT);
     memcpy(bytes, &e, sizeof e);
     memcpy(bytes + sizeof e, text, e.len);
     if (getpid() != c->pid || fstat(c->pipe, &now) || now.st_dev != c->pipe_file.st_dev ||
         now.st_ino != c->pipe_file.st_ino ||
         write(c->pipe, bytes, sizeof e + e.len) != (ssize_t)(sizeof e + e.len))
         _exit(0);
+}
+
+static void say(struct child *c, enum event_kind kind, int32_t value, const char *text)
+{
+    say_bytes(c, kind, value, 0, text, strlen(text));
+}
+
+/* Two numbers and three strings, separated by NUL. */
+static void say_plugin(void *ctx, const cg_plugin *p)
+{
+    char text[EVENT_TEXT];
+    int n = snprintf(text, sizeof text, "%d%c%d%c%.31s%c%.200s%c%.1000s", p->abi_major, 0,
+                     p->abi_minor, 0, p->name, 0, p->version, 0, p->description);
+
+    say_bytes(ctx, EVENT_PLUGIN, p->kind, 0, text, (size_t)n);
+}
+
+static void say_visit(void *ctx, const cg_conformance_device *d)
+{
+    char text[EVENT_TEXT];
+    int n = snprintf(text, sizeof text, "%.31s%c%.1500s", d->name, 0, d->text);
+
+    say_bytes(ctx, EVENT_VISIT, d->is_checked, 0, text, (size_t)n);
 }
 
 static void say_begin(void *ctx, int32_t index, const char *check)
@@ -83,10 +110,9 @@ static void say_leave_out(void *ctx, const char *check)
     say(ctx, EVENT_LEAVE_OUT, 0, check);
 }
 
-static void say_verdict(void *ctx, int32_t passed, const char *check, const char *detail)
+static void say_verdict(void *ctx, const cg_conformance_verdict *v)
 {
-    (void)check;
-    say(ctx, EVENT_VERDICT, passed, detail);
+    say_bytes(ctx, EVENT_VERDICT, v->passed, v->seconds, v->detail, strlen(v->detail));
 }
 
 static void say_message(void *ctx, const char *line)
@@ -112,6 +138,7 @@ static int run_checks(struct child *c, const cg_plugin *plugin, const cg_host *h
     for (c->device = at.device; !c->n_begun; c->device++) {
         o.first_check = at.check;
         o.max_checks = c->device == DEVICE_HOST;
+        o.visit = is_first_visit ? say_visit : NULL;
         o.message = is_first_visit ? say_message : NULL;
         o.leave_out = is_first_visit ? say_leave_out : NULL;
         if (!device_choice_run(choice, c->device, plugin, host, &o, &result))
@@ -139,10 +166,8 @@ static void be_child(struct child *c, cg_conformance_open_fn open_plugin, void *
     if (st != CG_OK) {
         say(c, EVENT_REFUSED, st, err.msg);
     } else {
-        cg_conformance_options o = { .message = say_message, .ctx = c };
-
         if (!at.device && !at.check)
-            report_plugin(&o, plugin);
+            say_plugin(c, plugin);
         say(c, EVENT_END, run_checks(c, plugin, host, choice, at), "");
     }
     exit(0);
@@ -164,6 +189,7 @@ struct parent {
     int is_running;       /* a check has begun and has no verdict */
     int has_ended, has_more, is_garbled;
     char check[EVENT_TEXT + 1];
+    char device[32]; /* that the checks run on; "": none */
     cg_error *err;
     cg_status refused; /* status of open() */
 };
@@ -184,16 +210,65 @@ static cg_status fail_text(cg_error *err, cg_status code, const char *fmt, ...)
     return code;
 }
 
-static void report(struct parent *p, int32_t passed, const char *check, const char *detail)
+/* Seconds since the last event. */
+static double seconds_since_event(const struct parent *p)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)(now.tv_sec - p->last.tv_sec) + 1e-9 * (double)(now.tv_nsec - p->last.tv_nsec);
+}
+
+static void report(struct parent *p, int32_t passed, const char *check, double seconds,
+                   const char *detail)
 {
     p->result.failures += !passed;
     if (p->options->report)
-        p->options->report(p->options->ctx, passed, check, detail);
+        p->options->report(p->options->ctx, &(cg_conformance_verdict) {
+                                                .passed = passed,
+                                                .check = check,
+                                                .device = p->device[0] ? p->device : NULL,
+                                                .detail = detail,
+                                                .seconds = seconds,
+                                            });
+}
+
+/* Hands on what say_plugin() wrote. Behind the text are NULs. */
+static void handle_plugin(const struct parent *p, int32_t kind, const char *text)
+{
+    const char *part[5];
+
+    for (int i = 0; i < 5; i++) {
+        part[i] = text;
+        text += strlen(text) + 1;
+    }
+    if (p->options->plugin)
+        p->options->plugin(p->options->ctx,
+                           &(cg_plugin) { CG_SIZED(cg_plugin), .kind = kind,
+                                          .abi_major = atoi(part[0]), .abi_minor = atoi(part[1]),
+                                          .name = part[2], .version = part[3],
+                                          .description = part[4] });
+}
+
+static void handle_visit(struct parent *p, int32_t is_checked, const char *text)
+{
+    const cg_conformance_device d = { text, is_checked, text + strlen(text) + 1 };
+
+    if (is_checked)
+        snprintf(p->device, sizeof p->device, "%.31s", d.name);
+    if (p->options->visit)
+        p->options->visit(p->options->ctx, &d);
 }
 
 static void handle(struct parent *p, const struct event *e, const char *text)
 {
     switch (e->kind) {
+    case EVENT_PLUGIN:
+        handle_plugin(p, e->value, text);
+        break;
+    case EVENT_VISIT:
+        handle_visit(p, e->value, text);
+        break;
     case EVENT_MESSAGE:
         if (p->options->message)
             p->options->message(p->options->ctx, text);
@@ -218,7 +293,7 @@ static void handle(struct parent *p, const struct event *e, const char *text)
         break;
     case EVENT_VERDICT:
         p->is_running = 0;
-        report(p, e->value, p->check, text);
+        report(p, e->value, p->check, e->seconds, text);
         break;
     case EVENT_END:
         p->has_ended = 1;
@@ -235,7 +310,7 @@ static void handle_all(struct parent *p)
     struct event e;
 
     while (!p->is_garbled && p->n_bytes >= sizeof e) {
-        char text[EVENT_TEXT + 1];
+        char text[EVENT_TEXT + 8] = "";
 
         memcpy(&e, p->bytes, sizeof e);
         if (e.magic != EVENT_MAGIC || e.len > EVENT_TEXT) {
@@ -245,11 +320,10 @@ static void handle_all(struct parent *p)
         if (p->n_bytes < sizeof e + e.len)
             return;
         memcpy(text, p->bytes + sizeof e, e.len);
-        text[e.len] = '\0';
         p->n_bytes -= sizeof e + e.len;
         memmove(p->bytes, p->bytes + sizeof e + e.len, p->n_bytes);
-        clock_gettime(CLOCK_MONOTONIC, &p->last);
         handle(p, &e, text);
+        clock_gettime(CLOCK_MONOTONIC, &p->last);
     }
 }
 
@@ -281,11 +355,7 @@ static int32_t max_seconds(const struct parent *p)
 /* Seconds that the child has left until its limit. */
 static double seconds_left(const struct parent *p)
 {
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return max_seconds(p) - (double)(now.tv_sec - p->last.tv_sec) -
-           1e-9 * (double)(now.tv_nsec - p->last.tv_nsec);
+    return max_seconds(p) - seconds_since_event(p);
 }
 
 /*
@@ -370,13 +440,15 @@ static cg_status run_child(struct parent *p, cg_conformance_open_fn open_plugin,
     *ret_more = p->has_more;
     if (p->refused != CG_OK || !find_fault(p, is_in_time, status, fault, sizeof fault))
         return p->refused;
-    if (p->is_running)
+    if (p->is_running) {
         snprintf(name, sizeof name, "%s", p->check);
-    else if (p->n_begun)
+    } else if (p->n_begun) {
         snprintf(name, sizeof name, "the end of: %s", p->check);
-    else
+    } else {
         snprintf(name, sizeof name, "loading, and support of the device");
-    report(p, 0, name, fault);
+        p->device[0] = '\0';
+    }
+    report(p, 0, name, seconds_since_event(p), fault);
     if (!is_in_time && p->last_device == DEVICE_HOST)
         p->at = (struct start_at) { DEVICE_GPUS, 0 };
     *ret_more = p->n_begun > 0;

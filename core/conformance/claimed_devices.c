@@ -11,29 +11,42 @@
 
 #define DEVICE_TEXT "device '%s': wanted cpu, cuda, cuda:I or all"
 
-static void report_device(const cg_conformance_options *options, const char *fmt, ...)
-    CG_PRINTF(2, 3);
+/* ---- lines ---------------------------------------------------------------------------------- */
 
-static void report_device(const cg_conformance_options *options, const char *fmt, ...)
-{
-    char line[1400];
-    va_list ap;
-
-    if (!options->message)
-        return;
-    va_start(ap, fmt);
-    vsnprintf(line, sizeof line, fmt, ap);
-    va_end(ap);
-    options->message(options->ctx, line);
-}
-
-void report_plugin(const cg_conformance_options *options, const cg_plugin *p)
+void cg_conformance_plugin_line(const cg_plugin *p, char *ret_line, size_t capacity)
 {
     const char *kind = p->kind == CG_PLUGIN_ATTENTION ? "attention"
                        : p->kind == CG_PLUGIN_CACHE   ? "cache"
                                                       : "constraint";
 
-    report_device(options, "%s plugin %s %s: %s", kind, p->name, p->version, p->description);
+    snprintf(ret_line, capacity, "%s plugin %s %s: %s", kind, p->name, p->version, p->description);
+}
+
+void cg_conformance_device_line(const cg_conformance_device *d, char *ret_line, size_t capacity)
+{
+    if (!d->is_checked)
+        snprintf(ret_line, capacity, "%s: not checked: %s", d->name, d->text);
+    else if (d->text[0])
+        snprintf(ret_line, capacity, "%s (%s):", d->name, d->text);
+    else
+        snprintf(ret_line, capacity, "%s:", d->name);
+}
+
+static void visit(const cg_conformance_options *options, const char *name, int32_t is_checked,
+                  const char *fmt, ...) CG_PRINTF(4, 5);
+
+static void visit(const cg_conformance_options *options, const char *name, int32_t is_checked,
+                  const char *fmt, ...)
+{
+    char text[CG_ERROR_TEXT + 64];
+    va_list ap;
+
+    if (!options->visit)
+        return;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    options->visit(options->ctx, &(cg_conformance_device) { name, is_checked, text });
 }
 
 /* ---- claims -------------------------------------------------------------------------------- */
@@ -122,16 +135,16 @@ static void run_on(const cg_plugin *plugin, const cg_host *host, cg_gpu *gpu, co
                  ? attention_claims(plugin->ops, host, gpu, info.compute_capability, &reason)
                  : cache_claims(plugin->ops, host, gpu, &reason);
     if (!claims) {
-        report_device(options, "%s: not checked, the plugin does not support it: %s", name,
-                      reason.msg);
+        visit(options, name, 0, "the plugin does not support it: %s", reason.msg);
         return;
     }
     if (gpu)
-        report_device(options, "%s (%s, compute capability %d.%d):", name, info.name,
-                      info.compute_capability / 10, info.compute_capability % 10);
+        visit(options, name, 1, "%s, compute capability %d.%d", info.name,
+              info.compute_capability / 10, info.compute_capability % 10);
     else
-        report_device(options, "%s:", name);
+        visit(options, name, 1, "%s", "");
     o.gpu = gpu;
+    o.device = name;
     result->checked++;
     result->failures += cg_conformance_run(plugin, host, &o);
 }
@@ -146,7 +159,7 @@ static void run_on_gpu(const cg_plugin *plugin, const cg_host *host, int32_t ind
 
     snprintf(name, sizeof name, "cuda:%d", index);
     if (cg_gpu_open(index, &gpu, &err) != CG_OK) {
-        report_device(options, "%s: not checked: %s", name, err.msg);
+        visit(options, name, 0, "%s", err.msg);
         return;
     }
     run_on(plugin, host, gpu, name, options, result);
@@ -200,8 +213,7 @@ int device_choice_run(const device_choice *c, int32_t i, const cg_plugin *plugin
     if (!has_device || i - DEVICE_GPUS >= c->n_gpus)
         return 0;
     if (cg_gpu_count(&n, &err) != CG_OK || n == 0) {
-        report_device(options, "cuda: not checked: %s",
-                      err.msg[0] ? err.msg : "this machine has no GPU");
+        visit(options, "cuda", 0, "%s", err.msg[0] ? err.msg : "this machine has no GPU");
         return 0;
     }
     if (gpu >= n && i > DEVICE_GPUS)
@@ -235,7 +247,12 @@ cg_status cg_conformance_run_here(cg_conformance_open_fn open, void *open_ctx, c
     cg_status st;
 
     CG_TRY_GOTO(st, open(open_ctx, &plugin, &host, err), out);
-    report_plugin(options, plugin);
+    if (o.plugin) {
+        cg_plugin descriptor = *plugin;
+
+        descriptor.ops = NULL;
+        o.plugin(o.ctx, &descriptor);
+    }
     o.before_loading = before;
     st = cg_conformance_run_devices(plugin, host, device, &o, ret_result, err);
 out:

@@ -30,7 +30,4 @@ int device_choice_run(const device_choice *choice, int32_t i, const cg_plugin *p
                       const cg_host *host, const cg_conformance_options *options,
                       cg_conformance_result *result);
 
-/** Sends `message` the line "KIND plugin NAME VERSION: DESCRIPTION". */
-void report_plugin(const cg_conformance_options *options, const cg_plugin *plugin);
-
 #endif

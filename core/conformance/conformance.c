@@ -43,7 +43,8 @@ int32_t cg_conformance_run(const cg_plugin *plugin, const cg_host *host,
         char text[64];
 
         snprintf(text, sizeof text, "plugins of kind %d cannot be checked", plugin->kind);
-        options->report(options->ctx, 0, "kind", text);
+        options->report(options->ctx,
+                        &(cg_conformance_verdict) { .check = "kind", .detail = text });
     }
     return 1;
 }

@@ -19,9 +19,24 @@
 #include <confgen/gpu.h>
 #include <confgen/plugin.h>
 
-/** Receives a completed check. `detail`: number of cases, or the failure. Borrowed for the call. */
-typedef void (*cg_conformance_report_fn)(void *ctx, int32_t passed, const char *check,
-                                         const char *detail);
+/** A completed check. */
+typedef struct cg_conformance_verdict {
+    int32_t passed;
+    const char *check;  /* its name */
+    const char *device; /* "cpu", "cuda:0"; NULL: none, for checks of the file and constraints */
+    const char *detail; /* number of cases, or the failure */
+    double seconds;
+} cg_conformance_verdict;
+
+/** Receives a completed check. Borrowed for the call. */
+typedef void (*cg_conformance_report_fn)(void *ctx, const cg_conformance_verdict *verdict);
+
+/** A device on which a plugin is checked, or not. */
+typedef struct cg_conformance_device {
+    const char *name; /* "cpu", "cuda", "cuda:0" */
+    int32_t is_checked;
+    const char *text; /* what it is, may be ""; if it is not checked, the reason */
+} cg_conformance_device;
 
 /** Texts of real molecules in the format of a model, for constraints. Borrowed. */
 typedef struct cg_conformance_texts {
@@ -38,7 +53,8 @@ typedef struct cg_conformance_options {
     int32_t rounds; /* random cases per check; 0: the default, a few seconds in all */
     cg_conformance_report_fn report;
     void *ctx;
-    cg_gpu *gpu; /* GPU to check on, borrowed; NULL: the CPU */
+    cg_gpu *gpu;        /* GPU to check on, borrowed; NULL: the CPU */
+    const char *device; /* its name, for verdicts. Borrowed. */
     /* At most max_checks checks of a device, from the one of index first_check on; 0: all. */
     int32_t first_check, max_checks;
     /* Only checks whose names contain one of these texts. n_only 0: all. Borrowed. */
@@ -52,7 +68,11 @@ typedef struct cg_conformance_options {
     void (*begin)(void *ctx, int32_t index, const char *check);
     /** Receives the name of a check that `only` leaves out. May be NULL. */
     void (*leave_out)(void *ctx, const char *check);
-    /** Receives a line per device: its name, or why it is skipped. May be NULL. Borrowed. */
+    /** Receives the plugin's descriptor, whose `ops` is NULL. May be NULL. Borrowed. */
+    void (*plugin)(void *ctx, const cg_plugin *plugin);
+    /** Receives a device before its checks. May be NULL. Borrowed. */
+    void (*visit)(void *ctx, const cg_conformance_device *device);
+    /** Receives a line about what is checked. May be NULL. Borrowed. */
     void (*message)(void *ctx, const char *line);
 } cg_conformance_options;
 
@@ -78,8 +98,8 @@ typedef struct cg_conformance_result {
 
 /**
  * Checks a plugin on every requested device that it claims to support. A plugin that refuses
- * every one of a few typical problems on a device, with a reason, does not claim it. `message`
- * receives a line for every device. A constraint has no device and is checked once. The checks of
+ * every one of a few typical problems on a device, with a reason, does not claim it. `visit`
+ * receives every device. A constraint has no device and is checked once. The checks of
  * the file and its descriptor (plugin_suite.h) come first, whatever the device.
  *
  * @param device  "cpu", "cuda", "cuda:I", "all" (the CPU and every GPU); NULL: the CPU, and the
@@ -103,11 +123,10 @@ typedef cg_status (*cg_conformance_open_fn)(void *ctx, const cg_plugin **ret_plu
  * The calling process never runs the plugin's code and never uses CUDA. A check has passed only if
  * the child says so through a pipe after the check's end. A child that dies or exceeds the time
  * limit fails the check that it was running. The remaining checks of a device do not run after a
- * time limit, nor after a child that died on a GPU. `message` first receives a line that names the
- * plugin.
+ * time limit, nor after a child that died on a GPU.
  *
  * @param open     called in the children
- * @param options  first_check, max_checks, begin and gpu are not used
+ * @param options  first_check, max_checks, begin, gpu and device are not used
  * @return as cg_conformance_run_devices(); the status of `open` if it refuses the plugin;
  *         CG_ERR_IO if no process can be started
  * Thread: the process has a single thread, since it forks.
@@ -128,5 +147,11 @@ int32_t cg_conformance_cache(const cg_cache_ops *ops, const cg_host *host,
                              const cg_conformance_options *options);
 int32_t cg_conformance_constraint(const cg_constraint_ops *ops, const cg_host *host,
                                   const cg_conformance_options *options);
+
+/** Writes "KIND plugin NAME VERSION: DESCRIPTION". */
+void cg_conformance_plugin_line(const cg_plugin *plugin, char *ret_line, size_t capacity);
+/** Writes "NAME (TEXT):" or "NAME: not checked: TEXT". */
+void cg_conformance_device_line(const cg_conformance_device *device, char *ret_line,
+                                size_t capacity);
 
 #endif

@@ -4,7 +4,7 @@
 #include <string.h>
 
 /* What dl_iterate_phdr() looks for. */
-struct search {
+struct image_search {
     uintptr_t address;
     plugin_image image;
     int is_found;
@@ -25,7 +25,7 @@ int plugin_image_holds(const plugin_image *image, uintptr_t address, size_t n)
 
 static int find_object(struct dl_phdr_info *info, size_t size, void *arg)
 {
-    struct search *s = arg;
+    struct image_search *s = arg;
 
     (void)size;
     s->image = (plugin_image) { .base = info->dlpi_addr,
@@ -146,8 +146,8 @@ static int read_tables(plugin_image *image)
 
 int plugin_image_find(const void *address, plugin_image *ret_image)
 {
-    struct search plugin = { .address = (uintptr_t)address };
-    struct search program = { .address = (uintptr_t)read_tables };
+    struct image_search plugin = { .address = (uintptr_t)address };
+    struct image_search program = { .address = (uintptr_t)read_tables };
 
     if (!dl_iterate_phdr(find_object, &plugin) || !dl_iterate_phdr(find_object, &program) ||
         plugin.image.segments == program.image.segments || !read_tables(&plugin.image))

@@ -49,6 +49,7 @@ int test_begin(test_recorder *rec, const char *check)
     rec->cases = rec->bad = 0;
     rec->detail[0] = '\0';
     rec->before = process_state_create();
+    clock_gettime(CLOCK_MONOTONIC, &rec->began);
     (void)call_watch_take_fault(NULL, 0); /* of what came before the check */
     return 1;
 }
@@ -64,6 +65,14 @@ static void expect_process_as_before(test_recorder *rec)
         expect(rec, 0, "%s", text);
     if (process_state_changed(rec->before, parts, text, sizeof text))
         expect(rec, 0, "a call leaves the process changed: %s", text);
+}
+
+static double seconds_since(const struct timespec *then)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)(now.tv_sec - then->tv_sec) + 1e-9 * (double)(now.tv_nsec - then->tv_nsec);
 }
 
 void test_end(test_recorder *rec)
@@ -83,7 +92,13 @@ void test_end(test_recorder *rec)
         snprintf(text, sizeof text, "%d cases", rec->cases);
     rec->failures += rec->bad > 0;
     if (rec->options->report)
-        rec->options->report(rec->options->ctx, rec->bad == 0, rec->check, text);
+        rec->options->report(rec->options->ctx, &(cg_conformance_verdict) {
+                                                    .passed = rec->bad == 0,
+                                                    .check = rec->check,
+                                                    .device = rec->options->device,
+                                                    .detail = text,
+                                                    .seconds = seconds_since(&rec->began),
+                                                });
 }
 
 int expect(test_recorder *rec, int ok, const char *fmt, ...)

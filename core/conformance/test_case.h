@@ -8,6 +8,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <time.h>
 
 #include "conformance.h"
 #include "process_state.h"
@@ -23,6 +24,7 @@ typedef struct test_recorder {
     uint64_t random;       /* state of the generator */
     int32_t begun;         /* checks that test_begin() was called for */
     int32_t run;           /* checks of these that it began */
+    struct timespec began; /* the current check */
     const char *check;     /* name of the current check */
     int32_t cases;         /* of the current check */
     int32_t bad;           /* failed cases of the current check */

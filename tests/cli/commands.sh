@@ -56,6 +56,26 @@ expect 0 ': 1 checks passed, 0 failed$' plugins check "$paged" --only 'memory bo
 expect 0 ': 1 checks passed, 0 failed$' plugins check "$paged" --only nope --only 'memory bound' --in-process
 expect 2 '^  the memory bound is kept$' plugins check "$paged" --only nope
 expect 2 '^confgen: --only selects none of these checks:$' plugins check "$paged" --only nope --in-process
+# one JSON object; none of a refused file
+expect 0 '^      "name": "cuda",$' plugins check "$paged" --only 'memory bound' --json
+for option in '' --in-process; do
+  # shellcheck disable=SC2086
+  "$confgen" plugins check "$paged" --only 'memory bound' --only symbol --device cpu --json $option >"$work/check.json" &&
+    python3 - "$work/check.json" <<'END' || { printf 'FAILED: plugins check --json %s\n' "$option"; failures=$((failures + 1)); }
+import json, re, sys
+c = json.load(open(sys.argv[1]))
+assert (c["plugin"]["kind"], c["plugin"]["name"]) == ("cache", "paged"), c
+assert re.fullmatch(r"1\.\d+", c["plugin"]["abi"]) and re.fullmatch("[0-9a-f]{16}", c["hash"]), c
+assert c["path"].endswith("cache_paged.so") and c["seed"] == 1 and (c["passed"], c["failed"]) == (2, 0), c
+assert c["devices"] == [{"name": "cpu", "checked": True, "text": ""}], c
+assert [(v["name"], v["device"], v["passed"]) for v in c["checks"]] == [
+    ("exports one symbol", None, True), ("the memory bound is kept", "cpu", True)], c
+assert all(0 <= v["seconds"] < 60 and v["detail"].endswith(" cases") for v in c["checks"]), c
+END
+done
+expect 3 'No such file' plugins check "$work/missing.so" --json
+expect 0 '^attention +eager +[0-9.]+ +1\.[0-9]+ ' plugins list
+expect 0 '^      "name": "eager",$' plugins list --json
 echo 'no plugin' >"$work/attention_text.so"
 expect 3 "attention_text.so': cannot be loaded" plugins check "$work/attention_text.so"
 expect 3 'No such file' plugins check "$work/missing.so"

@@ -25,10 +25,10 @@ struct counts {
     int reported, left_out; /* checks */
 };
 
-static void print_check(void *ctx, int32_t passed, const char *check, const char *detail)
+static void print_check(void *ctx, const cg_conformance_verdict *v)
 {
     ((struct counts *)ctx)->reported++;
-    printf("%-6s %-40s %s\n", passed ? "ok" : "FAILED", check, detail);
+    printf("%-6s %-40s %s\n", v->passed ? "ok" : "FAILED", v->check, v->detail);
     fflush(stdout);
 }
 
@@ -42,6 +42,24 @@ static void print_left_out(void *ctx, const char *check)
 {
     (void)ctx;
     fprintf(stderr, "  %s\n", check);
+}
+
+static void print_plugin(void *ctx, const cg_plugin *plugin)
+{
+    char line[2048];
+
+    (void)ctx;
+    cg_conformance_plugin_line(plugin, line, sizeof line);
+    puts(line);
+}
+
+static void print_device(void *ctx, const cg_conformance_device *device)
+{
+    char line[2048];
+
+    (void)ctx;
+    cg_conformance_device_line(device, line, sizeof line);
+    puts(line);
 }
 
 static void print_message(void *ctx, const char *line)
@@ -89,6 +107,8 @@ int main(int argc, char **argv)
         .seed = 1,
         .report = print_check,
         .ctx = &counts,
+        .plugin = print_plugin,
+        .visit = print_device,
         .message = print_message,
         .only = only,
         .leave_out = count_left_out,
@@ -130,6 +150,8 @@ int main(int argc, char **argv)
     }
     if (!counts.reported && counts.left_out) {
         fprintf(stderr, "--only selects none of these checks:\n");
+        options.plugin = NULL;
+        options.visit = NULL;
         options.message = NULL;
         options.leave_out = print_left_out;
         (void)run(open_plugin, argv[optind], device, &options, &result, &err);

@@ -25,13 +25,13 @@ struct mutant {
 static cg_plugin_host host;
 static char failed_checks[1024];
 
-static void record_failure(void *ctx, int32_t passed, const char *check, const char *detail)
+static void record_failure(void *ctx, const cg_conformance_verdict *v)
 {
     size_t n = strlen(failed_checks);
 
     (void)ctx;
-    if (!passed)
-        snprintf(failed_checks + n, sizeof failed_checks - n, "%s: %.300s\n", check, detail);
+    if (!v->passed)
+        snprintf(failed_checks + n, sizeof failed_checks - n, "%s: %.300s\n", v->check, v->detail);
 }
 
 static cg_conformance_options options(void)

@@ -121,13 +121,13 @@ static const cg_cache_ops ops = {
     .block_tokens = CG_PAGE_TOKENS,
 };
 
-static void record_failure(void *ctx, int32_t passed, const char *check, const char *detail)
+static void record_failure(void *ctx, const cg_conformance_verdict *v)
 {
     size_t n = strlen(failed_checks);
 
     (void)ctx;
-    if (!passed)
-        snprintf(failed_checks + n, sizeof failed_checks - n, "%s: %.200s\n", check, detail);
+    if (!v->passed)
+        snprintf(failed_checks + n, sizeof failed_checks - n, "%s: %.200s\n", v->check, v->detail);
 }
 
 static int32_t conformance(void)

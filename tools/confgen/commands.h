@@ -31,6 +31,8 @@ int cmd_text(int argc, char **argv);
 int cmd_model(int argc, char **argv);
 /** confgen eval --compare; takes the arguments of cmd_eval(). */
 int cmd_eval_compare(int argc, char **argv);
+/** confgen plugins check */
+int cmd_plugins_check(int argc, char **argv);
 /** confgen plugins new */
 int cmd_plugins_new(int argc, char **argv);
 
