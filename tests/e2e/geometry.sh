@@ -120,6 +120,22 @@ run 1 --input inside.smi --limit 1 --greedy --quiet --overwrite --output inside.
 verdict 'greedy sampling would repeat itself: given up without a restart' \
   test "$(json_number greedy.json restarts) $(json_number greedy.json invalid_geometry)" = '0 1'
 
+say 'constraints that cannot write every number'
+for bug in 0 11; do # 11 declares that it can
+  "${CC:-cc}" -std=gnu11 -O1 -w -fPIC -shared -fvisibility=hidden -DBUG=$bug -I"$CONFGEN_SOURCE_ROOT/core/include" \
+    "$CONFGEN_SOURCE_ROOT/tests/mutants/constraint.c" -o binned$bug.so
+done
+printf '%s\n' 'CC(=O)Oc1ccccc1C(=O)O a' 'CC(C)Cc1ccc(cc1)C(C)C(=O)O b' 'CN1C=NC2=C1C(=O)N(C(=O)N2C)C c' \
+  'CC(=O)Nc1ccc(O)cc1 d' >four.smi
+binned=(--input four.smi --gens 2 --seed 3 --constraint binned --overwrite --output binned.sdf)
+run 0 "${binned[@]}" --plugin ./binned0.so --report binned.json
+verdict 'by default all conformers are written' test "$(count_sdf <binned.sdf)" = 8
+says "^confgen: constraint 'binned' does not declare a path for every number" 'with a warning'
+verdict 'and the report has the mode' grep -q '"mode": "count"' binned.json
+run 1 "${binned[@]}" --plugin ./binned11.so --failed binned.tsv
+verdict 'a missing path is named, with field, atom and constraint' grep -Eq \
+  "constraint 'binned' has no path for the number -?[0-9.]+, field [123] of atom [0-9]+ of the text" binned.tsv
+
 say 'resuming, and refusals'
 for mode in off repair; do
   run 3 --input in.smi --seed 3 --gens 2 --output count.sdf --resume --geometry $mode &&
@@ -135,4 +151,6 @@ refused() {
 refused --geometry repair --constraint none
 refused --geometry count --constraint template
 refused --geometry perhaps
+check 3 'repair is refused' "${binned[@]}" --plugin ./binned0.so --geometry repair
+says "^confgen: --geometry repair: constraint 'binned' does not declare a path for every number" 'with the reason'
 finish

@@ -51,6 +51,7 @@ static const cg_vocabulary vocabulary = { CG_SIZED(cg_vocabulary), .n_tokens = V
 
 static void setup(void)
 {
+    cg_table_facts_finish(&facts); /* of an earlier part of the test */
     made = correct;
     made.automaton = (cg_automaton) {
         CG_SIZED(cg_automaton),
@@ -378,6 +379,8 @@ START_TEST(failures_of_compile)
         ck_assert_msg(strstr(err.msg, cases[i].message) == err.msg, "%s", err.msg);
         ck_assert_ptr_null(p);
     }
+    compile_status = CG_OK;
+    compile_text = NULL;
     cg_checked_constraint_destroy(c);
 }
 END_TEST
