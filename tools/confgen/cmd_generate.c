@@ -16,7 +16,7 @@ static const char help[] =
     "confgen: SMILES to 3D conformers\n"
     "\n"
     "  confgen --input FILE|- [options]      generate conformers\n"
-    "  confgen plugins list|matrix|check     attention, KV cache and constraint plugins\n"
+    "  confgen plugins list|matrix|check|new attention, KV cache and constraint plugins\n"
     "  confgen inspect FILE                  list an output's molecules, extract one\n"
     "  confgen eval --ref FILE --gen FILE    COV and MAT against reference conformers\n"
     "  confgen model inspect DIR             what a checkpoint is, and whether it runs\n"
