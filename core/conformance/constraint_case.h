@@ -18,6 +18,7 @@ typedef struct constraint_case {
     const cg_literals *molecules;    /* [n_molecules] borrowed */
     const char *const *names;        /* [n_molecules] for messages; NULL: numbers */
     int32_t n_molecules, may_refuse; /* may_refuse: the format or a molecule, with a reason */
+    int32_t any_form;                /* tables and programs are not checked */
     /* of an open case */
     void *self;
     cg_table_facts facts;
@@ -39,8 +40,8 @@ int constraint_is_exact(const constraint_case *c);
 const char *constraint_molecule(const constraint_case *c, int32_t i);
 
 /**
- * Creates the constraint, compiles all molecules and records whether tables and programs have the
- * form that constraint.h demands.
+ * Creates the constraint, compiles all molecules and, unless any_form is set, records whether
+ * tables and programs have the form that constraint.h demands.
  *
  * @return 1; 0 if the format is refused, with a reason, or if a case failed. constraint_close() in
  *         any case.

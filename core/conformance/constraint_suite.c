@@ -194,6 +194,7 @@ static void check_lifecycle(struct suite *s)
 
         c.molecules += i;
         c.n_molecules = 1;
+        c.any_form = 1;
         if (constraint_open(&c))
             s->ops->release(c.self, NULL);
         constraint_close(&c);
