@@ -111,6 +111,7 @@ static void run_elsewhere(attention_suite *s, cpu_case *c)
     p.max_tokens = rows ? rows : 1;
     p.max_seqs = c->ac.n_seqs;
     compare_plan(s, c, &all, &p, "by a plan for fewer rows and sequences");
+    c->ac.n_slots += random_in(&s->rec, 0, 9);
     case_memory_create(&s->rec, &c->ac, &c->layout, &second);
     attention_case_run(&s->rec, s->ops, c->plan, &c->ac, &second, &(case_call) { 0 }, &o);
     compare_bits(s, c, &all, &o, "in other slots, pages and addresses");

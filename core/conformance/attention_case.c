@@ -96,7 +96,7 @@ float attention_case_scale(const attention_case *ac, int32_t values, int32_t seq
     uint64_t h = ac->scale_seed + (uint64_t)values;
     int32_t block;
 
-    if (!case_uses(&ac->problem, CG_ATTENTION_KV_SCALES))
+    if (!ac->is_scaled[values])
         return 1;
     block = owner_of(ac, seq, pos) * (ac->problem.max_kv_len + 1) + pos / ac->block_tokens;
     h = (h ^ (uint64_t)(ac->scale_axes & CASE_SCALE_BLOCK ? block : 0)) * 0x9e3779b97f4a7c15u;
@@ -108,13 +108,16 @@ float attention_case_scale(const attention_case *ac, int32_t values, int32_t seq
 
 int32_t case_random_len(test_recorder *rec, int32_t max)
 {
-    static const int32_t edges[] = {
-        1, 2, 7, 8, 9, 15, 16, 17, 24, 31, 32, 33, 48, 63, 64, 65, 97
-    };
-    int32_t n = (int32_t)(sizeof edges / sizeof *edges), i = random_in(rec, 0, 2 * n), len;
+    static const int32_t edges[] = { 1,    2,    7,    8,    9,    15,   16,   17,  24,
+                                     31,   32,   33,   48,   63,   64,   65,   97,  127,
+                                     128,  129,  255,  256,  257,  511,  512,  513, 1023,
+                                     1024, 1025, 2047, 2048, 2049, 4095, 4096, 4097 };
+    int32_t n = 0, i;
 
-    len = i < n ? edges[i] : i == n ? max : random_in(rec, 1, max);
-    return len < max ? len : max;
+    while (n < (int32_t)(sizeof edges / sizeof *edges) && edges[n] <= max)
+        n++;
+    i = random_in(rec, 0, 2 * n);
+    return i < n ? edges[i] : i == n ? max : random_in(rec, 1, max);
 }
 
 int32_t case_random_rows(test_recorder *rec, int32_t len)
@@ -159,10 +162,12 @@ static float *random_floats(test_recorder *rec, size_t n, float mean, float devi
     return x;
 }
 
-/* A bias of the problem's type. Few elements are -infinity, as in a mask: never that of token 0. */
+/* A bias of the problem's type. Few elements are -infinity, as in a mask, but not that of token 0,
+ * which each row attends to unless there is a window or a tree. */
 static void fill_bias(test_recorder *rec, attention_case *ac, int32_t rows)
 {
     const cg_attention_problem *p = &ac->problem;
+    int32_t is_mask = !p->window && !case_uses(p, CG_ATTENTION_TREE);
     size_t n;
 
     ac->bias_rows = random_in(rec, 0, 2) && rows ? rows : 1;
@@ -170,7 +175,7 @@ static void fill_bias(test_recorder *rec, attention_case *ac, int32_t rows)
     n = (size_t)ac->bias_rows * (size_t)ac->bias_heads * (size_t)p->max_kv_len;
     ac->bias = random_floats(rec, n, 0, 2);
     for (size_t i = 0; i < n; i++)
-        ac->bias[i] = i % (size_t)p->max_kv_len && random_in(rec, 0, 20) == 0
+        ac->bias[i] = is_mask && i % (size_t)p->max_kv_len && random_in(rec, 0, 20) == 0
                           ? -INFINITY
                           : element_round(ac->bias[i], p->bias_dtype);
 }
@@ -230,6 +235,8 @@ static void fill_features(test_recorder *rec, attention_case *ac)
         ac->values_in_keys = case_v_dim(p) <= p->head_dim && random_in(rec, 0, 2) == 0;
     if (case_uses(p, CG_ATTENTION_KV_SCALES)) {
         ac->scale_axes = random_in(rec, 0, 7);
+        for (int32_t values = 0; values < 2; values++)
+            ac->is_scaled[values] = random_in(rec, 0, 3) != 0;
         ac->scale_seed = random_u64(rec);
     }
 }
@@ -498,13 +505,13 @@ void attention_case_table(test_recorder *rec, const attention_case *ac, int32_t 
                           int32_t n_pages, int32_t unused, int32_t table_stride, int32_t *ret_table)
 {
     int32_t *free_pages = malloc((size_t)n_pages * sizeof *free_pages);
-    int32_t n = 0;
+    int32_t n = 0, in_order = random_in(rec, 0, 3) == 0;
 
     if (!free_pages)
         abort();
     for (int32_t i = 0; i < n_pages; i++)
         free_pages[i] = i;
-    for (int32_t i = n_pages - 1; i > 0; i--) {
+    for (int32_t i = n_pages - 1; i > 0 && !in_order; i--) {
         int32_t j = random_in(rec, 0, i), t = free_pages[i];
 
         free_pages[i] = free_pages[j];

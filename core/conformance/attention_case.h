@@ -61,6 +61,7 @@ typedef struct attention_case {
     uint32_t *tree;     /* [rows, tree_words] */
     int32_t tree_words;
     int32_t values_in_keys; /* values are the first elements of keys, in the same memory */
+    int32_t is_scaled[2];   /* keys, values */
     int32_t scale_axes;     /* CASE_SCALE_* */
     int32_t block_tokens;   /* of the memory */
     uint64_t scale_seed;
@@ -103,7 +104,10 @@ float *attention_case_kv(const attention_case *ac, int32_t values, int32_t seq, 
 /** Scale of the key (0) or value (1) of a token and head. */
 float attention_case_scale(const attention_case *ac, int32_t values, int32_t seq, int32_t pos,
                            int32_t head);
-/** Fills a page table of n_slots rows: random distinct pages of [0, n_pages), else `unused`. */
+/**
+ * Fills a page table of n_slots rows: distinct pages of [0, n_pages), in random order or ascending,
+ * else `unused`.
+ */
 void attention_case_table(test_recorder *rec, const attention_case *ac, int32_t block_tokens,
                           int32_t n_pages, int32_t unused, int32_t table_stride,
                           int32_t *ret_table);

@@ -54,7 +54,7 @@ case_layout cpu_random_layout(test_recorder *rec)
         return case_layouts[random_in(rec, 0, n_case_layouts - 1)];
     l.growing = random_in(rec, 0, 3) == 0;
     if (random_in(rec, 0, 2))
-        l.page = random_in(rec, 0, 3) ? random_in(rec, 1, 70) : 128 << random_in(rec, 0, 1);
+        l.page = random_in(rec, 0, 1) ? random_in(rec, 1, 70) : 1 << random_in(rec, 0, 8);
     else
         l.spare = random_in(rec, 0, 40);
     l.shared = random_in(rec, 0, 1);
@@ -67,8 +67,10 @@ void cpu_case_create(test_recorder *rec, const cg_attention_problem *problem, in
                      int32_t most_rows, attention_case *ret_case)
 {
     attention_case ac = { .problem = *problem, .n_seqs = n_seqs };
-    int32_t is_larger = random_in(rec, 0, 1), rows;
+    int32_t is_larger = random_in(rec, 0, 1), kind = random_in(rec, 0, 5), rows;
 
+    if (most_rows == CPU_PROMPTS)
+        kind = 0;
     for (int32_t i = 0; i < n_seqs; i++) {
         int32_t n;
 
@@ -76,7 +78,9 @@ void cpu_case_create(test_recorder *rec, const cg_attention_problem *problem, in
             i == n_seqs / 2 ? problem->max_kv_len : case_random_len(rec, problem->max_kv_len);
         n = cg_attention_is_cross(problem) && !case_uses(problem, CG_ATTENTION_TREE)
                 ? random_in(rec, 0, 30)
-                : case_random_rows(rec, ac.kv_len[i]);
+            : kind == 0 ? ac.kv_len[i] /* prompts only */
+            : kind == 1 ? 1            /* decode only */
+                        : case_random_rows(rec, ac.kv_len[i]);
         ac.q_start[i + 1] = ac.q_start[i] + (n < most_rows ? n : most_rows);
     }
     rows = ac.q_start[n_seqs];

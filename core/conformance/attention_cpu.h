@@ -13,6 +13,9 @@ cg_attention_problem cpu_problem(attention_suite *s, int32_t head_dim, int32_t n
 cg_attention_problem cpu_random_problem(attention_suite *s, int32_t max_kv_len);
 /** A layout of the list, or of a random page size, capacity and padding. */
 case_layout cpu_random_layout(test_recorder *rec);
+/** As most_rows below: whole prompts. */
+enum { CPU_PROMPTS = 1 << 20 };
+
 /**
  * Creates n_seqs random sequences of a problem, each of at most `most_rows` rows; the longest has
  * max_kv_len tokens. Sets max_tokens, max_seqs and n_slots: to what the case needs, or to more.

@@ -41,7 +41,7 @@ static const char *name_of(uint32_t bit)
 static void set_features(attention_suite *s, uint32_t bits, cg_attention_problem *p)
 {
     static const cg_dtype small[] = { CG_F8_E4M3, CG_F8_E5M2, CG_I8 };
-    static const int32_t v_dims[] = { 8, 16, 32, 48, 64, 80, 128 };
+    static const int32_t v_dims[] = { 0, 8, 16, 32, 48, 64, 80, 128 }; /* 0: of keys */
     int32_t window = random_in(&s->rec, 1, 30);
 
     if (bits & (CG_ATTENTION_NO_MASK | CG_ATTENTION_TREE))

@@ -109,8 +109,8 @@ static void set_scales(test_recorder *rec, const attention_case *ac, int32_t n_b
     }
     if (ac->scale_axes & CASE_SCALE_BLOCK)
         view->scale_block_stride = stride + random_in(rec, 0, 2) * size;
-    view->k_scale = create_scales(rec, ac, view, n_blocks, 0);
-    view->v_scale = create_scales(rec, ac, view, n_blocks, 1);
+    view->k_scale = ac->is_scaled[0] ? create_scales(rec, ac, view, n_blocks, 0) : NULL;
+    view->v_scale = ac->is_scaled[1] ? create_scales(rec, ac, view, n_blocks, 1) : NULL;
 }
 
 /* Pages in random order; half of the memories have page numbers of no page behind the last one. */

@@ -129,11 +129,12 @@ static void check_long(attention_suite *s)
     static const struct {
         int32_t len, n_seqs, most_rows, window;
     } cases[] = {
-        { 320, 24, 320, 0 }, { 4097, 3, 9, 0 },     { 1100, 3, 40, 0 },    { 700, 3, 300, 0 },
-        { 2100, 3, 17, 0 },  { 4300, 3, 40, 1000 }, { 16500, 1, 2, 0 },    { 2500, 3, 100, 64 },
-        { 520, 4, 260, 0 },  { 1030, 4, 20, 512 },  { 8200, 2, 20, 4096 }, { 4096, 2, 60, 1 },
-        { 310, 6, 310, 0 },  { 1500, 3, 128, 33 },  { 16400, 1, 30, 100 }, { 1024, 3, 1, 0 },
-        { 2049, 3, 5, 0 },
+        { 320, 40, CPU_PROMPTS, 0 }, { 4097, 3, 9, 0 },     { 1100, 3, 40, 0 },
+        { 700, 3, 300, 0 },          { 2100, 3, 17, 0 },    { 4300, 3, 40, 1000 },
+        { 16500, 1, 2, 0 },          { 2500, 3, 100, 64 },  { 520, 4, 260, 0 },
+        { 1030, 4, 20, 512 },        { 8200, 2, 20, 4096 }, { 4096, 2, 60, 1 },
+        { 310, 6, 310, 0 },          { 1500, 3, 128, 33 },  { 16400, 1, 30, 100 },
+        { 1024, 3, 1, 0 },           { 2049, 3, 5, 0 },
     };
     enum { N = sizeof cases / sizeof *cases };
 
@@ -398,16 +399,24 @@ static void check_calls(attention_suite *s, const char *name)
 
 /* ---- NaN and infinities -------------------------------------------------------------------- */
 
-/* Some sequences have a NaN in a key or an infinite value: only rows that attend to it change. */
+/* Some sequences have a NaN in a query, key or value or an infinite value: only rows that attend to
+ * it change. */
 static void run_not_finite(attention_suite *s, cpu_case *c)
 {
     attention_case *ac = &c->ac;
 
     for (int32_t i = 0; i < ac->n_seqs; i++) {
-        if (i % 3 == 1)
-            case_memory_set(ac, &c->memory, 0, i, ac->kv_len[i] * 2 / 3, 0, 3, NAN);
-        else if (i % 3 == 2)
-            case_memory_set(ac, &c->memory, 1, i, ac->kv_len[i] / 2, 0, 5, -INFINITY);
+        int32_t len = ac->kv_len[i], rows = ac->q_start[i + 1] - ac->q_start[i];
+
+        if (i % 5 == 1)
+            case_memory_set(ac, &c->memory, 0, i, len * 2 / 3, 0, 3, NAN);
+        else if (i % 5 == 2)
+            case_memory_set(ac, &c->memory, 1, i, len / 2, 0, 5, -INFINITY);
+        else if (i % 5 == 3)
+            case_memory_set(ac, &c->memory, 1, i, len - 1, 0, 0, NAN);
+        else if (i % 5 == 4 && rows)
+            ac->q[(size_t)(ac->q_start[i] + rows / 2) * (size_t)ac->problem.n_heads *
+                  (size_t)ac->problem.head_dim] = NAN;
     }
     attention_case_solve(ac, s->test_host.base);
     cpu_run_and_compare(s, c, &c->memory, &(case_call) { 0 });

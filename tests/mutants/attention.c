@@ -231,6 +231,14 @@ static int is_reversed(const struct row *r)
         return r->plan->problem.max_tokens > 256;
     case 609:
         return (uintptr_t)r->kv->k & 64;
+    case 613:
+        return r->seq & 1;
+    case 614: /* pages in ascending order */
+        return r->kv->page_table && r->place >= r->kv->block_tokens &&
+               cg_kv_block(r->kv, r->slot, r->kv->block_tokens) ==
+                   cg_kv_block(r->kv, r->slot, 0) + 1;
+    case 615:
+        return r->kv->n_slots & 1;
     }
     return 0;
 }
@@ -277,9 +285,10 @@ static float scale_of(const struct row *r)
                                     : BUG == 810 ? last_problem
                                                  : &r->plan->problem;
     const cg_attention_args *a = r->args;
-    int is_wrong = (BUG == 65 && !p->flags) || (BUG == 61 && a->n_seqs != 8) ||
-                   (BUG == 62 && a->kv_len[r->seq] > 100) || (BUG == 63 && r->kv->n_slots > 8) ||
-                   (BUG == 64 && p->max_seqs > 8);
+    int is_wrong = (BUG == 69 && a->n_tokens > 2000) ||
+                   (BUG == 73 && a->kv_len[r->seq] % 256 == 0) || (BUG == 65 && !p->flags) ||
+                   (BUG == 61 && a->n_seqs != 8) || (BUG == 62 && a->kv_len[r->seq] > 100) ||
+                   (BUG == 63 && r->kv->n_slots > 8) || (BUG == 64 && p->max_seqs > 8);
 
     if (BUG == 1) /* ignores the problem's */
         return 1.0f / sqrtf((float)p->head_dim);
@@ -489,6 +498,9 @@ static void compute(struct row *r)
     float sum[1024] = { 0 }, max = -INFINITY, total = 0, sink = -INFINITY;
     int32_t first, last;
 
+    if (BUG == 813) /* takes the workspace for zeros */
+        max = r->score[p->max_kv_len - 1];
+
     bounds(r, &first, &last);
     for (int32_t j = first; j <= last; j++) {
         r->score[j] = !p->features || attends(r, j) ? score(r, j) : -INFINITY;
@@ -534,6 +546,8 @@ static void find_row(struct row *r, const struct call *c, int32_t row)
 
     r->row = row;
     r->place = a->kv_len[r->seq] - a->q_start[r->seq + 1] + row;
+    if (BUG == 2034 && !self->prepared_len) /* needs prepare() */
+        r->place = 0;
     if (BUG == 2028 && self->prepared_len) /* the lengths of an earlier step */
         r->place = r->place < self->prepared_len ? r->place : self->prepared_len - 1;
     r->position = uses(self, CG_ATTENTION_POSITIONS) ? a->position[row] : r->place;
@@ -554,10 +568,12 @@ static void run_item(void *arg, int64_t item, int32_t worker)
     struct row r = { .plan = self, .args = a, .kv = a->kv };
     cg_kv_view view;
 
-    if ((BUG == 806 && self->first_table) || BUG == 66 || BUG == 67) {
+    if ((BUG == 806 && self->first_table) || BUG == 66 || BUG == 67 || BUG == 74) {
         view = *a->kv;
         if (BUG == 806)
             view.page_table = self->table;
+        if (BUG == 74 && view.block_tokens > 1) /* powers of two */
+            view.block_tokens = 1 << (31 - __builtin_clz((unsigned)view.block_tokens));
         if (BUG == 66) /* the size of the first call's blocks */
             view.block_tokens = self->first_block_tokens;
         if (BUG == 67) { /* tokens without padding */
