@@ -56,10 +56,12 @@ static void check_symbols(test_recorder *rec, const cg_plugin *plugin)
             other = other ? other : name;
             n_others++;
         }
-        expect(rec, n_others == 0,
-               "the file exports %d symbols beside " CG_PLUGIN_ENTRY_SYMBOL
-               ", first '%.200s': compile with -fvisibility=hidden, or link with a version script",
-               n_others, other ? other : "");
+        expect(
+            rec, n_others == 0,
+            "the file exports %d symbols beside " CG_PLUGIN_ENTRY_SYMBOL
+            ", first '%.200s': compile with -fvisibility=hidden; templates of C++ libraries need "
+            "a version script of the linker, too",
+            n_others, other ? other : "");
     }
     test_end(rec);
 }

@@ -14,6 +14,7 @@
 #include "conformance/alloc_watch.h"
 #include "conformance/call_watch.h"
 #include "conformance/plugin_image.h"
+#include "conformance/plugin_suite.h"
 #include "conformance/process_state.h"
 
 static const struct allocating_call *calls;
@@ -127,6 +128,69 @@ START_TEST(floating_point_environment_is_compared_and_restored)
 }
 END_TEST
 
+static char failure[512]; /* "CHECK: DETAIL" of the last failed check */
+
+static void keep_failure(void *ctx, const cg_conformance_verdict *v)
+{
+    (void)ctx;
+    if (!v->passed)
+        snprintf(failure, sizeof failure, "%s: %s", v->check, v->detail);
+}
+
+/* Runs the checks of a descriptor that need no file. */
+static void check_table(int32_t kind, const void *ops, const char *want)
+{
+    static const char *const only[] = { "ABI", "bits" };
+    const cg_conformance_options options = { .report = keep_failure, .only = only, .n_only = 2 };
+    const cg_plugin plugin = { CG_PLUGIN_HEADER(kind), .name = "x", .version = "1",
+                               .description = "", .ops = ops };
+
+    failure[0] = '\0';
+    ck_assert_int_eq(plugin_suite(&plugin, &options), want != NULL);
+    ck_assert_msg(want ? strstr(failure, want) != NULL : !failure[0], "found '%s', wanted '%s'",
+                  failure, want ? want : "no failure");
+}
+
+START_TEST(bits_without_a_meaning_are_found)
+{
+    cg_attention_ops attention = { CG_SIZED(cg_attention_ops), .caps = 7, .features = 0x3ff };
+    cg_cache_ops cache = { CG_SIZED(cg_cache_ops), .flags = 1, .features = 7, .kv_layout = 1 };
+    cg_constraint_ops constraint = { CG_SIZED(cg_constraint_ops), .features = 15 };
+
+    check_table(CG_PLUGIN_ATTENTION, &attention, NULL);
+    check_table(CG_PLUGIN_CACHE, &cache, NULL);
+    check_table(CG_PLUGIN_CONSTRAINT, &constraint, NULL);
+
+    attention.features = 1 << 10;
+    check_table(CG_PLUGIN_ATTENTION, &attention,
+                "cg_attention_ops.features is 0x400: bit 10 has no "
+                "meaning in plugin ABI 1.");
+    attention.struct_size = offsetof(cg_attention_ops, features); /* of ABI 1.1: not read */
+    check_table(CG_PLUGIN_ATTENTION, &attention, NULL);
+
+    cache.features = CG_CACHE_GATHER;
+    check_table(CG_PLUGIN_CACHE, &cache, "CG_CACHE_GATHER, but gather is NULL");
+    cache.features = 1u << 31;
+    check_table(CG_PLUGIN_CACHE, &cache, "cg_cache_ops.features is 0x80000000: bit 31 ");
+    cache.features = 0;
+    cache.kv_layout = 5;
+    check_table(CG_PLUGIN_CACHE, &cache, "kv_layout is 5, wanted 0 (CG_KV_HND) or 1 (CG_KV_NHD)");
+    cache.kv_layout = 0;
+    cache.flags = 2;
+    check_table(CG_PLUGIN_CACHE, &cache, "cg_cache_ops.flags is 0x2: bit 1 ");
+    cache.struct_size = offsetof(cg_cache_ops, block_tokens); /* of ABI 1.0 */
+    check_table(CG_PLUGIN_CACHE, &cache, NULL);
+
+    constraint.features = 16;
+    check_table(CG_PLUGIN_CONSTRAINT, &constraint, "cg_constraint_ops.features is 0x10: bit 4 ");
+    constraint.features = 0;
+    constraint.reserved_2 = 1;
+    check_table(CG_PLUGIN_CONSTRAINT, &constraint, "cg_constraint_ops.reserved_2 is 0x1: bit 0 ");
+    constraint.reserved = 4;
+    check_table(CG_PLUGIN_CONSTRAINT, &constraint, "cg_constraint_ops.reserved is 0x4: bit 2 ");
+}
+END_TEST
+
 static void *wait_for_end(void *arg)
 {
     pthread_mutex_lock(arg);
@@ -198,6 +262,7 @@ int main(void)
     tcase_add_test(tc, symbols_of_a_module_are_read);
     tcase_add_test(tc, floating_point_environment_is_compared_and_restored);
     tcase_add_test(tc, process_is_compared);
+    tcase_add_test(tc, bits_without_a_meaning_are_found);
     suite_add_tcase(suite, tc);
     runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
