@@ -199,8 +199,7 @@ static int with_plan(attention_suite *s, const cg_attention_problem *problem,
     if (!expect(&s->rec, s->ops->plan(&s->test_host.host, &p, &plan, &err) == CG_OK,
                 "%s: supported, but plan() failed: %s", where, err.msg))
         return 1;
-    if (case_device_create(&s->rec, s->gpu, &s->test_host, s->ops, plan, &p, layout, p.max_seqs,
-                           &d)) {
+    if (case_device_create(&s->rec, s->gpu, s->ops, plan, &p, layout, p.max_seqs, &d)) {
         random_case(s, &p, kind, &ac);
         case_device_load(&d, &ac);
         fn(s, &ac, &d, kind, where);
@@ -473,7 +472,7 @@ static void run_many_calls(attention_suite *s, attention_case *ac, case_device *
         random_case(s, &ac->problem, kind, &cases[i]);
         attention_case_solve(&cases[i], s->test_host.base);
     }
-    if (case_device_create(&s->rec, s->gpu, &s->test_host, s->ops, d->plan, &d->problem, &d->layout,
+    if (case_device_create(&s->rec, s->gpu, s->ops, d->plan, &d->problem, &d->layout,
                            d->problem.max_seqs, second)) {
         for (int i = 0; i < CALLS && !s->rec.gpu_lost && !s->rec.bad; i++) {
             case_device *to = i % 2 ? second : d;
@@ -531,8 +530,7 @@ static void run_abi(attention_suite *s, const cg_attention_problem *p, const cas
     if (expect(&s->rec, s->ops->plan(&s->test_host.host, of_abi, &plan, &err) == CG_OK,
                "%s: plan() failed: %s", where, err.msg)) {
         memset(of_abi, 0x5a, bytes); /* borrowed for the call only */
-        if (case_device_create(&s->rec, s->gpu, &s->test_host, s->ops, plan, p, layout, p->max_seqs,
-                               d)) {
+        if (case_device_create(&s->rec, s->gpu, s->ops, plan, p, layout, p->max_seqs, d)) {
             d->abi = abi;
             random_case(s, p, kind, &ac);
             case_device_load(d, &ac);
@@ -654,8 +652,8 @@ static void compare_plan(attention_suite *s, const attention_case *ac, const cas
     if (s->ops->supports(&s->test_host.host, &p, &err) == CG_OK &&
         expect(&s->rec, s->ops->plan(&s->test_host.host, &p, &plan, &err) == CG_OK,
                "%s: supported, but plan() failed: %s", where, err.msg)) {
-        if (case_device_create(&s->rec, s->gpu, &s->test_host, s->ops, plan, &p, &d->layout,
-                               d->problem.max_seqs, other)) {
+        if (case_device_create(&s->rec, s->gpu, s->ops, plan, &p, &d->layout, d->problem.max_seqs,
+                               other)) {
             case_device_load(other, ac);
             call(other, ac, NULL, &o);
             for (int32_t t = 0; o.data && t < o.n; t++)

@@ -24,7 +24,6 @@ void *case_struct_of_size(const void *of_this_build, size_t bytes);
 typedef struct case_device {
     test_recorder *rec;
     cg_gpu *gpu;
-    test_host *host; /* that the plan allocates with */
     const cg_attention_ops *ops;
     void *plan;
     cg_attention_problem problem;
@@ -44,9 +43,9 @@ typedef struct case_device {
  *
  * @param problem  the one of `plan`, with the layout applied
  */
-int case_device_create(test_recorder *rec, cg_gpu *gpu, test_host *host,
-                       const cg_attention_ops *ops, void *plan, const cg_attention_problem *problem,
-                       const case_layout *layout, int32_t n_slots, case_device *ret_device);
+int case_device_create(test_recorder *rec, cg_gpu *gpu, const cg_attention_ops *ops, void *plan,
+                       const cg_attention_problem *problem, const case_layout *layout,
+                       int32_t n_slots, case_device *ret_device);
 void case_device_destroy(case_device *d);
 
 /** Loads keys, values and page table of a case. */

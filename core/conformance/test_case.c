@@ -249,7 +249,6 @@ static void *counted_alloc(void *ctx, size_t bytes)
     else
         /* until_failure 0: fail this allocation, then stop injecting failures */
         atomic_store(&h->until_failure, -1);
-    atomic_fetch_add(&h->allocated, 1);
     if (p) {
         atomic_fetch_add(&h->live, 1);
         atomic_fetch_add(&h->live_bytes, (long long)bytes);

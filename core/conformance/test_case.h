@@ -84,7 +84,6 @@ void guarded_free(void *ptr); /* accepts NULL */
 typedef struct test_host {
     cg_host host; /* passed to the plugin */
     const cg_host *base;
-    atomic_int allocated;     /* allocations so far */
     atomic_int live;          /* allocations that are not freed */
     atomic_llong live_bytes;  /* of these */
     atomic_int overwritten;   /* allocations freed with damaged guards */
