@@ -129,6 +129,14 @@ cp my_attention_ci/attention_my_attention_ci.so plugins
 CONFGEN_PLUGIN_PATH=$work/plugins confgen plugins matrix >matrix
 [ "$(grep -c '^my_attention_ci .* ok$' matrix)" = 3 ] || die "the attention does not support all three caches"
 
+say "without an installation"
+quietly "plugins new" "$build/confgen" plugins new cache built
+(
+  unset PKG_CONFIG_LIBDIR PKG_CONFIG_SYSROOT_DIR
+  export PKG_CONFIG_PATH=$build/meson-uninstalled PATH=$build:$PATH
+  quietly "make against a build" make -C built
+)
+
 say "without confgen.pc"
 for system in 'make -B -C my_attention_ci' 'cmake -S my_attention_ci -B none' 'meson setup none my_attention_ci'; do
   ! PKG_CONFIG_LIBDIR=$work PKG_CONFIG_PATH= $system >log 2>&1 || die "$system found confgen"
