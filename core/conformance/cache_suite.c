@@ -195,8 +195,11 @@ static void check_huge(cache_suite *s)
         /* this machine may have less */
         expect(&s->rec, st == CG_OK || cache_is_nomem(s, st), "create() failed (%d): %s", st,
                err.msg);
-        for (int32_t i = 0; i < shape.n_slots && st == CG_OK; i++)
-            n[i] = cache_reserve(s, i, shape.max_len) ? 3 : 0;
+        for (int32_t i = 0; i < shape.n_slots && st == CG_OK; i++) {
+            int is_end = i == 0 || i == shape.n_slots - 1;
+
+            n[i] = cache_reserve(s, i, is_end ? shape.max_len : 3) ? 3 : 0;
+        }
         if (st == CG_OK) {
             cache_append_all(s, n);
             cache_check_all(s, "append");

@@ -181,7 +181,7 @@ struct guarded {
 enum {
     GUARD_BYTE = 0xc3,
     FILL_BYTE = 0xff,
-    FILL_MAX = 1 << 30, /* the rest of a huge block takes no memory until it is used */
+    FILL_MAX = 256 << 20, /* the rest of a huge block takes no memory until it is used */
 };
 
 void *guarded_alloc(size_t bytes, size_t align)

@@ -66,7 +66,7 @@ float random_normal(test_recorder *rec);
 
 enum { GUARD = 64 };
 
-/** Bytes between guard bytes, filled with 0xff (NaN as floats) up to 1 GiB; NULL when out of
+/** Bytes between guard bytes, filled with 0xff (NaN as floats) up to 256 MiB; NULL when out of
  * memory. */
 void *guarded_alloc(size_t bytes, size_t align);
 /** Bytes of memory of guarded_alloc(). */

@@ -40,8 +40,9 @@ static cg_status pool_create(cg_page_pool *pool, cg_error *err)
 {
     char *memory;
 
-    (void)err;
     pool->plane_stride = pool->page_bytes * pool->n_pages;
+    if (pool->plane_stride * pool->n_planes > 1 << 30) /* all of it is written here */
+        return cg_fail(err, pool->ops->nomem, "no memory for %d pages", pool->n_pages);
     pool->ahead_max = device.ahead_max;
     /* One page more in front: page -1, which a stale table refers to. */
     memory = malloc((size_t)(pool->plane_stride * pool->n_planes + pool->page_bytes));
