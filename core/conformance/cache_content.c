@@ -2,6 +2,7 @@
 /* The content of a cache, read through its views, against the model. */
 #include "cache_suite.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -110,16 +111,20 @@ static void check_strides(cache_suite *s, int32_t layer, const cg_kv_view *v)
 }
 
 /* Members since 1.2. A plugin of an older minor leaves them 0. */
-static void check_new_members(cache_suite *s, int32_t layer, const cg_kv_view *v)
+static int check_new_members(cache_suite *s, int32_t layer, const cg_kv_view *v)
 {
     int32_t dim = v->v_head_dim ? v->v_head_dim : v->head_dim;
     int has_order = s->shape.n_kv_heads > 1 && v->block_tokens > 1;
+    int ok;
 
     expect(&s->rec, dim == s->shape.v_head_dim,
            "view of layer %d: values of %d elements, wanted %d", layer, dim, s->shape.v_head_dim);
-    if (!(s->features & CG_CACHE_SCALES))
-        expect(&s->rec, !v->k_scale && !v->v_scale,
-               "view of layer %d: scales, but the configuration has none", layer);
+    ok = expect(&s->rec,
+                s->features & CG_CACHE_SCALES ? v->k_scale && v->v_scale
+                                              : !v->k_scale && !v->v_scale,
+                "view of layer %d: k_scale %p, v_scale %p, but the configuration has %s", layer,
+                (const void *)v->k_scale, (const void *)v->v_scale,
+                s->features & CG_CACHE_SCALES ? "scales" : "none");
     if (!(s->features & CG_CACHE_VALUE_SIZE))
         expect(&s->rec,
                (!v->v_block_stride && !v->v_head_stride && !v->v_token_stride) ||
@@ -131,6 +136,7 @@ static void check_new_members(cache_suite *s, int32_t layer, const cg_kv_view *v
                "view of layer %d: its strides are those of layout %d, but kv_layout of the plugin "
                "is %d",
                layer, cg_kv_layout(v), s->ops->kv_layout);
+    return ok;
 }
 
 static int check_view(cache_suite *s, int32_t layer, const cg_kv_view *v)
@@ -149,7 +155,8 @@ static int check_view(cache_suite *s, int32_t layer, const cg_kv_view *v)
                 layer, v->block_tokens, v->k, v->v, (const void *)v->page_table, s->ops->paged))
         return 0;
     check_strides(s, layer, v);
-    check_new_members(s, layer, v);
+    if (!check_new_members(s, layer, v))
+        return 0;
     if (CG_HAS_SIZE(s->ops, block_tokens) && s->ops->block_tokens)
         expect(&s->rec, v->block_tokens == s->ops->block_tokens,
                "view of layer %d: %d tokens per block, but block_tokens of the plugin is %d", layer,
@@ -234,6 +241,42 @@ static const char *host_block(cache_suite *s, const cache_plane *p, int32_t valu
 
 /* ---- comparison ---------------------------------------------------------------------------- */
 
+/* Scale of a key's or value's elements; 1 without scales. */
+static float scale_of(const cache_suite *s, const cg_kv_view *v, int32_t value, int64_t block,
+                      int32_t head, int32_t pos)
+{
+    const char *base = (const char *)(value ? v->v_scale : v->k_scale);
+    float scale;
+
+    if (!(s->features & CG_CACHE_SCALES))
+        return 1;
+    memcpy(&scale,
+           base + block * v->scale_block_stride + head * v->scale_head_stride +
+               pos % v->block_tokens * v->scale_token_stride,
+           sizeof scale);
+    return scale;
+}
+
+/*
+ * Largest error of an element x of the data, which are at most CACHE_MAX_ELEMENT. Other types than
+ * those of 8 bits are exact. Rounding to 8 bits errs by half a step; twice that is permitted, since
+ * the scale need not be the smallest one and may be that of the whole tensor.
+ */
+static float error_bound(const cache_suite *s, float x)
+{
+    const float max = CACHE_MAX_ELEMENT;
+
+    switch (s->dtype) {
+    case CG_I8:
+        return max / 127;
+    case CG_F8_E4M3: /* 3 bits of mantissa; steps of 2^-9 at 0, up to 448 */
+        return fabsf(x) * 0x1p-3f + max / 448 * 0x1p-9f;
+    case CG_F8_E5M2: /* 2 bits of mantissa; steps of 2^-16 at 0, up to 57344 */
+        return fabsf(x) * 0x1p-2f + max / 57344 * 0x1p-16f;
+    }
+    return 0;
+}
+
 /* Compares tokens [from, from + n) of a slot, all in one block, with the model. */
 static int check_block(cache_suite *s, const cg_kv_view *v, int32_t layer, int32_t slot,
                        int64_t block, int32_t from, int32_t n, const char *after)
@@ -247,15 +290,19 @@ static int check_block(cache_suite *s, const cg_kv_view *v, int32_t layer, int32
         if (!data)
             return 0;
         for (int32_t t = 0; t < n; t++)
-            for (int32_t head = 0; head < s->shape.n_kv_heads; head++)
+            for (int32_t head = 0; head < s->shape.n_kv_heads; head++) {
+                float scale = scale_of(s, v, value, block, head, from + t);
+
                 for (int32_t d = 0; d < cache_dim(s, value); d++) {
                     uint32_t token = s->slots[slot].token[from + t];
-                    float expected =
-                        element_round(cache_element(s, token, layer, head, d, value), s->dtype);
-                    float got = element_load(
-                        data + head * p.head_stride + t * p.token_stride + d * size, s->dtype);
+                    float x = cache_element(s, token, layer, head, d, value);
+                    float expected = s->features & CG_CACHE_SCALES ? x : element_round(x, s->dtype);
+                    float got = scale * element_load(data + head * p.head_stride +
+                                                         t * p.token_stride + d * size,
+                                                     s->dtype);
 
-                    if (got != expected)
+                    /* also if it is NaN */
+                    if (!(fabsf(got - expected) <= error_bound(s, expected)))
                         return expect(
                             &s->rec, 0,
                             "after %s: layer %d of %d, slot %d of %d, head %d of %d, token %d of "
@@ -266,6 +313,7 @@ static int check_block(cache_suite *s, const cg_kv_view *v, int32_t layer, int32
                             cg_dtype_name(cache_source_type(token)), d, cache_dim(s, value),
                             value ? "values" : "keys", (double)got, (double)expected);
                 }
+            }
     }
     return 1;
 }

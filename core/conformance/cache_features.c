@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Features of ABI 1.2 that a cache has: values of another size, gather, a sliding window. */
+/* Features of ABI 1.2 that a cache has: values of another size, gather, a sliding window,
+ * scales. */
 #include "cache_suite.h"
 
 #include <stdlib.h>
@@ -102,6 +103,28 @@ static void check_gather(cache_suite *s)
     test_end(&s->rec);
 }
 
+/* append() takes f32 and stores 8 bits. On the CPU, where a scale is read without a copy. */
+static void check_scales(cache_suite *s)
+{
+    static const cg_dtype types[] = { CG_I8, CG_F8_E4M3, CG_F8_E5M2 };
+    cg_dtype dtype = s->dtype;
+    int32_t supported = 0;
+
+    if (!test_begin(&s->rec, "scaled types of 8 bits"))
+        return;
+    s->features = CG_CACHE_SCALES;
+    for (int i = 0; i < 3 && cache_goes_on(s); i++) {
+        s->dtype = types[i];
+        if (!cache_is_supported(s))
+            continue;
+        supported++;
+        check_shapes(s);
+    }
+    s->dtype = dtype;
+    expect(&s->rec, supported, "the feature is declared, but no type of 8 bits is supported");
+    test_end(&s->rec);
+}
+
 void cache_check_features(cache_suite *s)
 {
     cache_shape basic = s->shape;
@@ -122,6 +145,8 @@ void cache_check_features(cache_suite *s)
         check_shapes(s);
         test_end(&s->rec);
     }
+    if (cache_has_feature(s, CG_CACHE_SCALES) && !s->gpu)
+        check_scales(s);
     s->features = 0;
     s->window = s->sink_tokens = 0;
     cache_set_shape(s, &basic);

@@ -2,6 +2,7 @@
 /* The model of a cache's contents, and the life of the cache. */
 #include "cache_suite.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -38,18 +39,24 @@ cg_dtype cache_source_type(uint32_t token)
     return (cg_dtype)(token & 3);
 }
 
-/* 24 significant bits: 16-bit types must round. */
+/*
+ * 24 significant bits: 16-bit types must round. With scales, tokens and heads are of different
+ * size, so that the scale of another one is wrong.
+ */
 float cache_element(const cache_suite *s, uint32_t token, int32_t layer, int32_t head, int32_t d,
                     int32_t value)
 {
     uint32_t h = token * 2654435761u +
                  (uint32_t)(((layer * s->shape.n_kv_heads + head) * MAX_DIM + d) * 2 + value);
 
+    float x;
+
     h ^= h >> 15;
     h *= 2246822519u;
-    /* from -2048 to 2048 */
-    return element_round((float)(int32_t)((h >> 8) - (1u << 23)) * 0x1p-12f,
-                         cache_source_type(token));
+    x = (float)(int32_t)((h >> 8) - (1u << 23)) * 0x1p-23f * CACHE_MAX_ELEMENT;
+    if (s->features & CG_CACHE_SCALES)
+        x = ldexpf(x, -(int)((token >> 2) + (uint32_t)(head + value)) % 4);
+    return element_round(x, cache_source_type(token));
 }
 
 /* ---- model --------------------------------------------------------------------------------- */

@@ -76,9 +76,13 @@ static void append_some(cache_suite *s, int32_t *n, int32_t limit)
         limit -= more;
     }
     cache_append_all(s, n);
-    for (int32_t i = 0; i < s->shape.n_slots && s->window; i++)
-        if (s->slots[i].valid - s->window > s->slots[i].lost)
-            s->slots[i].lost = s->slots[i].valid - s->window;
+    for (int32_t i = 0; i < s->shape.n_slots && s->window; i++) {
+        /* the first of the new tokens is the newest of those that its query reads */
+        int32_t lost = s->slots[i].valid - n[i] + 1 - s->window;
+
+        if (n[i] && lost > s->slots[i].lost)
+            s->slots[i].lost = lost;
+    }
 }
 
 static int32_t *alloc_counts(const cache_suite *s)

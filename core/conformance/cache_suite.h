@@ -6,6 +6,9 @@
 #include "test_case.h"
 #include "gpu_memory.h"
 
+/** No element of keys and values is larger. */
+enum { CACHE_MAX_ELEMENT = 2048 };
+
 /** Sizes of a cache. */
 typedef struct cache_shape {
     int32_t n_layers, n_slots, n_kv_heads, head_dim;

@@ -5,11 +5,12 @@
  * and no regard for the caller's struct_size. From BUG 1000 on the plugin has features of ABI 1.2;
  * BUG 1000 is without a fault. cache.txt names the check that must detect each.
  *
- *     cc -O2 -fPIC -shared -fvisibility=hidden -DBUG=4 cache.c -o mutant.so
+ *     cc -O2 -fPIC -shared -fvisibility=hidden -DBUG=4 cache.c -lm -o mutant.so
  *     confgen plugins check ./mutant.so
  *
  * Slots are contiguous: keys of all layers, then values, each [layer][slot][head][max_len][size].
  */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,9 +25,11 @@ enum { HAS_FEATURES = BUG >= 1000, IS_1_0 = BUG == 100 };
 struct flat {
     const cg_host *host;
     cg_cache_config config;
-    float *data;
+    char *data;
+    float *scale;      /* with i8: [half][layer][slot][head][max_len] */
     int32_t *reserved; /* [n_slots] tokens */
-    int64_t row[2];    /* elements of a key, of a value */
+    int32_t dim[2];    /* elements of a key, of a value */
+    int64_t row[2];    /* bytes of them */
     uint64_t generation;
     int32_t moves; /* BUG 12 */
 };
@@ -38,8 +41,9 @@ static cg_status supports(const cg_host *host, const cg_cache_config *config, cg
     if (!CG_HAS_SIZE(config, stream))
         return host->fail(err, CG_ERR_UNSUPPORTED, "a configuration of %u bytes",
                           config->struct_size);
-    if (config->device != CG_DEVICE_CPU || config->dtype != CG_F32)
-        return host->fail(err, CG_ERR_UNSUPPORTED, "flat holds f32 on the CPU");
+    if (config->device != CG_DEVICE_CPU ||
+        (config->dtype != CG_F32 && !(HAS_FEATURES && config->dtype == CG_I8)))
+        return host->fail(err, CG_ERR_UNSUPPORTED, "flat holds f32, or i8, on the CPU");
     if (config->n_layers < 1 || config->n_slots < 1 || config->n_kv_heads < 1 ||
         config->head_dim < 1 || config->max_len < 1 || config->max_bytes < 0)
         return host->fail(err, CG_ERR_UNSUPPORTED, "flat: sizes must be positive");
@@ -49,7 +53,7 @@ static cg_status supports(const cg_host *host, const cg_cache_config *config, cg
     return CG_OK;
 }
 
-/* Elements of keys (0) or values (1) of one slot of a layer. */
+/* Bytes of keys (0) or values (1) of one slot of a layer. */
 static int64_t slot_size(const struct flat *s, int value)
 {
     return (int64_t)s->config.n_kv_heads * s->config.max_len * s->row[value];
@@ -60,7 +64,7 @@ static int64_t layer_size(const struct flat *s, int value)
     return slot_size(s, value) * s->config.n_slots;
 }
 
-/* Elements before the values. */
+/* Bytes before the values. */
 static int64_t keys_size(const struct flat *s)
 {
     return layer_size(s, 0) * s->config.n_layers;
@@ -68,11 +72,32 @@ static int64_t keys_size(const struct flat *s)
 
 static int64_t bytes_of(const struct flat *s)
 {
-    return (keys_size(s) + layer_size(s, 1) * s->config.n_layers) * (int64_t)sizeof(float);
+    return keys_size(s) + layer_size(s, 1) * s->config.n_layers;
 }
 
-static float *at(const struct flat *s, int value, int32_t layer, int32_t slot, int32_t head,
-                 int32_t pos)
+/* Scales of keys, of as many of values. */
+static int64_t n_scales(const struct flat *s)
+{
+    return (int64_t)s->config.n_layers * s->config.n_slots * s->config.n_kv_heads *
+           s->config.max_len;
+}
+
+static int64_t scale_bytes(const struct flat *s)
+{
+    return s->config.dtype == CG_I8 ? 2 * n_scales(s) * (int64_t)sizeof(float) : 0;
+}
+
+static float *scale_at(const struct flat *s, int value, int32_t layer, int32_t slot, int32_t head,
+                       int32_t pos)
+{
+    return s->scale + value * n_scales(s) +
+           (((int64_t)layer * s->config.n_slots + slot) * s->config.n_kv_heads + head) *
+               s->config.max_len +
+           pos;
+}
+
+static char *at(const struct flat *s, int value, int32_t layer, int32_t slot, int32_t head,
+                int32_t pos)
 {
 #if BUG == 46 /* the size of the last cache */
     static _Atomic int32_t max_len;
@@ -81,12 +106,11 @@ static float *at(const struct flat *s, int value, int32_t layer, int32_t slot, i
         max_len = s->config.max_len;
     return s->data + value * keys_size(s) + layer * layer_size(s, value) +
            slot * slot_size(s, value) + ((int64_t)head * max_len + pos) * s->row[value];
-#elif BUG == 47 /* an offset in bytes of 32 bits */
-    uint32_t bytes = (uint32_t)(4 * (value * keys_size(s) + layer * layer_size(s, value) +
-                                     slot * slot_size(s, value) +
-                                     ((int64_t)head * s->config.max_len + pos) * s->row[value]));
-
-    return (float *)(void *)((char *)s->data + (bytes & INT32_MAX));
+#elif BUG == 47 /* an offset of 32 bits */
+    return s->data +
+           ((value * keys_size(s) + layer * layer_size(s, value) + slot * slot_size(s, value) +
+             ((int64_t)head * s->config.max_len + pos) * s->row[value]) &
+            INT32_MAX);
 #endif
     return s->data + value * keys_size(s) + layer * layer_size(s, value) +
            slot * slot_size(s, value) + ((int64_t)head * s->config.max_len + pos) * s->row[value];
@@ -99,6 +123,7 @@ static void destroy(void *self)
     if (!s)
         return;
     s->host->free(s->host->ctx, s->data);
+    s->host->free(s->host->ctx, s->scale);
     s->host->free(s->host->ctx, s->reserved);
     s->host->free(s->host->ctx, s);
 }
@@ -121,20 +146,24 @@ static cg_status create(const cg_host *host, const cg_cache_config *config, void
 #else
     cg_fill_struct(&s->config, config);
 #endif
-    s->row[0] = s->row[1] = s->config.head_dim;
+    s->dim[0] = s->dim[1] = s->config.head_dim;
     if (HAS_FEATURES && s->config.v_head_dim && BUG != 1001) /* BUG 1001: ignores it */
-        s->row[1] = s->config.v_head_dim;
+        s->dim[1] = s->config.v_head_dim;
+    for (int value = 0; value < 2; value++)
+        s->row[value] = (int64_t)s->dim[value] * cg_dtype_size(s->config.dtype);
     s->generation = 1;
     if (BUG == 46)
         at(s, 0, 0, 0, 0, -1);
-    if (s->config.max_bytes && bytes_of(s) > s->config.max_bytes && BUG != 1 && BUG != 54) {
+    if (s->config.max_bytes && bytes_of(s) + scale_bytes(s) > s->config.max_bytes && BUG != 1 &&
+        BUG != 54) {
         st = host->fail(err, CG_ERR_NOMEM, "flat: %lld bytes, allowed %lld", (long long)bytes_of(s),
                         (long long)s->config.max_bytes);
         goto out;
     }
     s->data = host->alloc(host->ctx, (size_t)bytes_of(s));
+    s->scale = scale_bytes(s) ? host->alloc(host->ctx, (size_t)scale_bytes(s)) : NULL;
     s->reserved = host->alloc(host->ctx, sizeof(int32_t) * (size_t)s->config.n_slots);
-    if (!s->data || !s->reserved) {
+    if (!s->data || (!s->scale && scale_bytes(s)) || !s->reserved) {
         st = host->fail(err, CG_ERR_NOMEM, "flat: out of memory");
         goto out;
     }
@@ -161,7 +190,7 @@ static cg_status check_slot(const struct flat *s, int32_t slot, int32_t len, cg_
 /* Moves all memory without a new generation. */
 static void move(struct flat *s)
 {
-    float *to = s->host->alloc(s->host->ctx, (size_t)bytes_of(s));
+    char *to = s->host->alloc(s->host->ctx, (size_t)bytes_of(s));
 
     if (!to)
         return;
@@ -180,9 +209,9 @@ static cg_status reserve(void *self, int32_t slot, int32_t len, cg_error *err)
     if (BUG == 12 && s->moves++ < 3)
         move(s);
     if (BUG == 2) /* loses the first token of the first layer */
-        memset(at(s, 0, 0, slot, 0, 0), 0, sizeof(float) * (size_t)s->row[0]);
+        memset(at(s, 0, 0, slot, 0, 0), 0, (size_t)s->row[0]);
     if (BUG == 29 && len > 1000) /* loses a slot that grows long */
-        memset(at(s, 0, 0, slot, 0, 0), 0, sizeof(float) * (size_t)s->row[0]);
+        memset(at(s, 0, 0, slot, 0, 0), 0, (size_t)s->row[0]);
     return CG_OK;
 }
 
@@ -236,6 +265,27 @@ static int is_dropped(const struct append_loop *loop, int64_t i, int32_t slot, i
     return 0;
 }
 
+/* Stores a head of a token, in 8 bits with a scale of its own. */
+static void store(struct flat *s, int value, int32_t layer, int32_t slot, int32_t head, int32_t pos,
+                  const void *from)
+{
+    const float *x = from;
+    char *to = at(s, value, layer, slot, head, pos);
+    float largest = 0, step;
+
+    if (s->config.dtype == CG_F32) {
+        memcpy(to, from, (size_t)s->row[value]);
+        return;
+    }
+    for (int32_t d = 0; d < s->dim[value]; d++)
+        largest = fmaxf(largest, fabsf(x[d]));
+    step = largest > 0 ? largest / (BUG == 1020 ? 160 : 127) : 1; /* BUG 1020: cuts the largest */
+    for (int32_t d = 0; d < s->dim[value]; d++)
+        to[d] = (char)(int8_t)fmaxf(-127, fminf(127, nearbyintf(x[d] / step)));
+    /* BUG 1021: one scale for all heads */
+    *scale_at(s, value, layer, slot, BUG == 1021 ? 0 : head, pos) = step;
+}
+
 static void append_token(void *arg, int64_t i, int32_t worker)
 {
     const struct append_loop *loop = arg;
@@ -255,13 +305,23 @@ static void append_token(void *arg, int64_t i, int32_t worker)
     if (slot < 0 || is_dropped(loop, i, slot, pos))
         return;
     for (int32_t head = 0; head < s->config.n_kv_heads; head++) {
-        memcpy(at(s, 0, loop->layer, slot, head, pos), k + head * s->row[0] * 4,
-               (size_t)s->row[0] * 4);
+        store(s, 0, loop->layer, slot, head, pos, k + (int64_t)head * s->dim[0] * 4);
         if (BUG == 4 && head == s->config.n_kv_heads - 1 && pos % 64 == 63)
             continue; /* loses a value */
-        memcpy(at(s, 1, loop->layer, slot, head, pos), v + head * s->row[BUG == 1002 ? 0 : 1] * 4,
-               (size_t)s->row[1] * 4);
+        store(s, 1, loop->layer, slot, head, pos,
+              v + (int64_t)head * s->dim[BUG == 1002 ? 0 : 1] * 4);
     }
+}
+
+/* Drops what the first new token of a slot does not read; `first` is its position. */
+static void drop(struct flat *s, int32_t layer, int32_t slot, int32_t first)
+{
+    int32_t end = first + 1 - s->config.window + (BUG == 1030); /* one too many */
+
+    for (int value = 0; value < 2; value++)
+        for (int32_t head = 0; head < s->config.n_kv_heads; head++)
+            for (int32_t pos = BUG == 1031 ? 0 : s->config.sink_tokens; pos < end; pos++)
+                memset(at(s, value, layer, slot, head, pos), 0xff, (size_t)s->row[value]);
 }
 
 static cg_status append(void *self, int32_t layer, const cg_cache_append *args, cg_error *err)
@@ -285,8 +345,28 @@ static cg_status append(void *self, int32_t layer, const cg_cache_append *args, 
     }
     if (BUG == 14) /* allocates */
         s->host->free(s->host->ctx, s->host->alloc(s->host->ctx, 64));
+    for (int32_t i = 0; i < args->n_tokens && HAS_FEATURES && s->config.window; i++) {
+        int32_t first = args->pos[i];
+
+        for (int32_t k = 0; k < args->n_tokens; k++)
+            if (args->slot[k] == args->slot[i] && args->pos[k] < first)
+                first = args->pos[k];
+        if (args->slot[i] >= 0)
+            drop(s, layer, args->slot[i], first);
+    }
     s->host->parallel_for(s->host->ctx, args->n_tokens, append_token, &loop);
     return CG_OK;
+}
+
+/* Copies tokens of one head. */
+static void copy(struct flat *s, int value, int32_t layer, int32_t head, int32_t to, int32_t to_pos,
+                 int32_t from, int32_t from_pos, int32_t n)
+{
+    memmove(at(s, value, layer, to, head, to_pos), at(s, value, layer, from, head, from_pos),
+            (size_t)n * (size_t)s->row[value]);
+    if (s->scale && BUG != 1022) /* BUG 1022: forgets the scales */
+        memmove(scale_at(s, value, layer, to, head, to_pos),
+                scale_at(s, value, layer, from, head, from_pos), (size_t)n * sizeof(float));
 }
 
 static cg_status share_prefix(void *self, int32_t dst, int32_t src, int32_t len, cg_error *err)
@@ -303,8 +383,7 @@ static cg_status share_prefix(void *self, int32_t dst, int32_t src, int32_t len,
     for (int value = 0; value < 2; value++)
         for (int32_t layer = 0; layer < n_layers; layer++)
             for (int32_t head = 0; head < s->config.n_kv_heads; head++)
-                memcpy(at(s, value, layer, dst, head, 0), at(s, value, layer, src, head, 0),
-                       sizeof(float) * (size_t)n * (size_t)s->row[value]);
+                copy(s, value, layer, head, dst, 0, src, 0, n);
     s->reserved[dst] = len;
     return CG_OK;
 }
@@ -354,9 +433,7 @@ static cg_status gather(void *self, int32_t slot, int32_t from, const int32_t *k
                 for (int32_t k = 0; k < n; k++) {
                     int32_t i = BUG == 1010 ? n - 1 - k : k; /* over tokens yet to be moved */
 
-                    memmove(at(s, value, layer, slot, head, from + i),
-                            at(s, value, layer, slot, head, keep[i]),
-                            sizeof(float) * (size_t)s->row[value]);
+                    copy(s, value, layer, head, slot, from + i, slot, keep[i], 1);
                 }
     s->reserved[slot] = from + n;
     return CG_OK;
@@ -371,24 +448,31 @@ static cg_status view(void *self, int32_t layer, cg_kv_view *ret_view, cg_error 
 
     if (layer < 0 || layer >= s->config.n_layers)
         return s->host->fail(err, CG_ERR_USAGE, "layer %d of %d", layer, s->config.n_layers);
-    v.dtype = CG_F32;
+    v.dtype = s->config.dtype;
     v.n_slots = s->config.n_slots;
     v.n_kv_heads = s->config.n_kv_heads;
     v.head_dim = s->config.head_dim;
     v.block_tokens = s->config.max_len + (BUG == 9); /* one token more than there is room for */
     v.k = at(s, 0, layer, 0, 0, 0);
     v.v = at(s, 1, BUG == 10 && layer ? s->config.n_layers - 2 : layer, 0, 0, 0);
-    v.block_stride = slot_size(s, 0) * 4;
-    v.head_stride = s->config.max_len * s->row[0] * 4;
-    v.token_stride = s->row[0] * 4;
+    v.block_stride = slot_size(s, 0);
+    v.head_stride = s->config.max_len * s->row[0];
+    v.token_stride = s->row[0];
     v.generation = s->generation;
     if (BUG == 37) /* the strides of another layout */
-        v.head_stride = s->row[0] * 4, v.token_stride = s->config.n_kv_heads * s->row[0] * 4;
+        v.head_stride = s->row[0], v.token_stride = s->config.n_kv_heads * s->row[0];
     if (HAS_FEATURES) {
-        v.v_head_dim = (int32_t)s->row[1];
-        v.v_block_stride = slot_size(s, 1) * 4;
-        v.v_head_stride = s->config.max_len * s->row[1] * 4;
-        v.v_token_stride = s->row[1] * 4;
+        v.v_head_dim = s->dim[1];
+        v.v_block_stride = slot_size(s, 1);
+        v.v_head_stride = s->config.max_len * s->row[1];
+        v.v_token_stride = s->row[1];
+    }
+    if (s->scale && BUG != 1023) { /* BUG 1023: no scales */
+        v.k_scale = scale_at(s, 0, layer, 0, 0, 0);
+        v.v_scale = scale_at(s, BUG != 1024, layer, 0, 0, 0); /* BUG 1024: those of keys */
+        v.scale_token_stride = sizeof(float);
+        v.scale_head_stride = s->config.max_len * v.scale_token_stride;
+        v.scale_block_stride = s->config.n_kv_heads * v.scale_head_stride;
     }
     if (BUG == 1003) /* values have the strides of keys */
         v.v_block_stride = v.v_head_stride = v.v_token_stride = 0;
@@ -406,7 +490,7 @@ static void stats(const void *self, cg_cache_stats *ret_stats)
     const struct flat *s = self;
     cg_cache_stats t = { CG_SIZED(cg_cache_stats) };
 
-    t.bytes_allocated = bytes_of(s);
+    t.bytes_allocated = bytes_of(s) + scale_bytes(s);
     for (int32_t i = 0; i < s->config.n_slots; i++)
         t.bytes_used += s->reserved[i] ? bytes_of(s) / s->config.n_slots : 0;
     t.grown = 1;
@@ -435,7 +519,9 @@ static const cg_cache_ops ops = {
     .view = view,
     .stats = stats,
     .kv_layout = BUG == 38 ? CG_KV_NHD : CG_KV_HND, /* BUG 38: not that of the views */
-    .features = HAS_FEATURES ? CG_CACHE_GATHER | CG_CACHE_VALUE_SIZE : 0,
+    .features = HAS_FEATURES
+                    ? CG_CACHE_GATHER | CG_CACHE_VALUE_SIZE | CG_CACHE_SCALES | CG_CACHE_WINDOW
+                    : 0,
     .gather = HAS_FEATURES && BUG != 1015 ? gather : NULL, /* BUG 1015: declared, not there */
 };
 

@@ -42,7 +42,7 @@ typedef struct cg_cache_config {
     /* Since 1.2 */
     uint32_t features;   /* CG_CACHE_VALUE_SIZE and following that the run needs */
     int32_t v_head_dim;  /* elements of a value; 0: head_dim */
-    int32_t window;      /* newest tokens of a slot that are ever read; 0: all */
+    int32_t window;      /* newest tokens that a new token's query reads, itself included; 0: all */
     int32_t sink_tokens; /* oldest tokens that are read although the window has passed them */
 } cg_cache_config;
 
