@@ -298,24 +298,27 @@ void cache_append_all(cache_suite *s, const int32_t *n)
                   (s->ops->flags & CG_CACHE_STORE_BY_VIEW) && random_in(&s->rec, 0, 7) == 0;
     cache_device_rows d = { .n = 0 };
     cache_rows r;
+    int is_ready;
 
     cache_rows_random(s, n, random_in(&s->rec, 0, CACHE_N_ORDERS - 1), 0, &r);
     s->table_copied = NULL;
-    for (int32_t layer = 0; layer < s->shape.n_layers && !s->rec.gpu_lost; layer++) {
+    is_ready =
+        !s->gpu || by_view || cache_device_rows_create(s, &r, r.n + random_in(&s->rec, 1, 9), &d);
+    for (int32_t layer = 0; layer < s->shape.n_layers && is_ready && !s->rec.gpu_lost; layer++) {
         cache_rows_fill(s, &r, layer);
         if (by_view) {
             store_by_view(s, layer, &r);
         } else if (!s->gpu) {
             cache_append(s, layer, &r, NULL);
-        } else if (cache_device_rows_create(s, &r, r.n + random_in(&s->rec, 1, 9), &d)) {
+        } else {
             cache_device_rows_load(&d, &r);
             cache_append(s, layer, &r, &d);
             if (gpu_wait(&s->rec, s->gpu, "the work of append()"))
                 expect(&s->rec, cache_device_rows_unchanged(&d),
                        "append() wrote to its arguments, or around");
         }
-        cache_device_rows_destroy(&d);
     }
+    cache_device_rows_destroy(&d);
     expect(&s->rec, is_intact(&r), "append() wrote outside of its arguments");
     cache_rows_free(&r);
 }
