@@ -201,6 +201,7 @@ static int with_plan(attention_suite *s, const cg_attention_problem *problem,
         return 1;
     if (case_device_create(&s->rec, s->gpu, s->ops, plan, &p, layout, p.max_seqs, &d)) {
         random_case(s, &p, kind, &ac);
+        ac.block_tokens = d.view.block_tokens;
         case_device_load(&d, &ac);
         fn(s, &ac, &d, kind, where);
         attention_case_destroy(&ac);
@@ -571,6 +572,78 @@ static void check_abi(attention_suite *s)
     test_end(&s->rec);
 }
 
+/* ---- features, prepare() ------------------------------------------------------------------- */
+
+static int has_prepare(const attention_suite *s)
+{
+    return CG_HAS(s->ops, prepare);
+}
+
+/* Some calls are prepared; any division into calls gives the same bits, unless a row's tokens
+ * depend on the call. */
+static void run_features(attention_suite *s, attention_case *ac, case_device *d, enum kind kind,
+                         const char *where)
+{
+    const cg_attention_problem *p = &ac->problem;
+    attention_split split = { .only = -1 };
+    case_out all;
+
+    (void)kind;
+    attention_case_solve(ac, s->test_host.base);
+    for (int i = 0; i < 3 && !s->rec.gpu_lost; i++) {
+        d->is_prepared = has_prepare(s) && i % 2;
+        call(d, ac, NULL, &all);
+        if (all.data)
+            attention_compare(s, ac, &all, 0, where);
+        case_out_destroy(&all);
+    }
+    if (!(p->flags & CG_ATTENTION_BATCH_INVARIANT) ||
+        p->features & (CG_ATTENTION_NO_MASK | CG_ATTENTION_TREE))
+        return;
+    call(d, ac, NULL, &all);
+    while (all.data && !s->rec.gpu_lost && attention_split_next(&s->rec, ac, &split)) {
+        case_out part;
+
+        d->is_prepared = has_prepare(s) && random_in(&s->rec, 0, 1);
+        call(d, ac, &split, &part);
+        if (part.data)
+            attention_compare_split(s, ac, &split, &part, &all, where);
+        case_out_destroy(&part);
+    }
+    case_out_destroy(&all);
+}
+
+static void run_with_features(attention_suite *s, uint32_t bits, int32_t round)
+{
+    static const int32_t layouts[] = { 0, 4, 1, 5, 2, 6 };
+    enum kind kind = round % 2 ? PREFILL : DECODE;
+    cg_attention_problem p =
+        make_problem(s, dtypes[round / 2 % N_DTYPES], head_dims[random_in(&s->rec, 0, 2)],
+                     head_pairs[random_in(&s->rec, 0, N_PAIRS - 1)], kind);
+
+    attention_set_features(s, bits, &p);
+    (void)with_plan(s, &p, &case_layouts[layouts[round / (2 * N_DTYPES) % 6]], kind, run_features);
+}
+
+static void check_features(attention_suite *s)
+{
+    attention_check_each_feature(s, run_with_features);
+}
+
+static void check_prepare(attention_suite *s)
+{
+    if (!has_prepare(s) || !test_begin(&s->rec, "prepare() changes no result"))
+        return;
+    for (int32_t i = 0; i < test_rounds(&s->rec, 8 * N_DTYPES) && !s->rec.gpu_lost; i++) {
+        enum kind kind = i / N_DTYPES % 2 ? PREFILL : DECODE;
+        cg_attention_problem p = make_problem(s, dtypes[i % N_DTYPES], 64, head_pairs[0], kind);
+
+        (void)with_plan(s, &p, &case_layouts[two_layouts[i / (2 * N_DTYPES) % 2]], kind,
+                        run_features);
+    }
+    test_end(&s->rec);
+}
+
 /* ---- NaN and infinities -------------------------------------------------------------------- */
 
 /* NaN in a key or an infinite value changes rows that attend to it, but no other sequence. */
@@ -816,8 +889,9 @@ static cg_attention_problem supported_problem(attention_suite *s)
 void attention_suite_cuda(attention_suite *s)
 {
     void (*const checks[])(attention_suite *) = {
-        check_values,       check_long, check_prompts,    check_many, check_very_long, check_mixed,
-        check_without_rows, check_held, check_many_calls, check_abi,  check_not_finite
+        check_values,   check_long,         check_prompts,   check_many,       check_very_long,
+        check_mixed,    check_without_rows, check_held,      check_many_calls, check_abi,
+        check_features, check_prepare,      check_not_finite
     };
     cg_attention_problem p = supported_problem(s);
 

@@ -31,6 +31,11 @@ typedef struct case_device {
     cg_kv_view view;
     int32_t slot_of[CASE_MAX_SEQS]; /* slot of the view for each slot of a case */
     gpu_block k, v, table, q, out, q_start, slot, kv_len, workspace;
+    gpu_block k_scale, v_scale, alibi_slope, sink_logit, bias, position, tree; /* of features */
+    int64_t bias_row_stride, bias_head_stride;
+    int32_t tree_words;
+    int32_t *host_q_start, *host_kv_len; /* [max_seqs + 1], of the last rows; for prepare() */
+    int32_t is_prepared;                 /* call prepare() before run() */
     int64_t q_stride, out_stride;
     int32_t n_tokens, n_seqs; /* bounds passed to run() */
     int32_t rows;             /* q_start[n_seqs] */
@@ -48,7 +53,7 @@ int case_device_create(test_recorder *rec, cg_gpu *gpu, const cg_attention_ops *
                        int32_t n_slots, case_device *ret_device);
 void case_device_destroy(case_device *d);
 
-/** Loads keys, values and page table of a case. */
+/** Loads keys, values, page table, and what is the same for all rows, of a case. */
 void case_device_load(case_device *d, const attention_case *ac);
 /**
  * Loads queries, offsets, lengths and slots of a case's rows, selected as in attention_case_run();

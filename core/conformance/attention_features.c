@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The features of attention that a plugin declares, on the CPU: alone and together. */
+/* The features of attention that a plugin declares, alone and together. */
 #include <stdio.h>
 
 #include "attention_cpu.h"
@@ -21,13 +21,12 @@ static const struct {
 };
 enum { N_FEATURES = sizeof features / sizeof *features };
 
-static uint32_t declared(const attention_suite *s)
+uint32_t attention_features(const attention_suite *s)
 {
     return CG_HAS_SIZE(s->ops, features) ? s->ops->features : 0;
 }
 
-/* NULL: unknown to this suite. */
-static const char *name_of(uint32_t bit)
+const char *attention_feature_name(uint32_t bit)
 {
     for (int32_t i = 0; i < N_FEATURES; i++)
         if (features[i].bit == bit)
@@ -37,8 +36,8 @@ static const char *name_of(uint32_t bit)
 
 /* ---- problems ------------------------------------------------------------------------------ */
 
-/* What goes together: a window and no mask do not, nor do a window and a tree. */
-static void set_features(attention_suite *s, uint32_t bits, cg_attention_problem *p)
+/* A window and no mask do not go together, nor do a window and a tree. */
+void attention_set_features(attention_suite *s, uint32_t bits, cg_attention_problem *p)
 {
     static const cg_dtype small[] = { CG_F8_E4M3, CG_F8_E5M2, CG_I8 };
     static const int32_t v_dims[] = { 0, 8, 16, 32, 48, 64, 80, 128 }; /* 0: of keys */
@@ -91,22 +90,23 @@ static void run_feature(attention_suite *s, cpu_case *c)
     case_out_destroy(&all);
 }
 
-static void run_with_features(attention_suite *s, uint32_t bits)
+static void run_with_features(attention_suite *s, uint32_t bits, int32_t round)
 {
     cg_attention_problem p = cpu_random_problem(s, random_in(&s->rec, 1, 100));
     case_layout layout = cpu_random_layout(&s->rec);
 
+    (void)round;
     if (random_in(&s->rec, 0, 3) == 0) {
         p.dtype = random_in(&s->rec, CG_F32, CG_F16);
         p.kv_dtype = random_in(&s->rec, CG_F32, CG_F16);
     }
-    set_features(s, bits, &p);
+    attention_set_features(s, bits, &p);
     (void)cpu_with_case(s, &p, &layout, random_in(&s->rec, 1, 8), 70, run_feature);
 }
 
-static void check_feature(attention_suite *s, int32_t bit)
+static void check_feature(attention_suite *s, int32_t bit, attention_features_fn run)
 {
-    const char *feature = name_of(1u << bit);
+    const char *feature = attention_feature_name(1u << bit);
     char name[80];
 
     if (feature)
@@ -116,26 +116,32 @@ static void check_feature(attention_suite *s, int32_t bit)
     if (!test_begin(&s->rec, name))
         return;
     expect(&s->rec, feature != NULL, "this confgen cannot check it");
-    for (int32_t round = 0; feature && round < test_rounds(&s->rec, 30); round++)
-        run_with_features(s, 1u << bit);
+    for (int32_t round = 0; feature && round < test_rounds(&s->rec, 30) && !s->rec.gpu_lost;
+         round++)
+        run(s, 1u << bit, round);
     test_end(&s->rec);
 }
 
-static void check_together(attention_suite *s)
+static void check_together(attention_suite *s, attention_features_fn run)
 {
-    uint32_t all = declared(s);
+    uint32_t all = attention_features(s);
 
     if (!(all & (all - 1)) || !test_begin(&s->rec, "features together"))
         return;
-    for (int32_t round = 0; round < test_rounds(&s->rec, 60); round++)
-        run_with_features(s, all & (uint32_t)random_u64(&s->rec));
+    for (int32_t round = 0; round < test_rounds(&s->rec, 60) && !s->rec.gpu_lost; round++)
+        run(s, all & (uint32_t)random_u64(&s->rec), round);
     test_end(&s->rec);
+}
+
+void attention_check_each_feature(attention_suite *s, attention_features_fn run)
+{
+    for (int32_t bit = 0; bit < 32; bit++)
+        if (attention_features(s) >> bit & 1)
+            check_feature(s, bit, run);
+    check_together(s, run);
 }
 
 void attention_check_features(attention_suite *s)
 {
-    for (int32_t bit = 0; bit < 32; bit++)
-        if (declared(s) >> bit & 1)
-            check_feature(s, bit);
-    check_together(s);
+    attention_check_each_feature(s, run_with_features);
 }

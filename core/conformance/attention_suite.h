@@ -36,6 +36,17 @@ void attention_compare(attention_suite *s, const attention_case *ac, const case_
 int attention_same_row(const attention_case *ac, const case_out *o, int32_t t, const case_out *all,
                        int32_t u);
 
+/** Features that the plugin declares. */
+uint32_t attention_features(const attention_suite *s);
+/** Name of a feature; NULL if this suite does not know it. */
+const char *attention_feature_name(uint32_t bit);
+/** Sets features of a problem, and draws what belongs to them. */
+void attention_set_features(attention_suite *s, uint32_t bits, cg_attention_problem *p);
+/** Runs a case of a problem with features. */
+typedef void (*attention_features_fn)(attention_suite *s, uint32_t bits, int32_t round);
+/** Checks each feature that the plugin declares, and all together. */
+void attention_check_each_feature(attention_suite *s, attention_features_fn run);
+
 /** Rows [first_row[i], end_row[i]) of every sequence i: one of the calls that a case is split into.
  */
 typedef struct attention_split {

@@ -10,19 +10,29 @@
 
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
+#include <cuda_fp8.h>
 #include <cuda_runtime.h>
 
 #include "attention_cuda.h"
 
 enum { THREADS = 128, WARPS = THREADS / 32 };
 
-static __device__ float load(const void *p, int64_t i, cg_dtype t)
+static __host__ __device__ float mutant_load(const void *p, int64_t i, cg_dtype t)
 {
-    if (t == CG_F32)
+    switch (t) {
+    case CG_F32:
         return ((const float *)p)[i];
-    if (t == CG_BF16)
+    case CG_BF16:
         return __bfloat162float(((const __nv_bfloat16 *)p)[i]);
-    return __half2float(((const __half *)p)[i]);
+    case CG_F16:
+        return __half2float(((const __half *)p)[i]);
+    case CG_F8_E4M3:
+        return (float)((const __nv_fp8_e4m3 *)p)[i];
+    case CG_F8_E5M2:
+        return (float)((const __nv_fp8_e5m2 *)p)[i];
+    default:
+        return (float)((const int8_t *)p)[i];
+    }
 }
 
 static __device__ void store(void *p, int64_t i, float x, cg_dtype t)
@@ -60,8 +70,8 @@ static __device__ float reduce(float x, float *shared, Operation operation)
 /* A thread's elements of the weighted sum: d and d + THREADS. */
 static __device__ void add_value(const mutant_call *c, const char *v, float weight, float acc[2])
 {
-    for (int i = 0, d = (int)threadIdx.x; d < c->problem.head_dim; i++, d += THREADS) {
-        acc[i] += weight * load(v, d, c->problem.kv_dtype);
+    for (int i = 0, d = (int)threadIdx.x; d < mutant_v_dim(&c->problem); i++, d += THREADS) {
+        acc[i] += weight * mutant_load(v, d, c->problem.kv_dtype);
         if (c->bug == 29) /* sums in bf16 */
             acc[i] = round_to(acc[i], CG_BF16);
     }
@@ -93,19 +103,19 @@ static __global__ void __launch_bounds__(THREADS)
         return;
     }
     for (int d = thread; d < p->head_dim; d += THREADS)
-        q[d] = load((const char *)c->args.q + t * c->args.q_stride, (int64_t)h * p->head_dim + d,
-                    p->dtype);
+        q[d] = mutant_load((const char *)c->args.q + t * c->args.q_stride,
+                           (int64_t)h * p->head_dim + d, p->dtype);
     __syncthreads();
     for (int j = thread / 32; j < n; j += WARPS) {
         const char *k = mutant_token(c, &r, begin + j, 0);
         float dot = 0;
 
         for (int d = lane; d < dot_elements; d += 32)
-            dot += q[d] * load(k, d, p->kv_dtype);
+            dot += q[d] * mutant_load(k, d, p->kv_dtype);
         for (int m = 16; m; m /= 2)
             dot += __shfl_xor_sync(0xffffffffu, dot, m);
         if (lane == 0)
-            weight[j] = scale * dot;
+            weight[j] = mutant_score(c, &r, t, h, begin + j, scale * dot);
     }
     __syncthreads();
     for (int j = thread; j < n; j += THREADS)
@@ -123,15 +133,16 @@ static __global__ void __launch_bounds__(THREADS)
     for (int j = 0; j < n; j++) {
         const int i = c->other_bits ? n - 1 - j : j;
 
-        add_value(c, mutant_token(c, &r, begin + i, 1), weight[i], acc);
+        add_value(c, mutant_token(c, &r, begin + i, 1),
+                  weight[i] * mutant_kv_scale(c, &r, begin + i, 1), acc);
     }
     if (end == r.end)
         for (int j = end; j < mutant_tile_end(c, &r); j++)
             add_value(c, mutant_token(c, &r, j, 1), 0, acc);
     if (const char *foreign = mutant_foreign_value(c, &r))
         add_value(c, foreign, 0, acc);
-    for (int i = 0, d = thread; d < p->head_dim; i++, d += THREADS)
-        c->acc[at * p->head_dim + d] = acc[i];
+    for (int i = 0, d = thread; d < mutant_v_dim(p); i++, d += THREADS)
+        c->acc[at * mutant_v_dim(p) + d] = acc[i];
     if (thread == 0) {
         c->max_sum[2 * at] = max;
         c->max_sum[2 * at + 1] = sum;
@@ -143,7 +154,7 @@ static __global__ void __launch_bounds__(THREADS)
 {
     const mutant_call *c = &call;
     const cg_attention_problem *p = &c->problem;
-    const int t = (int)blockIdx.x, h = (int)blockIdx.y;
+    const int t = (int)blockIdx.x, h = (int)blockIdx.y, v_dim = mutant_v_dim(p);
     float max = -INFINITY, sum = 0;
     mutant_row r;
 
@@ -153,14 +164,14 @@ static __global__ void __launch_bounds__(THREADS)
 
     for (int s = 0; s < n; s++)
         max = fmaxf(max, c->max_sum[2 * mutant_partial(c, s, t, h)]);
-    if (max == -INFINITY)
-        max = 0;
+    max = mutant_max_with_sink(c, h, max);
     for (int s = 0; s < n; s++) {
         const int64_t at = mutant_partial(c, s, t, h);
 
         sum += expf(c->max_sum[2 * at] - max) * c->max_sum[2 * at + 1];
     }
-    for (int d = (int)threadIdx.x; d < p->head_dim; d += THREADS) {
+    sum += mutant_sink_weight(c, h, max);
+    for (int d = (int)threadIdx.x; d < v_dim; d += THREADS) {
         char *out = (char *)c->args.out + t * c->args.out_stride;
         float x = 0;
 
@@ -168,14 +179,14 @@ static __global__ void __launch_bounds__(THREADS)
             const int64_t at = mutant_partial(c, s, t, h);
 
             if (c->max_sum[2 * at + 1] != 0) /* else nothing was written */
-                x += expf(c->max_sum[2 * at] - max) * c->acc[at * p->head_dim + d];
+                x += expf(c->max_sum[2 * at] - max) * c->acc[at * v_dim + d];
         }
         x /= sum;
         if (c->bug == 6 && d == 3) /* imprecise */
             x *= 1.02f;
         if (c->bug == 36) /* rounded to bf16 first */
             x = round_to(x, CG_BF16);
-        store(out, (int64_t)h * p->head_dim + d, x, p->dtype);
+        store(out, (int64_t)h * v_dim + d, x, p->dtype);
         if (t == 0 && h == 0 && d == 0 && mutant_flips(c))
             *out ^= 1;
     }
@@ -184,6 +195,14 @@ static __global__ void __launch_bounds__(THREADS)
 }
 
 /* ---- device -------------------------------------------------------------------------------- */
+
+static int mutant_load_kernels(void)
+{
+    struct cudaFuncAttributes attributes;
+
+    return cudaFuncGetAttributes(&attributes, partial_kernel) != cudaSuccess ||
+           cudaFuncGetAttributes(&attributes, merge_kernel) != cudaSuccess;
+}
 
 static int mutant_device_alloc(size_t bytes, void **ret_ptr)
 {
@@ -220,7 +239,7 @@ static int mutant_queue(const mutant_call *call, void *stream, int elsewhere)
 {
     const cg_attention_problem *p = &call->problem;
     const size_t workspace_bytes =
-        mutant_partials(p, call->n_splits) * ((size_t)p->head_dim + 2) * sizeof(float);
+        mutant_partials(p, call->n_splits) * ((size_t)mutant_v_dim(p) + 2) * sizeof(float);
     dim3 grid((unsigned)call->n_tokens, (unsigned)p->n_heads, (unsigned)call->n_splits);
     cudaStream_t s = elsewhere ? (cudaStream_t)0 : (cudaStream_t)stream;
 
@@ -232,7 +251,7 @@ static int mutant_queue(const mutant_call *call, void *stream, int elsewhere)
 
 /* ---- plugin -------------------------------------------------------------------------------- */
 
-static const cg_attention_ops ops = MUTANT_ATTENTION_OPS;
+static cg_attention_ops ops = MUTANT_ATTENTION_OPS; /* constant after the entry */
 
 static const cg_plugin plugin = {
     CG_PLUGIN_HEADER(CG_PLUGIN_ATTENTION),
@@ -248,5 +267,6 @@ extern "C" CG_EXPORT cg_status cg_plugin_entry_v1(const cg_host *host, const cg_
     const char *bug = getenv("CONFGEN_MUTANT");
 
     mutant_bug = bug ? atoi(bug) : 0;
+    ops.features = mutant_bug >= 2000 ? FEATURES : 0;
     return cg_plugin_enter(host, &plugin, ret_plugin, err);
 }

@@ -21,6 +21,10 @@
 #include <confgen/attention_check.h>
 
 enum {
+    FEATURES = CG_ATTENTION_SOFTCAP | CG_ATTENTION_ALIBI | CG_ATTENTION_SINK_LOGITS |
+               CG_ATTENTION_SINK_TOKENS | CG_ATTENTION_BIAS | CG_ATTENTION_NO_MASK |
+               CG_ATTENTION_VALUE_SIZE | CG_ATTENTION_KV_SCALES | CG_ATTENTION_POSITIONS |
+               CG_ATTENTION_TREE,
     SPLIT = 512,
     MAX_DIM = 256,
     MAX_LEAKS = 64,
@@ -28,7 +32,10 @@ enum {
     FAR = 200 << 10,
 };
 
-/** Number of the fault; 0: none. Set once, before the first plan. */
+/**
+ * Number of the fault; 0: none. From 2000 on the plugin has the features of ABI 1.2; 2000 is
+ * without a fault. Set once, before the first plan.
+ */
 static int mutant_bug;
 
 /** One call, as the kernels get it. */
@@ -41,11 +48,14 @@ struct mutant_call {
     cg_attention_problem problem;
     cg_attention_args args;
     cg_kv_view kv;
-    float *acc;     /* [n_splits, max_tokens, n_heads, head_dim] */
+    float *acc;     /* [n_splits, max_tokens, n_heads, v_dim] */
     float *max_sum; /* [n_splits, max_tokens, n_heads, 2] */
 };
 
 /* What the including file defines. Statuses: 0 is success. */
+static CG_HOST_DEVICE float mutant_load(const void *p, int64_t i, cg_dtype t);
+/** Loads the kernels, which a capture would not allow. */
+static int mutant_load_kernels(void);
 static int mutant_device_alloc(size_t bytes, void **ret_ptr);
 static void mutant_device_free(void *ptr);
 static int mutant_device_set(int32_t *ptr, int32_t n, int32_t value);
@@ -102,6 +112,10 @@ static inline CG_HOST_DEVICE int mutant_row_of(const struct mutant_call *c, int3
         r->first++;
     if (r->first > r->end)
         r->first = r->end;
+    if (p->features) { /* mutant_attends() decides */
+        r->first = 0;
+        r->end = a->kv_len[r->seq];
+    }
     r->kv_head = h / group;
     if ((c->bug == 16 && group == 2) || (c->bug == 17 && group == 4) ||
         (c->bug == 18 && group == 8))
@@ -134,10 +148,95 @@ mutant_token(const struct mutant_call *c, const struct mutant_row *r, int32_t j,
             base = (const char *)kv->k; /* keys instead of values in the second page */
     }
     at = block * kv->block_stride + r->kv_head * kv->head_stride + in_page * kv->token_stride;
-    if (c->bug == 40 && values) /* strides of values, which are 0: those of keys */
+    if (values && c->bug != 2006 && /* 2006: ignores strides of values */
+        (c->bug == 40 || kv->v_block_stride || kv->v_head_stride || kv->v_token_stride))
         at = block * kv->v_block_stride + r->kv_head * kv->v_head_stride +
              in_page * kv->v_token_stride;
     return base + at;
+}
+
+/** Elements of a value. */
+static inline CG_HOST_DEVICE int32_t mutant_v_dim(const cg_attention_problem *p)
+{
+    return p->v_head_dim ? p->v_head_dim : p->head_dim;
+}
+
+/** Scale of a token's key (0) or value (1). */
+static inline CG_HOST_DEVICE float
+mutant_kv_scale(const struct mutant_call *c, const struct mutant_row *r, int32_t j, int32_t values)
+{
+    const cg_kv_view *kv = &c->kv;
+    const float *scale = values ? kv->v_scale : kv->k_scale;
+    int64_t at;
+
+    if (!scale)
+        return 1;
+    at = cg_kv_block(kv, r->slot, j) * kv->scale_block_stride + r->kv_head * kv->scale_head_stride +
+         (c->bug == 2007 ? 0 : j % kv->block_tokens) * kv->scale_token_stride;
+    return *(const float *)((const char *)(values && c->bug == 2012 ? kv->k_scale : scale) + at);
+}
+
+/** Whether a row attends to a token, of a problem with features. */
+static inline CG_HOST_DEVICE int mutant_attends(const struct mutant_call *c,
+                                                const struct mutant_row *r, int32_t t, int32_t j)
+{
+    const cg_attention_args *a = &c->args;
+    const cg_attention_problem *p = &c->problem;
+    int32_t pos = a->position && c->bug != 2008 ? a->position[t] : r->pos;
+    int32_t b = j - (a->kv_len[r->seq] - r->n_rows);
+
+    if (!p->features)
+        return 1;
+    if (a->tree_mask && b >= 0) /* 2009: the first word only */
+        return a->tree_mask[(int64_t)t * a->tree_words + (c->bug == 2009 ? 0 : b / 32)] >>
+                   (b % 32) &
+               1;
+    if (p->mask == CG_MASK_CAUSAL && j > pos)
+        return 0;
+    if (c->bug == 2005 && p->mask == CG_MASK_NONE && j > pos) /* causal all the same */
+        return 0;
+    return !p->window || j > pos - p->window || j < p->sink_tokens - (c->bug == 2003);
+}
+
+/** Score of a token, given scale * q . k. */
+static inline CG_HOST_DEVICE float mutant_score(const struct mutant_call *c,
+                                                const struct mutant_row *r, int32_t t, int32_t h,
+                                                int32_t j, float s)
+{
+    const cg_attention_args *a = &c->args;
+    const cg_attention_problem *p = &c->problem;
+    int32_t pos = a->position && c->bug != 2011 ? a->position[t] : r->pos;
+
+    if (!p->features)
+        return s;
+    if (!mutant_attends(c, r, t, j))
+        return -INFINITY;
+    s *= mutant_kv_scale(c, r, j, 0);
+    if (p->softcap != 0)
+        s = p->softcap * (c->bug == 2001 ? s / p->softcap : tanhf(s / p->softcap));
+    if (a->alibi_slope)
+        s += a->alibi_slope[c->bug == 2002 ? 0 : h] * (float)(j - pos);
+    if (a->bias)
+        s += mutant_load((const char *)a->bias + t * a->bias_row_stride +
+                             (c->bug == 2004 ? 0 : h) * a->bias_head_stride,
+                         j, p->bias_dtype);
+    return s;
+}
+
+/** The largest score with that of the sink; -INFINITY becomes 0. */
+static inline CG_HOST_DEVICE float mutant_max_with_sink(const struct mutant_call *c, int32_t h,
+                                                        float max)
+{
+    if (c->args.sink_logit)
+        max = fmaxf(max, c->args.sink_logit[h]);
+    return max == -INFINITY ? 0 : max;
+}
+
+/** What the sink adds to the sum of the weights. */
+static inline CG_HOST_DEVICE float mutant_sink_weight(const struct mutant_call *c, int32_t h,
+                                                      float max)
+{
+    return c->args.sink_logit && c->bug != 2010 ? expf(c->args.sink_logit[h] - max) : 0;
 }
 
 /** Elements of q . k. */
@@ -212,7 +311,7 @@ static inline CG_HOST_DEVICE void mutant_write_elsewhere(const struct mutant_cal
 {
     const cg_attention_args *a = &c->args;
     const cg_attention_problem *p = &c->problem;
-    int64_t row_bytes = (int64_t)p->n_heads * p->head_dim * cg_dtype_size(p->dtype);
+    int64_t row_bytes = (int64_t)p->n_heads * mutant_v_dim(p) * cg_dtype_size(p->dtype);
     char *out = (char *)a->out;
     struct mutant_row r;
 
@@ -251,7 +350,7 @@ struct mutant_plan {
     const int32_t *first_table;
     int32_t *ones; /* [max_seqs] of the device */
     void *leaks[MAX_LEAKS];
-    int32_t n_leaks;
+    int32_t n_leaks, prepared_rows;
 };
 
 static cg_status mutant_check(const cg_host *host, const cg_attention_problem *p, cg_error *err)
@@ -263,8 +362,7 @@ static cg_status mutant_check(const cg_host *host, const cg_attention_problem *p
         return host->fail(mutant_bug == 10 ? NULL : err, CG_ERR_UNSUPPORTED,
                           "heads of %d elements on %s, wanted a multiple of 8 up to %d on cuda",
                           p->head_dim, cg_device_name(p->device), MAX_DIM);
-    if (!(p->dtype == CG_F32 || p->dtype == CG_BF16 || p->dtype == CG_F16) ||
-        !(p->kv_dtype == CG_F32 || p->kv_dtype == CG_BF16 || p->kv_dtype == CG_F16))
+    if (p->dtype > CG_F16 || (mutant_bug < 2000 && p->kv_dtype > CG_F16))
         return host->fail(err, CG_ERR_UNSUPPORTED, "q of %s, cache of %s", cg_dtype_name(p->dtype),
                           cg_dtype_name(p->kv_dtype));
     return CG_OK;
@@ -310,6 +408,10 @@ static cg_status mutant_make_plan(const cg_host *host, const cg_attention_proble
         mutant_destroy(plan);
         return host->fail(err, CG_ERR_DEVICE_NOMEM, "out of device memory for a plan");
     }
+    if (mutant_load_kernels()) {
+        mutant_destroy(plan);
+        return host->fail(err, CG_ERR_UNSUPPORTED, "no kernels for this GPU");
+    }
     *ret_plan = plan;
     return CG_OK;
 }
@@ -331,7 +433,7 @@ static size_t mutant_workspace_size(const void *self)
 
     if (mutant_bug == 37 && n_splits > 1)
         n_splits--; /* too small */
-    return mutant_partials(p, n_splits) * ((size_t)p->head_dim + 2) * sizeof(float);
+    return mutant_partials(p, n_splits) * ((size_t)mutant_v_dim(p) + 2) * sizeof(float);
 }
 
 /* Bits that depend on what they must not depend on. */
@@ -361,6 +463,8 @@ static void mutant_use_state(struct mutant_plan *plan, struct mutant_call *c)
         c->n_tokens = plan->first_n_tokens;
     if (mutant_bug == 8 && mutant_is_capturing(c->args.stream))
         c->args.kv_len = plan->ones;
+    if (mutant_bug == 2013 && plan->prepared_rows && plan->prepared_rows < c->n_tokens)
+        c->n_tokens = plan->prepared_rows;
     if (mutant_bug == 53)
         c->problem.scale = plan->borrowed->scale;
 }
@@ -410,10 +514,22 @@ static cg_status mutant_run(void *self, const cg_attention_args *a, cg_error *er
     c.other_bits = mutant_has_other_bits(plan, a);
     mutant_use_state(plan, &c);
     c.acc = (float *)a->workspace;
-    c.max_sum = c.acc + mutant_partials(p, c.n_splits) * (size_t)p->head_dim;
+    c.max_sum = c.acc + mutant_partials(p, c.n_splits) * (size_t)mutant_v_dim(p);
     CG_TRY(mutant_take(plan, a, err));
     if (mutant_queue(&c, a->stream, mutant_bug == 35))
         return host->fail(err, CG_ERR_CUDA, "the kernels cannot be queued");
+    return CG_OK;
+}
+
+/* A fault of prepare(): what it keeps is used by the next run(), whichever that is. */
+static cg_status mutant_prepare(void *self, const cg_attention_args *a, const int32_t *q_start,
+                                const int32_t *kv_len, cg_error *err)
+{
+    struct mutant_plan *plan = (struct mutant_plan *)self;
+
+    (void)err;
+    (void)kv_len;
+    plan->prepared_rows = mutant_bug == 2013 ? q_start[a->n_seqs] : 0;
     return CG_OK;
 }
 
@@ -423,7 +539,8 @@ static cg_status mutant_run(void *self, const cg_attention_args *a, cg_error *er
             .caps = CG_ATTENTION_DETERMINISTIC | CG_ATTENTION_BATCH_INVARIANT |                    \
                     CG_ATTENTION_GRAPH_SAFE,                                                       \
             .supports = mutant_supports, .plan = mutant_make_plan,                                 \
-            .workspace_size = mutant_workspace_size, .run = mutant_run, .destroy = mutant_destroy  \
+            .workspace_size = mutant_workspace_size, .run = mutant_run, .destroy = mutant_destroy, \
+            .prepare = mutant_prepare                                                              \
     }
 
 #endif

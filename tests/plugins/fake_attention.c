@@ -14,13 +14,18 @@ int fake_mutant;
 
 /* ---- kernels ------------------------------------------------------------------------------- */
 
+static float mutant_load(const void *p, int64_t i, cg_dtype t)
+{
+    return element_load((const char *)p + i * cg_dtype_size(t), t);
+}
+
 static void load_row(const char *from, cg_dtype t, int32_t n, float *ret)
 {
     if (t == CG_F32)
         memcpy(ret, from, (size_t)n * sizeof *ret);
     else
         for (int32_t d = 0; d < n; d++)
-            ret[d] = element_load(from + 2 * d, t);
+            ret[d] = mutant_load(from, d, t);
 }
 
 static void add_value(const struct mutant_call *c, const char *v, float weight, float *acc)
@@ -28,10 +33,10 @@ static void add_value(const struct mutant_call *c, const char *v, float weight, 
     const cg_attention_problem *p = &c->problem;
     float row[MAX_DIM];
 
-    load_row(v, p->kv_dtype, p->head_dim, row);
-    for (int32_t d = 0; d < p->head_dim; d++)
+    load_row(v, p->kv_dtype, mutant_v_dim(p), row);
+    for (int32_t d = 0; d < mutant_v_dim(p); d++)
         acc[d] += weight * row[d];
-    for (int32_t d = 0; c->bug == 29 && d < p->head_dim; d++) /* sums in bf16 */
+    for (int32_t d = 0; c->bug == 29 && d < mutant_v_dim(p); d++) /* sums in bf16 */
         acc[d] = element_round(acc[d], CG_BF16);
 }
 
@@ -50,7 +55,7 @@ static void partial_kernel(const struct mutant_call *c, int32_t t, int32_t h, in
     const cg_attention_problem *p = &c->problem;
     int32_t first, end, n;
     int64_t at = mutant_partial(c, split, t, h);
-    float *acc = c->acc + at * p->head_dim, q[MAX_DIM], k[MAX_DIM], weight[SPLIT];
+    float *acc = c->acc + at * mutant_v_dim(p), q[MAX_DIM], k[MAX_DIM], weight[SPLIT];
     float max = -INFINITY, sum = 0;
     const char *foreign;
     struct mutant_row r;
@@ -72,7 +77,8 @@ static void partial_kernel(const struct mutant_call *c, int32_t t, int32_t h, in
              p->dtype, p->head_dim, q);
     for (int32_t j = 0; j < n; j++) {
         load_row(mutant_token(c, &r, first + j, 0), p->kv_dtype, p->head_dim, k);
-        weight[j] = mutant_scale(c) * dot(q, k, mutant_dot_elements(c));
+        weight[j] = mutant_score(c, &r, t, h, first + j,
+                                 mutant_scale(c) * dot(q, k, mutant_dot_elements(c)));
         max = fmaxf(max, weight[j]);
     }
     if (c->bug == 28) /* the largest score is not subtracted */
@@ -83,11 +89,12 @@ static void partial_kernel(const struct mutant_call *c, int32_t t, int32_t h, in
         sum += w;
         weight[j] = element_round(w, mutant_weight_type(c));
     }
-    memset(acc, 0, (size_t)p->head_dim * sizeof *acc);
+    memset(acc, 0, (size_t)mutant_v_dim(p) * sizeof *acc);
     for (int32_t j = 0; j < n; j++) {
         int32_t i = c->other_bits ? n - 1 - j : j;
 
-        add_value(c, mutant_token(c, &r, first + i, 1), weight[i], acc);
+        add_value(c, mutant_token(c, &r, first + i, 1),
+                  weight[i] * mutant_kv_scale(c, &r, first + i, 1), acc);
     }
     for (int32_t j = end; end == r.end && j < mutant_tile_end(c, &r); j++)
         add_value(c, mutant_token(c, &r, j, 1), 0, acc);
@@ -102,7 +109,8 @@ static void merge_kernel(const struct mutant_call *c, int32_t t, int32_t h)
 {
     const cg_attention_problem *p = &c->problem;
     uint32_t size = cg_dtype_size(p->dtype);
-    char *out = (char *)c->args.out + t * c->args.out_stride + (int64_t)h * p->head_dim * size;
+    int32_t v_dim = mutant_v_dim(p);
+    char *out = (char *)c->args.out + t * c->args.out_stride + (int64_t)h * v_dim * size;
     float max = -INFINITY, sum = 0, x[MAX_DIM] = { 0 };
     struct mutant_row r;
     int32_t n;
@@ -112,17 +120,17 @@ static void merge_kernel(const struct mutant_call *c, int32_t t, int32_t h)
     n = mutant_merged_splits(c, &r);
     for (int32_t s = 0; s < n; s++)
         max = fmaxf(max, c->max_sum[2 * mutant_partial(c, s, t, h)]);
-    if (max == -INFINITY)
-        max = 0;
+    max = mutant_max_with_sink(c, h, max);
     for (int32_t s = 0; s < n; s++) {
         int64_t at = mutant_partial(c, s, t, h);
         float factor = expf(c->max_sum[2 * at] - max);
 
         sum += factor * c->max_sum[2 * at + 1];
-        for (int32_t d = 0; c->max_sum[2 * at + 1] != 0 && d < p->head_dim; d++)
-            x[d] += factor * c->acc[at * p->head_dim + d];
+        for (int32_t d = 0; c->max_sum[2 * at + 1] != 0 && d < v_dim; d++)
+            x[d] += factor * c->acc[at * v_dim + d];
     }
-    for (int32_t d = 0; d < p->head_dim; d++) {
+    sum += mutant_sink_weight(c, h, max);
+    for (int32_t d = 0; d < v_dim; d++) {
         float y = x[d] / sum;
 
         if (c->bug == 6 && d == 3) /* imprecise */
@@ -146,7 +154,7 @@ static void kernels(const void *arg)
                 partial_kernel(c, t, h, split);
             merge_kernel(c, t, h);
         }
-    mutant_write_elsewhere(c, mutant_partials(p, c->n_splits) * ((size_t)p->head_dim + 2) *
+    mutant_write_elsewhere(c, mutant_partials(p, c->n_splits) * ((size_t)mutant_v_dim(p) + 2) *
                                   sizeof(float));
 }
 
@@ -159,6 +167,11 @@ static cg_gpu *only_gpu(void)
 
     (void)cg_gpu_open(0, &gpu, &err);
     return gpu;
+}
+
+static int mutant_load_kernels(void)
+{
+    return 0;
 }
 
 static int mutant_device_alloc(size_t bytes, void **ret_ptr)
@@ -225,6 +238,7 @@ cg_attention_ops fake_attention(void)
 {
     cg_attention_ops ops = MUTANT_ATTENTION_OPS;
 
+    ops.features = fake_mutant >= 2000 ? FEATURES : 0;
     ops.supports = supports;
     ops.plan = make_plan;
     return ops;

@@ -63,11 +63,18 @@ static void expect_detected(const struct mutant *m, int32_t (*run)(const cg_conf
     ck_assert_int_eq(fake_gpu_live, 0);
 }
 
-static void expect_passed(int32_t (*run)(const cg_conformance_options *))
+static void expect_passed(int mutant, int32_t (*run)(const cg_conformance_options *))
 {
     cg_conformance_options o = options();
 
-    fake_mutant = 0;
+    fake_mutant = mutant;
+    if (mutant) {
+        static const char *const only[] = { "feature", "prepare" };
+
+        o.rounds = 12;
+        o.only = only;
+        o.n_only = 2;
+    }
     ck_assert_msg(run(&o) == 0, "%s", failed_checks);
     ck_assert_int_eq(fake_gpu_live, 0);
 }
@@ -93,16 +100,17 @@ static void read_attention_mutants(void)
     fclose(f);
     while ((line = strsep(&rest, "\n"))) {
         struct mutant m = { .number = atoi(line) };
-        char *rounds = strstr(line, " ; --rounds ");
         size_t digits = strspn(line, "0123456789");
+        char *options = strchr(line, ';'), *option;
 
-        if (!m.number)
-            continue; /* empty, a comment, or no fault */
-        if (rounds) {
-            m.rounds = atoi(rounds + strlen(" ; --rounds "));
-            *rounds = '\0';
-        }
+        if (options)
+            *options++ = '\0';
+        option = options ? strstr(options, "--rounds ") : NULL;
+        if (option)
+            m.rounds = atoi(option + strlen("--rounds "));
         m.check = line + digits + strspn(line + digits, " ");
+        if (!m.number || !*m.check)
+            continue; /* empty, a comment, or no fault */
         for (size_t i = strlen(line); line[i - 1] == ' '; i--)
             line[i - 1] = '\0';
         attention_mutants[n_attention_mutants++] = m;
@@ -128,7 +136,13 @@ END_TEST
 
 START_TEST(attention_without_defect_passes)
 {
-    expect_passed(check_attention);
+    expect_passed(0, check_attention);
+}
+END_TEST
+
+START_TEST(features_without_defect_pass)
+{
+    expect_passed(2000, check_attention);
 }
 END_TEST
 
@@ -192,7 +206,7 @@ START_TEST(caches_without_defect_pass)
     static const char *const names[] = { "paged", "dynamic", "static" };
 
     fake_cache_base = load_cache(names[_i]);
-    expect_passed(check_cache);
+    expect_passed(0, check_cache);
 }
 END_TEST
 
@@ -207,6 +221,7 @@ int main(void)
     read_attention_mutants();
     tcase_add_loop_test(tc, attention_mutants_are_detected, 0, n_attention_mutants);
     tcase_add_test(tc, attention_without_defect_passes);
+    tcase_add_test(tc, features_without_defect_pass);
     tcase_add_loop_test(tc, cache_mutants_are_detected, 0,
                         sizeof cache_mutants / sizeof *cache_mutants);
     tcase_add_loop_test(tc, caches_without_defect_pass, 0, 3);
