@@ -249,10 +249,12 @@ static void load_features(case_device *d, const attention_case *ac, const cg_kv_
     set_scale_strides(d, ac);
     scaled = d->view;
     scaled.page_table = host->page_table;
-    load_scales(d, ac, &scaled, 0);
-    load_scales(d, ac, &scaled, 1);
-    d->view.k_scale = (const float *)d->k_scale.ptr;
-    d->view.v_scale = (const float *)d->v_scale.ptr;
+    if (ac->is_scaled[0])
+        load_scales(d, ac, &scaled, 0);
+    if (ac->is_scaled[1])
+        load_scales(d, ac, &scaled, 1);
+    d->view.k_scale = ac->is_scaled[0] ? (const float *)d->k_scale.ptr : NULL;
+    d->view.v_scale = ac->is_scaled[1] ? (const float *)d->v_scale.ptr : NULL;
 }
 
 /* The bias of the rows of a call; padding is NaN. */

@@ -173,7 +173,9 @@ mutant_kv_scale(const struct mutant_call *c, const struct mutant_row *r, int32_t
         return 1;
     at = cg_kv_block(kv, r->slot, j) * kv->scale_block_stride + r->kv_head * kv->scale_head_stride +
          (c->bug == 2007 ? 0 : j % kv->block_tokens) * kv->scale_token_stride;
-    return *(const float *)((const char *)(values && c->bug == 2012 ? kv->k_scale : scale) + at);
+    return *(const float *)((const char *)(values && c->bug == 2012 && kv->k_scale ? kv->k_scale
+                                                                                   : scale) +
+                            at);
 }
 
 /** Whether a row attends to a token, of a problem with features. */
