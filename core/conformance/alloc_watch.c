@@ -38,6 +38,12 @@ enum {
     X(pvalloc, "pvalloc()")                                                                        \
     X(strdup, "strdup()")                                                                          \
     X(strndup, "strndup()")                                                                        \
+    X(vasprintf, "vasprintf()")                                                                    \
+    X(__vasprintf_chk, "vasprintf()")                                                              \
+    X(getline, "getline()")                                                                        \
+    X(fopen, "fopen()")                                                                            \
+    X(fopen64, "fopen()")                                                                          \
+    X(opendir, "opendir()")                                                                        \
     X(mmap, "mmap()")                                                                              \
     X(mmap64, "mmap()")                                                                            \
     X(mremap, "mremap()")                                                                          \
@@ -51,7 +57,16 @@ enum {
     X(_ZnamSt11align_val_t, "operator new[]()")                                                    \
     X(_ZnwmSt11align_val_tRKSt9nothrow_t, "operator new()")                                        \
     X(_ZnamSt11align_val_tRKSt9nothrow_t, "operator new[]()")                                      \
-    X(pthread_create, "pthread_create()")
+    X(pthread_create, "pthread_create()")                                                          \
+    X(thrd_create, "thrd_create()")                                                                \
+    X(_ZNSt6thread15_M_start_threadESt10unique_ptrINS_6_StateESt14default_deleteIS1_EEPFvvE,       \
+      "std::thread()")                                                                             \
+    X(GOMP_parallel, "GOMP_parallel() (OpenMP)")                                                   \
+    X(fork, "fork()")                                                                              \
+    X(system, "system()")                                                                          \
+    X(popen, "popen()")                                                                            \
+    X(posix_spawn, "posix_spawn()")                                                                \
+    X(posix_spawnp, "posix_spawnp()")
 
 #define INDEX(name, text)  WATCHED_##name,
 #define SYMBOL(name, text) { #name, "calls " text },
@@ -69,8 +84,8 @@ static word_fn originals[N_WATCHED]; /* as the dynamic loader found them for the
 
 static void note(int i)
 {
-    call_watch_note(i == WATCHED_pthread_create ? CALL_NO_THREADS : CALL_NO_MEMORY,
-                    watched[i].note);
+    /* those that start threads and processes are at the end */
+    call_watch_note(i < WATCHED_pthread_create ? CALL_NO_MEMORY : CALL_NO_THREADS, watched[i].note);
 }
 
 #define WRAPPER(name, text)                                                                        \

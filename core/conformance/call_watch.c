@@ -156,6 +156,7 @@ void call_watch_note(uint32_t rule, const char *what)
 {
     if (current.forbidden & rule)
         add_fault("%s %s: it must not %s", current.function, what,
-                  rule == CALL_NO_THREADS ? "make threads, but use cg_host.parallel_for()"
-                                          : "allocate");
+                  rule == CALL_NO_THREADS
+                      ? "start threads or processes; cg_host.parallel_for() runs loops"
+                      : "allocate");
 }

@@ -15,7 +15,7 @@
 enum {
     CALL_NO_HOST_MEMORY = 1 << 0, /* cg_host.alloc() */
     CALL_NO_MEMORY = 1 << 1,      /* malloc() and its like, where alloc_watch.h sees them */
-    CALL_NO_THREADS = 1 << 2,     /* pthread_create(), likewise */
+    CALL_NO_THREADS = 1 << 2,     /* pthread_create(), fork() and their like, likewise */
 };
 
 /** A function of the plugin that runs on a thread. */

@@ -4,9 +4,13 @@
 
 #include <malloc.h>
 #include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 void *_Znwm(size_t bytes); /* operator new and delete */
 void *_Znam(size_t bytes);
@@ -105,6 +109,46 @@ static void call_pthread_create(void)
         pthread_join(thread, NULL);
 }
 
+static void call_vasprintf(const char *fmt, ...)
+{
+    char *text = NULL;
+    va_list ap;
+
+    va_start(ap, fmt);
+    if (vasprintf(&text, fmt, ap) > 0)
+        drop(text);
+    va_end(ap);
+}
+
+static void call_asprintf(void)
+{
+    call_vasprintf("%d", 1);
+}
+
+static void call_fopen(void)
+{
+    FILE *f = fopen("/dev/null", "r");
+
+    if (f)
+        fclose(f);
+}
+
+static void call_fork(void)
+{
+    pid_t pid = fork();
+
+    if (pid == 0)
+        _exit(0);
+    if (pid > 0)
+        waitpid(pid, NULL, 0);
+}
+
+static void call_system(void)
+{
+    if (system(":"))
+        abort();
+}
+
 const struct allocating_call allocating_calls[] = {
     { "malloc()", call_malloc },
     { "malloc()", call_by_pointer },
@@ -118,6 +162,10 @@ const struct allocating_call allocating_calls[] = {
     { "mmap()", call_mmap },
     { "operator new()", call_new },
     { "operator new[]()", call_new_array },
+    { "vasprintf()", call_asprintf },
+    { "fopen()", call_fopen },
     { "pthread_create()", call_pthread_create },
+    { "fork()", call_fork },
+    { "system()", call_system },
 };
 const int n_allocating_calls = sizeof allocating_calls / sizeof *allocating_calls;

@@ -71,7 +71,7 @@ fault 'malloc in run' "$values" "run\(\) calls malloc\(\): $allocates"
 fault 'lazy calloc in run' "$values" "run\(\) calls calloc\(\): $allocates"
 fault 'mmap in run' "$values" "run\(\) calls mmap\(\): $allocates"
 fault 'malloc in loop' "$values" "run\(\) calls malloc\(\): $allocates"
-fault 'thread in run' "$values" 'run\(\) calls pthread_create\(\): it must not make threads'
+fault 'thread in run' "$values" 'run\(\) calls pthread_create\(\): it must not start threads'
 fault 'round in run' "$values" 'run\(\) changes the floating-point environment of its thread'
 fault 'round in loop' "$values" 'run\(\) changes the floating-point environment of its thread'
 fault 'locale in run' "$values" 'run\(\) changes the locale of its thread'
