@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "attention_cpu.h"
+#include "attention_cpu_case.h"
 #include "fenced_memory.h"
 
 /* struct_size of what a host passes. */

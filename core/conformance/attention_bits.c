@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "attention_cpu.h"
+#include "attention_cpu_case.h"
 
 /* Records whether all rows of b have the bits of a. */
 static void compare_bits(attention_suite *s, const cpu_case *c, const case_out *a,

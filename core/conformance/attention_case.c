@@ -323,7 +323,7 @@ static double step_of(cg_dtype t)
 }
 
 /* One row and head of a case. */
-struct row {
+struct solved_row {
     const attention_case *ac;
     int32_t seq, row, head, kv_head;
     int32_t before; /* tokens cached before the call */
@@ -334,7 +334,7 @@ struct row {
 };
 
 /* The rule of confgen/attention.h: tree, mask, window. */
-static int attends(const struct row *r, int32_t j)
+static int attends(const struct solved_row *r, int32_t j)
 {
     const cg_attention_problem *p = &r->ac->problem;
     int32_t b = j - r->before;
@@ -347,7 +347,7 @@ static int attends(const struct row *r, int32_t j)
 }
 
 /* Sets the score of token j, and size. */
-static void score_token(struct row *r, int32_t j)
+static void score_token(struct solved_row *r, int32_t j)
 {
     const attention_case *ac = r->ac;
     const cg_attention_problem *p = &ac->problem;
@@ -387,7 +387,7 @@ static void score_token(struct row *r, int32_t j)
 }
 
 /* Turns scores into weights. Returns the first token that the row attends to, and the end. */
-static void weigh(struct row *r, int32_t *ret_first, int32_t *ret_end)
+static void weigh(struct solved_row *r, int32_t *ret_first, int32_t *ret_end)
 {
     const cg_attention_problem *p = &r->ac->problem;
     int32_t len = r->ac->kv_len[r->seq], first = 0, end = len;
@@ -425,7 +425,7 @@ static void weigh(struct row *r, int32_t *ret_first, int32_t *ret_end)
  *   may be off by step * (sum_j weight_j |v_jd| + |out_d|).
  * - f16 has no weights below 2^-24: each may be off by that before the division by their sum.
  */
-static void solve_row(struct row *r)
+static void solve_row(struct solved_row *r)
 {
     const attention_case *ac = r->ac;
     const cg_attention_problem *p = &ac->problem;
@@ -474,7 +474,7 @@ static void solve_item(void *arg, int64_t item, int32_t worker)
     const struct solve *s = arg;
     const attention_case *ac = s->ac;
     const cg_attention_problem *p = &ac->problem;
-    struct row r = { .ac = ac, .row = (int32_t)item };
+    struct solved_row r = { .ac = ac, .row = (int32_t)item };
     int32_t place;
 
     r.seq = attention_case_sequence(ac, r.row);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "attention_cpu.h"
+#include "attention_cpu_case.h"
 
 static const struct {
     uint32_t bit;

@@ -246,7 +246,7 @@ static void free_inputs(struct inputs *in)
 }
 
 /* The rows of a call: sequences with their rows of the case. */
-struct selection {
+struct selected_rows {
     int32_t n_seqs, n_rows;
     int32_t q_start[CASE_MAX_SEQS + 1], slot[CASE_MAX_SEQS], kv_len[CASE_MAX_SEQS];
     int32_t first[CASE_MAX_SEQS]; /* row of the case */
@@ -256,7 +256,7 @@ struct selection {
 
 /* Sequence i of the case, the last one of the call, begins a group or is in the last one. */
 static void add_to_group(const attention_case *ac, int32_t i, int32_t owner_before,
-                         struct selection *s)
+                         struct selected_rows *s)
 {
     if (!s->n_groups || ac->prefix_owner[i] != owner_before) {
         s->group_start[s->n_groups] = s->n_seqs;
@@ -266,7 +266,7 @@ static void add_to_group(const attention_case *ac, int32_t i, int32_t owner_befo
 }
 
 static void select_rows(test_recorder *rec, const attention_case *ac, const case_call *call,
-                        struct selection *s)
+                        struct selected_rows *s)
 {
     int32_t leave_out = random_in(rec, 0, 1), owner = -1;
 
@@ -293,7 +293,7 @@ static void select_rows(test_recorder *rec, const attention_case *ac, const case
 }
 
 /* Row of the case that row t of the call is. */
-static int32_t case_row(const struct selection *s, int32_t t)
+static int32_t case_row(const struct selected_rows *s, int32_t t)
 {
     int32_t i = cg_attention_sequence_of_token(s->q_start, s->n_seqs, t);
 
@@ -301,7 +301,7 @@ static int32_t case_row(const struct selection *s, int32_t t)
 }
 
 /* The queries; bytes between rows are 0xff. */
-static void add_queries(struct inputs *in, const attention_case *ac, const struct selection *s,
+static void add_queries(struct inputs *in, const attention_case *ac, const struct selected_rows *s,
                         cg_attention_args *a)
 {
     const cg_attention_problem *p = &ac->problem;
@@ -321,7 +321,7 @@ static void add_queries(struct inputs *in, const attention_case *ac, const struc
     a->q = q;
 }
 
-static void add_sequences(struct inputs *in, const struct selection *s, cg_attention_args *a)
+static void add_sequences(struct inputs *in, const struct selected_rows *s, cg_attention_args *a)
 {
     size_t n = (size_t)s->n_seqs;
 
@@ -331,7 +331,7 @@ static void add_sequences(struct inputs *in, const struct selection *s, cg_atten
 }
 
 /* The bias of the call's rows, with padding that is NaN. */
-static void add_bias(struct inputs *in, const attention_case *ac, const struct selection *s,
+static void add_bias(struct inputs *in, const attention_case *ac, const struct selected_rows *s,
                      cg_attention_args *a)
 {
     const cg_attention_problem *p = &ac->problem;
@@ -357,7 +357,7 @@ static void add_bias(struct inputs *in, const attention_case *ac, const struct s
     a->bias = bias;
 }
 
-static void add_features(struct inputs *in, const attention_case *ac, const struct selection *s,
+static void add_features(struct inputs *in, const attention_case *ac, const struct selected_rows *s,
                          cg_attention_args *a)
 {
     size_t heads = (size_t)ac->problem.n_heads * sizeof(float), words = (size_t)ac->tree_words;
@@ -390,7 +390,7 @@ static void add_features(struct inputs *in, const attention_case *ac, const stru
     }
 }
 
-static void add_groups(struct inputs *in, const struct selection *s, cg_attention_args *a)
+static void add_groups(struct inputs *in, const struct selected_rows *s, cg_attention_args *a)
 {
     size_t n = (size_t)s->n_groups;
 
@@ -402,7 +402,7 @@ static void add_groups(struct inputs *in, const struct selection *s, cg_attentio
 }
 
 static void call_prepare(test_recorder *rec, const cg_attention_ops *ops, void *plan,
-                         const cg_attention_args *args, const struct selection *s)
+                         const cg_attention_args *args, const struct selected_rows *s)
 {
     cg_attention_args a = *args;
     cg_error err = CG_ERROR_INIT;
@@ -427,7 +427,7 @@ struct case_run {
     const cg_attention_ops *ops;
     void *plan;
     struct inputs in;
-    struct selection s;
+    struct selected_rows s;
     cg_attention_args a;
     const cg_attention_args *args; /* copy of a that is as long as the host's */
     size_t workspace_bytes, out_bytes;

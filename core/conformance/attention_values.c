@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "attention_cpu.h"
+#include "attention_cpu_case.h"
 #include "fenced_memory.h"
 
 static void check_layouts(attention_suite *s)
