@@ -200,18 +200,28 @@ static void describe_plugins(const cg_engine *e, const char *kind, char *ret_tex
     }
 }
 
-/* Where the plugins of a kind are, and their ABI: for messages, not compared. */
+/*
+ * Where the plugins of a kind are, and their ABI: for messages, not compared. Name, version and
+ * hash of those that describe_plugins() leaves out.
+ */
 static void locate_plugins(const cg_engine *e, const char *kind, char *ret_text, size_t cap)
 {
+    int any_cache = e->info.deterministic && !strcmp(kind, "cache");
     size_t n = 0;
 
     *ret_text = '\0';
     for (int32_t i = 0; i < e->info.n_plugins && n < cap; i++) {
         const cg_engine_plugin *p = &e->device.plugins[i];
 
-        if (!strcmp(p->kind, kind))
-            n += (size_t)snprintf(ret_text + n, cap - n, "%s%s, plugin ABI %d.%d", n ? "; " : "",
-                                  p->path, p->abi_major, p->abi_minor);
+        if (strcmp(p->kind, kind))
+            continue;
+        n += (size_t)snprintf(ret_text + n, cap - n, "%s", n ? "; " : "");
+        if (p->is_own && any_cache && n < cap)
+            n += (size_t)snprintf(ret_text + n, cap - n, "%s %.40s %016" PRIx64 ", ", p->name,
+                                  p->version, p->hash);
+        if (n < cap)
+            n += (size_t)snprintf(ret_text + n, cap - n, "%s, plugin ABI %d.%d", p->path,
+                                  p->abi_major, p->abi_minor);
     }
 }
 

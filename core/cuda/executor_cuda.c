@@ -282,7 +282,11 @@ static cg_status make_cache(struct cuda_executor *c, cg_error *err)
 
     CG_TRY(max_cache_bytes(c, &cache_config.max_bytes, err));
     CG_TRY(cache_status(c, ops->supports(c->config.host, &cache_config, &why), &why, err));
-    return cache_status(c, ops->create(c->config.host, &cache_config, &c->cache_self, &why), &why,
+    CG_TRY(cache_status(c, ops->create(c->config.host, &cache_config, &c->cache_self, &why), &why,
+                        err));
+    if (c->cache_self)
+        return CG_OK;
+    return cache_status(c, cg_fail(&why, CG_ERR_PLUGIN, "create() succeeded without a cache"), &why,
                         err);
 }
 

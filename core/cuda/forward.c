@@ -169,7 +169,7 @@ static cg_status make_plans(cg_forward *f, cg_error *err)
     };
     cg_attention_problem problems[CG_MAX_ATTENTION_PROBLEMS];
     int32_t n = cg_attention_problems_of_model(&f->shape, &shape, problems);
-    cg_plugin_call call = attention_call(f, -1);
+    cg_plugin_call call = attention_call(f, -1), to_cache = cache_call(f, -1);
     cg_error why = CG_ERROR_INIT;
     size_t workspace = 0;
 
@@ -177,6 +177,9 @@ static cg_status make_plans(cg_forward *f, cg_error *err)
     for (int32_t i = 0; i < n; i++) {
         size_t bytes;
 
+        CG_TRY(cg_plugin_call_status(
+            &to_cache, cg_attention_problem_check_view(&problems[i], c->cache, &view, &why), &why,
+            err));
         cg_attention_problem_set_cache(&problems[i], c->cache, &view);
         CG_TRY(cg_plugin_call_status(&call, c->attention->supports(c->host, &problems[i], &why),
                                      &why, err));

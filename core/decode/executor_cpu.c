@@ -159,8 +159,13 @@ static cg_status make_cache(struct cpu *c, cg_error *err)
 
     CG_TRY(
         cache_status(c, c->config.cache->supports(c->config.host, &cache_config, &why), &why, err));
-    return cache_status(
-        c, c->config.cache->create(c->config.host, &cache_config, &c->cache_self, &why), &why, err);
+    CG_TRY(cache_status(
+        c, c->config.cache->create(c->config.host, &cache_config, &c->cache_self, &why), &why,
+        err));
+    if (c->cache_self)
+        return CG_OK;
+    return cache_status(c, cg_fail(&why, CG_ERR_PLUGIN, "create() succeeded without a cache"), &why,
+                        err);
 }
 
 static cg_status make_model(struct cpu *c, cg_error *err)

@@ -3,6 +3,8 @@
 
 #include <math.h>
 
+#include "base/error.h"
+
 uint32_t cg_attention_flags(cg_device device, int32_t deterministic)
 {
     uint32_t reproducible = CG_ATTENTION_DETERMINISTIC | CG_ATTENTION_BATCH_INVARIANT;
@@ -53,6 +55,23 @@ int32_t cg_attention_problems_of_model(const cg_model_config *config,
             n = 2;
         }
     return n;
+}
+
+cg_status cg_attention_problem_check_view(const cg_attention_problem *p, const cg_cache_ops *cache,
+                                          const cg_kv_view *v, cg_error *err)
+{
+    if (v->device != p->device || v->n_kv_heads != p->n_kv_heads || v->head_dim != p->head_dim)
+        return cg_fail(err, CG_ERR_PLUGIN,
+                       "view() gives %d heads of %d elements on %s, wanted %d of %d on %s",
+                       v->n_kv_heads, v->head_dim, cg_device_name(v->device), p->n_kv_heads,
+                       p->head_dim, cg_device_name(p->device));
+    if (v->block_tokens < 1)
+        return cg_fail(err, CG_ERR_PLUGIN, "view() gives %d tokens per block, wanted 1 or more",
+                       v->block_tokens);
+    if ((v->page_table != NULL) != (cache->paged != 0))
+        return cg_fail(err, CG_ERR_PLUGIN, "view() gives %s page table, but `paged` is %d",
+                       v->page_table ? "a" : "no", cache->paged);
+    return CG_OK;
 }
 
 void cg_attention_problem_set_cache(cg_attention_problem *problem, const cg_cache_ops *cache,

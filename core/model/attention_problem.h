@@ -41,6 +41,15 @@ int32_t cg_attention_problems_of_model(const cg_model_config *config,
 int32_t cg_attention_problem_of_layer(const cg_model_config *config, int32_t max_kv_len,
                                       int32_t layer);
 
+/**
+ * Checks that a view has the shape of the problem and a page table exactly if the cache is paged.
+ *
+ * @return CG_OK; CG_ERR_PLUGIN with a text that names what is wrong, without the plugin's name
+ */
+cg_status cg_attention_problem_check_view(const cg_attention_problem *problem,
+                                          const cg_cache_ops *cache, const cg_kv_view *view,
+                                          cg_error *err);
+
 /** Sets the members that describe the cache: kv_dtype, paged, block_tokens, kv_layout. */
 void cg_attention_problem_set_cache(cg_attention_problem *problem, const cg_cache_ops *cache,
                                     const cg_kv_view *view);

@@ -484,6 +484,62 @@ START_TEST(a_failing_plugin_is_named_with_layer_and_step)
 }
 END_TEST
 
+/* Results that no executor can use. */
+static cg_status wrong_view(void *self, int32_t layer, cg_kv_view *ret_view, cg_error *ret_err)
+{
+    cg_status st = failing.cache->view(self, layer, ret_view, ret_err);
+
+    switch (failing.calls) {
+    case 0:
+        ret_view->block_tokens = 0;
+        break;
+    case 1:
+        ret_view->head_dim = 7;
+        break;
+    case 2:
+        ret_view->page_table = NULL;
+        break;
+    }
+    return st;
+}
+
+static cg_status create_nothing(const cg_host *services, const cg_cache_config *config,
+                                void **ret_self, cg_error *ret_err)
+{
+    (void)services;
+    (void)config;
+    (void)ret_self;
+    (void)ret_err;
+    return CG_OK;
+}
+
+START_TEST(results_that_cannot_be_used_are_refused)
+{
+    static const char *const texts[] = {
+        "cache 'flat': view() gives 0 tokens per block, wanted 1 or more",
+        "cache 'flat': view() gives 2 heads of 7 elements on ",
+        "cache 'flat': view() gives no page table, but `paged` is 1",
+        "cache 'flat': create() succeeded without a cache",
+    };
+
+    for (int i = 0; i < 4; i++) {
+        cg_executor_config config = configure(1, "paged", 0, 2, 0, MAX_LEN);
+        cg_cache_ops cache = *config.cache;
+        cg_executor *ex = NULL;
+
+        failing.cache = config.cache;
+        failing.calls = i;
+        cache.view = wrong_view;
+        if (i == 3)
+            cache.create = create_nothing;
+        config.cache = &cache;
+        config.cache_name = "flat";
+        ck_assert_int_eq(create_for(1, &config, &ex), CG_ERR_PLUGIN);
+        ck_assert_msg(!strncmp(err.msg, texts[i], strlen(texts[i])), "%s", err.msg);
+    }
+}
+END_TEST
+
 START_TEST(a_plugin_without_memory_keeps_its_status)
 {
     ck_assert_int_eq(generate_failing(RESERVE, 0, CG_ERR_DEVICE_NOMEM, "no page is free"),
@@ -513,6 +569,7 @@ int main(void)
     tcase_add_test(tc, a_sequence_ends_at_the_context_length);
     tcase_add_test(tc, a_prompt_is_evaluated_once_and_shared);
     tcase_add_test(tc, a_failing_plugin_is_named_with_layer_and_step);
+    tcase_add_test(tc, results_that_cannot_be_used_are_refused);
     tcase_add_test(tc, a_plugin_without_memory_keeps_its_status);
     suite_add_tcase(s, tc);
     sr = srunner_create(s);
