@@ -74,6 +74,10 @@ assert all(0 <= v["seconds"] < 60 and v["detail"].endswith(" cases") for v in c[
 END
 done
 expect 3 'No such file' plugins check "$work/missing.so" --json
+CONFGEN_CUDA_MODULE=$work/none.so expect 3 ': 0 checks passed, 0 failed, on no device$' \
+  plugins check "$paged" --only 'memory bound' --device cuda
+CONFGEN_CUDA_MODULE=$work/none.so expect 0 ': 1 checks passed, 0 failed$' \
+  plugins check "$paged" --only symbol --device cuda
 expect 0 '^attention +eager +[0-9.]+ +1\.[0-9]+ ' plugins list
 expect 0 '^      "name": "eager",$' plugins list --json
 echo 'no plugin' >"$work/attention_text.so"

@@ -42,6 +42,7 @@ struct checked_plugin {
     int32_t threads;
     int32_t n_passed, n_failed;                /* checks reported */
     int32_t n_left_out;                        /* by --only */
+    int32_t n_devices;                         /* that it supports; a constraint needs none */
     json_t *plugin, *devices, *notes, *checks; /* with --json */
 };
 
@@ -70,18 +71,20 @@ static void print_check(void *ctx, const cg_conformance_verdict *v)
 
 static void print_plugin(void *ctx, const cg_plugin *plugin)
 {
+    struct checked_plugin *p = ctx;
     char line[2048];
 
-    (void)ctx;
+    p->n_devices += plugin->kind == CG_PLUGIN_CONSTRAINT;
     cg_conformance_plugin_line(plugin, line, sizeof line);
     print_line(line);
 }
 
 static void print_device(void *ctx, const cg_conformance_device *device)
 {
+    struct checked_plugin *p = ctx;
     char line[2048];
 
-    (void)ctx;
+    p->n_devices += device->is_checked;
     cg_conformance_device_line(device, line, sizeof line);
     print_line(line);
 }
@@ -92,10 +95,10 @@ static void print_note(void *ctx, const char *line)
     print_line(line);
 }
 
-static void print_counts(const struct checked_plugin *p, int has_device)
+static void print_counts(const struct checked_plugin *p, int is_checked)
 {
     printf("\n%s: %d checks passed, %d failed%s\n", p->file, p->n_passed, p->n_failed,
-           p->n_failed || has_device ? "" : ", on no device");
+           p->n_failed || is_checked ? "" : ", on no device");
 }
 
 /* ---- JSON ----------------------------------------------------------------------------------- */
@@ -127,6 +130,7 @@ static void keep_plugin(void *ctx, const cg_plugin *plugin)
     struct checked_plugin *p = ctx;
     char abi[32];
 
+    p->n_devices += plugin->kind == CG_PLUGIN_CONSTRAINT;
     snprintf(abi, sizeof abi, "%d.%d", plugin->abi_major, plugin->abi_minor);
     json_decref(p->plugin);
     p->plugin = json_pack("{s:s, s:o, s:o, s:o, s:s}", "kind", kinds[plugin->kind - 1], "name",
@@ -140,6 +144,7 @@ static void keep_device(void *ctx, const cg_conformance_device *d)
 {
     struct checked_plugin *p = ctx;
 
+    p->n_devices += d->is_checked;
     add(p->devices, json_pack("{s:o, s:b, s:o}", "name", cg_json_text(d->name), "checked",
                               (int)d->is_checked, "text", cg_json_text(d->text)));
 }
@@ -250,7 +255,7 @@ int cmd_plugins_check(int argc, char **argv)
     cg_conformance_texts conformance_texts;
     cg_conformance_result result;
     cg_error err = CG_ERROR_INIT;
-    int option, has_device, is_json = 0;
+    int option, is_checked, is_json = 0;
     cg_status st;
 
     command_name = "plugins check";
@@ -311,7 +316,7 @@ int cmd_plugins_check(int argc, char **argv)
     st = run(open_checked, &plugin, device, &conformance, &result, &err);
     if (st != CG_OK)
         return report_error(&err);
-    if (!plugin.n_passed && !plugin.n_failed && plugin.n_left_out) {
+    if (!plugin.n_passed && !plugin.n_failed && plugin.n_left_out && plugin.n_devices) {
         message("--only selects none of these checks:");
         conformance.plugin = NULL;
         conformance.visit = NULL;
@@ -320,10 +325,11 @@ int cmd_plugins_check(int argc, char **argv)
         (void)run(open_checked, &plugin, device, &conformance, &result, &err);
         return EXIT_USAGE;
     }
-    has_device = result.checked || conformance.n_only;
+    /* --only may select checks of the file alone */
+    is_checked = plugin.n_devices || (conformance.n_only && plugin.n_passed);
     if (!is_json)
-        print_counts(&plugin, has_device);
+        print_counts(&plugin, is_checked);
     else if (print_json(&plugin, conformance.seed, &err) != EXIT_OK)
         return EXIT_ENVIRONMENT;
-    return plugin.n_failed ? EXIT_SOME_FAILED : has_device ? EXIT_OK : EXIT_ENVIRONMENT;
+    return plugin.n_failed ? EXIT_SOME_FAILED : is_checked ? EXIT_OK : EXIT_ENVIRONMENT;
 }
