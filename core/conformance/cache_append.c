@@ -222,29 +222,36 @@ static void set_read_only(const cache_rows *r, int read_only)
 void cache_append(cache_suite *s, int32_t layer, const cache_rows *r, const cache_device_rows *d)
 {
     cg_error err = CG_ERROR_INIT;
-    cg_cache_append args = {
-        CG_SIZED(cg_cache_append),
-        .n_tokens = d ? d->n : r->n,
-        .slot = d ? (const int32_t *)d->slot.ptr : r->slot,
-        .pos = d ? (const int32_t *)d->pos.ptr : r->pos,
-        .k = d ? d->data[0].ptr : r->data[0],
-        .v = d ? d->data[1].ptr : r->data[1],
-        .k_stride = (int64_t)r->stride[0],
-        .v_stride = (int64_t)r->stride[1],
-        .dtype = r->dtype,
-        .stream = s->gpu ? cg_gpu_stream(s->gpu) : NULL,
-    };
+    union {
+        cg_cache_append append;
+        char room[sizeof(cg_cache_append) + 64];
+    } args = { .append = {
+                   CG_SIZED(cg_cache_append),
+                   .n_tokens = d ? d->n : r->n,
+                   .slot = d ? (const int32_t *)d->slot.ptr : r->slot,
+                   .pos = d ? (const int32_t *)d->pos.ptr : r->pos,
+                   .k = d ? d->data[0].ptr : r->data[0],
+                   .v = d ? d->data[1].ptr : r->data[1],
+                   .k_stride = (int64_t)r->stride[0],
+                   .v_stride = (int64_t)r->stride[1],
+                   .dtype = r->dtype,
+                   .stream = s->gpu ? cg_gpu_stream(s->gpu) : NULL,
+               } };
     char violation[256];
     cg_status st;
 
+    if (s->append_size) { /* members that the plugin does not know */
+        memset(args.room + sizeof args.append, 0x5c, sizeof args.room - sizeof args.append);
+        args.append.struct_size = (uint32_t)s->append_size;
+    }
     set_read_only(r, 1);
-    st = s->ops->append(s->self, layer, &args, &err);
+    st = s->ops->append(s->self, layer, &args.append, &err);
     if (r->fenced && fenced_violation(violation, sizeof violation))
-        expect(&s->rec, 0, "append() of %d tokens to layer %d %s of its arguments", args.n_tokens,
-               layer, violation);
+        expect(&s->rec, 0, "append() of %d tokens to layer %d %s of its arguments",
+               args.append.n_tokens, layer, violation);
     set_read_only(r, 0);
     expect(&s->rec, st == CG_OK, "append() of %d tokens of %s to layer %d failed (%d): %s",
-           args.n_tokens, cg_dtype_name(r->dtype), layer, st, err.msg);
+           args.append.n_tokens, cg_dtype_name(r->dtype), layer, st, err.msg);
 }
 
 int cache_store(cache_suite *s, void *to, const void *bytes, size_t n)

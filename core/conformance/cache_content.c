@@ -110,6 +110,11 @@ static void check_strides(cache_suite *s, int32_t layer, const cg_kv_view *v)
     }
 }
 
+static const char *layout_name(int32_t layout)
+{
+    return layout == CG_KV_HND ? "CG_KV_HND" : layout == CG_KV_NHD ? "CG_KV_NHD" : "unknown";
+}
+
 /* Members since 1.2. A plugin of an older minor leaves them 0. */
 static int check_new_members(cache_suite *s, int32_t layer, const cg_kv_view *v)
 {
@@ -133,9 +138,8 @@ static int check_new_members(cache_suite *s, int32_t layer, const cg_kv_view *v)
                "view of layer %d: strides of values that are not those of keys", layer);
     if (CG_HAS_SIZE(s->ops, kv_layout) && has_order)
         expect(&s->rec, cg_kv_layout(v) == s->ops->kv_layout,
-               "view of layer %d: its strides are those of layout %d, but kv_layout of the plugin "
-               "is %d",
-               layer, cg_kv_layout(v), s->ops->kv_layout);
+               "view of layer %d: its strides are those of %s, but kv_layout of the plugin is %s",
+               layer, layout_name(cg_kv_layout(v)), layout_name(s->ops->kv_layout));
     return ok;
 }
 

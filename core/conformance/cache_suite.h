@@ -30,9 +30,10 @@ typedef struct cache_suite {
     test_recorder rec;
     test_host test_host;
     const cg_cache_ops *ops;
-    cg_gpu *gpu;    /* NULL: the CPU */
-    int32_t fenced; /* arguments of append() are in fenced memory: on the CPU and one thread */
-    cg_dtype dtype; /* of the cache */
+    cg_gpu *gpu;         /* NULL: the CPU */
+    int32_t append_size; /* struct_size of its arguments; 0: that of today */
+    int32_t fenced;      /* arguments of append() are in fenced memory: on the CPU and one thread */
+    cg_dtype dtype;      /* of the cache */
     cache_shape shape;
     uint32_t features; /* of the configuration, as the next two */
     int32_t window, sink_tokens;

@@ -38,6 +38,8 @@ struct flat {
 
 static cg_status supports(const cg_host *host, const cg_cache_config *config, cg_error *err)
 {
+    if (BUG == 56 && config->struct_size > sizeof *config) /* refuses newer hosts */
+        return host->fail(err, CG_ERR_UNSUPPORTED, "%u bytes", config->struct_size);
     if (!CG_HAS_SIZE(config, stream))
         return host->fail(err, CG_ERR_UNSUPPORTED, "a configuration of %u bytes",
                           config->struct_size);
@@ -331,6 +333,8 @@ static cg_status append(void *self, int32_t layer, const cg_cache_append *args, 
 
     if (layer < 0 || layer >= s->config.n_layers)
         return s->host->fail(err, CG_ERR_USAGE, "layer %d of %d", layer, s->config.n_layers);
+    if (BUG == 55 && args->struct_size != sizeof *args) /* refuses newer hosts */
+        return s->host->fail(err, CG_ERR_UNSUPPORTED, "append() of %u bytes", args->struct_size);
     if (!CG_HAS_SIZE(args, dtype) || args->dtype != CG_F32)
         return s->host->fail(err, CG_ERR_UNSUPPORTED, "append() takes f32");
     for (int32_t i = 0; i < args->n_tokens; i++)
