@@ -101,7 +101,7 @@ int call_watch_take_fault(char *ret_text, size_t capacity)
 
     pthread_mutex_lock(&fault_lock);
     is_fault = first_fault[0] != '\0';
-    if (is_fault && ret_text)
+    if (is_fault)
         snprintf(ret_text, capacity, "%s", first_fault);
     first_fault[0] = '\0';
     pthread_mutex_unlock(&fault_lock);

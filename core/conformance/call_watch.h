@@ -36,8 +36,7 @@ void call_watch_item(const call_watch *caller, cg_host_loop_fn fn, void *arg, in
                      int32_t worker);
 /** From inside a call: it does `what`, e.g. "calls malloc()", which `rule` (CALL_NO_*) forbids. */
 void call_watch_note(uint32_t rule, const char *what);
-/** Writes the first fault since the last call of this function and returns 1; 0: there is none.
- * ret_text may be NULL. */
+/** Writes the first fault since the last call of this function and returns 1; 0: there is none. */
 int call_watch_take_fault(char *ret_text, size_t capacity);
 
 /**

@@ -6,8 +6,10 @@
 #include <string.h>
 
 #include "claimed_devices.h"
+#include "fenced_memory.h"
 #include "plugin_suite.h"
 #include "process_state.h"
+#include "watched_ops.h"
 
 #define DEVICE_TEXT "device '%s': wanted cpu, cuda, cuda:I or all"
 
@@ -127,16 +129,20 @@ static void run_on(const cg_plugin *plugin, const cg_host *host, cg_gpu *gpu, co
     cg_conformance_options o = *options;
     cg_gpu_info info = { CG_SIZED(cg_gpu_info) };
     cg_error reason = CG_ERROR_INIT;
+    process_state *before;
     int claims;
 
     if (gpu)
         cg_gpu_get_info(gpu, &info);
+    fenced_memory_start(); /* its handler is not the plugin's */
+    before = process_state_create();
     claims = plugin->kind == CG_PLUGIN_ATTENTION
-                 ? attention_claims(plugin->ops, host, gpu, info.compute_capability, &reason)
-                 : cache_claims(plugin->ops, host, gpu, &reason);
+                 ? attention_claims(watch_attention(plugin->ops, gpu != NULL), host, gpu,
+                                    info.compute_capability, &reason)
+                 : cache_claims(watch_cache(plugin->ops, gpu != NULL), host, gpu, &reason);
     if (!claims) {
         visit(options, name, 0, "the plugin does not support it: %s", reason.msg);
-        return;
+        goto out;
     }
     if (gpu)
         visit(options, name, 1, "%s, compute capability %d.%d", info.name,
@@ -145,8 +151,11 @@ static void run_on(const cg_plugin *plugin, const cg_host *host, cg_gpu *gpu, co
         visit(options, name, 1, "%s", "");
     o.gpu = gpu;
     o.device = name;
+    o.before_calls = before;
     result->checked++;
     result->failures += cg_conformance_run(plugin, host, &o);
+out:
+    process_state_destroy(before);
 }
 
 /* Runs on GPU `index`, or reports why not. */

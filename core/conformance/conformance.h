@@ -62,8 +62,9 @@ typedef struct cg_conformance_options {
     int32_t n_only;
     const cg_conformance_texts *texts; /* constraints are checked over these, too; NULL: none */
     int32_t max_seconds; /* of a check in a child process; 0: the default of the device */
-    /** The process before the plugin was loaded. May be NULL. Borrowed. */
-    const struct process_state *before_loading;
+    /** The process before the plugin was loaded, and before its first call. May be NULL. Borrowed.
+     */
+    const struct process_state *before_loading, *before_calls;
     /** Receives the index of a check on its device and its name before it runs. May be NULL. */
     void (*begin)(void *ctx, int32_t index, const char *check);
     /** Receives the name of a check that `only` leaves out. May be NULL. */
@@ -126,7 +127,8 @@ typedef cg_status (*cg_conformance_open_fn)(void *ctx, const cg_plugin **ret_plu
  * time limit, nor after a child that died on a GPU.
  *
  * @param open     called in the children
- * @param options  first_check, max_checks, begin, gpu and device are not used
+ * @param options  first_check, max_checks, begin, gpu, device, before_loading
+ *                 and before_calls are not used
  * @return as cg_conformance_run_devices(); the status of `open` if it refuses the plugin;
  *         CG_ERR_IO if no process can be started
  * Thread: the process has a single thread, since it forks.

@@ -83,6 +83,11 @@ fault 'block in run' "$values" "$changed signal 12 .* is blocked"
 fault 'file in run' "$values" "$changed descriptor [0-9]+ \(/dev/null\) is left open"
 fault 'variable in run' "$values" "$changed the environment variable A_VARIABLE is set"
 fault 'timer in run' "$values" "$changed [0-9]+ threads run, [0-9]+ ran before"
+# supports() is called before the first check
+refused='^invalid problems are refused +FAILED '
+fault 'round in supports' "$refused" 'supports\(\) changes the floating-point environment of its thread'
+fault 'handler in supports' "$refused" "$changed the handler of signal 12 "
+fault 'variable in supports' "$refused" "$changed the environment variable A_VARIABLE is set"
 loading='^loading leaves the process as it was +FAILED '
 fault 'round in constructor' "$loading" 'floating-point environment .* -ffast-math'
 fault 'handler in entry' "$loading" 'the handler of signal 12 '
