@@ -31,6 +31,8 @@ void attention_check_refusals(attention_suite *s, const cg_attention_problem *go
         { "no cached tokens", *good },
         { "a scale of NaN", *good },
         { "negative blocks", *good },
+        { "q of 8 bits", *good },
+        { "a cache of 8 bits without scales", *good },
     };
     size_t n = sizeof bad / sizeof *bad;
 
@@ -50,6 +52,8 @@ void attention_check_refusals(attention_suite *s, const cg_attention_problem *go
     bad[13].p.max_kv_len = 0;
     bad[14].p.scale = NAN;
     bad[15].p.block_tokens = -16;
+    bad[16].p.dtype = CG_F8_E4M3;
+    bad[17].p.kv_dtype = CG_I8;
     if (!test_begin(&s->rec, "invalid problems are refused"))
         return;
     for (size_t i = 0; i < n; i++) {

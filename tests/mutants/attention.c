@@ -121,6 +121,8 @@ static cg_status supports(const cg_host *host, const cg_attention_problem *p, cg
 {
     if (BUG == 1102) /* supports everything */
         return CG_OK;
+    if (BUG == 1105 && p->kv_dtype == CG_I8) /* 8 bits without the feature */
+        return CG_OK;
     CG_TRY(cg_attention_check_problem(host, p, BUG == 1103 ? NULL : err)); /* 1103: no reason */
     if (p->device != CG_DEVICE_CPU || !has_type(p->dtype, 0) || !has_type(p->kv_dtype, 1))
         return host->fail(err, CG_ERR_UNSUPPORTED, "naive: q of %s, cache of %s on %s",

@@ -29,9 +29,16 @@ static inline cg_status cg_attention_check_problem(const cg_host *host,
                           "the host was built against an older plugin API",
                           p->struct_size,
                           (unsigned)(offsetof(cg_attention_problem, flags) + sizeof p->flags));
-    if (!cg_dtype_size(p->dtype) || !cg_dtype_size(p->kv_dtype))
-        return host->fail(err, CG_ERR_UNSUPPORTED, "unknown element type (q: %s, cache: %s)",
-                          cg_dtype_name(p->dtype), cg_dtype_name(p->kv_dtype));
+    if (cg_dtype_size(p->dtype) < 2 || !cg_dtype_size(p->kv_dtype))
+        return host->fail(
+            err, CG_ERR_UNSUPPORTED,
+            "element types: q of %s, cache of %s, wanted f32, bf16 or f16, and for the "
+            "cache also a type of 8 bits",
+            cg_dtype_name(p->dtype), cg_dtype_name(p->kv_dtype));
+    if (cg_dtype_size(p->kv_dtype) == 1 &&
+        !(CG_HAS_SIZE(p, features) && p->features & CG_ATTENTION_KV_SCALES))
+        return host->fail(err, CG_ERR_UNSUPPORTED, "cache of %s without CG_ATTENTION_KV_SCALES",
+                          cg_dtype_name(p->kv_dtype));
     if (p->n_heads < 1 || p->n_kv_heads < 1 || p->head_dim < 1 || p->n_heads % p->n_kv_heads)
         return host->fail(err, CG_ERR_UNSUPPORTED,
                           "%d heads over %d key/value heads of %d elements, wanted positive "
