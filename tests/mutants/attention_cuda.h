@@ -28,6 +28,7 @@ enum {
     SPLIT = 512,
     MAX_DIM = 256,
     MAX_LEAKS = 64,
+    MAX_KEPT = 4096,
     LEAK_BYTES = 4 << 20,
     FAR = 200 << 10,
 };
@@ -375,6 +376,10 @@ static cg_status mutant_supports(const cg_host *host, const cg_attention_problem
     return mutant_check(host, p, err);
 }
 
+/* Plans that were leaked: reachable for leak checkers. */
+static void *mutant_kept[MAX_KEPT];
+static int32_t n_mutant_kept;
+
 static void mutant_destroy(void *self)
 {
     struct mutant_plan *plan = (struct mutant_plan *)self;
@@ -385,7 +390,9 @@ static void mutant_destroy(void *self)
         mutant_device_free(plan->ones);
     for (int32_t i = 0; i < plan->n_leaks; i++)
         mutant_device_free(plan->leaks[i]);
-    if (mutant_bug != 11) /* leaks the plan */
+    if (mutant_bug == 11 && n_mutant_kept < MAX_KEPT) /* leaks the plan */
+        mutant_kept[n_mutant_kept++] = plan;
+    else
         plan->host->free(plan->host->ctx, plan);
 }
 
