@@ -88,7 +88,11 @@ typedef struct cg_conformance_options {
 int32_t cg_conformance_run(const cg_plugin *plugin, const cg_host *host,
                            const cg_conformance_options *options);
 
-/** Time limit of a check in a child process on the CPU; a check on a GPU has ten times that. */
+/**
+ * Time limit of a check in a child process on the CPU; a check on a GPU has ten times that. A check
+ * that has used the processors for less than half of it, since other programs do, has four times
+ * as long.
+ */
 enum { CG_CONFORMANCE_SECONDS = 30 };
 
 /** Result over all devices. */

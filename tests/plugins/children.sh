@@ -40,12 +40,12 @@ line='^values: contiguous +FAILED +'
 check 0 none ': [0-9]+ checks passed, 0 failed$' --only '' --time-limit 60
 check 1 'exit in run' "${line}the process ended with status 0 before the check did"
 check 1 'quick exit in run' "${line}the process ended with status 0 before the check did"
-check 1 'fork in run' "${line}(the process ended with status 0 before the check did|no end after 2 s)"
+check 1 'fork in run' "${line}(the process ended with status 0 before the check did|no end after [0-9]+ s)"
 check 1 'null write in run' "${line}the process was killed by signal 11 .* before the check did"
 check 1 'abort in run' "${line}the process was killed by signal 6 "
 check 1 'user signal in run' "${line}the process was killed by signal 10 "
-check 1 'hang in run' "${line}no end after 2 s"
-check 1 'stop in run' "${line}no end after 2 s"
+check 1 'hang in run' "${line}no end after [0-9]+ s"
+check 1 'stop in run' "${line}no end after [0-9]+ s"
 check 1 'close all in run' "${line}.*descriptors were closed"
 check 1 'close output in run' "${line}.*a call leaves the process changed: descriptor 1 is closed"
 check 1 'noise in run' "${line}a call wrote to a descriptor that it did not open"
@@ -55,11 +55,11 @@ check 1 'write after kv_len' "${line}.*run\(\) (wrote before or after kv_len|acc
 check 1 'write to q' "${line}.*run\(\) wrote to q$"
 check 1 'workspace of SIZE_MAX' '^plans are created and destroyed +FAILED .*workspace_size\(\) is 18446744073709551615 bytes'
 check 1 'workspace of 32 TiB' "${line}.*workspace_size\(\) is 35184372088832 bytes, wanted at most"
-check 1 'hang in destroy' '^plans are created and destroyed +FAILED +no end after 2 s'
+check 1 'hang in destroy' '^plans are created and destroyed +FAILED +no end after [0-9]+ s'
 check 1 'quick exit in destroy' '^plans are created and destroyed +FAILED +the process ended with status 0'
 check 1 'quick exit in supports' '^loading, and support of the device +FAILED '
 check 1 'exit in entry' '^loading, and support of the device +FAILED '
-check 1 'hang in entry' '^loading, and support of the device +FAILED +no end after 2 s'
+check 1 'hang in entry' '^loading, and support of the device +FAILED +no end after [0-9]+ s'
 check 1 'abort in constructor' '^loading, and support of the device +FAILED .*killed by signal 6'
 check 1 'abort in destructor' '^the end of: invalid problems are refused +FAILED .*killed by signal 6'
 

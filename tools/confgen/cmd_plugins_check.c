@@ -31,7 +31,8 @@ static const char help[] =
     "\n"
     "Each check on the CPU, and all checks on a GPU, run in a process of their own: a plugin that\n"
     "crashes, hangs or ends the process fails the check. --time-limit bounds one check (default:\n"
-    "30 s, on a GPU 300 s). --in-process runs all checks in this process, for a debugger.\n"
+    "30 s, on a GPU 300 s; four times as long if other programs use the processors).\n"
+    "--in-process runs all checks in this process, for a debugger.\n"
     "\n"
     "Exit status: 0 all checks passed, 1 some failed, 2 --only selects no check (the names are\n"
     "printed), 3 the file was refused, or supports none of the devices.\n";
