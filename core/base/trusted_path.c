@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/own_dir.h"
 
 enum {
     MAX_LINKS = 40, /* symbolic links in a path, as in the kernel */
@@ -44,20 +45,19 @@ static void find_program(struct program *ret_program)
     struct program p = { .owner = geteuid() };
     char path[PATH_MAX];
     struct stat info;
-    ssize_t n = readlink("/proc/self/exe", path, sizeof path - 1);
-    char *slash;
 
-    if (n > 0 && !stat("/proc/self/exe", &info)) {
+    if (cg_own_dir_of_program(path, sizeof path) && !stat("/proc/self/exe", &info)) {
         p.owner = info.st_uid;
-        path[n] = '\0';
-        while ((slash = strrchr(path, '/')) != NULL && p.n_folders < MAX_DEPTH) {
-            slash[slash == path] = '\0';
+        while (p.n_folders < MAX_DEPTH) {
+            char *slash = strrchr(path, '/');
+
             if (!stat(path, &info)) {
                 p.folders[p.n_folders].dev = info.st_dev;
                 p.folders[p.n_folders++].ino = info.st_ino;
             }
-            if (slash == path)
-                break;
+            if (!slash[1])
+                break; /* the root folder */
+            slash[slash == path] = '\0';
         }
     }
     *ret_program = p;

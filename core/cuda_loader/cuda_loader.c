@@ -10,6 +10,7 @@
 #include <confgen/version.h>
 
 #include "base/error.h"
+#include "base/own_dir.h"
 #include "base/sized_struct.h"
 #include "base/trusted_path.h"
 #include "cuda_loader/cuda_module.h"
@@ -21,8 +22,8 @@ static struct {
 } loader = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
 /*
- * Path of the module: $CONFGEN_CUDA_MODULE, else relative to the file that holds this function: the
- * library or a program, installed or in a build folder.
+ * Path of the module, with a slash: $CONFGEN_CUDA_MODULE, else relative to the file that holds
+ * confgen's code: the library or a program, installed or in a build folder.
  */
 static cg_status find_module(char *ret_path, size_t cap, cg_error *err)
 {
@@ -34,25 +35,22 @@ static cg_status find_module(char *ret_path, size_t cap, cg_error *err)
     };
     const char *env = getenv("CONFGEN_CUDA_MODULE");
     char dir[PATH_MAX];
-    Dl_info info;
 
     if (env) {
-        if ((size_t)snprintf(ret_path, cap, "%s", env) >= cap || access(ret_path, R_OK))
+        /* dlopen() searches other folders for a name without a slash */
+        if ((size_t)snprintf(ret_path, cap, "%s%s", strchr(env, '/') ? "" : "./", env) >= cap ||
+            access(ret_path, R_OK))
             return cg_fail(err, CG_ERR_UNSUPPORTED,
                            "CONFGEN_CUDA_MODULE names '%.500s', which cannot be read", env);
         return CG_OK;
     }
-    if (!dladdr((void *)find_module, &info) || !info.dli_fname || !realpath(info.dli_fname, dir))
-        return cg_fail(err, CG_ERR_UNSUPPORTED,
-                       "CUDA: the folder of the confgen library cannot be determined: set "
-                       "CONFGEN_CUDA_MODULE to the path of confgen_cuda.so");
-    *strrchr(dir, '/') = '\0';
-    for (size_t i = 0; i < sizeof subpaths / sizeof subpaths[0]; i++) {
-        int n = snprintf(ret_path, cap, "%s/%s", dir, subpaths[i]);
+    if (cg_own_dir_of_code(dir, sizeof dir))
+        for (size_t i = 0; i < sizeof subpaths / sizeof subpaths[0]; i++) {
+            int n = snprintf(ret_path, cap, "%s/%s", dir, subpaths[i]);
 
-        if (n > 0 && (size_t)n < cap && !access(ret_path, R_OK))
-            return CG_OK;
-    }
+            if (n > 0 && (size_t)n < cap && !access(ret_path, R_OK))
+                return CG_OK;
+        }
     return cg_fail(err, CG_ERR_UNSUPPORTED,
                    "this build has no CUDA module (found no confgen_cuda.so next to the library): "
                    "build where nvcc is installed, or use --device cpu");

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/own_dir.h"
 
 /* Joins root/below/name into ret_path; 0 if that file cannot be read. */
 static int try_path(const char *root, const char *below, const char *name, char *ret_path,
@@ -28,22 +29,17 @@ cg_status cg_data_path(const char *name, char *ret_path, size_t cap, cg_error *e
     /* relative to the program: a build directory in the source tree, an installation */
     static const char *const below[] = { "/../data", CG_DATADIR_FROM_BINDIR };
     const char *env = getenv("CONFGEN_DATA");
-    char exe[PATH_MAX];
-    ssize_t n;
+    char dir[PATH_MAX];
 
     if (env && try_path(env, "", name, ret_path, cap))
         return CG_OK;
     if (env)
         return cg_fail(err, CG_ERR_IO, "'%s': not in the directory '%s' that CONFGEN_DATA names",
                        name, env);
-    n = readlink("/proc/self/exe", exe, sizeof exe - 1);
-    if (n > 0) {
-        exe[n] = '\0';
-        *strrchr(exe, '/') = '\0';
+    if (cg_own_dir_of_program(dir, sizeof dir))
         for (size_t i = 0; i < sizeof below / sizeof below[0]; i++)
-            if (try_path(exe, below[i], name, ret_path, cap))
+            if (try_path(dir, below[i], name, ret_path, cap))
                 return CG_OK;
-    }
     if (try_path(CG_DATADIR, "", name, ret_path, cap))
         return CG_OK;
     return cg_fail(err, CG_ERR_IO, "'%s': neither next to the program nor in %s", name, CG_DATADIR);

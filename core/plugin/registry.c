@@ -14,6 +14,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/own_dir.h"
 #include "base/size.h"
 #include "base/trusted_path.h"
 #include "plugin/host.h"
@@ -405,21 +406,14 @@ static int is_dir(const char *path)
 static cg_status scan_own_dir(cg_registry *r, cg_error *err)
 {
     static const char *const candidates[] = { "plugins", CG_PLUGINDIR_FROM_BINDIR };
-    char exe[PATH_MAX], path[PATH_MAX + 256];
-    ssize_t n = readlink("/proc/self/exe", exe, sizeof exe - 1);
-    char *slash;
+    char dir[PATH_MAX], path[PATH_MAX + 256];
 
-    if (n > 0) {
-        exe[n] = '\0';
-        slash = strrchr(exe, '/');
-        if (slash)
-            *slash = '\0';
+    if (cg_own_dir_of_program(dir, sizeof dir))
         for (size_t i = 0; i < sizeof candidates / sizeof *candidates; i++) {
-            snprintf(path, sizeof path, "%s/%s", exe, candidates[i]);
+            snprintf(path, sizeof path, "%s/%s", dir, candidates[i]);
             if (is_dir(path))
                 return scan_or_refuse(r, path, err);
         }
-    }
     if (is_dir(CG_PLUGINDIR))
         return scan_or_refuse(r, CG_PLUGINDIR, err);
     return CG_OK;
