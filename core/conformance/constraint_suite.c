@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: MIT */
+#include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/time.h>
+#include <time.h>
 
 #include "byte_vocabulary.h"
 #include "constraint_case.h"
@@ -15,7 +19,10 @@ enum {
     MAX_TEXT = 16 * MAX_ATOMS,
     THREADS = 4,
     PROGRAMS = 12,
-    REPEATED = 300, /* compilations of one instance */
+    REPEATED = 300,              /* compilations of one instance */
+    COMPILATIONS = 6 * PROGRAMS, /* of each thread */
+    PERIOD_US = 50,              /* a thread is stopped this often */
+    PAUSE_NS = 100000,           /* for this long */
 };
 
 struct suite {
@@ -151,7 +158,8 @@ static int same_programs(const cg_automaton *a, const cg_program *p, const cg_pr
     if (!pair || !stack)
         abort();
     for (int32_t f = 0; f < p->n_fields && same; f++) {
-        if (f == 0 || p->entry[f] != p->entry[f - 1] || q->entry[f] != q->entry[f - 1]) {
+        if (p->entry[f] != q->entry[f] &&
+            (f == 0 || p->entry[f] != p->entry[f - 1] || q->entry[f] != q->entry[f - 1])) {
             memset(pair, 0xff, (size_t)n * sizeof *pair);
             same = same_language(a, n, p->entry[f], q->entry[f], pair, stack);
         }
@@ -349,65 +357,140 @@ static void check_older_host(struct suite *s)
 
 /* ---- threads ------------------------------------------------------------------------------- */
 
+/* A thread that compiles the molecules in its own order. */
 struct job {
     const constraint_case *c;
+    pthread_barrier_t *start;
     pthread_t thread;
-    cg_program *program[PROGRAMS];
+    int32_t order[COMPILATIONS]; /* molecules */
+    cg_program *program[COMPILATIONS];
     int32_t failed;
 };
 
-static void *compile_all(void *arg)
+static void set_pauses_allowed(int allowed)
+{
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGALRM);
+    pthread_sigmask(allowed ? SIG_UNBLOCK : SIG_BLOCK, &set, NULL);
+}
+
+static void *compile_in_order(void *arg)
 {
     struct job *job = arg;
 
-    for (int32_t i = 0; i < PROGRAMS; i++)
-        if (job->c->ops->compile(job->c->self, &job->c->molecules[i], &job->program[i], NULL) !=
-            CG_OK) {
+    pthread_barrier_wait(job->start);
+    set_pauses_allowed(1);
+    for (int32_t i = 0; i < COMPILATIONS; i++)
+        if (job->c->ops->compile(job->c->self, &job->c->molecules[job->order[i]], &job->program[i],
+                                 NULL) != CG_OK) {
             job->program[i] = NULL;
             job->failed++;
         }
+    set_pauses_allowed(0);
     return NULL;
 }
 
-/* The programs of a thread are well-formed and equal to those of the first one. */
-static void compare_programs(constraint_case *c, const struct job *job, const struct job *first)
+static void pause_thread(int number)
+{
+    const struct timespec pause = { 0, PAUSE_NS };
+    int saved = errno;
+
+    (void)number;
+    nanosleep(&pause, NULL);
+    errno = saved;
+}
+
+/*
+ * Runs the jobs at once. A timer stops one thread after another for a moment, wherever it is in
+ * compile(): state that threads share meets the calls of the others then, even on one processor.
+ */
+static void run_jobs(struct job *jobs)
+{
+    const struct itimerval often = { { 0, PERIOD_US }, { 0, PERIOD_US } }, never = { 0 };
+    struct sigaction pause = { .sa_handler = pause_thread, .sa_flags = SA_RESTART }, before;
+    sigset_t blocked;
+
+    pthread_sigmask(SIG_SETMASK, NULL, &blocked);
+    set_pauses_allowed(0); /* here, and in the threads until they compile */
+    sigaction(SIGALRM, &pause, &before);
+    for (int32_t t = 0; t < THREADS; t++)
+        if (pthread_create(&jobs[t].thread, NULL, compile_in_order, &jobs[t]))
+            abort();
+    setitimer(ITIMER_REAL, &often, NULL);
+    for (int32_t t = 0; t < THREADS; t++)
+        pthread_join(jobs[t].thread, NULL);
+    setitimer(ITIMER_REAL, &never, NULL);
+    signal(SIGALRM, SIG_IGN); /* discards one that is pending */
+    sigaction(SIGALRM, &before, NULL);
+    pthread_sigmask(SIG_SETMASK, &blocked, NULL);
+}
+
+/* The programs of a thread are well-formed and equal to those that are compiled alone. */
+static void compare_programs(constraint_case *c, const struct job *job, cg_program *const *alone)
 {
     expect(c->rec, job->failed == 0, "%d of %d calls failed while other threads compiled",
-           job->failed, PROGRAMS);
-    for (int32_t i = 0; i < PROGRAMS; i++) {
-        const cg_program *p = job->program[i], *q = first->program[i];
-        int32_t n_atoms = c->molecules[i].n_atoms;
+           job->failed, COMPILATIONS);
+    for (int32_t i = 0; i < COMPILATIONS; i++) {
+        const cg_program *p = job->program[i];
+        int32_t k = job->order[i];
 
-        if (p && q && constraint_check_program(c, p, n_atoms, constraint_molecule(c, i)) &&
-            constraint_check_program(c, q, n_atoms, constraint_molecule(c, i)))
-            expect(c->rec, same_programs(c->automaton, q, p),
-                   "two threads compiled molecule %d to different programs", i);
+        if (p && alone[k] &&
+            constraint_check_program(c, p, c->molecules[k].n_atoms, constraint_molecule(c, k)))
+            expect(c->rec, same_programs(c->automaton, alone[k], p),
+                   "%s: the program differs if other threads compile at the same time",
+                   constraint_molecule(c, k));
+    }
+}
+
+/* Each molecule equally often, in random order. */
+static void shuffle(test_recorder *rec, int32_t *order)
+{
+    for (int32_t i = 0; i < COMPILATIONS; i++) {
+        int32_t k = random_in(rec, 0, i);
+
+        order[i] = order[k];
+        order[k] = i % PROGRAMS;
     }
 }
 
 static void compile_in_threads(constraint_case *c)
 {
-    struct job jobs[THREADS] = { { 0 } };
+    struct job *jobs = calloc(THREADS, sizeof *jobs);
+    cg_program *alone[PROGRAMS] = { NULL };
+    pthread_barrier_t start;
 
+    if (!jobs || pthread_barrier_init(&start, NULL, THREADS))
+        abort();
     for (int32_t t = 0; t < THREADS; t++) {
         jobs[t].c = c;
-        if (pthread_create(&jobs[t].thread, NULL, compile_all, &jobs[t]))
-            abort();
+        jobs[t].start = &start;
+        shuffle(c->rec, jobs[t].order);
     }
+    run_jobs(jobs);
+    for (int32_t i = 0; i < PROGRAMS; i++)
+        if (expect(c->rec, c->ops->compile(c->self, &c->molecules[i], &alone[i], NULL) == CG_OK,
+                   "%s: compile() failed after other threads had compiled",
+                   constraint_molecule(c, i)))
+            constraint_check_program(c, alone[i], c->molecules[i].n_atoms,
+                                     constraint_molecule(c, i));
     for (int32_t t = 0; t < THREADS; t++)
-        pthread_join(jobs[t].thread, NULL);
+        compare_programs(c, &jobs[t], alone);
+    for (int32_t i = 0; i < PROGRAMS; i++)
+        c->ops->release(c->self, alone[i]);
     for (int32_t t = 0; t < THREADS; t++)
-        compare_programs(c, &jobs[t], &jobs[0]);
-    for (int32_t t = 0; t < THREADS; t++)
-        for (int32_t i = 0; i < PROGRAMS; i++)
+        for (int32_t i = 0; i < COMPILATIONS; i++)
             c->ops->release(c->self, jobs[t].program[i]);
+    pthread_barrier_destroy(&start);
+    free(jobs);
 }
 
 static void check_threads(struct suite *s)
 {
     if (!test_begin(&s->rec, "threads compile the same programs"))
         return;
-    for (int32_t round = 0; round < test_rounds(&s->rec, 4); round++) {
+    for (int32_t round = 0; round < test_rounds(&s->rec, 8) && !s->rec.bad; round++) {
         constraint_case c = case_of(s, &formats[0]);
 
         c.n_molecules = 0;

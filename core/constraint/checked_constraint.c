@@ -74,7 +74,7 @@ void cg_checked_constraint_destroy(cg_checked_constraint *c)
     free(c);
 }
 
-/* A refusal of a molecule keeps its text; other failures name the plugin. */
+/* A refusal of a molecule keeps its status, which concerns that molecule alone. */
 static cg_status fail_compile(const cg_checked_constraint *c, cg_status st, const cg_error *why,
                               cg_error *err)
 {
@@ -82,7 +82,8 @@ static cg_status fail_compile(const cg_checked_constraint *c, cg_status st, cons
     int is_refusal = st == CG_ERR_INPUT || st == CG_ERR_LIMIT || st == CG_ERR_UNSUPPORTED;
 
     if (is_refusal && why->msg[0])
-        return cg_fail(err, st, "%.*s", (int)sizeof why->msg - 1, why->msg);
+        return cg_fail(err, st, "constraint '%s': %.*s", c->name, (int)sizeof why->msg - 1,
+                       why->msg);
     return cg_plugin_call_status(&call, st, why, err);
 }
 

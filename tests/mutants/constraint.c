@@ -350,6 +350,15 @@ static size_t write_forced(struct binned *b, const cg_literals *text, int32_t i,
     return (size_t)(at - buffer);
 }
 
+static cg_status encode_forced(struct binned *b, const cg_literals *text, int32_t i, char *buffer,
+                               int32_t *ret_ids, int32_t cap, int32_t *ret_n, cg_error *err)
+{
+    const cg_vocabulary *v = b->vocabulary;
+    size_t n = write_forced(b, text, i, buffer);
+
+    return v->encode(v->ctx, buffer, (uint32_t)n, ret_ids, NULL, cap, ret_n, err);
+}
+
 /* Faults of a program with n forced tokens. */
 static void damage_program(struct binned *b, cg_program *p, int32_t n, const cg_literals *text)
 {
@@ -414,11 +423,16 @@ static void damage_program(struct binned *b, cg_program *p, int32_t n, const cg_
     }
 }
 
+/* State that threads share; only faults 25 to 28 read it. */
+static int32_t shared_fields;
+static int32_t *volatile shared_tokens;
+static int32_t *volatile shared_entry;
+static char shared_buffer[1 << 20];
+
 static cg_status compile(void *self, const cg_literals *text, cg_program **ret_program,
                          cg_error *err)
 {
     struct binned *b = self;
-    const cg_vocabulary *v = b->vocabulary;
     int32_t n_fields, n = 0, *entry, *start, *token;
     int64_t longest = 0;
     size_t room;
@@ -426,7 +440,7 @@ static cg_status compile(void *self, const cg_literals *text, cg_program **ret_p
     cg_program *p;
 
     CG_TRY(check_literals(b->host, text, err));
-    n_fields = 3 * text->n_atoms;
+    n_fields = shared_fields = 3 * text->n_atoms;
     room = strlen(b->format.begin) + strlen(b->format.end) + strlen(b->format.stop) + 1;
     for (int32_t i = 0; i <= text->n_atoms; i++)
         room += text->literal[i].end - text->literal[i].begin;
@@ -438,7 +452,7 @@ static cg_status compile(void *self, const cg_literals *text, cg_program **ret_p
         b->host->free(b->host->ctx, p);
         return b->host->fail(err, CG_ERR_NOMEM, "binned: out of memory");
     }
-    entry = (int32_t *)(p + 1);
+    entry = shared_entry = (int32_t *)(p + 1);
     start = entry + n_fields;
     token = start + n_fields + 2;
     for (int32_t f = 0; f <= n_fields; f++) {
@@ -447,8 +461,8 @@ static cg_status compile(void *self, const cg_literals *text, cg_program **ret_p
 
         start[f] = n;
         if (f % 3 == 0)
-            st = v->encode(v->ctx, buffer, (uint32_t)write_forced(b, text, f / 3, buffer),
-                           token + n, NULL, (int32_t)room - n, &got, err);
+            st = encode_forced(b, text, f / 3, BUG == 28 ? shared_buffer : buffer, token + n,
+                               (int32_t)room - n, &got, err);
         if (st != CG_OK) {
             b->host->free(b->host->ctx, buffer);
             b->host->free(b->host->ctx, p);
@@ -458,17 +472,24 @@ static cg_status compile(void *self, const cg_literals *text, cg_program **ret_p
             token[n + i] = (unsigned char)buffer[i]; /* ids are assumed to be bytes */
         n += got;
         if (f < n_fields) {
-            entry[f] = b->entry[f % 3 != 0];
+            (BUG == 27 ? shared_entry : entry)[f] = b->entry[f % 3 != 0];
             longest += b->longest[f % 3 != 0];
         }
     }
     start[n_fields + 1] = n;
     b->host->free(b->host->ctx, buffer);
-    *p = (cg_program) { CG_SIZED(cg_program),          .n_fields = n_fields,
-                        .n_states = b->n_states,       .n_transitions = b->n_transitions,
-                        .n_head_rows = b->n_head_rows, .max_tokens = (int32_t)longest + n,
-                        .fields_per_atom = 3,          .entry = entry,
-                        .forced_start = start,         .forced_token = token };
+    *p = (cg_program) {
+        CG_SIZED(cg_program),          .n_fields = BUG == 25 ? shared_fields : n_fields,
+        .n_states = b->n_states,       .n_transitions = b->n_transitions,
+        .n_head_rows = b->n_head_rows, .max_tokens = (int32_t)longest + n,
+        .fields_per_atom = 3,          .entry = entry,
+        .forced_start = start,         .forced_token = token
+    };
+    shared_tokens = token;
+    for (volatile int32_t i = 0; BUG == 26 && i < 2000;)
+        i = i + 1;
+    for (int32_t i = 0; BUG == 26 && i < n; i++)
+        token[i] = shared_tokens[i];
     b->n_compiled++;
     damage_program(b, p, n, text);
     *ret_program = p;

@@ -358,8 +358,8 @@ START_TEST(failures_of_compile)
         cg_status st, want;
         const char *text, *message;
     } cases[] = {
-        { CG_ERR_LIMIT, CG_ERR_LIMIT, "too long", "too long" },
-        { CG_ERR_UNSUPPORTED, CG_ERR_UNSUPPORTED, "no rings", "no rings" },
+        { CG_ERR_LIMIT, CG_ERR_LIMIT, "too long", "constraint 'b20': too long" },
+        { CG_ERR_UNSUPPORTED, CG_ERR_UNSUPPORTED, "no rings", "constraint 'b20': no rings" },
         { CG_ERR_NOMEM, CG_ERR_NOMEM, "no memory", "constraint 'b20': no memory" },
         { CG_ERR_INTERNAL, CG_ERR_PLUGIN, "oops", "constraint 'b20': oops" },
         { CG_ERR_INPUT, CG_ERR_PLUGIN, NULL, "constraint 'b20': failed without a reason" },
