@@ -24,6 +24,7 @@ starts() {
   run 0 plugins check "$plugin" --only 'memory bound' --rounds 1 &&
     verdict "$1: plugins check" grep -q '^cuda: not checked: this build has no CUDA module' "$work/out"
   verdict "$1: nothing of the current folder is loaded" test ! -e loaded
+  rm -f loaded
 }
 # loads_library: the library, loaded by a relative name from $work/place, searches the module in the hostile folder
 loads_library() {
@@ -40,7 +41,7 @@ cp "$CONFGEN" place/bin/confgen
 cp -L "$CONFGEN_LIB" place/lib/libconfgen.so.0
 ln -s ../place/bin/confgen hostile/link
 put hostile/x "$module" "../$LIBDIR/$module" cuda/confgen_cuda.so core/cuda/confgen_cuda.so "lib/$module" \
-  lib/cuda/confgen_cuda.so
+  lib/cuda/confgen_cuda.so lib/libconfgen.so.0
 cd hostile/x
 
 say 'without a module'
@@ -51,6 +52,10 @@ starts 'by a link' ../link
 if command -v python3 >/dev/null && ! ldd "$CONFGEN" | grep -q 'lib[a-z]san'; then
   verdict 'the library by a relative name' loads_library
   verdict 'the library: nothing of the current folder is loaded' test ! -e loaded
+  put "$work/place/lib" "$module"
+  verdict 'the library with a module beside it' loads_library
+  verdict 'that module is loaded' test -e loaded
+  rm -rf loaded "$work/place/lib/confgen"
 fi
 
 say 'with a module of the installation'
