@@ -126,7 +126,7 @@ for module in "${modules[@]}"; do
   program "conformance_$name" 300 "$build/tests/conformance/confgen-conformance-${name%%_*}" "$module" \
     --device cuda "$seed" "$n"
 done
-program mutants 300 env JOBS=1 python3 "$root/tests/mutants/run.py" \
+program mutants 300 env JOBS=4 python3 "$root/tests/mutants/run.py" \
   --plugin "$build/tests/mutants/attention_cuda_mutant.so" --device cuda "$build/confgen" \
   "$root/core/include" "$root/tests/mutants/attention_cuda.txt"
 program application 300 "$build/tests/abi/abi_application"
