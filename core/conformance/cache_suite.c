@@ -25,6 +25,7 @@ static void check_refusals(cache_suite *s)
         { "an unknown device", good },
         { "an unknown element type", good },
         { "a negative number of slots", good },
+        { "a type of 8 bits without the feature of scales", good },
     };
 
     bad[0].config.struct_size = 8;
@@ -37,6 +38,8 @@ static void check_refusals(cache_suite *s)
     bad[7].config.device = 77;
     bad[8].config.dtype = 99;
     bad[9].config.n_slots = -3;
+    bad[10].config.dtype = CG_F8_E4M3;
+    bad[10].config.features &= ~(uint32_t)CG_CACHE_SCALES;
     if (!test_begin(&s->rec, "invalid configurations are refused"))
         return;
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {

@@ -98,7 +98,7 @@ cg_status cg_cuda_gpu_random(cg_gpu *gpu, void *dst, int64_t n, cg_dtype dtype, 
 {
     cg_gpu_info info;
 
-    if (n < 0 || !cg_dtype_size(dtype))
+    if (n < 0 || cg_dtype_size(dtype) < 2)
         return cg_fail(err, CG_ERR_USAGE, "%lld random numbers of %s: wanted f32, bf16 or f16",
                        (long long)n, cg_dtype_name(dtype));
     cg_cuda_gpu_get_info(gpu, &info);

@@ -382,11 +382,10 @@ START_TEST(refused_cache_on_a_gpu_has_a_reason)
     } else {
         ck_assert_int_eq(ops->flags & CG_CACHE_STORE_BY_VIEW, CG_CACHE_STORE_BY_VIEW);
         odd = config;
-        odd.dtype = 3;
+        odd.dtype = CG_F8_E4M3;
         ck_assert_int_eq(ops->supports(&host.host, &odd, &err), CG_ERR_UNSUPPORTED);
         ck_assert_str_eq(err.msg,
-                         "keys and values of unknown type: on a GPU this cache stores f32, "
-                         "bf16 or f16");
+                         "keys and values of f8_e4m3: on a GPU this cache stores f32, bf16 or f16");
         odd = config;
         odd.n_kv_heads = odd.head_dim = 1 << 20;
         ck_assert_int_eq(ops->supports(&host.host, &odd, &err), CG_ERR_UNSUPPORTED);

@@ -5,6 +5,11 @@ enum {
     CUDA_TOKEN_MAX = 1 << 20
 }; /* maximum elements of a token's keys: kernels count in 32 bits */
 
+static int is_float(cg_dtype dtype)
+{
+    return dtype == CG_F32 || dtype == CG_BF16 || dtype == CG_F16;
+}
+
 static cg_status check_cpu(const cg_host *host, const cg_cache_config *c, cg_error *err)
 {
     if (c->dtype != CG_F32)
@@ -17,7 +22,7 @@ static cg_status check_cpu(const cg_host *host, const cg_cache_config *c, cg_err
 static cg_status check_cuda(const cg_host *host, const cg_cache_config *c, cg_error *err)
 {
 #ifdef CG_WITH_CUDA
-    if (!cg_dtype_size(c->dtype))
+    if (!is_float(c->dtype))
         return host->fail(err, CG_ERR_UNSUPPORTED,
                           "keys and values of %s: on a GPU this cache stores f32, bf16 or f16",
                           cg_dtype_name(c->dtype));
@@ -100,7 +105,7 @@ cg_status cg_cache_check_append_type(const cg_host *host, const cg_cache_append 
                           "host was built against an older plugin API",
                           a->struct_size,
                           (unsigned)(offsetof(cg_cache_append, stream) + sizeof a->stream));
-    if (a->n_tokens < 0 || !cg_dtype_size(a->dtype))
+    if (a->n_tokens < 0 || !is_float(a->dtype))
         return host->fail(err, CG_ERR_USAGE, "append: %d tokens of %s, wanted f32, bf16 or f16",
                           a->n_tokens, cg_dtype_name(a->dtype));
     return CG_OK;
