@@ -449,6 +449,106 @@ int cache_check_all(cache_suite *s, const char *after)
     return check_content(s, ALL_BUDGET, after);
 }
 
+/* ---- stats --------------------------------------------------------------------------------- */
+
+static int by_address(const void *a, const void *b)
+{
+    const cache_plane *x = a, *y = b;
+
+    return ((uintptr_t)x->base > (uintptr_t)y->base) - ((uintptr_t)x->base < (uintptr_t)y->base);
+}
+
+static int by_number(const void *a, const void *b)
+{
+    const int32_t *x = a, *y = b;
+
+    return (*x > *y) - (*x < *y);
+}
+
+/* Bytes of a page in all planes, with its padding. Planes between the pages of another count once.
+ */
+static int64_t page_bytes(const cache_suite *s)
+{
+    int32_t n = 2 * s->shape.n_layers;
+    cache_plane *planes = calloc((size_t)n, sizeof *planes);
+    const cache_plane *first = planes;
+    int64_t sum = 0;
+
+    if (!planes)
+        abort();
+    for (int32_t i = 0; i < n; i++) {
+        const cg_kv_view *v = &s->views[i / 2];
+
+        planes[i] = cache_plane_of(s, v, i % 2);
+        sum += v->k_scale ? magnitude(v->scale_block_stride) : 0;
+    }
+    qsort(planes, (size_t)n, sizeof *planes, by_address);
+    for (int32_t i = 0; i < n; i++)
+        if (i == 0 || planes[i].base - first->base >= magnitude(first->block_stride)) {
+            first = &planes[i];
+            sum += magnitude(first->block_stride);
+        }
+    free(planes);
+    return sum;
+}
+
+/*
+ * Sorts n pages. Returns the number of different ones, and of those that are there more than once.
+ */
+static int64_t count_pages(int32_t *pages, int64_t n, int64_t *ret_shared)
+{
+    int64_t different = 0;
+
+    *ret_shared = 0;
+    qsort(pages, (size_t)n, sizeof *pages, by_number);
+    for (int64_t i = 0, next; i < n; i = next) {
+        for (next = i + 1; next < n && pages[next] == pages[i];)
+            next++;
+        different++;
+        *ret_shared += next > i + 1;
+    }
+    return different;
+}
+
+/*
+ * Compares the stats with the page table. Pages that truncate() has not freed yet are used, too: an
+ * upper bound takes all entries, a lower bound those of reserved tokens.
+ */
+static void check_page_stats(cache_suite *s, const cg_cache_stats *st, const char *after)
+{
+    const cg_kv_view *v = &s->views[0];
+    int64_t n = 0, different, shared, repeated;
+    const int32_t *table;
+    int32_t *pages;
+
+    if (!s->ops->paged || s->window || s->rec.gpu_lost || !cache_check_views(s, after))
+        return;
+    table = cache_host_table(s, v);
+    if (!table)
+        return;
+    pages = calloc((size_t)s->shape.n_slots * (size_t)v->table_stride + 1, sizeof *pages);
+    if (!pages)
+        abort();
+    for (int32_t slot = 0; slot < s->shape.n_slots; slot++)
+        for (int32_t i = 0; (int64_t)i * v->block_tokens < s->slots[slot].reserved; i++)
+            pages[n++] = table[slot * (int64_t)v->table_stride + i];
+    (void)count_pages(pages, n, &shared);
+    expect(&s->rec, st->blocks_shared >= shared,
+           "after %s: %lld blocks shared, but %lld pages are in more than one slot's table", after,
+           (long long)st->blocks_shared, (long long)shared);
+    n = 0;
+    for (int64_t i = 0; i < (int64_t)s->shape.n_slots * v->table_stride; i++)
+        if (table[i] >= 0)
+            pages[n++] = table[i];
+    different = count_pages(pages, n, &repeated);
+    expect(&s->rec, st->bytes_used <= different * page_bytes(s),
+           "after %s: %lld bytes used, wanted at most %lld: the page tables name %lld different "
+           "pages of %lld bytes, and a shared page is used once",
+           after, (long long)st->bytes_used, (long long)(different * page_bytes(s)),
+           (long long)different, (long long)page_bytes(s));
+    free(pages);
+}
+
 void cache_check_stats(cache_suite *s, const cg_cache_config *config, const char *after)
 {
     cg_cache_stats st = { CG_SIZED(cg_cache_stats) };
@@ -479,4 +579,5 @@ void cache_check_stats(cache_suite *s, const cg_cache_config *config, const char
                        TOKEN_BOOKKEEPING * (int64_t)s->shape.n_slots * s->shape.max_len,
            "after %s: %lld bytes of cg_host.alloc() are in use, but bytes_allocated is %lld", after,
            (long long)held, (long long)st.bytes_allocated);
+    check_page_stats(s, &st, after);
 }

@@ -138,21 +138,18 @@ static void fill_slot(cache_suite *s, int32_t slot, int32_t more)
 
 /* ---- share, truncate, release -------------------------------------------------------------- */
 
-static void release(cache_suite *s, int32_t slot)
+void cache_release(cache_suite *s, int32_t slot)
 {
     s->ops->release(s->self, slot);
     cache_model_truncate(s, slot, 0);
 }
 
-static void share(cache_suite *s, int32_t dst, int32_t src, int32_t len)
+void cache_share_into(cache_suite *s, int32_t dst, int32_t src, int32_t len)
 {
     cache_slot *to = &s->slots[dst], *from = &s->slots[src];
     cg_error err = CG_ERROR_INIT;
     cg_status st;
 
-    if (dst == src || len < 0)
-        return;
-    release(s, dst);
     st = s->ops->share_prefix(s->self, dst, src, len, &err);
     if (st != CG_OK) {
         expect(&s->rec, cache_is_nomem(s, st) && err.msg[0],
@@ -167,16 +164,24 @@ static void share(cache_suite *s, int32_t dst, int32_t src, int32_t len)
     s->shares += len > 0;
 }
 
+void cache_share(cache_suite *s, int32_t dst, int32_t src, int32_t len)
+{
+    if (dst == src || len < 0)
+        return;
+    cache_release(s, dst);
+    cache_share_into(s, dst, src, len);
+}
+
 static void do_share(cache_suite *s)
 {
     int32_t src = random_filled_slot(s), len = random_length(s, s->slots[src].valid);
     int32_t n = random_in(&s->rec, 0, 3) ? 1 : random_in(&s->rec, 1, s->shape.n_slots / 2 + 1);
 
     for (int32_t i = 0; i < n; i++)
-        share(s, random_slot(s), src, len);
+        cache_share(s, random_slot(s), src, len);
 }
 
-static void truncate_slot(cache_suite *s, int32_t slot, int32_t len)
+void cache_truncate(cache_suite *s, int32_t slot, int32_t len)
 {
     cg_error err = CG_ERROR_INIT;
 
@@ -241,12 +246,12 @@ const char *cache_random_operation(cache_suite *s)
         (void)cache_reserve(s, slot, random_length(s, s->shape.max_len));
         return "reserve";
     case 2:
-        release(s, slot);
+        cache_release(s, slot);
         return "release";
     case 3:
     case 4:
         slot = random_filled_slot(s);
-        truncate_slot(s, slot, random_length(s, s->slots[slot].valid));
+        cache_truncate(s, slot, random_length(s, s->slots[slot].valid));
         return "truncate";
     case 5:
     case 6:
@@ -271,7 +276,7 @@ const char *cache_random_operation(cache_suite *s)
 void cache_release_all(cache_suite *s, const cg_cache_config *config)
 {
     for (int32_t i = 0; i < s->shape.n_slots; i++)
-        release(s, i);
+        cache_release(s, i);
     s->shares = 0;
     cache_check_stats(s, config, "the release of all slots");
 }
@@ -307,18 +312,18 @@ void cache_run_like(cache_suite *s)
             len = len / 8 + 1;
         fill_slot(s, prompt, len);
         for (int32_t k = i; k < n; k += n_prompts)
-            share(s, k, prompt, s->slots[prompt].valid - random_in(&s->rec, 0, 1));
+            cache_share(s, k, prompt, s->slots[prompt].valid - random_in(&s->rec, 0, 1));
         if (!cache_check_content(s, "prompts shared with sequences"))
             return;
     }
     decode(s, 3);
     for (int32_t i = 0; i < n_prompts; i += 2)
-        release(s, n_slots - 1 - i);
+        cache_release(s, n_slots - 1 - i);
     decode(s, 3);
     if (!cache_check_content(s, "steps of decoding"))
         return;
     for (int32_t i = 0; i < n; i += 3)
-        truncate_slot(s, i, random_length(s, s->slots[i].valid));
+        cache_truncate(s, i, random_length(s, s->slots[i].valid));
     decode(s, 2);
     fill_slot(s, random_slot(s), s->shape.max_len); /* to the end of a slot */
     cache_check_content(s, "a full slot");

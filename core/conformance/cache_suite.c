@@ -77,6 +77,8 @@ static void check_range(cache_suite *s)
                            "reserve() of an invalid slot");
             expect_refused(&s->rec, s->ops->reserve(s->self, 0, bad_lens[i], &err), &err,
                            "reserve() of an invalid length");
+            expect_refused(&s->rec, s->ops->reserve(s->self, 1, bad_lens[i], &err), &err,
+                           "reserve() of an invalid length");
             expect_refused(&s->rec, s->ops->truncate(s->self, bad_slots[i], 0, &err), &err,
                            "truncate() of an invalid slot");
             expect_refused(&s->rec, s->ops->truncate(s->self, 0, bad_lens[i], &err), &err,
@@ -93,6 +95,7 @@ static void check_range(cache_suite *s)
         }
         cache_check_content(s, "refusals");
         cache_check_stats(s, &config, "refusals");
+        cache_check_slot_use(s, 0, 1);
     }
     cache_destroy(s);
     test_end(&s->rec);
@@ -307,6 +310,7 @@ static void check_type(cache_suite *s)
     check_range(s);
     check_random(s);
     check_bound(s);
+    cache_check_failed_reserve(s);
     cache_check_addresses(s);
     if (!s->rec.gpu_lost)
         check_no_memory(s);
@@ -322,6 +326,7 @@ static void check_once(cache_suite *s)
     check_refusals(s);
     cache_check_structs(s);
     check_large(s);
+    cache_check_many_owners(s);
     if (!s->gpu) {
         check_huge(s);
         cache_check_threads(s);

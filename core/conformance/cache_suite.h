@@ -175,6 +175,14 @@ int cache_store(cache_suite *s, void *to, const void *bytes, size_t n);
 
 /* ---- cache_operations.c -------------------------------------------------------------------- */
 
+/** Empties a slot. */
+void cache_release(cache_suite *s, int32_t slot);
+/** Shortens a slot. */
+void cache_truncate(cache_suite *s, int32_t slot, int32_t len);
+/** Shares a prefix into the empty slot `dst`; records failures other than out of memory. */
+void cache_share_into(cache_suite *s, int32_t dst, int32_t src, int32_t len);
+/** Empties `dst`, and shares a prefix into it. */
+void cache_share(cache_suite *s, int32_t dst, int32_t src, int32_t len);
 /** Runs an operation at random; returns its name. */
 const char *cache_random_operation(cache_suite *s);
 /** What a run does: prompts, shared by many sequences, which decode, roll back and end. */
@@ -189,6 +197,10 @@ void cache_check_structs(cache_suite *s);
 /** cache_memory.c: addresses that the views allow, and allocations in append(). */
 void cache_check_addresses(cache_suite *s);
 void cache_check_append_allocations(cache_suite *s);
+/** cache_slots.c: slots after a failed reserve(), and a prefix that many slots share. */
+void cache_check_slot_use(cache_suite *s, int32_t filled, int32_t empty);
+void cache_check_failed_reserve(cache_suite *s);
+void cache_check_many_owners(cache_suite *s);
 /** cache_threads.c: two caches, on two threads. On the CPU. */
 void cache_check_threads(cache_suite *s);
 /** cache_features.c: features of ABI 1.2 that the plugin has. */

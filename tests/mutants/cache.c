@@ -205,6 +205,8 @@ static cg_status reserve(void *self, int32_t slot, int32_t len, cg_error *err)
 {
     struct flat *s = self;
 
+    if (BUG == 57 && slot >= 0 && slot < s->config.n_slots && len > s->config.max_len)
+        s->reserved[slot] = s->config.max_len; /* and then refuses */
     CG_TRY(check_slot(s, slot, len, err));
     if (len > s->reserved[slot])
         s->reserved[slot] = len;
