@@ -139,6 +139,15 @@ cg_status cg_plugin_check_file(const char *path, cg_error *err)
     return check_not_truncated(path, err);
 }
 
+/* What to do about a plugin of another major. */
+static const char *advice(int32_t major)
+{
+    return major > CG_PLUGIN_ABI_MAJOR
+               ? "use a newer confgen, or rebuild it against the headers of "
+                 "confgen " CG_VERSION_STRING
+               : "rebuild it against the headers of confgen " CG_VERSION_STRING;
+}
+
 static cg_status fail_no_symbol(void *handle, const char *path, cg_error *err)
 {
     for (int major = 0; major <= MAX_MAJOR; major++) {
@@ -147,9 +156,8 @@ static cg_status fail_no_symbol(void *handle, const char *path, cg_error *err)
         snprintf(symbol, sizeof symbol, "cg_plugin_entry_v%d", major);
         if (major != CG_PLUGIN_ABI_MAJOR && dlsym(handle, symbol))
             return cg_fail(err, CG_ERR_PLUGIN,
-                           "plugin '%s': found plugin ABI %d (symbol %s), this confgen has %d; "
-                           "rebuild it against the headers of confgen " CG_VERSION_STRING,
-                           path, major, symbol, CG_PLUGIN_ABI_MAJOR);
+                           "plugin '%s': found plugin ABI %d (symbol %s), this confgen has %d; %s",
+                           path, major, symbol, CG_PLUGIN_ABI_MAJOR, advice(major));
     }
     return cg_fail(err, CG_ERR_PLUGIN,
                    "plugin '%s': found no symbol " CG_PLUGIN_ENTRY_SYMBOL
@@ -243,8 +251,9 @@ cg_status cg_plugin_check(const cg_plugin *p, const char *path, cg_error *err)
     if (p->abi_major != CG_PLUGIN_ABI_MAJOR)
         return cg_fail(err, CG_ERR_PLUGIN,
                        "plugin '%s': found plugin ABI %d.%d in its descriptor, this confgen has "
-                       "%d.%d; rebuild it against the headers of confgen " CG_VERSION_STRING,
-                       path, p->abi_major, p->abi_minor, CG_PLUGIN_ABI_MAJOR, CG_PLUGIN_ABI_MINOR);
+                       "%d.%d; %s",
+                       path, p->abi_major, p->abi_minor, CG_PLUGIN_ABI_MAJOR, CG_PLUGIN_ABI_MINOR,
+                       advice(p->abi_major));
     if (p->kind != CG_PLUGIN_ATTENTION && p->kind != CG_PLUGIN_CACHE &&
         p->kind != CG_PLUGIN_CONSTRAINT)
         return cg_fail(err, CG_ERR_PLUGIN,

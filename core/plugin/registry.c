@@ -451,14 +451,18 @@ static void append(char *text, size_t cap, size_t *n, const char *a, const char 
 cg_status cg_registry_find(const cg_registry *r, cg_plugin_kind kind, const char *name,
                            const cg_plugin **ret_plugin, cg_error *err)
 {
-    char names[CG_ERROR_TEXT / 2] = "", refused[CG_ERROR_TEXT / 2] = "";
+    char names[CG_ERROR_TEXT / 2] = "", refused[CG_ERROR_TEXT / 2] = "", other[96] = "";
     size_t n = 0, m = 0;
 
     for (size_t i = 0; i < r->n_entries; i++) {
         const cg_plugin *p = r->entries[i].plugin;
 
-        if (p->kind != kind)
+        if (p->kind != kind) {
+            if (strcmp(p->name, name) == 0)
+                snprintf(other, sizeof other, ": '%.31s' is %s %s plugin", name,
+                         p->kind == CG_PLUGIN_ATTENTION ? "an" : "a", cg_plugin_kind_name(p->kind));
             continue;
+        }
         if (strcmp(p->name, name) == 0) {
             *ret_plugin = p;
             return CG_OK;
@@ -472,8 +476,9 @@ cg_status cg_registry_find(const cg_registry *r, cg_plugin_kind kind, const char
         if (strstr(base, name))
             append(refused, sizeof refused, &m, "; ", r->refusals[i].text);
     }
-    return cg_fail(err, CG_ERR_USAGE, "%s '%.64s': no such plugin; there %s: %s%s",
-                   cg_plugin_kind_name(kind), name, n ? "are" : "is", n ? names : "none", refused);
+    return cg_fail(err, CG_ERR_USAGE, "%s '%.64s': no such plugin%s; there %s: %s%s",
+                   cg_plugin_kind_name(kind), name, other, n ? "are" : "is", n ? names : "none",
+                   refused);
 }
 
 int32_t cg_registry_entries(const cg_registry *r, const cg_registry_entry **ret_entries)

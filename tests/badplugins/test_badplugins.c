@@ -56,8 +56,8 @@ static const struct {
       ": found no symbol cg_plugin_entry_v1; wanted a confgen plugin, which exports it "
       "(confgen/plugin.h, CG_EXPORT)" },
     { "wrong_symbol", CG_ERR_PLUGIN,
-      ": found plugin ABI 2 (symbol cg_plugin_entry_v2), this confgen has 1; rebuild it against "
-      "the headers of confgen " CG_VERSION_STRING },
+      ": found plugin ABI 2 (symbol cg_plugin_entry_v2), this confgen has 1; use a newer confgen, "
+      "or rebuild it against the headers of confgen " CG_VERSION_STRING },
     { "failing_entry", CG_ERR_PLUGIN,
       ": its entry refused (unsupported): wanted a host that makes coffee" },
     { "silent_entry", CG_ERR_PLUGIN, ": its entry refused (internal error): without a reason" },
@@ -68,7 +68,7 @@ static const struct {
       "CG_SIZED(cg_plugin)" },
     { "other_major", CG_ERR_PLUGIN,
       ": found plugin ABI 2." MINOR " in its descriptor, this confgen has 1." MINOR
-      "; rebuild it against the "
+      "; use a newer confgen, or rebuild it against the "
       "headers of confgen " CG_VERSION_STRING },
     { "bad_kind", CG_ERR_PLUGIN,
       ": found kind 9, wanted 1 (attention), 2 (cache) or 3 (constraint)" },

@@ -48,6 +48,10 @@ CONFGEN_CUDA_MODULE=$work/none.so expect 0 '^cuda: not checked: CONFGEN_CUDA_MOD
   plugins check "$plugins/cache/paged/cache_paged.so" --rounds 1
 CONFGEN_CUDA_MODULE=$work/none.so expect 3 ' 0 failed, on no device$' \
   plugins check "$plugins/cache/paged/cache_paged.so" --device cuda
+expect 0 '^note: --device does not apply to a constraint' \
+  plugins check "$plugins/constraints/constraint_grammar.so" --only symbol --device cpu
+expect 0 '^note: --model does not apply to a cache' \
+  plugins check "$plugins/cache/paged/cache_paged.so" --only symbol --model "$root/data/confgen-default"
 expect 2 "device 'tpu': wanted cpu, cuda, cuda:I or all" \
   plugins check "$plugins/cache/paged/cache_paged.so" --device tpu
 # the checks of --only; one that selects none gets their names
@@ -118,6 +122,11 @@ mkdir empty
 expect 0 "^Next: cd 'empty' && make" plugins new constraint rule --output empty
 expect 2 "^confgen: 'attention_text.so': wanted a new or empty folder: Not a directory; see" \
   plugins new cache flat --output attention_text.so
+ln -s nowhere dang
+for name in dang dang/; do
+  expect 2 "^confgen: 'dang': is a symbolic link to 'nowhere', which does not exist; wanted a new or empty folder; see" \
+    plugins new cache flat --output "$name"
+done
 expect 3 "^confgen: 'none/flat': cannot be made: No such file or directory$" plugins new cache flat --output none/flat
 for name in '' Mine a-b ../x "$(printf '%032d' 0)"; do
   expect 2 "^confgen: NAME '.*': wanted 1 to 31 of the characters a to z, 0 to 9 and _; see" plugins new cache "$name"
@@ -129,7 +138,7 @@ expect 2 "^confgen: NAME 'auto': taken, --kv-cache auto already has a meaning; s
 expect 2 "^confgen: KIND 'kernel': wanted attention, cache or constraint; see" plugins new kernel x
 expect 2 '^confgen: --cuda: a constraint only makes tables, which confgen interprets on any device; see' \
   plugins new constraint rule2 --cuda
-expect 2 '^confgen: found 1 operands, wanted attention, cache or constraint, and NAME; see' plugins new cache
+expect 2 '^confgen: found 1 operand, wanted attention, cache or constraint, and NAME; see' plugins new cache
 CONFGEN_DATA=$work expect 3 "^confgen: 'sdk/cache/plugin.c': not in the directory" plugins new cache flat
 [ ! -e flat ] || { echo 'FAILED: plugins new left a folder behind'; failures=$((failures + 1)); }
 cd "$OLDPWD" || exit 1

@@ -113,7 +113,9 @@ START_TEST(registry_lists_and_finds)
     ck_assert_int_eq(cg_registry_find(r, CG_PLUGIN_CACHE, "paged", &plugin, &err), CG_OK);
     ck_assert_ptr_eq(plugin, entries[N_NAMES - 2].plugin);
     ck_assert_int_eq(cg_registry_find(r, CG_PLUGIN_CACHE, "flash", &plugin, &err), CG_ERR_USAGE);
-    ck_assert_str_eq(err.msg, "cache 'flash': no such plugin; there are: dynamic, paged, static");
+    ck_assert_str_eq(err.msg,
+                     "cache 'flash': no such plugin: 'flash' is an attention plugin; there "
+                     "are: dynamic, paged, static");
     /* a second scan loads nothing: every file is known */
     ck_assert_int_eq(cg_registry_add_dir(r, built_plugin_dir(), &err), CG_OK);
     ck_assert_int_eq(cg_registry_entries(r, &entries), n);

@@ -40,6 +40,7 @@ static const char help[] =
 /* The plugin of a command line, loaded in the process that checks it, and what its checks give. */
 struct checked_plugin {
     const char *file;
+    const char *device, *model; /* as given; NULL: not */
     int32_t threads;
     int32_t n_passed, n_failed;                /* checks reported */
     int32_t n_left_out;                        /* by --only */
@@ -70,6 +71,25 @@ static void print_check(void *ctx, const cg_conformance_verdict *v)
     fflush(stdout);
 }
 
+static void print_note(void *ctx, const char *line)
+{
+    (void)ctx;
+    print_line(line);
+}
+
+/* Notes the options that do not apply to the plugin's kind. */
+static void note_options(const struct checked_plugin *p, const cg_plugin *plugin,
+                         void (*note)(void *ctx, const char *line), void *ctx)
+{
+    if (p->device && plugin->kind == CG_PLUGIN_CONSTRAINT)
+        note(ctx, "note: --device does not apply to a constraint, which has no device");
+    if (p->model && plugin->kind != CG_PLUGIN_CONSTRAINT)
+        note(ctx,
+             plugin->kind == CG_PLUGIN_CACHE
+                 ? "note: --model does not apply to a cache; it is for constraints"
+                 : "note: --model does not apply to an attention plugin; it is for constraints");
+}
+
 static void print_plugin(void *ctx, const cg_plugin *plugin)
 {
     struct checked_plugin *p = ctx;
@@ -78,6 +98,7 @@ static void print_plugin(void *ctx, const cg_plugin *plugin)
     p->n_devices += plugin->kind == CG_PLUGIN_CONSTRAINT;
     cg_conformance_plugin_line(plugin, line, sizeof line);
     print_line(line);
+    note_options(p, plugin, print_note, p);
 }
 
 static void print_device(void *ctx, const cg_conformance_device *device)
@@ -87,12 +108,6 @@ static void print_device(void *ctx, const cg_conformance_device *device)
 
     p->n_devices += device->is_checked;
     cg_conformance_device_line(device, line, sizeof line);
-    print_line(line);
-}
-
-static void print_note(void *ctx, const char *line)
-{
-    (void)ctx;
     print_line(line);
 }
 
@@ -125,6 +140,13 @@ static void keep_check(void *ctx, const cg_conformance_verdict *v)
                              cg_json_text(v->detail), "seconds", v->seconds));
 }
 
+static void keep_note(void *ctx, const char *line)
+{
+    struct checked_plugin *p = ctx;
+
+    add(p->notes, cg_json_text(line));
+}
+
 static void keep_plugin(void *ctx, const cg_plugin *plugin)
 {
     static const char *const kinds[] = { "attention", "cache", "constraint" };
@@ -139,6 +161,7 @@ static void keep_plugin(void *ctx, const cg_plugin *plugin)
                           "description", cg_json_text(plugin->description), "abi", abi);
     if (!p->plugin)
         out_of_memory();
+    note_options(p, plugin, keep_note, p);
 }
 
 static void keep_device(void *ctx, const cg_conformance_device *d)
@@ -148,13 +171,6 @@ static void keep_device(void *ctx, const cg_conformance_device *d)
     p->n_devices += d->is_checked;
     add(p->devices, json_pack("{s:o, s:b, s:o}", "name", cg_json_text(d->name), "checked",
                               (int)d->is_checked, "text", cg_json_text(d->text)));
-}
-
-static void keep_note(void *ctx, const char *line)
-{
-    struct checked_plugin *p = ctx;
-
-    add(p->notes, cg_json_text(line));
 }
 
 /* Prints the object. The hash is that of manifests and reports. */
@@ -251,7 +267,7 @@ int cmd_plugins_check(int argc, char **argv)
         .message = print_note,
         .leave_out = count_left_out,
     };
-    const char *only[MAX_ONLY], *model = NULL, *device = NULL;
+    const char *only[MAX_ONLY];
     static struct model_texts texts; /* lives as long as the process */
     cg_conformance_texts conformance_texts;
     cg_conformance_result result;
@@ -273,7 +289,7 @@ int cmd_plugins_check(int argc, char **argv)
             plugin.threads = parse_int("--threads", optarg, 1, CG_MAX_THREADS);
             break;
         case 'd':
-            device = optarg;
+            plugin.device = optarg;
             break;
         case 'l':
             conformance.max_seconds = parse_int("--time-limit", optarg, 1, 1000000);
@@ -282,7 +298,7 @@ int cmd_plugins_check(int argc, char **argv)
             run = cg_conformance_run_here;
             break;
         case 'm':
-            model = optarg;
+            plugin.model = optarg;
             break;
         case 'j':
             is_json = 1;
@@ -303,7 +319,7 @@ int cmd_plugins_check(int argc, char **argv)
         plugin.notes = json_array();
         plugin.checks = json_array();
     }
-    if (model_texts_open(model, &texts, &err) != CG_OK)
+    if (model_texts_open(plugin.model, &texts, &err) != CG_OK)
         return report_error(&err);
     conformance_texts = (cg_conformance_texts) {
         .name = texts.name,
@@ -314,7 +330,7 @@ int cmd_plugins_check(int argc, char **argv)
         .n_molecules = texts.n,
     };
     conformance.texts = texts.n ? &conformance_texts : NULL;
-    st = run(open_checked, &plugin, device, &conformance, &result, &err);
+    st = run(open_checked, &plugin, plugin.device, &conformance, &result, &err);
     if (st != CG_OK)
         return report_error(&err);
     if (!plugin.n_passed && !plugin.n_failed && plugin.n_left_out && plugin.n_devices) {
@@ -323,7 +339,7 @@ int cmd_plugins_check(int argc, char **argv)
         conformance.visit = NULL;
         conformance.message = NULL;
         conformance.leave_out = print_left_out;
-        (void)run(open_checked, &plugin, device, &conformance, &result, &err);
+        (void)run(open_checked, &plugin, plugin.device, &conformance, &result, &err);
         return EXIT_USAGE;
     }
     /* --only may select checks of the file alone */

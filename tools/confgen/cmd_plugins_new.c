@@ -170,14 +170,33 @@ out:
 
 /* ---- the project ---------------------------------------------------------------------------- */
 
+/* A usage error if the name is that of a symbolic link to nothing, where no folder can be made. */
+static void check_link(const char *dir)
+{
+    char path[PATH_MAX], to[PATH_MAX];
+    size_t len = strlen(dir);
+    ssize_t n;
+
+    while (len > 1 && dir[len - 1] == '/') /* readlink() would follow the link */
+        len--;
+    snprintf(path, sizeof path, "%.*s", (int)len, dir);
+    n = readlink(path, to, sizeof to);
+    if (n >= 0)
+        usage_error("'%s': is a symbolic link to '%.*s', which does not exist; wanted a new or "
+                    "empty folder",
+                    path, (int)n, to);
+}
+
 /* A usage error unless the folder is new or empty. */
 static void check_new(const char *dir)
 {
     const struct dirent *entry;
     DIR *d = opendir(dir);
 
-    if (!d && errno == ENOENT)
+    if (!d && errno == ENOENT) {
+        check_link(dir);
         return;
+    }
     if (!d)
         usage_error("'%s': wanted a new or empty folder: %s", dir, strerror(errno));
     while ((entry = readdir(d)) != NULL)
@@ -250,8 +269,8 @@ int cmd_plugins_new(int argc, char **argv)
         else
             p.dir = optarg;
     if (argc - optind != 2)
-        usage_error("found %d operands, wanted attention, cache or constraint, and NAME",
-                    argc - optind);
+        usage_error("found %d operand%s, wanted attention, cache or constraint, and NAME",
+                    argc - optind, argc - optind == 1 ? "" : "s");
     p.kind = find_kind(argv[optind]);
     p.name = argv[optind + 1];
     check_name(p.kind, p.name);
