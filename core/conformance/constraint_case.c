@@ -173,6 +173,54 @@ void constraint_close(constraint_case *c)
     c->program = NULL;
 }
 
+/* ---- bound --------------------------------------------------------------------------------- */
+
+static int64_t bytes_of(const constraint_case *c, int32_t token)
+{
+    uint32_t len = 0;
+    int32_t special;
+
+    c->vocabulary->token(c->vocabulary->ctx, token, &len, &special);
+    return len;
+}
+
+/* Bytes of the longest text from a state to CG_EXIT, no cycle between them. known: 0: not yet. */
+static int64_t longest_text(const constraint_case *c, int64_t *known, int32_t state)
+{
+    const cg_automaton *a = c->automaton;
+
+    for (int32_t i = a->row[state]; i < a->row[state + 1] && !known[state]; i++)
+        if (a->next[i] != CG_EXIT)
+            longest_text(c, known, a->next[i]);
+    for (int32_t i = a->row[state]; i < a->row[state + 1]; i++) {
+        int64_t n = bytes_of(c, a->token[i]) + (a->next[i] == CG_EXIT ? 0 : known[a->next[i]]);
+
+        known[state] = n > known[state] ? n : known[state];
+    }
+    return known[state];
+}
+
+void constraint_check_bound(constraint_case *c, const cg_program *p, const char *molecule)
+{
+    int64_t *known = calloc((size_t)p->n_states + 1, sizeof *known), bytes = 0;
+    int has_bound = p->fields_per_atom != 0;
+
+    if (!known)
+        abort();
+    for (int32_t i = 0; i < p->forced_start[p->n_fields + 1]; i++)
+        bytes += bytes_of(c, p->forced_token[i]);
+    for (int32_t f = 0; f < p->n_fields && has_bound; f++) {
+        has_bound = c->facts.longest[p->entry[f]] != CG_NO_BOUND;
+        if (has_bound)
+            bytes += known[p->entry[f]] ? known[p->entry[f]] : longest_text(c, known, p->entry[f]);
+    }
+    free(known);
+    if (has_bound)
+        expect(c->rec, p->max_tokens <= bytes,
+               "%s: max_tokens %d, wanted at most %lld, the bytes of the longest sequence",
+               molecule, p->max_tokens, (long long)bytes);
+}
+
 /* ---- growth -------------------------------------------------------------------------------- */
 
 /* Copies of the entries that the first program uses. */

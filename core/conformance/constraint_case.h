@@ -53,6 +53,9 @@ void constraint_close(constraint_case *c);
 int constraint_check_program(constraint_case *c, const cg_program *p, int32_t n_atoms,
                              const char *molecule);
 
+/** Records whether max_tokens is at most the bytes of the longest sequence, if that has a bound. */
+void constraint_check_bound(constraint_case *c, const cg_program *p, const char *molecule);
+
 /** Records whether tables of compiled programs stay as they are while others are compiled. */
 void constraint_check_growth(constraint_case *c);
 

@@ -276,9 +276,9 @@ static void check_programs(constraint_case *c)
 {
     if (constraint_open(c))
         for (int32_t i = 0; i < c->n_molecules; i++)
-            if (c->program[i])
-                constraint_check_program(c, c->program[i], c->molecules[i].n_atoms,
-                                         constraint_molecule(c, i));
+            if (c->program[i] && constraint_check_program(c, c->program[i], c->molecules[i].n_atoms,
+                                                          constraint_molecule(c, i)))
+                constraint_check_bound(c, c->program[i], constraint_molecule(c, i));
     constraint_close(c);
 }
 

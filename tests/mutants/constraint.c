@@ -375,6 +375,9 @@ static void damage_program(struct binned *b, cg_program *p, int32_t n, const cg_
     case 7:
         p->max_tokens -= 5;
         break;
+    case 29: /* the forced tokens twice */
+        p->max_tokens += n;
+        break;
     case 8: /* another molecule */
         if (n > 4)
             token[4] ^= 1;

@@ -83,7 +83,8 @@ typedef struct cg_program {
     int32_t n_states;      /* entries of the automaton that this program uses */
     int32_t n_transitions; /* of these states */
     int32_t n_head_rows;   /* of these transitions */
-    /* at least the tokens of the longest accepted sequence, forced tokens included; if
+    /* at least the tokens of the longest accepted sequence, forced tokens included, at most the
+     * bytes of its text: the host refuses a molecule for which that many have no room. If
      * fields_per_atom is 0, the count at which a sequence is cut */
     int32_t max_tokens;
     /* n_fields / n_atoms of the literals wherever every atom has as many fields, in the order of
