@@ -16,7 +16,7 @@
 
 enum {
     MAX_ATOMS = 300,
-    MAX_TEXT = 16 * MAX_ATOMS,
+    MAX_TEXT = 128 * MAX_ATOMS,
     THREADS = 4,
     PROGRAMS = 12,
     REPEATED = 300,              /* compilations of one instance */
@@ -75,8 +75,21 @@ enum { N_FORMATS = sizeof formats / sizeof *formats };
 /* Literals of a random molecule: random atoms, bonds and brackets. */
 static void random_literals(struct suite *s, int32_t i, int32_t n_atoms)
 {
-    static const char *const atoms[] = { "[C]", "[N]", "[O]", "[c]", "[NH3+]", "[C@@H]", "[Cl]" };
-    static const char *const between[] = { "", "", "", "=", "(", ")", "1", "#", "." };
+    static const char *const atoms[] = { "[C]",    "[N]",    "[O]",  "[c]",
+                                         "[NH3+]", "[C@@H]", "[Cl]", "[13C@@H-]" };
+    static const char *const between[] = {
+        "",
+        "",
+        "",
+        "=",
+        "(",
+        ")",
+        "1",
+        "#",
+        ".",
+        "=%10-%11",
+        "%12%13%14%15%16%17%18%19%20%21%22%23%24%25%26%27%28%29%30%31%32%33%34%35%36"
+    };
     char *text = s->bytes[i];
     size_t n = 0;
 
@@ -307,30 +320,62 @@ static void check_other_formats(struct suite *s)
     test_end(&s->rec);
 }
 
+/* Compiles molecule k once more. Records whether the program is the first one. */
+static int compile_again(constraint_case *c, int32_t k, const char *when)
+{
+    const char *name = constraint_molecule(c, k);
+    cg_program *p = NULL;
+    cg_status st = c->ops->compile(c->self, &c->molecules[k], &p, NULL);
+    int same = expect(c->rec, st == CG_OK && p, "%s %s: compile() failed (%d)", name, when, st) &&
+               constraint_check_program(c, p, c->molecules[k].n_atoms, name) &&
+               expect(c->rec, same_programs(c->automaton, p, c->program[k]),
+                      "%s %s: the program differs from the first", name, when);
+
+    c->ops->release(c->self, p);
+    return same;
+}
+
 /* A program does not depend on how often an instance has compiled, nor on what. */
 static void check_repeated(struct suite *s)
 {
     constraint_case c = case_of(s, &formats[0]);
+    char when[48];
     int same;
 
     if (!test_begin(&s->rec, "a molecule has the same program each time"))
         return;
     same = constraint_open(&c);
     for (int32_t i = 0; i < REPEATED && same; i++) {
-        int32_t k = i % PROGRAMS;
-        cg_program *p = NULL;
-        cg_status st = s->ops->compile(c.self, &c.molecules[k], &p, NULL);
-
-        same =
-            expect(&s->rec, st == CG_OK && p, "compilation %d of %s failed (%d)", i / PROGRAMS + 2,
-                   constraint_molecule(&c, k), st) &&
-            constraint_check_program(&c, p, c.molecules[k].n_atoms, constraint_molecule(&c, k)) &&
-            expect(&s->rec, same_programs(c.automaton, p, c.program[k]),
-                   "compilation %d of %s differs from the first", i / PROGRAMS + 2,
-                   constraint_molecule(&c, k));
-        s->ops->release(c.self, p);
+        snprintf(when, sizeof when, "in compilation %d", i / PROGRAMS + 2);
+        same = compile_again(&c, i % PROGRAMS, when);
     }
     constraint_close(&c);
+    test_end(&s->rec);
+}
+
+/* Two constraints share nothing: they compile in turns, for formats of other texts and digits. */
+static void check_two_formats(struct suite *s)
+{
+    cg_text_format format = formats[1];
+    constraint_case first = case_of(s, &formats[0]), second = case_of(s, &format);
+    test_host other;
+    int same;
+
+    if (!test_begin(&s->rec, "constraints of two formats at once"))
+        return;
+    test_host_init(&other, s->test_host.base);
+    format.begin = formats[1].end;
+    format.end = formats[1].begin;
+    format.stop = "";
+    second.host = &other;
+    second.may_refuse = 1;
+    same = constraint_open(&first) && constraint_open(&second);
+    for (int32_t i = 0; i < PROGRAMS && same; i++)
+        same = compile_again(&first, i, "beside another format") &&
+               (!second.program[i] || compile_again(&second, i, "beside another format"));
+    constraint_close(&second);
+    constraint_close(&first);
+    constraint_check_forced(&second);
     test_end(&s->rec);
 }
 
@@ -675,6 +720,7 @@ int32_t cg_conformance_constraint(const cg_constraint_ops *ops, const cg_host *h
     check_invalid(s);
     check_form(s);
     check_repeated(s);
+    check_two_formats(s);
     check_other_formats(s);
     check_older_host(s);
     check_threads(s);
