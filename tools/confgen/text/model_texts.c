@@ -70,6 +70,17 @@ static const char *const smiles[] = {
     "Clc1ccc(cc1)C(c1ccccc1)N1CCN(CC1)CCOCC(=O)O",
     "N#Cc1ccc(cc1)-c1ccc(cc1)C#N",
     "CC(C)(C)OC(=O)N[C@@H](Cc1ccccc1)[C@@H](O)CN",
+    /* more than 100 atoms; isotopes beside ring closures of two digits */
+    "CCCCCCCCCCCCCCCCCC(=O)OCC(COC(=O)CCCCCCCCCCCCCCCCC)OC(=O)"
+    "CCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCC",
+    "N[C@@H](CCCC[NH3+])C(=O)N[C@@H](CC([O-])=O)C(=O)"
+    "N[C@@H](CCCC[NH3+])C(=O)N[C@@H](CC([O-])=O)C(=O)"
+    "N[C@@H](CCCC[NH3+])C(=O)N[C@@H](CC([O-])=O)C(=O)"
+    "N[C@@H](CCCC[NH3+])C(=O)N[C@@H](CC([O-])=O)C(=O)"
+    "N[C@@H](CCCC[NH3+])C(=O)N[C@@H](CC([O-])=O)C(=O)"
+    "N[C@@H](CCCC[NH3+])C(=O)N[C@@H](CC([O-])=O)C(=O)"
+    "N[C@@H](CCCC[NH3+])C(=O)O",
+    "[13CH2]%10%11[13C@@H](O)C%12%13[14CH2]C%10(F)C%11C%12(Cl)C%13Br",
     "C1CC2CC3CC4CC5CC6CC7CC8CC9CC%10CC1C1C2C3C4C5C6C7C8C9C%101",
 };
 
