@@ -69,8 +69,10 @@ void cpu_case_create(test_recorder *rec, const cg_attention_problem *problem, in
     attention_case ac = { .problem = *problem, .n_seqs = n_seqs };
     int32_t is_larger = random_in(rec, 0, 1), kind = random_in(rec, 0, 5), rows;
 
-    if (most_rows == CPU_PROMPTS)
+    if (most_rows >= CPU_PROMPTS)
         kind = 0;
+    if (most_rows > CPU_PROMPTS)
+        most_rows -= CPU_PROMPTS;
     for (int32_t i = 0; i < n_seqs; i++) {
         int32_t n;
 

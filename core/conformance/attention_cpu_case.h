@@ -13,7 +13,7 @@ cg_attention_problem cpu_problem(attention_suite *s, int32_t head_dim, int32_t n
 cg_attention_problem cpu_random_problem(attention_suite *s, int32_t max_kv_len);
 /** A layout of the list, or of a random page size, capacity and padding. */
 case_layout cpu_random_layout(test_recorder *rec);
-/** As most_rows below: whole prompts. */
+/** As most_rows below: whole prompts; CPU_PROMPTS + n: of each the last n rows at most. */
 enum { CPU_PROMPTS = 1 << 20 };
 
 /**

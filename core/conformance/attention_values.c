@@ -154,6 +154,26 @@ static void check_long(attention_suite *s)
     test_end(&s->rec);
 }
 
+/* Rows behind cached tokens: a prompt that the host computes in several calls. */
+static void check_prompt_parts(attention_suite *s)
+{
+    static const int32_t rows[] = { 600, 129, 300, 1, 513, 65, 257, 33, 128, 450, 200, 17 };
+    enum { N = sizeof rows / sizeof *rows };
+
+    if (!test_begin(&s->rec, "values: parts of long prompts"))
+        return;
+    for (int32_t i = 0; i < test_rounds(&s->rec, 2 * N); i++) {
+        int32_t n = i < N ? rows[i] : random_in(&s->rec, 1, 600);
+        cg_attention_problem p =
+            cpu_problem(s, i % 3 ? 32 : 64, 2, 1 + i % 2, n + random_in(&s->rec, 1, 300));
+        case_layout layout = cpu_random_layout(&s->rec);
+
+        p.window = i % 4 == 3 ? 100 : 0;
+        (void)cpu_with_case(s, &p, &layout, 2, CPU_PROMPTS + n, cpu_compare_twice);
+    }
+    test_end(&s->rec);
+}
+
 /* Exponentials of these scores overflow or vanish unless the largest score is subtracted. */
 static void check_large_scores(attention_suite *s)
 {
@@ -186,9 +206,31 @@ static void check_types(attention_suite *s)
     test_end(&s->rec);
 }
 
+/* Fewer workers than confgen has threads, and more. */
+static void check_workers(attention_suite *s)
+{
+    const int32_t workers = s->test_host.host.workers;
+
+    if (!test_begin(&s->rec, "values: hosts of 1 to 64 workers"))
+        return;
+    for (int32_t i = 0; i < test_rounds(&s->rec, TEST_MAX_WORKERS); i++) {
+        cg_attention_problem p = cpu_problem(s, 64, 8, 4, 150);
+        case_layout layout = case_layouts[i % n_case_layouts];
+        char name[80];
+
+        /* 1, 64, 63, ... 2 */
+        s->test_host.host.workers = i * (TEST_MAX_WORKERS - 1) % TEST_MAX_WORKERS + 1;
+        snprintf(name, sizeof name, "%s, workers %d", layout.name, s->test_host.host.workers);
+        layout.name = name;
+        (void)cpu_with_case(s, &p, &layout, random_in(&s->rec, 1, 12), 12, cpu_compare_twice);
+    }
+    s->test_host.host.workers = workers;
+    test_end(&s->rec);
+}
+
 /* ---- one plan, many calls ------------------------------------------------------------------ */
 
-enum { N_MEMORIES = 5, N_CALLS = 170 };
+enum { N_MEMORIES = 5, N_CALLS = 600 };
 
 /* Calls over several cases in several memories, in random order. */
 static void call_often(attention_suite *s, cpu_case *cases)
@@ -445,8 +487,10 @@ void attention_check_values(attention_suite *s)
     check_prefixes(s);
     check_without_rows(s);
     check_long(s);
+    check_prompt_parts(s);
     check_large_scores(s);
     check_types(s);
+    check_workers(s);
     check_many_calls(s);
     check_several_plans(s);
     check_large_memory(s);

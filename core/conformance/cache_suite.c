@@ -330,6 +330,7 @@ static void check_once(cache_suite *s)
     if (!s->gpu) {
         check_huge(s);
         cache_check_threads(s);
+        cache_check_workers(s);
     }
     cache_check_append_allocations(s);
     cache_check_features(s);

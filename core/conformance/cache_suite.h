@@ -201,8 +201,9 @@ void cache_check_append_allocations(cache_suite *s);
 void cache_check_slot_use(cache_suite *s, int32_t filled, int32_t empty);
 void cache_check_failed_reserve(cache_suite *s);
 void cache_check_many_owners(cache_suite *s);
-/** cache_threads.c: two caches, on two threads. On the CPU. */
+/** cache_threads.c: two caches, on two threads; hosts of other numbers of workers. On the CPU. */
 void cache_check_threads(cache_suite *s);
+void cache_check_workers(cache_suite *s);
 /** cache_features.c: features of ABI 1.2 that the plugin has. */
 void cache_check_features(cache_suite *s);
 /** cache_cuda.c: on a GPU only. */

@@ -1,21 +1,22 @@
 /* SPDX-License-Identifier: MIT */
-/* Two caches of different shapes in use at once, on two threads: a plugin has no global state. */
+/* Caches of hosts of any number of workers; two caches of different shapes in use at once, on two
+ * threads: a plugin has no global state. */
 #include "cache_suite.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { OPERATIONS = 60 };
+enum { OPERATIONS = 60 }; /* per cache */
 
 /* A suite of its own: model, cache, host and record. */
-struct half {
+struct own_suite {
     cache_suite suite;
     int32_t is_supported;
 };
 
 static void *operate(void *arg)
 {
-    struct half *h = arg;
+    struct own_suite *h = arg;
     cache_suite *s = &h->suite;
     cg_cache_config config = cache_config(s);
 
@@ -28,13 +29,13 @@ static void *operate(void *arg)
         if (!cache_check_content(s, after))
             break;
     }
-    cache_check_all(s, "random operations, with another cache in use");
+    cache_check_all(s, "random operations");
     cache_destroy(s);
     return NULL;
 }
 
-static void begin_half(struct half *h, const cache_suite *s, const cache_shape *shape,
-                       uint64_t seed)
+static void begin_own(struct own_suite *h, const cache_suite *s, const cache_shape *shape,
+                      uint64_t seed, int32_t workers, int32_t reverse_loops)
 {
     cache_suite *own = &h->suite;
 
@@ -45,13 +46,14 @@ static void begin_half(struct half *h, const cache_suite *s, const cache_shape *
     own->ops = s->ops;
     own->dtype = s->dtype;
     test_host_init(&own->test_host, s->test_host.base);
-    own->test_host.reverse_loops = 1; /* the base host's threads serve one thread */
+    own->test_host.host.workers = workers;
+    own->test_host.reverse_loops = reverse_loops;
     cache_set_shape(own, shape);
     h->is_supported = cache_is_supported(own);
 }
 
-/* Adds the half's record to the suite's. */
-static void end_half(struct half *h, cache_suite *s)
+/* Adds the own record to the suite's. */
+static void end_own(struct own_suite *h, cache_suite *s)
 {
     const test_recorder *own = &h->suite.rec;
 
@@ -64,12 +66,12 @@ static void end_half(struct half *h, cache_suite *s)
 
 void cache_check_threads(cache_suite *s)
 {
-    struct half *halves;
+    struct own_suite *own;
 
     if (!test_begin(&s->rec, "two caches on two threads"))
         return;
-    halves = calloc(2, sizeof *halves);
-    if (!halves)
+    own = calloc(2, sizeof *own);
+    if (!own)
         abort();
     for (int32_t round = 0; round < test_rounds(&s->rec, 12) && cache_goes_on(s); round++) {
         pthread_t thread;
@@ -78,15 +80,38 @@ void cache_check_threads(cache_suite *s)
         for (int i = 0; i < 2; i++) {
             cache_shape shape = cache_shape_small(&s->rec);
 
-            begin_half(&halves[i], s, &shape, random_u64(&s->rec));
+            /* the base host's threads serve one thread */
+            begin_own(&own[i], s, &shape, random_u64(&s->rec), s->test_host.host.workers, 1);
         }
-        is_started = pthread_create(&thread, NULL, operate, &halves[1]) == 0;
-        operate(&halves[0]);
+        is_started = pthread_create(&thread, NULL, operate, &own[1]) == 0;
+        operate(&own[0]);
         if (is_started)
             pthread_join(thread, NULL);
         for (int i = 0; i < 2; i++)
-            end_half(&halves[i], s);
+            end_own(&own[i], s);
     }
-    free(halves);
+    free(own);
+    test_end(&s->rec);
+}
+
+void cache_check_workers(cache_suite *s)
+{
+    struct own_suite *own;
+
+    if (!test_begin(&s->rec, "hosts of 1 to 64 workers"))
+        return;
+    own = malloc(sizeof *own);
+    if (!own)
+        abort();
+    for (int32_t i = 0; i < test_rounds(&s->rec, TEST_MAX_WORKERS) && cache_goes_on(s); i++) {
+        cache_shape shape = cache_shape_small(&s->rec);
+
+        /* 1, 64, 63, ... 2 */
+        begin_own(own, s, &shape, random_u64(&s->rec),
+                  i * (TEST_MAX_WORKERS - 1) % TEST_MAX_WORKERS + 1, 0);
+        operate(own);
+        end_own(own, s);
+    }
+    free(own);
     test_end(&s->rec);
 }

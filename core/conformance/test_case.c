@@ -2,6 +2,7 @@
 #include "test_case.h"
 
 #include <math.h>
+#include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -290,6 +291,8 @@ struct watched_loop {
     call_watch caller;
     cg_host_loop_fn fn;
     void *arg;
+    test_host *host;
+    int32_t shift; /* of the workers, from loop to loop */
 };
 
 static void run_item(void *arg, int64_t i, int32_t worker)
@@ -299,11 +302,33 @@ static void run_item(void *arg, int64_t i, int32_t worker)
     call_watch_item(&loop->caller, loop->fn, loop->arg, i, worker);
 }
 
+/* Runs an item as a worker that is free. Neighbours, which run at once, are half of the workers
+ * apart: those that share what each should have for itself meet. */
+static void run_item_as_another(void *arg, int64_t i, int32_t worker)
+{
+    const struct watched_loop *loop = arg;
+    test_host *h = loop->host;
+    int32_t n = h->host.workers, w = (int32_t)((i % 2 * (n / 2) + i / 2 + loop->shift) % n);
+
+    (void)worker;
+    while (atomic_flag_test_and_set(&h->is_busy[w])) {
+        w = (w + 1) % n;
+        sched_yield();
+    }
+    run_item(arg, i, w);
+    atomic_flag_clear(&h->is_busy[w]);
+}
+
 static void run_loop(void *ctx, int64_t n, cg_host_loop_fn fn, void *arg)
 {
-    struct watched_loop loop = { call_watch_current(), fn, arg };
     test_host *h = ctx;
+    struct watched_loop loop = { call_watch_current(), fn, arg, h, 0 };
 
+    if (!h->reverse_loops && h->host.workers != h->base->workers) {
+        loop.shift = h->n_loops++;
+        h->base->parallel_for(h->base->ctx, n, run_item_as_another, &loop);
+        return;
+    }
     if (!h->reverse_loops) {
         h->base->parallel_for(h->base->ctx, n, run_item, &loop);
         return;

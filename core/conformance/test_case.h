@@ -77,9 +77,13 @@ void guarded_free(void *ptr); /* accepts NULL */
 
 /* ---- instrumented host --------------------------------------------------------------------- */
 
+enum { TEST_MAX_WORKERS = 64 };
+
 /**
  * Wraps a host: memory is poisoned and guarded, allocations are counted and can be made to fail,
- * loops can run in another order with other workers.
+ * loops can run in another order with other workers. host.workers may be set to any number up to
+ * TEST_MAX_WORKERS while the plugin has no object: items then run as all of these workers, at once
+ * as many as there are threads.
  */
 typedef struct test_host {
     cg_host host; /* passed to the plugin */
@@ -89,6 +93,8 @@ typedef struct test_host {
     atomic_int overwritten;   /* allocations freed with damaged guards */
     atomic_int until_failure; /* allocations that succeed before one fails; negative: none fails */
     int32_t reverse_loops;    /* run loops backwards, on the calling thread, as other workers */
+    int32_t n_loops;          /* that have run on other workers than those of `base` */
+    atomic_flag is_busy[TEST_MAX_WORKERS]; /* an item runs as this worker */
 } test_host;
 
 void test_host_init(test_host *h, const cg_host *base);

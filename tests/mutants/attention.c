@@ -20,7 +20,7 @@
 
 enum {
     HAS_FEATURES = BUG >= 2000,
-    CAPS = CG_ATTENTION_DETERMINISTIC | CG_ATTENTION_BATCH_INVARIANT,
+    CAPS = CG_ATTENTION_DETERMINISTIC | (BUG == 616 ? 0 : CG_ATTENTION_BATCH_INVARIANT),
     FEATURES = CG_ATTENTION_SOFTCAP | CG_ATTENTION_ALIBI | CG_ATTENTION_SINK_LOGITS |
                CG_ATTENTION_SINK_TOKENS | CG_ATTENTION_BIAS | CG_ATTENTION_NO_MASK |
                CG_ATTENTION_VALUE_SIZE | CG_ATTENTION_KV_SCALES | CG_ATTENTION_POSITIONS |
@@ -188,7 +188,9 @@ static size_t workspace_size(const void *plan)
 {
     const struct plan *self = plan;
 
-    return (size_t)self->host->workers * row_bytes(self);
+    int32_t workers = self->host->workers;
+
+    return (size_t)(BUG == 77 && workers > 8 ? 8 : workers) * row_bytes(self);
 }
 
 /* ---- one row and head ---------------------------------------------------------------------- */
@@ -290,6 +292,9 @@ static float scale_of(const struct row *r)
     int is_wrong = (BUG == 69 && a->n_tokens > 2000) ||
                    (BUG == 73 && a->kv_len[r->seq] % 256 == 0) || (BUG == 65 && !p->flags) ||
                    (BUG == 61 && a->n_seqs != 8) || (BUG == 62 && a->kv_len[r->seq] > 100) ||
+                   (BUG == 75 && r->plan->host->workers == 1) ||
+                   (BUG == 76 && r->plan->host->workers == 7) ||
+                   (BUG == 616 && r->n_new > 128 && r->n_new < a->kv_len[r->seq]) ||
                    (BUG == 63 && r->kv->n_slots > 8) || (BUG == 64 && p->max_seqs > 8);
 
     if (BUG == 1) /* ignores the problem's */
@@ -592,6 +597,8 @@ static void run_item(void *arg, int64_t item, int32_t worker)
     r.kv_head = BUG == 4 ? r.head % p->n_kv_heads : r.head / (p->n_heads / p->n_kv_heads);
     r.slot = a->slot[r.seq];
     r.n_new = a->q_start[r.seq + 1] - a->q_start[r.seq];
+    if (BUG == 77) /* the workspace of 8 workers */
+        worker &= 7;
     r.score = self->scratch ? self->scratch
               : BUG == 812  ? all_scores[worker] /* of all plans */
                             : (float *)((char *)a->workspace + (size_t)worker * row_bytes(self));
@@ -679,6 +686,10 @@ static cg_status run(void *plan, const cg_attention_args *args, cg_error *err)
         return CG_OK;
     allocate(self);
     keep_state(self, args);
+    if (BUG == 807 && self->calls % 256 == 255) { /* writes nothing */
+        self->calls++;
+        return CG_OK;
+    }
     if (BUG == 72) { /* fails once */
         static int n;
 

@@ -299,7 +299,10 @@ static void append_token(void *arg, int64_t i, int32_t worker)
     const char *k = (const char *)a->k + i * a->k_stride;
     const char *v = (const char *)a->v + i * (BUG == 3 ? a->k_stride : a->v_stride);
 
-    (void)worker;
+    if (BUG == 72 && worker >= 8) /* has room for 8 workers */
+        return;
+    if (BUG == 73 && s->host->workers == 7)
+        return;
     if (BUG == 44 && slot >= 0) /* writes to its arguments */
         *(volatile float *)(uintptr_t)k = *(const float *)(const void *)k;
     if (BUG == 45 && *(const volatile char *)(v + a->v_stride) == 1) /* reads behind a row */
