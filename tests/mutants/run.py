@@ -13,7 +13,7 @@ and requires that the check fails in a plugin built with that BUG. In a row with
 must pass. BUG... runs these rows alone. The compiler is $CC, else cc; $JOBS plugins (2) are checked at a
 time. --plugin names a plugin that serves all rows and reads the number from $CONFGEN_MUTANT: a build of
 CUDA for each takes too long. --device is where plugins are checked (cpu). Exit status: 0 all rows are as
-the table says, 1 some are not, 2 usage.
+the table says, 1 some are not, 2 usage, 77 DEVICE is missing.
 """
 import argparse
 import concurrent.futures
@@ -28,6 +28,8 @@ import time
 
 # Of a check and of a whole row, in seconds: a loaded machine with two cores
 CHECK_LIMIT, ROW_LIMIT = 60, 300
+# Exit statuses: of confgen where a device is missing, and of a skipped test
+ENVIRONMENT, SKIPPED = 3, 77
 
 
 def fail_usage(text):
@@ -87,6 +89,14 @@ def find_fault(row, args, folder):
             + run.stdout + run.stderr)
 
 
+def has_device(args):
+    """Whether a plugin for args.device can be checked on this machine."""
+    run = subprocess.run([args.confgen, 'plugins', 'check', args.plugin, '--device', args.device, '--only', 'invalid'],
+                         capture_output=True, stdin=subprocess.DEVNULL, timeout=ROW_LIMIT,
+                         env={**os.environ, 'CONFGEN_MUTANT': '0'})
+    return run.returncode != ENVIRONMENT
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument('--plugin')
@@ -99,6 +109,9 @@ def main():
     rows = [row for row in read_table(args.table) if not args.bugs or row[0] in args.bugs]
     if not rows:
         fail_usage(f'{args.table}: no row of BUG {" ".join(args.bugs)}')
+    if args.device != 'cpu' and not has_device(args):
+        print(f'skipped: no device {args.device}, e.g. no GPU')
+        return SKIPPED
     failures = 0
     with (tempfile.TemporaryDirectory() as folder,
           concurrent.futures.ThreadPoolExecutor(int(os.environ.get('JOBS', '2'))) as pool):
