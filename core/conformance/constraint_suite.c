@@ -2,11 +2,11 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/time.h>
 #include <time.h>
 
 #include "byte_vocabulary.h"
@@ -21,8 +21,9 @@ enum {
     PROGRAMS = 12,
     REPEATED = 300,              /* compilations of one instance */
     COMPILATIONS = 6 * PROGRAMS, /* of each thread */
-    PERIOD_US = 50,              /* a thread is stopped this often */
-    PAUSE_NS = 100000,           /* for this long */
+    PERIOD_NS = 50000,           /* from stopping a thread to stopping the next */
+    PAUSE_NS = 100000,           /* a thread is stopped for this long */
+    MAX_ROUNDS = 2000,           /* each thread is stopped at most this often */
 };
 
 struct suite {
@@ -410,66 +411,66 @@ struct job {
     int32_t order[COMPILATIONS]; /* molecules */
     cg_program *program[COMPILATIONS];
     int32_t failed;
+    atomic_int has_ended;
 };
-
-static void set_pauses_allowed(int allowed)
-{
-    sigset_t set;
-
-    sigemptyset(&set);
-    sigaddset(&set, SIGALRM);
-    pthread_sigmask(allowed ? SIG_UNBLOCK : SIG_BLOCK, &set, NULL);
-}
 
 static void *compile_in_order(void *arg)
 {
     struct job *job = arg;
 
     pthread_barrier_wait(job->start);
-    set_pauses_allowed(1);
     for (int32_t i = 0; i < COMPILATIONS; i++)
         if (job->c->ops->compile(job->c->self, &job->c->molecules[job->order[i]], &job->program[i],
                                  NULL) != CG_OK) {
             job->program[i] = NULL;
             job->failed++;
         }
-    set_pauses_allowed(0);
+    atomic_store(&job->has_ended, 1);
     return NULL;
+}
+
+static void sleep_ns(long ns)
+{
+    const struct timespec t = { 0, ns };
+
+    nanosleep(&t, NULL);
 }
 
 static void pause_thread(int number)
 {
-    const struct timespec pause = { 0, PAUSE_NS };
     int saved = errno;
 
     (void)number;
-    nanosleep(&pause, NULL);
+    sleep_ns(PAUSE_NS);
     errno = saved;
 }
 
 /*
- * Runs the jobs at once. A timer stops one thread after another for a moment, wherever it is in
+ * Runs the jobs at once. Signals stop one thread after another for a moment, wherever it is in
  * compile(): state that threads share meets the calls of the others then, even on one processor.
+ * The number of signals is bounded: some systems take longer to deliver one than to send the next.
  */
 static void run_jobs(struct job *jobs)
 {
-    const struct itimerval often = { { 0, PERIOD_US }, { 0, PERIOD_US } }, never = { 0 };
     struct sigaction pause = { .sa_handler = pause_thread, .sa_flags = SA_RESTART }, before;
-    sigset_t blocked;
+    int running = 1;
 
-    pthread_sigmask(SIG_SETMASK, NULL, &blocked);
-    set_pauses_allowed(0); /* here, and in the threads until they compile */
     sigaction(SIGALRM, &pause, &before);
     for (int32_t t = 0; t < THREADS; t++)
         if (pthread_create(&jobs[t].thread, NULL, compile_in_order, &jobs[t]))
             abort();
-    setitimer(ITIMER_REAL, &often, NULL);
+    for (int32_t i = 0; i < MAX_ROUNDS && running; i++) {
+        running = 0;
+        for (int32_t t = 0; t < THREADS; t++)
+            if (!atomic_load(&jobs[t].has_ended)) {
+                running = 1;
+                pthread_kill(jobs[t].thread, SIGALRM);
+                sleep_ns(PERIOD_NS);
+            }
+    }
     for (int32_t t = 0; t < THREADS; t++)
         pthread_join(jobs[t].thread, NULL);
-    setitimer(ITIMER_REAL, &never, NULL);
-    signal(SIGALRM, SIG_IGN); /* discards one that is pending */
     sigaction(SIGALRM, &before, NULL);
-    pthread_sigmask(SIG_SETMASK, &blocked, NULL);
 }
 
 /* The programs of a thread are well-formed and equal to those that are compiled alone. */

@@ -27,8 +27,8 @@ static void record_failure(void *ctx, const cg_conformance_verdict *v)
 
 static const void *load(const char *file)
 {
-    int is_sample = !strncmp(file, "constraint", 10);
-    const char *dir = is_sample ? dir_of_variable("CONFGEN_TEST_SAMPLE_DIR") : built_plugin_dir();
+    int is_example = !strncmp(file, "constraint", 10);
+    const char *dir = is_example ? dir_of_variable("CONFGEN_TEST_EXAMPLE_DIR") : built_plugin_dir();
     const cg_plugin *plugin = NULL;
     cg_error err = CG_ERROR_INIT;
     char path[1024];
@@ -75,6 +75,7 @@ static cg_status wrong_append(void *self, int32_t layer, const cg_cache_append *
     cg_cache_append changed = *args;
 
     changed.v = args->k;
+    changed.v_stride = args->k_stride;
     return cache->append(self, layer, &changed, err);
 }
 
@@ -205,7 +206,7 @@ START_TEST(constraint_mutants_are_detected)
     cg_constraint_ops ops;
     int32_t failures;
 
-    constraint = load("constraint_sample.so");
+    constraint = load("constraint_example.so");
     ops = *constraint;
     mutant = _i;
     o.rounds = 2;
