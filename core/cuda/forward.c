@@ -9,6 +9,7 @@
 #include "device_memory.h"
 #include "gemm.h"
 #include "layers.h"
+#include "model/attention_plans.h"
 #include "model/attention_problem.h"
 #include "model/rope.h"
 
@@ -169,25 +170,12 @@ static cg_status make_plans(cg_forward *f, cg_error *err)
     };
     cg_attention_problem problems[CG_MAX_ATTENTION_PROBLEMS];
     int32_t n = cg_attention_problems_of_model(&f->shape, &shape, problems);
-    cg_plugin_call call = attention_call(f, -1), to_cache = cache_call(f, -1);
-    cg_error why = CG_ERROR_INIT;
-    size_t workspace = 0;
+    const cg_attention_pair pair = { c->host, c->attention, c->cache, c->attention_name,
+                                     c->cache_name };
+    size_t workspace;
 
     CG_TRY(cache_view(f, 0, &view, err));
-    for (int32_t i = 0; i < n; i++) {
-        size_t bytes;
-
-        CG_TRY(cg_plugin_call_status(
-            &to_cache, cg_attention_problem_check_view(&problems[i], c->cache, &view, &why), &why,
-            err));
-        cg_attention_problem_set_cache(&problems[i], c->cache, &view);
-        CG_TRY(cg_plugin_call_status(&call, c->attention->supports(c->host, &problems[i], &why),
-                                     &why, err));
-        CG_TRY(cg_plugin_call_status(
-            &call, c->attention->plan(c->host, &problems[i], &f->plans[i], &why), &why, err));
-        bytes = c->attention->workspace_size(f->plans[i]);
-        workspace = bytes > workspace ? bytes : workspace;
-    }
+    CG_TRY(cg_attention_plans_create(&pair, &view, problems, n, f->plans, &workspace, err));
     return workspace ? cg_device_alloc(&f->memory, workspace, &f->workspace, err) : CG_OK;
 }
 

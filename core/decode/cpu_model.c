@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/plugin_call.h"
 #include "base/size.h"
+#include "model/attention_plans.h"
 #include "model/attention_problem.h"
 #include "model/rope.h"
 #include "ops/elementwise.h"
@@ -211,26 +212,12 @@ static cg_status make_plans(cg_cpu_model *m, cg_error *err)
     };
     cg_attention_problem problems[CG_MAX_ATTENTION_PROBLEMS];
     int32_t n = cg_attention_problems_of_model(&c->model->config, &shape, problems);
-    cg_plugin_call to_cache = { "cache", c->cache_name, -1, -1 };
-    cg_plugin_call call = { "attention", c->attention_name, -1, -1 };
-    cg_error why = CG_ERROR_INIT;
-    size_t workspace = 0;
+    const cg_attention_pair pair = { c->host, c->attention, c->cache, c->attention_name,
+                                     c->cache_name };
+    size_t workspace;
 
     CG_TRY(cache_view(m, 0, -1, &view, err));
-    for (int32_t i = 0; i < n; i++) {
-        size_t bytes;
-
-        CG_TRY(cg_plugin_call_status(
-            &to_cache, cg_attention_problem_check_view(&problems[i], c->cache, &view, &why), &why,
-            err));
-        cg_attention_problem_set_cache(&problems[i], c->cache, &view);
-        CG_TRY(cg_plugin_call_status(&call, c->attention->supports(c->host, &problems[i], &why),
-                                     &why, err));
-        CG_TRY(cg_plugin_call_status(
-            &call, c->attention->plan(c->host, &problems[i], &m->plans[i], &why), &why, err));
-        bytes = c->attention->workspace_size(m->plans[i]);
-        workspace = bytes > workspace ? bytes : workspace;
-    }
+    CG_TRY(cg_attention_plans_create(&pair, &view, problems, n, m->plans, &workspace, err));
     if (!workspace)
         return CG_OK;
     if (cg_add(workspace, 255, &workspace) ||
