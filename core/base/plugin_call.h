@@ -19,11 +19,10 @@ typedef struct cg_plugin_call {
  *
  *   attention 'naive', layer 3, step 17: the moon is full
  *
- * The plugin's status is returned if it tells about memory, CUDA or the request. CG_ERR_PLUGIN
- * stands for every other: one that is not known, one without a text, and those that say something
- * about the user or about confgen.
+ * Statuses of memory are returned as they are, and with a text also those of limits, mismatches,
+ * files, CUDA and unsupported requests. Every other status becomes CG_ERR_PLUGIN.
  *
- * @param why  what the plugin has written, with a code of CG_OK if nothing
+ * @param why  the error record that the plugin was given; an empty text if it wrote none
  */
 cg_status cg_plugin_call_status(const cg_plugin_call *call, cg_status st, const cg_error *why,
                                 cg_error *err);

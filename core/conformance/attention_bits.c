@@ -34,25 +34,6 @@ static void run_twice(attention_suite *s, cpu_case *c)
     case_out_destroy(&a);
 }
 
-/* Any division of the rows into calls gives the bits of a single call. */
-static void run_split(attention_suite *s, cpu_case *c)
-{
-    attention_split split = { .only = -1 };
-    case_out all;
-
-    attention_case_run(&s->rec, s->ops, c->plan, &c->ac, &c->memory, &(case_call) { 0 }, &all);
-    while (all.data && attention_split_next(&s->rec, &c->ac, &split)) {
-        case_call call = { .first_row = split.first_row, .end_row = split.end_row };
-        case_out part;
-
-        attention_case_run(&s->rec, s->ops, c->plan, &c->ac, &c->memory, &call, &part);
-        if (part.data)
-            attention_compare_split(s, &c->ac, &split, &part, &all, c->layout.name);
-        case_out_destroy(&part);
-    }
-    case_out_destroy(&all);
-}
-
 /* A few of many sequences, alone and in halves of the call. */
 static void run_few(attention_suite *s, cpu_case *c)
 {
@@ -61,16 +42,11 @@ static void run_few(attention_suite *s, cpu_case *c)
     attention_case_run(&s->rec, s->ops, c->plan, &c->ac, &c->memory, &(case_call) { 0 }, &all);
     for (int32_t k = 0; all.data && k < 6; k++) {
         attention_split split = { .only = k < 4 ? random_in(&s->rec, 0, c->ac.n_seqs - 1) : -1 };
-        case_call call = { .first_row = split.first_row, .end_row = split.end_row };
-        case_out part;
 
         for (int32_t i = 0; i < c->ac.n_seqs; i++)
             if (split.only == i || (split.only < 0 && i % 2 == k % 2))
                 split.end_row[i] = c->ac.q_start[i + 1] - c->ac.q_start[i];
-        attention_case_run(&s->rec, s->ops, c->plan, &c->ac, &c->memory, &call, &part);
-        if (part.data)
-            attention_compare_split(s, &c->ac, &split, &part, &all, c->layout.name);
-        case_out_destroy(&part);
+        cpu_compare_split(s, c, &split, &all);
     }
     case_out_destroy(&all);
 }
@@ -147,7 +123,7 @@ static void check_splits(attention_suite *s)
 
         p.flags |= CG_ATTENTION_BATCH_INVARIANT;
         p.window = i % 4 ? 0 : 20;
-        (void)cpu_with_case(s, &p, &case_layouts[i % n_case_layouts], 8, 100, run_split);
+        (void)cpu_with_case(s, &p, &case_layouts[i % n_case_layouts], 8, 100, cpu_compare_splits);
     }
     test_end(&s->rec);
 }
@@ -178,7 +154,7 @@ static void check_long_prompts(attention_suite *s)
 
         p.flags |= CG_ATTENTION_BATCH_INVARIANT;
         p.window = i % 3 == 2 ? 100 : 0;
-        (void)cpu_with_case(s, &p, &layout, 4, 600, run_split);
+        (void)cpu_with_case(s, &p, &layout, 4, 600, cpu_compare_splits);
     }
     test_end(&s->rec);
 }

@@ -182,3 +182,26 @@ void cpu_compare_twice(attention_suite *s, cpu_case *c)
     case_memory_destroy(&c->memory);
     c->memory = second;
 }
+
+void cpu_compare_split(attention_suite *s, const cpu_case *c, const attention_split *split,
+                       const case_out *all)
+{
+    const case_call call = { .first_row = split->first_row, .end_row = split->end_row };
+    case_out part;
+
+    attention_case_run(&s->rec, s->ops, c->plan, &c->ac, &c->memory, &call, &part);
+    if (part.data)
+        attention_compare_split(s, &c->ac, split, &part, all, c->layout.name);
+    case_out_destroy(&part);
+}
+
+void cpu_compare_splits(attention_suite *s, cpu_case *c)
+{
+    attention_split split = { .only = -1 };
+    case_out all;
+
+    attention_case_run(&s->rec, s->ops, c->plan, &c->ac, &c->memory, &(case_call) { 0 }, &all);
+    while (all.data && attention_split_next(&s->rec, &c->ac, &split))
+        cpu_compare_split(s, c, &split, &all);
+    case_out_destroy(&all);
+}

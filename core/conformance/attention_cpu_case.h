@@ -18,7 +18,8 @@ enum { CPU_PROMPTS = 1 << 20 };
 
 /**
  * Creates n_seqs random sequences of a problem, each of at most `most_rows` rows; the longest has
- * max_kv_len tokens. Sets max_tokens, max_seqs and n_slots: to what the case needs, or to more.
+ * max_kv_len tokens. Sets max_tokens, max_seqs and n_slots to the counts of the case or to larger
+ * ones.
  */
 void cpu_case_create(test_recorder *rec, const cg_attention_problem *problem, int32_t n_seqs,
                      int32_t most_rows, attention_case *ret_case);
@@ -47,5 +48,10 @@ void cpu_run_and_compare(attention_suite *s, const cpu_case *c, const case_memor
                          const case_call *call);
 /** Solves the case, and compares the results of its memory and of a second one, which stays. */
 void cpu_compare_twice(attention_suite *s, cpu_case *c);
+/** Runs the rows of a split and compares their bits with those of `all`, a call with all rows. */
+void cpu_compare_split(attention_suite *s, const cpu_case *c, const attention_split *split,
+                       const case_out *all);
+/** Any division of the rows into calls gives the bits of a single call. */
+void cpu_compare_splits(attention_suite *s, cpu_case *c);
 
 #endif

@@ -429,7 +429,7 @@ static void run_held(attention_suite *s, attention_case *ac, case_device *d, enu
     case_out o;
 
     (void)kind;
-    call(d, ac, NULL, &o); /* what is loaded at the first launch waits for the stream */
+    call(d, ac, NULL, &o); /* the first launch loads kernels, which waits for the stream */
     case_out_destroy(&o);
     case_device_set_rows(d, ac, NULL, NULL, 0);
     case_device_run_held(d, &o);

@@ -233,7 +233,7 @@ static void set_scale_strides(case_device *d, const attention_case *ac)
         view->scale_block_stride = stride + random_in(d->rec, 0, 2) * (int64_t)sizeof(float);
 }
 
-/* What is the same for all rows. `host`: the view, with the page table in host memory. */
+/* Loads slopes, sink logits and scales. `host`: the view, with the page table in host memory. */
 static void load_features(case_device *d, const attention_case *ac, const cg_kv_view *host)
 {
     size_t heads = (size_t)d->problem.n_heads * sizeof(float);

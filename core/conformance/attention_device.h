@@ -53,7 +53,7 @@ int case_device_create(test_recorder *rec, cg_gpu *gpu, const cg_attention_ops *
                        int32_t n_slots, case_device *ret_device);
 void case_device_destroy(case_device *d);
 
-/** Loads keys, values, page table, and what is the same for all rows, of a case. */
+/** Loads keys, values and page table of a case, and the data that all its rows share. */
 void case_device_load(case_device *d, const attention_case *ac);
 /**
  * Loads queries, offsets, lengths and slots of a case's rows, selected as in attention_case_run();

@@ -71,24 +71,11 @@ void attention_set_features(attention_suite *s, uint32_t bits, cg_attention_prob
 static void run_feature(attention_suite *s, cpu_case *c)
 {
     const cg_attention_problem *p = &c->ac.problem;
-    attention_split split = { .only = -1 };
-    case_out all;
 
     cpu_compare_twice(s, c);
-    if (!(p->flags & CG_ATTENTION_BATCH_INVARIANT) ||
-        p->features & (CG_ATTENTION_NO_MASK | CG_ATTENTION_TREE))
-        return;
-    attention_case_run(&s->rec, s->ops, c->plan, &c->ac, &c->memory, &(case_call) { 0 }, &all);
-    while (all.data && attention_split_next(&s->rec, &c->ac, &split)) {
-        case_call call = { .first_row = split.first_row, .end_row = split.end_row };
-        case_out part;
-
-        attention_case_run(&s->rec, s->ops, c->plan, &c->ac, &c->memory, &call, &part);
-        if (part.data)
-            attention_compare_split(s, &c->ac, &split, &part, &all, c->layout.name);
-        case_out_destroy(&part);
-    }
-    case_out_destroy(&all);
+    if (p->flags & CG_ATTENTION_BATCH_INVARIANT &&
+        !(p->features & (CG_ATTENTION_NO_MASK | CG_ATTENTION_TREE)))
+        cpu_compare_splits(s, c);
 }
 
 static void run_with_features(attention_suite *s, uint32_t bits, int32_t round)

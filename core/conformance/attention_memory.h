@@ -37,9 +37,9 @@ typedef struct case_call {
 } case_call;
 
 /**
- * A call in three steps, of which the second may be on another thread: memory, run(), and checks of
- * its status, and that it writes only to rows of out and to the workspace and reads only what it is
- * given. Sequences without rows are left out of half of the calls.
+ * A call in three steps: memory, run(), checks. run() may be on another thread. The checks: the
+ * status; run() writes only rows of out and the workspace, and reads only its arguments. Sequences
+ * without rows are left out of half of the calls.
  */
 typedef struct case_run case_run;
 

@@ -11,7 +11,7 @@ typedef struct attention_suite {
     const cg_attention_ops *ops;
     cg_gpu *gpu;        /* CUDA */
     int32_t capability; /* compute capability, 10 * major + minor; CPU: 0 */
-    /* CPU: of most cases: f32, or what the plugin supports */
+    /* CPU: types of most cases: f32, or else the first pair that the plugin supports */
     cg_dtype dtype, kv_dtype;
 } attention_suite;
 

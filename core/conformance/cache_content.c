@@ -175,7 +175,7 @@ static int check_view(cache_suite *s, int32_t layer, const cg_kv_view *v)
 
 int cache_check_views(cache_suite *s, const char *after)
 {
-    s->table_copied = NULL; /* what it holds may have changed */
+    s->table_copied = NULL; /* the page table may have changed since the copy */
     for (int32_t layer = 0; layer < s->shape.n_layers; layer++) {
         cg_kv_view v = { CG_SIZED(cg_kv_view) };
         cg_error err = CG_ERROR_INIT;

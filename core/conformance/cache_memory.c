@@ -46,8 +46,8 @@ static void store_in_room(cache_suite *s, int32_t layer, int32_t slot, const cha
 }
 
 /*
- * Memory without a token may hold anything, so what is stored there by the views' formula must
- * change no token of any layer, slot, head or plane, nor memory around the cache's.
+ * Stores to addresses of the views' formula that hold no token. No token of any layer, slot,
+ * head or plane may change, and no memory around the cache.
  */
 static void check_shape(cache_suite *s, const cache_shape *shape, const char *bytes)
 {
