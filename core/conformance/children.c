@@ -154,6 +154,7 @@ static void be_child(struct child *c, cg_conformance_open_fn open_plugin, void *
 {
     const cg_plugin *plugin = NULL;
     const cg_host *host = NULL;
+    process_state *before_loading;
     cg_error err = CG_ERROR_INIT;
     cg_status st;
 
@@ -161,11 +162,14 @@ static void be_child(struct child *c, cg_conformance_open_fn open_plugin, void *
     setpgid(0, 0);
     c->pid = getpid();
     fstat(c->pipe, &c->pipe_file);
-    c->before_loading = process_state_create(); /* lives as long as the process */
+    dup2(2, 1); /* the output is the caller's; a plugin may print too */
+    before_loading = process_state_create(); /* lives as long as the process */
+    c->before_loading = before_loading;
     st = open_plugin(open_ctx, &plugin, &host, &err);
     if (st != CG_OK) {
         say(c, EVENT_REFUSED, st, err.msg);
     } else {
+        process_state_add_host(before_loading, host);
         if (!at.device && !at.check)
             say_plugin(c, plugin);
         say(c, EVENT_END, run_checks(c, plugin, host, choice, at), "");

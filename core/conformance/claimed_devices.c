@@ -256,6 +256,7 @@ cg_status cg_conformance_run_here(cg_conformance_open_fn open, void *open_ctx, c
     cg_status st;
 
     CG_TRY_GOTO(st, open(open_ctx, &plugin, &host, err), out);
+    process_state_add_host(before, host);
     if (o.plugin) {
         cg_plugin descriptor = *plugin;
 

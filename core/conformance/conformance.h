@@ -62,8 +62,8 @@ typedef struct cg_conformance_options {
     int32_t n_only;
     const cg_conformance_texts *texts; /* constraints are checked over these, too; NULL: none */
     int32_t max_seconds; /* of a check in a child process; 0: the default of the device */
-    /** The process before the plugin was loaded, and before its first call. May be NULL. Borrowed.
-     */
+    /** The process with its host's workers before the plugin was loaded, and before its first call.
+     * May be NULL. Borrowed. */
     const struct process_state *before_loading, *before_calls;
     /** Receives the index of a check on its device and its name before it runs. May be NULL. */
     void (*begin)(void *ctx, int32_t index, const char *check);

@@ -135,6 +135,12 @@ void process_state_destroy(process_state *s)
     free(s);
 }
 
+/* The thread that runs a loop is one of the workers. */
+void process_state_add_host(process_state *s, const cg_host *host)
+{
+    s->n_threads += host->workers - 1;
+}
+
 static int has_same_handler(const struct sigaction *a, const struct sigaction *b)
 {
     return (a->sa_flags & SA_SIGINFO) == (b->sa_flags & SA_SIGINFO) &&

@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <confgen/plugin.h>
+
 /** Parts of the state that a comparison includes; the others always are. */
 enum {
     PROCESS_FILES = 1 << 0,       /* open descriptors from 3 on */
@@ -22,6 +24,8 @@ typedef struct process_state process_state;
  */
 process_state *process_state_create(void);
 void process_state_destroy(process_state *s); /* accepts NULL */
+/** Adds the workers of a host that has been made since to the threads of the state. */
+void process_state_add_host(process_state *s, const cg_host *host);
 /**
  * Compares the state now with an earlier one. Writes the first difference and returns 1; 0: there
  * is none. Threads that are about to end get a second.

@@ -43,7 +43,7 @@ static cg_status attention_supports(const cg_host *host, const cg_attention_prob
 {
     cg_status st;
 
-    WATCH("supports", usual_rules, st = attention->supports(host, problem, err));
+    WATCH("supports", no_memory_rules, st = attention->supports(host, problem, err));
     return st;
 }
 
@@ -112,7 +112,7 @@ static cg_status cache_supports(const cg_host *host, const cg_cache_config *conf
 {
     cg_status st;
 
-    WATCH("supports", usual_rules, st = cache->supports(host, config, err));
+    WATCH("supports", no_memory_rules, st = cache->supports(host, config, err));
     return st;
 }
 

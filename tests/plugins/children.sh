@@ -85,6 +85,7 @@ fault 'variable in run' "$values" "$changed the environment variable A_VARIABLE 
 fault 'timer in run' "$values" "$changed [0-9]+ threads run, [0-9]+ ran before"
 # supports() is called before the first check
 refused='^invalid problems are refused +FAILED '
+fault 'malloc in supports' "$refused" "supports\(\) calls malloc\(\): $allocates"
 fault 'round in supports' "$refused" 'supports\(\) changes the floating-point environment of its thread'
 fault 'handler in supports' "$refused" "$changed the handler of signal 12 "
 fault 'variable in supports' "$refused" "$changed the environment variable A_VARIABLE is set"
@@ -92,6 +93,7 @@ loading='^loading leaves the process as it was +FAILED '
 fault 'round in constructor' "$loading" 'floating-point environment .* -ffast-math'
 fault 'handler in entry' "$loading" 'the handler of signal 12 '
 fault 'variable in constructor' "$loading" 'the environment variable A_VARIABLE'
+fault 'worker in constructor' "$loading" '[0-9]+ threads run, [0-9]+ ran before'
 fault 'file in entry' "$loading" 'descriptor [0-9]+ \(/dev/null\) is left open'
 fault 'ABI 1.99' '^plugin ABI is known +FAILED ' 'built for plugin ABI 1.99, this confgen checks 1.0 to 1.'
 bits='^unknown bits are 0 +FAILED .*cg_attention_ops'
@@ -102,6 +104,13 @@ fault 'reserved bit' "$bits" '.reserved is 0x2: bit 1 has no meaning'
 # The other checks run: a crash in run() leaves those that do not call it.
 check 1 'abort in run' '^plan\(\) when out of memory +ok '
 check 1 'abort in run' '^all memory is freed +ok '
+
+# What the plugin prints is not part of the result.
+MISBEHAVE='print in run' "$confgen" plugins check "$plugin" --device cpu --json --rounds 2 --only values: \
+  >"$work/out" 2>"$work/err" || fail 'a plugin that prints: wanted status 0'
+grep -q 'text of a plugin' "$work/err" || fail 'a plugin that prints: its text is lost'
+python3 -c 'import json, sys; sys.exit(json.load(open(sys.argv[1]))["failed"])' "$work/out" ||
+  fail 'a plugin that prints: no JSON without failures'
 
 # The installed program does the same.
 status=0

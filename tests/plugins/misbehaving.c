@@ -16,6 +16,7 @@ static cg_status correct_entry(const cg_host *host, const cg_plugin **ret_plugin
 #include <locale.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -54,6 +55,12 @@ static void *do_nothing(void *arg)
     return arg;
 }
 
+static void *wait_forever(void *arg)
+{
+    hang();
+    return arg;
+}
+
 static void notify(union sigval value)
 {
     (void)value;
@@ -83,6 +90,7 @@ static void allocate(const char *name)
 static void change_process(const char *name)
 {
     struct sigevent event = { .sigev_notify = SIGEV_THREAD, .sigev_notify_function = notify };
+    pthread_t thread;
     sigset_t signals;
     timer_t timer;
 
@@ -105,6 +113,8 @@ static void change_process(const char *name)
         abort();
     if (!strncmp(name, "variable", 8))
         setenv("A_VARIABLE", "of a plugin", 1);
+    if (!strncmp(name, "worker", 6) && pthread_create(&thread, NULL, wait_forever, NULL))
+        abort();
     if (!strncmp(name, "timer", 5)) /* the C library starts a thread for it */
         timer_create(CLOCK_MONOTONIC, &event, &timer);
 }
@@ -139,6 +149,8 @@ static void misbehave(const char *where)
             close(fd);
     if (!strncmp(name, "close output", 12))
         close(1);
+    if (!strncmp(name, "print", 5))
+        puts("{ text of a plugin");
     if (!strncmp(name, "noise", 5))
         for (int fd = 3; fd < 64; fd++)
             if (write(fd, "noise from a plugin, longer than the header of a message", 56) < 0)

@@ -171,9 +171,9 @@ typedef struct cg_constraint_ops {
     uint32_t reserved; /* 0 */
 
     /**
-     * Compiles what depends only on tokenizer and number format. The vocabulary and the strings of
-     * the format are borrowed until destroy(). CG_ERR_UNSUPPORTED with the reason if this tokenizer
-     * or number format is not supported.
+     * Compiles what depends only on tokenizer and number format. The vocabulary, and the format
+     * with its texts and arrays, are borrowed until destroy(). CG_ERR_UNSUPPORTED with the reason
+     * if this tokenizer or number format is not supported.
      */
     cg_status (*create)(const cg_host *host, const cg_vocabulary *vocabulary,
                         const cg_text_format *format, void **ret_self, cg_error *err);
