@@ -170,6 +170,20 @@ static cg_status parse_device(const char *text, cg_device *ret_device, int32_t *
     return CG_OK;
 }
 
+/* Types of a run on shape->device, as the engine selects them. */
+static cg_status parse_types(const cg_match_options *o, cg_run_shape *shape, cg_error *err)
+{
+    cg_dtype dtype, kv_dtype, device_dtype = shape->device == CG_DEVICE_CUDA ? CG_BF16 : CG_F32;
+
+    CG_TRY(cg_dtype_parse(o->dtype, &dtype, err));
+    CG_TRY(cg_kv_dtype_parse(o->kv_dtype, &kv_dtype, err));
+    if (shape->device == CG_DEVICE_CPU && dtype != CG_DTYPE_AUTO && dtype != CG_F32)
+        return cg_fail(err, CG_ERR_USAGE, "dtype %s: the CPU computes in f32", o->dtype);
+    shape->dtype = dtype == CG_DTYPE_AUTO ? device_dtype : dtype;
+    shape->kv_dtype = kv_dtype == CG_DTYPE_AUTO ? shape->dtype : kv_dtype;
+    return CG_OK;
+}
+
 /* 10 * major + minor; 0 and the reason if this GPU cannot be opened. */
 static int32_t compute_capability_of(int32_t gpu, cg_error *ret_reason)
 {
@@ -196,12 +210,12 @@ cg_status cg_plugin_set_match(cg_plugin_set *s, const cg_match_options *options,
     shape.deterministic = o.deterministic != 0;
     shape.batch_size = o.batch_size > 0 ? o.batch_size : CG_DEFAULT_BATCH;
     CG_TRY(parse_device(o.device ? o.device : "cpu", &shape.device, &gpu, err));
+    CG_TRY(parse_types(&o, &shape, err));
     CG_TRY(read_config(&o, &config, err));
     free_match(s);
     s->match.no_gpu = (cg_error)CG_ERROR_INIT;
     if (shape.device == CG_DEVICE_CUDA)
         shape.compute_capability = compute_capability_of(gpu, &s->match.no_gpu);
-    shape.dtype = shape.device == CG_DEVICE_CUDA ? CG_BF16 : CG_F32;
     shape.max_length = cg_context_length(&config);
     n_problems = cg_plugin_requirements(&config, &shape, problems, &cache);
     return cg_pairing_matrix(s->registry, &s->host.host, problems, n_problems, &cache,

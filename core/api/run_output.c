@@ -267,6 +267,7 @@ cg_status cg_run_open_output(const cg_engine *engine, const cg_run_options *o, c
         { "max_length", length, NULL },
         { "device", device, NULL },
         { "dtype", info->dtype, NULL },
+        { "kv_dtype", info->kv_dtype, NULL },
         { "arithmetic", sums, NULL },
         { "attention plugin", attention, attention_at },
         { "KV cache plugin", cache, cache_at },

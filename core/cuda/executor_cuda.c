@@ -12,6 +12,7 @@
 #include "base/plugin_call.h"
 #include "base/size.h"
 #include "device_tables.h"
+#include "model/attention_problem.h"
 #include "model/step_tokens.h"
 
 enum {
@@ -271,15 +272,17 @@ static cg_status cache_status(const struct cuda_executor *c, cg_status st, const
 
 static cg_status make_cache(struct cuda_executor *c, cg_error *err)
 {
-    const cg_model_config *mc = &c->config.model->config;
-    const cg_cache_ops *ops = c->config.cache;
-    cg_cache_config cache_config = {
-        CG_SIZED(cg_cache_config), .device = CG_DEVICE_CUDA,       .dtype = c->config.dtype,
-        .n_layers = mc->n_layers,  .n_slots = c->state.n_kv_slots, .n_kv_heads = mc->n_kv_heads,
-        .head_dim = mc->head_dim,  .max_len = c->config.max_len,   .stream = c->stream,
+    const cg_attention_shape shape = {
+        .device = CG_DEVICE_CUDA,
+        .kv_dtype = c->config.kv_dtype,
+        .max_seqs = c->state.n_kv_slots,
+        .max_kv_len = c->config.max_len,
     };
+    const cg_cache_ops *ops = c->config.cache;
+    cg_cache_config cache_config = cg_cache_config_of_model(&c->config.model->config, &shape);
     cg_error why = CG_ERROR_INIT;
 
+    cache_config.stream = c->stream;
     CG_TRY(max_cache_bytes(c, &cache_config.max_bytes, err));
     CG_TRY(cache_status(c, ops->supports(c->config.host, &cache_config, &why), &why, err));
     CG_TRY(cache_status(c, ops->create(c->config.host, &cache_config, &c->cache_self, &why), &why,
@@ -302,6 +305,7 @@ static cg_status make_forward(struct cuda_executor *c, cg_error *err)
         .cache_self = c->cache_self,
         .max_len = c->config.max_len,
         .dtype = c->config.dtype,
+        .kv_dtype = c->config.kv_dtype,
         .deterministic = c->config.deterministic,
         .compute_capability = c->compute_capability,
         .stream = c->stream,

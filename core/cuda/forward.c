@@ -162,7 +162,7 @@ static cg_status make_plans(cg_forward *f, cg_error *err)
         .device = CG_DEVICE_CUDA,
         .compute_capability = c->compute_capability,
         .dtype = c->dtype,
-        .kv_dtype = c->dtype,
+        .kv_dtype = c->kv_dtype,
         .max_tokens = f->rows,
         .max_seqs = f->state->n_kv_slots,
         .max_kv_len = c->max_len,

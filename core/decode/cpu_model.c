@@ -204,7 +204,7 @@ static cg_status make_plans(cg_cpu_model *m, cg_error *err)
     cg_attention_shape shape = {
         .device = CG_DEVICE_CPU,
         .dtype = CG_F32,
-        .kv_dtype = CG_F32,
+        .kv_dtype = c->kv_dtype,
         .max_tokens = c->max_tokens,
         .max_seqs = c->max_seqs,
         .max_kv_len = c->max_len,

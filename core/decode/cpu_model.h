@@ -31,6 +31,7 @@ typedef struct cg_cpu_model_config {
     int32_t max_seqs;
     int32_t max_out; /* rows of logits of a batch */
     int32_t max_len;
+    cg_dtype kv_dtype; /* of the cache */
 } cg_cpu_model_config;
 
 /** The tokens of one step. Sequence i has rows q_start[i] .. q_start[i+1]. */

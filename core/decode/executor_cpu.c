@@ -11,6 +11,7 @@
 #include "decode/executor.h"
 #include "decode/repair_cpu.h"
 #include "decode/sampler.h"
+#include "model/attention_problem.h"
 #include "model/step_tokens.h"
 #include "sequence/automaton.h"
 
@@ -149,12 +150,13 @@ static cg_status cache_status(const struct cpu *c, cg_status st, const cg_error 
 
 static cg_status make_cache(struct cpu *c, cg_error *err)
 {
-    const cg_model_config *mc = &c->config.model->config;
-    cg_cache_config cache_config = {
-        CG_SIZED(cg_cache_config), .device = CG_DEVICE_CPU,      .dtype = CG_F32,
-        .n_layers = mc->n_layers,  .n_slots = c->n_kv_slots,     .n_kv_heads = mc->n_kv_heads,
-        .head_dim = mc->head_dim,  .max_len = c->config.max_len,
+    const cg_attention_shape shape = {
+        .device = CG_DEVICE_CPU,
+        .kv_dtype = c->config.kv_dtype,
+        .max_seqs = c->n_kv_slots,
+        .max_kv_len = c->config.max_len,
     };
+    cg_cache_config cache_config = cg_cache_config_of_model(&c->config.model->config, &shape);
     cg_error why = CG_ERROR_INIT;
 
     CG_TRY(
@@ -183,6 +185,7 @@ static cg_status make_model(struct cpu *c, cg_error *err)
         .max_seqs = c->n_kv_slots,
         .max_out = c->config.n_slots,
         .max_len = c->config.max_len,
+        .kv_dtype = c->config.kv_dtype,
     };
 
     return cg_cpu_model_create(&config, &c->model, err);

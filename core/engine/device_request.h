@@ -1,18 +1,25 @@
 /* SPDX-License-Identifier: MIT */
-/** @file device_request.h  Parses --device and --dtype; resolves a request to GPU indices. */
+/** @file device_request.h  Parses --device, --dtype, --kv-dtype; resolves a request to GPU indices.
+ */
 #ifndef CG_ENGINE_DEVICE_REQUEST_H
 #define CG_ENGINE_DEVICE_REQUEST_H
 
 #include <confgen/confgen.h>
+
+enum { CG_DTYPE_AUTO = -1 }; /* no request: the dtype of the device; of a cache: that of the run */
 
 typedef struct cg_device_request {
     enum { CG_REQUEST_AUTO = 0, CG_REQUEST_CPU, CG_REQUEST_CUDA } kind;
     int32_t all; /* CUDA: nonzero: every GPU of the machine; else `gpus` */
     int32_t n;
     int32_t gpus[CG_MAX_GPUS]; /* [n] distinct indices */
+    cg_dtype dtype, kv_dtype;  /* or CG_DTYPE_AUTO */
 } cg_device_request;
 
-/** Parses "cpu", "cuda:0,1", ...; NULL is "auto". CG_ERR_USAGE naming the text and the forms. */
+/**
+ * Parses "cpu", "cuda:0,1", ...; NULL is "auto". Both types of the request become CG_DTYPE_AUTO.
+ * CG_ERR_USAGE naming the text and the forms.
+ */
 cg_status cg_device_parse(const char *text, cg_device_request *ret_request, cg_error *err);
 
 /**
@@ -26,9 +33,13 @@ cg_status cg_device_parse(const char *text, cg_device_request *ret_request, cg_e
 cg_status cg_device_resolve(const cg_device_request *request, const char *text, int32_t n_gpus,
                             int32_t *ret_gpus, int32_t *ret_n, cg_error *err);
 
-enum { CG_DTYPE_AUTO = -1 }; /* no request: the dtype of the device */
-
 /** Parses "f32", "bf16", "auto"; NULL is "auto". CG_ERR_USAGE naming the text. */
 cg_status cg_dtype_parse(const char *text, cg_dtype *ret_dtype, cg_error *err);
+
+/** Parses the type of a KV cache: also "f16", "fp8" (CG_F8_E4M3) and "int8". As cg_dtype_parse().
+ */
+cg_status cg_kv_dtype_parse(const char *text, cg_dtype *ret_dtype, cg_error *err);
+/** The word of --kv-dtype for a type, e.g. "fp8". Static storage. */
+const char *cg_kv_dtype_name(cg_dtype dtype);
 
 #endif

@@ -255,11 +255,11 @@ static void log_adapter(const cg_engine *e)
 static cg_status open_parts(cg_engine *e, const cg_engine_options *o, cg_error *err)
 {
     cg_device_request request;
-    cg_dtype dtype;
 
     CG_TRY(check_options(o, err));
     CG_TRY(cg_device_parse(o->device, &request, err));
-    CG_TRY(cg_dtype_parse(o->dtype, &dtype, err));
+    CG_TRY(cg_dtype_parse(o->dtype, &request.dtype, err));
+    CG_TRY(cg_kv_dtype_parse(o->kv_dtype, &request.kv_dtype, err));
     set_threads(&e->info, o);
     CG_TRY(cg_team_create(e->info.threads, &e->team, err));
     cg_plugin_host_init(&e->host, e->team, o->log, o->log_ctx, CG_LOG_INFO);
@@ -275,7 +275,7 @@ static cg_status open_parts(cg_engine *e, const cg_engine_options *o, cg_error *
     CG_TRY(cg_engine_open_codes(e, o, err));
     CG_TRY(cg_engine_select_geometry(e, o, err));
     fill_info(e, o);
-    return cg_engine_open_device(e, o, &request, dtype, err);
+    return cg_engine_open_device(e, o, &request, err);
 }
 
 cg_status cg_engine_open_with(const cg_engine_options *options, const cg_engine_test_hooks *hooks,

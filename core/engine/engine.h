@@ -109,7 +109,7 @@ cg_status cg_engine_select_geometry(cg_engine *engine, const cg_engine_options *
 
 /** Opens engine->device: workers, selection, executors. Comes last. */
 cg_status cg_engine_open_device(cg_engine *engine, const cg_engine_options *options,
-                                const cg_device_request *request, cg_dtype dtype, cg_error *err);
+                                const cg_device_request *request, cg_error *err);
 void cg_engine_close_device(cg_engine *engine);
 
 #endif

@@ -31,10 +31,22 @@ static cg_status alloc_workers(cg_engine *e, int32_t n, cg_error *err)
     return CG_OK;
 }
 
-static void fill_prototype(cg_engine *e, const cg_engine_options *o, cg_dtype dtype,
-                           int32_t deterministic)
+/* Bytes of the keys and values of a token in all layers, scales included. */
+static int32_t count_token_bytes(const cg_model_config *c, cg_dtype kv_dtype)
 {
+    int32_t size = (int32_t)cg_dtype_size(kv_dtype), scale = size == 1 ? (int32_t)sizeof(float) : 0;
+
+    return 2 * c->n_layers * c->n_kv_heads * (c->head_dim * size + scale);
+}
+
+static void fill_prototype(cg_engine *e, const cg_engine_options *o,
+                           const cg_device_request *request, cg_dtype dtype, int32_t deterministic)
+{
+    cg_dtype kv_dtype = request->kv_dtype == CG_DTYPE_AUTO ? dtype : request->kv_dtype;
+
     e->info.dtype = cg_dtype_name(dtype);
+    e->info.kv_dtype = cg_kv_dtype_name(kv_dtype);
+    e->info.kv_token_bytes = count_token_bytes(&e->model.weights->config, kv_dtype);
     e->info.deterministic = deterministic;
     e->device.prototype = (cg_executor_prototype) {
         .config = { .model = e->model.weights,
@@ -45,6 +57,7 @@ static void fill_prototype(cg_engine *e, const cg_engine_options *o, cg_dtype dt
                     .number_format = &e->model.weights->format.conformer.number,
                     .max_len = e->info.max_length,
                     .step_tokens = o->step_tokens,
+                    .kv_dtype = kv_dtype,
                     .dtype = dtype,
                     .deterministic = deterministic },
         .factory = e->hooks.factory,
@@ -92,6 +105,7 @@ static cg_status open_workers(cg_engine *e, const cg_engine_options *o, cg_error
         .constraint = e->constraint.plugin->name,
         .geometry = e->info.geometry,
         .dtype = e->info.dtype,
+        .kv_dtype = e->info.kv_dtype,
         .tokenizer_fingerprint = e->info.tokenizer_fingerprint,
         .cpu_attempt_seconds = e->hooks.cpu_attempt_seconds,
     };
@@ -109,15 +123,15 @@ static cg_status open_workers(cg_engine *e, const cg_engine_options *o, cg_error
 
 /* ---- devices ------------------------------------------------------------------------------ */
 
-static cg_status open_on_cpu(cg_engine *e, const cg_engine_options *o, cg_dtype dtype,
-                             cg_error *err)
+static cg_status open_on_cpu(cg_engine *e, const cg_engine_options *o,
+                             const cg_device_request *request, cg_error *err)
 {
     const cg_executor_prototype *prototype = &e->device.prototype;
 
-    if (dtype == CG_BF16)
+    if (request->dtype == CG_BF16)
         return cg_fail(err, CG_ERR_USAGE, "dtype bf16: the CPU computes in f32 (%.800s)",
                        e->device.reason);
-    fill_prototype(e, o, CG_F32, 1);
+    fill_prototype(e, o, request, CG_F32, 1);
     snprintf(e->device.name, sizeof e->device.name, "cpu");
     CG_TRY(alloc_workers(e, e->hooks.n_cpu_executors ? e->hooks.n_cpu_executors : 1, err));
     if (e->codes)
@@ -129,7 +143,7 @@ static cg_status open_on_cpu(cg_engine *e, const cg_engine_options *o, cg_dtype 
 }
 
 static cg_status open_on_gpus(cg_engine *e, const cg_engine_options *o,
-                              const cg_device_request *request, cg_dtype dtype, cg_error *err)
+                              const cg_device_request *request, cg_error *err)
 {
     const char *text = request->kind == CG_REQUEST_AUTO ? "auto" : o->device;
     int32_t gpus[CG_MAX_GPUS], n_gpus = 0, n = 0;
@@ -140,7 +154,8 @@ static cg_status open_on_gpus(cg_engine *e, const cg_engine_options *o,
         return request->kind == CG_REQUEST_CUDA ? cg_fail_prefix(err, st, "device '%.200s'", text)
                                                 : st;
     CG_TRY(cg_device_resolve(request, text, n_gpus, gpus, &n, err));
-    fill_prototype(e, o, dtype == CG_DTYPE_AUTO ? CG_BF16 : dtype, o->deterministic != 0);
+    fill_prototype(e, o, request, request->dtype == CG_DTYPE_AUTO ? CG_BF16 : request->dtype,
+                   o->deterministic != 0);
     CG_TRY(alloc_workers(e, n, err));
     at = (size_t)snprintf(e->device.name, sizeof e->device.name, "cuda:");
     for (int32_t i = 0; i < n; i++) {
@@ -157,10 +172,10 @@ static cg_status open_on_gpus(cg_engine *e, const cg_engine_options *o,
 
 /* Opens on the first GPU if it supports the model, else on the CPU with the reason. */
 static cg_status open_auto(cg_engine *e, const cg_engine_options *o,
-                           const cg_device_request *request, cg_dtype dtype, cg_error *err)
+                           const cg_device_request *request, cg_error *err)
 {
     cg_error why = CG_ERROR_INIT;
-    cg_status st = open_on_gpus(e, o, request, dtype, &why);
+    cg_status st = open_on_gpus(e, o, request, &why);
 
     if (st == CG_OK) {
         snprintf(e->device.reason, CG_REASON_TEXT, "auto: the first GPU");
@@ -173,7 +188,7 @@ static cg_status open_auto(cg_engine *e, const cg_engine_options *o,
     cg_engine_close_device(e);
     e->device.selection = (cg_selection) { .batch_size = 0 };
     snprintf(e->device.reason, CG_REASON_TEXT, "auto: %s", why.msg);
-    return open_on_cpu(e, o, dtype, err);
+    return open_on_cpu(e, o, request, err);
 }
 
 /* ---- engine->info ------------------------------------------------------------------------- */
@@ -265,18 +280,18 @@ static void fill_info(cg_engine *e)
 }
 
 cg_status cg_engine_open_device(cg_engine *e, const cg_engine_options *o,
-                                const cg_device_request *request, cg_dtype dtype, cg_error *err)
+                                const cg_device_request *request, cg_error *err)
 {
     snprintf(e->device.reason, CG_REASON_TEXT, "requested");
     switch (request->kind) {
     case CG_REQUEST_CPU:
-        CG_TRY(open_on_cpu(e, o, dtype, err));
+        CG_TRY(open_on_cpu(e, o, request, err));
         break;
     case CG_REQUEST_CUDA:
-        CG_TRY(open_on_gpus(e, o, request, dtype, err));
+        CG_TRY(open_on_gpus(e, o, request, err));
         break;
     case CG_REQUEST_AUTO:
-        CG_TRY(open_auto(e, o, request, dtype, err));
+        CG_TRY(open_auto(e, o, request, err));
         break;
     }
     fill_info(e);

@@ -58,7 +58,7 @@ int32_t cg_plugin_requirements(const cg_model_config *config, const cg_run_shape
         .device = run->device,
         .compute_capability = run->compute_capability,
         .dtype = run->dtype,
-        .kv_dtype = run->dtype,
+        .kv_dtype = run->kv_dtype,
         .max_tokens =
             cg_step_tokens(run->device, run->batch_size, run->step_tokens, run->deterministic),
         .max_seqs = kv_slots,
@@ -66,10 +66,6 @@ int32_t cg_plugin_requirements(const cg_model_config *config, const cg_run_shape
         .flags = cg_attention_flags(run->device, run->deterministic),
     };
 
-    *ret_cache = (cg_cache_config) {
-        CG_SIZED(cg_cache_config),    .device = run->device,      .dtype = run->dtype,
-        .n_layers = config->n_layers, .n_slots = kv_slots,        .n_kv_heads = config->n_kv_heads,
-        .head_dim = config->head_dim, .max_len = run->max_length,
-    };
+    *ret_cache = cg_cache_config_of_model(config, &shape);
     return cg_attention_problems_of_model(config, &shape, ret_problems);
 }

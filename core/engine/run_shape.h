@@ -31,7 +31,8 @@ int32_t cg_prompt_slots(cg_device device, int32_t batch_size);
 typedef struct cg_run_shape {
     cg_device device;
     int32_t compute_capability; /* CUDA: 10 * major + minor; CPU: 0 */
-    cg_dtype dtype;             /* of activations and KV cache */
+    cg_dtype dtype;             /* of activations */
+    cg_dtype kv_dtype;          /* of the KV cache */
     int32_t deterministic;      /* CUDA: tokens do not depend on the batch */
     int32_t batch_size;         /* sequence slots */
     int32_t max_length;         /* tokens of a sequence, prompt included */

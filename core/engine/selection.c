@@ -236,6 +236,7 @@ static void make_key(const struct selector *s, struct key *k)
     add_item(k, "tokenizer", k->tokenizer);
     add_item(k, "constraint", r->constraint);
     add_item(k, "dtype", r->dtype);
+    add_item(k, "kv_dtype", r->kv_dtype);
     add_item(k, "geometry", r->geometry);
     add_item(k, "deterministic", c->deterministic ? "yes" : "no");
     add_item(k, "max_length", k->max_length);

@@ -19,7 +19,7 @@ typedef struct cg_selection_request {
     const cg_template_builder *builder; /* builds the molecule that is measured */
     int32_t n_workers;                  /* which share the workload */
     /* parts of the key of a remembered tuning, in addition to the worker's own */
-    const char *constraint, *geometry, *dtype;
+    const char *constraint, *geometry, *dtype, *kv_dtype;
     uint64_t tokenizer_fingerprint;
     double cpu_attempt_seconds; /* per attempt; for tests: if > 0, the CPU is measured too */
 } cg_selection_request;

@@ -79,6 +79,7 @@ cg_status cg_worker_match(const cg_worker *w, const cg_plugin *attention, const 
         .device = w->device,
         .compute_capability = w->gpu_info.compute_capability,
         .dtype = c->dtype,
+        .kv_dtype = c->kv_dtype,
         .deterministic = c->deterministic,
         .batch_size = batch_size,
         .max_length = c->max_len,

@@ -14,6 +14,12 @@ uint32_t cg_attention_flags(cg_device device, int32_t deterministic)
     return CG_ATTENTION_GRAPH_SAFE | (deterministic ? reproducible : 0);
 }
 
+/* Numbers of 8 bits are stored with a scale. */
+static int is_scaled(cg_dtype dtype)
+{
+    return cg_dtype_size(dtype) == 1;
+}
+
 /* The window of a layer in a run; 0: none. */
 static int32_t window_of_layer(const cg_model_config *c, int32_t max_kv_len, int32_t layer)
 {
@@ -43,6 +49,7 @@ int32_t cg_attention_problems_of_model(const cg_model_config *config,
         .max_kv_len = shape->max_kv_len,
         .scale = 1.0f / sqrtf((float)config->head_dim),
         .flags = shape->flags,
+        .features = is_scaled(shape->kv_dtype) ? CG_ATTENTION_KV_SCALES : 0,
     };
     int32_t n = 1;
 
@@ -55,6 +62,22 @@ int32_t cg_attention_problems_of_model(const cg_model_config *config,
             n = 2;
         }
     return n;
+}
+
+cg_cache_config cg_cache_config_of_model(const cg_model_config *config,
+                                         const cg_attention_shape *shape)
+{
+    return (cg_cache_config) {
+        CG_SIZED(cg_cache_config),
+        .device = shape->device,
+        .dtype = shape->kv_dtype,
+        .n_layers = config->n_layers,
+        .n_slots = shape->max_seqs,
+        .n_kv_heads = config->n_kv_heads,
+        .head_dim = config->head_dim,
+        .max_len = shape->max_kv_len,
+        .features = is_scaled(shape->kv_dtype) ? CG_CACHE_SCALES : 0,
+    };
 }
 
 cg_status cg_attention_problem_check_view(const cg_attention_problem *p, const cg_cache_ops *cache,

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/** @file attention_problem.h  Builds the cg_attention_problem of a model and a run. */
+/** @file attention_problem.h  Builds the cg_attention_problem and cg_cache_config of a model and a
+ * run. */
 #ifndef CG_MODEL_ATTENTION_PROBLEM_H
 #define CG_MODEL_ATTENTION_PROBLEM_H
 
@@ -13,7 +14,7 @@ typedef struct cg_attention_shape {
     cg_device device;
     int32_t compute_capability; /* CUDA: 10 * major + minor; CPU: 0 */
     cg_dtype dtype;             /* of queries and outputs */
-    cg_dtype kv_dtype;          /* of the cache */
+    cg_dtype kv_dtype;          /* of the cache; a type of 8 bits needs scales */
     int32_t max_tokens;         /* rows of one step, at most */
     int32_t max_seqs;           /* sequences of one step, at most: the KV slots */
     int32_t max_kv_len;         /* cached tokens of one sequence, at most */
@@ -36,6 +37,13 @@ enum { CG_MAX_ATTENTION_PROBLEMS = 2 };
 int32_t cg_attention_problems_of_model(const cg_model_config *config,
                                        const cg_attention_shape *shape,
                                        cg_attention_problem ret[CG_MAX_ATTENTION_PROBLEMS]);
+
+/**
+ * Returns the configuration of a model's cache: `device`, `kv_dtype`, `max_seqs` and `max_kv_len`
+ * of the shape are read. max_bytes and stream stay zero.
+ */
+cg_cache_config cg_cache_config_of_model(const cg_model_config *config,
+                                         const cg_attention_shape *shape);
 
 /** Returns the index of the problem of a layer. */
 int32_t cg_attention_problem_of_layer(const cg_model_config *config, int32_t max_kv_len,

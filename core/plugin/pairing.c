@@ -44,7 +44,7 @@ static cg_status check_features(const char *kind, const cg_plugin *plugin, uint3
         if (wanted & ~known & 1u << i)
             return cg_fail(err, CG_ERR_UNSUPPORTED,
                            "%s '%s' (plugin ABI %d.%d): does not have the feature \"%s\" that the "
-                           "model needs",
+                           "run needs",
                            kind, plugin->name, plugin->abi_major, plugin->abi_minor,
                            i < n_names ? names[i] : "of a newer confgen");
     return CG_OK;

@@ -38,6 +38,8 @@ expect 0 '^flash +paged +.' plugins matrix --device cuda
 expect 2 "device 'tpu': wanted cpu, cuda or cuda:I" plugins matrix --device tpu
 expect 2 "device 'cuda:all': wanted" plugins matrix --device cuda:all
 expect 2 "shape 'huge'" plugins matrix --shape huge
+expect 2 "kv-dtype 'q4': wanted auto" plugins matrix --kv-dtype q4
+expect 2 "dtype bf16: the CPU computes in f32" plugins matrix --dtype bf16
 expect 2 'wanted one of them' plugins matrix --shape default --model "$root/data/confgen-default"
 expect 3 'config.json' plugins matrix --model "$work"
 expect 0 ' 0 failed$' plugins check "$plugins/attention/eager/attention_eager.so" --rounds 2

@@ -213,6 +213,7 @@ START_TEST(logits_on_cuda_equal_the_oracles)
                                   .n_prompt_slots = 1,
                                   .max_len = MAX_LEN,
                                   .step_tokens = 37,
+                                  .kv_dtype = on_cuda[_i / 3].dtype,
                                   .dtype = on_cuda[_i / 3].dtype };
     struct free_text none;
     cg_status st;

@@ -64,6 +64,9 @@ static const char help[] =
     "  --device auto|cpu|cuda|cuda:I|cuda:I,J,...|cuda:all\n"
     "  --dtype auto|bf16|f32 on a GPU bf16, or f32 to compare with the CPU; the CPU\n"
     "                        computes in f32\n"
+    "  --kv-dtype auto|f32|bf16|f16|fp8|int8\n"
+    "                        of the KV cache (auto: as --dtype); fp8 and int8 keep a scale per\n"
+    "                        token and head\n"
     "  --deterministic       on a GPU: the same conformers for any batch size and number of GPUs\n"
     "  --attention auto|NAME  --kv-cache auto|NAME  --plugin FILE.so (repeatable)\n"
     "  --batch-size auto|N   sequences decoded at once (on each GPU)\n"
@@ -243,6 +246,7 @@ enum {
     O_GEOMETRY,
     O_DEVICE,
     O_DTYPE,
+    O_KV_DTYPE,
     O_DETERMINISTIC,
     O_TUNE,
     O_MAX_LENGTH,
@@ -289,6 +293,7 @@ static const struct option options[] = {
     { "geometry", required_argument, NULL, O_GEOMETRY },
     { "device", required_argument, NULL, O_DEVICE },
     { "dtype", required_argument, NULL, O_DTYPE },
+    { "kv-dtype", required_argument, NULL, O_KV_DTYPE },
     { "deterministic", no_argument, NULL, O_DETERMINISTIC },
     { "tune", required_argument, NULL, O_TUNE },
     { "max-length", required_argument, NULL, O_MAX_LENGTH },
@@ -445,6 +450,9 @@ static void set_option(struct generate *s, int option, const char *arg)
         break;
     case O_DTYPE:
         s->engine.dtype = arg;
+        break;
+    case O_KV_DTYPE:
+        s->engine.kv_dtype = arg;
         break;
     case O_DETERMINISTIC:
         s->engine.deterministic = 1;
@@ -649,10 +657,11 @@ static void print_selection(const struct generate *s, const cg_engine *engine)
         fprintf(stderr, " (%s)", gpu.name);
     else
         fprintf(stderr, " with %d threads", info->threads);
-    fprintf(stderr, "; attention %s (%s), KV cache %s (%s), constraint %s, batch %d (%s); %s%s%s\n",
-            info->attention, info->attention_reason, info->kv_cache, info->kv_cache_reason,
-            info->constraint, info->batch_size, info->batch_reason, info->reproducibility,
-            *info->tuning ? "; " : "", info->tuning);
+    fprintf(stderr,
+            "; attention %s (%s), KV cache %s of %s (%s), constraint %s, batch %d (%s); %s%s%s\n",
+            info->attention, info->attention_reason, info->kv_cache, info->kv_dtype,
+            info->kv_cache_reason, info->constraint, info->batch_size, info->batch_reason,
+            info->reproducibility, *info->tuning ? "; " : "", info->tuning);
 }
 
 /* Warns of a request for several conformers of which each is the same. */

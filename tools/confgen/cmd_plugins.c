@@ -117,12 +117,13 @@ static int list(int argc, char **argv)
 
 static const char matrix_help[] =
     "confgen plugins matrix [--model DIR | --shape NAME] [--device cpu|cuda|cuda:I]\n"
-    "                       [--batch-size N] [--deterministic] [--plugin FILE.so]...\n"
+    "                       [--dtype NAME] [--kv-dtype NAME] [--batch-size N] [--deterministic]\n"
+    "                       [--plugin FILE.so]...\n"
     "\n"
     "Pairs every attention plugin with every cache plugin: `ok`, or why the pair does not support\n"
     "the model. Shapes: default, llama380m, qwen3-0.6b. Without a model or shape: the default\n"
     "model. --deterministic requires on CUDA what a run with that flag requires; the CPU always\n"
-    "does.\n";
+    "does. --dtype and --kv-dtype are those of a run.\n";
 
 static int matrix(int argc, char **argv)
 {
@@ -130,6 +131,7 @@ static int matrix(int argc, char **argv)
         { "model", required_argument, NULL, 'm' },   { "shape", required_argument, NULL, 's' },
         { "device", required_argument, NULL, 'd' },  { "batch-size", required_argument, NULL, 'b' },
         { "deterministic", no_argument, NULL, 'D' }, { "plugin", required_argument, NULL, 'p' },
+        { "dtype", required_argument, NULL, 't' },   { "kv-dtype", required_argument, NULL, 'k' },
         { "help", no_argument, NULL, OPTION_HELP },  { NULL, 0, NULL, 0 },
     };
     static const char *const headings[] = { "attention", "cache", "pair" };
@@ -159,6 +161,12 @@ static int matrix(int argc, char **argv)
             break;
         case 'D':
             match.deterministic = 1;
+            break;
+        case 't':
+            match.dtype = optarg;
+            break;
+        case 'k':
+            match.kv_dtype = optarg;
             break;
         default:
             add_plugin_file(&files, optarg);

@@ -69,7 +69,7 @@ typedef struct cg_engine_options {
      */
     const char *shape;
     const char *tokenizer; /* a directory or a tokenizer.json; NULL: that of the model */
-    const char *dtype;     /* of weights, activations and KV cache: "auto", "bf16", "f32" */
+    const char *dtype;     /* of weights and activations: "auto", "bf16", "f32" */
     int32_t deterministic; /* GPU: nonzero: tokens do not depend on the batch; slower */
     int32_t max_length;    /* tokens of a sequence, prompt included; 0: the model's context, at
                               most CG_MAX_CONTEXT */
@@ -86,6 +86,9 @@ typedef struct cg_engine_options {
      */
     const char *geometry;
     const char *preset; /* a preset of sampling; NULL: none */
+    /** Of the KV cache: "f32", "bf16", "f16", "fp8" (e4m3) or "int8", the last two with a scale per
+     * token and head. NULL, "auto": that of the activations. */
+    const char *kv_dtype;
 } cg_engine_options;
 
 /** cg_engine_options.tuning */
@@ -160,14 +163,14 @@ typedef struct cg_engine_info {
     const char *device_reason;                /* why this device */
     const char *constraint_reason;            /* why this one */
     uint64_t tokenizer_fingerprint;           /* of the tokenizer's files */
-    const char *dtype;           /* of weights, activations and KV cache: "f32", "bf16" */
-    const char *reproducibility; /* what a conformer depends on, a sentence */
-    int32_t deterministic;       /* tokens do not depend on batch size, slot or GPU count */
-    int32_t step_tokens;         /* as requested; 0: derived */
-    int32_t n_gpus;              /* of cg_engine_get_gpu(); 0: the CPU */
-    int32_t n_attempts;          /* of cg_engine_get_attempt() */
-    const char *tuning;          /* origin of the attempts, or why there are none; "" if nothing
-                                    was to be selected */
+    const char *dtype;                        /* of weights and activations: "f32", "bf16" */
+    const char *reproducibility;              /* what a conformer depends on, a sentence */
+    int32_t deterministic; /* tokens do not depend on batch size, slot or GPU count */
+    int32_t step_tokens;   /* as requested; 0: derived */
+    int32_t n_gpus;        /* of cg_engine_get_gpu(); 0: the CPU */
+    int32_t n_attempts;    /* of cg_engine_get_attempt() */
+    const char *tuning;    /* origin of the attempts, or why there are none; "" if nothing
+                              was to be selected */
     /* elements that determine the work of a step */
     int64_t layer_parameters;       /* of the layers, without embedding and head */
     int32_t head_width;             /* elements of a row of the LM head */
@@ -179,6 +182,9 @@ typedef struct cg_engine_info {
     const char *geometry;           /* "off", "count", "repair" */
     const char *text_format;        /* of conformers, with all its values, on one line */
     const char *text_format_reason; /* "confgen.json", or how it was found */
+    const char *kv_dtype;           /* of the KV cache: "f32", "bf16", "f16", "fp8", "int8" */
+    int32_t kv_token_bytes; /* of a token's keys and values, all layers, with their scales */
+    int32_t reserved;
 } cg_engine_info;
 
 /**

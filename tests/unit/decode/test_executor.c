@@ -142,6 +142,7 @@ static cg_executor_config configure(int32_t target, const char *cache, int32_t d
                                   .n_prompt_slots = 1,
                                   .max_len = max_len,
                                   .step_tokens = step_tokens,
+                                  .kv_dtype = m->dtype,
                                   .dtype = m->dtype,
                                   .deterministic = deterministic };
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Parsing of --device and --dtype, and resolving to GPUs. */
+/* Parsing of --device, --dtype and --kv-dtype, and resolving to GPUs. */
 #include "engine/device_request.h"
 #include "scratch.h"
 
@@ -105,6 +105,32 @@ START_TEST(dtypes_are_parsed)
 }
 END_TEST
 
+START_TEST(kv_dtypes_are_parsed)
+{
+    static const struct {
+        const char *word;
+        cg_dtype dtype;
+    } cases[] = { { "f32", CG_F32 },
+                  { "bf16", CG_BF16 },
+                  { "f16", CG_F16 },
+                  { "fp8", CG_F8_E4M3 },
+                  { "int8", CG_I8 } };
+    cg_dtype t = 99;
+
+    ck_assert_int_eq(cg_kv_dtype_parse(NULL, &t, &err), CG_OK);
+    ck_assert_int_eq(t, CG_DTYPE_AUTO);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        ck_assert_int_eq(cg_kv_dtype_parse(cases[i].word, &t, &err), CG_OK);
+        ck_assert_int_eq(t, cases[i].dtype);
+        ck_assert_str_eq(cg_kv_dtype_name(t), cases[i].word);
+    }
+    ck_assert_int_eq(cg_kv_dtype_parse("auto", &t, &err), CG_OK);
+    ck_assert_int_eq(t, CG_DTYPE_AUTO);
+    ck_assert_int_eq(cg_kv_dtype_parse("f8_e5m2", &t, &err), CG_ERR_USAGE);
+    ck_assert_str_eq(err.msg, "kv-dtype 'f8_e5m2': wanted auto, f32, bf16, f16, fp8 or int8");
+}
+END_TEST
+
 int main(void)
 {
     TCase *tc = tcase_create("device");
@@ -114,5 +140,6 @@ int main(void)
     tcase_add_test(tc, too_many_gpus_are_refused);
     tcase_add_test(tc, requests_resolve_to_gpus);
     tcase_add_test(tc, dtypes_are_parsed);
+    tcase_add_test(tc, kv_dtypes_are_parsed);
     return run_suite("device", &tc, 1);
 }

@@ -64,6 +64,36 @@ START_TEST(the_problem_combines_model_run_and_cache)
 }
 END_TEST
 
+START_TEST(a_cache_of_8_bits_needs_scales)
+{
+    static const struct {
+        cg_dtype dtype;
+        int is_scaled;
+    } cases[] = { { CG_F32, 0 }, { CG_BF16, 0 }, { CG_F16, 0 }, { CG_F8_E4M3, 1 }, { CG_I8, 1 } };
+    const cg_attention_shape shape = { .device = CG_DEVICE_CUDA,
+                                       .dtype = CG_BF16,
+                                       .kv_dtype = cases[_i].dtype,
+                                       .max_seqs = 520,
+                                       .max_kv_len = 2048 };
+    cg_attention_problem p[CG_MAX_ATTENTION_PROBLEMS];
+    cg_cache_config c = cg_cache_config_of_model(&config, &shape);
+
+    cg_attention_problems_of_model(&config, &shape, p);
+    ck_assert_int_eq(p[0].kv_dtype, cases[_i].dtype);
+    ck_assert_uint_eq(p[0].features, cases[_i].is_scaled ? CG_ATTENTION_KV_SCALES : 0);
+    ck_assert_uint_eq(c.struct_size, sizeof c);
+    ck_assert_int_eq(c.device, CG_DEVICE_CUDA);
+    ck_assert_int_eq(c.dtype, cases[_i].dtype);
+    ck_assert_int_eq(c.n_layers, 3);
+    ck_assert_int_eq(c.n_slots, 520);
+    ck_assert_int_eq(c.n_kv_heads, 2);
+    ck_assert_int_eq(c.head_dim, 64);
+    ck_assert_int_eq(c.max_len, 2048);
+    ck_assert_uint_eq(c.features, cases[_i].is_scaled ? CG_CACHE_SCALES : 0);
+    ck_assert(!c.max_bytes && !c.stream && !c.v_head_dim && !c.window && !c.sink_tokens);
+}
+END_TEST
+
 START_TEST(layers_with_a_window_have_a_problem_of_their_own)
 {
     static const struct {
@@ -97,6 +127,7 @@ int main(void)
 
     tcase_add_test(tc, flags_follow_the_device);
     tcase_add_test(tc, the_problem_combines_model_run_and_cache);
+    tcase_add_loop_test(tc, a_cache_of_8_bits_needs_scales, 0, 5);
     tcase_add_loop_test(tc, layers_with_a_window_have_a_problem_of_their_own, 0, 5);
     return run_suite("attention problem", &tc, 1);
 }

@@ -24,7 +24,9 @@ static const char help[] =
     "  --tokenizer DIR               folder of the tokenizer, or a tokenizer.json (default: the\n"
     "                                model's)\n"
     "  --device cpu|cuda[:I]         default cpu\n"
-    "  --dtype NAME                  bf16 or f32, of weights, activations and cache\n"
+    "  --dtype NAME                  bf16 or f32, of weights and activations\n"
+    "  --kv-dtype NAME               of the KV cache: f32, bf16, f16, fp8 or int8 (default: as\n"
+    "                                --dtype)\n"
     "  --batch N,...                 default 1,64; on a GPU 512\n"
     "  --constraint NAME,...         default none,grammar\n"
     "  --attention NAME,...          default: what was measured on this GPU before, else as in a\n"
@@ -78,6 +80,7 @@ static void parse(struct decode_bench *b, int argc, char **argv)
         { "etkdg", no_argument, NULL, 'e' },
         { "device", required_argument, NULL, 'd' },
         { "dtype", required_argument, NULL, 'D' },
+        { "kv-dtype", required_argument, NULL, 'K' },
         { "deterministic", no_argument, NULL, 'i' },
         { "free-tokens", required_argument, NULL, 'F' },
         { "max-length", required_argument, NULL, 'L' },
@@ -144,6 +147,9 @@ static void parse(struct decode_bench *b, int argc, char **argv)
             break;
         case 'D':
             o->dtype = optarg;
+            break;
+        case 'K':
+            o->kv_dtype = optarg;
             break;
         case 'i':
             o->deterministic = 1;
@@ -240,6 +246,8 @@ static cg_status open_cell(struct decode_bench *b, struct decode_cell *c, cg_err
     snprintf(b->dtype, sizeof b->dtype, "%s", info->dtype);
     snprintf(c->attention_used, sizeof c->attention_used, "%s", info->attention);
     snprintf(c->cache_used, sizeof c->cache_used, "%s", info->kv_cache);
+    snprintf(c->kv_dtype, sizeof c->kv_dtype, "%s", info->kv_dtype);
+    c->kv_token_bytes = info->kv_token_bytes;
     return CG_OK;
 }
 

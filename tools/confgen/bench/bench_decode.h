@@ -19,8 +19,9 @@ struct decode_cell {
     cg_engine *engine; /* NULL while closed */
     struct samples tokens, sampled, forced, conformers, ratio;
     cg_report sum; /* over all rounds; head_rows, device_bytes and kv_bytes: the largest */
-    char attention_used[32], cache_used[32];
-    cg_error failure; /* code CG_OK: none */
+    char attention_used[32], cache_used[32], kv_dtype[16];
+    int32_t kv_token_bytes; /* of a token's keys and values, all layers */
+    cg_error failure;       /* code CG_OK: none */
 };
 
 struct decode_bench {

@@ -56,7 +56,7 @@ static struct step average_step(const struct decode_bench *b, const struct decod
         .layers = { element * (double)b->info.layer_parameters,
                     2 * (double)b->info.layer_parameters * used },
         /* attended tokens are read, new ones written */
-        .attention = { element * b->info.kv_elements * (attended + used),
+        .attention = { c->kv_token_bytes * (attended + used),
                        4.0 * b->info.query_elements * attended },
         .head = { element * head, 2 * head * sampled },
     };
@@ -109,15 +109,18 @@ static struct cell_columns begin_table(const struct decode_bench *b, struct text
     return columns;
 }
 
-static void add_cell_name(struct text_table *t, const struct cell_columns *columns,
-                          const struct decode_cell *c)
+static void add_cell_name(const struct decode_bench *b, struct text_table *t,
+                          const struct cell_columns *columns, const struct decode_cell *c)
 {
     table_cell(t, "%d%s", c->batch, c->sum.halvings ? "*" : "");
     table_cell(t, "%s", c->constraint);
     if (columns->attention)
         table_cell(t, "%s", c->attention_used);
-    if (columns->cache)
-        table_cell(t, "%s", c->cache_used);
+    if (columns->cache) {
+        int is_other = strcmp(c->kv_dtype, b->dtype) != 0;
+
+        table_cell(t, "%s%s%s", c->cache_used, is_other ? " " : "", is_other ? c->kv_dtype : "");
+    }
 }
 
 static void print_rates(const struct decode_bench *b)
@@ -135,7 +138,7 @@ static void print_rates(const struct decode_bench *b)
 
         if (!c->tokens.n)
             continue;
-        add_cell_name(&t, &columns, c);
+        add_cell_name(b, &t, &columns, c);
         table_cell(&t, "%.1f", samples_median(&c->tokens));
         table_cell(&t, "%.1f", samples_median(&c->sampled));
         table_cell(&t, "%.1f", samples_median(&c->forced));
@@ -171,7 +174,7 @@ static void print_steps(const struct decode_bench *b)
 
         if (!c->tokens.n)
             continue;
-        add_cell_name(&t, &columns, c);
+        add_cell_name(b, &t, &columns, c);
         table_cell(&t, "%.4f", 1e3 * s.device_time);
         table_cell(&t, "%.1f %%", 100 * s.idle);
         table_cell(&t, "%.0f", s.rows);
@@ -209,7 +212,7 @@ void decode_print(struct decode_bench *b)
     if (b->n_attentions == 1)
         printf(", attention %s", first->attention_used);
     if (b->n_caches == 1)
-        printf(", KV cache %s", first->cache_used);
+        printf(", KV cache %s of %s", first->cache_used, first->kv_dtype);
     printf(", temperature %g\n%lld molecules of %s; medians of %zu rounds\n\n", b->temperature,
            (long long)b->n_items, b->molecules, first->tokens.n);
     print_rates(b);
@@ -270,15 +273,15 @@ static json_t *cell_json(const struct decode_bench *b, const struct decode_cell 
     if (!c->tokens.n)
         return cell;
     json_object_update_new(
-        cell,
-        json_pack("{s:f, s:f, s:f, s:f, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:f}",
-                  "tokens_per_second", samples_median(&c->tokens), "sampled_per_second",
-                  samples_median(&c->sampled), "forced_per_second", samples_median(&c->forced),
-                  "conformers_per_second", samples_median(&c->conformers), "tokens",
-                  (json_int_t)r->tokens, "requested", (json_int_t)r->requested, "conformers",
-                  (json_int_t)r->conformers, "steps", (json_int_t)r->steps, "kv_bytes",
-                  (json_int_t)r->kv_bytes, "device_bytes", (json_int_t)r->device_bytes, "seconds",
-                  r->seconds, "decode_seconds", r->decode_seconds));
+        cell, json_pack("{s:s, s:f, s:f, s:f, s:f, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:f}",
+                        "kv_dtype", c->kv_dtype, "tokens_per_second", samples_median(&c->tokens),
+                        "sampled_per_second", samples_median(&c->sampled), "forced_per_second",
+                        samples_median(&c->forced), "conformers_per_second",
+                        samples_median(&c->conformers), "tokens", (json_int_t)r->tokens,
+                        "requested", (json_int_t)r->requested, "conformers",
+                        (json_int_t)r->conformers, "steps", (json_int_t)r->steps, "kv_bytes",
+                        (json_int_t)r->kv_bytes, "device_bytes", (json_int_t)r->device_bytes,
+                        "seconds", r->seconds, "decode_seconds", r->decode_seconds));
     if (c->ratio.n)
         json_object_set_new(cell, "ratio", json_real(samples_median(&c->ratio)));
     json_object_set_new(cell, "halvings", json_integer(r->halvings));
