@@ -55,7 +55,7 @@ MODULES = {
     "plugins": "",
     "tools": "base bench check conformance eval text",
     "text": "base check chem engine eval format fsq io model template tokenizer tools",
-    "bench": "base check chem conformance eval io tools",
+    "bench": "base check chem conformance eval io plugin tools",
 }
 MODULES = {module: set(uses.split()) | {"include", module} for module, uses in MODULES.items()}
 # Modules whose headers may be included but whose functions may not be called: cuda implements an

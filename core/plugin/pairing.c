@@ -60,7 +60,8 @@ static cg_status check_cache_features(const cg_plugin *plugin, uint32_t wanted, 
                           names, sizeof names / sizeof *names, err);
 }
 
-static cg_status check_attention_features(const cg_plugin *plugin, uint32_t wanted, cg_error *err)
+cg_status cg_pairing_check_attention_features(const cg_plugin *plugin, uint32_t wanted,
+                                              cg_error *err)
 {
     static const char *const names[] = { "logit soft-cap",
                                          "ALiBi",
@@ -104,7 +105,7 @@ cg_status cg_pairing_check(const cg_host *host, const cg_plugin *attention, cons
         p.paged = cache_ops->paged != 0;
         p.block_tokens = CG_HAS_SIZE(cache_ops, block_tokens) ? cache_ops->block_tokens : 0;
         p.kv_layout = CG_HAS_SIZE(cache_ops, kv_layout) ? cache_ops->kv_layout : CG_KV_HND;
-        CG_TRY(check_attention_features(attention, p.features, err));
+        CG_TRY(cg_pairing_check_attention_features(attention, p.features, err));
         CG_TRY(cg_plugin_call_status(&to_attention, attention_ops->supports(host, &p, &why), &why,
                                      err));
         if (ret_problems)

@@ -20,6 +20,13 @@ cg_status cg_pairing_check(const cg_host *host, const cg_plugin *attention, cons
                            const cg_cache_config *config, cg_attention_problem *ret_problems,
                            cg_error *err);
 
+/**
+ * Checks that an attention plugin knows the features `wanted` of a problem; it would ignore others.
+ * CG_ERR_UNSUPPORTED naming the plugin and the feature.
+ */
+cg_status cg_pairing_check_attention_features(const cg_plugin *attention, uint32_t wanted,
+                                              cg_error *err);
+
 /** One cell of the matrix. */
 typedef struct cg_pairing {
     const cg_plugin *attention;

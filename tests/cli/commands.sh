@@ -306,10 +306,34 @@ fi
 expect 2 "--symmetry 'x': wanted conjugated or plain" bench rmsd --symmetry x
 expect 3 'cannot be written' bench decode --molecules "$work/three.smi" --limit 1 --batch 2 --gens 1 \
     --seconds 0 --rounds 1 --constraint grammar --json "$work/missing/bench.json"
-expect 2 'only with --device cuda' bench attention --set decode
-expect 2 'wanted bf16, f16 or f32' bench attention --device cuda --dtype f64
-expect 2 'layout' bench attention --device cuda --kv-cache dynamic
-expect 2 'wanted the set' bench attention --device cuda --set wide
+expect 2 "--dtype 'f64': wanted f32, bf16 or f16" bench attention --dtype f64
+expect 2 'wanted static or paged on a GPU' bench attention --device cuda --kv-cache dynamic
+expect 2 "--set 'wide': wanted cpu, prefill, decode, " bench attention --set wide
+expect 2 "--case 'prompt': no such shape" bench attention --case prompt
+expect 2 '--batch: describes a shape' bench attention --set main --batch 4
+expect 2 "--rows '0': wanted a whole number from 1" bench attention --rows 0
+expect 2 'the lists make 625 shapes, wanted at most 512' bench attention --batch 1..16777216 --kv-len 1..16777216
+expect 2 '--kv-len: found 9 to 8, wanted the smaller' bench attention --kv-len 9..8
+expect 0 '^main +b8_h32_s8192_d64_full +8 +8192 +8192 +32 ' bench attention --list --set all
+expect 0 '^deepseek_v3 +deepseek_v3_latent +2 +2048 +2048 +128 +1 +576 +512 ' bench attention --list --set deepseek_v3
+expect 0 '^ +b3_h4k2_q2_l8-32_d16_w8 +3 +2 +8-32 ' bench attention --list --batch 3 --heads 4 --kv-heads 2 \
+    --head-dim 16 --rows 2 --kv-len 8-32 --window 8
+expect 0 '^eager +paged +[0-9.]+ ' bench attention --batch 1,2 --heads 4 --kv-heads 2 --head-dim 16 --rows all \
+    --kv-len 8..32 --attention eager,flash --block-tokens 4 --seconds 0 --json "$work/attention.json"
+got=$(awk -F'[:,]' '/"relative_error"/ { n += $2 < 1e-5 } /"kv_bytes"/ { m += $2 > 0 } END { print n, m }' "$work/attention.json")
+if [ "$got" != '24 24' ]; then
+  echo "FAILED: bench attention --json: found $got rows with a small error and with memory, wanted 24"
+  failures=$((failures + 1))
+fi
+expect 0 '^eager over static: the number of heads is not a multiple' bench attention --heads 3 --kv-heads 2 \
+    --attention eager --json "$work/refused.json"
+expect 0 '^eager over paged: queries, output, keys and values take [0-9.]+ GB: more than' bench attention \
+    --batch 1000 --kv-len 1000000 --head-dim 64000 --attention eager
+if [ "$(grep -c '"refused": "the number of heads' "$work/refused.json")" != 2 ]; then
+  echo 'FAILED: bench attention --json: the refused cells are missing'
+  failures=$((failures + 1))
+fi
+expect 0 '^eager +dynamic +[0-9.]+ ' bench attention --case wide --attention eager --kv-cache dynamic --seconds 0
 expect 2 'wanted one of them' bench decode --shape default --model "$root/data/confgen-default"
 expect 0 '^flash +paged +[0-9.]+ ' bench attention --case prefill512 --seconds 0
 expect 2 'no such plugin' bench attention --attention warp --case wide

@@ -421,7 +421,7 @@ def run_attention(args, log):
           f"{'torch: flash':>14}{'cudnn':>9}{'effic.':>9}{'flash l.':>9}{'cudnn l.':>9}"
           f"{'flash x':>9}{'cudnn x':>9}{'flash l. x':>12}{'cudnn l. x':>12}  (ms)")
     for name, cells in shapes.items():
-        ours = {(c["attention"], c["layout"]): c["ms"] for c in cells if "ms" in c}
+        ours = {(c["attention"], c["kv_cache"]): c["ms"] for c in cells if "ms" in c}
         first = next((c for c in cells if "ms" in c), None)
         ms, how = {}, {}
         # ragged batches have no counterpart; a shape needs up to 15 s

@@ -1,649 +1,367 @@
 /* SPDX-License-Identifier: MIT */
-/* confgen bench attention: attention plugins compared with each other and memory bandwidth. */
-#include <confgen/attention.h>
-#include <confgen/cache.h>
+/* confgen bench attention: attention plugins compared with each other, memory and matrix rates. */
 #include <confgen/plugins.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/plugin_call.h"
-#include "bench.h"
-#include "table.h"
-
-enum {
-    MAX_PLUGINS = 32,
-    MAX_CACHES = 8,
-    MAX_VARIANTS = MAX_PLUGINS * MAX_CACHES,
-    MAX_LAYERS = 12,
-    MIN_ROUNDS = 5,
-    READ_CHUNK = 1 << 18,    /* bytes per task of the memory loop */
-    CACHE_BYTES = 256 << 20, /* keys and values of all layers, at most MAX_LAYERS: exceeds the
-                                processor's caches */
-};
+#include "attention_bench.h"
+#include "base/error.h"
 
 static const char help[] =
     "confgen bench attention [options]\n"
     "\n"
-    "  --plugin FILE.so        another plugin (repeatable)\n"
-    "  --attention NAME,...    default: every attention plugin that supports the CPU\n"
-    "  --kv-cache NAME,...     default static,paged: contiguous and paged layouts\n"
-    "  --case NAME,...         decode, prefill512, prefill2048, wide (default: all)\n"
-    "  --threads N             default: cores\n"
-    "  --seconds S             time to measure each case (default 4), at least five rounds\n"
-    "  --device cpu|cuda[:I]   default cpu; cuda: the first GPU\n"
+    "  --device cpu|cuda[:I]     default cpu; cuda: the first GPU\n"
+    "  --attention NAME,...      default: every attention plugin\n"
+    "  --plugin FILE.so          another plugin (repeatable)\n"
+    "  --kv-cache NAME,...       static: contiguous slots, paged: pages in random order (default:\n"
+    "                            both); on the CPU also the name of a cache plugin\n"
+    "  --block-tokens N          tokens of a page (default 16)\n"
+    "  --set NAME,...            sets of shapes (default on the CPU cpu, on a GPU prefill, decode\n"
+    "                            and generator; all); tools/bench/README.md describes them\n"
+    "  --case NAME,...           single shapes of the sets, by name\n"
+    "  --list                    print the shapes instead\n"
     "\n"
-    "On a GPU --kv-cache names layouts (static: contiguous slots; paged: pages of 16 tokens in\n"
-    "random order), --plugin and --attention are as above, and the others are:\n"
-    "  --set NAME,...          prefill, decode, generator, all (default)\n"
-    "  --case NAME,...         single shapes, by the names printed above the tables\n"
-    "  --dtype bf16|f16|f32    of queries, keys and values (default bf16)\n"
-    "  --deterministic         require plans that do not depend on the batch\n"
-    "  --seconds S             time to measure each cell (default 0.2), at least five rounds,\n"
-    "                          but no more than five times S\n"
-    "  --json FILE             write the figures\n"
+    "Other shapes, instead of --set and --case: all combinations of\n"
+    "  --batch N,...             sequences (default 1)\n"
+    "  --heads N,...             query heads (default 32)\n"
+    "  --kv-heads N,...          default: as many\n"
+    "  --head-dim N,...          default 128\n"
+    "  --v-head-dim N,...        elements of a value (default: as --head-dim)\n"
+    "  --rows N,...|all          query tokens of a sequence (default 1); all: as many as cached\n"
+    "  --kv-len N,...            cached tokens of a sequence (default 512); A-B: of all lengths\n"
+    "  --window N,...            tokens that a row attends to (default 0: all)\n"
+    "  --no-causal               rows attend to all cached tokens (default --causal)\n"
+    "  --latent                  values are the first elements of the keys, as in absorbed MLA\n"
+    "N,... is a list; A..B in it are the numbers A, 2A, 4A, .. up to B.\n"
     "\n"
-    "A call is one layer of one step. The keys and values of several layers are used in turn,\n"
-    "as in a model, so that they are read from memory. GB/s counts every cached key and value\n"
-    "once; memory is a loop that reads as many bytes, in the same rounds. On a GPU, calls over\n"
-    "several input sets, many times larger than its L2 cache, are replayed as a graph. TFLOP/s\n"
-    "counts the pairs that the causal mask leaves; error is the largest one of a slice against\n"
-    "f64 on the host. The ceilings (a copy, a matrix product) are measured in the same run.\n";
+    "Of all shapes:\n"
+    "  --dtype NAME,...          f32, bf16, f16: of queries and output (default f32 on the CPU,\n"
+    "                            bf16 on a GPU)\n"
+    "  --kv-dtype NAME,...       also fp8, int8 with a scale per token and head (default: as\n"
+    "                            --dtype)\n"
+    "  --layout hnd,nhd          order of tokens and heads in a block (default hnd)\n"
+    "  --deterministic           require plans that do not depend on the batch; the CPU always\n"
+    "                            does\n"
+    "  --threads N               default: cores\n"
+    "  --seconds S               time to measure each cell (default 0.2), at least five rounds, "
+    "but\n"
+    "                            no more than five times S\n"
+    "  --max-call S              leave cells out of which a call takes longer (default 20)\n"
+    "  --json FILE               write the figures, after each shape\n"
+    "\n"
+    "A call is one layer of one step. Calls use several input sets in turn, which together are\n"
+    "larger than the caches of the processor or GPU, so that keys and values are read from\n"
+    "memory; on a GPU they are replayed as a graph. TFLOP/s counts the pairs that mask and window\n"
+    "leave; KV GB/s counts every key and value that is needed once, and its share is of a copy on\n"
+    "a GPU, of a loop that only reads on the CPU, measured in the same run. KV MB are the memory\n"
+    "of the keys and values of a call, workspace and plan that of the plugin (plan on a GPU:\n"
+    "device memory, kernels included). error is the largest one of sampled rows against f64.\n"
+    "A plugin's refusal, and a shape that does not fit into memory, are printed with the reason.\n";
 
-struct attention_shape {
-    const char *name, *text;
-    int32_t n_seqs, n_heads, n_kv_heads, head_dim, rows, kv_min, kv_max;
+/* The command line. */
+struct attention_arguments {
+    struct plugin_files files;
+    int32_t threads, gpu; /* gpu -1: the CPU */
+    char *attention, *caches;
+    struct shape_selection shapes;
+    const char *of_sizes; /* an option of sizes that was given */
+    int32_t page_tokens;
+    double seconds, most_seconds;
+    int deterministic, list;
+    const char *json;
 };
 
-static const struct attention_shape shapes[] = {
-    { "decode", "64 sequences, a row each, 150 to 250 cached tokens, 8 heads over 4 of 64", 64, 8,
-      4, 64, 1, 150, 250 },
-    { "prefill512", "a prompt of 512 tokens, 8 heads over 4 of 64", 1, 8, 4, 64, 512, 512, 512 },
-    { "prefill2048", "a prompt of 2048 tokens, 8 heads over 4 of 64", 1, 8, 4, 64, 2048, 2048,
-      2048 },
-    { "wide", "16 sequences, a row each, 512 cached tokens, 16 heads over 8 of 128", 16, 16, 8, 128,
-      1, 512, 512 },
-};
-enum { N_SHAPES = sizeof shapes / sizeof shapes[0] };
-
-/* A cache that holds the keys and values of a shape. */
-struct filled_cache {
-    const cg_plugin *plugin;
-    void *self;
+/* Options whose values are kept as texts. */
+enum {
+    OPTION_BATCH = 256,
+    OPTION_HEADS,
+    OPTION_KV_HEADS,
+    OPTION_HEAD_DIM,
+    OPTION_V_HEAD_DIM,
+    OPTION_ROWS,
+    OPTION_KV_LEN,
+    OPTION_WINDOW,
+    OPTION_CAUSAL,
+    OPTION_NO_CAUSAL,
+    OPTION_LATENT,
 };
 
-struct attention_variant {
-    const cg_plugin *attention;
-    const struct filled_cache *cache;
-    cg_attention_problem problem;
-    void *plan, *workspace;
-    int ready; /* planned; otherwise refused, with this text: */
-    cg_error refusal;
-    struct samples seconds;
+static void set_size(struct attention_arguments *a, int option, const char *name)
+{
+    struct shape_lists *l = &a->shapes.lists;
+    const char **texts[] = { &l->batch,      &l->heads, &l->kv_heads, &l->head_dim,
+                             &l->v_head_dim, &l->rows,  &l->kv_len,   &l->window };
+
+    a->of_sizes = name;
+    if (option == OPTION_LATENT)
+        l->latent = 1;
+    else if (option == OPTION_CAUSAL || option == OPTION_NO_CAUSAL)
+        l->no_mask = option == OPTION_NO_CAUSAL;
+    else
+        *texts[option - OPTION_BATCH] = optarg;
+}
+
+static const struct option options[] = {
+    { "plugin", required_argument, NULL, 'p' },
+    { "attention", required_argument, NULL, 'a' },
+    { "kv-cache", required_argument, NULL, 'k' },
+    { "block-tokens", required_argument, NULL, 'b' },
+    { "case", required_argument, NULL, 'c' },
+    { "set", required_argument, NULL, 's' },
+    { "list", no_argument, NULL, 'l' },
+    { "threads", required_argument, NULL, 't' },
+    { "seconds", required_argument, NULL, 'S' },
+    { "max-call", required_argument, NULL, 'M' },
+    { "device", required_argument, NULL, 'd' },
+    { "dtype", required_argument, NULL, 'T' },
+    { "kv-dtype", required_argument, NULL, 'K' },
+    { "layout", required_argument, NULL, 'L' },
+    { "json", required_argument, NULL, 'j' },
+    { "deterministic", no_argument, NULL, 'D' },
+    { "batch", required_argument, NULL, OPTION_BATCH },
+    { "heads", required_argument, NULL, OPTION_HEADS },
+    { "kv-heads", required_argument, NULL, OPTION_KV_HEADS },
+    { "head-dim", required_argument, NULL, OPTION_HEAD_DIM },
+    { "v-head-dim", required_argument, NULL, OPTION_V_HEAD_DIM },
+    { "rows", required_argument, NULL, OPTION_ROWS },
+    { "kv-len", required_argument, NULL, OPTION_KV_LEN },
+    { "window", required_argument, NULL, OPTION_WINDOW },
+    { "causal", no_argument, NULL, OPTION_CAUSAL },
+    { "no-causal", no_argument, NULL, OPTION_NO_CAUSAL },
+    { "latent", no_argument, NULL, OPTION_LATENT },
+    { "help", no_argument, NULL, OPTION_HELP },
+    { NULL, 0, NULL, 0 },
 };
 
-struct attention_bench {
-    const cg_host *host;
-    const cg_plugin *attention[MAX_PLUGINS];
-    int n_attention;
-    const cg_plugin *caches[MAX_CACHES];
-    int n_caches;
-    double seconds;
-    /* the shape being measured */
-    const struct attention_shape *shape;
-    int32_t n_layers, n_rows;
-    int32_t *kv_len, *slot, *q_start;
-    float *q, *out, *kv;
-    double flops, bytes; /* of one call */
-    struct filled_cache filled[MAX_CACHES];
-    struct attention_variant variants[MAX_VARIANTS];
-    int n_variants;
-    char *memory; /* of the memory loop, n_layers * bytes */
-    struct samples memory_rate;
-};
-
-static void *alloc(const struct attention_bench *b, size_t bytes)
+static const char *option_name(int value)
 {
-    void *p = b->host->alloc(b->host->ctx, bytes);
+    const struct option *o = options;
 
-    if (!p)
-        out_of_memory();
-    return p;
+    while (o->val != value)
+        o++;
+    return o->name;
 }
 
-static void release(const struct attention_bench *b, void *p)
+static void parse_option(struct attention_arguments *a, int option)
 {
-    b->host->free(b->host->ctx, p);
-}
-
-/* Fills with arbitrary values in [-1, 1). */
-static void fill(float *p, size_t n, uint32_t seed)
-{
-    for (size_t i = 0; i < n; i++) {
-        seed = seed * 1664525u + 1013904223u;
-        p[i] = (float)(seed >> 8) * 0x1p-23f - 1.0f;
+    switch (option) {
+    case 'p':
+        add_plugin_file(&a->files, optarg);
+        break;
+    case 'a':
+        a->attention = optarg;
+        break;
+    case 'k':
+        a->caches = optarg;
+        break;
+    case 'b':
+        a->page_tokens = parse_int("--block-tokens", optarg, 1, 1 << 20);
+        break;
+    case 'c':
+        a->shapes.cases = optarg;
+        break;
+    case 's':
+        a->shapes.sets = optarg;
+        break;
+    case 'l':
+        a->list = 1;
+        break;
+    case 't':
+        a->threads = parse_int("--threads", optarg, 1, CG_MAX_THREADS);
+        break;
+    case 'S':
+        a->seconds = parse_real("--seconds", optarg);
+        break;
+    case 'M':
+        a->most_seconds = parse_real("--max-call", optarg);
+        break;
+    case 'd':
+        a->gpu = parse_gpu(optarg);
+        break;
+    case 'T':
+        a->shapes.dtypes = optarg;
+        break;
+    case 'K':
+        a->shapes.kv_dtypes = optarg;
+        break;
+    case 'L':
+        a->shapes.layouts = optarg;
+        break;
+    case 'j':
+        a->json = optarg;
+        break;
+    case 'D':
+        a->deterministic = 1;
+        break;
+    default:
+        set_size(a, option, option_name(option));
     }
 }
 
-/* ---- the data of a shape ------------------------------------------------------------------ */
-
-static void make_data(struct attention_bench *b, const struct attention_shape *s)
+static void parse(struct attention_arguments *a, int argc, char **argv)
 {
-    size_t head = (size_t)s->head_dim;
-    double per_layer;
+    static char f32[] = "f32", bf16[] = "bf16", cpu_set[] = "cpu",
+                gpu_sets[] = "prefill,decode,generator";
+    int option;
 
-    b->shape = s;
-    b->n_rows = s->n_seqs * s->rows;
-    b->kv_len = alloc(b, (size_t)s->n_seqs * sizeof *b->kv_len);
-    b->slot = alloc(b, (size_t)s->n_seqs * sizeof *b->slot);
-    b->q_start = alloc(b, ((size_t)s->n_seqs + 1) * sizeof *b->q_start);
-    b->q = alloc(b, (size_t)b->n_rows * (size_t)s->n_heads * head * sizeof *b->q);
-    b->out = alloc(b, (size_t)b->n_rows * (size_t)s->n_heads * head * sizeof *b->out);
-    b->kv = alloc(b, (size_t)s->kv_max * (size_t)s->n_kv_heads * head * sizeof *b->kv);
-    fill(b->q, (size_t)b->n_rows * (size_t)s->n_heads * head, 1);
-    fill(b->kv, (size_t)s->kv_max * (size_t)s->n_kv_heads * head, 2);
-    b->flops = b->bytes = 0;
-    b->q_start[0] = 0;
-    for (int32_t i = 0; i < s->n_seqs; i++) {
-        int32_t len = s->kv_min + i * 37 % (s->kv_max - s->kv_min + 1);
-
-        b->kv_len[i] = len;
-        b->slot[i] = i;
-        b->q_start[i + 1] = b->q_start[i] + s->rows;
-        b->bytes += 2.0 * len * s->n_kv_heads * s->head_dim * sizeof(float);
-        /* row r attends to len - rows + r + 1 tokens, with 2 flops per element for QK and for PV */
-        b->flops += 4.0 * s->n_heads * s->head_dim *
-                    ((double)s->rows * (len - s->rows) + 0.5 * s->rows * (s->rows + 1.0));
-    }
-    per_layer = CACHE_BYTES / b->bytes;
-    b->n_layers = per_layer < 1 ? 1 : per_layer < MAX_LAYERS ? (int32_t)per_layer : MAX_LAYERS;
-    b->memory = alloc(b, (size_t)(b->bytes * b->n_layers));
-    memset(b->memory, 1, (size_t)(b->bytes * b->n_layers));
+    while ((option = next_option(argc, argv, options, help)) != -1)
+        parse_option(a, option);
+    no_operands(argc, argv, "add a file with --plugin");
+    check_bench_json(a->json);
+    a->shapes.is_free = a->of_sizes != NULL;
+    if (a->of_sizes && (a->shapes.sets || a->shapes.cases))
+        usage_error("--%s: describes a shape, wanted either it or --set and --case", a->of_sizes);
+    if (!a->shapes.dtypes)
+        a->shapes.dtypes = a->gpu < 0 ? f32 : bf16;
+    if (!a->shapes.sets && !a->shapes.cases)
+        a->shapes.sets = a->gpu < 0 ? cpu_set : gpu_sets;
 }
 
-static void free_data(struct attention_bench *b)
-{
-    release(b, b->kv_len);
-    release(b, b->slot);
-    release(b, b->q_start);
-    release(b, b->q);
-    release(b, b->out);
-    release(b, b->kv);
-    release(b, b->memory);
-}
-
-static cg_cache_config cache_config(const struct attention_bench *b)
-{
-    return (cg_cache_config) {
-        CG_SIZED(cg_cache_config),
-        .device = CG_DEVICE_CPU,
-        .dtype = CG_F32,
-        .n_layers = b->n_layers,
-        .n_slots = b->shape->n_seqs,
-        .n_kv_heads = b->shape->n_kv_heads,
-        .head_dim = b->shape->head_dim,
-        .max_len = b->shape->kv_max,
-    };
-}
-
-/* Grows all sequences together, as a run does, which shuffles the pages of a paged cache. */
-static cg_status cache_status(const struct filled_cache *c, int32_t layer, cg_status st,
-                              const cg_error *why, cg_error *err)
-{
-    cg_plugin_call call = { "cache", c->plugin->name, layer, -1 };
-
-    return cg_plugin_call_status(&call, st, why, err);
-}
-
-static cg_status fill_cache(const struct attention_bench *b, struct filled_cache *c, cg_error *err)
-{
-    const cg_cache_ops *ops = c->plugin->ops;
-    const struct attention_shape *s = b->shape;
-    cg_cache_config config = cache_config(b);
-    int64_t stride = (int64_t)s->n_kv_heads * s->head_dim * (int64_t)sizeof(float);
-    int32_t *slots = alloc(b, (size_t)s->kv_max * sizeof *slots);
-    int32_t *pos = alloc(b, (size_t)s->kv_max * sizeof *pos);
-    cg_error why = CG_ERROR_INIT;
-    cg_status st;
-
-    st = ops->create(b->host, &config, &c->self, &why);
-    CG_TRY_GOTO(st, cache_status(c, -1, st, &why, err), out);
-    for (int32_t len = 8; len < s->kv_max + 8; len += 8)
-        for (int32_t i = 0; i < s->n_seqs; i++) {
-            st = ops->reserve(c->self, i, len < b->kv_len[i] ? len : b->kv_len[i], &why);
-            CG_TRY_GOTO(st, cache_status(c, -1, st, &why, err), out);
-        }
-    for (int32_t i = 0; i < s->n_seqs; i++) {
-        for (int32_t t = 0; t < b->kv_len[i]; t++) {
-            slots[t] = i;
-            pos[t] = t;
-        }
-        for (int32_t layer = 0; layer < b->n_layers; layer++) {
-            cg_cache_append append = {
-                CG_SIZED(cg_cache_append),
-                .n_tokens = b->kv_len[i],
-                .slot = slots,
-                .pos = pos,
-                .k = b->kv,
-                .v = b->kv,
-                .k_stride = stride,
-                .v_stride = stride,
-                .dtype = CG_F32,
-            };
-
-            st = ops->append(c->self, layer, &append, &why);
-            CG_TRY_GOTO(st, cache_status(c, layer, st, &why, err), out);
-        }
-    }
-out:
-    release(b, slots);
-    release(b, pos);
-    return st;
-}
-
-/* ---- variants ----------------------------------------------------------------------------- */
-
-static void open_variant(const struct attention_bench *b, struct attention_variant *v)
-{
-    const cg_attention_ops *ops = v->attention->ops;
-    const cg_cache_ops *cache = v->cache->plugin->ops;
-    const struct attention_shape *s = b->shape;
-    cg_kv_view view = { CG_SIZED(cg_kv_view) };
-    size_t bytes;
-
-    if (cg_cache_view(cache, v->cache->self, 0, &view, &v->refusal) != CG_OK)
-        return;
-    v->problem = (cg_attention_problem) {
-        CG_SIZED(cg_attention_problem),
-        .device = CG_DEVICE_CPU,
-        .dtype = CG_F32,
-        .kv_dtype = CG_F32,
-        .n_heads = s->n_heads,
-        .n_kv_heads = s->n_kv_heads,
-        .head_dim = s->head_dim,
-        .paged = cache->paged != 0,
-        .block_tokens = view.block_tokens,
-        .max_tokens = b->n_rows,
-        .max_seqs = s->n_seqs,
-        .max_kv_len = s->kv_max,
-        .scale = 1.0f / sqrtf((float)s->head_dim),
-        .flags = CG_ATTENTION_DETERMINISTIC | CG_ATTENTION_BATCH_INVARIANT,
-        .kv_layout = cg_kv_layout(&view),
-    };
-    if (ops->supports(b->host, &v->problem, &v->refusal) != CG_OK ||
-        ops->plan(b->host, &v->problem, &v->plan, &v->refusal) != CG_OK)
-        return;
-    v->ready = 1;
-    bytes = ops->workspace_size(v->plan);
-    /* a workspace is aligned to 256 bytes, host memory only to 64 */
-    v->workspace = aligned_alloc(256, (bytes / 256 + 1) * 256);
-    if (!v->workspace)
-        out_of_memory();
-}
-
-static cg_status run_variant(const struct attention_bench *b, struct attention_variant *v,
-                             cg_error *err)
-{
-    const cg_attention_ops *ops = v->attention->ops;
-    const cg_cache_ops *cache = v->cache->plugin->ops;
-    int64_t stride = (int64_t)b->shape->n_heads * b->shape->head_dim * (int64_t)sizeof(float);
-    double start = cg_now();
-
-    for (int32_t layer = 0; layer < b->n_layers; layer++) {
-        cg_kv_view view = { CG_SIZED(cg_kv_view) };
-        cg_attention_args args = {
-            CG_SIZED(cg_attention_args),
-            .n_tokens = b->n_rows,
-            .n_seqs = b->shape->n_seqs,
-            .q = b->q,
-            .out = b->out,
-            .q_stride = stride,
-            .out_stride = stride,
-            .q_start = b->q_start,
-            .slot = b->slot,
-            .kv_len = b->kv_len,
-            .kv = &view,
-            .workspace = v->workspace,
-        };
-        cg_plugin_call call = { "attention", v->attention->name, layer, -1 };
-        cg_error why = CG_ERROR_INIT;
-
-        CG_TRY(cache_status(v->cache, layer,
-                            cg_cache_view(cache, v->cache->self, layer, &view, &why), &why, err));
-        CG_TRY(cg_plugin_call_status(&call, ops->run(v->plan, &args, &why), &why, err));
-    }
-    samples_add(&v->seconds, (cg_now() - start) / b->n_layers);
-    return CG_OK;
-}
-
-static void read_chunk(void *arg, int64_t i, int32_t worker)
-{
-    const struct attention_bench *b = arg;
-    int64_t bytes = (int64_t)(b->bytes * b->n_layers), from = i * READ_CHUNK;
-    int64_t n = bytes - from < READ_CHUNK ? bytes - from : READ_CHUNK;
-    const uint64_t *p = (const uint64_t *)(const void *)(b->memory + from);
-    volatile uint64_t sink;
-    uint64_t sum = 0;
-
-    (void)worker;
-    for (int64_t k = 0; k < n / 8; k++)
-        sum += p[k];
-    sink = sum;
-    (void)sink;
-}
-
-static void run_memory(struct attention_bench *b)
-{
-    double bytes = b->bytes * b->n_layers, start = cg_now();
-
-    b->host->parallel_for(b->host->ctx, ((int64_t)bytes + READ_CHUNK - 1) / READ_CHUNK, read_chunk,
-                          b);
-    samples_add(&b->memory_rate, bytes / (cg_now() - start));
-}
-
-static cg_status open_shape(struct attention_bench *b, const struct attention_shape *s,
-                            cg_error *err)
-{
-    make_data(b, s);
-    for (int i = 0; i < b->n_caches; i++) {
-        b->filled[i].plugin = b->caches[i];
-        CG_TRY(fill_cache(b, &b->filled[i], err));
-    }
-    for (int k = 0; k < b->n_caches; k++)
-        for (int i = 0; i < b->n_attention; i++) {
-            struct attention_variant *v = &b->variants[b->n_variants++];
-
-            *v = (struct attention_variant) { .attention = b->attention[i],
-                                              .cache = &b->filled[k],
-                                              .refusal = CG_ERROR_INIT };
-            open_variant(b, v);
-        }
-    return CG_OK;
-}
-
-static void close_shape(struct attention_bench *b)
-{
-    for (int i = 0; i < b->n_variants; i++) {
-        struct attention_variant *v = &b->variants[i];
-
-        ((const cg_attention_ops *)v->attention->ops)->destroy(v->plan);
-        free(v->workspace);
-        samples_finish(&v->seconds);
-    }
-    for (int i = 0; i < b->n_caches; i++) {
-        if (b->filled[i].plugin)
-            ((const cg_cache_ops *)b->filled[i].plugin->ops)->destroy(b->filled[i].self);
-        b->filled[i] = (struct filled_cache) { 0 };
-    }
-    b->n_variants = 0;
-    samples_finish(&b->memory_rate);
-    free_data(b);
-}
-
-/* Seconds of `eager` over the same cache; 0 if it is not measured. */
-static double eager_seconds(const struct attention_bench *b, const struct attention_variant *v)
-{
-    for (int i = 0; i < b->n_variants; i++)
-        if (b->variants[i].cache == v->cache && !strcmp(b->variants[i].attention->name, "eager"))
-            return samples_median(&b->variants[i].seconds);
-    return 0;
-}
-
-static void print_shape(const struct attention_bench *b)
-{
-    static const char *const headings[] = { "attention", "cache",     "ms",     "GFLOP/s",
-                                            "GB/s",      "of memory", "x eager" };
-    double memory = samples_median(&b->memory_rate);
-    struct text_table t;
-
-    printf("%s: %s\n%d layers of %.1f MB; memory %.1f GB/s; medians of %zu rounds\n",
-           b->shape->name, b->shape->text, b->n_layers, b->bytes * 1e-6, memory * 1e-9,
-           b->memory_rate.n);
-    table_begin(&t, "llrrrrr", headings);
-    for (int i = 0; i < b->n_variants; i++) {
-        const struct attention_variant *v = &b->variants[i];
-        double s, eager;
-
-        if (!v->ready)
-            continue; /* printed below the table */
-        s = samples_median(&v->seconds);
-        eager = eager_seconds(b, v);
-        table_cell(&t, "%s", v->attention->name);
-        table_cell(&t, "%s", v->cache->plugin->name);
-        table_cell(&t, "%.4f", 1e3 * s);
-        table_cell(&t, "%.2f", b->flops / s * 1e-9);
-        table_cell(&t, "%.2f", b->bytes / s * 1e-9);
-        table_cell(&t, "%.2f", b->bytes / s / memory);
-        if (eager > 0)
-            table_cell(&t, "%.2f", eager / s);
-        else
-            table_cell(&t, "-");
-    }
-    table_print(&t, stdout);
-    for (int i = 0; i < b->n_variants; i++)
-        if (!b->variants[i].ready)
-            printf("%s over %s: %s\n", b->variants[i].attention->name,
-                   b->variants[i].cache->plugin->name, b->variants[i].refusal.msg);
-    fflush(stdout);
-}
-
-/* Drops the samples of the warm-up. */
-static void drop_samples(struct attention_bench *b)
-{
-    for (int i = 0; i < b->n_variants; i++)
-        samples_finish(&b->variants[i].seconds);
-    samples_finish(&b->memory_rate);
-}
-
-static cg_status bench_shape(struct attention_bench *b, const struct attention_shape *s,
-                             cg_error *err)
-{
-    double start = 0;
-    cg_status st;
-
-    CG_TRY_GOTO(st, open_shape(b, s, err), out);
-    for (int round = -1; round < MIN_ROUNDS || cg_now() - start < b->seconds; round++) {
-        if (round == 0) { /* round -1 is the warm-up */
-            drop_samples(b);
-            start = cg_now();
-        }
-        run_memory(b);
-        for (int i = 0; i < b->n_variants; i++)
-            if (b->variants[i].ready)
-                CG_TRY_GOTO(st, run_variant(b, &b->variants[i], err), out);
-    }
-    print_shape(b);
-out:
-    close_shape(b);
-    return st;
-}
-
-/* ---- the command -------------------------------------------------------------------------- */
+/* ---- plugins -------------------------------------------------------------------------------- */
 
 static cg_status find_attention(struct attention_bench *b, const cg_plugin_set *set,
                                 char *attention, cg_error *err)
 {
-    const char *names[MAX_PLUGINS];
+    const char *names[MAX_ATTENTION];
     cg_loaded_plugin found = { CG_SIZED(cg_loaded_plugin) };
 
     if (attention) {
-        b->n_attention = parse_words("--attention", attention, names, MAX_PLUGINS);
+        b->n_attention = parse_words("--attention", attention, names, MAX_ATTENTION);
         for (int i = 0; i < b->n_attention; i++)
             CG_TRY(cg_plugin_set_find(set, CG_PLUGIN_ATTENTION, names[i], &b->attention[i], err));
         return CG_OK;
     }
-    for (int32_t i = 0; cg_plugin_set_loaded(set, i, &found) && b->n_attention < MAX_PLUGINS; i++)
+    for (int32_t i = 0; cg_plugin_set_loaded(set, i, &found) && b->n_attention < MAX_ATTENTION; i++)
         if (found.plugin->kind == CG_PLUGIN_ATTENTION)
             b->attention[b->n_attention++] = found.plugin;
     return CG_OK;
 }
 
 static cg_status find_caches(struct attention_bench *b, const cg_plugin_set *set, char *caches,
-                             cg_error *err)
+                             int on_gpu, cg_error *err)
 {
     const char *names[MAX_CACHES];
 
     b->n_caches = parse_words("--kv-cache", caches, names, MAX_CACHES);
+    for (int i = 0; i < b->n_caches; i++) {
+        struct bench_cache *c = &b->caches[i];
+
+        *c = (struct bench_cache) { .name = names[i], .paged = !strcmp(names[i], "paged") };
+        if (c->paged || !strcmp(c->name, "static"))
+            continue;
+        if (on_gpu)
+            usage_error("--kv-cache '%s': wanted static or paged on a GPU", c->name);
+        CG_TRY(cg_plugin_set_find(set, CG_PLUGIN_CACHE, c->name, &c->plugin, err));
+    }
+    return CG_OK;
+}
+
+/* ---- running -------------------------------------------------------------------------------- */
+
+static cg_status measure_shape(struct attention_bench *b, cg_error *err)
+{
+    const char *fault = shape_fault(b->shape);
+
+    if (fault)
+        return cg_fail(err, CG_ERR_LIMIT, "%s", fault);
+    CG_TRY(bench_data_make(b, err));
     for (int i = 0; i < b->n_caches; i++)
-        CG_TRY(cg_plugin_set_find(set, CG_PLUGIN_CACHE, names[i], &b->caches[i], err));
-    return CG_OK;
+        bench_cache_open(b, &b->caches[i]);
+    CG_TRY(bench_cells_open(b, err));
+    return bench_cells_measure(b, err);
 }
 
-static const struct attention_shape *find_shape(const char *name)
+/* A shape that is not a valid one or does not fit into memory becomes rows with that reason. */
+static cg_status bench_shape(struct attention_bench *b, const struct attention_shape *s,
+                             cg_error *err)
 {
-    for (int i = 0; i < N_SHAPES; i++)
-        if (!strcmp(shapes[i].name, name))
-            return &shapes[i];
-    usage_error("--case '%s': wanted decode, prefill512, prefill2048 or wide", name);
+    cg_status st;
+
+    b->shape = s;
+    st = measure_shape(b, err);
+    if (st == CG_ERR_LIMIT || st == CG_ERR_NOMEM || st == CG_ERR_DEVICE_NOMEM) {
+        bench_cells_refuse(b, st, err->msg);
+        *err = (cg_error)CG_ERROR_INIT;
+        st = CG_OK;
+    }
+    if (st == CG_OK)
+        bench_attention_show(b);
+    if (st == CG_OK && b->json)
+        st = bench_attention_write(b, err);
+    bench_cells_close(b);
+    for (int i = 0; i < b->n_caches; i++)
+        bench_cache_close(&b->caches[i]);
+    bench_data_free(b);
+    samples_finish(&b->memory_rate);
+    return st;
 }
 
-/* The command line. */
-struct attention_arguments {
-    struct plugin_files files;
-    int32_t threads, gpu; /* gpu -1: the CPU */
-    char *attention, *caches, *cases;
-    double seconds;       /* negative: by device */
-    const char *gpu_only; /* an option that requires a GPU and was given */
-    cg_dtype dtype;
-    int deterministic;
-    const char *json;
-};
-
-static void parse(struct attention_arguments *a, int argc, char **argv)
+static cg_status run(struct attention_bench *b, const cg_plugin_set *set,
+                     const struct attention_arguments *a, const struct attention_shape *shapes,
+                     int n, cg_error *err)
 {
-    static const struct option options[] = {
-        { "plugin", required_argument, NULL, 'p' },
-        { "attention", required_argument, NULL, 'a' },
-        { "kv-cache", required_argument, NULL, 'k' },
-        { "case", required_argument, NULL, 'c' },
-        { "set", required_argument, NULL, 's' },
-        { "threads", required_argument, NULL, 't' },
-        { "seconds", required_argument, NULL, 'S' },
-        { "device", required_argument, NULL, 'd' },
-        { "dtype", required_argument, NULL, 'T' },
-        { "json", required_argument, NULL, 'j' },
-        { "deterministic", no_argument, NULL, 'D' },
-        { "help", no_argument, NULL, OPTION_HELP },
-        { NULL, 0, NULL, 0 },
-    };
-    int option;
-
-    while ((option = next_option(argc, argv, options, help)) != -1)
-        switch (option) {
-        case 'p':
-            add_plugin_file(&a->files, optarg);
-            break;
-        case 'a':
-            a->attention = optarg;
-            break;
-        case 'k':
-            a->caches = optarg;
-            break;
-        case 's':
-            a->gpu_only = "--set";
-            a->cases = optarg;
-            break;
-        case 'c':
-            a->cases = optarg;
-            break;
-        case 't':
-            a->threads = parse_int("--threads", optarg, 1, CG_MAX_THREADS);
-            break;
-        case 'S':
-            a->seconds = parse_real("--seconds", optarg);
-            break;
-        case 'd':
-            a->gpu = parse_gpu(optarg);
-            break;
-        case 'T':
-            a->gpu_only = "--dtype";
-            a->dtype = parse_dtype(optarg);
-            break;
-        case 'j':
-            a->gpu_only = "--json";
-            a->json = optarg;
-            break;
-        default:
-            a->gpu_only = "--deterministic";
-            a->deterministic = 1;
-        }
-    no_operands(argc, argv, "add a file with --plugin");
-    check_bench_json(a->json);
-    if (a->gpu < 0 && a->gpu_only)
-        usage_error("%s: only with --device cuda", a->gpu_only);
-}
-
-static cg_status bench_cpu(struct attention_bench *b, const cg_plugin_set *set,
-                           const struct attention_arguments *a, cg_error *err)
-{
-    static char all[] = "decode,prefill512,prefill2048,wide";
-    const struct attention_shape *selected[N_SHAPES];
-    const char *names[N_SHAPES];
-    int n = parse_words("--case", a->cases ? a->cases : all, names, N_SHAPES);
-
+    CG_TRY(find_attention(b, set, a->attention, err));
+    CG_TRY(find_caches(b, set, a->caches, a->gpu >= 0, err));
+    CG_TRY(bench_device_open(a->gpu, &b->device, err));
+    b->page_tokens = a->page_tokens;
+    b->seconds = a->seconds;
+    b->most_seconds = a->most_seconds;
+    b->json = a->json;
+    b->flags = a->gpu >= 0 ? CG_ATTENTION_GRAPH_SAFE : 0;
+    if (a->gpu < 0 || a->deterministic)
+        b->flags |= CG_ATTENTION_DETERMINISTIC | CG_ATTENTION_BATCH_INVARIANT;
+    if (b->device.gpu)
+        printf("%s%s; copy %.3f TB/s (read and written), bf16 matrix product %.1f TFLOP/s\n",
+               b->device.info.name, a->deterministic ? ", batch-invariant" : "",
+               b->device.ceilings.copy_bytes * 1e-12, b->device.ceilings.matmul_flops * 1e-12);
+    else
+        printf("%d threads\n", b->host->workers);
     for (int i = 0; i < n; i++)
-        selected[i] = find_shape(names[i]);
-    CG_TRY(find_caches(b, set, a->caches, err));
-    b->seconds = a->seconds >= 0 ? a->seconds : 4;
-    printf("%d threads\n", b->host->workers);
-    for (int i = 0; i < n; i++) {
-        putchar('\n');
-        CG_TRY(bench_shape(b, selected[i], err));
-    }
+        CG_TRY(bench_shape(b, &shapes[i], err));
     return CG_OK;
-}
-
-static cg_status bench_gpu(const struct attention_bench *b, const struct attention_arguments *a,
-                           cg_error *err)
-{
-    const char *names[32], *layouts[2];
-    struct attention_gpu_options o = {
-        .host = b->host,
-        .attention = b->attention,
-        .n_attention = b->n_attention,
-        .gpu = a->gpu,
-        .dtype = a->dtype,
-        .flags = a->deterministic ? CG_ATTENTION_DETERMINISTIC | CG_ATTENTION_BATCH_INVARIANT : 0,
-        .seconds = a->seconds >= 0 ? a->seconds : 0.2,
-        .json = a->json,
-        .names = names,
-    };
-    int n = parse_words("--kv-cache", a->caches, layouts, 2);
-
-    for (int i = 0; i < n; i++) {
-        int paged = !strcmp(layouts[i], "paged");
-
-        if (!paged && strcmp(layouts[i], "static"))
-            usage_error("--kv-cache '%s': wanted a layout on a GPU, static or paged", layouts[i]);
-        o.layouts |= 1 << paged;
-    }
-    if (a->cases && strcmp(a->cases, "all"))
-        o.n_names = parse_words("--set", a->cases, names, 32);
-    return bench_attention_gpu(&o, err);
 }
 
 int bench_attention(int argc, char **argv)
 {
-    static char default_caches[] = "static,paged";
+    static char default_caches[] = "static,paged", default_layouts[] = "hnd";
     static struct attention_bench b;
+    static struct attention_shape shapes[MAX_SHAPES];
     struct attention_arguments a = {
-        .gpu = -1, .dtype = CG_BF16, .seconds = -1, .caches = default_caches
+        .gpu = -1,
+        .caches = default_caches,
+        .shapes = { .layouts = default_layouts,
+                    .lists = { .set = "",
+                               .batch = "1",
+                               .heads = "32",
+                               .head_dim = "128",
+                               .kv_len = "512" } },
+        .page_tokens = 16,
+        .seconds = 0.2,
+        .most_seconds = 20,
     };
     cg_plugin_set_options open = { CG_SIZED(cg_plugin_set_options) };
     cg_plugin_set *set = NULL;
     cg_error err = CG_ERROR_INIT;
     cg_status st;
+    int n;
 
     command_name = "bench attention";
     parse(&a, argc, argv);
+    n = select_shapes(&a.shapes, shapes);
+    if (a.list) {
+        bench_attention_list(shapes, n);
+        return EXIT_OK;
+    }
     open.files = a.files.files;
     open.n_files = a.files.n;
     open.threads = a.threads;
+    b.rows = json_array();
     CG_TRY_GOTO(st, cg_plugin_set_open(&open, &set, &err), out);
     b.host = cg_plugin_set_host(set);
-    CG_TRY_GOTO(st, find_attention(&b, set, a.attention, &err), out);
-    st = a.gpu < 0 ? bench_cpu(&b, set, &a, &err) : bench_gpu(&b, &a, &err);
+    st = run(&b, set, &a, shapes, n, &err);
 out:
+    bench_device_close(&b.device);
+    json_decref(b.rows);
     cg_plugin_set_close(set);
     return st == CG_OK ? EXIT_OK : report_error(&err);
 }
