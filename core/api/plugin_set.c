@@ -126,6 +126,40 @@ int32_t cg_plugin_set_refused(const cg_plugin_set *s, int32_t i, cg_refused_plug
     return 1;
 }
 
+/* The loaded plugin of a kind and name; NULL if there is none. */
+static const cg_registry_entry *find_entry(const cg_plugin_set *s, cg_plugin_kind kind,
+                                           const char *name)
+{
+    const cg_registry_entry *entries;
+    int32_t n = cg_registry_entries(s->registry, &entries);
+
+    for (int32_t i = 0; i < n; i++)
+        if (entries[i].plugin->kind == kind && !strcmp(entries[i].plugin->name, name))
+            return &entries[i];
+    return NULL;
+}
+
+int32_t cg_plugin_set_alias(const cg_plugin_set *s, int32_t i, cg_aliased_plugin *ret_alias)
+{
+    const cg_plugin_alias *a = cg_plugin_alias_get(i);
+    cg_aliased_plugin alias = { CG_SIZED(cg_aliased_plugin) };
+    const cg_registry_entry *hides;
+
+    if (!a)
+        return 0;
+    hides = find_entry(s, a->kind, a->name);
+    alias.is_installed = !a->plugin || find_entry(s, a->kind, a->plugin);
+    alias.kind = cg_plugin_kind_name(a->kind);
+    alias.name = a->name;
+    alias.plugin = a->plugin ? a->plugin : "auto";
+    alias.kv_dtype = a->kv_dtype;
+    if (a->is_window)
+        alias.limits = "on the CPU, if all layers have a sliding window";
+    alias.hidden_by = hides ? hides->path : NULL;
+    cg_fill_struct(ret_alias, &alias);
+    return 1;
+}
+
 int32_t cg_plugin_set_dirs(const cg_plugin_set *s, const char *const **ret_dirs)
 {
     return cg_registry_dirs(s->registry, ret_dirs);

@@ -115,19 +115,72 @@ static cg_status set_checks(cg_engine *e, const cg_engine_options *o, cg_error *
 
 /* ---- parts -------------------------------------------------------------------------------- */
 
-/* Finds the constraint; attention and cache are only required to exist where they are named. */
-static cg_status open_plugins(cg_engine *e, const cg_engine_options *o, cg_error *err)
+/*
+ * Replaces a name that is an alias by what it means, NULL for "auto". A plugin that is named must
+ * exist.
+ *
+ * @param ret_alias  the alias, NULL for another name
+ */
+static cg_status resolve_name(const cg_engine *e, cg_plugin_kind kind, const char **name,
+                              const cg_plugin_alias **ret_alias, cg_error *err)
 {
-    const cg_plugin *unused;
+    const cg_plugin *plugin;
 
+    if (cg_is_auto(*name))
+        return CG_OK;
+    *ret_alias = cg_registry_alias(e->registry, kind, *name);
+    if (*ret_alias && !(*ret_alias)->plugin) {
+        *name = NULL;
+        return CG_OK;
+    }
+    CG_TRY(cg_registry_find(e->registry, kind, *name, &plugin, err));
+    *name = plugin->name;
+    return CG_OK;
+}
+
+/* The alias of a cache may include the type of the cache. */
+static cg_status resolve_kv_dtype(const cg_engine *e, cg_dtype *kv_dtype, cg_error *err)
+{
+    const cg_plugin_alias *alias = e->kv_cache_alias;
+    cg_dtype wanted;
+
+    if (!alias || !alias->kv_dtype)
+        return CG_OK;
+    CG_TRY(cg_kv_dtype_parse(alias->kv_dtype, &wanted, err));
+    if (*kv_dtype != CG_DTYPE_AUTO && *kv_dtype != wanted)
+        return cg_fail(err, CG_ERR_USAGE,
+                       "kv-cache %s is %s with kv-dtype %s, but kv-dtype is %s; wanted one of them",
+                       alias->name, alias->plugin, alias->kv_dtype, cg_kv_dtype_name(*kv_dtype));
+    *kv_dtype = wanted;
+    return CG_OK;
+}
+
+/* Finds the constraint, and attention and cache where they are named; *o gets the plugins' names.
+ */
+static cg_status open_plugins(cg_engine *e, cg_engine_options *o, cg_device_request *request,
+                              cg_error *err)
+{
     CG_TRY(cg_registry_open(&e->host.host, o->plugins, o->n_plugins, &e->registry, err));
-    if (!cg_is_auto(o->attention))
-        CG_TRY(cg_registry_find(e->registry, CG_PLUGIN_ATTENTION, o->attention, &unused, err));
-    if (!cg_is_auto(o->kv_cache))
-        CG_TRY(cg_registry_find(e->registry, CG_PLUGIN_CACHE, o->kv_cache, &unused, err));
+    CG_TRY(resolve_name(e, CG_PLUGIN_ATTENTION, &o->attention, &e->attention_alias, err));
+    CG_TRY(resolve_name(e, CG_PLUGIN_CACHE, &o->kv_cache, &e->kv_cache_alias, err));
+    CG_TRY(resolve_kv_dtype(e, &request->kv_dtype, err));
     return cg_registry_find(e->registry, CG_PLUGIN_CONSTRAINT,
                             cg_is_auto(o->constraint) ? "grammar" : o->constraint,
                             &e->constraint.plugin, err);
+}
+
+/* The alias "window" promises that tokens behind the window are given up. */
+static cg_status check_window(const cg_engine *e, cg_error *err)
+{
+    const cg_plugin_alias *alias = e->kv_cache_alias;
+
+    if (!alias || !alias->is_window ||
+        cg_window_of_model(&e->model.weights->config, e->info.max_length))
+        return CG_OK;
+    return cg_fail(err, CG_ERR_UNSUPPORTED,
+                   "kv-cache %s: a layer of model '%s' attends to all of up to %d tokens; wanted "
+                   "kv-cache %s, which keeps them",
+                   alias->name, e->model.name, e->info.max_length, alias->plugin);
 }
 
 static cg_status open_constraint(cg_engine *e, const cg_engine_options *o, cg_error *err)
@@ -252,7 +305,7 @@ static void log_adapter(const cg_engine *e)
 
 /* ---- open and close ----------------------------------------------------------------------- */
 
-static cg_status open_parts(cg_engine *e, const cg_engine_options *o, cg_error *err)
+static cg_status open_parts(cg_engine *e, cg_engine_options *o, cg_error *err)
 {
     cg_device_request request;
 
@@ -265,12 +318,13 @@ static cg_status open_parts(cg_engine *e, const cg_engine_options *o, cg_error *
     cg_plugin_host_init(&e->host, e->team, o->log, o->log_ctx, CG_LOG_INFO);
     log_if_lowered(e, "--threads", o->threads, e->info.threads);
     log_if_lowered(e, "--template-workers", o->template_workers, e->info.template_workers);
-    CG_TRY(open_plugins(e, o, err));
+    CG_TRY(open_plugins(e, o, &request, err));
     CG_TRY(cg_engine_open_model(e, o, err));
     log_adapter(e);
     CG_TRY(cg_engine_select_sampling(e, o, err));
     CG_TRY(set_checks(e, o, err));
     CG_TRY(set_max_length(e, o, err));
+    CG_TRY(check_window(e, err));
     CG_TRY(open_constraint(e, o, err));
     CG_TRY(cg_engine_open_codes(e, o, err));
     CG_TRY(cg_engine_select_geometry(e, o, err));

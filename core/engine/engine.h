@@ -33,6 +33,8 @@ struct cg_engine {
     cg_team *team;
     cg_plugin_host host;
     cg_registry *registry;
+    /* that the options name; NULL: none */
+    const cg_plugin_alias *attention_alias, *kv_cache_alias;
 
     /** Weights and text; see open_model.c. */
     struct {

@@ -106,6 +106,8 @@ static cg_status open_workers(cg_engine *e, const cg_engine_options *o, cg_error
         .geometry = e->info.geometry,
         .dtype = e->info.dtype,
         .kv_dtype = e->info.kv_dtype,
+        .attention_alias = e->attention_alias,
+        .kv_cache_alias = e->kv_cache_alias,
         .tokenizer_fingerprint = e->info.tokenizer_fingerprint,
         .cpu_attempt_seconds = e->hooks.cpu_attempt_seconds,
     };
@@ -148,7 +150,15 @@ static cg_status open_on_gpus(cg_engine *e, const cg_engine_options *o,
     const char *text = request->kind == CG_REQUEST_AUTO ? "auto" : o->device;
     int32_t gpus[CG_MAX_GPUS], n_gpus = 0, n = 0;
     size_t at;
-    cg_status st = cg_gpu_count(&n_gpus, err);
+    const cg_plugin_alias *alias = e->kv_cache_alias;
+    cg_status st;
+
+    if (alias && alias->is_window)
+        return cg_fail(err, CG_ERR_UNSUPPORTED,
+                       "kv-cache %s: on a GPU a sequence has room for all of its tokens from the "
+                       "start; wanted kv-cache %s",
+                       alias->name, alias->plugin);
+    st = cg_gpu_count(&n_gpus, err);
 
     if (st != CG_OK)
         return request->kind == CG_REQUEST_CUDA ? cg_fail_prefix(err, st, "device '%.200s'", text)

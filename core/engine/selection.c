@@ -365,13 +365,23 @@ static void use_default_pair(const struct selector *s, cg_selection *sel)
     memcpy(sel->batch_reason, sel->attention_reason, CG_REASON_TEXT);
 }
 
-/* Options that the user set have no other reason. */
-static void mark_requested(const cg_engine_options *o, cg_selection *sel)
+static void mark_plugin(const char *name, const cg_plugin_alias *alias, char *ret_reason)
 {
-    if (!cg_is_auto(o->attention))
-        snprintf(sel->attention_reason, CG_REASON_TEXT, REQUESTED);
-    if (!cg_is_auto(o->kv_cache))
-        snprintf(sel->kv_cache_reason, CG_REASON_TEXT, REQUESTED);
+    if (cg_is_auto(name))
+        return;
+    if (alias)
+        snprintf(ret_reason, CG_REASON_TEXT, REQUESTED " as '%s'", alias->name);
+    else
+        snprintf(ret_reason, CG_REASON_TEXT, REQUESTED);
+}
+
+/* Options that the user set have no other reason. */
+static void mark_requested(const struct selector *s, cg_selection *sel)
+{
+    const cg_engine_options *o = s->options;
+
+    mark_plugin(o->attention, s->request->attention_alias, sel->attention_reason);
+    mark_plugin(o->kv_cache, s->request->kv_cache_alias, sel->kv_cache_reason);
     if (o->batch_size)
         snprintf(sel->batch_reason, CG_REASON_TEXT, REQUESTED);
 }
@@ -389,7 +399,7 @@ static cg_status select_by_measurement(struct selector *s, cg_selection *sel, cg
     else
         use_default_pair(s, sel);
     cap_batch(s, sel);
-    mark_requested(s->options, sel);
+    mark_requested(s, sel);
     return CG_OK;
 }
 
@@ -415,7 +425,7 @@ static cg_status select_by_rule(struct selector *s, cg_selection *sel, cg_error 
     snprintf(sel->kv_cache_reason, CG_REASON_TEXT,
              "auto: shares the prompt, holds only what is used");
     snprintf(sel->batch_reason, CG_REASON_TEXT, "auto: fills the matrix products of a CPU");
-    mark_requested(o, sel);
+    mark_requested(s, sel);
     st = cg_worker_match(s->worker, sel->attention, sel->cache, sel->batch_size, &why);
     if (st == CG_OK)
         return CG_OK;

@@ -20,6 +20,7 @@ typedef struct cg_selection_request {
     int32_t n_workers;                  /* which share the workload */
     /* parts of the key of a remembered tuning, in addition to the worker's own */
     const char *constraint, *geometry, *dtype, *kv_dtype;
+    const cg_plugin_alias *attention_alias, *kv_cache_alias; /* of the names; NULL: none */
     uint64_t tokenizer_fingerprint;
     double cpu_attempt_seconds; /* per attempt; for tests: if > 0, the CPU is measured too */
 } cg_selection_request;

@@ -64,6 +64,14 @@ int32_t cg_attention_problems_of_model(const cg_model_config *config,
     return n;
 }
 
+int32_t cg_window_of_model(const cg_model_config *config, int32_t max_kv_len)
+{
+    for (int32_t i = 0; i < config->n_layers; i++)
+        if (!window_of_layer(config, max_kv_len, i))
+            return 0;
+    return config->window;
+}
+
 cg_cache_config cg_cache_config_of_model(const cg_model_config *config,
                                          const cg_attention_shape *shape)
 {

@@ -45,6 +45,12 @@ int32_t cg_attention_problems_of_model(const cg_model_config *config,
 cg_cache_config cg_cache_config_of_model(const cg_model_config *config,
                                          const cg_attention_shape *shape);
 
+/**
+ * Returns the newest tokens of a sequence that the queries of all layers read, the query's own
+ * included; 0: all tokens, because a layer has no window shorter than max_kv_len.
+ */
+int32_t cg_window_of_model(const cg_model_config *config, int32_t max_kv_len);
+
 /** Returns the index of the problem of a layer. */
 int32_t cg_attention_problem_of_layer(const cg_model_config *config, int32_t max_kv_len,
                                       int32_t layer);

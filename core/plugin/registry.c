@@ -169,6 +169,10 @@ static cg_status insert(cg_registry *r, const cg_plugin *plugin, const char *pat
     memmove(&r->entries[at + 1], &r->entries[at], (r->n_entries - at) * sizeof *r->entries);
     r->entries[at] = (cg_registry_entry) { plugin, kept, hash, r->is_own, NULL };
     r->n_entries++;
+    if (cg_plugin_alias_find(plugin->kind, plugin->name))
+        cg_host_log(r->host, CG_LOG_WARNING,
+                    "%s '%s' is the plugin '%s', not the alias of that name",
+                    cg_plugin_kind_name(plugin->kind), plugin->name, kept);
     return CG_OK;
 }
 
@@ -448,27 +452,65 @@ static void append(char *text, size_t cap, size_t *n, const char *a, const char 
     *n = added < 0 || (size_t)added >= cap - *n ? cap - 1 : *n + (size_t)added;
 }
 
+/* A plugin by its own name; NULL if it is not loaded. */
+static const cg_plugin *find_by_name(const cg_registry *r, cg_plugin_kind kind, const char *name)
+{
+    for (size_t i = 0; i < r->n_entries; i++)
+        if (r->entries[i].plugin->kind == kind && !strcmp(r->entries[i].plugin->name, name))
+            return r->entries[i].plugin;
+    return NULL;
+}
+
+const cg_plugin_alias *cg_registry_alias(const cg_registry *r, cg_plugin_kind kind,
+                                         const char *name)
+{
+    return find_by_name(r, kind, name) ? NULL : cg_plugin_alias_find(kind, name);
+}
+
+/* Writes why a name finds no plugin. */
+static void explain_name(const cg_registry *r, cg_plugin_kind kind, const char *name, char *ret,
+                         size_t cap)
+{
+    const cg_plugin_alias *alias = cg_plugin_alias_find(kind, name);
+
+    if (alias && alias->plugin)
+        snprintf(ret, cap, "an alias of '%s', a plugin that is not installed", alias->plugin);
+    else if (alias)
+        snprintf(ret, cap, "an alias of 'auto', wanted a plugin");
+    else
+        snprintf(ret, cap, "no such plugin");
+    for (size_t i = 0; i < r->n_entries && !alias; i++) {
+        const cg_plugin *p = r->entries[i].plugin;
+
+        if (p->kind != kind && !strcmp(p->name, name))
+            snprintf(ret, cap, "no such plugin: '%.31s' is %s %s plugin", name,
+                     p->kind == CG_PLUGIN_ATTENTION ? "an" : "a", cg_plugin_kind_name(p->kind));
+    }
+}
+
 cg_status cg_registry_find(const cg_registry *r, cg_plugin_kind kind, const char *name,
                            const cg_plugin **ret_plugin, cg_error *err)
 {
-    char names[CG_ERROR_TEXT / 2] = "", refused[CG_ERROR_TEXT / 2] = "", other[96] = "";
+    char names[CG_ERROR_TEXT / 2] = "", refused[CG_ERROR_TEXT / 2] = "", why[160];
+    const cg_plugin_alias *alias = cg_registry_alias(r, kind, name);
+    const cg_plugin *plugin = find_by_name(r, kind, alias && alias->plugin ? alias->plugin : name);
+    const cg_plugin_alias *other;
+    int n_aliases = 0, is_empty;
     size_t n = 0, m = 0;
 
-    for (size_t i = 0; i < r->n_entries; i++) {
-        const cg_plugin *p = r->entries[i].plugin;
-
-        if (p->kind != kind) {
-            if (strcmp(p->name, name) == 0)
-                snprintf(other, sizeof other, ": '%.31s' is %s %s plugin", name,
-                         p->kind == CG_PLUGIN_ATTENTION ? "an" : "a", cg_plugin_kind_name(p->kind));
-            continue;
-        }
-        if (strcmp(p->name, name) == 0) {
-            *ret_plugin = p;
-            return CG_OK;
-        }
-        append(names, sizeof names, &n, n ? ", " : "", p->name);
+    if (plugin) {
+        *ret_plugin = plugin;
+        return CG_OK;
     }
+    for (size_t i = 0; i < r->n_entries; i++)
+        if (r->entries[i].plugin->kind == kind)
+            append(names, sizeof names, &n, n ? ", " : "", r->entries[i].plugin->name);
+    is_empty = !n;
+    if (is_empty)
+        append(names, sizeof names, &n, "none", "");
+    for (int32_t i = 0; (other = cg_plugin_alias_get(i)) != NULL; i++)
+        if (other->kind == kind)
+            append(names, sizeof names, &n, n_aliases++ ? ", " : "; aliases: ", other->name);
     for (size_t i = 0; i < r->n_refusals; i++) {
         const char *base = strrchr(r->refusals[i].path, '/');
 
@@ -476,9 +518,9 @@ cg_status cg_registry_find(const cg_registry *r, cg_plugin_kind kind, const char
         if (strstr(base, name))
             append(refused, sizeof refused, &m, "; ", r->refusals[i].text);
     }
-    return cg_fail(err, CG_ERR_USAGE, "%s '%.64s': no such plugin%s; there %s: %s%s",
-                   cg_plugin_kind_name(kind), name, other, n ? "are" : "is", n ? names : "none",
-                   refused);
+    explain_name(r, kind, name, why, sizeof why);
+    return cg_fail(err, CG_ERR_USAGE, "%s '%.64s': %s; there %s: %s%s", cg_plugin_kind_name(kind),
+                   name, why, is_empty ? "is" : "are", names, refused);
 }
 
 int32_t cg_registry_entries(const cg_registry *r, const cg_registry_entry **ret_entries)

@@ -14,6 +14,8 @@
 #include <confgen/constraint.h>
 #include <confgen/plugin.h>
 
+#include "plugin/alias.h"
+
 enum { CG_REGISTRY_DEPTH = 3 }; /* levels of directories searched below a root */
 
 typedef struct cg_registry cg_registry;
@@ -59,8 +61,16 @@ cg_status cg_registry_add_file(cg_registry *registry, const char *path, cg_error
 cg_status cg_registry_add_dir(cg_registry *registry, const char *dir, cg_error *err);
 
 /**
- * Finds a plugin by kind and name. CG_ERR_USAGE with a text that lists the known names, and the
- * refusals of files whose name contains `name`.
+ * Returns the alias of this kind and name; NULL if there is none, or if a plugin has the name and
+ * therefore comes first.
+ */
+const cg_plugin_alias *cg_registry_alias(const cg_registry *registry, cg_plugin_kind kind,
+                                         const char *name);
+
+/**
+ * Finds a plugin by kind and name, or by an alias of its name. CG_ERR_USAGE with a text that lists
+ * the known names, and the refusals of files whose name contains `name`; also for an alias of
+ * "auto", or of a plugin that is not loaded, which the text names.
  */
 cg_status cg_registry_find(const cg_registry *registry, cg_plugin_kind kind, const char *name,
                            const cg_plugin **ret_plugin, cg_error *err);

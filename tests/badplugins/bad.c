@@ -74,6 +74,8 @@ static const cg_plugin plugin = {
     .name = "",
 #elif defined NEWER_MINOR
     .name = "newer",
+#elif defined ALIAS_NAME
+    .name = "sdpa_flash",
 #elif defined NULL_NAME
     .name = NULL,
 #else

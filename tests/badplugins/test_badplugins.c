@@ -19,7 +19,7 @@
 static cg_plugin_host host;
 static int warnings;
 
-static char info[512]; /* the last line of its level */
+static char info[512], last_warning[1024]; /* the last line of each level */
 
 static void keep_log(void *ctx, int32_t level, const char *text)
 {
@@ -29,6 +29,8 @@ static void keep_log(void *ctx, int32_t level, const char *text)
     warnings += level == CG_LOG_WARNING;
     if (level == CG_LOG_INFO)
         snprintf(info, sizeof info, "%s", text);
+    else
+        snprintf(last_warning, sizeof last_warning, "%s", text);
 }
 
 static void setup(void)
@@ -231,6 +233,35 @@ START_TEST(duplicate_name_is_refused)
 }
 END_TEST
 
+START_TEST(a_plugin_comes_before_an_alias)
+{
+    const cg_plugin *plugin = NULL;
+    cg_error err = CG_ERROR_INIT;
+    cg_registry *r = NULL;
+
+    ck_assert_int_eq(cg_registry_create(&host.host, &r, &err), CG_OK);
+    ck_assert_ptr_nonnull(cg_registry_alias(r, CG_PLUGIN_ATTENTION, "sdpa_flash"));
+    ck_assert_int_eq(cg_registry_find(r, CG_PLUGIN_ATTENTION, "sdpa_flash", &plugin, &err),
+                     CG_ERR_USAGE);
+    ck_assert_ptr_nonnull(strstr(err.msg, "attention 'sdpa_flash': an alias of 'flash', a plugin "
+                                          "that is not installed; there is: none; aliases: sdpa, "
+                                          "sdpa_math, "));
+    ck_assert_int_eq(cg_registry_add_file(r, module("alias_name"), &err), CG_OK);
+    ck_assert_int_eq(warnings, 1);
+    ck_assert_ptr_nonnull(strstr(last_warning, "attention 'sdpa_flash' is the plugin '"));
+    ck_assert_ptr_nonnull(strstr(last_warning, "attention_alias_name.so', not the alias of that "
+                                               "name"));
+    ck_assert_ptr_null(cg_registry_alias(r, CG_PLUGIN_ATTENTION, "sdpa_flash"));
+    ck_assert_int_eq(cg_registry_find(r, CG_PLUGIN_ATTENTION, "sdpa_flash", &plugin, &err), CG_OK);
+    ck_assert_str_eq(plugin->name, "sdpa_flash");
+    ck_assert_int_eq(cg_registry_find(r, CG_PLUGIN_ATTENTION, "sdpa", &plugin, &err), CG_ERR_USAGE);
+    ck_assert_ptr_nonnull(strstr(err.msg, "attention 'sdpa': an alias of 'auto', wanted a plugin; "
+                                          "there are: sdpa_flash; aliases: "));
+    ck_assert_ptr_null(cg_registry_alias(r, CG_PLUGIN_CACHE, "sdpa"));
+    cg_registry_destroy(r);
+}
+END_TEST
+
 /* In a directory of bad plugins the good one is loaded, the others become refusals. */
 START_TEST(directory_of_bad_plugins)
 {
@@ -242,12 +273,13 @@ START_TEST(directory_of_bad_plugins)
 
     ck_assert_int_eq(cg_registry_create(&host.host, &r, &err), CG_OK);
     ck_assert_int_eq(cg_registry_add_dir(r, getenv("CONFGEN_BADPLUGINS"), &err), CG_OK);
-    ck_assert_int_eq(cg_registry_entries(r, &entries), 2);
+    ck_assert_int_eq(cg_registry_entries(r, &entries), 3);
     ck_assert_str_eq(entries[0].plugin->name, "good");
     ck_assert_str_eq(entries[1].plugin->name, "newer");
+    ck_assert_str_eq(entries[2].plugin->name, "sdpa_flash");
     n = cg_registry_refusals(r, &refused);
     ck_assert_int_eq(n, N_REFUSALS + 1); /* same_name too */
-    ck_assert_int_eq(warnings, n);
+    ck_assert_int_eq(warnings, n + 1);   /* and that sdpa_flash is no alias */
     for (int32_t i = 0; i < n; i++)
         ck_assert_ptr_nonnull(strstr(refused[i].text, refused[i].path));
     ck_assert_int_eq(cg_registry_add_dir(r, "/nowhere", &err), CG_ERR_IO);
@@ -332,6 +364,7 @@ int main(void)
     tcase_add_test(tc, files_that_are_no_plugins);
     tcase_add_test(tc, truncated_file_is_refused);
     tcase_add_test(tc, duplicate_name_is_refused);
+    tcase_add_test(tc, a_plugin_comes_before_an_alias);
     tcase_add_test(tc, directory_of_bad_plugins);
     tcase_add_test(tc, only_named_files_are_required);
     tcase_add_test(tc, writable_plugin_is_not_loaded);

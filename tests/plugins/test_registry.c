@@ -115,7 +115,12 @@ START_TEST(registry_lists_and_finds)
     ck_assert_int_eq(cg_registry_find(r, CG_PLUGIN_CACHE, "flash", &plugin, &err), CG_ERR_USAGE);
     ck_assert_str_eq(err.msg,
                      "cache 'flash': no such plugin: 'flash' is an attention plugin; there "
-                     "are: dynamic, paged, static");
+                     "are: dynamic, paged, static; aliases: fp8, int8, window");
+    ck_assert_int_eq(cg_registry_find(r, CG_PLUGIN_CACHE, "int8", &plugin, &err), CG_OK);
+    ck_assert_str_eq(plugin->name, "paged");
+    ck_assert_int_eq(cg_registry_find(r, CG_PLUGIN_ATTENTION, "flash_attention_2", &plugin, &err),
+                     CG_OK);
+    ck_assert_str_eq(plugin->name, "flash");
     /* a second scan loads nothing: every file is known */
     ck_assert_int_eq(cg_registry_add_dir(r, built_plugin_dir(), &err), CG_OK);
     ck_assert_int_eq(cg_registry_entries(r, &entries), n);

@@ -16,11 +16,34 @@ static const char list_help[] =
     "Lists the plugins that a run could use, and the refused files with their reasons. Plugins\n"
     "are searched in the files given, the directories of CONFGEN_PLUGIN_PATH (separated by\n"
     "colons) and the program's own plugin directory; of several with one name the first is\n"
-    "used. --json prints one JSON object.\n"
+    "used. Aliases are names that other software has for them: --attention sdpa_flash is\n"
+    "--attention flash. A plugin of such a name comes before the alias. --json prints one JSON\n"
+    "object.\n"
     "\n"
     "Loading a plugin runs its code, also for this list. A file that somebody else may write, or\n"
     "in a directory that somebody else may write, is refused; CONFGEN_ALLOW_WRITABLE_PLUGINS=1\n"
     "in the environment allows it.\n";
+
+static void print_aliases(const cg_plugin_set *set)
+{
+    static const char *const headings[] = { "kind", "alias", "means" };
+    cg_aliased_plugin a = { CG_SIZED(cg_aliased_plugin) };
+    struct text_table table;
+
+    printf("\n");
+    table_begin(&table, "lll", headings);
+    for (int32_t i = 0; cg_plugin_set_alias(set, i, &a); i++) {
+        table_cell(&table, "%s", a.kind);
+        table_cell(&table, "%s", a.name);
+        if (a.hidden_by)
+            table_cell(&table, "the plugin '%s' of this name", a.hidden_by);
+        else
+            table_cell(&table, "%s%s%s%s%s%s", a.plugin, a.is_installed ? "" : " (not installed)",
+                       a.kv_dtype ? " with --kv-dtype " : "", a.kv_dtype ? a.kv_dtype : "",
+                       a.limits ? ", " : "", a.limits ? a.limits : "");
+    }
+    table_print(&table, stdout);
+}
 
 static void print_list(const cg_plugin_set *set)
 {
@@ -41,6 +64,7 @@ static void print_list(const cg_plugin_set *set)
         table_cell(&table, "%s", found.path);
     }
     table_print(&table, stdout);
+    print_aliases(set);
     for (int32_t i = 0; cg_plugin_set_loaded(set, i, &found); i++)
         if (found.hides)
             printf("\nhidden: confgen's own %s '%s' (%s), by '%s', which has the same name\n",
@@ -53,7 +77,8 @@ static void print_json_list(const cg_plugin_set *set)
 {
     cg_loaded_plugin found = { CG_SIZED(cg_loaded_plugin) };
     cg_refused_plugin refused = { CG_SIZED(cg_refused_plugin) };
-    json_t *plugins = json_array(), *refusals = json_array(), *root;
+    cg_aliased_plugin a = { CG_SIZED(cg_aliased_plugin) };
+    json_t *plugins = json_array(), *aliases = json_array(), *refusals = json_array(), *root;
     int is_short = 0; /* of memory */
 
     for (int32_t i = 0; cg_plugin_set_loaded(set, i, &found); i++) {
@@ -68,12 +93,18 @@ static void print_json_list(const cg_plugin_set *set)
                       "description", cg_json_text(p->description), "path", cg_json_text(found.path),
                       "hides", found.hides ? cg_json_text(found.hides) : json_null()));
     }
+    for (int32_t i = 0; cg_plugin_set_alias(set, i, &a); i++)
+        is_short |= json_array_append_new(
+            aliases, json_pack("{s:s, s:s, s:s, s:s?, s:s?, s:b, s:o}", "kind", a.kind, "name",
+                               a.name, "plugin", a.plugin, "kv_dtype", a.kv_dtype, "limits",
+                               a.limits, "installed", a.is_installed, "hidden_by",
+                               a.hidden_by ? cg_json_text(a.hidden_by) : json_null()));
     for (int32_t i = 0; cg_plugin_set_refused(set, i, &refused); i++)
         is_short |= json_array_append_new(refusals, json_pack("{s:o, s:o}", "path",
                                                               cg_json_text(refused.path), "reason",
                                                               cg_json_text(refused.reason)));
-    root = json_pack("{s:s, s:o, s:o}", "confgen", cg_version(), "plugins", plugins, "refused",
-                     refusals);
+    root = json_pack("{s:s, s:o, s:o, s:o}", "confgen", cg_version(), "plugins", plugins, "aliases",
+                     aliases, "refused", refusals);
     if (is_short || !root || json_dumpf(root, stdout, JSON_INDENT(2)))
         out_of_memory();
     printf("\n");

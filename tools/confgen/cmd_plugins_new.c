@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* confgen plugins new: writes the project of a new plugin from the templates in data/sdk. */
 #include <confgen/build_info.h>
+#include <confgen/plugins.h>
 #include <dirent.h>
 #include <errno.h>
 #include <limits.h>
@@ -88,8 +89,18 @@ struct project {
 
 /* ---- the command line ---------------------------------------------------------------------- */
 
+static _Noreturn void refuse_name(const struct template_kind *kind, const char *name)
+{
+    usage_error("NAME '%s': taken, --%s %s already has a meaning", name, kind->option, name);
+}
+
 static void check_name(const struct template_kind *kind, const char *name)
 {
+    cg_plugin_set_options options = { CG_SIZED(cg_plugin_set_options), .threads = 1,
+                                      .files_only = 1 };
+    cg_aliased_plugin alias = { CG_SIZED(cg_aliased_plugin) };
+    cg_plugin_set *set;
+    cg_error err = CG_ERROR_INIT;
     size_t len = strlen(name);
 
     if (!len || len > MAX_NAME || strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_") != len)
@@ -97,8 +108,13 @@ static void check_name(const struct template_kind *kind, const char *name)
                     MAX_NAME);
     for (const char *const *taken = kind->built_ins; *taken; taken++)
         if (!strcmp(name, *taken))
-            usage_error("NAME '%s': taken, --%s %s already has a meaning", name, kind->option,
-                        name);
+            refuse_name(kind, name);
+    if (cg_plugin_set_open(&options, &set, &err) != CG_OK)
+        end_program(report_error(&err));
+    for (int32_t i = 0; cg_plugin_set_alias(set, i, &alias); i++)
+        if (!strcmp(name, alias.name) && !strcmp(kind->name, alias.kind))
+            refuse_name(kind, name);
+    cg_plugin_set_close(set);
 }
 
 static const struct template_kind *find_kind(const char *text)

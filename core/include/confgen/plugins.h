@@ -47,6 +47,21 @@ typedef struct cg_refused_plugin {
 } cg_refused_plugin;
 
 /**
+ * A name that users of other software know for a plugin, and what it means to `--attention` or
+ * `--kv-cache`. A loaded plugin of that kind and name comes first.
+ */
+typedef struct cg_aliased_plugin {
+    uint32_t struct_size;
+    int32_t is_installed;  /* its plugin is loaded, or it means "auto" */
+    const char *kind;      /* "attention", "cache" */
+    const char *name;      /* the alias */
+    const char *plugin;    /* that it means, or "auto" */
+    const char *kv_dtype;  /* the value of --kv-dtype that it includes; NULL: none */
+    const char *limits;    /* where it may be used, a phrase; NULL: wherever its plugin may */
+    const char *hidden_by; /* file of the plugin that has this name and comes first; NULL: none */
+} cg_aliased_plugin;
+
+/**
  * Loads plugins from `files`, the directories of CONFGEN_PLUGIN_PATH and the program's own
  * directory. Loading runs a plugin's code. A file or directory that others than root, this user and
  * the program's owner may write is refused, unless CONFGEN_ALLOW_WRITABLE_PLUGINS=1 is in the
@@ -74,10 +89,14 @@ CG_EXPORT int32_t cg_plugin_set_loaded(const cg_plugin_set *set, int32_t i,
 /** Describes refusal `i` in the order they occurred; as above. */
 CG_EXPORT int32_t cg_plugin_set_refused(const cg_plugin_set *set, int32_t i,
                                         cg_refused_plugin *ret_refused);
+/** Describes alias `i`, counted from 0, by kind; as above. */
+CG_EXPORT int32_t cg_plugin_set_alias(const cg_plugin_set *set, int32_t i,
+                                      cg_aliased_plugin *ret_alias);
+
 /** Lists the searched directories in their order and returns their number. Storage of the set. */
 CG_EXPORT int32_t cg_plugin_set_dirs(const cg_plugin_set *set, const char *const **ret_dirs);
 
-/** Finds a plugin by kind and name. CG_ERR_USAGE with a text that lists the known names. */
+/** Finds a plugin by kind and name or alias. CG_ERR_USAGE with a text that lists the names. */
 CG_EXPORT cg_status cg_plugin_set_find(const cg_plugin_set *set, cg_plugin_kind kind,
                                        const char *name, const cg_plugin **ret_plugin,
                                        cg_error *err);
