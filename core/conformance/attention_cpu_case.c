@@ -78,7 +78,7 @@ void cpu_case_create(test_recorder *rec, const cg_attention_problem *problem, in
 
         ac.kv_len[i] =
             i == n_seqs / 2 ? problem->max_kv_len : case_random_len(rec, problem->max_kv_len);
-        n = cg_attention_is_cross(problem) && !case_uses(problem, CG_ATTENTION_TREE)
+        n = cg_attention_is_cross(problem)
                 ? random_in(rec, 0, 30)
             : kind == 0 ? ac.kv_len[i] /* prompts only */
             : kind == 1 ? 1            /* decode only */

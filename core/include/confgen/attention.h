@@ -12,11 +12,20 @@
  *
  * Lengths, slots and offsets are device data: one plan is valid for every step.
  *
- * The features (since 1.2) extend the formula. With s = scale * q . k and pos the row's position:
+ * The features (since 1.2) extend the formula. The row of query token t has the position pos =
+ * position[t], else that of its own key in the slot. It attends to cached token j < kv_len[i] if
+ *
+ *   (mask is CG_MASK_NONE or j <= pos) and (window is 0 or j > pos - window or j < sink_tokens)
+ *
+ * or, for the keys of the call's own rows with a tree, if its bit of tree_mask is set. Over these
+ * tokens, with s = scale * q . k:
  *
  *   score_j = (softcap ? softcap * tanh(s / softcap) : s) + alibi_slope[h] * (j - pos)
  *             + bias[t, h, j]
  *   out     = sum_j exp(score_j) V[j] / (sum_j exp(score_j) + exp(sink_logit[h]))
+ *
+ * A row that attends to no token, or to tokens of score -infinity only, is 0 with a sink logit,
+ * else 0 or NaN.
  *
  * NaN and infinities. A query, key or value that is NaN or infinite may make every row of its own
  * sequence in the same call NaN, and must not reach another sequence. On the CPU it reaches exactly
@@ -36,8 +45,9 @@ extern "C" {
 enum {
     CG_ATTENTION_DETERMINISTIC = 1 << 0, /* the same call gives the same bits */
     /* bits of a query token's result depend neither on the other query tokens of the call, nor on
-     * how those of its sequence are divided into calls, nor on the plan's max_tokens, max_seqs and
-     * max_kv_len, nor on slots, addresses and numbers of pages */
+     * how those of its sequence are divided into calls (if it attends to the same tokens then), nor
+     * on the plan's max_tokens, max_seqs and max_kv_len, nor on slots, addresses and numbers of
+     * pages */
     CG_ATTENTION_BATCH_INVARIANT = 1 << 1,
     CG_ATTENTION_GRAPH_SAFE = 1 << 2, /* run() may be captured into a CUDA graph */
 };
@@ -64,7 +74,7 @@ enum {
 enum {
     CG_MASK_CAUSAL = 0, /* 0 to its own position */
     CG_MASK_NONE = 1,   /* all kv_len: encoders, and cross attention, where a sequence may have
-                           more query tokens than cached ones */
+                           more query tokens than cached ones, unless there is a tree */
 };
 
 /** The problem to plan: everything that is fixed for a run. Filled by the host. */
@@ -87,12 +97,13 @@ typedef struct cg_attention_problem {
     uint32_t flags;    /* CG_ATTENTION_* that the host requires */
     int32_t kv_layout; /* since 1.1: CG_KV_HND or CG_KV_NHD, order within a block */
     /* Since 1.2 */
-    uint32_t features;   /* CG_ATTENTION_SOFTCAP and following that the calls use */
+    uint32_t features;   /* CG_ATTENTION_SOFTCAP and following that the calls use; a member of a
+                            feature that is not among them has no meaning */
     int32_t mask;        /* CG_MASK_* */
     int32_t v_head_dim;  /* elements of a value and of a head of out; 0: head_dim */
-    float softcap;       /* > 0 with CG_ATTENTION_SOFTCAP */
+    float softcap;       /* finite and > 0 with CG_ATTENTION_SOFTCAP */
     int32_t sink_tokens; /* oldest tokens attended to although the window has passed them */
-    cg_dtype bias_dtype; /* of args.bias */
+    cg_dtype bias_dtype; /* of args.bias: f32, bf16 or f16 */
 } cg_attention_problem;
 
 /**
@@ -106,7 +117,7 @@ typedef struct cg_attention_args {
     int32_t n_tokens;       /* query tokens; CUDA: an upper bound of q_start[n_seqs] */
     int32_t n_seqs;         /* sequences; CUDA: an upper bound, unused ones have no query token */
     const void *q;          /* [n_tokens, n_heads, head_dim] */
-    void *out;              /* [n_tokens, n_heads, head_dim] */
+    void *out;              /* [n_tokens, n_heads, v_head_dim], which usually is head_dim */
     int64_t q_stride;       /* bytes between query tokens */
     int64_t out_stride;     /* bytes between rows of out */
     const int32_t *q_start; /* [n_seqs + 1], ascending from 0 */
@@ -116,19 +127,22 @@ typedef struct cg_attention_args {
     void *workspace;        /* workspace_size() bytes, 256-byte aligned, contents undefined */
     void *stream;           /* CUDA: cudaStream_t; CPU: NULL */
     /* Since 1.2; NULL without the feature */
-    const int32_t *position;  /* [n_tokens] of the row for mask, window and ALiBi; its own key's
-                                 place in the slot is still that of the formula */
-    const float *alibi_slope; /* [n_heads] */
-    const float *sink_logit;  /* [n_heads] */
+    const int32_t *position;  /* [n_tokens] pos of the rows for mask, window and ALiBi, 0 or more; a
+                                 key is still in the place that the formula of 1.0 gives it */
+    const float *alibi_slope; /* [n_heads] finite */
+    const float *sink_logit;  /* [n_heads] finite, or -infinity for none */
     const void *bias;         /* element j of row t, head h at t * bias_row_stride
-                                 + h * bias_head_stride + j * size of the problem's bias_dtype */
-    int64_t bias_row_stride;  /* bytes; 0: all rows share one */
-    int64_t bias_head_stride; /* bytes; 0: all heads share one */
-    /* [n_tokens, tree_words] bit b of row t: it attends to row q_start[i] + b of its sequence i.
-     * Its own bit is 1, those of later rows are 0. Among the rows of the call this replaces mask
-     * and window; tokens cached before the call are attended to as without it. */
+                                 + h * bias_head_stride + j * size of the problem's bias_dtype; read
+                                 for j < kv_len, of any value where the row does not attend to j;
+                                 -infinity gives the token the weight 0 */
+    int64_t bias_row_stride;  /* bytes, multiple of that size; 0: all rows share one */
+    int64_t bias_head_stride; /* bytes, multiple of that size; 0: all heads share one */
+    /* [n_tokens, tree_words] bit b of row t, bit b % 32 of word b / 32: it attends to row
+     * q_start[i] + b of its sequence i. Its own bit is 1, those of later rows and behind the last
+     * row are 0. Among the rows of the call this replaces mask and window; tokens cached before the
+     * call are attended to as without it. */
     const uint32_t *tree_mask;
-    int32_t tree_words;
+    int32_t tree_words; /* enough for the rows of each sequence */
     /* A hint that needs no feature: sequences group_start[g] to group_start[g+1] - 1 hold the same
      * memory in their first group_len[g] tokens. Host memory; 0 groups: unknown. */
     int32_t n_groups;

@@ -16,6 +16,43 @@
 extern "C" {
 #endif
 
+/** Returns true if a problem of any minor uses a feature, CG_ATTENTION_SOFTCAP or following. */
+static inline int cg_attention_uses(const cg_attention_problem *p, uint32_t feature)
+{
+    return CG_HAS_SIZE(p, bias_dtype) && p->features & feature;
+}
+
+/** Elements of a value, and of a head of out. */
+static inline int32_t cg_attention_value_size(const cg_attention_problem *p)
+{
+    return cg_attention_uses(p, CG_ATTENTION_VALUE_SIZE) && p->v_head_dim ? p->v_head_dim
+                                                                          : p->head_dim;
+}
+
+/** Checks the members of the features that a problem uses; part of cg_attention_check_problem(). */
+static inline cg_status cg_attention_check_features(const cg_host *host,
+                                                    const cg_attention_problem *p, cg_error *err)
+{
+    if (cg_attention_uses(p, CG_ATTENTION_SOFTCAP) && !(p->softcap > 0 && p->softcap * 0 == 0))
+        return host->fail(err, CG_ERR_UNSUPPORTED, "soft-cap %g, wanted a finite number above 0",
+                          (double)p->softcap);
+    if (cg_attention_uses(p, CG_ATTENTION_SINK_TOKENS) && p->sink_tokens < 0)
+        return host->fail(err, CG_ERR_UNSUPPORTED, "%d sink tokens, wanted 0 or more",
+                          p->sink_tokens);
+    if (cg_attention_uses(p, CG_ATTENTION_BIAS) && cg_dtype_size(p->bias_dtype) < 2)
+        return host->fail(err, CG_ERR_UNSUPPORTED, "bias of %s, wanted f32, bf16 or f16",
+                          cg_dtype_name(p->bias_dtype));
+    if (cg_attention_uses(p, CG_ATTENTION_NO_MASK) && p->mask != CG_MASK_CAUSAL &&
+        p->mask != CG_MASK_NONE)
+        return host->fail(err, CG_ERR_UNSUPPORTED, "unknown mask, wanted the causal one or none");
+    if (cg_attention_uses(p, CG_ATTENTION_VALUE_SIZE) && p->v_head_dim < 0)
+        return host->fail(
+            err, CG_ERR_UNSUPPORTED,
+            "values of %d elements, wanted a positive number, or 0 for the %d of keys",
+            p->v_head_dim, p->head_dim);
+    return CG_OK;
+}
+
 /** Checks that a problem is well-formed; CG_ERR_UNSUPPORTED with the reason if not. */
 static inline cg_status cg_attention_check_problem(const cg_host *host,
                                                    const cg_attention_problem *p, cg_error *err)
@@ -35,8 +72,7 @@ static inline cg_status cg_attention_check_problem(const cg_host *host,
             "element types: q of %s, cache of %s, wanted f32, bf16 or f16, and for the "
             "cache also a type of 8 bits",
             cg_dtype_name(p->dtype), cg_dtype_name(p->kv_dtype));
-    if (cg_dtype_size(p->kv_dtype) == 1 &&
-        !(CG_HAS_SIZE(p, features) && p->features & CG_ATTENTION_KV_SCALES))
+    if (cg_dtype_size(p->kv_dtype) == 1 && !cg_attention_uses(p, CG_ATTENTION_KV_SCALES))
         return host->fail(err, CG_ERR_UNSUPPORTED, "cache of %s without CG_ATTENTION_KV_SCALES",
                           cg_dtype_name(p->kv_dtype));
     if (p->n_heads < 1 || p->n_kv_heads < 1 || p->head_dim < 1 || p->n_heads % p->n_kv_heads)
@@ -56,13 +92,15 @@ static inline cg_status cg_attention_check_problem(const cg_host *host,
                           (double)p->scale);
     if (p->flags & ~flags)
         return host->fail(err, CG_ERR_UNSUPPORTED, "unknown flags 0x%x", p->flags & ~flags);
-    return CG_OK;
+    return cg_attention_check_features(host, p, err);
 }
 
 /**
  * Copies a problem for a plan to keep. An older host passes a shorter struct, a newer one a longer
- * struct: members that the host lacks become 0, members that the plugin lacks are dropped. Only for
- * problems that cg_attention_check_problem() accepts.
+ * struct: members that the host lacks become 0, members that the plugin lacks are dropped. So do
+ * members of features that the problem does not use, and v_head_dim becomes that of the values in
+ * any case: a plugin may use these members without asking for the feature. Only for problems that
+ * cg_attention_check_problem() accepts.
  */
 static inline cg_attention_problem cg_attention_keep_problem(const cg_attention_problem *p)
 {
@@ -71,6 +109,17 @@ static inline cg_attention_problem cg_attention_keep_problem(const cg_attention_
     memset(&kept, 0, sizeof kept);
     memcpy(&kept, p, p->struct_size < sizeof kept ? p->struct_size : sizeof kept);
     kept.struct_size = sizeof kept;
+    if (!CG_HAS_SIZE(p, bias_dtype))
+        kept.features = 0;
+    if (!(kept.features & CG_ATTENTION_SOFTCAP))
+        kept.softcap = 0;
+    if (!(kept.features & CG_ATTENTION_SINK_TOKENS))
+        kept.sink_tokens = 0;
+    if (!(kept.features & CG_ATTENTION_BIAS))
+        kept.bias_dtype = 0;
+    if (!(kept.features & CG_ATTENTION_NO_MASK))
+        kept.mask = CG_MASK_CAUSAL;
+    kept.v_head_dim = cg_attention_value_size(&kept);
     return kept;
 }
 
@@ -79,6 +128,8 @@ static inline cg_status cg_attention_check_view(const cg_host *host, const cg_at
                                                 const cg_kv_view *kv, cg_error *err)
 {
     int64_t align = cg_dtype_size(p->kv_dtype);
+    int is_1_2 = CG_HAS_SIZE(kv, scale_token_stride);
+    int32_t v_dim = is_1_2 && kv->v_head_dim ? kv->v_head_dim : kv->head_dim;
 
     if (kv->device != p->device || kv->dtype != p->kv_dtype || kv->n_kv_heads != p->n_kv_heads ||
         kv->head_dim != p->head_dim)
@@ -99,6 +150,19 @@ static inline cg_status cg_attention_check_view(const cg_host *host, const cg_at
         return host->fail(err, CG_ERR_MISMATCH,
                           "KV view with a NULL base address, or with strides that are not "
                           "multiples of the element size");
+    if (v_dim != cg_attention_value_size(p))
+        return host->fail(err, CG_ERR_MISMATCH,
+                          "KV view with values of %d elements, planned for %d", v_dim,
+                          cg_attention_value_size(p));
+    if (!is_1_2)
+        return CG_OK;
+    if (kv->v_block_stride % align || kv->v_head_stride % align || kv->v_token_stride % align)
+        return host->fail(err, CG_ERR_MISMATCH,
+                          "KV view with strides of values that are not multiples of the element "
+                          "size");
+    if ((kv->k_scale || kv->v_scale) && !cg_attention_uses(p, CG_ATTENTION_KV_SCALES))
+        return host->fail(err, CG_ERR_MISMATCH,
+                          "KV view with scales, planned without CG_ATTENTION_KV_SCALES");
     return CG_OK;
 }
 
@@ -128,26 +192,72 @@ static inline int cg_attention_is_empty(const cg_attention_args *a)
 }
 
 /**
- * Checks the arguments of a device call without reading device memory: counts, and the view unless
- * the call is empty. CG_ERR_USAGE or CG_ERR_MISMATCH on violation.
+ * Checks that a call which is not empty has the arrays of the problem's features, without reading
+ * them; CG_ERR_USAGE if not.
+ */
+static inline cg_status cg_attention_check_arrays(const cg_host *host,
+                                                  const cg_attention_problem *p,
+                                                  const cg_attention_args *a, cg_error *err)
+{
+    const uint32_t with_array = CG_ATTENTION_ALIBI | CG_ATTENTION_SINK_LOGITS | CG_ATTENTION_BIAS |
+                                CG_ATTENTION_POSITIONS | CG_ATTENTION_TREE;
+    const char *missing;
+    int64_t size;
+
+    if (!cg_attention_uses(p, with_array))
+        return CG_OK;
+    if (!CG_HAS_SIZE(a, group_len))
+        return host->fail(err, CG_ERR_USAGE,
+                          "cg_attention_args.struct_size is %u, the arrays of its features need %u",
+                          a->struct_size, (unsigned)sizeof *a);
+    missing = cg_attention_uses(p, CG_ATTENTION_ALIBI) && !a->alibi_slope        ? "alibi_slope"
+              : cg_attention_uses(p, CG_ATTENTION_SINK_LOGITS) && !a->sink_logit ? "sink_logit"
+              : cg_attention_uses(p, CG_ATTENTION_BIAS) && !a->bias              ? "bias"
+              : cg_attention_uses(p, CG_ATTENTION_POSITIONS) && !a->position     ? "position"
+              : cg_attention_uses(p, CG_ATTENTION_TREE) && !a->tree_mask         ? "tree_mask"
+                                                                                 : NULL;
+    if (missing)
+        return host->fail(err, CG_ERR_USAGE,
+                          "attention arguments: %s is NULL, but the problem has its feature",
+                          missing);
+    size = cg_attention_uses(p, CG_ATTENTION_BIAS) ? cg_dtype_size(p->bias_dtype) : 1;
+    if (a->bias_row_stride % size || a->bias_head_stride % size)
+        return host->fail(err, CG_ERR_USAGE,
+                          "attention arguments: strides of the bias are %lld and %lld bytes, "
+                          "wanted multiples of %d",
+                          (long long)a->bias_row_stride, (long long)a->bias_head_stride, (int)size);
+    if (cg_attention_uses(p, CG_ATTENTION_TREE) && a->tree_words < 1)
+        return host->fail(err, CG_ERR_USAGE,
+                          "attention arguments: %d words of tree_mask per row, wanted at least 1",
+                          a->tree_words);
+    return CG_OK;
+}
+
+/**
+ * Checks the arguments of a device call without reading device memory: counts, and the view and the
+ * arrays of features unless the call is empty. CG_ERR_USAGE or CG_ERR_MISMATCH on violation.
  */
 static inline cg_status cg_attention_check_device_args(const cg_host *host,
                                                        const cg_attention_problem *p,
                                                        const cg_attention_args *a, cg_error *err)
 {
     CG_TRY(cg_attention_check_counts(host, p, a, err));
-    return cg_attention_is_empty(a) ? CG_OK : cg_attention_check_view(host, p, a->kv, err);
+    if (cg_attention_is_empty(a))
+        return CG_OK;
+    CG_TRY(cg_attention_check_view(host, p, a->kv, err));
+    return cg_attention_check_arrays(host, p, a, err);
 }
 
 /** Returns true if a sequence may have more query tokens than cached ones: cross attention. */
 static inline int cg_attention_is_cross(const cg_attention_problem *p)
 {
-    return CG_HAS_SIZE(p, mask) && p->features & CG_ATTENTION_NO_MASK && p->mask == CG_MASK_NONE;
+    return cg_attention_uses(p, CG_ATTENTION_NO_MASK) && p->mask == CG_MASK_NONE &&
+           !cg_attention_uses(p, CG_ATTENTION_TREE);
 }
 
 /**
- * Checks the arguments of a CPU call: counts, view, and every sequence. O(n_seqs). CG_ERR_USAGE or
- * CG_ERR_MISMATCH on violation.
+ * Checks the arguments of a CPU call: counts, view, arrays of features, and every sequence.
+ * O(n_seqs). CG_ERR_USAGE or CG_ERR_MISMATCH on violation.
  */
 static inline cg_status cg_attention_check_args(const cg_host *host, const cg_attention_problem *p,
                                                 const cg_attention_args *a, cg_error *err)
@@ -162,6 +272,8 @@ static inline cg_status cg_attention_check_args(const cg_host *host, const cg_at
                    : host->fail(err, CG_ERR_USAGE,
                                 "attention arguments: %d query tokens of 0 sequences", a->n_tokens);
     CG_TRY(cg_attention_check_view(host, p, a->kv, err));
+    if (!cg_attention_is_empty(a))
+        CG_TRY(cg_attention_check_arrays(host, p, a, err));
     capacity = p->paged ? (int64_t)a->kv->table_stride * a->kv->block_tokens : a->kv->block_tokens;
     if (a->q_start[0] != 0 || a->q_start[a->n_seqs] != a->n_tokens)
         return host->fail(err, CG_ERR_USAGE,
@@ -188,6 +300,11 @@ static inline cg_status cg_attention_check_args(const cg_host *host, const cg_at
                               "and %lld (capacity of the slot)",
                               i, a->kv_len[i], (int)tokens, least, p->max_kv_len,
                               (long long)capacity);
+        if (cg_attention_uses(p, CG_ATTENTION_TREE) && tokens > 32 * (int64_t)a->tree_words)
+            return host->fail(err, CG_ERR_USAGE,
+                              "attention arguments: sequence %d has %d query tokens, but a row of "
+                              "tree_mask has %d words of 32 bits",
+                              i, (int)tokens, a->tree_words);
     }
     return CG_OK;
 }
