@@ -16,6 +16,8 @@ cg_status eager_cuda_supports(const cg_host *host, const cg_attention_problem *p
         return host->fail(err, CG_ERR_UNSUPPORTED,
                           "%d heads of %d elements, wanted at most %d of %d on CUDA", p->n_heads,
                           p->head_dim, EAGER_MAX_HEADS, EAGER_MAX_DIM);
+    if (cg_attention_uses(p, ~0u))
+        return host->fail(err, CG_ERR_UNSUPPORTED, "features are not available on CUDA");
     code = cudaGetDeviceCount(&n);
     if (code != cudaSuccess) {
         (void)cudaGetLastError();

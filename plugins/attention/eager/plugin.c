@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * eager: a direct implementation of the operation in confgen/attention.h. All scores of a row,
- * their softmax, then the weighted sum; float arithmetic, tokens and elements in ascending order.
- * This file is the CPU implementation; eager_cuda.c is the one for GPUs.
+ * eager: a direct implementation of the operation in confgen/attention.h, whose formula is in
+ * formula.h. All scores of a row, their softmax, then the weighted sum; float arithmetic, tokens
+ * and elements in ascending order. This file is the CPU implementation; eager_cuda.c is the one for
+ * GPUs.
  */
-#include <math.h>
 #include <string.h>
 
-#include <confgen/attention.h>
 #include <confgen/attention_check.h>
+
+#include "formula.h"
 
 #ifdef CG_WITH_CUDA
 #include "eager_cuda.h"
@@ -16,6 +17,13 @@ enum { CAPS = CG_ATTENTION_DETERMINISTIC | CG_ATTENTION_BATCH_INVARIANT | CG_ATT
 #else
 enum { CAPS = CG_ATTENTION_DETERMINISTIC | CG_ATTENTION_BATCH_INVARIANT };
 #endif
+
+enum {
+    FEATURES = CG_ATTENTION_SOFTCAP | CG_ATTENTION_ALIBI | CG_ATTENTION_SINK_LOGITS |
+               CG_ATTENTION_SINK_TOKENS | CG_ATTENTION_BIAS | CG_ATTENTION_NO_MASK |
+               CG_ATTENTION_VALUE_SIZE | CG_ATTENTION_KV_SCALES | CG_ATTENTION_POSITIONS |
+               CG_ATTENTION_TREE
+};
 
 typedef struct eager_plan {
     const cg_host *host;
@@ -25,6 +33,9 @@ typedef struct eager_plan {
 static cg_status supports(const cg_host *host, const cg_attention_problem *p, cg_error *err)
 {
     CG_TRY(cg_attention_check_problem(host, p, err));
+    if (cg_attention_uses(p, ~(uint32_t)FEATURES))
+        return host->fail(err, CG_ERR_UNSUPPORTED, "unknown features 0x%x",
+                          p->features & ~(uint32_t)FEATURES);
     if (p->device == CG_DEVICE_CUDA)
 #ifdef CG_WITH_CUDA
         return eager_cuda_supports(host, p, err);
@@ -34,10 +45,6 @@ static cg_status supports(const cg_host *host, const cg_attention_problem *p, cg
     if (p->device != CG_DEVICE_CPU)
         return host->fail(err, CG_ERR_UNSUPPORTED, "eager needs cpu or cuda, but the device is %s",
                           cg_device_name(p->device));
-    if (p->dtype != CG_F32 || p->kv_dtype != CG_F32)
-        return host->fail(err, CG_ERR_UNSUPPORTED,
-                          "q of %s, cache of %s: on the CPU eager computes in f32 only",
-                          cg_dtype_name(p->dtype), cg_dtype_name(p->kv_dtype));
     if (p->flags & CG_ATTENTION_GRAPH_SAFE)
         return host->fail(err, CG_ERR_UNSUPPORTED,
                           "CUDA graph capture is not available on the CPU");
@@ -67,14 +74,98 @@ static void destroy(void *self)
         e->host->free(e->host->ctx, e);
 }
 
-/* The scores of one row per worker; CUDA keeps them in shared memory. */
+/* Memory of one worker, in floats: the row and head that it computes. */
+struct scratch {
+    float *q;       /* [head_dim] if q is not of f32 */
+    float *element; /* [larger of head_dim and v_head_dim] of a key or value that is not of f32 */
+    float *out;     /* [v_head_dim] */
+    float *score;   /* [max_kv_len] by token, then its weight */
+};
+
+static size_t larger(int32_t a, int32_t b)
+{
+    return (size_t)(a > b ? a : b);
+}
+
+static size_t scratch_floats(const cg_attention_problem *p)
+{
+    return (size_t)p->head_dim + larger(p->head_dim, p->v_head_dim) + (size_t)p->v_head_dim +
+           (size_t)p->max_kv_len;
+}
+
+static struct scratch scratch_of(const cg_attention_problem *p, void *workspace, int32_t worker)
+{
+    struct scratch s = { .q = (float *)workspace + (size_t)worker * scratch_floats(p) };
+
+    s.element = s.q + p->head_dim;
+    s.out = s.element + larger(p->head_dim, p->v_head_dim);
+    s.score = s.out + p->v_head_dim;
+    return s;
+}
+
+/* CUDA keeps it in shared memory. */
 static size_t workspace_size(const void *self)
 {
     const eager_plan *e = self;
 
     if (e->problem.device != CG_DEVICE_CPU)
         return 0;
-    return (size_t)e->host->workers * (size_t)e->problem.max_kv_len * sizeof(float);
+    return (size_t)e->host->workers * scratch_floats(&e->problem) * sizeof(float);
+}
+
+/* n elements times `scale` as floats: in place, or converted into `room`. */
+static const float *floats_of(const void *at, cg_dtype t, int32_t n, float scale, float *room)
+{
+    if (t == CG_F32 && scale == 1)
+        return at;
+    cg_elements_load(room, at, t, n);
+    for (int32_t i = 0; i < n; i++)
+        room[i] *= scale;
+    return room;
+}
+
+/* The row and head `r`: q [head_dim] to out [v_head_dim], of the problem's type. */
+static void attend(const eager_row *r, const void *q_at, void *out_at, const struct scratch *s)
+{
+    const cg_attention_problem *p = r->p;
+    const float *q = floats_of(q_at, p->dtype, p->head_dim, 1, s->q);
+    float sink = eager_sink(r), max = sink, sum = 0;
+
+    for (int32_t j = r->first; j < r->end; j++) {
+        const float *k;
+        float dot = 0;
+
+        if (!eager_attends(r, j))
+            continue;
+        k = floats_of(eager_key(r, j), p->kv_dtype, p->head_dim, eager_key_scale(r, j), s->element);
+        for (int32_t d = 0; d < p->head_dim; d++)
+            dot += q[d] * k[d];
+        s->score[j] = eager_score(r, j, dot);
+        if (s->score[j] > max)
+            max = s->score[j];
+    }
+    if (sink > -INFINITY)
+        sum = expf(sink - max);
+    for (int32_t j = r->first; j < r->end; j++) {
+        if (!eager_attends(r, j))
+            continue;
+        s->score[j] = expf(s->score[j] - max);
+        sum += s->score[j];
+    }
+    memset(s->out, 0, (size_t)p->v_head_dim * sizeof *s->out);
+    for (int32_t j = r->first; j < r->end; j++) {
+        const float *v;
+        float weight;
+
+        if (!eager_attends(r, j))
+            continue;
+        v = floats_of(eager_value(r, j), p->kv_dtype, p->v_head_dim, eager_value_scale(r, j),
+                      s->element);
+        weight = s->score[j] / sum;
+        for (int32_t d = 0; d < p->v_head_dim; d++)
+            s->out[d] += weight * v[d];
+    }
+    cg_elements_store(out_at, p->dtype, s->out, p->v_head_dim);
 }
 
 struct eager_loop {
@@ -82,60 +173,22 @@ struct eager_loop {
     const cg_attention_args *args;
 };
 
-/*
- * out = softmax(scale * q . K[first .. pos]) V[first .. pos] of one row and head.
- *
- * @param q, out  [head_dim]
- * @param score   [pos + 1] scratch, indexed by token
- */
-static void attend(const cg_attention_problem *p, const cg_kv_view *kv, int32_t slot,
-                   int32_t kv_head, int32_t pos, const float *q, float *out, float *score)
-{
-    int32_t first = p->window && pos >= p->window ? pos - p->window + 1 : 0;
-    float max = -INFINITY, sum = 0;
-
-    for (int32_t j = first; j <= pos; j++) {
-        const float *k = (const float *)((const char *)kv->k + cg_kv_offset(kv, slot, kv_head, j));
-        float dot = 0;
-
-        for (int32_t d = 0; d < p->head_dim; d++)
-            dot += q[d] * k[d];
-        score[j] = p->scale * dot;
-        if (score[j] > max)
-            max = score[j];
-    }
-    for (int32_t j = first; j <= pos; j++) {
-        score[j] = expf(score[j] - max);
-        sum += score[j];
-    }
-    memset(out, 0, (size_t)p->head_dim * sizeof *out);
-    for (int32_t j = first; j <= pos; j++) {
-        const float *v = (const float *)((const char *)kv->v + cg_kv_offset(kv, slot, kv_head, j));
-        float weight = score[j] / sum;
-
-        for (int32_t d = 0; d < p->head_dim; d++)
-            out[d] += weight * v[d];
-    }
-}
-
 /* Item: one sequence and query head. */
 static void run_item(void *arg, int64_t item, int32_t worker)
 {
     const struct eager_loop *loop = arg;
     const cg_attention_problem *p = loop->problem;
     const cg_attention_args *a = loop->args;
-    int32_t i = (int32_t)(item / p->n_heads), h = (int32_t)(item % p->n_heads);
-    int32_t kv_head = h / (p->n_heads / p->n_kv_heads);
-    int32_t end = a->q_start[i + 1];
-    float *score = (float *)a->workspace + (size_t)worker * (size_t)p->max_kv_len;
+    int32_t i = (int32_t)(item / p->n_heads), head = (int32_t)(item % p->n_heads);
+    int64_t size = cg_dtype_size(p->dtype);
+    struct scratch s = scratch_of(p, a->workspace, worker);
 
-    for (int32_t t = a->q_start[i]; t < end; t++) {
+    for (int32_t t = a->q_start[i]; t < a->q_start[i + 1]; t++) {
+        eager_row r = eager_row_of(p, a, a->kv, i, t, head);
         const char *q = (const char *)a->q + t * a->q_stride;
         char *out = (char *)a->out + t * a->out_stride;
-        size_t head = (size_t)h * (size_t)p->head_dim;
 
-        attend(p, a->kv, a->slot[i], kv_head, a->kv_len[i] - end + t, (const float *)q + head,
-               (float *)out + head, score);
+        attend(&r, q + head * size * p->head_dim, out + head * size * p->v_head_dim, &s);
     }
 }
 
@@ -156,7 +209,7 @@ static cg_status run(void *self, const cg_attention_args *args, cg_error *err)
 
 static const cg_attention_ops ops = {
     CG_SIZED(cg_attention_ops),       .caps = CAPS, .supports = supports, .plan = plan,
-    .workspace_size = workspace_size, .run = run,   .destroy = destroy,
+    .workspace_size = workspace_size, .run = run,   .destroy = destroy,   .features = FEATURES,
 };
 
 static const cg_plugin plugin = {
