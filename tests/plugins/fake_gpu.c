@@ -6,7 +6,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { LAUNCHES = 64, ARGS = 1024 };
+enum { LAUNCHES = 64, ARGS = 8192 };
 
 struct cg_gpu_graph {
     int32_t n;
@@ -26,6 +26,7 @@ struct cg_gpu {
 
 static cg_gpu gpu;
 int fake_gpu_live;
+int64_t fake_gpu_bytes;
 
 static void record(cg_gpu_graph *g, fake_kernel_fn kernel, const void *args, size_t bytes)
 {
@@ -111,7 +112,8 @@ void cg_gpu_close(cg_gpu *g)
 void cg_gpu_get_info(const cg_gpu *g, cg_gpu_info *ret_info)
 {
     cg_gpu_info info = { CG_SIZED(cg_gpu_info), .compute_capability = 90,
-                         .free_bytes = ((int64_t)1 << 32) - fake_gpu_live, .name = "host memory" };
+                         .free_bytes = ((int64_t)1 << 36) - fake_gpu_live - fake_gpu_bytes,
+                         .name = "host memory" };
 
     (void)g;
     cg_fill_struct(ret_info, &info);

@@ -12,7 +12,7 @@
 typedef void (*fake_kernel_fn)(const void *args);
 
 /**
- * Runs the kernel; records it during a capture, or until the release of a held stream. At most 1024
+ * Runs the kernel; records it during a capture, or until the release of a held stream. At most 8192
  * bytes of arguments. A kernel on another stream is a direct call.
  */
 void fake_launch(fake_kernel_fn kernel, const void *args, size_t bytes);
@@ -25,5 +25,7 @@ void fake_set_device(int32_t index);
 
 /** Allocations that are not freed. */
 extern int fake_gpu_live;
+/** Bytes of other memory in use, which cg_gpu_get_info() subtracts from its free memory. */
+extern int64_t fake_gpu_bytes;
 
 #endif

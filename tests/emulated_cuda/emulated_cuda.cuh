@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * @file emulated_cuda.cuh  What kernels use of CUDA beyond the toolkit's headers, for a host
+ * compiler. Included before a .cu file by the compiler's command line, after translate.py.
+ *
+ * Conversions of 16-bit and 8-bit types, vector types and prototypes of the run time are those of
+ * the toolkit's headers.
+ */
+#ifndef CG_TESTS_EMULATED_CUDA_CUH
+#define CG_TESTS_EMULATED_CUDA_CUH
+
+#include <cmath>
+#include <cstring>
+#include <tuple>
+#include <type_traits>
+
+#include <cuda_runtime.h>
+
+#include "emulator.h"
+
+#undef __shared__
+#define __shared__ static __attribute__((section("emulated_shared")))
+#define __launch_bounds__(...)
+#define warpSize 32
+
+#define EMULATED_HERE (emulated_place { __FILE__, __LINE__ })
+
+/* ---- barriers and warps -------------------------------------------------------------------- */
+
+#define __syncthreads()        emulated_barrier(EMULATED_HERE)
+#define __syncwarp(...)        emulated_sync_warp(EMULATED_HERE, ##__VA_ARGS__)
+#define __ballot_sync(mask, x) emulated_ballot(mask, (x) != 0, EMULATED_HERE)
+#define __any_sync(mask, x)    ((int)(__ballot_sync(mask, x) != 0))
+#define __all_sync(mask, x)    ((int)(__ballot_sync(mask, !(x)) == 0))
+#define __activemask()         emulated_active()
+#define __shfl_sync(...)       emulated_shuffle_index(EMULATED_HERE, __VA_ARGS__)
+#define __shfl_up_sync(...)    emulated_shuffle_up(EMULATED_HERE, __VA_ARGS__)
+#define __shfl_down_sync(...)  emulated_shuffle_down(EMULATED_HERE, __VA_ARGS__)
+#define __shfl_xor_sync(...)   emulated_shuffle_xor(EMULATED_HERE, __VA_ARGS__)
+
+static inline void emulated_sync_warp(emulated_place place, unsigned mask = 0xffffffffu)
+{
+    (void)emulated_ballot(mask, 0, place);
+}
+
+/* Returns x of lane `from`. */
+template <typename T>
+static inline T emulated_shuffle_of(emulated_place place, unsigned mask, T x, unsigned from)
+{
+    uint64_t word = 0;
+
+    static_assert(sizeof x <= sizeof word, "shuffles move at most 8 bytes");
+    memcpy(&word, &x, sizeof x);
+    word = emulated_shuffle(mask, word, from, place);
+    memcpy(&x, &word, sizeof x);
+    return x;
+}
+
+template <typename T>
+static inline T emulated_shuffle_index(emulated_place place, unsigned mask, T x, int from,
+                                       int width = 32)
+{
+    unsigned lane = emulated_lane(), w = (unsigned)width;
+
+    return emulated_shuffle_of(place, mask, x, (lane & ~(w - 1)) | ((unsigned)from & (w - 1)));
+}
+
+template <typename T>
+static inline T emulated_shuffle_up(emulated_place place, unsigned mask, T x, unsigned step,
+                                    int width = 32)
+{
+    unsigned lane = emulated_lane();
+
+    return emulated_shuffle_of(place, mask, x, lane % (unsigned)width >= step ? lane - step : lane);
+}
+
+template <typename T>
+static inline T emulated_shuffle_down(emulated_place place, unsigned mask, T x, unsigned step,
+                                      int width = 32)
+{
+    unsigned lane = emulated_lane(), w = (unsigned)width;
+
+    return emulated_shuffle_of(place, mask, x, lane % w + step < w ? lane + step : lane);
+}
+
+template <typename T>
+static inline T emulated_shuffle_xor(emulated_place place, unsigned mask, T x, int bits,
+                                     int width = 32)
+{
+    unsigned lane = emulated_lane(), w = (unsigned)width, from = lane ^ (unsigned)bits;
+
+    return emulated_shuffle_of(place, mask, x, from < (lane & ~(w - 1)) + w ? from : lane);
+}
+
+/* ---- atomic operations: a thread is not interrupted between two waits ------------------------ */
+
+template <typename T, typename Operation>
+static inline T emulated_atomic(T *at, Operation operation)
+{
+    T was = *at;
+
+    *at = operation(was);
+    return was;
+}
+
+/* An argument that is converted to the type of the first. */
+template <typename T> using emulated_same = typename std::common_type<T>::type;
+
+template <typename T> static inline T atomicAdd(T *at, emulated_same<T> x)
+{
+    return emulated_atomic(at, [x](T was) { return (T)(was + x); });
+}
+
+template <typename T> static inline T atomicSub(T *at, emulated_same<T> x)
+{
+    return emulated_atomic(at, [x](T was) { return (T)(was - x); });
+}
+
+template <typename T> static inline T atomicMin(T *at, emulated_same<T> x)
+{
+    return emulated_atomic(at, [x](T was) { return was < x ? was : x; });
+}
+
+template <typename T> static inline T atomicMax(T *at, emulated_same<T> x)
+{
+    return emulated_atomic(at, [x](T was) { return was > x ? was : x; });
+}
+
+template <typename T> static inline T atomicOr(T *at, emulated_same<T> x)
+{
+    return emulated_atomic(at, [x](T was) { return was | x; });
+}
+
+template <typename T> static inline T atomicAnd(T *at, emulated_same<T> x)
+{
+    return emulated_atomic(at, [x](T was) { return was & x; });
+}
+
+template <typename T> static inline T atomicExch(T *at, emulated_same<T> x)
+{
+    return emulated_atomic(at, [x](T) { return x; });
+}
+
+template <typename T> static inline T atomicCAS(T *at, emulated_same<T> wanted, emulated_same<T> x)
+{
+    return emulated_atomic(at, [wanted, x](T was) { return was == wanted ? x : was; });
+}
+
+static inline void __threadfence(void)
+{
+}
+
+static inline void __threadfence_block(void)
+{
+}
+
+/* ---- numbers --------------------------------------------------------------------------------- */
+
+template <typename To, typename From> static inline To emulated_bits(From x)
+{
+    To bits;
+
+    static_assert(sizeof bits == sizeof x, "types of one size");
+    memcpy(&bits, &x, sizeof bits);
+    return bits;
+}
+
+static inline unsigned __float_as_uint(float x)
+{
+    return emulated_bits<unsigned>(x);
+}
+
+static inline int __float_as_int(float x)
+{
+    return emulated_bits<int>(x);
+}
+
+static inline float __uint_as_float(unsigned x)
+{
+    return emulated_bits<float>(x);
+}
+
+static inline float __int_as_float(int x)
+{
+    return emulated_bits<float>(x);
+}
+
+/* macros: the C library has functions of these names */
+#define __expf(x)    expf(x)
+#define __logf(x)    logf(x)
+#define __powf(x, y) powf(x, y)
+
+static inline float __fdividef(float x, float y)
+{
+    return x / y;
+}
+
+static inline float rsqrtf(float x)
+{
+    return 1 / sqrtf(x);
+}
+
+static inline int __popc(unsigned x)
+{
+    return __builtin_popcount(x);
+}
+
+static inline int __clz(int x)
+{
+    return x ? __builtin_clz((unsigned)x) : 32;
+}
+
+static inline int __ffs(int x)
+{
+    return __builtin_ffs(x);
+}
+
+template <typename T> static inline T __ldg(const T *at)
+{
+    return *at;
+}
+
+template <typename A, typename B> static inline typename std::common_type<A, B>::type min(A a, B b)
+{
+    return a < b ? a : b;
+}
+
+template <typename A, typename B> static inline typename std::common_type<A, B>::type max(A a, B b)
+{
+    return a > b ? a : b;
+}
+
+/* ---- launches -------------------------------------------------------------------------------- */
+
+/** As cudaFuncSetAttribute() and cudaFuncGetAttributes() of the run time. */
+template <typename... P>
+static inline cudaError_t cudaFuncSetAttribute(void (*kernel)(P...), cudaFuncAttribute attribute,
+                                               int value)
+{
+    return cudaFuncSetAttribute((const void *)kernel, attribute, value);
+}
+
+template <typename... P>
+static inline cudaError_t cudaFuncGetAttributes(cudaFuncAttributes *ret, void (*kernel)(P...))
+{
+    return cudaFuncGetAttributes(ret, (const void *)kernel);
+}
+
+/** A kernel, its grid and its arguments. */
+template <typename... P> struct emulated_call {
+    emulated_grid grid;
+    void (*kernel)(P...);
+    std::tuple<P...> args;
+
+    static void run(const void *arg)
+    {
+        const emulated_call *call = (const emulated_call *)arg;
+
+        std::apply(call->kernel, call->args);
+    }
+};
+
+/** A grid, a stream and arguments, which live to the end of the statement. */
+template <typename... A> struct emulated_bound {
+    emulated_grid grid;
+    cudaStream_t stream;
+    std::tuple<const A &...> args;
+};
+
+struct emulated_configuration {
+    emulated_grid grid;
+    cudaStream_t stream;
+
+    emulated_configuration(emulated_place place, dim3 blocks, dim3 threads, size_t shared_bytes = 0,
+                           cudaStream_t on = nullptr)
+        : grid { blocks, threads, shared_bytes, place }, stream(on)
+    {
+    }
+
+    template <typename... A> emulated_bound<A...> operator()(const A &...args) const
+    {
+        return { grid, stream, std::tuple<const A &...>(args...) };
+    }
+};
+
+/** translate.py writes `kernel<<<grid, ..>>>(args)` as `kernel << emulated_config(grid, ..)(args)`.
+ */
+#define emulated_config(...) emulated_configuration(EMULATED_HERE, __VA_ARGS__)
+
+template <typename... P, typename... A>
+static inline void operator<<(void (*kernel)(P...), const emulated_bound<A...> &bound)
+{
+    static_assert((std::is_trivially_copyable<P>::value && ...), "arguments are copied as bytes");
+    emulated_call<P...> call = { bound.grid, kernel, std::tuple<P...>(bound.args) };
+
+    emulated_launch(&call, sizeof call, emulated_call<P...>::run, (const void *)kernel,
+                    bound.stream);
+}
+
+#endif

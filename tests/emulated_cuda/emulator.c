@@ -1,0 +1,396 @@
+/* SPDX-License-Identifier: MIT */
+#include "emulator.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+enum {
+    WARP = 32,
+    MAX_THREADS = 1024,
+    MAX_WARPS = MAX_THREADS / WARP,
+    STACK = 256 << 10, /* address space: pages are used when touched */
+    GUARD = 4096,      /* inaccessible, below each stack */
+};
+
+enum state { READY, AT_BARRIER, AT_SHUFFLE, AT_BALLOT, RETURNED };
+
+typedef struct thread {
+    void *stack_pointer;
+    enum state state;
+    emulated_place place; /* at which it waits */
+    uint32_t mask;        /* of an operation of the warp */
+    uint32_t from;        /* lane that a shuffle reads */
+    uint64_t value, result;
+    uint3 index;
+} thread;
+
+uint64_t emulator_seed = 1;
+uint3 threadIdx, blockIdx;
+dim3 blockDim, gridDim;
+
+/* Static shared variables of all kernels: shared memory is a section. Weak: there may be none. */
+extern char __start_emulated_shared[] __attribute__((weak));
+extern char __stop_emulated_shared[] __attribute__((weak));
+
+/* The running block. */
+static struct {
+    const emulated_grid *grid;
+    void (*body)(const void *arg);
+    const void *arg;
+    char *stacks;
+    char *dynamic_shared;
+    void *caller; /* stack pointer of emulator_run() */
+    thread threads[MAX_THREADS];
+    uint32_t n_threads, n_warps;
+    uint32_t n_ready;          /* threads */
+    uint32_t ready[MAX_WARPS]; /* lanes */
+    uint64_t random;
+    uint32_t self;                    /* the running thread */
+    uint32_t warp, step, lane, turns; /* the running warp, and what is left of its turn */
+} block;
+
+static pthread_mutex_t one_at_a_time = PTHREAD_MUTEX_INITIALIZER;
+
+static uint32_t random_word(void)
+{
+    uint64_t x = block.random;
+
+    x ^= x << 13;
+    x ^= x >> 7;
+    x ^= x << 17;
+    block.random = x;
+    return (uint32_t)(x >> 32);
+}
+
+/* ---- switching stacks ---------------------------------------------------------------------- */
+
+/*
+ * Saves the registers that a call preserves on the running stack and its pointer in *ret_from;
+ * continues on the stack `to`, which this function, or start_thread(), left. Unlike swapcontext()
+ * it makes no system call: kernels switch at every shuffle.
+ */
+void emulator_switch(void **ret_from, void *to);
+#ifndef __x86_64__
+#error "the emulator switches stacks on x86-64 only"
+#endif
+__asm__(".text\n"
+        ".type emulator_switch, @function\n"
+        "emulator_switch:\n"
+        "    endbr64\n"
+        "    pushq %rbp\n"
+        "    pushq %rbx\n"
+        "    pushq %r12\n"
+        "    pushq %r13\n"
+        "    pushq %r14\n"
+        "    pushq %r15\n"
+        "    movq %rsp, (%rdi)\n"
+        "    movq %rsi, %rsp\n"
+        "    popq %r15\n"
+        "    popq %r14\n"
+        "    popq %r13\n"
+        "    popq %r12\n"
+        "    popq %rbx\n"
+        "    popq %rbp\n"
+        "    ret\n"
+        ".size emulator_switch, . - emulator_switch\n");
+
+static void run_thread(void);
+
+/* The thread begins in run_thread() when it is switched to. */
+static void start_thread(uint32_t i)
+{
+    thread *t = &block.threads[i];
+    void **top = (void **)(block.stacks + (size_t)(i + 1) * (STACK + GUARD));
+
+    *--top = NULL; /* a function starts with its return address on a stack aligned to 16 */
+    *--top = (void *)(uintptr_t)run_thread;
+    for (int k = 0; k < 6; k++)
+        *--top = NULL; /* registers */
+    t->stack_pointer = top;
+    t->state = READY;
+    t->index.x = i % blockDim.x;
+    t->index.y = i / blockDim.x % blockDim.y;
+    t->index.z = i / (blockDim.x * blockDim.y);
+}
+
+/* ---- faults -------------------------------------------------------------------------------- */
+
+static const char *place_text(const thread *t, char text[200])
+{
+    static const char *const what[] = { "has not run", "waits at the barrier",
+                                        "waits at the shuffle", "waits at the vote" };
+
+    if (t->state == RETURNED)
+        snprintf(text, 200, "has returned");
+    else
+        snprintf(text, 200, "%s of %s:%d", what[t->state], t->place.file, t->place.line);
+    return text;
+}
+
+/* Ends the process: what thread i waits for does not happen, because of thread j. */
+static _Noreturn void fail(const char *fault, uint32_t i, uint32_t j)
+{
+    const thread *a = &block.threads[i], *b = &block.threads[j];
+    char at_a[200], at_b[200];
+
+    fprintf(stderr,
+            "%s: kernel launched at %s:%d, block (%u, %u, %u): thread %u (lane %u) %s, thread %u "
+            "(lane %u) %s\n",
+            fault, block.grid->launched.file, block.grid->launched.line, blockIdx.x, blockIdx.y,
+            blockIdx.z, i, i % WARP, place_text(a, at_a), j, j % WARP, place_text(b, at_b));
+    abort();
+}
+
+/* ---- turns --------------------------------------------------------------------------------- */
+
+static void make_ready(uint32_t i)
+{
+    block.threads[i].state = READY;
+    block.ready[i / WARP] |= 1u << i % WARP;
+    block.n_ready++;
+}
+
+static int same_place(const thread *a, const thread *b)
+{
+    return a->state == b->state && a->place.line == b->place.line &&
+           (a->place.file == b->place.file || !strcmp(a->place.file, b->place.file));
+}
+
+/* Continues the lanes of thread i's operation, if all of its mask that have not returned wait at
+ * it. */
+static void resolve(uint32_t i)
+{
+    uint32_t first = i / WARP * WARP, mask = block.threads[i].mask, ballot = 0;
+    thread *t = &block.threads[i], *lanes = &block.threads[first];
+
+    for (uint32_t k = 0; k < WARP; k++)
+        if (mask >> k & 1 && first + k < block.n_threads && lanes[k].state != RETURNED) {
+            if (!same_place(t, &lanes[k]) || lanes[k].mask != mask)
+                return;
+            ballot |= (uint32_t)(lanes[k].value != 0) << k;
+        }
+    for (uint32_t k = 0; k < WARP; k++)
+        if (mask >> k & 1 && first + k < block.n_threads && lanes[k].state != RETURNED) {
+            uint32_t from = lanes[k].from;
+
+            if (lanes[k].state == AT_BALLOT) {
+                lanes[k].result = ballot;
+                continue;
+            }
+            if (first + from >= block.n_threads || lanes[from].state == RETURNED ||
+                !(mask >> from & 1))
+                fail("a shuffle reads a thread that does not take part", first + k, first + from);
+            lanes[k].result = lanes[from].value;
+        }
+    for (uint32_t k = 0; k < WARP; k++)
+        if (mask >> k & 1 && first + k < block.n_threads && lanes[k].state != RETURNED)
+            make_ready(first + k);
+}
+
+/* No thread can continue but by the end of a barrier. Returns 0 if all have returned. */
+static int end_barrier(void)
+{
+    for (uint32_t i = 0; i < block.n_threads; i++) {
+        const thread *t = &block.threads[i], *first = &block.threads[0];
+
+        if ((t->state == RETURNED) != (first->state == RETURNED))
+            fail("a thread has returned, another waits for it", 0, i);
+        if (t->state != RETURNED && !same_place(t, first))
+            fail("threads wait for each other", 0, i);
+    }
+    for (uint32_t i = 0; i < block.n_threads; i++)
+        if (block.threads[i].state == AT_SHUFFLE || block.threads[i].state == AT_BALLOT)
+            fail("threads name different masks", i, i / WARP * WARP);
+    if (block.threads[0].state == RETURNED)
+        return 0;
+    for (uint32_t i = 0; i < block.n_threads; i++)
+        make_ready(i);
+    return 1;
+}
+
+/* Selects the next thread to run. Returns 0 if all have returned. */
+static int next_thread(void)
+{
+    for (;;) {
+        uint32_t first = block.warp * WARP;
+
+        for (; block.turns; block.turns--) {
+            block.lane = (block.lane + block.step) % WARP;
+            if (block.ready[block.warp] >> block.lane & 1) {
+                block.turns--;
+                block.ready[block.warp] &= ~(1u << block.lane);
+                block.n_ready--;
+                block.self = first + block.lane;
+                return 1;
+            }
+        }
+        for (uint32_t i = first; i < first + WARP && i < block.n_threads; i++)
+            if (block.threads[i].state == AT_SHUFFLE || block.threads[i].state == AT_BALLOT)
+                resolve(i);
+        if (!block.n_ready && !end_barrier())
+            return 0;
+        block.warp = random_word() % block.n_warps;
+        while (!block.ready[block.warp])
+            block.warp = (block.warp + 1) % block.n_warps;
+        block.turns = WARP;
+        block.lane = random_word();
+        block.step = random_word() | 1; /* odd: all lanes have a turn */
+    }
+}
+
+/* Leaves the running thread, which waits or has returned, until it has a turn again. */
+static void leave(void)
+{
+    thread *from = &block.threads[block.self];
+
+    if (!next_thread()) {
+        emulator_switch(&from->stack_pointer, block.caller);
+        return;
+    }
+    if (&block.threads[block.self] == from)
+        return;
+    threadIdx = block.threads[block.self].index;
+    emulator_switch(&from->stack_pointer, block.threads[block.self].stack_pointer);
+}
+
+static void run_thread(void)
+{
+    block.body(block.arg);
+    block.threads[block.self].state = RETURNED;
+    leave();
+    abort(); /* has no further turn */
+}
+
+/* ---- functions of kernels ------------------------------------------------------------------ */
+
+static thread *wait_at(enum state state, emulated_place place)
+{
+    thread *self = &block.threads[block.self];
+
+    self->state = state;
+    self->place = place;
+    leave();
+    return self;
+}
+
+void emulated_barrier(emulated_place place)
+{
+    (void)wait_at(AT_BARRIER, place);
+}
+
+static uint64_t warp_operation(enum state state, uint32_t mask, emulated_place place)
+{
+    thread *self = &block.threads[block.self];
+
+    self->mask = mask;
+    if (!(mask >> block.self % WARP & 1)) {
+        self->state = state;
+        self->place = place;
+        fail("the mask leaves out its caller", block.self, block.self);
+    }
+    return wait_at(state, place)->result;
+}
+
+uint64_t emulated_shuffle(uint32_t mask, uint64_t value, uint32_t from, emulated_place place)
+{
+    block.threads[block.self].value = value;
+    block.threads[block.self].from = from % WARP;
+    return warp_operation(AT_SHUFFLE, mask, place);
+}
+
+uint32_t emulated_ballot(uint32_t mask, int value, emulated_place place)
+{
+    block.threads[block.self].value = value != 0;
+    return (uint32_t)warp_operation(AT_BALLOT, mask, place);
+}
+
+uint32_t emulated_lane(void)
+{
+    return block.self % WARP;
+}
+
+uint32_t emulated_active(void)
+{
+    uint32_t first = block.self / WARP * WARP, active = 0;
+
+    for (uint32_t k = 0; k < WARP && first + k < block.n_threads; k++)
+        active |= (uint32_t)(block.threads[first + k].state != RETURNED) << k;
+    return active;
+}
+
+void *emulated_dynamic_shared(void)
+{
+    return block.dynamic_shared;
+}
+
+/* ---- grids --------------------------------------------------------------------------------- */
+
+static void create_stacks(void)
+{
+    size_t bytes = (size_t)MAX_THREADS * (STACK + GUARD);
+
+    block.stacks = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (block.stacks == MAP_FAILED)
+        abort();
+    for (size_t i = 0; i < MAX_THREADS; i++)
+        if (mprotect(block.stacks + i * (STACK + GUARD), GUARD, PROT_NONE))
+            abort();
+}
+
+/* Not by memset(), which the address sanitizer checks: the section has its gaps between variables.
+ */
+static void fill(void *to, size_t bytes)
+{
+    __asm__ volatile("rep stosb" : "+D"(to), "+c"(bytes) : "a"(0xff) : "memory");
+}
+
+static void run_block(void)
+{
+    if (__start_emulated_shared)
+        fill(__start_emulated_shared, (size_t)(__stop_emulated_shared - __start_emulated_shared));
+    fill(block.dynamic_shared, block.grid->shared_bytes);
+    for (uint32_t i = 0; i < block.n_threads; i++) {
+        start_thread(i);
+        make_ready(i);
+    }
+    block.turns = 0;
+    if (!next_thread())
+        return;
+    threadIdx = block.threads[block.self].index;
+    emulator_switch(&block.caller, block.threads[block.self].stack_pointer);
+}
+
+void emulator_run(const emulated_grid *grid, void (*body)(const void *arg), const void *arg)
+{
+    uint64_t n = (uint64_t)grid->blocks.x * grid->blocks.y * grid->blocks.z, first;
+
+    pthread_mutex_lock(&one_at_a_time);
+    if (!block.stacks)
+        create_stacks();
+    if (!block.random)
+        block.random = emulator_seed * 0x9e3779b97f4a7c15u + 1;
+    block.grid = grid;
+    block.body = body;
+    block.arg = arg;
+    if (posix_memalign((void **)&block.dynamic_shared, 128, grid->shared_bytes))
+        abort();
+    gridDim = grid->blocks;
+    blockDim = grid->threads;
+    block.n_threads = blockDim.x * blockDim.y * blockDim.z;
+    block.n_warps = (block.n_threads + WARP - 1) / WARP;
+    first = random_word();
+    for (uint64_t k = 0; k < n; k++) { /* upwards or downwards from any block */
+        uint64_t b = ((first & 1 ? k : n - 1 - k) + first / 2) % n;
+
+        blockIdx.x = (uint32_t)(b % gridDim.x);
+        blockIdx.y = (uint32_t)(b / gridDim.x % gridDim.y);
+        blockIdx.z = (uint32_t)(b / gridDim.x / gridDim.y);
+        run_block();
+    }
+    free(block.dynamic_shared);
+    pthread_mutex_unlock(&one_at_a_time);
+}

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * @file emulator.h  Runs the blocks of a kernel on the calling thread.
+ *
+ * Blocks run one after another. The threads of a block are coroutines that run in turn, each until
+ * it waits for others: at a barrier, or at an operation of its warp. The order is random at every
+ * turn, over threads and over warps, so that a result that needs a missing barrier is wrong in most
+ * orders. What no order can make right aborts the process, with a text that names the threads:
+ *
+ * - a barrier that other threads of the block do not reach, or pass elsewhere;
+ * - an operation of a warp whose mask names a thread that does not reach it, or leaves out the
+ *   caller; a shuffle from a thread that is not in the mask.
+ *
+ * Shared memory is filled with bytes 0xff before each block.
+ */
+#ifndef CG_TESTS_EMULATOR_H
+#define CG_TESTS_EMULATOR_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cuda_runtime_api.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** A place in the source, for messages. Two places are the same if line and file are. */
+typedef struct emulated_place {
+    const char *file;
+    int line;
+} emulated_place;
+
+/** A launch. */
+typedef struct emulated_grid {
+    dim3 blocks;
+    dim3 threads; /* of a block, at most 1024 */
+    size_t shared_bytes;
+    emulated_place launched;
+} emulated_grid;
+
+/** Seed of the orders. Set before the first launch. */
+extern uint64_t emulator_seed;
+
+/** Runs body(arg) in every thread of the grid. One grid at a time: other callers wait. */
+void emulator_run(const emulated_grid *grid, void (*body)(const void *arg), const void *arg);
+
+/**
+ * Queues body(arg) on a stream, as a kernel. arg[0..bytes) begins with an emulated_grid and is
+ * copied; `kernel` identifies the kernel. Errors as of a launch: cudaGetLastError().
+ */
+void emulated_launch(const void *arg, size_t bytes, void (*body)(const void *arg),
+                     const void *kernel, cudaStream_t stream);
+
+/* ---- called by the threads of a kernel ----------------------------------------------------- */
+
+/** Variables of CUDA, of the running thread. */
+extern uint3 threadIdx, blockIdx;
+extern dim3 blockDim, gridDim;
+
+/** Dynamic shared memory of the block. */
+void *emulated_dynamic_shared(void);
+/** Lane of the running thread. */
+uint32_t emulated_lane(void);
+/** Lanes of the running thread's warp that have not returned. */
+uint32_t emulated_active(void);
+
+/** Waits for all threads of the block. */
+void emulated_barrier(emulated_place place);
+/** Waits for the lanes of the mask. Returns the value of lane `from` of the warp. */
+uint64_t emulated_shuffle(uint32_t mask, uint64_t value, uint32_t from, emulated_place place);
+/** Waits for the lanes of the mask. Returns the bits of those whose value is not 0. */
+uint32_t emulated_ballot(uint32_t mask, int value, emulated_place place);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

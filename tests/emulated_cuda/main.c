@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Runs the checks for CUDA on a plugin whose kernels run on the emulated GPU:
+ *
+ *   PROGRAM [--only TEXT]... [--except TEXT]... [SEED [ROUNDS]]
+ *
+ * the checks whose names contain a text of --only, or all, without those of --except. Status 0: all
+ * passed, 1: some failed, 2: usage. A fault that the emulator or a sanitizer finds ends the
+ * process.
+ */
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "conformance/conformance.h"
+#include "emulator.h"
+#include "plugin/host.h"
+
+cg_status cg_plugin_entry_v1(const cg_host *host, const cg_plugin **ret_plugin, cg_error *err);
+
+enum { MAX_TEXTS = 64, MAX_CHECKS = 512 };
+
+struct selection {
+    const char *only[MAX_TEXTS], *except[MAX_TEXTS];
+    int n_only, n_except;
+    char *checks[MAX_CHECKS]; /* names of the selected checks */
+    int n_checks;
+};
+
+static void print_check(void *ctx, const cg_conformance_verdict *v)
+{
+    (void)ctx;
+    printf("%-6s %-40s %6.2f s  %s\n", v->passed ? "ok" : "FAILED", v->check, v->seconds,
+           v->detail);
+    fflush(stdout);
+}
+
+static int contains_one_of(const char *name, const char *const *texts, int n)
+{
+    for (int i = 0; i < n; i++)
+        if (strstr(name, texts[i]))
+            return 1;
+    return 0;
+}
+
+static void select_check(void *ctx, const char *check)
+{
+    struct selection *s = ctx;
+
+    if ((s->n_only && !contains_one_of(check, s->only, s->n_only)) ||
+        contains_one_of(check, s->except, s->n_except) || s->n_checks == MAX_CHECKS)
+        return;
+    s->checks[s->n_checks++] = strdup(check);
+}
+
+/* Adds a text of the command line. Returns 0 if there are too many. */
+static int add(const char **texts, int *n, const char *text)
+{
+    if (*n == MAX_TEXTS)
+        return 0;
+    texts[(*n)++] = text;
+    return 1;
+}
+
+int main(int argc, char **argv)
+{
+    static const struct option longs[] = { { "only", required_argument, NULL, 'o' },
+                                           { "except", required_argument, NULL, 'e' },
+                                           { NULL, 0, NULL, 0 } };
+    static const char *const no_check = "\n";
+    static struct selection s;
+    cg_conformance_options options = { .seed = 1,
+                                       .report = print_check,
+                                       .device = "cuda:0",
+                                       .ctx = &s,
+                                       .leave_out = select_check,
+                                       .only = &no_check,
+                                       .n_only = 1 };
+    int option, failures, is_right = 1;
+    const cg_plugin *plugin = NULL;
+    cg_error err = CG_ERROR_INIT;
+    cg_plugin_host host;
+
+    while ((option = getopt_long(argc, argv, "", longs, NULL)) != -1)
+        is_right &= option == 'o'   ? add(s.only, &s.n_only, optarg)
+                    : option == 'e' ? add(s.except, &s.n_except, optarg)
+                                    : 0;
+    if (!is_right || argc - optind > 2) {
+        fprintf(stderr, "usage: %s [--only TEXT]... [--except TEXT]... [SEED [ROUNDS]]\n", argv[0]);
+        return 2;
+    }
+    if (argc - optind > 0)
+        options.seed = strtoull(argv[optind], NULL, 0);
+    if (argc - optind > 1)
+        options.rounds = atoi(argv[optind + 1]);
+    emulator_seed = options.seed;
+    cg_plugin_host_init(&host, NULL, NULL, NULL, CG_LOG_WARNING);
+    if (cg_gpu_open(0, &options.gpu, &err) != CG_OK ||
+        cg_plugin_entry_v1(&host.host, &plugin, &err) != CG_OK) {
+        fprintf(stderr, "%s\n", err.msg);
+        return 1;
+    }
+    (void)cg_conformance_run(plugin, &host.host, &options); /* for the names */
+    if (!s.n_checks) {
+        fprintf(stderr, "no check is selected\n");
+        return 2;
+    }
+    options.leave_out = NULL;
+    options.only = (const char *const *)s.checks;
+    options.n_only = s.n_checks;
+    failures = cg_conformance_run(plugin, &host.host, &options);
+    if (failures)
+        printf("%d checks failed\n", failures);
+    for (int i = 0; i < s.n_checks; i++)
+        free(s.checks[i]);
+    return failures != 0;
+}

@@ -1,0 +1,407 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The functions of the CUDA run time and driver that the plugins use, over the GPU of fake_gpu.h.
+ * Work on its stream is queued there; other streams, as the default one, run at once.
+ */
+#include <cuda.h>
+#include <cudaTypedefs.h>
+#include <cuda_runtime_api.h>
+#include <malloc.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "emulator.h"
+#include "plugins/fake_gpu.h"
+
+enum {
+    MAX_ARGS = 8000,
+    SHARED_DEFAULT = 48 << 10, /* dynamic shared memory, and at most */
+    SHARED_MAX = 227 << 10,
+    GRANULE = 2 << 20, /* of mapped memory */
+    MAX_KERNELS = 256,
+    FILLED = 16 << 20, /* allocations up to this size have contents, as on a GPU */
+};
+
+static _Thread_local cudaError_t last_error;
+
+/* Kernels that may have more dynamic shared memory. */
+static struct {
+    const void *kernel;
+    size_t shared;
+} opted_in[MAX_KERNELS];
+static int n_opted_in;
+
+static cg_gpu *the_gpu(void)
+{
+    cg_error err = CG_ERROR_INIT;
+    cg_gpu *gpu = NULL;
+
+    if (cg_gpu_open(0, &gpu, &err) != CG_OK)
+        abort();
+    return gpu;
+}
+
+static cudaError_t result(cudaError_t code)
+{
+    if (code != cudaSuccess)
+        last_error = code;
+    return code;
+}
+
+/* Functions that wait or allocate are refused during a capture. */
+static cudaError_t outside_of_captures(void)
+{
+    return result(fake_capturing() ? cudaErrorStreamCaptureUnsupported : cudaSuccess);
+}
+
+static cudaError_t wait(void)
+{
+    cg_error err = CG_ERROR_INIT;
+    cudaError_t code = outside_of_captures();
+
+    if (code == cudaSuccess && cg_gpu_synchronize(the_gpu(), &err) != CG_OK)
+        abort();
+    return code;
+}
+
+static void queue(void (*run)(const void *arg), const void *arg, size_t bytes, cudaStream_t stream)
+{
+    if (stream == cg_gpu_stream(the_gpu()))
+        fake_launch(run, arg, bytes);
+    else if (outside_of_captures() == cudaSuccess)
+        run(arg);
+}
+
+/* ---- launches ------------------------------------------------------------------------------ */
+
+struct launch {
+    void (*body)(const void *arg);
+    _Alignas(16) char arg[MAX_ARGS];
+};
+
+static void run_launch(const void *arg)
+{
+    const struct launch *l = arg;
+
+    emulator_run((const emulated_grid *)l->arg, l->body, l->arg);
+}
+
+static size_t shared_limit(const void *kernel)
+{
+    for (int i = 0; i < n_opted_in; i++)
+        if (opted_in[i].kernel == kernel)
+            return opted_in[i].shared;
+    return SHARED_DEFAULT;
+}
+
+void emulated_launch(const void *arg, size_t bytes, void (*body)(const void *arg),
+                     const void *kernel, cudaStream_t stream)
+{
+    emulated_grid grid;
+    struct launch l = { .body = body };
+    const dim3 *b, *t;
+
+    memcpy(&grid, arg, sizeof grid);
+    b = &grid.blocks;
+    t = &grid.threads;
+    if (bytes > sizeof l.arg || b->x < 1 || b->x > INT32_MAX || b->y < 1 || b->y > 65535 ||
+        b->z < 1 || b->z > 65535 || t->x < 1 || t->x > 1024 || t->y < 1 || t->y > 1024 ||
+        t->z < 1 || t->z > 64 || t->x * t->y * t->z > 1024 ||
+        grid.shared_bytes > shared_limit(kernel)) {
+        (void)result(cudaErrorInvalidConfiguration);
+        return;
+    }
+    memcpy(l.arg, arg, bytes);
+    queue(run_launch, &l, offsetof(struct launch, arg) + bytes, stream);
+}
+
+cudaError_t cudaFuncSetAttribute(const void *kernel, enum cudaFuncAttribute attribute, int value)
+{
+    int i = 0;
+
+    if (attribute != cudaFuncAttributeMaxDynamicSharedMemorySize)
+        return cudaSuccess;
+    if (value > SHARED_MAX)
+        return result(cudaErrorInvalidValue);
+    while (i < n_opted_in && opted_in[i].kernel != kernel)
+        i++;
+    if (i == MAX_KERNELS)
+        abort();
+    opted_in[i].kernel = kernel;
+    opted_in[i].shared = (size_t)value;
+    n_opted_in += i == n_opted_in;
+    return cudaSuccess;
+}
+
+cudaError_t cudaFuncGetAttributes(struct cudaFuncAttributes *ret, const void *kernel)
+{
+    *ret = (struct cudaFuncAttributes) {
+        .maxDynamicSharedSizeBytes = (int)shared_limit(kernel),
+        .maxThreadsPerBlock = 1024,
+    };
+    return cudaSuccess;
+}
+
+/* ---- device and errors --------------------------------------------------------------------- */
+
+cudaError_t cudaGetLastError(void)
+{
+    cudaError_t code = last_error;
+
+    last_error = cudaSuccess;
+    return code;
+}
+
+const char *cudaGetErrorString(cudaError_t code)
+{
+    return cudaGetErrorName(code);
+}
+
+const char *cudaGetErrorName(cudaError_t code)
+{
+    switch ((int)code) {
+    case cudaSuccess:
+        return "cudaSuccess";
+    case cudaErrorInvalidValue:
+        return "cudaErrorInvalidValue";
+    case cudaErrorMemoryAllocation:
+        return "cudaErrorMemoryAllocation";
+    case cudaErrorInvalidConfiguration:
+        return "cudaErrorInvalidConfiguration";
+    case cudaErrorStreamCaptureUnsupported:
+        return "cudaErrorStreamCaptureUnsupported";
+    default:
+        return "another error of the emulated GPU";
+    }
+}
+
+cudaError_t cudaGetDeviceCount(int *ret_n)
+{
+    *ret_n = 1;
+    return cudaSuccess;
+}
+
+cudaError_t cudaGetDevice(int *ret_index)
+{
+    *ret_index = 0;
+    return cudaSuccess;
+}
+
+cudaError_t cudaDriverGetVersion(int *ret_version)
+{
+    *ret_version = CUDART_VERSION;
+    return cudaSuccess;
+}
+
+cudaError_t cudaDeviceGetAttribute(int *ret_value, enum cudaDeviceAttr attribute, int device)
+{
+    (void)device;
+    switch (attribute) {
+    case cudaDevAttrMultiProcessorCount:
+        *ret_value = 132;
+        return cudaSuccess;
+    case cudaDevAttrMaxSharedMemoryPerBlockOptin:
+        *ret_value = SHARED_MAX;
+        return cudaSuccess;
+    case cudaDevAttrMaxSharedMemoryPerMultiprocessor:
+        *ret_value = SHARED_MAX + 1024;
+        return cudaSuccess;
+    case cudaDevAttrComputeCapabilityMajor:
+        *ret_value = 9;
+        return cudaSuccess;
+    case cudaDevAttrComputeCapabilityMinor:
+        *ret_value = 0;
+        return cudaSuccess;
+    default:
+        return result(cudaErrorInvalidValue);
+    }
+}
+
+cudaError_t cudaDeviceSynchronize(void)
+{
+    return wait();
+}
+
+cudaError_t cudaStreamSynchronize(cudaStream_t stream)
+{
+    (void)stream;
+    return wait();
+}
+
+/* ---- memory -------------------------------------------------------------------------------- */
+
+cudaError_t cudaMalloc(void **ret, size_t bytes)
+{
+    cudaError_t code = outside_of_captures();
+
+    if (code != cudaSuccess)
+        return code;
+    if (posix_memalign(ret, 256, bytes))
+        return result(cudaErrorMemoryAllocation);
+    if (bytes <= FILLED)
+        memset(*ret, 0xff, bytes);
+    fake_gpu_bytes += (int64_t)malloc_usable_size(*ret);
+    return cudaSuccess;
+}
+
+cudaError_t cudaFree(void *ptr)
+{
+    cudaError_t code = wait();
+
+    if (code == cudaSuccess && ptr) {
+        fake_gpu_bytes -= (int64_t)malloc_usable_size(ptr);
+        free(ptr);
+    }
+    return code;
+}
+
+struct fill {
+    void *to;
+    size_t bytes;
+    int byte;
+};
+
+static void run_fill(const void *arg)
+{
+    const struct fill *f = arg;
+
+    memset(f->to, f->byte, f->bytes);
+}
+
+cudaError_t cudaMemsetAsync(void *to, int byte, size_t bytes, cudaStream_t stream)
+{
+    struct fill f = { to, bytes, byte };
+
+    queue(run_fill, &f, sizeof f, stream);
+    return cudaSuccess;
+}
+
+/* ---- virtual memory of the driver: pages without access until they are mapped --------------- */
+
+/* The only handles that the plugins hold at a time are of memory that they map next. */
+static int64_t live_handles[64]; /* bytes */
+
+static CUresult CUDAAPI get_error_name(CUresult code, const char **ret_name)
+{
+    (void)code;
+    *ret_name = "an error of the emulated driver";
+    return CUDA_SUCCESS;
+}
+
+static CUresult CUDAAPI device_attribute(int *ret, CUdevice_attribute attribute, CUdevice device)
+{
+    (void)device;
+    *ret = attribute == CU_DEVICE_ATTRIBUTE_VIRTUAL_MEMORY_MANAGEMENT_SUPPORTED;
+    return CUDA_SUCCESS;
+}
+
+static CUresult CUDAAPI granularity(size_t *ret_bytes, const CUmemAllocationProp *prop,
+                                    CUmemAllocationGranularity_flags flags)
+{
+    (void)prop;
+    (void)flags;
+    *ret_bytes = GRANULE;
+    return CUDA_SUCCESS;
+}
+
+static CUresult CUDAAPI address_reserve(CUdeviceptr *ret, size_t bytes, size_t alignment,
+                                        CUdeviceptr at, unsigned long long flags)
+{
+    void *base = mmap(NULL, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    (void)alignment;
+    (void)at;
+    (void)flags;
+    if (base == MAP_FAILED)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    *ret = (CUdeviceptr)base;
+    return CUDA_SUCCESS;
+}
+
+static CUresult CUDAAPI address_free(CUdeviceptr at, size_t bytes)
+{
+    return munmap((void *)at, bytes) ? CUDA_ERROR_INVALID_VALUE : CUDA_SUCCESS;
+}
+
+static CUresult CUDAAPI create(CUmemGenericAllocationHandle *ret, size_t bytes,
+                               const CUmemAllocationProp *prop, unsigned long long flags)
+{
+    (void)prop;
+    (void)flags;
+    if (bytes % GRANULE)
+        return CUDA_ERROR_INVALID_VALUE;
+    for (size_t i = 0; i < sizeof live_handles / sizeof *live_handles; i++)
+        if (!live_handles[i]) {
+            live_handles[i] = (int64_t)bytes;
+            *ret = i + 1;
+            return CUDA_SUCCESS;
+        }
+    return CUDA_ERROR_OUT_OF_MEMORY;
+}
+
+static CUresult CUDAAPI release(CUmemGenericAllocationHandle handle)
+{
+    live_handles[handle - 1] = 0;
+    return CUDA_SUCCESS;
+}
+
+static CUresult CUDAAPI map(CUdeviceptr at, size_t bytes, size_t offset,
+                            CUmemGenericAllocationHandle handle, unsigned long long flags)
+{
+    (void)flags;
+    if (at % GRANULE % 4096 || offset || live_handles[handle - 1] != (int64_t)bytes)
+        return CUDA_ERROR_INVALID_VALUE;
+    fake_gpu_bytes += (int64_t)bytes;
+    return CUDA_SUCCESS;
+}
+
+static CUresult CUDAAPI unmap(CUdeviceptr at, size_t bytes)
+{
+    if (mmap((void *)at, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED,
+             -1, 0) == MAP_FAILED)
+        return CUDA_ERROR_INVALID_VALUE;
+    fake_gpu_bytes -= (int64_t)bytes;
+    return CUDA_SUCCESS;
+}
+
+static CUresult CUDAAPI set_access(CUdeviceptr at, size_t bytes, const CUmemAccessDesc *access,
+                                   size_t n)
+{
+    (void)access;
+    (void)n;
+    if (mprotect((void *)at, bytes, PROT_READ | PROT_WRITE))
+        return CUDA_ERROR_INVALID_VALUE;
+    return CUDA_SUCCESS;
+}
+
+cudaError_t cudaGetDriverEntryPointByVersion(const char *name, void **ret_function,
+                                             unsigned version, unsigned long long flags,
+                                             enum cudaDriverEntryPointQueryResult *ret_found)
+{
+    static const struct {
+        const char *name;
+        void *function;
+    } functions[] = {
+        { "cuGetErrorName", (void *)get_error_name },
+        { "cuDeviceGetAttribute", (void *)device_attribute },
+        { "cuMemGetAllocationGranularity", (void *)granularity },
+        { "cuMemAddressReserve", (void *)address_reserve },
+        { "cuMemAddressFree", (void *)address_free },
+        { "cuMemCreate", (void *)create },
+        { "cuMemRelease", (void *)release },
+        { "cuMemMap", (void *)map },
+        { "cuMemUnmap", (void *)unmap },
+        { "cuMemSetAccess", (void *)set_access },
+    };
+
+    (void)version;
+    (void)flags;
+    *ret_found = cudaDriverEntryPointSymbolNotFound;
+    for (size_t i = 0; i < sizeof functions / sizeof *functions; i++)
+        if (!strcmp(functions[i].name, name)) {
+            *ret_function = functions[i].function;
+            *ret_found = cudaDriverEntryPointSuccess;
+        }
+    return cudaSuccess;
+}

@@ -1,0 +1,20 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Writes a .cu file as C++ for emulated_cuda.cuh.
+
+translate.py FILE.cu OUTPUT
+
+- `kernel<<<CONFIG>>>(ARGS)` becomes `kernel << emulated_config(CONFIG)(ARGS)`.
+- In a function, `extern __shared__ TYPE NAME[];` becomes a pointer to the block's memory.
+Lines keep their numbers, for messages and debuggers.
+"""
+import re
+import sys
+
+text = open(sys.argv[1]).read()
+text = re.sub(r"<<<", " << emulated_config(", text)
+text = re.sub(r">>>(?=\s*\()", ")", text)
+text = re.sub(r"extern\s+__shared__\s+(?:__align__\(\d+\)\s*)?([\w\s]+?)\s*\b(\w+)\[\];",
+              r"\1 *const \2 = (\1 *)emulated_dynamic_shared();", text)
+with open(sys.argv[2], "w") as out:
+    out.write(f'#line 1 "{sys.argv[1]}"\n{text}')
