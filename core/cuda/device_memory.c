@@ -27,36 +27,37 @@ static cg_status upload(const cg_tensor_ref *ref, cg_dtype to, void *dst, cg_err
 {
     enum { CHUNK = 1 << 22 }; /* elements converted at a time */
     int64_t chunk_rows = CHUNK / ref->cols > 0 ? CHUNK / ref->cols : 1;
+    size_t n_chunk = (size_t)(chunk_rows * ref->cols);
     float *f32;
-    uint16_t *bf16;
+    void *half = NULL; /* of 2 bytes an element */
     cg_status st = CG_OK;
 
     if (ref->dtype == to)
         return CG_CUDA(
             cudaMemcpy(dst, ref->data, (size_t)cg_weight_bytes(ref), cudaMemcpyHostToDevice), err);
-    f32 = cg_alloc_array((size_t)(chunk_rows * ref->cols), sizeof *f32);
-    if (!f32)
-        return cg_fail_nomem(err, "model");
-    bf16 = (uint16_t *)f32; /* converted in place: element i is read before bf16[i] is written */
+    f32 = cg_alloc_array(n_chunk, sizeof *f32);
+    if (to != CG_F32)
+        half = cg_alloc_array(n_chunk, cg_dtype_size(to));
+    if (!f32 || (to != CG_F32 && !half)) {
+        st = cg_fail_nomem(err, "model");
+        goto out;
+    }
     for (int64_t row = 0; row < ref->rows; row += chunk_rows) {
         int64_t n = ref->rows - row < chunk_rows ? ref->rows - row : chunk_rows;
         size_t bytes = (size_t)(n * ref->cols) * cg_dtype_size(to);
 
         cg_weight_to_f32(ref, row, n, f32);
-        if (to == CG_BF16)
-            for (int64_t i = 0; i < n * ref->cols; i++) {
-                uint16_t b = cg_bf16_from_f32(f32[i]);
-
-                memcpy(&bf16[i], &b, sizeof b);
-            }
+        if (half)
+            cg_weight_from_f32(f32, n * ref->cols, to, half);
         CG_TRY_GOTO(st,
-                    CG_CUDA(cudaMemcpy((char *)dst + row * ref->cols * cg_dtype_size(to), f32,
-                                       bytes, cudaMemcpyHostToDevice),
+                    CG_CUDA(cudaMemcpy((char *)dst + row * ref->cols * cg_dtype_size(to),
+                                       half ? half : f32, bytes, cudaMemcpyHostToDevice),
                             err),
                     out);
     }
 out:
     free(f32);
+    free(half);
     return st;
 }
 

@@ -343,10 +343,12 @@ cg_status cg_cuda_executor_create(const cg_executor_config *config, cg_executor 
     cg_status st;
 
     CG_TRY(cg_cuda_use(config->gpu, err));
-    if (config->dtype != CG_BF16 && config->dtype != CG_F32)
-        return cg_fail(err, CG_ERR_UNSUPPORTED,
-                       "element type %s: a GPU computes in bf16, or in f32 to compare with the CPU",
-                       cg_dtype_name(config->dtype));
+    if (config->dtype != CG_BF16 && config->dtype != CG_F16 && config->dtype != CG_F32)
+        return cg_fail(
+            err, CG_ERR_UNSUPPORTED,
+            "element type %s: a GPU computes in bf16, f16, or in f32 to compare with the "
+            "CPU",
+            cg_dtype_name(config->dtype));
     c = calloc(1, sizeof *c);
     if (!c)
         return cg_fail_nomem(err, "executor");

@@ -79,7 +79,7 @@ void cg_gemm_context_destroy(cg_gemm_context *c)
 
 static cudaDataType_t cuda_type(cg_dtype t)
 {
-    return t == CG_F32 ? CUDA_R_32F : CUDA_R_16BF;
+    return t == CG_F32 ? CUDA_R_32F : t == CG_F16 ? CUDA_R_16F : CUDA_R_16BF;
 }
 
 /* Sets the layouts of x and y for calls of `rows` rows. */

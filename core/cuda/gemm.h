@@ -39,8 +39,8 @@ typedef struct cg_gemm_shape {
     int64_t rows;       /* of x and y */
     int64_t outputs;    /* rows of w, columns of y */
     int64_t inputs;     /* columns of x and w */
-    cg_dtype in;        /* of x and w: CG_BF16 or CG_F32 */
-    cg_dtype out;       /* of y: CG_BF16 or CG_F32 */
+    cg_dtype in;        /* of x and w: CG_BF16, CG_F16 or CG_F32 */
+    cg_dtype out;       /* of y: likewise */
     int32_t accumulate; /* nonzero: y += */
     int32_t tf32; /* nonzero: f32 inputs are rounded to 10 bits of mantissa, for tensor cores */
 } cg_gemm_shape;

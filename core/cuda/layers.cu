@@ -2,6 +2,7 @@
 #include "layers.h"
 
 #include <cuda_bf16.h>
+#include <cuda_fp16.h>
 
 #include "device.cuh"
 #include "model/config.h"
@@ -77,12 +78,70 @@ static __device__ __forceinline__ void store4_bf16(__nv_bfloat16 *p, const float
     *(uint2 *)p = make_uint2(pack(v[0], v[1]), pack(v[2], v[3]));
 }
 
+static __device__ __forceinline__ void unpack_f16(uint32_t w, float *a, float *b)
+{
+    float2 f = __half22float2(*(const __half2 *)&w);
+
+    *a = f.x;
+    *b = f.y;
+}
+
+static __device__ __forceinline__ uint32_t pack_f16(float a, float b)
+{
+    __half2 p = __floats2half2_rn(a, b);
+
+    return *(uint32_t *)&p;
+}
+
+static __device__ __forceinline__ void load8_f16(const __half *p, float v[8])
+{
+    uint4 w = *(const uint4 *)p;
+
+    unpack_f16(w.x, &v[0], &v[1]);
+    unpack_f16(w.y, &v[2], &v[3]);
+    unpack_f16(w.z, &v[4], &v[5]);
+    unpack_f16(w.w, &v[6], &v[7]);
+}
+
+static __device__ __forceinline__ void store8_f16(__half *p, const float v[8])
+{
+    *(uint4 *)p = make_uint4(pack_f16(v[0], v[1]), pack_f16(v[2], v[3]), pack_f16(v[4], v[5]),
+                             pack_f16(v[6], v[7]));
+}
+
+static __device__ __forceinline__ void load4_f16(const __half *p, float v[4])
+{
+    uint2 w = *(const uint2 *)p;
+
+    unpack_f16(w.x, &v[0], &v[1]);
+    unpack_f16(w.y, &v[2], &v[3]);
+}
+
+static __device__ __forceinline__ void store4_f16(__half *p, const float v[4])
+{
+    *(uint2 *)p = make_uint2(pack_f16(v[0], v[1]), pack_f16(v[2], v[3]));
+}
+
 #define ACT      __nv_bfloat16
 #define LOAD8    load8_bf16
 #define STORE8   store8_bf16
 #define LOAD4    load4_bf16
 #define STORE4   store4_bf16
 #define FN(name) name##_bf16_kernel
+#include "layers_kernels.cuh"
+#undef ACT
+#undef LOAD8
+#undef STORE8
+#undef LOAD4
+#undef STORE4
+#undef FN
+
+#define ACT      __half
+#define LOAD8    load8_f16
+#define STORE8   store8_f16
+#define LOAD4    load4_f16
+#define STORE4   store4_f16
+#define FN(name) name##_f16_kernel
 #include "layers_kernels.cuh"
 #undef ACT
 #undef LOAD8
@@ -115,6 +174,9 @@ extern "C" cg_status cg_cuda_embed_norm(const int32_t *token, const void *embed,
     if (act == CG_F32)
         embed_norm_f32_kernel<<<rows, row_threads(hidden), 0, stream>>>(
             token, (const float *)embed, weight, eps, hidden, x, (float *)h);
+    else if (act == CG_F16)
+        embed_norm_f16_kernel<<<rows, row_threads(hidden), 0, stream>>>(
+            token, (const __half *)embed, weight, eps, hidden, x, (__half *)h);
     else
         embed_norm_bf16_kernel<<<rows, row_threads(hidden), 0, stream>>>(
             token, (const __nv_bfloat16 *)embed, weight, eps, hidden, x, (__nv_bfloat16 *)h);
@@ -129,6 +191,9 @@ extern "C" cg_status cg_cuda_rms_norm(const float *x, const float *weight, float
     if (act == CG_F32)
         rms_norm_f32_kernel<<<rows, row_threads(hidden), 0, stream>>>(x, weight, eps, row, n,
                                                                       hidden, (float *)h);
+    else if (act == CG_F16)
+        rms_norm_f16_kernel<<<rows, row_threads(hidden), 0, stream>>>(x, weight, eps, row, n,
+                                                                      hidden, (__half *)h);
     else
         rms_norm_bf16_kernel<<<rows, row_threads(hidden), 0, stream>>>(x, weight, eps, row, n,
                                                                        hidden, (__nv_bfloat16 *)h);
@@ -142,6 +207,9 @@ extern "C" cg_status cg_cuda_embed(const int32_t *token, const int32_t *pos, con
     if (act == CG_F32)
         embed_f32_kernel<<<rows, row_threads(hidden), 0, stream>>>(
             token, pos, (const float *)embed, (const float *)positions, hidden, x);
+    else if (act == CG_F16)
+        embed_f16_kernel<<<rows, row_threads(hidden), 0, stream>>>(
+            token, pos, (const __half *)embed, (const __half *)positions, hidden, x);
     else
         embed_bf16_kernel<<<rows, row_threads(hidden), 0, stream>>>(
             token, pos, (const __nv_bfloat16 *)embed, (const __nv_bfloat16 *)positions, hidden, x);
@@ -156,6 +224,9 @@ extern "C" cg_status cg_cuda_layer_norm(const float *x, const float *weight, con
     if (act == CG_F32)
         layer_norm_f32_kernel<<<rows, row_threads(hidden), 0, stream>>>(x, weight, bias, eps, row,
                                                                         n, hidden, (float *)h);
+    else if (act == CG_F16)
+        layer_norm_f16_kernel<<<rows, row_threads(hidden), 0, stream>>>(x, weight, bias, eps, row,
+                                                                        n, hidden, (__half *)h);
     else
         layer_norm_bf16_kernel<<<rows, row_threads(hidden), 0, stream>>>(
             x, weight, bias, eps, row, n, hidden, (__nv_bfloat16 *)h);
@@ -201,6 +272,9 @@ extern "C" cg_status cg_cuda_activate(const void *in, const float *bias, int32_t
     if (act == CG_F32)
         activate_f32_kernel<<<blocks_of(n), THREADS, 0, stream>>>(
             (const float *)in, bias, n, intermediate, is_gated, activation, (float *)out);
+    else if (act == CG_F16)
+        activate_f16_kernel<<<blocks_of(n), THREADS, 0, stream>>>(
+            (const __half *)in, bias, n, intermediate, is_gated, activation, (__half *)out);
     else
         activate_bf16_kernel<<<blocks_of(n), THREADS, 0, stream>>>(
             (const __nv_bfloat16 *)in, bias, n, intermediate, is_gated, activation,
@@ -219,6 +293,8 @@ extern "C" cg_status cg_cuda_rope_store(const cg_cuda_qkv *args, cudaStream_t st
     blocks = (unsigned)((groups * lanes + THREADS - 1) / THREADS);
     if (args->act == CG_F32)
         rope_store_f32_kernel<<<blocks, THREADS, 0, stream>>>(*args, lanes);
+    else if (args->act == CG_F16)
+        rope_store_f16_kernel<<<blocks, THREADS, 0, stream>>>(*args, lanes);
     else
         rope_store_bf16_kernel<<<blocks, THREADS, 0, stream>>>(*args, lanes);
     return CG_CUDA(cudaGetLastError(), err);
@@ -232,6 +308,9 @@ extern "C" cg_status cg_cuda_silu_mul(const void *gate_up, int32_t rows, int32_t
     if (act == CG_F32)
         silu_mul_f32_kernel<<<blocks_of(n), THREADS, 0, stream>>>((const float *)gate_up, n,
                                                                   intermediate, (float *)out);
+    else if (act == CG_F16)
+        silu_mul_f16_kernel<<<blocks_of(n), THREADS, 0, stream>>>((const __half *)gate_up, n,
+                                                                  intermediate, (__half *)out);
     else
         silu_mul_bf16_kernel<<<blocks_of(n), THREADS, 0, stream>>>(
             (const __nv_bfloat16 *)gate_up, n, intermediate, (__nv_bfloat16 *)out);
@@ -245,6 +324,9 @@ extern "C" cg_status cg_cuda_gather_rows(const void *src, const int32_t *row, in
     if (act == CG_F32)
         gather_rows_f32_kernel<<<rows, row_threads(hidden), 0, stream>>>((const float *)src, row, n,
                                                                          hidden, (float *)dst);
+    else if (act == CG_F16)
+        gather_rows_f16_kernel<<<rows, row_threads(hidden), 0, stream>>>((const __half *)src, row,
+                                                                         n, hidden, (__half *)dst);
     else
         gather_rows_bf16_kernel<<<rows, row_threads(hidden), 0, stream>>>(
             (const __nv_bfloat16 *)src, row, n, hidden, (__nv_bfloat16 *)dst);

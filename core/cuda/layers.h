@@ -2,9 +2,10 @@
 /**
  * @file layers.h  The kernels between the matrix products of a forward pass.
  *
- * The residual stream x is f32; inputs and outputs of products have the activation type `act` (bf16
- * or f32). All pointers are device memory; all calls queue on `stream` and can be captured. Rows of
- * a step beyond its tokens (slot < 0) are padding: computed from zeros and not stored in the cache.
+ * The residual stream x is f32; inputs and outputs of products have the activation type `act`
+ * (bf16, f16 or f32). All pointers are device memory; all calls queue on `stream` and can be
+ * captured. Rows of a step beyond its tokens (slot < 0) are padding: computed from zeros and not
+ * stored in the cache.
  */
 #ifndef CG_CUDA_LAYERS_H
 #define CG_CUDA_LAYERS_H
@@ -87,7 +88,7 @@ cg_status cg_cuda_rope_store(const cg_cuda_qkv *args, cudaStream_t stream, cg_er
  * @param gate_up       [rows, 2 * intermediate] act
  * @param rows          > 0
  * @param intermediate  a multiple of 8
- * @param act           CG_F32; CG_BF16 otherwise
+ * @param act           CG_F32 or CG_F16; CG_BF16 otherwise
  * @param out           [rows, intermediate] act
  */
 cg_status cg_cuda_silu_mul(const void *gate_up, int32_t rows, int32_t intermediate, cg_dtype act,

@@ -46,8 +46,8 @@ typedef struct cg_executor_config {
     int32_t step_tokens; /* token budget of a step; 0: derived by the executor */
     cg_dtype kv_dtype;   /* of the cache */
     /* CUDA only */
-    int32_t gpu;           /* index */
-    cg_dtype dtype;        /* of weights and activations: CG_BF16, or CG_F32 for comparison */
+    int32_t gpu;    /* index */
+    cg_dtype dtype; /* of weights and activations: CG_BF16, CG_F16, or CG_F32 for comparison */
     int32_t deterministic; /* nonzero: tokens do not depend on batch size, at some cost */
 } cg_executor_config;
 

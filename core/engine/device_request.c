@@ -96,8 +96,10 @@ cg_status cg_dtype_parse(const char *text, cg_dtype *ret_dtype, cg_error *err)
         *ret_dtype = CG_F32;
     else if (!strcmp(text, "bf16"))
         *ret_dtype = CG_BF16;
+    else if (!strcmp(text, "f16"))
+        *ret_dtype = CG_F16;
     else
-        return cg_fail(err, CG_ERR_USAGE, "dtype '%.200s': wanted auto, bf16 or f32", text);
+        return cg_fail(err, CG_ERR_USAGE, "dtype '%.200s': wanted auto, bf16, f16 or f32", text);
     return CG_OK;
 }
 

@@ -33,10 +33,10 @@ cg_status cg_device_parse(const char *text, cg_device_request *ret_request, cg_e
 cg_status cg_device_resolve(const cg_device_request *request, const char *text, int32_t n_gpus,
                             int32_t *ret_gpus, int32_t *ret_n, cg_error *err);
 
-/** Parses "f32", "bf16", "auto"; NULL is "auto". CG_ERR_USAGE naming the text. */
+/** Parses "f32", "bf16", "f16", "auto"; NULL is "auto". CG_ERR_USAGE naming the text. */
 cg_status cg_dtype_parse(const char *text, cg_dtype *ret_dtype, cg_error *err);
 
-/** Parses the type of a KV cache: also "f16", "fp8" (CG_F8_E4M3) and "int8". As cg_dtype_parse().
+/** Parses the type of a KV cache: also "fp8" (CG_F8_E4M3) and "int8". As cg_dtype_parse().
  */
 cg_status cg_kv_dtype_parse(const char *text, cg_dtype *ret_dtype, cg_error *err);
 /** The word of --kv-dtype for a type, e.g. "fp8". Static storage. */

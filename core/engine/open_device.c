@@ -130,9 +130,9 @@ static cg_status open_on_cpu(cg_engine *e, const cg_engine_options *o,
 {
     const cg_executor_prototype *prototype = &e->device.prototype;
 
-    if (request->dtype == CG_BF16)
-        return cg_fail(err, CG_ERR_USAGE, "dtype bf16: the CPU computes in f32 (%.800s)",
-                       e->device.reason);
+    if (request->dtype != CG_DTYPE_AUTO && request->dtype != CG_F32)
+        return cg_fail(err, CG_ERR_USAGE, "dtype %s: the CPU computes in f32 (%.800s)",
+                       cg_dtype_name(request->dtype), e->device.reason);
     fill_prototype(e, o, request, CG_F32, 1);
     snprintf(e->device.name, sizeof e->device.name, "cpu");
     CG_TRY(alloc_workers(e, e->hooks.n_cpu_executors ? e->hooks.n_cpu_executors : 1, err));

@@ -22,10 +22,8 @@ static const struct {
     const char *attention;
     cg_dtype dtype;
     int32_t optional; /* may be missing from the build, or refuse; the reason is printed */
-} on_cuda[] = { { "eager", CG_F32, 0 },
-                { "eager", CG_BF16, 0 },
-                { "flash", CG_BF16, 0 },
-                { "cudnn", CG_BF16, 1 } };
+} on_cuda[] = { { "eager", CG_F32, 0 },  { "eager", CG_BF16, 0 }, { "eager", CG_F16, 0 },
+                { "flash", CG_BF16, 0 }, { "flash", CG_F16, 0 },  { "cudnn", CG_BF16, 1 } };
 static const char *const caches[] = { "dynamic", "static", "paged" };
 
 static int gpu; /* run the tests on a GPU */

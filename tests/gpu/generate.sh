@@ -26,6 +26,12 @@ done
 verdict 'report: the device' grep -q '"device": "cuda:0"' a.json
 verdict 'report: bf16' grep -q '"dtype": "bf16"' a.json
 
+check 0 'in f16' "${gpu[@]}" --gens 16 --dtype f16 --output a.sdf --report a.json
+for pair in conformers:192 wrong_molecule:0 parse_failure:0 unfinished:0; do
+  verdict "f16: $pair" test "$(json_number a.json "${pair%:*}")" = "${pair#*:}"
+done
+verdict 'report: f16, also of the KV cache' test "$(grep -Ec '"(kv_)?dtype": "f16"' a.json)" = 2
+
 say 'pairs of attention and cache plugins'
 run 0 plugins matrix --device cuda --batch-size 512 || true
 cp out matrix

@@ -96,11 +96,13 @@ START_TEST(dtypes_are_parsed)
     ck_assert_int_eq(cg_dtype_parse("bf16", &t, &err), CG_OK);
     ck_assert_int_eq(t, CG_BF16);
     ck_assert_str_eq(cg_dtype_name(t), "bf16");
+    ck_assert_int_eq(cg_dtype_parse("f16", &t, &err), CG_OK);
+    ck_assert_int_eq(t, CG_F16);
     ck_assert_int_eq(cg_dtype_parse("f32", &t, &err), CG_OK);
     ck_assert_int_eq(t, CG_F32);
     ck_assert_str_eq(cg_dtype_name(t), "f32");
     ck_assert_int_eq(cg_dtype_parse("fp8", &t, &err), CG_ERR_USAGE);
-    ck_assert_str_eq(err.msg, "dtype 'fp8': wanted auto, bf16 or f32");
+    ck_assert_str_eq(err.msg, "dtype 'fp8': wanted auto, bf16, f16 or f32");
     ck_assert_int_eq(t, CG_F32);
 }
 END_TEST

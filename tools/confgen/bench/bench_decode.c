@@ -24,7 +24,7 @@ static const char help[] =
     "  --tokenizer DIR               folder of the tokenizer, or a tokenizer.json (default: the\n"
     "                                model's)\n"
     "  --device cpu|cuda[:I]         default cpu\n"
-    "  --dtype NAME                  bf16 or f32, of weights and activations\n"
+    "  --dtype NAME                  bf16, f16 or f32, of weights and activations\n"
     "  --kv-dtype NAME               of the KV cache: f32, bf16, f16, fp8 or int8 (default: as\n"
     "                                --dtype)\n"
     "  --batch N,...                 default 1,64; on a GPU 512\n"
