@@ -17,8 +17,11 @@ for name in llama_biases qwen2_window qwen3_window mistral smollm3 gpt2 gpt_neox
   same a.sdf b.sdf 'another batch and cache give the same bytes'
   run 0 "${model[@]}" --greedy --output c.smiles3d --attention flash
   run 0 "${model[@]}" --greedy --output d.smiles3d --attention eager
-  verdict 'greedy conformers of eager and flash agree' \
-    test "$(comm -12 <(sort c.smiles3d) <(sort d.smiles3d) | wc -l)" -ge 10
+  run 0 "${model[@]}" --greedy --output e.smiles3d --attention efficient
+  for other in d e; do
+    verdict 'greedy conformers of eager, efficient and flash agree' \
+      test "$(comm -12 <(sort c.smiles3d) <(sort $other.smiles3d) | wc -l)" -ge 10
+  done
 done
 
 say 'what an architecture does not have'
