@@ -254,6 +254,7 @@ START_TEST(cuda_problems_are_refused_with_the_reason)
         { good, "pages of 24 tokens, wanted a multiple of 16 on CUDA" },
         { good,
           "1073741824 query tokens of 16 heads over 1024 cached tokens: too many for one launch" },
+        { good, "values of another size: not supported on cuda" },
     };
     const cg_plugin *attention = NULL;
     cg_error err = CG_ERROR_INIT;
@@ -265,6 +266,7 @@ START_TEST(cuda_problems_are_refused_with_the_reason)
     bad[2].p.head_dim = 96;
     bad[3].p.block_tokens = 24;
     bad[4].p.max_tokens = 1 << 30;
+    bad[5].p.features = CG_ATTENTION_VALUE_SIZE;
     cg_plugin_host_init(&host, NULL, NULL, NULL, 0);
     ck_assert_int_eq(cg_registry_create(&host.host, &r, &err), CG_OK);
     ck_assert_int_eq(cg_registry_add_dir(r, built_plugin_dir(), &err), CG_OK);

@@ -325,17 +325,17 @@ START_TEST(refused_match_has_a_reason)
     ck_assert_int_eq(filled.paged, 1);
     ck_assert_int_eq(filled.block_tokens, 16);
 
-    problem.head_dim = config.head_dim = 60;
+    problem.head_dim = config.head_dim = 600;
     ck_assert_int_eq(
         cg_pairing_check(&host.host, attention, cache, &problem, 1, &config, NULL, &err),
         CG_ERR_UNSUPPORTED);
-    ck_assert_str_eq(err.msg, "attention 'flash': head size 60, wanted a multiple of 8 up to 256");
+    ck_assert_str_eq(err.msg, "attention 'flash': head size 600, wanted at most 576");
 
     config.head_dim = 64;
     ck_assert_int_eq(
         cg_pairing_check(&host.host, attention, cache, &problem, 1, &config, NULL, &err),
         CG_ERR_MISMATCH);
-    ck_assert_str_eq(err.msg, "attention over 4 key/value heads of 60 elements, but the cache "
+    ck_assert_str_eq(err.msg, "attention over 4 key/value heads of 600 elements, but the cache "
                               "holds 4 of 64");
     problem = make_problem();
     problem.device = config.device = 7;

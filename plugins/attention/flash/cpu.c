@@ -19,7 +19,7 @@ typedef struct flash_plan {
     const cg_host *host;
     cg_attention_problem problem;
     const flash_variant *variant;
-    size_t gather; /* floats of scratch per worker */
+    size_t copy; /* floats of scratch per worker, for a copy of a tile; 0: none */
 } flash_plan;
 
 /*
@@ -46,18 +46,34 @@ static cg_status select_variant(const cg_host *host, const flash_variant **ret_v
                       wanted ? wanted : "");
 }
 
+/* Whether calls may have to copy tiles: to f32, or where pages split KV blocks. */
+static int may_copy(const cg_attention_problem *p)
+{
+    return p->kv_dtype != CG_F32 || cg_attention_uses(p, CG_ATTENTION_KV_SCALES) ||
+           (p->paged && (p->block_tokens == 0 || p->block_tokens % FLASH_CPU_KV_BLOCK));
+}
+
+/* Whether a call has to. */
+static int must_copy(const flash_call *c)
+{
+    return c->problem->kv_dtype != CG_F32 || c->k.scale || c->v.scale ||
+           (c->problem->paged && c->args->kv->block_tokens % FLASH_CPU_KV_BLOCK);
+}
+
 static cg_status supports(const cg_host *host, const cg_attention_problem *p, cg_error *err)
 {
     int64_t rows = (int64_t)p->max_tokens * (p->n_heads / p->n_kv_heads);
     const flash_variant *variant;
 
-    if (p->dtype != CG_F32 || p->kv_dtype != CG_F32)
-        return host->fail(err, CG_ERR_UNSUPPORTED,
-                          "q of %s and cache of %s, wanted f32 for both on the CPU",
-                          cg_dtype_name(p->dtype), cg_dtype_name(p->kv_dtype));
-    if (p->head_dim % 8 || p->head_dim > FLASH_MAX_DIM)
-        return host->fail(err, CG_ERR_UNSUPPORTED, "head size %d, wanted a multiple of 8 up to %d",
-                          p->head_dim, FLASH_MAX_DIM);
+    if (p->dtype != CG_F32)
+        return host->fail(err, CG_ERR_UNSUPPORTED, "q of %s, wanted f32 on the CPU",
+                          cg_dtype_name(p->dtype));
+    if (p->head_dim > FLASH_MAX_DIM)
+        return host->fail(err, CG_ERR_UNSUPPORTED, "head size %d, wanted at most %d", p->head_dim,
+                          FLASH_MAX_DIM);
+    if (cg_attention_value_size(p) > FLASH_MAX_DIM)
+        return host->fail(err, CG_ERR_UNSUPPORTED, "values of %d elements, wanted at most %d",
+                          cg_attention_value_size(p), FLASH_MAX_DIM);
     if (p->flags & ~(uint32_t)CAPS)
         return host->fail(err, CG_ERR_UNSUPPORTED,
                           "CUDA graph capture required of a plan for the CPU");
@@ -74,6 +90,7 @@ static cg_status create_plan(const cg_host *host, const cg_attention_problem *p,
 {
     const flash_variant *variant = NULL;
     flash_plan *plan;
+    int32_t v_dim, larger;
 
     CG_TRY(supports(host, p, err));
     CG_TRY(select_variant(host, &variant, err));
@@ -84,10 +101,9 @@ static cg_status create_plan(const cg_host *host, const cg_attention_problem *p,
     plan->host = host;
     plan->problem = cg_attention_keep_problem(p);
     plan->variant = variant;
-    /* Where pages split KV blocks, or may, the tokens of a KV block are copied together. */
-    plan->gather = p->paged && (p->block_tokens == 0 || p->block_tokens % FLASH_CPU_KV_BLOCK)
-                       ? (size_t)2 * FLASH_TILE * (size_t)p->head_dim
-                       : 0;
+    v_dim = plan->problem.v_head_dim;
+    larger = p->head_dim > v_dim ? p->head_dim : v_dim;
+    plan->copy = may_copy(p) ? (size_t)FLASH_TILE * (size_t)larger : 0;
     *ret_plan = plan;
     return CG_OK;
 }
@@ -110,15 +126,14 @@ static size_t workspace_size(const void *self)
 {
     const flash_plan *plan = self;
 
-    return list_size(plan) + (size_t)plan->host->workers * plan->gather * sizeof(float);
+    return list_size(plan) + (size_t)plan->host->workers * plan->copy * sizeof(float);
 }
 
 struct loop {
+    flash_call call;
     const flash_plan *plan;
-    const cg_attention_args *args;
     const int32_t *first_block; /* [n_seqs + 1] row blocks of FLASH_ROWS rows before a sequence */
-    float *gather;              /* NULL: not needed */
-    int32_t group;
+    float *copy;                /* NULL: tiles are read in place */
 };
 
 /*
@@ -129,63 +144,82 @@ static void run_item(void *arg, int64_t item, int32_t worker)
 {
     const struct loop *loop = arg;
     const flash_plan *plan = loop->plan;
-    const cg_attention_args *a = loop->args;
+    const cg_attention_args *a = loop->call.args;
     const int32_t n_kv_heads = plan->problem.n_kv_heads, *first = loop->first_block;
     int32_t seq = cg_attention_sequence_of_token(first, a->n_seqs, (int32_t)(item / n_kv_heads));
     int32_t tokens = a->q_start[seq + 1] - a->q_start[seq];
     int32_t blocks = first[seq + 1] - first[seq];
     int64_t local = item - (int64_t)first[seq] * n_kv_heads;
     int32_t block = (int32_t)(local % blocks), kv_head = (int32_t)(local / blocks);
-    int32_t n = tokens * loop->group - block * FLASH_ROWS;
-    size_t head =
-        (size_t)kv_head * (size_t)loop->group * (size_t)plan->problem.head_dim * sizeof(float);
+    int32_t n = tokens * loop->call.group - block * FLASH_ROWS;
     flash_work work = {
-        .q = (const char *)a->q + a->q_start[seq] * a->q_stride + head,
-        .out = (char *)a->out + a->q_start[seq] * a->out_stride + head,
-        .q_stride = a->q_stride,
-        .out_stride = a->out_stride,
+        .call = &loop->call,
+        .seq = seq,
+        .kv_head = kv_head,
         .first = block * FLASH_ROWS,
         .n = n < FLASH_ROWS ? n : FLASH_ROWS,
-        .group = loop->group,
-        .first_pos = a->kv_len[seq] - tokens,
-        .window = plan->problem.window,
-        .head_dim = plan->problem.head_dim,
-        .slot = a->slot[seq],
-        .kv_head = kv_head,
-        .scale = plan->problem.scale,
-        .kv = a->kv,
-        .gather = loop->gather ? loop->gather + (size_t)worker * plan->gather : NULL,
+        .copy = loop->copy ? loop->copy + (size_t)worker * plan->copy : NULL,
     };
 
     plan->variant->rows(&work);
 }
 
+static void set_arrays(flash_call *c)
+{
+    const cg_kv_view *kv = c->args->kv;
+
+    c->k = (flash_array) { kv->k, kv->block_stride, kv->head_stride, kv->token_stride, NULL };
+    c->v = c->k;
+    c->v.data = kv->v;
+    if (cg_attention_uses(c->problem, CG_ATTENTION_VALUE_SIZE) &&
+        (kv->v_block_stride || kv->v_head_stride || kv->v_token_stride)) {
+        c->v.block_stride = kv->v_block_stride;
+        c->v.head_stride = kv->v_head_stride;
+        c->v.token_stride = kv->v_token_stride;
+    }
+    if (cg_attention_uses(c->problem, CG_ATTENTION_KV_SCALES)) {
+        c->k.scale = (const char *)kv->k_scale;
+        c->v.scale = (const char *)kv->v_scale;
+    }
+}
+
 static cg_status run(void *self, const cg_attention_args *args, cg_error *err)
 {
     flash_plan *plan = self;
-    struct loop loop = { .plan = plan, .args = args };
+    const cg_attention_problem *p = &plan->problem;
+    struct loop loop = { .plan = plan };
     int32_t *first_block, n = 0;
 
-    CG_TRY(cg_attention_check_args(plan->host, &plan->problem, args, err));
+    CG_TRY(cg_attention_check_args(plan->host, p, args, err));
     if (args->n_seqs == 0)
         return CG_OK;
+    loop.call = (flash_call) {
+        .problem = p,
+        .args = args,
+        .group = p->n_heads / p->n_kv_heads,
+    };
+    set_arrays(&loop.call);
     loop.first_block = first_block = args->workspace;
-    loop.group = plan->problem.n_heads / plan->problem.n_kv_heads;
-    if (plan->gather && args->kv->block_tokens % FLASH_CPU_KV_BLOCK)
-        loop.gather = (float *)((char *)args->workspace + list_size(plan));
+    if (must_copy(&loop.call))
+        loop.copy = (float *)((char *)args->workspace + list_size(plan));
     for (int32_t i = 0; i < args->n_seqs; i++) {
-        int64_t rows = (int64_t)(args->q_start[i + 1] - args->q_start[i]) * loop.group;
+        int64_t rows = (int64_t)(args->q_start[i + 1] - args->q_start[i]) * loop.call.group;
 
         first_block[i] = n;
         n += (int32_t)((rows + FLASH_ROWS - 1) / FLASH_ROWS);
     }
     first_block[args->n_seqs] = n;
-    plan->host->parallel_for(plan->host->ctx, (int64_t)n * plan->problem.n_kv_heads, run_item,
-                             &loop);
+    plan->host->parallel_for(plan->host->ctx, (int64_t)n * p->n_kv_heads, run_item, &loop);
     return CG_OK;
 }
 
 const cg_attention_ops flash_cpu_ops = {
-    CG_SIZED(cg_attention_ops),       .caps = CAPS, .supports = supports, .plan = create_plan,
-    .workspace_size = workspace_size, .run = run,   .destroy = destroy,
+    CG_SIZED(cg_attention_ops),
+    .caps = CAPS,
+    .supports = supports,
+    .plan = create_plan,
+    .workspace_size = workspace_size,
+    .run = run,
+    .destroy = destroy,
+    .features = FLASH_CPU_FEATURES,
 };

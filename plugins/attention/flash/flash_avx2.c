@@ -32,23 +32,20 @@ VEC_FN void v_store(float *p, vec x)
     _mm256_storeu_ps(p, x);
 }
 
-/* Lanes lo <= i < hi all ones, the others 0. */
-VEC_FN __m256i lanes(int lo, int hi)
+/* The first n lanes all ones, the others 0. */
+VEC_FN __m256i lanes(int n)
 {
-    __m256i i = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
-
-    return _mm256_and_si256(_mm256_cmpgt_epi32(i, _mm256_set1_epi32(lo - 1)),
-                            _mm256_cmpgt_epi32(_mm256_set1_epi32(hi), i));
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
 }
 
 VEC_FN vec v_load_part(const float *p, int n)
 {
-    return _mm256_maskload_ps(p, lanes(0, n));
+    return _mm256_maskload_ps(p, lanes(n));
 }
 
 VEC_FN void v_store_part(float *p, int n, vec x)
 {
-    _mm256_maskstore_ps(p, lanes(0, n), x);
+    _mm256_maskstore_ps(p, lanes(n), x);
 }
 
 VEC_FN vec v_add(vec a, vec b)
@@ -76,9 +73,12 @@ VEC_FN vec v_fma(vec a, vec b, vec c)
     return _mm256_fmadd_ps(a, b, c);
 }
 
-VEC_FN vec v_mask(vec x, int lo, int hi, vec y)
+VEC_FN vec v_select(uint32_t bits, vec x, vec y)
 {
-    return _mm256_blendv_ps(y, x, _mm256_castsi256_ps(lanes(lo, hi)));
+    __m256i bit = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
+    __m256i in = _mm256_cmpeq_epi32(_mm256_and_si256(_mm256_set1_epi32((int)bits), bit), bit);
+
+    return _mm256_blendv_ps(y, x, _mm256_castsi256_ps(in));
 }
 
 VEC_FN vec v_quad(const vec *a)

@@ -67,13 +67,9 @@ VEC_FN vec v_fma(vec a, vec b, vec c)
     return _mm512_fmadd_ps(a, b, c);
 }
 
-VEC_FN vec v_mask(vec x, int lo, int hi, vec y)
+VEC_FN vec v_select(uint32_t bits, vec x, vec y)
 {
-    __m512i i = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-    __mmask16 in = _mm512_cmpge_epi32_mask(i, _mm512_set1_epi32(lo)) &
-                   _mm512_cmplt_epi32_mask(i, _mm512_set1_epi32(hi));
-
-    return _mm512_mask_blend_ps(in, y, x);
+    return _mm512_mask_blend_ps((__mmask16)bits, y, x);
 }
 
 VEC_FN vec v_quad(const vec *a)

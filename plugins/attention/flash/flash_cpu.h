@@ -13,32 +13,41 @@ enum {
      * size is not a multiple of it are gathered into a copy. */
     FLASH_CPU_KV_BLOCK = 16,
     FLASH_TILE_BLOCKS = FLASH_TILE / FLASH_CPU_KV_BLOCK,
-    FLASH_MAX_DIM = 256,
+    FLASH_MAX_DIM = 576, /* elements of a key or a value */
     /* Rows of one work item. */
     FLASH_ROWS = 16,
 };
 
+/** Keys or values of a layer: strides in bytes, by the formula of cg_kv_view. */
+typedef struct flash_array {
+    const char *data;
+    int64_t block_stride;
+    int64_t head_stride;
+    int64_t token_stride;
+    const char *scale; /* k_scale or v_scale; NULL: not scaled */
+} flash_array;
+
+/** What the work items of a call share. */
+typedef struct flash_call {
+    const cg_attention_problem *problem; /* of cg_attention_keep_problem() */
+    const cg_attention_args *args;
+    flash_array k;
+    flash_array v;
+    int32_t group; /* query heads per key/value head */
+} flash_call;
+
 /**
  * Query rows that read the same keys: rows [first, first + n) of one sequence and key/value head,
- * where row r is query head r % group (of the group that shares the key/value head) of query token
- * r / group.
+ * where row r is query head r % group (of the group that shares the key/value head) of the
+ * sequence's query token r / group.
  */
 typedef struct flash_work {
-    const char *q; /* of row 0 */
-    char *out;     /* of row 0 */
-    int64_t q_stride;
-    int64_t out_stride; /* bytes between tokens */
-    int32_t first;
-    int32_t n; /* <= FLASH_ROWS */
-    int32_t group;
-    int32_t first_pos; /* position of token 0; row r attends to [.., first_pos + r / group] */
-    int32_t window;    /* newest tokens a row attends to; 0: all */
-    int32_t head_dim;
-    int32_t slot;
+    const flash_call *call;
+    int32_t seq;
     int32_t kv_head;
-    float scale;
-    const cg_kv_view *kv;
-    float *gather; /* [2, FLASH_TILE, head_dim] scratch if pages split KV blocks, else NULL */
+    int32_t first;
+    int32_t n;   /* <= FLASH_ROWS */
+    float *copy; /* [FLASH_TILE, head_dim or v_dim] scratch for a tile in f32; NULL: not needed */
 } flash_work;
 
 typedef void (*flash_rows_fn)(const flash_work *work);

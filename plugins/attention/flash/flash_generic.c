@@ -73,14 +73,14 @@ VEC_FN vec v_mul(vec a, vec b)
 }
 
 /* Lanes of a where `in` is all ones, of b where it is 0. */
-VEC_FN vec v_select(ivec in, vec a, vec b)
+VEC_FN vec blend(ivec in, vec a, vec b)
 {
     return (vec)((in & (ivec)a) | (~in & (ivec)b));
 }
 
 VEC_FN vec v_max(vec a, vec b)
 {
-    return v_select(a > b, a, b);
+    return blend(a > b, a, b);
 }
 
 VEC_FN vec v_fma(vec a, vec b, vec c)
@@ -88,12 +88,11 @@ VEC_FN vec v_fma(vec a, vec b, vec c)
     return a * b + c;
 }
 
-VEC_FN vec v_mask(vec x, int lo, int hi, vec y)
+VEC_FN vec v_select(uint32_t bits, vec x, vec y)
 {
-    ivec i = { 0, 1, 2, 3 };
-    ivec l = { lo, lo, lo, lo }, h = { hi, hi, hi, hi };
+    ivec bit = { 1, 2, 4, 8 };
 
-    return v_select((i >= l) & (i < h), x, y);
+    return blend(((int32_t)bits & bit) == bit, x, y);
 }
 
 VEC_FN vec v_quad(const vec *a)

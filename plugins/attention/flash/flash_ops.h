@@ -10,6 +10,7 @@
  * cg_attention_check_problem() has accepted. A plan begins with a pointer to its table.
  */
 extern const cg_attention_ops flash_cpu_ops;
+enum { FLASH_CPU_FEATURES = CG_ATTENTION_VALUE_SIZE | CG_ATTENTION_KV_SCALES };
 #ifdef CG_WITH_CUDA
 extern const cg_attention_ops flash_cuda_ops;
 #endif
