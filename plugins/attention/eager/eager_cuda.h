@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/** @file eager_cuda.h  The CUDA implementation of eager: host code in eager_cuda.c, kernel in
- * eager_kernel.cu. */
+/**
+ * @file eager_cuda.h  The CUDA implementation of eager: host code in eager_cuda.c, the kernel of
+ * problems without features in eager_kernel.cu, that of all others in eager_general.cu.
+ */
 #ifndef EAGER_CUDA_H
 #define EAGER_CUDA_H
 
@@ -12,7 +14,8 @@ extern "C" {
 
 enum {
     EAGER_THREADS = 128,
-    EAGER_MAX_DIM = 2 * EAGER_THREADS, /* a thread sums up to two elements of out */
+    EAGER_MAX_DIM = 2 * EAGER_THREADS, /* of eager_kernel.cu: a thread sums two elements of out */
+    EAGER_MAX_GENERAL_DIM = 1024,      /* of eager_general.cu: q and out are in shared memory */
     EAGER_MAX_HEADS = 65535,           /* largest y dimension of a grid */
 };
 
@@ -20,11 +23,14 @@ enum {
  */
 cg_status eager_cuda_supports(const cg_host *host, const cg_attention_problem *p, cg_error *err);
 
-/** Enqueues one call of a supported problem. */
+/** Loads the kernel of a supported problem: its first launch may be in a capture. */
+cg_status eager_cuda_load(const cg_host *host, const cg_attention_problem *p, cg_error *err);
+
+/** Enqueues one call of a supported problem, of cg_attention_keep_problem(). */
 cg_status eager_cuda_run(const cg_host *host, const cg_attention_problem *p,
                          const cg_attention_args *args, cg_error *err);
 
-/** Arguments of the kernel. Pointers are device memory. */
+/** Arguments of the kernel of eager_kernel.cu. Pointers are device memory. */
 typedef struct eager_call {
     const void *q;
     void *out;
@@ -43,8 +49,22 @@ typedef struct eager_call {
     float scale;
 } eager_call;
 
-/** Launches the kernel on a cudaStream_t. @return the cudaError_t of the launch */
-int eager_cuda_launch(const eager_call *call, void *stream);
+/** Loads the kernel for a type of keys and values. @return the cudaError_t */
+int eager_kernel_load(cg_dtype kv_dtype);
+/** Launches it on a cudaStream_t. @return the cudaError_t of the launch */
+int eager_kernel_launch(const eager_call *call, void *stream);
+
+/** Arguments of the kernel of eager_general.cu. The structs' pointers are device memory. */
+typedef struct eager_general_call {
+    cg_attention_problem problem;
+    cg_attention_args args; /* its `kv` is not used */
+    cg_kv_view kv;
+} eager_general_call;
+
+/** Loads the kernel. @return the cudaError_t */
+int eager_general_load(void);
+/** Launches it on a cudaStream_t. @return the cudaError_t of the launch */
+int eager_general_launch(const eager_general_call *call, void *stream);
 
 #ifdef __cplusplus
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One thread block per row and query head, f32 arithmetic. Cached tokens are processed in chunks of
- * CHUNK, counted from the first token that the row attends to. The order of every sum therefore
- * depends only on the row, not on the batch, the layout of the cache or the division into calls.
+ * Problems without features: one thread block per row and query head, f32 arithmetic. Cached tokens
+ * are processed in chunks of CHUNK, counted from the first token that the row attends to. The order
+ * of every sum therefore depends only on the row, not on the batch, the layout of the cache or the
+ * division into calls.
  */
 #include "eager_cuda.h"
 
@@ -178,7 +179,17 @@ static __global__ void __launch_bounds__(EAGER_THREADS)
     attend(&call, CG_F16);
 }
 
-extern "C" int eager_cuda_launch(const eager_call *call, void *stream)
+extern "C" int eager_kernel_load(cg_dtype kv_dtype)
+{
+    struct cudaFuncAttributes attributes;
+    const void *kernel = kv_dtype == CG_F32    ? (const void *)eager_f32_kernel
+                         : kv_dtype == CG_BF16 ? (const void *)eager_bf16_kernel
+                                               : (const void *)eager_f16_kernel;
+
+    return (int)cudaFuncGetAttributes(&attributes, kernel);
+}
+
+extern "C" int eager_kernel_launch(const eager_call *call, void *stream)
 {
     dim3 grid((unsigned)call->n_tokens, (unsigned)call->n_heads);
     cudaStream_t s = (cudaStream_t)stream;

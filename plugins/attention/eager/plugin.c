@@ -57,6 +57,10 @@ static cg_status plan(const cg_host *host, const cg_attention_problem *p, void *
     eager_plan *e;
 
     CG_TRY(supports(host, p, err));
+#ifdef CG_WITH_CUDA
+    if (p->device == CG_DEVICE_CUDA)
+        CG_TRY(eager_cuda_load(host, p, err));
+#endif
     e = host->alloc(host->ctx, sizeof *e);
     if (!e)
         return host->fail(err, CG_ERR_NOMEM, "eager: out of host memory for a plan");
