@@ -192,12 +192,14 @@ void cache_truncate(cache_suite *s, int32_t slot, int32_t len)
 
 /*
  * Takes tokens back without a call, as the CUDA executor does: the next ones are stored over them.
- * Those that another slot may share are kept.
+ * Those that another slot may share are kept, and those before the window, whose memory may be
+ * gone.
  */
 static void do_rewind(cache_suite *s, int32_t slot)
 {
     cache_slot *t = &s->slots[slot];
-    int32_t reserved = t->reserved, len = random_in(&s->rec, t->shared, t->valid);
+    int32_t reserved = t->reserved, first = t->shared > t->lost ? t->shared : t->lost;
+    int32_t len = random_in(&s->rec, first, t->valid);
 
     if (len == 0)
         return;

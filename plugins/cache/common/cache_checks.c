@@ -26,11 +26,12 @@ static cg_status check_cuda(const cg_host *host, const cg_cache_config *c, cg_er
         return host->fail(err, CG_ERR_UNSUPPORTED,
                           "keys and values of %s: on a GPU this cache stores f32, bf16 or f16",
                           cg_dtype_name(c->dtype));
-    if ((int64_t)c->n_kv_heads * c->head_dim > CUDA_TOKEN_MAX)
+    if ((int64_t)c->n_kv_heads * (c->head_dim > c->v_head_dim ? c->head_dim : c->v_head_dim) >
+        CUDA_TOKEN_MAX)
         return host->fail(err, CG_ERR_UNSUPPORTED,
-                          "%d heads of %d: on a GPU this cache stores at most %d elements of keys "
-                          "per token",
-                          c->n_kv_heads, c->head_dim, CUDA_TOKEN_MAX);
+                          "%d heads of %d, values of %d: on a GPU this cache stores at most %d "
+                          "elements of keys, and of values, per token",
+                          c->n_kv_heads, c->head_dim, c->v_head_dim, CUDA_TOKEN_MAX);
     return CG_OK;
 #else
     return host->fail(err, CG_ERR_UNSUPPORTED,
@@ -39,27 +40,52 @@ static cg_status check_cuda(const cg_host *host, const cg_cache_config *c, cg_er
 #endif
 }
 
-cg_status cg_cache_check_config(const cg_host *host, const cg_cache_config *c, cg_error *err)
+cg_cache_config cg_cache_full_config(const cg_cache_config *config)
 {
-    if (c->struct_size < offsetof(cg_cache_config, stream) + sizeof c->stream)
+    cg_cache_config c = { CG_SIZED(cg_cache_config) };
+
+    cg_fill_struct(&c, config);
+    if (!(c.features & CG_CACHE_VALUE_SIZE) || !c.v_head_dim)
+        c.v_head_dim = c.head_dim;
+    if (!(c.features & CG_CACHE_WINDOW))
+        c.window = c.sink_tokens = 0;
+    return c;
+}
+
+static cg_status check_sizes(const cg_host *host, const cg_cache_config *c, cg_error *err)
+{
+    if (c->n_layers < 1 || c->n_slots < 1 || c->n_kv_heads < 1 || c->head_dim < 1 ||
+        c->v_head_dim < 1 || c->max_len < 1 || c->max_bytes < 0)
+        return host->fail(err, CG_ERR_UNSUPPORTED,
+                          "%d layers, %d slots, %d heads of %d, values of %d, %d tokens, %lld "
+                          "bytes: wanted positive numbers (bytes: or 0)",
+                          c->n_layers, c->n_slots, c->n_kv_heads, c->head_dim, c->v_head_dim,
+                          c->max_len, (long long)c->max_bytes);
+    if (c->window < 0 || c->sink_tokens < 0)
+        return host->fail(err, CG_ERR_UNSUPPORTED,
+                          "a window of %d tokens and %d sink tokens: wanted no negative numbers",
+                          c->window, c->sink_tokens);
+    return CG_OK;
+}
+
+cg_status cg_cache_check_config(const cg_host *host, const cg_cache_config *config, cg_error *err)
+{
+    cg_cache_config c;
+
+    if (config->struct_size < offsetof(cg_cache_config, stream) + sizeof config->stream)
         return host->fail(err, CG_ERR_UNSUPPORTED,
                           "cg_cache_config.struct_size is %u, this plugin needs at least %u: the "
                           "host was built against an older plugin API",
-                          c->struct_size,
-                          (unsigned)(offsetof(cg_cache_config, stream) + sizeof c->stream));
-    if (c->n_layers < 1 || c->n_slots < 1 || c->n_kv_heads < 1 || c->head_dim < 1 ||
-        c->max_len < 1 || c->max_bytes < 0)
-        return host->fail(err, CG_ERR_UNSUPPORTED,
-                          "%d layers, %d slots, %d heads of %d, %d tokens, %lld bytes: wanted "
-                          "positive numbers (bytes: or 0)",
-                          c->n_layers, c->n_slots, c->n_kv_heads, c->head_dim, c->max_len,
-                          (long long)c->max_bytes);
-    if (c->device == CG_DEVICE_CPU)
-        return check_cpu(host, c, err);
-    if (c->device == CG_DEVICE_CUDA)
-        return check_cuda(host, c, err);
+                          config->struct_size,
+                          (unsigned)(offsetof(cg_cache_config, stream) + sizeof config->stream));
+    c = cg_cache_full_config(config);
+    CG_TRY(check_sizes(host, &c, err));
+    if (c.device == CG_DEVICE_CPU)
+        return check_cpu(host, &c, err);
+    if (c.device == CG_DEVICE_CUDA)
+        return check_cuda(host, &c, err);
     return host->fail(err, CG_ERR_UNSUPPORTED, "this cache supports cpu and cuda, not %s",
-                      cg_device_name(c->device));
+                      cg_device_name(c.device));
 }
 
 cg_status cg_cache_check_slot(const cg_host *host, const cg_cache_config *c, int32_t slot,
@@ -95,6 +121,36 @@ cg_status cg_cache_check_share(const cg_host *host, const cg_cache_config *c,
                           "(%d reserved): wanted reserved tokens, and a different, empty slot",
                           len, src, reserved_tokens[src], dst, reserved_tokens[dst]);
     return CG_OK;
+}
+
+cg_status cg_cache_check_gather(const cg_host *host, const cg_cache_config *c,
+                                const int32_t *reserved_tokens, int32_t slot, int32_t from,
+                                const int32_t *keep, int32_t n_keep, cg_error *err)
+{
+    CG_TRY(cg_cache_check_slot(host, c, slot, from, err));
+    if (from > reserved_tokens[slot] || n_keep < 0)
+        return host->fail(err, CG_ERR_USAGE,
+                          "KV cache: cannot keep %d tokens from token %d on: slot %d has %d",
+                          n_keep, from, slot, reserved_tokens[slot]);
+    for (int32_t i = 0; i < n_keep; i++) {
+        int32_t least = i ? keep[i - 1] + 1 : from;
+
+        if (keep[i] < least || keep[i] >= reserved_tokens[slot])
+            return host->fail(err, CG_ERR_USAGE,
+                              "KV cache: cannot keep token %d of slot %d: wanted %d to %d, in "
+                              "ascending order",
+                              keep[i], slot, least, reserved_tokens[slot] - 1);
+    }
+    return CG_OK;
+}
+
+int32_t cg_cache_gather_run(int32_t from, const int32_t *keep, int32_t n_keep, int32_t i)
+{
+    int32_t shift = keep[i] - (from + i), run = 1;
+
+    while (i + run < n_keep && keep[i + run] == keep[i] + run && run < shift)
+        run++;
+    return run;
 }
 
 cg_status cg_cache_check_append_type(const cg_host *host, const cg_cache_append *a, cg_error *err)

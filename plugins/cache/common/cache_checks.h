@@ -15,9 +15,17 @@
 /**
  * Part of supports() that does not depend on the layout: sizes are positive; f32 on the CPU; on a
  * GPU, in a build with CUDA, f32, bf16 or f16. CG_ERR_UNSUPPORTED with the reason. Touches no
- * device.
+ * device. Needs no member since 1.2.
  */
 cg_status cg_cache_check_config(const cg_host *host, const cg_cache_config *config, cg_error *err);
+
+/**
+ * The configuration of a host of any minor, with what its features mean: v_head_dim is the size of
+ * a value, window and sink_tokens are 0 without CG_CACHE_WINDOW.
+ *
+ * @param config  has at least the members of 1.0
+ */
+cg_cache_config cg_cache_full_config(const cg_cache_config *config);
 
 /** CG_ERR_USAGE unless 0 <= slot < n_slots and 0 <= len <= max_len. */
 cg_status cg_cache_check_slot(const cg_host *host, const cg_cache_config *config, int32_t slot,
@@ -36,6 +44,22 @@ cg_status cg_cache_check_layer(const cg_host *host, const cg_cache_config *confi
 cg_status cg_cache_check_share(const cg_host *host, const cg_cache_config *config,
                                const int32_t *reserved_tokens, int32_t dst, int32_t src,
                                int32_t len, cg_error *err);
+
+/**
+ * CG_ERR_USAGE unless gather() keeps tokens that are there: 0 <= from <= the slot's tokens, and
+ * keep [n_keep] ascends from `from` on.
+ *
+ * @param reserved_tokens  [n_slots]
+ */
+cg_status cg_cache_check_gather(const cg_host *host, const cg_cache_config *config,
+                                const int32_t *reserved_tokens, int32_t slot, int32_t from,
+                                const int32_t *keep, int32_t n_keep, cg_error *err);
+
+/**
+ * Tokens from keep[i] on that one copy moves to token from + i: they are consecutive, and not among
+ * their own new places. At least 1.
+ */
+int32_t cg_cache_gather_run(int32_t from, const int32_t *keep, int32_t n_keep, int32_t i);
 
 /** CG_ERR_USAGE unless the struct is complete and its element type known. For any device. */
 cg_status cg_cache_check_append_type(const cg_host *host, const cg_cache_append *args,

@@ -3,7 +3,7 @@
  * The plugins `static` (compiled with CG_CACHE_STATIC) and `dynamic`: a cache in which a slot is
  * one block.
  *
- * Keys, then values, each [layer][slot][kv head][capacity][head_dim]: the tokens of one head of one
+ * Keys, then values, each [layer][slot][kv head][capacity][size]: the tokens of one head of one
  * slot are adjacent, so a pass over them is one stream. All slots have the same capacity. `static`
  * allocates max_len tokens per slot; `dynamic` starts small and doubles the capacity of all slots
  * when one of them is full, which moves their contents.
@@ -25,34 +25,104 @@ enum { FIRST_CAPACITY = INT32_MAX }; /* max_len */
 enum { FIRST_CAPACITY = 64 }; /* tokens per slot at creation, at most max_len */
 #endif
 
+enum { PART_ALIGN = 16 }; /* bytes that a part begins at a multiple of */
+
+/* Planes of elements of one size, each [slot][kv head][capacity] of token_bytes. */
+typedef struct part {
+    int64_t n_planes;
+    int64_t token_bytes;
+} part;
+
 typedef struct contiguous {
     const cg_host *host;
     const cg_cache_memory *memory; /* operations of the device's memory */
     cg_cache_config config;
+    part parts[2]; /* keys and values; keys, then values, if their sizes differ */
+    int32_t n_parts;
     int32_t capacity; /* tokens per slot */
     int64_t n_grows;
     uint64_t generation;
-    char *data;               /* keys of all layers, then values; device memory */
+    char *data;               /* the parts one after another; device memory */
     int32_t *reserved_tokens; /* [n_slots]; 0: the slot is empty */
 } contiguous;
 
-/* Bytes of keys and values at a capacity; -1 on overflow. */
-static int64_t size_at(const cg_cache_config *c, int32_t capacity)
+static void set_parts(contiguous *s)
 {
-    int64_t bytes;
+    const cg_cache_config *c = &s->config;
+    int64_t element = cg_dtype_size(c->dtype), key = c->head_dim * element,
+            value = c->v_head_dim * element;
 
-    if (__builtin_mul_overflow((int64_t)c->n_layers * 2, (int64_t)c->n_slots, &bytes) ||
-        __builtin_mul_overflow(bytes, (int64_t)c->n_kv_heads, &bytes) ||
-        __builtin_mul_overflow(bytes, (int64_t)capacity, &bytes) ||
-        __builtin_mul_overflow(bytes, (int64_t)c->head_dim * cg_dtype_size(c->dtype), &bytes))
-        return -1;
-    return bytes;
+    if (key == value) {
+        s->parts[s->n_parts++] = (part) { 2 * (int64_t)c->n_layers, key };
+        return;
+    }
+    s->parts[s->n_parts++] = (part) { c->n_layers, key };
+    s->parts[s->n_parts++] = (part) { c->n_layers, value };
 }
 
-/* Bytes of `tokens` tokens of one head. */
-static int64_t head_bytes(const contiguous *s, int32_t tokens)
+/* Bytes of the first n parts at a capacity, and before the next part; -1 on overflow. */
+static int64_t size_at(const contiguous *s, int32_t n, int32_t capacity)
 {
-    return (int64_t)tokens * s->config.head_dim * cg_dtype_size(s->config.dtype);
+    const cg_cache_config *c = &s->config;
+    int64_t sum = 0, bytes;
+
+    for (int32_t i = 0; i < n; i++) {
+        if (__builtin_mul_overflow(s->parts[i].n_planes, (int64_t)c->n_slots, &bytes) ||
+            __builtin_mul_overflow(bytes, (int64_t)c->n_kv_heads, &bytes) ||
+            __builtin_mul_overflow(bytes, (int64_t)capacity, &bytes) ||
+            __builtin_mul_overflow(bytes, s->parts[i].token_bytes, &bytes) ||
+            __builtin_add_overflow(sum, bytes, &sum) || sum > INT64_MAX - PART_ALIGN)
+            return -1;
+        if (i + 1 < s->n_parts)
+            sum = (sum + PART_ALIGN - 1) / PART_ALIGN * PART_ALIGN;
+    }
+    return sum;
+}
+
+/* Bytes that the cache holds at a capacity; -1 on overflow. */
+static int64_t all_bytes(const contiguous *s, int32_t capacity)
+{
+    return size_at(s, s->n_parts, capacity);
+}
+
+/* Bytes of a slot in one plane of a part. */
+static int64_t slot_bytes(const contiguous *s, const part *p)
+{
+    return s->config.n_kv_heads * (s->capacity * p->token_bytes);
+}
+
+/*
+ * Queues the copy of `n` tokens of all layers, from position `from_pos` of slot `from` here to
+ * position `to_pos` of slot `to` of `data`, whose slots hold `capacity` tokens.
+ */
+static cg_status copy_tokens(const contiguous *s, char *data, int32_t capacity, int32_t to,
+                             int32_t to_pos, int32_t from, int32_t from_pos, int32_t n,
+                             cg_error *err)
+{
+    const cg_cache_config *c = &s->config;
+
+    for (int32_t i = 0; i < s->n_parts; i++) {
+        const part *p = &s->parts[i];
+        int64_t to_head = capacity * p->token_bytes, from_head = s->capacity * p->token_bytes;
+        int64_t to_slot = to_head * c->n_kv_heads, from_slot = from_head * c->n_kv_heads;
+
+        CG_TRY(s->memory->copy(
+            s->host, c,
+            &(cg_cache_rows) {
+                .to = data + size_at(s, i, capacity) + to * to_slot + to_pos * p->token_bytes,
+                .from = s->data + size_at(s, i, s->capacity) + from * from_slot +
+                        from_pos * p->token_bytes,
+                .n_planes = p->n_planes,
+                .to_plane_stride = to_slot * c->n_slots,
+                .from_plane_stride = from_slot * c->n_slots,
+                .n_heads = c->n_kv_heads,
+                .to_head_stride = to_head,
+                .from_head_stride = from_head,
+                .bytes = n * p->token_bytes,
+            },
+            err));
+    }
+    return CG_OK;
 }
 
 /* Allocates slots of `capacity` tokens; `held` bytes of the old allocation also count against
@@ -61,7 +131,7 @@ static cg_status allocate(const contiguous *s, int32_t capacity, int64_t held, c
                           cg_error *err)
 {
     const cg_cache_config *c = &s->config;
-    int64_t bytes = size_at(c, capacity);
+    int64_t bytes = all_bytes(s, capacity);
     void *data = NULL;
     cg_status st;
 
@@ -117,9 +187,9 @@ static cg_status create(const cg_host *host, const cg_cache_config *config, void
     if (!s)
         return host->fail(err, CG_ERR_NOMEM, "KV cache: out of host memory");
     *s = (contiguous) {
-        .host = host, .memory = memory, .config = { CG_SIZED(cg_cache_config) }, .generation = 1
+        .host = host, .memory = memory, .config = cg_cache_full_config(config), .generation = 1
     };
-    cg_fill_struct(&s->config, config);
+    set_parts(s);
     s->capacity = FIRST_CAPACITY < config->max_len ? FIRST_CAPACITY : config->max_len;
     s->reserved_tokens =
         host->alloc(host->ctx, (size_t)config->n_slots * sizeof *s->reserved_tokens);
@@ -139,26 +209,9 @@ out:
 /* Queues the copy of all reserved tokens to `to`, whose slots hold `capacity` tokens. */
 static cg_status copy_slots(const contiguous *s, char *to, int32_t capacity, cg_error *err)
 {
-    const cg_cache_config *c = &s->config;
-    int64_t to_head_stride = head_bytes(s, capacity), from_head_stride = head_bytes(s, s->capacity);
-    int64_t to_slot_stride = to_head_stride * c->n_kv_heads;
-    int64_t from_slot_stride = from_head_stride * c->n_kv_heads;
-
-    for (int32_t slot = 0; slot < c->n_slots; slot++)
+    for (int32_t slot = 0; slot < s->config.n_slots; slot++)
         if (s->reserved_tokens[slot])
-            CG_TRY(s->memory->copy(s->host, c,
-                                   &(cg_cache_rows) {
-                                       .to = to + slot * to_slot_stride,
-                                       .from = s->data + slot * from_slot_stride,
-                                       .n_planes = (int64_t)c->n_layers * 2,
-                                       .to_plane_stride = to_slot_stride * c->n_slots,
-                                       .from_plane_stride = from_slot_stride * c->n_slots,
-                                       .n_heads = c->n_kv_heads,
-                                       .to_head_stride = to_head_stride,
-                                       .from_head_stride = from_head_stride,
-                                       .bytes = head_bytes(s, s->reserved_tokens[slot]),
-                                   },
-                                   err));
+            CG_TRY(copy_tokens(s, to, capacity, slot, 0, slot, 0, s->reserved_tokens[slot], err));
     return CG_OK;
 }
 
@@ -171,7 +224,7 @@ static cg_status copy_slots(const contiguous *s, char *to, int32_t capacity, cg_
 static cg_status grow(contiguous *s, int32_t len, cg_error *err)
 {
     const cg_cache_config *c = &s->config;
-    int64_t held = size_at(c, s->capacity);
+    int64_t held = all_bytes(s, s->capacity);
     int64_t wanted = s->capacity;
     int32_t capacity;
     char *to = NULL;
@@ -214,24 +267,31 @@ static cg_status view(void *self, int32_t layer, cg_kv_view *ret_view, cg_error 
 {
     contiguous *s = self;
     const cg_cache_config *c = &s->config;
-    int64_t slot_bytes = head_bytes(s, s->capacity) * c->n_kv_heads;
+    const part *keys = &s->parts[0], *values = &s->parts[s->n_parts - 1];
+    int64_t plane = slot_bytes(s, keys) * c->n_slots;
+    cg_kv_view v = { CG_SIZED(cg_kv_view) };
 
     CG_TRY(cg_cache_check_layer(s->host, c, layer, err));
-    cg_fill_struct(ret_view, &(cg_kv_view) {
-                                 CG_SIZED(cg_kv_view),
-                                 .device = c->device,
-                                 .dtype = c->dtype,
-                                 .n_slots = c->n_slots,
-                                 .n_kv_heads = c->n_kv_heads,
-                                 .head_dim = c->head_dim,
-                                 .block_tokens = s->capacity,
-                                 .k = s->data + slot_bytes * c->n_slots * layer,
-                                 .v = s->data + slot_bytes * c->n_slots * (c->n_layers + layer),
-                                 .block_stride = slot_bytes,
-                                 .head_stride = head_bytes(s, s->capacity),
-                                 .token_stride = head_bytes(s, 1),
-                                 .generation = s->generation,
-                             });
+    v.device = c->device;
+    v.dtype = c->dtype;
+    v.n_slots = c->n_slots;
+    v.n_kv_heads = c->n_kv_heads;
+    v.head_dim = c->head_dim;
+    v.block_tokens = s->capacity;
+    v.block_stride = slot_bytes(s, keys);
+    v.head_stride = s->capacity * keys->token_bytes;
+    v.token_stride = keys->token_bytes;
+    v.generation = s->generation;
+    v.k = s->data + plane * layer;
+    v.v = s->data + plane * (c->n_layers + layer);
+    if (values != keys) {
+        v.v = s->data + size_at(s, 1, s->capacity) + slot_bytes(s, values) * c->n_slots * layer;
+        v.v_head_dim = c->v_head_dim;
+        v.v_block_stride = slot_bytes(s, values);
+        v.v_head_stride = s->capacity * values->token_bytes;
+        v.v_token_stride = values->token_bytes;
+    }
+    cg_fill_struct(ret_view, &v);
     return CG_OK;
 }
 
@@ -248,25 +308,27 @@ static cg_status append(void *self, int32_t layer, const cg_cache_append *args, 
 static cg_status share_prefix(void *self, int32_t dst, int32_t src, int32_t len, cg_error *err)
 {
     contiguous *s = self;
-    const cg_cache_config *c = &s->config;
-    int64_t head = head_bytes(s, s->capacity), slot_bytes = head * c->n_kv_heads;
 
-    CG_TRY(cg_cache_check_share(s->host, c, s->reserved_tokens, dst, src, len, err));
+    CG_TRY(cg_cache_check_share(s->host, &s->config, s->reserved_tokens, dst, src, len, err));
     if (len)
-        CG_TRY(s->memory->copy(s->host, c,
-                               &(cg_cache_rows) {
-                                   .to = s->data + dst * slot_bytes,
-                                   .from = s->data + src * slot_bytes,
-                                   .n_planes = (int64_t)c->n_layers * 2,
-                                   .to_plane_stride = slot_bytes * c->n_slots,
-                                   .from_plane_stride = slot_bytes * c->n_slots,
-                                   .n_heads = c->n_kv_heads,
-                                   .to_head_stride = head,
-                                   .from_head_stride = head,
-                                   .bytes = head_bytes(s, len),
-                               },
-                               err));
+        CG_TRY(copy_tokens(s, s->data, s->capacity, dst, 0, src, 0, len, err));
     s->reserved_tokens[dst] = len;
+    return CG_OK;
+}
+
+static cg_status gather(void *self, int32_t slot, int32_t from, const int32_t *keep, int32_t n_keep,
+                        cg_error *err)
+{
+    contiguous *s = self;
+
+    CG_TRY(cg_cache_check_gather(s->host, &s->config, s->reserved_tokens, slot, from, keep, n_keep,
+                                 err));
+    for (int32_t i = 0, n; i < n_keep; i += n) {
+        n = cg_cache_gather_run(from, keep, n_keep, i);
+        if (keep[i] != from + i)
+            CG_TRY(copy_tokens(s, s->data, s->capacity, slot, from + i, slot, keep[i], n, err));
+    }
+    s->reserved_tokens[slot] = from + n_keep;
     return CG_OK;
 }
 
@@ -291,7 +353,7 @@ static void release(void *self, int32_t slot)
 static void stats(const void *self, cg_cache_stats *ret_stats)
 {
     const contiguous *s = self;
-    int64_t all = size_at(&s->config, s->capacity), used = 0;
+    int64_t all = all_bytes(s, s->capacity), used = 0;
 
     for (int32_t i = 0; i < s->config.n_slots; i++)
         used += s->reserved_tokens[i] > 0;
@@ -317,6 +379,9 @@ static const cg_cache_ops ops = {
     .view = view,
     .stats = stats,
     .flags = CG_CACHE_STORE_BY_VIEW,
+    .kv_layout = CG_KV_HND,
+    .features = CG_CACHE_VALUE_SIZE | CG_CACHE_GATHER,
+    .gather = gather,
 };
 
 static const cg_plugin plugin = {

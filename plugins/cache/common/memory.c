@@ -83,7 +83,9 @@ static void store_item(void *arg, int64_t item, int32_t worker)
     const struct store *s = arg;
     const cg_kv_view *view = s->view;
     const cg_cache_append *a = s->args;
-    size_t row = (size_t)view->head_dim * sizeof(float);
+    size_t k_row = (size_t)view->head_dim * sizeof(float);
+    size_t v_row = (size_t)cg_cache_value_size(view) * sizeof(float);
+    int64_t v_head_stride = view->v_head_stride ? view->v_head_stride : view->head_stride;
     int32_t first = (int32_t)item * STORE_TOKENS;
     int32_t end = a->n_tokens - first < STORE_TOKENS ? a->n_tokens : first + STORE_TOKENS;
 
@@ -91,14 +93,15 @@ static void store_item(void *arg, int64_t item, int32_t worker)
     for (int32_t i = first; i < end; i++) {
         const char *k = (const char *)a->k + i * a->k_stride;
         const char *v = (const char *)a->v + i * a->v_stride;
-        int64_t to;
+        char *to_k, *to_v;
 
         if (a->slot[i] < 0)
             continue;
-        to = cg_kv_offset(view, a->slot[i], 0, a->pos[i]);
-        for (int32_t h = 0; h < view->n_kv_heads; h++, to += view->head_stride) {
-            memcpy((char *)view->k + to, k + (size_t)h * row, row);
-            memcpy((char *)view->v + to, v + (size_t)h * row, row);
+        to_k = (char *)view->k + cg_kv_offset(view, a->slot[i], 0, a->pos[i]);
+        to_v = (char *)view->v + cg_kv_value_offset(view, a->slot[i], 0, a->pos[i]);
+        for (int32_t h = 0; h < view->n_kv_heads; h++) {
+            memcpy(to_k + h * view->head_stride, k + (size_t)h * k_row, k_row);
+            memcpy(to_v + h * v_head_stride, v + (size_t)h * v_row, v_row);
         }
     }
 }
@@ -108,7 +111,8 @@ static cg_status store(const cg_host *host, const cg_kv_view *view, int32_t n_bl
 {
     struct store s = { view, a };
     int64_t items = ((int64_t)a->n_tokens + STORE_TOKENS - 1) / STORE_TOKENS;
-    int64_t bytes = (int64_t)a->n_tokens * view->n_kv_heads * view->head_dim * 8;
+    int64_t bytes = (int64_t)a->n_tokens * view->n_kv_heads *
+                    (view->head_dim + cg_cache_value_size(view)) * (int64_t)sizeof(float);
 
     (void)n_blocks;
     (void)err;

@@ -61,6 +61,12 @@ extern const cg_cache_memory cg_cache_memory_host;
 extern const cg_cache_memory cg_cache_memory_cuda;
 #endif
 
+/** Elements of a value of a view. */
+static inline int32_t cg_cache_value_size(const cg_kv_view *view)
+{
+    return view->v_head_dim ? view->v_head_dim : view->head_dim;
+}
+
 /** Memory of a configuration that cg_cache_check_config() accepts. */
 const cg_cache_memory *cg_cache_memory_of(const cg_cache_config *config);
 

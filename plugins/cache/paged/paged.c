@@ -11,17 +11,28 @@ enum {
     SLAB_MIN = 2 << 20, /* minimum bytes of one plane to commit at a time */
 };
 
+/* Rows of a page that are copied together: [row][token] of token_bytes, in n_planes planes. */
+typedef struct part {
+    int64_t n_planes;
+    int64_t offset; /* bytes from the start of the page */
+    int64_t n_rows;
+    int64_t token_bytes; /* of one head, or a scale */
+} part;
+
 typedef struct paged {
     const cg_host *host;
     const cg_cache_memory *memory; /* operations of the device's memory */
     cg_cache_config config;
     cg_page_pool pool;
+    part parts[2]; /* keys and values in planes of their own; or keys, values of a page */
+    int32_t n_parts;
     int32_t table_stride; /* maximum pages of a slot */
     int32_t n_free;       /* entries of free_pages */
     int32_t n_shared;     /* pages with more than one reference */
     int64_t n_grows;
     int32_t *table;           /* [n_slots, table_stride] page or NO_PAGE */
     int32_t *reserved_tokens; /* [n_slots] */
+    int32_t *first_pos;       /* [n_slots] INT32_MAX; of an append's tokens while it runs */
     int32_t *refs;            /* [n_pages] slots that own a page */
     int32_t *free_pages;      /* [n_pages] stack of committed pages without an owner */
 } paged;
@@ -31,25 +42,50 @@ static int32_t pages_for(int32_t tokens)
     return tokens / CG_PAGE_TOKENS + (tokens % CG_PAGE_TOKENS != 0);
 }
 
-/* Computes the page size and the maximum page count. `nomem` if max_bytes holds no page, or on
- * overflow. */
+/* Adds a part behind the others of a page. `nomem` on overflow. */
+static cg_status add_part(paged *s, int64_t n_planes, int64_t n_rows, int64_t token_bytes,
+                          cg_error *err)
+{
+    const cg_cache_config *c = &s->config;
+    cg_page_pool *pool = &s->pool;
+    part p = { n_planes, pool->page_bytes, n_rows, token_bytes };
+    int64_t bytes, all_planes;
+
+    if (__builtin_mul_overflow(n_rows * CG_PAGE_TOKENS, token_bytes, &bytes) ||
+        __builtin_add_overflow(pool->page_bytes, bytes, &pool->page_bytes) ||
+        __builtin_mul_overflow(pool->page_bytes, n_planes, &all_planes))
+        return s->host->fail(err, pool->ops->nomem,
+                             "KV cache: pages of %d tokens of %d layers, %d heads of %d exceed "
+                             "2^63 bytes",
+                             CG_PAGE_TOKENS, c->n_layers, c->n_kv_heads, c->head_dim);
+    pool->n_planes = n_planes;
+    s->parts[s->n_parts++] = p;
+    return CG_OK;
+}
+
+/* Divides a page into parts; sets the page size and the number of planes. */
+static cg_status set_parts(paged *s, cg_error *err)
+{
+    const cg_cache_config *c = &s->config;
+    int64_t element = cg_dtype_size(c->dtype), key = c->head_dim * element,
+            value = c->v_head_dim * element;
+
+    if (key == value)
+        return add_part(s, 2 * (int64_t)c->n_layers, c->n_kv_heads, key, err);
+    CG_TRY(add_part(s, c->n_layers, c->n_kv_heads, key, err));
+    return add_part(s, c->n_layers, c->n_kv_heads, value, err);
+}
+
+/* Computes the maximum page count. `nomem` if max_bytes holds no page. */
 static cg_status set_sizes(paged *s, cg_error *err)
 {
     const cg_cache_config *c = &s->config;
     cg_page_pool *pool = &s->pool;
     const cg_host *host = s->host;
-    int64_t pages, all_planes;
+    int64_t pages, all_planes = pool->page_bytes * pool->n_planes;
 
     s->table_stride = pages_for(c->max_len);
-    pool->n_planes = (int64_t)c->n_layers * 2;
     pool->n_entries = pages = (int64_t)c->n_slots * s->table_stride;
-    if (__builtin_mul_overflow((int64_t)c->n_kv_heads * CG_PAGE_TOKENS,
-                               (int64_t)c->head_dim * cg_dtype_size(c->dtype), &pool->page_bytes) ||
-        __builtin_mul_overflow(pool->page_bytes, pool->n_planes, &all_planes))
-        return host->fail(err, pool->ops->nomem,
-                          "KV cache: pages of %d tokens of %d layers, %d heads of %d exceed 2^63 "
-                          "bytes",
-                          CG_PAGE_TOKENS, c->n_layers, c->n_kv_heads, c->head_dim);
     /* n_entries pages are enough: that is every slot at full length without sharing. */
     if (c->max_bytes && pages > c->max_bytes / all_planes)
         pages = c->max_bytes / all_planes;
@@ -83,24 +119,27 @@ cg_status cg_paged_create_in(const cg_host *host, const cg_cache_config *config,
         return host->fail(err, CG_ERR_NOMEM, "KV cache: out of host memory");
     *s = (paged) { .host = host,
                    .memory = cg_cache_memory_of(config),
-                   .config = { CG_SIZED(cg_cache_config) } };
-    cg_fill_struct(&s->config, config);
+                   .config = cg_cache_full_config(config) };
     s->pool = (cg_page_pool) { .ops = ops, .host = host, .config = &s->config };
     CG_TRY_GOTO(st, s->memory->check(host, err), out);
+    CG_TRY_GOTO(st, set_parts(s, err), out);
     CG_TRY_GOTO(st, set_sizes(s, err), out);
     CG_TRY_GOTO(st, ops->create(&s->pool, err), out);
     entries = (size_t)s->pool.n_entries;
     s->table = host->alloc(host->ctx, entries * sizeof *s->table);
     s->reserved_tokens =
         host->alloc(host->ctx, (size_t)config->n_slots * sizeof *s->reserved_tokens);
+    s->first_pos = host->alloc(host->ctx, (size_t)config->n_slots * sizeof *s->first_pos);
     s->refs = host->alloc(host->ctx, (size_t)s->pool.n_pages * sizeof *s->refs);
     s->free_pages = host->alloc(host->ctx, (size_t)s->pool.n_pages * sizeof *s->free_pages);
-    if (!s->table || !s->reserved_tokens || !s->refs || !s->free_pages) {
+    if (!s->table || !s->reserved_tokens || !s->first_pos || !s->refs || !s->free_pages) {
         st = host->fail(err, CG_ERR_NOMEM, "KV cache: out of host memory");
         goto out;
     }
     for (size_t i = 0; i < entries; i++)
         s->table[i] = NO_PAGE;
+    for (int32_t i = 0; i < config->n_slots; i++)
+        s->first_pos[i] = INT32_MAX;
     memset(s->reserved_tokens, 0, (size_t)config->n_slots * sizeof *s->reserved_tokens);
     memset(s->refs, 0, (size_t)s->pool.n_pages * sizeof *s->refs);
     add_free_pages(s, 0);
@@ -136,6 +175,7 @@ void cg_paged_destroy(void *self)
     s->pool.ops->destroy(&s->pool);
     s->host->free(s->host->ctx, s->table);
     s->host->free(s->host->ctx, s->reserved_tokens);
+    s->host->free(s->host->ctx, s->first_pos);
     s->host->free(s->host->ctx, s->refs);
     s->host->free(s->host->ctx, s->free_pages);
     s->host->free(s->host->ctx, s);
@@ -192,25 +232,32 @@ static void unref_page(paged *s, int32_t page)
         s->n_shared--;
 }
 
-/* Copies the first `tokens` tokens of a page, in all planes. */
-static cg_status copy_page(paged *s, int32_t dst, int32_t src, int32_t tokens, cg_error *err)
+/* Copies n tokens of page `src` from token `src_pos` on to token `dst_pos` of page `dst`. */
+static cg_status copy_tokens(paged *s, int32_t dst, int32_t dst_pos, int32_t src, int32_t src_pos,
+                             int32_t n, cg_error *err)
 {
     const cg_page_pool *pool = &s->pool;
-    int64_t head = pool->page_bytes / s->config.n_kv_heads;
 
-    return s->memory->copy(s->host, &s->config,
-                           &(cg_cache_rows) {
-                               .to = pool->base + dst * pool->page_bytes,
-                               .from = pool->base + src * pool->page_bytes,
-                               .n_planes = pool->n_planes,
-                               .to_plane_stride = pool->plane_stride,
-                               .from_plane_stride = pool->plane_stride,
-                               .n_heads = s->config.n_kv_heads,
-                               .to_head_stride = head,
-                               .from_head_stride = head,
-                               .bytes = head / CG_PAGE_TOKENS * tokens,
-                           },
-                           err);
+    for (int32_t i = 0; i < s->n_parts; i++) {
+        const part *p = &s->parts[i];
+        int64_t row = CG_PAGE_TOKENS * p->token_bytes;
+
+        CG_TRY(s->memory->copy(
+            s->host, &s->config,
+            &(cg_cache_rows) {
+                .to = pool->base + dst * pool->page_bytes + p->offset + dst_pos * p->token_bytes,
+                .from = pool->base + src * pool->page_bytes + p->offset + src_pos * p->token_bytes,
+                .n_planes = p->n_planes,
+                .to_plane_stride = pool->plane_stride,
+                .from_plane_stride = pool->plane_stride,
+                .n_heads = p->n_rows,
+                .to_head_stride = row,
+                .from_head_stride = row,
+                .bytes = n * p->token_bytes,
+            },
+            err));
+    }
+    return CG_OK;
 }
 
 /* Publishes changed entries [from, to) of a slot. */
@@ -222,39 +269,40 @@ static cg_status publish(paged *s, int32_t slot, int32_t from, int32_t to, cg_er
 }
 
 /*
- * reserve(), share_prefix() and truncate() update the host's tables first and then the device's. If
- * the latter fails (CG_ERR_CUDA: the device is lost) the host's tables remain consistent.
+ * reserve(), share_prefix(), truncate() and gather() update the host's tables first and then the
+ * device's. If the latter fails (CG_ERR_CUDA: the device is lost) the host's tables remain
+ * consistent.
  */
 
 cg_status cg_paged_reserve(void *self, int32_t slot, int32_t len, cg_error *err)
 {
     paged *s = self;
-    int32_t *table, have, need, partial, copy = 0;
+    int32_t *table, have, need, partial, first;
     cg_status st = CG_OK, published;
 
     CG_TRY(cg_cache_check_slot(s->host, &s->config, slot, len, err));
     if (len <= s->reserved_tokens[slot])
         return CG_OK;
     table = s->table + (int64_t)slot * s->table_stride;
-    have = pages_for(s->reserved_tokens[slot]);
+    have = first = pages_for(s->reserved_tokens[slot]);
     need = pages_for(len);
-    /* Copy on write: the slot will write after its last token, into a page that others read. */
     partial = s->reserved_tokens[slot] % CG_PAGE_TOKENS;
-    if (partial && s->refs[table[have - 1]] > 1)
-        copy = 1;
-    if (need - have + copy > s->n_free)
-        CG_TRY(commit_pages(s, need - have + copy - s->n_free, err));
-    if (copy) {
-        int32_t page = alloc_page(s);
+    /* Copy on write: the slot will write after its last token, into a page that others read. */
+    if (partial && (table[have - 1] == NO_PAGE || s->refs[table[have - 1]] > 1))
+        first = have - 1;
+    if (need - first > s->n_free)
+        CG_TRY(commit_pages(s, need - first - s->n_free, err));
+    for (int32_t i = first; i < need; i++) {
+        int32_t old = table[i];
 
-        st = copy_page(s, page, table[have - 1], partial, err);
-        unref_page(s, table[have - 1]);
-        table[have - 1] = page;
-    }
-    for (int32_t i = have; i < need; i++)
         table[i] = alloc_page(s);
+        if (old != NO_PAGE) {
+            st = copy_tokens(s, table[i], 0, old, 0, partial, err);
+            unref_page(s, old);
+        }
+    }
     s->reserved_tokens[slot] = len;
-    published = publish(s, slot, have - copy, need, st == CG_OK ? err : NULL);
+    published = publish(s, slot, first, need, st == CG_OK ? err : NULL);
     return st == CG_OK ? published : st;
 }
 
@@ -262,32 +310,54 @@ cg_status cg_paged_view(void *self, int32_t layer, cg_kv_view *ret_view, cg_erro
 {
     paged *s = self;
     const cg_cache_config *c = &s->config;
-    int64_t token = c->head_dim * cg_dtype_size(c->dtype);
+    const part *keys = &s->parts[0], *values = &s->parts[s->n_parts - 1];
+    char *plane = s->pool.base + layer * s->pool.plane_stride;
+    cg_kv_view v = { CG_SIZED(cg_kv_view) };
 
     CG_TRY(cg_cache_check_layer(s->host, c, layer, err));
-    cg_fill_struct(ret_view,
-                   &(cg_kv_view) {
-                       CG_SIZED(cg_kv_view), .device = c->device, .dtype = c->dtype,
-                       .n_slots = c->n_slots, .n_kv_heads = c->n_kv_heads, .head_dim = c->head_dim,
-                       .block_tokens = CG_PAGE_TOKENS, .table_stride = s->table_stride,
-                       .page_table = s->pool.view_table,
-                       .k = s->pool.base + layer * s->pool.plane_stride,
-                       .v = s->pool.base + ((int64_t)c->n_layers + layer) * s->pool.plane_stride,
-                       .block_stride = s->pool.page_bytes, .head_stride = token * CG_PAGE_TOKENS,
-                       .token_stride = token, .generation = 1, /* addresses never change */
-                   });
+    v.device = c->device;
+    v.dtype = c->dtype;
+    v.n_slots = c->n_slots;
+    v.n_kv_heads = c->n_kv_heads;
+    v.head_dim = c->head_dim;
+    v.block_tokens = CG_PAGE_TOKENS;
+    v.table_stride = s->table_stride;
+    v.page_table = s->pool.view_table;
+    v.block_stride = s->pool.page_bytes;
+    v.head_stride = keys->token_bytes * CG_PAGE_TOKENS;
+    v.token_stride = keys->token_bytes;
+    v.generation = 1; /* addresses never change */
+    v.k = plane;
+    v.v = plane + c->n_layers * s->pool.plane_stride;
+    if (values != keys) {
+        v.v = plane + values->offset;
+        v.v_head_dim = c->v_head_dim;
+        v.v_block_stride = s->pool.page_bytes;
+        v.v_head_stride = values->token_bytes * CG_PAGE_TOKENS;
+        v.v_token_stride = values->token_bytes;
+    }
+    cg_fill_struct(ret_view, &v);
     return CG_OK;
 }
 
-/* Checks that no token is stored to a shared page; on the CPU only, where slots are host memory. */
-static cg_status check_not_shared(const paged *s, const cg_cache_append *args, cg_error *err)
+/*
+ * Checks that no token is stored to a shared page, or to one that was given back; on the CPU only,
+ * where slots are host memory.
+ */
+static cg_status check_pages(const paged *s, const cg_cache_append *args, cg_error *err)
 {
-    for (int32_t i = 0; i < args->n_tokens && s->n_shared; i++) {
+    for (int32_t i = 0; i < args->n_tokens && (s->n_shared || s->config.window); i++) {
         int32_t slot = args->slot[i], page;
 
         if (slot < 0)
             continue;
         page = s->table[(int64_t)slot * s->table_stride + args->pos[i] / CG_PAGE_TOKENS];
+        if (page == NO_PAGE)
+            return s->host->fail(
+                err, CG_ERR_USAGE,
+                "append: position %d of slot %d is behind a window of %d tokens; truncate to it "
+                "and reserve first",
+                args->pos[i], slot, s->config.window);
         if (s->refs[page] > 1)
             return s->host->fail(
                 err, CG_ERR_USAGE,
@@ -298,16 +368,51 @@ static cg_status check_not_shared(const paged *s, const cg_cache_append *args, c
     return CG_OK;
 }
 
+/*
+ * Gives back the pages of a slot whose tokens are all before token `end`, but not those of sink
+ * tokens. Pages that it has no longer come before those that it has: the loop ends there.
+ */
+static void give_back_pages(paged *s, int32_t slot, int32_t end)
+{
+    int32_t *table = s->table + (int64_t)slot * s->table_stride;
+    int32_t first = pages_for(s->config.sink_tokens);
+
+    for (int32_t i = end / CG_PAGE_TOKENS - 1; i >= first && table[i] != NO_PAGE; i--) {
+        unref_page(s, table[i]);
+        table[i] = NO_PAGE;
+    }
+}
+
+/* Gives back the pages that no query of the appended tokens, or of later ones, reads. */
+static void slide_windows(paged *s, const cg_cache_append *args)
+{
+    for (int32_t i = 0; i < args->n_tokens; i++)
+        if (args->slot[i] >= 0 && args->pos[i] < s->first_pos[args->slot[i]])
+            s->first_pos[args->slot[i]] = args->pos[i];
+    for (int32_t i = 0; i < args->n_tokens; i++) {
+        int32_t slot = args->slot[i];
+
+        if (slot < 0 || s->first_pos[slot] == INT32_MAX)
+            continue;
+        give_back_pages(s, slot, s->first_pos[slot] + 1 - s->config.window);
+        s->first_pos[slot] = INT32_MAX;
+    }
+}
+
 cg_status cg_paged_append(void *self, int32_t layer, const cg_cache_append *args, cg_error *err)
 {
     paged *s = self;
+    int is_cpu = s->config.device == CG_DEVICE_CPU;
     cg_kv_view view = { CG_SIZED(cg_kv_view) };
 
     CG_TRY(cg_paged_view(s, layer, &view, err));
     CG_TRY(s->memory->check_append(s->host, &s->config, args, s->reserved_tokens, err));
-    if (s->config.device == CG_DEVICE_CPU)
-        CG_TRY(check_not_shared(s, args, err));
-    return s->memory->store(s->host, &view, s->pool.n_pages, args, err);
+    if (is_cpu)
+        CG_TRY(check_pages(s, args, err));
+    CG_TRY(s->memory->store(s->host, &view, s->pool.n_pages, args, err));
+    if (is_cpu && s->config.window)
+        slide_windows(s, args);
+    return CG_OK;
 }
 
 cg_status cg_paged_share_prefix(void *self, int32_t dst, int32_t src, int32_t len, cg_error *err)
@@ -318,41 +423,129 @@ cg_status cg_paged_share_prefix(void *self, int32_t dst, int32_t src, int32_t le
     cg_status st = CG_OK, published;
 
     CG_TRY(cg_cache_check_share(s->host, &s->config, s->reserved_tokens, dst, src, len, err));
-    if (rest && !s->n_free)
-        CG_TRY(commit_pages(s, 1, err));
     to = s->table + (int64_t)dst * s->table_stride;
     from = s->table + (int64_t)src * s->table_stride;
+    if (rest && from[whole] != NO_PAGE && !s->n_free)
+        CG_TRY(commit_pages(s, 1, err));
     for (int32_t i = 0; i < whole; i++) {
         to[i] = from[i];
-        s->n_shared += ++s->refs[to[i]] == 2;
+        if (to[i] != NO_PAGE)
+            s->n_shared += ++s->refs[to[i]] == 2;
     }
-    if (rest) {
+    if (rest && from[whole] != NO_PAGE) {
         to[whole] = alloc_page(s);
-        st = copy_page(s, to[whole], from[whole], rest, err);
+        st = copy_tokens(s, to[whole], 0, from[whole], 0, rest, err);
     }
     s->reserved_tokens[dst] = len;
     published = publish(s, dst, 0, pages_for(len), st == CG_OK ? err : NULL);
     return st == CG_OK ? published : st;
 }
 
+/* Drops the pages of tokens from `len` on, which is less than the reserved tokens. */
+static void drop_pages(paged *s, int32_t slot, int32_t len)
+{
+    int32_t *table = s->table + (int64_t)slot * s->table_stride;
+
+    for (int32_t i = pages_for(len); i < pages_for(s->reserved_tokens[slot]); i++) {
+        if (table[i] != NO_PAGE)
+            unref_page(s, table[i]);
+        table[i] = NO_PAGE;
+    }
+    s->reserved_tokens[slot] = len;
+}
+
 cg_status cg_paged_truncate(void *self, int32_t slot, int32_t len, cg_error *err)
 {
     paged *s = self;
-    int32_t from, to;
+    int32_t end;
 
     CG_TRY(cg_cache_check_slot(s->host, &s->config, slot, len, err));
     if (len >= s->reserved_tokens[slot])
         return CG_OK;
-    from = pages_for(len);
-    to = pages_for(s->reserved_tokens[slot]);
-    for (int32_t i = from; i < to; i++) {
-        int32_t *entry = &s->table[(int64_t)slot * s->table_stride + i];
+    end = pages_for(s->reserved_tokens[slot]);
+    drop_pages(s, slot, len);
+    return publish(s, slot, pages_for(len), end, err);
+}
 
-        unref_page(s, *entry);
-        *entry = NO_PAGE;
+/* Checks that a slot has the pages of the kept tokens and of their new places; counts those of the
+ * latter that other slots share. */
+static cg_status count_shared(const paged *s, int32_t slot, int32_t from, const int32_t *keep,
+                              int32_t n_keep, int32_t *ret_n, cg_error *err)
+{
+    const int32_t *table = s->table + (int64_t)slot * s->table_stride;
+    int32_t n = 0;
+
+    for (int32_t i = 0; i < n_keep; i++) {
+        int32_t page = table[(from + i) / CG_PAGE_TOKENS];
+
+        if (page == NO_PAGE || table[keep[i] / CG_PAGE_TOKENS] == NO_PAGE)
+            return s->host->fail(
+                err, CG_ERR_USAGE,
+                "gather: token %d or %d of slot %d is behind a window of %d tokens", from + i,
+                keep[i], slot, s->config.window);
+        n += s->refs[page] > 1 && (i == 0 || (from + i) % CG_PAGE_TOKENS == 0);
     }
-    s->reserved_tokens[slot] = len;
-    return publish(s, slot, from, to, err);
+    *ret_n = n;
+    return CG_OK;
+}
+
+/*
+ * Moves tokens to page number `p` of a slot: those of keep [n_keep] whose new place, from `from`
+ * on, is there. Sources are in this page or later ones. A shared page is replaced by a copy.
+ */
+static cg_status gather_page(paged *s, int32_t slot, int32_t p, int32_t from, const int32_t *keep,
+                             int32_t n_keep, cg_error *err)
+{
+    int32_t *table = s->table + (int64_t)slot * s->table_stride;
+    int32_t start = p * CG_PAGE_TOKENS, end = start + CG_PAGE_TOKENS;
+    int32_t old = table[p], page = s->refs[old] > 1 ? alloc_page(s) : old;
+    cg_status st = CG_OK;
+
+    if (page != old && from > start)
+        st = copy_tokens(s, page, 0, old, 0, from - start, err);
+    for (int32_t i = from > start ? 0 : start - from, n; i < n_keep && from + i < end; i += n) {
+        int32_t source = table[keep[i] / CG_PAGE_TOKENS], pos = keep[i] % CG_PAGE_TOKENS;
+
+        n = cg_cache_gather_run(from, keep, n_keep, i);
+        if (n > end - (from + i))
+            n = end - (from + i);
+        if (n > CG_PAGE_TOKENS - pos)
+            n = CG_PAGE_TOKENS - pos;
+        if (st == CG_OK)
+            st = copy_tokens(s, page, from + i - start, source, pos, n, err);
+    }
+    if (page != old) {
+        table[p] = page;
+        unref_page(s, old);
+    }
+    return st;
+}
+
+cg_status cg_paged_gather(void *self, int32_t slot, int32_t from, const int32_t *keep,
+                          int32_t n_keep, cg_error *err)
+{
+    paged *s = self;
+    int32_t n_shared = 0, first, end, last;
+    cg_status st = CG_OK, published;
+
+    CG_TRY(cg_cache_check_gather(s->host, &s->config, s->reserved_tokens, slot, from, keep, n_keep,
+                                 err));
+    while (n_keep && keep[0] == from) /* tokens that stay where they are */
+        from++, keep++, n_keep--;
+    CG_TRY(count_shared(s, slot, from, keep, n_keep, &n_shared, err));
+    if (n_shared > s->n_free)
+        CG_TRY(commit_pages(s, n_shared - s->n_free, err));
+    end = from + n_keep;
+    last = pages_for(s->reserved_tokens[slot]);
+    first = n_shared ? from / CG_PAGE_TOKENS : pages_for(end);
+    for (int32_t p = from / CG_PAGE_TOKENS; p < pages_for(end) && n_keep; p++) {
+        cg_status moved = gather_page(s, slot, p, from, keep, n_keep, st == CG_OK ? err : NULL);
+
+        st = st == CG_OK ? moved : st;
+    }
+    drop_pages(s, slot, end);
+    published = publish(s, slot, first, last, st == CG_OK ? err : NULL);
+    return st == CG_OK ? published : st;
 }
 
 void cg_paged_release(void *self, int32_t slot)

@@ -3,7 +3,9 @@
  * @file paged.h  A cache of pages from one pool, which slots may share.
  *
  * Keys, then values, each [layer][page][kv head][token][head_dim]: the tokens of one head of a page
- * are adjacent. A page has the same number in every layer, so all layers use one table.
+ * are adjacent. If values have another size, a page has both: [layer][page] of [kv
+ * head][token][size] of keys, then of values. A page has the same number in every layer, so all
+ * layers use one table.
  *
  * Addresses must remain base + page * stride for the life of the cache, yet memory should be used
  * only as needed: address space for all pages that can ever be used is reserved at creation
@@ -11,6 +13,9 @@
  *
  * Pages are reference-counted by the slots that own them. Only a page with a count of 1 is written:
  * if a slot is truncated into a page that it shares, the next reserve() gives it a copy.
+ *
+ * With a window, append() on the CPU gives back the pages that no later query reads. On a GPU,
+ * where the host does not know the positions, they are kept.
  */
 #ifndef CACHE_PAGED_H
 #define CACHE_PAGED_H
@@ -44,6 +49,8 @@ cg_status cg_paged_share_prefix(void *self, int32_t dst, int32_t src, int32_t le
 cg_status cg_paged_truncate(void *self, int32_t slot, int32_t len, cg_error *err);
 void cg_paged_release(void *self, int32_t slot);
 cg_status cg_paged_view(void *self, int32_t layer, cg_kv_view *ret_view, cg_error *err);
+cg_status cg_paged_gather(void *self, int32_t slot, int32_t from, const int32_t *keep,
+                          int32_t n_keep, cg_error *err);
 void cg_paged_stats(const void *self, cg_cache_stats *ret_stats);
 
 #endif

@@ -3,9 +3,9 @@
  * @file pool.h  Memory of pages and the device's page table: the part of the paged cache that
  * differs between CPU and GPU. paged.c tracks which slots own a page.
  *
- * A plane holds the keys or the values of one layer; there are 2 n_layers planes, keys first. Page
- * p is at base + plane * plane_stride + p * page_bytes for the life of the pool. Address space is
- * reserved at creation; memory is committed to pages later.
+ * A plane holds equal parts of all pages, e.g. the keys of one layer. Page p is at base + plane *
+ * plane_stride + p * page_bytes for the life of the pool. Address space is reserved at creation;
+ * memory is committed to pages later.
  */
 #ifndef CACHE_PAGED_POOL_H
 #define CACHE_PAGED_POOL_H
