@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Features of ABI 1.2 that a cache has: values of another size, gather, a sliding window,
- * scales. */
+/* Features of ABI 1.2 that a cache has: values of another size, gather, a sliding window, scales;
+ * and other types than f32 on the CPU. */
 #include "cache_suite.h"
 
 #include <stdlib.h>
@@ -103,6 +103,32 @@ static void check_gather(cache_suite *s)
     test_end(&s->rec);
 }
 
+static int supports_type(cache_suite *s, cg_dtype dtype)
+{
+    cg_cache_config config = cache_config(s);
+    cg_error err = CG_ERROR_INIT;
+
+    config.dtype = dtype;
+    return s->ops->supports(&s->test_host.host, &config, &err) == CG_OK;
+}
+
+/* On the CPU, where append() takes f32 and converts it; a plugin need not support them there. */
+static void check_16_bits(cache_suite *s)
+{
+    int has_bf16 = supports_type(s, CG_BF16), has_f16 = supports_type(s, CG_F16);
+
+    if ((!has_bf16 && !has_f16) || !test_begin(&s->rec, "types of 16 bits"))
+        return;
+    s->dtype = CG_BF16;
+    if (has_bf16)
+        check_shapes(s);
+    s->dtype = CG_F16;
+    if (has_f16)
+        check_shapes(s);
+    s->dtype = CG_F32;
+    test_end(&s->rec);
+}
+
 /* append() takes f32 and stores 8 bits. On the CPU, where a scale is read without a copy. */
 static void check_scales(cache_suite *s)
 {
@@ -130,6 +156,8 @@ void cache_check_features(cache_suite *s)
     cache_shape basic = s->shape;
     uint32_t value_size = cache_has_feature(s, CG_CACHE_VALUE_SIZE) ? CG_CACHE_VALUE_SIZE : 0;
 
+    if (!s->gpu)
+        check_16_bits(s);
     if (cache_has_feature(s, CG_CACHE_GATHER)) {
         s->features = CG_CACHE_GATHER | value_size;
         check_gather(s);

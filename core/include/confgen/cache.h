@@ -46,7 +46,14 @@ typedef struct cg_cache_config {
     int32_t sink_tokens; /* oldest tokens that are read although the window has passed them */
 } cg_cache_config;
 
-/** New keys and values of one layer: token i goes to position pos[i] of slot slot[i]. */
+/**
+ * New keys and values of one layer: token i goes to position pos[i] of slot slot[i].
+ *
+ * With CG_CACHE_WINDOW, and p the least position of a slot among the new ones, tokens before
+ * p + 1 - window, but for the sink_tokens first ones, may be gone from then on: their page table
+ * entries may be any number. truncate() does not bring them back. To store at the position of such
+ * a token, a host calls truncate() and reserve() first.
+ */
 typedef struct cg_cache_append {
     uint32_t struct_size;
     int32_t n_tokens;    /* CUDA: an upper bound; tokens with slot < 0 are skipped */
@@ -72,7 +79,8 @@ typedef struct cg_cache_stats {
 /** cg_cache_ops.flags */
 enum {
     /* CUDA: instead of calling append(), a kernel of the host may store new keys and values at the
-     * addresses of view(), converted to the view's dtype */
+     * addresses of view(), converted to the view's dtype; but not in a view with scales, which
+     * append() computes */
     CG_CACHE_STORE_BY_VIEW = 1 << 0,
 };
 
