@@ -355,6 +355,22 @@ cg_status cg_forward_set_head_rows(cg_forward *f, const int32_t *head_token, int
 
 /* ---- the pass ----------------------------------------------------------------------------- */
 
+/*
+ * Whether cg_cuda_rope_store() may store to the cache instead of append(): the cache allows it, and
+ * its elements are activations, values in the places of keys. Types of 8 bits need the scales that
+ * append() computes.
+ */
+static int stores_by_view(const cg_forward_config *c, const cg_kv_view *view)
+{
+    int own = view->v_block_stride || view->v_head_stride || view->v_token_stride;
+    int same_strides = !own || (view->v_block_stride == view->block_stride &&
+                                view->v_head_stride == view->head_stride &&
+                                view->v_token_stride == view->token_stride);
+
+    return CG_HAS_SIZE(c->cache, flags) && (c->cache->flags & CG_CACHE_STORE_BY_VIEW) &&
+           view->dtype == c->dtype && !view->k_scale && same_strides;
+}
+
 /* Adds bias, normalises and rotates q and k, and stores k and v in the cache of this layer. */
 static cg_status append_to_cache(cg_forward *f, int32_t layer, const cg_kv_view *view,
                                  cg_error *err)
@@ -378,8 +394,7 @@ static cg_status append_to_cache(cg_forward *f, int32_t layer, const cg_kv_view 
         .head_dim = f->shape.head_dim,
         .eps = (float)f->shape.norm_eps,
         .act = c->dtype,
-        .store = CG_HAS_SIZE(c->cache, flags) && (c->cache->flags & CG_CACHE_STORE_BY_VIEW) &&
-                 view->dtype == c->dtype,
+        .store = stores_by_view(c, view),
         .view = *view,
     };
     cg_cache_append append = {

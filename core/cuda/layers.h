@@ -76,7 +76,7 @@ typedef struct cg_cuda_qkv {
     float eps;
     cg_dtype act;
     int32_t store;   /* nonzero: keys and values go to `view`, else in place */
-    cg_kv_view view; /* of type act */
+    cg_kv_view view; /* of type act, without scales, values in the strides of keys */
 } cg_cuda_qkv;
 
 /** Adds the bias, normalises and rotates q and k, and stores keys and values, in one pass. */
