@@ -349,12 +349,12 @@ START_TEST(refused_match_has_a_reason)
         cg_pairing_check(&host.host, attention, cache, &problem, 1, &config, NULL, &err),
         CG_ERR_MISMATCH);
     config.device = CG_DEVICE_CPU;
-    config.dtype = CG_BF16;
+    config.dtype = CG_I8;
     ck_assert_int_eq(
         cg_pairing_check(&host.host, attention, cache, &problem, 1, &config, NULL, &err),
         CG_ERR_UNSUPPORTED);
-    ck_assert_str_eq(
-        err.msg, "cache 'paged': keys and values of bf16: on the CPU this cache stores f32 only");
+    ck_assert_str_eq(err.msg, "cache 'paged': keys and values of i8 need scales, which the host "
+                              "does not ask for");
     config.dtype = CG_F32;
     problem.max_kv_len = 301;
     ck_assert_int_eq(
@@ -392,8 +392,13 @@ START_TEST(refused_cache_on_a_gpu_has_a_reason)
         odd = config;
         odd.dtype = CG_F8_E4M3;
         ck_assert_int_eq(ops->supports(&host.host, &odd, &err), CG_ERR_UNSUPPORTED);
-        ck_assert_str_eq(err.msg,
-                         "keys and values of f8_e4m3: on a GPU this cache stores f32, bf16 or f16");
+        ck_assert_str_eq(err.msg, "keys and values of f8_e4m3 need scales, which the host does "
+                                  "not ask for");
+        odd = config;
+        odd.head_dim = 60;
+        ck_assert_int_eq(ops->supports(&host.host, &odd, &err), CG_ERR_UNSUPPORTED);
+        ck_assert_str_eq(err.msg, "keys of 60 and values of 60 elements of bf16: on a GPU this "
+                                  "cache stores multiples of 16 bytes");
         odd = config;
         odd.n_kv_heads = odd.head_dim = 1 << 20;
         ck_assert_int_eq(ops->supports(&host.host, &odd, &err), CG_ERR_UNSUPPORTED);

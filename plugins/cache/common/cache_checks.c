@@ -1,37 +1,48 @@
 /* SPDX-License-Identifier: MIT */
 #include "cache_checks.h"
 
+#include "quantise.h"
+
 enum {
-    CUDA_TOKEN_MAX = 1 << 20
-}; /* maximum elements of a token's keys: kernels count in 32 bits */
+    CUDA_TOKEN_MAX = 1 << 20, /* maximum elements of a token's keys: kernels count in 32 bits */
+    CUDA_ALIGN = 16,          /* of addresses and strides of a view */
+};
 
 static int is_float(cg_dtype dtype)
 {
     return dtype == CG_F32 || dtype == CG_BF16 || dtype == CG_F16;
 }
 
-static cg_status check_cpu(const cg_host *host, const cg_cache_config *c, cg_error *err)
+static cg_status check_type(const cg_host *host, const cg_cache_config *c, cg_error *err)
 {
-    if (c->dtype != CG_F32)
+    if (is_float(c->dtype) || (cg_cache_is_scaled(c->dtype) && c->features & CG_CACHE_SCALES))
+        return CG_OK;
+    if (cg_cache_is_scaled(c->dtype))
         return host->fail(err, CG_ERR_UNSUPPORTED,
-                          "keys and values of %s: on the CPU this cache stores f32 only",
+                          "keys and values of %s need scales, which the host does not ask for",
                           cg_dtype_name(c->dtype));
-    return CG_OK;
+    return host->fail(err, CG_ERR_UNSUPPORTED,
+                      "keys and values of %s: this cache stores f32, bf16, f16, f8_e4m3, f8_e5m2 "
+                      "and i8",
+                      cg_dtype_name(c->dtype));
 }
 
 static cg_status check_cuda(const cg_host *host, const cg_cache_config *c, cg_error *err)
 {
 #ifdef CG_WITH_CUDA
-    if (!is_float(c->dtype))
-        return host->fail(err, CG_ERR_UNSUPPORTED,
-                          "keys and values of %s: on a GPU this cache stores f32, bf16 or f16",
-                          cg_dtype_name(c->dtype));
+    int64_t size = cg_dtype_size(c->dtype);
+
     if ((int64_t)c->n_kv_heads * (c->head_dim > c->v_head_dim ? c->head_dim : c->v_head_dim) >
         CUDA_TOKEN_MAX)
         return host->fail(err, CG_ERR_UNSUPPORTED,
                           "%d heads of %d, values of %d: on a GPU this cache stores at most %d "
                           "elements of keys, and of values, per token",
                           c->n_kv_heads, c->head_dim, c->v_head_dim, CUDA_TOKEN_MAX);
+    if (c->head_dim * size % CUDA_ALIGN || c->v_head_dim * size % CUDA_ALIGN)
+        return host->fail(err, CG_ERR_UNSUPPORTED,
+                          "keys of %d and values of %d elements of %s: on a GPU this cache stores "
+                          "multiples of %d bytes",
+                          c->head_dim, c->v_head_dim, cg_dtype_name(c->dtype), CUDA_ALIGN);
     return CG_OK;
 #else
     return host->fail(err, CG_ERR_UNSUPPORTED,
@@ -80,8 +91,9 @@ cg_status cg_cache_check_config(const cg_host *host, const cg_cache_config *conf
                           (unsigned)(offsetof(cg_cache_config, stream) + sizeof config->stream));
     c = cg_cache_full_config(config);
     CG_TRY(check_sizes(host, &c, err));
+    CG_TRY(check_type(host, &c, err));
     if (c.device == CG_DEVICE_CPU)
-        return check_cpu(host, &c, err);
+        return CG_OK;
     if (c.device == CG_DEVICE_CUDA)
         return check_cuda(host, &c, err);
     return host->fail(err, CG_ERR_UNSUPPORTED, "this cache supports cpu and cuda, not %s",

@@ -13,9 +13,9 @@
 #endif
 
 /**
- * Part of supports() that does not depend on the layout: sizes are positive; f32 on the CPU; on a
- * GPU, in a build with CUDA, f32, bf16 or f16. CG_ERR_UNSUPPORTED with the reason. Touches no
- * device. Needs no member since 1.2.
+ * Part of supports() that does not depend on the layout: sizes are positive; the type is f32, bf16,
+ * f16 or, with CG_CACHE_SCALES, one of 8 bits; the device is the CPU, or, in a build with CUDA, a
+ * GPU. CG_ERR_UNSUPPORTED with the reason. Touches no device. Needs no member since 1.2.
  */
 cg_status cg_cache_check_config(const cg_host *host, const cg_cache_config *config, cg_error *err);
 

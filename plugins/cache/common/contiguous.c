@@ -14,6 +14,7 @@
 
 #include "cache_checks.h"
 #include "memory.h"
+#include "quantise.h"
 
 #ifdef CG_CACHE_STATIC
 #define NAME        "static"
@@ -27,7 +28,7 @@ enum { FIRST_CAPACITY = 64 }; /* tokens per slot at creation, at most max_len */
 
 enum { PART_ALIGN = 16 }; /* bytes that a part begins at a multiple of */
 
-/* Planes of elements of one size, each [slot][kv head][capacity] of token_bytes. */
+/* Planes of one size, each [slot][kv head][capacity] of token_bytes. */
 typedef struct part {
     int64_t n_planes;
     int64_t token_bytes;
@@ -37,8 +38,10 @@ typedef struct contiguous {
     const cg_host *host;
     const cg_cache_memory *memory; /* operations of the device's memory */
     cg_cache_config config;
-    part parts[2]; /* keys and values; keys, then values, if their sizes differ */
+    part parts[3]; /* keys, and values with them or behind; scales */
     int32_t n_parts;
+    int32_t values;   /* part of values */
+    int32_t scales;   /* part of scales; -1: none */
     int32_t capacity; /* tokens per slot */
     int64_t n_grows;
     uint64_t generation;
@@ -52,12 +55,16 @@ static void set_parts(contiguous *s)
     int64_t element = cg_dtype_size(c->dtype), key = c->head_dim * element,
             value = c->v_head_dim * element;
 
-    if (key == value) {
-        s->parts[s->n_parts++] = (part) { 2 * (int64_t)c->n_layers, key };
-        return;
+    s->scales = -1;
+    s->parts[s->n_parts++] = (part) { (key == value ? 2 : 1) * (int64_t)c->n_layers, key };
+    if (key != value) {
+        s->values = s->n_parts;
+        s->parts[s->n_parts++] = (part) { c->n_layers, value };
     }
-    s->parts[s->n_parts++] = (part) { c->n_layers, key };
-    s->parts[s->n_parts++] = (part) { c->n_layers, value };
+    if (cg_cache_is_scaled(c->dtype)) {
+        s->scales = s->n_parts;
+        s->parts[s->n_parts++] = (part) { 2 * (int64_t)c->n_layers, sizeof(float) };
+    }
 }
 
 /* Bytes of the first n parts at a capacity, and before the next part; -1 on overflow. */
@@ -263,12 +270,18 @@ static cg_status reserve(void *self, int32_t slot, int32_t len, cg_error *err)
     return CG_OK;
 }
 
+/* Address of a plane of a part. */
+static char *plane_at(const contiguous *s, int32_t i, int64_t plane)
+{
+    return s->data + size_at(s, i, s->capacity) +
+           slot_bytes(s, &s->parts[i]) * s->config.n_slots * plane;
+}
+
 static cg_status view(void *self, int32_t layer, cg_kv_view *ret_view, cg_error *err)
 {
     contiguous *s = self;
     const cg_cache_config *c = &s->config;
-    const part *keys = &s->parts[0], *values = &s->parts[s->n_parts - 1];
-    int64_t plane = slot_bytes(s, keys) * c->n_slots;
+    const part *keys = &s->parts[0], *values = &s->parts[s->values];
     cg_kv_view v = { CG_SIZED(cg_kv_view) };
 
     CG_TRY(cg_cache_check_layer(s->host, c, layer, err));
@@ -278,18 +291,24 @@ static cg_status view(void *self, int32_t layer, cg_kv_view *ret_view, cg_error 
     v.n_kv_heads = c->n_kv_heads;
     v.head_dim = c->head_dim;
     v.block_tokens = s->capacity;
+    v.k = plane_at(s, 0, layer);
+    v.v = plane_at(s, s->values, (s->values ? 0 : c->n_layers) + layer);
     v.block_stride = slot_bytes(s, keys);
     v.head_stride = s->capacity * keys->token_bytes;
     v.token_stride = keys->token_bytes;
     v.generation = s->generation;
-    v.k = s->data + plane * layer;
-    v.v = s->data + plane * (c->n_layers + layer);
-    if (values != keys) {
-        v.v = s->data + size_at(s, 1, s->capacity) + slot_bytes(s, values) * c->n_slots * layer;
+    if (s->values) {
         v.v_head_dim = c->v_head_dim;
         v.v_block_stride = slot_bytes(s, values);
         v.v_head_stride = s->capacity * values->token_bytes;
         v.v_token_stride = values->token_bytes;
+    }
+    if (s->scales >= 0) {
+        v.k_scale = (const float *)plane_at(s, s->scales, layer);
+        v.v_scale = (const float *)plane_at(s, s->scales, c->n_layers + layer);
+        v.scale_block_stride = slot_bytes(s, &s->parts[s->scales]);
+        v.scale_head_stride = s->capacity * (int64_t)sizeof(float);
+        v.scale_token_stride = sizeof(float);
     }
     cg_fill_struct(ret_view, &v);
     return CG_OK;
@@ -380,7 +399,7 @@ static const cg_cache_ops ops = {
     .stats = stats,
     .flags = CG_CACHE_STORE_BY_VIEW,
     .kv_layout = CG_KV_HND,
-    .features = CG_CACHE_VALUE_SIZE | CG_CACHE_GATHER,
+    .features = CG_CACHE_VALUE_SIZE | CG_CACHE_SCALES | CG_CACHE_GATHER,
     .gather = gather,
 };
 

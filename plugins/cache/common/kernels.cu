@@ -4,7 +4,10 @@
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
 
+#include "quantise.h"
+
 enum {
+    WARP = 32,
     THREADS = 128,           /* K and V of a token are 128 vectors for 8 heads of 64 */
     VECTOR = 8,              /* elements per thread and iteration */
     COPY_UNROLL = 4,         /* 16-byte loads in flight per thread */
@@ -301,6 +304,65 @@ static __global__ void __launch_bounds__(THREADS)
     append_token(a, 1);
 }
 
+/* Bits of the largest magnitude of n elements, for all lanes of a warp. */
+static __device__ __forceinline__ uint32_t largest_magnitude(const char *from, cg_dtype dtype,
+                                                             int32_t n, int32_t lane)
+{
+    uint32_t largest = 0;
+
+    for (int32_t d = lane; d < n; d += WARP)
+        largest =
+            max(largest, cg_float_bits(load_1(from + d * element_size(dtype), dtype)) & 0x7fffffff);
+    for (int32_t i = WARP / 2; i > 0; i /= 2)
+        largest = max(largest, __shfl_xor_sync(0xffffffff, largest, i));
+    return largest;
+}
+
+/*
+ * Views whose values have a size or strides of their own, and those with scales.
+ *
+ * Index map. Block x: token x. A warp takes one row after another: row r is head r of the key if
+ * r < n_kv_heads, else head r - n_kv_heads of the value. A lane takes elements lane, lane + 32, ...
+ */
+static __global__ void __launch_bounds__(THREADS)
+    append_heads_kernel(const __grid_constant__ cg_kv_view view,
+                        const __grid_constant__ cg_cache_append a, int32_t n_blocks)
+{
+    int32_t token = (int32_t)blockIdx.x, lane = (int32_t)threadIdx.x % WARP, slot = a.slot[token];
+    int64_t capacity = (int64_t)view.block_tokens * (view.page_table ? view.table_stride : 1);
+    int64_t block;
+    int32_t pos;
+
+    if (slot < 0 || slot >= view.n_slots)
+        return;
+    pos = a.pos[token];
+    if (pos < 0 || pos >= capacity)
+        return;
+    block = cg_kv_block(&view, slot, pos);
+    if (block < 0 || block >= n_blocks)
+        return;
+    for (int32_t r = (int32_t)threadIdx.x / WARP; r < 2 * view.n_kv_heads; r += THREADS / WARP) {
+        int32_t value = r >= view.n_kv_heads, head = value ? r - view.n_kv_heads : r;
+        int32_t n = value ? cg_cache_value_size(&view) : view.head_dim;
+        const char *from =
+            value ? (const char *)a.v + token * a.v_stride : (const char *)a.k + token * a.k_stride;
+        char *to = value ? (char *)view.v + cg_kv_value_offset(&view, slot, head, pos)
+                         : (char *)view.k + cg_kv_offset(&view, slot, head, pos);
+        char *scales = (char *)(value ? view.v_scale : view.k_scale);
+        float scale = 1;
+
+        from += (int64_t)head * n * element_size(a.dtype);
+        if (scales) {
+            scale = cg_cache_scale(largest_magnitude(from, a.dtype, n, lane), view.dtype);
+            if (lane == 0)
+                *(float *)(scales + cg_kv_scale_offset(&view, slot, head, pos)) = scale;
+        }
+        for (int32_t d = lane; d < n; d += WARP)
+            cg_element_store(to + d * (int32_t)cg_dtype_size(view.dtype), view.dtype,
+                             load_1(from + d * element_size(a.dtype), a.dtype) / scale);
+    }
+}
+
 cudaError_t cg_cache_append_cuda(const cg_kv_view *view, int32_t n_blocks,
                                  const cg_cache_append *args)
 {
@@ -313,6 +375,11 @@ cudaError_t cg_cache_append_cuda(const cg_kv_view *view, int32_t n_blocks,
 
     if (args->n_tokens < 1)
         return cudaSuccess;
+    if (view->k_scale || view->v_head_stride) {
+        append_heads_kernel<<<args->n_tokens, THREADS, 0, (cudaStream_t)args->stream>>>(
+            *view, *args, n_blocks);
+        return cudaGetLastError();
+    }
     a.slot = args->slot;
     a.pos = args->pos;
     a.k = (const char *)args->k;
@@ -349,6 +416,7 @@ cudaError_t cg_cache_load_kernels(void)
         (const void *)copy_rows_16_kernel, (const void *)copy_rows_2_kernel,
         (const void *)set_few_kernel,      (const void *)set_many_kernel,
         (const void *)append_8_kernel,     (const void *)append_1_kernel,
+        (const void *)append_heads_kernel,
     };
     cudaError_t code = cudaSuccess;
 

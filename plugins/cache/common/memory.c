@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cache_checks.h"
+#include "quantise.h"
 
 enum {
     STORE_TOKENS = 32, /* tokens per item of work */
@@ -77,32 +78,66 @@ struct store {
     const cg_cache_append *args;
 };
 
+/* Stores the elements of 8 bits of one head and token, and their scale. */
+static void store_scaled(char *to, float *scale, cg_dtype dtype, const float *x, int32_t n)
+{
+    enum { CHUNK = 64 };
+    int32_t largest = 0;
+    float numbers[CHUNK];
+
+    for (int32_t i = 0; i < n; i++) {
+        int32_t magnitude = (int32_t)(cg_float_bits(x[i]) & 0x7fffffff);
+
+        largest = magnitude > largest ? magnitude : largest;
+    }
+    *scale = cg_cache_scale((uint32_t)largest, dtype);
+    for (int32_t from = 0; from < n; from += CHUNK) {
+        int32_t now = n - from < CHUNK ? n - from : CHUNK;
+
+        for (int32_t i = 0; i < now; i++)
+            numbers[i] = x[from + i] / *scale;
+        cg_elements_store(to + from, dtype, numbers, now);
+    }
+}
+
+/* Stores the heads of one token's key (0) or value (1). */
+static void store_heads(const cg_kv_view *view, int32_t slot, int32_t pos, int32_t value,
+                        const float *x)
+{
+    int32_t n = value ? cg_cache_value_size(view) : view->head_dim;
+    int64_t stride = value && view->v_head_stride ? view->v_head_stride : view->head_stride;
+    char *to = value ? (char *)view->v + cg_kv_value_offset(view, slot, 0, pos)
+                     : (char *)view->k + cg_kv_offset(view, slot, 0, pos);
+    char *scale = (char *)(uintptr_t)(value ? view->v_scale : view->k_scale);
+
+    if (scale)
+        scale += cg_kv_scale_offset(view, slot, 0, pos);
+    for (int32_t h = 0; h < view->n_kv_heads; h++, x += n, to += stride) {
+        if (scale)
+            store_scaled(to, (float *)(scale + h * view->scale_head_stride), view->dtype, x, n);
+        else if (view->dtype == CG_F32)
+            memcpy(to, x, (size_t)n * sizeof *x);
+        else
+            cg_elements_store(to, view->dtype, x, n);
+    }
+}
+
 /* Item: STORE_TOKENS tokens. */
 static void store_item(void *arg, int64_t item, int32_t worker)
 {
     const struct store *s = arg;
-    const cg_kv_view *view = s->view;
     const cg_cache_append *a = s->args;
-    size_t k_row = (size_t)view->head_dim * sizeof(float);
-    size_t v_row = (size_t)cg_cache_value_size(view) * sizeof(float);
-    int64_t v_head_stride = view->v_head_stride ? view->v_head_stride : view->head_stride;
     int32_t first = (int32_t)item * STORE_TOKENS;
     int32_t end = a->n_tokens - first < STORE_TOKENS ? a->n_tokens : first + STORE_TOKENS;
 
     (void)worker;
     for (int32_t i = first; i < end; i++) {
-        const char *k = (const char *)a->k + i * a->k_stride;
-        const char *v = (const char *)a->v + i * a->v_stride;
-        char *to_k, *to_v;
-
         if (a->slot[i] < 0)
             continue;
-        to_k = (char *)view->k + cg_kv_offset(view, a->slot[i], 0, a->pos[i]);
-        to_v = (char *)view->v + cg_kv_value_offset(view, a->slot[i], 0, a->pos[i]);
-        for (int32_t h = 0; h < view->n_kv_heads; h++) {
-            memcpy(to_k + h * view->head_stride, k + (size_t)h * k_row, k_row);
-            memcpy(to_v + h * v_head_stride, v + (size_t)h * v_row, v_row);
-        }
+        store_heads(s->view, a->slot[i], a->pos[i], 0,
+                    (const float *)((const char *)a->k + i * a->k_stride));
+        store_heads(s->view, a->slot[i], a->pos[i], 1,
+                    (const float *)((const char *)a->v + i * a->v_stride));
     }
 }
 

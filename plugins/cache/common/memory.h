@@ -49,8 +49,9 @@ typedef struct cg_cache_memory {
                               const cg_cache_append *args, const int32_t *reserved_tokens,
                               cg_error *err);
     /**
-     * Stores checked arguments at the addresses of the view. CUDA: enqueued on args->stream; tokens
-     * outside of slots, positions or blocks [0, n_blocks) are skipped.
+     * Stores checked arguments at the addresses of the view, with scales if it has any. CUDA:
+     * enqueued on args->stream; tokens outside of slots, positions or blocks [0, n_blocks) are
+     * skipped.
      */
     cg_status (*store)(const cg_host *host, const cg_kv_view *view, int32_t n_blocks,
                        const cg_cache_append *args, cg_error *err);
@@ -62,7 +63,7 @@ extern const cg_cache_memory cg_cache_memory_cuda;
 #endif
 
 /** Elements of a value of a view. */
-static inline int32_t cg_cache_value_size(const cg_kv_view *view)
+static inline CG_HOST_DEVICE int32_t cg_cache_value_size(const cg_kv_view *view)
 {
     return view->v_head_dim ? view->v_head_dim : view->head_dim;
 }

@@ -5,6 +5,7 @@
 
 #include "cache_checks.h"
 #include "memory.h"
+#include "quantise.h"
 
 enum {
     NO_PAGE = -1,
@@ -24,7 +25,7 @@ typedef struct paged {
     const cg_cache_memory *memory; /* operations of the device's memory */
     cg_cache_config config;
     cg_page_pool pool;
-    part parts[2]; /* keys and values in planes of their own; or keys, values of a page */
+    part parts[3]; /* keys and values in planes of their own; or keys, values, scales of a page */
     int32_t n_parts;
     int32_t table_stride; /* maximum pages of a slot */
     int32_t n_free;       /* entries of free_pages */
@@ -70,10 +71,13 @@ static cg_status set_parts(paged *s, cg_error *err)
     int64_t element = cg_dtype_size(c->dtype), key = c->head_dim * element,
             value = c->v_head_dim * element;
 
-    if (key == value)
+    if (key == value && !cg_cache_is_scaled(c->dtype))
         return add_part(s, 2 * (int64_t)c->n_layers, c->n_kv_heads, key, err);
     CG_TRY(add_part(s, c->n_layers, c->n_kv_heads, key, err));
-    return add_part(s, c->n_layers, c->n_kv_heads, value, err);
+    CG_TRY(add_part(s, c->n_layers, c->n_kv_heads, value, err));
+    return cg_cache_is_scaled(c->dtype)
+               ? add_part(s, c->n_layers, 2 * (int64_t)c->n_kv_heads, sizeof(float), err)
+               : CG_OK;
 }
 
 /* Computes the maximum page count. `nomem` if max_bytes holds no page. */
@@ -310,7 +314,7 @@ cg_status cg_paged_view(void *self, int32_t layer, cg_kv_view *ret_view, cg_erro
 {
     paged *s = self;
     const cg_cache_config *c = &s->config;
-    const part *keys = &s->parts[0], *values = &s->parts[s->n_parts - 1];
+    const part *keys = &s->parts[0], *values = &s->parts[1], *scales = &s->parts[2];
     char *plane = s->pool.base + layer * s->pool.plane_stride;
     cg_kv_view v = { CG_SIZED(cg_kv_view) };
 
@@ -329,12 +333,19 @@ cg_status cg_paged_view(void *self, int32_t layer, cg_kv_view *ret_view, cg_erro
     v.generation = 1; /* addresses never change */
     v.k = plane;
     v.v = plane + c->n_layers * s->pool.plane_stride;
-    if (values != keys) {
+    if (s->n_parts > 1) {
         v.v = plane + values->offset;
         v.v_head_dim = c->v_head_dim;
         v.v_block_stride = s->pool.page_bytes;
         v.v_head_stride = values->token_bytes * CG_PAGE_TOKENS;
         v.v_token_stride = values->token_bytes;
+    }
+    if (s->n_parts > 2) {
+        v.k_scale = (const float *)(plane + scales->offset);
+        v.v_scale = v.k_scale + c->n_kv_heads * CG_PAGE_TOKENS;
+        v.scale_block_stride = s->pool.page_bytes;
+        v.scale_head_stride = CG_PAGE_TOKENS * (int64_t)sizeof(float);
+        v.scale_token_stride = sizeof(float);
     }
     cg_fill_struct(ret_view, &v);
     return CG_OK;

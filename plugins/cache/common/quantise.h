@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+/** @file quantise.h  Scales of keys and values of 8 bits, on the host and in kernels. */
+#ifndef CACHE_COMMON_QUANTISE_H
+#define CACHE_COMMON_QUANTISE_H
+
+#include <float.h>
+
+#include "../../common/elements.h"
+
+/** True if a type needs scales. */
+static inline CG_HOST_DEVICE int cg_cache_is_scaled(cg_dtype dtype)
+{
+    return cg_dtype_size(dtype) == 1;
+}
+
+/**
+ * The scale s of one head of one token: its largest magnitude by the largest number L of the type.
+ * An element x is stored as x / s, rounded to nearest. With u = 2^-24 for each rounding in f32 it
+ * is read with an error of at most, for |x| <= m and m the largest magnitude,
+ *
+ *   i8       m / 254                             half of a step of s
+ *   f8_e4m3  max(|x| 2^-4, m / 448 * 2^-10)      half of the last place of 3 bits; of 2^-9, the
+ *                                                step of subnormal numbers
+ *   f8_e5m2  max(|x| 2^-3, m / 57344 * 2^-17)    of 2 bits; of 2^-16
+ *
+ * times (1 + 4 u). s is at least the smallest normal float, so that x / s is finite: where m is
+ * less than L times that, the bounds hold for this m. A head with an element that is NaN or
+ * infinite has the scale NaN, so all of its elements are.
+ *
+ * @param largest  bits of the largest magnitude as a float; NaN is above infinity
+ * @param dtype    one with scales
+ */
+static inline CG_HOST_DEVICE float cg_cache_scale(uint32_t largest, cg_dtype dtype)
+{
+    const float number = dtype == CG_I8 ? 127.0f : dtype == CG_F8_E4M3 ? 448.0f : 57344.0f;
+    float scale = cg_float_of_bits(largest) / number;
+
+    if (largest >= 0x7f800000)
+        return cg_float_of_bits(0x7fc00000);
+    return scale > FLT_MIN ? scale : FLT_MIN;
+}
+
+#endif
