@@ -29,16 +29,16 @@ enum { FIRST_CAPACITY = 64 }; /* tokens per slot at creation, at most max_len */
 enum { PART_ALIGN = 16 }; /* bytes that a part begins at a multiple of */
 
 /* Planes of one size, each [slot][kv head][capacity] of token_bytes. */
-typedef struct part {
+typedef struct slot_part {
     int64_t n_planes;
     int64_t token_bytes;
-} part;
+} slot_part;
 
 typedef struct contiguous {
     const cg_host *host;
     const cg_cache_memory *memory; /* operations of the device's memory */
     cg_cache_config config;
-    part parts[3]; /* keys, and values with them or behind; scales */
+    slot_part parts[3]; /* keys, and values with them or behind; scales */
     int32_t n_parts;
     int32_t values;   /* part of values */
     int32_t scales;   /* part of scales; -1: none */
@@ -56,14 +56,14 @@ static void set_parts(contiguous *s)
             value = c->v_head_dim * element;
 
     s->scales = -1;
-    s->parts[s->n_parts++] = (part) { (key == value ? 2 : 1) * (int64_t)c->n_layers, key };
+    s->parts[s->n_parts++] = (slot_part) { (key == value ? 2 : 1) * (int64_t)c->n_layers, key };
     if (key != value) {
         s->values = s->n_parts;
-        s->parts[s->n_parts++] = (part) { c->n_layers, value };
+        s->parts[s->n_parts++] = (slot_part) { c->n_layers, value };
     }
     if (cg_cache_is_scaled(c->dtype)) {
         s->scales = s->n_parts;
-        s->parts[s->n_parts++] = (part) { 2 * (int64_t)c->n_layers, sizeof(float) };
+        s->parts[s->n_parts++] = (slot_part) { 2 * (int64_t)c->n_layers, sizeof(float) };
     }
 }
 
@@ -93,7 +93,7 @@ static int64_t all_bytes(const contiguous *s, int32_t capacity)
 }
 
 /* Bytes of a slot in one plane of a part. */
-static int64_t slot_bytes(const contiguous *s, const part *p)
+static int64_t slot_bytes(const contiguous *s, const slot_part *p)
 {
     return s->config.n_kv_heads * (s->capacity * p->token_bytes);
 }
@@ -109,7 +109,7 @@ static cg_status copy_tokens(const contiguous *s, char *data, int32_t capacity, 
     const cg_cache_config *c = &s->config;
 
     for (int32_t i = 0; i < s->n_parts; i++) {
-        const part *p = &s->parts[i];
+        const slot_part *p = &s->parts[i];
         int64_t to_head = capacity * p->token_bytes, from_head = s->capacity * p->token_bytes;
         int64_t to_slot = to_head * c->n_kv_heads, from_slot = from_head * c->n_kv_heads;
 
@@ -281,7 +281,7 @@ static cg_status view(void *self, int32_t layer, cg_kv_view *ret_view, cg_error 
 {
     contiguous *s = self;
     const cg_cache_config *c = &s->config;
-    const part *keys = &s->parts[0], *values = &s->parts[s->values];
+    const slot_part *keys = &s->parts[0], *values = &s->parts[s->values];
     cg_kv_view v = { CG_SIZED(cg_kv_view) };
 
     CG_TRY(cg_cache_check_layer(s->host, c, layer, err));

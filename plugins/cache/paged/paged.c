@@ -13,19 +13,20 @@ enum {
 };
 
 /* Rows of a page that are copied together: [row][token] of token_bytes, in n_planes planes. */
-typedef struct part {
+typedef struct page_part {
     int64_t n_planes;
     int64_t offset; /* bytes from the start of the page */
     int64_t n_rows;
     int64_t token_bytes; /* of one head, or a scale */
-} part;
+} page_part;
 
 typedef struct paged {
     const cg_host *host;
     const cg_cache_memory *memory; /* operations of the device's memory */
     cg_cache_config config;
     cg_page_pool pool;
-    part parts[3]; /* keys and values in planes of their own; or keys, values, scales of a page */
+    page_part
+        parts[3]; /* keys and values in planes of their own; or keys, values, scales of a page */
     int32_t n_parts;
     int32_t table_stride; /* maximum pages of a slot */
     int32_t n_free;       /* entries of free_pages */
@@ -49,7 +50,7 @@ static cg_status add_part(paged *s, int64_t n_planes, int64_t n_rows, int64_t to
 {
     const cg_cache_config *c = &s->config;
     cg_page_pool *pool = &s->pool;
-    part p = { n_planes, pool->page_bytes, n_rows, token_bytes };
+    page_part p = { n_planes, pool->page_bytes, n_rows, token_bytes };
     int64_t bytes, all_planes;
 
     if (__builtin_mul_overflow(n_rows * CG_PAGE_TOKENS, token_bytes, &bytes) ||
@@ -243,7 +244,7 @@ static cg_status copy_tokens(paged *s, int32_t dst, int32_t dst_pos, int32_t src
     const cg_page_pool *pool = &s->pool;
 
     for (int32_t i = 0; i < s->n_parts; i++) {
-        const part *p = &s->parts[i];
+        const page_part *p = &s->parts[i];
         int64_t row = CG_PAGE_TOKENS * p->token_bytes;
 
         CG_TRY(s->memory->copy(
@@ -314,7 +315,7 @@ cg_status cg_paged_view(void *self, int32_t layer, cg_kv_view *ret_view, cg_erro
 {
     paged *s = self;
     const cg_cache_config *c = &s->config;
-    const part *keys = &s->parts[0], *values = &s->parts[1], *scales = &s->parts[2];
+    const page_part *keys = &s->parts[0], *values = &s->parts[1], *scales = &s->parts[2];
     char *plane = s->pool.base + layer * s->pool.plane_stride;
     cg_kv_view v = { CG_SIZED(cg_kv_view) };
 
