@@ -251,6 +251,7 @@ cg_status cg_plugin_set_match(cg_plugin_set *s, const cg_match_options *options,
     if (shape.device == CG_DEVICE_CUDA)
         shape.compute_capability = compute_capability_of(gpu, &s->match.no_gpu);
     shape.max_length = cg_context_length(&config);
+    shape.kept_tokens = CG_KEPT_TOKENS;
     n_problems = cg_plugin_requirements(&config, &shape, problems, &cache);
     return cg_pairing_matrix(s->registry, &s->host.host, problems, n_problems, &cache,
                              &s->match.pairings, &s->match.n, err);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cache_window.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/plugin_call.h"
@@ -28,6 +29,7 @@ struct slot {
     size_t cap_marks;
     cg_cpu_repair repair; /* if atoms are tested */
     int32_t rolled_back;  /* in the current step */
+    int32_t most_kv;      /* tokens that it had in the cache at once, at most */
     int32_t reported;     /* collected as completed, or the prompt reported as ready */
 };
 
@@ -35,7 +37,8 @@ struct cpu {
     cg_executor base;
     cg_executor_config config;
     cg_team *team;
-    void *cache_self; /* owned KV cache, of config.cache */
+    void *cache_self;             /* owned KV cache, of config.cache */
+    int32_t window, cache_window; /* of the model, of the cache; the cache's is 0: all is kept */
     cg_cpu_model *model;
     int32_t n_kv_slots, n_head_rows;
     struct slot *slots;
@@ -155,10 +158,14 @@ static cg_status make_cache(struct cpu *c, cg_error *err)
         .kv_dtype = c->config.kv_dtype,
         .max_seqs = c->n_kv_slots,
         .max_kv_len = c->config.max_len,
+        .kept_tokens = c->config.kept_tokens,
     };
     cg_cache_config cache_config = cg_cache_config_of_model(&c->config.model->config, &shape);
     cg_error why = CG_ERROR_INIT;
 
+    cg_cache_config_offer_window(&cache_config, c->config.cache);
+    c->window = cg_window_of_model(&c->config.model->config, c->config.max_len);
+    c->cache_window = cache_config.window;
     CG_TRY(
         cache_status(c, c->config.cache->supports(c->config.host, &cache_config, &why), &why, err));
     CG_TRY(cache_status(
@@ -281,7 +288,7 @@ static cg_status cpu_admit(cg_executor *ex, int32_t slot, int32_t prompt_slot,
     s->job = *job;
     if (!test)
         s->job.geometry = NULL;
-    s->n_prompt = n_prompt;
+    s->n_prompt = s->most_kv = n_prompt;
     s->reported = 0;
     s->seq = (cg_sequence) {
         .n_tokens = n_prompt,
@@ -320,14 +327,29 @@ static int cpu_collect(cg_executor *ex, cg_sequence_result *ret_result)
     return 0;
 }
 
-/* Drops the cached tokens of a sequence that was rolled back. */
+/*
+ * Whether the cache may have given up tokens that the next query of a sequence reads. An append
+ * whose first token has position p < most_kv leaves those from p + 1 - cache_window on.
+ */
+static int has_lost_tokens(const struct cpu *c, const struct slot *s)
+{
+    return c->cache_window && s->most_kv > c->cache_window &&
+           s->seq.n_kv + 1 - c->window < s->most_kv - c->cache_window;
+}
+
+/* Drops the cached tokens of a sequence that was rolled back; all, if others are lost. */
 static cg_status truncate(struct cpu *c, int32_t slot, cg_error *err)
 {
+    struct slot *s = &c->slots[slot];
     cg_error why = CG_ERROR_INIT;
 
-    return cache_status(
-        c, c->config.cache->truncate(c->cache_self, slot, c->slots[slot].seq.n_kv, &why), &why,
-        err);
+    if (has_lost_tokens(c, s)) {
+        c->config.cache->release(c->cache_self, slot);
+        s->seq.n_kv = s->most_kv = 0;
+        return CG_OK;
+    }
+    return cache_status(c, c->config.cache->truncate(c->cache_self, slot, s->seq.n_kv, &why), &why,
+                        err);
 }
 
 static cg_status cpu_roll_back(cg_executor *ex, int32_t slot, int32_t atom, cg_error *err)
@@ -370,6 +392,7 @@ static cg_status take_tokens(struct cpu *c, int32_t slot, int32_t room, cg_error
         b->n_tokens++;
     }
     s->seq.n_kv += n;
+    s->most_kv = s->seq.n_kv > s->most_kv ? s->seq.n_kv : s->most_kv;
     b->seq_slot[b->n_seqs] = slot;
     b->kv_len[b->n_seqs] = s->seq.n_kv;
     b->q_start[++b->n_seqs] = b->n_tokens;

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "engine/engine.h"
+#include "engine/run_shape.h"
 #include "plugin/loader.h"
 
 /* ---- workers ------------------------------------------------------------------------------ */
@@ -57,6 +58,7 @@ static void fill_prototype(cg_engine *e, const cg_engine_options *o,
                     .number_format = &e->model.weights->format.conformer.number,
                     .max_len = e->info.max_length,
                     .step_tokens = o->step_tokens,
+                    .kept_tokens = e->builder.geometry == CG_GEOMETRY_REPAIR ? CG_KEPT_TOKENS : 0,
                     .kv_dtype = kv_dtype,
                     .dtype = dtype,
                     .deterministic = deterministic },

@@ -64,6 +64,7 @@ int32_t cg_plugin_requirements(const cg_model_config *config, const cg_run_shape
         .max_seqs = kv_slots,
         .max_kv_len = run->max_length,
         .flags = cg_attention_flags(run->device, run->deterministic),
+        .kept_tokens = run->kept_tokens,
     };
 
     *ret_cache = cg_cache_config_of_model(config, &shape);

@@ -8,7 +8,12 @@
 
 #include "model/attention_problem.h"
 
-enum { CG_DEFAULT_BATCH = 64 }; /* on the CPU, and for listings */
+enum {
+    CG_DEFAULT_BATCH = 64, /* on the CPU, and for listings */
+    /* cg_executor_config.kept_tokens of a run that repairs. Most repairs rewrite at most 16 atoms:
+     * about 130 tokens of the default model's text, more in other formats. */
+    CG_KEPT_TOKENS = 256,
+};
 
 /**
  * Checks a length that was asked for. More positions than the model was trained with are possible
@@ -37,6 +42,7 @@ typedef struct cg_run_shape {
     int32_t batch_size;         /* sequence slots */
     int32_t max_length;         /* tokens of a sequence, prompt included */
     int32_t step_tokens;        /* requested token budget of a step; 0: derived */
+    int32_t kept_tokens;        /* cg_executor_config.kept_tokens */
 } cg_run_shape;
 
 /**

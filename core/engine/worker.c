@@ -84,6 +84,7 @@ cg_status cg_worker_match(const cg_worker *w, const cg_plugin *attention, const 
         .batch_size = batch_size,
         .max_length = c->max_len,
         .step_tokens = c->step_tokens,
+        .kept_tokens = c->kept_tokens,
     };
     cg_attention_problem problems[CG_MAX_ATTENTION_PROBLEMS];
     cg_cache_config config;

@@ -75,7 +75,8 @@ int32_t cg_window_of_model(const cg_model_config *config, int32_t max_kv_len)
 cg_cache_config cg_cache_config_of_model(const cg_model_config *config,
                                          const cg_attention_shape *shape)
 {
-    return (cg_cache_config) {
+    int32_t window = cg_window_of_model(config, shape->max_kv_len);
+    cg_cache_config c = {
         CG_SIZED(cg_cache_config),
         .device = shape->device,
         .dtype = shape->kv_dtype,
@@ -86,6 +87,13 @@ cg_cache_config cg_cache_config_of_model(const cg_model_config *config,
         .max_len = shape->max_kv_len,
         .features = is_scaled(shape->kv_dtype) ? CG_CACHE_SCALES : 0,
     };
+
+    if (shape->device == CG_DEVICE_CPU && window &&
+        window < shape->max_kv_len - shape->kept_tokens) {
+        c.features |= CG_CACHE_WINDOW;
+        c.window = window + shape->kept_tokens;
+    }
+    return c;
 }
 
 cg_status cg_attention_problem_check_view(const cg_attention_problem *p, const cg_cache_ops *cache,

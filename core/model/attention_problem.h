@@ -19,6 +19,7 @@ typedef struct cg_attention_shape {
     int32_t max_seqs;           /* sequences of one step, at most: the KV slots */
     int32_t max_kv_len;         /* cached tokens of one sequence, at most */
     uint32_t flags;             /* cg_attention_flags() */
+    int32_t kept_tokens;        /* behind a window that a cache keeps all the same */
 } cg_attention_shape;
 
 /** Returns the CG_ATTENTION_* required on `device`; on the CPU attention is always deterministic.
@@ -39,8 +40,12 @@ int32_t cg_attention_problems_of_model(const cg_model_config *config,
                                        cg_attention_problem ret[CG_MAX_ATTENTION_PROBLEMS]);
 
 /**
- * Returns the configuration of a model's cache: `device`, `kv_dtype`, `max_seqs` and `max_kv_len`
- * of the shape are read. max_bytes and stream stay zero.
+ * Returns the configuration of a model's cache: `device`, `kv_dtype`, `max_seqs`, `max_kv_len` and
+ * `kept_tokens` of the shape are read. max_bytes and stream stay zero.
+ *
+ * On the CPU a cache may give up what is older than window and kept_tokens, where all layers have a
+ * window; cg_cache_config_offer_window() is called before it is created. The executor on a GPU
+ * reserves the room of a sequence at its start, and rolls it back without a call.
  */
 cg_cache_config cg_cache_config_of_model(const cg_model_config *config,
                                          const cg_attention_shape *shape);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cache_window.h"
 #include "base/error.h"
 #include "base/plugin_call.h"
 #include "base/size.h"
@@ -88,6 +89,7 @@ cg_status cg_pairing_check(const cg_host *host, const cg_plugin *attention, cons
     const cg_cache_ops *cache_ops = cache->ops;
     cg_plugin_call to_attention = { "attention", attention->name, -1, -1 };
     cg_plugin_call to_cache = { "cache", cache->name, -1, -1 };
+    cg_cache_config offered = *config;
     cg_error why = CG_ERROR_INIT;
 
     if (attention->kind != CG_PLUGIN_ATTENTION || cache->kind != CG_PLUGIN_CACHE)
@@ -96,8 +98,9 @@ cg_status cg_pairing_check(const cg_host *host, const cg_plugin *attention, cons
                        cg_plugin_kind_name(cache->kind));
     for (int32_t i = 0; i < n; i++)
         CG_TRY(check_agreement(&problems[i], config, err));
-    CG_TRY(check_cache_features(cache, config->features, err));
-    CG_TRY(cg_plugin_call_status(&to_cache, cache_ops->supports(host, config, &why), &why, err));
+    cg_cache_config_offer_window(&offered, cache_ops);
+    CG_TRY(check_cache_features(cache, offered.features, err));
+    CG_TRY(cg_plugin_call_status(&to_cache, cache_ops->supports(host, &offered, &why), &why, err));
     for (int32_t i = 0; i < n; i++) {
         cg_attention_problem p = problems[i];
 

@@ -62,22 +62,24 @@ static cg_error err = CG_ERROR_INIT;
 
 #define OK(call) ck_assert_msg((call) == CG_OK, "%s", err.msg)
 
+static const cg_model_config shape = {
+    .arch = CG_ARCH_QWEN3,
+    .hidden = 32,
+    .n_layers = N_LAYERS,
+    .n_heads = 4,
+    .n_kv_heads = 2,
+    .intermediate = 48,
+    .vocab = VOCAB,
+    .max_positions = 256,
+    .tie_embeddings = 1,
+    .qk_norm = 1,
+    .norm_eps = 1e-6,
+    .rope = { .kind = CG_ROPE_DEFAULT, .theta = 10000 },
+};
+
 static void setup(void)
 {
-    cg_model_config config = {
-        .arch = CG_ARCH_QWEN3,
-        .hidden = 32,
-        .n_layers = N_LAYERS,
-        .n_heads = 4,
-        .n_kv_heads = 2,
-        .intermediate = 48,
-        .vocab = VOCAB,
-        .max_positions = 256,
-        .tie_embeddings = 1,
-        .qk_norm = 1,
-        .norm_eps = 1e-6,
-        .rope = { .kind = CG_ROPE_DEFAULT, .theta = 10000 },
-    };
+    cg_model_config config = shape;
     int32_t n = 0;
 
     for (int i = 0; i < 20; i++) {
@@ -552,6 +554,132 @@ START_TEST(a_plugin_without_memory_keeps_its_status)
 }
 END_TEST
 
+/* ---- windows ------------------------------------------------------------------------------ */
+
+/* The cache `static`, which overwrites by NaN what its configuration permits it to forget. */
+static struct {
+    const cg_cache_ops *cache; /* its real functions */
+    int32_t window;            /* of the configuration; 0: none */
+    int32_t n_forgotten;       /* tokens that were overwritten */
+} forgetful;
+
+static cg_status forgetful_create(const cg_host *services, const cg_cache_config *config,
+                                  void **ret_self, cg_error *ret_err)
+{
+    cg_cache_config whole = *config;
+
+    ck_assert_int_eq((config->features & CG_CACHE_WINDOW) != 0, config->window != 0);
+    forgetful.window = config->window;
+    whole.features &= ~(uint32_t)CG_CACHE_WINDOW;
+    whole.window = 0;
+    return forgetful.cache->create(services, &whole, ret_self, ret_err);
+}
+
+static cg_status forgetful_append(void *self, int32_t layer, const cg_cache_append *args,
+                                  cg_error *ret_err)
+{
+    cg_kv_view v = { CG_SIZED(cg_kv_view) };
+
+    CG_TRY(forgetful.cache->append(self, layer, args, ret_err));
+    CG_TRY(forgetful.cache->view(self, layer, &v, ret_err));
+    for (int32_t i = 0; i < args->n_tokens && forgetful.window; i++) {
+        int is_first = !i || args->slot[i] != args->slot[i - 1];
+        int32_t lost = is_first ? args->pos[i] + 1 - forgetful.window : 0;
+
+        for (int32_t pos = 0; pos < lost; pos++, forgetful.n_forgotten++)
+            for (int32_t head = 0; head < v.n_kv_heads; head++) {
+                int64_t at = cg_kv_offset(&v, args->slot[i], head, pos);
+
+                memset((char *)v.k + at, 0xff, (size_t)v.head_dim * sizeof(float));
+                memset((char *)v.v + at, 0xff, (size_t)v.head_dim * sizeof(float));
+            }
+    }
+    return CG_OK;
+}
+
+enum { WINDOW = 10, N_TEXTS = 6 };
+
+/* Texts of two slots, [N_TEXTS][program.max_tokens]: whole, rolled back to several depths, at the
+ * end and in the middle. Returns the tokens that were evaluated. */
+static int64_t generate_rolled_back(const cg_executor_config *config, int32_t *ret_texts)
+{
+    static const int32_t atoms[N_TEXTS] = { -1, 4, 3, 1, 0, 0 };
+    cg_executor_stats stats;
+    cg_executor *ex;
+
+    OK(create_for(1, config, &ex));
+    OK(ex->ops->begin_prompt(ex, 0, prompt, PROMPT, &err));
+    while (!ex->ops->prompt_ready(ex, 0))
+        OK(ex->ops->run(ex, 1, &err));
+    admit(ex, 0, 0);
+    for (int i = 0; i < N_TEXTS; i++) {
+        cg_sequence_result r;
+
+        if (atoms[i] >= 0)
+            OK(ex->ops->roll_back(ex, 0, atoms[i], &err));
+        if (i == N_TEXTS - 1) {
+            admit(ex, 1, 1);
+            OK(ex->ops->run(ex, 40, &err));
+            OK(ex->ops->roll_back(ex, 0, 0, &err));
+        }
+        do {
+            r = wait_for_one(ex);
+            ck_assert_int_eq(r.done, CG_SEQUENCE_COMPLETE);
+        } while (r.slot);
+        memcpy(ret_texts + i * program.max_tokens, r.tokens,
+               (size_t)r.n_tokens * sizeof *ret_texts);
+    }
+    ex->ops->stats(ex, &stats);
+    ex->ops->destroy(ex);
+    return stats.tokens;
+}
+
+/* A cache that forgets what is behind the window gives the texts of one that does not. A roll-back
+ * over more than kept_tokens evaluates the sequence again. */
+START_TEST(a_cache_may_forget_what_is_behind_the_window)
+{
+    static const struct {
+        int32_t kept, step_tokens;
+        int forgets, evaluates_again;
+    } cases[] = { { 0, 0, 1, 1 },
+                  { 0, 5, 1, 1 },
+                  { 25, 0, 1, 1 },
+                  { 60, 0, 1, 0 },
+                  { MAX_LEN - WINDOW, 0, 0, 0 } };
+    cg_executor_config config = configure(1, "static", 0, 2, cases[_i].step_tokens, MAX_LEN);
+    cg_model_config windowed = shape;
+    cg_cache_ops cache = *config.cache;
+    int32_t *want = calloc((size_t)(N_TEXTS * program.max_tokens), sizeof *want);
+    int32_t *got = calloc((size_t)(N_TEXTS * program.max_tokens), sizeof *got);
+    cg_model *model;
+    int64_t n_want, n_got;
+
+    windowed.head_dim = targets[1].head_dim;
+    windowed.window = WINDOW;
+    memset(windowed.layer_flags, CG_LAYER_WINDOW, N_LAYERS);
+    OK(cg_model_random(&windowed, 5, &model, &err));
+    config.model = model;
+    config.kept_tokens = cases[_i].kept;
+    n_want = generate_rolled_back(&config, want);
+
+    forgetful.cache = config.cache;
+    forgetful.n_forgotten = 0;
+    cache.features |= CG_CACHE_WINDOW;
+    cache.create = forgetful_create;
+    cache.append = forgetful_append;
+    config.cache = &cache;
+    n_got = generate_rolled_back(&config, got);
+    ck_assert_mem_eq(got, want, (size_t)(N_TEXTS * program.max_tokens) * sizeof *got);
+    ck_assert_int_eq(forgetful.window, cases[_i].forgets ? WINDOW + cases[_i].kept : 0);
+    ck_assert_int_eq(forgetful.n_forgotten > 0, cases[_i].forgets);
+    ck_assert_int_eq(n_got > n_want, cases[_i].evaluates_again);
+    ck_assert_int_ge(n_got, n_want);
+    cg_model_close(model);
+    free(want);
+    free(got);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("executor");
@@ -566,6 +694,8 @@ int main(void)
     tcase_add_loop_test(tc, sequences_depend_only_on_their_job, 0, 6);
     tcase_add_loop_test(tc, a_rolled_back_sequence_continues_from_the_atom,
                         mode == GPU_REQUESTED ? 0 : 3, 6);
+    if (mode != GPU_REQUESTED)
+        tcase_add_loop_test(tc, a_cache_may_forget_what_is_behind_the_window, 0, 5);
     tcase_add_test(tc, roll_back_refuses_atoms_not_reached);
     tcase_add_test(tc, a_sequence_ends_at_the_context_length);
     tcase_add_test(tc, a_prompt_is_evaluated_once_and_shared);

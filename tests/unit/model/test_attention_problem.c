@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "base/cache_window.h"
 #include "model/attention_problem.h"
 #include "scratch.h"
 
@@ -121,6 +122,45 @@ START_TEST(layers_with_a_window_have_a_problem_of_their_own)
 }
 END_TEST
 
+START_TEST(a_cache_on_the_cpu_gets_the_window_of_all_layers)
+{
+    static const struct {
+        uint8_t flags[3];
+        cg_device device;
+        int32_t max_kv_len, kept, model_window, cache_window;
+    } cases[] = {
+        { { CG_LAYER_WINDOW, CG_LAYER_WINDOW, CG_LAYER_WINDOW }, CG_DEVICE_CPU, 100, 0, 30, 30 },
+        { { CG_LAYER_WINDOW, CG_LAYER_WINDOW, CG_LAYER_WINDOW }, CG_DEVICE_CPU, 100, 69, 30, 99 },
+        { { CG_LAYER_WINDOW, CG_LAYER_WINDOW, CG_LAYER_WINDOW }, CG_DEVICE_CPU, 100, 70, 30, 0 },
+        { { CG_LAYER_WINDOW, CG_LAYER_WINDOW, CG_LAYER_WINDOW }, CG_DEVICE_CUDA, 100, 0, 30, 0 },
+        { { CG_LAYER_WINDOW, CG_LAYER_WINDOW, CG_LAYER_WINDOW }, CG_DEVICE_CPU, 30, 0, 0, 0 },
+        { { CG_LAYER_WINDOW, CG_LAYER_WINDOW, 0 }, CG_DEVICE_CPU, 100, 0, 0, 0 },
+        { { 0, 0, 0 }, CG_DEVICE_CPU, 100, 0, 0, 0 },
+    };
+    cg_attention_shape shape = { .device = cases[_i].device,
+                                 .max_kv_len = cases[_i].max_kv_len,
+                                 .kept_tokens = cases[_i].kept };
+    cg_model_config model = config;
+    cg_cache_config c;
+    cg_cache_ops ops = { CG_SIZED(cg_cache_ops), .features = CG_CACHE_GATHER };
+
+    model.window = 30;
+    memcpy(model.layer_flags, cases[_i].flags, 3);
+    ck_assert_int_eq(cg_window_of_model(&model, shape.max_kv_len), cases[_i].model_window);
+    c = cg_cache_config_of_model(&model, &shape);
+    ck_assert_int_eq(c.window, cases[_i].cache_window);
+    ck_assert_int_eq(c.sink_tokens, 0);
+    ck_assert_uint_eq(c.features, cases[_i].cache_window ? CG_CACHE_WINDOW : 0);
+
+    cg_cache_config_offer_window(&c, &ops);
+    ck_assert(!c.window && !c.features);
+    ops.features |= CG_CACHE_WINDOW;
+    c = cg_cache_config_of_model(&model, &shape);
+    cg_cache_config_offer_window(&c, &ops);
+    ck_assert_int_eq(c.window, cases[_i].cache_window);
+}
+END_TEST
+
 int main(void)
 {
     TCase *tc = tcase_create("attention problem");
@@ -128,6 +168,7 @@ int main(void)
     tcase_add_test(tc, flags_follow_the_device);
     tcase_add_test(tc, the_problem_combines_model_run_and_cache);
     tcase_add_loop_test(tc, a_cache_of_8_bits_needs_scales, 0, 5);
+    tcase_add_loop_test(tc, a_cache_on_the_cpu_gets_the_window_of_all_layers, 0, 7);
     tcase_add_loop_test(tc, layers_with_a_window_have_a_problem_of_their_own, 0, 5);
     return run_suite("attention problem", &tc, 1);
 }
