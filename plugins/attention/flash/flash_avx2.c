@@ -63,6 +63,11 @@ VEC_FN vec v_mul(vec a, vec b)
     return _mm256_mul_ps(a, b);
 }
 
+VEC_FN vec v_div(vec a, vec b)
+{
+    return _mm256_div_ps(a, b);
+}
+
 VEC_FN vec v_max(vec a, vec b)
 {
     return _mm256_max_ps(a, b);
@@ -120,7 +125,7 @@ VEC_FN vec v_ldexp(vec x, vec n)
     return _mm256_mul_ps(x, _mm256_castsi256_ps(_mm256_slli_epi32(e, 23)));
 }
 
-#include "flash_tile.h"
+#include "flash_rows.h"
 
 void flash_rows_avx2(const flash_work *work)
 {

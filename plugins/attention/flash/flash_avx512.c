@@ -57,6 +57,11 @@ VEC_FN vec v_mul(vec a, vec b)
     return _mm512_mul_ps(a, b);
 }
 
+VEC_FN vec v_div(vec a, vec b)
+{
+    return _mm512_div_ps(a, b);
+}
+
 VEC_FN vec v_max(vec a, vec b)
 {
     return _mm512_max_ps(a, b);
@@ -118,7 +123,7 @@ VEC_FN vec v_ldexp(vec x, vec n)
     return _mm512_mul_ps(x, _mm512_castsi512_ps(_mm512_slli_epi32(e, 23)));
 }
 
-#include "flash_tile.h"
+#include "flash_rows.h"
 
 void flash_rows_avx512(const flash_work *work)
 {

@@ -72,6 +72,11 @@ VEC_FN vec v_mul(vec a, vec b)
     return a * b;
 }
 
+VEC_FN vec v_div(vec a, vec b)
+{
+    return a / b;
+}
+
 /* Lanes of a where `in` is all ones, of b where it is 0. */
 VEC_FN vec blend(ivec in, vec a, vec b)
 {
@@ -142,7 +147,7 @@ VEC_FN vec v_ldexp(vec x, vec n)
     return x * scale;
 }
 
-#include "flash_tile.h"
+#include "flash_rows.h"
 
 void flash_rows_generic(const flash_work *work)
 {

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /**
- * @file flash_tile.h  The tiled online softmax, written once for all instruction sets.
+ * @file flash_tile.h  The arithmetic of a tile of keys and values: scores, online softmax, weighted
+ * sum. Written once for all instruction sets.
  *
- * Included by flash_<isa>.c after it has defined a vector of W floats and its primitives:
+ * flash_<isa>.c includes it through flash_rows.h, after a vector of W floats and its primitives:
  *
  *   vec                      vector type
  *   W, NQ                    its lanes; rows computed together
@@ -10,7 +11,7 @@
  *   v_load(p) v_store(p, x)  unaligned
  *   v_load_part(p, n)        first n lanes, the others 0; reads no other memory
  *   v_store_part(p, n, x)
- *   v_add v_sub v_mul
+ *   v_add v_sub v_mul v_div
  *   v_max(a, b)              b where either is NaN
  *   v_fma(a, b, c)           a * b + c
  *   v_select(bits, x, y)     x in lanes whose bit is set, y elsewhere
@@ -29,14 +30,16 @@
  *
  * Sources: Milakov and Gimelshein 2018 (online softmax); Dao et al. 2022, algorithm 1 (tiling).
  */
-#include <float.h>
-#include <math.h>
-#include <string.h>
+#ifndef FLASH_TILE_H
+#define FLASH_TILE_H
 
-#include "../../common/elements.h"
+#include <math.h>
+
 #include "flash_cpu.h"
 
 #define INLINE static inline __attribute__((always_inline))
+/* For what few calls need: inlined, it would take registers from the loops that all calls run. */
+#define NOINLINE static __attribute__((noinline))
 
 enum {
     VECS = FLASH_TILE / W, /* vectors of scores of a row and tile */
@@ -50,9 +53,12 @@ struct rows {
     float p[NQ][FLASH_TILE]; /* scores, then weights, of the tile */
     float sum[NQ][W];        /* sums of weights per lane */
     float max[NQ];
-    int32_t first[NQ];    /* first token of the row */
-    int32_t end[NQ];      /* its last token + 1 */
     uint32_t visible[NQ]; /* bit j: the row attends to token j of the tile */
+    int32_t token[NQ];    /* of the call */
+    int32_t head[NQ];     /* query head */
+    int32_t pos[NQ];      /* position */
+    int32_t first[NQ];    /* the tokens that mask and window leave: first <= j < end */
+    int32_t end[NQ];
 };
 
 /* Keys or values of a tile, by KV block. Tokens are `stride` bytes apart. */
@@ -323,230 +329,4 @@ INLINE void add_tile(struct rows *w, const int nr, const int v_dim, const struct
     }
 }
 
-/* A token's place in memory. */
-struct place {
-    int64_t block;
-    int32_t token; /* of the block */
-};
-
-INLINE struct place find_token(const flash_work *wk, int32_t pos)
-{
-    const cg_attention_args *a = wk->call->args;
-
-    return (struct place) { cg_kv_block(a->kv, a->slot[wk->seq], pos), pos % a->kv->block_tokens };
-}
-
-INLINE const char *address(const flash_work *wk, const flash_array *a, struct place at)
-{
-    return a->data + at.block * a->block_stride + wk->kv_head * a->head_stride +
-           at.token * a->token_stride;
-}
-
-INLINE const float *scale_of(const flash_work *wk, const flash_array *a, struct place at)
-{
-    const cg_kv_view *kv = wk->call->args->kv;
-
-    return (const float *)(a->scale + at.block * kv->scale_block_stride +
-                           wk->kv_head * kv->scale_head_stride + at.token * kv->scale_token_stride);
-}
-
-/* Finds the addresses of the tile at j0, and of the next one if it begins before `end`. */
-INLINE void locate_tile(const flash_work *wk, int32_t j0, int32_t end, struct tile *t)
-{
-    const flash_call *c = wk->call;
-
-    t->k.stride = c->k.token_stride;
-    t->v.stride = c->v.token_stride;
-    for (int i = 0; i < FLASH_TILE_BLOCKS; i++) {
-        int32_t j = i * FLASH_CPU_KV_BLOCK, next = j0 + FLASH_TILE + j;
-
-        t->k.block[i] = t->v.block[i] = t->k.next[i] = t->v.next[i] = NULL;
-        if (t->visible & token_bits(j, j + FLASH_CPU_KV_BLOCK)) {
-            struct place at = find_token(wk, j0 + j);
-
-            t->k.block[i] = address(wk, &c->k, at);
-            t->v.block[i] = address(wk, &c->v, at);
-        }
-        if (next < end) {
-            struct place at = find_token(wk, next);
-
-            t->k.next[i] = address(wk, &c->k, at);
-            t->v.next[i] = address(wk, &c->v, at);
-        }
-    }
-}
-
-/*
- * Copies the visible keys or values of the tile at j0 to the scratch, as f32: [FLASH_TILE, dim].
- * Not inlined, so that loops over tiles that are read in place keep their registers.
- */
-static __attribute__((noinline)) void copy_tile(const flash_work *wk, const flash_array *a,
-                                                int32_t dim, int32_t j0, uint32_t visible,
-                                                struct operand *ret_copy)
-{
-    const flash_call *c = wk->call;
-    const int32_t page = c->args->kv->block_tokens;
-    size_t row = (size_t)dim * sizeof(float);
-    uint32_t left = visible, hidden;
-
-    ret_copy->stride = (int64_t)row;
-    for (int i = 0; i < FLASH_TILE_BLOCKS; i++) {
-        ret_copy->block[i] = (const char *)(wk->copy + i * FLASH_CPU_KV_BLOCK * dim);
-        ret_copy->next[i] = NULL;
-    }
-    while (left) { /* tokens of a page */
-        int32_t j = __builtin_ctz(left), end;
-        struct place at = find_token(wk, j0 + j);
-
-        end = j + page - at.token < FLASH_TILE ? j + page - at.token : FLASH_TILE;
-        for (; j < end; j++, at.token++) {
-            float *to = wk->copy + j * dim;
-
-            if (!(visible >> j & 1))
-                continue;
-            cg_elements_load(to, address(wk, a, at), c->problem->kv_dtype, dim);
-            if (a->scale) {
-                float scale = *scale_of(wk, a, at);
-
-                for (int32_t d = 0; d < dim; d++)
-                    to[d] *= scale;
-            }
-        }
-        left &= ~token_bits(0, end);
-    }
-    hidden = ~visible & token_bits(__builtin_ctz(visible), 32 - __builtin_clz(visible));
-    for (; hidden; hidden &= hidden - 1) /* are read, though their scores are not used */
-        memset(wk->copy + __builtin_ctz(hidden) * dim, 0, row);
-}
-
-/* Rows r0 .. r0 + nr of a work item, before their first tile. */
-INLINE void begin_rows(const flash_work *wk, int32_t r0, const int nr, const int dim,
-                       const int v_dim, struct rows *w)
-{
-    const cg_attention_problem *p = wk->call->problem;
-    const cg_attention_args *a = wk->call->args;
-    const int32_t group = wk->call->group;
-    const float log2e = 1.44269504f;
-
-    for (int r = 0; r < nr; r++) {
-        int32_t row = wk->first + r0 + r, token = a->q_start[wk->seq] + row / group;
-        int32_t head = wk->kv_head * group + row % group;
-        int32_t pos = a->kv_len[wk->seq] - a->q_start[wk->seq + 1] + token;
-        const float *q = (const float *)((const char *)a->q + token * a->q_stride) + head * dim;
-        float *scaled = row_of(w->q, r, dim), *acc = row_of(w->acc, r, v_dim);
-
-        for (int32_t d = 0; d < dim; d++)
-            scaled[d] = q[d] * (p->scale * log2e);
-        for (int32_t d = dim; d % W; d++)
-            scaled[d] = 0;
-        for (int32_t d = 0; d < v_dim; d += W)
-            v_store(acc + d, v_zero());
-        memset(w->sum[r], 0, sizeof w->sum[r]);
-        w->max[r] = -FLT_MAX; /* finite: a score of -inf has weight 0, not NaN */
-        w->first[r] = p->window && pos >= p->window ? pos - p->window + 1 : 0;
-        w->end[r] = pos + 1;
-    }
-}
-
-INLINE void end_rows(const flash_work *wk, int32_t r0, const int nr, const int v_dim,
-                     struct rows *w)
-{
-    const cg_attention_args *a = wk->call->args;
-    const int32_t group = wk->call->group;
-
-    for (int r = 0; r < nr; r++) {
-        int32_t row = wk->first + r0 + r, token = a->q_start[wk->seq] + row / group;
-        int32_t head = wk->kv_head * group + row % group, d = 0;
-        float *out = (float *)((char *)a->out + token * a->out_stride) + head * v_dim;
-        const float *acc = row_of(w->acc, r, v_dim);
-        vec inverse = v_set1(1.0f / v_hsum(v_load(w->sum[r])));
-
-        for (; d + W <= v_dim; d += W)
-            v_store(out + d, v_mul(v_load(acc + d), inverse));
-        if (d < v_dim)
-            v_store_part(out + d, v_dim - d, v_mul(v_load(acc + d), inverse));
-    }
-}
-
-/* Computes rows r0 .. r0 + nr of the work item over all tiles. */
-INLINE void run_rows(const flash_work *wk, int32_t r0, const int nr, const int dim, const int v_dim)
-{
-    const flash_call *c = wk->call;
-    struct rows w;
-    int32_t begin = INT32_MAX, end = 0;
-
-    begin_rows(wk, r0, nr, dim, v_dim, &w);
-    for (int r = 0; r < nr; r++) {
-        begin = w.first[r] < begin ? w.first[r] : begin;
-        end = w.end[r] > end ? w.end[r] : end;
-    }
-    for (int32_t j0 = begin / FLASH_TILE * FLASH_TILE; j0 < end; j0 += FLASH_TILE) {
-        struct tile t = { .visible = 0 };
-
-        for (int r = 0; r < nr; r++) {
-            w.visible[r] = token_bits(w.first[r] - j0, w.end[r] - j0);
-            t.visible |= w.visible[r];
-        }
-        if (wk->copy)
-            copy_tile(wk, &c->k, dim, j0, t.visible, &t.k);
-        else
-            locate_tile(wk, j0, end, &t);
-        score_tile(&w, nr, dim, &t);
-        for (int r = 0; r < nr; r++)
-            if (w.visible[r])
-                softmax_row(&w, r, v_dim);
-        if (wk->copy)
-            copy_tile(wk, &c->v, v_dim, j0, t.visible, &t.v);
-        add_tile(&w, nr, v_dim, &t);
-    }
-    end_rows(wk, r0, nr, v_dim, &w);
-}
-
-INLINE void run_dim(const flash_work *wk, const int dim, const int v_dim)
-{
-    int32_t r = 0;
-
-    for (; r + NQ <= wk->n; r += NQ)
-        run_rows(wk, r, NQ, dim, v_dim);
-    for (; NQ > 2 && r + 2 <= wk->n; r += 2)
-        run_rows(wk, r, 2, dim, v_dim);
-    for (; r < wk->n; r++)
-        run_rows(wk, r, 1, dim, v_dim);
-}
-
-/*
- * The usual head sizes get code with constant loop bounds. Each is a function of its own: gcc makes
- * slower code of one function that has them all (of prompts with heads of 128 by a third).
- */
-static __attribute__((noinline)) void run_64(const flash_work *wk)
-{
-    run_dim(wk, 64, 64);
-}
-
-static __attribute__((noinline)) void run_128(const flash_work *wk)
-{
-    run_dim(wk, 128, 128);
-}
-
-static __attribute__((noinline)) void run_any(const flash_work *wk)
-{
-    run_dim(wk, wk->call->problem->head_dim, wk->call->problem->v_head_dim);
-}
-
-INLINE void run_work(const flash_work *wk)
-{
-    const int32_t dim = wk->call->problem->head_dim, v_dim = wk->call->problem->v_head_dim;
-
-    if (dim == 64 && v_dim == 64)
-        run_64(wk);
-    else if (dim == 128 && v_dim == 128)
-        run_128(wk);
-    else
-        run_any(wk);
-}
-
-INLINE void run_exp2(const float *x, float *ret_y, int32_t n)
-{
-    for (int32_t i = 0; i < n; i += W)
-        v_store(ret_y + i, v_exp2(v_load(x + i)));
-}
+#endif

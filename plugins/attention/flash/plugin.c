@@ -98,7 +98,7 @@ static const cg_attention_ops flash_ops = {
     .workspace_size = workspace_size,
     .run = run,
     .destroy = destroy,
-    .features = FLASH_CPU_FEATURES, /* on CUDA none */
+    .features = FLASH_CPU_FEATURES,
 };
 
 static const cg_plugin plugin = {
