@@ -120,6 +120,9 @@ static const cg_cache_ops ops = {
     .view = cg_paged_view,
     .stats = cg_paged_stats,
     .block_tokens = CG_PAGE_TOKENS,
+    .kv_layout = CG_KV_HND,
+    .features = CG_CACHE_VALUE_SIZE | CG_CACHE_SCALES | CG_CACHE_WINDOW | CG_CACHE_GATHER,
+    .gather = cg_paged_gather,
 };
 
 static void record_failure(void *ctx, const cg_conformance_verdict *v)
@@ -160,18 +163,112 @@ START_TEST(stale_view_table_is_detected)
 END_TEST
 
 /* 2 layers, 1 head of 8: a page is 512 bytes per plane, 2048 in all. */
-static void *open_cache(int32_t n_slots, int32_t max_len)
+enum { DIM = 8, PAGE_BYTES = 2048 };
+
+static cg_cache_config make_config(int32_t n_slots, int32_t max_len)
 {
-    const cg_cache_config config = {
+    return (cg_cache_config) {
         CG_SIZED(cg_cache_config), .device = CG_DEVICE_CPU, .dtype = CG_F32, .n_layers = 2,
-        .n_slots = n_slots,        .n_kv_heads = 1,         .head_dim = 8,   .max_len = max_len,
+        .n_slots = n_slots,        .n_kv_heads = 1,         .head_dim = DIM, .max_len = max_len,
     };
+}
+
+static void *open_config(cg_cache_config config)
+{
     cg_error err = CG_ERROR_INIT;
     void *self = NULL;
 
     cg_plugin_host_init(&host, NULL, NULL, NULL, 0);
     ck_assert_msg(create(&host.host, &config, &self, &err) == CG_OK, "%s", err.msg);
     return self;
+}
+
+static void *open_cache(int32_t n_slots, int32_t max_len)
+{
+    return open_config(make_config(n_slots, max_len));
+}
+
+/* With a window and sink tokens. */
+static void *open_window(int32_t n_slots, int32_t max_len, int32_t window, int32_t sink_tokens)
+{
+    cg_cache_config config = make_config(n_slots, max_len);
+
+    config.features = CG_CACHE_WINDOW;
+    config.window = window;
+    config.sink_tokens = sink_tokens;
+    return open_config(config);
+}
+
+/* Appends tokens [from, end) to a slot in one call per layer; elements are the position. */
+static cg_status append(void *self, int32_t slot, int32_t from, int32_t end, cg_error *err)
+{
+    int32_t n = end - from, *slots = calloc((size_t)n, sizeof *slots);
+    int32_t *pos = calloc((size_t)n, sizeof *pos);
+    float *x = calloc((size_t)n * DIM, sizeof *x);
+    cg_status st = CG_OK;
+
+    ck_assert(slots && pos && x);
+    for (int32_t i = 0; i < n; i++) {
+        slots[i] = slot;
+        pos[i] = from + i;
+        for (int32_t d = 0; d < DIM; d++)
+            x[i * DIM + d] = (float)pos[i];
+    }
+    for (int32_t layer = 0; layer < 2 && st == CG_OK; layer++)
+        st = cg_paged_append(self, layer,
+                             &(cg_cache_append) { CG_SIZED(cg_cache_append), .n_tokens = n,
+                                                  .slot = slots, .pos = pos, .k = x, .v = x,
+                                                  .k_stride = DIM * sizeof *x,
+                                                  .v_stride = DIM * sizeof *x, .dtype = CG_F32 },
+                             err);
+    free(slots);
+    free(pos);
+    free(x);
+    return st;
+}
+
+/* Reserves and appends. */
+static void add(void *self, int32_t slot, int32_t from, int32_t end)
+{
+    cg_error err = CG_ERROR_INIT;
+
+    ck_assert_msg(cg_paged_reserve(self, slot, end, &err) == CG_OK, "%s", err.msg);
+    ck_assert_msg(append(self, slot, from, end, &err) == CG_OK, "%s", err.msg);
+}
+
+/* Page of a token, of the host's table. */
+static int32_t page_of(int32_t slot, int32_t pos)
+{
+    int64_t stride = device.pool->n_entries / device.pool->config->n_slots;
+
+    return device.pool->host_table[slot * stride + pos / CG_PAGE_TOKENS];
+}
+
+/* Checks that tokens [from, end) of a slot are those that were appended for [first, ...). */
+static void check_tokens(void *self, int32_t slot, int32_t from, int32_t end, int32_t first)
+{
+    cg_kv_view v = { CG_SIZED(cg_kv_view) };
+    cg_error err = CG_ERROR_INIT;
+
+    for (int32_t layer = 0; layer < 2; layer++) {
+        ck_assert_int_eq(cg_paged_view(self, layer, &v, &err), CG_OK);
+        v.page_table = device.pool->host_table;
+        for (int32_t pos = from; pos < end; pos++) {
+            int64_t at = cg_kv_offset(&v, slot, 0, pos);
+
+            ck_assert_float_eq(*(float *)((char *)v.k + at), (float)(first + pos - from));
+            ck_assert_float_eq(*(float *)((char *)v.v + at), (float)(first + pos - from));
+        }
+    }
+}
+
+static int64_t pages_used(void *self)
+{
+    cg_cache_stats st = { CG_SIZED(cg_cache_stats) };
+
+    cg_paged_stats(self, &st);
+    ck_assert_int_eq(st.bytes_used % PAGE_BYTES, 0);
+    return st.bytes_used / PAGE_BYTES;
 }
 
 static void check_published(void)
@@ -292,6 +389,182 @@ START_TEST(tables_stay_consistent_after_device_loss)
 }
 END_TEST
 
+/* ---- windows -------------------------------------------------------------------------------- */
+
+START_TEST(pages_behind_the_window_are_given_back)
+{
+    enum { LEN = 500, WINDOW = 20, SINKS = 5 };
+    void *self;
+
+    set_device(1, 1 << 20);
+    self = open_window(1, LEN, WINDOW, SINKS);
+    for (int32_t pos = 0; pos < LEN; pos++) {
+        int32_t first = pos + 1 - WINDOW; /* that the token reads */
+
+        add(self, 0, pos, pos + 1);
+        ck_assert_int_le(pages_used(self), 1 + WINDOW / CG_PAGE_TOKENS + 2);
+        check_tokens(self, 0, 0, pos < SINKS ? pos : SINKS, 0);
+        check_tokens(self, 0, first > 0 ? first : 0, pos + 1, first > 0 ? first : 0);
+        for (int32_t old = CG_PAGE_TOKENS; old + CG_PAGE_TOKENS <= first; old += CG_PAGE_TOKENS)
+            ck_assert_int_eq(page_of(0, old), -1);
+    }
+    cg_paged_release(self, 0);
+    ck_assert_int_eq(pages_used(self), 0);
+    cg_paged_destroy(self);
+}
+END_TEST
+
+START_TEST(tokens_of_one_append_keep_the_window_of_the_first)
+{
+    void *self;
+
+    set_device(1, 1 << 20);
+    self = open_window(2, 1000, 1, 0);
+    add(self, 0, 0, 100);
+    add(self, 1, 0, 5);
+    check_tokens(self, 0, 0, 100, 0);
+    add(self, 0, 100, 400); /* token 100 reads itself alone */
+    ck_assert_int_eq(page_of(0, 95), -1);
+    check_tokens(self, 0, 96, 400, 96);
+    check_tokens(self, 1, 0, 5, 0);
+    cg_paged_destroy(self);
+}
+END_TEST
+
+START_TEST(more_tokens_than_max_bytes_pass_through_a_window)
+{
+    cg_cache_config config = make_config(1, 4096);
+    cg_error err = CG_ERROR_INIT;
+    void *self;
+
+    config.max_bytes = 4 * PAGE_BYTES;
+    set_device(1, 1 << 20);
+    self = open_config(config);
+    ck_assert_int_eq(cg_paged_reserve(self, 0, 65, &err), CG_ERR_NOMEM);
+    cg_paged_destroy(self);
+    config.features = CG_CACHE_WINDOW;
+    config.window = 32;
+    self = open_config(config);
+    for (int32_t pos = 0; pos < 4096; pos++)
+        add(self, 0, pos, pos + 1);
+    check_tokens(self, 0, 4096 - 32, 4096, 4096 - 32);
+    cg_paged_destroy(self);
+}
+END_TEST
+
+START_TEST(shared_pages_pass_out_of_one_window_at_a_time)
+{
+    cg_cache_stats st = { CG_SIZED(cg_cache_stats) };
+    cg_error err = CG_ERROR_INIT;
+    void *self;
+
+    set_device(1, 1 << 20);
+    self = open_window(2, 400, 16, 0);
+    add(self, 0, 0, 70);
+    ck_assert_int_eq(cg_paged_share_prefix(self, 1, 0, 64, &err), CG_OK);
+    add(self, 0, 70, 200);
+    add(self, 0, 200, 201);
+    check_tokens(self, 1, 0, 64, 0);
+    cg_paged_stats(self, &st);
+    ck_assert_int_eq(st.blocks_shared, 0);
+    add(self, 1, 64, 65);
+    ck_assert_int_eq(page_of(1, 47), -1);
+    check_tokens(self, 1, 49, 65, 49);
+    /* a prefix of which nothing is left */
+    cg_paged_release(self, 1);
+    ck_assert_int_eq(cg_paged_share_prefix(self, 1, 0, 20, &err), CG_OK);
+    ck_assert_int_eq(page_of(1, 19), -1);
+    add(self, 1, 20, 24);
+    check_tokens(self, 1, 20, 24, 20);
+    cg_paged_release(self, 0);
+    cg_paged_release(self, 1);
+    ck_assert_int_eq(pages_used(self), 0);
+    cg_paged_destroy(self);
+}
+END_TEST
+
+START_TEST(roll_back_behind_the_window)
+{
+    cg_error err = CG_ERROR_INIT;
+    int32_t keep[] = { 41, 43 };
+    void *self;
+
+    set_device(1, 1 << 20);
+    self = open_window(1, 400, 16, 0);
+    add(self, 0, 0, 100);
+    add(self, 0, 100, 101);
+    check_tokens(self, 0, 85, 101, 85);
+    ck_assert_int_eq(append(self, 0, 40, 41, &err), CG_ERR_USAGE);
+    ck_assert_str_eq(err.msg, "append: position 40 of slot 0 is behind a window of 16 tokens; "
+                              "truncate to it and reserve first");
+    ck_assert_int_eq(cg_paged_gather(self, 0, 40, keep, 2, &err), CG_ERR_USAGE);
+    ck_assert_str_eq(err.msg, "gather: token 40 or 41 of slot 0 is behind a window of 16 tokens");
+    ck_assert_int_eq(append(self, 0, 85, 86, &err), CG_OK);
+    ck_assert_int_eq(cg_paged_truncate(self, 0, 40, &err), CG_OK);
+    ck_assert_int_eq(pages_used(self), 0);
+    add(self, 0, 40, 60);
+    check_tokens(self, 0, 40, 60, 40);
+    add(self, 0, 60, 90);
+    check_tokens(self, 0, 45, 90, 45);
+    cg_paged_release(self, 0);
+    ck_assert_int_eq(pages_used(self), 0);
+    cg_paged_destroy(self);
+}
+END_TEST
+
+/* ---- gather --------------------------------------------------------------------------------- */
+
+START_TEST(gather_copies_shared_pages)
+{
+    const int32_t keep[] = { 4, 10, 20, 31, 40 };
+    cg_error err = CG_ERROR_INIT;
+    void *self;
+
+    set_device(1, 1 << 20);
+    self = open_cache(2, 100);
+    add(self, 0, 0, 48);
+    ck_assert_int_eq(cg_paged_share_prefix(self, 1, 0, 48, &err), CG_OK);
+    device.n_publish = 0;
+    ck_assert_int_eq(cg_paged_gather(self, 1, 4, keep, 5, &err), CG_OK);
+    ck_assert_int_eq(device.n_publish, 1);
+    check_published();
+    ck_assert_int_eq(pages_used(self), 3 + 1);
+    check_tokens(self, 0, 0, 48, 0);
+    check_tokens(self, 1, 0, 5, 0);
+    for (int32_t i = 0; i < 5; i++)
+        check_tokens(self, 1, 4 + i, 5 + i, keep[i]);
+    add(self, 1, 9, 30);
+    check_tokens(self, 1, 9, 30, 9);
+    /* tokens that stay where they are leave their pages shared */
+    cg_paged_release(self, 1);
+    ck_assert_int_eq(cg_paged_share_prefix(self, 1, 0, 48, &err), CG_OK);
+    ck_assert_int_eq(cg_paged_gather(self, 1, 4, keep, 1, &err), CG_OK);
+    ck_assert_int_eq(page_of(1, 0), page_of(0, 0));
+    ck_assert_int_eq(pages_used(self), 3);
+    cg_paged_destroy(self);
+}
+END_TEST
+
+START_TEST(gather_without_memory_changes_nothing)
+{
+    const int32_t keep[] = { 10 };
+    cg_error err = CG_ERROR_INIT;
+    void *self;
+
+    set_device(1, 3);
+    self = open_cache(2, 48);
+    add(self, 0, 0, 48);
+    ck_assert_int_eq(cg_paged_share_prefix(self, 1, 0, 48, &err), CG_OK);
+    ck_assert_int_eq(cg_paged_gather(self, 1, 4, keep, 1, &err), CG_ERR_NOMEM);
+    check_tokens(self, 1, 0, 48, 0);
+    check_published();
+    cg_paged_release(self, 0);
+    ck_assert_int_eq(cg_paged_gather(self, 1, 4, keep, 1, &err), CG_OK);
+    check_tokens(self, 1, 4, 5, 10);
+    cg_paged_destroy(self);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("pages");
@@ -305,6 +578,13 @@ int main(void)
     tcase_add_test(tc, growth_uses_the_remaining_memory);
     tcase_add_test(tc, growth_ahead_of_need_is_bounded);
     tcase_add_test(tc, tables_stay_consistent_after_device_loss);
+    tcase_add_test(tc, pages_behind_the_window_are_given_back);
+    tcase_add_test(tc, tokens_of_one_append_keep_the_window_of_the_first);
+    tcase_add_test(tc, more_tokens_than_max_bytes_pass_through_a_window);
+    tcase_add_test(tc, shared_pages_pass_out_of_one_window_at_a_time);
+    tcase_add_test(tc, roll_back_behind_the_window);
+    tcase_add_test(tc, gather_copies_shared_pages);
+    tcase_add_test(tc, gather_without_memory_changes_nothing);
     tcase_set_timeout(tc, 120);
     suite_add_tcase(s, tc);
     sr = srunner_create(s);
