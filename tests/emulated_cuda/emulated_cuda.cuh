@@ -19,7 +19,7 @@
 #include "emulator.h"
 
 #undef __shared__
-#define __shared__ static __attribute__((section("emulated_shared")))
+#define __shared__ static
 #define __launch_bounds__(...)
 #define warpSize 32
 

@@ -13,6 +13,7 @@ enum {
     MAX_WARPS = MAX_THREADS / WARP,
     STACK = 256 << 10, /* address space: pages are used when touched */
     GUARD = 4096,      /* inaccessible, below each stack */
+    MAX_SHARED = 256,  /* variables of a kernel */
 };
 
 enum state { READY, AT_BARRIER, AT_SHUFFLE, AT_BALLOT, RETURNED };
@@ -31,10 +32,6 @@ uint64_t emulator_seed = 1;
 uint3 threadIdx, blockIdx;
 dim3 blockDim, gridDim;
 
-/* Static shared variables of all kernels: shared memory is a section. Weak: there may be none. */
-extern char __start_emulated_shared[] __attribute__((weak));
-extern char __stop_emulated_shared[] __attribute__((weak));
-
 /* The running block. */
 static struct {
     const emulated_grid *grid;
@@ -42,6 +39,8 @@ static struct {
     const void *arg;
     char *stacks;
     char *dynamic_shared;
+    const void *shared[MAX_SHARED]; /* variables with contents of this block */
+    uint32_t n_shared;
     void *caller; /* stack pointer of emulator_run() */
     thread threads[MAX_THREADS];
     uint32_t n_threads, n_warps;
@@ -321,6 +320,26 @@ uint32_t emulated_active(void)
     return active;
 }
 
+/* Words that are NaN in every float type, and far outside of memory as an offset. */
+static void fill(void *to, size_t bytes)
+{
+    static const unsigned char word[] = { 0xff, 0xff, 0xff, 0x7f };
+
+    for (size_t i = 0; i < bytes; i++)
+        ((unsigned char *)to)[i] = word[i % sizeof word];
+}
+
+void emulated_shared(void *variable, size_t bytes)
+{
+    for (uint32_t i = 0; i < block.n_shared; i++)
+        if (block.shared[i] == variable)
+            return;
+    if (block.n_shared == MAX_SHARED)
+        abort();
+    block.shared[block.n_shared++] = variable;
+    fill(variable, bytes);
+}
+
 void *emulated_dynamic_shared(void)
 {
     return block.dynamic_shared;
@@ -341,17 +360,9 @@ static void create_stacks(void)
             abort();
 }
 
-/* Not by memset(), which the address sanitizer checks: the section has its gaps between variables.
- */
-static void fill(void *to, size_t bytes)
-{
-    __asm__ volatile("rep stosb" : "+D"(to), "+c"(bytes) : "a"(0xff) : "memory");
-}
-
 static void run_block(void)
 {
-    if (__start_emulated_shared)
-        fill(__start_emulated_shared, (size_t)(__stop_emulated_shared - __start_emulated_shared));
+    block.n_shared = 0;
     fill(block.dynamic_shared, block.grid->shared_bytes);
     for (uint32_t i = 0; i < block.n_threads; i++) {
         start_thread(i);

@@ -11,7 +11,7 @@
  * - an operation of a warp whose mask names a thread that does not reach it, or leaves out the
  *   caller; a shuffle from a thread that is not in the mask.
  *
- * Shared memory is filled with bytes 0xff before each block.
+ * Shared memory is filled before each block, with NaN of every float type.
  */
 #ifndef CG_TESTS_EMULATOR_H
 #define CG_TESTS_EMULATOR_H
@@ -58,6 +58,8 @@ void emulated_launch(const void *arg, size_t bytes, void (*body)(const void *arg
 extern uint3 threadIdx, blockIdx;
 extern dim3 blockDim, gridDim;
 
+/** Fills a shared variable, unless a thread of the block has called this before. */
+void emulated_shared(void *variable, size_t bytes);
 /** Dynamic shared memory of the block. */
 void *emulated_dynamic_shared(void);
 /** Lane of the running thread. */

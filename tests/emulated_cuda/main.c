@@ -2,9 +2,10 @@
 /*
  * Runs the checks for CUDA on a plugin whose kernels run on the emulated GPU:
  *
- *   PROGRAM [--only TEXT]... [--except TEXT]... [SEED [ROUNDS]]
+ *   PROGRAM [--only TEXT]... [--except TEXT]... [--once TEXT]... [SEED [ROUNDS]]
  *
- * the checks whose names contain a text of --only, or all, without those of --except. Status 0: all
+ * the checks whose names contain a text of --only, or all, without those of --except; those of
+ * --once, which take long, in one round. Status 0: all
  * passed, 1: some failed, 2: usage. A fault that the emulator or a sanitizer finds ends the
  * process.
  */
@@ -22,10 +23,11 @@ cg_status cg_plugin_entry_v1(const cg_host *host, const cg_plugin **ret_plugin, 
 enum { MAX_TEXTS = 64, MAX_CHECKS = 512 };
 
 struct selection {
-    const char *only[MAX_TEXTS], *except[MAX_TEXTS];
-    int n_only, n_except;
-    char *checks[MAX_CHECKS]; /* names of the selected checks */
-    int n_checks;
+    const char *only[MAX_TEXTS], *except[MAX_TEXTS], *once[MAX_TEXTS];
+    int n_only, n_except, n_once;
+    /* Names of the selected checks: of all rounds, and of one. */
+    const char *checks[2][MAX_CHECKS];
+    int n_checks[2];
 };
 
 static void print_check(void *ctx, const cg_conformance_verdict *v)
@@ -47,11 +49,14 @@ static int contains_one_of(const char *name, const char *const *texts, int n)
 static void select_check(void *ctx, const char *check)
 {
     struct selection *s = ctx;
+    int once = contains_one_of(check, s->once, s->n_once);
 
     if ((s->n_only && !contains_one_of(check, s->only, s->n_only)) ||
-        contains_one_of(check, s->except, s->n_except) || s->n_checks == MAX_CHECKS)
+        contains_one_of(check, s->except, s->n_except))
         return;
-    s->checks[s->n_checks++] = strdup(check);
+    if (s->n_checks[once] == MAX_CHECKS)
+        abort();
+    s->checks[once][s->n_checks[once]++] = strdup(check);
 }
 
 /* Adds a text of the command line. Returns 0 if there are too many. */
@@ -67,6 +72,7 @@ int main(int argc, char **argv)
 {
     static const struct option longs[] = { { "only", required_argument, NULL, 'o' },
                                            { "except", required_argument, NULL, 'e' },
+                                           { "once", required_argument, NULL, '1' },
                                            { NULL, 0, NULL, 0 } };
     static const char *const no_check = "\n";
     static struct selection s;
@@ -77,7 +83,7 @@ int main(int argc, char **argv)
                                        .leave_out = select_check,
                                        .only = &no_check,
                                        .n_only = 1 };
-    int option, failures, is_right = 1;
+    int option, failures = 0, is_right = 1;
     const cg_plugin *plugin = NULL;
     cg_error err = CG_ERROR_INIT;
     cg_plugin_host host;
@@ -85,6 +91,7 @@ int main(int argc, char **argv)
     while ((option = getopt_long(argc, argv, "", longs, NULL)) != -1)
         is_right &= option == 'o'   ? add(s.only, &s.n_only, optarg)
                     : option == 'e' ? add(s.except, &s.n_except, optarg)
+                    : option == '1' ? add(s.once, &s.n_once, optarg)
                                     : 0;
     if (!is_right || argc - optind > 2) {
         fprintf(stderr, "usage: %s [--only TEXT]... [--except TEXT]... [SEED [ROUNDS]]\n", argv[0]);
@@ -102,17 +109,20 @@ int main(int argc, char **argv)
         return 1;
     }
     (void)cg_conformance_run(plugin, &host.host, &options); /* for the names */
-    if (!s.n_checks) {
+    if (!s.n_checks[0] && !s.n_checks[1]) {
         fprintf(stderr, "no check is selected\n");
         return 2;
     }
     options.leave_out = NULL;
-    options.only = (const char *const *)s.checks;
-    options.n_only = s.n_checks;
-    failures = cg_conformance_run(plugin, &host.host, &options);
+    for (int once = 0; once < 2; once++) {
+        options.only = s.checks[once];
+        options.n_only = s.n_checks[once];
+        if (once)
+            options.rounds = 1;
+        if (options.n_only)
+            failures += cg_conformance_run(plugin, &host.host, &options);
+    }
     if (failures)
         printf("%d checks failed\n", failures);
-    for (int i = 0; i < s.n_checks; i++)
-        free(s.checks[i]);
     return failures != 0;
 }

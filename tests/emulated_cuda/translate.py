@@ -5,16 +5,25 @@
 translate.py FILE.cu OUTPUT
 
 - `kernel<<<CONFIG>>>(ARGS)` becomes `kernel << emulated_config(CONFIG)(ARGS)`.
-- In a function, `extern __shared__ TYPE NAME[];` becomes a pointer to the block's memory.
+- `__shared__ TYPE NAME[N], ..;` is followed by a call that fills the variables.
+- `extern __shared__ TYPE NAME[];` becomes a pointer to the block's dynamic shared memory.
 Lines keep their numbers, for messages and debuggers.
 """
 import re
 import sys
+
+
+def fill_shared(declaration):
+    plain = re.sub(r"\[[^][]*\]|\([^()]*\)", "", declaration[1])
+    names = [re.search(r"(\w+)\s*$", part)[1] for part in plain.split(",")]
+    return declaration[0] + "".join(f" emulated_shared(&{n}, sizeof {n});" for n in names)
+
 
 text = open(sys.argv[1]).read()
 text = re.sub(r"<<<", " << emulated_config(", text)
 text = re.sub(r">>>(?=\s*\()", ")", text)
 text = re.sub(r"extern\s+__shared__\s+(?:__align__\(\d+\)\s*)?([\w\s]+?)\s*\b(\w+)\[\];",
               r"\1 *const \2 = (\1 *)emulated_dynamic_shared();", text)
+text = re.sub(r"\b__shared__\s([^;{}]*);", fill_shared, text)
 with open(sys.argv[2], "w") as out:
     out.write(f'#line 1 "{sys.argv[1]}"\n{text}')
