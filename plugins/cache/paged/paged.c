@@ -316,10 +316,11 @@ cg_status cg_paged_view(void *self, int32_t layer, cg_kv_view *ret_view, cg_erro
     paged *s = self;
     const cg_cache_config *c = &s->config;
     const page_part *keys = &s->parts[0], *values = &s->parts[1], *scales = &s->parts[2];
-    char *plane = s->pool.base + layer * s->pool.plane_stride;
     cg_kv_view v = { CG_SIZED(cg_kv_view) };
+    char *plane;
 
     CG_TRY(cg_cache_check_layer(s->host, c, layer, err));
+    plane = s->pool.base + layer * s->pool.plane_stride;
     v.device = c->device;
     v.dtype = c->dtype;
     v.n_slots = c->n_slots;
