@@ -316,6 +316,44 @@ cg_status cg_model_config_named(const char *shape, cg_model_config *ret, cg_erro
             .qk_norm = 1,
             .norm_eps = 1e-6,
             .rope = { .theta = 1e6 } } },
+        { "llama1b", /* Llama 3.2 1B */
+          { .arch = CG_ARCH_LLAMA,
+            .hidden = 2048,
+            .n_layers = 16,
+            .n_heads = 32,
+            .n_kv_heads = 8,
+            .head_dim = 64,
+            .intermediate = 8192,
+            .vocab = 128256,
+            .max_positions = 8192,
+            .tie_embeddings = 1,
+            .norm_eps = 1e-5,
+            .rope = { .theta = 5e5 } } },
+        { "llama7b", /* Llama 2 7B */
+          { .arch = CG_ARCH_LLAMA,
+            .hidden = 4096,
+            .n_layers = 32,
+            .n_heads = 32,
+            .n_kv_heads = 32,
+            .head_dim = 128,
+            .intermediate = 11008,
+            .vocab = 32000,
+            .max_positions = 4096,
+            .norm_eps = 1e-5,
+            .rope = { .theta = 1e4 } } },
+        { "gpt2", /* sizes of GPT-2 in a Llama: its two matrices of 3072 are three of 2048 */
+          { .arch = CG_ARCH_LLAMA,
+            .hidden = 768,
+            .n_layers = 12,
+            .n_heads = 12,
+            .n_kv_heads = 12,
+            .head_dim = 64,
+            .intermediate = 2048,
+            .vocab = 50257,
+            .max_positions = 1024,
+            .tie_embeddings = 1,
+            .norm_eps = 1e-5,
+            .rope = { .theta = 1e4 } } },
     };
 
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
@@ -325,7 +363,9 @@ cg_status cg_model_config_named(const char *shape, cg_model_config *ret, cg_erro
         }
     }
     return cg_fail(err, CG_ERR_USAGE,
-                   "model shape '%s' is unknown, wanted default, llama380m or qwen3-0.6b", shape);
+                   "model shape '%s' is unknown, wanted default, llama380m, qwen3-0.6b, llama1b, "
+                   "llama7b or gpt2",
+                   shape);
 }
 
 /* ---- confgen.json ----------------------------------------------------------------------- */

@@ -155,7 +155,8 @@ cg_status cg_format_config_parse(const char *name, const void *bytes, size_t len
                                  cg_format_config *ret, cg_error *err);
 
 /**
- * Returns a built-in shape for benchmarks: "default", "llama380m", "qwen3-0.6b".
+ * Returns a built-in shape for benchmarks: "default", "llama380m", "qwen3-0.6b",
+ * "llama1b", "llama7b", "gpt2".
  *
  * @return CG_OK; CG_ERR_USAGE naming the known shapes
  */

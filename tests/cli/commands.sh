@@ -288,8 +288,13 @@ expect 0 '^ +2 +grammar ' bench decode --molecules "$work/three.smi" --batch 2 -
 expect 0 '^ +2 +none ' bench decode --shape default --molecules "$work/three.smi" --batch 2 \
   --gens 1 --seconds 0 --max-new-tokens 64
 expect 0 '^ +2 +grammar +eager +static +[0-9.]+ ' bench decode --molecules "$work/three.smi" --limit 1 \
-    --batch 2 --gens 1 --seconds 0 --rounds 1 --constraint grammar --attention flash,eager \
-    --kv-cache static,paged --json "$work/bench.json"
+    --batch 2 --gens 1 --seconds 0 --rounds 1 --constraint grammar --attention all \
+    --kv-cache static,paged --plugin "$(dirname "$confgen")/tests/badplugins/attention_good.so" --json "$work/bench.json"
+expect 0 "^batch 2, grammar, good, paged: attention 'good': supports nothing" bench decode \
+    --molecules "$work/three.smi" --limit 1 --batch 2 --gens 1 --seconds 0 --rounds 1 --constraint grammar --attention good,eager \
+    --kv-cache paged --plugin "$(dirname "$confgen")/tests/badplugins/attention_good.so" --apart
+expect 2 '1024 cells, wanted at most 512' bench decode --batch 1,2,3,4,5,6,7,8 --attention 1,2,3,4,5,6,7,8 --constraint 1,2,3,4 \
+    --kv-cache 1,2,3,4 --molecules "$work/three.smi"
 for figure in tokens_per_second head_rows context used_rows; do
   if ! grep -Eq "\"$figure\": [1-9]" "$work/bench.json"; then
     echo "FAILED: bench decode --json: no $figure"
@@ -334,6 +339,16 @@ if [ "$(grep -c '"refused": "the number of heads' "$work/refused.json")" != 2 ];
   failures=$((failures + 1))
 fi
 expect 0 '^eager +dynamic +[0-9.]+ ' bench attention --case wide --attention eager --kv-cache dynamic --seconds 0
+# the tables of both
+python3 "$root/tools/bench/bench_tables.py" "$work/attention.json" "$work/refused.json" "$work/bench.json" >"$work/tables"
+for line in '| shape | eager, static | flash, static | eager, paged | flash, paged |' '| b2_h4k2_s32_d16 | ' \
+    '| b1_h3k2_l512_d128 | (1) | (1) |' '- (1) the number of heads' '| attention / cache | 2 |' '| eager / paged | ' \
+    '| batch | fastest | tokens/s |'; do
+  if ! grep -Fq -- "$line" "$work/tables"; then
+    echo "FAILED: bench_tables.py: no line $line"
+    failures=$((failures + 1))
+  fi
+done
 expect 2 'wanted one of them' bench decode --shape default --model "$root/data/confgen-default"
 expect 0 '^flash +paged +[0-9.]+ ' bench attention --case prefill512 --seconds 0
 expect 2 'no such plugin' bench attention --attention warp --case wide

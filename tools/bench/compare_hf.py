@@ -4,9 +4,10 @@
 PyTorch's attention back ends with confgen's plugins (development only; needs torch, transformers).
 
     tools/bench/compare_hf.py [--shape llama380m|qwen3-0.6b] [--budget S] [--out FILE.jsonl] ...
-    tools/bench/compare_hf.py --attention [--set NAME,...] [--budget S] [--out FILE.jsonl] ...
+    tools/bench/compare_hf.py --attention [--budget S] [--out FILE.jsonl] ... [-- --set NAME,... | --batch N ...]
 
-Each figure is written to --out at once, as a JSON line. generate() runs start with the best known
+What follows `--` goes to `confgen bench`: with --attention the shapes and types of `confgen bench attention`, on which
+PyTorch's back ends are measured too. Each figure is written to --out at once, as a JSON line. generate() runs start with the best known
 configuration and continue while the budget lasts; --reserve seconds of it are kept for confgen.
 """
 import argparse
@@ -21,9 +22,9 @@ import tempfile
 import time
 
 import torch
-import torch.nn.functional as F
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
+import bench_tables
+import torch_attention
 from pad_tokenizer import pad
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
@@ -253,7 +254,7 @@ def run_confgen(args, log, command):
     """Returns the figures of `confgen bench ... --json`; its output goes to standard error."""
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "figures.json")
-        command = [args.confgen, "bench"] + command + ["--json", path]
+        command = [args.confgen, "bench"] + command + args.more + ["--json", path]
         log.line(what="confgen", command=command)
         try:
             code = subprocess.run(command, stdout=sys.stderr, timeout=max(30, log.left())).returncode
@@ -311,160 +312,45 @@ def print_decode(theirs, ours):
 
 # ---- attention ----------------------------------------------------------------------------------
 
-BACKENDS = {"flash": SDPBackend.FLASH_ATTENTION, "cudnn": SDPBackend.CUDNN_ATTENTION,
-            "efficient": SDPBackend.EFFICIENT_ATTENTION}
 
-
-def time_calls(calls, rounds=7, replay=4e-3, capture=True):
-    """Returns the median seconds of a call and how it was measured: all calls in turn, replayed as a
-    graph, or queued on a stream if the graph fails or capture is false."""
-    def turn():
-        for call in calls:
-            call()
-
-    def elapsed(f):
-        a, b = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-        a.record()
-        f()
-        b.record()
-        b.synchronize()
-        return a.elapsed_time(b) * 1e-3
-
-    torch.cuda.synchronize()
-    side = torch.cuda.Stream()  # a capture needs a side stream
-    with torch.cuda.stream(side):
-        turn()
-        turn()
-    torch.cuda.synchronize()
-    turns = max(1, int(replay / max(elapsed(turn), 1e-6)))
-
-    def queue():
-        for _ in range(turns):
-            turn()
-
-    run, how = queue, "stream"
-    if capture:
-        try:
-            graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(graph):
-                queue()
-            run, how = graph.replay, "graph"
-        except Exception:
-            torch.cuda.synchronize()
-    run()
-    return statistics.median(elapsed(run) for _ in range(rounds)) / (turns * len(calls)), how
-
-
-def with_lengths(cell, q, k, v):
-    """The back ends' variable-length functions. Like confgen's plugins they read the lengths, here all
-    equal, from device memory, and take packed rows."""
-    b, rows, n = cell["sequences"], cell["rows"], cell["kv_max"]
-    starts = torch.arange(b + 1, device="cuda", dtype=torch.int32) * rows
-
-    def packed(x):
-        return x.transpose(1, 2).reshape(b * x.shape[2], x.shape[1], x.shape[3]).contiguous()
-
-    q, k, v = ([packed(x) for x in list_] for list_ in (q, k, v))
-    ops = torch.ops.aten
-    return {
-        "flash": lambda i: ops._flash_attention_forward(q[i], k[i], v[i], starts, starts, rows, n,
-                                                        0.0, True, False),
-        "cudnn": lambda i: ops._cudnn_attention_forward(q[i], k[i], v[i], None, starts, starts,
-                                                        rows, n, False, 0.0, True, False),
-    }
-
-
-def sdpa(cell, dtype):
-    """Returns the milliseconds of each back end for the shape of a confgen cell, and how measured."""
-    b, h, hkv, d = cell["sequences"], cell["heads"], cell["kv_heads"], cell["head_dim"]
-    rows, n = cell["rows"], cell["kv_max"]
-    q = [torch.randn(b, h, rows, d, device="cuda", dtype=dtype) for _ in range(cell["sets"])]
-    k = [torch.randn(b, hkv, n, d, device="cuda", dtype=dtype) for _ in q]
-    v = [torch.randn(b, hkv, n, d, device="cuda", dtype=dtype) for _ in q]
-
-    def make(i):
-        return lambda: F.scaled_dot_product_attention(q[i], k[i], v[i], is_causal=rows > 1,
-                                                      enable_gqa=h != hkv)
-
-    ms, how = {}, {}
-    for name, backend in BACKENDS.items():
-        try:
-            with torch.inference_mode(), sdpa_kernel(backend):
-                seconds, how[name] = time_calls([make(i) for i in range(len(q))])
-            ms[name] = seconds * 1e3
-        except Exception as e:
-            how[name] = f"{type(e).__name__}: {e}"[:120]
-            torch.cuda.synchronize()
-    forms = with_lengths(cell, q, k, v) if 1 < rows == n else {}
-    for name, form in forms.items():
-        name += ", lengths"
-        try:
-            with torch.inference_mode():
-                seconds, how[name] = time_calls([lambda i=i: form(i) for i in range(len(q))],
-                                                capture=name != "cudnn, lengths")  # it copies
-            ms[name] = seconds * 1e3
-        except Exception as e:
-            how[name] = f"{type(e).__name__}: {e}"[:120]
-            torch.cuda.synchronize()
-    return ms, how
-
-
-def run_attention(args, log):
-    found = run_confgen(args, log, ["attention", "--device", args.device, "--set", args.set,
-                                    "--dtype", args.dtype or "bf16", "--seconds", "0.1"])
-    dtype = {"bf16": torch.bfloat16, "f16": torch.float16, "f32": torch.float32}[found["dtype"]]
+def run_attention(args, log, device):
+    """Writes a line for each cell of confgen and of PyTorch's back ends; prints the tables of bench_tables.py."""
+    command = ["attention", "--device", args.device, "--kv-cache", args.kv_cache, "--max-call",
+               str(args.max_call)]
+    for flag, value in {"--dtype": args.dtype, "--attention": args.plugins}.items():
+        if value:
+            command += [flag, value]
+    found = run_confgen(args, log, command)
+    log.line(what="ceilings", **{k: v for k, v in found.items() if k != "cells"})
     shapes = {}
     for cell in found["cells"]:
-        shapes.setdefault(cell["shape"], []).append(cell)
-    ceiling = found["copy_bytes_per_second"]
-    print(f"\n{'shape':28}{'ours: flash':>12}{'paged':>9}{'cudnn':>9}{'paged':>9}"
-          f"{'torch: flash':>14}{'cudnn':>9}{'effic.':>9}{'flash l.':>9}{'cudnn l.':>9}"
-          f"{'flash x':>9}{'cudnn x':>9}{'flash l. x':>12}{'cudnn l. x':>12}  (ms)")
-    for name, cells in shapes.items():
-        ours = {(c["attention"], c["kv_cache"]): c["ms"] for c in cells if "ms" in c}
-        first = next((c for c in cells if "ms" in c), None)
-        ms, how = {}, {}
-        # ragged batches have no counterpart; a shape needs up to 15 s
-        if first and first["kv_min"] == first["kv_max"] and log.left() > 15:
-            ms, how = sdpa(first, dtype)
+        shapes.setdefault((cell["set"], bench_tables.shape_of(cell), cell["dtype"]), []).append(cell)
+    lines = []
+    for cells in shapes.values():
+        rows = list(cells)
+        if log.left() > 15:  # seconds that a shape needs
+            rows += torch_attention.rows_of(cells[0], device, args.max_call)
             free_memory()
-        for c in cells:
-            log.line(what="confgen_attention", **c)
-        if first:
-            log.line(what="sdpa", shape=name, ms=ms, how=how, copy_bytes_per_second=ceiling)
-
-        def show(value, width, digits=4):
-            return f"{value:{width}.{digits}f}" if value else f"{'-':>{width}}"
-
-        ratios = [ms[a] / ours[a, "static"] if a in ms and (a, "static") in ours else None
-                  for a in ("flash", "cudnn")]
-        ratios += [ms[f"{a}, lengths"] / ours[a, "static"]
-                   if f"{a}, lengths" in ms and (a, "static") in ours else None
-                   for a in ("flash", "cudnn")]
-        print(f"{name:28}" + show(ours.get(("flash", "static")), 12) +
-              show(ours.get(("flash", "paged")), 9) + show(ours.get(("cudnn", "static")), 9) +
-              show(ours.get(("cudnn", "paged")), 9) + show(ms.get("flash"), 14) +
-              show(ms.get("cudnn"), 9) + show(ms.get("efficient"), 9) +
-              show(ms.get("flash, lengths"), 9) + show(ms.get("cudnn, lengths"), 9) +
-              show(ratios[0], 9, 2) + show(ratios[1], 9, 2) + show(ratios[2], 12, 2) +
-              show(ratios[3], 12, 2), flush=True)
-    print("x: PyTorch's time divided by that of our plugin of the same name, contiguous: ours is faster "
-          "above 1")
-    print("l.: PyTorch's variable-length function, with lengths in device memory; the others have one "
-          "fixed length")
+        for row in rows:
+            log.line(what="attention", **row)
+        lines += rows
+    bench_tables.attention_tables(lines, bench_tables.unit_of(found))
+    print("`PyTorch NAME, lengths`: its function of variable lengths in device memory, as our plugins have them; the "
+          "others have one length. A cell without a figure or a number: no time left.")
 
 
 def main():
     p = argparse.ArgumentParser(description=__doc__,
                                 formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--confgen", default=os.path.join(ROOT, "build", "confgen"))
-    p.add_argument("--device", default="cuda", help="confgen's device (generate() uses the first GPU)")
+    p.add_argument("--device", default="cuda", help="confgen's device (PyTorch uses the first GPU, "
+                   "or the CPU for cpu)")
     p.add_argument("--budget", type=float, default=540, help="total seconds")
     p.add_argument("--reserve", type=float, default=240, help="seconds of the budget for confgen")
     p.add_argument("--out", help="write the figures as JSON lines")
     p.add_argument("--dtype", help="confgen's --dtype")
     p.add_argument("--attention", action="store_true", help="compare attention instead")
-    p.add_argument("--set", default="all", help="sets of `confgen bench attention`")
+    p.add_argument("--max-call", type=float, default=20, help="seconds: slower attention is left out")
     p.add_argument("--shape", default="llama380m", choices=PLANS)
     p.add_argument("--tokenizer", help="directory (default: the default model's; llama380m: the "
                    "test tokenizer, padded to the model's vocabulary)")
@@ -478,16 +364,19 @@ def main():
     p.add_argument("--limit", type=int, help="only the first N molecules")
     p.add_argument("--gens", type=int, default=8)
     p.add_argument("--only", choices=["generate", "confgen"], help="run only one of the two")
-    args = p.parse_args()
+    argv = sys.argv[1:]
+    at = argv.index("--") if "--" in argv else len(argv)
+    args = p.parse_args(argv[:at])
+    args.more = argv[at + 1:]
     batch, max_length = SIZES[args.shape]
     args.batch = args.batch or batch
     args.max_length = args.max_length or max_length
     log = Log(args.out, args.budget)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = "cuda" if torch.cuda.is_available() and args.device != "cpu" else "cpu"
     log.line(what="machine", torch=torch.__version__, cudnn=torch.backends.cudnn.version(),
              gpu=torch.cuda.get_device_name() if device == "cuda" else "none")
     if args.attention:
-        run_attention(args, log)
+        run_attention(args, log, device)
         return
     theirs, ours = [], []
     if args.only == "generate":

@@ -152,9 +152,10 @@ static const char matrix_help[] =
     "                       [--plugin FILE.so]...\n"
     "\n"
     "Pairs every attention plugin with every cache plugin: `ok`, or why the pair does not support\n"
-    "the model. Shapes: default, llama380m, qwen3-0.6b. Without a model or shape: the default\n"
-    "model. --deterministic requires on CUDA what a run with that flag requires; the CPU always\n"
-    "does. --dtype and --kv-dtype are those of a run.\n";
+    "the model. Shapes: default, llama380m, qwen3-0.6b, llama1b, llama7b, gpt2. Without a model "
+    "or\n"
+    "shape: the default model. --deterministic requires on CUDA what a run with that flag\n"
+    "requires; the CPU always does. --dtype and --kv-dtype are those of a run.\n";
 
 static int matrix(int argc, char **argv)
 {

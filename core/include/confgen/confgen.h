@@ -64,8 +64,8 @@ typedef struct cg_engine_options {
     void *log_ctx; /* first argument of log() */
     /**
      * Instead of a model: random weights of a named shape, for benches ("default", "llama380m",
-     * "qwen3-0.6b"), with the tokenizer and text format of the directory `tokenizer` (NULL: the
-     * default model's).
+     * "qwen3-0.6b", "llama1b", "llama7b", "gpt2"), with the tokenizer and text format of the
+     * directory `tokenizer` (NULL: the default model's).
      */
     const char *shape;
     const char *tokenizer; /* a directory or a tokenizer.json; NULL: that of the model */

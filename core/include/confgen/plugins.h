@@ -106,7 +106,7 @@ typedef struct cg_match_options {
     uint32_t struct_size;
     int32_t batch_size; /* sequences decoded at once; 0: 64 */
     const char *model;  /* directory, of which only config.json is read; NULL: the default model */
-    const char *shape;  /* instead of a model: "default", "llama380m", "qwen3-0.6b" */
+    const char *shape;  /* instead of a model, as cg_engine_options.shape */
     const char *device; /* "cpu" (default), "cuda" (the first GPU) or "cuda:I" */
     /* CUDA: nonzero: tokens do not depend on the batch, as with --deterministic */
     int32_t deterministic;

@@ -345,24 +345,27 @@ START_TEST(named_shapes)
     static const struct {
         const char *name;
         double params;
-    } shapes[] = { { "default", 28.7e6 }, { "llama380m", 383e6 }, { "qwen3-0.6b", 596e6 } };
+        int32_t tied;
+    } shapes[] = { { "default", 28.7e6, 1 },  { "llama380m", 383e6, 1 }, { "qwen3-0.6b", 596e6, 1 },
+                   { "llama1b", 1.236e9, 1 }, { "llama7b", 6.74e9, 0 },  { "gpt2", 124e6, 1 } };
     cg_model_config c = { 0 };
     cg_error err = CG_ERROR_INIT;
 
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < 6; i++) {
         double q, kv, layer, all;
 
         ck_assert_int_eq(cg_model_config_named(shapes[i].name, &c, &err), CG_OK);
         q = (double)c.n_heads * c.head_dim;
         kv = (double)c.n_kv_heads * c.head_dim;
         layer = c.hidden * (2 * q + 2 * kv + 3.0 * c.intermediate);
-        all = (double)c.vocab * c.hidden + c.n_layers * layer;
+        all = (2 - shapes[i].tied) * (double)c.vocab * c.hidden + c.n_layers * layer;
         ck_assert_msg(fabs(all / shapes[i].params - 1) < 0.005, "%s: %g", shapes[i].name, all);
-        ck_assert_int_eq(c.tie_embeddings, 1);
+        ck_assert_int_eq(c.tie_embeddings, shapes[i].tied);
     }
     ck_assert_int_eq(cg_model_config_named("big", &c, &err), CG_ERR_USAGE);
-    ck_assert_str_eq(err.msg,
-                     "model shape 'big' is unknown, wanted default, llama380m or qwen3-0.6b");
+    ck_assert_str_eq(
+        err.msg, "model shape 'big' is unknown, wanted default, llama380m, qwen3-0.6b, llama1b, "
+                 "llama7b or gpt2");
 }
 END_TEST
 

@@ -104,13 +104,20 @@ static void add_size(const char *option, struct sizes *s, int32_t lo, int32_t hi
     s->hi[s->n++] = hi;
 }
 
-/* Adds N, A..B or, if `ragged`, A-B. Cuts `word`. */
-static void add_word(const char *option, char *word, int32_t least, int32_t most, int ragged,
+/* What an item of a list may be besides N and A..B. */
+enum { RAGGED = 1 /* A-B */, ALL = 2 /* "all", which becomes 0 */ };
+
+/* Adds the numbers of an item. Cuts `word`. */
+static void add_word(const char *option, char *word, int32_t least, int32_t most, int allowed,
                      struct sizes *ret)
 {
-    char *range = strstr(word, ".."), *dash = ragged ? strchr(word, '-') : NULL;
+    char *range = strstr(word, ".."), *dash = allowed & RAGGED ? strchr(word, '-') : NULL;
     int32_t lo, hi;
 
+    if (allowed & ALL && !strcmp(word, "all")) {
+        add_size(option, ret, 0, 0);
+        return;
+    }
     if (range)
         *range = '\0';
     else if (dash)
@@ -131,7 +138,7 @@ static void add_word(const char *option, char *word, int32_t least, int32_t most
 }
 
 static void parse_sizes(const char *option, const char *text, int32_t least, int32_t most,
-                        int ragged, struct sizes *ret)
+                        int allowed, struct sizes *ret)
 {
     const char *words[MAX_SIZES];
     char copy[512];
@@ -142,7 +149,7 @@ static void parse_sizes(const char *option, const char *text, int32_t least, int
         usage_error("%s: longer than %zu bytes", option, sizeof copy - 1);
     n = parse_words(option, copy, words, MAX_SIZES);
     for (int i = 0; i < n; i++)
-        add_word(option, copy + (words[i] - copy), least, most, ragged, ret);
+        add_word(option, copy + (words[i] - copy), least, most, allowed, ret);
 }
 
 /* ---- shapes of lists ------------------------------------------------------------------------ */
@@ -150,7 +157,6 @@ static void parse_sizes(const char *option, const char *text, int32_t least, int
 /* The sizes of lists, parsed. A list that is absent has one entry, 0. */
 struct parsed_lists {
     struct sizes batch, heads, kv_heads, head_dim, v_head_dim, rows, kv_len, window;
-    int all_rows;
 };
 
 static void parse_optional(const char *option, const char *text, int32_t least, int32_t most,
@@ -168,9 +174,8 @@ static void parse_lists(const struct shape_lists *l, struct parsed_lists *ret)
     parse_optional("--kv-heads", l->kv_heads, 1, MAX_VALUE, &ret->kv_heads);
     parse_sizes("--head-dim", l->head_dim, 1, MAX_VALUE, 0, &ret->head_dim);
     parse_optional("--v-head-dim", l->v_head_dim, 1, MAX_VALUE, &ret->v_head_dim);
-    ret->all_rows = l->rows && !strcmp(l->rows, "all");
-    parse_sizes("--rows", l->rows && !ret->all_rows ? l->rows : "1", 1, MAX_SIZE, 0, &ret->rows);
-    parse_sizes("--kv-len", l->kv_len, 1, MAX_SIZE, 1, &ret->kv_len);
+    parse_sizes("--rows", l->rows ? l->rows : "1", 1, MAX_SIZE, ALL, &ret->rows);
+    parse_sizes("--kv-len", l->kv_len, 1, MAX_SIZE, RAGGED, &ret->kv_len);
     parse_optional("--window", l->window, 0, MAX_SIZE, &ret->window);
 }
 
@@ -252,7 +257,7 @@ static void expand(const struct shape_lists *l, const struct attention_shape *ty
         s.v_head_dim = l->v_head_dim ? p.v_head_dim.lo[at[4]] : s.head_dim;
         s.kv_min = p.kv_len.lo[at[6]];
         s.kv_max = p.kv_len.hi[at[6]];
-        s.rows = p.all_rows ? s.kv_min : p.rows.lo[at[5]];
+        s.rows = p.rows.lo[at[5]] ? p.rows.lo[at[5]] : s.kv_min;
         s.window = p.window.lo[at[7]];
         s.no_mask = l->no_mask;
         s.latent = l->latent;

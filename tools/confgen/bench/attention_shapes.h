@@ -32,7 +32,7 @@ struct shape_lists {
     const char *kv_heads; /* NULL: as heads */
     const char *head_dim;
     const char *v_head_dim; /* NULL: as head_dim */
-    const char *rows;       /* NULL: 1; "all": as many as cached tokens */
+    const char *rows;       /* NULL: 1; in it "all": as many as cached tokens */
     const char *kv_len;     /* also A-B: lengths from A to B in one shape */
     const char *window;     /* NULL: 0 */
     int32_t no_mask, latent;

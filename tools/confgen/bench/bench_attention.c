@@ -27,7 +27,7 @@ static const char help[] =
     "  --kv-heads N,...          default: as many\n"
     "  --head-dim N,...          default 128\n"
     "  --v-head-dim N,...        elements of a value (default: as --head-dim)\n"
-    "  --rows N,...|all          query tokens of a sequence (default 1); all: as many as cached\n"
+    "  --rows N,...              query tokens of a sequence (default 1); all: as many as cached\n"
     "  --kv-len N,...            cached tokens of a sequence (default 512); A-B: of all lengths\n"
     "  --window N,...            tokens that a row attends to (default 0: all)\n"
     "  --no-causal               rows attend to all cached tokens (default --causal)\n"

@@ -120,13 +120,14 @@ static json_t *row_json(const struct attention_bench *b, const struct bench_cell
     double seconds = samples_median(&c->seconds);
     json_t *row = json_pack(
         "{s:s, s:s, s:s, s:s, s:s, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:b, s:i, s:b, s:s, "
-        "s:s}",
+        "s:s, s:i, s:f, s:f}",
         "set", s->set, "shape", s->name, "attention", c->attention->name, "kv_cache",
         c->cache->name, "layout", layout_name(s), "sequences", (int)s->n_seqs, "heads",
         (int)s->n_heads, "kv_heads", (int)s->n_kv_heads, "head_dim", (int)s->head_dim, "v_head_dim",
         (int)s->v_head_dim, "rows", (int)s->rows, "kv_min", (int)s->kv_min, "kv_max",
         (int)s->kv_max, "causal", !s->no_mask, "window", (int)s->window, "latent", (int)s->latent,
-        "dtype", option_dtype_name(s->dtype), "kv_dtype", option_dtype_name(s->kv_dtype));
+        "dtype", option_dtype_name(s->dtype), "kv_dtype", option_dtype_name(s->kv_dtype), "sets",
+        (int)b->data.n_sets, "flops", shape_flops(s), "bytes", shape_kv_bytes(s));
 
     if (!row)
         return NULL;
@@ -135,12 +136,12 @@ static json_t *row_json(const struct attention_bench *b, const struct bench_cell
         return row;
     }
     json_object_update_new(
-        row, json_pack("{s:f, s:f, s:f, s:f, s:i, s:i, s:I, s:I, s:I}", "ms", 1e3 * seconds,
-                       "tflops", b->data.flops / seconds * 1e-12, "kv_bytes_per_second",
-                       b->data.bytes / seconds, "relative_error",
-                       isfinite(c->error) ? c->error : 1e300, "sets", (int)b->data.n_sets, "rounds",
-                       (int)c->seconds.n, "kv_bytes", (json_int_t)c->kv_bytes, "workspace_bytes",
-                       (json_int_t)c->workspace_bytes, "plan_bytes", (json_int_t)c->plan_bytes));
+        row,
+        json_pack("{s:f, s:f, s:f, s:f, s:i, s:I, s:I, s:I}", "ms", 1e3 * seconds, "tflops",
+                  b->data.flops / seconds * 1e-12, "kv_bytes_per_second", b->data.bytes / seconds,
+                  "relative_error", isfinite(c->error) ? c->error : 1e300, "rounds",
+                  (int)c->seconds.n, "kv_bytes", (json_int_t)c->kv_bytes, "workspace_bytes",
+                  (json_int_t)c->workspace_bytes, "plan_bytes", (json_int_t)c->plan_bytes));
     json_object_set_new(row, b->device.gpu ? "of_copy" : "of_memory",
                         json_real(b->data.bytes / seconds / memory_rate(b)));
     if (b->device.gpu)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* confgen bench decode: rates of whole generations, by batch size, constraint and plugins. */
 #include <confgen/build_info.h>
+#include <confgen/plugins.h>
 #include <malloc.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -19,19 +20,21 @@ enum {
 static const char help[] =
     "confgen bench decode [options]\n"
     "\n"
-    "  --model DIR | --shape NAME    default, llama380m, qwen3-0.6b: random weights (default: the\n"
-    "                                default model)\n"
+    "  --model DIR | --shape NAME    default, llama380m, qwen3-0.6b, llama1b, llama7b, gpt2 (a\n"
+    "                                Llama of GPT-2's sizes): random weights (default: the "
+    "default\n"
+    "                                model)\n"
     "  --tokenizer DIR               folder of the tokenizer, or a tokenizer.json (default: the\n"
     "                                model's)\n"
     "  --device cpu|cuda[:I]         default cpu\n"
     "  --dtype NAME                  bf16, f16 or f32, of weights and activations\n"
-    "  --kv-dtype NAME               of the KV cache: f32, bf16, f16, fp8 or int8 (default: as\n"
-    "                                --dtype)\n"
+    "  --kv-dtype NAME,...           of the KV cache: auto (as --dtype), f32, bf16, f16, fp8 or\n"
+    "                                int8 (default auto)\n"
     "  --batch N,...                 default 1,64; on a GPU 512\n"
     "  --constraint NAME,...         default none,grammar\n"
-    "  --attention NAME,...          default: what was measured on this GPU before, else as in a\n"
+    "  --attention NAME,...|all      default: what was measured on this GPU before, else as in a\n"
     "                                run with --tune never\n"
-    "  --kv-cache NAME,...           default: likewise\n"
+    "  --kv-cache NAME,...|all       default: likewise\n"
     "  --plugin FILE.so              another plugin (repeatable)\n"
     "  --deterministic               tokens that do not depend on the batch\n"
     "  --molecules FILE              default: the sample shipped with confgen\n"
@@ -46,18 +49,23 @@ static const char help[] =
     "  --step-tokens N               rows of a step (default: by batch size)\n"
     "  --seconds S                   time to measure each cell (default 20; on a GPU 0)\n"
     "  --rounds N                    minimum number of rounds (default 3; on a GPU 1)\n"
+    "  --apart                       one cell after the other, each with all of the memory, as on "
+    "a\n"
+    "                                GPU\n"
     "  --threads N                   default: cores\n"
     "  --etkdg                       time RDKit's ETKDGv3 on the same molecules and threads\n"
     "  --json FILE                   write the figures\n"
     "\n"
-    "A cell is a combination of batch size, constraint, attention and cache. All cells generate\n"
-    "the same conformers at the same temperature after a warm-up; on the CPU in turn, on a GPU\n"
-    "one after the other, so that each has all of the memory. tokens/s is tokens of completed\n"
-    "sequences per wall second. matmul, attention and sample are shares of the decoder's time.\n"
+    "A cell is a combination of batch size, constraint, attention, cache and its type. All cells\n"
+    "generate the same conformers at the same temperature after a warm-up; on the CPU in turn, on\n"
+    "a GPU one after the other. A cell that plugins refuse or that does not fit into memory is\n"
+    "listed with the reason. tokens/s is tokens of completed sequences per wall second. matmul,\n"
+    "attention and sample are shares of the decoder's time.\n"
     "ratio is tokens/s relative to `none` in the otherwise identical cell. On a GPU a second\n"
     "table compares the time of a step with the time that its bytes and products need at this\n"
     "GPU's copy bandwidth and matrix rate, which are measured in the same run; the formulas are\n"
-    "in tools/bench/README.md.\n";
+    "in tools/bench/README.md. tools/bench/bench_tables.py prints which pair is the fastest "
+    "where.\n";
 
 static void parse(struct decode_bench *b, int argc, char **argv)
 {
@@ -78,6 +86,7 @@ static void parse(struct decode_bench *b, int argc, char **argv)
         { "kv-cache", required_argument, NULL, 'k' },
         { "plugin", required_argument, NULL, 'p' },
         { "etkdg", no_argument, NULL, 'e' },
+        { "apart", no_argument, NULL, 'A' },
         { "device", required_argument, NULL, 'd' },
         { "dtype", required_argument, NULL, 'D' },
         { "kv-dtype", required_argument, NULL, 'K' },
@@ -149,7 +158,7 @@ static void parse(struct decode_bench *b, int argc, char **argv)
             o->dtype = optarg;
             break;
         case 'K':
-            o->kv_dtype = optarg;
+            b->n_kv_types = parse_words("--kv-dtype", optarg, b->kv_types, DECODE_LIST);
             break;
         case 'i':
             o->deterministic = 1;
@@ -169,6 +178,9 @@ static void parse(struct decode_bench *b, int argc, char **argv)
         case 'j':
             b->json = optarg;
             break;
+        case 'A':
+            b->apart = 1;
+            break;
         default:
             b->etkdg = 1;
         }
@@ -181,8 +193,7 @@ static void parse(struct decode_bench *b, int argc, char **argv)
     if (!b->n_batches)
         b->n_batches = parse_ints("--batch", b->on_gpu ? "512" : "1,64", 1, CG_MAX_BATCH,
                                   b->batches, DECODE_LIST);
-    if (b->n_batches * b->n_constraints * b->n_attentions * b->n_caches > DECODE_CELLS)
-        usage_error("wanted at most %d cells", DECODE_CELLS);
+    b->apart |= b->on_gpu;
     if (b->seconds < 0)
         b->seconds = b->on_gpu ? 0 : 20;
     if (!b->rounds)
@@ -190,6 +201,40 @@ static void parse(struct decode_bench *b, int argc, char **argv)
     o->plugins = b->plugins.files;
     o->n_plugins = b->plugins.n;
     o->sampling = &b->sampling;
+}
+
+static int is_all(const char *name)
+{
+    return name && !strcmp(name, "all");
+}
+
+/* Replaces "all" by the names of all plugins of a kind. */
+static void name_all(const cg_plugin_set *set, cg_plugin_kind kind, const char **names, int32_t *n)
+{
+    cg_loaded_plugin found = { CG_SIZED(cg_loaded_plugin) };
+
+    if (!is_all(names[0]))
+        return;
+    *n = 0;
+    for (int32_t i = 0; cg_plugin_set_loaded(set, i, &found) && *n < DECODE_LIST; i++)
+        if (found.plugin->kind == kind)
+            names[(*n)++] = found.plugin->name;
+}
+
+/* Names plugins for "all"; their names live as long as the process. */
+static cg_status name_plugins(struct decode_bench *b, cg_error *err)
+{
+    cg_plugin_set_options open = { CG_SIZED(cg_plugin_set_options), .threads = 1,
+                                   .files = b->plugins.files, .n_files = b->plugins.n };
+    cg_plugin_set *set = NULL;
+
+    if (!is_all(b->attentions[0]) && !is_all(b->caches[0]))
+        return CG_OK;
+    CG_TRY(cg_plugin_set_open(&open, &set, err));
+    name_all(set, CG_PLUGIN_ATTENTION, b->attentions, &b->n_attentions);
+    name_all(set, CG_PLUGIN_CACHE, b->caches, &b->n_caches);
+    cg_plugin_set_close(set);
+    return CG_OK;
 }
 
 static cg_status read_molecules(struct decode_bench *b, cg_error *err)
@@ -206,20 +251,26 @@ static cg_status read_molecules(struct decode_bench *b, cg_error *err)
     return CG_OK;
 }
 
+/* The batch varies slower than the constraint, and faster than the plugins. */
 static void make_cells(struct decode_bench *b)
 {
-    int32_t n = b->n_caches * b->n_attentions * b->n_batches * b->n_constraints;
+    int64_t n =
+        (int64_t)b->n_kv_types * b->n_caches * b->n_attentions * b->n_batches * b->n_constraints;
 
-    for (int32_t i = 0; i < n; i++) {
-        int32_t k = i / b->n_constraints, batch = b->batches[k % b->n_batches];
+    if (n > DECODE_CELLS)
+        usage_error("%lld cells, wanted at most %d", (long long)n, DECODE_CELLS);
+    for (int64_t i = 0; i < n; i++) {
+        int64_t k = i / b->n_constraints, batch = b->batches[k % b->n_batches];
+        int64_t pair = k / b->n_batches, cache = pair / b->n_attentions;
 
         b->cells[b->n_cells++] = (struct decode_cell) {
             .failure = CG_ERROR_INIT,
             .sum = { CG_SIZED(cg_report) },
-            .batch = batch,
+            .batch = (int32_t)batch,
             .constraint = b->constraints[i % b->n_constraints],
-            .attention = b->attentions[k / b->n_batches % b->n_attentions],
-            .kv_cache = b->caches[k / b->n_batches / b->n_attentions],
+            .attention = b->attentions[pair % b->n_attentions],
+            .kv_cache = b->caches[cache % b->n_caches],
+            .kv_type = b->kv_types[cache / b->n_caches],
             .gens = b->gens ? b->gens : (int32_t)((4 * batch + b->n_items - 1) / b->n_items),
         };
     }
@@ -234,6 +285,7 @@ static cg_status open_cell(struct decode_bench *b, struct decode_cell *c, cg_err
     o.constraint = c->constraint;
     o.attention = c->attention;
     o.kv_cache = c->kv_cache;
+    o.kv_dtype = c->kv_type;
     o.tuning = CG_TUNING_NEVER; /* a cell is not measured by the engine */
     if (o.shape && !strcmp(c->constraint, "none") && (b->free_tokens || !o.max_new_tokens))
         o.max_new_tokens = b->free_tokens ? b->free_tokens : FREE_TOKENS;
@@ -338,7 +390,8 @@ static struct decode_cell *unconstrained_cell(struct decode_bench *b, const stru
         struct decode_cell *f = &b->cells[i];
 
         if (f->batch == c->batch && same(f->attention, c->attention) &&
-            same(f->kv_cache, c->kv_cache) && !strcmp(f->constraint, "none"))
+            same(f->kv_cache, c->kv_cache) && same(f->kv_type, c->kv_type) &&
+            !strcmp(f->constraint, "none"))
             return f;
     }
     return NULL;
@@ -368,21 +421,46 @@ static void add_ratios(struct decode_bench *b)
     }
 }
 
+/* A cell that fails for such a reason is listed with it, and the others continue. */
+static int is_refusal(cg_status st)
+{
+    return st == CG_ERR_UNSUPPORTED || st == CG_ERR_MISMATCH || st == CG_ERR_NOMEM ||
+           st == CG_ERR_DEVICE_NOMEM;
+}
+
+/* Opens a cell and warms it up; one that is refused keeps the reason and no engine. */
+static cg_status start_cell(struct decode_bench *b, struct decode_cell *c, cg_error *err)
+{
+    cg_status st = open_cell(b, c, &c->failure);
+
+    if (st == CG_OK)
+        st = warm_up(b, c, &c->failure);
+    if (st == CG_OK)
+        return CG_OK;
+    close_cell(c);
+    if (is_refusal(st))
+        return CG_OK;
+    *err = c->failure;
+    return st;
+}
+
 /* Runs all cells in turn, so that other load on the machine affects all alike. */
 static cg_status measure_together(struct decode_bench *b, cg_error *err)
 {
     double start;
+    int n_open = 0;
 
-    for (int i = 0; i < b->n_cells; i++)
-        CG_TRY(open_cell(b, &b->cells[i], err));
-    for (int i = 0; i < b->n_cells; i++)
-        CG_TRY(warm_up(b, &b->cells[i], err));
+    for (int i = 0; i < b->n_cells; i++) {
+        CG_TRY(start_cell(b, &b->cells[i], err));
+        n_open += b->cells[i].engine != NULL;
+    }
     if (b->etkdg)
         run_etkdg(b, 1, 1);
     start = cg_now();
-    for (int n = 0; n < b->rounds || cg_now() - start < b->seconds * (double)b->n_cells; n++) {
+    for (int n = 0; n_open && (n < b->rounds || cg_now() - start < b->seconds * n_open); n++) {
         for (int i = 0; i < b->n_cells; i++)
-            CG_TRY(run_once(b, &b->cells[i], err));
+            if (b->cells[i].engine)
+                CG_TRY(run_once(b, &b->cells[i], err));
         if (b->etkdg)
             samples_add(&b->etkdg_rates, run_etkdg(b, b->info.threads, 4));
     }
@@ -405,7 +483,7 @@ out:
 }
 
 /*
- * Runs one cell after the other, each with all of the GPU's memory. A cell that is unsupported or
+ * Runs one cell after the other, each with all of the memory. A cell that is unsupported or
  * does not fit is reported and the others continue; figures are printed and written cell by cell.
  */
 static cg_status measure_apart(struct decode_bench *b, cg_error *err)
@@ -418,16 +496,15 @@ static cg_status measure_apart(struct decode_bench *b, cg_error *err)
         struct decode_cell *c = &b->cells[i];
         cg_status st = measure_cell(b, c, &c->failure);
 
-        fprintf(stderr, "[%d/%d] batch %d, %s%s%s%s%s: ", i + 1, b->n_cells, c->batch,
-                c->constraint, c->attention_used[0] ? ", " : "", c->attention_used,
-                c->cache_used[0] ? ", " : "", c->cache_used);
+        fprintf(stderr, "[%d/%d] ", i + 1, b->n_cells);
+        decode_print_name(stderr, c);
         if (st == CG_OK)
-            fprintf(stderr, "%.0f tokens/s\n", samples_median(&c->tokens));
+            fprintf(stderr, ": %.0f tokens/s\n", samples_median(&c->tokens));
         else
-            fprintf(stderr, "%s\n", c->failure.msg);
+            print_lines(stderr, ": %s\n", c->failure.msg);
         if (b->json)
             CG_TRY(decode_write_json(b, err));
-        if (st != CG_OK && st != CG_ERR_UNSUPPORTED && st != CG_ERR_DEVICE_NOMEM) {
+        if (st != CG_OK && !is_refusal(st)) {
             *err = c->failure;
             return st;
         }
@@ -487,6 +564,7 @@ int bench_decode(int argc, char **argv)
         .sampling = { sizeof(cg_sampling), -1, -1, -1, -1, -1 },
         .n_attentions = 1, /* one NULL: selected by the engine */
         .n_caches = 1,
+        .n_kv_types = 1,
         .seconds = -1,
     };
     cg_error err = CG_ERROR_INIT, json_err = CG_ERROR_INIT;
@@ -494,11 +572,12 @@ int bench_decode(int argc, char **argv)
 
     command_name = "bench decode";
     parse(&b, argc, argv);
+    CG_TRY_GOTO(st, name_plugins(&b, &err), out);
     CG_TRY_GOTO(st, read_molecules(&b, &err), out);
     make_cells(&b);
     if (b.on_gpu)
         CG_TRY_GOTO(st, measure_gpu(&b, &err), out);
-    st = b.on_gpu ? measure_apart(&b, &err) : measure_together(&b, &err);
+    st = b.apart ? measure_apart(&b, &err) : measure_together(&b, &err);
     if (n_measured(&b)) { /* print them also if a later cell failed */
         add_ratios(&b);
         decode_print(&b);

@@ -9,12 +9,13 @@
 
 #include "bench.h"
 
-enum { DECODE_CELLS = 128, DECODE_LIST = 32 };
+enum { DECODE_CELLS = 512, DECODE_LIST = 32 };
 
-/** One combination of batch size, constraint, attention and cache. */
+/** One combination of batch size, constraint, attention, cache and its type. */
 struct decode_cell {
     int32_t batch;
-    const char *constraint, *attention, *kv_cache; /* as given; the last two may be NULL */
+    const char *constraint;
+    const char *attention, *kv_cache, *kv_type; /* as given; NULL: selected by the engine */
     int32_t gens;
     cg_engine *engine; /* NULL while closed */
     struct samples tokens, sampled, forced, conformers, ratio;
@@ -30,12 +31,13 @@ struct decode_bench {
     struct plugin_files plugins;
     int32_t batches[DECODE_LIST], n_batches;
     const char *constraints[DECODE_LIST], *attentions[DECODE_LIST], *caches[DECODE_LIST];
-    int32_t n_constraints, n_attentions, n_caches;
+    const char *kv_types[DECODE_LIST];
+    int32_t n_constraints, n_attentions, n_caches, n_kv_types;
     const char *molecules, *json;
     int64_t limit;
     int32_t gens, free_tokens, rounds;
     double seconds;
-    int etkdg;
+    int etkdg, apart;
     char default_molecules[PATH_MAX];
     cg_requests *requests;
     int64_t n_items;
@@ -52,6 +54,8 @@ struct decode_bench {
     cg_gpu_ceilings ceilings;
 };
 
+/** Prints what identifies a cell, e.g. "batch 64, grammar, flash, paged". */
+void decode_print_name(FILE *out, const struct decode_cell *c);
 /** Prints the tables. */
 void decode_print(struct decode_bench *b);
 /** Writes all figures to b->json. */

@@ -85,7 +85,7 @@ static struct cell_columns begin_table(const struct decode_bench *b, struct text
 {
     static char align[TABLE_COLUMNS + 1];
     static const char *headings[TABLE_COLUMNS];
-    struct cell_columns columns = { b->n_attentions > 1, b->n_caches > 1 };
+    struct cell_columns columns = { b->n_attentions > 1, b->n_caches > 1 || b->n_kv_types > 1 };
     int n = 0;
 
     headings[n] = "batch";
@@ -191,6 +191,29 @@ static void print_steps(const struct decode_bench *b)
     table_print(&t, stdout);
 }
 
+void decode_print_name(FILE *out, const struct decode_cell *c)
+{
+    const char *attention = c->attention_used[0] ? c->attention_used : c->attention;
+    const char *cache = c->cache_used[0] ? c->cache_used : c->kv_cache;
+
+    fprintf(out, "batch %d, %s", c->batch, c->constraint);
+    if (attention)
+        fprintf(out, ", %s", attention);
+    if (cache)
+        fprintf(out, ", %s", cache);
+    if (c->kv_type)
+        fprintf(out, ", %s", c->kv_type);
+}
+
+/* The first cell that was measured, the first of all if none was. */
+static const struct decode_cell *first_measured(const struct decode_bench *b)
+{
+    for (int i = 0; i < b->n_cells; i++)
+        if (b->cells[i].tokens.n)
+            return &b->cells[i];
+    return &b->cells[0];
+}
+
 static int any_halved(const struct decode_bench *b)
 {
     for (int i = 0; i < b->n_cells; i++)
@@ -201,7 +224,7 @@ static int any_halved(const struct decode_bench *b)
 
 void decode_print(struct decode_bench *b)
 {
-    const struct decode_cell *first = &b->cells[0];
+    const struct decode_cell *first = first_measured(b);
 
     printf("%s, %.1f M parameters, %s", b->model, (double)b->info.parameters * 1e-6, b->device);
     if (b->on_gpu)
@@ -211,7 +234,7 @@ void decode_print(struct decode_bench *b)
         printf(", %d threads", b->info.threads);
     if (b->n_attentions == 1)
         printf(", attention %s", first->attention_used);
-    if (b->n_caches == 1)
+    if (b->n_caches == 1 && b->n_kv_types == 1)
         printf(", KV cache %s of %s", first->cache_used, first->kv_dtype);
     printf(", temperature %g\n%lld molecules of %s; medians of %zu rounds\n\n", b->temperature,
            (long long)b->n_items, b->molecules, first->tokens.n);
@@ -224,12 +247,11 @@ void decode_print(struct decode_bench *b)
     if (any_halved(b))
         puts("\n* out of memory: this cell ran at half its batch size or less");
     for (int i = 0; i < b->n_cells; i++)
-        if (b->cells[i].failure.code != CG_OK)
-            printf("\nbatch %d, %s%s%s%s%s: %s\n", b->cells[i].batch, b->cells[i].constraint,
-                   b->cells[i].attention ? ", " : "",
-                   b->cells[i].attention ? b->cells[i].attention : "",
-                   b->cells[i].kv_cache ? ", " : "",
-                   b->cells[i].kv_cache ? b->cells[i].kv_cache : "", b->cells[i].failure.msg);
+        if (b->cells[i].failure.code != CG_OK) {
+            puts("");
+            decode_print_name(stdout, &b->cells[i]);
+            print_lines(stdout, ": %s\n", b->cells[i].failure.msg);
+        }
     if (b->etkdg)
         printf("\nRDKit ETKDGv3, hydrogens added, no force field, %d threads: %.2f conformers/s\n",
                b->info.threads, samples_median(&b->etkdg_rates));
@@ -268,22 +290,31 @@ static json_t *cell_json(const struct decode_bench *b, const struct decode_cell 
                                               : "",
                              "gens", (int)c->gens, "rounds", (int)c->tokens.n);
 
+    json_object_set_new(cell, "kv_dtype",
+                        json_string(c->kv_dtype[0] ? c->kv_dtype
+                                    : c->kv_type   ? c->kv_type
+                                                   : "auto"));
     if (c->failure.code != CG_OK)
         json_object_set_new(cell, "failure", cg_json_text(c->failure.msg));
     if (!c->tokens.n)
         return cell;
     json_object_update_new(
-        cell, json_pack("{s:s, s:f, s:f, s:f, s:f, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:f}",
-                        "kv_dtype", c->kv_dtype, "tokens_per_second", samples_median(&c->tokens),
-                        "sampled_per_second", samples_median(&c->sampled), "forced_per_second",
-                        samples_median(&c->forced), "conformers_per_second",
-                        samples_median(&c->conformers), "tokens", (json_int_t)r->tokens,
-                        "requested", (json_int_t)r->requested, "conformers",
-                        (json_int_t)r->conformers, "steps", (json_int_t)r->steps, "kv_bytes",
-                        (json_int_t)r->kv_bytes, "device_bytes", (json_int_t)r->device_bytes,
-                        "seconds", r->seconds, "decode_seconds", r->decode_seconds));
+        cell,
+        json_pack("{s:f, s:f, s:f, s:f, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:f}",
+                  "tokens_per_second", samples_median(&c->tokens), "sampled_per_second",
+                  samples_median(&c->sampled), "forced_per_second", samples_median(&c->forced),
+                  "conformers_per_second", samples_median(&c->conformers), "tokens",
+                  (json_int_t)r->tokens, "requested", (json_int_t)r->requested, "conformers",
+                  (json_int_t)r->conformers, "steps", (json_int_t)r->steps, "kv_bytes",
+                  (json_int_t)r->kv_bytes, "device_bytes", (json_int_t)r->device_bytes, "seconds",
+                  r->seconds, "decode_seconds", r->decode_seconds));
     if (c->ratio.n)
         json_object_set_new(cell, "ratio", json_real(samples_median(&c->ratio)));
+    if (!b->on_gpu)
+        json_object_update_new(cell,
+                               json_pack("{s:f, s:f, s:f}", "matmul_seconds", r->matmul_seconds,
+                                         "attention_seconds", r->attention_seconds,
+                                         "sample_seconds", r->sample_seconds));
     json_object_set_new(cell, "halvings", json_integer(r->halvings));
     json_object_set_new(cell, "head_rows", json_integer((json_int_t)r->head_rows));
     json_object_set_new(cell, "step", step_json(&step));
