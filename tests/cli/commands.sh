@@ -330,6 +330,13 @@ if [ "$got" != '24 24' ]; then
   echo "FAILED: bench attention --json: found $got rows with a small error and with memory, wanted 24"
   failures=$((failures + 1))
 fi
+expect 0 ', values of 16 in the keys, no mask, f32 over fp8, nhd$' bench attention --batch 2 --heads 4 --kv-heads 1 \
+    --head-dim 24 --v-head-dim 16 --latent --rows 30 --kv-len 20 --no-causal --kv-dtype fp8 --layout nhd --attention eager \
+    --seconds 0 --json "$work/latent.json"
+if [ "$(grep -Ec '"relative_error": [0-9.]+e-0?[6-9],' "$work/latent.json")" != 2 ]; then
+  echo 'FAILED: bench attention: latent attention without a mask over fp8 has a large error'
+  failures=$((failures + 1))
+fi
 expect 0 '^eager over static: the number of heads is not a multiple' bench attention --heads 3 --kv-heads 2 \
     --attention eager --json "$work/refused.json"
 expect 0 '^eager over paged: queries, output, keys and values take [0-9.]+ GB: more than' bench attention \

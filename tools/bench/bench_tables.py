@@ -7,7 +7,7 @@
 A FILE is written by `confgen bench attention --json`, `confgen bench decode --json` or
 `compare_hf.py --attention --out`.
 
-bench attention: by set, a table of times, one of rates and one of memory. Rates are TFLOP/s (CPU: GFLOP/s) where
+bench attention: by set and type, a table of times, one of rates and one of memory. Rates are TFLOP/s (CPU: GFLOP/s) where
 sequences have several rows, else GB/s of keys and values; memory is that of workspace and plan, in MB. The least time of a row is
 bold. bench decode: by constraint, tokens/s of each attention over each cache by batch size, the largest bold, then
 which pair is the fastest at which batch size, with the figures that tell why. Cells that were refused have a
@@ -81,8 +81,8 @@ def memory(cell):
 
 def attention_tables(cells, unit):
     """Tables of the cells of confgen and PyTorch, which have the same members; `unit` as for rate()."""
-    for name in unique(c["set"] for c in cells):
-        of_set = [c for c in cells if c["set"] == name]
+    for name, dtype in unique((c["set"], c["dtype"]) for c in cells):
+        of_set = [c for c in cells if (c["set"], c["dtype"]) == (name, dtype)]
         columns = unique((c["attention"], c["kv_cache"]) for c in of_set)
         shapes = unique(shape_of(c) for c in of_set)
         found = {(shape_of(c), c["attention"], c["kv_cache"]): c for c in of_set}
@@ -103,12 +103,11 @@ def attention_tables(cells, unit):
                     out.append(mark + text(c) + mark)
             return out
 
-        print(f"### {name or 'shapes of the command line'}\n")
-        dtypes = unique(c["dtype"] for c in of_set)
+        print(f"### {name or 'shapes of the command line'}, {dtype}\n")
         for title, text in (("ms", milliseconds),
                             (f"{unit} of several rows, KV GB/s of single ones", lambda c: rate(c, unit)),
                             ("MB of workspace and plan", memory)):
-            print(f"{title}, {', '.join(dtypes)}:\n")
+            print(f"{title}:\n")
             table(headings, [row(shape, text) for shape in shapes])
         notes.show()
 

@@ -75,17 +75,6 @@ int32_t parse_gpu(const char *text)
     usage_error("--device '%s': wanted cpu, cuda or cuda:I", text);
 }
 
-cg_dtype parse_dtype(const char *text)
-{
-    if (!strcmp(text, "bf16"))
-        return CG_BF16;
-    if (!strcmp(text, "f16"))
-        return CG_F16;
-    if (!strcmp(text, "f32"))
-        return CG_F32;
-    usage_error("--dtype '%s': wanted bf16, f16 or f32", text);
-}
-
 void check_bench_json(const char *path)
 {
     struct stat sb;

@@ -31,8 +31,6 @@ cg_request *copy_requests(const cg_requests *list, int64_t n, int32_t gens);
 
 /** The value of --device: index of the GPU, -1 for "cpu". */
 int32_t parse_gpu(const char *text);
-/** The value of --dtype. */
-cg_dtype parse_dtype(const char *text);
 /** A usage error if the file exists; `path` may be NULL. */
 void check_bench_json(const char *path);
 /** Writes `root` (NULL: out of memory), replacing what an earlier call wrote, and releases it.

@@ -20,10 +20,9 @@ enum {
 static const char help[] =
     "confgen bench decode [options]\n"
     "\n"
-    "  --model DIR | --shape NAME    default, llama380m, qwen3-0.6b, llama1b, llama7b, gpt2 (a\n"
-    "                                Llama of GPT-2's sizes): random weights (default: the "
-    "default\n"
-    "                                model)\n"
+    "  --model DIR | --shape NAME    random weights of default, llama380m, qwen3-0.6b, llama1b,\n"
+    "                                llama7b or gpt2 (a Llama of GPT-2's sizes) (default: the\n"
+    "                                default model)\n"
     "  --tokenizer DIR               folder of the tokenizer, or a tokenizer.json (default: the\n"
     "                                model's)\n"
     "  --device cpu|cuda[:I]         default cpu\n"
