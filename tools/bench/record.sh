@@ -13,12 +13,12 @@ prepare() {
   trap 'rm -rf "$work"' EXIT
 }
 
-# record NAME ARGUMENT...: runs one command of confgen, output to OUT/NAME.txt.
+# record NAME ARGUMENT...: runs one command of confgen, or of another $program, output to OUT/NAME.txt.
 record() {
   local name=$1 status=0 start=$EPOCHREALTIME shown
   shift
   [ "$only" = '  ' ] || [[ $only == *" $name "* ]] || return 0
-  shown="confgen $*"
+  shown="${program##*/} $*"
   shown=${shown//"$work/"/}
   shown=${shown//"$out/"/}
   shown=${shown//"$root/"/}

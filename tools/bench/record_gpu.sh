@@ -7,12 +7,13 @@
 #
 # CONFGEN names the program (build/confgen), COMMIT the commit (default: asked of git), QWEN3 a folder with
 # Qwen3's vocab.json and merges.txt (its figures are skipped without it), REF and MOLECULES the references and
-# molecules of tools/study/make_references.py (the quality figures are skipped without them).
+# molecules of tools/study/make_references.py (the quality figures are skipped without them), TORCH a Python with
+# PyTorch (its back ends are skipped without it).
 set -uo pipefail
 export LC_ALL=C
 
 root=$(cd "$(dirname "$0")/../.." && pwd)
-(($# >= 1)) || { sed -n '3,11s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+(($# >= 1)) || { sed -n '3,12s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 out=$1
 shift
 . "$root/tools/bench/record.sh"
@@ -59,6 +60,38 @@ if [ -n "${QWEN3:-}" ]; then # text formats, with all work of a run but geometry
 fi
 record attention_prefill bench attention --device cuda --set prefill --json "$out/attention_prefill.json"
 record attention_decode bench attention --device cuda --set decode --json "$out/attention_decode.json"
+sets=(main main_b4 b16_s512 b4_s2048 prompt prompt_batch generator generator_batch token deepseek_v3 llama_70b llama_405b)
+for set in "${sets[@]}"; do
+  record "attention_$set" bench attention --device cuda --set "$set" --json "$out/attention_$set.json"
+done
+record attention_kv_types bench attention --device cuda --set decode --kv-dtype bf16,fp8,int8 \
+  --json "$out/attention_kv_types.json"
+record attention_head_sizes bench attention --device cuda --batch 256 --heads 16 --kv-heads 8 \
+  --head-dim 56,64,80,96,128,192,256 --kv-len 128,512 --json "$out/attention_head_sizes.json"
+record attention_windows bench attention --device cuda --batch 256 --heads 16 --kv-heads 8 --kv-len 4096 \
+  --window 0,128,512,2048 --json "$out/attention_windows.json"
+record attention_layouts bench attention --device cuda --set decode --layout hnd,nhd --json "$out/attention_layouts.json"
+record attention_latent bench attention --device cuda --batch 128 --heads 128 --kv-heads 1 --head-dim 576 \
+  --v-head-dim 512 --latent --kv-len 512..8192 --json "$out/attention_latent.json"
+if [ -n "${TORCH:-}" ]; then
+  for set in prefill decode "${sets[@]}"; do
+    program=$TORCH record "torch_$set" "$root/tools/bench/compare_hf.py" --attention --confgen "${CONFGEN:-$root/build/confgen}" \
+      --out "$out/torch_$set.jsonl" -- --set "$set"
+  done
+fi
+# every attention over every cache by batch size; the fastest pair of each
+table=(--device cuda --molecules "$list" --temperature 1 --attention all --kv-cache all --batch 1,16,128,512,1024
+  --constraint grammar)
+llama3=(--tokenizer "$work/llama3" --max-length 1280)
+record table_default bench decode "${table[@]}" --shape default --json "$out/table_default.json"
+record table_llama380m bench decode "${table[@]}" --shape llama380m "${llama3[@]}" --json "$out/table_llama380m.json"
+record table_llama1b bench decode "${table[@]}" --shape llama1b "${llama3[@]}" --json "$out/table_llama1b.json"
+record table_llama7b bench decode "${table[@]}" --shape llama7b --max-length 1280 --json "$out/table_llama7b.json"
+record table_gpt2 bench decode "${table[@]}" --shape gpt2 --max-length 1024 --json "$out/table_gpt2.json"
+if [ -n "${QWEN3:-}" ]; then
+  record table_qwen3-0.6b bench decode "${table[@]}" --shape qwen3-0.6b --tokenizer "$QWEN3" --max-length 1920 \
+    --free-tokens 650 --json "$out/table_qwen3-0.6b.json"
+fi
 if [ -n "${REF:-}" ] && [ -n "${MOLECULES:-}" ]; then
   quality=(--input "$MOLECULES" --gens 2k --seed 1 --device cuda --tune never --attention flash
     --kv-cache paged --batch-size 512 --check)

@@ -38,7 +38,8 @@ static const char help[] =
     "  --deterministic               tokens that do not depend on the batch\n"
     "  --molecules FILE              default: the sample shipped with confgen\n"
     "  --limit N                     read only the first N molecules\n"
-    "  --gens N                      generations per molecule (default: enough for four batches)\n"
+    "  --gens N                      generations per molecule (default: of as many molecules as\n"
+    "                                four batches need, enough for four batches)\n"
     "  --temperature T               default: the model's\n"
     "  --max-new-tokens N            limit of a sequence\n"
     "  --free-tokens N               that limit for `none` with random weights, which do not stop\n"
@@ -260,7 +261,8 @@ static void make_cells(struct decode_bench *b)
         usage_error("%lld cells, wanted at most %d", (long long)n, DECODE_CELLS);
     for (int64_t i = 0; i < n; i++) {
         int64_t k = i / b->n_constraints, batch = b->batches[k % b->n_batches];
-        int64_t pair = k / b->n_batches, cache = pair / b->n_attentions;
+        int64_t pair = k / b->n_batches, cache = pair / b->n_attentions, wanted = 4 * batch;
+        int64_t n_molecules = b->gens || b->n_items < wanted ? b->n_items : wanted;
 
         b->cells[b->n_cells++] = (struct decode_cell) {
             .failure = CG_ERROR_INIT,
@@ -270,7 +272,8 @@ static void make_cells(struct decode_bench *b)
             .attention = b->attentions[pair % b->n_attentions],
             .kv_cache = b->caches[cache % b->n_caches],
             .kv_type = b->kv_types[cache / b->n_caches],
-            .gens = b->gens ? b->gens : (int32_t)((4 * batch + b->n_items - 1) / b->n_items),
+            .n_molecules = n_molecules,
+            .gens = b->gens ? b->gens : (int32_t)((wanted + n_molecules - 1) / n_molecules),
         };
     }
 }
@@ -323,7 +326,7 @@ static cg_status run_cell(const struct decode_bench *b, const struct decode_cell
 /* A short run; on a GPU of two batches, enough to allocate and capture all that is made lazily. */
 static cg_status warm_up(const struct decode_bench *b, const struct decode_cell *c, cg_error *err)
 {
-    int64_t wanted = 2 * (int64_t)c->batch, n = b->n_items;
+    int64_t wanted = 2 * (int64_t)c->batch, n = c->n_molecules;
     cg_report r = { CG_SIZED(cg_report) };
 
     if (b->on_gpu && wanted < n)
@@ -400,7 +403,7 @@ static cg_status run_once(const struct decode_bench *b, struct decode_cell *c, c
 {
     cg_report r = { CG_SIZED(cg_report) };
 
-    CG_TRY(run_cell(b, c, b->n_items, c->gens, &r, err));
+    CG_TRY(run_cell(b, c, c->n_molecules, c->gens, &r, err));
     samples_add(&c->tokens, (double)r.tokens / r.seconds);
     samples_add(&c->sampled, (double)r.sampled / r.seconds);
     samples_add(&c->forced, (double)r.forced / r.seconds);

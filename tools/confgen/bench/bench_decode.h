@@ -16,8 +16,9 @@ struct decode_cell {
     int32_t batch;
     const char *constraint;
     const char *attention, *kv_cache, *kv_type; /* as given; NULL: selected by the engine */
-    int32_t gens;
-    cg_engine *engine; /* NULL while closed */
+    int64_t n_molecules;                        /* the first of the list */
+    int32_t gens;                               /* of each */
+    cg_engine *engine;                          /* NULL while closed */
     struct samples tokens, sampled, forced, conformers, ratio;
     cg_report sum; /* over all rounds; head_rows, device_bytes and kv_bytes: the largest */
     char attention_used[32], cache_used[32], kv_dtype[16];

@@ -279,8 +279,8 @@ static json_t *cell_json(const struct decode_bench *b, const struct decode_cell 
 {
     const cg_report *r = &c->sum;
     struct step step = average_step(b, c);
-    json_t *cell = json_pack("{s:i, s:s, s:s, s:s, s:i, s:i}", "batch", (int)c->batch, "constraint",
-                             c->constraint, "attention",
+    json_t *cell = json_pack("{s:i, s:s, s:s, s:s, s:I, s:i, s:i}", "batch", (int)c->batch,
+                             "constraint", c->constraint, "attention",
                              c->attention_used[0] ? c->attention_used
                              : c->attention       ? c->attention
                                                   : "",
@@ -288,7 +288,8 @@ static json_t *cell_json(const struct decode_bench *b, const struct decode_cell 
                              c->cache_used[0] ? c->cache_used
                              : c->kv_cache    ? c->kv_cache
                                               : "",
-                             "gens", (int)c->gens, "rounds", (int)c->tokens.n);
+                             "molecules", (json_int_t)c->n_molecules, "gens", (int)c->gens,
+                             "rounds", (int)c->tokens.n);
 
     json_object_set_new(cell, "kv_dtype",
                         json_string(c->kv_dtype[0] ? c->kv_dtype
