@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/** @file flash_avx2.c  Flash kernels for AVX2 and FMA. */
+/** @file flash_avx2.c  Flash kernels for AVX2, FMA and F16C. */
 #include <immintrin.h>
 
 #include "flash_cpu.h"
@@ -30,6 +30,41 @@ VEC_FN vec v_load(const float *p)
 VEC_FN void v_store(float *p, vec x)
 {
     _mm256_storeu_ps(p, x);
+}
+
+VEC_FN vec v_load_bf16(const uint16_t *p)
+{
+    __m256i x = _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)p));
+
+    return _mm256_castsi256_ps(_mm256_slli_epi32(x, 16));
+}
+
+VEC_FN vec v_load_f16(const uint16_t *p)
+{
+    return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)p));
+}
+
+VEC_FN vec v_load_i8(const uint8_t *p)
+{
+    return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadu_si64(p)));
+}
+
+/* The upper half of an f16. */
+VEC_FN vec v_load_e5m2(const uint8_t *p)
+{
+    return _mm256_cvtph_ps(_mm_slli_epi16(_mm_cvtepu8_epi16(_mm_loadu_si64(p)), 8));
+}
+
+/* As an f16 of the same bits the number is 2^-8 times as large; 0x7f becomes NaN. */
+VEC_FN vec v_load_e4m3(const uint8_t *p)
+{
+    const __m128i largest = _mm_set1_epi16(0x7f);
+    __m128i x = _mm_cvtepi8_epi16(_mm_loadu_si64(p));
+    __m128i nan = _mm_cmpeq_epi16(_mm_and_si128(x, largest), largest);
+    __m128i h = _mm_and_si128(_mm_slli_epi16(x, 7), _mm_set1_epi16((short)0xbfff));
+
+    h = _mm_or_si128(h, _mm_and_si128(nan, _mm_set1_epi16(0x7e00)));
+    return _mm256_mul_ps(_mm256_cvtph_ps(h), _mm256_set1_ps(256));
 }
 
 /* The first n lanes all ones, the others 0. */

@@ -32,6 +32,43 @@ VEC_FN void v_store(float *p, vec x)
     _mm512_storeu_ps(p, x);
 }
 
+VEC_FN vec v_load_bf16(const uint16_t *p)
+{
+    __m512i x = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)p));
+
+    return _mm512_castsi512_ps(_mm512_slli_epi32(x, 16));
+}
+
+VEC_FN vec v_load_f16(const uint16_t *p)
+{
+    return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)p));
+}
+
+VEC_FN vec v_load_i8(const uint8_t *p)
+{
+    return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)p)));
+}
+
+/* The upper half of an f16. */
+VEC_FN vec v_load_e5m2(const uint8_t *p)
+{
+    __m256i x = _mm256_cvtepu8_epi16(_mm_loadu_si128((const __m128i *)p));
+
+    return _mm512_cvtph_ps(_mm256_slli_epi16(x, 8));
+}
+
+/* As an f16 of the same bits the number is 2^-8 times as large; 0x7f becomes NaN. */
+VEC_FN vec v_load_e4m3(const uint8_t *p)
+{
+    const __m256i largest = _mm256_set1_epi16(0x7f);
+    __m256i x = _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)p));
+    __mmask16 nan = _mm256_cmpeq_epi16_mask(_mm256_and_si256(x, largest), largest);
+    __m256i h = _mm256_and_si256(_mm256_slli_epi16(x, 7), _mm256_set1_epi16((short)0xbfff));
+
+    h = _mm256_mask_blend_epi16(nan, h, _mm256_set1_epi16(0x7e00));
+    return _mm512_mul_ps(_mm512_cvtph_ps(h), _mm512_set1_ps(256));
+}
+
 VEC_FN vec v_load_part(const float *p, int n)
 {
     return _mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), p);

@@ -69,10 +69,11 @@ void flash_exp2_avx512(const float *x, float *ret_y, int32_t n);
 enum {
     FLASH_CPU_AVX2 = 1 << 0,
     FLASH_CPU_FMA = 1 << 1,
-    FLASH_CPU_AVX512F = 1 << 2,
-    FLASH_CPU_AVX512VL = 1 << 3,
-    FLASH_CPU_AVX512BW = 1 << 4,
-    FLASH_CPU_AVX512DQ = 1 << 5,
+    FLASH_CPU_F16C = 1 << 2,
+    FLASH_CPU_AVX512F = 1 << 3,
+    FLASH_CPU_AVX512VL = 1 << 4,
+    FLASH_CPU_AVX512BW = 1 << 5,
+    FLASH_CPU_AVX512DQ = 1 << 6,
 };
 
 /** The kernels for one instruction set. */

@@ -5,6 +5,7 @@
  * Vectors of four lanes by the compiler's vector extension: SSE2, NEON or plain code. v_fma()
  * rounds the product before the sum, so bits differ from those of the other variants.
  */
+#include "../../common/elements.h"
 #include "flash_cpu.h"
 
 #include <math.h>
@@ -40,6 +41,35 @@ VEC_FN vec v_load(const float *p)
 VEC_FN void v_store(float *p, vec x)
 {
     memcpy(p, &x, sizeof x);
+}
+
+/* Four elements at p, each converted. */
+#define LOAD(convert, p)                                                                           \
+    ((vec) { convert((p)[0]), convert((p)[1]), convert((p)[2]), convert((p)[3]) })
+
+VEC_FN vec v_load_bf16(const uint16_t *p)
+{
+    return LOAD(cg_float_of_bf16, p);
+}
+
+VEC_FN vec v_load_f16(const uint16_t *p)
+{
+    return LOAD(cg_float_of_f16, p);
+}
+
+VEC_FN vec v_load_i8(const uint8_t *p)
+{
+    return LOAD((int8_t), p);
+}
+
+VEC_FN vec v_load_e5m2(const uint8_t *p)
+{
+    return LOAD(cg_float_of_f8_e5m2, p);
+}
+
+VEC_FN vec v_load_e4m3(const uint8_t *p)
+{
+    return LOAD(cg_float_of_f8_e4m3, p);
 }
 
 VEC_FN vec v_load_part(const float *p, int n)

@@ -61,14 +61,47 @@ INLINE void locate_tile(const flash_work *wk, int32_t j0, int32_t end, struct ti
     }
 }
 
+/* Loads whole vectors of a type. */
+#define LOAD_VECTORS(type, load)                                                                   \
+    for (; d + W <= dim; d += W)                                                                   \
+        v_store(to + d, v_mul(load((const type *)from + d), v_set1(scale)));                       \
+    break
+
+/* Converts adjacent elements to f32 and multiplies by their scale. */
+INLINE void load_elements(float *to, const void *from, cg_dtype t, int32_t dim, float scale)
+{
+    int64_t size = cg_dtype_size(t);
+    int32_t d = 0;
+
+    switch (t) {
+    case CG_BF16:
+        LOAD_VECTORS(uint16_t, v_load_bf16);
+    case CG_F16:
+        LOAD_VECTORS(uint16_t, v_load_f16);
+    case CG_F8_E4M3:
+        LOAD_VECTORS(uint8_t, v_load_e4m3);
+    case CG_F8_E5M2:
+        LOAD_VECTORS(uint8_t, v_load_e5m2);
+    case CG_I8:
+        LOAD_VECTORS(uint8_t, v_load_i8);
+    default:
+        LOAD_VECTORS(float, v_load);
+    }
+    for (; d < dim; d++)
+        to[d] = cg_element_load((const char *)from + d * size, t) * scale;
+}
+
 /*
  * Copies the visible keys or values of the tile at j0 to the scratch, as f32: [FLASH_TILE, dim].
+ * Prefetches those of the next tile if it begins before `end`.
  */
 NOINLINE void copy_tile(const flash_work *wk, const flash_array *a, int32_t dim, int32_t j0,
-                        uint32_t visible, struct operand *ret_copy)
+                        int32_t end, uint32_t visible, struct operand *ret_copy)
 {
     const flash_call *c = wk->call;
+    const cg_dtype type = c->problem->kv_dtype;
     const int32_t page = c->args->kv->block_tokens;
+    const int is_aligned = page % FLASH_CPU_KV_BLOCK == 0; /* pages of the next tile are alike */
     size_t row = (size_t)dim * sizeof(float);
     uint32_t left = visible, hidden;
 
@@ -78,24 +111,21 @@ NOINLINE void copy_tile(const flash_work *wk, const flash_array *a, int32_t dim,
         ret_copy->next[i] = NULL;
     }
     while (left) { /* tokens of a page */
-        int32_t j = __builtin_ctz(left), end;
+        int32_t j = __builtin_ctz(left), next = j0 + FLASH_TILE + j, to;
         struct place at = find_token(wk, j0 + j);
+        const char *ahead = is_aligned && next < end ? address(wk, a, find_token(wk, next)) : NULL;
 
-        end = j + page - at.token < FLASH_TILE ? j + page - at.token : FLASH_TILE;
-        for (; j < end; j++, at.token++) {
-            float *to = wk->copy + j * dim;
-
-            if (!(visible >> j & 1))
-                continue;
-            cg_elements_load(to, address(wk, a, at), c->problem->kv_dtype, dim);
-            if (a->scale) {
-                float scale = *scale_of(wk, a, at);
-
-                for (int32_t d = 0; d < dim; d++)
-                    to[d] *= scale;
+        to = j + page - at.token < FLASH_TILE ? j + page - at.token : FLASH_TILE;
+        left &= ~token_bits(0, to);
+        for (; j < to; j++, at.token++) {
+            if (ahead) {
+                prefetch(ahead, dim * (int)cg_dtype_size(type));
+                ahead += a->token_stride;
             }
+            if (visible >> j & 1)
+                load_elements(wk->copy + j * dim, address(wk, a, at), type, dim,
+                              a->scale ? *scale_of(wk, a, at) : 1);
         }
-        left &= ~token_bits(0, end);
     }
     hidden = ~visible & token_bits(__builtin_ctz(visible), 32 - __builtin_clz(visible));
     for (; hidden; hidden &= hidden - 1) /* are read, though their scores are not used */

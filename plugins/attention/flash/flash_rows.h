@@ -96,13 +96,13 @@ INLINE void run_rows(const flash_work *wk, int32_t r0, const int nr, const int d
         if (!t.visible)
             continue;
         if (wk->copy)
-            copy_tile(wk, &c->k, dim, j0, t.visible, &t.k);
+            copy_tile(wk, &c->k, dim, j0, span.end, t.visible, &t.k);
         else
             locate_tile(wk, j0, span.end, &t);
         score_tile(&w, nr, dim, &t);
         weigh_tile(wk, &w, nr, v_dim, j0);
         if (wk->copy)
-            copy_tile(wk, &c->v, v_dim, j0, t.visible, &t.v);
+            copy_tile(wk, &c->v, v_dim, j0, span.end, t.visible, &t.v);
         add_tile(&w, nr, v_dim, &t);
     }
     end_rows(wk, nr, v_dim, &w);

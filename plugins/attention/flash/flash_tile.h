@@ -9,6 +9,8 @@
  *   W, NQ                    its lanes; rows computed together
  *   v_zero() v_set1(x)
  *   v_load(p) v_store(p, x)  unaligned
+ *   v_load_bf16(p) v_load_f16(p) v_load_e4m3(p) v_load_e5m2(p) v_load_i8(p)
+ *                            W elements of another type, by plugins/common/elements.h
  *   v_load_part(p, n)        first n lanes, the others 0; reads no other memory
  *   v_store_part(p, n, x)
  *   v_add v_sub v_mul v_div
@@ -127,10 +129,10 @@ INLINE int32_t end_of_run(uint32_t bits, int32_t from)
  * every page. Measured on decode over pages: one tile ahead helps (NOTES.md); two tiles ahead, or
  * into the first-level cache, is slower.
  */
-INLINE void prefetch(const char *p, const int dim)
+INLINE void prefetch(const char *p, const int bytes)
 {
-    for (int d = 0; d < dim * (int)sizeof(float); d += 64)
-        __builtin_prefetch(p + d, 0, 2);
+    for (int i = 0; i < bytes; i += 64)
+        __builtin_prefetch(p + i, 0, 2);
 }
 
 /*
@@ -155,7 +157,7 @@ INLINE void score_vec(const int nr, const int dim, float *q, const char *k, cons
             kp[i] = (const float *)(k + clamp(4 * m + i, lo, hi - 1) * stride);
         if (next)
             for (int i = 0; i < 4; i++)
-                prefetch(next + (4 * m + i) * stride, dim);
+                prefetch(next + (4 * m + i) * stride, dim * (int)sizeof(float));
         for (int r = 0; r < nr; r++)
             for (int i = 0; i < 4; i++)
                 a[r][i] = v_zero();
@@ -268,7 +270,7 @@ INLINE void add_value_vectors(struct rows *w, int r0, const int nr, const int v_
             vec p[NQ];
 
             if (next) {
-                prefetch(next, nc * W);
+                prefetch(next, nc * W * (int)sizeof(float));
                 next += stride;
             }
             for (int r = 0; r < nr; r++)
