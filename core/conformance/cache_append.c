@@ -302,7 +302,8 @@ static void store_by_view(cache_suite *s, int32_t layer, const cache_rows *r)
 void cache_append_all(cache_suite *s, const int32_t *n)
 {
     int by_view = s->gpu && CG_HAS_SIZE(s->ops, flags) &&
-                  (s->ops->flags & CG_CACHE_STORE_BY_VIEW) && random_in(&s->rec, 0, 7) == 0;
+                  (s->ops->flags & CG_CACHE_STORE_BY_VIEW) && !(s->features & CG_CACHE_SCALES) &&
+                  random_in(&s->rec, 0, 7) == 0;
     cache_device_rows d = { .n = 0 };
     cache_rows r;
     int is_ready;

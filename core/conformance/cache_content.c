@@ -213,11 +213,25 @@ const int32_t *cache_host_table(cache_suite *s, const cg_kv_view *v)
     return s->table;
 }
 
+/* Scales of the keys (0) or values (1) of a view. */
+static cache_plane scales_of(const cg_kv_view *v, int32_t value)
+{
+    return (cache_plane) {
+        .base = (char *)(uintptr_t)(value ? v->v_scale : v->k_scale),
+        .block_stride = v->scale_block_stride,
+        .head_stride = v->scale_head_stride,
+        .token_stride = v->scale_token_stride,
+        .row = sizeof(float),
+    };
+}
+
 /*
  * Returns n tokens of a block from `first` on in host memory; head h and token first + t are at
  * ret + h * head_stride + t * token_stride. NULL on failure.
+ *
+ * @param copy  on a GPU, the copy that holds them until the next call with the same one
  */
-static const char *host_block(cache_suite *s, const cache_plane *p, int32_t value, int64_t block,
+static const char *host_block(cache_suite *s, const cache_plane *p, int32_t copy, int64_t block,
                               int32_t first, int32_t n)
 {
     const char *base = p->base + block * p->block_stride + first * p->token_stride;
@@ -228,38 +242,20 @@ static const char *host_block(cache_suite *s, const cache_plane *p, int32_t valu
 
     if (!s->gpu)
         return base;
-    if ((size_t)(hi - lo) > s->copy_bytes) {
-        s->copy_bytes = (size_t)(hi - lo);
-        for (int i = 0; i < 2; i++) {
-            free(s->copy[i]);
-            s->copy[i] = malloc(s->copy_bytes);
-            if (!s->copy[i])
-                abort();
-        }
+    if ((size_t)(hi - lo) > s->copy_bytes[copy]) {
+        s->copy_bytes[copy] = (size_t)(hi - lo);
+        free(s->copy[copy]);
+        s->copy[copy] = malloc(s->copy_bytes[copy]);
+        if (!s->copy[copy])
+            abort();
     }
-    return gpu_ok(&s->rec, cg_gpu_read(s->gpu, s->copy[value], base + lo, (size_t)(hi - lo), &err),
+    return gpu_ok(&s->rec, cg_gpu_read(s->gpu, s->copy[copy], base + lo, (size_t)(hi - lo), &err),
                   &err, "a read of keys and values")
-               ? s->copy[value] - lo
+               ? s->copy[copy] - lo
                : NULL;
 }
 
 /* ---- comparison ---------------------------------------------------------------------------- */
-
-/* Scale of a key's or value's elements; 1 without scales. */
-static float scale_of(const cache_suite *s, const cg_kv_view *v, int32_t value, int64_t block,
-                      int32_t head, int32_t pos)
-{
-    const char *base = (const char *)(value ? v->v_scale : v->k_scale);
-    float scale;
-
-    if (!(s->features & CG_CACHE_SCALES))
-        return 1;
-    memcpy(&scale,
-           base + block * v->scale_block_stride + head * v->scale_head_stride +
-               pos % v->block_tokens * v->scale_token_stride,
-           sizeof scale);
-    return scale;
-}
 
 /*
  * Largest error of an element x of the data, which are at most CACHE_MAX_ELEMENT. Other types than
@@ -288,15 +284,21 @@ static int check_block(cache_suite *s, const cg_kv_view *v, int32_t layer, int32
     int64_t size = cg_dtype_size(s->dtype);
 
     for (int32_t value = 0; value < 2; value++) {
-        cache_plane p = cache_plane_of(s, v, value);
+        int scaled = (s->features & CG_CACHE_SCALES) != 0;
+        cache_plane p = cache_plane_of(s, v, value), q = scales_of(v, value);
         const char *data = host_block(s, &p, value, block, from % v->block_tokens, n);
+        const char *scales =
+            scaled ? host_block(s, &q, 2 + value, block, from % v->block_tokens, n) : NULL;
 
-        if (!data)
+        if (!data || (scaled && !scales))
             return 0;
         for (int32_t t = 0; t < n; t++)
             for (int32_t head = 0; head < s->shape.n_kv_heads; head++) {
-                float scale = scale_of(s, v, value, block, head, from + t);
+                float scale = 1;
 
+                if (scaled)
+                    memcpy(&scale, scales + head * q.head_stride + t * q.token_stride,
+                           sizeof scale);
                 for (int32_t d = 0; d < cache_dim(s, value); d++) {
                     uint32_t token = s->slots[slot].token[from + t];
                     float x = cache_element(s, token, layer, head, d, value);

@@ -129,7 +129,7 @@ static void check_16_bits(cache_suite *s)
     test_end(&s->rec);
 }
 
-/* append() takes f32 and stores 8 bits. On the CPU, where a scale is read without a copy. */
+/* append() takes floats and stores 8 bits. */
 static void check_scales(cache_suite *s)
 {
     static const cg_dtype types[] = { CG_I8, CG_F8_E4M3, CG_F8_E5M2 };
@@ -173,7 +173,7 @@ void cache_check_features(cache_suite *s)
         check_shapes(s);
         test_end(&s->rec);
     }
-    if (cache_has_feature(s, CG_CACHE_SCALES) && !s->gpu)
+    if (cache_has_feature(s, CG_CACHE_SCALES))
         check_scales(s);
     s->features = 0;
     s->window = s->sink_tokens = 0;

@@ -106,8 +106,8 @@ void cache_model_free(cache_suite *s)
     free(s->slots);
     free(s->tokens);
     free(s->views);
-    free(s->copy[0]);
-    free(s->copy[1]);
+    for (int i = 0; i < 4; i++)
+        free(s->copy[i]);
     free(s->table);
 }
 

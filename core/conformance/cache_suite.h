@@ -43,11 +43,12 @@ typedef struct cache_suite {
     int32_t shares;    /* prefixes shared since all slots were empty */
     uint32_t next;     /* number of the next token */
     cg_kv_view *views; /* [n_layers] at the last check */
-    /* host copies of a block's keys and values, and of the page table */
-    char *copy[2];
+    /* host copies of a block's keys, values and their scales, and of the page table */
+    char *copy[4];
+    size_t copy_bytes[4];
     int32_t *table;
     const int32_t *table_copied; /* of the view that `table` is a copy of; NULL: none */
-    size_t copy_bytes, table_entries;
+    size_t table_entries;
 } cache_suite;
 
 /* ---- cache_shapes.c ------------------------------------------------------------------------ */
