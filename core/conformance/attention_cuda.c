@@ -378,6 +378,21 @@ static void check_very_long(attention_suite *s)
     }
 }
 
+/* Odd sizes, too, whose tokens are padded to 16 bytes. Most plugins refuse most of them. */
+static void check_head_sizes(attention_suite *s)
+{
+    if (!test_begin(&s->rec, "values: head sizes"))
+        return;
+    for (int32_t dim = 1, i = 0; dim <= 580; dim += dim < 40 ? 3 : 45, i++) {
+        cg_attention_problem p = make_problem(s, dtypes[i % N_DTYPES], dim,
+                                              (const int32_t[]) { 4, 2 }, i % 2 ? PREFILL : DECODE);
+
+        (void)with_plan(s, &p, &case_layouts[i % n_case_layouts], i % 2 ? PREFILL : DECODE,
+                        run_and_compare);
+    }
+    test_end(&s->rec);
+}
+
 /* Most are refused; the others must be right. */
 static void check_mixed(attention_suite *s)
 {
@@ -889,9 +904,9 @@ static cg_attention_problem supported_problem(attention_suite *s)
 void attention_suite_cuda(attention_suite *s)
 {
     void (*const checks[])(attention_suite *) = {
-        check_values,   check_long,         check_prompts,   check_many,       check_very_long,
-        check_mixed,    check_without_rows, check_held,      check_many_calls, check_abi,
-        check_features, check_prepare,      check_not_finite
+        check_values,     check_long,     check_prompts,      check_many,      check_very_long,
+        check_head_sizes, check_mixed,    check_without_rows, check_held,      check_many_calls,
+        check_abi,        check_features, check_prepare,      check_not_finite
     };
     cg_attention_problem p = supported_problem(s);
 

@@ -92,7 +92,8 @@ int case_device_create(test_recorder *rec, cg_gpu *gpu, const cg_attention_ops *
     case_device d = {
         .rec = rec, .gpu = gpu, .ops = ops, .plan = plan, .problem = *p, .layout = *layout
     };
-    int64_t row = p->head_dim * (int64_t)cg_dtype_size(p->kv_dtype), n_blocks, v_block;
+    int64_t row = (p->head_dim * (int64_t)cg_dtype_size(p->kv_dtype) + 15) / 16 * 16;
+    int64_t n_blocks, v_block;
     size_t n_table = 0, seqs = (size_t)p->max_seqs;
     cg_kv_view *view = &d.view;
 
