@@ -37,9 +37,9 @@ run 0 plugins matrix --device cuda --batch-size 512 || true
 cp out matrix
 # pair_result ATTENTION CACHE: "ok", or the reason for the refusal
 pair_result() { sed -n "s/^$1  *$2  *//p" matrix; }
-attentions=(eager flash cudnn)
+attentions=(eager efficient flash cudnn)
 if ! grep -q '^cudnn ' matrix || grep -q '^cudnn .*cuDNN 9 not found' matrix; then
-  attentions=(eager flash)
+  attentions=(eager efficient flash)
   say "cudnn is not tested: $(pair_result cudnn paged | grep . || echo 'it is not in this build')"
 fi
 for attention in "${attentions[@]}"; do

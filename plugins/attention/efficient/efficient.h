@@ -20,7 +20,7 @@ enum {
      * 32, 64 ..., so that a row's sums do not depend on the rest of the call. */
     EFFICIENT_TILE = 32,
     /* Largest size of a key or value: bounds the scratch memory of a worker or thread block. */
-    EFFICIENT_MAX_DIM = 2048,
+    EFFICIENT_MAX_DIM = 1024,
 };
 
 /** What a kernel needs of a problem and a call. Strides of arrays are in bytes. */

@@ -24,7 +24,18 @@ enum {
 static cg_status supports(const cg_host *host, const cg_attention_problem *p, cg_error *err)
 {
     CG_TRY(cg_attention_check_problem(host, p, err));
-    CG_TRY(efficient_check_problem(host, p, err));
+    if (cg_attention_uses(p, ~(uint32_t)EFFICIENT_FEATURES))
+        return host->fail(err, CG_ERR_UNSUPPORTED, "unknown features 0x%x",
+                          p->features & ~(uint32_t)EFFICIENT_FEATURES);
+    if (p->head_dim > EFFICIENT_MAX_DIM || cg_attention_value_size(p) > EFFICIENT_MAX_DIM)
+        return host->fail(err, CG_ERR_UNSUPPORTED,
+                          "keys of %d elements and values of %d, wanted at most %d", p->head_dim,
+                          cg_attention_value_size(p), EFFICIENT_MAX_DIM);
+    /* rows of a sequence are counted in 32 bits, with all row tiles and heads of a grid */
+    if ((int64_t)p->max_tokens * p->n_heads + (int64_t)p->max_seqs * p->n_kv_heads > INT32_MAX)
+        return host->fail(err, CG_ERR_UNSUPPORTED,
+                          "%d query tokens of %d heads, %d sequences: too many for one call",
+                          p->max_tokens, p->n_heads, p->max_seqs);
     if (p->device == CG_DEVICE_CUDA)
 #ifdef CG_WITH_CUDA
         return efficient_cuda_supports(host, p, err);
@@ -57,15 +68,11 @@ static cg_status create_plan(const cg_host *host, const cg_attention_problem *p,
     efficient_plan *plan;
 
     CG_TRY(supports(host, p, err));
-#ifdef CG_WITH_CUDA
-    if (p->device == CG_DEVICE_CUDA)
-        CG_TRY(efficient_cuda_load_kernels(host, err));
-#endif
     plan = host->alloc(host->ctx, sizeof *plan);
     if (!plan)
         return host->fail(err, CG_ERR_NOMEM, "efficient: out of host memory for a plan");
     plan->host = host;
-    plan->problem = efficient_keep_problem(p);
+    plan->problem = cg_attention_keep_problem(p);
     plan->rows = select_rows();
     plan->scratch = efficient_scratch(plan->problem.head_dim, plan->problem.v_head_dim);
     *ret_plan = plan;
@@ -120,7 +127,7 @@ static cg_status run(void *self, const cg_attention_args *args, cg_error *err)
     CG_TRY(cg_attention_check_args(plan->host, &plan->problem, args, err));
     if (cg_attention_is_empty(args))
         return CG_OK;
-    CG_TRY(efficient_make_call(plan, args, &call, err));
+    call = efficient_make_call(&plan->problem, args);
     plan->host->parallel_for(plan->host->ctx,
                              efficient_row_tiles(&call, EFFICIENT_ROWS) * call.n_kv_heads, run_item,
                              &loop);
