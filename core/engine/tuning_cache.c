@@ -335,6 +335,7 @@ cg_status cg_tuning_list(void (*on_tuned)(void *ctx, const cg_tuned *tuned), voi
         tuned.gpu = text_of(key, "gpu");
         tuned.model = text_of(key, "model");
         tuned.dtype = text_of(key, "dtype");
+        tuned.kv_dtype = text_of(key, "kv_dtype");
         tuned.attention = t.attention;
         tuned.kv_cache = t.kv_cache;
         tuned.batch_size = t.batch_size;

@@ -51,6 +51,7 @@ static const struct fact selections[] = {
     { "geometry", "geometry.mode", TEXT, NULL },
     { "batch", "engine.batch_size", NUMBER, "engine.batch_reason" },
     { "data type", "engine.dtype", TEXT, NULL },
+    { "data type of the KV cache", "engine.kv_dtype", TEXT, NULL },
     { "deterministic", "engine.deterministic", TEXT, "engine.reproducibility" },
     { "threads", "engine.threads", NUMBER, NULL },
     { "template workers", "engine.template_workers", NUMBER, NULL },

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # Pairs of attention and KV cache: `plugins matrix` says of each what a run of it does, for every type of the cache and
-# for a model with windows. Aliases of plugins.
+# for a model with windows. Caches of each type, caches that give back what is behind a window, aliases of plugins.
 . "$(dirname "$0")/lib.sh"
 
 write_molecules mols.smi
@@ -30,9 +30,42 @@ agrees() {
   done <matrix
   [ -s matrix ] || echo 'no matrix'
 }
-for case in 'plain auto' 'plain f32' 'plain bf16' 'plain f16' 'plain fp8' 'plain int8' 'windows auto' 'windows int8'; do
+for case in 'plain auto' 'plain bf16' 'plain fp8' 'plain int8' 'windows auto' 'windows int8'; do
   agrees $case >other
   verdict "matrix and runs agree: ${case/ /, KV cache of }$(head -n 1 other | sed 's/^/: /')" test ! -s other
+done
+
+say 'types of the KV cache'
+run_of plain 0 --gens 2 --kv-dtype f32 --output f32.sdf
+bytes_f32=$(json_number report.json kv_token_bytes)
+for type in bf16 f16 fp8 int8; do
+  run_of plain 0 --gens 2 --kv-dtype $type --output $type.sdf
+  verdict "$type: 6 conformers" test "$(count_sdf <$type.sdf)" = 6
+  verdict "$type: the report" test "$(reported kv_dtype)" = $type
+  verdict "$type: a token takes less than 0.6 of f32" test $((10 * $(json_number report.json kv_token_bytes))) -lt \
+    $((6 * bytes_f32))
+  run_of plain 0 --gens 2 --kv-dtype $type --output got.sdf --kv-cache static --batch-size 2 --threads 1
+  same $type.sdf got.sdf "$type: another batch and cache give the same bytes"
+done
+run_of plain 0 --gens 2 --kv-cache int8 --output got.sdf && same int8.sdf got.sdf 'the alias int8 is --kv-dtype int8'
+run 3 --model plain --tokenizer plain/tokenizer.json --geometry off --input mols.smi --limit 3 --seed 3 --quiet \
+  --output int8.sdf --gens 2 --resume
+says "had kv_dtype 'int8', this one has 'f32'" '--resume refuses another type'
+
+say 'windows'
+# Long texts, whole and with sequences that repair rolls back; the tiny model's geometry is beyond it.
+head -n 3 "$data/geom_drugs_sample.smi" >long.smi
+long=(--model windows --tokenizer windows/tokenizer.json --input long.smi --gens 2 --seed 3 --overwrite --quiet)
+for geometry in off count repair; do
+  status=0
+  "$CONFGEN" "${long[@]}" --geometry $geometry --kv-cache static --output want.sdf --failed want.tsv 2>err || status=$?
+  for shape in '' '--batch-size 1 --step-tokens 7'; do
+    # shellcheck disable=SC2086
+    run $status "${long[@]}" --geometry $geometry --kv-cache window $shape --output got.sdf --failed got.tsv ||
+      continue
+    same want.sdf got.sdf "window, geometry $geometry $shape: the records of a cache that keeps all tokens"
+    same want.tsv got.tsv "window, geometry $geometry $shape: its failures"
+  done
 done
 
 say 'aliases'

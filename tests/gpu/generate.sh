@@ -55,6 +55,24 @@ for attention in "${attentions[@]}"; do
   done
 done
 
+say 'types of the KV cache: the matrix says of each pair what a run of it does'
+for type in f32 f16 fp8 int8; do
+  run 0 plugins matrix --device cuda --kv-dtype $type || true
+  tail -n +2 out | sed 's/  */ /; s/  */ /' >matrix
+  verdict "$type: the matrix has pairs" test -s matrix
+  while read -r attention cache result; do
+    name="$attention over $cache of $type"
+    pair=("${gpu[@]}" --limit 3 --gens 8 --batch-size 64 --attention "$attention" --kv-cache "$cache" --kv-dtype "$type"
+      --output pair.sdf --report pair.json)
+    if [ "$result" != ok ]; then
+      run 3 "${pair[@]}" && verdict "$name: $result" test "$(cat err)" = "confgen: $result"
+    elif run 0 "${pair[@]}"; then
+      verdict "$name: 24 conformers, none unfinished" \
+        test "$(json_number pair.json conformers) $(json_number pair.json unfinished)" = '24 0'
+    fi
+  done <matrix
+done
+
 say '--deterministic: output bytes do not depend on batch size and step tokens'
 run 0 "${gpu[@]}" --limit 6 --gens 8 --deterministic --seed 5 --output want.sdf || true
 for shape in '--batch-size 1' '--batch-size 7' '--batch-size 64 --step-tokens 96'; do

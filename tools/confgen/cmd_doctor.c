@@ -179,11 +179,12 @@ static void print_gpu_pairs(cg_plugin_set *set)
 
 static void print_remembered(void *ctx, const cg_tuned *t)
 {
-    int *n = ctx;
+    int *n = ctx, is_other = *t->kv_dtype && strcmp(t->kv_dtype, t->dtype) != 0;
 
-    print_lines(stdout, "%-16s%s, %s, %s: %s/%s, batch %d: %.0f tokens/s\n",
-                (*n)++ ? "" : "remembered", t->gpu, t->model, t->dtype, t->attention, t->kv_cache,
-                t->batch_size, t->tokens_per_second);
+    print_lines(stdout, "%-16s%s, %s, %s%s%s: %s/%s, batch %d: %.0f tokens/s\n",
+                (*n)++ ? "" : "remembered", t->gpu, t->model, t->dtype,
+                is_other ? ", KV cache of " : "", is_other ? t->kv_dtype : "", t->attention,
+                t->kv_cache, t->batch_size, t->tokens_per_second);
 }
 
 static void print_all_remembered(void)

@@ -406,9 +406,10 @@ typedef struct cg_tuned {
     double tokens_per_second; /* as measured */
     const char *gpu;          /* its name */
     const char *model;        /* its shape */
-    const char *dtype;        /* of weights and cache */
+    const char *dtype;        /* of weights and activations */
     const char *attention;    /* plugin's name */
     const char *kv_cache;     /* plugin's name */
+    const char *kv_dtype;     /* of the KV cache; "" in a file of an older release */
 } cg_tuned;
 
 /**

@@ -680,6 +680,51 @@ START_TEST(a_cache_may_forget_what_is_behind_the_window)
 }
 END_TEST
 
+/* Bytes of the cache `paged` in use when two sequences are complete. */
+static int64_t bytes_of_pages(const cg_executor_config *config)
+{
+    cg_cache_stats stats = { CG_SIZED(cg_cache_stats) };
+    cg_executor *ex;
+
+    OK(create_for(1, config, &ex));
+    OK(ex->ops->begin_prompt(ex, 0, prompt, PROMPT, &err));
+    while (!ex->ops->prompt_ready(ex, 0))
+        OK(ex->ops->run(ex, 1, &err));
+    admit(ex, 0, 0);
+    admit(ex, 1, 1);
+    wait_for_one(ex);
+    wait_for_one(ex);
+    ex->ops->release_prompt(ex, 0);
+    ex->ops->cache_stats(ex, &stats);
+    ex->ops->destroy(ex);
+    return stats.bytes_used;
+}
+
+START_TEST(pages_behind_the_window_are_given_back)
+{
+    cg_executor_config config = configure(1, "paged", 0, 2, 0, MAX_LEN);
+    cg_model_config windowed = shape;
+    cg_model *model;
+    int64_t whole, part;
+
+    windowed.head_dim = targets[1].head_dim;
+    OK(cg_model_random(&windowed, 5, &model, &err));
+    config.model = model;
+    whole = bytes_of_pages(&config);
+    cg_model_close(model);
+
+    windowed.window = WINDOW;
+    memset(windowed.layer_flags, CG_LAYER_WINDOW, N_LAYERS);
+    OK(cg_model_random(&windowed, 5, &model, &err));
+    config.model = model;
+    part = bytes_of_pages(&config);
+    cg_model_close(model);
+    /* at most two pages of 16 tokens hold a window of 10 */
+    ck_assert_int_gt(part, 0);
+    ck_assert_int_le(part, 2 * whole / ((PROMPT + program.max_tokens) / 16));
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("executor");
@@ -694,8 +739,10 @@ int main(void)
     tcase_add_loop_test(tc, sequences_depend_only_on_their_job, 0, 6);
     tcase_add_loop_test(tc, a_rolled_back_sequence_continues_from_the_atom,
                         mode == GPU_REQUESTED ? 0 : 3, 6);
-    if (mode != GPU_REQUESTED)
+    if (mode != GPU_REQUESTED) { /* there a cache gets no window */
         tcase_add_loop_test(tc, a_cache_may_forget_what_is_behind_the_window, 0, 5);
+        tcase_add_test(tc, pages_behind_the_window_are_given_back);
+    }
     tcase_add_test(tc, roll_back_refuses_atoms_not_reached);
     tcase_add_test(tc, a_sequence_ends_at_the_context_length);
     tcase_add_test(tc, a_prompt_is_evaluated_once_and_shared);

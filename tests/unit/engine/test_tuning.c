@@ -317,10 +317,9 @@ END_TEST
 /* ---- the file ----------------------------------------------------------------------------- */
 
 static const cg_tuning_item key[] = {
-    { "confgen", "0.1.0" }, { "gpu", "NVIDIA H200" },
-    { "driver", "13000" },  { "model", "a shape" },
-    { "dtype", "bf16" },    { "max_length", "4096" },
-    { "batch_size", "0" },  { "plugins", "flash 1, paged 1" },
+    { "confgen", "0.1.0" },   { "gpu", "NVIDIA H200" }, { "driver", "13000" },
+    { "model", "a shape" },   { "dtype", "bf16" },      { "kv_dtype", "fp8" },
+    { "max_length", "4096" }, { "batch_size", "0" },    { "plugins", "flash 1, paged 1" },
 };
 enum { KEYS = sizeof key / sizeof key[0] };
 
@@ -495,6 +494,7 @@ static void count_tuned(void *ctx, const cg_tuned *tuned)
     ck_assert_str_eq(tuned->gpu, "NVIDIA H200");
     ck_assert_str_eq(tuned->model, "a shape");
     ck_assert_str_eq(tuned->dtype, "bf16");
+    ck_assert_str_eq(tuned->kv_dtype, "fp8");
     ck_assert_str_eq(tuned->attention, "flash");
     ck_assert_str_eq(tuned->kv_cache, "static");
     ck_assert_int_eq(tuned->batch_size, 512);
