@@ -169,7 +169,7 @@ static cg_status open_plugins(cg_engine *e, cg_engine_options *o, cg_device_requ
                             &e->constraint.plugin, err);
 }
 
-/* The alias "window" promises that tokens behind the window are given up. */
+/* The alias "window" is for models with one; open_device.c has the rule for GPUs. */
 static cg_status check_window(const cg_engine *e, cg_error *err)
 {
     const cg_plugin_alias *alias = e->kv_cache_alias;

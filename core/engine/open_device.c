@@ -146,21 +146,25 @@ static cg_status open_on_cpu(cg_engine *e, const cg_engine_options *o,
     return open_workers(e, o, err);
 }
 
+/* The alias "window" promises that tokens behind the window are given up. */
+static cg_status check_window_alias(const cg_plugin_alias *alias, cg_error *err)
+{
+    if (!alias || !alias->is_window)
+        return CG_OK;
+    return cg_fail(
+        err, CG_ERR_UNSUPPORTED,
+        "kv-cache %s: on a GPU a sequence has room for all of its tokens from the start; "
+        "wanted kv-cache %s",
+        alias->name, alias->plugin);
+}
+
 static cg_status open_on_gpus(cg_engine *e, const cg_engine_options *o,
                               const cg_device_request *request, cg_error *err)
 {
     const char *text = request->kind == CG_REQUEST_AUTO ? "auto" : o->device;
     int32_t gpus[CG_MAX_GPUS], n_gpus = 0, n = 0;
     size_t at;
-    const cg_plugin_alias *alias = e->kv_cache_alias;
-    cg_status st;
-
-    if (alias && alias->is_window)
-        return cg_fail(err, CG_ERR_UNSUPPORTED,
-                       "kv-cache %s: on a GPU a sequence has room for all of its tokens from the "
-                       "start; wanted kv-cache %s",
-                       alias->name, alias->plugin);
-    st = cg_gpu_count(&n_gpus, err);
+    cg_status st = cg_gpu_count(&n_gpus, err);
 
     if (st != CG_OK)
         return request->kind == CG_REQUEST_CUDA ? cg_fail_prefix(err, st, "device '%.200s'", text)
@@ -169,6 +173,7 @@ static cg_status open_on_gpus(cg_engine *e, const cg_engine_options *o,
     fill_prototype(e, o, request, request->dtype == CG_DTYPE_AUTO ? CG_BF16 : request->dtype,
                    o->deterministic != 0);
     CG_TRY(alloc_workers(e, n, err));
+    CG_TRY(check_window_alias(e->kv_cache_alias, err));
     at = (size_t)snprintf(e->device.name, sizeof e->device.name, "cuda:");
     for (int32_t i = 0; i < n; i++) {
         at += (size_t)snprintf(e->device.name + at, sizeof e->device.name - at, "%s%d",

@@ -52,8 +52,8 @@ typedef struct cg_engine_options {
     uint64_t seed;              /* of all random numbers */
     const char *model;          /* directory; NULL: the model shipped with confgen */
     const char *device;         /* "auto", "cpu", "cuda", "cuda:I", "cuda:I,J", "cuda:all" */
-    const char *attention;      /* "auto" or a plugin's name */
-    const char *kv_cache;       /* "auto" or a plugin's name */
+    const char *attention;      /* "auto", a plugin's name, or an alias: cg_plugin_set_alias() */
+    const char *kv_cache;       /* likewise; an alias may include kv_dtype */
     const char *constraint;     /* a plugin's name; "grammar" */
     const char *const *plugins; /* [n_plugins] files to load */
     /* NULL, or a member below 0: that of `preset`, else of the model's confgen.json or
