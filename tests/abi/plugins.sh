@@ -35,6 +35,23 @@ for minor in 1_0 1_1 1_2 1_3; do
   verdict 'every conformer is read back' test "$(wc -l <constraint_$minor.smiles3d)" = "$(wc -l <eager.smiles3d)"
 done
 
+say 'what plugins of 1.0 and 1.1 do not know: they end the process if they are asked for it'
+tiny_model windows --like mistral
+windows=("${common[@]}" --model windows --tokenizer windows/tokenizer.json --attention eager --limit 3)
+check 0 'a model with windows' "${windows[@]}" --kv-cache static --output windows.smiles3d
+for minor in 1_0 1_1; do
+  check 3 "types of 8 bits: cache of $minor" "${common[@]}" --plugin "$plugins/cache_$minor.so" --attention eager \
+    --kv-cache cache_$minor --kv-dtype int8 --output x.smiles3d
+  says "cache 'cache_$minor' \(plugin ABI 1\.[01]\): does not have the feature \"scaled types of 8 bits\"" 'the reason'
+  check 3 "types of 8 bits: attention of $minor" "${common[@]}" --plugin "$plugins/attention_$minor.so" \
+    --attention attention_$minor --kv-cache paged --kv-dtype fp8 --output x.smiles3d
+  says "attention 'attention_$minor' \(plugin ABI 1\.[01]\): does not have the feature \"scaled types of 8 bits\"" \
+    'the reason'
+  check 0 "cache of $minor keeps what is behind a window" "${windows[@]}" --plugin "$plugins/cache_$minor.so" \
+    --kv-cache cache_$minor --output windows_$minor.smiles3d
+  same windows_$minor.smiles3d windows.smiles3d 'the same as the static cache'
+done
+
 say 'a plugin that assigns whole structs of 1.3'
 check 0 'generates' "${common[@]}" --plugin "$plugins/cache_1_3_assigned.so" --attention eager \
   --kv-cache cache_1_3_assigned --output assigned.smiles3d
