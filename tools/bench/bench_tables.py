@@ -7,11 +7,14 @@
 A FILE is written by `confgen bench attention --json`, `confgen bench decode --json` or
 `compare_hf.py --attention --out`.
 
-bench attention: by set and type, a table of times, one of rates and one of memory. Rates are TFLOP/s (CPU: GFLOP/s) where
-sequences have several rows, else GB/s of keys and values; memory is that of workspace and plan, in MB. The least time of a row is
-bold. bench decode: by constraint, tokens/s of each attention over each cache by batch size, the largest bold, then
-which pair is the fastest at which batch size, with the figures that tell why. Cells that were refused have a
-number; the reasons follow.
+bench attention: by set and type, a table of times, one of rates and two of memory. Rates are TFLOP/s (CPU: GFLOP/s)
+where sequences have several rows, else GB/s of keys and values, on a GPU with the share of its matrix rate or copy
+bandwidth. The least time of a row is bold.
+
+bench decode: by constraint, tokens/s of each attention over each cache by batch size, the largest bold, then which
+pair is the fastest at which batch size, with the figures that tell why.
+
+Cells that were refused have a number; the reasons follow.
 """
 import json
 import os
@@ -66,21 +69,27 @@ def milliseconds(cell):
     return f"{cell['ms']:.4g}"
 
 
-def rate(cell, unit):
-    """The rate of a cell; `unit`: of operations, for cells of several rows."""
+def rate(cell, machine):
+    """The rate of a cell; on a GPU with its share of the matrix rate, of the copy bandwidth for single rows."""
+    on_gpu = machine["device"] == "cuda"
     if cell["rows"] == 1:
-        return f"{cell['kv_bytes_per_second'] / 1e9:.4g}"
-    return f"{cell['tflops'] * (1e3 if unit == 'GFLOP/s' else 1):.4g}"
+        text, most = f"{cell['kv_bytes_per_second'] / 1e9:.4g}", machine.get("copy_bytes_per_second")
+        share = cell["kv_bytes_per_second"]
+    else:
+        text, most = f"{cell['tflops'] * (1 if on_gpu else 1e3):.4g}", machine.get("matmul_flops")
+        share = cell["tflops"] * 1e12
+    return f"{text} ({100 * share / most:.0f} %)" if on_gpu else text
 
 
 def memory(cell):
     if "workspace_bytes" not in cell:
         return "-"
-    return f"{(cell['workspace_bytes'] + cell['plan_bytes']) / 1e6:.1f}"
+    return f"{(cell['workspace_bytes'] + cell['plan_bytes']) / 1e6:.4g}"
 
 
-def attention_tables(cells, unit):
-    """Tables of the cells of confgen and PyTorch, which have the same members; `unit` as for rate()."""
+def attention_tables(cells, machine):
+    """Tables of the cells of confgen and PyTorch, which have the same members; machine: what else the file has."""
+    unit = "TFLOP/s" if machine["device"] == "cuda" else "GFLOP/s"
     for name, dtype in unique((c["set"], c["dtype"]) for c in cells):
         of_set = [c for c in cells if (c["set"], c["dtype"]) == (name, dtype)]
         columns = unique((c["attention"], c["kv_cache"]) for c in of_set)
@@ -105,11 +114,16 @@ def attention_tables(cells, unit):
 
         print(f"### {name or 'shapes of the command line'}, {dtype}\n")
         for title, text in (("ms", milliseconds),
-                            (f"{unit} of several rows, KV GB/s of single ones", lambda c: rate(c, unit)),
+                            (f"{unit} of several rows, KV GB/s of single ones", lambda c: rate(c, machine)),
                             ("MB of workspace and plan", memory)):
             print(f"{title}:\n")
             table(headings, [row(shape, text) for shape in shapes])
         notes.show()
+        caches = unique(c["kv_cache"] for c in of_set if "kv_bytes" in c)
+        kv = {(shape_of(c), c["kv_cache"]): f"{c['kv_bytes'] / 1e6:.4g}" for c in of_set if "kv_bytes" in c}
+        if caches:
+            print("MB of keys and values:\n")
+            table(["shape"] + caches, [[shape] + [kv.get((shape, k), "") for k in caches] for shape in shapes])
 
 
 # ---- decode -------------------------------------------------------------------------------------
@@ -207,16 +221,12 @@ def read(path):
         return [json.loads(line) for line in text.splitlines()]
 
 
-def unit_of(found):
-    return "TFLOP/s" if found["device"] == "cuda" else "GFLOP/s"
-
-
 def show(found):
     if isinstance(found, list):
         ceilings = next(line for line in found if line.get("what") == "ceilings")
-        attention_tables([line for line in found if line.get("what") == "attention"], unit_of(ceilings))
+        attention_tables([line for line in found if line.get("what") == "attention"], ceilings)
     elif found["bench"] == "attention":
-        attention_tables(found["cells"], unit_of(found))
+        attention_tables(found["cells"], found)
     elif found["bench"] == "decode":
         decode_tables(found)
     else:

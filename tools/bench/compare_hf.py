@@ -334,7 +334,7 @@ def run_attention(args, log, device):
         for row in rows:
             log.line(what="attention", **row)
         lines += rows
-    bench_tables.attention_tables(lines, bench_tables.unit_of(found))
+    bench_tables.attention_tables(lines, found)
     print("`PyTorch NAME, lengths`: its function of variable lengths in device memory, as our plugins have them; the "
           "others have one length. A cell without a figure or a number: no time left.")
 

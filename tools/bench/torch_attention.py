@@ -101,7 +101,7 @@ def mask_of(cell, device):
     """The arguments of scaled_dot_product_attention() for a mask. Its is_causal aligns the mask with the first
     tokens, which is the shape's only if all tokens have rows."""
     rows, n, window = cell["rows"], cell["kv_max"], cell["window"]
-    if not cell["causal"] or (rows == 1 and (not window or window >= n)):
+    if not cell["causal"] or rows == 1:  # a single row's window is cut out of keys and values
         return {}
     if window and window < n:
         at = torch.arange(n - rows, n, device=device)[:, None]
@@ -123,6 +123,8 @@ def operands(cell, device):
         v = [x[..., :dv] for x in k]
     else:
         v = [torch.randn(b, hkv, n, dv, device=device, dtype=dtype) for _ in range(sets)]
+    if cell["causal"] and rows == 1 and 0 < cell["window"] < n:
+        k, v = ([x[:, :, -cell["window"]:] for x in list_] for list_ in (k, v))
     return q, k, v
 
 
