@@ -73,16 +73,24 @@ static inline CG_HOST_DEVICE float cg_float_of_code(uint32_t code, int bits, int
     return cg_float_of_bits(sign | cg_float_bits(cg_float_of_bits(u) - cg_float_of_bits(leading)));
 }
 
-/** The magnitude's code of |x|, not NaN; beyond the range any code behind the last number's. */
-static inline CG_HOST_DEVICE uint32_t cg_code_of_magnitude(float x, int m, int bias)
+/**
+ * The magnitude's code of |x|, at most `last`; with all bits of `nan` set if x is NaN. Without
+ * branches, too.
+ */
+static inline CG_HOST_DEVICE uint32_t cg_code_of_magnitude(float x, int m, int bias, uint32_t last,
+                                                           uint32_t nan)
 {
     uint32_t u = cg_float_bits(x) & 0x7fffffff;
     uint32_t units = (uint32_t)(127 + 24 - bias - m) << 23; /* 2^23 steps of subnormals */
+    /* the sum is in units of that step: it rounds */
+    uint32_t subnormal = cg_float_bits(cg_float_of_bits(u) + cg_float_of_bits(units)) - units;
+    uint32_t rounded = u + (1u << (22 - m)) - 1 + (u >> (23 - m) & 1);
+    uint32_t normal = (rounded >> (23 - m)) - ((uint32_t)(127 - bias) << m);
+    uint32_t is_subnormal = 0 - (uint32_t)(u < (uint32_t)(127 + 1 - bias) << 23);
+    uint32_t is_nan = 0 - (uint32_t)(u > 0x7f800000);
+    uint32_t code = (subnormal & is_subnormal) | (normal & ~is_subnormal);
 
-    if (u >> 23 < (uint32_t)(127 + 1 - bias)) /* the sum is in units of that step: it rounds */
-        return cg_float_bits(cg_float_of_bits(u) + cg_float_of_bits(units)) - units;
-    u += (1u << (22 - m)) - 1 + (u >> (23 - m) & 1);
-    return (u >> (23 - m)) - ((uint32_t)(127 - bias) << m);
+    return (code < last ? code : last) | (nan & is_nan);
 }
 
 static inline CG_HOST_DEVICE float cg_float_of_f16(uint16_t h)
@@ -92,9 +100,10 @@ static inline CG_HOST_DEVICE float cg_float_of_f16(uint16_t h)
 
 static inline CG_HOST_DEVICE uint16_t cg_f16_of_float(float x)
 {
-    uint32_t sign = cg_float_bits(x) >> 16 & 0x8000, code = cg_code_of_magnitude(x, 10, 15);
+    uint32_t sign = cg_float_bits(x) >> 16 & 0x8000,
+             code = cg_code_of_magnitude(x, 10, 15, 0x7c00, 0x7e00);
 
-    return (uint16_t)(sign | (x != x ? 0x7e00 : code < 0x7c00 ? code : 0x7c00));
+    return (uint16_t)(sign | code);
 }
 
 static inline CG_HOST_DEVICE float cg_float_of_f8_e4m3(uint8_t f)
@@ -104,9 +113,9 @@ static inline CG_HOST_DEVICE float cg_float_of_f8_e4m3(uint8_t f)
 
 static inline CG_HOST_DEVICE uint8_t cg_f8_e4m3_of_float(float x)
 {
-    uint32_t sign = cg_float_bits(x) >> 24 & 0x80, code = cg_code_of_magnitude(x, 3, 7);
+    uint32_t sign = cg_float_bits(x) >> 24 & 0x80, code = cg_code_of_magnitude(x, 3, 7, 0x7e, 0x7f);
 
-    return (uint8_t)(sign | (x != x ? 0x7f : code < 0x7e ? code : 0x7e));
+    return (uint8_t)(sign | code);
 }
 
 /** The upper half of an f16. */
@@ -117,18 +126,24 @@ static inline CG_HOST_DEVICE float cg_float_of_f8_e5m2(uint8_t f)
 
 static inline CG_HOST_DEVICE uint8_t cg_f8_e5m2_of_float(float x)
 {
-    uint32_t sign = cg_float_bits(x) >> 24 & 0x80, code = cg_code_of_magnitude(x, 2, 15);
+    uint32_t sign = cg_float_bits(x) >> 24 & 0x80,
+             code = cg_code_of_magnitude(x, 2, 15, 0x7b, 0x7f);
 
-    return (uint8_t)(sign | (x != x ? 0x7f : code < 0x7b ? code : 0x7b));
+    return (uint8_t)(sign | code);
 }
 
 static inline CG_HOST_DEVICE int8_t cg_i8_of_float(float x)
 {
-    const float whole = 0x1.8p23f; /* a sum with it is in units of 1: it rounds */
+    uint32_t u = cg_float_bits(x) & 0x7fffffff, limit = 0x43000000,
+             units = 0x4b000000; /* 128, 2^23 */
+    int32_t sign = (int32_t)(cg_float_bits(x) >> 31), number;
 
-    if (x != x)
-        return 0;
-    return (int8_t)((x < -128 ? -128 : x > 127 ? 127 : x) + whole - whole);
+    u &= (uint32_t)(u > 0x7f800000) - 1; /* NaN becomes 0 */
+    u = u < limit ? u : limit;
+    /* the sum is in units of 1: it rounds */
+    number = (int32_t)(cg_float_bits(cg_float_of_bits(u) + cg_float_of_bits(units)) - units);
+    number = (number ^ -sign) + sign;
+    return (int8_t)(number < 127 ? number : 127);
 }
 
 /** The element at `at`, aligned to its size. */
@@ -209,10 +224,33 @@ static inline void cg_elements_load(float *to, const void *from, cg_dtype t, int
 /** Converts n floats to adjacent elements. */
 static inline void cg_elements_store(void *to, cg_dtype t, const float *from, int32_t n)
 {
-    int64_t size = cg_dtype_size(t);
+    uint16_t *h = (uint16_t *)to;
+    uint8_t *b = (uint8_t *)to;
 
-    for (int32_t i = 0; i < n; i++)
-        cg_element_store((char *)to + i * size, t, from[i]);
+    switch (t) { /* as above */
+    case CG_BF16:
+        for (int32_t i = 0; i < n; i++)
+            h[i] = cg_bf16_of_float(from[i]);
+        break;
+    case CG_F16:
+        for (int32_t i = 0; i < n; i++)
+            h[i] = cg_f16_of_float(from[i]);
+        break;
+    case CG_F8_E4M3:
+        for (int32_t i = 0; i < n; i++)
+            b[i] = cg_f8_e4m3_of_float(from[i]);
+        break;
+    case CG_F8_E5M2:
+        for (int32_t i = 0; i < n; i++)
+            b[i] = cg_f8_e5m2_of_float(from[i]);
+        break;
+    case CG_I8:
+        for (int32_t i = 0; i < n; i++)
+            b[i] = (uint8_t)cg_i8_of_float(from[i]);
+        break;
+    default:
+        memcpy(to, from, (size_t)n * sizeof *from);
+    }
 }
 
 #ifdef __cplusplus

@@ -585,7 +585,7 @@ int main(void)
     tcase_add_test(tc, roll_back_behind_the_window);
     tcase_add_test(tc, gather_copies_shared_pages);
     tcase_add_test(tc, gather_without_memory_changes_nothing);
-    tcase_set_timeout(tc, 120);
+    tcase_set_timeout(tc, 300);
     suite_add_tcase(s, tc);
     sr = srunner_create(s);
     srunner_run_all(sr, CK_NORMAL);
